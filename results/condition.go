@@ -1,0 +1,156 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Unit is what the number of a condition, or of a result, counts.
+type Unit uint8
+
+// The units. Each says how a number is written in a condition.
+const (
+	UnitCount     Unit = iota // 40
+	UnitSeconds               // 5ms, 1m30s; a bare 0 too
+	UnitRatio                 // 1%, or 0.01
+	UnitPerSecond             // 400/s, or 400
+	UnitBool                  // true, false
+)
+
+var unitNames = [...]string{"a count", "a duration", "a ratio", "a rate", "true or false"}
+
+func (u Unit) String() string {
+	if int(u) < len(unitNames) {
+		return unitNames[u]
+	}
+	return fmt.Sprintf("unit(%d)", uint8(u))
+}
+
+// Condition is what an expectation asks of one number: that it compares to Low
+// by Op, or, when Op is "..", that it lies in [Low, High]. Booleans are 0 and
+// 1, durations in seconds.
+type Condition struct {
+	Op   string // ==, !=, <, <=, >, >= or ..
+	Low  float64
+	High float64 // of a range only
+	unit Unit    // as written; a bare number is a count and fits other units too
+}
+
+// ParseCondition reads "0", "== 0", "!= 0", "< 5ms", "<= 40", "> 0", ">= 5",
+// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false".
+func ParseCondition(text string) (Condition, error) {
+	s := strings.TrimSpace(text)
+	if low, high, found := strings.Cut(s, ".."); found {
+		return parseRange(text, low, high)
+	}
+	c := Condition{Op: "=="}
+	for _, op := range [...]string{"==", "!=", "<=", ">=", "<", ">"} { // two characters before one
+		if rest, found := strings.CutPrefix(s, op); found {
+			c.Op, s = op, rest
+			break
+		}
+	}
+	var err error
+	if c.Low, c.unit, err = parseValue(s); err != nil {
+		return Condition{}, badCondition(text, err)
+	}
+	if c.unit == UnitBool && c.Op != "==" && c.Op != "!=" {
+		return Condition{}, badCondition(text, fmt.Errorf("true and false have no order"))
+	}
+	return c, nil
+}
+
+func parseRange(text, low, high string) (Condition, error) {
+	lo, unit, err := parseValue(low)
+	if err != nil {
+		return Condition{}, badCondition(text, err)
+	}
+	hi, hiUnit, err := parseValue(high)
+	switch {
+	case err != nil:
+		return Condition{}, badCondition(text, err)
+	case unit == UnitCount && lo == 0:
+		unit = hiUnit // 0..5ms
+	case unit != hiUnit:
+		return Condition{}, badCondition(text, fmt.Errorf("the ends of the range are %v and %v", unit, hiUnit))
+	}
+	if unit == UnitBool {
+		return Condition{}, badCondition(text, fmt.Errorf("true and false have no order"))
+	}
+	if lo > hi {
+		return Condition{}, badCondition(text, fmt.Errorf("the range ends before it begins"))
+	}
+	return Condition{Op: "..", Low: lo, High: hi, unit: unit}, nil
+}
+
+func badCondition(text string, err error) error {
+	return fmt.Errorf("%q is not a condition: %w; write for example 0, > 0, < 5ms, <= 1%%, 975ms..1005ms or true", text, err)
+}
+
+// parseValue reads one number with its unit.
+func parseValue(text string) (float64, Unit, error) {
+	s := strings.TrimSpace(text)
+	switch s {
+	case "":
+		return 0, 0, fmt.Errorf("a value is missing")
+	case "true":
+		return 1, UnitBool, nil
+	case "false":
+		return 0, UnitBool, nil
+	}
+	number, unit, scale := s, UnitCount, 1.0
+	if n, found := strings.CutSuffix(s, "%"); found {
+		number, unit, scale = n, UnitRatio, 100
+	} else if n, found := strings.CutSuffix(s, "/s"); found {
+		number, unit = n, UnitPerSecond
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err == nil && !math.IsInf(v, 0) && !math.IsNaN(v) {
+		return v / scale, unit, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%q is neither a number nor a duration", s)
+	}
+	return d.Seconds(), UnitSeconds, nil
+}
+
+// fits reports whether c can be asked of a number in unit: nil, or what to
+// write instead.
+func (c Condition) fits(unit Unit) error {
+	bare := c.unit == UnitCount
+	switch {
+	case c.unit == unit,
+		bare && (unit == UnitRatio || unit == UnitPerSecond),
+		bare && unit == UnitSeconds && c.Low == 0 && c.High == 0:
+		return nil
+	case bare && unit == UnitSeconds:
+		return fmt.Errorf("it is a duration: give a unit, as in < 5ms")
+	default:
+		return fmt.Errorf("it is %v, and the condition is about %v", unit, c.unit)
+	}
+}
+
+// Met reports whether v, in the unit the condition was written in, meets c.
+func (c Condition) Met(v float64) bool {
+	switch c.Op {
+	case "==":
+		return v == c.Low
+	case "!=":
+		return v != c.Low
+	case "<":
+		return v < c.Low
+	case "<=":
+		return v <= c.Low
+	case ">":
+		return v > c.Low
+	case ">=":
+		return v >= c.Low
+	case "..":
+		return c.Low <= v && v <= c.High
+	}
+	return false
+}

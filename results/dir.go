@@ -1,0 +1,205 @@
+package results
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Dir is a run directory, to read from.
+type Dir struct{ path string }
+
+// ErrTorn means that a file of a run directory ends in the middle of a piece:
+// the run was killed while it was written. What came before is whole.
+var ErrTorn = errors.New("the end was not written whole")
+
+// ErrNotARun means that a directory holds no run.
+var ErrNotARun = errors.New("not a run directory: it holds neither run.json nor exchanges.ndjson.zst")
+
+// maxRunDocument bounds run.json when reading, in bytes. A document is some
+// ten KiB; targets inlined in the profile can make it larger.
+const maxRunDocument = 64 << 20
+
+// Open looks at the directory path. It fails if there is none or if no run was
+// written to it (ErrNotARun).
+func Open(path string) (*Dir, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such directory", path)
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", path)
+	}
+	d := &Dir{path: path}
+	for _, name := range []string{fileRun, fileExchanges} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", path, ErrNotARun)
+}
+
+func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
+
+// Run is the document of the run. When run.json is missing, because the run
+// was cut off, it is rebuilt from what was recorded until then: Complete is
+// false, and Warnings say what is missing or estimated.
+func (d *Dir) Run() (*Run, error) {
+	run, err := d.document(fileRun)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.rebuild()
+	}
+	return run, err
+}
+
+func (d *Dir) document(name string) (*Run, error) {
+	f, err := os.Open(d.file(name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxRunDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxRunDocument {
+		return nil, fmt.Errorf("%s: larger than %d MiB", d.file(name), maxRunDocument>>20)
+	}
+	run, err := decodeRun(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.file(name), err)
+	}
+	return run, nil
+}
+
+// Exchanges yields the recorded exchanges, about in the order in which they
+// ended. The Exchange is overwritten by the next one. An error ends the
+// sequence; ErrTorn means that everything before it is good.
+func (d *Dir) Exchanges() iter.Seq2[*Exchange, error] {
+	return func(yield func(*Exchange, error) bool) {
+		path := d.file(fileExchanges)
+		f, err := os.Open(path)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer f.Close()
+		for e, err := range readExchanges(f) {
+			if err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// readExchanges reads a record from compressed bytes.
+func readExchanges(r io.Reader) iter.Seq2[*Exchange, error] {
+	return func(yield func(*Exchange, error) bool) {
+		// No reading ahead in goroutines, and no more memory than a record of
+		// ours can need: what is read may be anything.
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*recordWindow))
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer dec.Close()
+		var e Exchange
+		for frame, err := range frames(r) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if err := dec.Reset(bytes.NewReader(frame)); err != nil {
+				yield(nil, damaged(err))
+				return
+			}
+			for text, err := range lines(dec) {
+				if err == nil {
+					err = readLine(text, &e)
+				}
+				if err != nil {
+					yield(nil, damaged(err))
+					return
+				}
+				if !yield(&e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Samples yields the samples in the order of time. An error ends the sequence;
+// ErrTorn means that everything before it is good.
+func (d *Dir) Samples() iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		path := d.file(fileSamples)
+		f, err := os.Open(path)
+		if err != nil {
+			yield(Sample{}, err)
+			return
+		}
+		defer f.Close()
+		for text, err := range lines(f) {
+			var s Sample
+			if err == nil {
+				err = json.Unmarshal(text, &s)
+			}
+			if err != nil {
+				if errors.Is(err, io.ErrUnexpectedEOF) {
+					err = ErrTorn
+				} else {
+					err = damaged(err)
+				}
+				yield(Sample{}, fmt.Errorf("%s: %w", path, err))
+				return
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// errLongLine is a line that no writer of ours writes.
+var errLongLine = fmt.Errorf("a line is longer than %d KiB", maxLine>>10)
+
+// lines yields the lines of r, without their ends. Text after the last line's
+// end is io.ErrUnexpectedEOF: only whole lines are ever written.
+func lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		buffered := bufio.NewReaderSize(r, maxLine)
+		for {
+			text, err := buffered.ReadSlice('\n')
+			switch {
+			case err == nil:
+				if !yield(text[:len(text)-1], nil) {
+					return
+				}
+				continue
+			case errors.Is(err, bufio.ErrBufferFull):
+				err = errLongLine
+			case err == io.EOF && len(text) == 0:
+				return
+			case err == io.EOF:
+				err = io.ErrUnexpectedEOF
+			}
+			yield(nil, err)
+			return
+		}
+	}
+}

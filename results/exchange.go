@@ -1,0 +1,120 @@
+package results
+
+import (
+	"iter"
+	"time"
+)
+
+// Never marks a stamp that was not reached.
+const Never time.Duration = -1
+
+// Exchange is one request as measured. It is filled in as it goes: Due by the
+// schedule, Start by the generator, the rest by the Doer that performs it.
+//
+// Stamps are offsets from the start of the run on the monotonic clock; a stamp
+// that was not reached is Never. They never decrease in the order in which the
+// fields are listed, but for one case: a server may answer before the request
+// is written whole.
+type Exchange struct {
+	Seq      uint64 // place in the schedule, from 0; also counts requests that were dropped
+	Target   int    // index of the request among the run's targets
+	WarmUp   bool   // due in the warm-up: recorded, but left out of every count
+	Attempts int    // how often the request was put on a connection; above 1 only if something re-sent it
+
+	Due          time.Duration // when the schedule wanted it
+	Start        time.Duration // handed to the Doer
+	Leased       time.Duration // the pool allotted a connection, or the right to dial one
+	Resolved     time.Duration // new connections only
+	Connected    time.Duration // new connections only
+	Secured      time.Duration // new TLS connections only
+	WroteHeaders time.Duration
+	Wrote        time.Duration // request written whole
+	FirstByte    time.Duration // first byte of the response
+	GotHeaders   time.Duration // head of the final response read
+	Done         time.Duration // over, however it ended
+
+	Buffered time.Duration // how long it waited, after being due, for a slot in the generator's bounded buffer
+
+	Conn uint64        // the connection that carried it, numbered from 1 within the run; 0: none
+	Use  int           // which exchange of that connection this is, from 1; above 1 the connection is reused
+	Idle time.Duration // how long the connection had been idle when leased; 0 when fresh
+	Age  time.Duration // time since the connection was established, when leased; 0 when fresh
+
+	Phase    Phase
+	Cause    Cause
+	Status   int   // HTTP status of the final response, 0 if its head did not arrive
+	BytesOut int64 // request bytes written, head included
+	BytesIn  int64 // response bytes read, head included
+	Err      error // the error behind Cause, for the example in the outcome table; nil when done
+}
+
+// Reset makes e the exchange numbered seq, due at the given offset, with
+// nothing measured yet.
+func (e *Exchange) Reset(seq uint64, due time.Duration) {
+	*e = Exchange{
+		Seq: seq, Due: due, Start: Never, Leased: Never, Resolved: Never, Connected: Never, Secured: Never,
+		WroteHeaders: Never, Wrote: Never, FirstByte: Never, GotHeaders: Never, Done: Never,
+	}
+}
+
+// OK reports whether the response arrived whole, whatever its status.
+func (e *Exchange) OK() bool { return e.Phase == PhaseDone }
+
+// Unfinished reports whether the exchange was started and then given up
+// because the run was aborted; it is neither a success nor a failure.
+func (e *Exchange) Unfinished() bool { return e.Cause == CauseAborted }
+
+// Failed reports whether the exchange was started and ended in a failure.
+func (e *Exchange) Failed() bool {
+	return e.Phase != PhaseSchedule && e.Phase != PhaseDone && e.Cause != CauseAborted
+}
+
+// Reused reports whether an earlier exchange had used the same connection.
+func (e *Exchange) Reused() bool { return e.Use > 1 }
+
+// ResponseTime is what a user would have waited: from due to over.
+func (e *Exchange) ResponseTime() time.Duration { return e.Done - e.Due }
+
+// ServiceTime is what the pool and the server took: from start to over.
+func (e *Exchange) ServiceTime() time.Duration { return e.Done - e.Start }
+
+// Lag is how late the generator itself was. Waiting in the bounded buffer is
+// policy, not lag, and is left out. Large lag spoils the run.
+func (e *Exchange) Lag() time.Duration { return e.Start - e.Due - e.Buffered }
+
+// Phases yields every phase the exchange went through after its start and the
+// time spent in it, the phase in which it failed included. Times are never
+// negative.
+func (e *Exchange) Phases() iter.Seq2[Phase, time.Duration] {
+	return func(yield func(Phase, time.Duration) bool) {
+		last := e.Start
+		if last == Never {
+			return
+		}
+		for _, step := range [...]struct {
+			phase Phase
+			end   time.Duration
+		}{
+			{PhaseAcquire, e.Leased}, {PhaseResolve, e.Resolved}, {PhaseConnect, e.Connected},
+			{PhaseTLS, e.Secured}, {PhaseWriteHeaders, e.WroteHeaders}, {PhaseWriteBody, e.Wrote},
+			{PhaseBeforeResponse, e.FirstByte}, {PhaseResponseHeaders, e.GotHeaders},
+			{PhaseDuringResponse, e.Done},
+		} {
+			end := step.end
+			if step.phase == e.Phase {
+				end = e.Done // ended here: the rest of its time was spent here
+			} else if step.phase == PhaseWriteBody && end == e.WroteHeaders {
+				continue // no body, or one that left in the same write
+			}
+			if end != Never {
+				if !yield(step.phase, max(end-last, 0)) {
+					return
+				}
+				last = max(end, last)
+			}
+			if step.phase == e.Phase {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package results
+
+import (
+	"encoding/csv"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+)
+
+var csvHeader = []string{
+	"seq", "target", "warm_up", "due_us", "start_us", "leased_us", "resolved_us", "connected_us", "secured_us",
+	"wrote_headers_us", "wrote_us", "first_byte_us", "got_headers_us", "done_us", "buffered_us",
+	"conn", "use", "reused", "idle_us", "age_us", "phase", "cause", "status", "bytes_out", "bytes_in", "attempts", "error",
+}
+
+// ExportCSV writes the record of d as CSV: a header, then a row for each
+// recorded exchange, those of the warm-up and the dropped ones included, about
+// in the order in which they ended.
+//
+// Times are in µs: due_us from the start of the run, the other stamps from
+// due, so that done_us is the response time. A stamp that was not reached is
+// empty.
+func ExportCSV(w io.Writer, d *Dir) error {
+	run, err := d.Run()
+	if err != nil {
+		return err
+	}
+	out := csv.NewWriter(w)
+	if err := out.Write(csvHeader); err != nil {
+		return err
+	}
+	row := make([]string, len(csvHeader))
+	for e, err := range d.Exchanges() {
+		if errors.Is(err, ErrTorn) && !run.Complete {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		fillRow(row, e)
+		if err := out.Write(row); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func fillRow(row []string, e *Exchange) {
+	stamp := func(d time.Duration) string {
+		if d == Never {
+			return ""
+		}
+		return strconv.FormatInt(micros(d-e.Due), 10)
+	}
+	length := func(d time.Duration) string { return strconv.FormatInt(micros(d), 10) }
+	text := ""
+	if e.Err != nil {
+		text = e.Err.Error()
+	}
+	copy(row, []string{
+		strconv.FormatUint(e.Seq, 10), strconv.Itoa(e.Target), strconv.FormatBool(e.WarmUp), length(e.Due),
+		stamp(e.Start), stamp(e.Leased), stamp(e.Resolved), stamp(e.Connected), stamp(e.Secured),
+		stamp(e.WroteHeaders), stamp(e.Wrote), stamp(e.FirstByte), stamp(e.GotHeaders), stamp(e.Done), length(e.Buffered),
+		strconv.FormatUint(e.Conn, 10), strconv.Itoa(e.Use), strconv.FormatBool(e.Reused()), length(e.Idle), length(e.Age),
+		e.Phase.String(), e.Cause.String(), strconv.Itoa(e.Status), strconv.FormatInt(e.BytesOut, 10),
+		strconv.FormatInt(e.BytesIn, 10), strconv.Itoa(e.Attempts), text,
+	})
+}

@@ -1,0 +1,149 @@
+package results
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"github.com/tsenart/vegeta/v12/lib/plot"
+)
+
+// finished is the directory of a whole run in which list was recorded, in an
+// order that is not the order of due times.
+func finished(t testing.TB, list []*Exchange) *Dir {
+	t.Helper()
+	w, dir := create(t)
+	must(t, w.Begin(begun()))
+	for part := range slices.Chunk(list, 37) {
+		for _, e := range slices.Backward(part) {
+			w.Observe(e)
+		}
+	}
+	run := begun()
+	run.Complete, run.Valid = true, true
+	must(t, w.Close(run))
+	d, err := Open(dir)
+	must(t, err)
+	return d
+}
+
+func TestExportVegeta(t *testing.T) {
+	list := mixed(1000)
+	warm := done(1000)
+	warm.WarmUp = true
+	cut := stale(1001) // its head had come: a failure with a status
+	cut.Phase, cut.Cause, cut.Status = PhaseDuringResponse, CauseTruncated, 200
+	d := finished(t, append(list, warm, cut))
+	var b bytes.Buffer
+	must(t, ExportVegeta(&b, d))
+	exported := b.Bytes()
+
+	decode := vegeta.DecoderFor(bytes.NewReader(exported))
+	if decode == nil {
+		t.Fatal("vegeta does not know the format")
+	}
+	var metrics vegeta.Metrics
+	p := plot.New()
+	last := time.Time{}
+	results := map[time.Duration]vegeta.Result{}
+	for seq := uint64(0); ; seq++ {
+		var r vegeta.Result
+		if err := decode(&r); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if r.Seq != seq || r.Timestamp.Before(last) {
+			t.Fatalf("result %d is numbered %d, at %v after %v", seq, r.Seq, r.Timestamp, last)
+		}
+		last = r.Timestamp
+		results[r.Timestamp.Sub(begun().Start)] = r
+		metrics.Add(&r)
+		must(t, p.Add(&r))
+	}
+	metrics.Close()
+	p.Close()
+	if metrics.Requests != 991 {
+		t.Errorf("%d requests, want the 990 started and the one that was cut, without those dropped or of the warm-up", metrics.Requests)
+	}
+	if got := metrics.StatusCodes; got["200"] != 950 || got["503"] != 10 || got["0"] != 31 {
+		t.Errorf("status codes %v, want 950 of 200, 10 of 503, 31 of 0", got)
+	}
+	if want := 950.0 / 991; metrics.Success < want-1e-9 || metrics.Success > want+1e-9 {
+		t.Errorf("success %v, want %v", metrics.Success, want)
+	}
+	at := func(seq uint64) vegeta.Result { return results[time.Duration(seq)*2500*time.Microsecond] }
+	if r := at(3); r.Latency != 3*ms || r.BytesIn != 340 || r.BytesOut != 120 || r.Method != "POST" ||
+		r.URL != "http://127.0.0.1:8080/" || r.Attack != "idle-race" || r.Error != "" {
+		t.Errorf("a success: %+v", r)
+	}
+	if r := at(49); r.Code != 0 || r.Error != "before_response/fin: "+errEOF.Error() || r.Latency != 5*ms {
+		t.Errorf("a stale one: %+v", r)
+	}
+	if r := at(30); r.Code != 503 || r.Error != "503 Service Unavailable" {
+		t.Errorf("a 503: %+v", r)
+	}
+	var html bytes.Buffer
+	if _, err := p.WriteTo(&html); err != nil || !strings.Contains(html.String(), "idle-race") {
+		t.Errorf("plot: %v, %d bytes", err, html.Len())
+	}
+}
+
+func TestExportCSV(t *testing.T) {
+	list := mixed(200)
+	d := finished(t, list)
+	var b bytes.Buffer
+	must(t, ExportCSV(&b, d))
+	rows, err := csv.NewReader(&b).ReadAll()
+	must(t, err)
+	if len(rows) != 201 {
+		t.Fatalf("%d rows, want a header and 200", len(rows))
+	}
+	column := func(row []string, name string) string { return row[slices.Index(rows[0], name)] }
+	for _, row := range rows[1:] {
+		seq, err := strconv.Atoi(column(row, "seq"))
+		must(t, err)
+		e := list[seq]
+		if column(row, "phase") != e.Phase.String() || column(row, "cause") != e.Cause.String() ||
+			column(row, "due_us") != strconv.FormatInt(e.Due.Microseconds(), 10) {
+			t.Errorf("row %v, want %+v", row, e)
+		}
+		if done := column(row, "done_us"); e.Done == Never && done != "" ||
+			e.Done != Never && done != strconv.FormatInt(e.ResponseTime().Microseconds(), 10) {
+			t.Errorf("seq %d: done_us %q", seq, done)
+		}
+	}
+}
+
+func TestExportOfACutOffRun(t *testing.T) {
+	dir, frames := cutOff(t, 1, mixed(60))
+	must(t, os.Truncate(filepath.Join(dir, fileExchanges), frames[2]-1))
+	d, err := Open(dir)
+	must(t, err)
+	for name, export := range map[string]func(io.Writer, *Dir) error{"vegeta": ExportVegeta, "csv": ExportCSV} {
+		var b bytes.Buffer
+		if err := export(&b, d); err != nil || bytes.Count(b.Bytes(), []byte("\n")) < 35 {
+			t.Errorf("%s: %v, %d lines", name, err, bytes.Count(b.Bytes(), []byte("\n")))
+		}
+	}
+	// A complete run whose record is short has lost something: that is an error.
+	must(t, writeDocument(dir, fileRun, begun()))
+	run, err := d.Run()
+	must(t, err)
+	run.Complete = true
+	must(t, writeDocument(dir, fileRun, run))
+	for name, export := range map[string]func(io.Writer, *Dir) error{"vegeta": ExportVegeta, "csv": ExportCSV} {
+		if err := export(io.Discard, d); !errors.Is(err, ErrTorn) {
+			t.Errorf("%s of a complete run: %v, want %v", name, err, ErrTorn)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package results
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// done is an exchange that went well: due every 2.5 ms, started 50 µs late,
+// answered after 3 ms, on a connection of ten.
+func done(seq uint64) *Exchange {
+	e := &Exchange{}
+	due := time.Duration(seq) * 2500 * time.Microsecond
+	e.Reset(seq, due)
+	e.Start = due + 50*time.Microsecond
+	e.Leased = due + 60*time.Microsecond
+	e.WroteHeaders = due + 90*time.Microsecond
+	e.Wrote = e.WroteHeaders
+	e.FirstByte = due + 2900*time.Microsecond
+	e.GotHeaders = due + 2950*time.Microsecond
+	e.Done = due + 3*ms
+	e.Conn, e.Use = seq%10+1, int(seq/10)+1
+	if e.Use > 1 {
+		e.Idle, e.Age = 22*ms, 25*ms*time.Duration(e.Use-1)
+	}
+	e.Attempts, e.Phase, e.Status, e.BytesOut, e.BytesIn = 1, PhaseDone, 200, 120, 340
+	return e
+}
+
+var errEOF = errors.New(`read tcp 127.0.0.1:40211->127.0.0.1:80: "EOF"`)
+
+// stale is an exchange that met the peer's FIN.
+func stale(seq uint64) *Exchange {
+	e := done(seq)
+	e.FirstByte, e.GotHeaders = Never, Never
+	e.Done = e.Due + 5*ms
+	e.Use, e.Idle, e.Age = 7, 998*ms, 3*time.Second
+	e.Phase, e.Cause, e.Status, e.BytesIn, e.Err = PhaseBeforeResponse, CauseFIN, 0, 0, errEOF
+	return e
+}
+
+// refused is an exchange that got no connection.
+func refused(seq uint64) *Exchange {
+	e := &Exchange{}
+	e.Reset(seq, time.Duration(seq)*2500*time.Microsecond)
+	e.Start = e.Due + 100*time.Microsecond
+	e.Done = e.Start + 20*time.Microsecond
+	e.Phase, e.Cause, e.Err = PhaseAcquire, CauseQueueFull, errors.New("pending queue is full (max 32)")
+	return e
+}
+
+func dropped(seq uint64) *Exchange {
+	e := &Exchange{}
+	e.Reset(seq, time.Duration(seq)*2500*time.Microsecond)
+	e.Cause = CauseDropped
+	return e
+}
+
+func aborted(seq uint64) *Exchange {
+	e := done(seq)
+	e.FirstByte, e.GotHeaders, e.Phase, e.Cause, e.Status, e.BytesIn = Never, Never, PhaseBeforeResponse, CauseAborted, 0, 0
+	return e
+}
+
+// mixed is a short run's exchanges: n well, and some of every other kind.
+func mixed(n int) []*Exchange {
+	var list []*Exchange
+	for seq := range uint64(n) {
+		switch {
+		case seq%50 == 49:
+			list = append(list, stale(seq))
+		case seq%100 == 10:
+			list = append(list, dropped(seq))
+		case seq%100 == 20:
+			list = append(list, refused(seq))
+		case seq%100 == 30:
+			e := done(seq)
+			e.Status = 503
+			list = append(list, e)
+		default:
+			list = append(list, done(seq))
+		}
+	}
+	return list
+}
+
+// begun is a document as known when a run begins.
+func begun() *Run {
+	return &Run{
+		Version: "v0.1.0", Name: "idle-race", Question: "How many requests meet a connection the server is closing?",
+		Start:   time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC),
+		Profile: []byte(`{"name":"idle-race","load":{"rate":"400/s","duration":"1m0s","warm_up":"0s","max_lag":"50ms"},"target":{"url":"http://127.0.0.1:8080/","method":"POST"}}`),
+		Host:    Host{OS: "linux", Arch: "amd64", Kernel: "6.1", CPUs: 2, GoVersion: "go1.26"},
+	}
+}
+
+// must is for what cannot fail unless the test is wrong.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

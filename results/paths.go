@@ -1,0 +1,275 @@
+package results
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// value is a result found at a path. why says why there is none.
+type value struct {
+	v    float64
+	unit Unit
+	why  string
+}
+
+func count[N int | uint64](n N) value { return value{v: float64(n)} }
+
+// lookup finds the value at path in run. The error says that no run has such a
+// path.
+func lookup(run *Run, path string) (value, error) {
+	head, rest, _ := strings.Cut(path, ".")
+	switch head {
+	case "valid":
+		if rest == "" {
+			return value{v: float64(b2i(run.Valid)), unit: UnitBool}, nil
+		}
+	case "attempts":
+		switch rest {
+		case "":
+			return count(run.Attempts), nil
+		case "resent":
+			once := run.Reuse.Fresh + run.Reuse.Reused // requests put on a connection
+			return count(max(run.Attempts, once) - once), nil
+		}
+	case "failures":
+		if v, found := failures(run, rest); found {
+			return v, nil
+		}
+	case "statuses":
+		if status, err := strconv.Atoi(rest); err == nil && len(rest) == 3 && status >= 100 {
+			return count(run.Statuses[rest]), nil
+		}
+	case "connections":
+		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
+			return count(run.Connections.Evictions[reason]), nil
+		}
+	case "failed":
+		name, stat, _ := strings.Cut(rest, ".")
+		if v, found := latency(run.LatencyFail, name, stat); found && name != LatencyLag {
+			return v, nil
+		}
+	case "idle_at_failure":
+		q := map[string]Quantiles{}
+		if run.IdleFailed != nil {
+			q[head] = *run.IdleFailed
+		}
+		if v, found := quantile(q, head, rest); found {
+			return v, nil
+		}
+	default:
+		if v, found := latency(run.Latency, head, rest); found {
+			return v, nil
+		}
+	}
+	if section, found := sections(run)[head]; found {
+		if v, found := field(section, rest); found {
+			v.why = unseen(run, head, rest)
+			return v, nil
+		}
+	}
+	return value{}, unknownPath(path)
+}
+
+// failures are the paths failures, failures.fresh, failures.reused,
+// failures.rate, failures.<phase> and failures.<phase>.<cause>.
+func failures(run *Run, rest string) (value, bool) {
+	var matches func(Outcome) bool
+	switch rest {
+	case "":
+		return count(run.Counts.Failed), true
+	case "rate":
+		if run.Counts.Started == 0 {
+			return value{unit: UnitRatio, why: "no exchange was started"}, true
+		}
+		return value{v: float64(run.Counts.Failed) / float64(run.Counts.Started), unit: UnitRatio}, true
+	case "fresh":
+		matches = func(o Outcome) bool { return !o.Reused }
+	case "reused":
+		matches = func(o Outcome) bool { return o.Reused }
+	default:
+		phaseName, causeName, hasCause := strings.Cut(rest, ".")
+		var phase Phase
+		var cause Cause
+		if phase.UnmarshalText([]byte(phaseName)) != nil || phase == PhaseSchedule || phase == PhaseDone {
+			return value{}, false
+		}
+		if hasCause && (cause.UnmarshalText([]byte(causeName)) != nil || cause == CauseNone) {
+			return value{}, false
+		}
+		matches = func(o Outcome) bool { return o.Phase == phase && (!hasCause || o.Cause == cause) }
+	}
+	var n uint64
+	for _, o := range run.Outcomes {
+		if o.failed() && matches(o) {
+			n += o.Count
+		}
+	}
+	return count(n), true
+}
+
+// failed reports whether the outcome is a failure: started, and neither done
+// nor given up.
+func (o Outcome) failed() bool {
+	return o.Phase != PhaseSchedule && o.Phase != PhaseDone && o.Cause != CauseAborted
+}
+
+// latencyNames are the names a latency path may begin with.
+func latencyNames() []string {
+	names := []string{LatencyResponse, LatencyService, LatencyLag, LatencyBuffer}
+	for p := PhaseAcquire; p < PhaseDone; p++ {
+		names = append(names, p.String())
+	}
+	return names
+}
+
+func latency(m map[string]Quantiles, name, stat string) (value, bool) {
+	if !slices.Contains(latencyNames(), name) {
+		return value{}, false
+	}
+	return quantile(m, name, stat)
+}
+
+func quantile(m map[string]Quantiles, name, stat string) (value, bool) {
+	q := m[name]
+	v, found := field(reflect.ValueOf(q), stat)
+	if !found {
+		return value{}, false
+	}
+	if stat != "count" && stat != "overflow" {
+		v.unit = UnitSeconds
+		if q.Count == 0 {
+			v.why = "there were none to measure"
+		}
+	}
+	return v, true
+}
+
+// sections are the parts of the document whose fields are paths.
+func sections(run *Run) map[string]reflect.Value {
+	var lab LabSeen
+	if run.Lab != nil {
+		lab = *run.Lab
+	}
+	return map[string]reflect.Value{
+		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
+		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
+		"reuse": reflect.ValueOf(run.Reuse), "lab": reflect.ValueOf(lab),
+	}
+}
+
+// unseen says why the value in a section is not one that was measured.
+func unseen(run *Run, section, name string) string {
+	switch {
+	case section == "lab" && run.Lab == nil:
+		return "the target is not kabench's own server"
+	case section != "sockets" || name == "available" || name == "server_side":
+		return ""
+	case !run.Sockets.Available:
+		if run.Sockets.Why != "" {
+			return "sockets could not be seen: " + run.Sockets.Why
+		}
+		return "sockets could not be seen"
+	case name == "time_wait_server_peak" && !run.Sockets.ServerSide:
+		return "the server's sockets could not be seen"
+	}
+	return ""
+}
+
+// field finds the number or bool that section's document calls name.
+func field(section reflect.Value, name string) (value, bool) {
+	for i := range section.NumField() {
+		tag, _, _ := strings.Cut(section.Type().Field(i).Tag.Get("json"), ",")
+		if tag != name {
+			continue
+		}
+		switch f := section.Field(i); f.Kind() {
+		case reflect.Int:
+			return value{v: float64(f.Int())}, true
+		case reflect.Uint64:
+			return value{v: float64(f.Uint())}, true
+		case reflect.Float64:
+			return value{v: f.Float(), unit: UnitPerSecond}, true
+		case reflect.Bool:
+			return value{v: float64(b2i(f.Bool())), unit: UnitBool}, true
+		}
+	}
+	return value{}, false
+}
+
+// evictions are the reasons in Connections.Evictions.
+var evictions = []string{
+	"expired", "lifetime", "max_requests", "surplus", "peer_closed", "reset", "server_said_close", "broken", "shutdown",
+}
+
+// knownPaths lists every path, with 200 for any status.
+func knownPaths() []string {
+	paths := []string{
+		"valid", "attempts", "attempts.resent", "statuses.200",
+		"failures", "failures.rate", "failures.fresh", "failures.reused",
+	}
+	for p := PhaseAcquire; p < PhaseDone; p++ {
+		paths = append(paths, "failures."+p.String())
+		for c := CauseNone + 1; int(c) < NumCauses; c++ {
+			paths = append(paths, "failures."+p.String()+"."+c.String())
+		}
+	}
+	for _, reason := range evictions {
+		paths = append(paths, "connections.evictions."+reason)
+	}
+	for name, section := range sections(&Run{}) {
+		paths = append(paths, fieldNames(name, section)...)
+	}
+	for _, name := range latencyNames() {
+		paths = append(paths, fieldNames(name, reflect.ValueOf(Quantiles{}))...)
+		if name != LatencyLag {
+			paths = append(paths, fieldNames("failed."+name, reflect.ValueOf(Quantiles{}))...)
+		}
+	}
+	paths = append(paths, fieldNames("idle_at_failure", reflect.ValueOf(Quantiles{}))...)
+	slices.Sort(paths)
+	return paths
+}
+
+func fieldNames(prefix string, section reflect.Value) []string {
+	var names []string
+	for i := range section.NumField() {
+		name, _, _ := strings.Cut(section.Type().Field(i).Tag.Get("json"), ",")
+		if _, found := field(section, name); found {
+			names = append(names, prefix+"."+name)
+		}
+	}
+	return names
+}
+
+func unknownPath(path string) error {
+	best, least := "", -1
+	for _, known := range knownPaths() {
+		if d := editDistance(path, known); least < 0 || d < least {
+			best, least = known, d
+		}
+	}
+	return fmt.Errorf("%q is not a result; the nearest is %s", path, best)
+}
+
+// editDistance is the number of characters to insert, delete or replace to
+// turn a into b. A path longer than any known one is cut: it is no typo.
+func editDistance(a, b string) int {
+	a = a[:min(len(a), 100)]
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal + b2i(a[i] != b[j])
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,261 @@
+package results
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// textWidth is the width to which sentences are wrapped, in columns.
+const textWidth = 100
+
+// RenderRun writes the summary of run for a terminal: whether it is valid
+// first, then the accounts, failures, connections, sockets, latencies,
+// warnings and expectations.
+func RenderRun(w io.Writer, run *Run) error {
+	var b bytes.Buffer
+	renderHead(&b, run)
+	renderAccounts(&b, run)
+	renderFailures(&b, run)
+	renderConnections(&b, run)
+	renderLatency(&b, run)
+	renderNotes(&b, run)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func renderHead(b *bytes.Buffer, run *Run) {
+	name := run.Name
+	if name == "" {
+		name = "run"
+	}
+	if run.Version != "" {
+		name += "  (kabench " + run.Version + ")"
+	}
+	fmt.Fprintln(b, name)
+	if run.Question != "" {
+		wrap(b, "", run.Question)
+	}
+	if !run.Valid {
+		for _, why := range run.Invalid {
+			wrap(b, "INVALID  ", why)
+		}
+		if len(run.Invalid) == 0 {
+			fmt.Fprintln(b, "INVALID")
+		}
+	}
+	if !run.Complete {
+		fmt.Fprintln(b, "INCOMPLETE: the run was cut off; this is what was recorded until then")
+	}
+	if run.Interrupted {
+		fmt.Fprintln(b, "Interrupted: stopped early by a signal")
+	}
+	fmt.Fprintln(b)
+}
+
+func renderAccounts(b *bytes.Buffer, run *Run) {
+	c := run.Counts
+	t := table(b)
+	fmt.Fprintf(t, "Exchanges\t%d due = %d started + %d dropped\n", c.Due, c.Started, c.Dropped)
+	fmt.Fprintf(t, "\t%d started = %d ok + %d failed + %d unfinished\n", c.Started, c.OK, c.Failed, c.Unfinished)
+	if !c.Balance() {
+		fmt.Fprintf(t, "\tTHE ACCOUNTS DO NOT BALANCE\n")
+	}
+	if c.Waited > 0 {
+		fmt.Fprintf(t, "\t%d of the started waited in the buffer first\n", c.Waited)
+	}
+	if c.WarmUp > 0 {
+		fmt.Fprintf(t, "\t%d more in the warm-up, not counted\n", c.WarmUp)
+	}
+	fmt.Fprintf(t, "Rate\t%s/s offered, %s/s achieved, %s/s throughput\n",
+		three(run.Rate.Offered), three(run.Rate.Achieved), three(run.Rate.Throughput))
+	if len(run.Statuses) > 0 {
+		fmt.Fprintf(t, "Statuses\t%s\n", pairs(run.Statuses))
+	}
+	if attempts, once := run.Attempts, run.Reuse.Fresh+run.Reuse.Reused; attempts > once {
+		fmt.Fprintf(t, "Re-sent\t%s below the pool, unasked\n", plural(attempts-once, "request"))
+	}
+	t.Flush()
+}
+
+func renderFailures(b *bytes.Buffer, run *Run) {
+	c := run.Counts
+	fmt.Fprintln(b)
+	if c.Failed == 0 {
+		fmt.Fprintf(b, "No failures in %d started", c.Started)
+		if c.Started > 0 {
+			fmt.Fprintf(b, " (95 %% interval %s)", interval(0, c.Started))
+		}
+		fmt.Fprintln(b)
+		return
+	}
+	fmt.Fprintf(b, "Failures: %d of %d, %s (95 %% interval %s)\n",
+		c.Failed, c.Started, ratio(c.Failed, c.Started), interval(c.Failed, c.Started))
+	t := table(b)
+	for _, o := range run.Outcomes {
+		if o.failed() {
+			fmt.Fprintf(t, "  %v / %v\t%s\t%d\t%s\t(%s)\n", o.Phase, o.Cause, connKind(o), o.Count,
+				ratio(o.Count, c.Started), interval(o.Count, c.Started))
+		}
+	}
+	t.Flush()
+	for _, o := range run.Outcomes {
+		if o.failed() && o.Example != "" {
+			wrap(b, fmt.Sprintf("  e.g. %v / %v: ", o.Phase, o.Cause), o.Example)
+		}
+	}
+	if q := run.IdleFailed; q != nil {
+		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
+			humanSeconds(q.Min), humanSeconds(q.P50), humanSeconds(q.Max))
+	}
+}
+
+func connKind(o Outcome) string {
+	if o.Reused {
+		return "reused"
+	}
+	return "fresh"
+}
+
+func renderConnections(b *bytes.Buffer, run *Run) {
+	c, k, p := run.Connections, run.Sockets, run.Pool
+	fmt.Fprintln(b)
+	t := table(b)
+	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	if run.Complete {
+		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer\n", c.ClosedByUs, c.ClosedByPeer, c.Reset)
+	}
+	if len(c.Evictions) > 0 {
+		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
+	}
+	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
+	fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
+	switch {
+	case k.Available && k.ServerSide:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
+	case k.Available:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
+	case k.Why != "":
+		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
+	default:
+		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	}
+	if k.Available {
+		fmt.Fprintf(t, "Ports\tat most %d in use", k.PortsUsedPeak)
+		if k.PortsAvailable > 0 {
+			fmt.Fprintf(t, " of %d (%s)", k.PortsAvailable, ratio(uint64(max(k.PortsUsedPeak, 0)), uint64(k.PortsAvailable)))
+		}
+		fmt.Fprintln(t)
+	}
+	if l := run.Lab; l != nil {
+		fmt.Fprintf(t, "Server saw\t%d connections, %d requests; it closed %d first, %d of them idle\n",
+			l.Connections, l.Requests, l.ClosedFirst, l.ClosedIdle)
+	}
+	t.Flush()
+}
+
+func renderLatency(b *bytes.Buffer, run *Run) {
+	if len(run.Latency) > 0 {
+		fmt.Fprintln(b)
+		latencyTable(b, "Latency (ok)", run.Latency)
+	}
+	if len(run.LatencyFail) > 0 {
+		fmt.Fprintln(b)
+		latencyTable(b, "Latency (failed)", run.LatencyFail)
+	}
+}
+
+func latencyTable(b *bytes.Buffer, title string, m map[string]Quantiles) {
+	t := table(b)
+	fmt.Fprintf(t, "%s\tp50\tp90\tp99\tp99.9\tmax\tcount\n", title)
+	for _, name := range latencyNames() {
+		if q, found := m[name]; found && q.Count > 0 {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, humanSeconds(q.P50), humanSeconds(q.P90),
+				humanSeconds(q.P99), humanSeconds(q.P999), humanSeconds(q.Max), q.Count)
+		}
+	}
+	t.Flush()
+}
+
+func renderNotes(b *bytes.Buffer, run *Run) {
+	warnings := slices.Clone(run.Warnings)
+	if run.Recording.Error != "" {
+		warnings = append(warnings, fmt.Sprintf("not everything was recorded (%s lost): %s",
+			plural(run.Recording.Lost, "exchange"), run.Recording.Error))
+	}
+	if len(warnings) > 0 {
+		fmt.Fprintf(b, "\nWarnings\n")
+		for _, text := range warnings {
+			wrap(b, "  - ", text)
+		}
+	}
+	if len(run.Expect) > 0 {
+		fmt.Fprintf(b, "\nExpectations\n")
+		t := table(b)
+		for _, e := range run.Expect {
+			verdict, seen := "met", "seen "+e.Seen
+			if !e.Met {
+				verdict = "NOT MET"
+			}
+			if e.Why != "" {
+				seen = e.Why
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", verdict, e.Path, e.Want, seen)
+		}
+		t.Flush()
+	}
+	if n := run.Recording.SuccessesOneIn; n > 1 && run.Recording.Error == "" {
+		fmt.Fprintf(b, "\nThe record holds one success in %d, and every failure.\n", n)
+	}
+}
+
+func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+
+// pairs prints a map in the order of its keys: "200 23880, 503 12".
+func pairs(m map[string]uint64) string {
+	list := make([]string, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s %d", key, m[key]))
+	}
+	return strings.Join(list, ", ")
+}
+
+func ratio(k, n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return percent(float64(k) / float64(n))
+}
+
+// interval prints the 95 % interval of k in n.
+func interval(k, n uint64) string {
+	lo, hi := Interval(k, n, 0.95)
+	return percent(lo) + " to " + percent(hi)
+}
+
+// wrap writes prefix and text, broken between words at textWidth, with later
+// lines indented to the length of prefix.
+func wrap(b *bytes.Buffer, prefix, text string) {
+	indent := strings.Repeat(" ", len([]rune(prefix)))
+	column := len([]rune(prefix))
+	b.WriteString(prefix)
+	for i, word := range strings.Fields(text) {
+		width := len([]rune(word))
+		switch {
+		case i == 0:
+		case column+1+width > textWidth:
+			b.WriteString("\n" + indent)
+			column = len([]rune(indent))
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += width
+	}
+	b.WriteByte('\n')
+}

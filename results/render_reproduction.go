@@ -1,0 +1,189 @@
+package results
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// columnsPerTable is how many runs fit beside each other in textWidth columns.
+const columnsPerTable = 3
+
+// column is one run in the comparison.
+type column struct {
+	name string
+	run  *Run
+}
+
+// RenderReproduction writes the incident and its remedies side by side, then
+// whether it was reproduced, and the verdict. Remedies that do not fit beside
+// the incident follow in tables of their own, the incident repeated.
+func RenderReproduction(w io.Writer, r *Reproduction) error {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, r.Incident)
+	if r.Question != "" {
+		wrap(&b, "", r.Question)
+	}
+	incident := column{"incident", cmp.Or(r.IncidentRun, &Run{})}
+	var remedies []column
+	for _, remedy := range r.RemedyRuns {
+		remedies = append(remedies, column{remedy.Remedy, cmp.Or(remedy.Run, &Run{})})
+	}
+	fmt.Fprintln(&b)
+	if len(remedies) == 0 {
+		compare(&b, []column{incident})
+	}
+	for chunk := range slices.Chunk(remedies, columnsPerTable-1) {
+		compare(&b, append([]column{incident}, chunk...))
+		fmt.Fprintln(&b)
+	}
+	for _, remedy := range r.RemedyRuns {
+		wrap(&b, "Remedy "+remedy.Remedy+": ", changes(remedy.Change))
+	}
+	fmt.Fprintln(&b)
+	renderUnmet(&b, "the incident", incident.run)
+	for _, remedy := range remedies {
+		renderUnmet(&b, "remedy "+remedy.name, remedy.run)
+	}
+	if r.Reproduced {
+		fmt.Fprintln(&b, "REPRODUCED")
+	} else {
+		fmt.Fprintln(&b, "NOT REPRODUCED")
+	}
+	for sentence := range strings.Lines(r.Verdict) {
+		wrap(&b, "", sentence)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func changes(change map[string]string) string {
+	list := make([]string, 0, len(change))
+	for _, path := range slices.Sorted(maps.Keys(change)) {
+		list = append(list, path+" = "+change[path])
+	}
+	return cmp.Or(strings.Join(list, ", "), "changes nothing")
+}
+
+// renderUnmet lists what kept a run from showing what it had to.
+func renderUnmet(b *bytes.Buffer, who string, run *Run) {
+	for _, why := range run.Invalid {
+		wrap(b, "INVALID "+who+": ", why)
+	}
+	for _, e := range run.Expect {
+		if !e.Met {
+			seen := "seen " + e.Seen
+			if e.Why != "" {
+				seen = e.Why
+			}
+			wrap(b, "NOT MET by "+who+": ", fmt.Sprintf("%s %s, %s", e.Path, e.Want, seen))
+		}
+	}
+}
+
+// compare writes one table: a row for each figure, a column for each run.
+func compare(b *bytes.Buffer, runs []column) {
+	t := table(b)
+	row := func(label string, cell func(*Run) string) {
+		fmt.Fprint(t, label)
+		for _, c := range runs {
+			fmt.Fprintf(t, "\t%s", cell(c.run))
+		}
+		fmt.Fprintln(t)
+	}
+	number := func(label string, cell func(*Run) uint64) {
+		row(label, func(r *Run) string { return fmt.Sprint(cell(r)) })
+	}
+	for _, c := range runs {
+		fmt.Fprintf(t, "\t%s", c.name)
+	}
+	fmt.Fprintln(t)
+	number("requests started", func(r *Run) uint64 { return r.Counts.Started })
+	number("  ok", func(r *Run) uint64 { return r.Counts.OK })
+	number("  failed", func(r *Run) uint64 { return r.Counts.Failed })
+	row("  failure rate", func(r *Run) string { return ratio(r.Counts.Failed, r.Counts.Started) })
+	row("  95 % interval", func(r *Run) string { return interval(r.Counts.Failed, r.Counts.Started) })
+	number("  dropped", func(r *Run) uint64 { return r.Counts.Dropped })
+	for _, f := range failuresOf(runs) {
+		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, connKind(f))
+		number(label, func(r *Run) uint64 { return f.countIn(r) })
+	}
+	row("idle at failure, p50", func(r *Run) string {
+		return idleAtFailure(r, func(q *Quantiles) string { return humanSeconds(q.P50) })
+	})
+	row("  min to max", func(r *Run) string {
+		return idleAtFailure(r, func(q *Quantiles) string { return humanSeconds(q.Min) + " to " + humanSeconds(q.Max) })
+	})
+	number("connections opened", func(r *Run) uint64 { return r.Connections.Opened })
+	number("  closed first by us", func(r *Run) uint64 { return r.Connections.ClosedByUs })
+	number("  closed first by peer", func(r *Run) uint64 { return r.Connections.ClosedByPeer })
+	number("  reset by peer", func(r *Run) uint64 { return r.Connections.Reset })
+	number("exchanges on fresh", func(r *Run) uint64 { return r.Reuse.Fresh })
+	number("  on reused", func(r *Run) uint64 { return r.Reuse.Reused })
+	row("TIME_WAIT peak, ours", func(r *Run) string { return socketPeak(r.Sockets.Available, r.Sockets.TimeWaitPeak) })
+	row("  the server's", func(r *Run) string {
+		return socketPeak(r.Sockets.Available && r.Sockets.ServerSide, r.Sockets.TimeWaitServer)
+	})
+	row("pending peak", func(r *Run) string { return fmt.Sprint(r.Pool.PeakPending) })
+	for _, name := range [...]string{LatencyResponse, LatencyService, LatencyLag} {
+		row(name+" p50", func(r *Run) string { return latencyCell(r, name, Quantiles.p50) })
+		row("  p99", func(r *Run) string { return latencyCell(r, name, Quantiles.p99) })
+		row("  p99.9", func(r *Run) string { return latencyCell(r, name, Quantiles.p999) })
+	}
+	t.Flush()
+}
+
+// failuresOf lists the ways in which any of runs failed, once each.
+func failuresOf(runs []column) []Outcome {
+	var list []Outcome
+	for _, c := range runs {
+		for _, o := range c.run.Outcomes {
+			if o.failed() && !slices.ContainsFunc(list, o.sameAs) {
+				list = append(list, o)
+			}
+		}
+	}
+	return list
+}
+
+func (o Outcome) sameAs(p Outcome) bool {
+	return o.Phase == p.Phase && o.Cause == p.Cause && o.Reused == p.Reused
+}
+
+func (o Outcome) countIn(run *Run) uint64 {
+	i := slices.IndexFunc(run.Outcomes, o.sameAs)
+	if i < 0 {
+		return 0
+	}
+	return run.Outcomes[i].Count
+}
+
+func idleAtFailure(run *Run, cell func(*Quantiles) string) string {
+	if run.IdleFailed == nil {
+		return "-"
+	}
+	return cell(run.IdleFailed)
+}
+
+func socketPeak(seen bool, n int) string {
+	if !seen {
+		return "not seen"
+	}
+	return fmt.Sprint(n)
+}
+
+func latencyCell(run *Run, name string, stat func(Quantiles) float64) string {
+	q, found := run.Latency[name]
+	if !found || q.Count == 0 {
+		return "-"
+	}
+	return humanSeconds(stat(q))
+}
+
+func (q Quantiles) p50() float64  { return q.P50 }
+func (q Quantiles) p99() float64  { return q.P99 }
+func (q Quantiles) p999() float64 { return q.P999 }

@@ -1,0 +1,125 @@
+package results
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+// golden compares got with testdata/name.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		must(t, os.MkdirAll("testdata", 0o755))
+		must(t, os.WriteFile(path, []byte(got), 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it):\n%s", path, diff)
+	}
+}
+
+// rendered is aRun with its name, question and expectations.
+func rendered() *Run {
+	run := aRun()
+	run.Version, run.Name, run.Question = "v0.1.0", "idle-race", begun().Question
+	run.Expect = CheckExpectations(run, map[string]string{"failures.before_response": "> 0", "failures.fresh": "0", "tls.p99": "< 5ms"})
+	run.Warnings = []string{"the server and kabench shared this machine's two CPUs, so the server's share is in the instrument's figures: put the server elsewhere"}
+	run.Recording = Recording{Written: 1000, SuccessesOneIn: 1}
+	return run
+}
+
+func TestRenderRun(t *testing.T) {
+	calm := filled(tallied([]*Exchange{done(0), done(1), done(2)}), 7500*time.Microsecond)
+	calm.Complete, calm.Valid = true, true
+	invalid := rendered()
+	invalid.Valid, invalid.Invalid = false, []string{"the generator lagged: p99 of lag is 80.0 ms, above 50.0 ms (load.max_lag)"}
+	invalid.Counts.Started++
+	invalid.Counts.Waited, invalid.Counts.WarmUp, invalid.Attempts = 3, 200, 999
+	invalid.Sockets, invalid.Lab = Sockets{Why: "sock_diag is Linux only"}, nil
+	invalid.Recording = Recording{SuccessesOneIn: 10, Lost: 40, Error: "writing exchanges.ndjson.zst: no space left on device"}
+	invalid.Interrupted = true
+	cut := rendered()
+	cut.Complete, cut.Expect = false, nil
+	cut.Sockets.ServerSide = false
+	for name, run := range map[string]*Run{
+		"run.txt": rendered(), "run_calm.txt": calm, "run_invalid.txt": invalid, "run_cut_off.txt": cut, "run_empty.txt": {},
+	} {
+		var b bytes.Buffer
+		must(t, RenderRun(&b, run))
+		golden(t, name, b.String())
+	}
+}
+
+func TestRenderReproduction(t *testing.T) {
+	clear := func(name string) RemedyRun {
+		run := filled(tallied([]*Exchange{done(0), done(11), done(25)}), 7500*time.Microsecond)
+		run.Valid, run.Complete = true, true
+		run.Connections = Connections{Opened: 61, ClosedByUs: 61, Evictions: map[string]uint64{"expired": 51, "shutdown": 10}}
+		run.Sockets = Sockets{Available: true, TimeWaitPeak: 51}
+		return RemedyRun{Remedy: name, Change: map[string]string{"pool.idle_timeout": "800ms", "pool.expiry": "[lease]"}, Cleared: true, Run: run}
+	}
+	r := &Reproduction{
+		Incident: "idle-race", Question: begun().Question, Reproduced: true, IncidentRun: rendered(),
+		RemedyRuns: []RemedyRun{clear("idle-timeout-below")},
+		Verdict: "The server closed idle connections after 1 s; 20 requests were written while its FIN was on the way, and each died before any response.\n" +
+			"Set pool.idle_timeout below the server's keep-alive timeout by more than a round trip.",
+	}
+	r.IncidentRun.Expect = nil
+	var b bytes.Buffer
+	must(t, RenderReproduction(&b, r))
+	golden(t, "reproduction.txt", b.String())
+
+	failed := clear("lifetime")
+	failed.Cleared, failed.Change = false, nil
+	failed.Expect = CheckExpectations(failed.Run, map[string]string{"counts.ok": "> 1000", "lab.requests": "> 0"})
+	r.Reproduced, r.RemedyRuns = false, append(r.RemedyRuns, failed, clear("three"))
+	b.Reset()
+	must(t, RenderReproduction(&b, r))
+	golden(t, "reproduction_failed.txt", b.String())
+}
+
+func TestRenderedTextIsNarrow(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.txt")
+	must(t, err)
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := len([]rune(line)); n > textWidth {
+				t.Errorf("%s: %d columns: %s", name, n, line)
+			}
+			if strings.TrimRight(line, " ") != line {
+				t.Errorf("%s: ends in blanks: %q", name, line)
+			}
+		}
+	}
+}
+
+type brokenPipe struct{}
+
+var errBroken = errors.New("broken pipe")
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errBroken }
+
+func TestRenderReportsWriteErrors(t *testing.T) {
+	if err := RenderRun(brokenPipe{}, rendered()); !errors.Is(err, errBroken) {
+		t.Errorf("RenderRun: %v", err)
+	}
+	if err := RenderReproduction(brokenPipe{}, &Reproduction{}); !errors.Is(err, errBroken) {
+		t.Errorf("RenderReproduction: %v", err)
+	}
+}

@@ -1,0 +1,228 @@
+package results
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Schema is the name and version of the document that Run is written as.
+const Schema = "kabench.run/v1"
+
+// Run is everything one run measured and everything needed to run it again. It
+// is run.json: a contract, described field by field in docs/results.md.
+//
+// Counts, outcomes, latencies, statuses, attempts and rates leave the warm-up
+// out. Connections, pool and sockets cover the whole run, because a connection
+// opened in the warm-up serves the measured part too.
+type Run struct {
+	Schema      string `json:"schema"`
+	Version     string `json:"version"` // of kabench
+	Name        string `json:"name"`
+	Question    string `json:"question,omitempty"`
+	Complete    bool   `json:"complete"`              // false: cut off; what is here was read back from the record
+	Interrupted bool   `json:"interrupted,omitempty"` // stopped early by a signal; complete all the same
+
+	Start   time.Time       `json:"start"`
+	End     time.Time       `json:"end"`
+	Profile json.RawMessage `json:"profile,omitempty"` // as resolved, secrets blanked
+	Host    Host            `json:"host"`
+
+	Valid    bool     `json:"valid"`
+	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
+	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
+
+	Counts      Counts               `json:"counts"`
+	Attempts    uint64               `json:"attempts"` // requests put on a connection; above started−(failed before one was had) something re-sent
+	Statuses    map[string]uint64    `json:"statuses"` // HTTP status -> exchanges that are ok
+	Outcomes    []Outcome            `json:"outcomes"`
+	Latency     map[string]Quantiles `json:"latency"`         // of exchanges that are ok; lag: of all started
+	LatencyFail map[string]Quantiles `json:"latency_failed"`  // of those that failed
+	IdleFailed  *Quantiles           `json:"idle_at_failure"` // idle age at lease of failures on reused connections; null when there were none
+	Rate        Rate                 `json:"rate"`            // per second
+	Connections Connections          `json:"connections"`     //
+	Reuse       Reuse                `json:"reuse"`           // exchanges by kind of connection
+	Pool        PoolPeaks            `json:"pool"`            //
+	Sockets     Sockets              `json:"sockets"`         //
+	Instrument  Instrument           `json:"instrument"`      // kabench itself
+	Recording   Recording            `json:"recording"`       // what the exchange record holds
+	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
+	Lab         *LabSeen             `json:"lab,omitempty"`   // what kabench's own server saw, when it was the target
+}
+
+// Counts are the accounts of a run. They balance: Due = Started + Dropped and
+// Started = OK + Failed + Unfinished.
+type Counts struct {
+	Due        uint64 `json:"due"`
+	Started    uint64 `json:"started"`
+	Dropped    uint64 `json:"dropped"` // due, never started: the cap on requests in flight was reached
+	OK         uint64 `json:"ok"`
+	Failed     uint64 `json:"failed"`
+	Unfinished uint64 `json:"unfinished"` // given up when the run was aborted
+	Waited     uint64 `json:"waited"`     // of Started: those that waited in the bounded buffer first
+	WarmUp     uint64 `json:"warm_up"`    // due in the warm-up; in none of the others
+}
+
+// Balance reports whether the accounts add up.
+func (c Counts) Balance() bool {
+	return c.Due == c.Started+c.Dropped && c.Started == c.OK+c.Failed+c.Unfinished
+}
+
+// Outcome counts the exchanges that ended in one way.
+type Outcome struct {
+	Phase   Phase  `json:"phase"`
+	Cause   Cause  `json:"cause"`
+	Reused  bool   `json:"reused"`
+	Count   uint64 `json:"count"`
+	Example string `json:"example,omitempty"` // text of one error behind it
+}
+
+// Quantiles describe a distribution of durations, in seconds. P999 is the
+// 99.9th percentile. All are 0 when Count is 0.
+type Quantiles struct {
+	Count    uint64  `json:"count"`
+	Min      float64 `json:"min"`
+	P50      float64 `json:"p50"`
+	P90      float64 `json:"p90"`
+	P99      float64 `json:"p99"`
+	P999     float64 `json:"p999"`
+	Max      float64 `json:"max"`
+	Mean     float64 `json:"mean"`
+	Overflow uint64  `json:"overflow,omitempty"` // values above HistogramMax: exact in Count, Mean and Max, clamped in the percentiles
+}
+
+// Keys of the Latency maps that are not phases.
+const (
+	LatencyResponse = "response" // due to done
+	LatencyService  = "service"  // start to done
+	LatencyLag      = "lag"      // due to start: how late the generator was
+	LatencyBuffer   = "buffer"   // time waited in the bounded buffer, of those that did
+)
+
+// Rate is in exchanges per second over the measured part of the run.
+type Rate struct {
+	Offered    float64 `json:"offered"`    // due
+	Achieved   float64 `json:"achieved"`   // started
+	Throughput float64 `json:"throughput"` // ok
+}
+
+// Connections counts connections by how they came and went.
+type Connections struct {
+	Opened       uint64            `json:"opened"`         // TCP (and TLS) handshakes completed
+	ClosedByUs   uint64            `json:"closed_by_us"`   // we closed first, the end of the run included
+	ClosedByPeer uint64            `json:"closed_by_peer"` // the peer's FIN or close_notify came first
+	Reset        uint64            `json:"reset"`          // the peer's RST came with no FIN before it
+	MaxOpen      int               `json:"max_open"`       // most that were open at once
+	Evictions    map[string]uint64 `json:"evictions"`      // why each left the pool: expired, lifetime, max_requests, surplus, peer_closed, reset, server_said_close, broken, shutdown
+}
+
+// Reuse counts exchanges by whether their connection had served before.
+type Reuse struct {
+	Fresh        uint64 `json:"fresh"`
+	Reused       uint64 `json:"reused"`
+	NoConnection uint64 `json:"no_connection"` // started, but never put on a connection
+}
+
+// PoolPeaks are the highest values the pool's gauges reached.
+type PoolPeaks struct {
+	PeakPending int `json:"peak_pending"` // requests waiting for a connection
+	PeakLeased  int `json:"peak_leased"`
+	PeakIdle    int `json:"peak_idle"`
+	PeakDialing int `json:"peak_dialing"`
+}
+
+// Sockets is what the kernel said of the sockets to the target. TIME_WAIT is
+// held for 60 s by the side that closed first. When the server is on another
+// machine its side cannot be seen and ServerSide is false.
+type Sockets struct {
+	Available       bool   `json:"available"` // false: not on Linux, or sock_diag refused; Why says
+	Why             string `json:"why,omitempty"`
+	TimeWaitPeak    int    `json:"time_wait_peak"` // on the client's side
+	TimeWaitServer  int    `json:"time_wait_server_peak"`
+	ServerSide      bool   `json:"server_side"` // the target is on this machine, so its side was seen
+	EstablishedPeak int    `json:"established_peak"`
+	CloseWaitPeak   int    `json:"close_wait_peak"`
+	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included
+	PortsAvailable  int    `json:"ports_available"` // size of the ephemeral range less the reserved ones
+}
+
+// Instrument is what the run cost kabench itself; with a server in the same
+// process the server's share is in it.
+type Instrument struct {
+	CPUSeconds     float64 `json:"cpu_seconds"` // user and system
+	CPUPerExchange float64 `json:"cpu_seconds_per_exchange"`
+	PeakGoroutines int     `json:"peak_goroutines"`
+	PeakRSS        uint64  `json:"peak_rss_bytes"`
+	PeakOpenFiles  int     `json:"peak_open_files"`
+	GCPauses       uint64  `json:"gc_pauses"`
+	GCPauseMax     float64 `json:"gc_pause_max"` // seconds
+}
+
+// Recording says what the record of exchanges holds. Failures are always in
+// it; of successes one in SuccessesOneIn, chosen by a hash of their number.
+type Recording struct {
+	Written        uint64 `json:"written"`
+	SuccessesOneIn uint64 `json:"successes_one_in"` // 1: every one
+	LeftOut        uint64 `json:"left_out"`         // successes not written, by choice
+	Lost           uint64 `json:"lost,omitempty"`   // exchanges of any kind not written, because the record had stopped
+	Error          string `json:"error,omitempty"`  // why the record, or the samples, stop early
+}
+
+// Host is the machine the run was made on.
+type Host struct {
+	OS        string            `json:"os"`
+	Arch      string            `json:"arch"`
+	Kernel    string            `json:"kernel,omitempty"`
+	CPUs      int               `json:"cpus"`
+	GoVersion string            `json:"go"`
+	OpenFiles uint64            `json:"open_files_limit,omitempty"`
+	Sysctls   map[string]string `json:"sysctls,omitempty"`
+}
+
+// Expectation is one condition of a profile and what the run showed.
+type Expectation struct {
+	Path string `json:"path"`
+	Want string `json:"want"`
+	Seen string `json:"seen"`
+	Met  bool   `json:"met"`
+	Why  string `json:"why,omitempty"` // when it could not be checked
+}
+
+// LabSeen is what kabench's own server saw.
+type LabSeen struct {
+	Connections  uint64 `json:"connections"`
+	Requests     uint64 `json:"requests"`
+	ClosedIdle   uint64 `json:"closed_idle"`   // by its keep-alive timer
+	ClosedFirst  uint64 `json:"closed_first"`  // by it before the client did, idle ones included
+	ClientClosed uint64 `json:"client_closed"` // by the client first
+}
+
+// Sample is one line of samples.ndjson: the gauges at one moment.
+type Sample struct {
+	T        float64 `json:"t"` // seconds since the start of the run
+	InFlight int     `json:"in_flight"`
+	Buffered int     `json:"buffered"`
+
+	Leased  int `json:"leased"`
+	Idle    int `json:"idle"`
+	Dialing int `json:"dialing"`
+	Pending int `json:"pending"`
+
+	Due     uint64 `json:"due"` // running totals, warm-up included
+	Started uint64 `json:"started"`
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Opened  uint64 `json:"opened"`
+
+	Sockets *SocketSample `json:"sockets,omitempty"` // absent when not looked at in this sample
+
+	CPU        float64 `json:"cpu"` // of one core, since the sample before
+	Goroutines int     `json:"goroutines"`
+	OpenFiles  int     `json:"open_files"`
+}
+
+// SocketSample counts sockets to the target by TCP state.
+type SocketSample struct {
+	Client    map[string]int `json:"client"`           // state -> sockets, ours
+	Server    map[string]int `json:"server,omitempty"` // the target's, when it is on this machine
+	PortsUsed int            `json:"ports_used"`
+}

@@ -1,0 +1,87 @@
+package results
+
+import (
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// HistogramMax is the longest time a histogram of NewHistogram holds. Longer
+// ones are counted as overflow and clamped to it in the percentiles.
+const HistogramMax = 60 * time.Second
+
+// NewHistogram is an empty histogram as used for every latency: values in µs,
+// from 1 µs to HistogramMax, with three significant digits.
+func NewHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, HistogramMax.Microseconds(), 3)
+}
+
+// series collects one kind of duration. Its histogram is allocated with the
+// first value, because most runs never see most phases. Count, min, max and
+// mean are exact; only the percentiles come from the histogram.
+type series struct {
+	h        *hdrhistogram.Histogram
+	count    uint64
+	overflow uint64
+	sum      float64 // ns; an int64 could overflow within a long run
+	min, max time.Duration
+}
+
+// add records d n times. A negative d, which a stamp rounded to µs can
+// produce, counts as 0.
+func (s *series) add(d time.Duration, n uint64) {
+	d = max(d, 0)
+	if s.h == nil {
+		s.h, s.min = NewHistogram(), d
+	}
+	s.count += n
+	s.sum += float64(d) * float64(n)
+	s.min, s.max = min(s.min, d), max(s.max, d)
+	if d > HistogramMax {
+		s.overflow += n
+		d = HistogramMax
+	}
+	// The value is within the histogram's range, so this cannot fail.
+	_ = s.h.RecordValues(micros(d), int64(n))
+}
+
+func (s *series) merge(o *series) {
+	if o.h == nil {
+		return
+	}
+	if s.h == nil {
+		s.h, s.min = NewHistogram(), o.min
+	}
+	s.h.Merge(o.h)
+	s.count += o.count
+	s.overflow += o.overflow
+	s.sum += o.sum
+	s.min, s.max = min(s.min, o.min), max(s.max, o.max)
+}
+
+func (s *series) quantiles() Quantiles {
+	if s.h == nil {
+		return Quantiles{}
+	}
+	// A histogram answers with the upper edge of a bucket, which may lie above
+	// the largest value seen.
+	at := func(percentile float64) float64 {
+		d := time.Duration(s.h.ValueAtPercentile(percentile)) * time.Microsecond
+		return min(max(d, s.min), s.max).Seconds()
+	}
+	mean := min(max(s.sum/float64(s.count)/float64(time.Second), s.min.Seconds()), s.max.Seconds())
+	return Quantiles{
+		Count: s.count, Min: s.min.Seconds(), Max: s.max.Seconds(), Mean: mean,
+		P50: at(50), P90: at(90), P99: at(99), P999: at(99.9), Overflow: s.overflow,
+	}
+}
+
+// micros is d in µs, rounded to the nearest so that many short phases are not
+// all counted short.
+func micros(d time.Duration) int64 {
+	if d > math.MaxInt64-time.Microsecond {
+		return int64(d / time.Microsecond)
+	}
+	return int64((d + time.Microsecond/2) / time.Microsecond)
+}

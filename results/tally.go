@@ -1,0 +1,227 @@
+package results
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Tally accumulates exchanges into the counted and measured parts of a Run.
+// Its memory is bounded whatever the number of exchanges. The zero Tally is
+// empty and ready to use; it is not safe for concurrent use: keep one per
+// shard and Merge them.
+type Tally struct {
+	counts   Counts
+	attempts uint64
+	statuses map[int]uint64
+	outcomes [NumPhases][NumCauses][2]struct {
+		count   uint64
+		example string
+	}
+	ok, failed latencies
+	lag        series // of all started
+	idle       series // idle age at lease of failures on reused connections
+	reuse      Reuse
+}
+
+// latencies are the times of exchanges that came out alike.
+type latencies struct {
+	response, service, buffer series
+	phases                    [NumPhases]series
+}
+
+// Add counts e, which is over. Exchanges due in the warm-up count as that and
+// as nothing else. It does not keep e.
+func (t *Tally) Add(e *Exchange) { t.add(e, 1) }
+
+// add counts e as n exchanges like it.
+func (t *Tally) add(e *Exchange, n uint64) {
+	if e.WarmUp {
+		t.counts.WarmUp += n
+		return
+	}
+	t.counts.Due += n
+	t.outcome(e, n)
+	if e.Phase == PhaseSchedule {
+		t.counts.Dropped += n
+		return
+	}
+	t.counts.Started += n
+	t.attempts += n * uint64(max(e.Attempts, 0))
+	t.lag.add(e.Lag(), n)
+	if e.Buffered > 0 {
+		t.counts.Waited += n
+	}
+	switch {
+	case e.Attempts <= 0:
+		t.reuse.NoConnection += n
+	case e.Reused():
+		t.reuse.Reused += n
+	default:
+		t.reuse.Fresh += n
+	}
+	switch {
+	case e.OK():
+		t.counts.OK += n
+		if t.statuses == nil {
+			t.statuses = make(map[int]uint64)
+		}
+		t.statuses[e.Status] += n
+		t.ok.add(e, n)
+	case e.Unfinished():
+		t.counts.Unfinished += n
+	default:
+		t.counts.Failed += n
+		if e.Reused() {
+			t.idle.add(e.Idle, n)
+		}
+		t.failed.add(e, n)
+	}
+}
+
+func (t *Tally) outcome(e *Exchange, n uint64) {
+	reused := 0
+	if e.Reused() {
+		reused = 1
+	}
+	o := &t.outcomes[e.Phase][e.Cause][reused]
+	o.count += n
+	if o.example == "" && e.Err != nil {
+		o.example = errorText(e.Err)
+	}
+}
+
+func (l *latencies) add(e *Exchange, n uint64) {
+	l.response.add(e.ResponseTime(), n)
+	l.service.add(e.ServiceTime(), n)
+	if e.Buffered > 0 {
+		l.buffer.add(e.Buffered, n)
+	}
+	for phase, d := range e.Phases() {
+		l.phases[phase].add(d, n)
+	}
+}
+
+// Merge adds what o counted to t. It leaves o as it is.
+func (t *Tally) Merge(o *Tally) {
+	t.counts.Due += o.counts.Due
+	t.counts.Started += o.counts.Started
+	t.counts.Dropped += o.counts.Dropped
+	t.counts.OK += o.counts.OK
+	t.counts.Failed += o.counts.Failed
+	t.counts.Unfinished += o.counts.Unfinished
+	t.counts.Waited += o.counts.Waited
+	t.counts.WarmUp += o.counts.WarmUp
+	t.attempts += o.attempts
+	t.reuse.Fresh += o.reuse.Fresh
+	t.reuse.Reused += o.reuse.Reused
+	t.reuse.NoConnection += o.reuse.NoConnection
+	if t.statuses == nil && o.statuses != nil {
+		t.statuses = make(map[int]uint64, len(o.statuses))
+	}
+	for status, n := range o.statuses {
+		t.statuses[status] += n
+	}
+	for p := range t.outcomes {
+		for c := range t.outcomes[p] {
+			for r := range t.outcomes[p][c] {
+				to, from := &t.outcomes[p][c][r], &o.outcomes[p][c][r]
+				to.count += from.count
+				to.example = cmp.Or(to.example, from.example)
+			}
+		}
+	}
+	t.lag.merge(&o.lag)
+	t.idle.merge(&o.idle)
+	t.ok.merge(&o.ok)
+	t.failed.merge(&o.failed)
+}
+
+func (l *latencies) merge(o *latencies) {
+	l.response.merge(&o.response)
+	l.service.merge(&o.service)
+	l.buffer.merge(&o.buffer)
+	for p := range l.phases {
+		l.phases[p].merge(&o.phases[p])
+	}
+}
+
+// Counts are the accounts so far.
+func (t *Tally) Counts() Counts { return t.counts }
+
+// Fill sets the fields of run that t knows: Counts, Attempts, Statuses,
+// Outcomes, Latency, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
+// measured, the length of the run without its warm-up; when that is not above
+// 0 they are 0.
+func (t *Tally) Fill(run *Run, measured time.Duration) {
+	run.Counts, run.Attempts, run.Reuse = t.counts, t.attempts, t.reuse
+	run.Statuses = make(map[string]uint64, len(t.statuses))
+	for status, n := range t.statuses {
+		run.Statuses[strconv.Itoa(status)] = n
+	}
+	run.Outcomes = t.sortedOutcomes()
+	run.Latency, run.LatencyFail = t.ok.quantiles(), t.failed.quantiles()
+	if t.lag.count > 0 {
+		run.Latency[LatencyLag] = t.lag.quantiles()
+	}
+	run.IdleFailed = nil
+	if t.idle.count > 0 {
+		q := t.idle.quantiles()
+		run.IdleFailed = &q
+	}
+	run.Rate = Rate{}
+	if s := measured.Seconds(); s > 0 {
+		run.Rate = Rate{
+			Offered: float64(t.counts.Due) / s, Achieved: float64(t.counts.Started) / s, Throughput: float64(t.counts.OK) / s,
+		}
+	}
+}
+
+// sortedOutcomes lists what occurred: done first, then the most frequent, then
+// by name, so that two runs alike print alike.
+func (t *Tally) sortedOutcomes() []Outcome {
+	list := []Outcome{}
+	for p := range t.outcomes {
+		for c := range t.outcomes[p] {
+			for r, o := range t.outcomes[p][c] {
+				if o.count > 0 {
+					list = append(list, Outcome{Phase: Phase(p), Cause: Cause(c), Reused: r == 1, Count: o.count, Example: o.example})
+				}
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b Outcome) int {
+		if done := cmp.Compare(b2i(b.Phase == PhaseDone), b2i(a.Phase == PhaseDone)); done != 0 {
+			return done
+		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Phase.String(), b.Phase.String()),
+			cmp.Compare(a.Cause.String(), b.Cause.String()), cmp.Compare(b2i(a.Reused), b2i(b.Reused)))
+	})
+	return list
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// quantiles describes what was seen at all: a phase nobody went through has no
+// entry.
+func (l *latencies) quantiles() map[string]Quantiles {
+	m := make(map[string]Quantiles)
+	put := func(name string, s *series) {
+		if s.count > 0 {
+			m[name] = s.quantiles()
+		}
+	}
+	put(LatencyResponse, &l.response)
+	put(LatencyService, &l.service)
+	put(LatencyBuffer, &l.buffer)
+	for p := range l.phases {
+		put(Phase(p).String(), &l.phases[p])
+	}
+	return m
+}
