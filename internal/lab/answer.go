@@ -1,0 +1,148 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// filler is what bodies are made of, and its length the size of their chunks.
+var filler = bytes.Repeat([]byte("kabench "), 1<<10)
+
+// framing is how an answer says where its body ends.
+type framing uint8
+
+const (
+	byLength framing = iota
+	byChunks
+	byClose
+)
+
+// framing is the script's, but HTTP/1.0 knows no chunks.
+func (c *conn) framing(req *http.Request) framing {
+	if c.s.cfg.Chunked && req.ProtoAtLeast(1, 1) {
+		return byChunks
+	}
+	return byLength
+}
+
+// answer writes the whole answer; say puts `Connection: close` on it.
+func (c *conn) answer(req *http.Request, say bool) error {
+	f := c.framing(req)
+	c.w.Write(c.head(req, f, say))
+	if req.Method != http.MethodHead && !bodyless(c.s.cfg.Status) {
+		for left := c.s.cfg.Body; left > 0; {
+			n := min(left, int64(len(filler)))
+			if err := c.part(f, n); err != nil {
+				return err
+			}
+			left -= n
+		}
+		if f == byChunks {
+			c.w.WriteString("0\r\n\r\n")
+		}
+	}
+	return c.w.Flush()
+}
+
+// head is the status line and headers of the answer.
+func (c *conn) head(req *http.Request, f framing, say bool) []byte {
+	b := statusLine(c.s.cfg.status())
+	switch {
+	case bodyless(c.s.cfg.Status) || f == byClose:
+	case f == byChunks:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	default:
+		b = fmt.Appendf(b, "Content-Length: %d\r\n", c.s.cfg.Body)
+	}
+	switch {
+	case say:
+		b = append(b, "Connection: close\r\n"...)
+	case !req.ProtoAtLeast(1, 1):
+		b = append(b, "Connection: keep-alive\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}
+
+func statusLine(status int) []byte {
+	return fmt.Appendf(make([]byte, 0, 128), "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+}
+
+// part writes n bytes of the body, at most len(filler), as one chunk if chunked.
+func (c *conn) part(f framing, n int64) error {
+	if f == byChunks {
+		c.w.WriteString(strconv.FormatInt(n, 16) + "\r\n")
+	}
+	_, err := c.w.Write(filler[:n])
+	if f == byChunks {
+		_, err = c.w.WriteString("\r\n")
+	}
+	return err
+}
+
+// refuse answers a request that could not be read and ends the connection.
+func (c *conn) refuse(status int) *ending {
+	c.w.Write(statusLine(status))
+	c.w.WriteString("Content-Length: 0\r\nConnection: close\r\n\r\n")
+	if err := c.w.Flush(); err != nil {
+		return c.lost(err)
+	}
+	return &ending{ByServer, FIN, WhyBadRequest}
+}
+
+// misbehave does what the fault puts in the place of an answer; nil when it
+// leaves the answer alone.
+func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
+	switch fault {
+	case CloseBeforeResponse, ResetBeforeResponse:
+	case CloseInHeaders, ResetInHeaders:
+		head := c.head(req, c.framing(req), false)
+		c.w.Write(head[:len(head)/2])
+	case CloseDuringResponse, ResetDuringResponse:
+		// Small, so that all of it has left when a reset throws away what has not.
+		f := c.framing(req)
+		c.w.Write(c.head(req, f, false))
+		if req.Method != http.MethodHead {
+			c.part(f, min(c.s.cfg.Body/2, int64(len(filler))))
+		}
+	case Garbage:
+		c.w.WriteString("this is not HTTP\r\n\r\n")
+	case EndlessHeaders:
+		c.w.Write(statusLine(c.s.cfg.status()))
+		return c.lost(c.endless(func(i uint64) error {
+			_, err := fmt.Fprintf(c.w, "X-Endless-%d: %s\r\n", i, filler[:1000])
+			return err
+		}))
+	case EndlessBody:
+		f := c.framing(req)
+		if f == byLength {
+			f = byClose
+		}
+		c.w.Write(c.head(req, f, f == byClose))
+		return c.lost(c.endless(func(uint64) error { return c.part(f, int64(len(filler))) }))
+	case Silent:
+		_, err := io.Copy(io.Discard, c.r)
+		if err == nil {
+			err = io.EOF
+		}
+		return c.lost(err)
+	default:
+		return nil
+	}
+	if err := c.w.Flush(); err != nil {
+		return c.lost(err)
+	}
+	return &ending{ByServer, fault.how(), WhyFault}
+}
+
+// endless writes until writing fails: because the client is gone, or the
+// server is being closed.
+func (c *conn) endless(write func(i uint64) error) error {
+	for i := uint64(0); ; i++ {
+		if err := write(i); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package lab
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func link(t *testing.T, delay time.Duration, target string) *Link {
+	t.Helper()
+	l, err := StartLink(LinkConfig{Delay: delay}, target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// accept is the server's end of a connection through a link.
+func accept(t *testing.T, delay time.Duration) (atClient, atServer *client, l *Link) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	l = link(t, delay, ln.Addr().String())
+	atClient = dial(t, l.Addr())
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return atClient, newClient(t, conn), l
+}
+
+// What a client sees of the faults is the same through a link.
+func TestLinkFaults(t *testing.T) {
+	for _, c := range faultCases {
+		t.Run(c.cfg.Fault.String(), func(t *testing.T) {
+			s := start(t, c.cfg)
+			l := link(t, time.Millisecond, s.Addr())
+			if text, err := tell(t, l.Addr(), c.send); text != c.want || !errors.Is(err, c.err) {
+				t.Errorf("read %q, then %v; want %q, then %v", text, err, c.want, c.err)
+			}
+		})
+	}
+}
+
+func TestLinkDelays(t *testing.T) {
+	const delay = 20 * time.Millisecond
+	s := start(t, Config{MaxRequests: 2, Unannounced: true})
+	l := link(t, delay, s.Addr())
+	begin := time.Now()
+	c := dial(t, l.Addr())
+	for range 2 {
+		sent := time.Now()
+		c.send(get)
+		c.answer()
+		if d := time.Since(sent); d < 2*delay {
+			t.Errorf("answered after %v", d)
+		}
+	}
+	c.ends(io.EOF)
+	ended := time.Now()
+	st := s.Stories()[0]
+	if d := st.AcceptedAt.Sub(begin); d < delay {
+		t.Errorf("the server heard of the connection after %v", d)
+	}
+	if d := ended.Sub(st.ClosedAt); d < delay {
+		t.Errorf("the FIN came after %v", d)
+	}
+}
+
+func TestLinkDelaysReset(t *testing.T) {
+	const delay = 20 * time.Millisecond
+	c, s, _ := accept(t, delay)
+	s.SetLinger(0)
+	begin := time.Now()
+	s.Close()
+	c.ends(syscall.ECONNRESET)
+	if d := time.Since(begin); d < delay {
+		t.Errorf("the RST came after %v", d)
+	}
+	c, s, _ = accept(t, delay)
+	c.SetLinger(0)
+	begin = time.Now()
+	c.Close()
+	s.ends(syscall.ECONNRESET)
+	if d := time.Since(begin); d < delay {
+		t.Errorf("the RST came after %v", d)
+	}
+}
+
+// The race that the link is there for: the server has closed, its FIN is on the
+// way, the client does not know and sends a request.
+func TestLinkIdleRace(t *testing.T) {
+	const delay = 300 * time.Millisecond
+	s := start(t, Config{IdleTimeout: time.Millisecond})
+	l := link(t, delay, s.Addr())
+	c := dial(t, l.Addr())
+	c.send(get)
+	c.answer() // has travelled for longer than the timeout
+	closed := finished(t, s, 0).ClosedAt
+	c.send(get) // the write succeeds
+	c.ends(io.EOF)
+	if d := time.Since(closed); d < delay {
+		t.Errorf("the FIN came after %v", d)
+	}
+	if seen := s.Seen(); seen.Requests != 1 || seen.ClosedIdle != 1 {
+		t.Errorf("%+v", seen)
+	}
+}
+
+// A client that ignores the FIN and writes on learns that nobody is there.
+func TestLinkWritesAfterFIN(t *testing.T) {
+	c, s, _ := accept(t, time.Millisecond)
+	s.Close()
+	c.ends(io.EOF)
+	var err error
+	eventually(t, "a write fails", func() bool {
+		_, err = c.Write([]byte("x"))
+		return err != nil
+	})
+	if !errors.Is(err, syscall.EPIPE) {
+		t.Error(err)
+	}
+}
+
+// A half-closed connection carries the other direction on.
+func TestLinkHalfClose(t *testing.T) {
+	c, s, _ := accept(t, time.Millisecond)
+	c.send("question")
+	c.CloseWrite()
+	if text, err := s.rest(); text != "question" || err != io.EOF {
+		t.Fatalf("%q, %v", text, err)
+	}
+	s.send("answer")
+	s.Close()
+	if text, err := c.rest(); text != "answer" || err != io.EOF {
+		t.Fatalf("%q, %v", text, err)
+	}
+
+	c, s, _ = accept(t, time.Millisecond)
+	s.CloseWrite()
+	c.ends(io.EOF)
+	c.send("still")
+	c.Close()
+	if text, err := s.rest(); text != "still" || err != io.EOF {
+		t.Fatalf("%q, %v", text, err)
+	}
+}
+
+// More than may be under way at once arrives whole, both ways at the same time.
+func TestLinkCarriesAll(t *testing.T) {
+	const size = 3 * flowLimit
+	c, s, _ := accept(t, 5*time.Millisecond)
+	sum := make(chan [sha256.Size]byte)
+	for i, end := range []*client{c, s} {
+		go func() {
+			end.Write(bytes.Repeat([]byte{byte(i), 1, 2}, size/3))
+			end.CloseWrite()
+		}()
+		go func() {
+			got, err := io.ReadAll(end)
+			if err != nil {
+				t.Error(err)
+			}
+			sum <- sha256.Sum256(got)
+		}()
+	}
+	want := map[[sha256.Size]byte]bool{}
+	for i := range 2 {
+		want[sha256.Sum256(bytes.Repeat([]byte{byte(i), 1, 2}, size/3))] = true
+	}
+	for range 2 {
+		delete(want, <-sum)
+	}
+	if len(want) != 0 {
+		t.Error("what arrived is not what was sent")
+	}
+}
+
+// A RST reaches a client that does not read what was sent before it.
+func TestLinkResetPassesUnreadData(t *testing.T) {
+	c, s, _ := accept(t, time.Millisecond)
+	wrote := make(chan error)
+	go func() {
+		for {
+			if _, err := s.Write(make([]byte, 1<<16)); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	// Once the server cannot write any more, everything on the way is full.
+	s.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+	<-wrote
+	s.SetLinger(0)
+	s.Close()
+	var err error
+	eventually(t, "a write fails", func() bool {
+		_, err = c.Write([]byte("x"))
+		return err != nil
+	})
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+}
+
+func TestLinkToNobody(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	const delay = 10 * time.Millisecond
+	l := link(t, delay, ln.Addr().String())
+	begin := time.Now()
+	c := dial(t, l.Addr())
+	c.send(get)
+	c.ends(syscall.ECONNRESET)
+	if d := time.Since(begin); d < 2*delay {
+		t.Errorf("refused after %v", d)
+	}
+}
+
+// Close ends connections in every state: dialing, idle, with data on the way.
+func TestLinkClose(t *testing.T) {
+	_, s, l := accept(t, time.Millisecond)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	s.ends(io.EOF)
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+
+	l = link(t, time.Hour, s.LocalAddr().String())
+	c := dial(t, l.Addr())
+	c.send(strings.Repeat("x", 1000))
+	l.Close()
+	if _, err := c.rest(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+}
+
+func TestLinkURL(t *testing.T) {
+	l := link(t, 0, "127.0.0.1:1")
+	through := l.URL(&url.URL{Scheme: "https", Host: "example.org", Path: "/a", RawQuery: "b=c"})
+	if want := "https://" + l.Addr() + "/a?b=c"; through.String() != want {
+		t.Errorf("%s, want %s", through, want)
+	}
+}
+
+func TestLinkConfig(t *testing.T) {
+	for _, delay := range []time.Duration{-1, 2 * time.Hour} {
+		if _, err := StartLink(LinkConfig{Delay: delay}, "127.0.0.1:1"); err == nil {
+			t.Errorf("a delay of %v was accepted", delay)
+		}
+	}
+	if _, err := StartLink(LinkConfig{}, "nowhere"); err == nil {
+		t.Error("a target without a port was accepted")
+	}
+}

@@ -1,0 +1,124 @@
+package lab
+
+import (
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server is a scripted HTTP/1.1 server. Each connection is served by one
+// goroutine on a raw socket, so that what the script says is what the kernel
+// is asked to do: close(2), never shutdown(2).
+//
+// What reaches a connection after the server closed it is answered by the
+// kernel with a RST; the server never learns of it.
+type Server struct {
+	cfg     Config
+	ln      *listener
+	tls     *tls.Config // nil: plain
+	cert    []byte      // PEM; nil: plain
+	stories stories
+
+	mu  sync.Mutex
+	rng *rand.Rand // of the delays; guarded by mu
+
+	requests, closedIdle, closedFirst, clientClosed atomic.Uint64
+}
+
+// Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until
+// Close. It fails when cfg is not valid or addr cannot be listened on.
+//
+// Random delays follow one fixed seed, so servers with the same script draw the
+// same delays in the order of the requests.
+func Start(cfg Config, addr string) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	ln, err := listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, ln: ln, rng: rand.New(rand.NewPCG(1, 2))}
+	if cfg.TLS {
+		if s.tls, s.cert, err = selfSigned(ln.tcp.Addr()); err != nil {
+			ln.close()
+			return nil, fmt.Errorf("lab: certificate: %w", err)
+		}
+	}
+	ln.serve(func(raw *net.TCPConn) func() { return newConn(s, raw).serve })
+	return s, nil
+}
+
+// Addr is where the server listens, as host:port.
+func (s *Server) Addr() string { return s.ln.tcp.Addr().String() }
+
+// URL is the address of the server's only page. For a server on every address
+// of the machine it is that of the loopback.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.cfg.TLS {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: reachable(s.ln.tcp.Addr()), Path: "/"}).String()
+}
+
+// CertPEM is the certificate a client must trust, good for localhost and the
+// loopback addresses; nil without TLS.
+func (s *Server) CertPEM() []byte { return s.cert }
+
+// Close closes the listener and every connection and waits until they are
+// closed. It may be called again.
+func (s *Server) Close() error { return s.ln.close() }
+
+// Stories are those of the last 10,000 connections, in the order of accept. A
+// connection's end is in them before the client can see it.
+func (s *Server) Stories() []Story { return s.stories.told() }
+
+// Seen are the counters so far.
+func (s *Server) Seen() Seen {
+	return Seen{
+		Connections:  s.stories.count(),
+		Requests:     s.requests.Load(),
+		ClosedIdle:   s.closedIdle.Load(),
+		ClosedFirst:  s.closedFirst.Load(),
+		ClientClosed: s.clientClosed.Load(),
+	}
+}
+
+// request counts a request and reports whether the fault strikes it.
+func (s *Server) request(use int) bool {
+	nth := s.requests.Add(1)
+	f := s.cfg.Fault
+	return f != FaultNone && !f.onConnection() && s.cfg.FaultOn.strikes(use, nth)
+}
+
+func (s *Server) ended(e ending) {
+	if e.first == ByClient {
+		s.clientClosed.Add(1)
+		return
+	}
+	s.closedFirst.Add(1)
+	if e.why == WhyIdleTimeout {
+		s.closedIdle.Add(1)
+	}
+}
+
+func (s *Server) delay() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Delay.Draw(s.rng)
+}
+
+// reachable is addr as a client on this machine would dial it.
+func reachable(addr net.Addr) string {
+	tcp := addr.(*net.TCPAddr)
+	if !tcp.IP.IsUnspecified() {
+		return tcp.String()
+	}
+	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Port}).String()
+}
