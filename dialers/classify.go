@@ -1,0 +1,167 @@
+package dialers
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/results"
+)
+
+// Facts is what was seen of an exchange when it was over.
+type Facts struct {
+	Acquire error // the pool gave no connection
+	Dial    error // the dial it granted failed: a *DialError
+
+	HeadWritten bool  // the request's head left whole
+	Written     bool  // the whole request did
+	Write       error // why the rest did not
+
+	Bytes    int64 // of the response, head included
+	HeadRead bool  // the final response's head was read and understood
+	Length   int64 // its Content-Length; -1 when it has none
+	Complete bool  // the response arrived whole
+	Read     error // what the connection said when reading ended; nil: nothing
+	Parse    error // what the parser said
+
+	Aborted bool // we gave it up because the run is being aborted
+}
+
+// Classify gives the phase in which an exchange ended and the cause, from what
+// was sent, what was received and the values of the errors.
+func Classify(f Facts) (results.Phase, results.Cause) {
+	phase, cause := classify(f)
+	if f.Aborted && phase != results.PhaseDone {
+		cause = results.CauseAborted
+	}
+	return phase, cause
+}
+
+func classify(f Facts) (results.Phase, results.Cause) {
+	switch {
+	case f.Acquire != nil:
+		return results.PhaseAcquire, CauseOf(f.Acquire)
+	case f.Dial != nil:
+		phase := results.PhaseConnect
+		if de, ok := errors.AsType[*DialError](f.Dial); ok {
+			phase = de.Phase
+		}
+		return phase, CauseOf(f.Dial)
+	case f.Complete:
+		return results.PhaseDone, results.CauseNone
+	case f.HeadRead:
+		return results.PhaseDuringResponse, bodyCause(f)
+	case f.Bytes > 0:
+		return results.PhaseResponseHeaders, readCause(f)
+	case !f.HeadWritten:
+		return results.PhaseWriteHeaders, writeCause(f)
+	case !f.Written:
+		return results.PhaseWriteBody, writeCause(f)
+	}
+	return results.PhaseBeforeResponse, readCause(f)
+}
+
+// writeCause prefers a reset that the reader met: the kernel reports it to
+// whoever asks first, and to the other as a broken pipe.
+func writeCause(f Facts) results.Cause {
+	if errors.Is(f.Read, syscall.ECONNRESET) {
+		return results.CauseRST
+	}
+	return CauseOf(f.Write)
+}
+
+func readCause(f Facts) results.Cause {
+	if f.Read == nil && f.Parse != nil || errors.Is(f.Read, errHeadTooLarge) {
+		return results.CauseMalformed
+	}
+	return CauseOf(f.Read)
+}
+
+func bodyCause(f Facts) results.Cause {
+	if f.Length >= 0 && (errors.Is(f.Read, io.EOF) || errors.Is(f.Read, errCloseNotify)) {
+		return results.CauseTruncated
+	}
+	return readCause(f)
+}
+
+// CauseOf gives the cause an error stands for, by its value and never by its
+// text; CauseOther for one it does not know.
+func CauseOf(err error) results.Cause {
+	var refused *RefusedError
+	switch {
+	case err == nil:
+		return results.CauseOther
+	case errors.As(err, &refused):
+		return refusalCauses[refused.Refusal]
+	case errors.Is(err, syscall.ECONNRESET):
+		return results.CauseRST
+	case errors.Is(err, syscall.EPIPE):
+		return results.CausePipe
+	case errors.Is(err, errCloseNotify):
+		return results.CauseCloseNotify
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return results.CauseRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return results.CauseUnreachable
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EADDRINUSE):
+		return results.CausePortExhausted
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return results.CauseFDExhausted
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
+		return results.CauseTimeout
+	}
+	return lookupOrTLSCause(err)
+}
+
+var refusalCauses = map[pool.Refusal]results.Cause{
+	pool.QueueFull:      results.CauseQueueFull,
+	pool.PendingTimeout: results.CauseTimeout,
+	pool.Closed:         results.CauseClosed,
+}
+
+func lookupOrTLSCause(err error) results.Cause {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		switch {
+		case dns.IsNotFound:
+			return results.CauseNXDomain
+		case dns.IsTimeout:
+			return results.CauseTimeout
+		}
+		return results.CauseDNS
+	}
+	var (
+		certificate *tls.CertificateVerificationError
+		unknown     x509.UnknownAuthorityError
+		hostname    x509.HostnameError
+		invalid     x509.CertificateInvalidError
+		alert       tls.AlertError
+		record      tls.RecordHeaderError
+		op          *net.OpError
+	)
+	switch {
+	case errors.As(err, &certificate), errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
+		return results.CauseCertificate
+	case errors.As(err, &alert):
+		return results.CauseAlert
+	case errors.As(err, &op) && op.Op == "remote error":
+		return results.CauseAlert // crypto/tls reports a received alert so, with an unexported type inside
+	case errors.As(err, &record):
+		return results.CauseMalformed
+	case errors.Is(err, errNoAddress):
+		return results.CauseNXDomain
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return results.CauseFIN
+	case errors.Is(err, net.ErrClosed), errors.Is(err, context.Canceled):
+		return results.CauseAborted
+	}
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return results.CauseTimeout
+	}
+	return results.CauseOther
+}

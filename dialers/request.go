@@ -1,0 +1,81 @@
+package dialers
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Request is a request prepared once and written many times.
+type Request struct {
+	origin   Origin
+	method   string
+	url      string
+	bytes    []byte        // as sent: request line, headers, blank line, body
+	head     int           // length of all before the body
+	last     bool          // it asks the server to close after it
+	parse    *http.Request // what http.ReadResponse needs to know: the method
+	template *http.Request // without its body, for Stock
+}
+
+// UserAgent is sent when a request names none.
+const UserAgent = "kabench"
+
+// NewRequest prepares a request with the given body; header may be nil. The
+// error says what is wrong with the method, the URL or a header.
+func NewRequest(method, rawURL string, header http.Header, body []byte) (*Request, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%s: the scheme is %q, want http or https", rawURL, u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("%s: the URL has no host", rawURL)
+	}
+	hr, err := http.NewRequest(method, rawURL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if header != nil {
+		hr.Header = header.Clone()
+	}
+	if host := hr.Header.Get("Host"); host != "" {
+		hr.Host = host
+	}
+	if _, set := hr.Header["User-Agent"]; !set {
+		hr.Header.Set("User-Agent", UserAgent)
+	}
+	if len(body) == 0 {
+		hr.Body, hr.GetBody = nil, nil
+	}
+	var wire bytes.Buffer
+	if err := hr.Write(&wire); err != nil {
+		return nil, err
+	}
+	head, _, found := bytes.Cut(wire.Bytes(), []byte("\r\n\r\n"))
+	if !found {
+		return nil, errors.New("the request has no end of headers")
+	}
+	hr.Body, hr.GetBody = nil, nil
+	r := &Request{
+		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
+		method: hr.Method, url: rawURL,
+		bytes: wire.Bytes(), head: len(head) + len("\r\n\r\n"),
+		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
+		parse:    &http.Request{Method: hr.Method},
+		template: hr,
+	}
+	if r.origin.Port == "" {
+		r.origin.Port = map[bool]string{false: "80", true: "443"}[r.origin.TLS]
+	}
+	return r, nil
+}
+
+// Origin is where the request goes.
+func (r *Request) Origin() Origin { return r.origin }
