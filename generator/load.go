@@ -1,0 +1,184 @@
+package generator
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Load is the `load:` section of a profile.
+type Load struct {
+	// Rate is the offered rate. For a burst it is the rate within the burst,
+	// for a ramp the rate at its start; the uniform process has no use for it.
+	Rate Rate `yaml:"rate,omitempty"`
+	// Arrivals is the arrival process: a name, or a mapping with its parameters.
+	Arrivals Arrivals `yaml:"arrivals"`
+	// Duration is how long requests are due after the warm-up; 0: until Count.
+	Duration time.Duration `yaml:"duration"`
+	// Count ends the schedule after so many requests, the warm-up's not
+	// counted; 0: only Duration ends it.
+	Count uint64 `yaml:"count,omitempty"`
+	// WarmUp comes before Duration with the same load; what is due in it is
+	// recorded but not counted.
+	WarmUp time.Duration `yaml:"warm_up"`
+	// Timeout bounds an exchange from due to done; 0: no bound.
+	Timeout time.Duration `yaml:"timeout"`
+	// MaxInFlight caps exchanges in flight, at least 1. A request due at the
+	// cap is dropped and counted, unless Buffer has room.
+	MaxInFlight int `yaml:"max_in_flight"`
+	// Buffer lets so many due requests wait for a slot instead of being
+	// dropped (back-pressure); what waits is counted, and for how long.
+	Buffer int `yaml:"buffer"`
+	// MaxLag is the 99th percentile of lag above which the run is invalid; 0:
+	// lag is reported, not judged.
+	MaxLag time.Duration `yaml:"max_lag"`
+	// Seed makes random arrivals repeatable; 0 asks whoever starts the run to
+	// draw one and record it.
+	Seed uint64 `yaml:"seed"`
+}
+
+// Arrivals is an arrival process and its parameters. In YAML it is a mapping,
+// or only the name of a process that needs none.
+type Arrivals struct {
+	Process Process `yaml:"process"`
+	// On and Off are the lengths of a burst and of the silence after it.
+	On  time.Duration `yaml:"on,omitempty"`
+	Off time.Duration `yaml:"off,omitempty"`
+	// OffMax, when above Off, draws each silence uniformly from [Off, OffMax].
+	OffMax time.Duration `yaml:"off_max,omitempty"`
+	// Within is the process inside a burst: constant or poisson.
+	Within Process `yaml:"within,omitempty"`
+	// To is the rate at the end of a ramp, which starts at load.rate.
+	To Rate `yaml:"to,omitempty"`
+	// GapMin and GapMax bound the gaps of the uniform process.
+	GapMin time.Duration `yaml:"gap_min,omitempty"`
+	GapMax time.Duration `yaml:"gap_max,omitempty"`
+}
+
+// Default is the load used for what a profile leaves out, but for the rate.
+func Default() Load {
+	return Load{Duration: 30 * time.Second, Timeout: 10 * time.Second, MaxInFlight: 1000, MaxLag: 50 * time.Millisecond}
+}
+
+// maxRate is one request per nanosecond, the resolution of due times.
+const maxRate = 1e9
+
+// Validate returns every complaint about l, joined, each beginning with the
+// field's path within load; nil when there is none. It changes nothing.
+func (l Load) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	if l.Arrivals.Process == Uniform {
+		if l.Rate != 0 {
+			bad("rate: has no effect, because uniform arrivals go by gap_min and gap_max; remove it")
+		}
+	} else if l.Rate == 0 {
+		bad("rate: none is given; set it, for example to 100/s")
+	} else if !(l.Rate > 0 && l.Rate <= maxRate) {
+		bad("rate: %v is not above 0 and at most 1e9/s", float64(l.Rate))
+	}
+	for _, d := range []struct {
+		name, zero string
+		v          time.Duration
+	}{
+		{"duration", "until count", l.Duration}, {"warm_up", "none", l.WarmUp},
+		{"timeout", "no bound", l.Timeout}, {"max_lag", "not judged", l.MaxLag},
+	} {
+		if d.v < 0 {
+			bad("%s: %v is negative (0 means %s)", d.name, d.v, d.zero)
+		}
+	}
+	if l.Duration == 0 && l.Count == 0 {
+		bad("duration: the run would never end; set duration, for example to 30s, or count")
+	}
+	if l.WarmUp > 0 && l.Duration > math.MaxInt64-l.WarmUp {
+		bad("duration: with warm_up it is longer than can be counted in nanoseconds; shorten it")
+	}
+	if l.MaxInFlight < 1 {
+		bad("max_in_flight: %d is below 1; set how many exchanges may be in flight, for example 1000", l.MaxInFlight)
+	}
+	if l.Buffer < 0 {
+		bad("buffer: %d is below 0 (0 means none waits)", l.Buffer)
+	}
+	errs = append(errs, l.badArrivals()...)
+	return errors.Join(errs...)
+}
+
+// badArrivals returns the complaints about the parameters of the process.
+func (l Load) badArrivals() []error {
+	a := l.Arrivals
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("arrivals."+format, args...)) }
+	for _, d := range []struct {
+		name  string
+		owner Process
+		given bool
+	}{
+		{"on", Burst, a.On != 0}, {"off", Burst, a.Off != 0}, {"off_max", Burst, a.OffMax != 0},
+		{"within", Burst, a.Within != Constant}, {"to", Ramp, a.To != 0},
+		{"gap_min", Uniform, a.GapMin != 0}, {"gap_max", Uniform, a.GapMax != 0},
+	} {
+		if d.given && d.owner != a.Process {
+			bad("%s: has no effect, because process is %v; set process: %v or remove it", d.name, a.Process, d.owner)
+		}
+	}
+	switch a.Process {
+	case Constant, Poisson:
+	case Ramp:
+		if !(a.To > 0 && a.To <= maxRate) {
+			bad("to: a ramp needs the rate it ends at, above 0 and at most 1e9/s; set it, for example to 400/s")
+		}
+		if l.Duration <= 0 {
+			bad("process: a ramp needs a duration to rise or fall over; set load.duration")
+		}
+	case Burst:
+		if a.On <= 0 {
+			bad("on: a burst needs a length above 0; set it, for example to 250ms")
+		} else if l.Rate > 0 && float64(l.Rate)*a.On.Seconds() < 1 {
+			bad("on: a burst of %v at %v holds less than one request; lengthen it or raise load.rate", a.On, l.Rate)
+		}
+		if a.Off <= 0 {
+			bad("off: a burst needs a silence above 0 after it; set it, for example to 1s")
+		}
+		if a.OffMax != 0 && a.OffMax < a.Off {
+			bad("off_max: %v is below off (%v); raise it, or remove it for silences of equal length", a.OffMax, a.Off)
+		}
+		if a.Within != Constant && a.Within != Poisson {
+			bad("within: %v cannot run inside a burst; set it to constant or poisson", a.Within)
+		}
+	case Uniform:
+		if a.GapMin <= 0 {
+			bad("gap_min: the uniform process needs a shortest gap above 0; set it, for example to 900ms")
+		}
+		if a.GapMax < a.GapMin {
+			bad("gap_max: %v is below gap_min (%v); raise it", a.GapMax, a.GapMin)
+		}
+	default:
+		bad("process: %v is none of %s", a.Process, processList)
+	}
+	return errs
+}
+
+// MeanRate is the expected number of requests due per second over the whole
+// run, from what the load says; a Count that ends the run early is not looked
+// at. It is meaningful for a valid load only.
+func (l Load) MeanRate() float64 {
+	a := l.Arrivals
+	switch a.Process {
+	case Ramp:
+		return float64(l.Rate+a.To) / 2
+	case Burst:
+		inBurst := float64(l.Rate) * a.On.Seconds()
+		if a.Within == Constant {
+			inBurst = math.Ceil(inBurst) // the first is due as the burst begins
+		}
+		off := (a.Off.Seconds() + max(a.Off, a.OffMax).Seconds()) / 2
+		return inBurst / (a.On.Seconds() + off)
+	case Uniform:
+		return 2 / (a.GapMin.Seconds() + a.GapMax.Seconds())
+	default:
+		return float64(l.Rate)
+	}
+}

@@ -1,0 +1,160 @@
+package generator
+
+import (
+	"iter"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// Schedule is the due times of a run as offsets from its start, never
+// decreasing. It looks at no clock and can be walked again.
+type Schedule = iter.Seq[time.Duration]
+
+// Schedule is the due times that l asks for. For the same l, seed included, it
+// is the same each time it is walked. The error is Validate's.
+func (l Load) Schedule() (Schedule, error) {
+	if err := l.Validate(); err != nil {
+		return nil, err
+	}
+	var s Schedule
+	switch l.Arrivals.Process {
+	case Poisson:
+		s = poisson(float64(l.Rate), l.Seed)
+	case Ramp:
+		s = ramp(float64(l.Rate), float64(l.Arrivals.To), (l.WarmUp + l.Duration).Seconds())
+	case Burst:
+		s = bursts(float64(l.Rate), l.Arrivals, l.Seed)
+	case Uniform:
+		s = uniform(l.Arrivals.GapMin, l.Arrivals.GapMax, l.Seed)
+	default:
+		s = constant(float64(l.Rate))
+	}
+	return l.Bound(s), nil
+}
+
+// Bound ends s where l ends: at WarmUp + Duration, or after Count requests due
+// after the warm-up, whichever comes first.
+func (l Load) Bound(s Schedule) Schedule {
+	end := time.Duration(math.MaxInt64)
+	if l.Duration > 0 {
+		end = l.WarmUp + l.Duration
+	}
+	return func(yield func(time.Duration) bool) {
+		counted := uint64(0)
+		for due := range s {
+			if due >= end || !yield(due) {
+				return
+			}
+			if due >= l.WarmUp {
+				if counted++; counted == l.Count {
+					return
+				}
+			}
+		}
+	}
+}
+
+// offset is ns as a duration; false when it is beyond what one can hold.
+func offset(ns float64) (time.Duration, bool) {
+	if !(ns < math.MaxInt64) {
+		return 0, false
+	}
+	return time.Duration(math.Round(ns)), true
+}
+
+// constant computes each due time from its number, so that rounding does not
+// add up to drift.
+func constant(rate float64) Schedule {
+	return func(yield func(time.Duration) bool) {
+		for i := 0.0; ; i++ {
+			due, ok := offset(i * 1e9 / rate)
+			if !ok || !yield(due) {
+				return
+			}
+		}
+	}
+}
+
+func poisson(rate float64, seed uint64) Schedule {
+	return func(yield func(time.Duration) bool) {
+		rng := newRand(seed)
+		for t := 0.0; ; {
+			t += rng.ExpFloat64() * 1e9 / rate
+			due, ok := offset(t)
+			if !ok || !yield(due) {
+				return
+			}
+		}
+	}
+}
+
+// ramp goes from rate a to rate b in span seconds. The number due by t is
+// N(t) = at + (b−a)t²/2·span; request n is due where N(t) = n. The inverse is
+// written so that nothing cancels when a and b are close.
+func ramp(a, b, span float64) Schedule {
+	return func(yield func(time.Duration) bool) {
+		for n := 0.0; ; n++ {
+			under := a*a + 2*n*(b-a)/span
+			if under < 0 {
+				return // a falling ramp would have reached rate 0
+			}
+			due, ok := offset(1e9 * 2 * n / (a + math.Sqrt(under)))
+			if !ok || !yield(due) {
+				return
+			}
+		}
+	}
+}
+
+func bursts(rate float64, a Arrivals, seed uint64) Schedule {
+	gap := 1e9 / rate
+	spread := max(a.OffMax-a.Off, 0)
+	return func(yield func(time.Duration) bool) {
+		rng := newRand(seed)
+		for begin := time.Duration(0); ; {
+			t := 0.0
+			if a.Within == Poisson {
+				t = rng.ExpFloat64() * gap
+			}
+			for i := 1.0; ; i++ {
+				in, ok := offset(t)
+				if !ok || in >= a.On {
+					break
+				}
+				if in > math.MaxInt64-begin || !yield(begin+in) {
+					return
+				}
+				if a.Within == Poisson {
+					t += rng.ExpFloat64() * gap
+				} else {
+					t = i * gap
+				}
+			}
+			for _, step := range []time.Duration{a.On, a.Off, time.Duration(rng.Int64N(int64(spread) + 1))} {
+				if step > math.MaxInt64-begin {
+					return
+				}
+				begin += step
+			}
+		}
+	}
+}
+
+func uniform(least, most time.Duration, seed uint64) Schedule {
+	return func(yield func(time.Duration) bool) {
+		rng := newRand(seed)
+		for due := time.Duration(0); yield(due); {
+			gap := least + time.Duration(rng.Int64N(int64(most-least)+1))
+			if gap > math.MaxInt64-due {
+				return
+			}
+			due += gap
+		}
+	}
+}
+
+func newRand(seed uint64) *rand.Rand {
+	// The second word only has to be the same always.
+	return rand.New(rand.NewPCG(seed, 0x6b6162656e6368))
+}

@@ -1,0 +1,124 @@
+package generator
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// Process names an arrival process.
+type Process uint8
+
+const (
+	Constant Process = iota // equal gaps
+	Poisson                 // independent arrivals: exponential gaps
+	Ramp                    // the rate rises or falls linearly over the whole run
+	Burst                   // on and off in turn
+	Uniform                 // gaps drawn uniformly from [gap_min, gap_max]
+)
+
+var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform"}
+
+var processList = strings.Join(processNames, ", ")
+
+func (p Process) String() string {
+	if int(p) < len(processNames) {
+		return processNames[p]
+	}
+	return fmt.Sprintf("unknown(%d)", uint8(p))
+}
+
+// MarshalText writes the process's name.
+func (p Process) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a process's name; an unknown one is an error.
+func (p *Process) UnmarshalText(text []byte) error {
+	for i, name := range processNames {
+		if string(text) == name {
+			*p = Process(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of %s", text, processList)
+}
+
+// Rate is a number of requests per second. Its text is "400/s", "24000/m",
+// "1/h" or a bare number of requests per second.
+type Rate float64
+
+var rateUnits = []struct {
+	name    string
+	seconds float64
+}{{"s", 1}, {"m", 60}, {"h", 3600}}
+
+// String is the shortest text that UnmarshalText reads back as r.
+func (r Rate) String() string {
+	for _, u := range rateUnits {
+		n := math.Round(float64(r) * u.seconds)
+		if n >= 1 && n < 1e15 && n/u.seconds == float64(r) {
+			return strconv.FormatFloat(n, 'f', -1, 64) + "/" + u.name
+		}
+	}
+	return strconv.FormatFloat(float64(r), 'g', -1, 64) + "/s"
+}
+
+// MarshalText writes r as String does.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads a rate; one that is not finite and above 0 is an error.
+func (r *Rate) UnmarshalText(text []byte) error {
+	number, unit, hasUnit := strings.Cut(string(text), "/")
+	per := 1.0
+	if hasUnit {
+		per = 0
+		for _, u := range rateUnits {
+			if unit == u.name {
+				per = u.seconds
+			}
+		}
+		if per == 0 {
+			return fmt.Errorf("%q: a rate is per s, m or h, as in 400/s, 24000/m or 1/h", text)
+		}
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return fmt.Errorf("%q is not a rate; say it as 400/s, 24000/m, 1/h, or 400 for 400/s", text)
+	}
+	if n /= per; !(n > 0) || math.IsInf(n, 0) {
+		return fmt.Errorf("%q: a rate must be above 0 and finite, as in 400/s", text)
+	}
+	*r = Rate(n)
+	return nil
+}
+
+// bareArrivals is Arrivals as a plain mapping, without its YAML methods.
+type bareArrivals Arrivals
+
+// MarshalYAML writes the name alone when there are no parameters.
+func (a Arrivals) MarshalYAML() (any, error) {
+	if a == (Arrivals{Process: a.Process}) {
+		return a.Process.String(), nil
+	}
+	return bareArrivals(a), nil
+}
+
+// UnmarshalYAML reads the name of a process or a mapping. Either replaces a
+// whole: parameters of the process set before would be left over otherwise.
+func (a *Arrivals) UnmarshalYAML(decode func(any) error) error {
+	var name string
+	if decode(&name) == nil {
+		var p Process
+		if err := p.UnmarshalText([]byte(name)); err != nil {
+			return err
+		}
+		*a = Arrivals{Process: p}
+		return nil
+	}
+	var fields bareArrivals
+	if err := decode(&fields); err != nil {
+		return err
+	}
+	*a = Arrivals(fields)
+	return nil
+}
