@@ -1,0 +1,153 @@
+package collectors
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/kabench/kabench/results"
+)
+
+// maxShards bounds the memory of a Recorder. A histogram takes 136 KiB, and a
+// shard in which every phase occurred, and failed, has some thirty.
+const maxShards = 8
+
+// Recorder adds up exchanges from many goroutines. It is a
+// generator.Observer. Make one with NewRecorder.
+type Recorder struct {
+	shards []shard // an exchange belongs to the one its number selects
+
+	// Owned by Interval.
+	merged Intervals
+	spare  *Intervals
+}
+
+// shard is one lock's worth of a Recorder.
+type shard struct {
+	mu       sync.Mutex
+	tally    results.Tally // guarded by mu
+	totals   Totals        // guarded by mu
+	interval *Intervals    // guarded by mu; replaced by Interval
+
+	_ [64]byte // keeps the next shard's lock off this one's cache line
+}
+
+// Totals are running totals, the warm-up included, of exchanges that are over.
+// What is in flight or waits in the buffer is in none of them yet.
+type Totals struct {
+	Due     uint64
+	Started uint64
+	OK      uint64
+	Failed  uint64
+}
+
+// Intervals are the times of the exchanges that ended in one interval, warm-up
+// included: histograms as results.NewHistogram makes them. A time above
+// results.HistogramMax is in them as that.
+type Intervals struct {
+	Response *hdrhistogram.Histogram // of those that are ok
+	Service  *hdrhistogram.Histogram // of those that are ok
+	Lag      *hdrhistogram.Histogram // of all that were started
+}
+
+func newIntervals() *Intervals {
+	return &Intervals{results.NewHistogram(), results.NewHistogram(), results.NewHistogram()}
+}
+
+func (i *Intervals) reset() {
+	i.Response.Reset()
+	i.Service.Reset()
+	i.Lag.Reset()
+}
+
+func (i *Intervals) merge(from *Intervals) {
+	i.Response.Merge(from.Response)
+	i.Service.Merge(from.Service)
+	i.Lag.Merge(from.Lag)
+}
+
+// NewRecorder makes an empty Recorder.
+func NewRecorder() *Recorder {
+	n := min(runtime.GOMAXPROCS(0), maxShards)
+	r := &Recorder{shards: make([]shard, n), merged: *newIntervals(), spare: newIntervals()}
+	for i := range r.shards {
+		r.shards[i].interval = newIntervals()
+	}
+	return r
+}
+
+// Observe adds e, which is over. It does not keep e.
+func (r *Recorder) Observe(e *results.Exchange) {
+	s := &r.shards[e.Seq%uint64(len(r.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tally.Add(e)
+	s.totals.Due++
+	if e.Phase == results.PhaseSchedule {
+		return // dropped, or given up while it waited: never started
+	}
+	s.totals.Started++
+	record(s.interval.Lag, e.Lag())
+	switch {
+	case e.OK():
+		s.totals.OK++
+		record(s.interval.Response, e.ResponseTime())
+		record(s.interval.Service, e.ServiceTime())
+	case e.Failed():
+		s.totals.Failed++
+	}
+}
+
+// record puts d into h, held within its range so that it cannot be refused.
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	d = min(max(d, 0), results.HistogramMax)
+	_ = h.RecordValue((d + time.Microsecond/2).Microseconds())
+}
+
+// Totals is what has been observed so far.
+func (r *Recorder) Totals() Totals {
+	var t Totals
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		t.Due += s.totals.Due
+		t.Started += s.totals.Started
+		t.OK += s.totals.OK
+		t.Failed += s.totals.Failed
+		s.mu.Unlock()
+	}
+	return t
+}
+
+// Interval is what was observed since the call before, or since the start. The
+// histograms are reused by the next call, and only one goroutine may call it.
+func (r *Recorder) Interval() Intervals {
+	r.merged.reset()
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		full := s.interval
+		s.interval = r.spare
+		s.mu.Unlock()
+		// Merging takes longer than an Observe should wait.
+		r.merged.merge(full)
+		full.reset()
+		r.spare = full
+	}
+	return r.merged
+}
+
+// Fill sets the fields of run that results.Tally.Fill names from everything
+// observed so far; measured is the length of the run without its warm-up.
+func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
+	var all results.Tally
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		all.Merge(&s.tally)
+		s.mu.Unlock()
+	}
+	all.Fill(run, measured)
+}

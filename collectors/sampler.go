@@ -1,0 +1,182 @@
+package collectors
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/results"
+)
+
+// How often a Sampler looks. Sockets are looked at more rarely when a look
+// takes long: costFactor times as long as it took goes by before the next, so
+// that looking never takes more than a twentieth of one core.
+const (
+	samplePeriod = 100 * time.Millisecond
+	socketPeriod = 500 * time.Millisecond
+	filesPeriod  = time.Second
+	costFactor   = 20
+)
+
+// Gauges are the pool's at one moment.
+type Gauges struct {
+	Leased, Idle, Dialing, Pending int
+	Opened                         uint64 // connections opened since the start
+}
+
+// Sources are what a Sampler looks at. The functions are called from its
+// goroutine and must not wait for traffic.
+type Sources struct {
+	Pool   func() Gauges
+	Load   func() (inFlight, buffered int) // of the generator
+	Totals func() Totals                   // of the Recorder
+
+	// Remotes and Servers are the sockets to count, as in host.Watch.
+	Remotes []netip.AddrPort
+	Servers []netip.AddrPort
+
+	// Sink takes each sample, in order. After its first error it is not
+	// called again.
+	Sink func(results.Sample) error
+}
+
+// Sampler watches a run at 10 samples a second from a goroutine of its own. It
+// survives whatever it cannot see: the sample then has less in it, and the run
+// says why.
+type Sampler struct {
+	src   Sources
+	epoch time.Time
+
+	sockets *sockets
+	process process
+
+	started  bool
+	stopOnce sync.Once
+	stop     chan struct{}
+	done     chan struct{} // closed when the goroutine is over; it owns sockets, process and sinkErr until then
+	sinkErr  error
+}
+
+// NewSampler opens what a Sampler looks at, and looks at the sockets once: what
+// earlier runs left behind can then be told from what this one makes. Where
+// sockets cannot be seen, Fill says why. Stop it after use.
+func NewSampler(src Sources) *Sampler {
+	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers})
+	if err != nil {
+		return newSampler(src, &sockets{why: err.Error()})
+	}
+	return newSampler(src, &sockets{count: watcher.Count, close: watcher.Close})
+}
+
+func newSampler(src Sources, s *sockets) *Sampler {
+	if first := s.look(); first != nil {
+		s.before = first.Client[host.TimeWait.String()]
+	}
+	return &Sampler{src: src, sockets: s, stop: make(chan struct{}), done: make(chan struct{})}
+}
+
+// Start begins to sample. The run's stamps are offsets from epoch. Call it
+// once, before Stop.
+func (s *Sampler) Start(epoch time.Time) {
+	s.started, s.epoch = true, epoch
+	s.process.begin(time.Now())
+	go s.loop()
+}
+
+// Stop takes the last sample, if any were taken, and gives back what NewSampler
+// opened. It returns the first error of the sink. Again does no harm.
+func (s *Sampler) Stop() error {
+	s.stopOnce.Do(func() {
+		close(s.stop)
+		if !s.started {
+			s.sockets.release()
+			close(s.done)
+		}
+	})
+	<-s.done
+	return s.sinkErr
+}
+
+func (s *Sampler) loop() {
+	defer close(s.done)
+	defer s.sockets.release()
+	ticker := time.NewTicker(samplePeriod)
+	defer ticker.Stop()
+	var socketsDue, filesDue due
+	for {
+		select {
+		case <-ticker.C:
+			lookAtSockets := socketsDue.now(socketPeriod)
+			s.sample(lookAtSockets, filesDue.now(filesPeriod))
+			if lookAtSockets {
+				socketsDue.notWithin(costFactor * s.sockets.took)
+			}
+		case <-s.stop:
+			s.sample(true, true)
+			return
+		}
+	}
+}
+
+// sample looks at everything, and at sockets and files if told to.
+func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
+	// In this order an exchange that ends in between is missed until the next
+	// sample; the other way round it would be counted twice.
+	totals := s.src.Totals()
+	inFlight, buffered := s.src.Load()
+	pool := s.src.Pool()
+	now := time.Now()
+	cpu := s.process.look(now, lookAtFiles)
+	sample := results.Sample{
+		T: now.Sub(s.epoch).Seconds(), InFlight: inFlight, Buffered: buffered,
+		Leased: pool.Leased, Idle: pool.Idle, Dialing: pool.Dialing, Pending: pool.Pending, Opened: pool.Opened,
+		Due:     totals.Due + uint64(inFlight) + uint64(buffered),
+		Started: totals.Started + uint64(inFlight), OK: totals.OK, Failed: totals.Failed,
+		CPU: cpu, Goroutines: s.process.goroutines, OpenFiles: s.process.files,
+	}
+	if lookAtSockets {
+		sample.Sockets = s.sockets.look()
+	}
+	if s.sinkErr == nil {
+		s.sinkErr = s.src.Sink(sample)
+	}
+}
+
+// Fill sets run.Sockets and run.Instrument, and adds a warning when sockets in
+// TIME_WAIT were there before. Call it after Stop.
+func (s *Sampler) Fill(run *results.Run) {
+	run.Sockets = s.sockets.peaks
+	run.Sockets.Why = s.sockets.why
+	run.Sockets.Available = s.sockets.why == ""
+	if ports, err := host.Ports(); err == nil {
+		run.Sockets.PortsAvailable = ports.Available()
+	}
+	if n := s.sockets.before; n > 0 {
+		run.Warnings = append(run.Warnings, fmt.Sprintf(
+			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
+	}
+	run.Instrument = s.process.instrument(s.src.Totals().Started)
+}
+
+// due says when something that is not done in every sample is to be done.
+type due struct{ next time.Time }
+
+// now says whether it is time, and if so puts the next time a period away. A
+// little early counts as on time: samples are never exactly a period apart.
+func (d *due) now(period time.Duration) bool {
+	t := time.Now()
+	if t.Add(samplePeriod / 10).Before(d.next) {
+		return false
+	}
+	d.next = t.Add(period)
+	return true
+}
+
+// notWithin puts the next time off until wait from now, if it is sooner.
+func (d *due) notWithin(wait time.Duration) {
+	if t := time.Now().Add(wait); t.After(d.next) {
+		d.next = t
+	}
+}

@@ -1,0 +1,55 @@
+package collectors
+
+import (
+	"time"
+
+	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/results"
+)
+
+// sockets looks at the sockets towards the target and keeps the peaks. Owned by
+// the Sampler's goroutine while that runs.
+type sockets struct {
+	count func() (host.SocketCount, error) // nil: there is nothing to look with
+	close func() error
+
+	why    string          // why they cannot be seen, or from some moment on could not
+	peaks  results.Sockets // of all looks; Available and Why are set by Fill
+	before int             // in TIME_WAIT on the client's side before the run
+	took   time.Duration   // how long the last look took
+}
+
+// look counts once. It returns nil when the sockets cannot be seen; the first
+// error ends the looking, because the answers after it could not be trusted.
+func (s *sockets) look() *results.SocketSample {
+	if s.why != "" {
+		return nil
+	}
+	start := time.Now()
+	c, err := s.count()
+	s.took = time.Since(start)
+	if err != nil {
+		s.why = err.Error()
+		return nil
+	}
+	p := &s.peaks
+	p.ServerSide = c.ServerSide
+	p.TimeWaitPeak = max(p.TimeWaitPeak, c.Client[host.TimeWait])
+	p.TimeWaitServer = max(p.TimeWaitServer, c.Server[host.TimeWait])
+	p.EstablishedPeak = max(p.EstablishedPeak, c.Client[host.Established])
+	p.CloseWaitPeak = max(p.CloseWaitPeak, c.Client[host.CloseWait])
+	p.PortsUsedPeak = max(p.PortsUsedPeak, c.PortsUsed)
+	sample := &results.SocketSample{Client: c.Client.Map(), PortsUsed: c.PortsUsed}
+	if c.ServerSide {
+		sample.Server = c.Server.Map()
+	}
+	return sample
+}
+
+// release gives back what the looking needs.
+func (s *sockets) release() {
+	if s.close != nil {
+		// A read-only socket to the kernel: nothing can be lost by its close.
+		_ = s.close()
+	}
+}
