@@ -1,0 +1,370 @@
+package profiles
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+)
+
+// A decoder fills Go values from YAML nodes, strictly, and goes on after a
+// complaint. It stands in for the library's own decoder because that one takes
+// bare numbers for durations, loses the position of errors from text forms, and
+// stops at the first.
+type decoder struct {
+	source string          // where the nodes come from; see Complaint
+	lined  bool            // source has lines worth telling
+	at     map[string]mark // where each field was set, by path
+	errs   Errors
+}
+
+// mark is where a field was set.
+type mark struct {
+	source       string
+	line, column int
+}
+
+func (d *decoder) mark(t *token.Token) mark {
+	m := mark{source: d.source}
+	if d.lined && t != nil && t.Position != nil {
+		m.line, m.column = t.Position.Line, max(t.Position.Column, 1)
+	}
+	return m
+}
+
+func (d *decoder) bad(path string, t *token.Token, format string, args ...any) {
+	m := d.mark(t)
+	d.errs = append(d.errs, Complaint{m.source, m.line, m.column, path, fmt.Sprintf(format, args...)})
+}
+
+// placeOf is where n begins; a block mapping's own token is its first colon.
+func placeOf(n ast.Node) *token.Token {
+	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
+		return m.Values[0].Key.GetToken()
+	}
+	return n.GetToken()
+}
+
+// maxNesting bounds brackets in brackets and lists begun on one line: the
+// parser's time grows with the square of it, and no profile needs more than a
+// few.
+const maxNesting = 40
+
+// tooDeep is the token with which tokens nest deeper than maxNesting; nil when
+// they do not.
+func tooDeep(tokens token.Tokens) *token.Token {
+	brackets, dashes, line := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			brackets++
+		case token.MappingEndType, token.SequenceEndType:
+			brackets--
+		case token.SequenceEntryType:
+			if dashes++; t.Position.Line != line {
+				dashes, line = 1, t.Position.Line
+			}
+		}
+		if brackets > maxNesting || dashes > maxNesting {
+			return t
+		}
+	}
+	return nil
+}
+
+// parse is the one YAML document in text; nil when it is empty or not YAML.
+func (d *decoder) parse(path, text string) ast.Node {
+	tokens := lexer.Tokenize(text)
+	if t := tooDeep(tokens); t != nil {
+		d.bad(path, t, "nested too deep")
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		var syntax yaml.Error
+		if errors.As(err, &syntax) {
+			d.bad(path, syntax.GetToken(), "not YAML: %s", syntax.GetMessage())
+		} else {
+			d.bad(path, nil, "not YAML: %v", err)
+		}
+		return nil
+	}
+	var body ast.Node
+	for _, doc := range file.Docs {
+		switch {
+		case doc.Body == nil:
+		case body != nil:
+			d.bad(path, placeOf(doc.Body), "a second document begins here; keep one per file")
+			return nil
+		default:
+			body = doc.Body
+		}
+	}
+	if _, comment := body.(*ast.CommentGroupNode); comment {
+		return nil
+	}
+	return body
+}
+
+// yamlDecoder is what a type with a YAML form of its own implements.
+type yamlDecoder interface {
+	UnmarshalYAML(decode func(any) error) error
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// decode sets v, which is the field at path, to n.
+func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
+	if n == nil {
+		d.bad(path, nil, "has no value")
+		return
+	}
+	switch n := n.(type) {
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
+		d.bad(path, placeOf(n), "anchors, aliases and merge keys are not supported; write the value out")
+		return
+	case *ast.TagNode:
+		d.bad(path, placeOf(n), "tags are not supported; remove %s", n.GetToken().Value)
+		return
+	case *ast.NullNode:
+		d.decodeNull(path, n, v)
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		d.decode(path, n, v.Elem())
+		return
+	}
+	switch to := v.Addr().Interface().(type) {
+	case yamlDecoder:
+		d.decodeByItself(path, n, to)
+		return
+	case encoding.TextUnmarshaler:
+		if text, ok := d.scalar(path, n); ok {
+			if err := to.UnmarshalText([]byte(text)); err != nil {
+				d.bad(path, placeOf(n), "%v", err)
+			}
+		}
+		return
+	}
+	switch {
+	case v.Type() == durationType:
+		d.decodeDuration(path, n, v)
+	case v.Kind() == reflect.Struct:
+		d.decodeStruct(path, n, v)
+	case v.Kind() == reflect.Map:
+		d.decodeMap(path, n, v)
+	case v.Kind() == reflect.Slice:
+		d.decodeSlice(path, n, v)
+	default:
+		if text, ok := d.scalar(path, n); ok {
+			if err := setScalar(v, text); err != nil {
+				d.bad(path, placeOf(n), "%v", err)
+			}
+		}
+	}
+}
+
+// decodeNull takes an explicit null for "as if it had never been set", and a
+// key without a value for a section whose keys are all left out.
+func (d *decoder) decodeNull(path string, n *ast.NullNode, v reflect.Value) {
+	if n.GetToken().Type != token.ImplicitNullType {
+		v.SetZero()
+		return
+	}
+	switch _, own := v.Addr().Interface().(yamlDecoder); {
+	case v.Kind() == reflect.Pointer:
+		d.bad(path, placeOf(n), "has no value; write {} for the defaults, or remove it")
+	case own, v.Kind() != reflect.Struct && v.Kind() != reflect.Map && v.Kind() != reflect.Slice:
+		d.bad(path, placeOf(n), "has no value; give one or remove it")
+	}
+}
+
+func (d *decoder) decodeByItself(path string, n ast.Node, to yamlDecoder) {
+	err := to.UnmarshalYAML(func(to any) error {
+		within := &decoder{source: d.source, lined: d.lined, at: d.at}
+		within.decode(path, n, reflect.ValueOf(to).Elem())
+		return within.errs.asError()
+	})
+	var list Errors
+	if errors.As(err, &list) {
+		d.errs = append(d.errs, list...)
+	} else if err != nil {
+		d.bad(path, placeOf(n), "%v", err)
+	}
+}
+
+func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
+	for key, value := range d.pairs(path, n) {
+		name := key.Value
+		if i, known := fieldNamed(v.Type(), name); known {
+			d.decode(join(path, name), value, v.Field(i))
+		} else {
+			d.bad(join(path, name), key, "%s", unknownKey(v.Type(), path, name, ""))
+		}
+	}
+}
+
+func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
+	if v.IsNil() {
+		v.Set(reflect.MakeMap(v.Type()))
+	}
+	for key, value := range d.pairs(path, n) {
+		elem := reflect.New(v.Type().Elem()).Elem()
+		d.decode(join(path, key.Value), value, elem)
+		v.SetMapIndex(reflect.ValueOf(key.Value), elem)
+	}
+}
+
+// pairs yields the keys and values of a mapping, after complaining about keys
+// that are not plain or come twice, and marks where each is.
+func (d *decoder) pairs(path string, n ast.Node) iter.Seq2[*token.Token, ast.Node] {
+	var values []*ast.MappingValueNode
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		values = n.Values
+	case *ast.MappingValueNode:
+		values = []*ast.MappingValueNode{n}
+	default:
+		d.bad(path, placeOf(n), "is %s; a mapping of keys to values belongs here", describe(n))
+	}
+	return func(yield func(*token.Token, ast.Node) bool) {
+		seen := map[string]*token.Token{}
+		for _, pair := range values {
+			t := pair.Key.GetToken()
+			if !isScalar(pair.Key) {
+				d.bad(path, t, "a key must be a plain word, without anchors, tags or <<")
+				continue
+			}
+			if first := seen[t.Value]; first != nil {
+				d.bad(join(path, t.Value), t, "given twice, first on line %d; remove one", first.Position.Line)
+				continue
+			}
+			seen[t.Value] = t
+			d.at[join(path, t.Value)] = d.mark(t)
+			if !yield(t, pair.Value) {
+				return
+			}
+		}
+	}
+}
+
+func (d *decoder) decodeSlice(path string, n ast.Node, v reflect.Value) {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		d.bad(path, placeOf(n), "is %s; a list belongs here", describe(n))
+		return
+	}
+	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	for i, value := range list.Values {
+		elem := join(path, strconv.Itoa(i))
+		if value != nil {
+			d.at[elem] = d.mark(placeOf(value))
+		}
+		d.decode(elem, value, v.Index(i))
+	}
+}
+
+func (d *decoder) decodeDuration(path string, n ast.Node, v reflect.Value) {
+	text, ok := d.scalar(path, n)
+	if !ok {
+		return
+	}
+	value, err := time.ParseDuration(text)
+	if number, notBare := strconv.ParseFloat(text, 64); notBare == nil {
+		if number != 0 && !math.IsNaN(number) && !math.IsInf(number, 0) {
+			d.bad(path, placeOf(n), "%s has no unit; say \"%ss\" or \"%sms\"", text, text, text)
+			return
+		}
+	}
+	if err != nil {
+		d.bad(path, placeOf(n), `%q is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`, text)
+		return
+	}
+	v.SetInt(int64(value))
+}
+
+// scalar is the text of n as written, without quotes.
+func (d *decoder) scalar(path string, n ast.Node) (string, bool) {
+	if block, ok := n.(*ast.LiteralNode); ok {
+		return block.Value.GetToken().Value, true
+	}
+	if isScalar(n) {
+		return n.GetToken().Value, true
+	}
+	d.bad(path, placeOf(n), "is %s; a single value belongs here", describe(n))
+	return "", false
+}
+
+func isScalar(n ast.Node) bool {
+	switch n.(type) {
+	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return true
+	}
+	return false
+}
+
+func describe(n ast.Node) string {
+	switch n.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	default:
+		return "a single value"
+	}
+}
+
+// setScalar sets v, which is of a plain kind, to what text says.
+func setScalar(v reflect.Value, text string) error {
+	switch {
+	case v.Kind() == reflect.String:
+		v.SetString(text)
+		return nil
+	case v.Kind() == reflect.Bool:
+		switch strings.ToLower(text) {
+		case "true", "false":
+			v.SetBool(len(text) == len("true"))
+			return nil
+		}
+		return fmt.Errorf("%q is neither true nor false", text)
+	case v.CanInt():
+		n, err := strconv.ParseInt(text, 0, 64)
+		if err != nil || v.OverflowInt(n) {
+			return notWhole(text, err)
+		}
+		v.SetInt(n)
+		return nil
+	case v.CanUint():
+		n, err := strconv.ParseUint(text, 0, 64)
+		if err != nil || v.OverflowUint(n) {
+			return notWhole(text, err)
+		}
+		v.SetUint(n)
+		return nil
+	}
+	return fmt.Errorf("%v cannot be set from text", v.Type())
+}
+
+func notWhole(text string, err error) error {
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("%s is too large", text)
+	}
+	if strings.HasPrefix(text, "-") {
+		return fmt.Errorf("%q is not a whole number from 0", text)
+	}
+	return fmt.Errorf("%q is not a whole number", text)
+}

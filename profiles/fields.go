@@ -1,0 +1,75 @@
+package profiles
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// fieldName is the key of a struct field in YAML, and whether it is left out
+// when it is empty.
+func fieldName(f reflect.StructField) (name string, omitEmpty bool) {
+	name, rest, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return name, rest == "omitempty"
+}
+
+func fieldNamed(t reflect.Type, key string) (index int, known bool) {
+	for i := range t.NumField() {
+		if name, _ := fieldName(t.Field(i)); name == key {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for i := range t.NumField() {
+		name, _ := fieldName(t.Field(i))
+		keys = append(keys, name)
+	}
+	return keys
+}
+
+var textType = reflect.TypeFor[encoding.TextUnmarshaler]()
+
+// isSection reports whether values of t are mappings with keys of their own.
+func isSection(t reflect.Type) bool {
+	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(textType)
+}
+
+// pathsOf lists the paths of all fields of t and of the structs within it.
+func pathsOf(t reflect.Type, prefix string) []string {
+	var paths []string
+	for i := range t.NumField() {
+		name, _ := fieldName(t.Field(i))
+		name = join(prefix, name)
+		paths = append(paths, name)
+		within := t.Field(i).Type
+		if within.Kind() == reflect.Pointer {
+			within = within.Elem()
+		}
+		if isSection(within) {
+			paths = append(paths, pathsOf(within, name)...)
+		}
+	}
+	return paths
+}
+
+var profilePaths = pathsOf(reflect.TypeFor[Profile](), "")
+
+// unknownKey is the complaint about a key that the struct t at path section
+// does not have: with the key that was meant, here or elsewhere, or with all
+// that would do. The key meant is told with the section named shown in front.
+func unknownKey(t reflect.Type, section, key, shown string) string {
+	if near := nearest(key, keysOf(t)); near != "" {
+		return fmt.Sprintf("unknown key; did you mean %s?", join(shown, near))
+	}
+	for _, path := range profilePaths {
+		if path != join(section, key) && strings.HasSuffix("."+path, "."+key) {
+			return fmt.Sprintf("unknown key here; did you mean %s?", path)
+		}
+	}
+	return "unknown key; the keys here are " + strings.Join(keysOf(t), ", ")
+}

@@ -1,0 +1,121 @@
+package profiles
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/lab"
+)
+
+// Profile is a question and the load, pool, target and expectations that ask
+// it. The yaml names are the paths of --set.
+type Profile struct {
+	Name     string `yaml:"name"`
+	Question string `yaml:"question"`
+	// Source says where an incident comes from, and Scale by how much its
+	// timers were shortened.
+	Source string `yaml:"source,omitempty"`
+	Scale  string `yaml:"scale,omitempty"`
+	// Client is who performs the exchanges: policy (the pool below) or stock
+	// (net/http's Transport as shipped).
+	Client string         `yaml:"client"`
+	Load   generator.Load `yaml:"load"`
+	Pool   pool.Policy    `yaml:"pool"`
+	Target Target         `yaml:"target"`
+	// Expect maps a path in the results to a condition; see
+	// results.ParseCondition. In an incident it is the signature.
+	Expect map[string]string `yaml:"expect,omitempty"`
+	// Remedies, in an incident, are changes that clear it.
+	Remedies []Remedy `yaml:"remedies,omitempty"`
+	// Says, in an incident, are the sentences of the verdict.
+	Says Says `yaml:"says,omitempty"`
+}
+
+// The clients a profile can name.
+const (
+	ClientPolicy = "policy"
+	ClientStock  = "stock"
+)
+
+// Default is what a profile is read onto: what it leaves out stays as here.
+func Default() Profile {
+	return Profile{
+		Client: ClientPolicy,
+		Load:   generator.Default(),
+		Pool:   pool.Default(),
+		Target: Target{Method: http.MethodGet},
+	}
+}
+
+// Clone is a copy of p that shares nothing with it.
+func (p *Profile) Clone() *Profile {
+	c := *p
+	c.Expect = maps.Clone(p.Expect)
+	c.Target.Headers = maps.Clone(p.Target.Headers)
+	if p.Target.Lab != nil {
+		lab := *p.Target.Lab
+		c.Target.Lab = &lab
+	}
+	if p.Target.Link != nil {
+		link := *p.Target.Link
+		c.Target.Link = &link
+	}
+	c.Remedies = slices.Clone(p.Remedies)
+	for i := range c.Remedies {
+		c.Remedies[i].Set = maps.Clone(p.Remedies[i].Set)
+		c.Remedies[i].Expect = maps.Clone(p.Remedies[i].Expect)
+	}
+	return &c
+}
+
+// Remedy is a change to an incident's profile and what its run must show.
+type Remedy struct {
+	Name   string            `yaml:"name"`
+	Set    map[string]string `yaml:"set"` // path -> value
+	Expect map[string]string `yaml:"expect"`
+	Cost   string            `yaml:"cost,omitempty"` // in words; the figures are measured
+}
+
+// Says are the sentences that explain an incident.
+type Says struct {
+	Happened string `yaml:"happened,omitempty"`
+	Set      string `yaml:"set,omitempty"`
+}
+
+// Target is where the requests go and what they are: one of URL, File and Lab.
+type Target struct {
+	URL     string            `yaml:"url,omitempty"`
+	Method  string            `yaml:"method"`
+	Headers map[string]string `yaml:"headers,omitempty"`
+	Body    string            `yaml:"body,omitempty"`
+	// File is a vegeta target file, Format its format: http (also when empty) or
+	// json. Each of its targets has its own method, headers and body.
+	File   string `yaml:"file,omitempty"`
+	Format string `yaml:"format,omitempty"`
+	TLS    TLS    `yaml:"tls,omitempty"`
+	TCP    TCP    `yaml:"tcp,omitempty"`
+	// Lab makes kabench serve the target itself; URL is then what it listens on.
+	Lab *lab.Config `yaml:"lab,omitempty"`
+	// Link puts a forwarding link with delay between kabench and the target.
+	Link *lab.LinkConfig `yaml:"link,omitempty"`
+}
+
+// TLS is how the server's certificate is checked. By default it is verified
+// against the system's roots.
+type TLS struct {
+	Insecure   bool   `yaml:"insecure,omitempty"`
+	CAFile     string `yaml:"ca_file,omitempty"`
+	ServerName string `yaml:"server_name,omitempty"`
+}
+
+// TCP is socket options of the connections to the target.
+type TCP struct {
+	// Nagle turns TCP_NODELAY off; it is on by default.
+	Nagle bool `yaml:"nagle,omitempty"`
+	// KeepAlive is the period of TCP keep-alive probes; 0: off.
+	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
+}

@@ -1,0 +1,109 @@
+package profiles
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+func TestRequestsOfTarget(t *testing.T) {
+	p := Default()
+	p.Target.URL, p.Target.Method, p.Target.Body = "http://h/a", "POST", "b"
+	p.Target.Headers = map[string]string{"x-a": "1", "host": "other"}
+	got, err := Requests(&p)
+	want := []Request{{Method: "POST", URL: "http://h/a", Header: http.Header{"X-A": {"1"}, "Host": {"other"}}, Body: []byte("b")}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("error %v (-want +got)\n%s", err, diff)
+	}
+	p.Target.URL = ""
+	if _, err := Requests(&p); err == nil || !strings.HasPrefix(err.Error(), "target.url: ") {
+		t.Errorf("no target: error %v", err)
+	}
+}
+
+func TestRequestsOfFile(t *testing.T) {
+	dir := t.TempDir()
+	body := filepath.Join(dir, "body")
+	if err := os.WriteFile(body, []byte("B"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		name, format, text string
+		want               []Request
+		bad                string // of the error, after the file's name
+	}{
+		{"http", "", "# first\nGET http://h/a\nX-A: 1\nX-A: 2\n\nPOST http://h/b\n@" + body + "\nDELETE http://h/c", []Request{
+			{Method: "GET", URL: "http://h/a", Header: http.Header{"X-A": {"1", "2"}}},
+			{Method: "POST", URL: "http://h/b", Body: []byte("B")},
+			{Method: "DELETE", URL: "http://h/c"},
+		}, ""},
+		{"json, the last line not ended", "json", `{"method": "GET", "url": "http://h/a", "header": {"X-A": ["1"]}}` + "\n\n" + `{"method": "POST", "url": "http://h/b", "body": "Qg=="}`, []Request{
+			{Method: "GET", URL: "http://h/a", Header: http.Header{"X-A": {"1"}}},
+			{Method: "POST", URL: "http://h/b", Body: []byte("B")},
+		}, ""},
+		{"empty", "http", "", nil, "no targets in it"},
+		{"comments alone", "http", "# nothing\n\n", nil, "no targets in it"},
+		{"empty json", "json", "\n", nil, "no targets in it"},
+		{"not a target", "http", "GET http://h/\n\nhello\n", nil, "target 2: bad target: hello"},
+		{"relative", "http", "GET /path\n", nil, `target 1: "/path" must begin with http:// or https://`},
+		{"a comment swallows the next target", "http", "GET http://h/a\n# next\nGET http://h/b\n", nil, `target 1: header "GET http": not a valid header name`},
+		{"a body that is not there", "http", "POST http://h/\n@" + body + "x\n", nil, "target 1: bad body: open " + body + "x: no such file or directory"},
+		{"a long line", "http", "GET http://h/\nX-A: " + strings.Repeat("a", maxTargetLine) + "\n", nil, "line 2 is longer than 65536 bytes"},
+		{"a length of its own", "http", "POST http://h/\nContent-Length: 3\n", nil, `target 1: header "Content-Length": kabench sets it by the body; remove it`},
+		{"json without a method", "json", `{"url": "http://h/"}`, nil, "target 1: target: required method is missing"},
+		{"json with a wrong method", "json", `{"method": "G T", "url": "http://h/"}`, nil, `target 1: "G T" is not an HTTP method`},
+		{"too many", "http", strings.Repeat("GET http://h/\n\n", maxTargets+1), nil, "more than 100000 targets"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := filepath.Join(dir, "targets")
+			if err := os.WriteFile(path, []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := Default()
+			p.Target.File, p.Target.Format = path, tc.format
+			got, err := Requests(&p)
+			if tc.bad != "" {
+				if want := "target.file: " + path + ": " + tc.bad; err == nil || err.Error() != want {
+					t.Errorf("error %v\nwant  %s", err, want)
+				}
+				return
+			}
+			if diff := cmp.Diff(tc.want, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
+				t.Errorf("error %v (-want +got)\n%s", err, diff)
+			}
+		})
+	}
+	p := Default()
+	p.Target.File = filepath.Join(dir, "nowhere")
+	if _, err := Requests(&p); err == nil || !strings.Contains(err.Error(), "nowhere: no such file") {
+		t.Errorf("a file that is not there: %v", err)
+	}
+}
+
+func FuzzTargets(f *testing.F) {
+	f.Add([]byte("GET http://h/a\nX-A: 1\n\nPOST http://h/b\n"), false)
+	f.Add([]byte(`{"method": "GET", "url": "http://h/a", "header": {"X-A": ["1"]}}`), true)
+	f.Fuzz(func(t *testing.T, data []byte, json bool) {
+		if !json && strings.Contains(string(data), "@") {
+			t.Skip("reads files")
+		}
+		format := formatHTTP
+		if json {
+			format = formatJSON
+		}
+		requests, err := parseTargets(data, format)
+		if (err == nil) != (len(requests) > 0) {
+			t.Fatalf("%d requests, error %v", len(requests), err)
+		}
+		for _, r := range requests {
+			if _, err := http.NewRequest(r.Method, r.URL, nil); err != nil {
+				t.Errorf("net/http refuses what was accepted: %v", err)
+			}
+		}
+	})
+}

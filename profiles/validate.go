@@ -1,0 +1,207 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Validate returns every complaint about p as an Errors; nil when there is
+// none. It changes nothing, and reads no file but a pool that a remedy names.
+func (p *Profile) Validate() error { return p.complaints().asError() }
+
+func (p *Profile) complaints() Errors {
+	own := p.ownComplaints()
+	list := own
+	for i, r := range p.Remedies {
+		at := join("remedies", strconv.Itoa(i))
+		if r.Name == "" {
+			list = append(list, Complaint{Path: join(at, "name"), Text: "a remedy needs a name"})
+		}
+		if len(r.Set) == 0 {
+			list = append(list, Complaint{Path: join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
+		}
+		list = append(list, badExpectations(join(at, "expect"), r.Expect)...)
+		remedied, err := p.With(r)
+		var bad Errors
+		if errors.As(err, &bad) {
+			for _, c := range bad {
+				list = append(list, Complaint{Path: join(join(at, "set"), c.Path), Text: c.Text})
+			}
+			continue
+		}
+		if len(own) > 0 {
+			continue // the same would be said again
+		}
+		remedied.Expect = nil // looked at above
+		for _, c := range remedied.ownComplaints() {
+			list = append(list, Complaint{Path: join(at, "set"), Text: "with this change, " + c.Error()})
+		}
+	}
+	return list
+}
+
+// With is p changed as the remedy says, its expectations in place of p's. It is
+// not validated.
+func (p *Profile) With(r Remedy) (*Profile, error) {
+	changed := p.Clone()
+	var list Errors
+	for _, path := range slices.Sorted(maps.Keys(r.Set)) {
+		var bad Errors
+		if errors.As(Set(changed, path, r.Set[path]), &bad) {
+			list = append(list, bad...)
+		}
+	}
+	changed.Expect = maps.Clone(r.Expect)
+	changed.Remedies = nil
+	return changed, list.asError()
+}
+
+// ownComplaints are those about p without its remedies.
+func (p *Profile) ownComplaints() Errors {
+	var list Errors
+	if p.Client != ClientPolicy && p.Client != ClientStock {
+		list = append(list, Complaint{Path: "client", Text: fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)})
+	}
+	list = append(list, under("load", p.Load.Validate())...)
+	list = append(list, under("pool", p.Pool.Validate())...)
+	list = append(list, under("target", p.Target.validate())...)
+	return append(list, badExpectations("expect", p.Expect)...)
+}
+
+func badExpectations(section string, expect map[string]string) Errors {
+	var list Errors
+	for _, path := range slices.Sorted(maps.Keys(expect)) {
+		if err := results.ValidateExpectations(map[string]string{path: expect[path]}); err != nil {
+			list = append(list, Complaint{Path: join(section, path), Text: strings.TrimPrefix(err.Error(), path+": ")})
+		}
+	}
+	return list
+}
+
+// validate returns the complaints about t, joined, each beginning with the
+// field's path.
+func (t Target) validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+
+	switch {
+	case t.URL == "" && t.File == "" && t.Lab == nil:
+		bad("url: there is no target; set target.url, for example to http://127.0.0.1:8080/, or target.file or target.lab")
+	case t.URL != "" && t.Lab != nil:
+		bad("url: target.lab is a target already; remove one (--set target.lab=null)")
+	case t.URL != "" && t.File != "":
+		bad("url: target.file has the targets already; remove one")
+	case t.File != "" && t.Lab != nil:
+		bad("file: target.lab is a target already; remove one (--set target.lab=null)")
+	}
+	if t.URL != "" {
+		if err := checkURL(t.URL); err != nil {
+			bad("url: %w", err)
+		}
+	}
+	if !validMethod(t.Method) {
+		bad("method: %q is not an HTTP method, such as GET", t.Method)
+	}
+	canonical := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
+		if err := checkHeader(name, t.Headers[name]); err != nil {
+			bad("headers.%s: %w", name, err)
+		}
+		if first, twice := canonical[http.CanonicalHeaderKey(name)]; twice {
+			bad("headers.%s: the same header as %s; remove one", name, first)
+		}
+		canonical[http.CanonicalHeaderKey(name)] = name
+	}
+	if t.File != "" && len(t.Headers) > 0 {
+		bad("headers: not used with target.file, whose targets have their own; remove them")
+	}
+	if t.File != "" && t.Body != "" {
+		bad("body: not used with target.file, whose targets have their own; remove it")
+	}
+	switch t.Format {
+	case "":
+	case formatHTTP, formatJSON:
+		if t.File == "" {
+			bad("format: has no effect without target.file; remove it")
+		}
+	default:
+		bad("format: %q is none of %s, %s", t.Format, formatHTTP, formatJSON)
+	}
+	if t.TLS.Insecure && t.TLS.CAFile != "" {
+		bad("tls.ca_file: has no effect, because tls.insecure accepts any certificate; remove one")
+	}
+	if t.TCP.KeepAlive < 0 {
+		bad("tcp.keep_alive: %v is negative (0 means off)", t.TCP.KeepAlive)
+	}
+	if t.Lab != nil {
+		errs = append(errs, within("lab", t.Lab.Validate())...)
+	}
+	if t.Link != nil {
+		errs = append(errs, within("link", t.Link.Validate())...)
+	}
+	return errors.Join(errs...)
+}
+
+// within puts a section in front of each complaint about its fields.
+func within(section string, err error) []error {
+	var errs []error
+	for _, err := range unjoin(err) {
+		errs = append(errs, fmt.Errorf("%s.%w", section, err))
+	}
+	return errs
+}
+
+// checkURL says what keeps text from being the URL of a target.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	var bad *url.Error
+	switch {
+	case errors.As(err, &bad):
+		return fmt.Errorf("not a URL: %w", bad.Err)
+	case err != nil:
+		return fmt.Errorf("not a URL: %w", err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%q must begin with http:// or https://", redactURL(text))
+	case u.Hostname() == "":
+		return fmt.Errorf("%q names no host; write it as http://127.0.0.1:8080/", redactURL(text))
+	case !validPort(u.Port()):
+		return fmt.Errorf("port %s is not between 1 and 65535", u.Port())
+	}
+	return nil
+}
+
+func validPort(port string) bool {
+	if port == "" {
+		return true // the scheme's
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// validMethod reports whether a method is a token, as header names are.
+func validMethod(method string) bool { return httpguts.ValidHeaderFieldName(method) }
+
+// checkHeader says what keeps a header from being sent.
+func checkHeader(name, value string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return errors.New("not a valid header name")
+	case !httpguts.ValidHeaderFieldValue(value):
+		return errors.New("the value has characters that a header cannot carry")
+	}
+	switch http.CanonicalHeaderKey(name) {
+	case "Content-Length", "Transfer-Encoding":
+		return errors.New("kabench sets it by the body; remove it")
+	}
+	return nil
+}
