@@ -1,0 +1,101 @@
+// Command kabench reproduces incidents of pooled HTTP connections, measures
+// pool configurations under open-loop load, and reports what was seen.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitUnmet       = 1   // an expectation failed, or an incident was not reproduced
+	exitInput       = 2   // wrong input
+	exitInvalid     = 3   // the run is invalid
+	exitInterrupted = 130 // as by SIGINT
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is the program: results go to stdout, chatter to stderr.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	err := root.Execute()
+	if code, ok := errors.AsType[exitCode](err); ok {
+		return int(code)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "kabench: %v\n", err)
+		if usage, ok := errors.AsType[*usageError](err); ok {
+			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
+		}
+		return exitInput
+	}
+	return exitDone
+}
+
+// exitCode ends the program with a code and says nothing: what there is to say
+// has been printed as a result.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// usageError is a command line that does not parse.
+type usageError struct {
+	command string
+	err     error
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// streams are where commands write, and whether they write JSON.
+type streams struct {
+	out, err io.Writer
+	json     bool
+}
+
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	s := &streams{out: stdout, err: stderr}
+	root := &cobra.Command{
+		Use:   "kabench",
+		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
+		Long: `kabench sends open-loop traffic through a connection pool whose every rule is stated,
+follows each request through its phases down to the socket, and says how each failure
+happened, who closed, and what it cost.
+
+  kabench reproduce idle-race                        reproduce an incident, and clear it
+  kabench run --target http://host:port/ --rate 300/s   measure your own server
+
+Exit codes: 0 done and all expectations met; 1 an expectation failed, or an incident was not
+reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
+	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
+	root.AddCommand(
+		newRun(s), newReproduce(s), newLab(s), newReport(s), newExport(s),
+		newProfiles(s), newIncidents(s), newShow(s), newVersion(s),
+	)
+	return root
+}
+
+// args wraps a check of positional arguments so that its complaint comes with
+// a hint at the command's usage.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return &usageError{c.CommandPath(), err}
+		}
+		return nil
+	}
+}

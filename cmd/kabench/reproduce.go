@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/results"
+)
+
+// reproduceOptions are the flags of `kabench reproduce`.
+type reproduceOptions struct {
+	incident string
+	sets     []string
+	out      string
+}
+
+func newReproduce(s *streams) *cobra.Command {
+	o := &reproduceOptions{}
+	c := &cobra.Command{
+		Use:   "reproduce INCIDENT",
+		Short: "Reproduce an incident, run its remedies, and show them side by side",
+		Long: `Reproduce an incident by its own mechanism, check that it shows its signature, then run each
+of its remedies and check that it clears it. 'kabench incidents' lists those that come with
+kabench; a YAML file of the same shape will do too.`,
+		Example: `  kabench reproduce idle-race
+  kabench reproduce idle-race --set target.link.delay=2ms --json`,
+		Args:              args(cobra.ExactArgs(1)),
+		ValidArgsFunction: completeIncidents,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.incident = args[0]
+			return doReproduce(c, s, o)
+		},
+	}
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.link.delay=2ms; may be repeated")
+	c.Flags().StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	return c
+}
+
+func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
+	p, err := loadProfile(o.incident, o.sets)
+	if err != nil {
+		return err
+	}
+	ctx, stop, restore := interruptible(c.Context(), s.err)
+	defer restore()
+	out := outDir(o.out, p.Name)
+	progress := newProgress(s)
+	rep, err := harness.Reproduce(ctx, p, harness.ReproduceOptions{
+		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+		Before: func(step, steps int, name string) {
+			progress.begin(fmt.Sprintf("run %d of %d, %s", step, steps, name))
+		},
+	})
+	progress.end()
+	if rep == nil {
+		return err
+	}
+	if out != "" {
+		if saveErr := saveReproduction(out, rep); err == nil {
+			err = saveErr
+		}
+	}
+	print := results.RenderReproduction
+	if s.json {
+		print = results.EncodeReproduction
+	}
+	if printErr := print(s.out, rep); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.saved(out)
+	return codeOfReproduction(rep)
+}
+
+// codeOfReproduction is that of the first run that is not as it should be.
+func codeOfReproduction(rep *results.Reproduction) error {
+	code := codeOf(rep.IncidentRun)
+	for _, r := range rep.RemedyRuns {
+		if code == nil || r.Interrupted {
+			code = codeOf(r.Run)
+		}
+	}
+	if code == nil && !rep.Reproduced {
+		code = exitCode(exitInterrupted) // stopped between two runs
+	}
+	return code
+}
+
+// reproductionFile holds what `reproduce --json` prints, beside the runs.
+const reproductionFile = "reproduction.json"
+
+func saveReproduction(dir string, rep *results.Reproduction) error {
+	f, err := os.Create(filepath.Join(dir, reproductionFile))
+	if err != nil {
+		return err
+	}
+	err = results.EncodeReproduction(f, rep)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}

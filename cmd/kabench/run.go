@@ -1,0 +1,237 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// runOptions are the flags of `kabench run`.
+type runOptions struct {
+	profile string
+	target  string
+	targets string
+	format  string
+	sets    []string
+	out     string
+	changes changes
+}
+
+// changes are flags that stand for profile fields, in the order of the help.
+type changes []change
+
+type change struct {
+	flag, path string
+	value      string
+}
+
+func newRun(s *streams) *cobra.Command {
+	o := &runOptions{changes: changes{
+		{flag: "rate", path: "load.rate"}, {flag: "arrivals", path: "load.arrivals"},
+		{flag: "duration", path: "load.duration"}, {flag: "warm-up", path: "load.warm_up"},
+		{flag: "seed", path: "load.seed"}, {flag: "pool", path: "pool"}, {flag: "client", path: "client"},
+	}}
+	usage := map[string]string{
+		"rate":     "requests per second, as 400/s or 24000/m",
+		"arrivals": "arrival process: constant, poisson, ramp, burst or uniform",
+		"duration": "how long requests are due after the warm-up, as 30s",
+		"warm-up":  "how long to warm up first; not counted",
+		"seed":     "of random arrivals, to make a run again",
+		"pool":     "pool preset or YAML file",
+		"client":   "policy (the pool above) or stock (net/http's Transport as shipped)",
+	}
+	c := &cobra.Command{
+		Use:   "run [PROFILE]",
+		Short: "Send a profile's traffic, and report what happened",
+		Long: `Send the traffic of a profile (a YAML file, or the name of one that comes with kabench) and
+report how every request ended. Without a profile, --target and --rate are enough.
+
+The results are a directory: profile.yaml, exchanges.ndjson.zst, samples.ndjson,
+latency.hlog and run.json.`,
+		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
+  kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
+  kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
+		Args:              args(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: completeProfiles,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.profile = args[0]
+			}
+			for i := range o.changes {
+				if !c.Flags().Changed(o.changes[i].flag) {
+					o.changes[i].path = ""
+				}
+			}
+			return doRun(c, s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.target, "target", "", "URL to send to, in place of the profile's target")
+	f.StringVar(&o.targets, "targets", "", "vegeta target file with what to send")
+	f.StringVar(&o.format, "format", "http", "format of --targets: http or json")
+	for i := range o.changes {
+		f.StringVar(&o.changes[i].value, o.changes[i].flag, "", usage[o.changes[i].flag])
+	}
+	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
+	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	return c
+}
+
+func doRun(c *cobra.Command, s *streams, o *runOptions) error {
+	p, err := o.load()
+	if err != nil {
+		return err
+	}
+	ctx, stop, restore := interruptible(c.Context(), s.err)
+	defer restore()
+	out := outDir(o.out, p.Name)
+	progress := newProgress(s)
+	run, err := harness.Run(ctx, p, harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show})
+	progress.end()
+	if run == nil {
+		return err
+	}
+	if printErr := s.printRun(run); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.saved(out)
+	return codeOf(run)
+}
+
+// load makes the profile that the command line describes.
+func (o *runOptions) load() (*profiles.Profile, error) {
+	if o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0 {
+		return nil, &usageError{"kabench run", errors.New("nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")}
+	}
+	var sets []string
+	if o.target != "" {
+		sets = append(sets, "target.lab=null", "target.file=", "target.url="+o.target)
+	}
+	if o.targets != "" {
+		sets = append(sets, "target.lab=null", "target.url=", "target.file="+o.targets, "target.format="+o.format)
+	}
+	for _, c := range o.changes {
+		if c.path != "" {
+			sets = append(sets, c.path+"="+c.value)
+		}
+	}
+	p, err := loadProfile(o.profile, append(sets, o.sets...))
+	if err != nil {
+		return nil, o.inFlags(err)
+	}
+	if p.Name == "" {
+		p.Name = "run"
+		if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
+			p.Name = u.Hostname()
+		}
+	}
+	return p, nil
+}
+
+// inFlags makes complaints about what a flag set name the flag.
+func (o *runOptions) inFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		for _, ch := range o.changes {
+			if ch.path != "" && c.Source == "--set "+ch.path+"="+ch.value {
+				list[i].Source, list[i].Path = "--"+ch.flag+" "+ch.value, ""
+			}
+		}
+		if o.target != "" && c.Source == "--set target.url="+o.target {
+			list[i].Source, list[i].Path = "--target "+o.target, ""
+		}
+		if c.Path == "load.rate" && c.Source == "" {
+			list[i].Text += " (or --rate 300/s)"
+		}
+	}
+	return list
+}
+
+// loadProfile reads the profile of that name or in that file; "" is one made of
+// sets alone.
+func loadProfile(nameOrFile string, sets []string) (*profiles.Profile, error) {
+	switch {
+	case nameOrFile == "":
+		return profiles.Load("", nil, sets)
+	case strings.ContainsAny(nameOrFile, `./\`):
+		return profiles.LoadFile(nameOrFile, sets)
+	}
+	embedded, found := profiles.Find(nameOrFile)
+	if !found {
+		return nil, profiles.NotFound(nameOrFile)
+	}
+	return profiles.Load(embedded.Name, []byte(embedded.Text), sets)
+}
+
+// outDir is where the results of a run with that name go; "": nowhere.
+func outDir(flag, name string) string {
+	switch flag {
+	case "none":
+		return ""
+	case "":
+		safe := strings.Map(func(r rune) rune {
+			if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+				return r
+			}
+			return '-'
+		}, name)
+		return filepath.Join("kabench-results", time.Now().UTC().Format("20060102-150405.000")+"-"+safe)
+	}
+	return flag
+}
+
+// codeOf is the exit code a run deserves; nil for 0.
+func codeOf(run *results.Run) error {
+	switch {
+	case run.Interrupted:
+		return exitCode(exitInterrupted)
+	case !run.Valid:
+		return exitCode(exitInvalid)
+	}
+	for _, e := range run.Expect {
+		if !e.Met {
+			return exitCode(exitUnmet)
+		}
+	}
+	return nil
+}
+
+func (s *streams) printRun(run *results.Run) error {
+	if s.json {
+		return results.EncodeRun(s.out, run)
+	}
+	return results.RenderRun(s.out, run)
+}
+
+func (s *streams) saved(dir string) {
+	if dir != "" {
+		fmt.Fprintf(s.err, "results: %s (kabench report %s)\n", dir, dir)
+	}
+}
+
+// isTerminal reports whether a person may be watching w.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// interruptible returns a context and a channel for a run: the first SIGINT or
+// SIGTERM closes stop, so that what is in flight may finish; the second cancels
+// the context, so that it is given up. A third one, after restore or not, is the
+// system's: it kills.
+func interruptible(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
+	ctx, cancel := context.WithCancel(parent)
+	stopping := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		fmt.Fprintln(stderr, "\nkabench: interrupted; waiting for what is in flight (once more: give it up)")
+		close(stopping)
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, stopping, func() {
+		close(done)
+		signal.Stop(signals)
+		cancel()
+	}
+}

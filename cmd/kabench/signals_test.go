@@ -1,0 +1,171 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/results"
+)
+
+// process is a kabench of its own: this test's binary under the name kabench,
+// which makes testscript.Main run the command.
+type process struct {
+	*exec.Cmd
+	stdout, stderr buffer
+}
+
+// buffer is a bytes.Buffer that can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{Cmd: &exec.Cmd{Path: self, Args: append([]string{"kabench"}, args...)}}
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	return p
+}
+
+func (p *process) exitCode(t *testing.T) int {
+	t.Helper()
+	err := p.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return 0
+}
+
+// recorded waits until exchanges have been written to the run's record.
+func recorded(t *testing.T, dir string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if d, err := results.Open(dir); err == nil {
+			for range d.Exchanges() {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("nothing was recorded in a minute")
+		}
+	}
+}
+
+// endless is a run against a server of the given script that will not end by
+// itself.
+func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir string) {
+	t.Helper()
+	server, err := lab.Start(cfg, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	dir = filepath.Join(t.TempDir(), "run")
+	args := []string{"run", "--target", server.URL(), "--rate", "100/s", "--duration", "1h", "--out", dir, "--json", "--set", "load.max_lag=0"}
+	return start(t, append(args, more...)...), dir
+}
+
+func TestInterruptKeepsAndReportsResults(t *testing.T) {
+	p, dir := endless(t, lab.Config{})
+	recorded(t, dir)
+	p.Process.Signal(os.Interrupt)
+	if code := p.exitCode(t); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	}
+	var run results.Run
+	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
+		t.Fatalf("%v in %s", err, p.stdout.String())
+	}
+	if !run.Interrupted || !run.Complete || !run.Counts.Balance() || run.Counts.OK == 0 || run.Counts.Unfinished != 0 {
+		t.Errorf("interrupted %v, complete %v, %+v", run.Interrupted, run.Complete, run.Counts)
+	}
+	saved, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err != nil || !bytes.Equal(saved, []byte(p.stdout.String())) {
+		t.Errorf("what was printed is not what was saved (%v)", err)
+	}
+}
+
+// The second signal does not wait for a server that never answers.
+func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
+	silent, err := lab.ParseDelay("1h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, dir := endless(t, lab.Config{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
+	recorded(t, dir) // those that were dropped at the cap
+	p.Process.Signal(os.Interrupt)
+	for end := time.Now().Add(time.Minute); !strings.Contains(p.stderr.String(), "once more"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the first signal was not acknowledged")
+		}
+	}
+	p.Process.Signal(os.Interrupt)
+	if code := p.exitCode(t); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	}
+	var run results.Run
+	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
+		t.Fatalf("%v in %s", err, p.stdout.String())
+	}
+	if run.Counts.Unfinished != 50 || run.Counts.Failed != 0 || run.Counts.Dropped == 0 || !run.Counts.Balance() {
+		t.Errorf("%+v, want 50 unfinished", run.Counts)
+	}
+}
+
+// Killed without a chance to say goodbye, what was recorded can be read.
+func TestKilledRunIsReadable(t *testing.T) {
+	p, dir := endless(t, lab.Config{})
+	recorded(t, dir)
+	p.Process.Signal(syscall.SIGKILL)
+	p.Wait()
+	report := start(t, "report", dir, "--json")
+	if code := report.exitCode(t); code != 0 {
+		t.Fatalf("exit code %d: %s", code, report.stderr.String())
+	}
+	var run results.Run
+	if err := json.Unmarshal([]byte(report.stdout.String()), &run); err != nil {
+		t.Fatal(err)
+	}
+	if run.Complete || run.Counts.OK == 0 || !run.Counts.Balance() || len(run.Warnings) == 0 {
+		t.Errorf("complete %v, %+v, warnings %q", run.Complete, run.Counts, run.Warnings)
+	}
+	text := start(t, "report", dir)
+	if text.exitCode(t); !strings.Contains(strings.ToLower(text.stdout.String()), "incomplete") {
+		t.Errorf("the text does not say that the run is incomplete:\n%s", text.stdout.String())
+	}
+}

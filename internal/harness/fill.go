@@ -1,0 +1,111 @@
+package harness
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/results"
+)
+
+// fill completes the document with what the client, the lab and the checks
+// have to say.
+func (r *run) fill() {
+	stats := r.client.Stats()
+	r.doc.Connections = connections(stats)
+	r.doc.Pool = results.PoolPeaks{
+		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
+	}
+	if s := r.target.server; s != nil {
+		seen := settled(s)
+		r.doc.Lab = (*results.LabSeen)(&seen)
+	}
+	if n := r.doc.Counts.OK + r.doc.Counts.Failed + r.doc.Counts.WarmUp; n > 0 {
+		r.doc.Instrument.CPUPerExchange = r.doc.Instrument.CPUSeconds / float64(n)
+	}
+	r.judge()
+	r.advise()
+	r.doc.Expect = results.CheckExpectations(&r.doc, r.profile.Expect)
+}
+
+// settled is what the server saw when it has seen every connection end. Those
+// the client has just closed are still on their way; one that never arrives is
+// not waited for.
+func settled(s *lab.Server) lab.Seen {
+	for end := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if seen := s.Seen(); seen.ClosedFirst+seen.ClientClosed >= seen.Connections || time.Now().After(end) {
+			return seen
+		}
+	}
+}
+
+func connections(s dialers.Stats) results.Connections {
+	c := results.Connections{
+		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
+		MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
+	}
+	for reason, n := range s.Evicted {
+		if n > 0 {
+			c.Evictions[pool.Reason(reason).String()] = n
+		}
+	}
+	return c
+}
+
+// judge decides whether the run may be believed.
+func (r *run) judge() {
+	d := &r.doc
+	if !d.Counts.Balance() {
+		d.Invalid = append(d.Invalid, fmt.Sprintf("the accounts do not balance: %+v; this is a fault of kabench", d.Counts))
+	}
+	if d.Counts.Due == 0 && !d.Interrupted {
+		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")
+	}
+	limit := r.profile.Load.MaxLag
+	if lag := d.Latency[results.LatencyLag]; limit > 0 && lag.P99 > limit.Seconds() {
+		d.Invalid = append(d.Invalid, fmt.Sprintf(
+			"kabench could not keep to its schedule: one request in a hundred started %v late or later, and load.max_lag allows %v; lower load.rate, or give this machine less else to do",
+			seconds(lag.P99), limit))
+	}
+	d.Valid = len(d.Invalid) == 0
+}
+
+// advise adds what is true and odd, and what to do about it.
+func (r *run) advise() {
+	d := &r.doc
+	load := r.profile.Load
+	if n := d.Counts.Dropped; n > 0 {
+		r.warnf("%d of %d requests were due and never started, because load.max_in_flight (%d) were under way: their waiting is in no percentile; raise load.max_in_flight, or let them wait with load.buffer", n, d.Counts.Due, load.MaxInFlight)
+	}
+	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
+	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.001 {
+		r.warnf("the generator's own lateness (p99 %v) is more than a tenth of the response time (p99 %v): compare service times, or give this machine less else to do", seconds(lag.P99), seconds(response.P99))
+	}
+	if onConnection := d.Reuse.Fresh + d.Reuse.Reused; d.Attempts > onConnection {
+		r.warnf("%d requests were re-sent below the caller's eyes: %d attempts for %d exchanges", d.Attempts-onConnection, d.Attempts, onConnection)
+	}
+	if s := d.Sockets; s.Available && s.PortsAvailable > 0 && s.PortsUsedPeak*2 > s.PortsAvailable {
+		r.warnf("%d of %d ephemeral ports towards the target were in use: beyond the range connects fail with \"cannot assign requested address\"; reuse connections, or widen net.ipv4.ip_local_port_range", s.PortsUsedPeak, s.PortsAvailable)
+	}
+	if n := d.Counts.Unfinished; n > 0 {
+		r.warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)
+	}
+}
+
+func (r *run) warnf(format string, args ...any) {
+	r.doc.Warnings = append(r.doc.Warnings, fmt.Sprintf(format, args...))
+}
+
+// seconds is a figure of the document as a duration a person reads.
+func seconds(s float64) time.Duration {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d > time.Second:
+		return d.Round(10 * time.Millisecond)
+	case d > 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond)
+	}
+	return d.Round(time.Microsecond)
+}

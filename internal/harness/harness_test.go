@@ -1,0 +1,201 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+func load(t *testing.T, name string, sets ...string) *profiles.Profile {
+	t.Helper()
+	text := ""
+	if name != "" {
+		found, ok := profiles.Find(name)
+		if !ok {
+			t.Fatal(profiles.NotFound(name))
+		}
+		text = found.Text
+	}
+	// How busy the machine is must not decide a test.
+	p, err := profiles.Load(name, []byte(text), append([]string{"load.max_lag=0"}, sets...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The main job: the FIN of the server's idle timer crosses requests on the
+// wire, on reused connections only, and an idle_timeout below the server's
+// clears it.
+func TestReproduceIdleRace(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	rep, err := Reproduce(t.Context(), load(t, "idle-race"), ReproduceOptions{Options: Options{Out: dir}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rep.Reproduced || len(rep.RemedyRuns) != 1 {
+		t.Fatalf("not reproduced: %s", rep.Verdict)
+	}
+	run, remedy := rep.IncidentRun, rep.RemedyRuns[0]
+	for _, o := range run.Outcomes {
+		if o.Phase != results.PhaseDone && (!o.Reused || o.Phase != results.PhaseBeforeResponse || o.Cause != results.CauseFIN && o.Cause != results.CauseRST) {
+			t.Errorf("an outcome that is not the race's: %+v", o)
+		}
+	}
+	if run.IdleFailed == nil || run.IdleFailed.Count != run.Counts.Failed {
+		t.Errorf("idle ages of %d failures: %+v", run.Counts.Failed, run.IdleFailed)
+	}
+	if remedy.Counts.Failed != 0 || remedy.Connections.Evictions["expired"] == 0 {
+		t.Errorf("the remedy: %+v, %+v", remedy.Counts, remedy.Connections)
+	}
+	if remedy.Connections.Opened <= run.Connections.Opened || run.Connections.ClosedByPeer == 0 {
+		t.Errorf("the remedy's price is not seen: %+v against %+v", remedy.Connections, run.Connections)
+	}
+	// The server's side of the story: it closed idle connections first, in the
+	// incident, and every request it saw it answered.
+	if run.Lab.ClosedIdle == 0 || run.Lab.Requests != run.Counts.OK {
+		t.Errorf("the server saw %+v of %+v", run.Lab, run.Counts)
+	}
+	for _, part := range []string{"incident", "remedy-1"} {
+		d, err := results.Open(filepath.Join(dir, part))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc, err := d.Run(); err != nil || !doc.Complete {
+			t.Errorf("%s: %v", part, err)
+		}
+	}
+}
+
+func TestRunAgainstTheLab(t *testing.T) {
+	for name, sets := range map[string][]string{
+		"plain":      {},
+		"tls":        {"target.lab.tls=true"},
+		"link":       {"target.link.delay=1ms"},
+		"tls link":   {"target.lab.tls=true", "target.link.delay=1ms"},
+		"stock":      {"client=stock", "pool=default"},
+		"stock tls":  {"client=stock", "pool=default", "target.lab.tls=true"},
+		"post":       {"target.method=POST", "target.body=hello"},
+		"no address": {"pool.liveness=none", "pool.max_conns=2", "pool.lease_order=first_fit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run, err := Run(t.Context(), load(t, "quick", append(sets, "load.duration=1s", "load.warm_up=200ms")...), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := run.Counts
+			if !c.Balance() || c.Due != 100 || c.OK != 100 || c.WarmUp != 20 || !run.Valid {
+				t.Errorf("%+v, outcomes %+v, invalid %q", c, run.Outcomes, run.Invalid)
+			}
+			if run.Lab.Requests != 120 || run.Lab.Connections != run.Connections.Opened {
+				t.Errorf("the server saw %+v; connections %+v", run.Lab, run.Connections)
+			}
+			if run.Attempts != 100 || run.Statuses["200"] != 100 {
+				t.Errorf("attempts %d, statuses %v", run.Attempts, run.Statuses)
+			}
+		})
+	}
+}
+
+// What cannot be done is said before any traffic, and leaves nothing behind.
+func TestInputErrors(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gone, err := lab.Start(lab.Config{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	for name, test := range map[string]struct {
+		sets []string
+		out  string
+		want string
+	}{
+		"nobody listens":       {sets: []string{"target.lab=null", "target.link=null", "target.url=" + gone.URL()}, want: "is the server running"},
+		"no such CA file":      {sets: []string{"target.tls.ca_file=/nowhere"}, want: "/nowhere"},
+		"a CA file that isn't": {sets: []string{"target.tls.ca_file=harness_test.go"}, want: "no certificate"},
+		"directory in use":     {out: full, want: full},
+		"stock with a pool":    {sets: []string{"client=stock", "pool.max_conns=3"}, want: "pool of its own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := test.out
+			if out == "" {
+				out = filepath.Join(t.TempDir(), "out")
+			}
+			run, err := Run(t.Context(), load(t, "quick", test.sets...), Options{Out: out})
+			var input *InputError
+			if run != nil || !errors.As(err, &input) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want an input error with %q", err, test.want)
+			}
+			if _, err := os.Stat(filepath.Join(out, "profile.yaml")); err == nil {
+				t.Error("a run directory was begun")
+			}
+		})
+	}
+}
+
+// Rude servers end in classified failures, with bounded memory, and the run
+// goes on.
+func TestRudeServers(t *testing.T) {
+	for fault, want := range map[string]results.Outcome{
+		"garbage":         {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
+		"endless_headers": {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
+		"endless_body":    {Phase: results.PhaseDuringResponse, Cause: results.CauseTimeout},
+		"silent":          {Phase: results.PhaseBeforeResponse, Cause: results.CauseTimeout},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			run, err := Run(t.Context(), load(t, "quick", "load.rate=10/s", "load.duration=500ms", "load.warm_up=0", "load.timeout=300ms", "target.lab.fault="+fault), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(run.Outcomes) != 1 || run.Outcomes[0].Phase != want.Phase || run.Outcomes[0].Cause != want.Cause || run.Outcomes[0].Count != 5 {
+				t.Errorf("%+v, want 5 %v/%v", run.Outcomes, want.Phase, want.Cause)
+			}
+		})
+	}
+}
+
+// A record that cannot be written does not take the results with it.
+func TestFullDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	p := load(t, "quick", "load.duration=3s", "load.rate=50/s", "load.warm_up=0")
+	go func() {
+		// The directory vanishes under the run: run.json cannot be made.
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(filepath.Join(dir, "exchanges.ndjson.zst")); err == nil {
+				os.RemoveAll(dir)
+				return
+			}
+		}
+	}()
+	run, err := Run(t.Context(), p, Options{Out: dir})
+	if err == nil || run == nil || run.Counts.OK != 150 {
+		t.Fatalf("run %v, error %v; want the results and the error", run, err)
+	}
+}
+
+func TestStopBeforeTheEnd(t *testing.T) {
+	stop := make(chan struct{})
+	time.AfterFunc(300*time.Millisecond, func() { close(stop) })
+	run, err := Run(t.Context(), load(t, "quick", "load.duration=1h"), Options{Stop: stop})
+	if err != nil || !run.Interrupted || !run.Counts.Balance() || run.Counts.Unfinished != 0 {
+		t.Errorf("%v: %+v", err, run)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, cancel)
+	run, err = Run(ctx, load(t, "quick", "load.duration=1h", "target.lab.fault=silent"), Options{})
+	if err != nil || !run.Interrupted || !run.Counts.Balance() || run.Counts.Unfinished == 0 {
+		t.Errorf("%v: %+v", err, run)
+	}
+}

@@ -1,0 +1,158 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/results"
+)
+
+// nginx starts a real nginx with keepalive_timeout 1 on a free port of the
+// loopback and returns its address.
+func nginx(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("nginx is not installed, and under CI nothing is skipped")
+		}
+		t.Skip("nginx is not installed; on Debian: apt-get install nginx-light")
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	dir := t.TempDir()
+	user := ""
+	if os.Geteuid() == 0 {
+		user = "user root;"
+	}
+	config := fmt.Sprintf(`
+daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log; %[3]s
+events { worker_connections 1024; }
+http {
+	access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s;
+	uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
+	keepalive_timeout 1; keepalive_requests 100000;
+	server { listen %[2]s; location / { return 200 "hello\n"; } }
+}
+`, dir, addr, user)
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-c", file, "-e", filepath.Join(dir, "error.log"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			conn.Close()
+			return addr
+		}
+		if time.Now().After(end) {
+			log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
+			t.Fatalf("nginx does not answer: %s", log)
+		}
+	}
+}
+
+// Requests every 0.9 to 1.0 s on a kept connection against nginx with
+// keepalive_timeout 1, on 40 connections at once, over a round trip of 10 ms.
+//
+// A request fails when its connection has been idle for between 990 ms and 1 s:
+// it is then under way when nginx closes. That is one in ten, so about 300
+// requests fail to show any with a probability of 0.9^300, below 1e-13.
+func TestNginxClosesAtOneSecond(t *testing.T) {
+	addr := nginx(t)
+	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+
+	incident := uniformGaps(t, link.Addr(), 0)
+	if !incident.Counts.Balance() || incident.Counts.Failed == 0 {
+		t.Errorf("nothing failed: %+v", incident.Counts)
+	}
+	for _, o := range incident.Outcomes {
+		if o.Phase != results.PhaseDone && (o.Phase != results.PhaseBeforeResponse || o.Cause != results.CauseFIN || !o.Reused) {
+			t.Errorf("%d %v/%v (reused %v) %s; want only before_response/fin on reused connections", o.Count, o.Phase, o.Cause, o.Reused, o.Example)
+		}
+	}
+	lo, hi := results.Interval(incident.Counts.Failed, incident.Counts.Started, 0.95)
+	t.Logf("%d of %d failed (%.1f %% to %.1f %%)", incident.Counts.Failed, incident.Counts.Started, 100*lo, 100*hi)
+
+	remedy := uniformGaps(t, link.Addr(), 800*time.Millisecond)
+	if remedy.Counts.Failed != 0 || remedy.Counts.OK != remedy.Counts.Started {
+		t.Errorf("with idle_timeout 800ms: %+v", remedy.Outcomes)
+	}
+}
+
+// uniformGaps sends eight requests on each of 40 pools of one connection.
+func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.Run {
+	t.Helper()
+	request, err := dialers.NewRequest("GET", "http://"+addr+"/", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := pool.Default()
+	policy.MaxConns, policy.IdleTimeout = 1, idleTimeout
+	recorder := collectors.NewRecorder()
+	epoch := time.Now()
+	var all sync.WaitGroup
+	for i := range 40 {
+		// The gap is from due to due, and the answer takes a round trip of it.
+		l := generator.Load{
+			Arrivals: generator.Arrivals{Process: generator.Uniform, GapMin: 912 * time.Millisecond, GapMax: 1012 * time.Millisecond},
+			Count:    8, MaxInFlight: 1, Seed: uint64(i + 1),
+		}
+		schedule, err := l.Schedule()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := dialers.NewPool(policy, &dialers.Dialer{}, epoch)
+		open := generator.Open{
+			Schedule: schedule, Doer: &dialers.Client{Pool: p, Requests: []*dialers.Request{request}, Timeout: time.Minute}, Observer: recorder,
+		}
+		all.Go(func() {
+			open.Run(context.Background(), epoch, nil)
+			p.Close()
+		})
+	}
+	all.Wait()
+	run := &results.Run{}
+	recorder.Fill(run, time.Since(epoch))
+	return run
+}
+
+// Real nginx under the usual load: the accounts balance and nothing fails but
+// by the race.
+func TestNginxUnderLoad(t *testing.T) {
+	addr := nginx(t)
+	run, err := Run(t.Context(), load(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := run.Counts; !c.Balance() || c.Due != 2000 || c.OK+c.Failed != c.Started || run.Statuses["200"] != c.OK {
+		t.Errorf("%+v, statuses %v, outcomes %+v", c, run.Statuses, run.Outcomes)
+	}
+	if s := run.Sockets; s.Available && !s.ServerSide {
+		t.Errorf("the server's sockets are on this machine and were not seen: %+v", s)
+	}
+}

@@ -1,0 +1,274 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// Options are what a run needs beside its profile.
+type Options struct {
+	Out     string // the run's directory, which must not exist or be empty; "": nothing is kept
+	Version string // of kabench, for the record
+	// Stop, when closed, starts no more requests and lets those in flight
+	// finish. Cancelling the context gives them up as well.
+	Stop <-chan struct{}
+	// Progress, if set, is called about once a second while the run goes on.
+	Progress func(Progress)
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Elapsed, Total time.Duration // Total is the schedule's length; 0: not known
+	Totals         collectors.Totals
+	InFlight       int
+	Pool           string // its gauges in one line
+}
+
+// recordLimit is the rate of successes, per second, up to which each one is
+// recorded. Above it one in so many is.
+const recordLimit = 10_000
+
+// client is what performs the exchanges and can be asked how it does.
+type client interface {
+	generator.Doer
+	Stats() dialers.Stats
+	Close()
+}
+
+// policyClient is dialers.Client with its Pool's gauges.
+type policyClient struct{ *dialers.Client }
+
+func (c policyClient) Stats() dialers.Stats { return c.Pool.Stats() }
+func (c policyClient) Close()               { c.Pool.Close() }
+
+// Run makes one run of p, which must be valid. A run that was stopped early
+// is returned all the same, marked as interrupted. The error is an *InputError
+// when the run could not begin; when the results could not be written it comes
+// together with the run.
+func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	p = p.Clone()
+	if p.Load.Seed == 0 {
+		p.Load.Seed = rand.Uint64()>>1 | 1 // recorded, so that the run can be made again
+	}
+	if p.Client == profiles.ClientStock && p.Pool != pool.Default() {
+		return nil, inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; remove pool, or set client: policy (--pool go-default-transport comes near)")
+	}
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder(), begun: time.Now()}
+	if r.target, err = open(ctx, p); err != nil {
+		return nil, err
+	}
+	defer r.target.close()
+	if opts.Out != "" {
+		if r.writer, err = results.Create(opts.Out); err != nil {
+			return nil, &InputError{err}
+		}
+		r.writer.SuccessesOneIn = uint64(max(1, p.Load.MeanRate()/recordLimit))
+	}
+	return r.make(ctx, schedule)
+}
+
+// run is a run being made.
+type run struct {
+	profile  *profiles.Profile
+	opts     Options
+	target   *target
+	recorder *collectors.Recorder
+	writer   *results.Writer // nil: nothing is kept
+	client   client
+	open     *generator.Open
+	begun    time.Time
+	epoch    time.Time
+	doc      results.Run
+}
+
+// Observe gives an exchange to whoever counts and whoever writes.
+func (r *run) Observe(e *results.Exchange) {
+	r.recorder.Observe(e)
+	if r.writer != nil {
+		r.writer.Observe(e)
+	}
+}
+
+func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.Run, error) {
+	load := r.profile.Load
+	sampler := collectors.NewSampler(collectors.Sources{
+		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
+		Remotes: r.target.remotes, Servers: r.target.servers, Sink: r.sample,
+	})
+	// The epoch lies a little ahead, so that what is done between here and the
+	// first request does not make that one late.
+	r.epoch = time.Now().Add(20 * time.Millisecond)
+	r.client = r.newClient()
+	r.open = &generator.Open{
+		Schedule: schedule, Doer: r.client, Observer: r, Targets: len(r.target.requests),
+		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
+	}
+	if err := r.begin(); err != nil {
+		sampler.Stop()
+		r.client.Close()
+		return nil, &InputError{err}
+	}
+	sampler.Start(r.epoch)
+	watching := r.watch()
+	r.open.Run(ctx, r.epoch, r.opts.Stop)
+	length := time.Since(r.epoch)
+	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
+	r.client.Close()
+	close(watching.stop)
+	<-watching.done
+
+	r.doc.End = time.Now()
+	r.doc.Complete = true
+	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop)
+	r.recorder.Fill(&r.doc, r.measured(length))
+	sampler.Fill(&r.doc)
+	r.fill()
+	if sinkErr != nil {
+		r.warnf("the samples are incomplete: %v", sinkErr)
+	}
+	return r.finish()
+}
+
+// newClient is the profile's client, its stamps counting from the epoch.
+func (r *run) newClient() client {
+	t, timeout := r.target, r.profile.Load.Timeout
+	if r.profile.Client == profiles.ClientStock {
+		return dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	}
+	return policyClient{&dialers.Client{Pool: dialers.NewPool(r.profile.Pool, t.dialer, r.epoch), Requests: t.requests, Timeout: timeout}}
+}
+
+// begin opens the document and its record.
+func (r *run) begin() error {
+	redacted := profiles.Redact(*r.profile)
+	asJSON, err := json.Marshal(&redacted)
+	if err != nil {
+		return err
+	}
+	r.doc = results.Run{
+		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: r.profile.Question,
+		Start: r.epoch, Profile: asJSON, Host: collectors.HostFacts(), Warnings: []string{},
+	}
+	if r.writer == nil {
+		return nil
+	}
+	asYAML, err := profiles.Marshal(&redacted)
+	if err == nil {
+		err = r.writer.WriteProfile(asYAML)
+	}
+	if err == nil {
+		err = r.writer.Begin(&r.doc)
+	}
+	if err != nil {
+		r.writer.Abort()
+	}
+	return err
+}
+
+func (r *run) finish() (*results.Run, error) {
+	if r.writer == nil {
+		return &r.doc, nil
+	}
+	if err := r.writer.Close(&r.doc); err != nil {
+		return &r.doc, fmt.Errorf("the results could not be written whole to %s: %w; free space or choose another --out", r.opts.Out, err)
+	}
+	return &r.doc, nil
+}
+
+func (r *run) gauges() collectors.Gauges {
+	s := r.client.Stats()
+	return collectors.Gauges{Leased: s.Leased, Idle: s.Idle, Dialing: s.Dialing, Pending: s.Pending, Opened: s.Opened}
+}
+
+func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
+
+func (r *run) sample(s results.Sample) error {
+	if r.writer == nil {
+		return nil
+	}
+	return r.writer.Sample(s)
+}
+
+// watcher is the goroutine that acts once a second while a run goes on.
+type watcher struct{ stop, done chan struct{} }
+
+// watch starts it: it writes the latency log and tells of progress.
+func (r *run) watch() watcher {
+	w := watcher{make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		last := time.Duration(0)
+		for more := true; more; {
+			select {
+			case <-tick.C:
+			case <-w.stop:
+				more = false
+			}
+			now := time.Since(r.epoch)
+			r.logLatency(last, now)
+			last = now
+			if r.opts.Progress != nil && more {
+				r.opts.Progress(r.progress(now))
+			}
+		}
+	}()
+	return w
+}
+
+func (r *run) logLatency(from, to time.Duration) {
+	if r.writer == nil {
+		return
+	}
+	i := r.recorder.Interval()
+	// An error is kept by the writer and returned by its Close.
+	r.writer.WriteInterval(results.LatencyResponse, from, to, i.Response)
+	r.writer.WriteInterval(results.LatencyService, from, to, i.Service)
+	r.writer.WriteInterval(results.LatencyLag, from, to, i.Lag)
+}
+
+func (r *run) progress(now time.Duration) Progress {
+	inFlight, _ := r.open.Live()
+	return Progress{
+		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration,
+		Totals: r.recorder.Totals(), InFlight: inFlight, Pool: r.client.Stats().String(),
+	}
+}
+
+// measured is the length of the run's measured part: what the schedule says,
+// or up to where it was stopped.
+func (r *run) measured(length time.Duration) time.Duration {
+	load := r.profile.Load
+	if load.Duration > 0 && !r.doc.Interrupted && load.Count == 0 {
+		return load.Duration
+	}
+	measured := max(length-load.WarmUp, 0)
+	if load.Duration > 0 {
+		measured = min(measured, load.Duration)
+	}
+	return measured
+}
+
+func closed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return stop != nil
+	default:
+		return false
+	}
+}

@@ -1,0 +1,232 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// InputError is something the user asked for that cannot be done, found before
+// any traffic.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputErrorf(format string, args ...any) error { return &InputError{fmt.Errorf(format, args...)} }
+
+// target is a profile's target, standing: what the profile has kabench serve is
+// being served.
+type target struct {
+	server   *lab.Server // nil: somebody else's
+	link     *lab.Link   // nil: none
+	requests []*dialers.Request
+	dialer   *dialers.Dialer
+	remotes  []netip.AddrPort // where connections go
+	servers  []netip.AddrPort // where the server accepts, if not there
+}
+
+// open makes p's target stand. Whatever it started is stopped when it fails.
+func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
+	t := &target{}
+	defer func() {
+		if err != nil {
+			t.close()
+		}
+	}()
+	p = p.Clone()
+	if p.Target.Lab != nil {
+		if t.server, err = lab.Start(*p.Target.Lab, listenAddress(p.Target.URL)); err != nil {
+			return nil, &InputError{err}
+		}
+		p.Target.URL = t.server.URL()
+	}
+	if t.dialer, err = dialer(p, t.server); err != nil {
+		return nil, err
+	}
+	requests, err := profiles.Requests(p)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	if p.Target.Link != nil {
+		if err := t.putLinkBefore(*p.Target.Link, requests); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range requests {
+		prepared, err := dialers.NewRequest(r.Method, r.URL, r.Header, r.Body)
+		if err != nil {
+			return nil, inputErrorf("target %s: %w", r.URL, err)
+		}
+		t.requests = append(t.requests, prepared)
+	}
+	return t, t.reach(ctx)
+}
+
+func (t *target) close() {
+	if t.link != nil {
+		t.link.Close()
+	}
+	if t.server != nil {
+		t.server.Close()
+	}
+}
+
+// listenAddress is where a lab is told to listen by the target's URL; a free
+// port of the loopback without one.
+func listenAddress(rawURL string) string {
+	if u, err := url.Parse(rawURL); err == nil {
+		return u.Host
+	}
+	return ""
+}
+
+func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
+	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
+	var pem []byte
+	if path := p.Target.TLS.CAFile; path != "" {
+		var err error
+		if pem, err = os.ReadFile(path); err != nil {
+			return nil, inputErrorf("target.tls.ca_file: %w", err)
+		}
+	} else if server != nil {
+		pem = server.CertPEM()
+	}
+	if pem != nil {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, inputErrorf("target.tls.ca_file: %s holds no certificate in PEM form", p.Target.TLS.CAFile)
+		}
+	}
+	return &dialers.Dialer{
+		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config,
+	}, nil
+}
+
+// putLinkBefore starts a link to the server of the requests and sends them
+// through it. The server still sees its own name in the Host header.
+func (t *target) putLinkBefore(cfg lab.LinkConfig, requests []profiles.Request) error {
+	first, err := url.Parse(requests[0].URL)
+	if err != nil {
+		return &InputError{err}
+	}
+	for i, r := range requests {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return &InputError{err}
+		}
+		if u.Host != first.Host || u.Scheme != first.Scheme {
+			return inputErrorf("target.link: the requests go to %s and %s, but a link leads to one server; remove target.link or the other server's requests", first.Host, u.Host)
+		}
+		if t.link == nil {
+			if t.link, err = lab.StartLink(cfg, withPort(u)); err != nil {
+				return &InputError{err}
+			}
+			t.servers = addresses(context.Background(), withPort(u))
+			if t.dialer.TLS.ServerName == "" {
+				t.dialer.TLS.ServerName = u.Hostname()
+			}
+		}
+		r.Header = r.Header.Clone()
+		if r.Header == nil {
+			r.Header = http.Header{}
+		}
+		if r.Header.Get("Host") == "" {
+			r.Header.Set("Host", u.Host)
+		}
+		r.URL = t.link.URL(u).String()
+		requests[i] = r
+	}
+	return nil
+}
+
+func withPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// reachTimeout bounds the look whether a server is there before a run.
+const reachTimeout = 5 * time.Second
+
+// reach finds out where the requests go and whether somebody listens there. A
+// target that cannot be reached at all is a mistake in the profile far more
+// often than a finding, and a minute of connect/refused teaches nothing.
+func (t *target) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	seen := map[dialers.Origin]bool{}
+	for _, r := range t.requests {
+		o := r.Origin()
+		if seen[o] {
+			continue
+		}
+		seen[o] = true
+		addr := net.JoinHostPort(o.Host, o.Port)
+		if t.server == nil {
+			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+			if err != nil {
+				return unreachable(o, err)
+			}
+			conn.Close()
+		}
+		for _, a := range addresses(ctx, addr) {
+			if !slices.Contains(t.remotes, a) {
+				t.remotes = append(t.remotes, a)
+			}
+		}
+	}
+	return nil
+}
+
+func unreachable(o dialers.Origin, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	advice := "is the server running, and is the port right?"
+	switch dialers.CauseOf(err) {
+	case results.CauseNXDomain, results.CauseDNS:
+		advice = "is the host name right?"
+	case results.CauseTimeout:
+		advice = fmt.Sprintf("nothing answered within %v; is the address right, and does a firewall let you through?", reachTimeout)
+	}
+	return inputErrorf("target %s cannot be reached: %w; %s", o, err, advice)
+}
+
+// addresses are those a name and port stand for; none when they cannot be
+// looked up.
+func addresses(ctx context.Context, hostport string) []netip.AddrPort {
+	host, port, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil
+	}
+	n, err := net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	if err != nil {
+		return nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil
+	}
+	var all []netip.AddrPort
+	for _, ip := range ips {
+		all = append(all, netip.AddrPortFrom(ip.Unmap(), uint16(n)))
+	}
+	return all
+}

@@ -1,0 +1,99 @@
+package kabench_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kabench/kabench/"
+
+// room is a package of the house: which of our packages it may import, and why
+// not the others.
+type room struct {
+	may []string
+	why string // it may not import more
+}
+
+var rooms = map[string]room{
+	"results":          {nil, "it is the vocabulary: every room speaks it, so it can know none of them"},
+	"dialers/pool":     {nil, "the rules are pure: no clock, no socket, nothing that has one"},
+	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
+	"internal/lab":     {nil, "a server that shares code with the client under test would share its faults"},
+	"generator":        {[]string{"results"}, "it decides when, whatever performs the exchanges: a Doer is an interface declared there"},
+	"dialers":          {[]string{"results", "dialers/pool"}, "a connection must not know why or when it is used"},
+	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
+	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host"}, "it is where the rooms meet; the command line is one of its callers"},
+	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/harness"}, ""},
+}
+
+// folders are the top-level folders there may be.
+var folders = map[string]bool{
+	"cmd": true, "generator": true, "dialers": true, "collectors": true, "profiles": true, "results": true,
+	"internal": true, "docs": true, ".ci": true,
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == ".git" || d.Name() == "kabench-results") {
+			return fs.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		name := path.Dir(filepath.ToSlash(file))
+		r, known := rooms[name]
+		if !known {
+			t.Errorf("%s: the package %s is not in the table of rooms; add it with what it may import, and the reason", file, name)
+			return nil
+		}
+		seen[name] = true
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			ours, isOurs := strings.CutPrefix(imported, module)
+			if isOurs && !slices.Contains(r.may, ours) {
+				t.Errorf("%s imports %s, and %s may not: %s", file, ours, name, r.why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range rooms {
+		if !seen[name] {
+			t.Errorf("the table of rooms has %s, and there is no such package", name)
+		}
+	}
+}
+
+func TestTopLevelFolders(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != ".git" && e.Name() != "kabench-results" && !folders[e.Name()] {
+			t.Errorf("%s: a folder at the top that has no place in the plan; put it under internal/", e.Name())
+		}
+	}
+}
