@@ -31,7 +31,7 @@ type Profile struct {
 	Expect map[string]string `yaml:"expect,omitempty"`
 	// Remedies, in an incident, are changes that clear it.
 	Remedies []Remedy `yaml:"remedies,omitempty"`
-	// Says, in an incident, are the sentences of the verdict.
+	// Says, in an incident, is the verdict in words; its figures are measured.
 	Says Says `yaml:"says,omitempty"`
 }
 
@@ -80,10 +80,10 @@ type Remedy struct {
 	Cost   string            `yaml:"cost,omitempty"` // in words; the figures are measured
 }
 
-// Says are the sentences that explain an incident.
+// Says completes the sentences of an incident's verdict.
 type Says struct {
-	Happened string `yaml:"happened,omitempty"`
-	Set      string `yaml:"set,omitempty"`
+	Happened string `yaml:"happened,omitempty"` // "79 of 981 requests failed: ..."
+	Set      string `yaml:"set,omitempty"`      // "Set ...: none of 1027 requests failed"
 }
 
 // Target is where the requests go and what they are: one of URL, File and Lab.

@@ -159,21 +159,19 @@ func renderConnections(b *bytes.Buffer, run *Run) {
 }
 
 func renderLatency(b *bytes.Buffer, run *Run) {
-	if len(run.Latency) > 0 {
-		fmt.Fprintln(b)
-		latencyTable(b, "Latency (ok)", run.Latency)
-	}
-	if len(run.LatencyFail) > 0 {
-		fmt.Fprintln(b)
-		latencyTable(b, "Latency (failed)", run.LatencyFail)
-	}
+	latencyTable(b, "Latency (ok)", run.Latency)
+	latencyTable(b, "Latency (failed)", run.LatencyFail)
 }
 
 func latencyTable(b *bytes.Buffer, title string, m map[string]Quantiles) {
+	if !slices.ContainsFunc(latencyNames(), func(name string) bool { return m[name].Count > 0 }) {
+		return
+	}
+	fmt.Fprintln(b)
 	t := table(b)
 	fmt.Fprintf(t, "%s\tp50\tp90\tp99\tp99.9\tmax\tcount\n", title)
 	for _, name := range latencyNames() {
-		if q, found := m[name]; found && q.Count > 0 {
+		if q := m[name]; q.Count > 0 {
 			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, humanSeconds(q.P50), humanSeconds(q.P90),
 				humanSeconds(q.P99), humanSeconds(q.P999), humanSeconds(q.Max), q.Count)
 		}

@@ -177,8 +177,8 @@ func socketPeak(seen bool, n int) string {
 }
 
 func latencyCell(run *Run, name string, stat func(Quantiles) float64) string {
-	q, found := run.Latency[name]
-	if !found || q.Count == 0 {
+	q := run.Latency[name]
+	if q.Count == 0 {
 		return "-"
 	}
 	return humanSeconds(stat(q))

@@ -162,9 +162,7 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	}
 	run.Outcomes = t.sortedOutcomes()
 	run.Latency, run.LatencyFail = t.ok.quantiles(), t.failed.quantiles()
-	if t.lag.count > 0 {
-		run.Latency[LatencyLag] = t.lag.quantiles()
-	}
+	run.Latency[LatencyLag] = t.lag.quantiles()
 	run.IdleFailed = nil
 	if t.idle.count > 0 {
 		q := t.idle.quantiles()
@@ -208,20 +206,16 @@ func b2i(b bool) int {
 	return 0
 }
 
-// quantiles describes what was seen at all: a phase nobody went through has no
-// entry.
+// quantiles has an entry for every phase, also for one nobody went through, so
+// that a reader of run.json need not ask which are there.
 func (l *latencies) quantiles() map[string]Quantiles {
-	m := make(map[string]Quantiles)
-	put := func(name string, s *series) {
-		if s.count > 0 {
-			m[name] = s.quantiles()
-		}
+	m := map[string]Quantiles{
+		LatencyResponse: l.response.quantiles(),
+		LatencyService:  l.service.quantiles(),
+		LatencyBuffer:   l.buffer.quantiles(),
 	}
-	put(LatencyResponse, &l.response)
-	put(LatencyService, &l.service)
-	put(LatencyBuffer, &l.buffer)
-	for p := range l.phases {
-		put(Phase(p).String(), &l.phases[p])
+	for p := PhaseAcquire; p < PhaseDone; p++ {
+		m[p.String()] = l.phases[p].quantiles()
 	}
 	return m
 }

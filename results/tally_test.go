@@ -74,7 +74,9 @@ func TestTallyLatency(t *testing.T) {
 	counts := func(m map[string]Quantiles) map[string]uint64 {
 		n := map[string]uint64{}
 		for name, q := range m {
-			n[name] = q.Count
+			if q.Count > 0 {
+				n[name] = q.Count
+			}
 		}
 		return n
 	}
@@ -114,8 +116,13 @@ func TestTallyOverflow(t *testing.T) {
 
 func TestTallyEmpty(t *testing.T) {
 	run := filled(&Tally{}, 0)
-	if run.IdleFailed != nil || len(run.Outcomes) != 0 || len(run.Latency) != 0 || run.Rate != (Rate{}) {
+	if run.IdleFailed != nil || len(run.Outcomes) != 0 || run.Latency[LatencyResponse] != (Quantiles{}) || run.Rate != (Rate{}) {
 		t.Errorf("an empty tally shows something: %+v", run)
+	}
+	for p := PhaseAcquire; p < PhaseDone; p++ {
+		if _, found := run.Latency[p.String()]; !found {
+			t.Errorf("latency has no entry for %v", p)
+		}
 	}
 }
 

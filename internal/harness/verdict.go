@@ -1,0 +1,112 @@
+package harness
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// verdict is one sentence that says what happened and, for each remedy, one
+// that says what to set and what that costs, with the figures of the runs.
+func verdict(p *profiles.Profile, rep *results.Reproduction) string {
+	switch {
+	case rep.IncidentRun.Interrupted || len(rep.RemedyRuns) < len(p.Remedies):
+		return "Interrupted: the runs do not tell whether the incident was reproduced."
+	case !rep.IncidentRun.Valid:
+		return "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
+	}
+	sentences := []string{happened(p, rep.IncidentRun)}
+	for i, r := range rep.RemedyRuns {
+		sentences = append(sentences, remedied(p, p.Remedies[i], rep.IncidentRun, r))
+	}
+	return strings.Join(sentences, "\n")
+}
+
+func happened(p *profiles.Profile, run *results.Run) string {
+	s := fmt.Sprintf("%s of %d requests failed", count(run.Counts.Failed), run.Counts.Started)
+	if run.Counts.Failed > 0 {
+		s += ", " + commonest(run)
+	}
+	if q := run.IdleFailed; q != nil {
+		s += fmt.Sprintf(" that had been idle for %v in the median", seconds(q.P50))
+	}
+	if !shown(run) {
+		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
+	}
+	return s + ": " + p.Says.Happened + "."
+}
+
+func remedied(p *profiles.Profile, remedy profiles.Remedy, before *results.Run, r results.RemedyRun) string {
+	if !r.Valid {
+		return fmt.Sprintf("Of %q nothing can be said, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
+	}
+	if !r.Cleared {
+		return fmt.Sprintf("With %q %s of %d requests failed; expected %s.", r.Remedy, count(r.Counts.Failed), r.Counts.Started, unmet(r.Run))
+	}
+	var sets []string
+	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
+		sets = append(sets, path+" "+r.Change[path])
+	}
+	what := p.Says.Set
+	if what == "" {
+		what = r.Remedy
+	}
+	s := fmt.Sprintf("Set %s: with %s %s of %d requests failed. It costs %s", what, strings.Join(sets, " and "), count(r.Counts.Failed), r.Counts.Started, cost(before, r.Run))
+	if remedy.Cost != "" {
+		s += ": " + remedy.Cost
+	}
+	return s + "."
+}
+
+// cost compares what the two runs took.
+func cost(before, after *results.Run) string {
+	s := fmt.Sprintf("%d connections opened instead of %d", after.Connections.Opened, before.Connections.Opened)
+	a, b := after.Sockets, before.Sockets
+	if a.Available && b.Available {
+		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the client instead of %d", a.TimeWaitPeak, b.TimeWaitPeak)
+		if a.ServerSide && b.ServerSide {
+			s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)
+		}
+	}
+	return s
+}
+
+// commonest says how most of the failures ended.
+func commonest(run *results.Run) string {
+	var most results.Outcome
+	for _, o := range run.Outcomes {
+		if o.Phase != results.PhaseDone && o.Phase != results.PhaseSchedule && o.Count > most.Count {
+			most = o
+		}
+	}
+	kind := "fresh"
+	if most.Reused {
+		kind = "reused"
+	}
+	how := "all"
+	if most.Count < run.Counts.Failed {
+		how = fmt.Sprintf("%d of them", most.Count)
+	}
+	return fmt.Sprintf("%s %v/%v on %s connections", how, most.Phase, most.Cause, kind)
+}
+
+func unmet(run *results.Run) string {
+	var all []string
+	for _, e := range run.Expect {
+		if !e.Met {
+			all = append(all, fmt.Sprintf("%s %s (seen: %s)", e.Path, e.Want, e.Seen))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+func count(n uint64) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
+}
