@@ -21,9 +21,7 @@ func (c *Client) Do(ctx context.Context, e *results.Exchange) {
 	facts := c.perform(ctx, req, e)
 	e.Done = c.Pool.now()
 	e.Phase, e.Cause = Classify(facts)
-	if e.Phase != results.PhaseDone {
-		e.Err = firstError(facts)
-	}
+	e.Err = errorBehind(e.Cause, facts)
 }
 
 func (c *Client) perform(ctx context.Context, req *Request, e *results.Exchange) (facts Facts) {
@@ -46,8 +44,15 @@ func (c *Client) perform(ctx context.Context, req *Request, e *results.Exchange)
 	return facts
 }
 
-// firstError is the error that says most about how an exchange failed.
-func firstError(f Facts) error {
+// errorBehind is the error that says most about how an exchange failed; nil when
+// it did not.
+func errorBehind(cause results.Cause, f Facts) error {
+	switch cause {
+	case results.CauseNone:
+		return nil
+	case results.CauseAborted:
+		return context.Canceled // what was seen is our own doing
+	}
 	for _, err := range []error{f.Acquire, f.Dial, f.Write, f.Read, f.Parse} {
 		if err != nil {
 			return err

@@ -72,10 +72,14 @@ func (c *Conn) roundTrip(ctx context.Context, req *Request, e *results.Exchange,
 
 	c.mu.Lock()
 	t.facts.Aborted = t.aborted
+	end := c.end
 	c.mu.Unlock()
 	t.facts.HeadWritten = written >= req.head
 	t.facts.Written = written == len(req.bytes)
 	t.facts.Write = err
+	if !alive && end != pool.Keep {
+		return t.facts, end // nobody broke it: it was dead
+	}
 	return t.facts, c.verdict(t)
 }
 

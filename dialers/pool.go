@@ -227,6 +227,11 @@ func (p *Pool) decide(event func(now time.Duration) []pool.Decision) {
 	var few [4]pool.Decision
 	p.mu.Lock()
 	todo := append(few[:0], event(p.now())...)
+	for _, d := range todo {
+		if d.Kind == pool.DoClose {
+			p.running.Add(1) // under the lock: Close, which comes later, waits for it
+		}
+	}
 	p.arm()
 	p.mu.Unlock()
 	for _, d := range todo {
@@ -265,13 +270,14 @@ func (p *Pool) tick() {
 // hangUp closes c's socket and counts who was first.
 func (p *Pool) hangUp(c *Conn) {
 	if _, plain := c.conn.(*wire); !plain {
-		p.running.Go(func() { p.closeAndCount(c) }) // TLS says goodbye first, and that write may block
+		go p.closeAndCount(c) // TLS says goodbye first, and that write may block
 		return
 	}
 	p.closeAndCount(c)
 }
 
 func (p *Pool) closeAndCount(c *Conn) {
+	defer p.running.Done()
 	end := c.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,8 +13,6 @@ import (
 // Request is a request prepared once and written many times.
 type Request struct {
 	origin   Origin
-	method   string
-	url      string
 	bytes    []byte        // as sent: request line, headers, blank line, body
 	head     int           // length of all before the body
 	last     bool          // it asks the server to close after it
@@ -48,6 +46,10 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	if host := hr.Header.Get("Host"); host != "" {
 		hr.Host = host
 	}
+	if u.User != nil && hr.Header.Get("Authorization") == "" {
+		password, _ := u.User.Password()
+		hr.SetBasicAuth(u.User.Username(), password)
+	}
 	if _, set := hr.Header["User-Agent"]; !set {
 		hr.Header.Set("User-Agent", UserAgent)
 	}
@@ -65,8 +67,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	hr.Body, hr.GetBody = nil, nil
 	r := &Request{
 		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
-		method: hr.Method, url: rawURL,
-		bytes: wire.Bytes(), head: len(head) + len("\r\n\r\n"),
+		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
 		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
 		parse:    &http.Request{Method: hr.Method},
 		template: hr,

@@ -31,12 +31,13 @@ type Stock struct {
 	conns     atomic.Uint64
 	mu        sync.Mutex
 	stats     Stats // guarded by mu
+	openNow   int   // connections; guarded by mu
 }
 
 // NewStock returns a Doer over a Transport with the settings of
 // http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings and socket options apply; its timeout too,
-// if it has one.
+// epoch. The dialer's TLS settings and Nagle apply; its timeout and period of
+// TCP keep-alive too, if it has them.
 func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
 	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -49,6 +50,9 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 	nd := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second} // as in http.DefaultTransport
 	if dialer.Timeout > 0 {
 		nd.Timeout = dialer.Timeout
+	}
+	if dialer.KeepAlive > 0 {
+		nd.KeepAlive = dialer.KeepAlive
 	}
 	s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := nd.DialContext(ctx, network, addr)
@@ -80,8 +84,8 @@ func (s *Stock) opened(conn net.Conn) net.Conn {
 	c := &stockConn{Conn: conn, stock: s, id: s.conns.Add(1), born: s.now()}
 	s.change(func(st *Stats) {
 		st.Opened++
-		st.Idle++
-		st.MaxOpen = max(st.MaxOpen, st.Idle+st.Leased)
+		s.openNow++
+		st.MaxOpen = max(st.MaxOpen, s.openNow)
 	})
 	return c
 }
@@ -106,12 +110,21 @@ type stockConn struct {
 
 	written atomic.Int64
 
-	mu     sync.Mutex
-	read   int64
-	end    error
-	leased bool
-	gone   bool
+	mu   sync.Mutex
+	read int64
+	end  error
+	use  stockUse
 }
+
+// stockUse is whether an exchange is on a connection, for the gauges.
+type stockUse uint8
+
+const (
+	unused stockUse = iota // dialed, and not leased yet
+	inUse
+	unleased
+	ended
+)
 
 func (c *stockConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
@@ -136,16 +149,25 @@ func (c *stockConn) seen() (read int64, end error) {
 	return c.read, c.end
 }
 
-// lease marks the connection as in use or not, for the gauges.
-func (c *stockConn) lease(on bool) {
+// turnTo notes a change of use. After ended there is none.
+func (c *stockConn) turnTo(use stockUse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leased == on || c.gone {
+	if c.use == use || c.use == ended {
 		return
 	}
-	c.leased = on
-	n := map[bool]int{true: 1, false: -1}[on]
-	c.stock.change(func(st *Stats) { st.Leased += n; st.Idle -= n })
+	was := c.use
+	c.use = use
+	c.stock.change(func(st *Stats) {
+		for change, u := range map[int]stockUse{-1: was, 1: use} {
+			switch u {
+			case inUse:
+				st.Leased += change
+			case unleased:
+				st.Idle += change
+			}
+		}
+	})
 }
 
 func (c *stockConn) Close() error {
@@ -154,14 +176,10 @@ func (c *stockConn) Close() error {
 		if end == nil {
 			_, end = peek(c.Conn)
 		}
-		cause := CauseOf(end)
-		c.lease(false)
-		c.mu.Lock()
-		c.gone = true
-		c.mu.Unlock()
+		c.turnTo(ended)
 		c.stock.change(func(st *Stats) {
-			st.Idle--
-			switch {
+			c.stock.openNow--
+			switch cause := CauseOf(end); {
 			case end != nil && cause == results.CauseFIN:
 				st.ClosedByPeer++
 			case end != nil && cause == results.CauseRST:
@@ -190,9 +208,7 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	w.over = true
 	e.Done = s.now()
 	e.Phase, e.Cause = Classify(facts)
-	if e.Phase != results.PhaseDone {
-		e.Err = firstError(facts)
-	}
+	e.Err = errorBehind(e.Cause, facts)
 }
 
 // witness follows one exchange through the Transport's hooks. Some are called
@@ -283,9 +299,9 @@ func (w *witness) gotConn(i httptrace.GotConnInfo) {
 		} else {
 			e.Resolved, e.Connected, e.Secured = results.Never, results.Never, results.Never
 		}
-		w.facts, w.conn, w.tls = Facts{}, c, isTLS
+		w.facts, w.conn, w.tls, w.step = Facts{}, c, isTLS, results.PhaseAcquire
 		w.mark, _ = c.seen()
-		c.lease(true)
+		c.turnTo(inUse)
 	})
 }
 
@@ -327,6 +343,15 @@ func (w *witness) failed(err error) Facts {
 		return Facts{Dial: &DialError{w.step, err}}
 	}
 	w.sum()
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		// An earlier attempt met a dead connection, and the next found nobody to
+		// connect to.
+		phase := results.PhaseConnect
+		if _, dns := errors.AsType[*net.DNSError](err); dns {
+			phase = results.PhaseResolve
+		}
+		return Facts{Dial: &DialError{phase, err}}
+	}
 	_, w.facts.Read = w.conn.seen()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -346,6 +371,6 @@ func (w *witness) sum() Facts {
 		w.facts.Bytes = read - w.mark
 	}
 	w.e.BytesOut += w.conn.written.Load() - w.wrote
-	w.conn.lease(false)
+	w.conn.turnTo(unleased)
 	return w.facts
 }

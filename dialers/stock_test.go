@@ -1,6 +1,9 @@
 package dialers
 
 import (
+	"bufio"
+	"io"
+	"net/http"
 	"testing"
 	"time"
 
@@ -85,6 +88,32 @@ func TestStockOutcomes(t *testing.T) {
 			}
 		})
 	}
+	t.Run("re-sent to nobody", func(t *testing.T) {
+		ln := listen(t)
+		go func() {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			for i := range 2 { // the second request is read, and not answered
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+					return
+				}
+				if i == 0 {
+					io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+				ln.Close()
+			}
+		}()
+		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long, time.Now())
+		if e := do(t.Context(), s, s.now); !e.OK() {
+			t.Fatalf("%s: %v", outcome(e), e.Err)
+		}
+		if e := do(t.Context(), s, s.now); outcome(e) != "connect/refused" {
+			t.Errorf("got %s: %v, want the failure of the attempt that ended it", outcome(e), e.Err)
+		}
+	})
 	t.Run("refused", func(t *testing.T) {
 		ln := listen(t)
 		ln.Close()

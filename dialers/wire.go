@@ -55,8 +55,11 @@ func (in *input) Read(b []byte) (int, error) {
 	if in.room > 0 {
 		in.room -= int64(n)
 	}
-	if err == io.EOF && !in.wire.eof {
+	switch {
+	case err == io.EOF && !in.wire.eof:
 		err = errCloseNotify
+	case err == io.ErrUnexpectedEOF && in.wire.eof:
+		err = io.EOF // the FIN came inside a TLS record
 	}
 	if err != nil {
 		in.fail(err)

@@ -24,7 +24,7 @@ func newLab(s *streams) *cobra.Command {
 		Short: "Serve a profile's target in the foreground, for other clients to use",
 		Example: `  kabench lab idle-race --listen 127.0.0.1:8080
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              one("a profile; 'kabench profiles' and 'kabench incidents' list them"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.profile = args[0]
@@ -46,14 +46,20 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	}
 	_, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
-	server, err := lab.Start(*p.Target.Lab, o.listen)
+	// What clients are to talk to listens where they were told: the link, if
+	// there is one.
+	serverAt, linkAt := o.listen, ""
+	if p.Target.Link != nil {
+		serverAt, linkAt = "", o.listen
+	}
+	server, err := lab.Start(*p.Target.Lab, serverAt)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
 	at := server.URL()
 	if p.Target.Link != nil {
-		link, err := lab.StartLink(*p.Target.Link, server.Addr())
+		link, err := lab.StartLink(*p.Target.Link, linkAt, server.Addr())
 		if err != nil {
 			return err
 		}

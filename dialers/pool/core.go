@@ -121,7 +121,7 @@ func (p *Core) Release(now time.Duration, c *Conn, reason Reason) []Decision {
 		p.evict(o, c, reason)
 	case next != nil:
 		p.unqueue(o, next)
-		p.lease(now, c, next)
+		p.hand(now, c, next)
 	default:
 		p.makeIdle(o, c)
 	}
@@ -282,6 +282,17 @@ func (p *Core) lease(now time.Duration, c *Conn, r *Request) {
 	p.decide(Decision{Kind: DoLease, Request: r, Conn: c})
 }
 
+// hand gives c, which is counted as leased, to r: after a look at it, if the
+// policy wants one.
+func (p *Core) hand(now time.Duration, c *Conn, r *Request) {
+	if p.policy.Liveness == Probe && now-c.released >= p.policy.ProbeAfter {
+		c.state = probing
+		p.decide(Decision{Kind: DoProbe, Request: r, Conn: c})
+		return
+	}
+	p.lease(now, c, r)
+}
+
 // leaseIdle gives r an idle connection, in the policy's order, closing those
 // that turn out to be unfit; false when none is left.
 func (p *Core) leaseIdle(now time.Duration, o *origin, r *Request) bool {
@@ -296,12 +307,7 @@ func (p *Core) leaseIdle(now time.Duration, o *origin, r *Request) bool {
 		}
 		p.unidle(o, c)
 		p.countLeased(1)
-		if p.policy.Liveness == Probe && now-c.released >= p.policy.ProbeAfter {
-			c.state = probing
-			p.decide(Decision{Kind: DoProbe, Request: r, Conn: c})
-		} else {
-			p.lease(now, c, r)
-		}
+		p.hand(now, c, r)
 		return true
 	}
 }

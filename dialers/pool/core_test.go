@@ -343,6 +343,16 @@ func TestProbe(t *testing.T) {
 	s.expect("probed", s.core.Probed(s.now, s.conns["3"], s.requests["c"], Keep), "lease c 3")
 }
 
+// With probe_after 0 every lease is preceded by a look, also that of a
+// connection handed from one request to the next.
+func TestProbeBeforeHandingOver(t *testing.T) {
+	s := newStory(t, func(p *Policy) { p.Liveness, p.MaxConns = Probe, 1 })
+	s.open("1")
+	s.acquire("a")
+	s.release("1", "probe a 1")
+	s.expect("probed", s.core.Probed(s.now, s.conns["1"], s.requests["a"], PeerClosed), "close 1 peer_closed", "dial a")
+}
+
 func TestClose(t *testing.T) {
 	s := newStory(t, func(p *Policy) { p.MaxConns = 2 })
 	s.open("1", "2")
@@ -366,11 +376,12 @@ func TestOriginsHaveCapsOfTheirOwn(t *testing.T) {
 func TestValidateSaysAllAtOnce(t *testing.T) {
 	p := Default()
 	p.MaxConns, p.PendingMax, p.PendingTimeout, p.SweepEvery, p.ProbeAfter = -1, 0, time.Second, time.Second, time.Second
+	p.IdleTimeout, p.MaxLifetime, p.Expiry = time.Second, time.Second, 0
 	err := p.Validate()
 	if err == nil {
 		t.Fatal("want complaints")
 	}
-	for _, field := range []string{"max_conns:", "pending_timeout:", "sweep_every:", "probe_after:"} {
+	for _, field := range []string{"max_conns:", "pending_timeout:", "sweep_every:", "probe_after:", "idle_timeout:", "max_lifetime:"} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("no complaint about %s in:\n%v", field, err)
 		}

@@ -94,6 +94,12 @@ func (p Policy) Validate() error {
 	if p.Expiry&ExpireBySweep == 0 && p.SweepEvery > 0 {
 		bad("sweep_every: has no effect, because expiry does not contain sweep; add sweep to expiry or remove it")
 	}
+	if p.IdleTimeout > 0 && p.Expiry&^ExpireAtRelease == 0 {
+		bad("idle_timeout: has no effect, because expiry is %v and a connection is looked at only when it is not idle; add lease, timer or sweep to expiry", p.Expiry)
+	}
+	if p.MaxLifetime > 0 && p.Expiry == 0 {
+		bad("max_lifetime: has no effect, because expiry is empty; add lease, release, timer or sweep to expiry")
+	}
 	if p.PendingTimeout > 0 && p.PendingMax == 0 {
 		bad("pending_timeout: has no effect, because pending_max is 0 and nobody waits; raise pending_max or remove it")
 	}

@@ -80,7 +80,7 @@ http {
 // requests fail to show any with a probability of 0.9^300, below 1e-13.
 func TestNginxClosesAtOneSecond(t *testing.T) {
 	addr := nginx(t)
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, addr)
+	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func ExampleStartLink() {
 		return
 	}
 	defer server.Close()
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, server.Addr())
+	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", server.Addr())
 	if err != nil {
 		fmt.Println(err)
 		return

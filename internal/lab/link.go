@@ -30,17 +30,17 @@ type Link struct {
 	ln     *listener
 }
 
-// StartLink listens on a free port of 127.0.0.1 and relays to target, as
-// host:port, until Close. That target cannot be reached is no error here: its
+// StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to
+// target, as host:port, until Close. That target cannot be reached is no error here: its
 // clients are reset.
-func StartLink(cfg LinkConfig, target string) (*Link, error) {
+func StartLink(cfg LinkConfig, addr, target string) (*Link, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	if _, _, err := net.SplitHostPort(target); err != nil {
 		return nil, fmt.Errorf("link: target: %w", err)
 	}
-	ln, err := listen("")
+	ln, err := listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}

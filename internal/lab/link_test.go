@@ -15,7 +15,7 @@ import (
 
 func link(t *testing.T, delay time.Duration, target string) *Link {
 	t.Helper()
-	l, err := StartLink(LinkConfig{Delay: delay}, target)
+	l, err := StartLink(LinkConfig{Delay: delay}, "", target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,11 +266,11 @@ func TestLinkURL(t *testing.T) {
 
 func TestLinkConfig(t *testing.T) {
 	for _, delay := range []time.Duration{-1, 2 * time.Hour} {
-		if _, err := StartLink(LinkConfig{Delay: delay}, "127.0.0.1:1"); err == nil {
+		if _, err := StartLink(LinkConfig{Delay: delay}, "", "127.0.0.1:1"); err == nil {
 			t.Errorf("a delay of %v was accepted", delay)
 		}
 	}
-	if _, err := StartLink(LinkConfig{}, "nowhere"); err == nil {
+	if _, err := StartLink(LinkConfig{}, "", "nowhere"); err == nil {
 		t.Error("a target without a port was accepted")
 	}
 }
