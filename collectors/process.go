@@ -67,18 +67,15 @@ func (p *process) lookAtGC() {
 	p.gcLast = p.gc.NumGC
 }
 
-// instrument is what the run cost from begin to the last look, in which so
-// many exchanges were started.
-func (p *process) instrument(started uint64) results.Instrument {
+// instrument is what the run cost from begin to the last look. What that is per
+// exchange is left out.
+func (p *process) instrument() results.Instrument {
 	i := results.Instrument{
 		CPUSeconds:     (p.cpuLast - p.cpuStart).Seconds(),
 		PeakGoroutines: p.peakGoroutines,
 		PeakOpenFiles:  p.peakFiles,
 		GCPauses:       uint64(p.gcLast - p.gcStart),
 		GCPauseMax:     p.gcPauseMax.Seconds(),
-	}
-	if started > 0 {
-		i.CPUPerExchange = i.CPUSeconds / float64(started)
 	}
 	if rss, err := host.PeakRSS(); err == nil {
 		i.PeakRSS = rss

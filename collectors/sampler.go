@@ -49,14 +49,16 @@ type Sampler struct {
 	src   Sources
 	epoch time.Time
 
-	sockets *sockets
-	process process
-
 	started  bool
 	stopOnce sync.Once
 	stop     chan struct{}
-	done     chan struct{} // closed when the goroutine is over; it owns sockets, process and sinkErr until then
-	sinkErr  error
+	done     chan struct{} // closed when the goroutine is over
+
+	// Owned by the goroutine until it is over.
+	sockets                *sockets
+	process                process
+	dueSoFar, startedSoFar uint64
+	sinkErr                error
 }
 
 // NewSampler opens what a Sampler looks at, and looks at the sockets once: what
@@ -123,17 +125,20 @@ func (s *Sampler) loop() {
 // sample looks at everything, and at sockets and files if told to.
 func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 	// In this order an exchange that ends in between is missed until the next
-	// sample; the other way round it would be counted twice.
+	// sample; the other way round it would be counted twice. One that has given
+	// its slot back and is not observed yet is in neither: a running total that
+	// is less than it was is therefore taken to be what it was.
 	totals := s.src.Totals()
 	inFlight, buffered := s.src.Load()
 	pool := s.src.Pool()
 	now := time.Now()
 	cpu := s.process.look(now, lookAtFiles)
+	s.dueSoFar = max(s.dueSoFar, totals.Due+uint64(inFlight)+uint64(buffered))
+	s.startedSoFar = max(s.startedSoFar, totals.Started+uint64(inFlight))
 	sample := results.Sample{
 		T: now.Sub(s.epoch).Seconds(), InFlight: inFlight, Buffered: buffered,
 		Leased: pool.Leased, Idle: pool.Idle, Dialing: pool.Dialing, Pending: pool.Pending, Opened: pool.Opened,
-		Due:     totals.Due + uint64(inFlight) + uint64(buffered),
-		Started: totals.Started + uint64(inFlight), OK: totals.OK, Failed: totals.Failed,
+		Due: s.dueSoFar, Started: s.startedSoFar, OK: totals.OK, Failed: totals.Failed,
 		CPU: cpu, Goroutines: s.process.goroutines, OpenFiles: s.process.files,
 	}
 	if lookAtSockets {
@@ -145,7 +150,8 @@ func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 }
 
 // Fill sets run.Sockets and run.Instrument, and adds a warning when sockets in
-// TIME_WAIT were there before. Call it after Stop.
+// TIME_WAIT were there before. Call it after Stop, and with run.Counts set: what
+// the run cost per exchange goes by them.
 func (s *Sampler) Fill(run *results.Run) {
 	run.Sockets = s.sockets.peaks
 	run.Sockets.Why = s.sockets.why
@@ -157,7 +163,8 @@ func (s *Sampler) Fill(run *results.Run) {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(
 			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
 	}
-	run.Instrument = s.process.instrument(s.src.Totals().Started)
+	run.Instrument = s.process.instrument()
+	run.Instrument.SetCPUPerExchange(run.Counts)
 }
 
 // due says when something that is not done in every sample is to be done.

@@ -110,6 +110,33 @@ func TestSamplerLooksAtSocketsMoreRarelyWhenThatIsSlow(t *testing.T) {
 	}
 }
 
+// An exchange that is over but not observed yet is neither in flight nor in the
+// totals; the running totals do not go down for it.
+func TestSamplerTotalsNeverGoDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		observed := []Totals{{Due: 10, Started: 8}, {Due: 10, Started: 8}, {Due: 14, Started: 12}}
+		inFlight, buffered := []int{3, 1, 0}, []int{1, 0, 0}
+		var got [][2]uint64
+		n := 0
+		src := still(func(s results.Sample) error {
+			got = append(got, [2]uint64{s.Due, s.Started})
+			n++
+			return nil
+		})
+		src.Totals = func() Totals { return observed[n] }
+		src.Load = func() (int, int) { return inFlight[n], buffered[n] }
+		s := newSampler(src, counting(none))
+		s.Start(time.Now())
+		time.Sleep(250 * time.Millisecond)
+		if err := s.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([][2]uint64{{14, 11}, {14, 11}, {14, 12}}, got); diff != "" {
+			t.Errorf("due and started: -want +got\n%s", diff)
+		}
+	})
+}
+
 func TestSamplerKeepsThePeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		counts := []host.SocketCount{
@@ -238,7 +265,7 @@ func TestInstrument(t *testing.T) {
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	var run results.Run
+	run := results.Run{Counts: results.Counts{Started: 70, WarmUp: 20}}
 	s.Fill(&run)
 	i := run.Instrument
 	if i.GCPauses < collections || i.GCPauseMax <= 0 || i.GCPauseMax > 60 {

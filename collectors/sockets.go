@@ -32,17 +32,11 @@ func (s *sockets) look() *results.SocketSample {
 		s.why = err.Error()
 		return nil
 	}
-	p := &s.peaks
-	p.ServerSide = c.ServerSide
-	p.TimeWaitPeak = max(p.TimeWaitPeak, c.Client[host.TimeWait])
-	p.TimeWaitServer = max(p.TimeWaitServer, c.Server[host.TimeWait])
-	p.EstablishedPeak = max(p.EstablishedPeak, c.Client[host.Established])
-	p.CloseWaitPeak = max(p.CloseWaitPeak, c.Client[host.CloseWait])
-	p.PortsUsedPeak = max(p.PortsUsedPeak, c.PortsUsed)
 	sample := &results.SocketSample{Client: c.Client.Map(), PortsUsed: c.PortsUsed}
 	if c.ServerSide {
 		sample.Server = c.Server.Map()
 	}
+	s.peaks.Add(sample)
 	return sample
 }
 

@@ -10,7 +10,8 @@ import (
 // Load is the `load:` section of a profile.
 type Load struct {
 	// Rate is the offered rate. For a burst it is the rate within the burst,
-	// for a ramp the rate at its start; the uniform process has no use for it.
+	// for a ramp the rate at its start, for a sine its mean; the uniform process
+	// has no use for it.
 	Rate Rate `yaml:"rate,omitempty"`
 	// Arrivals is the arrival process: a name, or a mapping with its parameters.
 	Arrivals Arrivals `yaml:"arrivals"`
@@ -19,7 +20,8 @@ type Load struct {
 	// Count ends the schedule after so many requests, the warm-up's not
 	// counted; 0: only Duration ends it.
 	Count uint64 `yaml:"count,omitempty"`
-	// WarmUp comes before Duration with the same load; what is due in it is
+	// WarmUp comes before Duration with the same load, but for a ramp, which
+	// stays at its start until the warm-up is over. What is due in it is
 	// recorded but not counted.
 	WarmUp time.Duration `yaml:"warm_up"`
 	// Timeout bounds an exchange from due to done; 0: no bound.
@@ -51,6 +53,11 @@ type Arrivals struct {
 	Within Process `yaml:"within,omitempty"`
 	// To is the rate at the end of a ramp, which starts at load.rate.
 	To Rate `yaml:"to,omitempty"`
+	// Amplitude is how far the rate of a sine swings to either side of
+	// load.rate, at most nine tenths of it. A Period holds at least 100
+	// requests, and the first begins at load.rate, rising.
+	Amplitude Rate          `yaml:"amplitude,omitempty"`
+	Period    time.Duration `yaml:"period,omitempty"`
 	// GapMin and GapMax bound the gaps of the uniform process.
 	GapMin time.Duration `yaml:"gap_min,omitempty"`
 	GapMax time.Duration `yaml:"gap_max,omitempty"`
@@ -119,6 +126,7 @@ func (l Load) badArrivals() []error {
 		{"on", Burst, a.On != 0}, {"off", Burst, a.Off != 0}, {"off_max", Burst, a.OffMax != 0},
 		{"within", Burst, a.Within != Constant}, {"to", Ramp, a.To != 0},
 		{"gap_min", Uniform, a.GapMin != 0}, {"gap_max", Uniform, a.GapMax != 0},
+		{"amplitude", Sine, a.Amplitude != 0}, {"period", Sine, a.Period != 0},
 	} {
 		if d.given && d.owner != a.Process {
 			bad("%s: has no effect, because process is %v; set process: %v or remove it", d.name, a.Process, d.owner)
@@ -155,20 +163,51 @@ func (l Load) badArrivals() []error {
 		if a.GapMax < a.GapMin {
 			bad("gap_max: %v is below gap_min (%v); raise it", a.GapMax, a.GapMin)
 		}
+	case Sine:
+		errs = append(errs, l.badSine()...)
 	default:
 		bad("process: %v is none of %s", a.Process, processList)
 	}
 	return errs
 }
 
+// How near to 0 a sine may come and how few requests a period may hold. Beyond
+// either vegeta's pacer no longer finds the next due time, and asks for ever
+// more requests at one instant; within them it is less than a tenth of a
+// request off.
+const (
+	maxSwing     = 0.9 // amplitude / rate
+	minPerPeriod = 100 // rate × period
+)
+
+// badSine returns the complaints about the parameters of a sine.
+func (l Load) badSine() []error {
+	a := l.Arrivals
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("arrivals."+format, args...)) }
+	if !(a.Amplitude > 0) {
+		bad("amplitude: a sine needs a swing above 0 to either side of load.rate; set it, for example to 50/s")
+	} else if l.Rate > 0 && float64(a.Amplitude) > maxSwing*float64(l.Rate)*(1+1e-9) {
+		bad("amplitude: %v is above nine tenths of load.rate (%v); lower it", a.Amplitude, l.Rate)
+	}
+	if a.Period <= 0 {
+		bad("period: a sine needs a period above 0; set it, for example to 10s")
+	} else if l.Rate > 0 && float64(l.Rate)*a.Period.Seconds() < minPerPeriod*(1-1e-9) {
+		bad("period: %v at %v holds fewer than %d requests; lengthen it or raise load.rate", a.Period, l.Rate, minPerPeriod)
+	}
+	return errs
+}
+
 // MeanRate is the expected number of requests due per second over the whole
-// run, from what the load says; a Count that ends the run early is not looked
-// at. It is meaningful for a valid load only.
+// run, warm-up included, from what the load says; a Count that ends the run
+// early is not looked at, nor is a sine's last period when it is not whole. It
+// is meaningful for a valid load only.
 func (l Load) MeanRate() float64 {
 	a := l.Arrivals
 	switch a.Process {
 	case Ramp:
-		return float64(l.Rate+a.To) / 2
+		steady, rising := l.WarmUp.Seconds(), l.Duration.Seconds()
+		return (float64(l.Rate)*steady + float64(l.Rate+a.To)/2*rising) / (steady + rising)
 	case Burst:
 		inBurst := float64(l.Rate) * a.On.Seconds()
 		if a.Within == Constant {

@@ -53,7 +53,7 @@ func TestRateRefused(t *testing.T) {
 }
 
 func TestProcessText(t *testing.T) {
-	for p := Constant; p <= Uniform; p++ {
+	for p := Constant; p <= Sine; p++ {
 		text, _ := p.MarshalText()
 		var got Process
 		if err := got.UnmarshalText(text); err != nil || got != p {
@@ -61,7 +61,7 @@ func TestProcessText(t *testing.T) {
 		}
 	}
 	var p Process
-	if err := p.UnmarshalText([]byte("poison")); err == nil || !strings.Contains(err.Error(), "constant, poisson, ramp, burst, uniform") {
+	if err := p.UnmarshalText([]byte("poison")); err == nil || !strings.Contains(err.Error(), "constant, poisson, ramp, burst, uniform, sine") {
 		t.Errorf("unknown process: error is %v", err)
 	}
 }
@@ -77,6 +77,8 @@ func TestArrivalsYAML(t *testing.T) {
 		{"{process: poisson}", Arrivals{Process: Poisson}, "poisson\n"},
 		{"{process: burst, on: 250ms, off: 1s, within: poisson}", burst, "process: burst\n\"on\": 250ms\n\"off\": 1s\nwithin: poisson\n"},
 		{"{process: ramp, to: 60/m}", Arrivals{Process: Ramp, To: 1}, "process: ramp\nto: 1/s\n"},
+		{"{process: sine, amplitude: 200/s, period: 10s}", Arrivals{Process: Sine, Amplitude: 200, Period: 10 * time.Second},
+			"process: sine\namplitude: 200/s\nperiod: 10s\n"},
 	} {
 		got := Arrivals{Process: Uniform, GapMin: 1, GapMax: 2} // replaced whole
 		if err := yaml.Unmarshal([]byte(tc.text), &got); err != nil {
@@ -135,9 +137,13 @@ func TestValidate(t *testing.T) {
 		{"bare uniform", func(l *Load) { l.Rate, l.Arrivals = 0, Arrivals{Process: Uniform, GapMax: -1} },
 			[]string{"arrivals.gap_min: ", "arrivals.gap_max: "}},
 		{"someone else's parameters", func(l *Load) {
-			l.Arrivals = Arrivals{Process: Poisson, On: 1, Off: 1, OffMax: 1, Within: Poisson, To: 1, GapMin: 1, GapMax: 1}
+			l.Arrivals = Arrivals{Process: Poisson, On: 1, Off: 1, OffMax: 1, Within: Poisson, To: 1, GapMin: 1, GapMax: 1, Amplitude: 1, Period: 1}
 		}, []string{"arrivals.on: has no effect, because process is poisson", "arrivals.off: ", "arrivals.off_max: ", "arrivals.within: ",
-			"arrivals.to: ", "arrivals.gap_min: ", "arrivals.gap_max: "}},
+			"arrivals.to: ", "arrivals.gap_min: ", "arrivals.gap_max: ", "arrivals.amplitude: ", "arrivals.period: "}},
+		{"sine", func(l *Load) { l.Arrivals = Arrivals{Process: Sine, Amplitude: 360, Period: 250 * ms} }, nil},
+		{"bare sine", func(l *Load) { l.Arrivals.Process = Sine }, []string{"arrivals.amplitude: ", "arrivals.period: "}},
+		{"sine beyond what the pacer can tell", func(l *Load) { l.Arrivals = Arrivals{Process: Sine, Amplitude: 361, Period: 249 * ms} },
+			[]string{"arrivals.amplitude: 361/s is above nine tenths of load.rate (400/s)", "arrivals.period: 249ms at 400/s holds fewer than 100"}},
 		{"no process", func(l *Load) { l.Arrivals.Process = 99 }, []string{"arrivals.process: unknown(99)"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

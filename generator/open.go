@@ -57,10 +57,15 @@ type waiting struct {
 // returns when every exchange is over and observed. Stamps are offsets from
 // epoch, which must hold a monotonic reading.
 //
+// It returns the offset at which the walk was over: of the stop, or of the last
+// due time, or a little later when that could not be kept to. What was waited
+// for after that is not in it, nor is a gap after the last due time, of which a
+// schedule says nothing. It is not below 0.
+//
 // After the schedule's end what waits in the buffer is still started. Closing
 // stop starts nothing more, drops what waits and lets what is in flight
 // finish; ctx, which the Doers are given, makes them give up too.
-func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) {
+func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) time.Duration {
 	o.epoch = epoch
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -72,6 +77,7 @@ func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) {
 		o.offer(ctx, seq, due)
 		seq++
 	}
+	walked := max(time.Since(epoch), 0)
 
 	over := make(chan struct{})
 	go func() {
@@ -85,6 +91,7 @@ func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) {
 	}
 	o.dropWaiting()
 	<-over
+	return walked
 }
 
 // Live returns how many exchanges are in flight and how many wait in the

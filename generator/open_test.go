@@ -96,6 +96,44 @@ func run(ctx context.Context, o *Open, stop <-chan struct{}, takes func(uint64) 
 	return b
 }
 
+// Run tells how long requests were due, without what was waited for after that.
+func TestOpenTellsHowLongRequestsWereDue(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		begun       time.Duration // after the epoch
+		stop, abort time.Duration // 0: never
+		due         []time.Duration
+		want        time.Duration
+	}{
+		{"to the schedule's end", 0, 0, 0, every(10*ms, 5), 40 * ms},
+		{"none", 0, 0, 0, nil, 0},
+		{"stopped between two", 0, 25 * ms, 0, every(10*ms, 5), 25 * ms},
+		{"stopped while it drains", 0, 500 * ms, 0, every(10*ms, 5), 40 * ms},
+		{"aborted", 0, 0, 25 * ms, every(10*ms, 5), 25 * ms},
+		{"late", 60 * ms, 0, 0, every(10*ms, 5), 60 * ms},
+		{"stopped before the epoch", -time.Second, 300 * ms, 0, every(10*ms, 5), 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				epoch := time.Now().Add(-tc.begun)
+				stop := make(chan struct{})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if tc.stop > 0 {
+					time.AfterFunc(tc.stop, func() { close(stop) })
+				}
+				if tc.abort > 0 {
+					time.AfterFunc(tc.abort, cancel)
+				}
+				o := &Open{Schedule: slices.Values(tc.due), Doer: &server{epoch: epoch, takes: always(time.Second)}, Observer: &book{}}
+				if got := o.Run(ctx, epoch, stop); got != tc.want {
+					t.Errorf("%v, want %v", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
 func always(d time.Duration) func(uint64) time.Duration {
 	return func(uint64) time.Duration { return d }
 }

@@ -17,7 +17,10 @@ const maxAtOnce = 1 << 20
 // last due time for the elapsed time, so that it owes nothing and drifts
 // nowhere. It ends where the pacer stops, or where it asks for more than a
 // million requests at one instant; bound it with [Load.Bound]. A pacer that
-// keeps state cannot be walked again.
+// keeps state cannot be walked again. The due times are as good as the pacer's
+// answers: a vegeta.SinePacer whose trough comes near 0, or whose period holds a
+// few requests, asks for ever more at one instant, and Validate keeps the sine
+// process clear of that.
 //
 // A vegeta.ConstantPacer's due times are computed here: its own rounding of the
 // gap to nanoseconds drifts, and it panics when the gap rounds to 0. One

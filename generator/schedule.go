@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
 // Schedule is the due times of a run as offsets from its start, never
@@ -22,11 +24,16 @@ func (l Load) Schedule() (Schedule, error) {
 	case Poisson:
 		s = poisson(float64(l.Rate), l.Seed)
 	case Ramp:
-		s = ramp(float64(l.Rate), float64(l.Arrivals.To), (l.WarmUp + l.Duration).Seconds())
+		s = ramp(float64(l.Rate), float64(l.Arrivals.To), l.WarmUp.Seconds(), l.Duration.Seconds())
 	case Burst:
 		s = bursts(float64(l.Rate), l.Arrivals, l.Seed)
 	case Uniform:
 		s = uniform(l.Arrivals.GapMin, l.Arrivals.GapMax, l.Seed)
+	case Sine:
+		var err error
+		if s, err = sine(l.Rate, l.Arrivals.Amplitude, l.Arrivals.Period); err != nil {
+			return nil, err
+		}
 	default:
 		s = constant(float64(l.Rate))
 	}
@@ -89,22 +96,39 @@ func poisson(rate float64, seed uint64) Schedule {
 	}
 }
 
-// ramp goes from rate a to rate b in span seconds. The number due by t is
-// N(t) = at + (b−a)t²/2·span; request n is due where N(t) = n. The inverse is
-// written so that nothing cancels when a and b are close.
-func ramp(a, b, span float64) Schedule {
+// ramp stays at rate a for steady seconds and goes from there to rate b in span
+// seconds. Of those the number due by t is N(t) = at + (b−a)t²/2·span; request n
+// is due where N(t) = n. The inverse is written so that nothing cancels when a
+// and b are close.
+func ramp(a, b, steady, span float64) Schedule {
 	return func(yield func(time.Duration) bool) {
-		for n := 0.0; ; n++ {
-			under := a*a + 2*n*(b-a)/span
-			if under < 0 {
-				return // a falling ramp would have reached rate 0
+		for i := 0.0; ; i++ {
+			t := i / a
+			if n := i - a*steady; n > 0 {
+				under := a*a + 2*n*(b-a)/span
+				if under < 0 {
+					return // a falling ramp would have reached rate 0
+				}
+				t = steady + 2*n/(a+math.Sqrt(under))
 			}
-			due, ok := offset(1e9 * 2 * n / (a + math.Sqrt(under)))
+			due, ok := offset(1e9 * t)
 			if !ok || !yield(due) {
 				return
 			}
 		}
 	}
+}
+
+// sine swings by amplitude to either side of rate, which it starts from.
+func sine(rate, amplitude Rate, period time.Duration) (Schedule, error) {
+	return FromPacer(vegeta.SinePacer{Period: period, Mean: pacerRate(rate), Amp: pacerRate(amplitude)})
+}
+
+// pacerRate is r as a whole number of requests per duration, to nine digits; the
+// number fits an int of 32 bits.
+func pacerRate(r Rate) vegeta.Rate {
+	per := min(1e18, 1e18/float64(r)) // nanoseconds
+	return vegeta.Rate{Freq: int(math.Round(float64(r) * per / 1e9)), Per: time.Duration(per)}
 }
 
 func bursts(rate float64, a Arrivals, seed uint64) Schedule {

@@ -47,6 +47,11 @@ func TestScheduleTable(t *testing.T) {
 		// N(t) = 4t − t²: 1 at 2−√3, 2 at 2−√2.
 		{"falling ramp", Load{Rate: 4, Duration: time.Second, Arrivals: Arrivals{Process: Ramp, To: 2}},
 			[]time.Duration{0, 267949192, 585786438}},
+		// Constant until 1 s, then as above.
+		{"rising ramp after a warm-up", Load{Rate: 2, WarmUp: time.Second, Duration: time.Second, Arrivals: Arrivals{Process: Ramp, To: 4}},
+			[]time.Duration{0, 500 * ms, time.Second, 1414213562, 1732050808}},
+		{"warm-up that ends between two", Load{Rate: 2, WarmUp: 1250 * ms, Duration: time.Second, Arrivals: Arrivals{Process: Ramp, To: 2}},
+			[]time.Duration{0, 500 * ms, time.Second, 1500 * ms, 2 * time.Second}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.load.MaxInFlight = 1
@@ -164,7 +169,7 @@ func anyLoad(t *rapid.T) Load {
 	if l.Duration == 0 && l.Count == 0 {
 		l.Count = 1
 	}
-	a := Arrivals{Process: Process(rapid.IntRange(int(Constant), int(Uniform)).Draw(t, "process"))}
+	a := Arrivals{Process: Process(rapid.IntRange(int(Constant), int(Sine)).Draw(t, "process"))}
 	switch a.Process {
 	case Ramp:
 		a.To = rate("to")
@@ -178,6 +183,9 @@ func anyLoad(t *rapid.T) Load {
 		l.Rate = 0
 		a.GapMin = span("gap_min", ms/10)
 		a.GapMax = a.GapMin + span("gap_max", 0)
+	case Sine:
+		a.Amplitude = l.Rate * Rate(rapid.Float64Range(1e-6, maxSwing).Draw(t, "amplitude"))
+		a.Period = time.Duration(1.001*minPerPeriod/float64(l.Rate)*1e9) + span("period", 0)
 	}
 	l.Arrivals = a
 	return l
@@ -193,9 +201,11 @@ func TestMeanRate(t *testing.T) {
 		{Rate: 10, Arrivals: Arrivals{Process: Burst, On: 110 * ms, Off: 90 * ms}}, // two in each burst
 		{Rate: 400, Arrivals: Arrivals{Process: Burst, On: 250 * ms, Off: 950 * ms, Within: Poisson}},
 		{Arrivals: Arrivals{Process: Uniform, GapMin: ms, GapMax: 9 * ms}},
+		{Rate: 100, WarmUp: 300 * time.Second, Arrivals: Arrivals{Process: Ramp, To: 500}},
+		{Rate: 100, Arrivals: Arrivals{Process: Sine, Amplitude: 90, Period: 10 * time.Second}},
 	} {
 		l.Duration, l.Seed, l.MaxInFlight = 200*time.Second, 3, 1
-		got := float64(len(dues(t, l))) / l.Duration.Seconds()
+		got := float64(len(dues(t, l))) / (l.WarmUp + l.Duration).Seconds()
 		if want := l.MeanRate(); math.Abs(got-want) > 0.03*want {
 			t.Errorf("%v: %.2f requests/s due, MeanRate says %.2f", l.Arrivals, got, want)
 		}
@@ -268,15 +278,28 @@ func TestFromPacerEnds(t *testing.T) {
 	}
 }
 
-// A pacer asked in virtual time has the mean it promises.
-func TestFromPacerSine(t *testing.T) {
-	s, err := FromPacer(vegeta.SinePacer{Period: 10 * time.Second, Mean: vegeta.Rate{Freq: 100, Per: time.Second}, Amp: vegeta.Rate{Freq: 90, Per: time.Second}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := len(slices.Collect(Load{Duration: 20 * time.Second}.Bound(s)))
-	if got < 1960 || got > 2040 {
-		t.Errorf("%d due in two periods of a mean of 100/s, want about 2000", got)
+// Request n of a sine is due where the integral of its rate is n, from the
+// mildest to the steepest that is valid.
+func TestSineKeepsToItsCurve(t *testing.T) {
+	for _, rate := range []float64{0.05, 3, 100, 1e5} {
+		for _, perPeriod := range []float64{minPerPeriod, 333, 10_000} {
+			for _, swing := range []float64{1e-3, 0.5, maxSwing} {
+				period := perPeriod / rate
+				l := Load{Rate: Rate(rate), Count: uint64(2.5 * perPeriod), MaxInFlight: 1, Arrivals: Arrivals{
+					Process: Sine, Amplitude: Rate(swing * rate), Period: time.Duration(math.Round(period * 1e9)),
+				}}
+				worst, n := 0.0, 0.0
+				for _, due := range dues(t, l) {
+					n++
+					x := due.Seconds()
+					soFar := rate*x + swing*rate*period/(2*math.Pi)*(1-math.Cos(2*math.Pi*x/period))
+					worst = max(worst, math.Abs(soFar-n))
+				}
+				if worst > 0.1 || n != float64(l.Count) {
+					t.Errorf("%v, rate %v: %v requests of %v, the worst is off by %v", l.Arrivals, l.Rate, n, l.Count, worst)
+				}
+			}
+		}
 	}
 }
 
@@ -287,6 +310,7 @@ func BenchmarkSchedule(b *testing.B) {
 		{Rate: 1000, Duration: 1000 * time.Hour, Arrivals: Arrivals{Process: Ramp, To: 2000}},
 		{Rate: 1000, Arrivals: Arrivals{Process: Burst, On: 250 * ms, Off: ms, OffMax: 9 * ms, Within: Poisson}},
 		{Arrivals: Arrivals{Process: Uniform, GapMin: ms, GapMax: 9 * ms}},
+		{Rate: 1000, Arrivals: Arrivals{Process: Sine, Amplitude: 500, Period: 10 * time.Second}},
 	} {
 		b.Run(fmt.Sprint(l.Arrivals.Process), func(b *testing.B) {
 			l.Count, l.MaxInFlight = uint64(b.N), 1

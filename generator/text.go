@@ -13,12 +13,13 @@ type Process uint8
 const (
 	Constant Process = iota // equal gaps
 	Poisson                 // independent arrivals: exponential gaps
-	Ramp                    // the rate rises or falls linearly over the whole run
+	Ramp                    // the rate rises or falls linearly after the warm-up
 	Burst                   // on and off in turn
 	Uniform                 // gaps drawn uniformly from [gap_min, gap_max]
+	Sine                    // the rate swings around its mean
 )
 
-var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform"}
+var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
 
 var processList = strings.Join(processNames, ", ")
 

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"reflect"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -23,10 +21,16 @@ import (
 // bare numbers for durations, loses the position of errors from text forms, and
 // stops at the first.
 type decoder struct {
-	source string          // where the nodes come from; see Complaint
-	lined  bool            // source has lines worth telling
-	at     map[string]mark // where each field was set, by path
-	errs   Errors
+	source   string          // where the nodes come from; see Complaint
+	lined    bool            // source has lines worth telling
+	at       map[string]mark // where each field was set, by path
+	defaults reflect.Value   // what null resets to: the whole that paths lead through
+	errs     Errors
+}
+
+// newDecoder makes a decoder of fields of a value such as defaults.
+func newDecoder(defaults any) *decoder {
+	return &decoder{at: map[string]mark{}, defaults: reflect.ValueOf(defaults)}
 }
 
 // mark is where a field was set.
@@ -181,8 +185,8 @@ func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
 // decodeNull takes an explicit null for "as if it had never been set", and a
 // key without a value for a section whose keys are all left out.
 func (d *decoder) decodeNull(path string, n *ast.NullNode, v reflect.Value) {
-	if n.GetToken().Type != token.ImplicitNullType {
-		v.SetZero()
+	if isNull(n) {
+		v.Set(d.defaultOf(path, v.Type()))
 		return
 	}
 	switch _, own := v.Addr().Interface().(yamlDecoder); {
@@ -193,9 +197,25 @@ func (d *decoder) decodeNull(path string, n *ast.NullNode, v reflect.Value) {
 	}
 }
 
+// isNull reports whether n is a null that was written.
+func isNull(n ast.Node) bool {
+	null, ok := n.(*ast.NullNode)
+	return ok && null.GetToken().Type != token.ImplicitNullType
+}
+
+// defaultOf is the default of the field at path, which is a t. Where the
+// defaults have nothing, within a section or a list that they leave out, it is
+// t's zero value.
+func (d *decoder) defaultOf(path string, t reflect.Type) reflect.Value {
+	if v, found := fieldAt(d.defaults, path); found && v.Type() == t {
+		return v
+	}
+	return reflect.Zero(t)
+}
+
 func (d *decoder) decodeByItself(path string, n ast.Node, to yamlDecoder) {
 	err := to.UnmarshalYAML(func(to any) error {
-		within := &decoder{source: d.source, lined: d.lined, at: d.at}
+		within := &decoder{source: d.source, lined: d.lined, at: d.at, defaults: d.defaults}
 		within.decode(path, n, reflect.ValueOf(to).Elem())
 		return within.errs.asError()
 	})
@@ -223,6 +243,14 @@ func (d *decoder) decodeMap(path string, n ast.Node, v reflect.Value) {
 		v.Set(reflect.MakeMap(v.Type()))
 	}
 	for key, value := range d.pairs(path, n) {
+		if isNull(value) {
+			var entry reflect.Value // the zero one takes it out
+			if v.Type() == reflect.TypeFor[Changes]() {
+				entry = reflect.ValueOf("null")
+			}
+			v.SetMapIndex(reflect.ValueOf(key.Value), entry)
+			continue
+		}
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.decode(join(path, key.Value), value, elem)
 		v.SetMapIndex(reflect.ValueOf(key.Value), elem)
@@ -276,95 +304,4 @@ func (d *decoder) decodeSlice(path string, n ast.Node, v reflect.Value) {
 		}
 		d.decode(elem, value, v.Index(i))
 	}
-}
-
-func (d *decoder) decodeDuration(path string, n ast.Node, v reflect.Value) {
-	text, ok := d.scalar(path, n)
-	if !ok {
-		return
-	}
-	value, err := time.ParseDuration(text)
-	if number, notBare := strconv.ParseFloat(text, 64); notBare == nil {
-		if number != 0 && !math.IsNaN(number) && !math.IsInf(number, 0) {
-			d.bad(path, placeOf(n), "%s has no unit; say \"%ss\" or \"%sms\"", text, text, text)
-			return
-		}
-	}
-	if err != nil {
-		d.bad(path, placeOf(n), `%q is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`, text)
-		return
-	}
-	v.SetInt(int64(value))
-}
-
-// scalar is the text of n as written, without quotes.
-func (d *decoder) scalar(path string, n ast.Node) (string, bool) {
-	if block, ok := n.(*ast.LiteralNode); ok {
-		return block.Value.GetToken().Value, true
-	}
-	if isScalar(n) {
-		return n.GetToken().Value, true
-	}
-	d.bad(path, placeOf(n), "is %s; a single value belongs here", describe(n))
-	return "", false
-}
-
-func isScalar(n ast.Node) bool {
-	switch n.(type) {
-	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return true
-	}
-	return false
-}
-
-func describe(n ast.Node) string {
-	switch n.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return "a mapping"
-	case *ast.SequenceNode:
-		return "a list"
-	default:
-		return "a single value"
-	}
-}
-
-// setScalar sets v, which is of a plain kind, to what text says.
-func setScalar(v reflect.Value, text string) error {
-	switch {
-	case v.Kind() == reflect.String:
-		v.SetString(text)
-		return nil
-	case v.Kind() == reflect.Bool:
-		switch strings.ToLower(text) {
-		case "true", "false":
-			v.SetBool(len(text) == len("true"))
-			return nil
-		}
-		return fmt.Errorf("%q is neither true nor false", text)
-	case v.CanInt():
-		n, err := strconv.ParseInt(text, 0, 64)
-		if err != nil || v.OverflowInt(n) {
-			return notWhole(text, err)
-		}
-		v.SetInt(n)
-		return nil
-	case v.CanUint():
-		n, err := strconv.ParseUint(text, 0, 64)
-		if err != nil || v.OverflowUint(n) {
-			return notWhole(text, err)
-		}
-		v.SetUint(n)
-		return nil
-	}
-	return fmt.Errorf("%v cannot be set from text", v.Type())
-}
-
-func notWhole(text string, err error) error {
-	if err == nil || errors.Is(err, strconv.ErrRange) {
-		return fmt.Errorf("%s is too large", text)
-	}
-	if strings.HasPrefix(text, "-") {
-		return fmt.Errorf("%q is not a whole number from 0", text)
-	}
-	return fmt.Errorf("%q is not a whole number", text)
 }

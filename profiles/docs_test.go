@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/lab"
 )
 
 // docs/profiles.md names every field of a profile, and its example is one.
@@ -59,4 +61,67 @@ func TestDocsNameEveryField(t *testing.T) {
 func implementsText(t reflect.Type) bool {
 	_, ok := reflect.PointerTo(t).MethodByName("UnmarshalText")
 	return ok
+}
+
+var (
+	docSection = regexp.MustCompile(`(?m)^## (.*)$`)
+	docRow     = regexp.MustCompile("(?m)^\\| (`.*`) \\|.*\\| ?(.*) \\|$")
+	docCode    = regexp.MustCompile("`([^`]*)`")
+)
+
+// The default that docs/profiles.md gives for a field is Default's, and a field
+// it gives none for is empty there.
+func TestDocsTellTheDefaults(t *testing.T) {
+	page, err := os.ReadFile("../docs/profiles.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := Default()
+	defaults.Target.Lab, defaults.Target.Link = new(lab.Config), new(lab.LinkConfig) // of a section that is given, but empty
+	texts := func(cell string) []string {
+		var list []string
+		for _, m := range docCode.FindAllStringSubmatch(cell, -1) {
+			list = append(list, m[1])
+		}
+		return list
+	}
+	told := 0
+	sections := docSection.FindAllStringSubmatchIndex(string(page), -1)
+	for i, at := range sections {
+		section, end := string(page[at[2]:at[3]]), len(page)
+		if i+1 < len(sections) {
+			end = sections[i+1][0]
+		}
+		if section == "The profile" {
+			section = ""
+		}
+		for _, row := range docRow.FindAllStringSubmatch(string(page[at[1]:end]), -1) {
+			names, values := texts(row[1]), texts(row[2])
+			if len(values) != 0 && len(values) != len(names) {
+				t.Errorf("%d defaults for %d fields: %s", len(values), len(names), row[0])
+				continue
+			}
+			for k, name := range names {
+				v, found := fieldAt(reflect.ValueOf(defaults), join(section, name))
+				switch {
+				case !found:
+					t.Errorf("there is no %s", join(section, name))
+				case len(values) > 0:
+					told++
+					want := encoder{}
+					if err := want.pair("", "default", v); err != nil {
+						t.Error(err)
+					}
+					if got := "default: " + values[k] + "\n"; got != want.text.String() {
+						t.Errorf("%s: the page says %sit is %s", join(section, name), got, want.text.String())
+					}
+				case !v.IsZero() && v.Kind() != reflect.Pointer:
+					t.Errorf("%s: the page gives no default, it is %v", join(section, name), v)
+				}
+			}
+		}
+	}
+	if told < 30 {
+		t.Errorf("%d defaults were found on the page", told)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/kabench/kabench/results"
 )
 
 // fieldName is the key of a struct field in YAML, and whether it is left out
@@ -21,6 +23,28 @@ func fieldNamed(t reflect.Type, key string) (index int, known bool) {
 		}
 	}
 	return 0, false
+}
+
+// fieldAt is the field of v at a dotted path, v itself for "". There is none
+// where the path leads into a nil pointer or a map.
+func fieldAt(v reflect.Value, path string) (field reflect.Value, found bool) {
+	if path == "" {
+		return v, true
+	}
+	for key := range strings.SplitSeq(path, ".") {
+		if v.Kind() == reflect.Pointer {
+			v = v.Elem()
+		}
+		if v.Kind() != reflect.Struct {
+			return reflect.Value{}, false
+		}
+		i, known := fieldNamed(v.Type(), key)
+		if !known {
+			return reflect.Value{}, false
+		}
+		v = v.Field(i)
+	}
+	return v, true
 }
 
 func keysOf(t reflect.Type) []string {
@@ -63,7 +87,7 @@ var profilePaths = pathsOf(reflect.TypeFor[Profile](), "")
 // does not have: with the key that was meant, here or elsewhere, or with all
 // that would do. The key meant is told with the section named shown in front.
 func unknownKey(t reflect.Type, section, key, shown string) string {
-	if near := nearest(key, keysOf(t)); near != "" {
+	if near := results.Nearest(key, keysOf(t)); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", join(shown, near))
 	}
 	for _, path := range profilePaths {

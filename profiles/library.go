@@ -84,17 +84,20 @@ type poolDocument struct {
 }
 
 func parsePool(name string, data []byte) (pool.Policy, error) {
-	d := &decoder{source: name, lined: true, at: map[string]mark{}}
 	policy := pool.Default()
+	d := newDecoder(policy)
+	d.source, d.lined = name, true
 	section := ""
 	if n := d.parseDocument(data); n != nil && hasKey(n, "pool") {
 		section = "pool"
 		if !hasKey(n, "load") {
 			document := poolDocument{Pool: policy}
+			d.defaults = reflect.ValueOf(document)
 			d.decode("", n, reflect.ValueOf(&document).Elem())
 			policy = document.Pool
 		} else {
 			whole := Default()
+			d.defaults = reflect.ValueOf(Default())
 			d.decode("", n, reflect.ValueOf(&whole).Elem())
 			policy = whole.Pool
 		}

@@ -116,6 +116,8 @@ func TestLoadPoolFile(t *testing.T) {
 	for name, text := range map[string]string{
 		"bare.yaml":     "max_idle: 3\nlease_order: fifo\n",
 		"document.yaml": "name: mine\nwhat: a pool\npool: {max_idle: 3, lease_order: fifo}\n",
+		"null.yaml":     "max_idle: 3\nlease_order: fifo\npending_max: null\nexpiry: null\n",
+		"nulls.yaml":    "name: null\npool: {max_idle: 3, lease_order: fifo, pending_max: null, expiry: null}\n",
 		"profile.yaml":  "load: {rate: 1}\npool: {max_idle: 3, lease_order: fifo}\ntarget: {url: http://h/}\n",
 	} {
 		got, err := LoadPool(write(name, text))

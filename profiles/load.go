@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/kabench/kabench/results"
 )
 
 // maxSize bounds the text of a profile, in bytes. A body that is larger belongs
@@ -23,7 +25,8 @@ const maxSize = 64 << 10
 // complaint there is.
 func Load(name string, data []byte, sets []string) (*Profile, error) {
 	p := Default()
-	d := &decoder{source: name, lined: true, at: map[string]mark{}}
+	d := newDecoder(Default())
+	d.source, d.lined = name, true
 	d.document(data, reflect.ValueOf(&p).Elem())
 	for _, set := range sets {
 		d.setArgument(&p, set)
@@ -114,7 +117,7 @@ func (e Errors) touch(path string) bool {
 // notFound is the error for a name that is none of names.
 func notFound(what, name string, names []string) error {
 	hint := "known are " + strings.Join(names, ", ")
-	if near := nearest(name, names); near != "" {
+	if near := results.Nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s? (%s)", near, hint)
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)

@@ -51,8 +51,8 @@ load:
   arrivals: {process: burst, on: 250ms, off: 1s, within: poisson}
   duration: 1m30s
   warm_up: 0
-  count: 1_000
-  max_in_flight: 0x10
+  count: 1000
+  max_in_flight: 010
 pool:
   # all as by default, but
   expiry: timer
@@ -80,7 +80,7 @@ expect:
 	want.Name, want.Client = "mine", ClientStock
 	want.Load.Rate = 400
 	want.Load.Arrivals = generator.Arrivals{Process: generator.Burst, On: 250 * time.Millisecond, Off: time.Second, Within: generator.Poisson}
-	want.Load.Duration, want.Load.Count, want.Load.MaxInFlight = 90*time.Second, 1000, 16
+	want.Load.Duration, want.Load.Count, want.Load.MaxInFlight = 90*time.Second, 1000, 10
 	want.Pool.Expiry, want.Pool.LeaseOrder = pool.ExpireByTimer, pool.FIFO
 	want.Pool.Liveness, want.Pool.ProbeAfter = pool.Probe, 2*time.Second
 	want.Target.Method, want.Target.Body = "POST", "{\"a\": 1}\n"
@@ -119,11 +119,18 @@ func TestComplaints(t *testing.T) {
 		{"no number", good + "pool: {max_conns: 5s}\n", []string{`p.yaml:3:19: pool.max_conns: "5s" is not a whole number`}},
 		{"a fraction", good + "pool: {max_conns: 1.5}\n", []string{`p.yaml:3:19: pool.max_conns: "1.5" is not a whole number`}},
 		{"too large", good + "pool: {max_conns: 99999999999999999999}\n", []string{`p.yaml:3:19: pool.max_conns: 99999999999999999999 is too large`}},
+		{"not in decimal", "load: {rate: 1, seed: 0xff, count: 1_000}\npool: {max_conns: 0b11, max_requests: 0o17}\ntarget: {lab: {body: -0x1}}\n", []string{
+			`p.yaml:1:23: load.seed: "0xff" is not plain decimal; write it with the digits 0 to 9 alone`,
+			`p.yaml:1:36: load.count: "1_000" is not plain decimal; write it with the digits 0 to 9 alone`,
+			`p.yaml:2:19: pool.max_conns: "0b11" is not plain decimal; write it with the digits 0 to 9 alone`,
+			`p.yaml:2:39: pool.max_requests: "0o17" is not plain decimal; write it with the digits 0 to 9 alone`,
+			`p.yaml:3:22: target.lab.body: "-0x1" is not plain decimal; write it with the digits 0 to 9 alone`,
+		}},
 		{"below zero", "load: {rate: 1, seed: -1}\ntarget: {lab: {}}\n", []string{`p.yaml:1:23: load.seed: "-1" is not a whole number from 0`}},
 		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
-			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform`}},
+			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine`}},
 		{"arrivals with wrong parameters", "load:\n  rate: 1\n  arrivals:\n    process: burst\n    onn: 1\n    off: x\ntarget: {lab: {}}\n", []string{
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`,
@@ -323,16 +330,4 @@ func TestEveryFieldIsSupported(t *testing.T) {
 		}
 	}
 	check("", reflect.TypeFor[Profile]())
-}
-
-func TestNearest(t *testing.T) {
-	known := []string{"idle_timeout", "max_idle", "max_conns", "on", "off"}
-	for word, want := range map[string]string{
-		"idle_timout": "idle_timeout", "idletimeout": "idle_timeout", "Idle_Timeout": "idle_timeout", "max_idel": "max_idle",
-		"onn": "on", "offf": "off", "": "", "x": "", "colour": "", "keepalive_timeout": "", "maxconns": "max_conns",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
 }

@@ -75,10 +75,14 @@ func (p *Profile) Clone() *Profile {
 // Remedy is a change to an incident's profile and what its run must show.
 type Remedy struct {
 	Name   string            `yaml:"name"`
-	Set    map[string]string `yaml:"set"` // path -> value
+	Set    Changes           `yaml:"set"`
 	Expect map[string]string `yaml:"expect"`
 	Cost   string            `yaml:"cost,omitempty"` // in words; the figures are measured
 }
+
+// Changes maps a path to the value that --set would be given for it. A null in
+// YAML is the text "null": the change it makes is to reset the field.
+type Changes map[string]string
 
 // Says completes the sentences of an incident's verdict.
 type Says struct {
@@ -98,7 +102,7 @@ type Target struct {
 	Format string `yaml:"format,omitempty"`
 	TLS    TLS    `yaml:"tls,omitempty"`
 	TCP    TCP    `yaml:"tcp,omitempty"`
-	// Lab makes kabench serve the target itself; URL is then what it listens on.
+	// Lab makes kabench serve the target itself, in place of URL and File.
 	Lab *lab.Config `yaml:"lab,omitempty"`
 	// Link puts a forwarding link with delay between kabench and the target.
 	Link *lab.LinkConfig `yaml:"link,omitempty"`

@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -9,8 +11,8 @@ import (
 const blanked = "(blanked)"
 
 // Redact is a copy of p for the results: the values of headers that carry
-// secrets, the user in URLs and query parameters that look like secrets are
-// blanked, in what remedies set too. Bodies are kept.
+// secrets, and in URLs the user, the fragment and parameters that look like
+// secrets are blanked, in what remedies set too. Bodies are kept.
 func Redact(p Profile) Profile {
 	c := *p.Clone()
 	c.Target.URL = redactURL(c.Target.URL)
@@ -30,57 +32,82 @@ func Redact(p Profile) Profile {
 // redactSetting is the value that may be shown for what was set at path.
 func redactSetting(path, value string) string {
 	header, isHeader := strings.CutPrefix(path, "target.headers.")
+	section, _, _ := strings.Cut(path, ".")
 	switch {
-	case isHeader && secretName(header), path == "target", path == "target.headers":
-		return blanked // of the last two the value may hold headers
+	case isHeader && secretName(header):
+		return blanked
+	case path == "target", path == "target.headers", section == "remedies":
+		return blanked // headers may be in it
 	case path == "target.url":
 		return redactURL(value)
 	}
 	return value
 }
 
-// secretName reports whether a header or query parameter of that name carries a
+var (
+	// secretParts tell a secret wherever in a name they are, which is compared
+	// without what is between its words; some tell a little more besides.
+	secretParts = []string{
+		"auth", "bearer", "cookie", "credential", "csrf", "jwt", "pass", "pwd", "secret", "sess", "sig", "token", "xsrf",
+	}
+	// secretWords tell one as a word of their own, and not as a part of others.
+	secretWords = []string{"key", "otp", "totp", "sid"}
+
+	notWord = regexp.MustCompile(`[^A-Za-z]+`)
+	newWord = regexp.MustCompile(`([a-z])([A-Z])`)
+)
+
+// secretName reports whether a header or a parameter of that name carries a
 // secret, as far as a name can tell. It errs on the side of secrecy.
 func secretName(name string) bool {
-	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	switch name {
-	case "key", "sig", "pwd", "pass", "sid", "code":
-		return true
-	}
-	for _, part := range []string{
-		"auth", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey",
-		"access-key", "private-key", "credential", "signature", "session", "jwt",
-	} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	return false
+	words := strings.Split(strings.ToLower(notWord.ReplaceAllString(newWord.ReplaceAllString(name, "$1-$2"), "-")), "-")
+	joined := strings.Join(words, "")
+	return strings.HasSuffix(joined, "key") || strings.Contains(joined, "apikey") || strings.Contains(joined, "accesskey") ||
+		joined == "code" || // of OAuth
+		slices.ContainsFunc(secretParts, func(part string) bool { return strings.Contains(joined, part) }) ||
+		slices.ContainsFunc(secretWords, func(word string) bool { return slices.Contains(words, word) })
 }
 
-// redactURL blanks the user and the secret query parameters in a URL.
+var (
+	// pathParameter is a parameter of a segment of a path, as in /a;jsessionid=1/b.
+	pathParameter = regexp.MustCompile(`;[^;/]*`)
+	// queryParameter is a parameter of a query, or of a URL in one.
+	queryParameter = regexp.MustCompile(`[?&;][^?&;]*`)
+)
+
+// redactURL blanks the user, the fragment and the secret parameters in a URL,
+// and leaves the rest as it is.
 func redactURL(text string) string {
-	if text == "" {
-		return ""
-	}
 	u, err := url.Parse(text)
-	if err != nil {
+	if err != nil || strings.Contains(u.Opaque, "@") { // a user, it may be
 		return blanked
 	}
-	parameters := strings.Split(u.RawQuery, "&")
-	for i, parameter := range parameters {
-		name, _, _ := strings.Cut(parameter, "=")
-		if plain, err := url.QueryUnescape(name); err != nil || secretName(plain) {
-			parameters[i] = name + "=" + blanked
+	text, fragment, _ := strings.Cut(text, "#")
+	path, query := text, ""
+	if i := strings.IndexByte(text, '?'); i >= 0 {
+		path, query = text[:i], text[i:]
+	}
+	if u.User != nil {
+		before, rest, _ := strings.Cut(path, "//")
+		authority := rest
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			authority = rest[:i]
 		}
+		path = before + "//" + blanked + rest[strings.LastIndexByte(authority, '@'):]
 	}
-	hadUser := u.User != nil
-	if query := strings.Join(parameters, "&"); query != u.RawQuery || hadUser {
-		u.RawQuery, u.User = query, nil
-		text = u.String()
+	text = pathParameter.ReplaceAllStringFunc(path, redactParameter) + queryParameter.ReplaceAllStringFunc(query, redactParameter)
+	if fragment != "" {
+		text += "#" + blanked
 	}
-	if hadUser {
-		text = strings.Replace(text, "//", "//"+blanked+"@", 1)
+	return text
+}
+
+// redactParameter is ?name=value without the value if it is a secret. The first
+// character is what separates the parameter from what is before it.
+func redactParameter(text string) string {
+	name, _, _ := strings.Cut(text[1:], "=")
+	if plain, err := url.QueryUnescape(name); err != nil || secretName(plain) {
+		return text[:1] + name + "=" + blanked
 	}
 	return text
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
@@ -15,7 +17,7 @@ import (
 type Request struct {
 	Method string
 	URL    string      // absolute
-	Header http.Header // Host too, if the target names one
+	Header http.Header // canonical names; Host too, if the target names one
 	Body   []byte      // shared; not to be changed
 }
 
@@ -103,12 +105,24 @@ func parseTargets(data []byte, format string) ([]Request, error) {
 		if len(requests) == maxTargets {
 			return nil, fmt.Errorf("more than %d targets", maxTargets)
 		}
-		requests = append(requests, Request{Method: t.Method, URL: t.URL, Header: t.Header, Body: t.Body})
+		requests = append(requests, Request{Method: t.Method, URL: t.URL, Header: canonical(t.Header), Body: t.Body})
 	}
 	if len(requests) == 0 {
 		return nil, errors.New("no targets in it")
 	}
 	return requests, nil
+}
+
+// canonical is h under the names that net/http looks for, which target files
+// write as they like. Of a header written in several ways the values come in
+// the order of the names.
+func canonical(h http.Header) http.Header {
+	c := make(http.Header, len(h))
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		key := http.CanonicalHeaderKey(name)
+		c[key] = append(c[key], h[name]...)
+	}
+	return c
 }
 
 func checkTarget(t vegeta.Target) error {

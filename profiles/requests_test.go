@@ -42,6 +42,12 @@ func TestRequestsOfFile(t *testing.T) {
 			{Method: "POST", URL: "http://h/b", Body: []byte("B")},
 			{Method: "DELETE", URL: "http://h/c"},
 		}, ""},
+		{"names as they come", "http", "GET http://h/\nhost: a\nuser-agent: b\nX-a: 2\nX-A: 1\nCONNECTION: close\n", []Request{
+			{Method: "GET", URL: "http://h/", Header: http.Header{"Host": {"a"}, "User-Agent": {"b"}, "X-A": {"1", "2"}, "Connection": {"close"}}},
+		}, ""},
+		{"names as they come, in json", "json", `{"method": "GET", "url": "http://h/a", "header": {"host": ["a"], "x-a": ["1"]}}`, []Request{
+			{Method: "GET", URL: "http://h/a", Header: http.Header{"Host": {"a"}, "X-A": {"1"}}},
+		}, ""},
 		{"json, the last line not ended", "json", `{"method": "GET", "url": "http://h/a", "header": {"X-A": ["1"]}}` + "\n\n" + `{"method": "POST", "url": "http://h/b", "body": "Qg=="}`, []Request{
 			{Method: "GET", URL: "http://h/a", Header: http.Header{"X-A": {"1"}}},
 			{Method: "POST", URL: "http://h/b", Body: []byte("B")},

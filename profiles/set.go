@@ -12,12 +12,12 @@ import (
 const setFlag = "--set "
 
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
-// `remedies.0.cost`. The value is YAML, but for a field of text, which takes it
-// as it is unless it is quoted; null resets a field to nothing. A pool may be
-// named: `pool` set to a preset or a file is what --pool does. On an error,
+// `remedies.0.cost`. The value is YAML, in which null resets a field to what it
+// is in Default, but for a field of text, which takes it as it is unless it is
+// quoted. A pool may be named: `pool` set to a preset or a file is what --pool does. On an error,
 // which begins with `--set path=value`, p is as before. Set does not validate.
 func Set(p *Profile, path, value string) error {
-	d := &decoder{at: map[string]mark{}}
+	d := newDecoder(Default())
 	d.set(p, path, value)
 	return d.errs.asError()
 }
@@ -56,10 +56,13 @@ func (d *decoder) set(p *Profile, path, value string) {
 	}
 }
 
+// nullText is the forms of YAML's null.
+var nullText = map[string]bool{"null": true, "Null": true, "NULL": true, "~": true}
+
 // isName reports whether the value of a pool is a preset's or a file's name and
 // not the pool itself.
 func isName(value string) bool {
-	return value != "" && value != "null" && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
+	return value != "" && !nullText[value] && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
 }
 
 // setWithin follows rest from v, the value at done, and sets what it leads to.

@@ -40,7 +40,7 @@ func TestSet(t *testing.T) {
 		{[]string{"expect.idle_at_failure.p50=1ms..5ms"}, func(p *Profile) any { return p.Expect }, map[string]string{"idle_at_failure.p50": "1ms..5ms"}},
 		{[]string{"expect.failures=0", "expect=null"}, func(p *Profile) any { return p.Expect }, map[string]string(nil)},
 		{[]string{"remedies.0.cost=little"}, func(p *Profile) any { return p.Remedies[0].Cost }, "little"},
-		{[]string{"remedies.0.set.pool.max_conns=2"}, func(p *Profile) any { return p.Remedies[0].Set }, map[string]string{"pool.max_conns": "2"}},
+		{[]string{"remedies.0.set.pool.max_conns=2"}, func(p *Profile) any { return p.Remedies[0].Set }, Changes{"pool.max_conns": "2"}},
 		{[]string{"target.tls.insecure=true"}, func(p *Profile) any { return p.Target.TLS.Insecure }, true},
 	} {
 		p, err := Load("p.yaml", []byte(text), tc.sets)

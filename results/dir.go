@@ -25,10 +25,6 @@ var ErrTorn = errors.New("the end was not written whole")
 // ErrNotARun means that a directory holds no run.
 var ErrNotARun = errors.New("not a run directory: it holds neither run.json nor exchanges.ndjson.zst")
 
-// maxRunDocument bounds run.json when reading, in bytes. A document is some
-// ten KiB; targets inlined in the profile can make it larger.
-const maxRunDocument = 64 << 20
-
 // Open looks at the directory path. It fails if there is none or if no run was
 // written to it (ErrNotARun).
 func Open(path string) (*Dir, error) {
@@ -64,17 +60,9 @@ func (d *Dir) Run() (*Run, error) {
 }
 
 func (d *Dir) document(name string) (*Run, error) {
-	f, err := os.Open(d.file(name))
+	data, err := readDocument(d.file(name))
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxRunDocument+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxRunDocument {
-		return nil, fmt.Errorf("%s: larger than %d MiB", d.file(name), maxRunDocument>>20)
 	}
 	run, err := decodeRun(data)
 	if err != nil {
@@ -141,6 +129,19 @@ func readExchanges(r io.Reader) iter.Seq2[*Exchange, error] {
 			}
 		}
 	}
+}
+
+// RunsIn lists the directories in dir that hold a run, by name.
+func RunsIn(dir string) []string {
+	var found []string
+	entries, _ := os.ReadDir(dir) // what cannot be listed holds none to name
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := Open(path); err == nil {
+			found = append(found, path)
+		}
+	}
+	return found
 }
 
 // Samples yields the samples in the order of time. An error ends the sequence;

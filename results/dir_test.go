@@ -40,7 +40,7 @@ func cutOff(t *testing.T, oneIn uint64, list []*Exchange) (dir string, frames []
 			}
 			must(t, w.Sample(s))
 		}
-		must(t, w.closeFiles()) // and no run.json
+		w.closeFiles() // and no run.json
 	})
 	return dir, frames
 }
@@ -75,6 +75,24 @@ func TestKilledRunIsRebuilt(t *testing.T) {
 	}
 	if end := run.End.Sub(run.Start); end < 2500*ms || end > 2510*ms {
 		t.Errorf("ended after %v, want the last exchange's 2.503 s", end)
+	}
+}
+
+// TestRebuiltRunKeepsWhatWasKnownBefore: the range of ports is known before a
+// run, and no sample has it.
+func TestRebuiltRunKeepsWhatWasKnownBefore(t *testing.T) {
+	w, dir := create(t)
+	run := begun()
+	run.Sockets.PortsAvailable = 28232
+	must(t, w.Begin(run))
+	must(t, w.Sample(Sample{T: 1, Sockets: &SocketSample{Client: map[string]int{"TIME_WAIT": 3}, PortsUsed: 12}}))
+	w.closeFiles() // and no run.json
+	d, err := Open(dir)
+	must(t, err)
+	got, err := d.Run()
+	must(t, err)
+	if want := (Sockets{Available: true, TimeWaitPeak: 3, PortsUsedPeak: 12, PortsAvailable: 28232}); got.Sockets != want {
+		t.Errorf("sockets %+v, want %+v", got.Sockets, want)
 	}
 }
 

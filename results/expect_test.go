@@ -92,7 +92,7 @@ func aRun() *Run {
 func TestExpectationsSeen(t *testing.T) {
 	run := aRun()
 	for path, seen := range map[string]string{
-		"valid": "true", "failures": "30", "failures.fresh": "10", "failures.reused": "20", "failures.rate": "3.03 %",
+		"valid": "true", "failures": "30", "failures.fresh": "0", "failures.reused": "20", "failures.no_connection": "10", "failures.rate": "3.03 %",
 		"failures.before_response": "20", "failures.before_response.fin": "20", "failures.acquire.queue_full": "10",
 		"failures.connect": "0", "failures.connect.port_exhausted": "0", "counts.dropped": "10", "counts.due": "1001",
 		"statuses.200": "950", "statuses.503": "10", "statuses.404": "0", "response.p99": "3.00 ms", "response.count": "960",
@@ -125,11 +125,11 @@ func TestEveryKnownPathCanBeFound(t *testing.T) {
 func TestCheckExpectations(t *testing.T) {
 	run := aRun()
 	got := CheckExpectations(run, map[string]string{
-		"failures": "> 0", "failures.fresh": "0", "idle_at_failure.p50": "975ms..1005ms", "tls.p99": "< 5ms", "nonsense": "0",
+		"failures": "> 0", "failures.no_connection": "0", "idle_at_failure.p50": "975ms..1005ms", "tls.p99": "< 5ms", "nonsense": "0",
 	})
 	want := []Expectation{
 		{Path: "failures", Want: "> 0", Seen: "30", Met: true},
-		{Path: "failures.fresh", Want: "0", Seen: "10"},
+		{Path: "failures.no_connection", Want: "0", Seen: "10"},
 		{Path: "idle_at_failure.p50", Want: "975ms..1005ms", Seen: "998 ms", Met: true},
 		{Path: "nonsense", Want: "0", Why: got[3].Why},
 		{Path: "tls.p99", Want: "< 5ms", Why: "there were none to measure"},
@@ -143,6 +143,31 @@ func TestCheckExpectations(t *testing.T) {
 			t.Errorf("%+v: met, though it was not measured", e)
 		}
 	}
+}
+
+// TestStockTellsLess: what net/http's Transport does out of sight is not 0 for
+// certain, and no condition on it is met.
+func TestStockTellsLess(t *testing.T) {
+	expect := map[string]string{
+		"pool.peak_pending": "0", "pool.peak_dialing": "0", "connections.evictions.expired": "0", "connections.evictions.surplus": "< 5",
+	}
+	known := map[string]string{"pool.peak_leased": "> 0", "pool.peak_idle": "> 0", "connections.opened": "> 0", "counts.failed": "> 0"}
+	run := aRun()
+	run.Pool.PeakPending, run.Pool.PeakDialing, run.Connections.Evictions = 0, 0, nil
+	for client, met := range map[string]bool{"policy": true, "stock": false} {
+		run.Profile = []byte(`{"client":"` + client + `"}`)
+		for _, e := range CheckExpectations(run, expect) {
+			if e.Met != met || (e.Why == "") != met {
+				t.Errorf("%s: %+v, want met %v", client, e, met)
+			}
+		}
+		for _, e := range CheckExpectations(run, known) {
+			if !e.Met {
+				t.Errorf("%s: %+v is known and not met", client, e)
+			}
+		}
+	}
+	must(t, ValidateExpectations(expect))
 }
 
 func TestValidateExpectations(t *testing.T) {
@@ -160,6 +185,8 @@ func TestValidateExpectations(t *testing.T) {
 		{"conections.opened", "0", "the nearest is connections.opened"},
 		{"statuses.2xx", "0", "the nearest is statuses.200"},
 		{"lab", "0", "is not a result"},
+		{"failures.freshh", "0", "the nearest is failures.fresh"},
+		{"zzzzz", "0", "docs/results.md lists them"},
 		{"", "0", "is not a result"},
 		{strings.Repeat("x", 100000), "0", "is not a result"},
 		{"failures", "< 5ms", "it is a count, and the condition is about a duration"},

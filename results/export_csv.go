@@ -2,7 +2,7 @@ package results
 
 import (
 	"encoding/csv"
-	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -20,20 +20,25 @@ var csvHeader = []string{
 //
 // Times are in µs: due_us from the start of the run, the other stamps from
 // due, so that done_us is the response time. A stamp that was not reached is
-// empty.
-func ExportCSV(w io.Writer, d *Dir) error {
+// empty. The notes are as those of ExportVegeta.
+func ExportCSV(w io.Writer, d *Dir) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	so := fmt.Sprintf("count each row of phase done as %d", run.Recording.SuccessesOneIn)
+	return exportNotes(run, so), exportCSV(w, d, run)
+}
+
+func exportCSV(w io.Writer, d *Dir, run *Run) error {
 	out := csv.NewWriter(w)
 	if err := out.Write(csvHeader); err != nil {
 		return err
 	}
 	row := make([]string, len(csvHeader))
 	for e, err := range d.Exchanges() {
-		if errors.Is(err, ErrTorn) && !run.Complete {
-			break
+		if tornAsKnown(err, run) {
+			break // the notes say so
 		}
 		if err != nil {
 			return err

@@ -44,7 +44,11 @@ func TestExportVegeta(t *testing.T) {
 	cut.Phase, cut.Cause, cut.Status = PhaseDuringResponse, CauseTruncated, 200
 	d := finished(t, append(list, warm, cut))
 	var b bytes.Buffer
-	must(t, ExportVegeta(&b, d))
+	notes, err := ExportVegeta(&b, d)
+	must(t, err)
+	if len(notes) > 0 {
+		t.Errorf("notes on a whole record: %q", notes)
+	}
 	exported := b.Bytes()
 
 	decode := vegeta.DecoderFor(bytes.NewReader(exported))
@@ -102,7 +106,11 @@ func TestExportCSV(t *testing.T) {
 	list := mixed(200)
 	d := finished(t, list)
 	var b bytes.Buffer
-	must(t, ExportCSV(&b, d))
+	notes, err := ExportCSV(&b, d)
+	must(t, err)
+	if len(notes) > 0 {
+		t.Errorf("notes on a whole record: %q", notes)
+	}
 	rows, err := csv.NewReader(&b).ReadAll()
 	must(t, err)
 	if len(rows) != 201 {
@@ -129,10 +137,10 @@ func TestExportOfACutOffRun(t *testing.T) {
 	must(t, os.Truncate(filepath.Join(dir, fileExchanges), frames[2]-1))
 	d, err := Open(dir)
 	must(t, err)
-	for name, export := range map[string]func(io.Writer, *Dir) error{"vegeta": ExportVegeta, "csv": ExportCSV} {
+	for name, export := range map[string]func(io.Writer, *Dir) ([]string, error){"vegeta": ExportVegeta, "csv": ExportCSV} {
 		var b bytes.Buffer
-		if err := export(&b, d); err != nil || bytes.Count(b.Bytes(), []byte("\n")) < 35 {
-			t.Errorf("%s: %v, %d lines", name, err, bytes.Count(b.Bytes(), []byte("\n")))
+		if notes, err := export(&b, d); err != nil || len(notes) != 1 || !strings.Contains(notes[0], "cut off") || bytes.Count(b.Bytes(), []byte("\n")) < 35 {
+			t.Errorf("%s: %v, notes %q, %d lines", name, err, notes, bytes.Count(b.Bytes(), []byte("\n")))
 		}
 	}
 	// A complete run whose record is short has lost something: that is an error.
@@ -141,9 +149,61 @@ func TestExportOfACutOffRun(t *testing.T) {
 	must(t, err)
 	run.Complete = true
 	must(t, writeDocument(dir, fileRun, run))
-	for name, export := range map[string]func(io.Writer, *Dir) error{"vegeta": ExportVegeta, "csv": ExportCSV} {
-		if err := export(io.Discard, d); !errors.Is(err, ErrTorn) {
+	for name, export := range map[string]func(io.Writer, *Dir) ([]string, error){"vegeta": ExportVegeta, "csv": ExportCSV} {
+		if _, err := export(io.Discard, d); !errors.Is(err, ErrTorn) {
 			t.Errorf("%s of a complete run: %v, want %v", name, err, ErrTorn)
+		}
+	}
+}
+
+// TestExportSaysWhatIsMissing: an export that is not all of the run says so.
+func TestExportSaysWhatIsMissing(t *testing.T) {
+	exports := map[string]func(io.Writer, *Dir) ([]string, error){"vegeta": ExportVegeta, "csv": ExportCSV}
+	for _, tt := range []struct {
+		rec      Recording
+		complete bool
+		say      []string
+	}{
+		{Recording{SuccessesOneIn: 1}, true, nil},
+		{Recording{SuccessesOneIn: 10, LeftOut: 900}, true, []string{"only one success in 10 was recorded"}},
+		{Recording{SuccessesOneIn: 1, Lost: 40, Error: "no space left on device"}, true, []string{"with 40 exchanges missing at its end (no space left on device)"}},
+		{Recording{SuccessesOneIn: 2, Lost: 1}, false, []string{"one success in 2", "was cut off", "at least 1 exchange missing at its end"}},
+	} {
+		d := finished(t, mixed(100))
+		run, err := d.Run()
+		must(t, err)
+		run.Complete, run.Recording = tt.complete, tt.rec
+		name := fileRun
+		if !tt.complete {
+			name = fileBegun
+			must(t, os.Remove(d.file(fileRun)))
+		}
+		must(t, writeDocument(d.path, name, run))
+		for format, export := range exports {
+			notes, err := export(io.Discard, d)
+			must(t, err)
+			if len(notes) != len(tt.say) {
+				t.Errorf("%s of %+v: notes %q, want %q", format, tt.rec, notes, tt.say)
+				continue
+			}
+			for i, say := range tt.say {
+				if !strings.Contains(notes[i], say) || strings.Contains(notes[i], "\n") {
+					t.Errorf("%s of %+v: note %q, want %q", format, tt.rec, notes[i], say)
+				}
+			}
+		}
+	}
+	d := finished(t, mixed(100))
+	run, err := d.Run()
+	must(t, err)
+	run.Recording.Error = "no space left on device"
+	must(t, writeDocument(d.path, fileRun, run))
+	info, err := os.Stat(d.file(fileExchanges))
+	must(t, err)
+	must(t, os.Truncate(d.file(fileExchanges), info.Size()-1)) // a full disk that did not let the file shrink
+	for format, export := range exports {
+		if notes, err := export(io.Discard, d); err != nil || len(notes) != 1 {
+			t.Errorf("%s of a torn record: %v, notes %q", format, err, notes)
 		}
 	}
 }

@@ -25,17 +25,55 @@ const maxReorder = 600_000
 // were due, because vegeta's plot needs that. A failure has code 0 even if its
 // status had arrived, as vegeta's own have: a code of 200 would count as a
 // success.
-func ExportVegeta(w io.Writer, d *Dir) error {
+//
+// The notes say, a sentence each, in what the export is not all of the run.
+func ExportVegeta(w io.Writer, d *Dir) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	notes = exportNotes(run, "ratios, rates and percentiles taken from the export are off; 'kabench report' has them from every exchange")
+	return notes, exportVegeta(w, d, run)
+}
+
+// exportNotes says what is missing from an export of run's record, and what
+// that does to one who counts on it.
+func exportNotes(run *Run, so string) []string {
+	var notes []string
+	r := run.Recording
+	if r.SuccessesOneIn > 1 {
+		notes = append(notes, fmt.Sprintf("only one success in %d was recorded, and every failure: %s", r.SuccessesOneIn, so))
+	}
+	if !run.Complete {
+		notes = append(notes, "the run was cut off: the export ends where the record does")
+	}
+	if r.Lost > 0 || r.Error != "" {
+		missing := plural(r.Lost, "exchange")
+		if !run.Complete {
+			missing = "at least " + missing // counted when the record stopped, not when the run did
+		}
+		note := "the record stops early, with " + missing + " missing at its end"
+		if r.Error != "" {
+			note += " (" + r.Error + ")"
+		}
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+// tornAsKnown reports whether err is an end that was not written whole, of a
+// record of which run already says that it stops early.
+func tornAsKnown(err error, run *Run) bool {
+	return errors.Is(err, ErrTorn) && (!run.Complete || run.Recording.Error != "")
+}
+
+func exportVegeta(w io.Writer, d *Dir, run *Run) error {
 	out := &vegetaWriter{encode: vegeta.NewJSONEncoder(w), run: run}
 	out.method, out.url = requestOf(run.Profile)
 	var held dueHeap
 	for e, err := range d.Exchanges() {
-		if errors.Is(err, ErrTorn) && !run.Complete {
-			break // Run's warnings say so
+		if tornAsKnown(err, run) {
+			break // the notes say so
 		}
 		if err != nil {
 			return err

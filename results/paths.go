@@ -1,6 +1,7 @@
 package results
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
@@ -44,7 +45,9 @@ func lookup(run *Run, path string) (value, error) {
 		}
 	case "connections":
 		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
-			return count(run.Connections.Evictions[reason]), nil
+			v := count(run.Connections.Evictions[reason])
+			v.why = unseen(run, head, rest)
+			return v, nil
 		}
 	case "failed":
 		name, stat, _ := strings.Cut(rest, ".")
@@ -74,7 +77,8 @@ func lookup(run *Run, path string) (value, error) {
 }
 
 // failures are the paths failures, failures.fresh, failures.reused,
-// failures.rate, failures.<phase> and failures.<phase>.<cause>.
+// failures.no_connection, failures.rate, failures.<phase> and
+// failures.<phase>.<cause>.
 func failures(run *Run, rest string) (value, bool) {
 	var matches func(Outcome) bool
 	switch rest {
@@ -86,9 +90,11 @@ func failures(run *Run, rest string) (value, bool) {
 		}
 		return value{v: float64(run.Counts.Failed) / float64(run.Counts.Started), unit: UnitRatio}, true
 	case "fresh":
-		matches = func(o Outcome) bool { return !o.Reused }
+		matches = func(o Outcome) bool { return o.Connection() == connFresh }
 	case "reused":
-		matches = func(o Outcome) bool { return o.Reused }
+		matches = func(o Outcome) bool { return o.Connection() == connReused }
+	case "no_connection":
+		matches = func(o Outcome) bool { return o.Connection() == connNone }
 	default:
 		phaseName, causeName, hasCause := strings.Cut(rest, ".")
 		var phase Phase
@@ -165,6 +171,8 @@ func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return "the target is not kabench's own server"
+	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
+		return "the stock client's pool does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
 	case !run.Sockets.Available:
@@ -176,6 +184,29 @@ func unseen(run *Run, section, name string) string {
 		return "the server's sockets could not be seen"
 	}
 	return ""
+}
+
+// ofOwnPool reports whether a figure is known of kabench's own pool only.
+// net/http's Transport queues, dials and evicts out of sight.
+func ofOwnPool(section, name string) bool {
+	switch section {
+	case "pool":
+		return name == "peak_pending" || name == "peak_dialing"
+	case "connections":
+		return strings.HasPrefix(name, "evictions.")
+	}
+	return false
+}
+
+// clientOf is the client a profile names, "" if it cannot be read.
+func clientOf(profile json.RawMessage) string {
+	var p struct {
+		Client string `json:"client"`
+	}
+	if json.Unmarshal(profile, &p) != nil {
+		return ""
+	}
+	return p.Client
 }
 
 // field finds the number or bool that section's document calls name.
@@ -208,7 +239,7 @@ var evictions = []string{
 func knownPaths() []string {
 	paths := []string{
 		"valid", "attempts", "attempts.resent", "statuses.200",
-		"failures", "failures.rate", "failures.fresh", "failures.reused",
+		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {
 		paths = append(paths, "failures."+p.String())
@@ -245,31 +276,8 @@ func fieldNames(prefix string, section reflect.Value) []string {
 }
 
 func unknownPath(path string) error {
-	best, least := "", -1
-	for _, known := range knownPaths() {
-		if d := editDistance(path, known); least < 0 || d < least {
-			best, least = known, d
-		}
+	if known := Nearest(path, knownPaths()); known != "" {
+		return fmt.Errorf("%q is not a result; the nearest is %s", path, known)
 	}
-	return fmt.Errorf("%q is not a result; the nearest is %s", path, best)
-}
-
-// editDistance is the number of characters to insert, delete or replace to
-// turn a into b. A path longer than any known one is cut: it is no typo.
-func editDistance(a, b string) int {
-	a = a[:min(len(a), 100)]
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal + b2i(a[i] != b[j])
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return fmt.Errorf("%q is not a result, and none has a name like it; docs/results.md lists them", path)
 }

@@ -21,6 +21,11 @@ func (d *Dir) rebuild() (*Run, error) {
 	}
 	run.Complete = false
 	run.Warnings = append(run.Warnings, "the run was cut off: this is what was recorded until then")
+	if r := run.Recording; r.Error != "" {
+		run.Warnings = append(run.Warnings, fmt.Sprintf(
+			"the record stopped before the run did, with at least %s missing (%s): counts, outcomes and latencies end there",
+			plural(r.Lost, "exchange"), r.Error))
+	}
 	last := d.rebuildFromRecord(run)
 	last = max(last, d.rebuildFromSamples(run))
 	if !run.Start.IsZero() {
@@ -99,7 +104,7 @@ func (d *Dir) rebuildFromRecord(run *Run) (last time.Duration) {
 		measured = min(measured, load.duration)
 	}
 	tally.Fill(run, measured)
-	run.Recording.Written = written
+	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
 	run.Connections.Opened = conns
 	if lag, limit := run.Latency[LatencyLag], load.maxLag.Seconds(); limit > 0 && lag.P99 > limit {
 		run.Invalid = append(run.Invalid, fmt.Sprintf("the generator lagged: p99 of lag is %s, above %s (load.max_lag)",
@@ -134,27 +139,12 @@ func (d *Dir) rebuildFromSamples(run *Run) (last time.Duration) {
 			before = s.T
 		}
 		if s.Sockets != nil {
-			run.Sockets.add(s.Sockets)
+			run.Sockets.Add(s.Sockets)
 		}
 	}
-	if n := run.Counts.Started; n > 0 {
-		run.Instrument.CPUPerExchange = run.Instrument.CPUSeconds / float64(n)
-	}
+	run.Instrument.SetCPUPerExchange(run.Counts)
 	// A sample's time is a number from a file: keep it within what a run can last.
 	return time.Duration(min(before, float64(maxMicros)/1e6) * float64(time.Second))
-}
-
-// add raises the peaks to what s shows.
-func (k *Sockets) add(s *SocketSample) {
-	k.Available = true
-	k.TimeWaitPeak = max(k.TimeWaitPeak, s.Client["TIME_WAIT"])
-	k.CloseWaitPeak = max(k.CloseWaitPeak, s.Client["CLOSE_WAIT"])
-	k.EstablishedPeak = max(k.EstablishedPeak, s.Client["ESTABLISHED"])
-	k.PortsUsedPeak = max(k.PortsUsedPeak, s.PortsUsed)
-	if s.Server != nil {
-		k.ServerSide = true
-		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
-	}
 }
 
 // endOfFile says what became of the end of a file, with the number of things

@@ -42,6 +42,8 @@ type record struct {
 	err     error // why stopped
 	written uint64
 
+	flushed func() // called after each frame, by the flusher
+
 	begun sync.Once
 	quit  chan struct{} // closed by close
 	done  chan struct{} // closed when the flusher is gone; nil before begin
@@ -60,12 +62,14 @@ type shard struct {
 	_     [64]byte
 }
 
-func newRecord(file *appendFile) *record {
+func newRecord(file *appendFile, flushed func()) *record {
 	n := 1
 	for n < runtime.GOMAXPROCS(0) {
 		n *= 2
 	}
-	return &record{file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard, n), quit: make(chan struct{})}
+	return &record{
+		file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard, n), flushed: flushed, quit: make(chan struct{}),
+	}
 }
 
 // begin starts the flusher.
@@ -133,6 +137,7 @@ func (r *record) flushLoop() {
 		select {
 		case <-tick.C:
 			r.flush()
+			r.flushed()
 		case <-r.quit:
 			return
 		}
@@ -199,7 +204,7 @@ func (r *record) recording() (Recording, error) {
 }
 
 // close writes what is left and closes the file.
-func (r *record) close() error {
+func (r *record) close() {
 	r.begun.Do(func() {}) // from here on begin does nothing
 	close(r.quit)
 	if r.done != nil {
@@ -207,5 +212,7 @@ func (r *record) close() error {
 	}
 	r.stopped.Store(true) // what is observed too late counts as lost
 	r.flush()
-	return r.file.close()
+	if err := r.file.close(); err != nil {
+		r.stop(err)
+	}
 }

@@ -98,7 +98,7 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 	t := table(b)
 	for _, o := range run.Outcomes {
 		if o.failed() {
-			fmt.Fprintf(t, "  %v / %v\t%s\t%d\t%s\t(%s)\n", o.Phase, o.Cause, connKind(o), o.Count,
+			fmt.Fprintf(t, "  %v / %v\t%s\t%d\t%s\t(%s)\n", o.Phase, o.Cause, o.Connection(), o.Count,
 				ratio(o.Count, c.Started), interval(o.Count, c.Started))
 		}
 	}
@@ -112,13 +112,6 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
 			humanSeconds(q.Min), humanSeconds(q.P50), humanSeconds(q.Max))
 	}
-}
-
-func connKind(o Outcome) string {
-	if o.Reused {
-		return "reused"
-	}
-	return "fresh"
 }
 
 func renderConnections(b *bytes.Buffer, run *Run) {
@@ -181,7 +174,7 @@ func latencyTable(b *bytes.Buffer, title string, m map[string]Quantiles) {
 
 func renderNotes(b *bytes.Buffer, run *Run) {
 	warnings := slices.Clone(run.Warnings)
-	if run.Recording.Error != "" {
+	if run.Recording.Error != "" && run.Complete { // else the warnings say it
 		warnings = append(warnings, fmt.Sprintf("not everything was recorded (%s lost): %s",
 			plural(run.Recording.Lost, "exchange"), run.Recording.Error))
 	}

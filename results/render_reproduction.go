@@ -109,7 +109,7 @@ func compare(b *bytes.Buffer, runs []column) {
 	row("  95 % interval", func(r *Run) string { return interval(r.Counts.Failed, r.Counts.Started) })
 	number("  dropped", func(r *Run) uint64 { return r.Counts.Dropped })
 	for _, f := range failuresOf(runs) {
-		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, connKind(f))
+		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, f.Connection())
 		number(label, func(r *Run) uint64 { return f.countIn(r) })
 	}
 	row("idle at failure, p50", func(r *Run) string {

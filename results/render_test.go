@@ -35,7 +35,7 @@ func golden(t *testing.T, name, got string) {
 func rendered() *Run {
 	run := aRun()
 	run.Version, run.Name, run.Question = "v0.1.0", "idle-race", begun().Question
-	run.Expect = CheckExpectations(run, map[string]string{"failures.before_response": "> 0", "failures.fresh": "0", "tls.p99": "< 5ms"})
+	run.Expect = CheckExpectations(run, map[string]string{"failures.before_response": "> 0", "failures.no_connection": "0", "tls.p99": "< 5ms"})
 	run.Warnings = []string{"the server and kabench shared this machine's two CPUs, so the server's share is in the instrument's figures: put the server elsewhere"}
 	run.Recording = Recording{Written: 1000, SuccessesOneIn: 1}
 	return run

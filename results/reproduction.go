@@ -1,6 +1,16 @@
 package results
 
-// Reproduction is the document printed by `kabench reproduce --json`.
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+)
+
+// Reproduction is the document printed by `kabench reproduce --json`,
+// and kept as reproduction.json beside the directories of its runs.
 type Reproduction struct {
 	Schema      string      `json:"schema"` // "kabench.reproduction/v1"
 	Incident    string      `json:"incident"`
@@ -20,4 +30,38 @@ type RemedyRun struct {
 	Change  map[string]string `json:"change"`  // profile path -> value: what the remedy sets
 	Cleared bool              `json:"cleared"` // it met its expectations
 	*Run
+}
+
+// SaveReproduction writes r to dir, which must be there, as reproduction.json,
+// whole or not at all.
+func SaveReproduction(dir string, r *Reproduction) error {
+	var b bytes.Buffer
+	if err := EncodeReproduction(&b, r); err != nil {
+		return fmt.Errorf("writing %s: %w", fileReproduction, err)
+	}
+	return writeWhole(dir, fileReproduction, b.Bytes())
+}
+
+// OpenReproduction reads the reproduction.json of dir. The error is
+// os.ErrNotExist when there is none, and ErrNewerSchema when a newer kabench
+// made it; one that is there and cannot be read names the runs beside it, which
+// may be read all the same.
+func OpenReproduction(dir string) (*Reproduction, error) {
+	path := filepath.Join(dir, fileReproduction)
+	data, err := readDocument(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var r *Reproduction
+	if err == nil {
+		r, err = decodeReproduction(data)
+	}
+	if err == nil {
+		return r, nil
+	}
+	err = fmt.Errorf("%s: %w", path, withoutPath(err))
+	if runs := RunsIn(dir); len(runs) > 0 {
+		err = fmt.Errorf("%w; its runs can be read one by one: %s", err, strings.Join(runs, ", "))
+	}
+	return nil, err
 }

@@ -71,9 +71,29 @@ func (c Counts) Balance() bool {
 type Outcome struct {
 	Phase   Phase  `json:"phase"`
 	Cause   Cause  `json:"cause"`
-	Reused  bool   `json:"reused"`
+	Reused  bool   `json:"reused"` // false also when there was no connection: see Connection
 	Count   uint64 `json:"count"`
 	Example string `json:"example,omitempty"` // text of one error behind it
+}
+
+// What Outcome.Connection answers.
+const (
+	connNone   = "no connection"
+	connFresh  = "fresh"
+	connReused = "reused"
+)
+
+// Connection is the kind of connection the exchanges were put on: "fresh",
+// "reused", or "no connection" when they ended before there was one.
+func (o Outcome) Connection() string {
+	switch {
+	case o.Phase < PhaseWriteHeaders: // schedule, acquire, resolve, connect, tls
+		return connNone
+	case o.Reused:
+		return connReused
+	default:
+		return connFresh
+	}
 }
 
 // Quantiles describe a distribution of durations, in seconds. P999 is the
@@ -145,16 +165,40 @@ type Sockets struct {
 	PortsAvailable  int    `json:"ports_available"` // size of the ephemeral range less the reserved ones
 }
 
+// Add raises the peaks to what s shows, and marks the sockets as available. A
+// Server that is not nil, even if empty, is a server side that was seen.
+func (k *Sockets) Add(s *SocketSample) {
+	k.Available = true
+	k.TimeWaitPeak = max(k.TimeWaitPeak, s.Client["TIME_WAIT"])
+	k.CloseWaitPeak = max(k.CloseWaitPeak, s.Client["CLOSE_WAIT"])
+	k.EstablishedPeak = max(k.EstablishedPeak, s.Client["ESTABLISHED"])
+	k.PortsUsedPeak = max(k.PortsUsedPeak, s.PortsUsed)
+	if s.Server != nil {
+		k.ServerSide = true
+		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
+	}
+}
+
 // Instrument is what the run cost kabench itself; with a server in the same
 // process the server's share is in it.
 type Instrument struct {
-	CPUSeconds     float64 `json:"cpu_seconds"` // user and system
-	CPUPerExchange float64 `json:"cpu_seconds_per_exchange"`
+	CPUSeconds     float64 `json:"cpu_seconds"`              // user and system
+	CPUPerExchange float64 `json:"cpu_seconds_per_exchange"` // see SetCPUPerExchange
 	PeakGoroutines int     `json:"peak_goroutines"`
 	PeakRSS        uint64  `json:"peak_rss_bytes"`
 	PeakOpenFiles  int     `json:"peak_open_files"`
 	GCPauses       uint64  `json:"gc_pauses"`
 	GCPauseMax     float64 `json:"gc_pause_max"` // seconds
+}
+
+// SetCPUPerExchange sets CPUPerExchange, in seconds: CPUSeconds, which are of
+// the whole run, shared among the exchanges started and those due in the
+// warm-up; 0 when there were none.
+func (i *Instrument) SetCPUPerExchange(c Counts) {
+	i.CPUPerExchange = 0
+	if n := c.Started + c.WarmUp; n > 0 {
+		i.CPUPerExchange = i.CPUSeconds / float64(n)
+	}
 }
 
 // Recording says what the record of exchanges holds. Failures are always in
@@ -222,7 +266,7 @@ type Sample struct {
 
 // SocketSample counts sockets to the target by TCP state.
 type SocketSample struct {
-	Client    map[string]int `json:"client"`           // state -> sockets, ours
-	Server    map[string]int `json:"server,omitempty"` // the target's, when it is on this machine
+	Client    map[string]int `json:"client"`          // state -> sockets, ours
+	Server    map[string]int `json:"server,omitzero"` // the target's; absent when they cannot be seen
 	PortsUsed int            `json:"ports_used"`
 }

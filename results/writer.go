@@ -1,6 +1,8 @@
 package results
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +22,17 @@ const (
 	fileLatency   = "latency.hlog"
 	fileRun       = "run.json"
 	fileBegun     = "begun.json" // what was known at the beginning; replaced by run.json at the end
+
+	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
 )
+
+// roomForRun is what run.json may be longer than begun.json, in bytes: twice
+// what the longest list of outcomes, statuses and warnings comes to.
+const roomForRun = 128 << 10
+
+// roomForWord is what begun.json may grow by when it says why the record
+// stopped, in bytes.
+const roomForWord = 4 << 10
 
 // DirectoryError says that a run cannot be written to Dir, because something
 // is there already. Its text tells what to do about it.
@@ -35,6 +47,8 @@ func (e *DirectoryError) Error() string {
 		return fmt.Sprintf("%s is not a directory: choose another --out", e.Dir)
 	case fileRun, fileBegun, fileExchanges:
 		return fmt.Sprintf("%s already holds a run: choose another --out, or remove it", e.Dir)
+	case fileReproduction:
+		return fmt.Sprintf("%s already holds the runs of an incident: choose another --out, or remove it", e.Dir)
 	default:
 		return fmt.Sprintf("%s is not empty (it holds %s): choose another --out, or empty it", e.Dir, e.Found)
 	}
@@ -50,13 +64,18 @@ type Writer struct {
 
 	dir     string
 	made    bool // dir did not exist before
+	growing *growing
 	record  *record
 	samples *appendFile
 	latency *hlog
 
 	mu       sync.Mutex
-	firstErr error // of samples and latency; the record keeps its own
+	firstErr error // of a sample or interval that could not be encoded
 	ended    bool
+
+	// Set by Begin; then owned by the record's flusher, and by Close after it.
+	forRun  *reserve
+	forWord *reserve // nil before Begin, and when begun.json says why the record stopped
 }
 
 // Create makes the run directory dir, its parents too, and the files that are
@@ -64,15 +83,18 @@ type Writer struct {
 // *DirectoryError.
 func Create(dir string) (*Writer, error) {
 	made, err := claim(dir)
+	if err == nil && made {
+		err = os.MkdirAll(dir, 0o755)
+	}
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{dir: dir, made: made}
-	exchanges, err1 := createAppend(filepath.Join(dir, fileExchanges))
-	samples, err2 := createAppend(filepath.Join(dir, fileSamples))
-	latency, err3 := createAppend(filepath.Join(dir, fileLatency))
+	w := &Writer{dir: dir, made: made, growing: &growing{}}
+	exchanges, err1 := createAppend(filepath.Join(dir, fileExchanges), w.growing)
+	samples, err2 := createAppend(filepath.Join(dir, fileSamples), w.growing)
+	latency, err3 := createAppend(filepath.Join(dir, fileLatency), w.growing)
 	w.samples, w.latency = samples, &hlog{file: latency}
-	if err := errors.Join(err1, err2, err3); err != nil {
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		for _, f := range []*appendFile{exchanges, samples, latency} {
 			if f != nil {
 				f.close()
@@ -81,16 +103,24 @@ func Create(dir string) (*Writer, error) {
 		w.removeTraces()
 		return nil, err
 	}
-	w.record = newRecord(exchanges)
+	w.record = newRecord(exchanges, w.leaveWord)
 	return w, nil
 }
 
-// claim makes dir, or finds it empty, and reports whether it made it.
-func claim(dir string) (made bool, err error) {
+// Claim refuses a dir that holds anything, with the *DirectoryError of Create,
+// for results that are made of several runs below dir. It makes nothing: dir
+// comes to be with the first of the runs.
+func Claim(dir string) error {
+	_, err := claim(dir)
+	return err
+}
+
+// claim finds dir empty or missing, and reports which.
+func claim(dir string) (missing bool, err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return true, os.MkdirAll(dir, 0o755)
+		return true, nil
 	case err != nil:
 		if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
 			return false, &DirectoryError{Dir: dir}
@@ -102,7 +132,7 @@ func claim(dir string) (made bool, err error) {
 	found := entries[0].Name()
 	for _, e := range entries {
 		switch e.Name() {
-		case fileRun, fileBegun, fileExchanges:
+		case fileRun, fileBegun, fileExchanges, fileReproduction:
 			found = e.Name()
 		}
 	}
@@ -111,19 +141,68 @@ func claim(dir string) (made bool, err error) {
 
 // WriteProfile writes profile.yaml.
 func (w *Writer) WriteProfile(yaml []byte) error {
-	return os.WriteFile(filepath.Join(w.dir, fileProfile), yaml, 0o644)
+	if err := os.WriteFile(filepath.Join(w.dir, fileProfile), yaml, 0o644); err != nil {
+		return w.noRoom(fmt.Errorf("writing %s: %w", fileProfile, withoutPath(err)))
+	}
+	return nil
 }
 
 // Begin starts the record. run is the document as far as it is known: version,
 // name, question, start, profile, host. It is kept beside the record, so that
 // a run that is killed can be read all the same. Begin does not keep run.
+//
+// Room for run.json is taken now, so that a disk that fills up in the course
+// of the run costs the end of the record and not the document.
 func (w *Writer) Begin(run *Run) error {
 	doc := *run
 	doc.Complete = false
 	doc.Recording = Recording{SuccessesOneIn: max(w.SuccessesOneIn, 1)}
+	var b bytes.Buffer
+	err := EncodeRun(&b, &doc)
+	if err == nil {
+		w.forRun, err = hold(w.dir, fileRun, b.Len()+roomForRun)
+	}
+	if err == nil {
+		w.forWord, err = hold(w.dir, fileBegun, b.Len()+roomForWord)
+	}
+	if err == nil {
+		err = writeWhole(w.dir, fileBegun, b.Bytes())
+	}
+	if err != nil {
+		return w.noRoom(err)
+	}
 	w.latency.begin(run.Start)
 	w.record.begin(w.SuccessesOneIn)
-	return writeDocument(w.dir, fileBegun, &doc)
+	return nil
+}
+
+// noRoom says what to do when a run cannot be begun.
+func (w *Writer) noRoom(err error) error {
+	return fmt.Errorf("%s: %w; free space or choose another --out", w.dir, err)
+}
+
+// leaveWord writes into begun.json that the record has stopped, once it has:
+// the run may yet be killed, and what is rebuilt then must say so. It is
+// called every second, until that is written.
+func (w *Writer) leaveWord() {
+	r, err := w.recording()
+	if err == nil || w.forWord == nil {
+		return
+	}
+	doc, err := w.begun(r)
+	if err == nil && w.forWord.become(doc) == nil {
+		w.forWord = nil
+	}
+}
+
+// begun is the document as known at the beginning, with r as its recording.
+func (w *Writer) begun(r Recording) (*Run, error) {
+	doc, err := (&Dir{path: w.dir}).document(fileBegun)
+	if err != nil {
+		return nil, err
+	}
+	doc.Recording = r
+	return doc, nil
 }
 
 // Observe records e, which is over. It never blocks on the disk and does not
@@ -142,7 +221,7 @@ func (w *Writer) WriteInterval(tag string, start, end time.Duration, h *hdrhisto
 	return w.keep(w.latency.write(tag, start, end, h))
 }
 
-// keep remembers the first error, for Recording.
+// keep remembers the first error, for recording.
 func (w *Writer) keep(err error) error {
 	if err != nil {
 		w.mu.Lock()
@@ -164,6 +243,9 @@ func (w *Writer) Recording() Recording {
 func (w *Writer) recording() (Recording, error) {
 	r, err := w.record.recording()
 	if err == nil {
+		err = w.growing.failed()
+	}
+	if err == nil {
 		w.mu.Lock()
 		err = w.firstErr
 		w.mu.Unlock()
@@ -176,21 +258,51 @@ func (w *Writer) recording() (Recording, error) {
 
 // Close writes what is left of the record, sets run.Recording, and writes run
 // as run.json, whole or not at all. The error is the first that befell any of
-// the files; run.json is written even if the record stopped early.
+// the files; run.json is written even if the record stopped early. If it cannot
+// be, the directory reads as a run that was cut off.
 func (w *Writer) Close(run *Run) error {
 	if !w.end() {
 		return errors.New("the run directory is closed already")
 	}
-	w.keep(w.closeFiles())
+	w.closeFiles()
 	var err error
 	run.Recording, err = w.recording()
-	if docErr := writeDocument(w.dir, fileRun, run); docErr != nil {
-		return errors.Join(docErr, err) // the directory still reads as a run that was cut off
+	if docErr := w.writeRun(run); docErr != nil {
+		if err == nil {
+			return docErr
+		}
+		if doc, readErr := w.begun(run.Recording); readErr == nil {
+			_ = writeDocument(w.dir, fileBegun, doc) // with all that was lost; else it says what was until the record stopped
+		}
+		return fmt.Errorf("%w, after %w", docErr, err)
 	}
-	if rmErr := os.Remove(filepath.Join(w.dir, fileBegun)); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
-		err = errors.Join(err, rmErr)
+	if rmErr := os.Remove(filepath.Join(w.dir, fileBegun)); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) && err == nil {
+		err = fmt.Errorf("removing %s: %w", fileBegun, withoutPath(rmErr))
 	}
 	return err
+}
+
+// writeRun writes run.json and gives back the room that was held.
+func (w *Writer) writeRun(run *Run) error {
+	defer w.release()
+	if w.forRun != nil && w.forRun.become(run) == nil {
+		w.forRun = nil
+		return nil
+	}
+	// It is longer than the room held, or the file system writes nothing in
+	// place: what is given back may be what it lacks.
+	w.leaveWord()
+	w.release()
+	return writeDocument(w.dir, fileRun, run)
+}
+
+func (w *Writer) release() {
+	for _, r := range []*reserve{w.forRun, w.forWord} {
+		if r != nil {
+			r.release()
+		}
+	}
+	w.forRun, w.forWord = nil, nil
 }
 
 // Abort ends the writing without run.json. A directory in which nothing was
@@ -199,7 +311,8 @@ func (w *Writer) Abort() {
 	if !w.end() {
 		return
 	}
-	w.keep(w.closeFiles())
+	w.closeFiles()
+	w.release()
 	if r, _ := w.record.recording(); r.Written == 0 && w.samples.size == 0 {
 		w.removeTraces()
 	}
@@ -214,8 +327,12 @@ func (w *Writer) end() bool {
 	return first
 }
 
-func (w *Writer) closeFiles() error {
-	return errors.Join(w.record.close(), w.samples.close(), w.latency.file.close())
+// closeFiles writes what is left and closes what grows. Its errors are in
+// recording.
+func (w *Writer) closeFiles() {
+	w.record.close()
+	w.samples.close()
+	w.latency.file.close()
 }
 
 func (w *Writer) removeTraces() {
@@ -225,41 +342,4 @@ func (w *Writer) removeTraces() {
 	if w.made {
 		_ = os.Remove(w.dir)
 	}
-}
-
-// writeDocument writes run to name in dir so that the file is there whole or
-// not at all, whatever happens to the machine.
-func writeDocument(dir, name string, run *Run) (err error) {
-	f, err := os.CreateTemp(dir, name+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close() // closed already, unless something before failed
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := EncodeRun(f, run); err != nil {
-		return fmt.Errorf("writing %s: %w", name, err)
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), filepath.Join(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename in dir durable. Where directories cannot be synced
-// the rename is as durable as the system makes it.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	_ = d.Sync()
-	return nil
 }

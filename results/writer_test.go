@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -112,20 +111,31 @@ func TestCreateRefuses(t *testing.T) {
 	w.Observe(done(0))
 	w.Abort()
 	must(t, os.Mkdir(filepath.Join(base, "notes"), 0o755))
+	must(t, os.Mkdir(filepath.Join(base, "incident"), 0o755))
+	must(t, SaveReproduction(filepath.Join(base, "incident"), &Reproduction{}))
 	must(t, os.WriteFile(filepath.Join(base, "notes", "todo.txt"), nil, 0o644))
 	must(t, os.WriteFile(filepath.Join(base, "file"), nil, 0o644))
 	for name, say := range map[string]string{
-		"taken": "already holds a run: choose another --out",
-		"notes": "is not empty (it holds todo.txt)",
-		"file":  "is not a directory",
+		"taken":    "already holds a run: choose another --out",
+		"incident": "already holds the runs of an incident: choose another --out",
+		"notes":    "is not empty (it holds todo.txt)",
+		"file":     "is not a directory",
 	} {
 		_, err := Create(filepath.Join(base, name))
 		var refused *DirectoryError
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: %v, want it refused with %q", name, err, say)
 		}
+		if claimed := Claim(filepath.Join(base, name)); claimed == nil || claimed.Error() != err.Error() {
+			t.Errorf("%s: Claim says %v, and Create %v", name, claimed, err)
+		}
+	}
+	must(t, Claim(filepath.Join(base, "missing", "too")))
+	if _, err := os.Stat(filepath.Join(base, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Claim left something behind: %v", err)
 	}
 	must(t, os.Mkdir(filepath.Join(base, "empty"), 0o755))
+	must(t, Claim(filepath.Join(base, "empty")))
 	w, err = Create(filepath.Join(base, "empty"))
 	must(t, err)
 	w.Abort()
@@ -179,78 +189,6 @@ func TestSuccessesAreSampledFailuresAreNot(t *testing.T) {
 	rec := run.Recording
 	if rec.SuccessesOneIn != 10 || rec.Written != uint64(len(seen)) || rec.LeftOut != uint64(ok-successes) {
 		t.Errorf("recording = %+v", rec)
-	}
-}
-
-// failing lets n bytes through and then says that the disk is full, after half
-// of what it was given, as disks do.
-type failing struct {
-	to io.Writer
-	n  int
-}
-
-func (f *failing) Write(p []byte) (int, error) {
-	if f.n -= len(p); f.n < 0 {
-		n, _ := f.to.Write(p[:len(p)/2])
-		return n, syscall.ENOSPC
-	}
-	return f.to.Write(p)
-}
-
-func TestDiskFull(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "run")
-	synctest.Test(t, func(t *testing.T) {
-		w, err := Create(dir)
-		must(t, err)
-		file := w.record.file
-		file.out = &failing{to: file.file}
-		must(t, w.Begin(begun()))
-		for _, e := range mixed(500) {
-			w.Observe(e)
-		}
-		time.Sleep(flushEvery)
-		synctest.Wait()
-		for _, e := range mixed(500) {
-			w.Observe(e)
-		}
-		run := begun()
-		run.Complete, run.Valid = true, true
-		if err := w.Close(run); !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("Close: %v, want no space left", err)
-		}
-		rec := run.Recording
-		if rec.Written != 0 || rec.Lost != 1000 || !strings.Contains(rec.Error, "exchanges.ndjson.zst: no space left") {
-			t.Errorf("recording = %+v", rec)
-		}
-	})
-	if seen := read(t, dir); len(seen) != 0 {
-		t.Errorf("%d exchanges in a record that was cut back", len(seen))
-	}
-	d, err := Open(dir)
-	must(t, err)
-	if got, err := d.Run(); err != nil || !got.Complete {
-		t.Errorf("run.json: %+v, %v", got, err)
-	}
-}
-
-func TestDiskFullWhileSampling(t *testing.T) {
-	w, _ := create(t)
-	w.samples.out = &failing{to: w.samples.file, n: 1000}
-	must(t, w.Begin(begun()))
-	var err error
-	for range 20 {
-		err = w.Sample(Sample{T: 1})
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("Sample: %v, want no space left", err)
-	}
-	w.Observe(done(0))
-	run := begun()
-	if err := w.Close(run); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("Close: %v, want no space left", err)
-	}
-	if run.Recording.Written != 1 || run.Recording.Error == "" {
-		t.Errorf("recording = %+v, want the exchange and the samples' error", run.Recording)
 	}
 }
 
@@ -345,6 +283,36 @@ func largestOf(v int64) int64 {
 	h := NewHistogram()
 	_ = h.RecordValue(v)
 	return h.Max()
+}
+
+// TestAtMostTheLastSecondIsLost kills a run at every tenth of a second: what
+// was observed up to a second before must be on the disk by then.
+func TestAtMostTheLastSecondIsLost(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	synctest.Test(t, func(t *testing.T) {
+		w, err := Create(dir)
+		must(t, err)
+		must(t, w.Begin(begun()))
+		defer w.Abort()
+		begin := time.Now()
+		var observed []time.Duration // by number
+		for tick := range 60 {
+			time.Sleep(50 * ms)
+			now := time.Since(begin)
+			w.Observe(done(uint64(len(observed))))
+			observed = append(observed, now)
+			if tick%2 == 0 {
+				continue
+			}
+			synctest.Wait()
+			seen := read(t, dir)
+			for seq, at := range observed {
+				if _, found := seen[uint64(seq)]; !found && at < now-time.Second {
+					t.Errorf("killed at %v: exchange %d, observed at %v, is lost", now, seq, at)
+				}
+			}
+		}
+	})
 }
 
 func TestRecordingWhileObserved(t *testing.T) {

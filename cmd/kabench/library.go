@@ -13,36 +13,48 @@ import (
 )
 
 func newProfiles(s *streams) *cobra.Command {
-	return newList(s, "profiles", "List the example profiles and the pools that come with kabench", func() []profiles.Embedded {
-		return append(profiles.Profiles(), profiles.Pools()...)
-	})
+	return newList(s, "profiles", "List the example profiles and the pools that come with kabench",
+		section{"profile", "for 'kabench run NAME'", profiles.Profiles}, section{"pool", "for --pool NAME", profiles.Pools})
 }
 
 func newIncidents(s *streams) *cobra.Command {
-	return newList(s, "incidents", "List the incidents that come with kabench, and the question each answers", profiles.Incidents)
+	return newList(s, "incidents", "List the incidents that come with kabench, and the question each answers",
+		section{"incident", "for 'kabench reproduce NAME'", profiles.Incidents})
+}
+
+// section is a part of a list.
+type section struct {
+	kind, use string
+	all       func() []profiles.Embedded
 }
 
 // listed is a row of a list, with --json.
 type listed struct {
+	Kind     string `json:"kind"`
 	Name     string `json:"name"`
 	Question string `json:"question"`
 	Source   string `json:"source,omitempty"`
 }
 
-func newList(s *streams, name, short string, all func() []profiles.Embedded) *cobra.Command {
+func newList(s *streams, name, short string, sections ...section) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
-			for _, e := range all() {
-				rows = append(rows, listed{e.Name, e.Question, e.Source})
+			for _, part := range sections {
+				for _, e := range part.all() {
+					rows = append(rows, listed{part.kind, e.Name, e.Question, e.Source})
+				}
 			}
 			if s.json {
 				return json.NewEncoder(s.out).Encode(rows)
 			}
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			for _, r := range rows {
-				fmt.Fprintf(w, "%s\t%s\n", r.Name, r.Question)
+			for _, part := range sections {
+				fmt.Fprintf(w, "%ss, %s\t\n", part.kind, part.use)
+				for _, e := range part.all() {
+					fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
+				}
 			}
 			return w.Flush()
 		},
@@ -54,7 +66,7 @@ func newShow(s *streams) *cobra.Command {
 		Use:               "show NAME",
 		Short:             "Print a profile, incident or pool as YAML, ready to edit",
 		Example:           "  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml",
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              one("a profile, an incident or a pool; 'kabench profiles' and 'kabench incidents' list them"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := find(args[0])

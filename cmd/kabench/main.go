@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/harness"
 )
 
 // The exit codes.
@@ -34,6 +36,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "kabench: %v\n", err)
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
+		}
+		if errors.Is(err, harness.ErrInterrupted) {
+			return exitInterrupted
 		}
 		return exitInput
 	}
@@ -75,6 +80,7 @@ happened, who closed, and what it cost.
 
 Exit codes: 0 done and all expectations met; 1 an expectation failed, or an incident was not
 reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -87,6 +93,16 @@ reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
 		newProfiles(s), newIncidents(s), newShow(s), newVersion(s),
 	)
 	return root
+}
+
+// one wants one argument, and says what it is.
+func one(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return &usageError{c.CommandPath(), fmt.Errorf("name %s", what)}
+		}
+		return nil
+	}
 }
 
 // args wraps a check of positional arguments so that its complaint comes with

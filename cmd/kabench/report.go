@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,17 +16,25 @@ import (
 
 func newReport(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "report DIR",
+		Use:   "report [DIR]",
 		Short: "Print the summary of a run, or of an incident's runs, from its directory",
 		Long: `Print what 'kabench run' or 'kabench reproduce' printed at its end, from the directory of its
-results. A run that was cut off is read up to its last second and marked as incomplete.`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error { return doReport(s, args[0]) },
+results; without DIR, the newest below kabench-results. A run that was cut off, or still goes
+on, is read up to its last second and marked as incomplete. The exit code is 0 whatever the
+run showed.`,
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir, err := dirOrNewest(args)
+			if err != nil {
+				return err
+			}
+			return doReport(s, dir)
+		},
 	}
 }
 
 func doReport(s *streams, dir string) error {
-	rep, err := readReproduction(dir)
+	rep, err := results.OpenReproduction(dir)
 	if err == nil {
 		print := results.RenderReproduction
 		if s.json {
@@ -49,44 +56,32 @@ func doReport(s *streams, dir string) error {
 	return s.printRun(doc)
 }
 
-func readReproduction(dir string) (*results.Reproduction, error) {
-	path := filepath.Join(dir, reproductionFile)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+// dirOrNewest is the directory named on the command line, or the newest run's.
+func dirOrNewest(args []string) (string, error) {
+	if len(args) > 0 {
+		return args[0], nil
 	}
-	rep := &results.Reproduction{}
-	if err := json.Unmarshal(data, rep); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	entries, err := os.ReadDir(resultsDir)
+	if err != nil || len(entries) == 0 {
+		return "", errors.New("there are no results below " + resultsDir + " here; name a run's directory")
 	}
-	if rep.Schema != results.ReproductionSchema || rep.IncidentRun == nil {
-		return nil, fmt.Errorf("%s: schema %q, and this kabench reads %q", path, rep.Schema, results.ReproductionSchema)
-	}
-	return rep, nil
+	return filepath.Join(resultsDir, entries[len(entries)-1].Name()), nil // their names begin with the time
 }
 
-// openRun opens a run's directory; for one that only holds those of runs the
-// error names them.
+// openRun opens a run's directory; of one that only holds those of runs it
+// opens the only one, or the error names them.
 func openRun(dir string) (*results.Dir, error) {
 	run, err := results.Open(dir)
 	if errors.Is(err, results.ErrNotARun) {
-		if inside := runsIn(dir); len(inside) > 0 {
+		switch inside := results.RunsIn(dir); len(inside) {
+		case 0:
+		case 1:
+			return results.Open(inside[0])
+		default:
 			return nil, fmt.Errorf("%s holds several runs; name one: %s", dir, strings.Join(inside, ", "))
 		}
 	}
 	return run, err
-}
-
-func runsIn(dir string) []string {
-	var found []string
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if _, err := results.Open(path); err == nil {
-			found = append(found, path)
-		}
-	}
-	return found
 }
 
 // exportOptions are the flags of `kabench export`.
@@ -97,7 +92,7 @@ type exportOptions struct {
 }
 
 // formats are what a run can be exported as.
-var formats = map[string]func(io.Writer, *results.Dir) error{
+var formats = map[string]func(io.Writer, *results.Dir) (notes []string, err error){
 	"vegeta": results.ExportVegeta,
 	"csv":    results.ExportCSV,
 }
@@ -105,13 +100,15 @@ var formats = map[string]func(io.Writer, *results.Dir) error{
 func newExport(s *streams) *cobra.Command {
 	o := &exportOptions{}
 	c := &cobra.Command{
-		Use:   "export DIR --format vegeta|csv",
+		Use:   "export [DIR] --format vegeta|csv",
 		Short: "Export a run's exchanges for other tools",
 		Example: `  kabench export kabench-results/... --format vegeta | vegeta report
   kabench export kabench-results/... --format csv --output exchanges.csv`,
-		Args: args(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
-			o.dir = args[0]
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if o.dir, err = dirOrNewest(args); err != nil {
+				return err
+			}
 			return doExport(s, o)
 		},
 	}
@@ -138,23 +135,30 @@ func doExport(s *streams, o *exportOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.output == "" {
-		return export(s.out, dir)
+	w := s.out
+	if o.output != "" {
+		f, err := os.Create(o.output)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w = f
 	}
-	f, err := os.Create(o.output)
+	notes, err := export(w, dir)
+	if f, ok := w.(*os.File); ok && o.output != "" && err == nil {
+		err = f.Close()
+	}
 	if err != nil {
 		return err
 	}
-	err = export(f, dir)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+	for _, note := range notes {
+		fmt.Fprintln(s.err, "kabench: "+note)
 	}
-	if err != nil {
-		return err
+	switch {
+	case s.json:
+		return s.line(map[string]any{"format": o.format, "file": o.output, "notes": notes}, "")
+	case o.output != "":
+		fmt.Fprintf(s.err, "written: %s\n", o.output)
 	}
-	if s.json {
-		return s.line(map[string]string{"format": o.format, "file": o.output}, "")
-	}
-	fmt.Fprintf(s.err, "written: %s\n", o.output)
 	return nil
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +26,7 @@ of its remedies and check that it clears it. 'kabench incidents' lists those tha
 kabench; a YAML file of the same shape will do too.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json`,
-		Args:              args(cobra.ExactArgs(1)),
+		Args:              one("an incident; 'kabench incidents' lists them"),
 		ValidArgsFunction: completeIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.incident = args[0]
@@ -60,7 +58,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		return err
 	}
 	if out != "" {
-		if saveErr := saveReproduction(out, rep); err == nil {
+		if saveErr := results.SaveReproduction(out, rep); err == nil {
 			err = saveErr
 		}
 	}
@@ -90,19 +88,4 @@ func codeOfReproduction(rep *results.Reproduction) error {
 		code = exitCode(exitInterrupted) // stopped between two runs
 	}
 	return code
-}
-
-// reproductionFile holds what `reproduce --json` prints, beside the runs.
-const reproductionFile = "reproduction.json"
-
-func saveReproduction(dir string, rep *results.Reproduction) error {
-	f, err := os.Create(filepath.Join(dir, reproductionFile))
-	if err != nil {
-		return err
-	}
-	err = results.EncodeReproduction(f, rep)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	return err
 }

@@ -43,7 +43,7 @@ func newRun(s *streams) *cobra.Command {
 	}}
 	usage := map[string]string{
 		"rate":     "requests per second, as 400/s or 24000/m",
-		"arrivals": "arrival process: constant, poisson, ramp, burst or uniform",
+		"arrivals": "arrival process: constant, poisson, sine, ramp, burst or uniform",
 		"duration": "how long requests are due after the warm-up, as 30s",
 		"warm-up":  "how long to warm up first; not counted",
 		"seed":     "of random arrivals, to make a run again",
@@ -79,7 +79,7 @@ latency.hlog and run.json.`,
 	f.SortFlags = false
 	f.StringVar(&o.target, "target", "", "URL to send to, in place of the profile's target")
 	f.StringVar(&o.targets, "targets", "", "vegeta target file with what to send")
-	f.StringVar(&o.format, "format", "http", "format of --targets: http or json")
+	f.StringVar(&o.format, "format", "", "format of --targets: http (default) or json")
 	for i := range o.changes {
 		f.StringVar(&o.changes[i].value, o.changes[i].flag, "", usage[o.changes[i].flag])
 	}
@@ -117,12 +117,18 @@ func (o *runOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0 {
 		return nil, &usageError{"kabench run", errors.New("nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")}
 	}
+	if o.target != "" && o.targets != "" {
+		return nil, &usageError{"kabench run", errors.New("--target and --targets both say where to send; give one (the URLs are in the target file)")}
+	}
+	if o.format != "" && o.targets == "" {
+		return nil, &usageError{"kabench run", errors.New("--format is that of --targets, which is not given")}
+	}
 	var sets []string
 	if o.target != "" {
-		sets = append(sets, "target.lab=null", "target.file=", "target.url="+o.target)
+		sets = append(sets, "target.lab=null", "target.link=null", "target.file=", "target.url="+o.target)
 	}
 	if o.targets != "" {
-		sets = append(sets, "target.lab=null", "target.url=", "target.file="+o.targets, "target.format="+o.format)
+		sets = append(sets, "target.lab=null", "target.link=null", "target.url=", "target.file="+o.targets, "target.format="+o.format)
 	}
 	for _, c := range o.changes {
 		if c.path != "" {
@@ -151,7 +157,10 @@ func (o *runOptions) inFlags(err error) error {
 	for i, c := range list {
 		for _, ch := range o.changes {
 			if ch.path != "" && c.Source == "--set "+ch.path+"="+ch.value {
-				list[i].Source, list[i].Path = "--"+ch.flag+" "+ch.value, ""
+				list[i].Source = "--" + ch.flag + " " + ch.value
+				if c.Path == ch.path {
+					list[i].Path = ""
+				}
 			}
 		}
 		if o.target != "" && c.Source == "--set target.url="+o.target {
@@ -180,6 +189,9 @@ func loadProfile(nameOrFile string, sets []string) (*profiles.Profile, error) {
 	return profiles.Load(embedded.Name, []byte(embedded.Text), sets)
 }
 
+// resultsDir is where results go unless told otherwise.
+const resultsDir = "kabench-results"
+
 // outDir is where the results of a run with that name go; "": nowhere.
 func outDir(flag, name string) string {
 	switch flag {
@@ -192,7 +204,7 @@ func outDir(flag, name string) string {
 			}
 			return '-'
 		}, name)
-		return filepath.Join("kabench-results", time.Now().UTC().Format("20060102-150405.000")+"-"+safe)
+		return filepath.Join(resultsDir, time.Now().UTC().Format("20060102-150405.000")+"-"+safe)
 	}
 	return flag
 }

@@ -22,9 +22,7 @@ func (r *run) fill() {
 		seen := settled(s)
 		r.doc.Lab = (*results.LabSeen)(&seen)
 	}
-	if n := r.doc.Counts.OK + r.doc.Counts.Failed + r.doc.Counts.WarmUp; n > 0 {
-		r.doc.Instrument.CPUPerExchange = r.doc.Instrument.CPUSeconds / float64(n)
-	}
+	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.judge()
 	r.advise()
 	r.doc.Expect = results.CheckExpectations(&r.doc, r.profile.Expect)
@@ -76,11 +74,13 @@ func (r *run) judge() {
 func (r *run) advise() {
 	d := &r.doc
 	load := r.profile.Load
-	if n := d.Counts.Dropped; n > 0 {
+	if n := d.Counts.Dropped; n > 0 && d.Interrupted {
+		r.warnf("%d of %d requests were due and never started: load.max_in_flight (%d) were under way, or they waited in the buffer when the run was stopped", n, d.Counts.Due, load.MaxInFlight)
+	} else if n > 0 {
 		r.warnf("%d of %d requests were due and never started, because load.max_in_flight (%d) were under way: their waiting is in no percentile; raise load.max_in_flight, or let them wait with load.buffer", n, d.Counts.Due, load.MaxInFlight)
 	}
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
-	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.001 {
+	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003 {
 		r.warnf("the generator's own lateness (p99 %v) is more than a tenth of the response time (p99 %v): compare service times, or give this machine less else to do", seconds(lag.P99), seconds(response.P99))
 	}
 	if onConnection := d.Reuse.Fresh + d.Reuse.Reused; d.Attempts > onConnection {

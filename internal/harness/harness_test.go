@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
@@ -122,6 +122,7 @@ func TestInputErrors(t *testing.T) {
 		out  string
 		want string
 	}{
+		"nobody behind a link": {sets: []string{"target.lab=null", "target.link.delay=1ms", "target.url=" + gone.URL()}, want: "is the server running"},
 		"nobody listens":       {sets: []string{"target.lab=null", "target.link=null", "target.url=" + gone.URL()}, want: "is the server running"},
 		"no such CA file":      {sets: []string{"target.tls.ca_file=/nowhere"}, want: "/nowhere"},
 		"a CA file that isn't": {sets: []string{"target.tls.ca_file=harness_test.go"}, want: "no certificate"},
@@ -166,36 +167,88 @@ func TestRudeServers(t *testing.T) {
 	}
 }
 
-// A record that cannot be written does not take the results with it.
-func TestFullDisk(t *testing.T) {
+// A directory that goes away under the run does not take the results with it.
+func TestLostDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
 	p := load(t, "quick", "load.duration=3s", "load.rate=50/s", "load.warm_up=0")
-	go func() {
-		// The directory vanishes under the run: run.json cannot be made.
-		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if _, err := os.Stat(filepath.Join(dir, "exchanges.ndjson.zst")); err == nil {
-				os.RemoveAll(dir)
-				return
-			}
-		}
-	}()
-	run, err := Run(t.Context(), p, Options{Out: dir})
+	run, err := Run(t.Context(), p, Options{Out: dir, Progress: func(Progress) { os.RemoveAll(dir) }})
 	if err == nil || run == nil || run.Counts.OK != 150 {
 		t.Fatalf("run %v, error %v; want the results and the error", run, err)
+	}
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
 	}
 }
 
 func TestStopBeforeTheEnd(t *testing.T) {
 	stop := make(chan struct{})
-	time.AfterFunc(300*time.Millisecond, func() { close(stop) })
-	run, err := Run(t.Context(), load(t, "quick", "load.duration=1h"), Options{Stop: stop})
-	if err != nil || !run.Interrupted || !run.Counts.Balance() || run.Counts.Unfinished != 0 {
-		t.Errorf("%v: %+v", err, run)
+	once := sync.OnceFunc(func() { close(stop) })
+	run, err := Run(t.Context(), load(t, "quick", "load.duration=1h", "load.rate=100/s", "target.lab.delay=2s"),
+		Options{Stop: stop, Progress: func(Progress) { once() }})
+	if err != nil || !run.Interrupted || !run.Counts.Balance() || run.Counts.Unfinished != 0 || run.Counts.OK != run.Counts.Due {
+		t.Fatalf("%v: %+v", err, run)
 	}
+	// The two seconds of waiting for answers are not a time in which anything was due.
+	if run.Rate.Offered < 50 || run.Rate.Offered > 110 { // with the wait, 33
+		t.Errorf("offered %v/s, and 100 were due each second", run.Rate.Offered)
+	}
+
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(300*time.Millisecond, cancel)
-	run, err = Run(ctx, load(t, "quick", "load.duration=1h", "target.lab.fault=silent"), Options{})
+	run, err = Run(ctx, load(t, "quick", "load.duration=1h", "target.lab.fault=silent"), Options{Progress: func(p Progress) {
+		if p.InFlight > 0 {
+			cancel()
+		}
+	}})
 	if err != nil || !run.Interrupted || !run.Counts.Balance() || run.Counts.Unfinished == 0 {
 		t.Errorf("%v: %+v", err, run)
+	}
+}
+
+// Waiting for slow answers after the last request is not a time in which
+// anything was due.
+func TestRateOfARunEndedByCount(t *testing.T) {
+	run, err := Run(t.Context(), load(t, "quick", "load.count=100", "load.rate=100/s", "load.warm_up=0", "target.lab.delay=2s"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Counts.Due != 100 || run.Rate.Offered < 50 || run.Rate.Offered > 101 { // with the wait in it, it would be 34
+		t.Errorf("due %d, offered %v/s, want 100 and 100/s", run.Counts.Due, run.Rate.Offered)
+	}
+}
+
+func TestStopWhileReachingForTheTarget(t *testing.T) {
+	stop := make(chan struct{})
+	close(stop)
+	if _, err := Run(t.Context(), load(t, "", "target.url=http://127.0.0.1:1/", "load.rate=1/s"), Options{Stop: stop}); err == nil {
+		t.Error("want an error")
+	}
+}
+
+// Both runs of an incident see the same arrivals: they differ in the remedy.
+func TestReproduceUsesOneSeed(t *testing.T) {
+	p := load(t, "idle-race", "load.duration=500ms")
+	rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := rep.IncidentRun.Counts.Due, rep.RemedyRuns[0].Counts.Due; a != b {
+		t.Errorf("%d requests were due in the incident and %d in the remedy", a, b)
+	}
+}
+
+// What a remedy sets may be a secret.
+func TestReproductionHoldsNoSecrets(t *testing.T) {
+	p := load(t, "idle-race", "load.duration=100ms")
+	p.Remedies[0].Set["target.headers.Authorization"] = "Bearer s3cret"
+	rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := results.EncodeReproduction(&text, rep); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text.String(), "s3cret") {
+		t.Error("the reproduction's document has the secret")
 	}
 }

@@ -21,12 +21,16 @@ type ReproduceOptions struct {
 // Reproduce runs the incident p and then each of its remedies, and says whether
 // the incident showed its signature and the remedies cleared it. The runs are
 // kept below Out as "incident" and "remedy-1", "remedy-2" and so on. What was
-// done until an interruption is returned with ctx's error, or none if Stop was
-// closed.
+// done until an interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
 	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: p.Question, RemedyRuns: []results.RemedyRun{}}
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
 		return nil, inputErrorf("%s is no incident: it needs a signature to check (expect), and remedies or what to say of it (says); to send its traffic use 'kabench run'", p.Name)
+	}
+	if p.Load.Seed == 0 {
+		// One for all runs, so that they differ in the remedy and not in the arrivals.
+		p = p.Clone()
+		p.Load.Seed = newSeed()
 	}
 	remedies := make([]*profiles.Profile, len(p.Remedies))
 	for i, remedy := range p.Remedies {
@@ -39,6 +43,12 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		}
 		remedies[i] = changed
 	}
+	if opts.Out != "" {
+		if err := results.Claim(opts.Out); err != nil {
+			return nil, &InputError{err}
+		}
+	}
+	secretless := profiles.Redact(*p).Remedies
 	var problems []error
 	one := func(step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
 		if opts.Before != nil {
@@ -49,13 +59,11 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 			o.Out = filepath.Join(o.Out, dir)
 		}
 		run, err := Run(ctx, p, o)
-		if run == nil {
-			return nil, err
-		}
-		if err != nil {
+		if run != nil && err != nil {
 			problems = append(problems, err)
+			err = nil
 		}
-		return run, nil
+		return run, err
 	}
 	run, err := one(0, "incident", "incident", p)
 	if err != nil {
@@ -68,12 +76,16 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 			break
 		}
 		run, err := one(i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), remedies[i])
+		if errors.Is(err, ErrInterrupted) {
+			break
+		}
 		if err != nil {
-			return rep, err
+			problems = append(problems, fmt.Errorf("remedy %q: %w", remedy.Name, err))
+			break
 		}
 		cleared := shown(run)
 		rep.Reproduced = rep.Reproduced && cleared
-		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run})
+		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless[i].Set, Cleared: cleared, Run: run})
 	}
 	if len(rep.RemedyRuns) < len(remedies) {
 		rep.Reproduced = false

@@ -3,7 +3,9 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -38,6 +40,35 @@ type Progress struct {
 // recorded. Above it one in so many is.
 const recordLimit = 10_000
 
+// newSeed is above 0, and small enough for JSON readers that keep 53 bits.
+func newSeed() uint64 { return rand.Uint64()>>11 | 1 }
+
+// lead is the time between the last preparation and the start of a run.
+const lead = 50 * time.Millisecond
+
+// ErrInterrupted is a run that was stopped before its first request.
+var ErrInterrupted = errors.New("interrupted before the first request")
+
+// openUnlessStopped is open, given up when stop is closed.
+func openUnlessStopped(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := make(chan struct{})
+	defer close(opened)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-opened:
+		}
+	}()
+	t, err := open(ctx, p)
+	if err != nil && ctx.Err() != nil {
+		return nil, ErrInterrupted
+	}
+	return t, err
+}
+
 // client is what performs the exchanges and can be asked how it does.
 type client interface {
 	generator.Doer
@@ -58,17 +89,17 @@ func (c policyClient) Close()               { c.Pool.Close() }
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
 	p = p.Clone()
 	if p.Load.Seed == 0 {
-		p.Load.Seed = rand.Uint64()>>1 | 1 // recorded, so that the run can be made again
+		p.Load.Seed = newSeed() // recorded, so that the run can be made again
 	}
 	if p.Client == profiles.ClientStock && p.Pool != pool.Default() {
-		return nil, inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; remove pool, or set client: policy (--pool go-default-transport comes near)")
+		return nil, inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; take it out (--pool default), or set client: policy (--pool go-default-transport comes near)")
 	}
 	schedule, err := p.Load.Schedule()
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder(), begun: time.Now()}
-	if r.target, err = open(ctx, p); err != nil {
+	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder()}
+	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
 	defer r.target.close()
@@ -76,7 +107,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		if r.writer, err = results.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
 		}
-		r.writer.SuccessesOneIn = uint64(max(1, p.Load.MeanRate()/recordLimit))
+		r.writer.SuccessesOneIn = uint64(max(1, math.Ceil(p.Load.MeanRate()/recordLimit)))
 	}
 	return r.make(ctx, schedule)
 }
@@ -90,7 +121,6 @@ type run struct {
 	writer   *results.Writer // nil: nothing is kept
 	client   client
 	open     *generator.Open
-	begun    time.Time
 	epoch    time.Time
 	doc      results.Run
 }
@@ -111,21 +141,23 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
 	// first request does not make that one late.
-	r.epoch = time.Now().Add(20 * time.Millisecond)
+	r.doc.Start = time.Now().Add(lead)
+	if err := r.begin(); err != nil {
+		sampler.Stop()
+		return nil, &InputError{err}
+	}
+	if late := time.Until(r.doc.Start) < lead/2; late {
+		r.doc.Start = time.Now().Add(lead) // a slow disk
+	}
+	r.epoch = r.doc.Start
 	r.client = r.newClient()
 	r.open = &generator.Open{
 		Schedule: schedule, Doer: r.client, Observer: r, Targets: len(r.target.requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
 	}
-	if err := r.begin(); err != nil {
-		sampler.Stop()
-		r.client.Close()
-		return nil, &InputError{err}
-	}
 	sampler.Start(r.epoch)
 	watching := r.watch()
-	r.open.Run(ctx, r.epoch, r.opts.Stop)
-	length := time.Since(r.epoch)
+	walked := r.open.Run(ctx, r.epoch, r.opts.Stop)
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	close(watching.stop)
@@ -134,7 +166,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	r.doc.End = time.Now()
 	r.doc.Complete = true
 	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop)
-	r.recorder.Fill(&r.doc, r.measured(length))
+	r.recorder.Fill(&r.doc, r.measured(walked))
 	sampler.Fill(&r.doc)
 	r.fill()
 	if sinkErr != nil {
@@ -161,7 +193,7 @@ func (r *run) begin() error {
 	}
 	r.doc = results.Run{
 		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: r.profile.Question,
-		Start: r.epoch, Profile: asJSON, Host: collectors.HostFacts(), Warnings: []string{},
+		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: []string{},
 	}
 	if r.writer == nil {
 		return nil
@@ -250,18 +282,19 @@ func (r *run) progress(now time.Duration) Progress {
 	}
 }
 
-// measured is the length of the run's measured part: what the schedule says,
-// or up to where it was stopped.
-func (r *run) measured(length time.Duration) time.Duration {
+// measured is the length of the run's measured part: what the schedule says, or
+// up to where it was stopped. What was waited for after that is not in it,
+// because nothing was due then.
+func (r *run) measured(walked time.Duration) time.Duration {
 	load := r.profile.Load
-	if load.Duration > 0 && !r.doc.Interrupted && load.Count == 0 {
-		return load.Duration
+	switch {
+	case r.doc.Interrupted:
+		return max(walked-load.WarmUp, 0)
+	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
+		// Ended by its last request, and each stands for the gap that follows it.
+		return max(walked-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
 	}
-	measured := max(length-load.WarmUp, 0)
-	if load.Duration > 0 {
-		measured = min(measured, load.Duration)
-	}
-	return measured
+	return load.Duration
 }
 
 func closed(stop <-chan struct{}) bool {

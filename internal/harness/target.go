@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -50,7 +49,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	}()
 	p = p.Clone()
 	if p.Target.Lab != nil {
-		if t.server, err = lab.Start(*p.Target.Lab, listenAddress(p.Target.URL)); err != nil {
+		if t.server, err = lab.Start(*p.Target.Lab, ""); err != nil {
 			return nil, &InputError{err}
 		}
 		p.Target.URL = t.server.URL()
@@ -63,7 +62,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		return nil, &InputError{err}
 	}
 	if p.Target.Link != nil {
-		if err := t.putLinkBefore(*p.Target.Link, requests); err != nil {
+		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
 		}
 	}
@@ -84,15 +83,6 @@ func (t *target) close() {
 	if t.server != nil {
 		t.server.Close()
 	}
-}
-
-// listenAddress is where a lab is told to listen by the target's URL; a free
-// port of the loopback without one.
-func listenAddress(rawURL string) string {
-	if u, err := url.Parse(rawURL); err == nil {
-		return u.Host
-	}
-	return ""
 }
 
 func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
@@ -119,30 +109,28 @@ func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
 
 // putLinkBefore starts a link to the server of the requests and sends them
 // through it. The server still sees its own name in the Host header.
-func (t *target) putLinkBefore(cfg lab.LinkConfig, requests []profiles.Request) error {
-	first, err := url.Parse(requests[0].URL)
+func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests []profiles.Request) error {
+	server, err := oneServer(requests)
 	if err != nil {
+		return err
+	}
+	// A link accepts whether or not there is a server behind it.
+	if err := t.answers(ctx, server.String(), withPort(server)); err != nil {
+		return err
+	}
+	if t.link, err = lab.StartLink(cfg, "", withPort(server)); err != nil {
 		return &InputError{err}
+	}
+	t.servers = addresses(ctx, withPort(server))
+	if t.dialer.TLS.ServerName == "" {
+		t.dialer.TLS.ServerName = server.Hostname()
 	}
 	for i, r := range requests {
 		u, err := url.Parse(r.URL)
 		if err != nil {
 			return &InputError{err}
 		}
-		if u.Host != first.Host || u.Scheme != first.Scheme {
-			return inputErrorf("target.link: the requests go to %s and %s, but a link leads to one server; remove target.link or the other server's requests", first.Host, u.Host)
-		}
-		if t.link == nil {
-			if t.link, err = lab.StartLink(cfg, withPort(u)); err != nil {
-				return &InputError{err}
-			}
-			t.servers = addresses(context.Background(), withPort(u))
-			if t.dialer.TLS.ServerName == "" {
-				t.dialer.TLS.ServerName = u.Hostname()
-			}
-		}
-		r.Header = r.Header.Clone()
-		if r.Header == nil {
+		if r.Header = r.Header.Clone(); r.Header == nil {
 			r.Header = http.Header{}
 		}
 		if r.Header.Get("Host") == "" {
@@ -152,6 +140,24 @@ func (t *target) putLinkBefore(cfg lab.LinkConfig, requests []profiles.Request) 
 		requests[i] = r
 	}
 	return nil
+}
+
+// oneServer is the server that all the requests go to.
+func oneServer(requests []profiles.Request) (*url.URL, error) {
+	var server *url.URL
+	for _, r := range requests {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return nil, &InputError{err}
+		}
+		if server == nil {
+			server = &url.URL{Scheme: u.Scheme, Host: u.Host}
+		}
+		if u.Host != server.Host || u.Scheme != server.Scheme {
+			return nil, inputErrorf("target.link: the requests go to %s and %s, but a link leads to one server; remove target.link or the other server's requests", server.Host, u.Host)
+		}
+	}
+	return server, nil
 }
 
 func withPort(u *url.URL) string {
@@ -165,12 +171,8 @@ func withPort(u *url.URL) string {
 // reachTimeout bounds the look whether a server is there before a run.
 const reachTimeout = 5 * time.Second
 
-// reach finds out where the requests go and whether somebody listens there. A
-// target that cannot be reached at all is a mistake in the profile far more
-// often than a finding, and a minute of connect/refused teaches nothing.
+// reach finds out where the requests go and whether somebody listens there.
 func (t *target) reach(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
 	seen := map[dialers.Origin]bool{}
 	for _, r := range t.requests {
 		o := r.Origin()
@@ -179,12 +181,8 @@ func (t *target) reach(ctx context.Context) error {
 		}
 		seen[o] = true
 		addr := net.JoinHostPort(o.Host, o.Port)
-		if t.server == nil {
-			conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-			if err != nil {
-				return unreachable(o, err)
-			}
-			conn.Close()
+		if err := t.answers(ctx, o.String(), addr); err != nil {
+			return err
 		}
 		for _, a := range addresses(ctx, addr) {
 			if !slices.Contains(t.remotes, a) {
@@ -195,10 +193,29 @@ func (t *target) reach(ctx context.Context) error {
 	return nil
 }
 
-func unreachable(o dialers.Origin, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
+// answers looks whether somebody accepts connections at addr. A target that
+// cannot be reached at all is a mistake in the profile far more often than a
+// finding, and a minute of connect/refused teaches nothing.
+func (t *target) answers(ctx context.Context, name, addr string) error {
+	if t.server != nil || t.link != nil {
+		return nil // ours, or looked at before the link was put in front
 	}
+	limited, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(limited, "tcp", addr)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unreachable(name, err)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0) // leave no TIME_WAIT of our own for the run to count
+	}
+	return conn.Close()
+}
+
+func unreachable(name string, err error) error {
 	advice := "is the server running, and is the port right?"
 	switch dialers.CauseOf(err) {
 	case results.CauseNXDomain, results.CauseDNS:
@@ -206,7 +223,7 @@ func unreachable(o dialers.Origin, err error) error {
 	case results.CauseTimeout:
 		advice = fmt.Sprintf("nothing answered within %v; is the address right, and does a firewall let you through?", reachTimeout)
 	}
-	return inputErrorf("target %s cannot be reached: %w; %s", o, err, advice)
+	return inputErrorf("target %s cannot be reached: %w; %s", name, err, advice)
 }
 
 // addresses are those a name and port stand for; none when they cannot be

@@ -14,14 +14,20 @@ import (
 // that says what to set and what that costs, with the figures of the runs.
 func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 	switch {
-	case rep.IncidentRun.Interrupted || len(rep.RemedyRuns) < len(p.Remedies):
-		return "Interrupted: the runs do not tell whether the incident was reproduced."
+	case rep.IncidentRun.Interrupted:
+		return "Not judged: interrupted in the incident's own run."
 	case !rep.IncidentRun.Valid:
 		return "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
 	}
 	sentences := []string{happened(p, rep.IncidentRun)}
+	if !shown(rep.IncidentRun) {
+		return sentences[0] // there is nothing for a remedy to clear
+	}
 	for i, r := range rep.RemedyRuns {
 		sentences = append(sentences, remedied(p, p.Remedies[i], rep.IncidentRun, r))
+	}
+	if missing := len(p.Remedies) - len(rep.RemedyRuns); missing > 0 {
+		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(p.Remedies)))
 	}
 	return strings.Join(sentences, "\n")
 }
@@ -31,7 +37,7 @@ func happened(p *profiles.Profile, run *results.Run) string {
 	if run.Counts.Failed > 0 {
 		s += ", " + commonest(run)
 	}
-	if q := run.IdleFailed; q != nil {
+	if q := run.IdleFailed; q != nil && q.Count > 0 {
 		s += fmt.Sprintf(" that had been idle for %v in the median", seconds(q.P50))
 	}
 	if !shown(run) {
@@ -41,6 +47,9 @@ func happened(p *profiles.Profile, run *results.Run) string {
 }
 
 func remedied(p *profiles.Profile, remedy profiles.Remedy, before *results.Run, r results.RemedyRun) string {
+	if r.Interrupted {
+		return fmt.Sprintf("Of %q nothing can be said: interrupted in its run.", r.Remedy)
+	}
 	if !r.Valid {
 		return fmt.Sprintf("Of %q nothing can be said, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
 	}
@@ -83,22 +92,26 @@ func commonest(run *results.Run) string {
 			most = o
 		}
 	}
-	kind := "fresh"
-	if most.Reused {
-		kind = "reused"
-	}
 	how := "all"
 	if most.Count < run.Counts.Failed {
 		how = fmt.Sprintf("%d of them", most.Count)
 	}
-	return fmt.Sprintf("%s %v/%v on %s connections", how, most.Phase, most.Cause, kind)
+	s := fmt.Sprintf("%s %v/%v", how, most.Phase, most.Cause)
+	if kind := most.Connection(); kind != "no connection" {
+		s += " on " + kind + " connections"
+	}
+	return s
 }
 
 func unmet(run *results.Run) string {
 	var all []string
 	for _, e := range run.Expect {
 		if !e.Met {
-			all = append(all, fmt.Sprintf("%s %s (seen: %s)", e.Path, e.Want, e.Seen))
+			seen := "seen: " + e.Seen
+			if e.Why != "" {
+				seen = e.Why
+			}
+			all = append(all, fmt.Sprintf("%s %s (%s)", e.Path, e.Want, seen))
 		}
 	}
 	return strings.Join(all, ", ")

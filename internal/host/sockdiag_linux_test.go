@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
+	"os"
 	"testing"
 	"time"
 
@@ -14,21 +14,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newWatcher skips the test where sock_diag is refused.
+// newWatcher skips the test where sock_diag is refused, but not under CI.
 func newWatcher(t testing.TB, w Watch) *SocketWatcher {
 	t.Helper()
 	watcher, err := NewSocketWatcher(w)
 	if err == nil {
+		t.Cleanup(func() { watcher.Close() })
 		_, err = watcher.Count()
 	}
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.ENOENT) {
+	if refused(err) && os.Getenv("CI") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { watcher.Close() })
 	return watcher
+}
+
+// refused reports whether the kernel has no sock_diag, or none for us. ENOENT is
+// its answer without the inet_diag or tcp_diag module.
+func refused(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.ENOENT)
 }
 
 // listen listens where no socket is left of others: the port the kernel picks
@@ -175,13 +181,9 @@ func TestFilterIsAccepted(t *testing.T) {
 			}
 			remotes = append(remotes, netip.AddrPortFrom(ip, 9))
 		}
-		w, err := NewSocketWatcher(Watch{Remotes: remotes})
-		if err == nil {
-			_, err = w.Count()
-			w.Close()
-		}
-		if errors.Is(err, syscall.EINVAL) {
-			t.Fatalf("%d addresses: %v", n, err)
+		w := newWatcher(t, Watch{Remotes: remotes})
+		if filter := socketFilter(w.sides); len(filter) == 0 {
+			t.Fatalf("no filter for %d addresses", n)
 		}
 	}
 }
