@@ -3,6 +3,7 @@ package dialers
 import (
 	"context"
 	"net"
+	"strings"
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -66,12 +67,13 @@ func TestFailedDials(t *testing.T) {
 			func(e *results.Exchange) bool { return e.Connected != results.Never && e.Secured == results.Never }},
 		{"alert", alert.URL(), Dialer{TLS: trust(alert)}, "tls/alert", nil},
 		{"TLS to a server without", "https" + plain.URL()[len("http"):], Dialer{}, "tls/malformed", nil},
-		{"closed in the handshake", "https" + rude.URL()[len("http"):], Dialer{}, "tls/fin", nil},
+		// Whether the hello is there before the close, and unread, is chance.
+		{"closed in the handshake", "https" + rude.URL()[len("http"):], Dialer{}, "tls/fin|tls/rst", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClient(t, pool.Default(), &test.dialer, long, request(t, "GET", test.url, nil))
 			e := c.do(t)
-			if outcome(e) != test.want {
+			if !strings.Contains("|"+test.want+"|", "|"+outcome(e)+"|") {
 				t.Fatalf("got %s: %v; want %s", outcome(e), e.Err, test.want)
 			}
 			if test.last != nil && !test.last(e) {
