@@ -73,6 +73,9 @@ func writeCause(f Facts) results.Cause {
 	if errors.Is(f.Read, syscall.ECONNRESET) {
 		return results.CauseRST
 	}
+	if f.Write == nil {
+		return CauseOf(f.Read) // found dead before anything was written
+	}
 	return CauseOf(f.Write)
 }
 

@@ -23,7 +23,8 @@ import (
 // exchanges, and the lease holder reads its response itself.
 type Conn struct {
 	id      uint64
-	pool    *Pool
+	shard   *shard
+	made    *attempt // the dial that made it
 	entry   *pool.Conn
 	conn    net.Conn // TLS, or the wire itself
 	wire    *wire
@@ -45,18 +46,31 @@ type turn struct {
 	req      *Request
 	e        *results.Exchange
 	facts    Facts
-	writing  bool // the request is still being written; guarded by Conn.mu
-	aborted  bool // guarded by Conn.mu
-	reusable bool // the response leaves the connection fit for another exchange
-	endsConn bool // the response said that it is the last
+	writing  bool          // the request is still being written; guarded by Conn.mu
+	aborted  bool          // guarded by Conn.mu
+	deadline time.Time     // of the exchange; guarded by Conn.mu, set when it is written
+	reusable bool          // the response leaves the connection fit for another exchange
+	endsConn bool          // the response said that it is the last
+	hint     time.Duration // what it promised in Keep-Alive, or pool.NoHint
+}
+
+// end is what became of an exchange and is to become of its connection.
+type end struct {
+	facts  Facts
+	unsent bool // no byte of the request was written
+	reason pool.Reason
+	hint   time.Duration
 }
 
 // roundTrip performs one exchange and returns what was seen, and what is to
 // become of the connection. The deadline covers all of it; the zero time is no
 // deadline.
-func (c *Conn) roundTrip(ctx context.Context, req *Request, e *results.Exchange, deadline time.Time) (Facts, pool.Reason) {
-	t := &turn{req: req, e: e, writing: true}
+func (c *Conn) roundTrip(ctx context.Context, req *Request, e *results.Exchange, deadline time.Time) end {
+	t := &turn{req: req, e: e, writing: true, hint: pool.NoHint}
 	alive := c.begin(t, deadline)
+	if !alive && c.policy().ResendsUnsent() {
+		return c.unsent(t)
+	}
 	stop := context.AfterFunc(ctx, func() { c.abort(t) })
 	defer stop()
 
@@ -72,16 +86,34 @@ func (c *Conn) roundTrip(ctx context.Context, req *Request, e *results.Exchange,
 
 	c.mu.Lock()
 	t.facts.Aborted = t.aborted
-	end := c.end
+	seen := c.end
 	c.mu.Unlock()
 	t.facts.HeadWritten = written >= req.head
 	t.facts.Written = written == len(req.bytes)
 	t.facts.Write = err
-	if !alive && end != pool.Keep {
-		return t.facts, end // nobody broke it: it was dead
+	reason := c.verdict(t)
+	if !alive && seen != pool.Keep {
+		reason = seen // nobody broke it: it was dead
 	}
-	return t.facts, c.verdict(t)
+	return end{t.facts, written == 0, reason, t.hint}
 }
+
+// unsent ends an exchange before a byte of it was written, on a connection that
+// was found dead after it had been leased.
+func (c *Conn) unsent(t *turn) end {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	reason := c.end
+	if reason == pool.Keep {
+		reason = pool.Broken
+	}
+	t.e.Attempts++
+	return end{t.facts, true, reason, pool.NoHint}
+}
+
+func (c *Conn) policy() *pool.Policy { return &c.shard.pool.policy }
+
+func (c *Conn) now() time.Duration { return c.shard.pool.now() }
 
 // verdict is Keep when the connection can carry another exchange.
 func (c *Conn) verdict(t *turn) pool.Reason {
@@ -131,14 +163,14 @@ func (c *Conn) write(t *turn) (int, error) {
 	first := min(len(req.bytes), req.head+oneWrite)
 	n, err := c.conn.Write(req.bytes[:first])
 	if n >= req.head {
-		e.WroteHeaders = c.pool.now()
+		e.WroteHeaders = c.now()
 		e.Wrote = e.WroteHeaders
 	}
 	if err == nil && first < len(req.bytes) {
 		var m int
 		m, err = c.conn.Write(req.bytes[first:])
 		n += m
-		e.Wrote = c.pool.now()
+		e.Wrote = c.now()
 	}
 	e.BytesOut += int64(n)
 	if n < len(req.bytes) {
@@ -152,12 +184,33 @@ func (c *Conn) wrote(t *turn, deadline time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t.writing = false
-	limit := c.pool.policy.ResponseTimeout
+	limit := c.policy().ResponseTimeout
 	if err != nil || limit == 0 || c.turn != t || t.aborted {
 		return
 	}
-	if d := time.Now().Add(limit); deadline.IsZero() || d.Before(deadline) {
-		c.conn.SetReadDeadline(d)
+	t.deadline = deadline
+	c.limitRead(t, limit)
+}
+
+// limitRead lets the reading go on for d at most; mu is held.
+func (c *Conn) limitRead(t *turn, d time.Duration) {
+	if at := time.Now().Add(d); t.deadline.IsZero() || at.Before(t.deadline) {
+		c.conn.SetReadDeadline(at)
+	}
+}
+
+// eachRead gives the next read of t's response the whole of a response_timeout
+// that is measured between reads.
+func (c *Conn) eachRead(t *turn) func() {
+	if p := c.policy(); p.ResponseTimeout == 0 || p.ResponseClock != pool.ClockGap {
+		return nil
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !t.writing && !t.aborted {
+			c.limitRead(t, c.policy().ResponseTimeout)
+		}
 	}
 }
 
@@ -165,7 +218,7 @@ func (c *Conn) wrote(t *turn, deadline time.Time, err error) {
 func (c *Conn) awaitResponse(t *turn) {
 	before := c.in.read
 	if _, err := c.br.Peek(1); err == nil {
-		t.e.FirstByte = c.pool.now()
+		t.e.FirstByte = c.now()
 		c.readResponse(t)
 	}
 	c.endOfReading(t, before)
@@ -206,11 +259,11 @@ func (c *Conn) noteEnd(err error) {
 
 // watch is the reader goroutine of a watched connection.
 func (c *Conn) watch() {
-	defer c.pool.running.Done()
+	defer c.shard.running.Done()
 	for {
 		before := c.in.read
 		_, err := c.br.Peek(1)
-		at := c.pool.now()
+		at := c.now()
 		t := c.takeTurn(err)
 		if t == nil {
 			return
@@ -246,7 +299,7 @@ func (c *Conn) takeTurn(err error) *turn {
 		}
 	}
 	c.mu.Unlock()
-	c.pool.connDied(c, reason)
+	c.shard.connDied(c, reason)
 	return nil
 }
 

@@ -18,6 +18,15 @@ type Origin struct {
 	Host string // name or address, without brackets
 	Port string
 	TLS  bool
+
+	name string // what the certificate must be for, if that is not Host
+}
+
+func (o Origin) serverName() string {
+	if o.name != "" {
+		return o.name
+	}
+	return o.Host
 }
 
 func (o Origin) String() string {
@@ -59,9 +68,9 @@ func (e *DialError) Unwrap() error { return e.Err }
 // errNoAddress is a name that was found and has no address.
 var errNoAddress = errors.New("the name has no address")
 
-// dial connects to o and stamps e.Resolved, e.Connected and, with TLS,
-// e.Secured by now. Every failure is a *DialError.
-func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, e *results.Exchange) (net.Conn, *wire, error) {
+// dial connects to o and stamps a's steps by now. Every failure is a *DialError.
+func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a *attempt) (net.Conn, *wire, error) {
+	a.resolved, a.connected, a.secured = results.Never, results.Never, results.Never
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
@@ -71,22 +80,22 @@ func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, e
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseResolve, err}
 	}
-	e.Resolved = now()
+	a.resolved = now()
 	tcp, err := d.connect(ctx, addrs)
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseConnect, err}
 	}
-	e.Connected = now()
+	a.connected = now()
 	w := &wire{Conn: tcp}
 	if !o.TLS {
 		return w, w, nil
 	}
-	conn := tls.Client(w, d.tlsConfig(o.Host))
+	conn := tls.Client(w, d.tlsConfig(o.serverName()))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		tcp.Close()
 		return nil, nil, &DialError{results.PhaseTLS, err}
 	}
-	e.Secured = now()
+	a.secured = now()
 	return conn, w, nil
 }
 

@@ -13,9 +13,11 @@ import (
 // Request is a request prepared once and written many times.
 type Request struct {
 	origin   Origin
-	bytes    []byte        // as sent: request line, headers, blank line, body
-	head     int           // length of all before the body
-	last     bool          // it asks the server to close after it
+	bytes    []byte // as sent: request line, headers, blank line, body
+	head     int    // length of all before the body
+	last     bool   // it asks the server to close after it
+	method   string
+	hasKey   bool          // it carries an idempotency key
 	parse    *http.Request // what http.ReadResponse needs to know: the method
 	template *http.Request // without its body, for Stock
 }
@@ -70,6 +72,8 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
 		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
 		parse:    &http.Request{Method: hr.Method},
+		method:   hr.Method,
+		hasKey:   hr.Header.Get("Idempotency-Key") != "" || hr.Header.Get("X-Idempotency-Key") != "",
 		template: hr,
 	}
 	if r.origin.Port == "" {

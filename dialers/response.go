@@ -4,6 +4,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
 )
 
 // maxInterim bounds the interim (1xx) responses before a final one.
@@ -14,8 +19,8 @@ var errTooManyInterim = errors.New("more than 8 interim (1xx) responses before t
 // readResponse reads a response whose first byte is there, to its end, and
 // keeps nothing of its body.
 func (c *Conn) readResponse(t *turn) {
-	c.in.room = maxHead
-	defer func() { c.in.room = -1 }()
+	c.in.room, c.in.each = maxHead, c.eachRead(t)
+	defer func() { c.in.room, c.in.each = -1, nil }()
 	resp, err := c.readHead(t)
 	if err != nil {
 		t.facts.Parse = err
@@ -24,7 +29,7 @@ func (c *Conn) readResponse(t *turn) {
 	c.in.room = -1
 	t.facts.HeadRead = true
 	t.facts.Length = resp.ContentLength
-	t.e.GotHeaders = c.pool.now()
+	t.e.GotHeaders = c.now()
 	t.e.Status = resp.StatusCode
 	_, err = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
@@ -33,6 +38,7 @@ func (c *Conn) readResponse(t *turn) {
 		return
 	}
 	t.facts.Complete = true
+	t.hint = hint(resp.Header)
 	untilEOF := resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Body != http.NoBody
 	t.endsConn = resp.Close || untilEOF || resp.StatusCode == http.StatusSwitchingProtocols || t.req.last
 	t.reusable = !t.endsConn && c.br.Buffered() == 0
@@ -50,4 +56,16 @@ func (c *Conn) readHead(t *turn) (*http.Response, error) {
 		}
 	}
 	return nil, errTooManyInterim
+}
+
+// hint is the timeout a response promises in `Keep-Alive: timeout=N, max=M`, in
+// seconds (RFC 2068, section 19.7.1.1); pool.NoHint without one.
+func hint(h http.Header) time.Duration {
+	for part := range strings.SplitSeq(h.Get("Keep-Alive"), ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		if n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31); err == nil && strings.EqualFold(strings.TrimSpace(name), "timeout") {
+			return time.Duration(n) * time.Second
+		}
+	}
+	return pool.NoHint
 }

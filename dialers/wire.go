@@ -37,9 +37,10 @@ const maxHead = 1 << 20
 type input struct {
 	conn net.Conn // TLS, or the wire itself
 	wire *wire
-	read int64 // bytes so far
-	room int64 // bytes that may still be read before errHeadTooLarge; negative: no bound
-	err  error // of the first read that failed: the kernel reports a reset once and EOF ever after
+	read int64  // bytes so far
+	room int64  // bytes that may still be read before errHeadTooLarge; negative: no bound
+	each func() // called before each read; nil: nothing
+	err  error  // of the first read that failed: the kernel reports a reset once and EOF ever after
 }
 
 func (in *input) Read(b []byte) (int, error) {
@@ -49,6 +50,9 @@ func (in *input) Read(b []byte) (int, error) {
 	}
 	if in.room > 0 && int64(len(b)) > in.room {
 		b = b[:in.room]
+	}
+	if in.each != nil {
+		in.each()
 	}
 	n, err := in.conn.Read(b)
 	in.read += int64(n)

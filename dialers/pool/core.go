@@ -1,45 +1,75 @@
 package pool
 
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
 
 // Core is the state of a pool and its rules. Times are offsets from any fixed
 // moment and must not decrease from call to call. It is not safe for use by
 // several goroutines. The slice a method returns is valid until the next call.
 //
-// With n idle connections every event costs O(1), or O(log n) where first_fit
-// or a timer per connection is asked for; a sweep costs O(n).
+// With n connections and waiting requests every event costs O(1), or O(log n)
+// where first_fit, a timer per connection or a cap over all keys is asked for;
+// a sweep costs O(n).
 type Core struct {
-	policy  Policy
-	origins []origin
-	timers  connHeap // idle connections by the moment they expire; with ExpireByTimer only
-	nextID  uint64
-	sweepAt time.Duration
-	closed  bool
-	stats   Stats
-	out     []Decision
+	policy   Policy
+	rng      *rand.Rand // of lifetimes
+	origins  []*origin
+	used     int            // what counts towards max_conns_all
+	idle     idleList       // over all origins
+	pending  requestQueue   // over all origins
+	timers   heapOf[Conn]   // idle connections by the moment they expire; with ExpireByTimer only
+	waiting  heapOf[origin] // origins with waiting requests, by the arrival of the first
+	arrivals uint64
+	created  uint64
+	sweepAt  time.Duration
+	closed   bool
+	stats    Stats
+	out      []Decision
 }
 
-// origin is the sub-pool of one server.
+// origin is the sub-pool of one key.
 type origin struct {
-	open    int // dialing, leased, probing and idle, the unreaped dead included
-	idle    idleList
-	fit     connHeap // the idle ones by creation; with FirstFit only
-	waiting requestQueue
+	used      int // what counts towards max_conns
+	idle      idleList
+	fit       heapOf[Conn] // the idle ones by creation; with FirstFit only
+	waiting   requestQueue
+	bindable  requestQueue // with late_bind only
+	heapIndex int          // in Core.waiting; -1: not in it
 }
 
-// New returns a pool without origins. The policy must be valid.
-func New(policy Policy) *Core {
+// NoHint is a response without `Keep-Alive: timeout=`.
+const NoHint time.Duration = -1
+
+// New returns a pool without origins. The policy must be valid. The seed is
+// that of the lifetimes drawn with lifetime_jitter.
+func New(policy Policy, seed uint64) *Core {
 	return &Core{
 		policy:  policy,
-		timers:  connHeap{before: func(a, b *Conn) bool { return a.expires(policy) < b.expires(policy) }, index: func(c *Conn) *int { return &c.timerIndex }},
+		rng:     rand.New(rand.NewPCG(seed, 0)),
+		idle:    idleList{which: inAll},
+		pending: requestQueue{which: ofAll},
+		timers: heapOf[Conn]{
+			before: func(a, b *Conn) bool { return a.expires() < b.expires() },
+			index:  func(c *Conn) *int { return &c.timerIndex },
+		},
+		waiting: heapOf[origin]{
+			before: func(a, b *origin) bool { return a.waiting.first.arrived < b.waiting.first.arrived },
+			index:  func(o *origin) *int { return &o.heapIndex },
+		},
 		sweepAt: policy.SweepEvery,
 	}
 }
 
 // AddOrigin adds a sub-pool and returns its number, from 0.
 func (p *Core) AddOrigin() int {
-	p.origins = append(p.origins, origin{
-		fit: connHeap{before: func(a, b *Conn) bool { return a.id < b.id }, index: func(c *Conn) *int { return &c.fitIndex }},
+	p.origins = append(p.origins, &origin{
+		heapIndex: -1,
+		fit: heapOf[Conn]{
+			before: func(a, b *Conn) bool { return a.id < b.id },
+			index:  func(c *Conn) *int { return &c.fitIndex },
+		},
 	})
 	return len(p.origins) - 1
 }
@@ -48,84 +78,105 @@ func (p *Core) AddOrigin() int {
 func (p *Core) Stats() Stats { return p.stats }
 
 // Acquire asks for a connection for r. It is answered at once by DoLease,
-// DoProbe, DoDial or DoRefuse, or later, when r has been waiting.
+// DoProbe, DoDial or DoRefuse, or later, when r has been waiting. A DoDial is
+// no last answer: DoLease or DoRefuse follows.
 func (p *Core) Acquire(now time.Duration, r *Request) []Decision {
 	p.begin(now)
+	r.arrived, r.dial = p.arrivals, nil
+	p.arrivals++
 	if p.closed {
 		p.refuse(r, Closed)
 		return p.out
 	}
-	o := &p.origins[r.Origin]
+	o := p.origins[r.Origin]
 	switch {
-	case p.leaseIdle(now, o, r):
-	case p.hasRoom(o):
-		p.grantDial(o, r)
+	case p.serve(now, o, r):
+		p.serveOthers(now, o)
 	case p.policy.PendingMax >= 0 && o.waiting.len >= p.policy.PendingMax:
 		p.refuse(r, QueueFull)
 	default:
-		r.queued, r.waiting = now, true
-		o.waiting.push(r)
-		p.stats.Pending++
-		p.stats.PeakPending = max(p.stats.PeakPending, p.stats.Pending)
+		p.queue(now, o, r)
 	}
 	return p.out
 }
 
-// Cancel takes back a request that is still waiting. It reports false when the
-// request is not waiting any more: its answer is on the way.
+// Cancel takes back a request that has no connection yet. It reports false when
+// an answer is on the way, or when r waits for its own dial: end that instead.
 func (p *Core) Cancel(r *Request) bool {
-	if !r.waiting {
+	switch r.state {
+	case waiting:
+		p.unqueue(p.origins[r.Origin], r)
+	case bindable:
+		p.unbind(p.origins[r.Origin], r)
+	default:
 		return false
 	}
-	p.unqueue(&p.origins[r.Origin], r)
 	return true
 }
 
-// Dialed says that the dial granted to r made a connection, which is r's from
-// now on.
-func (p *Core) Dialed(now time.Duration, r *Request) (*Conn, []Decision) {
+// Dialed says that d made a connection, whose Data is data. It goes to the
+// request d was for, or if that was served otherwise to whom a released
+// connection would go.
+func (p *Core) Dialed(now time.Duration, d *Dial, data any) (*Conn, []Decision) {
 	p.begin(now)
-	c := &Conn{Origin: r.Origin, Created: now, Uses: 1, id: p.nextID, released: now, fitIndex: -1, timerIndex: -1}
-	p.nextID++
+	o := p.origins[d.Origin]
+	c := &Conn{
+		Data: data, Origin: d.Origin, Created: now, released: now, id: p.created, idleTimeout: p.policy.IdleTimeout,
+		lifetime: p.drawLifetime(), fitIndex: -1, timerIndex: -1,
+	}
+	p.created++
 	p.stats.Dialing--
 	p.stats.Opened++
 	p.countLeased(1)
 	p.stats.MaxOpen = max(p.stats.MaxOpen, p.stats.Leased+p.stats.Idle)
+	if r := d.request; r != nil {
+		if r.state == bindable {
+			p.unbind(o, r)
+		}
+		r.state = answered
+		p.lease(now, c, r)
+	} else {
+		p.giveBack(now, o, c, p.unfitAtRelease(now, o, c))
+	}
 	return c, p.out
 }
 
-// DialFailed says that the dial granted to r made no connection.
-func (p *Core) DialFailed(now time.Duration, r *Request) []Decision {
+// DialFailed says that d made no connection.
+func (p *Core) DialFailed(now time.Duration, d *Dial) []Decision {
 	p.begin(now)
+	o := p.origins[d.Origin]
 	p.stats.Dialing--
-	o := &p.origins[r.Origin]
-	o.open--
-	p.serveWaiting(o)
+	p.count(o, -1)
+	if r := d.request; r != nil {
+		if r.state == bindable {
+			p.unbind(o, r)
+		}
+		r.state = answered
+		p.refuse(r, DialFailed)
+	}
+	if p.policy.DialFail == FailAllPending {
+		for r := p.firstTaker(o); r != nil; r = p.firstTaker(o) {
+			p.takeOut(o, r)
+			p.refuse(r, DialFailed)
+		}
+	}
+	p.serveWaiting(now, o)
 	return p.out
 }
 
-// Release gives c back. With a reason other than Keep it is closed for it.
-func (p *Core) Release(now time.Duration, c *Conn, reason Reason) []Decision {
+// Release gives c back. With a reason other than Keep it is closed for it. The
+// hint is what the response's `Keep-Alive: timeout=` said, or NoHint.
+func (p *Core) Release(now time.Duration, c *Conn, reason Reason, hint time.Duration) []Decision {
 	p.begin(now)
-	o := &p.origins[c.Origin]
+	o := p.origins[c.Origin]
 	c.released = now
+	if reason == Keep {
+		reason = p.heed(c, hint)
+	}
 	if reason == Keep {
 		reason = p.unfitAtRelease(now, o, c)
 	}
-	next := o.waiting.first
-	if reason == Keep && next != nil {
-		reason = p.unfitAtLease(now, c)
-	}
-	switch {
-	case reason != Keep:
-		p.evict(o, c, reason)
-	case next != nil:
-		p.unqueue(o, next)
-		p.hand(now, c, next)
-	default:
-		p.makeIdle(o, c)
-	}
-	p.serveWaiting(o)
+	p.giveBack(now, o, c, reason)
 	return p.out
 }
 
@@ -141,9 +192,9 @@ func (p *Core) Died(now time.Duration, c *Conn, reason Reason) []Decision {
 		return p.out
 	}
 	if p.policy.Reap == ReapAtEvent {
-		o := &p.origins[c.Origin]
+		o := p.origins[c.Origin]
 		p.evict(o, c, reason)
-		p.serveWaiting(o)
+		p.serveWaiting(now, o)
 	} else {
 		c.hungUp = true // its socket goes now, its place in the accounts when it is next met
 		p.decide(Decision{Kind: DoClose, Conn: c, Reason: reason})
@@ -155,16 +206,19 @@ func (p *Core) Died(now time.Duration, c *Conn, reason Reason) []Decision {
 // why it is not.
 func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []Decision {
 	p.begin(now)
-	o := &p.origins[c.Origin]
+	o := p.origins[c.Origin]
 	if found == Keep {
 		p.lease(now, c, r)
 		return p.out
 	}
 	p.evict(o, c, found)
-	if p.closed {
+	switch {
+	case p.closed:
 		p.refuse(r, Closed)
-	} else if !p.leaseIdle(now, o, r) {
-		p.grantDial(o, r) // the dead one's room is free
+	case p.serve(now, o, r): // if nothing else, the dead one's room is free
+		p.serveOthers(now, o)
+	default:
+		p.queue(now, o, r)
 	}
 	return p.out
 }
@@ -172,16 +226,14 @@ func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []De
 // Tick lets time pass: what was due by now happens.
 func (p *Core) Tick(now time.Duration) []Decision {
 	p.begin(now)
-	for len(p.timers.conns) > 0 && p.timers.conns[0].expires(p.policy) <= now {
-		c := p.timers.conns[0]
-		p.evict(&p.origins[c.Origin], c, p.expired(now, c))
+	for c := p.timers.first(); c != nil && c.expires() <= now; c = p.timers.first() {
+		o := p.origins[c.Origin]
+		p.evict(o, c, p.expired(now, c))
+		p.serveWaiting(now, o)
 	}
 	if p.policy.Expiry&ExpireBySweep != 0 && now >= p.sweepAt {
 		p.sweep(now)
 		p.sweepAt = now - now%p.policy.SweepEvery + p.policy.SweepEvery
-	}
-	for i := range p.origins {
-		p.serveWaiting(&p.origins[i])
 	}
 	return p.out
 }
@@ -194,32 +246,26 @@ func (p *Core) Next() (time.Duration, bool) {
 			next, any = t, true
 		}
 	}
-	if len(p.timers.conns) > 0 {
-		consider(p.timers.conns[0].expires(p.policy))
+	if c := p.timers.first(); c != nil {
+		consider(c.expires())
 	}
 	if p.policy.Expiry&ExpireBySweep != 0 && p.stats.Idle > 0 {
 		consider(p.sweepAt)
 	}
-	if p.policy.PendingTimeout > 0 && p.stats.Pending > 0 {
-		for i := range p.origins {
-			if r := p.origins[i].waiting.first; r != nil {
-				consider(r.queued + p.policy.PendingTimeout)
-			}
-		}
+	if r := p.pending.first; r != nil && p.policy.PendingTimeout > 0 {
+		consider(r.queued + p.policy.PendingTimeout)
 	}
 	return next, any
 }
 
-// Close ends the pool: idle connections are closed, waiting requests refused,
-// leased connections closed when they are released.
+// Close ends the pool: idle connections are closed, requests without a
+// connection refused, leased connections closed when they are released.
 func (p *Core) Close(now time.Duration) []Decision {
 	p.begin(now)
 	p.closed = true
-	for i := range p.origins {
-		o := &p.origins[i]
-		for o.waiting.first != nil {
-			r := o.waiting.first
-			p.unqueue(o, r)
+	for _, o := range p.origins {
+		for r := p.firstTaker(o); r != nil; r = p.firstTaker(o) {
+			p.takeOut(o, r)
 			p.refuse(r, Closed)
 		}
 		for o.idle.first != nil {
@@ -235,15 +281,12 @@ func (p *Core) Close(now time.Duration) []Decision {
 func (p *Core) begin(now time.Duration) {
 	clear(p.out) // keep no connection alive through the spare capacity
 	p.out = p.out[:0]
-	if p.policy.PendingTimeout == 0 || p.stats.Pending == 0 {
+	if p.policy.PendingTimeout == 0 {
 		return
 	}
-	for i := range p.origins {
-		o := &p.origins[i]
-		for r := o.waiting.first; r != nil && r.queued+p.policy.PendingTimeout <= now; r = o.waiting.first {
-			p.unqueue(o, r)
-			p.refuse(r, PendingTimeout)
-		}
+	for r := p.pending.first; r != nil && r.queued+p.policy.PendingTimeout <= now; r = p.pending.first {
+		p.unqueue(p.origins[r.Origin], r)
+		p.refuse(r, PendingTimeout)
 	}
 }
 
@@ -251,125 +294,4 @@ func (p *Core) decide(d Decision) { p.out = append(p.out, d) }
 
 func (p *Core) refuse(r *Request, why Refusal) {
 	p.decide(Decision{Kind: DoRefuse, Request: r, Refusal: why})
-}
-
-func (p *Core) hasRoom(o *origin) bool {
-	return p.policy.MaxConns == 0 || o.open < p.policy.MaxConns
-}
-
-func (p *Core) grantDial(o *origin, r *Request) {
-	o.open++
-	p.stats.Dialing++
-	p.stats.PeakDialing = max(p.stats.PeakDialing, p.stats.Dialing)
-	p.decide(Decision{Kind: DoDial, Request: r})
-}
-
-func (p *Core) unqueue(o *origin, r *Request) {
-	o.waiting.remove(r)
-	r.waiting = false
-	p.stats.Pending--
-}
-
-func (p *Core) countLeased(n int) {
-	p.stats.Leased += n
-	p.stats.PeakLeased = max(p.stats.PeakLeased, p.stats.Leased)
-}
-
-func (p *Core) lease(now time.Duration, c *Conn, r *Request) {
-	c.state = leased
-	c.Uses++
-	c.IdleFor = now - c.released
-	p.decide(Decision{Kind: DoLease, Request: r, Conn: c})
-}
-
-// hand gives c, which is counted as leased, to r: after a look at it, if the
-// policy wants one.
-func (p *Core) hand(now time.Duration, c *Conn, r *Request) {
-	if p.policy.Liveness == Probe && now-c.released >= p.policy.ProbeAfter {
-		c.state = probing
-		p.decide(Decision{Kind: DoProbe, Request: r, Conn: c})
-		return
-	}
-	p.lease(now, c, r)
-}
-
-// leaseIdle gives r an idle connection, in the policy's order, closing those
-// that turn out to be unfit; false when none is left.
-func (p *Core) leaseIdle(now time.Duration, o *origin, r *Request) bool {
-	for {
-		c := p.candidate(o)
-		if c == nil {
-			return false
-		}
-		if reason := p.unfitAtLease(now, c); reason != Keep {
-			p.evict(o, c, reason)
-			continue
-		}
-		p.unidle(o, c)
-		p.countLeased(1)
-		p.hand(now, c, r)
-		return true
-	}
-}
-
-func (p *Core) candidate(o *origin) *Conn {
-	switch p.policy.LeaseOrder {
-	case FIFO:
-		return o.idle.first
-	case FirstFit:
-		if len(o.fit.conns) == 0 {
-			return nil
-		}
-		return o.fit.conns[0]
-	default:
-		return o.idle.last
-	}
-}
-
-func (p *Core) makeIdle(o *origin, c *Conn) {
-	p.countLeased(-1)
-	c.state = idle
-	o.idle.push(c)
-	p.stats.Idle++
-	p.stats.PeakIdle = max(p.stats.PeakIdle, p.stats.Idle)
-	if p.policy.LeaseOrder == FirstFit {
-		o.fit.push(c)
-	}
-	if _, expires := c.deadline(p.policy); expires && p.policy.Expiry&ExpireByTimer != 0 {
-		p.timers.push(c)
-	}
-}
-
-// serveWaiting lets waiting requests dial while there is room.
-func (p *Core) serveWaiting(o *origin) {
-	for o.waiting.first != nil && p.hasRoom(o) {
-		r := o.waiting.first
-		p.unqueue(o, r)
-		p.grantDial(o, r)
-	}
-}
-
-// unidle takes c out of the idle ones.
-func (p *Core) unidle(o *origin, c *Conn) {
-	o.idle.remove(c)
-	p.stats.Idle--
-	o.fit.remove(c)
-	p.timers.remove(c)
-}
-
-// evict closes c, wherever it is, and forgets it.
-func (p *Core) evict(o *origin, c *Conn, reason Reason) {
-	if c.state == idle {
-		p.unidle(o, c)
-	} else {
-		p.countLeased(-1)
-	}
-	c.state = gone
-	o.open--
-	if c.hungUp {
-		reason = c.dead
-	} else {
-		p.decide(Decision{Kind: DoClose, Conn: c, Reason: reason})
-	}
-	p.stats.Evicted[reason]++
 }

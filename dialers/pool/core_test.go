@@ -14,6 +14,7 @@ type story struct {
 	now      time.Duration
 	requests map[string]*Request
 	conns    map[string]*Conn
+	dials    map[string]*Dial
 }
 
 func newStory(t *testing.T, change func(*Policy)) *story {
@@ -22,7 +23,7 @@ func newStory(t *testing.T, change func(*Policy)) *story {
 	if err := policy.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	s := &story{t: t, core: New(policy), requests: map[string]*Request{}, conns: map[string]*Conn{}}
+	s := &story{t: t, core: New(policy, 1), requests: map[string]*Request{}, conns: map[string]*Conn{}, dials: map[string]*Dial{}}
 	s.core.AddOrigin()
 	return s
 }
@@ -32,6 +33,9 @@ func (s *story) expect(what string, got []Decision, want ...string) {
 	var have []string
 	for _, d := range got {
 		line := d.Kind.String()
+		if d.Kind == DoDial {
+			s.dials[d.Request.Data.(string)] = d.Dial
+		}
 		if d.Request != nil {
 			line += " " + d.Request.Data.(string)
 		}
@@ -57,27 +61,31 @@ func (s *story) acquire(r string, want ...string) {
 	s.expect("acquire "+r, s.core.Acquire(s.now, s.requests[r]), want...)
 }
 
-func (s *story) dialed(r, c string) {
+// dialed ends the dial for r; the connection, called c, is leased to r unless
+// told otherwise.
+func (s *story) dialed(r, c string, want ...string) {
 	s.t.Helper()
-	conn, ds := s.core.Dialed(s.now, s.requests[r])
-	conn.Data = c
+	if want == nil {
+		want = []string{"lease " + r + " " + c}
+	}
+	conn, ds := s.core.Dialed(s.now, s.dials[r], c)
 	s.conns[c] = conn
-	s.expect("dialed "+c, ds)
+	s.expect("dialed "+c, ds, want...)
 }
 
 func (s *story) dialFailed(r string, want ...string) {
 	s.t.Helper()
-	s.expect("dial failed "+r, s.core.DialFailed(s.now, s.requests[r]), want...)
+	s.expect("dial failed "+r, s.core.DialFailed(s.now, s.dials[r]), append([]string{"refuse " + r + " dial_failed"}, want...)...)
 }
 
 func (s *story) release(c string, want ...string) {
 	s.t.Helper()
-	s.expect("release "+c, s.core.Release(s.now, s.conns[c], Keep), want...)
+	s.expect("release "+c, s.core.Release(s.now, s.conns[c], Keep, NoHint), want...)
 }
 
 func (s *story) releaseFor(c string, why Reason, want ...string) {
 	s.t.Helper()
-	s.expect("release "+c, s.core.Release(s.now, s.conns[c], why), want...)
+	s.expect("release "+c, s.core.Release(s.now, s.conns[c], why, NoHint), want...)
 }
 
 func (s *story) died(c string, want ...string) {

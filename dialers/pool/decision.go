@@ -11,6 +11,7 @@ type Decision struct {
 	Kind    Kind
 	Request *Request // of DoLease, DoProbe, DoDial and DoRefuse
 	Conn    *Conn    // of DoLease, DoProbe and DoClose
+	Dial    *Dial    // of DoDial
 	Reason  Reason   // of DoClose: why it leaves the pool
 	Refusal Refusal  // of DoRefuse
 }
@@ -37,10 +38,11 @@ const (
 	QueueFull      Refusal = iota // the queue holds pending_max requests already
 	PendingTimeout                // it waited for pending_timeout
 	Closed                        // the pool was closed
+	DialFailed                    // its dial failed, or with dial_fail all_pending another one of the same key
 )
 
 func (r Refusal) String() string {
-	return nameOf([]string{"queue_full", "pending_timeout", "closed"}, int(r))
+	return nameOf([]string{"queue_full", "pending_timeout", "closed", "dial_failed"}, int(r))
 }
 
 // Reason is why a connection left the pool.
@@ -49,10 +51,12 @@ type Reason uint8
 // The reasons. Keep is the absence of one.
 const (
 	Keep            Reason = iota
-	Expired                // idle for idle_timeout
+	Expired                // idle for idle_timeout, or for what the server had announced
 	Lifetime               // as old as max_lifetime
 	MaxRequests            // carried max_requests exchanges
-	Surplus                // given back with max_idle connections idle already
+	Surplus                // max_idle or max_idle_all connections were idle already
+	MadeRoom               // closed for a request of another key, or one that wanted a fresh one
+	Hinted                 // the server's Keep-Alive hint, less hint_margin, leaves no time to be idle
 	PeerClosed             // the peer's FIN or close_notify was noticed while idle
 	Reset                  // the peer's RST was noticed while idle
 	ServerSaidClose        // the response said so, or its end was the connection's end
@@ -63,7 +67,7 @@ const (
 )
 
 func (r Reason) String() string {
-	return nameOf([]string{"keep", "expired", "lifetime", "max_requests", "surplus", "peer_closed", "reset",
+	return nameOf([]string{"keep", "expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
 		"server_said_close", "broken", "shutdown"}, int(r))
 }
 
@@ -77,14 +81,16 @@ type Conn struct {
 	Uses    int           // leases so far, the present one included
 	IdleFor time.Duration // how long it had been idle when last leased; 0 on its first lease
 
-	id         uint64 // order of creation
-	released   time.Duration
-	state      state
-	dead       Reason // noticed dead; Keep: alive as far as known
-	hungUp     bool   // its DoClose was decided while it stays in the accounts (ReapAtLease)
-	prev, next *Conn  // in the origin's idle list
-	fitIndex   int    // in the origin's heap by creation; -1: not in it
-	timerIndex int    // in the core's heap by deadline; -1: not in it
+	id          uint64 // order of creation
+	released    time.Duration
+	idleTimeout time.Duration // 0: none; the policy's, or by the server's hint
+	lifetime    time.Duration // 0: none
+	state       state
+	dead        Reason // noticed dead; Keep: alive as far as known
+	hungUp      bool   // its DoClose was decided while it stays in the accounts (ReapAtLease)
+	links       [numLists]link
+	fitIndex    int // in the origin's heap by creation; -1: not in it
+	timerIndex  int // in the core's heap by deadline; -1: not in it
 }
 
 type state uint8
@@ -96,16 +102,38 @@ const (
 	gone
 )
 
-// Request is one request for a connection. Embed or keep it until it has been
-// answered by DoLease or DoRefuse, or was taken back by Cancel; it may be used
-// again after that.
+// Request is one request for a connection. Keep it until it has been answered
+// by DoLease or DoRefuse, or was taken back by Cancel; it may be used again
+// after that.
 type Request struct {
-	Data   any // the caller's; never looked at here
-	Origin int // the sub-pool it wants, from AddOrigin
+	Data   any  // the caller's; never looked at here
+	Origin int  // the sub-pool it wants, from AddOrigin
+	Safe   bool // a GET, which probe_unsafe_only does not probe for
+	Fresh  bool // it wants a new connection; when it has to wait it takes what comes
 
-	queued     time.Duration
-	waiting    bool
-	prev, next *Request
+	state   requestState
+	arrived uint64 // order of arrival
+	queued  time.Duration
+	dial    *Dial // its own, under way
+	links   [numOfLists]requestLink
+}
+
+// Granted reports whether a DoDial was decided for r since it last asked.
+func (r *Request) Granted() bool { return r.dial != nil }
+
+type requestState uint8
+
+const (
+	answered requestState = iota
+	waiting               // in the queue
+	bindable              // its own dial is under way, and it would take another connection (late_bind)
+	dialing               // its own dial is under way, and it waits for that
+)
+
+// Dial is a connection being made.
+type Dial struct {
+	Origin  int
+	request *Request // who asked for it; nil: served otherwise, or gone
 }
 
 // Stats are the pool's gauges and their peaks, over all origins.

@@ -2,17 +2,50 @@ package pool
 
 import "time"
 
+// sweep closes every idle connection that may not be kept.
 func (p *Core) sweep(now time.Duration) {
-	for i := range p.origins {
-		o := &p.origins[i]
+	for _, o := range p.origins {
 		for c := o.idle.first; c != nil; {
-			next := c.next
+			next := c.links[inOrigin].next
 			if reason := p.unfit(now, c); reason != Keep {
 				p.evict(o, c, reason)
 			}
 			c = next
 		}
 	}
+	for _, o := range p.origins {
+		p.serveWaiting(now, o)
+	}
+}
+
+// heed sets how long c may be idle by what the server announced with its last
+// response. It returns Hinted when that leaves no time at all.
+func (p *Core) heed(c *Conn, hint time.Duration) Reason {
+	c.idleTimeout = p.policy.IdleTimeout
+	if p.policy.ServerHint == HintIgnore || hint == NoHint {
+		return Keep
+	}
+	promised := hint - p.policy.HintMargin
+	if p.policy.HintCap > 0 {
+		promised = min(promised, p.policy.HintCap)
+	}
+	if promised <= 0 {
+		return Hinted
+	}
+	if p.policy.ServerHint == HintReplace || c.idleTimeout == 0 {
+		c.idleTimeout = promised
+	} else {
+		c.idleTimeout = min(c.idleTimeout, promised)
+	}
+	return Keep
+}
+
+func (p *Core) drawLifetime() time.Duration {
+	full := p.policy.MaxLifetime
+	if p.policy.LifetimeJitter == 0 {
+		return full
+	}
+	return full - time.Duration(p.rng.Float64()*float64(full)*float64(p.policy.LifetimeJitter)/100)
 }
 
 // unfit is why c may not be kept at a moment at which expiry is looked at.
@@ -42,7 +75,7 @@ func (p *Core) unfitAtRelease(now time.Duration, o *origin, c *Conn) Reason {
 		return p.expired(now, c)
 	case p.policy.MaxIdle == 0:
 		return Surplus
-	case p.policy.MaxIdle > 0 && o.waiting.len == 0 && o.idle.len >= p.policy.MaxIdle:
+	case p.policy.MaxIdle > 0 && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
 		return Surplus
 	}
 	return Keep
@@ -51,27 +84,27 @@ func (p *Core) unfitAtRelease(now time.Duration, o *origin, c *Conn) Reason {
 // expired is Keep, Expired or Lifetime.
 func (p *Core) expired(now time.Duration, c *Conn) Reason {
 	switch {
-	case p.policy.IdleTimeout > 0 && now-c.released >= p.policy.IdleTimeout:
+	case c.idleTimeout > 0 && now-c.released >= c.idleTimeout:
 		return Expired
-	case p.policy.MaxLifetime > 0 && now-c.Created >= p.policy.MaxLifetime:
+	case c.lifetime > 0 && now-c.Created >= c.lifetime:
 		return Lifetime
 	}
 	return Keep
 }
 
-// deadline is when c, idle, expires by idle_timeout or max_lifetime.
-func (c *Conn) deadline(policy Policy) (time.Duration, bool) {
-	switch at, old := c.released+policy.IdleTimeout, c.Created+policy.MaxLifetime; {
-	case policy.IdleTimeout > 0 && policy.MaxLifetime > 0:
+// deadline is when c, idle, expires by its idle timeout or its lifetime.
+func (c *Conn) deadline() (time.Duration, bool) {
+	switch at, old := c.released+c.idleTimeout, c.Created+c.lifetime; {
+	case c.idleTimeout > 0 && c.lifetime > 0:
 		return min(at, old), true
-	case policy.IdleTimeout > 0:
+	case c.idleTimeout > 0:
 		return at, true
 	default:
-		return old, policy.MaxLifetime > 0
+		return old, c.lifetime > 0
 	}
 }
 
-func (c *Conn) expires(policy Policy) time.Duration {
-	at, _ := c.deadline(policy)
+func (c *Conn) expires() time.Duration {
+	at, _ := c.deadline()
 	return at
 }

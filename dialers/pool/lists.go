@@ -2,108 +2,140 @@ package pool
 
 import "container/heap"
 
-// idleList is the idle connections of an origin in the order of their release.
+// link is a place in a list of connections.
+type link struct{ prev, next *Conn }
+
+// The lists an idle connection is in.
+const (
+	inOrigin = iota // its origin's
+	inAll           // that over all origins
+	numLists
+)
+
+// idleList is idle connections in the order of their release.
 type idleList struct {
+	which       int // inOrigin or inAll
 	first, last *Conn
 	len         int
 }
 
 func (l *idleList) push(c *Conn) {
-	c.prev, c.next = l.last, nil
+	c.links[l.which] = link{prev: l.last}
 	if l.last == nil {
 		l.first = c
 	} else {
-		l.last.next = c
+		l.last.links[l.which].next = c
 	}
 	l.last = c
 	l.len++
 }
 
 func (l *idleList) remove(c *Conn) {
-	if c.prev == nil {
-		l.first = c.next
+	at := c.links[l.which]
+	if at.prev == nil {
+		l.first = at.next
 	} else {
-		c.prev.next = c.next
+		at.prev.links[l.which].next = at.next
 	}
-	if c.next == nil {
-		l.last = c.prev
+	if at.next == nil {
+		l.last = at.prev
 	} else {
-		c.next.prev = c.prev
+		at.next.links[l.which].prev = at.prev
 	}
-	c.prev, c.next = nil, nil
+	c.links[l.which] = link{}
 	l.len--
 }
 
-// requestQueue is the waiting requests of an origin in the order of arrival.
+// requestLink is a place in a list of requests.
+type requestLink struct{ prev, next *Request }
+
+// The lists a request may be in.
+const (
+	ofOrigin = iota // those of its origin that wait, or whose dial is under way
+	ofAll           // those of all origins that wait
+	numOfLists
+)
+
+// requestQueue is requests in the order of arrival.
 type requestQueue struct {
+	which       int // ofOrigin or ofAll
 	first, last *Request
 	len         int
 }
 
 func (q *requestQueue) push(r *Request) {
-	r.prev, r.next = q.last, nil
+	r.links[q.which] = requestLink{prev: q.last}
 	if q.last == nil {
 		q.first = r
 	} else {
-		q.last.next = r
+		q.last.links[q.which].next = r
 	}
 	q.last = r
 	q.len++
 }
 
 func (q *requestQueue) remove(r *Request) {
-	if r.prev == nil {
-		q.first = r.next
+	at := r.links[q.which]
+	if at.prev == nil {
+		q.first = at.next
 	} else {
-		r.prev.next = r.next
+		at.prev.links[q.which].next = at.next
 	}
-	if r.next == nil {
-		q.last = r.prev
+	if at.next == nil {
+		q.last = at.prev
 	} else {
-		r.next.prev = r.prev
+		at.next.links[q.which].prev = at.prev
 	}
-	r.prev, r.next = nil, nil
+	r.links[q.which] = requestLink{}
 	q.len--
 }
 
-// connHeap is connections in an order of its own, each knowing its place.
-type connHeap struct {
-	conns  []*Conn
-	before func(a, b *Conn) bool
-	index  func(*Conn) *int
+// heapOf is a heap whose members know their place in it.
+type heapOf[T any] struct {
+	members []*T
+	before  func(a, b *T) bool
+	index   func(*T) *int // -1: not in it
 }
 
-func (h *connHeap) push(c *Conn) { heap.Push((*heapOps)(h), c) }
+func (h *heapOf[T]) push(v *T) { heap.Push((*heapOps[T])(h), v) }
 
-// remove takes c out; nothing happens when it is not in.
-func (h *connHeap) remove(c *Conn) {
-	if i := *h.index(c); i >= 0 {
-		heap.Remove((*heapOps)(h), i)
+// remove takes v out; nothing happens when it is not in.
+func (h *heapOf[T]) remove(v *T) {
+	if i := *h.index(v); i >= 0 {
+		heap.Remove((*heapOps[T])(h), i)
 	}
 }
 
-// heapOps is connHeap as container/heap wants it.
-type heapOps connHeap
-
-func (h *heapOps) Len() int           { return len(h.conns) }
-func (h *heapOps) Less(i, j int) bool { return h.before(h.conns[i], h.conns[j]) }
-
-func (h *heapOps) Swap(i, j int) {
-	h.conns[i], h.conns[j] = h.conns[j], h.conns[i]
-	*h.index(h.conns[i]), *h.index(h.conns[j]) = i, j
+// first is the least member; nil when there is none.
+func (h *heapOf[T]) first() *T {
+	if len(h.members) == 0 {
+		return nil
+	}
+	return h.members[0]
 }
 
-func (h *heapOps) Push(x any) {
-	c := x.(*Conn)
-	*h.index(c) = len(h.conns)
-	h.conns = append(h.conns, c)
+// heapOps is heapOf as container/heap wants it.
+type heapOps[T any] heapOf[T]
+
+func (h *heapOps[T]) Len() int           { return len(h.members) }
+func (h *heapOps[T]) Less(i, j int) bool { return h.before(h.members[i], h.members[j]) }
+
+func (h *heapOps[T]) Swap(i, j int) {
+	h.members[i], h.members[j] = h.members[j], h.members[i]
+	*h.index(h.members[i]), *h.index(h.members[j]) = i, j
 }
 
-func (h *heapOps) Pop() any {
-	last := len(h.conns) - 1
-	c := h.conns[last]
-	h.conns[last] = nil
-	h.conns = h.conns[:last]
-	*h.index(c) = -1
-	return c
+func (h *heapOps[T]) Push(x any) {
+	v := x.(*T)
+	*h.index(v) = len(h.members)
+	h.members = append(h.members, v)
+}
+
+func (h *heapOps[T]) Pop() any {
+	last := len(h.members) - 1
+	v := h.members[last]
+	h.members[last] = nil
+	h.members = h.members[:last]
+	*h.index(v) = -1
+	return v
 }

@@ -1,27 +1,52 @@
 package pool
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 )
 
-// world is the truth a Core is compared with: what it has handed out.
+// world is the truth a Core is compared with: what it has been asked, and what
+// it has handed out.
 type world struct {
 	policy  Policy
 	core    *Core
 	now     time.Duration
-	waiting []*Request // in order of arrival
-	dialing []*Request
+	line    []*Request // those without an answer, in order of arrival
+	dials   []*Dial
+	ended   *Dial // the dial whose end is the present event
 	probing map[*Conn]*Request
 	leased  map[*Conn]bool
 	open    map[*Conn]bool // dialed, and no DoClose yet
 }
 
+// dialOf is the dial that would serve r, nil when r waits without one.
+func (w *world) dialOf(r *Request) *Dial {
+	for _, d := range w.dials {
+		if d.request == r {
+			return d
+		}
+	}
+	return nil
+}
+
+// firstOf is the request of r's origin that has waited longest and has no dial
+// of its own, or, if bindable, may have one.
+func (w *world) firstOf(r *Request, bindable bool) *Request {
+	for _, x := range w.line {
+		if x.Origin == r.Origin && (w.dialOf(x) == nil || bindable && w.policy.LateBind && !x.Fresh) {
+			return x
+		}
+	}
+	return nil
+}
+
 func (w *world) take(t *rapid.T, asked *Request, ds []Decision) {
-	answered := false
 	for _, d := range ds {
+		r := d.Request
+		inLine := slices.Index(w.line, r)
 		switch d.Kind {
 		case DoClose:
 			if !w.open[d.Conn] {
@@ -30,44 +55,81 @@ func (w *world) take(t *rapid.T, asked *Request, ds []Decision) {
 			delete(w.open, d.Conn)
 			delete(w.leased, d.Conn)
 			continue
-		case DoLease:
+		case DoLease, DoProbe:
 			if w.leased[d.Conn] || !w.open[d.Conn] {
 				t.Fatalf("leased twice, or after its close")
 			}
-			w.leased[d.Conn] = true
-		case DoProbe:
-			w.probing[d.Conn] = d.Request
+			if own := w.ended != nil && d.Conn.Uses == 1; inLine >= 0 && r != asked && !own && w.firstOf(r, true) != r {
+				t.Fatalf("%v for a request that is not the first", d.Kind)
+			}
+			if d.Kind == DoProbe {
+				w.probing[d.Conn] = r
+			} else {
+				w.leased[d.Conn] = true
+			}
 		case DoDial:
-			w.dialing = append(w.dialing, d.Request)
-		}
-		if d.Request == asked {
-			answered = true
+			if inLine >= 0 && r != asked && w.firstOf(r, false) != r {
+				t.Fatalf("a dial for a request that is not the first")
+			}
+			w.dials = append(w.dials, d.Dial)
+			if inLine < 0 {
+				w.line = append(w.line, r)
+				slices.SortFunc(w.line, func(a, b *Request) int { return int(a.arrived) - int(b.arrived) })
+			}
 			continue
 		}
-		if len(w.waiting) == 0 || w.waiting[0] != d.Request {
-			t.Fatalf("%v for a request that is not the first in the queue", d.Kind)
+		if inLine >= 0 {
+			w.line = slices.Delete(w.line, inLine, inLine+1)
+		} else if r != asked && d.Kind == DoRefuse {
+			t.Fatalf("a refusal for a request that was answered before")
 		}
-		w.waiting = w.waiting[1:]
 	}
-	if asked != nil && !answered {
-		w.waiting = append(w.waiting, asked)
+	if asked != nil && asked.state == waiting && !slices.Contains(w.line, asked) {
+		w.line = append(w.line, asked)
 	}
 	w.check(t)
 }
 
 func (w *world) check(t *rapid.T) {
-	s := w.core.Stats()
-	if s.Pending != len(w.waiting) || s.Dialing != len(w.dialing) || s.Leased != len(w.leased)+len(w.probing) {
-		t.Fatalf("%v; seen pending %d, dialing %d, leased %d, probing %d", s, len(w.waiting), len(w.dialing), len(w.leased), len(w.probing))
+	s, p := w.core.Stats(), w.policy
+	waitingNow := 0
+	used, idle, queue := map[int]int{}, map[int]int{}, map[int]int{}
+	for _, r := range w.line {
+		if r.state == waiting {
+			waitingNow++
+			queue[r.Origin]++
+		}
+		if r.state == answered {
+			t.Fatalf("a request is forgotten")
+		}
 	}
-	if total := s.Dialing + s.Leased + s.Idle; w.policy.MaxConns > 0 && total > w.policy.MaxConns {
-		t.Fatalf("%v is above the cap of %d", s, w.policy.MaxConns)
+	if s.Pending != waitingNow || s.Dialing != len(w.dials) || s.Leased != len(w.leased)+len(w.probing) {
+		t.Fatalf("%v; seen pending %d, dialing %d, leased %d, probing %d", s, waitingNow, len(w.dials), len(w.leased), len(w.probing))
 	}
-	if w.policy.PendingMax >= 0 && s.Pending > w.policy.PendingMax {
-		t.Fatalf("%v is above the queue's bound of %d", s, w.policy.PendingMax)
+	for i, o := range w.core.origins {
+		used[i], idle[i] = o.used, o.idle.len
+		if p.MaxConns > 0 && o.used > p.MaxConns {
+			t.Fatalf("origin %d uses %d of %d", i, o.used, p.MaxConns)
+		}
+		if p.MaxIdle >= 0 && o.idle.len > p.MaxIdle {
+			t.Fatalf("origin %d has %d idle, above max_idle %d", i, o.idle.len, p.MaxIdle)
+		}
+		if p.PendingMax >= 0 && queue[i] > p.PendingMax {
+			t.Fatalf("%d wait for origin %d, above %d", queue[i], i, p.PendingMax)
+		}
+		if queue[i] > 0 && (p.MaxConns == 0 || o.used < p.MaxConns) && (p.MaxConnsAll == 0 || w.core.used < p.MaxConnsAll) {
+			t.Fatalf("%v: a request of origin %d waits although there is room", s, i)
+		}
 	}
-	if w.policy.MaxIdle >= 0 && s.Idle > w.policy.MaxIdle {
-		t.Fatalf("%v is above max_idle %d", s, w.policy.MaxIdle)
+	total := s.Dialing + s.Leased
+	if p.CapCounts == CountAll {
+		total += s.Idle
+	}
+	if total != w.core.used || p.MaxConnsAll > 0 && total > p.MaxConnsAll {
+		t.Fatalf("%v: %d count towards the cap of %d, and %d are said to", s, total, p.MaxConnsAll, w.core.used)
+	}
+	if p.MaxIdleAll >= 0 && s.Idle > p.MaxIdleAll {
+		t.Fatalf("%v is above max_idle_all %d", s, p.MaxIdleAll)
 	}
 	var evicted uint64
 	for _, n := range s.Evicted {
@@ -76,88 +138,83 @@ func (w *world) check(t *rapid.T) {
 	if s.Opened != evicted+uint64(s.Leased+s.Idle) {
 		t.Fatalf("opened %d, evicted %d, %v", s.Opened, evicted, s)
 	}
-	if len(w.waiting) > 0 && (w.policy.MaxConns == 0 || s.Dialing+s.Leased+s.Idle < w.policy.MaxConns) {
-		t.Fatalf("%v: a request waits although there is room", s)
-	}
 }
 
-func anyOf[K comparable, V any](t *rapid.T, m map[K]V, less func(a, b K) bool) K {
-	keys := make([]K, 0, len(m))
+func anyOf[V any](t *rapid.T, m map[*Conn]V) *Conn {
+	keys := make([]*Conn, 0, len(m))
 	for k := range m {
-		at := len(keys)
 		keys = append(keys, k)
-		for ; at > 0 && less(k, keys[at-1]); at-- {
-			keys[at], keys[at-1] = keys[at-1], keys[at]
-		}
 	}
+	slices.SortFunc(keys, func(a, b *Conn) int { return int(a.id) - int(b.id) })
 	return rapid.SampledFrom(keys).Draw(t, "one")
 }
 
 // Whatever happens in whatever order: caps hold, the queue keeps its order, no
-// connection is leased or closed twice, nobody waits in vain, accounts balance.
+// connection is leased or closed twice, nobody waits in vain or is answered
+// twice, accounts balance.
 func TestRandomEvents(t *testing.T) {
-	byID := func(a, b *Conn) bool { return a.id < b.id }
 	rapid.Check(t, func(t *rapid.T) {
-		seconds := func(name string) time.Duration {
-			return time.Duration(rapid.IntRange(0, 5).Draw(t, name)) * time.Second
-		}
+		number := func(name string, low, high int) int { return rapid.IntRange(low, high).Draw(t, name) }
+		seconds := func(name string) time.Duration { return time.Duration(number(name, 0, 5)) * time.Second }
+		yes := func(name string) bool { return rapid.Bool().Draw(t, name) }
 		p := Policy{
-			MaxConns:       rapid.IntRange(0, 4).Draw(t, "max_conns"),
-			MaxIdle:        rapid.IntRange(-1, 3).Draw(t, "max_idle"),
-			PendingMax:     rapid.IntRange(-1, 4).Draw(t, "pending_max"),
-			PendingTimeout: seconds("pending_timeout"),
-			LeaseOrder:     Order(rapid.IntRange(0, 2).Draw(t, "lease_order")),
-			IdleTimeout:    seconds("idle_timeout"),
-			Expiry:         Expiry(rapid.IntRange(0, 15).Draw(t, "expiry")),
-			SweepEvery:     time.Second,
-			Liveness:       Liveness(rapid.IntRange(0, 2).Draw(t, "liveness")),
-			ProbeAfter:     seconds("probe_after"),
-			Reap:           Reap(rapid.IntRange(0, 1).Draw(t, "reap")),
-			MaxLifetime:    seconds("max_lifetime"),
-			MaxRequests:    rapid.IntRange(0, 3).Draw(t, "max_requests"),
+			MaxConns: number("max_conns", 0, 4), MaxIdle: number("max_idle", -1, 3),
+			PendingMax: number("pending_max", -1, 4), PendingTimeout: seconds("pending_timeout"), LateBind: yes("late_bind"),
+			LeaseOrder: Order(number("lease_order", 0, 2)), IdleTimeout: seconds("idle_timeout"),
+			Expiry: Expiry(number("expiry", 0, 15)), SweepEvery: time.Second,
+			ServerHint: Hint(number("server_hint", 0, 2)), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap"),
+			Liveness: Liveness(number("liveness", 0, 2)), ProbeAfter: seconds("probe_after"), ProbeUnsafeOnly: yes("probe_unsafe_only"),
+			Reap: Reap(number("reap", 0, 1)), MaxLifetime: seconds("max_lifetime"), LifetimeJitter: number("lifetime_jitter", 0, 100),
+			MaxRequests: number("max_requests", 0, 3), MaxConnsAll: number("max_conns_all", 0, 5), MakeRoom: yes("make_room"),
+			MaxIdleAll: number("max_idle_all", -1, 4), CapCounts: CapCounts(number("cap_counts", 0, 1)), DialFail: DialFail(number("dial_fail", 0, 1)),
 		}
-		w := &world{policy: p, core: New(p), probing: map[*Conn]*Request{}, leased: map[*Conn]bool{}, open: map[*Conn]bool{}}
-		w.core.AddOrigin()
+		w := &world{policy: p, core: New(p, 1), probing: map[*Conn]*Request{}, leased: map[*Conn]bool{}, open: map[*Conn]bool{}}
+		for range 3 {
+			w.core.AddOrigin()
+		}
+		endDial := func(t *rapid.T) *Dial {
+			if len(w.dials) == 0 {
+				t.Skip()
+			}
+			i := rapid.IntRange(0, len(w.dials)-1).Draw(t, "dial")
+			d := w.dials[i]
+			w.dials = slices.Delete(w.dials, i, i+1)
+			return d
+		}
 		t.Repeat(map[string]func(*rapid.T){
 			"": w.check,
 			"acquire": func(t *rapid.T) {
-				r := &Request{}
+				r := &Request{Origin: rapid.IntRange(0, 2).Draw(t, "origin"), Safe: rapid.Bool().Draw(t, "safe"), Fresh: rapid.IntRange(0, 5).Draw(t, "fresh") == 0}
 				w.take(t, r, w.core.Acquire(w.now, r))
 			},
 			"cancel": func(t *rapid.T) {
-				if len(w.waiting) == 0 {
+				if len(w.line) == 0 {
 					t.Skip()
 				}
-				i := rapid.IntRange(0, len(w.waiting)-1).Draw(t, "i")
-				if !w.core.Cancel(w.waiting[i]) {
-					t.Fatal("a waiting request could not be taken back")
+				i := rapid.IntRange(0, len(w.line)-1).Draw(t, "i")
+				r := w.line[i]
+				ownDial := r.state == dialing
+				if w.core.Cancel(r) == ownDial {
+					t.Fatal("taken back although its own dial goes on, or not although it waits")
 				}
-				w.waiting = append(w.waiting[:i:i], w.waiting[i+1:]...)
+				if !ownDial {
+					w.line = slices.Delete(w.line, i, i+1)
+				}
 				w.check(t)
 			},
 			"dialed": func(t *rapid.T) {
-				if len(w.dialing) == 0 {
-					t.Skip()
-				}
-				r := w.dialing[0]
-				w.dialing = w.dialing[1:]
-				c, ds := w.core.Dialed(w.now, r)
-				w.open[c], w.leased[c] = true, true
+				d := endDial(t)
+				c, ds := w.core.Dialed(w.now, d, nil)
+				w.open[c], w.ended = true, d
 				w.take(t, nil, ds)
+				w.ended = nil
 			},
-			"dial failed": func(t *rapid.T) {
-				if len(w.dialing) == 0 {
-					t.Skip()
-				}
-				r := w.dialing[0]
-				w.dialing = w.dialing[1:]
-				w.take(t, nil, w.core.DialFailed(w.now, r))
-			},
+			"dial failed": func(t *rapid.T) { w.take(t, nil, w.core.DialFailed(w.now, endDial(t))) },
 			"probed": func(t *rapid.T) {
 				if len(w.probing) == 0 {
 					t.Skip()
 				}
-				c := anyOf(t, w.probing, byID)
+				c := anyOf(t, w.probing)
 				r := w.probing[c]
 				delete(w.probing, c)
 				found := rapid.SampledFrom([]Reason{Keep, PeerClosed, Reset}).Draw(t, "found")
@@ -167,15 +224,17 @@ func TestRandomEvents(t *testing.T) {
 				if len(w.leased) == 0 {
 					t.Skip()
 				}
-				c := anyOf(t, w.leased, byID)
+				c := anyOf(t, w.leased)
 				delete(w.leased, c)
-				w.take(t, nil, w.core.Release(w.now, c, rapid.SampledFrom([]Reason{Keep, Keep, Keep, Broken}).Draw(t, "why")))
+				why := rapid.SampledFrom([]Reason{Keep, Keep, Keep, Broken}).Draw(t, "why")
+				hint := time.Duration(rapid.IntRange(-1, 6).Draw(t, "hint")) * time.Second
+				w.take(t, nil, w.core.Release(w.now, c, why, max(hint, NoHint)))
 			},
 			"died": func(t *rapid.T) {
 				if len(w.open) == 0 {
 					t.Skip()
 				}
-				w.take(t, nil, w.core.Died(w.now, anyOf(t, w.open, byID), PeerClosed))
+				w.take(t, nil, w.core.Died(w.now, anyOf(t, w.open), PeerClosed))
 			},
 			"time passes": func(t *rapid.T) {
 				w.now += time.Duration(rapid.IntRange(0, 3000).Draw(t, "ms")) * time.Millisecond

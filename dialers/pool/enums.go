@@ -1,0 +1,292 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Order is the order in which idle connections are leased.
+type Order uint8
+
+// The lease orders. FIFO and LIFO go by the time of the last release.
+const (
+	LIFO     Order = iota // the one released last: a few hot connections, the rest expire
+	FIFO                  // the one released first: all connections age together
+	FirstFit              // the one created first
+)
+
+// Liveness says how a connection that the peer closed while idle is noticed.
+type Liveness uint8
+
+const (
+	Events Liveness = iota // the FIN or RST is noticed when it arrives
+	Probe                  // by a non-blocking read at lease, if idle for ProbeAfter or longer
+	None                   // never: the next request finds out
+)
+
+// Reap says when a connection noticed dead by events stops being counted.
+type Reap uint8
+
+const (
+	ReapAtEvent Reap = iota // at once
+	ReapAtLease             // when it is next met at lease, release or sweep
+)
+
+// Hint says what to do with the timeout a server announces in `Keep-Alive:`.
+type Hint uint8
+
+const (
+	HintIgnore  Hint = iota
+	HintMin          // it lowers idle_timeout
+	HintReplace      // it takes the place of idle_timeout
+)
+
+// Clock says what response_timeout measures.
+type Clock uint8
+
+const (
+	ClockTotal Clock = iota // from the request's last byte to the response's last
+	ClockGap                // between two reads
+)
+
+// CapCounts says what uses up max_conns and max_conns_all.
+type CapCounts uint8
+
+const (
+	CountAll    CapCounts = iota // dialing, leased and idle connections
+	CountLeased                  // leased ones and dials, not idle ones
+)
+
+// DialFail says who gets the error of a failed dial.
+type DialFail uint8
+
+const (
+	FailOwn        DialFail = iota // the request that asked for it, if it still waits
+	FailAllPending                 // every request that waits for the same key
+)
+
+// ResendElse is what a caller sees when a reused connection fails it and no
+// resend rule fits.
+type ResendElse uint8
+
+const (
+	ElseError  ResendElse = iota // the failure
+	ElseHangup                   // its own connection closed without a response: nothing tells it why
+)
+
+// Key is what a sub-pool is of.
+type Key uint8
+
+const (
+	ByOrigin  Key = iota // scheme, host name and port
+	ByAddress            // the address that the name stands for, and port
+)
+
+// On is the kind of connection a resend rule holds for.
+type On uint8
+
+const (
+	OnReused On = iota // the attempt was on a connection that had served before
+	OnAny
+)
+
+// Path is where a request is sent again.
+type Path uint8
+
+const (
+	PathPool  Path = iota // any connection the pool gives
+	PathFresh             // a new connection
+)
+
+// Expiry is the set of moments at which idle_timeout and max_lifetime are
+// looked at.
+type Expiry uint8
+
+const (
+	ExpireAtLease   Expiry = 1 << iota // when a connection is about to be leased
+	ExpireAtRelease                    // when a connection is given back
+	ExpireByTimer                      // by a timer per connection
+	ExpireBySweep                      // by a pass over the idle connections every SweepEvery
+)
+
+// After is the set of points at which an attempt may have failed.
+type After uint8
+
+const (
+	AfterUnsent  After = 1 << iota // no byte of the request was written
+	AfterEOF                       // written, FIN or close_notify, no byte of a response
+	AfterRST                       // written, reset, no byte of a response
+	AfterPartial                   // the response's head had begun
+	AfterBody                      // the response's head was complete
+)
+
+// Methods is the methods a resend rule holds for: "all", "idempotent", "safe",
+// "bodyless", methods by name ("GET HEAD"), or all but those ("!POST LOCK").
+// "safe+key" is safe, and whatever carries an Idempotency-Key or
+// X-Idempotency-Key header.
+type Methods string
+
+var (
+	orderNames      = []string{"lifo", "fifo", "first_fit"}
+	livenessNames   = []string{"events", "probe", "none"}
+	reapNames       = []string{"event", "lease"}
+	hintNames       = []string{"ignore", "min", "replace"}
+	clockNames      = []string{"total", "gap"}
+	capCountsNames  = []string{"all", "leased"}
+	dialFailNames   = []string{"own", "all_pending"}
+	resendElseNames = []string{"error", "hangup"}
+	keyNames        = []string{"origin", "address"}
+	onNames         = []string{"reused", "any"}
+	pathNames       = []string{"pool", "fresh"}
+	expiryNames     = []string{"lease", "release", "timer", "sweep"}
+	afterNames      = []string{"unsent", "eof", "rst", "partial", "body"}
+)
+
+func (o Order) String() string      { return nameOf(orderNames, int(o)) }
+func (l Liveness) String() string   { return nameOf(livenessNames, int(l)) }
+func (r Reap) String() string       { return nameOf(reapNames, int(r)) }
+func (h Hint) String() string       { return nameOf(hintNames, int(h)) }
+func (c Clock) String() string      { return nameOf(clockNames, int(c)) }
+func (c CapCounts) String() string  { return nameOf(capCountsNames, int(c)) }
+func (d DialFail) String() string   { return nameOf(dialFailNames, int(d)) }
+func (r ResendElse) String() string { return nameOf(resendElseNames, int(r)) }
+func (k Key) String() string        { return nameOf(keyNames, int(k)) }
+func (o On) String() string         { return nameOf(onNames, int(o)) }
+func (p Path) String() string       { return nameOf(pathNames, int(p)) }
+func (e Expiry) String() string     { return "[" + strings.Join(e.Names(), ", ") + "]" }
+func (a After) String() string      { return "[" + strings.Join(a.Names(), ", ") + "]" }
+
+func (o Order) MarshalText() ([]byte, error)      { return []byte(o.String()), nil }
+func (l Liveness) MarshalText() ([]byte, error)   { return []byte(l.String()), nil }
+func (r Reap) MarshalText() ([]byte, error)       { return []byte(r.String()), nil }
+func (h Hint) MarshalText() ([]byte, error)       { return []byte(h.String()), nil }
+func (c Clock) MarshalText() ([]byte, error)      { return []byte(c.String()), nil }
+func (c CapCounts) MarshalText() ([]byte, error)  { return []byte(c.String()), nil }
+func (d DialFail) MarshalText() ([]byte, error)   { return []byte(d.String()), nil }
+func (r ResendElse) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+func (k Key) MarshalText() ([]byte, error)        { return []byte(k.String()), nil }
+func (o On) MarshalText() ([]byte, error)         { return []byte(o.String()), nil }
+func (p Path) MarshalText() ([]byte, error)       { return []byte(p.String()), nil }
+
+func (o *Order) UnmarshalText(text []byte) error      { return setTo(o, orderNames, text) }
+func (l *Liveness) UnmarshalText(text []byte) error   { return setTo(l, livenessNames, text) }
+func (r *Reap) UnmarshalText(text []byte) error       { return setTo(r, reapNames, text) }
+func (h *Hint) UnmarshalText(text []byte) error       { return setTo(h, hintNames, text) }
+func (c *Clock) UnmarshalText(text []byte) error      { return setTo(c, clockNames, text) }
+func (c *CapCounts) UnmarshalText(text []byte) error  { return setTo(c, capCountsNames, text) }
+func (d *DialFail) UnmarshalText(text []byte) error   { return setTo(d, dialFailNames, text) }
+func (r *ResendElse) UnmarshalText(text []byte) error { return setTo(r, resendElseNames, text) }
+func (k *Key) UnmarshalText(text []byte) error        { return setTo(k, keyNames, text) }
+func (o *On) UnmarshalText(text []byte) error         { return setTo(o, onNames, text) }
+func (p *Path) UnmarshalText(text []byte) error       { return setTo(p, pathNames, text) }
+
+// Names lists the moments in e.
+func (e Expiry) Names() []string { return namesIn(e, expiryNames) }
+
+// Names lists the points in a.
+func (a After) Names() []string { return namesIn(a, afterNames) }
+
+// MarshalYAML writes e as a list of names.
+func (e Expiry) MarshalYAML() (any, error) { return e.Names(), nil }
+
+// MarshalYAML writes a as a list of names.
+func (a After) MarshalYAML() (any, error) { return a.Names(), nil }
+
+// UnmarshalYAML reads a list of names, or one name.
+func (e *Expiry) UnmarshalYAML(decode func(any) error) error {
+	return unmarshalSet(e, expiryNames, decode)
+}
+
+// UnmarshalYAML reads a list of names, or one name.
+func (a *After) UnmarshalYAML(decode func(any) error) error {
+	return unmarshalSet(a, afterNames, decode)
+}
+
+// UnmarshalYAML reads one of the words, or a list of methods.
+func (m *Methods) UnmarshalYAML(decode func(any) error) error {
+	names, err := oneOrMore(decode)
+	if err != nil {
+		return err
+	}
+	read := Methods(strings.Join(names, " "))
+	if err := read.check(); err != nil {
+		return err
+	}
+	*m = read
+	return nil
+}
+
+// ParseExpiry is the set of the named moments.
+func ParseExpiry(names []string) (Expiry, error) { return setOf[Expiry](names, expiryNames) }
+
+func nameOf(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return fmt.Sprintf("unknown(%d)", i)
+}
+
+func setTo[T ~uint8](v *T, names []string, text []byte) error {
+	i, err := indexOf(names, string(text))
+	if err == nil {
+		*v = T(i)
+	}
+	return err
+}
+
+func indexOf(names []string, text string) (int, error) {
+	for i, name := range names {
+		if text == name {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
+}
+
+func namesIn[T ~uint8](set T, names []string) []string {
+	in := []string{}
+	for i, name := range names {
+		if set&(1<<i) != 0 {
+			in = append(in, name)
+		}
+	}
+	return in
+}
+
+func setOf[T ~uint8](members, names []string) (T, error) {
+	var set T
+	for _, name := range members {
+		i, err := indexOf(names, name)
+		if err != nil {
+			return 0, err
+		}
+		set |= 1 << i
+	}
+	return set, nil
+}
+
+func unmarshalSet[T ~uint8](v *T, names []string, decode func(any) error) error {
+	members, err := oneOrMore(decode)
+	if err != nil {
+		return err
+	}
+	set, err := setOf[T](members, names)
+	if err == nil {
+		*v = set
+	}
+	return err
+}
+
+// oneOrMore reads a list of texts, or one text.
+func oneOrMore(decode func(any) error) ([]string, error) {
+	var many []string
+	err := decode(&many)
+	if err != nil {
+		var one string
+		if decode(&one) != nil {
+			return nil, err
+		}
+		many = []string{one}
+	}
+	return many, nil
+}

@@ -1,0 +1,87 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Attempt is what a resend rule looks at: a request, and how one attempt at it
+// failed.
+type Attempt struct {
+	Method         string
+	HasBody        bool
+	IdempotencyKey bool  // it carries an Idempotency-Key or X-Idempotency-Key header
+	Reused         bool  // the connection had served before
+	After          After // the point at which it failed
+	Before         int   // attempts made before this one
+}
+
+// ResendBy is the rule under which a is made again; false when none fits.
+func (p *Policy) ResendBy(a Attempt) (ResendRule, bool) {
+	for _, rule := range p.Resend {
+		if rule.fits(a) {
+			return rule, true
+		}
+	}
+	return ResendRule{}, false
+}
+
+func (r ResendRule) fits(a Attempt) bool {
+	switch {
+	case r.On == OnReused && !a.Reused,
+		r.After&a.After == 0,
+		r.Max > 0 && a.Before >= r.Max,
+		r.Max == 0 && !a.Reused: // until a fresh one fails
+		return false
+	}
+	return r.Methods.include(a)
+}
+
+var (
+	safeMethods       = []string{"GET", "HEAD", "OPTIONS", "TRACE"}
+	idempotentMethods = append([]string{"PUT", "DELETE"}, safeMethods...)
+)
+
+// Idempotent reports whether executing a request with the method twice does
+// what executing it once does (RFC 9110, section 9.2.2).
+func Idempotent(method string) bool { return slices.Contains(idempotentMethods, method) }
+
+func (m Methods) include(a Attempt) bool {
+	switch m {
+	case "all":
+		return true
+	case "idempotent":
+		return Idempotent(a.Method)
+	case "safe":
+		return slices.Contains(safeMethods, a.Method)
+	case "safe+key":
+		return a.IdempotencyKey || slices.Contains(safeMethods, a.Method)
+	case "bodyless":
+		return !a.HasBody
+	}
+	names, except := strings.CutPrefix(string(m), "!")
+	return slices.Contains(strings.Fields(names), a.Method) != except
+}
+
+func (m Methods) check() error {
+	switch m {
+	case "":
+		return errors.New("no methods are given; say all, idempotent, safe, safe+key, bodyless, or methods as [GET, HEAD]")
+	case "all", "idempotent", "safe", "safe+key", "bodyless":
+		return nil
+	}
+	for _, name := range strings.Fields(strings.TrimPrefix(string(m), "!")) {
+		if name != strings.ToUpper(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+			return fmt.Errorf("%q is no method in capitals, and none of all, idempotent, safe, safe+key, bodyless", name)
+		}
+	}
+	return nil
+}
+
+// ResendsUnsent reports whether some rule looks at requests of which no byte
+// was written.
+func (p *Policy) ResendsUnsent() bool {
+	return slices.ContainsFunc(p.Resend, func(r ResendRule) bool { return r.After&AfterUnsent != 0 })
+}
