@@ -308,12 +308,15 @@ func FuzzRunDocument(f *testing.F) {
 }
 
 func FuzzExchangeLine(f *testing.F) {
-	for _, e := range []*Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7)} {
+	for _, e := range []*Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7), resent(8), resentInVain(9)} {
 		f.Add(appendLine(nil, e))
 	}
 	f.Add([]byte(`{"phase":"done","start":-1}`))
 	f.Add([]byte(`{"phase":"done","due":9223372036854775807}`))
 	f.Add([]byte(`{"phase":"during_response","cause":"truncated","error":"\u0000\ud800\"\\"}`))
+	f.Add([]byte(`{"phase":"done","tries":[],"twice":true}`))
+	f.Add([]byte(`{"phase":"done","tries":[{"phase":"tls","done":-1}]}`))
+	f.Add([]byte(`{"phase":"done","tries":[{"phase":"acquire","use":1},null]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var e, again Exchange
 		if readLine(text, &e) != nil {

@@ -135,9 +135,13 @@ func TestDocsNameEveryPath(t *testing.T) {
 }
 
 func TestDocsExampleIsARealLine(t *testing.T) {
-	_, rest, _ := strings.Cut(section(t, docs(t), "## The exchange record"), "```json\n")
-	example, _, _ := strings.Cut(rest, "```")
-	if diff := cmp.Diff(string(appendLine(nil, stale(49))), example); diff != "" {
-		t.Errorf("(-written +documented):\n%s", diff)
+	rest := section(t, docs(t), "## The exchange record")
+	for _, e := range []*Exchange{stale(49), resent(50)} {
+		var example string
+		_, rest, _ = strings.Cut(rest, "```json\n")
+		example, rest, _ = strings.Cut(rest, "```")
+		if diff := cmp.Diff(string(appendLine(nil, e)), example); diff != "" {
+			t.Errorf("(-written +documented):\n%s", diff)
+		}
 	}
 }

@@ -58,6 +58,7 @@ func (run *Run) filled() *Run {
 	doc.Warnings = filledList(doc.Warnings)
 	doc.Outcomes = filledList(doc.Outcomes)
 	doc.Expect = filledList(doc.Expect)
+	doc.Resends.Causes = filledList(doc.Resends.Causes)
 	doc.Statuses = filledMap(doc.Statuses)
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFail = filledMap(doc.LatencyFail)

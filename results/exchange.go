@@ -46,6 +46,30 @@ type Exchange struct {
 	BytesOut int64 // request bytes written, head included
 	BytesIn  int64 // response bytes read, head included
 	Err      error // the error behind Cause, for the example in the outcome table; nil when done
+
+	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
+	Twice bool  // it may have been executed more than once, and its method is not idempotent
+}
+
+// Try is an attempt that failed and was made again.
+type Try struct {
+	Phase  Phase
+	Cause  Cause
+	Leased time.Duration // Never: no connection was had
+	Done   time.Duration
+	Conn   uint64
+	Use    int
+	Idle   time.Duration // of the connection, when leased
+}
+
+// Again puts the attempt that has just failed among the tries, and makes e ready
+// for the next.
+func (e *Exchange) Again() {
+	e.Tries = append(e.Tries, Try{e.Phase, e.Cause, e.Leased, e.Done, e.Conn, e.Use, e.Idle})
+	e.Leased, e.Resolved, e.Connected, e.Secured = Never, Never, Never, Never
+	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
+	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
+	e.Phase, e.Cause, e.Status, e.Err = PhaseSchedule, CauseNone, 0, nil
 }
 
 // Reset makes e the exchange numbered seq, due at the given offset, with
@@ -72,6 +96,20 @@ func (e *Exchange) Failed() bool {
 // Reused reports whether an earlier exchange had used the same connection.
 func (e *Exchange) Reused() bool { return e.Use > 1 }
 
+// Reused reports whether an earlier exchange had used the same connection.
+func (t *Try) Reused() bool { return t.Use > 1 }
+
+// lastUse is Use of the last connection the exchange was put on: the last
+// attempt's, or of the one before it when that got none. It is 0 when no attempt
+// was put on a connection.
+func (e *Exchange) lastUse() int {
+	use := e.Use
+	for i := len(e.Tries) - 1; use == 0 && i >= 0; i-- {
+		use = e.Tries[i].Use
+	}
+	return use
+}
+
 // ResponseTime is what a user would have waited: from due to over.
 func (e *Exchange) ResponseTime() time.Duration { return e.Done - e.Due }
 
@@ -82,14 +120,19 @@ func (e *Exchange) ServiceTime() time.Duration { return e.Done - e.Start }
 // policy, not lag, and is left out. Large lag spoils the run.
 func (e *Exchange) Lag() time.Duration { return e.Start - e.Due - e.Buffered }
 
-// Phases yields every phase the exchange went through after its start and the
-// time spent in it, the phase in which it failed included. Times are never
+// Phases yields every phase the last attempt went through and the time spent in
+// it, the phase in which it failed included. The first attempt begins at the
+// exchange's start, one made again at the end of the attempt before it: the time
+// of the attempts before the last is in none of the phases. Times are never
 // negative.
 func (e *Exchange) Phases() iter.Seq2[Phase, time.Duration] {
 	return func(yield func(Phase, time.Duration) bool) {
 		last := e.Start
 		if last == Never {
 			return
+		}
+		if n := len(e.Tries); n > 0 {
+			last = max(last, e.Tries[n-1].Done)
 		}
 		for _, step := range [...]struct {
 			phase Phase

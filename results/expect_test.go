@@ -150,6 +150,7 @@ func TestCheckExpectations(t *testing.T) {
 func TestStockTellsLess(t *testing.T) {
 	expect := map[string]string{
 		"pool.peak_pending": "0", "pool.peak_dialing": "0", "connections.evictions.expired": "0", "connections.evictions.surplus": "< 5",
+		"resends.count": "0",
 	}
 	known := map[string]string{"pool.peak_leased": "> 0", "pool.peak_idle": "> 0", "connections.opened": "> 0", "counts.failed": "> 0"}
 	run := aRun()
@@ -168,6 +169,32 @@ func TestStockTellsLess(t *testing.T) {
 		}
 	}
 	must(t, ValidateExpectations(expect))
+}
+
+// TestResendsSeen: what the policy sent again, and how often a request was put on
+// a connection beyond its first.
+func TestResendsSeen(t *testing.T) {
+	run := filled(tallied([]*Exchange{done(0), resent(1), resent(2), resentInVain(3)}), 10*ms)
+	run.Connections.Evictions = map[string]uint64{"made_room": 3, "hint": 2}
+	expect := map[string]string{
+		"resends.count": "4", "resends.exchanges": "3", "resends.rescued": "2", "resends.maybe_twice": "2", "attempts.resent": "3",
+		"connections.evictions.made_room": "3", "connections.evictions.hint": "2",
+	}
+	must(t, ValidateExpectations(expect))
+	for _, e := range CheckExpectations(run, expect) {
+		if !e.Met {
+			t.Errorf("%+v: not met", e)
+		}
+	}
+	run.Profile = []byte(`{"client":"stock"}`)
+	for _, e := range CheckExpectations(run, map[string]string{"resends.count": "4", "attempts.resent": "3"}) {
+		if e.Met != (e.Path == "attempts.resent") {
+			t.Errorf("of the stock client: %+v", e)
+		}
+	}
+	if err := ValidateExpectations(map[string]string{"resends.causes": "0"}); err == nil {
+		t.Error("a list is taken for a figure")
+	}
 }
 
 func TestValidateExpectations(t *testing.T) {

@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -103,7 +104,7 @@ func TestExportVegeta(t *testing.T) {
 }
 
 func TestExportCSV(t *testing.T) {
-	list := mixed(200)
+	list := append(mixed(198), resent(198), resentInVain(199))
 	d := finished(t, list)
 	var b bytes.Buffer
 	notes, err := ExportCSV(&b, d)
@@ -128,6 +129,18 @@ func TestExportCSV(t *testing.T) {
 		if done := column(row, "done_us"); e.Done == Never && done != "" ||
 			e.Done != Never && done != strconv.FormatInt(e.ResponseTime().Microseconds(), 10) {
 			t.Errorf("seq %d: done_us %q", seq, done)
+		}
+		if text := column(row, "tries"); len(e.Tries) == 0 && text != "" {
+			t.Errorf("seq %d: tries %q of an exchange that has none", seq, text)
+		} else if len(e.Tries) > 0 {
+			var tries []struct{ Phase, Cause string }
+			must(t, json.Unmarshal([]byte(text), &tries))
+			if len(tries) != len(e.Tries) || tries[0].Phase != "before_response" || tries[0].Cause != e.Tries[0].Cause.String() {
+				t.Errorf("seq %d: tries %s, want %+v", seq, text, e.Tries)
+			}
+		}
+		if twice := column(row, "twice"); twice != strconv.FormatBool(e.Twice) {
+			t.Errorf("seq %d: twice %q", seq, twice)
 		}
 	}
 }

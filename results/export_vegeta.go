@@ -24,7 +24,8 @@ const maxReorder = 600_000
 // were not recorded. Results are numbered from 0 in the order in which they
 // were due, because vegeta's plot needs that. A failure has code 0 even if its
 // status had arrived, as vegeta's own have: a code of 200 would count as a
-// success.
+// success. A request that was sent again is one result, whose latency covers all
+// its attempts.
 //
 // The notes say, a sentence each, in what the export is not all of the run.
 func ExportVegeta(w io.Writer, d *Dir) (notes []string, err error) {
@@ -42,7 +43,7 @@ func exportNotes(run *Run, so string) []string {
 	var notes []string
 	r := run.Recording
 	if r.SuccessesOneIn > 1 {
-		notes = append(notes, fmt.Sprintf("only one success in %d was recorded, and every failure: %s", r.SuccessesOneIn, so))
+		notes = append(notes, fmt.Sprintf("only one success in %d was recorded, every failure, and all that was sent again: %s", r.SuccessesOneIn, so))
 	}
 	if !run.Complete {
 		notes = append(notes, "the run was cut off: the export ends where the record does")

@@ -41,6 +41,33 @@ func stale(seq uint64) *Exchange {
 	return e
 }
 
+// resent is an exchange that met the peer's RST, and was answered on a fresh
+// connection. It is a POST.
+func resent(seq uint64) *Exchange {
+	e := stale(seq)
+	e.Phase, e.Cause, e.Done = PhaseBeforeResponse, CauseRST, e.Due+2050*time.Microsecond
+	e.Again()
+	e.Twice = true
+	e.Leased, e.Connected = e.Due+2060*time.Microsecond, e.Due+2100*time.Microsecond
+	e.WroteHeaders = e.Due + 2150*time.Microsecond
+	e.Wrote = e.WroteHeaders
+	e.FirstByte, e.GotHeaders, e.Done = e.Due+4900*time.Microsecond, e.Due+4950*time.Microsecond, e.Due+5*ms
+	e.Conn, e.Use, e.Attempts, e.Phase, e.Status, e.BytesOut, e.BytesIn = 11, 1, 2, PhaseDone, 200, 240, 340
+	return e
+}
+
+// resentInVain is an exchange of which no attempt came to anything: two met the
+// peer's FIN, and for the third there was no connection.
+func resentInVain(seq uint64) *Exchange {
+	e := stale(seq)
+	e.Again()
+	e.Leased, e.Conn, e.Use, e.Idle = e.Due+5*ms, 4, 2, ms
+	e.Phase, e.Cause, e.Done, e.Err = PhaseBeforeResponse, CauseFIN, e.Due+6*ms, errEOF
+	e.Again()
+	e.Attempts, e.Done, e.Phase, e.Cause, e.Err = 2, e.Due+7*ms, PhaseConnect, CauseRefused, errors.New("connection refused")
+	return e
+}
+
 // refused is an exchange that got no connection.
 func refused(seq uint64) *Exchange {
 	e := &Exchange{}

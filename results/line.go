@@ -15,9 +15,14 @@ import (
 // every other stamp from due, so that a reader of one line sees the times it
 // cares about. What is absent has its zero value, a stamp Never.
 
-// maxLine bounds a line of the record when reading. What appendLine writes is
-// well below 2 KiB.
-const maxLine = 64 << 10
+const (
+	// maxLine bounds a line of the record when reading, in bytes. What appendLine
+	// writes is below 2 KiB, and 200 bytes more for each try.
+	maxLine = 256 << 10
+	// maxTries is how many tries a line holds. A policy that sends again for as
+	// long as reused connections fail can make as many as the pool had idle.
+	maxTries = 1000
+)
 
 // appendLine appends e and a newline to b. It allocates nothing but the text
 // of an error: it runs once per exchange, inside the run it records.
@@ -61,11 +66,47 @@ func appendLine(b []byte, e *Exchange) []byte {
 	if e.Attempts != 1 {
 		b = appendInt(b, `,"attempts":`, int64(e.Attempts))
 	}
+	if len(e.Tries) > 0 {
+		b = append(b, `,"tries":`...)
+		b = appendTries(b, e)
+	}
+	if e.Twice {
+		b = append(b, `,"twice":true`...)
+	}
 	if e.Err != nil {
 		b = append(b, `,"error":`...)
 		b = appendString(b, errorText(e.Err))
 	}
 	return append(b, '}', '\n')
+}
+
+// appendTries appends the first maxTries tries of e as a JSON list.
+func appendTries(b []byte, e *Exchange) []byte {
+	b = append(b, '[')
+	for i := range min(len(e.Tries), maxTries) {
+		t := &e.Tries[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"phase":"`...)
+		b = append(b, t.Phase.String()...)
+		b = append(b, '"')
+		if t.Cause != CauseNone {
+			b = append(b, `,"cause":"`...)
+			b = append(b, t.Cause.String()...)
+			b = append(b, '"')
+		}
+		b = appendStamp(b, `,"leased":`, e, t.Leased)
+		b = appendStamp(b, `,"done":`, e, t.Done)
+		if t.Conn != 0 {
+			b = append(b, `,"conn":`...)
+			b = strconv.AppendUint(b, t.Conn, 10)
+		}
+		b = appendNonZero(b, `,"use":`, int64(t.Use))
+		b = appendNonZero(b, `,"idle":`, micros(t.Idle))
+		b = append(b, '}')
+	}
+	return append(b, ']')
 }
 
 func appendInt(b []byte, key string, v int64) []byte {
@@ -131,7 +172,20 @@ type line struct {
 	BytesOut     int64  `json:"out"`
 	BytesIn      int64  `json:"in"`
 	Attempts     int    `json:"attempts"`
+	Tries        []try  `json:"tries"`
+	Twice        bool   `json:"twice"`
 	Error        string `json:"error"`
+}
+
+// try is a Try as read back.
+type try struct {
+	Phase  *Phase `json:"phase"`
+	Cause  Cause  `json:"cause"`
+	Leased *int64 `json:"leased"`
+	Done   *int64 `json:"done"`
+	Conn   uint64 `json:"conn"`
+	Use    int    `json:"use"`
+	Idle   int64  `json:"idle"`
 }
 
 // absent marks a stamp that the line does not mention; no line can hold it,
@@ -192,12 +246,49 @@ func readLine(text []byte, e *Exchange) error {
 			return fmt.Errorf("%s: %d is negative", n.name, n.v)
 		}
 	}
+	for i := range l.Tries {
+		t, err := l.Tries[i].read(e.Due)
+		if err != nil {
+			return fmt.Errorf("try %d: %w", i+1, err)
+		}
+		e.Tries = append(e.Tries, t)
+	}
+	if len(e.Tries) > maxTries {
+		return fmt.Errorf("tries: %d are more than %d", len(e.Tries), maxTries)
+	}
+	e.Twice = l.Twice
 	e.Conn, e.Use, e.Target, e.WarmUp, e.Attempts = l.Conn, l.Use, l.Target, l.WarmUp, l.Attempts
 	e.Phase, e.Cause, e.Status, e.BytesOut, e.BytesIn = *l.Phase, l.Cause, l.Status, l.BytesOut, l.BytesIn
 	if l.Error != "" {
 		e.Err = recordedError(l.Error)
 	}
 	return nil
+}
+
+// read is the Try in t, of an exchange due at due.
+func (t *try) read(due time.Duration) (Try, error) {
+	if t.Phase == nil {
+		return Try{}, errors.New("no phase")
+	}
+	if t.Use < 0 {
+		return Try{}, fmt.Errorf("use: %d is negative", t.Use)
+	}
+	read := Try{Phase: *t.Phase, Cause: t.Cause, Leased: Never, Done: Never, Conn: t.Conn, Use: t.Use}
+	for _, stamp := range [...]struct {
+		name string
+		v    *int64
+		from time.Duration
+		to   *time.Duration
+	}{{"leased", t.Leased, due, &read.Leased}, {"done", t.Done, due, &read.Done}, {"idle", &t.Idle, 0, &read.Idle}} {
+		if stamp.v == nil {
+			continue // stays Never
+		}
+		if *stamp.v < 0 || *stamp.v > maxMicros {
+			return Try{}, fmt.Errorf("%s: %d is out of range", stamp.name, *stamp.v)
+		}
+		*stamp.to = stamp.from + time.Duration(*stamp.v)*time.Microsecond
+	}
+	return read, nil
 }
 
 // recordedError is the text of an error read back from a record. The value

@@ -162,7 +162,7 @@ func sections(run *Run) map[string]reflect.Value {
 	return map[string]reflect.Value{
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
-		"reuse": reflect.ValueOf(run.Reuse), "lab": reflect.ValueOf(lab),
+		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
 	}
 }
 
@@ -187,13 +187,15 @@ func unseen(run *Run, section, name string) string {
 }
 
 // ofOwnPool reports whether a figure is known of kabench's own pool only.
-// net/http's Transport queues, dials and evicts out of sight.
+// net/http's Transport queues, dials, evicts and re-sends out of sight.
 func ofOwnPool(section, name string) bool {
 	switch section {
 	case "pool":
 		return name == "peak_pending" || name == "peak_dialing"
 	case "connections":
 		return strings.HasPrefix(name, "evictions.")
+	case "resends": // attempts.resent has what was seen of the Transport's
+		return true
 	}
 	return false
 }
@@ -232,7 +234,8 @@ func field(section reflect.Value, name string) (value, bool) {
 
 // evictions are the reasons in Connections.Evictions.
 var evictions = []string{
-	"expired", "lifetime", "max_requests", "surplus", "peer_closed", "reset", "server_said_close", "broken", "shutdown",
+	"expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
+	"server_said_close", "broken", "shutdown",
 }
 
 // knownPaths lists every path, with 200 for any status.

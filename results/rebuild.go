@@ -80,12 +80,15 @@ func (d *Dir) rebuildFromRecord(run *Run) (last time.Duration) {
 			break
 		}
 		weight := uint64(1)
-		if e.OK() {
+		if optional(e) {
 			weight = oneIn
 		}
 		tally.add(e, weight)
 		written++
 		conns = max(conns, e.Conn)
+		for _, try := range e.Tries {
+			conns = max(conns, try.Conn)
+		}
 		last = max(last, e.Due, e.Done)
 		if !e.WarmUp && (firstCounted == Never || e.Due < firstCounted) {
 			firstCounted = e.Due

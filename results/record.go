@@ -84,7 +84,7 @@ func (r *record) begin(oneIn uint64) {
 }
 
 func (r *record) observe(e *Exchange) {
-	if e.OK() && !kept(e.Seq, r.oneIn) {
+	if optional(e) && !kept(e.Seq, r.oneIn) {
 		r.leftOut.Add(1)
 		return
 	}
@@ -105,6 +105,10 @@ func (r *record) observe(e *Exchange) {
 		r.stop(errDiskSlow)
 	}
 }
+
+// optional reports whether the record may leave e out, when it holds one success
+// in so many: nothing happened to it.
+func optional(e *Exchange) bool { return e.OK() && len(e.Tries) == 0 }
 
 // kept reports whether success seq is one of the one in n that are recorded.
 // The hash (splitmix64's finalizer) keeps the choice clear of any rhythm in

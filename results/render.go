@@ -21,6 +21,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderHead(&b, run)
 	renderAccounts(&b, run)
 	renderFailures(&b, run)
+	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderLatency(&b, run)
 	renderNotes(&b, run)
@@ -76,10 +77,62 @@ func renderAccounts(b *bytes.Buffer, run *Run) {
 	if len(run.Statuses) > 0 {
 		fmt.Fprintf(t, "Statuses\t%s\n", pairs(run.Statuses))
 	}
-	if attempts, once := run.Attempts, run.Reuse.Fresh+run.Reuse.Reused; attempts > once {
-		fmt.Fprintf(t, "Re-sent\t%s below the pool, unasked\n", plural(attempts-once, "request"))
-	}
 	t.Flush()
+	if text := attempts(run); text != "" {
+		wrap(b, "Attempts   ", text) // as wide as the table's first column
+	}
+}
+
+// attempts compares the attempts with the requests; "" when each request was put
+// on a connection once.
+func attempts(run *Run) string {
+	r, unasked := run.Resends, run.Unasked()
+	if run.Attempts == run.Counts.Started && r.Count == 0 && unasked == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d for %s", run.Attempts, plural(run.Counts.Started, "request"))
+	if n := run.Reuse.NoConnection; n > 0 {
+		text += fmt.Sprintf("; %d put on no connection", n)
+	}
+	if r.Count > 0 {
+		text += fmt.Sprintf("; %d sent again", r.Exchanges)
+		if r.Count != r.Exchanges {
+			text += fmt.Sprintf(", %d times in all", r.Count)
+		}
+		text += retries(r) + fmt.Sprintf(", %d of these ok", r.Rescued)
+	}
+	if r.MaybeTwice > 0 {
+		text += fmt.Sprintf("; %d may have been executed twice", r.MaybeTwice)
+	}
+	if unasked > 0 {
+		text += fmt.Sprintf("; %d sent again below the pool, unasked", unasked)
+	}
+	return text
+}
+
+// retriesNamed is how many ways of failing a summary names.
+const retriesNamed = 4
+
+// retries lists how the attempts had failed that were made again, in brackets:
+// " (48 before_response/fin on reused, 2 otherwise)".
+func retries(r Resends) string {
+	var list []string
+	rest := r.Count
+	for i, c := range r.Causes {
+		if i == retriesNamed {
+			break
+		}
+		on := Outcome{Phase: c.Phase, Reused: c.Reused}.Connection()
+		list = append(list, fmt.Sprintf("%d %v/%v on %s", c.Count, c.Phase, c.Cause, on))
+		rest -= min(rest, c.Count)
+	}
+	if len(list) > 0 && rest > 0 {
+		list = append(list, fmt.Sprintf("%d otherwise", rest))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
 }
 
 func renderFailures(b *bytes.Buffer, run *Run) {
@@ -111,6 +164,25 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 	if q := run.IdleFailed; q != nil {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
 			humanSeconds(q.Min), humanSeconds(q.P50), humanSeconds(q.Max))
+	}
+}
+
+// renderPreset tells the failures in the words of the client whose pool it was.
+func renderPreset(b *bytes.Buffer, p *Preset) {
+	if p == nil {
+		return
+	}
+	if len(p.Log) > 0 {
+		fmt.Fprintf(b, "\nWhat the log of %s would have said\n", p.Client)
+		for _, line := range p.Log {
+			wrap(b, fmt.Sprintf("  %v / %v: ", line.Phase, line.Cause), strings.Join(line.Says, " | "))
+		}
+	}
+	if len(p.Cannot) > 0 {
+		fmt.Fprintf(b, "\nWhat %s does and this policy cannot\n", p.Name)
+		for _, text := range p.Cannot {
+			wrap(b, "  - ", text)
+		}
 	}
 }
 
@@ -200,7 +272,7 @@ func renderNotes(b *bytes.Buffer, run *Run) {
 		t.Flush()
 	}
 	if n := run.Recording.SuccessesOneIn; n > 1 && run.Recording.Error == "" {
-		fmt.Fprintf(b, "\nThe record holds one success in %d, and every failure.\n", n)
+		fmt.Fprintf(b, "\nThe record holds one success in %d, every failure, and all that was sent again.\n", n)
 	}
 }
 

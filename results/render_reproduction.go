@@ -112,6 +112,12 @@ func compare(b *bytes.Buffer, runs []column) {
 		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, f.Connection())
 		number(label, func(r *Run) uint64 { return f.countIn(r) })
 	}
+	if slices.ContainsFunc(runs, func(c column) bool { return c.run.resent() > 0 }) {
+		number("attempts", func(r *Run) uint64 { return r.Attempts })
+		number("  sent again", (*Run).resent)
+		number("  requests rescued", func(r *Run) uint64 { return r.Resends.Rescued })
+		number("  maybe executed twice", func(r *Run) uint64 { return r.Resends.MaybeTwice })
+	}
 	row("idle at failure, p50", func(r *Run) string {
 		return idleAtFailure(r, func(q *Quantiles) string { return humanSeconds(q.P50) })
 	})
@@ -136,6 +142,9 @@ func compare(b *bytes.Buffer, runs []column) {
 	}
 	t.Flush()
 }
+
+// resent is how many attempts were made again, whoever did it.
+func (run *Run) resent() uint64 { return run.Resends.Count + run.Unasked() }
 
 // failuresOf lists the ways in which any of runs failed, once each.
 func failuresOf(runs []column) []Outcome {

@@ -51,11 +51,20 @@ func TestRenderRun(t *testing.T) {
 	invalid.Sockets, invalid.Lab = Sockets{Why: "sock_diag is Linux only"}, nil
 	invalid.Recording = Recording{SuccessesOneIn: 10, Lost: 40, Error: "writing exchanges.ndjson.zst: no space left on device"}
 	invalid.Interrupted = true
+	again := rendered()
+	again.Attempts, again.Expect = 1033, nil
+	again.Resends = Resends{Count: 52, Exchanges: 50, Rescued: 49, MaybeTwice: 3, Causes: []ResendCause{
+		{Phase: PhaseBeforeResponse, Cause: CauseFIN, Reused: true, Count: 40},
+		{Phase: PhaseBeforeResponse, Cause: CauseRST, Reused: true, Count: 5},
+		{Phase: PhaseWriteHeaders, Cause: CausePipe, Reused: true, Count: 3},
+		{Phase: PhaseBeforeResponse, Cause: CauseFIN, Count: 2},
+		{Phase: PhaseDuringResponse, Cause: CauseTruncated, Count: 2},
+	}}
 	cut := rendered()
 	cut.Complete, cut.Expect = false, nil
 	cut.Sockets.ServerSide = false
 	for name, run := range map[string]*Run{
-		"run.txt": rendered(), "run_calm.txt": calm, "run_invalid.txt": invalid, "run_cut_off.txt": cut, "run_empty.txt": {},
+		"run.txt": rendered(), "run_calm.txt": calm, "run_invalid.txt": invalid, "run_cut_off.txt": cut, "run_empty.txt": {}, "run_resent.txt": again,
 	} {
 		var b bytes.Buffer
 		must(t, RenderRun(&b, run))
@@ -83,6 +92,8 @@ func TestRenderReproduction(t *testing.T) {
 	golden(t, "reproduction.txt", b.String())
 
 	failed := clear("lifetime")
+	tally := tallied([]*Exchange{done(0), resent(1), resent(2), resentInVain(3)})
+	tally.Fill(failed.Run, 10*ms)
 	failed.Cleared, failed.Change = false, nil
 	failed.Expect = CheckExpectations(failed.Run, map[string]string{"counts.ok": "> 1000", "lab.requests": "> 0"})
 	r.Reproduced, r.RemedyRuns = false, append(r.RemedyRuns, failed, clear("three"))

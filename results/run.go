@@ -26,6 +26,7 @@ type Run struct {
 	End     time.Time       `json:"end"`
 	Profile json.RawMessage `json:"profile,omitempty"` // as resolved, secrets blanked
 	Host    Host            `json:"host"`
+	Preset  *Preset         `json:"preset,omitempty"` // the real client whose pool this was
 
 	Valid    bool     `json:"valid"`
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
@@ -33,6 +34,7 @@ type Run struct {
 
 	Counts      Counts               `json:"counts"`
 	Attempts    uint64               `json:"attempts"` // requests put on a connection; above started−(failed before one was had) something re-sent
+	Resends     Resends              `json:"resends"`  // what the policy sent again
 	Statuses    map[string]uint64    `json:"statuses"` // HTTP status -> exchanges that are ok
 	Outcomes    []Outcome            `json:"outcomes"`
 	Latency     map[string]Quantiles `json:"latency"`         // of exchanges that are ok; lag: of all started
@@ -47,6 +49,22 @@ type Run struct {
 	Recording   Recording            `json:"recording"`       // what the exchange record holds
 	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
 	Lab         *LabSeen             `json:"lab,omitempty"`   // what kabench's own server saw, when it was the target
+}
+
+// Preset is the real client whose pool a run's policy was taken from.
+type Preset struct {
+	Name   string    `json:"name"`
+	Client string    `json:"client"` // its family
+	Cannot []string  `json:"cannot"` // what it does and the policy could not express
+	Log    []LogLine `json:"log"`    // what its log would have said of the failures
+}
+
+// LogLine is the words a client has for an outcome; of several one is seen.
+type LogLine struct {
+	Phase  Phase    `json:"phase"`
+	Cause  Cause    `json:"cause"`
+	Reused bool     `json:"reused"`
+	Says   []string `json:"says"`
 }
 
 // Counts are the accounts of a run. They balance: Due = Started + Dropped and
@@ -74,6 +92,31 @@ type Outcome struct {
 	Reused  bool   `json:"reused"` // false also when there was no connection: see Connection
 	Count   uint64 `json:"count"`
 	Example string `json:"example,omitempty"` // text of one error behind it
+}
+
+// Resends count what the pool's policy sent again. What the stock client re-sends
+// out of sight is in Run.Attempts alone.
+type Resends struct {
+	Count      uint64        `json:"count"`       // attempts made again, over all exchanges
+	Exchanges  uint64        `json:"exchanges"`   // that were sent again, however often
+	Rescued    uint64        `json:"rescued"`     // of Exchanges: those that are ok in the end
+	MaybeTwice uint64        `json:"maybe_twice"` // exchanges that may have been executed more than once, and are not idempotent
+	Causes     []ResendCause `json:"causes"`      // how the attempts that were made again had failed
+}
+
+// ResendCause counts the attempts that failed in one way and were made again.
+type ResendCause struct {
+	Phase  Phase  `json:"phase"`
+	Cause  Cause  `json:"cause"`
+	Reused bool   `json:"reused"`
+	Count  uint64 `json:"count"`
+}
+
+// Unasked is how many attempts were made that the policy did not ask for: the
+// stock client's transport re-sends on its own.
+func (run *Run) Unasked() uint64 {
+	asked := run.Reuse.Fresh + run.Reuse.Reused + run.Resends.Count // one attempt each, and those again
+	return max(run.Attempts, asked) - asked
 }
 
 // What Outcome.Connection answers.
@@ -132,14 +175,14 @@ type Connections struct {
 	ClosedByPeer uint64            `json:"closed_by_peer"` // the peer's FIN or close_notify came first
 	Reset        uint64            `json:"reset"`          // the peer's RST came with no FIN before it
 	MaxOpen      int               `json:"max_open"`       // most that were open at once
-	Evictions    map[string]uint64 `json:"evictions"`      // why each left the pool: expired, lifetime, max_requests, surplus, peer_closed, reset, server_said_close, broken, shutdown
+	Evictions    map[string]uint64 `json:"evictions"`      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }
 
 // Reuse counts exchanges by whether their connection had served before.
 type Reuse struct {
 	Fresh        uint64 `json:"fresh"`
 	Reused       uint64 `json:"reused"`
-	NoConnection uint64 `json:"no_connection"` // started, but never put on a connection
+	NoConnection uint64 `json:"no_connection"` // started, but never put on a connection, in no attempt
 }
 
 // PoolPeaks are the highest values the pool's gauges reached.
@@ -201,8 +244,9 @@ func (i *Instrument) SetCPUPerExchange(c Counts) {
 	}
 }
 
-// Recording says what the record of exchanges holds. Failures are always in
-// it; of successes one in SuccessesOneIn, chosen by a hash of their number.
+// Recording says what the record of exchanges holds. Failures and what was sent
+// again are always in it; of the other successes one in SuccessesOneIn, chosen by
+// a hash of their number.
 type Recording struct {
 	Written        uint64 `json:"written"`
 	SuccessesOneIn uint64 `json:"successes_one_in"` // 1: every one

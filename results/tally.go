@@ -23,6 +23,8 @@ type Tally struct {
 	lag        series // of all started
 	idle       series // idle age at lease of failures on reused connections
 	reuse      Reuse
+	resends    Resends                // Causes apart
+	retried    map[ResendCause]uint64 // by all but Count
 }
 
 // latencies are the times of exchanges that came out alike.
@@ -56,11 +58,12 @@ func (t *Tally) add(e *Exchange, n uint64) {
 	switch {
 	case e.Attempts <= 0:
 		t.reuse.NoConnection += n
-	case e.Reused():
+	case e.lastUse() > 1:
 		t.reuse.Reused += n
 	default:
 		t.reuse.Fresh += n
 	}
+	t.resent(e, n)
 	switch {
 	case e.OK():
 		t.counts.OK += n
@@ -77,6 +80,28 @@ func (t *Tally) add(e *Exchange, n uint64) {
 			t.idle.add(e.Idle, n)
 		}
 		t.failed.add(e, n)
+	}
+}
+
+// resent counts the attempts of e before its last.
+func (t *Tally) resent(e *Exchange, n uint64) {
+	if e.Twice {
+		t.resends.MaybeTwice += n
+	}
+	if len(e.Tries) == 0 {
+		return
+	}
+	t.resends.Exchanges += n
+	t.resends.Count += n * uint64(len(e.Tries))
+	if e.OK() {
+		t.resends.Rescued += n
+	}
+	if t.retried == nil {
+		t.retried = make(map[ResendCause]uint64)
+	}
+	for i := range e.Tries {
+		try := &e.Tries[i]
+		t.retried[ResendCause{Phase: try.Phase, Cause: try.Cause, Reused: try.Reused()}] += n
 	}
 }
 
@@ -117,6 +142,16 @@ func (t *Tally) Merge(o *Tally) {
 	t.reuse.Fresh += o.reuse.Fresh
 	t.reuse.Reused += o.reuse.Reused
 	t.reuse.NoConnection += o.reuse.NoConnection
+	t.resends.Count += o.resends.Count
+	t.resends.Exchanges += o.resends.Exchanges
+	t.resends.Rescued += o.resends.Rescued
+	t.resends.MaybeTwice += o.resends.MaybeTwice
+	if t.retried == nil && o.retried != nil {
+		t.retried = make(map[ResendCause]uint64, len(o.retried))
+	}
+	for way, n := range o.retried {
+		t.retried[way] += n
+	}
 	if t.statuses == nil && o.statuses != nil {
 		t.statuses = make(map[int]uint64, len(o.statuses))
 	}
@@ -150,12 +185,14 @@ func (l *latencies) merge(o *latencies) {
 // Counts are the accounts so far.
 func (t *Tally) Counts() Counts { return t.counts }
 
-// Fill sets the fields of run that t knows: Counts, Attempts, Statuses,
+// Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
 // Outcomes, Latency, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Counts, run.Attempts, run.Reuse = t.counts, t.attempts, t.reuse
+	run.Resends = t.resends
+	run.Resends.Causes = t.sortedRetries()
 	run.Statuses = make(map[string]uint64, len(t.statuses))
 	for status, n := range t.statuses {
 		run.Statuses[strconv.Itoa(status)] = n
@@ -193,6 +230,21 @@ func (t *Tally) sortedOutcomes() []Outcome {
 		if done := cmp.Compare(b2i(b.Phase == PhaseDone), b2i(a.Phase == PhaseDone)); done != 0 {
 			return done
 		}
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Phase.String(), b.Phase.String()),
+			cmp.Compare(a.Cause.String(), b.Cause.String()), cmp.Compare(b2i(a.Reused), b2i(b.Reused)))
+	})
+	return list
+}
+
+// sortedRetries lists how attempts failed that were made again, the most
+// frequent first.
+func (t *Tally) sortedRetries() []ResendCause {
+	list := []ResendCause{}
+	for way, n := range t.retried {
+		way.Count = n
+		list = append(list, way)
+	}
+	slices.SortFunc(list, func(a, b ResendCause) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Phase.String(), b.Phase.String()),
 			cmp.Compare(a.Cause.String(), b.Cause.String()), cmp.Compare(b2i(a.Reused), b2i(b.Reused)))
 	})

@@ -126,8 +126,82 @@ func TestTallyEmpty(t *testing.T) {
 	}
 }
 
+// TestTallyResends: an exchange is sent again as often as it has tries, and is
+// put on a connection as its last attempt that had one.
+func TestTallyResends(t *testing.T) {
+	hidden := done(12) // by the stock client: attempts that nobody asked for
+	hidden.Attempts = 3
+	warm := resent(13)
+	warm.WarmUp = true
+	onFresh := resentInVain(14)
+	onFresh.Tries[1].Use = 1
+	given := resent(15)
+	given.Phase, given.Cause, given.Status, given.Twice = PhaseBeforeResponse, CauseAborted, 0, false
+	run := filled(tallied([]*Exchange{done(3), resent(10), resentInVain(11), hidden, warm, onFresh, given, refused(16)}), time.Second)
+	want := Resends{Count: 6, Exchanges: 4, Rescued: 1, MaybeTwice: 1, Causes: []ResendCause{
+		{Phase: PhaseBeforeResponse, Cause: CauseFIN, Reused: true, Count: 3},
+		{Phase: PhaseBeforeResponse, Cause: CauseRST, Reused: true, Count: 2},
+		{Phase: PhaseBeforeResponse, Cause: CauseFIN, Count: 1},
+	}}
+	if diff := cmp.Diff(want, run.Resends); diff != "" {
+		t.Errorf("resends (-want +got):\n%s", diff)
+	}
+	if run.Attempts != 12 {
+		t.Errorf("attempts = %d, want 12: one, three hidden ones, and two of each that was sent again", run.Attempts)
+	}
+	if diff := cmp.Diff(Reuse{Fresh: 4, Reused: 2, NoConnection: 1}, run.Reuse); diff != "" {
+		t.Errorf("reuse (-want +got):\n%s", diff)
+	}
+	if !run.Counts.Balance() {
+		t.Error("the accounts do not balance")
+	}
+}
+
+func TestUnasked(t *testing.T) {
+	hidden := done(1)
+	hidden.Attempts = 3
+	for _, tt := range []struct {
+		name string
+		list []*Exchange
+		want uint64
+	}{
+		{"plain", []*Exchange{done(0), refused(2)}, 0},
+		{"the transport's", []*Exchange{done(0), hidden}, 2},
+		{"the policy's", []*Exchange{done(0), resent(1)}, 0},
+		{"the policy's, of which one got no connection", []*Exchange{resentInVain(0)}, 0},
+	} {
+		if got := filled(tallied(tt.list), time.Second).Unasked(); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestPhasesOfTheLastAttempt: the time of the attempts before it is in none.
+func TestPhasesOfTheLastAttempt(t *testing.T) {
+	us := time.Microsecond
+	for _, tt := range []struct {
+		name string
+		e    *Exchange
+		want map[Phase]time.Duration
+	}{
+		{"answered", resent(7), map[Phase]time.Duration{
+			PhaseAcquire: 10 * us, PhaseConnect: 40 * us, PhaseWriteHeaders: 50 * us, PhaseBeforeResponse: 2750 * us,
+			PhaseResponseHeaders: 50 * us, PhaseDuringResponse: 50 * us,
+		}},
+		{"in vain", resentInVain(8), map[Phase]time.Duration{PhaseConnect: ms}},
+	} {
+		got := map[Phase]time.Duration{}
+		for phase, d := range tt.e.Phases() {
+			got[phase] += d
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
 func TestTallyMergeIsAddingAll(t *testing.T) {
-	list := mixed(1000)
+	list := append(mixed(1000), resent(1000), resent(1001), resentInVain(1002), resent(1003))
 	var shards [3]Tally
 	for i, e := range list {
 		shards[i%3].Add(e)

@@ -58,8 +58,8 @@ func (e *DirectoryError) Error() string {
 // be called from many goroutines; exactly one of Close and Abort ends it.
 type Writer struct {
 	// SuccessesOneIn makes the record keep one success in so many, chosen by a
-	// hash of Seq; 0 and 1 keep every one. Everything that is not a success is
-	// always kept. Set it before Begin.
+	// hash of Seq; 0 and 1 keep every one. Everything that is not a success, or
+	// was sent again, is always kept. Set it before Begin.
 	SuccessesOneIn uint64
 
 	dir     string

@@ -46,7 +46,7 @@ func TestRoundTrip(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.WriteProfile([]byte("name: idle-race\n")))
 	must(t, w.Begin(begun()))
-	list := mixed(1000)
+	list := append(mixed(998), resent(998), resentInVain(999))
 	var wg sync.WaitGroup
 	for part := range slices.Chunk(list, 250) {
 		wg.Go(func() {
@@ -160,11 +160,14 @@ func TestSuccessesAreSampledFailuresAreNot(t *testing.T) {
 	w.SuccessesOneIn = 10
 	must(t, w.Begin(begun()))
 	list := mixed(20000)
+	for seq := range uint64(100) {
+		list = append(list, resent(20000+seq))
+	}
 	want := map[uint64]bool{}
 	ok := 0
 	for _, e := range list {
 		w.Observe(e)
-		if !e.OK() {
+		if !e.OK() || len(e.Tries) > 0 {
 			want[e.Seq] = true
 		} else {
 			ok++
@@ -175,13 +178,13 @@ func TestSuccessesAreSampledFailuresAreNot(t *testing.T) {
 	seen := read(t, dir)
 	successes := 0
 	for seq, e := range seen {
-		if e.OK() {
+		if e.OK() && len(e.Tries) == 0 {
 			successes++
 		}
 		delete(want, seq)
 	}
 	if len(want) > 0 {
-		t.Errorf("not recorded, though not successes: %v", slices.Sorted(maps.Keys(want)))
+		t.Errorf("not recorded, though not successes, or sent again: %v", slices.Sorted(maps.Keys(want)))
 	}
 	if successes < ok/12 || successes > ok/8 {
 		t.Errorf("%d of %d successes recorded, want about one in ten", successes, ok)
