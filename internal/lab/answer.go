@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // filler is what bodies are made of, and its length the size of their chunks.
@@ -60,10 +61,30 @@ func (c *conn) head(req *http.Request, f framing, say bool) []byte {
 	switch {
 	case say:
 		b = append(b, "Connection: close\r\n"...)
+	case c.hints(req):
+		b = fmt.Appendf(b, "Connection: keep-alive\r\nKeep-Alive: %s\r\n", c.s.cfg.Hint)
 	case !req.ProtoAtLeast(1, 1):
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	return append(b, "\r\n"...)
+}
+
+// hints reports whether the answer to req has a Keep-Alive header.
+func (c *conn) hints(req *http.Request) bool {
+	cfg := c.s.cfg
+	return cfg.Hint != "" && (!cfg.HintIfAsked || hasToken(req.Header.Values("Connection"), "keep-alive"))
+}
+
+// hasToken reports whether one of the comma-separated lists has the token.
+func hasToken(lists []string, token string) bool {
+	for _, list := range lists {
+		for word := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(word), token) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func statusLine(status int) []byte {

@@ -15,6 +15,20 @@ type Config struct {
 	// for the next request before it closes (its keep-alive timeout); 0: for
 	// ever. A connection that has not sent a request yet is left alone.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// IdleLate is drawn for each wait and added to IdleTimeout: servers whose
+	// timers tick close late.
+	IdleLate Delay `yaml:"idle_late,omitempty"`
+	// TimerVsData says what becomes of a request that has arrived and was not
+	// read yet when the idle timer fires.
+	TimerVsData TimerVsData `yaml:"timer_vs_data,omitempty"`
+	// AfterFIN says what becomes of what arrives after the server's FIN, when
+	// that was not by a fault.
+	AfterFIN AfterFIN `yaml:"after_fin,omitempty"`
+	// Hint is the value of the Keep-Alive header of answers, as "timeout=5"; with
+	// HintIfAsked it is sent only to requests that say `Connection: keep-alive`.
+	// It promises nothing: IdleTimeout is what happens.
+	Hint        string `yaml:"hint,omitempty"`
+	HintIfAsked bool   `yaml:"hint_if_asked,omitempty"`
 	// MaxRequests closes a connection after so many; 0: no limit. The last
 	// answer says `Connection: close` unless Unannounced.
 	MaxRequests int  `yaml:"max_requests,omitempty"`
@@ -63,6 +77,7 @@ func (c Config) Validate() error {
 	if bodyless(c.Status) && (c.Body > 0 || c.Chunked) {
 		bad("status: an answer with status %d has no body; remove body and chunked", c.Status)
 	}
+	errs = append(errs, c.validateManners()...)
 	errs = append(errs, c.validateFault()...)
 	return errors.Join(errs...)
 }

@@ -18,6 +18,10 @@ import (
 const (
 	maxHead     = 64 << 10 // bytes of a request's head, give or take a buffer
 	defaultIdle = 20 * time.Millisecond
+
+	// blind is how long before its idle timer a server does not read that lets
+	// the timer win: what comes then is unread when the timer fires.
+	blind = time.Millisecond
 )
 
 var longAgo = time.Unix(1, 0)
@@ -27,6 +31,19 @@ type ending struct {
 	first Side
 	how   How
 	why   Why
+}
+
+// lingers reports whether the server's own manners apply: it ends by FIN, and
+// not to do something wrong or because it is told to go.
+func (e ending) lingers() bool {
+	if e.first != ByServer || e.how != FIN {
+		return false
+	}
+	switch e.why {
+	case WhyIdleTimeout, WhyMaxRequests, WhySaidClose, WhyBadRequest:
+		return true
+	}
+	return false
 }
 
 // conn is one connection, used by its goroutine alone.
@@ -41,6 +58,7 @@ type conn struct {
 	story *story
 
 	idleUntil time.Time // when waiting for the next request ends; zero: never
+	readUntil time.Time // until when it is read meanwhile
 	idleEnd   ending    // and how
 	bare      bool      // close without close_notify
 }
@@ -160,31 +178,47 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 			idle = defaultIdle
 		}
 	}
-	c.idleUntil = time.Time{}
-	if idle > 0 {
-		c.idleUntil = now.Add(idle)
+	c.idleUntil, c.readUntil = time.Time{}, time.Time{}
+	if idle <= 0 {
+		return
+	}
+	idle += c.s.late()
+	c.idleUntil = now.Add(idle)
+	c.readUntil = c.idleUntil
+	if v := c.s.cfg.TimerVsData; v == TimerFIN || v == TimerRST {
+		c.readUntil = c.idleUntil.Add(-min(blind, idle/10))
 	}
 }
 
 // await waits for the first byte of a request. When it comes in the instant in
-// which the timer fires either may win: with the timer the byte stays unread
-// and the close is a RST, as in nginx; otherwise the request is served, as in
-// net/http.
+// which the timer fires, TimerVsData says which wins. With the timer the byte
+// stays unread; after a close that makes a RST, as in nginx. With the byte the
+// request is served, as in net/http.
 func (c *conn) await() *ending {
 	c.in.left = maxHead
 	c.drip.single = c.s.cfg.Fault.whileReading()
-	c.arm(c.idleUntil)
+	c.arm(c.readUntil)
 	_, err := c.r.Peek(1)
+	if c.timedOut(err) && c.s.cfg.TimerVsData == TimerServe && waiting(c.raw) {
+		c.arm(time.Time{})
+		_, err = c.r.Peek(1)
+	}
 	switch {
 	case err == nil:
 		c.arm(time.Time{})
 		return nil
-	case !errors.Is(err, os.ErrDeadlineExceeded):
-		return c.lost(err)
-	case c.s.ln.ctx.Err() != nil:
+	case c.timedOut(err) && sleep(c.s.ln.ctx, time.Until(c.idleUntil)):
+		return &c.idleEnd
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &ending{ByServer, FIN, WhyShutdown}
 	}
-	return &c.idleEnd
+	return c.lost(err)
+}
+
+// timedOut reports whether err is that of the idle timer and not of
+// Server.Close, which passes a deadline too.
+func (c *conn) timedOut(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.s.ln.ctx.Err() == nil
 }
 
 // arm sets the deadline of reads, unless the server is being closed: then it
@@ -262,11 +296,25 @@ func (c *conn) close(e ending) {
 	case e.how == RST && e.first == ByServer:
 		c.raw.SetLinger(0)
 		c.raw.Close()
+	case c.s.cfg.AfterFIN > 0 && e.lingers():
+		c.drain(time.Duration(c.s.cfg.AfterFIN))
 	case c.bare:
 		c.raw.Close()
 	default:
 		c.net.Close()
 	}
+}
+
+// drain sends the FIN and throws away what comes, for as long as d or until the
+// client's FIN. The client's kernel sees it acknowledged.
+func (c *conn) drain(d time.Duration) {
+	if secure, ok := c.net.(*tls.Conn); ok && !c.bare {
+		secure.CloseWrite() // its close_notify
+	}
+	c.raw.CloseWrite()
+	c.arm(time.Now().Add(d))
+	io.Copy(io.Discard, c.raw)
+	c.raw.Close()
 }
 
 // drip is a TCP connection that, when single, is read byte by byte. So a body

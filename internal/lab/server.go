@@ -13,7 +13,7 @@ import (
 
 // Server is a scripted HTTP/1.1 server. Each connection is served by one
 // goroutine on a raw socket, so that what the script says is what the kernel
-// is asked to do: close(2), never shutdown(2).
+// is asked to do: close(2), and shutdown(2) only with AfterFIN.
 //
 // What reaches a connection after the server closed it is answered by the
 // kernel with a RST; the server never learns of it.
@@ -25,7 +25,7 @@ type Server struct {
 	stories stories
 
 	mu  sync.Mutex
-	rng *rand.Rand // of the delays; guarded by mu
+	rng *rand.Rand // of the delays and lateness; guarded by mu
 
 	requests, closedIdle, closedFirst, clientClosed atomic.Uint64
 }
@@ -112,6 +112,16 @@ func (s *Server) delay() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cfg.Delay.Draw(s.rng)
+}
+
+// late is by how much an idle timer fires too late.
+func (s *Server) late() time.Duration {
+	if s.cfg.IdleLate == (Delay{}) {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.IdleLate.Draw(s.rng)
 }
 
 // reachable is addr as a client on this machine would dial it.
