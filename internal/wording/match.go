@@ -1,0 +1,221 @@
+package wording
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// How far a hole reaches, in bytes. With a bound on the starts tried they keep
+// the time for a long text linear.
+const (
+	holeReach  = 400  // <name>: a URL, an address, a list of them
+	traceReach = 4000 // <...>: from an exception to its cause
+	maxStarts  = 2000
+)
+
+// part is a hole, and the literal text that follows it.
+type part struct {
+	hole    string // "" at the pattern's start: there is none
+	number  bool
+	reach   int
+	literal string // normalised
+}
+
+var holes = regexp.MustCompile(`<(#[a-z ]+|[a-z ]+|\.\.\.)>`)
+
+// parsePattern compiles a pattern; exact keeps its case.
+func parsePattern(pattern string, exact bool) ([]part, error) {
+	clean := normalise
+	if exact {
+		clean = unify
+	}
+	var parts []part
+	hole, from := "", 0
+	add := func(literal string) {
+		p := part{hole: strings.TrimPrefix(hole, "#"), number: strings.HasPrefix(hole, "#"), reach: holeReach, literal: clean(literal)}
+		if hole == "..." {
+			p.reach = traceReach
+		}
+		parts = append(parts, p)
+	}
+	for _, at := range holes.FindAllStringSubmatchIndex(pattern, -1) {
+		add(pattern[from:at[0]])
+		hole, from = pattern[at[2]:at[3]], at[1]
+	}
+	add(pattern[from:])
+	if parts[0].literal == "" {
+		return nil, fmt.Errorf("a pattern begins with text, not with a hole: %s", pattern)
+	}
+	for i, p := range parts[1:] {
+		if p.literal == "" && i+2 < len(parts) {
+			return nil, fmt.Errorf("nothing follows <%s>: %s", p.hole, pattern)
+		}
+	}
+	return parts, nil
+}
+
+// display is the pattern as a person reads it: N for numbers, … for the rest.
+func display(pattern string) string {
+	return holes.ReplaceAllStringFunc(pattern, func(hole string) string {
+		switch {
+		case hole == "<...>":
+			return " ← "
+		case hole[1] == '#':
+			return "N"
+		}
+		return "…"
+	})
+}
+
+// normalise takes away what differs between logs: case, kinds of quotes and
+// their escapes, colours, and runs of blanks. A line's end stays one.
+func normalise(text string) string { return lower(unify(text)) }
+
+// lower changes no length, so that offsets hold in both forms of a text.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// unify is normalise but for the case.
+func unify(text string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	blank := byte(0) // to write before the next rune
+	for _, r := range colours.ReplaceAllString(text, "") {
+		switch {
+		case r == '\n' || r == '\u2028' || r == '\r':
+			blank = '\n'
+			continue
+		case unicode.IsSpace(r):
+			if blank == 0 {
+				blank = ' '
+			}
+			continue
+		case strings.ContainsRune("\"'`‘’“”«»", r):
+			r = '\''
+		}
+		if blank != 0 {
+			b.WriteByte(blank)
+		}
+		blank = 0
+		b.WriteRune(r)
+	}
+	if blank == ' ' {
+		b.WriteByte(' ')
+	}
+	return strings.ReplaceAll(b.String(), `\'`, `'`)
+}
+
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
+// text is what is to be explained, normalised. In flat, a line's end is a
+// blank; the offsets are the same.
+type text struct{ lined, flat string }
+
+func newText(lined string) text {
+	return text{lined, strings.ReplaceAll(lined, "\n", " ")}
+}
+
+// span is where a pattern matched, and the numbers in its holes.
+type span struct {
+	from, to int
+	numbers  map[string]string
+}
+
+// find is the first place where the parts come one after the other.
+func (t text) find(parts []part, alone bool) (span, bool) {
+	from := 0
+	for range maxStarts {
+		at := strings.Index(t.flat[from:], parts[0].literal)
+		if at < 0 {
+			break
+		}
+		at += from
+		s := span{from: at, to: at + len(parts[0].literal)}
+		if t.follow(parts[1:], &s) && t.bounded(s, alone) {
+			return s, true
+		}
+		from = at + 1
+	}
+	return span{}, false
+}
+
+func (t text) follow(parts []part, s *span) bool {
+	for _, p := range parts {
+		rest := t.flat[s.to:]
+		if p.number {
+			n := digits(rest)
+			if n == 0 || !strings.HasPrefix(rest[n:], p.literal) {
+				return false
+			}
+			if s.numbers == nil {
+				s.numbers = map[string]string{}
+			}
+			s.numbers[p.hole] = rest[:n]
+			s.to += n + len(p.literal)
+			continue
+		}
+		at := strings.Index(rest[:min(len(rest), p.reach+len(p.literal))], p.literal)
+		if at < 0 {
+			return false
+		}
+		s.to += at + len(p.literal)
+	}
+	return true
+}
+
+// digits is the length of the number s begins with: 45000, 0.1.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && n < 20 && (isDigit(s[n]) || n > 0 && s[n] == '.' && n+1 < len(s) && isDigit(s[n+1])) {
+		n++
+	}
+	return n
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isWord(c byte) bool {
+	return isDigit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c >= 0x80
+}
+
+// bounded reports whether a match does not begin or end inside a word; alone
+// wants it to be a message of its own as well.
+func (t text) bounded(s span, alone bool) bool {
+	before, after := t.lined[:s.from], t.lined[s.to:]
+	if before != "" && isWord(before[len(before)-1]) && isWord(t.flat[s.from]) {
+		return false
+	}
+	if after != "" && isWord(after[0]) && isWord(t.flat[s.to-1]) {
+		return false
+	}
+	if !alone {
+		return true
+	}
+	before = strings.TrimRight(before, " ")
+	starts := before == "" || strings.ContainsRune("\n:'(=[←", lastRune(before))
+	ends := strings.TrimRight(after, " ") == "" || strings.ContainsRune("\n'),]}", rune(after[0])) || strings.HasPrefix(after, " at ") ||
+		strings.HasPrefix(after, " {") || strings.HasPrefix(after, " ←")
+	return starts && ends
+}
+
+func lastRune(s string) rune {
+	r := []rune(s[max(0, len(s)-4):])
+	return r[len(r)-1]
+}
+
+// literals is how many bytes of a pattern are given text.
+func literals(parts []part) int {
+	n := 0
+	for _, p := range parts {
+		n += len(strings.TrimSpace(p.literal))
+	}
+	return n
+}
