@@ -53,17 +53,33 @@ pool:
   max_idle: -1
   pending_max: -1
   pending_timeout: 0s
+  late_bind: false
   lease_order: lifo
   idle_timeout: 0s
   expiry: []
   sweep_every: 0s
+  server_hint: ignore
+  hint_margin: 0s
+  hint_cap: 0s
   liveness: events
   probe_after: 0s
+  probe_unsafe_only: false
   reap: event
-  max_lifetime: 0s
-  max_requests: 0
+  resend: []
+  resend_else: error
   connect_timeout: 0s
   response_timeout: 0s
+  response_clock: total
+  max_lifetime: 0s
+  lifetime_jitter: 0
+  max_requests: 0
+  max_conns_all: 0
+  make_room: false
+  max_idle_all: -1
+  cap_counts: all
+  dial_fail: own
+  shards: 0
+  key: origin
 target:
   method: GET
   headers:

@@ -2,24 +2,22 @@ package profiles
 
 import (
 	"embed"
-	"errors"
 	"io/fs"
 	"path"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/kabench/kabench/dialers/pool"
 )
 
-//go:embed examples/*.yaml incidents/*.yaml pools/*.yaml
+//go:embed examples/*.yaml incidents/*.yaml pools/*.yaml servers/*.yaml
 var library embed.FS
 
-// Embedded is a profile or a pool that comes with kabench.
+// Embedded is a profile that comes with kabench.
 type Embedded struct {
 	Name     string
-	Question string // of a pool: what it is
+	Question string
 	Source   string
 	Text     string // the YAML, comments and all
 }
@@ -29,9 +27,6 @@ func Profiles() []Embedded { return shelf("examples") }
 
 // Incidents lists the incidents, by name.
 func Incidents() []Embedded { return shelf("incidents") }
-
-// Pools lists the pool presets, by name.
-func Pools() []Embedded { return shelf("pools") }
 
 // Find is the example profile or incident of that name; see NotFound.
 func Find(name string) (Embedded, bool) {
@@ -46,24 +41,6 @@ func NotFound(name string) error {
 	return err
 }
 
-// LoadPool is a pool preset, or the pool in a YAML file: its parameters alone,
-// or a document with them under `pool:`, which a profile is too. What they
-// leave out is pool.Default's.
-func LoadPool(nameOrFile string) (pool.Policy, error) {
-	preset, notPreset := pick("pool", nameOrFile, Pools())
-	if notPreset == nil {
-		return parsePool(nameOrFile, []byte(preset.Text))
-	}
-	data, err := readFile(nameOrFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return pool.Policy{}, notPreset
-	}
-	if err != nil {
-		return pool.Policy{}, err
-	}
-	return parsePool(nameOrFile, data)
-}
-
 func pick(what, name string, all []Embedded) (Embedded, error) {
 	names := make([]string, len(all))
 	for i, e := range all {
@@ -75,44 +52,35 @@ func pick(what, name string, all []Embedded) (Embedded, error) {
 	return Embedded{}, notFound(what, name, names)
 }
 
-// poolDocument is a pool with what is said about it.
-type poolDocument struct {
-	Name   string      `yaml:"name"`
-	What   string      `yaml:"what"`
-	Source string      `yaml:"source"`
-	Pool   pool.Policy `yaml:"pool"`
-}
-
-func parsePool(name string, data []byte) (pool.Policy, error) {
-	policy := pool.Default()
-	d := newDecoder(policy)
-	d.source, d.lined = name, true
-	section := ""
-	if n := d.parseDocument(data); n != nil && hasKey(n, "pool") {
-		section = "pool"
-		if !hasKey(n, "load") {
-			document := poolDocument{Pool: policy}
-			d.defaults = reflect.ValueOf(document)
-			d.decode("", n, reflect.ValueOf(&document).Elem())
-			policy = document.Pool
-		} else {
-			whole := Default()
-			d.defaults = reflect.ValueOf(Default())
-			d.decode("", n, reflect.ValueOf(&whole).Elem())
-			policy = whole.Pool
+// partOfDocument decodes a part of what a profile holds: alone, into part; when
+// there is a key for it, as a document of its own kind, into document, which is
+// a pointer to what d's defaults are; or from a profile, which it hands over. It
+// returns the path of the part within what was read.
+func (d *decoder) partOfDocument(source string, data []byte, key string, part, document any, fromProfile func(*Profile)) (section string) {
+	d.source, d.lined = source, true
+	n := d.parseDocument(data)
+	switch {
+	case n == nil && len(d.errs) == 0:
+		d.bad("", nil, "is empty; write the %s's parameters", key)
+	case n == nil:
+	case hasKey(n, "load"):
+		whole := Default()
+		d.defaults = reflect.ValueOf(Default())
+		d.decode("", n, reflect.ValueOf(&whole).Elem())
+		fromProfile(&whole)
+		if key == "lab" {
+			return "target.lab"
 		}
-	} else if n != nil {
-		d.decode("", n, reflect.ValueOf(&policy).Elem())
-	} else if len(d.errs) == 0 {
-		d.bad("", nil, "is empty; write the pool's parameters")
+		return key
+	case hasKey(n, key):
+		d.decode("", n, reflect.ValueOf(document).Elem())
+		return key
+	default:
+		v := reflect.ValueOf(part).Elem()
+		d.defaults = reflect.ValueOf(v.Interface())
+		d.decode("", n, v)
 	}
-	refused := d.errs
-	for _, c := range under(section, policy.Validate()) {
-		if !refused.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, name))
-		}
-	}
-	return policy, d.errs.asError()
+	return ""
 }
 
 func hasKey(n ast.Node, key string) bool {
@@ -128,6 +96,15 @@ func hasKey(n ast.Node, key string) bool {
 	return false
 }
 
+// fileText is a file of the library; empty when there is none.
+func fileText(folder, name string) string {
+	text, err := library.ReadFile(folder + "/" + name + ".yaml")
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
 // shelf reads one folder of the library. That each file is named after what is
 // in it, and loads, is held by a test.
 func shelf(folder string) []Embedded {
@@ -139,10 +116,11 @@ func shelf(folder string) []Embedded {
 		e.Question, e.Source = about(e.Text)
 		all = append(all, e)
 	}
+	slices.SortFunc(all, func(a, b Embedded) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
-// about is what a text of the library says it asks or is, and where it is from.
+// about is what a text of the library says it asks, and where it is from.
 func about(text string) (question, source string) {
 	var d decoder
 	n, _ := d.parse("", text).(*ast.MappingNode)
@@ -152,7 +130,7 @@ func about(text string) (question, source string) {
 	for _, pair := range n.Values {
 		value, _ := d.scalar("", pair.Value)
 		switch pair.Key.GetToken().Value {
-		case "question", "what":
+		case "question":
 			question = value
 		case "source":
 			source = value

@@ -25,7 +25,14 @@ type Profile struct {
 	Client string         `yaml:"client"`
 	Load   generator.Load `yaml:"load"`
 	Pool   pool.Policy    `yaml:"pool"`
-	Target Target         `yaml:"target"`
+	// Preset is the preset that Pool was taken from, if it was, whatever was
+	// changed since: reports use its client's words.
+	Preset string `yaml:"preset,omitempty"`
+	Target Target `yaml:"target"`
+	// Server and Via are what is known of a target that is not target.lab, and
+	// of a load balancer on the way to it. Only Check looks at them.
+	Server ServerFacts `yaml:"server,omitempty"`
+	Via    ServerFacts `yaml:"via,omitempty"`
 	// Expect maps a path in the results to a condition; see
 	// results.ParseCondition. In an incident it is the signature.
 	Expect map[string]string `yaml:"expect,omitempty"`
@@ -55,6 +62,7 @@ func Default() Profile {
 func (p *Profile) Clone() *Profile {
 	c := *p
 	c.Expect = maps.Clone(p.Expect)
+	c.Pool.Resend = slices.Clone(p.Pool.Resend)
 	c.Target.Headers = maps.Clone(p.Target.Headers)
 	if p.Target.Lab != nil {
 		lab := *p.Target.Lab

@@ -14,7 +14,8 @@ const setFlag = "--set "
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
 // `remedies.0.cost`. The value is YAML, in which null resets a field to what it
 // is in Default, but for a field of text, which takes it as it is unless it is
-// quoted. A pool may be named: `pool` set to a preset or a file is what --pool does. On an error,
+// quoted. A pool and a lab may be named: `pool` set to a preset or a file is what
+// --pool does, and `target.lab` set to one serves as that server does. On an error,
 // which begins with `--set path=value`, p is as before. Set does not validate.
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
@@ -45,7 +46,20 @@ func (d *decoder) set(p *Profile, path, value string) {
 			d.bad(path, nil, "%v", err)
 			return
 		}
-		p.Pool = policy
+		p.Pool, p.Preset = policy, ""
+		if preset, found := FindPool(value); found {
+			p.Preset = preset.Name
+		}
+		d.remember(path)
+		return
+	}
+	if path == "target.lab" && isName(value) {
+		script, err := LoadServer(value)
+		if err != nil {
+			d.bad(path, nil, "%v", err)
+			return
+		}
+		p.Target.Lab = &script
 		d.remember(path)
 		return
 	}
@@ -59,8 +73,8 @@ func (d *decoder) set(p *Profile, path, value string) {
 // nullText is the forms of YAML's null.
 var nullText = map[string]bool{"null": true, "Null": true, "NULL": true, "~": true}
 
-// isName reports whether the value of a pool is a preset's or a file's name and
-// not the pool itself.
+// isName reports whether the value of a pool or a lab is a preset's or a file's
+// name and not the pool or lab itself.
 func isName(value string) bool {
 	return value != "" && !nullText[value] && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
 }

@@ -75,6 +75,13 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, under("load", p.Load.Validate())...)
 	list = append(list, under("pool", p.Pool.Validate())...)
 	list = append(list, under("target", p.Target.validate())...)
+	list = append(list, under("server", p.Server.Validate())...)
+	list = append(list, under("via", p.Via.Validate())...)
+	if p.Preset != "" {
+		if _, found := FindPool(p.Preset); !found {
+			list = append(list, Complaint{Path: "preset", Text: fmt.Sprintf("there is no preset %q; 'kabench pools' lists them, and --pool NAME takes one's parameters", p.Preset)})
+		}
+	}
 	return append(list, badExpectations("expect", p.Expect)...)
 }
 

@@ -1,0 +1,130 @@
+package profiles
+
+import (
+	"strings"
+
+	"github.com/kabench/kabench/dialers/pool"
+)
+
+// A Finding is one rule that a profile breaks.
+type Finding struct {
+	Rule    string    `json:"rule"`    // its name, which does not change
+	Path    string    `json:"path"`    // of the field to change
+	Says    string    `json:"says"`    // the rule
+	Numbers [2]string `json:"numbers"` // what was compared: each a name and its value
+	Seen    string    `json:"seen"`    // what it will look like in results and logs
+	Set     string    `json:"set"`     // what to change: path=value where a profile has the field
+}
+
+// A Checklist is what became of every rule.
+type Checklist struct {
+	Findings []Finding
+	Checked  []string    // rules that were looked at, at least in part
+	Lacking  []Unchecked // rules that were not, or in part only
+}
+
+// Unchecked is a rule for which facts are missing.
+type Unchecked struct {
+	Rule  string
+	Lacks []string // paths of the fields that would say
+}
+
+func (u Unchecked) String() string { return u.Rule + " (" + strings.Join(u.Lacks, ", ") + ")" }
+
+// The rules, in the order in which they are checked.
+const (
+	RuleIdleOrder   = "idle-order"
+	RuleMaxRequests = "max-requests-order"
+	RuleConnections = "connections"
+	RulePending     = "pending"
+	RulePorts       = "ports"
+	RuleRetry       = "retry"
+	RuleChurn       = "max-idle-churn"
+	RuleTimeouts    = "timeouts"
+)
+
+// DefaultPorts is how many local ports Linux has for connections to one
+// destination unless told otherwise: ip_local_port_range 32768 to 60999.
+const DefaultPorts = 28232
+
+var rules = []struct {
+	name  string
+	check func(*subject, *outcome)
+}{
+	{RuleIdleOrder, checkIdleOrder},
+	{RuleMaxRequests, checkMaxRequests},
+	{RuleConnections, checkConnections},
+	{RulePending, checkPending},
+	{RulePorts, checkPorts},
+	{RuleRetry, checkRetry},
+	{RuleChurn, checkChurn},
+	{RuleTimeouts, checkTimeouts},
+}
+
+// Lint is the findings of Check, for a client's machine with DefaultPorts.
+func Lint(p *Profile) []Finding { return Check(p, DefaultPorts).Findings }
+
+// Check holds a valid profile against the rules by which client, load balancer
+// and server must be set to one another. It sends nothing, and reads nothing but
+// target.file. A profile whose load has no rate is one without a load: only what
+// does not depend on it is checked. Ports is how many local ports the client's
+// machine has for connections to one destination.
+func Check(p *Profile, ports int) Checklist {
+	s := newSubject(p, ports)
+	list := Checklist{Findings: []Finding{}}
+	for _, r := range rules {
+		o := &outcome{rule: r.name}
+		r.check(s, o)
+		if p.Client == ClientStock {
+			for i := range o.findings {
+				o.findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
+			}
+		}
+		list.Findings = append(list.Findings, o.findings...)
+		if o.checked {
+			list.Checked = append(list.Checked, r.name)
+		}
+		if len(o.lacking) > 0 {
+			list.Lacking = append(list.Lacking, Unchecked{r.name, o.lacking})
+		}
+	}
+	return list
+}
+
+// stockPool is the preset that behaves as the stock client does.
+const stockPool = "go-default-transport"
+
+// outcome is what became of one rule.
+type outcome struct {
+	rule     string
+	checked  bool
+	findings []Finding
+	lacking  []string
+}
+
+// found adds a finding of the rule, which was checked then.
+func (o *outcome) found(f Finding) {
+	f.Rule = o.rule
+	o.findings = append(o.findings, f)
+	o.checked = true
+}
+
+// lacks notes a fact that is missing, if it is, and reports that.
+func (o *outcome) lacks(missing bool, path string) bool {
+	if missing {
+		o.lacking = append(o.lacking, path)
+	} else {
+		o.checked = true
+	}
+	return missing
+}
+
+// poolOf is the policy that p's client goes by.
+func poolOf(p *Profile) pool.Policy {
+	if p.Client == ClientStock {
+		if policy, err := LoadPool(stockPool); err == nil {
+			return policy
+		}
+	}
+	return p.Pool
+}

@@ -1,0 +1,242 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/lab"
+)
+
+// ServerFacts is what is known of a server or a load balancer whose settings
+// kabench does not make: the `server:` and `via:` sections of a profile. What is
+// 0 or false is not known.
+type ServerFacts struct {
+	// IdleTimeout is how long it keeps an idle connection; a load balancer, to
+	// either side. It may close up to IdleEarly sooner.
+	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
+	IdleEarly   time.Duration `yaml:"idle_early,omitempty"`
+	// Hint is what it announces as `Keep-Alive: timeout=`.
+	Hint time.Duration `yaml:"hint,omitempty"`
+	// Silent says that it forgets an idle connection without closing it, as
+	// NATs, firewalls and layer-4 balancers do; the connection is then the
+	// server's, not its own.
+	Silent bool `yaml:"silent,omitempty"`
+	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
+	// `Connection: close` on the last answer.
+	MaxRequests int           `yaml:"max_requests,omitempty"`
+	MaxLifetime time.Duration `yaml:"max_lifetime,omitempty"`
+	Unannounced bool          `yaml:"unannounced,omitempty"`
+	// MaxConnections and Threads are per worker, of which there are Workers (0:
+	// one); Backlog is the listener's queue.
+	MaxConnections int `yaml:"max_connections,omitempty"`
+	Threads        int `yaml:"threads,omitempty"`
+	Workers        int `yaml:"workers,omitempty"`
+	Backlog        int `yaml:"backlog,omitempty"`
+	// Delay is the mean time from request to answer.
+	Delay time.Duration `yaml:"delay,omitempty"`
+}
+
+// Validate returns every complaint about f, joined, each beginning with the
+// name of the field; nil when there is none.
+func (f ServerFacts) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, d := range []struct {
+		field string
+		v     time.Duration
+	}{
+		{"idle_timeout", f.IdleTimeout}, {"idle_early", f.IdleEarly}, {"hint", f.Hint},
+		{"max_lifetime", f.MaxLifetime}, {"delay", f.Delay},
+	} {
+		if d.v < 0 {
+			bad("%s: %v is negative (0 means not known)", d.field, d.v)
+		}
+	}
+	for _, n := range []struct {
+		field string
+		v     int
+	}{
+		{"max_requests", f.MaxRequests}, {"max_connections", f.MaxConnections},
+		{"threads", f.Threads}, {"workers", f.Workers}, {"backlog", f.Backlog},
+	} {
+		if n.v < 0 {
+			bad("%s: %d is negative (0 means not known)", n.field, n.v)
+		}
+	}
+	if f.IdleEarly > 0 && f.IdleEarly >= f.IdleTimeout {
+		bad("idle_early: %v is not below idle_timeout (%v)", f.IdleEarly, f.IdleTimeout)
+	}
+	if f.Unannounced && f.MaxRequests == 0 && f.MaxLifetime == 0 {
+		bad("unannounced: has no effect without max_requests or max_lifetime; set one or remove it")
+	}
+	return errors.Join(errs...)
+}
+
+// Take fills f with what the script of a server says; what it leaves at 0 stays.
+// A hint that only clients get that ask for one is not among it.
+func (f *ServerFacts) Take(c lab.Config) {
+	if c.IdleTimeout > 0 {
+		f.IdleTimeout = c.IdleTimeout
+	}
+	if c.MaxRequests > 0 {
+		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
+	}
+	if d := meanDelay(c.Delay); d > 0 {
+		f.Delay = d
+	}
+	if seconds := hintSeconds.FindStringSubmatch(c.Hint); seconds != nil && !c.HintIfAsked {
+		n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
+		f.Hint = time.Duration(n) * time.Second
+	}
+}
+
+var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
+
+func (f ServerFacts) workers() int { return max(f.Workers, 1) }
+
+// hop is what a client's connections reach or pass.
+type hop struct {
+	ServerFacts
+	who     string            // in sentences
+	section string            // where facts about it are written
+	paths   map[string]string // of fields that are written elsewhere
+	forEver bool              // it is known never to close an idle connection
+}
+
+func (h hop) path(field string) string {
+	if path := h.paths[field]; path != "" {
+		return path
+	}
+	return join(h.section, field)
+}
+
+func (h hop) idleKnown() bool { return h.forEver || h.IdleTimeout > 0 }
+
+// limit is the idle time from which it may close.
+func (h hop) limit() time.Duration { return h.IdleTimeout - h.IdleEarly }
+
+// subject is a profile, seen as the rules need it.
+type subject struct {
+	profile   *Profile
+	pool      pool.Policy
+	server    hop
+	via       *hop
+	roundTrip time.Duration // on the link; 0: not known
+	ports     int
+}
+
+func newSubject(p *Profile, ports int) *subject {
+	s := &subject{profile: p, pool: poolOf(p), ports: ports}
+	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
+	if p.Target.Lab != nil {
+		s.server = s.server.servedBy(*p.Target.Lab)
+	}
+	if p.Via != (ServerFacts{}) {
+		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", section: "via"}
+	}
+	if p.Target.Link != nil {
+		s.roundTrip = 2 * p.Target.Link.Delay
+	}
+	return s
+}
+
+// servedBy is h with the facts that the lab's script settles.
+func (h hop) servedBy(c lab.Config) hop {
+	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
+	h.MaxRequests, h.Unannounced = 0, false
+	h.Take(c)
+	h.forEver = c.IdleTimeout == 0
+	h.paths = map[string]string{
+		"idle_timeout": "target.lab.idle_timeout", "max_requests": "target.lab.max_requests", "delay": "target.lab.delay", "hint": "target.lab.hint",
+	}
+	return h
+}
+
+func meanDelay(d lab.Delay) time.Duration {
+	if d.Form == lab.Uniform {
+		return d.A/2 + d.B/2
+	}
+	return d.A
+}
+
+// nearest is where the client's connections end: the load balancer, unless it
+// only passes them on.
+func (s *subject) nearest() hop {
+	if s.via != nil && !s.via.Silent {
+		return *s.via
+	}
+	return s.server
+}
+
+// keepsNone reports whether no connection is ever used twice.
+func (s *subject) keepsNone() bool {
+	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 || s.serverSaysClose()
+}
+
+func (s *subject) serverSaysClose() bool {
+	return s.profile.Target.Lab != nil && s.profile.Target.Lab.SayClose
+}
+
+func (s *subject) shards() int { return max(s.pool.Shards, 1) }
+
+// loaded reports whether there is a load.
+func (s *subject) loaded() bool { return s.rate() > 0 && !math.IsInf(s.rate(), 0) }
+
+func (s *subject) rate() float64 {
+	if l := s.profile.Load; l.Rate > 0 || l.Arrivals.Process == generator.Uniform && l.Arrivals.GapMin > 0 {
+		return l.MeanRate()
+	}
+	return 0
+}
+
+// peak is the highest rate the load comes to on purpose; chance is not counted.
+func (s *subject) peak() float64 {
+	l := s.profile.Load
+	switch l.Arrivals.Process {
+	case generator.Ramp:
+		return float64(max(l.Rate, l.Arrivals.To))
+	case generator.Sine:
+		return float64(l.Rate + l.Arrivals.Amplitude)
+	case generator.Uniform:
+		return s.rate()
+	}
+	return float64(l.Rate)
+}
+
+// held is how long a request holds its connection on average; false when that
+// is not known.
+func (s *subject) held() (time.Duration, bool) {
+	known := s.profile.Target.Lab != nil || s.server.Delay > 0
+	return s.server.Delay + s.roundTrip, known
+}
+
+// needed is how many connections a rate keeps busy: Little's law.
+func needed(perSecond float64, held time.Duration) float64 { return perSecond * held.Seconds() }
+
+// whole rounds up, but for what is above a whole number only by the error of
+// floating point.
+func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
+
+// lacksLoad notes what is missing to know how many connections are busy.
+func (s *subject) lacksLoad(o *outcome) bool {
+	_, known := s.held()
+	lacks := o.lacks(!s.loaded(), "load.rate")
+	return o.lacks(!known, s.server.path("delay")) || lacks
+}
+
+// times is a x b, neither below 0, or the largest number there is.
+func times(a, b int) int {
+	if b > 0 && a > math.MaxInt/b {
+		return math.MaxInt
+	}
+	return a * b
+}
+
+// perSecond is a rate as it is written: 400/s.
+func perSecond(rate float64) string { return fmt.Sprintf("%.4g/s", rate) }

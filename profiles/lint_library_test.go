@@ -1,0 +1,156 @@
+package profiles
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/internal/lab"
+)
+
+// The profiles that come with kabench: an incident breaks the rule it is about
+// and its remedies do not; of the examples two keep connections for ever, which
+// their loads leave no silence to show.
+func TestLintLibrary(t *testing.T) {
+	load := func(e Embedded) *Profile {
+		p, err := Load(e.Name, []byte(e.Text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, e := range Profiles() {
+		p := load(e)
+		want := []string(nil)
+		if p.Pool.IdleTimeout == 0 {
+			want = []string{RuleIdleOrder}
+		}
+		if got := rulesOf(Lint(p)); !slices.Equal(got, want) {
+			t.Errorf("%s breaks %v, want %v", e.Name, got, want)
+		}
+	}
+	e, found := Find("idle-race")
+	if !found {
+		t.Fatal("no idle-race")
+	}
+	incident := load(e)
+	findings := Lint(incident)
+	if !slices.Equal(rulesOf(findings), []string{RuleIdleOrder}) {
+		t.Fatalf("idle-race: %+v", findings)
+	}
+	if want := "pool.idle_timeout=500ms, or less"; findings[0].Set != want {
+		t.Errorf("set %q, want %q", findings[0].Set, want)
+	}
+	for _, r := range incident.Remedies {
+		p, err := incident.With(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Lint(p); len(got) != 0 {
+			t.Errorf("%s: %+v", r.Name, got)
+		}
+	}
+}
+
+// Whatever a valid profile says, findings are whole sentences with figures.
+func TestLintBearsEverything(t *testing.T) {
+	huge := []string{
+		"pool.max_conns=9223372036854775807", "pool.max_idle=9223372036854775807", "pool.shards=9223372036854775807",
+		"pool.pending_max=9223372036854775807", "pool.idle_timeout=2562047h", "server.threads=9223372036854775807", "server.workers=3",
+	}
+	loads := [][]string{
+		nil, {"load.arrivals=poisson"}, {"load.rate=1/h"}, {"load.rate=1e9/s"},
+		{"load.rate=null", "load.arrivals={process: uniform, gap_min: 1ns, gap_max: 1h}"},
+		{"load.arrivals={process: ramp, to: 400/s}"}, {"load.arrivals={process: ramp, to: 900/s}"},
+		{"load.arrivals={process: sine, amplitude: 360/s, period: 1s}"},
+		{"load.arrivals={process: burst, on: 1s, off: 1ns}"}, {"target.lab.delay=0s", "target.link=null"},
+	}
+	var profiles []*Profile
+	for _, load := range loads {
+		for _, more := range [][]string{nil, huge} {
+			profiles = append(profiles, lintProfile(t, slices.Concat(load, more)...))
+		}
+	}
+	for _, preset := range Pools() {
+		policy, err := LoadPool(preset.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range profiles {
+			p = p.Clone()
+			if p.Pool.Shards > 1 { // a huge one
+				policy.Shards, policy.PendingMax = p.Pool.Shards, p.Pool.PendingMax
+			}
+			p.Pool = policy
+			for _, f := range Lint(p) {
+				text := fmt.Sprintf("%q", f)
+				if f.Says == "" || f.Seen == "" || f.Set == "" || f.Path == "" || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || strings.Contains(text, " -") {
+					t.Errorf("%s, %+v: %s", preset.Name, p.Load, text)
+				}
+			}
+		}
+	}
+	if !slices.Contains(rulesOf(Lint(lintProfile(t, huge...))), RuleIdleOrder) {
+		t.Error("an idle timeout of centuries is in order")
+	}
+}
+
+// docs/lint.md names every rule, shows what is printed, and its facts load.
+func TestLintDocs(t *testing.T) {
+	text, err := os.ReadFile("../docs/lint.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, r := range rules {
+		if !strings.Contains(page, "| `"+r.name+"` |") {
+			t.Errorf("%s is not in the table", r.name)
+		}
+	}
+	e, _ := Find("idle-race")
+	p, err := Load(e.Name, []byte(e.Text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range Lint(p) {
+		for _, part := range []string{f.Rule + ": " + f.Path, f.Says, f.Numbers[0] + "; " + f.Numbers[1], f.Seen, f.Set} {
+			if !strings.Contains(page, part+"\n") {
+				t.Errorf("the example does not show %q", part)
+			}
+		}
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(page)
+	if example == nil {
+		t.Fatal("no example of facts")
+	}
+	p, err = Load("docs/lint.md", []byte("load: {rate: 1/s}\ntarget: {url: \"http://127.0.0.1:1/\"}\n"+example[1]), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.ValidateFacts(); err != nil || p.Server.Threads != 200 {
+		t.Errorf("%v, %+v", err, p.Server)
+	}
+}
+
+func TestFactsFromAServersScript(t *testing.T) {
+	f := ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}
+	f.Take(lab.Config{})
+	if want := (ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
+		t.Errorf("an empty script makes %+v", f)
+	}
+	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10"}
+	script.Delay.A = time.Millisecond
+	f = ServerFacts{}
+	f.Take(script)
+	if want := (ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond}); f != want {
+		t.Errorf("%+v", f)
+	}
+	script.HintIfAsked, f = true, ServerFacts{}
+	if f.Take(script); f.Hint != 0 {
+		t.Errorf("a hint of %v though nobody asks", f.Hint)
+	}
+}

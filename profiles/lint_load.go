@@ -1,0 +1,217 @@
+package profiles
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+)
+
+// checkPending compares what the load asks of a capped pool with what it has.
+func checkPending(s *subject, o *outcome) {
+	each, path := s.pool.MaxConns, "pool.max_conns"
+	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || all < each) {
+		each, path = all, "pool.max_conns_all"
+	}
+	if each == 0 {
+		o.checked = true // without a cap nobody waits
+		return
+	}
+	if s.lacksLoad(o) {
+		return
+	}
+	held, _ := s.held()
+	has := times(each, s.shards())
+	room := max(s.profile.Load.MaxInFlight-has, 0) // for more than that the generator keeps back
+	if need := needed(s.rate(), held); whole(need) > has {
+		o.found(Finding{
+			Path: path,
+			Says: "By Little's law rate x time per request is how many connections are busy; the pool must have as many.",
+			Numbers: [2]string{
+				fmt.Sprintf("%s x %v = %d connections", perSecond(s.rate()), held, whole(need)),
+				capText(path, each, s.shards()),
+			},
+			Seen: fmt.Sprintf("no more than %s succeed; %s", perSecond(float64(has)/held.Seconds()), s.refusal(room)),
+			Set:  fmt.Sprintf("%s=%d", path, whole(need*5/4/float64(s.shards()))),
+		})
+		return
+	}
+	excess := min(whole(s.excess(float64(has)/held.Seconds())), room)
+	if places := times(max(s.pool.PendingMax, 0), s.shards()); s.pool.PendingMax >= 0 && excess > places {
+		o.found(Finding{
+			Path: "pool.pending_max",
+			Says: "What a burst asks beyond the pool's connections must find room in its queue.",
+			Numbers: [2]string{
+				fmt.Sprintf("%d waiting at the end of a peak of %s", excess, perSecond(s.peak())),
+				capText("pool.pending_max", s.pool.PendingMax, s.shards()),
+			},
+			Seen: "acquire failures (queue_full) late in each burst, without a socket having been touched: `Pending acquire queue has reached its maximum size`, `no free connections available to host`, `reset reason: overflow`",
+			Set:  fmt.Sprintf("pool.pending_max=%d; or %s=%d for a burst that does not queue", (excess+s.shards()-1)/s.shards(), path, whole(needed(s.peak(), held)/float64(s.shards()))),
+		})
+		excess = places
+	}
+	wait := time.Duration(float64(excess) * float64(held) / float64(has)).Round(time.Millisecond)
+	if limit := s.pool.PendingTimeout; limit > 0 && wait > limit {
+		o.found(Finding{
+			Path:    "pool.pending_timeout",
+			Says:    "The last in the queue must be served before its time to wait is up.",
+			Numbers: [2]string{fmt.Sprintf("longest wait of a burst %v", wait), fmt.Sprintf("pool.pending_timeout %v", limit)},
+			Seen:    "acquire failures (timeout) at exactly that time: `Pool#acquire(Duration) has been pending for more than the configured timeout`, `ConnectionRequestTimeoutException`, `PoolTimeout`",
+			Set:     fmt.Sprintf("pool.pending_timeout=%v; or more connections", wait*5/4),
+		})
+	}
+}
+
+func capText(path string, each, shards int) string {
+	if shards > 1 {
+		return fmt.Sprintf("%s %d x pool.shards %d = %d", path, each, shards, times(each, shards))
+	}
+	return fmt.Sprintf("%s %d", path, each)
+}
+
+// refusal says how requests fail that a pool too small cannot serve, when so
+// many can wait.
+func (s *subject) refusal(room int) string {
+	limit := s.pool.PendingTimeout
+	switch {
+	case room == 0:
+		return "what is more is not sent (counts.dropped, or it waits in load.buffer)"
+	case s.pool.PendingMax >= 0 && times(s.pool.PendingMax, s.shards()) < room:
+		return "the others fail to acquire (queue_full), at once: `Pending acquire queue has reached its maximum size`"
+	case limit > 0 && (s.profile.Load.Timeout == 0 || limit < s.profile.Load.Timeout):
+		return fmt.Sprintf("the others fail to acquire (timeout) after %v", limit)
+	}
+	return "the queue grows until requests run into load.timeout, or are dropped at load.max_in_flight"
+}
+
+// excess is how many requests wait at the end of a peak if so many are served
+// per second.
+func (s *subject) excess(served float64) float64 {
+	l, over := s.profile.Load, s.peak()-served
+	if over <= 0 {
+		return 0
+	}
+	switch a := l.Arrivals; a.Process {
+	case generator.Burst:
+		return over * a.On.Seconds()
+	case generator.Ramp: // a triangle above what is served
+		rising := math.Abs(float64(a.To-l.Rate)) / l.Duration.Seconds()
+		if rising == 0 {
+			return 0
+		}
+		return over * over / 2 / rising
+	case generator.Sine: // what of the swing is above what is served
+		below, swing := served-float64(l.Rate), float64(a.Amplitude)
+		from := math.Asin(max(below/swing, -1))
+		return a.Period.Seconds() / (2 * math.Pi) * (2*swing*math.Cos(from) - below*(math.Pi-2*from))
+	}
+	return 0
+}
+
+// timeWait is how long a port stays taken after a close on Linux.
+const timeWait = 60 * time.Second
+
+// checkPorts estimates how many ports the client's own closes keep taken.
+func checkPorts(s *subject, o *outcome) {
+	if o.lacks(!s.loaded(), "load.rate") {
+		return
+	}
+	if s.serverSaysClose() {
+		return // the server closes first, and keeps the TIME_WAIT
+	}
+	opened, path, set := s.opened(o)
+	taken := whole(opened * timeWait.Seconds())
+	if taken <= s.ports {
+		return
+	}
+	o.found(Finding{
+		Path: path,
+		Says: "Who closes first keeps the port for a minute: new connections per second x 60 s must stay below the ports there are for one destination.",
+		Numbers: [2]string{
+			fmt.Sprintf("%s new connections x 60s = %d ports", perSecond(opened), taken),
+			fmt.Sprintf("ports %d", s.ports),
+		},
+		Seen: fmt.Sprintf("from about %v on, connect failures (port_exhausted): `cannot assign requested address`, EADDRNOTAVAIL; sockets in TIME_WAIT on the client up to the port range", time.Duration(float64(s.ports)/opened*float64(time.Second)).Round(time.Second)),
+		Set:  set,
+	})
+}
+
+// opened is how many connections per second the client opens because it closed
+// others, at most; which field has it close them, and what to set instead.
+func (s *subject) opened(o *outcome) (perSecond float64, path, set string) {
+	rate, p := s.rate(), s.pool
+	consider := func(n float64, field, change string) {
+		if n > perSecond {
+			perSecond, path, set = n, field, change
+		}
+	}
+	busy, known := 1.0, false
+	if held, ok := s.held(); ok {
+		busy, known = max(needed(s.peak(), held), 1), true
+	}
+	if p.MaxRequests > 0 {
+		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", max(2*p.MaxRequests, whole(2*rate*timeWait.Seconds()/float64(s.ports)))))
+	}
+	if most, field := s.idleCap(); most == 0 {
+		consider(rate, field, fmt.Sprintf("%s=%d", field, whole(busy/float64(s.shards()))))
+	} else if most > 0 && !o.lacks(!known, s.server.path("delay")) && busy > float64(times(most, s.shards())) {
+		// Of the busy ones those beyond the cap are closed as they come back.
+		consider(rate*(1-float64(times(most, s.shards()))/busy), field, fmt.Sprintf("%s=%d", field, whole(busy/float64(s.shards()))))
+	}
+	if limit := s.clientIdle(s.nearest()); !limit.unbounded && limit.d > 0 {
+		longer := func(gap time.Duration) string { return fmt.Sprintf("pool.idle_timeout=%v", gap+timerSlack+gap/10) }
+		if a := s.profile.Load.Arrivals; a.Process == generator.Burst && a.Off > limit.d {
+			consider(busy/(a.On+a.Off).Seconds(), "pool.idle_timeout", longer(max(a.Off, a.OffMax)))
+		}
+		gap := time.Duration(float64(time.Second) / rate)
+		if p.LeaseOrder == pool.FIFO {
+			gap = time.Duration(float64(gap) * busy)
+		}
+		if gap > limit.d {
+			consider(rate, "pool.idle_timeout", longer(gap))
+		}
+	}
+	return perSecond, path, set
+}
+
+// idleCap is how many idle connections each shard keeps, -1 for any number, and
+// the field that says so.
+func (s *subject) idleCap() (most int, path string) {
+	each, all := s.pool.MaxIdle, s.pool.MaxIdleAll
+	if all >= 0 && (each < 0 || all < each) {
+		return all, "pool.max_idle_all"
+	}
+	return each, "pool.max_idle"
+}
+
+// checkChurn compares the idle cap with how many connections are busy at once.
+func checkChurn(s *subject, o *outcome) {
+	most, path := s.idleCap()
+	if most < 0 {
+		o.checked = true
+		return
+	}
+	if s.lacksLoad(o) {
+		return
+	}
+	held, _ := s.held()
+	need := whole(needed(s.peak(), held))
+	if has := times(most, s.shards()); need > has {
+		closed := fmt.Sprintf("whenever fewer are busy, all but %d are closed as they come back", has)
+		if has == 0 {
+			closed = "every connection is closed after one request"
+		}
+		o.found(Finding{
+			Path: path,
+			Says: "A pool keeps as many idle connections as are busy at once (Little's law), or it closes them after use and opens them again.",
+			Numbers: [2]string{
+				fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()), held, need),
+				capText(path, most, s.shards()),
+			},
+			Seen: closed + ": connections opened far above connections needed, a connect in many requests, TIME_WAIT on the client; urllib3: `Connection pool is full, discarding connection`",
+			Set:  fmt.Sprintf("%s=%d", path, (need+s.shards()-1)/s.shards()),
+		})
+	}
+}

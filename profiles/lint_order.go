@@ -1,0 +1,280 @@
+package profiles
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+)
+
+// timerSlack is what timers and schedulers add to the round trip in which a
+// request and a FIN can miss each other.
+const timerSlack = 50 * time.Millisecond
+
+// idleLimit is how long the client may keep a connection idle and still use it.
+type idleLimit struct {
+	unbounded bool
+	d         time.Duration
+	text      string
+}
+
+// clientIdle is the client's limit on connections to h.
+func (s *subject) clientIdle(h hop) idleLimit {
+	p := s.pool
+	if s.keepsNone() {
+		return idleLimit{text: "no connection is kept"}
+	}
+	looked := p.Expiry &^ pool.ExpireAtRelease
+	if looked == 0 {
+		if p.IdleTimeout > 0 {
+			return idleLimit{unbounded: true, text: fmt.Sprintf("pool.idle_timeout %v, never looked at", p.IdleTimeout)}
+		}
+		return idleLimit{unbounded: true, text: "pool.idle_timeout for ever"}
+	}
+	d, text := p.IdleTimeout, "pool.idle_timeout"
+	if p.ServerHint != pool.HintIgnore && h.Hint > 0 {
+		promised := h.Hint - p.HintMargin
+		if p.HintCap > 0 {
+			promised = min(promised, p.HintCap)
+		}
+		if promised <= 0 {
+			return idleLimit{text: "no connection is kept, by " + h.path("hint")}
+		}
+		if p.ServerHint == pool.HintReplace || d == 0 || promised < d {
+			d, text = promised, "the server's hint, as pool.server_hint takes it:"
+		}
+	}
+	if p.MaxLifetime > 0 && (d == 0 || p.MaxLifetime < d) {
+		d, text = p.MaxLifetime, "pool.max_lifetime"
+	}
+	if d == 0 {
+		return idleLimit{unbounded: true, text: "pool.idle_timeout for ever"}
+	}
+	if looked == pool.ExpireBySweep {
+		d, text = d+p.SweepEvery, text+" and pool.sweep_every"
+	}
+	return idleLimit{d: d, text: text + " " + d.String()}
+}
+
+// within reports whether the limit lets go in time for a peer that may close
+// after peers.
+func (l idleLimit) within(peers, roundTrip time.Duration) bool {
+	return !l.unbounded && (l.d == 0 || l.d < peers-roundTrip-timerSlack)
+}
+
+// below is an idle timeout that lets go in time for peers, with room to spare;
+// 0 when there is none.
+func below(peers, roundTrip time.Duration) time.Duration {
+	d := peers - min(max(time.Second, peers/10), peers/2)
+	if d >= peers-roundTrip-timerSlack {
+		return 0
+	}
+	return d
+}
+
+const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
+
+func checkIdleOrder(s *subject, o *outcome) {
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) {
+		if s.via.Silent {
+			s.checkSilent(o)
+		} else {
+			s.checkClientIdle(o, *s.via)
+		}
+	}
+	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver {
+		return
+	}
+	if s.via == nil || s.via.Silent {
+		s.checkClientIdle(o, s.server)
+		return
+	}
+	via := *s.via
+	if !via.idleKnown() || via.IdleTimeout < s.server.limit()-timerSlack {
+		return
+	}
+	// The smallest of ways up that leave the load balancer as it is: managed
+	// ones cannot always be changed.
+	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.server.IdleEarly
+	o.found(Finding{
+		Path:    s.server.path("idle_timeout"),
+		Says:    saysIdleOrder,
+		Numbers: [2]string{idleText(via), idleText(s.server)},
+		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
+		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.server.path("idle_timeout"), longer),
+	})
+}
+
+func idleText(h hop) string {
+	text := fmt.Sprintf("%s %v", h.path("idle_timeout"), h.IdleTimeout)
+	if h.IdleEarly > 0 {
+		text += fmt.Sprintf(" less %v", h.IdleEarly)
+	}
+	return text
+}
+
+// checkClientIdle compares the client's limit with that of a hop that closes.
+func (s *subject) checkClientIdle(o *outcome, h hop) {
+	if s.clientIdle(h).within(h.limit(), s.roundTrip) {
+		return
+	}
+	path, set := s.letGo(h)
+	o.found(Finding{
+		Path:    path,
+		Says:    saysIdleOrder,
+		Numbers: [2]string{s.clientIdle(h).text, idleText(h)},
+		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: `Connection prematurely closed BEFORE response`, `failed to respond`, `socket hang up`, `RemoteDisconnected`; %s",
+			h.limit(), s.whatBecomesOfStale()),
+		Set: set,
+	})
+}
+
+// letGo is the field to change so that the client lets go before h, and how.
+func (s *subject) letGo(h hop) (path, set string) {
+	p, d := s.pool, below(h.limit(), s.roundTrip)
+	if d == 0 {
+		return "pool.max_idle", fmt.Sprintf("pool.max_idle=0: %v is too short to keep a connection for", h.limit())
+	}
+	looked := p.Expiry &^ pool.ExpireAtRelease
+	switch {
+	case looked == 0:
+		return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, with pool.expiry=[lease]", d)
+	case looked == pool.ExpireBySweep:
+		return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, with pool.expiry=[lease,sweep]: a sweep alone comes up to %v late", d, p.SweepEvery)
+	case p.ServerHint == pool.HintReplace && h.Hint > 0:
+		return "pool.hint_cap", fmt.Sprintf("pool.hint_cap=%v, or less: the hint promises more than is kept", d)
+	}
+	return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, or less", d)
+}
+
+// whatBecomesOfStale says what the caller gets of a request that met a
+// connection just closed.
+func (s *subject) whatBecomesOfStale() string {
+	var errs []string
+	requests, err := s.requests()
+	if err != nil {
+		return "no resend rule was looked at, because " + err.Error()
+	}
+	for _, a := range requests {
+		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
+			a.Reused, a.After = true, after
+			if _, resent := s.pool.ResendBy(a); !resent && !slices.Contains(errs, a.Method) {
+				errs = append(errs, a.Method)
+			}
+		}
+	}
+	if len(errs) == 0 {
+		return "each is sent again, so callers see none and attempts are above requests"
+	}
+	return fmt.Sprintf("callers see them, because no resend rule covers %s", listOf(errs))
+}
+
+// checkSilent compares the client's limit with a device that forgets. Keep-alive
+// probes below its timer keep the connection known to it.
+func (s *subject) checkSilent(o *outcome) {
+	via, probes := *s.via, s.profile.Target.TCP.KeepAlive
+	if probes > 0 && probes < via.limit() || s.clientIdle(s.server).within(via.limit(), s.roundTrip) {
+		return
+	}
+	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: via.IdleTimeout, IdleEarly: via.IdleEarly, Hint: s.server.Hint}})
+	o.found(Finding{
+		Path:    path,
+		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
+		Numbers: [2]string{s.clientIdle(s.server).text, idleText(via)},
+		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", via.limit()/2),
+	})
+}
+
+const saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+
+func checkMaxRequests(s *subject, o *outcome) {
+	h, p := s.nearest(), s.pool
+	settled := s.profile.Target.Lab != nil && h.section == "server" // what a lab leaves out it does not do
+	o.lacks(!settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
+	if !h.Unannounced || s.keepsNone() {
+		return
+	}
+	if h.MaxRequests > 0 && (p.MaxRequests == 0 || p.MaxRequests > h.MaxRequests) {
+		o.found(Finding{
+			Path:    "pool.max_requests",
+			Says:    saysMaxRequests,
+			Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
+			Seen:    fmt.Sprintf("about one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
+			Set:     fmt.Sprintf("pool.max_requests=%d; or have %s say `Connection: close`", h.MaxRequests, h.who),
+		})
+	}
+	margin := s.roundTrip + timerSlack
+	if h.MaxLifetime > 0 && (p.MaxLifetime == 0 || p.MaxLifetime >= h.MaxLifetime-margin) {
+		found := Finding{
+			Path:    "pool.max_lifetime",
+			Says:    saysMaxRequests,
+			Numbers: [2]string{durationText("pool.max_lifetime", p.MaxLifetime, "for ever"), fmt.Sprintf("%s %v, unannounced", h.path("max_lifetime"), h.MaxLifetime)},
+			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.whatBecomesOfStale()),
+			Set:     fmt.Sprintf("pool.max_lifetime=%v, or less", below(h.MaxLifetime, s.roundTrip)),
+		}
+		if below(h.MaxLifetime, s.roundTrip) == 0 {
+			found.Set = "pool.max_idle=0"
+		}
+		o.found(found)
+	}
+}
+
+func countText(name string, n int, none string) string {
+	if n == 0 {
+		return name + " " + none
+	}
+	return fmt.Sprintf("%s %d", name, n)
+}
+
+func durationText(name string, d time.Duration, none string) string {
+	if d == 0 {
+		return name + " " + none
+	}
+	return fmt.Sprintf("%s %v", name, d)
+}
+
+const saysConnections = "All of the client's connections together fit in what the server accepts and works on at a time."
+
+// checkConnections compares the most connections there can be with what the
+// server has room for.
+func checkConnections(s *subject, o *outcome) {
+	each, path := s.pool.MaxConns, "pool.max_conns"
+	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || all < each) {
+		each, path = all, "pool.max_conns_all"
+	}
+	if inFlight := s.profile.Load.MaxInFlight; s.loaded() && (each == 0 || inFlight < each) {
+		each, path = inFlight, "load.max_in_flight"
+	}
+	if o.lacks(each == 0, "load.rate") {
+		return
+	}
+	most, mostText := times(each, s.shards()), fmt.Sprintf("%s %d", path, each)
+	if s.shards() > 1 {
+		mostText = fmt.Sprintf("%s %d x pool.shards %d = %d", path, each, s.shards(), most)
+	}
+	o.checked = false // by what comes now
+	h := s.nearest()
+	for _, room := range []struct {
+		field      string
+		each, of   int
+		what, seen string
+	}{
+		{"max_connections", h.MaxConnections, h.workers(), "connections", "new connections wait in the backlog though the server is idle: slow connects, then connect timeouts; idle ones hold the places"},
+		{"threads", h.Threads, h.workers(), "threads", "requests wait in the server: its own access log shows short times, the client long ones, up to its timeout"},
+		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 3 s, 7 s, ListenOverflows on the server"},
+	} {
+		if o.lacks(room.each == 0, h.path(room.field)) || most <= times(room.each, room.of) {
+			continue
+		}
+		has := fmt.Sprintf("%s %d", h.path(room.field), room.each)
+		if room.of > 1 {
+			has = fmt.Sprintf("%s %d x %s %d = %d", h.path(room.field), room.each, h.path("workers"), room.of, times(room.each, room.of))
+		}
+		o.found(Finding{
+			Path: "pool.max_conns", Says: saysConnections, Numbers: [2]string{mostText, has}, Seen: room.seen,
+			Set: fmt.Sprintf("pool.max_conns=%d, or more %s for %s", max(times(room.each, room.of)/s.shards(), 1), room.what, h.who),
+		})
+	}
+}

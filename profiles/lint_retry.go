@@ -1,0 +1,133 @@
+package profiles
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/dialers/pool"
+)
+
+// requests is one attempt of each kind that the target has: what a resend rule
+// looks at.
+func (s *subject) requests() ([]pool.Attempt, error) {
+	t := s.profile.Target
+	all := []Request{{Method: t.Method}}
+	if t.Body != "" {
+		all[0].Body = []byte(t.Body)
+	}
+	keyed := false
+	for name := range t.Headers {
+		keyed = keyed || isIdempotencyKey(name)
+	}
+	if t.File != "" {
+		var err error
+		if all, err = readTargets(t.File, t.Format); err != nil {
+			return nil, err
+		}
+	}
+	var kinds []pool.Attempt
+	for _, r := range all {
+		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: keyed}
+		for name := range r.Header {
+			a.IdempotencyKey = a.IdempotencyKey || isIdempotencyKey(name)
+		}
+		if !slices.Contains(kinds, a) {
+			kinds = append(kinds, a)
+		}
+	}
+	return kinds, nil
+}
+
+func isIdempotencyKey(header string) bool {
+	return strings.EqualFold(header, "Idempotency-Key") || strings.EqualFold(header, "X-Idempotency-Key")
+}
+
+func listOf(words []string) string { return strings.Join(words, ", ") }
+
+// written is the points at which a server may have executed the request.
+var written = []pool.After{pool.AfterEOF, pool.AfterRST, pool.AfterPartial, pool.AfterBody}
+
+// checkRetry looks for rules that may have a request executed twice that must
+// not be.
+func checkRetry(s *subject, o *outcome) {
+	kinds, err := s.requests()
+	if o.lacks(err != nil, "target.file") {
+		return
+	}
+	for i, rule := range s.pool.Resend {
+		alone := pool.Policy{Resend: []pool.ResendRule{rule}}
+		var methods []string
+		for _, a := range kinds {
+			if pool.Idempotent(a.Method) || a.IdempotencyKey || slices.Contains(methods, a.Method) {
+				continue
+			}
+			a.Reused = true // a rule for any connection holds for these too
+			for _, a.After = range written {
+				if _, resent := alone.ResendBy(a); resent {
+					methods = append(methods, a.Method)
+					break
+				}
+			}
+		}
+		if len(methods) == 0 {
+			continue
+		}
+		times := "until one on a fresh connection fails"
+		if rule.Max > 0 {
+			times = fmt.Sprintf("up to %d", rule.Max+1)
+		}
+		path := fmt.Sprintf("pool.resend.%d", i)
+		set := path + ".methods=idempotent"
+		if rule.After&pool.AfterUnsent != 0 {
+			set += ", or " + path + ".after=[unsent]"
+		}
+		o.found(Finding{
+			Path:    path,
+			Says:    "A request that was written may have been executed; only idempotent ones may be sent again then (RFC 9110, 9.2.2).",
+			Numbers: [2]string{fmt.Sprintf("%s: a %s sent %s", path, listOf(methods), times), "executions it allows 1"},
+			Seen:    "duplicates on the server and no error on the client; attempts above requests, and only counting arrivals at the server tells",
+			Set:     set + "; or an Idempotency-Key header that the server honours",
+		})
+	}
+}
+
+const saysTimeouts = "A time limit within a request has an effect only if it is below the request's own."
+
+// checkTimeouts looks for time limits that never come to bear.
+func checkTimeouts(s *subject, o *outcome) {
+	p, whole := s.pool, s.profile.Load.Timeout
+	if !o.lacks(!s.loaded(), "load.timeout") && whole > 0 {
+		for _, limit := range []struct {
+			path string
+			seen string
+			set  bool
+			text string
+		}{
+			{"pool.connect_timeout", "slow connects show as timeouts in phase connect or tls of the whole request, and cost all of its time", p.ConnectTimeout > whole, p.ConnectTimeout.String()},
+			{"pool.response_timeout", "slow answers show as timeouts of the whole request, at load.timeout and not at the response's", p.ResponseTimeout > whole, p.ResponseTimeout.String()},
+			{"pool.pending_timeout", "requests that wait for a connection end at load.timeout: `context deadline exceeded`, and never the pool's own words", p.PendingTimeout > whole, p.PendingTimeout.String()},
+		} {
+			if limit.set {
+				o.found(Finding{
+					Path: limit.path, Says: saysTimeouts,
+					Numbers: [2]string{limit.path + " " + limit.text, fmt.Sprintf("load.timeout %v", whole)},
+					Seen:    limit.seen,
+					Set:     fmt.Sprintf("%s=%v, or less; or load.timeout=0s", limit.path, whole/2),
+				})
+			}
+		}
+	}
+	if via, probes := s.via, s.profile.Target.TCP.KeepAlive; via != nil && via.Silent && via.idleKnown() {
+		o.checked = true
+		if probes >= via.limit() && probes > 0 {
+			o.found(Finding{
+				Path:    "target.tcp.keep_alive",
+				Says:    "TCP keep-alive probes keep a connection known to what forgets idle ones only if they come more often than it forgets.",
+				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(*via)},
+				Seen:    "the probes themselves go unanswered: connections die idle (timeout, or a rst), and the next request opens a new one or hangs",
+				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", via.limit()/2),
+			})
+		}
+	}
+}

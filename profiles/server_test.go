@@ -1,0 +1,194 @@
+package profiles
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kabench/kabench/internal/lab"
+)
+
+// A server preset is whole, as a pool's is, and starts as a lab that answers as
+// it is described.
+func TestServersAreWhole(t *testing.T) {
+	shelved := shelf(serverShelf)
+	if len(shelved) != len(Servers()) {
+		t.Fatalf("%d files, %d presets", len(shelved), len(Servers()))
+	}
+	seen := map[string]bool{}
+	for _, e := range shelved {
+		p, err := parseServer(e.Name, []byte(e.Text))
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		if p.Name != e.Name || p.What == "" || p.Versions == "" || p.Text() != e.Text {
+			t.Errorf("%s: name %q, what %q, versions %q", e.Name, p.Name, p.What, p.Versions)
+		}
+		for _, name := range append([]string{p.Name}, p.Also...) {
+			if seen[name] {
+				t.Errorf("%s: the name %s is taken", p.Name, name)
+			}
+			seen[name] = true
+			if found, ok := FindServer(name); !ok || found.Name != p.Name {
+				t.Errorf("%s is found as %q", name, found.Name)
+			}
+			if script, err := LoadServer(name); err != nil || script != p.Lab {
+				t.Errorf("%s: loaded as %+v, %v", name, script, err)
+			}
+		}
+		var set []string
+		for _, section := range []string{"lab", "facts"} {
+			for _, field := range pathsSet(t, e.Text, section) {
+				set = append(set, section+"."+field)
+			}
+		}
+		referenced(t, p.Name, p.References, set)
+		answers(t, p)
+	}
+}
+
+func answers(t *testing.T, p ServerPreset) {
+	t.Helper()
+	server, err := lab.Start(p.Lab, "")
+	if err != nil {
+		t.Errorf("%s: %v", p.Name, err)
+		return
+	}
+	defer server.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequest(http.MethodGet, server.URL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Connection", "keep-alive")
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Errorf("%s: %v", p.Name, err)
+		return
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK || response.Close != p.Lab.SayClose || response.Header.Get("Keep-Alive") != p.Lab.Hint {
+		t.Errorf("%s answers %v", p.Name, response)
+	}
+}
+
+// The values that make each server what it is.
+func TestServerValues(t *testing.T) {
+	const (
+		s      = time.Second
+		serve  = lab.TimerServe
+		fin    = lab.TimerFIN
+		rst    = lab.TimerRST
+		either = lab.Either
+	)
+	for name, want := range map[string]struct {
+		idle        time.Duration
+		timer       lab.TimerVsData
+		after       lab.AfterFIN
+		maxRequests int
+		hint        string
+	}{
+		"nginx":          {75 * s, rst, 0, 1000, ""},
+		"apache-httpd":   {5 * s, fin, lab.AfterFIN(2 * s), 101, "timeout=5, max=100"},
+		"lighttpd":       {5 * s, fin, lab.AfterFIN(5 * s), 1001, ""},
+		"tomcat":         {20 * s, fin, lab.AfterFIN(s), 100, "timeout=20"},
+		"tomcat-nio2":    {20 * s, serve, 0, 100, "timeout=20"},
+		"jetty":          {30 * s, serve, lab.AfterFIN(30 * s), 0, ""},
+		"node":           {5 * s, rst, 0, 0, "timeout=5"},
+		"go":             {0, serve, 0, 0, ""},
+		"gunicorn":       {2 * s, rst, 0, 0, ""},
+		"gunicorn-sync":  {0, either, 0, 0, ""},
+		"uvicorn":        {5 * s, rst, 0, 0, ""},
+		"hypercorn":      {5 * s, either, 0, 1000, ""},
+		"hypercorn-0.13": {0, either, 0, 1, ""},
+		"puma":           {65 * s, serve, 0, 999, ""},
+		"puma-6":         {20 * s, serve, 0, 0, ""},
+		"haproxy":        {50 * s, serve, 0, 0, ""},
+		"varnish":        {5 * s, serve, 0, 0, ""},
+		"caddy":          {300 * s, serve, 0, 0, ""},
+		"aws-alb":        {60 * s, either, 0, 0, ""},
+		"gcp-lb":         {610 * s, either, 0, 0, ""},
+		"gcp-lb-backend": {600 * s, either, 0, 0, ""},
+		"cloudflare":     {400 * s, either, 0, 0, ""},
+	} {
+		p, found := FindServer(name)
+		if !found {
+			t.Errorf("there is no %s", name)
+			continue
+		}
+		if c := p.Lab; c.IdleTimeout != want.idle || c.TimerVsData != want.timer || c.AfterFIN != want.after || c.MaxRequests != want.maxRequests || c.Hint != want.hint {
+			t.Errorf("%s: %+v, want %+v", name, c, want)
+		}
+	}
+	for name, want := range map[string]ServerFacts{
+		"aws-nlb":  {IdleTimeout: 350 * s, Silent: true},
+		"azure-lb": {IdleTimeout: 240 * s, Silent: true},
+		"tomcat":   {MaxConnections: 8192, Threads: 200, Backlog: 100},
+	} {
+		p, _ := FindServer(name)
+		if diff := cmp.Diff(want, p.Facts); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+func TestLoadServerFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	want := lab.Config{IdleTimeout: 3 * time.Second, AfterFIN: lab.AfterFIN(time.Second)}
+	for name, text := range map[string]string{
+		"bare.yaml":     "idle_timeout: 3s\nafter_fin: drain 1s\n",
+		"document.yaml": "name: mine\nwhat: a server\nlab: {idle_timeout: 3s, after_fin: drain 1s}\nfacts: {backlog: 5}\n",
+		"profile.yaml":  "load: {rate: 1}\ntarget: {lab: {idle_timeout: 3s, after_fin: drain 1s}}\n",
+	} {
+		if got, err := LoadServer(write(name, text)); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	for text, complaint := range map[string]string{
+		"idle_timout: 3s\n":                                           ":1:1: idle_timout: unknown key; did you mean idle_timeout?",
+		"lab:\n  idle_timeout: -3s\n":                                 ":2:3: lab.idle_timeout: -3s is negative (0 means for ever)",
+		"lab: {}\nfacts:\n  backlog: -3\n":                            ":3:3: facts.backlog: -3 is negative (0 means not known)",
+		"load: {rate: 1}\ntarget: {url: http://h/}\n":                 ": target.lab: is not there, so the profile has no server of its own; give target.lab",
+		"load: {rate: 1}\nserver: {backlog: -3}\ntarget: {lab: {}}\n": ":2:10: server.backlog: -3 is negative (0 means not known)",
+		"": ": is empty; write the lab's parameters",
+	} {
+		path := write("bad.yaml", text)
+		if _, err := LoadServer(path); err == nil || err.Error() != path+complaint {
+			t.Errorf("%q: error\n%v, want\n%s", text, err, path+complaint)
+		}
+	}
+	_, err := LoadServer("tomcta")
+	if err == nil || !strings.Contains(err.Error(), "server tomcta: no such name or file; did you mean tomcat?") {
+		t.Errorf("unknown server: error %v", err)
+	}
+}
+
+func TestSetLab(t *testing.T) {
+	p := Default()
+	if err := Set(&p, "target.lab", "tomcat"); err != nil || p.Target.Lab == nil || p.Target.Lab.MaxRequests != 100 {
+		t.Fatalf("%+v, %v", p.Target.Lab, err)
+	}
+	if err := Set(&p, "target.lab.idle_timeout", "2s"); err != nil || p.Target.Lab.IdleTimeout != 2*time.Second || p.Target.Lab.MaxRequests != 100 {
+		t.Errorf("%+v, %v", p.Target.Lab, err)
+	}
+	if err := Set(&p, "target.lab", "tomcta"); err == nil || !strings.Contains(err.Error(), "did you mean tomcat?") || p.Target.Lab.MaxRequests != 100 {
+		t.Errorf("%+v, %v", p.Target.Lab, err)
+	}
+	if err := Set(&p, "target.lab", "{idle_timeout: 1s}"); err != nil || p.Target.Lab.IdleTimeout != time.Second {
+		t.Errorf("%+v, %v", p.Target.Lab, err)
+	}
+}
