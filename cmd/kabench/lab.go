@@ -2,17 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
 )
 
 // labOptions are the flags of `kabench lab`.
 type labOptions struct {
 	profile string
+	as      string
 	listen  string
 	sets    []string
 }
@@ -20,29 +24,34 @@ type labOptions struct {
 func newLab(s *streams) *cobra.Command {
 	o := &labOptions{}
 	c := &cobra.Command{
-		Use:   "lab PROFILE",
-		Short: "Serve a profile's target in the foreground, for other clients to use",
-		Example: `  kabench lab idle-race --listen 127.0.0.1:8080
+		Use:   "lab [PROFILE]",
+		Short: "Serve a profile's target, or as a real server does, for other clients to use",
+		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
+  kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              one("a profile; 'kabench profiles' and 'kabench incidents' list them"),
+		Args:              args(cobra.MaximumNArgs(1)),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.profile = args[0]
+			if (len(args) == 0) == (o.as == "") {
+				return &usageError{c.CommandPath(), errors.New("name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")}
+			}
+			if len(args) > 0 {
+				o.profile = args[0]
+			}
 			return doLab(c, s, o)
 		},
 	}
+	c.Flags().StringVar(&o.as, "as", "", "server preset or YAML file to serve as")
+	c.RegisterFlagCompletionFunc("as", completeServers)
 	c.Flags().StringVar(&o.listen, "listen", "", "host:port to listen on (default a free port of 127.0.0.1)")
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.lab.idle_timeout=5s; may be repeated")
 	return c
 }
 
 func doLab(c *cobra.Command, s *streams, o *labOptions) error {
-	p, err := loadProfile(o.profile, o.sets)
+	p, cannot, err := o.load()
 	if err != nil {
 		return err
-	}
-	if p.Target.Lab == nil {
-		return fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, p.Target.URL, p.Target.File)
 	}
 	_, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
@@ -70,7 +79,15 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 		}
 		at = link.URL(u).String()
 	}
-	if err := s.line(map[string]any{"url": at}, "serving %s at %s; Ctrl-C ends it", p.Name, at); err != nil {
+	notes := ""
+	for _, c := range cannot {
+		notes += "\nunlike it: " + c
+	}
+	serving := map[string]any{"url": at}
+	if len(cannot) > 0 {
+		serving["cannot"] = cannot
+	}
+	if err := s.line(serving, "serving %s at %s; Ctrl-C ends it%s", p.Name, at, notes); err != nil {
 		return err
 	}
 	<-stop
@@ -81,6 +98,45 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 		"closed_first": seen.ClosedFirst, "client_closed": seen.ClientClosed,
 	}, "%d connections, %d requests; closed first by the server %d (%d idle), by the client %d",
 		seen.Connections, seen.Requests, seen.ClosedFirst, seen.ClosedIdle, seen.ClientClosed)
+}
+
+// load is the profile whose target is served, and what a server it is to be like
+// does and it cannot.
+func (o *labOptions) load() (*profiles.Profile, []string, error) {
+	if o.as == "" {
+		p, err := loadProfile(o.profile, o.sets)
+		if err == nil && p.Target.Lab == nil {
+			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, p.Target.URL, p.Target.File)
+		}
+		return p, nil, err
+	}
+	server, err := profiles.ReadServer(o.as)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := profiles.Default()
+	p.Name, p.Target.Lab = o.as, &server.Lab
+	for _, set := range o.sets {
+		path, value, found := strings.Cut(set, "=")
+		if !found || path != "target.lab" && !strings.HasPrefix(path, "target.lab.") && !strings.HasPrefix(path, "target.link.") {
+			return nil, nil, fmt.Errorf("--set %s: with --as, set fields of target.lab and target.link, as target.lab.idle_timeout=5s", set)
+		}
+		if err := profiles.Set(&p, path, value); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.Target.Lab == nil {
+		return nil, nil, errors.New("--set target.lab=null leaves nothing to serve")
+	}
+	return &p, server.Cannot, nil
+}
+
+func completeServers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var list []string
+	for _, p := range profiles.Servers() {
+		list = append(list, p.Name+"\t"+p.What)
+	}
+	return list, cobra.ShellCompDirectiveDefault
 }
 
 // line prints one line: v with --json, the text otherwise.

@@ -4,28 +4,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 func newProfiles(s *streams) *cobra.Command {
-	return newList(s, "profiles", "List the example profiles and the pools that come with kabench",
-		section{"profile", "for 'kabench run NAME'", profiles.Profiles}, section{"pool", "for --pool NAME", profiles.Pools})
+	return newList(s, "profiles", "List the example profiles that come with kabench",
+		"profile", "for 'kabench run NAME'", profiles.Profiles)
 }
 
 func newIncidents(s *streams) *cobra.Command {
 	return newList(s, "incidents", "List the incidents that come with kabench, and the question each answers",
-		section{"incident", "for 'kabench reproduce NAME'", profiles.Incidents})
-}
-
-// section is a part of a list.
-type section struct {
-	kind, use string
-	all       func() []profiles.Embedded
+		"incident", "for 'kabench reproduce NAME'", profiles.Incidents)
 }
 
 // listed is a row of a list, with --json.
@@ -36,25 +32,79 @@ type listed struct {
 	Source   string `json:"source,omitempty"`
 }
 
-func newList(s *streams, name, short string, sections ...section) *cobra.Command {
+func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
-			rows := []listed{}
-			for _, part := range sections {
-				for _, e := range part.all() {
-					rows = append(rows, listed{part.kind, e.Name, e.Question, e.Source})
-				}
-			}
 			if s.json {
+				rows := []listed{}
+				for _, e := range all() {
+					rows = append(rows, listed{kind, e.Name, e.Question, e.Source})
+				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			for _, part := range sections {
-				fmt.Fprintf(w, "%ss, %s\t\n", part.kind, part.use)
-				for _, e := range part.all() {
-					fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
-				}
+			fmt.Fprintf(w, "%ss, %s\t\n", kind, use)
+			for _, e := range all() {
+				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// listedPreset is a pool or a server in a list, with --json.
+type listedPreset struct {
+	Kind       string            `json:"kind"`
+	Name       string            `json:"name"`
+	Also       []string          `json:"also,omitempty"`
+	What       string            `json:"what"`
+	Client     string            `json:"client,omitempty"`
+	Versions   string            `json:"versions"`
+	References map[string]string `json:"references,omitempty"`
+	Cannot     []string          `json:"cannot,omitempty"`
+	text       string
+}
+
+func listedPools() []listedPreset {
+	var rows []listedPreset
+	for _, p := range profiles.Pools() {
+		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Text()})
+	}
+	return rows
+}
+
+func listedServers() []listedPreset {
+	var rows []listedPreset
+	for _, p := range profiles.Servers() {
+		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, p.Text()})
+	}
+	return rows
+}
+
+func newPools(s *streams) *cobra.Command {
+	return newPresets(s, "pools", "List the pools of real clients, and the versions they hold for",
+		"for --pool NAME; 'kabench show pool:NAME' has their values, where each is from, and what they leave out", listedPools)
+}
+
+func newServers(s *streams) *cobra.Command {
+	return newPresets(s, "servers", "List the servers that 'kabench lab' can be, and the versions they hold for",
+		"for 'kabench lab --as NAME'; 'kabench show server:NAME' has their values, where each is from, and what they leave out", listedServers)
+}
+
+func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: short, Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			if s.json {
+				return json.NewEncoder(s.out).Encode(all())
+			}
+			if _, err := fmt.Fprintf(s.out, "%s, %s\n", name, use); err != nil {
+				return err
+			}
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			for _, p := range all() {
+				fmt.Fprintf(w, "  %s\t%s\n  \t  %s\n", p.Name, p.What, p.Versions)
 			}
 			return w.Flush()
 		},
@@ -63,20 +113,20 @@ func newList(s *streams, name, short string, sections ...section) *cobra.Command
 
 func newShow(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use:               "show NAME",
-		Short:             "Print a profile, incident or pool as YAML, ready to edit",
-		Example:           "  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml",
-		Args:              one("a profile, an incident or a pool; 'kabench profiles' and 'kabench incidents' list them"),
-		ValidArgsFunction: completeProfiles,
+		Use:   "show NAME",
+		Short: "Print a profile, incident, pool or server as YAML, ready to edit",
+		Example: `  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml
+  kabench show pool:reactor-netty
+  kabench show server:tomcat`,
+		Args:              one("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
+		ValidArgsFunction: completeShow,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := find(args[0])
 			if err != nil {
 				return err
 			}
 			if s.json {
-				return json.NewEncoder(s.out).Encode(map[string]string{
-					"name": found.Name, "question": found.Question, "source": found.Source, "yaml": found.Text,
-				})
+				return json.NewEncoder(s.out).Encode(found)
 			}
 			_, err = io.WriteString(s.out, found.Text)
 			return err
@@ -84,18 +134,64 @@ func newShow(s *streams) *cobra.Command {
 	}
 }
 
-// find is what comes with kabench under that name: a profile, an incident, or,
-// as NAME or pool:NAME, a pool.
-func find(name string) (profiles.Embedded, error) {
-	for _, p := range profiles.Pools() {
-		if p.Name == strings.TrimPrefix(name, "pool:") {
-			return p, nil
+// shown is what `kabench show` shows.
+type shown struct {
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`
+	Question string `json:"question,omitempty"`
+	What     string `json:"what,omitempty"` // of a pool or server
+	Source   string `json:"source,omitempty"`
+	Text     string `json:"yaml"`
+}
+
+// find is what comes with kabench under that name, which may begin with the
+// kind, as in pool:NAME and server:NAME.
+func find(name string) (shown, error) {
+	var all []shown
+	var names []string
+	kind, bare, prefixed := strings.Cut(name, ":")
+	if !prefixed {
+		kind, bare = "", name
+	}
+	add := func(e shown, also []string) {
+		if kind == "" || kind == e.Kind {
+			names = append(append(names, e.Name), also...)
+			if e.Name == bare || slices.Contains(also, bare) {
+				all = append(all, e)
+			}
 		}
 	}
-	if p, found := profiles.Find(name); found {
-		return p, nil
+	for _, e := range profiles.Profiles() {
+		add(shown{"profile", e.Name, e.Question, "", e.Source, e.Text}, nil)
 	}
-	return profiles.Embedded{}, profiles.NotFound(name)
+	for _, e := range profiles.Incidents() {
+		add(shown{"incident", e.Name, e.Question, "", e.Source, e.Text}, nil)
+	}
+	for _, p := range append(listedPools(), listedServers()...) {
+		add(shown{p.Kind, p.Name, "", p.What, "", p.text}, p.Also)
+	}
+	switch {
+	case len(all) == 1:
+		return all[0], nil
+	case len(all) > 1:
+		return shown{}, fmt.Errorf("%s is a %s and a %s; say %s:%s or %s:%s", name, all[0].Kind, all[1].Kind, all[0].Kind, bare, all[1].Kind, bare)
+	}
+	hint := "'kabench profiles', 'incidents', 'pools' and 'servers' list what there is"
+	if near := results.Nearest(bare, names); near != "" {
+		hint = "did you mean " + near + "? (" + hint + ")"
+	}
+	return shown{}, fmt.Errorf("%s: nothing of that name comes with kabench; %s", name, hint)
+}
+
+func completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list := names(append(profiles.Profiles(), profiles.Incidents()...))
+	for _, p := range append(listedPools(), listedServers()...) {
+		list = append(list, p.Name+"\t"+p.What, p.Kind+":"+p.Name+"\t"+p.What)
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

@@ -7,6 +7,8 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/wording"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -23,9 +25,29 @@ func (r *run) fill() {
 		r.doc.Lab = (*results.LabSeen)(&seen)
 	}
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
+	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()
 	r.advise()
 	r.doc.Expect = results.CheckExpectations(&r.doc, r.profile.Expect)
+}
+
+// asPreset is the client whose pool it was, and its words for what failed; nil
+// for a pool that is nobody's.
+func asPreset(name string, outcomes []results.Outcome) *results.Preset {
+	p, found := profiles.FindPool(name)
+	if !found || p.Client == "" {
+		return nil
+	}
+	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot...), Log: []results.LogLine{}}
+	for _, o := range outcomes {
+		if o.Phase == results.PhaseDone || o.Phase == results.PhaseSchedule || o.Cause == results.CauseAborted {
+			continue
+		}
+		if says := wording.For(p.Client, o.Phase, o.Cause, o.Reused); len(says) > 0 {
+			said.Log = append(said.Log, results.LogLine{Phase: o.Phase, Cause: o.Cause, Reused: o.Reused, Says: says})
+		}
+	}
+	return said
 }
 
 // settled is what the server saw when it has seen every connection end. Those
@@ -83,8 +105,11 @@ func (r *run) advise() {
 	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003 {
 		r.warnf("the generator's own lateness (p99 %v) is more than a tenth of the response time (p99 %v): compare service times, or give this machine less else to do", seconds(lag.P99), seconds(response.P99))
 	}
-	if onConnection := d.Reuse.Fresh + d.Reuse.Reused; d.Attempts > onConnection {
-		r.warnf("%d requests were re-sent below the caller's eyes: %d attempts for %d exchanges", d.Attempts-onConnection, d.Attempts, onConnection)
+	if n := d.Unasked(); n > 0 {
+		r.warnf("%d requests were re-sent below the caller's eyes: %d attempts for %d exchanges", n, d.Attempts, d.Reuse.Fresh+d.Reuse.Reused)
+	}
+	if n := d.Resends.MaybeTwice; n > 0 {
+		r.warnf("%d requests that are not idempotent were sent again after the server may have executed them: limit pool.resend to methods: idempotent, or make the server recognise a repetition", n)
 	}
 	if s := d.Sockets; s.Available && s.PortsAvailable > 0 && s.PortsUsedPeak*2 > s.PortsAvailable {
 		r.warnf("%d of %d ephemeral ports towards the target were in use: beyond the range connects fail with \"cannot assign requested address\"; reuse connections, or widen net.ipv4.ip_local_port_range", s.PortsUsedPeak, s.PortsAvailable)

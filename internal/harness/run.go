@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/kabench/kabench/collectors"
@@ -91,7 +92,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
 	}
-	if p.Client == profiles.ClientStock && p.Pool != pool.Default() {
+	if p.Client == profiles.ClientStock && !reflect.DeepEqual(p.Pool, pool.Default()) {
 		return nil, inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; take it out (--pool default), or set client: policy (--pool go-default-transport comes near)")
 	}
 	schedule, err := p.Load.Schedule()

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/wording"
+	"github.com/kabench/kabench/profiles"
+)
+
+// nearest is how many known texts are shown for an unknown one.
+const nearest = 3
+
+func newExplain(s *streams) *cobra.Command {
+	list := false
+	c := &cobra.Command{
+		Use:   "explain TEXT | explain -",
+		Short: "Say what a client's or proxy's log line proves, and what it does not",
+		Long: `Say which client or proxy wrote a log line, in which phase and why the exchange ended, what
+that proves and what it does not, which incident shows it, and what to check next. TEXT may be a
+piece of the line or a whole stack trace; - reads it from the standard input, up to 1 MiB.
+
+Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are shown.`,
+		Example: `  kabench explain 'Pending acquire queue has reached its maximum size of 32'
+  kubectl logs api | grep -A5 Exception | kabench explain -
+  kabench explain --list`,
+		RunE: func(c *cobra.Command, args []string) error {
+			text := strings.Join(args, " ")
+			switch {
+			case list && len(args) > 0:
+				return &usageError{c.CommandPath(), fmt.Errorf("--list takes no text")}
+			case list:
+				return s.printWordings(wording.All())
+			case text == "-":
+				read, err := io.ReadAll(io.LimitReader(c.InOrStdin(), wording.MaxText+1))
+				if err != nil {
+					return fmt.Errorf("reading the text: %w", err)
+				}
+				if len(read) > wording.MaxText {
+					fmt.Fprintln(s.err, "the text is longer than 1 MiB; the rest is not read")
+				}
+				text = string(read)
+			}
+			if strings.TrimSpace(text) == "" {
+				return &usageError{c.CommandPath(), fmt.Errorf("give a text from a log, or - to read it; --list lists those known")}
+			}
+			return s.explain(text)
+		},
+	}
+	c.Flags().BoolVar(&list, "list", false, "list every text known, by client")
+	return c
+}
+
+// explanation is the answer, with --json.
+type explanation struct {
+	Known      bool                `json:"known"`
+	Shared     bool                `json:"shared"` // other clients write it as well, and the text does not tell them apart
+	Candidates []wording.Candidate `json:"candidates"`
+	Nearest    []wording.Wording   `json:"nearest,omitempty"`
+	Reproduce  []string            `json:"reproduce,omitempty"` // incidents of the best candidate that come with kabench
+}
+
+func (s *streams) explain(text string) error {
+	e := explanation{Candidates: []wording.Candidate{}}
+	e.Candidates = append(e.Candidates, wording.Explain(text)...)
+	e.Known = len(e.Candidates) > 0
+	if e.Known {
+		e.Shared = shared(e.Candidates)
+		e.Reproduce = reproducible(e.Candidates[0].Incidents)
+	} else {
+		e.Nearest = wording.Nearest(text, nearest)
+	}
+	var err error
+	switch {
+	case s.json:
+		err = json.NewEncoder(s.out).Encode(e)
+	case e.Known:
+		err = printExplained(s.out, e)
+	default:
+		err = printUnknown(s.out, e.Nearest)
+	}
+	if err == nil && !e.Known {
+		return exitCode(exitUnmet)
+	}
+	return err
+}
+
+// shared reports whether another client is as likely as the best candidate's; a
+// partial match counts one less than a whole one.
+func shared(candidates []wording.Candidate) bool {
+	best := candidates[0]
+	return slices.ContainsFunc(candidates[1:], func(c wording.Candidate) bool {
+		return c.Client != best.Client && c.Score >= best.Score-1
+	})
+}
+
+// reproducible are the incidents among these that come with kabench.
+func reproducible(incidents []string) []string {
+	var have []string
+	for _, e := range profiles.Incidents() {
+		if slices.Contains(incidents, e.Name) {
+			have = append(have, e.Name)
+		}
+	}
+	return have
+}
+
+// printExplained has the best candidate in full, and a line for each other.
+func printExplained(to io.Writer, e explanation) error {
+	best, others := e.Candidates[0], e.Candidates[1:]
+	w := &page{to: to}
+	w.line("%s: %s", best.ClientName, best.Text)
+	if e.Shared {
+		w.line("(several clients write this, and the text does not tell them apart; more of the log may)")
+	}
+	if best.Partial {
+		w.line("(the text has only a part of it)")
+	}
+	w.field("outcome", outcomes(best.Outcomes)+reuse(best.Reused))
+	w.field("proves", best.Proves)
+	w.field("does not prove", best.DoesNotProve)
+	for _, n := range best.Numbers {
+		text := n.Of + " " + n.Value
+		if n.Means != "" {
+			text += ": " + n.Means
+		}
+		w.field("in the text", text)
+	}
+	w.field("check", best.Check)
+	w.field("incident", strings.Join(best.Incidents, ", "))
+	for _, name := range e.Reproduce {
+		w.field("reproduce", "kabench reproduce "+name)
+	}
+	w.field("versions", best.Versions)
+	w.field("source", best.Source)
+	if len(others) > 0 {
+		w.line("")
+		w.line("It may also be, best first:")
+		for _, c := range others {
+			w.line("  %s: %s", c.ClientName, c.Text)
+			w.line("      %s%s", outcomes(c.Outcomes), reuse(c.Reused))
+		}
+	}
+	return w.err
+}
+
+func printUnknown(to io.Writer, near []wording.Wording) error {
+	w := &page{to: to}
+	w.line("No client or proxy known to kabench writes this.")
+	if len(near) > 0 {
+		w.line("The nearest that are known:")
+	}
+	for _, n := range near {
+		w.line("  %s: %s", n.ClientName, n.Text)
+	}
+	w.line("kabench explain --list has them all.")
+	return w.err
+}
+
+func (s *streams) printWordings(all []wording.Wording) error {
+	if s.json {
+		return json.NewEncoder(s.out).Encode(all)
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	for _, known := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", known.Client, known.Outcomes[0], known.Text)
+	}
+	return w.Flush()
+}
+
+func outcomes(list []wording.Outcome) string {
+	var texts []string
+	for _, o := range list {
+		texts = append(texts, o.String())
+	}
+	return strings.Join(texts, ", or ")
+}
+
+func reuse(reused string) string {
+	switch reused {
+	case "yes":
+		return "; on a reused connection"
+	case "no":
+		return "; on a fresh connection"
+	}
+	return ""
+}
+
+// page writes named fields, folded; it keeps the first error.
+type page struct {
+	to  io.Writer
+	err error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.to, format+"\n", args...)
+	}
+}
+
+const (
+	fieldIndent = 18
+	pageWidth   = 110
+)
+
+func (p *page) field(name, text string) {
+	if text == "" {
+		return
+	}
+	line := fmt.Sprintf("  %-*s", fieldIndent-2, name)
+	empty := true
+	for word := range strings.FieldsSeq(text) {
+		if !empty && len(line)+1+len(word) > pageWidth {
+			p.line("%s", line)
+			line, empty = strings.Repeat(" ", fieldIndent), true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	p.line("%s", line)
+}

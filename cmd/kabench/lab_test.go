@@ -1,0 +1,60 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A lab that is a server says where it is, what it cannot be, and what it saw.
+func TestLabAs(t *testing.T) {
+	p := start(t, "lab", "--as", "apache-httpd", "--set", "target.lab.hint=timeout=7", "--json")
+	var serving struct {
+		URL    string
+		Cannot []string
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		line, _, whole := strings.Cut(p.stdout.String(), "\n")
+		if whole {
+			if err := json.Unmarshal([]byte(line), &serving); err != nil {
+				t.Fatalf("%q: %v", line, err)
+			}
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("it said nothing in a minute; errors: %s", &p.stderr)
+		}
+	}
+	if len(serving.Cannot) == 0 {
+		t.Error("it says nothing of what it cannot be")
+	}
+	request, err := http.NewRequest(http.MethodGet, serving.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Connection", "keep-alive")
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if hint := response.Header.Get("Keep-Alive"); response.StatusCode != http.StatusOK || hint != "timeout=7" {
+		t.Errorf("status %d, hint %q", response.StatusCode, hint)
+	}
+	if err := p.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.exitCode(t); code != exitDone {
+		t.Errorf("exit code %d: %s", code, &p.stderr)
+	}
+	if out := p.stdout.String(); !strings.Contains(out, `"requests":1`) {
+		t.Errorf("it saw %s", out)
+	}
+}

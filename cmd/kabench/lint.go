@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/profiles"
+)
+
+// lintOptions are the flags of `kabench lint`.
+type lintOptions struct {
+	profile string
+	pool    string
+	server  string
+	via     string
+	ports   int
+	sets    []string
+}
+
+func newLint(s *streams) *cobra.Command {
+	o := &lintOptions{}
+	c := &cobra.Command{
+		Use:   "lint [PROFILE]",
+		Short: "Check a profile against the rules by which client, load balancer and server fit together",
+		Long: `Check, without any traffic, that the client lets go of idle connections first, that caps, queues
+and limits fit the load and the server, and that nothing is sent twice that must not be.
+
+What kabench cannot know of your server and load balancer is said in the profile's sections
+server and via, or with --set, or by naming servers that kabench knows with --server and --via.
+Without a profile, --pool and what is set are checked.
+
+Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
+		Example: `  kabench lint idle-race
+  kabench lint mine.yaml --set server.idle_timeout=75s --set via.idle_timeout=60s
+  kabench lint --pool go-default-transport --server tomcat --via aws-alb
+  kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
+		Args:              args(cobra.MaximumNArgs(1)),
+		ValidArgsFunction: completeProfiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.profile = args[0]
+			}
+			return doLint(s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, in place of the profile's pool")
+	f.StringVar(&o.server, "server", "", "server preset or YAML file, in place of what the profile says of its target")
+	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of it")
+	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination")
+	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as server.idle_timeout=75s; may be repeated")
+	return c
+}
+
+func doLint(s *streams, o *lintOptions) error {
+	p, err := o.load()
+	if err != nil {
+		return err
+	}
+	list := profiles.Check(p, o.ports)
+	if s.json {
+		err = json.NewEncoder(s.out).Encode(list.Findings)
+	} else {
+		err = printChecklist(s.out, list)
+	}
+	if err == nil && len(list.Findings) > 0 {
+		err = exitCode(exitUnmet)
+	}
+	return err
+}
+
+// load makes the profile that the command line describes.
+func (o *lintOptions) load() (*profiles.Profile, error) {
+	if o.profile == "" && o.pool == "" {
+		return nil, &usageError{"kabench lint", errors.New("nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")}
+	}
+	if o.ports < 1 || o.ports > 65535 {
+		return nil, &usageError{"kabench lint", fmt.Errorf("--ports %d is not between 1 and 65535", o.ports)}
+	}
+	var sets []string
+	if o.pool != "" {
+		sets = append(sets, "pool="+o.pool)
+	}
+	sets = append(sets, o.sets...)
+	var p *profiles.Profile
+	var err error
+	if o.profile == "" {
+		p, err = profiles.LoadToCheck(sets)
+	} else {
+		p, err = loadProfile(o.profile, sets)
+	}
+	if err != nil {
+		return nil, o.inFlags(err)
+	}
+	if o.server != "" {
+		server, err := profiles.ReadServer(o.server)
+		if err != nil {
+			return nil, err
+		}
+		p.Target.Lab, p.Server = nil, server.Facts
+		p.Server.Take(server.Lab)
+	}
+	if o.via != "" {
+		via, err := profiles.ReadServer(o.via)
+		if err != nil {
+			return nil, err
+		}
+		p.Via = via.Facts
+		p.Via.Take(via.Lab)
+	}
+	if err := o.setAgain(p); err != nil {
+		return nil, err
+	}
+	return p, p.ValidateFacts()
+}
+
+// setAgain lets what was set of the server and the load balancer win over what
+// is known of those named.
+func (o *lintOptions) setAgain(p *profiles.Profile) error {
+	for _, set := range o.sets {
+		path, value, _ := strings.Cut(set, "=")
+		if section, _, _ := strings.Cut(path, "."); section == "server" || section == "via" {
+			if err := profiles.Set(p, path, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inFlags makes complaints about what --pool set name the flag.
+func (o *lintOptions) inFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		if c.Source == "--set pool="+o.pool {
+			list[i].Source = "--pool " + o.pool
+			if c.Path == "pool" {
+				list[i].Path = ""
+			}
+		}
+	}
+	return list
+}
+
+// printChecklist prints a block for each finding, and what was checked.
+func printChecklist(w io.Writer, list profiles.Checklist) error {
+	var b strings.Builder
+	for _, f := range list.Findings {
+		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
+		fmt.Fprintf(&b, "  rule  %s\n", f.Says)
+		fmt.Fprintf(&b, "  here  %s; %s\n", f.Numbers[0], f.Numbers[1])
+		fmt.Fprintf(&b, "  seen  %s\n", f.Seen)
+		fmt.Fprintf(&b, "  set   %s\n\n", f.Set)
+	}
+	switch n := len(list.Findings); n {
+	case 0:
+		b.WriteString("nothing to complain about")
+	case 1:
+		b.WriteString("1 finding")
+	default:
+		fmt.Fprintf(&b, "%d findings", n)
+	}
+	fmt.Fprintf(&b, ": checked %d rules", len(list.Checked))
+	if len(list.Lacking) > 0 {
+		var lacking []string
+		for _, u := range list.Lacking {
+			lacking = append(lacking, u.String())
+		}
+		fmt.Fprintf(&b, ";\nnot checked, or in part, for lack of facts: %s", strings.Join(lacking, ", "))
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
