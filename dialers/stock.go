@@ -127,8 +127,9 @@ const (
 )
 
 func (c *stockConn) Write(b []byte) (int, error) {
+	c.written.Add(int64(len(b))) // before: the response may be read sooner than this goroutine goes on
 	n, err := c.Conn.Write(b)
-	c.written.Add(int64(n))
+	c.written.Add(int64(n - len(b)))
 	return n, err
 }
 
