@@ -216,6 +216,17 @@ func TestRateOfARunEndedByCount(t *testing.T) {
 	}
 }
 
+// An error status is an answer, and is said nevertheless.
+func TestErrorStatusesAreOKAndSaid(t *testing.T) {
+	run, err := Run(t.Context(), load(t, "quick", "load.duration=500ms", "load.warm_up=0", "target.lab.status=503"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Counts.OK != 50 || run.Statuses["503"] != 50 || !strings.Contains(strings.Join(run.Warnings, "\n"), "50 of 50 answers had an error status") {
+		t.Errorf("%+v, statuses %v, warnings %q", run.Counts, run.Statuses, run.Warnings)
+	}
+}
+
 func TestStopWhileReachingForTheTarget(t *testing.T) {
 	stop := make(chan struct{})
 	close(stop)
