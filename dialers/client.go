@@ -37,6 +37,7 @@ func (c *Client) Do(ctx context.Context, e *results.Exchange) {
 		e.Err = errorBehind(e.Cause, end.facts)
 		rule, again := c.resend(req, e, end, before)
 		if !again {
+			c.hangUpOn(e)
 			return
 		}
 		e.Again()
@@ -61,22 +62,25 @@ func (c *Client) perform(ctx context.Context, req *Request, want wish, e *result
 	return result
 }
 
+// hangUpOn makes e what its caller sees when a reused connection failed it
+// before a response and the policy tells no more than that.
+func (c *Client) hangUpOn(e *results.Exchange) {
+	hangs := c.Pool.policy.ResendElse == pool.ElseHangup && e.Failed() && e.Cause != results.CauseTimeout
+	if hangs && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
+		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
+	}
+}
+
 // resend is the rule by which e, which has just failed, is attempted again.
-// When a reused connection failed it and there is none, what its caller sees
-// may be less than what happened.
 func (c *Client) resend(req *Request, e *results.Exchange, end end, before int) (pool.ResendRule, bool) {
 	after := pointOf(e, end)
 	if after == 0 {
 		return pool.ResendRule{}, false
 	}
-	rule, found := c.Pool.policy.ResendBy(pool.Attempt{
+	return c.Pool.policy.ResendBy(pool.Attempt{
 		Method: req.method, HasBody: len(req.bytes) > req.head, IdempotencyKey: req.hasKey,
 		Reused: e.Reused(), After: after, Before: before,
 	})
-	if !found && c.Pool.policy.ResendElse == pool.ElseHangup && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
-		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
-	}
-	return rule, found
 }
 
 // pointOf is how far an attempt had come when its connection failed it; 0 when

@@ -49,9 +49,12 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 	for _, remedy := range remedies {
 		renderUnmet(&b, "remedy "+remedy.name, remedy.run)
 	}
-	if r.Reproduced {
+	switch {
+	case r.Reproduced:
 		fmt.Fprintln(&b, "REPRODUCED")
-	} else {
+	case !r.judged():
+		fmt.Fprintln(&b, "NOT JUDGED")
+	default:
 		fmt.Fprintln(&b, "NOT REPRODUCED")
 	}
 	for sentence := range strings.Lines(r.Verdict) {
@@ -196,3 +199,13 @@ func latencyCell(run *Run, name string, stat func(Quantiles) float64) string {
 func (q Quantiles) p50() float64  { return q.P50 }
 func (q Quantiles) p99() float64  { return q.P99 }
 func (q Quantiles) p999() float64 { return q.P999 }
+
+// judged reports whether every run was made to its end and may be believed:
+// otherwise they do not say that the incident was not reproduced.
+func (r *Reproduction) judged() bool {
+	all := []*Run{r.IncidentRun}
+	for _, remedy := range r.RemedyRuns {
+		all = append(all, remedy.Run)
+	}
+	return !slices.ContainsFunc(all, func(run *Run) bool { return run == nil || run.Interrupted || !run.Valid })
+}

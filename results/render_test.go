@@ -134,3 +134,27 @@ func TestRenderReportsWriteErrors(t *testing.T) {
 		t.Errorf("RenderReproduction: %v", err)
 	}
 }
+
+// A reproduction that was interrupted, or spoiled, says nothing about the
+// incident, and its headline must not.
+func TestRenderReproductionNotJudged(t *testing.T) {
+	for name, change := range map[string]func(*Run){
+		"interrupted": func(r *Run) { r.Interrupted = true },
+		"invalid":     func(r *Run) { r.Valid = false },
+	} {
+		run := &Run{Valid: true}
+		change(run)
+		for _, rep := range []*Reproduction{
+			{IncidentRun: run},
+			{IncidentRun: &Run{Valid: true}, RemedyRuns: []RemedyRun{{Remedy: "r", Run: run}}},
+		} {
+			var b strings.Builder
+			if err := RenderReproduction(&b, rep); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(b.String(), "\nNOT JUDGED\n") {
+				t.Errorf("%s:\n%s", name, b.String())
+			}
+		}
+	}
+}
