@@ -86,12 +86,13 @@ func (s *shard) acquire(ctx context.Context, o Origin, want wish, e *results.Exc
 		w.request.Origin = s.origin(o)
 		return s.core.Acquire(now, &w.request)
 	})
+	var first *answer
 	select {
 	case a := <-w.answer:
-		if a.Kind == pool.DoLease {
+		if a.Kind == pool.DoLease && !w.request.Granted() {
 			return s.leased(a.Decision, nil, e), nil // the common case needs no context of its own
 		}
-		w.answer <- a
+		first = &a
 	default:
 	}
 	if !deadline.IsZero() {
@@ -101,9 +102,21 @@ func (s *shard) acquire(ctx context.Context, o Origin, want wish, e *results.Exc
 	}
 	var own *attempt
 	for {
-		a, err := s.await(ctx, w, own)
-		if err != nil {
-			return nil, err
+		var a answer
+		if first != nil {
+			a, first = *first, nil
+		} else {
+			var err error
+			if a, err = s.await(ctx, w, own); err != nil {
+				return nil, err
+			}
+		}
+		if a.Kind != pool.DoDial && own == nil && w.request.Granted() {
+			// Another connection came sooner than the word that one may be dialed.
+			// The dial is made all the same, and feeds the pool.
+			unmet := <-w.answer
+			own = &attempt{leased: s.pool.now()}
+			s.running.Go(func() { s.dial(s.pool.ctx, o, unmet.Dial, own) })
 		}
 		switch a.Kind {
 		case pool.DoLease:
