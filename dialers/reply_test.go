@@ -105,6 +105,7 @@ func TestReply(t *testing.T) {
 		{"1.0 keep-alive and close", "GET", "HTTP/1.0 200 OK\r\nConnection: keep-alive, close\r\nContent-Length: 0\r\n\r\n", closes(complete(200, 0, 69))},
 		{"1.0 keep-alive without a length", "GET", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nhello", closes(complete(200, -1, 48))},
 		{"1.0 has no chunks", "GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n", closes(complete(200, 2, 68))},
+		{"0.0 has chunks", "GET", "HTTP/0.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nhello", closes(complete(200, -1, 52))},
 
 		{"hint", "GET", ok + "Keep-Alive: timeout=5, max=100\r\nContent-Length: 0\r\n\r\n", hints(complete(200, 0, 70), 5*time.Second)},
 		{"hint of 0", "GET", ok + "Keep-Alive: max=100 , Timeout = 0\r\nContent-Length: 0\r\n\r\n", hints(complete(200, 0, 73), 0)},
@@ -124,6 +125,8 @@ func TestReply(t *testing.T) {
 		{"too large a trailer", "GET", chunkedOK + "0\r\nX:" + long[:4096-5] + "\r\n\r\n", brokenBody(-1, "the trailer is larger than 4096 bytes")},
 		{"malformed trailer", "GET", chunkedOK + "0\r\nX\r\n\r\n", brokenBody(-1, `in the trailer: malformed header line "X": no colon`)},
 		{"trailer ends in a bare line feed", "GET", chunkedOK + "0\r\nX: y\r\n\n", brokenBody(-1, "the trailer does not end in CRLF CRLF")},
+		{"trailer's last line ends in a bare line feed", "GET", chunkedOK + "0\r\nX: y\n\r\n", brokenBody(-1, "the trailer does not end in CRLF CRLF")},
+		{"bare line feed within a trailer", "GET", chunkedOK + "0\r\nX: y\nZ: a\r\n\r\n", complete(200, -1, 63)},
 		{"no trailer, a bare line feed", "GET", chunkedOK + "0\r\n\n", brokenBody(-1, "the trailer does not end in CRLF CRLF")},
 		{"chunk cut", "GET", chunkedOK + "5\r\nhel", brokenBody(-1, cut)},
 		{"no last chunk", "GET", chunkedOK + "5\r\nhello\r\n", brokenBody(-1, cut)},
@@ -155,6 +158,7 @@ func TestReply(t *testing.T) {
 		{"another encoding", "GET", ok + "Transfer-Encoding: gzip, chunked\r\n\r\n", broken(`malformed header: Transfer-Encoding "gzip, chunked", want only chunked`)},
 		{"Kelvin is no k", "GET", ok + "Transfer-Encoding: chun\u212aed\r\n\r\n", broken(`malformed header: Transfer-Encoding "chun` + "\u212a" + `ed", want only chunked`)},
 		{"a length as trailer", "GET", ok + "Transfer-Encoding: chunked\r\nTrailer: x, content-length\r\n\r\n0\r\n\r\n", broken("malformed header: Trailer announces content-length, which cannot be one")},
+		{"a length as trailer of no chunks", "GET", ok + "Content-Length: 0\r\nTrailer: content-length\r\n\r\n", complete(200, 0, 63)},
 
 		{"not HTTP", "GET", "SSH-2.0-OpenSSH_9.9\r\n", broken(`malformed status line "SSH-2.0-OpenSSH_9.9"`)},
 		{"empty status line", "GET", "\r\n" + ok, broken(`malformed status line ""`)},
