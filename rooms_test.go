@@ -28,11 +28,12 @@ var rooms = map[string]room{
 	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":     {nil, "a server that shares code with the client under test would share its faults"},
 	"internal/wording": {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
-	"generator":        {[]string{"results"}, "it decides when, whatever performs the exchanges: a Doer is an interface declared there"},
-	"dialers":          {[]string{"results", "dialers/pool"}, "a connection must not know why or when it is used"},
+	"internal/poll":    {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
+	"generator":        {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
+	"dialers":          {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
+	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/harness", "internal/wording"}, ""},
 }
 

@@ -1,17 +1,10 @@
 package dialers
 
-import (
-	"context"
-	"net/netip"
-	"sync"
-)
+import "net/netip"
 
 // addresses are those that names stand for, looked up once each: what a pool
 // with a sub-pool per address does when it is made.
-type addresses struct {
-	mu    sync.Mutex
-	known map[Origin]*rotation
-}
+type addresses struct{ known map[Origin]*rotation }
 
 // rotation is the addresses of one name, taken in turn.
 type rotation struct {
@@ -19,23 +12,23 @@ type rotation struct {
 	next  int
 }
 
-// resolve is o at the next of its addresses.
-func (a *addresses) resolve(ctx context.Context, d *Dialer, o Origin) (Origin, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// learn keeps what o's name stands for, unless that is known.
+func (a *addresses) learn(o Origin, addrs []netip.AddrPort) {
+	if a.known == nil {
+		a.known = map[Origin]*rotation{}
+	}
+	if a.known[o] == nil {
+		a.known[o] = &rotation{addrs: addrs}
+	}
+}
+
+// next is o at the next of its addresses, if they are known.
+func (a *addresses) next(o Origin) (Origin, bool) {
 	r := a.known[o]
 	if r == nil {
-		addrs, err := d.resolve(ctx, o)
-		if err != nil {
-			return Origin{}, err
-		}
-		if a.known == nil {
-			a.known = map[Origin]*rotation{}
-		}
-		r = &rotation{addrs: addrs}
-		a.known[o] = r
+		return Origin{}, false
 	}
 	addr := r.addrs[r.next%len(r.addrs)]
 	r.next++
-	return Origin{Host: addr.Addr().String(), Port: o.Port, TLS: o.TLS, name: o.serverName()}, nil
+	return Origin{Host: addr.Addr().String(), Port: o.Port, TLS: o.TLS, name: o.serverName()}, true
 }

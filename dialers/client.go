@@ -2,121 +2,341 @@ package dialers
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/results"
 )
 
-// Client performs exchanges over a Pool. It sends a request again only as the
+// Client performs exchanges over connections that it keeps under a policy: one
+// or more shards, each a pool.Core. It sends a request again only as the
 // policy's resend rules say, and every attempt that came to nothing is in
 // Exchange.Tries.
+//
+// It is a generator.Engine. Everything is done on the goroutine that calls Start
+// and Wait: no request or response is handed from one thread to another on its
+// way. Name lookups, TLS, and where package poll has no sockets all connections,
+// are the exception: they have goroutines, which leave what they have done for
+// the next Wait.
 type Client struct {
-	Pool     *Pool
-	Requests []*Request    // Exchange.Target chooses one
-	Timeout  time.Duration // from due to done; 0: none
+	policy   pool.Policy
+	dialer   *Dialer
+	requests []*Request    // Exchange.Target chooses one
+	timeout  time.Duration // from due to done; 0: none
+	epoch    time.Time
+	watched  bool // idle connections are, by Liveness events
+	timed    bool // the policy has rules that act as time passes
+
+	over     func(*results.Exchange)
+	aborting atomic.Bool
+
+	poller  *poll.Poller
+	events  []poll.Event
+	looked  time.Duration // when the poller was last asked
+	inbox   inbox
+	running sync.WaitGroup // goroutines
+	ctx     context.Context
+	cancel  context.CancelFunc // ends what the goroutines do
+	serving serving
+	told    []finished // the room of those told of last; deliver's
+
+	mu       sync.Mutex // guards all below, and is held by whoever acts on it: the loop, Stats or Close
+	shards   []*shard
+	turn     int // chooses the shard of the next request
+	conns    uint64
+	keys     addresses
+	slots    slots
+	dials    map[*dialing]struct{} // under way
+	tasks    map[*task]struct{}    // under way
+	free     []*task
+	finished []finished // nobody has been told of them yet
+	todo     []work
+	byDue    timers // exchanges, by Timeout
+	byAnswer timers // exchanges that wait for a response, by response_timeout
+	byDial   timers // dials, by the Dialer's Timeout
+	buf      []byte
 }
 
-// Do performs e and stamps it. When ctx is done the exchange is given up and
-// ends as CauseAborted.
-func (c *Client) Do(ctx context.Context, e *results.Exchange) {
-	req := c.Requests[e.Target]
-	var deadline time.Time
-	if c.Timeout > 0 {
-		deadline = c.Pool.epoch.Add(e.Due + c.Timeout)
-	}
-	want := wish{safe: req.method == "GET"}
-	done := false // the server may have carried the request out already
-	for before := 0; ; before++ {
-		end := c.perform(ctx, req, want, e, deadline)
-		sent := end.facts.HeadWritten
-		e.Twice = e.Twice || done && sent && !pool.Idempotent(req.method)
-		done = done || sent
-		e.Done = c.Pool.now()
-		e.Phase, e.Cause = Classify(end.facts)
-		e.Err = errorBehind(e.Cause, end.facts)
-		rule, again := c.resend(req, e, end, before)
-		if !again {
-			c.hangUpOn(e)
-			return
-		}
-		e.Again()
-		want.fresh = rule.Path == pool.PathFresh
-	}
+// shard is one of the pools of a Client.
+type shard struct {
+	core    *pool.Core
+	origins map[Origin]int // the numbers of sub-pools
+	names   []Origin       // by number
+	closed  closedBy
 }
 
-// perform makes one attempt at req.
-func (c *Client) perform(ctx context.Context, req *Request, want wish, e *results.Exchange, deadline time.Time) (result end) {
-	conn, err := c.Pool.acquire(ctx, req.origin, want, e, deadline)
+// closedBy counts connections by who ended them first.
+type closedBy struct{ us, peer, reset uint64 }
+
+// work is a decision to be carried out, and the error of the dial that failed
+// if that is what led to it.
+type work struct {
+	pool.Decision
+	shard *shard
+	err   error
+}
+
+// finished is an exchange that is over, and who is to be told.
+type finished struct {
+	e    *results.Exchange
+	over func(*results.Exchange)
+}
+
+// readSize is how much is read at once. Where less has come, the socket is
+// empty, and another read to find that out is saved.
+const readSize = 64 << 10
+
+// NewClient returns a Client without connections. The policy must be valid.
+// Exchange.Target chooses among the requests; timeout is from due to done, 0
+// for none; stamps are offsets from epoch, the start of the run. The error is
+// of the machine: it has no descriptor left.
+func NewClient(policy pool.Policy, dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) (*Client, error) {
+	poller, err := poll.New()
 	if err != nil {
-		result.facts.Aborted = ctx.Err() != nil
-		if _, dialing := err.(*DialError); dialing {
-			result.facts.Dial = err
-		} else {
-			result.facts.Acquire = err
-		}
-		return result
+		return nil, err
 	}
-	result = conn.roundTrip(ctx, req, e, deadline)
-	conn.shard.release(conn, result.reason, result.hint)
-	return result
+	c := &Client{
+		policy: policy, dialer: dialer, requests: requests, timeout: timeout, epoch: epoch,
+		watched: policy.Liveness == pool.Events,
+		timed:   policy.PendingTimeout > 0 || policy.SweepEvery > 0 || policy.Expiry&pool.ExpireByTimer != 0,
+		poller:  poller, events: make([]poll.Event, poll.MaxEvents),
+		dials: map[*dialing]struct{}{}, tasks: map[*task]struct{}{}, buf: make([]byte, readSize),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	for i := range max(policy.Shards, 1) {
+		c.shards = append(c.shards, &shard{core: pool.New(policy, uint64(i)), origins: map[Origin]int{}})
+	}
+	return c, nil
 }
 
-// hangUpOn makes e what its caller sees when a reused connection failed it
-// before a response and the policy tells no more than that.
-func (c *Client) hangUpOn(e *results.Exchange) {
-	hangs := c.Pool.policy.ResendElse == pool.ElseHangup && e.Failed() && e.Cause != results.CauseTimeout
-	if hangs && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
-		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
-	}
-}
+func (c *Client) now() time.Duration { return time.Since(c.epoch) }
 
-// resend is the rule by which e, which has just failed, is attempted again.
-func (c *Client) resend(req *Request, e *results.Exchange, end end, before int) (pool.ResendRule, bool) {
-	after := pointOf(e, end)
-	if after == 0 {
-		return pool.ResendRule{}, false
-	}
-	return c.Pool.policy.ResendBy(pool.Attempt{
-		Method: req.method, HasBody: len(req.bytes) > req.head, IdempotencyKey: req.hasKey,
-		Reused: e.Reused(), After: after, Before: before,
+// Begin implements generator.Engine. The epoch must be that of NewClient.
+func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exchange)) {
+	c.over = over
+	context.AfterFunc(ctx, func() {
+		c.aborting.Store(true)
+		c.Wake()
 	})
 }
 
-// pointOf is how far an attempt had come when its connection failed it; 0 when
-// it did not fail, or for a reason that no pool answers by sending again: no
-// connection, a timeout, an answer that is not HTTP, the end of the run.
-func pointOf(e *results.Exchange, end end) pool.After {
-	reset := e.Cause == results.CauseRST || e.Cause == results.CausePipe
-	closed := e.Cause == results.CauseFIN || e.Cause == results.CauseCloseNotify || e.Cause == results.CauseTruncated
-	switch {
-	case !reset && !closed || e.Conn == 0:
-		return 0
-	case end.unsent:
-		return pool.AfterUnsent
-	case e.Phase == results.PhaseDuringResponse:
-		return pool.AfterBody
-	case e.Phase == results.PhaseResponseHeaders:
-		return pool.AfterPartial
-	case reset:
-		return pool.AfterRST
-	}
-	return pool.AfterEOF
+// Start implements generator.Engine.
+func (c *Client) Start(e *results.Exchange) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begin(e, c.over)
+	c.settle()
 }
 
-// errorBehind is the error that says most about how an exchange failed; nil when
-// it did not.
-func errorBehind(cause results.Cause, f Facts) error {
-	switch cause {
-	case results.CauseNone:
-		return nil
-	case results.CauseAborted:
-		return context.Canceled // what was seen is our own doing
+// begin starts e; mu is held.
+func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *task {
+	t := c.newTask()
+	t.e, t.req, t.over = e, c.requests[e.Target], over
+	if c.timeout > 0 {
+		c.byDue.add(&t.due, e.Due+c.timeout)
 	}
-	for _, err := range []error{f.Acquire, f.Dial, f.Write, f.Read, f.Parse} {
-		if err != nil {
-			return err
+	t.again()
+	return t
+}
+
+// lookEvery is how often the sockets are looked at while starts are behind
+// their schedule: often enough for answers to be stamped when they come, seldom
+// enough for several to be taken at once.
+const lookEvery = 50 * time.Microsecond
+
+// Wait implements generator.Engine.
+func (c *Client) Wait(until time.Duration) {
+	if c.deliver() {
+		until = 0
+	}
+	now := c.now()
+	late := until >= 0 && now >= until
+	if late && now-c.looked < lookEvery {
+		return
+	}
+	d := poll.Forever
+	if late {
+		d = 0
+	} else if next, any := c.next(until); any {
+		d = max(next-now, 0)
+	}
+	n := c.poller.Wait(c.events, d)
+	c.mu.Lock()
+	c.looked = c.now()
+	for i := range n {
+		c.slots.tell(c.events[i])
+		c.settle()
+	}
+	c.pass()
+	c.mu.Unlock()
+	c.deliver()
+}
+
+// pass does what is due beside events; mu is held.
+func (c *Client) pass() {
+	c.inbox.take(c.settle)
+	now := c.looked
+	c.byAnswer.expire(now, c.settle)
+	c.byDue.expire(now, c.settle)
+	c.byDial.expire(now, c.settle)
+	if c.timed {
+		for _, s := range c.shards {
+			if next, wanted := s.core.Next(); wanted && next <= now {
+				c.decide(s, s.core.Tick(now), nil)
+			}
+		}
+		c.settle()
+	}
+	if c.aborting.Load() {
+		for t := range c.tasks {
+			t.abort()
+			c.settle()
 		}
 	}
-	return nil
+}
+
+// next is the sooner of until and the next moment at which something is due.
+func (c *Client) next(until time.Duration) (next time.Duration, any bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next, any = until, until >= 0
+	sooner := func(at time.Duration, wanted bool) {
+		if wanted && (!any || at < next) {
+			next, any = at, true
+		}
+	}
+	sooner(c.byAnswer.next())
+	sooner(c.byDue.next())
+	sooner(c.byDial.next())
+	if c.timed {
+		for _, s := range c.shards {
+			sooner(s.core.Next())
+		}
+	}
+	return next, any
+}
+
+// deliver tells of the exchanges that are over. It reports whether there were
+// any. The lock is not held meanwhile: who is told may start others.
+func (c *Client) deliver() bool {
+	told := false
+	for {
+		c.mu.Lock()
+		batch := c.finished
+		c.finished = c.told[:0]
+		c.mu.Unlock()
+		for _, f := range batch {
+			f.over(f.e)
+		}
+		c.told = batch
+		if len(batch) == 0 {
+			return told
+		}
+		told = true
+	}
+}
+
+// Wake implements generator.Engine.
+func (c *Client) Wake() { c.poller.Wake() }
+
+// post leaves f for the loop. It may be called from any goroutine.
+func (c *Client) post(f func()) {
+	c.inbox.put(f)
+	c.poller.Wake()
+}
+
+// decide queues decisions of s's rules; mu is held.
+func (c *Client) decide(s *shard, decisions []pool.Decision, err error) {
+	for _, d := range decisions {
+		c.todo = append(c.todo, work{d, s, err})
+	}
+}
+
+// settle carries out what is queued, and what comes of that; mu is held.
+func (c *Client) settle() {
+	for i := 0; i < len(c.todo); i++ {
+		w := c.todo[i]
+		switch w.Kind {
+		case pool.DoLease:
+			w.Request.Data.(*task).leased(w.Conn)
+		case pool.DoProbe:
+			found := w.Conn.Data.(*Conn).probe()
+			c.decide(w.shard, w.shard.core.Probed(c.now(), w.Conn, w.Request, found), nil)
+		case pool.DoDial:
+			w.Request.Data.(*task).dial(w.shard, w.Dial)
+		case pool.DoRefuse:
+			w.Request.Data.(*task).refused(w.Refusal, w.err)
+		case pool.DoClose:
+			w.Conn.Data.(*Conn).hangUp()
+		}
+	}
+	c.todo = c.todo[:0]
+}
+
+// Close closes the connections and returns when they are gone. Every exchange
+// must be over.
+func (c *Client) Close() {
+	c.serving.stop(c)
+	c.cancel()
+	c.mu.Lock()
+	for _, s := range c.shards {
+		c.decide(s, s.core.Close(c.now()), nil)
+	}
+	c.settle()
+	for d := range c.dials {
+		d.giveUp(context.Canceled)
+	}
+	c.settle()
+	c.mu.Unlock()
+	c.running.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inbox.take(c.settle) // what goroutines had done in the meantime
+	c.running.Wait()
+	c.poller.Close()
+}
+
+// Stats are the gauges and counts of a Client. Its peaks are the sums of its
+// shards' peaks.
+type Stats struct {
+	pool.Stats
+	ClosedByUs   uint64 // we closed first
+	ClosedByPeer uint64 // the peer's FIN or close_notify came first
+	ClosedReset  uint64 // the peer's RST came with no FIN before it
+}
+
+// Stats returns the gauges and counts as they are now. It may be called from any
+// goroutine.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var sum Stats
+	for _, s := range c.shards {
+		sum.add(s)
+	}
+	return sum
+}
+
+func (sum *Stats) add(s *shard) {
+	c := s.core.Stats()
+	for _, add := range []struct {
+		to *int
+		n  int
+	}{
+		{&sum.Leased, c.Leased}, {&sum.Idle, c.Idle}, {&sum.Dialing, c.Dialing}, {&sum.Pending, c.Pending},
+		{&sum.PeakLeased, c.PeakLeased}, {&sum.PeakIdle, c.PeakIdle}, {&sum.PeakDialing, c.PeakDialing},
+		{&sum.PeakPending, c.PeakPending}, {&sum.MaxOpen, c.MaxOpen},
+	} {
+		*add.to += add.n
+	}
+	sum.Opened += c.Opened
+	for reason, n := range c.Evicted {
+		sum.Evicted[reason] += n
+	}
+	sum.ClosedByUs += s.closed.us
+	sum.ClosedByPeer += s.closed.peer
+	sum.ClosedReset += s.closed.reset
 }

@@ -82,7 +82,7 @@ func TestFailedDials(t *testing.T) {
 			if e.Attempts != 0 || e.Conn != 0 {
 				t.Errorf("nothing was put on a connection, but attempts %d, connection %d", e.Attempts, e.Conn)
 			}
-			if s := c.Pool.Stats(); s.Dialing != 0 || s.Opened != 0 {
+			if s := c.Stats(); s.Dialing != 0 || s.Opened != 0 {
 				t.Errorf("after a failed dial: %v, opened %d", s.Stats, s.Opened)
 			}
 		})

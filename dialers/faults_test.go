@@ -59,9 +59,12 @@ func request(t *testing.T, method, url string, body []byte) *Request {
 
 func newClient(t *testing.T, policy pool.Policy, dialer *Dialer, timeout time.Duration, requests ...*Request) *Client {
 	t.Helper()
-	p := NewPool(policy, dialer, time.Now())
-	t.Cleanup(p.Close)
-	return &Client{Pool: p, Requests: requests, Timeout: timeout}
+	c, err := NewClient(policy, dialer, requests, timeout, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 // do performs one exchange, due now.
@@ -73,7 +76,7 @@ func do(ctx context.Context, d doer, now func() time.Duration) *results.Exchange
 	return e
 }
 
-func (c *Client) do(t *testing.T) *results.Exchange { return do(t.Context(), c, c.Pool.now) }
+func (c *Client) do(t *testing.T) *results.Exchange { return do(t.Context(), c, c.now) }
 
 func outcome(e *results.Exchange) string { return fmt.Sprintf("%v/%v", e.Phase, e.Cause) }
 
@@ -130,7 +133,7 @@ func TestOutcomeOfEveryFault(t *testing.T) {
 						if e.Err == nil || e.Done < e.Leased || e.BytesOut == 0 {
 							t.Errorf("the exchange is not stamped: %+v", e)
 						}
-						if s := c.Pool.Stats(); s.Leased != 0 || s.Idle != 0 || s.Evicted[pool.Broken] != 1 {
+						if s := c.Stats(); s.Leased != 0 || s.Idle != 0 || s.Evicted[pool.Broken] != 1 {
 							t.Errorf("a broken connection was kept: %v, evicted %v", s.Stats, s.Evicted)
 						}
 					})
@@ -181,8 +184,8 @@ func TestTimeouts(t *testing.T) {
 		c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		held := make(chan *results.Exchange)
-		go func() { held <- do(ctx, c, c.Pool.now) }()
-		eventually(t, func() bool { return c.Pool.Stats().Leased == 1 })
+		go func() { held <- do(ctx, c, c.now) }()
+		eventually(t, func() bool { return c.Stats().Leased == 1 })
 		e := c.do(t)
 		if refused, ok := errors.AsType[*RefusedError](e.Err); outcome(e) != "acquire/timeout" || !ok || refused.Refusal != pool.PendingTimeout || e.ServiceTime() < short {
 			t.Errorf("got %s: %v after %v", outcome(e), e.Err, e.ServiceTime())
@@ -208,8 +211,8 @@ func TestQueueFull(t *testing.T) {
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	held := make(chan *results.Exchange)
-	go func() { held <- do(ctx, c, c.Pool.now) }()
-	eventually(t, func() bool { return c.Pool.Stats().Leased == 1 })
+	go func() { held <- do(ctx, c, c.now) }()
+	eventually(t, func() bool { return c.Stats().Leased == 1 })
 	if e := c.do(t); outcome(e) != "acquire/queue_full" || e.Conn != 0 || e.Attempts != 0 {
 		t.Errorf("got %s on connection %d", outcome(e), e.Conn)
 	}

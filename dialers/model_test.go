@@ -4,11 +4,15 @@ package dialers
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -43,36 +47,41 @@ func raw(t *testing.T, serve func(net.Conn)) string {
 // A request whose dial is slow takes the connection that comes free meanwhile,
 // and the dial ends in the pool.
 func TestLateBindingOverSockets(t *testing.T) {
-	server := serve(t, lab.Config{})
-	slow := &Dialer{}
 	held := make(chan struct{})
-	var first sync.Once
+	arrived := make(chan struct{}, 3)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-held
+	}))
+	t.Cleanup(server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	slow := &Dialer{TLS: &tls.Config{RootCAs: roots}} // over TLS, dials are on goroutines, which may wait
+	stuck := make(chan struct{})
+	var dials atomic.Int32
 	slow.Control = func(_, _ string, _ syscall.RawConn) error {
-		wait := true
-		first.Do(func() { wait = false })
-		if wait {
-			<-held
+		if dials.Add(1) > 1 {
+			<-stuck
 		}
 		return nil
 	}
 	policy := pool.Default()
 	policy.LateBind = true
-	c := newClient(t, policy, slow, long, request(t, "GET", server.URL(), nil))
-	e := &results.Exchange{}
-	e.Reset(0, 0)
-	leased, err := c.Pool.acquire(t.Context(), c.Requests[0].origin, wish{}, e, time.Time{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := make(chan *results.Exchange)
+	c := newClient(t, policy, slow, long, request(t, "GET", server.URL, nil))
+	first, second := make(chan *results.Exchange), make(chan *results.Exchange)
+	go func() { first <- c.do(t) }()
+	<-arrived
 	go func() { second <- c.do(t) }()
-	eventually(t, func() bool { return c.Pool.Stats().Dialing == 1 })
-	leased.shard.release(leased, pool.Keep, pool.NoHint)
+	eventually(t, func() bool { return c.Stats().Dialing == 1 })
+	close(held)
+	if e := <-first; !e.OK() {
+		t.Fatalf("%s: %v", outcome(e), e.Err)
+	}
 	if e := <-second; !e.OK() || e.Use != 2 || e.Connected != results.Never {
 		t.Errorf("%s on use %d, connected %v; want the connection that came free", outcome(e), e.Use, e.Connected)
 	}
-	close(held)
-	eventually(t, func() bool { s := c.Pool.Stats(); return s.Dialing == 0 && s.Idle == 2 })
+	close(stuck)
+	eventually(t, func() bool { s := c.Stats(); return s.Dialing == 0 && s.Idle == 2 })
 	if e := c.do(t); !e.OK() {
 		t.Errorf("%s: %v", outcome(e), e.Err)
 	}
@@ -90,12 +99,12 @@ func TestLateBindingGivenUp(t *testing.T) {
 		all.Go(func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%20)*100*time.Microsecond)
 			defer cancel()
-			do(ctx, c, c.Pool.now)
+			do(ctx, c, c.now)
 		})
 	}
 	all.Wait()
 	eventually(t, func() bool {
-		s := c.Pool.Stats()
+		s := c.Stats()
 		return s.Leased == 0 && s.Pending == 0 && s.Dialing == 0
 	})
 	if e := c.do(t); !e.OK() {
@@ -113,7 +122,7 @@ func TestShardsAreSeparatePools(t *testing.T) {
 			t.Fatal(outcome(e))
 		}
 	}
-	if s := c.Pool.Stats(); s.Opened != 3 || s.Idle != 3 {
+	if s := c.Stats(); s.Opened != 3 || s.Idle != 3 {
 		t.Errorf("opened %d, idle %d; want one for each shard", s.Opened, s.Idle)
 	}
 }
@@ -121,11 +130,14 @@ func TestShardsAreSeparatePools(t *testing.T) {
 func TestKeyByAddressTakesTheAddressesInTurn(t *testing.T) {
 	var a addresses
 	o := Origin{Host: "shop.test", Port: "80", TLS: true}
-	a.known = map[Origin]*rotation{o: {addrs: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:80"), netip.MustParseAddrPort("127.0.0.2:80")}}}
+	if _, known := a.next(o); known {
+		t.Error("a name that nobody has looked up is known")
+	}
+	a.learn(o, []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:80"), netip.MustParseAddrPort("127.0.0.2:80")})
 	for _, want := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.1"} {
-		got, err := a.resolve(t.Context(), &Dialer{}, o)
-		if err != nil || got.Host != want || got.serverName() != "shop.test" {
-			t.Errorf("%+v, %v; want %s under its name", got, err, want)
+		got, known := a.next(o)
+		if !known || got.Host != want || got.serverName() != "shop.test" {
+			t.Errorf("%+v, %v; want %s under its name", got, known, want)
 		}
 	}
 	server := serve(t, lab.Config{TLS: true})
@@ -137,7 +149,7 @@ func TestKeyByAddressTakesTheAddressesInTurn(t *testing.T) {
 			t.Fatalf("%s: %v", outcome(e), e.Err)
 		}
 	}
-	if n := c.Pool.Stats().Opened; n != 1 {
+	if n := c.Stats().Opened; n != 1 {
 		t.Errorf("opened %d, want 1", n)
 	}
 }
@@ -182,8 +194,8 @@ func TestKeepAliveHintIsHeeded(t *testing.T) {
 	if e := c.do(t); !e.OK() {
 		t.Fatal(outcome(e))
 	}
-	if n := c.Pool.Stats().Evicted[pool.Hinted]; n != 1 {
-		t.Errorf("a promise of one second less a margin of one: evicted %v", c.Pool.Stats().Evicted)
+	if n := c.Stats().Evicted[pool.Hinted]; n != 1 {
+		t.Errorf("a promise of one second less a margin of one: evicted %v", c.Stats().Evicted)
 	}
 }
 
@@ -193,7 +205,7 @@ func TestHintIsParsed(t *testing.T) {
 		"": pool.NoHint, "max=3": pool.NoHint, "timeout=": pool.NoHint, "timeout=-1": pool.NoHint, "timeout=0": 0,
 		"timeout=99999999999999999999": pool.NoHint,
 	} {
-		if got := hint(http.Header{"Keep-Alive": {value}}); got != want {
+		if got := keepAliveTimeout([]byte(value)); got != want {
 			t.Errorf("%q is %v, want %v", value, got, want)
 		}
 	}
@@ -254,26 +266,36 @@ func TestResendOnAFreshConnection(t *testing.T) {
 	policy := pool.Default()
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterEOF, Methods: "all", Path: pool.PathFresh}}
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
-	var both sync.WaitGroup
-	leased := make([]*Conn, 2)
-	for i := range leased {
-		both.Go(func() {
-			e := &results.Exchange{}
-			e.Reset(0, 0)
-			leased[i], _ = c.Pool.acquire(t.Context(), c.Requests[0].origin, wish{fresh: true}, e, time.Time{})
-		})
-	}
-	both.Wait()
-	for _, conn := range leased {
-		e := &results.Exchange{}
-		e.Reset(0, 0)
-		end := conn.roundTrip(t.Context(), c.Requests[0], e, time.Time{})
-		conn.shard.release(conn, end.reason, end.hint)
+	for _, e := range together(c, 2) {
+		if !e.OK() || e.Use != 1 {
+			t.Fatalf("%s on use %d", outcome(e), e.Use)
+		}
 	}
 	if e := c.do(t); !e.OK() || len(e.Tries) != 1 || e.Use != 1 {
 		t.Errorf("%s on use %d after %d tries; want a fresh one although an idle one was left", outcome(e), e.Use, len(e.Tries))
 	}
-	if s := c.Pool.Stats(); s.Idle != 2 {
+	if s := c.Stats(); s.Idle != 2 {
 		t.Errorf("%v, want the one passed over and the fresh one", s.Stats)
 	}
+}
+
+// together performs n exchanges that begin before any of them has a connection.
+func together(c *Client, n int) []*results.Exchange {
+	all := make([]*results.Exchange, n)
+	var over sync.WaitGroup
+	over.Add(n)
+	begun := make(chan struct{})
+	c.serve()
+	c.post(func() {
+		for i := range all {
+			all[i] = &results.Exchange{}
+			all[i].Reset(uint64(i), c.now())
+			all[i].Start = all[i].Due
+			c.begin(all[i], func(*results.Exchange) { over.Done() })
+		}
+		close(begun)
+	})
+	<-begun
+	over.Wait()
+	return all
 }

@@ -41,21 +41,21 @@ func TestIdleDeath(t *testing.T) {
 				server := serve(t, lab.Config{IdleTimeout: 50 * time.Millisecond, TLS: secure})
 				policy := pool.Default()
 				test.change(&policy)
-				var socket socket
+				var socket lastSocket
 				c := newClient(t, policy, &Dialer{TLS: trust(server), Control: socket.control}, long, request(t, "GET", server.URL(), nil))
 				if e := c.do(t); !e.OK() {
 					t.Fatalf("%s: %v", outcome(e), e.Err)
 				}
 				eventually(t, func() bool { return server.Seen().ClosedIdle == 1 })
 				if test.gone {
-					eventually(t, func() bool { return c.Pool.Stats().Idle == 0 })
+					eventually(t, func() bool { return c.Stats().Idle == 0 })
 				} else {
 					if policy.Liveness == pool.Events { // the reader has met the FIN and closed the socket
-						eventually(t, func() bool { return c.Pool.Stats().ClosedByPeer == 1 })
+						eventually(t, func() bool { return c.Stats().ClosedByPeer == 1 })
 					} else {
 						eventually(t, socket.ended)
 					}
-					if s := c.Pool.Stats(); s.Idle != 1 {
+					if s := c.Stats(); s.Idle != 1 {
 						t.Fatalf("before the next exchange: %v, want the dead one still counted", s.Stats)
 					}
 				}
@@ -67,26 +67,26 @@ func TestIdleDeath(t *testing.T) {
 				if outcome(e) != want || e.Reused() != test.reused {
 					t.Errorf("got %s on a connection with reused=%v, want %s, %v", outcome(e), e.Reused(), want, test.reused)
 				}
-				if n := c.Pool.Stats().Evicted[test.evicted]; n != 1 {
-					t.Errorf("evicted %v, want one as %v", c.Pool.Stats().Evicted, test.evicted)
+				if n := c.Stats().Evicted[test.evicted]; n != 1 {
+					t.Errorf("evicted %v, want one as %v", c.Stats().Evicted, test.evicted)
 				}
-				eventually(t, func() bool { return c.Pool.Stats().ClosedByPeer == 1 })
+				eventually(t, func() bool { return c.Stats().ClosedByPeer == 1 })
 			})
 		}
 	}
 }
 
-// socket remembers the socket a Dialer made last, to look at it from outside
+// lastSocket remembers the socket a Dialer made last, to look at it from outside
 // the pool.
-type socket struct{ raw syscall.RawConn }
+type lastSocket struct{ raw syscall.RawConn }
 
-func (s *socket) control(_, _ string, raw syscall.RawConn) error {
+func (s *lastSocket) control(_, _ string, raw syscall.RawConn) error {
 	s.raw = raw
 	return nil
 }
 
 // ended reports whether the kernel has the peer's FIN, or the socket is closed.
-func (s *socket) ended() bool {
+func (s *lastSocket) ended() bool {
 	waiting, err := peekRaw(s.raw)
 	return waiting || err != nil
 }
@@ -97,9 +97,9 @@ func TestIdleTimeoutByTimerClosesFirst(t *testing.T) {
 	policy.IdleTimeout, policy.Expiry = 50*time.Millisecond, pool.ExpireByTimer
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	c.do(t)
-	eventually(t, func() bool { return c.Pool.Stats().ClosedByUs == 1 })
+	eventually(t, func() bool { return c.Stats().ClosedByUs == 1 })
 	eventually(t, func() bool { return server.Seen().ClientClosed == 1 })
-	if s := c.Pool.Stats(); s.Evicted[pool.Expired] != 1 || s.Idle != 0 {
+	if s := c.Stats(); s.Evicted[pool.Expired] != 1 || s.Idle != 0 {
 		t.Errorf("%v, evicted %v", s.Stats, s.Evicted)
 	}
 }
@@ -114,8 +114,8 @@ func TestServerSaysClose(t *testing.T) {
 					t.Fatalf("%s, use %d", outcome(e), e.Use)
 				}
 			}
-			if n := c.Pool.Stats().Evicted[pool.ServerSaidClose]; n != 3 {
-				t.Errorf("evicted %v", c.Pool.Stats().Evicted)
+			if n := c.Stats().Evicted[pool.ServerSaidClose]; n != 3 {
+				t.Errorf("evicted %v", c.Stats().Evicted)
 			}
 		})
 	}
@@ -127,8 +127,8 @@ func TestServerSaysClose(t *testing.T) {
 		}
 		c := newClient(t, pool.Default(), &Dialer{}, long, r)
 		c.do(t)
-		if n := c.Pool.Stats().Evicted[pool.ServerSaidClose]; n != 1 {
-			t.Errorf("evicted %v", c.Pool.Stats().Evicted)
+		if n := c.Stats().Evicted[pool.ServerSaidClose]; n != 1 {
+			t.Errorf("evicted %v", c.Stats().Evicted)
 		}
 	})
 }
@@ -153,7 +153,7 @@ func TestWaitersShareConnections(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := c.Pool.Stats()
+	s := c.Stats()
 	if s.Opened != 3 || s.MaxOpen != 3 || len(server.Stories()) != 3 || s.PeakPending == 0 {
 		t.Errorf("opened %d, at once %d, at the server %d, peak pending %d", s.Opened, s.MaxOpen, len(server.Stories()), s.PeakPending)
 	}
@@ -183,7 +183,7 @@ func TestManyGoroutinesOverADyingPool(t *testing.T) {
 				})
 			}
 			wg.Wait()
-			s := c.Pool.Stats()
+			s := c.Stats()
 			var evicted uint64
 			for _, n := range s.Evicted {
 				evicted += n
@@ -214,7 +214,7 @@ func TestEarlyAnswer(t *testing.T) {
 	if !e.OK() || e.Status != 413 {
 		t.Errorf("%s, status %d: %v", outcome(e), e.Status, e.Err)
 	}
-	if s := c.Pool.Stats(); e.Wrote == results.Never && s.Idle != 0 {
+	if s := c.Stats(); e.Wrote == results.Never && s.Idle != 0 {
 		t.Errorf("a connection with half a request on it was kept: %v", s.Stats)
 	}
 }

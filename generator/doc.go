@@ -3,5 +3,5 @@
 //
 // A [Schedule] is the due times of a run, in order; it never looks at a clock.
 // [Open] starts each request when it is due, counts what it could not start,
-// and never waits for an answer to start the next.
+// and never waits for an answer to start the next. An [Engine] performs them.
 package generator

@@ -3,17 +3,11 @@ package generator
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kabench/kabench/results"
 )
-
-// A Doer performs one exchange and stamps it as it goes. It returns when the
-// exchange is over, however it ended, with Phase, Cause and Done set. When ctx
-// is done it gives up and ends the exchange as CauseAborted.
-type Doer interface {
-	Do(ctx context.Context, e *results.Exchange)
-}
 
 // An Observer sees every exchange once, when it is over: dropped ones too. It
 // may be called from many goroutines, must be quick, because what is dropped
@@ -29,7 +23,7 @@ type Observer interface {
 // Set the exported fields, then call Run once.
 type Open struct {
 	Schedule Schedule
-	Doer     Doer
+	Engine   Engine
 	Observer Observer
 	Targets  int           // request n goes to target n mod Targets; below 1 is taken as 1
 	WarmUp   time.Duration // what is due before it is marked as warm-up
@@ -39,7 +33,9 @@ type Open struct {
 
 	epoch     time.Time
 	exchanges sync.Pool
-	doing     sync.WaitGroup // exchanges from the decision to start them until observed
+	stopped   atomic.Bool  // stop is closed or ctx is done
+	walking   atomic.Bool  // the schedule has not ended
+	doing     atomic.Int64 // exchanges from the decision to start them until observed
 
 	mu       sync.Mutex
 	inFlight int       // guarded by mu: slots taken
@@ -64,34 +60,75 @@ type waiting struct {
 //
 // After the schedule's end what waits in the buffer is still started. Closing
 // stop starts nothing more, drops what waits and lets what is in flight
-// finish; ctx, which the Doers are given, makes them give up too.
+// finish; ctx, which the Engine is given, makes it give up too.
 func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) time.Duration {
 	o.epoch = epoch
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	o.walking.Store(true)
+	o.Engine.Begin(ctx, epoch, o.finished)
+	defer o.watch(ctx, stop)()
 	seq := uint64(0)
 	for due := range o.Schedule {
-		if !waitUntil(ctx, stop, timer, epoch.Add(due)) {
+		if !o.reach(due) {
 			break
 		}
-		o.offer(ctx, seq, due)
+		o.offer(seq, due)
 		seq++
 	}
 	walked := max(time.Since(epoch), 0)
 
-	over := make(chan struct{})
-	go func() {
-		o.doing.Wait()
-		close(over)
-	}()
-	select {
-	case <-over:
-	case <-stop:
-	case <-ctx.Done():
+	o.walking.Store(false)
+	for o.doing.Load() > 0 && !o.stopped.Load() {
+		o.Engine.Wait(Forever)
 	}
 	o.dropWaiting()
-	<-over
+	for o.doing.Load() > 0 {
+		o.Engine.Wait(Forever)
+	}
 	return walked
+}
+
+// watch notes when the run is to stop, until the function it returns is called.
+func (o *Open) watch(ctx context.Context, stop <-chan struct{}) func() {
+	if closed(stop) || ctx.Err() != nil {
+		o.stopped.Store(true) // so that not even the first is started
+	}
+	quit, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case <-stop:
+		case <-ctx.Done():
+		case <-quit:
+			return
+		}
+		o.stopped.Store(true)
+		o.Engine.Wake()
+	}()
+	return func() {
+		close(quit)
+		<-gone
+	}
+}
+
+func closed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// reach lets exchanges go on until due, and at least once. It reports false when
+// the run is to end instead.
+func (o *Open) reach(due time.Duration) bool {
+	for !o.stopped.Load() {
+		o.Engine.Wait(due)
+		if time.Since(o.epoch) >= due {
+			return !o.stopped.Load()
+		}
+	}
+	return false
 }
 
 // Live returns how many exchanges are in flight and how many wait in the
@@ -102,33 +139,8 @@ func (o *Open) Live() (inFlight, buffered int) {
 	return o.inFlight, len(o.waiting)
 }
 
-// waitUntil returns true at the given time, at once when it has passed, and
-// false when the run is to end instead.
-func waitUntil(ctx context.Context, stop <-chan struct{}, timer *time.Timer, at time.Time) bool {
-	wait := time.Until(at)
-	if wait <= 0 {
-		select {
-		case <-stop:
-			return false
-		case <-ctx.Done():
-			return false
-		default:
-			return true
-		}
-	}
-	timer.Reset(wait)
-	select {
-	case <-stop:
-		return false
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
-
 // offer starts the request that is due now, lets it wait or drops it.
-func (o *Open) offer(ctx context.Context, seq uint64, due time.Duration) {
+func (o *Open) offer(seq uint64, due time.Duration) {
 	e, _ := o.exchanges.Get().(*results.Exchange)
 	if e == nil {
 		e = new(results.Exchange)
@@ -136,13 +148,21 @@ func (o *Open) offer(ctx context.Context, seq uint64, due time.Duration) {
 	e.Reset(seq, due)
 	e.Target = int(seq % uint64(max(o.Targets, 1)))
 	e.WarmUp = due < o.WarmUp
-	switch o.admit(e) {
+	now := time.Since(o.epoch)
+	switch o.admit(e, now) {
 	case start:
-		o.doing.Go(func() { o.perform(ctx, e) })
+		o.start(e, now)
 	case drop:
 		o.drop(e)
 	case wait: // e belongs to the buffer now
 	}
+}
+
+// start has e performed in the slot it holds.
+func (o *Open) start(e *results.Exchange, now time.Duration) {
+	o.doing.Add(1)
+	e.Start = max(now, e.Due+e.Buffered)
+	o.Engine.Start(e)
 }
 
 type decision uint8
@@ -154,8 +174,7 @@ const (
 )
 
 // admit takes a slot for e, or a place in the buffer.
-func (o *Open) admit(e *results.Exchange) decision {
-	now := time.Since(o.epoch)
+func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.MaxInFlight <= 0 || o.inFlight < o.MaxInFlight {
@@ -171,8 +190,7 @@ func (o *Open) admit(e *results.Exchange) decision {
 
 // release hands the slot of a finished exchange to the first that waits, which
 // is returned, or gives it back.
-func (o *Open) release() *results.Exchange {
-	now := time.Since(o.epoch)
+func (o *Open) release(now time.Duration) *results.Exchange {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed || len(o.waiting) == 0 {
@@ -186,15 +204,17 @@ func (o *Open) release() *results.Exchange {
 	return first.e
 }
 
-// perform has e done in the slot it holds. The slot is passed on before e is
-// observed: recording must not hold back the load.
-func (o *Open) perform(ctx context.Context, e *results.Exchange) {
-	e.Start = max(time.Since(o.epoch), e.Due+e.Buffered)
-	o.Doer.Do(ctx, e)
-	if next := o.release(); next != nil {
-		o.doing.Go(func() { o.perform(ctx, next) })
+// finished is called by the Engine. The slot is passed on before e is observed:
+// recording must not hold back the load.
+func (o *Open) finished(e *results.Exchange) {
+	now := time.Since(o.epoch)
+	if next := o.release(now); next != nil {
+		o.start(next, now)
 	}
 	o.over(e)
+	if o.doing.Add(-1) == 0 && !o.walking.Load() {
+		o.Engine.Wake()
+	}
 }
 
 // dropWaiting closes the buffer and drops what is in it.

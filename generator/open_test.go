@@ -91,7 +91,7 @@ func (b *book) counts(t *testing.T) results.Counts {
 // run has o run to its end in fake time, on the due times given.
 func run(ctx context.Context, o *Open, stop <-chan struct{}, takes func(uint64) time.Duration, due ...time.Duration) *book {
 	b, s := &book{}, &server{epoch: time.Now(), takes: takes}
-	o.Schedule, o.Doer, o.Observer = slices.Values(due), s, b
+	o.Schedule, o.Engine, o.Observer = slices.Values(due), &Each{Doer: s}, b
 	o.Run(ctx, s.epoch, stop)
 	return b
 }
@@ -125,7 +125,7 @@ func TestOpenTellsHowLongRequestsWereDue(t *testing.T) {
 				if tc.abort > 0 {
 					time.AfterFunc(tc.abort, cancel)
 				}
-				o := &Open{Schedule: slices.Values(tc.due), Doer: &server{epoch: epoch, takes: always(time.Second)}, Observer: &book{}}
+				o := &Open{Schedule: slices.Values(tc.due), Engine: &Each{Doer: &server{epoch: epoch, takes: always(time.Second)}}, Observer: &book{}}
 				if got := o.Run(ctx, epoch, stop); got != tc.want {
 					t.Errorf("%v, want %v", got, tc.want)
 				}
@@ -177,7 +177,7 @@ func TestOpenCatchesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, s := &book{}, &server{epoch: time.Now(), takes: always(ms)}
 		time.Sleep(25 * ms)
-		o := &Open{Schedule: slices.Values(every(10*ms, 5)), Doer: s, Observer: b}
+		o := &Open{Schedule: slices.Values(every(10*ms, 5)), Engine: &Each{Doer: s}, Observer: b}
 		o.Run(t.Context(), s.epoch, nil)
 		b.counts(t)
 		for seq, want := range []time.Duration{25 * ms, 15 * ms, 5 * ms, 0, 0} {
@@ -335,7 +335,7 @@ func TestOpenAccounts(t *testing.T) {
 		}
 		b := &book{}
 		epoch := time.Now()
-		o.Doer, o.Observer = &server{epoch: epoch, takes: always(ms)}, b
+		o.Engine, o.Observer = &Each{Doer: &server{epoch: epoch, takes: always(ms)}}, b
 		o.Run(t.Context(), epoch, nil)
 		if c := b.counts(t); c.Due != 5000 || c.OK != c.Started {
 			t.Errorf("counts %+v, want 5000 due and all that started ok", c)
@@ -356,7 +356,7 @@ func (blind) Observe(*results.Exchange) {}
 // What the loop itself costs per request.
 func BenchmarkOpen(b *testing.B) {
 	epoch := time.Now()
-	o := &Open{Doer: instant{epoch}, Observer: blind{}, MaxInFlight: 1000, Schedule: func(yield func(time.Duration) bool) {
+	o := &Open{Engine: &Each{Doer: instant{epoch}}, Observer: blind{}, MaxInFlight: 1000, Schedule: func(yield func(time.Duration) bool) {
 		for range b.N {
 			if !yield(0) {
 				return

@@ -133,14 +133,8 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := dialers.NewPool(policy, &dialers.Dialer{}, epoch)
-		open := generator.Open{
-			Schedule: schedule, Doer: &dialers.Client{Pool: p, Requests: []*dialers.Request{request}, Timeout: time.Minute}, Observer: recorder,
-		}
-		all.Go(func() {
-			open.Run(context.Background(), epoch, nil)
-			p.Close()
-		})
+		open := generator.Open{Schedule: schedule, Engine: newClient(t, policy, request, epoch), Observer: recorder}
+		all.Go(func() { open.Run(context.Background(), epoch, nil) })
 	}
 	all.Wait()
 	run := &results.Run{}

@@ -19,11 +19,11 @@ import (
 
 // preset is a client of a preset's policy before a server of that script.
 type preset struct {
-	t      *testing.T
-	server *lab.Server
-	client *dialers.Client
-	pool   *dialers.Pool
-	events bool // its policy notices closes as they arrive
+	t       *testing.T
+	server  *lab.Server
+	client  *dialers.Client
+	request *dialers.Request
+	events  bool // its policy notices closes as they arrive
 }
 
 func newPreset(t *testing.T, name string, cfg lab.Config, method, body string) *preset {
@@ -41,9 +41,17 @@ func newPreset(t *testing.T, name string, cfg lab.Config, method, body string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := dialers.NewPool(policy, &dialers.Dialer{}, time.Now())
-	t.Cleanup(p.Close)
-	return &preset{t, server, &dialers.Client{Pool: p, Requests: []*dialers.Request{request}, Timeout: time.Minute}, p, policy.Liveness == pool.Events}
+	return &preset{t, server, newClient(t, policy, request, time.Now()), request, policy.Liveness == pool.Events}
+}
+
+func newClient(t *testing.T, policy pool.Policy, request *dialers.Request, epoch time.Time) *dialers.Client {
+	t.Helper()
+	c, err := dialers.NewClient(policy, &dialers.Dialer{}, []*dialers.Request{request}, time.Minute, epoch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 func (p *preset) do() *results.Exchange {
@@ -187,7 +195,7 @@ func TestPresetsNoticeAnIdleClose(t *testing.T) {
 				}
 				arrived := count.Client[host.Established] == 0 && count.Client[host.CloseWait] == 1
 				if p.events { // the reader has met it and closed the socket
-					arrived = p.pool.Stats().ClosedByPeer == 1
+					arrived = p.client.Stats().ClosedByPeer == 1
 				}
 				if arrived {
 					break
@@ -229,9 +237,7 @@ func TestPresetsChurn(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := newPreset(t, test.name, lab.Config{Delay: delay}, "GET", "")
-			p.pool = dialers.NewPool(policy, &dialers.Dialer{}, time.Now())
-			t.Cleanup(p.pool.Close)
-			p.client.Pool = p.pool
+			p.client = newClient(t, policy, p.request, time.Now())
 			for range 5 {
 				var round sync.WaitGroup
 				for range 10 {
@@ -243,7 +249,7 @@ func TestPresetsChurn(t *testing.T) {
 				}
 				round.Wait()
 			}
-			if got := p.pool.Stats().Opened; got != test.want {
+			if got := p.client.Stats().Opened; got != test.want {
 				t.Errorf("opened %d connections, want %d", got, test.want)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -72,16 +73,23 @@ func openUnlessStopped(ctx context.Context, p *profiles.Profile, stop <-chan str
 
 // client is what performs the exchanges and can be asked how it does.
 type client interface {
-	generator.Doer
+	generator.Engine
 	Stats() dialers.Stats
 	Close()
 }
 
-// policyClient is dialers.Client with its Pool's gauges.
-type policyClient struct{ *dialers.Client }
+// stockClient is dialers.Stock with a goroutine for each exchange, as net/http
+// wants it.
+type stockClient struct {
+	generator.Each
+	*dialers.Stock
+	poller *poll.Poller
+}
 
-func (c policyClient) Stats() dialers.Stats { return c.Pool.Stats() }
-func (c policyClient) Close()               { c.Pool.Close() }
+func (c *stockClient) Close() {
+	c.Stock.Close()
+	c.poller.Close()
+}
 
 // Run makes one run of p, which must be valid. A run that was stopped early
 // is returned all the same, marked as interrupted. The error is an *InputError
@@ -151,9 +159,16 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		r.doc.Start = time.Now().Add(lead) // a slow disk
 	}
 	r.epoch = r.doc.Start
-	r.client = r.newClient()
+	var err error
+	if r.client, err = r.newClient(); err != nil {
+		sampler.Stop()
+		if r.writer != nil {
+			r.writer.Abort()
+		}
+		return nil, &InputError{err}
+	}
 	r.open = &generator.Open{
-		Schedule: schedule, Doer: r.client, Observer: r, Targets: len(r.target.requests),
+		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
 	}
 	sampler.Start(r.epoch)
@@ -177,12 +192,17 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 }
 
 // newClient is the profile's client, its stamps counting from the epoch.
-func (r *run) newClient() client {
+func (r *run) newClient() (client, error) {
 	t, timeout := r.target, r.profile.Load.Timeout
-	if r.profile.Client == profiles.ClientStock {
-		return dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	if r.profile.Client != profiles.ClientStock {
+		return dialers.NewClient(r.profile.Pool, t.dialer, t.requests, timeout, r.epoch)
 	}
-	return policyClient{&dialers.Client{Pool: dialers.NewPool(r.profile.Pool, t.dialer, r.epoch), Requests: t.requests, Timeout: timeout}}
+	poller, err := poll.New()
+	if err != nil {
+		return nil, err
+	}
+	stock := dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	return &stockClient{generator.Each{Doer: stock, Clock: poller}, stock, poller}, nil
 }
 
 // begin opens the document and its record.

@@ -1,0 +1,227 @@
+package dialers
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/results"
+)
+
+// attempt is a dial: when its steps were done, and so what a request that has
+// waited for it went through.
+type attempt struct{ leased, resolved, connected, secured time.Duration }
+
+func (a *attempt) stamp(e *results.Exchange) {
+	e.Leased, e.Resolved, e.Connected, e.Secured = a.leased, a.resolved, a.connected, a.secured
+	e.Age = 0
+}
+
+// dialing is a dial under way. Its methods are called with Client.mu held.
+type dialing struct {
+	attempt
+	c      *Client
+	shard  *shard
+	dial   *pool.Dial
+	origin Origin
+	over   bool
+
+	cancel context.CancelFunc // of the goroutine that does the step under way; nil: none does
+	limit  timer              // in byDial
+
+	// Of a socket that connects without a goroutine.
+	addrs []netip.AddrPort // still to be tried
+	first error            // why the first address was none
+	sock  *socket
+}
+
+// dial makes a connection as granted. It outlives the exchange, if that may be
+// served by another connection.
+func (t *task) dial(s *shard, granted *pool.Dial) {
+	c := t.c
+	d := &dialing{c: c, shard: s, dial: granted, origin: s.names[granted.Origin]}
+	d.attempt = attempt{c.now(), results.Never, results.Never, results.Never}
+	c.dials[d] = struct{}{}
+	late := c.policy.LateBind && !t.fresh
+	var deadline time.Time
+	if t.stage == acquiring && t.own == nil { // else another connection has come sooner than the word to dial one
+		t.own = d
+		t.e.Leased = d.leased
+		if !late && c.timeout > 0 {
+			deadline = c.epoch.Add(t.due.at)
+		}
+	}
+	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS {
+		if port, err := net.LookupPort("tcp", d.origin.Port); err == nil {
+			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}
+		}
+	}
+	if c.dialer.Timeout > 0 {
+		if at := c.now() + c.dialer.Timeout; d.addrs != nil {
+			d.limit.fire = func() { d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded}) }
+			c.byDial.add(&d.limit, at)
+		} else if limit := c.epoch.Add(at); deadline.IsZero() || limit.Before(deadline) {
+			deadline = limit
+		}
+	}
+	if d.addrs != nil {
+		d.resolved = c.now()
+		d.connect()
+		return
+	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	if !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(c.ctx, deadline)
+	}
+	d.cancel = cancel
+	c.running.Go(func() { d.apart(ctx) })
+}
+
+// apart makes the connection on a goroutine of its own.
+func (d *dialing) apart(ctx context.Context) {
+	a := d.attempt
+	if !d.origin.TLS && poll.Sockets {
+		addrs, err := d.c.dialer.resolve(ctx, d.origin)
+		a.resolved = d.c.now()
+		d.c.post(func() { d.lookedUp(a, addrs, err) })
+		return
+	}
+	conn, wire, err := d.c.dialer.dial(ctx, d.origin, d.c.now, &a)
+	d.c.post(func() {
+		switch {
+		case d.over && err == nil:
+			conn.Close()
+		case d.over:
+		case err != nil:
+			d.attempt = a
+			d.fail(err)
+		default:
+			d.attempt = a
+			s := newStream(d.c, conn, wire)
+			c := d.made(s)
+			s.begin(c)
+		}
+	})
+}
+
+// lookedUp goes on with the addresses of a name.
+func (d *dialing) lookedUp(a attempt, addrs []netip.AddrPort, err error) {
+	switch {
+	case d.over:
+		return
+	case err != nil:
+		d.fail(&DialError{results.PhaseResolve, err})
+		return
+	}
+	d.attempt, d.addrs = a, addrs
+	d.cancel()
+	d.cancel = nil
+	if limit := d.c.dialer.Timeout; limit > 0 { // of all steps together
+		d.limit.fire = func() { d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded}) }
+		d.c.byDial.add(&d.limit, d.leased+limit)
+	}
+	d.connect()
+}
+
+// connect begins to connect to the next address. When there is none left the
+// dial has failed, for what was wrong with the first.
+func (d *dialing) connect() {
+	for len(d.addrs) > 0 {
+		addr := d.addrs[0]
+		d.addrs = d.addrs[1:]
+		sock, err := d.c.connect(addr, d)
+		if err == nil {
+			d.sock = sock
+			return
+		}
+		d.failedAt(err)
+	}
+	d.fail(&DialError{results.PhaseConnect, d.first})
+}
+
+func (d *dialing) failedAt(err error) {
+	if d.first == nil {
+		d.first = err
+	}
+}
+
+// event is that of listener: the connect is over.
+func (d *dialing) event(e poll.Event) {
+	if !e.Writable {
+		return
+	}
+	if err := d.sock.connected(); err != nil {
+		d.failedAt(err)
+		d.sock.close()
+		d.sock = nil
+		d.connect()
+		return
+	}
+	d.connected = d.c.now()
+	sock := d.sock
+	d.sock = nil
+	c := d.made(sock)
+	d.c.slots.pass(sock.token, c)
+	d.c.settle() // a request that has waited for it is written before anything is read: a server may speak first
+	if e.Readable {
+		c.readable(e.Ended)
+	}
+}
+
+// made is the connection that the dial has made, over wire.
+func (d *dialing) made(wire transport) *Conn {
+	c := d.c
+	d.done()
+	c.conns++
+	conn := &Conn{id: c.conns, c: c, shard: d.shard, made: d, wire: wire}
+	var decisions []pool.Decision
+	conn.entry, decisions = d.shard.core.Dialed(c.now(), d.dial, conn)
+	c.decide(d.shard, decisions, nil)
+	return conn
+}
+
+// giveUp ends the dial because nobody waits for it any more.
+func (d *dialing) giveUp(why error) {
+	switch {
+	case d.over:
+	case d.cancel != nil && errors.Is(why, context.Canceled):
+		d.cancel() // the goroutine will say in which step
+	case d.cancel == nil:
+		d.fail(&DialError{results.PhaseConnect, why})
+	} // else the goroutine has the same deadline, and will say so
+}
+
+// fail ends the dial without a connection.
+func (d *dialing) fail(err error) {
+	d.done()
+	if d.sock != nil {
+		d.sock.close()
+		d.sock = nil
+	}
+	d.c.decide(d.shard, d.shard.core.DialFailed(d.c.now(), d.dial), err)
+}
+
+func (d *dialing) done() {
+	d.over = true
+	d.c.byDial.remove(&d.limit)
+	if d.cancel != nil {
+		d.cancel()
+	}
+	delete(d.c.dials, d)
+}
+
+// netError is what package net would make of a failed operation.
+func netError(op string, local, remote net.Addr, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, isCall := err.(*os.SyscallError); !isCall {
+		err = os.NewSyscallError(op, err)
+	}
+	return &net.OpError{Op: op, Net: "tcp", Source: local, Addr: remote, Err: err}
+}

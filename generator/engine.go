@@ -1,0 +1,82 @@
+package generator
+
+import (
+	"context"
+	"time"
+
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/results"
+)
+
+// An Engine performs the exchanges of an open loop, on the loop's goroutine or
+// on others of its own.
+type Engine interface {
+	// Begin comes first, and once. Stamps are offsets from epoch. When ctx is
+	// done the Engine gives up what is under way, which ends as CauseAborted.
+	// It calls over once for every exchange that was started, when it is over
+	// and has its Phase, Cause and Done; from any goroutine, and never from
+	// within Start. over may call Start.
+	Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange))
+	// Start begins e. It must be quick: nothing else is started meanwhile.
+	Start(e *results.Exchange)
+	// Wait lets exchanges go on until the offset until, or without limit when
+	// that is Forever. It may return sooner, and does when woken.
+	Wait(until time.Duration)
+	// Wake makes a Wait under way, or else the next one, return at once. It may
+	// be called from any goroutine.
+	Wake()
+}
+
+// Forever as an offset to wait for never comes.
+const Forever time.Duration = -1
+
+// A Doer performs one exchange and stamps it as it goes. It returns when the
+// exchange is over, however it ended, with Phase, Cause and Done set. When ctx
+// is done it gives up and ends the exchange as CauseAborted.
+type Doer interface {
+	Do(ctx context.Context, e *results.Exchange)
+}
+
+// Each is an Engine with a goroutine for each exchange.
+type Each struct {
+	Doer Doer
+	// Clock waits: a poll.Poller, which is exact, or a poll.Clock, the default.
+	Clock interface {
+		Wait(events []poll.Event, d time.Duration) int
+		Wake()
+	}
+
+	ctx   context.Context
+	epoch time.Time
+	over  func(*results.Exchange)
+	room  []poll.Event // for events that never come: there are no sockets
+}
+
+// Begin implements Engine.
+func (g *Each) Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange)) {
+	g.ctx, g.epoch, g.over = ctx, epoch, over
+	if g.Clock == nil {
+		g.Clock = poll.NewClock()
+	}
+	g.room = make([]poll.Event, poll.MaxEvents)
+}
+
+// Start implements Engine.
+func (g *Each) Start(e *results.Exchange) {
+	go func() {
+		g.Doer.Do(g.ctx, e)
+		g.over(e)
+	}()
+}
+
+// Wait implements Engine.
+func (g *Each) Wait(until time.Duration) {
+	d := poll.Forever
+	if until != Forever {
+		d = max(until-time.Since(g.epoch), 0)
+	}
+	g.Clock.Wait(g.room, d)
+}
+
+// Wake implements Engine.
+func (g *Each) Wake() { g.Clock.Wake() }
