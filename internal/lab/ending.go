@@ -31,17 +31,25 @@ func (e ending) lingers() bool {
 
 // lost is the ending when reading or writing failed.
 func (c *conn) lost(err error) *ending {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // only Server.Close sets one
+	e := lost(err)
+	if e.why == WhyShutdown {
 		c.bare = true // a close_notify might have to wait behind what was being written
-		return &ending{ByServer, FIN, WhyShutdown}
+	}
+	return &e
+}
+
+// lost is how a client's connection ends when reading or writing failed.
+func lost(err error) ending {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded): // only closing a server or proxy sets one
+		return ending{ByServer, FIN, WhyShutdown}
 	case errors.Is(err, syscall.ECONNRESET):
-		return &ending{ByClient, RST, WhyClient}
+		return ending{ByClient, RST, WhyClient}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		// EPIPE, not ECONNRESET: the FIN came before the RST.
-		return &ending{ByClient, FIN, WhyClient}
+		return ending{ByClient, FIN, WhyClient}
 	}
-	return &ending{ByServer, FIN, WhyBadRequest}
+	return ending{ByServer, FIN, WhyBadRequest}
 }
 
 // close tells the story, then ends the connection: once the client sees the

@@ -36,6 +36,13 @@ const (
 	WhyUntilClose  Why = "until_close"  // only its end told the client where the answer ended
 	WhyNotKept     Why = "not_kept"     // HTTP/1.0, and the server does not know keep-alive
 	WhyReload      Why = "reload"       // the server was reloaded
+	WhyServer      Why = "server"       // of a proxy's connection to a server: the server closed or reset it
+	WhyLifetime    Why = "lifetime"     // of the same: it was as old as it may get
+	WhySurplus     Why = "surplus"      // of the same: too many were idle
+	WhyTimeout     Why = "timeout"      // of the same: the server did not answer in time
+	WhyBadAnswer   Why = "bad_answer"   // of the same: what came was no answer, or came unasked
+	WhyAbandoned   Why = "abandoned"    // of the same: the client was gone before its answer was sent on
+	WhyUpstream    Why = "upstream"     // of a client's connection to a proxy: the server's end was the answer's
 	WhyHandshake   Why = "handshake"    // no TLS handshake, and not by the script's fault
 	WhyShutdown    Why = "shutdown"     // Server.Close
 )
@@ -45,7 +52,8 @@ const (
 	keepExchanges = 64     // of each connection
 )
 
-// Story is what happened on one connection, as the server saw it. While it is
+// Story is what happened on one connection, as the server saw it; or, of a
+// proxy's connection to a server, as the proxy did, which is the client there. While it is
 // open, ClosedAt is zero and First, How and Why are empty.
 //
 // Of two ends that close in the same instant First names the one the server
@@ -65,7 +73,9 @@ type Story struct {
 	ClosedAt   time.Time // when the server closed its end or saw that the client had closed
 }
 
-// Exchange is one request of a Story.
+// Exchange is one request of a Story. On a proxy's connection to a server Read
+// is when the request was about to be written and Answered when its answer had
+// been read whole.
 type Exchange struct {
 	Use      int       // from 1 within its connection
 	Read     time.Time // when its head had been read
