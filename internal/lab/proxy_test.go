@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -584,5 +585,30 @@ func TestProxyRaces(t *testing.T) {
 	}
 	if seen.UpstreamClosedByProxy+seen.UpstreamClosedByServer != seen.Upstream {
 		t.Errorf("connections lost: %+v", seen)
+	}
+}
+
+// A server whose queue is full does not refuse: the proxy's connect is over in
+// time or not at all, and its client gets a 504.
+func TestProxyConnectTimeout(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("says what Linux does")
+	}
+	s := start(t, Config{MaxConnections: 1, Backlog: 1})
+	for { // until a connect is not answered: the first is served, and the queue has room for few
+		conn, err := net.DialTimeout("tcp", s.Addr(), 500*time.Millisecond)
+		if err != nil {
+			break
+		}
+		defer conn.Close()
+	}
+	p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{ConnectTimeout: 300 * time.Millisecond, Retry: RetryUnsent}}, s.Addr())
+	c := dial(t, p.Addr())
+	c.send(get)
+	if resp := c.answer(); resp.StatusCode != 504 {
+		t.Error(resp.Status)
+	}
+	if seen := p.Seen(); seen.Timeouts != 1 || seen.Upstream != 0 || s.Seen().Requests != 0 {
+		t.Errorf("%+v", seen)
 	}
 }
