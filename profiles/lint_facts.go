@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -90,6 +91,7 @@ func (f *ServerFacts) Take(c lab.Config) {
 	if d := meanDelay(c.Delay); d > 0 {
 		f.Delay = d
 	}
+	f.MaxConnections, f.Threads, f.Backlog = cmp.Or(c.MaxConnections, f.MaxConnections), cmp.Or(c.Threads, f.Threads), cmp.Or(c.Backlog, f.Backlog)
 	if seconds := hintSeconds.FindStringSubmatch(c.Hint); seconds != nil && !c.HintIfAsked {
 		n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
 		f.Hint = time.Duration(n) * time.Second
@@ -155,6 +157,11 @@ func (h hop) servedBy(c lab.Config) hop {
 	h.paths = map[string]string{
 		"idle_timeout": "target.lab.idle_timeout", "max_requests": "target.lab.max_requests", "delay": "target.lab.delay", "hint": "target.lab.hint",
 	}
+	for field, limit := range map[string]int{"max_connections": c.MaxConnections, "threads": c.Threads, "backlog": c.Backlog} {
+		if limit > 0 {
+			h.paths[field] = "target.lab." + field
+		}
+	}
 	return h
 }
 
@@ -180,7 +187,8 @@ func (s *subject) keepsNone() bool {
 }
 
 func (s *subject) serverSaysClose() bool {
-	return s.profile.Target.Lab != nil && s.profile.Target.Lab.SayClose
+	script := s.profile.Target.Lab
+	return script != nil && (script.SayClose || script.UntilClose)
 }
 
 func (s *subject) shards() int { return max(s.pool.Shards, 1) }

@@ -142,11 +142,13 @@ func TestFactsFromAServersScript(t *testing.T) {
 	if want := (ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
 		t.Errorf("an empty script makes %+v", f)
 	}
-	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10"}
+	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10",
+		MaxConnections: 8, Threads: 4, Backlog: 1}
 	script.Delay.A = time.Millisecond
 	f = ServerFacts{}
 	f.Take(script)
-	if want := (ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond}); f != want {
+	if want := (ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond,
+		MaxConnections: 8, Threads: 4, Backlog: 1}); f != want {
 		t.Errorf("%+v", f)
 	}
 	script.HintIfAsked, f = true, ServerFacts{}

@@ -282,6 +282,9 @@ type LabSeen struct {
 	ClosedIdle   uint64 `json:"closed_idle"`   // by its keep-alive timer
 	ClosedFirst  uint64 `json:"closed_first"`  // by it before the client did, idle ones included
 	ClientClosed uint64 `json:"client_closed"` // by the client first
+	Executed     uint64 `json:"executed"`      // requests read whole: they had their effect, answered or not
+	Duplicates   uint64 `json:"duplicates"`    // of them, those whose X-Request-Id had been executed before
+	Reloads      uint64 `json:"reloads"`       // of the server
 }
 
 // Sample is one line of samples.ndjson: the gauges at one moment.

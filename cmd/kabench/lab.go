@@ -96,6 +96,7 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	return s.line(map[string]any{
 		"connections": seen.Connections, "requests": seen.Requests, "closed_idle": seen.ClosedIdle,
 		"closed_first": seen.ClosedFirst, "client_closed": seen.ClientClosed,
+		"executed": seen.Executed, "duplicates": seen.Duplicates, "reloads": seen.Reloads,
 	}, "%d connections, %d requests; closed first by the server %d (%d idle), by the client %d",
 		seen.Connections, seen.Requests, seen.ClosedFirst, seen.ClosedIdle, seen.ClientClosed)
 }

@@ -23,16 +23,23 @@ const (
 
 // framing is the script's, but HTTP/1.0 knows no chunks.
 func (c *conn) framing(req *http.Request) framing {
-	if c.s.cfg.Chunked && req.ProtoAtLeast(1, 1) {
+	switch {
+	case c.s.cfg.UntilClose:
+		return byClose
+	case c.s.cfg.Chunked && req.ProtoAtLeast(1, 1):
 		return byChunks
 	}
 	return byLength
 }
 
-// answer writes the whole answer; say puts `Connection: close` on it.
-func (c *conn) answer(req *http.Request, say bool) error {
-	f := c.framing(req)
+// answer writes the whole answer.
+func (c *conn) answer(req *http.Request, f framing, say said) error {
 	c.w.Write(c.head(req, f, say))
+	if c.s.cfg.SplitWrites {
+		if err := c.w.Flush(); err != nil {
+			return err
+		}
+	}
 	if req.Method != http.MethodHead && !bodyless(c.s.cfg.Status) {
 		for left := c.s.cfg.Body; left > 0; {
 			n := min(left, int64(len(filler)))
@@ -49,8 +56,8 @@ func (c *conn) answer(req *http.Request, say bool) error {
 }
 
 // head is the status line and headers of the answer.
-func (c *conn) head(req *http.Request, f framing, say bool) []byte {
-	b := statusLine(c.s.cfg.status())
+func (c *conn) head(req *http.Request, f framing, say said) []byte {
+	b := c.statusLine(c.s.cfg.status())
 	switch {
 	case bodyless(c.s.cfg.Status) || f == byClose:
 	case f == byChunks:
@@ -59,11 +66,11 @@ func (c *conn) head(req *http.Request, f framing, say bool) []byte {
 		b = fmt.Appendf(b, "Content-Length: %d\r\n", c.s.cfg.Body)
 	}
 	switch {
-	case say:
+	case say == closing:
 		b = append(b, "Connection: close\r\n"...)
-	case c.hints(req):
+	case c.hints(req) && f != byClose:
 		b = fmt.Appendf(b, "Connection: keep-alive\r\nKeep-Alive: %s\r\n", c.s.cfg.Hint)
-	case !req.ProtoAtLeast(1, 1):
+	case say == keeping:
 		b = append(b, "Connection: keep-alive\r\n"...)
 	}
 	return append(b, "\r\n"...)
@@ -72,7 +79,7 @@ func (c *conn) head(req *http.Request, f framing, say bool) []byte {
 // hints reports whether the answer to req has a Keep-Alive header.
 func (c *conn) hints(req *http.Request) bool {
 	cfg := c.s.cfg
-	return cfg.Hint != "" && (!cfg.HintIfAsked || hasToken(req.Header.Values("Connection"), "keep-alive"))
+	return cfg.Hint != "" && !(c.old(req) && !c.keeps(req)) && (!cfg.HintIfAsked || hasToken(req.Header.Values("Connection"), "keep-alive"))
 }
 
 // hasToken reports whether one of the comma-separated lists has the token.
@@ -87,8 +94,8 @@ func hasToken(lists []string, token string) bool {
 	return false
 }
 
-func statusLine(status int) []byte {
-	return fmt.Appendf(make([]byte, 0, 128), "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
+func (c *conn) statusLine(status int) []byte {
+	return fmt.Appendf(make([]byte, 0, 128), "%s %d %s\r\n", c.s.cfg.Version.wire(), status, http.StatusText(status))
 }
 
 // part writes n bytes of the body, at most len(filler), as one chunk if chunked.
@@ -105,12 +112,21 @@ func (c *conn) part(f framing, n int64) error {
 
 // refuse answers a request that could not be read and ends the connection.
 func (c *conn) refuse(status int) *ending {
-	c.w.Write(statusLine(status))
+	c.w.Write(c.statusLine(status))
 	c.w.WriteString("Content-Length: 0\r\nConnection: close\r\n\r\n")
 	if err := c.w.Flush(); err != nil {
 		return c.lost(err)
 	}
 	return &ending{ByServer, FIN, WhyBadRequest}
+}
+
+// unsaid is what an answer says that is broken off before the connection's end
+// was thought of.
+func (c *conn) unsaid(req *http.Request) said {
+	if c.old(req) && c.keeps(req) {
+		return keeping
+	}
+	return nothing
 }
 
 // misbehave does what the fault puts in the place of an answer; nil when it
@@ -119,19 +135,19 @@ func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
 	switch fault {
 	case CloseBeforeResponse, ResetBeforeResponse:
 	case CloseInHeaders, ResetInHeaders:
-		head := c.head(req, c.framing(req), false)
+		head := c.head(req, c.framing(req), c.unsaid(req))
 		c.w.Write(head[:len(head)/2])
 	case CloseDuringResponse, ResetDuringResponse:
 		// Small, so that all of it has left when a reset throws away what has not.
 		f := c.framing(req)
-		c.w.Write(c.head(req, f, false))
+		c.w.Write(c.head(req, f, c.unsaid(req)))
 		if req.Method != http.MethodHead {
 			c.part(f, min(c.s.cfg.Body/2, int64(len(filler))))
 		}
 	case Garbage:
 		c.w.WriteString("this is not HTTP\r\n\r\n")
 	case EndlessHeaders:
-		c.w.Write(statusLine(c.s.cfg.status()))
+		c.w.Write(c.statusLine(c.s.cfg.status()))
 		return c.lost(c.endless(func(i uint64) error {
 			_, err := fmt.Fprintf(c.w, "X-Endless-%d: %s\r\n", i, filler[:1000])
 			return err
@@ -141,7 +157,11 @@ func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
 		if f == byLength {
 			f = byClose
 		}
-		c.w.Write(c.head(req, f, f == byClose))
+		say := c.unsaid(req)
+		if f == byClose {
+			say = closing
+		}
+		c.w.Write(c.head(req, f, say))
 		return c.lost(c.endless(func(uint64) error { return c.part(f, int64(len(filler))) }))
 	case Silent:
 		_, err := io.Copy(io.Discard, c.r)

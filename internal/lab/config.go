@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// maxPlaces bounds what a server has a limited number of.
+const maxPlaces = 1 << 20
+
 // Config is the script of a Server: the `target.lab:` section of a profile.
 // The zero value answers 200 at once, with no body, and keeps connections for
 // ever.
@@ -33,6 +36,13 @@ type Config struct {
 	// answer says `Connection: close` unless Unannounced.
 	MaxRequests int  `yaml:"max_requests,omitempty"`
 	Unannounced bool `yaml:"unannounced,omitempty"`
+	// Version is that of the answers. With http/1.0 they have no chunks, and a
+	// connection is kept only if the request says `Connection: keep-alive`, as it
+	// is for requests of HTTP/1.0 in any case; the answer then says so too.
+	Version Version `yaml:"version,omitempty"`
+	// IgnoreKeepAlive is a server that does not know that word of HTTP/1.0: by
+	// its rules connections are closed after the answer, which says nothing.
+	IgnoreKeepAlive bool `yaml:"ignore_keep_alive,omitempty"`
 	// Delay is the time from request read to first byte of the answer: a
 	// duration, or a distribution: "uniform 10ms 30ms", "exp 20ms", "normal 20ms 5ms".
 	Delay Delay `yaml:"delay"`
@@ -40,6 +50,16 @@ type Config struct {
 	Body int64 `yaml:"body,omitempty"`
 	// Chunked sends the body with Transfer-Encoding: chunked.
 	Chunked bool `yaml:"chunked,omitempty"`
+	// UntilClose sends the body with neither a length nor chunks: it ends with
+	// the connection, which the answer says unless Unannounced.
+	UntilClose bool `yaml:"until_close,omitempty"`
+	// SplitWrites sends head and body of an answer in two writes, and Nagle leaves
+	// TCP_NODELAY off: with both, the second waits for the first to be acknowledged.
+	SplitWrites bool `yaml:"split_writes,omitempty"`
+	Nagle       bool `yaml:"nagle,omitempty"`
+	// Upload is what the server does with a request's body; what it leaves of it
+	// unread makes the close a RST, unless AfterFIN drains.
+	Upload Upload `yaml:"upload,omitempty"`
 	// Status of the answers, 200 to 599; 0: 200.
 	Status int `yaml:"status,omitempty"`
 	// SayClose puts `Connection: close` on every answer and closes after it.
@@ -49,6 +69,25 @@ type Config struct {
 	FaultOn FaultOn `yaml:"fault_on,omitempty"`
 	// TLS serves https with a certificate made at start.
 	TLS bool `yaml:"tls,omitempty"`
+	// NotifyLead is the time between a close_notify and its FIN, when the client
+	// does not close first; for the closes that AfterFIN drains.
+	NotifyLead time.Duration `yaml:"notify_lead,omitempty"`
+	// MaxConnections is how many may be open; 0: no limit. The others are not
+	// accepted: the kernel keeps them in its queue, Backlog long (0: as the system
+	// has it), and then drops their SYNs (Linux). AcceptPause is drawn between two
+	// accepts. A connection has its place until the server has closed it.
+	MaxConnections int   `yaml:"max_connections,omitempty"`
+	Backlog        int   `yaml:"backlog,omitempty"`
+	AcceptPause    Delay `yaml:"accept_pause,omitempty"`
+	// Threads is how many requests are served at a time, from their first byte to
+	// the last of the answer; 0: no limit. The others wait, first come first served.
+	Threads int `yaml:"threads,omitempty"`
+	// ReloadEvery reloads the server so often, 0: never; Reload is what that does
+	// to the connections then open.
+	ReloadEvery time.Duration `yaml:"reload_every,omitempty"`
+	Reload      Reload        `yaml:"reload,omitempty"`
+	// RecordHeaders keeps the headers of the requests in the stories.
+	RecordHeaders bool `yaml:"record_headers,omitempty"`
 }
 
 // Validate returns every complaint about c, joined, each beginning with the
@@ -62,8 +101,8 @@ func (c Config) Validate() error {
 	if c.MaxRequests < 0 {
 		bad("max_requests: %d is negative (0 means no limit)", c.MaxRequests)
 	}
-	if c.Unannounced && c.MaxRequests == 0 {
-		bad("unannounced: has no effect without max_requests; set max_requests or remove it")
+	if c.Unannounced && c.MaxRequests == 0 && !c.UntilClose {
+		bad("unannounced: has no effect without max_requests or until_close; set one or remove it")
 	}
 	if err := c.Delay.Validate(); err != nil {
 		bad("delay: %w", err)
@@ -78,6 +117,8 @@ func (c Config) Validate() error {
 		bad("status: an answer with status %d has no body; remove body and chunked", c.Status)
 	}
 	errs = append(errs, c.validateManners()...)
+	errs = append(errs, c.validateMessages()...)
+	errs = append(errs, c.validateLimits()...)
 	errs = append(errs, c.validateFault()...)
 	return errors.Join(errs...)
 }
@@ -104,6 +145,62 @@ func (c Config) validateFault() (errs []error) {
 	}
 	if (c.Fault == TLSAlert || c.Fault == TLSNoCloseNotify) && !c.TLS {
 		bad("fault: %v needs TLS; set tls: true", c.Fault)
+	}
+	return errs
+}
+
+// validateMessages looks at how answers are written and requests read.
+func (c Config) validateMessages() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if int(c.Version) >= len(versionNames) {
+		bad("version: %v is unknown", c.Version)
+	}
+	if c.Version == HTTP10 && c.Chunked {
+		bad("chunked: HTTP/1.0 has no chunks; remove it, or set until_close")
+	}
+	if c.UntilClose && (c.Chunked || bodyless(c.Status)) {
+		bad("until_close: is for a body without chunks; remove it, or chunked, or a status without body")
+	}
+	if c.UntilClose && c.Hint != "" {
+		bad("hint: is never sent with until_close; remove one of them")
+	}
+	if c.SplitWrites && c.Body == 0 {
+		bad("split_writes: has no effect without body; set body or remove it")
+	}
+	if int(c.Upload) >= len(uploadNames) {
+		bad("upload: %v is unknown", c.Upload)
+	}
+	if c.Upload != ReadFirst && c.Fault.whileReading() {
+		bad("upload: %v never happens with fault: %v; remove one of them", c.Upload, c.Fault)
+	}
+	return errs
+}
+
+// validateLimits looks at what bounds the server and what reloads it.
+func (c Config) validateLimits() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, n := range []struct {
+		field string
+		v     int
+	}{{"max_connections", c.MaxConnections}, {"backlog", c.Backlog}, {"threads", c.Threads}} {
+		if n.v < 0 || n.v > maxPlaces {
+			bad("%s: %d is not between 0 and %d (0 means no limit of the server's)", n.field, n.v, maxPlaces)
+		}
+	}
+	if err := c.AcceptPause.Validate(); err != nil {
+		bad("accept_pause: %w", err)
+	}
+	if c.NotifyLead < 0 || c.NotifyLead > maxDelay {
+		bad("notify_lead: %v is not between 0 and %v", c.NotifyLead, maxDelay)
+	}
+	if c.NotifyLead > 0 && !c.TLS {
+		bad("notify_lead: needs TLS; set tls: true")
+	}
+	if c.ReloadEvery < 0 {
+		bad("reload_every: %v is negative (0 means never)", c.ReloadEvery)
+	}
+	if int(c.Reload) >= len(reloadNames) {
+		bad("reload: %v is unknown", c.Reload)
 	}
 	return errs
 }

@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
+	"sync"
 	"time"
 )
 
@@ -25,26 +25,6 @@ const (
 )
 
 var longAgo = time.Unix(1, 0)
-
-// ending is how a connection ends.
-type ending struct {
-	first Side
-	how   How
-	why   Why
-}
-
-// lingers reports whether the server's own manners apply: it ends by FIN, and
-// not to do something wrong or because it is told to go.
-func (e ending) lingers() bool {
-	if e.first != ByServer || e.how != FIN {
-		return false
-	}
-	switch e.why {
-	case WhyIdleTimeout, WhyMaxRequests, WhySaidClose, WhyBadRequest:
-		return true
-	}
-	return false
-}
 
 // conn is one connection, used by its goroutine alone.
 type conn struct {
@@ -61,12 +41,22 @@ type conn struct {
 	readUntil time.Time // until when it is read meanwhile
 	idleEnd   ending    // and how
 	bare      bool      // close without close_notify
+	use       int       // the exchange at hand, from 1
+
+	idleMu sync.Mutex
+	idle   bool // it waits for its second request or a later one; guarded by idleMu
+	doomed bool // the server was reloaded since it was accepted; guarded by idleMu
 }
 
 func newConn(s *Server, raw *net.TCPConn) *conn {
-	d := &drip{TCPConn: raw, single: s.cfg.Fault.whileReading()}
-	c := &conn{s: s, raw: raw, drip: d, net: d, story: s.stories.begin(raw.RemoteAddr().String(), time.Now())}
+	d := &drip{TCPConn: raw}
+	c := &conn{s: s, raw: raw, drip: d, net: d, story: s.stories.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())}
+	d.single = c.sips()
+	if s.cfg.Nagle {
+		raw.SetNoDelay(false)
+	}
 	c.attach(d)
+	s.opened(c)
 	return c
 }
 
@@ -81,7 +71,10 @@ func (c *conn) attach(nc net.Conn) {
 func (c *conn) serve() {
 	stop := context.AfterFunc(c.s.ln.ctx, func() { c.raw.SetDeadline(longAgo) })
 	defer stop()
-	c.close(c.run())
+	defer giveBack(c.s.limits.connections)
+	e := c.run()
+	c.s.gone(c)
+	c.close(e)
 }
 
 func (c *conn) run() ending {
@@ -127,45 +120,81 @@ func (c *conn) handshake(alert bool) *ending {
 
 // exchange is the path of one request.
 func (c *conn) exchange(use int) *ending {
+	c.use = use
 	if e := c.await(); e != nil {
 		return e
 	}
+	if !take(c.s.ln.ctx, c.s.limits.threads) {
+		return c.lost(os.ErrDeadlineExceeded)
+	}
+	defer giveBack(c.s.limits.threads)
 	req, e := c.readHead()
 	if e != nil {
 		return e
 	}
 	struck := c.s.request(use)
-	c.story.read(struck, time.Now())
+	id := identify(req)
+	c.s.tally.received(id)
+	c.story.read(Exchange{Read: time.Now(), Struck: struck, Header: c.record(req)})
 	fault := FaultNone
 	if struck {
 		fault = c.s.cfg.Fault
 	}
-	if e := c.readBody(req, fault); e != nil {
-		return e
+	upload := c.early(req, fault)
+	if upload == ReadFirst {
+		if e := c.readBody(req, fault, id); e != nil {
+			return e
+		}
 	}
-	if !sleep(c.s.ln.ctx, c.s.delay()) {
+	if upload == ShutInput {
+		c.raw.CloseRead()
+	}
+	if !sleep(c.s.ln.ctx, c.s.draw(c.s.cfg.Delay)) {
 		return c.lost(os.ErrDeadlineExceeded)
 	}
 	if e := c.misbehave(req, fault); e != nil {
 		return e
 	}
-	cfg := c.s.cfg
-	last := use == cfg.MaxRequests
-	say := cfg.SayClose || req.Close || last && !cfg.Unannounced
-	if err := c.answer(req, say); err != nil {
+	f := c.framing(req)
+	say, why := c.after(req, f, use)
+	if why == "" && (upload == AnswerClose || upload == ShutInput) {
+		say, why = closing, WhySaidClose
+	}
+	if err := c.answer(req, f, say); err != nil {
 		return c.lost(err)
 	}
 	answered := time.Now()
 	c.story.answered(answered)
 	c.bare = fault == TLSNoCloseNotify
-	switch {
-	case last:
-		return &ending{ByServer, FIN, WhyMaxRequests}
-	case say:
-		return &ending{ByServer, FIN, WhySaidClose}
+	if why != "" {
+		return &ending{ByServer, FIN, why}
+	}
+	if upload == AnswerRead {
+		if e := c.readBody(req, fault, id); e != nil {
+			return e
+		}
 	}
 	c.setIdle(answered, fault)
 	return nil
+}
+
+// record is what came of the request's headers, those included that the parser
+// takes out; nil unless the script asks for it.
+func (c *conn) record(req *http.Request) http.Header {
+	if !c.s.cfg.RecordHeaders {
+		return nil
+	}
+	h := req.Header.Clone()
+	if req.Host != "" {
+		h.Set("Host", req.Host)
+	}
+	for _, coding := range req.TransferEncoding {
+		h.Add("Transfer-Encoding", coding)
+	}
+	for name := range req.Trailer {
+		h.Add("Trailer", name)
+	}
+	return h
 }
 
 // setIdle says how long the wait for the next request may be from now on.
@@ -182,7 +211,7 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 	if idle <= 0 {
 		return
 	}
-	idle += c.s.late()
+	idle += c.s.draw(c.s.cfg.IdleLate)
 	c.idleUntil = now.Add(idle)
 	c.readUntil = c.idleUntil
 	if v := c.s.cfg.TimerVsData; v == TimerFIN || v == TimerRST {
@@ -196,9 +225,12 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 // request is served, as in net/http.
 func (c *conn) await() *ending {
 	c.in.left = maxHead
-	c.drip.single = c.s.cfg.Fault.whileReading()
-	c.arm(c.readUntil)
+	c.drip.single = c.sips()
+	c.rest(c.readUntil)
 	_, err := c.r.Peek(1)
+	if reloaded := c.rise(); reloaded && c.timedOut(err) {
+		return &ending{ByServer, FIN, WhyReload}
+	}
 	if c.timedOut(err) && c.s.cfg.TimerVsData == TimerServe && waiting(c.raw) {
 		c.arm(time.Time{})
 		_, err = c.r.Peek(1)
@@ -249,8 +281,9 @@ func (c *conn) readHead() (*http.Request, *ending) {
 }
 
 // readBody reads all of the request's body, or what the fault reads of it.
-func (c *conn) readBody(req *http.Request, fault Fault) *ending {
-	if req.Body != http.NoBody && req.ProtoAtLeast(1, 1) && strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+// The rest of one that was answered first is not asked for.
+func (c *conn) readBody(req *http.Request, fault Fault, id request) *ending {
+	if c.s.cfg.Upload == ReadFirst && c.expects(req) {
 		c.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
 		if err := c.w.Flush(); err != nil {
 			return c.lost(err)
@@ -269,87 +302,13 @@ func (c *conn) readBody(req *http.Request, fault Fault) *ending {
 		}
 		return c.lost(c.in.err)
 	}
+	c.s.tally.execute(id)
+	c.story.executed()
 	return nil
 }
 
-// lost is the ending when reading or writing failed.
-func (c *conn) lost(err error) *ending {
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // only Server.Close sets one
-		c.bare = true // a close_notify might have to wait behind what was being written
-		return &ending{ByServer, FIN, WhyShutdown}
-	case errors.Is(err, syscall.ECONNRESET):
-		return &ending{ByClient, RST, WhyClient}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
-		// EPIPE, not ECONNRESET: the FIN came before the RST.
-		return &ending{ByClient, FIN, WhyClient}
-	}
-	return &ending{ByServer, FIN, WhyBadRequest}
-}
-
-// close tells the story, then ends the connection: once the client sees the
-// end, it can be read here.
-func (c *conn) close(e ending) {
-	c.story.closed(e, time.Now())
-	c.s.ended(e)
-	switch {
-	case e.how == RST && e.first == ByServer:
-		c.raw.SetLinger(0)
-		c.raw.Close()
-	case c.s.cfg.AfterFIN > 0 && e.lingers():
-		c.drain(time.Duration(c.s.cfg.AfterFIN))
-	case c.bare:
-		c.raw.Close()
-	default:
-		c.net.Close()
-	}
-}
-
-// drain sends the FIN and throws away what comes, for as long as d or until the
-// client's FIN. The client's kernel sees it acknowledged.
-func (c *conn) drain(d time.Duration) {
-	if secure, ok := c.net.(*tls.Conn); ok && !c.bare {
-		secure.CloseWrite() // its close_notify
-	}
-	c.raw.CloseWrite()
-	c.arm(time.Now().Add(d))
-	io.Copy(io.Discard, c.raw)
-	c.raw.Close()
-}
-
-// drip is a TCP connection that, when single, is read byte by byte. So a body
-// that came along with the head, or with the end of the TLS handshake, stays in
-// the kernel: without it there would be nothing unread to close on.
-type drip struct {
-	*net.TCPConn
-	single bool
-}
-
-func (d *drip) Read(p []byte) (int, error) {
-	if d.single && len(p) > 1 {
-		p = p[:1]
-	}
-	return d.TCPConn.Read(p)
-}
-
-var errHeadTooLong = errors.New("the head of the request is too long")
-
-// intake bounds how much is read and remembers why reading ended.
-type intake struct {
-	from io.Reader
-	left int64
-	err  error
-}
-
-func (in *intake) Read(p []byte) (n int, err error) {
-	if in.left <= 0 {
-		in.err = errHeadTooLong
-		return 0, in.err
-	}
-	n, err = in.from.Read(p[:min(int64(len(p)), in.left)])
-	in.left -= int64(n)
-	if err != nil {
-		in.err = err
-	}
-	return n, err
+// expects reports whether the client waits with the body for a word of the
+// server's: RFC 9110, section 10.1.1.
+func (c *conn) expects(req *http.Request) bool {
+	return req.Body != http.NoBody && !c.old(req) && strings.EqualFold(req.Header.Get("Expect"), "100-continue")
 }

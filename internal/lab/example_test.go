@@ -69,3 +69,43 @@ func ExampleStartLink() {
 	fmt.Println(resp.Status, time.Since(begin) >= 10*time.Millisecond)
 	// Output: 200 OK true
 }
+
+// A proxy that keeps connections longer than the server does, the wrong order:
+// the request that meets the server's close is a 502 to the client, unless the
+// proxy sends it again.
+func ExampleStartProxy() {
+	server, err := lab.Start(lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused}, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+	for _, retry := range []lab.Retry{lab.RetryNone, lab.RetryIdempotent} {
+		proxy, err := lab.StartProxy(lab.ProxyConfig{Upstream: lab.UpstreamConfig{Retry: retry}}, "", server.Addr())
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for range 2 {
+			resp, err := http.Get(proxy.URL())
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			fmt.Println(resp.Status)
+		}
+		http.DefaultClient.CloseIdleConnections()
+		proxy.Close()
+		seen := proxy.Seen()
+		fmt.Println("retry", retry, "-", seen.Requests, "requests,", seen.Attempts, "attempts,", seen.Stale, "on a stale connection")
+	}
+	// Output:
+	// 200 OK
+	// 502 Bad Gateway
+	// retry none - 2 requests, 2 attempts, 1 on a stale connection
+	// 200 OK
+	// 200 OK
+	// retry idempotent - 2 requests, 3 attempts, 1 on a stale connection
+}

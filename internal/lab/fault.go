@@ -61,26 +61,13 @@ func (f Fault) how() How {
 	return FIN
 }
 
-func (f Fault) String() string {
-	if int(f) < len(faultNames) {
-		return faultNames[f]
-	}
-	return fmt.Sprintf("unknown(%d)", uint8(f))
-}
+func (f Fault) String() string { return nameOf(faultNames[:], f) }
 
 // MarshalText writes the name.
 func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
 // UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (f *Fault) UnmarshalText(text []byte) error {
-	for i, name := range faultNames {
-		if string(text) == name {
-			*f = Fault(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of %s", text, strings.Join(faultNames[:], ", "))
-}
+func (f *Fault) UnmarshalText(text []byte) error { return readName(faultNames[:], text, f) }
 
 // FaultOn says which exchanges a fault strikes: OnAll, OnFresh, OnReused, or
 // for n > 0 every n-th exchange of the server, beginning with the n-th. A fault

@@ -45,7 +45,7 @@ func StartLink(cfg LinkConfig, addr, target string) (*Link, error) {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	l := &Link{cfg: cfg, target: target, ln: ln}
-	ln.serve(func(client *net.TCPConn) func() { return func() { l.relay(client) } })
+	ln.serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
 	return l, nil
 }
 

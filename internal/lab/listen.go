@@ -34,13 +34,19 @@ func listen(addr string) (*listener, error) {
 	return &listener{tcp: ln.(*net.TCPListener), ctx: ctx, cancel: cancel}, nil
 }
 
-// serve starts accepting. accepted is called for each connection in turn, and
-// what it returns in a goroutine of the connection's own.
-func (l *listener) serve(accepted func(*net.TCPConn) (handle func())) {
+// serve starts accepting. admit, unless nil, is called before each connection
+// and waits until it may be accepted; false ends the loop. accepted is called
+// for each connection in turn, and what it returns in a goroutine of the
+// connection's own.
+func (l *listener) serve(admit func() bool, accepted func(*net.TCPConn) (handle func())) {
 	l.wg.Go(func() {
 		const first, most = 5 * time.Millisecond, time.Second
-		wait := first
+		wait, admitted := first, admit == nil
 		for {
+			if !admitted && !admit() {
+				return
+			}
+			admitted = true
 			conn, err := l.tcp.AcceptTCP()
 			if l.ctx.Err() != nil {
 				if err == nil {
@@ -55,7 +61,7 @@ func (l *listener) serve(accepted func(*net.TCPConn) (handle func())) {
 				wait = min(2*wait, most)
 				continue
 			}
-			wait = first
+			wait, admitted = first, admit == nil
 			l.wg.Go(accepted(conn))
 		}
 	})

@@ -21,26 +21,13 @@ const (
 
 var timerVsDataNames = [...]string{"either", "serve", "fin", "rst"}
 
-func (v TimerVsData) String() string {
-	if int(v) < len(timerVsDataNames) {
-		return timerVsDataNames[v]
-	}
-	return fmt.Sprintf("unknown(%d)", uint8(v))
-}
+func (v TimerVsData) String() string { return nameOf(timerVsDataNames[:], v) }
 
 // MarshalText writes the name.
 func (v TimerVsData) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *TimerVsData) UnmarshalText(text []byte) error {
-	for i, name := range timerVsDataNames {
-		if string(text) == name {
-			*v = TimerVsData(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of %s", text, strings.Join(timerVsDataNames[:], ", "))
-}
+func (v *TimerVsData) UnmarshalText(text []byte) error { return readName(timerVsDataNames[:], text, v) }
 
 // AfterFIN is how long a server goes on acknowledging and dropping what comes
 // after its FIN, or until the client's; 0 is "closed": the kernel answers it with

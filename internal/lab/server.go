@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Server is a scripted HTTP/1.1 server. Each connection is served by one
@@ -23,11 +22,17 @@ type Server struct {
 	tls     *tls.Config // nil: plain
 	cert    []byte      // PEM; nil: plain
 	stories stories
+	limits  limits
+	tally   tally
 
 	mu  sync.Mutex
-	rng *rand.Rand // of the delays and lateness; guarded by mu
+	rng *rand.Rand // of the delays, lateness and pauses; guarded by mu
 
-	requests, closedIdle, closedFirst, clientClosed atomic.Uint64
+	openMu sync.Mutex
+	open   map[*conn]struct{} // guarded by openMu
+
+	accepted                                                 atomic.Bool // a connection was
+	reloads, requests, closedIdle, closedFirst, clientClosed atomic.Uint64
 }
 
 // Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until
@@ -43,14 +48,27 @@ func Start(cfg Config, addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, ln: ln, rng: rand.New(rand.NewPCG(1, 2))}
+	if cfg.Backlog > 0 {
+		if err := setBacklog(ln.tcp, cfg.Backlog); err != nil {
+			ln.close()
+			return nil, fmt.Errorf("lab: backlog: %w", err)
+		}
+	}
+	s := &Server{cfg: cfg, ln: ln, limits: newLimits(cfg), tally: tally{most: keepIDs},
+		rng: rand.New(rand.NewPCG(1, 2)), open: map[*conn]struct{}{}}
 	if cfg.TLS {
 		if s.tls, s.cert, err = selfSigned(ln.tcp.Addr()); err != nil {
 			ln.close()
 			return nil, fmt.Errorf("lab: certificate: %w", err)
 		}
 	}
-	ln.serve(func(raw *net.TCPConn) func() { return newConn(s, raw).serve })
+	ln.serve(s.admit, func(raw *net.TCPConn) func() {
+		s.accepted.Store(true)
+		return newConn(s, raw).serve
+	})
+	if cfg.ReloadEvery > 0 {
+		ln.wg.Go(func() { s.reloadEvery(cfg.ReloadEvery) })
+	}
 	return s, nil
 }
 
@@ -79,9 +97,18 @@ func (s *Server) Close() error { return s.ln.close() }
 // connection's end is in them before the client can see it.
 func (s *Server) Stories() []Story { return s.stories.told() }
 
+// Executions says how often each of the first 100,000 different requests came.
+func (s *Server) Executions() []Execution { return s.tally.told() }
+
 // Seen are the counters so far.
 func (s *Server) Seen() Seen {
+	s.tally.mu.Lock()
+	executed, duplicates := s.tally.executed, s.tally.duplicates
+	s.tally.mu.Unlock()
 	return Seen{
+		Executed:     executed,
+		Duplicates:   duplicates,
+		Reloads:      s.reloads.Load(),
 		Connections:  s.stories.count(),
 		Requests:     s.requests.Load(),
 		ClosedIdle:   s.closedIdle.Load(),
@@ -106,22 +133,6 @@ func (s *Server) ended(e ending) {
 	if e.why == WhyIdleTimeout {
 		s.closedIdle.Add(1)
 	}
-}
-
-func (s *Server) delay() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cfg.Delay.Draw(s.rng)
-}
-
-// late is by how much an idle timer fires too late.
-func (s *Server) late() time.Duration {
-	if s.cfg.IdleLate == (Delay{}) {
-		return 0
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cfg.IdleLate.Draw(s.rng)
 }
 
 // reachable is addr as a client on this machine would dial it.

@@ -34,7 +34,7 @@ func TestIdleTimeout(t *testing.T) {
 	if st.Remote != c.LocalAddr().String() {
 		t.Errorf("remote %s, want %v", st.Remote, c.LocalAddr())
 	}
-	want := Seen{Connections: 1, Requests: 1, ClosedIdle: 1, ClosedFirst: 1}
+	want := Seen{Connections: 1, Requests: 1, Executed: 1, ClosedIdle: 1, ClosedFirst: 1}
 	if seen := s.Seen(); seen != want {
 		t.Errorf("%+v, want %+v", seen, want)
 	}
@@ -65,7 +65,7 @@ func TestClientClosesFirst(t *testing.T) {
 			t.Errorf("%v told as %v", how, st.ending())
 		}
 	}
-	want := Seen{Connections: 2, Requests: 2, ClientClosed: 2}
+	want := Seen{Connections: 2, Requests: 2, Executed: 2, ClientClosed: 2}
 	if seen := s.Seen(); seen != want {
 		t.Errorf("%+v, want %+v", seen, want)
 	}
@@ -221,7 +221,7 @@ func TestDelaysRepeat(t *testing.T) {
 	cfg := Config{Delay: Delay{Form: Exponential, A: time.Millisecond}}
 	a, b := start(t, cfg), start(t, cfg)
 	for i := range 100 {
-		if x, y := a.delay(), b.delay(); x != y {
+		if x, y := a.draw(cfg.Delay), b.draw(cfg.Delay); x != y {
 			t.Fatalf("delay %d: %v and %v", i, x, y)
 		}
 	}
@@ -251,7 +251,7 @@ func TestStoryIsBounded(t *testing.T) {
 func TestStoriesAreBounded(t *testing.T) {
 	var s stories
 	for range keepStories + 3 {
-		s.begin("client", time.Now())
+		s.begin(new(net.TCPAddr), new(net.TCPAddr), time.Now())
 	}
 	told := s.told()
 	if len(told) != keepStories || told[0].ID != 4 || told[keepStories-1].ID != keepStories+3 {

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"net"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -31,6 +33,16 @@ const (
 	WhySaidClose   Why = "said_close"   // the answer said `Connection: close`, by script or because the client asked
 	WhyFault       Why = "fault"        // the script's fault
 	WhyBadRequest  Why = "bad_request"  // the request could not be read; it was answered 400 or 431
+	WhyUntilClose  Why = "until_close"  // only its end told the client where the answer ended
+	WhyNotKept     Why = "not_kept"     // HTTP/1.0, and the server does not know keep-alive
+	WhyReload      Why = "reload"       // the server was reloaded
+	WhyServer      Why = "server"       // of a proxy's connection to a server: the server closed or reset it
+	WhyLifetime    Why = "lifetime"     // of the same: it was as old as it may get
+	WhySurplus     Why = "surplus"      // of the same: too many were idle
+	WhyTimeout     Why = "timeout"      // of the same: the server did not answer in time
+	WhyBadAnswer   Why = "bad_answer"   // of the same: what came was no answer, or came unasked
+	WhyAbandoned   Why = "abandoned"    // of the same: the client was gone before its answer was sent on
+	WhyUpstream    Why = "upstream"     // of a client's connection to a proxy: the server's end was the answer's
 	WhyHandshake   Why = "handshake"    // no TLS handshake, and not by the script's fault
 	WhyShutdown    Why = "shutdown"     // Server.Close
 )
@@ -40,7 +52,8 @@ const (
 	keepExchanges = 64     // of each connection
 )
 
-// Story is what happened on one connection, as the server saw it. While it is
+// Story is what happened on one connection, as the server saw it; or, of a
+// proxy's connection to a server, as the proxy did, which is the client there. While it is
 // open, ClosedAt is zero and First, How and Why are empty.
 //
 // Of two ends that close in the same instant First names the one the server
@@ -49,6 +62,7 @@ const (
 type Story struct {
 	ID         uint64 // from 1, in the order of accept
 	Remote     string // the client's address
+	Local      string // the server's
 	AcceptedAt time.Time
 	TLS        string     // "", or when the handshake succeeded: full, resumed
 	Requests   int        // whose head was read
@@ -59,12 +73,17 @@ type Story struct {
 	ClosedAt   time.Time // when the server closed its end or saw that the client had closed
 }
 
-// Exchange is one request of a Story.
+// Exchange is one request of a Story. On a proxy's connection to a server Read
+// is when the request was about to be written and Answered when its answer had
+// been read whole.
 type Exchange struct {
 	Use      int       // from 1 within its connection
 	Read     time.Time // when its head had been read
 	Answered time.Time // when the last byte of a whole answer was written; zero: never
+	Executed bool      // it was read whole
 	Struck   bool      // by the fault
+	// Header is what came, if Config.RecordHeaders; names are in canonical form.
+	Header http.Header
 }
 
 // Seen counts what a Server saw since its start. Connections are counted as
@@ -75,6 +94,9 @@ type Seen struct {
 	ClosedIdle   uint64 // connections closed by the idle timeout
 	ClosedFirst  uint64 // connections the server closed before the client did, those and Server.Close's included
 	ClientClosed uint64 // connections the client closed or reset first
+	Executed     uint64 // requests that were read whole, and so had their effect, answered or not
+	Duplicates   uint64 // of them, those whose X-Request-Id had been executed before; see Server.Executions
+	Reloads      uint64 // of the server
 }
 
 // story is a Story being written.
@@ -84,11 +106,12 @@ type story struct {
 	next int // place in Exchanges of the next one, once there are keepExchanges
 }
 
-func (s *story) read(struck bool, now time.Time) {
+// read adds an exchange, whose use it sets.
+func (s *story) read(e Exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Requests++
-	e := Exchange{Use: s.Requests, Read: now, Struck: struck}
+	e.Use = s.Requests
 	if len(s.Exchanges) < keepExchanges {
 		s.Exchanges = append(s.Exchanges, e)
 		return
@@ -97,14 +120,19 @@ func (s *story) read(struck bool, now time.Time) {
 	s.next = (s.next + 1) % keepExchanges
 }
 
-func (s *story) answered(now time.Time) {
+func (s *story) answered(now time.Time) { s.amend(func(e *Exchange) { e.Answered = now }) }
+
+func (s *story) executed() { s.amend(func(e *Exchange) { e.Executed = true }) }
+
+// amend changes the last exchange.
+func (s *story) amend(change func(*Exchange)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.next - 1
 	if last < 0 {
 		last = len(s.Exchanges) - 1
 	}
-	s.Exchanges[last].Answered = now
+	change(&s.Exchanges[last])
 }
 
 func (s *story) secured(resumed bool) {
@@ -140,11 +168,11 @@ type stories struct {
 }
 
 // begin opens the story of a connection.
-func (s *stories) begin(remote string, now time.Time) *story {
+func (s *stories) begin(remote, local net.Addr, now time.Time) *story {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	st := &story{Story: Story{ID: s.last, Remote: remote, AcceptedAt: now}}
+	st := &story{Story: Story{ID: s.last, Remote: remote.String(), Local: local.String(), AcceptedAt: now}}
 	if len(s.kept) < keepStories {
 		s.kept = append(s.kept, st)
 		return st

@@ -1,0 +1,242 @@
+package lab
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// With one place the next connection is accepted when the first has ended, and
+// the client notices nothing but the wait.
+func TestMaxConnections(t *testing.T) {
+	s := start(t, Config{MaxConnections: 1})
+	first := dial(t, s.Addr())
+	first.send(get)
+	first.answer()
+	second := dial(t, s.Addr())
+	second.send(get)
+	first.Close()
+	second.answer()
+	all := s.Stories()
+	if len(all) != 2 || all[1].AcceptedAt.Before(all[0].ClosedAt) {
+		t.Errorf("%+v", all)
+	}
+}
+
+// One thread serves one request at a time.
+func TestThreads(t *testing.T) {
+	const n = 4
+	s := start(t, Config{Threads: 1, Delay: Delay{A: 2 * time.Millisecond}})
+	var all sync.WaitGroup
+	for range n {
+		c := dial(t, s.Addr())
+		c.send(get + get)
+		all.Go(func() { c.rest() }) // to the end of the connection
+	}
+	eventually(t, "all are answered", func() bool {
+		answered := 0
+		for _, st := range s.Stories() {
+			for _, e := range st.Exchanges {
+				if !e.Answered.IsZero() {
+					answered++
+				}
+			}
+		}
+		return answered == 2*n
+	})
+	s.Close()
+	all.Wait()
+	var served []Exchange
+	for _, st := range s.Stories() {
+		served = append(served, st.Exchanges...)
+	}
+	for i, a := range served {
+		for _, b := range served[:i] {
+			if a.Read.Before(b.Answered) && b.Read.Before(a.Answered) {
+				t.Errorf("at the same time: %v to %v, %v to %v", a.Read, a.Answered, b.Read, b.Answered)
+			}
+		}
+	}
+}
+
+func TestAcceptPause(t *testing.T) {
+	const pause = 50 * time.Millisecond
+	s := start(t, Config{AcceptPause: Delay{A: pause}})
+	for range 2 {
+		dial(t, s.Addr())
+	}
+	eventually(t, "both are accepted", func() bool { return len(s.Stories()) == 2 })
+	if all := s.Stories(); all[1].AcceptedAt.Sub(all[0].AcceptedAt) < pause {
+		t.Errorf("accepted at %v and %v", all[0].AcceptedAt, all[1].AcceptedAt)
+	}
+}
+
+// A server that waits for a place, a pause or a thread can be closed.
+func TestCloseWhileFull(t *testing.T) {
+	for _, cfg := range []Config{{MaxConnections: 1}, {Threads: 1}, {AcceptPause: Delay{A: time.Hour}}} {
+		cfg.Fault = Silent
+		s := start(t, cfg)
+		for range 2 {
+			dial(t, s.Addr()).send(get)
+		}
+		eventually(t, "one is read", func() bool { return s.Seen().Requests == 1 })
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A queue of one holds two on Linux (backlog + 1); then SYNs are dropped, not
+// refused, and connects wait for a place.
+func TestBacklogDropsSYNs(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("says what Linux does")
+	}
+	s := start(t, Config{MaxConnections: 1, Backlog: 1})
+	served := dial(t, s.Addr())
+	served.send(get)
+	served.answer()
+	queued := []*client{dial(t, s.Addr()), dial(t, s.Addr())}
+	// More may seem to be connected: the client is when the SYN-ACK has come, and
+	// the queue may fill before its ACK does. Four cannot be.
+	dropped := 0
+	for range 4 {
+		conn, err := net.DialTimeout("tcp", s.Addr(), 500*time.Millisecond) // the SYN is sent again after 1 s
+		if err == nil {
+			defer conn.Close()
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) && !strings.Contains(err.Error(), "timeout") {
+			t.Fatalf("dial: %v, want no answer", err)
+		}
+		dropped++
+	}
+	if dropped == 0 {
+		t.Error("no SYN was dropped")
+	}
+	if n := len(s.Stories()); n != 1 {
+		t.Errorf("%d accepted", n)
+	}
+	served.Close()
+	for _, c := range queued {
+		c.send(get)
+		c.answer()
+		c.Close()
+	}
+}
+
+type countingWrites struct {
+	net.Conn
+	n int
+}
+
+func (c *countingWrites) Write(p []byte) (int, error) {
+	c.n++
+	return c.Conn.Write(p)
+}
+
+// Reloaded, a server closes what is idle, tells what is busy, and serves what
+// comes later as before.
+func TestReload(t *testing.T) {
+	s := start(t, Config{})
+	idle, busy, fresh := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
+	idle.send(get)
+	idle.answer()
+	busy.send(post)
+	eventually(t, "all are accepted, and two requests read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
+	if n := s.Reload(); n != 3 {
+		t.Errorf("%d were open", n)
+	}
+	idle.ends(io.EOF)
+	busy.send(strings.Repeat("x", 1000))
+	fresh.send(get)
+	for _, c := range []*client{busy, fresh} {
+		if !c.answer().Close {
+			t.Error("the answer does not say close")
+		}
+		c.ends(io.EOF)
+	}
+	for _, st := range s.Stories() {
+		if st.ending() != (ending{ByServer, FIN, WhyReload}) {
+			t.Errorf("%+v", st)
+		}
+	}
+	later := dial(t, s.Addr())
+	for range 2 {
+		later.send(get)
+		if later.answer().Close {
+			t.Error("a connection of after the reload is told to close")
+		}
+	}
+	if n := s.Seen().Reloads; n != 1 {
+		t.Errorf("%d reloads", n)
+	}
+}
+
+// A server that announces its reload closes nothing that is idle.
+func TestReloadAnnounced(t *testing.T) {
+	s := start(t, Config{Reload: Announce})
+	c := dial(t, s.Addr())
+	c.send(get)
+	c.answer()
+	s.Reload()
+	c.send(get)
+	if !c.answer().Close {
+		t.Error("the answer does not say close")
+	}
+	c.ends(io.EOF)
+}
+
+func TestReloadEvery(t *testing.T) {
+	s := start(t, Config{ReloadEvery: 5 * time.Millisecond})
+	for i := range 3 {
+		c := dial(t, s.Addr())
+		c.send(get)
+		c.answer()
+		c.ends(io.EOF)
+		if st := s.Stories()[i]; st.ending() != (ending{ByServer, FIN, WhyReload}) {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// Reloads meet requests at any moment: every client is answered, or sees a
+// close before an answer has begun.
+func TestReloadRaces(t *testing.T) {
+	s := start(t, Config{Body: 10})
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				s.Reload()
+			}
+		}
+	})
+	for range 200 {
+		c := dial(t, s.Addr())
+		for range 5 {
+			if _, err := io.WriteString(c, get); err != nil {
+				break
+			}
+			if _, err := c.r.Peek(1); err != nil {
+				break
+			}
+			if c.answer().Close {
+				break
+			}
+		}
+		c.Close()
+	}
+	close(done)
+	all.Wait()
+}

@@ -1,0 +1,79 @@
+package lab
+
+import "net/http"
+
+// Version is a version of HTTP/1 as messages state it.
+type Version uint8
+
+const (
+	HTTP11 Version = iota
+	HTTP10
+)
+
+var versionNames = [...]string{"http/1.1", "http/1.0"}
+
+func (v Version) String() string { return nameOf(versionNames[:], v) }
+
+// MarshalText writes the name.
+func (v Version) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads a name; an unknown one is an error that lists them all.
+func (v *Version) UnmarshalText(text []byte) error { return readName(versionNames[:], text, v) }
+
+// wire is v as a status line or a request line has it.
+func (v Version) wire() string {
+	if v == HTTP10 {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+// said is what the Connection header of an answer says.
+type said uint8
+
+const (
+	nothing said = iota
+	closing
+	keeping // HTTP/1.0's way to keep a connection
+)
+
+// old reports whether the exchange goes by the rules of HTTP/1.0.
+func (c *conn) old(req *http.Request) bool {
+	return c.s.cfg.Version == HTTP10 || !req.ProtoAtLeast(1, 1)
+}
+
+// keeps reports whether the client's request lets its connection be kept: RFC
+// 9112, section 9.3, and for HTTP/1.0 the extension of RFC 2068, section
+// 19.7.1, in which both sides must say so.
+func (c *conn) keeps(req *http.Request) bool {
+	if !c.old(req) {
+		return !req.Close
+	}
+	asked := req.Header.Values("Connection")
+	return !c.s.cfg.IgnoreKeepAlive && hasToken(asked, "keep-alive") && !hasToken(asked, "close")
+}
+
+// after is what the answer to the use-th request of the connection says of the
+// connection, and why it ends after it; "" when it is kept.
+func (c *conn) after(req *http.Request, f framing, use int) (said, Why) {
+	cfg := c.s.cfg
+	say := closing
+	if cfg.Unannounced || c.old(req) && cfg.IgnoreKeepAlive {
+		say = nothing
+	}
+	switch {
+	case use == cfg.MaxRequests:
+		return say, WhyMaxRequests
+	case f == byClose:
+		return say, WhyUntilClose
+	case c.old(req) && cfg.IgnoreKeepAlive:
+		return nothing, WhyNotKept
+	case cfg.SayClose || !c.keeps(req):
+		return closing, WhySaidClose
+	case c.condemned():
+		return closing, WhyReload
+	case c.old(req):
+		return keeping, ""
+	}
+	return nothing, ""
+}

@@ -1,0 +1,138 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"sync/atomic"
+)
+
+// Proxy is an HTTP/1 proxy in front of one or more servers: it keeps
+// connections on both sides, by timers of their own, and does to requests,
+// answers and failures what its script says. Requests are dealt to the servers
+// in turn.
+//
+// It reads a request's body, up to 16 MiB, before it passes the request on, and
+// sends it with a length; answers are passed on as they come. That a client is
+// gone it notices when it writes to it.
+type Proxy struct {
+	cfg       ProxyConfig
+	backends  []string
+	ln        *listener
+	clients   stories
+	upstreams stories
+	workers   []*workerPool
+	turn      atomic.Uint64 // of the servers
+
+	requests, attempts, retries, stale, badGateways, unavailable, timeouts, silent, truncated atomic.Uint64
+	closedByClient, closedByProxy, closedByServer, closedUpstream                             atomic.Uint64
+}
+
+// ProxySeen counts what a Proxy saw since its start. Connections are counted as
+// closed when they are.
+type ProxySeen struct {
+	Requests    uint64 // of clients, whose head was read
+	Attempts    uint64 // requests passed to a server or failed on the way there, those sent again included
+	Retries     uint64 // of them, those that sent a request again
+	Stale       uint64 // attempts that failed on a connection that had been kept
+	BadGateways uint64 // answers of its own: 502
+	Unavailable uint64 // 503
+	Timeouts    uint64 // 504
+	Silent      uint64 // requests whose connection was closed instead of an answer
+	Truncated   uint64 // answers cut short by the server, and so for the client
+
+	Connections    uint64 // of clients, accepted
+	ClosedByClient uint64 // of them, by the client first
+	ClosedByProxy  uint64 // of them, by the proxy first
+
+	Upstream               uint64 // connections made to servers
+	UpstreamClosedByProxy  uint64 // of them, by the proxy first
+	UpstreamClosedByServer uint64 // of them, by the server first
+}
+
+// StartProxy listens on addr ("" is a free port of 127.0.0.1) and passes requests
+// to the backends, each as host:port, until Close. It fails when cfg is not
+// valid or addr cannot be listened on; that a server cannot be reached is for
+// the clients.
+func StartProxy(cfg ProxyConfig, addr string, backends ...string) (*Proxy, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	if err := checkBackends(backends); err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	ln, err := listen(addr)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	p := &Proxy{cfg: cfg, backends: backends, ln: ln}
+	for range max(cfg.Workers, 1) {
+		p.workers = append(p.workers, &workerPool{p: p})
+	}
+	next := 0
+	ln.serve(nil, func(raw *net.TCPConn) func() {
+		pool := p.workers[next%len(p.workers)]
+		next++
+		return newGuest(p, pool, raw).serve
+	})
+	return p, nil
+}
+
+// Addr is where the proxy listens, as host:port.
+func (p *Proxy) Addr() string { return p.ln.tcp.Addr().String() }
+
+// URL is the address of the first page. For a proxy on every address of the
+// machine it is that of the loopback.
+func (p *Proxy) URL() string {
+	return (&url.URL{Scheme: "http", Host: reachable(p.ln.tcp.Addr()), Path: "/"}).String()
+}
+
+// Close closes the listener and every connection and waits until they are
+// closed. It may be called again.
+func (p *Proxy) Close() error {
+	err := p.ln.close()
+	for _, pool := range p.workers {
+		pool.closeIdle()
+	}
+	return err
+}
+
+// backend is the server whose turn it is, of a request sent again so often.
+func (p *Proxy) backend(first uint64, again int) int {
+	return int((first + uint64(again)) % uint64(len(p.backends)))
+}
+
+// Stories are those of the last 10,000 connections of clients, in the order of
+// accept. A connection's end is in them before the client can see it.
+func (p *Proxy) Stories() []Story { return p.clients.told() }
+
+// Upstream are the stories of the last 10,000 connections to servers, in the
+// order in which they were made. The proxy is the client in them.
+func (p *Proxy) Upstream() []Story { return p.upstreams.told() }
+
+// Seen are the counters so far.
+func (p *Proxy) Seen() ProxySeen {
+	return ProxySeen{
+		Requests: p.requests.Load(), Attempts: p.attempts.Load(), Retries: p.retries.Load(), Stale: p.stale.Load(),
+		BadGateways: p.badGateways.Load(), Unavailable: p.unavailable.Load(), Timeouts: p.timeouts.Load(),
+		Silent: p.silent.Load(), Truncated: p.truncated.Load(),
+		Connections: p.clients.count(), ClosedByClient: p.closedByClient.Load(), ClosedByProxy: p.closedByProxy.Load(),
+		Upstream: p.upstreams.count(), UpstreamClosedByProxy: p.closedUpstream.Load(), UpstreamClosedByServer: p.closedByServer.Load(),
+	}
+}
+
+func (p *Proxy) clientEnded(e ending) {
+	if e.first == ByClient {
+		p.closedByClient.Add(1)
+	} else {
+		p.closedByProxy.Add(1)
+	}
+}
+
+func (p *Proxy) upstreamEnded(e ending) {
+	if e.first == ByClient {
+		p.closedUpstream.Add(1)
+	} else {
+		p.closedByServer.Add(1)
+	}
+}

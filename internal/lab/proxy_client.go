@@ -1,0 +1,222 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+const maxForwardedBody = 16 << 20 // bytes of a request's body that a proxy takes
+
+// guest is a client's connection to a proxy, used by its goroutine alone.
+type guest struct {
+	p     *Proxy
+	pool  *workerPool
+	raw   *net.TCPConn
+	in    *intake
+	r     *bufio.Reader
+	w     *bufio.Writer
+	story *story
+	use   int // the request at hand, from 1
+}
+
+// asked is a client's request.
+type asked struct {
+	*message
+	old   bool // HTTP/1.0
+	keep  bool // the client lets the connection be kept
+	sized bool // it has a body, be it empty
+	body  []byte
+}
+
+func (a *asked) method() string { return a.words[0] }
+
+func newGuest(p *Proxy, pool *workerPool, raw *net.TCPConn) *guest {
+	g := &guest{p: p, pool: pool, raw: raw, in: &intake{from: raw}, w: bufio.NewWriter(raw)}
+	g.r = bufio.NewReader(g.in)
+	g.story = p.clients.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
+	return g
+}
+
+// serve is the life of the connection.
+func (g *guest) serve() {
+	stop := context.AfterFunc(g.p.ln.ctx, func() { g.raw.SetDeadline(longAgo) })
+	defer stop()
+	e := g.run()
+	g.story.closed(e, time.Now())
+	g.p.clientEnded(e)
+	g.raw.Close()
+}
+
+func (g *guest) run() ending {
+	for g.use = 1; ; g.use++ {
+		if e := g.await(); e != nil {
+			return *e
+		}
+		req, e := g.read()
+		if e != nil {
+			return *e
+		}
+		if e := g.pass(req); e != nil {
+			return *e
+		}
+	}
+}
+
+// await, like the steps after it, returns how the connection ends, or nil when
+// it goes on.
+func (g *guest) await() *ending {
+	g.in.left = maxHead
+	idle := time.Time{}
+	if d := g.p.cfg.IdleTimeout; d > 0 && g.use > 1 {
+		idle = time.Now().Add(d)
+	}
+	g.arm(idle)
+	if _, err := g.r.Peek(1); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && g.p.ln.ctx.Err() == nil {
+			return &ending{ByServer, FIN, WhyIdleTimeout}
+		}
+		return ended(lost(err))
+	}
+	g.arm(time.Time{})
+	return nil
+}
+
+func ended(e ending) *ending { return &e }
+
+func (g *guest) arm(t time.Time) {
+	g.raw.SetReadDeadline(t)
+	if g.p.ln.ctx.Err() != nil {
+		g.raw.SetReadDeadline(longAgo)
+	}
+}
+
+// read reads a request, body and all.
+func (g *guest) read() (*asked, *ending) {
+	m, err := readMessage(g.in, g.r)
+	if err != nil {
+		return nil, g.refuse(err)
+	}
+	v, known := version(m.words[2])
+	body, err := m.extent(extent{framing: byLength})
+	if !known || err != nil {
+		return nil, g.refuse(errMalformed)
+	}
+	g.p.requests.Add(1)
+	g.story.read(Exchange{Read: time.Now()})
+	req := &asked{message: m, old: v == HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
+	req.keep = g.keeps(req)
+	if req.sized && !req.old && m.says("Expect", "100-continue") {
+		g.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
+		if err := g.w.Flush(); err != nil {
+			return nil, ended(lost(err))
+		}
+	}
+	g.in.left = maxForwardedBody
+	if body.length > maxForwardedBody {
+		return nil, g.refuse(errHeadTooLong)
+	}
+	if req.body, err = io.ReadAll(body.open(g.r)); err != nil {
+		if g.in.err == nil {
+			err = errMalformed
+		} else {
+			err = g.in.err
+		}
+		return nil, g.refuse(err)
+	}
+	g.story.executed()
+	return req, nil
+}
+
+// keeps reports whether the client lets its connection be kept.
+func (g *guest) keeps(req *asked) bool {
+	says := func(word string) bool {
+		return req.says("Connection", word) ||
+			g.p.cfg.ProxyConnection == Understood && req.says("Proxy-Connection", word)
+	}
+	return !says("close") && (!req.old || says("keep-alive"))
+}
+
+// refuse ends the connection, with an answer if the request was bad.
+func (g *guest) refuse(err error) *ending {
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, errHeadTooLong):
+		status = http.StatusRequestEntityTooLarge
+	case !errors.Is(err, errMalformed):
+		return ended(lost(err))
+	}
+	if err := g.say(status, false, false); err != nil {
+		return ended(lost(err))
+	}
+	return &ending{ByServer, FIN, WhyBadRequest}
+}
+
+// pass gets the request answered.
+func (g *guest) pass(req *asked) *ending {
+	if g.p.cfg.HopByHop == Blind {
+		return g.tunnel(req)
+	}
+	up, answer, failed := g.fetch(req)
+	if failed != nil {
+		return g.fail(req, *failed)
+	}
+	return g.relay(req, up, answer)
+}
+
+// last reports whether the connection ends after this answer, and why.
+func (g *guest) last(req *asked) (bool, Why) {
+	if g.use == g.p.cfg.MaxRequests {
+		return true, WhyMaxRequests
+	}
+	return !req.keep, WhySaidClose
+}
+
+// fail tells the client that the servers failed.
+func (g *guest) fail(req *asked, f failure) *ending {
+	if g.p.ln.ctx.Err() != nil {
+		return &ending{ByServer, FIN, WhyShutdown}
+	}
+	if g.p.cfg.Errors == LikeHAProxy && f.reused && !f.timeout && g.use > 1 {
+		g.p.silent.Add(1)
+		return &ending{ByServer, FIN, WhyUpstream}
+	}
+	status := f.status(g.p.cfg.Errors)
+	switch status {
+	case http.StatusBadGateway:
+		g.p.badGateways.Add(1)
+	case http.StatusServiceUnavailable:
+		g.p.unavailable.Add(1)
+	case http.StatusGatewayTimeout:
+		g.p.timeouts.Add(1)
+	}
+	last, why := g.last(req)
+	if err := g.say(status, !last, req.old); err != nil {
+		return ended(lost(err))
+	}
+	g.story.answered(time.Now())
+	if last {
+		return &ending{ByServer, FIN, why}
+	}
+	return nil
+}
+
+// say writes an answer of the proxy's own.
+func (g *guest) say(status int, keep, old bool) error {
+	reason, headers, body := g.p.cfg.Errors.page(status)
+	fmt.Fprintf(g.w, "HTTP/1.1 %s\r\n%s", reason, headers)
+	switch {
+	case !keep:
+		g.w.WriteString("Connection: close\r\n")
+	case old:
+		g.w.WriteString("Connection: keep-alive\r\n")
+	}
+	g.w.WriteString("\r\n" + body)
+	return g.w.Flush()
+}

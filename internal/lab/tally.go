@@ -1,0 +1,84 @@
+package lab
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+const (
+	idHeader = "X-Request-Id"
+	keepIDs  = 100_000 // requests that a tally tells apart
+)
+
+// Execution is how often one request came. Requests are the same when they have
+// the same method, target and X-Request-Id; without that header all of a method
+// and target count together.
+type Execution struct {
+	Method, Target, ID string
+	Received           int // times its head was read
+	Executed           int // times the whole of it was read: it had its effect, answered or not
+}
+
+type request struct{ method, target, id string }
+
+// tally counts the executions of the first most requests it sees.
+type tally struct {
+	most       int
+	mu         sync.Mutex
+	counts     map[request]*Execution
+	executed   uint64
+	duplicates uint64
+}
+
+func identify(req *http.Request) request {
+	return request{req.Method, req.RequestURI, req.Header.Get(idHeader)}
+}
+
+func (t *tally) received(r request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e := t.of(r); e != nil {
+		e.Received++
+	}
+}
+
+func (t *tally) execute(r request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.executed++
+	e := t.of(r)
+	if e == nil {
+		return
+	}
+	if e.Executed++; e.Executed > 1 && e.ID != "" {
+		t.duplicates++
+	}
+}
+
+// of needs t.mu; nil: there is no room for another.
+func (t *tally) of(r request) *Execution {
+	e := t.counts[r]
+	if e == nil && len(t.counts) < t.most {
+		if t.counts == nil {
+			t.counts = map[request]*Execution{}
+		}
+		e = &Execution{Method: r.method, Target: r.target, ID: r.id}
+		t.counts[r] = e
+	}
+	return e
+}
+
+func (t *tally) told() []Execution {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := make([]Execution, 0, len(t.counts))
+	for _, e := range t.counts {
+		all = append(all, *e)
+	}
+	slices.SortFunc(all, func(a, b Execution) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Method, b.Method), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
