@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -87,6 +91,9 @@ func (f *ServerFacts) Take(c lab.Config) {
 	if c.MaxRequests > 0 {
 		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
 	}
+	if c.SayClose {
+		f.MaxRequests, f.Unannounced = 1, false
+	}
 	if d := meanDelay(c.Delay); d > 0 {
 		f.Delay = d
 	}
@@ -106,7 +113,7 @@ type hop struct {
 	who     string            // in sentences
 	section string            // where facts about it are written
 	paths   map[string]string // of fields that are written elsewhere
-	forEver bool              // it is known never to close an idle connection
+	forEver bool              // it is known never to close an idle connection, or to have none
 }
 
 func (h hop) path(field string) string {
@@ -129,11 +136,14 @@ type subject struct {
 	via       *hop
 	roundTrip time.Duration // on the link; 0: not known
 	ports     int
+	targets   func() ([]Request, error) // what is sent; read once
 }
 
 func newSubject(p *Profile, ports int) *subject {
 	s := &subject{profile: p, pool: poolOf(p), ports: ports}
+	s.targets = sync.OnceValues(func() ([]Request, error) { return targetsOf(p.Target) })
 	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
+	s.server.forEver = p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
 	if p.Target.Lab != nil {
 		s.server = s.server.servedBy(*p.Target.Lab)
 	}
@@ -176,11 +186,20 @@ func (s *subject) nearest() hop {
 
 // keepsNone reports whether no connection is ever used twice.
 func (s *subject) keepsNone() bool {
-	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 || s.serverSaysClose()
+	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 ||
+		s.asksClose() || s.endsEach() && !s.nearest().Unannounced
 }
 
-func (s *subject) serverSaysClose() bool {
-	return s.profile.Target.Lab != nil && s.profile.Target.Lab.SayClose
+// endsEach reports whether whoever serves the client closes after each answer.
+func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
+
+// asksClose reports whether every request says `Connection: close`; the server
+// then closes after its answer (RFC 9112, section 9.6).
+func (s *subject) asksClose() bool {
+	targets, err := s.targets()
+	return err == nil && !slices.ContainsFunc(targets, func(r Request) bool {
+		return !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")
+	})
 }
 
 func (s *subject) shards() int { return max(s.pool.Shards, 1) }

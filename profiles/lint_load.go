@@ -118,7 +118,7 @@ func checkPorts(s *subject, o *outcome) {
 	if o.lacks(!s.loaded(), "load.rate") {
 		return
 	}
-	if s.serverSaysClose() {
+	if s.endsEach() || s.asksClose() {
 		return // the server closes first, and keeps the TIME_WAIT
 	}
 	opened, path, set := s.opened(o)
@@ -189,8 +189,8 @@ func (s *subject) idleCap() (most int, path string) {
 // checkChurn compares the idle cap with how many connections are busy at once.
 func checkChurn(s *subject, o *outcome) {
 	most, path := s.idleCap()
-	if most < 0 {
-		o.checked = true
+	if most < 0 || s.pool.MaxRequests == 1 || s.endsEach() || s.asksClose() {
+		o.checked = true // none is closed for being one too many
 		return
 	}
 	if s.lacksLoad(o) {

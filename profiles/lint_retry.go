@@ -11,36 +11,18 @@ import (
 // requests is one attempt of each kind that the target has: what a resend rule
 // looks at.
 func (s *subject) requests() ([]pool.Attempt, error) {
-	t := s.profile.Target
-	all := []Request{{Method: t.Method}}
-	if t.Body != "" {
-		all[0].Body = []byte(t.Body)
-	}
-	keyed := false
-	for name := range t.Headers {
-		keyed = keyed || isIdempotencyKey(name)
-	}
-	if t.File != "" {
-		var err error
-		if all, err = readTargets(t.File, t.Format); err != nil {
-			return nil, err
-		}
+	all, err := s.targets()
+	if err != nil {
+		return nil, err
 	}
 	var kinds []pool.Attempt
 	for _, r := range all {
-		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: keyed}
-		for name := range r.Header {
-			a.IdempotencyKey = a.IdempotencyKey || isIdempotencyKey(name)
-		}
+		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil}
 		if !slices.Contains(kinds, a) {
 			kinds = append(kinds, a)
 		}
 	}
 	return kinds, nil
-}
-
-func isIdempotencyKey(header string) bool {
-	return strings.EqualFold(header, "Idempotency-Key") || strings.EqualFold(header, "X-Idempotency-Key")
 }
 
 func listOf(words []string) string { return strings.Join(words, ", ") }

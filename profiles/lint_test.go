@@ -174,6 +174,9 @@ func TestLintFindsNothing(t *testing.T) {
 		{"a server that keeps for ever", []string{"pool.idle_timeout=0", "target.lab.idle_timeout=0"}},
 		{"no connection used twice", []string{"pool.idle_timeout=0", "pool.max_requests=1"}},
 		{"a server that says close", []string{"pool.idle_timeout=0", "target.lab.say_close=true"}},
+		{"a server that says close, idle cap or not", []string{"pool.max_idle=2", "target.lab.say_close=true"}},
+		{"a foreign server that ends each connection", foreign("pool.idle_timeout=0", "pool.max_idle=2", "load.rate=640/s", "server.max_requests=1")},
+		{"requests that ask for a close", foreign("pool.idle_timeout=0", "pool.max_idle=2", "load.rate=640/s", "target.headers.connection=Close")},
 		{"a hint heeded", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=5s")},
 		{"a hint too short to keep", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=1s")},
 		{"in order over a load balancer", foreign("pool.idle_timeout=2s", "via.idle_timeout=4s")},
@@ -258,6 +261,10 @@ func TestLintLacksFacts(t *testing.T) {
 		t.Errorf("checked %q, want %q", list.Checked, want)
 	}
 
+	list = Check(lintProfile(t, foreign("server.idle_timeout=0s", "server.max_requests=1")...), DefaultPorts)
+	if len(list.Findings) != 0 || len(list.Lacking) != 0 {
+		t.Errorf("a server that ends each connection has none idle: %+v", list)
+	}
 	full := Check(lintProfile(t), DefaultPorts)
 	if len(full.Lacking) != 0 || len(full.Checked) != 8 {
 		t.Errorf("checked %q, lacking %v", full.Checked, full.Lacking)
