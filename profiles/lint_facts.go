@@ -159,7 +159,7 @@ func newSubject(p *Profile, ports int) *subject {
 // servedBy is h with the facts that the lab's script settles.
 func (h hop) servedBy(c lab.Config) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
-	h.MaxRequests, h.Unannounced = 0, false
+	h.MaxRequests, h.Unannounced, h.Silent = 0, false, false
 	h.Take(c)
 	h.forEver = c.IdleTimeout == 0
 	h.paths = map[string]string{
@@ -182,6 +182,18 @@ func (s *subject) nearest() hop {
 		return *s.via
 	}
 	return s.server
+}
+
+// forgetful is what the client's connections pass that forgets them when idle.
+func (s *subject) forgetful() []hop {
+	var all []hop
+	if s.via != nil && s.via.Silent && s.via.idleKnown() {
+		all = append(all, *s.via)
+	}
+	if s.server.Silent && s.server.idleKnown() && !s.server.forEver && (s.via == nil || s.via.Silent) {
+		all = append(all, s.server)
+	}
+	return all
 }
 
 // keepsNone reports whether no connection is ever used twice.

@@ -76,14 +76,13 @@ func below(peers, roundTrip time.Duration) time.Duration {
 const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
 
 func checkIdleOrder(s *subject, o *outcome) {
-	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) {
-		if s.via.Silent {
-			s.checkSilent(o)
-		} else {
-			s.checkClientIdle(o, *s.via)
-		}
+	for _, h := range s.forgetful() {
+		s.checkSilent(o, h)
 	}
-	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver {
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent {
+		s.checkClientIdle(o, *s.via)
+	}
+	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver || s.server.Silent {
 		return
 	}
 	if s.via == nil || s.via.Silent {
@@ -172,18 +171,18 @@ func (s *subject) whatBecomesOfStale() string {
 
 // checkSilent compares the client's limit with a device that forgets. Keep-alive
 // probes below its timer keep the connection known to it.
-func (s *subject) checkSilent(o *outcome) {
-	via, probes := *s.via, s.profile.Target.TCP.KeepAlive
-	if probes > 0 && probes < via.limit() || s.clientIdle(s.server).within(via.limit(), s.roundTrip) {
+func (s *subject) checkSilent(o *outcome, h hop) {
+	probes := s.profile.Target.TCP.KeepAlive
+	if probes > 0 && probes < h.limit() || s.clientIdle(s.server).within(h.limit(), s.roundTrip) {
 		return
 	}
-	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: via.IdleTimeout, IdleEarly: via.IdleEarly, Hint: s.server.Hint}})
+	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.server.Hint}})
 	o.found(Finding{
 		Path:    path,
 		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
-		Numbers: [2]string{s.clientIdle(s.server).text, idleText(via)},
+		Numbers: [2]string{s.clientIdle(s.server).text, idleText(h)},
 		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
-		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", via.limit()/2),
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2),
 	})
 }
 

@@ -100,15 +100,16 @@ func checkTimeouts(s *subject, o *outcome) {
 			}
 		}
 	}
-	if via, probes := s.via, s.profile.Target.TCP.KeepAlive; via != nil && via.Silent && via.idleKnown() {
+	probes := s.profile.Target.TCP.KeepAlive
+	for _, h := range s.forgetful() {
 		o.checked = true
-		if probes >= via.limit() && probes > 0 {
+		if probes >= h.limit() && probes > 0 {
 			o.found(Finding{
 				Path:    "target.tcp.keep_alive",
 				Says:    "TCP keep-alive probes keep a connection known to what forgets idle ones only if they come more often than it forgets.",
-				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(*via)},
+				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(h)},
 				Seen:    "the probes themselves go unanswered: connections die idle (timeout, or a rst), and the next request opens a new one or hangs",
-				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", via.limit()/2),
+				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", h.limit()/2),
 			})
 		}
 	}
