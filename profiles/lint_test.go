@@ -234,6 +234,19 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 	}
 }
 
+// What is to be changed at the server needs no other client.
+func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
+	sets := foreign("client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
+		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
+	findings := Lint(lintProfile(t, sets...))
+	if got := rulesOf(findings); !slices.Equal(got, []string{RuleIdleOrder}) {
+		t.Fatalf("broken: %v", got)
+	}
+	if f := findings[0]; f.Path != "server.idle_timeout" || strings.Contains(f.Set, "client=policy") {
+		t.Errorf("%s: set %q", f.Path, f.Set)
+	}
+}
+
 // A burst after a silence longer than idle_timeout opens everything again.
 func TestLintSilencesTakePorts(t *testing.T) {
 	sets := []string{"pool.idle_timeout=100ms", "load.rate=400/s", "load.arrivals={process: burst, on: 400ms, off: 600ms}"}
