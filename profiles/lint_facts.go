@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -253,6 +254,44 @@ func needed(perSecond float64, held time.Duration) float64 { return perSecond * 
 // whole rounds up, but for what is above a whole number only by the error of
 // floating point.
 func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
+
+// cap is how many connections each shard may have, 0 for any number, the field
+// that says so, and the part of the load that those are for.
+func (s *subject) cap() (each int, path string, part float64) {
+	each, path, part = s.pool.MaxConns, "pool.max_conns", s.share()
+	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || float64(all) < float64(each)/part) {
+		return all, "pool.max_conns_all", 1
+	}
+	return each, path, part
+}
+
+// busy is how many connections a peak keeps busy, or as many of them as there
+// can be.
+func (s *subject) busy(held time.Duration) float64 {
+	most := min(needed(s.peak(), held), float64(s.profile.Load.MaxInFlight))
+	if each, _, part := s.cap(); each > 0 {
+		most = min(most, float64(times(each, s.shards()))/part)
+	}
+	return most
+}
+
+// share is the part of the requests that the destination gets which gets most:
+// of several in a target file, which are sent in turn. 1 when that is not known.
+func (s *subject) share() float64 {
+	targets, err := s.targets()
+	if err != nil {
+		return 1
+	}
+	most, by := 0, map[string]int{}
+	for _, r := range targets {
+		if u, err := url.Parse(r.URL); err == nil {
+			to := u.Scheme + "://" + u.Host
+			by[to]++
+			most = max(most, by[to])
+		}
+	}
+	return float64(most) / float64(len(targets))
+}
 
 // lacksLoad notes what is missing to know how many connections are busy.
 func (s *subject) lacksLoad(o *outcome) bool {

@@ -189,6 +189,8 @@ func TestLintFindsNothing(t *testing.T) {
 		{"just enough places", []string{"pool.max_conns=50", "server.backlog=50"}},
 		{"just enough connections", []string{"pool.max_conns=20"}},
 		{"an idle cap of what is busy", []string{"pool.max_idle=20"}},
+		{"an idle cap of all there can be", []string{"pool.max_conns=20", "pool.max_idle=20", "pool.pending_max=-1", "load.arrivals={process: sine, amplitude: 360/s, period: 1s}"}},
+		{"an idle cap of all that are in flight", []string{"pool.max_conns=0", "pool.max_idle=19", "load.max_in_flight=19"}},
 		{"a burst that fits", []string{"load.rate=760/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}"}},
 		{"a burst held back by the generator", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}", "load.max_in_flight=32"}},
 		{"few connections opened", []string{"pool.max_requests=1", "load.rate=470/s"}},
@@ -244,6 +246,44 @@ func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 	}
 	if f := findings[0]; f.Path != "server.idle_timeout" || strings.Contains(f.Set, "client=policy") {
 		t.Errorf("%s: set %q", f.Path, f.Set)
+	}
+}
+
+// Caps are per host, and so are ports: of four hosts each has a quarter of the
+// load, and one that gets half of the targets half of it.
+func TestLintSeveralHosts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "targets.txt")
+	write := func(hosts ...string) {
+		text := "GET http://" + strings.Join(hosts, "/\n\nGET http://") + "/\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lint := func(sets ...string) []Finding {
+		sets = append([]string{"target.url=", "target.file=" + file}, sets...)
+		return Lint(lintProfile(t, foreign(sets...)...))
+	}
+	write("a", "b", "c", "d")
+	for _, sets := range [][]string{
+		{"pool.max_conns=5"}, {"pool.max_idle=5"}, {"pool.max_conns_all=20"}, {"pool.max_idle_all=20"}, {"pool.max_requests=1", "load.rate=600/s"},
+	} {
+		if findings := lint(sets...); len(findings) != 0 {
+			t.Errorf("%q: %+v", sets, findings)
+		}
+	}
+	for _, c := range [][3]string{
+		{"pool.max_conns=4", "100/s x 50ms = 5 connections", "pool.max_conns 4"},
+		{"pool.max_conns_all=19", "400/s x 50ms = 20 connections", "pool.max_conns_all 19"},
+		{"pool.max_idle=4", "100/s x 50ms = 5 connections", "pool.max_idle 4"},
+		{"pool.max_idle_all=19", "400/s x 50ms = 20 connections", "pool.max_idle_all 19"},
+	} {
+		if findings := lint(c[0]); len(findings) != 1 || findings[0].Numbers != [2]string(c[1:]) {
+			t.Errorf("%s: %+v", c[0], findings)
+		}
+	}
+	write("a", "b", "a", "c")
+	if findings := lint("pool.max_conns=9"); len(findings) != 1 || findings[0].Numbers[0] != "200/s x 50ms = 10 connections" {
+		t.Errorf("a host with half of the load: %+v", findings)
 	}
 }
 
