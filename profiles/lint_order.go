@@ -239,19 +239,16 @@ const saysConnections = "All of the client's connections together fit in what th
 // checkConnections compares the most connections there can be with what the
 // server has room for.
 func checkConnections(s *subject, o *outcome) {
-	each, path := s.pool.MaxConns, "pool.max_conns"
-	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || all < each) {
-		each, path = all, "pool.max_conns_all"
+	each, path, _ := s.cap()
+	inFlight := s.profile.Load.MaxInFlight
+	most, mostText := times(each, s.shards()), capText(path, each, s.shards())
+	if s.loaded() && (each == 0 || inFlight < each) {
+		// Each shard may come to hold as many at its own worst moment, but they
+		// get the requests in turn.
+		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
 	}
-	if inFlight := s.profile.Load.MaxInFlight; s.loaded() && (each == 0 || inFlight < each) {
-		each, path = inFlight, "load.max_in_flight"
-	}
-	if o.lacks(each == 0, "load.rate") {
+	if o.lacks(most == 0, "load.rate") {
 		return
-	}
-	most, mostText := times(each, s.shards()), fmt.Sprintf("%s %d", path, each)
-	if s.shards() > 1 {
-		mostText = fmt.Sprintf("%s %d x pool.shards %d = %d", path, each, s.shards(), most)
 	}
 	o.checked = false // by what comes now
 	h := s.nearest()
@@ -262,8 +259,12 @@ func checkConnections(s *subject, o *outcome) {
 	}{
 		{"max_connections", h.MaxConnections, h.workers(), "connections", "new connections wait in the backlog though the server is idle: slow connects, then connect timeouts; idle ones hold the places"},
 		{"threads", h.Threads, h.workers(), "threads", "requests wait in the server: its own access log shows short times, the client long ones, up to its timeout"},
-		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 3 s, 7 s, ListenOverflows on the server"},
+		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
 	} {
+		most, mostText := most, mostText
+		if room.field == "threads" && s.loaded() && inFlight < most { // idle connections take none
+			most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
+		}
 		if o.lacks(room.each == 0, h.path(room.field)) || most <= times(room.each, room.of) {
 			continue
 		}

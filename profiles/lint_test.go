@@ -93,7 +93,7 @@ func TestLintFindings(t *testing.T) {
 		{"no cap", []string{"pool.max_conns=0", "load.max_in_flight=60"}, RuleConnections, "pool.max_conns",
 			[2]string{"load.max_in_flight 60", "server.threads 50"}, "access log", "pool.max_conns=50"},
 		{"backlog", []string{"server.backlog=31"}, RuleConnections, "pool.max_conns",
-			[2]string{"pool.max_conns 32", "server.backlog 31"}, "1 s, 3 s", "pool.max_conns=31"},
+			[2]string{"pool.max_conns 32", "server.backlog 31"}, "1 s, 2 s, 3 s", "pool.max_conns=31"},
 
 		{"too few connections", []string{"pool.max_conns=16"}, RulePending, "pool.max_conns",
 			[2]string{"400/s x 50ms = 20 connections", "pool.max_conns 16"}, "no more than 320/s succeed; the others fail to acquire (queue_full)", "pool.max_conns=25"},
@@ -187,6 +187,8 @@ func TestLintFindsNothing(t *testing.T) {
 		{"as many requests as the server", []string{"pool.max_requests=10", "target.lab.max_requests=10", "target.lab.unannounced=true"}},
 		{"an end that is announced", []string{"target.lab.max_requests=10"}},
 		{"just enough places", []string{"pool.max_conns=50", "server.backlog=50"}},
+		{"threads for all that are in flight", []string{"pool.shards=2", "pool.max_conns=40", "load.max_in_flight=50", "server.threads=50"}},
+		{"shards share what is in flight", []string{"pool.shards=3", "pool.max_conns=0", "load.max_in_flight=50"}},
 		{"just enough connections", []string{"pool.max_conns=20"}},
 		{"an idle cap of what is busy", []string{"pool.max_idle=20"}},
 		{"an idle cap of all there can be", []string{"pool.max_conns=20", "pool.max_idle=20", "pool.pending_max=-1", "load.arrivals={process: sine, amplitude: 360/s, period: 1s}"}},
