@@ -186,13 +186,28 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 	})
 }
 
-const saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+const (
+	saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+	saysEndsFirst   = "A client's limit above the server's is never reached: the server ends each connection first, and says so."
+)
 
 func checkMaxRequests(s *subject, o *outcome) {
 	h, p := s.nearest(), s.pool
 	settled := s.profile.Target.Lab != nil && h.section == "server" // what a lab leaves out it does not do
 	o.lacks(!settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
-	if !h.Unannounced || s.keepsNone() {
+	if s.keepsNone() {
+		return
+	}
+	if !h.Unannounced {
+		if h.MaxRequests > 0 && p.MaxRequests > h.MaxRequests {
+			o.found(Finding{
+				Path:    "pool.max_requests",
+				Says:    saysEndsFirst,
+				Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
+				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.MaxRequests, h.who),
+				Set:     fmt.Sprintf("pool.max_requests=%d, or no limit; or more for %s", h.MaxRequests, h.who),
+			})
+		}
 		return
 	}
 	if h.MaxRequests > 0 && (p.MaxRequests == 0 || p.MaxRequests > h.MaxRequests) {
@@ -200,7 +215,7 @@ func checkMaxRequests(s *subject, o *outcome) {
 			Path:    "pool.max_requests",
 			Says:    saysMaxRequests,
 			Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
-			Seen:    fmt.Sprintf("about one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
 			Set:     fmt.Sprintf("pool.max_requests=%d; or have %s say `Connection: close`", h.MaxRequests, h.who),
 		})
 	}

@@ -83,6 +83,8 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"pool.max_requests no limit", "target.lab.max_requests 10, unannounced"}, "one in 11", "pool.max_requests=10"},
 		{"a higher limit of requests", foreign("pool.max_requests=101", "server.max_requests=100", "server.unannounced=true"), RuleMaxRequests, "pool.max_requests",
 			[2]string{"pool.max_requests 101", "server.max_requests 100, unannounced"}, "", "pool.max_requests=100"},
+		{"a limit of requests that is never reached", []string{"pool.max_requests=1000", "target.lab.max_requests=100"}, RuleMaxRequests, "pool.max_requests",
+			[2]string{"pool.max_requests 1000", "target.lab.max_requests 100"}, "no failure", "pool.max_requests=100"},
 		{"a longer life", foreign("pool.max_lifetime=1h", "server.max_lifetime=1h", "server.unannounced=true"), RuleMaxRequests, "pool.max_lifetime",
 			[2]string{"pool.max_lifetime 1h0m0s", "server.max_lifetime 1h0m0s, unannounced"}, "in waves", "pool.max_lifetime=54m0s"},
 
