@@ -93,12 +93,13 @@ func (s *subject) excess(served float64) float64 {
 	switch a := l.Arrivals; a.Process {
 	case generator.Burst:
 		return over * a.On.Seconds()
-	case generator.Ramp: // a triangle above what is served
+	case generator.Ramp: // a triangle above what is served, after a warm-up at the start's rate
+		warm := max(float64(l.Rate)-served, 0) * l.WarmUp.Seconds()
 		rising := math.Abs(float64(a.To-l.Rate)) / l.Duration.Seconds()
 		if rising == 0 {
-			return 0
+			return warm
 		}
-		return over * over / 2 / rising
+		return warm + over*over/2/rising
 	case generator.Sine: // what of the swing is above what is served
 		below, swing := served-float64(l.Rate), float64(a.Amplitude)
 		from := math.Asin(max(below/swing, -1))
@@ -151,6 +152,10 @@ func (s *subject) opened(o *outcome) (perSecond float64, path, set string) {
 	}
 	if p.MaxRequests > 0 {
 		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", max(2*p.MaxRequests, whole(2*rate*timeWait.Seconds()/float64(s.ports)))))
+	}
+	if p.MaxLifetime > 0 && p.Expiry != 0 {
+		enough := time.Duration(2 * busy * float64(timeWait) / float64(s.ports)).Round(time.Millisecond)
+		consider(min(busy/p.MaxLifetime.Seconds(), rate), "pool.max_lifetime", fmt.Sprintf("pool.max_lifetime=%v, or more", max(enough, 2*p.MaxLifetime)))
 	}
 	most, field, part := s.idleCap()
 	kept, keepAll := float64(times(most, s.shards())), fmt.Sprintf("%s=%d", field, whole(busy*part/float64(s.shards())))

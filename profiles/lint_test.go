@@ -105,11 +105,15 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"100 waiting at the end of a peak of 840/s", "pool.pending_max 64"}, "queue_full", "pool.pending_max=100"},
 		{"a wait too short for a burst", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}", "pool.pending_max=-1", "pool.pending_timeout=100ms"}, RulePending, "pool.pending_timeout",
 			[2]string{"longest wait of a burst 156ms", "pool.pending_timeout 100ms"}, "timeout", "pool.pending_timeout=195ms"},
+		{"a fall after a warm-up", []string{"load.rate=740/s", "load.arrivals={process: ramp, to: 100/s}", "load.warm_up=1s", "pool.pending_max=200", "load.max_in_flight=2000"}, RulePending, "pool.pending_max",
+			[2]string{"335 waiting at the end of a peak of 740/s", "pool.pending_max 200"}, "", "pool.pending_max=335"},
 		{"a swing above the pool", []string{"load.arrivals={process: sine, amplitude: 360/s, period: 10s}", "pool.pending_max=0"}, RulePending, "pool.pending_max",
 			[2]string{"212 waiting at the end of a peak of 760/s", "pool.pending_max 0"}, "", "pool.pending_max=212"},
 
 		{"one request per connection", []string{"pool.max_requests=1", "load.rate=480/s"}, RulePorts, "pool.max_requests",
 			[2]string{"480/s new connections x 60s = 28800 ports", "ports 28232"}, "from about 59s on", "pool.max_requests="},
+		{"a short life", []string{"pool.max_lifetime=40ms", "load.rate=600/s"}, RulePorts, "pool.max_lifetime",
+			[2]string{"600/s new connections x 60s = 36000 ports", "ports 28232"}, "from about 47s on", "pool.max_lifetime=128ms"},
 
 		{"a POST sent again", []string{"target.method=POST", "pool.resend=[{on: reused, after: [unsent, eof], methods: all, max: 1, path: fresh}]"}, RuleRetry, "pool.resend.0",
 			[2]string{"pool.resend.0: a POST sent up to 2", "executions it allows 1"}, "duplicates", "pool.resend.0.methods=idempotent, or pool.resend.0.after=[unsent]"},
