@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -36,6 +37,19 @@ func checkRetry(s *subject, o *outcome) {
 	kinds, err := s.requests()
 	if o.lacks(err != nil, "target.file") {
 		return
+	}
+	if t := s.profile.Target; t.URL == "" && t.File == "" && t.Lab == nil && t.Method == http.MethodGet {
+		// A pool alone, and the method is only the default: what a POST would come to is not known.
+		post := pool.Attempt{Method: http.MethodPost, HasBody: true, Reused: true}
+		if slices.ContainsFunc(written, func(after pool.After) bool {
+			post.After = after
+			_, resent := s.pool.ResendBy(post)
+			return resent
+		}) {
+			o.checked = false
+			o.lacks(true, "target.method")
+			return
+		}
 	}
 	for i, rule := range s.pool.Resend {
 		alone := pool.Policy{Resend: []pool.ResendRule{rule}}

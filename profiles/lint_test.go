@@ -335,6 +335,24 @@ func TestLintLacksFacts(t *testing.T) {
 	}
 }
 
+// Without a target nobody said that it is GET; it matters where a POST would be
+// sent again.
+func TestLintPoolAloneHasNoMethod(t *testing.T) {
+	for preset, want := range map[string]bool{"okhttp": true, "libcurl": true, "go-default-transport": false, "requests": false} {
+		for _, sets := range [][]string{{"pool=" + preset}, {"pool=" + preset, "target.method=POST"}} {
+			p, err := LoadToCheck(sets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := Check(p, DefaultPorts)
+			lacks := strings.Contains(fmt.Sprint(list.Lacking), "retry (target.method)")
+			if broken := slices.Contains(rulesOf(list.Findings), RuleRetry); lacks != (want && len(sets) == 1) || broken != (want && len(sets) == 2) {
+				t.Errorf("%q: lacking %v, broken %v", sets, list.Lacking, rulesOf(list.Findings))
+			}
+		}
+	}
+}
+
 // The methods of a target file count.
 func TestLintTargetFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "targets.txt")
