@@ -203,6 +203,9 @@ func TestIdleCapOverAllKeysClosesTheLongestIdle(t *testing.T) {
 	s.release("2")
 	s.release("1")
 	s.release("3", "close 2 surplus")
+	if peak := s.core.Stats().PeakIdle; peak != 2 {
+		t.Errorf("at most %d were idle, with max_idle_all 2", peak)
+	}
 }
 
 // With cap_counts leased an idle connection does not let a request past the cap.
@@ -239,6 +242,10 @@ func TestFreshRequestsPassOverIdleConnections(t *testing.T) {
 	s.release("1")
 	fresh(s, "a", "dial a")
 	s = newStory(t, func(p *Policy) { p.MaxConns = 1 })
+	s.open("1")
+	s.release("1")
+	fresh(s, "a", "close 1 made_room", "dial a")
+	s = newStory(t, func(p *Policy) { p.MaxConnsAll = 1 }) // nobody else would ever take the one in the way
 	s.open("1")
 	s.release("1")
 	fresh(s, "a", "close 1 made_room", "dial a")
