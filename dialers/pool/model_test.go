@@ -48,6 +48,15 @@ func TestLateBindingFeedsThePool(t *testing.T) {
 		_, ds := s.core.Dialed(s.now, orphan, "2")
 		s.expect("dialed", ds, "lease b 2")
 	})
+	t.Run("in the order of asking, whatever a look found", func(t *testing.T) {
+		s := newStory(t, func(p *Policy) { p.LateBind, p.Liveness = true, Probe })
+		s.open("1", "2")
+		s.acquire("a", "dial a")
+		s.acquire("b", "dial b")
+		s.release("1", "probe a 1")
+		s.expect("dead", s.core.Probed(s.now, s.conns["1"], s.requests["a"], PeerClosed), "close 1 peer_closed", "dial a")
+		s.release("2", "probe a 2")
+	})
 	t.Run("and its failure is nobody's", func(t *testing.T) {
 		s := newStory(t, func(p *Policy) { p.LateBind = true })
 		s.open("1")
