@@ -106,6 +106,18 @@ func TestSharedWordsListTheirClients(t *testing.T) {
 	}
 }
 
+// The name of an errno is Ruby's only where Ruby says Errno.
+func TestErrnosAreEverybodys(t *testing.T) {
+	for text, want := range map[string]bool{
+		"Error: socket hang up at Socket.socketOnEnd { code: 'ECONNRESET' }": false, "ECONNREFUSED": false, "Errno::ECONNRESET": true, "HTTPBadResponse": true,
+	} {
+		found := Explain(text)
+		if ruby := slices.ContainsFunc(found, func(c Candidate) bool { return c.Client == "ruby" }); ruby != want || len(found) == 0 {
+			t.Errorf("%q: %d candidates, Ruby among them: %v", text, len(found), ruby)
+		}
+	}
+}
+
 func TestNumbers(t *testing.T) {
 	const prefix = "[c457f217-%s, L:/127.0.0.1:46168 ! R:/127.0.0.1:18080] The connection observed an error\nreactor.netty.http.client.PrematureCloseException: Connection prematurely closed BEFORE response"
 	for _, c := range []struct{ text, of, value, means string }{
