@@ -205,6 +205,19 @@ func TestForTellsFreshFromReused(t *testing.T) {
 	if !slices.Equal(fresh, []string{"EOF"}) || len(reused) != 3 || !strings.HasPrefix(reused[0], "(nothing: ") {
 		t.Errorf("fresh %q, reused %q", fresh, reused)
 	}
+	for client, want := range map[string]string{
+		"reactor-netty":       "Connection prematurely closed BEFORE response",
+		"apache-hc4":          "org.apache.http.NoHttpResponseException: failed to respond",
+		"urllib3":             "RemoteDisconnected",
+		"node-agent":          "socket hang up",
+		"fasthttp":            "the server closed connection before returning the first response byte",
+		"spring-webclient-no": "",
+	} {
+		texts := strings.Join(For(client, results.PhaseBeforeResponse, results.CauseCloseNotify, true), "\n")
+		if !strings.Contains(texts, want) || want == "" && texts != "" {
+			t.Errorf("%s at a close_notify: %q, want %q", client, texts, want)
+		}
+	}
 	if got := For("nobody", results.PhaseBeforeResponse, results.CauseFIN, false); got != nil {
 		t.Errorf("an unknown client says %q", got)
 	}
