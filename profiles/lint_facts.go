@@ -32,6 +32,9 @@ type ServerFacts struct {
 	// NATs, firewalls and layer-4 balancers do; the connection is then the
 	// server's, not its own.
 	Silent bool `yaml:"silent,omitempty"`
+	// PassesOn says that connections do not end at it though it resets or closes
+	// those that are idle: they are the server's, as with Silent.
+	PassesOn bool `yaml:"passes_on,omitempty"`
 	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
 	// `Connection: close` on the last answer.
 	MaxRequests int           `yaml:"max_requests,omitempty"`
@@ -106,6 +109,9 @@ func (f *ServerFacts) Take(c lab.Config) {
 
 var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
 
+// passes reports whether a connection through it ends at the server.
+func (f ServerFacts) passes() bool { return f.Silent || f.PassesOn }
+
 func (f ServerFacts) workers() int { return max(f.Workers, 1) }
 
 // hop is what a client's connections reach or pass.
@@ -179,7 +185,7 @@ func meanDelay(d lab.Delay) time.Duration {
 // nearest is where the client's connections end: the load balancer, unless it
 // only passes them on.
 func (s *subject) nearest() hop {
-	if s.via != nil && !s.via.Silent {
+	if s.via != nil && !s.via.passes() {
 		return *s.via
 	}
 	return s.server
@@ -191,7 +197,7 @@ func (s *subject) forgetful() []hop {
 	if s.via != nil && s.via.Silent && s.via.idleKnown() {
 		all = append(all, *s.via)
 	}
-	if s.server.Silent && s.server.idleKnown() && !s.server.forEver && (s.via == nil || s.via.Silent) {
+	if s.server.Silent && s.server.idleKnown() && !s.server.forEver && (s.via == nil || s.via.passes()) {
 		all = append(all, s.server)
 	}
 	return all

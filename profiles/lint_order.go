@@ -79,13 +79,13 @@ func checkIdleOrder(s *subject, o *outcome) {
 	for _, h := range s.forgetful() {
 		s.checkSilent(o, h)
 	}
-	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent {
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAwake(*s.via)) {
 		s.checkClientIdle(o, *s.via)
 	}
 	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver || s.server.Silent {
 		return
 	}
-	if s.via == nil || s.via.Silent {
+	if s.via == nil || s.via.passes() {
 		s.checkClientIdle(o, s.server)
 		return
 	}
@@ -169,11 +169,16 @@ func (s *subject) whatBecomesOfStale() string {
 	return fmt.Sprintf("callers see them, because no resend rule covers %s", listOf(errs))
 }
 
+// keptAwake reports whether TCP keep-alive probes keep connections in use for h.
+func (s *subject) keptAwake(h hop) bool {
+	probes := s.profile.Target.TCP.KeepAlive
+	return probes > 0 && probes < h.limit()
+}
+
 // checkSilent compares the client's limit with a device that forgets. Keep-alive
 // probes below its timer keep the connection known to it.
 func (s *subject) checkSilent(o *outcome, h hop) {
-	probes := s.profile.Target.TCP.KeepAlive
-	if probes > 0 && probes < h.limit() || s.clientIdle(s.server).within(h.limit(), s.roundTrip) {
+	if s.keptAwake(h) || s.clientIdle(s.server).within(h.limit(), s.roundTrip) {
 		return
 	}
 	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.server.Hint}})

@@ -78,6 +78,10 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"pool.idle_timeout 4s", "via.idle_timeout 2s"}, "hangs until its timeout", "pool.idle_timeout=1s, or less; or target.tcp.keep_alive=1s"},
 		{"a server behind one that forgets", foreign("server.silent=true", "pool.idle_timeout=10s"), RuleIdleOrder, "pool.idle_timeout",
 			[2]string{"pool.idle_timeout 10s", "server.idle_timeout 5s"}, "hangs until its timeout", "pool.idle_timeout=4s, or less; or target.tcp.keep_alive=2.5s"},
+		{"a server behind what passes connections on", foreign("pool.idle_timeout=30s", "via.idle_timeout=4m", "via.passes_on=true"), RuleIdleOrder, "pool.idle_timeout",
+			[2]string{"pool.idle_timeout 30s", "server.idle_timeout 5s"}, "idle for about 5s", "pool.idle_timeout=4s"},
+		{"what passes connections on and resets them", foreign("via.idle_timeout=3s", "via.passes_on=true"), RuleIdleOrder, "pool.idle_timeout",
+			[2]string{"pool.idle_timeout 4s", "via.idle_timeout 3s"}, "idle for about 3s", "pool.idle_timeout=2s"},
 
 		{"no limit of requests", []string{"target.lab.max_requests=10", "target.lab.unannounced=true"}, RuleMaxRequests, "pool.max_requests",
 			[2]string{"pool.max_requests no limit", "target.lab.max_requests 10, unannounced"}, "one in 11", "pool.max_requests=10"},
@@ -188,6 +192,7 @@ func TestLintFindsNothing(t *testing.T) {
 		{"a hint heeded", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=5s")},
 		{"a hint too short to keep", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=1s")},
 		{"in order over a load balancer", foreign("pool.idle_timeout=2s", "via.idle_timeout=4s")},
+		{"what passes connections on, kept awake", foreign("via.idle_timeout=3s", "via.passes_on=true", "target.tcp.keep_alive=1s")},
 		{"a NAT kept awake", foreign("via.idle_timeout=3s", "via.silent=true", "target.tcp.keep_alive=1s")},
 		{"a server that forgets, kept awake", foreign("server.silent=true", "pool.idle_timeout=0", "target.tcp.keep_alive=1s")},
 		{"as many requests as the server", []string{"pool.max_requests=10", "target.lab.max_requests=10", "target.lab.unannounced=true"}},
