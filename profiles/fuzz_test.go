@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Loading never panics, and what loads can be written and loads back.
+// Loading never panics; what loads can be written, loads back, and can be checked.
 func FuzzLoad(f *testing.F) {
 	for _, e := range append(Profiles(), Incidents()...) {
 		f.Add([]byte(e.Text), "load.rate=5")
@@ -19,6 +19,8 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add([]byte(text), "target.headers.X-A=b")
 	}
+	f.Add([]byte(lintBase), "server={silent: true, idle_timeout: 1ns, max_connections: 1, threads: 1, backlog: 1}")
+	f.Add([]byte(lintBase), "via={passes_on: true, idle_timeout: 2562047h, idle_early: 1s, max_requests: 1, unannounced: true, max_lifetime: 1ns}")
 	f.Add([]byte(good), "remedies=[{name: a, set: {pool.max_idle: 2}}]")
 	f.Fuzz(func(t *testing.T, data []byte, set string) {
 		all := string(data) + set
@@ -34,6 +36,13 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		loadsBack(t, p)
+		if p.Target.File == "" {
+			for _, finding := range Lint(p) {
+				if finding.Path == "" || finding.Set == "" || finding.Seen == "" {
+					t.Errorf("half a finding: %+v", finding)
+				}
+			}
+		}
 		red := Redact(*p)
 		if _, err := Marshal(&red); err != nil {
 			t.Fatal(err)

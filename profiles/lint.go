@@ -77,6 +77,9 @@ func Check(p *Profile, ports int) Checklist {
 		r.check(s, o)
 		if p.Client == ClientStock {
 			for i := range o.findings {
+				if !strings.HasPrefix(o.findings[i].Set, "pool.") {
+					continue // it is for the server, or for the sockets, which the stock client has
+				}
 				o.findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
 			}
 		}

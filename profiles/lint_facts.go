@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -28,6 +33,9 @@ type ServerFacts struct {
 	// NATs, firewalls and layer-4 balancers do; the connection is then the
 	// server's, not its own.
 	Silent bool `yaml:"silent,omitempty"`
+	// PassesOn says that connections do not end at it though it resets or closes
+	// those that are idle: they are the server's, as with Silent.
+	PassesOn bool `yaml:"passes_on,omitempty"`
 	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
 	// `Connection: close` on the last answer.
 	MaxRequests int           `yaml:"max_requests,omitempty"`
@@ -88,6 +96,9 @@ func (f *ServerFacts) Take(c lab.Config) {
 	if c.MaxRequests > 0 {
 		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
 	}
+	if c.SayClose || c.UntilClose {
+		f.MaxRequests, f.Unannounced = 1, false
+	}
 	if d := meanDelay(c.Delay); d > 0 {
 		f.Delay = d
 	}
@@ -100,6 +111,9 @@ func (f *ServerFacts) Take(c lab.Config) {
 
 var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
 
+// passes reports whether a connection through it ends at the server.
+func (f ServerFacts) passes() bool { return f.Silent || f.PassesOn }
+
 func (f ServerFacts) workers() int { return max(f.Workers, 1) }
 
 // hop is what a client's connections reach or pass.
@@ -108,7 +122,7 @@ type hop struct {
 	who     string            // in sentences
 	section string            // where facts about it are written
 	paths   map[string]string // of fields that are written elsewhere
-	forEver bool              // it is known never to close an idle connection
+	forEver bool              // it is known never to close an idle connection, or to have none
 }
 
 func (h hop) path(field string) string {
@@ -131,11 +145,14 @@ type subject struct {
 	via       *hop
 	roundTrip time.Duration // on the link; 0: not known
 	ports     int
+	targets   func() ([]Request, error) // what is sent; read once
 }
 
 func newSubject(p *Profile, ports int) *subject {
 	s := &subject{profile: p, pool: poolOf(p), ports: ports}
+	s.targets = sync.OnceValues(func() ([]Request, error) { return targetsOf(p.Target) })
 	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
+	s.server.forEver = p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
 	if p.Target.Lab != nil {
 		s.server = s.server.servedBy(*p.Target.Lab)
 	}
@@ -151,7 +168,7 @@ func newSubject(p *Profile, ports int) *subject {
 // servedBy is h with the facts that the lab's script settles.
 func (h hop) servedBy(c lab.Config) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
-	h.MaxRequests, h.Unannounced = 0, false
+	h.MaxRequests, h.Unannounced, h.Silent = 0, false, false
 	h.Take(c)
 	h.forEver = c.IdleTimeout == 0
 	h.paths = map[string]string{
@@ -175,20 +192,40 @@ func meanDelay(d lab.Delay) time.Duration {
 // nearest is where the client's connections end: the load balancer, unless it
 // only passes them on.
 func (s *subject) nearest() hop {
-	if s.via != nil && !s.via.Silent {
+	if s.via != nil && !s.via.passes() {
 		return *s.via
 	}
 	return s.server
 }
 
-// keepsNone reports whether no connection is ever used twice.
-func (s *subject) keepsNone() bool {
-	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 || s.serverSaysClose()
+// forgetful is what the client's connections pass that forgets them when idle.
+func (s *subject) forgetful() []hop {
+	var all []hop
+	if s.via != nil && s.via.Silent && s.via.idleKnown() {
+		all = append(all, *s.via)
+	}
+	if s.server.Silent && s.server.idleKnown() && !s.server.forEver && (s.via == nil || s.via.passes()) {
+		all = append(all, s.server)
+	}
+	return all
 }
 
-func (s *subject) serverSaysClose() bool {
-	script := s.profile.Target.Lab
-	return script != nil && (script.SayClose || script.UntilClose)
+// keepsNone reports whether no connection is ever used twice.
+func (s *subject) keepsNone() bool {
+	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 ||
+		s.asksClose() || s.endsEach() && !s.nearest().Unannounced
+}
+
+// endsEach reports whether whoever serves the client closes after each answer.
+func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
+
+// asksClose reports whether every request says `Connection: close`; the server
+// then closes after its answer (RFC 9112, section 9.6).
+func (s *subject) asksClose() bool {
+	targets, err := s.targets()
+	return err == nil && !slices.ContainsFunc(targets, func(r Request) bool {
+		return !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")
+	})
 }
 
 func (s *subject) shards() int { return max(s.pool.Shards, 1) }
@@ -230,6 +267,44 @@ func needed(perSecond float64, held time.Duration) float64 { return perSecond * 
 // whole rounds up, but for what is above a whole number only by the error of
 // floating point.
 func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
+
+// cap is how many connections each shard may have, 0 for any number, the field
+// that says so, and the part of the load that those are for.
+func (s *subject) cap() (each int, path string, part float64) {
+	each, path, part = s.pool.MaxConns, "pool.max_conns", s.share()
+	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || float64(all) < float64(each)/part) {
+		return all, "pool.max_conns_all", 1
+	}
+	return each, path, part
+}
+
+// busy is how many connections a peak keeps busy, or as many of them as there
+// can be.
+func (s *subject) busy(held time.Duration) float64 {
+	most := min(needed(s.peak(), held), float64(s.profile.Load.MaxInFlight))
+	if each, _, part := s.cap(); each > 0 {
+		most = min(most, float64(times(each, s.shards()))/part)
+	}
+	return most
+}
+
+// share is the part of the requests that the destination gets which gets most:
+// of several in a target file, which are sent in turn. 1 when that is not known.
+func (s *subject) share() float64 {
+	targets, err := s.targets()
+	if err != nil {
+		return 1
+	}
+	most, by := 0, map[string]int{}
+	for _, r := range targets {
+		if u, err := url.Parse(r.URL); err == nil {
+			to := u.Scheme + "://" + u.Host
+			by[to]++
+			most = max(most, by[to])
+		}
+	}
+	return float64(most) / float64(len(targets))
+}
 
 // lacksLoad notes what is missing to know how many connections are busy.
 func (s *subject) lacksLoad(o *outcome) bool {

@@ -151,6 +151,10 @@ func TestFactsFromAServersScript(t *testing.T) {
 		MaxConnections: 8, Threads: 4, Backlog: 1}); f != want {
 		t.Errorf("%+v", f)
 	}
+	f = ServerFacts{}
+	if f.Take(lab.Config{SayClose: true}); f != (ServerFacts{MaxRequests: 1}) {
+		t.Errorf("a server that says close on every answer: %+v", f)
+	}
 	script.HintIfAsked, f = true, ServerFacts{}
 	if f.Take(script); f.Hint != 0 {
 		t.Errorf("a hint of %v though nobody asks", f.Hint)

@@ -11,10 +11,7 @@ import (
 
 // checkPending compares what the load asks of a capped pool with what it has.
 func checkPending(s *subject, o *outcome) {
-	each, path := s.pool.MaxConns, "pool.max_conns"
-	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || all < each) {
-		each, path = all, "pool.max_conns_all"
-	}
+	each, path, part := s.cap()
 	if each == 0 {
 		o.checked = true // without a cap nobody waits
 		return
@@ -23,14 +20,14 @@ func checkPending(s *subject, o *outcome) {
 		return
 	}
 	held, _ := s.held()
-	has := times(each, s.shards())
+	has, rate := times(each, s.shards()), s.rate()*part
 	room := max(s.profile.Load.MaxInFlight-has, 0) // for more than that the generator keeps back
-	if need := needed(s.rate(), held); whole(need) > has {
+	if need := needed(rate, held); whole(need) > has {
 		o.found(Finding{
 			Path: path,
 			Says: "By Little's law rate x time per request is how many connections are busy; the pool must have as many.",
 			Numbers: [2]string{
-				fmt.Sprintf("%s x %v = %d connections", perSecond(s.rate()), held, whole(need)),
+				fmt.Sprintf("%s x %v = %d connections", perSecond(rate), held, whole(need)),
 				capText(path, each, s.shards()),
 			},
 			Seen: fmt.Sprintf("no more than %s succeed; %s", perSecond(float64(has)/held.Seconds()), s.refusal(room)),
@@ -38,17 +35,17 @@ func checkPending(s *subject, o *outcome) {
 		})
 		return
 	}
-	excess := min(whole(s.excess(float64(has)/held.Seconds())), room)
+	excess := min(whole(part*s.excess(float64(has)/held.Seconds()/part)), room)
 	if places := times(max(s.pool.PendingMax, 0), s.shards()); s.pool.PendingMax >= 0 && excess > places {
 		o.found(Finding{
 			Path: "pool.pending_max",
 			Says: "What a burst asks beyond the pool's connections must find room in its queue.",
 			Numbers: [2]string{
-				fmt.Sprintf("%d waiting at the end of a peak of %s", excess, perSecond(s.peak())),
+				fmt.Sprintf("%d waiting at the end of a peak of %s", excess, perSecond(s.peak()*part)),
 				capText("pool.pending_max", s.pool.PendingMax, s.shards()),
 			},
 			Seen: "acquire failures (queue_full) late in each burst, without a socket having been touched: `Pending acquire queue has reached its maximum size`, `no free connections available to host`, `reset reason: overflow`",
-			Set:  fmt.Sprintf("pool.pending_max=%d; or %s=%d for a burst that does not queue", (excess+s.shards()-1)/s.shards(), path, whole(needed(s.peak(), held)/float64(s.shards()))),
+			Set:  fmt.Sprintf("pool.pending_max=%d; or %s=%d for a burst that does not queue", (excess+s.shards()-1)/s.shards(), path, whole(needed(s.peak()*part, held)/float64(s.shards()))),
 		})
 		excess = places
 	}
@@ -96,12 +93,13 @@ func (s *subject) excess(served float64) float64 {
 	switch a := l.Arrivals; a.Process {
 	case generator.Burst:
 		return over * a.On.Seconds()
-	case generator.Ramp: // a triangle above what is served
+	case generator.Ramp: // a triangle above what is served, after a warm-up at the start's rate
+		warm := max(float64(l.Rate)-served, 0) * l.WarmUp.Seconds()
 		rising := math.Abs(float64(a.To-l.Rate)) / l.Duration.Seconds()
 		if rising == 0 {
-			return 0
+			return warm
 		}
-		return over * over / 2 / rising
+		return warm + over*over/2/rising
 	case generator.Sine: // what of the swing is above what is served
 		below, swing := served-float64(l.Rate), float64(a.Amplitude)
 		from := math.Asin(max(below/swing, -1))
@@ -118,10 +116,11 @@ func checkPorts(s *subject, o *outcome) {
 	if o.lacks(!s.loaded(), "load.rate") {
 		return
 	}
-	if s.serverSaysClose() {
+	if s.endsEach() || s.asksClose() {
 		return // the server closes first, and keeps the TIME_WAIT
 	}
 	opened, path, set := s.opened(o)
+	opened *= s.share()
 	taken := whole(opened * timeWait.Seconds())
 	if taken <= s.ports {
 		return
@@ -149,16 +148,21 @@ func (s *subject) opened(o *outcome) (perSecond float64, path, set string) {
 	}
 	busy, known := 1.0, false
 	if held, ok := s.held(); ok {
-		busy, known = max(needed(s.peak(), held), 1), true
+		busy, known = max(s.busy(held), 1), true
 	}
 	if p.MaxRequests > 0 {
 		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", max(2*p.MaxRequests, whole(2*rate*timeWait.Seconds()/float64(s.ports)))))
 	}
-	if most, field := s.idleCap(); most == 0 {
-		consider(rate, field, fmt.Sprintf("%s=%d", field, whole(busy/float64(s.shards()))))
-	} else if most > 0 && !o.lacks(!known, s.server.path("delay")) && busy > float64(times(most, s.shards())) {
-		// Of the busy ones those beyond the cap are closed as they come back.
-		consider(rate*(1-float64(times(most, s.shards()))/busy), field, fmt.Sprintf("%s=%d", field, whole(busy/float64(s.shards()))))
+	if p.MaxLifetime > 0 && p.Expiry != 0 {
+		enough := time.Duration(2 * busy * float64(timeWait) / float64(s.ports)).Round(time.Millisecond)
+		consider(min(busy/p.MaxLifetime.Seconds(), rate), "pool.max_lifetime", fmt.Sprintf("pool.max_lifetime=%v, or more", max(enough, 2*p.MaxLifetime)))
+	}
+	most, field, part := s.idleCap()
+	kept, keepAll := float64(times(most, s.shards())), fmt.Sprintf("%s=%d", field, whole(busy*part/float64(s.shards())))
+	if most == 0 {
+		consider(rate, field, keepAll)
+	} else if most > 0 && !o.lacks(!known, s.server.path("delay")) && busy*part > kept {
+		consider(rate*(1-kept/(busy*part)), field, keepAll) // of the busy ones those beyond the cap are closed as they come back
 	}
 	if limit := s.clientIdle(s.nearest()); !limit.unbounded && limit.d > 0 {
 		longer := func(gap time.Duration) string { return fmt.Sprintf("pool.idle_timeout=%v", gap+timerSlack+gap/10) }
@@ -176,42 +180,43 @@ func (s *subject) opened(o *outcome) (perSecond float64, path, set string) {
 	return perSecond, path, set
 }
 
-// idleCap is how many idle connections each shard keeps, -1 for any number, and
-// the field that says so.
-func (s *subject) idleCap() (most int, path string) {
-	each, all := s.pool.MaxIdle, s.pool.MaxIdleAll
-	if all >= 0 && (each < 0 || all < each) {
-		return all, "pool.max_idle_all"
+// idleCap is how many idle connections each shard keeps, -1 for any number, the
+// field that says so, and the part of the load that those are for.
+func (s *subject) idleCap() (most int, path string, part float64) {
+	most, path, part = s.pool.MaxIdle, "pool.max_idle", s.share()
+	if all := s.pool.MaxIdleAll; all >= 0 && (most < 0 || float64(all) < float64(most)/part) {
+		return all, "pool.max_idle_all", 1
 	}
-	return each, "pool.max_idle"
+	return most, path, part
 }
 
 // checkChurn compares the idle cap with how many connections are busy at once.
 func checkChurn(s *subject, o *outcome) {
-	most, path := s.idleCap()
-	if most < 0 {
-		o.checked = true
+	most, path, part := s.idleCap()
+	if most < 0 || s.pool.MaxRequests == 1 || s.endsEach() || s.asksClose() {
+		o.checked = true // none is closed for being one too many
 		return
 	}
 	if s.lacksLoad(o) {
 		return
 	}
 	held, _ := s.held()
-	need := whole(needed(s.peak(), held))
+	asked, need := whole(needed(s.peak()*part, held)), whole(s.busy(held)*part)
 	if has := times(most, s.shards()); need > has {
 		closed := fmt.Sprintf("whenever fewer are busy, all but %d are closed as they come back", has)
 		if has == 0 {
 			closed = "every connection is closed after one request"
 		}
+		needs := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()*part), held, asked)
+		if need < asked {
+			needs += fmt.Sprintf(", of which there can be %d", need)
+		}
 		o.found(Finding{
-			Path: path,
-			Says: "A pool keeps as many idle connections as are busy at once (Little's law), or it closes them after use and opens them again.",
-			Numbers: [2]string{
-				fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()), held, need),
-				capText(path, most, s.shards()),
-			},
-			Seen: closed + ": connections opened far above connections needed, a connect in many requests, TIME_WAIT on the client; urllib3: `Connection pool is full, discarding connection`",
-			Set:  fmt.Sprintf("%s=%d", path, (need+s.shards()-1)/s.shards()),
+			Path:    path,
+			Says:    "A pool keeps as many idle connections as are busy at once (Little's law), or it closes them after use and opens them again.",
+			Numbers: [2]string{needs, capText(path, most, s.shards())},
+			Seen:    closed + ": connections opened far above connections needed, a connect in many requests, TIME_WAIT on the client; urllib3: `Connection pool is full, discarding connection`",
+			Set:     fmt.Sprintf("%s=%d", path, (need+s.shards()-1)/s.shards()),
 		})
 	}
 }

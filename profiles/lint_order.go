@@ -76,17 +76,16 @@ func below(peers, roundTrip time.Duration) time.Duration {
 const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
 
 func checkIdleOrder(s *subject, o *outcome) {
-	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) {
-		if s.via.Silent {
-			s.checkSilent(o)
-		} else {
-			s.checkClientIdle(o, *s.via)
-		}
+	for _, h := range s.forgetful() {
+		s.checkSilent(o, h)
 	}
-	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver {
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAwake(*s.via)) {
+		s.checkClientIdle(o, *s.via)
+	}
+	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver || s.server.Silent {
 		return
 	}
-	if s.via == nil || s.via.Silent {
+	if s.via == nil || s.via.passes() {
 		s.checkClientIdle(o, s.server)
 		return
 	}
@@ -170,30 +169,50 @@ func (s *subject) whatBecomesOfStale() string {
 	return fmt.Sprintf("callers see them, because no resend rule covers %s", listOf(errs))
 }
 
+// keptAwake reports whether TCP keep-alive probes keep connections in use for h.
+func (s *subject) keptAwake(h hop) bool {
+	probes := s.profile.Target.TCP.KeepAlive
+	return probes > 0 && probes < h.limit()
+}
+
 // checkSilent compares the client's limit with a device that forgets. Keep-alive
 // probes below its timer keep the connection known to it.
-func (s *subject) checkSilent(o *outcome) {
-	via, probes := *s.via, s.profile.Target.TCP.KeepAlive
-	if probes > 0 && probes < via.limit() || s.clientIdle(s.server).within(via.limit(), s.roundTrip) {
+func (s *subject) checkSilent(o *outcome, h hop) {
+	if s.keptAwake(h) || s.clientIdle(s.server).within(h.limit(), s.roundTrip) {
 		return
 	}
-	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: via.IdleTimeout, IdleEarly: via.IdleEarly, Hint: s.server.Hint}})
+	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.server.Hint}})
 	o.found(Finding{
 		Path:    path,
 		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
-		Numbers: [2]string{s.clientIdle(s.server).text, idleText(via)},
+		Numbers: [2]string{s.clientIdle(s.server).text, idleText(h)},
 		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
-		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", via.limit()/2),
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2),
 	})
 }
 
-const saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+const (
+	saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+	saysEndsFirst   = "A client's limit above the server's is never reached: the server ends each connection first, and says so."
+)
 
 func checkMaxRequests(s *subject, o *outcome) {
 	h, p := s.nearest(), s.pool
 	settled := s.profile.Target.Lab != nil && h.section == "server" // what a lab leaves out it does not do
 	o.lacks(!settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
-	if !h.Unannounced || s.keepsNone() {
+	if s.keepsNone() {
+		return
+	}
+	if !h.Unannounced {
+		if h.MaxRequests > 0 && p.MaxRequests > h.MaxRequests {
+			o.found(Finding{
+				Path:    "pool.max_requests",
+				Says:    saysEndsFirst,
+				Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
+				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.MaxRequests, h.who),
+				Set:     fmt.Sprintf("pool.max_requests=%d, or no limit; or more for %s", h.MaxRequests, h.who),
+			})
+		}
 		return
 	}
 	if h.MaxRequests > 0 && (p.MaxRequests == 0 || p.MaxRequests > h.MaxRequests) {
@@ -201,7 +220,7 @@ func checkMaxRequests(s *subject, o *outcome) {
 			Path:    "pool.max_requests",
 			Says:    saysMaxRequests,
 			Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
-			Seen:    fmt.Sprintf("about one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
 			Set:     fmt.Sprintf("pool.max_requests=%d; or have %s say `Connection: close`", h.MaxRequests, h.who),
 		})
 	}
@@ -240,19 +259,16 @@ const saysConnections = "All of the client's connections together fit in what th
 // checkConnections compares the most connections there can be with what the
 // server has room for.
 func checkConnections(s *subject, o *outcome) {
-	each, path := s.pool.MaxConns, "pool.max_conns"
-	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || all < each) {
-		each, path = all, "pool.max_conns_all"
+	each, path, _ := s.cap()
+	inFlight := s.profile.Load.MaxInFlight
+	most, mostText := times(each, s.shards()), capText(path, each, s.shards())
+	if s.loaded() && (each == 0 || inFlight < each) {
+		// Each shard may come to hold as many at its own worst moment, but they
+		// get the requests in turn.
+		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
 	}
-	if inFlight := s.profile.Load.MaxInFlight; s.loaded() && (each == 0 || inFlight < each) {
-		each, path = inFlight, "load.max_in_flight"
-	}
-	if o.lacks(each == 0, "load.rate") {
+	if o.lacks(most == 0, "load.rate") {
 		return
-	}
-	most, mostText := times(each, s.shards()), fmt.Sprintf("%s %d", path, each)
-	if s.shards() > 1 {
-		mostText = fmt.Sprintf("%s %d x pool.shards %d = %d", path, each, s.shards(), most)
 	}
 	o.checked = false // by what comes now
 	h := s.nearest()
@@ -263,8 +279,12 @@ func checkConnections(s *subject, o *outcome) {
 	}{
 		{"max_connections", h.MaxConnections, h.workers(), "connections", "new connections wait in the backlog though the server is idle: slow connects, then connect timeouts; idle ones hold the places"},
 		{"threads", h.Threads, h.workers(), "threads", "requests wait in the server: its own access log shows short times, the client long ones, up to its timeout"},
-		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 3 s, 7 s, ListenOverflows on the server"},
+		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
 	} {
+		most, mostText := most, mostText
+		if room.field == "threads" && s.loaded() && inFlight < most { // idle connections take none
+			most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
+		}
 		if o.lacks(room.each == 0, h.path(room.field)) || most <= times(room.each, room.of) {
 			continue
 		}

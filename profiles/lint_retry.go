@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,36 +12,18 @@ import (
 // requests is one attempt of each kind that the target has: what a resend rule
 // looks at.
 func (s *subject) requests() ([]pool.Attempt, error) {
-	t := s.profile.Target
-	all := []Request{{Method: t.Method}}
-	if t.Body != "" {
-		all[0].Body = []byte(t.Body)
-	}
-	keyed := false
-	for name := range t.Headers {
-		keyed = keyed || isIdempotencyKey(name)
-	}
-	if t.File != "" {
-		var err error
-		if all, err = readTargets(t.File, t.Format); err != nil {
-			return nil, err
-		}
+	all, err := s.targets()
+	if err != nil {
+		return nil, err
 	}
 	var kinds []pool.Attempt
 	for _, r := range all {
-		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: keyed}
-		for name := range r.Header {
-			a.IdempotencyKey = a.IdempotencyKey || isIdempotencyKey(name)
-		}
+		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil}
 		if !slices.Contains(kinds, a) {
 			kinds = append(kinds, a)
 		}
 	}
 	return kinds, nil
-}
-
-func isIdempotencyKey(header string) bool {
-	return strings.EqualFold(header, "Idempotency-Key") || strings.EqualFold(header, "X-Idempotency-Key")
 }
 
 func listOf(words []string) string { return strings.Join(words, ", ") }
@@ -54,6 +37,19 @@ func checkRetry(s *subject, o *outcome) {
 	kinds, err := s.requests()
 	if o.lacks(err != nil, "target.file") {
 		return
+	}
+	if t := s.profile.Target; t.URL == "" && t.File == "" && t.Lab == nil && t.Method == http.MethodGet {
+		// A pool alone, and the method is only the default: what a POST would come to is not known.
+		post := pool.Attempt{Method: http.MethodPost, HasBody: true, Reused: true}
+		if slices.ContainsFunc(written, func(after pool.After) bool {
+			post.After = after
+			_, resent := s.pool.ResendBy(post)
+			return resent
+		}) {
+			o.checked = false
+			o.lacks(true, "target.method")
+			return
+		}
 	}
 	for i, rule := range s.pool.Resend {
 		alone := pool.Policy{Resend: []pool.ResendRule{rule}}
@@ -118,15 +114,16 @@ func checkTimeouts(s *subject, o *outcome) {
 			}
 		}
 	}
-	if via, probes := s.via, s.profile.Target.TCP.KeepAlive; via != nil && via.Silent && via.idleKnown() {
+	probes := s.profile.Target.TCP.KeepAlive
+	for _, h := range s.forgetful() {
 		o.checked = true
-		if probes >= via.limit() && probes > 0 {
+		if probes >= h.limit() && probes > 0 {
 			o.found(Finding{
 				Path:    "target.tcp.keep_alive",
 				Says:    "TCP keep-alive probes keep a connection known to what forgets idle ones only if they come more often than it forgets.",
-				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(*via)},
+				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(h)},
 				Seen:    "the probes themselves go unanswered: connections die idle (timeout, or a rst), and the next request opens a new one or hangs",
-				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", via.limit()/2),
+				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", h.limit()/2),
 			})
 		}
 	}

@@ -76,11 +76,19 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"via.idle_timeout 1m0s", "server.idle_timeout 5s"}, "502", "server.idle_timeout=1m6s"},
 		{"a NAT that forgets", foreign("via.idle_timeout=2s", "via.silent=true"), RuleIdleOrder, "pool.idle_timeout",
 			[2]string{"pool.idle_timeout 4s", "via.idle_timeout 2s"}, "hangs until its timeout", "pool.idle_timeout=1s, or less; or target.tcp.keep_alive=1s"},
+		{"a server behind one that forgets", foreign("server.silent=true", "pool.idle_timeout=10s"), RuleIdleOrder, "pool.idle_timeout",
+			[2]string{"pool.idle_timeout 10s", "server.idle_timeout 5s"}, "hangs until its timeout", "pool.idle_timeout=4s, or less; or target.tcp.keep_alive=2.5s"},
+		{"a server behind what passes connections on", foreign("pool.idle_timeout=30s", "via.idle_timeout=4m", "via.passes_on=true"), RuleIdleOrder, "pool.idle_timeout",
+			[2]string{"pool.idle_timeout 30s", "server.idle_timeout 5s"}, "idle for about 5s", "pool.idle_timeout=4s"},
+		{"what passes connections on and resets them", foreign("via.idle_timeout=3s", "via.passes_on=true"), RuleIdleOrder, "pool.idle_timeout",
+			[2]string{"pool.idle_timeout 4s", "via.idle_timeout 3s"}, "idle for about 3s", "pool.idle_timeout=2s"},
 
 		{"no limit of requests", []string{"target.lab.max_requests=10", "target.lab.unannounced=true"}, RuleMaxRequests, "pool.max_requests",
 			[2]string{"pool.max_requests no limit", "target.lab.max_requests 10, unannounced"}, "one in 11", "pool.max_requests=10"},
 		{"a higher limit of requests", foreign("pool.max_requests=101", "server.max_requests=100", "server.unannounced=true"), RuleMaxRequests, "pool.max_requests",
 			[2]string{"pool.max_requests 101", "server.max_requests 100, unannounced"}, "", "pool.max_requests=100"},
+		{"a limit of requests that is never reached", []string{"pool.max_requests=1000", "target.lab.max_requests=100"}, RuleMaxRequests, "pool.max_requests",
+			[2]string{"pool.max_requests 1000", "target.lab.max_requests 100"}, "no failure", "pool.max_requests=100"},
 		{"a longer life", foreign("pool.max_lifetime=1h", "server.max_lifetime=1h", "server.unannounced=true"), RuleMaxRequests, "pool.max_lifetime",
 			[2]string{"pool.max_lifetime 1h0m0s", "server.max_lifetime 1h0m0s, unannounced"}, "in waves", "pool.max_lifetime=54m0s"},
 
@@ -91,7 +99,7 @@ func TestLintFindings(t *testing.T) {
 		{"no cap", []string{"pool.max_conns=0", "load.max_in_flight=60"}, RuleConnections, "pool.max_conns",
 			[2]string{"load.max_in_flight 60", "server.threads 50"}, "access log", "pool.max_conns=50"},
 		{"backlog", []string{"server.backlog=31"}, RuleConnections, "pool.max_conns",
-			[2]string{"pool.max_conns 32", "server.backlog 31"}, "1 s, 3 s", "pool.max_conns=31"},
+			[2]string{"pool.max_conns 32", "server.backlog 31"}, "1 s, 2 s, 3 s", "pool.max_conns=31"},
 
 		{"too few connections", []string{"pool.max_conns=16"}, RulePending, "pool.max_conns",
 			[2]string{"400/s x 50ms = 20 connections", "pool.max_conns 16"}, "no more than 320/s succeed; the others fail to acquire (queue_full)", "pool.max_conns=25"},
@@ -101,11 +109,15 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"100 waiting at the end of a peak of 840/s", "pool.pending_max 64"}, "queue_full", "pool.pending_max=100"},
 		{"a wait too short for a burst", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}", "pool.pending_max=-1", "pool.pending_timeout=100ms"}, RulePending, "pool.pending_timeout",
 			[2]string{"longest wait of a burst 156ms", "pool.pending_timeout 100ms"}, "timeout", "pool.pending_timeout=195ms"},
+		{"a fall after a warm-up", []string{"load.rate=740/s", "load.arrivals={process: ramp, to: 100/s}", "load.warm_up=1s", "pool.pending_max=200", "load.max_in_flight=2000"}, RulePending, "pool.pending_max",
+			[2]string{"335 waiting at the end of a peak of 740/s", "pool.pending_max 200"}, "", "pool.pending_max=335"},
 		{"a swing above the pool", []string{"load.arrivals={process: sine, amplitude: 360/s, period: 10s}", "pool.pending_max=0"}, RulePending, "pool.pending_max",
 			[2]string{"212 waiting at the end of a peak of 760/s", "pool.pending_max 0"}, "", "pool.pending_max=212"},
 
 		{"one request per connection", []string{"pool.max_requests=1", "load.rate=480/s"}, RulePorts, "pool.max_requests",
 			[2]string{"480/s new connections x 60s = 28800 ports", "ports 28232"}, "from about 59s on", "pool.max_requests="},
+		{"a short life", []string{"pool.max_lifetime=40ms", "load.rate=600/s"}, RulePorts, "pool.max_lifetime",
+			[2]string{"600/s new connections x 60s = 36000 ports", "ports 28232"}, "from about 47s on", "pool.max_lifetime=128ms"},
 
 		{"a POST sent again", []string{"target.method=POST", "pool.resend=[{on: reused, after: [unsent, eof], methods: all, max: 1, path: fresh}]"}, RuleRetry, "pool.resend.0",
 			[2]string{"pool.resend.0: a POST sent up to 2", "executions it allows 1"}, "duplicates", "pool.resend.0.methods=idempotent, or pool.resend.0.after=[unsent]"},
@@ -174,15 +186,24 @@ func TestLintFindsNothing(t *testing.T) {
 		{"a server that keeps for ever", []string{"pool.idle_timeout=0", "target.lab.idle_timeout=0"}},
 		{"no connection used twice", []string{"pool.idle_timeout=0", "pool.max_requests=1"}},
 		{"a server that says close", []string{"pool.idle_timeout=0", "target.lab.say_close=true"}},
+		{"a server that says close, idle cap or not", []string{"pool.max_idle=2", "target.lab.say_close=true"}},
+		{"a foreign server that ends each connection", foreign("pool.idle_timeout=0", "pool.max_idle=2", "load.rate=640/s", "server.max_requests=1")},
+		{"requests that ask for a close", foreign("pool.idle_timeout=0", "pool.max_idle=2", "load.rate=640/s", "target.headers.connection=Close")},
 		{"a hint heeded", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=5s")},
 		{"a hint too short to keep", foreign("pool.idle_timeout=0", "pool.server_hint=min", "pool.hint_margin=1s", "server.hint=1s")},
 		{"in order over a load balancer", foreign("pool.idle_timeout=2s", "via.idle_timeout=4s")},
+		{"what passes connections on, kept awake", foreign("via.idle_timeout=3s", "via.passes_on=true", "target.tcp.keep_alive=1s")},
 		{"a NAT kept awake", foreign("via.idle_timeout=3s", "via.silent=true", "target.tcp.keep_alive=1s")},
+		{"a server that forgets, kept awake", foreign("server.silent=true", "pool.idle_timeout=0", "target.tcp.keep_alive=1s")},
 		{"as many requests as the server", []string{"pool.max_requests=10", "target.lab.max_requests=10", "target.lab.unannounced=true"}},
 		{"an end that is announced", []string{"target.lab.max_requests=10"}},
 		{"just enough places", []string{"pool.max_conns=50", "server.backlog=50"}},
+		{"threads for all that are in flight", []string{"pool.shards=2", "pool.max_conns=40", "load.max_in_flight=50", "server.threads=50"}},
+		{"shards share what is in flight", []string{"pool.shards=3", "pool.max_conns=0", "load.max_in_flight=50"}},
 		{"just enough connections", []string{"pool.max_conns=20"}},
 		{"an idle cap of what is busy", []string{"pool.max_idle=20"}},
+		{"an idle cap of all there can be", []string{"pool.max_conns=20", "pool.max_idle=20", "pool.pending_max=-1", "load.arrivals={process: sine, amplitude: 360/s, period: 1s}"}},
+		{"an idle cap of all that are in flight", []string{"pool.max_conns=0", "pool.max_idle=19", "load.max_in_flight=19"}},
 		{"a burst that fits", []string{"load.rate=760/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}"}},
 		{"a burst held back by the generator", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}", "load.max_in_flight=32"}},
 		{"few connections opened", []string{"pool.max_requests=1", "load.rate=470/s"}},
@@ -228,6 +249,57 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 	}
 }
 
+// What is to be changed at the server needs no other client.
+func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
+	sets := foreign("client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
+		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
+	findings := Lint(lintProfile(t, sets...))
+	if got := rulesOf(findings); !slices.Equal(got, []string{RuleIdleOrder}) {
+		t.Fatalf("broken: %v", got)
+	}
+	if f := findings[0]; f.Path != "server.idle_timeout" || strings.Contains(f.Set, "client=policy") {
+		t.Errorf("%s: set %q", f.Path, f.Set)
+	}
+}
+
+// Caps are per host, and so are ports: of four hosts each has a quarter of the
+// load, and one that gets half of the targets half of it.
+func TestLintSeveralHosts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "targets.txt")
+	write := func(hosts ...string) {
+		text := "GET http://" + strings.Join(hosts, "/\n\nGET http://") + "/\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lint := func(sets ...string) []Finding {
+		sets = append([]string{"target.url=", "target.file=" + file}, sets...)
+		return Lint(lintProfile(t, foreign(sets...)...))
+	}
+	write("a", "b", "c", "d")
+	for _, sets := range [][]string{
+		{"pool.max_conns=5"}, {"pool.max_idle=5"}, {"pool.max_conns_all=20"}, {"pool.max_idle_all=20"}, {"pool.max_requests=1", "load.rate=600/s"},
+	} {
+		if findings := lint(sets...); len(findings) != 0 {
+			t.Errorf("%q: %+v", sets, findings)
+		}
+	}
+	for _, c := range [][3]string{
+		{"pool.max_conns=4", "100/s x 50ms = 5 connections", "pool.max_conns 4"},
+		{"pool.max_conns_all=19", "400/s x 50ms = 20 connections", "pool.max_conns_all 19"},
+		{"pool.max_idle=4", "100/s x 50ms = 5 connections", "pool.max_idle 4"},
+		{"pool.max_idle_all=19", "400/s x 50ms = 20 connections", "pool.max_idle_all 19"},
+	} {
+		if findings := lint(c[0]); len(findings) != 1 || findings[0].Numbers != [2]string(c[1:]) {
+			t.Errorf("%s: %+v", c[0], findings)
+		}
+	}
+	write("a", "b", "a", "c")
+	if findings := lint("pool.max_conns=9"); len(findings) != 1 || findings[0].Numbers[0] != "200/s x 50ms = 10 connections" {
+		t.Errorf("a host with half of the load: %+v", findings)
+	}
+}
+
 // A burst after a silence longer than idle_timeout opens everything again.
 func TestLintSilencesTakePorts(t *testing.T) {
 	sets := []string{"pool.idle_timeout=100ms", "load.rate=400/s", "load.arrivals={process: burst, on: 400ms, off: 600ms}"}
@@ -258,9 +330,31 @@ func TestLintLacksFacts(t *testing.T) {
 		t.Errorf("checked %q, want %q", list.Checked, want)
 	}
 
+	list = Check(lintProfile(t, foreign("server.idle_timeout=0s", "server.max_requests=1")...), DefaultPorts)
+	if len(list.Findings) != 0 || len(list.Lacking) != 0 {
+		t.Errorf("a server that ends each connection has none idle: %+v", list)
+	}
 	full := Check(lintProfile(t), DefaultPorts)
 	if len(full.Lacking) != 0 || len(full.Checked) != 8 {
 		t.Errorf("checked %q, lacking %v", full.Checked, full.Lacking)
+	}
+}
+
+// Without a target nobody said that it is GET; it matters where a POST would be
+// sent again.
+func TestLintPoolAloneHasNoMethod(t *testing.T) {
+	for preset, want := range map[string]bool{"okhttp": true, "libcurl": true, "go-default-transport": false, "requests": false} {
+		for _, sets := range [][]string{{"pool=" + preset}, {"pool=" + preset, "target.method=POST"}} {
+			p, err := LoadToCheck(sets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := Check(p, DefaultPorts)
+			lacks := strings.Contains(fmt.Sprint(list.Lacking), "retry (target.method)")
+			if broken := slices.Contains(rulesOf(list.Findings), RuleRetry); lacks != (want && len(sets) == 1) || broken != (want && len(sets) == 2) {
+				t.Errorf("%q: lacking %v, broken %v", sets, list.Lacking, rulesOf(list.Findings))
+			}
+		}
 	}
 }
 

@@ -1,10 +1,7 @@
 package profiles
 
 import (
-	"errors"
-	"io/fs"
 	"slices"
-	"sync"
 
 	"github.com/kabench/kabench/dialers/pool"
 )
@@ -27,55 +24,27 @@ type Preset struct {
 	Pool   pool.Policy `yaml:"pool"`
 }
 
-const poolShelf = "pools"
+func (p Preset) names() []string { return append([]string{p.Name}, p.Also...) }
+
+var pools = presetsIn("pool", "pools", parsePreset)
 
 // Pools lists the presets, by name. They are the caller's to read, not to
 // change.
-func Pools() []Preset { return slices.Clone(poolPresets()) }
-
-var poolPresets = sync.OnceValue(func() []Preset {
-	var all []Preset
-	for _, e := range shelf(poolShelf) {
-		p, _ := parsePreset(e.Name, []byte(e.Text)) // a test holds that it loads
-		all = append(all, p)
-	}
-	return all
-})
+func Pools() []Preset { return slices.Clone(pools.all()) }
 
 // FindPool is the preset of that name.
-func FindPool(name string) (Preset, bool) {
-	for _, p := range poolPresets() {
-		if p.Name == name || slices.Contains(p.Also, name) {
-			return p, true
-		}
-	}
-	return Preset{}, false
-}
+func FindPool(name string) (Preset, bool) { return pools.find(name) }
 
 // Text is the preset's YAML, comments and all; empty for one that is not of the
 // library.
-func (p Preset) Text() string { return fileText(poolShelf, p.Name) }
+func (p Preset) Text() string { return fileText(pools.folder, p.Name) }
 
 // LoadPool is a pool preset, or the pool in a YAML file: its parameters alone,
 // or a document with them under `pool:`, which a profile is too. What they
 // leave out is pool.Default's.
 func LoadPool(nameOrFile string) (pool.Policy, error) {
-	if p, found := FindPool(nameOrFile); found {
-		p.Pool.Resend = slices.Clone(p.Pool.Resend) // the caller may change it
-		return p.Pool, nil
-	}
-	data, err := readFile(nameOrFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		var names []string
-		for _, p := range poolPresets() {
-			names = append(names, p.Name)
-		}
-		return pool.Policy{}, notFound("pool", nameOrFile, names)
-	}
-	if err != nil {
-		return pool.Policy{}, err
-	}
-	p, err := parsePreset(nameOrFile, data)
+	p, err := pools.read(nameOrFile)
+	p.Pool.Resend = slices.Clone(p.Pool.Resend) // the caller may change it
 	return p.Pool, err
 }
 

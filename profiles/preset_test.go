@@ -15,7 +15,7 @@ import (
 // A preset is whole: its file is named after it, it loads, and it says what
 // versions it holds for and where each of its values is from.
 func TestPresetsAreWhole(t *testing.T) {
-	shelved := shelf(poolShelf)
+	shelved := shelf(pools.folder)
 	if len(shelved) != len(Pools()) {
 		t.Fatalf("%d files, %d presets", len(shelved), len(Pools()))
 	}

@@ -40,11 +40,18 @@ const (
 // the lab listens first. Errors name the file and the target in it.
 func Requests(p *Profile) ([]Request, error) {
 	t := p.Target
+	if t.File == "" {
+		if err := checkURL(t.URL); err != nil {
+			return nil, fmt.Errorf("target.url: %w", err)
+		}
+	}
+	return targetsOf(t)
+}
+
+// targetsOf is Requests of a target whose URL may be missing.
+func targetsOf(t Target) ([]Request, error) {
 	if t.File != "" {
 		return readTargets(t.File, t.Format)
-	}
-	if err := checkURL(t.URL); err != nil {
-		return nil, fmt.Errorf("target.url: %w", err)
 	}
 	header := http.Header{}
 	for name, value := range t.Headers {

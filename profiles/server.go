@@ -1,10 +1,7 @@
 package profiles
 
 import (
-	"errors"
-	"io/fs"
 	"slices"
-	"sync"
 
 	"github.com/kabench/kabench/internal/lab"
 )
@@ -27,54 +24,24 @@ type ServerPreset struct {
 	Facts ServerFacts `yaml:"facts,omitempty"`
 }
 
-const serverShelf = "servers"
+func (p ServerPreset) names() []string { return append([]string{p.Name}, p.Also...) }
+
+var servers = presetsIn("server", "servers", parseServer)
 
 // Servers lists the server presets, by name. They are the caller's to read,
 // not to change.
-func Servers() []ServerPreset { return slices.Clone(serverPresets()) }
-
-var serverPresets = sync.OnceValue(func() []ServerPreset {
-	var all []ServerPreset
-	for _, e := range shelf(serverShelf) {
-		p, _ := parseServer(e.Name, []byte(e.Text)) // a test holds that it loads
-		all = append(all, p)
-	}
-	return all
-})
+func Servers() []ServerPreset { return slices.Clone(servers.all()) }
 
 // FindServer is the server preset of that name.
-func FindServer(name string) (ServerPreset, bool) {
-	for _, p := range serverPresets() {
-		if p.Name == name || slices.Contains(p.Also, name) {
-			return p, true
-		}
-	}
-	return ServerPreset{}, false
-}
+func FindServer(name string) (ServerPreset, bool) { return servers.find(name) }
 
 // Text is the preset's YAML, comments and all; empty for one that is not of the
 // library.
-func (p ServerPreset) Text() string { return fileText(serverShelf, p.Name) }
+func (p ServerPreset) Text() string { return fileText(servers.folder, p.Name) }
 
 // ReadServer is a server preset, or the one in a YAML file: the lab's settings
 // alone, a document with them under `lab:`, or a profile with target.lab.
-func ReadServer(nameOrFile string) (ServerPreset, error) {
-	if p, found := FindServer(nameOrFile); found {
-		return p, nil
-	}
-	data, err := readFile(nameOrFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		var names []string
-		for _, p := range serverPresets() {
-			names = append(names, p.Name)
-		}
-		return ServerPreset{}, notFound("server", nameOrFile, names)
-	}
-	if err != nil {
-		return ServerPreset{}, err
-	}
-	return parseServer(nameOrFile, data)
-}
+func ReadServer(nameOrFile string) (ServerPreset, error) { return servers.read(nameOrFile) }
 
 // LoadServer is the script of ReadServer's server.
 func LoadServer(nameOrFile string) (lab.Config, error) {

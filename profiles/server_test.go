@@ -16,7 +16,7 @@ import (
 // A server preset is whole, as a pool's is, and starts as a lab that answers as
 // it is described.
 func TestServersAreWhole(t *testing.T) {
-	shelved := shelf(serverShelf)
+	shelved := shelf(servers.folder)
 	if len(shelved) != len(Servers()) {
 		t.Fatalf("%d files, %d presets", len(shelved), len(Servers()))
 	}

@@ -212,14 +212,12 @@ func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []De
 		return p.out
 	}
 	p.evict(o, c, found)
-	switch {
-	case p.closed:
+	if p.closed {
 		p.refuse(r, Closed)
-	case p.serve(now, o, r): // if nothing else, the dead one's room is free
-		p.serveOthers(now, o)
-	default:
-		p.queue(now, o, r)
+		return p.out
 	}
+	p.serve(now, o, r) // if by nothing else, by a dial in the dead one's room
+	p.serveOthers(now, o)
 	return p.out
 }
 

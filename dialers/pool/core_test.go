@@ -397,4 +397,11 @@ func TestValidateSaysAllAtOnce(t *testing.T) {
 	if err := Default().Validate(); err != nil {
 		t.Errorf("the default: %v", err)
 	}
+	for _, nothing := range []Methods{"", " ", "!", "! "} {
+		p := Default()
+		p.Resend = []ResendRule{{After: AfterEOF, Methods: nothing}}
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), "resend.0.methods: ") {
+			t.Errorf("methods %q: %v", nothing, err)
+		}
+	}
 }

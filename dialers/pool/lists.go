@@ -63,14 +63,26 @@ type requestQueue struct {
 	len         int
 }
 
+// push adds r: at the end, unless it had been answered with a connection that
+// turned out dead, and later ones have come since.
 func (q *requestQueue) push(r *Request) {
-	r.links[q.which] = requestLink{prev: q.last}
-	if q.last == nil {
-		q.first = r
-	} else {
-		q.last.links[q.which].next = r
+	before := q.last
+	for before != nil && before.arrived > r.arrived {
+		before = before.links[q.which].prev
 	}
-	q.last = r
+	next := q.first
+	if before != nil {
+		next = before.links[q.which].next
+		before.links[q.which].next = r
+	} else {
+		q.first = r
+	}
+	if next != nil {
+		next.links[q.which].prev = r
+	} else {
+		q.last = r
+	}
+	r.links[q.which] = requestLink{prev: before, next: next}
 	q.len++
 }
 

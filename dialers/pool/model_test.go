@@ -48,6 +48,15 @@ func TestLateBindingFeedsThePool(t *testing.T) {
 		_, ds := s.core.Dialed(s.now, orphan, "2")
 		s.expect("dialed", ds, "lease b 2")
 	})
+	t.Run("in the order of asking, whatever a look found", func(t *testing.T) {
+		s := newStory(t, func(p *Policy) { p.LateBind, p.Liveness = true, Probe })
+		s.open("1", "2")
+		s.acquire("a", "dial a")
+		s.acquire("b", "dial b")
+		s.release("1", "probe a 1")
+		s.expect("dead", s.core.Probed(s.now, s.conns["1"], s.requests["a"], PeerClosed), "close 1 peer_closed", "dial a")
+		s.release("2", "probe a 2")
+	})
 	t.Run("and its failure is nobody's", func(t *testing.T) {
 		s := newStory(t, func(p *Policy) { p.LateBind = true })
 		s.open("1")
@@ -203,6 +212,9 @@ func TestIdleCapOverAllKeysClosesTheLongestIdle(t *testing.T) {
 	s.release("2")
 	s.release("1")
 	s.release("3", "close 2 surplus")
+	if peak := s.core.Stats().PeakIdle; peak != 2 {
+		t.Errorf("at most %d were idle, with max_idle_all 2", peak)
+	}
 }
 
 // With cap_counts leased an idle connection does not let a request past the cap.
@@ -239,6 +251,10 @@ func TestFreshRequestsPassOverIdleConnections(t *testing.T) {
 	s.release("1")
 	fresh(s, "a", "dial a")
 	s = newStory(t, func(p *Policy) { p.MaxConns = 1 })
+	s.open("1")
+	s.release("1")
+	fresh(s, "a", "close 1 made_room", "dial a")
+	s = newStory(t, func(p *Policy) { p.MaxConnsAll = 1 }) // nobody else would ever take the one in the way
 	s.open("1")
 	s.release("1")
 	fresh(s, "a", "close 1 made_room", "dial a")

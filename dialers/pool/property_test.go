@@ -120,6 +120,9 @@ func (w *world) check(t *rapid.T) {
 		if queue[i] > 0 && (p.MaxConns == 0 || o.used < p.MaxConns) && (p.MaxConnsAll == 0 || w.core.used < p.MaxConnsAll) {
 			t.Fatalf("%v: a request of origin %d waits although there is room", s, i)
 		}
+		if queue[i] > 0 && o.idle.len > 0 && p.CapCounts == CountAll {
+			t.Fatalf("%v: a request of origin %d waits although a connection of its own key is idle", s, i)
+		}
 	}
 	total := s.Dialing + s.Leased
 	if p.CapCounts == CountAll {
@@ -128,8 +131,8 @@ func (w *world) check(t *rapid.T) {
 	if total != w.core.used || p.MaxConnsAll > 0 && total > p.MaxConnsAll {
 		t.Fatalf("%v: %d count towards the cap of %d, and %d are said to", s, total, p.MaxConnsAll, w.core.used)
 	}
-	if p.MaxIdleAll >= 0 && s.Idle > p.MaxIdleAll {
-		t.Fatalf("%v is above max_idle_all %d", s, p.MaxIdleAll)
+	if p.MaxIdleAll >= 0 && s.PeakIdle > p.MaxIdleAll {
+		t.Fatalf("%v, peak %d, is above max_idle_all %d", s, s.PeakIdle, p.MaxIdleAll)
 	}
 	var evicted uint64
 	for _, n := range s.Evicted {

@@ -72,7 +72,11 @@ func (m Methods) check() error {
 	case "all", "idempotent", "safe", "safe+key", "bodyless":
 		return nil
 	}
-	for _, name := range strings.Fields(strings.TrimPrefix(string(m), "!")) {
+	names := strings.Fields(strings.TrimPrefix(string(m), "!"))
+	if len(names) == 0 {
+		return fmt.Errorf("%q names no method; say all, or methods as \"!POST LOCK\"", string(m))
+	}
+	for _, name := range names {
 		if name != strings.ToUpper(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 'A' || r > 'Z' }) {
 			return fmt.Errorf("%q is no method in capitals, and none of all, idempotent, safe, safe+key, bodyless", name)
 		}

@@ -29,8 +29,8 @@ func (p *Core) hasRoomForAll() bool {
 // ones that stand in the way if the rules allow that.
 func (p *Core) makeRoom(o *origin, r *Request) bool {
 	if p.policy.CapCounts == CountAll {
-		if !p.hasOwnRoom(o) && r.Fresh && o.idle.first != nil {
-			p.evict(o, o.idle.first, MadeRoom) // it would not be taken, and fills the cap
+		if !p.hasRoom(o) && r.Fresh && o.idle.first != nil {
+			p.evict(o, o.idle.first, MadeRoom) // it would not be taken, and fills both caps
 		}
 		if p.hasOwnRoom(o) && !p.hasRoomForAll() && p.policy.MakeRoom && p.idle.first != nil {
 			c := p.idle.first
@@ -195,7 +195,6 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 	o.idle.push(c)
 	p.idle.push(c)
 	p.stats.Idle++
-	p.stats.PeakIdle = max(p.stats.PeakIdle, p.stats.Idle)
 	if p.policy.LeaseOrder == FirstFit {
 		o.fit.push(c)
 	}
@@ -206,6 +205,7 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 		longest := p.idle.first
 		p.evict(p.origins[longest.Origin], longest, Surplus)
 	}
+	p.stats.PeakIdle = max(p.stats.PeakIdle, p.stats.Idle)
 }
 
 // serveWaiting lets waiting requests have what an event in o has set free.

@@ -60,7 +60,11 @@ func (w Wording) match(t, cased text) (Candidate, bool) {
 	if w.Silent {
 		return Candidate{}, false
 	}
-	simple := normalise(w.class[strings.LastIndexAny(w.class, ".$:")+1:])
+	simple := w.class
+	if !strings.HasPrefix(simple, "Errno::") { // what follows is a word of every client
+		simple = simple[strings.LastIndexAny(simple, ".$:")+1:]
+	}
+	simple = normalise(simple)
 	in := t
 	if w.exact {
 		in = cased

@@ -137,7 +137,8 @@ func Family(preset string) string {
 // For is what the log of a client would have said for an outcome: one text or
 // several possible ones, or a remark in parentheses where it says nothing. The
 // client is a family or a pool preset's name. An outcome that no text of the
-// client stands for gives none.
+// client stands for gives none; but a close_notify is to a client, unless it has
+// words for it, the end that a FIN is.
 func For(client string, phase results.Phase, cause results.Cause, reused bool) []string {
 	family, contrary := Family(client), "yes"
 	if reused {
@@ -148,6 +149,9 @@ func For(client string, phase results.Phase, cause results.Cause, reused bool) [
 		if w.Client == family && w.Reused != contrary && slices.Contains(w.Outcomes, Outcome{phase, cause}) && !slices.Contains(texts, w.Text) {
 			texts = append(texts, w.Text)
 		}
+	}
+	if len(texts) == 0 && cause == results.CauseCloseNotify {
+		return For(client, phase, results.CauseFIN, reused)
 	}
 	return texts
 }

@@ -69,6 +69,14 @@ func TestBestCandidate(t *testing.T) {
 		{"cannot assign requested address", "apache-hc5", "connect / port_exhausted"},
 		{"dial tcp 10.0.0.1:80: connect: cannot assign requested address", "go", "connect / port_exhausted"},
 		{`{"error":"Get \"http://x:80/\": EOF"}`, "go", "before_response / fin"},
+		{`Get "http://x/": context deadline exceeded (Client.Timeout or context cancellation while reading body)`, "go", "during_response / timeout"},
+		{"dial tcp 10.0.0.1:80: i/o timeout", "go", "connect / timeout"},
+		{"read tcp 10.0.0.9:4->10.0.0.1:80: i/o timeout", "go", "before_response / timeout"},
+		{"upstream connect error or disconnect/reset before headers. reset reason: connection timeout", "envoy", "connect / timeout"},
+		{"upstream connect error or disconnect/reset before headers. retried and the latest reset reason: connection failure", "envoy", "connect / refused"},
+		{"upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: 111", "envoy", "connect / refused"},
+		{"503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_111}", "envoy", "connect / refused"},
+		{"upstream timed out (110: Connection timed out) while reading upstream, client: 1.2.3.4", "nginx", "during_response / timeout"},
 		{"unexpected EOF", "go", "during_response / fin"},
 		{"requests.exceptions.ConnectionError: (“Connection aborted.”, RemoteDisconnected(‘Remote end closed connection without response’))", "requests", "before_response / fin"},
 		{"java.net.SocketException: Connection reset\n\tat okhttp3.internal.connection", "okhttp", "before_response / rst"},
@@ -102,6 +110,18 @@ func TestSharedWordsListTheirClients(t *testing.T) {
 			if !got[client] {
 				t.Errorf("%q: %s is not among %v", text, client, slices.Sorted(maps.Keys(got)))
 			}
+		}
+	}
+}
+
+// The name of an errno is Ruby's only where Ruby says Errno.
+func TestErrnosAreEverybodys(t *testing.T) {
+	for text, want := range map[string]bool{
+		"Error: socket hang up at Socket.socketOnEnd { code: 'ECONNRESET' }": false, "ECONNREFUSED": false, "Errno::ECONNRESET": true, "HTTPBadResponse": true,
+	} {
+		found := Explain(text)
+		if ruby := slices.ContainsFunc(found, func(c Candidate) bool { return c.Client == "ruby" }); ruby != want || len(found) == 0 {
+			t.Errorf("%q: %d candidates, Ruby among them: %v", text, len(found), ruby)
 		}
 	}
 }
@@ -192,6 +212,19 @@ func TestForTellsFreshFromReused(t *testing.T) {
 	reused := For("go-default-transport", results.PhaseBeforeResponse, results.CauseFIN, true)
 	if !slices.Equal(fresh, []string{"EOF"}) || len(reused) != 3 || !strings.HasPrefix(reused[0], "(nothing: ") {
 		t.Errorf("fresh %q, reused %q", fresh, reused)
+	}
+	for client, want := range map[string]string{
+		"reactor-netty":       "Connection prematurely closed BEFORE response",
+		"apache-hc4":          "org.apache.http.NoHttpResponseException: failed to respond",
+		"urllib3":             "RemoteDisconnected",
+		"node-agent":          "socket hang up",
+		"fasthttp":            "the server closed connection before returning the first response byte",
+		"spring-webclient-no": "",
+	} {
+		texts := strings.Join(For(client, results.PhaseBeforeResponse, results.CauseCloseNotify, true), "\n")
+		if !strings.Contains(texts, want) || want == "" && texts != "" {
+			t.Errorf("%s at a close_notify: %q, want %q", client, texts, want)
+		}
 	}
 	if got := For("nobody", results.PhaseBeforeResponse, results.CauseFIN, false); got != nil {
 		t.Errorf("an unknown client says %q", got)
