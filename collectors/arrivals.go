@@ -26,14 +26,15 @@ type Law struct {
 const (
 	// maxDistance is the distance between the distribution seen and the law's,
 	// at its worst point, up to which the law is taken to hold: one value in
-	// five on the wrong side.
-	maxDistance = 0.2
+	// four on the wrong side. A timer that wakes by the millisecond comes to 0.2
+	// at 500 requests a second.
+	maxDistance = 0.25
 	// maxChance is the probability of a distance under the law below which it
 	// is not put down to chance.
 	maxChance = 0.001
 	// leastSpans is how many values are tested at least: below it a distance of
-	// maxDistance is chance more often than not.
-	leastSpans = 50
+	// maxDistance can be chance.
+	leastSpans = 64
 )
 
 // resolution is the spread, under the law, of the values that are tested, for
