@@ -3,6 +3,8 @@ package collectors
 import (
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/internal/host"
@@ -22,7 +24,14 @@ type process struct {
 	gcStart    int64         // collections before the run
 	gcLast     int64         // collections seen by the last look
 	gcPauseMax time.Duration
+
+	pauses       [1]metrics.Sample // every stop of the world for a collection
+	pausesBefore []uint64          // its buckets, before the run
 }
+
+// gcPauses is how long the world was stopped for collections, runtime/metrics'
+// histogram.
+const gcPauses = "/sched/pauses/total/gc:seconds"
 
 // begin notes where the counters stand when the run starts.
 func (p *process) begin(now time.Time) {
@@ -33,7 +42,41 @@ func (p *process) begin(now time.Time) {
 	p.cpuLast, p.lastLook = p.cpuStart, now
 	debug.ReadGCStats(&p.gc)
 	p.gcStart, p.gcLast = p.gc.NumGC, p.gc.NumGC
+	p.pauses[0].Name = gcPauses
+	metrics.Read(p.pauses[:])
+	if h := p.pauseHistogram(); h != nil {
+		p.pausesBefore = slices.Clone(h.Counts)
+	}
 	p.look(now, true)
+}
+
+// pauseHistogram is what was read last; nil when this Go has none.
+func (p *process) pauseHistogram() *metrics.Float64Histogram {
+	if p.pauses[0].Value.Kind() != metrics.KindFloat64Histogram {
+		return nil
+	}
+	return p.pauses[0].Value.Float64Histogram()
+}
+
+// pauseP99 is the 99th percentile of the pauses since begin, in seconds: the
+// upper edge of its bucket, no more than the longest.
+func (p *process) pauseP99() float64 {
+	metrics.Read(p.pauses[:])
+	h := p.pauseHistogram()
+	if h == nil || len(p.pausesBefore) != len(h.Counts) {
+		return 0
+	}
+	var total, seen uint64
+	for i, n := range h.Counts {
+		total += n - p.pausesBefore[i]
+	}
+	for i, n := range h.Counts {
+		seen += n - p.pausesBefore[i]
+		if total > 0 && 100*seen >= 99*total {
+			return min(h.Buckets[i+1], p.gcPauseMax.Seconds())
+		}
+	}
+	return 0
 }
 
 // look brings everything up to date, open files only if told to, and returns
@@ -76,6 +119,7 @@ func (p *process) instrument() results.Instrument {
 		PeakOpenFiles:  p.peakFiles,
 		GCPauses:       uint64(p.gcLast - p.gcStart),
 		GCPauseMax:     p.gcPauseMax.Seconds(),
+		GCPauseP99:     p.pauseP99(),
 	}
 	if rss, err := host.PeakRSS(); err == nil {
 		i.PeakRSS = rss

@@ -57,6 +57,7 @@ type Sampler struct {
 	// Owned by the goroutine until it is over.
 	sockets                *sockets
 	process                process
+	machine                machine
 	dueSoFar, startedSoFar uint64
 	sinkErr                error
 }
@@ -84,6 +85,7 @@ func newSampler(src Sources, s *sockets) *Sampler {
 func (s *Sampler) Start(epoch time.Time) {
 	s.started, s.epoch = true, epoch
 	s.process.begin(time.Now())
+	s.machine.begin(epoch)
 	go s.loop()
 }
 
@@ -115,8 +117,10 @@ func (s *Sampler) loop() {
 			if lookAtSockets {
 				socketsDue.notWithin(costFactor * s.sockets.took)
 			}
+			s.machine.look(false)
 		case <-s.stop:
 			s.sample(true, true)
+			s.machine.look(true)
 			return
 		}
 	}
@@ -164,8 +168,13 @@ func (s *Sampler) Fill(run *results.Run) {
 			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
 	}
 	run.Instrument = s.process.instrument()
+	s.machine.fill(&run.Instrument)
 	run.Instrument.SetCPUPerExchange(run.Counts)
 }
+
+// Saturated reports whether the machine was saturated in the run's second of
+// that number, counted from 0. Call it after Stop.
+func (s *Sampler) Saturated(second int) bool { return s.machine.saturated(second) }
 
 // due says when something that is not done in every sample is to be done.
 type due struct{ next time.Time }

@@ -74,6 +74,7 @@ func renderAccounts(b *bytes.Buffer, run *Run) {
 	}
 	fmt.Fprintf(t, "Rate\t%s/s offered, %s/s achieved, %s/s throughput\n",
 		three(run.Rate.Offered), three(run.Rate.Achieved), three(run.Rate.Throughput))
+	renderInstrument(t, run)
 	if len(run.Statuses) > 0 {
 		fmt.Fprintf(t, "Statuses\t%s\n", pairs(run.Statuses))
 	}
@@ -81,6 +82,37 @@ func renderAccounts(b *bytes.Buffer, run *Run) {
 	if text := attempts(run); text != "" {
 		wrap(b, "Attempts   ", text) // as wide as the table's first column
 	}
+}
+
+// renderInstrument writes how well kabench kept to its schedule, where there is
+// something to say of it.
+func renderInstrument(w io.Writer, run *Run) {
+	s := run.Instrument.Schedule
+	if s.Overload != "" || s.Held < s.Seconds {
+		fmt.Fprintf(w, "Held\t%d of %d whole seconds without a drop or too much lag", s.Held, s.Seconds)
+		if s.Held > 0 {
+			fmt.Fprintf(w, ", at most %s/s", three(s.HeldRate))
+		}
+		fmt.Fprintf(w, "; %s/s got through", three(s.Through))
+		if s.Overload != "" {
+			fmt.Fprintf(w, " (overloaded: the %s)", map[string]string{OverloadKabench: "generator", OverloadMachine: "machine", OverloadTarget: "target or pool"}[s.Overload])
+		}
+		fmt.Fprintln(w)
+	}
+	switch a := run.Instrument.Arrivals; {
+	case a.Law == "" || a.Verdict == ArrivalsNotTested:
+	case a.Distance != nil:
+		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (D %.3f, p %.2g, %d values)\n", a.Law, yesNo(a.Verdict == ArrivalsFit), *a.Distance, *a.P, a.Count)
+	case a.OffP99 != nil:
+		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (gaps off by %s at p99, %d values)\n", a.Law, yesNo(a.Verdict == ArrivalsFit), humanSeconds(*a.OffP99), a.Count)
+	}
+}
+
+func yesNo(v bool) string {
+	if v {
+		return "yes"
+	}
+	return "NO"
 }
 
 // attempts compares the attempts with the requests; "" when each request was put

@@ -158,3 +158,34 @@ func TestRenderReproductionNotJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestRenderSaysWhatWasHeld(t *testing.T) {
+	d, p, off := 0.312, 1e-9, 0.0004
+	for _, tc := range []struct {
+		in   Instrument
+		want []string
+	}{
+		{Instrument{Schedule: Punctuals{Seconds: 9, Held: 9, HeldRate: 400, Through: 390}}, nil},
+		{Instrument{Schedule: Punctuals{Seconds: 9, Held: 4, HeldRate: 12345, Through: 8000, Overload: OverloadMachine}},
+			[]string{"Held       4 of 9 whole seconds without a drop or too much lag, at most 12345/s; 8000/s got through (overloaded: the machine)"}},
+		{Instrument{Schedule: Punctuals{Seconds: 9, Through: 8000, Overload: OverloadTarget}},
+			[]string{"0 of 9 whole seconds without a drop or too much lag; 8000/s got through (overloaded: the target or pool)"}},
+		{Instrument{Arrivals: Arrivals{Law: "poisson", Verdict: ArrivalsMisfit, Count: 70, Distance: &d, P: &p}},
+			[]string{"Arrivals   poisson, as asked for: NO (D 0.312, p 1e-09, 70 values)"}},
+		{Instrument{Arrivals: Arrivals{Law: "constant", Verdict: ArrivalsFit, Count: 70, OffP99: &off}},
+			[]string{"Arrivals   constant, as asked for: yes (gaps off by 400 µs at p99, 70 values)"}},
+		{Instrument{Arrivals: Arrivals{Law: "ramp", Verdict: ArrivalsNotTested, Why: "x"}}, nil},
+	} {
+		var b strings.Builder
+		must(t, RenderRun(&b, &Run{Valid: true, Complete: true, Instrument: tc.in}))
+		text := b.String()
+		for _, want := range tc.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("want %q in\n%s", want, text)
+			}
+		}
+		if tc.want == nil && (strings.Contains(text, "Held") || strings.Contains(text, "Arrivals")) {
+			t.Errorf("nothing to say, and said:\n%s", text)
+		}
+	}
+}

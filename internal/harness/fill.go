@@ -83,12 +83,23 @@ func (r *run) judge() {
 	if d.Counts.Due == 0 && !d.Interrupted {
 		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")
 	}
-	limit := r.profile.Load.MaxLag
-	if lag := d.Latency[results.LatencyLag]; limit > 0 && lag.P99 > limit.Seconds() {
-		d.Invalid = append(d.Invalid, fmt.Sprintf(
-			"kabench could not keep to its schedule: one request in a hundred started %v late or later, and load.max_lag allows %v; lower load.rate, or give this machine less else to do",
-			seconds(lag.P99), limit))
+	load := r.profile.Load
+	s := standing{
+		maxLag: load.MaxLag, maxInFlight: load.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
+		due: d.Counts.Due, dropped: d.Counts.Dropped,
+		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
+	if d.Interrupted && load.Buffer > 0 && s.dropped > 0 {
+		// What waited when the run was stopped was dropped then, whenever it had
+		// arrived, and for nobody's fault.
+		s.dropped, s.schedule.DroppedLate, s.schedule.DroppedSaturated = 0, 0, 0
+		a := &d.Instrument.Arrivals
+		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"
+	}
+	s.arrivals = d.Instrument.Arrivals
+	overload, invalid := s.verdict()
+	d.Instrument.Schedule.Overload = overload
+	d.Invalid = append(d.Invalid, invalid...)
 	d.Valid = len(d.Invalid) == 0
 }
 
@@ -98,7 +109,7 @@ func (r *run) advise() {
 	load := r.profile.Load
 	if n := d.Counts.Dropped; n > 0 && d.Interrupted {
 		r.warnf("%d of %d requests were due and never started: load.max_in_flight (%d) were under way, or they waited in the buffer when the run was stopped", n, d.Counts.Due, load.MaxInFlight)
-	} else if n > 0 {
+	} else if n > 0 && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget) {
 		r.warnf("%d of %d requests were due and never started, because load.max_in_flight (%d) were under way: their waiting is in no percentile; raise load.max_in_flight, or let them wait with load.buffer", n, d.Counts.Due, load.MaxInFlight)
 	}
 	if n := errorStatuses(d.Statuses); n > 0 {
@@ -107,6 +118,17 @@ func (r *run) advise() {
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003 {
 		r.warnf("the generator's own lateness (p99 %v) is more than a tenth of the response time (p99 %v): compare service times, or give this machine less else to do", seconds(lag.P99), seconds(response.P99))
+	}
+	if m := d.Instrument.Machine; m != nil {
+		if d.Valid && m.Saturated > 1 && 10*m.Saturated >= m.Seconds {
+			r.warnf("no core was free in %d of %d seconds: times hold the wait for one, the server's too if it runs here; give this machine less else to do, or more cores", m.Saturated, m.Seconds)
+		}
+		if m.Throttled != nil && *m.Throttled > 0.1 {
+			r.warnf("the control group's CPU quota stopped kabench for %v in all: every pause of a quota is tens of milliseconds long; raise the quota (cpu.max)", seconds(*m.Throttled))
+		}
+		if m.Steal > 0.05 {
+			r.warnf("the hypervisor gave %.0f %% of this machine's cores to others: use one that is not shared", 100*m.Steal)
+		}
 	}
 	if n := d.Unasked(); n > 0 {
 		r.warnf("%d requests were re-sent below the caller's eyes: %d attempts for %d exchanges", n, d.Attempts, d.Reuse.Fresh+d.Reuse.Reused)

@@ -107,11 +107,15 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder()}
+	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
 	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
 	defer r.target.close()
+	need := needsOf(p, r.target.origins(), len(r.target.remotes))
+	if r.notes, err = need.check(readLimits(r.target.remotes), p.Expect); err != nil {
+		return nil, &InputError{err}
+	}
 	if opts.Out != "" {
 		if r.writer, err = results.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
@@ -127,6 +131,8 @@ type run struct {
 	opts     Options
 	target   *target
 	recorder *collectors.Recorder
+	punctual *collectors.Punctuality
+	notes    []string        // what the checks before the run have to say
 	writer   *results.Writer // nil: nothing is kept
 	client   client
 	open     *generator.Open
@@ -137,6 +143,7 @@ type run struct {
 // Observe gives an exchange to whoever counts and whoever writes.
 func (r *run) Observe(e *results.Exchange) {
 	r.recorder.Observe(e)
+	r.punctual.Observe(e)
 	if r.writer != nil {
 		r.writer.Observe(e)
 	}
@@ -184,11 +191,19 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop)
 	r.recorder.Fill(&r.doc, r.measured(walked))
 	sampler.Fill(&r.doc)
+	r.punctual.Fill(&r.doc, load.WarmUp+r.measured(walked), sampler.Saturated)
 	r.fill()
 	if sinkErr != nil {
 		r.warnf("the samples are incomplete: %v", sinkErr)
 	}
 	return r.finish()
+}
+
+// law is what a load's arrivals are to follow.
+func law(l generator.Load) collectors.Law {
+	return collectors.Law{
+		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax,
+	}
 }
 
 // newClient is the profile's client, its stamps counting from the epoch.
@@ -214,7 +229,7 @@ func (r *run) begin() error {
 	}
 	r.doc = results.Run{
 		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: r.profile.Question,
-		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: []string{},
+		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 	}
 	if r.writer == nil {
 		return nil

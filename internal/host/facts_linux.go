@@ -71,3 +71,6 @@ func readSysctl(name string) (string, error) {
 	value, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/"))
 	return string(value), err
 }
+
+// trim is what a file of one value says.
+func trim(text []byte) string { return strings.TrimSpace(string(text)) }
