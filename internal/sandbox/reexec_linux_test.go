@@ -1,0 +1,5 @@
+package sandbox
+
+const helperVariable = "KABENCH_SANDBOX_TEST"
+
+func helper(what string) int { return 99 }
