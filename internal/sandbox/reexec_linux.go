@@ -74,7 +74,10 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	if err := cmd.Start(); err != nil {
+	restore := shortSlice() // which the child inherits
+	err = cmd.Start()
+	restore()
+	if err != nil {
 		if why := Available(); why != nil {
 			return 0, why
 		}
@@ -104,6 +107,23 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 		return 128 + int(status.Signal()), nil
 	}
 	return cmd.ProcessState.ExitCode(), nil
+}
+
+// shortSlice makes the calling thread, and what it starts, run in slices of
+// 100 µs when others want the processor too (Linux 6.12 and later; before, it
+// does nothing): a thread that wakes is then served within that time, and not
+// after the 3 ms that others may run on. The function it returns undoes it.
+func shortSlice() (restore func()) {
+	old, err := unix.SchedGetAttr(0, 0)
+	if err != nil || old.Policy != unix.SCHED_NORMAL {
+		return func() {}
+	}
+	short := *old
+	short.Runtime = uint64(100 * time.Microsecond)
+	if unix.SchedSetAttr(0, &short, 0) != nil {
+		return func() {}
+	}
+	return func() { _ = unix.SchedSetAttr(0, old, 0) }
 }
 
 // isolated are the namespaces of the child.
