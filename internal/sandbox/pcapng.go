@@ -60,7 +60,9 @@ func newPcapWriter(w io.Writer, hosts []string, start time.Time, comment string)
 	}}
 	p := &pcapWriter{start: start}
 	for i, name := range append(hosts[:len(hosts):len(hosts)], wireTap) {
-		tap := pcapgo.NgInterface{Name: name, LinkType: layers.LinkTypeRaw, TimestampResolution: 9}
+		// Not LINKTYPE_RAW: libpcap 1.10.3 compares that of a second interface (101)
+		// with its own number for the first's (12), and refuses the file.
+		tap := pcapgo.NgInterface{Name: name, LinkType: layers.LinkTypeIPv4, TimestampResolution: 9}
 		var err error
 		if i == 0 {
 			p.NgWriter, err = pcapgo.NewNgWriterInterface(w, tap, options)

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -198,18 +197,13 @@ func (w *wire) write(node int, packet []byte) bool {
 }
 
 // precise makes the calling thread wake when it asked to, as far as it may: no
-// timer slack, a short time slice, which Linux 6.12 and later serves first, and
-// before others where we are allowed that. What is refused is not needed; how
+// timer slack; before all ordinary threads where we are allowed that (root), or
+// else by its short time slice (shortSlice). What is refused is not needed: how
 // late the wire is it counts itself.
 func precise() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, 0); err == nil {
-		return
-	}
-	slice := &unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: -20, Runtime: uint64(100 * time.Microsecond)}
-	if err := unix.SchedSetAttr(0, slice, 0); errors.Is(err, unix.EPERM) {
-		slice.Nice = 0
-		_ = unix.SchedSetAttr(0, slice, 0)
+	if unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, 0) != nil {
+		shortSlice()
 	}
 }
 
