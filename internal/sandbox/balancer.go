@@ -87,7 +87,7 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 				c.drop(f, FateForgotten, b.by, now)
 				return
 			case UnknownRST:
-				c.resetBy(c.hops[b.node][h.from].reverse(), f, RSTToSender, b.by, now)
+				c.resetBy(h, f, RSTToSender, b.by, now)
 				return
 			}
 		}

@@ -164,3 +164,32 @@ func BenchmarkRelay(b *testing.B) {
 		c.advance(now)
 	}
 }
+
+// BenchmarkCarry asks and answers on 32 connections as fast as they go, over a
+// link of 1 ms, and reports the packets that the wire carried.
+func BenchmarkCarry(b *testing.B) {
+	n := network(b, clientServer(LinkConfig{Conditions: Conditions{Delay: time.Millisecond}}))
+	port := echo(b, n.Host("server"), 0)
+	var wg sync.WaitGroup
+	asks := make(chan struct{})
+	for range 32 {
+		conn := dial(b, n.Addr("server"), port)
+		wg.Go(func() {
+			for range asks {
+				if _, err := ask(conn); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	before := n.Stats().Packets
+	begin := time.Now()
+	for b.Loop() {
+		asks <- struct{}{}
+	}
+	close(asks)
+	wg.Wait()
+	s := n.Stats()
+	b.ReportMetric(float64(s.Packets-before)/time.Since(begin).Seconds(), "packets/s")
+	b.ReportMetric(s.LateP99.Seconds()*1e6, "µs-late-p99")
+}

@@ -155,13 +155,18 @@ func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 
 // Stats reads what the wire says of itself.
 func (n *Network) Stats() Stats {
-	s := Stats{Fates: map[string]uint64{}}
+	s := Stats{Fates: map[string]uint64{}, Struck: map[string]uint64{}}
 	n.wire.do(func() {
 		c := n.core
 		s.Packets, s.Overwritten = c.rec.count, c.rec.oldest()-1
 		for i, count := range c.rec.fates {
 			if count > 0 {
 				s.Fates[Fate(i).String()] = count
+			}
+		}
+		for _, l := range c.links {
+			for _, r := range l.rules {
+				s.Struck[c.rec.names[l.by]+": "+c.rec.names[r.by]] += r.struck
 			}
 		}
 		s.LateP50, s.LateP99, s.LateP999 = c.late.quantile(.5), c.late.quantile(.99), c.late.quantile(.999)

@@ -11,6 +11,7 @@ type rule struct {
 	after    bool   // the event it waits for has not happened
 	until    bool   // the event that ends it has happened
 	counts   ruleCount
+	struck   uint64 // packets, all connections together
 	perConn  map[flowKey]ruleCount
 }
 
@@ -35,14 +36,25 @@ func (r *rule) strikes(h *header, from int) bool {
 		c.Data && h.dataLen() == 0:
 		return false
 	}
-	if !c.PerConnection {
-		return r.counts.next(c)
+	strikes := false
+	if c.PerConnection {
+		strikes = r.nextOf(h)
+	} else {
+		strikes = r.counts.next(c)
 	}
+	if strikes {
+		r.struck++
+	}
+	return strikes
+}
+
+// nextOf counts the packet h in its connection.
+func (r *rule) nextOf(h *header) bool {
 	n := r.perConn[h.key()]
 	if h.flags&(SYN|ACK) == SYN && h.seq != n.isn {
 		n = ruleCount{isn: h.seq} // another connection on the ports of an older one
 	}
-	strikes := n.next(c)
+	strikes := n.next(&r.cfg)
 	r.perConn[h.key()] = n
 	return strikes
 }
