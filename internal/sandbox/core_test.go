@@ -431,3 +431,54 @@ func TestLatenessQuantiles(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCore sends garbage and near-garbage through everything that a network can
+// have: nothing may panic, every packet must meet one fate, and every frame must
+// come back.
+func FuzzCore(f *testing.F) {
+	f.Add(uint8(0), uint16(3), segment(f, "10.77.0.1", "10.77.0.4", 1000, 80, SYN, 1, 0, ""))
+	f.Add(uint8(1), uint16(300), segment(f, "10.77.0.2", "10.77.0.1", 80, 1000, SYN|ACK, 1, 2, ""))
+	f.Add(uint8(2), uint16(3000), segment(f, "10.77.0.3", "10.77.0.1", 80, 1000, PSH|ACK, 1, 2, "data"))
+	f.Add(uint8(0), uint16(0), []byte{0x45, 0, 0, 20})
+	f.Fuzz(func(t *testing.T, from uint8, gap uint16, b []byte) {
+		cfg := balanced(BalancerConfig{Choose: RoundRobin, FlowConfig: FlowConfig{Idle: time.Millisecond, AtExpiry: ExpiryRST, Unknown: Unknown(gap % 3)}})
+		cfg.Links = []LinkConfig{
+			{
+				Between: [2]string{"client", "vip"}, Conditions: Conditions{Delay: time.Microsecond, Jitter: time.Microsecond, Loss: .1, Bandwidth: 1e9},
+				Flows: &FlowConfig{Idle: 2 * time.Millisecond, Unknown: Unknown(gap / 3 % 3), AtExpiry: ExpiryRST},
+			},
+			{Between: [2]string{"vip", "server1"}, Rules: []RuleConfig{{Skip: 1, PerConnection: true, Do: ActionRST, To: RSTToBoth}}},
+		}
+		cfg.Record.Packets = 64
+		c, err := newCore(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.deliver = func(node int, b []byte) bool { return node != 2 }
+		now := int64(0)
+		for i := range 6 { // the same again, its ends swapped, and from everywhere
+			fr := c.frame()
+			fr.n = copy(fr.buf, b)
+			if h, ok := parse(fr.bytes()); ok && i%2 == 1 && h.end <= fr.n {
+				readdress(fr.bytes(), &h, h.dst, h.src)
+			}
+			c.receive(fr, (int(from)+i)%c.hosts, now)
+			now += int64(gap) * 100
+			c.advance(now)
+		}
+		for c.next() != never {
+			now = max(now, c.next())
+			c.advance(now)
+		}
+		total := uint64(0)
+		for _, n := range c.rec.fates {
+			total += n
+		}
+		if total != c.rec.count || c.rec.fates[FateInFlight] != 0 || len(c.free) != c.made {
+			t.Errorf("%d packets met %v, and %d of %d frames came back", c.rec.count, c.rec.fates, len(c.free), c.made)
+		}
+		for id := c.rec.oldest(); id <= c.rec.count; id++ {
+			c.rec.packet(id)
+		}
+	})
+}

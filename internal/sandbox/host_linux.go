@@ -25,6 +25,7 @@ import (
 type Host struct {
 	name  string
 	addrs []netip.Addr
+	mu    sync.RWMutex   // guards ns
 	ns    netns.NsHandle // -1 once closed
 	thread
 }
@@ -48,7 +49,17 @@ func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 		jobs: make(chan func()), closed: make(chan struct{}), ended: make(chan struct{}),
 	}}
 	ready := make(chan error)
-	go h.run(own, ready)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		begun := make(chan struct{})
+		if !onMainThread() {
+			h.run(own, begun, ready)
+			return
+		}
+		go h.run(own, begun, ready) // elsewhere, since this thread is taken
+		<-begun
+	}()
 	if err := <-ready; err != nil {
 		h.close()
 		return nil, fmt.Errorf("host %s: %w", name, err)
@@ -56,9 +67,16 @@ func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 	return h, nil
 }
 
-func (h *Host) run(own bool, ready chan<- error) {
+// onMainThread reports whether the calling thread is the process's first, which
+// must stay out of the namespaces of hosts: it cannot end before the process,
+// and it is the one that /proc/self/net is about. The calling goroutine must be
+// locked to its thread.
+func onMainThread() bool { return unix.Gettid() == unix.Getpid() }
+
+func (h *Host) run(own bool, begun chan<- struct{}, ready chan<- error) {
 	defer close(h.ended)
 	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	close(begun)
 	if own {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			ready <- fmt.Errorf("new network namespace: %w", err)
@@ -86,6 +104,8 @@ func (h *Host) run(own bool, ready chan<- error) {
 func (h *Host) close() {
 	h.once.Do(func() { close(h.closed) })
 	<-h.ended
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.ns >= 0 {
 		h.ns.Close()
 		h.ns = -1
@@ -112,15 +132,26 @@ func (h *Host) Addr() netip.Addr { return h.addrs[0] }
 // Addrs are all its addresses.
 func (h *Host) Addrs() []netip.Addr { return append([]netip.Addr(nil), h.addrs...) }
 
-// Do runs f with its thread in the host's namespace. What f opens there, on its
-// own goroutine, belongs to that host for good; goroutines that f starts are
-// elsewhere. Calls may overlap.
-func (h *Host) Do(f func() error) error {
-	select {
-	case <-h.closed:
-		return ErrClosed
-	default:
+// Do runs f with its thread in the host's namespace. What f opens there belongs
+// to that host for good; goroutines that f starts are elsewhere, and f itself
+// may be on another goroutine than the caller. Calls may overlap.
+func (h *Host) Do(f func() error) (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if !onMainThread() {
+		return h.visit(f)
 	}
+	err = fmt.Errorf("host %s: the function did not return", h.name)
+	done := make(chan struct{})
+	go func() { // elsewhere, since this thread is taken
+		defer close(done)
+		err = h.visit(f)
+	}()
+	<-done
+	return err
+}
+
+func (h *Host) visit(f func() error) error {
 	runtime.LockOSThread()
 	here, err := netns.Get()
 	if err != nil {
@@ -128,9 +159,9 @@ func (h *Host) Do(f func() error) error {
 		return fmt.Errorf("host %s: own namespace: %w", h.name, err)
 	}
 	defer here.Close()
-	if err := netns.Set(h.ns); err != nil {
+	if err := h.enter(); err != nil {
 		runtime.UnlockOSThread()
-		return fmt.Errorf("host %s: enter namespace: %w", h.name, err)
+		return err
 	}
 	defer func() {
 		// A thread that cannot come back stays locked, and ends with this goroutine.
@@ -139,6 +170,19 @@ func (h *Host) Do(f func() error) error {
 		}
 	}()
 	return f()
+}
+
+// enter moves the calling thread into the host's namespace.
+func (h *Host) enter() error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.ns < 0 {
+		return ErrClosed
+	}
+	if err := netns.Set(h.ns); err != nil {
+		return fmt.Errorf("host %s: enter namespace: %w", h.name, err)
+	}
+	return nil
 }
 
 // Listen listens in the host. An empty host in addr is every address of it.

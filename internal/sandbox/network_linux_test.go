@@ -374,6 +374,41 @@ func TestAProgramRunsInItsHost(t *testing.T) {
 	}
 }
 
+// TestTheMainThreadStaysInItsNamespace runs enough goroutines in a host that the
+// first thread of the process takes some of them.
+func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
+	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
+	here, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 50 {
+				err := n.Host("server").Do(func() error {
+					mine, err := os.Readlink("/proc/thread-self/ns/net")
+					if err == nil && mine == here {
+						return errors.New("not in the host's namespace")
+					}
+					if leader, err := os.Readlink("/proc/self/ns/net"); err != nil || leader != here {
+						return fmt.Errorf("the main thread is in %s, %v", leader, err)
+					}
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if mine, err := os.Readlink("/proc/self/ns/net"); err != nil || mine != here {
+					t.Errorf("after it: %s, %v", mine, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestSysctlsAreOfTheHostAlone(t *testing.T) {
 	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
 	const key = "net.ipv4.tcp_slow_start_after_idle"
