@@ -49,17 +49,7 @@ func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 		jobs: make(chan func()), closed: make(chan struct{}), ended: make(chan struct{}),
 	}}
 	ready := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		begun := make(chan struct{})
-		if !onMainThread() {
-			h.run(own, begun, ready)
-			return
-		}
-		go h.run(own, begun, ready) // elsewhere, since this thread is taken
-		<-begun
-	}()
+	onOwnThread(func() { h.run(own, ready) })
 	if err := <-ready; err != nil {
 		h.close()
 		return nil, fmt.Errorf("host %s: %w", name, err)
@@ -73,10 +63,28 @@ func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 // locked to its thread.
 func onMainThread() bool { return unix.Gettid() == unix.Getpid() }
 
-func (h *Host) run(own bool, begun chan<- struct{}, ready chan<- error) {
+// onOwnThread runs f on a goroutine with a thread of its own, not the main one,
+// that ends with it.
+func onOwnThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // and not unlocked, so that the thread ends
+		if !onMainThread() {
+			f()
+			return
+		}
+		begun := make(chan struct{})
+		go func() { // elsewhere, since this thread is taken
+			runtime.LockOSThread()
+			close(begun)
+			f()
+		}()
+		<-begun
+		runtime.UnlockOSThread()
+	}()
+}
+
+func (h *Host) run(own bool, ready chan<- error) {
 	defer close(h.ended)
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-	close(begun)
 	if own {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			ready <- fmt.Errorf("new network namespace: %w", err)

@@ -22,6 +22,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a test waits for what must happen. Nothing is measured
@@ -374,8 +375,8 @@ func TestAProgramRunsInItsHost(t *testing.T) {
 	}
 }
 
-// TestTheMainThreadStaysInItsNamespace runs enough goroutines in a host that the
-// first thread of the process takes some of them.
+// TestTheMainThreadStaysInItsNamespace runs so many goroutines in a host at once that
+// the first thread of the process takes some of them.
 func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
 	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
 	here, err := os.Readlink("/proc/self/ns/net")
@@ -383,10 +384,12 @@ func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	for range 16 {
+	for range 32 {
 		wg.Go(func() {
-			for range 50 {
+			for range 20 {
 				err := n.Host("server").Do(func() error {
+					pause := unix.NsecToTimespec(int64(time.Millisecond))
+					_ = unix.Nanosleep(&pause, nil) // keeps its thread, so that all are needed
 					mine, err := os.Readlink("/proc/thread-self/ns/net")
 					if err == nil && mine == here {
 						return errors.New("not in the host's namespace")

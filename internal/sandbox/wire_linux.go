@@ -40,7 +40,7 @@ func startWire(c *core, start time.Time, fds []int) (*wire, error) {
 		w.polls = append(w.polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 	}
 	c.deliver = w.write
-	go w.run()
+	onOwnThread(w.run)
 	return w, nil
 }
 
@@ -83,7 +83,7 @@ func (w *wire) signal() {
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
 
-// run is the thread.
+// run is the thread; it has settings of its own, and ends with them.
 //
 // Its system calls are raw: they do not tell Go's scheduler that the thread may
 // block, so that it keeps its place among those that run Go code (GOMAXPROCS,
@@ -92,7 +92,6 @@ func (w *wire) now() int64 { return int64(time.Since(w.start)) }
 // collection, comes as a signal, which ends the wait.
 func (w *wire) run() {
 	defer close(w.done)
-	runtime.LockOSThread() // and never unlocked: the thread has settings of its own
 	defer reservePlace()()
 	precise()
 	for {
