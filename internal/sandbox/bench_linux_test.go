@@ -18,7 +18,13 @@ import (
 // BenchmarkDelay sends UDP packets at a steady rate over a link of 5 ms and
 // reports how much longer they took, from just before the sender's system call
 // to the receiving kernel's own stamp. "busy" has one goroutine per processor
-// that never rests, in the same process, as a load generator may be.
+// that never rests, in the same process, which a load generator should not.
+//
+// On two processors that others used to a half at the time (11 runs): at 20,000
+// packets/s 0.04 ms in the median, 0.1 to 0.3 ms at p99; "busy" 0.04 ms, and 0.2
+// to several ms at p99, since Go's scheduler takes each thread's turn away every
+// 10 ms and returns it by way of an ordinary thread. A wire that is late says so
+// (Stats).
 func BenchmarkDelay(b *testing.B) {
 	for _, c := range []struct {
 		name string

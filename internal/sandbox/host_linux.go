@@ -115,7 +115,7 @@ func (h *Host) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ns >= 0 {
-		h.ns.Close()
+		_ = h.ns.Close()
 		h.ns = -1
 	}
 }

@@ -46,7 +46,7 @@ func Start(cfg Config) (*Network, error) {
 			return
 		}
 		for _, fd := range fds {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 		}
 		for _, h := range n.hosts {
 			h.close()
@@ -137,7 +137,8 @@ func (n *Network) Forget(name string) (flows int, err error) {
 
 // Connection returns the last packets of the connection between a and b that
 // are still kept, oldest first, at most last (0: all). It is named as either
-// end knows it: behind a balancer by its address or by the backend's.
+// end knows it: behind a balancer by its address or by the backend's. While the
+// network runs the wire stands still meanwhile: ask for few.
 func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 	if !a.Addr().Unmap().Is4() || !b.Addr().Unmap().Is4() {
 		return nil
@@ -190,9 +191,9 @@ func (n *Network) Close() error {
 			unseen += drops
 			return err
 		}))
-		unix.Close(n.wire.fds[i])
+		_ = unix.Close(n.wire.fds[i])
 	}
-	unix.Close(n.wire.wake)
+	_ = unix.Close(n.wire.wake)
 	n.wire.do(func() { n.unseen = unseen })
 	for _, h := range n.hosts {
 		h.close()

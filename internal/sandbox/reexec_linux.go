@@ -154,7 +154,7 @@ func Available() error {
 	if err != nil {
 		return fmt.Errorf("the sandbox cannot be made: %w%s", err, tunHint(err))
 	}
-	tun.Close()
+	_ = tun.Close()
 	attr := isolated()
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
 		// In two steps: the second needs the rights that the first should give.

@@ -26,7 +26,7 @@ func openTUN(name string, addrs []netip.Addr, subnet netip.Prefix, mtu int) (fd 
 	}
 	defer func() {
 		if err != nil {
-			unix.Close(fd)
+			_ = unix.Close(fd)
 			fd = -1
 		}
 	}()
