@@ -20,11 +20,13 @@ import (
 // to the receiving kernel's own stamp. "busy" has one goroutine per processor
 // that never rests, in the same process, which a load generator should not.
 //
-// On two processors that others used to a half at the time (11 runs): at 20,000
-// packets/s 0.04 ms in the median, 0.1 to 0.3 ms at p99; "busy" 0.04 ms, and 0.2
-// to several ms at p99, since Go's scheduler takes each thread's turn away every
-// 10 ms and returns it by way of an ordinary thread. A wire that is late says so
-// (Stats).
+// Measured at 20,000 packets/s on two processors that other programs used too:
+// 0.03 to 0.05 ms in the median. At p99 0.10 to 0.30 ms in 5 of the 6 runs in
+// which the kernel's CPU pressure was below 40 %, 2 ms in the sixth; 0.1 to 9 ms
+// above that. "busy": 0.2 to several ms at p99. What stalls is that Go's
+// scheduler takes each thread's turn away every 10 ms and returns it by way of an
+// ordinary thread, which must first be given a processor; not locking the wire to
+// its thread was no better. A wire that is late says so (Stats).
 func BenchmarkDelay(b *testing.B) {
 	for _, c := range []struct {
 		name string
