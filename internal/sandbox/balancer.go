@@ -1,0 +1,195 @@
+package sandbox
+
+import "hash/fnv"
+
+// balancer is a BalancerConfig at work.
+type balancer struct {
+	cfg      BalancerConfig
+	by       uint16
+	node     int
+	addr     uint32
+	backends []int
+	turn     int // of round robin
+	flows    *flowTable
+	bypassed *flowTable // connections of the backends' own addresses
+}
+
+func (c *core) addBalancer(cfg BalancerConfig, node int) {
+	b := &balancer{
+		cfg: cfg, by: c.rec.name(cfg.Name), node: node, addr: addrNumber(c.addrs[node][0]),
+		flows:    newFlowTable(cfg.FlowConfig),
+		bypassed: newFlowTable(FlowConfig{Idle: directIdle}),
+	}
+	for _, name := range cfg.Backends {
+		backend, err := c.find(name)
+		if err != nil {
+			continue // Validate has refused it
+		}
+		b.backends = append(b.backends, backend)
+		c.behind[backend] = b
+	}
+	c.at[node] = b
+}
+
+// bypass notes a connection with a backend's own address, around b.
+func (b *balancer) bypass(h *header, now int64) {
+	key := h.key()
+	f := b.bypassed.find(key, now)
+	if f == nil {
+		if h.flags&(SYN|ACK) != SYN {
+			return
+		}
+		f = b.bypassed.make(key, now)
+	}
+	b.bypassed.touch(f, h, now)
+	for {
+		if _, ok := b.bypassed.expired(now); !ok {
+			return
+		}
+	}
+}
+
+// direct reports whether what backend from sends goes around b: what is not
+// TCP, connections among the backends, those that it opened itself, and those
+// opened with its own address.
+func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64) bool {
+	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
+		return true
+	}
+	if f.h.flags&(SYN|ACK) == SYN {
+		b.bypass(&f.h, now)
+		return true
+	}
+	fl := b.bypassed.find(f.h.key(), now)
+	if fl != nil {
+		b.bypassed.touch(fl, &f.h, now)
+	}
+	return fl != nil
+}
+
+// pass sends on what has arrived at b over h.
+func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
+	if !f.h.isTCP() || f.h.src == b.addr {
+		c.drop(f, FateNotCarried, b.by, now)
+		return
+	}
+	if c.behind[h.from] == b && f.h.dst != b.addr {
+		b.passBack(c, f, h, now)
+		return
+	}
+	key := f.h.key()
+	syn := f.h.flags&(SYN|ACK) == SYN
+	fl := b.flows.find(key, now)
+	if fl == nil || syn && fl.closing {
+		if !syn {
+			switch b.cfg.Unknown {
+			case UnknownDrop:
+				c.drop(f, FateForgotten, b.by, now)
+				return
+			case UnknownRST:
+				c.resetBy(h, f, RSTToSender, b.by, now)
+				return
+			}
+		}
+		if fl == nil {
+			fl = b.flows.make(key, now)
+		} else {
+			fl.made, fl.closing = now, false
+		}
+		fl.backend = int32(b.choose(&f.h))
+		fl.from = int32(h.from)
+	}
+	b.flows.touch(fl, &f.h, now)
+	to := int(fl.backend)
+	readdress(f.bytes(), &f.h, f.h.src, addrNumber(c.addrs[to][0]))
+	c.enter(c.hops[b.node][to], f, now)
+}
+
+// passBack sends the answer of a backend on to the client.
+func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
+	to, known := c.byAddr[f.h.dst]
+	if !known {
+		c.drop(f, FateNotCarried, b.by, now)
+		return
+	}
+	backend := h.from
+	if !b.cfg.DirectReturn {
+		key := keyOf(b.addr, f.h.sport, f.h.dst, f.h.dport)
+		fl := b.flows.find(key, now)
+		known := fl != nil && int(fl.backend) == backend
+		switch {
+		case known:
+			back := f.h
+			back.src = b.addr
+			b.flows.touch(fl, &back, now)
+		case b.cfg.Unknown == UnknownDrop:
+			c.drop(f, FateForgotten, b.by, now)
+			return
+		case b.cfg.Unknown == UnknownRST:
+			c.resetBy(h, f, RSTToSender, b.by, now)
+			return
+		}
+	}
+	readdress(f.bytes(), &f.h, b.addr, f.h.dst)
+	c.enter(c.hops[b.node][to], f, now)
+}
+
+// choose picks a backend for the flow that h opens.
+func (b *balancer) choose(h *header) int {
+	if b.cfg.Choose == RoundRobin {
+		b.turn++
+		return b.backends[(b.turn-1)%len(b.backends)]
+	}
+	sum := fnv.New32a()
+	_, _ = sum.Write([]byte{byte(h.src >> 24), byte(h.src >> 16), byte(h.src >> 8), byte(h.src), byte(h.sport >> 8), byte(h.sport)})
+	return b.backends[mix(sum.Sum32())%uint32(len(b.backends))]
+}
+
+// mix spreads the bits of a hash, whose low ones FNV leaves close to the
+// input's: consecutive ports must not alternate between two backends.
+func mix(x uint32) uint32 {
+	x ^= x >> 16
+	x *= 0x7feb352d
+	x ^= x >> 15
+	x *= 0x846ca68b
+	return x ^ x>>16
+}
+
+// expire forgets flows whose idle time is over.
+func (b *balancer) expire(c *core, now int64) {
+	for {
+		f, ok := b.flows.expired(now)
+		if !ok {
+			return
+		}
+		if b.cfg.AtExpiry == ExpiryRST {
+			b.resetEnds(c, &f, now)
+		}
+	}
+}
+
+// resetEnds sends both ends of a forgotten flow the RST that they take for one
+// of their peer's, unless they are closing it themselves.
+func (b *balancer) resetEnds(c *core, f *flow, now int64) {
+	if f.closing {
+		return
+	}
+	client, server := 0, 1
+	if f.key.addr[0] == b.addr {
+		client, server = 1, 0
+	}
+	k := &f.key
+	if f.heard[client] {
+		own := addrNumber(c.addrs[f.backend][0])
+		c.inject(c.hops[b.node][f.backend], reset{
+			src: k.addr[client], sport: k.port[client], dst: own, dport: k.port[server],
+			seq: f.next[client], flags: RST,
+		}, b.by, now)
+	}
+	if f.heard[server] {
+		c.inject(c.hops[b.node][f.from], reset{
+			src: b.addr, sport: k.port[server], dst: k.addr[client], dport: k.port[client],
+			seq: f.next[server], flags: RST,
+		}, b.by, now)
+	}
+}

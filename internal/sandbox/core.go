@@ -1,0 +1,419 @@
+package sandbox
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+)
+
+// maxFrames bounds the packets on the way, all links together (100 MB at 1500
+// bytes). Further ones are dropped as queue_full.
+const maxFrames = 1 << 16
+
+// core decides what becomes of each packet. It has no clock, no device and no
+// goroutine: it is told the time, takes packets with receive, and gives those
+// whose time has come to deliver.
+type core struct {
+	cfg    Config
+	names  []string // of the nodes: hosts first, the client before all, then balancers
+	hosts  int      // how many of the nodes are hosts
+	addrs  [][]netip.Addr
+	byAddr map[uint32]int // node
+	behind []*balancer    // by node: the balancer it is a backend of
+	at     []*balancer    // by node: the balancer it is
+	links  []*link
+	hops   [][]*hop // from, to
+	all    []*hop   // every hop
+	rec    *recorder
+
+	// deliver gives a packet to a host; false: its device refused it.
+	deliver func(node int, packet []byte) bool
+
+	made int // frames
+	free []*frame
+	late lateness
+}
+
+// newCore makes the network of cfg, which must be valid.
+func newCore(cfg Config) (*core, error) {
+	c := &core{cfg: cfg, byAddr: map[uint32]int{}}
+	next := cfg.subnet().Addr()
+	address := func(node int) {
+		next = next.Next()
+		c.addrs[node] = append(c.addrs[node], next)
+		c.byAddr[addrNumber(next)] = node
+	}
+	for _, h := range cfg.hosts() {
+		node := c.node(h.Name)
+		for range max(h.Addresses, 1) {
+			address(node)
+		}
+	}
+	c.hosts = len(c.names)
+	for _, b := range cfg.Balancers {
+		address(c.node(b.Name))
+	}
+	n := len(c.names)
+	c.rec = newRecorder(cfg.Record, c.names)
+	c.behind, c.at = make([]*balancer, n), make([]*balancer, n)
+	c.hops = make([][]*hop, n)
+	for i := range c.hops {
+		c.hops[i] = make([]*hop, n)
+	}
+	for i, b := range cfg.Balancers {
+		c.addBalancer(b, c.hosts+i)
+	}
+	for _, l := range cfg.Links {
+		if err := c.addLink(l); err != nil {
+			return nil, err
+		}
+	}
+	for from := range n { // hosts without a link of their own are joined by a perfect one
+		for to := range from {
+			if c.hops[from][to] == nil {
+				c.join(&link{ends: [2]int{from, to}}, Conditions{}, Conditions{})
+			}
+		}
+	}
+	return c, nil
+}
+
+// node adds a node.
+func (c *core) node(name string) int {
+	c.names = append(c.names, name)
+	c.addrs = append(c.addrs, nil)
+	return len(c.names) - 1
+}
+
+func (c *core) find(name string) (int, error) {
+	for i, n := range c.names {
+		if n == name {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("there is no host or balancer %q; there are %q", name, c.names)
+}
+
+func (c *core) addLink(cfg LinkConfig) error {
+	l := &link{by: c.rec.name(cfg.Name())}
+	for i, name := range cfg.Between {
+		node, err := c.find(name)
+		if err != nil {
+			return err
+		}
+		l.ends[i] = node
+	}
+	if cfg.Flows != nil {
+		l.cfg = *cfg.Flows
+		l.flows = newFlowTable(l.cfg)
+	}
+	for i, rc := range cfg.Rules {
+		r := &rule{cfg: rc, by: c.rec.name(ruleName(rc, i)), from: -1, after: rc.After != ""}
+		var err error
+		if rc.From != "" {
+			if r.from, err = c.find(rc.From); err != nil {
+				return err
+			}
+		}
+		if r.src, err = c.address(rc.Src); err != nil {
+			return err
+		}
+		if r.dst, err = c.address(rc.Dst); err != nil {
+			return err
+		}
+		if rc.PerConnection {
+			r.perConn = map[flowKey]ruleCount{}
+		}
+		l.rules = append(l.rules, r)
+	}
+	there, back := cfg.Conditions, cfg.Conditions
+	if cfg.There != nil {
+		there = *cfg.There
+	}
+	if cfg.Back != nil {
+		back = *cfg.Back
+	}
+	c.join(l, there, back)
+	return nil
+}
+
+// address is the first address of a host or balancer, or an address as such.
+func (c *core) address(name string) (uint32, error) {
+	if name == "" {
+		return 0, nil
+	}
+	if a, err := netip.ParseAddr(name); err == nil {
+		return addrNumber(a), nil
+	}
+	node, err := c.find(name)
+	if err != nil {
+		return 0, err
+	}
+	return addrNumber(c.addrs[node][0]), nil
+}
+
+func (c *core) join(l *link, there, back Conditions) {
+	a, b := l.ends[0], l.ends[1]
+	newOne := func(from, to int, cond Conditions) *hop {
+		random := rand.New(rand.NewPCG(c.cfg.Seed, uint64(from)<<32|uint64(to)))
+		h := newHop(l, from, to, cond, c.cfg.mtu(), random)
+		c.hops[from][to] = h
+		c.all = append(c.all, h)
+		return h
+	}
+	l.hops = [2]*hop{newOne(a, b, there), newOne(b, a, back)}
+	c.links = append(c.links, l)
+}
+
+// frame is an empty frame, nil when there are too many on the way.
+func (c *core) frame() *frame {
+	if n := len(c.free); n > 0 {
+		f := c.free[n-1]
+		c.free = c.free[:n-1]
+		return f
+	}
+	if c.made == maxFrames {
+		return nil
+	}
+	c.made++
+	return &frame{buf: make([]byte, c.cfg.mtu())}
+}
+
+// overflow records the packet in f, for which there was no frame to spare; f
+// stays the caller's.
+func (c *core) overflow(f *frame, from int, now int64) {
+	c.rec.settle(c.rec.enter(f.bytes(), from, 0, nil, now), FateQueueFull, 0, now)
+}
+
+func (c *core) release(f *frame) { c.free = append(c.free, f) }
+
+// drop ends the way of f.
+func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
+	c.rec.settle(f.id, fate, by, now)
+	c.release(f)
+}
+
+// receive takes the packet in f from host node from.
+func (c *core) receive(f *frame, from int, now int64) {
+	var ok bool
+	f.h, ok = parse(f.bytes())
+	if ok && f.h.end > f.n {
+		ok = false // its header promises more than there is
+	}
+	if !ok {
+		f.id = c.rec.enter(f.bytes(), from, 0, nil, now)
+		c.drop(f, FateNotCarried, 0, now)
+		return
+	}
+	to, known := c.byAddr[f.h.dst]
+	b := c.behind[from]
+	if b != nil && b.direct(c, f, from, to, known, now) {
+		b = nil
+	}
+	key := c.connectionKey(&f.h, b)
+	f.id = c.rec.enter(f.bytes(), from, 0, &key, now)
+	switch {
+	case !known || to == from:
+		c.drop(f, FateNotCarried, 0, now)
+		return
+	case b != nil:
+		to = b.node
+	case to < c.hosts && c.behind[to] != nil && f.h.isTCP():
+		c.behind[to].bypass(&f.h, now)
+	}
+	c.enter(c.hops[from][to], f, now)
+}
+
+// connectionKey is what a packet is looked up by: the connection as the client
+// sees it. b is the balancer that it will come back through, or nil.
+func (c *core) connectionKey(h *header, b *balancer) flowKey {
+	if b != nil {
+		return keyOf(b.addr, h.sport, h.dst, h.dport)
+	}
+	return h.key()
+}
+
+// enter puts f onto a hop, if the link's rules, memory and luck let it.
+func (c *core) enter(h *hop, f *frame, now int64) {
+	l := h.link
+	for _, r := range l.rules {
+		if !r.strikes(&f.h, h.from) {
+			continue
+		}
+		if r.cfg.Do == ActionDrop {
+			c.drop(f, FateDropped, r.by, now)
+			return
+		}
+		c.resetBy(h, f, r.cfg.To, r.by, now)
+		return
+	}
+	if l.flows != nil && f.h.isTCP() && !c.remember(h, f, now) {
+		return
+	}
+	if h.loss > 0 && h.random.Float64() < h.loss {
+		c.drop(f, FateLost, l.by, now)
+		return
+	}
+	c.push(h, f, now)
+}
+
+func (c *core) push(h *hop, f *frame, now int64) {
+	if !h.accept(f, now) {
+		c.drop(f, FateQueueFull, h.link.by, now)
+	}
+}
+
+// remember passes f by the link's memory of flows; false: it stopped f.
+func (c *core) remember(h *hop, f *frame, now int64) bool {
+	l := h.link
+	key := f.h.key()
+	fl := l.flows.find(key, now)
+	if fl == nil {
+		if f.h.flags&(SYN|ACK) != SYN {
+			switch l.cfg.Unknown {
+			case UnknownDrop:
+				c.drop(f, FateForgotten, l.by, now)
+				return false
+			case UnknownRST:
+				c.resetBy(h, f, RSTToSender, l.by, now)
+				return false
+			}
+		}
+		fl = l.flows.make(key, now)
+		fl.from = int32(h.from)
+		if key.side(&f.h) == 1 {
+			fl.from = int32(h.to)
+		}
+	}
+	l.flows.touch(fl, &f.h, now)
+	return true
+}
+
+// resetBy swallows f, which is about to enter h, and sends RSTs in its place.
+func (c *core) resetBy(h *hop, f *frame, to RSTTo, by uint16, now int64) {
+	fh := f.h
+	c.drop(f, FateAnswered, by, now)
+	if r, ok := answerTo(&fh); ok && to != RSTToReceiver {
+		c.inject(h.reverse(), r, by, now)
+	}
+	if to != RSTToSender {
+		c.inject(h, inPlaceOf(&fh), by, now)
+	}
+}
+
+// inject sends a RST along h that no host sent.
+func (c *core) inject(h *hop, r reset, by uint16, now int64) {
+	f := c.frame()
+	if f == nil {
+		return
+	}
+	f.n = r.write(f.buf)
+	f.h, _ = parse(f.bytes())
+	key := f.h.key()
+	if b := c.behind[h.from]; b != nil && h.to == b.node {
+		key = c.connectionKey(&f.h, b)
+	} else if b := c.at[h.from]; b != nil && c.behind[h.to] == b {
+		key = keyOf(r.src, r.sport, b.addr, r.dport)
+	}
+	f.id = c.rec.enter(f.bytes(), -1, by, &key, now)
+	c.push(h, f, now)
+}
+
+// next is when advance has something to do again.
+func (c *core) next() int64 {
+	next := int64(never)
+	for _, h := range c.all {
+		next = min(next, h.due())
+	}
+	for _, l := range c.links {
+		if l.flows != nil {
+			next = min(next, l.flows.nextExpiry())
+		}
+	}
+	for _, b := range c.at[c.hosts:] {
+		next = min(next, b.flows.nextExpiry())
+	}
+	return next
+}
+
+// advance does everything that is due at now.
+func (c *core) advance(now int64) {
+	c.expire(now)
+	for again := true; again; { // a packet may pass a balancer and be due again
+		again = false
+		for _, h := range c.all {
+			for h.due() <= now {
+				f := h.pop()
+				again = true
+				if b := c.at[h.to]; b != nil {
+					b.pass(c, f, h, f.due) // our lateness here must not add up
+					continue
+				}
+				c.hand(f, h.to, now)
+			}
+		}
+	}
+}
+
+// hand gives f to the host node.
+func (c *core) hand(f *frame, node int, now int64) {
+	c.late.add(now - f.due)
+	if c.deliver(node, f.bytes()) {
+		c.rec.delivered(f.id, node, f.h.src, f.h.dst, now)
+		c.release(f)
+		return
+	}
+	c.drop(f, FateRefused, 0, now)
+}
+
+// expire forgets flows whose idle time is over, and says so where it should.
+func (c *core) expire(now int64) {
+	for _, l := range c.links {
+		for l.flows != nil {
+			f, ok := l.flows.expired(now)
+			if !ok {
+				break
+			}
+			if l.cfg.AtExpiry == ExpiryRST {
+				there, back := l.hops[0], l.hops[1]
+				if int(f.from) != l.ends[0] {
+					there, back = back, there
+				}
+				c.resetEnds(&f, there, back, l.by, now)
+			}
+		}
+	}
+	for _, b := range c.at[c.hosts:] {
+		b.expire(c, now)
+	}
+}
+
+// resetEnds sends both ends of a forgotten flow the RST that they take for one
+// of their peer's; there leads to side 1 of the key, back to side 0.
+func (c *core) resetEnds(f *flow, there, back *hop, by uint16, now int64) {
+	if f.closing {
+		return // both ends know
+	}
+	k := &f.key
+	if f.heard[0] {
+		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: RST}, by, now)
+	}
+	if f.heard[1] {
+		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: RST}, by, now)
+	}
+}
+
+// throughBalancer is what the connection between a and b is looked up by when
+// one of them is a backend: the connection as the client sees it.
+func (c *core) throughBalancer(a, b netip.AddrPort) flowKey {
+	end := func(e netip.AddrPort) (uint32, uint16) {
+		addr := addrNumber(e.Addr())
+		if node, ok := c.byAddr[addr]; ok && c.behind[node] != nil {
+			addr = c.behind[node].addr
+		}
+		return addr, e.Port()
+	}
+	aa, ap := end(a)
+	ba, bp := end(b)
+	return keyOf(aa, ap, ba, bp)
+}

@@ -1,0 +1,40 @@
+// Package sandbox is a small internet inside one process: kabench re-executes
+// itself in a network namespace of its own ([Reexec]), makes hosts there, each
+// in a further namespace with its own ports and TCP settings ([Host]), and
+// carries every packet between them itself ([Network]). Both ends of every
+// connection are the kernel's own TCP; what lies between them is ours: delay,
+// jitter, loss and bandwidth, rules that drop or reset, middleboxes that forget
+// ([LinkConfig]), and balancers that lose their state ([BalancerConfig]).
+// Nothing of it touches the host's settings, addresses or ports.
+//
+// The path of one packet:
+//
+//	a host's TCP → its TUN device → the wire reads it, stamps it, records it
+//	→ link: rules, flow table, loss, bandwidth, delay → (balancer: choice of a
+//	backend, new address) → (second link) → the TUN device of the other host
+//
+// Why TUN devices and not veth pairs with netem, conntrack and nft: those need
+// modules that many kernels lack (netem above all), they decide unseen, and
+// they keep no record. A wire in user space needs /dev/net/tun alone, needs no
+// root where that device is open to users, can be told to strike one packet of
+// one connection, and knows of every packet when it was sent, when it arrived
+// and what became of it. That record is written as packets.pcapng
+// ([Network.WritePcapng]) and answers who closed a connection, and how
+// ([ClosedBy], [Ladder]).
+//
+// The deciding part (core, flowTable, rule, recorder) has no clock, device or
+// goroutine: it is told the time. wire_linux.go is the thread around it. What
+// the wire could not do in time it says itself ([Stats]).
+//
+// Limits: IPv4 only. Links keep the order of packets, whatever the jitter.
+// Balancers carry TCP only, and ICMP errors about balanced connections are not
+// translated.
+//
+// It needs Linux; elsewhere [Available] says so and the rest returns
+// [ErrNeedsLinux].
+package sandbox
+
+import "errors"
+
+// ErrNeedsLinux is returned by what only Linux can do.
+var ErrNeedsLinux = errors.New("the sandbox needs Linux: its hosts are network namespaces")

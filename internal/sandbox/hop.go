@@ -1,0 +1,119 @@
+package sandbox
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// never is a time that does not come.
+const never = math.MaxInt64
+
+// frame is a packet on its way.
+type frame struct {
+	buf []byte // of the MTU's length
+	n   int    // bytes of the packet
+	h   header
+	id  uint64 // in the record
+	due int64  // when it leaves the hop it is on
+}
+
+func (f *frame) bytes() []byte { return f.buf[:f.n] }
+
+// hop is one direction of a link: a queue in which packets keep their order.
+type hop struct {
+	link     *link
+	from, to int // nodes
+	delay    int64
+	jitter   int64
+	loss     float64
+	perByte  float64 // ns that a byte takes; 0: unlimited bandwidth
+	room     int64   // ns that a packet may wait for its turn
+	random   *rand.Rand
+
+	busy   int64 // until when the bandwidth is taken
+	last   int64 // when the last packet leaves
+	ring   []*frame
+	head   int // index of the first in ring
+	length int
+}
+
+// link is a LinkConfig at work.
+type link struct {
+	by    uint16
+	ends  [2]int
+	rules []*rule
+	flows *flowTable // nil: it remembers nothing
+	cfg   FlowConfig
+	hops  [2]*hop // there, back
+}
+
+func newHop(l *link, from, to int, c Conditions, mtu int, random *rand.Rand) *hop {
+	h := &hop{link: l, from: from, to: to, delay: int64(c.Delay), jitter: int64(c.Jitter), loss: c.Loss, random: random}
+	if c.Bandwidth > 0 {
+		h.perByte = 8e9 / float64(c.Bandwidth)
+		h.room = int64(100e6)
+		if c.Queue > 0 {
+			h.room = int64(float64(c.Queue) * h.perByte)
+		} else {
+			h.room = max(h.room, int64(10*float64(mtu)*h.perByte))
+		}
+	}
+	return h
+}
+
+// accept sets when f leaves and puts it into the queue; false: there is no room.
+func (h *hop) accept(f *frame, now int64) bool {
+	start := now
+	if h.perByte > 0 {
+		start = max(now, h.busy)
+		if start-now > h.room {
+			return false
+		}
+		start += int64(float64(f.n) * h.perByte)
+		h.busy = start
+	}
+	due := start + h.delay
+	if h.jitter > 0 {
+		due += h.random.Int64N(h.jitter + 1)
+	}
+	f.due = max(due, h.last)
+	h.last = f.due
+	if h.length == len(h.ring) {
+		h.grow()
+	}
+	h.ring[(h.head+h.length)&(len(h.ring)-1)] = f
+	h.length++
+	return true
+}
+
+func (h *hop) grow() {
+	ring := make([]*frame, max(64, 2*len(h.ring))) // a power of two
+	for i := range h.length {
+		ring[i] = h.ring[(h.head+i)&(len(h.ring)-1)]
+	}
+	h.ring, h.head = ring, 0
+}
+
+// due is when the first packet leaves.
+func (h *hop) due() int64 {
+	if h.length == 0 {
+		return never
+	}
+	return h.ring[h.head].due
+}
+
+func (h *hop) pop() *frame {
+	f := h.ring[h.head]
+	h.ring[h.head] = nil
+	h.head = (h.head + 1) & (len(h.ring) - 1)
+	h.length--
+	return f
+}
+
+// reverse is the other direction of the same link.
+func (h *hop) reverse() *hop {
+	if h.link.hops[0] == h {
+		return h.link.hops[1]
+	}
+	return h.link.hops[0]
+}

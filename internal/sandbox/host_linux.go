@@ -1,0 +1,305 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// Host is a network namespace with addresses on a network. Sockets made in it
+// stay there, and may be used from any goroutine. The client host is the
+// namespace of the process itself.
+type Host struct {
+	name  string
+	addrs []netip.Addr
+	mu    sync.RWMutex   // guards ns
+	ns    netns.NsHandle // -1 once closed
+	thread
+}
+
+// thread is a locked OS thread of a host's own. Programs are started from it
+// and die with it, so it must be no thread that Go may end earlier.
+type thread struct {
+	jobs   chan func()
+	closed chan struct{}
+	ended  chan struct{}
+	once   sync.Once
+}
+
+// ErrClosed is returned by what is asked of a network after Close.
+var ErrClosed = errors.New("the network is closed")
+
+// newHost makes a host; own says that it gets a namespace of its own rather
+// than that of the process.
+func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
+	h := &Host{name: name, addrs: addrs, ns: -1, thread: thread{
+		jobs: make(chan func()), closed: make(chan struct{}), ended: make(chan struct{}),
+	}}
+	ready := make(chan error)
+	onOwnThread(func() { h.run(own, ready) })
+	if err := <-ready; err != nil {
+		h.close()
+		return nil, fmt.Errorf("host %s: %w", name, err)
+	}
+	return h, nil
+}
+
+// onMainThread reports whether the calling thread is the process's first, which
+// must stay out of the namespaces of hosts: it cannot end before the process,
+// and it is the one that /proc/self/net is about. The calling goroutine must be
+// locked to its thread.
+func onMainThread() bool { return unix.Gettid() == unix.Getpid() }
+
+// onOwnThread runs f on a goroutine with a thread of its own, not the main one,
+// that ends with it.
+func onOwnThread(f func()) {
+	go func() {
+		runtime.LockOSThread() // and not unlocked, so that the thread ends
+		if !onMainThread() {
+			f()
+			return
+		}
+		begun := make(chan struct{})
+		go func() { // elsewhere, since this thread is taken
+			runtime.LockOSThread()
+			close(begun)
+			f()
+		}()
+		<-begun
+		runtime.UnlockOSThread()
+	}()
+}
+
+func (h *Host) run(own bool, ready chan<- error) {
+	defer close(h.ended)
+	if own {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			ready <- fmt.Errorf("new network namespace: %w", err)
+			return
+		}
+	}
+	ns, err := netns.Get()
+	if err != nil {
+		ready <- fmt.Errorf("network namespace: %w", err)
+		return
+	}
+	h.ns = ns
+	ready <- loopbackUp()
+	for {
+		select {
+		case job := <-h.jobs:
+			job()
+		case <-h.closed:
+			return
+		}
+	}
+}
+
+// close ends the host's thread, and with it the programs started there.
+func (h *Host) close() {
+	h.once.Do(func() { close(h.closed) })
+	<-h.ended
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ns >= 0 {
+		_ = h.ns.Close()
+		h.ns = -1
+	}
+}
+
+// onThread runs f on the host's own thread and waits for it.
+func (h *Host) onThread(f func() error) error {
+	done := make(chan error, 1)
+	select {
+	case h.jobs <- func() { done <- f() }:
+		return <-done
+	case <-h.closed:
+		return ErrClosed
+	}
+}
+
+// Name is the host's name.
+func (h *Host) Name() string { return h.name }
+
+// Addr is the host's first address.
+func (h *Host) Addr() netip.Addr { return h.addrs[0] }
+
+// Addrs are all its addresses.
+func (h *Host) Addrs() []netip.Addr { return append([]netip.Addr(nil), h.addrs...) }
+
+// Do runs f with its thread in the host's namespace. What f opens there belongs
+// to that host for good; goroutines that f starts are elsewhere, and f itself
+// may be on another goroutine than the caller. Calls may overlap.
+func (h *Host) Do(f func() error) (err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if !onMainThread() {
+		return h.visit(f)
+	}
+	err = fmt.Errorf("host %s: the function did not return", h.name)
+	done := make(chan struct{})
+	go func() { // elsewhere, since this thread is taken
+		defer close(done)
+		err = h.visit(f)
+	}()
+	<-done
+	return err
+}
+
+func (h *Host) visit(f func() error) error {
+	runtime.LockOSThread()
+	here, err := netns.Get()
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("host %s: own namespace: %w", h.name, err)
+	}
+	defer here.Close()
+	if err := h.enter(); err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer func() {
+		// A thread that cannot come back stays locked, and ends with this goroutine.
+		if netns.Set(here) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	return f()
+}
+
+// enter moves the calling thread into the host's namespace.
+func (h *Host) enter() error {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.ns < 0 {
+		return ErrClosed
+	}
+	if err := netns.Set(h.ns); err != nil {
+		return fmt.Errorf("host %s: enter namespace: %w", h.name, err)
+	}
+	return nil
+}
+
+// Listen listens in the host. An empty host in addr is every address of it.
+func (h *Host) Listen(ctx context.Context, network, addr string) (ln net.Listener, err error) {
+	err = h.Do(func() error {
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(false)
+		ln, err = lc.Listen(ctx, network, addr)
+		return err
+	})
+	return ln, err
+}
+
+// ListenPacket is Listen for UDP.
+func (h *Host) ListenPacket(ctx context.Context, network, addr string) (conn net.PacketConn, err error) {
+	err = h.Do(func() error {
+		var lc net.ListenConfig
+		conn, err = lc.ListenPacket(ctx, network, addr)
+		return err
+	})
+	return conn, err
+}
+
+// Dial connects from the host. The host in addr must be an IP address: names
+// are resolved by goroutines that are elsewhere.
+func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	return h.DialWith(ctx, &net.Dialer{}, network, addr)
+}
+
+// DialWith is Dial with a dialer of the caller's.
+func (h *Host) DialWith(ctx context.Context, d *net.Dialer, network, addr string) (conn net.Conn, err error) {
+	if _, err := netip.ParseAddrPort(addr); err != nil {
+		return nil, fmt.Errorf("host %s: dial %q: want IP address and port: %w", h.name, addr, err)
+	}
+	err = h.Do(func() error {
+		conn, err = d.DialContext(ctx, network, addr)
+		return err
+	})
+	return conn, err
+}
+
+// Start starts cmd in the host's namespace. It is killed when the network is
+// closed or kabench ends, whichever way; waiting for it is the caller's.
+func (h *Host) Start(cmd *exec.Cmd) error {
+	return h.onThread(func() error {
+		if cmd.SysProcAttr == nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{}
+		}
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+		return cmd.Start()
+	})
+}
+
+// Sysctl sets a kernel setting of the host's namespace, such as
+// net.ipv4.tcp_tw_reuse.
+func (h *Host) Sysctl(key, value string) error {
+	if err := checkSysctl(key); err != nil {
+		return fmt.Errorf("host %s: %w", h.name, err)
+	}
+	err := h.onThread(func() error { return os.WriteFile(sysctlPath(key), []byte(value), 0) })
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("host %s: %s: this kernel has no such setting per namespace", h.name, key)
+	}
+	if err != nil {
+		return fmt.Errorf("host %s: %s = %q: %w", h.name, key, value, err)
+	}
+	return nil
+}
+
+// ReadSysctl reads a kernel setting of the host's namespace.
+func (h *Host) ReadSysctl(key string) (value string, err error) {
+	if err := checkSysctl(key); err != nil {
+		return "", fmt.Errorf("host %s: %w", h.name, err)
+	}
+	err = h.onThread(func() error {
+		b, err := os.ReadFile(sysctlPath(key))
+		value = strings.TrimSpace(string(b))
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("host %s: %w", h.name, err)
+	}
+	return value, nil
+}
+
+func sysctlPath(key string) string {
+	return filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
+}
+
+// configure applies the host's settings.
+func (h *Host) configure(c HostConfig) error {
+	for _, scope := range []string{"all", "default"} {
+		// Only IPv4 is carried. A kernel without IPv6 has nothing to switch off.
+		key := "net.ipv6.conf." + scope + ".disable_ipv6"
+		if _, err := h.ReadSysctl(key); err == nil {
+			if err := h.Sysctl(key, "1"); err != nil {
+				return err
+			}
+		}
+	}
+	if c.PortRange != [2]int{} {
+		if err := h.Sysctl("net.ipv4.ip_local_port_range", strconv.Itoa(c.PortRange[0])+" "+strconv.Itoa(c.PortRange[1])); err != nil {
+			return err
+		}
+	}
+	for key, value := range c.Sysctls {
+		if err := h.Sysctl(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

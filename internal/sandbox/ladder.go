@@ -1,0 +1,218 @@
+package sandbox
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Note is a stamp of kabench's own to stand between packets, such as "leased,
+// idle 5.001 s".
+type Note struct {
+	At   time.Duration // since the network began
+	Text string
+}
+
+// Row is one line of a ladder: a packet, or a note.
+type Row struct {
+	At   time.Duration // at the client: when it sent the packet, or received it, or noted
+	Sent time.Duration // when the packet entered the link; before At for what the client received
+	Note string        // the note; "" for a packet
+
+	FromClient bool
+	ByLink     bool // sent by the link in the name of one end
+	Flags      Flags
+	Seq, Ack   uint32 // relative to the first number of their side
+	Len        int    // bytes of payload
+	Fate       Fate
+	By         string // what decided the fate
+}
+
+// Ladder is a connection as its client saw it, in the order of the client's
+// time, with notes between the packets. A packet that never reached the client
+// stands at the time it was sent.
+func Ladder(packets []Packet, client netip.AddrPort, notes []Note) []Row {
+	var rows []Row
+	var first [2]struct {
+		known bool
+		seq   uint32
+	}
+	for _, p := range inOrderOfSending(packets) {
+		if p.Proto != protoTCP {
+			continue
+		}
+		row := Row{
+			At: p.At, Sent: p.At, FromClient: p.Src == client, ByLink: p.ByLink(),
+			Flags: p.Flags, Len: p.Len, Fate: p.Fate, By: p.By,
+		}
+		if !row.FromClient && p.Fate == FateDelivered {
+			row.At = p.Left
+		}
+		mine, theirs := &first[0], &first[1]
+		if !row.FromClient {
+			mine, theirs = theirs, mine
+		}
+		if !mine.known && !row.ByLink { // a RST of the link has any number
+			mine.known, mine.seq = true, p.Seq
+		}
+		if p.Flags&ACK != 0 && !theirs.known {
+			theirs.known, theirs.seq = true, p.Ack-1
+		}
+		row.Seq = p.Seq - mine.seq
+		if p.Flags&ACK != 0 {
+			row.Ack = p.Ack - theirs.seq
+		}
+		rows = append(rows, row)
+	}
+	for _, n := range notes {
+		rows = append(rows, Row{At: n.At, Sent: n.At, Note: n.Text})
+	}
+	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(a.At, b.At) })
+	return rows
+}
+
+func inOrderOfSending(packets []Packet) []Packet {
+	return slices.SortedStableFunc(slices.Values(packets), func(a, b Packet) int {
+		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID))
+	})
+}
+
+// String is the row as a line without its end.
+func (r Row) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%10.6f s  ", r.At.Seconds())
+	if r.Note != "" {
+		return b.String() + "· " + r.Note
+	}
+	from, arrow, to := "client", "→", "server"
+	if !r.FromClient {
+		arrow = "←"
+	}
+	if r.ByLink {
+		if r.FromClient {
+			from = "link"
+		} else {
+			to = "link"
+		}
+	}
+	fmt.Fprintf(&b, "%-6s %s %-6s  %-3s %6d B", from, arrow, to, r.Flags, r.Len)
+	if r.At != r.Sent {
+		fmt.Fprintf(&b, "  sent %.6f s", r.Sent.Seconds())
+	}
+	if r.Fate != FateDelivered {
+		fmt.Fprintf(&b, "  %s", r.Fate)
+		if r.By != "" {
+			fmt.Fprintf(&b, " (%s)", r.By)
+		}
+	} else if r.By != "" {
+		fmt.Fprintf(&b, "  (%s)", r.By)
+	}
+	return b.String()
+}
+
+// Closer is who closed a connection first.
+type Closer string
+
+const (
+	NotClosed      Closer = "" // neither FIN nor RST is in the record
+	ClosedByClient Closer = "client"
+	ClosedByServer Closer = "server"
+	ClosedByLink   Closer = "link" // a rule or a middlebox
+)
+
+// Manner is how a connection was closed.
+type Manner string
+
+const (
+	ByFIN   Manner = "fin"
+	ByRST   Manner = "rst"
+	ByAlert Manner = "alert" // a TLS alert and then FIN
+)
+
+// Closed is who closed a connection, how and when.
+type Closed struct {
+	By  Closer
+	How Manner
+	// At is when the first FIN or RST was sent, or the alert before it.
+	At time.Duration
+	// Arrived is when the other end received that; 0 when it never did.
+	Arrived time.Duration
+	// Guessed: the alert is encrypted (TLS 1.3), and known by its length alone.
+	Guessed bool
+}
+
+// ClosedBy says who closed the connection of these packets first: who sent the
+// first FIN or RST, received or not. client is the end that opened it. A
+// closing is by alert when the last record that its side sent before the FIN
+// was one.
+func ClosedBy(packets []Packet, client netip.AddrPort) Closed {
+	var last [2]Packet // of each side, the last with payload
+	var data [2]bool
+	for _, p := range inOrderOfSending(packets) {
+		if p.Proto != protoTCP {
+			continue
+		}
+		side, by := 0, ClosedByClient
+		if p.Src != client {
+			side, by = 1, ClosedByServer
+		}
+		if p.ByLink() {
+			by = ClosedByLink
+		}
+		if p.Len > 0 {
+			last[side], data[side] = p, true
+		}
+		switch {
+		case p.Flags&RST != 0:
+			return Closed{By: by, How: ByRST, At: p.At, Arrived: p.Left}
+		case p.Flags&FIN == 0:
+			continue
+		}
+		if data[side] {
+			if alert, guessed := endsWithAlert(last[side].Payload, last[side].Len); alert {
+				return Closed{By: by, How: ByAlert, At: last[side].At, Arrived: last[side].Left, Guessed: guessed}
+			}
+		}
+		return Closed{By: by, How: ByFIN, At: p.At, Arrived: p.Left}
+	}
+	return Closed{}
+}
+
+// TLS record types and lengths (RFC 8446 §5.1, §5.2).
+const (
+	recordChangeCipher = 20
+	recordAlert        = 21
+	recordHandshake    = 22
+	recordData         = 23
+	recordHeader       = 5
+	// A TLS 1.3 alert looks like data: two bytes, the type byte, and a tag of 16.
+	// Data of two bytes looks the same; as the last thing before a FIN it does
+	// not occur.
+	sealedAlert = 19
+)
+
+// endsWithAlert reports whether the last TLS record in a segment of length
+// bytes is an alert, and whether that is a guess from its length. payload is
+// the captured beginning; the segment must begin with a record.
+func endsWithAlert(payload []byte, length int) (alert, guessed bool) {
+	for at := 0; at < length; {
+		if at+recordHeader > len(payload) {
+			return false, false // not captured
+		}
+		kind := payload[at]
+		if kind < recordChangeCipher || kind > recordData || payload[at+1] != 3 {
+			return false, false // no record
+		}
+		size := int(payload[at+3])<<8 | int(payload[at+4])
+		alert = kind == recordAlert || kind == recordData && size == sealedAlert
+		guessed = alert && kind == recordData
+		at += recordHeader + size
+		if at > length {
+			return false, false // goes on in the next segment: no alert does
+		}
+	}
+	return alert, guessed
+}

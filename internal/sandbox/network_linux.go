@@ -1,0 +1,252 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Network is hosts joined by links. All of it is inside the sandbox.
+type Network struct {
+	core    *core
+	wire    *wire
+	hosts   []*Host
+	device  string // the TUN device's name, in each host
+	start   time.Time
+	closing atomic.Bool
+	unseen  uint64 // set by Close
+}
+
+var networks atomic.Uint32 // for device names: the client is in all of them
+
+// Start makes the network of cfg. It must be called inside ([Inside]), since
+// it sets the addresses and settings of the client, that is of the process.
+func Start(cfg Config) (*Network, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if !Inside() {
+		return nil, errors.New("a network can be made only inside the sandbox; re-execute with sandbox.Reexec")
+	}
+	core, err := newCore(cfg)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{core: core, device: "kab" + strconv.Itoa(int(networks.Add(1)))}
+	var fds []int
+	defer func() {
+		if n.wire != nil {
+			return
+		}
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+		for _, h := range n.hosts {
+			h.close()
+		}
+	}()
+	for i, hc := range cfg.hosts() {
+		h, err := newHost(hc.Name, core.addrs[i], i > 0)
+		if err != nil {
+			return nil, err
+		}
+		n.hosts = append(n.hosts, h)
+		if err := h.configure(hc); err != nil {
+			return nil, err
+		}
+		err = h.onThread(func() error {
+			fd, err := openTUN(n.device, h.addrs, cfg.subnet(), cfg.mtu())
+			if err == nil {
+				fds = append(fds, fd)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("host %s: %w", hc.Name, err)
+		}
+	}
+	n.start = time.Now()
+	n.wire, err = startWire(core, n.start, fds)
+	return n, err
+}
+
+// Began is the moment that all times of packets are counted from.
+func (n *Network) Began() time.Time { return n.start }
+
+// Host is the host of that name, nil when there is none.
+func (n *Network) Host(name string) *Host {
+	for _, h := range n.hosts {
+		if h.name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// Addr is the address of a host or balancer, invalid when there is none of that
+// name.
+func (n *Network) Addr(name string) netip.Addr {
+	if i, err := n.core.find(name); err == nil {
+		return n.core.addrs[i][0]
+	}
+	return netip.Addr{}
+}
+
+// Event wakes the rules that wait for name and ends those that it ends. That no
+// rule knows it is an error.
+func (n *Network) Event(name string) error {
+	cares := false
+	n.wire.do(func() {
+		for _, l := range n.core.links {
+			for _, r := range l.rules {
+				cares = r.event(name) || cares
+			}
+		}
+	})
+	if !cares {
+		return fmt.Errorf("event %q: no rule waits for it", name)
+	}
+	return nil
+}
+
+// Forget makes the balancer or link of that name forget all its flows at once,
+// as one that is restarted or replaced does, and returns how many there were.
+func (n *Network) Forget(name string) (flows int, err error) {
+	err = fmt.Errorf("forget %q: no balancer, and no link with flows, has that name", name)
+	n.wire.do(func() {
+		for i, l := range n.core.links {
+			if i < len(n.core.cfg.Links) && l.flows != nil && n.core.cfg.Links[i].Name() == name {
+				flows, err = l.flows.forget(), nil
+			}
+		}
+		for _, b := range n.core.at[n.core.hosts:] {
+			if b.cfg.Name == name {
+				flows, err = b.flows.forget(), nil
+			}
+		}
+	})
+	return flows, err
+}
+
+// Connection returns the last packets of the connection between a and b that
+// are still kept, oldest first, at most last (0: all). It is named as either
+// end knows it: behind a balancer by its address or by the backend's. While the
+// network runs the wire stands still meanwhile: ask for few.
+func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
+	if !a.Addr().Unmap().Is4() || !b.Addr().Unmap().Is4() {
+		return nil
+	}
+	key := keyOf(addrNumber(a.Addr()), a.Port(), addrNumber(b.Addr()), b.Port())
+	var packets []Packet
+	n.wire.do(func() {
+		packets = n.core.rec.connection(key, last)
+		if packets == nil {
+			packets = n.core.rec.connection(n.core.throughBalancer(a, b), last)
+		}
+	})
+	return packets
+}
+
+// Stats reads what the wire says of itself.
+func (n *Network) Stats() Stats {
+	s := Stats{Fates: map[string]uint64{}, Struck: map[string]uint64{}}
+	n.wire.do(func() {
+		c := n.core
+		s.Packets, s.Overwritten = c.rec.count, c.rec.oldest()-1
+		for i, count := range c.rec.fates {
+			if count > 0 {
+				s.Fates[Fate(i).String()] = count
+			}
+		}
+		for _, l := range c.links {
+			for _, r := range l.rules {
+				s.Struck[c.rec.names[l.by]+": "+c.rec.names[r.by]] += r.struck
+			}
+		}
+		s.LateP50, s.LateP99, s.LateP999 = c.late.quantile(.5), c.late.quantile(.99), c.late.quantile(.999)
+		s.LateMax = time.Duration(c.late.max)
+		s.Unseen = n.unseen
+	})
+	return s
+}
+
+// Close ends the wire, the programs started in the hosts and the hosts. The
+// record can still be read. It may be called again.
+func (n *Network) Close() error {
+	if n.closing.Swap(true) {
+		return nil
+	}
+	err := n.wire.stop()
+	var unseen uint64
+	for i, h := range n.hosts {
+		err = errors.Join(err, h.onThread(func() error {
+			drops, err := unseenDrops(n.device)
+			unseen += drops
+			return err
+		}))
+		_ = unix.Close(n.wire.fds[i])
+	}
+	_ = unix.Close(n.wire.wake)
+	n.wire.do(func() { n.unseen = unseen })
+	for _, h := range n.hosts {
+		h.close()
+	}
+	return err
+}
+
+// WriteFile writes the record to the file path, as [Network.WritePcapng].
+func (n *Network) WriteFile(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(n.WritePcapng(f), f.Close())
+}
+
+// WritePcapng writes the packets that are still kept as a pcapng file, which
+// Wireshark and tcpdump open. Each host is an interface, where a packet appears
+// when it left that host and when it reached it, with one packet id; what
+// became of those that did not arrive is their comment. Packets that the wire
+// made appear at the interface "wire" and where they arrived. While the network
+// runs, packets sent after the call are not in it.
+func (n *Network) WritePcapng(w io.Writer) error {
+	rec := n.core.rec
+	var id, end, lost uint64
+	n.wire.do(func() { id, end, lost = rec.oldest(), rec.count, rec.oldest()-1 })
+	comment := "the times are those of the wire: when it read a packet from a host's TUN device, and when it wrote it to one"
+	if lost > 0 {
+		comment += fmt.Sprintf("; %d earlier packets were not kept", lost)
+	}
+	hosts := n.core.names[:n.core.hosts]
+	out, err := newPcapWriter(w, hosts, n.start, comment)
+	if err != nil {
+		return err
+	}
+	// A few at a time, since the wire stands still meanwhile.
+	const chunk = 128
+	slots, data := make([]slot, 0, chunk), make([]byte, 0, chunk*rec.snap)
+	for id <= end {
+		slots, data = slots[:0], data[:0]
+		n.wire.do(func() {
+			for id = max(id, rec.oldest()); id <= end && len(slots) < chunk; id++ {
+				s, b := rec.raw(id)
+				slots, data = append(slots, s), append(data, b...)
+			}
+		})
+		at := 0
+		for _, s := range slots {
+			if err := out.add(s, data[at:at+int(s.kept)], len(hosts), rec.names[s.by]); err != nil {
+				return err
+			}
+			at += int(s.kept)
+		}
+	}
+	return out.end()
+}

@@ -1,0 +1,185 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+)
+
+// Packet is one packet as the wire saw it.
+type Packet struct {
+	ID   uint64        // counted from 1, in the order in which packets entered
+	At   time.Duration // when it entered, since the network's Start
+	Left time.Duration // when it was given to the receiving host; 0 when it never was
+	From string        // the host that sent it; "" when the wire made it
+	To   string        // the host that received it; "" when none did
+	Fate Fate
+	By   string // the rule, link or balancer that decided the fate or made the packet
+
+	Src, Dst         netip.AddrPort // as it entered
+	SeenSrc, SeenDst netip.AddrPort // as it was delivered: other addresses behind a balancer
+	Proto            uint8          // IP protocol: 6 is TCP
+	Flags            Flags
+	Seq, Ack         uint32
+	Window           uint16
+	Len              int    // bytes of payload
+	Size             int    // bytes of the whole packet
+	Payload          []byte // the captured beginning of the payload
+}
+
+// ByLink reports whether the wire made the packet: the RST of a rule or of a
+// middlebox.
+func (p Packet) ByLink() bool { return p.From == "" }
+
+// slot is one packet in the ring; its captured bytes are in the recorder's slab.
+type slot struct {
+	id, prev uint64 // prev: the packet before it of the same connection; 0: none
+	in, out  int64  // ns since the start; out < 0: not delivered
+	src, dst uint32 // as delivered
+	from, to int16  // nodes; -1: none
+	by       uint16 // index of names
+	kept     uint16 // bytes captured
+	size     uint16
+	fate     Fate
+}
+
+// recorder keeps the last packets in a ring. It allocates once, but for one
+// entry of the index per connection.
+type recorder struct {
+	slots []slot
+	slab  []byte
+	snap  int
+	count uint64 // packets ever; the id of the newest
+	last  map[flowKey]uint64
+	names []string // of what decides fates; 0 is nothing
+	nodes []string // names of the nodes
+	fates [16]uint64
+}
+
+func newRecorder(c RecordConfig, nodes []string) *recorder {
+	return &recorder{
+		slots: make([]slot, c.packets()),
+		slab:  make([]byte, c.packets()*c.snap()),
+		snap:  c.snap(),
+		last:  map[flowKey]uint64{},
+		names: []string{""},
+		nodes: nodes,
+	}
+}
+
+// name registers what decides fates.
+func (r *recorder) name(name string) uint16 {
+	r.names = append(r.names, name)
+	return uint16(len(r.names) - 1)
+}
+
+// enter records the packet b, sent by node from (-1: the wire), and returns its
+// id. key is the connection it is looked up by; nil: none.
+func (r *recorder) enter(b []byte, from int, by uint16, key *flowKey, now int64) uint64 {
+	r.count++
+	id := r.count
+	i := int(id % uint64(len(r.slots)))
+	s := &r.slots[i]
+	if s.id != 0 && s.fate == FateInFlight {
+		r.fates[FateInFlight]--
+	}
+	*s = slot{id: id, in: now, out: -1, from: int16(from), to: -1, by: by, size: uint16(min(len(b), 1<<16-1))}
+	s.kept = uint16(copy(r.slab[i*r.snap:(i+1)*r.snap], b))
+	if key != nil {
+		s.prev = r.last[*key]
+		r.last[*key] = id
+	}
+	r.fates[FateInFlight]++
+	return id
+}
+
+// settle notes the fate of a packet.
+func (r *recorder) settle(id uint64, fate Fate, by uint16, now int64) *slot {
+	s := &r.slots[id%uint64(len(r.slots))]
+	r.fates[fate]++
+	if s.id != id {
+		return nil // so long on the way that newer ones have taken its place
+	}
+	r.fates[FateInFlight]--
+	s.fate = fate
+	if by != 0 {
+		s.by = by
+	}
+	return s
+}
+
+// delivered notes that the packet reached node to at now, with these addresses.
+func (r *recorder) delivered(id uint64, to int, src, dst uint32, now int64) {
+	if s := r.settle(id, FateDelivered, 0, now); s != nil {
+		s.out, s.to, s.src, s.dst = now, int16(to), src, dst
+	}
+}
+
+// oldest is the smallest id that is still kept; 1 when there was none yet.
+func (r *recorder) oldest() uint64 {
+	if n := uint64(len(r.slots)); r.count > n {
+		return r.count - n + 1
+	}
+	return 1
+}
+
+// raw is the slot of a kept packet and its captured bytes.
+func (r *recorder) raw(id uint64) (slot, []byte) {
+	i := int(id % uint64(len(r.slots)))
+	s := r.slots[i]
+	return s, r.slab[i*r.snap : i*r.snap+int(s.kept)]
+}
+
+// connection returns the last n packets of key that are kept, oldest first;
+// n <= 0: all.
+func (r *recorder) connection(key flowKey, n int) []Packet {
+	var ids []uint64
+	for id := r.last[key]; id != 0 && id >= r.oldest() && (n <= 0 || len(ids) < n); {
+		ids = append(ids, id)
+		s, _ := r.raw(id)
+		id = s.prev
+	}
+	packets := make([]Packet, len(ids))
+	for i, id := range ids {
+		packets[len(ids)-1-i] = r.packet(id)
+	}
+	return packets
+}
+
+// packet is a kept packet as a value that shares nothing with the ring.
+func (r *recorder) packet(id uint64) Packet {
+	s, b := r.raw(id)
+	p := Packet{ID: id, At: time.Duration(s.in), Fate: s.fate, By: r.names[s.by], Size: int(s.size)}
+	if s.from >= 0 {
+		p.From = r.nodes[s.from]
+	}
+	h, ok := parse(b)
+	if ok {
+		p.Src, p.Dst = addrPort(h.src, h.sport), addrPort(h.dst, h.dport)
+		p.Proto, p.Flags, p.Seq, p.Ack, p.Window = h.proto, h.flags, h.seq, h.ack, h.window
+		p.Len = h.dataLen()
+		if h.payload < len(b) {
+			p.Payload = append([]byte(nil), b[h.payload:min(len(b), h.end)]...)
+		}
+	}
+	if s.out >= 0 {
+		p.Left, p.To = time.Duration(s.out), r.nodes[s.to]
+		p.SeenSrc, p.SeenDst = addrPort(s.src, h.sport), addrPort(s.dst, h.dport)
+	}
+	return p
+}
+
+func addrPort(addr uint32, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(addrOf(addr), port)
+}
+
+func addrOf(addr uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], addr)
+	return netip.AddrFrom4(b)
+}
+
+func addrNumber(a netip.Addr) uint32 {
+	b := a.Unmap().As4()
+	return binary.BigEndian.Uint32(b[:])
+}

@@ -1,0 +1,89 @@
+package sandbox
+
+import "fmt"
+
+// rule is a RuleConfig at work.
+type rule struct {
+	cfg      RuleConfig
+	by       uint16 // its name in the record
+	from     int    // node; -1: both
+	src, dst uint32 // 0: any
+	after    bool   // the event it waits for has not happened
+	until    bool   // the event that ends it has happened
+	counts   ruleCount
+	struck   uint64 // packets, all connections together
+	perConn  map[flowKey]ruleCount
+}
+
+type ruleCount struct {
+	matched, struck int
+	isn             uint32 // of the connection's last SYN
+}
+
+// strikes says whether r strikes the packet h, sent by node from, and counts it.
+func (r *rule) strikes(h *header, from int) bool {
+	c := &r.cfg
+	switch {
+	case r.after || r.until,
+		r.from >= 0 && r.from != from,
+		r.src != 0 && r.src != h.src,
+		r.dst != 0 && r.dst != h.dst,
+		c.SrcPort != 0 && c.SrcPort != h.sport,
+		c.DstPort != 0 && c.DstPort != h.dport,
+		(c.Flags|c.NotFlags != 0 || c.Do == ActionRST) && !h.isTCP(),
+		h.flags&c.Flags != c.Flags,
+		h.flags&c.NotFlags != 0,
+		c.Data && h.dataLen() == 0:
+		return false
+	}
+	strikes := false
+	if c.PerConnection {
+		strikes = r.nextOf(h)
+	} else {
+		strikes = r.counts.next(c)
+	}
+	if strikes {
+		r.struck++
+	}
+	return strikes
+}
+
+// nextOf counts the packet h in its connection.
+func (r *rule) nextOf(h *header) bool {
+	n := r.perConn[h.key()]
+	if h.flags&(SYN|ACK) == SYN && h.seq != n.isn {
+		n = ruleCount{isn: h.seq} // another connection on the ports of an older one
+	}
+	strikes := n.next(&r.cfg)
+	r.perConn[h.key()] = n
+	return strikes
+}
+
+func (n *ruleCount) next(c *RuleConfig) bool {
+	n.matched++
+	if n.matched <= c.Skip || c.Times > 0 && n.struck >= c.Times {
+		return false
+	}
+	n.struck++
+	return true
+}
+
+// event tells r that the event has happened; it says whether r cares.
+func (r *rule) event(name string) bool {
+	cares := false
+	if r.cfg.After == name {
+		r.after, cares = false, true
+	}
+	if r.cfg.Until == name {
+		r.until, cares = true, true
+	}
+	return cares
+}
+
+// ruleName is what the record calls the i-th rule.
+func ruleName(c RuleConfig, i int) string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return fmt.Sprintf("rule %d", i+1)
+}

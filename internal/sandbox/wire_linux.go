@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// batch is how many packets are read from one device before the wire looks
+// whether others are due.
+const batch = 32
+
+// wire is the thread that carries the packets of a core between TUN devices.
+type wire struct {
+	core  *core
+	start time.Time
+	fds   []int // of the hosts' TUN devices, by node
+	polls []unix.PollFd
+	wake  int // eventfd
+	spare *frame
+
+	mu     sync.Mutex // guards jobs and closed; after done, the core too
+	jobs   []func()
+	closed bool
+	done   chan struct{}
+	err    error // why it ended, other than by stop; read after done
+}
+
+func startWire(c *core, start time.Time, fds []int) (*wire, error) {
+	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("eventfd: %w", err)
+	}
+	w := &wire{core: c, start: start, fds: fds, wake: wake, spare: c.frame(), done: make(chan struct{})}
+	for _, fd := range append(fds[:len(fds):len(fds)], wake) {
+		w.polls = append(w.polls, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
+	}
+	c.deliver = w.write
+	onOwnThread(w.run)
+	return w, nil
+}
+
+// do runs f between two packets and waits for it. After the wire has ended it
+// runs at once: the core is at rest then.
+func (w *wire) do(f func()) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		<-w.done
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		f()
+		return
+	}
+	done := make(chan struct{})
+	w.jobs = append(w.jobs, func() { f(); close(done) })
+	w.signal()
+	w.mu.Unlock()
+	<-done
+}
+
+// stop ends the wire and waits for it.
+func (w *wire) stop() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		w.signal()
+	}
+	w.mu.Unlock()
+	<-w.done
+	return w.err
+}
+
+// signal wakes the thread; called under mu.
+func (w *wire) signal() {
+	one := [8]byte{1}
+	_, _ = unix.Write(w.wake, one[:]) // full: it will wake in any case
+}
+
+func (w *wire) now() int64 { return int64(time.Since(w.start)) }
+
+// run is the thread; it has settings of its own, and ends with them.
+//
+// Its system calls are raw: they do not tell Go's scheduler that the thread may
+// block, so that it keeps its place among those that run Go code (GOMAXPROCS,
+// which is one larger as long as it is there) and need not queue for one behind
+// the load each time it wakes. What the runtime wants of it, as for a garbage
+// collection, comes as a signal, which ends the wait.
+func (w *wire) run() {
+	defer close(w.done)
+	defer reservePlace()()
+	precise()
+	for {
+		w.core.advance(w.now())
+		timeout := time.Duration(-1)
+		if next := w.core.next(); next != never {
+			timeout = time.Duration(max(0, next-w.now()))
+		}
+		if err := w.wait(timeout); err != nil {
+			w.fail(err)
+			return
+		}
+		if w.polls[len(w.polls)-1].Revents != 0 && w.work() {
+			return
+		}
+		for node := range w.fds {
+			if w.polls[node].Revents == 0 {
+				continue
+			}
+			if err := w.read(node); err != nil {
+				w.fail(err)
+				return
+			}
+		}
+	}
+}
+
+// fail notes why the wire ended, and does what is still asked of it.
+func (w *wire) fail(err error) {
+	w.err = fmt.Errorf("the wire broke: %w", err)
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.work()
+}
+
+// work does what do has asked; it says whether the wire is to end.
+func (w *wire) work() (ended bool) {
+	var count [8]byte
+	_, _ = unix.Read(w.wake, count[:])
+	w.mu.Lock()
+	jobs := w.jobs
+	w.jobs, ended = nil, w.closed
+	w.mu.Unlock()
+	for _, job := range jobs {
+		job()
+	}
+	return ended
+}
+
+// wait waits for a packet or a job, but not longer than timeout (< 0: for ever).
+func (w *wire) wait(timeout time.Duration) error {
+	for i := range w.polls {
+		w.polls[i].Revents = 0
+	}
+	var ts *unix.Timespec
+	if timeout >= 0 {
+		t := unix.NsecToTimespec(int64(timeout))
+		ts = &t
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&w.polls[0])), uintptr(len(w.polls)),
+		uintptr(unsafe.Pointer(ts)), 0, 0, 0)
+	if errno != 0 && errno != unix.EINTR {
+		return fmt.Errorf("ppoll: %w", errno)
+	}
+	return nil
+}
+
+// read takes what node has sent.
+func (w *wire) read(node int) error {
+	c := w.core
+	for range batch {
+		f := w.spare
+		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(w.fds[node]), uintptr(unsafe.Pointer(&f.buf[0])), uintptr(len(f.buf)))
+		switch {
+		case errno == unix.EAGAIN || errno == unix.EINTR:
+			return nil
+		case errno != 0:
+			return fmt.Errorf("read from host %s: %w", c.names[node], errno)
+		}
+		f.n = int(n)
+		now := w.now()
+		if next := c.frame(); next != nil {
+			w.spare = next
+			c.receive(f, node, now)
+		} else {
+			c.overflow(f, node, now)
+		}
+		c.advance(now)
+	}
+	return nil
+}
+
+// write gives a packet to the kernel of node.
+func (w *wire) write(node int, packet []byte) bool {
+	for {
+		_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fds[node]), uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)))
+		if errno != unix.EINTR {
+			return errno == 0
+		}
+	}
+}
+
+// precise makes the calling thread wake when it asked to, as far as it may: no
+// timer slack; before all ordinary threads where we are allowed that (root), or
+// else by its short time slice (shortSlice). What is refused is not needed: how
+// late the wire is it counts itself.
+func precise() {
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
+	if unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, 0) != nil {
+		shortSlice()
+	}
+}
+
+var places sync.Mutex // several wires may come and go
+
+// reservePlace makes room for one more thread that runs Go code; the function
+// it returns takes the room back.
+func reservePlace() (release func()) {
+	places.Lock()
+	defer places.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	return func() {
+		places.Lock()
+		defer places.Unlock()
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1)
+	}
+}
