@@ -26,6 +26,11 @@ const (
 	spinShare = 20
 	// maxSpinCredit is how much unused spinning may be kept for later.
 	maxSpinCredit = 2 * time.Millisecond
+	// quantum is the least time between two wake-ups where there is no credit for
+	// spinning, which is where something happens every few microseconds. Each
+	// wake-up costs several times what writing a request does; what happens
+	// meanwhile is seen that much later, and together.
+	quantum = 100 * time.Microsecond
 	// yieldEvery is how often the goroutine passes through the scheduler. A P
 	// whose goroutine has not done so for 10 ms is taken from it in its next
 	// system call (runtime.retake), and to take it back costs several wake-ups
@@ -51,6 +56,7 @@ type Poller struct {
 	credit  time.Duration // of spinning
 	counted time.Time     // up to when credit was earned
 	yielded time.Time
+	awake   time.Time // when it last woke from a sleep
 }
 
 // New returns a Poller with no sockets.
@@ -118,6 +124,10 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 		return p.take(events, p.sleep(-1))
 	}
 	early := p.spinnable(start)
+	if early == 0 && start.Sub(p.awake) < quantum {
+		p.nap()
+		return p.take(events, p.look())
+	}
 	if d > early {
 		n := p.sleep(d - early)
 		if n > 0 || early == 0 {
@@ -176,12 +186,24 @@ func (p *Poller) look() int {
 	return int(n)
 }
 
+// nap sleeps for a quantum, whatever happens.
+func (p *Poller) nap() {
+	p.exact()
+	ts := unix.NsecToTimespec(int64(quantum))
+	unix.Syscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	p.awake = time.Now()
+}
+
+// exact has the kernel wake this thread when it is time. It groups wake-ups
+// within a thread's slack, 50 us unless it is set (prctl(2)), and a goroutine may
+// have come to another thread since the last time.
+func (p *Poller) exact() { unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0) }
+
 // sleep waits for d, or without limit when it is negative, and takes what has
 // happened.
 func (p *Poller) sleep(d time.Duration) int {
-	// The kernel groups wake-ups within a thread's slack, 50 us unless it is set
-	// (prctl(2)), and a goroutine may have come to another thread since.
-	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0)
+	p.exact()
+	defer func() { p.awake = time.Now() }()
 	var ts unix.Timespec
 	var limit *unix.Timespec
 	if d >= 0 {
