@@ -128,11 +128,16 @@ type subject struct {
 	server    hop
 	via       *hop
 	roundTrip time.Duration // on the link; 0: not known
-	ports     int
+	ports     int           // of all source addresses together
+	portsSay  string        // the same in words
 }
 
 func newSubject(p *Profile, ports int) *subject {
-	s := &subject{profile: p, pool: poolOf(p), ports: ports}
+	s := &subject{profile: p, pool: poolOf(p), ports: ports, portsSay: fmt.Sprintf("ports %d", ports)}
+	if n := p.Target.sources(); n > 1 {
+		s.ports = times(ports, n)
+		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
+	}
 	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
 	if p.Target.Lab != nil {
 		s.server = s.server.servedBy(*p.Target.Lab)
