@@ -366,3 +366,25 @@ func BenchmarkObserve(b *testing.B) {
 	}
 	w.Abort()
 }
+
+// BenchmarkRecord is what an exchange of a busy run costs the record in all:
+// its line, the compression and the write.
+func BenchmarkRecord(b *testing.B) {
+	w, _ := create(b)
+	list := busy(10_000)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		w.Observe(list[n%len(list)])
+		if n++; n%len(list) == 0 {
+			w.record.flush()
+		}
+	}
+	b.StopTimer()
+	if r := w.Recording(); r.Lost > 0 {
+		b.Fatalf("the record stopped, so this measured nothing: %+v", r)
+	}
+	w.record.flush()
+	b.ReportMetric(float64(w.record.file.size)/float64(n), "B/exchange")
+	w.Abort()
+}
