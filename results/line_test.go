@@ -123,14 +123,14 @@ func busy(n int) []*Exchange {
 	return list
 }
 
-// framed observes list and writes a frame for every second's 10,000. Its
-// flusher was not begun, so the frames are where the test wants them.
-func framed(w *Writer, list []*Exchange) {
-	for i, e := range list {
-		w.Observe(e)
-		if (i+1)%10_000 == 0 {
-			w.record.flush()
-		}
+// tick does what the flusher, which is not begun, does by the clock: as if 10,000
+// exchanges were observed in a second, n of them so far.
+func (w *Writer) tick(n int) {
+	switch {
+	case n%10_000 == 0:
+		w.record.flush()
+	case n%1000 == 0:
+		w.record.collect()
 	}
 }
 
@@ -138,7 +138,10 @@ func framed(w *Writer, list []*Exchange) {
 func TestRecordIsSmall(t *testing.T) {
 	w, dir := create(t)
 	list := busy(30_000)
-	framed(w, list)
+	for i, e := range list {
+		w.Observe(e)
+		w.tick(i + 1)
+	}
 	each := float64(w.record.file.size) / float64(len(list))
 	t.Logf("%.2f bytes per exchange", each)
 	if each >= 25 {
