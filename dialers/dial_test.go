@@ -45,12 +45,12 @@ func nameServer(t *testing.T, code dnsmessage.RCode) *net.Resolver {
 }
 
 func TestFailedDials(t *testing.T) {
-	closed := listen(t)
-	closed.Close()
 	secure := serve(t, lab.Config{TLS: true})
 	alert := serve(t, lab.Config{TLS: true, Fault: lab.TLSAlert})
 	plain := serve(t, lab.Config{})
 	rude := serve(t, lab.Config{Fault: lab.CloseOnAccept})
+	closed := listen(t) // after the servers, none of which then has its port
+	closed.Close()
 	for _, test := range []struct {
 		name, url string
 		dialer    Dialer

@@ -36,8 +36,8 @@ type Stock struct {
 
 // NewStock returns a Doer over a Transport with the settings of
 // http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings and Nagle apply; its timeout and period of
-// TCP keep-alive too, if it has them.
+// epoch. The dialer's TLS settings, Nagle and Sources apply; its timeout and
+// period of TCP keep-alive too, if it has them.
 func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
 	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -55,7 +55,7 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 		nd.KeepAlive = dialer.KeepAlive
 	}
 	s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := nd.DialContext(ctx, network, addr)
+		conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 		if err != nil {
 			return nil, err
 		}
