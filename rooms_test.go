@@ -27,6 +27,7 @@ var rooms = map[string]room{
 	"dialers/pool":     {nil, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":     {nil, "a server that shares code with the client under test would share its faults"},
+	"internal/bench":   {nil, "it runs kabench as built and beside others, as a user would; what shares code with it would measure itself"},
 	"internal/wording": {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
 	"generator":        {[]string{"results"}, "it decides when, whatever performs the exchanges: a Doer is an interface declared there"},
 	"dialers":          {[]string{"results", "dialers/pool"}, "a connection must not know why or when it is used"},
