@@ -86,7 +86,8 @@ func (r *recorder) take() (seen, error) {
 	defer r.mu.Unlock()
 	var s seen
 	var stamps int
-	err := r.ask("take", &s.requests, &s.accepted, &s.used, &s.refused, &s.broken, &s.open, &s.peak, &s.cpu, &stamps)
+	err := r.ask("take", &s.requests, &s.accepted, &s.used, &s.refused, &s.broken, &s.open, &s.peak,
+		&s.first, &s.last, &s.cpu, &stamps)
 	if err != nil {
 		return seen{}, err
 	}

@@ -10,6 +10,8 @@ type recording struct {
 	origin   time.Time // of the stamps; Go's monotonic clock, which on Linux is CLOCK_MONOTONIC
 	stamps   []int64   // arrival of each request in nanoseconds since origin; of those beyond its capacity only the number is kept
 	requests int64     // all of them
+	first    int64     // arrival of the first one, and of the last; 0 without any
+	last     int64
 
 	accepted int64 // connections
 	used     int64 // connections that carried a request
@@ -47,7 +49,11 @@ func (r *recording) now() int64 { return int64(time.Since(r.origin)) }
 
 // arrived counts requests that were read at the same moment.
 func (r *recording) arrived(now int64, requests int) {
+	if r.requests == 0 {
+		r.first = now
+	}
 	r.requests += int64(requests)
+	r.last = now
 	for range min(requests, cap(r.stamps)-len(r.stamps)) {
 		r.stamps = append(r.stamps, now)
 	}

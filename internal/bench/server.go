@@ -25,6 +25,7 @@ const serveCommand = "recording-server"
 // seen is what the server hands back of a recording; see there.
 type seen struct {
 	requests, accepted, used, refused, broken, open, peak int64
+	first, last                                           int64
 	cpu                                                   int64 // of the server since the reset, ns; 0 where it is not known
 
 	stamps []int64
@@ -36,8 +37,8 @@ type seen struct {
 //	listen HOST             ok HOST:PORT
 //	reset CAPACITY CLOSE    ok              CLOSE is true when each answer is to end its connection
 //	count                   ok REQUESTS OPEN
-//	take                    ok REQUESTS ACCEPTED USED REFUSED BROKEN OPEN PEAK CPU STAMPS, and after
-//	                                        the line so many stamps, 8 bytes each, little end first
+//	take                    ok REQUESTS ACCEPTED USED REFUSED BROKEN OPEN PEAK FIRST LAST CPU STAMPS,
+//	                                        and after the line so many stamps, 8 bytes each, little end first
 func serve(srv server, in io.Reader, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	cpuAtReset := cpuTime()
@@ -83,8 +84,8 @@ func serveLine(srv server, line string, cpuAtReset *int64, w *bufio.Writer) erro
 		return err
 	case "take":
 		return srv.do(func(r *recording) {
-			fmt.Fprintf(w, "ok %d %d %d %d %d %d %d %d %d\n", r.requests, r.accepted, r.used, r.refused, r.broken,
-				r.open, r.peak, cpuTime()-*cpuAtReset, len(r.stamps))
+			fmt.Fprintf(w, "ok %d %d %d %d %d %d %d %d %d %d %d\n", r.requests, r.accepted, r.used, r.refused, r.broken,
+				r.open, r.peak, r.first, r.last, cpuTime()-*cpuAtReset, len(r.stamps))
 			var b [8]byte
 			for _, stamp := range r.stamps {
 				binary.LittleEndian.PutUint64(b[:], uint64(stamp))

@@ -314,7 +314,7 @@ func TestRecorderProcess(t *testing.T) {
 	if s.requests != 12 || len(s.stamps) != 10 || s.accepted != 1 || s.used != 1 || s.peak != 1 || s.open != 0 {
 		t.Errorf("take: %+v; want 12 requests, 10 stamps, 1 connection, none open", s)
 	}
-	if !slices.IsSorted(s.stamps) || s.stamps[0] <= 0 {
-		t.Errorf("stamps %v: want them in order and above 0", s.stamps)
+	if !slices.IsSorted(s.stamps) || s.stamps[0] != s.first || s.first <= 0 || s.last < s.stamps[9] {
+		t.Errorf("stamps %v from %d to %d: want them in order, above 0 and within", s.stamps, s.first, s.last)
 	}
 }
