@@ -60,11 +60,11 @@ func (s *netServer) accept(l net.Listener) {
 
 func (s *netServer) serve(conn net.Conn) {
 	defer func() {
-		conn.Close()
 		s.mu.Lock()
-		defer s.mu.Unlock()
 		delete(s.conns, conn)
 		s.rec.closed()
+		s.mu.Unlock()
+		conn.Close() // after the accounts: whoever sees the end finds them settled
 	}()
 	var c stream
 	buf := make([]byte, 4<<10)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -124,20 +125,22 @@ func TestServerAnswersPipelinedRequests(t *testing.T) {
 	})
 }
 
-// A client that reads nothing must get every answer when it does.
+// A client that sends much faster than it reads gets every answer all the same.
 func TestServerOwesAnswers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, addr string) {
-		const requests = 200_000 // their answers fill any socket's buffers
-		conn, r := dial(t, addr)
+		const requests = 200_000 // their answers are more than a socket's buffers hold
+		conn, _ := dial(t, addr)
 		sent := make(chan error, 1)
 		go func() {
 			_, err := io.WriteString(conn, strings.Repeat(get, requests-1)+"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
 			sent <- err
 		}()
-		for i := range requests {
-			if ends := receive(t, r); ends != (i == requests-1) {
-				t.Fatalf("answer %d: ends the connection: %t", i, ends)
-			}
+		got, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := string(bytes.Repeat(answer, requests-1)) + string(answerClose); string(got) != want {
+			t.Errorf("%d bytes of answers, want %d, or others than these", len(got), len(want))
 		}
 		if err := <-sent; err != nil {
 			t.Fatal(err)
