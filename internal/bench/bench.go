@@ -29,6 +29,7 @@ type sample struct {
 	Requests    int64   `json:"requests"`    // that reached the server
 	Achieved    float64 `json:"achieved"`    // per second
 	Lag         *lags   `json:"lag"`         // of a constant rate; else null
+	Settled     *lags   `json:"lag_settled"` // the same, without the first half second
 	CPU         float64 `json:"cpu_us"`      // of the tool per request, µs
 	Errors      *int64  `json:"errors"`      // that the tool reported; null: it did not say
 	Connections int64   `json:"connections"` // that carried a request
@@ -152,7 +153,8 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	}
 	if j.rate > 0 && !j.fresh {
 		lag, span := lateness(got.stamps, j.rate)
-		s.Lag = &lag
+		later, _ := lateness(settled(got.stamps), j.rate)
+		s.Lag, s.Settled = &lag, &later
 		s.Achieved = float64(got.requests) / max(time.Duration(j.seconds)*time.Second, span).Seconds()
 	}
 	out := used.stdout
@@ -276,7 +278,7 @@ func (b *bench) highest(ctx context.Context, t tool, j job, find search) (sample
 		fmt.Fprintf(b.log, "bench:   %s at %.0f/s: %.0f/s, lag p99 %.1f ms: %s\n", t.name, rate, achieved, lag.P99/1e3,
 			map[bool]string{true: "held", false: "not held"}[held])
 	}
-	best.Command, best.Steps, best.Lag = total.Command, total.Steps, nil
+	best.Command, best.Steps, best.Lag, best.Settled = total.Command, total.Steps, nil, nil
 	best.Offered, best.Achieved, best.Seconds = find.held, find.held, j.seconds
 	if find.held == 0 {
 		best.Nothing = fmt.Sprintf("no rate from %.0f/s up was held", find.min)

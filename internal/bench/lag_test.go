@@ -95,7 +95,7 @@ func TestSustained(t *testing.T) {
 
 func TestSearch(t *testing.T) {
 	for _, limit := range []float64{100, 350, 5_000, 7_777, 31_000, 1e9} {
-		s := search{rate: 5_000, min: 300, max: 320_000, steps: 11}
+		s := search{rate: 5_000, min: 300, max: 320_000, steps: 18}
 		steps := 0
 		for {
 			rate, more := s.next()
@@ -105,8 +105,8 @@ func TestSearch(t *testing.T) {
 			if rate < 300 || rate > 320_000 {
 				t.Errorf("limit %v: a step at %v", limit, rate)
 			}
-			if steps++; steps > 11 {
-				t.Fatalf("limit %v: more than 11 steps", limit)
+			if steps++; steps > 18 {
+				t.Fatalf("limit %v: more than 18 steps", limit)
 			}
 			s.tell(rate <= limit)
 		}
@@ -117,5 +117,19 @@ func TestSearch(t *testing.T) {
 		case limit >= 300 && (s.held > want || s.held < want/closeEnough/1.01):
 			t.Errorf("limit %v: held %v after %d steps, want at most 5 %% below", limit, s.held, steps)
 		}
+	}
+}
+
+func TestSearchForgivesOneFailure(t *testing.T) {
+	s := search{rate: 5_000, min: 300, max: 320_000, steps: 18}
+	for i := 0; ; i++ {
+		rate, more := s.next()
+		if !more {
+			break
+		}
+		s.tell(rate <= 20_000 && i != 1) // the second step meets a busy machine
+	}
+	if s.held < 19_000 {
+		t.Errorf("held %v, want 20,000 or 5 %% less", s.held)
 	}
 }

@@ -229,7 +229,7 @@ func measureAll(ctx context.Context, o options, r *report, log io.Writer) (err e
 	if b.addr, err = b.rec.listen("127.0.0.1"); err != nil {
 		return err
 	}
-	find := search{rate: 5_000, min: 300, max: 320_000, steps: 11}
+	find := search{rate: 5_000, min: 300, max: 320_000, steps: 18}
 	if o.quick {
 		find.steps = 4
 	}

@@ -54,12 +54,14 @@ type column struct {
 }
 
 var (
-	lagP50 = column{"lag p50 (µs)", ofLag(func(l lags) float64 { return l.P50 }), thousands, true}
-	lagP99 = column{"lag p99 (µs)", ofLag(func(l lags) float64 { return l.P99 }), thousands, true}
-	cpu    = column{"CPU µs/request", func(s sample) (float64, bool) { return s.CPU, s.Requests > 0 }, decimal, true}
-	share  = column{"achieved (%)", func(s sample) (float64, bool) { return s.Achieved / s.Offered * 100, s.Offered > 0 }, percent, true}
-	rate   = column{"per second", func(s sample) (float64, bool) { return s.Achieved, s.Achieved > 0 }, thousands, true}
-	failed = column{"errors and drops", func(s sample) (float64, bool) {
+	lagP50  = column{"lag p50 (µs)", ofLag(func(s sample) *lags { return s.Lag }, func(l lags) float64 { return l.P50 }), thousands, true}
+	lagP99  = column{"lag p99 (µs)", ofLag(func(s sample) *lags { return s.Lag }, func(l lags) float64 { return l.P99 }), thousands, true}
+	later50 = column{"p50 settled", ofLag(func(s sample) *lags { return s.Settled }, func(l lags) float64 { return l.P50 }), thousands, true}
+	later99 = column{"p99 settled", ofLag(func(s sample) *lags { return s.Settled }, func(l lags) float64 { return l.P99 }), thousands, true}
+	cpu     = column{"CPU µs/request", func(s sample) (float64, bool) { return s.CPU, s.Requests > 0 }, decimal, true}
+	share   = column{"achieved (%)", func(s sample) (float64, bool) { return s.Achieved / s.Offered * 100, s.Offered > 0 }, percent, true}
+	rate    = column{"per second", func(s sample) (float64, bool) { return s.Achieved, s.Achieved > 0 }, thousands, true}
+	failed  = column{"errors and drops", func(s sample) (float64, bool) {
 		if s.Errors == nil {
 			return 0, false
 		}
@@ -72,12 +74,13 @@ var (
 	results     = column{"all results bytes/exchange", perRequest(func(s sample) int64 { return s.Results }), decimal, false}
 )
 
-func ofLag(f func(lags) float64) func(sample) (float64, bool) {
+func ofLag(which func(sample) *lags, f func(lags) float64) func(sample) (float64, bool) {
 	return func(s sample) (float64, bool) {
-		if s.Lag == nil {
+		l := which(s)
+		if l == nil {
 			return 0, false
 		}
-		return f(*s.Lag), true
+		return f(*l), true
 	}
 }
 
@@ -95,7 +98,7 @@ func (k kind) columns() []column {
 	case overhead:
 		return []column{lagP99, cpu, record, results, memory}
 	default:
-		return []column{lagP50, lagP99, cpu, share, failed, connections, memory}
+		return []column{lagP50, lagP99, later50, later99, cpu, share, failed, connections, memory}
 	}
 }
 

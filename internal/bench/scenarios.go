@@ -38,13 +38,13 @@ func scenarios(quick bool) []scenario {
 	}
 	return []scenario{
 		{"steady", fmt.Sprintf("400/s for %d s over %d connections", long, conns),
-			"Lag is how late requests reached the server against an ideal schedule of constant rate.",
+			"Lag is how late requests reached the server against an ideal schedule of constant rate; settled, without the first half second, in which some tools open their connections one after the other.",
 			job{rate: 400, seconds: long, conns: conns}, paced},
 		{"fast", fmt.Sprintf("30,000/s for %d s over %d connections", long, conns),
 			"Achieved is what reached the server, over the time it took; above 100 % is a tool that sends more than it was asked to.",
 			job{rate: 30_000, seconds: long, conns: conns}, paced},
 		{"highest", fmt.Sprintf("Highest sustained rate over %d connections, in steps of %d s", conns, short),
-			fmt.Sprintf("The highest offered rate of which at least %.1f %% arrived with a 99th percentile of lag of at most %.0f ms, the first half second of each step aside. "+
+			fmt.Sprintf("The highest offered rate of which at least %.1f %% arrived with a 99th percentile of lag of at most %.0f ms, the first half second of each step aside; a step that was not held is tried once more. "+
 				"A tool marked as closed loop has no such rate: its figure is how fast it goes when it sends as soon as it may.", heldShare*100, heldLag/1e3),
 			job{seconds: short, conns: conns}, highest},
 		{"fresh", fmt.Sprintf("A new connection for each request: up to 20,000/s for %d s, %d at a time", fresher, conns),

@@ -7,10 +7,12 @@ import (
 
 // search looks for the highest rate a tool holds: it doubles the rate until a
 // step fails (or halves it until one succeeds), then halves the gap between the
-// two, as a ratio, until it is small.
+// two, as a ratio, until it is small. A step fails when it was not held twice in a
+// row: once may have been the machine.
 type search struct {
 	held, failed float64 // highest rate that was held, lowest that was not; 0: none yet
 	rate         float64 // of the next step
+	again        bool    // the rate was not held once
 	steps        int     // left
 	min, max     float64 // rates that are tried
 }
@@ -31,6 +33,9 @@ func (s *search) next() (float64, bool) {
 // tell says how the step at the rate of next went.
 func (s *search) tell(held bool) {
 	s.steps--
+	if s.again = !held && !s.again; s.again {
+		return
+	}
 	if held {
 		s.held = s.rate
 	} else {
@@ -59,11 +64,8 @@ func sustained(arrivals []int64, rate float64, length time.Duration) (achieved f
 	if len(arrivals) == 0 {
 		return 0, lags{}, false
 	}
-	first := arrivals[0]
-	whole := time.Duration(arrivals[len(arrivals)-1] - first)
-	for len(arrivals) > 0 && time.Duration(arrivals[0]-first) < settling {
-		arrivals = arrivals[1:]
-	}
+	whole := time.Duration(arrivals[len(arrivals)-1] - arrivals[0])
+	arrivals = settled(arrivals)
 	if len(arrivals) < 2 {
 		return 0, lags{}, false
 	}
@@ -71,6 +73,16 @@ func sustained(arrivals []int64, rate float64, length time.Duration) (achieved f
 	achieved = perSecond(int64(len(arrivals)), arrivals[0], arrivals[len(arrivals)-1])
 	held = achieved >= heldShare*rate && lag.P99 <= heldLag && whole >= length*9/10
 	return achieved, lag, held
+}
+
+// settled leaves out the arrivals of the first half second.
+func settled(arrivals []int64) []int64 {
+	for i, at := range arrivals {
+		if time.Duration(at-arrivals[0]) >= settling {
+			return arrivals[i:]
+		}
+	}
+	return nil
 }
 
 // perSecond is the rate of n arrivals, the first and last of which came at these
