@@ -20,22 +20,21 @@ const (
 	// maxSpin bounds the time before a deadline that is spent awake. It is above
 	// the lateness of a sleeping thread on an idle machine, some 50 us.
 	maxSpin = 100 * time.Microsecond
-	// spinShare is the part of the time that may be spent spinning: one in so
-	// many. Where deadlines follow each other closely there is no need for it,
-	// because the thread hardly sleeps.
-	spinShare = 20
-	// maxSpinCredit is how much unused spinning may be kept for later.
-	maxSpinCredit = 2 * time.Millisecond
-	// quantum is the least time between two wake-ups where there is no credit for
-	// spinning, which is where something happens every few microseconds. Each
-	// wake-up costs several times what writing a request does; what happens
-	// meanwhile is seen that much later, and together.
+	// share is the part of the time that may be spent on being exact, by waking for
+	// everything and spinning: one in so many. Beyond it, what happens within a
+	// quantum is seen together.
+	share = 10
+	// maxCredit is how much of that may be kept for later.
+	maxCredit = 2 * time.Millisecond
+	// wakeCost is what waking a sleeping thread costs, about.
+	wakeCost = 20 * time.Microsecond
+	// quantum is the least time between two wake-ups where there is no credit left.
 	quantum = 100 * time.Microsecond
 	// yieldEvery is how often the goroutine passes through the scheduler. A P
 	// whose goroutine has not done so for 10 ms is taken from it in its next
 	// system call (runtime.retake), and to take it back costs several wake-ups
-	// of other threads at every wait.
-	yieldEvery = 5 * time.Millisecond
+	// of other threads at every wait. To pass through costs one.
+	yieldEvery = 8 * time.Millisecond
 )
 
 // wakeToken is the token of the descriptor behind Wake.
@@ -53,7 +52,7 @@ type Poller struct {
 	noPwait2    bool // the kernel is older than 5.11
 
 	early   time.Duration // how long before a deadline the thread is to be awake
-	credit  time.Duration // of spinning
+	credit  time.Duration // see share
 	counted time.Time     // up to when credit was earned
 	yielded time.Time
 	awake   time.Time // when it last woke from a sleep
@@ -136,7 +135,7 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 		p.learn(time.Since(start) - (d - early))
 	}
 	spinning := time.Now()
-	defer func() { p.credit -= time.Since(spinning) }()
+	defer func() { p.credit = max(p.credit-time.Since(spinning), 0) }()
 	for {
 		if n := p.look(); n > 0 {
 			return p.take(events, n)
@@ -150,7 +149,7 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 // spinnable is how long before a deadline to be awake: what sleeping is usually
 // late by, if there is credit for it.
 func (p *Poller) spinnable(now time.Time) time.Duration {
-	p.credit = min(p.credit+now.Sub(p.counted)/spinShare, maxSpinCredit)
+	p.credit = min(p.credit+now.Sub(p.counted)/share, maxCredit)
 	p.counted = now
 	if p.credit < p.early {
 		return 0
@@ -158,13 +157,13 @@ func (p *Poller) spinnable(now time.Time) time.Duration {
 	return p.early
 }
 
-// learn moves early towards the fourth quintile of how late the thread wakes.
+// learn moves early towards the median of how late the thread wakes.
 func (p *Poller) learn(late time.Duration) {
 	const step = time.Microsecond
 	if late > p.early {
-		p.early = min(p.early+2*step, maxSpin)
+		p.early = min(p.early+step, maxSpin)
 	} else {
-		p.early = max(p.early-step/2, step)
+		p.early = max(p.early-step, step)
 	}
 }
 
@@ -204,6 +203,7 @@ func (p *Poller) exact() { unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLAC
 func (p *Poller) sleep(d time.Duration) int {
 	p.exact()
 	defer func() { p.awake = time.Now() }()
+	p.credit = max(p.credit-wakeCost, 0)
 	var ts unix.Timespec
 	var limit *unix.Timespec
 	if d >= 0 {
