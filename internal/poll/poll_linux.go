@@ -20,15 +20,16 @@ const (
 	// maxSpin bounds the time before a deadline that is spent awake. It is above
 	// the lateness of a sleeping thread on an idle machine, some 50 us.
 	maxSpin = 100 * time.Microsecond
-	// share is the part of the time that may be spent on being exact, by waking for
-	// everything and spinning: one in so many. Beyond it, what happens within a
-	// quantum is seen together.
+	// share is how much of the time asleep may be spent on being exact, by waking
+	// for everything and spinning: one in so many. Beyond it, what happens within
+	// a quantum is seen together.
 	share = 10
 	// maxCredit is how much of that may be kept for later.
 	maxCredit = 2 * time.Millisecond
 	// wakeCost is what waking a sleeping thread costs, about.
 	wakeCost = 20 * time.Microsecond
-	// quantum is the least time between two wake-ups where there is no credit left.
+	// quantum is the least time between two wake-ups where there is no credit left
+	// and a deadline sooner than that.
 	quantum = 100 * time.Microsecond
 	// yieldEvery is how often the goroutine passes through the scheduler. A P
 	// whose goroutine has not done so for 10 ms is taken from it in its next
@@ -53,7 +54,6 @@ type Poller struct {
 
 	early   time.Duration // how long before a deadline the thread is to be awake
 	credit  time.Duration // see share
-	counted time.Time     // up to when credit was earned
 	yielded time.Time
 	awake   time.Time // when it last woke from a sleep
 }
@@ -70,7 +70,7 @@ func New() (*Poller, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	now := time.Now()
-	p := &Poller{epoll: epoll, wake: wake, early: 50 * time.Microsecond, counted: now, yielded: now}
+	p := &Poller{epoll: epoll, wake: wake, early: 50 * time.Microsecond, yielded: now}
 	if err := p.add(wake, wakeToken, unix.EPOLLIN); err != nil {
 		p.Close()
 		return nil, err
@@ -122,10 +122,13 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	if d < 0 {
 		return p.take(events, p.sleep(-1))
 	}
-	early := p.spinnable(start)
-	if early == 0 && start.Sub(p.awake) < quantum {
-		p.nap()
-		return p.take(events, p.look())
+	early := p.early
+	if p.credit < early {
+		if d < quantum && start.Sub(p.awake) < quantum {
+			p.nap()
+			return p.take(events, p.look())
+		}
+		early = 0
 	}
 	if d > early {
 		n := p.sleep(d - early)
@@ -144,17 +147,6 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 			return 0
 		}
 	}
-}
-
-// spinnable is how long before a deadline to be awake: what sleeping is usually
-// late by, if there is credit for it.
-func (p *Poller) spinnable(now time.Time) time.Duration {
-	p.credit = min(p.credit+now.Sub(p.counted)/share, maxCredit)
-	p.counted = now
-	if p.credit < p.early {
-		return 0
-	}
-	return p.early
 }
 
 // learn moves early towards the median of how late the thread wakes.
@@ -202,8 +194,11 @@ func (p *Poller) exact() { unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLAC
 // happened.
 func (p *Poller) sleep(d time.Duration) int {
 	p.exact()
-	defer func() { p.awake = time.Now() }()
-	p.credit = max(p.credit-wakeCost, 0)
+	asleep := time.Now()
+	defer func() {
+		p.awake = time.Now()
+		p.credit = min(max(p.credit-wakeCost, 0)+p.awake.Sub(asleep)/share, maxCredit)
+	}()
 	var ts unix.Timespec
 	var limit *unix.Timespec
 	if d >= 0 {
