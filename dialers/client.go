@@ -33,6 +33,7 @@ type Client struct {
 
 	over     func(*results.Exchange)
 	aborting atomic.Bool
+	waiting  int // exchanges that wait for a connection: the loop's, read without mu
 
 	poller  *poll.Poller
 	events  []poll.Event
@@ -44,7 +45,7 @@ type Client struct {
 	serving serving
 	told    []finished // the room of those told of last; deliver's
 
-	mu       sync.Mutex // guards all below, and is held by whoever acts on it: the loop, Stats or Close
+	mu       sync.Mutex    // guards all below, and is held by whoever acts on it: the loop, Stats or Close
 	at       time.Duration // what time it is: see clock
 	shards   []*shard
 	turn     int // chooses the shard of the next request
@@ -165,8 +166,13 @@ func (c *Client) Wait(until time.Duration) {
 	}
 	now := c.now()
 	late := until >= 0 && now >= until
-	if late && now-c.looked < lookEvery {
-		return
+	if every := lookEvery; late {
+		if c.waiting > 0 {
+			every = lookEvery / 5 // an answer frees a connection
+		}
+		if now-c.looked < every {
+			return
+		}
 	}
 	d := poll.Forever
 	if late {

@@ -78,7 +78,8 @@ func (c *Client) newTask() *task {
 func (t *task) again() {
 	c := t.c
 	t.attempt++
-	t.stage, t.own, t.conn = resolving, nil, nil
+	t.at(resolving)
+	t.own, t.conn = nil, nil
 	t.facts, t.written, t.writing, t.read, t.surplus = Facts{}, 0, false, goesOn, false
 	if c.policy.Key != pool.ByAddress {
 		t.acquire(t.req.origin)
@@ -114,6 +115,17 @@ func (t *task) again() {
 	})
 }
 
+// at moves the attempt to its next stage.
+func (t *task) at(next stage) {
+	if t.stage == acquiring {
+		t.c.waiting--
+	}
+	if next == acquiring {
+		t.c.waiting++
+	}
+	t.stage = next
+}
+
 // acquire asks for a connection to o.
 func (t *task) acquire(o Origin) {
 	c := t.c
@@ -125,7 +137,7 @@ func (t *task) acquire(o Origin) {
 		t.shard.origins[o] = n
 		t.shard.names = append(t.shard.names, o)
 	}
-	t.stage = acquiring
+	t.at(acquiring)
 	t.request.Origin, t.request.Safe, t.request.Fresh = n, t.req.method == "GET", t.fresh
 	c.decide(t.shard, t.shard.core.Acquire(c.at, &t.request), nil)
 }
@@ -140,7 +152,8 @@ func (t *task) leased(entry *pool.Conn) {
 		e.Age = e.Leased - entry.Created
 	}
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
-	t.own, t.conn, t.stage = nil, conn, exchanging
+	t.own, t.conn = nil, conn
+	t.at(exchanging)
 	conn.begin(t)
 }
 
@@ -256,6 +269,7 @@ func (t *task) finish() {
 	c.tasks = c.tasks[:len(c.tasks)-1]
 	t.e, t.req, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, Facts{}
 	t.attempt++
+	t.at(resolving)
 	c.free = append(c.free, t)
 }
 
