@@ -114,6 +114,19 @@ func TestDocsNameEveryPhaseAndCause(t *testing.T) {
 	}
 }
 
+func TestDocsNameEveryKernelCounter(t *testing.T) {
+	var want []string
+	for _, c := range KernelCounters {
+		want = append(want, c.Name)
+	}
+	got := tabled(section(t, docs(t), "### Kernel counters"))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/results.md, kernel counters (-counted +documented):\n%s", diff)
+	}
+}
+
 // TestDocsNameEveryPath holds the table of expectations to the paths there are.
 func TestDocsNameEveryPath(t *testing.T) {
 	var patterns []*regexp.Regexp

@@ -21,6 +21,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderHead(&b, run)
 	renderAccounts(&b, run)
 	renderFailures(&b, run)
+	renderKernel(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderLatency(&b, run)

@@ -45,6 +45,7 @@ type Run struct {
 	Reuse       Reuse                `json:"reuse"`           // exchanges by kind of connection
 	Pool        PoolPeaks            `json:"pool"`            //
 	Sockets     Sockets              `json:"sockets"`         //
+	Kernel      Kernel               `json:"kernel"`          // what its TCP counted
 	Instrument  Instrument           `json:"instrument"`      // kabench itself
 	Recording   Recording            `json:"recording"`       // what the exchange record holds
 	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
