@@ -58,6 +58,7 @@ type Client struct {
 	byAnswer timers // exchanges that wait for a response, by response_timeout
 	byDial   timers // dials, by the Dialer's Timeout
 	buf      []byte
+	evidence evidence
 }
 
 // shard is one of the pools of a Client.

@@ -45,6 +45,8 @@ type transport interface {
 	// peek looks whether bytes are waiting, and how the peer has ended the
 	// stream if it has, as peek(net.Conn) does.
 	peek() (waiting bool, err error)
+	// info is what the kernel says of the connection, if it says anything.
+	info() (results.TCPInfo, bool)
 	close()
 }
 

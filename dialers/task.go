@@ -34,7 +34,9 @@ type task struct {
 	written int  // bytes of the request
 	writing bool // it is not written whole, and there was no error
 	read    reading
-	surplus bool // bytes came behind the response
+	surplus bool            // bytes came behind the response
+	atLease results.TCPInfo // if looked
+	looked  bool
 }
 
 // stage is what an attempt is at.
@@ -78,6 +80,7 @@ func (t *task) again() {
 	t.attempt++
 	t.stage, t.own, t.conn = resolving, nil, nil
 	t.facts, t.written, t.writing, t.read, t.surplus = Facts{}, 0, false, goesOn, false
+	t.looked = false
 	if c.policy.Key != pool.ByAddress {
 		t.acquire(t.req.origin)
 		return
@@ -139,6 +142,7 @@ func (t *task) leased(entry *pool.Conn) {
 	}
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
 	t.own, t.conn, t.stage = nil, conn, exchanging
+	t.lookAtLease()
 	conn.begin(t)
 }
 
@@ -246,6 +250,9 @@ func (t *task) finish() {
 	hangs := c.policy.ResendElse == pool.ElseHangup && e.Failed() && e.Cause != results.CauseTimeout
 	if hangs && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
 		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
+	}
+	if t.conn != nil && e.Failed() {
+		t.lookAtFailure()
 	}
 	c.finished = append(c.finished, finished{e, t.over})
 	delete(c.tasks, t)

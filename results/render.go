@@ -194,6 +194,12 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 			wrap(b, fmt.Sprintf("  e.g. %v / %v: ", o.Phase, o.Cause), o.Example)
 		}
 	}
+	for _, o := range run.Outcomes {
+		if o.failed() && o.Looked > 0 {
+			wrap(b, fmt.Sprintf("  %v / %v: ", o.Phase, o.Cause), fmt.Sprintf(
+				"of %d sockets looked at when leased, the peer had closed %d already; %d were ESTABLISHED", o.Looked, o.Stale, o.Looked-o.Stale))
+		}
+	}
 	if q := run.IdleFailed; q != nil {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
 			humanSeconds(q.Min), humanSeconds(q.P50), humanSeconds(q.Max))
