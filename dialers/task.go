@@ -143,6 +143,9 @@ func (t *task) leased(entry *pool.Conn) {
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
 	t.own, t.conn, t.stage = nil, conn, exchanging
 	t.lookAtLease()
+	if t.c.Tracer != nil {
+		t.traceLeased()
+	}
 	conn.begin(t)
 }
 
@@ -218,7 +221,7 @@ func (t *task) giveUp(why error) {
 func (t *task) end() {
 	c, e := t.c, t.e
 	c.byAnswer.remove(&t.answer)
-	f := &t.facts
+	f, decided := &t.facts, len(c.todo)
 	if conn := t.conn; conn != nil {
 		f.HeadWritten = t.written >= t.req.head
 		f.Written = t.written == len(t.req.bytes)
@@ -230,6 +233,9 @@ func (t *task) end() {
 	e.Done = c.now()
 	e.Phase, e.Cause = Classify(*f)
 	e.Err = errorBehind(e.Cause, *f)
+	if c.Tracer != nil && t.conn != nil {
+		t.traceEnd(c.todo[decided:])
+	}
 	rule, resend := t.resend()
 	if !resend {
 		t.finish()

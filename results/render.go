@@ -197,7 +197,7 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 	for _, o := range run.Outcomes {
 		if o.failed() && o.Looked > 0 {
 			wrap(b, fmt.Sprintf("  %v / %v: ", o.Phase, o.Cause), fmt.Sprintf(
-				"of %d sockets looked at when leased, the peer had closed %d already; %d were ESTABLISHED", o.Looked, o.Stale, o.Looked-o.Stale))
+				"when leased, %d of the %d sockets looked at were ESTABLISHED; the peer had closed %d already", o.Looked-o.Stale, o.Looked, o.Stale))
 		}
 	}
 	if q := run.IdleFailed; q != nil {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,8 @@ func TestRenderRun(t *testing.T) {
 	cut.Sockets.ServerSide = false
 	counted := rendered()
 	counted.Outcomes = append(counted.Outcomes, Outcome{Phase: PhaseBeforeResponse, Cause: CauseTimeout, Reused: true, Count: 3})
+	counted.Outcomes = slices.Clone(counted.Outcomes)
+	counted.Outcomes[1].Looked, counted.Outcomes[1].Stale = 20, 3
 	counted.Kernel = Kernel{Available: true, Counters: map[string]uint64{"TCPAbortOnData": 18, "OutRsts": 2, "TCPTimeouts": 0, "RetransSegs": 0, "TW": 40, "ListenDrops": 5}}
 	counted.Expect = CheckExpectations(counted, map[string]string{"kernel.TCPAbortOnData": "> 0", "kernel.TWKilled": "0"})
 	for name, run := range map[string]*Run{

@@ -25,6 +25,7 @@ type runOptions struct {
 	sets    []string
 	out     string
 	changes changes
+	trace   traceOptions
 }
 
 // changes are flags that stand for profile fields, in the order of the help.
@@ -85,6 +86,7 @@ latency.hlog and run.json.`,
 	}
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	o.trace.flags(c)
 	return c
 }
 
@@ -93,15 +95,22 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
+	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
 	out := outDir(o.out, p.Name)
 	progress := newProgress(s)
-	run, err := harness.Run(ctx, p, harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show})
+	progress.silent = progress.silent || silent
+	run, err := harness.Run(ctx, p, harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()})
 	progress.end()
+	traceErr := trace.close()
 	if run == nil {
 		return err
 	}
+	err = errors.Join(err, traceErr)
 	if printErr := s.printRun(run); printErr != nil {
 		return printErr
 	}
