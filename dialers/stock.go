@@ -25,10 +25,8 @@ import (
 // its pool is not among that.
 type Stock struct {
 	// Tracer, if set before the first Do, is told of the changes to connections
-	// that can be seen from outside the Transport. It is called from several
-	// goroutines, must return at once, and not call the Stock. Requests are not
-	// seen before they are written, and a connection may be idle for the Transport
-	// before its exchange is over for the caller.
+	// that can be seen from outside the Transport, by several goroutines. It must
+	// return at once, and not call the Stock.
 	Tracer func(TraceEvent)
 
 	transport *http.Transport
@@ -287,11 +285,7 @@ func (w *witness) hooks() *httptrace.ClientTrace {
 				}
 			})
 		},
-		PutIdleConn: func(err error) {
-			if err == nil {
-				w.idle()
-			}
-		},
+		PutIdleConn:          w.idle,
 		GotFirstResponseByte: func() { w.note(func(now time.Duration) { e.FirstByte = now }) },
 	}
 }

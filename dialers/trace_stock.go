@@ -59,9 +59,10 @@ func (w *witness) traceEnd() {
 	w.trace(e)
 }
 
-// idle tells that the Transport has put the connection among its idle ones.
-func (w *witness) idle() {
-	if w.stock.Tracer == nil {
+// idle tells that the Transport has put the connection among its idle ones,
+// unless it would not have it. The exchange need not be over for its caller.
+func (w *witness) idle(refused error) {
+	if w.stock.Tracer == nil || refused != nil {
 		return
 	}
 	w.mu.Lock()
