@@ -189,12 +189,7 @@ func TestTraceOfFailures(t *testing.T) {
 }
 
 func TestTraceOfNoConnection(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	c, r := traced(t, pool.Default(), &Dialer{}, request(t, "GET", "http://"+ln.Addr().String(), nil))
+	c, r := traced(t, pool.Default(), &Dialer{}, request(t, "GET", refusing(t), nil))
 	c.do(t)
 	got := r.all()
 	if len(got) != 1 || got[0].State != ConnectFailed || got[0].Conn != 0 || got[0].Phase != results.PhaseConnect || got[0].Cause != results.CauseRefused {
