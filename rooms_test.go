@@ -28,6 +28,7 @@ var rooms = map[string]room{
 	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":     {nil, "a server that shares code with the client under test would share its faults"},
 	"internal/sandbox": {nil, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
+	"internal/bench":   {nil, "it runs kabench as built and beside others, as a user would; what shares code with it would measure itself"},
 	"internal/wording": {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
 	"internal/poll":    {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":        {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},

@@ -36,6 +36,9 @@ type Sources struct {
 	// Remotes and Servers are the sockets to count, as in host.Watch.
 	Remotes []netip.AddrPort
 	Servers []netip.AddrPort
+	// LocalAddrs is how many addresses of this machine connections are made from
+	// on purpose, each with its own ports; 0: from the one the kernel chooses.
+	LocalAddrs int
 
 	// Sink takes each sample, in order. After its first error it is not
 	// called again.
@@ -165,7 +168,7 @@ func (s *Sampler) Fill(run *results.Run) {
 	run.Sockets.Why = s.sockets.why
 	run.Sockets.Available = s.sockets.why == ""
 	if ports, err := host.Ports(); err == nil {
-		run.Sockets.PortsAvailable = ports.Available()
+		run.Sockets.PortsAvailable = ports.Available() * max(s.src.LocalAddrs, 1)
 	}
 	if n := s.sockets.before; n > 0 {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(

@@ -2,6 +2,7 @@ package dialers
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -49,13 +50,14 @@ type Client struct {
 	told    []finished // the room of those told of last; deliver's
 
 	mu       sync.Mutex // guards all below, and is held by whoever acts on it: the loop, Stats or Close
+	at       time.Duration // what time it is: see clock
 	shards   []*shard
 	turn     int // chooses the shard of the next request
 	conns    uint64
 	keys     addresses
 	slots    slots
 	dials    map[*dialing]struct{} // under way
-	tasks    map[*task]struct{}    // under way
+	tasks    []*task               // under way
 	free     []*task
 	finished []finished // nobody has been told of them yet
 	todo     []work
@@ -109,7 +111,7 @@ func NewClient(policy pool.Policy, dialer *Dialer, requests []*Request, timeout 
 		watched: policy.Liveness == pool.Events,
 		timed:   policy.PendingTimeout > 0 || policy.SweepEvery > 0 || policy.Expiry&pool.ExpireByTimer != 0,
 		poller:  poller, events: make([]poll.Event, poll.MaxEvents),
-		dials: map[*dialing]struct{}{}, tasks: map[*task]struct{}{}, buf: make([]byte, readSize),
+		dials: map[*dialing]struct{}{}, buf: make([]byte, readSize),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for i := range max(policy.Shards, 1) {
@@ -119,6 +121,14 @@ func NewClient(policy pool.Policy, dialer *Dialer, requests []*Request, timeout 
 }
 
 func (c *Client) now() time.Duration { return time.Since(c.epoch) }
+
+// clock reads the clock for what is done next; mu is held. It is read where
+// something may have taken time, and not for each stamp: that would cost as much
+// as the rules do.
+func (c *Client) clock() time.Duration {
+	c.at = max(c.at, c.now())
+	return c.at
+}
 
 // Begin implements generator.Engine. The epoch must be that of NewClient.
 func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exchange)) {
@@ -133,6 +143,7 @@ func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exch
 func (c *Client) Start(e *results.Exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.at = max(c.at, e.Start)
 	c.begin(e, c.over)
 	c.settle()
 }
@@ -151,7 +162,7 @@ func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *task 
 // lookEvery is how often the sockets are looked at while starts are behind
 // their schedule: often enough for answers to be stamped when they come, seldom
 // enough for several to be taken at once.
-const lookEvery = 50 * time.Microsecond
+const lookEvery = 100 * time.Microsecond
 
 // Wait implements generator.Engine.
 func (c *Client) Wait(until time.Duration) {
@@ -171,7 +182,7 @@ func (c *Client) Wait(until time.Duration) {
 	}
 	n := c.poller.Wait(c.events, d)
 	c.mu.Lock()
-	c.looked = c.now()
+	c.looked = c.clock()
 	for i := range n {
 		c.slots.tell(c.events[i])
 		c.settle()
@@ -197,9 +208,11 @@ func (c *Client) pass() {
 		c.settle()
 	}
 	if c.aborting.Load() {
-		for t := range c.tasks {
-			t.abort()
-			c.settle()
+		for _, t := range slices.Clone(c.tasks) {
+			if t.e != nil { // what was given up before it may have ended it
+				t.abort()
+				c.settle()
+			}
 		}
 	}
 }
@@ -270,7 +283,7 @@ func (c *Client) settle() {
 			w.Request.Data.(*task).leased(w.Conn)
 		case pool.DoProbe:
 			found := w.Conn.Data.(*Conn).probe()
-			c.decide(w.shard, w.shard.core.Probed(c.now(), w.Conn, w.Request, found), nil)
+			c.decide(w.shard, w.shard.core.Probed(c.clock(), w.Conn, w.Request, found), nil)
 		case pool.DoDial:
 			w.Request.Data.(*task).dial(w.shard, w.Dial)
 		case pool.DoRefuse:
@@ -289,7 +302,7 @@ func (c *Client) Close() {
 	c.cancel()
 	c.mu.Lock()
 	for _, s := range c.shards {
-		c.decide(s, s.core.Close(c.now()), nil)
+		c.decide(s, s.core.Close(c.clock()), nil)
 	}
 	c.settle()
 	for d := range c.dials {

@@ -69,7 +69,7 @@ func (c *Conn) begin(t *task) {
 	t.writing = true
 	t.e.Attempts++
 	if c.c.Tracer != nil {
-		c.trace(TraceEvent{At: c.c.now(), State: RequestPrepared, Text: t.req.method, Bytes: int64(len(t.req.bytes))})
+		c.trace(TraceEvent{At: c.c.clock(), State: RequestPrepared, Text: t.req.method, Bytes: int64(len(t.req.bytes))})
 	}
 	c.write()
 }
@@ -88,7 +88,7 @@ func (c *Conn) write() {
 		if n > 0 {
 			t.written += n
 			e.BytesOut += int64(n)
-			now := c.c.now()
+			now := c.c.clock()
 			if t.written >= req.head && e.WroteHeaders == results.Never {
 				e.WroteHeaders = now
 			}
@@ -118,7 +118,7 @@ func (c *Conn) wrote(t *task) {
 		return
 	}
 	if limit := c.c.policy.ResponseTimeout; limit > 0 && t.facts.Write == nil {
-		c.c.byAnswer.add(&t.answer, c.c.now()+limit)
+		c.c.byAnswer.add(&t.answer, c.c.at+limit)
 	}
 	if t.facts.Write != nil {
 		c.unread = true // why it failed, it may be
@@ -207,7 +207,7 @@ func (c *Conn) unasked(err error) {
 			reason = c.end
 		}
 	}
-	c.c.decide(c.shard, c.shard.core.Died(c.c.now(), c.entry, reason), nil)
+	c.c.decide(c.shard, c.shard.core.Died(c.c.clock(), c.entry, reason), nil)
 }
 
 // note remembers how the peer ended the connection.
@@ -226,7 +226,7 @@ func (c *Conn) note(err error) {
 // response takes bytes of the response.
 func (t *task) response(b []byte) {
 	conn, e, f := t.conn, t.e, &t.facts
-	now := t.c.now()
+	now := t.c.clock()
 	if e.FirstByte == results.Never {
 		e.FirstByte = now
 	}
@@ -281,6 +281,7 @@ func (t *task) endsConn() bool { return t.conn.reply.close || t.req.last }
 // that is the end of the response.
 func (t *task) endOfStream(err error) {
 	f := &t.facts
+	t.c.clock()
 	if (err == io.EOF || err == errCloseNotify) && t.conn.reply.end() == nil {
 		f.Complete = true
 		t.end()
@@ -341,7 +342,7 @@ func (c *Conn) hangUp(reason pool.Reason) {
 		c.shard.closed.us++
 	}
 	if c.c.Tracer != nil {
-		c.trace(TraceEvent{At: c.c.now(), State: Unregistered, Reason: reason})
+		c.trace(TraceEvent{At: c.c.clock(), State: Unregistered, Reason: reason})
 	}
 	c.wire.close()
 }

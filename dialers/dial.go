@@ -54,6 +54,12 @@ type Dialer struct {
 	// Control, if set, is called on each socket before it connects, as in
 	// net.Dialer.
 	Control func(network, address string, c syscall.RawConn) error
+	// Sources are the local addresses that connections come from, in turn; those
+	// of one family serve remotes of that family, and names are taken to have no
+	// addresses of a family without. None: the kernel chooses. Linux only.
+	Sources []netip.Addr
+
+	turns sourceTurns
 }
 
 // DialError is a dial that made no connection, and the step that failed.
@@ -67,6 +73,9 @@ func (e *DialError) Unwrap() error { return e.Err }
 
 // errNoAddress is a name that was found and has no address.
 var errNoAddress = errors.New("the name has no address")
+
+// errNoSource is a server that has addresses, all of a family without a source.
+var errNoSource = fmt.Errorf("%w of the family of a source address", errNoAddress)
 
 // dial connects to o and stamps a's steps by now. Every failure is a *DialError.
 func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a *attempt) (net.Conn, *wire, error) {
@@ -109,6 +118,9 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 		return nil, err
 	}
 	if ip, err := netip.ParseAddr(o.Host); err == nil {
+		if !d.hasSource(ip) {
+			return nil, fmt.Errorf("%s: %w", o.Host, errNoSource)
+		}
 		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}, nil
 	}
 	ips, err := resolver.LookupNetIP(ctx, "ip", o.Host)
@@ -118,16 +130,20 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 	if len(ips) == 0 {
 		return nil, fmt.Errorf("%s: %w", o.Host, errNoAddress)
 	}
-	addrs := make([]netip.AddrPort, len(ips))
-	for i, ip := range ips {
-		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	addrs := make([]netip.AddrPort, 0, len(ips))
+	for _, ip := range ips {
+		if d.hasSource(ip) {
+			addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, fmt.Errorf("%s: %w", o.Host, errNoSource)
 	}
 	return addrs, nil
 }
 
 // connect tries the addresses in turn; the first error is returned when none
-// answers. No local address is bound, so that ports are counted per
-// destination.
+// answers. No local port is bound, so that ports are counted per destination.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
 	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.Control}
 	if d.KeepAlive <= 0 {
@@ -135,6 +151,9 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 	}
 	var first error
 	for _, addr := range addrs {
+		if source, ok := d.source(addr.Addr()); ok {
+			nd.Control = d.control(source) // the same one when package net tries again
+		}
 		conn, err := nd.DialContext(ctx, "tcp", addr.String())
 		if err == nil {
 			if tcp, ok := conn.(*net.TCPConn); ok && d.Nagle {

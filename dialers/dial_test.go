@@ -62,6 +62,8 @@ func TestFailedDials(t *testing.T) {
 	alert := serve(t, lab.Config{TLS: true, Fault: lab.TLSAlert})
 	plain := serve(t, lab.Config{})
 	rude := serve(t, lab.Config{Fault: lab.CloseOnAccept})
+	closed := listen(t) // after the servers, none of which then has its port
+	closed.Close()
 	for _, test := range []struct {
 		name, url string
 		dialer    Dialer

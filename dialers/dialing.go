@@ -45,7 +45,7 @@ type dialing struct {
 func (t *task) dial(s *shard, granted *pool.Dial) {
 	c := t.c
 	d := &dialing{c: c, shard: s, dial: granted, origin: s.names[granted.Origin]}
-	d.attempt = attempt{c.now(), results.Never, results.Never, results.Never}
+	d.attempt = attempt{c.at, results.Never, results.Never, results.Never}
 	c.dials[d] = struct{}{}
 	late := c.policy.LateBind && !t.fresh
 	var deadline time.Time
@@ -62,7 +62,7 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 		}
 	}
 	if c.dialer.Timeout > 0 {
-		if at := c.now() + c.dialer.Timeout; d.addrs != nil {
+		if at := c.at + c.dialer.Timeout; d.addrs != nil {
 			d.limit.fire = func() { d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded}) }
 			c.byDial.add(&d.limit, at)
 		} else if limit := c.epoch.Add(at); deadline.IsZero() || limit.Before(deadline) {
@@ -70,7 +70,7 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 		}
 	}
 	if d.addrs != nil {
-		d.resolved = c.now()
+		d.resolved = c.at
 		d.connect()
 		return
 	}
@@ -162,7 +162,7 @@ func (d *dialing) event(e poll.Event) {
 		d.connect()
 		return
 	}
-	d.connected = d.c.now()
+	d.connected = d.c.clock()
 	sock := d.sock
 	d.sock = nil
 	c := d.made(sock)
@@ -183,7 +183,7 @@ func (d *dialing) made(wire transport) *Conn {
 		conn.traceMade(d)
 	}
 	var decisions []pool.Decision
-	conn.entry, decisions = d.shard.core.Dialed(c.now(), d.dial, conn)
+	conn.entry, decisions = d.shard.core.Dialed(c.clock(), d.dial, conn)
 	c.decide(d.shard, decisions, nil)
 	return conn
 }
@@ -209,7 +209,7 @@ func (d *dialing) fail(err error) {
 		d.sock.close()
 		d.sock = nil
 	}
-	d.c.decide(d.shard, d.shard.core.DialFailed(d.c.now(), d.dial), err)
+	d.c.decide(d.shard, d.shard.core.DialFailed(d.c.clock(), d.dial), err)
 }
 
 func (d *dialing) done() {

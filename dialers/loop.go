@@ -160,10 +160,11 @@ func (c *Client) Do(ctx context.Context, e *results.Exchange) {
 	c.serve()
 	over := make(chan struct{})
 	c.post(func() {
+		c.clock()
 		t := c.begin(e, func(*results.Exchange) { close(over) })
 		stop := context.AfterFunc(ctx, func() {
 			c.post(func() {
-				if _, underWay := c.tasks[t]; underWay && t.e == e {
+				if t.e == e { // it is under way still
 					t.abort()
 				}
 			})

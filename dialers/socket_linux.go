@@ -37,6 +37,12 @@ func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
+	if from, chosen := c.dialer.source(addr.Addr()); chosen {
+		if err := bindSource(fd, from); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
 	for {
 		if err = unix.Connect(fd, sockaddr(addr)); err != syscall.EINTR {
 			break

@@ -41,8 +41,8 @@ type Stock struct {
 
 // NewStock returns a Doer over a Transport with the settings of
 // http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings and Nagle apply; its timeout and period of
-// TCP keep-alive too, if it has them.
+// epoch. The dialer's TLS settings, Nagle and Sources apply; its timeout and
+// period of TCP keep-alive too, if it has them.
 func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
 	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -61,7 +61,7 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 	}
 	s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		begun := s.now()
-		conn, err := nd.DialContext(ctx, network, addr)
+		conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 		if err != nil {
 			s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 			return nil, err

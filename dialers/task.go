@@ -16,6 +16,7 @@ type task struct {
 	req  *Request
 	over func(*results.Exchange)
 
+	place  int   // in Client.tasks
 	due    timer // in byDue
 	answer timer // in byAnswer
 
@@ -70,7 +71,8 @@ func (c *Client) newTask() *task {
 		t.answer.fire = t.due.fire
 	}
 	t.before, t.sent, t.fresh = 0, false, false
-	c.tasks[t] = struct{}{}
+	t.place = len(c.tasks)
+	c.tasks = append(c.tasks, t)
 	return t
 }
 
@@ -128,7 +130,7 @@ func (t *task) acquire(o Origin) {
 	}
 	t.stage = acquiring
 	t.request.Origin, t.request.Safe, t.request.Fresh = n, t.req.method == "GET", t.fresh
-	c.decide(t.shard, t.shard.core.Acquire(c.now(), &t.request), nil)
+	c.decide(t.shard, t.shard.core.Acquire(c.at, &t.request), nil)
 }
 
 // leased stamps e with the connection it was given and writes the request.
@@ -137,7 +139,7 @@ func (t *task) leased(entry *pool.Conn) {
 	if t.own != nil && conn.made == t.own {
 		t.own.stamp(e)
 	} else {
-		e.Leased = t.c.now()
+		e.Leased = t.c.at
 		e.Age = e.Leased - entry.Created
 	}
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
@@ -226,11 +228,11 @@ func (t *task) end() {
 		f.HeadWritten = t.written >= t.req.head
 		f.Written = t.written == len(t.req.bytes)
 		reason, hint := conn.finish(t)
-		c.decide(conn.shard, conn.shard.core.Release(c.now(), conn.entry, reason, hint), nil)
+		c.decide(conn.shard, conn.shard.core.Release(c.at, conn.entry, reason, hint), nil)
 	}
 	e.Twice = e.Twice || t.sent && f.HeadWritten && !pool.Idempotent(t.req.method)
 	t.sent = t.sent || f.HeadWritten
-	e.Done = c.now()
+	e.Done = c.at
 	e.Phase, e.Cause = Classify(*f)
 	e.Err = errorBehind(e.Cause, *f)
 	if c.Tracer != nil && t.conn != nil {
@@ -261,7 +263,10 @@ func (t *task) finish() {
 		t.lookAtFailure()
 	}
 	c.finished = append(c.finished, finished{e, t.over})
-	delete(c.tasks, t)
+	last := c.tasks[len(c.tasks)-1]
+	c.tasks[t.place], last.place = last, t.place
+	c.tasks[len(c.tasks)-1] = nil
+	c.tasks = c.tasks[:len(c.tasks)-1]
 	t.e, t.req, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, Facts{}
 	t.attempt++
 	c.free = append(c.free, t)

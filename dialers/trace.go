@@ -80,7 +80,7 @@ func (c *Conn) traceMade(d *dialing) {
 
 // traceFailed tells of a dial that made no connection.
 func (d *dialing) traceFailed(err error) {
-	e := TraceEvent{At: d.c.now(), State: ConnectFailed, Text: d.origin.String(), Phase: results.PhaseConnect, Cause: CauseOf(err)}
+	e := TraceEvent{At: d.c.clock(), State: ConnectFailed, Text: d.origin.String(), Phase: results.PhaseConnect, Cause: CauseOf(err)}
 	if step, ok := errors.AsType[*DialError](err); ok {
 		e.Phase = step.Phase
 	}
@@ -90,7 +90,7 @@ func (d *dialing) traceFailed(err error) {
 // traceLeased tells of the exchange that t's connection was given to.
 func (t *task) traceLeased() {
 	c, e := t.conn, t.e
-	at := t.c.now()
+	at := t.c.clock()
 	if e.Reused() {
 		c.trace(TraceEvent{At: at, State: Acquired, Took: e.Idle, On: true, Seq: e.Seq})
 	}
@@ -126,7 +126,7 @@ func (c *Conn) tracePeer(how pool.Reason) {
 		return
 	}
 	c.told = true
-	e := TraceEvent{At: c.c.now(), State: ClosedByPeer}
+	e := TraceEvent{At: c.c.clock(), State: ClosedByPeer}
 	if how == pool.Reset {
 		e.State = ResetByPeer
 	}

@@ -68,10 +68,11 @@ func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) t
 	defer o.watch(ctx, stop)()
 	seq := uint64(0)
 	for due := range o.Schedule {
-		if !o.reach(due) {
+		now, reached := o.reach(due)
+		if !reached {
 			break
 		}
-		o.offer(seq, due)
+		o.offer(seq, due, now)
 		seq++
 	}
 	walked := max(time.Since(epoch), 0)
@@ -119,16 +120,16 @@ func closed(stop <-chan struct{}) bool {
 	}
 }
 
-// reach lets exchanges go on until due, and at least once. It reports false when
-// the run is to end instead.
-func (o *Open) reach(due time.Duration) bool {
+// reach lets exchanges go on until due, and at least once, and returns what time
+// it is then. It reports false when the run is to end instead.
+func (o *Open) reach(due time.Duration) (now time.Duration, reached bool) {
 	for !o.stopped.Load() {
 		o.Engine.Wait(due)
-		if time.Since(o.epoch) >= due {
-			return !o.stopped.Load()
+		if now = time.Since(o.epoch); now >= due {
+			return now, !o.stopped.Load()
 		}
 	}
-	return false
+	return 0, false
 }
 
 // Live returns how many exchanges are in flight and how many wait in the
@@ -140,7 +141,7 @@ func (o *Open) Live() (inFlight, buffered int) {
 }
 
 // offer starts the request that is due now, lets it wait or drops it.
-func (o *Open) offer(seq uint64, due time.Duration) {
+func (o *Open) offer(seq uint64, due, now time.Duration) {
 	e, _ := o.exchanges.Get().(*results.Exchange)
 	if e == nil {
 		e = new(results.Exchange)
@@ -148,7 +149,6 @@ func (o *Open) offer(seq uint64, due time.Duration) {
 	e.Reset(seq, due)
 	e.Target = int(seq % uint64(max(o.Targets, 1)))
 	e.WarmUp = due < o.WarmUp
-	now := time.Since(o.epoch)
 	switch o.admit(e, now) {
 	case start:
 		o.start(e, now)

@@ -68,7 +68,7 @@ func Lint(p *Profile) []Finding { return Check(p, DefaultPorts).Findings }
 // and server must be set to one another. It sends nothing, and reads nothing but
 // target.file. A profile whose load has no rate is one without a load: only what
 // does not depend on it is checked. Ports is how many local ports the client's
-// machine has for connections to one destination.
+// machine has for connections to one destination, from each source address.
 func Check(p *Profile, ports int) Checklist {
 	s := newSubject(p, ports)
 	list := Checklist{Findings: []Finding{}}

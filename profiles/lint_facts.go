@@ -143,13 +143,18 @@ type subject struct {
 	pool      pool.Policy
 	server    hop
 	via       *hop
-	roundTrip time.Duration // on the link; 0: not known
-	ports     int
+	roundTrip time.Duration             // on the link; 0: not known
+	ports     int                       // of all source addresses together
+	portsSay  string                    // the same in words
 	targets   func() ([]Request, error) // what is sent; read once
 }
 
 func newSubject(p *Profile, ports int) *subject {
-	s := &subject{profile: p, pool: poolOf(p), ports: ports}
+	s := &subject{profile: p, pool: poolOf(p), ports: ports, portsSay: fmt.Sprintf("ports %d", ports)}
+	if n := p.Target.sources(); n > 1 {
+		s.ports = times(ports, n)
+		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
+	}
 	s.targets = sync.OnceValues(func() ([]Request, error) { return targetsOf(p.Target) })
 	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
 	s.server.forEver = p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0

@@ -130,7 +130,7 @@ func checkPorts(s *subject, o *outcome) {
 		Says: "Who closes first keeps the port for a minute: new connections per second x 60 s must stay below the ports there are for one destination.",
 		Numbers: [2]string{
 			fmt.Sprintf("%s new connections x 60s = %d ports", perSecond(opened), taken),
-			fmt.Sprintf("ports %d", s.ports),
+			s.portsSay,
 		},
 		Seen: fmt.Sprintf("from about %v on, connect failures (port_exhausted): `cannot assign requested address`, EADDRNOTAVAIL; sockets in TIME_WAIT on the client up to the port range", time.Duration(float64(s.ports)/opened*float64(time.Second)).Round(time.Second)),
 		Set:  set,

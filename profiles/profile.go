@@ -64,6 +64,7 @@ func (p *Profile) Clone() *Profile {
 	c.Expect = maps.Clone(p.Expect)
 	c.Pool.Resend = slices.Clone(p.Pool.Resend)
 	c.Target.Headers = maps.Clone(p.Target.Headers)
+	c.Target.SourceAddresses = slices.Clone(p.Target.SourceAddresses)
 	if p.Target.Lab != nil {
 		lab := *p.Target.Lab
 		c.Target.Lab = &lab
@@ -110,6 +111,9 @@ type Target struct {
 	Format string `yaml:"format,omitempty"`
 	TLS    TLS    `yaml:"tls,omitempty"`
 	TCP    TCP    `yaml:"tcp,omitempty"`
+	// SourceAddresses are addresses of this machine that connections come from,
+	// in turn, each with its own ports; none: the kernel chooses one.
+	SourceAddresses []string `yaml:"source_addresses,omitempty"`
 	// Lab makes kabench serve the target itself, in place of URL and File.
 	Lab *lab.Config `yaml:"lab,omitempty"`
 	// Link puts a forwarding link with delay between kabench and the target.

@@ -150,6 +150,7 @@ func (t Target) validate() error {
 	if t.TCP.KeepAlive < 0 {
 		bad("tcp.keep_alive: %v is negative (0 means off)", t.TCP.KeepAlive)
 	}
+	errs = append(errs, t.checkSources()...)
 	if t.Lab != nil {
 		errs = append(errs, within("lab", t.Lab.Validate())...)
 	}

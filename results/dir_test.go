@@ -311,7 +311,11 @@ func FuzzExchangeLine(f *testing.F) {
 	for _, e := range []*Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7), resent(8), resentInVain(9), looked(10)} {
 		f.Add(appendLine(nil, e))
 	}
-	f.Add([]byte(`{"phase":"done","start":-1}`))
+	early := done(8) // answered before it was written whole
+	early.Wrote = early.GotHeaders
+	f.Add(appendLine(nil, early))
+	f.Add([]byte(`{"phase":"done","stamps":[-1,null,null,null,null,null,null]}`))
+	f.Add([]byte(`{"phase":"done","due":7,"dial":[1,-1,9223372036854775807],"born":8}`))
 	f.Add([]byte(`{"phase":"done","due":9223372036854775807}`))
 	f.Add([]byte(`{"phase":"during_response","cause":"truncated","error":"\u0000\ud800\"\\"}`))
 	f.Add([]byte(`{"phase":"done","tries":[],"twice":true}`))

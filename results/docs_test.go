@@ -149,7 +149,7 @@ func TestDocsNameEveryPath(t *testing.T) {
 
 func TestDocsExampleIsARealLine(t *testing.T) {
 	rest := section(t, docs(t), "## The exchange record")
-	for _, e := range []*Exchange{stale(49), resent(50), looked(51)} {
+	for _, e := range []*Exchange{stale(4909), resent(4910), looked(4911)} {
 		var example string
 		_, rest, _ = strings.Cut(rest, "```json\n")
 		example, rest, _ = strings.Cut(rest, "```")

@@ -11,9 +11,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxFrame bounds a compressed frame when reading. A frame holds at most
-// maxUnwritten bytes of lines, and no compression makes them twice as long.
-const maxFrame = 2 * maxUnwritten
+// maxFrame bounds a compressed frame when reading. A frame holds little more
+// than maxFrameLines, and no compression makes them twice as long.
+const maxFrame = 2 * maxFrameLines
 
 var errLongFrame = fmt.Errorf("a frame is longer than %d MiB", maxFrame>>20)
 

@@ -10,10 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// A line of the record is one exchange as a flat JSON object, described in
-// docs/results.md. Times are integers in µs: due from the start of the run,
-// every other stamp from due, so that a reader of one line sees the times it
-// cares about. What is absent has its zero value, a stamp Never.
+// A line of the record is one exchange as a JSON object, described in
+// docs/results.md. Times are integers in µs: due and born from the start of the
+// run, and each stamp from the one reached before it, the first from due. What
+// is absent has its zero value, a stamp Never.
+//
+// The form is chosen for its size on the disk. A stamp told from the one before
+// has few digits. Stamps are in lists because a key between two numbers that
+// change costs the compression more than the numbers do. And born, unlike the
+// connection's age, is the same in all of its lines.
 
 const (
 	// maxLine bounds a line of the record when reading, in bytes. What appendLine
@@ -30,24 +35,17 @@ func appendLine(b []byte, e *Exchange) []byte {
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendUint(b, e.Seq, 10)
 	b = appendInt(b, `,"due":`, micros(e.Due))
-	b = appendStamp(b, `,"start":`, e, e.Start)
-	b = appendStamp(b, `,"leased":`, e, e.Leased)
-	b = appendStamp(b, `,"resolved":`, e, e.Resolved)
-	b = appendStamp(b, `,"connected":`, e, e.Connected)
-	b = appendStamp(b, `,"secured":`, e, e.Secured)
-	b = appendStamp(b, `,"wrote_headers":`, e, e.WroteHeaders)
-	b = appendStamp(b, `,"wrote":`, e, e.Wrote)
-	b = appendStamp(b, `,"first_byte":`, e, e.FirstByte)
-	b = appendStamp(b, `,"got_headers":`, e, e.GotHeaders)
-	b = appendStamp(b, `,"done":`, e, e.Done)
+	b = appendStamps(b, e)
 	b = appendNonZero(b, `,"buffered":`, micros(e.Buffered))
+	b = appendNonZero(b, `,"idle":`, micros(e.Idle))
 	if e.Conn != 0 {
 		b = append(b, `,"conn":`...)
 		b = strconv.AppendUint(b, e.Conn, 10)
 	}
+	if e.Age != 0 {
+		b = appendInt(b, `,"born":`, micros(e.allotted()-e.Age))
+	}
 	b = appendNonZero(b, `,"use":`, int64(e.Use))
-	b = appendNonZero(b, `,"idle":`, micros(e.Idle))
-	b = appendNonZero(b, `,"age":`, micros(e.Age))
 	b = appendNonZero(b, `,"target":`, int64(e.Target))
 	if e.WarmUp {
 		b = append(b, `,"warm_up":true`...)
@@ -82,6 +80,75 @@ func appendLine(b []byte, e *Exchange) []byte {
 		b = appendString(b, errorText(e.Err))
 	}
 	return append(b, '}', '\n')
+}
+
+// The stamps of an exchange in the order in which they are reached, and which
+// of them only a new connection has: those from dialFrom to dialTo.
+const (
+	numStamps        = 10
+	dialFrom, dialTo = 2, 5
+)
+
+func (e *Exchange) stamps() [numStamps]*time.Duration {
+	return [...]*time.Duration{
+		&e.Start, &e.Leased, &e.Resolved, &e.Connected, &e.Secured, &e.WroteHeaders, &e.Wrote, &e.FirstByte, &e.GotHeaders, &e.Done,
+	}
+}
+
+// allotted is the moment at which Age was taken.
+func (e *Exchange) allotted() time.Duration {
+	if e.Leased == Never {
+		return e.Due
+	}
+	return e.Leased
+}
+
+// appendStamps appends the lists of stamps, without one of which none was
+// reached. The differences are of whole µs, so that their sums are exact. It is
+// most of what a line costs, hence written out.
+func appendStamps(b []byte, e *Exchange) []byte {
+	last, dial := int64(0), int64(0)
+	dialed := e.Resolved != Never || e.Connected != Never || e.Secured != Never
+	if dialed || e.Start != Never || e.Leased != Never || e.WroteHeaders != Never || e.Wrote != Never ||
+		e.FirstByte != Never || e.GotHeaders != Never || e.Done != Never {
+		b = append(b, `,"stamps":[`...)
+		b, last = appendStep(b, e.Due, e.Start, last)
+		b, last = appendStep(append(b, ','), e.Due, e.Leased, last)
+		dial = last
+		if dialed {
+			for _, stamp := range [...]time.Duration{e.Resolved, e.Connected, e.Secured} {
+				if stamp != Never {
+					last = sinceDue(e.Due, stamp)
+				}
+			}
+		}
+		b, last = appendStep(append(b, ','), e.Due, e.WroteHeaders, last)
+		b, last = appendStep(append(b, ','), e.Due, e.Wrote, last)
+		b, last = appendStep(append(b, ','), e.Due, e.FirstByte, last)
+		b, last = appendStep(append(b, ','), e.Due, e.GotHeaders, last)
+		b, _ = appendStep(append(b, ','), e.Due, e.Done, last)
+		b = append(b, ']')
+	}
+	if dialed {
+		b, dial = appendStep(append(b, `,"dial":[`...), e.Due, e.Resolved, dial)
+		b, dial = appendStep(append(b, ','), e.Due, e.Connected, dial)
+		b, _ = appendStep(append(b, ','), e.Due, e.Secured, dial)
+		b = append(b, ']')
+	}
+	return b
+}
+
+// sinceDue is a stamp from due, in µs.
+func sinceDue(due, stamp time.Duration) int64 { return micros(max(stamp-due, 0)) }
+
+// appendStep appends how long after last, the stamp reached before it, a stamp
+// was reached, and returns it as the next one's last. Both are in µs from due.
+func appendStep(b []byte, due, stamp time.Duration, last int64) ([]byte, int64) {
+	if stamp == Never {
+		return append(b, "null"...), last
+	}
+	at := sinceDue(due, stamp)
+	return strconv.AppendInt(b, at-last, 10), at
 }
 
 // appendTries appends the first maxTries tries of e as a JSON list.
@@ -128,7 +195,7 @@ func appendStamp(b []byte, key string, e *Exchange, stamp time.Duration) []byte 
 	if stamp == Never {
 		return b
 	}
-	return appendInt(b, key, micros(max(stamp-e.Due, 0)))
+	return appendInt(b, key, sinceDue(e.Due, stamp))
 }
 
 const hexDigits = "0123456789abcdef"
@@ -151,35 +218,27 @@ func appendString(b []byte, s string) []byte {
 
 // line is an exchange as read back.
 type line struct {
-	Seq          uint64 `json:"seq"`
-	Due          int64  `json:"due"`
-	Start        int64  `json:"start"`
-	Leased       int64  `json:"leased"`
-	Resolved     int64  `json:"resolved"`
-	Connected    int64  `json:"connected"`
-	Secured      int64  `json:"secured"`
-	WroteHeaders int64  `json:"wrote_headers"`
-	Wrote        int64  `json:"wrote"`
-	FirstByte    int64  `json:"first_byte"`
-	GotHeaders   int64  `json:"got_headers"`
-	Done         int64  `json:"done"`
-	Buffered     int64  `json:"buffered"`
-	Conn         uint64 `json:"conn"`
-	Use          int    `json:"use"`
-	Idle         int64  `json:"idle"`
-	Age          int64  `json:"age"`
-	Target       int    `json:"target"`
-	WarmUp       bool   `json:"warm_up"`
-	Phase        *Phase `json:"phase"`
-	Cause        Cause  `json:"cause"`
-	Status       int    `json:"status"`
-	BytesOut     int64  `json:"out"`
-	BytesIn      int64  `json:"in"`
-	Attempts     int    `json:"attempts"`
-	Tries        []try  `json:"tries"`
-	Twice        bool   `json:"twice"`
-	TCP          tcp    `json:"tcp"`
-	Error        string `json:"error"`
+	Seq      uint64   `json:"seq"`
+	Due      int64    `json:"due"`
+	Stamps   []*int64 `json:"stamps"` // without those of the dial
+	Dial     []*int64 `json:"dial"`
+	Buffered int64    `json:"buffered"`
+	Conn     uint64   `json:"conn"`
+	Use      int      `json:"use"`
+	Idle     int64    `json:"idle"`
+	Born     *int64   `json:"born"`
+	Target   int      `json:"target"`
+	WarmUp   bool     `json:"warm_up"`
+	Phase    *Phase   `json:"phase"`
+	Cause    Cause    `json:"cause"`
+	Status   int      `json:"status"`
+	BytesOut int64    `json:"out"`
+	BytesIn  int64    `json:"in"`
+	Attempts int      `json:"attempts"`
+	Tries    []try    `json:"tries"`
+	Twice    bool     `json:"twice"`
+	TCP      tcp      `json:"tcp"`
+	Error    string   `json:"error"`
 }
 
 // try is a Try as read back.
@@ -193,10 +252,6 @@ type try struct {
 	Idle   int64  `json:"idle"`
 }
 
-// absent marks a stamp that the line does not mention; no line can hold it,
-// because readLine refuses negative times.
-const absent = math.MinInt64
-
 // maxMicros is the longest time a line may hold: with due added it still fits
 // a time.Duration. It is 146 years.
 const maxMicros = math.MaxInt64 / 2 / int64(time.Microsecond)
@@ -204,10 +259,7 @@ const maxMicros = math.MaxInt64 / 2 / int64(time.Microsecond)
 // readLine sets e to the exchange in text. It refuses what no writer of this
 // format writes: no phase, a negative number, a time beyond 146 years.
 func readLine(text []byte, e *Exchange) error {
-	l := line{
-		Start: absent, Leased: absent, Resolved: absent, Connected: absent, Secured: absent, WroteHeaders: absent,
-		Wrote: absent, FirstByte: absent, GotHeaders: absent, Done: absent, Attempts: 1,
-	}
+	l := line{Attempts: 1}
 	if err := json.Unmarshal(text, &l); err != nil {
 		return err
 	}
@@ -216,29 +268,23 @@ func readLine(text []byte, e *Exchange) error {
 	}
 	e.Reset(l.Seq, 0)
 	for _, t := range [...]struct {
-		name  string
-		v     int64
-		to    *time.Duration
-		stamp bool
-	}{
-		{"due", l.Due, &e.Due, false}, {"buffered", l.Buffered, &e.Buffered, false},
-		{"idle", l.Idle, &e.Idle, false}, {"age", l.Age, &e.Age, false},
-		{"start", l.Start, &e.Start, true}, {"leased", l.Leased, &e.Leased, true},
-		{"resolved", l.Resolved, &e.Resolved, true}, {"connected", l.Connected, &e.Connected, true},
-		{"secured", l.Secured, &e.Secured, true}, {"wrote_headers", l.WroteHeaders, &e.WroteHeaders, true},
-		{"wrote", l.Wrote, &e.Wrote, true}, {"first_byte", l.FirstByte, &e.FirstByte, true},
-		{"got_headers", l.GotHeaders, &e.GotHeaders, true}, {"done", l.Done, &e.Done, true},
-	} {
-		if t.stamp && t.v == absent {
-			continue // stays Never
-		}
+		name string
+		v    int64
+		to   *time.Duration
+	}{{"due", l.Due, &e.Due}, {"buffered", l.Buffered, &e.Buffered}, {"idle", l.Idle, &e.Idle}} {
 		if t.v < 0 || t.v > maxMicros {
 			return fmt.Errorf("%s: %d is out of range", t.name, t.v)
 		}
 		*t.to = time.Duration(t.v) * time.Microsecond
-		if t.stamp {
-			*t.to += e.Due
+	}
+	if err := l.readStamps(e); err != nil {
+		return err
+	}
+	if l.Born != nil {
+		if *l.Born < -maxMicros || *l.Born > maxMicros {
+			return fmt.Errorf("born: %d is out of range", *l.Born)
 		}
+		e.Age = max(e.allotted()-time.Duration(*l.Born)*time.Microsecond, 0)
 	}
 	for _, n := range [...]struct {
 		name string
@@ -273,6 +319,36 @@ func readLine(text []byte, e *Exchange) error {
 	e.Phase, e.Cause, e.Status, e.BytesOut, e.BytesIn = *l.Phase, l.Cause, l.Status, l.BytesOut, l.BytesIn
 	if l.Error != "" {
 		e.Err = recordedError(l.Error)
+	}
+	return nil
+}
+
+// readStamps sets the stamps of e, whose Due is set.
+func (l *line) readStamps(e *Exchange) error {
+	if n := len(l.Stamps); n != 0 && n != numStamps-(dialTo-dialFrom) {
+		return fmt.Errorf("stamps: %d numbers", n)
+	}
+	if n := len(l.Dial); n != 0 && n != dialTo-dialFrom {
+		return fmt.Errorf("dial: %d numbers", n)
+	}
+	last := int64(0)
+	for i, stamp := range e.stamps() {
+		list, at := l.Stamps, i
+		switch {
+		case i >= dialTo:
+			at -= dialTo - dialFrom
+		case i >= dialFrom:
+			list, at = l.Dial, i-dialFrom
+		}
+		if len(list) == 0 || list[at] == nil {
+			continue // stays Never
+		}
+		step := *list[at]
+		if step < -maxMicros || step > maxMicros || last+step < 0 || last+step > maxMicros {
+			return fmt.Errorf("stamps: %d is out of range", step)
+		}
+		last += step
+		*stamp = e.Due + time.Duration(last)*time.Microsecond
 	}
 	return nil
 }

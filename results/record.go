@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,24 +16,39 @@ import (
 const (
 	// flushEvery is how much of a run may be lost when it is killed.
 	flushEvery = time.Second
-	// maxUnwritten bounds the lines waiting for the disk, in bytes over all
-	// shards: a second of 150,000 exchanges/s, above what one process sends.
-	maxUnwritten = 32 << 20
-	// recordWindow is the compression window: what a reader must hold.
-	recordWindow = 1 << 20
+	// collectEvery is how often lines are compressed: a tenth of a second's take
+	// a tenth of the memory, and are no long burst of work beside the load.
+	collectEvery = flushEvery / 10
+	// maxUnwritten bounds the exchanges waiting for the disk, over all shards:
+	// 5 s of 10,000/s, in 16 MiB.
+	maxUnwritten = 50_000
+	// keptBuffer is the number of exchanges up to which a buffer is used again:
+	// what a slow disk made it grow to beyond that is given back.
+	keptBuffer = 4_000
+	// lineChunk is how many bytes of lines are compressed at a time, and
+	// maxFrameLines how many a frame holds before it is written, early.
+	lineChunk     = 64 << 10
+	maxFrameLines = 16 << 20
+	// recordWindow is the compression window: what a reader must hold. Lines are
+	// like those just before them, so that a larger one makes the record larger,
+	// by 3 % at 1 MiB, and takes twice its size in memory.
+	recordWindow = 128 << 10
 )
 
 // errDiskSlow stops the record: holding back the load would falsify the run,
 // and holding the lines would grow without bound.
 var errDiskSlow = errors.New("the disk is slower than the load: the record of exchanges stops here")
 
-// record is exchanges.ndjson.zst while it is written. Observers append lines
-// to a few buffers; a goroutine compresses them into one frame every second.
-// Each frame is complete in itself, so a cut in one spoils none before it.
+// record is exchanges.ndjson.zst while it is written. Observers put copies of
+// exchanges into a few buffers; a goroutine makes lines of them, compresses
+// these, and writes them as one frame every second. Each frame is complete in
+// itself, so a cut in one spoils none before it. The lines are not made by the
+// observers, who have the next exchange waiting: a copy takes an eighth of the
+// time.
 type record struct {
 	file     *appendFile
 	oneIn    uint64 // set by begin, before there are observers
-	perShard int    // bytes a shard may hold
+	perShard int    // exchanges a shard may hold
 	shards   []shard
 	leftOut  atomic.Uint64
 	lost     atomic.Uint64
@@ -49,27 +65,35 @@ type record struct {
 	done  chan struct{} // closed when the flusher is gone; nil before begin
 
 	// owned by the flusher, and by close after it
-	enc   *zstd.Encoder
-	frame bytes.Buffer
-	spare []byte
+	enc        *zstd.Encoder
+	lines      []byte       // not compressed yet
+	frame      bytes.Buffer // the next, so far
+	frameLines int          // bytes of lines compressed into it; 0: none begun
+	inFrame    uint64       // exchanges in it and in lines
+	spare      []Exchange
 }
 
 // shard is padded so that two of them share no cache line.
 type shard struct {
 	mu    sync.Mutex
-	lines []byte
-	count uint64
+	ended []Exchange
 	_     [64]byte
 }
 
-func newRecord(file *appendFile, flushed func()) *record {
+func newRecord(file *appendFile, flushed func()) (*record, error) {
+	// Its tables are made with the first line.
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(recordWindow))
+	if err != nil {
+		return nil, fmt.Errorf("compressing %s: %w", file.name, err)
+	}
 	n := 1
 	for n < runtime.GOMAXPROCS(0) {
 		n *= 2
 	}
 	return &record{
-		file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard, n), flushed: flushed, quit: make(chan struct{}),
-	}
+		file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard, n), flushed: flushed, quit: make(chan struct{}), enc: enc,
+	}, nil
 }
 
 // begin starts the flusher.
@@ -94,10 +118,12 @@ func (r *record) observe(e *Exchange) {
 	}
 	s := &r.shards[e.Seq%uint64(len(r.shards))]
 	s.mu.Lock()
-	full := len(s.lines) >= r.perShard
+	full := len(s.ended) >= r.perShard
 	if !full {
-		s.lines = appendLine(s.lines, e)
-		s.count++
+		s.ended = append(s.ended, *e)
+		if len(e.Tries) > 0 { // e's owner may use them again
+			s.ended[len(s.ended)-1].Tries = slices.Clone(e.Tries[:min(len(e.Tries), maxTries)])
+		}
 	}
 	s.mu.Unlock()
 	if full {
@@ -135,48 +161,74 @@ func (r *record) stop(err error) {
 
 func (r *record) flushLoop() {
 	defer close(r.done)
-	tick := time.NewTicker(flushEvery)
+	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
-			r.flush()
-			r.flushed()
+			r.collect()
+			if n%int(flushEvery/collectEvery) == 0 {
+				r.flush()
+				r.flushed()
+			}
 		case <-r.quit:
 			return
 		}
 	}
 }
 
-// flush writes what the shards hold as one frame. Lines taken from a shard
-// when the record can no longer be written are lost, and counted.
-func (r *record) flush() {
-	r.frame.Reset()
-	if r.enc == nil {
-		// These options are valid, so this cannot fail.
-		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(recordWindow))
-		if err != nil {
-			r.stop(fmt.Errorf("compressing %s: %w", r.file.name, err))
-			return
-		}
-		r.enc = enc
-	}
-	r.enc.Reset(&r.frame)
-	var count uint64
+// collect makes lines of what the shards hold and compresses them, but for the
+// last few.
+func (r *record) collect() {
 	for i := range r.shards {
-		lines, n := r.shards[i].take(r.spare)
-		if n > 0 {
-			if _, err := r.enc.Write(lines); err != nil {
-				r.stop(fmt.Errorf("compressing %s: %w", r.file.name, err))
+		ended := r.shards[i].take(r.spare)
+		for j := range ended {
+			r.lines = appendLine(r.lines, &ended[j])
+			r.inFrame++
+			if len(r.lines) >= lineChunk {
+				r.compress()
 			}
-			count += n
 		}
-		r.spare = lines[:0]
+		clear(ended) // of what they refer to
+		if r.spare = ended[:0]; cap(ended) > keptBuffer {
+			r.spare = nil
+		}
 	}
-	if count == 0 {
+}
+
+// compress takes the lines into the frame, which it writes when it is long.
+func (r *record) compress() {
+	if len(r.lines) == 0 {
 		return
 	}
+	if r.frameLines == 0 {
+		r.frame.Reset()
+		r.enc.Reset(&r.frame)
+	}
+	if _, err := r.enc.Write(r.lines); err != nil {
+		r.stop(fmt.Errorf("compressing %s: %w", r.file.name, err))
+	}
+	r.frameLines += len(r.lines)
+	r.lines = r.lines[:0]
+	if r.frameLines >= maxFrameLines {
+		r.write()
+	}
+}
+
+// flush writes what the shards hold and what was collected.
+func (r *record) flush() {
+	r.collect()
+	r.compress()
+	if r.frameLines > 0 {
+		r.write()
+	}
+}
+
+// write writes the frame. What is in it when the record can no longer be
+// written is lost, and counted.
+func (r *record) write() {
+	count := r.inFrame
+	r.inFrame, r.frameLines = 0, 0
 	if err := r.enc.Close(); err != nil {
 		r.stop(fmt.Errorf("compressing %s: %w", r.file.name, err))
 	} else if err := r.file.append(r.frame.Bytes()); err != nil {
@@ -190,13 +242,13 @@ func (r *record) flush() {
 	r.lost.Add(count)
 }
 
-// take exchanges the shard's lines for an empty buffer.
-func (s *shard) take(empty []byte) (lines []byte, count uint64) {
+// take exchanges what the shard holds for an empty buffer.
+func (s *shard) take(empty []Exchange) []Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	lines, count = s.lines, s.count
-	s.lines, s.count = empty[:0], 0
-	return lines, count
+	ended := s.ended
+	s.ended = empty[:0]
+	return ended
 }
 
 func (r *record) recording() (Recording, error) {

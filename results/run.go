@@ -207,8 +207,8 @@ type Sockets struct {
 	ServerSide      bool   `json:"server_side"` // the target is on this machine, so its side was seen
 	EstablishedPeak int    `json:"established_peak"`
 	CloseWaitPeak   int    `json:"close_wait_peak"`
-	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included
-	PortsAvailable  int    `json:"ports_available"` // size of the ephemeral range less the reserved ones
+	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included, those of each local address apart
+	PortsAvailable  int    `json:"ports_available"` // size of the ephemeral range less the reserved ones, times the source addresses
 }
 
 // Add raises the peaks to what s shows, and marks the sockets as available. A

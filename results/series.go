@@ -80,6 +80,9 @@ func (s *series) quantiles() Quantiles {
 // micros is d in µs, rounded to the nearest so that many short phases are not
 // all counted short.
 func micros(d time.Duration) int64 {
+	if d < 0 {
+		return -micros(max(-d, 0)) // the least Duration has no positive twin
+	}
 	if d > math.MaxInt64-time.Microsecond {
 		return int64(d / time.Microsecond)
 	}

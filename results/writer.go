@@ -94,7 +94,11 @@ func Create(dir string) (*Writer, error) {
 	samples, err2 := createAppend(filepath.Join(dir, fileSamples), w.growing)
 	latency, err3 := createAppend(filepath.Join(dir, fileLatency), w.growing)
 	w.samples, w.latency = samples, &hlog{file: latency}
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	err = cmp.Or(err1, err2, err3)
+	if err == nil {
+		w.record, err = newRecord(exchanges, w.leaveWord)
+	}
+	if err != nil {
 		for _, f := range []*appendFile{exchanges, samples, latency} {
 			if f != nil {
 				f.close()
@@ -103,7 +107,6 @@ func Create(dir string) (*Writer, error) {
 		w.removeTraces()
 		return nil, err
 	}
-	w.record = newRecord(exchanges, w.leaveWord)
 	return w, nil
 }
 

@@ -215,7 +215,7 @@ func TestSlowDiskStopsTheRecordNotTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, err := Create(dir)
 		must(t, err)
-		w.record.perShard = 4 << 10
+		w.record.perShard = 20
 		disk := &stuck{to: w.record.file.file, entered: make(chan struct{}), letGo: make(chan struct{})}
 		w.record.file.out = disk
 		must(t, w.Begin(begun()))
@@ -225,8 +225,8 @@ func TestSlowDiskStopsTheRecordNotTheRun(t *testing.T) {
 			w.Observe(stale(uint64(seq) + 1))
 		}
 		for i := range w.record.shards {
-			if n := len(w.record.shards[i].lines); n > w.record.perShard+maxLine {
-				t.Errorf("a shard holds %d bytes", n)
+			if n := len(w.record.shards[i].ended); n > w.record.perShard {
+				t.Errorf("a shard holds %d exchanges", n)
 			}
 		}
 		close(disk.letGo)
@@ -340,19 +340,65 @@ func TestRecordingWhileObserved(t *testing.T) {
 	}
 }
 
+// An exchange is its owner's again when it was observed.
+func TestObserveKeepsNothing(t *testing.T) {
+	w, dir := create(t)
+	must(t, w.Begin(begun()))
+	e := resent(7)
+	want := *resent(7)
+	w.Observe(e)
+	e.Tries[0] = Try{}
+	e.Reset(99, 0)
+	must(t, w.Close(begun()))
+	if diff := cmp.Diff(want, read(t, dir)[7], sameExchange); diff != "" {
+		t.Errorf("(-observed +read):\n%s", diff)
+	}
+}
+
+// A record that grows faster than the clock is written in more frames, not in
+// longer ones, and gives back the room that took.
+func TestLongFramesAreWrittenEarly(t *testing.T) {
+	w, dir := create(t)
+	list := busy(10_000)
+	rounds := 2*maxFrameLines/(len(list)*len(appendLine(nil, list[0]))) + 1
+	for range rounds {
+		for _, e := range list {
+			w.Observe(e)
+		}
+		w.record.collect()
+		if w.record.frameLines > maxFrameLines || cap(w.record.spare) > keptBuffer {
+			t.Fatalf("%d bytes of lines in a frame, room for %d exchanges kept", w.record.frameLines, cap(w.record.spare))
+		}
+	}
+	if w.Recording().Written == 0 {
+		t.Error("nothing was written before the second was over")
+	}
+	must(t, w.Close(begun()))
+	n := 0
+	d, err := Open(dir)
+	must(t, err)
+	for _, err := range d.Exchanges() {
+		must(t, err)
+		n++
+	}
+	if n != rounds*len(list) {
+		t.Errorf("%d of %d exchanges can be read", n, rounds*len(list))
+	}
+}
+
 // BenchmarkObserve keeps the record going: it makes room whenever the buffers
 // are half full, off the clock, because a stopped record costs nothing.
 func BenchmarkObserve(b *testing.B) {
 	w, _ := create(b)
 	e := done(25)
-	room := w.record.perShard / 2 / len(appendLine(nil, e))
+	room := w.record.perShard / 2
 	b.ReportAllocs()
 	left := room
 	for b.Loop() {
 		if left--; left == 0 {
 			b.StopTimer()
 			for i := range w.record.shards {
-				w.record.shards[i].lines = w.record.shards[i].lines[:0]
+				w.record.shards[i].ended = w.record.shards[i].ended[:0]
 			}
 			left = room
 			b.StartTimer()
@@ -364,5 +410,26 @@ func BenchmarkObserve(b *testing.B) {
 	if r := w.Recording(); r.Lost > 0 {
 		b.Fatalf("the record stopped, so this measured nothing: %+v", r)
 	}
+	w.Abort()
+}
+
+// BenchmarkRecord is what an exchange of a busy run costs the record in all:
+// its line, the compression and the write.
+func BenchmarkRecord(b *testing.B) {
+	w, _ := create(b)
+	list := busy(10_000)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		w.Observe(list[n%len(list)])
+		n++
+		w.tick(n)
+	}
+	b.StopTimer()
+	if r := w.Recording(); r.Lost > 0 {
+		b.Fatalf("the record stopped, so this measured nothing: %+v", r)
+	}
+	w.record.flush()
+	b.ReportMetric(float64(w.record.file.size)/float64(n), "B/exchange")
 	w.Abort()
 }

@@ -53,7 +53,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, in place of the profile's pool")
 	f.StringVar(&o.server, "server", "", "server preset or YAML file, in place of what the profile says of its target")
 	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of it")
-	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination")
+	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as server.idle_timeout=75s; may be repeated")
 	return c
 }

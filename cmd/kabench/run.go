@@ -24,6 +24,7 @@ type runOptions struct {
 	format  string
 	sets    []string
 	out     string
+	bare    bool
 	changes changes
 	trace   traceOptions
 }
@@ -86,6 +87,7 @@ latency.hlog and run.json.`,
 	}
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
 	o.trace.flags(c)
 	return c
 }
@@ -102,9 +104,12 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	ctx, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
 	out := outDir(o.out, p.Name)
+	if o.bare {
+		out = ""
+	}
 	progress := newProgress(s)
 	progress.silent = progress.silent || silent
-	run, err := harness.Run(ctx, p, harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()})
+	run, err := harness.Run(ctx, p, harness.Options{Out: out, Bare: o.bare, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()})
 	progress.end()
 	traceErr := trace.close()
 	if run == nil {

@@ -137,7 +137,7 @@ func (r *run) advise() {
 		r.warnf("%d requests that are not idempotent were sent again after the server may have executed them: limit pool.resend to methods: idempotent, or make the server recognise a repetition", n)
 	}
 	if s := d.Sockets; s.Available && s.PortsAvailable > 0 && s.PortsUsedPeak*2 > s.PortsAvailable {
-		r.warnf("%d of %d ephemeral ports towards the target were in use: beyond the range connects fail with \"cannot assign requested address\"; reuse connections, or widen net.ipv4.ip_local_port_range", s.PortsUsedPeak, s.PortsAvailable)
+		r.warnf("%d of %d ephemeral ports towards the target were in use: beyond the range connects fail with \"cannot assign requested address\"; reuse connections, widen net.ipv4.ip_local_port_range, or name more target.source_addresses", s.PortsUsedPeak, s.PortsAvailable)
 	}
 	if n := d.Counts.Unfinished; n > 0 {
 		r.warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)

@@ -83,7 +83,7 @@ const spareFiles = 32
 
 // sourceAddresses is the number of addresses that connections come from: each
 // has the ephemeral ports to itself.
-func sourceAddresses(*profiles.Profile) int { return 1 }
+func sourceAddresses(p *profiles.Profile) int { return max(len(p.Target.Sources()), 1) }
 
 // needsOf works out what p needs of this machine towards so many origins at so
 // many addresses.

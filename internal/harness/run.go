@@ -23,6 +23,9 @@ import (
 type Options struct {
 	Out     string // the run's directory, which must not exist or be empty; "": nothing is kept
 	Version string // of kabench, for the record
+	// Bare has nothing watched and nothing kept but the counts and latencies of the
+	// document, to measure what watching costs. Out has no effect.
+	Bare bool
 	// Stop, when closed, starts no more requests and lets those in flight
 	// finish. Cancelling the context gives them up as well.
 	Stop <-chan struct{}
@@ -119,7 +122,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if r.notes, err = need.check(readLimits(r.target.remotes), p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
-	if opts.Out != "" {
+	if opts.Out != "" && !opts.Bare {
 		if r.writer, err = results.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
 		}
@@ -146,7 +149,9 @@ type run struct {
 // Observe gives an exchange to whoever counts and whoever writes.
 func (r *run) Observe(e *results.Exchange) {
 	r.recorder.Observe(e)
-	r.punctual.Observe(e)
+	if !r.opts.Bare {
+		r.punctual.Observe(e)
+	}
 	if r.writer != nil {
 		r.writer.Observe(e)
 	}
@@ -156,7 +161,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	load := r.profile.Load
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
-		Remotes: r.target.remotes, Servers: r.target.servers, Sink: r.sample,
+		Remotes: r.target.remotes, Servers: r.target.servers, LocalAddrs: r.target.sources(), Sink: r.sample,
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
 	// first request does not make that one late.
@@ -181,7 +186,11 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
 	}
-	sampler.Start(r.epoch)
+	if r.opts.Bare {
+		r.warnf("nothing was watched: sockets, the pool over time, the machine and the arrivals are not in this document")
+	} else {
+		sampler.Start(r.epoch)
+	}
 	watching := r.watch()
 	walked := r.open.Run(ctx, r.epoch, r.opts.Stop)
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
@@ -194,7 +203,9 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop)
 	r.recorder.Fill(&r.doc, r.measured(walked))
 	sampler.Fill(&r.doc)
-	r.punctual.Fill(&r.doc, load.WarmUp+r.measured(walked), sampler.Saturated)
+	if !r.opts.Bare {
+		r.punctual.Fill(&r.doc, load.WarmUp+r.measured(walked), sampler.Saturated)
+	}
 	r.fill()
 	if sinkErr != nil {
 		r.warnf("the samples are incomplete: %v", sinkErr)

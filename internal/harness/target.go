@@ -73,7 +73,25 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		}
 		t.requests = append(t.requests, prepared)
 	}
-	return t, t.reach(ctx)
+	if err := t.reach(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.dialer.CheckSources(ctx, t.remotes); err != nil {
+		return nil, inputErrorf("target.source_addresses: %w", err)
+	}
+	return t, nil
+}
+
+// sources is how many addresses connections to the target come from, in turn;
+// 0: the kernel chooses.
+func (t *target) sources() int {
+	n := 0
+	for _, source := range t.dialer.Sources {
+		if slices.ContainsFunc(t.remotes, func(r netip.AddrPort) bool { return r.Addr().Is4() == source.Is4() }) {
+			n++
+		}
+	}
+	return n
 }
 
 func (t *target) close() {
@@ -104,6 +122,7 @@ func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
 	}
 	return &dialers.Dialer{
 		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config,
+		Sources: p.Target.Sources(),
 	}, nil
 }
 

@@ -83,7 +83,8 @@ type SocketCount struct {
 	Client ByState
 	Server ByState
 	// PortsUsed is the number of different local ports on the client's side,
-	// TIME_WAIT included. A port that serves several remotes counts once.
+	// TIME_WAIT included. A port that serves several remotes counts once, one
+	// that several local addresses have in use, once for each.
 	PortsUsed int
 	// ServerSide is whether an address of Servers is one of this machine, so
 	// that Server says something. Behind address translation, as with a
@@ -95,8 +96,11 @@ type SocketCount struct {
 type sides struct {
 	remotes, servers map[netip.AddrPort]struct{}
 	count            SocketCount
-	ports            [1 << 16 / 64]uint64 // one bit for each local port of the client's side
+	ports            map[netip.Addr]*portSet // in use on the client's side, by local address
 }
+
+// portSet has one bit for each port.
+type portSet [1 << 16 / 64]uint64
 
 func newSides(w Watch) (*sides, error) {
 	if len(w.Remotes) == 0 {
@@ -105,7 +109,7 @@ func newSides(w Watch) (*sides, error) {
 	if w.Servers == nil {
 		w.Servers = w.Remotes
 	}
-	s := &sides{remotes: endpoints(w.Remotes), servers: endpoints(w.Servers)}
+	s := &sides{remotes: endpoints(w.Remotes), servers: endpoints(w.Servers), ports: map[netip.Addr]*portSet{}}
 	local, err := localAddrs()
 	if err != nil {
 		return nil, err
@@ -150,7 +154,9 @@ func localAddrs() (map[netip.Addr]bool, error) {
 // reset forgets the sockets counted.
 func (s *sides) reset() {
 	s.count = SocketCount{ServerSide: s.count.ServerSide}
-	clear(s.ports[:])
+	for _, set := range s.ports {
+		clear(set[:])
+	}
 }
 
 // add counts one socket if it is on either side.
@@ -160,7 +166,12 @@ func (s *sides) add(state State, local, remote netip.AddrPort) {
 	}
 	if _, ok := s.remotes[remote]; ok {
 		s.count.Client[state]++
-		s.ports[local.Port()/64] |= 1 << (local.Port() % 64)
+		set := s.ports[local.Addr()]
+		if set == nil {
+			set = new(portSet)
+			s.ports[local.Addr()] = set
+		}
+		set[local.Port()/64] |= 1 << (local.Port() % 64)
 	} else if _, ok := s.servers[local]; ok && s.count.ServerSide {
 		s.count.Server[state]++
 	}
@@ -169,8 +180,10 @@ func (s *sides) add(state State, local, remote netip.AddrPort) {
 // total is what was counted since the last reset.
 func (s *sides) total() SocketCount {
 	c := s.count
-	for _, word := range s.ports {
-		c.PortsUsed += bits.OnesCount64(word)
+	for _, set := range s.ports {
+		for _, word := range set {
+			c.PortsUsed += bits.OnesCount64(word)
+		}
 	}
 	return c
 }

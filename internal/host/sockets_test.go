@@ -52,6 +52,14 @@ func TestSidesAreToldApart(t *testing.T) {
 		},
 		want: SocketCount{Client: ByState{TimeWait: 1, CloseWait: 1, SynSent: 1}, PortsUsed: 2},
 	}, {
+		name:  "each local address has ports of its own",
+		watch: Watch{Remotes: addrs("127.0.0.1:80")},
+		sockets: []socket{
+			{Established, "127.0.0.2:40000", "127.0.0.1:80"},
+			{TimeWait, "127.0.0.3:40000", "127.0.0.1:80"},
+		},
+		want: SocketCount{Client: ByState{Established: 1, TimeWait: 1}, PortsUsed: 2, ServerSide: true},
+	}, {
 		name:  "something forwards in between: its own sockets are on neither side",
 		watch: Watch{Remotes: addrs("127.0.0.1:81"), Servers: addrs("127.0.0.1:80")},
 		sockets: []socket{

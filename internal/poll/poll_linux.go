@@ -20,17 +20,22 @@ const (
 	// maxSpin bounds the time before a deadline that is spent awake. It is above
 	// the lateness of a sleeping thread on an idle machine, some 50 us.
 	maxSpin = 100 * time.Microsecond
-	// spinShare is the part of the time that may be spent spinning: one in so
-	// many. Where deadlines follow each other closely there is no need for it,
-	// because the thread hardly sleeps.
-	spinShare = 20
-	// maxSpinCredit is how much unused spinning may be kept for later.
-	maxSpinCredit = 2 * time.Millisecond
+	// share is how much of the time asleep may be spent on being exact, by waking
+	// for everything and spinning: one in so many. Beyond it, what happens within
+	// a quantum is seen together.
+	share = 10
+	// maxCredit is how much of that may be kept for later.
+	maxCredit = 2 * time.Millisecond
+	// wakeCost is what waking a sleeping thread costs, about.
+	wakeCost = 20 * time.Microsecond
+	// quantum is the least time between two wake-ups where there is no credit left
+	// and a deadline sooner than that.
+	quantum = 100 * time.Microsecond
 	// yieldEvery is how often the goroutine passes through the scheduler. A P
 	// whose goroutine has not done so for 10 ms is taken from it in its next
 	// system call (runtime.retake), and to take it back costs several wake-ups
-	// of other threads at every wait.
-	yieldEvery = 5 * time.Millisecond
+	// of other threads at every wait. To pass through costs one.
+	yieldEvery = 8 * time.Millisecond
 )
 
 // wakeToken is the token of the descriptor behind Wake.
@@ -48,9 +53,9 @@ type Poller struct {
 	noPwait2    bool // the kernel is older than 5.11
 
 	early   time.Duration // how long before a deadline the thread is to be awake
-	credit  time.Duration // of spinning
-	counted time.Time     // up to when credit was earned
+	credit  time.Duration // see share
 	yielded time.Time
+	awake   time.Time // when it last woke from a sleep
 }
 
 // New returns a Poller with no sockets.
@@ -65,7 +70,7 @@ func New() (*Poller, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	now := time.Now()
-	p := &Poller{epoll: epoll, wake: wake, early: 50 * time.Microsecond, counted: now, yielded: now}
+	p := &Poller{epoll: epoll, wake: wake, early: 50 * time.Microsecond, yielded: now}
 	if err := p.add(wake, wakeToken, unix.EPOLLIN); err != nil {
 		p.Close()
 		return nil, err
@@ -117,7 +122,14 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	if d < 0 {
 		return p.take(events, p.sleep(-1))
 	}
-	early := p.spinnable(start)
+	early := p.early
+	if p.credit < early {
+		if d < quantum && start.Sub(p.awake) < quantum {
+			p.nap()
+			return p.take(events, p.look())
+		}
+		early = 0
+	}
 	if d > early {
 		n := p.sleep(d - early)
 		if n > 0 || early == 0 {
@@ -126,7 +138,7 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 		p.learn(time.Since(start) - (d - early))
 	}
 	spinning := time.Now()
-	defer func() { p.credit -= time.Since(spinning) }()
+	defer func() { p.credit = max(p.credit-time.Since(spinning), 0) }()
 	for {
 		if n := p.look(); n > 0 {
 			return p.take(events, n)
@@ -137,24 +149,13 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	}
 }
 
-// spinnable is how long before a deadline to be awake: what sleeping is usually
-// late by, if there is credit for it.
-func (p *Poller) spinnable(now time.Time) time.Duration {
-	p.credit = min(p.credit+now.Sub(p.counted)/spinShare, maxSpinCredit)
-	p.counted = now
-	if p.credit < p.early {
-		return 0
-	}
-	return p.early
-}
-
-// learn moves early towards the fourth quintile of how late the thread wakes.
+// learn moves early towards the median of how late the thread wakes.
 func (p *Poller) learn(late time.Duration) {
 	const step = time.Microsecond
 	if late > p.early {
-		p.early = min(p.early+2*step, maxSpin)
+		p.early = min(p.early+step, maxSpin)
 	} else {
-		p.early = max(p.early-step/2, step)
+		p.early = max(p.early-step, step)
 	}
 }
 
@@ -176,12 +177,28 @@ func (p *Poller) look() int {
 	return int(n)
 }
 
+// nap sleeps for a quantum, whatever happens.
+func (p *Poller) nap() {
+	p.exact()
+	ts := unix.NsecToTimespec(int64(quantum))
+	unix.Syscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&ts)), 0, 0)
+	p.awake = time.Now()
+}
+
+// exact has the kernel wake this thread when it is time. It groups wake-ups
+// within a thread's slack, 50 us unless it is set (prctl(2)), and a goroutine may
+// have come to another thread since the last time.
+func (p *Poller) exact() { unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0) }
+
 // sleep waits for d, or without limit when it is negative, and takes what has
 // happened.
 func (p *Poller) sleep(d time.Duration) int {
-	// The kernel groups wake-ups within a thread's slack, 50 us unless it is set
-	// (prctl(2)), and a goroutine may have come to another thread since.
-	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0)
+	p.exact()
+	asleep := time.Now()
+	defer func() {
+		p.awake = time.Now()
+		p.credit = min(max(p.credit-wakeCost, 0)+p.awake.Sub(asleep)/share, maxCredit)
+	}()
 	var ts unix.Timespec
 	var limit *unix.Timespec
 	if d >= 0 {

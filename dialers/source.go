@@ -1,0 +1,163 @@
+package dialers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"syscall"
+)
+
+// sourceTurns says whose turn it is among the sources of each family, IPv4
+// first: counted together, a family could meet the same source every time.
+type sourceTurns [2]uint32 // used atomically
+
+// source is the address that the next connection to remote comes from: those of
+// remote's family in turn. It is false when there is none, which after resolve
+// means that the kernel is to choose. Many goroutines may call it.
+func (d *Dialer) source(remote netip.Addr) (netip.Addr, bool) {
+	n := 0
+	for _, s := range d.Sources {
+		if sameFamily(s, remote) {
+			n++
+		}
+	}
+	if n == 0 {
+		return netip.Addr{}, false
+	}
+	family := 0
+	if !remote.Unmap().Is4() {
+		family = 1
+	}
+	skip := int((atomic.AddUint32(&d.turns[family], 1) - 1) % uint32(n))
+	for _, s := range d.Sources {
+		if !sameFamily(s, remote) {
+			continue
+		}
+		if skip == 0 {
+			return s, true
+		}
+		skip--
+	}
+	return netip.Addr{}, false // not reached: skip is below n
+}
+
+func sameFamily(a, b netip.Addr) bool { return a.Unmap().Is4() == b.Unmap().Is4() }
+
+// hasSource reports whether a connection to remote may be made: from one of the
+// sources, if there are any.
+func (d *Dialer) hasSource(remote netip.Addr) bool {
+	return len(d.Sources) == 0 || slices.ContainsFunc(d.Sources, func(s netip.Addr) bool { return sameFamily(s, remote) })
+}
+
+// sourceError is a socket that could not be given its source. It is not the
+// error of a connect: EADDRNOTAVAIL says here that the address is not of this
+// machine, and there that it has no port left.
+type sourceError struct {
+	source netip.Addr
+	err    error
+}
+
+func (e *sourceError) Error() string {
+	if errors.Is(e.err, syscall.EADDRNOTAVAIL) {
+		return fmt.Sprintf("%v is not an address of this machine", e.source)
+	}
+	return fmt.Sprintf("binding to %v: %v", e.source, e.err)
+}
+
+func (e *sourceError) Unwrap() error { return e.err }
+
+// control is what a net.Dialer must do before it connects: d.Control, and then
+// the binding to the source for the address's family, of those in from. A
+// LocalAddr in its place would have the kernel choose the port at bind.
+func (d *Dialer) control(from ...netip.Addr) func(network, address string, c syscall.RawConn) error {
+	if len(from) == 0 {
+		return d.Control
+	}
+	return func(network, address string, c syscall.RawConn) error {
+		if d.Control != nil {
+			if err := d.Control(network, address, c); err != nil {
+				return err
+			}
+		}
+		remote, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return err
+		}
+		for _, source := range from {
+			if !sameFamily(source, remote.Addr()) {
+				continue
+			}
+			var bound error
+			if err := c.Control(func(fd uintptr) { bound = bindSource(int(fd), source) }); err != nil {
+				return err
+			}
+			return bound
+		}
+		return nil
+	}
+}
+
+// dialFromSource is nd.DialContext of a host and port, with one of d's Sources
+// of each family to come from, if d has any. Networks are "tcp" and its kinds.
+func (d *Dialer) dialFromSource(ctx context.Context, nd net.Dialer, network, addr string) (net.Conn, error) {
+	if len(d.Sources) == 0 {
+		return nd.DialContext(ctx, network, addr)
+	}
+	four, has4 := d.source(netip.IPv4Unspecified())
+	six, has6 := d.source(netip.IPv6Unspecified())
+	switch {
+	case !has6:
+		nd.Control, network = d.control(four), "tcp4"
+	case !has4:
+		nd.Control, network = d.control(six), "tcp6"
+	default:
+		nd.Control = d.control(four, six)
+	}
+	return nd.DialContext(ctx, network, addr)
+}
+
+// CheckSources finds out whether connections to remotes can be made from each
+// of d's Sources, without sending anything. The error, one line, says which one
+// cannot be used, and what to do. Remotes of another family than every source
+// are left out, as they are when dialing; there must be one that is not.
+func (d *Dialer) CheckSources(ctx context.Context, remotes []netip.AddrPort) error {
+	for _, source := range d.Sources {
+		reached := false
+		for _, remote := range remotes {
+			if !sameFamily(source, remote.Addr()) {
+				continue
+			}
+			reached = true
+			if err := d.checkSource(ctx, source, remote); err != nil {
+				return err
+			}
+		}
+		if !reached && len(remotes) > 0 {
+			return fmt.Errorf("%v is not of the family of the target, which is at %v; take it out", source, remotes[0].Addr())
+		}
+	}
+	return nil
+}
+
+func (d *Dialer) checkSource(ctx context.Context, source netip.Addr, remote netip.AddrPort) error {
+	// To connect a datagram socket looks for the way there and sends nothing.
+	probe := net.Dialer{Control: (&Dialer{}).control(source)}
+	conn, err := probe.DialContext(ctx, "udp", remote.String())
+	if err == nil {
+		return conn.Close()
+	}
+	var bind *sourceError
+	switch {
+	case errors.As(err, &bind) && errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; add it (ip address add %v/%d dev INTERFACE), or take it out", bind, source, source.BitLen())
+	case errors.As(err, &bind):
+		return bind
+	case source.IsLoopback():
+		return fmt.Errorf("%v is a loopback address, and there is no way from it to %v; name an address of the interface that leads there", source, remote.Addr())
+	}
+	return fmt.Errorf("there is no way from %v to %v (%w); take it out, or mend the routes", source, remote.Addr(), err)
+}

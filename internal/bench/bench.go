@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// sample is one measurement of one tool in one scenario.
+type sample struct {
+	Scenario string `json:"scenario"`
+	Tool     string `json:"tool"`
+	Repeat   int    `json:"repeat"` // from 1
+	Order    int    `json:"order"`  // its place in the whole run, from 1
+
+	Command []string `json:"command"`           // of a search: of its last step
+	Offered float64  `json:"offered"`           // per second; 0: as fast as it can
+	Closed  bool     `json:"closed,omitempty"`  // a closed loop: what it sent depends on the answers
+	Seconds int      `json:"seconds"`           // it was asked to send for
+	Ended   string   `json:"ended,omitempty"`   // exit status other than 0, and why it was ended
+	Nothing string   `json:"nothing,omitempty"` // why there are no figures
+
+	Requests    int64   `json:"requests"`    // that reached the server
+	Achieved    float64 `json:"achieved"`    // per second
+	Lag         *lags   `json:"lag"`         // of a constant rate; else null
+	Settled     *lags   `json:"lag_settled"` // the same, without the first half second
+	CPU         float64 `json:"cpu_us"`      // of the tool per request, µs
+	Errors      *int64  `json:"errors"`      // that the tool reported; null: it did not say
+	Connections int64   `json:"connections"` // that carried a request
+	Accepted    int64   `json:"accepted"`    // connections, those without a request included
+	Peak        int64   `json:"peak"`        // most connections open at once
+	Refused     int64   `json:"refused,omitempty"`
+	RSS         int64   `json:"rss"` // of the tool, peak, bytes; 0: not known
+
+	ServerCPU float64 `json:"server_cpu_us"` // of the recording server per request, µs; 0: not known
+	Others    float64 `json:"others"`        // CPUs that the rest of the machine used meanwhile; -1: not known
+
+	Steps []step `json:"steps,omitempty"` // of a search
+
+	Record  int64 `json:"record_bytes,omitempty"`  // size of kabench's exchange record
+	Results int64 `json:"results_bytes,omitempty"` // and of all it wrote
+}
+
+// step is one step of a search.
+type step struct {
+	Offered  float64 `json:"offered"`
+	Achieved float64 `json:"achieved"`
+	LagP99   float64 `json:"lag_p99_us"`
+	CPU      float64 `json:"cpu_us"`
+	Others   float64 `json:"others"`
+	Held     bool    `json:"held"`
+}
+
+// bench is a run of this program.
+type bench struct {
+	rec       *recorder
+	addr      string            // of the recording server
+	programs  map[string]string // by tool
+	dir       string            // for what tools write; emptied after each
+	rng       *rand.Rand
+	waitQuiet time.Duration // the most to wait before each measurement for the machine to be quiet
+	loopbacks int           // addresses given out
+	loopback  byte          // the second byte of these
+	order     int
+	log       io.Writer
+}
+
+// grace is how long a tool may take above the time it was asked to send for.
+const grace = 20 * time.Second
+
+// measure runs a tool once. An error means that the benchmark cannot go on; what
+// is wrong with the tool is in the sample. quota is the number of requests after
+// which the tool is ended; 0: none.
+func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample, []int64, error) {
+	if err := b.rec.idle(ctx); err != nil {
+		return sample{}, nil, err
+	}
+	b.quiet(ctx)
+	dir, err := os.MkdirTemp(b.dir, t.name)
+	if err != nil {
+		return sample{}, nil, err
+	}
+	defer os.RemoveAll(dir)
+	j.dir = dir
+	c, err := t.call(j)
+	if err != nil {
+		return sample{}, nil, err // plan has asked before
+	}
+	program := b.programs[t.name]
+	s := sample{
+		Command: append([]string{filepath.Base(program)}, c.args...), Offered: j.rate, Closed: j.rate == 0, Seconds: j.seconds, Others: -1,
+	}
+	room, patience := int(quota), 5*time.Second
+	switch {
+	case quota > 0:
+		patience = 500 * time.Millisecond // an interrupted vegeta first sends all that was due
+	case j.rate > 0:
+		room = int(j.rate)*j.seconds*5/4 + 10_000
+	}
+	if err := b.rec.reset(room, false); err != nil {
+		return sample{}, nil, err
+	}
+
+	running, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	running, stop := context.WithTimeoutCause(running, time.Duration(j.seconds)*time.Second+grace, errTooLong)
+	defer stop()
+	if quota > 0 {
+		go b.endAt(running, quota, func() { end(errEnough) })
+	}
+	busyBefore, started := busyNow(), time.Now()
+	used, err := runProcess(running, program, c, dir, patience)
+	if err != nil {
+		return sample{}, nil, err
+	}
+	took, busyAfter := time.Since(started), busyNow()
+	why := context.Cause(running)
+	end(nil)
+	if ctx.Err() != nil {
+		return sample{}, nil, context.Cause(ctx)
+	}
+	if err := b.rec.idle(ctx); err != nil {
+		return sample{}, nil, err
+	}
+	got, err := b.rec.take()
+	if err != nil {
+		return sample{}, nil, err
+	}
+
+	s.Requests, s.Connections, s.Accepted, s.Peak, s.Refused = got.requests, got.used, got.accepted, got.peak, got.refused
+	s.RSS, s.Ended = used.rss, used.ended
+	if why != nil {
+		s.Ended = strings.TrimPrefix(s.Ended+"; "+why.Error(), "; ")
+	}
+	if got.requests == 0 {
+		s.Nothing = fmt.Sprintf("no request arrived (%s): %s", s.Ended, used.stderr)
+		return s, nil, nil
+	}
+	s.CPU = micros(used.cpu) / float64(got.requests)
+	s.ServerCPU = float64(got.cpu) / 1e3 / float64(got.requests)
+	if busyBefore >= 0 && busyAfter >= 0 {
+		s.Others = max(0, (busyAfter-busyBefore-used.cpu-time.Duration(got.cpu)).Seconds()/took.Seconds())
+	}
+	s.Achieved = perSecond(got.requests, got.first, got.last)
+	if quota > 0 { // what came after it was there is not looked at
+		s.Achieved = perSecond(int64(len(got.stamps)), got.first, got.stamps[len(got.stamps)-1])
+	}
+	if j.rate > 0 && !j.fresh {
+		lag, span := lateness(got.stamps, j.rate)
+		later, _ := lateness(settled(got.stamps), j.rate)
+		s.Lag, s.Settled = &lag, &later
+		s.Achieved = float64(got.requests) / max(time.Duration(j.seconds)*time.Second, span).Seconds()
+	}
+	out := used.stdout
+	if t.after != nil {
+		// What it wrote is summed up by itself, outside of the measurement.
+		sum, err := runProcess(ctx, program, call{args: t.after(j)}, dir, patience)
+		if err != nil {
+			return sample{}, nil, err
+		}
+		out = sum.stdout
+	}
+	if n, ok := t.errors(out); ok {
+		s.Errors = &n
+	}
+	if t.name == kabenchName {
+		s.Record, s.Results, err = sizes(filepath.Join(dir, "results"))
+	}
+	return s, got.stamps, err
+}
+
+func micros(d time.Duration) float64 { return float64(d) / 1e3 }
+
+// busyNow is what busy says, or -1.
+func busyNow() time.Duration {
+	d, ok := busy()
+	if !ok {
+		return -1
+	}
+	return d
+}
+
+// endAt calls end when the server has seen so many requests.
+func (b *bench) endAt(ctx context.Context, quota int64, end func()) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		requests, _, err := b.rec.count()
+		if err != nil {
+			return // the measurement meets it too
+		}
+		if requests >= quota {
+			end()
+			return
+		}
+	}
+}
+
+// quiet waits until the machine has used less than a tenth of a CPU for half a
+// second, or the time for that is over.
+func (b *bench) quiet(ctx context.Context) {
+	deadline := time.Now().Add(b.waitQuiet)
+	for time.Now().Before(deadline) {
+		before, ok := busy()
+		if !ok {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(500 * time.Millisecond):
+		}
+		if after, _ := busy(); after-before < 50*time.Millisecond {
+			return
+		}
+	}
+}
+
+// sizes returns the bytes of kabench's exchange record and of its whole results
+// directory; both 0 when there is none.
+func sizes(dir string) (record, all int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, 0, nil
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			return 0, 0, err
+		}
+		all += info.Size()
+		if strings.HasPrefix(entry.Name(), "exchanges.") {
+			record += info.Size()
+		}
+	}
+	return record, all, err
+}
+
+// freshAddress has the server listen on a loopback address that nothing in this
+// run has used: connections that were closed hold their ports for a minute, but
+// only towards the address they went to.
+func (b *bench) freshAddress() (string, error) {
+	b.loopbacks++
+	return b.rec.listen(fmt.Sprintf("127.%d.%d.%d", b.loopback, b.loopbacks/250, b.loopbacks%250+1))
+}
+
+// highest searches for the highest rate that a tool holds.
+func (b *bench) highest(ctx context.Context, t tool, j job, find search) (sample, error) {
+	var total, best sample
+	for {
+		rate, more := find.next()
+		if !more {
+			break
+		}
+		j.rate = rate
+		s, stamps, err := b.measure(ctx, t, j, 0)
+		if err != nil {
+			return sample{}, err
+		}
+		achieved, lag, held := sustained(stamps, rate, time.Duration(j.seconds)*time.Second)
+		find.tell(held)
+		total.Steps = append(total.Steps, step{rate, achieved, lag.P99, s.CPU, s.Others, held})
+		total.Command = s.Command
+		if held {
+			best = s
+		}
+		fmt.Fprintf(b.log, "bench:   %s at %.0f/s: %.0f/s, lag p99 %.1f ms: %s\n", t.name, rate, achieved, lag.P99/1e3,
+			map[bool]string{true: "held", false: "not held"}[held])
+	}
+	best.Command, best.Steps, best.Lag, best.Settled = total.Command, total.Steps, nil, nil
+	best.Offered, best.Achieved, best.Seconds = find.held, find.held, j.seconds
+	if find.held == 0 {
+		best.Nothing = fmt.Sprintf("no rate from %.0f/s up was held", find.min)
+	}
+	best.Others = mostOthers(best.Steps)
+	return best, nil
+}
+
+func mostOthers(steps []step) float64 {
+	most := -1.0
+	for _, s := range steps {
+		most = max(most, s.Others)
+	}
+	return most
+}

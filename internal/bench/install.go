@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// installer finds the tools, and installs those that are missing.
+type installer struct {
+	install bool      // may it?
+	cache   string    // directory for Go modules' programs, kept from run to run
+	temp    string    // directory that goes with this run
+	log     io.Writer // says what it does
+}
+
+// get returns the path of a tool's program.
+func (in *installer) get(ctx context.Context, t tool) (string, error) {
+	name := t.binary
+	if name == "" {
+		name = t.name
+	}
+	if t.module != "" {
+		return in.module(ctx, t.module)
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	switch {
+	case t.debian == "":
+		return "", fmt.Errorf("%s is not in PATH; %s", name, t.hint)
+	case !in.install:
+		return "", fmt.Errorf("%s is not in PATH; apt-get install %s", name, t.debian)
+	case os.Geteuid() != 0:
+		return "", fmt.Errorf("%s is not in PATH, and installing it needs root: apt-get install %s", name, t.debian)
+	}
+	fmt.Fprintf(in.log, "bench: installing the Debian package %s (apt-get install %s)\n", t.debian, t.debian)
+	if err := in.command(ctx, "", "apt-get", "install", "-y", "--no-install-recommends", t.debian); err != nil {
+		return "", err
+	}
+	return exec.LookPath(name)
+}
+
+// module returns the program of a Go module at an exact version, built into the
+// cache when it is not there. A module of its own requires it, which is what 'go
+// install' comes to without asking the module service for other versions: not
+// every service lists them.
+func (in *installer) module(ctx context.Context, module string) (string, error) {
+	path, version, _ := strings.Cut(module, "@")
+	program := filepath.Join(in.cache, strings.NewReplacer("/", "_", "@", "_").Replace(module)) + exeSuffix()
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if !in.install {
+		return "", fmt.Errorf("%s is not built yet, and --no-install was given", module)
+	}
+	fmt.Fprintf(in.log, "bench: building %s into %s\n", module, in.cache)
+	if err := os.MkdirAll(in.cache, 0o755); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(in.temp, "module")
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("module peer\n\ngo 1.21\n\nrequire %s %s\n", path, version)
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644); err != nil {
+		return "", err
+	}
+	built := filepath.Join(dir, "built")
+	if err := in.command(ctx, dir, "go", "build", "-mod=mod", "-o", built, path); err != nil {
+		return "", err
+	}
+	return program, moveFile(built, program)
+}
+
+// moveFile moves a program to a directory that may be on another file system,
+// and there it appears whole or not at all.
+func moveFile(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	part := to + ".part"
+	if err := os.WriteFile(part, data, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(part, to)
+}
+
+// kabench builds kabench from the module that the working directory is in.
+func (in *installer) kabench(ctx context.Context) (string, error) {
+	path := filepath.Join(in.temp, kabenchName+exeSuffix())
+	if err := in.command(ctx, "", "go", "build", "-o", path, "github.com/kabench/kabench/cmd/kabench"); err != nil {
+		return "", fmt.Errorf("building kabench (run bench in its repository, or name a binary with --kabench): %w", err)
+	}
+	return path, nil
+}
+
+func exeSuffix() string {
+	if runtime.GOOS == "windows" {
+		return ".exe"
+	}
+	return ""
+}
+
+// command runs a program for at most five minutes; its error holds what it last
+// said.
+func (in *installer) command(ctx context.Context, dir, name string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+	if dir != "" {
+		cmd.Env = append(cmd.Env, "GOWORK=off")
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return errors.New(name + " " + args[0] + ": " + err.Error() + ": " + tail(string(out), 300))
+	}
+	return nil
+}
+
+// outputOf returns what a program writes, in one line.
+func outputOf(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	return tail(string(out), 200), err
+}

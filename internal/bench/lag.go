@@ -1,0 +1,70 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// lags describe how late requests reached the server, in microseconds.
+type lags struct {
+	P50 float64 `json:"p50_us"`
+	P90 float64 `json:"p90_us"`
+	P99 float64 `json:"p99_us"`
+	Max float64 `json:"max_us"`
+}
+
+// lateness compares arrivals (nanoseconds, in order) with the ideal schedule of
+// so many per second: arrival i is due at origin + i/rate. Nobody outside a tool
+// knows its origin, so the one that is fitted is the latest at which nothing came
+// too soon: the minimum of arrival i − i/rate. A steady delay between a tool and
+// the server therefore does not count, and what is sent too soon makes all the
+// rest late: a burst is no better than a pause. What was never sent makes what
+// follows late too, as it should.
+//
+// span is from the origin to the last arrival. rate must be above 0; without
+// arrivals all is 0.
+func lateness(arrivals []int64, rate float64) (lag lags, span time.Duration) {
+	if len(arrivals) == 0 {
+		return lags{}, 0
+	}
+	late := make([]float64, len(arrivals)) // ns
+	for i, at := range arrivals {
+		late[i] = float64(at-arrivals[0]) - float64(i)*1e9/rate
+	}
+	origin := slices.Min(late)
+	for i := range late {
+		late[i] = (late[i] - origin) / 1e3
+	}
+	span = time.Duration(float64(arrivals[len(arrivals)-1]-arrivals[0]) - origin)
+	slices.Sort(late)
+	return lags{quantile(late, 0.5), quantile(late, 0.9), quantile(late, 0.99), late[len(late)-1]}, span
+}
+
+// quantile returns the value of sorted data below or at which the share q of it
+// lies (nearest rank).
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// spread is what the repeats of a measurement came to.
+type spread struct{ median, min, max float64 }
+
+// summarize returns the median of values, of an even number the mean of the
+// middle two, and their range. ok is false without values.
+func summarize(values []float64) (s spread, ok bool) {
+	if len(values) == 0 {
+		return spread{}, false
+	}
+	v := slices.Sorted(slices.Values(values))
+	mid := len(v) / 2
+	median := v[mid]
+	if len(v)%2 == 0 {
+		median = (v[mid-1] + v[mid]) / 2
+	}
+	return spread{median, v[0], v[len(v)-1]}, true
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// conns is the number of connections of every tool in every scenario.
+const conns = 16
+
+// scenario is one question put to all tools that can answer it.
+type scenario struct {
+	name  string
+	title string
+	about string // what the figures mean, for the report
+	job   job    // without its address
+	kind  kind
+}
+
+type kind int
+
+const (
+	paced    kind = iota // at the job's rate
+	highest              // at the highest rate the tool holds, or as fast as its closed loop goes
+	fresh                // a new connection for each request, up to the job's rate
+	overhead             // kabench alone, with its instruments and without
+)
+
+// scenarios are in the order of the report.
+func scenarios(quick bool) []scenario {
+	long, short, fresher := 10, 3, 5
+	if quick {
+		long, short, fresher = 2, 1, 2
+	}
+	return []scenario{
+		{"steady", fmt.Sprintf("400/s for %d s over %d connections", long, conns),
+			"Lag is how late requests reached the server against an ideal schedule of constant rate; settled, without the first half second, in which some tools open their connections one after the other.",
+			job{rate: 400, seconds: long, conns: conns}, paced},
+		{"fast", fmt.Sprintf("30,000/s for %d s over %d connections", long, conns),
+			"Achieved is what reached the server, over the time it took; above 100 % is a tool that sends more than it was asked to.",
+			job{rate: 30_000, seconds: long, conns: conns}, paced},
+		{"highest", fmt.Sprintf("Highest sustained rate over %d connections, in steps of %d s", conns, short),
+			fmt.Sprintf("The highest offered rate of which at least %.1f %% arrived with a 99th percentile of lag of at most %.0f ms, the first half second of each step aside; a step that was not held is tried once more. "+
+				"A tool marked as closed loop has no such rate: its figure is how fast it goes when it sends as soon as it may.", heldShare*100, heldLag/1e3),
+			job{seconds: short, conns: conns}, highest},
+		{"fresh", fmt.Sprintf("A new connection for each request: up to 20,000/s for %d s, %d at a time", fresher, conns),
+			"The rate is from the first request to the last; a tool is ended when it has used three quarters of the ephemeral ports towards its destination, which no other run uses.",
+			job{rate: 20_000, seconds: fresher, conns: conns, fresh: true}, fresh},
+		{"overhead", fmt.Sprintf("kabench at 10,000/s for %d s, with its instruments and without", long),
+			"Record is the file of exchanges on disk.",
+			job{rate: 10_000, seconds: long, conns: conns}, overhead},
+	}
+}
+
+// entry is one tool in one scenario.
+type entry struct {
+	scenario scenario
+	tool     tool
+	job      job
+}
+
+// plainName is kabench without its instruments, in tables.
+const plainName = kabenchName + " " + plainFlag
+
+// plan says which tools take part in which scenario. left names the others of
+// those there are, each with the reason.
+func plan(all []scenario, present []tool, hasPlain bool) (entries []entry, left map[string][]string) {
+	left = map[string][]string{}
+	leave := func(sc scenario, name, why string) {
+		left[sc.name] = append(left[sc.name], name+": "+why)
+	}
+	for _, sc := range all {
+		for _, t := range present {
+			j := sc.job
+			switch {
+			case sc.kind == overhead && t.name != kabenchName:
+				continue
+			case sc.kind == highest && t.open:
+				j.rate = 1 // the search sets it
+			case sc.kind == fresh && !manyLoopbacks:
+				leave(sc, t.name, "this system has one loopback address, and its ports would be used up")
+				continue
+			}
+			j.url = "http://127.0.0.1:1/"
+			_, err := t.call(j)
+			if errors.Is(err, errNoRate) && sc.kind == fresh {
+				j.rate = 0
+				_, err = t.call(j)
+			}
+			if err != nil {
+				leave(sc, t.name, err.Error())
+				continue
+			}
+			entries = append(entries, entry{sc, t, j})
+			if sc.kind != overhead {
+				continue
+			}
+			if !hasPlain {
+				leave(sc, plainName, "this kabench has no such flag")
+				continue
+			}
+			j.plain = true
+			entries = append(entries, entry{sc, t, j})
+		}
+	}
+	return entries, left
+}
+
+// label is the name of an entry in tables.
+func (e entry) label() string {
+	if e.job.plain {
+		return plainName
+	}
+	return e.tool.name
+}
+
+// repeat runs every scenario once, its tools in an order drawn anew, and hands
+// over what it measures as it goes.
+func (b *bench) repeat(ctx context.Context, number int, entries []entry, find search, keep func(sample)) error {
+	for len(entries) > 0 {
+		name := entries[0].scenario.name
+		n := slices.IndexFunc(entries, func(e entry) bool { return e.scenario.name != name })
+		if n < 0 {
+			n = len(entries)
+		}
+		block := slices.Clone(entries[:n])
+		entries = entries[n:]
+		b.rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })
+		for _, e := range block {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			fmt.Fprintf(b.log, "bench: repeat %d, %s: %s\n", number, name, e.label())
+			s, err := b.one(ctx, e, find)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", name, e.label(), err)
+			}
+			b.order++
+			s.Scenario, s.Tool, s.Repeat, s.Order = name, e.label(), number, b.order
+			keep(s)
+		}
+	}
+	return nil
+}
+
+func (b *bench) one(ctx context.Context, e entry, find search) (sample, error) {
+	j, addr, quota := e.job, b.addr, int64(0)
+	if e.scenario.kind == fresh {
+		var err error
+		if addr, err = b.freshAddress(); err != nil {
+			return sample{}, err
+		}
+		quota = int64(portRange()) * 3 / 4
+	}
+	j.url = "http://" + addr + "/"
+	if e.scenario.kind == highest && e.tool.open {
+		return b.highest(ctx, e.tool, j, find)
+	}
+	s, _, err := b.measure(ctx, e.tool, j, quota)
+	return s, err
+}
+
+// hasFlag tells whether kabench's run command has a flag.
+func hasFlag(ctx context.Context, kabench, flag string) (bool, error) {
+	out, err := exec.CommandContext(ctx, kabench, "run", "--help").CombinedOutput()
+	if err != nil {
+		return false, fmt.Errorf("%s run --help: %w: %s", kabench, err, tail(string(out), 300))
+	}
+	return strings.Contains(string(out), flag), nil
+}

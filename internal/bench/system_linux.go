@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// watchPeak follows the peak resident memory of a process from beside it; the
+// function it returns stops that and says how high it was seen.
+func watchPeak(pid int) func() int64 {
+	path := fmt.Sprintf("/proc/%d/status", pid)
+	var peak int64
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				peak = max(peak, highWater(path))
+			}
+		}
+	})
+	return func() int64 { close(stop); done.Wait(); return peak }
+}
+
+// highWater reads VmHWM of a status file, in bytes; 0 when there is none.
+func highWater(path string) int64 {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+	return kib << 10
+}
+
+// peakMemory is the peak of an ended process. What wait4 says of it (ru_maxrss)
+// counts the moment in which it was still a copy of this process, before exec
+// (setmax_mm_hiwater_rss in the kernel's fs/exec.c): it holds only when it is more
+// than this process ever had. Otherwise it is what was seen from beside it, to
+// the last tenth of a second.
+func peakMemory(state *os.ProcessState, watched int64) int64 {
+	u, ok := state.SysUsage().(*syscall.Rusage)
+	if ok && u.Maxrss<<10 > highWater("/proc/self/status") {
+		return u.Maxrss << 10
+	}
+	return watched
+}
+
+// busy returns the CPU time that all processes of the machine have used, and what
+// its host took from it; false when it is not known.
+func busy() (time.Duration, bool) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, false
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal ...
+	if len(fields) < 9 {
+		return 0, false
+	}
+	var ticks int64
+	for i, field := range fields[1:9] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, false
+		}
+		if i != 3 && i != 4 { // idle, iowait
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / 100), true // USER_HZ is 100 on every architecture Go has
+}
+
+// portRange is the number of ephemeral ports.
+func portRange() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	var low, high int
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &low, &high)
+	}
+	if err != nil || high < low {
+		return 28_232 // the kernel's default, 32768 to 60999
+	}
+	return high - low + 1
+}
+
+// manyLoopbacks tells whether each address of 127.0.0.0/8 can be used.
+const manyLoopbacks = true
+
+// systemFacts are the CPU's model and the kernel's version.
+func systemFacts() (cpu, kernel string) {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			cpu = strings.TrimSpace(value)
+			break
+		}
+	}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+	}
+	return cpu, kernel
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// job is what a tool is asked to do once.
+type job struct {
+	url     string  // http://IP:PORT/
+	rate    float64 // per second; 0: as fast as it can
+	seconds int
+	conns   int    // kept connections, or as many at a time when they are fresh
+	fresh   bool   // a new connection for each request
+	plain   bool   // kabench alone: without its instruments
+	dir     string // an empty directory for what the tool writes
+}
+
+// call is a job as a tool's command line, without the program's name.
+type call struct {
+	args  []string
+	stdin string
+}
+
+// tool is a load generator: how it is had, and how it is asked.
+type tool struct {
+	name   string
+	open   bool   // it offers a rate whatever the answers do, and takes part in the search for the highest
+	module string // Go module at an exact version, whose main package is the module's root
+	debian string // package that has it
+	hint   string // how a user gets it otherwise
+	binary string // its name in PATH, when not name
+
+	// call puts a job in the tool's words, or says why it cannot.
+	call func(job) (call, error)
+	// after is what its program is asked when it is done, and writes in place of
+	// what it wrote before; nil: nothing.
+	after func(job) []string
+	// errors finds the number of requests that failed, or were dropped, in what
+	// the tool wrote; false when it is not there, as after an interrupt.
+	errors func(stdout string) (int64, bool)
+}
+
+const kabenchName = "kabench"
+
+// tools are kabench and its peers, in the order of the tables.
+var tools = []tool{
+	{name: kabenchName, open: true, call: kabenchCall, errors: kabenchErrors},
+	{name: "vegeta", open: true, module: "github.com/tsenart/vegeta/v12@v12.13.0", call: vegetaCall(true), after: vegetaReport, errors: vegetaErrors},
+	{name: "vegeta-uncapped", open: true, binary: "vegeta", module: "github.com/tsenart/vegeta/v12@v12.13.0", call: vegetaCall(false), after: vegetaReport, errors: vegetaErrors},
+	{name: "wrk2", open: true, hint: "build github.com/giltene/wrk2 and put it in PATH as wrk2", call: wrkCall(true), errors: wrkErrors},
+	{name: "wrk", debian: "wrk", call: wrkCall(false), errors: wrkErrors},
+	{name: "h2load", debian: "nghttp2-client", call: h2loadCall, errors: sumOf(`requests: .* (\d+) failed`, 1)},
+	{name: "hey", module: "github.com/rakyll/hey@v0.1.4", call: heyCall, errors: heyErrors},
+	{name: "bombardier", module: "github.com/codesenberg/bombardier@v1.2.6", call: bombardierCall, errors: bombardierErrors},
+	{name: "fortio", module: "fortio.org/fortio@v1.69.5", call: fortioCall, errors: fortioErrors},
+	{name: "httperf", debian: "httperf", call: httperfCall, errors: sumOf(`Errors: total (\d+)`, 1)},
+}
+
+func whole(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+func kabenchCall(j job) (call, error) {
+	if j.rate == 0 {
+		return call{}, errNoClosedLoop
+	}
+	args := []string{"run", "--target", j.url, "--rate", whole(j.rate) + "/s", "--duration", fmt.Sprintf("%ds", j.seconds),
+		"--set", fmt.Sprintf("pool.max_conns=%d", j.conns), "--out", j.dir + "/results", "--json"}
+	if j.fresh {
+		args = append(args, "--set", "pool.max_requests=1")
+	}
+	if j.plain {
+		args = append(args, plainFlag)
+	}
+	return call{args: args}, nil
+}
+
+// plainFlag has kabench run without collectors and record, where it has it.
+const plainFlag = "--no-instruments"
+
+var (
+	errNoClosedLoop = fmt.Errorf("it has no closed loop")
+	errNoRate       = fmt.Errorf("it cannot offer a rate")
+	errNoFresh      = fmt.Errorf("it has no new connection per request")
+)
+
+func kabenchErrors(stdout string) (int64, bool) {
+	var run struct {
+		Counts *struct{ Failed, Dropped, Unfinished int64 }
+	}
+	if json.Unmarshal([]byte(stdout), &run) != nil || run.Counts == nil {
+		return 0, false
+	}
+	return run.Counts.Failed + run.Counts.Dropped + run.Counts.Unfinished, true
+}
+
+// vegetaCall: vegeta keeps as many idle connections as -connections says and
+// opens as many as it likes, unless -max-connections forbids it. It writes
+// a results file, which is summed up when it is done.
+func vegetaCall(capped bool) func(job) (call, error) {
+	return func(j job) (call, error) {
+		if j.rate == 0 {
+			return call{}, errNoClosedLoop
+		}
+		args := []string{"attack", "-rate", whole(j.rate) + "/1s", "-duration", fmt.Sprintf("%ds", j.seconds),
+			"-connections", strconv.Itoa(j.conns), "-output", j.dir + "/" + vegetaResults}
+		if capped {
+			args = append(args, "-max-connections", strconv.Itoa(j.conns))
+		}
+		if j.fresh {
+			// It binds its source address, and a bound port is taken for every
+			// destination: each run gets an address of its own for that too.
+			host, _, _ := strings.Cut(strings.TrimPrefix(j.url, "http://"), ":")
+			args = append(args, "-keepalive=false", "-laddr", host)
+		}
+		return call{args: args, stdin: "GET " + j.url + "\n"}, nil
+	}
+}
+
+const vegetaResults = "vegeta.bin"
+
+func vegetaReport(j job) []string {
+	return []string{"report", "-type", "json", j.dir + "/" + vegetaResults}
+}
+
+func vegetaErrors(report string) (int64, bool) {
+	var sum struct {
+		Requests *int64           `json:"requests"`
+		Codes    map[string]int64 `json:"status_codes"`
+	}
+	if json.Unmarshal([]byte(report), &sum) != nil || sum.Requests == nil {
+		return 0, false
+	}
+	return *sum.Requests - sum.Codes["200"], true
+}
+
+func wrkCall(paced bool) func(job) (call, error) {
+	return func(j job) (call, error) {
+		if paced == (j.rate == 0) {
+			if paced {
+				return call{}, errNoClosedLoop
+			}
+			return call{}, errNoRate
+		}
+		args := []string{"-t", "2", "-c", strconv.Itoa(j.conns), "-d", fmt.Sprintf("%ds", j.seconds)}
+		if paced {
+			args = append(args, "-R", whole(j.rate))
+		}
+		if j.fresh {
+			args = append(args, "-H", "Connection: close")
+		}
+		return call{args: append(args, j.url)}, nil
+	}
+}
+
+// wrkErrors: wrk says nothing of errors when there are none.
+func wrkErrors(stdout string) (int64, bool) {
+	if !strings.Contains(stdout, "Requests/sec:") {
+		return 0, false
+	}
+	socket, _ := sumOf(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`, 0)(stdout)
+	status, _ := sumOf(`Non-2xx or 3xx responses: (\d+)`, 0)(stdout)
+	return socket + status, true
+}
+
+// perConn splits a rate over connections for tools that want it so.
+func perConn(j job) (string, error) {
+	each := j.rate / float64(j.conns)
+	if each != math.Trunc(each) {
+		return "", fmt.Errorf("it wants a whole rate per connection, and %s/s over %d is none", whole(j.rate), j.conns)
+	}
+	return whole(each), nil
+}
+
+func h2loadCall(j job) (call, error) {
+	if j.fresh {
+		return call{}, errNoFresh
+	}
+	args := []string{"--h1", "-c", strconv.Itoa(j.conns), "-D", strconv.Itoa(j.seconds)}
+	if j.rate > 0 {
+		each, err := perConn(j)
+		if err != nil {
+			return call{}, err
+		}
+		args = append(args, "--rps", each)
+	}
+	return call{args: append(args, j.url)}, nil
+}
+
+func heyCall(j job) (call, error) {
+	args := []string{"-c", strconv.Itoa(j.conns), "-z", fmt.Sprintf("%ds", j.seconds)}
+	if j.rate > 0 {
+		each, err := perConn(j)
+		if err != nil {
+			return call{}, err
+		}
+		args = append(args, "-q", each)
+	}
+	if j.fresh {
+		args = append(args, "-disable-keepalive")
+	}
+	return call{args: append(args, j.url)}, nil
+}
+
+// heyErrors: hey lists each error with its count, and nothing when there is none.
+func heyErrors(stdout string) (int64, bool) {
+	if !strings.Contains(stdout, "Requests/sec:") {
+		return 0, false
+	}
+	_, list, _ := strings.Cut(stdout, "Error distribution:")
+	n, _ := sumOf(`(?m)^\s*\[(\d+)\]\t`, 0)(list)
+	return n, true
+}
+
+func bombardierCall(j job) (call, error) {
+	args := []string{"-c", strconv.Itoa(j.conns), "-d", fmt.Sprintf("%ds", j.seconds), "-p", "r", "-o", "json"}
+	if j.rate > 0 {
+		args = append(args, "-r", whole(j.rate))
+	}
+	if j.fresh {
+		args = append(args, "-H", "Connection: close")
+	}
+	return call{args: append(args, j.url)}, nil
+}
+
+func bombardierErrors(stdout string) (int64, bool) {
+	var out struct {
+		Result *struct{ Req1xx, Req3xx, Req4xx, Req5xx, Others int64 }
+	}
+	if json.Unmarshal([]byte(stdout), &out) != nil || out.Result == nil {
+		return 0, false
+	}
+	r := out.Result
+	return r.Req1xx + r.Req3xx + r.Req4xx + r.Req5xx + r.Others, true
+}
+
+func fortioCall(j job) (call, error) {
+	args := []string{"load", "-quiet", "-c", strconv.Itoa(j.conns), "-t", fmt.Sprintf("%ds", j.seconds), "-qps", whole(j.rate), "-json", "-"}
+	if j.fresh {
+		args = append(args, "-keepalive=false")
+	}
+	return call{args: append(args, j.url)}, nil // -qps 0 is as fast as it can
+}
+
+func fortioErrors(stdout string) (int64, bool) {
+	var out struct{ RetCodes map[string]int64 }
+	if json.Unmarshal([]byte(stdout), &out) != nil || out.RetCodes == nil {
+		return 0, false
+	}
+	var n int64
+	for code, count := range out.RetCodes {
+		if code != "200" {
+			n += count
+		}
+	}
+	return n, true
+}
+
+func httperfCall(j job) (call, error) {
+	if !j.fresh || j.rate == 0 {
+		return call{}, fmt.Errorf("it offers connections or sessions at a rate, not requests over kept connections")
+	}
+	host, port, _ := strings.Cut(strings.Trim(strings.TrimPrefix(j.url, "http://"), "/"), ":")
+	return call{args: []string{"--server", host, "--port", port, "--uri", "/", "--rate", whole(j.rate),
+		"--num-conns", whole(j.rate * float64(j.seconds)), "--num-calls", "1", "--timeout", "5"}}, nil
+}
+
+// sumOf returns a function that adds up the groups of all matches of a pattern,
+// and says whether there were as many matches as needed.
+func sumOf(pattern string, need int) func(string) (int64, bool) {
+	re := regexp.MustCompile(pattern)
+	return func(text string) (int64, bool) {
+		var sum int64
+		found := re.FindAllStringSubmatch(text, -1)
+		for _, groups := range found {
+			for _, digits := range groups[1:] {
+				n, err := strconv.ParseInt(digits, 10, 64)
+				if err != nil {
+					return 0, false
+				}
+				sum += n
+			}
+		}
+		return sum, len(found) >= need
+	}
+}
