@@ -303,7 +303,9 @@ func TestClientsUseTheirSources(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			mu.Lock()
 			seen = nil
+			mu.Unlock()
 			once := doer(&Dialer{Sources: ips("127.0.0.2", "127.0.0.3")})
 			for range want {
 				if e := once(); !e.OK() {
