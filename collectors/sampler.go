@@ -12,12 +12,12 @@ import (
 
 // How often a Sampler looks. Sockets are looked at more rarely when a look
 // takes long: costFactor times as long as it took goes by before the next, so
-// that looking never takes more than a twentieth of one core.
+// that looking never takes more than a hundredth of one core.
 const (
 	samplePeriod = 100 * time.Millisecond
 	socketPeriod = 500 * time.Millisecond
 	filesPeriod  = time.Second
-	costFactor   = 20
+	costFactor   = 100
 )
 
 // Gauges are the pool's at one moment.
