@@ -61,6 +61,7 @@ type Sampler struct {
 	sockets                *sockets
 	process                process
 	machine                machine
+	kernel                 kernel // of Start and Stop
 	dueSoFar, startedSoFar uint64
 	sinkErr                error
 }
@@ -84,11 +85,13 @@ func newSampler(src Sources, s *sockets) *Sampler {
 }
 
 // Start begins to sample. The run's stamps are offsets from epoch. Call it
-// once, before Stop.
+// once, before Stop. The kernel's counters are those of the network namespace
+// that the callers of Start and Stop are in.
 func (s *Sampler) Start(epoch time.Time) {
 	s.started, s.epoch = true, epoch
 	s.process.begin(time.Now())
 	s.machine.begin(epoch)
+	s.kernel.begin()
 	go s.loop()
 }
 
@@ -96,6 +99,7 @@ func (s *Sampler) Start(epoch time.Time) {
 // opened. It returns the first error of the sink. Again does no harm.
 func (s *Sampler) Stop() error {
 	s.stopOnce.Do(func() {
+		s.kernel.end()
 		close(s.stop)
 		if !s.started {
 			s.sockets.release()
@@ -156,7 +160,7 @@ func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 	}
 }
 
-// Fill sets run.Sockets and run.Instrument, and adds a warning when sockets in
+// Fill sets run.Sockets, run.Kernel and run.Instrument, and adds a warning when sockets in
 // TIME_WAIT were there before. Call it after Stop, and with run.Counts set: what
 // the run cost per exchange goes by them.
 func (s *Sampler) Fill(run *results.Run) {
@@ -170,6 +174,7 @@ func (s *Sampler) Fill(run *results.Run) {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(
 			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
 	}
+	run.Kernel = s.kernel.counted()
 	run.Instrument = s.process.instrument()
 	s.machine.fill(&run.Instrument)
 	run.Instrument.SetCPUPerExchange(run.Counts)

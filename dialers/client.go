@@ -23,6 +23,11 @@ import (
 // are the exception: they have goroutines, which leave what they have done for
 // the next Wait.
 type Client struct {
+	// Tracer, if set before Begin or the first Do, is told of each change to a
+	// connection, in the middle of what the Client does: it must return at once,
+	// and not call the Client.
+	Tracer func(TraceEvent)
+
 	policy   pool.Policy
 	dialer   *Dialer
 	requests []*Request    // Exchange.Target chooses one
@@ -61,6 +66,7 @@ type Client struct {
 	byAnswer timers // exchanges that wait for a response, by response_timeout
 	byDial   timers // dials, by the Dialer's Timeout
 	buf      []byte
+	evidence evidence
 }
 
 // shard is one of the pools of a Client.
@@ -289,7 +295,7 @@ func (c *Client) settle() {
 		case pool.DoRefuse:
 			w.Request.Data.(*task).refused(w.Refusal, w.err)
 		case pool.DoClose:
-			w.Conn.Data.(*Conn).hangUp()
+			w.Conn.Data.(*Conn).hangUp(w.Reason)
 		}
 	}
 	c.todo = c.todo[:0]

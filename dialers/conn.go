@@ -30,6 +30,11 @@ type Conn struct {
 	ended  bool        // among that is the end
 	end    pool.Reason // PeerClosed or Reset when that was seen
 	closed bool        // by us
+
+	// Of the tracer, if there is one.
+	port      uint16
+	told      bool // of how the peer ended the connection
+	idleSince time.Duration
 }
 
 // transport is a byte stream that never waits. Whoever is behind it calls
@@ -45,6 +50,9 @@ type transport interface {
 	// peek looks whether bytes are waiting, and how the peer has ended the
 	// stream if it has, as peek(net.Conn) does.
 	peek() (waiting bool, err error)
+	// info is what the kernel says of the connection, if it says anything.
+	info() (results.TCPInfo, bool)
+	localPort() uint16
 	close()
 }
 
@@ -60,6 +68,9 @@ func (c *Conn) begin(t *task) {
 	c.reply.reset(t.req.method)
 	t.writing = true
 	t.e.Attempts++
+	if c.c.Tracer != nil {
+		c.trace(TraceEvent{At: c.c.clock(), State: RequestPrepared, Text: t.req.method, Bytes: int64(len(t.req.bytes))})
+	}
 	c.write()
 }
 
@@ -99,6 +110,9 @@ func (c *Conn) write() {
 // wrote follows when the request is written whole or cannot be.
 func (c *Conn) wrote(t *task) {
 	t.writing = false
+	if c.c.Tracer != nil && t.facts.Write == nil {
+		c.trace(TraceEvent{At: t.e.Wrote, State: RequestSent, Bytes: int64(t.written)})
+	}
 	if t.read != goesOn {
 		t.end()
 		return
@@ -137,6 +151,9 @@ func (c *Conn) readable(ended bool) {
 	c.ended = c.ended || ended
 	if c.c.watched || c.task != nil && !c.task.writing {
 		c.receive()
+	}
+	if c.c.Tracer != nil && ended && c.task == nil && !c.closed {
+		c.traceUnseen()
 	}
 }
 
@@ -201,6 +218,9 @@ func (c *Conn) note(err error) {
 	case errors.Is(err, syscall.ECONNRESET):
 		c.end = pool.Reset
 	}
+	if c.c.Tracer != nil && c.end != pool.Keep {
+		c.tracePeer(c.end)
+	}
 }
 
 // response takes bytes of the response.
@@ -220,6 +240,9 @@ func (t *task) response(b []byte) {
 	if conn.reply.headRead && !f.HeadRead {
 		f.HeadRead, f.Length = true, conn.reply.length
 		e.GotHeaders, e.Status = now, conn.reply.status
+		if t.c.Tracer != nil {
+			conn.trace(TraceEvent{At: now, State: ResponseReceived, Status: e.Status, Took: max(now-e.Wrote, 0)})
+		}
 	}
 	switch {
 	case err != nil:
@@ -299,9 +322,9 @@ func (c *Conn) probe() pool.Reason {
 	return pool.Keep
 }
 
-// hangUp closes the connection and counts who was first, as far as can be seen
+// hangUp closes the connection for the reason and counts who was first, as far as can be seen
 // from here.
-func (c *Conn) hangUp() {
+func (c *Conn) hangUp(reason pool.Reason) {
 	if c.closed {
 		return
 	}
@@ -317,6 +340,9 @@ func (c *Conn) hangUp() {
 		c.shard.closed.reset++
 	default:
 		c.shard.closed.us++
+	}
+	if c.c.Tracer != nil {
+		c.trace(TraceEvent{At: c.c.clock(), State: Unregistered, Reason: reason})
 	}
 	c.wire.close()
 }

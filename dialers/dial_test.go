@@ -44,6 +44,19 @@ func nameServer(t *testing.T, code dnsmessage.RCode) *net.Resolver {
 	}}
 }
 
+// refusing is the URL of a port that refuses connections for as long as the test
+// lasts: it is the client's of a connection. One that was merely listened on
+// before may be the next server's.
+func refusing(t *testing.T) string {
+	t.Helper()
+	conn, err := net.Dial("tcp", listen(t).Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return "http://" + conn.LocalAddr().String()
+}
+
 func TestFailedDials(t *testing.T) {
 	secure := serve(t, lab.Config{TLS: true})
 	alert := serve(t, lab.Config{TLS: true, Fault: lab.TLSAlert})
@@ -57,7 +70,7 @@ func TestFailedDials(t *testing.T) {
 		want      string
 		last      func(*results.Exchange) bool // the last stamp that must be there, and the next that must not
 	}{
-		{"refused", "http://" + closed.Addr().String(), Dialer{}, "connect/refused",
+		{"refused", refusing(t), Dialer{}, "connect/refused",
 			func(e *results.Exchange) bool { return e.Resolved != results.Never && e.Connected == results.Never }},
 		{"no such name", "http://shop.test/", Dialer{Resolver: nameServer(t, dnsmessage.RCodeNameError)}, "resolve/nxdomain",
 			func(e *results.Exchange) bool { return e.Leased != results.Never && e.Resolved == results.Never }},

@@ -179,6 +179,9 @@ func (d *dialing) made(wire transport) *Conn {
 	d.done()
 	c.conns++
 	conn := &Conn{id: c.conns, c: c, shard: d.shard, made: d, wire: wire}
+	if c.Tracer != nil {
+		conn.traceMade(d)
+	}
 	var decisions []pool.Decision
 	conn.entry, decisions = d.shard.core.Dialed(c.clock(), d.dial, conn)
 	c.decide(d.shard, decisions, nil)
@@ -199,6 +202,9 @@ func (d *dialing) giveUp(why error) {
 // fail ends the dial without a connection.
 func (d *dialing) fail(err error) {
 	d.done()
+	if d.c.Tracer != nil {
+		d.traceFailed(err)
+	}
 	if d.sock != nil {
 		d.sock.close()
 		d.sock = nil

@@ -24,6 +24,11 @@ import (
 // (net/http/httptrace) and a connection below it tell. Why a connection left
 // its pool is not among that.
 type Stock struct {
+	// Tracer, if set before the first Do, is told of the changes to connections
+	// that can be seen from outside the Transport, by several goroutines. It must
+	// return at once, and not call the Stock.
+	Tracer func(TraceEvent)
+
 	transport *http.Transport
 	requests  []*Request
 	timeout   time.Duration
@@ -55,14 +60,19 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 		nd.KeepAlive = dialer.KeepAlive
 	}
 	s.transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		begun := s.now()
 		conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 		if err != nil {
+			s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 			return nil, err
 		}
 		if tcp, ok := conn.(*net.TCPConn); ok && dialer.Nagle {
 			tcp.SetNoDelay(false)
 		}
-		return s.opened(conn), nil
+		c := s.opened(conn)
+		c.trace(TraceEvent{At: begun, State: Registered, Text: addr})
+		c.trace(TraceEvent{State: Connected, Took: c.born - begun})
+		return c, nil
 	}
 	return s
 }
@@ -80,7 +90,7 @@ func (s *Stock) Stats() Stats {
 // Close closes the idle connections. The exchanges must be over.
 func (s *Stock) Close() { s.transport.CloseIdleConnections() }
 
-func (s *Stock) opened(conn net.Conn) net.Conn {
+func (s *Stock) opened(conn net.Conn) *stockConn {
 	c := &stockConn{Conn: conn, stock: s, id: s.conns.Add(1), born: s.now()}
 	s.change(func(st *Stats) {
 		st.Opened++
@@ -102,11 +112,12 @@ func (s *Stock) change(by func(*Stats)) {
 // keeps the error that ended the reading.
 type stockConn struct {
 	net.Conn
-	stock *Stock
-	id    uint64
-	born  time.Duration
-	uses  atomic.Int64
-	once  sync.Once
+	stock    *Stock
+	id       uint64
+	born     time.Duration
+	uses     atomic.Int64
+	peerSeen atomic.Bool // by the tracer, that the peer has ended it
+	once     sync.Once
 
 	written atomic.Int64
 
@@ -135,6 +146,7 @@ func (c *stockConn) Write(b []byte) (int, error) {
 
 func (c *stockConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	c.tracePeer(err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.read += int64(n)
@@ -176,8 +188,10 @@ func (c *stockConn) Close() error {
 		_, end := c.seen()
 		if end == nil {
 			_, end = peek(c.Conn)
+			c.tracePeer(end)
 		}
 		c.turnTo(ended)
+		c.trace(TraceEvent{State: Unregistered})
 		c.stock.change(func(st *Stats) {
 			c.stock.openNow--
 			switch cause := CauseOf(end); {
@@ -210,6 +224,7 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	e.Done = s.now()
 	e.Phase, e.Cause = Classify(facts)
 	e.Err = errorBehind(e.Cause, facts)
+	w.traceEnd()
 }
 
 // witness follows one exchange through the Transport's hooks. Some are called
@@ -266,9 +281,11 @@ func (w *witness) hooks() *httptrace.ClientTrace {
 			w.note(func(now time.Duration) {
 				if w.facts.Write, w.facts.Written = i.Err, i.Err == nil; w.facts.Written {
 					e.Wrote = now
+					w.trace(TraceEvent{At: now, State: RequestSent})
 				}
 			})
 		},
+		PutIdleConn:          w.idle,
 		GotFirstResponseByte: func() { w.note(func(now time.Duration) { e.FirstByte = now }) },
 	}
 }
@@ -302,6 +319,10 @@ func (w *witness) gotConn(i httptrace.GotConnInfo) {
 		}
 		w.facts, w.conn, w.tls, w.step = Facts{}, c, isTLS, results.PhaseAcquire
 		w.mark, _ = c.seen()
+		if i.Reused {
+			w.trace(TraceEvent{At: now, State: Acquired, Took: i.IdleTime})
+		}
+		w.trace(TraceEvent{At: now, State: Configured, Use: e.Use})
 		c.turnTo(inUse)
 	})
 }
@@ -321,6 +342,7 @@ func (w *witness) perform(ctx context.Context, req *Request) Facts {
 	w.note(func(now time.Duration) {
 		w.e.GotHeaders, w.e.Status = now, resp.StatusCode
 		w.facts.HeadRead, w.facts.Length = true, resp.ContentLength
+		w.trace(TraceEvent{At: now, State: ResponseReceived, Status: resp.StatusCode, Took: max(now-w.e.Wrote, 0)})
 	})
 	_, err = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/kabench/kabench/results"
 )
 
 // errCloseNotify is what a read says when the peer ended a TLS stream by its
@@ -150,6 +152,8 @@ func (s *stream) peek() (waiting bool, err error) {
 	_, err = peek(s.wire.Conn)
 	return false, err
 }
+
+func (s *stream) info() (results.TCPInfo, bool) { return connInfo(s.wire.Conn) }
 
 // close closes the connection. TLS says goodbye first, and that write may wait.
 func (s *stream) close() {

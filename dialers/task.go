@@ -35,7 +35,9 @@ type task struct {
 	written int  // bytes of the request
 	writing bool // it is not written whole, and there was no error
 	read    reading
-	surplus bool // bytes came behind the response
+	surplus bool            // bytes came behind the response
+	atLease results.TCPInfo // if looked
+	looked  bool
 }
 
 // stage is what an attempt is at.
@@ -81,6 +83,7 @@ func (t *task) again() {
 	t.at(resolving)
 	t.own, t.conn = nil, nil
 	t.facts, t.written, t.writing, t.read, t.surplus = Facts{}, 0, false, goesOn, false
+	t.looked = false
 	if c.policy.Key != pool.ByAddress {
 		t.acquire(t.req.origin)
 		return
@@ -154,6 +157,10 @@ func (t *task) leased(entry *pool.Conn) {
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
 	t.own, t.conn = nil, conn
 	t.at(exchanging)
+	t.lookAtLease()
+	if t.c.Tracer != nil {
+		t.traceLeased()
+	}
 	conn.begin(t)
 }
 
@@ -229,7 +236,7 @@ func (t *task) giveUp(why error) {
 func (t *task) end() {
 	c, e := t.c, t.e
 	c.byAnswer.remove(&t.answer)
-	f := &t.facts
+	f, decided := &t.facts, len(c.todo)
 	if conn := t.conn; conn != nil {
 		f.HeadWritten = t.written >= t.req.head
 		f.Written = t.written == len(t.req.bytes)
@@ -241,6 +248,9 @@ func (t *task) end() {
 	e.Done = c.at
 	e.Phase, e.Cause = Classify(*f)
 	e.Err = errorBehind(e.Cause, *f)
+	if c.Tracer != nil && t.conn != nil {
+		t.traceEnd(c.todo[decided:])
+	}
 	rule, resend := t.resend()
 	if !resend {
 		t.finish()
@@ -261,6 +271,9 @@ func (t *task) finish() {
 	hangs := c.policy.ResendElse == pool.ElseHangup && e.Failed() && e.Cause != results.CauseTimeout
 	if hangs && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
 		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
+	}
+	if t.conn != nil && e.Failed() {
+		t.lookAtFailure()
 	}
 	c.finished = append(c.finished, finished{e, t.over})
 	last := c.tasks[len(c.tasks)-1]

@@ -308,7 +308,7 @@ func FuzzRunDocument(f *testing.F) {
 }
 
 func FuzzExchangeLine(f *testing.F) {
-	for _, e := range []*Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7), resent(8), resentInVain(9)} {
+	for _, e := range []*Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7), resent(8), resentInVain(9), looked(10)} {
 		f.Add(appendLine(nil, e))
 	}
 	early := done(8) // answered before it was written whole

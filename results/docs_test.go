@@ -114,6 +114,19 @@ func TestDocsNameEveryPhaseAndCause(t *testing.T) {
 	}
 }
 
+func TestDocsNameEveryKernelCounter(t *testing.T) {
+	var want []string
+	for _, c := range KernelCounters {
+		want = append(want, c.Name)
+	}
+	got := tabled(section(t, docs(t), "### Kernel counters"))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/results.md, kernel counters (-counted +documented):\n%s", diff)
+	}
+}
+
 // TestDocsNameEveryPath holds the table of expectations to the paths there are.
 func TestDocsNameEveryPath(t *testing.T) {
 	var patterns []*regexp.Regexp
@@ -136,7 +149,7 @@ func TestDocsNameEveryPath(t *testing.T) {
 
 func TestDocsExampleIsARealLine(t *testing.T) {
 	rest := section(t, docs(t), "## The exchange record")
-	for _, e := range []*Exchange{stale(4909), resent(4910)} {
+	for _, e := range []*Exchange{stale(4909), resent(4910), looked(4911)} {
 		var example string
 		_, rest, _ = strings.Cut(rest, "```json\n")
 		example, rest, _ = strings.Cut(rest, "```")

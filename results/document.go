@@ -62,6 +62,7 @@ func (run *Run) filled() *Run {
 	doc.Statuses = filledMap(doc.Statuses)
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFail = filledMap(doc.LatencyFail)
+	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
 	return &doc
 }

@@ -47,6 +47,9 @@ type Exchange struct {
 	BytesIn  int64 // response bytes read, head included
 	Err      error // the error behind Cause, for the example in the outcome table; nil when done
 
+	AtLease   *TCPInfo // of some failures: its connection when leased, if reused
+	AtFailure *TCPInfo // of some failures: its connection when it failed
+
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent
 }
@@ -70,6 +73,7 @@ func (e *Exchange) Again() {
 	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
 	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
 	e.Phase, e.Cause, e.Status, e.Err = PhaseSchedule, CauseNone, 0, nil
+	e.AtLease, e.AtFailure = nil, nil
 }
 
 // Reset makes e the exchange numbered seq, due at the given offset, with

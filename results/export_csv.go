@@ -12,7 +12,7 @@ var csvHeader = []string{
 	"seq", "target", "warm_up", "due_us", "start_us", "leased_us", "resolved_us", "connected_us", "secured_us",
 	"wrote_headers_us", "wrote_us", "first_byte_us", "got_headers_us", "done_us", "buffered_us",
 	"conn", "use", "reused", "idle_us", "age_us", "phase", "cause", "status", "bytes_out", "bytes_in", "attempts", "error",
-	"tries", "twice",
+	"tries", "twice", "tcp",
 }
 
 // ExportCSV writes the record of d as CSV: a header, then a row for each
@@ -21,7 +21,7 @@ var csvHeader = []string{
 //
 // Times are in µs: due_us from the start of the run, the other stamps from
 // due, so that done_us is the response time. A stamp that was not reached is
-// empty. tries is the list of the record as JSON, empty if there were none. The
+// empty. tries and tcp are those of the record as JSON, empty if there were none. The
 // notes are as those of ExportVegeta.
 func ExportCSV(w io.Writer, d *Dir) (notes []string, err error) {
 	run, err := d.Run()
@@ -70,6 +70,10 @@ func fillRow(row []string, e *Exchange) {
 	if len(e.Tries) > 0 {
 		tries = string(appendTries(nil, e))
 	}
+	tcp := ""
+	if e.AtLease != nil || e.AtFailure != nil {
+		tcp = string(appendTCP(nil, e))
+	}
 	copy(row, []string{
 		strconv.FormatUint(e.Seq, 10), strconv.Itoa(e.Target), strconv.FormatBool(e.WarmUp), length(e.Due),
 		stamp(e.Start), stamp(e.Leased), stamp(e.Resolved), stamp(e.Connected), stamp(e.Secured),
@@ -77,6 +81,6 @@ func fillRow(row []string, e *Exchange) {
 		strconv.FormatUint(e.Conn, 10), strconv.Itoa(e.Use), strconv.FormatBool(e.Reused()), length(e.Idle), length(e.Age),
 		e.Phase.String(), e.Cause.String(), strconv.Itoa(e.Status), strconv.FormatInt(e.BytesOut, 10),
 		strconv.FormatInt(e.BytesIn, 10), strconv.Itoa(e.Attempts), text,
-		tries, strconv.FormatBool(e.Twice),
+		tries, strconv.FormatBool(e.Twice), tcp,
 	})
 }

@@ -41,6 +41,21 @@ func stale(seq uint64) *Exchange {
 	return e
 }
 
+// looked is a stale exchange whose connection the kernel was asked about: the
+// FIN came after it was leased, and segments had been lost on it before.
+func looked(seq uint64) *Exchange {
+	e := stale(seq)
+	e.AtLease = &TCPInfo{
+		State: "ESTABLISHED", RTT: 10100 * time.Microsecond, RTTVar: 900 * time.Microsecond, TotalRetrans: 2,
+		SinceSent: 998 * ms, SinceReceived: 988 * ms, BytesAcked: 721, BytesReceived: 2040,
+	}
+	e.AtFailure = &TCPInfo{
+		State: "CLOSE_WAIT", RTT: 10100 * time.Microsecond, RTTVar: 900 * time.Microsecond, Unacked: 1, Retransmits: 1, TotalRetrans: 3,
+		SinceSent: 5 * ms, SinceReceived: 993 * ms, BytesAcked: 721, BytesReceived: 2041,
+	}
+	return e
+}
+
 // resent is an exchange that met the peer's RST, and was answered on a fresh
 // connection. It is a POST.
 func resent(seq uint64) *Exchange {

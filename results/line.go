@@ -71,6 +71,10 @@ func appendLine(b []byte, e *Exchange) []byte {
 	if e.Twice {
 		b = append(b, `,"twice":true`...)
 	}
+	if e.AtLease != nil || e.AtFailure != nil {
+		b = append(b, `,"tcp":`...)
+		b = appendTCP(b, e)
+	}
 	if e.Err != nil {
 		b = append(b, `,"error":`...)
 		b = appendString(b, errorText(e.Err))
@@ -233,6 +237,7 @@ type line struct {
 	Attempts int      `json:"attempts"`
 	Tries    []try    `json:"tries"`
 	Twice    bool     `json:"twice"`
+	TCP      tcp      `json:"tcp"`
 	Error    string   `json:"error"`
 }
 
@@ -301,6 +306,13 @@ func readLine(text []byte, e *Exchange) error {
 	}
 	if len(e.Tries) > maxTries {
 		return fmt.Errorf("tries: %d are more than %d", len(e.Tries), maxTries)
+	}
+	var err error
+	if e.AtLease, err = l.TCP.Lease.read(); err == nil {
+		e.AtFailure, err = l.TCP.Failure.read()
+	}
+	if err != nil {
+		return fmt.Errorf("tcp: %w", err)
 	}
 	e.Twice = l.Twice
 	e.Conn, e.Use, e.Target, e.WarmUp, e.Attempts = l.Conn, l.Use, l.Target, l.WarmUp, l.Attempts

@@ -49,6 +49,10 @@ func lookup(run *Run, path string) (value, error) {
 			v.why = unseen(run, head, rest)
 			return v, nil
 		}
+	case "kernel":
+		if isKernelCounter(rest) {
+			return run.Kernel.value(rest), nil
+		}
 	case "failed":
 		name, stat, _ := strings.Cut(rest, ".")
 		if v, found := latency(run.LatencyFail, name, stat); found && name != LatencyLag {
@@ -252,6 +256,9 @@ func knownPaths() []string {
 	}
 	for _, reason := range evictions {
 		paths = append(paths, "connections.evictions."+reason)
+	}
+	for _, c := range KernelCounters {
+		paths = append(paths, "kernel."+c.Name)
 	}
 	for name, section := range sections(&Run{}) {
 		paths = append(paths, fieldNames(name, section)...)

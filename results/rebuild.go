@@ -26,6 +26,7 @@ func (d *Dir) rebuild() (*Run, error) {
 			"the record stopped before the run did, with at least %s missing (%s): counts, outcomes and latencies end there",
 			plural(r.Lost, "exchange"), r.Error))
 	}
+	run.Kernel.Why = "the run was cut off, and its counters at the end are not known"
 	last := d.rebuildFromRecord(run)
 	last = max(last, d.rebuildFromSamples(run))
 	if !run.Start.IsZero() {

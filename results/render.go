@@ -21,6 +21,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderHead(&b, run)
 	renderAccounts(&b, run)
 	renderFailures(&b, run)
+	renderKernel(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderLatency(&b, run)
@@ -191,6 +192,12 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 	for _, o := range run.Outcomes {
 		if o.failed() && o.Example != "" {
 			wrap(b, fmt.Sprintf("  e.g. %v / %v: ", o.Phase, o.Cause), o.Example)
+		}
+	}
+	for _, o := range run.Outcomes {
+		if o.failed() && o.Looked > 0 {
+			wrap(b, fmt.Sprintf("  %v / %v: ", o.Phase, o.Cause), fmt.Sprintf(
+				"when leased, %d of the %d sockets looked at were ESTABLISHED; the peer had closed %d already", o.Looked-o.Stale, o.Looked, o.Stale))
 		}
 	}
 	if q := run.IdleFailed; q != nil {

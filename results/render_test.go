@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,8 +64,14 @@ func TestRenderRun(t *testing.T) {
 	cut := rendered()
 	cut.Complete, cut.Expect = false, nil
 	cut.Sockets.ServerSide = false
+	counted := rendered()
+	counted.Outcomes = append(counted.Outcomes, Outcome{Phase: PhaseBeforeResponse, Cause: CauseTimeout, Reused: true, Count: 3})
+	counted.Outcomes = slices.Clone(counted.Outcomes)
+	counted.Outcomes[1].Looked, counted.Outcomes[1].Stale = 20, 3
+	counted.Kernel = Kernel{Available: true, Counters: map[string]uint64{"TCPAbortOnData": 18, "OutRsts": 2, "TCPTimeouts": 0, "RetransSegs": 0, "TW": 40, "ListenDrops": 5}}
+	counted.Expect = CheckExpectations(counted, map[string]string{"kernel.TCPAbortOnData": "> 0", "kernel.TWKilled": "0"})
 	for name, run := range map[string]*Run{
-		"run.txt": rendered(), "run_calm.txt": calm, "run_invalid.txt": invalid, "run_cut_off.txt": cut, "run_empty.txt": {}, "run_resent.txt": again,
+		"run.txt": rendered(), "run_calm.txt": calm, "run_invalid.txt": invalid, "run_cut_off.txt": cut, "run_empty.txt": {}, "run_resent.txt": again, "run_kernel.txt": counted,
 	} {
 		var b bytes.Buffer
 		must(t, RenderRun(&b, run))

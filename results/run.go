@@ -45,6 +45,7 @@ type Run struct {
 	Reuse       Reuse                `json:"reuse"`           // exchanges by kind of connection
 	Pool        PoolPeaks            `json:"pool"`            //
 	Sockets     Sockets              `json:"sockets"`         //
+	Kernel      Kernel               `json:"kernel"`          // what its TCP counted
 	Instrument  Instrument           `json:"instrument"`      // kabench itself
 	Recording   Recording            `json:"recording"`       // what the exchange record holds
 	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
@@ -91,7 +92,9 @@ type Outcome struct {
 	Cause   Cause  `json:"cause"`
 	Reused  bool   `json:"reused"` // false also when there was no connection: see Connection
 	Count   uint64 `json:"count"`
-	Example string `json:"example,omitempty"` // text of one error behind it
+	Example string `json:"example,omitempty"`         // text of one error behind it
+	Looked  uint64 `json:"looked_at_lease,omitempty"` // of Count: those whose socket was looked at when leased
+	Stale   uint64 `json:"stale_at_lease,omitempty"`  // of Looked: the peer had ended the connection by then
 }
 
 // Resends count what the pool's policy sent again. What the stock client re-sends

@@ -18,6 +18,8 @@ type Tally struct {
 	outcomes [NumPhases][NumCauses][2]struct {
 		count   uint64
 		example string
+		looked  uint64
+		stale   uint64
 	}
 	ok, failed latencies
 	lag        series // of all started
@@ -112,6 +114,12 @@ func (t *Tally) outcome(e *Exchange, n uint64) {
 	}
 	o := &t.outcomes[e.Phase][e.Cause][reused]
 	o.count += n
+	if e.AtLease != nil {
+		o.looked += n
+		if !e.AtLease.Established() {
+			o.stale += n
+		}
+	}
 	if o.example == "" && e.Err != nil {
 		o.example = errorText(e.Err)
 	}
@@ -163,6 +171,8 @@ func (t *Tally) Merge(o *Tally) {
 			for r := range t.outcomes[p][c] {
 				to, from := &t.outcomes[p][c][r], &o.outcomes[p][c][r]
 				to.count += from.count
+				to.looked += from.looked
+				to.stale += from.stale
 				to.example = cmp.Or(to.example, from.example)
 			}
 		}
@@ -221,7 +231,7 @@ func (t *Tally) sortedOutcomes() []Outcome {
 		for c := range t.outcomes[p] {
 			for r, o := range t.outcomes[p][c] {
 				if o.count > 0 {
-					list = append(list, Outcome{Phase: Phase(p), Cause: Cause(c), Reused: r == 1, Count: o.count, Example: o.example})
+					list = append(list, Outcome{Phase: Phase(p), Cause: Cause(c), Reused: r == 1, Count: o.count, Example: o.example, Looked: o.looked, Stale: o.stale})
 				}
 			}
 		}

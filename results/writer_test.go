@@ -46,7 +46,7 @@ func TestRoundTrip(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.WriteProfile([]byte("name: idle-race\n")))
 	must(t, w.Begin(begun()))
-	list := append(mixed(998), resent(998), resentInVain(999))
+	list := append(mixed(997), looked(997), resent(998), resentInVain(999))
 	var wg sync.WaitGroup
 	for part := range slices.Chunk(list, 250) {
 		wg.Go(func() {

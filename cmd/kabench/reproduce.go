@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ type reproduceOptions struct {
 	incident string
 	sets     []string
 	out      string
+	trace    traceOptions
 }
 
 func newReproduce(s *streams) *cobra.Command {
@@ -35,6 +37,7 @@ kabench; a YAML file of the same shape will do too.`,
 	}
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.link.delay=2ms; may be repeated")
 	c.Flags().StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	o.trace.flags(c)
 	return c
 }
 
@@ -43,20 +46,29 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
+	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
 	out := outDir(o.out, p.Name)
 	progress := newProgress(s)
+	progress.silent = progress.silent || silent
 	rep, err := harness.Reproduce(ctx, p, harness.ReproduceOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
 		Before: func(step, steps int, name string) {
-			progress.begin(fmt.Sprintf("run %d of %d, %s", step, steps, name))
+			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
+			progress.begin(title)
+			trace.begin(title)
 		},
 	})
 	progress.end()
+	traceErr := trace.close()
 	if rep == nil {
 		return err
 	}
+	err = errors.Join(err, traceErr)
 	if out != "" {
 		if saveErr := results.SaveReproduction(out, rep); err == nil {
 			err = saveErr

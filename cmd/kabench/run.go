@@ -26,6 +26,7 @@ type runOptions struct {
 	out     string
 	bare    bool
 	changes changes
+	trace   traceOptions
 }
 
 // changes are flags that stand for profile fields, in the order of the help.
@@ -87,11 +88,16 @@ latency.hlog and run.json.`,
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
 	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
+	o.trace.flags(c)
 	return c
 }
 
 func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	p, err := o.load()
+	if err != nil {
+		return err
+	}
+	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
 	if err != nil {
 		return err
 	}
@@ -102,11 +108,14 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 		out = ""
 	}
 	progress := newProgress(s)
-	run, err := harness.Run(ctx, p, harness.Options{Out: out, Bare: o.bare, Version: version(), Stop: stop, Progress: progress.show})
+	progress.silent = progress.silent || silent
+	run, err := harness.Run(ctx, p, harness.Options{Out: out, Bare: o.bare, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()})
 	progress.end()
+	traceErr := trace.close()
 	if run == nil {
 		return err
 	}
+	err = errors.Join(err, traceErr)
 	if printErr := s.printRun(run); printErr != nil {
 		return printErr
 	}

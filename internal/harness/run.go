@@ -31,6 +31,9 @@ type Options struct {
 	Stop <-chan struct{}
 	// Progress, if set, is called about once a second while the run goes on.
 	Progress func(Progress)
+	// Trace, if set, is told of each change to a connection, as
+	// dialers.Client.Tracer is. It may be called from several goroutines.
+	Trace func(dialers.TraceEvent)
 }
 
 // Progress is how far a run has come.
@@ -221,13 +224,19 @@ func law(l generator.Load) collectors.Law {
 func (r *run) newClient() (client, error) {
 	t, timeout := r.target, r.profile.Load.Timeout
 	if r.profile.Client != profiles.ClientStock {
-		return dialers.NewClient(r.profile.Pool, t.dialer, t.requests, timeout, r.epoch)
+		c, err := dialers.NewClient(r.profile.Pool, t.dialer, t.requests, timeout, r.epoch)
+		if err != nil {
+			return nil, err
+		}
+		c.Tracer = r.opts.Trace
+		return c, nil
 	}
 	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
 	stock := dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	stock.Tracer = r.opts.Trace
 	return &stockClient{generator.Each{Doer: stock, Clock: poller}, stock, poller}, nil
 }
 

@@ -1,0 +1,51 @@
+package collectors
+
+import (
+	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/results"
+)
+
+// kernel reads the kernel's TCP counters before and after a run.
+type kernel struct {
+	read          func() (host.Counters, error) // host.ReadCounters, but in tests
+	before, after host.Counters
+	why           string // why there are none
+}
+
+func (k *kernel) begin() {
+	if k.read == nil {
+		k.read = host.ReadCounters
+	}
+	k.before = k.look()
+}
+
+// end does nothing without a begin.
+func (k *kernel) end() {
+	if k.before != nil {
+		k.after = k.look()
+	}
+}
+
+func (k *kernel) look() host.Counters {
+	c, err := k.read()
+	if err != nil {
+		k.why = err.Error()
+	}
+	return c
+}
+
+// counted is how far they rose.
+func (k *kernel) counted() results.Kernel {
+	if k.after == nil {
+		return results.Kernel{Why: k.why, Counters: map[string]uint64{}}
+	}
+	counters := make(map[string]uint64, len(results.KernelCounters))
+	for _, c := range results.KernelCounters {
+		before, known := k.before[c.Group+c.Name]
+		after, still := k.after[c.Group+c.Name]
+		if known && still && after >= before {
+			counters[c.Name] = after - before
+		}
+	}
+	return results.Kernel{Available: true, Counters: counters}
+}

@@ -1,0 +1,46 @@
+package collectors
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/results"
+)
+
+// readings returns what is listed, one at each call.
+func readings(list ...host.Counters) func() (host.Counters, error) {
+	return func() (host.Counters, error) {
+		c := list[0]
+		list = list[1:]
+		if c == nil {
+			return nil, errors.New("no /proc")
+		}
+		return c, nil
+	}
+}
+
+func TestKernelCounters(t *testing.T) {
+	for name, test := range map[string]struct {
+		read func() (host.Counters, error)
+		want results.Kernel
+	}{
+		"rose, and what is not listed or known at both ends left out": {
+			readings(host.Counters{"TcpOutRsts": 5, "TcpExtTW": 7, "TcpInSegs": 1, "TcpExtTWKilled": 4},
+				host.Counters{"TcpOutRsts": 9, "TcpExtTW": 7, "TcpInSegs": 90, "TcpExtListenDrops": 3, "TcpExtTWKilled": 2}),
+			results.Kernel{Available: true, Counters: map[string]uint64{"OutRsts": 4, "TW": 0}},
+		},
+		"never readable": {readings(nil), results.Kernel{Why: "no /proc", Counters: map[string]uint64{}}},
+		"not readable at the end": {readings(host.Counters{"TcpExtTW": 7}, nil),
+			results.Kernel{Why: "no /proc", Counters: map[string]uint64{}}},
+	} {
+		k := kernel{read: test.read}
+		k.begin()
+		k.end()
+		if diff := cmp.Diff(test.want, k.counted()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package dialers
+
+import (
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kabench/kabench/results"
+)
+
+func (s *socket) info() (results.TCPInfo, bool) { return tcpInfo(uintptr(s.fd)) }
+
+func (s *socket) localPort() uint16 {
+	switch sa, _ := unix.Getsockname(s.fd); sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return uint16(sa.Port)
+	case *unix.SockaddrInet6:
+		return uint16(sa.Port)
+	}
+	return 0
+}
+
+// tcpInfo asks the kernel about the connection on fd. The call is raw, as those
+// that move bytes are. A kernel that is older than a field leaves it 0.
+func tcpInfo(fd uintptr) (results.TCPInfo, bool) {
+	var i unix.TCPInfo
+	size := uint32(unsafe.Sizeof(i))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&i)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || i.State == 0 || int(i.State) > len(results.TCPStates) {
+		return results.TCPInfo{}, false
+	}
+	us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
+	ms := func(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }
+	return results.TCPInfo{
+		State: results.TCPStates[i.State-1], RTT: us(i.Rtt), RTTVar: us(i.Rttvar),
+		Unacked: int(i.Unacked), Retransmits: int(i.Retransmits), TotalRetrans: int(i.Total_retrans),
+		SinceSent: ms(i.Last_data_sent), SinceReceived: ms(i.Last_data_recv),
+		BytesAcked: int64(i.Bytes_acked), BytesReceived: int64(i.Bytes_received),
+	}, true
+}
+
+// connInfo is tcpInfo of a connection of package net.
+func connInfo(conn net.Conn) (info results.TCPInfo, known bool) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return info, false
+	}
+	raw, err := sc.SyscallConn()
+	if err == nil {
+		// An error says that it was closed meanwhile, and then nothing is known.
+		_ = raw.Control(func(fd uintptr) { info, known = tcpInfo(fd) })
+	}
+	return info, known
+}

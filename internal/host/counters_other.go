@@ -1,0 +1,6 @@
+//go:build !linux
+
+package host
+
+// ReadCounters returns ErrNeedsLinux.
+func ReadCounters() (Counters, error) { return nil, ErrNeedsLinux }

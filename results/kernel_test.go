@@ -1,0 +1,83 @@
+package results
+
+import (
+	"bytes"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestKernelCountersThatExplain: which counters a report has, by the failures
+// there were.
+func TestKernelCountersThatExplain(t *testing.T) {
+	counters := map[string]uint64{}
+	for _, c := range KernelCounters {
+		counters[c.Name] = 3
+	}
+	shown := func(k Kernel, o Outcome) []string {
+		var b bytes.Buffer
+		renderKernel(&b, &Run{Kernel: k, Outcomes: []Outcome{{Phase: PhaseDone, Count: 5}, o}})
+		var names []string
+		for _, m := range regexp.MustCompile(`(?m)^  (\w+) \d+: `).FindAllStringSubmatch(b.String(), -1) {
+			names = append(names, m[1])
+		}
+		return names
+	}
+	all := Kernel{Available: true, Counters: counters}
+	for _, tt := range []struct {
+		o    Outcome
+		want string
+	}{
+		{Outcome{Phase: PhaseBeforeResponse, Cause: CauseFIN, Reused: true}, "TCPAbortOnData"},
+		{Outcome{Phase: PhaseBeforeResponse, Cause: CauseRST}, "TCPAbortOnData TCPAbortOnClose OutRsts EstabResets"},
+		{Outcome{Phase: PhaseConnect, Cause: CauseTimeout}, "AttemptFails ListenOverflows ListenDrops TCPReqQFullDrop TCPSynRetrans"},
+		{Outcome{Phase: PhaseConnect, Cause: CausePortExhausted}, "TW TWRecycled"},
+		{Outcome{Phase: PhaseBeforeResponse, Cause: CauseTimeout}, "TCPTimeouts RetransSegs TCPAbortOnTimeout TCPBacklogDrop"},
+		{Outcome{Phase: PhaseDuringResponse, Cause: CauseFIN}, ""},
+		{Outcome{Phase: PhaseAcquire, Cause: CauseTimeout}, ""},
+		{Outcome{Phase: PhaseAcquire, Cause: CauseQueueFull}, ""},
+		{Outcome{Phase: PhaseBeforeResponse, Cause: CauseAborted}, ""},
+		{Outcome{Phase: PhaseDone, Reused: true}, ""},
+	} {
+		if got := strings.Join(shown(all, tt.o), " "); got != tt.want {
+			t.Errorf("%v/%v: %q, want %q", tt.o.Phase, tt.o.Cause, got, tt.want)
+		}
+	}
+	for name, k := range map[string]Kernel{
+		"not available": {Why: "no /proc"},
+		"none of them":  {Available: true, Counters: map[string]uint64{}},
+		"did not move":  {Available: true, Counters: map[string]uint64{"OutRsts": 0, "TCPAbortOnData": 0}},
+	} {
+		if got := shown(k, Outcome{Phase: PhaseBeforeResponse, Cause: CauseRST}); got != nil {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for _, x := range explanations {
+		if !slices.ContainsFunc(KernelCounters, func(c KernelCounter) bool { return c.Name == x.counter }) {
+			t.Errorf("%s explains something, and is not among the counters", x.counter)
+		}
+	}
+}
+
+func TestKernelExpectations(t *testing.T) {
+	counted := &Run{Kernel: Kernel{Available: true, Counters: map[string]uint64{"TW": 7}}}
+	for _, tt := range []struct {
+		run       *Run
+		path, why string
+		met       bool
+	}{
+		{counted, "kernel.TW", "", true},
+		{counted, "kernel.OutRsts", "this kernel does not count it", false},
+		{&Run{Kernel: Kernel{Why: "needs Linux"}}, "kernel.TW", "could not be read: needs Linux", false},
+		{&Run{}, "kernel.TW", "could not be read", false},
+	} {
+		e := CheckExpectations(tt.run, map[string]string{tt.path: ">= 0"})[0]
+		if e.Met != tt.met || !strings.Contains(e.Why, tt.why) || (e.Why == "") != (tt.why == "") {
+			t.Errorf("%s: %+v, want met %v and %q", tt.path, e, tt.met, tt.why)
+		}
+	}
+	if _, err := lookup(counted, "kernel.TCPAbortOnDate"); err == nil || !strings.Contains(err.Error(), "kernel.TCPAbortOnData") {
+		t.Errorf("a misspelt counter: %v", err)
+	}
+}
