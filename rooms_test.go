@@ -36,7 +36,7 @@ var rooms = map[string]room{
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/harness", "internal/wording"}, ""},
+	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
 }
 
 // folders are the top-level folders there may be.

@@ -92,3 +92,17 @@ func TestClassify(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkClassify(b *testing.B) {
+	for name, f := range map[string]Facts{
+		"done":  {HeadWritten: true, Written: true, Bytes: 1, HeadRead: true, Complete: true},
+		"reset": {HeadWritten: true, Written: true, Read: &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Classify(f)
+			}
+		})
+	}
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -90,8 +91,8 @@ const (
 func (m *machineFacts) takeTimers() {
 	m.clockCost = host.ClockCost(100_000)
 	m.goTimer = lateness(host.SleepLateness(naps, nap))
-	late, err := host.NanosleepLateness(naps, nap)
-	m.nanosleep, m.nanosleepErr = lateness(late), err
+	late, err := poll.Lateness(naps, nap)
+	m.ownTimer, m.ownTimerErr = lateness(late), err
 }
 
 // takeLoad looks at what the machine did meanwhile.

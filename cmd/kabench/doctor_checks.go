@@ -38,9 +38,9 @@ type machineFacts struct {
 	cpus int
 	root bool
 
-	goTimer, nanosleep late
-	nanosleepErr       error
-	clockCost          time.Duration
+	goTimer, ownTimer late
+	ownTimerErr       error
+	clockCost         time.Duration
 
 	rate    *ladder // nil: not measured
 	rateErr error
@@ -89,15 +89,15 @@ func (m machineFacts) timer() check {
 }
 
 func (m machineFacts) sleep() check {
-	const name = "clock_nanosleep"
-	if m.nanosleepErr != nil {
-		return m.untold(name, m.nanosleepErr)
+	const name = "kabench's timer"
+	if m.ownTimerErr != nil {
+		return m.untold(name, m.ownTimerErr)
 	}
-	c := check{name, ok, fmt.Sprintf("wakes %v late, %v at p99", round(m.nanosleep.p50), round(m.nanosleep.p99)), ""}
+	c := check{name, ok, fmt.Sprintf("wakes %v late, %v at p99", round(m.ownTimer.p50), round(m.ownTimer.p99)), ""}
 	switch {
-	case m.nanosleep.p50 > time.Millisecond:
+	case m.ownTimer.p50 > time.Millisecond:
 		c.Verdict, c.Fix = warn, "the kernel has no high-resolution timers (CONFIG_HIGH_RES_TIMERS, highres=off on its command line): nothing can be started more exactly than by the tick"
-	case m.nanosleep.p99 > time.Millisecond:
+	case m.ownTimer.p99 > time.Millisecond:
 		c.Verdict, c.Fix = warn, "a thread that is due does not get a core at once; give this machine less else to do"
 	}
 	return c

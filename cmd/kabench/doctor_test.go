@@ -17,7 +17,7 @@ import (
 func fit() machineFacts {
 	return machineFacts{
 		os: "linux", cpus: 8,
-		goTimer: late{600 * time.Microsecond, 1100 * time.Microsecond}, nanosleep: late{60 * time.Microsecond, 90 * time.Microsecond},
+		goTimer: late{600 * time.Microsecond, 1100 * time.Microsecond}, ownTimer: late{60 * time.Microsecond, 90 * time.Microsecond},
 		clockCost: 40, rate: &ladder{held: 64000}, openFiles: 1 << 20,
 		ports: host.EphemeralPorts{First: 32768, Last: 60999},
 		sysctls: map[string]string{
@@ -46,9 +46,9 @@ func TestChecks(t *testing.T) {
 		says  string // in what was found or in the fix
 	}{
 		{"a slow timer", func(m *machineFacts) { m.goTimer.p99 = 20 * time.Millisecond }, "Go's timer", warn, "20ms at p99"},
-		{"no fine timers", func(m *machineFacts) { m.nanosleep = late{2 * time.Millisecond, 4 * time.Millisecond} }, "clock_nanosleep", warn, "high-resolution timers"},
-		{"a busy machine", func(m *machineFacts) { m.nanosleep.p99 = 4 * time.Millisecond }, "clock_nanosleep", warn, "less else to do"},
-		{"no nanosleep", func(m *machineFacts) { m.nanosleepErr = host.ErrNeedsLinux }, "clock_nanosleep", unknown, "cannot be checked"},
+		{"no fine timers", func(m *machineFacts) { m.ownTimer = late{2 * time.Millisecond, 4 * time.Millisecond} }, "kabench's timer", warn, "high-resolution timers"},
+		{"a busy machine", func(m *machineFacts) { m.ownTimer.p99 = 4 * time.Millisecond }, "kabench's timer", warn, "less else to do"},
+		{"not Linux", func(m *machineFacts) { m.ownTimerErr = host.ErrNeedsLinux }, "kabench's timer", unknown, "cannot be checked"},
 		{"a clock in a device", func(m *machineFacts) { m.fitness.Clocksource = "hpet" }, "clock", warn, "current_clocksource"},
 		{"a clock that is slow all the same", func(m *machineFacts) { m.clockCost = 2 * time.Microsecond }, "clock", warn, "2µs a reading"},
 		{"an unknown clock", func(m *machineFacts) { m.fitness.Clocksource = "" }, "clock", unknown, "does not tell"},
@@ -120,7 +120,7 @@ func TestChecks(t *testing.T) {
 func TestChecksOffLinux(t *testing.T) {
 	m := machineFacts{
 		os: "darwin", cpus: 8, goTimer: late{time.Millisecond, time.Millisecond}, openFiles: 1 << 20,
-		nanosleepErr: host.ErrNeedsLinux, portsErr: host.ErrNeedsLinux, quotaErr: host.ErrNeedsLinux, timesErr: host.ErrNeedsLinux,
+		ownTimerErr: host.ErrNeedsLinux, portsErr: host.ErrNeedsLinux, quotaErr: host.ErrNeedsLinux, timesErr: host.ErrNeedsLinux,
 		namespaces: host.Namespaces{Err: host.ErrNeedsLinux, TUN: host.ErrNeedsLinux},
 	}
 	told := map[string]bool{"Go's timer": true, "cores": true, "open files": true}

@@ -2,13 +2,8 @@
 
 package host
 
-import "time"
-
 // ReadFitness leaves all facts zero: they are read as Linux tells them.
 func ReadFitness() Fitness { return Fitness{} }
 
 // TryNamespaces returns ErrNeedsLinux for both.
 func TryNamespaces(...string) Namespaces { return Namespaces{ErrNeedsLinux, ErrNeedsLinux} }
-
-// NanosleepLateness returns ErrNeedsLinux.
-func NanosleepLateness(int, time.Duration) ([]time.Duration, error) { return nil, ErrNeedsLinux }

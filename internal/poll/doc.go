@@ -20,3 +20,23 @@ type Event struct {
 
 // Forever as a time to wait is until something happens.
 const Forever time.Duration = -1
+
+// Lateness is how late a Poller wakes for a deadline, n times d ahead. The error
+// is New's.
+func Lateness(n int, d time.Duration) ([]time.Duration, error) {
+	p, err := New()
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	events := make([]Event, MaxEvents)
+	late := make([]time.Duration, n)
+	for i := range late {
+		begin := time.Now()
+		for time.Since(begin) < d {
+			p.Wait(events, d-time.Since(begin))
+		}
+		late[i] = time.Since(begin) - d
+	}
+	return late, nil
+}

@@ -110,9 +110,9 @@ func (p *Poller) Wake() {
 	}
 }
 
-// Wait returns when something has happened, after d or when woken. It fills
-// events, none of them if it was one of the latter, and returns how many. With
-// d 0 it does not wait, with d below 0 it waits without limit.
+// Wait returns when something has happened, after d, when woken, or sooner for
+// no reason. It fills events, none of them unless it was the first, and returns
+// how many. With d 0 it does not wait, with d below 0 it waits without limit.
 func (p *Poller) Wait(events []Event, d time.Duration) int {
 	if d == 0 {
 		return p.take(events, p.look())
@@ -132,10 +132,11 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	}
 	if d > early {
 		n := p.sleep(d - early)
-		if n > 0 || early == 0 {
+		left := d - time.Since(start)
+		if n > 0 || early == 0 || left > early { // the last by a signal
 			return p.take(events, n)
 		}
-		p.learn(time.Since(start) - (d - early))
+		p.learn(early - left)
 	}
 	spinning := time.Now()
 	defer func() { p.credit = max(p.credit-time.Since(spinning), 0) }()
