@@ -75,6 +75,7 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, under("load", p.Load.Validate())...)
 	list = append(list, under("pool", p.Pool.Validate())...)
 	list = append(list, under("target", p.Target.validate())...)
+	list = append(list, p.networkComplaints()...)
 	list = append(list, under("server", p.Server.Validate())...)
 	list = append(list, under("via", p.Via.Validate())...)
 	if p.Preset != "" {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -20,9 +21,8 @@ func (r *run) fill() {
 	r.doc.Pool = results.PoolPeaks{
 		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
 	}
-	if s := r.target.server; s != nil {
-		seen := settled(s)
-		r.doc.Lab = (*results.LabSeen)(&seen)
+	if len(r.target.lab) > 0 {
+		r.doc.Lab = labSeen(r.target.lab)
 	}
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
@@ -48,6 +48,20 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 		}
 	}
 	return said
+}
+
+// labSeen is what the servers saw, together.
+func labSeen(servers []*lab.Server) *results.LabSeen {
+	var sum results.LabSeen
+	to := reflect.ValueOf(&sum).Elem()
+	for _, s := range servers {
+		seen := results.LabSeen(settled(s))
+		from := reflect.ValueOf(seen)
+		for i := range to.NumField() {
+			to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+		}
+	}
+	return &sum
 }
 
 // settled is what the server saw when it has seen every connection end. Those

@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -95,7 +96,13 @@ func (c *stockClient) Close() {
 // is returned all the same, marked as interrupted. The error is an *InputError
 // when the run could not begin; when the results could not be written it comes
 // together with the run.
+//
+// A profile with a network runs in a process and a namespace of its own; see
+// InSandbox.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if p.Network != nil && !sandbox.Inside() {
+		return runInSandbox(ctx, p, opts)
+	}
 	p = p.Clone()
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
