@@ -3,6 +3,7 @@ package dialers
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -45,6 +46,8 @@ type transport interface {
 	// peek looks whether bytes are waiting, and how the peer has ended the
 	// stream if it has, as peek(net.Conn) does.
 	peek() (waiting bool, err error)
+	// local is our address; not valid when it is not known.
+	local() netip.AddrPort
 	close()
 }
 

@@ -226,6 +226,9 @@ func (t *task) end() {
 	e.Done = c.now()
 	e.Phase, e.Cause = Classify(*f)
 	e.Err = errorBehind(e.Cause, *f)
+	if t.conn != nil && e.Failed() {
+		e.Local = t.conn.wire.local() // it is closed only when what was decided is done
+	}
 	rule, resend := t.resend()
 	if !resend {
 		t.finish()

@@ -82,7 +82,7 @@ func TestNetworkIsRefused(t *testing.T) {
 		"link in a network":   {"target.link={delay: 1ms}", "is for a target on the loopback; in a network use network.links"},
 		"a proxy's host":      {"target.proxies=[{on: server}]", `--set target.proxies=[{on: server}]: target.proxies.0.on: "server" is taken; a proxy needs a host of its own`},
 		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
-		"TLS before a proxy":      {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP only"},
+		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP only"},
 		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host or balancer "srever"`},
 		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
 		"a link off the path": {"network.links.0.between=[client, other]", "no request passes between client and other: they go client to server"},

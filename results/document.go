@@ -63,6 +63,12 @@ func (run *Run) filled() *Run {
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFail = filledMap(doc.LatencyFail)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
+	if doc.Packets != nil {
+		packets := *doc.Packets
+		packets.Fates, packets.Struck = filledMap(packets.Fates), filledMap(packets.Struck)
+		packets.Closed, packets.Failures = filledList(packets.Closed), filledList(packets.Failures)
+		doc.Packets = &packets
+	}
 	return &doc
 }
 

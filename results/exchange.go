@@ -2,6 +2,7 @@ package results
 
 import (
 	"iter"
+	"net/netip"
 	"time"
 )
 
@@ -46,6 +47,8 @@ type Exchange struct {
 	BytesOut int64 // request bytes written, head included
 	BytesIn  int64 // response bytes read, head included
 	Err      error // the error behind Cause, for the example in the outcome table; nil when done
+
+	Local netip.AddrPort // our end of the connection of a failure on one; not recorded
 
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent

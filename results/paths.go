@@ -49,6 +49,10 @@ func lookup(run *Run, path string) (value, error) {
 			v.why = unseen(run, head, rest)
 			return v, nil
 		}
+	case "closed":
+		if v, found := closedPath(run, rest); found {
+			return v, nil
+		}
 	case "failed":
 		name, stat, _ := strings.Cut(rest, ".")
 		if v, found := latency(run.LatencyFail, name, stat); found && name != LatencyLag {
@@ -159,10 +163,15 @@ func sections(run *Run) map[string]reflect.Value {
 	if run.Lab != nil {
 		lab = *run.Lab
 	}
+	var packets Packets
+	if run.Packets != nil {
+		packets = *run.Packets
+	}
 	return map[string]reflect.Value{
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
 		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
+		"packets": reflect.ValueOf(packets),
 	}
 }
 
@@ -171,6 +180,8 @@ func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return "the target is not kabench's own server"
+	case section == "packets" && run.Packets == nil:
+		return noPackets
 	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
 		return "the stock client's pool does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
@@ -252,6 +263,12 @@ func knownPaths() []string {
 	}
 	for _, reason := range evictions {
 		paths = append(paths, "connections.evictions."+reason)
+	}
+	for _, by := range closers {
+		paths = append(paths, "closed."+by)
+		for _, how := range manners {
+			paths = append(paths, "closed."+by+"."+how)
+		}
 	}
 	for name, section := range sections(&Run{}) {
 		paths = append(paths, fieldNames(name, section)...)

@@ -37,18 +37,19 @@ type Run struct {
 	Resends     Resends              `json:"resends"`  // what the policy sent again
 	Statuses    map[string]uint64    `json:"statuses"` // HTTP status -> exchanges that are ok
 	Outcomes    []Outcome            `json:"outcomes"`
-	Latency     map[string]Quantiles `json:"latency"`         // of exchanges that are ok; lag: of all started
-	LatencyFail map[string]Quantiles `json:"latency_failed"`  // of those that failed
-	IdleFailed  *Quantiles           `json:"idle_at_failure"` // idle age at lease of failures on reused connections; null when there were none
-	Rate        Rate                 `json:"rate"`            // per second
-	Connections Connections          `json:"connections"`     //
-	Reuse       Reuse                `json:"reuse"`           // exchanges by kind of connection
-	Pool        PoolPeaks            `json:"pool"`            //
-	Sockets     Sockets              `json:"sockets"`         //
-	Instrument  Instrument           `json:"instrument"`      // kabench itself
-	Recording   Recording            `json:"recording"`       // what the exchange record holds
-	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
-	Lab         *LabSeen             `json:"lab,omitempty"`   // what kabench's own server saw, when it was the target
+	Latency     map[string]Quantiles `json:"latency"`           // of exchanges that are ok; lag: of all started
+	LatencyFail map[string]Quantiles `json:"latency_failed"`    // of those that failed
+	IdleFailed  *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	Rate        Rate                 `json:"rate"`              // per second
+	Connections Connections          `json:"connections"`       //
+	Reuse       Reuse                `json:"reuse"`             // exchanges by kind of connection
+	Pool        PoolPeaks            `json:"pool"`              //
+	Sockets     Sockets              `json:"sockets"`           //
+	Instrument  Instrument           `json:"instrument"`        // kabench itself
+	Recording   Recording            `json:"recording"`         // what the exchange record holds
+	Expect      []Expectation        `json:"expectations"`      // of the profile, each with what was seen
+	Packets     *Packets             `json:"packets,omitempty"` // nil: not in a private network
+	Lab         *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 }
 
 // Preset is the real client whose pool a run's policy was taken from.

@@ -24,6 +24,7 @@ func (r *run) fill() {
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
+	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()

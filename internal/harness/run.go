@@ -139,6 +139,7 @@ type run struct {
 	target   *target
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
+	failures failures
 	notes    []string        // what the checks before the run have to say
 	writer   *results.Writer // nil: nothing is kept
 	client   client
@@ -151,6 +152,9 @@ type run struct {
 func (r *run) Observe(e *results.Exchange) {
 	r.recorder.Observe(e)
 	r.punctual.Observe(e)
+	if r.target.network != nil {
+		r.failures.observe(e)
+	}
 	if r.writer != nil {
 		r.writer.Observe(e)
 	}
