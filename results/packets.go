@@ -13,6 +13,7 @@ type Packets struct {
 	Seen        uint64            `json:"seen"`        // packets that were sent, or made by a link
 	Overwritten uint64            `json:"overwritten"` // of them, no longer in packets.pcapng: the oldest
 	Unseen      uint64            `json:"unseen"`      // dropped by the kernel before a link saw them
+	Forgotten   uint64            `json:"forgotten"`   // open connections that links and balancers forgot when their time was over
 	Fates       map[string]uint64 `json:"fates"`       // what became of the packets
 	Struck      map[string]uint64 `json:"struck"`      // how many each rule struck, by "LINK: RULE"
 	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds

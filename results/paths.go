@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -47,6 +48,10 @@ func lookup(run *Run, path string) (value, error) {
 		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
 			v := count(run.Connections.Evictions[reason])
 			v.why = unseen(run, head, rest)
+			return v, nil
+		}
+	case "ports":
+		if v, found := portsPath(run, rest); found {
 			return v, nil
 		}
 	case "closed":
@@ -124,6 +129,35 @@ func failures(run *Run, rest string) (value, bool) {
 // nor given up.
 func (o Outcome) failed() bool {
 	return o.Phase != PhaseSchedule && o.Phase != PhaseDone && o.Cause != CauseAborted
+}
+
+// portsPath finds a path of the section ports.
+func portsPath(run *Run, name string) (value, bool) {
+	if run.Ports == nil {
+		run = &Run{Ports: &Ports{}}
+	}
+	p := run.Ports
+	none := func(missing bool, why string) string {
+		if missing {
+			return why
+		}
+		return ""
+	}
+	noPrediction := none(p.Predicted == 0, "the ports were not to run out")
+	noFailure := none(p.FirstFail == 0, "no request failed for want of a port")
+	switch name {
+	case "predicted":
+		return value{v: p.Predicted, unit: UnitSeconds, why: noPrediction}, true
+	case "first":
+		return value{v: p.FirstFail, unit: UnitSeconds, why: noFailure}, true
+	case "last":
+		return value{v: p.LastFail, unit: UnitSeconds, why: noFailure}, true
+	case "met":
+		return value{v: p.Met(), unit: UnitRatio, why: cmp.Or(noPrediction, noFailure)}, true
+	case "recovered":
+		return count(p.Recovered), true
+	}
+	return value{}, false
 }
 
 // latencyNames are the names a latency path may begin with.
@@ -264,6 +298,7 @@ func knownPaths() []string {
 	for _, reason := range evictions {
 		paths = append(paths, "connections.evictions."+reason)
 	}
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.recovered", "ports.met")
 	for _, by := range closers {
 		paths = append(paths, "closed."+by)
 		for _, how := range manners {

@@ -48,6 +48,7 @@ type Run struct {
 	Instrument  Instrument           `json:"instrument"`        // kabench itself
 	Recording   Recording            `json:"recording"`         // what the exchange record holds
 	Expect      []Expectation        `json:"expectations"`      // of the profile, each with what was seen
+	Ports       *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
 	Packets     *Packets             `json:"packets,omitempty"` // nil: not in a private network
 	Lab         *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 }
@@ -221,6 +222,24 @@ func (k *Sockets) Add(s *SocketSample) {
 		k.ServerSide = true
 		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
 	}
+}
+
+// Ports say when the local ports towards the target ran out. Times are in
+// seconds since the start of the run.
+type Ports struct {
+	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not to run out
+	FirstFail float64 `json:"first"`     // when the first request that got none was started; 0: all got one
+	LastFail  float64 `json:"last"`      // when the last of them was
+	Recovered uint64  `json:"recovered"` // requests that were ok afterwards
+}
+
+// Met is how the moment compares with the prediction: 1 when it is the same, 0
+// when one of them is missing.
+func (p Ports) Met() float64 {
+	if p.Predicted == 0 {
+		return 0
+	}
+	return p.FirstFail / p.Predicted
 }
 
 // Instrument is what the run cost kabench itself, with a server in the same

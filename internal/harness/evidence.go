@@ -17,8 +17,8 @@ const (
 	failuresShown = 3  // of different kinds, in run.json
 	kindKept      = 8  // of one kind
 	packetsBefore = 6  // of a connection, before it was leased
-	packetsAfter  = 6  // after the failure
 	rowsKept      = 30
+	soonAfter     = time.Second // after the failure
 )
 
 // failures keeps the first failures that had a connection, a few of each kind.
@@ -52,12 +52,14 @@ func (r *run) seePackets() {
 	if n == nil {
 		return
 	}
+	// What the servers close when they are stopped is not the run's doing.
+	all, until := n.Connections(), time.Since(n.Began())
 	r.target.close()
 	stats := n.Stats()
 	r.doc.Packets = &results.Packets{
-		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Fates: stats.Fates, Struck: stats.Struck,
+		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
-		Closed: closings(n.Connections()),
+		Closed: closings(all),
 	}
 	if stats.Unseen > 0 {
 		r.warnf("%d packets were dropped because the network did not keep up: give this machine less else to do, or lower load.rate", stats.Unseen)
@@ -65,11 +67,11 @@ func (r *run) seePackets() {
 	if stats.LateP99 > time.Millisecond {
 		r.warnf("packets were delivered %v late at the 99th percentile, on top of the links' delay: give this machine less else to do, or lower load.rate", stats.LateP99)
 	}
-	all := []results.Evidence{}
+	kept := []results.Evidence{}
 	shown := map[results.Outcome]bool{}
 	for _, e := range r.failures.kept {
-		evidence := r.evidence(n, &e)
-		all = append(all, evidence)
+		evidence := r.evidence(n, &e, until)
+		kept = append(kept, evidence)
 		kind := results.Outcome{Phase: e.Phase, Cause: e.Cause, Reused: e.Reused()}
 		if !shown[kind] && len(shown) < failuresShown {
 			shown[kind] = true
@@ -82,7 +84,7 @@ func (r *run) seePackets() {
 	if err := r.writer.WritePackets(n.WritePcapng); err != nil {
 		r.warnf("the packets are not kept: %v", err)
 	}
-	if err := r.writer.WriteEvidence(all); err != nil {
+	if err := r.writer.WriteEvidence(kept); err != nil {
 		r.warnf("the packets of the failures are not kept: %v", err)
 	}
 }
@@ -104,11 +106,12 @@ func closings(all []sandbox.Connection) []results.Closing {
 	return list
 }
 
-// evidence is what the packets show of a failure.
-func (r *run) evidence(n *sandbox.Network, e *results.Exchange) results.Evidence {
+// evidence is what the packets sent until then show of a failure.
+func (r *run) evidence(n *sandbox.Network, e *results.Exchange, until time.Duration) results.Evidence {
 	began := r.epoch.Sub(n.Began()) // on the network's clock
 	remote := r.target.remotes[0]
 	packets := sameConnection(n.Connection(e.Local, remote, 0), e.Local, began+e.Leased)
+	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
 	closed := sandbox.ClosedBy(packets, e.Local)
 	out := results.Evidence{
 		Seq: e.Seq, Conn: e.Conn, Use: e.Use, Phase: e.Phase, Cause: e.Cause,
@@ -117,14 +120,14 @@ func (r *run) evidence(n *sandbox.Network, e *results.Exchange) results.Evidence
 	}
 	rows := sandbox.Ladder(packets, e.Local, notes(e, began))
 	leased := slices.IndexFunc(rows, func(row sandbox.Row) bool { return row.At >= began+e.Leased })
-	done := len(rows)
+	done := 0
 	for i, row := range rows {
-		if row.At <= began+e.Done {
+		if row.At <= began+e.Done || i == done && row.Sent <= began+e.Done+soonAfter {
 			done = i + 1
 		}
 	}
 	from := max(leased-packetsBefore, 0)
-	rows = rows[from:min(done+packetsAfter, len(rows))]
+	rows = rows[from:min(done, len(rows))]
 	if len(rows) > rowsKept {
 		from += len(rows) - rowsKept
 		rows = rows[len(rows)-rowsKept:]

@@ -24,6 +24,7 @@ func (r *run) fill() {
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
+	r.ports.fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
@@ -54,9 +55,10 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 // labSeen is what the servers saw, together.
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
+	end := time.Now().Add(2 * time.Second)
 	to := reflect.ValueOf(&sum).Elem()
 	for _, s := range servers {
-		seen := results.LabSeen(settled(s))
+		seen := results.LabSeen(settled(s, end))
 		from := reflect.ValueOf(seen)
 		for i := range to.NumField() {
 			to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
@@ -65,11 +67,11 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 	return &sum
 }
 
-// settled is what the server saw when it has seen every connection end. Those
-// the client has just closed are still on their way; one that never arrives is
-// not waited for.
-func settled(s *lab.Server) lab.Seen {
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+// settled is what the server saw when it has seen every connection end, or at
+// end. Those the client has just closed are still on their way; one that never
+// arrives is not waited for.
+func settled(s *lab.Server, end time.Time) lab.Seen {
+	for ; ; time.Sleep(5 * time.Millisecond) {
 		if seen := s.Seen(); seen.ClosedFirst+seen.ClientClosed >= seen.Connections || time.Now().After(end) {
 			return seen
 		}

@@ -120,7 +120,9 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	}
 	defer r.target.close()
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
-	if r.notes, err = need.check(readLimits(r.target.remotes), p.Expect); err != nil {
+	limits := readLimits(r.target.remotes)
+	r.ports.predicted = need.exhausts(limits)
+	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
 	if opts.Out != "" {
@@ -140,6 +142,7 @@ type run struct {
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
 	failures failures
+	ports    exhaustion
 	notes    []string        // what the checks before the run have to say
 	writer   *results.Writer // nil: nothing is kept
 	client   client
@@ -152,6 +155,7 @@ type run struct {
 func (r *run) Observe(e *results.Exchange) {
 	r.recorder.Observe(e)
 	r.punctual.Observe(e)
+	r.ports.observe(e)
 	if r.target.network != nil {
 		r.failures.observe(e)
 	}

@@ -187,7 +187,13 @@ func (n *Network) Stats() Stats {
 				s.Fates[Fate(i).String()] = count
 			}
 		}
+		for _, b := range c.at[c.hosts:] {
+			s.Forgotten += b.flows.forgotten
+		}
 		for _, l := range c.links {
+			if l.flows != nil {
+				s.Forgotten += l.flows.forgotten
+			}
 			for _, r := range l.rules {
 				s.Struck[c.rec.names[l.by]+": "+c.rec.names[r.by]] += r.struck
 			}
