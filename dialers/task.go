@@ -227,7 +227,10 @@ func (t *task) end() {
 	e.Phase, e.Cause = Classify(*f)
 	e.Err = errorBehind(e.Cause, *f)
 	if t.conn != nil && e.Failed() {
-		e.Local = t.conn.wire.local() // it is closed only when what was decided is done
+		// The socket is closed only when what was decided is carried out.
+		if local := t.conn.wire.local(); local.IsValid() {
+			e.Local = local.String()
+		}
 	}
 	rule, resend := t.resend()
 	if !resend {

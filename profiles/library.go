@@ -15,6 +15,11 @@ import (
 //go:embed examples/*.yaml incidents/*.yaml pools/*.yaml servers/*.yaml
 var library embed.FS
 
+// NewIncident is the YAML of an incident to start from.
+//
+//go:embed template.yaml
+var NewIncident string
+
 // Embedded is a profile that comes with kabench.
 type Embedded struct {
 	Name     string

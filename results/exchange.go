@@ -2,7 +2,6 @@ package results
 
 import (
 	"iter"
-	"net/netip"
 	"time"
 )
 
@@ -48,7 +47,7 @@ type Exchange struct {
 	BytesIn  int64 // response bytes read, head included
 	Err      error // the error behind Cause, for the example in the outcome table; nil when done
 
-	Local netip.AddrPort // our end of the connection of a failure on one; not recorded
+	Local string // our end of the connection that a failure was on, as 10.0.0.1:40000; "": not known. Not recorded
 
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent
@@ -72,7 +71,7 @@ func (e *Exchange) Again() {
 	e.Leased, e.Resolved, e.Connected, e.Secured = Never, Never, Never, Never
 	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
 	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
-	e.Phase, e.Cause, e.Status, e.Err = PhaseSchedule, CauseNone, 0, nil
+	e.Phase, e.Cause, e.Status, e.Err, e.Local = PhaseSchedule, CauseNone, 0, nil, ""
 }
 
 // Reset makes e the exchange numbered seq, due at the given offset, with

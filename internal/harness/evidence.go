@@ -29,7 +29,7 @@ type failures struct {
 }
 
 func (f *failures) observe(e *results.Exchange) {
-	if !e.Failed() || e.WarmUp || !e.Local.IsValid() {
+	if !e.Failed() || e.WarmUp || e.Local == "" {
 		return
 	}
 	f.mu.Lock()
@@ -110,15 +110,19 @@ func closings(all []sandbox.Connection) []results.Closing {
 func (r *run) evidence(n *sandbox.Network, e *results.Exchange, until time.Duration) results.Evidence {
 	began := r.epoch.Sub(n.Began()) // on the network's clock
 	remote := r.target.remotes[0]
-	packets := sameConnection(n.Connection(e.Local, remote, 0), e.Local, began+e.Leased)
+	local, err := netip.ParseAddrPort(e.Local)
+	if err != nil {
+		return results.Evidence{} // it was written by us: see dialers
+	}
+	packets := sameConnection(n.Connection(local, remote, 0), local, began+e.Leased)
 	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
-	closed := sandbox.ClosedBy(packets, e.Local)
+	closed := sandbox.ClosedBy(packets, local)
 	out := results.Evidence{
 		Seq: e.Seq, Conn: e.Conn, Use: e.Use, Phase: e.Phase, Cause: e.Cause,
-		Client: e.Local.String(), Server: remote.String(), By: string(closed.By), How: string(closed.How),
+		Client: e.Local, Server: remote.String(), By: string(closed.By), How: string(closed.How),
 		Rows: []results.EvidenceRow{},
 	}
-	rows := sandbox.Ladder(packets, e.Local, notes(e, began))
+	rows := sandbox.Ladder(packets, local, notes(e, began))
 	leased := slices.IndexFunc(rows, func(row sandbox.Row) bool { return row.At >= began+e.Leased })
 	done := 0
 	for i, row := range rows {
