@@ -296,6 +296,10 @@ func (d *decoder) decodeList(path string, n ast.Node, v reflect.Value) {
 		d.bad(path, placeOf(n), "is %s; a list belongs here", describe(n))
 		return
 	}
+	if v.Kind() == reflect.Slice && len(list.Values) == 0 {
+		v.SetZero() // as if left out: a profile that is written and read is the same
+		return
+	}
 	if v.Kind() == reflect.Slice {
 		v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
 	} else if len(list.Values) != v.Len() {
