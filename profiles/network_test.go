@@ -71,6 +71,23 @@ func TestPathOfTheRequests(t *testing.T) {
 }
 
 // What cannot work is one clear line, with its place, before any traffic.
+func TestSignatureThatCanNeverBeChecked(t *testing.T) {
+	const profile = "load: {rate: 10/s}\ntarget: {url: http://127.0.0.1:1/}\n"
+	for expect, want := range map[string]string{
+		"closed.link.rst":   "p.yaml:3:10: expect.closed.link.rst: can never be checked: packets are seen in a private network only: the profile has none; remove it",
+		"packets.forgotten": "packets are seen in a private network only",
+		"lab.requests":      "the target is not kabench's own server",
+	} {
+		_, err := Load("p.yaml", []byte(profile+"expect: {"+expect+": 0}"), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", expect, err, want)
+		}
+		if _, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"}); err != nil {
+			t.Errorf("%s in a network: %v", expect, err)
+		}
+	}
+}
+
 func TestNetworkIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"unknown host":        {"target.on=srever", `--set target.on=srever: there is no host "srever"; there are server, other, proxy`},

@@ -231,6 +231,21 @@ func unseen(run *Run, section, name string) string {
 	return ""
 }
 
+// NeverKnown says why no run with that client, with or without kabench's own
+// server and a private network, can know the result at path; "" when one can.
+func NeverKnown(path, client string, lab, network bool) string {
+	section, name, _ := strings.Cut(path, ".")
+	switch {
+	case section == "lab" && !lab:
+		return "the target is not kabench's own server"
+	case (section == "packets" || section == "closed") && !network:
+		return noPackets
+	case client == "stock" && ofOwnPool(section, name):
+		return "the stock client's pool does not tell it"
+	}
+	return ""
+}
+
 // ofOwnPool reports whether a figure is known of kabench's own pool only.
 // net/http's Transport queues, dials, evicts and re-sends out of sight.
 func ofOwnPool(section, name string) bool {

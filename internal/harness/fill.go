@@ -97,6 +97,9 @@ func (r *run) judge() {
 	if !d.Counts.Balance() {
 		d.Invalid = append(d.Invalid, fmt.Sprintf("the accounts do not balance: %+v; this is a fault of kabench", d.Counts))
 	}
+	if r.guard.why != "" {
+		d.Invalid = append(d.Invalid, r.guard.why)
+	}
 	if d.Counts.Due == 0 && !d.Interrupted {
 		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")
 	}

@@ -121,6 +121,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	defer r.target.close()
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
+	r.guard = newGuard(p, limits)
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
@@ -143,6 +144,7 @@ type run struct {
 	punctual *collectors.Punctuality
 	failures failures
 	ports    exhaustion
+	guard    *guard
 	notes    []string        // what the checks before the run have to say
 	writer   *results.Writer // nil: nothing is kept
 	client   client
@@ -195,7 +197,9 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	}
 	sampler.Start(r.epoch)
 	watching := r.watch()
-	walked := r.open.Run(ctx, r.epoch, r.opts.Stop)
+	over := make(chan struct{})
+	walked := r.open.Run(ctx, r.epoch, r.guard.either(r.opts.Stop, over))
+	close(over)
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	close(watching.stop)
@@ -280,6 +284,7 @@ func (r *run) gauges() collectors.Gauges {
 func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 func (r *run) sample(s results.Sample) error {
+	r.guard.look(s.Sockets)
 	if r.writer == nil {
 		return nil
 	}
@@ -339,7 +344,7 @@ func (r *run) progress(now time.Duration) Progress {
 func (r *run) measured(walked time.Duration) time.Duration {
 	load := r.profile.Load
 	switch {
-	case r.doc.Interrupted:
+	case r.doc.Interrupted || r.guard.why != "":
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.
