@@ -34,9 +34,9 @@ var rooms = map[string]room{
 	"generator":        {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":          {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
-	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
+	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
+	"cmd/kabench":      {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
 }
 
 // folders are the top-level folders there may be.

@@ -3,6 +3,7 @@ package dialers
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -53,6 +54,8 @@ type transport interface {
 	// info is what the kernel says of the connection, if it says anything.
 	info() (results.TCPInfo, bool)
 	localPort() uint16
+	// local is our address; not valid when it is not known.
+	local() netip.AddrPort
 	close()
 }
 

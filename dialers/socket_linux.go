@@ -149,19 +149,28 @@ func (s *socket) close() {
 	unix.Close(s.fd)
 }
 
+func (s *socket) local() netip.AddrPort {
+	sa, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
 // error is what package net would make of a failed operation.
 func (s *socket) error(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var local net.Addr
-	if sa, nameErr := unix.Getsockname(s.fd); nameErr == nil {
-		switch sa := sa.(type) {
-		case *unix.SockaddrInet4:
-			local = &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-		case *unix.SockaddrInet6:
-			local = &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-		}
+	if addr := s.local(); addr.IsValid() {
+		local = net.TCPAddrFromAddrPort(addr)
 	}
 	return netError(op, local, net.TCPAddrFromAddrPort(s.remote), err)
 }

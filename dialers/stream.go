@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -54,6 +55,13 @@ type stream struct {
 	gotErr  error
 	writing bool
 	wrote   *written
+}
+
+func (s *stream) local() netip.AddrPort {
+	if tcp, ok := s.conn.LocalAddr().(*net.TCPAddr); ok {
+		return tcp.AddrPort()
+	}
+	return netip.AddrPort{}
 }
 
 // written is how a write came out.

@@ -251,6 +251,12 @@ func (t *task) end() {
 	if c.Tracer != nil && t.conn != nil {
 		t.traceEnd(c.todo[decided:])
 	}
+	if t.conn != nil && e.Failed() {
+		// The socket is closed only when what was decided is carried out.
+		if local := t.conn.wire.local(); local.IsValid() {
+			e.Local = local.String()
+		}
+	}
 	rule, resend := t.resend()
 	if !resend {
 		t.finish()

@@ -171,8 +171,8 @@ func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
 		d.decodeStruct(path, n, v)
 	case v.Kind() == reflect.Map:
 		d.decodeMap(path, n, v)
-	case v.Kind() == reflect.Slice:
-		d.decodeSlice(path, n, v)
+	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
+		d.decodeList(path, n, v)
 	default:
 		if text, ok := d.scalar(path, n); ok {
 			if err := setScalar(v, text); err != nil {
@@ -231,7 +231,7 @@ func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 	for key, value := range d.pairs(path, n) {
 		name := key.Value
 		if i, known := fieldNamed(v.Type(), name); known {
-			d.decode(join(path, name), value, v.Field(i))
+			d.decode(join(path, name), value, v.FieldByIndex(i))
 		} else {
 			d.bad(join(path, name), key, "%s", unknownKey(v.Type(), path, name, ""))
 		}
@@ -290,13 +290,22 @@ func (d *decoder) pairs(path string, n ast.Node) iter.Seq2[*token.Token, ast.Nod
 	}
 }
 
-func (d *decoder) decodeSlice(path string, n ast.Node, v reflect.Value) {
+func (d *decoder) decodeList(path string, n ast.Node, v reflect.Value) {
 	list, ok := n.(*ast.SequenceNode)
 	if !ok {
 		d.bad(path, placeOf(n), "is %s; a list belongs here", describe(n))
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	if v.Kind() == reflect.Slice && len(list.Values) == 0 {
+		v.SetZero() // as if left out: a profile that is written and read is the same
+		return
+	}
+	if v.Kind() == reflect.Slice {
+		v.Set(reflect.MakeSlice(v.Type(), len(list.Values), len(list.Values)))
+	} else if len(list.Values) != v.Len() {
+		d.bad(path, placeOf(n), "is a list of %d; %d belong here", len(list.Values), v.Len())
+		return
+	}
 	for i, value := range list.Values {
 		elem := join(path, strconv.Itoa(i))
 		if value != nil {

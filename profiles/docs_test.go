@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
 )
 
 // docs/profiles.md names every field of a profile, and its example is one.
@@ -49,12 +50,14 @@ func TestDocsNameEveryField(t *testing.T) {
 	}
 	walk(reflect.TypeFor[Profile](), "")
 
-	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(page)
-	if example == nil {
-		t.Fatal("no example")
+	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(examples) != 2 {
+		t.Fatalf("%d examples", len(examples))
 	}
-	if _, err := Load("docs/profiles.md", example[1], nil); err != nil {
-		t.Errorf("the example: %v", err)
+	for _, example := range examples {
+		if _, err := Load("docs/profiles.md", example[1], nil); err != nil {
+			t.Errorf("an example: %v", err)
+		}
 	}
 }
 
@@ -77,6 +80,7 @@ func TestDocsTellTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := Default()
+	defaults.Network = new(sandbox.Config)
 	defaults.Target.Lab, defaults.Target.Link = new(lab.Config), new(lab.LinkConfig) // of a section that is given, but empty
 	texts := func(cell string) []string {
 		var list []string

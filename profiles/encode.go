@@ -46,9 +46,9 @@ type encoder struct {
 
 // fields writes the fields of a struct, each at the given indentation.
 func (e *encoder) fields(indent string, v reflect.Value) error {
-	for i := range v.NumField() {
-		name, omitEmpty := fieldName(v.Type().Field(i))
-		f := v.Field(i)
+	for field := range fieldsOf(v.Type()) {
+		name, omitEmpty := fieldName(field)
+		f := v.FieldByIndex(field.Index)
 		if f.Kind() == reflect.Map && f.Len() == 0 || omitEmpty && f.IsZero() {
 			continue
 		}
@@ -100,7 +100,7 @@ func (e *encoder) pair(indent, key string, v reflect.Value) error {
 			}
 		}
 		return nil
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		return e.list(indent, v)
 	}
 	return fmt.Errorf("%v cannot be written", v.Type())
@@ -126,7 +126,11 @@ func (e *encoder) list(indent string, v reflect.Value) error {
 		if err := item.fields(indent+"    ", v.Index(i)); err != nil {
 			return err
 		}
-		e.text.WriteString(indent + "  - " + strings.TrimPrefix(item.text.String(), indent+"    "))
+		text := strings.TrimPrefix(item.text.String(), indent+"    ")
+		if text == "" {
+			text = "{}\n"
+		}
+		e.text.WriteString(indent + "  - " + text)
 	}
 	return nil
 }
@@ -149,6 +153,8 @@ func scalarText(v reflect.Value) (text string, single bool, err error) {
 		return strconv.FormatInt(v.Int(), 10), true, nil
 	case v.CanUint():
 		return strconv.FormatUint(v.Uint(), 10), true, nil
+	case v.CanFloat():
+		return strconv.FormatFloat(v.Float(), 'g', -1, 64), true, nil
 	}
 	return "", false, nil
 }

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"encoding/json"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -150,7 +151,7 @@ func loadsBack(t interface {
 		}
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if diff := cmp.Diff(p, back, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(p, back, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Fatalf("(-want +got)\n%s\n%s", diff, text)
 	}
 	if _, err := json.Marshal(p); err != nil {

@@ -3,6 +3,7 @@ package profiles
 import (
 	"encoding"
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 
@@ -16,13 +17,37 @@ func fieldName(f reflect.StructField) (name string, omitEmpty bool) {
 	return name, rest == "omitempty"
 }
 
-func fieldNamed(t reflect.Type, key string) (index int, known bool) {
-	for i := range t.NumField() {
-		if name, _ := fieldName(t.Field(i)); name == key {
-			return i, true
+// fieldsOf yields the fields of a struct that have keys: those of a struct that
+// is inline are keys beside the others. The fields' indices are for FieldByIndex.
+func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
+	return func(yield func(reflect.StructField) bool) {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if !isInline(f) {
+				if !yield(f) {
+					return
+				}
+				continue
+			}
+			for within := range fieldsOf(f.Type) {
+				within.Index = append([]int{i}, within.Index...)
+				if !yield(within) {
+					return
+				}
+			}
 		}
 	}
-	return 0, false
+}
+
+func isInline(f reflect.StructField) bool { return f.Tag.Get("yaml") == ",inline" }
+
+func fieldNamed(t reflect.Type, key string) (index []int, known bool) {
+	for f := range fieldsOf(t) {
+		if name, _ := fieldName(f); name == key {
+			return f.Index, true
+		}
+	}
+	return nil, false
 }
 
 // fieldAt is the field of v at a dotted path, v itself for "". There is none
@@ -42,15 +67,15 @@ func fieldAt(v reflect.Value, path string) (field reflect.Value, found bool) {
 		if !known {
 			return reflect.Value{}, false
 		}
-		v = v.Field(i)
+		v = v.FieldByIndex(i)
 	}
 	return v, true
 }
 
 func keysOf(t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		name, _ := fieldName(t.Field(i))
+	for f := range fieldsOf(t) {
+		name, _ := fieldName(f)
 		keys = append(keys, name)
 	}
 	return keys
@@ -66,11 +91,11 @@ func isSection(t reflect.Type) bool {
 // pathsOf lists the paths of all fields of t and of the structs within it.
 func pathsOf(t reflect.Type, prefix string) []string {
 	var paths []string
-	for i := range t.NumField() {
-		name, _ := fieldName(t.Field(i))
+	for f := range fieldsOf(t) {
+		name, _ := fieldName(f)
 		name = join(prefix, name)
 		paths = append(paths, name)
-		within := t.Field(i).Type
+		within := f.Type
 		if within.Kind() == reflect.Pointer {
 			within = within.Elem()
 		}

@@ -7,12 +7,18 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
 
 //go:embed examples/*.yaml incidents/*.yaml pools/*.yaml servers/*.yaml
 var library embed.FS
+
+// NewIncident is the YAML of an incident to start from.
+//
+//go:embed template.yaml
+var NewIncident string
 
 // Embedded is a profile that comes with kabench.
 type Embedded struct {
@@ -27,6 +33,38 @@ func Profiles() []Embedded { return shelf("examples") }
 
 // Incidents lists the incidents, by name.
 func Incidents() []Embedded { return shelf("incidents") }
+
+// Takes is how long p's load lasts: of an incident, its own and its remedies'.
+// What is ended by a count is as long as that takes at the mean rate.
+func (p *Profile) Takes() time.Duration {
+	l := p.Load
+	takes := l.WarmUp + l.Duration
+	if rate := l.MeanRate(); l.Count > 0 && rate > 0 {
+		if counted := l.WarmUp + time.Duration(float64(l.Count)/rate*float64(time.Second)); l.Duration == 0 || counted < takes {
+			takes = counted
+		}
+	}
+	for _, r := range p.Remedies {
+		if changed, err := p.With(r); err == nil {
+			takes += changed.Takes()
+		}
+	}
+	return takes
+}
+
+// NeedsNetwork reports whether p, or one of its remedies, runs in a private
+// network.
+func (p *Profile) NeedsNetwork() bool {
+	if p.Network != nil {
+		return true
+	}
+	for _, r := range p.Remedies {
+		if changed, err := p.With(r); err == nil && changed.Network != nil {
+			return true
+		}
+	}
+	return false
+}
 
 // Find is the example profile or incident of that name; see NotFound.
 func Find(name string) (Embedded, bool) {

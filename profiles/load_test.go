@@ -315,15 +315,15 @@ func TestEveryFieldIsSupported(t *testing.T) {
 		case f.Kind() == reflect.Pointer:
 			check(path, f.Elem())
 		case f.Kind() == reflect.Struct:
-			for i := range f.NumField() {
-				name, _ := fieldName(f.Field(i))
-				if name == "" || !f.Field(i).IsExported() {
-					t.Errorf("%s.%s has no yaml name", path, f.Field(i).Name)
+			for field := range fieldsOf(f) {
+				name, _ := fieldName(field)
+				if name == "" || !field.IsExported() {
+					t.Errorf("%s.%s has no yaml name", path, field.Name)
 				}
-				check(join(path, name), f.Field(i).Type)
+				check(join(path, name), field.Type)
 			}
-		case p.Implements(own), f.Kind() == reflect.String, f.Kind() == reflect.Bool, reflect.Zero(f).CanInt(), reflect.Zero(f).CanUint():
-		case f.Kind() == reflect.Map && f.Key().Kind() == reflect.String, f.Kind() == reflect.Slice:
+		case p.Implements(own), f.Kind() == reflect.String, f.Kind() == reflect.Bool, reflect.Zero(f).CanInt(), reflect.Zero(f).CanUint(), reflect.Zero(f).CanFloat():
+		case f.Kind() == reflect.Map && f.Key().Kind() == reflect.String, f.Kind() == reflect.Slice, f.Kind() == reflect.Array:
 			check(path, f.Elem())
 		default:
 			t.Errorf("%s: a %v can be neither read nor written", path, f)

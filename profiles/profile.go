@@ -1,14 +1,13 @@
 package profiles
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask
@@ -29,6 +28,9 @@ type Profile struct {
 	// changed since: reports use its client's words.
 	Preset string `yaml:"preset,omitempty"`
 	Target Target `yaml:"target"`
+	// Network is a private network to run in: the client, and the hosts that
+	// target.lab and target.proxies are served on. See Path.
+	Network *sandbox.Config `yaml:"network,omitempty"`
 	// Server and Via are what is known of a target that is not target.lab, and
 	// of a load balancer on the way to it. Only Check looks at them.
 	Server ServerFacts `yaml:"server,omitempty"`
@@ -56,29 +58,6 @@ func Default() Profile {
 		Pool:   pool.Default(),
 		Target: Target{Method: http.MethodGet},
 	}
-}
-
-// Clone is a copy of p that shares nothing with it.
-func (p *Profile) Clone() *Profile {
-	c := *p
-	c.Expect = maps.Clone(p.Expect)
-	c.Pool.Resend = slices.Clone(p.Pool.Resend)
-	c.Target.Headers = maps.Clone(p.Target.Headers)
-	c.Target.SourceAddresses = slices.Clone(p.Target.SourceAddresses)
-	if p.Target.Lab != nil {
-		lab := *p.Target.Lab
-		c.Target.Lab = &lab
-	}
-	if p.Target.Link != nil {
-		link := *p.Target.Link
-		c.Target.Link = &link
-	}
-	c.Remedies = slices.Clone(p.Remedies)
-	for i := range c.Remedies {
-		c.Remedies[i].Set = maps.Clone(p.Remedies[i].Set)
-		c.Remedies[i].Expect = maps.Clone(p.Remedies[i].Expect)
-	}
-	return &c
 }
 
 // Remedy is a change to an incident's profile and what its run must show.
@@ -116,9 +95,47 @@ type Target struct {
 	SourceAddresses []string `yaml:"source_addresses,omitempty"`
 	// Lab makes kabench serve the target itself, in place of URL and File.
 	Lab *lab.Config `yaml:"lab,omitempty"`
+	// On are the hosts of the network that serve Lab, alike; empty: the host
+	// "server", or without one the backends of the balancer that At is.
+	On Names `yaml:"on,omitempty"`
+	// At is the host or balancer that the client connects to; "": the first
+	// balancer, else the first proxy's host, else the first of On.
+	At string `yaml:"at,omitempty"`
+	// Proxies stand before Lab, the client's side first: none, one or two.
+	Proxies []Proxy `yaml:"proxies,omitempty"`
+	// AllowPortExhaustion lets a run outside of a private network take more than
+	// half of this machine's ephemeral ports towards the target.
+	AllowPortExhaustion bool `yaml:"allow_port_exhaustion,omitempty"`
 	// Link puts a forwarding link with delay between kabench and the target.
 	Link *lab.LinkConfig `yaml:"link,omitempty"`
 }
+
+// Proxy is one of the proxies before the lab's server.
+type Proxy struct {
+	// On is the host of the network that it runs on; "": the host "proxy". Without
+	// a network it runs on the loopback, and On has no effect.
+	On              string `yaml:"on,omitempty"`
+	lab.ProxyConfig `yaml:",inline"`
+}
+
+// Names is a list of names; a single one may be given without brackets.
+type Names []string
+
+// UnmarshalYAML reads a name or a list of them.
+func (n *Names) UnmarshalYAML(decode func(any) error) error {
+	var one string
+	if decode(&one) == nil {
+		*n = Names{one}
+		return nil
+	}
+	var list []string
+	err := decode(&list)
+	*n = list
+	return err
+}
+
+// MarshalYAML writes a list.
+func (n Names) MarshalYAML() (any, error) { return []string(n), nil }
 
 // TLS is how the server's certificate is checked. By default it is verified
 // against the system's roots.

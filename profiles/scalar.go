@@ -89,6 +89,13 @@ func setScalar(v reflect.Value, text string) error {
 		}
 		v.SetUint(n)
 		return nil
+	case v.CanFloat():
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("%q is not a number", text)
+		}
+		v.SetFloat(n)
+		return nil
 	}
 	return fmt.Errorf("%v cannot be set from text", v.Type())
 }

@@ -100,7 +100,7 @@ func (d *decoder) setWithin(v reflect.Value, path, done, rest, value string) {
 			d.bad(path, nil, "%s", unknownKey(v.Type(), done, key, done))
 			return
 		}
-		d.setWithin(v.Field(i), path, join(done, key), after, value)
+		d.setWithin(v.FieldByIndex(i), path, join(done, key), after, value)
 	case v.Kind() == reflect.Map: // a key may have dots
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.remember(path)
@@ -109,7 +109,7 @@ func (d *decoder) setWithin(v reflect.Value, path, done, rest, value string) {
 			v.Set(reflect.MakeMap(v.Type()))
 		}
 		v.SetMapIndex(reflect.ValueOf(rest), elem)
-	case v.Kind() == reflect.Slice:
+	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
 		i, err := strconv.Atoi(key)
 		if err != nil || i < 0 || i >= v.Len() {
 			d.bad(path, nil, "%s has no element %q; it has %d, counted from 0", done, key, v.Len())

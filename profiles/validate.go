@@ -42,6 +42,7 @@ func (p *Profile) complaints() Errors {
 		if len(own) > 0 {
 			continue // the same would be said again
 		}
+		list = append(list, remedied.neverKnown(join(at, "expect"))...)
 		remedied.Expect = nil // looked at above
 		for _, c := range remedied.ownComplaints() {
 			list = append(list, Complaint{Path: join(at, "set"), Text: "with this change, " + c.Error()})
@@ -75,6 +76,7 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, under("load", p.Load.Validate())...)
 	list = append(list, under("pool", p.Pool.Validate())...)
 	list = append(list, under("target", p.Target.validate())...)
+	list = append(list, p.networkComplaints()...)
 	list = append(list, under("server", p.Server.Validate())...)
 	list = append(list, under("via", p.Via.Validate())...)
 	if p.Preset != "" {
@@ -82,7 +84,19 @@ func (p *Profile) ownComplaints() Errors {
 			list = append(list, Complaint{Path: "preset", Text: fmt.Sprintf("there is no preset %q; 'kabench pools' lists them, and --pool NAME takes one's parameters", p.Preset)})
 		}
 	}
+	list = append(list, p.neverKnown("expect")...)
 	return append(list, badExpectations("expect", p.Expect)...)
+}
+
+// neverKnown are the expectations, in that section, of what p's runs cannot know.
+func (p *Profile) neverKnown(section string) Errors {
+	var list Errors
+	for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
+		if why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, p.Network != nil); why != "" {
+			list = append(list, Complaint{Path: join(section, path), Text: "can never be checked: " + why + "; remove it"})
+		}
+	}
+	return list
 }
 
 func badExpectations(section string, expect map[string]string) Errors {

@@ -64,6 +64,12 @@ func (run *Run) filled() *Run {
 	doc.LatencyFail = filledMap(doc.LatencyFail)
 	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
+	if doc.Packets != nil {
+		packets := *doc.Packets
+		packets.Fates, packets.Struck = filledMap(packets.Fates), filledMap(packets.Struck)
+		packets.Closed, packets.Failures = filledList(packets.Closed), filledList(packets.Failures)
+		doc.Packets = &packets
+	}
 	return &doc
 }
 

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -52,6 +53,14 @@ func lookup(run *Run, path string) (value, error) {
 	case "kernel":
 		if isKernelCounter(rest) {
 			return run.Kernel.value(rest), nil
+		}
+	case "ports":
+		if v, found := portsPath(run, rest); found {
+			return v, nil
+		}
+	case "closed":
+		if v, found := closedPath(run, rest); found {
+			return v, nil
 		}
 	case "failed":
 		name, stat, _ := strings.Cut(rest, ".")
@@ -126,6 +135,35 @@ func (o Outcome) failed() bool {
 	return o.Phase != PhaseSchedule && o.Phase != PhaseDone && o.Cause != CauseAborted
 }
 
+// portsPath finds a path of the section ports.
+func portsPath(run *Run, name string) (value, bool) {
+	if run.Ports == nil {
+		run = &Run{Ports: &Ports{}}
+	}
+	p := run.Ports
+	none := func(missing bool, why string) string {
+		if missing {
+			return why
+		}
+		return ""
+	}
+	noPrediction := none(p.Predicted == 0, "the ports were not to run out")
+	noFailure := none(p.FirstFail == 0, "no request failed for want of a port")
+	switch name {
+	case "predicted":
+		return value{v: p.Predicted, unit: UnitSeconds, why: noPrediction}, true
+	case "first":
+		return value{v: p.FirstFail, unit: UnitSeconds, why: noFailure}, true
+	case "last":
+		return value{v: p.LastFail, unit: UnitSeconds, why: noFailure}, true
+	case "met":
+		return value{v: p.Met(), unit: UnitRatio, why: cmp.Or(noPrediction, noFailure)}, true
+	case "recovered":
+		return count(p.Recovered), true
+	}
+	return value{}, false
+}
+
 // latencyNames are the names a latency path may begin with.
 func latencyNames() []string {
 	names := []string{LatencyResponse, LatencyService, LatencyLag, LatencyBuffer}
@@ -163,10 +201,15 @@ func sections(run *Run) map[string]reflect.Value {
 	if run.Lab != nil {
 		lab = *run.Lab
 	}
+	var packets Packets
+	if run.Packets != nil {
+		packets = *run.Packets
+	}
 	return map[string]reflect.Value{
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
 		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
+		"packets": reflect.ValueOf(packets),
 	}
 }
 
@@ -175,6 +218,8 @@ func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return "the target is not kabench's own server"
+	case section == "packets" && run.Packets == nil:
+		return noPackets
 	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
 		return "the stock client's pool does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
@@ -186,6 +231,21 @@ func unseen(run *Run, section, name string) string {
 		return "sockets could not be seen"
 	case name == "time_wait_server_peak" && !run.Sockets.ServerSide:
 		return "the server's sockets could not be seen"
+	}
+	return ""
+}
+
+// NeverKnown says why no run with that client, with or without kabench's own
+// server and a private network, can know the result at path; "" when one can.
+func NeverKnown(path, client string, lab, network bool) string {
+	section, name, _ := strings.Cut(path, ".")
+	switch {
+	case section == "lab" && !lab:
+		return "the target is not kabench's own server"
+	case (section == "packets" || section == "closed") && !network:
+		return noPackets
+	case client == "stock" && ofOwnPool(section, name):
+		return "the stock client's pool does not tell it"
 	}
 	return ""
 }
@@ -259,6 +319,13 @@ func knownPaths() []string {
 	}
 	for _, c := range KernelCounters {
 		paths = append(paths, "kernel."+c.Name)
+	}
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.recovered", "ports.met")
+	for _, by := range closers {
+		paths = append(paths, "closed."+by)
+		for _, how := range manners {
+			paths = append(paths, "closed."+by+"."+how)
+		}
 	}
 	for name, section := range sections(&Run{}) {
 		paths = append(paths, fieldNames(name, section)...)

@@ -26,6 +26,12 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderConnections(&b, run)
 	renderLatency(&b, run)
 	renderNotes(&b, run)
+	if run.Packets != nil {
+		for _, e := range run.Packets.Failures {
+			fmt.Fprintln(&b)
+			renderEvidence(&b, e)
+		}
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -225,6 +231,19 @@ func renderPreset(b *bytes.Buffer, p *Preset) {
 	}
 }
 
+// told is when the ports ran out, beside the prediction.
+func (p Ports) told() string {
+	s := "not predicted to run out"
+	if p.Predicted > 0 {
+		s = "predicted to run out after " + humanSeconds(p.Predicted)
+	}
+	if p.FirstFail == 0 {
+		return s + "; every request got one"
+	}
+	return s + fmt.Sprintf("; the first request without one started after %s, the last after %s, then %d were ok",
+		humanSeconds(p.FirstFail), humanSeconds(p.LastFail), p.Recovered)
+}
+
 func renderConnections(b *bytes.Buffer, run *Run) {
 	c, k, p := run.Connections, run.Sockets, run.Pool
 	fmt.Fprintln(b)
@@ -254,6 +273,19 @@ func renderConnections(b *bytes.Buffer, run *Run) {
 			fmt.Fprintf(t, " of %d (%s)", k.PortsAvailable, ratio(uint64(max(k.PortsUsedPeak, 0)), uint64(k.PortsAvailable)))
 		}
 		fmt.Fprintln(t)
+	}
+	if p := run.Ports; p != nil {
+		fmt.Fprintf(t, "\t%s\n", p.told())
+	}
+	if p := run.Packets; p != nil {
+		fmt.Fprintf(t, "Packets\t%d seen, %d no longer recorded, delivered late by %s at p99\n", p.Seen, p.Overwritten, humanSeconds(p.LateP99))
+		for _, c := range p.Closed {
+			if c.By == "" {
+				fmt.Fprintf(t, "\t%s of the %s not closed\n", plural(c.Count, "connection"), c.Opened)
+			} else {
+				fmt.Fprintf(t, "\t%s of the %s closed first by the %s, by %s\n", plural(c.Count, "connection"), c.Opened, c.By, strings.ToUpper(c.How))
+			}
+		}
 	}
 	if l := run.Lab; l != nil {
 		fmt.Fprintf(t, "Server saw\t%d connections, %d requests; it closed %d first, %d of them idle\n",

@@ -49,6 +49,11 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 	for _, remedy := range remedies {
 		renderUnmet(&b, "remedy "+remedy.name, remedy.run)
 	}
+	if p := incident.run.Packets; p != nil && len(p.Failures) > 0 {
+		fmt.Fprintln(&b, "A failure of the incident, packet by packet")
+		renderEvidence(&b, p.Failures[0])
+		fmt.Fprintln(&b)
+	}
 	switch {
 	case r.Reproduced:
 		fmt.Fprintln(&b, "REPRODUCED")

@@ -37,19 +37,21 @@ type Run struct {
 	Resends     Resends              `json:"resends"`  // what the policy sent again
 	Statuses    map[string]uint64    `json:"statuses"` // HTTP status -> exchanges that are ok
 	Outcomes    []Outcome            `json:"outcomes"`
-	Latency     map[string]Quantiles `json:"latency"`         // of exchanges that are ok; lag: of all started
-	LatencyFail map[string]Quantiles `json:"latency_failed"`  // of those that failed
-	IdleFailed  *Quantiles           `json:"idle_at_failure"` // idle age at lease of failures on reused connections; null when there were none
-	Rate        Rate                 `json:"rate"`            // per second
-	Connections Connections          `json:"connections"`     //
-	Reuse       Reuse                `json:"reuse"`           // exchanges by kind of connection
-	Pool        PoolPeaks            `json:"pool"`            //
-	Sockets     Sockets              `json:"sockets"`         //
-	Kernel      Kernel               `json:"kernel"`          // what its TCP counted
-	Instrument  Instrument           `json:"instrument"`      // kabench itself
-	Recording   Recording            `json:"recording"`       // what the exchange record holds
-	Expect      []Expectation        `json:"expectations"`    // of the profile, each with what was seen
-	Lab         *LabSeen             `json:"lab,omitempty"`   // what kabench's own server saw, when it was the target
+	Latency     map[string]Quantiles `json:"latency"`           // of exchanges that are ok; lag: of all started
+	LatencyFail map[string]Quantiles `json:"latency_failed"`    // of those that failed
+	IdleFailed  *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	Rate        Rate                 `json:"rate"`              // per second
+	Connections Connections          `json:"connections"`       //
+	Reuse       Reuse                `json:"reuse"`             // exchanges by kind of connection
+	Pool        PoolPeaks            `json:"pool"`              //
+	Sockets     Sockets              `json:"sockets"`           //
+	Kernel      Kernel               `json:"kernel"`            // what its TCP counted
+	Instrument  Instrument           `json:"instrument"`        // kabench itself
+	Recording   Recording            `json:"recording"`         // what the exchange record holds
+	Expect      []Expectation        `json:"expectations"`      // of the profile, each with what was seen
+	Ports       *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
+	Packets     *Packets             `json:"packets,omitempty"` // nil: not in a private network
+	Lab         *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 }
 
 // Preset is the real client whose pool a run's policy was taken from.
@@ -223,6 +225,24 @@ func (k *Sockets) Add(s *SocketSample) {
 		k.ServerSide = true
 		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
 	}
+}
+
+// Ports say when the local ports towards the target ran out. Times are in
+// seconds since the start of the run.
+type Ports struct {
+	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not to run out
+	FirstFail float64 `json:"first"`     // when the first request that got none was started; 0: all got one
+	LastFail  float64 `json:"last"`      // when the last of them was
+	Recovered uint64  `json:"recovered"` // requests that were ok afterwards
+}
+
+// Met is how the moment compares with the prediction: 1 when it is the same, 0
+// when one of them is missing.
+func (p Ports) Met() float64 {
+	if p.Predicted == 0 {
+		return 0
+	}
+	return p.FirstFail / p.Predicted
 }
 
 // Instrument is what the run cost kabench itself, with a server in the same

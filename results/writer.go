@@ -1,10 +1,12 @@
 package results
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -21,14 +23,17 @@ const (
 	fileSamples   = "samples.ndjson"
 	fileLatency   = "latency.hlog"
 	fileRun       = "run.json"
+	filePackets   = "packets.pcapng"
+	fileEvidence  = "evidence.json"
 	fileBegun     = "begun.json" // what was known at the beginning; replaced by run.json at the end
 
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
 )
 
 // roomForRun is what run.json may be longer than begun.json, in bytes: twice
-// what the longest list of outcomes, statuses and warnings comes to.
-const roomForRun = 128 << 10
+// what the longest list of outcomes, statuses and warnings, and three failures with
+// their packets, come to.
+const roomForRun = 192 << 10
 
 // roomForWord is what begun.json may grow by when it says why the record
 // stopped, in bytes.
@@ -224,6 +229,23 @@ func (w *Writer) WriteInterval(tag string, start, end time.Duration, h *hdrhisto
 	return w.keep(w.latency.write(tag, start, end, h))
 }
 
+// WritePackets makes packets.pcapng of what write writes. After an error there
+// is none.
+func (w *Writer) WritePackets(write func(io.Writer) error) error {
+	path := filepath.Join(w.dir, filePackets)
+	f, err := os.Create(path)
+	if err == nil {
+		buffered := bufio.NewWriterSize(f, 1<<20)
+		if err = errors.Join(write(buffered), buffered.Flush(), f.Close()); err != nil {
+			_ = os.Remove(path)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", filePackets, withoutPath(err))
+	}
+	return nil
+}
+
 // keep remembers the first error, for recording.
 func (w *Writer) keep(err error) error {
 	if err != nil {
@@ -339,7 +361,7 @@ func (w *Writer) closeFiles() {
 }
 
 func (w *Writer) removeTraces() {
-	for _, name := range []string{fileProfile, fileExchanges, fileSamples, fileLatency, fileBegun} {
+	for _, name := range []string{fileProfile, fileExchanges, fileSamples, fileLatency, filePackets, fileEvidence, fileBegun} {
 		_ = os.Remove(filepath.Join(w.dir, name)) // best effort; what stays is named by the next Create
 	}
 	if w.made {

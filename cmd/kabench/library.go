@@ -19,17 +19,46 @@ func newProfiles(s *streams) *cobra.Command {
 		"profile", "for 'kabench run NAME'", profiles.Profiles)
 }
 
-func newIncidents(s *streams) *cobra.Command {
-	return newList(s, "incidents", "List the incidents that come with kabench, and the question each answers",
-		"incident", "for 'kabench reproduce NAME'", profiles.Incidents)
-}
-
 // listed is a row of a list, with --json.
 type listed struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`
 	Question string `json:"question"`
 	Source   string `json:"source,omitempty"`
+	// Of an incident.
+	Takes   float64 `json:"takes,omitempty"` // seconds, with its remedies
+	Network bool    `json:"needs_network,omitempty"`
+}
+
+// newIncidents lists what newProfiles does, and what an incident takes.
+func newIncidents(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
+		Args: args(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			rows := []listed{}
+			for _, e := range profiles.Incidents() {
+				p, err := loadProfile(e.Name, nil)
+				if err != nil {
+					return err
+				}
+				rows = append(rows, listed{"incident", e.Name, e.Question, e.Source, p.Takes().Seconds(), p.NeedsNetwork()})
+			}
+			if s.json {
+				return json.NewEncoder(s.out).Encode(rows)
+			}
+			fmt.Fprintf(s.out, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' says whether there can be one)\n")
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			for _, r := range rows {
+				mark := ""
+				if r.Network {
+					mark = "*"
+				}
+				fmt.Fprintf(w, "  %s%s\t%.0f s\t%s\n\t\t%s\n", r.Name, mark, r.Takes, r.Question, r.Source)
+			}
+			return w.Flush()
+		},
+	}
 }
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
@@ -39,7 +68,7 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 			if s.json {
 				rows := []listed{}
 				for _, e := range all() {
-					rows = append(rows, listed{kind, e.Name, e.Question, e.Source})
+					rows = append(rows, listed{Kind: kind, Name: e.Name, Question: e.Question, Source: e.Source})
 				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}

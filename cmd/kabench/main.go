@@ -22,7 +22,12 @@ const (
 	exitInterrupted = 130 // as by SIGINT
 )
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
+		os.Exit(harness.Child(os.Stdin, os.Stdout))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is the program: results go to stdout, chatter to stderr.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -90,7 +95,7 @@ reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
 		newRun(s), newReproduce(s), newLab(s), newReport(s), newExport(s),
-		newProfiles(s), newIncidents(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
+		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
 	return root
 }

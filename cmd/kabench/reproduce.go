@@ -16,6 +16,8 @@ type reproduceOptions struct {
 	sets     []string
 	out      string
 	trace    traceOptions
+	all      bool
+	jobs     int
 }
 
 func newReproduce(s *streams) *cobra.Command {
@@ -25,12 +27,28 @@ func newReproduce(s *streams) *cobra.Command {
 		Short: "Reproduce an incident, run its remedies, and show them side by side",
 		Long: `Reproduce an incident by its own mechanism, check that it shows its signature, then run each
 of its remedies and check that it clears it. 'kabench incidents' lists those that come with
-kabench; a YAML file of the same shape will do too.`,
+kabench; a YAML file of the same shape will do too, and 'kabench new-incident' writes one.
+
+With --all every incident that comes with kabench is reproduced, each by a process of its own,
+and one table says how they came out; with --json it is a list of what each alone would print.`,
 		Example: `  kabench reproduce idle-race
-  kabench reproduce idle-race --set target.link.delay=2ms --json`,
-		Args:              one("an incident; 'kabench incidents' lists them"),
+  kabench reproduce idle-race --set target.link.delay=2ms --json
+  kabench reproduce --all --jobs 2`,
 		ValidArgsFunction: completeIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case o.all && len(args) > 0:
+				return &usageError{c.CommandPath(), errors.New("--all is every incident; name none")}
+			case o.all && (o.jobs < 1 || o.jobs > 64):
+				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+			case o.all:
+				return reproduceAll(c.Context(), s, o)
+			case c.Flags().Changed("jobs"):
+				return &usageError{c.CommandPath(), errors.New("--jobs is for --all")}
+			}
+			if err := one("an incident; 'kabench incidents' lists them")(c, args); err != nil {
+				return err
+			}
 			o.incident = args[0]
 			return doReproduce(c, s, o)
 		},
@@ -38,6 +56,8 @@ kabench; a YAML file of the same shape will do too.`,
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.link.delay=2ms; may be repeated")
 	c.Flags().StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
 	o.trace.flags(c)
+	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
+	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many at a time; they share this machine's cores")
 	return c
 }
 

@@ -138,11 +138,14 @@ func (o *runOptions) load() (*profiles.Profile, error) {
 		return nil, &usageError{"kabench run", errors.New("--format is that of --targets, which is not given")}
 	}
 	var sets []string
+	if o.target != "" || o.targets != "" {
+		sets = append(sets, "target.lab=null", "target.link=null", "target.proxies=null", "target.on=null", "target.at=", "network=null")
+	}
 	if o.target != "" {
-		sets = append(sets, "target.lab=null", "target.link=null", "target.file=", "target.url="+o.target)
+		sets = append(sets, "target.file=", "target.url="+o.target)
 	}
 	if o.targets != "" {
-		sets = append(sets, "target.lab=null", "target.link=null", "target.url=", "target.file="+o.targets, "target.format="+o.format)
+		sets = append(sets, "target.url=", "target.file="+o.targets, "target.format="+o.format)
 	}
 	for _, c := range o.changes {
 		if c.path != "" {

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -20,10 +21,11 @@ func (r *run) fill() {
 	r.doc.Pool = results.PoolPeaks{
 		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
 	}
-	if s := r.target.server; s != nil {
-		seen := settled(s)
-		r.doc.Lab = (*results.LabSeen)(&seen)
+	if len(r.target.lab) > 0 {
+		r.doc.Lab = labSeen(r.target.lab)
 	}
+	r.ports.fill(&r.doc)
+	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()
@@ -50,11 +52,26 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 	return said
 }
 
-// settled is what the server saw when it has seen every connection end. Those
-// the client has just closed are still on their way; one that never arrives is
-// not waited for.
-func settled(s *lab.Server) lab.Seen {
-	for end := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+// labSeen is what the servers saw, together.
+func labSeen(servers []*lab.Server) *results.LabSeen {
+	var sum results.LabSeen
+	end := time.Now().Add(2 * time.Second)
+	to := reflect.ValueOf(&sum).Elem()
+	for _, s := range servers {
+		seen := results.LabSeen(settled(s, end))
+		from := reflect.ValueOf(seen)
+		for i := range to.NumField() {
+			to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+		}
+	}
+	return &sum
+}
+
+// settled is what the server saw when it has seen every connection end, or at
+// end. Those the client has just closed are still on their way; one that never
+// arrives is not waited for.
+func settled(s *lab.Server, end time.Time) lab.Seen {
+	for ; ; time.Sleep(5 * time.Millisecond) {
 		if seen := s.Seen(); seen.ClosedFirst+seen.ClientClosed >= seen.Connections || time.Now().After(end) {
 			return seen
 		}
@@ -79,6 +96,9 @@ func (r *run) judge() {
 	d := &r.doc
 	if !d.Counts.Balance() {
 		d.Invalid = append(d.Invalid, fmt.Sprintf("the accounts do not balance: %+v; this is a fault of kabench", d.Counts))
+	}
+	if r.guard.why != "" {
+		d.Invalid = append(d.Invalid, r.guard.why)
 	}
 	if d.Counts.Due == 0 && !d.Interrupted {
 		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")

@@ -199,26 +199,36 @@ func (n needs) check(l limits, expect map[string]string) (notes []string, err er
 				"the pool has no cap and may open %d connections (%s), and there are %s: if the target is slow, connects fail with \"cannot assign requested address\"; cap the pool with pool.max_conns, or widen net.ipv4.ip_local_port_range",
 				n.open, n.why, of))
 		}
-		if note := n.predict(l, budget, of); note != "" {
+		if note := n.predict(l, of); note != "" {
 			notes = append(notes, note)
 		}
 	}
 	return notes, errors.Join(errs...)
 }
 
-// predict says when the ports will have run out if each connection that we open
-// and close leaves one in TIME_WAIT; "" if they will not. Whether it comes so
-// hangs on who closes first, which is the target's to decide too.
-func (n needs) predict(l limits, budget int, of string) string {
+// exhausts is after how long the ports will have run out if each connection that
+// we open and close leaves one in TIME_WAIT; 0 if they will not. Whether it comes
+// so hangs on who closes first, which is the target's to decide too.
+func (n needs) exhausts(l limits) time.Duration {
+	if l.ports <= 0 || n.dials <= 0 {
+		return 0
+	}
+	budget := float64(times(l.ports, n.places))
 	taken := n.dials * l.timeWait.Seconds()
 	if l.maxInWait > 0 {
 		taken = min(taken, float64(l.maxInWait))
 	}
-	if n.dials <= 0 || taken <= float64(budget) {
-		return ""
+	after := time.Duration(budget / n.dials * float64(time.Second))
+	if taken <= budget || n.length > 0 && after >= n.length {
+		return 0
 	}
-	after := time.Duration(float64(budget) / n.dials * float64(time.Second))
-	if n.length > 0 && after >= n.length {
+	return after
+}
+
+// predict says when the ports will have run out; "" if they will not.
+func (n needs) predict(l limits, of string) string {
+	after := n.exhausts(l)
+	if after == 0 {
 		return ""
 	}
 	fix := "keep connections alive, widen net.ipv4.ip_local_port_range, or set net.ipv4.tcp_tw_reuse=1"

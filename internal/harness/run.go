@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -101,7 +102,13 @@ func (c *stockClient) Close() {
 // is returned all the same, marked as interrupted. The error is an *InputError
 // when the run could not begin; when the results could not be written it comes
 // together with the run.
+//
+// A profile with a network runs in a process and a namespace of its own; see
+// InSandbox.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if p.Network != nil && !sandbox.Inside() {
+		return runInSandbox(ctx, p, opts)
+	}
 	p = p.Clone()
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
@@ -119,7 +126,10 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	}
 	defer r.target.close()
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
-	if r.notes, err = need.check(readLimits(r.target.remotes), p.Expect); err != nil {
+	limits := readLimits(r.target.remotes)
+	r.guard = newGuard(p, limits)
+	r.ports.predicted = need.exhausts(limits)
+	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
 	if opts.Out != "" && !opts.Bare {
@@ -138,6 +148,9 @@ type run struct {
 	target   *target
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
+	failures failures
+	ports    exhaustion
+	guard    *guard
 	notes    []string        // what the checks before the run have to say
 	writer   *results.Writer // nil: nothing is kept
 	client   client
@@ -151,6 +164,10 @@ func (r *run) Observe(e *results.Exchange) {
 	r.recorder.Observe(e)
 	if !r.opts.Bare {
 		r.punctual.Observe(e)
+	}
+	r.ports.observe(e)
+	if r.target.network != nil {
+		r.failures.observe(e)
 	}
 	if r.writer != nil {
 		r.writer.Observe(e)
@@ -192,7 +209,9 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		sampler.Start(r.epoch)
 	}
 	watching := r.watch()
-	walked := r.open.Run(ctx, r.epoch, r.opts.Stop)
+	over := make(chan struct{})
+	walked := r.open.Run(ctx, r.epoch, r.guard.either(r.opts.Stop, over))
+	close(over)
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	close(watching.stop)
@@ -285,6 +304,7 @@ func (r *run) gauges() collectors.Gauges {
 func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 func (r *run) sample(s results.Sample) error {
+	r.guard.look(s.Sockets)
 	if r.writer == nil {
 		return nil
 	}
@@ -344,7 +364,7 @@ func (r *run) progress(now time.Duration) Progress {
 func (r *run) measured(walked time.Duration) time.Duration {
 	load := r.profile.Load
 	switch {
-	case r.doc.Interrupted:
+	case r.doc.Interrupted || r.guard.why != "":
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -31,8 +32,10 @@ func inputErrorf(format string, args ...any) error { return &InputError{fmt.Erro
 // target is a profile's target, standing: what the profile has kabench serve is
 // being served.
 type target struct {
-	server   *lab.Server // nil: somebody else's
-	link     *lab.Link   // nil: none
+	network  *sandbox.Network // nil: this machine's
+	lab      []*lab.Server    // none: somebody else's
+	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
+	link     *lab.Link        // nil: none
 	requests []*dialers.Request
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
@@ -48,13 +51,16 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		}
 	}()
 	p = p.Clone()
-	if p.Target.Lab != nil {
-		if t.server, err = lab.Start(*p.Target.Lab, ""); err != nil {
-			return nil, &InputError{err}
-		}
-		p.Target.URL = t.server.URL()
+	switch {
+	case p.Network != nil:
+		p.Target.URL, err = t.serveInNetwork(p)
+	case p.Target.Lab != nil:
+		p.Target.URL, err = t.serve(p)
 	}
-	if t.dialer, err = dialer(p, t.server); err != nil {
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	if t.dialer, err = dialer(p, t.lab); err != nil {
 		return nil, err
 	}
 	requests, err := profiles.Requests(p)
@@ -94,16 +100,44 @@ func (t *target) sources() int {
 	return n
 }
 
+// serve starts the lab and what stands before it on the loopback, and returns
+// the address of its page.
+func (t *target) serve(p *profiles.Profile) (string, error) {
+	server, err := lab.Start(*p.Target.Lab, "")
+	if err != nil {
+		return "", err
+	}
+	t.lab = append(t.lab, server)
+	where, address := server.URL(), server.Addr()
+	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
+		proxy, err := lab.StartProxy(p.Target.Proxies[i].ProxyConfig, "", address)
+		if err != nil {
+			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
+		}
+		t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
+		where, address = proxy.URL(), proxy.Addr()
+	}
+	return where, nil
+}
+
+// close stops what was started, from the client's side on, so that nobody is
+// left without whom it talks to.
 func (t *target) close() {
 	if t.link != nil {
 		t.link.Close()
 	}
-	if t.server != nil {
-		t.server.Close()
+	for _, p := range t.proxies {
+		p.Close()
+	}
+	for _, s := range t.lab {
+		s.Close()
+	}
+	if t.network != nil {
+		t.network.Close()
 	}
 }
 
-func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
+func dialer(p *profiles.Profile, servers []*lab.Server) (*dialers.Dialer, error) {
 	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
 	var pem []byte
 	if path := p.Target.TLS.CAFile; path != "" {
@@ -111,10 +145,15 @@ func dialer(p *profiles.Profile, server *lab.Server) (*dialers.Dialer, error) {
 		if pem, err = os.ReadFile(path); err != nil {
 			return nil, inputErrorf("target.tls.ca_file: %w", err)
 		}
-	} else if server != nil {
-		pem = server.CertPEM()
+	} else {
+		for _, s := range servers {
+			pem = append(pem, s.CertPEM()...)
+		}
+		if len(pem) > 0 && p.Network != nil && config.ServerName == "" {
+			config.ServerName = "localhost" // which all of them are good for: the address may be a balancer's
+		}
 	}
-	if pem != nil {
+	if len(pem) > 0 || p.Target.TLS.CAFile != "" {
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, inputErrorf("target.tls.ca_file: %s holds no certificate in PEM form", p.Target.TLS.CAFile)
@@ -216,7 +255,7 @@ func (t *target) reach(ctx context.Context) error {
 // cannot be reached at all is a mistake in the profile far more often than a
 // finding, and a minute of connect/refused teaches nothing.
 func (t *target) answers(ctx context.Context, name, addr string) error {
-	if t.server != nil || t.link != nil {
+	if len(t.lab) > 0 || t.link != nil {
 		return nil // ours, or looked at before the link was put in front
 	}
 	limited, cancel := context.WithTimeout(ctx, reachTimeout)

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 // gone it notices when it writes to it.
 type Proxy struct {
 	cfg       ProxyConfig
+	connect   Connect
 	backends  []string
 	ln        *listener
 	clients   stories
@@ -55,6 +57,20 @@ type ProxySeen struct {
 // valid or addr cannot be listened on; that a server cannot be reached is for
 // the clients.
 func StartProxy(cfg ProxyConfig, addr string, backends ...string) (*Proxy, error) {
+	return StartProxyFrom(dialHere, cfg, addr, backends...)
+}
+
+// Connect makes a connection with d, as net.Dialer's DialContext does.
+type Connect func(ctx context.Context, d *net.Dialer, network, addr string) (net.Conn, error)
+
+func dialHere(ctx context.Context, d *net.Dialer, network, addr string) (net.Conn, error) {
+	return d.DialContext(ctx, network, addr)
+}
+
+// StartProxyFrom is StartProxy with connections to the servers made by connect,
+// which must make TCP connections: for a proxy whose place in a network is
+// another than the caller's.
+func StartProxyFrom(connect Connect, cfg ProxyConfig, addr string, backends ...string) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
@@ -65,7 +81,7 @@ func StartProxy(cfg ProxyConfig, addr string, backends ...string) (*Proxy, error
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	p := &Proxy{cfg: cfg, backends: backends, ln: ln}
+	p := &Proxy{cfg: cfg, connect: connect, backends: backends, ln: ln}
 	for range max(cfg.Workers, 1) {
 		p.workers = append(p.workers, &workerPool{p: p})
 	}

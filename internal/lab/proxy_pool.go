@@ -203,7 +203,7 @@ func (up *upstream) close(e ending) {
 func (p *Proxy) dial(backend int) (*upstream, error) {
 	dialer := net.Dialer{Timeout: p.cfg.Upstream.ConnectTimeout}
 	dialer.SetMultipathTCP(false)
-	conn, err := dialer.DialContext(p.ln.ctx, "tcp", p.backends[backend])
+	conn, err := p.connect(p.ln.ctx, &dialer, "tcp", p.backends[backend])
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,8 @@ type flowTable struct {
 	index          map[flowKey]int32
 	flows          []flow
 	free           []int32
-	newest, oldest int32 // -1: none
+	newest, oldest int32  // -1: none
+	forgotten      uint64 // flows that were not closing when their time was over
 }
 
 func newFlowTable(c FlowConfig) *flowTable {
@@ -152,6 +153,9 @@ func (t *flowTable) unlink(i int32) {
 }
 
 func (t *flowTable) remove(i int32) {
+	if !t.flows[i].closing {
+		t.forgotten++
+	}
 	t.unlink(i)
 	delete(t.index, t.flows[i].key)
 	t.free = append(t.free, i)

@@ -149,36 +149,51 @@ type Closed struct {
 // closing is by alert when the last record that its side sent before the FIN
 // was one.
 func ClosedBy(packets []Packet, client netip.AddrPort) Closed {
-	var last [2]Packet // of each side, the last with payload
-	var data [2]bool
+	c := closing{client: client}
 	for _, p := range inOrderOfSending(packets) {
-		if p.Proto != protoTCP {
-			continue
-		}
-		side, by := 0, ClosedByClient
-		if p.Src != client {
-			side, by = 1, ClosedByServer
-		}
-		if p.ByLink() {
-			by = ClosedByLink
-		}
-		if p.Len > 0 {
-			last[side], data[side] = p, true
-		}
-		switch {
-		case p.Flags&RST != 0:
-			return Closed{By: by, How: ByRST, At: p.At, Arrived: p.Left}
-		case p.Flags&FIN == 0:
-			continue
-		}
-		if data[side] {
-			if alert, guessed := endsWithAlert(last[side].Payload, last[side].Len); alert {
-				return Closed{By: by, How: ByAlert, At: last[side].At, Arrived: last[side].Left, Guessed: guessed}
-			}
-		}
-		return Closed{By: by, How: ByFIN, At: p.At, Arrived: p.Left}
+		c.add(p)
 	}
-	return Closed{}
+	return c.closed
+}
+
+// closing finds out who closed a connection from its packets in the order of
+// sending.
+type closing struct {
+	client netip.AddrPort
+	last   [2]Packet // of each side, the last with payload
+	data   [2]bool
+	closed Closed
+}
+
+func (c *closing) add(p Packet) {
+	if p.Proto != protoTCP || c.closed.By != NotClosed {
+		return
+	}
+	side, by := 0, ClosedByClient
+	if p.Src != c.client {
+		side, by = 1, ClosedByServer
+	}
+	if p.ByLink() {
+		by = ClosedByLink
+	}
+	if p.Len > 0 {
+		c.last[side], c.data[side] = p, true
+	}
+	switch {
+	case p.Flags&RST != 0:
+		c.closed = Closed{By: by, How: ByRST, At: p.At, Arrived: p.Left}
+		return
+	case p.Flags&FIN == 0:
+		return
+	}
+	if c.data[side] {
+		last := c.last[side]
+		if alert, guessed := endsWithAlert(last.Payload, last.Len); alert {
+			c.closed = Closed{By: by, How: ByAlert, At: last.At, Arrived: last.Left, Guessed: guessed}
+			return
+		}
+	}
+	c.closed = Closed{By: by, How: ByFIN, At: p.At, Arrived: p.Left}
 }
 
 // TLS record types and lengths (RFC 8446 §5.1, §5.2).

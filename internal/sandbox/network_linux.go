@@ -154,6 +154,28 @@ func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 	return packets
 }
 
+// Connections are the TCP connections whose SYN is still kept, in the order of
+// opening. While the network runs the wire stands still now and then meanwhile.
+func (n *Network) Connections() []Connection {
+	rec := n.core.rec
+	var id, end uint64
+	n.wire.do(func() { id, end = rec.oldest(), rec.count })
+	all := connections{now: map[flowKey]*opened{}}
+	const chunk = 128
+	for id <= end {
+		n.wire.do(func() {
+			id = max(id, rec.oldest())
+			for until := min(id+chunk-1, end); id <= until; id++ {
+				p := rec.packet(id)
+				if p.Proto == protoTCP {
+					all.add(n.core.throughBalancer(p.Src, p.Dst), p)
+				}
+			}
+		})
+	}
+	return all.told()
+}
+
 // Stats reads what the wire says of itself.
 func (n *Network) Stats() Stats {
 	s := Stats{Fates: map[string]uint64{}, Struck: map[string]uint64{}}
@@ -165,7 +187,13 @@ func (n *Network) Stats() Stats {
 				s.Fates[Fate(i).String()] = count
 			}
 		}
+		for _, b := range c.at[c.hosts:] {
+			s.Forgotten += b.flows.forgotten
+		}
 		for _, l := range c.links {
+			if l.flows != nil {
+				s.Forgotten += l.flows.forgotten
+			}
 			for _, r := range l.rules {
 				s.Struck[c.rec.names[l.by]+": "+c.rec.names[r.by]] += r.struck
 			}

@@ -55,6 +55,9 @@ func (*Network) Forget(string) (flows int, err error) { return 0, ErrNeedsLinux 
 // Connection returns nothing.
 func (*Network) Connection(a, b netip.AddrPort, last int) []Packet { return nil }
 
+// Connections returns nothing.
+func (*Network) Connections() []Connection { return nil }
+
 // Stats returns nothing.
 func (*Network) Stats() Stats { return Stats{} }
 

@@ -58,6 +58,7 @@ type Stats struct {
 	Packets     uint64            // that entered or were made by the wire
 	Fates       map[string]uint64 // how many met each Fate
 	Struck      map[string]uint64 // how many packets each rule struck, by "LINK: RULE"
+	Forgotten   uint64            // open flows that links and balancers forgot when their time was over
 	Overwritten uint64            // packets that the record no longer has
 	// Unseen is how many packets the kernel dropped at a device because the wire
 	// did not keep up. They are in no record. Known after Close.

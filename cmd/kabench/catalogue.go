@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// chapter is an incident of the catalogue, reproduced by a process of its own.
+type chapter struct {
+	name string
+	took time.Duration
+	code int                   // the process's exit code
+	json []byte                // what it printed
+	rep  *results.Reproduction // nil: there is none
+	why  string                // what it said instead
+}
+
+// reproduceAll reproduces every incident, each in a process of its own so that
+// none meets what another left, jobs at a time, and prints one table.
+func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+	ctx, stop, restore := interruptible(ctx, s.err)
+	defer restore()
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	out := outDir(o.out, "all")
+	if out != "" {
+		if err := results.Claim(out); err != nil {
+			return &harness.InputError{Err: err}
+		}
+		fmt.Fprintf(s.err, "results: %s\n", out)
+	}
+	all := profiles.Incidents()
+	chapters := make([]*chapter, len(all))
+	places := make(chan struct{}, o.jobs)
+	var running sync.WaitGroup
+	for i, e := range all {
+		select {
+		case <-stop:
+		case places <- struct{}{}:
+		}
+		if isClosed(stop) {
+			break
+		}
+		c := &chapter{name: e.Name}
+		chapters[i] = c
+		running.Go(func() {
+			defer func() { <-places }()
+			dir := "none"
+			if out != "" {
+				dir = filepath.Join(out, e.Name)
+			}
+			c.reproduce(ctx, stop, self, append([]string{"reproduce", e.Name, "--json", "--out", dir}, setFlags(o.sets)...))
+			if !s.json {
+				fmt.Fprintf(s.err, "%s: %s, %d s\n", c.name, c.says(), int(c.took.Seconds()))
+			}
+		})
+	}
+	running.Wait()
+	done := chapters[:0]
+	for _, c := range chapters {
+		if c != nil {
+			done = append(done, c)
+		}
+	}
+	if s.json {
+		err = printAllJSON(s.out, done)
+	} else {
+		err = printAll(s.out, done)
+	}
+	if err != nil {
+		return err
+	}
+	if isClosed(stop) {
+		return exitCode(exitInterrupted)
+	}
+	return worst(done)
+}
+
+func setFlags(sets []string) []string {
+	var flags []string
+	for _, set := range sets {
+		flags = append(flags, "--set", set)
+	}
+	return flags
+}
+
+func isClosed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// reproduce runs the program with args. What it is asked to stop it passes on.
+func (c *chapter) reproduce(ctx context.Context, stop <-chan struct{}, self string, args []string) {
+	began := time.Now()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	apart(cmd)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 30 * time.Second
+	err := cmd.Start()
+	if err == nil {
+		ended := make(chan struct{})
+		go func() {
+			select {
+			case <-stop:
+				_ = cmd.Process.Signal(os.Interrupt) // it has ended: Wait says so
+			case <-ended:
+			}
+		}()
+		err = cmd.Wait()
+		close(ended)
+	}
+	c.took = time.Since(began)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		c.code = exit.ExitCode()
+	} else if err != nil {
+		c.code, c.why = exitInput, err.Error()
+		return
+	}
+	var rep results.Reproduction
+	if err := json.Unmarshal(stdout.Bytes(), &rep); err != nil {
+		c.why = string(bytes.TrimSpace(bytes.TrimPrefix(stderr.Bytes(), []byte("kabench: "))))
+		return
+	}
+	c.json, c.rep = bytes.TrimSpace(stdout.Bytes()), &rep
+}
+
+// says is how it came out, in a word or two.
+func (c *chapter) says() string {
+	switch {
+	case c.rep == nil && c.code == exitInterrupted:
+		return "interrupted"
+	case c.rep == nil:
+		return "not run: " + c.why
+	case c.rep.Reproduced:
+		return "reproduced"
+	case c.code == exitInvalid:
+		return "not judged, a run is invalid"
+	case c.code == exitInterrupted:
+		return "interrupted"
+	}
+	return "NOT reproduced"
+}
+
+// printAllJSON writes a list of what each printed, and for one that printed
+// nothing its name and why.
+func printAllJSON(w io.Writer, all []*chapter) error {
+	list := []json.RawMessage{}
+	for _, c := range all {
+		text := c.json
+		if text == nil {
+			var err error
+			if text, err = json.Marshal(map[string]any{"incident": c.name, "reproduced": false, "error": c.says()}); err != nil {
+				return err
+			}
+		}
+		list = append(list, text)
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(list)
+}
+
+// printAll writes the table.
+func printAll(w io.Writer, all []*chapter) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "incident\tfailed\twith remedies\ttook\t\n")
+	reproduced := 0
+	for _, c := range all {
+		failed, remedied := "-", "-"
+		if c.rep != nil {
+			failed = failures(c.rep.IncidentRun)
+			if len(c.rep.RemedyRuns) > 0 {
+				remedied = ""
+			}
+			for i, r := range c.rep.RemedyRuns {
+				if i > 0 {
+					remedied += ", "
+				}
+				remedied += failures(r.Run)
+			}
+			if c.rep.Reproduced {
+				reproduced++
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d s\t%s\n", c.name, failed, remedied, int(c.took.Seconds()), c.says())
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\n%d of %d reproduced\n", reproduced, len(all))
+	return err
+}
+
+func failures(run *results.Run) string {
+	if run == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
+}
+
+// worst is the exit code of all together: what could not be run comes before
+// what was invalid, and that before what was not reproduced.
+func worst(all []*chapter) error {
+	rank := map[int]int{exitDone: 0, exitUnmet: 1, exitInvalid: 2, exitInput: 3, exitInterrupted: 4}
+	code := exitDone
+	for _, c := range all {
+		if c.rep == nil && c.code == exitDone {
+			c.code = exitInput // it printed something else than it should
+		}
+		if rank[c.code] > rank[code] {
+			code = c.code
+		}
+	}
+	if code == exitDone {
+		return nil
+	}
+	return exitCode(code)
+}

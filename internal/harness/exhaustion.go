@@ -1,0 +1,42 @@
+package harness
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// exhaustion sees when the ports run out, and come back.
+type exhaustion struct {
+	predicted time.Duration // after the start of the run; 0: they will not run out
+	mu        sync.Mutex    // guards all below
+	failed    bool
+	first     time.Duration // start of the first request that got no port
+	last      time.Duration
+	okSince   uint64 // requests that were ok since the last of them
+}
+
+func (x *exhaustion) observe(e *results.Exchange) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	switch {
+	case e.Cause == results.CausePortExhausted:
+		if !x.failed || e.Start < x.first {
+			x.first = e.Start
+		}
+		x.failed, x.last, x.okSince = true, max(x.last, e.Start), 0
+	case x.failed && e.OK() && e.Start > x.last:
+		x.okSince++
+	}
+}
+
+// fill sets run.Ports.
+func (x *exhaustion) fill(run *results.Run) {
+	if x.predicted == 0 && !x.failed {
+		return
+	}
+	run.Ports = &results.Ports{
+		Predicted: x.predicted.Seconds(), FirstFail: x.first.Seconds(), LastFail: x.last.Seconds(), Recovered: x.okSince,
+	}
+}

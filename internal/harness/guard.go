@@ -1,0 +1,52 @@
+package harness
+
+import (
+	"fmt"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// guard protects the machine outside of a private network: a run that takes
+// more than half of the ephemeral ports towards its target is stopped, before
+// other programs get none.
+type guard struct {
+	ports int           // that there are; 0: nothing is guarded
+	stop  chan struct{} // closed to stop the run; why is set before
+	why   string
+}
+
+func newGuard(p *profiles.Profile, l limits) *guard {
+	g := &guard{ports: l.ports, stop: make(chan struct{})}
+	if p.Network != nil || p.Target.AllowPortExhaustion {
+		g.ports = 0
+	}
+	return g
+}
+
+// look is called by one goroutine.
+func (g *guard) look(s *results.SocketSample) {
+	if g.ports == 0 || s == nil || 2*s.PortsUsed <= g.ports || g.why != "" {
+		return
+	}
+	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)
+	close(g.stop)
+}
+
+// either is closed when stop or the guard's is; over ends the waiting.
+func (g *guard) either(stop, over <-chan struct{}) <-chan struct{} {
+	if g.ports == 0 {
+		return stop
+	}
+	any := make(chan struct{})
+	go func() {
+		select {
+		case <-stop:
+			close(any)
+		case <-g.stop:
+			close(any)
+		case <-over:
+		}
+	}()
+	return any
+}

@@ -1,0 +1,45 @@
+package harness
+
+import (
+	"testing"
+
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+func TestGuardStopsAtHalfThePorts(t *testing.T) {
+	stopped := func(g *guard) bool {
+		select {
+		case <-g.stop:
+			return true
+		default:
+			return false
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*profiles.Profile)
+		used   int
+		want   bool
+	}{
+		"half":      {func(*profiles.Profile) {}, 500, false},
+		"more":      {func(*profiles.Profile) {}, 501, true},
+		"allowed":   {func(p *profiles.Profile) { p.Target.AllowPortExhaustion = true }, 501, false},
+		"a network": {func(p *profiles.Profile) { p.Network = &sandbox.Config{} }, 501, false},
+	} {
+		p := profiles.Default()
+		c.change(&p)
+		g := newGuard(&p, limits{ports: 1000})
+		g.look(nil) // sockets are not in every sample
+		g.look(&results.SocketSample{PortsUsed: c.used})
+		g.look(&results.SocketSample{PortsUsed: c.used})
+		if stopped(g) != c.want || (g.why != "") != c.want {
+			t.Errorf("%s: stopped %v, %q", name, stopped(g), g.why)
+		}
+		over := make(chan struct{})
+		defer close(over)
+		if any := g.either(make(chan struct{}), over); c.want {
+			<-any
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// A profile with a network runs in a child of this process, in a namespace of
+// its own: what one run leaves in TIME_WAIT, and the settings it makes, end with
+// it. Each run of a reproduction is such a child, and not the reproduction as a
+// whole, so that the runs that are compared begin alike. This process keeps the
+// flags, the output and the signals; the child is told what to run on its
+// standard input and tells of progress and of the outcome on its output.
+
+// InSandbox is the first argument of the program when it is to be that child:
+// it must then call [Child] and exit.
+const InSandbox = "in-sandbox"
+
+// order is the first line that a child reads. The lines after it say "stop" and
+// "abort", as closing Options.Stop and cancelling the context do.
+type order struct {
+	Profile string `json:"profile"` // YAML
+	Out     string `json:"out"`
+	Version string `json:"version"`
+}
+
+const (
+	sayStop  = "stop"
+	sayAbort = "abort"
+)
+
+// message is a line that a child writes.
+type message struct {
+	Progress *Progress    `json:"progress,omitempty"`
+	Over     bool         `json:"over,omitempty"`
+	Run      *results.Run `json:"run,omitempty"`
+	Error    string       `json:"error,omitempty"`
+	// What kind of error it is.
+	Input       bool `json:"input,omitempty"`
+	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// patience is how long a child that was told to give up has for it.
+const patience = 20 * time.Second
+
+// runInSandbox is Run of a profile with a network, in a child.
+func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if err := sandbox.Available(); err != nil {
+		return nil, inputErrorf("%s needs a private network, and %w", p.Name, err)
+	}
+	text, err := profiles.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	first, err := json.Marshal(order{string(text), opts.Out, opts.Version})
+	if err != nil {
+		return nil, err
+	}
+	// Pipes of the system: the child's end closes them, whatever ends it.
+	orders, toChild, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	fromChild, out, err := os.Pipe()
+	if err != nil {
+		orders.Close()
+		toChild.Close()
+		return nil, err
+	}
+	defer fromChild.Close()
+	limited, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer toChild.Close()
+		if _, err := toChild.Write(append(first, '\n')); err != nil {
+			return // it has ended: that is said elsewhere
+		}
+		relay(ctx, opts.Stop, ended, toChild, cancel)
+	}()
+	var code int
+	go func() {
+		defer close(ended)
+		code, err = sandbox.Reexec(limited, []string{os.Args[0], InSandbox}, sandbox.Stdio{In: orders, Out: out, Err: os.Stderr})
+		orders.Close()
+		out.Close()
+	}()
+	last := listen(fromChild, opts.Progress)
+	io.Copy(io.Discard, fromChild)
+	<-ended
+	switch {
+	case err != nil:
+		return nil, inputErrorf("%s needs a private network: %w", p.Name, err)
+	case !last.Over && (ctx.Err() != nil || closed(opts.Stop)):
+		return nil, ErrInterrupted
+	case !last.Over:
+		return nil, fmt.Errorf("the run's process ended (code %d) without telling of its run", code)
+	case last.Interrupted:
+		return last.Run, ErrInterrupted
+	case last.Input:
+		return last.Run, &InputError{errors.New(last.Error)}
+	case last.Error != "":
+		return last.Run, errors.New(last.Error)
+	}
+	return last.Run, nil
+}
+
+// relay passes on to a child that its run is to stop, and to be given up; one
+// that does not end then is ended.
+func relay(ctx context.Context, stop, ended <-chan struct{}, to io.Writer, kill func()) {
+	select {
+	case <-ended:
+		return
+	case <-stop:
+		fmt.Fprintln(to, sayStop) // an error: it has ended
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+		fmt.Fprintln(to, sayAbort)
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		kill()
+	}
+}
+
+// listen reads a child's messages to the last; the zero message when it did not
+// come to that.
+func listen(r io.Reader, progress func(Progress)) message {
+	decoder := json.NewDecoder(r)
+	for {
+		var m message
+		switch err := decoder.Decode(&m); {
+		case err != nil:
+			return message{}
+		case m.Over:
+			return m
+		case m.Progress != nil && progress != nil:
+			progress(*m.Progress)
+		}
+	}
+}
+
+// Child makes the run that is ordered on in and tells of it on out. It returns
+// the exit code of the process, which says only whether it could tell.
+func Child(in io.Reader, out io.Writer) int {
+	stop := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	halt := sync.OnceFunc(func() { close(stop) })
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // those that the parent was sent; a third one kills
+		<-signals
+		halt()
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
+	var mu sync.Mutex
+	tell := func(m message) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return json.NewEncoder(out).Encode(m)
+	}
+	lines := bufio.NewReader(in)
+	first, err := lines.ReadBytes('\n')
+	var o order
+	if err == nil {
+		err = json.Unmarshal(bytes.TrimSpace(first), &o)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "kabench %s: is run by kabench itself, for profiles with a network (%v)\n", InSandbox, err)
+		return 2
+	}
+	go func() {
+		for {
+			line, err := lines.ReadString('\n')
+			switch {
+			case err != nil:
+				return
+			case line == sayStop+"\n":
+				halt()
+			case line == sayAbort+"\n":
+				halt()
+				cancel()
+			}
+		}
+	}()
+	m := message{Over: true}
+	p, err := profiles.Load("", []byte(o.Profile), nil)
+	if err == nil && !sandbox.Inside() {
+		err = errors.New("not in a network namespace of its own")
+	}
+	if err == nil {
+		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
+	}
+	if err != nil {
+		_, m.Input = errors.AsType[*InputError](err)
+		m.Interrupted = errors.Is(err, ErrInterrupted)
+		m.Error = err.Error()
+	}
+	if err := tell(m); err != nil {
+		fmt.Fprintf(os.Stderr, "kabench %s: %v\n", InSandbox, err)
+		return 2
+	}
+	return 0
+}

@@ -1,0 +1,80 @@
+package harness
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+)
+
+// serveInNetwork makes p's network and serves the lab and its proxies on their
+// hosts. It returns the address that the client is to use.
+func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
+	path, err := p.Path()
+	if err != nil {
+		return "", err
+	}
+	if t.network, err = sandbox.Start(*p.Network); err != nil {
+		return "", fmt.Errorf("network: %w", err)
+	}
+	for _, name := range path.Servers {
+		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
+			s, err := lab.Start(*p.Target.Lab, addr)
+			if err == nil {
+				t.lab = append(t.lab, s)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	next := path.Upstream
+	for i := len(path.Proxies) - 1; i >= 0; i-- {
+		err := t.on(path.Proxies[i], path, func(addr string, h *sandbox.Host) error {
+			var backends []string
+			for _, name := range next {
+				backends = append(backends, t.address(name, path))
+			}
+			proxy, err := lab.StartProxyFrom(h.DialWith, p.Target.Proxies[i].ProxyConfig, addr, backends...)
+			if err == nil {
+				t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		next = path.Proxies[i : i+1]
+	}
+	u := url.URL{Scheme: "http", Host: t.address(path.At, path), Path: "/"}
+	if p.Target.Lab.TLS {
+		u.Scheme = "https"
+	}
+	return u.String(), nil
+}
+
+// on starts something in a host, at the address that others reach it by.
+func (t *target) on(name string, path profiles.Path, start func(addr string, h *sandbox.Host) error) error {
+	h := t.network.Host(name)
+	if h == nil {
+		return fmt.Errorf("network: there is no host %s", name)
+	}
+	if err := h.Do(func() error { return start(t.address(name, path), h) }); err != nil {
+		return fmt.Errorf("host %s: %w", name, err)
+	}
+	return nil
+}
+
+// address is that of a host or balancer, with the port of the path.
+func (t *target) address(name string, path profiles.Path) string {
+	return net.JoinHostPort(t.network.Addr(name).String(), strconv.Itoa(int(path.Port)))
+}
+
+// client is the client's first address in the network: the one it connects from.
+func (t *target) client() netip.Addr { return t.network.Addr(sandbox.ClientName) }

@@ -1,0 +1,166 @@
+package harness
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+func networked(t *testing.T, yaml string) *profiles.Profile {
+	t.Helper()
+	p, err := profiles.Load("p.yaml", []byte(yaml), []string{"load.max_lag=0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Each way that requests can go in a network, with everything answered.
+func TestRunInNetwork(t *testing.T) {
+	needSandbox(t)
+	const load = "name: n\nload: {rate: 100/s, count: 20}\n"
+	for name, yaml := range map[string]string{
+		"server":       load + "network: {hosts: [{name: server}], links: [{between: [client, server], delay: 1ms}]}\ntarget: {lab: {body: 10}}",
+		"stock":        load + "client: stock\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {body: 10}}",
+		"tls balanced": load + "network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {tls: true}}\npool: {max_idle: 0}",
+		"two proxies":  load + "network: {hosts: [{name: server}, {name: proxy}, {name: edge}]}\ntarget: {lab: {}, proxies: [{on: edge}, {}]}",
+		"proxy, balancer": load + "network: {hosts: [{name: a}, {name: b}, {name: proxy}], balancers: [{name: lb, backends: [a, b], choose: round_robin}]}\n" +
+			"target: {lab: {}, proxies: [{upstream: {per_request: true}}]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			run, err := Run(t.Context(), networked(t, yaml), Options{Out: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Counts.OK != 20 || run.Lab.Requests != 20 || run.Packets == nil || run.Packets.Seen == 0 {
+				t.Errorf("%+v, %+v, %+v", run.Counts, run.Lab, run.Packets)
+			}
+			var opened uint64
+			for _, c := range run.Packets.Closed {
+				if c.Opened == "client" {
+					opened += c.Count
+				}
+			}
+			if opened != run.Connections.Opened {
+				t.Errorf("%d connections of the client in the packets, it opened %d", opened, run.Connections.Opened)
+			}
+			for _, file := range []string{"packets.pcapng", "evidence.json", "run.json"} {
+				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Size() == 0 {
+					t.Errorf("%s: %v", file, err)
+				}
+			}
+		})
+	}
+}
+
+// Proxies need no network.
+func TestProxiesOnTheLoopback(t *testing.T) {
+	p := load(t, "", "load.rate=100/s", "load.count=20", "target.lab={}", "target.proxies=[{via: a}, {via: b}]")
+	run, err := Run(t.Context(), p, Options{})
+	if err != nil || run.Counts.OK != 20 || run.Lab.Requests != 20 {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// What one run leaves in TIME_WAIT is not there in the next, and the settings
+// are those of the client's own namespace.
+func TestEachRunHasANamespaceOfItsOwn(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, `
+name: n
+load: {rate: 200/s, count: 60}
+pool: {max_idle: 0}
+network:
+  hosts: [{name: server}, {name: client, port_range: [40000, 40099], sysctls: {net.ipv4.tcp_tw_reuse: 0}}]
+target: {lab: {}}
+expect: {failures.connect.port_exhausted: 0}
+`)
+	for range 2 { // the second would find 40 ports of the 60 it needs
+		run, err := Run(t.Context(), p, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Counts.OK != 60 || run.Sockets.PortsAvailable != 100 || run.Sockets.TimeWaitPeak != 60 {
+			t.Errorf("%+v, %+v", run.Counts, run.Sockets)
+		}
+	}
+}
+
+// A balancer that has forgotten a connection resets it: the packets say so.
+func TestEvidenceOfAReset(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, `
+name: n
+load: {arrivals: {process: uniform, gap_min: 600ms, gap_max: 700ms}, count: 6}
+network:
+  hosts: [{name: server}]
+  balancers: [{name: lb, backends: [server], idle: 200ms, unknown: rst}]
+target: {lab: {}}
+`)
+	run, err := Run(t.Context(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Requests 2, 4 and 6 meet a connection that the balancer has forgotten.
+	if run.Counts.Failed != 3 || len(run.Packets.Failures) != 1 || run.Packets.Forgotten < 3 {
+		t.Fatalf("%+v, %+v", run.Counts, run.Packets)
+	}
+	e := run.Packets.Failures[0]
+	if e.Phase != results.PhaseBeforeResponse || e.Cause != results.CauseRST || e.By != "link" || e.How != "rst" {
+		t.Errorf("%+v", e)
+	}
+	var story []string
+	for _, r := range e.Rows {
+		switch {
+		case strings.HasPrefix(r.Note, "leased"):
+			story = append(story, "leased")
+		case strings.HasPrefix(r.Note, "got"):
+			story = append(story, "got")
+		case r.From == "client" && r.Fate == "answered_rst" && r.Who == "lb":
+			story = append(story, "request")
+		case r.From == "link" && r.Flags == "R":
+			story = append(story, "reset")
+		}
+	}
+	if got := strings.Join(story, " "); got != "leased request reset got" {
+		t.Errorf("the ladder tells %q of %+v", got, e.Rows)
+	}
+	if want := []results.Closing{{Opened: "client", By: "link", How: "rst", Count: 3}}; len(run.Packets.Closed) != 1 || run.Packets.Closed[0] != want[0] {
+		t.Errorf("closed: %+v", run.Packets.Closed)
+	}
+}
+
+func TestStopInNetwork(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, "name: n\nload: {rate: 100/s, duration: 1h}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
+	stop := make(chan struct{})
+	run, err := Run(t.Context(), p, Options{Stop: stop, Progress: func(now Progress) {
+		if now.Totals.OK > 0 {
+			select {
+			case <-stop:
+			default:
+				close(stop)
+			}
+		}
+	}})
+	if err != nil || !run.Interrupted || run.Counts.OK == 0 || run.End.Sub(run.Start) > 10*time.Minute {
+		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// What the child finds wrong is told as by a run without one.
+func TestInputErrorsOfTheChild(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, "name: n\nload: {rate: 100/s, count: 1}\nnetwork: {hosts: [{name: server, sysctls: {net.ipv4.no_such_thing: 1}}]}\ntarget: {lab: {}}")
+	_, err := Run(t.Context(), p, Options{})
+	if _, input := errors.AsType[*InputError](err); !input || !strings.Contains(err.Error(), "host server: net.ipv4.no_such_thing: this kernel has no such setting per namespace") {
+		t.Errorf("%T %v", err, err)
+	}
+}

@@ -1,0 +1,48 @@
+package sandbox
+
+import "net/netip"
+
+// Connection is a TCP connection in the record.
+type Connection struct {
+	From   string         // the host that opened it
+	Client netip.AddrPort // that host's end
+	Closed Closed
+}
+
+// connections tells the connections in a record apart. Packets are added in the
+// order of their ids, which is that of sending.
+type connections struct {
+	found []*opened
+	now   map[flowKey]*opened // the connection that has the addresses now
+}
+
+type opened struct {
+	closing
+	from string
+	seq  uint32 // of the SYN
+}
+
+func (c *connections) add(key flowKey, p Packet) {
+	if p.Proto != protoTCP {
+		return
+	}
+	o := c.now[key]
+	syn := p.Flags&(SYN|ACK) == SYN
+	if o == nil || syn && p.Seq != o.seq {
+		if !syn {
+			return // it was opened before the record begins, or after its end
+		}
+		o = &opened{closing: closing{client: p.Src}, from: p.From, seq: p.Seq}
+		c.now[key] = o
+		c.found = append(c.found, o)
+	}
+	o.add(p)
+}
+
+func (c *connections) told() []Connection {
+	told := make([]Connection, len(c.found))
+	for i, o := range c.found {
+		told[i] = Connection{From: o.from, Client: o.client, Closed: o.closed}
+	}
+	return told
+}

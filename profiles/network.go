@@ -1,0 +1,308 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/internal/sandbox"
+)
+
+// maxProxies bounds target.proxies.
+const maxProxies = 2
+
+// The hosts that serve unless the profile names others.
+const (
+	serverHost = "server"
+	proxyHost  = "proxy"
+)
+
+// Path is the way of the requests through a profile's network, by the names of
+// hosts and balancers. Everything on it listens at Port.
+type Path struct {
+	At      string   // where the client connects to
+	Proxies []string // the hosts of target.proxies, in their order
+	// Upstream is where the last of the proxies connects to: a balancer, or
+	// hosts among the servers. Empty without proxies.
+	Upstream []string
+	Servers  []string // the hosts that serve target.lab
+	Port     uint16   // 80, or 443 with TLS; below all ephemeral ports
+}
+
+// Path is the way through p's network, which it must have. The error has every
+// reason why there is none, joined, each beginning with the path of a field.
+func (p *Profile) Path() (Path, error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	path := Path{At: p.Target.At, Port: 80}
+	if p.Target.Lab == nil {
+		return path, errors.New("network: nothing is served in it; set target.lab (what is outside cannot be reached from within)")
+	}
+	if p.Target.Lab.TLS {
+		path.Port = 443
+	}
+	hosts := hostNames(p.Network)
+	known := func(field, name string) bool {
+		switch {
+		case name == sandbox.ClientName:
+			bad("%s: the client cannot be it; name another host", field)
+		case !slices.Contains(hosts, name):
+			bad("%s: there is no host %q; %s", field, name, hostsThereAre(hosts))
+		default:
+			return true
+		}
+		return false
+	}
+	path.Servers = p.servers(hosts)
+	if len(path.Servers) == 0 {
+		bad("target.on: there is no host %q; name the host that serves target.lab (%s)", serverHost, hostsThereAre(hosts))
+	}
+	for i, name := range path.Servers {
+		if known("target.on", name) && slices.Contains(path.Servers[:i], name) {
+			bad("target.on: %q twice; remove one", name)
+		}
+	}
+	for i, proxy := range p.Target.Proxies {
+		field, name := fmt.Sprintf("target.proxies.%d.on", i), proxy.On
+		if name == "" {
+			name = proxyHost
+		}
+		if known(field, name) && (slices.Contains(path.Servers, name) || slices.Contains(path.Proxies, name)) {
+			bad("%s: %q is taken; a proxy needs a host of its own", field, name)
+		}
+		path.Proxies = append(path.Proxies, name)
+	}
+	if len(errs) > 0 {
+		return path, errors.Join(errs...)
+	}
+	p.join(&path, bad)
+	return path, errors.Join(errs...)
+}
+
+// servers are the hosts that serve target.lab.
+func (p *Profile) servers(hosts []string) []string {
+	switch {
+	case len(p.Target.On) > 0:
+		return p.Target.On
+	case slices.Contains(hosts, serverHost):
+		return []string{serverHost}
+	}
+	for _, b := range p.Network.Balancers {
+		if p.Target.At == "" || p.Target.At == b.Name {
+			return b.Backends
+		}
+	}
+	return nil
+}
+
+// join finds where the client and the last proxy connect to.
+func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
+	behind := path.Servers // what the client is to reach
+	if len(path.Proxies) > 0 {
+		behind = path.Proxies[:1]
+	}
+	balancer := func(to []string) string {
+		for _, b := range p.Network.Balancers {
+			if len(b.Backends) > 0 && among(b.Backends, to) {
+				return b.Name
+			}
+		}
+		return ""
+	}
+	if path.At == "" {
+		if path.At = balancer(behind); path.At == "" {
+			path.At = behind[0]
+		}
+	}
+	b := balancerNamed(p.Network, path.At)
+	switch {
+	case b == nil && !slices.Contains(hostNames(p.Network), path.At):
+		bad("target.at: there is no host or balancer %q; %s", path.At, hostsThereAre(append(hostNames(p.Network), balancerNames(p.Network)...)))
+	case b == nil && !slices.Contains(behind, path.At), b != nil && !among(b.Backends, behind):
+		bad("target.at: %q does not lead to %s, where the requests are to go; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
+	}
+	if len(path.Proxies) > 0 {
+		path.Upstream = path.Servers
+		if b := balancer(path.Servers); b != "" && b != path.At {
+			path.Upstream = []string{b}
+		}
+	}
+}
+
+// among reports whether all of names are among others.
+func among(names, others []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(others, n) })
+}
+
+func hostNames(c *sandbox.Config) []string {
+	names := make([]string, len(c.Hosts))
+	for i, h := range c.Hosts {
+		names[i] = h.Name
+	}
+	return names
+}
+
+func balancerNames(c *sandbox.Config) []string {
+	names := make([]string, len(c.Balancers))
+	for i, b := range c.Balancers {
+		names[i] = b.Name
+	}
+	return names
+}
+
+func balancerNamed(c *sandbox.Config, name string) *sandbox.BalancerConfig {
+	for i := range c.Balancers {
+		if c.Balancers[i].Name == name {
+			return &c.Balancers[i]
+		}
+	}
+	return nil
+}
+
+func hostsThereAre(names []string) string {
+	if len(names) == 0 {
+		return "network.hosts is empty"
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+// leg is a piece of the way that one link carries: connections are opened from
+// the near end to the far one, and the packets have these addresses.
+type leg struct {
+	near, far string
+	clients   []string // whose addresses packets from the near end have
+}
+
+// legs are all pieces of the way.
+func (p *Profile) legs(path Path) []leg {
+	var legs []leg
+	to := func(from string, next []string) {
+		for _, name := range next {
+			legs = append(legs, leg{from, name, []string{from}})
+			b := balancerNamed(p.Network, name)
+			if b == nil {
+				continue
+			}
+			for _, backend := range b.Backends {
+				legs = append(legs, leg{name, backend, []string{from}})
+				if b.DirectReturn {
+					legs = append(legs, leg{from, backend, []string{from}})
+				}
+			}
+		}
+	}
+	to(sandbox.ClientName, []string{path.At})
+	for i, proxy := range path.Proxies {
+		if i+1 < len(path.Proxies) {
+			to(proxy, path.Proxies[i+1:i+2])
+		} else {
+			to(proxy, path.Upstream)
+		}
+	}
+	return legs
+}
+
+// index is the number of an element in the path of a field as package sandbox
+// writes it: hosts[0].name.
+var index = regexp.MustCompile(`\[(\d+)\]`)
+
+// networkComplaints are those about the network and what is served in it.
+func (p *Profile) networkComplaints() Errors {
+	var list Errors
+	for i, proxy := range p.Target.Proxies {
+		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
+	}
+	bad := func(path, format string, args ...any) {
+		list = append(list, Complaint{Path: path, Text: fmt.Sprintf(format, args...)})
+	}
+	if len(p.Target.Proxies) > maxProxies {
+		bad("target.proxies", "there are %d; at most %d can stand in a row", len(p.Target.Proxies), maxProxies)
+	}
+	if len(p.Target.Proxies) > 0 && p.Target.Lab == nil {
+		bad("target.proxies", "stand before target.lab only; set it, or remove them")
+	}
+	if len(p.Target.Proxies) > 0 && p.Target.Lab != nil && p.Target.Lab.TLS {
+		bad("target.lab.tls", "the proxies speak plain HTTP only; remove it, or target.proxies")
+	}
+	if p.Network == nil {
+		if len(p.Target.On) > 0 {
+			bad("target.on", "has no effect without network; remove it")
+		}
+		if p.Target.At != "" {
+			bad("target.at", "has no effect without network; remove it")
+		}
+		for i, proxy := range p.Target.Proxies {
+			if proxy.On != "" {
+				bad(fmt.Sprintf("target.proxies.%d.on", i), "has no effect without network; remove it")
+			}
+		}
+		return list
+	}
+	if p.Target.Link != nil {
+		bad("target.link", "is for a target on the loopback; in a network use network.links")
+	}
+	if p.Target.AllowPortExhaustion {
+		bad("target.allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it")
+	}
+	own := under("network", p.Network.Validate())
+	for i := range own {
+		own[i].Path = index.ReplaceAllString(own[i].Path, ".$1")
+	}
+	list = append(list, own...)
+	path, err := p.Path()
+	list = append(list, under("", err)...)
+	if len(own) > 0 || err != nil {
+		return list
+	}
+	legs := p.legs(path)
+	for i, l := range p.Network.Links {
+		at := fmt.Sprintf("network.links.%d", i)
+		n := slices.IndexFunc(legs, func(g leg) bool {
+			return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
+		})
+		if n < 0 {
+			bad(at+".between", "no request passes between %s and %s: they go %s", l.Between[0], l.Between[1], told(legs))
+			continue
+		}
+		for k, r := range l.Rules {
+			if why := legs[n].unmatched(r, path.Port); why != "" {
+				bad(fmt.Sprintf("%s.rules.%d", at, k), "would match nothing: %s", why)
+			}
+		}
+	}
+	return list
+}
+
+// told is the way of the requests in words.
+func told(legs []leg) string {
+	var list []string
+	for _, g := range legs {
+		list = append(list, g.near+" to "+g.far)
+	}
+	return strings.Join(list, ", ")
+}
+
+// unmatched says why no packet on the leg can match r; "" when one can.
+func (g leg) unmatched(r sandbox.RuleConfig, port uint16) string {
+	if r.After != "" || r.Until != "" {
+		return "after and until wait for events, and in a profile's run there are none"
+	}
+	is := func(want string, names ...string) bool {
+		_, err := netip.ParseAddr(want)
+		return want == "" || err == nil || slices.Contains(names, want)
+	}
+	isPort := func(want uint16, served bool) bool {
+		return want == 0 || served == (want == port)
+	}
+	there := (r.From == "" || r.From == g.near) && is(r.Src, g.clients...) && is(r.Dst, g.far) &&
+		isPort(r.SrcPort, false) && isPort(r.DstPort, true)
+	back := (r.From == "" || r.From == g.far) && is(r.Src, g.far) && is(r.Dst, g.clients...) &&
+		isPort(r.SrcPort, true) && isPort(r.DstPort, false)
+	if there || back {
+		return ""
+	}
+	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
+}

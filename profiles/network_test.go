@@ -1,0 +1,129 @@
+package profiles
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const networked = `
+load: {rate: 10/s}
+network:
+  hosts: [{name: server}, {name: other}, {name: proxy}]
+  links:
+    - between: [client, server]
+      delay: 1ms
+      loss: 0.5
+      there: {delay: 2ms}
+      rules: [{from: client, flags: S, do: rst}]
+target:
+  lab: {}
+`
+
+func TestNetworkLoads(t *testing.T) {
+	p, err := Load("p.yaml", []byte(networked), []string{"network.links.0.delay=3ms", "network.links.0.between.1=server", "target.on=server"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := p.Network.Links[0]
+	if l.Delay.String() != "3ms" || l.Loss != 0.5 || l.There.Delay.String() != "2ms" || l.Rules[0].Flags.String() != "S" {
+		t.Errorf("%+v", l)
+	}
+	if !slices.Equal(p.Target.On, []string{"server"}) {
+		t.Errorf("on %q", p.Target.On)
+	}
+	loadsBack(t, p)
+	c := p.Clone()
+	c.Network.Links[0].Rules[0].Times = 7
+	c.Network.Links[0].There.Delay++
+	c.Network.Hosts[0].Name = "changed"
+	if p.Network.Links[0].Rules[0].Times != 0 || p.Network.Links[0].There.Delay.String() != "2ms" || p.Network.Hosts[0].Name != "server" {
+		t.Error("a change of the copy changed the profile")
+	}
+}
+
+func TestPathOfTheRequests(t *testing.T) {
+	for name, c := range map[string]struct {
+		yaml string
+		want Path
+	}{
+		"one server": {"network: {hosts: [{name: server}]}\ntarget: {lab: {}}", Path{"server", nil, nil, []string{"server"}, 80}},
+		"tls":        {"network: {hosts: [{name: a}]}\ntarget: {on: a, lab: {tls: true}}", Path{"a", nil, nil, []string{"a"}, 443}},
+		"balancer":   {"network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}}", Path{"lb", nil, nil, []string{"a", "b"}, 80}},
+		"past the balancer": {"network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}, on: [a, b], at: b}",
+			Path{"b", nil, nil, []string{"a", "b"}, 80}},
+		"proxies": {"network: {hosts: [{name: server}, {name: proxy}, {name: edge}]}\ntarget: {lab: {}, proxies: [{on: edge}, {}]}",
+			Path{"edge", []string{"edge", "proxy"}, []string{"server"}, []string{"server"}, 80}},
+		"proxy before the balancer": {"network: {hosts: [{name: a}, {name: b}, {name: proxy}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}, proxies: [{}]}",
+			Path{"proxy", []string{"proxy"}, []string{"lb"}, []string{"a", "b"}, 80}},
+	} {
+		p, err := Load("p.yaml", []byte("load: {rate: 10/s}\n"+c.yaml), nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, err := p.Path(); err != nil || !cmp.Equal(got, c.want) {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, c.want)
+		}
+	}
+}
+
+// What cannot work is one clear line, with its place, before any traffic.
+func TestSignatureThatCanNeverBeChecked(t *testing.T) {
+	const profile = "load: {rate: 10/s}\ntarget: {url: http://127.0.0.1:1/}\n"
+	for expect, want := range map[string]string{
+		"closed.link.rst":   "p.yaml:3:10: expect.closed.link.rst: can never be checked: packets are seen in a private network only: the profile has none; remove it",
+		"packets.forgotten": "packets are seen in a private network only",
+		"lab.requests":      "the target is not kabench's own server",
+	} {
+		_, err := Load("p.yaml", []byte(profile+"expect: {"+expect+": 0}"), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %s", expect, err, want)
+		}
+		if _, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"}); err != nil {
+			t.Errorf("%s in a network: %v", expect, err)
+		}
+	}
+}
+
+func TestNetworkIsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ set, want string }{
+		"unknown host":        {"target.on=srever", `--set target.on=srever: there is no host "srever"; there are server, other, proxy`},
+		"the client":          {"target.on=client", `--set target.on=client: the client cannot be it; name another host`},
+		"twice":               {"target.on=[server, server]", `--set target.on=[server, server]: "server" twice; remove one`},
+		"unknown at":          {"target.at=lb", `--set target.at=lb: there is no host or balancer "lb"; there are server, other, proxy`},
+		"elsewhere":           {"target.at=other", `--set target.at=other: "other" does not lead to server, where the requests are to go; see target.on and target.proxies`},
+		"no lab":              {"", "p.yaml:3:1: network: nothing is served in it; set target.lab (what is outside cannot be reached from within)"},
+		"link in a network":   {"target.link={delay: 1ms}", "is for a target on the loopback; in a network use network.links"},
+		"a proxy's host":      {"target.proxies=[{on: server}]", `--set target.proxies=[{on: server}]: target.proxies.0.on: "server" is taken; a proxy needs a host of its own`},
+		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
+		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP only"},
+		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host or balancer "srever"`},
+		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
+		"a link off the path": {"network.links.0.between=[client, other]", "no request passes between client and other: they go client to server"},
+		"from":                {"network.links.0.rules.0.from=other", "is not an end of this link, client or server: the rule would match nothing"},
+		"src":                 {"network.links.0.rules.0.src=server", "network.links.0.rules.0: would match nothing: packets here go from client to server at port 80 and back"},
+		"port":                {"network.links.0.rules.0.dst_port=8080", "would match nothing"},
+		"event":               {"network.links.0.rules.0.after=failover", "would match nothing: after and until wait for events"},
+		"flags":               {"network.links.0.rules.0.flags=X", "is no TCP flag"},
+		"unknown key":         {"network.links.0.delya=1ms", "unknown key; did you mean network.links.0.delay?"},
+		"on, no network":      {"network=null", "p.yaml"},
+	} {
+		sets := []string{c.set}
+		switch name {
+		case "no lab":
+			sets = []string{"target.lab=null", "target.url=http://127.0.0.1:1/"}
+		case "on, no network":
+			sets, c.want = []string{"network=null", "target.on=server"}, "has no effect without network; remove it"
+		}
+		_, err := Load("p.yaml", []byte(networked), sets)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error\n%v\nwant\n%s", name, err, c.want)
+		}
+		if err != nil && !strings.Contains(name, "prox") && strings.Count(err.Error(), "\n") > 0 {
+			t.Errorf("%s: more than one line: %v", name, err)
+		}
+	}
+}

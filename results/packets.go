@@ -1,0 +1,137 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Packets is what the links of a private network saw.
+type Packets struct {
+	Seen        uint64            `json:"seen"`        // packets that were sent, or made by a link
+	Overwritten uint64            `json:"overwritten"` // of them, no longer in packets.pcapng: the oldest
+	Unseen      uint64            `json:"unseen"`      // dropped by the kernel before a link saw them
+	Forgotten   uint64            `json:"forgotten"`   // open connections that links and balancers forgot when their time was over
+	Fates       map[string]uint64 `json:"fates"`       // what became of the packets
+	Struck      map[string]uint64 `json:"struck"`      // how many each rule struck, by "LINK: RULE"
+	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds
+	LateMax     float64           `json:"late_max"`
+	Closed      []Closing         `json:"closed"`   // how connections ended
+	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
+}
+
+// Closing counts connections by who closed them first and how.
+type Closing struct {
+	Opened string `json:"opened_by"` // the host
+	By     string `json:"by"`        // client (which opened it), server, link; "": nobody
+	How    string `json:"how"`       // fin, rst, alert; "": not at all
+	Count  uint64 `json:"count"`
+}
+
+// Evidence is the last packets of the connection of an exchange that failed,
+// with kabench's own stamps between them.
+type Evidence struct {
+	Seq     uint64        `json:"seq"` // of the exchange
+	Conn    uint64        `json:"conn"`
+	Use     int           `json:"use"`
+	Phase   Phase         `json:"phase"`
+	Cause   Cause         `json:"cause"`
+	Client  string        `json:"client"` // address
+	Server  string        `json:"server"`
+	By      string        `json:"closed_by"`
+	How     string        `json:"closed_how"`
+	Earlier int           `json:"earlier"` // packets of the connection before the first row
+	Rows    []EvidenceRow `json:"rows"`
+}
+
+// EvidenceRow is a packet, or a stamp of kabench's own.
+type EvidenceRow struct {
+	At    float64  `json:"at"`             // since the start of the run, at the client, seconds
+	Sent  *float64 `json:"sent,omitempty"` // when what the client received was sent
+	Note  string   `json:"note,omitempty"` // the stamp; "" for a packet
+	From  string   `json:"from,omitempty"` // client, server, link
+	To    string   `json:"to,omitempty"`   // client, server
+	Flags string   `json:"flags,omitempty"`
+	Seq   uint32   `json:"seq,omitempty"`
+	Len   int      `json:"len,omitempty"`  // bytes of payload
+	Fate  string   `json:"fate,omitempty"` // unless it was delivered
+	Who   string   `json:"who,omitempty"`  // the link or rule that decided the fate or made the packet
+}
+
+// closers and manners are what Closing.By and How may be in a path.
+var (
+	closers = []string{"client", "server", "link"}
+	manners = []string{"fin", "rst", "alert"}
+)
+
+// closedPath counts the client's connections that ended as the path
+// closed.<by>[.<how>] says.
+func closedPath(run *Run, rest string) (value, bool) {
+	by, how, hasHow := strings.Cut(rest, ".")
+	if !slices.Contains(closers, by) || hasHow && !slices.Contains(manners, how) {
+		return value{}, false
+	}
+	if run.Packets == nil {
+		return value{why: noPackets}, true
+	}
+	var n uint64
+	for _, c := range run.Packets.Closed {
+		if c.Opened == "client" && c.By == by && (!hasHow || c.How == how) {
+			n += c.Count
+		}
+	}
+	return count(n), true
+}
+
+const noPackets = "packets are seen in a private network only: the profile has none"
+
+// String is the row as a line of a ladder.
+func (r EvidenceRow) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%10.6f s  ", r.At)
+	if r.Note != "" {
+		return b.String() + "· " + r.Note
+	}
+	// The client stands on the left, whoever sends.
+	left, arrow, right := r.From, "→", r.To
+	if r.To == "client" {
+		left, arrow, right = r.To, "←", r.From
+	}
+	fmt.Fprintf(&b, "%-6s %s %-6s  %-3s %6d B", left, arrow, right, r.Flags, r.Len)
+	if r.Sent != nil {
+		fmt.Fprintf(&b, "  sent %.6f s", *r.Sent)
+	}
+	if r.Fate != "" {
+		b.WriteString("  " + r.Fate)
+	}
+	if r.Who != "" {
+		fmt.Fprintf(&b, "  (%s)", r.Who)
+	}
+	return b.String()
+}
+
+// renderEvidence writes the ladder of a failure.
+func renderEvidence(b *bytes.Buffer, e Evidence) {
+	closed := "not closed"
+	if e.By != "" {
+		closed = fmt.Sprintf("closed first by the %s, by %s", e.By, strings.ToUpper(e.How))
+	}
+	fmt.Fprintf(b, "Exchange %d, use %d of connection %d, %v / %v (%s to %s, %s):\n", e.Seq, e.Use, e.Conn, e.Phase, e.Cause, e.Client, e.Server, closed)
+	if e.Earlier > 0 {
+		fmt.Fprintf(b, "  ... %s before\n", plural(uint64(e.Earlier), "packet"))
+	}
+	for _, r := range e.Rows {
+		fmt.Fprintf(b, "%s\n", r)
+	}
+}
+
+// WriteEvidence writes evidence.json: a list of what is known of failures.
+func (w *Writer) WriteEvidence(all []Evidence) error {
+	text, err := json.MarshalIndent(all, "", " ")
+	if err != nil {
+		return err
+	}
+	return writeWhole(w.dir, fileEvidence, append(text, '\n'))
+}
