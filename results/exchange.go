@@ -47,6 +47,8 @@ type Exchange struct {
 	BytesIn  int64 // response bytes read, head included
 	Err      error // the error behind Cause, for the example in the outcome table; nil when done
 
+	Unbounded bool // it is done, and its response had neither a length nor chunks: that it is whole is not known
+
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent
 }
@@ -69,7 +71,7 @@ func (e *Exchange) Again() {
 	e.Leased, e.Resolved, e.Connected, e.Secured = Never, Never, Never, Never
 	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
 	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
-	e.Phase, e.Cause, e.Status, e.Err = PhaseSchedule, CauseNone, 0, nil
+	e.Phase, e.Cause, e.Status, e.Err, e.Unbounded = PhaseSchedule, CauseNone, 0, nil, false
 }
 
 // Reset makes e the exchange numbered seq, due at the given offset, with

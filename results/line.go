@@ -73,6 +73,9 @@ func appendLine(b []byte, e *Exchange) []byte {
 	if e.Twice {
 		b = append(b, `,"twice":true`...)
 	}
+	if e.Unbounded {
+		b = append(b, `,"unbounded":true`...)
+	}
 	if e.Err != nil {
 		b = append(b, `,"error":`...)
 		b = appendString(b, errorText(e.Err))
@@ -174,6 +177,7 @@ type line struct {
 	Attempts     int    `json:"attempts"`
 	Tries        []try  `json:"tries"`
 	Twice        bool   `json:"twice"`
+	Unbounded    bool   `json:"unbounded"`
 	Error        string `json:"error"`
 }
 
@@ -256,7 +260,7 @@ func readLine(text []byte, e *Exchange) error {
 	if len(e.Tries) > maxTries {
 		return fmt.Errorf("tries: %d are more than %d", len(e.Tries), maxTries)
 	}
-	e.Twice = l.Twice
+	e.Twice, e.Unbounded = l.Twice, l.Unbounded
 	e.Conn, e.Use, e.Target, e.WarmUp, e.Attempts = l.Conn, l.Use, l.Target, l.WarmUp, l.Attempts
 	e.Phase, e.Cause, e.Status, e.BytesOut, e.BytesIn = *l.Phase, l.Cause, l.Status, l.BytesOut, l.BytesIn
 	if l.Error != "" {
