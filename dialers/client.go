@@ -135,6 +135,7 @@ func (c *Client) Start(e *results.Exchange) {
 func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *task {
 	t := c.newTask()
 	t.e, t.req, t.over = e, c.requests[e.Target], over
+	t.bytes = t.req.sent(e.Seq)
 	if c.timeout > 0 {
 		c.byDue.add(&t.due, e.Due+c.timeout)
 	}

@@ -67,13 +67,13 @@ func (c *Conn) begin(t *task) {
 func (c *Conn) write() {
 	t := c.task
 	req, e := t.req, t.e
-	first := min(len(req.bytes), max(req.head, oneWrite))
-	for t.written < len(req.bytes) {
-		end := len(req.bytes)
+	first := min(len(t.bytes), max(req.head, oneWrite))
+	for t.written < len(t.bytes) {
+		end := len(t.bytes)
 		if t.written < first {
 			end = first
 		}
-		n, err := c.wire.write(req.bytes[t.written:end])
+		n, err := c.wire.write(t.bytes[t.written:end])
 		if n > 0 {
 			t.written += n
 			e.BytesOut += int64(n)
@@ -81,7 +81,7 @@ func (c *Conn) write() {
 			if t.written >= req.head && e.WroteHeaders == results.Never {
 				e.WroteHeaders = now
 			}
-			if t.written == len(req.bytes) {
+			if t.written == len(t.bytes) {
 				e.Wrote = now
 			}
 		}
@@ -105,6 +105,10 @@ func (c *Conn) wrote(t *task) {
 	}
 	if limit := c.c.policy.ResponseTimeout; limit > 0 && t.facts.Write == nil {
 		c.c.byAnswer.add(&t.answer, c.c.now()+limit)
+	}
+	if t.facts.Write != nil && c.c.policy.OnWriteError == pool.StopAtWriteError {
+		t.end()
+		return
 	}
 	if t.facts.Write != nil {
 		c.unread = true // why it failed, it may be
@@ -259,7 +263,7 @@ func (t *task) endsConn() bool { return t.conn.reply.close || t.req.last }
 func (t *task) endOfStream(err error) {
 	f := &t.facts
 	if (err == io.EOF || err == errCloseNotify) && t.conn.reply.end() == nil {
-		f.Complete = true
+		f.Complete, t.e.Unbounded = true, true
 		t.end()
 		return
 	}

@@ -11,10 +11,11 @@ import (
 
 // task is an exchange under way. Its methods are called with Client.mu held.
 type task struct {
-	c    *Client
-	e    *results.Exchange
-	req  *Request
-	over func(*results.Exchange)
+	c     *Client
+	e     *results.Exchange
+	req   *Request
+	bytes []byte // of it, as this exchange sends it
+	over  func(*results.Exchange)
 
 	due    timer // in byDue
 	answer timer // in byAnswer
@@ -217,7 +218,7 @@ func (t *task) end() {
 	f := &t.facts
 	if conn := t.conn; conn != nil {
 		f.HeadWritten = t.written >= t.req.head
-		f.Written = t.written == len(t.req.bytes)
+		f.Written = t.written == len(t.bytes)
 		reason, hint := conn.finish(t)
 		c.decide(conn.shard, conn.shard.core.Release(c.now(), conn.entry, reason, hint), nil)
 	}
@@ -249,7 +250,7 @@ func (t *task) finish() {
 	}
 	c.finished = append(c.finished, finished{e, t.over})
 	delete(c.tasks, t)
-	t.e, t.req, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, Facts{}
+	t.e, t.req, t.bytes, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, nil, Facts{}
 	t.attempt++
 	c.free = append(c.free, t)
 }
@@ -262,7 +263,7 @@ func (t *task) resend() (pool.ResendRule, bool) {
 		return pool.ResendRule{}, false
 	}
 	return t.c.policy.ResendBy(pool.Attempt{
-		Method: t.req.method, HasBody: len(t.req.bytes) > t.req.head, IdempotencyKey: t.req.hasKey,
+		Method: t.req.method, HasBody: len(t.bytes) > t.req.head, IdempotencyKey: t.req.hasKey,
 		Reused: t.e.Reused(), After: after, Before: t.before,
 	})
 }

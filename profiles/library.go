@@ -7,8 +7,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/kabench/kabench/generator"
 )
 
 //go:embed examples/*.yaml incidents/*.yaml pools/*.yaml servers/*.yaml
@@ -27,6 +30,28 @@ func Profiles() []Embedded { return shelf("examples") }
 
 // Incidents lists the incidents, by name.
 func Incidents() []Embedded { return shelf("incidents") }
+
+// Takes is how long p's runs send, its own and those of its remedies together;
+// what is under way at the end of each comes on top.
+func (p *Profile) Takes() time.Duration {
+	length := func(l generator.Load) time.Duration {
+		if l.Count == 0 {
+			return l.WarmUp + l.Duration
+		}
+		all := time.Duration(float64(l.Count-1) / l.MeanRate() * float64(time.Second))
+		if l.Duration > 0 {
+			all = min(all, l.Duration)
+		}
+		return l.WarmUp + all
+	}
+	sum := length(p.Load)
+	for _, remedy := range p.Remedies {
+		if changed, err := p.With(remedy); err == nil {
+			sum += length(changed.Load)
+		}
+	}
+	return sum
+}
 
 // Find is the example profile or incident of that name; see NotFound.
 func Find(name string) (Embedded, bool) {

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -96,4 +97,41 @@ func (r runs) resolve(c *Condition, path string, unit Unit) (said []string, why 
 	}
 	c.LowOf, c.HighOf = nil, nil
 	return said, why, nil
+}
+
+var figure = regexp.MustCompile(`\{[^{}]*\}`)
+
+// FillIn puts figures of a run in the place of their paths in braces, and of
+// those that begin with "incident." the incident's: "{buffer.max} of waiting".
+func FillIn(text string, run, incident *Run) string {
+	in := runs{run, incident}
+	return figure.ReplaceAllStringFunc(text, func(braced string) string {
+		v, err := in.figure(braced)
+		switch {
+		case err != nil:
+			return braced
+		case v.why != "":
+			return "(unknown: " + v.why + ")"
+		}
+		return v.String()
+	})
+}
+
+// ValidateFillIn returns every complaint about the figures that text names,
+// joined.
+func ValidateFillIn(text string) error {
+	in := runs{&Run{}, &Run{}}
+	var errs []error
+	for _, braced := range figure.FindAllString(text, -1) {
+		if _, err := in.figure(braced); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", braced, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r runs) figure(braced string) (value, error) {
+	path := strings.Trim(braced, "{}")
+	rest, ofIncidents := strings.CutPrefix(path, ofIncident+".")
+	return r.find(path, Reference{Path: rest, Incident: ofIncidents})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,8 @@ type listed struct {
 	Name     string `json:"name"`
 	Question string `json:"question"`
 	Source   string `json:"source,omitempty"`
+	// Takes is how long its runs send, in seconds; of an incident.
+	Takes float64 `json:"takes,omitempty"`
 }
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
@@ -39,7 +42,7 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 			if s.json {
 				rows := []listed{}
 				for _, e := range all() {
-					rows = append(rows, listed{kind, e.Name, e.Question, e.Source})
+					rows = append(rows, listed{kind, e.Name, e.Question, e.Source, takes(e, kind).Seconds()})
 				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}
@@ -47,10 +50,25 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 			fmt.Fprintf(w, "%ss, %s\t\n", kind, use)
 			for _, e := range all() {
 				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
+				if d := takes(e, kind); d > 0 {
+					fmt.Fprintf(w, "  \t  from: %s\n  \t  sends for %v\n", e.Source, d.Round(100*time.Millisecond))
+				}
 			}
 			return w.Flush()
 		},
 	}
+}
+
+// takes is how long it takes to reproduce an incident; 0 for what is none.
+func takes(e profiles.Embedded, kind string) time.Duration {
+	if kind != "incident" {
+		return 0
+	}
+	p, err := profiles.Load(e.Name, []byte(e.Text), nil)
+	if err != nil {
+		return 0 // a test holds that they load
+	}
+	return p.Takes()
 }
 
 // listedPreset is a pool or a server in a list, with --json.
