@@ -145,10 +145,12 @@ func compare(b *bytes.Buffer, runs []column) {
 		return socketPeak(r.Sockets.Available && r.Sockets.ServerSide, r.Sockets.TimeWaitServer)
 	})
 	row("pending peak", func(r *Run) string { return fmt.Sprint(r.Pool.PeakPending) })
-	if anyOf(runs, func(r *Run) bool { return r.Pool.PeakPending > 0 || r.Counts.Waited > 0 }) {
+	if anyOf(runs, func(r *Run) bool { return r.Pool.PeakPending > 0 }) {
+		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), Quantiles.longest) })
+	}
+	if anyOf(runs, func(r *Run) bool { return r.Counts.Waited > 0 }) {
 		number("waited in the buffer", func(r *Run) uint64 { return r.Counts.Waited })
 		row("  longest", func(r *Run) string { return latencyCell(r, LatencyBuffer, Quantiles.longest) })
-		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), Quantiles.longest) })
 	}
 	for _, name := range [...]string{LatencyResponse, LatencyService, LatencyLag} {
 		row(name+" p50", func(r *Run) string { return latencyCell(r, name, Quantiles.p50) })

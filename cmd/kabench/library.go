@@ -46,12 +46,12 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}
+			fmt.Fprintf(s.out, "%ss, %s\n", kind, use)
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "%ss, %s\t\n", kind, use)
 			for _, e := range all() {
 				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
 				if d := takes(e, kind); d > 0 {
-					fmt.Fprintf(w, "  \t  from: %s\n  \t  sends for %v\n", e.Source, d.Round(100*time.Millisecond))
+					fmt.Fprintf(w, "  \t  %s\n  \t  takes %v or a little more\n", e.Source, d.Round(time.Second))
 				}
 			}
 			return w.Flush()
