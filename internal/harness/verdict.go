@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +61,7 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before 
 	}
 	var sets []string
 	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
-		sets = append(sets, path+" "+r.Change[path])
+		sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
 	}
 	outcome := fmt.Sprintf("%s of %d requests failed", count(r.Counts.Failed), r.Counts.Started)
 	if r.Counts.Dropped > 0 {
