@@ -56,6 +56,7 @@ type Client struct {
 	todo     []work
 	byDue    timers // exchanges, by Timeout
 	byAnswer timers // exchanges that wait for a response, by response_timeout
+	byWord   timers // exchanges that hold their body back, by bodyHeldBack
 	byDial   timers // dials, by the Dialer's Timeout
 	buf      []byte
 }
@@ -182,6 +183,7 @@ func (c *Client) pass() {
 	now := c.looked
 	c.byAnswer.expire(now, c.settle)
 	c.byDue.expire(now, c.settle)
+	c.byWord.expire(now, c.settle)
 	c.byDial.expire(now, c.settle)
 	if c.timed {
 		for _, s := range c.shards {
@@ -211,6 +213,7 @@ func (c *Client) next(until time.Duration) (next time.Duration, any bool) {
 	}
 	sooner(c.byAnswer.next())
 	sooner(c.byDue.next())
+	sooner(c.byWord.next())
 	sooner(c.byDial.next())
 	if c.timed {
 		for _, s := range c.shards {

@@ -58,18 +58,34 @@ const oneWrite = 16 << 10
 func (c *Conn) begin(t *task) {
 	c.task = t
 	c.reply.reset(t.req.method)
-	t.writing = true
+	t.writing, t.waits = true, t.req.expects
 	t.e.Attempts++
 	c.write()
+}
+
+// bodyHeldBack is how long a request with Expect: 100-continue waits for a word
+// of the server's before its body is sent all the same, as RFC 9110, section
+// 10.1.1, wants: a server may not know that header. It is what curl waits.
+const bodyHeldBack = time.Second
+
+// goOn writes the body that was held back.
+func (t *task) goOn() {
+	t.waits = false
+	t.c.byWord.remove(&t.word)
+	t.conn.write()
 }
 
 // write writes as much of the request as the socket takes.
 func (c *Conn) write() {
 	t := c.task
 	req, e := t.req, t.e
-	first := min(len(t.bytes), max(req.head, oneWrite))
-	for t.written < len(t.bytes) {
-		end := len(t.bytes)
+	until := len(t.bytes)
+	if t.waits {
+		until = req.head
+	}
+	first := min(until, max(req.head, oneWrite))
+	for t.written < until {
+		end := until
 		if t.written < first {
 			end = first
 		}
@@ -92,6 +108,12 @@ func (c *Conn) write() {
 			t.facts.Write = err
 			break
 		}
+	}
+	if t.waits && t.facts.Write == nil {
+		if !c.c.byWord.holds(&t.word) {
+			c.c.byWord.add(&t.word, c.c.now()+bodyHeldBack)
+		}
+		return
 	}
 	c.wrote(t)
 }
@@ -139,7 +161,7 @@ func (c *Conn) writable() {
 func (c *Conn) readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended
-	if c.c.watched || c.task != nil && !c.task.writing {
+	if c.c.watched || c.task != nil && (!c.task.writing || c.task.waits) {
 		c.receive()
 	}
 }
@@ -226,6 +248,10 @@ func (t *task) response(b []byte) {
 		e.GotHeaders, e.Status = now, conn.reply.status
 	}
 	switch {
+	case err == nil && t.waits && conn.reply.interim > 0 && !conn.reply.headRead:
+		// What has come is no part of the response.
+		f.Bytes, e.FirstByte = 0, results.Never
+		t.goOn()
 	case err != nil:
 		f.Parse = err
 		t.end()
@@ -239,6 +265,10 @@ func (t *task) response(b []byte) {
 // whole follows when the response is.
 func (t *task) whole() {
 	conn := t.conn
+	if t.waits { // the server does not want the body
+		t.end()
+		return
+	}
 	if conn.unread && conn.c.watched && !t.endsConn() {
 		// Something has come right behind it, and is known before the connection is
 		// given back.
@@ -268,7 +298,7 @@ func (t *task) endOfStream(err error) {
 		return
 	}
 	f.Read = err
-	if t.writing && f.Bytes == 0 {
+	if t.writing && !t.waits && f.Bytes == 0 {
 		t.read = failed
 		return
 	}

@@ -18,6 +18,7 @@ type Request struct {
 	head     int    // length of all before the body
 	last     bool   // it asks the server to close after it
 	method   string
+	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
 	hasKey   bool          // it carries an idempotency key
 	parse    *http.Request // what http.ReadResponse needs to know: the method
 	template *http.Request // without its body, for Stock
@@ -117,6 +118,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
 		parse:    &http.Request{Method: hr.Method},
 		method:   hr.Method,
+		expects:  len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
 		hasKey:   hr.Header.Get("Idempotency-Key") != "" || hr.Header.Get("X-Idempotency-Key") != "",
 		template: hr,
 	}

@@ -19,6 +19,7 @@ type task struct {
 
 	due    timer // in byDue
 	answer timer // in byAnswer
+	word   timer // in byWord
 
 	before  int    // attempts made and failed
 	sent    bool   // the request's head left whole once: the server may have carried it out
@@ -34,6 +35,7 @@ type task struct {
 	facts   Facts
 	written int  // bytes of the request
 	writing bool // it is not written whole, and there was no error
+	waits   bool // it is not to be, until the server has said that it may
 	read    reading
 	surplus bool // bytes came behind the response
 }
@@ -67,6 +69,7 @@ func (c *Client) newTask() *task {
 		t.request.Data = t
 		t.due.fire = func() { t.giveUp(context.DeadlineExceeded) }
 		t.answer.fire = t.due.fire
+		t.word.fire = t.goOn
 	}
 	t.before, t.sent, t.fresh = 0, false, false
 	c.tasks[t] = struct{}{}
@@ -78,7 +81,7 @@ func (t *task) again() {
 	c := t.c
 	t.attempt++
 	t.stage, t.own, t.conn = resolving, nil, nil
-	t.facts, t.written, t.writing, t.read, t.surplus = Facts{}, 0, false, goesOn, false
+	t.facts, t.written, t.writing, t.waits, t.read, t.surplus = Facts{}, 0, false, false, goesOn, false
 	if c.policy.Key != pool.ByAddress {
 		t.acquire(t.req.origin)
 		return
@@ -215,6 +218,7 @@ func (t *task) giveUp(why error) {
 func (t *task) end() {
 	c, e := t.c, t.e
 	c.byAnswer.remove(&t.answer)
+	c.byWord.remove(&t.word)
 	f := &t.facts
 	if conn := t.conn; conn != nil {
 		f.HeadWritten = t.written >= t.req.head
