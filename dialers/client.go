@@ -64,6 +64,7 @@ type Client struct {
 	todo     []work
 	byDue    timers // exchanges, by Timeout
 	byAnswer timers // exchanges that wait for a response, by response_timeout
+	byWord   timers // exchanges that hold their body back, by bodyHeldBack
 	byDial   timers // dials, by the Dialer's Timeout
 	buf      []byte
 	evidence evidence
@@ -153,6 +154,7 @@ func (c *Client) Start(e *results.Exchange) {
 func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *task {
 	t := c.newTask()
 	t.e, t.req, t.over = e, c.requests[e.Target], over
+	t.bytes = t.req.sent(e.Seq)
 	if c.timeout > 0 {
 		c.byDue.add(&t.due, e.Due+c.timeout)
 	}
@@ -204,6 +206,7 @@ func (c *Client) pass() {
 	now := c.looked
 	c.byAnswer.expire(now, c.settle)
 	c.byDue.expire(now, c.settle)
+	c.byWord.expire(now, c.settle)
 	c.byDial.expire(now, c.settle)
 	if c.timed {
 		for _, s := range c.shards {
@@ -235,6 +238,7 @@ func (c *Client) next(until time.Duration) (next time.Duration, any bool) {
 	}
 	sooner(c.byAnswer.next())
 	sooner(c.byDue.next())
+	sooner(c.byWord.next())
 	sooner(c.byDial.next())
 	if c.timed {
 		for _, s := range c.shards {

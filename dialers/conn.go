@@ -69,7 +69,7 @@ const oneWrite = 16 << 10
 func (c *Conn) begin(t *task) {
 	c.task = t
 	c.reply.reset(t.req.method)
-	t.writing = true
+	t.writing, t.waits = true, t.req.expects
 	t.e.Attempts++
 	if c.c.Tracer != nil {
 		c.trace(TraceEvent{At: c.c.clock(), State: RequestPrepared, Text: t.req.method, Bytes: int64(len(t.req.bytes))})
@@ -77,17 +77,33 @@ func (c *Conn) begin(t *task) {
 	c.write()
 }
 
+// bodyHeldBack is how long a request with Expect: 100-continue waits for a word
+// of the server's before its body is sent all the same, as RFC 9110, section
+// 10.1.1, wants: a server may not know that header. It is what curl waits.
+const bodyHeldBack = time.Second
+
+// goOn writes the body that was held back.
+func (t *task) goOn() {
+	t.waits = false
+	t.c.byWord.remove(&t.word)
+	t.conn.write()
+}
+
 // write writes as much of the request as the socket takes.
 func (c *Conn) write() {
 	t := c.task
 	req, e := t.req, t.e
-	first := min(len(req.bytes), max(req.head, oneWrite))
-	for t.written < len(req.bytes) {
-		end := len(req.bytes)
+	until := len(t.bytes)
+	if t.waits {
+		until = req.head
+	}
+	first := min(until, max(req.head, oneWrite))
+	for t.written < until {
+		end := until
 		if t.written < first {
 			end = first
 		}
-		n, err := c.wire.write(req.bytes[t.written:end])
+		n, err := c.wire.write(t.bytes[t.written:end])
 		if n > 0 {
 			t.written += n
 			e.BytesOut += int64(n)
@@ -95,7 +111,7 @@ func (c *Conn) write() {
 			if t.written >= req.head && e.WroteHeaders == results.Never {
 				e.WroteHeaders = now
 			}
-			if t.written == len(req.bytes) {
+			if t.written == len(t.bytes) {
 				e.Wrote = now
 			}
 		}
@@ -106,6 +122,12 @@ func (c *Conn) write() {
 			t.facts.Write = err
 			break
 		}
+	}
+	if t.waits && t.facts.Write == nil {
+		if !c.c.byWord.holds(&t.word) {
+			c.c.byWord.add(&t.word, c.c.at+bodyHeldBack)
+		}
+		return
 	}
 	c.wrote(t)
 }
@@ -122,6 +144,10 @@ func (c *Conn) wrote(t *task) {
 	}
 	if limit := c.c.policy.ResponseTimeout; limit > 0 && t.facts.Write == nil {
 		c.c.byAnswer.add(&t.answer, c.c.at+limit)
+	}
+	if t.facts.Write != nil && c.c.policy.OnWriteError == pool.StopAtWriteError {
+		t.end()
+		return
 	}
 	if t.facts.Write != nil {
 		c.unread = true // why it failed, it may be
@@ -152,7 +178,7 @@ func (c *Conn) writable() {
 func (c *Conn) readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended
-	if c.c.watched || c.task != nil && !c.task.writing {
+	if c.c.watched || c.task != nil && (!c.task.writing || c.task.waits) {
 		c.receive()
 	}
 	if c.c.Tracer != nil && ended && c.task == nil && !c.closed {
@@ -248,6 +274,10 @@ func (t *task) response(b []byte) {
 		}
 	}
 	switch {
+	case err == nil && t.waits && conn.reply.interim > 0 && !conn.reply.headRead:
+		// What has come is no part of the response.
+		f.Bytes, e.FirstByte = 0, results.Never
+		t.goOn()
 	case err != nil:
 		f.Parse = err
 		t.end()
@@ -261,6 +291,10 @@ func (t *task) response(b []byte) {
 // whole follows when the response is.
 func (t *task) whole() {
 	conn := t.conn
+	if t.waits { // the server does not want the body
+		t.end()
+		return
+	}
 	if conn.unread && conn.c.watched && !t.endsConn() {
 		// Something has come right behind it, and is known before the connection is
 		// given back.
@@ -286,12 +320,12 @@ func (t *task) endOfStream(err error) {
 	f := &t.facts
 	t.c.clock()
 	if (err == io.EOF || err == errCloseNotify) && t.conn.reply.end() == nil {
-		f.Complete = true
+		f.Complete, t.e.Unbounded = true, true
 		t.end()
 		return
 	}
 	f.Read = err
-	if t.writing && f.Bytes == 0 {
+	if t.writing && !t.waits && f.Bytes == 0 {
 		t.read = failed
 		return
 	}

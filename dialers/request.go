@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -17,9 +18,53 @@ type Request struct {
 	head     int    // length of all before the body
 	last     bool   // it asks the server to close after it
 	method   string
+	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
 	hasKey   bool          // it carries an idempotency key
 	parse    *http.Request // what http.ReadResponse needs to know: the method
 	template *http.Request // without its body, for Stock
+	id       int           // where in bytes the digits of its X-Request-Id begin; 0: it has none of ours
+}
+
+// requestID is the header by which a server tells a request that is sent again
+// from another like it.
+const requestID = "X-Request-Id"
+
+// idDigits is the length of the longest number of an exchange.
+const idDigits = 20
+
+// idOf is the value of the header for exchange number seq.
+func idOf(seq uint64) string { return fmt.Sprintf("%0*d", idDigits, seq) }
+
+// Numbered is r with a header X-Request-Id: the number of the exchange, the same
+// in each of its attempts and in no other exchange's.
+func (r *Request) Numbered() *Request {
+	n := *r
+	n.template = r.template.Clone(r.template.Context())
+	n.template.Header.Del(requestID)
+	var head bytes.Buffer
+	lines := bytes.SplitAfter(r.bytes[:r.head-len("\r\n")], []byte("\r\n"))
+	for _, line := range lines {
+		if name, _, _ := bytes.Cut(line, []byte(":")); !strings.EqualFold(string(name), requestID) {
+			head.Write(line)
+		}
+	}
+	head.WriteString(requestID + ": ")
+	n.id = head.Len()
+	head.WriteString(idOf(0) + "\r\n\r\n")
+	n.head = head.Len()
+	n.bytes = append(head.Bytes(), r.bytes[r.head:]...)
+	return &n
+}
+
+// sent is what exchange number seq sends.
+func (r *Request) sent(seq uint64) []byte {
+	if r.id == 0 {
+		return r.bytes
+	}
+	// A copy for each: one that waits for the socket keeps its number.
+	b := bytes.Clone(r.bytes)
+	copy(b[r.id:], idOf(seq))
+	return b
 }
 
 // UserAgent is sent when a request names none.
@@ -73,6 +118,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
 		parse:    &http.Request{Method: hr.Method},
 		method:   hr.Method,
+		expects:  len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
 		hasKey:   hr.Header.Get("Idempotency-Key") != "" || hr.Header.Get("X-Idempotency-Key") != "",
 		template: hr,
 	}

@@ -330,6 +330,9 @@ func (w *witness) gotConn(i httptrace.GotConnInfo) {
 func (w *witness) perform(ctx context.Context, req *Request) Facts {
 	ctx = httptrace.WithClientTrace(ctx, w.hooks())
 	hr := req.template.Clone(ctx)
+	if req.id > 0 {
+		hr.Header.Set(requestID, idOf(w.e.Seq))
+	}
 	if body := req.bytes[req.head:]; len(body) > 0 {
 		hr.Body = io.NopCloser(bytes.NewReader(body))
 		hr.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
@@ -352,6 +355,7 @@ func (w *witness) perform(ctx context.Context, req *Request) Facts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.facts.Complete = true
+	w.e.Unbounded = resp.ContentLength < 0 && len(resp.TransferEncoding) == 0 && resp.Body != http.NoBody && !resp.Uncompressed
 	return w.sum()
 }
 

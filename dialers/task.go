@@ -11,14 +11,16 @@ import (
 
 // task is an exchange under way. Its methods are called with Client.mu held.
 type task struct {
-	c    *Client
-	e    *results.Exchange
-	req  *Request
-	over func(*results.Exchange)
+	c     *Client
+	e     *results.Exchange
+	req   *Request
+	bytes []byte // of it, as this exchange sends it
+	over  func(*results.Exchange)
 
 	place  int   // in Client.tasks
 	due    timer // in byDue
 	answer timer // in byAnswer
+	word   timer // in byWord
 
 	before  int    // attempts made and failed
 	sent    bool   // the request's head left whole once: the server may have carried it out
@@ -34,6 +36,7 @@ type task struct {
 	facts   Facts
 	written int  // bytes of the request
 	writing bool // it is not written whole, and there was no error
+	waits   bool // it is not to be, until the server has said that it may
 	read    reading
 	surplus bool            // bytes came behind the response
 	atLease results.TCPInfo // if looked
@@ -69,6 +72,7 @@ func (c *Client) newTask() *task {
 		t.request.Data = t
 		t.due.fire = func() { t.giveUp(context.DeadlineExceeded) }
 		t.answer.fire = t.due.fire
+		t.word.fire = t.goOn
 	}
 	t.before, t.sent, t.fresh = 0, false, false
 	t.place = len(c.tasks)
@@ -82,7 +86,7 @@ func (t *task) again() {
 	t.attempt++
 	t.at(resolving)
 	t.own, t.conn = nil, nil
-	t.facts, t.written, t.writing, t.read, t.surplus = Facts{}, 0, false, goesOn, false
+	t.facts, t.written, t.writing, t.waits, t.read, t.surplus = Facts{}, 0, false, false, goesOn, false
 	t.looked = false
 	if c.policy.Key != pool.ByAddress {
 		t.acquire(t.req.origin)
@@ -236,10 +240,11 @@ func (t *task) giveUp(why error) {
 func (t *task) end() {
 	c, e := t.c, t.e
 	c.byAnswer.remove(&t.answer)
+	c.byWord.remove(&t.word)
 	f, decided := &t.facts, len(c.todo)
 	if conn := t.conn; conn != nil {
 		f.HeadWritten = t.written >= t.req.head
-		f.Written = t.written == len(t.req.bytes)
+		f.Written = t.written == len(t.bytes)
 		reason, hint := conn.finish(t)
 		c.decide(conn.shard, conn.shard.core.Release(c.at, conn.entry, reason, hint), nil)
 	}
@@ -286,7 +291,7 @@ func (t *task) finish() {
 	c.tasks[t.place], last.place = last, t.place
 	c.tasks[len(c.tasks)-1] = nil
 	c.tasks = c.tasks[:len(c.tasks)-1]
-	t.e, t.req, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, Facts{}
+	t.e, t.req, t.bytes, t.over, t.conn, t.own, t.facts = nil, nil, nil, nil, nil, nil, Facts{}
 	t.attempt++
 	t.at(resolving)
 	c.free = append(c.free, t)
@@ -300,7 +305,7 @@ func (t *task) resend() (pool.ResendRule, bool) {
 		return pool.ResendRule{}, false
 	}
 	return t.c.policy.ResendBy(pool.Attempt{
-		Method: t.req.method, HasBody: len(t.req.bytes) > t.req.head, IdempotencyKey: t.req.hasKey,
+		Method: t.req.method, HasBody: len(t.bytes) > t.req.head, IdempotencyKey: t.req.hasKey,
 		Reused: t.e.Reused(), After: after, Before: t.before,
 	})
 }

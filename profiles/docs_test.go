@@ -4,8 +4,10 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
@@ -127,5 +129,48 @@ func TestDocsTellTheDefaults(t *testing.T) {
 	}
 	if told < 30 {
 		t.Errorf("%d defaults were found on the page", told)
+	}
+}
+
+var incidentRow = regexp.MustCompile("(?m)^\\| ([0-9]+) \\| `([a-z0-9-]+)` \\| ([^|]+) \\| ([^|]+) \\| ([^|]+) \\|$")
+
+// docs/incidents.md has a row for each incident that comes with kabench, in the
+// order of their numbers, and no others.
+func TestDocsNameEveryIncident(t *testing.T) {
+	page, err := os.ReadFile("../docs/incidents.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	last := 0
+	for _, row := range incidentRow.FindAllStringSubmatch(string(page), -1) {
+		number, _ := strconv.Atoi(row[1])
+		if number <= last {
+			t.Errorf("row %d, %s, comes after row %d", number, row[2], last)
+		}
+		last = number
+		rows[row[2]] = true
+	}
+	for _, e := range Incidents() {
+		if !rows[e.Name] {
+			t.Errorf("docs/incidents.md has no row for %s", e.Name)
+		}
+		delete(rows, e.Name)
+	}
+	for name := range rows {
+		t.Errorf("docs/incidents.md has a row for %s, and there is no such incident", name)
+	}
+}
+
+// Nothing that comes with kabench takes long: see the time that its runs send.
+func TestIncidentsAreShort(t *testing.T) {
+	for _, e := range Incidents() {
+		p, err := Load(e.Name, []byte(e.Text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := p.Takes(); d <= 0 || d > 80*time.Second {
+			t.Errorf("%s sends for %v, want up to 80s", e.Name, d)
+		}
 	}
 }

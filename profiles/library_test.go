@@ -22,11 +22,11 @@ func names(list []Embedded) []string {
 }
 
 func TestLibraryLoads(t *testing.T) {
-	if got, want := names(Profiles()), []string{"backpressure", "quick", "steady"}; !slices.Equal(got, want) {
+	if got, want := names(Profiles()), []string{"buffer", "quick", "steady"}; !slices.Equal(got, want) {
 		t.Errorf("profiles %q, want %q", got, want)
 	}
-	if got, want := names(Incidents()), []string{"idle-race", "lb-rst-unknown-flow", "port-exhaustion", "silent-drop", "stateless-lb-hash", "stateless-lb-round-robin"}; !slices.Equal(got, want) {
-		t.Errorf("incidents %q, want %q", got, want)
+	if len(Incidents()) < 20 {
+		t.Errorf("incidents %q", names(Incidents()))
 	}
 	for _, e := range append(Profiles(), Incidents()...) {
 		p, err := Load(e.Name, []byte(e.Text), nil)
@@ -61,7 +61,7 @@ func TestFind(t *testing.T) {
 	if _, found := Find("idle-rcae"); found {
 		t.Error("idle-rcae was found")
 	}
-	want := "profile idle-rcae: no such name or file; did you mean idle-race? (known are backpressure, quick, steady, " + strings.Join(names(Incidents()), ", ") + ")"
+	want := "profile idle-rcae: no such name or file; did you mean idle-race? (known are buffer, quick, steady, " + strings.Join(names(Incidents()), ", ") + ")"
 	if err := NotFound("idle-rcae"); err == nil || err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}

@@ -84,6 +84,12 @@ type Target struct {
 	Method  string            `yaml:"method"`
 	Headers map[string]string `yaml:"headers,omitempty"`
 	Body    string            `yaml:"body,omitempty"`
+	// BodySize, in place of Body, is the length of a body whose bytes do not
+	// matter.
+	BodySize int `yaml:"body_size,omitempty"`
+	// RequestID sends X-Request-Id with each exchange: its number, the same in
+	// each of its attempts.
+	RequestID bool `yaml:"request_id,omitempty"`
 	// File is a vegeta target file, Format its format: http (also when empty) or
 	// json. Each of its targets has its own method, headers and body.
 	File   string `yaml:"file,omitempty"`

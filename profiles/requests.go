@@ -57,7 +57,11 @@ func targetsOf(t Target) ([]Request, error) {
 	for name, value := range t.Headers {
 		header.Set(name, value)
 	}
-	return []Request{{Method: t.Method, URL: t.URL, Header: header, Body: []byte(t.Body)}}, nil
+	body := []byte(t.Body)
+	if t.BodySize > 0 {
+		body = bytes.Repeat([]byte("kabench "), t.BodySize/8+1)[:t.BodySize]
+	}
+	return []Request{{Method: t.Method, URL: t.URL, Header: header, Body: body}}, nil
 }
 
 func readTargets(path, format string) ([]Request, error) {

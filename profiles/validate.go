@@ -21,7 +21,8 @@ func (p *Profile) Validate() error { return p.complaints().asError() }
 
 func (p *Profile) complaints() Errors {
 	own := p.ownComplaints()
-	list := own
+	list := append(slices.Clone(own), badWords("says.happened", p.Says.Happened)...)
+	list = append(list, badWords("says.set", p.Says.Set)...)
 	for i, r := range p.Remedies {
 		at := join("remedies", strconv.Itoa(i))
 		if r.Name == "" {
@@ -30,7 +31,8 @@ func (p *Profile) complaints() Errors {
 		if len(r.Set) == 0 {
 			list = append(list, Complaint{Path: join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
 		}
-		list = append(list, badExpectations(join(at, "expect"), r.Expect)...)
+		list = append(list, badExpectations(join(at, "expect"), r.Expect, results.ValidateRemedy)...)
+		list = append(list, badWords(join(at, "cost"), r.Cost)...)
 		remedied, err := p.With(r)
 		var bad Errors
 		if errors.As(err, &bad) {
@@ -85,7 +87,7 @@ func (p *Profile) ownComplaints() Errors {
 		}
 	}
 	list = append(list, p.neverKnown("expect")...)
-	return append(list, badExpectations("expect", p.Expect)...)
+	return append(list, badExpectations("expect", p.Expect, results.ValidateExpectations)...)
 }
 
 // neverKnown are the expectations, in that section, of what p's runs cannot know.
@@ -99,15 +101,26 @@ func (p *Profile) neverKnown(section string) Errors {
 	return list
 }
 
-func badExpectations(section string, expect map[string]string) Errors {
+func badExpectations(section string, expect map[string]string, validate func(map[string]string) error) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
-		if err := results.ValidateExpectations(map[string]string{path: expect[path]}); err != nil {
+		if err := validate(map[string]string{path: expect[path]}); err != nil {
 			list = append(list, Complaint{Path: join(section, path), Text: strings.TrimPrefix(err.Error(), path+": ")})
 		}
 	}
 	return list
 }
+
+// badWords complains about the figures named in words of the verdict.
+func badWords(path, text string) Errors {
+	if err := results.ValidateFillIn(text); err != nil {
+		return Errors{{Path: path, Text: err.Error()}}
+	}
+	return nil
+}
+
+// maxBody bounds a body that is given by its size.
+const maxBody = 64 << 20
 
 // validate returns the complaints about t, joined, each beginning with the
 // field's path.
@@ -148,6 +161,17 @@ func (t Target) validate() error {
 	}
 	if t.File != "" && t.Body != "" {
 		bad("body: not used with target.file, whose targets have their own; remove it")
+	}
+	switch {
+	case t.BodySize < 0 || t.BodySize > maxBody:
+		bad("body_size: %d is not between 0 and %d bytes", t.BodySize, maxBody)
+	case t.BodySize > 0 && t.File != "":
+		bad("body_size: not used with target.file, whose targets have their own; remove it")
+	case t.BodySize > 0 && t.Body != "":
+		bad("body_size: target.body is a body already; remove one")
+	}
+	if t.RequestID && canonical["X-Request-Id"] != "" {
+		bad("request_id: target.headers has an X-Request-Id already; remove one")
 	}
 	switch t.Format {
 	case "":

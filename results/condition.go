@@ -36,11 +36,15 @@ type Condition struct {
 	Op   string // ==, !=, <, <=, >, >= or ..
 	Low  float64
 	High float64 // of a range only
-	unit Unit    // as written; a bare number is a count and fits other units too
+	// LowOf and HighOf, if not nil, are the figures that stand in the place of Low
+	// and High. Such a condition is met by nothing: CheckExpectations looks them up.
+	LowOf, HighOf *Reference
+	unit          Unit // as written; a bare number is a count and fits other units too
 }
 
 // ParseCondition reads "0", "== 0", "!= 0", "< 5ms", "<= 40", "> 0", ">= 5",
-// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false".
+// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false"; and with another
+// figure in place of a number "== counts.started", "1..50% of incident".
 func ParseCondition(text string) (Condition, error) {
 	s := strings.TrimSpace(text)
 	if low, high, found := strings.Cut(s, ".."); found {
@@ -54,7 +58,7 @@ func ParseCondition(text string) (Condition, error) {
 		}
 	}
 	var err error
-	if c.Low, c.unit, err = parseValue(s); err != nil {
+	if c.Low, c.unit, c.LowOf, err = parseEnd(s); err != nil {
 		return Condition{}, badCondition(text, err)
 	}
 	if c.unit == UnitBool && c.Op != "==" && c.Op != "!=" {
@@ -64,14 +68,17 @@ func ParseCondition(text string) (Condition, error) {
 }
 
 func parseRange(text, low, high string) (Condition, error) {
-	lo, unit, err := parseValue(low)
+	lo, unit, loOf, err := parseEnd(low)
 	if err != nil {
 		return Condition{}, badCondition(text, err)
 	}
-	hi, hiUnit, err := parseValue(high)
+	hi, hiUnit, hiOf, err := parseEnd(high)
 	switch {
 	case err != nil:
 		return Condition{}, badCondition(text, err)
+	case loOf != nil:
+		unit = hiUnit
+	case hiOf != nil:
 	case unit == UnitCount && lo == 0:
 		unit = hiUnit // 0..5ms
 	case unit != hiUnit:
@@ -80,10 +87,21 @@ func parseRange(text, low, high string) (Condition, error) {
 	if unit == UnitBool {
 		return Condition{}, badCondition(text, fmt.Errorf("true and false have no order"))
 	}
-	if lo > hi {
+	if lo > hi && loOf == nil && hiOf == nil {
 		return Condition{}, badCondition(text, fmt.Errorf("the range ends before it begins"))
 	}
-	return Condition{Op: "..", Low: lo, High: hi, unit: unit}, nil
+	return Condition{Op: "..", Low: lo, High: hi, LowOf: loOf, HighOf: hiOf, unit: unit}, nil
+}
+
+// parseEnd reads a number with its unit, or a reference to another figure.
+func parseEnd(text string) (float64, Unit, *Reference, error) {
+	v, unit, err := parseValue(text)
+	if err != nil {
+		if ref := parseReference(text); ref != nil {
+			return 0, UnitCount, ref, nil
+		}
+	}
+	return v, unit, nil, err
 }
 
 func badCondition(text string, err error) error {
@@ -122,10 +140,12 @@ func parseValue(text string) (float64, Unit, error) {
 // write instead.
 func (c Condition) fits(unit Unit) error {
 	bare := c.unit == UnitCount
+	zero := (c.LowOf != nil || c.Low == 0) && (c.HighOf != nil || c.High == 0) // a reference has the unit it has
 	switch {
 	case c.unit == unit,
 		bare && (unit == UnitRatio || unit == UnitPerSecond),
-		bare && unit == UnitSeconds && c.Low == 0 && c.High == 0:
+		bare && unit == UnitSeconds && zero,
+		bare && unit == UnitBool && c.LowOf != nil && c.Op != "..":
 		return nil
 	case bare && unit == UnitSeconds:
 		return fmt.Errorf("it is a duration: give a unit, as in < 5ms")
@@ -136,6 +156,9 @@ func (c Condition) fits(unit Unit) error {
 
 // Met reports whether v, in the unit the condition was written in, meets c.
 func (c Condition) Met(v float64) bool {
+	if c.LowOf != nil || c.HighOf != nil {
+		return false
+	}
 	switch c.Op {
 	case "==":
 		return v == c.Low

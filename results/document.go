@@ -60,6 +60,7 @@ func (run *Run) filled() *Run {
 	doc.Expect = filledList(doc.Expect)
 	doc.Resends.Causes = filledList(doc.Resends.Causes)
 	doc.Statuses = filledMap(doc.Statuses)
+	doc.StatusFail = filledMap(doc.StatusFail)
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFail = filledMap(doc.LatencyFail)
 	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)

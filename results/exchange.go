@@ -50,6 +50,7 @@ type Exchange struct {
 	AtLease   *TCPInfo // of some failures: its connection when leased, if reused
 	AtFailure *TCPInfo // of some failures: its connection when it failed
 	Local     string   // our end of the connection that a failure was on, as 10.0.0.1:40000; "": not known. Not recorded
+	Unbounded bool     // it is done, and its response had neither a length nor chunks: that it is whole is not known
 
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent
@@ -73,7 +74,7 @@ func (e *Exchange) Again() {
 	e.Leased, e.Resolved, e.Connected, e.Secured = Never, Never, Never, Never
 	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
 	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
-	e.Phase, e.Cause, e.Status, e.Err, e.Local = PhaseSchedule, CauseNone, 0, nil, ""
+	e.Phase, e.Cause, e.Status, e.Err, e.Local, e.Unbounded = PhaseSchedule, CauseNone, 0, nil, "", false
 	e.AtLease, e.AtFailure = nil, nil
 }
 

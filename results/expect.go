@@ -1,11 +1,13 @@
 package results
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // ValidateExpectations returns every complaint about expect, joined, each
@@ -13,47 +15,80 @@ import (
 // asked of what is there. It is for use before a run.
 //
 // The paths are listed in docs/results.md.
-func ValidateExpectations(expect map[string]string) error {
+func ValidateExpectations(expect map[string]string) error { return validate(runs{own: &Run{}}, expect) }
+
+// ValidateRemedy is ValidateExpectations of what a remedy expects, which may
+// name the incident.
+func ValidateRemedy(expect map[string]string) error {
+	return validate(runs{&Run{}, &Run{}}, expect)
+}
+
+func validate(in runs, expect map[string]string) error {
 	var errs []error
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
-		if _, _, err := ask(&Run{}, path, expect[path]); err != nil {
+		if _, err := in.ask(path, expect[path]); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// ask finds the value at path and the condition to hold it against.
-func ask(run *Run, path, want string) (value, Condition, error) {
-	v, err := lookup(run, path)
+// asked is the value at a path and the condition to hold it against.
+type asked struct {
+	value
+	Condition
+	against []string // in words: the figures it was compared with
+}
+
+func (r runs) ask(path, want string) (asked, error) {
+	v, err := lookup(r.own, path)
 	if err != nil {
-		return value{}, Condition{}, err
+		return asked{}, err
 	}
 	c, err := ParseCondition(want)
 	if err == nil {
 		err = c.fits(v.unit)
 	}
-	if err != nil {
-		return value{}, Condition{}, fmt.Errorf("%s: %w", path, err)
+	a := asked{value: v, Condition: c}
+	if err == nil {
+		var why string
+		a.against, why, err = r.resolve(&a.Condition, path, v.unit)
+		a.why = cmp.Or(a.why, why)
 	}
-	return v, c, nil
+	if err != nil {
+		return asked{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return a, nil
 }
 
 // CheckExpectations holds run against expect, which maps a path in the results
 // to a condition, and says for each, in the order of the paths, what was seen.
 // What cannot be checked is not met, and Why says so.
 func CheckExpectations(run *Run, expect map[string]string) []Expectation {
+	return check(runs{own: run}, expect)
+}
+
+// CheckRemedy is CheckExpectations of a remedy's run: its conditions may name
+// the incident's.
+func CheckRemedy(run, incident *Run, expect map[string]string) []Expectation {
+	return check(runs{run, incident}, expect)
+}
+
+func check(in runs, expect map[string]string) []Expectation {
 	checked := []Expectation{}
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
 		e := Expectation{Path: path, Want: expect[path]}
-		v, c, err := ask(run, path, e.Want)
+		a, err := in.ask(path, e.Want)
 		switch {
 		case err != nil:
 			e.Why = err.Error()
-		case v.why != "":
-			e.Why = v.why
+		case a.why != "":
+			e.Why = a.why
 		default:
-			e.Seen, e.Met = v.String(), c.Met(v.v)
+			e.Seen, e.Met = a.value.String(), a.Met(a.v)
+			if len(a.against) > 0 {
+				e.Seen += " (" + strings.Join(a.against, ", ") + ")"
+			}
 		}
 		checked = append(checked, e)
 	}

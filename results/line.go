@@ -75,6 +75,9 @@ func appendLine(b []byte, e *Exchange) []byte {
 		b = append(b, `,"tcp":`...)
 		b = appendTCP(b, e)
 	}
+	if e.Unbounded {
+		b = append(b, `,"unbounded":true`...)
+	}
 	if e.Err != nil {
 		b = append(b, `,"error":`...)
 		b = appendString(b, errorText(e.Err))
@@ -218,27 +221,28 @@ func appendString(b []byte, s string) []byte {
 
 // line is an exchange as read back.
 type line struct {
-	Seq      uint64   `json:"seq"`
-	Due      int64    `json:"due"`
-	Stamps   []*int64 `json:"stamps"` // without those of the dial
-	Dial     []*int64 `json:"dial"`
-	Buffered int64    `json:"buffered"`
-	Conn     uint64   `json:"conn"`
-	Use      int      `json:"use"`
-	Idle     int64    `json:"idle"`
-	Born     *int64   `json:"born"`
-	Target   int      `json:"target"`
-	WarmUp   bool     `json:"warm_up"`
-	Phase    *Phase   `json:"phase"`
-	Cause    Cause    `json:"cause"`
-	Status   int      `json:"status"`
-	BytesOut int64    `json:"out"`
-	BytesIn  int64    `json:"in"`
-	Attempts int      `json:"attempts"`
-	Tries    []try    `json:"tries"`
-	Twice    bool     `json:"twice"`
-	TCP      tcp      `json:"tcp"`
-	Error    string   `json:"error"`
+	Seq       uint64   `json:"seq"`
+	Due       int64    `json:"due"`
+	Stamps    []*int64 `json:"stamps"` // without those of the dial
+	Dial      []*int64 `json:"dial"`
+	Buffered  int64    `json:"buffered"`
+	Conn      uint64   `json:"conn"`
+	Use       int      `json:"use"`
+	Idle      int64    `json:"idle"`
+	Born      *int64   `json:"born"`
+	Target    int      `json:"target"`
+	WarmUp    bool     `json:"warm_up"`
+	Phase     *Phase   `json:"phase"`
+	Cause     Cause    `json:"cause"`
+	Status    int      `json:"status"`
+	BytesOut  int64    `json:"out"`
+	BytesIn   int64    `json:"in"`
+	Attempts  int      `json:"attempts"`
+	Tries     []try    `json:"tries"`
+	Twice     bool     `json:"twice"`
+	Unbounded bool     `json:"unbounded"`
+	TCP       tcp      `json:"tcp"`
+	Error     string   `json:"error"`
 }
 
 // try is a Try as read back.
@@ -314,7 +318,7 @@ func readLine(text []byte, e *Exchange) error {
 	if err != nil {
 		return fmt.Errorf("tcp: %w", err)
 	}
-	e.Twice = l.Twice
+	e.Twice, e.Unbounded = l.Twice, l.Unbounded
 	e.Conn, e.Use, e.Target, e.WarmUp, e.Attempts = l.Conn, l.Use, l.Target, l.WarmUp, l.Attempts
 	e.Phase, e.Cause, e.Status, e.BytesOut, e.BytesIn = *l.Phase, l.Cause, l.Status, l.BytesOut, l.BytesIn
 	if l.Error != "" {

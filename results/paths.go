@@ -41,7 +41,7 @@ func lookup(run *Run, path string) (value, error) {
 			return v, nil
 		}
 	case "statuses":
-		if status, err := strconv.Atoi(rest); err == nil && len(rest) == 3 && status >= 100 {
+		if isStatus(rest) {
 			return count(run.Statuses[rest]), nil
 		}
 	case "connections":
@@ -64,6 +64,9 @@ func lookup(run *Run, path string) (value, error) {
 		}
 	case "failed":
 		name, stat, _ := strings.Cut(rest, ".")
+		if name == "statuses" && isStatus(stat) {
+			return count(run.StatusFail[stat]), nil
+		}
 		if v, found := latency(run.LatencyFail, name, stat); found && name != LatencyLag {
 			return v, nil
 		}
@@ -87,6 +90,11 @@ func lookup(run *Run, path string) (value, error) {
 		}
 	}
 	return value{}, unknownPath(path)
+}
+
+func isStatus(text string) bool {
+	status, err := strconv.Atoi(text)
+	return err == nil && len(text) == 3 && status >= 100
 }
 
 // failures are the paths failures, failures.fresh, failures.reused,
@@ -305,7 +313,7 @@ var evictions = []string{
 // knownPaths lists every path, with 200 for any status.
 func knownPaths() []string {
 	paths := []string{
-		"valid", "attempts", "attempts.resent", "statuses.200",
+		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200",
 		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {

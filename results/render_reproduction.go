@@ -120,11 +120,18 @@ func compare(b *bytes.Buffer, runs []column) {
 		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, f.Connection())
 		number(label, func(r *Run) uint64 { return f.countIn(r) })
 	}
-	if slices.ContainsFunc(runs, func(c column) bool { return c.run.resent() > 0 }) {
+	if anyOf(runs, func(r *Run) bool { return r.resent() > 0 }) {
 		number("attempts", func(r *Run) uint64 { return r.Attempts })
 		number("  sent again", (*Run).resent)
 		number("  requests rescued", func(r *Run) uint64 { return r.Resends.Rescued })
 		number("  maybe executed twice", func(r *Run) uint64 { return r.Resends.MaybeTwice })
+	}
+	if anyOf(runs, func(r *Run) bool { return r.Lab != nil && r.Lab.Duplicates > 0 }) {
+		number("executed by the server", func(r *Run) uint64 { return labOf(r).Executed })
+		number("  for the second time", func(r *Run) uint64 { return labOf(r).Duplicates })
+	}
+	if anyOf(runs, func(r *Run) bool { return r.Counts.Unbounded > 0 }) {
+		number("ok, whole or not", func(r *Run) uint64 { return r.Counts.Unbounded })
 	}
 	row("idle at failure, p50", func(r *Run) string {
 		return idleAtFailure(r, func(q *Quantiles) string { return humanSeconds(q.P50) })
@@ -143,12 +150,31 @@ func compare(b *bytes.Buffer, runs []column) {
 		return socketPeak(r.Sockets.Available && r.Sockets.ServerSide, r.Sockets.TimeWaitServer)
 	})
 	row("pending peak", func(r *Run) string { return fmt.Sprint(r.Pool.PeakPending) })
+	if anyOf(runs, func(r *Run) bool { return r.Pool.PeakPending > 0 }) {
+		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), Quantiles.longest) })
+	}
+	if anyOf(runs, func(r *Run) bool { return r.Counts.Waited > 0 }) {
+		number("waited in the buffer", func(r *Run) uint64 { return r.Counts.Waited })
+		row("  longest", func(r *Run) string { return latencyCell(r, LatencyBuffer, Quantiles.longest) })
+	}
 	for _, name := range [...]string{LatencyResponse, LatencyService, LatencyLag} {
 		row(name+" p50", func(r *Run) string { return latencyCell(r, name, Quantiles.p50) })
 		row("  p99", func(r *Run) string { return latencyCell(r, name, Quantiles.p99) })
 		row("  p99.9", func(r *Run) string { return latencyCell(r, name, Quantiles.p999) })
 	}
 	t.Flush()
+}
+
+func anyOf(runs []column, is func(*Run) bool) bool {
+	return slices.ContainsFunc(runs, func(c column) bool { return is(c.run) })
+}
+
+// labOf is what kabench's own server saw; nothing, if it was another's.
+func labOf(r *Run) LabSeen {
+	if r.Lab == nil {
+		return LabSeen{}
+	}
+	return *r.Lab
 }
 
 // resent is how many attempts were made again, whoever did it.
@@ -204,6 +230,8 @@ func latencyCell(run *Run, name string, stat func(Quantiles) float64) string {
 func (q Quantiles) p50() float64  { return q.P50 }
 func (q Quantiles) p99() float64  { return q.P99 }
 func (q Quantiles) p999() float64 { return q.P999 }
+
+func (q Quantiles) longest() float64 { return q.Max }
 
 // judged reports whether every run was made to its end and may be believed:
 // otherwise they do not say that the incident was not reproduced.

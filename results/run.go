@@ -33,9 +33,10 @@ type Run struct {
 	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
 
 	Counts      Counts               `json:"counts"`
-	Attempts    uint64               `json:"attempts"` // requests put on a connection; above started−(failed before one was had) something re-sent
-	Resends     Resends              `json:"resends"`  // what the policy sent again
-	Statuses    map[string]uint64    `json:"statuses"` // HTTP status -> exchanges that are ok
+	Attempts    uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
+	Resends     Resends              `json:"resends"`         // what the policy sent again
+	Statuses    map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
+	StatusFail  map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
 	Outcomes    []Outcome            `json:"outcomes"`
 	Latency     map[string]Quantiles `json:"latency"`           // of exchanges that are ok; lag: of all started
 	LatencyFail map[string]Quantiles `json:"latency_failed"`    // of those that failed
@@ -81,6 +82,7 @@ type Counts struct {
 	Unfinished uint64 `json:"unfinished"` // given up when the run was aborted
 	Waited     uint64 `json:"waited"`     // of Started: those that waited in the bounded buffer first
 	WarmUp     uint64 `json:"warm_up"`    // due in the warm-up; in none of the others
+	Unbounded  uint64 `json:"unbounded"`  // of OK: whether the response is whole cannot be known, because only the connection's end was its end
 }
 
 // Balance reports whether the accounts add up.

@@ -14,7 +14,8 @@ import (
 type Tally struct {
 	counts   Counts
 	attempts uint64
-	statuses map[int]uint64
+	statuses map[int]uint64 // of those that are ok
+	cut      map[int]uint64 // of those that failed after the head
 	outcomes [NumPhases][NumCauses][2]struct {
 		count   uint64
 		example string
@@ -69,15 +70,18 @@ func (t *Tally) add(e *Exchange, n uint64) {
 	switch {
 	case e.OK():
 		t.counts.OK += n
-		if t.statuses == nil {
-			t.statuses = make(map[int]uint64)
+		if e.Unbounded {
+			t.counts.Unbounded += n
 		}
-		t.statuses[e.Status] += n
+		addTo(&t.statuses, e.Status, n)
 		t.ok.add(e, n)
 	case e.Unfinished():
 		t.counts.Unfinished += n
 	default:
 		t.counts.Failed += n
+		if e.Status > 0 {
+			addTo(&t.cut, e.Status, n)
+		}
 		if e.Reused() {
 			t.idle.add(e.Idle, n)
 		}
@@ -146,6 +150,7 @@ func (t *Tally) Merge(o *Tally) {
 	t.counts.Unfinished += o.counts.Unfinished
 	t.counts.Waited += o.counts.Waited
 	t.counts.WarmUp += o.counts.WarmUp
+	t.counts.Unbounded += o.counts.Unbounded
 	t.attempts += o.attempts
 	t.reuse.Fresh += o.reuse.Fresh
 	t.reuse.Reused += o.reuse.Reused
@@ -160,11 +165,11 @@ func (t *Tally) Merge(o *Tally) {
 	for way, n := range o.retried {
 		t.retried[way] += n
 	}
-	if t.statuses == nil && o.statuses != nil {
-		t.statuses = make(map[int]uint64, len(o.statuses))
-	}
 	for status, n := range o.statuses {
-		t.statuses[status] += n
+		addTo(&t.statuses, status, n)
+	}
+	for status, n := range o.cut {
+		addTo(&t.cut, status, n)
 	}
 	for p := range t.outcomes {
 		for c := range t.outcomes[p] {
@@ -196,17 +201,14 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// Outcomes, Latency, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
+// StatusFail, Outcomes, Latency, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Counts, run.Attempts, run.Reuse = t.counts, t.attempts, t.reuse
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
-	run.Statuses = make(map[string]uint64, len(t.statuses))
-	for status, n := range t.statuses {
-		run.Statuses[strconv.Itoa(status)] = n
-	}
+	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
 	run.Outcomes = t.sortedOutcomes()
 	run.Latency, run.LatencyFail = t.ok.quantiles(), t.failed.quantiles()
 	run.Latency[LatencyLag] = t.lag.quantiles()
@@ -221,6 +223,22 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 			Offered: float64(t.counts.Due) / s, Achieved: float64(t.counts.Started) / s, Throughput: float64(t.counts.OK) / s,
 		}
 	}
+}
+
+// addTo counts n of a status in a map that is made when the first one comes.
+func addTo(m *map[int]uint64, status int, n uint64) {
+	if *m == nil {
+		*m = make(map[int]uint64)
+	}
+	(*m)[status] += n
+}
+
+func byStatus(m map[int]uint64) map[string]uint64 {
+	named := make(map[string]uint64, len(m))
+	for status, n := range m {
+		named[strconv.Itoa(status)] = n
+	}
+	return named
 }
 
 // sortedOutcomes lists what occurred: done first, then the most frequent, then

@@ -103,9 +103,10 @@ func shared(candidates []wording.Candidate) bool {
 // reproducible are the incidents among these that come with kabench.
 func reproducible(incidents []string) []string {
 	var have []string
-	for _, e := range profiles.Incidents() {
-		if slices.Contains(incidents, e.Name) {
-			have = append(have, e.Name)
+	come := profiles.Incidents()
+	for _, name := range incidents { // the likeliest first
+		if slices.ContainsFunc(come, func(e profiles.Embedded) bool { return e.Name == name }) {
+			have = append(have, name)
 		}
 	}
 	return have

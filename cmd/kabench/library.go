@@ -72,8 +72,8 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}
+			fmt.Fprintf(s.out, "%ss, %s\n", kind, use)
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "%ss, %s\t\n", kind, use)
 			for _, e := range all() {
 				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
 			}

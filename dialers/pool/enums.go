@@ -74,6 +74,15 @@ const (
 	ElseHangup                   // its own connection closed without a response: nothing tells it why
 )
 
+// OnWriteError is what a client does when a request cannot be written to its
+// end.
+type OnWriteError uint8
+
+const (
+	ReadAtWriteError OnWriteError = iota // it reads what the server may have said before it closed
+	StopAtWriteError                     // it gives up, and never sees an answer that has come
+)
+
 // Key is what a sub-pool is of.
 type Key uint8
 
@@ -127,58 +136,62 @@ const (
 type Methods string
 
 var (
-	orderNames      = []string{"lifo", "fifo", "first_fit"}
-	livenessNames   = []string{"events", "probe", "none"}
-	reapNames       = []string{"event", "lease"}
-	hintNames       = []string{"ignore", "min", "replace"}
-	clockNames      = []string{"total", "gap"}
-	capCountsNames  = []string{"all", "leased"}
-	dialFailNames   = []string{"own", "all_pending"}
-	resendElseNames = []string{"error", "hangup"}
-	keyNames        = []string{"origin", "address"}
-	onNames         = []string{"reused", "any"}
-	pathNames       = []string{"pool", "fresh"}
-	expiryNames     = []string{"lease", "release", "timer", "sweep"}
-	afterNames      = []string{"unsent", "eof", "rst", "partial", "body"}
+	orderNames        = []string{"lifo", "fifo", "first_fit"}
+	livenessNames     = []string{"events", "probe", "none"}
+	reapNames         = []string{"event", "lease"}
+	hintNames         = []string{"ignore", "min", "replace"}
+	clockNames        = []string{"total", "gap"}
+	capCountsNames    = []string{"all", "leased"}
+	dialFailNames     = []string{"own", "all_pending"}
+	resendElseNames   = []string{"error", "hangup"}
+	onWriteErrorNames = []string{"read", "stop"}
+	keyNames          = []string{"origin", "address"}
+	onNames           = []string{"reused", "any"}
+	pathNames         = []string{"pool", "fresh"}
+	expiryNames       = []string{"lease", "release", "timer", "sweep"}
+	afterNames        = []string{"unsent", "eof", "rst", "partial", "body"}
 )
 
-func (o Order) String() string      { return nameOf(orderNames, int(o)) }
-func (l Liveness) String() string   { return nameOf(livenessNames, int(l)) }
-func (r Reap) String() string       { return nameOf(reapNames, int(r)) }
-func (h Hint) String() string       { return nameOf(hintNames, int(h)) }
-func (c Clock) String() string      { return nameOf(clockNames, int(c)) }
-func (c CapCounts) String() string  { return nameOf(capCountsNames, int(c)) }
-func (d DialFail) String() string   { return nameOf(dialFailNames, int(d)) }
-func (r ResendElse) String() string { return nameOf(resendElseNames, int(r)) }
-func (k Key) String() string        { return nameOf(keyNames, int(k)) }
-func (o On) String() string         { return nameOf(onNames, int(o)) }
-func (p Path) String() string       { return nameOf(pathNames, int(p)) }
-func (e Expiry) String() string     { return "[" + strings.Join(e.Names(), ", ") + "]" }
-func (a After) String() string      { return "[" + strings.Join(a.Names(), ", ") + "]" }
+func (o Order) String() string        { return nameOf(orderNames, int(o)) }
+func (l Liveness) String() string     { return nameOf(livenessNames, int(l)) }
+func (r Reap) String() string         { return nameOf(reapNames, int(r)) }
+func (h Hint) String() string         { return nameOf(hintNames, int(h)) }
+func (c Clock) String() string        { return nameOf(clockNames, int(c)) }
+func (c CapCounts) String() string    { return nameOf(capCountsNames, int(c)) }
+func (d DialFail) String() string     { return nameOf(dialFailNames, int(d)) }
+func (r ResendElse) String() string   { return nameOf(resendElseNames, int(r)) }
+func (o OnWriteError) String() string { return nameOf(onWriteErrorNames, int(o)) }
+func (k Key) String() string          { return nameOf(keyNames, int(k)) }
+func (o On) String() string           { return nameOf(onNames, int(o)) }
+func (p Path) String() string         { return nameOf(pathNames, int(p)) }
+func (e Expiry) String() string       { return "[" + strings.Join(e.Names(), ", ") + "]" }
+func (a After) String() string        { return "[" + strings.Join(a.Names(), ", ") + "]" }
 
-func (o Order) MarshalText() ([]byte, error)      { return []byte(o.String()), nil }
-func (l Liveness) MarshalText() ([]byte, error)   { return []byte(l.String()), nil }
-func (r Reap) MarshalText() ([]byte, error)       { return []byte(r.String()), nil }
-func (h Hint) MarshalText() ([]byte, error)       { return []byte(h.String()), nil }
-func (c Clock) MarshalText() ([]byte, error)      { return []byte(c.String()), nil }
-func (c CapCounts) MarshalText() ([]byte, error)  { return []byte(c.String()), nil }
-func (d DialFail) MarshalText() ([]byte, error)   { return []byte(d.String()), nil }
-func (r ResendElse) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-func (k Key) MarshalText() ([]byte, error)        { return []byte(k.String()), nil }
-func (o On) MarshalText() ([]byte, error)         { return []byte(o.String()), nil }
-func (p Path) MarshalText() ([]byte, error)       { return []byte(p.String()), nil }
+func (o Order) MarshalText() ([]byte, error)        { return []byte(o.String()), nil }
+func (l Liveness) MarshalText() ([]byte, error)     { return []byte(l.String()), nil }
+func (r Reap) MarshalText() ([]byte, error)         { return []byte(r.String()), nil }
+func (h Hint) MarshalText() ([]byte, error)         { return []byte(h.String()), nil }
+func (c Clock) MarshalText() ([]byte, error)        { return []byte(c.String()), nil }
+func (c CapCounts) MarshalText() ([]byte, error)    { return []byte(c.String()), nil }
+func (d DialFail) MarshalText() ([]byte, error)     { return []byte(d.String()), nil }
+func (r ResendElse) MarshalText() ([]byte, error)   { return []byte(r.String()), nil }
+func (o OnWriteError) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+func (k Key) MarshalText() ([]byte, error)          { return []byte(k.String()), nil }
+func (o On) MarshalText() ([]byte, error)           { return []byte(o.String()), nil }
+func (p Path) MarshalText() ([]byte, error)         { return []byte(p.String()), nil }
 
-func (o *Order) UnmarshalText(text []byte) error      { return setTo(o, orderNames, text) }
-func (l *Liveness) UnmarshalText(text []byte) error   { return setTo(l, livenessNames, text) }
-func (r *Reap) UnmarshalText(text []byte) error       { return setTo(r, reapNames, text) }
-func (h *Hint) UnmarshalText(text []byte) error       { return setTo(h, hintNames, text) }
-func (c *Clock) UnmarshalText(text []byte) error      { return setTo(c, clockNames, text) }
-func (c *CapCounts) UnmarshalText(text []byte) error  { return setTo(c, capCountsNames, text) }
-func (d *DialFail) UnmarshalText(text []byte) error   { return setTo(d, dialFailNames, text) }
-func (r *ResendElse) UnmarshalText(text []byte) error { return setTo(r, resendElseNames, text) }
-func (k *Key) UnmarshalText(text []byte) error        { return setTo(k, keyNames, text) }
-func (o *On) UnmarshalText(text []byte) error         { return setTo(o, onNames, text) }
-func (p *Path) UnmarshalText(text []byte) error       { return setTo(p, pathNames, text) }
+func (o *Order) UnmarshalText(text []byte) error        { return setTo(o, orderNames, text) }
+func (l *Liveness) UnmarshalText(text []byte) error     { return setTo(l, livenessNames, text) }
+func (r *Reap) UnmarshalText(text []byte) error         { return setTo(r, reapNames, text) }
+func (h *Hint) UnmarshalText(text []byte) error         { return setTo(h, hintNames, text) }
+func (c *Clock) UnmarshalText(text []byte) error        { return setTo(c, clockNames, text) }
+func (c *CapCounts) UnmarshalText(text []byte) error    { return setTo(c, capCountsNames, text) }
+func (d *DialFail) UnmarshalText(text []byte) error     { return setTo(d, dialFailNames, text) }
+func (r *ResendElse) UnmarshalText(text []byte) error   { return setTo(r, resendElseNames, text) }
+func (o *OnWriteError) UnmarshalText(text []byte) error { return setTo(o, onWriteErrorNames, text) }
+func (k *Key) UnmarshalText(text []byte) error          { return setTo(k, keyNames, text) }
+func (o *On) UnmarshalText(text []byte) error           { return setTo(o, onNames, text) }
+func (p *Path) UnmarshalText(text []byte) error         { return setTo(p, pathNames, text) }
 
 // Names lists the moments in e.
 func (e Expiry) Names() []string { return namesIn(e, expiryNames) }

@@ -59,6 +59,10 @@ type Policy struct {
 	// ResendElse is what the caller of a reused connection sees when no rule
 	// fits.
 	ResendElse ResendElse `yaml:"resend_else"`
+	// OnWriteError says whether an answer that came before the request could be
+	// written to its end is seen. It is for Liveness probe and none: with events
+	// what comes is read while the request is still being written.
+	OnWriteError OnWriteError `yaml:"on_write_error,omitempty"`
 	// ConnectTimeout bounds resolving, connecting and the TLS handshake
 	// together.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
@@ -177,6 +181,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"probe_unsafe_only", p.ProbeUnsafeOnly, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"reap", p.Reap == ReapAtLease, p.Liveness == Events, "liveness is " + p.Liveness.String() + "; set liveness: events or remove it"},
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
+		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events an answer is read as it comes; set liveness: probe or none, or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},
 	} {
 		if c.set && !c.works {

@@ -30,7 +30,7 @@ func (r *run) fill() {
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()
 	r.advise()
-	r.doc.Expect = results.CheckExpectations(&r.doc, r.profile.Expect)
+	r.doc.Expect = results.CheckRemedy(&r.doc, r.opts.Incident, r.profile.Expect)
 }
 
 // asPreset is the client whose pool it was, and its words for what failed; nil
@@ -158,6 +158,9 @@ func (r *run) advise() {
 	}
 	if s := d.Sockets; s.Available && s.PortsAvailable > 0 && s.PortsUsedPeak*2 > s.PortsAvailable {
 		r.warnf("%d of %d ephemeral ports towards the target were in use: beyond the range connects fail with \"cannot assign requested address\"; reuse connections, widen net.ipv4.ip_local_port_range, or name more target.source_addresses", s.PortsUsedPeak, s.PortsAvailable)
+	}
+	if n := d.Counts.Unbounded; n > 0 {
+		r.warnf("%d of %d answers had neither a length nor chunks and ended with the connection: whether they are whole cannot be known; make the server send a Content-Length or chunks", n, d.Counts.OK)
 	}
 	if n := d.Counts.Unfinished; n > 0 {
 		r.warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)

@@ -36,7 +36,9 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	for i, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
 		if err == nil {
-			err = changed.Validate()
+			bare := changed.Clone()
+			bare.Expect = nil // it may name the incident, as no profile's own may
+			err = errors.Join(bare.Validate(), results.ValidateRemedy(changed.Expect))
 		}
 		if err != nil {
 			return nil, inputErrorf("remedy %q: %w", remedy.Name, err)
@@ -50,6 +52,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	}
 	secretless := profiles.Redact(*p).Remedies
 	var problems []error
+	opts.Incident = nil
 	one := func(step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
 		if opts.Before != nil {
 			opts.Before(step+1, len(remedies)+1, name)
@@ -69,7 +72,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	if err != nil {
 		return nil, err
 	}
-	rep.IncidentRun = run
+	rep.IncidentRun, opts.Incident = run, run
 	rep.Reproduced = shown(run)
 	for i, remedy := range p.Remedies {
 		if ctx.Err() != nil || closed(opts.Stop) {

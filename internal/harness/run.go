@@ -30,6 +30,9 @@ type Options struct {
 	// Stop, when closed, starts no more requests and lets those in flight
 	// finish. Cancelling the context gives them up as well.
 	Stop <-chan struct{}
+	// Incident, if set, is the run that the expectations may name: the run at hand
+	// is a remedy's.
+	Incident *results.Run
 	// Progress, if set, is called about once a second while the run goes on.
 	Progress func(Progress)
 	// Trace, if set, is told of each change to a connection, as

@@ -77,6 +77,9 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		if err != nil {
 			return nil, inputErrorf("target %s: %w", r.URL, err)
 		}
+		if p.Target.RequestID {
+			prepared = prepared.Numbered()
+		}
 		t.requests = append(t.requests, prepared)
 	}
 	if err := t.reach(ctx); err != nil {

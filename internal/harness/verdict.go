@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,7 +25,7 @@ func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 		return sentences[0] // there is nothing for a remedy to clear
 	}
 	for i, r := range rep.RemedyRuns {
-		sentences = append(sentences, remedied(p, p.Remedies[i], rep.IncidentRun, r))
+		sentences = append(sentences, remedied(p, p.Remedies[i], i == 0, rep.IncidentRun, r))
 	}
 	if missing := len(p.Remedies) - len(rep.RemedyRuns); missing > 0 {
 		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(p.Remedies)))
@@ -43,10 +44,12 @@ func happened(p *profiles.Profile, run *results.Run) string {
 	if !shown(run) {
 		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
 	}
-	return s + ": " + p.Says.Happened + "."
+	return s + ": " + results.FillIn(p.Says.Happened, run, run) + "."
 }
 
-func remedied(p *profiles.Profile, remedy profiles.Remedy, before *results.Run, r results.RemedyRun) string {
+// remedied is the sentence about one remedy; the advice of says.set goes with
+// the one that is advised.
+func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before *results.Run, r results.RemedyRun) string {
 	if r.Interrupted {
 		return fmt.Sprintf("Of %q nothing can be said: interrupted in its run.", r.Remedy)
 	}
@@ -58,15 +61,18 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, before *results.Run, 
 	}
 	var sets []string
 	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
-		sets = append(sets, path+" "+r.Change[path])
+		sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
 	}
-	what := p.Says.Set
-	if what == "" {
-		what = r.Remedy
+	outcome := fmt.Sprintf("%s of %d requests failed", count(r.Counts.Failed), r.Counts.Started)
+	if r.Counts.Dropped > 0 {
+		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
 	}
-	s := fmt.Sprintf("Set %s: with %s %s of %d requests failed. It costs %s", what, strings.Join(sets, " and "), count(r.Counts.Failed), r.Counts.Started, cost(before, r.Run))
+	s := fmt.Sprintf("With %q, which is %s, %s. It took %s", r.Remedy, strings.Join(sets, " and "), outcome, cost(before, r.Run))
+	if advice := results.FillIn(p.Says.Set, r.Run, before); advised && advice != "" {
+		s = fmt.Sprintf("Set %s: with %s %s. It costs %s", advice, strings.Join(sets, " and "), outcome, cost(before, r.Run))
+	}
 	if remedy.Cost != "" {
-		s += ": " + remedy.Cost
+		s += ": " + results.FillIn(remedy.Cost, r.Run, before)
 	}
 	return s + "."
 }
@@ -74,8 +80,12 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, before *results.Run, 
 // cost compares what the two runs took.
 func cost(before, after *results.Run) string {
 	s := fmt.Sprintf("%d connections opened instead of %d", after.Connections.Opened, before.Connections.Opened)
+	if after.Connections.Opened == before.Connections.Opened {
+		s = fmt.Sprintf("no connection more or less than the %d opened", before.Connections.Opened)
+	}
 	a, b := after.Sockets, before.Sockets
-	if a.Available && b.Available {
+	waits := a.TimeWaitPeak + b.TimeWaitPeak + a.TimeWaitServer + b.TimeWaitServer
+	if a.Available && b.Available && waits > 0 {
 		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the client instead of %d", a.TimeWaitPeak, b.TimeWaitPeak)
 		if a.ServerSide && b.ServerSide {
 			s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)

@@ -1,0 +1,64 @@
+package dialers
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/results"
+)
+
+// With Expect: 100-continue the body waits for the server's word: it is sent when
+// that comes, or none does, and not when the server answers instead.
+func TestExpectContinue(t *testing.T) {
+	const size = 1 << 20
+	for name, test := range map[string]struct {
+		cfg   lab.Config
+		phase results.Phase
+		body  bool // it is sent
+		took  time.Duration
+	}{
+		"wanted":        {lab.Config{}, results.PhaseDone, true, 0},
+		"wanted, tls":   {lab.Config{TLS: true}, results.PhaseDone, true, 0},
+		"not wanted":    {lab.Config{Upload: lab.AnswerClose}, results.PhaseDone, false, 0},
+		"no word":       {lab.Config{Version: lab.HTTP10}, results.PhaseDone, true, bodyHeldBack},
+		"closed":        {lab.Config{Upload: lab.AnswerClose, Fault: lab.CloseBeforeResponse}, results.PhaseWriteBody, false, 0},
+		"reset":         {lab.Config{Upload: lab.AnswerClose, Fault: lab.ResetBeforeResponse}, results.PhaseWriteBody, false, 0},
+		"while sending": {lab.Config{Fault: lab.ResetWhileReading}, results.PhaseWriteBody, true, 0},
+	} {
+		for _, liveness := range []pool.Liveness{pool.Events, pool.None} {
+			t.Run(name+" "+liveness.String(), func(t *testing.T) {
+				t.Parallel()
+				server := serve(t, test.cfg)
+				bytes := size
+				if test.phase == results.PhaseWriteBody {
+					bytes = 16 << 20 // more than the sockets hold
+				}
+				r, err := NewRequest("POST", server.URL(), http.Header{"Expect": {"100-continue"}}, make([]byte, bytes))
+				if err != nil {
+					t.Fatal(err)
+				}
+				policy := pool.Default()
+				policy.Liveness = liveness
+				c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, r)
+				for range 2 { // the second on the first one's connection, if it was kept
+					e := c.do(t)
+					if e.Phase != test.phase {
+						t.Fatalf("%v/%v: %v", e.Phase, e.Cause, e.Err)
+					}
+					if sent := e.BytesOut > int64(r.head); sent != test.body {
+						t.Errorf("%d bytes written, the head is %d", e.BytesOut, r.head)
+					}
+					if e.Done-e.Due < test.took {
+						t.Errorf("over after %v, want %v at least", e.Done-e.Due, test.took)
+					}
+					if e.OK() && e.FirstByte < e.Wrote {
+						t.Errorf("the word is taken for the response: first byte %v, written %v", e.FirstByte, e.Wrote)
+					}
+				}
+			})
+		}
+	}
+}

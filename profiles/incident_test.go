@@ -1,0 +1,63 @@
+package profiles
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBodySize(t *testing.T) {
+	for _, size := range []string{"1", "7", "8", "20"} {
+		p, err := Load("p.yaml", []byte(good), []string{"target.body_size=" + size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Requests(p)
+		if err != nil || len(r[0].Body) != p.Target.BodySize || !strings.HasPrefix("kabench kabench kabench ", string(r[0].Body)) {
+			t.Errorf("%s: %q, %v", size, r[0].Body, err)
+		}
+	}
+}
+
+// What cannot be sent, or checked, or said, is refused before any traffic.
+func TestIncidentComplaints(t *testing.T) {
+	remedy := good + "remedies:\n- name: r\n  set: {pool.max_conns: 1}\n  cost: 'dear: {%s}'\n  expect: {failures: '%s'}\n"
+	with := func(figure, condition string) string {
+		return strings.Replace(strings.Replace(remedy, "%s", figure, 1), "%s", condition, 1)
+	}
+	for text, want := range map[string]string{
+		good + "expect: {failures: < incident}\n":                                            "only what a remedy expects can name it",
+		with("buffer.max", "< incident"):                                                     "",
+		with("buffer.max", "< 50% of incident.counts.started"):                               "",
+		with("bufer.max", "0"):                                                               "{bufer.max}: \"bufer.max\" is not a result; the nearest is buffer.max",
+		with("buffer.max", "< incident.countz.ok"):                                           "the nearest is counts.ok",
+		good + "says: {happened: '{counts.okay}'}\n":                                         "the nearest is counts.ok",
+		"load: {rate: 1}\ntarget: {lab: {}, body_size: -1}\n":                                "target.body_size: -1 is not between",
+		"load: {rate: 1}\ntarget: {lab: {}, body_size: 999999999}\n":                         "is not between",
+		"load: {rate: 1}\ntarget: {lab: {}, body_size: 1, body: x}\n":                        "target.body is a body already",
+		"load: {rate: 1}\ntarget: {lab: {}, request_id: true, headers: {x-request-id: a}}\n": "has an X-Request-Id already",
+		good + "pool: {on_write_error: stop}\n":                                              "with liveness: events an answer is read as it comes",
+		good + "pool: {on_write_error: stop, liveness: probe}\n":                             "",
+	} {
+		got := strings.Join(complaints(t, text), "\n")
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s:\n%s\nwant %q", text, got, want)
+		}
+	}
+}
+
+func TestTakes(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"load: {rate: 1, duration: 3s, warm_up: 1s}\ntarget: {lab: {}}\n":                                                                               4 * time.Second,
+		"load: {rate: 2, duration: 30s, count: 5}\ntarget: {lab: {}}\n":                                                                                 2500 * time.Millisecond,
+		"load: {rate: 1, duration: 3s}\ntarget: {lab: {}}\nremedies:\n- {name: a, set: {load.duration: 5s}}\n- {name: b, set: {pool.max_conns: '1'}}\n": 11 * time.Second,
+	} {
+		p, err := Load("p.yaml", []byte(text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Takes(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
