@@ -233,8 +233,8 @@ func (p Ports) told() string {
 	if p.FirstFail == 0 {
 		return s + "; every request got one"
 	}
-	return s + fmt.Sprintf("; the first request without one started after %s, the last after %s, then %d were ok",
-		humanSeconds(p.FirstFail), humanSeconds(p.LastFail), p.Recovered)
+	return s + fmt.Sprintf("; requests without one started from %s to %s; %d after the first of them were ok, from %s on",
+		humanSeconds(p.FirstFail), humanSeconds(p.LastFail), p.Recovered, humanSeconds(p.Back))
 }
 
 func renderConnections(b *bytes.Buffer, run *Run) {
