@@ -233,8 +233,11 @@ func (p Ports) told() string {
 	if p.FirstFail == 0 {
 		return s + "; every request got one"
 	}
-	return s + fmt.Sprintf("; requests without one started from %s to %s; %d after the first of them were ok, from %s on",
-		humanSeconds(p.FirstFail), humanSeconds(p.LastFail), p.Recovered, humanSeconds(p.Back))
+	s += fmt.Sprintf("; requests without one started from %s to %s", humanSeconds(p.FirstFail), humanSeconds(p.LastFail))
+	if p.Recovered == 0 {
+		return s + "; no port came back"
+	}
+	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", humanSeconds(p.Back), p.Recovered)
 }
 
 func renderConnections(b *bytes.Buffer, run *Run) {
