@@ -58,10 +58,16 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 	end := time.Now().Add(2 * time.Second)
 	to := reflect.ValueOf(&sum).Elem()
 	for _, s := range servers {
-		seen := results.LabSeen(settled(s, end))
-		from := reflect.ValueOf(seen)
-		for i := range to.NumField() {
-			to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+		from := reflect.ValueOf(settled(s, end))
+		for i := range from.NumField() {
+			field := to.FieldByName(from.Type().Field(i).Name)
+			field.SetUint(field.Uint() + from.Field(i).Uint())
+		}
+		for name, n := range s.Headers() {
+			if sum.Headers == nil {
+				sum.Headers = map[string]uint64{}
+			}
+			sum.Headers[name] += n
 		}
 	}
 	return &sum
