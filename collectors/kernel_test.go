@@ -2,7 +2,10 @@ package collectors
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,6 +22,28 @@ func readings(list ...host.Counters) func() (host.Counters, error) {
 			return nil, errors.New("no /proc")
 		}
 		return c, nil
+	}
+}
+
+// Hosts count for themselves, and one that cannot be read is told of.
+func TestKernelCountersOfHosts(t *testing.T) {
+	src := still(func(results.Sample) error { return nil })
+	src.Hosts = map[string]func() (host.Counters, error){
+		"server": readings(host.Counters{"TcpOutRsts": 5}, host.Counters{"TcpOutRsts": 9}),
+		"gone":   readings(nil),
+	}
+	s := newSampler(src, counting(none))
+	s.Start(time.Now())
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	var run results.Run
+	s.Fill(&run)
+	if diff := cmp.Diff(map[string]map[string]uint64{"server": {"OutRsts": 4}}, run.Kernel.Hosts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !slices.ContainsFunc(run.Warnings, func(w string) bool { return strings.Contains(w, "of the host gone could not be read: no /proc") }) {
+		t.Errorf("warnings %q", run.Warnings)
 	}
 }
 

@@ -76,6 +76,7 @@ func TestSignatureThatCanNeverBeChecked(t *testing.T) {
 	for expect, want := range map[string]string{
 		"closed.link.rst":   "p.yaml:3:10: expect.closed.link.rst: can never be checked: packets are seen in a private network only: the profile has none; remove it",
 		"packets.forgotten": "packets are seen in a private network only",
+		"kernel.server.TW":  "hosts count for themselves in a private network only: the profile has none",
 		"lab.requests":      "the target is not kabench's own server",
 	} {
 		_, err := Load("p.yaml", []byte(profile+"expect: {"+expect+": 0}"), nil)
@@ -85,6 +86,25 @@ func TestSignatureThatCanNeverBeChecked(t *testing.T) {
 		if _, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"}); err != nil {
 			t.Errorf("%s in a network: %v", expect, err)
 		}
+	}
+}
+
+// A host that is not there counts nothing, and a server that keeps no headers has
+// none to count.
+func TestSignatureThatNobodyCounts(t *testing.T) {
+	for expect, want := range map[string]string{
+		"kernel.client.OutRsts": "",
+		"kernel.other.OutRsts":  "",
+		"kernel.srever.OutRsts": `expect.kernel.srever.OutRsts: can never be checked: there is no host "srever" (there are server, other, proxy); remove it`,
+		"lab.headers.via":       "expect.lab.headers.via: can never be checked: the server keeps no headers without target.lab.record_headers: true; remove it",
+	} {
+		_, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v, want %q", expect, err, want)
+		}
+	}
+	if _, err := Load("p.yaml", []byte(networked), []string{"target.lab.record_headers=true", "expect={lab.headers.via: 0}"}); err != nil {
+		t.Error(err)
 	}
 }
 

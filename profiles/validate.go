@@ -112,9 +112,9 @@ func (p *Profile) neverCounted(path string) string {
 	name, _, dotted := strings.Cut(rest, ".")
 	switch {
 	case section == "kernel" && dotted && name != sandbox.ClientName && !slices.Contains(hostNames(p.Network), name):
-		return fmt.Sprintf("there is no host %q; %s", name, hostsThereAre(hostNames(p.Network)))
+		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
-		return "the server keeps no headers; set target.lab.record_headers: true"
+		return "the server keeps no headers without target.lab.record_headers: true"
 	}
 	return ""
 }

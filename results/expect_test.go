@@ -197,6 +197,38 @@ func TestResendsSeen(t *testing.T) {
 	}
 }
 
+// TestCountedElsewhere: what the kernels of a network's hosts counted, and which
+// headers came to the server.
+func TestCountedElsewhere(t *testing.T) {
+	expect := map[string]string{
+		"kernel.TCPAbortOnData": "1", "kernel.server.TCPAbortOnData": "27", "lab.headers.x-hop": "3", "lab.headers.X-Hop": "3", "lab.headers.te": "0",
+	}
+	must(t, ValidateExpectations(expect))
+	run := aRun()
+	run.Kernel = Kernel{Available: true, Counters: map[string]uint64{"TCPAbortOnData": 1}, Hosts: map[string]map[string]uint64{"server": {"TCPAbortOnData": 27}}}
+	run.Lab.Headers = map[string]uint64{"X-Hop": 3}
+	for _, e := range CheckExpectations(run, expect) {
+		if !e.Met {
+			t.Errorf("%+v: not met", e)
+		}
+	}
+	for _, unknown := range []*Run{{Kernel: Kernel{Available: true}, Lab: &LabSeen{}}, {}} {
+		for _, e := range CheckExpectations(unknown, map[string]string{"kernel.server.TCPAbortOnData": "0", "lab.headers.te": "0"}) {
+			if e.Met || e.Why == "" {
+				t.Errorf("%+v: met, though nobody counted", e)
+			}
+		}
+	}
+	for path, say := range map[string]string{
+		"kernel.server.TCPAbortOnDat": "the nearest is kernel.server.TCPAbortOnData", "kernel..TW": "is not a result", "lab.headers": "is not a result",
+		"lab.headers.": "is not a result",
+	} {
+		if err := ValidateExpectations(map[string]string{path: "0"}); err == nil || !strings.Contains(err.Error(), say) {
+			t.Errorf("%s: %v, want %q", path, err, say)
+		}
+	}
+}
+
 func TestValidateExpectations(t *testing.T) {
 	must(t, ValidateExpectations(map[string]string{
 		"failures": "0", "failures.rate": "< 1%", "failures.before_response.rst": ">= 1", "response.p99": "< 50ms", "lag.p999": "0",

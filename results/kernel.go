@@ -3,6 +3,7 @@ package results
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -130,18 +131,49 @@ func renderKernel(b *bytes.Buffer, run *Run) {
 		return
 	}
 	title := "\nWhat the kernel counted meanwhile (all of this network namespace, other programs' traffic too)\n"
+	if run.Kernel.Hosts != nil {
+		title = "\nWhat the kernel counted meanwhile, for each host by itself\n"
+	}
 	for _, x := range explanations {
-		bears := slices.ContainsFunc(run.Outcomes, func(o Outcome) bool { return o.failed() && x.of(o) })
-		n, known := run.Kernel.Counters[x.counter]
-		text := x.says
-		if n == 0 {
-			text = x.silent
-		}
-		if !bears || !known || text == "" {
+		if !slices.ContainsFunc(run.Outcomes, func(o Outcome) bool { return o.failed() && x.of(o) }) {
 			continue
 		}
-		b.WriteString(title)
-		title = ""
-		wrap(b, fmt.Sprintf("  %s %d: ", x.counter, n), text)
+		for _, c := range run.Kernel.of(x.counter) {
+			text := x.says
+			if c.n == 0 {
+				text = x.silent
+			}
+			if text == "" {
+				continue
+			}
+			b.WriteString(title)
+			title = ""
+			wrap(b, fmt.Sprintf("  %s %d%s: ", x.counter, c.n, c.where), text)
+		}
 	}
+}
+
+// counted is a counter, and where it was counted: "" when there is one place.
+type counted struct {
+	n     uint64
+	where string
+}
+
+// of are the counter's figures, none if it is not known. Of several hosts they
+// are those where it rose, in the order of their names, or else the client's.
+func (k *Kernel) of(counter string) []counted {
+	n, known := k.Counters[counter]
+	if !known {
+		return nil
+	}
+	var rose []counted
+	for _, host := range slices.Sorted(maps.Keys(k.Hosts)) {
+		if n := k.Hosts[host][counter]; n > 0 {
+			rose = append(rose, counted{n, " at " + host})
+		}
+	}
+	if rose != nil {
+		return rose
+	}
+	return []counted{{n: n}}
 }

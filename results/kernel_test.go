@@ -53,6 +53,18 @@ func TestKernelCountersThatExplain(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	// In a private network each host counts for itself, and the report says where.
+	var b bytes.Buffer
+	renderKernel(&b, &Run{
+		Kernel: Kernel{Available: true, Counters: map[string]uint64{"TCPAbortOnData": 0, "OutRsts": 2}, Hosts: map[string]map[string]uint64{
+			"client": {"TCPAbortOnData": 0, "OutRsts": 2}, "server": {"TCPAbortOnData": 7, "OutRsts": 9}}},
+		Outcomes: []Outcome{{Phase: PhaseBeforeResponse, Cause: CauseRST, Count: 7}},
+	})
+	for _, want := range []string{"for each host by itself\n", "  TCPAbortOnData 7 at server: ", "  OutRsts 2 at client: ", "  OutRsts 9 at server: "} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &b)
+		}
+	}
 	for _, x := range explanations {
 		if !slices.ContainsFunc(KernelCounters, func(c KernelCounter) bool { return c.Name == x.counter }) {
 			t.Errorf("%s explains something, and is not among the counters", x.counter)

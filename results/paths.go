@@ -272,8 +272,10 @@ func NeverKnown(path, client string, lab, network bool) string {
 	switch {
 	case section == "lab" && !lab:
 		return notOurServer
-	case (section == "packets" || section == "closed" || section == "kernel" && strings.Contains(name, ".")) && !network:
+	case (section == "packets" || section == "closed") && !network:
 		return noPackets
+	case section == "kernel" && strings.Contains(name, ".") && !network:
+		return "hosts count for themselves in a private network only: the profile has none"
 	case client == "stock" && ofOwnPool(section, name):
 		return "the stock client's pool does not tell it"
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -104,6 +105,8 @@ func TestIncidentsArrivals(t *testing.T) {
 		{"three-mitigations", 1300 * time.Millisecond, 20, 210 * time.Millisecond},
 		{"direct-idle-order", time.Second, 27, 310 * time.Millisecond},
 		{"keep-alive-hint", time.Second, 27, 310 * time.Millisecond},
+		{"data-after-close", time.Second, 27, 310 * time.Millisecond},
+		{"idle-race-tls", 2 * time.Second, 26, 550 * time.Millisecond},
 	} {
 		p := load(t, test.name)
 		schedule, err := p.Load.Schedule()
@@ -111,15 +114,23 @@ func TestIncidentsArrivals(t *testing.T) {
 			t.Fatal(err)
 		}
 		const delay = 10 * time.Millisecond
-		if p.Target.Lab.Delay.A != delay || p.Target.Lab.IdleTimeout != time.Second {
+		server := time.Second
+		if test.timer >= 2*time.Second {
+			server = test.timer
+		}
+		if p.Target.Lab.Delay.A != delay || p.Target.Lab.IdleTimeout != server {
 			t.Errorf("%s: not the server that the arrivals were counted for", test.name)
 		}
 		var due, lost []time.Duration
+		link := p.Target.Link
+		if link == nil {
+			link = &lab.LinkConfig{Delay: p.Network.Links[0].Delay}
+		}
 		for at := range schedule {
 			due = append(due, at)
 			if before := len(due) - 1 - p.Pool.Shards; before >= 0 {
 				gap := at - due[before]
-				if gap > test.timer+delay && gap < test.timer+delay+2*p.Target.Link.Delay {
+				if gap > test.timer+delay && gap < test.timer+delay+2*link.Delay {
 					lost = append(lost, at)
 				}
 			}

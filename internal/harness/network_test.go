@@ -51,6 +51,14 @@ func TestRunInNetwork(t *testing.T) {
 			if opened != run.Connections.Opened {
 				t.Errorf("%d connections of the client in the packets, it opened %d", opened, run.Connections.Opened)
 			}
+			for host, counters := range run.Kernel.Hosts {
+				if _, known := counters["OutRsts"]; !known {
+					t.Errorf("host %s: %v", host, counters)
+				}
+			}
+			if want := len(run.Kernel.Hosts["client"]); want == 0 || len(run.Kernel.Hosts) < 2 || want != len(run.Kernel.Counters) {
+				t.Errorf("the kernel counted %+v", run.Kernel)
+			}
 			for _, file := range []string{"packets.pcapng", "evidence.json", "run.json"} {
 				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Size() == 0 {
 					t.Errorf("%s: %v", file, err)

@@ -80,27 +80,45 @@ http {
 }
 
 // Requests every 0.9 to 1.0 s on a kept connection against nginx with
-// keepalive_timeout 1, on 40 connections at once, over a round trip of 10 ms.
+// keepalive_timeout 1, on 40 connections at once, over a round trip of 10 ms; and
+// the same against the server of the incident nginx-1s, which is the lab as nginx.
+// Both have the signature of the incident and are cleared by its remedy.
 //
 // A request fails when its connection has been idle for between 990 ms and 1 s:
 // it is then under way when nginx closes. That is one in ten, so about 300
 // requests fail to show any with a probability of 0.9^300, below 1e-13.
 func TestNginxClosesAtOneSecond(t *testing.T) {
-	addr := nginx(t)
+	emulated, err := lab.Start(*load(t, "nginx-1s").Target.Lab, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { emulated.Close() })
+	for _, server := range []struct{ name, addr string }{{"nginx", nginx(t)}, {"emulated", emulated.Addr()}} {
+		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
+			closesAtOneSecond(t, server.addr)
+		})
+	}
+}
+
+// closesAtOneSecond holds a server against the signature of nginx-1s, and the
+// remedy against it.
+func closesAtOneSecond(t *testing.T, addr string) {
 	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer link.Close()
 
+	p := load(t, "nginx-1s")
 	incident := uniformGaps(t, link.Addr(), 0)
-	if !incident.Counts.Balance() || incident.Counts.Failed == 0 {
-		t.Errorf("nothing failed: %+v", incident.Counts)
-	}
-	for _, o := range incident.Outcomes {
-		if o.Phase != results.PhaseDone && (o.Phase != results.PhaseBeforeResponse || o.Cause != results.CauseFIN || !o.Reused) {
-			t.Errorf("%d %v/%v (reused %v) %s; want only before_response/fin on reused connections", o.Count, o.Phase, o.Cause, o.Reused, o.Example)
+	for _, e := range results.CheckExpectations(incident, p.Expect) {
+		if !e.Met {
+			t.Errorf("%s %s: seen %s %s; outcomes %+v", e.Path, e.Want, e.Seen, e.Why, incident.Outcomes)
 		}
+	}
+	if !incident.Counts.Balance() {
+		t.Errorf("%+v", incident.Counts)
 	}
 	lo, hi := results.Interval(incident.Counts.Failed, incident.Counts.Started, 0.95)
 	t.Logf("%d of %d failed (%.1f %% to %.1f %%)", incident.Counts.Failed, incident.Counts.Started, 100*lo, 100*hi)

@@ -158,7 +158,7 @@ func (c *Candidate) readChannel(m []string) {
 	c.Reused = "yes"
 	if strings.TrimLeft(m[1], "0") == "1" {
 		c.Reused, request.Means = "no", "a fresh connection: this is not the keep-alive race, the server or what is before it closed with the request in flight"
-		c.Incidents = slices.DeleteFunc(slices.Clone(c.Incidents), func(name string) bool { return name == "idle-race" })
+		c.Incidents = slices.DeleteFunc(slices.Clone(c.Incidents), func(name string) bool { return strings.HasPrefix(name, "idle-race") })
 	}
 	state := "open when the line was written"
 	if m[3] == "!" {

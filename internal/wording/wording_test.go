@@ -153,7 +153,7 @@ func TestNumbers(t *testing.T) {
 			t.Errorf("%q: %+v, want %s %q", c.text, n, c.value, c.means)
 		}
 	}
-	if fresh := Explain(strings.Replace(prefix, "%s", "1", 1))[0]; fresh.Reused != "no" || slices.Contains(fresh.Incidents, "idle-race") {
+	if fresh := Explain(strings.Replace(prefix, "%s", "1", 1))[0]; fresh.Reused != "no" || slices.Contains(fresh.Incidents, "idle-race") || slices.Contains(fresh.Incidents, "idle-race-tls") {
 		t.Errorf("a first request is on a fresh connection: reused %s, incidents %v", fresh.Reused, fresh.Incidents)
 	}
 	if used := Explain(strings.Replace(prefix, "%s", "17", 1))[0]; used.Reused != "yes" {
