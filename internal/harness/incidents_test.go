@@ -11,8 +11,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// causes says, for each incident that needs no private network, what takes its
-// cause away: the signature must then not be met.
+// causes says, for each incident that is run here, what takes its cause away: the
+// signature must then not be met.
 var causes = map[string][]string{
 	"before-response":       {"target.lab.fault=none", "target.lab.fault_on=all"},
 	"while-sending-body":    {"target.lab.fault=none"},
@@ -28,6 +28,7 @@ var causes = map[string][]string{
 	"truncated":             {"target.lab.fault=close_before_response"},
 	"retry-and-idempotence": {"pool.resend=[]"},
 	"half-close":            {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
+	"handshake-cost":        {"pool.max_idle=-1"},
 }
 
 // Every incident shows its signature, its remedies show what they are to show,
@@ -41,6 +42,9 @@ func TestIncidents(t *testing.T) {
 				t.Skip("-short leaves out what takes more than 10s")
 			}
 			p := load(t, name)
+			if p.Network != nil {
+				needSandbox(t)
+			}
 			rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
 			if err != nil {
 				t.Fatal(err)
