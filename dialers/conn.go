@@ -62,7 +62,8 @@ type transport interface {
 // errAgain says that nothing can be read or written now.
 var errAgain = errors.New("not now")
 
-// oneWrite is how much of a request leaves in one write, if its head is not longer.
+// oneWrite is how much of a request leaves in one write, if its head is not longer
+// and the request is not one to split.
 const oneWrite = 16 << 10
 
 // begin writes t's request.
@@ -98,6 +99,9 @@ func (c *Conn) write() {
 		until = req.head
 	}
 	first := min(until, max(req.head, oneWrite))
+	if req.split {
+		first = req.head
+	}
 	for t.written < until {
 		end := until
 		if t.written < first {

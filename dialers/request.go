@@ -18,6 +18,7 @@ type Request struct {
 	head     int    // length of all before the body
 	last     bool   // it asks the server to close after it
 	method   string
+	split    bool          // its head and its body are two writes
 	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
 	hasKey   bool          // it carries an idempotency key
 	parse    *http.Request // what http.ReadResponse needs to know: the method
@@ -54,6 +55,15 @@ func (r *Request) Numbered() *Request {
 	n.head = head.Len()
 	n.bytes = append(head.Bytes(), r.bytes[r.head:]...)
 	return &n
+}
+
+// Split is r with its head and its body in two writes, as many clients send it.
+// Without it the head leaves with the first 16 KiB of the body. Stock sends
+// requests its own way.
+func (r *Request) Split() *Request {
+	s := *r
+	s.split = true
+	return &s
 }
 
 // sent is what exchange number seq sends.

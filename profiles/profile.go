@@ -87,6 +87,8 @@ type Target struct {
 	// BodySize, in place of Body, is the length of a body whose bytes do not
 	// matter.
 	BodySize int `yaml:"body_size,omitempty"`
+	// SplitWrites sends the head and the body of a request in two writes.
+	SplitWrites bool `yaml:"split_writes,omitempty"`
 	// RequestID sends X-Request-Id with each exchange: its number, the same in
 	// each of its attempts.
 	RequestID bool `yaml:"request_id,omitempty"`

@@ -75,6 +75,9 @@ func (p *Profile) ownComplaints() Errors {
 	if p.Client != ClientPolicy && p.Client != ClientStock {
 		list = append(list, Complaint{Path: "client", Text: fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)})
 	}
+	if p.Target.SplitWrites && p.Client == ClientStock {
+		list = append(list, Complaint{Path: "target.split_writes", Text: "the stock client writes requests its own way; remove it"})
+	}
 	list = append(list, under("load", p.Load.Validate())...)
 	list = append(list, under("pool", p.Pool.Validate())...)
 	list = append(list, under("target", p.Target.validate())...)
@@ -169,6 +172,9 @@ func (t Target) validate() error {
 		bad("body_size: not used with target.file, whose targets have their own; remove it")
 	case t.BodySize > 0 && t.Body != "":
 		bad("body_size: target.body is a body already; remove one")
+	}
+	if t.SplitWrites && t.Body == "" && t.BodySize == 0 && t.File == "" {
+		bad("split_writes: has no effect without a body; give body or body_size")
 	}
 	if t.RequestID && canonical["X-Request-Id"] != "" {
 		bad("request_id: target.headers has an X-Request-Id already; remove one")

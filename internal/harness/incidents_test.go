@@ -29,6 +29,8 @@ var causes = map[string][]string{
 	"retry-and-idempotence": {"pool.resend=[]"},
 	"half-close":            {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
 	"handshake-cost":        {"pool.max_idle=-1"},
+	"nagle-delayed-ack":     {"target.tcp.nagle=false"},
+	"slow-start":            {"target.lab.body=10000"}, // fits into the first window
 }
 
 // Every incident shows its signature, its remedies show what they are to show,
