@@ -14,23 +14,24 @@ import (
 // causes says, for each incident that is run here, what takes its cause away: the
 // signature must then not be met.
 var causes = map[string][]string{
-	"before-response":       {"target.lab.fault=none", "target.lab.fault_on=all"},
-	"while-sending-body":    {"target.lab.fault=none"},
-	"during-response":       {"target.lab.fault=close_before_response"},
-	"pending-queue-full":    {"pool.pending_max=400"},
-	"pending-timeout":       {"pool.pending_timeout=5s"},
-	"backpressure":          {"pool.max_conns=64"},
-	"lifecycle":             {"target.lab.idle_timeout=0s", "load.arrivals.gap_min=2s", "load.arrivals.gap_max=2s"},
-	"three-mitigations":     {"target.lab.idle_timeout=0s"},
-	"direct-idle-order":     {"target.lab.idle_timeout=0s"},
-	"http10-keep-alive":     {"target.lab.version=http/1.1"},
-	"keep-alive-hint":       {"target.lab.idle_timeout=0s"},
-	"truncated":             {"target.lab.fault=close_before_response"},
-	"retry-and-idempotence": {"pool.resend=[]"},
-	"half-close":            {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
-	"handshake-cost":        {"pool.max_idle=-1"},
-	"nagle-delayed-ack":     {"target.tcp.nagle=false"},
-	"slow-start":            {"target.lab.body=10000"}, // fits into the first window
+	"before-response":               {"target.lab.fault=none", "target.lab.fault_on=all"},
+	"while-sending-body":            {"target.lab.fault=none"},
+	"during-response":               {"target.lab.fault=close_before_response"},
+	"pending-queue-full":            {"pool.pending_max=400"},
+	"pending-timeout":               {"pool.pending_timeout=5s"},
+	"backpressure":                  {"pool.max_conns=64"},
+	"lifecycle":                     {"target.lab.idle_timeout=0s", "load.arrivals.gap_min=2s", "load.arrivals.gap_max=2s"},
+	"three-mitigations":             {"target.lab.idle_timeout=0s"},
+	"direct-idle-order":             {"target.lab.idle_timeout=0s"},
+	"http10-keep-alive":             {"target.lab.version=http/1.1"},
+	"keep-alive-hint":               {"target.lab.idle_timeout=0s"},
+	"truncated":                     {"target.lab.fault=close_before_response"},
+	"retry-and-idempotence":         {"pool.resend=[]"},
+	"half-close":                    {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
+	"handshake-cost":                {"pool.max_idle=-1"},
+	"nagle-delayed-ack":             {"target.tcp.nagle=false"},
+	"parallel-persistent-pipelined": {"pool.max_idle=-1"},
+	"slow-start":                    {"target.lab.body=10000"}, // fits into the first window
 }
 
 // Every incident shows its signature, its remedies show what they are to show,
