@@ -61,13 +61,15 @@ type transport interface {
 // errAgain says that nothing can be read or written now.
 var errAgain = errors.New("not now")
 
-// oneWrite is how much of a request leaves in one write, if its head is not longer.
+// oneWrite is how much of a request leaves in one write, if its head is not longer
+// and the request is not one to split.
 const oneWrite = 16 << 10
 
 // begin writes t's request.
 func (c *Conn) begin(t *task) {
 	c.task = t
 	c.reply.reset(t.req.method)
+	t.answers = t.req.answers
 	t.writing, t.waits = true, t.req.expects
 	t.e.Attempts++
 	if c.c.Tracer != nil {
@@ -97,6 +99,9 @@ func (c *Conn) write() {
 		until = req.head
 	}
 	first := min(until, max(req.head, oneWrite))
+	if req.split {
+		first = req.head
+	}
 	for t.written < until {
 		end := until
 		if t.written < first {
@@ -265,12 +270,18 @@ func (t *task) response(b []byte) {
 		t.c.byAnswer.add(&t.answer, now+p.ResponseTimeout)
 	}
 	used, err := conn.reply.feed(b)
-	if conn.reply.headRead && !f.HeadRead {
-		f.HeadRead, f.Length = true, conn.reply.length
-		e.GotHeaders, e.Status = now, conn.reply.status
-		if t.c.Tracer != nil {
-			conn.trace(TraceEvent{At: now, State: ResponseReceived, Status: e.Status, Took: max(now-e.Wrote, 0)})
-		}
+	for err == nil && conn.reply.done && t.answers > 1 && !conn.reply.close {
+		t.gotHead(now)
+		t.answers--
+		conn.reply.reset(t.req.method)
+		b = b[used:]
+		used, err = conn.reply.feed(b)
+	}
+	t.gotHead(now)
+	if err == nil && conn.reply.done && t.answers > 1 { // and there will be no other
+		f.Read = io.EOF
+		t.end()
+		return
 	}
 	switch {
 	case err == nil && t.waits && conn.reply.interim > 0 && !conn.reply.headRead:
@@ -284,6 +295,19 @@ func (t *task) response(b []byte) {
 		f.Complete = true
 		t.surplus = used < len(b)
 		t.whole()
+	}
+}
+
+// gotHead notes the head of the first response, when it has been read.
+func (t *task) gotHead(now time.Duration) {
+	conn, e, f := t.conn, t.e, &t.facts
+	if !conn.reply.headRead || f.HeadRead {
+		return
+	}
+	f.HeadRead, f.Length = true, conn.reply.length
+	e.GotHeaders, e.Status = now, conn.reply.status
+	if t.c.Tracer != nil {
+		conn.trace(TraceEvent{At: now, State: ResponseReceived, Status: e.Status, Took: max(now-e.Wrote, 0)})
 	}
 }
 
@@ -318,7 +342,7 @@ func (t *task) endsConn() bool { return t.conn.reply.close || t.req.last }
 func (t *task) endOfStream(err error) {
 	f := &t.facts
 	t.c.clock()
-	if (err == io.EOF || err == errCloseNotify) && t.conn.reply.end() == nil {
+	if (err == io.EOF || err == errCloseNotify) && t.answers == 1 && t.conn.reply.end() == nil {
 		f.Complete, t.e.Unbounded = true, true
 		t.end()
 		return

@@ -18,6 +18,8 @@ type Request struct {
 	head     int    // length of all before the body
 	last     bool   // it asks the server to close after it
 	method   string
+	answers  int           // how many requests it is, sent at once: at least 1
+	split    bool          // its head and its body are two writes
 	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
 	hasKey   bool          // it carries an idempotency key
 	parse    *http.Request // what http.ReadResponse needs to know: the method
@@ -54,6 +56,26 @@ func (r *Request) Numbered() *Request {
 	n.head = head.Len()
 	n.bytes = append(head.Bytes(), r.bytes[r.head:]...)
 	return &n
+}
+
+// Pipelined is r n times in a row, sent without waiting for an answer (RFC 9112,
+// section 9.3.2), in one exchange: it is done when the n-th answer is whole. r
+// must have no body. The stamps of the response are of the first answer, but for
+// done. Stock sends r once.
+func (r *Request) Pipelined(n int) *Request {
+	p := *r
+	p.bytes = bytes.Repeat(r.bytes, n)
+	p.head, p.answers = len(p.bytes), n
+	return &p
+}
+
+// Split is r with its head and its body in two writes, as many clients send it.
+// Without it the head leaves with the first 16 KiB of the body. Stock sends
+// requests its own way.
+func (r *Request) Split() *Request {
+	s := *r
+	s.split = true
+	return &s
 }
 
 // sent is what exchange number seq sends.
@@ -115,6 +137,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	r := &Request{
 		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
 		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
+		answers:  1,
 		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
 		parse:    &http.Request{Method: hr.Method},
 		method:   hr.Method,

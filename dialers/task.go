@@ -38,6 +38,7 @@ type task struct {
 	writing bool // it is not written whole, and there was no error
 	waits   bool // it is not to be, until the server has said that it may
 	read    reading
+	answers int             // that are still to come, the one that is being read included
 	surplus bool            // bytes came behind the response
 	atLease results.TCPInfo // if looked
 	looked  bool

@@ -36,6 +36,13 @@ func TestIncidentComplaints(t *testing.T) {
 		"load: {rate: 1}\ntarget: {lab: {}, body_size: 999999999}\n":                         "is not between",
 		"load: {rate: 1}\ntarget: {lab: {}, body_size: 1, body: x}\n":                        "target.body is a body already",
 		"load: {rate: 1}\ntarget: {lab: {}, request_id: true, headers: {x-request-id: a}}\n": "has an X-Request-Id already",
+		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                                  "",
+		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 1001}\n":                               "target.pipeline: 1001 is not between",
+		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3, method: POST}\n":                    "target.pipeline: requests with a body",
+		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3, request_id: true}\n":                "target.pipeline: not used with request_id",
+		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                   "target.pipeline: the stock client",
+		"load: {rate: 1}\ntarget: {lab: {}, split_writes: true}\n":                           "target.split_writes: has no effect without a body",
+		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, split_writes: true, body: x}\n":   "target.split_writes: the stock client",
 		good + "pool: {on_write_error: stop}\n":                                              "with liveness: events an answer is read as it comes",
 		good + "pool: {on_write_error: stop, liveness: probe}\n":                             "",
 	} {

@@ -87,6 +87,11 @@ type Target struct {
 	// BodySize, in place of Body, is the length of a body whose bytes do not
 	// matter.
 	BodySize int `yaml:"body_size,omitempty"`
+	// Pipeline makes each exchange so many requests in a row on one connection,
+	// sent without waiting for an answer, and over with the last one; 0 and 1: one.
+	Pipeline int `yaml:"pipeline,omitempty"`
+	// SplitWrites sends the head and the body of a request in two writes.
+	SplitWrites bool `yaml:"split_writes,omitempty"`
 	// RequestID sends X-Request-Id with each exchange: its number, the same in
 	// each of its attempts.
 	RequestID bool `yaml:"request_id,omitempty"`

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
@@ -76,6 +77,12 @@ func (p *Profile) ownComplaints() Errors {
 	if p.Client != ClientPolicy && p.Client != ClientStock {
 		list = append(list, Complaint{Path: "client", Text: fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)})
 	}
+	if p.Target.SplitWrites && p.Client == ClientStock {
+		list = append(list, Complaint{Path: "target.split_writes", Text: "the stock client writes requests its own way; remove it"})
+	}
+	if p.Target.Pipeline > 1 && p.Client == ClientStock {
+		list = append(list, Complaint{Path: "target.pipeline", Text: "the stock client does not pipeline; remove it"})
+	}
 	list = append(list, under("load", p.Load.Validate())...)
 	list = append(list, under("pool", p.Pool.Validate())...)
 	list = append(list, under("target", p.Target.validate())...)
@@ -137,6 +144,9 @@ func badWords(path, text string) Errors {
 	return nil
 }
 
+// maxPipeline bounds how many requests are sent without waiting for an answer.
+const maxPipeline = 1000
+
 // maxBody bounds a body that is given by its size.
 const maxBody = 64 << 20
 
@@ -187,6 +197,18 @@ func (t Target) validate() error {
 		bad("body_size: not used with target.file, whose targets have their own; remove it")
 	case t.BodySize > 0 && t.Body != "":
 		bad("body_size: target.body is a body already; remove one")
+	}
+	switch {
+	case t.Pipeline < 0 || t.Pipeline > maxPipeline:
+		bad("pipeline: %d is not between 0 and %d requests", t.Pipeline, maxPipeline)
+	case t.Pipeline <= 1:
+	case t.Body != "" || t.BodySize > 0 || t.File != "" || !pool.Idempotent(t.Method):
+		bad("pipeline: requests with a body, of a file, or that are not idempotent are not sent before the answer to those ahead of them is known; remove it")
+	case t.RequestID:
+		bad("pipeline: not used with request_id, which is one number for each exchange; remove one")
+	}
+	if t.SplitWrites && t.Body == "" && t.BodySize == 0 && t.File == "" {
+		bad("split_writes: has no effect without a body; give body or body_size")
 	}
 	if t.RequestID && canonical["X-Request-Id"] != "" {
 		bad("request_id: target.headers has an X-Request-Id already; remove one")

@@ -62,6 +62,7 @@ func (run *Run) filled() *Run {
 	doc.Statuses = filledMap(doc.Statuses)
 	doc.StatusFail = filledMap(doc.StatusFail)
 	doc.Latency = filledMap(doc.Latency)
+	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
 	doc.LatencyFail = filledMap(doc.LatencyFail)
 	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)

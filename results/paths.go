@@ -75,6 +75,15 @@ func lookup(run *Run, path string) (value, error) {
 		if v, found := latency(run.LatencyFail, name, stat); found && name != LatencyLag {
 			return v, nil
 		}
+	case "fresh", "reused":
+		name, stat, _ := strings.Cut(rest, ".")
+		m := run.LatencyFresh
+		if head == "reused" {
+			m = run.LatencyReused
+		}
+		if v, found := latency(m, name, stat); found && name != LatencyLag {
+			return v, nil
+		}
 	case "idle_at_failure":
 		q := map[string]Quantiles{}
 		if run.IdleFailed != nil {
@@ -365,7 +374,9 @@ func knownPaths() []string {
 	for _, name := range latencyNames() {
 		paths = append(paths, fieldNames(name, reflect.ValueOf(Quantiles{}))...)
 		if name != LatencyLag {
-			paths = append(paths, fieldNames("failed."+name, reflect.ValueOf(Quantiles{}))...)
+			for _, of := range []string{"failed.", "fresh.", "reused."} {
+				paths = append(paths, fieldNames(of+name, reflect.ValueOf(Quantiles{}))...)
+			}
 		}
 	}
 	paths = append(paths, fieldNames("idle_at_failure", reflect.ValueOf(Quantiles{}))...)

@@ -32,27 +32,31 @@ type Run struct {
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
 	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
 
-	Counts      Counts               `json:"counts"`
-	Attempts    uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
-	Resends     Resends              `json:"resends"`         // what the policy sent again
-	Statuses    map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
-	StatusFail  map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
-	Outcomes    []Outcome            `json:"outcomes"`
-	Latency     map[string]Quantiles `json:"latency"`           // of exchanges that are ok; lag: of all started
-	LatencyFail map[string]Quantiles `json:"latency_failed"`    // of those that failed
-	IdleFailed  *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
-	Rate        Rate                 `json:"rate"`              // per second
-	Connections Connections          `json:"connections"`       //
-	Reuse       Reuse                `json:"reuse"`             // exchanges by kind of connection
-	Pool        PoolPeaks            `json:"pool"`              //
-	Sockets     Sockets              `json:"sockets"`           //
-	Kernel      Kernel               `json:"kernel"`            // what its TCP counted
-	Instrument  Instrument           `json:"instrument"`        // kabench itself
-	Recording   Recording            `json:"recording"`         // what the exchange record holds
-	Expect      []Expectation        `json:"expectations"`      // of the profile, each with what was seen
-	Ports       *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
-	Packets     *Packets             `json:"packets,omitempty"` // nil: not in a private network
-	Lab         *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
+	Counts     Counts               `json:"counts"`
+	Attempts   uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
+	Resends    Resends              `json:"resends"`         // what the policy sent again
+	Statuses   map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
+	StatusFail map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
+	Outcomes   []Outcome            `json:"outcomes"`
+	Latency    map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
+	// Latency apart by the connection of the last attempt: new, or one that had
+	// served before. Without lag.
+	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`
+	LatencyReused map[string]Quantiles `json:"latency_reused"`
+	LatencyFail   map[string]Quantiles `json:"latency_failed"`    // of those that failed
+	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	Rate          Rate                 `json:"rate"`              // per second
+	Connections   Connections          `json:"connections"`       //
+	Reuse         Reuse                `json:"reuse"`             // exchanges by kind of connection
+	Pool          PoolPeaks            `json:"pool"`              //
+	Sockets       Sockets              `json:"sockets"`           //
+	Kernel        Kernel               `json:"kernel"`            // what its TCP counted
+	Instrument    Instrument           `json:"instrument"`        // kabench itself
+	Recording     Recording            `json:"recording"`         // what the exchange record holds
+	Expect        []Expectation        `json:"expectations"`      // of the profile, each with what was seen
+	Ports         *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
+	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
+	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 }
 
 // Preset is the real client whose pool a run's policy was taken from.

@@ -22,12 +22,13 @@ type Tally struct {
 		looked  uint64
 		stale   uint64
 	}
-	ok, failed latencies
-	lag        series // of all started
-	idle       series // idle age at lease of failures on reused connections
-	reuse      Reuse
-	resends    Resends                // Causes apart
-	retried    map[ResendCause]uint64 // by all but Count
+	ok      [2]latencies // on fresh connections, and on reused ones
+	failed  latencies
+	lag     series // of all started
+	idle    series // idle age at lease of failures on reused connections
+	reuse   Reuse
+	resends Resends                // Causes apart
+	retried map[ResendCause]uint64 // by all but Count
 }
 
 // latencies are the times of exchanges that came out alike.
@@ -74,7 +75,7 @@ func (t *Tally) add(e *Exchange, n uint64) {
 			t.counts.Unbounded += n
 		}
 		addTo(&t.statuses, e.Status, n)
-		t.ok.add(e, n)
+		t.ok[b2i(e.Reused())].add(e, n)
 	case e.Unfinished():
 		t.counts.Unfinished += n
 	default:
@@ -184,7 +185,9 @@ func (t *Tally) Merge(o *Tally) {
 	}
 	t.lag.merge(&o.lag)
 	t.idle.merge(&o.idle)
-	t.ok.merge(&o.ok)
+	for i := range t.ok {
+		t.ok[i].merge(&o.ok[i])
+	}
 	t.failed.merge(&o.failed)
 }
 
@@ -201,7 +204,7 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// StatusFail, Outcomes, Latency, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
+// StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
@@ -210,7 +213,12 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Resends.Causes = t.sortedRetries()
 	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
 	run.Outcomes = t.sortedOutcomes()
-	run.Latency, run.LatencyFail = t.ok.quantiles(), t.failed.quantiles()
+	var ok latencies
+	for i := range t.ok {
+		ok.merge(&t.ok[i])
+	}
+	run.Latency, run.LatencyFail = ok.quantiles(), t.failed.quantiles()
+	run.LatencyFresh, run.LatencyReused = t.ok[0].quantiles(), t.ok[1].quantiles()
 	run.Latency[LatencyLag] = t.lag.quantiles()
 	run.IdleFailed = nil
 	if t.idle.count > 0 {

@@ -91,6 +91,10 @@ func TestTallyLatency(t *testing.T) {
 	}, counts(run.LatencyFail)); diff != "" {
 		t.Errorf("of failed (-want +got):\n%s", diff)
 	}
+	// Both that are ok are first on their connections.
+	if f, r := counts(run.LatencyFresh), counts(run.LatencyReused); f["response"] != 2 || f["lag"] != 0 || len(r) != 0 {
+		t.Errorf("of ok: on fresh connections %v, on reused ones %v", f, r)
+	}
 	if got := run.Latency["response"]; got.Min != 0.003 || got.P50 != 0.003 || got.Max != 0.003 || got.Mean != 0.003 {
 		t.Errorf("response = %+v, want 3 ms throughout", got)
 	}

@@ -34,7 +34,12 @@ var causes = map[string][]string{
 	"nginx-1s":              {"target.lab.idle_timeout=2s"},
 	"dumb-proxy":            {"target.lab.ignore_keep_alive=true"},
 	"hop-by-hop":            {"target.proxies.0.hop_by_hop=forwarded", "target.proxies.0.proxy_connection=forwarded"},
-	"half-close":            {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
+	"half-close":            {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"}
+	"handshake-cost":                {"pool.max_idle=-1"},
+	"nagle-delayed-ack":             {"target.tcp.nagle=false"},
+	"parallel-persistent-pipelined": {"pool.max_idle=-1"},
+	"slow-start":                    {"target.lab.body=10000"}, // fits into the first window
+}
 }
 
 // Every incident shows its signature, its remedies show what they are to show,

@@ -33,9 +33,13 @@ const InSandbox = "in-sandbox"
 // order is the first line that a child reads. The lines after it say "stop" and
 // "abort", as closing Options.Stop and cancelling the context do.
 type order struct {
-	Profile string `json:"profile"` // YAML
-	Out     string `json:"out"`
-	Version string `json:"version"`
+	Profile string `json:"profile"` // YAML, without what it expects
+	// Expect may, of a remedy, name the incident's run, which no profile can that
+	// is read by itself.
+	Expect   map[string]string `json:"expect"`
+	Incident *results.Run      `json:"incident,omitempty"`
+	Out      string            `json:"out"`
+	Version  string            `json:"version"`
 }
 
 const (
@@ -62,11 +66,13 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 	if err := sandbox.Available(); err != nil {
 		return nil, inputErrorf("%s needs a private network, and %w", p.Name, err)
 	}
-	text, err := profiles.Marshal(p)
+	bare := p.Clone()
+	bare.Expect = nil
+	text, err := profiles.Marshal(bare)
 	if err != nil {
 		return nil, err
 	}
-	first, err := json.Marshal(order{string(text), opts.Out, opts.Version})
+	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Out, opts.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +217,8 @@ func Child(in io.Reader, out io.Writer) int {
 		err = errors.New("not in a network namespace of its own")
 	}
 	if err == nil {
-		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
+		p.Expect = o.Expect
+		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
 	}
 	if err != nil {
 		_, m.Input = errors.AsType[*InputError](err)

@@ -145,6 +145,30 @@ target: {lab: {}}
 	}
 }
 
+// What a remedy expects may name the incident's run in a network too, where each
+// run is made by a child.
+func TestRemedyInNetworkComparesWithTheIncident(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, `
+name: n
+load: {rate: 100/s, count: 10}
+pool: {max_idle: 0}
+network: {hosts: [{name: server}]}
+target: {lab: {}}
+expect: {connections.opened: == counts.started}
+remedies:
+- {name: reuse, set: {pool.max_idle: -1}, expect: {connections.opened: < incident}}
+- {name: none, set: {load.count: 11}, expect: {connections.opened: < incident}}
+`)
+	rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rep.RemedyRuns) != 2 || !rep.RemedyRuns[0].Cleared || rep.RemedyRuns[1].Cleared {
+		t.Errorf("%s", rep.Verdict)
+	}
+}
+
 func TestStopInNetwork(t *testing.T) {
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, duration: 1h}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")

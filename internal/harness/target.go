@@ -80,6 +80,12 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		if p.Target.RequestID {
 			prepared = prepared.Numbered()
 		}
+		if p.Target.Pipeline > 1 {
+			prepared = prepared.Pipelined(p.Target.Pipeline)
+		}
+		if p.Target.SplitWrites {
+			prepared = prepared.Split()
+		}
 		t.requests = append(t.requests, prepared)
 	}
 	if err := t.reach(ctx); err != nil {
