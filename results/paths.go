@@ -209,6 +209,10 @@ func sections(run *Run) map[string]reflect.Value {
 	if run.Lab != nil {
 		lab = *run.Lab
 	}
+	var proxy ProxySeen
+	if run.Proxy != nil {
+		proxy = *run.Proxy
+	}
 	var packets Packets
 	if run.Packets != nil {
 		packets = *run.Packets
@@ -217,7 +221,7 @@ func sections(run *Run) map[string]reflect.Value {
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
 		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
-		"packets": reflect.ValueOf(packets),
+		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy),
 	}
 }
 
@@ -226,6 +230,8 @@ func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return "the target is not kabench's own server"
+	case section == "proxy" && run.Proxy == nil:
+		return "no proxy of kabench's own stood before the server"
 	case section == "packets" && run.Packets == nil:
 		return noPackets
 	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":

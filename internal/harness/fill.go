@@ -24,6 +24,9 @@ func (r *run) fill() {
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
+	if len(r.target.proxies) > 0 {
+		r.doc.Proxy = proxySeen(r.target.proxies) // after the servers, which wait for connections to end
+	}
 	r.ports.fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
@@ -56,15 +59,27 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
 	end := time.Now().Add(2 * time.Second)
-	to := reflect.ValueOf(&sum).Elem()
 	for _, s := range servers {
-		seen := results.LabSeen(settled(s, end))
-		from := reflect.ValueOf(seen)
-		for i := range to.NumField() {
-			to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
-		}
+		add(&sum, results.LabSeen(settled(s, end)))
 	}
 	return &sum
+}
+
+// proxySeen is what the proxies saw, together.
+func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
+	var sum results.ProxySeen
+	for _, p := range proxies {
+		add(&sum, results.ProxySeen(p.Seen()))
+	}
+	return &sum
+}
+
+// add adds each of seen's counts, all of them uint64, to that of sum.
+func add[T any](sum *T, seen T) {
+	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(seen)
+	for i := range to.NumField() {
+		to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+	}
 }
 
 // settled is what the server saw when it has seen every connection end, or at
