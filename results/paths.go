@@ -164,6 +164,8 @@ func portsPath(run *Run, name string) (value, bool) {
 		return value{v: p.FirstFail, unit: UnitSeconds, why: noFailure}, true
 	case "last":
 		return value{v: p.LastFail, unit: UnitSeconds, why: noFailure}, true
+	case "back":
+		return value{v: p.Back, unit: UnitSeconds, why: none(p.Back == 0, "no port came back")}, true
 	case "met":
 		return value{v: p.Met(), unit: UnitRatio, why: cmp.Or(noPrediction, noFailure)}, true
 	case "recovered":
@@ -334,7 +336,7 @@ func knownPaths() []string {
 	for _, c := range KernelCounters {
 		paths = append(paths, "kernel."+c.Name)
 	}
-	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.recovered", "ports.met")
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met")
 	for _, by := range closers {
 		paths = append(paths, "closed."+by)
 		for _, how := range manners {

@@ -240,8 +240,11 @@ func (p Ports) told() string {
 	if p.FirstFail == 0 {
 		return s + "; every request got one"
 	}
-	return s + fmt.Sprintf("; the first request without one started after %s, the last after %s, then %d were ok",
-		humanSeconds(p.FirstFail), humanSeconds(p.LastFail), p.Recovered)
+	s += fmt.Sprintf("; requests without one started from %s to %s", humanSeconds(p.FirstFail), humanSeconds(p.LastFail))
+	if p.Recovered == 0 {
+		return s + "; no port came back"
+	}
+	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", humanSeconds(p.Back), p.Recovered)
 }
 
 func renderConnections(b *bytes.Buffer, run *Run) {

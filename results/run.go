@@ -236,7 +236,8 @@ type Ports struct {
 	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not to run out
 	FirstFail float64 `json:"first"`     // when the first request that got none was started; 0: all got one
 	LastFail  float64 `json:"last"`      // when the last of them was
-	Recovered uint64  `json:"recovered"` // requests that were ok afterwards
+	Back      float64 `json:"back"`      // when the first request that was ok after the first failure was; 0: none was
+	Recovered uint64  `json:"recovered"` // requests that were ok after the first failure
 }
 
 // Met is how the moment compares with the prediction: 1 when it is the same, 0

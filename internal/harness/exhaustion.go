@@ -14,7 +14,8 @@ type exhaustion struct {
 	failed    bool
 	first     time.Duration // start of the first request that got no port
 	last      time.Duration
-	okSince   uint64 // requests that were ok since the last of them
+	back      time.Duration // start of the first request that was ok after the first of them
+	recovered uint64        // requests that were
 }
 
 func (x *exhaustion) observe(e *results.Exchange) {
@@ -25,9 +26,12 @@ func (x *exhaustion) observe(e *results.Exchange) {
 		if !x.failed || e.Start < x.first {
 			x.first = e.Start
 		}
-		x.failed, x.last, x.okSince = true, max(x.last, e.Start), 0
-	case x.failed && e.OK() && e.Start > x.last:
-		x.okSince++
+		x.failed, x.last = true, max(x.last, e.Start)
+	case x.failed && e.OK() && e.Start > x.first:
+		if x.recovered == 0 || e.Start < x.back {
+			x.back = e.Start
+		}
+		x.recovered++
 	}
 }
 
@@ -37,6 +41,7 @@ func (x *exhaustion) fill(run *results.Run) {
 		return
 	}
 	run.Ports = &results.Ports{
-		Predicted: x.predicted.Seconds(), FirstFail: x.first.Seconds(), LastFail: x.last.Seconds(), Recovered: x.okSince,
+		Predicted: x.predicted.Seconds(), FirstFail: x.first.Seconds(), LastFail: x.last.Seconds(),
+		Back: x.back.Seconds(), Recovered: x.recovered,
 	}
 }

@@ -164,3 +164,25 @@ func TestInputErrorsOfTheChild(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 }
+
+// The incidents of a network, each with its remedies: what a middlebox forgets
+// it forgets by the clock, so that no chance is in them. (Of stateless-lb-round-robin
+// see the number of its servers.)
+func TestReproduceInNetwork(t *testing.T) {
+	needSandbox(t)
+	for _, name := range []string{"lb-rst-unknown-flow", "stateless-lb-hash", "stateless-lb-round-robin", "silent-drop", "port-exhaustion"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rep, err := Reproduce(t.Context(), load(t, name), ReproduceOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !rep.Reproduced {
+				t.Errorf("%s\n%+v\n%+v", rep.Verdict, rep.IncidentRun.Expect, rep.IncidentRun.Packets.Closed)
+				for _, r := range rep.RemedyRuns {
+					t.Errorf("%s: %+v", r.Remedy, r.Expect)
+				}
+			}
+		})
+	}
+}
