@@ -94,7 +94,7 @@ func (p *Profile) ownComplaints() Errors {
 func (p *Profile) neverKnown(section string) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
-		if why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, p.Network != nil); why != "" {
+		if why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil); why != "" {
 			list = append(list, Complaint{Path: join(section, path), Text: "can never be checked: " + why + "; remove it"})
 		}
 	}

@@ -227,13 +227,16 @@ func sections(run *Run) map[string]reflect.Value {
 	}
 }
 
+// noProxies is why there is nothing in the section proxy.
+const noProxies = "no proxies of kabench's own stand before the server"
+
 // unseen says why the value in a section is not one that was measured.
 func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return "the target is not kabench's own server"
 	case section == "proxy" && run.Proxy == nil:
-		return "no proxy of kabench's own stood before the server"
+		return noProxies
 	case section == "packets" && run.Packets == nil:
 		return noPackets
 	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
@@ -252,12 +255,14 @@ func unseen(run *Run, section, name string) string {
 }
 
 // NeverKnown says why no run with that client, with or without kabench's own
-// server and a private network, can know the result at path; "" when one can.
-func NeverKnown(path, client string, lab, network bool) string {
+// server, proxies before it and a private network, can know the result at path; "" when one can.
+func NeverKnown(path, client string, lab, proxies, network bool) string {
 	section, name, _ := strings.Cut(path, ".")
 	switch {
 	case section == "lab" && !lab:
 		return "the target is not kabench's own server"
+	case section == "proxy" && !proxies:
+		return noProxies
 	case (section == "packets" || section == "closed") && !network:
 		return noPackets
 	case client == "stock" && ofOwnPool(section, name):
