@@ -40,6 +40,10 @@ type Sources struct {
 	// on purpose, each with its own ports; 0: from the one the kernel chooses.
 	LocalAddrs int
 
+	// Hosts read the kernel's counters of other network namespaces, by the names of
+	// their hosts.
+	Hosts map[string]func() (host.Counters, error)
+
 	// Sink takes each sample, in order. After its first error it is not
 	// called again.
 	Sink func(results.Sample) error
@@ -62,6 +66,7 @@ type Sampler struct {
 	process                process
 	machine                machine
 	kernel                 kernel // of Start and Stop
+	hosts                  map[string]*kernel
 	dueSoFar, startedSoFar uint64
 	sinkErr                error
 }
@@ -92,6 +97,11 @@ func (s *Sampler) Start(epoch time.Time) {
 	s.process.begin(time.Now())
 	s.machine.begin(epoch)
 	s.kernel.begin()
+	s.hosts = make(map[string]*kernel, len(s.src.Hosts))
+	for name, read := range s.src.Hosts {
+		s.hosts[name] = &kernel{read: read}
+		s.hosts[name].begin()
+	}
 	go s.loop()
 }
 
@@ -100,6 +110,9 @@ func (s *Sampler) Start(epoch time.Time) {
 func (s *Sampler) Stop() error {
 	s.stopOnce.Do(func() {
 		s.kernel.end()
+		for _, k := range s.hosts {
+			k.end()
+		}
 		close(s.stop)
 		if !s.started {
 			s.sockets.release()
@@ -175,6 +188,17 @@ func (s *Sampler) Fill(run *results.Run) {
 			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
 	}
 	run.Kernel = s.kernel.counted()
+	for name, k := range s.hosts {
+		of := k.counted()
+		if !of.Available {
+			run.Warnings = append(run.Warnings, fmt.Sprintf("the kernel's counters of the host %s could not be read: %s", name, of.Why))
+			continue
+		}
+		if run.Kernel.Hosts == nil {
+			run.Kernel.Hosts = map[string]map[string]uint64{}
+		}
+		run.Kernel.Hosts[name] = of.Counters
+	}
 	run.Instrument = s.process.instrument()
 	s.machine.fill(&run.Instrument)
 	run.Instrument.SetCPUPerExchange(run.Counts)

@@ -53,7 +53,6 @@ type transport interface {
 	peek() (waiting bool, err error)
 	// info is what the kernel says of the connection, if it says anything.
 	info() (results.TCPInfo, bool)
-	localPort() uint16
 	// local is our address; not valid when it is not known.
 	local() netip.AddrPort
 	close()

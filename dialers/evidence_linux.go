@@ -13,16 +13,6 @@ import (
 
 func (s *socket) info() (results.TCPInfo, bool) { return tcpInfo(uintptr(s.fd)) }
 
-func (s *socket) localPort() uint16 {
-	switch sa, _ := unix.Getsockname(s.fd); sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return uint16(sa.Port)
-	case *unix.SockaddrInet6:
-		return uint16(sa.Port)
-	}
-	return 0
-}
-
 // tcpInfo asks the kernel about the connection on fd. The call is raw, as those
 // that move bytes are. A kernel that is older than a field leaves it 0.
 func tcpInfo(fd uintptr) (results.TCPInfo, bool) {

@@ -71,7 +71,7 @@ func (c *Conn) trace(e TraceEvent) {
 
 // traceMade tells of the connection that d has made.
 func (c *Conn) traceMade(d *dialing) {
-	c.port = c.wire.localPort()
+	c.port = c.wire.local().Port()
 	begun := max(d.leased, d.resolved)
 	c.trace(TraceEvent{At: begun, State: Registered, Text: d.origin.String()})
 	at := max(d.connected, d.secured)
@@ -151,8 +151,6 @@ func (c *Conn) traceUnseen() {
 		c.tracePeer(pool.PeerClosed)
 	}
 }
-
-func (s *stream) localPort() uint16 { return portOf(s.wire.Conn.LocalAddr()) }
 
 func portOf(a net.Addr) uint16 {
 	if tcp, ok := a.(*net.TCPAddr); ok {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
 
@@ -94,11 +95,28 @@ func (p *Profile) ownComplaints() Errors {
 func (p *Profile) neverKnown(section string) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
-		if why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil); why != "" {
+		why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil)
+		if why == "" {
+			why = p.neverCounted(path)
+		}
+		if why != "" {
 			list = append(list, Complaint{Path: join(section, path), Text: "can never be checked: " + why + "; remove it"})
 		}
 	}
 	return list
+}
+
+// neverCounted says why p's runs do not count what is at path; "" if they do.
+func (p *Profile) neverCounted(path string) string {
+	section, rest, _ := strings.Cut(path, ".")
+	name, _, dotted := strings.Cut(rest, ".")
+	switch {
+	case section == "kernel" && dotted && name != sandbox.ClientName && !slices.Contains(hostNames(p.Network), name):
+		return fmt.Sprintf("there is no host %q; %s", name, hostsThereAre(hostNames(p.Network)))
+	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
+		return "the server keeps no headers; set target.lab.record_headers: true"
+	}
+	return ""
 }
 
 func badExpectations(section string, expect map[string]string, validate func(map[string]string) error) Errors {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Kernel is how far the kernel's TCP counters rose in the course of a run, the
@@ -14,6 +15,9 @@ type Kernel struct {
 	Available bool              `json:"available"` // false: they could not be read; Why says
 	Why       string            `json:"why,omitempty"`
 	Counters  map[string]uint64 `json:"counters"` // those of KernelCounters that this kernel has
+	// Hosts are the same of each host of a private network, which has a namespace
+	// of its own; the client's are the ones above.
+	Hosts map[string]map[string]uint64 `json:"hosts,omitempty"`
 }
 
 // KernelCounter is a counter of the kernel's, as /proc/net names it.
@@ -41,9 +45,30 @@ func isKernelCounter(name string) bool {
 	return slices.ContainsFunc(KernelCounters, func(c KernelCounter) bool { return c.Name == name })
 }
 
+// kernelPath finds kernel.<counter> and, in a private network,
+// kernel.<host>.<counter>.
+func kernelPath(run *Run, rest string) (value, bool) {
+	name, ofHost := rest, false
+	host, counter, dotted := strings.Cut(rest, ".")
+	if dotted {
+		name, ofHost = counter, true
+	}
+	if !isKernelCounter(name) || ofHost && host == "" {
+		return value{}, false
+	}
+	if !ofHost {
+		return run.Kernel.value(run.Kernel.Counters, name), true
+	}
+	v := run.Kernel.value(run.Kernel.Hosts[host], name)
+	if run.Kernel.Hosts[host] == nil && run.Kernel.Available {
+		v.why = fmt.Sprintf("the kernel's counters of a host %s were not read", host)
+	}
+	return v, true
+}
+
 // value is the counter of that name.
-func (k *Kernel) value(name string) value {
-	n, known := k.Counters[name]
+func (k *Kernel) value(counters map[string]uint64, name string) value {
+	n, known := counters[name]
 	v := count(n)
 	switch {
 	case !k.Available && k.Why != "":

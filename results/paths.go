@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -51,8 +52,12 @@ func lookup(run *Run, path string) (value, error) {
 			return v, nil
 		}
 	case "kernel":
-		if isKernelCounter(rest) {
-			return run.Kernel.value(rest), nil
+		if v, found := kernelPath(run, rest); found {
+			return v, nil
+		}
+	case "lab":
+		if name, found := strings.CutPrefix(rest, "headers."); found && name != "" {
+			return labHeader(run, name), nil
 		}
 	case "ports":
 		if v, found := portsPath(run, rest); found {
@@ -230,11 +235,26 @@ func sections(run *Run) map[string]reflect.Value {
 // noProxies is why there is nothing in the section proxy.
 const noProxies = "no proxies of kabench's own stand before the server"
 
+// labHeader counts the requests that came with a header of that name, in
+// whatever case.
+func labHeader(run *Run, name string) value {
+	if run.Lab == nil {
+		return value{why: notOurServer}
+	}
+	if run.Lab.Headers == nil {
+		return value{why: "the server kept no headers (target.lab.record_headers)"}
+	}
+	return count(run.Lab.Headers[http.CanonicalHeaderKey(name)])
+}
+
+// notOurServer is why nothing is known of what the server saw.
+const notOurServer = "the target is not kabench's own server"
+
 // unseen says why the value in a section is not one that was measured.
 func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
-		return "the target is not kabench's own server"
+		return notOurServer
 	case section == "proxy" && run.Proxy == nil:
 		return noProxies
 	case section == "packets" && run.Packets == nil:
@@ -260,10 +280,10 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 	section, name, _ := strings.Cut(path, ".")
 	switch {
 	case section == "lab" && !lab:
-		return "the target is not kabench's own server"
+		return notOurServer
 	case section == "proxy" && !proxies:
 		return noProxies
-	case (section == "packets" || section == "closed") && !network:
+	case (section == "packets" || section == "closed" || section == "kernel" && strings.Contains(name, ".")) && !network:
 		return noPackets
 	case client == "stock" && ofOwnPool(section, name):
 		return "the stock client's pool does not tell it"
@@ -326,7 +346,7 @@ var evictions = []string{
 // knownPaths lists every path, with 200 for any status.
 func knownPaths() []string {
 	paths := []string{
-		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200",
+		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection",
 		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {
@@ -339,7 +359,7 @@ func knownPaths() []string {
 		paths = append(paths, "connections.evictions."+reason)
 	}
 	for _, c := range KernelCounters {
-		paths = append(paths, "kernel."+c.Name)
+		paths = append(paths, "kernel."+c.Name, "kernel.server."+c.Name)
 	}
 	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met")
 	for _, by := range closers {

@@ -372,6 +372,9 @@ type LabSeen struct {
 	Executed     uint64 `json:"executed"`      // requests read whole: they had their effect, answered or not
 	Duplicates   uint64 `json:"duplicates"`    // of them, those whose X-Request-Id had been executed before
 	Reloads      uint64 `json:"reloads"`       // of the server
+	// Headers maps the name of a header, in its canonical form, to how many requests
+	// came with it; nil unless the server recorded headers.
+	Headers map[string]uint64 `json:"headers,omitempty"`
 }
 
 // ProxySeen is what kabench's own proxies before its server saw, together.

@@ -60,7 +60,13 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
 	end := time.Now().Add(2 * time.Second)
 	for _, s := range servers {
-		add(&sum, results.LabSeen(settled(s, end)))
+		add(&sum, settled(s, end))
+		for name, n := range s.Headers() {
+			if sum.Headers == nil {
+				sum.Headers = map[string]uint64{}
+			}
+			sum.Headers[name] += n
+		}
 	}
 	return &sum
 }
@@ -69,16 +75,18 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
 	var sum results.ProxySeen
 	for _, p := range proxies {
-		add(&sum, results.ProxySeen(p.Seen()))
+		add(&sum, p.Seen())
 	}
 	return &sum
 }
 
-// add adds each of seen's counts, all of them uint64, to that of sum.
-func add[T any](sum *T, seen T) {
+// add adds each of seen's counts, all of them uint64, to that of the same name
+// in sum.
+func add[Sum, Seen any](sum *Sum, seen Seen) {
 	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(seen)
-	for i := range to.NumField() {
-		to.Field(i).SetUint(to.Field(i).Uint() + from.Field(i).Uint())
+	for i := range from.NumField() {
+		field := to.FieldByName(from.Type().Field(i).Name)
+		field.SetUint(field.Uint() + from.Field(i).Uint())
 	}
 }
 

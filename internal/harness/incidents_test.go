@@ -12,25 +12,33 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// causes says, for each incident that needs no private network, what takes its
-// cause away: the signature must then not be met.
+// causes says, for each of these incidents, what takes its cause away: the
+// signature must then not be met.
 var causes = map[string][]string{
-	"before-response":         {"target.lab.fault=none", "target.lab.fault_on=all"},
-	"while-sending-body":      {"target.lab.fault=none"},
-	"during-response":         {"target.lab.fault=close_before_response"},
-	"pending-queue-full":      {"pool.pending_max=400"},
-	"pending-timeout":         {"pool.pending_timeout=5s"},
-	"backpressure":            {"pool.max_conns=64"},
-	"lifecycle":               {"target.lab.idle_timeout=0s", "load.arrivals.gap_min=2s", "load.arrivals.gap_max=2s"},
-	"three-mitigations":       {"target.lab.idle_timeout=0s"},
-	"direct-idle-order":       {"target.lab.idle_timeout=0s"},
-	"http10-keep-alive":       {"target.lab.version=http/1.1"},
-	"keep-alive-hint":         {"target.lab.idle_timeout=0s"},
-	"truncated":               {"target.lab.fault=close_before_response"},
-	"retry-and-idempotence":   {"pool.resend=[]"},
-	"nginx-upstream-ok":       {"target.lab.idle_timeout=1ms"},
-	"nginx-upstream-mismatch": {"target.lab.max_connections=0", "target.lab.threads=0", "target.lab.backlog=0"},
-	"half-close":              {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
+	"before-response":                  {"target.lab.fault=none", "target.lab.fault_on=all"},
+	"while-sending-body":               {"target.lab.fault=none"},
+	"during-response":                  {"target.lab.fault=close_before_response"},
+	"pending-queue-full":               {"pool.pending_max=400"},
+	"pending-timeout":                  {"pool.pending_timeout=5s"},
+	"backpressure":                     {"pool.max_conns=64"},
+	"lifecycle":                        {"target.lab.idle_timeout=0s", "load.arrivals.gap_min=2s", "load.arrivals.gap_max=2s"},
+	"three-mitigations":                {"target.lab.idle_timeout=0s"},
+	"direct-idle-order":                {"target.lab.idle_timeout=0s"},
+	"http10-keep-alive":                {"target.lab.version=http/1.1"},
+	"keep-alive-hint":                  {"target.lab.idle_timeout=0s"},
+	"truncated":                        {"target.lab.fault=close_before_response"},
+	"retry-and-idempotence":            {"pool.resend=[]"},
+	"data-after-close":                 {"target.lab.after_fin=drain 2s"},
+	"time-wait-shift":                  {"target.lab.idle_timeout=0s"},
+	"idle-race-tls":                    {"target.lab.tls=false"},
+	"nginx-1s":                         {"target.lab.idle_timeout=2s"},
+	"dumb-proxy":                       {"target.lab.ignore_keep_alive=true"},
+	"hop-by-hop":                       {"target.proxies.0.hop_by_hop=forwarded", "target.proxies.0.proxy_connection=forwarded"},
+	"nginx-upstream-ok":                {"target.lab.idle_timeout=1ms"},
+	"nginx-upstream-keepalive-timeout": {"target.lab.idle_timeout=2s"},
+	"nginx-upstream-mismatch":          {"target.lab.max_connections=0", "target.lab.threads=0", "target.lab.backlog=0"},
+	"l7-lb-order":                      {"target.lab.idle_timeout=0s"},
+	"half-close":                       {"target.lab.upload=answer_close", "target.lab.after_fin=drain 2s"},
 }
 
 // Every incident shows its signature, its remedies show what they are to show,
@@ -47,6 +55,9 @@ func TestIncidents(t *testing.T) {
 				t.Skip("what a full queue of the kernel does with a SYN is told of Linux")
 			}
 			p := load(t, name)
+			if p.Network != nil {
+				needSandbox(t)
+			}
 			rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
 			if err != nil {
 				t.Fatal(err)
@@ -54,7 +65,7 @@ func TestIncidents(t *testing.T) {
 			if !rep.Reproduced || len(rep.RemedyRuns) != len(p.Remedies) {
 				t.Errorf("not reproduced: %s", rep.Verdict)
 			}
-			if regexp.MustCompile(`\{[\w.]+\}|\(unknown: `).MatchString(rep.Verdict) {
+			if regexp.MustCompile(`\{[\w.-]+\}|\(unknown: `).MatchString(rep.Verdict) {
 				t.Errorf("the verdict lacks figures: %s", rep.Verdict)
 			}
 			for _, run := range append([]results.RemedyRun{{Remedy: "incident", Run: rep.IncidentRun}}, rep.RemedyRuns...) {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -74,6 +75,29 @@ func (t *target) on(name string, path profiles.Path, start func(addr string, h *
 // address is that of a host or balancer, with the port of the path.
 func (t *target) address(name string, path profiles.Path) string {
 	return net.JoinHostPort(t.network.Addr(name).String(), strconv.Itoa(int(path.Port)))
+}
+
+// counters read the kernel's counters of the hosts in p's network, by name.
+func (t *target) counters(p *profiles.Profile) map[string]func() (host.Counters, error) {
+	if t.network == nil {
+		return nil
+	}
+	reads := map[string]func() (host.Counters, error){}
+	names := []string{sandbox.ClientName}
+	for _, h := range p.Network.Hosts {
+		names = append(names, h.Name)
+	}
+	for _, name := range names {
+		h := t.network.Host(name)
+		reads[name] = func() (c host.Counters, err error) {
+			err = h.Do(func() error {
+				c, err = host.ReadCounters()
+				return err
+			})
+			return c, err
+		}
+	}
+	return reads
 }
 
 // client is the client's first address in the network: the one it connects from.

@@ -167,12 +167,10 @@ func TestInputErrorsOfTheChild(t *testing.T) {
 
 // The incidents of a network, each with its remedies: what a middlebox forgets
 // it forgets by the clock, so that no chance is in them. (Of stateless-lb-round-robin
-// see the number of its servers.) Of a proxy's pool that meets its server's
-// timer the files say how many requests the arrivals send into it.
+// see the number of its servers.)
 func TestReproduceInNetwork(t *testing.T) {
 	needSandbox(t)
-	for _, name := range []string{"lb-rst-unknown-flow", "stateless-lb-hash", "stateless-lb-round-robin", "silent-drop", "port-exhaustion",
-		"nginx-upstream-keepalive-timeout", "l7-lb-order"} {
+	for _, name := range []string{"lb-rst-unknown-flow", "stateless-lb-hash", "stateless-lb-round-robin", "silent-drop", "port-exhaustion"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rep, err := Reproduce(t.Context(), load(t, name), ReproduceOptions{})

@@ -182,6 +182,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
 		Remotes: r.target.remotes, Servers: r.target.servers, LocalAddrs: r.target.sources(), Sink: r.sample,
+		Hosts: r.target.counters(r.profile),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
 	// first request does not make that one late.

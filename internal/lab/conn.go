@@ -178,8 +178,8 @@ func (c *conn) exchange(use int) *ending {
 	return nil
 }
 
-// record is what came of the request's headers, those included that the parser
-// takes out; nil unless the script asks for it.
+// record counts and returns what came of the request's headers, those included
+// that the parser takes out; nil unless the script asks for it.
 func (c *conn) record(req *http.Request) http.Header {
 	if !c.s.cfg.RecordHeaders {
 		return nil
@@ -194,6 +194,7 @@ func (c *conn) record(req *http.Request) http.Header {
 	for name := range req.Trailer {
 		h.Add("Trailer", name)
 	}
+	c.s.tally.carried(h)
 	return h
 }
 

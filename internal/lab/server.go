@@ -3,6 +3,7 @@ package lab
 import (
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -99,6 +100,21 @@ func (s *Server) Stories() []Story { return s.stories.told() }
 
 // Executions says how often each of the first 100,000 different requests came.
 func (s *Server) Executions() []Execution { return s.tally.told() }
+
+// Headers says, for each header by its name in canonical form, how many requests
+// came with it; nil without Config.RecordHeaders. It counts the first 1000 names.
+func (s *Server) Headers() map[string]uint64 {
+	if !s.cfg.RecordHeaders {
+		return nil
+	}
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	counts := maps.Clone(s.tally.headers)
+	if counts == nil {
+		counts = map[string]uint64{}
+	}
+	return counts
+}
 
 // Seen are the counters so far.
 func (s *Server) Seen() Seen {

@@ -10,6 +10,8 @@ import (
 const (
 	idHeader = "X-Request-Id"
 	keepIDs  = 100_000 // requests that a tally tells apart
+	// keepNames is how many names of headers it counts: the peer chooses them.
+	keepNames = 1000
 )
 
 // Execution is how often one request came. Requests are the same when they have
@@ -30,6 +32,7 @@ type tally struct {
 	counts     map[request]*Execution
 	executed   uint64
 	duplicates uint64
+	headers    map[string]uint64 // name → requests that came with it; at most keepNames
 }
 
 func identify(req *http.Request) request {
@@ -41,6 +44,20 @@ func (t *tally) received(r request) {
 	defer t.mu.Unlock()
 	if e := t.of(r); e != nil {
 		e.Received++
+	}
+}
+
+// carried counts the names of a request's headers.
+func (t *tally) carried(h http.Header) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.headers == nil {
+		t.headers = map[string]uint64{}
+	}
+	for name := range h {
+		if _, known := t.headers[name]; known || len(t.headers) < keepNames {
+			t.headers[name]++
+		}
 	}
 }
 

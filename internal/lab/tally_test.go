@@ -80,8 +80,8 @@ func TestRecordHeaders(t *testing.T) {
 		c.answer()
 		h := s.Stories()[0].Exchanges[0].Header
 		if !record {
-			if h != nil {
-				t.Errorf("recorded unasked: %v", h)
+			if h != nil || s.Headers() != nil {
+				t.Errorf("recorded unasked: %v, %v", h, s.Headers())
 			}
 			continue
 		}
@@ -89,6 +89,9 @@ func TestRecordHeaders(t *testing.T) {
 			"Te": "trailers", "Transfer-Encoding": "chunked", "Trailer": "X-Sum"} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+			if n := s.Headers()[name]; n != 1 {
+				t.Errorf("%d requests with %s", n, name)
 			}
 		}
 	}
