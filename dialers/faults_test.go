@@ -83,7 +83,7 @@ func outcome(e *results.Exchange) string { return fmt.Sprintf("%v/%v", e.Phase, 
 // Every fault of the lab, met by real sockets under each way of noticing dead
 // connections, on a fresh connection and on a reused one.
 func TestOutcomeOfEveryFault(t *testing.T) {
-	upload := []byte(strings.Repeat("x", 8<<20)) // more than the socket buffers hold
+	upload := []byte(strings.Repeat("x", 24<<20)) // more than the socket buffers of both ends may grow to
 	for _, test := range []struct {
 		fault lab.Config
 		body  []byte

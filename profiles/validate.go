@@ -102,7 +102,7 @@ func (p *Profile) ownComplaints() Errors {
 func (p *Profile) neverKnown(section string) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
-		why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, p.Network != nil)
+		why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil)
 		if why == "" {
 			why = p.neverCounted(path)
 		}

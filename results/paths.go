@@ -225,6 +225,10 @@ func sections(run *Run) map[string]reflect.Value {
 	if run.Lab != nil {
 		lab = *run.Lab
 	}
+	var proxy ProxySeen
+	if run.Proxy != nil {
+		proxy = *run.Proxy
+	}
 	var packets Packets
 	if run.Packets != nil {
 		packets = *run.Packets
@@ -233,9 +237,12 @@ func sections(run *Run) map[string]reflect.Value {
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
 		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
-		"packets": reflect.ValueOf(packets),
+		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy),
 	}
 }
+
+// noProxies is why there is nothing in the section proxy.
+const noProxies = "no proxies of kabench's own stand before the server"
 
 // labHeader counts the requests that came with a header of that name, in
 // whatever case.
@@ -257,6 +264,8 @@ func unseen(run *Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
 		return notOurServer
+	case section == "proxy" && run.Proxy == nil:
+		return noProxies
 	case section == "packets" && run.Packets == nil:
 		return noPackets
 	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
@@ -275,12 +284,14 @@ func unseen(run *Run, section, name string) string {
 }
 
 // NeverKnown says why no run with that client, with or without kabench's own
-// server and a private network, can know the result at path; "" when one can.
-func NeverKnown(path, client string, lab, network bool) string {
+// server, proxies before it and a private network, can know the result at path; "" when one can.
+func NeverKnown(path, client string, lab, proxies, network bool) string {
 	section, name, _ := strings.Cut(path, ".")
 	switch {
 	case section == "lab" && !lab:
 		return notOurServer
+	case section == "proxy" && !proxies:
+		return noProxies
 	case (section == "packets" || section == "closed") && !network:
 		return noPackets
 	case section == "kernel" && strings.Contains(name, ".") && !network:

@@ -57,6 +57,7 @@ type Run struct {
 	Ports         *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
 	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
+	Proxy         *ProxySeen           `json:"proxy,omitempty"`   // what kabench's own proxies saw; nil: there were none
 }
 
 // Preset is the real client whose pool a run's policy was taken from.
@@ -378,6 +379,30 @@ type LabSeen struct {
 	// Headers maps the name of a header, in its canonical form, to how many requests
 	// came with it; nil unless the server recorded headers.
 	Headers map[string]uint64 `json:"headers,omitempty"`
+}
+
+// ProxySeen is what kabench's own proxies before its server saw, together.
+type ProxySeen struct {
+	Requests    uint64 `json:"requests"`     // of clients
+	Attempts    uint64 `json:"attempts"`     // requests passed on or failed on the way, those sent again included
+	Retries     uint64 `json:"retries"`      // of them, those that sent a request again
+	Stale       uint64 `json:"stale"`        // attempts that failed on a connection that had been kept
+	BadGateways uint64 `json:"bad_gateways"` // answers of their own: 502
+	Unavailable uint64 `json:"unavailable"`  // 503
+	Timeouts    uint64 `json:"timeouts"`     // 504
+	Silent      uint64 `json:"silent"`       // requests whose connection was closed instead of an answer
+	Truncated   uint64 `json:"truncated"`    // answers cut short by the server
+
+	Connections    uint64 `json:"connections"`      // of clients
+	ClosedByClient uint64 `json:"closed_by_client"` // of them, by the client first
+	ClosedByProxy  uint64 `json:"closed_by_proxy"`  // of them, by the proxy first
+
+	Upstream               uint64 `json:"upstream"`                  // connections made to servers
+	UpstreamClosedByProxy  uint64 `json:"upstream_closed_by_proxy"`  // of them, by the proxy first
+	UpstreamClosedByServer uint64 `json:"upstream_closed_by_server"` // of them, by the server first
+	UpstreamSaidClose      uint64 `json:"upstream_said_close"`       // of them, ended because the server's answer said close
+	UpstreamSlow           uint64 `json:"upstream_slow"`             // of them, those whose SYN had to be sent again
+	ConnectTimeouts        uint64 `json:"connect_timeouts"`          // connects to servers given up
 }
 
 // Sample is one line of samples.ndjson: the gauges at one moment.

@@ -24,6 +24,9 @@ func (r *run) fill() {
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
+	if len(r.target.proxies) > 0 {
+		r.doc.Proxy = proxySeen(r.target.proxies) // after the servers, which wait for connections to end
+	}
 	r.ports.fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
@@ -56,13 +59,8 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
 	end := time.Now().Add(2 * time.Second)
-	to := reflect.ValueOf(&sum).Elem()
 	for _, s := range servers {
-		from := reflect.ValueOf(settled(s, end))
-		for i := range from.NumField() {
-			field := to.FieldByName(from.Type().Field(i).Name)
-			field.SetUint(field.Uint() + from.Field(i).Uint())
-		}
+		add(&sum, settled(s, end))
 		for name, n := range s.Headers() {
 			if sum.Headers == nil {
 				sum.Headers = map[string]uint64{}
@@ -71,6 +69,25 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 		}
 	}
 	return &sum
+}
+
+// proxySeen is what the proxies saw, together.
+func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
+	var sum results.ProxySeen
+	for _, p := range proxies {
+		add(&sum, p.Seen())
+	}
+	return &sum
+}
+
+// add adds each of seen's counts, all of them uint64, to that of the same name
+// in sum.
+func add[Sum, Seen any](sum *Sum, seen Seen) {
+	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(seen)
+	for i := range from.NumField() {
+		field := to.FieldByName(from.Type().Field(i).Name)
+		field.SetUint(field.Uint() + from.Field(i).Uint())
+	}
 }
 
 // settled is what the server saw when it has seen every connection end, or at

@@ -2,13 +2,7 @@ package harness
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,59 +18,9 @@ import (
 // loopback and returns its address.
 func nginx(t *testing.T) string {
 	t.Helper()
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("nginx is not installed, and under CI nothing is skipped")
-		}
-		t.Skip("nginx is not installed; on Debian: apt-get install nginx-light")
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
-	dir := t.TempDir()
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root;"
-	}
-	config := fmt.Sprintf(`
-daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log; %[3]s
-events { worker_connections 1024; }
-http {
-	access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s;
-	uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
-	keepalive_timeout 1; keepalive_requests 100000;
-	server { listen %[2]s; location / { return 200 "hello\n"; } }
-}
-`, dir, addr, user)
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "-c", file, "-e", filepath.Join(dir, "error.log"))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		// Not killed: the master then has no time to end its workers.
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		cmd.Wait()
-	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			conn.Close()
-			return addr
-		}
-		if time.Now().After(end) {
-			log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
-			t.Fatalf("nginx does not answer: %s", log)
-		}
-	}
+	addr, _ := nginxWith(t, 1, `keepalive_timeout 1; keepalive_requests 100000;
+	server { listen %s; location / { return 200 "hello\n"; } }`)
+	return addr
 }
 
 // Requests every 0.9 to 1.0 s on a kept connection against nginx with

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"sync/atomic"
+	"time"
 )
 
 // Proxy is an HTTP/1 proxy in front of one or more servers: it keeps
@@ -28,6 +29,7 @@ type Proxy struct {
 
 	requests, attempts, retries, stale, badGateways, unavailable, timeouts, silent, truncated atomic.Uint64
 	closedByClient, closedByProxy, closedByServer, closedUpstream                             atomic.Uint64
+	saidClose, connectTimeouts, slowConnects                                                  atomic.Uint64
 }
 
 // ProxySeen counts what a Proxy saw since its start. Connections are counted as
@@ -50,7 +52,14 @@ type ProxySeen struct {
 	Upstream               uint64 // connections made to servers
 	UpstreamClosedByProxy  uint64 // of them, by the proxy first
 	UpstreamClosedByServer uint64 // of them, by the server first
+	UpstreamSaidClose      uint64 // of them, those that ended because the server's answer said close
+	UpstreamSlow           uint64 // of them, those whose connect took slowConnect or more: its SYN was sent again
+	ConnectTimeouts        uint64 // connects to servers given up after ConnectTimeout; they are not in Upstream
 }
+
+// slowConnect is Linux's first wait before it sends a SYN again (TCP_TIMEOUT_INIT,
+// include/net/tcp.h), less what its timers' granularity may take off.
+const slowConnect = 950 * time.Millisecond
 
 // StartProxy listens on addr ("" is a free port of 127.0.0.1) and passes requests
 // to the backends, each as host:port, until Close. It fails when cfg is not
@@ -134,6 +143,7 @@ func (p *Proxy) Seen() ProxySeen {
 		Silent: p.silent.Load(), Truncated: p.truncated.Load(),
 		Connections: p.clients.count(), ClosedByClient: p.closedByClient.Load(), ClosedByProxy: p.closedByProxy.Load(),
 		Upstream: p.upstreams.count(), UpstreamClosedByProxy: p.closedUpstream.Load(), UpstreamClosedByServer: p.closedByServer.Load(),
+		UpstreamSaidClose: p.saidClose.Load(), UpstreamSlow: p.slowConnects.Load(), ConnectTimeouts: p.connectTimeouts.Load(),
 	}
 }
 
@@ -146,6 +156,9 @@ func (p *Proxy) clientEnded(e ending) {
 }
 
 func (p *Proxy) upstreamEnded(e ending) {
+	if e.why == WhySaidClose {
+		p.saidClose.Add(1)
+	}
 	if e.first == ByClient {
 		p.closedUpstream.Add(1)
 	} else {

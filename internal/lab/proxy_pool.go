@@ -203,12 +203,19 @@ func (up *upstream) close(e ending) {
 func (p *Proxy) dial(backend int) (*upstream, error) {
 	dialer := net.Dialer{Timeout: p.cfg.Upstream.ConnectTimeout}
 	dialer.SetMultipathTCP(false)
+	begun := time.Now()
 	conn, err := p.connect(p.ln.ctx, &dialer, "tcp", p.backends[backend])
-	if err != nil {
+	now := time.Now()
+	switch {
+	case err != nil:
+		if unreached(err).timeout {
+			p.connectTimeouts.Add(1)
+		}
 		return nil, err
+	case now.Sub(begun) >= slowConnect:
+		p.slowConnects.Add(1)
 	}
 	raw := conn.(*net.TCPConn)
-	now := time.Now()
 	up := &upstream{p: p, backend: backend, raw: raw, born: now, story: p.upstreams.begin(raw.RemoteAddr(), raw.LocalAddr(), now)}
 	up.pace = &pace{conn: raw, ctx: p.ln.ctx}
 	up.in = &intake{from: up.pace}
