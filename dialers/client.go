@@ -277,6 +277,15 @@ func (c *Client) post(f func()) {
 	c.poller.Wake()
 }
 
+// until is a context for a goroutine that is to give up at the deadline, or only
+// when the Client is closed if that is zero.
+func (c *Client) until(deadline time.Time) (context.Context, context.CancelFunc) {
+	if deadline.IsZero() {
+		return context.WithCancel(c.ctx)
+	}
+	return context.WithDeadline(c.ctx, deadline)
+}
+
 // decide queues decisions of s's rules; mu is held.
 func (c *Client) decide(s *shard, decisions []pool.Decision, err error) {
 	for _, d := range decisions {

@@ -74,10 +74,7 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 		d.connect()
 		return
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
-	if !deadline.IsZero() {
-		ctx, cancel = context.WithDeadline(c.ctx, deadline)
-	}
+	ctx, cancel := c.until(deadline)
 	d.cancel = cancel
 	c.running.Go(func() { d.apart(ctx) })
 }

@@ -1,0 +1,150 @@
+//go:build unix
+
+package dialers
+
+import (
+	"context"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/results"
+)
+
+// slowNames is a Resolver that says 127.0.0.1 to every question about IPv4, once
+// answer is closed.
+func slowNames(t *testing.T, answer <-chan struct{}) *net.Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(b[:n]) != nil || len(m.Questions) == 0 {
+				continue
+			}
+			m.Header.Response, m.Additionals = true, nil
+			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+				m.Answers = []dnsmessage.Resource{{
+					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+				}}
+			}
+			if packed, err := m.Pack(); err == nil {
+				<-answer
+				conn.WriteTo(packed, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: long}).DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+}
+
+// named is url with a name in place of its address.
+func named(url string) string { return strings.Replace(url, "127.0.0.1", "shop.test", 1) }
+
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.left)
+}
+
+// stepped is a Client that goes on only when told.
+type stepped struct {
+	*Client
+	over []*results.Exchange
+}
+
+func newStepped(t *testing.T, policy pool.Policy, dialer *Dialer, timeout time.Duration, requests ...*Request) *stepped {
+	t.Helper()
+	s := &stepped{Client: newClient(t, policy, dialer, timeout, requests...)}
+	s.Begin(t.Context(), s.epoch, func(e *results.Exchange) { s.over = append(s.over, e) })
+	return s
+}
+
+func (s *stepped) start(seq uint64) *results.Exchange {
+	e := &results.Exchange{}
+	e.Reset(seq, s.now())
+	e.Start = e.Due
+	s.Start(e)
+	return e
+}
+
+// until lets exchanges go on until cond.
+func (s *stepped) until(t *testing.T, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(long); !cond(); s.Wait(s.now() + time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not happen")
+		}
+	}
+}
+
+// first ends the first exchange under way as f does, between two steps.
+func (s *stepped) first(f func(*task)) {
+	s.mu.Lock()
+	f(s.tasks[0])
+	s.settle()
+	s.mu.Unlock()
+	s.deliver()
+}
+
+// An exchange that is given up while its name is looked up leaves the look-up
+// behind, which learns the addresses for those that come later.
+func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
+	server := serve(t, lab.Config{})
+	answer := make(chan struct{})
+	policy := pool.Default()
+	policy.Key = pool.ByAddress
+	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long,
+		request(t, "GET", named(server.URL()), nil), request(t, "GET", server.URL(), nil))
+	e := c.start(0)
+	c.first((*task).abort)
+	if len(c.over) != 1 || outcome(e) != "resolve/aborted" {
+		t.Fatalf("%d over, %s", len(c.over), outcome(e))
+	}
+	close(answer)
+	eventually(t, func() bool { return c.inbox.len() == 1 })
+	other := &results.Exchange{} // it has the task of the one before
+	other.Reset(1, c.now())
+	other.Target = 1
+	other.Start = other.Due
+	c.Start(other)
+	c.until(t, func() bool { return len(c.over) == 2 })
+	if !other.OK() {
+		t.Errorf("%s: %v", outcome(other), other.Err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.keys.next(c.requests[0].origin); !known {
+		t.Error("nobody learned what the name stands for")
+	}
+}
+
+// The time of an exchange is over, or it is aborted, when a goroutine has just
+// done its part of the dial, and nobody has seen that yet.
+// A name is looked up for nobody any more when the Client is closed.
+// What is aborted makes no room for what is aborted next.
+// The peer has ended its side while the connection was idle and nobody looked.
+// One who then holds a body back for its word sees that, and sends none.
+// The 100 that comes when the body has left already is no part of the response.
+// Who ended the connection is told right also where the error of a write is all
+// that says so.
+// Plain and TLS connections come from sources in the same way, addresses spelt
+// as IPv6 that are IPv4 included.
+// A dial whose time is over at its second address ends for that reason, over TLS
+// as without.
