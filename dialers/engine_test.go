@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/results"
 )
 
@@ -137,7 +138,60 @@ func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
 
 // The time of an exchange is over, or it is aborted, when a goroutine has just
 // done its part of the dial, and nobody has seen that yet.
+func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
+	for name, cfg := range map[string]lab.Config{"name": {Fault: lab.Silent}, "tls": {TLS: true, Fault: lab.Silent}} {
+		if name == "name" && !poll.Sockets {
+			continue // there all of the dial is done on the goroutine, as with TLS
+		}
+		for cause, giveUp := range map[results.Cause]func(*task){
+			results.CauseTimeout: func(t *task) { t.giveUp(context.DeadlineExceeded) },
+			results.CauseAborted: (*task).abort,
+		} {
+			t.Run(name+" "+cause.String(), func(t *testing.T) {
+				server := serve(t, cfg)
+				answer := make(chan struct{})
+				close(answer)
+				url := server.URL()
+				if name == "name" {
+					url = named(url)
+				}
+				c := newStepped(t, pool.Default(), &Dialer{TLS: trust(server), Resolver: slowNames(t, answer)}, long, request(t, "GET", url, nil))
+				e := c.start(0)
+				eventually(t, func() bool { return c.inbox.len() == 1 })
+				c.first(giveUp)
+				c.Wait(c.now())
+				c.Wait(c.now() + time.Millisecond)
+				if len(c.over) != 1 || e.Cause != cause || e.Attempts != 0 {
+					t.Errorf("%d over, %s after %d attempts, want the cause %v", len(c.over), outcome(e), e.Attempts, cause)
+				}
+				if s := c.Stats(); s.Leased != 0 || s.Dialing != 0 {
+					t.Errorf("%v", s.Stats)
+				}
+				if len(c.over) == 0 { // so that the Client can be closed
+					c.first((*task).abort)
+				}
+			})
+		}
+	}
+}
+
 // A name is looked up for nobody any more when the Client is closed.
+func TestCloseWhileANameIsLookedUp(t *testing.T) {
+	server := serve(t, lab.Config{})
+	answer := make(chan struct{})
+	close(answer)
+	policy := pool.Default()
+	policy.LateBind = true
+	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long, request(t, "GET", named(server.URL()), nil))
+	c.start(0)
+	eventually(t, func() bool { return c.inbox.len() == 1 })
+	c.first((*task).abort)
+	c.Close()
+	if s := c.Stats(); s.Dialing != 0 || s.Idle != 0 || len(c.dials) != 0 {
+		t.Errorf("after Close: %v, %d dials under way", s.Stats, len(c.dials))
+	}
+}
+
 // What is aborted makes no room for what is aborted next.
 // The peer has ended its side while the connection was idle and nobody looked.
 // One who then holds a body back for its word sees that, and sends none.
