@@ -6,6 +6,8 @@ import (
 	"context"
 	"net"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -193,6 +195,29 @@ func TestCloseWhileANameIsLookedUp(t *testing.T) {
 }
 
 // What is aborted makes no room for what is aborted next.
+func TestAbortDialsNoMore(t *testing.T) {
+	server := serve(t, lab.Config{Fault: lab.Silent})
+	policy := pool.Default()
+	policy.MaxConns = 2
+	var dials atomic.Int32
+	dialer := &Dialer{Control: func(string, string, syscall.RawConn) error { dials.Add(1); return nil }}
+	c := newStepped(t, policy, dialer, long, request(t, "GET", server.URL(), nil))
+	for seq := range uint64(20) {
+		c.start(seq)
+	}
+	c.until(t, func() bool { return c.Stats().Leased == 2 })
+	c.aborting.Store(true)
+	c.until(t, func() bool { return len(c.over) == 20 })
+	if n := dials.Load(); n != 2 {
+		t.Errorf("%d dials, want the 2 from before", n)
+	}
+	for _, e := range c.over {
+		if !e.Unfinished() {
+			t.Errorf("%s", outcome(e))
+		}
+	}
+}
+
 // The peer has ended its side while the connection was idle and nobody looked.
 // One who then holds a body back for its word sees that, and sends none.
 // The 100 that comes when the body has left already is no part of the response.
