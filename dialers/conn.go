@@ -126,6 +126,9 @@ func (c *Conn) write() {
 		if !c.c.byWord.holds(&t.word) {
 			c.c.byWord.add(&t.word, c.c.at+bodyHeldBack)
 		}
+		if c.unread { // from before: it does not come again
+			c.receive()
+		}
 		return
 	}
 	c.wrote(t)
@@ -264,6 +267,7 @@ func (t *task) response(b []byte) {
 		t.c.byAnswer.remove(&t.answer)
 		t.c.byAnswer.add(&t.answer, now+p.ResponseTimeout)
 	}
+	interim := conn.reply.interim
 	used, err := conn.reply.feed(b)
 	if conn.reply.headRead && !f.HeadRead {
 		f.HeadRead, f.Length = true, conn.reply.length
@@ -273,10 +277,12 @@ func (t *task) response(b []byte) {
 		}
 	}
 	switch {
-	case err == nil && t.waits && conn.reply.interim > 0 && !conn.reply.headRead:
-		// What has come is no part of the response.
+	case err == nil && t.req.expects && conn.reply.interim > interim && !conn.reply.headRead:
+		// What has come is no part of the response, too late for the body or not.
 		f.Bytes, e.FirstByte = 0, results.Never
-		t.goOn()
+		if t.waits {
+			t.goOn()
+		}
 	case err != nil:
 		f.Parse = err
 		t.end()

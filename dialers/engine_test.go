@@ -4,8 +4,11 @@ package dialers
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -220,7 +223,79 @@ func TestAbortDialsNoMore(t *testing.T) {
 
 // The peer has ended its side while the connection was idle and nobody looked.
 // One who then holds a body back for its word sees that, and sends none.
+func TestExpectOnAStaleConnection(t *testing.T) {
+	ended := make(chan struct{})
+	url := raw(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 4096))
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		conn.(*net.TCPConn).CloseWrite()
+		close(ended)
+		io.Copy(io.Discard, conn)
+	})
+	r, err := NewRequest("POST", url, http.Header{"Expect": {"100-continue"}}, make([]byte, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := pool.Default()
+	policy.Liveness = pool.None
+	c := newStepped(t, policy, &Dialer{}, long, request(t, "GET", url, nil), r)
+	if e := c.start(0); true {
+		c.until(t, func() bool { return len(c.over) == 1 })
+		if !e.OK() {
+			t.Fatalf("%s: %v", outcome(e), e.Err)
+		}
+	}
+	<-ended
+	e := &results.Exchange{}
+	e.Reset(1, c.now())
+	e.Start, e.Target = e.Due, 1
+	c.until(t, func() bool { // the loop has been told
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		conn := c.slots.all[0].owner.(*Conn)
+		return conn.ended
+	})
+	c.Start(e)
+	c.until(t, func() bool { return len(c.over) == 2 })
+	if e.BytesOut != int64(r.head) || outcome(e) != "write_body/fin" {
+		t.Errorf("%s, %d bytes written, the head is %d", outcome(e), e.BytesOut, r.head)
+	}
+}
+
 // The 100 that comes when the body has left already is no part of the response.
+func TestLateContinueIsNotTheResponse(t *testing.T) {
+	var mu sync.Mutex
+	var answered time.Time
+	url := raw(t, func(conn net.Conn) {
+		req := make([]byte, 1<<16)
+		for got := 0; !strings.Contains(string(req[:got]), "\r\n\r\nbody"); {
+			n, err := conn.Read(req[got:])
+			if err != nil {
+				return
+			}
+			got += n
+		}
+		io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		time.Sleep(20 * time.Millisecond) // for the client to read that alone; if it does not, the test shows less
+		mu.Lock()
+		answered = time.Now()
+		mu.Unlock()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		io.Copy(io.Discard, conn)
+	})
+	r, err := NewRequest("POST", url, http.Header{"Expect": {"100-continue"}}, []byte("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, pool.Default(), &Dialer{}, long, r)
+	e := c.do(t)
+	mu.Lock()
+	defer mu.Unlock()
+	if !e.OK() || c.epoch.Add(e.FirstByte).Before(answered) {
+		t.Errorf("%s; the first byte of the response is stamped %v before it was sent", outcome(e), answered.Sub(c.epoch.Add(e.FirstByte)))
+	}
+}
+
 // Who ended the connection is told right also where the error of a write is all
 // that says so.
 // Plain and TLS connections come from sources in the same way, addresses spelt
