@@ -119,6 +119,7 @@ func (c *Conn) write() {
 		}
 		if err != nil {
 			t.facts.Write = err
+			c.note(err) // the kernel tells of a reset once
 			break
 		}
 	}
@@ -241,9 +242,12 @@ func (c *Conn) unasked(err error) {
 	c.c.decide(c.shard, c.shard.core.Died(c.c.clock(), c.entry, reason), nil)
 }
 
-// note remembers how the peer ended the connection.
+// note remembers how the peer ended the connection, first: after a reset that a
+// write has met, a read says that the stream is at its end.
 func (c *Conn) note(err error) {
 	switch {
+	case c.end != pool.Keep:
+		return
 	case errors.Is(err, io.EOF), errors.Is(err, errCloseNotify):
 		c.end = pool.PeerClosed
 	case errors.Is(err, syscall.ECONNRESET):

@@ -298,6 +298,19 @@ func TestLateContinueIsNotTheResponse(t *testing.T) {
 
 // Who ended the connection is told right also where the error of a write is all
 // that says so.
+func TestResetThatAWriteMeets(t *testing.T) {
+	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
+		server := serve(t, lab.Config{Fault: lab.ResetWhileReading})
+		policy := pool.Default()
+		policy.Liveness = liveness
+		c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
+		e := c.do(t)
+		if s := c.Stats(); s.ClosedReset != 1 {
+			t.Errorf("%v: %s; closed by us %d, by the peer %d, reset %d; want one reset", liveness, outcome(e), s.ClosedByUs, s.ClosedByPeer, s.ClosedReset)
+		}
+	}
+}
+
 // Plain and TLS connections come from sources in the same way, addresses spelt
 // as IPv6 that are IPv4 included.
 // A dial whose time is over at its second address ends for that reason, over TLS
