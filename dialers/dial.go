@@ -121,7 +121,7 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 		if !d.hasSource(ip) {
 			return nil, fmt.Errorf("%s: %w", o.Host, errNoSource)
 		}
-		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}, nil
+		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
 	}
 	ips, err := resolver.LookupNetIP(ctx, "ip", o.Host)
 	if err != nil {

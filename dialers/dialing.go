@@ -57,9 +57,9 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 			deadline = c.epoch.Add(t.due.at)
 		}
 	}
-	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS {
+	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS && c.dialer.hasSource(ip) {
 		if port, err := net.LookupPort("tcp", d.origin.Port); err == nil {
-			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}
+			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}
 		}
 	}
 	if c.dialer.Timeout > 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -313,5 +314,26 @@ func TestResetThatAWriteMeets(t *testing.T) {
 
 // Plain and TLS connections come from sources in the same way, addresses spelt
 // as IPv6 that are IPv4 included.
+func TestSourcesOfLiterals(t *testing.T) {
+	if !poll.Sockets {
+		t.Skip("sources are for Linux only")
+	}
+	for _, secure := range []bool{false, true} {
+		server := serve(t, lab.Config{TLS: secure})
+		other := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.IPv6Loopback()}}
+		if e := newClient(t, pool.Default(), other, long, request(t, "GET", server.URL(), nil)).do(t); outcome(e) != "resolve/nxdomain" {
+			t.Errorf("tls %v, no source of the family: %s: %v", secure, outcome(e), e.Err)
+		}
+		mapped := strings.Replace(server.URL(), "127.0.0.1", "[::ffff:127.0.0.1]", 1)
+		from := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+		if secure {
+			from.TLS.ServerName = "127.0.0.1"
+		}
+		if e := newClient(t, pool.Default(), from, long, request(t, "GET", mapped, nil)).do(t); !e.OK() {
+			t.Errorf("tls %v, an IPv4 address spelt as IPv6: %s: %v", secure, outcome(e), e.Err)
+		}
+	}
+}
+
 // A dial whose time is over at its second address ends for that reason, over TLS
 // as without.
