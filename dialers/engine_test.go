@@ -337,3 +337,22 @@ func TestSourcesOfLiterals(t *testing.T) {
 
 // A dial whose time is over at its second address ends for that reason, over TLS
 // as without.
+func TestDialTimeoutAtTheSecondAddress(t *testing.T) {
+	refused := netip.MustParseAddrPort(strings.TrimPrefix(refusing(t), "http://"))
+	open := netip.MustParseAddrPort(listen(t).Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	d := &Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		if address == open.String() {
+			<-ctx.Done()
+		}
+		return nil
+	}}
+	conn, err := d.connect(ctx, []netip.AddrPort{refused, open})
+	if err == nil {
+		conn.Close()
+	}
+	if cause := CauseOf(err); cause != results.CauseTimeout {
+		t.Errorf("%v: %v", cause, err)
+	}
+}
