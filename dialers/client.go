@@ -217,8 +217,19 @@ func (c *Client) pass() {
 		c.settle()
 	}
 	if c.aborting.Load() {
-		for _, t := range slices.Clone(c.tasks) {
-			if t.e != nil { // what was given up before it may have ended it
+		c.abort()
+	}
+}
+
+// abort gives up all exchanges under way; mu is held. Those that wait for
+// others' connections go first: what others leave room for is not dialed any
+// more.
+func (c *Client) abort() {
+	all := slices.Clone(c.tasks)
+	for _, waiting := range [...]bool{true, false} {
+		for _, t := range all {
+			// What was given up before it may have ended it.
+			if t.e != nil && (!waiting || t.stage == acquiring && t.own == nil) {
 				t.abort()
 				c.settle()
 			}
@@ -275,6 +286,15 @@ func (c *Client) Wake() { c.poller.Wake() }
 func (c *Client) post(f func()) {
 	c.inbox.put(f)
 	c.poller.Wake()
+}
+
+// until is a context for a goroutine that is to give up at the deadline, or only
+// when the Client is closed if that is zero.
+func (c *Client) until(deadline time.Time) (context.Context, context.CancelFunc) {
+	if deadline.IsZero() {
+		return context.WithCancel(c.ctx)
+	}
+	return context.WithDeadline(c.ctx, deadline)
 }
 
 // decide queues decisions of s's rules; mu is held.

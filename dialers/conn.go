@@ -124,12 +124,16 @@ func (c *Conn) write() {
 		}
 		if err != nil {
 			t.facts.Write = err
+			c.note(err) // the kernel tells of a reset once
 			break
 		}
 	}
 	if t.waits && t.facts.Write == nil {
 		if !c.c.byWord.holds(&t.word) {
 			c.c.byWord.add(&t.word, c.c.at+bodyHeldBack)
+		}
+		if c.unread { // from before: it does not come again
+			c.receive()
 		}
 		return
 	}
@@ -243,9 +247,12 @@ func (c *Conn) unasked(err error) {
 	c.c.decide(c.shard, c.shard.core.Died(c.c.clock(), c.entry, reason), nil)
 }
 
-// note remembers how the peer ended the connection.
+// note remembers how the peer ended the connection, first: after a reset that a
+// write has met, a read says that the stream is at its end.
 func (c *Conn) note(err error) {
 	switch {
+	case c.end != pool.Keep:
+		return
 	case errors.Is(err, io.EOF), errors.Is(err, errCloseNotify):
 		c.end = pool.PeerClosed
 	case errors.Is(err, syscall.ECONNRESET):
@@ -269,6 +276,7 @@ func (t *task) response(b []byte) {
 		t.c.byAnswer.remove(&t.answer)
 		t.c.byAnswer.add(&t.answer, now+p.ResponseTimeout)
 	}
+	interim := conn.reply.interim
 	used, err := conn.reply.feed(b)
 	for err == nil && conn.reply.done && t.answers > 1 && !conn.reply.close {
 		t.gotHead(now)
@@ -284,10 +292,12 @@ func (t *task) response(b []byte) {
 		return
 	}
 	switch {
-	case err == nil && t.waits && conn.reply.interim > 0 && !conn.reply.headRead:
-		// What has come is no part of the response.
+	case err == nil && t.req.expects && conn.reply.interim > interim && !conn.reply.headRead:
+		// What has come is no part of the response, too late for the body or not.
 		f.Bytes, e.FirstByte = 0, results.Never
-		t.goOn()
+		if t.waits {
+			t.goOn()
+		}
 	case err != nil:
 		f.Parse = err
 		t.end()

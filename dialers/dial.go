@@ -121,7 +121,7 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 		if !d.hasSource(ip) {
 			return nil, fmt.Errorf("%s: %w", o.Host, errNoSource)
 		}
-		return []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}, nil
+		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
 	}
 	ips, err := resolver.LookupNetIP(ctx, "ip", o.Host)
 	if err != nil {
@@ -143,7 +143,7 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 }
 
 // connect tries the addresses in turn; the first error is returned when none
-// answers. No local port is bound, so that ports are counted per destination.
+// answers, and the last when ctx was done meanwhile. No local port is bound, so that ports are counted per destination.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
 	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.Control}
 	if d.KeepAlive <= 0 {
@@ -168,7 +168,7 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 			first = err
 		}
 		if ctx.Err() != nil {
-			break
+			return nil, err
 		}
 	}
 	return nil, first

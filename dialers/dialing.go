@@ -32,6 +32,7 @@ type dialing struct {
 	over   bool
 
 	cancel context.CancelFunc // of the goroutine that does the step under way; nil: none does
+	given  error              // why it was given up while that was at work
 	limit  timer              // in byDial
 
 	// Of a socket that connects without a goroutine.
@@ -56,9 +57,9 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 			deadline = c.epoch.Add(t.due.at)
 		}
 	}
-	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS {
+	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS && c.dialer.hasSource(ip) {
 		if port, err := net.LookupPort("tcp", d.origin.Port); err == nil {
-			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip, uint16(port))}
+			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}
 		}
 	}
 	if c.dialer.Timeout > 0 {
@@ -74,10 +75,7 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 		d.connect()
 		return
 	}
-	ctx, cancel := context.WithCancel(c.ctx)
-	if !deadline.IsZero() {
-		ctx, cancel = context.WithDeadline(c.ctx, deadline)
-	}
+	ctx, cancel := c.until(deadline)
 	d.cancel = cancel
 	c.running.Go(func() { d.apart(ctx) })
 }
@@ -94,12 +92,19 @@ func (d *dialing) apart(ctx context.Context) {
 	conn, wire, err := d.c.dialer.dial(ctx, d.origin, d.c.now, &a)
 	d.c.post(func() {
 		switch {
-		case d.over && err == nil:
-			conn.Close()
-		case d.over:
 		case err != nil:
 			d.attempt = a
-			d.fail(err)
+			d.fail(d.gaveUp(err))
+		case d.given != nil: // it was done a moment too late
+			d.c.running.Go(func() { conn.Close() })
+			last := results.PhaseConnect
+			if d.origin.TLS {
+				last, a.secured = results.PhaseTLS, results.Never
+			} else {
+				a.connected = results.Never
+			}
+			d.attempt = a
+			d.fail(&DialError{last, d.given})
 		default:
 			d.attempt = a
 			s := newStream(d.c, conn, wire)
@@ -111,14 +116,15 @@ func (d *dialing) apart(ctx context.Context) {
 
 // lookedUp goes on with the addresses of a name.
 func (d *dialing) lookedUp(a attempt, addrs []netip.AddrPort, err error) {
-	switch {
-	case d.over:
-		return
-	case err != nil:
-		d.fail(&DialError{results.PhaseResolve, err})
+	if err != nil {
+		d.fail(d.gaveUp(&DialError{results.PhaseResolve, err}))
 		return
 	}
 	d.attempt, d.addrs = a, addrs
+	if d.given != nil {
+		d.fail(&DialError{results.PhaseConnect, d.given})
+		return
+	}
 	d.cancel()
 	d.cancel = nil
 	if limit := d.c.dialer.Timeout; limit > 0 { // of all steps together
@@ -192,11 +198,25 @@ func (d *dialing) made(wire transport) *Conn {
 func (d *dialing) giveUp(why error) {
 	switch {
 	case d.over:
-	case d.cancel != nil && errors.Is(why, context.Canceled):
-		d.cancel() // the goroutine will say in which step
 	case d.cancel == nil:
 		d.fail(&DialError{results.PhaseConnect, why})
-	} // else the goroutine has the same deadline, and will say so
+	case d.given == nil:
+		d.given = why
+		d.cancel() // the goroutine will say in which step, or that it was done already
+	}
+}
+
+// gaveUp is err, of a step that a goroutine did, or that step and why the dial was
+// given up meanwhile: nothing that came of it after that counts.
+func (d *dialing) gaveUp(err error) error {
+	if d.given == nil {
+		return err
+	}
+	phase := results.PhaseConnect
+	if step, ok := errors.AsType[*DialError](err); ok {
+		phase = step.Phase
+	}
+	return &DialError{phase, d.given}
 }
 
 // fail ends the dial without a connection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
@@ -97,17 +98,18 @@ func (t *task) again() {
 		t.acquire(o)
 		return
 	}
-	attempt := t.attempt
-	ctx, cancel := context.WithCancel(c.ctx)
-	if t.c.timeout > 0 {
-		ctx, cancel = context.WithDeadline(c.ctx, c.epoch.Add(t.due.at))
+	var deadline time.Time
+	if c.timeout > 0 {
+		deadline = c.epoch.Add(t.due.at)
 	}
+	ctx, cancel := c.until(deadline)
+	attempt, origin := t.attempt, t.req.origin // t may be another exchange's when it is known
 	c.running.Go(func() {
 		defer cancel()
-		addrs, err := c.dialer.resolve(ctx, t.req.origin)
+		addrs, err := c.dialer.resolve(ctx, origin)
 		c.post(func() {
 			if err == nil {
-				c.keys.learn(t.req.origin, addrs)
+				c.keys.learn(origin, addrs)
 			}
 			if t.attempt != attempt || t.stage != resolving {
 				return // given up
@@ -117,7 +119,7 @@ func (t *task) again() {
 				t.end()
 				return
 			}
-			o, _ := c.keys.next(t.req.origin)
+			o, _ := c.keys.next(origin)
 			t.acquire(o)
 		})
 	})

@@ -31,6 +31,7 @@ type Open struct {
 	MaxInFlight int // at the cap what is due waits in the buffer or is dropped; 0: no cap
 	Buffer      int // how many may wait for a slot
 
+	ctx       context.Context
 	epoch     time.Time
 	exchanges sync.Pool
 	stopped   atomic.Bool  // stop is closed or ctx is done
@@ -39,7 +40,7 @@ type Open struct {
 
 	mu       sync.Mutex
 	inFlight int       // guarded by mu: slots taken
-	waiting  []waiting // guarded by mu: first come first; empty unless every slot is taken
+	waiting  []waiting // guarded by mu: first come first; empty unless every slot is taken, or the run is to stop
 	closed   bool      // guarded by mu: nothing that waits is started any more
 }
 
@@ -62,7 +63,7 @@ type waiting struct {
 // stop starts nothing more, drops what waits and lets what is in flight
 // finish; ctx, which the Engine is given, makes it give up too.
 func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) time.Duration {
-	o.epoch = epoch
+	o.ctx, o.epoch = ctx, epoch
 	o.walking.Store(true)
 	o.Engine.Begin(ctx, epoch, o.finished)
 	defer o.watch(ctx, stop)()
@@ -193,7 +194,8 @@ func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 func (o *Open) release(now time.Duration) *results.Exchange {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || len(o.waiting) == 0 {
+	// ctx is asked too: the Engine may know that it is done before watch does.
+	if len(o.waiting) == 0 || o.closed || o.stopped.Load() || o.ctx.Err() != nil {
 		o.inFlight--
 		return nil
 	}

@@ -1,0 +1,358 @@
+//go:build unix
+
+package dialers
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/results"
+)
+
+// slowNames is a Resolver that says 127.0.0.1 to every question about IPv4, once
+// answer is closed.
+func slowNames(t *testing.T, answer <-chan struct{}) *net.Resolver {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(b[:n]) != nil || len(m.Questions) == 0 {
+				continue
+			}
+			m.Header.Response, m.Additionals = true, nil
+			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
+				m.Answers = []dnsmessage.Resource{{
+					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+				}}
+			}
+			if packed, err := m.Pack(); err == nil {
+				<-answer
+				conn.WriteTo(packed, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: long}).DialContext(ctx, "udp", conn.LocalAddr().String())
+	}}
+}
+
+// named is url with a name in place of its address.
+func named(url string) string { return strings.Replace(url, "127.0.0.1", "shop.test", 1) }
+
+func (b *inbox) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.left)
+}
+
+// stepped is a Client that goes on only when told.
+type stepped struct {
+	*Client
+	over []*results.Exchange
+}
+
+func newStepped(t *testing.T, policy pool.Policy, dialer *Dialer, timeout time.Duration, requests ...*Request) *stepped {
+	t.Helper()
+	s := &stepped{Client: newClient(t, policy, dialer, timeout, requests...)}
+	s.Begin(t.Context(), s.epoch, func(e *results.Exchange) { s.over = append(s.over, e) })
+	return s
+}
+
+func (s *stepped) start(seq uint64) *results.Exchange {
+	e := &results.Exchange{}
+	e.Reset(seq, s.now())
+	e.Start = e.Due
+	s.Start(e)
+	return e
+}
+
+// until lets exchanges go on until cond.
+func (s *stepped) until(t *testing.T, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(long); !cond(); s.Wait(s.now() + time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it did not happen")
+		}
+	}
+}
+
+// first ends the first exchange under way as f does, between two steps.
+func (s *stepped) first(f func(*task)) {
+	s.mu.Lock()
+	f(s.tasks[0])
+	s.settle()
+	s.mu.Unlock()
+	s.deliver()
+}
+
+// An exchange that is given up while its name is looked up leaves the look-up
+// behind, which learns the addresses for those that come later.
+func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
+	server := serve(t, lab.Config{})
+	answer := make(chan struct{})
+	policy := pool.Default()
+	policy.Key = pool.ByAddress
+	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long,
+		request(t, "GET", named(server.URL()), nil), request(t, "GET", server.URL(), nil))
+	e := c.start(0)
+	c.first((*task).abort)
+	if len(c.over) != 1 || outcome(e) != "resolve/aborted" {
+		t.Fatalf("%d over, %s", len(c.over), outcome(e))
+	}
+	close(answer)
+	eventually(t, func() bool { return c.inbox.len() == 1 })
+	other := &results.Exchange{} // it has the task of the one before
+	other.Reset(1, c.now())
+	other.Target = 1
+	other.Start = other.Due
+	c.Start(other)
+	c.until(t, func() bool { return len(c.over) == 2 })
+	if !other.OK() {
+		t.Errorf("%s: %v", outcome(other), other.Err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.keys.next(c.requests[0].origin); !known {
+		t.Error("nobody learned what the name stands for")
+	}
+}
+
+// The time of an exchange is over, or it is aborted, when a goroutine has just
+// done its part of the dial, and nobody has seen that yet.
+func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
+	for name, cfg := range map[string]lab.Config{"name": {Fault: lab.Silent}, "tls": {TLS: true, Fault: lab.Silent}} {
+		if name == "name" && !poll.Sockets {
+			continue // there all of the dial is done on the goroutine, as with TLS
+		}
+		for cause, giveUp := range map[results.Cause]func(*task){
+			results.CauseTimeout: func(t *task) { t.giveUp(context.DeadlineExceeded) },
+			results.CauseAborted: (*task).abort,
+		} {
+			t.Run(name+" "+cause.String(), func(t *testing.T) {
+				server := serve(t, cfg)
+				answer := make(chan struct{})
+				close(answer)
+				url := server.URL()
+				if name == "name" {
+					url = named(url)
+				}
+				c := newStepped(t, pool.Default(), &Dialer{TLS: trust(server), Resolver: slowNames(t, answer)}, long, request(t, "GET", url, nil))
+				e := c.start(0)
+				eventually(t, func() bool { return c.inbox.len() == 1 })
+				c.first(giveUp)
+				c.Wait(c.now())
+				c.Wait(c.now() + time.Millisecond)
+				if len(c.over) != 1 || e.Cause != cause || e.Attempts != 0 {
+					t.Errorf("%d over, %s after %d attempts, want the cause %v", len(c.over), outcome(e), e.Attempts, cause)
+				}
+				if s := c.Stats(); s.Leased != 0 || s.Dialing != 0 {
+					t.Errorf("%v", s.Stats)
+				}
+				if len(c.over) == 0 { // so that the Client can be closed
+					c.first((*task).abort)
+				}
+			})
+		}
+	}
+}
+
+// A name is looked up for nobody any more when the Client is closed.
+func TestCloseWhileANameIsLookedUp(t *testing.T) {
+	server := serve(t, lab.Config{})
+	answer := make(chan struct{})
+	close(answer)
+	policy := pool.Default()
+	policy.LateBind = true
+	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long, request(t, "GET", named(server.URL()), nil))
+	c.start(0)
+	eventually(t, func() bool { return c.inbox.len() == 1 })
+	c.first((*task).abort)
+	c.Close()
+	if s := c.Stats(); s.Dialing != 0 || s.Idle != 0 || len(c.dials) != 0 {
+		t.Errorf("after Close: %v, %d dials under way", s.Stats, len(c.dials))
+	}
+}
+
+// What is aborted makes no room for what is aborted next.
+func TestAbortDialsNoMore(t *testing.T) {
+	server := serve(t, lab.Config{Fault: lab.Silent})
+	policy := pool.Default()
+	policy.MaxConns = 2
+	var dials atomic.Int32
+	dialer := &Dialer{Control: func(string, string, syscall.RawConn) error { dials.Add(1); return nil }}
+	c := newStepped(t, policy, dialer, long, request(t, "GET", server.URL(), nil))
+	for seq := range uint64(20) {
+		c.start(seq)
+	}
+	c.until(t, func() bool { return c.Stats().Leased == 2 })
+	c.aborting.Store(true)
+	c.until(t, func() bool { return len(c.over) == 20 })
+	if n := dials.Load(); n != 2 {
+		t.Errorf("%d dials, want the 2 from before", n)
+	}
+	for _, e := range c.over {
+		if !e.Unfinished() {
+			t.Errorf("%s", outcome(e))
+		}
+	}
+}
+
+// The peer has ended its side while the connection was idle and nobody looked.
+// One who then holds a body back for its word sees that, and sends none.
+func TestExpectOnAStaleConnection(t *testing.T) {
+	ended := make(chan struct{})
+	url := raw(t, func(conn net.Conn) {
+		conn.Read(make([]byte, 4096))
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		conn.(*net.TCPConn).CloseWrite()
+		close(ended)
+		io.Copy(io.Discard, conn)
+	})
+	r, err := NewRequest("POST", url, http.Header{"Expect": {"100-continue"}}, make([]byte, 1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := pool.Default()
+	policy.Liveness = pool.None
+	c := newStepped(t, policy, &Dialer{}, long, request(t, "GET", url, nil), r)
+	if e := c.start(0); true {
+		c.until(t, func() bool { return len(c.over) == 1 })
+		if !e.OK() {
+			t.Fatalf("%s: %v", outcome(e), e.Err)
+		}
+	}
+	<-ended
+	e := &results.Exchange{}
+	e.Reset(1, c.now())
+	e.Start, e.Target = e.Due, 1
+	c.until(t, func() bool { // the loop has been told
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		conn := c.slots.all[0].owner.(*Conn)
+		return conn.ended
+	})
+	c.Start(e)
+	c.until(t, func() bool { return len(c.over) == 2 })
+	if e.BytesOut != int64(r.head) || outcome(e) != "write_body/fin" {
+		t.Errorf("%s, %d bytes written, the head is %d", outcome(e), e.BytesOut, r.head)
+	}
+}
+
+// The 100 that comes when the body has left already is no part of the response.
+func TestLateContinueIsNotTheResponse(t *testing.T) {
+	var mu sync.Mutex
+	var answered time.Time
+	url := raw(t, func(conn net.Conn) {
+		req := make([]byte, 1<<16)
+		for got := 0; !strings.Contains(string(req[:got]), "\r\n\r\nbody"); {
+			n, err := conn.Read(req[got:])
+			if err != nil {
+				return
+			}
+			got += n
+		}
+		io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
+		time.Sleep(20 * time.Millisecond) // for the client to read that alone; if it does not, the test shows less
+		mu.Lock()
+		answered = time.Now()
+		mu.Unlock()
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		io.Copy(io.Discard, conn)
+	})
+	r, err := NewRequest("POST", url, http.Header{"Expect": {"100-continue"}}, []byte("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, pool.Default(), &Dialer{}, long, r)
+	e := c.do(t)
+	mu.Lock()
+	defer mu.Unlock()
+	if !e.OK() || c.epoch.Add(e.FirstByte).Before(answered) {
+		t.Errorf("%s; the first byte of the response is stamped %v before it was sent", outcome(e), answered.Sub(c.epoch.Add(e.FirstByte)))
+	}
+}
+
+// Who ended the connection is told right also where the error of a write is all
+// that says so.
+func TestResetThatAWriteMeets(t *testing.T) {
+	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
+		server := serve(t, lab.Config{Fault: lab.ResetWhileReading})
+		policy := pool.Default()
+		policy.Liveness = liveness
+		c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
+		e := c.do(t)
+		if s := c.Stats(); s.ClosedReset != 1 {
+			t.Errorf("%v: %s; closed by us %d, by the peer %d, reset %d; want one reset", liveness, outcome(e), s.ClosedByUs, s.ClosedByPeer, s.ClosedReset)
+		}
+	}
+}
+
+// Plain and TLS connections come from sources in the same way, addresses spelt
+// as IPv6 that are IPv4 included.
+func TestSourcesOfLiterals(t *testing.T) {
+	if !poll.Sockets {
+		t.Skip("sources are for Linux only")
+	}
+	for _, secure := range []bool{false, true} {
+		server := serve(t, lab.Config{TLS: secure})
+		other := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.IPv6Loopback()}}
+		if e := newClient(t, pool.Default(), other, long, request(t, "GET", server.URL(), nil)).do(t); outcome(e) != "resolve/nxdomain" {
+			t.Errorf("tls %v, no source of the family: %s: %v", secure, outcome(e), e.Err)
+		}
+		mapped := strings.Replace(server.URL(), "127.0.0.1", "[::ffff:127.0.0.1]", 1)
+		from := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+		if secure {
+			from.TLS.ServerName = "127.0.0.1"
+		}
+		if e := newClient(t, pool.Default(), from, long, request(t, "GET", mapped, nil)).do(t); !e.OK() {
+			t.Errorf("tls %v, an IPv4 address spelt as IPv6: %s: %v", secure, outcome(e), e.Err)
+		}
+	}
+}
+
+// A dial whose time is over at its second address ends for that reason, over TLS
+// as without.
+func TestDialTimeoutAtTheSecondAddress(t *testing.T) {
+	refused := netip.MustParseAddrPort(strings.TrimPrefix(refusing(t), "http://"))
+	open := netip.MustParseAddrPort(listen(t).Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	d := &Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		if address == open.String() {
+			<-ctx.Done()
+		}
+		return nil
+	}}
+	conn, err := d.connect(ctx, []netip.AddrPort{refused, open})
+	if err == nil {
+		conn.Close()
+	}
+	if cause := CauseOf(err); cause != results.CauseTimeout {
+		t.Errorf("%v: %v", cause, err)
+	}
+}
