@@ -70,7 +70,7 @@ func kabenchCall(j job) (call, error) {
 	args := []string{"run", "--target", j.url, "--rate", whole(j.rate) + "/s", "--duration", fmt.Sprintf("%ds", j.seconds),
 		"--set", fmt.Sprintf("pool.max_conns=%d", j.conns), "--out", j.dir + "/results", "--json"}
 	if j.fresh {
-		args = append(args, "--set", "pool.max_requests=1")
+		args = append(args, "--set", "pool.max_requests=1", "--set", "target.allow_port_exhaustion=true")
 	}
 	if j.plain {
 		args = append(args, plainFlag)

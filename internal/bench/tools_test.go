@@ -25,7 +25,7 @@ func TestCalls(t *testing.T) {
 		{"kabench", job{rate: 400, seconds: 10, conns: 16},
 			"run --target " + url + " --rate 400/s --duration 10s --set pool.max_conns=16 --out DIR/results --json"},
 		{"kabench", job{rate: 400, seconds: 10, conns: 16, fresh: true, plain: true},
-			"run --target " + url + " --rate 400/s --duration 10s --set pool.max_conns=16 --out DIR/results --json --set pool.max_requests=1 --no-instruments"},
+			"run --target " + url + " --rate 400/s --duration 10s --set pool.max_conns=16 --out DIR/results --json --set pool.max_requests=1 --set target.allow_port_exhaustion=true --no-instruments"},
 		{"kabench", job{seconds: 3, conns: 16}, errNoClosedLoop.Error()},
 		{"vegeta", job{rate: 400, seconds: 10, conns: 16},
 			"attack -rate 400/1s -duration 10s -connections 16 -output DIR/vegeta.bin -max-connections 16"},

@@ -7,9 +7,10 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// guard protects the machine outside of a private network: a run that takes
-// more than half of the ephemeral ports towards its target is stopped, before
-// other programs get none.
+// guard protects the machine outside of a private network: when more than half of
+// the ephemeral ports towards its target are taken, a run that has a hand in it is
+// stopped, before other programs get none. What others have left in TIME_WAIT
+// does not stop a run that keeps its connections.
 type guard struct {
 	ports int           // that there are; 0: nothing is guarded
 	stop  chan struct{} // closed to stop the run; why is set before
@@ -24,9 +25,14 @@ func newGuard(p *profiles.Profile, l limits) *guard {
 	return g
 }
 
-// look is called by one goroutine.
-func (g *guard) look(s *results.SocketSample) {
-	if g.ports == 0 || s == nil || 2*s.PortsUsed <= g.ports || g.why != "" {
+// tookPart is the part of the ports from which on they are taken by the run: it
+// has opened one connection for so many of them.
+const tookPart = 10
+
+// look is called by one goroutine; opened is how many connections the run has
+// made so far.
+func (g *guard) look(s *results.SocketSample, opened uint64) {
+	if g.ports == 0 || s == nil || 2*s.PortsUsed <= g.ports || g.why != "" || opened*tookPart < uint64(g.ports) {
 		return
 	}
 	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)

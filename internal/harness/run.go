@@ -308,7 +308,7 @@ func (r *run) gauges() collectors.Gauges {
 func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 func (r *run) sample(s results.Sample) error {
-	r.guard.look(s.Sockets)
+	r.guard.look(s.Sockets, s.Opened)
 	if r.writer == nil {
 		return nil
 	}
