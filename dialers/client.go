@@ -37,6 +37,7 @@ type Client struct {
 	timed    bool // the policy has rules that act as time passes
 
 	over     func(*results.Exchange)
+	begun    func() bool // forgets the context of Begin, which may outlive the Client
 	aborting atomic.Bool
 	waiting  int // exchanges that wait for a connection: the loop's, read without mu
 
@@ -135,7 +136,7 @@ func (c *Client) clock() time.Duration {
 // Begin implements generator.Engine. The epoch must be that of NewClient.
 func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exchange)) {
 	c.over = over
-	context.AfterFunc(ctx, func() {
+	c.begun = context.AfterFunc(ctx, func() {
 		c.aborting.Store(true)
 		c.Wake()
 	})
@@ -209,6 +210,7 @@ func (c *Client) pass() {
 	c.byWord.expire(now, c.settle)
 	c.byDial.expire(now, c.settle)
 	if c.timed {
+		now = c.at // the rules may have been told of it, and time does not decrease
 		for _, s := range c.shards {
 			if next, wanted := s.core.Next(); wanted && next <= now {
 				c.decide(s, s.core.Tick(now), nil)
@@ -329,6 +331,9 @@ func (c *Client) settle() {
 // must be over.
 func (c *Client) Close() {
 	c.serving.stop(c)
+	if c.begun != nil {
+		c.begun()
+	}
 	c.cancel()
 	c.mu.Lock()
 	for _, s := range c.shards {

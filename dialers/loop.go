@@ -161,10 +161,11 @@ func (c *Client) Do(ctx context.Context, e *results.Exchange) {
 	over := make(chan struct{})
 	c.post(func() {
 		c.clock()
-		t := c.begin(e, func(*results.Exchange) { close(over) })
+		told := false // then e, and its task, may be another exchange's
+		t := c.begin(e, func(*results.Exchange) { told = true; close(over) })
 		stop := context.AfterFunc(ctx, func() {
 			c.post(func() {
-				if t.e == e { // it is under way still
+				if !told && t.e == e { // it is under way still
 					t.abort()
 				}
 			})
