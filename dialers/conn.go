@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -153,7 +154,9 @@ func (c *Conn) wrote(t *task) {
 	if limit := c.c.policy.ResponseTimeout; limit > 0 && t.facts.Write == nil {
 		c.c.byAnswer.add(&t.answer, c.c.at+limit)
 	}
-	if t.facts.Write != nil && c.c.policy.OnWriteError == pool.StopAtWriteError {
+	stops := c.c.policy.OnWriteError == pool.StopAtWriteError
+	// A write that was given up says nothing of the peer, who may never answer.
+	if t.facts.Write != nil && (stops || errors.Is(t.facts.Write, os.ErrDeadlineExceeded)) {
 		t.end()
 		return
 	}

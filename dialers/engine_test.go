@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -354,5 +355,61 @@ func TestDialTimeoutAtTheSecondAddress(t *testing.T) {
 	}
 	if cause := CauseOf(err); cause != results.CauseTimeout {
 		t.Errorf("%v: %v", cause, err)
+	}
+}
+
+// mute is a transport whose writes are given up.
+type mute struct{ transport }
+
+func (mute) write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+// There is no answer to wait for when a write was given up, as over TLS after a
+// second, also where nothing else ends the exchange.
+func TestWriteGivenUp(t *testing.T) {
+	if !poll.Sockets {
+		t.Skip("the connection is found by its slot")
+	}
+	server := serve(t, lab.Config{})
+	c := newStepped(t, pool.Default(), &Dialer{}, 0, request(t, "GET", server.URL(), nil))
+	c.start(0)
+	c.until(t, func() bool { return len(c.over) == 1 })
+	conn := c.slots.all[0].owner.(*Conn)
+	conn.wire = mute{conn.wire}
+	e := c.start(1)
+	c.deliver()
+	if len(c.over) != 2 || outcome(e) != "write_headers/timeout" {
+		t.Errorf("%d over, %s", len(c.over), outcome(e))
+		c.first((*task).abort)
+	}
+}
+
+// sink is a connection that takes what is written.
+type sink struct{ net.Conn }
+
+func (sink) Write(b []byte) (int, error)      { return len(b), nil }
+func (sink) SetWriteDeadline(time.Time) error { return nil }
+
+// The loop writes to a stream itself only what an idle socket has room for: the
+// rest may wait, and all other exchanges with it.
+func TestStreamWritesLittleOnTheLoop(t *testing.T) {
+	c := newStepped(t, pool.Default(), &Dialer{}, long)
+	s := newStream(c.Client, sink{}, nil)
+	s.owner = &Conn{c: c.Client}
+	for _, size := range []int{1000, oneWrite - 1000} {
+		if n, err := s.write(make([]byte, size)); n != size || err != nil {
+			t.Errorf("%d of %d bytes, %v", n, size, err)
+		}
+	}
+	if n, err := s.write(make([]byte, 1)); n != 0 || err != errAgain {
+		t.Errorf("behind that %d bytes, %v", n, err)
+	}
+	c.until(t, func() bool { return s.wrote != nil })
+	if n, err := s.write(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("when it is done %d bytes, %v", n, err)
+	}
+	s.got = []byte("an answer")
+	s.read(make([]byte, 100))
+	if n, err := s.write(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("after an answer %d bytes, %v", n, err)
 	}
 }

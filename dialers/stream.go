@@ -55,6 +55,7 @@ type stream struct {
 	gotErr  error
 	writing bool
 	wrote   *written
+	ahead   int // bytes written since something was read last
 }
 
 func (s *stream) local() netip.AddrPort {
@@ -110,6 +111,7 @@ func (s *stream) readAll() {
 func (s *stream) read(b []byte) (int, error) {
 	switch {
 	case len(s.got) > 0:
+		s.ahead = 0
 		n := copy(b, s.got)
 		s.got = s.got[n:]
 		if len(s.got) == 0 && s.gotErr == nil {
@@ -127,7 +129,10 @@ func (s *stream) write(b []byte) (int, error) {
 		s.wrote = nil
 		return done.n, done.err
 	}
-	if len(b) <= oneWrite && !s.writing {
+	if !s.writing {
+		s.ahead += len(b)
+	}
+	if s.ahead <= oneWrite && !s.writing {
 		// An idle socket has room for it, so this does not wait; and its response
 		// cannot come sooner than the word that it was written.
 		s.conn.SetWriteDeadline(time.Now().Add(maxFirstWrite))
