@@ -63,7 +63,7 @@ func TestIncidents(t *testing.T) {
 			if p.Network != nil {
 				needSandbox(t)
 			}
-			rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+			rep, err := judged(t, p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func TestIncidents(t *testing.T) {
 				t.Errorf("the incident itself meets what %q is to show: %+v", p.Remedies[0].Name, cleared)
 			}
 			other := load(t, name, append(without, "remedies=null")...)
-			rep, err = Reproduce(t.Context(), other, ReproduceOptions{})
+			rep, err = judged(t, other)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -90,6 +90,27 @@ func TestIncidents(t *testing.T) {
 				t.Errorf("reproduced with %q: %+v", without, rep.IncidentRun.Expect)
 			}
 		})
+	}
+}
+
+// judged is a reproduction of p of which something can be said: one that has an
+// invalid run, because this machine had no core for it in time, says nothing and
+// is made again, twice at most.
+func judged(t *testing.T, p *profiles.Profile) (*results.Reproduction, error) {
+	t.Helper()
+	for again := 2; ; again-- {
+		rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+		if err != nil || again == 0 {
+			return rep, err
+		}
+		valid := rep.IncidentRun.Valid
+		for _, r := range rep.RemedyRuns {
+			valid = valid && r.Run.Valid
+		}
+		if valid {
+			return rep, nil
+		}
+		t.Logf("made again: %s", rep.Verdict)
 	}
 }
 
