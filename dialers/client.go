@@ -175,13 +175,12 @@ func (c *Client) Wait(until time.Duration) {
 	}
 	now := c.now()
 	late := until >= 0 && now >= until
-	if every := lookEvery; late {
-		if c.waiting > 0 {
-			every = lookEvery / 5 // an answer frees a connection
-		}
-		if now-c.looked < every {
-			return
-		}
+	every := lookEvery
+	if c.waiting > 0 {
+		every /= 5 // an answer frees a connection
+	}
+	if late && now-c.looked < every {
+		return
 	}
 	d := poll.Forever
 	if late {

@@ -61,7 +61,7 @@ func TestFind(t *testing.T) {
 	if _, found := Find("idle-rcae"); found {
 		t.Error("idle-rcae was found")
 	}
-	want := "profile idle-rcae: no such name or file; did you mean idle-race? (known are buffer, quick, steady, " + strings.Join(names(Incidents()), ", ") + ")"
+	want := "profile idle-rcae: no such name or file; did you mean idle-race?"
 	if err := NotFound("idle-rcae"); err == nil || err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
@@ -106,8 +106,11 @@ func TestLoadPoolFile(t *testing.T) {
 		}
 	}
 	_, err := LoadPool("reactor-nety-builder")
-	if err == nil || !strings.Contains(err.Error(), "did you mean reactor-netty-builder?") || !strings.Contains(err.Error(), "apache-hc5-async, aws-sdk-java-v2, default") {
+	if err == nil || !strings.HasSuffix(err.Error(), "did you mean reactor-netty-builder?") {
 		t.Errorf("unknown pool: error %v", err)
+	}
+	if _, err := LoadPool("zqxj"); err == nil || !strings.Contains(err.Error(), "apache-hc5-async, aws-sdk-java-v2, default") {
+		t.Errorf("a name near to none: error %v", err)
 	}
 	if _, err := LoadPool(dir); err == nil {
 		t.Error("a directory was read as a pool")

@@ -118,7 +118,7 @@ func (e Errors) touch(path string) bool {
 func notFound(what, name string, names []string) error {
 	hint := "known are " + strings.Join(names, ", ")
 	if near := results.Nearest(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %s? (%s)", near, hint)
+		hint = fmt.Sprintf("did you mean %s?", near) // the whole list would bury it
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)
 }
