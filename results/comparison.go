@@ -1,0 +1,99 @@
+package results
+
+import "time"
+
+// ComparisonSchema is the name and version of Comparison's document.
+const ComparisonSchema = "kabench.comparison/v1"
+
+// Comparison is the document printed by `kabench compare --json`, and kept as
+// comparison.json beside the directories of its runs: one question asked of
+// several configurations, the arms, in interleaved runs.
+type Comparison struct {
+	Schema      string `json:"schema"` // ComparisonSchema
+	Version     string `json:"version"`
+	Name        string `json:"name"`
+	Question    string `json:"question,omitempty"`
+	Interrupted bool   `json:"interrupted,omitempty"` // stopped early; what had been run is here
+
+	Start time.Time `json:"start"`
+	End   time.Time `json:"end"`
+
+	Seed       uint64  `json:"seed"`       // of the order of runs within blocks
+	Repeats    int     `json:"repeats"`    // blocks asked for; each has every arm once
+	Confidence float64 `json:"confidence"` // of all intervals, as 0.95
+
+	Axes  []Axis        `json:"axes"` // of a matrix; empty when the arms were named one by one
+	Arms  []Arm         `json:"arms"` // the first is what the others are held against
+	Runs  []ComparedRun `json:"runs"` // in the order in which they were made
+	Pairs []Pair        `json:"pairs"`
+
+	Warnings []string `json:"warnings"`
+	Verdict  string   `json:"verdict"` // the answer in words
+}
+
+// Axis is a field of the profile and the values it takes.
+type Axis struct {
+	Path   string   `json:"path"`
+	Values []string `json:"values"`
+}
+
+// Arm is one of the configurations compared and what its valid runs showed.
+type Arm struct {
+	Name     string             `json:"name"`
+	Change   map[string]string  `json:"change"` // profile path -> value
+	Runs     int                `json:"runs"`   // valid ones, which the measures are of
+	Excluded int                `json:"excluded"`
+	Measures map[string]Measure `json:"measures"` // by Measure name; see the list in docs/compare.md
+}
+
+// Measure is one figure of an arm: an estimate over its runs and the interval
+// that holds the true one with the comparison's confidence.
+type Measure struct {
+	Unit  Unit      `json:"unit"`
+	Value float64   `json:"value"`
+	Low   float64   `json:"low"`
+	High  float64   `json:"high"`
+	Per   []float64 `json:"per_run"`       // in the order of the arm's valid runs
+	Why   string    `json:"why,omitempty"` // why there is no value, or no interval
+}
+
+// ComparedRun is one run of a comparison.
+type ComparedRun struct {
+	Arm      string    `json:"arm"`
+	Block    int       `json:"block"`              // from 1
+	Dir      string    `json:"dir"`                // of its results, relative to comparison.json
+	Excluded string    `json:"excluded,omitempty"` // why it is in no measure: it was invalid, or made by hand
+	CoolDown *CoolDown `json:"cool_down,omitempty"`
+}
+
+// CoolDown is the wait before a run for TIME_WAIT sockets to the target to go.
+type CoolDown struct {
+	Seconds  float64 `json:"seconds"`
+	TimeWait int     `json:"time_wait_left"` // when the run began
+	Limited  bool    `json:"limited"`        // the limit was reached before they were gone
+}
+
+// Pair holds one arm against another.
+type Pair struct {
+	A       string `json:"a"` // held against
+	B       string `json:"b"`
+	Verdict string `json:"verdict"` // a sentence
+	Tests   []Test `json:"tests"`
+}
+
+// Test is one measure of a pair: by how much B differs from A, and whether that
+// can be chance.
+type Test struct {
+	Measure    string  `json:"measure"`
+	Method     string  `json:"method"`     // the test's name
+	Difference float64 `json:"difference"` // B - A, in the measure's unit
+	Low        float64 `json:"low"`
+	High       float64 `json:"high"`
+	Effect     float64 `json:"effect"`      // size of the effect, without unit; see EffectName
+	EffectName string  `json:"effect_name"` // as "odds ratio", "Cliff's delta"
+	P          float64 `json:"p"`
+	PAdjusted  float64 `json:"p_adjusted"` // corrected for all tests of the comparison
+	Differs    bool    `json:"differs"`    // PAdjusted is below 1 - confidence
+	Detectable float64 `json:"detectable"` // the least difference that this experiment would most likely have seen; 0: not known
+	Why        string  `json:"why,omitempty"`
+}
