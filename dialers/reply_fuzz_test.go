@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -193,8 +194,14 @@ func TestReplyAllocates(t *testing.T) {
 			}
 		}
 		for _, first := range []int{0, 30, len(b) - 3} {
-			if got := testing.AllocsPerRun(100, func() { read(first) }); got != 0 {
-				t.Errorf("%s, cut at %d: %.0f allocations, want none", name, first, got)
+			// What else goes on in the process is counted too: reading allocates only
+			// if it does each time.
+			least := math.Inf(1)
+			for try := 0; try < 20 && least > 0; try++ {
+				least = min(least, testing.AllocsPerRun(100, func() { read(first) }))
+			}
+			if least != 0 {
+				t.Errorf("%s, cut at %d: %.0f allocations, want none", name, first, least)
 			}
 		}
 	}

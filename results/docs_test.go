@@ -60,8 +60,10 @@ func tabled(section string) []string {
 // latency is described in a place of its own.
 func fieldsOf(typ reflect.Type, prefix string) []string {
 	var names []string
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Anonymous {
+			continue // its fields are visible too
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		name = prefix + name
 		part := f.Type

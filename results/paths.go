@@ -329,18 +329,22 @@ func clientOf(profile json.RawMessage) string {
 
 // field finds the number or bool that section's document calls name.
 func field(section reflect.Value, name string) (value, bool) {
-	for i := range section.NumField() {
-		tag, _, _ := strings.Cut(section.Type().Field(i).Tag.Get("json"), ",")
+	for _, typ := range reflect.VisibleFields(section.Type()) {
+		tag, _, _ := strings.Cut(typ.Tag.Get("json"), ",")
 		if tag != name {
 			continue
 		}
-		switch f := section.Field(i); f.Kind() {
+		switch f := section.FieldByIndex(typ.Index); f.Kind() {
 		case reflect.Int:
 			return value{v: float64(f.Int())}, true
 		case reflect.Uint64:
 			return value{v: float64(f.Uint())}, true
 		case reflect.Float64:
-			return value{v: f.Float(), unit: UnitPerSecond}, true
+			unit := UnitPerSecond
+			if strings.HasPrefix(name, "late_") {
+				unit = UnitSeconds
+			}
+			return value{v: f.Float(), unit: unit}, true
 		case reflect.Bool:
 			return value{v: float64(b2i(f.Bool())), unit: UnitBool}, true
 		}

@@ -56,6 +56,7 @@ type Run struct {
 	Expect        []Expectation        `json:"expectations"`      // of the profile, each with what was seen
 	Ports         *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
 	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
+	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link before the target did; nil: there was none
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 	Proxy         *ProxySeen           `json:"proxy,omitempty"`   // what kabench's own proxies saw; nil: there were none
 }
@@ -366,6 +367,19 @@ type Expectation struct {
 	Why  string `json:"why,omitempty"` // when it could not be checked
 }
 
+// LinkSeen is what kabench's own link delivered.
+type LinkSeen struct {
+	Delivered uint64 `json:"delivered"` // pieces of data, FINs and RSTs
+	Late
+}
+
+// Late says by how much what kabench's own servers or link were to do at a
+// moment came after it, in seconds.
+type Late struct {
+	LateP99 float64 `json:"late_p99"`
+	LateMax float64 `json:"late_max"`
+}
+
 // LabSeen is what kabench's own server saw.
 type LabSeen struct {
 	Connections  uint64 `json:"connections"`
@@ -376,6 +390,7 @@ type LabSeen struct {
 	Executed     uint64 `json:"executed"`      // requests read whole: they had their effect, answered or not
 	Duplicates   uint64 `json:"duplicates"`    // of them, those whose X-Request-Id had been executed before
 	Reloads      uint64 `json:"reloads"`       // of the server
+	Late                // its answers, after its delay, and its idle timer
 	// Headers maps the name of a header, in its canonical form, to how many requests
 	// came with it; nil unless the server recorded headers.
 	Headers map[string]uint64 `json:"headers,omitempty"`

@@ -21,6 +21,10 @@ func (r *run) fill() {
 	r.doc.Pool = results.PoolPeaks{
 		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
 	}
+	if link := r.target.link; link != nil {
+		late := link.Late()
+		r.doc.Link = &results.LinkSeen{Delivered: late.Count, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
+	}
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
@@ -61,6 +65,8 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 	end := time.Now().Add(2 * time.Second)
 	for _, s := range servers {
 		add(&sum, settled(s, end))
+		late := s.Late()
+		sum.LateP99, sum.LateMax = max(sum.LateP99, late.P99.Seconds()), max(sum.LateMax, late.Max.Seconds())
 		for name, n := range s.Headers() {
 			if sum.Headers == nil {
 				sum.Headers = map[string]uint64{}
@@ -143,7 +149,29 @@ func (r *run) judge() {
 	overload, invalid := s.verdict()
 	d.Instrument.Schedule.Overload = overload
 	d.Invalid = append(d.Invalid, invalid...)
+	d.Invalid = append(d.Invalid, lateLab(d, load.MaxLag)...)
 	d.Valid = len(d.Invalid) == 0
+}
+
+// lateLab says which of kabench's own servers and links were later than load.max_lag
+// allows the schedule to be: a FIN that is carried late lets more requests be
+// lost than the timers say, and an answer that is late is no slowness of a pool.
+func lateLab(d *results.Run, maxLag time.Duration) (invalid []string) {
+	judge := func(p99 float64, what string) {
+		if maxLag > 0 && p99 > maxLag.Seconds() {
+			invalid = append(invalid, fmt.Sprintf("%s came %v late or later, one in a hundred, and load.max_lag allows %v: what followed from it is this machine's doing; lower load.rate, or give this machine less else to do", what, seconds(p99), maxLag))
+		}
+	}
+	if d.Link != nil {
+		judge(d.Link.LateP99, "what kabench's own link carries")
+	}
+	if d.Packets != nil {
+		judge(d.Packets.LateP99, "what the private network carries")
+	}
+	if d.Lab != nil {
+		judge(d.Lab.LateP99, "what kabench's own server does")
+	}
+	return invalid
 }
 
 // advise adds what is true and odd, and what to do about it.

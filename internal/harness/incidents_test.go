@@ -134,8 +134,8 @@ func TestIncidentsArrivals(t *testing.T) {
 		want  int
 		spans time.Duration // from the first to the last of them, to 10 ms
 	}{
-		{"three-mitigations", time.Second, 44, 350 * time.Millisecond},
-		{"three-mitigations", 1300 * time.Millisecond, 20, 210 * time.Millisecond},
+		{"three-mitigations", time.Second, 113, 430 * time.Millisecond},
+		{"three-mitigations", 1500 * time.Millisecond, 34, 220 * time.Millisecond},
 		{"direct-idle-order", time.Second, 27, 310 * time.Millisecond},
 		{"keep-alive-hint", time.Second, 27, 310 * time.Millisecond},
 		{"data-after-close", time.Second, 27, 310 * time.Millisecond},

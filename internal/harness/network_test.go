@@ -95,7 +95,8 @@ expect: {failures.connect.port_exhausted: 0}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if run.Counts.OK != 60 || run.Sockets.PortsAvailable != 100 || run.Sockets.TimeWaitPeak != 60 {
+		// All 60 are in TIME_WAIT in the end, but for what closed after the last look.
+		if run.Counts.OK != 60 || run.Sockets.PortsAvailable != 100 || run.Sockets.PortsUsedPeak > 60 || run.Sockets.TimeWaitPeak > 60 || run.Sockets.TimeWaitPeak == 0 {
 			t.Errorf("%+v, %+v", run.Counts, run.Sockets)
 		}
 	}

@@ -149,8 +149,12 @@ func (c *conn) exchange(use int) *ending {
 	if upload == ShutInput {
 		c.raw.CloseRead()
 	}
-	if !sleep(c.s.ln.ctx, c.s.draw(c.s.cfg.Delay)) {
-		return c.lost(os.ErrDeadlineExceeded)
+	if d := c.s.draw(c.s.cfg.Delay); d > 0 {
+		due := time.Now().Add(d)
+		if !sleep(c.s.ln.ctx, d) {
+			return c.lost(os.ErrDeadlineExceeded)
+		}
+		c.s.late.since(due)
 	}
 	if e := c.misbehave(req, fault); e != nil {
 		return e
@@ -241,6 +245,7 @@ func (c *conn) await() *ending {
 		c.arm(time.Time{})
 		return nil
 	case c.timedOut(err) && sleep(c.s.ln.ctx, time.Until(c.idleUntil)):
+		c.s.late.since(c.idleUntil)
 		return &c.idleEnd
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &ending{ByServer, FIN, WhyShutdown}

@@ -28,7 +28,11 @@ type Link struct {
 	cfg    LinkConfig
 	target string
 	ln     *listener
+	late   lateness
 }
+
+// Late is by how much the link's deliveries came after its delay was over.
+func (l *Link) Late() Late { return l.late.seen() }
 
 // StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to
 // target, as host:port, until Close. That target cannot be reached is no error here: its
@@ -67,7 +71,7 @@ func (l *Link) Close() error { return l.ln.close() }
 // relay is the life of one connection through the link.
 func (l *Link) relay(client *net.TCPConn) {
 	ctx, cancel := context.WithCancel(l.ln.ctx)
-	r := &relay{delay: l.cfg.Delay, ctx: ctx, cancel: cancel}
+	r := &relay{delay: l.cfg.Delay, ctx: ctx, cancel: cancel, late: &l.late}
 	defer cancel()
 	defer r.own(client)()
 	up, down := newFlow(), newFlow()

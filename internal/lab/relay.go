@@ -28,6 +28,7 @@ type relay struct {
 	delay  time.Duration
 	ctx    context.Context
 	cancel context.CancelFunc
+	late   *lateness
 	fins   atomic.Int32 // sent
 }
 
@@ -88,6 +89,7 @@ func (r *relay) write(f *flow, to *net.TCPConn, back *flow) {
 		if !ok {
 			return
 		}
+		r.late.since(it.at)
 		switch it.end {
 		case more:
 			_, err := to.Write(it.data)

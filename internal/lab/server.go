@@ -25,6 +25,7 @@ type Server struct {
 	stories stories
 	limits  limits
 	tally   tally
+	late    lateness
 
 	mu  sync.Mutex
 	rng *rand.Rand // of the delays, lateness and pauses; guarded by mu
@@ -159,3 +160,7 @@ func reachable(addr net.Addr) string {
 	}
 	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Port}).String()
 }
+
+// Late is by how much its answers came after Config.Delay, and the ends of idle
+// connections after Config.IdleTimeout.
+func (s *Server) Late() Late { return s.late.seen() }
