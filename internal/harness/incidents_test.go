@@ -74,6 +74,9 @@ func TestIncidents(t *testing.T) {
 				t.Errorf("the verdict lacks figures: %s", rep.Verdict)
 			}
 			for _, run := range append([]results.RemedyRun{{Remedy: "incident", Run: rep.IncidentRun}}, rep.RemedyRuns...) {
+				if t.Failed() && len(run.Warnings) > 0 {
+					t.Logf("%s was warned of: %q", run.Remedy, run.Warnings)
+				}
 				if !run.Counts.Balance() || run.Counts.Due == 0 {
 					t.Errorf("%s: %+v", run.Remedy, run.Counts)
 				}

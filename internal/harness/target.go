@@ -112,14 +112,14 @@ func (t *target) sources() int {
 // serve starts the lab and what stands before it on the loopback, and returns
 // the address of its page.
 func (t *target) serve(p *profiles.Profile) (string, error) {
-	server, err := lab.Start(*p.Target.Lab, "")
+	server, err := unused(func() (*lab.Server, error) { return lab.Start(*p.Target.Lab, "") })
 	if err != nil {
 		return "", err
 	}
 	t.lab = append(t.lab, server)
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
-		proxy, err := lab.StartProxy(p.Target.Proxies[i].ProxyConfig, "", address)
+		proxy, err := unused(func() (*lab.Proxy, error) { return lab.StartProxy(p.Target.Proxies[i].ProxyConfig, "", address) })
 		if err != nil {
 			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
 		}
@@ -185,7 +185,7 @@ func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests
 	if err := t.answers(ctx, server.String(), withPort(server)); err != nil {
 		return err
 	}
-	if t.link, err = lab.StartLink(cfg, "", withPort(server)); err != nil {
+	if t.link, err = unused(func() (*lab.Link, error) { return lab.StartLink(cfg, "", withPort(server)) }); err != nil {
 		return &InputError{err}
 	}
 	t.servers = addresses(ctx, withPort(server))
