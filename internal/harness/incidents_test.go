@@ -3,6 +3,7 @@ package harness
 import (
 	"regexp"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,25 +97,34 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+// alone is held for reading while an incident runs beside others, and for
+// writing by one that needs the machine for itself.
+var alone sync.RWMutex
+
 // judged is a reproduction of p of which something can be said: one that has an
 // invalid run, because this machine had no core for it in time, says nothing and
-// is made again, twice at most.
+// is made again, four times at most, with no other incident beside it.
 func judged(t *testing.T, p *profiles.Profile) (*results.Reproduction, error) {
 	t.Helper()
-	for again := 2; ; again-- {
-		rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
-		if err != nil || again == 0 {
-			return rep, err
-		}
-		valid := rep.IncidentRun.Valid
-		for _, r := range rep.RemedyRuns {
-			valid = valid && r.Run.Valid
-		}
-		if valid {
-			return rep, nil
-		}
-		t.Logf("made again: %s", rep.Verdict)
+	reproduce := func(lock sync.Locker) (*results.Reproduction, error) {
+		lock.Lock()
+		defer lock.Unlock()
+		return Reproduce(t.Context(), p, ReproduceOptions{})
 	}
+	rep, err := reproduce(alone.RLocker())
+	for again := 4; err == nil && again > 0 && !allValid(rep); again-- {
+		t.Logf("made again: %s", rep.Verdict)
+		rep, err = reproduce(&alone)
+	}
+	return rep, err
+}
+
+func allValid(rep *results.Reproduction) bool {
+	valid := rep.IncidentRun.Valid
+	for _, r := range rep.RemedyRuns {
+		valid = valid && r.Run.Valid
+	}
+	return valid
 }
 
 func allMet(list []results.Expectation) bool {
