@@ -85,8 +85,12 @@ func (s *subject) lineUp() {
 		s.legs = append(s.legs, g)
 	}
 	for i, rest := len(s.legs)-1, time.Duration(0); i >= 0; i-- {
-		rest += s.legs[i].from.roundTrip
-		s.legs[i].within = rest
+		g := &s.legs[i]
+		rest += g.from.roundTrip
+		g.within = rest
+		if c := *g.from.proxy; c.HopByHop == lab.Removed && !s.keeps(i+1, spoken{}.through(c)) {
+			g.from.keepsNone = true // HTTP/1.0 without a word of keep-alive, say
+		}
 	}
 }
 

@@ -105,7 +105,12 @@ func (s *subject) checkEntryIdle(o *outcome) {
 	// The smallest of ways up that leave the load balancer as it is: managed
 	// ones cannot always be changed.
 	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.entry.IdleEarly
+	between := ""
+	if len(s.legs) > 0 {
+		between = via.name + " -> " + s.entry.name
+	}
 	o.found(Finding{
+		Hop:     between,
 		Path:    s.entry.path("idle_timeout"),
 		Says:    saysIdleOrder,
 		Numbers: [2]string{idleText(via), idleText(s.entry)},

@@ -57,6 +57,8 @@ func TestLintFindingsOfProxies(t *testing.T) {
 			[2]string{up + "idle_timeout 4s", "target.lab.idle_timeout 5s"}, ""},
 		{"no time to keep a connection for", []string{"target.lab.idle_timeout=60ms", "pool.idle_timeout=3s"}, RuleIdleOrder, up + "max_requests", "proxy -> server",
 			[2]string{up + "idle_timeout 4s", "target.lab.idle_timeout 60ms"}, ""},
+		{"a server of HTTP/1.0, asked to keep", []string{up + "idle_timeout=6s", up + "version=http/1.0", "target.lab.version=http/1.0"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
+			[2]string{up + "idle_timeout 6s", "target.lab.idle_timeout 5s"}, ""},
 		{"the first proxy above the second", []string{two("", ""), up + "idle_timeout=6s"}, RuleIdleOrder, up + "idle_timeout", "proxy 0 -> proxy 1",
 			[2]string{up + "idle_timeout 6s", "target.proxies.1.idle_timeout 4s"}, "proxy.stale"},
 		{"the second proxy above the server", []string{two("", ""), "target.proxies.1.upstream.idle_timeout=1m"}, RuleIdleOrder, "target.proxies.1.upstream.idle_timeout", "proxy 1 -> server",
@@ -126,6 +128,7 @@ func TestLintFindsNothingInProxies(t *testing.T) {
 		{"a proxy that keeps its clients for ever", []string{"target.proxies.0.idle_timeout=0", "pool.idle_timeout=0"}},
 		{"a connection for each request", []string{"target.proxies=[{idle_timeout: 5s, upstream: {per_request: true}}]"}},
 		{"a server that says close", []string{up + "idle_timeout=0", "target.lab.say_close=true"}},
+		{"a server of HTTP/1.0, which closes", []string{up + "idle_timeout=0", "target.lab.version=http/1.0"}},
 		{"as many requests as the server", []string{up + "max_requests=100", "target.lab.max_requests=100"}},
 		{"just enough places", []string{"target.lab.max_connections=30", "target.lab.threads=16", "target.lab.backlog=16"}},
 		{"a proxy that waits for ever", []string{up + "timeout=0", up + "connect_timeout=0"}},
@@ -177,10 +180,10 @@ func TestLintProxiesBetween(t *testing.T) {
 	p := lintProfile(t, proxied("via.idle_timeout=10s", "via.max_requests=1000", "server.idle_timeout=3s", "server.delay=40ms")...)
 	p.Target.Lab = nil // as --server has it
 	findings := Lint(p)
-	want := []string{"idle-order target.proxies.0.idle_timeout via.idle_timeout 10s", "idle-order target.proxies.0.upstream.idle_timeout target.proxies.0.upstream.idle_timeout 4s"}
+	want := []string{"idle-order load balancer -> proxy via.idle_timeout 10s", "idle-order proxy -> server target.proxies.0.upstream.idle_timeout 4s"}
 	var got []string
 	for _, f := range findings {
-		got = append(got, f.Rule+" "+f.Path+" "+f.Numbers[0])
+		got = append(got, f.Rule+" "+f.Hop+" "+f.Numbers[0])
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
