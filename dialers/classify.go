@@ -98,11 +98,14 @@ func bodyCause(f Facts) results.Cause {
 func CauseOf(err error) results.Cause {
 	var refused *RefusedError
 	var source *sourceError
+	var homeless *homelessError
 	switch {
 	case err == nil:
 		return results.CauseOther
 	case errors.As(err, &source) && errors.Is(err, syscall.EADDRNOTAVAIL):
 		return results.CauseUnreachable // from an address that this machine no longer has
+	case errors.As(err, &homeless):
+		return results.CauseUnreachable
 	case errors.As(err, &refused):
 		return refusalCauses[refused.Refusal]
 	case errors.Is(err, syscall.ECONNRESET):

@@ -279,7 +279,7 @@ func (t *task) response(b []byte) {
 		t.c.byAnswer.remove(&t.answer)
 		t.c.byAnswer.add(&t.answer, now+p.ResponseTimeout)
 	}
-	interim := conn.reply.interim
+	before := conn.reply.before
 	used, err := conn.reply.feed(b)
 	for err == nil && conn.reply.done && t.answers > 1 && !conn.reply.close {
 		t.gotHead(now)
@@ -288,6 +288,13 @@ func (t *task) response(b []byte) {
 		b = b[used:]
 		used, err = conn.reply.feed(b)
 	}
+	word := t.req.expects && conn.reply.before > before
+	if word { // it is no part of the response, too late for the body or not
+		f.Bytes -= int64(conn.reply.before - before)
+		if e.FirstByte = now; f.Bytes == 0 {
+			e.FirstByte = results.Never
+		}
+	}
 	t.gotHead(now)
 	if err == nil && conn.reply.done && t.answers > 1 { // and there will be no other
 		f.Read = io.EOF
@@ -295,9 +302,7 @@ func (t *task) response(b []byte) {
 		return
 	}
 	switch {
-	case err == nil && t.req.expects && conn.reply.interim > interim && !conn.reply.headRead:
-		// What has come is no part of the response, too late for the body or not.
-		f.Bytes, e.FirstByte = 0, results.Never
+	case err == nil && word && !conn.reply.headRead:
 		if t.waits {
 			t.goOn()
 		}

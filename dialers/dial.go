@@ -142,17 +142,25 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 	return addrs, nil
 }
 
-// connect tries the addresses in turn; the first error is returned when none
-// answers, and the last when ctx was done meanwhile. No local port is bound, so that ports are counted per destination.
+// connect tries the addresses in turn, each for its share of the time that ctx
+// leaves. When none answers the error is the first one, and the last when ctx was
+// done meanwhile. No local port is bound, so that ports are counted per
+// destination.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
 	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.Control}
 	if d.KeepAlive <= 0 {
 		nd.KeepAlive = -1 // 0 would mean "every 15 s" to package net
 	}
+	end, bounded := ctx.Deadline()
 	var first error
-	for _, addr := range addrs {
-		if source, ok := d.source(addr.Addr()); ok {
+	for i, addr := range addrs {
+		source, bound := d.source(addr.Addr())
+		if bound {
 			nd.Control = d.control(source) // the same one when package net tries again
+		}
+		nd.Deadline = time.Time{}
+		if left := len(addrs) - i; bounded && left > 1 {
+			nd.Deadline = time.Now().Add(share(time.Until(end), left))
 		}
 		conn, err := nd.DialContext(ctx, "tcp", addr.String())
 		if err == nil {
@@ -164,14 +172,60 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 			}
 			conn.Close()
 		}
-		if first == nil {
-			first = err
+		if !bound {
+			err = homeless(err, addr)
 		}
+		first = foremost(first, err)
 		if ctx.Err() != nil {
 			return nil, err
 		}
 	}
 	return nil, first
+}
+
+// share is how long the next of n addresses may be tried when so much time is
+// left: as long as each of the others, but no less than 2 s, as net.Dialer has it.
+func share(left time.Duration, n int) time.Duration {
+	return max(left/time.Duration(n), min(left, 2*time.Second))
+}
+
+// foremost is the error of a dial whose addresses failed with first and then
+// with err: the first, unless there was no trying that one.
+func foremost(first, err error) error {
+	if _, untried := errors.AsType[*homelessError](first); first == nil || untried {
+		return err
+	}
+	return first
+}
+
+// homelessError is a connect to an address of IPv6 by a machine that has none to
+// connect from: IPv6 is switched off, most likely. The system says EADDRNOTAVAIL
+// to that as well as when no port is left.
+type homelessError struct{ err error }
+
+func (e *homelessError) Error() string {
+	return "this machine has no IPv6 address to connect from: " + e.err.Error()
+}
+
+func (e *homelessError) Unwrap() error { return e.err }
+
+// homeless is err, of a connect to remote from an address of the kernel's
+// choosing, as a *homelessError if it is one.
+func homeless(err error, remote netip.AddrPort) error {
+	if !errors.Is(err, syscall.EADDRNOTAVAIL) || remote.Addr().Is4() {
+		return err
+	}
+	// To connect a datagram socket looks for an address too, and has ports of its
+	// own. It sends nothing.
+	conn, none := net.DialUDP("udp6", nil, net.UDPAddrFromAddrPort(remote))
+	if none == nil {
+		conn.Close()
+		return err
+	}
+	if !errors.Is(none, syscall.EADDRNOTAVAIL) {
+		return err
+	}
+	return &homelessError{err}
 }
 
 func (d *Dialer) tlsConfig(host string) *tls.Config {

@@ -39,6 +39,8 @@ type dialing struct {
 	addrs []netip.AddrPort // still to be tried
 	first error            // why the first address was none
 	sock  *socket
+	until time.Duration // when the Dialer's Timeout is over; 0: never
+	by    time.Duration // that, or when who waits gives up, if that is sooner
 }
 
 // dial makes a connection as granted. It outlives the exchange, if that may be
@@ -49,12 +51,13 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 	d.attempt = attempt{c.at, results.Never, results.Never, results.Never}
 	c.dials[d] = struct{}{}
 	late := c.policy.LateBind && !t.fresh
-	var deadline time.Time
+	var deadline time.Time                    // of the exchange, if the dial ends with it
 	if t.stage == acquiring && t.own == nil { // else another connection has come sooner than the word to dial one
 		t.own = d
 		t.e.Leased = d.leased
 		if !late && c.timeout > 0 {
-			deadline = c.epoch.Add(t.due.at)
+			d.by = t.due.at
+			deadline = c.epoch.Add(d.by)
 		}
 	}
 	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS && c.dialer.hasSource(ip) {
@@ -63,11 +66,10 @@ func (t *task) dial(s *shard, granted *pool.Dial) {
 		}
 	}
 	if c.dialer.Timeout > 0 {
-		if at := c.at + c.dialer.Timeout; d.addrs != nil {
-			d.limit.fire = func() { d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded}) }
-			c.byDial.add(&d.limit, at)
-		} else if limit := c.epoch.Add(at); deadline.IsZero() || limit.Before(deadline) {
-			deadline = limit
+		d.until = c.at + c.dialer.Timeout
+		if d.by == 0 || d.until < d.by {
+			d.by = d.until
+			deadline = c.epoch.Add(d.by)
 		}
 	}
 	if d.addrs != nil {
@@ -127,10 +129,6 @@ func (d *dialing) lookedUp(a attempt, addrs []netip.AddrPort, err error) {
 	}
 	d.cancel()
 	d.cancel = nil
-	if limit := d.c.dialer.Timeout; limit > 0 { // of all steps together
-		d.limit.fire = func() { d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded}) }
-		d.c.byDial.add(&d.limit, d.leased+limit)
-	}
 	d.connect()
 }
 
@@ -143,17 +141,44 @@ func (d *dialing) connect() {
 		sock, err := d.c.connect(addr, d)
 		if err == nil {
 			d.sock = sock
+			d.wait()
 			return
 		}
-		d.failedAt(err)
+		d.first = foremost(d.first, err)
 	}
 	d.fail(&DialError{results.PhaseConnect, d.first})
 }
 
-func (d *dialing) failedAt(err error) {
-	if d.first == nil {
-		d.first = err
+// wait bounds the connect just begun: by what is left of the Dialer's Timeout or,
+// with other addresses left, by its share of the time.
+func (d *dialing) wait() {
+	c, at := d.c, d.until
+	if n := len(d.addrs); n > 0 && d.by > 0 {
+		now := c.clock()
+		at = now + share(d.by-now, n+1)
 	}
+	c.byDial.remove(&d.limit)
+	if at > 0 {
+		d.limit.fire = d.tooLong
+		c.byDial.add(&d.limit, at)
+	}
+}
+
+// tooLong goes on to the next address, or ends the dial.
+func (d *dialing) tooLong() {
+	if len(d.addrs) == 0 {
+		d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded})
+		return
+	}
+	d.failedAt(context.DeadlineExceeded)
+	d.connect()
+}
+
+// failedAt gives the connect to one of the addresses up.
+func (d *dialing) failedAt(err error) {
+	d.first = foremost(d.first, err)
+	d.sock.close()
+	d.sock = nil
 }
 
 // event is that of listener: the connect is over.
@@ -163,8 +188,6 @@ func (d *dialing) event(e poll.Event) {
 	}
 	if err := d.sock.connected(); err != nil {
 		d.failedAt(err)
-		d.sock.close()
-		d.sock = nil
 		d.connect()
 		return
 	}

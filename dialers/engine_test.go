@@ -24,10 +24,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// slowNames is a Resolver that says 127.0.0.1 to every question about IPv4, once
-// answer is closed.
-func slowNames(t *testing.T, answer <-chan struct{}) *net.Resolver {
+// slowNames is a Resolver that says 127.0.0.1, or the addresses given, to every
+// question about IPv4, once answer is closed.
+func slowNames(t *testing.T, answer <-chan struct{}, addrs ...[4]byte) *net.Resolver {
 	t.Helper()
+	if len(addrs) == 0 {
+		addrs = [][4]byte{{127, 0, 0, 1}}
+	}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +49,12 @@ func slowNames(t *testing.T, answer <-chan struct{}) *net.Resolver {
 			}
 			m.Header.Response, m.Additionals = true, nil
 			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{
-					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
-					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
-				}}
+				for _, addr := range addrs {
+					m.Answers = append(m.Answers, dnsmessage.Resource{
+						Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+						Body:   &dnsmessage.AResource{A: addr},
+					})
+				}
 			}
 			if packed, err := m.Pack(); err == nil {
 				<-answer

@@ -1,6 +1,9 @@
 package dialers
 
 import (
+	"bufio"
+	"io"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -60,5 +63,52 @@ func TestExpectContinue(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What comes with the word in one read, and after it, is of the response: if no
+// more comes, the connection ended in the response's head and not before it.
+func TestHeadBegunWithTheWord(t *testing.T) {
+	const word = "HTTP/1.1 100 Continue\r\n\r\n"
+	for name, test := range map[string]struct{ with, want string }{
+		"nothing":        {"", "before_response/fin"},
+		"a part":         {"HTTP/1.1 200 O", "response_headers/fin"},
+		"another word":   {word, "before_response/fin"},
+		"word and part":  {word + "H", "response_headers/fin"},
+		"the whole head": {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "during_response/truncated"},
+		"the whole":      {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "done/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ln := listen(t)
+			go func() {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				r, err := http.ReadRequest(bufio.NewReader(conn))
+				if err != nil {
+					return
+				}
+				io.WriteString(conn, word+test.with)
+				io.Copy(io.Discard, r.Body) // or the close would be a reset
+				conn.(*net.TCPConn).CloseWrite()
+				io.Copy(io.Discard, conn)
+			}()
+			r, err := NewRequest("POST", "http://"+ln.Addr().String(), http.Header{"Expect": {"100-continue"}}, make([]byte, 10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := newClient(t, pool.Default(), &Dialer{}, long, r).do(t)
+			if outcome(e) != test.want {
+				t.Errorf("got %s: %v; want %s", outcome(e), e.Err, test.want)
+			}
+			if begun := e.Phase != results.PhaseBeforeResponse; begun != (e.FirstByte != results.Never) {
+				t.Errorf("%s, but the first byte at %v", outcome(e), e.FirstByte)
+			}
+			if want := int64(len(word + test.with)); e.BytesIn != want {
+				t.Errorf("%d bytes came in, want %d", e.BytesIn, want)
+			}
+		})
 	}
 }

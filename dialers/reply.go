@@ -25,6 +25,7 @@ type reply struct {
 	toHEAD  bool
 	part    replyPart
 	interim int   // 1xx responses before the final one
+	before  int   // their bytes
 	room    int   // bytes that all heads, or the trailer, may still have
 	left    int64 // bytes of the body that Content-Length announced and that have not come
 	chunks  replyChunks

@@ -48,7 +48,7 @@ func (r *reply) headOver() error {
 		if r.interim++; r.interim > maxInterim {
 			return errTooManyInterim
 		}
-		r.head = replyHead{}
+		r.head, r.before = replyHead{}, maxHead-r.room
 		r.lines.begin(atStatus)
 		return nil
 	}

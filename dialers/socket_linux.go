@@ -37,7 +37,8 @@ func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	if from, chosen := c.dialer.source(addr.Addr()); chosen {
+	from, chosen := c.dialer.source(addr.Addr())
+	if chosen {
 		if err := bindSource(fd, from); err != nil {
 			unix.Close(fd)
 			return nil, err
@@ -51,6 +52,9 @@ func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
 	if err != nil && err != syscall.EINPROGRESS {
 		err = s.error("connect", err)
 		unix.Close(fd)
+		if !chosen {
+			err = homeless(err, addr)
+		}
 		return nil, err
 	}
 	s.token = c.slots.take(owner)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,11 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 		begun := s.now()
 		conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 		if err != nil {
+			if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil && len(dialer.Sources) == 0 {
+				if remote, unknown := netip.ParseAddrPort(op.Addr.String()); unknown == nil {
+					err = homeless(err, remote)
+				}
+			}
 			s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -8,12 +9,13 @@ import (
 
 // A Finding is one rule that a profile breaks.
 type Finding struct {
-	Rule    string    `json:"rule"`    // its name, which does not change
-	Path    string    `json:"path"`    // of the field to change
-	Says    string    `json:"says"`    // the rule
-	Numbers [2]string `json:"numbers"` // what was compared: each a name and its value
-	Seen    string    `json:"seen"`    // what it will look like in results and logs
-	Set     string    `json:"set"`     // what to change: path=value where a profile has the field
+	Rule    string    `json:"rule"`          // its name, which does not change
+	Hop     string    `json:"hop,omitempty"` // with target.proxies: between whom, as proxy -> server
+	Path    string    `json:"path"`          // of the field to change
+	Says    string    `json:"says"`          // the rule
+	Numbers [2]string `json:"numbers"`       // what was compared: each a name and its value
+	Seen    string    `json:"seen"`          // what it will look like in results and logs
+	Set     string    `json:"set"`           // what to change: path=value where a profile has the field
 }
 
 // A Checklist is what became of every rule.
@@ -21,6 +23,7 @@ type Checklist struct {
 	Findings []Finding
 	Checked  []string    // rules that were looked at, at least in part
 	Lacking  []Unchecked // rules that were not, or in part only
+	Notes    []string    // what is known and makes a rule hold that one might wonder about
 }
 
 // Unchecked is a rule for which facts are missing.
@@ -41,6 +44,8 @@ const (
 	RuleRetry       = "retry"
 	RuleChurn       = "max-idle-churn"
 	RuleTimeouts    = "timeouts"
+	RuleHopByHop    = "hop-by-hop"
+	RuleClient      = "client"
 )
 
 // DefaultPorts is how many local ports Linux has for connections to one
@@ -59,6 +64,8 @@ var rules = []struct {
 	{RuleRetry, checkRetry},
 	{RuleChurn, checkChurn},
 	{RuleTimeouts, checkTimeouts},
+	{RuleHopByHop, checkHopByHop},
+	{RuleClient, checkClient},
 }
 
 // Lint is the findings of Check, for a client's machine with DefaultPorts.
@@ -91,6 +98,11 @@ func Check(p *Profile, ports int) Checklist {
 			list.Lacking = append(list.Lacking, Unchecked{r.name, o.lacking})
 		}
 	}
+	for _, h := range []*hop{s.via, &s.server} {
+		if h != nil && h.IdleForEver {
+			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" closes no connection for being idle, so no idle timeout is too long for it; one that nobody closes stays open on both sides")
+		}
+	}
 	return list
 }
 
@@ -120,6 +132,33 @@ func (o *outcome) lacks(missing bool, path string) bool {
 		o.checked = true
 	}
 	return missing
+}
+
+// checkClient looks for settings of the pool that the stock client does not have.
+func checkClient(s *subject, o *outcome) {
+	p, standard := s.profile, pool.Default()
+	if p.Client != ClientStock {
+		return
+	}
+	o.checked = true
+	if reflect.DeepEqual(p.Pool, standard) {
+		return
+	}
+	var changed []string
+	mine, theirs := reflect.ValueOf(p.Pool), reflect.ValueOf(standard)
+	for f := range fieldsOf(mine.Type()) {
+		if !reflect.DeepEqual(mine.FieldByIndex(f.Index).Interface(), theirs.FieldByIndex(f.Index).Interface()) {
+			name, _ := fieldName(f)
+			changed = append(changed, join("pool", name))
+		}
+	}
+	o.found(Finding{
+		Path:    "client",
+		Says:    "The settings of pool have an effect with client: policy only; the stock client is net/http's Transport as shipped.",
+		Numbers: [2]string{"client " + p.Client, listOf(changed)},
+		Seen:    "`kabench run` refuses the profile; the other findings here are about pool " + stockPool,
+		Set:     "client=policy; or pool=default, for what the stock client does by itself",
+	})
 }
 
 // poolOf is the policy that p's client goes by.

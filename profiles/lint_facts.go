@@ -27,6 +27,9 @@ type ServerFacts struct {
 	// either side. It may close up to IdleEarly sooner.
 	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
 	IdleEarly   time.Duration `yaml:"idle_early,omitempty"`
+	// IdleForEver says that it never closes a connection for being idle, which an
+	// IdleTimeout of 0 leaves open.
+	IdleForEver bool `yaml:"idle_for_ever,omitempty"`
 	// Hint is what it announces as `Keep-Alive: timeout=`.
 	Hint time.Duration `yaml:"hint,omitempty"`
 	// Silent says that it forgets an idle connection without closing it, as
@@ -78,6 +81,9 @@ func (f ServerFacts) Validate() error {
 			bad("%s: %d is negative (0 means not known)", n.field, n.v)
 		}
 	}
+	if f.IdleForEver && f.IdleTimeout > 0 {
+		bad("idle_for_ever: contradicts idle_timeout (%v); remove one", f.IdleTimeout)
+	}
 	if f.IdleEarly > 0 && f.IdleEarly >= f.IdleTimeout {
 		bad("idle_early: %v is not below idle_timeout (%v)", f.IdleEarly, f.IdleTimeout)
 	}
@@ -91,7 +97,7 @@ func (f ServerFacts) Validate() error {
 // A hint that only clients get that ask for one is not among it.
 func (f *ServerFacts) Take(c lab.Config) {
 	if c.IdleTimeout > 0 {
-		f.IdleTimeout = c.IdleTimeout
+		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
 	}
 	if c.MaxRequests > 0 {
 		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
@@ -103,10 +109,19 @@ func (f *ServerFacts) Take(c lab.Config) {
 		f.Delay = d
 	}
 	f.MaxConnections, f.Threads, f.Backlog = cmp.Or(c.MaxConnections, f.MaxConnections), cmp.Or(c.Threads, f.Threads), cmp.Or(c.Backlog, f.Backlog)
-	if seconds := hintSeconds.FindStringSubmatch(c.Hint); seconds != nil && !c.HintIfAsked {
-		n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
-		f.Hint = time.Duration(n) * time.Second
+	if hint := hinted(c.Hint); hint > 0 && !c.HintIfAsked {
+		f.Hint = hint
 	}
+}
+
+// hinted is the timeout of a Keep-Alive header; 0: none.
+func hinted(header string) time.Duration {
+	seconds := hintSeconds.FindStringSubmatch(header)
+	if seconds == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
+	return time.Duration(n) * time.Second
 }
 
 var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
@@ -120,9 +135,12 @@ func (f ServerFacts) workers() int { return max(f.Workers, 1) }
 type hop struct {
 	ServerFacts
 	who     string            // in sentences
+	name    string            // in Finding.Hop
 	section string            // where facts about it are written
 	paths   map[string]string // of fields that are written elsewhere
 	forEver bool              // it is known never to close an idle connection, or to have none
+	settled bool              // kabench serves it: limits of requests and lifetimes that are not there are none
+	proxy   bool              // it is one of target.proxies
 }
 
 func (h hop) path(field string) string {
@@ -141,9 +159,11 @@ func (h hop) limit() time.Duration { return h.IdleTimeout - h.IdleEarly }
 type subject struct {
 	profile   *Profile
 	pool      pool.Policy
-	server    hop
+	server    hop // where requests are executed
+	entry     hop // where the client's connections, or those of via, end: the server or the first of the proxies
 	via       *hop
-	roundTrip time.Duration             // on the link; 0: not known
+	legs      []innerLeg                // from each proxy on
+	roundTrip time.Duration             // on the links to entry; 0: not known
 	ports     int                       // of all source addresses together
 	portsSay  string                    // the same in words
 	targets   func() ([]Request, error) // what is sent; read once
@@ -156,26 +176,24 @@ func newSubject(p *Profile, ports int) *subject {
 		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
 	}
 	s.targets = sync.OnceValues(func() ([]Request, error) { return targetsOf(p.Target) })
-	s.server = hop{ServerFacts: p.Server, who: "the server", section: "server"}
-	s.server.forEver = p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
+	s.server = hop{ServerFacts: p.Server, who: "the server", name: "server", section: "server"}
+	s.server.forEver = p.Server.IdleForEver || p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
 	if p.Target.Lab != nil {
 		s.server = s.server.servedBy(*p.Target.Lab)
 	}
 	if p.Via != (ServerFacts{}) {
-		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", section: "via"}
+		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", name: "load balancer", section: "via", forEver: p.Via.IdleForEver}
 	}
-	if p.Target.Link != nil {
-		s.roundTrip = 2 * p.Target.Link.Delay
-	}
+	s.lineUp()
 	return s
 }
 
 // servedBy is h with the facts that the lab's script settles.
 func (h hop) servedBy(c lab.Config) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
-	h.MaxRequests, h.Unannounced, h.Silent = 0, false, false
+	h.MaxRequests, h.Unannounced, h.Silent, h.IdleForEver = 0, false, false, false
 	h.Take(c)
-	h.forEver = c.IdleTimeout == 0
+	h.forEver, h.settled = c.IdleTimeout == 0, true
 	h.paths = map[string]string{
 		"idle_timeout": "target.lab.idle_timeout", "max_requests": "target.lab.max_requests", "delay": "target.lab.delay", "hint": "target.lab.hint",
 	}
@@ -200,7 +218,16 @@ func (s *subject) nearest() hop {
 	if s.via != nil && !s.via.passes() {
 		return *s.via
 	}
-	return s.server
+	return s.entry
+}
+
+// clientHop is the way from the client to h in words, if proxies make it one of
+// several.
+func (s *subject) clientHop(h hop) string {
+	if len(s.legs) == 0 {
+		return ""
+	}
+	return "client -> " + h.name
 }
 
 // forgetful is what the client's connections pass that forgets them when idle.
@@ -209,8 +236,8 @@ func (s *subject) forgetful() []hop {
 	if s.via != nil && s.via.Silent && s.via.idleKnown() {
 		all = append(all, *s.via)
 	}
-	if s.server.Silent && s.server.idleKnown() && !s.server.forEver && (s.via == nil || s.via.passes()) {
-		all = append(all, s.server)
+	if s.entry.Silent && s.entry.idleKnown() && !s.entry.forEver && (s.via == nil || s.via.passes()) {
+		all = append(all, s.entry)
 	}
 	return all
 }
@@ -263,7 +290,11 @@ func (s *subject) peak() float64 {
 // is not known.
 func (s *subject) held() (time.Duration, bool) {
 	known := s.profile.Target.Lab != nil || s.server.Delay > 0
-	return s.server.Delay + s.roundTrip, known
+	held := s.server.Delay + s.roundTrip
+	if len(s.legs) > 0 {
+		held += s.legs[0].within
+	}
+	return held, known
 }
 
 // needed is how many connections a rate keeps busy: Little's law.

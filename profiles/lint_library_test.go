@@ -111,15 +111,17 @@ func TestLintDocs(t *testing.T) {
 			t.Errorf("%s is not in the table", r.name)
 		}
 	}
-	e, _ := Find("idle-race")
-	p, err := Load(e.Name, []byte(e.Text), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range Lint(p) {
-		for _, part := range []string{f.Rule + ": " + f.Path, f.Says, f.Numbers[0] + "; " + f.Numbers[1], f.Seen, f.Set} {
-			if !strings.Contains(page, part+"\n") {
-				t.Errorf("the example does not show %q", part)
+	for _, name := range []string{"idle-race", "l7-lb-order"} {
+		e, _ := Find(name)
+		p, err := Load(e.Name, []byte(e.Text), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range Lint(p) {
+			for _, part := range []string{f.Rule + ": " + f.Path, f.Hop, f.Says, f.Numbers[0] + "; " + f.Numbers[1], f.Seen, f.Set} {
+				if !strings.Contains(page, part+"\n") {
+					t.Errorf("%s: the example does not show %q", name, part)
+				}
 			}
 		}
 	}
@@ -127,7 +129,7 @@ func TestLintDocs(t *testing.T) {
 	if example == nil {
 		t.Fatal("no example of facts")
 	}
-	p, err = Load("docs/lint.md", []byte("load: {rate: 1/s}\ntarget: {url: \"http://127.0.0.1:1/\"}\n"+example[1]), nil)
+	p, err := Load("docs/lint.md", []byte("load: {rate: 1/s}\ntarget: {url: \"http://127.0.0.1:1/\"}\n"+example[1]), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,6 +143,13 @@ func TestFactsFromAServersScript(t *testing.T) {
 	f.Take(lab.Config{})
 	if want := (ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
 		t.Errorf("an empty script makes %+v", f)
+	}
+	f = ServerFacts{IdleForEver: true}
+	if f.Take(lab.Config{}); !f.IdleForEver {
+		t.Error("an empty script says that it is not for ever")
+	}
+	if f.Take(lab.Config{IdleTimeout: time.Second}); f.IdleForEver {
+		t.Error("for ever, and for a second")
 	}
 	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10",
 		MaxConnections: 8, Threads: 4, Backlog: 1}

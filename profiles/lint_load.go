@@ -61,9 +61,12 @@ func checkPending(s *subject, o *outcome) {
 	}
 }
 
-func capText(path string, each, shards int) string {
-	if shards > 1 {
-		return fmt.Sprintf("%s %d x pool.shards %d = %d", path, each, shards, times(each, shards))
+func capText(path string, each, shards int) string { return capOf(path, each, "pool.shards", shards) }
+
+// capOf is a limit that each of several has, in words.
+func capOf(path string, each int, several string, n int) string {
+	if n > 1 {
+		return fmt.Sprintf("%s %d x %s %d = %d", path, each, several, n, times(each, n))
 	}
 	return fmt.Sprintf("%s %d", path, each)
 }
@@ -164,7 +167,7 @@ func (s *subject) opened(o *outcome) (perSecond float64, path, set string) {
 	} else if most > 0 && !o.lacks(!known, s.server.path("delay")) && busy*part > kept {
 		consider(rate*(1-kept/(busy*part)), field, keepAll) // of the busy ones those beyond the cap are closed as they come back
 	}
-	if limit := s.clientIdle(s.nearest()); !limit.unbounded && limit.d > 0 {
+	if limit := s.client().idleLimit(s.nearest()); !limit.unbounded && limit.d > 0 {
 		longer := func(gap time.Duration) string { return fmt.Sprintf("pool.idle_timeout=%v", gap+timerSlack+gap/10) }
 		if a := s.profile.Load.Arrivals; a.Process == generator.Burst && a.Off > limit.d {
 			consider(busy/(a.On+a.Off).Seconds(), "pool.idle_timeout", longer(max(a.Off, a.OffMax)))

@@ -12,27 +12,27 @@ import (
 // request and a FIN can miss each other.
 const timerSlack = 50 * time.Millisecond
 
-// idleLimit is how long the client may keep a connection idle and still use it.
+// idleLimit is how long a keeper may keep a connection idle and still use it.
 type idleLimit struct {
 	unbounded bool
 	d         time.Duration
 	text      string
 }
 
-// clientIdle is the client's limit on connections to h.
-func (s *subject) clientIdle(h hop) idleLimit {
-	p := s.pool
-	if s.keepsNone() {
+// idleLimit is the keeper's limit on connections to h.
+func (k keeper) idleLimit(h hop) idleLimit {
+	p := k.Policy
+	if k.keepsNone {
 		return idleLimit{text: "no connection is kept"}
 	}
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	if looked == 0 {
 		if p.IdleTimeout > 0 {
-			return idleLimit{unbounded: true, text: fmt.Sprintf("pool.idle_timeout %v, never looked at", p.IdleTimeout)}
+			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never looked at", k.path("idle_timeout"), p.IdleTimeout)}
 		}
-		return idleLimit{unbounded: true, text: "pool.idle_timeout for ever"}
+		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
 	}
-	d, text := p.IdleTimeout, "pool.idle_timeout"
+	d, text := p.IdleTimeout, k.path("idle_timeout")
 	if p.ServerHint != pool.HintIgnore && h.Hint > 0 {
 		promised := h.Hint - p.HintMargin
 		if p.HintCap > 0 {
@@ -45,11 +45,11 @@ func (s *subject) clientIdle(h hop) idleLimit {
 			d, text = promised, "the server's hint, as pool.server_hint takes it:"
 		}
 	}
-	if p.MaxLifetime > 0 && (d == 0 || p.MaxLifetime < d) {
-		d, text = p.MaxLifetime, "pool.max_lifetime"
+	if p.MaxLifetime > 0 && k.proxy == nil && (d == 0 || p.MaxLifetime < d) {
+		d, text = p.MaxLifetime, k.path("max_lifetime")
 	}
 	if d == 0 {
-		return idleLimit{unbounded: true, text: "pool.idle_timeout for ever"}
+		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
 	}
 	if looked == pool.ExpireBySweep {
 		d, text = d+p.SweepEvery, text+" and pool.sweep_every"
@@ -82,26 +82,40 @@ func checkIdleOrder(s *subject, o *outcome) {
 	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAwake(*s.via)) {
 		s.checkClientIdle(o, *s.via)
 	}
-	if o.lacks(!s.server.idleKnown(), s.server.path("idle_timeout")) || s.server.forEver || s.server.Silent {
+	s.checkEntryIdle(o)
+	for _, g := range s.legs {
+		s.checkLegIdle(o, g)
+	}
+}
+
+// checkEntryIdle compares who connects to the server, or to the first of the
+// proxies, with it: the client, or a load balancer before it.
+func (s *subject) checkEntryIdle(o *outcome) {
+	if o.lacks(!s.entry.idleKnown(), s.entry.path("idle_timeout")) || s.entry.forEver || s.entry.Silent {
 		return
 	}
 	if s.via == nil || s.via.passes() {
-		s.checkClientIdle(o, s.server)
+		s.checkClientIdle(o, s.entry)
 		return
 	}
 	via := *s.via
-	if !via.idleKnown() || via.IdleTimeout < s.server.limit()-timerSlack {
+	if !via.idleKnown() || via.IdleTimeout < s.entry.limit()-timerSlack {
 		return
 	}
 	// The smallest of ways up that leave the load balancer as it is: managed
 	// ones cannot always be changed.
-	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.server.IdleEarly
+	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.entry.IdleEarly
+	between := ""
+	if len(s.legs) > 0 {
+		between = via.name + " -> " + s.entry.name
+	}
 	o.found(Finding{
-		Path:    s.server.path("idle_timeout"),
+		Hop:     between,
+		Path:    s.entry.path("idle_timeout"),
 		Says:    saysIdleOrder,
-		Numbers: [2]string{idleText(via), idleText(s.server)},
+		Numbers: [2]string{idleText(via), idleText(s.entry)},
 		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
-		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.server.path("idle_timeout"), longer),
+		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.entry.path("idle_timeout"), longer),
 	})
 }
 
@@ -115,41 +129,46 @@ func idleText(h hop) string {
 
 // checkClientIdle compares the client's limit with that of a hop that closes.
 func (s *subject) checkClientIdle(o *outcome, h hop) {
-	if s.clientIdle(h).within(h.limit(), s.roundTrip) {
+	k := s.client()
+	limit := k.idleLimit(h)
+	if limit.within(h.limit(), k.roundTrip) {
 		return
 	}
-	path, set := s.letGo(h)
+	path, set := k.letGo(h)
 	o.found(Finding{
+		Hop:     s.clientHop(h),
 		Path:    path,
 		Says:    saysIdleOrder,
-		Numbers: [2]string{s.clientIdle(h).text, idleText(h)},
+		Numbers: [2]string{limit.text, idleText(h)},
 		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: `Connection prematurely closed BEFORE response`, `failed to respond`, `socket hang up`, `RemoteDisconnected`; %s",
-			h.limit(), s.whatBecomesOfStale()),
+			h.limit(), s.whatBecomesOfStale(k)),
 		Set: set,
 	})
 }
 
-// letGo is the field to change so that the client lets go before h, and how.
-func (s *subject) letGo(h hop) (path, set string) {
-	p, d := s.pool, below(h.limit(), s.roundTrip)
+// letGo is the field to change so that the keeper lets go before h, and how.
+func (k keeper) letGo(h hop) (path, set string) {
+	p, d := k.Policy, below(h.limit(), k.roundTrip)
+	idle, sweep := k.path("idle_timeout"), k.path("expiry")
 	if d == 0 {
-		return "pool.max_idle", fmt.Sprintf("pool.max_idle=0: %v is too short to keep a connection for", h.limit())
+		path, set = k.none()
+		return path, fmt.Sprintf("%s: %v is too short to keep a connection for", set, h.limit())
 	}
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	switch {
 	case looked == 0:
-		return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, with pool.expiry=[lease]", d)
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease]", idle, d, sweep)
 	case looked == pool.ExpireBySweep:
-		return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, with pool.expiry=[lease,sweep]: a sweep alone comes up to %v late", d, p.SweepEvery)
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone comes up to %v late", idle, d, sweep, p.SweepEvery)
 	case p.ServerHint == pool.HintReplace && h.Hint > 0:
-		return "pool.hint_cap", fmt.Sprintf("pool.hint_cap=%v, or less: the hint promises more than is kept", d)
+		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the hint promises more than is kept", k.path("hint_cap"), d)
 	}
-	return "pool.idle_timeout", fmt.Sprintf("pool.idle_timeout=%v, or less", d)
+	return idle, fmt.Sprintf("%s=%v, or less", idle, d)
 }
 
 // whatBecomesOfStale says what the caller gets of a request that met a
 // connection just closed.
-func (s *subject) whatBecomesOfStale() string {
+func (s *subject) whatBecomesOfStale(k keeper) string {
 	var errs []string
 	requests, err := s.requests()
 	if err != nil {
@@ -158,7 +177,7 @@ func (s *subject) whatBecomesOfStale() string {
 	for _, a := range requests {
 		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
 			a.Reused, a.After = true, after
-			if _, resent := s.pool.ResendBy(a); !resent && !slices.Contains(errs, a.Method) {
+			if _, resent := k.ResendBy(a); !resent && !slices.Contains(errs, a.Method) {
 				errs = append(errs, a.Method)
 			}
 		}
@@ -166,7 +185,7 @@ func (s *subject) whatBecomesOfStale() string {
 	if len(errs) == 0 {
 		return "each is sent again, so callers see none and attempts are above requests"
 	}
-	return fmt.Sprintf("callers see them, because no resend rule covers %s", listOf(errs))
+	return fmt.Sprintf("callers see them, because %s %s", k.resends, listOf(errs))
 }
 
 // keptAwake reports whether TCP keep-alive probes keep connections in use for h.
@@ -178,14 +197,16 @@ func (s *subject) keptAwake(h hop) bool {
 // checkSilent compares the client's limit with a device that forgets. Keep-alive
 // probes below its timer keep the connection known to it.
 func (s *subject) checkSilent(o *outcome, h hop) {
-	if s.keptAwake(h) || s.clientIdle(s.server).within(h.limit(), s.roundTrip) {
+	k := s.client()
+	limit := k.idleLimit(s.entry)
+	if s.keptAwake(h) || limit.within(h.limit(), k.roundTrip) {
 		return
 	}
-	path, set := s.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.server.Hint}})
+	path, set := k.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
 	o.found(Finding{
 		Path:    path,
 		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
-		Numbers: [2]string{s.clientIdle(s.server).text, idleText(h)},
+		Numbers: [2]string{limit.text, idleText(h)},
 		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
 		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2),
 	})
@@ -197,44 +218,60 @@ const (
 )
 
 func checkMaxRequests(s *subject, o *outcome) {
-	h, p := s.nearest(), s.pool
-	settled := s.profile.Target.Lab != nil && h.section == "server" // what a lab leaves out it does not do
-	o.lacks(!settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
-	if s.keepsNone() {
+	h := s.nearest()
+	s.checkEnds(o, s.client(), h, s.clientHop(h))
+	for _, g := range s.legs {
+		s.checkEnds(o, g.from, g.to, g.hop())
+	}
+}
+
+// checkEnds compares after how many requests and how long the keeper ends its
+// connections to h with when h does.
+func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
+	o.lacks(!h.settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
+	if k.keepsNone {
 		return
 	}
+	requests, lifetime := k.path("max_requests"), k.path("max_lifetime")
 	if !h.Unannounced {
-		if h.MaxRequests > 0 && p.MaxRequests > h.MaxRequests {
+		if h.MaxRequests > 0 && k.MaxRequests > h.MaxRequests {
+			told := fmt.Sprintf("TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.who)
+			if k.proxy != nil {
+				told = "proxy.upstream_said_close above 0"
+			}
 			o.found(Finding{
-				Path:    "pool.max_requests",
+				Hop:     between,
+				Path:    requests,
 				Says:    saysEndsFirst,
-				Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
-				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.MaxRequests, h.who),
-				Set:     fmt.Sprintf("pool.max_requests=%d, or no limit; or more for %s", h.MaxRequests, h.who),
+				Numbers: [2]string{countText(requests, k.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
+				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and %s", h.MaxRequests, told),
+				Set:     fmt.Sprintf("%s=%d, or no limit; or more for %s", requests, h.MaxRequests, h.who),
 			})
 		}
 		return
 	}
-	if h.MaxRequests > 0 && (p.MaxRequests == 0 || p.MaxRequests > h.MaxRequests) {
+	if h.MaxRequests > 0 && (k.MaxRequests == 0 || k.MaxRequests > h.MaxRequests) {
 		o.found(Finding{
-			Path:    "pool.max_requests",
+			Hop:     between,
+			Path:    requests,
 			Says:    saysMaxRequests,
-			Numbers: [2]string{countText("pool.max_requests", p.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
-			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale()),
-			Set:     fmt.Sprintf("pool.max_requests=%d; or have %s say `Connection: close`", h.MaxRequests, h.who),
+			Numbers: [2]string{countText(requests, k.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
+			Set:     fmt.Sprintf("%s=%d; or have %s say `Connection: close`", requests, h.MaxRequests, h.who),
 		})
 	}
-	margin := s.roundTrip + timerSlack
-	if h.MaxLifetime > 0 && (p.MaxLifetime == 0 || p.MaxLifetime >= h.MaxLifetime-margin) {
+	margin := k.roundTrip + timerSlack
+	if h.MaxLifetime > 0 && (k.MaxLifetime == 0 || k.MaxLifetime >= h.MaxLifetime-margin) {
 		found := Finding{
-			Path:    "pool.max_lifetime",
+			Hop:     between,
+			Path:    lifetime,
 			Says:    saysMaxRequests,
-			Numbers: [2]string{durationText("pool.max_lifetime", p.MaxLifetime, "for ever"), fmt.Sprintf("%s %v, unannounced", h.path("max_lifetime"), h.MaxLifetime)},
-			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.whatBecomesOfStale()),
-			Set:     fmt.Sprintf("pool.max_lifetime=%v, or less", below(h.MaxLifetime, s.roundTrip)),
+			Numbers: [2]string{durationText(lifetime, k.MaxLifetime, "for ever"), fmt.Sprintf("%s %v, unannounced", h.path("max_lifetime"), h.MaxLifetime)},
+			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.whatBecomesOfStale(k)),
+			Set:     fmt.Sprintf("%s=%v, or less", lifetime, below(h.MaxLifetime, k.roundTrip)),
 		}
-		if below(h.MaxLifetime, s.roundTrip) == 0 {
-			found.Set = "pool.max_idle=0"
+		if below(h.MaxLifetime, k.roundTrip) == 0 {
+			_, found.Set = k.none()
 		}
 		o.found(found)
 	}
@@ -259,6 +296,16 @@ const saysConnections = "All of the client's connections together fit in what th
 // checkConnections compares the most connections there can be with what the
 // server has room for.
 func checkConnections(s *subject, o *outcome) {
+	if h := s.nearest(); !h.proxy { // a proxy takes all that come
+		s.checkClientConnections(o, h)
+	}
+	for _, g := range s.legs {
+		s.checkLegConnections(o, g)
+	}
+}
+
+// checkClientConnections is checkConnections for the client.
+func (s *subject) checkClientConnections(o *outcome, h hop) {
 	each, path, _ := s.cap()
 	inFlight := s.profile.Load.MaxInFlight
 	most, mostText := times(each, s.shards()), capText(path, each, s.shards())
@@ -271,7 +318,6 @@ func checkConnections(s *subject, o *outcome) {
 		return
 	}
 	o.checked = false // by what comes now
-	h := s.nearest()
 	for _, room := range []struct {
 		field      string
 		each, of   int
@@ -288,10 +334,7 @@ func checkConnections(s *subject, o *outcome) {
 		if o.lacks(room.each == 0, h.path(room.field)) || most <= times(room.each, room.of) {
 			continue
 		}
-		has := fmt.Sprintf("%s %d", h.path(room.field), room.each)
-		if room.of > 1 {
-			has = fmt.Sprintf("%s %d x %s %d = %d", h.path(room.field), room.each, h.path("workers"), room.of, times(room.each, room.of))
-		}
+		has := capOf(h.path(room.field), room.each, h.path("workers"), room.of)
 		o.found(Finding{
 			Path: "pool.max_conns", Says: saysConnections, Numbers: [2]string{mostText, has}, Seen: room.seen,
 			Set: fmt.Sprintf("pool.max_conns=%d, or more %s for %s", max(times(room.each, room.of)/s.shards(), 1), room.what, h.who),

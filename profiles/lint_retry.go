@@ -31,6 +31,28 @@ func listOf(words []string) string { return strings.Join(words, ", ") }
 // written is the points at which a server may have executed the request.
 var written = []pool.After{pool.AfterEOF, pool.AfterRST, pool.AfterPartial, pool.AfterBody}
 
+// methodsResent are those of the kinds of requests that may not be executed
+// twice and that the rule has sent again after they were written.
+func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
+	alone := pool.Policy{Resend: []pool.ResendRule{rule}}
+	var methods []string
+	for _, a := range kinds {
+		if pool.Idempotent(a.Method) || a.IdempotencyKey || slices.Contains(methods, a.Method) {
+			continue
+		}
+		a.Reused = true // a rule for any connection holds for these too
+		for _, a.After = range written {
+			if _, resent := alone.ResendBy(a); resent {
+				methods = append(methods, a.Method)
+				break
+			}
+		}
+	}
+	return methods
+}
+
+const saysRetry = "A request that was written may have been executed; only idempotent ones may be sent again then (RFC 9110, 9.2.2)."
+
 // checkRetry looks for rules that may have a request executed twice that must
 // not be.
 func checkRetry(s *subject, o *outcome) {
@@ -52,20 +74,7 @@ func checkRetry(s *subject, o *outcome) {
 		}
 	}
 	for i, rule := range s.pool.Resend {
-		alone := pool.Policy{Resend: []pool.ResendRule{rule}}
-		var methods []string
-		for _, a := range kinds {
-			if pool.Idempotent(a.Method) || a.IdempotencyKey || slices.Contains(methods, a.Method) {
-				continue
-			}
-			a.Reused = true // a rule for any connection holds for these too
-			for _, a.After = range written {
-				if _, resent := alone.ResendBy(a); resent {
-					methods = append(methods, a.Method)
-					break
-				}
-			}
-		}
+		methods := methodsResent(rule, kinds)
 		if len(methods) == 0 {
 			continue
 		}
@@ -80,11 +89,14 @@ func checkRetry(s *subject, o *outcome) {
 		}
 		o.found(Finding{
 			Path:    path,
-			Says:    "A request that was written may have been executed; only idempotent ones may be sent again then (RFC 9110, 9.2.2).",
+			Says:    saysRetry,
 			Numbers: [2]string{fmt.Sprintf("%s: a %s sent %s", path, listOf(methods), times), "executions it allows 1"},
 			Seen:    "duplicates on the server and no error on the client; attempts above requests, and only counting arrivals at the server tells",
 			Set:     set + "; or an Idempotency-Key header that the server honours",
 		})
+	}
+	for _, g := range s.legs {
+		s.checkLegRetry(o, g, kinds)
 	}
 }
 
@@ -114,6 +126,7 @@ func checkTimeouts(s *subject, o *outcome) {
 			}
 		}
 	}
+	s.checkLegTimeouts(o)
 	probes := s.profile.Target.TCP.KeepAlive
 	for _, h := range s.forgetful() {
 		o.checked = true

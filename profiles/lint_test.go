@@ -159,18 +159,24 @@ func TestLintFindings(t *testing.T) {
 			if !strings.HasPrefix(f.Set, c.set) {
 				t.Errorf("set %q, want %q", f.Set, c.set)
 			}
-			// What is said up to the first "; or" is a way out.
-			change, _, _ := strings.Cut(f.Set, ", or ")
-			change, _, _ = strings.Cut(change, "; or ")
-			for _, set := range regexp.MustCompile(`[a-z_]+(?:\.[a-z_0-9]+)+=[^\s;:]*[^\s;:,]`).FindAllString(change, -1) {
-				sets = append(slices.Clone(sets), set)
-			}
-			for _, left := range Lint(lintProfile(t, sets...)) {
-				if left.Rule == c.rule && left.Path == c.path {
-					t.Errorf("with %q: %+v", sets, left)
-				}
-			}
+			mends(t, sets, f)
 		})
+	}
+}
+
+// mends fails the test unless what a finding says to set, up to the first "or",
+// is a way out.
+func mends(t *testing.T, sets []string, f Finding) {
+	t.Helper()
+	change, _, _ := strings.Cut(f.Set, ", or ")
+	change, _, _ = strings.Cut(change, "; or ")
+	for _, set := range regexp.MustCompile(`[a-z_]+(?:\.[a-z_0-9]+)+=[^\s;:]*[^\s;:,]`).FindAllString(change, -1) {
+		sets = append(slices.Clone(sets), set)
+	}
+	for _, left := range Lint(lintProfile(t, sets...)) {
+		if left.Rule == f.Rule && left.Path == f.Path {
+			t.Errorf("with %q: %+v", sets, left)
+		}
 	}
 }
 
@@ -251,7 +257,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 
 // What is to be changed at the server needs no other client.
 func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
-	sets := foreign("client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
+	sets := foreign("pool=default", "client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
 		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
 	findings := Lint(lintProfile(t, sets...))
 	if got := rulesOf(findings); !slices.Equal(got, []string{RuleIdleOrder}) {
@@ -259,6 +265,39 @@ func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 	}
 	if f := findings[0]; f.Path != "server.idle_timeout" || strings.Contains(f.Set, "client=policy") {
 		t.Errorf("%s: set %q", f.Path, f.Set)
+	}
+}
+
+// Settings of the pool that the stock client does not have are named; there are
+// none when the pool is the default.
+func TestLintStockClientHasNoSettings(t *testing.T) {
+	sets := foreign("client=stock", "server.idle_timeout=2m")
+	var got []Finding
+	for _, f := range Lint(lintProfile(t, sets...)) {
+		if f.Rule == RuleClient {
+			got = append(got, f)
+		}
+	}
+	if want := [2]string{"client stock", "pool.max_conns, pool.pending_max, pool.idle_timeout"}; len(got) != 1 || got[0].Path != "client" || got[0].Numbers != want {
+		t.Fatalf("%+v", got)
+	}
+	for _, more := range []string{"client=policy", "pool=default"} {
+		if left := Lint(lintProfile(t, append(slices.Clone(sets), more)...)); slices.Contains(rulesOf(left), RuleClient) {
+			t.Errorf("%s: %+v", more, left)
+		}
+	}
+}
+
+// A server that is known to keep connections for ever is not one of which
+// nothing is known.
+func TestLintForEver(t *testing.T) {
+	for _, sets := range [][]string{{"server.idle_timeout=0s", "server.idle_for_ever=true"}, {"server.idle_timeout=0s"}} {
+		list := Check(lintProfile(t, foreign(append(sets, "pool.idle_timeout=0s")...)...), DefaultPorts)
+		known := len(sets) == 2
+		lacks := slices.ContainsFunc(list.Lacking, func(u Unchecked) bool { return u.Rule == RuleIdleOrder })
+		if len(list.Findings) > 0 || lacks == known || len(list.Notes) > 0 != known {
+			t.Errorf("%q: %+v", sets, list)
+		}
 	}
 }
 
@@ -397,6 +436,9 @@ func TestServerFactsValidate(t *testing.T) {
 	good := ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: time.Second, MaxRequests: 100, Unannounced: true}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
+	}
+	if err := (ServerFacts{IdleForEver: true, IdleTimeout: time.Second}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "idle_for_ever: ") {
+		t.Errorf("for ever, and for a second: %v", err)
 	}
 	bad := ServerFacts{IdleTimeout: -1, IdleEarly: time.Second, Threads: -1, Unannounced: true}
 	err := bad.Validate()

@@ -29,7 +29,16 @@ type Path struct {
 	// hosts among the servers. Empty without proxies.
 	Upstream []string
 	Servers  []string // the hosts that serve target.lab
-	Port     uint16   // 80, or 443 with TLS; below all ephemeral ports
+	Port     uint16   // 80, or 443 if the client speaks TLS; below all ephemeral ports
+}
+
+// TLS reports whether p's client speaks TLS to target.lab, or to the first of the
+// proxies before it.
+func (p *Profile) TLS() bool {
+	if len(p.Target.Proxies) > 0 {
+		return p.Target.Proxies[0].TLS
+	}
+	return p.Target.Lab != nil && p.Target.Lab.TLS
 }
 
 // Path is the way through p's network, which it must have. The error has every
@@ -41,7 +50,7 @@ func (p *Profile) Path() (Path, error) {
 	if p.Target.Lab == nil {
 		return path, errors.New("network: nothing is served in it; set target.lab (what is outside cannot be reached from within)")
 	}
-	if p.Target.Lab.TLS {
+	if p.TLS() {
 		path.Port = 443
 	}
 	hosts := hostNames(p.Network)
@@ -225,7 +234,12 @@ func (p *Profile) networkComplaints() Errors {
 		bad("target.proxies", "stand before target.lab only; set it, or remove them")
 	}
 	if len(p.Target.Proxies) > 0 && p.Target.Lab != nil && p.Target.Lab.TLS {
-		bad("target.lab.tls", "the proxies speak plain HTTP only; remove it, or target.proxies")
+		bad("target.lab.tls", "the proxies speak plain HTTP to the server; remove it, or target.proxies (target.proxies.0.tls is for the client's side)")
+	}
+	for i, proxy := range p.Target.Proxies {
+		if i > 0 && proxy.TLS {
+			bad(fmt.Sprintf("target.proxies.%d.tls", i), "the proxy before it speaks plain HTTP to it; remove it")
+		}
 	}
 	if p.Network == nil {
 		if len(p.Target.On) > 0 {

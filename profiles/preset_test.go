@@ -186,6 +186,11 @@ func TestPresetValues(t *testing.T) {
 		"dotnet-socketshttphandler": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 60 * s, expiry: lease | sweep, hint: pool.HintMin, liveness: pool.Probe,
 			resend: []pool.ResendRule{rule(pool.OnAny, pool.AfterUnsent|pool.AfterEOF, "bodyless", 3, pool.PathPool)}},
 		"aws-sdk-java-v2": {perKey: 50, idle: -1, idleAll: -1, queue: 10000, wait: 10 * s, order: lifo, idleTimeout: 60 * s, expiry: sweep},
+		"boto3":           {idle: 10, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe},
+		"ruby-net-http": {perKey: 1, idle: -1, idleAll: -1, queue: -1, idleTimeout: 2 * s, expiry: lease, liveness: pool.Probe,
+			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 1, pool.PathFresh)}},
+		"net-http-persistent": {overall: 256, idle: -1, idleAll: -1, queue: -1, wait: s / 2, idleTimeout: 5 * s, expiry: lease, liveness: pool.Probe,
+			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 1, pool.PathFresh)}},
 		"fasthttp": {perKey: 512, idle: -1, idleAll: -1, order: fifo, idleTimeout: 10 * s, expiry: sweep, liveness: pool.None,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "GET HEAD PUT", 4, pool.PathPool)}},
 	} {
@@ -216,6 +221,7 @@ func TestPresetValues(t *testing.T) {
 		"apache-hc4":       policyOf(t, "apache-hc4").MakeRoom,
 		"apache-hc5":       policyOf(t, "apache-hc5").MakeRoom,
 		"httpx":            policyOf(t, "httpx").MakeRoom,
+		"persistent":       policyOf(t, "net-http-persistent").MakeRoom,
 		"reactor-netty":    policyOf(t, "reactor-netty").Key == pool.ByAddress,
 		"spring-webclient": policyOf(t, "spring-webclient").MaxLifetime == 60*s,
 	} {

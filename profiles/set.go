@@ -13,8 +13,8 @@ const setFlag = "--set "
 
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
 // `remedies.0.cost`. The value is YAML, in which null resets a field to what it
-// is in Default, but for a field of text, which takes it as it is unless it is
-// quoted. A pool and a lab may be named: `pool` set to a preset or a file is what
+// is in Default and takes a header or an expectation out, but for a field of text,
+// which takes it as it is unless it is quoted. A pool and a lab may be named: `pool` set to a preset or a file is what
 // --pool does, and `target.lab` set to one serves as that server does. On an error,
 // which begins with `--set path=value`, p is as before. Set does not validate.
 func Set(p *Profile, path, value string) error {
@@ -101,6 +101,11 @@ func (d *decoder) setWithin(v reflect.Value, path, done, rest, value string) {
 			return
 		}
 		d.setWithin(v.FieldByIndex(i), path, join(done, key), after, value)
+	case v.Kind() == reflect.Map && nullText[value] && v.Type() != reflect.TypeFor[Changes](): // whose nulls are for later
+		d.remember(path)
+		if !v.IsNil() {
+			v.SetMapIndex(reflect.ValueOf(rest), reflect.Value{})
+		}
 	case v.Kind() == reflect.Map: // a key may have dots
 		elem := reflect.New(v.Type().Elem()).Elem()
 		d.remember(path)

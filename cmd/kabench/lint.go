@@ -126,6 +126,12 @@ func (o *lintOptions) setAgain(p *profiles.Profile) error {
 	for _, set := range o.sets {
 		path, value, _ := strings.Cut(set, "=")
 		if section, _, _ := strings.Cut(path, "."); section == "server" || section == "via" {
+			switch path {
+			case "server.idle_timeout":
+				p.Server.IdleForEver = false
+			case "via.idle_timeout":
+				p.Via.IdleForEver = false
+			}
 			if err := profiles.Set(p, path, value); err != nil {
 				return err
 			}
@@ -156,10 +162,16 @@ func printChecklist(w io.Writer, list profiles.Checklist) error {
 	var b strings.Builder
 	for _, f := range list.Findings {
 		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
+		if f.Hop != "" {
+			fmt.Fprintf(&b, "  hop   %s\n", f.Hop)
+		}
 		fmt.Fprintf(&b, "  rule  %s\n", f.Says)
 		fmt.Fprintf(&b, "  here  %s; %s\n", f.Numbers[0], f.Numbers[1])
 		fmt.Fprintf(&b, "  seen  %s\n", f.Seen)
 		fmt.Fprintf(&b, "  set   %s\n\n", f.Set)
+	}
+	for _, note := range list.Notes {
+		fmt.Fprintf(&b, "note: %s\n", note)
 	}
 	switch n := len(list.Findings); n {
 	case 0:

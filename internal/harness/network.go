@@ -54,7 +54,7 @@ func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
 		next = path.Proxies[i : i+1]
 	}
 	u := url.URL{Scheme: "http", Host: t.address(path.At, path), Path: "/"}
-	if p.Target.Lab.TLS {
+	if p.TLS() {
 		u.Scheme = "https"
 	}
 	return u.String(), nil

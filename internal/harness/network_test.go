@@ -77,6 +77,29 @@ func TestProxiesOnTheLoopback(t *testing.T) {
 	}
 }
 
+// The client speaks TLS to the first proxy, whose certificate it trusts, and no
+// hop behind it does.
+func TestProxyWithTLS(t *testing.T) {
+	for name, sets := range map[string][]string{
+		"on the loopback": nil,
+		"in a network":    {"network={hosts: [{name: proxy}, {name: edge}, {name: server}]}", "target.proxies.1.on=edge"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if sets != nil {
+				needSandbox(t)
+			}
+			sets = append([]string{"load.rate=100/s", "load.count=20", "target.lab={}", "target.proxies=[{tls: true}, {}]"}, sets...)
+			run, err := Run(t.Context(), load(t, "", sets...), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Counts.OK != 20 || run.Lab.Requests != 20 || run.LatencyFresh["tls"].Max == 0 {
+				t.Errorf("%+v, %v", run.Counts, run.LatencyFresh)
+			}
+		})
+	}
+}
+
 // What one run leaves in TIME_WAIT is not there in the next, and the settings
 // are those of the client's own namespace.
 func TestEachRunHasANamespaceOfItsOwn(t *testing.T) {

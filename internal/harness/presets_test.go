@@ -82,6 +82,8 @@ var resendRows = []struct {
 	{"urllib3", "4 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"requests", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"httpx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"boto3", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"ruby-net-http", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"libcurl", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"hyper-reqwest", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"fasthttp", "5 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
@@ -99,6 +101,7 @@ var resendRows = []struct {
 	{"haproxy", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"envoy", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"dotnet-socketshttphandler", "4 err", "1 err", "3 ok", "2 err", "2 err", "2 err"},
+	{"net-http-persistent", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"aws-sdk-java-v2", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"nginx-upstream-old", "1 err", "1 err", "2 ok", "2 ok", "2 ok", "2 ok"}, // never reuses
 }
@@ -174,7 +177,7 @@ func TestPresetsNoticeAnIdleClose(t *testing.T) {
 	}
 	for name, want := range map[string]bool{
 		"reactor-netty": true, "go-default-transport": true, "jdk-httpclient-17": true, "node-agent": true, "undici": true,
-		"urllib3": true, "httpx": true, "libcurl": true, "hyper-reqwest": true, "nginx-upstream": true, "aiohttp": true,
+		"urllib3": true, "httpx": true, "boto3": true, "ruby-net-http": true, "libcurl": true, "hyper-reqwest": true, "nginx-upstream": true, "aiohttp": true,
 		"apache-hc4": false, "apache-hc5": false, "fasthttp": false,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +228,8 @@ func TestPresetsChurn(t *testing.T) {
 		{"apache-hc4", func(*pool.Policy) {}, 2},
 		{"apache-hc5", func(*pool.Policy) {}, 5},
 		{"httpurlconnection", func(*pool.Policy) {}, 30}, // keeps 5: 10 + 4 x 5
+		{"boto3", func(*pool.Policy) {}, 10},
+		{"ruby-net-http", func(p *pool.Policy) { p.Shards = 10 }, 10}, // an object for each thread
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			policy, err := profiles.LoadPool(test.name)
@@ -261,7 +266,7 @@ func TestPresetsChurn(t *testing.T) {
 func TestPresetsLeaseNext(t *testing.T) {
 	for order, names := range map[string][]string{
 		"fifo":      {"reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
-		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "hyper-reqwest", "nginx-upstream"},
+		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "boto3", "hyper-reqwest", "nginx-upstream"},
 		"first fit": {"undici", "httpx", "okhttp", "libcurl"},
 	} {
 		want := map[string][2]int{"fifo": {2, 1}, "lifo": {1, 2}, "first fit": {1, 1}}[order]

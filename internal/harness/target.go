@@ -60,7 +60,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	if t.dialer, err = dialer(p, t.lab); err != nil {
+	if t.dialer, err = dialer(p, t.certificates()); err != nil {
 		return nil, err
 	}
 	requests, err := profiles.Requests(p)
@@ -146,7 +146,20 @@ func (t *target) close() {
 	}
 }
 
-func dialer(p *profiles.Profile, servers []*lab.Server) (*dialers.Dialer, error) {
+// certificates are those of what t serves, as PEM.
+func (t *target) certificates() (pem []byte) {
+	for _, s := range t.lab {
+		pem = append(pem, s.CertPEM()...)
+	}
+	for _, p := range t.proxies {
+		pem = append(pem, p.CertPEM()...)
+	}
+	return pem
+}
+
+// dialer is p's, which trusts the certificates served unless the profile names
+// others.
+func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
 	var pem []byte
 	if path := p.Target.TLS.CAFile; path != "" {
@@ -154,13 +167,8 @@ func dialer(p *profiles.Profile, servers []*lab.Server) (*dialers.Dialer, error)
 		if pem, err = os.ReadFile(path); err != nil {
 			return nil, inputErrorf("target.tls.ca_file: %w", err)
 		}
-	} else {
-		for _, s := range servers {
-			pem = append(pem, s.CertPEM()...)
-		}
-		if len(pem) > 0 && p.Network != nil && config.ServerName == "" {
-			config.ServerName = "localhost" // which all of them are good for: the address may be a balancer's
-		}
+	} else if pem = served; len(pem) > 0 && p.Network != nil && config.ServerName == "" {
+		config.ServerName = "localhost" // which all of them are good for: the address may be a balancer's
 	}
 	if len(pem) > 0 || p.Target.TLS.CAFile != "" {
 		config.RootCAs = x509.NewCertPool()

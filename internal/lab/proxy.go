@@ -2,9 +2,9 @@ package lab
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
-	"net/url"
 	"sync/atomic"
 	"time"
 )
@@ -22,6 +22,8 @@ type Proxy struct {
 	connect   Connect
 	backends  []string
 	ln        *listener
+	tls       *tls.Config // nil: plain
+	cert      []byte      // PEM; nil: plain
 	clients   stories
 	upstreams stories
 	workers   []*workerPool
@@ -91,6 +93,12 @@ func StartProxyFrom(connect Connect, cfg ProxyConfig, addr string, backends ...s
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	p := &Proxy{cfg: cfg, connect: connect, backends: backends, ln: ln}
+	if cfg.TLS {
+		if p.tls, p.cert, err = selfSigned(ln.tcp.Addr()); err != nil {
+			ln.close()
+			return nil, fmt.Errorf("proxy: certificate: %w", err)
+		}
+	}
 	for range max(cfg.Workers, 1) {
 		p.workers = append(p.workers, &workerPool{p: p})
 	}
@@ -108,9 +116,11 @@ func (p *Proxy) Addr() string { return p.ln.tcp.Addr().String() }
 
 // URL is the address of the first page. For a proxy on every address of the
 // machine it is that of the loopback.
-func (p *Proxy) URL() string {
-	return (&url.URL{Scheme: "http", Host: reachable(p.ln.tcp.Addr()), Path: "/"}).String()
-}
+func (p *Proxy) URL() string { return pageURL(p.ln.tcp.Addr(), p.tls != nil) }
+
+// CertPEM is the certificate a client must trust, good for localhost and the
+// loopback addresses; nil without TLS.
+func (p *Proxy) CertPEM() []byte { return p.cert }
 
 // Close closes the listener and every connection and waits until they are
 // closed. It may be called again.

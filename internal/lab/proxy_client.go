@@ -3,6 +3,7 @@ package lab
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +20,8 @@ type guest struct {
 	p     *Proxy
 	pool  *workerPool
 	raw   *net.TCPConn
-	in    *intake
+	net   net.Conn // raw, or TLS over it
+	in    *intake  // between net and r
 	r     *bufio.Reader
 	w     *bufio.Writer
 	story *story
@@ -38,10 +40,15 @@ type asked struct {
 func (a *asked) method() string { return a.words[0] }
 
 func newGuest(p *Proxy, pool *workerPool, raw *net.TCPConn) *guest {
-	g := &guest{p: p, pool: pool, raw: raw, in: &intake{from: raw}, w: bufio.NewWriter(raw)}
-	g.r = bufio.NewReader(g.in)
+	g := &guest{p: p, pool: pool, raw: raw}
+	g.attach(raw)
 	g.story = p.clients.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
 	return g
+}
+
+func (g *guest) attach(conn net.Conn) {
+	g.net, g.in, g.w = conn, &intake{from: conn}, bufio.NewWriter(conn)
+	g.r = bufio.NewReader(g.in)
 }
 
 // serve is the life of the connection.
@@ -51,10 +58,19 @@ func (g *guest) serve() {
 	e := g.run()
 	g.story.closed(e, time.Now())
 	g.p.clientEnded(e)
-	g.raw.Close()
+	if g.p.cfg.NoCloseNotify || e.why == WhyShutdown { // then it might have to wait behind what was being written
+		g.raw.Close()
+	} else {
+		g.net.Close()
+	}
 }
 
 func (g *guest) run() ending {
+	if g.p.tls != nil {
+		if e := g.handshake(); e != nil {
+			return *e
+		}
+	}
 	for g.use = 1; ; g.use++ {
 		if e := g.await(); e != nil {
 			return *e
@@ -69,8 +85,23 @@ func (g *guest) run() ending {
 	}
 }
 
-// await, like the steps after it, returns how the connection ends, or nil when
-// it goes on.
+// handshake, like the steps after it, returns how the connection ends, or nil
+// when it goes on.
+func (g *guest) handshake() *ending {
+	secure := tls.Server(g.raw, g.p.tls)
+	g.attach(secure)
+	if err := secure.Handshake(); err != nil {
+		e := lost(err)
+		if e.why == WhyBadRequest { // not the connection's end but the handshake's
+			e.why = WhyHandshake
+		}
+		return &e
+	}
+	g.story.secured(secure.ConnectionState().DidResume)
+	return nil
+}
+
+// await waits for the first byte of a request.
 func (g *guest) await() *ending {
 	g.in.left = maxHead
 	idle := time.Time{}

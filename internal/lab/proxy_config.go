@@ -20,6 +20,11 @@ type ProxyConfig struct {
 	// Hint is the value of the Keep-Alive header of answers, as "timeout=5". It
 	// promises nothing.
 	Hint string `yaml:"hint,omitempty"`
+	// TLS serves the clients over TLS, with a certificate of the proxy's own; the
+	// servers are spoken to in plain HTTP. NoCloseNotify ends connections without
+	// that alert.
+	TLS           bool `yaml:"tls,omitempty"`
+	NoCloseNotify bool `yaml:"no_close_notify,omitempty"`
 	// HopByHop is what becomes of the headers that are for one connection only.
 	HopByHop HopByHop `yaml:"hop_by_hop,omitempty"`
 	// ProxyConnection is what becomes of that header of requests.
@@ -161,6 +166,9 @@ func (c ProxyConfig) Validate() error {
 	}
 	if err := checkHint(c.Hint); err != nil {
 		bad("hint: %w", err)
+	}
+	if c.NoCloseNotify && !c.TLS {
+		bad("no_close_notify: has no effect without tls; set it or remove this")
 	}
 	if int(c.HopByHop) >= len(hopByHopNames) {
 		bad("hop_by_hop: %v is unknown", c.HopByHop)

@@ -357,7 +357,7 @@ func (g *guest) pour(up *upstream) (some bool, err error) {
 		n, err := up.r.Read(buf)
 		if n > 0 {
 			some = true
-			if _, err := g.raw.Write(buf[:n]); err != nil {
+			if _, err := g.net.Write(buf[:n]); err != nil {
 				return some, &clientGone{err}
 			}
 		}

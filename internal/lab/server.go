@@ -79,12 +79,14 @@ func (s *Server) Addr() string { return s.ln.tcp.Addr().String() }
 
 // URL is the address of the server's only page. For a server on every address
 // of the machine it is that of the loopback.
-func (s *Server) URL() string {
+func (s *Server) URL() string { return pageURL(s.ln.tcp.Addr(), s.cfg.TLS) }
+
+func pageURL(addr net.Addr, secure bool) string {
 	scheme := "http"
-	if s.cfg.TLS {
+	if secure {
 		scheme = "https"
 	}
-	return (&url.URL{Scheme: scheme, Host: reachable(s.ln.tcp.Addr()), Path: "/"}).String()
+	return (&url.URL{Scheme: scheme, Host: reachable(addr), Path: "/"}).String()
 }
 
 // CertPEM is the certificate a client must trust, good for localhost and the

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,7 +40,10 @@ func (c *tap) lastRecord() (last byte) {
 const recordAlert = 21
 
 // dialTLS speaks TLS 1.2, in which an alert's record can be told from others.
-func dialTLS(t *testing.T, s *Server) (*client, *tap, *tls.Conn) {
+func dialTLS(t *testing.T, s interface {
+	Addr() string
+	CertPEM() []byte
+}) (*client, *tap, *tls.Conn) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(s.CertPEM()) {
@@ -214,5 +219,73 @@ func TestTLSShutdown(t *testing.T) {
 	conn.ends(io.EOF)
 	if tapped.lastRecord() != recordAlert {
 		t.Error("an idle connection was closed without close_notify")
+	}
+}
+
+// A proxy speaks TLS to its clients and plain HTTP to the server, and ends
+// connections with a close_notify unless it is told not to.
+func TestProxyTLS(t *testing.T) {
+	s := start(t, Config{Body: 5, Chunked: true})
+	ends := start(t, Config{Version: HTTP10, Body: 5}) // what a blind proxy waits for
+	for _, c := range []struct {
+		cfg     ProxyConfig
+		backend string
+		alert   bool
+		ending  ending
+	}{
+		{ProxyConfig{IdleTimeout: time.Millisecond}, s.Addr(), true, ending{ByServer, FIN, WhyIdleTimeout}},
+		{ProxyConfig{MaxRequests: 1}, s.Addr(), true, ending{ByServer, FIN, WhyMaxRequests}},
+		{ProxyConfig{IdleTimeout: time.Millisecond, NoCloseNotify: true}, s.Addr(), false, ending{ByServer, FIN, WhyIdleTimeout}},
+		{ProxyConfig{HopByHop: Blind, ProxyConnection: PassedOn}, ends.Addr(), true, ending{ByServer, FIN, WhyUpstream}},
+	} {
+		c.cfg.TLS = true
+		p := startProxy(t, c.cfg, c.backend)
+		conn, tapped, secure := dialTLS(t, p)
+		if _, err := io.WriteString(secure, get); err != nil {
+			t.Fatal(err)
+		}
+		if resp := conn.answer(); resp.StatusCode != 200 {
+			t.Errorf("%+v: %+v", c.cfg, resp)
+		}
+		conn.ends(io.EOF)
+		if alert := tapped.lastRecord() == recordAlert; alert != c.alert {
+			t.Errorf("%+v: close_notify: %v", c.cfg, alert)
+		}
+		if st := p.Stories()[0]; st.ending() != c.ending || st.TLS != "full" {
+			t.Errorf("%+v: %+v", c.cfg, st)
+		}
+		if st := p.Upstream()[0]; st.TLS != "" {
+			t.Errorf("%+v: to the server %+v", c.cfg, st)
+		}
+		if !strings.HasPrefix(p.URL(), "https://") {
+			t.Errorf("the page is at %s", p.URL())
+		}
+	}
+}
+
+// What is no TLS, or ends before it is, is told as that; and the proxy closes
+// with a connection in the midst of its handshake.
+func TestProxyTLSHandshakeFails(t *testing.T) {
+	p := startProxy(t, ProxyConfig{TLS: true}, start(t, Config{}).Addr())
+	plain, gone := dial(t, p.Addr()), dial(t, p.Addr())
+	plain.send(get)
+	gone.CloseWrite()
+	dial(t, p.Addr()) // says nothing
+	eventually(t, "all three are accepted, and two are over", func() bool {
+		seen := p.Seen()
+		return seen.Connections == 3 && seen.ClosedByClient == 1 && seen.ClosedByProxy == 1
+	})
+	var got []ending
+	for _, st := range p.Stories()[:2] {
+		got = append(got, st.ending())
+	}
+	if want := []ending{{ByServer, FIN, WhyHandshake}, {ByClient, FIN, WhyClient}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if st := p.Stories()[2]; st.ending() != (ending{ByServer, FIN, WhyShutdown}) {
+		t.Errorf("%+v", st)
 	}
 }
