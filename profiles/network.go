@@ -176,6 +176,11 @@ type leg struct {
 	clients   []string // whose addresses packets from the near end have
 }
 
+// carriedBy reports whether l is the link of the leg.
+func (g leg) carriedBy(l sandbox.LinkConfig) bool {
+	return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
+}
+
 // legs are all pieces of the way.
 func (p *Profile) legs(path Path) []leg {
 	var legs []leg
@@ -261,7 +266,7 @@ func (p *Profile) networkComplaints() Errors {
 	for i, l := range p.Network.Links {
 		at := fmt.Sprintf("network.links.%d", i)
 		n := slices.IndexFunc(legs, func(g leg) bool {
-			return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
+			return g.carriedBy(l)
 		})
 		if n < 0 {
 			bad(at+".between", "no request passes between %s and %s: they go %s", l.Between[0], l.Between[1], told(legs))

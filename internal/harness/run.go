@@ -130,7 +130,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	defer r.target.close()
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
-	r.guard = newGuard(p, limits)
+	r.guard = newGuard(p, limits, r.target.sources())
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
@@ -216,6 +216,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	over := make(chan struct{})
 	walked := r.open.Run(ctx, r.epoch, r.guard.either(r.opts.Stop, over))
 	close(over)
+	r.guard.over.Store(true)  // the last sample is taken when there is nothing to stop any more
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	close(watching.stop)
