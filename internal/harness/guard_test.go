@@ -49,3 +49,15 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		}
 	}
 }
+
+// The last sample is taken when the run is over: it says nothing of one that was
+// stopped.
+func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
+	p := profiles.Default()
+	g := newGuard(&p, limits{ports: 1000}, 0)
+	g.over.Store(true)
+	g.look(&results.SocketSample{PortsUsed: 900}, 900)
+	if g.why != "" {
+		t.Error(g.why)
+	}
+}
