@@ -54,7 +54,9 @@ func (r *run) seePackets() {
 	}
 	// What the servers close when they are stopped is not the run's doing.
 	all, until := n.Connections(), time.Since(n.Began())
-	r.target.close()
+	if err := r.target.close(); err != nil {
+		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
+	}
 	stats := n.Stats()
 	r.doc.Packets = &results.Packets{
 		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,

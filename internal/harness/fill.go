@@ -21,11 +21,12 @@ func (r *run) fill() {
 	r.doc.Pool = results.PoolPeaks{
 		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
 	}
+	r.target.settle(&r.profile.Target)
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
 	if len(r.target.proxies) > 0 {
-		r.doc.Proxy = proxySeen(r.target.proxies) // after the servers, which wait for connections to end
+		r.doc.Proxy = proxySeen(r.target.proxies)
 	}
 	r.ports.fill(&r.doc)
 	r.seePackets()
@@ -58,9 +59,8 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 // labSeen is what the servers saw, together.
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
-	end := time.Now().Add(2 * time.Second)
 	for _, s := range servers {
-		add(&sum, settled(s, end))
+		add(&sum, s.Seen())
 		for name, n := range s.Headers() {
 			if sum.Headers == nil {
 				sum.Headers = map[string]uint64{}
@@ -87,17 +87,6 @@ func add[Sum, Seen any](sum *Sum, seen Seen) {
 	for i := range from.NumField() {
 		field := to.FieldByName(from.Type().Field(i).Name)
 		field.SetUint(field.Uint() + from.Field(i).Uint())
-	}
-}
-
-// settled is what the server saw when it has seen every connection end, or at
-// end. Those the client has just closed are still on their way; one that never
-// arrives is not waited for.
-func settled(s *lab.Server, end time.Time) lab.Seen {
-	for ; ; time.Sleep(5 * time.Millisecond) {
-		if seen := s.Seen(); seen.ClosedFirst+seen.ClientClosed >= seen.Connections || time.Now().After(end) {
-			return seen
-		}
 	}
 }
 

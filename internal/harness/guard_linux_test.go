@@ -1,8 +1,6 @@
 package harness
 
 import (
-	"bytes"
-	"os"
 	"strings"
 	"testing"
 
@@ -13,13 +11,7 @@ import (
 // by a profile without a network, so that to the run it is the machine it is to
 // protect.
 func TestGuardStopsARun(t *testing.T) {
-	if !sandbox.Inside() {
-		needSandbox(t)
-		var out bytes.Buffer
-		code, err := sandbox.Reexec(t.Context(), []string{os.Args[0], "-test.run=^TestGuardStopsARun$", "-test.v"}, sandbox.Stdio{Out: &out, Err: &out})
-		if err != nil || code != 0 || !strings.Contains(out.String(), "--- PASS: TestGuardStopsARun") {
-			t.Fatalf("exit code %d, %v:\n%s", code, err, &out)
-		}
+	if !inSandbox(t) {
 		return
 	}
 	n, err := sandbox.Start(sandbox.Config{Hosts: []sandbox.HostConfig{{

@@ -68,6 +68,39 @@ func TestRunInNetwork(t *testing.T) {
 	}
 }
 
+// The server's side of the connections is seen in the namespaces of its hosts:
+// who closes first keeps TIME_WAIT, here the servers behind a balancer, or a
+// proxy.
+func TestServersSocketsInNetwork(t *testing.T) {
+	needSandbox(t)
+	const load = "name: n\nload: {arrivals: {process: uniform, gap_min: 300ms, gap_max: 300ms}, count: 8}\n"
+	for name, c := range map[string]struct {
+		yaml   string
+		client bool // it closes first
+	}{
+		"servers": {load + "network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b], choose: round_robin}]}\ntarget: {lab: {idle_timeout: 50ms}}", false},
+		"proxy":   {load + "network: {hosts: [{name: server}, {name: proxy}]}\ntarget: {lab: {}, proxies: [{idle_timeout: 50ms}]}", false},
+		"client":  {load + "network: {hosts: [{name: server}]}\ntarget: {lab: {}}\npool: {max_idle: 0}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run, err := Run(t.Context(), networked(t, c.yaml), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := run.Sockets
+			mine, theirs := k.TimeWaitPeak, k.TimeWaitServer
+			if c.client {
+				mine, theirs = theirs, mine
+			}
+			// The last connections may not be closed yet when they are counted.
+			if !k.Available || !k.ServerSide || mine != 0 || theirs < 5 || theirs > 8 {
+				t.Errorf("%+v", k)
+			}
+		})
+	}
+}
+
 // Proxies need no network.
 func TestProxiesOnTheLoopback(t *testing.T) {
 	p := load(t, "", "load.rate=100/s", "load.count=20", "target.lab={}", "target.proxies=[{via: a}, {via: b}]")
