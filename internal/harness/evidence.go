@@ -217,7 +217,7 @@ func evidenceRow(row sandbox.Row, began time.Duration) results.EvidenceRow {
 		sent := (row.Sent - began).Seconds()
 		out.Sent = &sent
 	}
-	out.Flags, out.Seq, out.Len, out.Who = row.Flags.String(), row.Seq, row.Len, row.By
+	out.Host, out.Flags, out.Seq, out.Len, out.Who = row.Host, row.Flags.String(), row.Seq, row.Len, row.By
 	if row.Fate != sandbox.FateDelivered {
 		out.Fate = row.Fate.String()
 	}

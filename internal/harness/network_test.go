@@ -235,7 +235,16 @@ func TestInputErrorsOfTheChild(t *testing.T) {
 // see the number of its servers.)
 func TestReproduceInNetwork(t *testing.T) {
 	needSandbox(t)
-	for _, name := range []string{"lb-rst-unknown-flow", "stateless-lb-hash", "stateless-lb-round-robin", "silent-drop", "port-exhaustion"} {
+	for name, c := range map[string]struct {
+		without []string // the cause
+		more    func(*testing.T, *results.Run)
+	}{
+		"lb-rst-unknown-flow":      {[]string{"network.balancers.0.idle=0s"}, nil},
+		"stateless-lb-hash":        {[]string{"network.balancers.0.choose=round_robin"}, nil},
+		"stateless-lb-round-robin": {[]string{"network.balancers.0.choose=source_hash"}, namesTwoServers},
+		"silent-drop":              {[]string{"network.links.0.flows.idle=1h"}, nil},
+		"port-exhaustion":          {[]string{"pool.max_idle=-1", "load.duration=4s"}, metThePrediction},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rep, err := Reproduce(t.Context(), load(t, name), ReproduceOptions{})
@@ -248,6 +257,47 @@ func TestReproduceInNetwork(t *testing.T) {
 					t.Errorf("%s: %+v", r.Remedy, r.Expect)
 				}
 			}
+			if c.more != nil {
+				c.more(t, rep.IncidentRun)
+			}
+			control, err := Run(t.Context(), load(t, name, append(c.without, "remedies=null")...), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if allMet(control.Expect) {
+				t.Errorf("the signature is met with %q: %+v", c.without, control.Expect)
+			}
 		})
+	}
+}
+
+// namesTwoServers holds that the packets of a failure say which servers it was
+// that the connection met.
+func namesTwoServers(t *testing.T, run *results.Run) {
+	t.Helper()
+	if run.Packets == nil || len(run.Packets.Failures) == 0 {
+		t.Fatal("no packets of a failure")
+	}
+	hosts := map[string]bool{}
+	for _, row := range run.Packets.Failures[0].Rows {
+		if row.Host != "" {
+			hosts[row.Host] = true
+		}
+	}
+	if len(hosts) < 2 || hosts["server"] || hosts["client"] {
+		t.Errorf("hosts %v in %+v", hosts, run.Packets.Failures[0].Rows)
+	}
+}
+
+// metThePrediction holds that the ports ran out when they were to, ports ÷ new
+// connections per second, within a tenth, and came back.
+func metThePrediction(t *testing.T, run *results.Run) {
+	t.Helper()
+	p := run.Ports
+	if p == nil || p.Predicted != 3 || p.FirstFail < 2.7 || p.FirstFail > 3.3 {
+		t.Fatalf("300 ports at 100 connections/s: %+v", p)
+	}
+	if p.Recovered == 0 || p.Back < p.FirstFail || run.Counts.OK <= 300 {
+		t.Errorf("not recovered: %+v, %+v", p, run.Counts)
 	}
 }
