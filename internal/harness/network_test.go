@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -199,6 +200,31 @@ remedies:
 	}
 	if len(rep.RemedyRuns) != 2 || !rep.RemedyRuns[0].Cleared || rep.RemedyRuns[1].Cleared {
 		t.Errorf("%s", rep.Verdict)
+	}
+}
+
+// The lives of connections are told from within a network too.
+func TestTraceInNetwork(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, "name: n\nload: {rate: 100/s, count: 3}\npool: {max_idle: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
+	lives := map[uint64][]string{}
+	run, err := Run(t.Context(), p, Options{Trace: func(e dialers.TraceEvent) {
+		text := e.State.String()
+		if e.State == dialers.Unregistered {
+			text += " " + e.Reason.String()
+		}
+		lives[e.Conn] = append(lives[e.Conn], text)
+	}})
+	if err != nil || run.Counts.OK != 3 {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	if len(lives) != 3 {
+		t.Errorf("%d lives: %v", len(lives), lives)
+	}
+	for conn, life := range lives {
+		if got := strings.Join(life, ", "); !strings.HasPrefix(got, "registered, connected, ") || !strings.Contains(got, "request_sent, ") || !strings.HasSuffix(got, "unregistered surplus") {
+			t.Errorf("connection %d: %s", conn, got)
+		}
 	}
 }
 
