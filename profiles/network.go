@@ -3,7 +3,6 @@ package profiles
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -269,11 +268,11 @@ func (p *Profile) networkComplaints() Errors {
 			return g.carriedBy(l)
 		})
 		if n < 0 {
-			bad(at+".between", "no request passes between %s and %s: they go %s", l.Between[0], l.Between[1], told(legs))
+			bad(at+".between", "no request passes between %s and %s: they go %s; remove the link, or see target.on and target.at", l.Between[0], l.Between[1], told(legs))
 			continue
 		}
 		for k, r := range l.Rules {
-			if why := legs[n].unmatched(r, path.Port); why != "" {
+			if why := legs[n].unmatched(p.Network, r, path.Port); why != "" {
 				bad(fmt.Sprintf("%s.rules.%d", at, k), "would match nothing: %s", why)
 			}
 		}
@@ -288,26 +287,4 @@ func told(legs []leg) string {
 		list = append(list, g.near+" to "+g.far)
 	}
 	return strings.Join(list, ", ")
-}
-
-// unmatched says why no packet on the leg can match r; "" when one can.
-func (g leg) unmatched(r sandbox.RuleConfig, port uint16) string {
-	if r.After != "" || r.Until != "" {
-		return "after and until wait for events, and in a profile's run there are none"
-	}
-	is := func(want string, names ...string) bool {
-		_, err := netip.ParseAddr(want)
-		return want == "" || err == nil || slices.Contains(names, want)
-	}
-	isPort := func(want uint16, served bool) bool {
-		return want == 0 || served == (want == port)
-	}
-	there := (r.From == "" || r.From == g.near) && is(r.Src, g.clients...) && is(r.Dst, g.far) &&
-		isPort(r.SrcPort, false) && isPort(r.DstPort, true)
-	back := (r.From == "" || r.From == g.far) && is(r.Src, g.far) && is(r.Dst, g.clients...) &&
-		isPort(r.SrcPort, true) && isPort(r.DstPort, false)
-	if there || back {
-		return ""
-	}
-	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
 }

@@ -37,21 +37,12 @@ type core struct {
 // newCore makes the network of cfg, which must be valid.
 func newCore(cfg Config) (*core, error) {
 	c := &core{cfg: cfg, byAddr: map[uint32]int{}}
-	next := cfg.subnet().Addr()
-	address := func(node int) {
-		next = next.Next()
-		c.addrs[node] = append(c.addrs[node], next)
-		c.byAddr[addrNumber(next)] = node
-	}
 	for _, h := range cfg.hosts() {
-		node := c.node(h.Name)
-		for range max(h.Addresses, 1) {
-			address(node)
-		}
+		c.node(h.Name)
 	}
 	c.hosts = len(c.names)
 	for _, b := range cfg.Balancers {
-		address(c.node(b.Name))
+		c.node(b.Name)
 	}
 	n := len(c.names)
 	c.rec = newRecorder(cfg.Record, c.names)
@@ -79,10 +70,13 @@ func newCore(cfg Config) (*core, error) {
 }
 
 // node adds a node.
-func (c *core) node(name string) int {
+func (c *core) node(name string) {
+	addrs := c.cfg.Addrs(name)
+	for _, a := range addrs {
+		c.byAddr[addrNumber(a)] = len(c.names)
+	}
 	c.names = append(c.names, name)
-	c.addrs = append(c.addrs, nil)
-	return len(c.names) - 1
+	c.addrs = append(c.addrs, addrs)
 }
 
 func (c *core) find(name string) (int, error) {
