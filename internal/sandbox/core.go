@@ -187,8 +187,10 @@ func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
 	c.release(f)
 }
 
-// receive takes the packet in f from host node from.
+// receive takes the packet in f from host node from, after everything that was
+// due before it.
 func (c *core) receive(f *frame, from int, now int64) {
+	c.advance(now)
 	var ok bool
 	f.h, ok = parse(f.bytes())
 	if ok && f.h.end > f.n {
@@ -330,23 +332,38 @@ func (c *core) next() int64 {
 	return next
 }
 
-// advance does everything that is due at now.
+// advance does everything that is due at now, in the order in which it was due:
+// when we are late, what a middlebox remembers and forgets is what it would have
+// been on time.
 func (c *core) advance(now int64) {
-	c.expire(now)
-	for again := true; again; { // a packet may pass a balancer and be due again
-		again = false
-		for _, h := range c.all {
-			for h.due() <= now {
-				f := h.pop()
-				again = true
-				if b := c.at[h.to]; b != nil {
-					b.pass(c, f, h, f.due) // our lateness here must not add up
-					continue
-				}
-				c.hand(f, h.to, now)
-			}
+	for {
+		at := min(c.earliest().due(), now)
+		c.expire(at) // which may send a RST
+		h := c.earliest()
+		if h.due() > at { // and so at is now
+			return
+		}
+		f := h.pop()
+		if b := c.at[h.to]; b != nil {
+			b.pass(c, f, h, f.due) // our lateness here must not add up
+			continue
+		}
+		c.hand(f, h.to, now)
+	}
+}
+
+// noHop is a hop on which there is never a packet.
+var noHop hop
+
+// earliest is the hop whose first packet leaves before those of all others.
+func (c *core) earliest() *hop {
+	first := &noHop
+	for _, h := range c.all {
+		if h.due() < first.due() {
+			first = h
 		}
 	}
+	return first
 }
 
 // hand gives f to the host node.
