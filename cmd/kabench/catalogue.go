@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -87,7 +88,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	if s.json {
 		err = printAllJSON(s.out, done)
 	} else {
-		err = printAll(s.out, done, out)
+		err = printAll(s.out, done, len(all), out)
 	}
 	if err != nil {
 		return err
@@ -117,6 +118,8 @@ func isClosed(stop <-chan struct{}) bool {
 
 // reproduce runs the program with args. What it is asked to stop it passes on.
 func (c *chapter) reproduce(ctx context.Context, stop <-chan struct{}, self string, args []string) {
+	runtime.LockOSThread() // with which, on Linux, the process ends
+	defer runtime.UnlockOSThread()
 	began := time.Now()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, args...)
@@ -202,9 +205,9 @@ func printAllJSON(w io.Writer, all []*chapter) error {
 }
 
 // printAll writes the table and, of each that was not reproduced, what was
-// missing and where there is more; the results are in out, "" when they were not
-// kept.
-func printAll(w io.Writer, all []*chapter, out string) error {
+// missing and where there is more. There were to be so many; the results are in
+// out, "" when they were not kept.
+func printAll(w io.Writer, all []*chapter, of int, out string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "incident\tfailed\twith remedies\ttook\t\n")
 	reproduced := 0
@@ -231,7 +234,7 @@ func printAll(w io.Writer, all []*chapter, out string) error {
 		return err
 	}
 	for _, c := range all {
-		if c.rep == nil || c.rep.Reproduced {
+		if c.rep == nil || c.rep.Reproduced || c.code == exitInterrupted {
 			continue
 		}
 		fmt.Fprintf(w, "\n%s\n", c.name)
@@ -244,7 +247,13 @@ func printAll(w io.Writer, all []*chapter, out string) error {
 		}
 		fmt.Fprintf(w, "For more: %s\n", more)
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d reproduced\n", reproduced, len(all))
+	_, err := fmt.Fprintf(w, "\n%d of %d reproduced", reproduced, of)
+	if left := of - len(all); err == nil && left > 0 {
+		_, err = fmt.Fprintf(w, ", %d not begun", left)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(w)
+	}
 	return err
 }
 

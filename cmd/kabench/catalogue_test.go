@@ -22,10 +22,11 @@ func TestTableOfAll(t *testing.T) {
 		{name: "good", rep: &results.Reproduction{Reproduced: true, IncidentRun: run(0), RemedyRuns: remedied(run(0))}},
 		{name: "bad", code: exitUnmet, rep: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
 		{name: "late", code: exitInvalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core")}},
+		{name: "ended", code: exitInterrupted, rep: &results.Reproduction{IncidentRun: run(4)}},
 		{name: "impossible", code: exitInput, why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
 	}
 	var b bytes.Buffer
-	if err := printAll(&b, all, "dir"); err != nil {
+	if err := printAll(&b, all, 6, "dir"); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -34,13 +35,16 @@ func TestTableOfAll(t *testing.T) {
 		"impossible  -        -              0 s   not run: network: no; network: never\n",
 		"\nbad\nNOT MET by remedy less: failures 0, seen x\nFor more: kabench reproduce bad, or its reports below dir/bad\n",
 		"\nlate\nINVALID the incident: it was late; give it a core\nFor more: ",
-		"\n1 of 4 reproduced\n",
+		"\n1 of 6 reproduced, 1 not begun\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if code := worst(all); code != exitCode(exitInput) {
+	if strings.Contains(text, "\nended\n") {
+		t.Errorf("what was interrupted is said to lack something:\n%s", text)
+	}
+	if code := worst(all); code != exitCode(exitInterrupted) {
 		t.Errorf("exit code %v", code)
 	}
 	if got := lastWords("panic: oh no\n\ngoroutine 1 [running]:\n"); got != "panic: oh no" {
