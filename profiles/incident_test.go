@@ -58,6 +58,7 @@ func TestTakes(t *testing.T) {
 		"load: {rate: 1, duration: 3s, warm_up: 1s}\ntarget: {lab: {}}\n":                                                                               4 * time.Second,
 		"load: {rate: 2, duration: 30s, count: 5}\ntarget: {lab: {}}\n":                                                                                 2 * time.Second,
 		"load: {rate: 1, duration: 3s}\ntarget: {lab: {}}\nremedies:\n- {name: a, set: {load.duration: 5s}}\n- {name: b, set: {pool.max_conns: '1'}}\n": 11 * time.Second,
+		"load: {rate: 1, duration: 3s, count: 18446744073709551615}\ntarget: {lab: {}}\n":                                                               3 * time.Second,
 		// What was sent last is answered later.
 		"load: {rate: 10, duration: 3s}\ntarget: {lab: {delay: uniform 1s 3s}, link: {delay: 100ms}}\n":                                 5200 * time.Millisecond,
 		"load: {rate: 10, duration: 3s, timeout: 1s}\ntarget: {lab: {delay: 2s}}\n":                                                     4 * time.Second,

@@ -148,4 +148,7 @@ func least(first int, caps ...int) int {
 	return max(first, 1)
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds is s as a Duration, at most 36 years: a count may be any.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(s*float64(time.Second), 1<<60))
+}
