@@ -18,7 +18,7 @@ type Packets struct {
 	Struck      map[string]uint64 `json:"struck"`      // how many each rule struck, by "LINK: RULE"
 	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds
 	LateMax     float64           `json:"late_max"`
-	Closed      []Closing         `json:"closed"`   // how connections ended
+	Closed      []Closing         `json:"closed"`   // how connections ended whose first packet is not overwritten
 	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
 }
 
@@ -76,6 +76,9 @@ func closedPath(run *Run, rest string) (value, bool) {
 	}
 	if run.Packets == nil {
 		return value{why: noPackets}, true
+	}
+	if n := run.Packets.Overwritten; n > 0 {
+		return value{why: fmt.Sprintf("the connections of the first %d packets are not known, which the record has no room for: raise network.record.packets", n)}, true
 	}
 	var n uint64
 	for _, c := range run.Packets.Closed {

@@ -63,6 +63,9 @@ func (r *run) seePackets() {
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
 		Closed: closings(all),
 	}
+	if stats.Overwritten > 0 {
+		r.warnf("the first %d packets are not kept, and how their connections ended is not known: raise network.record.packets", stats.Overwritten)
+	}
 	if stats.Unseen > 0 {
 		r.warnf("%d packets were dropped because the network did not keep up: give this machine less else to do, or lower load.rate", stats.Unseen)
 	}

@@ -203,6 +203,30 @@ remedies:
 	}
 }
 
+// Where the record has no room for all packets nobody knows how all connections
+// ended: that none was closed by the server is then not met.
+func TestRecordWithoutRoom(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, `
+name: n
+load: {rate: 100/s, count: 30}
+pool: {max_idle: 0}
+network: {hosts: [{name: server}], record: {packets: 64}}
+target: {lab: {}}
+expect: {closed.server: 0}
+`)
+	run, err := Run(t.Context(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Packets.Overwritten == 0 || len(run.Expect) != 1 || run.Expect[0].Met || !strings.Contains(run.Expect[0].Why, "raise network.record.packets") {
+		t.Errorf("%+v, %+v", run.Packets, run.Expect)
+	}
+	if !strings.Contains(strings.Join(run.Warnings, "\n"), "packets are not kept") {
+		t.Errorf("warnings %q", run.Warnings)
+	}
+}
+
 // The lives of connections are told from within a network too.
 func TestTraceInNetwork(t *testing.T) {
 	needSandbox(t)
