@@ -293,7 +293,7 @@ func TestReproduceInNetwork(t *testing.T) {
 		"stateless-lb-hash":        {[]string{"network.balancers.0.choose=round_robin"}, nil},
 		"stateless-lb-round-robin": {[]string{"network.balancers.0.choose=source_hash"}, namesTwoServers},
 		"silent-drop":              {[]string{"network.links.0.flows.idle=1h"}, nil},
-		"port-exhaustion":          {[]string{"pool.max_idle=-1", "load.duration=4s"}, metThePrediction},
+		"port-exhaustion":          {[]string{"load.rate=4/s", "load.duration=4s"}, metThePrediction},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
