@@ -36,6 +36,10 @@ type Sources struct {
 	// Remotes and Servers are the sockets to count, as in host.Watch.
 	Remotes []netip.AddrPort
 	Servers []netip.AddrPort
+	// ServerSide count the sockets that Servers would be in the network namespaces
+	// of the server's hosts, where those are others than this one. The Sampler
+	// closes them.
+	ServerSide []*host.SocketWatcher
 	// LocalAddrs is how many addresses of this machine connections are made from
 	// on purpose, each with its own ports; 0: from the one the kernel chooses.
 	LocalAddrs int
@@ -75,11 +79,13 @@ type Sampler struct {
 // earlier runs left behind can then be told from what this one makes. Where
 // sockets cannot be seen, Fill says why. Stop it after use.
 func NewSampler(src Sources) *Sampler {
-	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers})
-	if err != nil {
+	all := watchers{servers: src.ServerSide}
+	var err error
+	if all.client, err = host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers}); err != nil {
+		all.close()
 		return newSampler(src, &sockets{why: err.Error()})
 	}
-	return newSampler(src, &sockets{count: watcher.Count, close: watcher.Close})
+	return newSampler(src, &sockets{count: all.count, close: all.close})
 }
 
 func newSampler(src Sources, s *sockets) *Sampler {

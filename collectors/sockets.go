@@ -1,6 +1,7 @@
 package collectors
 
 import (
+	"errors"
 	"time"
 
 	"github.com/kabench/kabench/internal/host"
@@ -17,6 +18,40 @@ type sockets struct {
 	peaks  results.Sockets // of all looks; Available and Why are set by Fill
 	before int             // in TIME_WAIT on the client's side before the run
 	took   time.Duration   // how long the last look took
+}
+
+// watchers look at the client's side, and at the server's where that is in other
+// network namespaces.
+type watchers struct {
+	client  *host.SocketWatcher // nil: there is none
+	servers []*host.SocketWatcher
+}
+
+func (w *watchers) count() (host.SocketCount, error) {
+	sum, err := w.client.Count()
+	for _, s := range w.servers {
+		if err != nil {
+			break
+		}
+		var c host.SocketCount
+		c, err = s.Count()
+		for state, n := range c.Server {
+			sum.Server[state] += n
+		}
+		sum.ServerSide = true
+	}
+	return sum, err
+}
+
+func (w *watchers) close() error {
+	var err error
+	if w.client != nil {
+		err = w.client.Close()
+	}
+	for _, s := range w.servers {
+		err = errors.Join(err, s.Close())
+	}
+	return err
 }
 
 // look counts once. It returns nil when the sockets cannot be seen; the first

@@ -3,6 +3,7 @@ package profiles
 import (
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -165,6 +166,9 @@ func anyProfile(t *rapid.T) *Profile {
 			"null", "~", "true", "1e3", "0x10", "- a", "a: b", "# c", " a", "a ", "\n", "a\nb\n", "\t", "'", `"`, "\\", "{", "[a]", "&a", "*a", "!!b", "%", "@", "`", "--- a", "1:30", ".inf",
 		})).Draw(t, name)
 	}
+	words := func(name string) string { // what is in braces must be a figure
+		return strings.NewReplacer("{", "(", "}", ")").Replace(text(name))
+	}
 	span := func(name string) time.Duration {
 		return time.Duration(rapid.Int64Range(0, int64(100*time.Hour)).Draw(t, name))
 	}
@@ -235,9 +239,9 @@ func anyProfile(t *rapid.T) *Profile {
 	for range draw("remedies", 0, 3) {
 		p.Remedies = append(p.Remedies, Remedy{
 			Name: "r" + text("remedy"), Set: map[string]string{"name": text("set"), "target.body": text("set")},
-			Expect: map[string]string{"failures": "0"}, Cost: text("cost"),
+			Expect: map[string]string{"failures": "0"}, Cost: words("cost"),
 		})
 	}
-	p.Says = Says{Happened: text("happened"), Set: text("set")}
+	p.Says = Says{Happened: words("happened"), Set: words("set")}
 	return &p
 }

@@ -56,8 +56,18 @@ func TestIncidentComplaints(t *testing.T) {
 func TestTakes(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"load: {rate: 1, duration: 3s, warm_up: 1s}\ntarget: {lab: {}}\n":                                                                               4 * time.Second,
-		"load: {rate: 2, duration: 30s, count: 5}\ntarget: {lab: {}}\n":                                                                                 2500 * time.Millisecond,
+		"load: {rate: 2, duration: 30s, count: 5}\ntarget: {lab: {}}\n":                                                                                 2 * time.Second,
 		"load: {rate: 1, duration: 3s}\ntarget: {lab: {}}\nremedies:\n- {name: a, set: {load.duration: 5s}}\n- {name: b, set: {pool.max_conns: '1'}}\n": 11 * time.Second,
+		"load: {rate: 1, duration: 3s, count: 18446744073709551615}\ntarget: {lab: {}}\n":                                                               3 * time.Second,
+		// What was sent last is answered later.
+		"load: {rate: 10, duration: 3s}\ntarget: {lab: {delay: uniform 1s 3s}, link: {delay: 100ms}}\n":                                 5200 * time.Millisecond,
+		"load: {rate: 10, duration: 3s, timeout: 1s}\ntarget: {lab: {delay: 2s}}\n":                                                     4 * time.Second,
+		"load: {rate: 10, duration: 3s, timeout: 1s}\ntarget: {lab: {fault: silent}}\nexpect: {failures.before_response.timeout: 30}\n": 4 * time.Second,
+		// Nine one after the other, each 200 ms with its handshake.
+		"load: {rate: 9000, count: 9}\npool: {max_conns: 1, max_idle: 0}\nnetwork: {hosts: [{name: server}], links: [{between: [client, server], delay: 50ms}]}\ntarget: {lab: {}}\n":                 1800 * time.Millisecond,
+		"load: {rate: 9000, count: 9}\nnetwork: {hosts: [{name: server}], links: [{between: [client, server], delay: 50ms, back: {delay: 50ms, bandwidth: 400000}}]}\ntarget: {lab: {body: 10000}}\n": 1900 * time.Millisecond,
+		"load: {rate: 40, count: 120}\npool: {pending_max: 1000}\ntarget: {lab: {delay: 200ms, threads: 4}}\n":                                                                                        6 * time.Second,
+		"load: {rate: 40, count: 120}\npool: {max_conns: 4, pending_max: 4}\ntarget: {lab: {delay: 200ms}}\n":                                                                                         3175 * time.Millisecond,
 	} {
 		p, err := Load("p.yaml", []byte(text), nil)
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -33,24 +32,6 @@ func Profiles() []Embedded { return shelf("examples") }
 
 // Incidents lists the incidents, by name.
 func Incidents() []Embedded { return shelf("incidents") }
-
-// Takes is how long p's load lasts: of an incident, its own and its remedies'.
-// What is ended by a count is as long as that takes at the mean rate.
-func (p *Profile) Takes() time.Duration {
-	l := p.Load
-	takes := l.WarmUp + l.Duration
-	if rate := l.MeanRate(); l.Count > 0 && rate > 0 {
-		if counted := l.WarmUp + time.Duration(float64(l.Count)/rate*float64(time.Second)); l.Duration == 0 || counted < takes {
-			takes = counted
-		}
-	}
-	for _, r := range p.Remedies {
-		if changed, err := p.With(r); err == nil {
-			takes += changed.Takes()
-		}
-	}
-	return takes
-}
 
 // NeedsNetwork reports whether p, or one of its remedies, runs in a private
 // network.

@@ -3,7 +3,6 @@ package profiles
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -185,6 +184,11 @@ type leg struct {
 	clients   []string // whose addresses packets from the near end have
 }
 
+// carriedBy reports whether l is the link of the leg.
+func (g leg) carriedBy(l sandbox.LinkConfig) bool {
+	return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
+}
+
 // legs are all pieces of the way.
 func (p *Profile) legs(path Path) []leg {
 	var legs []leg
@@ -275,14 +279,14 @@ func (p *Profile) networkComplaints() Errors {
 	for i, l := range p.Network.Links {
 		at := fmt.Sprintf("network.links.%d", i)
 		n := slices.IndexFunc(legs, func(g leg) bool {
-			return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
+			return g.carriedBy(l)
 		})
 		if n < 0 {
-			bad(at+".between", "no request passes between %s and %s: they go %s", l.Between[0], l.Between[1], told(legs))
+			bad(at+".between", "no request passes between %s and %s: they go %s; remove the link, or see target.on and target.at", l.Between[0], l.Between[1], told(legs))
 			continue
 		}
 		for k, r := range l.Rules {
-			if why := legs[n].unmatched(r, path.Port); why != "" {
+			if why := legs[n].unmatched(p.Network, r, path.Port); why != "" {
 				bad(fmt.Sprintf("%s.rules.%d", at, k), "would match nothing: %s", why)
 			}
 		}
@@ -297,26 +301,4 @@ func told(legs []leg) string {
 		list = append(list, g.near+" to "+g.far)
 	}
 	return strings.Join(list, ", ")
-}
-
-// unmatched says why no packet on the leg can match r; "" when one can.
-func (g leg) unmatched(r sandbox.RuleConfig, port uint16) string {
-	if r.After != "" || r.Until != "" {
-		return "after and until wait for events, and in a profile's run there are none"
-	}
-	is := func(want string, names ...string) bool {
-		_, err := netip.ParseAddr(want)
-		return want == "" || err == nil || slices.Contains(names, want)
-	}
-	isPort := func(want uint16, served bool) bool {
-		return want == 0 || served == (want == port)
-	}
-	there := (r.From == "" || r.From == g.near) && is(r.Src, g.clients...) && is(r.Dst, g.far) &&
-		isPort(r.SrcPort, false) && isPort(r.DstPort, true)
-	back := (r.From == "" || r.From == g.far) && is(r.Src, g.far) && is(r.Dst, g.clients...) &&
-		isPort(r.SrcPort, true) && isPort(r.DstPort, false)
-	if there || back {
-		return ""
-	}
-	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
 }

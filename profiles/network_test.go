@@ -127,6 +127,16 @@ func TestNetworkIsRefused(t *testing.T) {
 		"from":                {"network.links.0.rules.0.from=other", "is not an end of this link, client or server: the rule would match nothing"},
 		"src":                 {"network.links.0.rules.0.src=server", "network.links.0.rules.0: would match nothing: packets here go from client to server at port 80 and back"},
 		"port":                {"network.links.0.rules.0.dst_port=8080", "would match nothing"},
+		"a port of nobody":    {"network.links.0.rules=[{src_port: 8080, do: rst}]", "would match nothing: packets here go from client to server at port 80 and back"},
+		"outside the range":   {"network.links.0.rules=[{from: server, dst_port: 61000, do: rst}]", "would match nothing"},
+		"an address":          {"network.links.0.rules=[{src: 10.9.9.9, do: rst}]", "would match nothing"},
+		"another's address":   {"network.links.0.rules=[{src: 10.77.0.3, do: rst}]", "would match nothing"},
+		"S and F":             {"network.links.0.rules=[{flags: SF, do: rst}]", "would match nothing: the flag S stands alone or with . (ACK), and without data"},
+		"S with data":         {"network.links.0.rules=[{flags: S, data: true, do: rst}]", "would match nothing: the flag S"},
+		"R with P":            {"network.links.0.rules=[{flags: RP, do: rst}]", "would match nothing: the flag R"},
+		"data without ACK":    {"network.links.0.rules=[{not_flags: ., data: true, do: rst}]", "would match nothing: only packets with the flag S or R"},
+		"S. of the client":    {"network.links.0.rules=[{from: client, flags: S., do: rst}]", "would match nothing"},
+		"S of the server":     {"network.links.0.rules=[{from: server, flags: S, not_flags: ., do: rst}]", "would match nothing"},
 		"event":               {"network.links.0.rules.0.after=failover", "would match nothing: after and until wait for events"},
 		"flags":               {"network.links.0.rules.0.flags=X", "is no TCP flag"},
 		"unknown key":         {"network.links.0.delya=1ms", "unknown key; did you mean network.links.0.delay?"},
@@ -145,6 +155,53 @@ func TestNetworkIsRefused(t *testing.T) {
 		}
 		if err != nil && !strings.Contains(name, "prox") && strings.Count(err.Error(), "\n") > 0 {
 			t.Errorf("%s: more than one line: %v", name, err)
+		}
+	}
+}
+
+// Rules that some packet matches are let through.
+func TestRulesThatMatch(t *testing.T) {
+	for _, rule := range []string{
+		"{}", "{from: server}", "{src: 10.77.0.1}", "{dst: 10.77.0.1}", "{dst: 10.77.0.2, dst_port: 80}", "{dst_port: 32768}", "{src_port: 60999, src: client}",
+		"{flags: S}", "{flags: S.}", "{from: server, flags: S}", "{flags: S, not_flags: .}", "{flags: R}", "{flags: R.}", "{flags: F, data: true}", "{flags: FP}", "{not_flags: .}",
+	} {
+		if _, err := Load("p.yaml", []byte(networked), []string{"network.links.0.rules=[" + rule + "]"}); err != nil {
+			t.Errorf("%s: %v", rule, err)
+		}
+	}
+	for _, hosts := range []string{
+		"[{name: server}, {name: client, port_range: [2000, 9000]}]",
+		"[{name: server}, {name: client, sysctls: {net.ipv4.ip_local_port_range: 2000 9000}}]",
+	} {
+		if _, err := Load("p.yaml", []byte(networked), []string{"network.hosts=" + hosts, "network.links.0.rules=[{dst_port: 8080}]"}); err != nil {
+			t.Errorf("%s: %v", hosts, err)
+		}
+	}
+}
+
+// Times of what the profile never does cannot be measured.
+func TestSignatureOfWhatNeverIsMeasured(t *testing.T) {
+	const lab, url = "load: {rate: 10/s}\ntarget: {lab: {}}\n", "load: {rate: 10/s}\ntarget: {url: 'http://127.0.0.1:1/'}\n"
+	for _, c := range []struct {
+		text, expect string
+		sets         []string
+		want         string
+	}{
+		{lab, "tls.min: '> 1ms'", nil, "expect.tls.min: can never be checked: the target does not speak TLS (target.lab.tls); remove it"},
+		{url, "fresh.tls.p99: '> 1ms'", nil, "the target does not speak TLS (target.url is http:)"},
+		{lab, "tls.min: '> 1ms'", []string{"target.lab.tls=true"}, ""},
+		{url, "tls.min: '> 1ms'", []string{"target.url=https://127.0.0.1:1/"}, ""},
+		{lab, "tls.count: 0", nil, ""},
+		{lab, "buffer.max: '< 1s'", nil, "nothing waits in a buffer without load.buffer"},
+		{lab, "buffer.max: '< 1s'", []string{"load.buffer=3"}, ""},
+		{lab, "ports.met: 1", nil, "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"},
+		{lab, "ports.predicted: '> 1s'", []string{"pool.max_idle=0"}, ""},
+		{lab, "ports.met: 1", []string{"pool.max_requests=2"}, ""},
+		{lab, "ports.recovered: 0", nil, ""},
+	} {
+		_, err := Load("p.yaml", []byte(c.text+"expect: {"+c.expect+"}\n"), c.sets)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s %v: error %v, want %q", c.expect, c.sets, err, c.want)
 		}
 	}
 }

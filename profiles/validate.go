@@ -122,6 +122,30 @@ func (p *Profile) neverCounted(path string) string {
 		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
+	case path == "ports.met" || path == "ports.predicted":
+		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == 0 {
+			return "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"
+		}
+	}
+	return p.neverMeasured(path)
+}
+
+// neverMeasured says why p's runs have no time of what is at path; "" if they do.
+func (p *Profile) neverMeasured(path string) string {
+	for _, kind := range []string{"fresh.", "reused.", "failed."} {
+		path = strings.TrimPrefix(path, kind)
+	}
+	name, stat, timed := strings.Cut(path, ".")
+	if !timed || stat == "count" || stat == "overflow" {
+		return ""
+	}
+	switch {
+	case name == results.LatencyBuffer && p.Load.Buffer == 0:
+		return "nothing waits in a buffer without load.buffer"
+	case name == results.PhaseTLS.String() && p.Target.Lab != nil && !p.Target.Lab.TLS:
+		return "the target does not speak TLS (target.lab.tls)"
+	case name == results.PhaseTLS.String() && strings.HasPrefix(p.Target.URL, "http:"):
+		return "the target does not speak TLS (target.url is http:)"
 	}
 	return ""
 }

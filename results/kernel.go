@@ -21,6 +21,9 @@ type Kernel struct {
 	Hosts map[string]map[string]uint64 `json:"hosts,omitempty"`
 }
 
+// clientHost is the client's name among a Kernel's Hosts.
+const clientHost = "client"
+
 // KernelCounter is a counter of the kernel's, as /proc/net names it.
 type KernelCounter struct {
 	Group string // "Tcp": in /proc/net/snmp; "TcpExt": in /proc/net/netstat

@@ -93,3 +93,64 @@ func TestKernelExpectations(t *testing.T) {
 		t.Errorf("a misspelt counter: %v", err)
 	}
 }
+
+// The comparison has the counters that bear on the failures of one of the runs
+// and differ between them.
+func TestKernelCountersCompared(t *testing.T) {
+	failing := []Outcome{{Phase: PhaseBeforeResponse, Cause: CauseFIN, Reused: true, Count: 7}}
+	run := func(outcomes []Outcome, counters map[string]uint64, hosts map[string]map[string]uint64) column {
+		return column{"run", &Run{Outcomes: outcomes, Kernel: Kernel{Available: true, Counters: counters, Hosts: hosts}}}
+	}
+	here := func(abort, rsts uint64) map[string]uint64 {
+		return map[string]uint64{"TCPAbortOnData": abort, "OutRsts": rsts}
+	}
+	hosts := func(client, a, b uint64) map[string]map[string]uint64 {
+		h := map[string]map[string]uint64{"client": here(client, 0), "a": here(a, 0)}
+		if b > 0 {
+			h["b"] = here(b, 0)
+		}
+		return h
+	}
+	for name, c := range map[string]struct {
+		runs []column
+		want string
+	}{
+		"differs":           {[]column{run(failing, here(7, 9), nil), run(nil, here(0, 1), nil)}, "kernel TCPAbortOnData 7 0"},
+		"of a remedy":       {[]column{run(nil, here(0, 9), nil), run(failing, here(3, 1), nil)}, "kernel TCPAbortOnData 0 3"},
+		"the same":          {[]column{run(failing, here(7, 9), nil), run(nil, here(7, 1), nil)}, ""},
+		"nothing failed":    {[]column{run(nil, here(7, 9), nil), run(nil, here(0, 1), nil)}, ""},
+		"not read":          {[]column{run(failing, here(7, 9), nil), run(nil, nil, nil)}, "kernel TCPAbortOnData 7 not seen"},
+		"at the one server": {[]column{run(failing, here(0, 0), hosts(0, 7, 0)), run(nil, here(0, 0), hosts(0, 1, 0))}, "kernel TCPAbortOnData, a 7 1"},
+		"at several": {[]column{run(failing, here(1, 0), hosts(1, 7, 2)), run(nil, here(0, 0), hosts(0, 0, 4))},
+			"kernel TCPAbortOnData, client 1 0; kernel TCPAbortOnData, the other hosts 9 4"},
+	} {
+		var got []string
+		for _, row := range kernelRows(c.runs) {
+			line := row.label
+			for _, r := range c.runs {
+				line += " " + row.cell(r.run)
+			}
+			got = append(got, line)
+		}
+		if got := strings.Join(got, "; "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// A ladder names the hosts behind a balancer, beneath one another.
+func TestEvidenceNamesTheHost(t *testing.T) {
+	var b bytes.Buffer
+	renderEvidence(&b, Evidence{Rows: []EvidenceRow{
+		{At: 1, From: "server", To: "client", Host: "a", Flags: "P."},
+		{At: 2, From: "client", To: "server", Host: "backend11", Flags: "P."},
+		{At: 3, From: "client", To: "server", Flags: "P.", Fate: "lost"},
+		{At: 4, From: "link", To: "client", Flags: "R"},
+	}})
+	want := []string{"client ← a          P.", "client → backend11  P.", "client → server     P.", "client ← link       R"}
+	for i, line := range strings.Split(strings.TrimSpace(b.String()), "\n")[1:] {
+		if !strings.Contains(line, want[i]) {
+			t.Errorf("%q, want %q in it", line, want[i])
+		}
+	}
+}

@@ -18,7 +18,7 @@ type Packets struct {
 	Struck      map[string]uint64 `json:"struck"`      // how many each rule struck, by "LINK: RULE"
 	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds
 	LateMax     float64           `json:"late_max"`
-	Closed      []Closing         `json:"closed"`   // how connections ended
+	Closed      []Closing         `json:"closed"`   // how connections ended whose first packet is not overwritten
 	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
 }
 
@@ -53,6 +53,7 @@ type EvidenceRow struct {
 	Note  string   `json:"note,omitempty"` // the stamp; "" for a packet
 	From  string   `json:"from,omitempty"` // client, server, link
 	To    string   `json:"to,omitempty"`   // client, server
+	Host  string   `json:"host,omitempty"` // the server's, which sent or received the packet, of several behind a balancer; "": it reached none
 	Flags string   `json:"flags,omitempty"`
 	Seq   uint32   `json:"seq,omitempty"`
 	Len   int      `json:"len,omitempty"`  // bytes of payload
@@ -76,6 +77,9 @@ func closedPath(run *Run, rest string) (value, bool) {
 	if run.Packets == nil {
 		return value{why: noPackets}, true
 	}
+	if n := run.Packets.Overwritten; n > 0 {
+		return value{why: fmt.Sprintf("the connections of the first %d packets are not known, which the record has no room for: raise network.record.packets", n)}, true
+	}
 	var n uint64
 	for _, c := range run.Packets.Closed {
 		if c.Opened == "client" && c.By == by && (!hasHow || c.How == how) {
@@ -87,8 +91,8 @@ func closedPath(run *Run, rest string) (value, bool) {
 
 const noPackets = "packets are seen in a private network only: the profile has none"
 
-// String is the row as a line of a ladder.
-func (r EvidenceRow) String() string {
+// line is the row as a line of a ladder whose names take so many columns.
+func (r EvidenceRow) line(width int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%10.6f s  ", r.At)
 	if r.Note != "" {
@@ -99,7 +103,10 @@ func (r EvidenceRow) String() string {
 	if r.To == "client" {
 		left, arrow, right = r.To, "←", r.From
 	}
-	fmt.Fprintf(&b, "%-6s %s %-6s  %-3s %6d B", left, arrow, right, r.Flags, r.Len)
+	if right == "server" && r.Host != "" {
+		right = r.Host
+	}
+	fmt.Fprintf(&b, "%-6s %s %-*s  %-3s %6d B", left, arrow, width, right, r.Flags, r.Len)
 	if r.Sent != nil {
 		fmt.Fprintf(&b, "  sent %.6f s", *r.Sent)
 	}
@@ -122,8 +129,12 @@ func renderEvidence(b *bytes.Buffer, e Evidence) {
 	if e.Earlier > 0 {
 		fmt.Fprintf(b, "  ... %s before\n", plural(uint64(e.Earlier), "packet"))
 	}
+	width := len("server")
 	for _, r := range e.Rows {
-		fmt.Fprintf(b, "%s\n", r)
+		width = max(width, len(r.Host))
+	}
+	for _, r := range e.Rows {
+		fmt.Fprintln(b, r.line(width))
 	}
 }
 

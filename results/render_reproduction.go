@@ -45,10 +45,7 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 		wrap(&b, "Remedy "+remedy.Remedy+": ", changes(remedy.Change))
 	}
 	fmt.Fprintln(&b)
-	renderUnmet(&b, "the incident", incident.run)
-	for _, remedy := range remedies {
-		renderUnmet(&b, "remedy "+remedy.name, remedy.run)
-	}
+	r.renderShortcomings(&b)
 	if p := incident.run.Packets; p != nil && len(p.Failures) > 0 {
 		fmt.Fprintln(&b, "A failure of the incident, packet by packet")
 		renderEvidence(&b, p.Failures[0])
@@ -75,6 +72,22 @@ func changes(change map[string]string) string {
 		list = append(list, path+" = "+change[path])
 	}
 	return cmp.Or(strings.Join(list, ", "), "changes nothing")
+}
+
+// RenderShortcomings writes what kept the runs from showing what they had to;
+// nothing when they showed it.
+func RenderShortcomings(w io.Writer, r *Reproduction) error {
+	var b bytes.Buffer
+	r.renderShortcomings(&b)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func (r *Reproduction) renderShortcomings(b *bytes.Buffer) {
+	renderUnmet(b, "the incident", cmp.Or(r.IncidentRun, &Run{}))
+	for _, remedy := range r.RemedyRuns {
+		renderUnmet(b, "remedy "+remedy.Remedy, cmp.Or(remedy.Run, &Run{}))
+	}
 }
 
 // renderUnmet lists what kept a run from showing what it had to.
@@ -149,6 +162,9 @@ func compare(b *bytes.Buffer, runs []column) {
 	row("  the server's", func(r *Run) string {
 		return socketPeak(r.Sockets.Available && r.Sockets.ServerSide, r.Sockets.TimeWaitServer)
 	})
+	for _, k := range kernelRows(runs) {
+		row(k.label, k.cell)
+	}
 	row("pending peak", func(r *Run) string { return fmt.Sprint(r.Pool.PeakPending) })
 	if anyOf(runs, func(r *Run) bool { return r.Pool.PeakPending > 0 }) {
 		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), Quantiles.longest) })
@@ -163,6 +179,66 @@ func compare(b *bytes.Buffer, runs []column) {
 		row("  p99.9", func(r *Run) string { return latencyCell(r, name, Quantiles.p999) })
 	}
 	t.Flush()
+}
+
+// kernelRow is a kernel counter in the comparison.
+type kernelRow struct {
+	label string
+	cell  func(*Run) string
+}
+
+// kernelRows are the counters that bear on the failures of any of runs and are
+// not the same in all: in a private network those of the client and, together,
+// those of the other hosts.
+func kernelRows(runs []column) []kernelRow {
+	var rows []kernelRow
+	add := func(label string, of func(*Kernel) (n uint64, known bool)) {
+		cell := func(r *Run) string {
+			if n, known := of(&r.Kernel); known {
+				return fmt.Sprint(n)
+			}
+			return "not seen"
+		}
+		first := cell(runs[0].run)
+		if anyOf(runs, func(r *Run) bool { return cell(r) != first }) {
+			rows = append(rows, kernelRow{label, cell})
+		}
+	}
+	others := map[string]bool{}
+	for _, c := range runs {
+		for host := range c.run.Kernel.Hosts {
+			others[host] = others[host] || host != clientHost
+		}
+	}
+	delete(others, clientHost)
+	name := "the other hosts"
+	if len(others) == 1 {
+		name = slices.Collect(maps.Keys(others))[0]
+	}
+	for _, x := range explanations {
+		bears := func(r *Run) bool {
+			return slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.failed() && x.of(o) })
+		}
+		if !anyOf(runs, bears) {
+			continue
+		}
+		label := "kernel " + x.counter
+		if len(others) == 0 {
+			add(label, func(k *Kernel) (uint64, bool) { n, known := k.Counters[x.counter]; return n, known })
+			continue
+		}
+		add(label+", "+clientHost, func(k *Kernel) (uint64, bool) { n, known := k.Hosts[clientHost][x.counter]; return n, known })
+		add(label+", "+name, func(k *Kernel) (sum uint64, known bool) {
+			for host, counters := range k.Hosts {
+				n, has := counters[x.counter]
+				if host != clientHost && has {
+					sum, known = sum+n, true
+				}
+			}
+			return sum, known
+		})
+	}
+	return rows
 }
 
 func anyOf(runs []column, is func(*Run) bool) bool {

@@ -207,14 +207,15 @@ type PoolPeaks struct {
 }
 
 // Sockets is what the kernel said of the sockets to the target. TIME_WAIT is
-// held for 60 s by the side that closed first. When the server is on another
-// machine its side cannot be seen and ServerSide is false.
+// held for 60 s by the side that closed first. The server's side is who accepts
+// the client's connections, be it a proxy. When it is on another machine it
+// cannot be seen and ServerSide is false.
 type Sockets struct {
 	Available       bool   `json:"available"` // false: not on Linux, or sock_diag refused; Why says
 	Why             string `json:"why,omitempty"`
 	TimeWaitPeak    int    `json:"time_wait_peak"` // on the client's side
 	TimeWaitServer  int    `json:"time_wait_server_peak"`
-	ServerSide      bool   `json:"server_side"` // the target is on this machine, so its side was seen
+	ServerSide      bool   `json:"server_side"` // the target is on this machine, or in the run's private network, so its side was seen
 	EstablishedPeak int    `json:"established_peak"`
 	CloseWaitPeak   int    `json:"close_wait_peak"`
 	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included, those of each local address apart
@@ -241,8 +242,8 @@ type Ports struct {
 	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not to run out
 	FirstFail float64 `json:"first"`     // when the first request that got none was started; 0: all got one
 	LastFail  float64 `json:"last"`      // when the last of them was
-	Back      float64 `json:"back"`      // when the first request that was ok after the first failure was; 0: none was
-	Recovered uint64  `json:"recovered"` // requests that were ok after the first failure
+	Back      float64 `json:"back"`      // when the first request that was ok on a new connection after the first failure was; 0: none was
+	Recovered uint64  `json:"recovered"` // requests that were ok on a new connection after the first failure
 }
 
 // Met is how the moment compares with the prediction: 1 when it is the same, 0

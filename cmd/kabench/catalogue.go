@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -32,6 +34,12 @@ type chapter struct {
 // reproduceAll reproduces every incident, each in a process of its own so that
 // none meets what another left, jobs at a time, and prints one table.
 func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+	all := profiles.Incidents()
+	for _, e := range all { // before any of them is run
+		if _, err := loadProfile(e.Name, o.sets); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
 	ctx, stop, restore := interruptible(ctx, s.err)
 	defer restore()
 	self, err := os.Executable()
@@ -45,7 +53,6 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 		}
 		fmt.Fprintf(s.err, "results: %s\n", out)
 	}
-	all := profiles.Incidents()
 	chapters := make([]*chapter, len(all))
 	places := make(chan struct{}, o.jobs)
 	var running sync.WaitGroup
@@ -81,7 +88,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	if s.json {
 		err = printAllJSON(s.out, done)
 	} else {
-		err = printAll(s.out, done)
+		err = printAll(s.out, done, len(all), out)
 	}
 	if err != nil {
 		return err
@@ -111,6 +118,8 @@ func isClosed(stop <-chan struct{}) bool {
 
 // reproduce runs the program with args. What it is asked to stop it passes on.
 func (c *chapter) reproduce(ctx context.Context, stop <-chan struct{}, self string, args []string) {
+	runtime.LockOSThread() // with which, on Linux, the process ends
+	defer runtime.UnlockOSThread()
 	began := time.Now()
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, args...)
@@ -141,10 +150,21 @@ func (c *chapter) reproduce(ctx context.Context, stop <-chan struct{}, self stri
 	}
 	var rep results.Reproduction
 	if err := json.Unmarshal(stdout.Bytes(), &rep); err != nil {
-		c.why = string(bytes.TrimSpace(bytes.TrimPrefix(stderr.Bytes(), []byte("kabench: "))))
+		c.why = lastWords(stderr.String())
 		return
 	}
 	c.json, c.rep = bytes.TrimSpace(stdout.Bytes()), &rep
+}
+
+// lastWords is what a process that printed no document said of it, as one line:
+// its error, or else what it ended with.
+func lastWords(stderr string) string {
+	stderr = strings.TrimSpace(stderr)
+	if i := strings.LastIndex("\n"+stderr, "\nkabench: "); i >= 0 {
+		return strings.ReplaceAll(strings.TrimPrefix(stderr[i:], "kabench: "), "\n", "; ")
+	}
+	first, _, _ := strings.Cut(stderr, "\n") // of a panic, that is what it was
+	return first
 }
 
 // says is how it came out, in a word or two.
@@ -184,8 +204,10 @@ func printAllJSON(w io.Writer, all []*chapter) error {
 	return e.Encode(list)
 }
 
-// printAll writes the table.
-func printAll(w io.Writer, all []*chapter) error {
+// printAll writes the table and, of each that was not reproduced, what was
+// missing and where there is more. There were to be so many; the results are in
+// out, "" when they were not kept.
+func printAll(w io.Writer, all []*chapter, of int, out string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "incident\tfailed\twith remedies\ttook\t\n")
 	reproduced := 0
@@ -211,7 +233,27 @@ func printAll(w io.Writer, all []*chapter) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d reproduced\n", reproduced, len(all))
+	for _, c := range all {
+		if c.rep == nil || c.rep.Reproduced || c.code == exitInterrupted {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s\n", c.name)
+		if err := results.RenderShortcomings(w, c.rep); err != nil {
+			return err
+		}
+		more := "kabench reproduce " + c.name
+		if out != "" {
+			more += ", or its reports below " + filepath.Join(out, c.name)
+		}
+		fmt.Fprintf(w, "For more: %s\n", more)
+	}
+	_, err := fmt.Fprintf(w, "\n%d of %d reproduced", reproduced, of)
+	if left := of - len(all); err == nil && left > 0 {
+		_, err = fmt.Fprintf(w, ", %d not begun", left)
+	}
+	if err == nil {
+		_, err = fmt.Fprintln(w)
+	}
 	return err
 }
 

@@ -41,6 +41,8 @@ and one table says how they came out; with --json it is a list of what each alon
 				return &usageError{c.CommandPath(), errors.New("--all is every incident; name none")}
 			case o.all && (o.jobs < 1 || o.jobs > 64):
 				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+			case o.all && o.trace.to != "":
+				return &usageError{c.CommandPath(), errors.New("--trace is for one incident; reproduce it by itself")}
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):

@@ -54,12 +54,17 @@ func (r *run) seePackets() {
 	}
 	// What the servers close when they are stopped is not the run's doing.
 	all, until := n.Connections(), time.Since(n.Began())
-	r.target.close()
+	if err := r.target.close(); err != nil {
+		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
+	}
 	stats := n.Stats()
 	r.doc.Packets = &results.Packets{
 		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
 		Closed: closings(all),
+	}
+	if stats.Overwritten > 0 {
+		r.warnf("the first %d packets are not kept, and how their connections ended is not known: raise network.record.packets", stats.Overwritten)
 	}
 	if stats.Unseen > 0 {
 		r.warnf("%d packets were dropped because the network did not keep up: give this machine less else to do, or lower load.rate", stats.Unseen)
@@ -215,7 +220,7 @@ func evidenceRow(row sandbox.Row, began time.Duration) results.EvidenceRow {
 		sent := (row.Sent - began).Seconds()
 		out.Sent = &sent
 	}
-	out.Flags, out.Seq, out.Len, out.Who = row.Flags.String(), row.Seq, row.Len, row.By
+	out.Host, out.Flags, out.Seq, out.Len, out.Who = row.Host, row.Flags.String(), row.Seq, row.Len, row.By
 	if row.Fate != sandbox.FateDelivered {
 		out.Fate = row.Fate.String()
 	}

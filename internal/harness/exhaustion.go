@@ -14,7 +14,7 @@ type exhaustion struct {
 	failed    bool
 	first     time.Duration // start of the first request that got no port
 	last      time.Duration
-	back      time.Duration // start of the first request that was ok after the first of them
+	back      time.Duration // start of the first request that got a port again, and was ok, after the first of them
 	recovered uint64        // requests that were
 }
 
@@ -27,7 +27,7 @@ func (x *exhaustion) observe(e *results.Exchange) {
 			x.first = e.Start
 		}
 		x.failed, x.last = true, max(x.last, e.Start)
-	case x.failed && e.OK() && e.Start > x.first:
+	case x.failed && e.OK() && !e.Reused() && e.Start > x.first: // one on a kept connection needs no port
 		if x.recovered == 0 || e.Start < x.back {
 			x.back = e.Start
 		}

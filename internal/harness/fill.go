@@ -21,6 +21,7 @@ func (r *run) fill() {
 	r.doc.Pool = results.PoolPeaks{
 		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
 	}
+	r.target.settle(&r.profile.Target)
 	if link := r.target.link; link != nil {
 		late := link.Late()
 		r.doc.Link = &results.LinkSeen{Delivered: late.Count, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
@@ -29,7 +30,7 @@ func (r *run) fill() {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
 	if len(r.target.proxies) > 0 {
-		r.doc.Proxy = proxySeen(r.target.proxies) // after the servers, which wait for connections to end
+		r.doc.Proxy = proxySeen(r.target.proxies)
 	}
 	r.ports.fill(&r.doc)
 	r.seePackets()
@@ -62,9 +63,8 @@ func asPreset(name string, outcomes []results.Outcome) *results.Preset {
 // labSeen is what the servers saw, together.
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
-	end := time.Now().Add(2 * time.Second)
 	for _, s := range servers {
-		add(&sum, settled(s, end))
+		add(&sum, s.Seen())
 		late := s.Late()
 		sum.LateP99, sum.LateMax = max(sum.LateP99, late.P99.Seconds()), max(sum.LateMax, late.Max.Seconds())
 		for name, n := range s.Headers() {
@@ -93,17 +93,6 @@ func add[Sum, Seen any](sum *Sum, seen Seen) {
 	for i := range from.NumField() {
 		field := to.FieldByName(from.Type().Field(i).Name)
 		field.SetUint(field.Uint() + from.Field(i).Uint())
-	}
-}
-
-// settled is what the server saw when it has seen every connection end, or at
-// end. Those the client has just closed are still on their way; one that never
-// arrives is not waited for.
-func settled(s *lab.Server, end time.Time) lab.Seen {
-	for ; ; time.Sleep(5 * time.Millisecond) {
-		if seen := s.Seen(); seen.ClosedFirst+seen.ClientClosed >= seen.Connections || time.Now().After(end) {
-			return seen
-		}
 	}
 }
 

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -12,13 +13,16 @@ import (
 // stopped, before other programs get none. What others have left in TIME_WAIT
 // does not stop a run that keeps its connections.
 type guard struct {
-	ports int           // that there are; 0: nothing is guarded
+	ports int           // that there are, each source address's counted; 0: nothing is guarded
 	stop  chan struct{} // closed to stop the run; why is set before
 	why   string
+	over  atomic.Bool // nothing is left to stop
 }
 
-func newGuard(p *profiles.Profile, l limits) *guard {
-	g := &guard{ports: l.ports, stop: make(chan struct{})}
+// newGuard guards a run of p whose connections come from so many addresses on
+// purpose, in turn; 0: from the one that the kernel chooses.
+func newGuard(p *profiles.Profile, l limits, sources int) *guard {
+	g := &guard{ports: l.ports * max(sources, 1), stop: make(chan struct{})}
 	if p.Network != nil || p.Target.AllowPortExhaustion {
 		g.ports = 0
 	}
@@ -32,7 +36,7 @@ const tookPart = 10
 // look is called by one goroutine; opened is how many connections the run has
 // made so far.
 func (g *guard) look(s *results.SocketSample, opened uint64) {
-	if g.ports == 0 || s == nil || 2*s.PortsUsed <= g.ports || g.why != "" || opened*tookPart < uint64(g.ports) {
+	if g.ports == 0 || g.over.Load() || s == nil || 2*s.PortsUsed <= g.ports || g.why != "" || opened*tookPart < uint64(g.ports) {
 		return
 	}
 	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)

@@ -18,20 +18,24 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(*profiles.Profile)
-		used   int
-		opened uint64
-		want   bool
+		change  func(*profiles.Profile)
+		sources int
+		used    int
+		opened  uint64
+		want    bool
 	}{
-		"half":      {func(*profiles.Profile) {}, 500, 500, false},
-		"more":      {func(*profiles.Profile) {}, 501, 100, true},
-		"of others": {func(*profiles.Profile) {}, 501, 99, false},
-		"allowed":   {func(p *profiles.Profile) { p.Target.AllowPortExhaustion = true }, 501, 501, false},
-		"a network": {func(p *profiles.Profile) { p.Network = &sandbox.Config{} }, 501, 501, false},
+		"half":      {func(*profiles.Profile) {}, 0, 500, 500, false},
+		"more":      {func(*profiles.Profile) {}, 0, 501, 100, true},
+		"of others": {func(*profiles.Profile) {}, 0, 501, 99, false},
+		"allowed":   {func(p *profiles.Profile) { p.Target.AllowPortExhaustion = true }, 0, 501, 501, false},
+		"a network": {func(p *profiles.Profile) { p.Network = &sandbox.Config{} }, 0, 501, 501, false},
+		// Each address has the ports to itself.
+		"half of three addresses": {func(*profiles.Profile) {}, 3, 1500, 1500, false},
+		"more of three addresses": {func(*profiles.Profile) {}, 3, 1501, 1501, true},
 	} {
 		p := profiles.Default()
 		c.change(&p)
-		g := newGuard(&p, limits{ports: 1000})
+		g := newGuard(&p, limits{ports: 1000}, c.sources)
 		g.look(nil, 0) // sockets are not in every sample
 		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
 		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
@@ -43,5 +47,17 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		if any := g.either(make(chan struct{}), over); c.want {
 			<-any
 		}
+	}
+}
+
+// The last sample is taken when the run is over: it says nothing of one that was
+// stopped.
+func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
+	p := profiles.Default()
+	g := newGuard(&p, limits{ports: 1000}, 0)
+	g.over.Store(true)
+	g.look(&results.SocketSample{PortsUsed: 900}, 900)
+	if g.why != "" {
+		t.Error(g.why)
 	}
 }

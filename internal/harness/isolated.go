@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -40,6 +41,7 @@ type order struct {
 	Incident *results.Run      `json:"incident,omitempty"`
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
+	Trace    bool              `json:"trace,omitempty"` // it is to tell of the lives of connections
 }
 
 const (
@@ -49,10 +51,11 @@ const (
 
 // message is a line that a child writes.
 type message struct {
-	Progress *Progress    `json:"progress,omitempty"`
-	Over     bool         `json:"over,omitempty"`
-	Run      *results.Run `json:"run,omitempty"`
-	Error    string       `json:"error,omitempty"`
+	Progress *Progress            `json:"progress,omitempty"`
+	Trace    []dialers.TraceEvent `json:"trace,omitempty"`
+	Over     bool                 `json:"over,omitempty"`
+	Run      *results.Run         `json:"run,omitempty"`
+	Error    string               `json:"error,omitempty"`
 	// What kind of error it is.
 	Input       bool `json:"input,omitempty"`
 	Interrupted bool `json:"interrupted,omitempty"`
@@ -72,7 +75,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 	if err != nil {
 		return nil, err
 	}
-	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Out, opts.Version})
+	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Out, opts.Version, opts.Trace != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +108,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 		orders.Close()
 		out.Close()
 	}()
-	last := listen(fromChild, opts.Progress)
+	last := listen(fromChild, opts.Progress, opts.Trace)
 	io.Copy(io.Discard, fromChild)
 	<-ended
 	switch {
@@ -150,7 +153,7 @@ func relay(ctx context.Context, stop, ended <-chan struct{}, to io.Writer, kill 
 
 // listen reads a child's messages to the last; the zero message when it did not
 // come to that.
-func listen(r io.Reader, progress func(Progress)) message {
+func listen(r io.Reader, progress func(Progress), trace func(dialers.TraceEvent)) message {
 	decoder := json.NewDecoder(r)
 	for {
 		var m message
@@ -162,7 +165,68 @@ func listen(r io.Reader, progress func(Progress)) message {
 		case m.Progress != nil && progress != nil:
 			progress(*m.Progress)
 		}
+		for _, e := range m.Trace {
+			trace(e)
+		}
 	}
+}
+
+const (
+	tracePeriod  = 20 * time.Millisecond
+	traceWaiting = 1 << 16 // events, as many as a collectors.Tracer has waiting
+)
+
+// traceRelay hands on a trace a batch at a time: connections do not wait for a
+// pipe. When it cannot keep up the rest of the run's trace is missing, and done
+// says so.
+type traceRelay struct {
+	tell func(message) error
+	quit chan struct{}
+	over chan struct{}
+	mu   sync.Mutex
+	kept []dialers.TraceEvent // guarded by mu
+	lost uint64               // guarded by mu
+}
+
+func newTraceRelay(tell func(message) error) *traceRelay {
+	t := &traceRelay{tell: tell, quit: make(chan struct{}), over: make(chan struct{})}
+	go func() {
+		defer close(t.over)
+		tick := time.NewTicker(tracePeriod)
+		defer tick.Stop()
+		for more := true; more; {
+			select {
+			case <-tick.C:
+			case <-t.quit:
+				more = false
+			}
+			t.mu.Lock()
+			batch := t.kept
+			t.kept = nil
+			t.mu.Unlock()
+			if len(batch) > 0 {
+				tell(message{Trace: batch}) // an error: nobody listens any more
+			}
+		}
+	}()
+	return t
+}
+
+func (t *traceRelay) add(e dialers.TraceEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.kept) >= traceWaiting || t.lost > 0 { // with a gap, lives would be told wrongly
+		t.lost++
+		return
+	}
+	t.kept = append(t.kept, e)
+}
+
+// done hands on what is left and says how many events are missing.
+func (t *traceRelay) done() (lost uint64) {
+	close(t.quit)
+	<-t.over
+	return t.lost
 }
 
 // Child makes the run that is ordered on in and tells of it on out. It returns
@@ -218,7 +282,17 @@ func Child(in io.Reader, out io.Writer) int {
 	}
 	if err == nil {
 		p.Expect = o.Expect
-		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
+		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
+		if o.Trace {
+			trace := newTraceRelay(tell)
+			opts.Trace = trace.add
+			m.Run, err = Run(ctx, p, opts)
+			if lost := trace.done(); lost > 0 {
+				fmt.Fprintf(os.Stderr, "kabench: the trace lacks its last %d lines: they came faster than they could be handed on; lower load.rate\n", lost)
+			}
+		} else {
+			m.Run, err = Run(ctx, p, opts)
+		}
 	}
 	if err != nil {
 		_, m.Input = errors.AsType[*InputError](err)

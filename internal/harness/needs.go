@@ -96,12 +96,13 @@ func needsOf(p *profiles.Profile, origins, addresses int) needs {
 	if p.Target.Link != nil {
 		n.files, n.extra = n.files+2, n.extra+"the link's two, "
 	}
+	if proxies := len(p.Target.Proxies); proxies > 0 {
+		n.files, n.extra = n.files+2*proxies, n.extra+"two of each proxy, "
+	}
 	n.bound(p, origins)
 
 	load := p.Load
-	if load.Duration > 0 {
-		n.length = load.WarmUp + load.Duration
-	}
+	n.length = p.Sending()
 	switch {
 	case p.Client == profiles.ClientStock:
 	case p.Pool.MaxIdle == 0:
@@ -132,8 +133,8 @@ func (n *needs) bound(p *profiles.Profile, origins int) {
 		lower(inFlight, false, fmt.Sprintf("load.max_in_flight %d", inFlight))
 	}
 	// What is due in all, with room for chance.
-	if load := p.Load; load.Duration > 0 {
-		due := 2*load.MeanRate()*(load.WarmUp+load.Duration).Seconds() + 100
+	if length := p.Sending(); length > 0 {
+		due := 2*p.Load.MeanRate()*length.Seconds() + 100
 		if due < float64(n.open) {
 			lower(int(due), false, "what is due in so short a run")
 		}

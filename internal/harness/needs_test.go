@@ -30,6 +30,8 @@ func TestNeeds(t *testing.T) {
 		{"none kept", []string{"pool.max_idle=0"}, 4, 1, 1000, false, 2, 1, "in_flight"},
 		{"a short run", []string{"load.duration=1s", "load.rate=10/s"}, 1, 1, 120, false, 2, 1, "so short a run"},
 		{"a link", []string{"target.link.delay=1ms"}, 1, 1, 1000, false, 4, 1, ""},
+		{"proxies", []string{"target.proxies=[{}, {}]"}, 1, 1, 1000, false, 6, 1, ""},
+		{"few requests", []string{"load.duration=0", "load.count=10"}, 1, 1, 120, false, 2, 1, "so short a run"},
 		{"a server of somebody else", []string{"target.lab=null", "target.url=http://127.0.0.1:1/"}, 1, 1, 1000, false, 1, 1, ""},
 		{"the stock client", []string{"client=stock", "pool=default"}, 2, 1, 2000, false, 2, 1, ""},
 	} {
@@ -70,6 +72,8 @@ func TestNeedsAgainstLimits(t *testing.T) {
 		{name: "a port for each request", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s"},
 			note: "pool.max_idle is 0, so each request has a connection of its own: 700 new connections a second, each with a port in TIME_WAIT for 1m0s after we close it, use up the 28000 ephemeral ports in about 40s"},
 		{name: "not within the run", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "load.duration=30s"}},
+		{name: "not so many requests", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "load.count=27000"}},
+		{name: "just as many", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "load.count=29000"}, note: "in about 40s"},
 		{name: "every second request", l: plenty, sets: []string{"pool.max_requests=2", "load.rate=700/s"}},
 		{name: "every second of more", l: plenty, sets: []string{"pool.max_requests=2", "load.rate=1400/s"}, note: "pool.max_requests is 2: 700 new"},
 		{name: "ports come back after a second", l: with(func(l *limits) { l.timeWait, l.waitReused = time.Second, true }), sets: []string{"pool.max_idle=0", "load.rate=700/s"}},

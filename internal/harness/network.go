@@ -100,5 +100,41 @@ func (t *target) counters(p *profiles.Profile) map[string]func() (host.Counters,
 	return reads
 }
 
-// client is the client's first address in the network: the one it connects from.
-func (t *target) client() netip.Addr { return t.network.Addr(sandbox.ClientName) }
+// watchAccepted opens watchers of the sockets that the client's connections are
+// accepted on: those of a proxy if there is one, or of the server, or of all the
+// servers behind a balancer. Each sees its host's namespace.
+func (t *target) watchAccepted(p *profiles.Profile) (watchers []*host.SocketWatcher, err error) {
+	if t.network == nil {
+		return nil, nil
+	}
+	path, err := p.Path()
+	if err != nil {
+		return nil, err
+	}
+	hosts := []string{path.At}
+	for _, b := range p.Network.Balancers {
+		if b.Name == path.At {
+			hosts = b.Backends
+		}
+	}
+	for _, name := range hosts {
+		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
+			at, err := netip.ParseAddrPort(addr)
+			if err != nil {
+				return err
+			}
+			w, err := host.NewSocketWatcher(host.Watch{Remotes: []netip.AddrPort{at}, Servers: []netip.AddrPort{at}})
+			if err == nil {
+				watchers = append(watchers, w)
+			}
+			return err
+		})
+		if err != nil {
+			for _, w := range watchers {
+				_ = w.Close() // a read-only socket to the kernel
+			}
+			return nil, err
+		}
+	}
+	return watchers, nil
+}

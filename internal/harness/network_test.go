@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -63,6 +64,39 @@ func TestRunInNetwork(t *testing.T) {
 				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Size() == 0 {
 					t.Errorf("%s: %v", file, err)
 				}
+			}
+		})
+	}
+}
+
+// The server's side of the connections is seen in the namespaces of its hosts:
+// who closes first keeps TIME_WAIT, here the servers behind a balancer, or a
+// proxy.
+func TestServersSocketsInNetwork(t *testing.T) {
+	needSandbox(t)
+	const load = "name: n\nload: {arrivals: {process: uniform, gap_min: 300ms, gap_max: 300ms}, count: 8}\n"
+	for name, c := range map[string]struct {
+		yaml   string
+		client bool // it closes first
+	}{
+		"servers": {load + "network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b], choose: round_robin}]}\ntarget: {lab: {idle_timeout: 50ms}}", false},
+		"proxy":   {load + "network: {hosts: [{name: server}, {name: proxy}]}\ntarget: {lab: {}, proxies: [{idle_timeout: 50ms}]}", false},
+		"client":  {load + "network: {hosts: [{name: server}]}\ntarget: {lab: {}}\npool: {max_idle: 0}", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run, err := Run(t.Context(), networked(t, c.yaml), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := run.Sockets
+			mine, theirs := k.TimeWaitPeak, k.TimeWaitServer
+			if c.client {
+				mine, theirs = theirs, mine
+			}
+			// The last connections may not be closed yet when they are counted.
+			if !k.Available || !k.ServerSide || mine != 0 || theirs < 5 || theirs > 8 {
+				t.Errorf("%+v", k)
 			}
 		})
 	}
@@ -193,6 +227,55 @@ remedies:
 	}
 }
 
+// Where the record has no room for all packets nobody knows how all connections
+// ended: that none was closed by the server is then not met.
+func TestRecordWithoutRoom(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, `
+name: n
+load: {rate: 100/s, count: 30}
+pool: {max_idle: 0}
+network: {hosts: [{name: server}], record: {packets: 64}}
+target: {lab: {}}
+expect: {closed.server: 0}
+`)
+	run, err := Run(t.Context(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Packets.Overwritten == 0 || len(run.Expect) != 1 || run.Expect[0].Met || !strings.Contains(run.Expect[0].Why, "raise network.record.packets") {
+		t.Errorf("%+v, %+v", run.Packets, run.Expect)
+	}
+	if !strings.Contains(strings.Join(run.Warnings, "\n"), "packets are not kept") {
+		t.Errorf("warnings %q", run.Warnings)
+	}
+}
+
+// The lives of connections are told from within a network too.
+func TestTraceInNetwork(t *testing.T) {
+	needSandbox(t)
+	p := networked(t, "name: n\nload: {rate: 100/s, count: 3}\npool: {max_idle: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
+	lives := map[uint64][]string{}
+	run, err := Run(t.Context(), p, Options{Trace: func(e dialers.TraceEvent) {
+		text := e.State.String()
+		if e.State == dialers.Unregistered {
+			text += " " + e.Reason.String()
+		}
+		lives[e.Conn] = append(lives[e.Conn], text)
+	}})
+	if err != nil || run.Counts.OK != 3 {
+		t.Fatalf("%+v, %v", run, err)
+	}
+	if len(lives) != 3 {
+		t.Errorf("%d lives: %v", len(lives), lives)
+	}
+	for conn, life := range lives {
+		if got := strings.Join(life, ", "); !strings.HasPrefix(got, "registered, connected, ") || !strings.Contains(got, "request_sent, ") || !strings.HasSuffix(got, "unregistered surplus") {
+			t.Errorf("connection %d: %s", conn, got)
+		}
+	}
+}
+
 func TestStopInNetwork(t *testing.T) {
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, duration: 1h}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
@@ -226,7 +309,16 @@ func TestInputErrorsOfTheChild(t *testing.T) {
 // see the number of its servers.)
 func TestReproduceInNetwork(t *testing.T) {
 	needSandbox(t)
-	for _, name := range []string{"lb-rst-unknown-flow", "stateless-lb-hash", "stateless-lb-round-robin", "silent-drop", "port-exhaustion"} {
+	for name, c := range map[string]struct {
+		without []string // the cause
+		more    func(*testing.T, *results.Run)
+	}{
+		"lb-rst-unknown-flow":      {[]string{"network.balancers.0.idle=0s"}, nil},
+		"stateless-lb-hash":        {[]string{"network.balancers.0.choose=round_robin"}, nil},
+		"stateless-lb-round-robin": {[]string{"network.balancers.0.choose=source_hash"}, namesTwoServers},
+		"silent-drop":              {[]string{"network.links.0.flows.idle=1h"}, nil},
+		"port-exhaustion":          {[]string{"load.rate=4/s", "load.duration=4s"}, metThePrediction},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rep, err := Reproduce(t.Context(), load(t, name), ReproduceOptions{})
@@ -239,6 +331,47 @@ func TestReproduceInNetwork(t *testing.T) {
 					t.Errorf("%s: %+v", r.Remedy, r.Expect)
 				}
 			}
+			if c.more != nil {
+				c.more(t, rep.IncidentRun)
+			}
+			control, err := Run(t.Context(), load(t, name, append(c.without, "remedies=null")...), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if allMet(control.Expect) {
+				t.Errorf("the signature is met with %q: %+v", c.without, control.Expect)
+			}
 		})
+	}
+}
+
+// namesTwoServers holds that the packets of a failure say which servers it was
+// that the connection met.
+func namesTwoServers(t *testing.T, run *results.Run) {
+	t.Helper()
+	if run.Packets == nil || len(run.Packets.Failures) == 0 {
+		t.Fatal("no packets of a failure")
+	}
+	hosts := map[string]bool{}
+	for _, row := range run.Packets.Failures[0].Rows {
+		if row.Host != "" {
+			hosts[row.Host] = true
+		}
+	}
+	if len(hosts) < 2 || hosts["server"] || hosts["client"] {
+		t.Errorf("hosts %v in %+v", hosts, run.Packets.Failures[0].Rows)
+	}
+}
+
+// metThePrediction holds that the ports ran out when they were to, ports ÷ new
+// connections per second, within a tenth, and came back.
+func metThePrediction(t *testing.T, run *results.Run) {
+	t.Helper()
+	p := run.Ports
+	if p == nil || p.Predicted != 3 || p.FirstFail < 2.7 || p.FirstFail > 3.3 {
+		t.Fatalf("300 ports at 100 connections/s: %+v", p)
+	}
+	if p.Recovered == 0 || p.Back < p.FirstFail || run.Counts.OK <= 300 {
+		t.Errorf("not recovered: %+v, %+v", p, run.Counts)
 	}
 }

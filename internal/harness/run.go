@@ -130,7 +130,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	defer r.target.close()
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
-	r.guard = newGuard(p, limits)
+	r.guard = newGuard(p, limits, r.target.sources())
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
@@ -179,9 +179,13 @@ func (r *run) Observe(e *results.Exchange) {
 
 func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.Run, error) {
 	load := r.profile.Load
+	accepted, err := r.target.watchAccepted(r.profile)
+	if err != nil {
+		r.notes = append(r.notes, fmt.Sprintf("the sockets of the server's side were not seen: %v", err))
+	}
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
-		Remotes: r.target.remotes, Servers: r.target.servers, LocalAddrs: r.target.sources(), Sink: r.sample,
+		Remotes: r.target.remotes, Servers: r.target.servers, ServerSide: accepted, LocalAddrs: r.target.sources(), Sink: r.sample,
 		Hosts: r.target.counters(r.profile),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
@@ -195,7 +199,6 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		r.doc.Start = time.Now().Add(lead) // a slow disk
 	}
 	r.epoch = r.doc.Start
-	var err error
 	if r.client, err = r.newClient(); err != nil {
 		sampler.Stop()
 		if r.writer != nil {
@@ -216,6 +219,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	over := make(chan struct{})
 	walked := r.open.Run(ctx, r.epoch, r.guard.either(r.opts.Stop, over))
 	close(over)
+	r.guard.over.Store(true)  // the last sample is taken when there is nothing to stop any more
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	close(watching.stop)

@@ -130,8 +130,9 @@ func (t *target) serve(p *profiles.Profile) (string, error) {
 }
 
 // close stops what was started, from the client's side on, so that nobody is
-// left without whom it talks to.
-func (t *target) close() {
+// left without whom it talks to. The error is that of a network which was
+// broken before; again it is nil.
+func (t *target) close() error {
 	if t.link != nil {
 		t.link.Close()
 	}
@@ -142,8 +143,9 @@ func (t *target) close() {
 		s.Close()
 	}
 	if t.network != nil {
-		t.network.Close()
+		return t.network.Close()
 	}
+	return nil
 }
 
 // certificates are those of what t serves, as PEM.

@@ -245,7 +245,7 @@ func TestNginxBeforeAFullTomcat(t *testing.T) {
 	both(t, func() string { return look(real) }, func() string { return look(emulated) })
 	timedOut, refused := logged(t, log, "upstream timed out (110: Connection timed out) while connecting"), logged(t, log, "refused")
 	t.Logf("nginx's log: %d connect timeouts, %d refused", timedOut, refused)
-	if timedOut < 20 || refused != 0 {
+	if timedOut < 8 || refused != 0 { // a busy machine answers some so late that their 504 is another timeout's
 		t.Errorf("%d connect timeouts and %d refused in nginx's log", timedOut, refused)
 	}
 }

@@ -212,6 +212,51 @@ func (c Config) hosts() []HostConfig {
 	return hosts
 }
 
+// Addrs are the addresses of a host or balancer, none when there is none of that
+// name: one after the other from the beginning of the subnet, the client's
+// first, then those of the hosts and of the balancers in their order.
+func (c Config) Addrs(name string) []netip.Addr {
+	next := c.subnet().Addr()
+	take := func(n int) []netip.Addr {
+		addrs := make([]netip.Addr, n)
+		for i := range addrs {
+			next = next.Next()
+			addrs[i] = next
+		}
+		return addrs
+	}
+	for _, h := range c.hosts() {
+		if addrs := take(max(h.Addresses, 1)); h.Name == name {
+			return addrs
+		}
+	}
+	for _, b := range c.Balancers {
+		if addrs := take(1); b.Name == name {
+			return addrs
+		}
+	}
+	return nil
+}
+
+// Ports are the first and last ephemeral port of a host; false when its sysctls
+// say so, or there is none of that name.
+func (c Config) Ports(name string) (ports [2]int, known bool) {
+	for _, h := range c.hosts() {
+		if h.Name != name {
+			continue
+		}
+		_, set := h.Sysctls["net.ipv4.ip_local_port_range"]
+		switch {
+		case set:
+			return [2]int{}, false
+		case h.PortRange != [2]int{}:
+			return h.PortRange, true
+		}
+		return [2]int{32768, 60999}, true // the kernel's, of each new namespace
+	}
+	return [2]int{}, false
+}
+
 // Validate returns every complaint about c, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (c Config) Validate() error {
@@ -307,7 +352,7 @@ func (v *validator) balancer(at string, b BalancerConfig, taken map[string]strin
 	v.name(at, b.Name, v.names[b.Name])
 	v.names[b.Name] = true
 	if len(b.Backends) == 0 {
-		v.bad("%s.backends: there are none", at)
+		v.bad("%s.backends: there are none; name the hosts to which it is to pass connections on", at)
 	}
 	for _, name := range b.Backends {
 		switch {

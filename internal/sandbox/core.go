@@ -37,21 +37,12 @@ type core struct {
 // newCore makes the network of cfg, which must be valid.
 func newCore(cfg Config) (*core, error) {
 	c := &core{cfg: cfg, byAddr: map[uint32]int{}}
-	next := cfg.subnet().Addr()
-	address := func(node int) {
-		next = next.Next()
-		c.addrs[node] = append(c.addrs[node], next)
-		c.byAddr[addrNumber(next)] = node
-	}
 	for _, h := range cfg.hosts() {
-		node := c.node(h.Name)
-		for range max(h.Addresses, 1) {
-			address(node)
-		}
+		c.node(h.Name)
 	}
 	c.hosts = len(c.names)
 	for _, b := range cfg.Balancers {
-		address(c.node(b.Name))
+		c.node(b.Name)
 	}
 	n := len(c.names)
 	c.rec = newRecorder(cfg.Record, c.names)
@@ -79,10 +70,13 @@ func newCore(cfg Config) (*core, error) {
 }
 
 // node adds a node.
-func (c *core) node(name string) int {
+func (c *core) node(name string) {
+	addrs := c.cfg.Addrs(name)
+	for _, a := range addrs {
+		c.byAddr[addrNumber(a)] = len(c.names)
+	}
 	c.names = append(c.names, name)
-	c.addrs = append(c.addrs, nil)
-	return len(c.names) - 1
+	c.addrs = append(c.addrs, addrs)
 }
 
 func (c *core) find(name string) (int, error) {
@@ -193,8 +187,10 @@ func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
 	c.release(f)
 }
 
-// receive takes the packet in f from host node from.
+// receive takes the packet in f from host node from, after everything that was
+// due before it.
 func (c *core) receive(f *frame, from int, now int64) {
+	c.advance(now)
 	var ok bool
 	f.h, ok = parse(f.bytes())
 	if ok && f.h.end > f.n {
@@ -336,23 +332,38 @@ func (c *core) next() int64 {
 	return next
 }
 
-// advance does everything that is due at now.
+// advance does everything that is due at now, in the order in which it was due:
+// when we are late, what a middlebox remembers and forgets is what it would have
+// been on time.
 func (c *core) advance(now int64) {
-	c.expire(now)
-	for again := true; again; { // a packet may pass a balancer and be due again
-		again = false
-		for _, h := range c.all {
-			for h.due() <= now {
-				f := h.pop()
-				again = true
-				if b := c.at[h.to]; b != nil {
-					b.pass(c, f, h, f.due) // our lateness here must not add up
-					continue
-				}
-				c.hand(f, h.to, now)
-			}
+	for {
+		at := min(c.earliest().due(), now)
+		c.expire(at) // which may send a RST
+		h := c.earliest()
+		if h.due() > at { // and so at is now
+			return
+		}
+		f := h.pop()
+		if b := c.at[h.to]; b != nil {
+			b.pass(c, f, h, f.due) // our lateness here must not add up
+			continue
+		}
+		c.hand(f, h.to, now)
+	}
+}
+
+// noHop is a hop on which there is never a packet.
+var noHop hop
+
+// earliest is the hop whose first packet leaves before those of all others.
+func (c *core) earliest() *hop {
+	first := &noHop
+	for _, h := range c.all {
+		if h.due() < first.due() {
+			first = h
 		}
 	}
+	return first
 }
 
 // hand gives f to the host node.

@@ -381,6 +381,58 @@ func TestLateDelaysDoNotAddUpBehindABalancer(t *testing.T) {
 	}
 }
 
+// What a late wire does it does late, and nothing else than one on time.
+func TestALateWireDecidesAsOneOnTime(t *testing.T) {
+	const ms = time.Millisecond
+	sleep := func(w *wireTest, d time.Duration) { w.now += int64(d) } // nothing is looked at
+	for name, c := range map[string]struct {
+		cfg  Config
+		wait func(w *wireTest, late bool)
+	}{
+		// A packet that reaches the balancer 50 ms before the flow is forgotten, and
+		// is met when that time is over too.
+		"before a balancer": {Config{
+			Hosts:     []HostConfig{{Name: "server"}},
+			Balancers: []BalancerConfig{{Name: "lb", Backends: []string{"server"}, FlowConfig: FlowConfig{Idle: time.Second, Unknown: UnknownRST}}},
+			Links:     []LinkConfig{{Between: [2]string{"client", "lb"}, Conditions: Conditions{Delay: 100 * ms}}},
+		}, func(w *wireTest, late bool) {
+			w.send("client", "lb", 1, 80, SYN, 0, 0, 0)
+			w.pass(950 * ms)
+			w.send("client", "lb", 1, 80, ACK, 1, 1, 10)
+			if late {
+				sleep(w, 400*ms)
+			} else {
+				w.pass(400 * ms)
+			}
+		}},
+		// A flow that is over, and a packet on it that is met first.
+		"after an expiry": {clientServer(LinkConfig{Flows: &FlowConfig{Idle: time.Second, AtExpiry: ExpiryRST, Unknown: UnknownDrop}}),
+			func(w *wireTest, late bool) {
+				w.send("client", "server", 1, 80, SYN, 0, 0, 0)
+				if late {
+					sleep(w, 1100*ms)
+				} else {
+					w.pass(1100 * ms)
+				}
+				w.send("client", "server", 1, 80, ACK, 1, 1, 10)
+			}},
+	} {
+		var told [2][]string
+		for i, late := range []bool{false, true} {
+			w := newWireTest(t, c.cfg)
+			c.wait(w, late)
+			w.pass(500 * ms)
+			for id := w.rec.oldest(); id <= w.rec.count; id++ {
+				p := w.rec.packet(id)
+				told[i] = append(told[i], p.From+" "+p.Flags.String()+" "+p.Fate.String()+" "+p.To)
+			}
+		}
+		if !slices.Equal(told[0], told[1]) || len(told[0]) < 2 {
+			t.Errorf("%s: on time %q, late %q", name, told[0], told[1])
+		}
+	}
+}
+
 func TestRecordKeepsTheLastAndCounts(t *testing.T) {
 	cfg := clientServer(LinkConfig{})
 	w := newWireTest(t, cfg)

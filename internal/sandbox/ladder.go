@@ -23,7 +23,8 @@ type Row struct {
 	Note string        // the note; "" for a packet
 
 	FromClient bool
-	ByLink     bool // sent by the link in the name of one end
+	ByLink     bool   // sent by the link in the name of one end
+	Host       string // the other end's host, which sent or received the packet; "" when none did
 	Flags      Flags
 	Seq, Ack   uint32 // relative to the first number of their side
 	Len        int    // bytes of payload
@@ -48,8 +49,12 @@ func Ladder(packets []Packet, client netip.AddrPort, notes []Note) []Row {
 			At: p.At, Sent: p.At, FromClient: p.Src == client, ByLink: p.ByLink(),
 			Flags: p.Flags, Len: p.Len, Fate: p.Fate, By: p.By,
 		}
-		if !row.FromClient && p.Fate == FateDelivered {
-			row.At = p.Left
+		row.Host = p.To
+		if !row.FromClient {
+			row.Host = p.From
+			if p.Fate == FateDelivered {
+				row.At = p.Left
+			}
 		}
 		mine, theirs := &first[0], &first[1]
 		if !row.FromClient {
@@ -87,7 +92,7 @@ func (r Row) String() string {
 	if r.Note != "" {
 		return b.String() + "· " + r.Note
 	}
-	from, arrow, to := "client", "→", "server"
+	from, arrow, to := "client", "→", cmp.Or(r.Host, "server")
 	if !r.FromClient {
 		arrow = "←"
 	}

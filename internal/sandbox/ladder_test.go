@@ -128,3 +128,17 @@ func TestLadderNamesWhatTheLinkDid(t *testing.T) {
 		t.Errorf("%q does not say that the link sent it", got)
 	}
 }
+
+// A connection behind a balancer has more than one other end.
+func TestLadderNamesTheHosts(t *testing.T) {
+	packets := story(told{"C", 1, 2, PSH | ACK, "x"}, told{"S", 2, 3, PSH | ACK, "y"}, told{"C", 4, 5, PSH | ACK, "z"}, told{"S", 5, 6, RST, ""},
+		told{"C", 7, 0, ACK, ""}, told{"L", 8, 9, RST, ""})
+	packets[0].To, packets[1].From, packets[2].To, packets[3].From = "a", "a", "b", "b"
+	var got []string
+	for _, row := range Ladder(packets, client, nil) {
+		got = append(got, row.Host)
+	}
+	if want := []string{"a", "a", "b", "b", "", ""}; !cmp.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

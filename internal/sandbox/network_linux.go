@@ -73,8 +73,10 @@ func Start(cfg Config) (*Network, error) {
 		}
 	}
 	n.start = time.Now()
-	n.wire, err = startWire(core, n.start, fds)
-	return n, err
+	if n.wire, err = startWire(core, n.start, fds); err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // Began is the moment that all times of packets are counted from.

@@ -1,0 +1,74 @@
+package profiles
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/internal/sandbox"
+)
+
+// unmatched says why no packet on the leg, in the network c, can match r; ""
+// when one can.
+func (g leg) unmatched(c *sandbox.Config, r sandbox.RuleConfig, port uint16) string {
+	if r.After != "" || r.Until != "" {
+		return "after and until wait for events, and in a profile's run there are none"
+	}
+	if why := neverSent(r); why != "" {
+		return why
+	}
+	there := (r.From == "" || r.From == g.near) && sentByOpener(r) &&
+		isOneOf(c, r.Src, g.clients...) && isOneOf(c, r.Dst, g.far) && g.isClientPort(c, r.SrcPort) && (r.DstPort == 0 || r.DstPort == port)
+	back := (r.From == "" || r.From == g.far) && sentByOther(r) &&
+		isOneOf(c, r.Src, g.far) && isOneOf(c, r.Dst, g.clients...) && (r.SrcPort == 0 || r.SrcPort == port) && g.isClientPort(c, r.DstPort)
+	if there || back {
+		return ""
+	}
+	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
+}
+
+// isOneOf reports whether a rule's src or dst, a name or an address, may be that
+// of a packet whose host or balancer is one of names.
+func isOneOf(c *sandbox.Config, want string, names ...string) bool {
+	addr, err := netip.ParseAddr(want)
+	if want == "" || slices.Contains(names, want) {
+		return true
+	}
+	return err == nil && slices.ContainsFunc(names, func(n string) bool { return slices.Contains(c.Addrs(n), addr) })
+}
+
+// isClientPort reports whether a connection over the leg may come from the port;
+// 0 is any.
+func (g leg) isClientPort(c *sandbox.Config, port uint16) bool {
+	return port == 0 || slices.ContainsFunc(g.clients, func(n string) bool {
+		ports, known := c.Ports(n)
+		return !known || ports[0] <= int(port) && int(port) <= ports[1]
+	})
+}
+
+// neverSent says why TCP sends no packet of r's flags; "" if it does.
+func neverSent(r sandbox.RuleConfig) string {
+	const alone = "stands alone or with . (ACK), and without data"
+	has := func(f sandbox.Flags) bool { return r.Flags&f != 0 }
+	switch {
+	case has(sandbox.SYN) && (has(sandbox.FIN|sandbox.RST|sandbox.PSH|sandbox.URG) || r.Data):
+		return "the flag S " + alone
+	case has(sandbox.RST) && (has(sandbox.FIN|sandbox.PSH|sandbox.URG) || r.Data):
+		return "the flag R " + alone
+	case r.NotFlags&sandbox.ACK != 0 && (has(sandbox.FIN|sandbox.PSH|sandbox.URG) || r.Data):
+		return "only packets with the flag S or R come without . (ACK)"
+	}
+	return ""
+}
+
+// sentByOpener reports whether the end that opens a connection may send packets
+// of r's flags, and sentByOther whether the other may: the first S is the
+// opener's, and the one in answer has the ACK.
+func sentByOpener(r sandbox.RuleConfig) bool {
+	return r.Flags&(sandbox.SYN|sandbox.ACK) != sandbox.SYN|sandbox.ACK
+}
+
+func sentByOther(r sandbox.RuleConfig) bool {
+	return r.Flags&sandbox.SYN == 0 || r.NotFlags&sandbox.ACK == 0
+}
