@@ -51,6 +51,7 @@ type Arm struct {
 // is not Known, Low and High are when it is not Bounded; Why says why.
 type Measure struct {
 	Unit    Unit      `json:"unit"`
+	Of      string    `json:"of"` // what Value is: "all runs together", "median of the runs", "mean of the runs"
 	Known   bool      `json:"known"`
 	Value   float64   `json:"value"`
 	Bounded bool      `json:"bounded"` // there is an interval
