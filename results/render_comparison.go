@@ -10,10 +10,10 @@ import (
 )
 
 // armsPerTable is how many arms fit beside each other in textWidth columns, and
-// shownName how many characters of an arm's name stand above its column.
+// shownName how many characters of an arm's name stand in a line above its column.
 const (
-	armsPerTable = 2
-	shownName    = 30
+	armsPerTable = 3
+	shownName    = 21
 )
 
 // RenderComparison writes a comparison for a terminal: the question and the
@@ -101,10 +101,23 @@ func (c *Comparison) renderArms(b *bytes.Buffer) {
 
 func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
 	t := table(b)
-	for _, arm := range arms {
-		fmt.Fprintf(t, "\t%s", cut(arm.Name))
+	heads := make([][]string, len(arms))
+	lines := 0
+	for i, arm := range arms {
+		heads[i] = inLines(arm.Name)
+		lines = max(lines, len(heads[i]))
 	}
-	fmt.Fprint(t, "\nruns")
+	for line := range lines {
+		for _, head := range heads {
+			text := ""
+			if line < len(head) {
+				text = head[line]
+			}
+			fmt.Fprintf(t, "\t%s", text)
+		}
+		fmt.Fprintln(t)
+	}
+	fmt.Fprint(t, "runs")
 	for _, arm := range arms {
 		fmt.Fprintf(t, "\t%d", arm.Runs)
 		if arm.Excluded > 0 {
@@ -126,22 +139,49 @@ func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
 	t.Flush()
 }
 
-func cut(name string) string {
-	if utf8.RuneCountInString(name) <= shownName {
-		return name
+// inLines breaks a name between words into lines of at most shownName characters.
+func inLines(name string) []string {
+	var lines []string
+	for _, word := range strings.Fields(name) {
+		if utf8.RuneCountInString(word) > shownName {
+			word = string([]rune(word)[:shownName-3]) + "..."
+		}
+		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word) < shownName {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
 	}
-	return string([]rune(name)[:shownName-3]) + "..."
+	return lines
 }
 
-// cell is "12.3 ms  12.1 ms to 12.5 ms".
+// cell is "12.3 ms (12.1..12.5)".
 func (m Measure) cell() string {
-	switch {
-	case !m.Known:
+	if !m.Known {
 		return "-"
-	case !m.Bounded:
-		return m.Unit.Text(m.Value)
 	}
-	return fmt.Sprintf("%s (%s to %s)", m.Unit.Text(m.Value), m.Unit.Text(m.Low), m.Unit.Text(m.High))
+	text := m.Unit.Text(m.Value)
+	number, unit, _ := strings.Cut(text, " ")
+	switch {
+	case !m.Bounded:
+		return text
+	case m.Unit == UnitRatio:
+		return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low*100), shortNumber(m.High*100))
+	case m.Unit == UnitSeconds && m.High > 0:
+		// All three in the unit of the largest.
+		_, unit, _ = strings.Cut(humanSeconds(m.High), " ")
+		factor := map[string]float64{"s": 1, "ms": 1e3, "µs": 1e6}[unit]
+		return fmt.Sprintf("%s %s (%s..%s)", three(m.Value*factor), unit, three(m.Low*factor), three(m.High*factor))
+	}
+	return fmt.Sprintf("%s (%s..%s)", number, shortNumber(m.Low), shortNumber(m.High))
+}
+
+// shortNumber is v as short as three digits let it be.
+func shortNumber(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return three(v)
 }
 
 // renderPair writes what differs, and the verdict.

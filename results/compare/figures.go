@@ -13,8 +13,13 @@ type measure struct {
 	name string
 	unit results.Unit
 	// counts is, of a rate, how many of how many; of no things at all there is no
-	// rate.
+	// rate. Each of the n is one of the k or is not.
 	counts func(*results.Run) (k, n uint64)
+	// per is the number of things that the rate is told of; 0: 1.
+	per float64
+	// event reports whether a recorded exchange is one of the k, where the record
+	// can tell whether they come in groups within a run.
+	event func(*results.Exchange) bool
 	// level is, of a level, the figure and whether the run knows it.
 	level func(*results.Run) (float64, bool)
 	// scaled levels are above 0 and vary by a factor rather than by an amount, as
@@ -31,6 +36,7 @@ func measuresOf(runs []*results.Run) []measure {
 	list := []measure{{
 		name: results.MeasureFailureRate, unit: results.UnitRatio, missing: noneStarted,
 		counts: func(r *results.Run) (uint64, uint64) { return r.Counts.Failed, r.Counts.Started },
+		event:  func(e *results.Exchange) bool { return e.Phase != results.PhaseDone },
 	}}
 	ways := map[string]bool{}
 	dropped := false
@@ -45,6 +51,9 @@ func measuresOf(runs []*results.Run) []measure {
 			list = append(list, measure{
 				name: way, unit: results.UnitRatio, missing: noneStarted,
 				counts: func(r *results.Run) (uint64, uint64) { return r.FailureCounts()[way], r.Counts.Started },
+				event: func(e *results.Exchange) bool {
+					return e.Phase != results.PhaseDone && way == results.MeasureFailureRate+"."+e.Phase.String()+"."+e.Cause.String()
+				},
 			})
 		}
 	}
@@ -78,11 +87,12 @@ func measuresOf(runs []*results.Run) []measure {
 // costs are what a pool takes for what it gives.
 var costs = []measure{
 	{
-		name: results.MeasureOpened, unit: results.UnitCount, missing: noneStarted,
-		level: func(r *results.Run) (float64, bool) {
+		name: results.MeasureOpened, unit: results.UnitCount, per: 1000, missing: noneStarted,
+		counts: func(r *results.Run) (uint64, uint64) {
 			n := r.Counts.Started + r.Counts.WarmUp // connections are counted in the warm-up too
-			return 1000 * float64(r.Connections.Opened) / float64(max(n, 1)), n > 0
+			return min(r.Connections.Opened, n), n
 		},
+		event: func(e *results.Exchange) bool { return e.Use == 1 },
 	},
 	{
 		name: results.MeasureHandshakes, unit: results.UnitRatio, missing: "no request succeeded",
@@ -121,6 +131,14 @@ func socketMeasure(name string, of func(results.Sockets) (int, bool)) measure {
 	}
 }
 
+// scale is what a rate is multiplied by to be told.
+func (m measure) scale() float64 {
+	if m.per > 0 {
+		return m.per
+	}
+	return 1
+}
+
 // counted is a run's share in a rate.
 type counted struct{ k, n uint64 }
 
@@ -140,7 +158,7 @@ func (m measure) sample(runs []*results.Run) sample {
 			continue
 		}
 		if k, n := m.counts(run); n > 0 {
-			s.values = append(s.values, float64(k)/float64(n))
+			s.values = append(s.values, m.scale()*float64(k)/float64(n))
 			s.counts = append(s.counts, counted{k, n})
 		}
 	}

@@ -90,7 +90,7 @@ type arm struct {
 	name     string
 	runs     []Run
 	excluded int
-	phi      *float64 // dispersion of failures within its only run; nil: not looked at
+	phi      map[string]*float64 // by measure: what within has found; nil when the record does not say
 }
 
 func (a *arm) docs() []*results.Run {
@@ -122,7 +122,7 @@ func (j *judge) measure(i int) {
 		case len(s.values) == 0:
 			summary.Why = m.missing
 		case m.counts != nil:
-			j.summarizeRate(&summary, a, s)
+			j.summarizeRate(&summary, a, m, s)
 		default:
 			j.summarizeLevel(&summary, s.values, m.scaled, byOrder)
 		}
@@ -165,19 +165,19 @@ func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byO
 	}
 }
 
-func (j *judge) summarizeRate(m *results.Measure, a *arm, s sample) {
+func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample) {
 	t := s.total()
 	phi := 1.0
 	if len(s.counts) > 1 {
 		phi, _ = dispersion(s.counts)
-	} else if known := a.within(); known != nil {
+	} else if known := a.within(m); known != nil {
 		phi = *known
 	}
-	m.Of, m.Known, m.Bounded, m.Value = "all runs together", true, true, t.rate()
 	w := t.thinned(phi)
-	m.Low, m.High = results.Interval(w.k, w.n, j.c.Confidence)
-	m.Low, m.High = min(m.Low, m.Value), max(m.High, m.Value)
+	lo, hi := results.Interval(w.k, w.n, j.c.Confidence)
+	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()
+	out.Low, out.High = min(m.scale()*lo, out.Value), max(m.scale()*hi, out.Value)
 	if w.n < t.n {
-		m.Why = fmt.Sprintf("they come in groups: the interval takes %.3g for one", phi)
+		out.Why = fmt.Sprintf("they come in groups: the interval takes %.3g for one", phi)
 	}
 }

@@ -101,7 +101,7 @@ func (q *question) planRate() {
 		}
 	} else {
 		for _, arm := range []*arm{q.a, q.b} {
-			if within := arm.within(); within != nil {
+			if within := arm.within(q.measure); within != nil {
 				phi = max(phi, *within)
 			}
 		}
@@ -138,11 +138,11 @@ func (q *question) center(values []float64) float64 {
 
 func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 	a, b := q.sa.total(), q.sb.total()
-	t.Difference = b.rate() - a.rate()
-	t.Bounded = true
-	t.Low, t.High = rateDifference(q.ca, q.cb, confidence)
-	t.Low, t.High = min(t.Low, t.Difference), max(t.High, t.Difference)
-	t.Detectable = detectableRate(q.ca, q.cb, alpha)
+	scale := q.measure.scale()
+	lo, hi := rateDifference(q.ca, q.cb, confidence)
+	t.Difference, t.Bounded = scale*(b.rate()-a.rate()), true
+	t.Low, t.High = min(scale*lo, t.Difference), max(scale*hi, t.Difference)
+	t.Detectable = scale * detectableRate(q.ca, q.cb, alpha)
 	if q.why != "" {
 		return
 	}
@@ -156,8 +156,8 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 			t.Why += "; "
 		}
 		t.Why += "one run cannot show what differs from run to run"
-		if q.a.phi == nil && len(q.sa.counts) == 1 || q.b.phi == nil && len(q.sb.counts) == 1 {
-			t.Why += ", and there is no record to see whether they come in groups"
+		if q.a.within(q.measure) == nil && len(q.sa.counts) == 1 || q.b.within(q.measure) == nil && len(q.sb.counts) == 1 {
+			t.Why += ", and no whole record shows whether they come in groups"
 		}
 	}
 }
@@ -185,7 +185,7 @@ func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
 	if q.measure.counts != nil {
 		t.Why = "they come in groups: tested over runs"
 		if t.Bounded {
-			t.Low, t.High = max(t.Low, -1), min(t.High, 1)
+			t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
 		}
 	}
 }

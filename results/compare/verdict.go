@@ -73,12 +73,31 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
 	}
+	if steady := j.steady(p); len(steady) > 0 {
+		said = append(said, fmt.Sprintf("In every run, though these are too few to rule out chance: %s.", strings.Join(steady, ", ")))
+	}
 	for _, name := range []string{results.MeasureFailureRate, p99} {
 		if t := find(p, name); !t.Differs {
 			said = append(said, j.unseen(p, t))
 		}
 	}
 	return strings.Join(said, " ")
+}
+
+// steady are the measures that are one in all runs of the first arm and another
+// in all of the second, where so few runs cannot pass a test.
+func (j *judge) steady(p *results.Pair) (list []string) {
+	for i := range p.Tests {
+		t := &p.Tests[i]
+		a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
+		if t.Differs || len(a) < 2 || len(b) < 2 || a[0] == b[0] {
+			continue
+		}
+		if slices.Min(a) == slices.Max(a) && slices.Min(b) == slices.Max(b) {
+			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
+		}
+	}
+	return list
 }
 
 // covered reports whether a way of failing says what the failure rate has said.

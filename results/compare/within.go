@@ -1,7 +1,7 @@
 package compare
 
 import (
-	"time"
+	"slices"
 
 	"github.com/kabench/kabench/results"
 )
@@ -10,22 +10,31 @@ import (
 // failures come in groups.
 const spans = 20
 
-// within is the dispersion of failures over the parts of the arm's only run, as
-// its record has them, at least 1; nil when there is no record to read.
-func (a *arm) within() *float64 {
-	if a.phi == nil && len(a.runs) == 1 && a.runs[0].Dir != nil {
-		if phi, known := dispersionWithin(a.runs[0]); known {
-			a.phi = &phi
-		}
+// within is how much what m counts differs between the parts of the arm's only
+// run, as its record has them, at least 1; nil when there is no record to read, or
+// the record does not say.
+func (a *arm) within(m measure) *float64 {
+	if m.event == nil || len(a.runs) != 1 || a.runs[0].Dir == nil {
+		return nil
 	}
-	return a.phi
+	phi, looked := a.phi[m.name]
+	if !looked {
+		if found, known := dispersionWithin(a.runs[0], m.event); known {
+			phi = &found
+		}
+		if a.phi == nil {
+			a.phi = map[string]*float64{}
+		}
+		a.phi[m.name] = phi
+	}
+	return phi
 }
 
-// dispersionWithin reads the record of r as a stream. Exchanges that the
-// record left out count through those that stand for them.
-func dispersionWithin(r Run) (phi float64, known bool) {
-	end := r.Doc.End.Sub(r.Doc.Start)
-	if end <= 0 || r.Doc.Recording.Error != "" {
+// dispersionWithin reads the record of r as a stream. Exchanges that the record
+// left out count through those that stand for them.
+func dispersionWithin(r Run, event func(*results.Exchange) bool) (phi float64, known bool) {
+	length := r.Doc.End.Sub(r.Doc.Start)
+	if length <= 0 || r.Doc.Recording.Error != "" {
 		return 1, false
 	}
 	oneIn := max(r.Doc.Recording.SuccessesOneIn, 1)
@@ -37,23 +46,17 @@ func dispersionWithin(r Run) (phi float64, known bool) {
 		if e.WarmUp || e.Phase == results.PhaseSchedule || e.Cause == results.CauseAborted {
 			continue
 		}
-		p := &parts[min(max(int(e.Due*spans/max(end, time.Nanosecond)), 0), spans-1)]
-		switch {
-		case e.Phase != results.PhaseDone:
-			p.k++
-			p.n++
-		case len(e.Tries) > 0:
-			p.n++ // always recorded
-		default:
-			p.n += oneIn
+		stands := uint64(1) // failures, and what was sent again, are always recorded
+		if e.OK() && len(e.Tries) == 0 {
+			stands = oneIn
+		}
+		p := &parts[min(max(int(float64(e.Due)/float64(length)*spans), 0), spans-1)]
+		p.n += stands
+		if event(e) {
+			p.k += stands
 		}
 	}
-	var filled []counted
-	for _, p := range parts {
-		if p.n > 0 {
-			filled = append(filled, p)
-		}
-	}
-	phi, _ = dispersion(filled)
+	parts = slices.DeleteFunc(parts, func(p counted) bool { return p.n == 0 })
+	phi, _ = dispersion(parts)
 	return max(phi, 1), true
 }
