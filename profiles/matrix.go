@@ -87,6 +87,9 @@ func (m *Matrix) complaints() (list Errors) {
 	if m.Profile == "" {
 		list = append(list, Complaint{Path: "profile", Text: "which profile? name one ('kabench profiles' and 'kabench incidents' list some) or its file"})
 	}
+	if _, known := Find(m.Profile); m.Profile != "" && !known && !strings.ContainsAny(m.Profile, `./\`) {
+		list = append(list, Complaint{Path: "profile", Text: NotFound(m.Profile).Error()})
+	}
 	if len(m.Axes) == 0 {
 		list = append(list, Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
 	}

@@ -61,7 +61,12 @@ Given directories of finished runs, or of a comparison, it compares those.`,
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
   kabench compare matrix.yaml --repeats 8 --seed 42
   kabench compare kabench-results/20260301-* --json`,
-		Args:              args(cobra.MinimumNArgs(1)),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return &usageError{c.CommandPath(), errors.New("name a profile or a matrix file to make runs of, or the directories of finished runs")}
+			}
+			return nil
+		},
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.given = c.Flags().Changed

@@ -86,7 +86,11 @@ func (o *compareOptions) gather(dirs []string) (*results.Comparison, []compare.R
 			if err != nil {
 				return nil, nil, err
 			}
-			if other, twice := seen[real]; twice {
+			other, twice := seen[real]
+			switch {
+			case twice && other == path:
+				return nil, nil, fmt.Errorf("%s is named twice; name each run once", path)
+			case twice:
 				return nil, nil, fmt.Errorf("%s and %s are the same run; name it once", other, path)
 			}
 			seen[real] = path

@@ -31,6 +31,9 @@ func (o *compareOptions) plan(profileOrMatrix string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, known := profiles.Find(from); !known && !strings.ContainsAny(from, `./\`) {
+		return nil, profiles.NotFound(from)
+	}
 	if err := o.bounds(m); err != nil {
 		return nil, err
 	}
@@ -273,13 +276,12 @@ func (p point) inAxes(err error) error {
 	}
 	for i, c := range list {
 		for _, s := range p {
-			if strings.HasPrefix(c.Source, "--set "+s.path+"=") {
-				list[i].Source = s.source
-				if c.Path == "" || strings.HasPrefix(s.source, "--axis "+s.path+"=") && c.Path == s.path {
-					list[i].Path = ""
-				} else {
-					list[i].Path = c.Path
-				}
+			if !strings.HasPrefix(c.Source, "--set "+s.path+"=") {
+				continue
+			}
+			list[i].Source = s.source
+			if strings.HasPrefix(s.source, "--") && c.Path == s.path {
+				list[i].Path = "" // the flag names it
 			}
 		}
 	}

@@ -79,8 +79,9 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		if r.Doc.End.After(c.End) {
 			c.End = r.Doc.End
 		}
-		h := r.Doc.Host
-		hosts[fmt.Sprint(h.OS, h.Arch, h.Kernel, h.CPUs)] = true
+		if h := r.Doc.Host; h.OS != "" { // of a run that was cut off it may not be known
+			hosts[fmt.Sprint(h.OS, h.Arch, h.Kernel, h.CPUs)] = true
+		}
 	}
 	c.Warnings = append(c.Warnings, "the runs were made before, and perhaps not interleaved: what changed on the machine or the target between them cannot be told from the settings")
 	if len(hosts) > 1 {

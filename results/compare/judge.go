@@ -57,6 +57,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 	}
 	j.measures = measuresOf(j.all)
 	for i := range arms {
+		arms[i].readParts(j.measures)
 		j.measure(i)
 	}
 	j.test()
@@ -90,7 +91,7 @@ type arm struct {
 	name     string
 	runs     []Run
 	excluded int
-	phi      map[string]*float64 // by measure: what within has found; nil when the record does not say
+	parts    []map[string][]counted // by run and measure; see readParts
 }
 
 func (a *arm) docs() []*results.Run {
@@ -167,12 +168,9 @@ func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byO
 
 func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample) {
 	t := s.total()
-	phi := 1.0
-	if len(s.counts) > 1 {
-		phi, _ = dispersion(s.counts)
-	} else if known := a.within(m); known != nil {
-		phi = *known
-	}
+	between, _ := dispersion(s.counts)
+	within, _ := a.within(m)
+	phi := max(between, within)
 	w := t.thinned(phi)
 	lo, hi := results.Interval(w.k, w.n, j.c.Confidence)
 	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()

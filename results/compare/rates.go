@@ -80,10 +80,10 @@ func detectableRate(a, b counted, alpha float64) float64 {
 const groupedAlpha = 0.1
 
 // dispersion is how much parts that ought to share one rate differ, by Pearson's
-// statistic: 1 is by chance, more is in groups. P is how likely as much is by
-// chance. With fewer than two parts, or no events, nothing is known: 1, 1.
-func dispersion(samples ...[]counted) (phi, p float64) {
-	chi2, df := 0.0, 0.0
+// statistic over its degrees of freedom: 1 is by chance, more is in groups. With
+// fewer than two parts, or no events, nothing is known: 1, and no freedom.
+func dispersion(samples ...[]counted) (phi, df float64) {
+	chi2 := 0.0
 	for _, parts := range samples {
 		t := sample{counts: parts}.total()
 		rate := t.rate()
@@ -97,9 +97,18 @@ func dispersion(samples ...[]counted) (phi, p float64) {
 		df += float64(len(parts) - 1)
 	}
 	if df == 0 {
-		return 1, 1
+		return 1, 0
 	}
-	return chi2 / df, distuv.ChiSquared{K: df}.Survival(chi2)
+	return chi2 / df, df
+}
+
+// chiSquared is how likely chance alone makes a statistic as large; 1 without
+// freedom.
+func chiSquared(df, value float64) float64 {
+	if df == 0 {
+		return 1
+	}
+	return distuv.ChiSquared{K: df}.Survival(value)
 }
 
 // thinned is c as if it were of fewer exchanges: an event in phi of them is worth

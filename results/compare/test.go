@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/kabench/kabench/results"
 )
@@ -94,18 +95,16 @@ func (q *question) planRate() {
 		}
 		return
 	}
-	phi, p := dispersion(q.sa.counts, q.sb.counts)
-	if len(q.sa.counts) > 1 && len(q.sb.counts) > 1 {
-		if q.overRuns = p < groupedAlpha; q.overRuns {
-			return
-		}
-	} else {
-		for _, arm := range []*arm{q.a, q.b} {
-			if within := arm.within(q.measure); within != nil {
-				phi = max(phi, *within)
-			}
-		}
+	inA, _ := q.a.within(q.measure)
+	inB, _ := q.b.within(q.measure)
+	within := max(inA, inB)
+	between, df := dispersion(q.sa.counts, q.sb.counts)
+	if len(q.sa.counts) > 1 && len(q.sb.counts) > 1 && chiSquared(df, between*df/within) < groupedAlpha {
+		// Runs differ by more than the groups within them explain: each counts as one.
+		q.overRuns = true
+		return
 	}
+	phi := max(between, within)
 	q.ca, q.cb = a.thinned(phi), b.thinned(phi)
 	if q.ca.k+q.cb.k == 0 {
 		q.why = "they come in groups, and of these there are too few"
@@ -156,7 +155,9 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 			t.Why += "; "
 		}
 		t.Why += "one run cannot show what differs from run to run"
-		if q.a.within(q.measure) == nil && len(q.sa.counts) == 1 || q.b.within(q.measure) == nil && len(q.sb.counts) == 1 {
+		_, a := q.a.within(q.measure)
+		_, b := q.b.within(q.measure)
+		if !a || !b {
 			t.Why += ", and no whole record shows whether they come in groups"
 		}
 	}
@@ -177,18 +178,28 @@ func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
 			t.Why = fmt.Sprintf("%v, which %s cannot tell from chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
 		}
 	}
+	if most := farthest * max(math.Abs(q.center(a)), math.Abs(q.center(b))); l.detectable > most || q.measure.unit == results.UnitRatio && l.detectable > 1 {
+		l.detectable = 0
+		if t.Why == "" {
+			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; make more with --repeats", runsText(len(a), len(b)))
+		}
+	}
 	t.P, t.Difference, t.Low, t.High, t.Bounded, t.Detectable = l.p, l.difference, l.lo, l.hi, l.bounded, l.detectable
 	t.Effect, t.EffectName = l.delta, "Cliff's delta"
 	if l.ratio > 0 {
 		t.Effect, t.EffectName = l.ratio, "ratio"
 	}
 	if q.measure.counts != nil {
-		t.Why = "they come in groups: tested over runs"
+		t.Why = strings.TrimSuffix("they come in groups, and runs differ by more than chance: tested over runs; "+t.Why, "; ")
 		if t.Bounded {
 			t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
 		}
 	}
 }
+
+// farthest is how many times as large as the figures themselves a difference may
+// be that is worth telling as detectable.
+const farthest = 10
 
 func runsText(a, b int) string {
 	if a == b {

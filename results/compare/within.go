@@ -6,42 +6,37 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// spans is into how many parts of equal length a run is cut to see whether its
-// failures come in groups.
+// spans is into how many parts of equal length a run is cut to see whether what is
+// counted comes in groups.
 const spans = 20
 
-// within is how much what m counts differs between the parts of the arm's only
-// run, as its record has them, at least 1; nil when there is no record to read, or
-// the record does not say.
-func (a *arm) within(m measure) *float64 {
-	if m.event == nil || len(a.runs) != 1 || a.runs[0].Dir == nil {
-		return nil
-	}
-	phi, looked := a.phi[m.name]
-	if !looked {
-		if found, known := dispersionWithin(a.runs[0], m.event); known {
-			phi = &found
+// readParts cuts each of the arm's runs into spans and counts, for each measure
+// that can be told from a record, how often it was met in each.
+func (a *arm) readParts(measures []measure) {
+	a.parts = make([]map[string][]counted, len(a.runs))
+	for i, r := range a.runs {
+		if r.Dir != nil {
+			a.parts[i] = partsOf(r, measures)
 		}
-		if a.phi == nil {
-			a.phi = map[string]*float64{}
-		}
-		a.phi[m.name] = phi
 	}
-	return phi
 }
 
-// dispersionWithin reads the record of r as a stream. Exchanges that the record
-// left out count through those that stand for them.
-func dispersionWithin(r Run, event func(*results.Exchange) bool) (phi float64, known bool) {
+// partsOf reads the record of r as a stream; nil when it has none that is whole.
+// Exchanges that the record left out count through those that stand for them.
+func partsOf(r Run, measures []measure) map[string][]counted {
 	length := r.Doc.End.Sub(r.Doc.Start)
 	if length <= 0 || r.Doc.Recording.Error != "" {
-		return 1, false
+		return nil
+	}
+	measures = slices.DeleteFunc(slices.Clone(measures), func(m measure) bool { return m.event == nil })
+	parts := make(map[string][]counted, len(measures))
+	for _, m := range measures {
+		parts[m.name] = make([]counted, spans)
 	}
 	oneIn := max(r.Doc.Recording.SuccessesOneIn, 1)
-	parts := make([]counted, spans)
 	for e, err := range r.Dir.Exchanges() {
 		if err != nil {
-			return 1, false
+			return nil
 		}
 		if e.WarmUp || e.Phase == results.PhaseSchedule || e.Cause == results.CauseAborted {
 			continue
@@ -50,13 +45,32 @@ func dispersionWithin(r Run, event func(*results.Exchange) bool) (phi float64, k
 		if e.OK() && len(e.Tries) == 0 {
 			stands = oneIn
 		}
-		p := &parts[min(max(int(float64(e.Due)/float64(length)*spans), 0), spans-1)]
-		p.n += stands
-		if event(e) {
-			p.k += stands
+		span := min(max(int(float64(e.Due)/float64(length)*spans), 0), spans-1)
+		for _, m := range measures {
+			p := &parts[m.name][span]
+			p.n += stands
+			if m.event(e) {
+				p.k += stands
+			}
 		}
 	}
-	parts = slices.DeleteFunc(parts, func(p counted) bool { return p.n == 0 })
-	phi, _ = dispersion(parts)
-	return max(phi, 1), true
+	for name, list := range parts {
+		parts[name] = slices.DeleteFunc(list, func(p counted) bool { return p.n == 0 })
+	}
+	return parts
+}
+
+// within is how much what m counts differs between the parts of the arm's runs, at
+// least 1: how many come together. It is not known when a run has no record, or
+// the record does not say.
+func (a *arm) within(m measure) (phi float64, known bool) {
+	samples := make([][]counted, 0, len(a.parts))
+	for _, parts := range a.parts {
+		if parts[m.name] == nil {
+			return 1, false
+		}
+		samples = append(samples, parts[m.name])
+	}
+	phi, _ = dispersion(samples...)
+	return max(phi, 1), len(samples) > 0
 }
