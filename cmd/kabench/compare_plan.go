@@ -195,7 +195,7 @@ func (p *plan) estimate() string {
 		}
 	}
 	load, cool = load*time.Duration(p.repeats), cool*time.Duration(p.repeats)
-	text := fmt.Sprintf("%d settings × %d repeats = %d runs: about %v", len(p.arms), p.repeats, len(p.arms)*p.repeats, load.Round(time.Second))
+	text := fmt.Sprintf("%d settings × %d = %d runs: about %v", len(p.arms), p.repeats, len(p.arms)*p.repeats, load.Round(time.Second))
 	if cool > 0 {
 		text += fmt.Sprintf(", and up to %v of waiting for TIME_WAIT to go", cool.Round(time.Second))
 	}

@@ -24,7 +24,8 @@ type coolDownOptions struct {
 	first   bool // there was no run before
 	stop    <-chan struct{}
 	cooling func(waited time.Duration, left int)
-	every   time.Duration // between two looks; 0: lookEvery
+	every   time.Duration       // between two looks; 0: lookEvery
+	look    func() (int, error) // how many there are; nil: asks the kernel
 }
 
 // lookEvery is how often the sockets are looked at.
@@ -45,16 +46,20 @@ func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *resu
 	}
 	began := time.Now()
 	out := &results.CoolDown{}
-	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: goesTo(ctx, p)})
-	if err == nil {
-		defer watcher.Close()
+	var err error
+	if o.look == nil {
+		var watcher *host.SocketWatcher
+		if watcher, err = host.NewSocketWatcher(host.Watch{Remotes: goesTo(ctx, p)}); err == nil {
+			defer watcher.Close()
+			o.look = func() (int, error) {
+				count, err := watcher.Count()
+				return count.Client[host.TimeWait] + count.Server[host.TimeWait], err
+			}
+		}
 	}
 	for told := began; ; {
 		if err == nil {
-			var count host.SocketCount
-			if count, err = watcher.Count(); err == nil {
-				out.TimeWait = count.Client[host.TimeWait] + count.Server[host.TimeWait]
-			}
+			out.TimeWait, err = o.look()
 		}
 		if err != nil {
 			// All that can be done without seeing them is to wait for as long as they

@@ -73,8 +73,8 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
 	}
-	if steady := j.steady(p); len(steady) > 0 {
-		said = append(said, fmt.Sprintf("In every run, though these are too few to rule out chance: %s.", strings.Join(steady, ", ")))
+	if apart := j.apart(p); len(apart) > 0 {
+		said = append(said, fmt.Sprintf("Apart in every run, but too few or too different to rule out chance: %s.", strings.Join(apart, ", ")))
 	}
 	for _, name := range []string{results.MeasureFailureRate, p99} {
 		if t := find(p, name); !t.Differs {
@@ -84,16 +84,16 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	return strings.Join(said, " ")
 }
 
-// steady are the measures that are one in all runs of the first arm and another
-// in all of the second, where so few runs cannot pass a test.
-func (j *judge) steady(p *results.Pair) (list []string) {
+// apart are the costs of which every run of one arm had more than every run of the
+// other, and which yet pass no test.
+func (j *judge) apart(p *results.Pair) (list []string) {
 	for i := range p.Tests {
 		t := &p.Tests[i]
 		a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
-		if t.Differs || len(a) < 2 || len(b) < 2 || a[0] == b[0] {
+		if t.Differs || t.Unit != results.UnitCount || len(a) < 2 || len(b) < 2 {
 			continue
 		}
-		if slices.Min(a) == slices.Max(a) && slices.Min(b) == slices.Max(b) {
+		if slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a) {
 			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
 		}
 	}
