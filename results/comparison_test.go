@@ -118,6 +118,7 @@ func FuzzComparisonDocument(f *testing.F) {
 			return
 		}
 		var text strings.Builder
+		must(t, RenderComparison(&text, c))
 		must(t, EncodeComparison(&text, c))
 	})
 }

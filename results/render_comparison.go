@@ -32,13 +32,13 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	wrap(&b, "", c.made())
 	for _, arm := range c.Arms {
 		if text := changes(arm.Change); !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
-			wrap(&b, "  "+arm.Name+": ", shortened(text))
+			wrap(&b, "  ", shortened(arm.Name)+": "+shortened(text))
 		}
 	}
 	fmt.Fprintln(&b)
 	c.renderArms(&b)
 	for _, p := range c.Pairs {
-		fmt.Fprintf(&b, "%s against %s\n", p.B, p.A)
+		wrap(&b, "", p.B+" against "+p.A)
 		c.renderPair(&b, p)
 		fmt.Fprintln(&b)
 	}
@@ -84,19 +84,34 @@ func (c *Comparison) made() string {
 	return text + fmt.Sprintf("; intervals of %s", percent(c.Confidence))
 }
 
-// renderArms writes the measures, the first arm repeated in each table.
+// renderArms writes the measures, the first arm repeated in each table, and as
+// many arms in a table as there is room for.
 func (c *Comparison) renderArms(b *bytes.Buffer) {
-	if len(c.Arms) == 0 {
+	if len(c.Arms) < 2 {
+		c.armTable(b, c.Arms)
 		return
 	}
-	others := c.Arms[1:]
-	if len(others) == 0 {
-		c.armTable(b, c.Arms)
+	for others := armsPerTable - 1; others > 0; others-- {
+		var tables bytes.Buffer
+		for chunk := range slices.Chunk(c.Arms[1:], others) {
+			c.armTable(&tables, append([]Arm{c.Arms[0]}, chunk...))
+			fmt.Fprintln(&tables)
+		}
+		if fits(tables.String()) || others == 1 {
+			b.Write(tables.Bytes())
+			return
+		}
 	}
-	for chunk := range slices.Chunk(others, armsPerTable-1) {
-		c.armTable(b, append([]Arm{c.Arms[0]}, chunk...))
-		fmt.Fprintln(b)
+}
+
+// fits reports whether no line of text is longer than textWidth.
+func fits(text string) bool {
+	for line := range strings.Lines(text) {
+		if utf8.RuneCountInString(strings.TrimRight(line, " \n")) > textWidth {
+			return false
+		}
 	}
+	return true
 }
 
 func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
@@ -161,19 +176,21 @@ func (m Measure) cell() string {
 		return "-"
 	}
 	text := m.Unit.Text(m.Value)
-	number, unit, _ := strings.Cut(text, " ")
 	switch {
 	case !m.Bounded:
 		return text
 	case m.Unit == UnitRatio:
 		return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low*100), shortNumber(m.High*100))
 	case m.Unit == UnitSeconds && m.High > 0:
-		// All three in the unit of the largest.
-		_, unit, _ = strings.Cut(humanSeconds(m.High), " ")
+		high := humanSeconds(m.High)
+		_, unit, _ := strings.Cut(high, " ")
 		factor := map[string]float64{"s": 1, "ms": 1e3, "µs": 1e6}[unit]
-		return fmt.Sprintf("%s %s (%s..%s)", three(m.Value*factor), unit, three(m.Low*factor), three(m.High*factor))
+		if strings.HasSuffix(text, " "+unit) {
+			high = strings.TrimSuffix(high, " "+unit) // said once
+		}
+		return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low*factor), high)
 	}
-	return fmt.Sprintf("%s (%s..%s)", number, shortNumber(m.Low), shortNumber(m.High))
+	return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low), shortNumber(m.High))
 }
 
 // shortNumber is v as short as three digits let it be.
@@ -266,7 +283,10 @@ func (c *Comparison) cooled() string {
 	case limited == 0:
 		return fmt.Sprintf("no TIME_WAIT socket to the target was left when a run began; the longest wait was %s", humanSeconds(longest))
 	}
-	text := fmt.Sprintf("at most %s; %d of %d runs began at the limit, with at most %s to the target left", humanSeconds(longest), limited, waited, plural(uint64(left), "TIME_WAIT socket"))
+	text := fmt.Sprintf("at most %s; %d of %d runs began at the limit", humanSeconds(longest), limited, waited)
+	if left > 0 {
+		text += fmt.Sprintf(", with at most %s to the target left", plural(uint64(left), "TIME_WAIT socket"))
+	}
 	if len(why) > 0 {
 		text += " (" + strings.Join(why, "; ") + ")"
 	}

@@ -123,10 +123,11 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions, profile string
 			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
 		Cooling: func(waited time.Duration, left int) {
-			if !progress.silent && waited == 0 || !progress.silent && int(waited.Seconds())%10 == 0 {
-				progress.end()
-				fmt.Fprintf(s.err, "cooling down: %d TIME_WAIT sockets to the target left after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
+			if s.json || int(waited.Seconds())%10 > 0 {
+				return
 			}
+			progress.end()
+			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
 		},
 	})
 	progress.end()
