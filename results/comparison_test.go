@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,29 @@ func TestMeasureNames(t *testing.T) {
 	} {
 		if got := MeasureLabel(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// docs/compare.md has every field of the document.
+func TestDocsDescribeTheComparison(t *testing.T) {
+	text, err := os.ReadFile("../docs/compare.md")
+	must(t, err)
+	_, after, found := strings.Cut(string(text), "\n## comparison.json\n")
+	if !found {
+		t.Fatal("there is no section comparison.json")
+	}
+	named := map[string]bool{}
+	for _, name := range tabled(after) {
+		named[name] = true
+	}
+	fields := fieldsOf(reflect.TypeFor[Comparison](), "")
+	for _, name := range fieldsOf(reflect.TypeFor[Measure](), "") {
+		fields = append(fields, "arms[].measures.<name>."+name)
+	}
+	for _, name := range fields {
+		if !named[name] {
+			t.Errorf("docs/compare.md does not have %s", name)
 		}
 	}
 }

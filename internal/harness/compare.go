@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
@@ -166,7 +167,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 // fits finds out whether a run of p could begin, without any of its traffic.
 func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
 	if p.Network != nil {
-		return nil // its own process finds out, in a network of its own
+		return sandbox.Available() // the rest its own process finds out, in a network of its own
 	}
 	if err := stockPool(p); err != nil {
 		return err

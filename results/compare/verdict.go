@@ -298,7 +298,7 @@ func (j *judge) warn() {
 	case len(j.all) == 0:
 		warn("no run is valid, and nothing was compared")
 	case one:
-		warn("an arm has one valid run only: what differs from run to run cannot be told from what differs between settings, and only counts of failures were tested; --repeats %d would do", repeatsFor(j.c))
+		warn("an arm has one valid run only: what differs from run to run cannot be told from what differs between settings, and only what is counted was tested; --repeats %d would do", repeatsFor(j.c))
 	case leastP(least, least) > alpha:
 		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
 	}
