@@ -119,3 +119,6 @@ func (u Unit) Text(v float64) string {
 	}
 	return three(v)
 }
+
+// OneLine is text in one line, without what a terminal would act upon.
+func OneLine(text string) string { return strings.Join(strings.Fields(plain(text)), " ") }

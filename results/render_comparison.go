@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -21,7 +22,7 @@ const (
 // showed, and which runs were left out.
 func RenderComparison(w io.Writer, c *Comparison) error {
 	var b bytes.Buffer
-	fmt.Fprintln(&b, c.Name)
+	wrap(&b, "", c.Name)
 	if c.Question != "" {
 		wrap(&b, "", c.Question)
 	}
@@ -53,8 +54,19 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	wrap(&b, "", c.Verdict)
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, plain(b.String()))
 	return err
+}
+
+// plain is text without what a terminal would act upon but line ends: names and
+// reasons may come from files.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // shortened keeps a long change to a line or two.

@@ -3,6 +3,7 @@ package results
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -56,6 +57,26 @@ func TestRenderComparisonCooled(t *testing.T) {
 		}
 		if got := c.cooled(); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// What came from a file cannot steer the terminal, however it is placed.
+func TestRenderComparisonIsPlainText(t *testing.T) {
+	c := compared()
+	bad := "x\x1b[2J\x07\u009b\u202e\r\ny"
+	c.Name, c.Question, c.Verdict, c.Warnings = bad, bad, bad, []string{bad}
+	c.Arms[0].Name, c.Arms[0].Change = bad, map[string]string{bad: bad}
+	c.Pairs[0].A, c.Pairs[0].Verdict = bad, bad
+	c.Pairs[0].Tests[0].EffectName, c.Pairs[0].Tests[0].Measure = bad, bad
+	c.Arms[0].Measures[bad] = c.Arms[0].Measures[MeasureFailureRate]
+	c.Runs[2].Excluded, c.Runs[2].Arm, c.Runs[2].Dir = bad, bad, bad
+	c.Runs[2].CoolDown.Why = bad
+	var b strings.Builder
+	must(t, RenderComparison(&b, c))
+	for _, r := range b.String() {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("%q is in:\n%q", r, b.String())
 		}
 	}
 }

@@ -164,19 +164,25 @@ func (j *judge) verdict() string {
 		return strings.Join(append(said, "Nothing was compared."), " ")
 	}
 	fewer, more := j.differing(results.MeasureFailureRate)
-	quick, slow := j.differing(p99)
+	by := p99
+	quick, slow := j.differing(by)
+	if len(quick)+len(slow) == 0 {
+		by = results.MeasureResponse + ".p50"
+		quick, slow = j.differing(by)
+	}
+	at := by[strings.LastIndexByte(by, '.')+1:]
 	quick = slices.DeleteFunc(quick, func(p *results.Pair) bool { return slices.Contains(more, p) })
 	switch {
 	case len(fewer) > 0:
 		said = append(said, j.recommend(fewer, "fails least", results.MeasureFailureRate))
 	case len(quick) > 0:
-		said = append(said, j.recommend(quick, "answers soonest at p99, and was not seen to fail more", p99))
+		said = append(said, j.recommend(quick, "answers soonest at "+at+", and was not seen to fail more", by))
 	case len(more)+len(slow) > 0 && judged == 1:
 		said = append(said, fmt.Sprintf("Keep %s. %s", base, cmp.Or(slices.Concat(more, slow)...).Verdict))
 	case len(more) > 0:
-		said = append(said, fmt.Sprintf("Keep %s: none of the others was seen to fail less, or to answer sooner at p99 without failing more; %s.", base, j.losers(more, results.MeasureFailureRate, " more requests fail")))
+		said = append(said, fmt.Sprintf("Keep %s: none of the others was seen to fail less, or to answer sooner at %s without failing more; %s.", base, at, j.losers(more, results.MeasureFailureRate, " more requests fail")))
 	case len(slow) > 0:
-		said = append(said, fmt.Sprintf("Keep %s: %s, and no difference in failures was seen.", base, j.losers(slow, p99, " responses take longer at p99")))
+		said = append(said, fmt.Sprintf("Keep %s: %s, and no difference in failures was seen.", base, j.losers(slow, by, " responses take longer at "+at)))
 	default:
 		said = append(said, j.alike())
 	}
@@ -233,7 +239,7 @@ func (j *judge) losers(pairs []*results.Pair, measure, what string) string {
 // alike says that neither failures nor times differ, what would have been seen,
 // and what else does.
 func (j *judge) alike() string {
-	text := fmt.Sprintf("None of the settings was seen to differ from %s in failures or in response time at p99.", j.c.Arms[0].Name)
+	text := fmt.Sprintf("None of the settings was seen to differ from %s in failures or in response time.", j.c.Arms[0].Name)
 	if len(j.c.Pairs) == 1 {
 		return j.c.Pairs[0].Verdict
 	}
