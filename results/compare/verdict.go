@@ -287,10 +287,15 @@ func (j *judge) warn() {
 	warn := func(format string, args ...any) {
 		j.c.Warnings = append(j.c.Warnings, fmt.Sprintf(format, args...))
 	}
-	made, least, one := 0, math.MaxInt, false
+	made, least := 0, math.MaxInt
+	var one []string
 	for _, a := range j.arms {
-		if n := len(a.runs); n > 0 {
-			least, one = min(least, n), one || n == 1
+		n := len(a.runs)
+		if n > 0 {
+			least = min(least, n)
+		}
+		if n == 1 {
+			one = append(one, a.name)
 		}
 	}
 	for _, p := range j.c.Pairs {
@@ -303,8 +308,8 @@ func (j *judge) warn() {
 	switch alpha := (1 - j.c.Confidence) / float64(max(made, 1)); {
 	case len(j.all) == 0:
 		warn("no run is valid, and nothing was compared")
-	case one:
-		warn("an arm has one valid run only: what differs from run to run cannot be told from what differs between settings, and only what is counted was tested; --repeats %d would do", repeatsFor(j.c))
+	case len(one) > 0:
+		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; --repeats %d would do", strings.Join(one, ", "), repeatsFor(j.c))
 	case leastP(least, least) > alpha:
 		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
 	}
