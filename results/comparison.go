@@ -47,14 +47,18 @@ type Arm struct {
 }
 
 // Measure is one figure of an arm: an estimate over its runs and the interval
-// that holds the true one with the comparison's confidence.
+// that holds the true one with the comparison's confidence. Value is 0 when it
+// is not Known, Low and High are when it is not Bounded; Why says why.
 type Measure struct {
-	Unit  Unit      `json:"unit"`
-	Value float64   `json:"value"`
-	Low   float64   `json:"low"`
-	High  float64   `json:"high"`
-	Per   []float64 `json:"per_run"`       // in the order of the arm's valid runs
-	Why   string    `json:"why,omitempty"` // why there is no value, or no interval
+	Unit    Unit      `json:"unit"`
+	Of      string    `json:"of"` // what Value is: "all runs together", "median of the runs", "mean of the runs"
+	Known   bool      `json:"known"`
+	Value   float64   `json:"value"`
+	Bounded bool      `json:"bounded"` // there is an interval
+	Low     float64   `json:"low"`
+	High    float64   `json:"high"`
+	Per     []float64 `json:"per_run"` // of the arm's valid runs that have one, in their order
+	Why     string    `json:"why,omitempty"`
 }
 
 // ComparedRun is one run of a comparison.
@@ -69,8 +73,9 @@ type ComparedRun struct {
 // CoolDown is the wait before a run for TIME_WAIT sockets to the target to go.
 type CoolDown struct {
 	Seconds  float64 `json:"seconds"`
-	TimeWait int     `json:"time_wait_left"` // when the run began
+	TimeWait int     `json:"time_wait_left"` // when the run began, of both sides as far as they were seen
 	Limited  bool    `json:"limited"`        // the limit was reached before they were gone
+	Why      string  `json:"why,omitempty"`  // why there was nothing to wait for, or nothing to see
 }
 
 // Pair holds one arm against another.
@@ -85,15 +90,17 @@ type Pair struct {
 // can be chance.
 type Test struct {
 	Measure    string  `json:"measure"`
-	Method     string  `json:"method"`     // the test's name
-	Difference float64 `json:"difference"` // B - A, in the measure's unit
+	Unit       Unit    `json:"unit"`       // of Difference, Low, High and Detectable
+	Method     string  `json:"method"`     // the test's name; empty: none was made, and Why says why
+	Difference float64 `json:"difference"` // B - A
+	Bounded    bool    `json:"bounded"`    // Low and High are known
 	Low        float64 `json:"low"`
 	High       float64 `json:"high"`
 	Effect     float64 `json:"effect"`      // size of the effect, without unit; see EffectName
-	EffectName string  `json:"effect_name"` // as "odds ratio", "Cliff's delta"
-	P          float64 `json:"p"`
-	PAdjusted  float64 `json:"p_adjusted"` // corrected for all tests of the comparison
-	Differs    bool    `json:"differs"`    // PAdjusted is below 1 - confidence
-	Detectable float64 `json:"detectable"` // the least difference that this experiment would most likely have seen; 0: not known
+	EffectName string  `json:"effect_name"` // as "odds ratio", "Cliff's delta"; empty: not known
+	P          float64 `json:"p"`           // 1 when no test was made
+	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
+	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
+	Detectable float64 `json:"detectable"`  // the least difference that this experiment would most likely have seen; 0: not known
 	Why        string  `json:"why,omitempty"`
 }

@@ -1,0 +1,107 @@
+package compare
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// made is a finished run of a profile.
+func made(path, profile string) Finished {
+	doc := &results.Run{
+		Complete: true, Valid: true, Name: "quick", Start: time.Unix(0, 0), End: time.Unix(9, 0), Profile: json.RawMessage(profile),
+		Host: results.Host{OS: "linux"}, Counts: results.Counts{Due: 100, Started: 100, OK: 100},
+	}
+	return Finished{Path: path, Run: Run{Doc: doc}}
+}
+
+func profile(rate, idle, more string) string {
+	return fmt.Sprintf(`{"name":"quick","load":{"rate":%q,"seed":%d},"pool":{"idle_timeout":%q,"max_conns":8},"expect":{"failures":"0"}%s}`, rate, len(idle), idle, more)
+}
+
+func TestGatherSortsByWhatDiffers(t *testing.T) {
+	c, err := Gather([]Finished{
+		made("r/1", profile("100/s", "0s", "")), made("r/2", profile("100/s", "3s", "")),
+		made("r/3", profile("100/s", "3s", "")), made("r/4", profile("100/s", "0s", `,"remedies":[]`)),
+	}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Arms) != 2 || c.Arms[0].Name != "idle_timeout=0s" || c.Arms[1].Name != "idle_timeout=3s" || c.Arms[1].Change["pool.idle_timeout"] != "3s" || len(c.Arms[1].Change) != 1 {
+		t.Errorf("%+v", c.Arms)
+	}
+	want := []results.ComparedRun{
+		{Arm: "idle_timeout=0s", Block: 1, Dir: "r/1"}, {Arm: "idle_timeout=3s", Block: 1, Dir: "r/2"},
+		{Arm: "idle_timeout=3s", Block: 2, Dir: "r/3"}, {Arm: "idle_timeout=0s", Block: 2, Dir: "r/4"},
+	}
+	for i, r := range c.Runs {
+		if r != want[i] {
+			t.Errorf("run %d: %+v, want %+v", i, r, want[i])
+		}
+	}
+	if c.Repeats != 2 {
+		t.Errorf("%d repeats", c.Repeats)
+	}
+}
+
+func TestGatherPresets(t *testing.T) {
+	c, err := Gather([]Finished{
+		made("r/1", profile("1/s", "0s", `,"preset":"go"`)), made("r/2", profile("1/s", "3s", `,"preset":"okhttp"`)),
+		made("r/3", profile("1/s", "4s", `,"preset":"okhttp"`)), made("r/4", profile("1/s", "5s", "")),
+	}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range c.Arms {
+		names = append(names, a.Name)
+	}
+	if got := strings.Join(names, ", "); got != "go, okhttp, okhttp (2), 4" {
+		t.Error(got)
+	}
+}
+
+func TestGatherRefuses(t *testing.T) {
+	a, b := made("a", profile("100/s", "0s", "")), made("b", profile("200/s", "3s", `,"target":{"lab":{"body":"7"}}`))
+	_, err := Gather([]Finished{a, b}, false)
+	if !errors.Is(err, ErrOtherQuestion) || !strings.Contains(err.Error(), "load.rate is 100/s in a, and 200/s in b; target.lab.body is not set in a, and 7 in b") {
+		t.Error(err)
+	}
+	c, err := Gather([]Finished{a, b}, true)
+	if err != nil || len(c.Arms) != 2 || !strings.Contains(strings.Join(c.Warnings, " "), "load.rate is 100/s in a") {
+		t.Errorf("%v: %+v", err, c)
+	}
+	other := made("b", strings.Replace(profile("100/s", "0s", ""), "quick", "slow", 1))
+	if _, err := Gather([]Finished{a, other}, false); !errors.Is(err, ErrOtherQuestion) || !strings.Contains(err.Error(), "name is quick in a, and slow in b") {
+		t.Error(err)
+	}
+	for name, bad := range map[string]Finished{"no profile": made("b", ""), "not valid": made("b", "[")} {
+		if _, err := Gather([]Finished{a, bad}, false); err == nil || !strings.Contains(err.Error(), "b: its") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Gather([]Finished{a}, false); !errors.Is(err, ErrNoPairs) {
+		t.Error(err)
+	}
+}
+
+// Runs of the same settings are held against each other as they stand.
+func TestGatherIdentical(t *testing.T) {
+	runs := []Finished{made("r/a", profile("100/s", "0s", "")), made("s/a", profile("100/s", "0s", ""))}
+	c, err := Gather(runs, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Arms) != 2 || c.Arms[0].Name != "a" || c.Arms[1].Name != "a (2)" || !strings.Contains(strings.Join(c.Warnings, " "), "the same settings") {
+		t.Errorf("%+v", c)
+	}
+	judged(t, c, []Run{runs[0].Run, runs[1].Run})
+	if !strings.Contains(c.Verdict, "No difference in failures was seen (0.00 % in both); this experiment would have seen one of") {
+		t.Error(c.Verdict)
+	}
+}
