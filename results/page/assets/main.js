@@ -16,6 +16,7 @@ function scales(runs) {
   const times = runs.flatMap((r) => [...r.response, ...r.service].map((p) => p.s)).filter((s) => s > 0);
   return {
     many: runs.length > 1,
+    rows: [...new Set(runs.flatMap((r) => r.heat.rows))].sort((a, b) => a - b),
     end: Math.max(...runs.map(extent), 0.1),
     rate: nice(Math.max(...runs.map(rate), 1) * 1.05), failed: nice(Math.max(...runs.map(failed), 1)),
     pool: Math.max(...runs.map((r) => highest(r.pool.leased, r.pool.idle, r.pool.dialing, r.pool.pending)), 1) * 1.08,
@@ -99,7 +100,7 @@ function show(data) {
   drawn.lanes = [];
   byID('pictures').replaceChildren(...body(data));
   window.scrollTo(0, y);
-  if (!seen) drawVisible();
+  if (library) charts.forEach(draw); // at once: a live page would flicker
 }
 
 // unpack makes the chart library from its compressed text, and runs it.
@@ -111,7 +112,7 @@ async function unpack() {
   document.head.append(script);
   if (typeof echarts === 'undefined') throw new Error('the chart library did not run');
   library = true;
-  drawVisible();
+  drawAll();
 }
 
 let current = JSON.parse(byID('data').textContent);
