@@ -34,9 +34,15 @@ function nice(v) {
   return Number(([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((m) => m * unit >= v) * unit).toPrecision(6));
 }
 
+// round says whether an edge of a row is 1, 2 or 5, ten, a hundred times that.
+function round(edge) {
+  const short = Number(edge.toPrecision(1));
+  return Math.abs(edge / short - 1) < 0.01 && [1, 2, 5].includes(Number(short.toExponential().split('e')[0]));
+}
+
 function heatMap(run, scale) {
   const h = run.heat;
-  const columns = Math.max(Math.ceil(scale.end / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
+  const columns = Math.max(Math.ceil(scale.end(run) / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
   // All runs have the same rows, so that their maps can be held against each other.
   const rows = scale.rows, place = h.rows.map((edge) => rows.indexOf(edge));
   const name = (row) => 'up to ' + tick(h.rows[row]);
@@ -55,7 +61,7 @@ function heatMap(run, scale) {
         type: 'category', data: Array.from({ length: columns }, (_, i) => i), axisTick: { show: false }, axisLine: { lineStyle: { color: c.line } }, splitLine: { show: false },
         axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: Math.max(Math.ceil(columns / 6) - 1, 0), formatter: (v) => moment(v * h.step) },
       };
-      o.yAxis = { type: 'category', data: rows.map((_, i) => i), axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: Math.max(Math.ceil(rows.length / 7) - 1, 0), formatter: (v) => tick(rows[v]) } };
+      o.yAxis = { type: 'category', data: rows.map((_, i) => i), axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: (i) => round(rows[i]), formatter: (v) => tick(Number(rows[v].toPrecision(1))) } };
       o.visualMap = {
         type: 'continuous', min: 0, max: Math.max(Math.log10(most), 0.3), dimension: 2, seriesIndex: 0, calculable: false, orient: 'horizontal', right: 16, top: 2, itemHeight: 90, itemWidth: 8,
         text: [integer(most), '1 exchange'], textStyle: { color: c.soft, fontSize: 11 }, inRange: { color: c.ramp },
