@@ -127,7 +127,7 @@ function lifelines(run, scale) {
     o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
     o.dataZoom = [
       { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false },
-      { type: 'slider', xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
+      { type: 'slider', show: !printing, xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
     ];
     const bar = (half, least) => (params, api) => {
       const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);

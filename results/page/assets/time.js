@@ -39,7 +39,7 @@ function traffic(run, scale) {
     label: 'Requests due, started and answered per second over time' + (kinds.length ? '; ' + total + ' failures in ' + kinds.join(', ') : '; no failures'),
     option: () => {
       const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
-      const split = kinds.length > 0;
+      const split = scale.anyFailed; // of other runs too: side by side they have the same shape
       o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
       o.grid = split ? [{ left: 52, right: 16, top: 44, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
