@@ -208,6 +208,12 @@ func TestGatherSeveral(t *testing.T) {
 	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs beside each other" {
 		t.Errorf("%q, %q", d.Question, d.Notes)
 	}
+	other := synthetic{400, 400}.save(t, "a")
+	d, err = Gather(a, other)
+	must(t, err)
+	if d.Runs[0].Name == d.Runs[1].Name || d.Runs[1].Name != filepath.ToSlash(other) {
+		t.Errorf("%q and %q", d.Runs[0].Name, d.Runs[1].Name)
+	}
 	// A directory of runs stands for them.
 	d, err = Gather(filepath.Dir(a))
 	must(t, err)
