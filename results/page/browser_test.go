@@ -35,17 +35,26 @@ func browser(t *testing.T) context.Context {
 		}
 		t.Skip("chromium is not installed: the page is not tested in a browser")
 	}
+	home, err := os.MkdirTemp("", "kabench-page")
+	must(t, err)
 	allocator, stop := chromedp.NewExecAllocator(t.Context(),
 		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.UserDataDir(home), chromedp.WSURLReadTimeout(time.Minute),
 	)
 	ctx, quit := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // asks it to end, and waits for that
 		quit()
 		stop()
+		// Its own children write for a moment after it has ended.
+		for range 100 {
+			if os.RemoveAll(home) == nil {
+				break
+			}
+			time.Sleep(50 * ms)
+		}
 	})
 	must(t, chromedp.Run(ctx))
 	return ctx

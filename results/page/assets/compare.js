@@ -60,10 +60,13 @@ function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
   const known = arms.filter((a) => !a.measures[name].why || (a.measures[name].per_run || []).length > 0);
-  const whys = arms.filter((a) => a.measures[name].why).map((a) => a.name + ': ' + a.measures[name].why);
+  const reasons = new Map(); // why -> the configurations it is said of
+  for (const a of arms) if (a.measures[name].why) reasons.set(a.measures[name].why, [...(reasons.get(a.measures[name].why) || []), a.name]);
+  const whys = [...reasons].map(([why, of]) => (of.length === arms.length ? '' : of.join(', ') + ': ') + why);
+  const nothing = known.length === arms.length && highest(known.flatMap((a) => [a.measures[name].value, a.measures[name].high, ...(a.measures[name].per_run || [])])) === 0;
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
-    empty: known.length ? null : whys.join('; ') || 'Not measured.',
+    empty: nothing ? '0 in all runs of all of them.' : known.length ? null : whys.join('; ') || 'Not measured.',
     label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + measured(a.measures[name].low, unit) + ' to ' + measured(a.measures[name].high, unit)).join('; '),
     option: () => {
       const c = colours(), o = common(c);
@@ -78,7 +81,7 @@ function multiple(comparison, name, label) {
       const points = highest(known.flatMap((a) => [a.measures[name].value, ...(a.measures[name].per_run || [])]));
       const wide = highest(known.map((a) => a.measures[name].high));
       const top = points > 0 ? Math.min(wide > 0 ? Math.max(wide, points) : points, 6 * points) : wide;
-      o.xAxis = axis(c, { min: 0, max: top > 0 ? nice(top * 1.02) : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: (v) => short(v, unit) } });
+      o.xAxis = axis(c, { min: 0, max: top > 0 ? nice(top * 1.02) : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => short(v, unit) } });
       o.yAxis = { type: 'category', inverse: true, data: arms.map((a) => a.name), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12, width: 110, overflow: 'truncate' } };
       const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
       o.series = [
@@ -102,7 +105,7 @@ function multiple(comparison, name, label) {
       rows: arms.map((a) => { const m = a.measures[name]; return [a.name, measured(m.value, unit), measured(m.low, unit), measured(m.high, unit), (m.per_run || []).length, m.why || '']; }),
     }),
   });
-  if (whys.length && known.length) chart.panel.append(el('p', { class: 'how' }, whys.join('; ')));
+  if (whys.length && known.length && !nothing) chart.panel.append(el('p', { class: 'how' }, whys.join('; ')));
   return chart;
 }
 
