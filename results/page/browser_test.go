@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -405,6 +406,17 @@ func testLive(t *testing.T, b context.Context) {
 	tab.complaints = complaints
 	tab.mu.Unlock()
 	tab.quiet(server.URL+"/", "data:")
+}
+
+// The library is the one that its README names.
+func TestLibraryIsAsPublished(t *testing.T) {
+	library, err := assets.ReadFile("assets/echarts/echarts.min.js")
+	must(t, err)
+	readme, err := assets.ReadFile("assets/echarts/README.md")
+	must(t, err)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(library)); !strings.Contains(string(readme), sum) {
+		t.Errorf("the SHA-256 of echarts.min.js is %s, and its README has another", sum)
+	}
 }
 
 // The texts of Data cannot end the script that they are in.

@@ -3,6 +3,7 @@ package page
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,7 +73,9 @@ func (g *Gatherer) Evidence(all []results.Evidence) {
 	}
 }
 
-// Observe takes in an exchange that is over. It does not keep e.
+// Observe takes in an exchange that is over. It does not keep e. While Run or Data
+// is being made, which takes some milliseconds, it waits: the loop that sends a
+// run's requests is not to call it.
 func (g *Gatherer) Observe(e *results.Exchange) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -160,24 +163,16 @@ func (g *Gatherer) Run() Run {
 	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.idleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)
 	for _, lane := range lanes {
-		if lane.Conn != 0 {
-			shown++
+		if lane.Conn == 0 {
+			continue
 		}
-		if l := lane; len(l.Exchanges) > 0 && anyFailed(l.Exchanges) && l.Conn != 0 {
+		shown++
+		if slices.ContainsFunc(lane.Exchanges, func(s Stay) bool { return s.Failed }) {
 			r.Lifelines.Failing++
 		}
 	}
 	r.Lifelines.LeftOut = max(r.Lifelines.Connections, shown) - shown
 	return r
-}
-
-func anyFailed(stays []Stay) bool {
-	for _, s := range stays {
-		if s.Failed {
-			return true
-		}
-	}
-	return false
 }
 
 // count fills doc with what a live run has shown so far.

@@ -1,7 +1,6 @@
 // Pictures of how long exchanges took: percentile curves, and a heat map.
 
 function curves(run, scale) {
-  const all = [...run.response, ...run.service].map((p) => p.s);
   return picture({
     name: scale.many ? run.name : null, empty: run.response.length ? null : 'No request was ok, so there is no time to show.',
     label: 'Percentiles of response and service time' + (run.response.length ? '; the longest response took ' + duration(run.response[run.response.length - 1].s) : ''),
@@ -23,7 +22,6 @@ function curves(run, scale) {
       head: ['percentile', 'response', 'service'],
       rows: run.response.map((p, i) => [percentile(p.p), duration(p.s), run.service[i] ? duration(run.service[i].s) : '-']),
     }),
-    values: all,
   });
 }
 

@@ -126,7 +126,7 @@ function lifelines(run, scale) {
     o.xAxis = timeAxis(c, end, { splitLine: { show: true, lineStyle: { color: c.line } } });
     o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
     o.dataZoom = [
-      { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false },
+      { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
       { type: 'slider', show: !printing, xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
     ];
     const bar = (half, least) => (params, api) => {
@@ -159,6 +159,5 @@ function lifelines(run, scale) {
     ...listed().map(({ f, i }) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
   panel.append(chart.panel, more, failures.length ? list : '', evidence);
   chart.panel.classList.remove('panel');
-  panel.lanes = { chart, open, failures, state };
-  return { panel, chart };
+  return { panel };
 }

@@ -1,7 +1,5 @@
 // The page: head, then a section for each kind of picture.
 
-const drawn = { lanes: [] };
-
 function section(id, title, how, panels, kind) {
   const list = panels.map((p) => p.panel || p);
   return el('section', { id, 'aria-labelledby': id + '-title' }, el('h2', { id: id + '-title' }, title), how ? el('p', { class: 'how' }, how) : null,
@@ -84,7 +82,7 @@ function body(data) {
   const bounds = (r) => [r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no bound on the queue'].join(', ');
   found.push(
     section('traffic', 'Traffic', 'What the schedule wanted (due), what was sent (started) and what came back (answered), per second. Started below due is a generator or cap at its limit; answered below started is waiting or failing. Below it, failures by phase and cause when they happened.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
-    section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => { const l = lifelines(r, s); drawn.lanes.push(l); return l; }), 'panels'),
+    section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
     section('percentiles', 'How long answers took', 'Read upwards from a percentile: that share of answers took no longer. The axis gives each further nine the same width, so the tail is as wide as the bulk. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
     section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times; the stronger its colour, the more exchanges are in it, failed ones too, on a logarithmic scale. Bands are kinds of answers, a column that reaches up is a pause.', runs.map((r) => heatMap(r, s))),
     section('pool', 'The pool', 'Connections by what they are doing, and requests that wait for one (pending); the highest of each span. Pending above zero with leased at its cap is a pool that is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.', runs.map((r) => poolPicture(r, s))),
@@ -100,7 +98,6 @@ function show(data) {
   head(data);
   const y = window.scrollY;
   while (charts.length) forget(charts[0]);
-  drawn.lanes = [];
   byID('pictures').replaceChildren(...body(data));
   window.scrollTo(0, y);
   if (library) charts.forEach(draw); // at once: a live page would flicker

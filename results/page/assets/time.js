@@ -102,7 +102,6 @@ function poolPicture(run, scale) {
       head: ['at', 'leased', 'idle', 'dialing', 'pending', 'in flight'],
       rows: p.t.map((t, i) => [moment(t), p.leased[i], p.idle[i], p.dialing[i], p.pending[i], p.in_flight[i]]),
     }),
-    after: bounds,
   });
 }
 
