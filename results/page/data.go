@@ -107,7 +107,7 @@ type Lane struct {
 	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had one
 	Opened    float64 `json:"opened"`    // -1: not known
 	Ended     float64 `json:"ended"`     // the last thing known of it
-	How       string  `json:"how"`       // how it ended, in words: "peer's FIN before the response"
+	How       string  `json:"how"`       // how it ended, in words: "ended by the peer's FIN in the phase before_response"
 	Exchanges []Stay  `json:"exchanges"` // the last ones, and those that failed; Use says what is missing before
 }
 

@@ -289,7 +289,7 @@ func TestGathererAttemptsAndSampling(t *testing.T) {
 	if stay := first.Exchanges[0]; first.Conn != 2 || !stay.Failed || stay.Outcome != "before_response / rst, made again" || !strings.Contains(strings.Join(stay.Facts, "\n"), "attempt 1 on connection 2") {
 		t.Errorf("%+v", first)
 	}
-	if first.How != "an RST in the phase before_response" {
+	if first.How != "ended by an RST in the phase before_response" {
 		t.Errorf("it ended: %s", first.How)
 	}
 }

@@ -357,7 +357,7 @@ func (ls *lifelines) how(l *life) string {
 	case results.CauseMalformed:
 		what = "an answer that is not HTTP"
 	}
-	return fmt.Sprintf("%s in the phase %v", what, l.last.phase)
+	return fmt.Sprintf("ended by %s in the phase %v", what, l.last.phase)
 }
 
 // seconds is d in seconds, to the µs; -1 for results.Never.

@@ -81,7 +81,7 @@ function lifelines(run, scale) {
       el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), el('div', { class: 'buttons' }, lane.conn ? near : null, close)),
       el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
       x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has nothing more of it than its times: leased at ' + moment(x.leased) + ', over at ' + moment(x.done) + '.'),
-      x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with the stamps of kabench between them; times are the client\u2019s' : 'Its stamps; packets are seen in a private network only') : null,
+      x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with the stamps of kabench between them; times are the client\u2019s' : run.doc.packets ? 'Its stamps; packets are kept of some failures only' : 'Its stamps; packets are seen in a private network only') : null,
       x.ladder && x.ladder.length ? el('pre', { tabindex: '0' }, x.ladder.join('\n')) : null,
     );
     evidence.hidden = false;

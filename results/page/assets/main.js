@@ -67,7 +67,7 @@ function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
   return 'A lane is one connection. Thick parts are exchanges, the thin line between them is idle, and a diamond is a failure in the colour of its phase.'
-    + (timer ? ' A black tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
+    + (timer ? ' An upright tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
     + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
