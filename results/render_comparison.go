@@ -54,13 +54,13 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	wrap(&b, "", c.Verdict)
-	_, err := io.WriteString(w, plain(b.String()))
+	_, err := io.WriteString(w, printable(b.String()))
 	return err
 }
 
-// plain is text without what a terminal would act upon but line ends: names and
+// printable is text without what a terminal would act upon but line ends: names and
 // reasons may come from files.
-func plain(text string) string {
+func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && !unicode.IsPrint(r) {
 			return ' '
