@@ -1,0 +1,185 @@
+package results
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// stripColumns is the width of a text chart, in characters.
+const stripColumns = 60
+
+// charted are the lines of the chart of a run over time, and whether each is a
+// total, drawn as its rate.
+var charted = []struct {
+	name  string
+	total bool
+	of    func(Sample) float64
+}{
+	{"ok per second", true, func(s Sample) float64 { return float64(s.OK) }},
+	{"failed per second", true, func(s Sample) float64 { return float64(s.Failed) }},
+	{"leased", false, func(s Sample) float64 { return float64(s.Leased) }},
+	{"idle", false, func(s Sample) float64 { return float64(s.Idle) }},
+	{"pending", false, func(s Sample) float64 { return float64(s.Pending) }},
+	{"TIME_WAIT, ours", false, func(s Sample) float64 { return float64(s.socket(true, "TIME_WAIT")) }},
+	{"TIME_WAIT, server's", false, func(s Sample) float64 { return float64(s.socket(false, "TIME_WAIT")) }},
+}
+
+// socket counts sockets in state, on the client's side or the server's.
+func (s Sample) socket(client bool, state string) int {
+	switch {
+	case s.Sockets == nil:
+		return 0
+	case client:
+		return s.Sockets.Client[state]
+	}
+	return s.Sockets.Server[state]
+}
+
+// chartedRuns is how many runs are drawn over time.
+const chartedRuns = 6
+
+// charts draws the runs over time from their samples, each line of all of them
+// to one scale; "" if there are none. The notes say which could not be read to
+// their end.
+func (k *Kept) charts() (text string, notes []string) {
+	type drawn struct {
+		name  string
+		step  float64
+		lines [][]float64
+	}
+	var runs []drawn
+	peaks := make([]float64, len(charted))
+	for _, r := range k.Runs[:min(len(k.Runs), chartedRuns)] {
+		if r.Dir == nil || r.Run == nil {
+			continue
+		}
+		step, lines, err := r.Dir.strips(r.Run.End.Sub(r.Run.Start))
+		if err != nil {
+			notes = append(notes, fmt.Sprintf("the samples of %s end early: %v", cmp.Or(r.Name, KindRun), withoutPath(err)))
+		}
+		if lines == nil {
+			continue
+		}
+		for i, line := range lines {
+			peaks[i] = max(peaks[i], slices.Max(line))
+		}
+		runs = append(runs, drawn{cmp.Or(r.Name, KindRun), step, lines})
+	}
+	var b bytes.Buffer
+	for _, r := range runs {
+		fmt.Fprintf(&b, "%s, a column is %s\n", r.name, humanSeconds(r.step))
+		for i, line := range r.lines {
+			if peaks[i] > 0 {
+				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), three(slices.Max(line)))
+			}
+		}
+	}
+	return b.String(), notes
+}
+
+// strips reads the samples into columns of equal length, step in seconds: a
+// line for each of charted.
+func (d *Dir) strips(span time.Duration) (step float64, lines [][]float64, err error) {
+	const sampled = 0.1 // seconds between samples
+	columns := min(max(int(span.Seconds()/(2*sampled)), 1), stripColumns)
+	step = span.Seconds() / float64(columns)
+	if step <= 0 {
+		return 0, nil, nil
+	}
+	lines = make([][]float64, len(charted))
+	for i := range lines {
+		lines[i] = make([]float64, columns)
+	}
+	read := 0
+	for s, e := range d.Samples() {
+		if e != nil {
+			if !errors.Is(e, ErrTorn) {
+				err = e
+			}
+			break
+		}
+		read++
+		at := min(max(int(s.T/step), 0), columns-1)
+		for i, c := range charted {
+			lines[i][at] = max(lines[i][at], c.of(s))
+		}
+	}
+	if read == 0 {
+		return 0, nil, err
+	}
+	for i, c := range charted {
+		if !c.total {
+			continue
+		}
+		before := 0.0
+		for j, v := range lines[i] {
+			v = max(v, before) // a column without a sample
+			lines[i][j], before = (v-before)/step, v
+		}
+	}
+	return step, lines, err
+}
+
+var sparks = []rune("▁▂▃▄▅▆▇█")
+
+// spark draws values as bars of eight heights up to peak; 0 is blank.
+func spark(values []float64, peak float64) string {
+	bars := make([]rune, len(values))
+	for i, v := range values {
+		bars[i] = ' '
+		if v > 0 {
+			bars[i] = sparks[min(int(v/peak*float64(len(sparks))), len(sparks)-1)]
+		}
+	}
+	return string(bars)
+}
+
+// intervalCharts draws the measures that tell arms apart most often: the
+// estimate as a dot on its interval, those of one measure to one scale.
+func intervalCharts(c *Comparison) string {
+	var b bytes.Buffer
+	for _, name := range []string{MeasureFailureRate, MeasureResponse + ".p50", MeasureResponse + ".p99", MeasureOpened} {
+		low, high, any := 0.0, 0.0, false
+		width := 0
+		for _, arm := range c.Arms[:min(len(c.Arms), markdownArmsShown)] {
+			if m := arm.Measures[name]; m.Known {
+				high, any = max(high, m.Value, m.High), true
+				low = min(low, m.Value, m.Low)
+			}
+			width = max(width, len([]rune(clean(arm.Name, maxLabel))))
+		}
+		if !any || high == low {
+			continue
+		}
+		unit := c.Arms[0].Measures[name]
+		for _, arm := range c.Arms {
+			if m := arm.Measures[name]; m.Known {
+				unit = m
+				break
+			}
+		}
+		end := func(v float64) string { unit.Value = v; return unit.String() }
+		fmt.Fprintf(&b, "%s, %s to %s\n", MeasureLabel(name), end(low), end(high))
+		at := func(v float64) int { return int((v - low) / (high - low) * float64(stripColumns-1)) }
+		for _, arm := range c.Arms[:min(len(c.Arms), markdownArmsShown)] {
+			line := []rune(strings.Repeat(" ", stripColumns))
+			m := arm.Measures[name]
+			if m.Bounded {
+				for i := at(m.Low); i <= at(m.High); i++ {
+					line[i] = '─'
+				}
+			}
+			if m.Known {
+				line[at(m.Value)] = '●'
+			}
+			label := clean(arm.Name, maxLabel)
+			fmt.Fprintf(&b, "  %s%s│%s│ %s\n", label, strings.Repeat(" ", width-len([]rune(label))), string(line), m.interval())
+		}
+	}
+	return b.String()
+}
