@@ -238,17 +238,3 @@ func (k *Kept) Version() string {
 	}
 	return ""
 }
-
-// one is the only run of k whose record is there, for what is made of a record.
-func (k *Kept) one() (*Dir, error) {
-	var dirs []string
-	for _, r := range k.Runs {
-		if r.Dir != nil {
-			dirs = append(dirs, r.Dir.path)
-		}
-	}
-	if k.Run == nil {
-		return nil, fmt.Errorf("%s holds several runs; name one: %s", k.Path, strings.Join(dirs, ", "))
-	}
-	return k.Runs[0].Dir, nil
-}

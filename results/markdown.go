@@ -114,13 +114,13 @@ func (k *Kept) markdownHead() string {
 		fmt.Fprintf(&b, "> %s\n\n", prose(q, maxSentence))
 	}
 	h := k.Headline()
-	fmt.Fprintf(&b, "**%s.** %s\n", k.Outcome(), prose(h.Answer, maxAnswer))
+	fmt.Fprintf(&b, "**%s.** %s\n", k.Outcome(), inline(h.Answer, maxAnswer))
 	if len(h.Figures) > 0 {
 		rows := make([][]string, 3)
 		for _, f := range h.Figures {
-			rows[0] = append(rows[0], "**"+prose(f.Value, maxLabel)+"**")
-			rows[1] = append(rows[1], prose(f.Label, maxLabel))
-			rows[2] = append(rows[2], prose(f.Note, maxLabel))
+			rows[0] = append(rows[0], "**"+inline(f.Value, maxLabel)+"**")
+			rows[1] = append(rows[1], inline(f.Label, maxLabel))
+			rows[2] = append(rows[2], inline(f.Note, maxLabel))
 		}
 		b.WriteString("\n")
 		markdownRows(&b, rows, ":---:")
@@ -167,7 +167,7 @@ func (k *Kept) markdownTable() string {
 		rows := sideBySide(append([]column{first}, chunk...))
 		for _, row := range rows {
 			for j, cell := range row {
-				row[j] = prose(cell, maxLabel)
+				row[j] = inline(cell, maxLabel)
 				if j == 0 && strings.HasPrefix(cell, "  ") {
 					row[j] = "&nbsp;&nbsp;" + row[j]
 				}
@@ -178,7 +178,7 @@ func (k *Kept) markdownTable() string {
 	if k.Reproduction != nil {
 		b.WriteString("\n")
 		for _, r := range k.Reproduction.RemedyRuns {
-			fmt.Fprintf(&b, "- Remedy **%s**: %s\n", prose(r.Remedy, maxLabel), prose(changes(r.Change), maxSentence))
+			fmt.Fprintf(&b, "- Remedy **%s**: %s\n", inline(r.Remedy, maxLabel), inline(changes(r.Change), maxSentence))
 		}
 	}
 	return b.String()
@@ -191,14 +191,14 @@ func (k *Kept) markdownExpectations() string {
 			continue
 		}
 		for _, why := range r.Run.Invalid {
-			rows = append(rows, []string{"**invalid**", prose(r.Name, maxLabel), "", "", prose(why, maxSentence)})
+			rows = append(rows, []string{"**invalid**", inline(r.Name, maxLabel), "", "", inline(why, maxSentence)})
 		}
 		for _, e := range r.Run.Expect {
 			met := "met"
 			if !e.Met {
 				met = "**not met**"
 			}
-			rows = append(rows, []string{met, prose(r.Name, maxLabel), prose(e.Path, maxLabel), prose(e.Want, maxLabel), prose(cmp.Or(e.Why, e.Seen), maxSentence)})
+			rows = append(rows, []string{met, inline(r.Name, maxLabel), inline(e.Path, maxLabel), inline(e.Want, maxLabel), inline(cmp.Or(e.Why, e.Seen), maxSentence)})
 		}
 	}
 	if len(rows) == 1 {
@@ -285,7 +285,7 @@ func (k *Kept) markdownFoot() string {
 func markdownPairs(c *Comparison) string {
 	var b strings.Builder
 	for _, p := range c.Pairs {
-		fmt.Fprintf(&b, "- **%s** against **%s**: %s\n", prose(p.B, maxLabel), prose(p.A, maxLabel), prose(p.Verdict, maxSentence))
+		fmt.Fprintf(&b, "- **%s** against **%s**: %s\n", inline(p.B, maxLabel), inline(p.A, maxLabel), inline(p.Verdict, maxSentence))
 	}
 	return b.String()
 }
@@ -308,7 +308,7 @@ func markdownArms(c *Comparison) string {
 		arms := append([]Arm{first}, chunk...)
 		head, runs := []string{""}, []string{"valid runs"}
 		for _, arm := range arms {
-			head = append(head, prose(arm.Name, maxLabel))
+			head = append(head, inline(arm.Name, maxLabel))
 			text := fmt.Sprint(arm.Runs)
 			if arm.Excluded > 0 {
 				text += fmt.Sprintf(" (%d left out)", arm.Excluded)
@@ -317,9 +317,9 @@ func markdownArms(c *Comparison) string {
 		}
 		rows := [][]string{head, runs}
 		for _, name := range c.MeasureNames() {
-			row := []string{prose(MeasureLabel(name), maxLabel)}
+			row := []string{inline(MeasureLabel(name), maxLabel)}
 			for _, arm := range arms {
-				row = append(row, prose(arm.Measures[name].interval(), maxLabel))
+				row = append(row, inline(arm.Measures[name].interval(), maxLabel))
 			}
 			rows = append(rows, row)
 		}
@@ -332,7 +332,7 @@ func markdownArms(c *Comparison) string {
 	fmt.Fprintf(&b, "In brackets: %s intervals.\n", percent(c.Confidence))
 	for _, arm := range c.Arms[:min(len(c.Arms), markdownArmsShown)] {
 		if len(arm.Change) > 0 {
-			fmt.Fprintf(&b, "- **%s**: %s\n", prose(arm.Name, maxLabel), prose(changes(arm.Change), maxSentence))
+			fmt.Fprintf(&b, "- **%s**: %s\n", inline(arm.Name, maxLabel), inline(changes(arm.Change), maxSentence))
 		}
 	}
 	return b.String()
@@ -354,7 +354,7 @@ func markdownExcluded(c *Comparison) string {
 	var b strings.Builder
 	for _, r := range c.Runs {
 		if r.Excluded != "" {
-			fmt.Fprintf(&b, "- %s, block %d: %s\n", prose(r.Arm, maxLabel), r.Block, prose(r.Excluded, maxSentence))
+			fmt.Fprintf(&b, "- %s, block %d: %s\n", prose(r.Arm, maxLabel), r.Block, inline(r.Excluded, maxSentence))
 		}
 	}
 	return b.String()

@@ -75,7 +75,7 @@ func (k *Kept) charts() (text string, notes []string) {
 		fmt.Fprintf(&b, "%s, a column is %s\n", r.name, humanSeconds(r.step))
 		for i, line := range r.lines {
 			if peaks[i] > 0 {
-				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), three(slices.Max(line)))
+				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), strings.TrimSuffix(three(slices.Max(line)), ".00"))
 			}
 		}
 	}

@@ -45,16 +45,23 @@ var (
 	linkMark = regexp.MustCompile(`(?i)(://|www\.|mailto:|xmpp:)`)
 )
 
-// prose is text as Markdown that shows as that text, on one line, in a paragraph
-// or the cell of a table. No HTML, markup, link or mention of a user comes of it.
+// prose is text as Markdown that shows as that text, on one line, wherever a
+// block may begin. No HTML, markup, link or mention of a user comes of it.
 func prose(text string, limit int) string {
+	escaped := inline(text, limit)
+	if escaped != "" && strings.ContainsRune("-+=:", rune(escaped[0])) {
+		return `\` + escaped
+	}
+	return listMark.ReplaceAllString(escaped, `$1\$2`)
+}
+
+// inline is prose within a line: in the cell of a table, or after other text.
+func inline(text string, limit int) string {
 	runes := []rune(clean(text, limit))
 	var b strings.Builder
 	for i, r := range runes {
-		switch {
-		case strings.ContainsRune("\\`*[]<>|~&$#", r),
-			r == '_' && !(i > 0 && i+1 < len(runes) && wordRune(runes[i-1]) && wordRune(runes[i+1])),
-			i == 0 && strings.ContainsRune("-+=:", r):
+		if strings.ContainsRune("\\`*[]<>|~&$#", r) ||
+			r == '_' && !(i > 0 && i+1 < len(runes) && wordRune(runes[i-1]) && wordRune(runes[i+1])) {
 			b.WriteByte('\\')
 		}
 		b.WriteRune(r)
@@ -62,12 +69,9 @@ func prose(text string, limit int) string {
 			b.WriteRune('\u200b') // nobody is called, and no address is a link
 		}
 	}
-	escaped := listMark.ReplaceAllString(b.String(), `$1\$2`)
-	return linkMark.ReplaceAllStringFunc(escaped, func(mark string) string {
-		if i := strings.IndexAny(mark, ":."); i >= 0 {
-			return mark[:i] + `\` + mark[i:]
-		}
-		return mark
+	return linkMark.ReplaceAllStringFunc(b.String(), func(mark string) string {
+		i := strings.IndexAny(mark, ":.")
+		return mark[:i] + `\` + mark[i:]
 	})
 }
 
