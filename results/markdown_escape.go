@@ -98,3 +98,7 @@ func fence(text string) string {
 	ticks := strings.Repeat("`", longest+1)
 	return ticks + "text\n" + b.String() + ticks + "\n"
 }
+
+// MarkdownText is text for the cell of a table or the inside of a line of
+// Markdown: it shows as that text, whatever is in it.
+func MarkdownText(text string) string { return inline(text, maxSentence) }

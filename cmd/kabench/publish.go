@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/results"
+	html "github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/site"
 )
 
@@ -30,7 +33,7 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 			case o.Out == "":
 				return &usageError{c.CommandPath(), errors.New("--site is missing: the directory to make the site in")}
 			}
-			o.Version, o.Now = version(), time.Now()
+			o.Version, o.Now, o.Page = version(), time.Now(), writePage
 			done, err := site.Publish(args, o)
 			if err != nil {
 				return err
@@ -54,4 +57,14 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 	c.Flags().StringVar(&o.Title, "title", "", "of the index and the feed; remembered (default \"kabench reports\")")
 	c.Flags().BoolVar(&o.ShowHosts, "show-hosts", false, "leave host names, addresses and paths as they are")
 	return c
+}
+
+// writePage writes the HTML report of the results in dir, with what redact makes
+// of its texts. The documents of dir have been learned from.
+func writePage(w io.Writer, dir string, redact *results.Redactor) error {
+	data, err := html.Gather(dir)
+	if err != nil {
+		return err
+	}
+	return html.Write(w, results.Redacted(redact, data))
 }
