@@ -164,7 +164,9 @@ func benchConfig(run *Run) map[string]string {
 		config["load."+name] = setting(profile.Load[name])
 	}
 	for name, value := range profile.Pool {
-		config["pool."+name] = setting(value)
+		if name != "" {
+			config["pool."+name] = setting(value)
+		}
 	}
 	lines := map[string]string{}
 	for key, value := range config {

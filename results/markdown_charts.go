@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -60,7 +62,8 @@ func (k *Kept) charts() (text string, notes []string) {
 		}
 		step, lines, err := r.Dir.strips(r.Run.End.Sub(r.Run.Start))
 		if err != nil {
-			notes = append(notes, fmt.Sprintf("the samples of %s end early: %v", cmp.Or(r.Name, KindRun), withoutPath(err)))
+			notes = append(notes, fmt.Sprintf("the samples of %s end early: %s", cmp.Or(r.Name, KindRun),
+				strings.TrimPrefix(withoutPath(err).Error(), r.Dir.file(fileSamples)+": ")))
 		}
 		if lines == nil {
 			continue
@@ -75,7 +78,7 @@ func (k *Kept) charts() (text string, notes []string) {
 		fmt.Fprintf(&b, "%s, a column is %s\n", r.name, humanSeconds(r.step))
 		for i, line := range r.lines {
 			if peaks[i] > 0 {
-				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), strings.TrimSuffix(three(slices.Max(line)), ".00"))
+				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), plain(slices.Max(line)))
 			}
 		}
 	}
@@ -95,6 +98,7 @@ func (d *Dir) strips(span time.Duration) (step float64, lines [][]float64, err e
 	for i := range lines {
 		lines[i] = make([]float64, columns)
 	}
+	ends := make([]float64, columns) // when the last sample of a column was taken
 	read := 0
 	for s, e := range d.Samples() {
 		if e != nil {
@@ -105,6 +109,7 @@ func (d *Dir) strips(span time.Duration) (step float64, lines [][]float64, err e
 		}
 		read++
 		at := min(max(int(s.T/step), 0), columns-1)
+		ends[at] = s.T
 		for i, c := range charted {
 			lines[i][at] = max(lines[i][at], c.of(s))
 		}
@@ -113,16 +118,36 @@ func (d *Dir) strips(span time.Duration) (step float64, lines [][]float64, err e
 		return 0, nil, err
 	}
 	for i, c := range charted {
-		if !c.total {
-			continue
-		}
-		before := 0.0
-		for j, v := range lines[i] {
-			v = max(v, before) // a column without a sample
-			lines[i][j], before = (v-before)/step, v
+		if c.total {
+			rates(lines[i], ends)
 		}
 	}
 	return step, lines, err
+}
+
+// rates makes totals, as they were at ends, the rates at which they rose, per
+// second. A column without a sample has the rate of the next that has one.
+func rates(totals, ends []float64) {
+	total, end, from := 0.0, 0.0, 0
+	for i := range totals {
+		if ends[i] <= end {
+			continue
+		}
+		rate := max(totals[i]-total, 0) / (ends[i] - end)
+		total, end = max(totals[i], total), ends[i]
+		for ; from <= i; from++ {
+			totals[from] = rate
+		}
+	}
+	clear(totals[from:])
+}
+
+// plain is v with three digits, or as it is if it is whole.
+func plain(v float64) string {
+	if v == math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return three(v)
 }
 
 var sparks = []rune("▁▂▃▄▅▆▇█")

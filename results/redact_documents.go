@@ -3,6 +3,7 @@ package results
 import (
 	"encoding/json"
 	"reflect"
+	"strings"
 )
 
 // ownFields are the fields of documents whose texts kabench or the profile's
@@ -61,6 +62,11 @@ func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
 		return p
 	case reflect.Struct:
 		c.Set(v) // what is not exported too: the time of a time.Time
+		if host, ok := v.Interface().(Host); ok {
+			host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // whoever built it may have named it
+			c.Set(reflect.ValueOf(host))
+			v = c
+		}
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() {
 				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
