@@ -208,7 +208,7 @@ func TestMarkdownChartsAreOfTheSamples(t *testing.T) {
 	for _, want := range []string{
 		"incident, a column is 200 ms\n",
 		// There were 10 i² failures after i seconds: the rate rises evenly.
-		"failed per second   │▁▃▅▆█│ at most 160",
+		"failed per second   │▁▃▅▇█│ at most 160",
 		"TIME_WAIT, ours     │▁▃▆▇█│ at most 18",
 	} {
 		if !strings.Contains(text, want) {
