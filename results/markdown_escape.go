@@ -40,7 +40,7 @@ func clean(text string, limit int) string {
 
 var (
 	// listMark is what would begin a numbered list.
-	listMark = regexp.MustCompile(`^(\d+)([.)])`)
+	listMark = regexp.MustCompile(`^(\d+)([.)])( |$)`)
 	// linkMark is what GitHub makes a link of, without any markup.
 	linkMark = regexp.MustCompile(`(?i)(://|www\.|mailto:|xmpp:)`)
 )
@@ -52,7 +52,7 @@ func prose(text string, limit int) string {
 	if escaped != "" && strings.ContainsRune("-+=:", rune(escaped[0])) {
 		return `\` + escaped
 	}
-	return listMark.ReplaceAllString(escaped, `$1\$2`)
+	return listMark.ReplaceAllString(escaped, `$1\$2$3`)
 }
 
 // inline is prose within a line: in the cell of a table, or after other text.

@@ -27,6 +27,7 @@ type galleryOptions struct {
 	only []string
 	html []string
 	jobs int
+	sets []string
 }
 
 // galleryPages are the incidents that the gallery has a page of: a race, a queue
@@ -77,6 +78,8 @@ An incident that could not be judged, because the machine was too busy, keeps th
 	c.Flags().StringSliceVar(&o.only, "only", nil, "incidents to reproduce, with commas between (default all)")
 	c.Flags().StringSliceVar(&o.html, "html", galleryPages, "incidents to write a page of as well")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "how many at a time; they share this machine's cores")
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set a profile field, as for 'kabench reproduce'; the reports do not say so")
+	c.Flags().MarkHidden("set") // for tests, on machines that are busy
 	return c
 }
 
@@ -121,7 +124,7 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 			dir := filepath.Join(work, e.Name)
 			defer os.RemoveAll(dir)
 			c := &chapter{name: e.Name}
-			c.reproduce(ctx, stop, self, []string{"reproduce", e.Name, "--json", "--out", dir})
+			c.reproduce(ctx, stop, self, append([]string{"reproduce", e.Name, "--json", "--out", dir}, setFlags(o.sets)...))
 			var x exhibit
 			var err error
 			if c.rep != nil && (c.code == exitDone || c.code == exitUnmet) {
