@@ -78,7 +78,7 @@ func (k *Kept) charts() (text string, notes []string) {
 		fmt.Fprintf(&b, "%s, a column is %s\n", r.name, humanSeconds(r.step))
 		for i, line := range r.lines {
 			if peaks[i] > 0 {
-				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), plain(slices.Max(line)))
+				fmt.Fprintf(&b, "  %-20s│%s│ at most %s\n", charted[i].name, spark(line, peaks[i]), wholeOrThree(slices.Max(line)))
 			}
 		}
 	}
@@ -142,8 +142,8 @@ func rates(totals, ends []float64) {
 	clear(totals[from:])
 }
 
-// plain is v with three digits, or as it is if it is whole.
-func plain(v float64) string {
+// wholeOrThree is v with three digits, or as it is if it is whole.
+func wholeOrThree(v float64) string {
 	if v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', -1, 64)
 	}
