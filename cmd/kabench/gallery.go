@@ -191,7 +191,7 @@ func (o *galleryOptions) exhibit(dir, name, made string) (exhibit, error) {
 		return x, nil
 	}
 	b.Reset()
-	if err := writePage(&b, dir, redact); err != nil {
+	if err := redactedPage(&b, dir, redact); err != nil {
 		return exhibit{}, err
 	}
 	return x, results.WriteWhole(filepath.Join(o.out, name+".html"), b.Bytes())

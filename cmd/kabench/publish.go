@@ -33,7 +33,7 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 			case o.Out == "":
 				return &usageError{c.CommandPath(), errors.New("--site is missing: the directory to make the site in")}
 			}
-			o.Version, o.Now, o.Page = version(), time.Now(), writePage
+			o.Version, o.Now, o.Page = version(), time.Now(), redactedPage
 			done, err := site.Publish(args, o)
 			if err != nil {
 				return err
@@ -59,9 +59,9 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 	return c
 }
 
-// writePage writes the HTML report of the results in dir, with what redact makes
+// redactedPage writes the HTML report of the results in dir, with what redact makes
 // of its texts. The documents of dir have been learned from.
-func writePage(w io.Writer, dir string, redact *results.Redactor) error {
+func redactedPage(w io.Writer, dir string, redact *results.Redactor) error {
 	data, err := html.Gather(dir)
 	if err != nil {
 		return err
