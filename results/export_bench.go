@@ -2,6 +2,7 @@ package results
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -71,18 +72,17 @@ func ExportBench(w io.Writer, all ...*Kept) (notes []string, err error) {
 		fmt.Fprintf(out, "Unit %s better=%s\n", u.unit, u.better)
 	}
 	var now map[string]string // the configuration in force
-	differ := map[string]bool{}
 	arms := map[string]bool{}
 	lines := 0
 	for _, k := range all {
 		notes = append(notes, k.Notes...)
-		for _, r := range k.Runs {
+		for _, r := range k.byArm() {
 			if why := r.unusable(); why != "" {
 				notes = append(notes, fmt.Sprintf("a run of %s is left out: %s", cmp.Or(r.Name, KindRun), why))
 				continue
 			}
 			config := benchConfig(r.Run)
-			configure(out, now, config, func(key string) { differ[key] = lines > 0 })
+			configure(out, now, config)
 			now = config
 			name := "Benchmark" + benchName(k.Title())
 			if k.Run == nil {
@@ -104,13 +104,21 @@ func ExportBench(w io.Writer, all ...*Kept) (notes []string, err error) {
 		return nil, fmt.Errorf("there is no run to export: %s", strings.Join(notes, "; "))
 	}
 	if len(arms) > 1 {
-		how := "to see the arms beside each other: benchstat -col /arm"
-		if keys := slices.DeleteFunc(slices.Sorted(maps.Keys(differ)), func(key string) bool { return !differ[key] }); len(keys) > 0 {
-			how += " -ignore " + strings.Join(keys, ",")
-		}
-		notes = append(notes, how+" FILE")
+		notes = append(notes, "to see the arms beside each other: benchstat -table goos -col /arm FILE")
 	}
 	return notes, out.Flush()
+}
+
+// byArm is the runs of k, those of the first arm of a comparison first: it is
+// what benchstat holds the others against.
+func (k *Kept) byArm() []KeptRun {
+	if k.Comparison == nil {
+		return k.Runs
+	}
+	place := func(r KeptRun) int {
+		return slices.IndexFunc(k.Comparison.Arms, func(a Arm) bool { return a.Name == r.Name })
+	}
+	return slices.SortedStableFunc(slices.Values(k.Runs), func(a, b KeptRun) int { return cmp.Compare(place(a), place(b)) })
 }
 
 // unusable is why a run's figures are in no export of figures; "" if they are.
@@ -128,18 +136,16 @@ func (r *KeptRun) unusable() string {
 	return ""
 }
 
-// configure writes what is different in next from now, and tells of each key.
-func configure(w io.Writer, now, next map[string]string, changed func(key string)) {
+// configure writes what is different in next from now.
+func configure(w io.Writer, now, next map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(now)) {
 		if next[key] == "" {
 			fmt.Fprintf(w, "%s:\n", key) // is no longer set
-			changed(key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(next)) {
 		if next[key] != now[key] {
 			fmt.Fprintf(w, "%s: %s\n", key, next[key])
-			changed(key)
 		}
 	}
 }
@@ -198,7 +204,11 @@ func setting(value json.RawMessage) string {
 	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
 		return strings.Join(list, ",")
 	}
-	return string(value)
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil {
+		return ""
+	}
+	return b.String()
 }
 
 // benchName is name as a benchmark's: idle-race is IdleRace.

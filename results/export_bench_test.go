@@ -35,7 +35,7 @@ func TestExportBench(t *testing.T) {
 	var b bytes.Buffer
 	notes, err := ExportBench(&b, k)
 	must(t, err)
-	if len(notes) != 2 || !strings.Contains(notes[0], "lag p99 of 9 ms is above 2 ms") || !strings.Contains(notes[1], "benchstat -col /arm -ignore pool.idle_timeout FILE") {
+	if len(notes) != 2 || !strings.Contains(notes[0], "lag p99 of 9 ms is above 2 ms") || !strings.Contains(notes[1], "benchstat -table goos -col /arm FILE") {
 		t.Errorf("notes %q", notes)
 	}
 	exported := b.Bytes()
@@ -74,7 +74,7 @@ func TestExportBench(t *testing.T) {
 
 	file := filepath.Join(t.TempDir(), "export.txt")
 	must(t, os.WriteFile(file, exported, 0o644))
-	table := tool(t, nil, "benchstat", "-col", "/arm", "-ignore", "pool.idle_timeout", file)
+	table := tool(t, nil, "benchstat", "-table", "goos", "-col", "/arm", file)
 	for _, part := range []string{" idle_timeout=0 ", " idle_timeout=3s ", "failures/req", "response-p99-sec", "conns/1k-req", "Quick-2"} {
 		if !strings.Contains(table, part) {
 			t.Errorf("benchstat does not show %q:\n%s", part, table)

@@ -165,46 +165,53 @@ func spark(values []float64, peak float64) string {
 }
 
 // intervalCharts draws the measures that tell arms apart most often: the
-// estimate as a dot on its interval, those of one measure to one scale.
+// estimate as a dot on its interval, those of one measure to one scale. An
+// interval that goes far beyond the estimates ends in an arrow.
 func intervalCharts(c *Comparison) string {
 	var b bytes.Buffer
+	arms := c.Arms[:min(len(c.Arms), markdownArmsShown)]
+	width := 0
+	for _, arm := range arms {
+		width = max(width, len([]rune(clean(arm.Name, maxLabel))))
+	}
 	for _, name := range []string{MeasureFailureRate, MeasureResponse + ".p50", MeasureResponse + ".p99", MeasureOpened} {
-		low, high, any := 0.0, 0.0, false
-		width := 0
-		for _, arm := range c.Arms[:min(len(c.Arms), markdownArmsShown)] {
-			if m := arm.Measures[name]; m.Known {
-				high, any = max(high, m.Value, m.High), true
-				low = min(low, m.Value, m.Low)
-			}
-			width = max(width, len([]rune(clean(arm.Name, maxLabel))))
-		}
-		if !any || high == low {
-			continue
-		}
-		unit := c.Arms[0].Measures[name]
-		for _, arm := range c.Arms {
-			if m := arm.Measures[name]; m.Known {
-				unit = m
-				break
-			}
-		}
-		end := func(v float64) string { unit.Value = v; return unit.String() }
-		fmt.Fprintf(&b, "%s, %s to %s\n", MeasureLabel(name), end(low), end(high))
-		at := func(v float64) int { return int((v - low) / (high - low) * float64(stripColumns-1)) }
-		for _, arm := range c.Arms[:min(len(c.Arms), markdownArmsShown)] {
-			line := []rune(strings.Repeat(" ", stripColumns))
-			m := arm.Measures[name]
-			if m.Bounded {
-				for i := at(m.Low); i <= at(m.High); i++ {
-					line[i] = '─'
-				}
-			}
-			if m.Known {
-				line[at(m.Value)] = '●'
-			}
-			label := clean(arm.Name, maxLabel)
-			fmt.Fprintf(&b, "  %s%s│%s│ %s\n", label, strings.Repeat(" ", width-len([]rune(label))), string(line), m.interval())
-		}
+		intervalChart(&b, arms, name, width)
 	}
 	return b.String()
+}
+
+func intervalChart(b *bytes.Buffer, arms []Arm, name string, width int) {
+	var unit Measure // of any arm that has the measure
+	value, high := 0.0, 0.0
+	for _, arm := range arms {
+		if m := arm.Measures[name]; m.Known {
+			unit, value, high = m, max(value, m.Value), max(high, m.Value, m.High)
+		}
+	}
+	if value > 0 {
+		high = min(high, 3*value)
+	}
+	if !unit.Known || high <= 0 {
+		return
+	}
+	unit.Value = high
+	fmt.Fprintf(b, "%s, 0 to %s\n", MeasureLabel(name), unit)
+	at := func(v float64) int { return min(max(int(v/high*float64(stripColumns-1)), 0), stripColumns-1) }
+	for _, arm := range arms {
+		line := []rune(strings.Repeat(" ", stripColumns))
+		m := arm.Measures[name]
+		if m.Bounded {
+			for i := at(m.Low); i <= at(m.High); i++ {
+				line[i] = '─'
+			}
+			if m.High > high {
+				line[stripColumns-1] = '→'
+			}
+		}
+		if m.Known {
+			line[at(m.Value)] = '●'
+		}
+		label := clean(arm.Name, maxLabel)
+		fmt.Fprintf(b, "  %s%s│%s│ %s\n", label, strings.Repeat(" ", width-len([]rune(label))), string(line), m.interval())
+	}
 }

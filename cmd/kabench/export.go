@@ -80,7 +80,7 @@ func newExport(s *streams) *cobra.Command {
 What is not all of a run is said on standard error. --hide-hosts takes out host names, addresses,
 paths and what looks like a secret, for what is going to be shown to others.`,
 		Example: `  kabench export kabench-results/... --format markdown | gh pr comment --body-file -
-  kabench export comparison --format bench | benchstat -col /arm -
+  kabench export comparison --format bench | benchstat -table goos -col /arm -
   kabench export kabench-results/... --format vegeta | vegeta report
   kabench export kabench-results/... --format csv --output exchanges.csv`,
 		RunE: func(_ *cobra.Command, args []string) error {
