@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -114,5 +115,22 @@ func TestBenchNames(t *testing.T) {
 	}
 	if results != 2 {
 		t.Errorf("%d results, want 2", results)
+	}
+}
+
+func TestDocsNameEveryBenchUnit(t *testing.T) {
+	text, err := os.ReadFile("../docs/publish.md")
+	must(t, err)
+	_, section, _ := strings.Cut(string(text), "\n### Go benchmark lines\n")
+	section, _, _ = strings.Cut(section, "\n### ")
+	var want []string
+	for _, u := range benchUnits {
+		want = append(want, u.unit)
+	}
+	got := tabled(section)
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) {
+		t.Errorf("docs/publish.md has %q, the export %q", got, want)
 	}
 }
