@@ -30,7 +30,7 @@ type Redactor struct {
 
 	names     map[string]string     // a host's name, in lower case -> what stands for it
 	addresses map[netip.Addr]string // the same of addresses
-	keep      map[netip.Addr]bool   // addresses of private networks that kabench made
+	keep      map[netip.Prefix]bool // private networks that kabench made
 	hosts     int
 }
 
@@ -67,12 +67,12 @@ func (r *Redactor) Learn(run *Run) {
 	}
 	if p := run.Packets; p != nil {
 		if r.keep == nil {
-			r.keep = map[netip.Addr]bool{}
+			r.keep = map[netip.Prefix]bool{}
 		}
 		for _, e := range p.Failures {
 			for _, end := range []string{e.Client, e.Server} {
-				if at, err := netip.ParseAddrPort(end); err == nil && at.Addr().IsPrivate() {
-					r.keep[at.Addr()] = true
+				if at, err := netip.ParseAddrPort(end); err == nil && at.Addr().Is4() && at.Addr().IsPrivate() {
+					r.keep[network(at.Addr())] = true
 				}
 			}
 		}
@@ -120,11 +120,14 @@ func (r *Redactor) nameOf(name string) string {
 	return r.names[name]
 }
 
+// network is the one that hosts of a private network of kabench's are in.
+func network(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, 16).Masked() }
+
 // addressOf is what stands for an address. Loopback and unspecified ones are
 // everybody's, and those of kabench's own networks nobody's.
 func (r *Redactor) addressOf(a netip.Addr) string {
 	plain := a.Unmap().WithZone("")
-	if plain.IsLoopback() || plain.IsUnspecified() || r.keep[plain] {
+	if plain.IsLoopback() || plain.IsUnspecified() || plain.Is4() && r.keep[network(plain)] {
 		return ""
 	}
 	if r.addresses == nil {
