@@ -163,11 +163,12 @@ var (
 	shaped = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\b[sr]k_(?:live|test)_\w{10,}|-----BEGIN [^-]*-----[^-]*(?:-----END [^-]*-----)?`)
 )
 
-// Text is text with the hosts that are known, all addresses, and secrets gone.
+// Text is text with the hosts that are known, all addresses, paths of files and
+// secrets gone.
 func (r *Redactor) Text(text string) string { return r.text(text, false) }
 
 // Foreign is Text of what a server or a system may have written: whatever has
-// the form of a host's name or of a path is gone as well.
+// the form of a host's name is gone as well.
 func (r *Redactor) Foreign(text string) string { return r.text(text, true) }
 
 func (r *Redactor) text(text string, foreign bool) string {
@@ -196,14 +197,14 @@ func (r *Redactor) text(text string, foreign bool) string {
 			}
 			return "lookup " + r.nameOf(name)
 		})
-		text = filePath.ReplaceAllStringFunc(text, func(found string) string {
-			m := filePath.FindStringSubmatch(found)
-			if systemPath.MatchString(m[2]) {
-				return found
-			}
-			return m[1] + "(path)"
-		})
 	}
+	text = filePath.ReplaceAllStringFunc(text, func(found string) string {
+		m := filePath.FindStringSubmatch(found)
+		if systemPath.MatchString(m[2]) {
+			return found
+		}
+		return m[1] + "(path)"
+	})
 	return word.ReplaceAllStringFunc(text, func(w string) string { return r.word(w, foreign) })
 }
 

@@ -48,6 +48,9 @@ func TestRedactor(t *testing.T) {
 	if got := r.Text("Does node.js on api.acme.example at 203.0.113.9 keep it?"); got != "Does node.js on host-1 at address-2 keep it?" {
 		t.Errorf("an author's text became %q", got)
 	}
+	if got := r.Text("/home/alice/pools/mine.yaml against default, before_response / fin, p50/p99"); got != "(path) against default, before_response / fin, p50/p99" {
+		t.Errorf("an arm that is a file became %q", got)
+	}
 	show := &Redactor{ShowHosts: true}
 	show.Learn(onHost("api.acme.example"))
 	if got := show.Foreign("https://user:pw@api.acme.example/x at 203.0.113.9, password=planted"); got != "https://(blanked)@api.acme.example/x at 203.0.113.9, password=(blanked)" {
