@@ -26,6 +26,7 @@ var rooms = map[string]room{
 	"results":          {nil, "it is the vocabulary: every room speaks it, so it can know none of them"},
 	"results/compare":  {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
 	"results/page":     {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
+	"results/site":     {[]string{"results"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
 	"dialers/pool":     {nil, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":     {nil, "a server that shares code with the client under test would share its faults"},
@@ -38,7 +39,7 @@ var rooms = map[string]room{
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	"internal/harness": {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":      {[]string{"results", "results/compare", "results/page", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
+	"cmd/kabench":      {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
 }
 
 // folders are the top-level folders there may be.

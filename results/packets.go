@@ -91,6 +91,22 @@ func closedPath(run *Run, rest string) (value, bool) {
 
 const noPackets = "packets are seen in a private network only: the profile has none"
 
+// String is the row as a line of a ladder.
+func (r EvidenceRow) String() string { return r.line(len("server")) }
+
+// Lines is the ladder: a line for each row, their columns aligned.
+func (e Evidence) Lines() []string {
+	width := len("server")
+	for _, r := range e.Rows {
+		width = max(width, len(r.Host))
+	}
+	lines := make([]string, len(e.Rows))
+	for i, r := range e.Rows {
+		lines[i] = r.line(width)
+	}
+	return lines
+}
+
 // line is the row as a line of a ladder whose names take so many columns.
 func (r EvidenceRow) line(width int) string {
 	var b strings.Builder
@@ -129,12 +145,8 @@ func renderEvidence(b *bytes.Buffer, e Evidence) {
 	if e.Earlier > 0 {
 		fmt.Fprintf(b, "  ... %s before\n", plural(uint64(e.Earlier), "packet"))
 	}
-	width := len("server")
-	for _, r := range e.Rows {
-		width = max(width, len(r.Host))
-	}
-	for _, r := range e.Rows {
-		fmt.Fprintln(b, r.line(width))
+	for _, line := range e.Lines() {
+		fmt.Fprintln(b, line)
 	}
 }
 

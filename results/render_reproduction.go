@@ -109,20 +109,31 @@ func renderUnmet(b *bytes.Buffer, who string, run *Run) {
 // compare writes one table: a row for each figure, a column for each run.
 func compare(b *bytes.Buffer, runs []column) {
 	t := table(b)
+	for _, row := range sideBySide(runs) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	t.Flush()
+}
+
+// sideBySide is a table: the names of runs above, a row for each figure, its
+// label first. The label of what is a part of the row before it is indented.
+func sideBySide(runs []column) [][]string {
+	var rows [][]string
 	row := func(label string, cell func(*Run) string) {
-		fmt.Fprint(t, label)
+		cells := []string{label}
 		for _, c := range runs {
-			fmt.Fprintf(t, "\t%s", cell(c.run))
+			cells = append(cells, cell(c.run))
 		}
-		fmt.Fprintln(t)
+		rows = append(rows, cells)
 	}
 	number := func(label string, cell func(*Run) uint64) {
 		row(label, func(r *Run) string { return fmt.Sprint(cell(r)) })
 	}
+	names := []string{""}
 	for _, c := range runs {
-		fmt.Fprintf(t, "\t%s", c.name)
+		names = append(names, c.name)
 	}
-	fmt.Fprintln(t)
+	rows = append(rows, names)
 	number("requests started", func(r *Run) uint64 { return r.Counts.Started })
 	number("  ok", func(r *Run) uint64 { return r.Counts.OK })
 	number("  failed", func(r *Run) uint64 { return r.Counts.Failed })
@@ -178,7 +189,7 @@ func compare(b *bytes.Buffer, runs []column) {
 		row("  p99", func(r *Run) string { return latencyCell(r, name, Quantiles.p99) })
 		row("  p99.9", func(r *Run) string { return latencyCell(r, name, Quantiles.p999) })
 	}
-	t.Flush()
+	return rows
 }
 
 // kernelRow is a kernel counter in the comparison.

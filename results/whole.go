@@ -127,3 +127,9 @@ func (r *reserve) release() {
 }
 
 func (r *reserve) path() string { return filepath.Join(r.dir, reserved(r.name)) }
+
+// WriteWhole writes data to the file at path, whose directory must be there, so
+// that it is there whole or not at all.
+func WriteWhole(path string, data []byte) error {
+	return writeWhole(filepath.Dir(path), filepath.Base(path), data)
+}

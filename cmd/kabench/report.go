@@ -2,12 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -77,7 +73,7 @@ func doReport(s *streams, dir string) error {
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	run, err := openRun(dir)
+	run, err := results.OpenOnly(dir)
 	if err != nil {
 		return err
 	}
@@ -98,99 +94,4 @@ func dirOrNewest(args []string) (string, error) {
 		return "", errors.New("there are no results below " + resultsDir + " here; name a run's directory")
 	}
 	return filepath.Join(resultsDir, entries[len(entries)-1].Name()), nil // their names begin with the time
-}
-
-// openRun opens a run's directory; of one that only holds those of runs it
-// opens the only one, or the error names them.
-func openRun(dir string) (*results.Dir, error) {
-	run, err := results.Open(dir)
-	if errors.Is(err, results.ErrNotARun) {
-		switch inside := results.RunsIn(dir); len(inside) {
-		case 0:
-		case 1:
-			return results.Open(inside[0])
-		default:
-			return nil, fmt.Errorf("%s holds several runs; name one: %s", dir, strings.Join(inside, ", "))
-		}
-	}
-	return run, err
-}
-
-// exportOptions are the flags of `kabench export`.
-type exportOptions struct {
-	dir    string
-	format string
-	output string
-}
-
-// formats are what a run can be exported as.
-var formats = map[string]func(io.Writer, *results.Dir) (notes []string, err error){
-	"vegeta": results.ExportVegeta,
-	"csv":    results.ExportCSV,
-}
-
-func newExport(s *streams) *cobra.Command {
-	o := &exportOptions{}
-	c := &cobra.Command{
-		Use:   "export [DIR] --format vegeta|csv",
-		Short: "Export a run's exchanges for other tools",
-		Example: `  kabench export kabench-results/... --format vegeta | vegeta report
-  kabench export kabench-results/... --format csv --output exchanges.csv`,
-		Args: args(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) (err error) {
-			if o.dir, err = dirOrNewest(args); err != nil {
-				return err
-			}
-			return doExport(s, o)
-		},
-	}
-	c.Flags().StringVar(&o.format, "format", "", "vegeta (for 'vegeta report' and 'vegeta plot') or csv")
-	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
-	c.MarkFlagRequired("format")
-	return c
-}
-
-func doExport(s *streams, o *exportOptions) error {
-	export, known := formats[o.format]
-	if !known {
-		names := make([]string, 0, len(formats))
-		for name := range formats {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		return &usageError{"kabench export", fmt.Errorf("--format %s: want %s", o.format, strings.Join(names, " or "))}
-	}
-	if s.json && o.output == "" {
-		return &usageError{"kabench export", errors.New("--json says what was written, and standard output is taken by the export itself; give --output FILE")}
-	}
-	dir, err := openRun(o.dir)
-	if err != nil {
-		return err
-	}
-	w := s.out
-	if o.output != "" {
-		f, err := os.Create(o.output)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		w = f
-	}
-	notes, err := export(w, dir)
-	if f, ok := w.(*os.File); ok && o.output != "" && err == nil {
-		err = f.Close()
-	}
-	if err != nil {
-		return err
-	}
-	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+note)
-	}
-	switch {
-	case s.json:
-		return s.line(map[string]any{"format": o.format, "file": o.output, "notes": notes}, "")
-	case o.output != "":
-		fmt.Fprintf(s.err, "written: %s\n", o.output)
-	}
-	return nil
 }

@@ -83,10 +83,7 @@ func packetLadder(e results.Evidence) []string {
 	if e.Earlier > 0 {
 		list = append(list, "... "+results.FormatCount(uint64(e.Earlier), "packet")+" before")
 	}
-	for _, r := range e.Rows {
-		list = append(list, r.String())
-	}
-	return list
+	return append(list, e.Lines()...)
 }
 
 func took(d time.Duration) string { return results.FormatSeconds(d.Seconds()) }

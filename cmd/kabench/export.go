@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/results"
+)
+
+// exportOptions are the flags of `kabench export`.
+type exportOptions struct {
+	dirs   []string
+	format string
+	output string
+	tag    string
+	hide   bool
+}
+
+// format is what results can be exported as: documents of any kind, or the
+// record of one run.
+type format struct {
+	name      string
+	of        string // what it takes, for the help
+	documents func(io.Writer, *exportOptions, []*results.Kept) (notes []string, err error)
+	record    func(io.Writer, *exportOptions, *results.Dir) (notes []string, err error)
+}
+
+var formats = []format{
+	{name: "markdown", of: "a report for a pull request or a wiki, below 64 KiB", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
+		return nil, results.RenderMarkdown(w, all...)
+	}},
+	{name: "json", of: "the documents; of several directories a list", documents: exportJSON},
+	{name: "csv", of: "a run's exchanges, a row each; of an incident, a comparison or several directories a row for each run",
+		documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
+			return results.ExportRunsCSV(w, all...)
+		},
+		record: func(w io.Writer, _ *exportOptions, d *results.Dir) ([]string, error) { return results.ExportCSV(w, d) }},
+	{name: "bench", of: "Go benchmark lines for benchstat, one for each run", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
+		return results.ExportBench(w, all...)
+	}},
+	{name: "junit", of: "JUnit XML for CI: a test case for each expectation, and for the validity of each run", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
+		return results.ExportJUnit(w, all...)
+	}},
+	{name: "vegeta", of: "a run's results for 'vegeta report' and 'vegeta plot'", record: func(w io.Writer, _ *exportOptions, d *results.Dir) ([]string, error) {
+		return results.ExportVegeta(w, d)
+	}},
+	{name: "hdrhistogram", of: "a run's latency log, for HdrHistogram's tools; --tag for those that know no tags", record: func(w io.Writer, o *exportOptions, d *results.Dir) ([]string, error) {
+		return results.ExportHdrHistogram(w, d, o.tag)
+	}},
+}
+
+func formatNames() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+func newExport(s *streams) *cobra.Command {
+	o := &exportOptions{}
+	var list strings.Builder
+	for _, f := range formats {
+		fmt.Fprintf(&list, "  %-13s %s\n", f.name, f.of)
+	}
+	c := &cobra.Command{
+		Use:   "export [DIR...] --format " + strings.Join(formatNames(), "|"),
+		Short: "Export a run, an incident or a comparison for people and other tools",
+		Long: `Write results in a form that others read; without DIR, the newest below kabench-results.
+
+` + list.String() + `
+What is not all of a run is said on standard error. --hide-hosts takes out host names, addresses,
+paths and what looks like a secret, for what is going to be shown to others.`,
+		Example: `  kabench export kabench-results/... --format markdown | gh pr comment --body-file -
+  kabench export comparison --format bench | benchstat -table goos -col /arm -
+  kabench export kabench-results/... --format vegeta | vegeta report
+  kabench export kabench-results/... --format csv --output exchanges.csv`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			if o.dirs = args; len(args) == 0 {
+				newest, err := dirOrNewest(args)
+				if err != nil {
+					return err
+				}
+				o.dirs = []string{newest}
+			}
+			return doExport(s, o)
+		},
+	}
+	c.Flags().StringVar(&o.format, "format", "", "one of the above")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
+	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: only response, service or lag, without the tag")
+	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "take out host names, addresses, paths and secrets")
+	c.MarkFlagRequired("format")
+	return c
+}
+
+func doExport(s *streams, o *exportOptions) error {
+	usage := func(text string, args ...any) error {
+		return &usageError{"kabench export", fmt.Errorf(text, args...)}
+	}
+	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
+	switch {
+	case i < 0:
+		return usage("--format %s: want one of %s", o.format, strings.Join(formatNames(), ", "))
+	case s.json && o.output == "":
+		return usage("--json says what was written, and standard output is taken by the export itself; give --output FILE")
+	case o.tag != "" && o.format != "hdrhistogram":
+		return usage("--tag is for --format hdrhistogram")
+	}
+	export, err := formats[i].open(o)
+	if err != nil {
+		return err
+	}
+	w := s.out
+	if o.output != "" {
+		f, err := os.Create(o.output)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w = f
+	}
+	notes, err := export(w)
+	if f, ok := w.(*os.File); ok && o.output != "" && err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return err
+	}
+	for _, note := range notes {
+		fmt.Fprintln(s.err, "kabench: "+note)
+	}
+	switch {
+	case s.json:
+		return s.line(map[string]any{"format": o.format, "file": o.output, "notes": notes}, "")
+	case o.output != "":
+		fmt.Fprintf(s.err, "written: %s\n", o.output)
+	}
+	return nil
+}
+
+// open reads what is to be exported, so that a directory which is none leaves
+// no file behind.
+func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error) {
+	if len(o.dirs) > 1 && f.documents == nil {
+		return nil, &usageError{"kabench export", fmt.Errorf("--format %s is of one run; export the %d directories one at a time", f.name, len(o.dirs))}
+	}
+	var all []*results.Kept
+	redact := &results.Redactor{}
+	for _, path := range o.dirs {
+		if f.documents == nil {
+			break
+		}
+		k, err := results.OpenKept(path)
+		if err != nil {
+			return nil, err
+		}
+		if f.record != nil && k.Kind() == results.KindRun && len(o.dirs) == 1 {
+			break // its record is the export
+		}
+		if o.hide {
+			k = redact.Kept(k)
+		}
+		all = append(all, k)
+	}
+	if len(all) > 0 {
+		return func(w io.Writer) ([]string, error) { return f.documents(w, o, all) }, nil
+	}
+	if o.hide {
+		return nil, &usageError{"kabench export", errors.New("--hide-hosts is not for what is made of a run's record: an exchange's error can hold anything")}
+	}
+	dir, err := results.OpenOnly(o.dirs[0])
+	if err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) ([]string, error) { return f.record(w, o, dir) }, nil
+}
+
+// exportJSON writes the document, or a list of them.
+func exportJSON(w io.Writer, _ *exportOptions, all []*results.Kept) (notes []string, err error) {
+	var list []json.RawMessage
+	for _, k := range all {
+		var b bytes.Buffer
+		switch {
+		case k.Reproduction != nil:
+			err = results.EncodeReproduction(&b, k.Reproduction)
+		case k.Comparison != nil:
+			err = results.EncodeComparison(&b, k.Comparison)
+		default:
+			err = results.EncodeRun(&b, k.Run)
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, b.Bytes())
+	}
+	if len(list) == 1 {
+		_, err = w.Write(list[0])
+		return nil, err
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return nil, enc.Encode(list)
+}

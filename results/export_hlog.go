@@ -1,0 +1,85 @@
+package results
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// tagged are the tags of latency.hlog.
+var tagged = []string{LatencyResponse, LatencyService, LatencyLag}
+
+// hlogInterval is a line of an interval in latency.hlog; its end is the
+// histogram, compressed, in base 64.
+var hlogInterval = regexp.MustCompile(`^Tag=([a-z]+),[0-9.]+,[0-9.]+,[0-9.]+,([A-Za-z0-9+/]+={0,2})$`)
+
+// ExportHdrHistogram writes the latency log of d, for HistogramLogProcessor and
+// other readers of HdrHistogram's interval logs. With a tag, response, service or
+// lag, it writes those intervals alone and without the tag, for readers that
+// know none; "" is all of them, tagged.
+//
+// A line that was not written whole at the end of a run that was cut off is
+// left out. The notes are as those of ExportVegeta.
+func ExportHdrHistogram(w io.Writer, d *Dir, tag string) (notes []string, err error) {
+	run, err := d.Run()
+	if err != nil {
+		return nil, err
+	}
+	if tag != "" && !slices.Contains(tagged, tag) {
+		return nil, fmt.Errorf("the latency log has no tag %q: want %s", tag, strings.Join(tagged, ", "))
+	}
+	f, err := os.Open(d.file(fileLatency))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: there is no latency log: %s is missing", d.path, fileLatency)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if !run.Complete {
+		notes = append(notes, "the run was cut off: the export ends where its latency log does")
+	} else if run.Recording.Error != "" {
+		notes = append(notes, "the latency log stops early: "+run.Recording.Error)
+	}
+	if loadOf(run.Profile).warmUp > 0 {
+		notes = append(notes, fmt.Sprintf("the log covers the warm-up too, which the report leaves out: skip what is before %v", loadOf(run.Profile).warmUp))
+	}
+	out := bufio.NewWriter(w)
+	intervals := 0
+	for text, err := range lines(f) {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			if run.Complete && run.Recording.Error == "" {
+				return nil, fmt.Errorf("%s: %w", d.file(fileLatency), ErrTorn)
+			}
+			break // the notes say so
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.file(fileLatency), err)
+		}
+		line := string(text)
+		if m := hlogInterval.FindStringSubmatch(line); m != nil {
+			if tag != "" && m[1] != tag {
+				continue
+			}
+			intervals++
+			if tag != "" {
+				line = strings.TrimPrefix(line, "Tag="+tag+",")
+			}
+		} else if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, `"`) { // neither head nor legend
+			return nil, fmt.Errorf("%s: %.40q is no line of a latency log", d.file(fileLatency), line)
+		}
+		if _, err := out.WriteString(line + "\n"); err != nil {
+			return nil, err
+		}
+	}
+	if intervals == 0 {
+		notes = append(notes, "there is no interval in the log: nothing was ok while it was written")
+	}
+	return notes, out.Flush()
+}

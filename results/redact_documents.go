@@ -1,0 +1,166 @@
+package results
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+)
+
+// ownFields are the fields of documents whose texts kabench or the profile's
+// author wrote, or that are names of settings: only what is known goes.
+var ownFields = map[string]bool{
+	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
+	"Verdict": true, "Answer": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
+	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
+	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
+	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
+}
+
+// Redacted is a copy of v, any document or what is made of one, in which every
+// text is what r makes of it. Of profiles only what the traffic and the pool
+// were is left.
+func Redacted[T any](r *Redactor, v T) T {
+	c := r.copy(reflect.ValueOf(&v).Elem(), true)
+	return c.Interface().(T)
+}
+
+var rawJSON = reflect.TypeFor[json.RawMessage]()
+
+// hasText reports whether values of t can hold text.
+func hasText(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Interface, reflect.Map, reflect.Struct:
+		return true
+	case reflect.Slice:
+		return t == rawJSON || hasText(t.Elem())
+	case reflect.Array, reflect.Pointer:
+		return hasText(t.Elem())
+	}
+	return false
+}
+
+// copy is the copy of v that Redacted makes. What holds no text it shares.
+func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
+	if !hasText(v.Type()) {
+		return v
+	}
+	c := reflect.New(v.Type()).Elem()
+	switch v.Kind() {
+	case reflect.String:
+		c.SetString(r.text(v.String(), foreign))
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return v
+		}
+		inner := r.copy(v.Elem(), foreign)
+		if v.Kind() == reflect.Interface {
+			c.Set(inner)
+			return c
+		}
+		p := reflect.New(v.Type().Elem())
+		p.Elem().Set(inner)
+		return p
+	case reflect.Struct:
+		c.Set(v) // what is not exported too: the time of a time.Time
+		if host, ok := v.Interface().(Host); ok {
+			host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // whoever built it may have named it
+			c.Set(reflect.ValueOf(host))
+			v = c
+		}
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+			}
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			return v
+		}
+		if v.Type() == rawJSON {
+			return reflect.ValueOf(r.profile(v.Bytes()))
+		}
+		c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			c.Index(i).Set(r.copy(v.Index(i), foreign))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			c.Index(i).Set(r.copy(v.Index(i), foreign))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			return v
+		}
+		c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+		for key, value := range v.Seq2() {
+			c.SetMapIndex(r.copy(key, foreign), r.copy(value, foreign))
+		}
+	}
+	return c
+}
+
+// shownOfProfile are the sections of a profile that say nothing of where it was
+// run.
+var shownOfProfile = []string{"name", "question", "client", "load", "pool", "preset", "scale", "source"}
+
+func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
+	var all map[string]any
+	if json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	shown := map[string]any{}
+	for _, section := range shownOfProfile {
+		if v, found := all[section]; found {
+			shown[section] = r.texts(v)
+		}
+	}
+	text, err := json.Marshal(shown)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// texts is Text of every text in v, which was JSON.
+func (r *Redactor) texts(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.Text(v)
+	case []any:
+		for i := range v {
+			v[i] = r.texts(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = r.texts(v[key])
+		}
+	}
+	return v
+}
+
+// Kept is a copy of k that is fit to be shown, its own paths left out.
+func (r *Redactor) Kept(k *Kept) *Kept {
+	for _, run := range k.Runs {
+		r.Learn(run.Run)
+	}
+	c := *k
+	c.Run, c.Reproduction, c.Comparison = Redacted(r, k.Run), Redacted(r, k.Reproduction), Redacted(r, k.Comparison)
+	c.Notes = Redacted(r, k.Notes)
+	c.Runs = make([]KeptRun, len(k.Runs))
+	for i, run := range k.Runs {
+		run.Name, run.Change, run.Excluded, run.Run = r.Text(run.Name), redactedChange(r, run.Change), r.Foreign(run.Excluded), Redacted(r, run.Run)
+		c.Runs[i] = run // its Dir holds no text that is shown
+	}
+	return &c
+}
+
+func redactedChange(r *Redactor, change map[string]string) map[string]string {
+	if change == nil {
+		return nil
+	}
+	shown := map[string]string{}
+	for path, value := range change {
+		shown[path] = r.Text(value)
+	}
+	return shown
+}

@@ -1,0 +1,221 @@
+// Package site publishes reports as a static site: an index of questions and
+// verdicts, a page and a Markdown file for each, and an Atom feed.
+//
+// What is published is redacted first; a site is for anybody to read.
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Options say where a site is and what is in it.
+type Options struct {
+	Out     string    // its directory: new, empty, or one that was made here
+	BaseURL string    // where the directory is served; "": as before, or not known
+	Title   string    // of the index and the feed; "": as before, or "kabench reports"
+	Version string    // of kabench
+	Now     time.Time // when this is
+
+	ShowHosts bool // leave the names of hosts as they are
+	// Page writes the HTML report of the results in dir, with what redact makes of
+	// its texts; nil: there are no pages.
+	Page func(w io.Writer, dir string, redact *results.Redactor) error
+}
+
+// Published is a report on the site.
+type Published struct {
+	Slug   string   `json:"slug"`   // its directory below reports/
+	State  string   `json:"state"`  // new, updated or unchanged
+	Answer string   `json:"answer"` // of its headline
+	Notes  []string `json:"notes"`
+}
+
+// The names of files in a site.
+const (
+	fileIndex    = "index.html"
+	fileFeed     = "feed.xml"
+	fileMarkdown = "report.md"
+	filePage     = "index.html"
+	dirReports   = "reports"
+)
+
+// report is one that is to be written.
+type report struct {
+	Entry
+	markdown, page []byte
+	notes          []string
+}
+
+// Publish adds the results in dirs to the site, or updates them there. What else
+// is on the site stays. It writes nothing unless all of dirs can be read, and
+// never over a file that it has not made.
+func Publish(dirs []string, o Options) ([]Published, error) {
+	base, err := baseURL(o.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	m, err := openManifest(o.Out)
+	if err != nil {
+		return nil, err
+	}
+	var reports []report
+	for _, dir := range dirs {
+		r, err := o.report(dir)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(reports, func(q report) bool { return q.Slug == r.Slug }); i >= 0 {
+			if reports[i].Digest != r.Digest {
+				return nil, fmt.Errorf("%s: another of these results has the same name and beginning, and so the same link (%s); publish one of them", dir, r.Slug)
+			}
+			continue // named twice
+		}
+		reports = append(reports, r)
+	}
+	if m.ID == "" {
+		m.ID = newID(base, o.Now)
+	}
+	m.Version = o.Version
+	if base != "" {
+		m.BaseURL = base
+	}
+	if o.Title != "" {
+		m.Title = o.Title
+	}
+	files := map[string][]byte{}
+	var done []Published
+	for _, r := range reports {
+		state := m.add(&r.Entry, o.Now)
+		files[r.file(fileMarkdown)] = r.markdown
+		if r.page != nil {
+			files[r.file(filePage)] = r.page
+		}
+		done = append(done, Published{Slug: r.Slug, State: state, Answer: r.Headline.Answer, Notes: append([]string{}, r.notes...)})
+	}
+	if files[fileIndex], err = m.index(); err != nil {
+		return nil, err
+	}
+	if files[fileFeed], err = m.feed(); err != nil {
+		return nil, err
+	}
+	return done, m.write(o.Out, files)
+}
+
+// report makes one of what is in dir.
+func (o Options) report(dir string) (report, error) {
+	k, err := results.OpenKept(dir)
+	if err != nil {
+		return report{}, err
+	}
+	// One for each: what stands for a host must not depend on what else is published.
+	redact := &results.Redactor{ShowHosts: o.ShowHosts}
+	slugOf := slug(k, redact)
+	k = redact.Kept(k)
+	r := report{notes: k.Notes, Entry: Entry{
+		Slug: slugOf, Kind: k.Kind(), Title: k.Title(), Question: k.Question(), Outcome: k.Outcome(),
+		Headline: k.Headline(), Start: k.Start(), Version: k.Version(),
+	}}
+	if r.Title == "" {
+		r.Title = r.Kind
+	}
+	var b bytes.Buffer
+	if err := results.RenderMarkdown(&b, k); err != nil {
+		return report{}, fmt.Errorf("%s: %w", dir, err)
+	}
+	r.markdown = bytes.Clone(b.Bytes())
+	sum := sha256.Sum256(r.markdown)
+	r.Digest = hex.EncodeToString(sum[:])
+	if o.Page != nil {
+		b.Reset()
+		if err := o.Page(&b, dir, redact); err != nil {
+			return report{}, fmt.Errorf("%s: %w", dir, err)
+		}
+		r.page, r.HasPage = b.Bytes(), true
+	}
+	return r, nil
+}
+
+// slug is the part of a link that stays the same for a report: its name, what it
+// is, and when it began.
+func slug(k *results.Kept, redact *results.Redactor) string {
+	for _, r := range k.Runs {
+		redact.Learn(r.Run)
+	}
+	var name strings.Builder
+	for _, r := range strings.ToLower(redact.Text(k.Title())) {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			name.WriteRune(r)
+		case name.Len() > 0 && !strings.HasSuffix(name.String(), "-"):
+			name.WriteByte('-')
+		}
+		if name.Len() >= 60 {
+			break
+		}
+	}
+	when := k.Start().UTC().Format("20060102-150405.000")
+	if k.Start().IsZero() {
+		var b bytes.Buffer
+		_ = results.RenderMarkdown(&b, redact.Kept(k)) // what there is of it tells it from others
+		sum := sha256.Sum256(b.Bytes())
+		when = "undated-" + hex.EncodeToString(sum[:6])
+	}
+	return strings.TrimLeft(strings.Trim(name.String(), "-")+"-"+k.Kind()+"-"+when, "-")
+}
+
+// write puts the manifest and the files in place. The manifest is first: what it
+// names is ours, even if the rest does not get written.
+func (m *manifest) write(out string, files map[string][]byte) error {
+	ours := map[string]bool{}
+	for _, name := range m.Files {
+		ours[name] = true
+	}
+	var names []string
+	for name := range files {
+		names = append(names, name)
+		path := filepath.Join(out, filepath.FromSlash(name))
+		if _, err := os.Lstat(path); err == nil && !ours[name] {
+			return fmt.Errorf("%s is there and was not made by 'kabench publish': move it away, or publish elsewhere", path)
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if !ours[name] {
+			m.Files = append(m.Files, name)
+		}
+	}
+	slices.Sort(m.Files)
+	slices.Sort(names)
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	text, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := results.WriteWhole(filepath.Join(out, fileManifest), text); err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := filepath.Join(out, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := results.WriteWhole(path, files[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
