@@ -72,7 +72,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: stdout, err: stderr}
+	s := &streams{out: stdout, err: newScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",

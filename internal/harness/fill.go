@@ -18,9 +18,7 @@ import (
 func (r *run) fill() {
 	stats := r.client.Stats()
 	r.doc.Connections = connections(stats)
-	r.doc.Pool = results.PoolPeaks{
-		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
-	}
+	r.doc.Pool = peaks(stats)
 	if len(r.target.lab) > 0 {
 		r.doc.Lab = labSeen(r.target.lab)
 	}
@@ -33,7 +31,7 @@ func (r *run) fill() {
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()
 	r.advise()
-	r.doc.Expect = results.CheckRemedy(&r.doc, r.opts.Incident, r.profile.Expect)
+	r.doc.Expect = results.CheckBeside(&r.doc, r.beside(), r.profile.Expect)
 }
 
 // asPreset is the client whose pool it was, and its words for what failed; nil
@@ -99,6 +97,15 @@ func settled(s *lab.Server, end time.Time) lab.Seen {
 			return seen
 		}
 	}
+}
+
+// beside is what the expectations may name beside the run.
+func (r *run) beside() results.Beside {
+	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Above: r.recorder.Above}
+}
+
+func peaks(s dialers.Stats) results.PoolPeaks {
+	return results.PoolPeaks{PeakPending: s.PeakPending, PeakLeased: s.PeakLeased, PeakIdle: s.PeakIdle, PeakDialing: s.PeakDialing}
 }
 
 func connections(s dialers.Stats) results.Connections {

@@ -38,6 +38,7 @@ type order struct {
 	// is read by itself.
 	Expect   map[string]string `json:"expect"`
 	Incident *results.Run      `json:"incident,omitempty"`
+	Baseline *Baseline         `json:"baseline,omitempty"`
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
 }
@@ -72,7 +73,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 	if err != nil {
 		return nil, err
 	}
-	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Out, opts.Version})
+	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Out, opts.Version})
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +219,7 @@ func Child(in io.Reader, out io.Writer) int {
 	}
 	if err == nil {
 		p.Expect = o.Expect
-		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
+		m.Run, err = Run(ctx, p, Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }})
 	}
 	if err != nil {
 		_, m.Input = errors.AsType[*InputError](err)
