@@ -47,14 +47,17 @@ type Arm struct {
 }
 
 // Measure is one figure of an arm: an estimate over its runs and the interval
-// that holds the true one with the comparison's confidence.
+// that holds the true one with the comparison's confidence. Value is 0 when it
+// is not Known, Low and High are when it is not Bounded; Why says why.
 type Measure struct {
-	Unit  Unit      `json:"unit"`
-	Value float64   `json:"value"`
-	Low   float64   `json:"low"`
-	High  float64   `json:"high"`
-	Per   []float64 `json:"per_run"`       // in the order of the arm's valid runs
-	Why   string    `json:"why,omitempty"` // why there is no value, or no interval
+	Unit    Unit      `json:"unit"`
+	Known   bool      `json:"known"`
+	Value   float64   `json:"value"`
+	Bounded bool      `json:"bounded"` // there is an interval
+	Low     float64   `json:"low"`
+	High    float64   `json:"high"`
+	Per     []float64 `json:"per_run"` // of the arm's valid runs that have one, in their order
+	Why     string    `json:"why,omitempty"`
 }
 
 // ComparedRun is one run of a comparison.
@@ -85,15 +88,17 @@ type Pair struct {
 // can be chance.
 type Test struct {
 	Measure    string  `json:"measure"`
-	Method     string  `json:"method"`     // the test's name
-	Difference float64 `json:"difference"` // B - A, in the measure's unit
+	Unit       Unit    `json:"unit"`       // of Difference, Low, High and Detectable
+	Method     string  `json:"method"`     // the test's name; empty: none was made, and Why says why
+	Difference float64 `json:"difference"` // B - A
+	Bounded    bool    `json:"bounded"`    // Low and High are known
 	Low        float64 `json:"low"`
 	High       float64 `json:"high"`
 	Effect     float64 `json:"effect"`      // size of the effect, without unit; see EffectName
-	EffectName string  `json:"effect_name"` // as "odds ratio", "Cliff's delta"
-	P          float64 `json:"p"`
-	PAdjusted  float64 `json:"p_adjusted"` // corrected for all tests of the comparison
-	Differs    bool    `json:"differs"`    // PAdjusted is below 1 - confidence
-	Detectable float64 `json:"detectable"` // the least difference that this experiment would most likely have seen; 0: not known
+	EffectName string  `json:"effect_name"` // as "odds ratio", "Cliff's delta"; empty: not known
+	P          float64 `json:"p"`           // 1 when no test was made
+	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
+	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
+	Detectable float64 `json:"detectable"`  // the least difference that this experiment would most likely have seen; 0: not known
 	Why        string  `json:"why,omitempty"`
 }

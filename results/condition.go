@@ -3,6 +3,7 @@ package results
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,27 @@ func (u Unit) String() string {
 		return unitNames[u]
 	}
 	return fmt.Sprintf("unit(%d)", uint8(u))
+}
+
+// unitKeys are the units as JSON has them.
+var unitKeys = [...]string{"count", "seconds", "ratio", "per_second", "bool"}
+
+// MarshalText is the unit in JSON: count, seconds, ratio, per_second or bool.
+func (u Unit) MarshalText() ([]byte, error) {
+	if int(u) < len(unitKeys) {
+		return []byte(unitKeys[u]), nil
+	}
+	return nil, fmt.Errorf("%v has no name", u)
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (u *Unit) UnmarshalText(text []byte) error {
+	i := slices.Index(unitKeys[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("unit %q: want one of %s", text, strings.Join(unitKeys[:], ", "))
+	}
+	*u = Unit(i)
+	return nil
 }
 
 // Condition is what an expectation asks of one number: that it compares to Low

@@ -1,5 +1,12 @@
 package results
 
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // Headline is the answer of a report on its first screen: a sentence, and three
 // figures that it rests on.
 type Headline struct {
@@ -13,4 +20,243 @@ type Figure struct {
 	Value string `json:"value"` // "10.0 %"
 	Label string `json:"label"` // "of requests failed"
 	Note  string `json:"note,omitempty"`
+}
+
+// unknown is the value of a figure that there is nothing to make of.
+const unknown = "-"
+
+// HeadlineOfRun answers what run showed: how many requests failed and how, what
+// the others took, and first of all whether that may be believed.
+func HeadlineOfRun(run *Run) Headline {
+	c := run.Counts
+	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e Expectation) bool { return e.Met })
+	h := Headline{
+		Good:    run.Valid && len(unmet) == 0 && c.OK > 0,
+		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
+	}
+	var says []string
+	if !run.Valid {
+		says = append(says, "This run is invalid, and its figures do not say what they seem to: "+cmp.Or(strings.Join(run.Invalid, "; "), "no reason was recorded")+".")
+	}
+	says = append(says, runAnswer(run))
+	if c.Dropped > 0 {
+		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as load.max_in_flight allows were under way.", c.Dropped, c.Due))
+	}
+	if n := run.Resends.Rescued; n > 0 {
+		says = append(says, fmt.Sprintf("%s ok only because the pool sent again.", pluralWas(n, "request")))
+	}
+	if n := run.Unasked(); n > 0 {
+		says = append(says, fmt.Sprintf("%s sent again below the pool, unasked.", pluralWas(n, "request")))
+	}
+	for _, e := range unmet {
+		says = append(says, fmt.Sprintf("Expected %s %s, %s.", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
+	}
+	switch {
+	case !run.Complete:
+		says = append(says, "The run was cut off; this is what was recorded until then.")
+	case run.Interrupted:
+		says = append(says, "The run was stopped early.")
+	}
+	h.Answer = strings.Join(says, " ")
+	return h
+}
+
+// runAnswer is what came of the requests of a run, in a sentence or two.
+func runAnswer(run *Run) string {
+	c := run.Counts
+	switch worst, q := worstOutcome(run), run.Latency[LatencyResponse]; {
+	case c.Started == 0:
+		return "No request was started, so there is nothing to answer with."
+	case c.OK == 0 && c.Failed == 0:
+		return fmt.Sprintf("None of the %s came to an end.", plural(c.Started, "request"))
+	case c.OK == 0:
+		return fmt.Sprintf("Not one of %s succeeded: %s.", plural(c.Started, "request"), worst)
+	case c.Failed > 0:
+		return fmt.Sprintf("%d of %s failed: %s.", c.Failed, plural(c.Started, "request"), worst)
+	default:
+		return fmt.Sprintf("None of %s failed; half were answered within %s, and 99 in 100 within %s.",
+			plural(c.Started, "request"), humanSeconds(q.P50), humanSeconds(q.P99))
+	}
+}
+
+// worstOutcome names the most frequent way in which exchanges of run failed.
+func worstOutcome(run *Run) string {
+	failures := slices.DeleteFunc(slices.Clone(run.Outcomes), func(o Outcome) bool { return !o.failed() })
+	if len(failures) == 0 {
+		return "how is not known"
+	}
+	o := slices.MaxFunc(failures, func(a, b Outcome) int { return cmp.Compare(a.Count, b.Count) })
+	how := fmt.Sprintf("%v / %v", o.Phase, o.Cause)
+	if kind := o.Connection(); kind != connNone {
+		how += " on " + kind + " connections"
+	}
+	if q := run.IdleFailed; o.Reused && q != nil {
+		how += fmt.Sprintf(", idle for %s in the median", humanSeconds(q.P50))
+	}
+	if len(failures) == 1 {
+		return "all " + how
+	}
+	return fmt.Sprintf("%d of them %s", o.Count, how)
+}
+
+func failedFigure(run *Run) Figure {
+	c := run.Counts
+	f := Figure{Value: unknown, Label: "of requests failed", Note: "none was started"}
+	if c.Started > 0 {
+		f.Value, f.Note = ratio(c.Failed, c.Started), "95 % interval "+interval(c.Failed, c.Started)
+	}
+	return f
+}
+
+func responseFigure(run *Run) Figure {
+	q := run.Latency[LatencyResponse]
+	f := Figure{Value: unknown, Label: "response time, 99th percentile", Note: "no request was ok"}
+	if q.Count > 0 {
+		f.Value, f.Note = humanSeconds(q.P99), "half within "+humanSeconds(q.P50)
+	}
+	return f
+}
+
+func openedFigure(run *Run) Figure {
+	f := Figure{Value: fmt.Sprint(run.Connections.Opened), Label: "connections opened"}
+	if n := run.Counts.Started + run.Counts.WarmUp; n > 0 {
+		f.Note = three(1000*float64(run.Connections.Opened)/float64(n)) + " for 1000 requests"
+	}
+	return f
+}
+
+// HeadlineOfReproduction answers whether an incident was reproduced and what
+// cleared it.
+func HeadlineOfReproduction(r *Reproduction) Headline {
+	incident := cmp.Or(r.IncidentRun, &Run{})
+	h := Headline{Good: r.Reproduced, Answer: strings.Join(strings.Fields(r.Verdict), " ")}
+	if h.Answer == "" {
+		h.Answer = r.outcome() + ". " + runAnswer(incident)
+	}
+	failed := failedFigure(incident)
+	failed.Label = "of requests failed in the incident"
+	h.Figures = []Figure{failed}
+	if remedy := r.best(); remedy != nil {
+		f := failedFigure(remedy.Run)
+		f.Label = "failed with the remedy “" + remedy.Remedy + "”"
+		opened := Figure{
+			Value: fmt.Sprintf("%d → %d", incident.Connections.Opened, remedy.Connections.Opened),
+			Label: "connections opened, before and after",
+		}
+		if a, b := incident.Sockets, remedy.Sockets; a.Available && b.Available {
+			opened.Note = fmt.Sprintf("TIME_WAIT on our side, at most: %d → %d", a.TimeWaitPeak, b.TimeWaitPeak)
+		}
+		h.Figures = append(h.Figures, f, opened)
+		return h
+	}
+	h.Figures = append(h.Figures, responseFigure(incident), openedFigure(incident))
+	return h
+}
+
+// outcome is the verdict of a reproduction in a word or two.
+func (r *Reproduction) outcome() string {
+	switch {
+	case r.Reproduced:
+		return "Reproduced"
+	case !r.judged():
+		return "Not judged"
+	default:
+		return "Not reproduced"
+	}
+}
+
+// best is the remedy that cleared the incident with the fewest failures, or nil.
+func (r *Reproduction) best() *RemedyRun {
+	var best *RemedyRun
+	for i := range r.RemedyRuns {
+		remedy := &r.RemedyRuns[i]
+		if remedy.Run == nil || !remedy.Cleared {
+			continue
+		}
+		if best == nil || remedy.failureRate() < best.failureRate() {
+			best = remedy
+		}
+	}
+	return best
+}
+
+func (run *Run) failureRate() float64 {
+	return float64(run.Counts.Failed) / float64(max(run.Counts.Started, 1))
+}
+
+// HeadlineOfComparison answers which of the arms differ. Its figures are of the
+// measures that tell arms apart most often: failures, response time, and the
+// connections they cost, each of the first arm and of the one that is furthest
+// from it.
+func HeadlineOfComparison(c *Comparison) Headline {
+	h := Headline{Answer: strings.Join(strings.Fields(c.Verdict), " ")}
+	excluded, valid := 0, 0
+	for _, arm := range c.Arms {
+		excluded += arm.Excluded
+		if arm.Runs > 0 {
+			valid++
+		}
+	}
+	h.Good = valid == len(c.Arms) && valid > 1 && !c.Interrupted
+	if h.Answer == "" {
+		h.Answer = "There is no verdict."
+		if valid < 2 {
+			h.Answer = "There are not two configurations with valid runs, so there is nothing to hold against each other."
+		}
+	}
+	if excluded > 0 {
+		h.Answer += fmt.Sprintf(" %s left out as invalid.", pluralWas(uint64(excluded), "run"))
+	}
+	if c.Interrupted {
+		h.Answer += " The comparison was stopped early."
+	}
+	for _, name := range []string{MeasureFailureRate, MeasureResponse + ".p99", MeasureOpened} {
+		h.Figures = append(h.Figures, c.figure(name))
+	}
+	return h
+}
+
+// figure holds the measure name of the first arm against that of the arm that is
+// furthest from it.
+func (c *Comparison) figure(name string) Figure {
+	f := Figure{Value: unknown, Label: MeasureLabel(name), Note: "not measured"}
+	if len(c.Arms) == 0 {
+		return f
+	}
+	first, found := c.Arms[0].Measures[name]
+	if !found || first.Why != "" && first.Value == 0 {
+		f.Note = cmp.Or(first.Why, f.Note)
+		return f
+	}
+	f.Value, f.Note = first.String(), c.Arms[0].Name
+	var far *Arm
+	gap := 0.0
+	for i := range c.Arms[1:] {
+		arm := &c.Arms[i+1]
+		m, found := arm.Measures[name]
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && (m.Why == "" || m.Value != 0) && (far == nil || d > gap) {
+			far, gap = arm, d
+		}
+	}
+	if far != nil {
+		f.Value += " → " + far.Measures[name].String()
+		f.Note += " → " + far.Name
+	}
+	return f
+}
+
+// String is the estimate as printed: "10.0 %".
+func (m Measure) String() string {
+	if m.Unit == UnitCount {
+		return three(m.Value)
+	}
+	return value{v: m.Value, unit: m.Unit}.String()
+}
+
+// pluralWas is "1 run was", "2 runs were".
+func pluralWas(n uint64, thing string) string {
+	if n == 1 {
+		return plural(n, thing) + " was"
+	}
+	return plural(n, thing) + " were"
 }

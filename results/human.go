@@ -50,3 +50,10 @@ func plural(n uint64, thing string) string {
 	}
 	return strconv.FormatUint(n, 10) + " " + thing + "s"
 }
+
+// FormatSeconds is a duration in seconds as every report prints it: "61.0 µs",
+// "12.3 ms", "1.24 s".
+func FormatSeconds(s float64) string { return humanSeconds(s) }
+
+// FormatCount is n things: "1 failure", "2 failures".
+func FormatCount(n uint64, thing string) string { return plural(n, thing) }

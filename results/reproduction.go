@@ -47,17 +47,23 @@ func SaveReproduction(dir string, r *Reproduction) error {
 // made it; one that is there and cannot be read names the runs beside it, which
 // may be read all the same.
 func OpenReproduction(dir string) (*Reproduction, error) {
-	path := filepath.Join(dir, fileReproduction)
+	return openBeside(dir, fileReproduction, decodeReproduction)
+}
+
+// openBeside reads the document called name in dir, which stands beside the
+// directories of runs. When it is there and cannot be read the error names them.
+func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, error) {
+	path := filepath.Join(dir, name)
 	data, err := readDocument(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var r *Reproduction
+	var doc *T
 	if err == nil {
-		r, err = decodeReproduction(data)
+		doc, err = decode(data)
 	}
 	if err == nil {
-		return r, nil
+		return doc, nil
 	}
 	err = fmt.Errorf("%s: %w", path, withoutPath(err))
 	if runs := RunsIn(dir); len(runs) > 0 {

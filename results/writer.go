@@ -28,6 +28,7 @@ const (
 	fileBegun     = "begun.json" // what was known at the beginning; replaced by run.json at the end
 
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
+	fileComparison   = "comparison.json"   // beside the directories of a comparison's runs
 )
 
 // roomForRun is what run.json may be longer than begun.json, in bytes: twice
@@ -140,7 +141,7 @@ func claim(dir string) (missing bool, err error) {
 	found := entries[0].Name()
 	for _, e := range entries {
 		switch e.Name() {
-		case fileRun, fileBegun, fileExchanges, fileReproduction:
+		case fileRun, fileBegun, fileExchanges, fileReproduction, fileComparison:
 			found = e.Name()
 		}
 	}

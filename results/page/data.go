@@ -25,7 +25,8 @@ type Data struct {
 	Notes      []string            `json:"notes"` // what could not be read, and what that leaves out
 	Runs       []Run               `json:"runs"`  // incident first, then remedies; a comparison's by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`
-	Live       bool                `json:"live,omitempty"` // the run goes on, and newer Data can be had
+	Measures   [][2]string         `json:"measures,omitempty"` // of the comparison, in the order of a report: name and label
+	Live       bool                `json:"live,omitempty"`     // the run goes on, and newer Data can be had
 }
 
 // Run is one run. Times are in seconds since its start unless a field says
@@ -96,17 +97,18 @@ type Lifelines struct {
 	Lanes       []Lane  `json:"lanes"`
 	Connections uint64  `json:"connections"`  // of the run: how many there were to choose from
 	LeftOut     uint64  `json:"left_out"`     // of them, those not here
+	Failing     uint64  `json:"failing"`      // of those here: something failed on them
 	IdleTimeout float64 `json:"idle_timeout"` // the server's keep-alive timer, if it is known; 0: not
 	OneIn       uint64  `json:"one_in"`       // successes are recorded one in so many: gaps may be exchanges not recorded
 }
 
 // Lane is the life of one connection.
 type Lane struct {
-	Conn      uint64  `json:"conn"`
-	Opened    float64 `json:"opened"` // -1: not known
-	Ended     float64 `json:"ended"`  // the last thing known of it
-	How       string  `json:"how"`    // how it ended, in words: "peer's FIN before the response"
-	Exchanges []Stay  `json:"exchanges"`
+	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had one
+	Opened    float64 `json:"opened"`    // -1: not known
+	Ended     float64 `json:"ended"`     // the last thing known of it
+	How       string  `json:"how"`       // how it ended, in words: "peer's FIN before the response"
+	Exchanges []Stay  `json:"exchanges"` // the last ones, and those that failed; Use says what is missing before
 }
 
 // Stay is one exchange's time on a connection.
@@ -120,6 +122,7 @@ type Stay struct {
 	Outcome string  `json:"outcome,omitempty"` // "before_response / fin"; "" when ok
 	// Ladder is the connection's last packets and stamps, a line each; Facts what
 	// else the record has of the failure. Both of failures only, and only of some.
-	Ladder []string `json:"ladder,omitempty"`
-	Facts  []string `json:"facts,omitempty"`
+	Ladder  []string `json:"ladder,omitempty"`
+	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not stamps alone
+	Facts   []string `json:"facts,omitempty"`
 }

@@ -1,0 +1,110 @@
+package results
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// EncodeComparison writes c as the document of `kabench compare --json`, under
+// the same rules as EncodeRun. It refuses a figure that is no number.
+func EncodeComparison(w io.Writer, c *Comparison) error {
+	doc := c.filled()
+	if err := doc.finite(); err != nil {
+		return err
+	}
+	return encode(w, doc)
+}
+
+// SaveComparison writes c to dir, which must be there, as comparison.json, whole
+// or not at all.
+func SaveComparison(dir string, c *Comparison) error {
+	var b bytes.Buffer
+	if err := EncodeComparison(&b, c); err != nil {
+		return fmt.Errorf("writing %s: %w", fileComparison, err)
+	}
+	return writeWhole(dir, fileComparison, b.Bytes())
+}
+
+// OpenComparison reads the comparison.json of dir. The error is os.ErrNotExist
+// when there is none, and ErrNewerSchema when a newer kabench made it; one that
+// is there and cannot be read names the runs beside it, which may be read all
+// the same.
+func OpenComparison(dir string) (*Comparison, error) {
+	return openBeside(dir, fileComparison, decodeComparison)
+}
+
+// decodeComparison reads the document comparison.json, as decodeRun does.
+func decodeComparison(data []byte) (*Comparison, error) {
+	if err := checkSchema(data, ComparisonSchema, "comparison"); err != nil {
+		return nil, err
+	}
+	c := &Comparison{}
+	if err := json.Unmarshal(data, c); err != nil {
+		return nil, fmt.Errorf("not a valid comparison document: %w", err)
+	}
+	if len(c.Arms) == 0 {
+		return nil, errors.New("not a valid comparison document: it has no arms")
+	}
+	return c.filled(), nil
+}
+
+// filled is a copy of c as Run's is.
+func (c *Comparison) filled() *Comparison {
+	doc := *c
+	doc.Schema = ComparisonSchema
+	doc.Axes = make([]Axis, len(c.Axes))
+	for i, axis := range c.Axes {
+		axis.Values = filledList(axis.Values)
+		doc.Axes[i] = axis
+	}
+	doc.Arms = make([]Arm, len(c.Arms))
+	for i, arm := range c.Arms {
+		arm.Change = filledMap(arm.Change)
+		measures := make(map[string]Measure, len(arm.Measures))
+		for name, m := range arm.Measures {
+			m.Per = filledList(m.Per)
+			measures[name] = m
+		}
+		arm.Measures = measures
+		doc.Arms[i] = arm
+	}
+	doc.Pairs = make([]Pair, len(c.Pairs))
+	for i, pair := range c.Pairs {
+		pair.Tests = filledList(pair.Tests)
+		doc.Pairs[i] = pair
+	}
+	doc.Runs = filledList(c.Runs)
+	doc.Warnings = filledList(c.Warnings)
+	return &doc
+}
+
+// finite complains about the first figure that JSON has no form for.
+func (c *Comparison) finite() error {
+	isFinite := func(values ...float64) bool {
+		for _, v := range values {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, arm := range c.Arms {
+		for name, m := range arm.Measures {
+			if !isFinite(m.Value, m.Low, m.High) || !isFinite(m.Per...) {
+				return fmt.Errorf("arm %s: %s is not a finite number: %+v", arm.Name, name, m)
+			}
+		}
+	}
+	for _, pair := range c.Pairs {
+		for _, t := range pair.Tests {
+			if !isFinite(t.Difference, t.Low, t.High, t.Effect, t.P, t.PAdjusted, t.Detectable) {
+				return fmt.Errorf("%s against %s: %s is not a finite number: %+v", pair.B, pair.A, t.Measure, t)
+			}
+		}
+	}
+	return nil
+}

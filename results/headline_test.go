@@ -1,0 +1,110 @@
+package results
+
+import (
+	"strings"
+	"testing"
+)
+
+func headlineRun(change func(*Run)) *Run {
+	run := &Run{
+		Complete: true, Valid: true,
+		Counts:      Counts{Due: 1040, Started: 1040, OK: 1040},
+		Attempts:    1040,
+		Reuse:       Reuse{Reused: 1040},
+		Latency:     map[string]Quantiles{LatencyResponse: {Count: 1040, P50: 0.0517, P99: 0.0538}},
+		Connections: Connections{Opened: 194},
+	}
+	if change != nil {
+		change(run)
+	}
+	return run
+}
+
+func withFailures(run *Run) {
+	run.Counts.OK, run.Counts.Failed = 936, 104
+	run.Outcomes = []Outcome{
+		{Phase: PhaseDone, Count: 936, Reused: true},
+		{Phase: PhaseBeforeResponse, Cause: CauseRST, Reused: true, Count: 2},
+		{Phase: PhaseBeforeResponse, Cause: CauseFIN, Reused: true, Count: 102},
+	}
+	run.IdleFailed = &Quantiles{Count: 104, P50: 0.996}
+}
+
+func TestHeadlineOfRun(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Run)
+		answer string
+		good   bool
+		first  string
+	}{
+		{"all well", nil, "None of 1040 requests failed; half were answered within 51.7 ms, and 99 in 100 within 53.8 ms.", true, "0.00 %"},
+		{"failures", withFailures, "104 of 1040 requests failed: 102 of them before_response / fin on reused connections, idle for 996 ms in the median.", true, "10.0 %"},
+		{"one kind", func(r *Run) {
+			r.Counts.OK, r.Counts.Failed = 1039, 1
+			r.Outcomes = []Outcome{{Phase: PhaseConnect, Cause: CauseRefused, Count: 1}}
+		}, "1 of 1040 requests failed: all connect / refused.", true, "0.10 %"},
+		{"no success", func(r *Run) {
+			r.Counts.OK, r.Counts.Failed, r.Latency = 0, 1040, nil
+			r.Outcomes = []Outcome{{Phase: PhaseConnect, Cause: CauseRefused, Count: 1040}}
+		}, "Not one of 1040 requests succeeded: all connect / refused.", false, "100 %"},
+		{"nothing", func(r *Run) { r.Counts, r.Attempts, r.Reuse = Counts{}, 0, Reuse{} }, "No request was started, so there is nothing to answer with.", false, "-"},
+		{"unfinished", func(r *Run) { r.Counts.OK, r.Counts.Unfinished = 0, 1040 }, "None of the 1040 requests came to an end.", false, "0.00 %"},
+		{"invalid", func(r *Run) { r.Valid, r.Invalid = false, []string{"the generator lagged"} }, "This run is invalid, and its figures do not say what they seem to: the generator lagged. None of 1040", false, "0.00 %"},
+		{"not met", func(r *Run) {
+			withFailures(r)
+			r.Expect = []Expectation{{Path: "failures", Want: "0", Seen: "104"}, {Path: "valid", Met: true}}
+		}, "median. Expected failures 0, seen 104.", false, "10.0 %"},
+		{"cut off", func(r *Run) { r.Complete = false }, "The run was cut off; this is what was recorded until then.", true, "0.00 %"},
+		{"interrupted", func(r *Run) { r.Interrupted = true }, "The run was stopped early.", true, "0.00 %"},
+		{"dropped", func(r *Run) { r.Counts.Due, r.Counts.Dropped = 1050, 10 }, "10 of the 1050 requests due were never started", true, "0.00 %"},
+		{"sent again", func(r *Run) { r.Attempts, r.Resends = 1041, Resends{Count: 1, Exchanges: 1, Rescued: 1} }, "1 request was ok only because the pool sent again.", true, "0.00 %"},
+		{"unasked", func(r *Run) { r.Attempts = 1043 }, "3 requests were sent again below the pool, unasked.", true, "0.00 %"},
+	} {
+		h := HeadlineOfRun(headlineRun(tt.change))
+		if !strings.Contains(h.Answer, tt.answer) || h.Good != tt.good || len(h.Figures) != 3 || h.Figures[0].Value != tt.first {
+			t.Errorf("%s: %+v, want %q, good %v, %s first", tt.name, h, tt.answer, tt.good, tt.first)
+		}
+	}
+}
+
+func TestHeadlineOfReproduction(t *testing.T) {
+	r := &Reproduction{
+		Reproduced: true, IncidentRun: headlineRun(withFailures), Verdict: "So it was.\nSet the timeout.\n",
+		RemedyRuns: []RemedyRun{
+			{Remedy: "none", Run: headlineRun(withFailures)},
+			{Remedy: "shorter", Cleared: true, Run: headlineRun(func(r *Run) { r.Connections.Opened = 312 })},
+			{Remedy: "not made"},
+		},
+	}
+	h := HeadlineOfReproduction(r)
+	if h.Answer != "So it was. Set the timeout." || !h.Good || len(h.Figures) != 3 ||
+		h.Figures[0].Value != "10.0 %" || h.Figures[1].Value != "0.00 %" || !strings.Contains(h.Figures[1].Label, "shorter") || h.Figures[2].Value != "194 → 312" {
+		t.Errorf("%+v", h)
+	}
+	h = HeadlineOfReproduction(&Reproduction{IncidentRun: headlineRun(nil)})
+	if !strings.HasPrefix(h.Answer, "Not reproduced. None of 1040 requests failed") || h.Good || len(h.Figures) != 3 {
+		t.Errorf("without remedies: %+v", h)
+	}
+	if h = HeadlineOfReproduction(&Reproduction{}); !strings.HasPrefix(h.Answer, "Not judged") {
+		t.Errorf("empty: %+v", h)
+	}
+}
+
+func TestHeadlineOfComparison(t *testing.T) {
+	rate := func(v float64) map[string]Measure {
+		return map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Value: v}, MeasureOpened: {Unit: UnitCount, Value: 1000 * v}}
+	}
+	c := &Comparison{Verdict: "b fails less.", Arms: []Arm{
+		{Name: "a", Runs: 3, Measures: rate(0.1)}, {Name: "b", Runs: 3, Measures: rate(0.09)}, {Name: "c", Runs: 2, Excluded: 1, Measures: rate(0)},
+	}}
+	h := HeadlineOfComparison(c)
+	if h.Answer != "b fails less. 1 run was left out as invalid." || !h.Good || len(h.Figures) != 3 ||
+		h.Figures[0] != (Figure{"10.0 % → 0.00 %", "failure rate", "a → c"}) || h.Figures[1].Value != unknown || h.Figures[2].Value != "100 → 0.00" {
+		t.Errorf("%+v", h)
+	}
+	if h = HeadlineOfComparison(&Comparison{Interrupted: true, Arms: []Arm{{Name: "a"}}}); h.Good ||
+		!strings.HasPrefix(h.Answer, "There are not two") || !strings.HasSuffix(h.Answer, "stopped early.") || len(h.Figures) != 3 {
+		t.Errorf("one arm: %+v", h)
+	}
+}

@@ -1,0 +1,149 @@
+// A picture: a heading, a caption that says how to read it, the chart, and its
+// figures as a table for those who cannot see it.
+
+const charts = []; // all pictures of the page
+
+// picture makes a panel. option() is called whenever the chart is drawn, as for
+// the other colours of a printed page; table() when somebody asks for it.
+function picture({ name, label, height, option, table, ready, empty }) {
+  const box = el('div', { class: 'chart', role: 'img', 'aria-label': label });
+  const panel = el('div', { class: 'panel' }, name ? el('h3', {}, name) : null);
+  if (empty) {
+    panel.append(el('p', { class: 'empty' }, empty));
+    return { panel, box: null };
+  }
+  if (height) box.style.height = height;
+  panel.append(box);
+  const chart = { panel, box, option, ready, drawn: null };
+  if (table) panel.append(tableOf('Figures of this picture as a table', table));
+  charts.push(chart);
+  watch(chart);
+  return chart;
+}
+
+// tableOf makes a table that is filled when it is opened.
+function tableOf(summary, table) {
+  const details = el('details', {}, el('summary', {}, summary));
+  details.addEventListener('toggle', () => {
+    if (details.open && details.children.length === 1) {
+      const { head, rows, wide } = table();
+      details.append(scroll(head, rows, wide));
+    }
+  });
+  return details;
+}
+
+// scroll makes a table of texts; a cell may be an element.
+function scroll(head, rows, textColumns, all) {
+  const text = (i) => ((textColumns || []).includes(i) ? 'text' : null);
+  const cell = (tag) => (c, i) => el(tag, { class: (c && c.bad ? 'bad' : text(i)) || null, scope: tag === 'th' ? 'col' : null }, c && c.bad ? c.bad : c);
+  return el('div', { class: all ? 'scroll all' : 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Table' },
+    el('table', {}, el('thead', {}, el('tr', {}, ...head.map(cell('th')))),
+      el('tbody', {}, ...rows.map((r) => el('tr', {}, el('th', { scope: 'row' }, r[0]), ...r.slice(1).map((c, i) => cell('td')(c, i + 1)))))));
+}
+
+// Charts are drawn as they come into sight: a comparison has many.
+const seen = 'IntersectionObserver' in window ? new IntersectionObserver((entries) => {
+  for (const e of entries) {
+    const chart = e.isIntersecting && charts.find((c) => c.box === e.target);
+    if (chart) draw(chart);
+  }
+}, { rootMargin: '600px' }) : null;
+
+function watch(chart) {
+  if (seen) seen.observe(chart.box);
+}
+
+let library = false; // it is there
+
+function draw(chart) {
+  if (!library) return;
+  if (!chart.drawn) {
+    chart.drawn = echarts.init(chart.box, null, { renderer: 'canvas', devicePixelRatio: Math.max(2, window.devicePixelRatio || 1) });
+    if (chart.ready) chart.ready(chart.drawn);
+  }
+  chart.drawn.setOption(chart.option(chart.drawn), { notMerge: !chart.keep, lazyUpdate: false });
+  chart.box.dataset.drawn = 'yes';
+}
+
+function drawVisible() {
+  for (const chart of charts) {
+    const place = chart.box.getBoundingClientRect();
+    if (chart.drawn || !seen || place.top < window.innerHeight + 600) draw(chart);
+  }
+}
+
+function forget(chart) {
+  const i = charts.indexOf(chart);
+  if (i >= 0) charts.splice(i, 1);
+  if (seen && chart.box) seen.unobserve(chart.box);
+  if (chart.drawn) chart.drawn.dispose();
+}
+
+// fit draws every chart again in the width that it has now.
+function fit() {
+  for (const chart of charts) {
+    if (!chart.drawn) continue;
+    chart.drawn.resize({ width: 'auto', animation: { duration: 0 } });
+    draw(chart);
+    chart.drawn.getZr().flush();
+  }
+}
+
+let pending = 0;
+window.addEventListener('resize', () => {
+  cancelAnimationFrame(pending);
+  pending = requestAnimationFrame(() => { if (!printing) fit(); });
+});
+wantsDark.addEventListener('change', fit);
+
+// On paper all charts are drawn, in the colours of paper, as wide as it is.
+const paperWidth = 680; // CSS pixels between the margins of A4
+window.addEventListener('beforeprint', () => {
+  printing = true;
+  for (const chart of charts) {
+    const columns = chart.box.closest('.panels.many') ? 2 : chart.box.closest('.multiples') ? 2 : 1;
+    draw(chart);
+    if (!chart.drawn) continue;
+    chart.drawn.resize({ width: (paperWidth - 24 * (columns - 1)) / columns, animation: { duration: 0 } });
+    chart.drawn.getZr().flush();
+  }
+});
+window.addEventListener('afterprint', () => { printing = false; fit(); });
+
+// common is what all charts have.
+function common(c) {
+  return {
+    animation: false,
+    backgroundColor: 'transparent',
+    textStyle: { fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif', color: c.soft },
+    grid: { left: 8, right: 16, top: 40, bottom: 8, containLabel: true },
+    // Tooltips are drawn on the canvas: a text in them is never markup.
+    tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: c.card, borderColor: c.line, borderWidth: 1, padding: [8, 10], textStyle: { color: c.ink, fontSize: 12 }, axisPointer: { lineStyle: { color: c.soft, width: 1 } } },
+    legend: { type: 'scroll', left: 0, top: 0, icon: 'roundRect', itemWidth: 14, itemHeight: 4, itemGap: 16, textStyle: { color: c.ink, fontSize: 12 }, pageIconSize: 10, pageTextStyle: { color: c.soft }, pageIconColor: c.soft, pageIconInactiveColor: c.line },
+  };
+}
+
+function axis(c, more) {
+  return Object.assign({
+    type: 'value', axisLine: { show: false }, axisTick: { show: false }, nameTextStyle: { color: c.soft, fontSize: 11, align: 'left' },
+    axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true }, splitLine: { lineStyle: { color: c.line, width: 1 } }, minorSplitLine: { show: false },
+  }, more);
+}
+
+function timeAxis(c, end, more) {
+  return axis(c, Object.assign({
+    min: 0, max: end, splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: c.line } }, splitNumber: 6,
+    axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => moment(v) },
+  }, more));
+}
+
+// limitLine is a line across a chart with what it stands for.
+function limitLine(c, list) {
+  return {
+    silent: true, symbol: 'none', animation: false,
+    lineStyle: { color: c.soft, type: [5, 4], width: 1 },
+    label: { color: c.soft, fontSize: 11, position: 'insideEndTop', distance: 4 },
+    data: list,
+  };
+}

@@ -1,0 +1,124 @@
+// Runs beside each other: as a table of figures, and the arms of a comparison as
+// small multiples with intervals.
+
+const rows = [
+  ['valid', (r) => (r.valid ? 'yes' : { bad: 'NO' })],
+  ['requests started', (r) => integer(r.counts.started)],
+  ['failed', (r) => (r.counts.failed ? { bad: integer(r.counts.failed) } : '0')],
+  ['failure rate', (r) => (r.counts.started ? percent(r.counts.failed / r.counts.started) : '-')],
+  ['dropped', (r) => integer(r.counts.dropped)],
+  ['response p50', (r) => latency(r, 'response', 'p50')],
+  ['response p99', (r) => latency(r, 'response', 'p99')],
+  ['response p99.9', (r) => latency(r, 'response', 'p999')],
+  ['service p50', (r) => latency(r, 'service', 'p50')],
+  ['service p99', (r) => latency(r, 'service', 'p99')],
+  ['lag p99', (r) => latency(r, 'lag', 'p99')],
+  ['connections opened', (r) => integer(r.connections.opened)],
+  ['closed first by us', (r) => integer(r.connections.closed_by_us)],
+  ['closed first by the peer', (r) => integer(r.connections.closed_by_peer)],
+  ['reset by the peer', (r) => integer(r.connections.reset)],
+  ['on fresh connections', (r) => integer(r.reuse.fresh)],
+  ['on reused connections', (r) => integer(r.reuse.reused)],
+  ['pending, peak', (r) => integer(r.pool.peak_pending)],
+  ['TIME_WAIT peak, ours', (r) => (r.sockets.available ? integer(r.sockets.time_wait_peak) : 'not seen')],
+  ['TIME_WAIT peak, the server\u2019s', (r) => (r.sockets.available && r.sockets.server_side ? integer(r.sockets.time_wait_server_peak) : 'not seen')],
+  ['CPU per request', (r) => (r.instrument.cpu_seconds_per_exchange ? duration(r.instrument.cpu_seconds_per_exchange) : '-')],
+];
+
+function latency(run, name, stat) {
+  const q = run.latency && run.latency[name];
+  return q && q.count ? duration(q[stat]) : '-';
+}
+
+// failureRows are the ways in which any of the runs failed.
+function failureRows(runs) {
+  const found = new Map();
+  for (const r of runs) {
+    for (const o of r.doc.outcomes || []) {
+      if (o.phase === 'done' || o.phase === 'schedule' || o.cause === 'aborted') continue;
+      const name = o.phase + ' / ' + o.cause + (o.reused ? ', reused' : '');
+      if (!found.has(name)) found.set(name, new Map());
+      found.get(name).set(r, o.count);
+    }
+  }
+  return [...found].map(([name, counts]) => ['\u2003' + name, ...runs.map((r) => integer(counts.get(r) || 0))]);
+}
+
+function figureTable(runs) {
+  const table = rows.map(([name, cell]) => [name, ...runs.map((r) => cell(r.doc))]);
+  table.splice(4, 0, ...failureRows(runs));
+  return scroll(['', ...runs.map((r) => r.name)], table, [], true);
+}
+
+function expectations(runs) {
+  const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [runs.length > 1 ? r.name : '', e.path, e.want, e.why || e.seen, e.met ? 'met' : { bad: 'not met' }]));
+  return all.length ? scroll([runs.length > 1 ? 'run' : '', 'figure', 'expected', 'seen', ''], all, [1, 2, 3], true) : null;
+}
+
+// Small multiples: one for each measure, a row for each arm.
+function multiple(comparison, name, label) {
+  const arms = comparison.arms.filter((a) => a.measures[name]);
+  const unit = arms[0].measures[name].unit;
+  const known = arms.filter((a) => !a.measures[name].why || a.measures[name].value !== 0);
+  const whys = arms.filter((a) => a.measures[name].why).map((a) => a.name + ': ' + a.measures[name].why);
+  const chart = picture({
+    name: label, height: 54 + 30 * arms.length + 'px',
+    empty: known.length ? null : whys.join('; ') || 'Not measured.',
+    label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + measured(a.measures[name].low, unit) + ' to ' + measured(a.measures[name].high, unit)).join('; '),
+    option: () => {
+      const c = colours(), o = common(c);
+      delete o.legend;
+      o.tooltip.trigger = 'item';
+      o.tooltip.formatter = (i) => {
+        const m = arms[i.value[i.value.length - 1]].measures[name];
+        return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + measured(m.low, unit) + ' to ' + measured(m.high, unit);
+      };
+      o.grid = { left: 4, right: 18, top: 4, bottom: 4, containLabel: true };
+      const top = highest(arms.flatMap((a) => [a.measures[name].high, ...(a.measures[name].per_run || [])]));
+      o.xAxis = axis(c, { min: 0, max: top > 0 ? undefined : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: (v) => short(v, unit) } });
+      o.yAxis = { type: 'category', inverse: true, data: arms.map((a) => a.name), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12, width: 110, overflow: 'truncate' } };
+      const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
+      o.series = [
+        {
+          type: 'custom', data: known.map((a) => { const m = a.measures[name], y = arms.indexOf(a); return [m.low, m.high, y]; }), encode: { x: [0, 1], y: 2 }, z: 1,
+          renderItem: (params, api) => {
+            const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
+            const style = { stroke: palette[api.value(2) % palette.length], lineWidth: 2, opacity: 0.8 };
+            const cut = (x) => ({ type: 'line', shape: { x1: x, y1: a[1] - 4, x2: x, y2: a[1] + 4 }, style });
+            return { type: 'group', children: [{ type: 'line', shape: { x1: a[0], y1: a[1], x2: b[0], y2: b[1] }, style }, cut(a[0]), cut(b[0])] };
+          },
+        },
+        { type: 'scatter', symbolSize: 4, z: 2, data: known.flatMap((a) => (a.measures[name].per_run || []).map((v) => [v, arms.indexOf(a), arms.indexOf(a)])), itemStyle: { color: c.soft, opacity: 0.6 } },
+        { type: 'scatter', symbolSize: 9, z: 3, data: known.map((a) => ({ value: [a.measures[name].value, arms.indexOf(a), arms.indexOf(a)], itemStyle: { color: palette[arms.indexOf(a) % palette.length] } })) },
+      ];
+      return o;
+    },
+    table: () => ({
+      head: ['', 'value', 'from', 'to', 'runs', ''], wide: [5],
+      rows: arms.map((a) => { const m = a.measures[name]; return [a.name, measured(m.value, unit), measured(m.low, unit), measured(m.high, unit), (m.per_run || []).length, m.why || '']; }),
+    }),
+  });
+  if (whys.length && known.length) chart.panel.append(el('p', { class: 'how' }, whys.join('; ')));
+  return chart;
+}
+
+function short(v, unit) {
+  if (unit === 'seconds') return tick(v);
+  if (unit === 'ratio') return Number((v * 100).toPrecision(3)) + ' %';
+  return count(v);
+}
+
+function pairTable(pair, labels) {
+  const tests = pair.tests || [];
+  const box = el('div', { class: 'panel' }, el('h3', {}, pair.b + ' against ' + pair.a), el('p', { class: 'verdict' }, pair.verdict));
+  if (!tests.length) return box;
+  box.append(tableOf('Tests', () => ({
+    head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'would have seen', 'method'], wide: [8],
+    rows: tests.map((t) => {
+      const u = labels.units[t.measure];
+      return [labels.names[t.measure] || t.measure, measured(t.difference, u), measured(t.low, u), measured(t.high, u), t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
+        t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method];
+    }),
+  })));
+  return box;
+}

@@ -1,0 +1,148 @@
+// Connection lifelines: a lane for each connection, and what is known of the
+// failures on it.
+
+const laneHeight = 20;
+
+// shownLanes are those in the picture, failures first; the others follow when
+// they are asked for.
+const firstLanes = 24;
+
+function lifelines(run, scale) {
+  const l = run.lifelines;
+  const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
+  if (!l.lanes.length) {
+    panel.append(el('p', { class: 'empty' }, 'No connection was recorded.'));
+    return { panel };
+  }
+  const state = { all: l.lanes.length <= firstLanes, selected: -1 };
+  const lanes = () => (state.all ? l.lanes : l.lanes.slice(0, firstLanes));
+  const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'none');
+  const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
+  const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
+  const end = scale.end;
+
+  const chart = picture({
+    label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. Left and right arrow keys go from failure to failure, Enter opens the evidence.',
+    option: () => option(),
+    ready: (drawn) => {
+      drawn.on('click', (e) => { if (e.data && e.data.failure != null) open(e.data.failure, false); });
+    },
+    table: () => ({
+      head: ['connection', 'opened', 'last seen', 'exchanges shown', 'failures', 'how it ended'], wide: [5],
+      rows: l.lanes.map((lane) => [title(lane), lane.opened < 0 ? 'not seen' : moment(lane.opened), moment(lane.ended), lane.exchanges.length, lane.exchanges.filter((x) => x.failed).length, lane.how]),
+    }),
+  });
+  const box = chart.box;
+  box.setAttribute('tabindex', '0');
+  box.setAttribute('role', 'application');
+  box.setAttribute('aria-roledescription', 'lifelines');
+  const size = () => { box.style.height = lanes().length * laneHeight + 108 + 'px'; };
+  size();
+  box.addEventListener('keydown', (e) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
+    if (step && failures.length) {
+      e.preventDefault();
+      select((state.selected + step + failures.length) % failures.length);
+    } else if (e.key === 'Enter' && failures.length) {
+      e.preventDefault();
+      open(Math.max(state.selected, 0), true);
+    }
+  });
+
+  function select(i) {
+    state.selected = i;
+    if (failures[i].y >= lanes().length) showAll();
+    else draw(chart);
+  }
+
+  function showAll() {
+    state.all = true;
+    size();
+    if (chart.drawn) chart.drawn.resize();
+    draw(chart);
+    more.hidden = true;
+  }
+
+  // open shows the evidence of a failure.
+  function open(i, focus) {
+    const { lane, x } = failures[i];
+    select(i);
+    const close = el('button', { type: 'button', click: () => { evidence.hidden = true; box.focus(); } }, 'Close');
+    evidence.replaceChildren(
+      el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), close),
+      el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
+      x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has nothing more of it than its times: leased at ' + moment(x.leased) + ', over at ' + moment(x.done) + '.'),
+      x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with the stamps of kabench between them; times are the client\u2019s' : 'Its stamps; packets are seen in a private network only') : null,
+      x.ladder && x.ladder.length ? el('pre', { tabindex: '0' }, x.ladder.join('\n')) : null,
+    );
+    evidence.hidden = false;
+    evidence.dataset.seq = x.seq;
+    if (focus) evidence.focus();
+    evidence.scrollIntoView({ block: 'nearest' });
+  }
+  evidence.addEventListener('keydown', (e) => { if (e.key === 'Escape') { evidence.hidden = true; box.focus(); } });
+
+  function option() {
+    const c = colours(), o = common(c), list = lanes();
+    const exchanges = [], idle = [], timers = [], failed = [];
+    let nth = 0;
+    list.forEach((lane, y) => {
+      const opened = lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0;
+      if (lane.conn) idle.push({ value: [opened, Math.max(lane.ended, opened), y] });
+      lane.exchanges.forEach((x, k) => {
+        const colour = x.failed ? phaseColour(phaseOf(x.outcome)) : c.blue;
+        exchanges.push({ value: [Math.max(x.leased, 0), x.done, y, x.seq, x.use, x.idle, x.outcome || ''], failure: x.failed ? nth : undefined, itemStyle: { color: colour, opacity: x.failed ? 1 : 0.75 } });
+        if (x.failed) {
+          failed.push({ value: [x.done, y, x.seq, x.outcome], failure: nth, symbolSize: nth === state.selected ? 17 : 10, itemStyle: { color: colour, borderColor: nth === state.selected ? c.ink : c.paper, borderWidth: nth === state.selected ? 2.5 : 1 } });
+          nth++;
+        }
+        const next = lane.exchanges[k + 1];
+        const due = x.done + l.idle_timeout;
+        // The timer restarts with each exchange: it is drawn where it ran out, or nearly.
+        if (lane.conn && l.idle_timeout > 0 && !x.failed && (!next || next.leased >= due - 0.1 * l.idle_timeout) && due <= end * 1.02) timers.push([due, y]);
+      });
+    });
+    o.legend.data = ['exchange', 'idle', ...(l.idle_timeout > 0 ? ['the server\u2019s timer'] : []), 'failure'];
+    o.tooltip.trigger = 'item';
+    o.tooltip.formatter = (i) => {
+      if (i.seriesName === 'exchange') {
+        const [from, to, , seq, use, age, how] = i.value;
+        return 'request ' + seq + ', use ' + use + '\n' + moment(from) + ', took ' + duration(to - from) + (age > 0 ? '\nidle before: ' + duration(age) : '') + (how ? '\n' + how : '');
+      }
+      if (i.seriesName === 'failure') return 'request ' + i.value[2] + '\n' + i.value[3] + '\nclick for its evidence';
+      if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
+      return 'the server\u2019s timer: ' + duration(l.idle_timeout) + ' after the last exchange';
+    };
+    o.grid = { left: 78, right: 16, top: 34, bottom: 66 };
+    o.xAxis = timeAxis(c, end, { splitLine: { show: true, lineStyle: { color: c.line } } });
+    o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
+    o.dataZoom = [
+      { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false },
+      { type: 'slider', xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
+    ];
+    const bar = (half, least) => (params, api) => {
+      const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
+      const rect = echarts.graphic.clipRectByRect({ x: a[0], y: a[1] - half, width: Math.max(b[0] - a[0], least), height: 2 * half }, { x: params.coordSys.x, y: params.coordSys.y, width: params.coordSys.width, height: params.coordSys.height });
+      return rect && { type: 'rect', shape: rect, style: { fill: api.visual('color'), opacity: api.style().opacity } };
+    };
+    o.series = [
+      { name: 'idle', type: 'custom', renderItem: bar(1, 1), encode: { x: [0, 1], y: 2 }, data: idle, itemStyle: { color: c.grey, opacity: 0.55 }, z: 1 },
+      { name: 'exchange', type: 'custom', renderItem: bar(5, 2), encode: { x: [0, 1], y: 2 }, data: exchanges, itemStyle: { color: c.blue }, z: 2 },
+      { name: 'the server\u2019s timer', type: 'scatter', symbol: 'rect', symbolSize: [2, 13], data: timers, itemStyle: { color: c.ink, opacity: 0.8 }, z: 3 },
+      { name: 'failure', type: 'scatter', symbol: 'diamond', symbolSize: 10, data: failed, itemStyle: { color: c.vermilion }, z: 4, cursor: 'pointer' },
+    ];
+    if (chart && chart.drawn) {
+      const before = chart.drawn.getOption();
+      if (before && before.dataZoom && before.dataZoom.length) for (const z of o.dataZoom) { z.start = before.dataZoom[0].start; z.end = before.dataZoom[0].end; }
+    }
+    return o;
+  }
+
+  const more = el('button', { type: 'button', hidden: state.all, click: showAll }, 'Show all ' + l.lanes.length + ' lanes');
+  const list = el('ul', { class: 'failures', 'aria-label': 'Failures on these connections' },
+    ...failures.slice(0, 12).map((f, i) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
+  panel.append(chart.panel, more, failures.length ? list : '', evidence);
+  chart.panel.classList.remove('panel');
+  panel.lanes = { chart, open, failures, state };
+  return { panel, chart };
+}

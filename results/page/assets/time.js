@@ -1,0 +1,138 @@
+// Pictures over time: traffic, pool, sockets.
+
+// extent is how long a run was, in seconds.
+function extent(run) {
+  const flow = run.flow.due.length * run.flow.step;
+  const last = (t) => (t.length ? t[t.length - 1] : 0);
+  return Math.max(flow, last(run.pool.t), last(run.sockets.t), 0.1);
+}
+
+const warmUp = (c, run) => (run.warm_up > 0 ? {
+  silent: true, itemStyle: { color: c.faint }, label: { color: c.soft, fontSize: 11, position: 'insideTopLeft' }, data: [[{ xAxis: 0, name: 'warm-up' }, { xAxis: run.warm_up }]],
+} : undefined);
+
+function line(name, data, colour, more) {
+  return Object.assign({
+    name, type: 'line', data, showSymbol: false, step: 'end', lineStyle: { color: colour, width: 1.5 }, itemStyle: { color: colour }, emphasis: { disabled: true }, sampling: undefined,
+  }, more);
+}
+
+function tip(c, unit) {
+  return (items) => {
+    if (!items.length) return '';
+    const lines = items.filter((i) => i.value[1] != null).map((i) => i.seriesName + '  ' + unit(i.value[1], i));
+    return moment(items[0].value[0]) + '\n' + lines.join('\n');
+  };
+}
+
+function traffic(run, scale) {
+  const f = run.flow, kinds = outcomes(f.failed);
+  const at = (i) => Number((i * f.step).toFixed(3));
+  const rate = (list) => list.map((n, i) => [at(i), n / f.step]);
+  const total = kinds.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
+  return picture({
+    name: scale.many ? run.name : null, height: kinds.length ? '25rem' : '18rem',
+    empty: f.due.length ? null : 'No exchange was recorded.',
+    label: 'Requests due, started and answered per second over time' + (kinds.length ? '; ' + total + ' failures in ' + kinds.join(', ') : '; no failures'),
+    option: () => {
+      const c = colours(), o = common(c), end = Math.max(scale.end, 0.1);
+      const split = kinds.length > 0;
+      o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
+      o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
+      o.grid = split ? [{ left: 52, right: 16, top: 44, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
+      o.xAxis = [timeAxis(c, end, split ? { axisLabel: { show: false } } : {})];
+      o.yAxis = [axis(c, { name: 'requests per second', max: scale.rate, axisLabel: { color: c.soft, fontSize: 11, formatter: count } })];
+      o.series = [
+        line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, step: 'start', markArea: warmUp(c, run) }),
+        line('started', rate(f.started), c.orange, { lineStyle: { color: c.orange, width: 1.25, type: [4, 3] }, step: 'start' }),
+        line('answered', rate(f.ok), c.blue, { step: 'start', areaStyle: { color: c.blue, opacity: 0.12 } }),
+      ];
+      if (split) {
+        o.xAxis.push(timeAxis(c, end, { gridIndex: 1 }));
+        o.yAxis.push(axis(c, { gridIndex: 1, name: 'failures in ' + tick(f.step), max: scale.failed, minInterval: 1, splitNumber: 2, axisLabel: { color: c.soft, fontSize: 11, formatter: count } }));
+        const nth = {};
+        for (const kind of kinds) {
+          const phase = phaseOf(kind), k = (nth[phase] = (nth[phase] || 0) + 1);
+          o.series.push({
+            name: kind, type: 'bar', stack: 'failed', xAxisIndex: 1, yAxisIndex: 1, barMinWidth: 2, barMaxWidth: 10, emphasis: { disabled: true },
+            data: f.failed[kind].map((n, i) => [at(i), n || null]),
+            itemStyle: { color: phaseColour(phase), opacity: Math.max(1 - 0.3 * (k - 1), 0.35), borderColor: c.paper, borderWidth: k > 1 ? 0.5 : 0 },
+          });
+        }
+      }
+      return o;
+    },
+    table: () => ({
+      head: ['from', 'due', 'started', 'answered', ...kinds],
+      rows: f.due.map((n, i) => [moment(at(i)), integer(n), integer(f.started[i]), integer(f.ok[i]), ...kinds.map((k) => integer(f.failed[k][i]))]),
+    }),
+  });
+}
+
+const paired = (t, list) => t.map((x, i) => [x, list[i]]);
+
+function poolPicture(run, scale) {
+  const p = run.pool, bounds = [];
+  const top = highest(p.leased, p.idle, p.dialing, p.pending);
+  if (p.max_conns > 0) bounds.push(['max_conns ' + p.max_conns, p.max_conns]);
+  if (p.pending_max >= 0) bounds.push(['pending_max ' + p.pending_max, p.pending_max]);
+  return picture({
+    name: scale.many ? run.name : null, empty: p.t.length ? null : 'The pool was not sampled.',
+    label: 'The pool over time: at most ' + highest(p.leased) + ' leased, ' + highest(p.idle) + ' idle, ' + highest(p.dialing) + ' dialing, ' + highest(p.pending) + ' pending',
+    option: () => {
+      const c = colours(), o = common(c);
+      o.tooltip.formatter = tip(c, integer);
+      o.xAxis = timeAxis(c, scale.end);
+      const most = Math.max(scale.pool, ...bounds.filter((b) => b[1] <= 3 * Math.max(top, 1)).map((b) => b[1] * 1.08));
+      o.yAxis = axis(c, { max: Math.ceil(most) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
+      o.series = [
+        line('leased', paired(p.t, p.leased), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 }, markArea: warmUp(c, run) }),
+        line('idle', paired(p.t, p.idle), c.green),
+        line('dialing', paired(p.t, p.dialing), c.purple),
+        line('pending', paired(p.t, p.pending), c.vermilion, { lineStyle: { color: c.vermilion, width: 2 } }),
+      ];
+      const inside = bounds.filter((b) => b[1] <= most);
+      if (inside.length) o.series[3].markLine = limitLine(c, inside.map(([name, y]) => ({ yAxis: y, name, label: { formatter: name } })));
+      return o;
+    },
+    table: () => ({
+      head: ['at', 'leased', 'idle', 'dialing', 'pending', 'in flight'],
+      rows: p.t.map((t, i) => [moment(t), p.leased[i], p.idle[i], p.dialing[i], p.pending[i], p.in_flight[i]]),
+    }),
+    after: bounds,
+  });
+}
+
+function socketPicture(run, scale) {
+  const s = run.sockets;
+  const used = highest(s.ports_used);
+  const why = run.doc.sockets && run.doc.sockets.why;
+  return picture({
+    name: scale.many ? run.name : null, empty: s.t.length ? null : 'Sockets were not seen' + (why ? ': ' + why : '.'),
+    label: 'Sockets over time: at most ' + highest(s.established) + ' ESTABLISHED, ' + highest(s.time_wait) + ' in TIME_WAIT on our side'
+      + (s.time_wait_server.length ? ', ' + highest(s.time_wait_server) + ' on the server\u2019s' : '') + ', ' + used + ' ports used' + (s.ports_available ? ' of ' + s.ports_available : ''),
+    option: () => {
+      const c = colours(), o = common(c);
+      o.tooltip.formatter = tip(c, integer);
+      const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end;
+      o.xAxis = timeAxis(c, predicted ? Math.max(scale.end, s.predicted * 1.05) : scale.end);
+      const near = s.ports_available > 0 && used > 0.3 * s.ports_available;
+      o.yAxis = axis(c, { max: Math.ceil(Math.max(scale.sockets, near ? s.ports_available * 1.08 : 0)) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
+      o.series = [
+        line('ports used', paired(s.t, s.ports_used), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, markArea: warmUp(c, run) }),
+        line('ESTABLISHED', paired(s.t, s.established), c.blue),
+        line('TIME_WAIT, ours', paired(s.t, s.time_wait), c.vermilion),
+      ];
+      if (s.time_wait_server.length) o.series.push(line('TIME_WAIT, the server\u2019s', paired(s.t, s.time_wait_server), c.pink, { lineStyle: { color: c.pink, width: 1.5, type: [6, 3] } }));
+      const marks = [];
+      if (near) marks.push({ yAxis: s.ports_available, label: { formatter: integer(s.ports_available) + ' ports in the range' } });
+      if (predicted) marks.push({ xAxis: s.predicted, label: { formatter: 'predicted: no port left, ' + moment(s.predicted), position: 'insideEndBottom', rotate: 90 } });
+      if (marks.length) o.series[0].markLine = limitLine(c, marks);
+      return o;
+    },
+    table: () => ({
+      head: ['at', 'ESTABLISHED', 'TIME_WAIT, ours', ...(s.time_wait_server.length ? ['TIME_WAIT, the server\u2019s'] : []), 'ports used'],
+      rows: s.t.map((t, i) => [moment(t), s.established[i], s.time_wait[i], ...(s.time_wait_server.length ? [s.time_wait_server[i]] : []), s.ports_used[i]]),
+    }),
+  });
+}

@@ -1,0 +1,242 @@
+package page
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// maxRuns is how many runs a page draws; the others of a comparison are in its
+// measures.
+const maxRuns = 12
+
+// Gather reads what a page shows from directories of results: that of one run,
+// of an incident with its remedies, of a comparison, or several of these, whose
+// runs then stand beside each other. The records are read as streams. What could
+// not be read, and leaves out only a part, is told in Data's Notes.
+func Gather(dirs ...string) (*Data, error) {
+	if len(dirs) == 1 {
+		c, err := results.OpenComparison(dirs[0])
+		if err == nil {
+			return gatherComparison(dirs[0], c)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		r, err := results.OpenReproduction(dirs[0])
+		if err == nil {
+			return gatherReproduction(dirs[0], r)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return gatherRuns(dirs)
+}
+
+// source is a run that a page draws.
+type source struct {
+	name string
+	dir  string
+	doc  *results.Run // as known from elsewhere; nil: it is read
+}
+
+// gather reads the runs into d.
+func (d *Data) gather(list []source) error {
+	if len(list) > maxRuns {
+		d.note("%d more runs are not drawn: a page has room for %d.", len(list)-maxRuns, maxRuns)
+		list = list[:maxRuns]
+	}
+	for _, s := range list {
+		run, err := d.run(s, maxShown/len(list))
+		if err != nil {
+			return err
+		}
+		d.Runs = append(d.Runs, run)
+	}
+	return nil
+}
+
+func (d *Data) note(format string, args ...any) {
+	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
+}
+
+// run reads one run with at most so many stays in its lifelines.
+func (d *Data) run(s source, stays int) (Run, error) {
+	dir, err := results.Open(s.dir)
+	if err == nil && s.doc == nil {
+		s.doc, err = dir.Run()
+	}
+	if err != nil {
+		if s.doc == nil {
+			return Run{}, err
+		}
+		d.note("%s: %v. Its figures are here, and its pictures are empty.", s.name, err)
+		return NewGatherer(s.name, s.doc).run(stays), nil
+	}
+	g := NewGatherer(s.name, s.doc)
+	evidence, err := dir.Evidence()
+	if err != nil {
+		d.note("%s: the packets of its failures are left out: %v", s.name, err)
+	}
+	if len(evidence) == 0 && s.doc.Packets != nil {
+		evidence = s.doc.Packets.Failures
+	}
+	g.Evidence(evidence)
+	read := uint64(0)
+	for e, err := range dir.Exchanges() {
+		if err != nil {
+			d.broken(s.name, "exchange", read, err)
+			break
+		}
+		g.Observe(e)
+		read++
+	}
+	read = 0
+	for sample, err := range dir.Samples() {
+		if err != nil {
+			d.broken(s.name, "sample", read, err)
+			break
+		}
+		g.Sample(sample)
+		read++
+	}
+	return g.run(stays), nil
+}
+
+// broken notes why a file was not read to its end.
+func (d *Data) broken(name, thing string, read uint64, err error) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		d.note("%s: no %ss were recorded; pictures made of them are empty.", name, thing)
+	case errors.Is(err, results.ErrTorn):
+		d.note("%s: the record ends in the middle of a piece; the %s before it are shown.", name, results.FormatCount(read, thing))
+	default:
+		d.note("%s: reading stopped after %s: %v", name, results.FormatCount(read, thing), err)
+	}
+}
+
+func gatherRuns(dirs []string) (*Data, error) {
+	var list []source
+	for _, dir := range dirs {
+		inside, err := runsOf(dir)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, inside...)
+	}
+	d := &Data{Kind: KindRun, Notes: []string{}, Runs: []Run{}}
+	if err := d.gather(list); err != nil {
+		return nil, err
+	}
+	first := d.Runs[0].Doc
+	d.Title, d.Question, d.Headline = first.Name, first.Question, results.HeadlineOfRun(first)
+	if len(d.Runs) == 1 {
+		return d, nil
+	}
+	d.beside()
+	return d, nil
+}
+
+// beside makes the head of a page of several runs that nobody has compared.
+func (d *Data) beside() {
+	d.Headline.Answer, d.Headline.Figures = "", nil
+	names, questions := []string{}, []string{}
+	for _, r := range d.Runs {
+		h := results.HeadlineOfRun(r.Doc)
+		d.Headline.Answer += fmt.Sprintf("%s: %s ", r.Name, h.Answer)
+		d.Headline.Good = d.Headline.Good && h.Good
+		if len(d.Headline.Figures) < 3 {
+			f := h.Figures[0]
+			f.Label += ", " + r.Name
+			d.Headline.Figures = append(d.Headline.Figures, f)
+		}
+		names = append(names, r.Name)
+		if !slices.Contains(questions, r.Doc.Question) {
+			questions = append(questions, r.Doc.Question)
+		}
+	}
+	d.Headline.Answer = strings.TrimSpace(d.Headline.Answer)
+	d.Title = strings.Join(names, ", ")
+	if len(questions) > 1 {
+		d.Question = "Several runs beside each other"
+		d.note("These runs ask different questions. They stand beside each other; that one does better than another says nothing.")
+		return
+	}
+	d.note("These runs stand beside each other; whether they differ by more than chance is what 'kabench compare' tells.")
+}
+
+// runsOf lists the runs of a directory: itself, or those inside.
+func runsOf(dir string) ([]source, error) {
+	_, err := results.Open(dir)
+	if err == nil {
+		return []source{{name: filepath.Base(filepath.Clean(dir)), dir: dir}}, nil
+	}
+	var list []source
+	for _, path := range results.RunsIn(dir) {
+		list = append(list, source{name: filepath.Base(filepath.Clean(dir)) + "/" + filepath.Base(path), dir: path})
+	}
+	if len(list) == 0 {
+		return nil, err
+	}
+	return list, nil
+}
+
+func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
+	d := &Data{
+		Kind: KindReproduction, Title: r.Incident, Question: r.Question, Headline: results.HeadlineOfReproduction(r),
+		Notes: []string{}, Runs: []Run{},
+	}
+	list := []source{{"incident", filepath.Join(dir, "incident"), r.IncidentRun}}
+	for i, remedy := range r.RemedyRuns {
+		if remedy.Run == nil {
+			d.note("The remedy “%s” was not run.", remedy.Remedy)
+			continue
+		}
+		list = append(list, source{remedy.Remedy, filepath.Join(dir, fmt.Sprintf("remedy-%d", i+1)), remedy.Run})
+	}
+	return d, d.gather(list)
+}
+
+func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
+	d := &Data{
+		Kind: KindComparison, Title: c.Name, Question: c.Question, Headline: results.HeadlineOfComparison(c),
+		Notes: []string{}, Runs: []Run{}, Comparison: c,
+	}
+	for _, name := range c.MeasureNames() {
+		d.Measures = append(d.Measures, [2]string{name, results.MeasureLabel(name)})
+	}
+	for _, run := range c.Runs {
+		if run.Excluded != "" {
+			d.note("A run of %s, in block %d, was left out: %s", run.Arm, run.Block, run.Excluded)
+		}
+	}
+	// Pictures are of one run for each arm: the measures have all.
+	var list []source
+	for _, arm := range c.Arms {
+		i := slices.IndexFunc(c.Runs, func(r results.ComparedRun) bool { return r.Arm == arm.Name && r.Excluded == "" })
+		if i < 0 {
+			d.note("%s has no valid run, and no pictures.", arm.Name)
+			continue
+		}
+		s := source{name: arm.Name, dir: c.Runs[i].Dir}
+		if !filepath.IsAbs(s.dir) {
+			s.dir = filepath.Join(dir, s.dir)
+		}
+		open, err := results.Open(s.dir)
+		if err == nil {
+			s.doc, err = open.Run()
+		}
+		if err != nil {
+			d.note("%s: its run cannot be drawn: %v", arm.Name, err)
+			continue
+		}
+		list = append(list, s)
+	}
+	return d, d.gather(list)
+}

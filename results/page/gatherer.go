@@ -1,0 +1,267 @@
+package page
+
+import (
+	"encoding/json"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/kabench/kabench/results"
+)
+
+// maxShown is how many stays of lifelines a page has room for, over all its
+// runs: some 100 bytes each.
+const maxShown = 4500
+
+// Gatherer gathers what a page shows of one run, from its exchanges and samples
+// in whatever order they come. What it holds does not grow with their number. It
+// is safe for concurrent use: a page may be drawn while the run goes on.
+type Gatherer struct {
+	mu       sync.Mutex
+	name     string
+	doc      *results.Run
+	live     bool
+	oneIn    uint64
+	flow     *flow
+	heat     *heat
+	response *hdrhistogram.Histogram
+	service  *hdrhistogram.Histogram
+	pool     *gauges
+	sockets  *gauges
+	server   bool // its sockets were seen
+	lives    *lifelines
+	tally    results.Tally // of a live run
+	last     time.Duration // latest stamp of a live run
+	opened   uint64
+}
+
+// NewGatherer gathers what a page shows of a run that is over, beside its
+// document: it is told the exchanges that were recorded.
+func NewGatherer(name string, doc *results.Run) *Gatherer {
+	return &Gatherer{
+		name: name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
+		flow: newFlow(), heat: newHeat(), response: results.NewHistogram(), service: results.NewHistogram(),
+		pool: newGauges(5), sockets: newGauges(4), lives: newLifelines(),
+	}
+}
+
+// NewLiveGatherer gathers what a page shows of a run that goes on: it is told
+// every exchange, and counts what the document of the run will have counted. Of
+// begun, the document as known at the beginning, nothing is changed.
+func NewLiveGatherer(name string, begun *results.Run) *Gatherer {
+	g := NewGatherer(name, begun)
+	g.live, g.oneIn = true, 1
+	return g
+}
+
+// Evidence says of which failures the packets are known. It comes before the
+// exchanges, so that their connections are among those shown.
+func (g *Gatherer) Evidence(all []results.Evidence) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, e := range all {
+		g.lives.evidence[e.Seq] = e
+	}
+}
+
+// Observe takes in an exchange that is over. It does not keep e.
+func (g *Gatherer) Observe(e *results.Exchange) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := uint64(1)
+	if e.OK() && len(e.Tries) == 0 { // else it is always recorded
+		n = g.oneIn
+	}
+	if g.live {
+		g.tally.Add(e)
+		g.last = max(g.last, e.Due, e.Done)
+	}
+	g.flow.add(&g.flow.due, e.Due, n)
+	if e.Phase == results.PhaseSchedule {
+		g.flow.fail(outcome{e.Phase, e.Cause}, e.Due)
+		return
+	}
+	g.flow.add(&g.flow.started, e.Start, n)
+	switch {
+	case e.OK():
+		g.flow.add(&g.flow.ok, e.Done, n)
+		g.heat.add(e.Due, e.ResponseTime(), n)
+		if !e.WarmUp {
+			record(g.response, e.ResponseTime(), n)
+			record(g.service, e.ServiceTime(), n)
+		}
+	case e.Failed():
+		g.flow.fail(outcome{e.Phase, e.Cause}, max(e.Done, e.Start))
+		if e.Done != results.Never {
+			g.heat.add(e.Due, e.ResponseTime(), n)
+		}
+	}
+	g.lives.observe(e)
+}
+
+func record(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
+	us := min(max(d, 0), results.HistogramMax).Round(time.Microsecond).Microseconds()
+	_ = h.RecordValues(us, int64(min(n, math.MaxInt32))) // it is within the histogram's range
+}
+
+// Sample takes in what the gauges said.
+func (g *Gatherer) Sample(s results.Sample) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opened = max(g.opened, s.Opened)
+	g.pool.add(s.T, s.Leased, s.Idle, s.Dialing, s.Pending, s.InFlight)
+	if k := s.Sockets; k != nil {
+		g.server = g.server || k.Server != nil
+		g.sockets.add(s.T, k.Client["ESTABLISHED"], k.Client["TIME_WAIT"], k.Server["TIME_WAIT"], k.PortsUsed)
+	}
+}
+
+// Run is what was gathered so far.
+func (g *Gatherer) Run() Run { return g.run(maxShown) }
+
+// run is Run with at most so many stays in its lifelines.
+func (g *Gatherer) run(stays int) Run {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	set := settingsOf(g.doc.Profile)
+	doc := *g.doc
+	if g.live {
+		g.count(&doc, set.warmUp)
+	}
+	doc.Profile = nil // it may be long, and the page does not show it
+	if doc.Packets != nil {
+		packets := *doc.Packets
+		packets.Failures = nil // they are in the lifelines
+		doc.Packets = &packets
+	}
+	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
+	r.Response, r.Service = curve(g.response), curve(g.service)
+
+	t, high := g.pool.data()
+	r.Pool = Pool{
+		T: t, Leased: high[0], Idle: high[1], Dialing: high[2], Pending: high[3], InFlight: high[4],
+		MaxConns: set.maxConns, PendingMax: set.pendingMax,
+	}
+	t, high = g.sockets.data()
+	r.Sockets = Sockets{T: t, Established: high[0], TimeWait: high[1], TimeWaitServer: []int{}, PortsUsed: high[3], PortsAvailable: doc.Sockets.PortsAvailable}
+	if g.server {
+		r.Sockets.TimeWaitServer = high[2]
+	}
+	if doc.Ports != nil {
+		r.Sockets.Predicted = doc.Ports.Predicted
+	}
+
+	lanes := g.lives.data(stays)
+	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.idleTimeout.Seconds(), OneIn: g.oneIn}
+	shown := uint64(0)
+	for _, lane := range lanes {
+		if lane.Conn != 0 {
+			shown++
+		}
+		if l := lane; len(l.Exchanges) > 0 && anyFailed(l.Exchanges) && l.Conn != 0 {
+			r.Lifelines.Failing++
+		}
+	}
+	r.Lifelines.LeftOut = max(r.Lifelines.Connections, shown) - shown
+	return r
+}
+
+func anyFailed(stays []Stay) bool {
+	for _, s := range stays {
+		if s.Failed {
+			return true
+		}
+	}
+	return false
+}
+
+// count fills doc with what a live run has shown so far.
+func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
+	g.tally.Fill(doc, max(g.last-warmUp, 0))
+	doc.Complete, doc.Valid = true, len(doc.Invalid) == 0
+	doc.End = doc.Start.Add(g.last)
+	doc.Connections.Opened = max(g.opened, g.lives.highest)
+}
+
+// Data is a page of this run alone.
+func (g *Gatherer) Data() *Data {
+	r := g.Run()
+	return &Data{
+		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: results.HeadlineOfRun(r.Doc),
+		Notes: []string{}, Runs: []Run{r}, Live: g.live,
+	}
+}
+
+// curve is the percentiles of h on an axis of 1/(1-p): five points for each
+// halving of what is left above, as far as there are values.
+func curve(h *hdrhistogram.Histogram) []Point {
+	list := []Point{}
+	n := float64(h.TotalCount())
+	if n == 0 {
+		return list
+	}
+	for above := 1.0; ; above *= math.Pow(0.5, 0.2) { // the share of values above
+		if above*n < 1 {
+			above = 1 / n // the largest value
+		}
+		p := 100 * (1 - above)
+		at := float64(h.ValueAtPercentile(p)) / 1e6
+		if above*n <= 1 {
+			at = float64(h.Max()) / 1e6
+		}
+		list = append(list, Point{Percentile: round(p, 1e7), Seconds: round(at, 1e6)})
+		if above*n <= 1 {
+			return list
+		}
+	}
+}
+
+// settings are what a page needs of a profile. What cannot be read is 0, as for
+// a run without one.
+type settings struct {
+	warmUp      time.Duration
+	idleTimeout time.Duration // of whom the client talks to: the first proxy, or the server
+	maxConns    int
+	pendingMax  int
+}
+
+func settingsOf(profile json.RawMessage) settings {
+	type peer struct {
+		IdleTimeout string `json:"idle_timeout"`
+	}
+	var p struct {
+		Load struct {
+			WarmUp string `json:"warm_up"`
+		} `json:"load"`
+		Pool struct {
+			MaxConns   int `json:"max_conns"`
+			PendingMax int `json:"pending_max"`
+		} `json:"pool"`
+		Target struct {
+			Lab     *peer  `json:"lab"`
+			Proxies []peer `json:"proxies"`
+		} `json:"target"`
+	}
+	p.Pool.PendingMax = -1
+	if json.Unmarshal(profile, &p) != nil {
+		return settings{pendingMax: -1}
+	}
+	s := settings{warmUp: span(p.Load.WarmUp), maxConns: p.Pool.MaxConns, pendingMax: p.Pool.PendingMax}
+	switch {
+	case len(p.Target.Proxies) > 0:
+		s.idleTimeout = span(p.Target.Proxies[0].IdleTimeout)
+	case p.Target.Lab != nil:
+		s.idleTimeout = span(p.Target.Lab.IdleTimeout)
+	}
+	return s
+}
+
+func span(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return max(d, 0)
+}

@@ -1,0 +1,365 @@
+package page
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// How many lives a page shows, and how much of each is remembered.
+const (
+	maxFailedLanes = 60   // a sample of the connections on which something failed
+	maxOtherLanes  = 24   // a sample of the others
+	maxOfKind      = 3    // the first connections of each kind of failure are shown in any case
+	maxPinned      = 40   // of these, and those with evidence, in all
+	maxStays       = 48   // the last exchanges of a connection
+	maxNowhere     = 40   // failures that never had a connection
+	maxFailures    = 6    // of a connection that are kept though maxStays others came later
+	maxRemembered  = 4096 // connections of which something is remembered, in case they fail
+)
+
+// outcome is how an exchange or an attempt ended.
+type outcome struct {
+	phase results.Phase
+	cause results.Cause
+}
+
+func (o outcome) String() string { return o.phase.String() + " / " + o.cause.String() }
+
+// stay is an exchange's time on a connection, as kept.
+type stay struct {
+	seq                uint64
+	use                int
+	leased, done, idle time.Duration
+	outcome            outcome // zero: ok, or not failed
+	again              bool    // it was an attempt, and made again
+	failure            *results.Exchange
+}
+
+func (s *stay) failed() bool { return s.outcome != outcome{} }
+
+// life is what is kept of a connection.
+type life struct {
+	conn     uint64
+	opened   time.Duration // results.Never: not known
+	stays    []stay        // a ring of the last ones
+	next     int           // where the ring goes on, once it is full
+	failures []stay        // the first of those that the ring has lost
+	last     outcome       // how the last failure on it came about
+	kept     bool
+	failed   bool
+}
+
+// add keeps s, and forgets the oldest when there are too many.
+func (l *life) add(s stay) {
+	if len(l.stays) < maxStays {
+		l.stays = append(l.stays, s)
+		return
+	}
+	if lost := l.stays[l.next]; lost.failed() && len(l.failures) < maxFailures {
+		l.failures = append(l.failures, lost)
+	}
+	l.stays[l.next] = s
+	l.next = (l.next + 1) % maxStays
+}
+
+// sample keeps the lives whose hash is least: all connections of a run have the
+// same chance, in whatever order they come.
+type sample struct {
+	limit int
+	lives []*life // a heap, the greatest hash first
+}
+
+func (s *sample) Len() int           { return len(s.lives) }
+func (s *sample) Less(i, j int) bool { return hash(s.lives[i].conn) > hash(s.lives[j].conn) }
+func (s *sample) Swap(i, j int)      { s.lives[i], s.lives[j] = s.lives[j], s.lives[i] }
+func (s *sample) Push(x any)         { s.lives = append(s.lives, x.(*life)) }
+func (s *sample) Pop() any {
+	last := s.lives[len(s.lives)-1]
+	s.lives = s.lives[:len(s.lives)-1]
+	return last
+}
+
+// wants reports whether the connection numbered conn would be kept.
+func (s *sample) wants(conn uint64) bool {
+	return len(s.lives) < s.limit || hash(conn) < hash(s.lives[0].conn)
+}
+
+// put keeps l, and returns what is no longer kept.
+func (s *sample) put(l *life) (dropped *life) {
+	heap.Push(s, l)
+	if len(s.lives) > s.limit {
+		dropped = heap.Pop(s).(*life)
+	}
+	return dropped
+}
+
+// hash spreads connection numbers (the finalizer of splitmix64).
+func hash(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// lifelines gathers Lifelines. Its memory is bounded: of each connection the
+// last exchanges are remembered, of at most twice maxRemembered connections;
+// those that are shown are kept beyond that.
+type lifelines struct {
+	young, old map[uint64]*life // remembered, by when they were last used
+	kept       map[uint64]*life
+	pinned     []*life
+	failing    sample
+	others     sample
+	kinds      map[outcome]int // connections pinned, by the failure they are pinned for
+	nowhere    []stay          // failures without a connection
+	nowhereOf  map[outcome]int
+	highest    uint64                      // number of a connection
+	evidence   map[uint64]results.Evidence // by the exchange's number
+}
+
+func newLifelines() *lifelines {
+	return &lifelines{
+		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},
+		failing: sample{limit: maxFailedLanes}, others: sample{limit: maxOtherLanes},
+		kinds: map[outcome]int{}, nowhereOf: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
+	}
+}
+
+// observe takes in an exchange that is over and was started.
+func (ls *lifelines) observe(e *results.Exchange) {
+	for i := range e.Tries {
+		t := &e.Tries[i]
+		ls.put(e, t.Conn, results.Never, stay{
+			seq: e.Seq, use: t.Use, leased: t.Leased, done: t.Done, idle: t.Idle, outcome: outcome{t.Phase, t.Cause}, again: true,
+		})
+	}
+	s := stay{seq: e.Seq, use: e.Use, leased: e.Leased, done: e.Done, idle: e.Idle}
+	if e.Failed() {
+		s.outcome = outcome{e.Phase, e.Cause}
+	}
+	opened := e.Leased - e.Age
+	switch {
+	case e.Connected != results.Never:
+		opened = e.Connected
+	case e.Leased == results.Never || e.Age == 0:
+		opened = results.Never
+	}
+	ls.put(e, e.Conn, opened, s)
+}
+
+// put adds s to the life of the connection numbered conn.
+func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration, s stay) {
+	if s.done == results.Never {
+		s.done = max(s.leased, e.Start)
+	}
+	if conn == 0 {
+		if s.failed() && len(ls.nowhere) < maxNowhere && ls.nowhereOf[s.outcome] < maxNowhere/2 {
+			ls.nowhereOf[s.outcome]++
+			s.failure = clone(e)
+			s.leased = e.Start
+			ls.nowhere = append(ls.nowhere, s)
+		}
+		return
+	}
+	ls.highest = max(ls.highest, conn)
+	l := ls.life(conn)
+	if l.opened == results.Never {
+		l.opened = opened
+	}
+	if s.failed() {
+		l.last = s.outcome
+		ls.fail(l, &s, e)
+	} else if !l.kept && ls.others.wants(conn) && s.use <= 1 {
+		ls.keep(l)
+		ls.drop(ls.others.put(l))
+	}
+	l.add(s)
+}
+
+// fail decides whether the life on which s failed is shown.
+func (ls *lifelines) fail(l *life, s *stay, e *results.Exchange) {
+	_, shown := ls.evidence[e.Seq]
+	first := ls.kinds[s.outcome] < maxOfKind
+	if (shown || first) && !l.failed && len(ls.pinned) < maxPinned {
+		ls.kinds[s.outcome]++
+		ls.release(l)
+		ls.keep(l)
+		ls.pinned = append(ls.pinned, l)
+	} else if !l.failed && ls.failing.wants(l.conn) {
+		ls.release(l)
+		ls.keep(l)
+		ls.drop(ls.failing.put(l))
+	}
+	l.failed = true
+	if l.kept {
+		s.failure = clone(e)
+	}
+}
+
+// keep makes l one that is shown.
+func (ls *lifelines) keep(l *life) {
+	l.kept = true
+	ls.kept[l.conn] = l
+	delete(ls.young, l.conn)
+	delete(ls.old, l.conn)
+}
+
+// release takes l out of the sample of lives without a failure.
+func (ls *lifelines) release(l *life) {
+	if i := slices.Index(ls.others.lives, l); i >= 0 {
+		heap.Remove(&ls.others, i)
+	}
+}
+
+// drop forgets a life that is no longer shown.
+func (ls *lifelines) drop(l *life) {
+	if l != nil {
+		l.kept = false
+		delete(ls.kept, l.conn)
+	}
+}
+
+// life is what is known of the connection numbered conn.
+func (ls *lifelines) life(conn uint64) *life {
+	if l := ls.kept[conn]; l != nil {
+		return l
+	}
+	if l := ls.young[conn]; l != nil {
+		return l
+	}
+	l := ls.old[conn]
+	if l == nil {
+		l = &life{conn: conn, opened: results.Never}
+	}
+	if len(ls.young) >= maxRemembered {
+		ls.young, ls.old = map[uint64]*life{}, ls.young
+	}
+	delete(ls.old, conn)
+	ls.young[conn] = l
+	return l
+}
+
+// clone is a copy of e that stays when e is overwritten.
+func clone(e *results.Exchange) *results.Exchange {
+	c := *e
+	c.Tries = slices.Clone(e.Tries)
+	if e.AtLease != nil {
+		info := *e.AtLease
+		c.AtLease = &info
+	}
+	if e.AtFailure != nil {
+		info := *e.AtFailure
+		c.AtFailure = &info
+	}
+	return &c
+}
+
+// data is the lives to show, those with failures first, with at most budget
+// stays in all.
+func (ls *lifelines) data(budget int) []Lane {
+	lives := slices.Concat(ls.pinned, ls.failing.lives, ls.others.lives)
+	slices.SortFunc(lives, func(a, b *life) int {
+		if a.failed != b.failed {
+			return map[bool]int{true: -1, false: 1}[a.failed]
+		}
+		return cmp.Compare(a.conn, b.conn)
+	})
+	each := max(budget/max(len(lives), 1), 2)
+	lanes := []Lane{}
+	if len(ls.nowhere) > 0 {
+		lanes = append(lanes, ls.lane(&life{stays: ls.nowhere, opened: results.Never, failed: true}, maxNowhere))
+	}
+	for _, l := range lives {
+		lanes = append(lanes, ls.lane(l, each))
+	}
+	return lanes
+}
+
+// lane is l as shown, with its last most exchanges, and those that failed.
+func (ls *lifelines) lane(l *life, most int) Lane {
+	stays := slices.Concat(l.failures, l.stays)
+	slices.SortStableFunc(stays, func(a, b stay) int { return cmp.Compare(a.leased, b.leased) })
+	for i := 0; i < len(stays) && len(stays) > most; {
+		if stays[i].failed() {
+			i++
+			continue
+		}
+		stays = slices.Delete(stays, i, i+1)
+	}
+	d := Lane{Conn: l.conn, Opened: seconds(l.opened), Exchanges: []Stay{}, How: ls.how(l)}
+	for _, s := range stays {
+		d.Ended = max(d.Ended, seconds(s.done))
+		d.Exchanges = append(d.Exchanges, ls.stay(l, s))
+	}
+	return d
+}
+
+func (ls *lifelines) stay(l *life, s stay) Stay {
+	d := Stay{Seq: s.seq, Use: s.use, Leased: seconds(s.leased), Done: seconds(s.done), Idle: seconds(s.idle), Failed: s.failed()}
+	if !d.Failed {
+		return d
+	}
+	d.Outcome = s.outcome.String()
+	if s.again {
+		d.Outcome += ", made again"
+	}
+	if s.failure != nil {
+		d.Facts = facts(s.failure)
+		d.Ladder = stampLadder(s.failure)
+	}
+	if e, found := ls.evidence[s.seq]; found && (e.Conn == l.conn || e.Conn == 0) {
+		d.Ladder = packetLadder(e)
+		d.Packets = true
+	}
+	return d
+}
+
+// how says how a life ended, as far as anybody saw.
+func (ls *lifelines) how(l *life) string {
+	if l.conn == 0 {
+		return "failed before there was a connection"
+	}
+	for _, list := range [][]stay{l.stays, l.failures} {
+		for _, s := range list {
+			if e, found := ls.evidence[s.seq]; found && e.Conn == l.conn && e.By != "" {
+				return fmt.Sprintf("closed first by the %s, by %s", e.By, strings.ToUpper(e.How))
+			}
+		}
+	}
+	if !l.failed {
+		return "nothing failed on it; the record does not say how it ended"
+	}
+	what := l.last.cause.String()
+	switch l.last.cause {
+	case results.CauseFIN, results.CauseTruncated:
+		what = "the peer's FIN"
+	case results.CauseRST:
+		what = "an RST"
+	case results.CauseCloseNotify:
+		what = "the peer's TLS close_notify"
+	case results.CauseAlert:
+		what = "a TLS alert"
+	case results.CauseTimeout:
+		what = "a timeout"
+	case results.CausePipe:
+		what = "a write on a connection that the peer had closed"
+	case results.CauseMalformed:
+		what = "an answer that is not HTTP"
+	}
+	return fmt.Sprintf("%s in the phase %v", what, l.last.phase)
+}
+
+// seconds is d in seconds, to the µs; -1 for results.Never.
+func seconds(d time.Duration) float64 {
+	if d == results.Never {
+		return -1
+	}
+	return round(d.Seconds(), 1e6)
+}

@@ -1,0 +1,256 @@
+package page
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// firstStep is the length of a span before there are too many.
+const firstStep = 100 * time.Millisecond
+
+// Most spans of time in a picture: what a screen shows and more, and what keeps
+// a page small. When a run outgrows them, spans are joined in twos.
+const (
+	maxSpans   = 600
+	maxColumns = 240 // of the heat map, whose spans have rows
+)
+
+// spans divides the time since the start of a run into equal parts, at most
+// limit of them.
+type spans struct {
+	step  time.Duration
+	limit int
+	join  func() // halves what is kept by span
+}
+
+// at is the number of the span that t lies in.
+func (s *spans) at(t time.Duration) int {
+	t = max(t, 0)
+	for int64(t/s.step) >= int64(s.limit) && s.step <= math.MaxInt64/2 {
+		s.step *= 2
+		s.join()
+	}
+	return min(int(t/s.step), s.limit-1)
+}
+
+// joined adds what two neighbours have.
+func joined[T any](list []T, add func(a, b T) T) []T {
+	for i := range (len(list) + 1) / 2 {
+		v := list[2*i]
+		if 2*i+1 < len(list) {
+			v = add(v, list[2*i+1])
+		}
+		list[i] = v
+	}
+	return list[:(len(list)+1)/2]
+}
+
+// grow makes list at least n long.
+func grow[T any](list []T, n int) []T {
+	if n > len(list) {
+		list = append(list, make([]T, n-len(list))...)
+	}
+	return list
+}
+
+// counts is how many of something there were in each span.
+type counts []uint32
+
+func (c *counts) add(at int, n uint64) {
+	*c = grow(*c, at+1)
+	(*c)[at] = sum((*c)[at], uint32(min(n, math.MaxUint32)))
+}
+
+// sum does not overflow: a record may say anything.
+func sum(a, b uint32) uint32 {
+	if a > math.MaxUint32-b {
+		return math.MaxUint32
+	}
+	return a + b
+}
+
+// flow gathers a Flow.
+type flow struct {
+	spans
+	due, started, ok counts
+	failed           map[outcome]*counts
+}
+
+func newFlow() *flow {
+	f := &flow{failed: map[outcome]*counts{}}
+	f.spans = spans{firstStep, maxSpans, func() {
+		for _, c := range f.all() {
+			*c = joined(*c, sum)
+		}
+	}}
+	return f
+}
+
+func (f *flow) all() []*counts {
+	list := []*counts{&f.due, &f.started, &f.ok}
+	for _, c := range f.failed {
+		list = append(list, c)
+	}
+	return list
+}
+
+func (f *flow) add(c *counts, t time.Duration, n uint64) { c.add(f.at(t), n) }
+
+func (f *flow) fail(o outcome, t time.Duration) {
+	c := f.failed[o]
+	if c == nil {
+		c = &counts{}
+		f.failed[o] = c
+	}
+	f.add(c, t, 1)
+}
+
+// flow is what was gathered so far, every list as long as the longest.
+func (f *flow) data(oneIn uint64) Flow {
+	n := 0
+	for _, c := range f.all() {
+		n = max(n, len(*c))
+	}
+	cut := func(c counts) []uint32 { return grow(slices.Clone(c), n) }
+	d := Flow{Step: f.step.Seconds(), Due: cut(f.due), Started: cut(f.started), OK: cut(f.ok), Failed: map[string][]uint32{}, OneIn: oneIn}
+	for o, c := range f.failed {
+		d.Failed[o.String()] = cut(*c)
+	}
+	return d
+}
+
+// Rows of the heat map: rowsPerDecade for each power of ten, from 1 µs up to
+// the longest time that a histogram holds.
+const (
+	rowsPerDecade = 8
+	maxRows       = 64
+)
+
+// edge is the upper edge of row i, in seconds.
+func edge(i int) float64 { return math.Pow(10, float64(i+1)/rowsPerDecade) / 1e6 }
+
+// row is the row that d is in.
+func row(d time.Duration) int {
+	if d <= time.Microsecond {
+		return 0
+	}
+	return min(int(rowsPerDecade*math.Log10(float64(d)/1e3)), maxRows-1)
+}
+
+// heat gathers a Heat.
+type heat struct {
+	spans
+	columns [][maxRows]uint32
+}
+
+func newHeat() *heat {
+	h := &heat{}
+	h.spans = spans{firstStep, maxColumns, func() {
+		h.columns = joined(h.columns, func(a, b [maxRows]uint32) [maxRows]uint32 {
+			for i := range a {
+				a[i] = sum(a[i], b[i])
+			}
+			return a
+		})
+	}}
+	return h
+}
+
+func (h *heat) add(due, took time.Duration, n uint64) {
+	at := h.at(due)
+	h.columns = grow(h.columns, at+1)
+	cell := &h.columns[at][row(took)]
+	*cell = sum(*cell, uint32(min(n, math.MaxUint32)))
+}
+
+// data is what was gathered so far: the rows between the lowest and the highest
+// that hold something.
+func (h *heat) data() Heat {
+	d := Heat{Step: h.step.Seconds(), Rows: []float64{}, Cells: [][3]int64{}}
+	lowest, highest := maxRows, -1
+	for _, column := range h.columns {
+		for i, n := range column {
+			if n > 0 {
+				lowest, highest = min(lowest, i), max(highest, i)
+			}
+		}
+	}
+	for i := lowest; i <= highest; i++ {
+		d.Rows = append(d.Rows, edge(i))
+	}
+	for c, column := range h.columns {
+		for i, n := range column {
+			if n > 0 {
+				d.Cells = append(d.Cells, [3]int64{int64(c), int64(i - lowest), int64(n)})
+			}
+		}
+	}
+	return d
+}
+
+// gauges thins samples of n gauges: of each span of time the highest of each.
+type gauges struct {
+	spans
+	n    int
+	t    []float64 // of the first sample of the span; NaN: none
+	high [][]int   // by gauge
+}
+
+func newGauges(n int) *gauges {
+	g := &gauges{n: n, high: make([][]int, n)}
+	g.spans = spans{firstStep, maxSpans, func() {
+		g.t = joined(g.t, func(a, b float64) float64 {
+			if math.IsNaN(a) {
+				return b
+			}
+			return a
+		})
+		for i := range g.high {
+			g.high[i] = joined(g.high[i], func(a, b int) int { return max(a, b) })
+		}
+	}}
+	return g
+}
+
+func (g *gauges) add(t float64, values ...int) {
+	if !(t >= 0 && t < math.MaxInt64/1e9) {
+		return // no time of a run
+	}
+	at := g.at(time.Duration(t * float64(time.Second)))
+	for len(g.t) <= at {
+		g.t = append(g.t, math.NaN())
+	}
+	first := math.IsNaN(g.t[at])
+	if first {
+		g.t[at] = t
+	}
+	for i, v := range values {
+		g.high[i] = grow(g.high[i], at+1)
+		if first {
+			g.high[i][at] = v
+		}
+		g.high[i][at] = max(g.high[i][at], v)
+	}
+}
+
+// data is the times of the spans that have a sample, and the gauges there.
+func (g *gauges) data() (t []float64, high [][]int) {
+	t, high = []float64{}, make([][]int, g.n)
+	for i := range high {
+		high[i] = []int{}
+	}
+	for at, v := range g.t {
+		if math.IsNaN(v) {
+			continue
+		}
+		t = append(t, round(v, 1e3))
+		for i := range high {
+			high[i] = append(high[i], g.high[i][at])
+		}
+	}
+	return t, high
+}
+
+// round rounds v to one part in so many, which keeps numbers short in a page.
+func round(v, parts float64) float64 { return math.Round(v*parts) / parts }
