@@ -27,6 +27,7 @@ type runOptions struct {
 	bare    bool
 	changes changes
 	trace   traceOptions
+	live    liveOptions
 }
 
 // changes are flags that stand for profile fields, in the order of the help.
@@ -90,6 +91,7 @@ latency.hlog and run.json.`,
 	f.StringVar(&o.against, "baseline", "", "directory of an earlier run that expect and abort_when may name")
 	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
 	o.trace.flags(c)
+	o.live.flags(c)
 	return c
 }
 
@@ -106,7 +108,12 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
+	feed, page, err := o.live.open(c.CommandPath(), s, o.bare)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interruptible(c.Context(), s.err)
+	defer page.close(c.Context(), s, stop)
 	defer restore()
 	out := outDir(o.out, p.Name)
 	if o.bare {
@@ -115,7 +122,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	progress := newProgress(s)
 	progress.title, progress.silent = p.Name, progress.silent || silent
 	run, err := harness.Run(ctx, p, harness.Options{
-		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Progress: progress.show, Trace: trace.add(),
+		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.show, Trace: trace.add(),
 	})
 	progress.end()
 	traceErr := trace.close()

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -38,6 +39,8 @@ type Options struct {
 	// Progress, if set, is called about once a second while the run goes on, by one
 	// goroutine. One that takes its time misses some and holds nothing up.
 	Progress func(Progress)
+	// Live, if set, takes in the run as it goes on.
+	Live *live.Feed
 	// Trace, if set, is told of each change to a connection, as
 	// dialers.Client.Tracer is. It may be called from several goroutines.
 	Trace func(dialers.TraceEvent)
@@ -185,6 +188,9 @@ func (r *run) Observe(e *results.Exchange) {
 	if r.writer != nil {
 		r.writer.Observe(e)
 	}
+	if r.opts.Live != nil {
+		r.opts.Live.Observe(e)
+	}
 }
 
 func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.Run, error) {
@@ -216,6 +222,9 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	r.open = &generator.Open{
 		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
+	}
+	if r.opts.Live != nil {
+		r.opts.Live.Begin(&r.doc)
 	}
 	if r.opts.Bare {
 		r.warnf("nothing was watched: sockets, the pool over time, the machine and the arrivals are not in this document")
@@ -303,6 +312,9 @@ func (r *run) begin() error {
 }
 
 func (r *run) finish() (*results.Run, error) {
+	if r.opts.Live != nil {
+		defer r.opts.Live.End(&r.doc) // with what the writer has to say
+	}
 	if r.writer == nil {
 		return &r.doc, nil
 	}
@@ -322,6 +334,9 @@ func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 func (r *run) sample(s results.Sample) error {
 	r.guard.look(s.Sockets, s.Opened)
 	r.seen.add(s.Sockets)
+	if r.opts.Live != nil {
+		r.opts.Live.Sample(s)
+	}
 	if r.writer == nil {
 		return nil
 	}
