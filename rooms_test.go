@@ -24,6 +24,7 @@ type room struct {
 
 var rooms = map[string]room{
 	"results":          {nil, "it is the vocabulary: every room speaks it, so it can know none of them"},
+	"results/compare":  {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
 	"results/page":     {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
 	"dialers/pool":     {nil, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":    {nil, "it says what the machine says; what that means is for others"},
@@ -37,8 +38,8 @@ var rooms = map[string]room{
 	"dialers":          {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	"internal/harness": {[]string{"results", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":      {[]string{"results", "results/page", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording", "internal/live"}, ""},
+	"internal/harness": {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
+	"cmd/kabench":      {[]string{"results", "results/compare", "results/page", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 
 // folders are the top-level folders there may be.

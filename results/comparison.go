@@ -51,6 +51,7 @@ type Arm struct {
 // is not Known, Low and High are when it is not Bounded; Why says why.
 type Measure struct {
 	Unit    Unit      `json:"unit"`
+	Of      string    `json:"of"` // what Value is: "all runs together", "median of the runs", "mean of the runs"
 	Known   bool      `json:"known"`
 	Value   float64   `json:"value"`
 	Bounded bool      `json:"bounded"` // there is an interval
@@ -72,8 +73,9 @@ type ComparedRun struct {
 // CoolDown is the wait before a run for TIME_WAIT sockets to the target to go.
 type CoolDown struct {
 	Seconds  float64 `json:"seconds"`
-	TimeWait int     `json:"time_wait_left"` // when the run began
+	TimeWait int     `json:"time_wait_left"` // when the run began, of both sides as far as they were seen
 	Limited  bool    `json:"limited"`        // the limit was reached before they were gone
+	Why      string  `json:"why,omitempty"`  // why there was nothing to wait for, or nothing to see
 }
 
 // Pair holds one arm against another.

@@ -2,7 +2,9 @@ package results
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -87,4 +89,33 @@ func measurePlace(name string) int {
 	default:
 		return 2 * i
 	}
+}
+
+// FailureCounts is how many exchanges failed in each way, by the measure's name.
+func (run *Run) FailureCounts() map[string]uint64 {
+	counts := map[string]uint64{}
+	for _, o := range run.Outcomes {
+		if o.failed() {
+			counts[MeasureFailureRate+"."+o.Phase.String()+"."+o.Cause.String()] += o.Count
+		}
+	}
+	return counts
+}
+
+// Text is v as a person reads it: "40", "12.3 ms", "0.31 %", "400/s".
+func (u Unit) Text(v float64) string {
+	switch u {
+	case UnitSeconds:
+		return humanSeconds(v)
+	case UnitRatio:
+		return percent(v)
+	case UnitPerSecond:
+		return three(v) + "/s"
+	case UnitBool:
+		return strconv.FormatBool(v != 0)
+	}
+	if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return three(v)
 }

@@ -263,6 +263,14 @@ const maxMicros = math.MaxInt64 / 2 / int64(time.Microsecond)
 // readLine sets e to the exchange in text. It refuses what no writer of this
 // format writes: no phase, a negative number, a time beyond 146 years.
 func readLine(text []byte, e *Exchange) error {
+	if readPlain(text, e) {
+		return nil
+	}
+	return readAny(text, e)
+}
+
+// readAny is readLine for whatever order and form JSON allows.
+func readAny(text []byte, e *Exchange) error {
 	l := line{Attempts: 1}
 	if err := json.Unmarshal(text, &l); err != nil {
 		return err

@@ -115,7 +115,7 @@ func reproducible(incidents []string) []string {
 // printExplained has the best candidate in full, and a line for each other.
 func printExplained(to io.Writer, e explanation) error {
 	best, others := e.Candidates[0], e.Candidates[1:]
-	w := &page{to: to}
+	w := &sheet{to: to}
 	w.line("%s: %s", best.ClientName, best.Text)
 	if e.Shared {
 		w.line("(several clients write this, and the text does not tell them apart; more of the log may)")
@@ -152,7 +152,7 @@ func printExplained(to io.Writer, e explanation) error {
 }
 
 func printUnknown(to io.Writer, near []wording.Wording) error {
-	w := &page{to: to}
+	w := &sheet{to: to}
 	w.line("No client or proxy known to kabench writes this.")
 	if len(near) > 0 {
 		w.line("The nearest that are known:")
@@ -193,13 +193,13 @@ func reuse(reused string) string {
 	return ""
 }
 
-// page writes named fields, folded; it keeps the first error.
-type page struct {
+// sheet writes named fields, folded; it keeps the first error.
+type sheet struct {
 	to  io.Writer
 	err error
 }
 
-func (p *page) line(format string, args ...any) {
+func (p *sheet) line(format string, args ...any) {
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.to, format+"\n", args...)
 	}
@@ -210,7 +210,7 @@ const (
 	pageWidth   = 110
 )
 
-func (p *page) field(name, text string) {
+func (p *sheet) field(name, text string) {
 	if text == "" {
 		return
 	}

@@ -82,6 +82,7 @@ happened, who closed, and what it cost.
 
   kabench reproduce idle-race                        reproduce an incident, and clear it
   kabench run --target http://host:port/ --rate 300/s   measure your own server
+  kabench compare PROFILE --pool a --pool b          hold pool settings against each other
 
 Exit codes: 0 done and all expectations met; 1 an expectation failed, or an incident was not
 reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
@@ -94,7 +95,7 @@ reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
-		newRun(s), newReproduce(s), newLab(s), newReport(s), newExport(s),
+		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
 	return root

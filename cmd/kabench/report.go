@@ -15,25 +15,52 @@ import (
 )
 
 func newReport(s *streams) *cobra.Command {
-	return &cobra.Command{
-		Use:   "report [DIR]",
-		Short: "Print the summary of a run, or of an incident's runs, from its directory",
-		Long: `Print what 'kabench run' or 'kabench reproduce' printed at its end, from the directory of its
-results; without DIR, the newest below kabench-results. A run that was cut off, or still goes
-on, is read up to its last second and marked as incomplete. The exit code is 0 whatever the
-run showed.`,
-		Args: args(cobra.MaximumNArgs(1)),
+	o := &pageOptions{}
+	c := &cobra.Command{
+		Use:   "report [DIR]... [-o report.html]",
+		Short: "Print the summary of a run, an incident's runs or a comparison, or make a page of it",
+		Long: `Print what 'kabench run', 'kabench reproduce' or 'kabench compare' printed at its end, from the
+directory of its results; without DIR, the newest below kabench-results. A run that was cut off,
+or still goes on, is read up to its last second and marked as incomplete.
+
+With -o it is a page instead: one HTML file that needs no network, with the answer, pictures of
+traffic, times, pool and sockets, and the lifelines of connections with the evidence of failures.
+Several DIRs stand beside each other in it.
+
+The exit code is 0 whatever the runs showed.`,
+		Example: `  kabench report
+  kabench report kabench-results/... -o report.html`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := dirOrNewest(args)
 			if err != nil {
 				return err
 			}
+			if o.output != "" {
+				o.dirs = append([]string{dir}, args[min(len(args), 1):]...)
+				return doPage(s, o)
+			}
+			if len(args) > 1 {
+				return &usageError{"kabench report", errors.New("several directories stand beside each other in a page only: add -o report.html")}
+			}
 			return doReport(s, dir)
 		},
 	}
+	c.Flags().StringVarP(&o.output, "output", "o", "", "make a page, and write it to this file")
+	return c
 }
 
 func doReport(s *streams, dir string) error {
+	c, err := results.OpenComparison(dir)
+	if err == nil {
+		print := results.RenderComparison
+		if s.json {
+			print = results.EncodeComparison
+		}
+		return print(s.out, c)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	rep, err := results.OpenReproduction(dir)
 	if err == nil {
 		print := results.RenderReproduction

@@ -114,8 +114,8 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
 	}
-	if p.Client == profiles.ClientStock && !reflect.DeepEqual(p.Pool, pool.Default()) {
-		return nil, inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; take it out (--pool default), or set client: policy (--pool go-default-transport comes near)")
+	if err := stockPool(p); err != nil {
+		return nil, err
 	}
 	schedule, err := p.Load.Schedule()
 	if err != nil {
@@ -150,6 +150,14 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		r.writer.SuccessesOneIn = uint64(max(1, math.Ceil(p.Load.MeanRate()/recordLimit)))
 	}
 	return r.make(ctx, schedule)
+}
+
+// stockPool complains about a pool that would have no effect.
+func stockPool(p *profiles.Profile) error {
+	if p.Client == profiles.ClientStock && !reflect.DeepEqual(p.Pool, pool.Default()) {
+		return inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; take it out (--pool default), or set client: policy (--pool go-default-transport comes near)")
+	}
+	return nil
 }
 
 // run is a run being made.

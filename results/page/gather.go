@@ -53,7 +53,7 @@ func (d *Data) gather(list []source) error {
 		list = list[:maxRuns]
 	}
 	for _, s := range list {
-		run, err := d.run(s, maxShown/len(list))
+		run, err := d.run(s, len(list))
 		if err != nil {
 			return err
 		}
@@ -66,8 +66,8 @@ func (d *Data) note(format string, args ...any) {
 	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
 }
 
-// run reads one run with at most so many stays in its lifelines.
-func (d *Data) run(s source, stays int) (Run, error) {
+// run reads one of so many runs.
+func (d *Data) run(s source, runs int) (Run, error) {
 	dir, err := results.Open(s.dir)
 	if err == nil && s.doc == nil {
 		s.doc, err = dir.Run()
@@ -77,9 +77,9 @@ func (d *Data) run(s source, stays int) (Run, error) {
 			return Run{}, err
 		}
 		d.note("%s: %v. Its figures are here, and its pictures are empty.", s.name, err)
-		return NewGatherer(s.name, s.doc).run(stays), nil
+		return newGatherer(s.name, s.doc, runs).Run(), nil
 	}
-	g := NewGatherer(s.name, s.doc)
+	g := newGatherer(s.name, s.doc, runs)
 	evidence, err := dir.Evidence()
 	if err != nil {
 		d.note("%s: the packets of its failures are left out: %v", s.name, err)
@@ -106,7 +106,7 @@ func (d *Data) run(s source, stays int) (Run, error) {
 		g.Sample(sample)
 		read++
 	}
-	return g.run(stays), nil
+	return g.Run(), nil
 }
 
 // broken notes why a file was not read to its end.

@@ -35,15 +35,21 @@ type Gatherer struct {
 	tally    results.Tally // of a live run
 	last     time.Duration // latest stamp of a live run
 	opened   uint64
+	stays    int // most that are shown in lifelines
 }
 
 // NewGatherer gathers what a page shows of a run that is over, beside its
 // document: it is told the exchanges that were recorded.
-func NewGatherer(name string, doc *results.Run) *Gatherer {
+func NewGatherer(name string, doc *results.Run) *Gatherer { return newGatherer(name, doc, 1) }
+
+// newGatherer is NewGatherer for one of so many runs on a page.
+func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
+	width, columns := max(maxSpans/runs, leastSpans), max(maxColumns/runs, leastColumns)
 	return &Gatherer{
-		name: name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
-		flow: newFlow(), heat: newHeat(), response: results.NewHistogram(), service: results.NewHistogram(),
-		pool: newGauges(5), sockets: newGauges(4), lives: newLifelines(),
+		stays: maxShown / runs,
+		name:  name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
+		flow: newFlow(width), heat: newHeat(columns), response: results.NewHistogram(), service: results.NewHistogram(),
+		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(),
 	}
 }
 
@@ -119,10 +125,7 @@ func (g *Gatherer) Sample(s results.Sample) {
 }
 
 // Run is what was gathered so far.
-func (g *Gatherer) Run() Run { return g.run(maxShown) }
-
-// run is Run with at most so many stays in its lifelines.
-func (g *Gatherer) run(stays int) Run {
+func (g *Gatherer) Run() Run {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	set := settingsOf(g.doc.Profile)
@@ -153,7 +156,7 @@ func (g *Gatherer) run(stays int) Run {
 		r.Sockets.Predicted = doc.Ports.Predicted
 	}
 
-	lanes := g.lives.data(stays)
+	lanes := g.lives.data(g.stays)
 	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.idleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)
 	for _, lane := range lanes {

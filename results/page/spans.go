@@ -3,6 +3,7 @@ package page
 import (
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -13,7 +14,13 @@ const firstStep = 100 * time.Millisecond
 // a page small. When a run outgrows them, spans are joined in twos.
 const (
 	maxSpans   = 600
-	maxColumns = 240 // of the heat map, whose spans have rows
+	maxColumns = 160 // of the heat map, whose spans have rows
+)
+
+// A page of several runs has less room for each, but never less than this.
+const (
+	leastSpans   = 150
+	leastColumns = 60
 )
 
 // spans divides the time since the start of a run into equal parts, at most
@@ -77,9 +84,9 @@ type flow struct {
 	failed           map[outcome]*counts
 }
 
-func newFlow() *flow {
+func newFlow(limit int) *flow {
 	f := &flow{failed: map[outcome]*counts{}}
-	f.spans = spans{firstStep, maxSpans, func() {
+	f.spans = spans{firstStep, limit, func() {
 		for _, c := range f.all() {
 			*c = joined(*c, sum)
 		}
@@ -123,12 +130,16 @@ func (f *flow) data(oneIn uint64) Flow {
 // Rows of the heat map: rowsPerDecade for each power of ten, from 1 µs up to
 // the longest time that a histogram holds.
 const (
-	rowsPerDecade = 8
-	maxRows       = 64
+	rowsPerDecade = 20
+	maxRows       = 156
+	leastRows     = 12 // of a map, so that a narrow band looks like one
 )
 
-// edge is the upper edge of row i, in seconds.
-func edge(i int) float64 { return math.Pow(10, float64(i+1)/rowsPerDecade) / 1e6 }
+// edge is the upper edge of row i, in seconds, with four digits.
+func edge(i int) float64 {
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(math.Pow(10, float64(i+1)/rowsPerDecade)/1e6, 'g', 4, 64), 64)
+	return v
+}
 
 // row is the row that d is in.
 func row(d time.Duration) int {
@@ -144,9 +155,9 @@ type heat struct {
 	columns [][maxRows]uint32
 }
 
-func newHeat() *heat {
+func newHeat(limit int) *heat {
 	h := &heat{}
-	h.spans = spans{firstStep, maxColumns, func() {
+	h.spans = spans{firstStep, limit, func() {
 		h.columns = joined(h.columns, func(a, b [maxRows]uint32) [maxRows]uint32 {
 			for i := range a {
 				a[i] = sum(a[i], b[i])
@@ -176,6 +187,9 @@ func (h *heat) data() Heat {
 			}
 		}
 	}
+	for highest >= 0 && highest-lowest+1 < leastRows {
+		lowest, highest = max(lowest-1, 0), min(highest+1, maxRows-1)
+	}
 	for i := lowest; i <= highest; i++ {
 		d.Rows = append(d.Rows, edge(i))
 	}
@@ -197,9 +211,9 @@ type gauges struct {
 	high [][]int   // by gauge
 }
 
-func newGauges(n int) *gauges {
+func newGauges(n, limit int) *gauges {
 	g := &gauges{n: n, high: make([][]int, n)}
-	g.spans = spans{firstStep, maxSpans, func() {
+	g.spans = spans{firstStep, limit, func() {
 		g.t = joined(g.t, func(a, b float64) float64 {
 			if math.IsNaN(a) {
 				return b

@@ -92,12 +92,9 @@ func Write(w io.Writer, d *Data) error {
 		return fmt.Errorf("making the report: %w", err)
 	}
 	s := prepared()
-	var head, foot bytes.Buffer
+	var head bytes.Buffer
 	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences}
 	if err := s.head.ExecuteTemplate(&head, "page", view); err != nil {
-		return fmt.Errorf("making the report: %w", err)
-	}
-	if err := s.head.ExecuteTemplate(&foot, "foot", view); err != nil {
 		return fmt.Errorf("making the report: %w", err)
 	}
 	for _, part := range [...]string{
@@ -105,7 +102,7 @@ func Write(w io.Writer, d *Data) error {
 		"<script type=\"application/json\" id=\"data\">", string(data), "</script>\n",
 		"<script type=\"text/plain\" id=\"library\">", s.library, "</script>\n",
 		"<script>", s.program, "</script>\n",
-		foot.String(),
+		"</body>\n</html>\n",
 	} {
 		if _, err := io.WriteString(w, part); err != nil {
 			return err

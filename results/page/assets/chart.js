@@ -17,7 +17,6 @@ function picture({ name, label, height, option, table, ready, empty }) {
   const chart = { panel, box, option, ready, drawn: null };
   if (table) panel.append(tableOf('Figures of this picture as a table', table));
   charts.push(chart);
-  watch(chart);
   return chart;
 }
 
@@ -42,18 +41,6 @@ function scroll(head, rows, textColumns, all) {
       el('tbody', {}, ...rows.map((r) => el('tr', {}, el('th', { scope: 'row' }, r[0]), ...r.slice(1).map((c, i) => cell('td')(c, i + 1)))))));
 }
 
-// Charts are drawn as they come into sight: a comparison has many.
-const seen = 'IntersectionObserver' in window ? new IntersectionObserver((entries) => {
-  for (const e of entries) {
-    const chart = e.isIntersecting && charts.find((c) => c.box === e.target);
-    if (chart) draw(chart);
-  }
-}, { rootMargin: '600px' }) : null;
-
-function watch(chart) {
-  if (seen) seen.observe(chart.box);
-}
-
 let library = false; // it is there
 
 function draw(chart) {
@@ -62,21 +49,21 @@ function draw(chart) {
     chart.drawn = echarts.init(chart.box, null, { renderer: 'canvas', devicePixelRatio: Math.max(2, window.devicePixelRatio || 1) });
     if (chart.ready) chart.ready(chart.drawn);
   }
-  chart.drawn.setOption(chart.option(chart.drawn), { notMerge: !chart.keep, lazyUpdate: false });
+  chart.drawn.setOption(chart.option(chart.drawn), { notMerge: true, lazyUpdate: false });
   chart.box.dataset.drawn = 'yes';
 }
 
-function drawVisible() {
-  for (const chart of charts) {
-    const place = chart.box.getBoundingClientRect();
-    if (chart.drawn || !seen || place.top < window.innerHeight + 600) draw(chart);
-  }
+// drawAll draws the charts one by one, so that the page answers in between.
+function drawAll() {
+  const next = charts.find((chart) => !chart.drawn);
+  if (!next || !library) return;
+  draw(next);
+  setTimeout(drawAll, 0);
 }
 
 function forget(chart) {
   const i = charts.indexOf(chart);
   if (i >= 0) charts.splice(i, 1);
-  if (seen && chart.box) seen.unobserve(chart.box);
   if (chart.drawn) chart.drawn.dispose();
 }
 

@@ -34,11 +34,19 @@ function nice(v) {
   return Number(([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((m) => m * unit >= v) * unit).toPrecision(6));
 }
 
+// round says whether an edge of a row is 1, 2 or 5, ten, a hundred times that.
+function round(edge) {
+  const short = Number(edge.toPrecision(1));
+  return Math.abs(edge / short - 1) < 0.01 && [1, 2, 5].includes(Number(short.toExponential().split('e')[0]));
+}
+
 function heatMap(run, scale) {
   const h = run.heat;
-  const columns = Math.max(Math.ceil(scale.end / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
+  const columns = Math.max(Math.ceil(scale.end(run) / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
+  // All runs have the same rows, so that their maps can be held against each other.
+  const rows = scale.rows, place = h.rows.map((edge) => rows.indexOf(edge));
   const name = (row) => 'up to ' + tick(h.rows[row]);
-  const from = (row) => (row > 0 ? tick(h.rows[row - 1]) : '0') + ' to ' + tick(h.rows[row]);
+  const from = (row) => (row > 0 ? tick(rows[row - 1]) + ' to ' : 'up to ') + tick(rows[row]);
   const most = h.cells.reduce((n, cell) => Math.max(n, cell[2]), 1);
   return picture({
     name: scale.many ? run.name : null, empty: h.cells.length ? null : 'Nothing was answered.', height: '17rem',
@@ -53,17 +61,17 @@ function heatMap(run, scale) {
         type: 'category', data: Array.from({ length: columns }, (_, i) => i), axisTick: { show: false }, axisLine: { lineStyle: { color: c.line } }, splitLine: { show: false },
         axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: Math.max(Math.ceil(columns / 6) - 1, 0), formatter: (v) => moment(v * h.step) },
       };
-      o.yAxis = { type: 'category', data: h.rows.map((_, i) => i), axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: (v) => tick(h.rows[v]) } };
+      o.yAxis = { type: 'category', data: rows.map((_, i) => i), axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: (i) => round(rows[i]), formatter: (v) => tick(Number(rows[v].toPrecision(1))) } };
       o.visualMap = {
         type: 'continuous', min: 0, max: Math.max(Math.log10(most), 0.3), dimension: 2, seriesIndex: 0, calculable: false, orient: 'horizontal', right: 16, top: 2, itemHeight: 90, itemWidth: 8,
         text: [integer(most), '1 exchange'], textStyle: { color: c.soft, fontSize: 11 }, inRange: { color: c.ramp },
       };
-      o.series = [{ type: 'heatmap', data: h.cells.map(([x, y, n]) => [x, y, Math.log10(n), n]), progressive: 0, emphasis: { disabled: true }, itemStyle: { borderWidth: 0 } }];
+      o.series = [{ type: 'heatmap', data: h.cells.map(([x, y, n]) => [x, place[y], Math.log10(n), n]), progressive: 0, emphasis: { disabled: true }, itemStyle: { borderWidth: 0 } }];
       return o;
     },
     table: () => ({
       head: ['due from', 'took', 'exchanges'],
-      rows: h.cells.slice(0, 2000).map(([x, y, n]) => [moment(x * h.step), from(y), integer(n)]),
+      rows: h.cells.slice(0, 2000).map(([x, y, n]) => [moment(x * h.step), from(place[y]), integer(n)]),
     }),
   });
 }

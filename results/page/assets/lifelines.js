@@ -19,7 +19,7 @@ function lifelines(run, scale) {
   const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'none');
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
-  const end = scale.end;
+  const end = scale.end(run);
 
   const chart = picture({
     label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. Left and right arrow keys go from failure to failure, Enter opens the evidence.',
@@ -111,7 +111,7 @@ function lifelines(run, scale) {
       }
       if (i.seriesName === 'failure') return 'request ' + i.value[2] + '\n' + i.value[3] + '\nclick for its evidence';
       if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
-      return 'the server\u2019s timer: ' + duration(l.idle_timeout) + ' after the last exchange';
+      return 'the server\u2019s timer: ' + tick(l.idle_timeout) + ' after the last exchange';
     };
     o.grid = { left: 78, right: 16, top: 34, bottom: 66 };
     o.xAxis = timeAxis(c, end, { splitLine: { show: true, lineStyle: { color: c.line } } });

@@ -13,10 +13,14 @@ function section(id, title, how, panels, kind) {
 function scales(runs) {
   const rate = (r) => highest(r.flow.due, r.flow.started, r.flow.ok) / r.flow.step;
   const failed = (r) => highest(r.flow.due.map((_, i) => Object.values(r.flow.failed).reduce((n, list) => n + list[i], 0)));
+  const longest = Math.max(...runs.map(extent), 0.1);
   const times = runs.flatMap((r) => [...r.response, ...r.service].map((p) => p.s)).filter((s) => s > 0);
   return {
     many: runs.length > 1,
-    end: Math.max(...runs.map(extent), 0.1),
+    rows: [...new Set(runs.flatMap((r) => r.heat.rows))].sort((a, b) => a - b),
+    // Runs of about the same length have one axis of time.
+    end: (run) => (extent(run) * 1.5 < longest ? extent(run) : longest),
+    anyFailed: runs.some((r) => Object.keys(r.flow.failed).length > 0),
     rate: nice(Math.max(...runs.map(rate), 1) * 1.05), failed: nice(Math.max(...runs.map(failed), 1)),
     pool: Math.max(...runs.map((r) => highest(r.pool.leased, r.pool.idle, r.pool.dialing, r.pool.pending)), 1) * 1.08,
     sockets: Math.max(...runs.map((r) => highest(r.sockets.established, r.sockets.time_wait, r.sockets.time_wait_server, r.sockets.ports_used)), 1) * 1.08,
@@ -65,7 +69,7 @@ function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
   return 'A lane is one connection. Thick parts are exchanges, the thin line between them is idle, and a diamond is a failure in the colour of its phase.'
-    + (timer ? ' A black tick is where the server\u2019s keep-alive timer (' + duration(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
+    + (timer ? ' A black tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
     + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
@@ -82,7 +86,7 @@ function body(data) {
     section('traffic', 'Traffic', 'What the schedule wanted (due), what was sent (started) and what came back (answered), per second. Started below due is a generator or cap at its limit; answered below started is waiting or failing. Below it, failures by phase and cause when they happened.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => { const l = lifelines(r, s); drawn.lanes.push(l); return l; }), 'panels'),
     section('percentiles', 'How long answers took', 'Read upwards from a percentile: that share of answers took no longer. The axis gives each further nine the same width, so the tail is as wide as the bulk. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
-    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times; the stronger its colour, the more exchanges are in it, on a logarithmic scale. Bands are kinds of answers, a column that reaches up is a pause.', runs.map((r) => heatMap(r, s))),
+    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times; the stronger its colour, the more exchanges are in it, failed ones too, on a logarithmic scale. Bands are kinds of answers, a column that reaches up is a pause.', runs.map((r) => heatMap(r, s))),
     section('pool', 'The pool', 'Connections by what they are doing, and requests that wait for one (pending); the highest of each span. Pending above zero with leased at its cap is a pool that is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.', runs.map((r) => poolPicture(r, s))),
     section('sockets', 'Sockets and ports', 'What the kernel holds towards the target. TIME_WAIT is a minute long, on the side that closed first, and keeps its port.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
   );
@@ -99,7 +103,7 @@ function show(data) {
   drawn.lanes = [];
   byID('pictures').replaceChildren(...body(data));
   window.scrollTo(0, y);
-  if (!seen) drawVisible();
+  if (library) charts.forEach(draw); // at once: a live page would flicker
 }
 
 // unpack makes the chart library from its compressed text, and runs it.
@@ -111,7 +115,7 @@ async function unpack() {
   document.head.append(script);
   if (typeof echarts === 'undefined') throw new Error('the chart library did not run');
   library = true;
-  drawVisible();
+  drawAll();
 }
 
 let current = JSON.parse(byID('data').textContent);

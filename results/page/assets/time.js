@@ -31,11 +31,11 @@ function traffic(run, scale) {
   const rate = (list) => list.map((n, i) => [at(i), n / f.step]);
   const total = kinds.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
   return picture({
-    name: scale.many ? run.name : null, height: kinds.length ? '25rem' : '18rem',
+    name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
     empty: f.due.length ? null : 'No exchange was recorded.',
     label: 'Requests due, started and answered per second over time' + (kinds.length ? '; ' + total + ' failures in ' + kinds.join(', ') : '; no failures'),
     option: () => {
-      const c = colours(), o = common(c), end = Math.max(scale.end, 0.1);
+      const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
       const split = kinds.length > 0;
       o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
@@ -82,7 +82,7 @@ function poolPicture(run, scale) {
     option: () => {
       const c = colours(), o = common(c);
       o.tooltip.formatter = tip(c, integer);
-      o.xAxis = timeAxis(c, scale.end);
+      o.xAxis = timeAxis(c, scale.end(run));
       const most = Math.max(scale.pool, ...bounds.filter((b) => b[1] <= 3 * Math.max(top, 1)).map((b) => b[1] * 1.08));
       o.yAxis = axis(c, { max: Math.ceil(most) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
       o.series = [
@@ -114,8 +114,8 @@ function socketPicture(run, scale) {
     option: () => {
       const c = colours(), o = common(c);
       o.tooltip.formatter = tip(c, integer);
-      const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end;
-      o.xAxis = timeAxis(c, predicted ? Math.max(scale.end, s.predicted * 1.05) : scale.end);
+      const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end(run);
+      o.xAxis = timeAxis(c, predicted ? Math.max(scale.end(run), s.predicted * 1.05) : scale.end(run));
       const near = s.ports_available > 0 && used > 0.3 * s.ports_available;
       o.yAxis = axis(c, { max: Math.ceil(Math.max(scale.sockets, near ? s.ports_available * 1.08 : 0)) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
       o.series = [

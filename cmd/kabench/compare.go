@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// compareOptions are the flags of `kabench compare`.
+type compareOptions struct {
+	pools       []string
+	axes        []string
+	sets        []string
+	repeats     int
+	seed        uint64
+	coolDown    time.Duration
+	out         string
+	anyQuestion bool
+	given       func(flag string) bool
+}
+
+// What a comparison may come to.
+const (
+	defaultRepeats = 5
+	maxArms        = 64
+	maxRuns        = 1000
+)
+
+func newCompare(s *streams) *cobra.Command {
+	o := &compareOptions{}
+	c := &cobra.Command{
+		Use:   "compare PROFILE --pool A --pool B | MATRIX.yaml | DIR DIR...",
+		Short: "Run pool settings side by side, and say which helps and what it costs",
+		Long: `Run the traffic of a profile with each of several settings, and say what differs, by how much
+and whether that can be chance. The first setting is what the others are held against.
+
+The settings are pools (--pool), the values of any field of the profile (--axis; several axes
+make every combination), or what a matrix file says:
+
+  profile: quick
+  question: Does a longer idle timeout pay?
+  axes:
+    pool.idle_timeout: [0, 15s, 3s]
+    pool.lease_order: [fifo, lifo]
+  repeats: 5
+
+Every setting runs --repeats times, interleaved in blocks with a random order in each. Between
+runs there is a wait for TIME_WAIT sockets to the target to go, for at most --cool-down. Of an
+incident only its traffic is sent: its remedies are not run.
+
+Given directories of finished runs, or of a comparison, it compares those.`,
+		Example: `  kabench compare quick --pool default --pool reactor-netty
+  kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
+  kabench compare matrix.yaml --repeats 8 --seed 42
+  kabench compare kabench-results/20260301-* --json`,
+		Args:              args(cobra.MinimumNArgs(1)),
+		ValidArgsFunction: completeProfiles,
+		RunE: func(c *cobra.Command, args []string) error {
+			o.given = c.Flags().Changed
+			if finished(args) {
+				return compareFinished(c, s, o, args)
+			}
+			return compareRuns(c, s, o, args[0])
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give it once for each to compare")
+	f.StringArrayVar(&o.axes, "axis", nil, "field and the values it takes, as pool.idle_timeout=0,15s,3s; may be repeated")
+	f.StringArrayVar(&o.sets, "set", nil, "set any profile field in all of them, as load.rate=200/s; may be repeated")
+	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
+	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
+	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
+	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
+	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
+	c.RegisterFlagCompletionFunc("pool", completePools)
+	return c
+}
+
+// finished reports whether the arguments are directories rather than a profile.
+func finished(args []string) bool {
+	if len(args) > 1 {
+		return true
+	}
+	info, err := os.Stat(args[0])
+	return err == nil && info.IsDir()
+}
+
+// compareRuns makes the runs and compares them.
+func compareRuns(c *cobra.Command, s *streams, o *compareOptions, profile string) error {
+	if o.anyQuestion {
+		return &usageError{c.CommandPath(), errors.New("--any-question is for directories of finished runs")}
+	}
+	plan, err := o.plan(profile)
+	if err != nil {
+		return err
+	}
+	if !s.json {
+		fmt.Fprintln(s.err, plan.estimate())
+	}
+	ctx, stop, restore := interruptible(c.Context(), s.err)
+	defer restore()
+	out := outDir(o.out, "compare-"+plan.name)
+	progress := newProgress(s)
+	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{
+		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+		Name:    plan.name, Question: plan.question, Axes: plan.axes,
+		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown,
+		Before: func(step, steps, block int, arm string) {
+			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
+		},
+		Cooling: func(waited time.Duration, left int) {
+			if !progress.silent && waited == 0 || !progress.silent && int(waited.Seconds())%10 == 0 {
+				progress.end()
+				fmt.Fprintf(s.err, "cooling down: %d TIME_WAIT sockets to the target left after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
+			}
+		},
+	})
+	progress.end()
+	if doc == nil {
+		return err
+	}
+	if out != "" {
+		if saveErr := results.SaveComparison(out, doc); err == nil {
+			err = saveErr
+		}
+	}
+	if printErr := s.printComparison(doc); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.saved(out)
+	return codeOfComparison(doc)
+}
+
+// codeOfComparison is 3 when an arm has no valid run, so that it was not compared.
+func codeOfComparison(c *results.Comparison) error {
+	if c.Interrupted {
+		return exitCode(exitInterrupted)
+	}
+	for _, arm := range c.Arms {
+		if arm.Runs == 0 {
+			return exitCode(exitInvalid)
+		}
+	}
+	return nil
+}
+
+func (s *streams) printComparison(c *results.Comparison) error {
+	if s.json {
+		return results.EncodeComparison(s.out, c)
+	}
+	return results.RenderComparison(s.out, c)
+}
+
+// relativeTo is path as seen from dir; path itself when there is no dir to see it
+// from.
+func relativeTo(dir, path string) string {
+	if dir == "" {
+		return path
+	}
+	from, err := filepath.Abs(dir)
+	to, toErr := filepath.Abs(path)
+	if err != nil || toErr != nil {
+		return path
+	}
+	seen, err := filepath.Rel(from, to)
+	if err != nil {
+		return to
+	}
+	return filepath.ToSlash(seen)
+}
+
+func completePools(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, p := range profiles.Pools() {
+		names = append(names, p.Name)
+	}
+	return names, cobra.ShellCompDirectiveDefault
+}

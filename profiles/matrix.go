@@ -1,0 +1,153 @@
+package profiles
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
+)
+
+// Matrix is a comparison to make: a profile, and the fields that take one value
+// after another. It is what `kabench compare` reads from a file.
+type Matrix struct {
+	Profile  string        `yaml:"profile"` // a name, or a file: from the matrix file's directory
+	Name     string        `yaml:"name"`
+	Question string        `yaml:"question"`
+	Set      Changes       `yaml:"set"` // of all arms
+	Axes     Axes          `yaml:"axes"`
+	Repeats  int           `yaml:"repeats"`
+	Seed     uint64        `yaml:"seed"` // of the order of runs; 0: a new one
+	CoolDown time.Duration `yaml:"cool_down"`
+	// Has tells which keys were given, where their absence is not their zero value.
+	Has map[string]bool `yaml:"-"`
+}
+
+// Axes are fields and their values, in the order in which they were given.
+type Axes []AxisOf
+
+// AxisOf is one field of the profile and the values it takes, each as --set would
+// be given it.
+type AxisOf struct {
+	Path   string
+	Values []string
+	// Sources say where each value was given, for complaints: "matrix.yaml:4:22".
+	Sources []string
+}
+
+// IsMatrix reports whether a YAML text is a matrix rather than a profile: it
+// names axes, or a profile.
+func IsMatrix(data []byte) bool {
+	var d decoder
+	n := d.parseDocument(data)
+	return n != nil && (hasKey(n, "axes") || hasKey(n, "profile"))
+}
+
+// LoadMatrix reads a matrix. The name stands for the data in complaints. The
+// error is an Errors. That the paths and values fit the profile is not looked at
+// here.
+func LoadMatrix(name string, data []byte) (*Matrix, error) {
+	m := &Matrix{Has: map[string]bool{}}
+	d := newDecoder(Matrix{})
+	d.source, d.lined = name, true
+	n := d.parseDocument(data)
+	if n == nil && len(d.errs) == 0 {
+		d.bad("", nil, "is empty; it needs a profile and axes")
+	}
+	if n == nil {
+		return nil, d.errs.asError()
+	}
+	for key, value := range d.pairs("", n) {
+		m.Has[key.Value] = true
+		switch i, known := fieldNamed(reflect.TypeFor[Matrix](), key.Value); {
+		case !known || key.Value == "-":
+			d.bad(key.Value, key, "unknown key; the keys of a matrix are %s", matrixKeys)
+		case key.Value == "axes":
+			m.Axes = d.axes(key, value)
+		default:
+			d.decode(key.Value, value, reflect.ValueOf(m).Elem().FieldByIndex(i))
+		}
+	}
+	for _, c := range m.complaints() {
+		if !d.errs.touch(c.Path) {
+			d.errs = append(d.errs, d.located(c, name))
+		}
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	return m, nil
+}
+
+var matrixKeys = strings.Join(keysOf(reflect.TypeFor[Matrix]())[:8], ", ") // without Has
+
+func (m *Matrix) complaints() (list Errors) {
+	if m.Profile == "" {
+		list = append(list, Complaint{Path: "profile", Text: "which profile? name one ('kabench profiles' and 'kabench incidents' list some) or its file"})
+	}
+	if len(m.Axes) == 0 {
+		list = append(list, Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
+	}
+	if m.Has["repeats"] && m.Repeats < 1 {
+		list = append(list, Complaint{Path: "repeats", Text: fmt.Sprintf("%d is not at least 1", m.Repeats)})
+	}
+	if m.CoolDown < 0 {
+		list = append(list, Complaint{Path: "cool_down", Text: fmt.Sprintf("%v is below 0", m.CoolDown)})
+	}
+	return list
+}
+
+// axes are the mapping of paths to lists of values.
+func (d *decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
+	for path, value := range d.pairs("axes", n) {
+		at := join("axes", path.Value)
+		list, ok := value.(*ast.SequenceNode)
+		if !ok {
+			d.bad(at, path, "is %s; a list of values belongs here, as [0, 3s]", describe(value))
+			continue
+		}
+		axis := AxisOf{Path: path.Value}
+		for _, element := range list.Values {
+			text, ok := d.asSet(at, element)
+			if !ok {
+				continue
+			}
+			m := d.mark(placeOf(element))
+			axis.Values = append(axis.Values, text)
+			axis.Sources = append(axis.Sources, fmt.Sprintf("%s:%d:%d", m.source, m.line, m.column))
+		}
+		if len(list.Values) == 0 {
+			d.bad(at, path, "has no values; give some, as [0, 3s]")
+		}
+		axes = append(axes, axis)
+	}
+	return axes
+}
+
+// asSet is the value n as --set would be given it.
+func (d *decoder) asSet(path string, n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case nil:
+		d.bad(path, nil, "has no value")
+		return "", false
+	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
+		d.bad(path, placeOf(n), "anchors, aliases and tags are not supported; write the value out")
+		return "", false
+	case *ast.NullNode:
+		return "null", true
+	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
+		return n.String(), true
+	}
+	return d.scalar(path, n)
+}
+
+// RedactChange is a change as it may be shown: secrets are blanked.
+func RedactChange(change map[string]string) map[string]string {
+	shown := make(map[string]string, len(change))
+	for path, value := range change {
+		shown[path] = redactSetting(path, value)
+	}
+	return shown
+}

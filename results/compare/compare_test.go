@@ -1,0 +1,403 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/kabench/kabench/results"
+)
+
+// setting is how runs of an arm come out.
+type setting struct {
+	fails   float64 // rate of failures
+	groups  int     // failures come in groups of so many; 0 and 1: alone
+	p99     float64 // seconds, in the median run
+	spread  float64 // of its logarithm from run to run
+	opened  int
+	pending int
+}
+
+const perRun = 2000
+
+// simulated is a run of that setting.
+func (s setting) simulated(r *rand.Rand) *results.Run {
+	failed := uint64(0)
+	group := max(s.groups, 1)
+	for range perRun / group {
+		if r.Float64() < s.fails {
+			failed += uint64(group)
+		}
+	}
+	level := s.p99 * math.Exp(s.spread*r.NormFloat64())
+	quantiles := results.Quantiles{Count: perRun - failed, Min: level / 4, P50: level / 2, P90: level * 0.9, P99: level, P999: level * 1.5, Max: level * 2, Mean: level / 2}
+	if quantiles.Count == 0 {
+		quantiles = results.Quantiles{}
+	}
+	run := &results.Run{
+		Complete: true, Valid: true, Start: time.Unix(0, 0), End: time.Unix(10, 0),
+		Counts:      results.Counts{Due: perRun, Started: perRun, OK: perRun - failed, Failed: failed},
+		Latency:     map[string]results.Quantiles{"response": quantiles, "service": quantiles, "acquire": quantiles},
+		Connections: results.Connections{Opened: uint64(s.opened)}, Pool: results.PoolPeaks{PeakPending: s.pending},
+		Instrument: results.Instrument{CPUPerExchange: 1e-5 * math.Exp(0.1*r.NormFloat64())},
+	}
+	if failed > 0 {
+		run.Outcomes = []results.Outcome{{Phase: results.PhaseBeforeResponse, Cause: results.CauseFIN, Reused: true, Count: failed}}
+	}
+	return run
+}
+
+// compared is the judged comparison of settings with so many runs each.
+func compared(t interface{ Fatal(...any) }, r *rand.Rand, repeats int, settings ...setting) *results.Comparison {
+	c := &results.Comparison{Name: "simulated", Repeats: repeats, Confidence: 0.95}
+	var runs []Run
+	for i := range settings {
+		c.Arms = append(c.Arms, results.Arm{Name: string(rune('a' + i))})
+	}
+	for block := range repeats {
+		for i, s := range settings {
+			c.Runs = append(c.Runs, results.ComparedRun{Arm: c.Arms[i].Name, Block: block + 1})
+			runs = append(runs, Run{Doc: s.simulated(r)})
+		}
+	}
+	judged(t, c, runs)
+	return c
+}
+
+// judged judges c and checks that its document can be written.
+func judged(t interface{ Fatal(...any) }, c *results.Comparison, runs []Run) {
+	if err := Judge(c, runs); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if err := results.EncodeComparison(&text, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.Pairs {
+		for _, test := range p.Tests {
+			if test.Bounded && !(test.Low <= test.Difference && test.Difference <= test.High) {
+				t.Fatal(fmt.Sprintf("%s of %s: %g is not within %g to %g", test.Measure, p.B, test.Difference, test.Low, test.High))
+			}
+			if test.PAdjusted < test.P || test.Method == "" && (test.P != 1 || test.Differs) || test.Method == "" && test.Why == "" {
+				t.Fatal(fmt.Sprintf("%+v", test))
+			}
+		}
+	}
+	for _, a := range c.Arms {
+		for name, m := range a.Measures {
+			if m.Bounded && !(m.Low <= m.Value && m.Value <= m.High) || !m.Known && m.Why == "" || m.Known && !m.Bounded && m.Why == "" {
+				t.Fatal(fmt.Sprintf("%s of %s: %+v", name, a.Name, m))
+			}
+		}
+	}
+	if c.Verdict == "" {
+		t.Fatal("there is no verdict")
+	}
+}
+
+// differing counts the tests that found a difference.
+func differing(c *results.Comparison) (n int) {
+	for _, p := range c.Pairs {
+		for _, t := range p.Tests {
+			if t.Differs {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Where nothing differs a difference is found in at most one comparison of
+// twenty, whatever the runs are like.
+func TestFalseFindingsAreRare(t *testing.T) {
+	made, wrong := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		s := setting{
+			fails:  rapid.SampledFrom([]float64{0, 0.0005, 0.01, 0.1, 0.5, 1}).Draw(rt, "fails"),
+			groups: rapid.SampledFrom([]int{1, 2, 10}).Draw(rt, "groups"),
+			p99:    rapid.SampledFrom([]float64{1e-5, 0.01, 2}).Draw(rt, "p99"),
+			spread: rapid.SampledFrom([]float64{0, 0.01, 0.3, 1}).Draw(rt, "spread"),
+			opened: 40,
+		}
+		repeats := rapid.IntRange(2, 8).Draw(rt, "repeats")
+		arms := rapid.IntRange(2, 4).Draw(rt, "arms")
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 1))
+		const tries = 20
+		for range tries {
+			made++
+			if differing(compared(rt, r, repeats, make1(s, arms)...)) > 0 {
+				wrong++
+			}
+		}
+	})
+	// 0.05 and three standard deviations of what chance makes of it.
+	if most := 0.05*float64(made) + 3*math.Sqrt(0.05*0.95*float64(made)); float64(wrong) > most {
+		t.Errorf("differences in %d of %d comparisons of a setting with itself, want at most %.0f", wrong, made, most)
+	}
+	t.Logf("%d of %d", wrong, made)
+}
+
+func make1(s setting, n int) []setting {
+	list := make([]setting, n)
+	for i := range list {
+		list[i] = s
+	}
+	return list
+}
+
+// A planted difference is found, and in the right direction.
+func TestPlantedDifferencesAreFound(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		a := setting{fails: 0.1, p99: 0.05, spread: 0.02, opened: 40, pending: 3}
+		b := setting{fails: 0.01, p99: 0.1, spread: 0.02, opened: 80, pending: 9}
+		repeats := rapid.IntRange(3, 9).Draw(rt, "repeats")
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
+		c := compared(rt, r, repeats, a, b)
+		for name, sign := range map[string]float64{results.MeasureFailureRate: -1, p99: 1} {
+			test := find(&c.Pairs[0], name)
+			if !test.Differs || test.Difference*sign <= 0 {
+				rt.Fatalf("%s: %+v", name, test)
+			}
+		}
+		if !strings.Contains(c.Verdict, "fewer requests fail") || !strings.Contains(c.Verdict, "response p99") {
+			rt.Fatalf("the verdict: %s", c.Verdict)
+		}
+	})
+}
+
+// What is seen of b against a is seen of a against b, with the other sign.
+func TestExchangedLabelsFlipTheSign(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		draw := func(name string) setting {
+			return setting{
+				fails:  rapid.Float64Range(0, 1).Draw(rt, name+" fails"),
+				groups: rapid.IntRange(1, 10).Draw(rt, name+" groups"),
+				p99:    rapid.Float64Range(1e-4, 1).Draw(rt, name+" p99"),
+				spread: rapid.Float64Range(0, 1).Draw(rt, name+" spread"),
+				opened: rapid.IntRange(0, 100).Draw(rt, name+" opened"),
+			}
+		}
+		a, b := draw("a"), draw("b")
+		repeats := rapid.IntRange(1, 8).Draw(rt, "repeats")
+		seed := rapid.Uint64().Draw(rt, "seed")
+		c := compared(rt, rand.New(rand.NewPCG(seed, 3)), repeats, a, b)
+		var runs []Run
+		back := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "b"}, {Name: "a"}}}
+		r := rand.New(rand.NewPCG(seed, 3))
+		for range repeats {
+			for i, s := range []setting{a, b} {
+				back.Runs = append(back.Runs, results.ComparedRun{Arm: string(rune('a' + i))})
+				runs = append(runs, Run{Doc: s.simulated(r)})
+			}
+		}
+		judged(rt, back, runs)
+		for i, one := range c.Pairs[0].Tests {
+			other := back.Pairs[0].Tests[i]
+			if close(one.P, other.P) && close(one.PAdjusted, other.PAdjusted) && one.Differs == other.Differs && close(one.Difference, -other.Difference) {
+				continue
+			}
+			rt.Fatalf("%+v\n%+v", one, other)
+		}
+	})
+}
+
+func close(a, b float64) bool { return math.Abs(a-b) <= 1e-6*(math.Abs(a)+math.Abs(b))+1e-12 }
+
+// An interval of a rate holds the true one as often as it says, however failures
+// are grouped.
+func TestIntervalsHold(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	for _, s := range []setting{{fails: 0.05, p99: 1}, {fails: 0.05, groups: 20, p99: 1}} {
+		held, tries := 0, 400
+		for range tries {
+			m := compared(t, r, 8, s, s).Arms[0].Measures[results.MeasureFailureRate]
+			if m.Low <= s.fails && s.fails <= m.High {
+				held++
+			}
+		}
+		if share := float64(held) / float64(tries); share < 0.90 {
+			t.Errorf("groups of %d: the interval held the true rate in %.3f of cases", s.groups, share)
+		}
+	}
+}
+
+// What this experiment is said to be able to see, it sees.
+func TestDetectableIsSeen(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 7))
+	s := setting{fails: 0.02, p99: 0.05, spread: 0.05, opened: 40}
+	c := compared(t, r, 8, s, s)
+	rate, late := find(&c.Pairs[0], results.MeasureFailureRate), find(&c.Pairs[0], p99)
+	if rate.Detectable <= 0 || late.Detectable <= 0 {
+		t.Fatalf("%+v, %+v", rate, late)
+	}
+	b := s
+	b.fails += 1.2 * rate.Detectable
+	b.p99 += 2 * late.Detectable // its spread is known from 16 runs only
+	sawRate, sawLate, tries := 0, 0, 100
+	for range tries {
+		c := compared(t, r, 8, s, b)
+		if find(&c.Pairs[0], results.MeasureFailureRate).Differs {
+			sawRate++
+		}
+		if find(&c.Pairs[0], p99).Differs {
+			sawLate++
+		}
+	}
+	if sawRate < 60 || sawLate < 60 {
+		t.Errorf("of %d, seen: failures %d, p99 %d", tries, sawRate, sawLate)
+	}
+}
+
+func TestFisherKnown(t *testing.T) {
+	for _, tt := range []struct {
+		a, b counted
+		want float64
+	}{
+		{counted{3, 4}, counted{1, 4}, 0.4857142857},                       // the lady tasting tea
+		{counted{0, 10}, counted{10, 10}, 2 / 184756.0},                    // all and none: one table of C(20, 10), doubled
+		{counted{10, 100}, counted{10, 100}, 1},                            //
+		{counted{0, 1000}, counted{3, 1000}, 2 * 997002000.0 / 7988004000}, // C(1000,3)/C(2000,3), doubled
+		{counted{5, 10_000_000}, counted{5, 10_000_000}, 1},                //
+		{counted{100_000, 10_000_000}, counted{0, 10_000_000}, 0},          // less than a float64 holds
+	} {
+		if got := fisher(tt.a, tt.b); math.Abs(got-tt.want) > 1e-6*max(tt.want, 1e-9) {
+			t.Errorf("%v against %v: %g, want %g", tt.a, tt.b, got, tt.want)
+		}
+		if got, back := fisher(tt.a, tt.b), fisher(tt.b, tt.a); !close(got, back) {
+			t.Errorf("%v and %v: %g one way, %g the other", tt.a, tt.b, got, back)
+		}
+	}
+}
+
+// Fisher's test refuses a true null hypothesis at most as often as it says: over
+// all tables with the same margins, exactly.
+func TestFisherIsExact(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		na, nb := rapid.Uint64Range(1, 40).Draw(rt, "na"), rapid.Uint64Range(1, 40).Draw(rt, "nb")
+		k := rapid.Uint64Range(0, na+nb).Draw(rt, "k")
+		for _, alpha := range []float64{0.05, 0.2} {
+			refused := 0.0
+			for ka := range na + 1 {
+				if ka > k || k-ka > nb {
+					continue
+				}
+				if fisher(counted{ka, na}, counted{k - ka, nb}) <= alpha {
+					refused += choose(na, ka) * choose(nb, k-ka) / choose(na+nb, k)
+				}
+			}
+			if refused > alpha+1e-9 {
+				rt.Fatalf("%d in %d and %d: refused with probability %g at %g", k, na, nb, refused, alpha)
+			}
+		}
+	})
+}
+
+func choose(n, k uint64) float64 {
+	c := 1.0
+	for i := range k {
+		c *= float64(n-i) / float64(i+1)
+	}
+	return c
+}
+
+func TestOrderRuns(t *testing.T) {
+	if n := orderRuns(0.95); n != 6 { // 1 - 2/2^6
+		t.Errorf("an interval needs %d runs, want 6", n)
+	}
+	if n := runsFor(0.05); n != 4 { // 2/C(8,4) = 0.0286
+		t.Errorf("the U test needs %d runs, want 4", n)
+	}
+}
+
+// Odd comparisons have a plain sentence each.
+func TestOddComparisons(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	plain := setting{fails: 0.1, p99: 0.05, spread: 0.02, opened: 40}
+	dead := setting{fails: 1, p99: 0.05}
+	calm := setting{p99: 0.05, spread: 0.02, opened: 40}
+	for name, tt := range map[string]struct {
+		repeats int
+		arms    []setting
+		spoil   func(i int, run *results.Run)
+		say     []string // in the verdict, or the warnings
+	}{
+		"no success":      {3, []setting{plain, dead}, nil, []string{"more requests fail", "b: no request succeeded"}},
+		"no success ever": {3, []setting{dead, dead}, nil, []string{"100 % in both"}},
+		"one run":         {1, []setting{plain, calm}, nil, []string{"fewer requests fail", "one valid run only"}},
+		"identical": {4, []setting{plain, plain}, func(_ int, run *results.Run) { *run = *plain.simulated(rand.New(rand.NewPCG(9, 9))) },
+			[]string{"No difference in failures was seen", "this experiment would have seen one of"}},
+		"all of one invalid": {3, []setting{plain, calm}, func(i int, run *results.Run) { run.Valid = i%2 == 0; run.Invalid = []string{"lag"} },
+			[]string{"All 3 runs of b were left out", "Nothing was compared"}},
+		"all of the first invalid": {2, []setting{plain, calm, dead}, func(i int, run *results.Run) { run.Valid = i%3 != 0 },
+			[]string{"All 2 runs of a were left out", "their figures stand alone"}},
+		"all invalid": {2, []setting{plain, calm}, func(_ int, run *results.Run) { run.Valid = false }, []string{"no run is valid"}},
+		"nothing started": {2, []setting{plain, calm}, func(_ int, run *results.Run) { *run = results.Run{Complete: true, Valid: true} },
+			[]string{"no request was started"}},
+		"nothing fails": {7, []setting{calm, calm}, nil, []string{"0.00 % in both", "would have seen one of"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := compared(t, r, tt.repeats, tt.arms...)
+			var runs []Run
+			for i := range c.Runs {
+				c.Runs[i].Excluded = ""
+				runs = append(runs, Run{Doc: tt.arms[i%len(tt.arms)].simulated(r)})
+				if tt.spoil != nil {
+					tt.spoil(i, runs[i].Doc)
+				}
+			}
+			c.Warnings = nil
+			judged(t, c, runs)
+			said := c.Verdict + "\n" + strings.Join(c.Warnings, "\n")
+			for _, part := range tt.say {
+				if !strings.Contains(said, part) {
+					t.Errorf("%q is not in:\n%s", part, said)
+				}
+			}
+			if strings.Contains(said, "NaN") || strings.Contains(said, "Inf") {
+				t.Errorf("a figure that is no number:\n%s", said)
+			}
+		})
+	}
+}
+
+func TestLeftOutRunsAreNamed(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	s := setting{fails: 0.1, p99: 0.05, spread: 0.02}
+	c := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
+	var runs []Run
+	for i := range 8 {
+		c.Runs = append(c.Runs, results.ComparedRun{Arm: c.Arms[i%2].Name})
+		runs = append(runs, Run{Doc: s.simulated(r)})
+	}
+	runs[0].Doc.Valid, runs[0].Doc.Invalid = false, []string{"lag of 9 ms"}
+	runs[1].Doc.Interrupted = true
+	runs[2].Doc.Complete = false
+	runs[3].Doc = nil
+	judged(t, c, runs)
+	for i, want := range []string{"invalid: lag of 9 ms", "interrupted", "cut off", "no results", "", ""} {
+		if got := c.Runs[i].Excluded; want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("run %d: left out for %q, want %q", i, got, want)
+		}
+	}
+	if c.Arms[0].Runs != 2 || c.Arms[0].Excluded != 2 || c.Arms[1].Runs != 2 || c.Arms[1].Excluded != 2 {
+		t.Errorf("%+v", c.Arms)
+	}
+}
+
+func TestHolm(t *testing.T) {
+	var open []*question
+	for _, p := range []float64{0.01, 0.04, 0.03, 0.005} {
+		open = append(open, &question{test: &results.Test{Method: "x", P: p}})
+	}
+	holm(open, 0.05)
+	for i, want := range []float64{0.03, 0.06, 0.06, 0.02} { // Holm's own example
+		if got := open[i].test; !close(got.PAdjusted, want) || got.Differs != (want < 0.05) {
+			t.Errorf("%g becomes %g (differs: %v), want %g", got.P, got.PAdjusted, got.Differs, want)
+		}
+	}
+}

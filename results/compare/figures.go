@@ -1,0 +1,175 @@
+package compare
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/kabench/kabench/results"
+)
+
+// A measure is how one figure is taken from a run. It is a rate of counted
+// things, or a level.
+type measure struct {
+	name string
+	unit results.Unit
+	// counts is, of a rate, how many of how many; of no things at all there is no
+	// rate. Each of the n is one of the k or is not.
+	counts func(*results.Run) (k, n uint64)
+	// per is the number of things that the rate is told of; 0: 1.
+	per float64
+	// event reports whether a recorded exchange is one of the k, where the record
+	// can tell whether they come in groups within a run.
+	event func(*results.Exchange) bool
+	// level is, of a level, the figure and whether the run knows it.
+	level func(*results.Run) (float64, bool)
+	// scaled levels are above 0 and vary by a factor rather than by an amount, as
+	// times do.
+	scaled bool
+	// missing says why a run may not know it.
+	missing string
+}
+
+const noneStarted = "no request was started"
+
+// measuresOf are those that runs have between them.
+func measuresOf(runs []*results.Run) []measure {
+	list := []measure{{
+		name: results.MeasureFailureRate, unit: results.UnitRatio, missing: noneStarted,
+		counts: func(r *results.Run) (uint64, uint64) { return r.Counts.Failed, r.Counts.Started },
+		event:  func(e *results.Exchange) bool { return e.Phase != results.PhaseDone },
+	}}
+	ways := map[string]bool{}
+	dropped := false
+	for _, run := range runs {
+		for way := range run.FailureCounts() {
+			ways[way] = true
+		}
+		dropped = dropped || run.Counts.Dropped > 0
+	}
+	if len(ways) > 1 { // one alone is the failure rate
+		for _, way := range slices.Sorted(maps.Keys(ways)) {
+			list = append(list, measure{
+				name: way, unit: results.UnitRatio, missing: noneStarted,
+				counts: func(r *results.Run) (uint64, uint64) { return r.FailureCounts()[way], r.Counts.Started },
+				event: func(e *results.Exchange) bool {
+					return e.Phase != results.PhaseDone && way == results.MeasureFailureRate+"."+e.Phase.String()+"."+e.Cause.String()
+				},
+			})
+		}
+	}
+	if dropped {
+		list = append(list, measure{
+			name: results.MeasureDropped, unit: results.UnitRatio, missing: "no request was due",
+			counts: func(r *results.Run) (uint64, uint64) { return r.Counts.Dropped, r.Counts.Due },
+		})
+	}
+	for _, of := range []string{results.MeasureResponse, results.MeasureService, results.MeasureAcquire} {
+		for _, stat := range []struct {
+			name string
+			of   func(results.Quantiles) float64
+		}{
+			{"p50", func(q results.Quantiles) float64 { return q.P50 }},
+			{"p99", func(q results.Quantiles) float64 { return q.P99 }},
+			{"p999", func(q results.Quantiles) float64 { return q.P999 }},
+		} {
+			list = append(list, measure{
+				name: of + "." + stat.name, unit: results.UnitSeconds, scaled: true, missing: "no request succeeded",
+				level: func(r *results.Run) (float64, bool) {
+					q := r.Latency[of]
+					return stat.of(q), q.Count > 0
+				},
+			})
+		}
+	}
+	return append(list, costs...)
+}
+
+// costs are what a pool takes for what it gives.
+var costs = []measure{
+	{
+		name: results.MeasureOpened, unit: results.UnitCount, per: 1000, missing: noneStarted,
+		counts: func(r *results.Run) (uint64, uint64) {
+			n := r.Counts.Started + r.Counts.WarmUp // connections are counted in the warm-up too
+			return min(r.Connections.Opened, n), n
+		},
+		event: func(e *results.Exchange) bool { return e.Use == 1 },
+	},
+	{
+		name: results.MeasureHandshakes, unit: results.UnitRatio, missing: "no request succeeded",
+		level: func(r *results.Run) (float64, bool) {
+			sum := func(name string) float64 { q := r.Latency[name]; return q.Mean * float64(q.Count) }
+			service := sum(results.LatencyService)
+			if service <= 0 {
+				return 0, false
+			}
+			setup := sum(results.PhaseResolve.String()) + sum(results.PhaseConnect.String()) + sum(results.PhaseTLS.String())
+			return setup / service, true
+		},
+	},
+	{
+		name: results.MeasurePending, unit: results.UnitCount,
+		level: func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), true },
+	},
+	socketMeasure(results.MeasureTimeWait, func(s results.Sockets) (int, bool) { return s.TimeWaitPeak, true }),
+	socketMeasure(results.MeasureTimeWaitPeer, func(s results.Sockets) (int, bool) { return s.TimeWaitServer, s.ServerSide }),
+	socketMeasure(results.MeasurePorts, func(s results.Sockets) (int, bool) { return s.PortsUsedPeak, true }),
+	{
+		name: results.MeasureCPU, unit: results.UnitSeconds, scaled: true, missing: "the CPU time is not known",
+		level: func(r *results.Run) (float64, bool) {
+			return r.Instrument.CPUPerExchange, r.Instrument.CPUPerExchange > 0
+		},
+	},
+}
+
+func socketMeasure(name string, of func(results.Sockets) (int, bool)) measure {
+	return measure{
+		name: name, unit: results.UnitCount, missing: "the sockets of that side were not seen",
+		level: func(r *results.Run) (float64, bool) {
+			n, seen := of(r.Sockets)
+			return float64(n), seen && r.Sockets.Available
+		},
+	}
+}
+
+// scale is what a rate is multiplied by to be told.
+func (m measure) scale() float64 {
+	if m.per > 0 {
+		return m.per
+	}
+	return 1
+}
+
+// counted is a run's share in a rate.
+type counted struct{ k, n uint64 }
+
+// sample is what an arm's valid runs have of one measure.
+type sample struct {
+	values []float64 // a run each
+	counts []counted // of a rate, beside values
+}
+
+func (m measure) sample(runs []*results.Run) sample {
+	var s sample
+	for _, run := range runs {
+		if m.counts == nil {
+			if v, known := m.level(run); known {
+				s.values = append(s.values, v)
+			}
+			continue
+		}
+		if k, n := m.counts(run); n > 0 {
+			s.values = append(s.values, m.scale()*float64(k)/float64(n))
+			s.counts = append(s.counts, counted{k, n})
+		}
+	}
+	return s
+}
+
+// total is all runs' counts together.
+func (s sample) total() (t counted) {
+	for _, c := range s.counts {
+		t.k += c.k
+		t.n += c.n
+	}
+	return t
+}

@@ -1,0 +1,216 @@
+package compare
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Finished is a run that was made before.
+type Finished struct {
+	Path string // its directory, as to be shown
+	Run
+}
+
+// asked are the parts of a profile that say what was asked: how much was sent, and
+// where. The rest is what a comparison is of.
+var asked = []string{"name", "load", "target", "network", "server", "via"}
+
+// ignored are the parts in which two runs may differ and be of the same setting.
+var ignored = []string{"load.seed", "question", "source", "scale", "expect", "remedies", "says"}
+
+// ErrOtherQuestion means that runs were to answer different questions.
+var ErrOtherQuestion = errors.New("the runs asked different questions, so that what differs between them says nothing of the settings")
+
+// Gather sorts finished runs into arms by the fields in which their profiles
+// differ; the first run's arm comes first. Runs whose load, target or name differ
+// are refused with ErrOtherQuestion unless anyQuestion is set. When no field
+// differs each run is an arm of its own. The comparison has yet to be judged.
+func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
+	if len(runs) < 2 {
+		return nil, ErrNoPairs
+	}
+	fields := make([]map[string]string, len(runs))
+	for i, r := range runs {
+		fields[i] = map[string]string{}
+		if len(r.Doc.Profile) == 0 {
+			if !anyQuestion {
+				return nil, fmt.Errorf("%s: its document has no profile, so that what it asked is not known", r.Path)
+			}
+			continue
+		}
+		if err := flatten(r.Doc.Profile, fields[i]); err != nil {
+			return nil, fmt.Errorf("%s: its profile: %w", r.Path, err)
+		}
+	}
+	differ := fieldsThatDiffer(fields)
+	var other []string
+	for _, path := range differ {
+		if isWithin(path, asked) {
+			other = append(other, sayDifference(path, runs, fields))
+		}
+	}
+	if len(other) > 0 && !anyQuestion {
+		const most = 8
+		if len(other) > most {
+			other = append(other[:most], fmt.Sprintf("%d more fields differ", len(other)-most))
+		}
+		return nil, fmt.Errorf("%w: %s", ErrOtherQuestion, strings.Join(other, "; "))
+	}
+	c := &results.Comparison{
+		Version: runs[0].Doc.Version, Name: runs[0].Doc.Name, Question: runs[0].Doc.Question,
+		Start: runs[0].Doc.Start, End: runs[0].Doc.End, Confidence: defaultConfidence,
+	}
+	sortIntoArms(c, runs, fields, differ)
+	hosts := map[string]bool{}
+	for _, r := range runs {
+		if r.Doc.Start.Before(c.Start) {
+			c.Start = r.Doc.Start
+		}
+		if r.Doc.End.After(c.End) {
+			c.End = r.Doc.End
+		}
+		h := r.Doc.Host
+		hosts[fmt.Sprint(h.OS, h.Arch, h.Kernel, h.CPUs)] = true
+	}
+	c.Warnings = append(c.Warnings, "the runs were made before, and perhaps not interleaved: what changed on the machine or the target between them cannot be told from the settings")
+	if len(hosts) > 1 {
+		c.Warnings = append(c.Warnings, "the runs were made on different machines or kernels")
+	}
+	if len(other) > 0 {
+		c.Warnings = append(c.Warnings, "the runs asked different questions: "+strings.Join(other, "; "))
+	}
+	if len(differ) == 0 {
+		c.Warnings = append(c.Warnings, "the runs have the same settings: each is held against the first as it stands")
+	}
+	return c, nil
+}
+
+// sortIntoArms gives each run its arm and block.
+func sortIntoArms(c *results.Comparison, runs []Finished, fields []map[string]string, differ []string) {
+	byKey, blocks := map[string]string{}, map[string]int{}
+	for i, r := range runs {
+		change, key := map[string]string{}, ""
+		for _, path := range differ {
+			value, set := fields[i][path]
+			if !set {
+				value = "(not set)"
+			}
+			change[path] = value
+			key += path + "=" + value + "\n"
+		}
+		if len(differ) == 0 {
+			key = strconv.Itoa(i)
+		}
+		name, known := byKey[key]
+		if !known {
+			name = armName(c, r, change)
+			byKey[key] = name
+			c.Arms = append(c.Arms, results.Arm{Name: name, Change: change})
+		}
+		blocks[name]++
+		c.Repeats = max(c.Repeats, blocks[name])
+		c.Runs = append(c.Runs, results.ComparedRun{Arm: name, Block: blocks[name], Dir: r.Path})
+	}
+}
+
+// shownFields is how many fields make up a name.
+const shownFields = 3
+
+// armName is the preset's name where that differs, else the fields that do if they
+// are few, else the directory's.
+func armName(c *results.Comparison, r Finished, change map[string]string) string {
+	name := change["preset"]
+	if _, differs := change["preset"]; !differs && len(change) > 0 && len(change) <= shownFields {
+		var parts []string
+		for _, path := range slices.Sorted(maps.Keys(change)) {
+			parts = append(parts, path[strings.LastIndexByte(path, '.')+1:]+"="+change[path])
+		}
+		name = strings.Join(parts, " ")
+	}
+	if name == "" || name == "(not set)" || len(name) > 60 {
+		name = filepath.Base(r.Path)
+	}
+	taken := func(name string) bool {
+		return slices.ContainsFunc(c.Arms, func(a results.Arm) bool { return a.Name == name })
+	}
+	unique := name
+	for n := 2; taken(unique); n++ {
+		unique = fmt.Sprintf("%s (%d)", name, n)
+	}
+	return unique
+}
+
+// fieldsThatDiffer lists the fields that are not the same in all, but for those ignored.
+func fieldsThatDiffer(fields []map[string]string) []string {
+	all := map[string]bool{}
+	for _, f := range fields {
+		for path := range f {
+			all[path] = true
+		}
+	}
+	var differ []string
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if isWithin(path, ignored) {
+			continue
+		}
+		first, has := fields[0][path]
+		if slices.ContainsFunc(fields, func(f map[string]string) bool { v, found := f[path]; return v != first || found != has }) {
+			differ = append(differ, path)
+		}
+	}
+	return differ
+}
+
+func isWithin(path string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return path == part || strings.HasPrefix(path, part+".") })
+}
+
+// sayDifference is "load.rate is 100/s in a, and 200/s in b".
+func sayDifference(path string, runs []Finished, fields []map[string]string) string {
+	i := slices.IndexFunc(fields, func(f map[string]string) bool { return f[path] != fields[0][path] })
+	i = max(i, 1) // one has it empty and another not at all
+	value := func(i int) string { return cmp.Or(fields[i][path], "not set") }
+	return fmt.Sprintf("%s is %s in %s, and %s in %s", path, value(0), runs[0].Path, value(i), runs[i].Path)
+}
+
+// flatten puts the single values within a profile's JSON into fields by their
+// dotted paths; a list is one value.
+func flatten(profile json.RawMessage, fields map[string]string) error {
+	decoder := json.NewDecoder(bytes.NewReader(profile))
+	decoder.UseNumber()
+	var document map[string]any
+	if err := decoder.Decode(&document); err != nil {
+		return err
+	}
+	var walk func(path string, v any) error
+	walk = func(path string, v any) error {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, value := range v {
+				if err := walk(strings.TrimPrefix(path+"."+key, "."), value); err != nil {
+					return err
+				}
+			}
+		case string:
+			fields[path] = v
+		default:
+			text, err := json.Marshal(v)
+			if err != nil {
+				return err
+			}
+			fields[path] = string(text)
+		}
+		return nil
+	}
+	return walk("", document)
+}

@@ -1,0 +1,183 @@
+package compare
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Run is a run of a comparison. Doc is nil when it left none.
+type Run struct {
+	Doc *results.Run
+	Dir *results.Dir // its directory, for what is not in the document; nil: nothing was kept
+}
+
+// defaultConfidence is that of a comparison that does not say.
+const defaultConfidence = 0.95
+
+// ErrNoPairs is a comparison of fewer than two arms.
+var ErrNoPairs = errors.New("there is one arm only, and nothing to hold it against")
+
+// Judge fills in what follows from the runs of c: which are left out and why, the
+// measures of each arm, the first arm held against each of the others, and the
+// verdict. Runs of c that are already left out stay so. The runs are those of
+// c.Runs, in their order.
+func Judge(c *results.Comparison, runs []Run) error {
+	if len(runs) != len(c.Runs) {
+		return fmt.Errorf("%d runs for the %d of the comparison", len(runs), len(c.Runs))
+	}
+	if len(c.Arms) < 2 {
+		return ErrNoPairs
+	}
+	if !(c.Confidence > 0 && c.Confidence < 1) {
+		c.Confidence = defaultConfidence
+	}
+	arms := make([]arm, len(c.Arms))
+	for i := range c.Runs {
+		r := &c.Runs[i]
+		at := slices.IndexFunc(c.Arms, func(a results.Arm) bool { return a.Name == r.Arm })
+		if at < 0 {
+			return fmt.Errorf("run %s is of the arm %q, and there is none of that name", r.Dir, r.Arm)
+		}
+		if r.Excluded == "" {
+			r.Excluded = Unfit(runs[i].Doc)
+		}
+		if r.Excluded != "" {
+			arms[at].excluded++
+			continue
+		}
+		arms[at].runs = append(arms[at].runs, runs[i])
+	}
+	j := judge{c: c, arms: arms}
+	for i := range arms {
+		arms[i].name = c.Arms[i].Name
+		j.all = append(j.all, arms[i].docs()...)
+	}
+	j.measures = measuresOf(j.all)
+	for i := range arms {
+		j.measure(i)
+	}
+	j.test()
+	j.warn()
+	for i := range c.Pairs {
+		c.Pairs[i].Verdict = j.pairVerdict(&c.Pairs[i])
+	}
+	c.Verdict = j.verdict()
+	return nil
+}
+
+// Unfit is why a run is in no measure; "" when it is fit.
+func Unfit(run *results.Run) string {
+	switch {
+	case run == nil:
+		return "it left no results"
+	case run.Interrupted:
+		return "interrupted: it was stopped early"
+	case !run.Complete:
+		return "it was cut off, and is not whole"
+	case !run.Valid && len(run.Invalid) > 0:
+		return "invalid: " + run.Invalid[0]
+	case !run.Valid:
+		return "invalid"
+	}
+	return ""
+}
+
+// arm is one of the comparison's, with its fit runs.
+type arm struct {
+	name     string
+	runs     []Run
+	excluded int
+	phi      map[string]*float64 // by measure: what within has found; nil when the record does not say
+}
+
+func (a *arm) docs() []*results.Run {
+	docs := make([]*results.Run, len(a.runs))
+	for i, r := range a.runs {
+		docs[i] = r.Doc
+	}
+	return docs
+}
+
+type judge struct {
+	c        *results.Comparison
+	arms     []arm
+	all      []*results.Run
+	measures []measure
+}
+
+// measure fills in the measures of an arm.
+func (j *judge) measure(i int) {
+	a, out := &j.arms[i], &j.c.Arms[i]
+	out.Runs, out.Excluded, out.Measures = len(a.runs), a.excluded, map[string]results.Measure{}
+	byOrder := j.byOrder()
+	for _, m := range j.measures {
+		s := m.sample(a.docs())
+		summary := results.Measure{Unit: m.unit, Per: s.values}
+		switch {
+		case len(a.runs) == 0:
+			summary.Why = "no valid run"
+		case len(s.values) == 0:
+			summary.Why = m.missing
+		case m.counts != nil:
+			j.summarizeRate(&summary, a, m, s)
+		default:
+			j.summarizeLevel(&summary, s.values, m.scaled, byOrder)
+		}
+		out.Measures[m.name] = summary
+	}
+}
+
+// byOrder reports whether every arm has the runs that an interval by order
+// statistics needs, so that all are summed up in one way.
+func (j *judge) byOrder() bool {
+	need := orderRuns(j.c.Confidence)
+	for _, a := range j.arms {
+		if len(a.runs) > 0 && len(a.runs) < need {
+			return false
+		}
+	}
+	return need > 0
+}
+
+func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byOrder bool) {
+	m.Known = true
+	switch {
+	case len(values) == 1:
+		m.Of, m.Value, m.Why = "the only run", values[0], "one run has no interval: what differs from run to run is not seen"
+	case byOrder && len(values) >= orderRuns(j.c.Confidence):
+		m.Of, m.Bounded = "median of the runs", true
+		m.Value, m.Low, m.High = medianOf(values, j.c.Confidence)
+	case slices.Min(values) == slices.Max(values):
+		m.Of, m.Value, m.Why = "mean of the runs", values[0], "all runs are the same, and too few for an interval"
+	default:
+		m.Of, m.Bounded = "mean of the runs", true
+		if scaled {
+			m.Of = "geometric mean of the runs"
+		}
+		m.Value, m.Low, m.High = meanOf(values, scaled, j.c.Confidence)
+		m.Low = max(m.Low, 0) // none of the measures can be below
+		if m.Unit == results.UnitRatio {
+			m.High = min(m.High, 1)
+		}
+	}
+}
+
+func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample) {
+	t := s.total()
+	phi := 1.0
+	if len(s.counts) > 1 {
+		phi, _ = dispersion(s.counts)
+	} else if known := a.within(m); known != nil {
+		phi = *known
+	}
+	w := t.thinned(phi)
+	lo, hi := results.Interval(w.k, w.n, j.c.Confidence)
+	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()
+	out.Low, out.High = min(m.scale()*lo, out.Value), max(m.scale()*hi, out.Value)
+	if w.n < t.n {
+		out.Why = fmt.Sprintf("they come in groups: the interval takes %.3g for one", phi)
+	}
+}

@@ -1,0 +1,230 @@
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/kabench/kabench/results"
+)
+
+// The names of the methods.
+const (
+	methodFisher = "Fisher's exact test"
+	methodU      = "Mann-Whitney U test over runs"
+	methodWelch  = "Welch's t test over runs"
+)
+
+// question is a measure of a pair, before and while it is tested.
+type question struct {
+	measure measure
+	a, b    *arm
+	sa, sb  sample
+	// How it will be tested: over the runs, as counts, or, when why says so, not.
+	overRuns bool
+	ca, cb   counted // of a rate, thinned
+	why      string
+	test     *results.Test
+}
+
+// test holds the first arm against each of the others.
+func (j *judge) test() {
+	j.c.Pairs = make([]results.Pair, len(j.arms)-1)
+	var open []*question
+	var all []*question
+	for i := range j.c.Pairs {
+		p := &j.c.Pairs[i]
+		a, b := &j.arms[0], &j.arms[i+1]
+		p.A, p.B, p.Tests = a.name, b.name, make([]results.Test, len(j.measures))
+		for k, m := range j.measures {
+			q := &question{measure: m, a: a, b: b, sa: m.sample(a.docs()), sb: m.sample(b.docs()), test: &p.Tests[k]}
+			q.plan()
+			all = append(all, q)
+			if q.why == "" {
+				open = append(open, q)
+			}
+		}
+	}
+	// What the first of Holm's steps asks for, of however many tests there are.
+	alpha := (1 - j.c.Confidence) / float64(max(len(open), 1))
+	for _, q := range all {
+		q.answer(j.c.Confidence, alpha)
+	}
+	holm(open, 1-j.c.Confidence)
+}
+
+// plan decides by which test, and whether at all. It looks at the two samples
+// only as one, or at what is within each, never at how they differ: so a measure
+// that cannot differ counts in no correction.
+func (q *question) plan() {
+	switch {
+	case len(q.sa.values) == 0:
+		q.why = q.missing(q.a)
+	case len(q.sb.values) == 0:
+		q.why = q.missing(q.b)
+	case q.measure.counts != nil:
+		q.planRate()
+	case len(q.sa.values) == 1 || len(q.sb.values) == 1:
+		q.overRuns = true
+		q.why = "one run cannot be told from chance; make more with --repeats"
+	default:
+		q.overRuns = true
+		both := slices.Concat(q.sa.values, q.sb.values)
+		if slices.Min(both) == slices.Max(both) {
+			q.why = "the same in all runs of both"
+		}
+	}
+}
+
+func (q *question) missing(a *arm) string {
+	if len(a.runs) == 0 {
+		return a.name + " has no valid run"
+	}
+	return a.name + ": " + cmp.Or(q.measure.missing, "not known")
+}
+
+func (q *question) planRate() {
+	a, b := q.sa.total(), q.sb.total()
+	q.ca, q.cb = a, b
+	if k, n := a.k+b.k, a.n+b.n; k == 0 || k == n {
+		q.why = "none in any run of either"
+		if k == n {
+			q.why = "all, in every run of both"
+		}
+		return
+	}
+	phi, p := dispersion(q.sa.counts, q.sb.counts)
+	if len(q.sa.counts) > 1 && len(q.sb.counts) > 1 {
+		if q.overRuns = p < groupedAlpha; q.overRuns {
+			return
+		}
+	} else {
+		for _, arm := range []*arm{q.a, q.b} {
+			if within := arm.within(q.measure); within != nil {
+				phi = max(phi, *within)
+			}
+		}
+	}
+	q.ca, q.cb = a.thinned(phi), b.thinned(phi)
+	if q.ca.k+q.cb.k == 0 {
+		q.why = "they come in groups, and of these there are too few"
+	}
+}
+
+// answer tests it, or says what can be said without.
+func (q *question) answer(confidence, alpha float64) {
+	t := q.test
+	*t = results.Test{Measure: q.measure.name, Unit: q.measure.unit, P: 1, PAdjusted: 1, Why: q.why}
+	if len(q.sa.values) == 0 || len(q.sb.values) == 0 {
+		return
+	}
+	switch {
+	case !q.overRuns:
+		q.answerRate(t, confidence, alpha)
+	case q.why != "":
+		t.Difference = q.center(q.sb.values) - q.center(q.sa.values)
+	default:
+		q.answerOverRuns(t, confidence, alpha)
+	}
+	q.tidy(t)
+}
+
+// center is what an arm's runs are said to be without a test.
+func (q *question) center(values []float64) float64 {
+	center, _, _ := medianOf(values, defaultConfidence)
+	return center
+}
+
+func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
+	a, b := q.sa.total(), q.sb.total()
+	scale := q.measure.scale()
+	lo, hi := rateDifference(q.ca, q.cb, confidence)
+	t.Difference, t.Bounded = scale*(b.rate()-a.rate()), true
+	t.Low, t.High = min(scale*lo, t.Difference), max(scale*hi, t.Difference)
+	t.Detectable = scale * detectableRate(q.ca, q.cb, alpha)
+	if q.why != "" {
+		return
+	}
+	t.Method, t.P = methodFisher, fisher(q.ca, q.cb)
+	t.Effect, t.EffectName = oddsRatio(a, b), "odds ratio"
+	if q.ca.n < a.n {
+		t.Why = fmt.Sprintf("they come in groups: %.3g count as one", float64(a.n)/float64(q.ca.n))
+	}
+	if len(q.sa.counts) == 1 || len(q.sb.counts) == 1 {
+		if t.Why != "" {
+			t.Why += "; "
+		}
+		t.Why += "one run cannot show what differs from run to run"
+		if q.a.within(q.measure) == nil && len(q.sa.counts) == 1 || q.b.within(q.measure) == nil && len(q.sb.counts) == 1 {
+			t.Why += ", and no whole record shows whether they come in groups"
+		}
+	}
+}
+
+func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
+	a, b := q.sa.values, q.sb.values
+	var l level
+	if leastP(len(a), len(b)) <= alpha {
+		t.Method = methodU
+		l = mannWhitney(a, b, confidence, alpha)
+	} else {
+		var err error
+		t.Method = methodWelch
+		if l, err = welch(a, b, q.measure.scaled, confidence, alpha); err != nil {
+			t.Method = methodU
+			l = mannWhitney(a, b, confidence, alpha)
+			t.Why = fmt.Sprintf("%v, which %s cannot tell from chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
+		}
+	}
+	t.P, t.Difference, t.Low, t.High, t.Bounded, t.Detectable = l.p, l.difference, l.lo, l.hi, l.bounded, l.detectable
+	t.Effect, t.EffectName = l.delta, "Cliff's delta"
+	if l.ratio > 0 {
+		t.Effect, t.EffectName = l.ratio, "ratio"
+	}
+	if q.measure.counts != nil {
+		t.Why = "they come in groups: tested over runs"
+		if t.Bounded {
+			t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
+		}
+	}
+}
+
+func runsText(a, b int) string {
+	if a == b {
+		return fmt.Sprintf("%d runs each", a)
+	}
+	return fmt.Sprintf("%d and %d runs", a, b)
+}
+
+// tidy takes out what is no number: a figure that cannot be said is left out.
+func (q *question) tidy(t *results.Test) {
+	bad := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+	if bad(t.Low) || bad(t.High) {
+		t.Low, t.High, t.Bounded = 0, 0, false
+	}
+	if bad(t.Effect) {
+		t.Effect, t.EffectName = 0, ""
+	}
+	if bad(t.Detectable) {
+		t.Detectable = 0
+	}
+	if bad(t.P) {
+		t.P = 1
+	}
+	t.P = min(max(t.P, 0), 1)
+}
+
+// holm corrects the P values of all tests made (Holm, Scandinavian Journal of
+// Statistics 6, 1979): the chance that any of those that differ does so by
+// accident is at most alpha, however the tests depend on each other.
+func holm(open []*question, alpha float64) {
+	made := slices.DeleteFunc(slices.Clone(open), func(q *question) bool { return q.test.Method == "" })
+	slices.SortStableFunc(made, func(x, y *question) int { return cmp.Compare(x.test.P, y.test.P) })
+	least := 0.0
+	for i, q := range made {
+		least = max(least, min(1, float64(len(made)-i)*q.test.P))
+		q.test.PAdjusted = least
+		q.test.Differs = least < alpha
+	}
+}

@@ -1,0 +1,322 @@
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Of every measure less is better.
+
+// p99 is the time that the verdict looks at after the failures.
+const p99 = results.MeasureResponse + ".p99"
+
+// at is a measure of an arm.
+func (j *judge) at(arm, measure string) results.Measure {
+	i := slices.IndexFunc(j.c.Arms, func(a results.Arm) bool { return a.Name == arm })
+	return j.c.Arms[i].Measures[measure]
+}
+
+// find is the test of a measure of a pair.
+func find(p *results.Pair, measure string) *results.Test {
+	i := slices.IndexFunc(p.Tests, func(t results.Test) bool { return t.Measure == measure })
+	if i < 0 {
+		return &results.Test{}
+	}
+	return &p.Tests[i]
+}
+
+// instead is "1.2 ms instead of 3.4 ms": b's figure and a's.
+func (j *judge) instead(p *results.Pair, t *results.Test) string {
+	return t.Unit.Text(j.at(p.B, t.Measure).Value) + " instead of " + t.Unit.Text(j.at(p.A, t.Measure).Value)
+}
+
+// pairVerdict says what setting b instead of a changes.
+func (j *judge) pairVerdict(p *results.Pair) string {
+	for _, a := range []string{p.A, p.B} {
+		if why := j.empty(a); why != "" {
+			return why
+		}
+	}
+	var said []string
+	fails := find(p, results.MeasureFailureRate)
+	var better, worse []string
+	for i := range p.Tests {
+		t := &p.Tests[i]
+		if !t.Differs || t == fails || covered(t, fails) {
+			continue
+		}
+		text := results.MeasureLabel(t.Measure) + " " + j.instead(p, t)
+		if t.Difference < 0 {
+			better = append(better, text)
+		} else {
+			worse = append(worse, text)
+		}
+	}
+	switch {
+	case fails.Differs && fails.Difference < 0:
+		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+	case fails.Differs:
+		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+	}
+	if len(better) > 0 {
+		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
+	}
+	if len(worse) > 0 {
+		costs := "It costs"
+		if len(said) == 0 || fails.Differs && fails.Difference > 0 {
+			costs = p.B + " has more"
+		}
+		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
+	}
+	if steady := j.steady(p); len(steady) > 0 {
+		said = append(said, fmt.Sprintf("In every run, though these are too few to rule out chance: %s.", strings.Join(steady, ", ")))
+	}
+	for _, name := range []string{results.MeasureFailureRate, p99} {
+		if t := find(p, name); !t.Differs {
+			said = append(said, j.unseen(p, t))
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// steady are the measures that are one in all runs of the first arm and another
+// in all of the second, where so few runs cannot pass a test.
+func (j *judge) steady(p *results.Pair) (list []string) {
+	for i := range p.Tests {
+		t := &p.Tests[i]
+		a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
+		if t.Differs || len(a) < 2 || len(b) < 2 || a[0] == b[0] {
+			continue
+		}
+		if slices.Min(a) == slices.Max(a) && slices.Min(b) == slices.Max(b) {
+			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
+		}
+	}
+	return list
+}
+
+// covered reports whether a way of failing says what the failure rate has said.
+func covered(t, fails *results.Test) bool {
+	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && (t.Difference < 0) == (fails.Difference < 0)
+}
+
+// empty is the sentence about an arm without a valid run; "" when it has one.
+func (j *judge) empty(name string) string {
+	i := slices.IndexFunc(j.c.Arms, func(a results.Arm) bool { return a.Name == name })
+	switch a := j.c.Arms[i]; {
+	case a.Runs > 0:
+		return ""
+	case a.Excluded == 0:
+		return fmt.Sprintf("%s was not run, so that nothing is said of it.", name)
+	case a.Excluded == 1:
+		return fmt.Sprintf("The only run of %s was left out, so that nothing is said of it.", name)
+	default:
+		return fmt.Sprintf("All %d runs of %s were left out, so that nothing is said of it.", a.Excluded, name)
+	}
+}
+
+// unseen says that no difference was seen, and which would have been.
+func (j *judge) unseen(p *results.Pair, t *results.Test) string {
+	label := "failures"
+	if t.Measure != results.MeasureFailureRate {
+		label = results.MeasureLabel(t.Measure)
+	}
+	a, b := j.at(p.A, t.Measure), j.at(p.B, t.Measure)
+	if !a.Known || !b.Known {
+		return fmt.Sprintf("Of %s nothing is said: %s.", label, t.Why)
+	}
+	figures := t.Unit.Text(a.Value) + " and " + t.Unit.Text(b.Value)
+	if a.Value == b.Value {
+		figures = t.Unit.Text(a.Value) + " in both"
+	}
+	switch {
+	case t.Detectable > 0:
+		return fmt.Sprintf("No difference in %s was seen (%s); this experiment would have seen one of %s.", label, figures, t.Unit.Text(t.Detectable))
+	case t.Method == "" && t.Why != "":
+		return fmt.Sprintf("No difference in %s can be told (%s): %s.", label, figures, t.Why)
+	case t.Why != "":
+		return fmt.Sprintf("No difference in %s was seen (%s): %s.", label, figures, t.Why)
+	}
+	return fmt.Sprintf("No difference in %s was seen (%s).", label, figures)
+}
+
+// verdict is the answer: which arm to take, and what that costs.
+func (j *judge) verdict() string {
+	base := j.c.Arms[0].Name
+	if j.empty(base) != "" {
+		return j.empty(base) + " The others were to be held against it; their figures stand alone."
+	}
+	var said []string
+	judged := 0
+	for _, p := range j.c.Pairs {
+		if why := j.empty(p.B); why != "" {
+			said = append(said, why)
+		} else {
+			judged++
+		}
+	}
+	if judged == 0 {
+		return strings.Join(append(said, "Nothing was compared."), " ")
+	}
+	fewer, more := j.differing(results.MeasureFailureRate)
+	quick, slow := j.differing(p99)
+	quick = slices.DeleteFunc(quick, func(p *results.Pair) bool { return slices.Contains(more, p) })
+	switch {
+	case len(fewer) > 0:
+		said = append(said, j.recommend(fewer, "fails least", results.MeasureFailureRate))
+	case len(quick) > 0:
+		said = append(said, j.recommend(quick, "answers soonest at p99, and was not seen to fail more", p99))
+	case len(more)+len(slow) > 0 && judged == 1:
+		said = append(said, fmt.Sprintf("Keep %s. %s", base, cmp.Or(slices.Concat(more, slow)...).Verdict))
+	case len(more) > 0:
+		said = append(said, fmt.Sprintf("Keep %s: none of the others was seen to fail less, or to answer sooner at p99 without failing more; %s.", base, j.losers(more, results.MeasureFailureRate, " more requests fail")))
+	case len(slow) > 0:
+		said = append(said, fmt.Sprintf("Keep %s: %s, and no difference in failures was seen.", base, j.losers(slow, p99, " responses take longer at p99")))
+	default:
+		said = append(said, j.alike())
+	}
+	return strings.Join(said, " ")
+}
+
+// differing are the pairs whose second arm has less of a measure, and more.
+func (j *judge) differing(measure string) (less, more []*results.Pair) {
+	for i := range j.c.Pairs {
+		p := &j.c.Pairs[i]
+		switch t := find(p, measure); {
+		case !t.Differs:
+		case t.Difference < 0:
+			less = append(less, p)
+		default:
+			more = append(more, p)
+		}
+	}
+	return less, more
+}
+
+// recommend names the best of those that are better than the first arm, and what
+// it takes.
+func (j *judge) recommend(better []*results.Pair, how, by string) string {
+	best := slices.MinFunc(better, func(x, y *results.Pair) int {
+		return cmp.Or(cmp.Compare(j.at(x.B, by).Value, j.at(y.B, by).Value),
+			cmp.Compare(j.at(x.B, p99).Value, j.at(y.B, p99).Value),
+			cmp.Compare(j.at(x.B, results.MeasureOpened).Value, j.at(y.B, results.MeasureOpened).Value))
+	})
+	text := fmt.Sprintf("%s %s. %s", best.B, how, best.Verdict)
+	if len(better) > 1 {
+		var others []string
+		for _, p := range better {
+			if p != best {
+				others = append(others, p.B)
+			}
+		}
+		text += fmt.Sprintf(" Better than %s too: %s; they were not tested against %s.", j.c.Arms[0].Name, strings.Join(others, ", "), best.B)
+	}
+	return text
+}
+
+// losers names what is worse than the first arm: "with x more requests fail (1 %
+// instead of 0), with y (2 % instead of 0)".
+func (j *judge) losers(pairs []*results.Pair, measure, what string) string {
+	var list []string
+	for _, p := range pairs {
+		list = append(list, fmt.Sprintf("with %s%s (%s)", p.B, what, j.instead(p, find(p, measure))))
+		what = ""
+	}
+	return strings.Join(list, ", ")
+}
+
+// alike says that neither failures nor times differ, what would have been seen,
+// and what else does.
+func (j *judge) alike() string {
+	text := fmt.Sprintf("None of the settings was seen to differ from %s in failures or in response time at p99.", j.c.Arms[0].Name)
+	if len(j.c.Pairs) == 1 {
+		return j.c.Pairs[0].Verdict
+	}
+	worst := func(measure string) (float64, results.Unit) {
+		most, unit := 0.0, results.UnitCount
+		for i := range j.c.Pairs {
+			if j.empty(j.c.Pairs[i].B) != "" {
+				continue
+			}
+			t := find(&j.c.Pairs[i], measure)
+			unit = t.Unit
+			if t.Detectable == 0 {
+				most = math.Inf(1)
+			}
+			most = max(most, t.Detectable)
+		}
+		return most, unit
+	}
+	var would []string
+	for _, name := range []string{results.MeasureFailureRate, p99} {
+		if v, unit := worst(name); !math.IsInf(v, 0) && v > 0 {
+			would = append(would, fmt.Sprintf("%s in %s", unit.Text(v), results.MeasureLabel(name)))
+		}
+	}
+	if len(would) > 0 {
+		text += " This experiment would have seen a difference of " + strings.Join(would, " and of ") + "."
+	}
+	var differ []string
+	for i := range j.c.Pairs {
+		p := &j.c.Pairs[i]
+		for k := range p.Tests {
+			if t := &p.Tests[k]; t.Differs {
+				differ = append(differ, fmt.Sprintf("%s: %s %s", p.B, results.MeasureLabel(t.Measure), j.instead(p, t)))
+			}
+		}
+	}
+	if len(differ) > 0 {
+		text += " What does differ: " + strings.Join(differ, "; ") + "."
+	}
+	return text
+}
+
+// warn adds what a reader must know beside the figures.
+func (j *judge) warn() {
+	warn := func(format string, args ...any) {
+		j.c.Warnings = append(j.c.Warnings, fmt.Sprintf(format, args...))
+	}
+	made, least, one := 0, math.MaxInt, false
+	for _, a := range j.arms {
+		if n := len(a.runs); n > 0 {
+			least, one = min(least, n), one || n == 1
+		}
+	}
+	for _, p := range j.c.Pairs {
+		for _, t := range p.Tests {
+			if t.Method != "" {
+				made++
+			}
+		}
+	}
+	switch alpha := (1 - j.c.Confidence) / float64(max(made, 1)); {
+	case len(j.all) == 0:
+		warn("no run is valid, and nothing was compared")
+	case one:
+		warn("an arm has one valid run only: what differs from run to run cannot be told from what differs between settings, and only counts of failures were tested; --repeats %d would do", repeatsFor(j.c))
+	case leastP(least, least) > alpha:
+		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
+	}
+	began, left := 0, 0
+	for _, r := range j.c.Runs {
+		if r.CoolDown != nil && r.CoolDown.TimeWait > 0 {
+			began, left = began+1, max(left, r.CoolDown.TimeWait)
+		}
+	}
+	if began > 0 {
+		warn("%d of %d runs began with TIME_WAIT sockets to the target left from before, at most %d: their TIME_WAIT peaks and ports include them; raise --cool-down", began, len(j.c.Runs), left)
+	}
+}
+
+// measuresTested is about how many tests each pair comes to.
+const measuresTested = 15
+
+// repeatsFor is how many repeats would let the U test find a difference.
+func repeatsFor(c *results.Comparison) int {
+	return runsFor((1 - c.Confidence) / float64(measuresTested*max(len(c.Arms)-1, 1)))
+}

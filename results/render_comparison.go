@@ -1,0 +1,274 @@
+package results
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// armsPerTable is how many arms fit beside each other in textWidth columns, and
+// shownName how many characters of an arm's name stand in a line above its column.
+const (
+	armsPerTable = 3
+	shownName    = 21
+)
+
+// RenderComparison writes a comparison for a terminal: the question and the
+// verdict, a table of the arms' measures with their intervals, what each pair
+// showed, and which runs were left out.
+func RenderComparison(w io.Writer, c *Comparison) error {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, c.Name)
+	if c.Question != "" {
+		wrap(&b, "", c.Question)
+	}
+	if c.Interrupted {
+		fmt.Fprintln(&b, "Interrupted: stopped early by a signal; this is of the runs that were made")
+	}
+	fmt.Fprintln(&b)
+	wrap(&b, "", c.made())
+	for _, arm := range c.Arms {
+		if text := changes(arm.Change); !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
+			wrap(&b, "  "+arm.Name+": ", shortened(text))
+		}
+	}
+	fmt.Fprintln(&b)
+	c.renderArms(&b)
+	for _, p := range c.Pairs {
+		fmt.Fprintf(&b, "%s against %s\n", p.B, p.A)
+		c.renderPair(&b, p)
+		fmt.Fprintln(&b)
+	}
+	c.renderRuns(&b)
+	for i, text := range c.Warnings {
+		if i == 0 {
+			fmt.Fprintln(&b, "Warnings")
+		}
+		wrap(&b, "  - ", text)
+	}
+	if len(c.Warnings) > 0 {
+		fmt.Fprintln(&b)
+	}
+	wrap(&b, "", c.Verdict)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// shortened keeps a long change to a line or two.
+func shortened(text string) string {
+	const most = 180
+	if r := []rune(text); len(r) > most {
+		return string(r[:most-3]) + "..."
+	}
+	return text
+}
+
+// made says how many runs were made, and how.
+func (c *Comparison) made() string {
+	left := 0
+	for _, r := range c.Runs {
+		if r.Excluded != "" {
+			left++
+		}
+	}
+	text := fmt.Sprintf("%s of %s", plural(uint64(len(c.Runs)), "run"), plural(uint64(len(c.Arms)), "setting"))
+	if c.Seed != 0 {
+		text += fmt.Sprintf(", in blocks with a random order in each (seed %d)", c.Seed)
+	}
+	if left > 0 {
+		text += fmt.Sprintf("; %d left out", left)
+	}
+	return text + fmt.Sprintf("; intervals of %s", percent(c.Confidence))
+}
+
+// renderArms writes the measures, the first arm repeated in each table.
+func (c *Comparison) renderArms(b *bytes.Buffer) {
+	if len(c.Arms) == 0 {
+		return
+	}
+	others := c.Arms[1:]
+	if len(others) == 0 {
+		c.armTable(b, c.Arms)
+	}
+	for chunk := range slices.Chunk(others, armsPerTable-1) {
+		c.armTable(b, append([]Arm{c.Arms[0]}, chunk...))
+		fmt.Fprintln(b)
+	}
+}
+
+func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
+	t := table(b)
+	heads := make([][]string, len(arms))
+	lines := 0
+	for i, arm := range arms {
+		heads[i] = inLines(arm.Name)
+		lines = max(lines, len(heads[i]))
+	}
+	for line := range lines {
+		for _, head := range heads {
+			text := ""
+			if line < len(head) {
+				text = head[line]
+			}
+			fmt.Fprintf(t, "\t%s", text)
+		}
+		fmt.Fprintln(t)
+	}
+	fmt.Fprint(t, "runs")
+	for _, arm := range arms {
+		fmt.Fprintf(t, "\t%d", arm.Runs)
+		if arm.Excluded > 0 {
+			fmt.Fprintf(t, " (%d left out)", arm.Excluded)
+		}
+	}
+	fmt.Fprintln(t)
+	for _, name := range c.MeasureNames() {
+		label := MeasureLabel(name)
+		if strings.HasPrefix(name, MeasureFailureRate+".") {
+			label = "  " + label
+		}
+		fmt.Fprint(t, label)
+		for _, arm := range arms {
+			fmt.Fprintf(t, "\t%s", arm.Measures[name].cell())
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+}
+
+// inLines breaks a name between words into lines of at most shownName characters.
+func inLines(name string) []string {
+	var lines []string
+	for _, word := range strings.Fields(name) {
+		if utf8.RuneCountInString(word) > shownName {
+			word = string([]rune(word)[:shownName-3]) + "..."
+		}
+		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word) < shownName {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}
+
+// cell is "12.3 ms (12.1..12.5)".
+func (m Measure) cell() string {
+	if !m.Known {
+		return "-"
+	}
+	text := m.Unit.Text(m.Value)
+	number, unit, _ := strings.Cut(text, " ")
+	switch {
+	case !m.Bounded:
+		return text
+	case m.Unit == UnitRatio:
+		return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low*100), shortNumber(m.High*100))
+	case m.Unit == UnitSeconds && m.High > 0:
+		// All three in the unit of the largest.
+		_, unit, _ = strings.Cut(humanSeconds(m.High), " ")
+		factor := map[string]float64{"s": 1, "ms": 1e3, "µs": 1e6}[unit]
+		return fmt.Sprintf("%s %s (%s..%s)", three(m.Value*factor), unit, three(m.Low*factor), three(m.High*factor))
+	}
+	return fmt.Sprintf("%s (%s..%s)", number, shortNumber(m.Low), shortNumber(m.High))
+}
+
+// shortNumber is v as short as three digits let it be.
+func shortNumber(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return three(v)
+}
+
+// renderPair writes what differs, and the verdict.
+func (c *Comparison) renderPair(b *bytes.Buffer, p Pair) {
+	t := table(b)
+	for _, test := range p.Tests {
+		if !test.Differs {
+			continue
+		}
+		fmt.Fprintf(t, "  %s\t%s\t", MeasureLabel(test.Measure), signed(test.Unit, test.Difference))
+		if test.Bounded {
+			fmt.Fprintf(t, "(%s to %s)", signed(test.Unit, test.Low), signed(test.Unit, test.High))
+		}
+		fmt.Fprint(t, "\t")
+		if test.EffectName != "" {
+			fmt.Fprintf(t, "%s %.3g", test.EffectName, test.Effect)
+		}
+		fmt.Fprintf(t, "\tp %.2g\n", test.PAdjusted)
+	}
+	t.Flush()
+	wrap(b, "  ", p.Verdict)
+}
+
+// signed is v with its sign.
+func signed(u Unit, v float64) string {
+	if v > 0 {
+		return "+" + u.Text(v)
+	}
+	return u.Text(v)
+}
+
+// renderRuns names the runs that are in no measure, and says how the runs cooled
+// down.
+func (c *Comparison) renderRuns(b *bytes.Buffer) {
+	left := false
+	for i, r := range c.Runs {
+		if r.Excluded == "" {
+			continue
+		}
+		if !left {
+			fmt.Fprintln(b, "Left out")
+		}
+		left = true
+		name := r.Dir
+		if name == "" {
+			name = fmt.Sprintf("run %d", i+1)
+		}
+		wrap(b, "  ", fmt.Sprintf("%s (%s, block %d): %s", name, r.Arm, r.Block, r.Excluded))
+	}
+	if left {
+		fmt.Fprintln(b)
+	}
+	if text := c.cooled(); text != "" {
+		wrap(b, "Cool-down: ", text)
+		fmt.Fprintln(b)
+	}
+}
+
+// cooled sums up the waits before the runs; "" when there is nothing to say.
+func (c *Comparison) cooled() string {
+	waited, limited, longest, left := 0, 0, 0.0, 0
+	var why []string
+	for _, r := range c.Runs {
+		d := r.CoolDown
+		if d == nil {
+			continue
+		}
+		waited++
+		longest, left = max(longest, d.Seconds), max(left, d.TimeWait)
+		if d.Limited {
+			limited++
+		}
+		if d.Why != "" && !slices.Contains(why, d.Why) {
+			why = append(why, d.Why)
+		}
+	}
+	switch {
+	case waited == 0:
+		return ""
+	case len(why) > 0 && longest == 0:
+		return "none was needed: " + strings.Join(why, "; ")
+	case limited == 0:
+		return fmt.Sprintf("no TIME_WAIT socket to the target was left when a run began; the longest wait was %s", humanSeconds(longest))
+	}
+	text := fmt.Sprintf("at most %s; %d of %d runs began at the limit, with at most %s to the target left", humanSeconds(longest), limited, waited, plural(uint64(left), "TIME_WAIT socket"))
+	if len(why) > 0 {
+		text += " (" + strings.Join(why, "; ") + ")"
+	}
+	return text
+}
