@@ -164,7 +164,7 @@ func (r *Recorder) all() *results.Tally {
 }
 
 // Glance is Fill while the run goes on, of the latencies named and no others:
-// Observe waits for some microseconds for each of them. The other latencies are
+// Observe waits for some tens of microseconds for each of them. The other latencies are
 // empty.
 func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []string) {
 	var all results.Tally

@@ -131,7 +131,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 		baseline *Baseline
 		say      string
 	}{
-		"none":        {nil, nil, "these conditions name one: failures, abort_when.counts.failed; give an earlier run with --baseline DIR"},
+		"none":        {nil, nil, "these conditions name one: failures, abort_when.counts.failed; give an earlier run with 'kabench run --baseline DIR'"},
 		"other rate":  {[]string{"load.rate=50/s"}, with(func(*results.Run) {}), `load.rate was "100/s" and is "50/s"`},
 		"invalid":     {nil, with(func(r *results.Run) { r.Valid, r.Invalid = false, []string{"it lagged"} }), "is invalid, and nothing can be held against it: it lagged"},
 		"cut off":     {nil, with(func(r *results.Run) { r.Complete = false }), "was cut off"},
@@ -154,5 +154,15 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 	warned := strings.Join(run.Warnings, "\n")
 	if !strings.Contains(warned, "its profile cannot be read") || !strings.Contains(warned, "nothing was held against it") {
 		t.Errorf("%s", warned)
+	}
+}
+
+// A comparison holds its configurations against each other.
+func TestCompareHasNoBaseline(t *testing.T) {
+	p := load(t, "quick", "load.duration=1s")
+	p.Expect = map[string]string{"failures": "not worse than baseline"}
+	_, err := Compare(t.Context(), []ComparedArm{{Name: "a", Profile: p}, {Name: "b", Profile: p}}, CompareOptions{Repeats: 1})
+	if err == nil || !strings.Contains(err.Error(), "these conditions name a baseline") {
+		t.Errorf("%v", err)
 	}
 }

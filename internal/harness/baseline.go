@@ -37,13 +37,10 @@ func (b *Baseline) told() *results.Baseline {
 // b, and in notes what must be borne in mind if it is. A nil b fits what names
 // none.
 func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
-	named := results.NamingBaseline(p.Expect)
-	for _, path := range abort.NamingBaseline() {
-		named = append(named, "abort_when."+path)
-	}
+	named := namingBaseline(p, abort)
 	switch {
 	case b == nil && len(named) > 0:
-		return nil, fmt.Errorf("there is no baseline, and these conditions name one: %s; give an earlier run with --baseline DIR, or make that run first, with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+		return nil, fmt.Errorf("there is no baseline, and these conditions name one: %s; give an earlier run with 'kabench run --baseline DIR', or make that run first, with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	case b == nil:
 		return nil, nil
 	case len(named) == 0:
@@ -73,6 +70,15 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 		notes = append(notes, "the baseline may be of another question: "+strings.Join(minor, ", "))
 	}
 	return notes, nil
+}
+
+// namingBaseline lists the conditions of p that name a baseline.
+func namingBaseline(p *profiles.Profile, abort *results.Abort) []string {
+	named := results.NamingBaseline(p.Expect)
+	for _, path := range abort.NamingBaseline() {
+		named = append(named, "abort_when."+path)
+	}
+	return named
 }
 
 // difference is a field in which two profiles differ.
