@@ -226,7 +226,7 @@ func (c *Comparison) figure(name string) Figure {
 		return f
 	}
 	first, found := c.Arms[0].Measures[name]
-	if !found || first.Why != "" && first.Value == 0 {
+	if !found || !first.known() {
 		f.Note = cmp.Or(first.Why, f.Note)
 		return f
 	}
@@ -236,7 +236,7 @@ func (c *Comparison) figure(name string) Figure {
 	for i := range c.Arms[1:] {
 		arm := &c.Arms[i+1]
 		m, found := arm.Measures[name]
-		if d := max(m.Value-first.Value, first.Value-m.Value); found && (m.Why == "" || m.Value != 0) && (far == nil || d > gap) {
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.known() && (far == nil || d > gap) {
 			far, gap = arm, d
 		}
 	}
@@ -246,6 +246,9 @@ func (c *Comparison) figure(name string) Figure {
 	}
 	return f
 }
+
+// known reports whether there is a value; Why may say why it has no interval.
+func (m Measure) known() bool { return m.Why == "" || len(m.Per) > 0 }
 
 // String is the estimate as printed: "10.0 %".
 func (m Measure) String() string {

@@ -130,6 +130,15 @@ func gatherRuns(dirs []string) (*Data, error) {
 		}
 		list = append(list, inside...)
 	}
+	named := map[string]int{}
+	for _, s := range list {
+		named[s.name]++
+	}
+	for i, s := range list {
+		if named[s.name] > 1 {
+			list[i].name = filepath.ToSlash(filepath.Clean(s.dir)) // to tell them apart
+		}
+	}
 	d := &Data{Kind: KindRun, Notes: []string{}, Runs: []Run{}}
 	if err := d.gather(list); err != nil {
 		return nil, err

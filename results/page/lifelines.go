@@ -329,7 +329,11 @@ func (ls *lifelines) how(l *life) string {
 	for _, list := range [][]stay{l.stays, l.failures} {
 		for _, s := range list {
 			if e, found := ls.evidence[s.seq]; found && e.Conn == l.conn && e.By != "" {
-				return fmt.Sprintf("closed first by the %s, by %s", e.By, strings.ToUpper(e.How))
+				how := strings.ToUpper(e.How)
+				if e.How == "alert" {
+					how = "a TLS alert and FIN"
+				}
+				return fmt.Sprintf("closed first by the %s, by %s", e.By, how)
 			}
 		}
 	}

@@ -107,7 +107,7 @@ function common(c) {
     grid: { left: 8, right: 16, top: 40, bottom: 8, containLabel: true },
     // Tooltips are drawn on the canvas: a text in them is never markup.
     tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: c.card, borderColor: c.line, borderWidth: 1, padding: [8, 10], textStyle: { color: c.ink, fontSize: 12 }, axisPointer: { lineStyle: { color: c.soft, width: 1 } } },
-    legend: { type: 'scroll', left: 0, top: 0, icon: 'roundRect', itemWidth: 14, itemHeight: 4, itemGap: 16, textStyle: { color: c.ink, fontSize: 12 }, pageIconSize: 10, pageTextStyle: { color: c.soft }, pageIconColor: c.soft, pageIconInactiveColor: c.line },
+    legend: { type: printing ? 'plain' : 'scroll', left: 0, top: 0, icon: 'roundRect', itemWidth: 14, itemHeight: 4, itemGap: printing ? 8 : 16, textStyle: { color: c.ink, fontSize: printing ? 10 : 12 }, pageIconSize: 10, pageTextStyle: { color: c.soft }, pageIconColor: c.soft, pageIconInactiveColor: c.line },
   };
 }
 

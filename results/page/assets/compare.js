@@ -41,7 +41,7 @@ function failureRows(runs) {
       found.get(name).set(r, o.count);
     }
   }
-  return [...found].map(([name, counts]) => ['\u2003' + name, ...runs.map((r) => integer(counts.get(r) || 0))]);
+  return [...found].map(([name, counts]) => ['\u00a0\u00a0' + name, ...runs.map((r) => integer(counts.get(r) || 0))]);
 }
 
 function figureTable(runs) {
@@ -59,7 +59,7 @@ function expectations(runs) {
 function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
-  const known = arms.filter((a) => !a.measures[name].why || a.measures[name].value !== 0);
+  const known = arms.filter((a) => !a.measures[name].why || (a.measures[name].per_run || []).length > 0);
   const whys = arms.filter((a) => a.measures[name].why).map((a) => a.name + ': ' + a.measures[name].why);
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
@@ -74,8 +74,11 @@ function multiple(comparison, name, label) {
         return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + measured(m.low, unit) + ' to ' + measured(m.high, unit);
       };
       o.grid = { left: 4, right: 18, top: 4, bottom: 4, containLabel: true };
-      const top = highest(arms.flatMap((a) => [a.measures[name].high, ...(a.measures[name].per_run || [])]));
-      o.xAxis = axis(c, { min: 0, max: top > 0 ? undefined : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: (v) => short(v, unit) } });
+      // An interval much wider than what was measured leaves the picture.
+      const points = highest(known.flatMap((a) => [a.measures[name].value, ...(a.measures[name].per_run || [])]));
+      const wide = highest(known.map((a) => a.measures[name].high));
+      const top = points > 0 ? Math.min(wide > 0 ? Math.max(wide, points) : points, 6 * points) : wide;
+      o.xAxis = axis(c, { min: 0, max: top > 0 ? nice(top * 1.02) : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, formatter: (v) => short(v, unit) } });
       o.yAxis = { type: 'category', inverse: true, data: arms.map((a) => a.name), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12, width: 110, overflow: 'truncate' } };
       const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
       o.series = [
@@ -85,7 +88,8 @@ function multiple(comparison, name, label) {
             const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
             const style = { stroke: palette[api.value(2) % palette.length], lineWidth: 2, opacity: 0.8 };
             const cut = (x) => ({ type: 'line', shape: { x1: x, y1: a[1] - 4, x2: x, y2: a[1] + 4 }, style });
-            return { type: 'group', children: [{ type: 'line', shape: { x1: a[0], y1: a[1], x2: b[0], y2: b[1] }, style }, cut(a[0]), cut(b[0])] };
+            const right = params.coordSys.x + params.coordSys.width;
+            return { type: 'group', children: [{ type: 'line', shape: { x1: a[0], y1: a[1], x2: Math.min(b[0], right), y2: b[1] }, style }, cut(a[0]), ...(b[0] <= right ? [cut(b[0])] : [])] };
           },
         },
         { type: 'scatter', symbolSize: 4, z: 2, data: known.flatMap((a) => (a.measures[name].per_run || []).map((v) => [v, arms.indexOf(a), arms.indexOf(a)])), itemStyle: { color: c.soft, opacity: 0.6 } },

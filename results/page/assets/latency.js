@@ -8,6 +8,7 @@ function curves(run, scale) {
     option: () => {
       const c = colours(), o = common(c);
       const points = (list) => list.map((p) => [1 / (1 - Math.min(p.p, 99.999999) / 100), p.s, p.p]);
+      o.grid.right = 34; // half of the last percentile
       const wide = scale.latencyHigh / Math.max(scale.latencyLow, 1e-6) > 30;
       o.tooltip.formatter = (items) => (items.length ? percentile(items[0].value[2]) + '\n' + items.map((i) => i.seriesName + '  ' + duration(i.value[1])).join('\n') : '');
       o.xAxis = axis(c, { type: 'log', logBase: 10, min: 1, max: scale.percentile, splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: c.line } }, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: true, formatter: (v) => percentile(100 * (1 - 1 / v)) } });

@@ -63,13 +63,22 @@ function lifelines(run, scale) {
     more.hidden = true;
   }
 
+  // zoom shows the time in which a connection lived.
+  function zoom(lane) {
+    const from = lane.opened >= 0 ? Math.max(lane.opened, lane.exchanges[0].leased - 60) : lane.exchanges[0].leased;
+    const margin = Math.max((lane.ended - from) * 0.1, 0.05);
+    chart.drawn.dispatchAction({ type: 'dataZoom', startValue: Math.max(from - margin, 0), endValue: Math.min(lane.ended + margin, end) });
+    box.scrollIntoView({ block: 'nearest' });
+  }
+
   // open shows the evidence of a failure.
   function open(i, focus) {
     const { lane, x } = failures[i];
     select(i);
     const close = el('button', { type: 'button', click: () => { evidence.hidden = true; box.focus(); } }, 'Close');
+    const near = el('button', { type: 'button', click: () => zoom(lane) }, 'Zoom to this connection');
     evidence.replaceChildren(
-      el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), close),
+      el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), el('div', { class: 'buttons' }, lane.conn ? near : null, close)),
       el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
       x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has nothing more of it than its times: leased at ' + moment(x.leased) + ', over at ' + moment(x.done) + '.'),
       x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with the stamps of kabench between them; times are the client\u2019s' : 'Its stamps; packets are seen in a private network only') : null,
@@ -118,7 +127,7 @@ function lifelines(run, scale) {
     o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
     o.dataZoom = [
       { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false },
-      { type: 'slider', xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
+      { type: 'slider', show: !printing, xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
     ];
     const bar = (half, least) => (params, api) => {
       const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
@@ -138,9 +147,16 @@ function lifelines(run, scale) {
     return o;
   }
 
+  // listed are some failures of each kind, first those whose packets are known.
+  function listed() {
+    const each = {};
+    return failures.map((f, i) => ({ f, i })).sort((a, b) => (b.f.x.packets ? 1 : 0) - (a.f.x.packets ? 1 : 0))
+      .filter(({ f }) => (each[f.x.outcome] = (each[f.x.outcome] || 0) + 1) <= 3).slice(0, 12);
+  }
+
   const more = el('button', { type: 'button', hidden: state.all, click: showAll }, 'Show all ' + l.lanes.length + ' lanes');
   const list = el('ul', { class: 'failures', 'aria-label': 'Failures on these connections' },
-    ...failures.slice(0, 12).map((f, i) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
+    ...listed().map(({ f, i }) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
   panel.append(chart.panel, more, failures.length ? list : '', evidence);
   chart.panel.classList.remove('panel');
   panel.lanes = { chart, open, failures, state };

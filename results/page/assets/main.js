@@ -54,7 +54,7 @@ function comparisonSections(c, labels) {
   const chosen = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
   if (chosen.length) {
     found.push(section('measures', 'The configurations side by side',
-      'Each picture is one measure, each row a configuration. The large point is the estimate, the bar the interval that holds the true value with a confidence of ' + percent(c.confidence) + ', and the small points are single runs. Where bars are far apart the configurations differ; what is chance is said below.',
+      'Each picture is one measure, each row a configuration. The large point is the estimate, the bar the interval that holds the true value with a confidence of ' + percent(c.confidence) + ', and the small points are single runs; a bar without an end goes on beyond the picture. Where bars are far apart the configurations differ; what is chance is said below.',
       chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
   }
   if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what is chance', 'Every pair with its verdict. The tests behind it are corrected for their number; “would have seen” is the least difference that this many runs would most likely have shown.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));

@@ -28,7 +28,10 @@ function tip(c, unit) {
 function traffic(run, scale) {
   const f = run.flow, kinds = outcomes(f.failed);
   const at = (i) => Number((i * f.step).toFixed(3));
-  const rate = (list) => list.map((n, i) => [at(i), n / f.step]);
+  // The last span is cut by the end of the run.
+  const whole = (Date.parse(run.doc.end) - Date.parse(run.doc.start)) / 1000, n = f.due.length;
+  const rest = whole > 0 ? whole - (n - 1) * f.step : f.step;
+  const rate = (list) => list.map((v, i) => [at(i), v / (i === n - 1 && rest > 0.2 * f.step ? Math.min(rest, f.step) : f.step)]);
   const total = kinds.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
   return picture({
     name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
@@ -36,16 +39,16 @@ function traffic(run, scale) {
     label: 'Requests due, started and answered per second over time' + (kinds.length ? '; ' + total + ' failures in ' + kinds.join(', ') : '; no failures'),
     option: () => {
       const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
-      const split = kinds.length > 0;
+      const split = scale.anyFailed; // of other runs too: side by side they have the same shape
       o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
       o.grid = split ? [{ left: 52, right: 16, top: 44, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
       o.xAxis = [timeAxis(c, end, split ? { axisLabel: { show: false } } : {})];
       o.yAxis = [axis(c, { name: 'requests per second', max: scale.rate, axisLabel: { color: c.soft, fontSize: 11, formatter: count } })];
       o.series = [
-        line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, step: 'start', markArea: warmUp(c, run) }),
-        line('started', rate(f.started), c.orange, { lineStyle: { color: c.orange, width: 1.25, type: [4, 3] }, step: 'start' }),
-        line('answered', rate(f.ok), c.blue, { step: 'start', areaStyle: { color: c.blue, opacity: 0.12 } }),
+        line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, markArea: warmUp(c, run) }),
+        line('started', rate(f.started), c.orange, { lineStyle: { color: c.orange, width: 1.25, type: [4, 3] } }),
+        line('answered', rate(f.ok), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 } }),
       ];
       if (split) {
         o.xAxis.push(timeAxis(c, end, { gridIndex: 1 }));

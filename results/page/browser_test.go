@@ -1,0 +1,423 @@
+package page
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/kabench/kabench/results"
+)
+
+// browser starts a headless Chromium, which ends with the test.
+func browser(t *testing.T) context.Context {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("chromium is not installed, and CI is to test with it")
+		}
+		t.Skip("chromium is not installed: the page is not tested in a browser")
+	}
+	allocator, stop := chromedp.NewExecAllocator(t.Context(),
+		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
+	)
+	ctx, quit := chromedp.NewContext(allocator)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // asks it to end, and waits for that
+		quit()
+		stop()
+	})
+	must(t, chromedp.Run(ctx))
+	return ctx
+}
+
+// tab is a page in a browser, with what it complained of and asked for.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu         sync.Mutex
+	complaints []string
+	requests   []string
+}
+
+func openTab(t *testing.T, browser context.Context, url string) *tab {
+	ctx, cancel := chromedp.NewContext(browser)
+	ctx, giveUp := context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(func() { giveUp(); cancel() })
+	b := &tab{t: t, ctx: ctx}
+	chromedp.ListenTarget(ctx, func(event any) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.complaints = append(b.complaints, e.ExceptionDetails.Error())
+		case *runtime.EventConsoleAPICalled:
+			b.complaints = append(b.complaints, fmt.Sprintf("console: %v", e.Args))
+		case *log.EventEntryAdded:
+			b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
+		case *network.EventRequestWillBeSent:
+			b.requests = append(b.requests, e.Request.URL)
+		case *page.EventJavascriptDialogOpening:
+			b.complaints = append(b.complaints, "dialog: "+e.Message)
+		}
+	})
+	b.run(network.Enable(), log.Enable(), chromedp.EmulateViewport(1200, 900), chromedp.Navigate(url))
+	b.until("every chart is drawn", `document.querySelectorAll('.chart').length > 0 && [...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	return b
+}
+
+func (b *tab) run(actions ...chromedp.Action) {
+	b.t.Helper()
+	must(b.t, chromedp.Run(b.ctx, actions...))
+}
+
+// eval is the value of an expression in the page.
+func eval[T any](b *tab, expression string) (v T) {
+	b.t.Helper()
+	b.run(chromedp.Evaluate(expression, &v))
+	return v
+}
+
+// until waits for an expression to be true.
+func (b *tab) until(what, expression string) {
+	b.t.Helper()
+	for !eval[bool](b, expression) {
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("never seen: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// quiet checks that the page complained of nothing and asked for nothing but
+// the addresses that begin with one of allowed.
+func (b *tab) quiet(allowed ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, text := range b.complaints {
+		b.t.Errorf("the browser says: %s", text)
+	}
+	for _, url := range b.requests {
+		fine := false
+		for _, prefix := range allowed {
+			fine = fine || strings.HasPrefix(url, prefix)
+		}
+		if !fine {
+			b.t.Errorf("the page asked for %s", url)
+		}
+	}
+}
+
+// file writes d as a page and returns its address.
+func file(t *testing.T, d *Data) string {
+	path := filepath.Join(t.TempDir(), "report.html")
+	f, err := os.Create(path)
+	must(t, err)
+	must(t, Write(f, d))
+	must(t, f.Close())
+	return "file://" + path
+}
+
+// hostile is what a server, a file or a profile may say.
+const hostile = `</script><script>window.pwned=1</script><img src=x onerror="window.pwned=1"> {a|b} ${1} ' " & ` + "\u2028"
+
+// gathered is a short run with failures, evidence and hostile texts.
+func gathered(name string, failing bool) Run {
+	s := synthetic{4000, 400}
+	doc := s.doc()
+	doc.Name, doc.Question = hostile, hostile
+	doc.Warnings = []string{hostile}
+	doc.Expect = []results.Expectation{{Path: "failures", Want: hostile, Seen: hostile}}
+	doc.Ports = &results.Ports{Predicted: 8}
+	doc.Sockets.PortsAvailable = 700
+	g := NewGatherer(name, doc)
+	if failing {
+		g.Evidence([]results.Evidence{{Seq: 980, Conn: 1, Client: hostile, Server: hostile, By: hostile, How: "fin", Rows: []results.EvidenceRow{{At: 2.4, Note: hostile}}}})
+	}
+	var e results.Exchange
+	for seq := range s.n {
+		s.exchange(&e, seq)
+		switch {
+		case !failing:
+		case e.Use == 50:
+			e.FirstByte, e.GotHeaders, e.Done, e.Status = results.Never, results.Never, e.Due+9*ms, 0
+			e.Phase, e.Cause, e.Err = results.PhaseBeforeResponse, results.CauseFIN, fmt.Errorf("%s", hostile)
+		case seq%100 == 7:
+			e.Reset(seq, e.Due)
+			e.Start, e.Done = e.Due+ms, e.Due+2*ms
+			e.Phase, e.Cause = results.PhaseAcquire, results.CauseQueueFull
+		}
+		g.Observe(&e)
+	}
+	for i := range 100 {
+		g.Sample(s.sample(i))
+	}
+	return g.Run()
+}
+
+func hostileComparison() *results.Comparison {
+	measure := func(v float64) map[string]results.Measure {
+		return map[string]results.Measure{
+			results.MeasureFailureRate:       {Unit: results.UnitRatio, Value: v, Low: v / 2, High: 2 * v, Per: []float64{v, v * 1.1}},
+			results.MeasureResponse + ".p99": {Unit: results.UnitSeconds, Value: v, Low: v / 2, High: 20 * v, Per: []float64{v}, Why: hostile},
+			hostile:                          {Unit: results.UnitCount, Why: hostile},
+		}
+	}
+	return &results.Comparison{
+		Name: hostile, Question: hostile, Confidence: 0.95, Verdict: hostile, Warnings: []string{hostile},
+		Arms:  []results.Arm{{Name: hostile, Runs: 2, Change: map[string]string{hostile: hostile}, Measures: measure(0.1)}, {Name: "b", Runs: 2, Measures: measure(0.05)}},
+		Pairs: []results.Pair{{A: hostile, B: "b", Verdict: hostile, Tests: []results.Test{{Measure: hostile, Method: hostile, EffectName: hostile, Why: hostile}}}},
+	}
+}
+
+// hostileData is a page of everything at once.
+func hostileData() *Data {
+	c := hostileComparison()
+	d := &Data{
+		Kind: KindComparison, Title: hostile, Question: hostile, Headline: results.HeadlineOfComparison(c), Notes: []string{hostile},
+		Runs: []Run{gathered(hostile, true), gathered("b", false)}, Comparison: c,
+	}
+	for _, name := range c.MeasureNames() {
+		d.Measures = append(d.Measures, [2]string{name, results.MeasureLabel(name)})
+	}
+	return d
+}
+
+// drawnCharts is how many charts have something on their canvas.
+const drawnCharts = `[...document.querySelectorAll('.chart canvas')].filter((c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v) => v > 0)).length`
+
+// failureAt is where the first failure of the first lifelines is on the screen.
+const failureAt = `(() => {
+	const box = document.querySelector('#lifelines .chart');
+	box.scrollIntoView({block: 'center'});
+	const lanes = JSON.parse(document.getElementById('data').textContent).runs[0].lifelines.lanes;
+	const y = lanes.findIndex((l) => l.conn && l.exchanges.some((x) => x.failed && x.ladder)), x = lanes[y].exchanges.find((x) => x.failed && x.ladder);
+	const [px, py] = echarts.getInstanceByDom(box).convertToPixel({xAxisIndex: 0, yAxisIndex: 0}, [x.done, y]);
+	const place = box.getBoundingClientRect();
+	return [place.left + px, place.top + py, x.seq];
+})()`
+
+const evidenceShown = `!document.querySelector('#lifelines .evidence').hidden`
+
+func TestPageInABrowser(t *testing.T) {
+	b := browser(t)
+	t.Run("a run", func(t *testing.T) {
+		run := gathered("run", true)
+		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}))
+		if n := eval[int](tab, drawnCharts); n != 6 {
+			t.Errorf("%d charts are drawn, want 6", n)
+		}
+		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 6 {
+			t.Errorf("%d charts say what they show, want 6", n)
+		}
+		testEvidence(t, tab)
+		testTables(t, tab)
+		testWidths(t, tab)
+		tab.quiet("file://")
+	})
+	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
+	t.Run("live", func(t *testing.T) { testLive(t, b) })
+}
+
+// testEvidence opens the evidence of a failure by mouse and by keyboard.
+func testEvidence(t *testing.T, tab *tab) {
+	at := eval[[]float64](tab, failureAt)
+	tab.run(chromedp.MouseClickXY(at[0], at[1]))
+	tab.until("evidence after a click", evidenceShown)
+	if seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`); seq != fmt.Sprint(at[2]) {
+		t.Errorf("the evidence is of request %s, clicked was that of %v", seq, at[2])
+	}
+	text := eval[string](tab, `document.querySelector('.evidence').textContent`)
+	for _, want := range []string{"before_response / fin", "time by phase", `onerror="window.pwned=1"`, "2.400000 s"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the evidence has no %q: %s", want, text)
+		}
+	}
+	tab.run(chromedp.Focus(".evidence", chromedp.ByQuery), chromedp.KeyEvent(kb.Escape))
+	tab.until("no evidence after Escape", `!(`+evidenceShown+`)`)
+	if !eval[bool](tab, `document.activeElement === document.querySelector('#lifelines .chart')`) {
+		t.Error("Escape does not go back to the chart")
+	}
+	tab.run(chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.Enter))
+	tab.until("evidence after Enter", evidenceShown)
+	if !eval[bool](tab, `document.activeElement === document.querySelector('.evidence')`) {
+		t.Error("Enter does not go to the evidence")
+	}
+	if seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`); seq == fmt.Sprint(at[2]) {
+		t.Error("the arrow does not go to the next failure")
+	}
+	tab.run(chromedp.Click(".evidence .buttons button", chromedp.ByQuery))
+	tab.until("a closer look", `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().dataZoom[0].end < 90`)
+}
+
+// testTables opens the table of each chart.
+func testTables(t *testing.T, tab *tab) {
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = true; })`, nil))
+	tab.until("tables with figures", `[...document.querySelectorAll('main details')].length === 6 && [...document.querySelectorAll('main details')].every((d) => d.querySelectorAll('td').length > 0)`)
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = false; })`, nil))
+}
+
+// testWidths sees the page on a phone, on paper and in the dark.
+func testWidths(t *testing.T, tab *tab) {
+	const over = `document.documentElement.scrollWidth - document.documentElement.clientWidth`
+	const tooWide = `[...document.querySelectorAll('main *, header *')].filter((e) => e.getBoundingClientRect().right > document.documentElement.clientWidth).map((e) => e.tagName + '.' + e.className)`
+	const wide = `[...document.querySelectorAll('.chart')].filter((c) => c.querySelector('canvas').getBoundingClientRect().width > c.clientWidth + 1).length`
+	tab.run(emulation.SetDeviceMetricsOverride(360, 740, 2, true))
+	tab.until("charts as wide as a phone", wide+` === 0`)
+	if px := eval[int](tab, over); px > 0 {
+		t.Errorf("on a phone the page is %d pixels too wide: %v", px, eval[[]string](tab, tooWide))
+	}
+	tab.run(emulation.SetDeviceMetricsOverride(1200, 900, 1, false),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}))
+	tab.until("a dark page", `getComputedStyle(document.body).backgroundColor === 'rgb(20, 23, 26)'`)
+	tab.until("charts in the colours of the dark", `echarts.getInstanceByDom(document.querySelector('.chart')).getOption().series[2].lineStyle.color === '#5aaee8'`)
+	var pdf []byte
+	tab.run(chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		pdf, _, err = page.PrintToPDF().WithPaperWidth(8.27).WithPaperHeight(11.69).Do(ctx)
+		return err
+	}))
+	if !strings.HasPrefix(string(pdf), "%PDF") || len(pdf) < 30_000 {
+		t.Errorf("the printed page has %d bytes", len(pdf))
+	}
+	tab.until("the screen's colours after printing", `echarts.getInstanceByDom(document.querySelector('.chart')).getOption().series[2].lineStyle.color === '#5aaee8'`)
+	tab.run(emulation.SetEmulatedMedia().WithMedia("print"), emulation.SetDeviceMetricsOverride(700, 900, 1, false))
+	tab.run(chromedp.Evaluate(`window.dispatchEvent(new Event('beforeprint'))`, nil))
+	if px := eval[int](tab, over); px > 0 {
+		t.Errorf("on paper the page is %d pixels too wide: %v", px, eval[[]string](tab, tooWide))
+	}
+	if n := eval[int](tab, wide); n > 0 {
+		t.Errorf("on paper %d charts are too wide", n)
+	}
+	if colour := eval[string](tab, `echarts.getInstanceByDom(document.querySelector('.chart')).getOption().series[2].lineStyle.color`); colour != "#0072b2" {
+		t.Errorf("on paper the colour is %s", colour)
+	}
+}
+
+// testHostile lets texts into every place there is, and looks at all of them.
+func testHostile(t *testing.T, b context.Context) {
+	tab := openTab(t, b, file(t, hostileData()))
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => { d.open = true; }); [...document.querySelectorAll('[data-failure]')].find((b) => b.textContent.includes('/ fin')).click()`, nil))
+	tab.until("all tables and evidence", `document.querySelectorAll('details td').length > 100 && `+evidenceShown)
+	// A tooltip of each chart is shown, where there may be one.
+	for i := range eval[int](tab, `document.querySelectorAll('.chart').length`) {
+		at := eval[[]float64](tab, fmt.Sprintf(`(() => { const c = document.querySelectorAll('.chart')[%d]; c.scrollIntoView({block: 'center'}); const r = c.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`, i))
+		tab.run(input.DispatchMouseEvent(input.MouseMoved, at[0], at[1]))
+	}
+	if eval[bool](tab, `'pwned' in window`) {
+		t.Error("a hostile text was run")
+	}
+	if n := eval[int](tab, `document.querySelectorAll('img, svg, iframe').length`); n > 0 {
+		t.Errorf("%d elements were made of hostile texts", n)
+	}
+	if n := eval[int](tab, `document.querySelectorAll('script').length`); n != 4 { // data, library twice, program
+		t.Errorf("%d scripts, want 4", n)
+	}
+	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td"} {
+		var seen bool
+		tab.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.includes('<script>window.pwned=1</script>'))`, place), &seen))
+		if !seen {
+			t.Errorf("%s does not show the text as it is", place)
+		}
+	}
+	tab.quiet("file://")
+}
+
+// testLive follows a run that goes on, and ends.
+func testLive(t *testing.T, b context.Context) {
+	s := synthetic{4000, 400}
+	begun := s.doc()
+	begun.Counts = results.Counts{}
+	g := NewLiveGatherer("run", begun)
+	var mu sync.Mutex
+	var e results.Exchange
+	over, seq := false, uint64(0)
+	more := func(n uint64) {
+		for range n {
+			s.exchange(&e, seq)
+			g.Observe(&e)
+			seq++
+		}
+	}
+	more(500)
+	data := func() *Data {
+		mu.Lock()
+		defer mu.Unlock()
+		d := g.Data()
+		d.Live = !over
+		return d
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = Write(w, data()) })
+	mux.HandleFunc("GET /data.json", func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		more(1000)
+		over = seq >= 3500
+		mu.Unlock()
+		_ = WriteData(w, data())
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	tab := openTab(t, b, server.URL+"/")
+	if text := eval[string](tab, `document.getElementById('answer').textContent`); !strings.Contains(text, "of 500 requests") {
+		t.Errorf("at first: %s", text)
+	}
+	tab.until("the end of the run", `document.getElementById('answer').textContent.includes('of 3500 requests') && document.getElementById('live').hidden`)
+	tab.until("charts of the end", `[...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	// Only what has no icon of its own is asked for by the browser itself.
+	tab.mu.Lock()
+	var complaints []string
+	for _, text := range tab.complaints {
+		if !strings.Contains(text, "favicon.ico") {
+			complaints = append(complaints, text)
+		}
+	}
+	tab.complaints = complaints
+	tab.mu.Unlock()
+	tab.quiet(server.URL+"/", "data:")
+}
+
+// The texts of Data cannot end the script that they are in.
+func TestDataCannotLeaveItsScript(t *testing.T) {
+	d := hostileData()
+	var b strings.Builder
+	must(t, Write(&b, d))
+	text := b.String()
+	if n := strings.Count(text, "</script>"); n != 3 {
+		t.Errorf("%d scripts end, want 3", n)
+	}
+	_, rest, _ := strings.Cut(text, `id="data">`)
+	embedded, _, _ := strings.Cut(rest, "</script>")
+	if strings.Contains(text, "<img") || strings.Contains(embedded, "\u2028") {
+		t.Error("a hostile text is there as it is")
+	}
+	var back Data
+	must(t, json.Unmarshal([]byte(embedded), &back))
+	if back.Title != hostile {
+		t.Errorf("read back: %q", back.Title)
+	}
+	if !strings.Contains(text, "default-src &#39;none&#39;") {
+		t.Error("the page has no policy that allows nothing")
+	}
+}

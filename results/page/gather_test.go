@@ -1,0 +1,313 @@
+package page
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// total adds up what was counted in spans.
+func total(list []uint32) (n uint64) {
+	for _, v := range list {
+		n += uint64(v)
+	}
+	return n
+}
+
+// save writes a run to a new directory of this name.
+func (s synthetic) save(t *testing.T, name string) string {
+	dir := filepath.Join(t.TempDir(), name)
+	s.write(t, dir)
+	return dir
+}
+
+func TestGatherARun(t *testing.T) {
+	s := synthetic{30_000, 400}
+	d, err := Gather(s.save(t, "run"))
+	must(t, err)
+	if d.Kind != KindRun || d.Title != "synthetic" || d.Question == "" || len(d.Headline.Figures) != 3 || len(d.Notes) != 0 || len(d.Runs) != 1 {
+		t.Fatalf("%+v", d)
+	}
+	r := d.Runs[0]
+	failed := total(r.Flow.Failed["before_response / fin"])
+	if due, started, ok := total(r.Flow.Due), total(r.Flow.Started), total(r.Flow.OK); due != s.n || started != s.n || failed == 0 || ok+failed != s.n {
+		t.Errorf("due %d, started %d, ok %d, failed %d of %d", due, started, ok, failed, s.n)
+	}
+	if n := len(r.Flow.Due); n > maxSpans || float64(n)*r.Flow.Step < 75 {
+		t.Errorf("%d spans of %v s", n, r.Flow.Step)
+	}
+	if last := r.Response[len(r.Response)-1]; last.Seconds < 0.06 || last.Percentile < 99.99 {
+		t.Errorf("the last percentile is %v", last)
+	}
+	if mid := r.Response[5]; mid.Percentile != 50 || mid.Seconds < 0.004 || mid.Seconds > 0.006 {
+		t.Errorf("the median is %v", mid)
+	}
+	var cells int64
+	for _, c := range r.Heat.Cells {
+		cells += c[2]
+		if low, high := c[1]-1, c[1]; low >= 0 && r.Heat.Rows[low] >= r.Heat.Rows[high] {
+			t.Fatalf("rows %v", r.Heat.Rows)
+		}
+	}
+	if uint64(cells) != s.n {
+		t.Errorf("%d exchanges in the heat map, want %d", cells, s.n)
+	}
+	if r.Pool.MaxConns != 50 || r.Pool.PendingMax != 32 || len(r.Pool.T) == 0 || r.Sockets.PortsAvailable != 28232 || r.Sockets.TimeWaitServer == nil || r.Lifelines.IdleTimeout != 1 {
+		t.Errorf("pool %+v, sockets %+v", r.Pool, r.Sockets)
+	}
+	l := r.Lifelines
+	if l.Connections != 600 || l.Failing != failed || l.LeftOut+uint64(len(l.Lanes)) != 600 || !l.Lanes[0].Exchanges[len(l.Lanes[0].Exchanges)-1].Failed {
+		t.Errorf("%d lanes, failing %d of %d, %d left out", len(l.Lanes), l.Failing, failed, l.LeftOut)
+	}
+}
+
+// Data does not grow with the length of a run, and a page of an hour is small.
+func TestDataIsBounded(t *testing.T) {
+	size := func(s synthetic, every uint64) (encoded, page int) {
+		g := NewGatherer("run", s.doc())
+		var e results.Exchange
+		for seq := uint64(0); seq < s.n; seq += every {
+			s.exchange(&e, seq)
+			if seq%7 == 0 { // on a new connection each, that fails
+				e.Conn, e.Use, e.Phase, e.Cause, e.Err = seq+1_000_000, 1, results.PhaseDuringResponse, results.CauseTruncated, errEOF
+			}
+			g.Observe(&e)
+		}
+		for i := range int(s.n / s.rate * 10) {
+			g.Sample(s.sample(i))
+		}
+		if n := len(g.lives.young) + len(g.lives.old); n > 2*maxRemembered {
+			t.Errorf("%d connections are remembered", n)
+		}
+		if n := len(g.lives.kept); n > maxPinned+maxFailedLanes+maxOtherLanes {
+			t.Errorf("%d connections are kept", n)
+		}
+		d := g.Data()
+		text, err := json.Marshal(d)
+		must(t, err)
+		var b bytes.Buffer
+		must(t, Write(&b, d))
+		return len(text), b.Len()
+	}
+	_, hour := size(synthetic{1_440_000, 400}, 3)
+	if hour > 2_000_000 {
+		t.Errorf("a page of an hour has %d bytes", hour)
+	}
+	short, _ := size(synthetic{400_000, 400}, 1)
+	if long, _ := size(synthetic{40_000_000, 400}, 100); float64(long) > 1.5*float64(short) {
+		t.Errorf("%d bytes of data after a hundred times as long, %d before", long, short)
+	}
+}
+
+func TestGatherWhatIsBroken(t *testing.T) {
+	s := synthetic{2000, 400}
+	torn := func(name string, cut int64) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			path := filepath.Join(dir, name)
+			info, err := os.Stat(path)
+			must(t, err)
+			must(t, os.Truncate(path, info.Size()-cut))
+		}
+	}
+	remove := func(name string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, name))) }
+	}
+	write := func(name, text string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) { must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)) }
+	}
+	for _, tt := range []struct {
+		name   string
+		spoil  func(*testing.T, string)
+		note   string // of a report that is made all the same
+		refuse string // or why none is
+	}{
+		{"torn record", torn("exchanges.ndjson.zst", 20), "the record ends in the middle of a piece", ""},
+		{"torn samples", torn("samples.ndjson", 3), "the record ends in the middle of a piece; the", ""},
+		{"no samples", remove("samples.ndjson"), "no samples were recorded", ""},
+		{"no record", remove("exchanges.ndjson.zst"), "no exchanges were recorded", ""},
+		{"bad evidence", write("evidence.json", "{"), "the packets of its failures are left out", ""},
+		{"newer", write("run.json", `{"schema":"kabench.run/v2"}`), "", "made by a newer kabench"},
+		{"newer comparison", write("comparison.json", `{"schema":"kabench.comparison/v2"}`), "", "made by a newer kabench"},
+		{"newer reproduction", write("reproduction.json", `{"schema":"kabench.reproduction/v2"}`), "", "made by a newer kabench"},
+		{"nothing", func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)); must(t, os.Mkdir(dir, 0o755)) }, "", "not a run directory"},
+		{"not there", func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)) }, "", "there is no such directory"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := s.save(t, "run")
+			tt.spoil(t, dir)
+			d, err := Gather(dir)
+			if tt.refuse != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.refuse) {
+					t.Errorf("%v, want %q", err, tt.refuse)
+				}
+				return
+			}
+			must(t, err)
+			if !strings.Contains(strings.Join(d.Notes, "\n"), tt.note) {
+				t.Errorf("notes %q, want %q", d.Notes, tt.note)
+			}
+			must(t, Write(&bytes.Buffer{}, d))
+		})
+	}
+}
+
+// A run that was cut off has a report, and so has one without a success.
+func TestGatherCutOffAndZeroSuccesses(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := results.Create(dir)
+	must(t, err)
+	s := synthetic{50, 400}
+	must(t, w.Begin(s.doc()))
+	var e results.Exchange
+	for seq := range s.n {
+		e.Reset(seq, time.Duration(seq)*ms)
+		e.Start, e.Done, e.Phase, e.Cause, e.Err = e.Due, e.Due+ms, results.PhaseConnect, results.CauseRefused, errors.New("connection refused")
+		w.Observe(&e)
+	}
+	for w.Recording().Written < s.n {
+		time.Sleep(ms)
+	}
+	w.Abort()
+	d, err := Gather(dir)
+	must(t, err)
+	r := d.Runs[0]
+	if d.Headline.Good || !strings.HasPrefix(d.Headline.Answer, "Not one of 50 requests succeeded: all connect / refused.") || !strings.Contains(d.Headline.Answer, "cut off") {
+		t.Errorf("%+v", d.Headline)
+	}
+	if len(r.Response) != 0 || total(r.Flow.Failed["connect / refused"]) != 50 || len(r.Lifelines.Lanes) != 1 || r.Lifelines.Lanes[0].Conn != 0 {
+		t.Errorf("%+v", r.Lifelines)
+	}
+	must(t, Write(&bytes.Buffer{}, d))
+}
+
+func TestGatherSeveral(t *testing.T) {
+	a, b := synthetic{400, 400}.save(t, "a"), synthetic{800, 400}.save(t, "b")
+	d, err := Gather(a, b)
+	must(t, err)
+	if len(d.Runs) != 2 || d.Title != "a, b" || d.Question != "How long does a report take?" || len(d.Headline.Figures) != 2 || !strings.Contains(d.Notes[0], "by more than chance") {
+		t.Errorf("%+v", d)
+	}
+	dir, err := results.Open(b)
+	must(t, err)
+	doc, err := dir.Run()
+	must(t, err)
+	doc.Question = "Another?"
+	var text bytes.Buffer
+	must(t, results.EncodeRun(&text, doc))
+	must(t, os.WriteFile(filepath.Join(b, "run.json"), text.Bytes(), 0o644))
+	d, err = Gather(a, b)
+	must(t, err)
+	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs beside each other" {
+		t.Errorf("%q, %q", d.Question, d.Notes)
+	}
+	other := synthetic{400, 400}.save(t, "a")
+	d, err = Gather(a, other)
+	must(t, err)
+	if d.Runs[0].Name == d.Runs[1].Name || d.Runs[1].Name != filepath.ToSlash(other) {
+		t.Errorf("%q and %q", d.Runs[0].Name, d.Runs[1].Name)
+	}
+	// A directory of runs stands for them.
+	d, err = Gather(filepath.Dir(a))
+	must(t, err)
+	if len(d.Runs) != 1 {
+		t.Errorf("%d runs", len(d.Runs))
+	}
+}
+
+func TestGatherAReproduction(t *testing.T) {
+	s := synthetic{400, 400}
+	dir := t.TempDir()
+	s.write(t, filepath.Join(dir, "incident"))
+	must(t, results.SaveReproduction(dir, &results.Reproduction{
+		Incident: "race", Question: "Why?", Reproduced: true, Verdict: "So.", IncidentRun: s.doc(),
+		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc()}, {Remedy: "not run"}},
+	}))
+	d, err := Gather(dir)
+	must(t, err)
+	if d.Kind != KindReproduction || d.Title != "race" || d.Headline.Answer != "So." || len(d.Runs) != 2 || total(d.Runs[0].Flow.Due) != 400 || len(d.Runs[1].Flow.Due) != 0 {
+		t.Errorf("%+v", d)
+	}
+	if notes := strings.Join(d.Notes, "\n"); !strings.Contains(notes, "gone: ") || !strings.Contains(notes, "“not run” was not run") {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+func TestGatherAComparison(t *testing.T) {
+	s := synthetic{400, 400}
+	dir := t.TempDir()
+	s.write(t, filepath.Join(dir, "1-a"))
+	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Value: 0.1, Per: []float64{0.1}}}
+	must(t, results.SaveComparison(dir, &results.Comparison{
+		Name: "pools", Question: "Which?", Verdict: "a.", Confidence: 0.95,
+		Arms: []results.Arm{{Name: "a", Runs: 1, Measures: measure}, {Name: "b", Runs: 1, Measures: measure}, {Name: "c", Excluded: 1}},
+		Runs: []results.ComparedRun{{Arm: "a", Block: 1, Dir: "1-a"}, {Arm: "b", Block: 1, Dir: "2-b"}, {Arm: "c", Block: 1, Dir: "3-c", Excluded: "it lagged"}},
+	}))
+	d, err := Gather(dir)
+	must(t, err)
+	if d.Kind != KindComparison || d.Title != "pools" || len(d.Runs) != 1 || d.Runs[0].Name != "a" || d.Comparison == nil || d.Measures[0] != [2]string{"failures.rate", "failure rate"} {
+		t.Errorf("%+v", d)
+	}
+	notes := strings.Join(d.Notes, "\n")
+	for _, want := range []string{"A run of c, in block 1, was left out: it lagged", "b: its run cannot be drawn", "c has no valid run"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("notes %q, want %q", notes, want)
+		}
+	}
+}
+
+// What was sent again is on the connections of all its attempts, and a record of
+// some successes stands for all.
+func TestGathererAttemptsAndSampling(t *testing.T) {
+	doc := synthetic{1, 1}.doc()
+	doc.Recording.SuccessesOneIn = 10
+	g := NewGatherer("run", doc)
+	var e results.Exchange
+	s := synthetic{1, 400}
+	s.exchange(&e, 0)
+	g.Observe(&e)
+	s.exchange(&e, 1)
+	e.Done, e.Phase, e.Cause = e.Due+ms, results.PhaseBeforeResponse, results.CauseRST
+	e.Again()
+	e.Leased, e.Conn, e.Use, e.Done, e.Phase = e.Due+ms, 9, 1, e.Due+2*ms, results.PhaseDone
+	g.Observe(&e)
+	r := g.Run()
+	if ok, due := total(r.Flow.OK), total(r.Flow.Due); ok != 11 || due != 11 || len(r.Flow.Failed) != 0 {
+		t.Errorf("ok %d, due %d, failed %v; want 10 for one success and 1 for the other", ok, due, r.Flow.Failed)
+	}
+	if len(r.Lifelines.Lanes) != 3 {
+		t.Fatalf("%+v", r.Lifelines.Lanes)
+	}
+	first := r.Lifelines.Lanes[0]
+	if stay := first.Exchanges[0]; first.Conn != 2 || !stay.Failed || stay.Outcome != "before_response / rst, made again" || !strings.Contains(strings.Join(stay.Facts, "\n"), "attempt 1 on connection 2") {
+		t.Errorf("%+v", first)
+	}
+	if first.How != "an RST in the phase before_response" {
+		t.Errorf("it ended: %s", first.How)
+	}
+}
+
+// What a page shows does not depend on when it was asked before.
+func TestGathererIsAskedTwice(t *testing.T) {
+	s := synthetic{5000, 400}
+	g, asked := NewGatherer("run", s.doc()), NewGatherer("run", s.doc())
+	var e results.Exchange
+	for seq := range s.n {
+		s.exchange(&e, seq)
+		g.Observe(&e)
+		asked.Observe(&e)
+		if seq%1000 == 0 {
+			asked.Run()
+		}
+	}
+	if !reflect.DeepEqual(g.Run(), asked.Run()) {
+		t.Error("asking for the data changed it")
+	}
+}
