@@ -78,6 +78,16 @@ func (p *process) exitCode(t *testing.T) int {
 	return 0
 }
 
+// waitFor waits until something is seen.
+func waitFor(t *testing.T, what string, seen func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !seen(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come in a minute", what)
+		}
+	}
+}
+
 // recorded waits until exchanges have been written to the run's record.
 func recorded(t *testing.T, dir string) {
 	t.Helper()

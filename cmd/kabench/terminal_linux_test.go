@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -87,14 +86,5 @@ func TestProgressInATerminal(t *testing.T) {
 	}
 	if strings.Contains(raw.String(), "\x1b[?25l") {
 		t.Error("the cursor was hidden")
-	}
-}
-
-func waitFor(t *testing.T, what string, seen func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !seen(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s did not come in a minute", what)
-		}
 	}
 }
