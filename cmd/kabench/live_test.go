@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -83,6 +84,34 @@ func TestLivePage(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(p.stdout.String()), &printed); err != nil || printed.Counts.OK != last.Runs[0].Doc.Counts.OK {
 		t.Errorf("the page ends with %d ok, the run with %d in %s (%v)", last.Runs[0].Doc.Counts.OK, printed.Counts.OK, dir, err)
+	}
+}
+
+// After the run the last state stays as long as was asked for, and an interrupt
+// ends that with the exit code of the run.
+func TestLiveStay(t *testing.T) {
+	server, err := lab.Start(lab.Config{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	p := start(t, "run", "--target", server.URL(), "--rate", "50/s", "--duration", "1s", "--out", "none", "--set", "load.max_lag=0", "--live", "127.0.0.1:0", "--live-stay", "1h")
+	waitFor(t, "the end of the run", func() bool { return strings.Contains(p.stderr.String(), "for another 1h0m0s") })
+	answer, err := http.Get(liveURL(t, p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	html, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(html), `"started":50`) || strings.Contains(string(html), `"live":true`) {
+		t.Errorf("%v, %d bytes", err, len(html))
+	}
+	p.Process.Signal(os.Interrupt)
+	if code := p.exitCode(t); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, p.stderr.String())
+	}
+	if !strings.Contains(p.stdout.String(), "50 due = 50 started") {
+		t.Errorf("the report was not printed:\n%s", p.stdout.String())
 	}
 }
 

@@ -16,10 +16,11 @@ const loopback = "127.0.0.1"
 // address splits what a user gave: ":8080" and "8080" are on the loopback, port 0
 // is any that is free.
 func address(given string) (host, port string, err error) {
+	full := given
 	if !strings.Contains(given, ":") {
-		given = ":" + given
+		full = ":" + given
 	}
-	host, port, err = net.SplitHostPort(given)
+	host, port, err = net.SplitHostPort(full)
 	if err == nil {
 		if _, bad := strconv.ParseUint(port, 10, 16); bad != nil {
 			err = errors.New("the port is not between 0 and 65535")
