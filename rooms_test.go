@@ -33,13 +33,14 @@ var rooms = map[string]room{
 	"internal/sandbox": {nil, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
 	"internal/bench":   {nil, "it runs kabench as built and beside others, as a user would; what shares code with it would measure itself"},
 	"internal/wording": {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
+	"internal/live":    {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
 	"internal/poll":    {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":        {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":          {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":       {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":         {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	"internal/harness": {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":      {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording"}, ""},
+	"internal/harness": {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
+	"cmd/kabench":      {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 
 // folders are the top-level folders there may be.

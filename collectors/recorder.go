@@ -42,6 +42,7 @@ type Totals struct {
 	Started uint64
 	OK      uint64
 	Failed  uint64
+	Phases  [results.NumPhases]uint64 // of Failed: by the phase in which they ended
 }
 
 // Intervals are the times of the exchanges that ended in one interval, warm-up
@@ -98,6 +99,7 @@ func (r *Recorder) Observe(e *results.Exchange) {
 		record(s.interval.Service, e.ServiceTime())
 	case e.Failed():
 		s.totals.Failed++
+		s.totals.Phases[e.Phase]++
 	}
 }
 
@@ -117,6 +119,9 @@ func (r *Recorder) Totals() Totals {
 		t.Started += s.totals.Started
 		t.OK += s.totals.OK
 		t.Failed += s.totals.Failed
+		for phase, n := range s.totals.Phases {
+			t.Phases[phase] += n
+		}
 		s.mu.Unlock()
 	}
 	return t
@@ -143,6 +148,11 @@ func (r *Recorder) Interval() Intervals {
 // Fill sets the fields of run that results.Tally.Fill names from everything
 // observed so far; measured is the length of the run without its warm-up.
 func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
+	r.all().Fill(run, measured)
+}
+
+// all is what all shards have counted.
+func (r *Recorder) all() *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
 		s := &r.shards[i]
@@ -150,5 +160,26 @@ func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
 		all.Merge(&s.tally)
 		s.mu.Unlock()
 	}
+	return &all
+}
+
+// Glance is Fill while the run goes on, of the latencies named and no others:
+// Observe waits for some tens of microseconds for each of them. The other latencies are
+// empty.
+func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []string) {
+	var all results.Tally
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		glance := s.tally.Glance(latencies)
+		s.mu.Unlock()
+		all.Merge(glance) // which takes longer than an Observe should wait
+	}
 	all.Fill(run, measured)
+}
+
+// Above is results.Beside's of everything observed so far. Observe waits for it:
+// it is for the end of a run.
+func (r *Recorder) Above(name string, d time.Duration) (above, of uint64) {
+	return r.all().Above(name, d)
 }

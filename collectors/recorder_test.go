@@ -100,8 +100,10 @@ func TestAccountsBalanceUnderConcurrentObserve(t *testing.T) {
 	add()
 
 	const n, fifth = workers * each, workers * each / 5
-	if got, want := r.Totals(), (Totals{Due: n, Started: n - fifth, OK: 2 * fifth, Failed: fifth}); got != want {
-		t.Errorf("totals %+v, want %+v", got, want)
+	totals := Totals{Due: n, Started: n - fifth, OK: 2 * fifth, Failed: fifth}
+	totals.Phases[results.PhaseBeforeResponse] = fifth
+	if got := r.Totals(); got != totals {
+		t.Errorf("totals %+v, want %+v", got, totals)
 	}
 	var run results.Run
 	r.Fill(&run, 2*time.Second)

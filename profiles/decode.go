@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -98,7 +99,11 @@ func (d *decoder) parse(path, text string) ast.Node {
 	if err != nil {
 		var syntax yaml.Error
 		if errors.As(err, &syntax) {
-			d.bad(path, syntax.GetToken(), "not YAML: %s", syntax.GetMessage())
+			message := syntax.GetMessage()
+			if strings.Contains(message, "header option") { // what YAML takes it for: the head of a block of text
+				message += "; put what begins with > in quotes, as in \"> 5\""
+			}
+			d.bad(path, syntax.GetToken(), "not YAML: %s", message)
 		} else {
 			d.bad(path, nil, "not YAML: %v", err)
 		}

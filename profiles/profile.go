@@ -38,6 +38,9 @@ type Profile struct {
 	// Expect maps a path in the results to a condition; see
 	// results.ParseCondition. In an incident it is the signature.
 	Expect map[string]string `yaml:"expect,omitempty"`
+	// AbortWhen maps a path to a condition under which the run is stopped; see
+	// results.ParseAbort.
+	AbortWhen map[string]string `yaml:"abort_when,omitempty"`
 	// Remedies, in an incident, are changes that clear it.
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says, in an incident, is the verdict in words; its figures are measured.

@@ -46,7 +46,7 @@ func (p *Profile) complaints() Errors {
 		if len(own) > 0 {
 			continue // the same would be said again
 		}
-		list = append(list, remedied.neverKnown(join(at, "expect"))...)
+		list = append(list, remedied.neverKnown(join(at, "expect"), remedied.Expect)...)
 		remedied.Expect = nil // looked at above
 		for _, c := range remedied.ownComplaints() {
 			list = append(list, Complaint{Path: join(at, "set"), Text: "with this change, " + c.Error()})
@@ -94,14 +94,16 @@ func (p *Profile) ownComplaints() Errors {
 			list = append(list, Complaint{Path: "preset", Text: fmt.Sprintf("there is no preset %q; 'kabench pools' lists them, and --pool NAME takes one's parameters", p.Preset)})
 		}
 	}
-	list = append(list, p.neverKnown("expect")...)
-	return append(list, badExpectations("expect", p.Expect, results.ValidateExpectations)...)
+	list = append(list, p.neverKnown("expect", p.Expect)...)
+	list = append(list, p.neverKnown("abort_when", p.AbortWhen)...)
+	list = append(list, badExpectations("expect", p.Expect, results.ValidateExpectations)...)
+	return append(list, badExpectations("abort_when", p.AbortWhen, results.ValidateAbort)...)
 }
 
-// neverKnown are the expectations, in that section, of what p's runs cannot know.
-func (p *Profile) neverKnown(section string) Errors {
+// neverKnown are the conditions, in that section, on what p's runs cannot know.
+func (p *Profile) neverKnown(section string, conditions map[string]string) Errors {
 	var list Errors
-	for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
+	for _, path := range slices.Sorted(maps.Keys(conditions)) {
 		why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil)
 		if why == "" {
 			why = p.neverCounted(path)

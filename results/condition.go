@@ -55,7 +55,7 @@ func (u *Unit) UnmarshalText(text []byte) error {
 // by Op, or, when Op is "..", that it lies in [Low, High]. Booleans are 0 and
 // 1, durations in seconds.
 type Condition struct {
-	Op   string // ==, !=, <, <=, >, >= or ..
+	Op   string // ==, !=, <, <=, >, >=, .. or opNotWorse
 	Low  float64
 	High float64 // of a range only
 	// LowOf and HighOf, if not nil, are the figures that stand in the place of Low
@@ -64,11 +64,22 @@ type Condition struct {
 	unit          Unit // as written; a bare number is a count and fits other units too
 }
 
+// opNotWorse asks for a test in place of a comparison; see notWorse.
+const opNotWorse = "not worse than"
+
 // ParseCondition reads "0", "== 0", "!= 0", "< 5ms", "<= 40", "> 0", ">= 5",
-// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false"; and with another
-// figure in place of a number "== counts.started", "1..50% of incident".
+// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false"; with another figure in
+// place of a number "== counts.started", "1..50% of incident", "<= 110% of
+// baseline"; and "not worse than baseline", "not worse than 110% of baseline".
 func ParseCondition(text string) (Condition, error) {
-	s := strings.TrimSpace(text)
+	s := strings.Join(strings.Fields(text), " ")
+	if rest, found := strings.CutPrefix(s, opNotWorse+" "); found {
+		ref := parseReference(rest)
+		if ref == nil || ref.Of == "" || ref.Path != "" {
+			return Condition{}, badCondition(text, fmt.Errorf("%q is not another run, or a share of one, such as baseline or 110%% of baseline", rest))
+		}
+		return Condition{Op: opNotWorse, LowOf: ref}, nil
+	}
 	if low, high, found := strings.Cut(s, ".."); found {
 		return parseRange(text, low, high)
 	}
@@ -164,7 +175,7 @@ func (c Condition) fits(unit Unit) error {
 	bare := c.unit == UnitCount
 	zero := (c.LowOf != nil || c.Low == 0) && (c.HighOf != nil || c.High == 0) // a reference has the unit it has
 	switch {
-	case c.unit == unit,
+	case c.unit == unit, c.Op == opNotWorse,
 		bare && (unit == UnitRatio || unit == UnitPerSecond),
 		bare && unit == UnitSeconds && zero,
 		bare && unit == UnitBool && c.LowOf != nil && c.Op != "..":

@@ -15,12 +15,14 @@ import (
 // asked of what is there. It is for use before a run.
 //
 // The paths are listed in docs/results.md.
-func ValidateExpectations(expect map[string]string) error { return validate(runs{own: &Run{}}, expect) }
+func ValidateExpectations(expect map[string]string) error {
+	return validate(runs{&Run{}, Beside{Baseline: &Run{}}}, expect)
+}
 
 // ValidateRemedy is ValidateExpectations of what a remedy expects, which may
 // name the incident.
 func ValidateRemedy(expect map[string]string) error {
-	return validate(runs{&Run{}, &Run{}}, expect)
+	return validate(runs{&Run{}, Beside{Incident: &Run{}, Baseline: &Run{}}}, expect)
 }
 
 func validate(in runs, expect map[string]string) error {
@@ -38,6 +40,7 @@ type asked struct {
 	value
 	Condition
 	against []string // in words: the figures it was compared with
+	worse   bool     // by a test: the condition is opNotWorse
 }
 
 func (r runs) ask(path, want string) (asked, error) {
@@ -50,7 +53,11 @@ func (r runs) ask(path, want string) (asked, error) {
 		err = c.fits(v.unit)
 	}
 	a := asked{value: v, Condition: c}
-	if err == nil {
+	switch {
+	case err != nil:
+	case c.Op == opNotWorse:
+		err = r.test(&a, path)
+	default:
 		var why string
 		a.against, why, err = r.resolve(&a.Condition, path, v.unit)
 		a.why = cmp.Or(a.why, why)
@@ -65,16 +72,12 @@ func (r runs) ask(path, want string) (asked, error) {
 // to a condition, and says for each, in the order of the paths, what was seen.
 // What cannot be checked is not met, and Why says so.
 func CheckExpectations(run *Run, expect map[string]string) []Expectation {
-	return check(runs{own: run}, expect)
+	return CheckBeside(run, Beside{}, expect)
 }
 
-// CheckRemedy is CheckExpectations of a remedy's run: its conditions may name
-// the incident's.
-func CheckRemedy(run, incident *Run, expect map[string]string) []Expectation {
-	return check(runs{run, incident}, expect)
-}
-
-func check(in runs, expect map[string]string) []Expectation {
+// CheckBeside is CheckExpectations of a run whose conditions may name others.
+func CheckBeside(run *Run, beside Beside, expect map[string]string) []Expectation {
+	in := runs{run, beside}
 	checked := []Expectation{}
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
 		e := Expectation{Path: path, Want: expect[path]}
@@ -85,7 +88,7 @@ func check(in runs, expect map[string]string) []Expectation {
 		case a.why != "":
 			e.Why = a.why
 		default:
-			e.Seen, e.Met = a.value.String(), a.Met(a.v)
+			e.Seen, e.Met = a.value.String(), a.met()
 			if len(a.against) > 0 {
 				e.Seen += " (" + strings.Join(a.against, ", ") + ")"
 			}
@@ -93,6 +96,26 @@ func check(in runs, expect map[string]string) []Expectation {
 		checked = append(checked, e)
 	}
 	return checked
+}
+
+// met reports whether the value meets the condition.
+func (a asked) met() bool {
+	if a.Op == opNotWorse {
+		return !a.worse
+	}
+	return a.Met(a.v)
+}
+
+// NamingBaseline lists the paths, in order, whose conditions name the baseline.
+func NamingBaseline(expect map[string]string) []string {
+	var paths []string
+	for _, path := range slices.Sorted(maps.Keys(expect)) {
+		c, err := ParseCondition(expect[path])
+		if err == nil && (c.LowOf != nil && c.LowOf.Of == ofBaseline || c.HighOf != nil && c.HighOf.Of == ofBaseline) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // String prints v as in Expectation.Seen.

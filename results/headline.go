@@ -31,7 +31,7 @@ func HeadlineOfRun(run *Run) Headline {
 	c := run.Counts
 	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e Expectation) bool { return e.Met })
 	h := Headline{
-		Good:    run.Valid && len(unmet) == 0 && c.OK > 0,
+		Good:    run.Valid && len(unmet) == 0 && c.OK > 0 && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
 	}
 	var says []string
@@ -54,6 +54,8 @@ func HeadlineOfRun(run *Run) Headline {
 	switch {
 	case !run.Complete:
 		says = append(says, "The run was cut off; this is what was recorded until then.")
+	case run.Stopped != nil:
+		says = append(says, fmt.Sprintf("The run was stopped early by abort_when: %s %s, seen %s.", run.Stopped.Path, run.Stopped.When, run.Stopped.Seen))
 	case run.Interrupted:
 		says = append(says, "The run was stopped early.")
 	}

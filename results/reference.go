@@ -6,20 +6,23 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// ofIncident is the word in a remedy's condition for the incident's own run:
-// alone it stands for the figure at the same path, before a path for the figure
-// there.
-const ofIncident = "incident"
+// The words in a condition for another run: the incident's own, in a remedy's,
+// and an earlier one that was given. Alone each stands for the figure at the same
+// path, before a path for the figure there.
+const (
+	ofIncident = "incident"
+	ofBaseline = "baseline"
+)
 
 // Reference is an end of a condition that is another figure, or a share of it:
 // "counts.started", "50% of incident", "incident.connections.opened".
 type Reference struct {
 	Share float64 // 1 is all of it
 	Path  string  // "": the path the condition is asked of
-	// Incident: it is a figure of the incident's run, and not of the run at hand.
-	Incident bool
+	Of    string  // whose figure it is: ofIncident, ofBaseline; "": that of the run at hand
 }
 
 var referenceForm = regexp.MustCompile(`^(?:([0-9]+(?:\.[0-9]+)?)% of )?([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)$`)
@@ -27,7 +30,7 @@ var referenceForm = regexp.MustCompile(`^(?:([0-9]+(?:\.[0-9]+)?)% of )?([a-z][a
 // parseReference reads a Reference; nil when text is none.
 func parseReference(text string) *Reference {
 	parts := referenceForm.FindStringSubmatch(strings.Join(strings.Fields(text), " "))
-	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts failures incident ", " "+parts[2]+" ") {
+	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts failures incident baseline ", " "+parts[2]+" ") {
 		return nil
 	}
 	r := &Reference{Share: 1, Path: parts[2]}
@@ -38,8 +41,11 @@ func parseReference(text string) *Reference {
 		}
 		r.Share = percent / 100
 	}
-	if rest, found := strings.CutPrefix(r.Path+".", ofIncident+"."); found {
-		r.Incident, r.Path = true, strings.TrimSuffix(rest, ".")
+	for _, of := range []string{ofIncident, ofBaseline} {
+		if rest, found := strings.CutPrefix(r.Path+".", of+"."); found {
+			r.Of, r.Path = of, strings.TrimSuffix(rest, ".")
+			break
+		}
 	}
 	return r
 }
@@ -47,29 +53,55 @@ func parseReference(text string) *Reference {
 // name is the figure in words.
 func (r Reference) name(path string) string {
 	switch {
-	case r.Incident && (r.Path == "" || r.Path == path):
-		return ofIncident
-	case r.Incident:
-		return ofIncident + "." + r.Path
+	case r.Of != "" && (r.Path == "" || r.Path == path):
+		return r.Of
+	case r.Of != "":
+		return r.Of + "." + r.Path
 	}
 	return r.Path
 }
 
-// runs are the run at hand and, when it is a remedy's, the incident's.
-type runs struct{ own, incident *Run }
+// Beside is what a run's conditions may name beside the run itself.
+type Beside struct {
+	Incident *Run // the run is a remedy's, and this the incident's
+	Baseline *Run // an earlier run of the same question
+	// Above counts how many of the durations that the latency name ("response",
+	// "failed.acquire") is of were longer than d, and how many there were. Without
+	// it no percentile can be said to be not worse than another.
+	Above func(name string, d time.Duration) (above, of uint64)
+}
+
+// runs are the run at hand and what stands beside it.
+type runs struct {
+	own *Run
+	Beside
+}
 
 // find is the figure r stands for in a condition that is asked of path.
 func (r runs) find(path string, ref Reference) (value, error) {
-	run := r.own
-	if ref.Incident {
-		if run = r.incident; run == nil {
-			return value{}, fmt.Errorf("there is no %s to compare with: only what a remedy expects can name it", ofIncident)
-		}
+	run, err := r.run(ref.Of)
+	if err != nil {
+		return value{}, err
 	}
 	if ref.Path != "" {
 		path = ref.Path
 	}
 	return lookup(run, path)
+}
+
+// run is the one that a Reference.Of names.
+func (r runs) run(of string) (*Run, error) {
+	switch {
+	case of == ofIncident && r.Incident == nil:
+		return nil, fmt.Errorf("there is no %s to compare with: only what a remedy expects can name it", of)
+	case of == ofIncident:
+		return r.Incident, nil
+	case of == ofBaseline && r.Baseline == nil:
+		return nil, fmt.Errorf("there is no %s to compare with: give an earlier run with --baseline DIR", of)
+	case of == ofBaseline:
+		return r.Baseline, nil
+	}
+	return r.own, nil
 }
 
 // resolve puts the figures in the place of the references in c, which is asked
@@ -104,7 +136,7 @@ var figure = regexp.MustCompile(`\{[^{}]*\}`)
 // FillIn puts figures of a run in the place of their paths in braces, and of
 // those that begin with "incident." the incident's: "{buffer.max} of waiting".
 func FillIn(text string, run, incident *Run) string {
-	in := runs{run, incident}
+	in := runs{run, Beside{Incident: incident}}
 	return figure.ReplaceAllStringFunc(text, func(braced string) string {
 		v, err := in.figure(braced)
 		switch {
@@ -120,7 +152,7 @@ func FillIn(text string, run, incident *Run) string {
 // ValidateFillIn returns every complaint about the figures that text names,
 // joined.
 func ValidateFillIn(text string) error {
-	in := runs{&Run{}, &Run{}}
+	in := runs{&Run{}, Beside{Incident: &Run{}}}
 	var errs []error
 	for _, braced := range figure.FindAllString(text, -1) {
 		if _, err := in.figure(braced); err != nil {
@@ -132,6 +164,8 @@ func ValidateFillIn(text string) error {
 
 func (r runs) figure(braced string) (value, error) {
 	path := strings.Trim(braced, "{}")
-	rest, ofIncidents := strings.CutPrefix(path, ofIncident+".")
-	return r.find(path, Reference{Path: rest, Incident: ofIncidents})
+	if rest, found := strings.CutPrefix(path, ofIncident+"."); found {
+		return r.find(path, Reference{Path: rest, Of: ofIncident})
+	}
+	return r.find(path, Reference{})
 }

@@ -31,7 +31,7 @@ func TestReferences(t *testing.T) {
 		{"response.p99", "== incident.response.p99", true, ""},
 	} {
 		must(t, ValidateRemedy(map[string]string{tt.path: tt.want}))
-		e := CheckRemedy(remedy, incident, map[string]string{tt.path: tt.want})[0]
+		e := CheckBeside(remedy, Beside{Incident: incident}, map[string]string{tt.path: tt.want})[0]
 		if e.Met != tt.met || tt.seen != "" && e.Seen != tt.seen || e.Why != "" {
 			t.Errorf("%s %s: %+v, want %v and %q", tt.path, tt.want, e, tt.met, tt.seen)
 		}
@@ -65,7 +65,7 @@ func TestReferences(t *testing.T) {
 		}
 	}
 	incident.IdleFailed = nil
-	e := CheckRemedy(remedy, incident, map[string]string{"idle_at_failure.p50": "< incident"})[0]
+	e := CheckBeside(remedy, Beside{Incident: incident}, map[string]string{"idle_at_failure.p50": "< incident"})[0]
 	if e.Met || !strings.Contains(e.Why, "incident: there were none") {
 		t.Errorf("a figure that nobody has: %+v", e)
 	}

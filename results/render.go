@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 )
 
 // textWidth is the width to which sentences are wrapped, in columns.
@@ -59,7 +60,10 @@ func renderHead(b *bytes.Buffer, run *Run) {
 	if !run.Complete {
 		fmt.Fprintln(b, "INCOMPLETE: the run was cut off; this is what was recorded until then")
 	}
-	if run.Interrupted {
+	switch s := run.Stopped; {
+	case s != nil:
+		wrap(b, "STOPPED  ", fmt.Sprintf("after %s by abort_when: %s %s (seen %s)", humanSeconds(s.At), s.Path, s.When, s.Seen))
+	case run.Interrupted:
 		fmt.Fprintln(b, "Interrupted: stopped early by a signal")
 	}
 	fmt.Fprintln(b)
@@ -330,23 +334,42 @@ func renderNotes(b *bytes.Buffer, run *Run) {
 			wrap(b, "  - ", text)
 		}
 	}
-	if len(run.Expect) > 0 {
-		fmt.Fprintf(b, "\nExpectations\n")
-		t := table(b)
-		for _, e := range run.Expect {
-			verdict, seen := "met", "seen "+e.Seen
-			if !e.Met {
-				verdict = "NOT MET"
-			}
-			if e.Why != "" {
-				seen = e.Why
-			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", verdict, e.Path, e.Want, seen)
-		}
-		t.Flush()
-	}
+	renderExpectations(b, run)
 	if n := run.Recording.SuccessesOneIn; n > 1 && run.Recording.Error == "" {
 		fmt.Fprintf(b, "\nThe record holds one success in %d, every failure, and all that was sent again.\n", n)
+	}
+}
+
+// renderExpectations writes each with what was expected and what was seen: in
+// columns, unless one is too long for that.
+func renderExpectations(b *bytes.Buffer, run *Run) {
+	if len(run.Expect) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nExpectations\n")
+	var rows bytes.Buffer
+	t := table(&rows)
+	verdict := map[bool]string{true: "met    ", false: "NOT MET"}
+	seen := func(e Expectation) string {
+		if e.Why != "" {
+			return e.Why
+		}
+		return "seen " + e.Seen
+	}
+	for _, e := range run.Expect {
+		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict[e.Met], e.Path, e.Want, seen(e))
+	}
+	t.Flush()
+	if slices.ContainsFunc(strings.Split(rows.String(), "\n"), func(row string) bool { return len([]rune(row)) > textWidth }) {
+		rows.Reset()
+		for _, e := range run.Expect {
+			wrap(&rows, "  "+verdict[e.Met]+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+			wrap(&rows, "           ", seen(e))
+		}
+	}
+	b.Write(rows.Bytes())
+	if d := run.Baseline; d != nil {
+		wrap(b, "  The baseline: ", fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir))
 	}
 }
 

@@ -20,13 +20,17 @@ type Run struct {
 	Name        string `json:"name"`
 	Question    string `json:"question,omitempty"`
 	Complete    bool   `json:"complete"`              // false: cut off; what is here was read back from the record
-	Interrupted bool   `json:"interrupted,omitempty"` // stopped early by a signal; complete all the same
+	Interrupted bool   `json:"interrupted,omitempty"` // stopped early, by a signal or as Stopped says; complete all the same
+
+	Stopped *Stopped `json:"stopped,omitempty"` // the condition of abort_when that stopped it; nil: none did
 
 	Start   time.Time       `json:"start"`
 	End     time.Time       `json:"end"`
 	Profile json.RawMessage `json:"profile,omitempty"` // as resolved, secrets blanked
 	Host    Host            `json:"host"`
 	Preset  *Preset         `json:"preset,omitempty"` // the real client whose pool this was
+
+	Baseline *Baseline `json:"baseline,omitempty"` // the earlier run that the expectations name
 
 	Valid    bool     `json:"valid"`
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
@@ -67,6 +71,14 @@ type Preset struct {
 	Client string    `json:"client"` // its family
 	Cannot []string  `json:"cannot"` // what it does and the policy could not express
 	Log    []LogLine `json:"log"`    // what its log would have said of the failures
+}
+
+// Baseline says which run a run was held against.
+type Baseline struct {
+	Dir     string    `json:"dir"` // as it was given
+	Name    string    `json:"name"`
+	Version string    `json:"version"` // of the kabench that made it
+	Start   time.Time `json:"start"`
 }
 
 // LogLine is the words a client has for an outcome; of several one is seen.

@@ -88,3 +88,18 @@ func micros(d time.Duration) int64 {
 	}
 	return int64((d + time.Microsecond/2) / time.Microsecond)
 }
+
+// above is how many of the durations were longer than d. One that a histogram
+// cannot tell from d is not.
+func (s *series) above(d time.Duration) (n uint64) {
+	if s.h == nil || d >= s.max {
+		return 0
+	}
+	limit := micros(max(d, 0))
+	for _, bar := range s.h.Distribution() {
+		if bar.Count > 0 && bar.From > limit {
+			n += uint64(bar.Count)
+		}
+	}
+	return n
+}

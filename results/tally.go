@@ -143,6 +143,17 @@ func (l *latencies) add(e *Exchange, n uint64) {
 
 // Merge adds what o counted to t. It leaves o as it is.
 func (t *Tally) Merge(o *Tally) {
+	t.mergeCounts(o)
+	t.lag.merge(&o.lag)
+	t.idle.merge(&o.idle)
+	for i := range t.ok {
+		t.ok[i].merge(&o.ok[i])
+	}
+	t.failed.merge(&o.failed)
+}
+
+// mergeCounts is Merge without the durations.
+func (t *Tally) mergeCounts(o *Tally) {
 	t.counts.Due += o.counts.Due
 	t.counts.Started += o.counts.Started
 	t.counts.Dropped += o.counts.Dropped
@@ -183,12 +194,6 @@ func (t *Tally) Merge(o *Tally) {
 			}
 		}
 	}
-	t.lag.merge(&o.lag)
-	t.idle.merge(&o.idle)
-	for i := range t.ok {
-		t.ok[i].merge(&o.ok[i])
-	}
-	t.failed.merge(&o.failed)
 }
 
 func (l *latencies) merge(o *latencies) {

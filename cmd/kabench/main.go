@@ -16,7 +16,7 @@ import (
 // The exit codes.
 const (
 	exitDone        = 0
-	exitUnmet       = 1   // an expectation failed, or an incident was not reproduced
+	exitUnmet       = 1   // an expectation failed, abort_when stopped the run, or an incident was not reproduced
 	exitInput       = 2   // wrong input
 	exitInvalid     = 3   // the run is invalid
 	exitInterrupted = 130 // as by SIGINT
@@ -72,7 +72,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: stdout, err: stderr}
+	s := &streams{out: stdout, err: newScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
@@ -84,8 +84,8 @@ happened, who closed, and what it cost.
   kabench run --target http://host:port/ --rate 300/s   measure your own server
   kabench compare PROFILE --pool a --pool b          hold pool settings against each other
 
-Exit codes: 0 done and all expectations met; 1 an expectation failed, or an incident was not
-reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
+Exit codes: 0 done and all expectations met; 1 an expectation failed, abort_when stopped the
+run, or an incident was not reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

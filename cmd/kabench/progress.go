@@ -2,59 +2,148 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/results"
 )
 
-// progress tells a person how far a run has come: a line that is written over
-// in a terminal, one every five seconds elsewhere, nothing with --json.
+// plainEvery is how often there is a line of progress where no terminal is.
+const plainEvery = 5 * time.Second
+
+// progress tells a person how far a run has come: lines that are drawn over in a
+// terminal, one every five seconds elsewhere, nothing with --json.
 type progress struct {
-	s      *streams
+	screen *screen
 	title  string
-	over   bool // the line is written over
-	width  int  // of the line on the screen
-	last   time.Duration
+	last   time.Duration // when the last plain line was written
 	silent bool
 }
 
 func newProgress(s *streams) *progress {
-	return &progress{s: s, over: isTerminal(s.err), silent: s.json}
+	to, ok := s.err.(*screen)
+	if !ok {
+		to = newScreen(s.err)
+	}
+	return &progress{screen: to, silent: s.json}
 }
 
 // begin starts a run with a title of its own.
 func (p *progress) begin(title string) {
 	p.end()
-	p.title, p.last = title+": ", 0
-	if !p.silent && !p.over {
-		fmt.Fprintln(p.s.err, title)
+	p.title, p.last = title, 0
+	if !p.silent && p.screen.size == nil {
+		fmt.Fprintln(p.screen, title)
 	}
 }
 
+// show is for harness.Options.Progress.
 func (p *progress) show(now harness.Progress) {
-	if p.silent || !p.over && now.Elapsed-p.last < 5*time.Second {
-		return
+	switch {
+	case p.silent:
+	case p.screen.size != nil:
+		p.screen.draw(progressLines(p.title, now))
+	case now.Elapsed-p.last >= plainEvery:
+		p.last = now.Elapsed
+		fmt.Fprintln(p.screen, plainProgress(p.title, now))
 	}
-	p.last = now.Elapsed
-	line := fmt.Sprintf("%s%d s", p.title, int(now.Elapsed.Seconds()))
+}
+
+// end clears the lines.
+func (p *progress) end() { p.screen.draw(nil) }
+
+// elapsed is "12 s of 35 s", with what the run is doing.
+func elapsed(now harness.Progress) string {
+	s := strconv.Itoa(int(now.Elapsed.Seconds())) + " s"
 	if now.Total > 0 {
-		line += fmt.Sprintf(" of %d", int(now.Total.Seconds()))
+		s += fmt.Sprintf(" of %d s", int(now.Total.Seconds()))
+	}
+	switch {
+	case now.Elapsed < now.WarmUp:
+		s += ", warming up"
+	case now.Total > 0 && now.Elapsed > now.Total:
+		s += ", waiting for what is in flight"
+	}
+	return s
+}
+
+// byPhase is "before_response 10, connect 2": where failed exchanges ended.
+func byPhase(now harness.Progress) string {
+	var list []string
+	for phase, n := range now.Totals.Phases {
+		if n > 0 {
+			list = append(list, fmt.Sprintf("%v %d", results.Phase(phase), n))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// ofCap is a gauge with its cap, if it has one.
+func ofCap(n, limit int) string {
+	if limit < 0 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%d of %d", n, limit)
+}
+
+// poolLine is the pool's gauges. The cap of its connections stands beside the
+// leased ones, which are what it is needed for.
+func poolLine(now harness.Progress) string {
+	maxConns := now.MaxConns
+	if maxConns == 0 {
+		maxConns = -1
+	}
+	g := now.Pool
+	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
+}
+
+func progressLines(title string, now harness.Progress) []string {
+	head := elapsed(now)
+	if title != "" {
+		head = title + ": " + head
 	}
 	t := now.Totals
-	line += fmt.Sprintf(" · due %d, ok %d, failed %d, in flight %d · %s", t.Due, t.OK, t.Failed, now.InFlight, now.Pool)
-	if !p.over {
-		fmt.Fprintln(p.s.err, line)
-		return
+	lines := []string{
+		head,
+		fmt.Sprintf("rate       %.0f/s offered, %.0f/s achieved, %.0f/s ok", now.Offered, now.Achieved, now.Throughput),
+		fmt.Sprintf("exchanges  in flight %d, ok %d, failed %d, dropped %d", now.InFlight, t.OK, t.Failed, t.Due-min(t.Started, t.Due)),
+		"pool       " + poolLine(now),
 	}
-	fmt.Fprintf(p.s.err, "\r%s%s", line, strings.Repeat(" ", max(p.width-len(line), 0)))
-	p.width = len(line)
+	if now.Buffered > 0 {
+		lines[2] += fmt.Sprintf(", in the buffer %d", now.Buffered)
+	}
+	if t.Failed > 0 {
+		lines = append(lines, "failures   "+byPhase(now))
+	}
+	if k := now.Sockets; k != nil {
+		line := fmt.Sprintf("sockets    TIME_WAIT %d ours", k.Client["TIME_WAIT"])
+		if k.Server != nil {
+			line += fmt.Sprintf(", %d the server's", k.Server["TIME_WAIT"])
+		}
+		line += fmt.Sprintf("; ports %d", k.PortsUsed)
+		if now.Ports > 0 {
+			line += fmt.Sprintf(" of %d", now.Ports)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
-// end clears the line.
-func (p *progress) end() {
-	if p.width > 0 {
-		fmt.Fprintf(p.s.err, "\r%s\r", strings.Repeat(" ", p.width))
-		p.width = 0
+func plainProgress(title string, now harness.Progress) string {
+	t := now.Totals
+	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, t.Failed)
+	if title != "" {
+		line = title + ": " + line
 	}
+	if t.Failed > 0 {
+		line += " (" + byPhase(now) + ")"
+	}
+	line += fmt.Sprintf(", in flight %d · %s", now.InFlight, poolLine(now))
+	if k := now.Sockets; k != nil {
+		line += fmt.Sprintf(" · TIME_WAIT %d, ports %d", k.Client["TIME_WAIT"], k.PortsUsed)
+	}
+	line, _ = cut(line, len(line))
+	return line
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,9 +23,11 @@ type runOptions struct {
 	format  string
 	sets    []string
 	out     string
+	against string // directory of the baseline
 	bare    bool
 	changes changes
 	trace   traceOptions
+	live    liveOptions
 }
 
 // changes are flags that stand for profile fields, in the order of the help.
@@ -87,8 +88,10 @@ latency.hlog and run.json.`,
 	}
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	f.StringVar(&o.against, "baseline", "", "directory of an earlier run that expect and abort_when may name")
 	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
 	o.trace.flags(c)
+	o.live.flags(c)
 	return c
 }
 
@@ -97,19 +100,30 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
+	baseline, err := openBaseline(o.against)
+	if err != nil {
+		return err
+	}
 	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
 	if err != nil {
 		return err
 	}
+	feed, page, err := o.live.open(c.CommandPath(), s, o.bare)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interruptible(c.Context(), s.err)
+	defer page.close(c.Context(), s, stop)
 	defer restore()
 	out := outDir(o.out, p.Name)
 	if o.bare {
 		out = ""
 	}
 	progress := newProgress(s)
-	progress.silent = progress.silent || silent
-	run, err := harness.Run(ctx, p, harness.Options{Out: out, Bare: o.bare, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()})
+	progress.title, progress.silent = p.Name, progress.silent || silent
+	run, err := harness.Run(ctx, p, harness.Options{
+		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.show, Trace: trace.add(),
+	})
 	progress.end()
 	traceErr := trace.close()
 	if run == nil {
@@ -124,6 +138,22 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	}
 	s.saved(out)
 	return codeOf(run)
+}
+
+// openBaseline reads the run in that directory; "": there is none.
+func openBaseline(dir string) (*harness.Baseline, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	d, err := results.OpenOnly(dir)
+	if err != nil {
+		return nil, fmt.Errorf("--baseline: %w", err)
+	}
+	run, err := d.Run()
+	if err != nil {
+		return nil, fmt.Errorf("--baseline: %w", err)
+	}
+	return &harness.Baseline{Dir: dir, Run: run}, nil
 }
 
 // load makes the profile that the command line describes.
@@ -229,10 +259,12 @@ func outDir(flag, name string) string {
 // codeOf is the exit code a run deserves; nil for 0.
 func codeOf(run *results.Run) error {
 	switch {
-	case run.Interrupted:
+	case run.Interrupted && run.Stopped == nil:
 		return exitCode(exitInterrupted)
 	case !run.Valid:
 		return exitCode(exitInvalid)
+	case run.Stopped != nil:
+		return exitCode(exitUnmet)
 	}
 	for _, e := range run.Expect {
 		if !e.Met {
@@ -253,14 +285,4 @@ func (s *streams) saved(dir string) {
 	if dir != "" {
 		fmt.Fprintf(s.err, "results: %s (kabench report %s)\n", dir, dir)
 	}
-}
-
-// isTerminal reports whether a person may be watching w.
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

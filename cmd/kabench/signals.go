@@ -6,13 +6,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
 // interruptible returns a context and a channel for a run: the first SIGINT or
 // SIGTERM closes stop, so that what is in flight may finish; the second cancels
 // the context, so that it is given up. A third one, after restore or not, is the
-// system's: it kills.
+// system's: it kills. Restore may be called again.
 func interruptible(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
@@ -35,9 +36,9 @@ func interruptible(parent context.Context, stderr io.Writer) (ctx context.Contex
 		signal.Stop(signals)
 		cancel()
 	}()
-	return ctx, stopping, func() {
+	return ctx, stopping, sync.OnceFunc(func() {
 		close(done)
 		signal.Stop(signals)
 		cancel()
-	}
+	})
 }

@@ -44,7 +44,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-func start(t *testing.T, args ...string) *process {
+// prepare makes one that is not started yet.
+func prepare(t *testing.T, args ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -52,6 +53,12 @@ func start(t *testing.T, args ...string) *process {
 	}
 	p := &process{Cmd: &exec.Cmd{Path: self, Args: append([]string{"kabench"}, args...)}}
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := prepare(t, args...)
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +76,16 @@ func (p *process) exitCode(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return 0
+}
+
+// waitFor waits until something is seen.
+func waitFor(t *testing.T, what string, seen func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !seen(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s did not come in a minute", what)
+		}
+	}
 }
 
 // recorded waits until exchanges have been written to the run's record.

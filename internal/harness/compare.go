@@ -166,6 +166,13 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 
 // fits finds out whether a run of p could begin, without any of its traffic.
 func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
+	abort, err := results.ParseAbort(p.AbortWhen)
+	if err != nil {
+		return fmt.Errorf("abort_when: %w", err)
+	}
+	if named := namingBaseline(p, abort); len(named) > 0 {
+		return fmt.Errorf("these conditions name a baseline, and what is compared here is held against the first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+	}
 	if p.Network != nil {
 		return sandbox.Available() // the rest its own process finds out, in a network of its own
 	}

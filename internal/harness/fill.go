@@ -18,9 +18,7 @@ import (
 func (r *run) fill() {
 	stats := r.client.Stats()
 	r.doc.Connections = connections(stats)
-	r.doc.Pool = results.PoolPeaks{
-		PeakPending: stats.PeakPending, PeakLeased: stats.PeakLeased, PeakIdle: stats.PeakIdle, PeakDialing: stats.PeakDialing,
-	}
+	r.doc.Pool = peaks(stats)
 	r.target.settle(&r.profile.Target)
 	if link := r.target.link; link != nil {
 		late := link.Late()
@@ -38,7 +36,7 @@ func (r *run) fill() {
 	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
 	r.judge()
 	r.advise()
-	r.doc.Expect = results.CheckRemedy(&r.doc, r.opts.Incident, r.profile.Expect)
+	r.doc.Expect = results.CheckBeside(&r.doc, r.beside(), r.profile.Expect)
 }
 
 // asPreset is the client whose pool it was, and its words for what failed; nil
@@ -94,6 +92,15 @@ func add[Sum, Seen any](sum *Sum, seen Seen) {
 		field := to.FieldByName(from.Type().Field(i).Name)
 		field.SetUint(field.Uint() + from.Field(i).Uint())
 	}
+}
+
+// beside is what the expectations may name beside the run.
+func (r *run) beside() results.Beside {
+	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Above: r.recorder.Above}
+}
+
+func peaks(s dialers.Stats) results.PoolPeaks {
+	return results.PoolPeaks{PeakPending: s.PeakPending, PeakLeased: s.PeakLeased, PeakIdle: s.PeakIdle, PeakDialing: s.PeakDialing}
 }
 
 func connections(s dialers.Stats) results.Connections {

@@ -42,21 +42,3 @@ func (g *guard) look(s *results.SocketSample, opened uint64) {
 	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)
 	close(g.stop)
 }
-
-// either is closed when stop or the guard's is; over ends the waiting.
-func (g *guard) either(stop, over <-chan struct{}) <-chan struct{} {
-	if g.ports == 0 {
-		return stop
-	}
-	any := make(chan struct{})
-	go func() {
-		select {
-		case <-stop:
-			close(any)
-		case <-g.stop:
-			close(any)
-		case <-over:
-		}
-	}()
-	return any
-}

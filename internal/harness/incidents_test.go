@@ -82,7 +82,7 @@ func TestIncidents(t *testing.T) {
 					t.Errorf("%s: %+v", run.Remedy, run.Counts)
 				}
 			}
-			if cleared := results.CheckRemedy(rep.IncidentRun, rep.IncidentRun, p.Remedies[0].Expect); allMet(cleared) {
+			if cleared := results.CheckBeside(rep.IncidentRun, results.Beside{Incident: rep.IncidentRun}, p.Remedies[0].Expect); allMet(cleared) {
 				t.Errorf("the incident itself meets what %q is to show: %+v", p.Remedies[0].Name, cleared)
 			}
 			other := load(t, name, append(without, "remedies=null")...)

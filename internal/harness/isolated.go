@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -32,13 +33,15 @@ import (
 const InSandbox = "in-sandbox"
 
 // order is the first line that a child reads. The lines after it say "stop" and
-// "abort", as closing Options.Stop and cancelling the context do.
+// "abort", as closing Options.Stop and cancelling the context do, or "page".
 type order struct {
 	Profile string `json:"profile"` // YAML, without what it expects
 	// Expect may, of a remedy, name the incident's run, which no profile can that
 	// is read by itself.
 	Expect   map[string]string `json:"expect"`
 	Incident *results.Run      `json:"incident,omitempty"`
+	Baseline *Baseline         `json:"baseline,omitempty"`
+	Live     bool              `json:"live,omitempty"` // there may be questions for the page
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
 	Trace    bool              `json:"trace,omitempty"` // it is to tell of the lives of connections
@@ -47,15 +50,19 @@ type order struct {
 const (
 	sayStop  = "stop"
 	sayAbort = "abort"
+	sayPage  = "page" // asks for the data of the page as it is now
 )
 
 // message is a line that a child writes.
 type message struct {
 	Progress *Progress            `json:"progress,omitempty"`
 	Trace    []dialers.TraceEvent `json:"trace,omitempty"`
-	Over     bool                 `json:"over,omitempty"`
-	Run      *results.Run         `json:"run,omitempty"`
-	Error    string               `json:"error,omitempty"`
+	// Page is the data of the page that shows the run, as live.Feed makes it; with
+	// Over the last of it.
+	Page  json.RawMessage `json:"page,omitempty"`
+	Over  bool            `json:"over,omitempty"`
+	Run   *results.Run    `json:"run,omitempty"`
+	Error string          `json:"error,omitempty"`
 	// What kind of error it is.
 	Input       bool `json:"input,omitempty"`
 	Interrupted bool `json:"interrupted,omitempty"`
@@ -75,7 +82,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 	if err != nil {
 		return nil, err
 	}
-	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Out, opts.Version, opts.Trace != nil})
+	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil})
 	if err != nil {
 		return nil, err
 	}
@@ -99,6 +106,9 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 		if _, err := toChild.Write(append(first, '\n')); err != nil {
 			return // it has ended: that is said elsewhere
 		}
+		if opts.Live != nil {
+			opts.Live.From(func() { fmt.Fprintln(toChild, sayPage) }) // an error: it has ended
+		}
 		relay(ctx, opts.Stop, ended, toChild, cancel)
 	}()
 	var code int
@@ -108,7 +118,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 		orders.Close()
 		out.Close()
 	}()
-	last := listen(fromChild, opts.Progress, opts.Trace)
+	last := listen(fromChild, opts)
 	io.Copy(io.Discard, fromChild)
 	<-ended
 	switch {
@@ -153,20 +163,24 @@ func relay(ctx context.Context, stop, ended <-chan struct{}, to io.Writer, kill 
 
 // listen reads a child's messages to the last; the zero message when it did not
 // come to that.
-func listen(r io.Reader, progress func(Progress), trace func(dialers.TraceEvent)) message {
+func listen(r io.Reader, opts Options) message {
 	decoder := json.NewDecoder(r)
 	for {
 		var m message
 		switch err := decoder.Decode(&m); {
 		case err != nil:
 			return message{}
+		case m.Page != nil && opts.Live != nil:
+			opts.Live.Put(m.Page, m.Over)
+		}
+		switch {
 		case m.Over:
 			return m
-		case m.Progress != nil && progress != nil:
-			progress(*m.Progress)
+		case m.Progress != nil && opts.Progress != nil:
+			opts.Progress(*m.Progress)
 		}
 		for _, e := range m.Trace {
-			trace(e)
+			opts.Trace(e)
 		}
 	}
 }
@@ -261,6 +275,10 @@ func Child(in io.Reader, out io.Writer) int {
 		fmt.Fprintf(os.Stderr, "kabench %s: is run by kabench itself, for profiles with a network (%v)\n", InSandbox, err)
 		return 2
 	}
+	var feed *live.Feed
+	if o.Live {
+		feed = live.NewFeed()
+	}
 	go func() {
 		for {
 			line, err := lines.ReadString('\n')
@@ -272,6 +290,9 @@ func Child(in io.Reader, out io.Writer) int {
 			case line == sayAbort+"\n":
 				halt()
 				cancel()
+			case line == sayPage+"\n" && feed != nil:
+				data, _ := feed.Data()
+				tell(message{Page: data}) // an error: nobody listens any more
 			}
 		}
 	}()
@@ -282,7 +303,7 @@ func Child(in io.Reader, out io.Writer) int {
 	}
 	if err == nil {
 		p.Expect = o.Expect
-		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
+		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Live: feed, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
 		if o.Trace {
 			trace := newTraceRelay(tell)
 			opts.Trace = trace.add
@@ -298,6 +319,9 @@ func Child(in io.Reader, out io.Writer) int {
 		_, m.Input = errors.AsType[*InputError](err)
 		m.Interrupted = errors.Is(err, ErrInterrupted)
 		m.Error = err.Error()
+	}
+	if feed != nil && m.Run != nil {
+		m.Page, _ = feed.Data()
 	}
 	if err := tell(m); err != nil {
 		fmt.Fprintf(os.Stderr, "kabench %s: %v\n", InSandbox, err)

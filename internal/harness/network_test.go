@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,8 +11,10 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/page"
 )
 
 func networked(t *testing.T, yaml string) *profiles.Profile {
@@ -291,6 +295,53 @@ func TestStopInNetwork(t *testing.T) {
 	}})
 	if err != nil || !run.Interrupted || run.Counts.OK == 0 || run.End.Sub(run.Start) > 10*time.Minute {
 		t.Errorf("%+v, %v", run, err)
+	}
+}
+
+// The page, the conditions that stop a run and the baseline reach into the
+// child.
+func TestLiveAbortAndBaselineInNetwork(t *testing.T) {
+	needSandbox(t)
+	text := "name: n\nload: {rate: 100/s, duration: %s, max_lag: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {fault: %s}}"
+	earlier, err := Run(t.Context(), networked(t, fmt.Sprintf(text, "1s", "none")), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := networked(t, fmt.Sprintf(text, "1h", "close_before_response"))
+	p.Expect = map[string]string{"failures": "not worse than baseline"}
+	p.AbortWhen = map[string]string{"failures": "> 200% of baseline after 3s"}
+	feed := live.NewFeed()
+	seen := make(chan uint64, 1)
+	go func() {
+		defer close(seen)
+		for t.Context().Err() == nil {
+			data, _ := feed.Data()
+			var d page.Data
+			if err := json.Unmarshal(data, &d); err != nil {
+				t.Error(err)
+				return
+			}
+			if len(d.Runs) == 1 && d.Runs[0].Doc.Counts.Failed > 0 && d.Live {
+				seen <- d.Runs[0].Doc.Counts.Failed
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	run, err := Run(t.Context(), p, Options{Baseline: &Baseline{"before", earlier}, Live: feed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := <-seen; n == 0 || n > run.Counts.Failed {
+		t.Errorf("the page had %d failures, the run %d", n, run.Counts.Failed)
+	}
+	if run.Stopped == nil || run.Expect[0].Met || run.Expect[0].Why != "" || run.Baseline == nil {
+		t.Errorf("stopped %+v, expectations %+v", run.Stopped, run.Expect)
+	}
+	data, over := feed.Data()
+	var last page.Data
+	if err := json.Unmarshal(data, &last); err != nil || !over || last.Live || last.Runs[0].Doc.Counts != run.Counts {
+		t.Errorf("the last of the page: %v, over %v, live %v", err, over, last.Live)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -33,19 +34,16 @@ type Options struct {
 	// Incident, if set, is the run that the expectations may name: the run at hand
 	// is a remedy's.
 	Incident *results.Run
-	// Progress, if set, is called about once a second while the run goes on.
+	// Baseline, if set, is an earlier run that the expectations may name.
+	Baseline *Baseline
+	// Progress, if set, is called about once a second while the run goes on, by one
+	// goroutine. One that takes its time misses some and holds nothing up.
 	Progress func(Progress)
+	// Live, if set, takes in the run as it goes on.
+	Live *live.Feed
 	// Trace, if set, is told of each change to a connection, as
 	// dialers.Client.Tracer is. It may be called from several goroutines.
 	Trace func(dialers.TraceEvent)
-}
-
-// Progress is how far a run has come.
-type Progress struct {
-	Elapsed, Total time.Duration // Total is the schedule's length; 0: not known
-	Totals         collectors.Totals
-	InFlight       int
-	Pool           string // its gauges in one line
 }
 
 // recordLimit is the rate of successes, per second, up to which each one is
@@ -123,7 +121,15 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	r := &run{profile: p, opts: opts, recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
+	abort, err := results.ParseAbort(p.AbortWhen)
+	if err != nil {
+		return nil, inputErrorf("abort_when: %w", err)
+	}
+	notes, err := opts.Baseline.fits(p, abort)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	r := &run{profile: p, opts: opts, abort: newAborter(abort), recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
 	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
@@ -131,10 +137,12 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
 	r.guard = newGuard(p, limits, r.target.sources())
+	r.places, r.portsThere = r.target.origins(), limits.ports*max(r.target.sources(), 1)
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
+	r.notes = append(notes, r.notes...)
 	if opts.Out != "" && !opts.Bare {
 		if r.writer, err = results.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
@@ -162,12 +170,17 @@ type run struct {
 	failures failures
 	ports    exhaustion
 	guard    *guard
-	notes    []string        // what the checks before the run have to say
-	writer   *results.Writer // nil: nothing is kept
-	client   client
-	open     *generator.Open
-	epoch    time.Time
-	doc      results.Run
+	abort    *aborter
+	seen     sightings
+	places   int // origins of the target
+
+	portsThere int             // local ports towards the target; 0: not known
+	notes      []string        // what the checks before the run have to say
+	writer     *results.Writer // nil: nothing is kept
+	client     client
+	open       *generator.Open
+	epoch      time.Time
+	doc        results.Run
 }
 
 // Observe gives an exchange to whoever counts and whoever writes.
@@ -182,6 +195,9 @@ func (r *run) Observe(e *results.Exchange) {
 	}
 	if r.writer != nil {
 		r.writer.Observe(e)
+	}
+	if r.opts.Live != nil {
+		r.opts.Live.Observe(e)
 	}
 }
 
@@ -218,24 +234,28 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
 	}
+	if r.opts.Live != nil {
+		r.opts.Live.Begin(&r.doc)
+	}
 	if r.opts.Bare {
 		r.warnf("nothing was watched: sockets, the pool over time, the machine and the arrivals are not in this document")
 	} else {
 		sampler.Start(r.epoch)
 	}
 	watching := r.watch()
+	defer watching.told() // when the results are safe: a terminal that is held up holds up no more than that
 	over := make(chan struct{})
-	walked := r.open.Run(ctx, r.epoch, r.guard.either(r.opts.Stop, over))
+	walked := r.open.Run(ctx, r.epoch, anyOf(over, r.opts.Stop, r.guard.stop, r.abort.stop))
 	close(over)
 	r.guard.over.Store(true)  // the last sample is taken when there is nothing to stop any more
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
-	close(watching.stop)
-	<-watching.done
+	watching.end()
 
 	r.doc.End = time.Now()
 	r.doc.Complete = true
-	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop)
+	r.doc.Stopped = r.abort.stopped()
+	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop) || r.doc.Stopped != nil
 	r.recorder.Fill(&r.doc, r.measured(walked))
 	sampler.Fill(&r.doc)
 	if !r.opts.Bare {
@@ -285,6 +305,7 @@ func (r *run) begin() error {
 	r.doc = results.Run{
 		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: r.profile.Question,
 		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
+		Baseline: r.opts.Baseline.told(),
 	}
 	if r.writer == nil {
 		return nil
@@ -303,6 +324,9 @@ func (r *run) begin() error {
 }
 
 func (r *run) finish() (*results.Run, error) {
+	if r.opts.Live != nil {
+		defer r.opts.Live.End(&r.doc) // with what the writer has to say
+	}
 	if r.writer == nil {
 		return &r.doc, nil
 	}
@@ -321,38 +345,14 @@ func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 func (r *run) sample(s results.Sample) error {
 	r.guard.look(s.Sockets, s.Opened)
+	r.seen.add(s.Sockets)
+	if r.opts.Live != nil {
+		r.opts.Live.Sample(s)
+	}
 	if r.writer == nil {
 		return nil
 	}
 	return r.writer.Sample(s)
-}
-
-// watcher is the goroutine that acts once a second while a run goes on.
-type watcher struct{ stop, done chan struct{} }
-
-// watch starts it: it writes the latency log and tells of progress.
-func (r *run) watch() watcher {
-	w := watcher{make(chan struct{}), make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		last := time.Duration(0)
-		for more := true; more; {
-			select {
-			case <-tick.C:
-			case <-w.stop:
-				more = false
-			}
-			now := time.Since(r.epoch)
-			r.logLatency(last, now)
-			last = now
-			if r.opts.Progress != nil && more {
-				r.opts.Progress(r.progress(now))
-			}
-		}
-	}()
-	return w
 }
 
 func (r *run) logLatency(from, to time.Duration) {
@@ -364,14 +364,6 @@ func (r *run) logLatency(from, to time.Duration) {
 	r.writer.WriteInterval(results.LatencyResponse, from, to, i.Response)
 	r.writer.WriteInterval(results.LatencyService, from, to, i.Service)
 	r.writer.WriteInterval(results.LatencyLag, from, to, i.Lag)
-}
-
-func (r *run) progress(now time.Duration) Progress {
-	inFlight, _ := r.open.Live()
-	return Progress{
-		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration,
-		Totals: r.recorder.Totals(), InFlight: inFlight, Pool: r.client.Stats().String(),
-	}
 }
 
 // measured is the length of the run's measured part: what the schedule says, or

@@ -15,6 +15,8 @@ import (
 // that says what to set and what that costs, with the figures of the runs.
 func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 	switch {
+	case rep.IncidentRun.Stopped != nil:
+		return "Not judged: the incident's own run was stopped by abort_when " + stoppedBy(rep.IncidentRun) + "."
 	case rep.IncidentRun.Interrupted:
 		return "Not judged: interrupted in the incident's own run."
 	case !rep.IncidentRun.Valid:
@@ -50,6 +52,9 @@ func happened(p *profiles.Profile, run *results.Run) string {
 // remedied is the sentence about one remedy; the advice of says.set goes with
 // the one that is advised.
 func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before *results.Run, r results.RemedyRun) string {
+	if r.Stopped != nil {
+		return fmt.Sprintf("Of %q nothing can be said: its run was stopped by abort_when %s.", r.Remedy, stoppedBy(r.Run))
+	}
 	if r.Interrupted {
 		return fmt.Sprintf("Of %q nothing can be said: interrupted in its run.", r.Remedy)
 	}
@@ -75,6 +80,11 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before 
 		s += ": " + results.FillIn(remedy.Cost, r.Run, before)
 	}
 	return s + "."
+}
+
+// stoppedBy is the condition that stopped a run.
+func stoppedBy(run *results.Run) string {
+	return fmt.Sprintf("%s %s (seen: %s)", run.Stopped.Path, run.Stopped.When, run.Stopped.Seen)
 }
 
 // cost compares what the two runs took.

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kabench/kabench/internal/lab"
+)
+
+// pseudo is a terminal pair: what is written to tty comes out of the other end.
+func pseudo(t *testing.T) (other, tty *os.File) {
+	t.Helper()
+	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skipf("no pseudo terminals here: %v", err)
+	}
+	t.Cleanup(func() { other.Close() })
+	if err := unix.IoctlSetPointerInt(int(other.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(other.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(int(other.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 40}); err != nil {
+		t.Fatal(err)
+	}
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { tty.Close() })
+	return other, tty
+}
+
+// In a terminal there are lines drawn over, within its width; after Ctrl-C they
+// are gone, and the cursor is where and how it was.
+func TestProgressInATerminal(t *testing.T) {
+	other, tty := pseudo(t)
+	server, err := lab.Start(lab.Config{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	g := &glass{columns: 40}
+	var raw buffer
+	go func() {
+		text := make([]byte, 4096)
+		for {
+			n, err := other.Read(text)
+			g.Write(text[:n])
+			raw.Write(text[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	p := prepare(t, "run", "--target", server.URL(), "--rate", "100/s", "--duration", "1h", "--out", filepath.Join(t.TempDir(), "run"), "--set", "load.max_lag=0")
+	p.Stderr = tty
+	p.Env = append(os.Environ(), "TERM=xterm")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	waitFor(t, "two drawings", func() bool {
+		return strings.Contains(g.String(), "rate       100/s offered") && strings.Count(raw.String(), "exchanges") > 1
+	})
+	lines := strings.Split(g.String(), "\n")
+	if !strings.HasPrefix(lines[0], "127.0.0.1: ") || len(lines) < 4 || len(lines) > 6 {
+		t.Errorf("on the screen:\n%s", g)
+	}
+	p.Process.Signal(os.Interrupt)
+	if code := p.exitCode(t); code != exitInterrupted {
+		t.Errorf("exit code %d\n%s", code, g)
+	}
+	waitFor(t, "the last line", func() bool { return strings.Contains(g.String(), "results: ") })
+	if text := g.String(); strings.Contains(text, "exchanges ") || !strings.Contains(text, "interrupted; waiting") {
+		t.Errorf("progress is left on the screen:\n%s", text)
+	}
+	if strings.Contains(raw.String(), "\x1b[?25l") {
+		t.Error("the cursor was hidden")
+	}
+}

@@ -1,0 +1,178 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/kabench/kabench/results/page"
+)
+
+const (
+	maxClients = 32 // connections at a time; others wait
+	// polling is how often a page asks for newer data, with time for it to arrive.
+	polling = 1500 * time.Millisecond
+	// grace is how long the last data is kept for a page that was there.
+	grace = 5 * time.Second
+)
+
+// Server gives the page of a Feed to browsers.
+type Server struct {
+	feed     *Feed
+	http     *http.Server
+	url      string
+	alone    bool // none but this machine can reach it
+	visitors visitors
+	served   chan struct{} // closed when Serve has returned
+	last     chan struct{} // closed when the last data was given to somebody
+	lastOnce sync.Once
+
+	mu    sync.Mutex
+	asked time.Time // guarded by mu: when somebody asked last
+}
+
+// Start serves feed at an address as ":8080" or "0.0.0.0:8080": without a host
+// on the loopback alone, with port 0 on any that is free.
+func Start(given string, feed *Feed) (*Server, error) {
+	host, port, err := address(given)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		return nil, fmt.Errorf("nothing can be served at %s: %w; give another port, or :0 for any free one", given, err)
+	}
+	at := listener.Addr().(*net.TCPAddr).AddrPort()
+	s := &Server{
+		feed:     feed,
+		alone:    at.Addr().IsLoopback(),
+		visitors: visitors{host, at.Addr().Unmap(), strconv.Itoa(int(at.Port()))},
+		served:   make(chan struct{}), last: make(chan struct{}),
+	}
+	shown := host
+	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() {
+		shown = "localhost"
+	}
+	s.url = "http://" + net.JoinHostPort(shown, s.visitors.port) + "/"
+	s.http = &http.Server{
+		Handler: http.HandlerFunc(s.serve), MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+	}
+	go func() {
+		defer close(s.served)
+		_ = s.http.Serve(netutil.LimitListener(listener, maxClients)) // until it is closed
+	}()
+	return s, nil
+}
+
+// URL is what to open in a browser.
+func (s *Server) URL() string { return s.url }
+
+// Alone reports whether nobody can reach the server from another machine.
+func (s *Server) Alone() bool { return s.alone }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // the page has a policy of its own beside it
+	switch {
+	case !s.visitors.welcome(r.Host):
+		http.Error(w, "this is "+s.url+", and is not served under another name", http.StatusMisdirectedRequest)
+		return
+	case r.Method != http.MethodGet:
+		h.Set("Allow", http.MethodGet)
+		http.Error(w, "there is nothing here but to GET", http.StatusMethodNotAllowed)
+		return
+	}
+	switch r.URL.Path {
+	case "/":
+		s.page(w)
+	case "/data.json":
+		s.data(w)
+	case "/favicon.ico":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		http.Error(w, "there is no such page; the report is at "+s.url, http.StatusNotFound)
+	}
+}
+
+func (s *Server) page(w http.ResponseWriter) {
+	data, over := s.newest()
+	d, err := decoded(data)
+	var b bytes.Buffer
+	if err == nil {
+		err = page.Write(&b, d)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	s.give(w, b.Bytes(), over)
+}
+
+func (s *Server) data(w http.ResponseWriter) {
+	data, over := s.newest()
+	w.Header().Set("Content-Type", "application/json")
+	s.give(w, data, over)
+}
+
+// newest is the data, and notes that somebody asked.
+func (s *Server) newest() (data []byte, over bool) {
+	s.mu.Lock()
+	s.asked = time.Now()
+	s.mu.Unlock()
+	return s.feed.Data()
+}
+
+func (s *Server) give(w http.ResponseWriter, body []byte, over bool) {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	if _, err := w.Write(body); err == nil && over {
+		s.lastOnce.Do(func() { close(s.last) })
+	}
+}
+
+// Close ends the serving when the run is over. Pages that were open get the last
+// data first, for which a few seconds are given; with stay above 0 it is served
+// for so long to whoever comes. When ctx is done it ends at once.
+func (s *Server) Close(ctx context.Context, stay time.Duration) {
+	s.mu.Lock()
+	watched := time.Since(s.asked) < 2*polling
+	s.mu.Unlock()
+	switch {
+	case stay > 0:
+		wait(ctx, stay, nil)
+	case watched && wait(ctx, grace, s.last):
+		wait(ctx, polling, nil) // the other pages
+	}
+	ending, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.http.Shutdown(ending) != nil {
+		_ = s.http.Close()
+	}
+	<-s.served
+}
+
+// wait waits for so long, and reports whether it was for event.
+func wait(ctx context.Context, d time.Duration, event <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-event:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
