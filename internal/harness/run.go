@@ -336,36 +336,6 @@ func (r *run) finish() (*results.Run, error) {
 	return &r.doc, nil
 }
 
-func (r *run) gauges() collectors.Gauges {
-	s := r.client.Stats()
-	return collectors.Gauges{Leased: s.Leased, Idle: s.Idle, Dialing: s.Dialing, Pending: s.Pending, Opened: s.Opened}
-}
-
-func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
-
-func (r *run) sample(s results.Sample) error {
-	r.guard.look(s.Sockets, s.Opened)
-	r.seen.add(s.Sockets)
-	if r.opts.Live != nil {
-		r.opts.Live.Sample(s)
-	}
-	if r.writer == nil {
-		return nil
-	}
-	return r.writer.Sample(s)
-}
-
-func (r *run) logLatency(from, to time.Duration) {
-	if r.writer == nil {
-		return
-	}
-	i := r.recorder.Interval()
-	// An error is kept by the writer and returned by its Close.
-	r.writer.WriteInterval(results.LatencyResponse, from, to, i.Response)
-	r.writer.WriteInterval(results.LatencyService, from, to, i.Service)
-	r.writer.WriteInterval(results.LatencyLag, from, to, i.Lag)
-}
-
 // measured is the length of the run's measured part: what the schedule says, or
 // up to where it was stopped. What was waited for after that is not in it,
 // because nothing was due then.
