@@ -3,23 +3,21 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/kabench/kabench/internal/chromium"
 	"github.com/kabench/kabench/internal/lab"
 	report "github.com/kabench/kabench/results/page"
 )
@@ -115,34 +113,9 @@ func TestLiveStay(t *testing.T) {
 	}
 }
 
-// chromium is a browser without a window; a missing one skips the test on a
-// user's machine.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue
-		}
-		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
-		ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-		t.Cleanup(cancel)
-		ctx, cancelPage := chromedp.NewContext(ctx)
-		t.Cleanup(cancelPage)
-		ctx, cancelAll := context.WithTimeout(ctx, 2*time.Minute)
-		t.Cleanup(cancelAll)
-		return ctx
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("no chromium here, and CI is set")
-	}
-	t.Skip("no chromium here")
-	return nil
-}
-
 // In a browser numbers and charts follow the run, and nothing is complained of.
 func TestLivePageInABrowser(t *testing.T) {
-	ctx := chromium(t)
+	ctx := chromium.Start(t)
 	// Every tenth request fails, so that there is something to draw of that too.
 	cfg := lab.Config{Fault: lab.CloseBeforeResponse}
 	if err := cfg.FaultOn.UnmarshalText([]byte("every 10")); err != nil {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -24,42 +23,9 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/kabench/kabench/internal/chromium"
 	"github.com/kabench/kabench/results"
 )
-
-// browser starts a headless Chromium, which ends with the test.
-func browser(t *testing.T) context.Context {
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("chromium is not installed, and CI is to test with it")
-		}
-		t.Skip("chromium is not installed: the page is not tested in a browser")
-	}
-	home, err := os.MkdirTemp("", "kabench-page")
-	must(t, err)
-	allocator, stop := chromedp.NewExecAllocator(t.Context(),
-		chromedp.ExecPath(path), chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(home), chromedp.WSURLReadTimeout(time.Minute),
-	)
-	ctx, quit := chromedp.NewContext(allocator)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // asks it to end, and waits for that
-		quit()
-		stop()
-		// Its own children write for a moment after it has ended.
-		for range 100 {
-			if os.RemoveAll(home) == nil {
-				break
-			}
-			time.Sleep(50 * ms)
-		}
-	})
-	must(t, chromedp.Run(ctx))
-	return ctx
-}
 
 // tab is a page in a browser, with what it complained of and asked for.
 type tab struct {
@@ -232,7 +198,7 @@ const failureAt = `(() => {
 const evidenceShown = `!document.querySelector('#lifelines .evidence').hidden`
 
 func TestPageInABrowser(t *testing.T) {
-	b := browser(t)
+	b := chromium.Start(t)
 	t.Run("a run", func(t *testing.T) {
 		run := gathered("run", true)
 		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}))
