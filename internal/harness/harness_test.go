@@ -14,7 +14,15 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
+// load is the profile of that name, "" of sets alone, whose runs are valid however
+// busy the machine is: that must not decide a test.
 func load(t *testing.T, name string, sets ...string) *profiles.Profile {
+	t.Helper()
+	return incident(t, name, append([]string{"load.max_lag=0"}, sets...)...)
+}
+
+// incident is load of a profile whose runs are judged as a user's are; see judged.
+func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
 	t.Helper()
 	text := ""
 	if name != "" {
@@ -24,8 +32,7 @@ func load(t *testing.T, name string, sets ...string) *profiles.Profile {
 		}
 		text = found.Text
 	}
-	// How busy the machine is must not decide a test.
-	p, err := profiles.Load(name, []byte(text), append([]string{"load.max_lag=0"}, sets...))
+	p, err := profiles.Load(name, []byte(text), sets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +44,7 @@ func load(t *testing.T, name string, sets ...string) *profiles.Profile {
 // clears it.
 func TestReproduceIdleRace(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "out")
-	rep, err := Reproduce(t.Context(), load(t, "idle-race"), ReproduceOptions{Options: Options{Out: dir}})
+	rep, err := judged(t, incident(t, "idle-race"), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

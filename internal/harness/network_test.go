@@ -372,7 +372,7 @@ func TestReproduceInNetwork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rep, err := Reproduce(t.Context(), load(t, name), ReproduceOptions{})
+			rep, err := judged(t, incident(t, name), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -385,12 +385,12 @@ func TestReproduceInNetwork(t *testing.T) {
 			if c.more != nil {
 				c.more(t, rep.IncidentRun)
 			}
-			control, err := Run(t.Context(), load(t, name, append(c.without, "remedies=null")...), Options{})
+			control, err := judged(t, incident(t, name, append(c.without, "remedies=null")...), "")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if allMet(control.Expect) {
-				t.Errorf("the signature is met with %q: %+v", c.without, control.Expect)
+			if control.Reproduced {
+				t.Errorf("the signature is met with %q: %+v", c.without, control.IncidentRun.Expect)
 			}
 		})
 	}
