@@ -49,8 +49,9 @@ func newSample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds) // which sorts
 }
 
-// tick is the least a time can be told apart from 0, in seconds.
-const tick = 1e-9
+// tick is the least a time can be told apart from 0, in seconds: latencies are kept
+// in microseconds.
+const tick = 1e-6
 
 func onScale(values []float64, scaled bool) []float64 {
 	if !scaled {

@@ -42,7 +42,7 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 			return why
 		}
 	}
-	var said []string
+	said := j.stopped(p)
 	fails := find(p, results.MeasureFailureRate)
 	var better, worse []string
 	for i := range p.Tests {
@@ -68,7 +68,7 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	if len(worse) > 0 {
 		costs := "It costs"
-		if len(said) == 0 || fails.Differs && fails.Difference > 0 {
+		if len(better) == 0 && !fails.Differs || fails.Differs && fails.Difference > 0 {
 			costs = p.B + " has more"
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
@@ -98,6 +98,36 @@ func (j *judge) apart(p *results.Pair) (list []string) {
 		}
 	}
 	return list
+}
+
+// stopped says of which arms of a pair abort_when stopped runs. They are in no
+// measure, and were hardly the arm's best.
+func (j *judge) stopped(p *results.Pair) (said []string) {
+	for _, name := range []string{p.A, p.B} {
+		if a := j.arm(name); a.stopped > 0 {
+			said = append(said, fmt.Sprintf("%d of %d runs of %s were stopped by abort_when, and its figures are of those that were not.", a.stopped, len(a.runs)+a.excluded, name))
+		}
+	}
+	return said
+}
+
+// arm is that of a name.
+func (j *judge) arm(name string) *arm {
+	return &j.arms[slices.IndexFunc(j.arms, func(a arm) bool { return a.name == name })]
+}
+
+// spoiled is why b's figures are not to be preferred to a's though they are better:
+// what would have spoiled them is not in them. "" when there is no such reason.
+func (j *judge) spoiled(p *results.Pair) string {
+	a, b := j.arm(p.A), j.arm(p.B)
+	dropped := find(p, results.MeasureDropped)
+	switch {
+	case b.stopped*(len(a.runs)+a.excluded) > a.stopped*(len(b.runs)+b.excluded):
+		return "more of its runs were stopped by abort_when"
+	case dropped.Differs && dropped.Difference > 0:
+		return "more of what was due was dropped, and never sent (" + j.instead(p, dropped) + ")"
+	}
+	return ""
 }
 
 // covered reports whether a way of failing says what the failure rate has said.
@@ -172,11 +202,22 @@ func (j *judge) verdict() string {
 	}
 	at := by[strings.LastIndexByte(by, '.')+1:]
 	quick = slices.DeleteFunc(quick, func(p *results.Pair) bool { return slices.Contains(more, p) })
+	var aside []*results.Pair // better as far as it goes
+	set := func(p *results.Pair) bool {
+		spoiled := j.spoiled(p) != ""
+		if spoiled && !slices.Contains(aside, p) {
+			aside = append(aside, p)
+		}
+		return spoiled
+	}
+	fewer, quick = slices.DeleteFunc(fewer, set), slices.DeleteFunc(quick, set)
 	switch {
 	case len(fewer) > 0:
 		said = append(said, j.recommend(fewer, "fails least", results.MeasureFailureRate))
 	case len(quick) > 0:
 		said = append(said, j.recommend(quick, "answers soonest at "+at+", and was not seen to fail more", by))
+	case len(aside) > 0:
+		said = append(said, j.withheld(aside))
 	case len(more)+len(slow) > 0 && judged == 1:
 		said = append(said, fmt.Sprintf("Keep %s. %s", base, cmp.Or(slices.Concat(more, slow)...).Verdict))
 	case len(more) > 0:
@@ -223,6 +264,18 @@ func (j *judge) recommend(better []*results.Pair, how, by string) string {
 		text += fmt.Sprintf(" Better than %s too: %s; they were not tested against %s.", j.c.Arms[0].Name, strings.Join(others, ", "), best.B)
 	}
 	return text
+}
+
+// withheld says why no setting is recommended though some show better figures.
+func (j *judge) withheld(aside []*results.Pair) string {
+	var said []string
+	for _, p := range aside {
+		said = append(said, fmt.Sprintf("%s is not to be preferred to %s by its figures: %s.", p.B, p.A, j.spoiled(p)))
+	}
+	if len(aside) == 1 {
+		said = append(said, aside[0].Verdict)
+	}
+	return strings.Join(said, " ")
 }
 
 // losers names what is worse than the first arm: "with x more requests fail (1 %
@@ -309,7 +362,7 @@ func (j *judge) warn() {
 	case len(j.all) == 0:
 		warn("no run is valid, and nothing was compared")
 	case len(one) > 0:
-		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; --repeats %d would do", strings.Join(one, ", "), repeatsFor(j.c))
+		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; %d runs each would do", strings.Join(one, ", "), repeatsFor(j.c))
 	case leastP(least, least) > alpha:
 		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
 	}
