@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -366,6 +367,9 @@ func (j *judge) warn() {
 	case leastP(least, least) > alpha:
 		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
 	}
+	if seeded := j.seeded(); len(seeded) > 0 {
+		warn("load.seed makes the same arrivals in all runs of %s, and the intervals do not say what others would do; take it out", strings.Join(seeded, ", "))
+	}
 	began, left := 0, 0
 	for _, r := range j.c.Runs {
 		if r.CoolDown != nil && r.CoolDown.TimeWait > 0 {
@@ -375,6 +379,24 @@ func (j *judge) warn() {
 	if began > 0 {
 		warn("%d of %d runs began with TIME_WAIT sockets to the target left from before, at most %d: their TIME_WAIT peaks and ports include them; raise --cool-down", began, len(j.c.Runs), left)
 	}
+}
+
+// seeded are the arms with several runs, all of one seed.
+func (j *judge) seeded() (names []string) {
+	for _, a := range j.arms {
+		seeds := map[uint64]bool{}
+		for _, run := range a.docs() {
+			var profile struct{ Load struct{ Seed uint64 } }
+			if json.Unmarshal(run.Profile, &profile) != nil {
+				profile.Load.Seed = 0
+			}
+			seeds[profile.Load.Seed] = true
+		}
+		if len(a.runs) > 1 && len(seeds) == 1 && !seeds[0] {
+			names = append(names, a.name)
+		}
+	}
+	return names
 }
 
 // measuresTested is about how many tests each pair comes to.
