@@ -126,3 +126,39 @@ func TestDroppingIsNoRemedy(t *testing.T) {
 		t.Errorf("the verdict: %s", c.Verdict)
 	}
 }
+
+// What few runs are said to be able to see they do see, four times of five, though
+// nothing is known of how runs vary but those at hand.
+func TestDetectableOfFewRunsIsSeen(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	draw := func(n int, shift float64) []float64 {
+		values := make([]float64, n)
+		for i := range values {
+			values[i] = 100 + shift + r.NormFloat64()
+		}
+		return values
+	}
+	const alpha = 0.05 / 15
+	for _, n := range []int{3, 4, 5, 6, 7, 8} {
+		test := func(shift float64) level {
+			if leastP(n, n) <= alpha {
+				return mannWhitney(draw(n, 0), draw(n, shift), 0.95, alpha)
+			}
+			l, err := welch(draw(n, 0), draw(n, shift), false, 0.95, alpha)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		seen, tries := 0, 1000
+		for range tries {
+			if test(test(0).detectable).p <= alpha {
+				seen++
+			}
+		}
+		t.Logf("%d runs: %d of %d", n, seen, tries)
+		if share := float64(seen) / float64(tries); share < 0.78 { // 0.8, and what chance makes of it
+			t.Errorf("with %d runs each what is said to be seen is seen with a probability of %.2f", n, share)
+		}
+	}
+}
