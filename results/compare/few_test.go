@@ -162,3 +162,36 @@ func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 		}
 	}
 }
+
+// pending is the judged comparison of two arms of 40 runs, of which so many had five
+// requests waiting at once, and the others none.
+func pending(t *testing.T, a, b int) *results.Comparison {
+	t.Helper()
+	c := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
+	var runs []Run
+	r := rand.New(rand.NewPCG(3, 3))
+	for i := range 80 {
+		s := setting{p99: 0.05, spread: 0.02}
+		if i/2 < []int{a, b}[i%2] {
+			s.pending = 5
+		}
+		c.Runs = append(c.Runs, results.ComparedRun{Arm: c.Arms[i%2].Name, Block: i/2 + 1})
+		runs = append(runs, Run{Doc: s.simulated(r)})
+	}
+	judged(t, c, runs)
+	return c
+}
+
+// Arms with the same median that ranks tell apart are told in the right direction.
+func TestDirectionWithoutADifference(t *testing.T) {
+	for _, tt := range []struct {
+		a, b int
+		want string
+	}{{0, 18, "b has more: pending peak 0 in the middle of both"}, {18, 0, "b has less: pending peak 0 in the middle of both"}} {
+		c := pending(t, tt.a, tt.b)
+		test := find(&c.Pairs[0], results.MeasurePending)
+		if !test.Differs || test.Difference != 0 || test.Detectable <= 0 || !strings.Contains(c.Verdict, tt.want) {
+			t.Errorf("%d and %d: %+v\n%s", tt.a, tt.b, test, c.Verdict)
+		}
+	}
+}

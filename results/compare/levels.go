@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
@@ -134,11 +135,7 @@ const exactU = 50
 // most tail; 0: there is none.
 func refused(n1, n2 int, tail float64) int {
 	cdf := distributionOfU(n1, n2)
-	k := 0
-	for k < n1*n2/2 && cdf(float64(k)) <= tail {
-		k++
-	}
-	return k
+	return sort.Search(n1*n2/2, func(k int) bool { return cdf(float64(k)) > tail })
 }
 
 func distributionOfU(n1, n2 int) (cdf func(float64) float64) {

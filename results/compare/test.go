@@ -17,6 +17,8 @@ const (
 	methodWelch  = "Welch's t test over runs"
 )
 
+const deltaName = "Cliff's delta"
+
 // question is a measure of a pair, before and while it is tested.
 type question struct {
 	measure measure
@@ -188,21 +190,21 @@ func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
 		}
 	}
 	share := q.measure.unit == results.UnitRatio
-	most := farthest * max(math.Abs(q.center(a)), math.Abs(q.center(b)))
-	if l.detectable > most || share && l.detectable > 1 {
+	far := farthest * max(slices.Max(a), slices.Max(b))
+	if l.detectable > far || share && l.detectable > 1 {
 		l.detectable = 0
 		if t.Why == "" {
 			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; %s", runsText(len(a), len(b)), q.more)
 		}
 	}
-	if far := farthest * max(slices.Max(a), slices.Max(b)); l.lo < -far || l.hi > far || share && l.lo <= -1 && l.hi >= 1 {
+	if l.lo < -far || l.hi > far || share && l.lo <= -1 && l.hi >= 1 {
 		l.lo, l.hi, l.bounded = 0, 0, false
 		if t.Why == "" {
 			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, for an interval; %s", runsText(len(a), len(b)), q.more)
 		}
 	}
 	t.P, t.Difference, t.Low, t.High, t.Bounded, t.Detectable = l.p, l.difference, l.lo, l.hi, l.bounded, l.detectable
-	t.Effect, t.EffectName = l.delta, "Cliff's delta"
+	t.Effect, t.EffectName = l.delta, deltaName
 	if l.ratio > 0 {
 		t.Effect, t.EffectName = l.ratio, "ratio"
 	}

@@ -33,7 +33,17 @@ func find(p *results.Pair, measure string) *results.Test {
 
 // instead is "1.2 ms instead of 3.4 ms": b's figure and a's.
 func (j *judge) instead(p *results.Pair, t *results.Test) string {
-	return t.Unit.Text(j.at(p.B, t.Measure).Value) + " instead of " + t.Unit.Text(j.at(p.A, t.Measure).Value)
+	a, b := t.Unit.Text(j.at(p.A, t.Measure).Value), t.Unit.Text(j.at(p.B, t.Measure).Value)
+	if a == b && t.EffectName == deltaName {
+		return a + " in the middle of both, but not as often"
+	}
+	return b + " instead of " + a
+}
+
+// less reports whether b has less of what t is of than a. Ranks may tell apart what
+// has the same median: then it is the direction in which most pairs of runs lie.
+func less(t *results.Test) bool {
+	return t.Difference < 0 || t.Difference == 0 && t.EffectName == deltaName && t.Effect < 0
 }
 
 // pairVerdict says what setting b instead of a changes.
@@ -52,14 +62,14 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 			continue
 		}
 		text := results.MeasureLabel(t.Measure) + " " + j.instead(p, t)
-		if t.Difference < 0 {
+		if less(t) {
 			better = append(better, text)
 		} else {
 			worse = append(worse, text)
 		}
 	}
 	switch {
-	case fails.Differs && fails.Difference < 0:
+	case fails.Differs && less(fails):
 		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
 	case fails.Differs:
 		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
@@ -69,7 +79,7 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	if len(worse) > 0 {
 		costs := "It costs"
-		if len(better) == 0 && !fails.Differs || fails.Differs && fails.Difference > 0 {
+		if len(better) == 0 && !fails.Differs || fails.Differs && !less(fails) {
 			costs = p.B + " has more"
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
@@ -125,7 +135,7 @@ func (j *judge) spoiled(p *results.Pair) string {
 	switch {
 	case b.stopped*(len(a.runs)+a.excluded) > a.stopped*(len(b.runs)+b.excluded):
 		return "more of its runs were stopped by abort_when"
-	case dropped.Differs && dropped.Difference > 0:
+	case dropped.Differs && !less(dropped):
 		return "more of what was due was dropped, and never sent (" + j.instead(p, dropped) + ")"
 	}
 	return ""
@@ -133,7 +143,7 @@ func (j *judge) spoiled(p *results.Pair) string {
 
 // covered reports whether a way of failing says what the failure rate has said.
 func covered(t, fails *results.Test) bool {
-	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && (t.Difference < 0) == (fails.Difference < 0)
+	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && less(t) == less(fails)
 }
 
 // empty is the sentence about an arm without a valid run; "" when it has one.
@@ -142,6 +152,8 @@ func (j *judge) empty(name string) string {
 	switch a := j.c.Arms[i]; {
 	case a.Runs > 0:
 		return ""
+	case a.Excluded > 0 && j.arms[i].stopped == a.Excluded:
+		return fmt.Sprintf("abort_when stopped every run of %s (%d), so that nothing more is said of it.", name, a.Excluded)
 	case a.Excluded == 0:
 		return fmt.Sprintf("%s was not run, so that nothing is said of it.", name)
 	case a.Excluded == 1:
@@ -232,18 +244,18 @@ func (j *judge) verdict() string {
 }
 
 // differing are the pairs whose second arm has less of a measure, and more.
-func (j *judge) differing(measure string) (less, more []*results.Pair) {
+func (j *judge) differing(measure string) (fewer, more []*results.Pair) {
 	for i := range j.c.Pairs {
 		p := &j.c.Pairs[i]
 		switch t := find(p, measure); {
 		case !t.Differs:
-		case t.Difference < 0:
-			less = append(less, p)
+		case less(t):
+			fewer = append(fewer, p)
 		default:
 			more = append(more, p)
 		}
 	}
-	return less, more
+	return fewer, more
 }
 
 // recommend names the best of those that are better than the first arm, and what
