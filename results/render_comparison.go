@@ -228,7 +228,7 @@ func (c *Comparison) renderPair(b *bytes.Buffer, p Pair) {
 		if test.EffectName != "" {
 			fmt.Fprintf(t, "%s %.3g", test.EffectName, test.Effect)
 		}
-		fmt.Fprintf(t, "\tp %.2g\n", test.PAdjusted)
+		fmt.Fprintf(t, "\tp %s\n", PText(test.PAdjusted))
 	}
 	t.Flush()
 	wrap(b, "  ", p.Verdict)

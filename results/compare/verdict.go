@@ -70,9 +70,9 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	switch {
 	case fails.Differs && less(fails):
-		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
 	case fails.Differs:
-		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
 	}
 	if len(better) > 0 {
 		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
