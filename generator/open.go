@@ -141,6 +141,14 @@ func (o *Open) Live() (inFlight, buffered int) {
 	return o.inFlight, len(o.waiting)
 }
 
+// Sending reports whether requests are yet to be started: the schedule has not
+// ended, or some wait in the buffer, and the run was not stopped. It may be called
+// at any time from any goroutine.
+func (o *Open) Sending() bool {
+	_, buffered := o.Live()
+	return (o.walking.Load() || buffered > 0) && !o.stopped.Load()
+}
+
 // offer starts the request that is due now, lets it wait or drops it.
 func (o *Open) offer(seq uint64, due, now time.Duration) {
 	e, _ := o.exchanges.Get().(*results.Exchange)

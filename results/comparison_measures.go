@@ -1,6 +1,7 @@
 package results
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -118,6 +119,15 @@ func (u Unit) Text(v float64) string {
 		return strconv.FormatInt(int64(v), 10)
 	}
 	return three(v)
+}
+
+// PText is a P value as a person reads it: "0.012", "< 0.001". Smaller ones are
+// those of a model rather than of the world, and the least are no number at all.
+func PText(p float64) string {
+	if p < 0.001 {
+		return "< 0.001"
+	}
+	return fmt.Sprintf("%.2g", p)
 }
 
 // OneLine is text in one line, without what a terminal would act upon.

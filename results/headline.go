@@ -207,7 +207,7 @@ func HeadlineOfComparison(c *Comparison) Headline {
 		}
 	}
 	if excluded > 0 {
-		h.Answer += fmt.Sprintf(" %s left out as invalid.", pluralWas(uint64(excluded), "run"))
+		h.Answer += fmt.Sprintf(" %s left out.", pluralWas(uint64(excluded), "run"))
 	}
 	if c.Interrupted {
 		h.Answer += " The comparison was stopped early."

@@ -228,7 +228,7 @@ func (c *Comparison) renderPair(b *bytes.Buffer, p Pair) {
 		if test.EffectName != "" {
 			fmt.Fprintf(t, "%s %.3g", test.EffectName, test.Effect)
 		}
-		fmt.Fprintf(t, "\tp %.2g\n", test.PAdjusted)
+		fmt.Fprintf(t, "\tp %s\n", PText(test.PAdjusted))
 	}
 	t.Flush()
 	wrap(b, "  ", p.Verdict)
@@ -290,7 +290,7 @@ func (c *Comparison) cooled() string {
 	switch {
 	case waited == 0:
 		return ""
-	case len(why) > 0 && longest == 0:
+	case len(why) > 0 && longest == 0 && limited == 0:
 		return "none was needed: " + strings.Join(why, "; ")
 	case limited == 0:
 		return fmt.Sprintf("no TIME_WAIT socket to the target was left when a run began; the longest wait was %s", humanSeconds(longest))

@@ -49,6 +49,7 @@ func TestRenderComparisonCooled(t *testing.T) {
 		{[]*CoolDown{{Why: "each has its own"}, {Why: "each has its own"}}, "none was needed: each has its own"},
 		{[]*CoolDown{{Seconds: 60.1}, nil}, "no TIME_WAIT socket to the target was left when a run began; the longest wait was 60.1 s"},
 		{[]*CoolDown{{Seconds: 5, TimeWait: 3, Limited: true}, {Seconds: 1}}, "at most 5.00 s; 1 of 2 runs began at the limit, with at most 3 TIME_WAIT sockets to the target left"},
+		{[]*CoolDown{{Why: "not seen"}, {Limited: true, Why: "not seen"}}, "at most 0; 1 of 2 runs began at the limit (not seen)"},
 		{[]*CoolDown{{Seconds: 65, Limited: true, Why: "not seen"}}, "at most 65.0 s; 1 of 1 runs began at the limit (not seen)"},
 	} {
 		c := &Comparison{}

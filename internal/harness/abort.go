@@ -22,10 +22,11 @@ func newAborter(conditions *results.Abort) *aborter {
 }
 
 // check asks the conditions of r at the offset now, and stops it at the first
-// that is met. It is called by one goroutine.
+// that is met. When the last request has been sent there is nothing to stop any
+// more, and rates fall by themselves. It is called by one goroutine.
 func (a *aborter) check(r *run, now time.Duration) {
 	measured := now - r.profile.Load.WarmUp
-	if a.conditions == nil || measured <= 0 || a.stopped() != nil {
+	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.open.Sending() {
 		return
 	}
 	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.opts.Baseline.run()}, measured, now)

@@ -64,6 +64,20 @@ func TestAbortWhenLetsARunBe(t *testing.T) {
 	}
 }
 
+// When the last request has been sent there is nothing left to stop: rates that
+// fall while the last answers are waited for stop no run.
+func TestAbortWhenIsNotAskedAtTheEnd(t *testing.T) {
+	p := load(t, "quick", "load.duration=1s", "load.warm_up=0", "target.lab.delay=3s")
+	p.AbortWhen, p.Expect = map[string]string{"rate.throughput": "< 50/s after 1100ms"}, nil
+	run, err := Run(t.Context(), p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Stopped != nil || run.Interrupted || run.Counts.OK != 100 {
+		t.Errorf("stopped %+v, %+v", run.Stopped, run.Counts)
+	}
+}
+
 func TestBaseline(t *testing.T) {
 	base := load(t, "quick", "load.duration=1s", "load.warm_up=0")
 	base.Expect = nil

@@ -80,9 +80,6 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 	for _, arm := range arms {
 		c.Arms = append(c.Arms, results.Arm{Name: arm.Name, Change: arm.Change})
 	}
-	if arms[0].Profile.Load.Seed != 0 && opts.Repeats > 1 {
-		c.Warnings = append(c.Warnings, "load.seed is set, so that every repeat has the same arrivals, and the intervals do not say what others would do; take it out")
-	}
 	b := &comparing{arms: arms, opts: opts, doc: c}
 	err := b.blocks(ctx)
 	if len(c.Runs) == 0 {

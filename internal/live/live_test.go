@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -260,4 +261,34 @@ func TestCloseWaitsForOpenPages(t *testing.T) {
 	dataOf(t, s)
 	cancel()
 	<-closed
+}
+
+// Who announces more than is sent holds a connection for some seconds only: there
+// are not many of them.
+func TestSlowSendersDoNotShutOthersOut(t *testing.T) {
+	t.Parallel()
+	s := start(t, ":0", NewFeed())
+	at := strings.TrimSuffix(strings.TrimPrefix(s.URL(), "http://"), "/")
+	for range maxClients {
+		conn, err := net.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nContent-Length: 9\r\n\r\n", at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "GET", s.URL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatalf("nobody else gets an answer: %v", err)
+	}
+	answer.Body.Close()
 }

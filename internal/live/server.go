@@ -64,7 +64,7 @@ func Start(given string, feed *Feed) (*Server, error) {
 	s.url = "http://" + net.JoinHostPort(shown, s.visitors.port) + "/"
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), MaxHeaderBytes: 16 << 10,
-		ReadHeaderTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		ReadTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}
 	go func() {
 		defer close(s.served)

@@ -328,7 +328,7 @@ func TestOddComparisons(t *testing.T) {
 	}{
 		"no success":      {3, []setting{plain, dead}, nil, []string{"more requests fail", "b: no request succeeded"}},
 		"no success ever": {3, []setting{dead, dead}, nil, []string{"100 % in both"}},
-		"one run":         {1, []setting{plain, calm}, nil, []string{"fewer requests fail", "one valid run only: a, b"}},
+		"one run":         {1, []setting{plain, calm}, nil, []string{"fewer requests fail", "(adjusted p < 0.001)", "one valid run only: a, b"}},
 		"identical": {4, []setting{plain, plain}, func(_ int, run *results.Run) { *run = *plain.simulated(rand.New(rand.NewPCG(9, 9))) },
 			[]string{"No difference in failures was seen", "this experiment would have seen one of"}},
 		"all of one invalid": {3, []setting{plain, calm}, func(i int, run *results.Run) { run.Valid = i%2 == 0; run.Invalid = []string{"lag"} },

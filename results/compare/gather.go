@@ -26,7 +26,7 @@ type Finished struct {
 var asked = []string{"name", "load", "target", "network", "server", "via"}
 
 // ignored are the parts in which two runs may differ and be of the same setting.
-var ignored = []string{"load.seed", "question", "source", "scale", "expect", "remedies", "says"}
+var ignored = []string{"load.seed", "question", "source", "scale", "expect", "abort_when", "remedies", "says"}
 
 // ErrOtherQuestion means that runs were to answer different questions.
 var ErrOtherQuestion = errors.New("the runs asked different questions, so that what differs between them says nothing of the settings")

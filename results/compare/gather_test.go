@@ -27,7 +27,7 @@ func profile(rate, idle, more string) string {
 func TestGatherSortsByWhatDiffers(t *testing.T) {
 	c, err := Gather([]Finished{
 		made("r/1", profile("100/s", "0s", "")), made("r/2", profile("100/s", "3s", "")),
-		made("r/3", profile("100/s", "3s", "")), made("r/4", profile("100/s", "0s", `,"remedies":[]`)),
+		made("r/3", profile("100/s", "3s", "")), made("r/4", profile("100/s", "0s", `,"remedies":[],"abort_when":{"failures":"> 9"}`)),
 	}, false)
 	if err != nil {
 		t.Fatal(err)

@@ -46,6 +46,9 @@ func Judge(c *results.Comparison, runs []Run) error {
 		}
 		if r.Excluded != "" {
 			arms[at].excluded++
+			if doc := runs[i].Doc; doc != nil && doc.Stopped != nil {
+				arms[at].stopped++
+			}
 			continue
 		}
 		arms[at].runs = append(arms[at].runs, runs[i])
@@ -74,6 +77,9 @@ func Unfit(run *results.Run) string {
 	switch {
 	case run == nil:
 		return "it left no results"
+	case run.Stopped != nil:
+		s := run.Stopped
+		return results.OneLine(fmt.Sprintf("stopped by abort_when after %s: %s %s, and it was %s", results.UnitSeconds.Text(s.At), s.Path, s.When, s.Seen))
 	case run.Interrupted:
 		return "interrupted: it was stopped early"
 	case !run.Complete:
@@ -91,6 +97,7 @@ type arm struct {
 	name     string
 	runs     []Run
 	excluded int
+	stopped  int                    // of those excluded, by abort_when
 	parts    []map[string][]counted // by run and measure; see readParts
 }
 
@@ -162,6 +169,10 @@ func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byO
 		m.Low = max(m.Low, 0) // none of the measures can be below
 		if m.Unit == results.UnitRatio {
 			m.High = min(m.High, 1)
+		}
+		if m.High > farthest*slices.Max(values) || m.Unit == results.UnitRatio && m.Low == 0 && m.High == 1 {
+			m.Low, m.High, m.Bounded = 0, 0, false
+			m.Why = fmt.Sprintf("%d runs are too few, or differ too much among themselves, for an interval", len(values))
 		}
 	}
 }

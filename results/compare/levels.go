@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
@@ -49,8 +50,9 @@ func newSample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds) // which sorts
 }
 
-// tick is the least a time can be told apart from 0, in seconds.
-const tick = 1e-9
+// tick is the least a time can be told apart from 0, in seconds: latencies are kept
+// in microseconds.
+const tick = 1e-6
 
 func onScale(values []float64, scaled bool) []float64 {
 	if !scaled {
@@ -120,8 +122,9 @@ func mannWhitney(a, b []float64, confidence, alpha float64) level {
 		l.lo, l.hi, l.bounded = differences[k-1], differences[n-k], true
 	}
 	// Even in its worst case the U test is as good as Student's with 0.864 of the
-	// runs (Hodges and Lehmann 1956).
-	l.detectable = detectableShift(a, b, alpha) / math.Sqrt(0.864)
+	// runs (Hodges and Lehmann 1956), at the level that it comes to: with few runs
+	// that is a good deal below alpha.
+	l.detectable = detectableShift(a, b, attained(len(a), len(b), alpha)) / math.Sqrt(0.864)
 	return l
 }
 
@@ -131,17 +134,27 @@ const exactU = 50
 // refused is the largest k for which U has k-1 or less with a probability of at
 // most tail; 0: there is none.
 func refused(n1, n2 int, tail float64) int {
-	cdf := stats.UDist{N1: n1, N2: n2}.CDF
+	cdf := distributionOfU(n1, n2)
+	return sort.Search(n1*n2/2, func(k int) bool { return cdf(float64(k)) > tail })
+}
+
+func distributionOfU(n1, n2 int) (cdf func(float64) float64) {
 	if n1 > exactU || n2 > exactU {
 		mean, sd := float64(n1*n2)/2, math.Sqrt(float64(n1*n2*(n1+n2+1))/12)
 		normal := distuv.Normal{Mu: mean, Sigma: sd}
-		cdf = func(u float64) float64 { return normal.CDF(u + 0.5) }
+		return func(u float64) float64 { return normal.CDF(u + 0.5) }
 	}
-	k := 0
-	for k < n1*n2/2 && cdf(float64(k)) <= tail {
-		k++
+	return stats.UDist{N1: n1, N2: n2}.CDF
+}
+
+// attained is the level that the two-sided U test really has when it is asked for
+// alpha; alpha when it can have none.
+func attained(n1, n2 int, alpha float64) float64 {
+	k := refused(n1, n2, alpha/2)
+	if k == 0 {
+		return alpha
 	}
-	return k
+	return min(2*distributionOfU(n1, n2)(float64(k-1)), alpha)
 }
 
 // cliff is Cliff's delta: how much likelier a value of b is above one of a than
@@ -171,7 +184,7 @@ func welch(a, b []float64, scaled bool, confidence, alpha float64) (level, error
 	d := my - mx
 	half := se * student(df, (1+confidence)/2)
 	l := level{p: c.P, difference: d, lo: d - half, hi: d + half, bounded: true, delta: cliff(a, b)}
-	least := se * (student(df, 1-alpha/2) + student(df, power))
+	least := detectableShift(x, y, alpha)
 	if !scaled {
 		l.detectable = least
 		return l, nil
@@ -205,6 +218,9 @@ func detectableShift(a, b []float64, alpha float64) float64 {
 	if va+vb == 0 {
 		return 0
 	}
-	se, df := spread(va, vb, len(a), len(b))
+	se, _ := spread(va, vb, len(a), len(b))
+	// The spread, and Welch's degrees of freedom, are known from these runs only, and
+	// others may be less lucky: so it is the fewest degrees that there can be.
+	df := float64(min(len(a), len(b)) - 1)
 	return se * (student(df, 1-alpha/2) + student(df, power))
 }

@@ -17,6 +17,8 @@ const (
 	methodWelch  = "Welch's t test over runs"
 )
 
+const deltaName = "Cliff's delta"
+
 // question is a measure of a pair, before and while it is tested.
 type question struct {
 	measure measure
@@ -26,6 +28,7 @@ type question struct {
 	overRuns bool
 	ca, cb   counted // of a rate, thinned
 	why      string
+	more     string // how to come by more runs
 	test     *results.Test
 }
 
@@ -39,7 +42,7 @@ func (j *judge) test() {
 		a, b := &j.arms[0], &j.arms[i+1]
 		p.A, p.B, p.Tests = a.name, b.name, make([]results.Test, len(j.measures))
 		for k, m := range j.measures {
-			q := &question{measure: m, a: a, b: b, sa: m.sample(a.docs()), sb: m.sample(b.docs()), test: &p.Tests[k]}
+			q := &question{measure: m, a: a, b: b, sa: m.sample(a.docs()), sb: m.sample(b.docs()), more: j.more(), test: &p.Tests[k]}
 			q.plan()
 			all = append(all, q)
 			if q.why == "" {
@@ -55,6 +58,14 @@ func (j *judge) test() {
 	holm(open, 1-j.c.Confidence)
 }
 
+// more is the advice to make more runs: those at hand may have been made before.
+func (j *judge) more() string {
+	if j.c.Seed == 0 {
+		return "make more runs of each"
+	}
+	return "make more with --repeats"
+}
+
 // plan decides by which test, and whether at all. It looks at the two samples
 // only as one, or at what is within each, never at how they differ: so a measure
 // that cannot differ counts in no correction.
@@ -68,7 +79,7 @@ func (q *question) plan() {
 		q.planRate()
 	case len(q.sa.values) == 1 || len(q.sb.values) == 1:
 		q.overRuns = true
-		q.why = "one run cannot be told from chance; make more with --repeats"
+		q.why = "one run cannot be told from chance; " + q.more
 	default:
 		q.overRuns = true
 		both := slices.Concat(q.sa.values, q.sb.values)
@@ -178,27 +189,36 @@ func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
 			t.Why = fmt.Sprintf("%v, which %s cannot tell from chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
 		}
 	}
-	if most := farthest * max(math.Abs(q.center(a)), math.Abs(q.center(b))); l.detectable > most || q.measure.unit == results.UnitRatio && l.detectable > 1 {
+	share := q.measure.unit == results.UnitRatio
+	far := farthest * max(slices.Max(a), slices.Max(b))
+	if l.detectable > far || share && l.detectable > 1 {
 		l.detectable = 0
 		if t.Why == "" {
-			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; make more with --repeats", runsText(len(a), len(b)))
+			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; %s", runsText(len(a), len(b)), q.more)
+		}
+	}
+	if l.lo < -far || l.hi > far || share && l.lo <= -1 && l.hi >= 1 {
+		l.lo, l.hi, l.bounded = 0, 0, false
+		if t.Why == "" {
+			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, for an interval; %s", runsText(len(a), len(b)), q.more)
 		}
 	}
 	t.P, t.Difference, t.Low, t.High, t.Bounded, t.Detectable = l.p, l.difference, l.lo, l.hi, l.bounded, l.detectable
-	t.Effect, t.EffectName = l.delta, "Cliff's delta"
+	t.Effect, t.EffectName = l.delta, deltaName
 	if l.ratio > 0 {
 		t.Effect, t.EffectName = l.ratio, "ratio"
 	}
 	if q.measure.counts != nil {
 		t.Why = strings.TrimSuffix("they come in groups, and runs differ by more than chance: tested over runs; "+t.Why, "; ")
-		if t.Bounded {
-			t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
-		}
+	}
+	if t.Bounded && (q.measure.counts != nil || share) {
+		t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
 	}
 }
 
 // farthest is how many times as large as the figures themselves a difference may
-// be that is worth telling as detectable.
+// be that is worth telling as detectable, or the end of an interval: what is
+// farther away says only that nothing is known.
 const farthest = 10
 
 func runsText(a, b int) string {

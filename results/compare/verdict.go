@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -32,7 +33,17 @@ func find(p *results.Pair, measure string) *results.Test {
 
 // instead is "1.2 ms instead of 3.4 ms": b's figure and a's.
 func (j *judge) instead(p *results.Pair, t *results.Test) string {
-	return t.Unit.Text(j.at(p.B, t.Measure).Value) + " instead of " + t.Unit.Text(j.at(p.A, t.Measure).Value)
+	a, b := t.Unit.Text(j.at(p.A, t.Measure).Value), t.Unit.Text(j.at(p.B, t.Measure).Value)
+	if a == b && t.EffectName == deltaName {
+		return a + " in the middle of both, but not as often"
+	}
+	return b + " instead of " + a
+}
+
+// less reports whether b has less of what t is of than a. Ranks may tell apart what
+// has the same median: then it is the direction in which most pairs of runs lie.
+func less(t *results.Test) bool {
+	return t.Difference < 0 || t.Difference == 0 && t.EffectName == deltaName && t.Effect < 0
 }
 
 // pairVerdict says what setting b instead of a changes.
@@ -42,7 +53,7 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 			return why
 		}
 	}
-	var said []string
+	said := j.stopped(p)
 	fails := find(p, results.MeasureFailureRate)
 	var better, worse []string
 	for i := range p.Tests {
@@ -51,24 +62,24 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 			continue
 		}
 		text := results.MeasureLabel(t.Measure) + " " + j.instead(p, t)
-		if t.Difference < 0 {
+		if less(t) {
 			better = append(better, text)
 		} else {
 			worse = append(worse, text)
 		}
 	}
 	switch {
-	case fails.Differs && fails.Difference < 0:
-		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+	case fails.Differs && less(fails):
+		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
 	case fails.Differs:
-		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %.2g).", p.B, p.A, j.instead(p, fails), fails.PAdjusted))
+		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
 	}
 	if len(better) > 0 {
 		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
 	}
 	if len(worse) > 0 {
 		costs := "It costs"
-		if len(said) == 0 || fails.Differs && fails.Difference > 0 {
+		if len(better) == 0 && !fails.Differs || fails.Differs && !less(fails) {
 			costs = p.B + " has more"
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
@@ -100,9 +111,39 @@ func (j *judge) apart(p *results.Pair) (list []string) {
 	return list
 }
 
+// stopped says of which arms of a pair abort_when stopped runs. They are in no
+// measure, and were hardly the arm's best.
+func (j *judge) stopped(p *results.Pair) (said []string) {
+	for _, name := range []string{p.A, p.B} {
+		if a := j.arm(name); a.stopped > 0 {
+			said = append(said, fmt.Sprintf("%d of %d runs of %s were stopped by abort_when, and its figures are of those that were not.", a.stopped, len(a.runs)+a.excluded, name))
+		}
+	}
+	return said
+}
+
+// arm is that of a name.
+func (j *judge) arm(name string) *arm {
+	return &j.arms[slices.IndexFunc(j.arms, func(a arm) bool { return a.name == name })]
+}
+
+// spoiled is why b's figures are not to be preferred to a's though they are better:
+// what would have spoiled them is not in them. "" when there is no such reason.
+func (j *judge) spoiled(p *results.Pair) string {
+	a, b := j.arm(p.A), j.arm(p.B)
+	dropped := find(p, results.MeasureDropped)
+	switch {
+	case b.stopped*(len(a.runs)+a.excluded) > a.stopped*(len(b.runs)+b.excluded):
+		return "more of its runs were stopped by abort_when"
+	case dropped.Differs && !less(dropped):
+		return "more of what was due was dropped, and never sent (" + j.instead(p, dropped) + ")"
+	}
+	return ""
+}
+
 // covered reports whether a way of failing says what the failure rate has said.
 func covered(t, fails *results.Test) bool {
-	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && (t.Difference < 0) == (fails.Difference < 0)
+	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && less(t) == less(fails)
 }
 
 // empty is the sentence about an arm without a valid run; "" when it has one.
@@ -111,6 +152,8 @@ func (j *judge) empty(name string) string {
 	switch a := j.c.Arms[i]; {
 	case a.Runs > 0:
 		return ""
+	case a.Excluded > 0 && j.arms[i].stopped == a.Excluded:
+		return fmt.Sprintf("abort_when stopped every run of %s (%d), so that nothing more is said of it.", name, a.Excluded)
 	case a.Excluded == 0:
 		return fmt.Sprintf("%s was not run, so that nothing is said of it.", name)
 	case a.Excluded == 1:
@@ -172,11 +215,22 @@ func (j *judge) verdict() string {
 	}
 	at := by[strings.LastIndexByte(by, '.')+1:]
 	quick = slices.DeleteFunc(quick, func(p *results.Pair) bool { return slices.Contains(more, p) })
+	var aside []*results.Pair // better as far as it goes
+	set := func(p *results.Pair) bool {
+		spoiled := j.spoiled(p) != ""
+		if spoiled && !slices.Contains(aside, p) {
+			aside = append(aside, p)
+		}
+		return spoiled
+	}
+	fewer, quick = slices.DeleteFunc(fewer, set), slices.DeleteFunc(quick, set)
 	switch {
 	case len(fewer) > 0:
 		said = append(said, j.recommend(fewer, "fails least", results.MeasureFailureRate))
 	case len(quick) > 0:
 		said = append(said, j.recommend(quick, "answers soonest at "+at+", and was not seen to fail more", by))
+	case len(aside) > 0:
+		said = append(said, j.withheld(aside))
 	case len(more)+len(slow) > 0 && judged == 1:
 		said = append(said, fmt.Sprintf("Keep %s. %s", base, cmp.Or(slices.Concat(more, slow)...).Verdict))
 	case len(more) > 0:
@@ -190,18 +244,18 @@ func (j *judge) verdict() string {
 }
 
 // differing are the pairs whose second arm has less of a measure, and more.
-func (j *judge) differing(measure string) (less, more []*results.Pair) {
+func (j *judge) differing(measure string) (fewer, more []*results.Pair) {
 	for i := range j.c.Pairs {
 		p := &j.c.Pairs[i]
 		switch t := find(p, measure); {
 		case !t.Differs:
-		case t.Difference < 0:
-			less = append(less, p)
+		case less(t):
+			fewer = append(fewer, p)
 		default:
 			more = append(more, p)
 		}
 	}
-	return less, more
+	return fewer, more
 }
 
 // recommend names the best of those that are better than the first arm, and what
@@ -223,6 +277,18 @@ func (j *judge) recommend(better []*results.Pair, how, by string) string {
 		text += fmt.Sprintf(" Better than %s too: %s; they were not tested against %s.", j.c.Arms[0].Name, strings.Join(others, ", "), best.B)
 	}
 	return text
+}
+
+// withheld says why no setting is recommended though some show better figures.
+func (j *judge) withheld(aside []*results.Pair) string {
+	var said []string
+	for _, p := range aside {
+		said = append(said, fmt.Sprintf("%s is not to be preferred to %s by its figures: %s.", p.B, p.A, j.spoiled(p)))
+	}
+	if len(aside) == 1 {
+		said = append(said, aside[0].Verdict)
+	}
+	return strings.Join(said, " ")
 }
 
 // losers names what is worse than the first arm: "with x more requests fail (1 %
@@ -309,9 +375,12 @@ func (j *judge) warn() {
 	case len(j.all) == 0:
 		warn("no run is valid, and nothing was compared")
 	case len(one) > 0:
-		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; --repeats %d would do", strings.Join(one, ", "), repeatsFor(j.c))
+		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; %d runs each would do", strings.Join(one, ", "), repeatsFor(j.c))
 	case leastP(least, least) > alpha:
 		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
+	}
+	if seeded := j.seeded(); len(seeded) > 0 {
+		warn("load.seed makes the same arrivals in all runs of %s, and the intervals do not say what others would do; take it out", strings.Join(seeded, ", "))
 	}
 	began, left := 0, 0
 	for _, r := range j.c.Runs {
@@ -322,6 +391,24 @@ func (j *judge) warn() {
 	if began > 0 {
 		warn("%d of %d runs began with TIME_WAIT sockets to the target left from before, at most %d: their TIME_WAIT peaks and ports include them; raise --cool-down", began, len(j.c.Runs), left)
 	}
+}
+
+// seeded are the arms with several runs, all of one seed.
+func (j *judge) seeded() (names []string) {
+	for _, a := range j.arms {
+		seeds := map[uint64]bool{}
+		for _, run := range a.docs() {
+			var profile struct{ Load struct{ Seed uint64 } }
+			if json.Unmarshal(run.Profile, &profile) != nil {
+				profile.Load.Seed = 0
+			}
+			seeds[profile.Load.Seed] = true
+		}
+		if len(a.runs) > 1 && len(seeds) == 1 && !seeds[0] {
+			names = append(names, a.name)
+		}
+	}
+	return names
 }
 
 // measuresTested is about how many tests each pair comes to.

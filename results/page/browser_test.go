@@ -213,6 +213,7 @@ func TestPageInABrowser(t *testing.T) {
 		testWidths(t, tab)
 		tab.quiet("file://")
 	})
+	t.Run("no interval", func(t *testing.T) { testNoInterval(t, b) })
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
 	t.Run("live", func(t *testing.T) { testLive(t, b) })
 }
@@ -289,6 +290,32 @@ func testWidths(t *testing.T, tab *tab) {
 	if colour := eval[string](tab, `echarts.getInstanceByDom(document.querySelector('.chart')).getOption().series[2].lineStyle.color`); colour != "#0072b2" {
 		t.Errorf("on paper the colour is %s", colour)
 	}
+}
+
+// testNoInterval looks at a comparison in which one arm's interval is not known: it
+// is not one from 0 to 0.
+func testNoInterval(t *testing.T, b context.Context) {
+	const name = results.MeasureResponse + ".p99"
+	measure := func(m results.Measure) map[string]results.Measure { return map[string]results.Measure{name: m} }
+	c := &results.Comparison{
+		Confidence: 0.95, Verdict: "Nothing.",
+		Arms: []results.Arm{
+			{Name: "a", Runs: 2, Measures: measure(results.Measure{Unit: results.UnitSeconds, Known: true, Value: 0.02, Bounded: true, Low: 0.01, High: 0.03, Per: []float64{0.02, 0.02}})},
+			{Name: "b", Runs: 1, Measures: measure(results.Measure{Unit: results.UnitSeconds, Known: true, Value: 0.04, Per: []float64{0.04}, Why: "one run has no interval"})},
+		},
+		Pairs: []results.Pair{{A: "a", B: "b", Verdict: "Nothing.", Tests: []results.Test{{Measure: name, Unit: results.UnitSeconds, Difference: 0.02, P: 1, PAdjusted: 1, Why: "one run"}}}},
+	}
+	tab := openTab(t, b, file(t, &Data{
+		Kind: KindComparison, Title: "t", Headline: results.HeadlineOfComparison(c), Notes: []string{}, Comparison: c, Measures: [][2]string{{name, "response p99"}},
+		Runs: []Run{gathered("a", false), gathered("b", false)},
+	}))
+	label := eval[string](tab, `[...document.querySelectorAll('.chart')].map((c) => c.getAttribute('aria-label') || '').find((l) => l.startsWith('response p99'))`)
+	if !strings.Contains(label, "a 20.0 ms, 10.0 ms to 30.0 ms") || !strings.Contains(label, "b 40.0 ms, no interval") {
+		t.Errorf("the chart is said to show %q", label)
+	}
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = true; })`, nil))
+	tab.until("tables that say so", `[...document.querySelectorAll('tr')].filter((r) => r.textContent.includes('not knownnot known')).length === 2`)
+	tab.quiet("file://")
 }
 
 // testHostile lets texts into every place there is, and looks at all of them.
