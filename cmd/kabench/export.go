@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -119,18 +118,15 @@ func doExport(s *streams, o *exportOptions) error {
 	if err != nil {
 		return err
 	}
-	w := s.out
-	if o.output != "" {
-		f, err := os.Create(o.output)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		w = f
+	var notes []string
+	write := func(w io.Writer) (err error) {
+		notes, err = export(w)
+		return err
 	}
-	notes, err := export(w)
-	if f, ok := w.(*os.File); ok && o.output != "" && err == nil {
-		err = f.Close()
+	if o.output == "" {
+		err = write(s.out)
+	} else {
+		err = writeFile(o.output, write)
 	}
 	if err != nil {
 		return err
