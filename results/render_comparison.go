@@ -42,7 +42,7 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	fmt.Fprintln(&b)
 	c.renderArms(&b)
 	for _, p := range c.Pairs {
-		if p.Verdict == c.Verdict { // of the only pair: it is said at the end
+		if len(c.Pairs) == 1 && strings.HasSuffix(c.Verdict, p.Verdict) { // it is said at the end
 			p.Verdict = ""
 		}
 		if p.Verdict == "" && !slices.ContainsFunc(p.Tests, func(t Test) bool { return t.Differs }) {
