@@ -196,7 +196,7 @@ func (d *Data) beside() {
 		if invalid > 0 {
 			answers = append(answers, fmt.Sprintf("Invalid runs: %d.", invalid))
 		}
-		answers = append(answers, "The table has the figures of all.")
+		answers = append(answers, "The table has the figures of each.")
 	}
 	for _, r := range shown {
 		f := results.HeadlineOfRun(r.Doc).Figures[0]
