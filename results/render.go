@@ -181,12 +181,17 @@ func retries(r Resends) string {
 func renderFailures(b *bytes.Buffer, run *Run) {
 	c := run.Counts
 	fmt.Fprintln(b)
-	if c.Failed == 0 {
-		fmt.Fprintf(b, "No failures in %d started", c.Started)
-		if c.Started > 0 {
-			fmt.Fprintf(b, " (95 %% interval %s)", interval(0, c.Started))
+	if ended := c.OK + c.Failed; c.Failed == 0 {
+		switch {
+		case c.Started > 0 && ended == 0:
+			fmt.Fprintf(b, "None of %d started came to an end, so that nothing is known of failures\n", c.Started)
+		case c.Unfinished > 0:
+			fmt.Fprintf(b, "No failures in %d that came to an end (95 %% interval %s)\n", ended, interval(0, ended))
+		case c.Started > 0:
+			fmt.Fprintf(b, "No failures in %d started (95 %% interval %s)\n", c.Started, interval(0, c.Started))
+		default:
+			fmt.Fprintln(b, "No failures in 0 started")
 		}
-		fmt.Fprintln(b)
 		return
 	}
 	fmt.Fprintf(b, "Failures: %d of %d, %s (95 %% interval %s)\n",

@@ -97,7 +97,6 @@ paths and what looks like a secret, for what is going to be shown to others.`,
 	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
 	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: only response, service or lag, without the tag")
 	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "take out host names, addresses, paths and secrets")
-	c.MarkFlagRequired("format")
 	return c
 }
 
@@ -107,6 +106,8 @@ func doExport(s *streams, o *exportOptions) error {
 	}
 	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
 	switch {
+	case o.format == "":
+		return usage("--format is missing: one of %s", strings.Join(formatNames(), ", "))
 	case i < 0:
 		return usage("--format %s: want one of %s", o.format, strings.Join(formatNames(), ", "))
 	case s.json && o.output == "":
