@@ -117,6 +117,9 @@ func (e Errors) touch(path string) bool {
 // notFound is the error for a name that is none of names.
 func notFound(what, name string, names []string) error {
 	hint := "known are " + strings.Join(names, ", ")
+	if list, found := map[string]string{"profile": "'kabench profiles' and 'kabench incidents' list", "pool": "'kabench pools' lists", "server": "'kabench servers' lists"}[what]; found {
+		hint = list + " them"
+	}
 	if near := results.Nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near) // the whole list would bury it
 	}

@@ -104,7 +104,10 @@ func worstOutcome(run *Run) string {
 func failedFigure(run *Run) Figure {
 	c := run.Counts
 	f := Figure{Value: unknown, Label: "of requests failed", Note: "none was started"}
-	if c.Started > 0 {
+	switch {
+	case c.Started > 0 && c.OK+c.Failed == 0:
+		f.Note = "none came to an end"
+	case c.Started > 0:
 		f.Value, f.Note = ratio(c.Failed, c.Started), "95 % interval "+interval(c.Failed, c.Started)
 	}
 	return f

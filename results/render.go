@@ -87,7 +87,7 @@ func renderAccounts(b *bytes.Buffer, run *Run) {
 		three(run.Rate.Offered), three(run.Rate.Achieved), three(run.Rate.Throughput))
 	renderInstrument(t, run)
 	if len(run.Statuses) > 0 {
-		fmt.Fprintf(t, "Statuses\t%s\n", pairs(run.Statuses))
+		fmt.Fprintf(t, "Statuses\t%s\n", statuses(run.Statuses))
 	}
 	t.Flush()
 	if text := attempts(run); text != "" {
@@ -181,12 +181,17 @@ func retries(r Resends) string {
 func renderFailures(b *bytes.Buffer, run *Run) {
 	c := run.Counts
 	fmt.Fprintln(b)
-	if c.Failed == 0 {
-		fmt.Fprintf(b, "No failures in %d started", c.Started)
-		if c.Started > 0 {
-			fmt.Fprintf(b, " (95 %% interval %s)", interval(0, c.Started))
+	if ended := c.OK + c.Failed; c.Failed == 0 {
+		switch {
+		case c.Started > 0 && ended == 0:
+			fmt.Fprintf(b, "None of %d started came to an end, so that nothing is known of failures\n", c.Started)
+		case c.Unfinished > 0:
+			fmt.Fprintf(b, "No failures in %d that came to an end (95 %% interval %s)\n", ended, interval(0, ended))
+		case c.Started > 0:
+			fmt.Fprintf(b, "No failures in %d started (95 %% interval %s)\n", c.Started, interval(0, c.Started))
+		default:
+			fmt.Fprintln(b, "No failures in 0 started")
 		}
-		fmt.Fprintln(b)
 		return
 	}
 	fmt.Fprintf(b, "Failures: %d of %d, %s (95 %% interval %s)\n",
@@ -275,7 +280,7 @@ func renderConnections(b *bytes.Buffer, run *Run) {
 		fmt.Fprintf(t, "Sockets\tnot available here\n")
 	}
 	if k.Available {
-		fmt.Fprintf(t, "Ports\tat most %d in use", k.PortsUsedPeak)
+		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)
 		if k.PortsAvailable > 0 {
 			fmt.Fprintf(t, " of %d (%s)", k.PortsAvailable, ratio(uint64(max(k.PortsUsedPeak, 0)), uint64(k.PortsAvailable)))
 		}
@@ -295,14 +300,18 @@ func renderConnections(b *bytes.Buffer, run *Run) {
 		}
 	}
 	if l := run.Lab; l != nil {
-		fmt.Fprintf(t, "Server saw\t%d connections, %d requests; it closed %d first, %d of them idle\n",
-			l.Connections, l.Requests, l.ClosedFirst, l.ClosedIdle)
+		fmt.Fprintf(t, "Server saw\t%s, %s; it closed %d first, %d of them idle\n",
+			plural(l.Connections, "connection"), plural(l.Requests, "request"), l.ClosedFirst, l.ClosedIdle)
 	}
 	t.Flush()
 }
 
 func renderLatency(b *bytes.Buffer, run *Run) {
-	latencyTable(b, "Latency (ok)", run.Latency)
+	title := "Latency (ok)"
+	if run.Counts.OK == 0 {
+		title = "Latency" // lag alone, which is of all that were started
+	}
+	latencyTable(b, title, run.Latency)
 	latencyTable(b, "Latency (failed)", run.LatencyFail)
 }
 
@@ -384,6 +393,15 @@ func pairs(m map[string]uint64) string {
 	return strings.Join(list, ", ")
 }
 
+// statuses is "200: 395, 503: 5".
+func statuses(m map[string]uint64) string {
+	list := make([]string, 0, len(m))
+	for _, status := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s: %d", status, m[status]))
+	}
+	return strings.Join(list, ", ")
+}
+
 func ratio(k, n uint64) string {
 	if n == 0 {
 		return "-"
@@ -403,7 +421,7 @@ func wrap(b *bytes.Buffer, prefix, text string) {
 	indent := strings.Repeat(" ", len([]rune(prefix)))
 	column := len([]rune(prefix))
 	b.WriteString(prefix)
-	for i, word := range strings.Fields(text) {
+	for i, word := range words(text) {
 		width := len([]rune(word))
 		switch {
 		case i == 0:
@@ -418,4 +436,16 @@ func wrap(b *bytes.Buffer, prefix, text string) {
 		column += width
 	}
 	b.WriteByte('\n')
+}
+
+// words are the words of text, a number and the % after it being one.
+func words(text string) []string {
+	list := strings.Fields(text)
+	for i := len(list) - 1; i > 0; i-- {
+		if strings.HasPrefix(list[i], "%") {
+			list[i-1] += " " + list[i]
+			list = slices.Delete(list, i, i+1)
+		}
+	}
+	return list
 }

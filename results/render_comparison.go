@@ -32,6 +32,9 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	fmt.Fprintln(&b)
 	wrap(&b, "", c.made())
 	for _, arm := range c.Arms {
+		if len(arm.Change) == 0 {
+			continue // finished runs of one setting
+		}
 		if text := changes(arm.Change); !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
 			wrap(&b, "  ", shortened(arm.Name)+": "+shortened(text))
 		}
@@ -39,6 +42,12 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	fmt.Fprintln(&b)
 	c.renderArms(&b)
 	for _, p := range c.Pairs {
+		if len(c.Pairs) == 1 && strings.HasSuffix(c.Verdict, p.Verdict) { // it is said at the end
+			p.Verdict = ""
+		}
+		if p.Verdict == "" && !slices.ContainsFunc(p.Tests, func(t Test) bool { return t.Differs }) {
+			continue
+		}
 		wrap(&b, "", p.B+" against "+p.A)
 		c.renderPair(&b, p)
 		fmt.Fprintln(&b)
@@ -167,11 +176,14 @@ func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
 }
 
 // inLines breaks a name between words into lines of at most shownName characters.
+// A longer word loses its middle: the directories of runs made one after the other
+// begin alike, and often end alike.
 func inLines(name string) []string {
 	var lines []string
 	for _, word := range strings.Fields(name) {
 		if utf8.RuneCountInString(word) > shownName {
-			word = string([]rune(word)[:shownName-3]) + "..."
+			r, kept := []rune(word), (shownName-3)/2
+			word = string(r[:kept]) + "..." + string(r[len(r)-kept:])
 		}
 		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word) < shownName {
 			lines[last] += " " + word
@@ -231,7 +243,9 @@ func (c *Comparison) renderPair(b *bytes.Buffer, p Pair) {
 		fmt.Fprintf(t, "\tp %s\n", PText(test.PAdjusted))
 	}
 	t.Flush()
-	wrap(b, "  ", p.Verdict)
+	if p.Verdict != "" {
+		wrap(b, "  ", p.Verdict)
+	}
 }
 
 // signed is v with its sign.

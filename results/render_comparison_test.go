@@ -81,3 +81,21 @@ func TestRenderComparisonIsPlainText(t *testing.T) {
 		}
 	}
 }
+
+func TestComparisonOfOnePair(t *testing.T) {
+	c := &Comparison{Name: "quick", Verdict: "No difference was seen.", Confidence: 0.95, Pairs: []Pair{{A: "20261121-144754.169-quick", B: "20261121-144813.128-quick", Verdict: "No difference was seen."}}}
+	c.Arms = []Arm{{Name: c.Pairs[0].A, Runs: 1}, {Name: c.Pairs[0].B, Runs: 1}}
+	var b strings.Builder
+	if err := RenderComparison(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(b.String(), "No difference was seen.") != 1 {
+		t.Errorf("the verdict is not there once:\n%s", b.String())
+	}
+	if !strings.Contains(b.String(), "20261121-...169-quick  20261121-...128-quick") {
+		t.Errorf("the columns cannot be told apart:\n%s", b.String())
+	}
+	if strings.Contains(b.String(), "changes nothing") {
+		t.Error(b.String())
+	}
+}

@@ -196,3 +196,29 @@ func TestRenderSaysWhatWasHeld(t *testing.T) {
 		}
 	}
 }
+
+// Requests that were given up are no successes, and no failure in so many.
+func TestNothingCameToAnEnd(t *testing.T) {
+	for _, test := range []struct {
+		counts Counts
+		text   string
+		figure string
+	}{
+		{Counts{Due: 39, Started: 39, Unfinished: 39}, "None of 39 started came to an end", unknown},
+		{Counts{Due: 39, Started: 39, OK: 30, Unfinished: 9}, "No failures in 30 that came to an end (95 % interval 0.00 % to 11.6 %)", "0.00 %"},
+		{Counts{Due: 39, Started: 39, OK: 39}, "No failures in 39 started", "0.00 %"},
+		{Counts{}, "No failures in 0 started", unknown},
+	} {
+		run := &Run{Name: "n", Complete: true, Valid: true, Interrupted: true, Counts: test.counts}
+		var b strings.Builder
+		if err := RenderRun(&b, run); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), test.text) {
+			t.Errorf("want %q in\n%s", test.text, &b)
+		}
+		if f := HeadlineOfRun(run).Figures[0]; f.Value != test.figure {
+			t.Errorf("%+v: the figure is %+v", test.counts, f)
+		}
+	}
+}

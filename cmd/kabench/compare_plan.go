@@ -34,6 +34,11 @@ func (o *compareOptions) plan(profileOrMatrix string) (*plan, error) {
 	if _, known := profiles.Find(from); !known && !strings.ContainsAny(from, `./\`) {
 		return nil, profiles.NotFound(from)
 	}
+	if from != profileOrMatrix && strings.ContainsAny(from, `./\`) {
+		if _, err := os.Stat(from); err != nil {
+			return nil, fmt.Errorf("%s: profile: %w", profileOrMatrix, err)
+		}
+	}
 	if err := o.bounds(m); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -98,7 +97,6 @@ paths and what looks like a secret, for what is going to be shown to others.`,
 	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
 	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: only response, service or lag, without the tag")
 	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "take out host names, addresses, paths and secrets")
-	c.MarkFlagRequired("format")
 	return c
 }
 
@@ -108,6 +106,8 @@ func doExport(s *streams, o *exportOptions) error {
 	}
 	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
 	switch {
+	case o.format == "":
+		return usage("--format is missing: one of %s", strings.Join(formatNames(), ", "))
 	case i < 0:
 		return usage("--format %s: want one of %s", o.format, strings.Join(formatNames(), ", "))
 	case s.json && o.output == "":
@@ -119,18 +119,15 @@ func doExport(s *streams, o *exportOptions) error {
 	if err != nil {
 		return err
 	}
-	w := s.out
-	if o.output != "" {
-		f, err := os.Create(o.output)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		w = f
+	var notes []string
+	write := func(w io.Writer) (err error) {
+		notes, err = export(w)
+		return err
 	}
-	notes, err := export(w)
-	if f, ok := w.(*os.File); ok && o.output != "" && err == nil {
-		err = f.Close()
+	if o.output == "" {
+		err = write(s.out)
+	} else {
+		err = writeFile(o.output, write)
 	}
 	if err != nil {
 		return err

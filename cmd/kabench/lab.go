@@ -61,16 +61,22 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	if p.Target.Link != nil {
 		serverAt, linkAt = "", o.listen
 	}
+	listening := func(at string, err error) error {
+		if at == "" {
+			return err
+		}
+		return fmt.Errorf("--listen %s: %w", at, err)
+	}
 	server, err := lab.Start(*p.Target.Lab, serverAt)
 	if err != nil {
-		return err
+		return listening(serverAt, err)
 	}
 	defer server.Close()
 	at := server.URL()
 	if p.Target.Link != nil {
 		link, err := lab.StartLink(*p.Target.Link, linkAt, server.Addr())
 		if err != nil {
-			return err
+			return listening(linkAt, err)
 		}
 		defer link.Close()
 		u, err := url.Parse(at)

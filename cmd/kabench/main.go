@@ -85,7 +85,8 @@ happened, who closed, and what it cost.
   kabench compare PROFILE --pool a --pool b          hold pool settings against each other
 
 Exit codes: 0 done and all expectations met; 1 an expectation failed, abort_when stopped the
-run, or an incident was not reproduced; 2 wrong input; 3 the run is invalid; 130 interrupted.`,
+run, an incident was not reproduced, lint found something or explain nothing; 2 wrong input, or
+results that could not be written; 3 the run is invalid; 130 interrupted.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

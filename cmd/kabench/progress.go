@@ -56,9 +56,9 @@ func (p *progress) end() { p.screen.draw(nil) }
 
 // elapsed is "12 s of 35 s", with what the run is doing.
 func elapsed(now harness.Progress) string {
-	s := strconv.Itoa(int(now.Elapsed.Seconds())) + " s"
+	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
 	if now.Total > 0 {
-		s += fmt.Sprintf(" of %d s", int(now.Total.Seconds()))
+		s += fmt.Sprintf(" of %d s", int(now.Total.Round(time.Second).Seconds()))
 	}
 	switch {
 	case now.Elapsed < now.WarmUp:

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,11 +50,7 @@ The exit code is 0 whatever the runs showed.`,
 func doReport(s *streams, dir string) error {
 	c, err := results.OpenComparison(dir)
 	if err == nil {
-		print := results.RenderComparison
-		if s.json {
-			print = results.EncodeComparison
-		}
-		return print(s.out, c)
+		return s.printComparison(c)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -66,11 +64,6 @@ func doReport(s *streams, dir string) error {
 		return print(s.out, rep)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if c, err := results.OpenComparison(dir); err == nil {
-		return s.printComparison(c)
-	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	run, err := results.OpenOnly(dir)
@@ -90,8 +83,28 @@ func dirOrNewest(args []string) (string, error) {
 		return args[0], nil
 	}
 	entries, err := os.ReadDir(resultsDir)
-	if err != nil || len(entries) == 0 {
+	newest, latest := "", time.Time{}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !e.IsDir() {
+			continue
+		}
+		if made := madeAt(info); newest == "" || made.After(latest) {
+			newest, latest = e.Name(), made
+		}
+	}
+	if err != nil || newest == "" {
 		return "", errors.New("there are no results below " + resultsDir + " here; name a run's directory")
 	}
-	return filepath.Join(resultsDir, entries[len(entries)-1].Name()), nil // their names begin with the time
+	return filepath.Join(resultsDir, newest), nil
+}
+
+// madeAt is when a directory of results was made: its name says so, unless it was
+// named with --out.
+func madeAt(dir fs.FileInfo) time.Time {
+	name := dir.Name()
+	if at, err := time.Parse(resultsTime, name[:min(len(name), len(resultsTime))]); err == nil {
+		return at
+	}
+	return dir.ModTime()
 }

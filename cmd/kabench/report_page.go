@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/kabench/kabench/results/page"
 )
@@ -20,7 +19,7 @@ func doPage(s *streams, o *pageOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := writePage(o.output, data); err != nil {
+	if err := writeFile(o.output, func(w io.Writer) error { return page.Write(w, data) }); err != nil {
 		return err
 	}
 	if s.json {
@@ -31,30 +30,4 @@ func doPage(s *streams, o *pageOptions) error {
 	}
 	fmt.Fprintf(s.err, "written: %s\n", o.output)
 	return nil
-}
-
-// writePage writes to a file beside it first: a page that is there already is
-// replaced by a whole one or kept.
-func writePage(path string, data *page.Data) (err error) {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(path + ".new")
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err = page.Write(w, data); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -227,6 +228,9 @@ func loadProfile(nameOrFile string, sets []string) (*profiles.Profile, error) {
 	case nameOrFile == "":
 		return profiles.Load("", nil, sets)
 	case strings.ContainsAny(nameOrFile, `./\`):
+		if data, err := os.ReadFile(nameOrFile); err == nil && profiles.IsMatrix(data) {
+			return nil, fmt.Errorf("%s is a matrix of settings, not a profile: kabench compare %s", nameOrFile, nameOrFile)
+		}
 		return profiles.LoadFile(nameOrFile, sets)
 	}
 	embedded, found := profiles.Find(nameOrFile)
@@ -238,6 +242,9 @@ func loadProfile(nameOrFile string, sets []string) (*profiles.Profile, error) {
 
 // resultsDir is where results go unless told otherwise.
 const resultsDir = "kabench-results"
+
+// resultsTime is how the names of directories in it begin, in UTC.
+const resultsTime = "20060102-150405.000"
 
 // outDir is where the results of a run with that name go; "": nowhere.
 func outDir(flag, name string) string {
@@ -251,7 +258,7 @@ func outDir(flag, name string) string {
 			}
 			return '-'
 		}, name)
-		return filepath.Join(resultsDir, time.Now().UTC().Format("20060102-150405.000")+"-"+safe)
+		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+safe)
 	}
 	return flag
 }

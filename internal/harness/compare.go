@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -72,6 +73,10 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 		if err := results.Claim(opts.Out); err != nil {
 			return nil, &InputError{err}
 		}
+		// Now rather than after the first run, and after each of the others.
+		if err := os.MkdirAll(opts.Out, 0o755); err != nil {
+			return nil, &InputError{fmt.Errorf("the results cannot be written: %w", err)}
+		}
 	}
 	c := &results.Comparison{
 		Version: opts.Version, Name: opts.Name, Question: opts.Question, Start: time.Now(),
@@ -83,6 +88,9 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 	b := &comparing{arms: arms, opts: opts, doc: c}
 	err := b.blocks(ctx)
 	if len(c.Runs) == 0 {
+		if opts.Out != "" {
+			_ = os.Remove(opts.Out) // it is empty
+		}
 		return nil, errors.Join(err, ErrInterrupted)
 	}
 	c.End = time.Now()

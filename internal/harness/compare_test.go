@@ -131,6 +131,10 @@ func TestCompareRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(full, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dangling := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(full, "nowhere", "at all"), dangling); err != nil {
+		t.Skip(err)
+	}
 	arms := short(t)
 	for name, test := range map[string]struct {
 		arms []ComparedArm
@@ -141,6 +145,7 @@ func TestCompareRefused(t *testing.T) {
 		"one arm":    {arms[:1], "", 1, "one arm only"},
 		"no repeats": {arms, "", 0, "not at least 1"},
 		"full":       {arms, full, 1, "x"},
+		"unwritable": {arms, dangling, 2, "cannot be written"},
 		"no target":  {[]ComparedArm{arms[0], {Name: "b", Profile: load(t, "quick", "target.lab=null", "target.url="+gone.URL())}}, filepath.Join(t.TempDir(), "new"), 1, "b: target"},
 		"stock":      {[]ComparedArm{arms[0], {Name: "b", Profile: load(t, "quick", "client=stock")}}, "", 1, "a pool of its own"},
 	} {

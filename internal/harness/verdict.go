@@ -41,7 +41,7 @@ func happened(p *profiles.Profile, run *results.Run) string {
 		s += ", " + commonest(run)
 	}
 	if q := run.IdleFailed; q != nil && q.Count > 0 {
-		s += fmt.Sprintf(" that had been idle for %v in the median", seconds(q.P50))
+		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
 	if !shown(run) {
 		return "Not reproduced: " + s + "; expected " + unmet(run) + "."

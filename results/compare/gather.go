@@ -53,18 +53,9 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		}
 	}
 	differ := fieldsThatDiffer(fields)
-	var other []string
-	for _, path := range differ {
-		if isWithin(path, asked) {
-			other = append(other, sayDifference(path, runs, fields))
-		}
-	}
-	if len(other) > 0 && !anyQuestion {
-		const most = 8
-		if len(other) > most {
-			other = append(other[:most], fmt.Sprintf("%d more fields differ", len(other)-most))
-		}
-		return nil, fmt.Errorf("%w: %s", ErrOtherQuestion, strings.Join(other, "; "))
+	other := sayDifferences(slices.DeleteFunc(slices.Clone(differ), func(path string) bool { return !isWithin(path, asked) }), runs, fields)
+	if other != "" && !anyQuestion {
+		return nil, fmt.Errorf("%w: %s", ErrOtherQuestion, other)
 	}
 	c := &results.Comparison{
 		Version: runs[0].Doc.Version, Name: runs[0].Doc.Name, Question: runs[0].Doc.Question,
@@ -87,8 +78,8 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 	if len(hosts) > 1 {
 		c.Warnings = append(c.Warnings, "the runs were made on different machines or kernels")
 	}
-	if len(other) > 0 {
-		c.Warnings = append(c.Warnings, "the runs asked different questions: "+strings.Join(other, "; "))
+	if other != "" {
+		c.Warnings = append(c.Warnings, "the runs asked different questions: "+other)
 	}
 	if len(differ) == 0 {
 		c.Warnings = append(c.Warnings, "the runs have the same settings: each is held against the first as it stands")
@@ -177,12 +168,30 @@ func isWithin(path string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return path == part || strings.HasPrefix(path, part+".") })
 }
 
-// sayDifference is "load.rate is 100/s in a, and 200/s in b".
-func sayDifference(path string, runs []Finished, fields []map[string]string) string {
-	i := slices.IndexFunc(fields, func(f map[string]string) bool { return f[path] != fields[0][path] })
-	i = max(i, 1) // one has it empty and another not at all
-	value := func(i int) string { return cmp.Or(fields[i][path], "not set") }
-	return fmt.Sprintf("%s is %s in %s, and %s in %s", path, value(0), runs[0].Path, value(i), runs[i].Path)
+// mostSaid is how many fields a complaint about differences names.
+const mostSaid = 4
+
+// sayDifferences is "load.rate is 100/s in a, and 200/s in b; load.duration is 2s,
+// and 4s; 5 more differ": the runs are named once.
+func sayDifferences(paths []string, runs []Finished, fields []map[string]string) string {
+	var said []string
+	named := 0
+	for n, path := range paths {
+		if n == mostSaid {
+			said = append(said, fmt.Sprintf("%d more differ", len(paths)-n))
+			break
+		}
+		i := slices.IndexFunc(fields, func(f map[string]string) bool { return f[path] != fields[0][path] })
+		i = max(i, 1) // one has it empty and another not at all
+		value := func(i int) string { return cmp.Or(fields[i][path], "not set") }
+		if i == named {
+			said = append(said, fmt.Sprintf("%s is %s, and %s", path, value(0), value(i)))
+			continue
+		}
+		named = i
+		said = append(said, fmt.Sprintf("%s is %s in %s, and %s in %s", path, value(0), runs[0].Path, value(i), runs[i].Path))
+	}
+	return strings.Join(said, "; ")
 }
 
 // flatten puts the single values within a profile's JSON into fields by their

@@ -69,7 +69,7 @@ func TestGatherPresets(t *testing.T) {
 func TestGatherRefuses(t *testing.T) {
 	a, b := made("a", profile("100/s", "0s", "")), made("b", profile("200/s", "3s", `,"target":{"lab":{"body":"7"}}`))
 	_, err := Gather([]Finished{a, b}, false)
-	if !errors.Is(err, ErrOtherQuestion) || !strings.Contains(err.Error(), "load.rate is 100/s in a, and 200/s in b; target.lab.body is not set in a, and 7 in b") {
+	if !errors.Is(err, ErrOtherQuestion) || !strings.Contains(err.Error(), "load.rate is 100/s in a, and 200/s in b; target.lab.body is not set, and 7") {
 		t.Error(err)
 	}
 	c, err := Gather([]Finished{a, b}, true)
@@ -103,5 +103,14 @@ func TestGatherIdentical(t *testing.T) {
 	judged(t, c, []Run{runs[0].Run, runs[1].Run})
 	if !strings.Contains(c.Verdict, "No difference in failures was seen (0.00 % in both); this experiment would have seen one of") {
 		t.Error(c.Verdict)
+	}
+}
+
+func TestManyDifferencesAreASentence(t *testing.T) {
+	profile := `{"name":"quick","load":{"rate":"1/s","duration":"1s","timeout":"1s","warm_up":"1s","buffer":1,"max_in_flight":2}}`
+	a, b := made("kabench-results/one", profile), made("kabench-results/two", strings.NewReplacer("1", "3", "2", "4").Replace(profile))
+	_, err := Gather([]Finished{a, b}, false)
+	if err == nil || strings.Count(err.Error(), "kabench-results/one") != 1 || strings.Count(err.Error(), " is ") != 4 || !strings.HasSuffix(err.Error(), "; 2 more differ") {
+		t.Error(err)
 	}
 }

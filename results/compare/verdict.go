@@ -377,7 +377,7 @@ func (j *judge) warn() {
 	case len(one) > 0:
 		warn("one valid run only: %s; what differs from run to run cannot be told there from what differs between settings, and only what is counted was tested; %d runs each would do", strings.Join(one, ", "), repeatsFor(j.c))
 	case leastP(least, least) > alpha:
-		warn("with %d valid runs in the smallest arm the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
+		warn("with %d valid runs of the setting that has fewest, the figures over runs are tested by Welch's t test, which takes them to be normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
 	}
 	if seeded := j.seeded(); len(seeded) > 0 {
 		warn("load.seed makes the same arrivals in all runs of %s, and the intervals do not say what others would do; take it out", strings.Join(seeded, ", "))

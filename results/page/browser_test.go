@@ -208,6 +208,7 @@ func TestPageInABrowser(t *testing.T) {
 		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 6 {
 			t.Errorf("%d charts say what they show, want 6", n)
 		}
+		testNotKept(t, tab)
 		testEvidence(t, tab)
 		testTables(t, tab)
 		testWidths(t, tab)
@@ -216,6 +217,36 @@ func TestPageInABrowser(t *testing.T) {
 	t.Run("no interval", func(t *testing.T) { testNoInterval(t, b) })
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
 	t.Run("live", func(t *testing.T) { testLive(t, b) })
+}
+
+// notKept is, of the first lane in the picture, when its first exchange that is
+// kept was leased and how long the connection had been idle, and the stretches that
+// are drawn as idle and as exchanges that are not kept.
+const notKept = `(() => {
+	const x = JSON.parse(document.getElementById('data').textContent).runs[0].lifelines.lanes.filter((l) => l.conn)[0].exchanges[0];
+	const series = echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series;
+	const y = series.find((s) => s.name === 'exchange').data.find((d) => d.value[3] === x.seq).value[2];
+	const of = (name) => series.find((s) => s.name === name).data.map((d) => d.value).filter((v) => v[2] === y).map((v) => v.slice(0, 2));
+	return { leased: x.leased, idle: x.idle, use: x.use, drawn: of('idle'), untold: of('not kept') };
+})()`
+
+// testNotKept looks for exchanges that a page does not keep: a connection was not
+// idle while it had them.
+func testNotKept(t *testing.T, tab *tab) {
+	lane := eval[struct {
+		Leased, Idle  float64
+		Use           int
+		Drawn, Untold [][2]float64
+	}](tab, notKept)
+	if lane.Use < 2 {
+		t.Fatalf("all exchanges of the lane are kept: %+v", lane)
+	}
+	if len(lane.Untold) == 0 || len(lane.Drawn) == 0 {
+		t.Fatalf("what is not kept is drawn as idle: %+v", lane)
+	}
+	if known := lane.Leased - lane.Idle; lane.Untold[0][1] > known+1e-9 || lane.Drawn[0][0] < known-1e-9 {
+		t.Errorf("idle is known of from %v on: %+v", known, lane)
+	}
 }
 
 // testEvidence opens the evidence of a failure by mouse and by keyboard.

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -152,25 +153,57 @@ func gatherRuns(dirs []string) (*Data, error) {
 	return d, nil
 }
 
-// beside makes the head of a page of several runs that nobody has compared.
+// mostBeside is how many runs the head of a page can speak of one by one.
+const mostBeside = 3
+
+// beside makes the head of a page of several runs that nobody has compared. Of more
+// than mostBeside runs it speaks of those in which most failed.
 func (d *Data) beside() {
-	d.Headline.Answer, d.Headline.Figures = "", nil
-	names, questions := []string{}, []string{}
+	d.Headline.Figures = nil
+	names, questions, answers := []string{}, []string{}, []string{}
+	var failed []Run
+	invalid := 0
 	for _, r := range d.Runs {
 		h := results.HeadlineOfRun(r.Doc)
-		d.Headline.Answer += fmt.Sprintf("%s: %s ", r.Name, h.Answer)
+		answers = append(answers, fmt.Sprintf("%s: %s", r.Name, h.Answer))
 		d.Headline.Good = d.Headline.Good && h.Good
-		if len(d.Headline.Figures) < 3 {
-			f := h.Figures[0]
-			f.Label += ", " + r.Name
-			d.Headline.Figures = append(d.Headline.Figures, f)
+		if r.Doc.Counts.Failed > 0 {
+			failed = append(failed, r)
+		}
+		if !r.Doc.Valid {
+			invalid++
 		}
 		names = append(names, r.Name)
 		if !slices.Contains(questions, r.Doc.Question) {
 			questions = append(questions, r.Doc.Question)
 		}
 	}
-	d.Headline.Answer = strings.TrimSpace(d.Headline.Answer)
+	rate := func(r Run) float64 {
+		c := r.Doc.Counts
+		return float64(c.Failed) / float64(max(c.Started, 1))
+	}
+	shown := d.Runs
+	if len(d.Runs) > mostBeside {
+		shown = slices.Clone(d.Runs)
+		slices.SortStableFunc(shown, func(a, b Run) int { return cmp.Compare(rate(b), rate(a)) })
+		shown = shown[:mostBeside]
+		names = []string{results.FormatCount(uint64(len(d.Runs)), "run")}
+		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
+		if len(failed) > 0 {
+			worst := slices.MaxFunc(failed, func(a, b Run) int { return cmp.Compare(rate(a), rate(b)) })
+			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
+		}
+		if invalid > 0 {
+			answers = append(answers, fmt.Sprintf("Invalid runs: %d.", invalid))
+		}
+		answers = append(answers, "The table has the figures of each.")
+	}
+	for _, r := range shown {
+		f := results.HeadlineOfRun(r.Doc).Figures[0]
+		f.Label += ", " + r.Name
+		d.Headline.Figures = append(d.Headline.Figures, f)
+	}
+	d.Headline.Answer = strings.Join(answers, " ")
 	d.Title = strings.Join(names, ", ")
 	if len(questions) > 1 {
 		d.Question = "Several runs beside each other"

@@ -311,3 +311,23 @@ func TestGathererIsAskedTwice(t *testing.T) {
 		t.Error("asking for the data changed it")
 	}
 }
+
+func TestManyBesideEachOther(t *testing.T) {
+	d := &Data{Headline: results.Headline{Good: true}}
+	for i, failed := range []uint64{0, 1, 0, 50, 2} {
+		doc := synthetic{100, 100}.doc()
+		doc.Counts.Failed, doc.Counts.OK = failed, 100-failed
+		doc.Valid = i != 2
+		d.Runs = append(d.Runs, Run{Name: string(rune('a' + i)), Doc: doc})
+	}
+	d.beside()
+	if want := "Requests failed in 3 of 5 runs; most in d: 50 of 100 requests failed"; !strings.HasPrefix(d.Headline.Answer, want) || !strings.Contains(d.Headline.Answer, "Invalid runs: 1") || strings.Contains(d.Headline.Answer, "a: ") {
+		t.Errorf("%q", d.Headline.Answer)
+	}
+	if d.Title != "5 runs" || len(d.Headline.Figures) != 3 || !strings.HasSuffix(d.Headline.Figures[0].Label, ", d") || d.Headline.Good {
+		t.Errorf("%q, %+v", d.Title, d.Headline)
+	}
+	if d.Runs[0].Name != "a" {
+		t.Error("the runs are in another order")
+	}
+}

@@ -7,6 +7,26 @@ const laneHeight = 20;
 // they are asked for.
 const firstLanes = 24;
 
+// stretches are when a lane was idle, and when it may have had exchanges that were
+// not kept: where uses are missing only what the next one says of its own idle time
+// is known. A stretch that is idle runs on below the exchanges.
+function stretches(lane, opened) {
+  const idle = [], untold = [];
+  let from = opened, seen = opened, use = 0;
+  for (const x of lane.exchanges) {
+    if (x.use > use + 1) {
+      const known = Math.max(x.leased - x.idle, seen);
+      if (seen > from) idle.push([from, seen]);
+      if (known > seen) untold.push([seen, known]);
+      from = known;
+    }
+    use = Math.max(use, x.use);
+    seen = Math.max(seen, x.done);
+  }
+  idle.push([from, Math.max(lane.ended, from)]);
+  return { idle, untold };
+}
+
 function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
@@ -93,11 +113,15 @@ function lifelines(run, scale) {
 
   function option() {
     const c = colours(), o = common(c), list = lanes();
-    const exchanges = [], idle = [], timers = [], failed = [];
+    const exchanges = [], idle = [], untold = [], timers = [], failed = [];
     let nth = 0;
     list.forEach((lane, y) => {
       const opened = lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0;
-      if (lane.conn) idle.push({ value: [opened, Math.max(lane.ended, opened), y] });
+      if (lane.conn) {
+        const parts = stretches(lane, opened);
+        idle.push(...parts.idle.map((p) => ({ value: [...p, y] })));
+        untold.push(...parts.untold.map((p) => ({ value: [...p, y] })));
+      }
       lane.exchanges.forEach((x, k) => {
         const colour = x.failed ? phaseColour(phaseOf(x.outcome)) : c.blue;
         exchanges.push({ value: [Math.max(x.leased, 0), x.done, y, x.seq, x.use, x.idle, x.outcome || ''], failure: x.failed ? nth : undefined, itemStyle: { color: colour, opacity: x.failed ? 1 : 0.75 } });
@@ -108,10 +132,10 @@ function lifelines(run, scale) {
         const next = lane.exchanges[k + 1];
         const due = x.done + l.idle_timeout;
         // The timer restarts with each exchange: it is drawn where it ran out, or nearly.
-        if (lane.conn && l.idle_timeout > 0 && !x.failed && (!next || next.leased >= due - 0.1 * l.idle_timeout) && due <= end * 1.02) timers.push([due, y]);
+        if (lane.conn && l.idle_timeout > 0 && !x.failed && (!next || next.use <= x.use + 1 && next.leased >= due - 0.1 * l.idle_timeout) && due <= end * 1.02) timers.push([due, y]);
       });
     });
-    o.legend.data = ['exchange', 'idle', ...(l.idle_timeout > 0 ? ['the server\u2019s timer'] : []), 'failure'];
+    o.legend.data = ['exchange', 'idle', ...(untold.length ? ['not kept'] : []), ...(l.idle_timeout > 0 ? ['the server\u2019s timer'] : []), 'failure'];
     o.tooltip.trigger = 'item';
     o.tooltip.formatter = (i) => {
       if (i.seriesName === 'exchange') {
@@ -119,6 +143,7 @@ function lifelines(run, scale) {
         return 'request ' + seq + ', use ' + use + '\n' + moment(from) + ', took ' + duration(to - from) + (age > 0 ? '\nidle before: ' + duration(age) : '') + (how ? '\n' + how : '');
       }
       if (i.seriesName === 'failure') return 'request ' + i.value[2] + '\n' + i.value[3] + '\nclick for its evidence';
+      if (i.seriesName === 'not kept') return title(list[i.value[2]]) + '\nexchanges that are not kept here';
       if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
       return 'the server\u2019s timer: ' + tick(l.idle_timeout) + ' after the last exchange';
     };
@@ -136,6 +161,7 @@ function lifelines(run, scale) {
     };
     o.series = [
       { name: 'idle', type: 'custom', renderItem: bar(1, 1), encode: { x: [0, 1], y: 2 }, data: idle, itemStyle: { color: c.grey, opacity: 0.55 }, z: 1 },
+      { name: 'not kept', type: 'custom', renderItem: bar(5, 0), encode: { x: [0, 1], y: 2 }, data: untold, itemStyle: { color: c.grey, opacity: 0.3 }, z: 1 },
       { name: 'exchange', type: 'custom', renderItem: bar(5, 2), encode: { x: [0, 1], y: 2 }, data: exchanges, itemStyle: { color: c.blue }, z: 2 },
       { name: 'the server\u2019s timer', type: 'scatter', symbol: 'rect', symbolSize: [2, 13], data: timers, itemStyle: { color: c.ink, opacity: 0.8 }, z: 3 },
       { name: 'failure', type: 'scatter', symbol: 'diamond', symbolSize: 10, data: failed, itemStyle: { color: c.vermilion }, z: 4, cursor: 'pointer' },

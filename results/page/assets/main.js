@@ -70,6 +70,7 @@ function laneCaption(runs) {
     + (timer ? ' An upright tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
     + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => lane.conn && stretches(lane, lane.opened).untold.length)) ? ' A pale stretch is exchanges that the page does not keep: of each connection it has the last ones, and failures.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
 }
 

@@ -31,7 +31,11 @@ function traffic(run, scale) {
   // The last span is cut by the end of the run.
   const whole = (Date.parse(run.doc.end) - Date.parse(run.doc.start)) / 1000, n = f.due.length;
   const rest = whole > 0 ? whole - (n - 1) * f.step : f.step;
-  const rate = (list) => list.map((v, i) => [at(i), v / (i === n - 1 && rest > 0.2 * f.step ? Math.min(rest, f.step) : f.step)]);
+  // The last span may be a short one; a point at its end gives it its width.
+  const rate = (list) => {
+    const points = list.map((v, i) => [at(i), v / (i === n - 1 && rest > 0.2 * f.step ? Math.min(rest, f.step) : f.step)]);
+    return n > 0 && rest > 0 ? [...points, [at(n - 1) + Math.min(rest, f.step), points[n - 1][1]]] : points;
+  };
   const total = kinds.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
   return picture({
     name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
