@@ -311,3 +311,28 @@ func TestGathererIsAskedTwice(t *testing.T) {
 		t.Error("asking for the data changed it")
 	}
 }
+
+// A connection that was shown for a while, and gave way to others, has all its
+// exchanges when one fails on it later.
+func TestLifelinesRememberWhatGaveWay(t *testing.T) {
+	const conns, uses = 500, 4
+	g := NewGatherer("run", synthetic{1, 400}.doc())
+	var e results.Exchange
+	for i := range uint64(conns * uses) {
+		synthetic{1, 400}.exchange(&e, i)
+		e.Conn, e.Use, e.Phase, e.Cause = i%conns+1, int(i/conns)+1, results.PhaseDone, results.CauseNone
+		if e.Use == uses {
+			e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
+		}
+		g.Observe(&e)
+	}
+	lanes := g.Run().Lifelines.Lanes
+	if len(lanes) < maxFailedLanes {
+		t.Fatalf("%d lanes", len(lanes))
+	}
+	for _, lane := range lanes {
+		if len(lane.Exchanges) != uses || lane.Exchanges[0].Use != 1 {
+			t.Errorf("connection %d has %d of its %d exchanges", lane.Conn, len(lane.Exchanges), uses)
+		}
+	}
+}

@@ -218,12 +218,24 @@ func (ls *lifelines) release(l *life) {
 	}
 }
 
-// drop forgets a life that is no longer shown.
+// drop makes l, if there is one, a life that is no longer shown. It is
+// remembered still: something may fail on it later.
 func (ls *lifelines) drop(l *life) {
 	if l != nil {
 		l.kept = false
 		delete(ls.kept, l.conn)
+		ls.remember(l)
 	}
+}
+
+// remember makes l the life used last, and forgets those not used for long when
+// there are too many.
+func (ls *lifelines) remember(l *life) {
+	if len(ls.young) >= maxRemembered {
+		ls.young, ls.old = map[uint64]*life{}, ls.young
+	}
+	delete(ls.old, l.conn)
+	ls.young[l.conn] = l
 }
 
 // life is what is known of the connection numbered conn.
@@ -238,11 +250,7 @@ func (ls *lifelines) life(conn uint64) *life {
 	if l == nil {
 		l = &life{conn: conn, opened: results.Never}
 	}
-	if len(ls.young) >= maxRemembered {
-		ls.young, ls.old = map[uint64]*life{}, ls.young
-	}
-	delete(ls.old, conn)
-	ls.young[conn] = l
+	ls.remember(l)
 	return l
 }
 
