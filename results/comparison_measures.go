@@ -121,4 +121,4 @@ func (u Unit) Text(v float64) string {
 }
 
 // OneLine is text in one line, without what a terminal would act upon.
-func OneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
+func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }

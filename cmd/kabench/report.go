@@ -68,11 +68,6 @@ func doReport(s *streams, dir string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if c, err := results.OpenComparison(dir); err == nil {
-		return s.printComparison(c)
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	run, err := results.OpenOnly(dir)
 	if err != nil {
 		return err
