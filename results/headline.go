@@ -11,6 +11,7 @@ import (
 // figures that it rests on.
 type Headline struct {
 	Answer  string   `json:"answer"`
+	More    []string `json:"more,omitempty"` // what else the verdict says, as of other remedies; for after the figures
 	Good    bool     `json:"good"` // the run is valid and showed what it was to show
 	Figures []Figure `json:"figures"`
 }
@@ -131,7 +132,16 @@ func openedFigure(run *Run) Figure {
 // cleared it.
 func HeadlineOfReproduction(r *Reproduction) Headline {
 	incident := cmp.Or(r.IncidentRun, &Run{})
-	h := Headline{Good: r.Reproduced, Answer: strings.Join(strings.Fields(r.Verdict), " ")}
+	h := Headline{Good: r.Reproduced}
+	// A line says what happened, the next what to set: that is the answer, and the
+	// figures have to follow on the same screen of a telephone.
+	for line := range strings.Lines(r.Verdict) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			h.More = append(h.More, line)
+		}
+	}
+	n := min(len(h.More), 2)
+	h.Answer, h.More = strings.Join(h.More[:n], " "), h.More[n:]
 	if h.Answer == "" {
 		h.Answer = r.outcome() + ". " + runAnswer(incident)
 	}

@@ -82,6 +82,10 @@ func TestHeadlineOfReproduction(t *testing.T) {
 		h.Figures[0].Value != "10.0 %" || h.Figures[1].Value != "0.00 %" || !strings.Contains(h.Figures[1].Label, "shorter") || h.Figures[2].Value != "194 → 312" {
 		t.Errorf("%+v", h)
 	}
+	r.Verdict = "So it was.\nSet the timeout.\nWith \"a\", it is less.\n\nWith \"b\"\ntoo."
+	if h = HeadlineOfReproduction(r); h.Answer != "So it was. Set the timeout." || len(h.More) != 3 || h.More[0] != "With \"a\", it is less." {
+		t.Errorf("other remedies: %q, %q", h.Answer, h.More)
+	}
 	h = HeadlineOfReproduction(&Reproduction{IncidentRun: headlineRun(nil)})
 	if !strings.HasPrefix(h.Answer, "Not reproduced. None of 1040 requests failed") || h.Good || len(h.Figures) != 3 {
 		t.Errorf("without remedies: %+v", h)

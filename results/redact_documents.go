@@ -11,7 +11,7 @@ import (
 // author wrote, or that are names of settings: only what is known goes.
 var ownFields = map[string]bool{
 	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
-	"Verdict": true, "Answer": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
+	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
 	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,

@@ -235,7 +235,17 @@ func TestPageInABrowser(t *testing.T) {
 	b := browser(t)
 	t.Run("a run", func(t *testing.T) {
 		run := gathered("run", true)
-		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}))
+		run.Doc.Warnings = []string{"w1", "w2", "w3", "w4", "w5"}
+		headline := results.HeadlineOfRun(run.Doc)
+		headline.More = []string{"another remedy"}
+		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: headline, Notes: []string{"n"}, Runs: []Run{run}}))
+		if head := eval[string](tab, `document.querySelector('header').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
+			t.Errorf("the head is %q", head)
+		}
+		// Each connection was used 50 times, and a lane has room for fewer.
+		if n := eval[int](tab, `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series.find((s) => s.name === 'exchanges left out').data.length`); n == 0 {
+			t.Error("exchanges without room are drawn as if the connection had been idle")
+		}
 		if n := eval[int](tab, drawnCharts); n != 6 {
 			t.Errorf("%d charts are drawn, want 6", n)
 		}
@@ -275,8 +285,12 @@ func testEvidence(t *testing.T, tab *tab) {
 	if !eval[bool](tab, `document.activeElement === document.querySelector('.evidence')`) {
 		t.Error("Enter does not go to the evidence")
 	}
-	if seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`); seq == fmt.Sprint(at[2]) {
+	seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`)
+	if seq == fmt.Sprint(at[2]) {
 		t.Error("the arrow does not go to the next failure")
+	}
+	if said := eval[string](tab, `document.querySelector('#lifelines [role=status]').textContent`); !strings.Contains(said, "request "+seq+",") {
+		t.Errorf("to those who hear the page it says %q", said)
 	}
 	tab.run(chromedp.Click(".evidence .buttons button", chromedp.ByQuery))
 	tab.until("a closer look", `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().dataZoom[0].end < 90`)
