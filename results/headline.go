@@ -12,7 +12,7 @@ import (
 type Headline struct {
 	Answer  string   `json:"answer"`
 	More    []string `json:"more,omitempty"` // what else the verdict says, as of other remedies; for after the figures
-	Good    bool     `json:"good"` // the run is valid and showed what it was to show
+	Good    bool     `json:"good"`           // the run is valid and showed what it was to show
 	Figures []Figure `json:"figures"`
 }
 
@@ -76,6 +76,8 @@ func runAnswer(run *Run) string {
 		return fmt.Sprintf("Not one of %s succeeded: %s.", plural(c.Started, "request"), worst)
 	case c.Failed > 0:
 		return fmt.Sprintf("%d of %s failed: %s.", c.Failed, plural(c.Started, "request"), worst)
+	case q.Count == 0:
+		return fmt.Sprintf("None of %s failed; what they took was not recorded.", plural(c.Started, "request"))
 	default:
 		return fmt.Sprintf("None of %s failed; half were answered within %s, and 99 in 100 within %s.",
 			plural(c.Started, "request"), humanSeconds(q.P50), humanSeconds(q.P99))

@@ -336,3 +336,30 @@ func TestLifelinesRememberWhatGaveWay(t *testing.T) {
 		}
 	}
 }
+
+// Failures that never had a connection are shown from the whole run.
+func TestLifelinesOfNoConnection(t *testing.T) {
+	g := NewGatherer("run", synthetic{1, 400}.doc())
+	var e results.Exchange
+	const n = 10_000
+	for seq := range uint64(n) {
+		e.Reset(seq, time.Duration(seq)*10*ms)
+		e.Start, e.Done, e.Phase, e.Cause = e.Due, e.Due+ms, results.PhaseConnect, results.CausePortExhausted
+		if seq == n/2 {
+			e.Cause = results.CauseRefused
+		}
+		g.Observe(&e)
+	}
+	stays := g.Run().Lifelines.Lanes[0].Exchanges
+	halves, kinds := [2]int{}, map[string]int{}
+	for i, s := range stays {
+		halves[s.Seq/(n/2)]++
+		kinds[s.Outcome]++
+		if i > 0 && s.Leased < stays[i-1].Leased {
+			t.Errorf("request %d is after a later one", s.Seq)
+		}
+	}
+	if len(stays) != maxOfKind+1+maxNowhere || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
+		t.Errorf("%d are shown, %v of the halves of the run, %v", len(stays), halves, kinds)
+	}
+}

@@ -16,7 +16,7 @@ function lifelines(run, scale) {
   }
   const state = { all: l.lanes.length <= firstLanes, selected: -1 };
   const lanes = () => (state.all ? l.lanes : l.lanes.slice(0, firstLanes));
-  const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'none');
+  const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'no conn');
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
   const said = el('p', { class: 'unseen', role: 'status' }); // what is selected, for those who hear it

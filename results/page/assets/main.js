@@ -43,7 +43,7 @@ function head(data) {
   warnings.push(...((data.comparison && data.comparison.warnings) || []));
   const open = byID('notes').querySelector('details[open]') !== null; // on a live page somebody reads them
   const items = (data.notes || []).concat(warnings.length > fewWarnings ? [] : warnings).map((n) => el('li', {}, n));
-  if (warnings.length > fewWarnings) items.push(el('li', {}, el('details', { open }, el('summary', {}, warnings.length + ' warnings of the runs'), el('ul', {}, ...warnings.map((w) => el('li', {}, w))))));
+  if (warnings.length > fewWarnings) items.push(el('li', { class: 'folded' }, el('details', { open }, el('summary', {}, warnings.length + ' warnings of the runs'), el('ul', {}, ...warnings.map((w) => el('li', {}, w))))));
   byID('notes').replaceChildren(...items);
   const doc = data.runs.length ? data.runs[0].doc : data.comparison || {};
   const host = doc.host || {};
@@ -77,6 +77,7 @@ function laneCaption(runs) {
     + (timer ? ' An upright tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
     + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures that came before there was a connection: the first of each kind, and a sample of the others.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
 }
 
