@@ -71,7 +71,14 @@ type tab struct {
 	requests   []string
 }
 
+// openTab is a tab in which every chart is drawn.
 func openTab(t *testing.T, browser context.Context, url string) *tab {
+	b := visit(t, browser, url)
+	b.until("every chart is drawn", `document.querySelectorAll('.chart').length > 0 && [...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	return b
+}
+
+func visit(t *testing.T, browser context.Context, url string) *tab {
 	ctx, cancel := chromedp.NewContext(browser)
 	ctx, giveUp := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(func() { giveUp(); cancel() })
@@ -93,7 +100,6 @@ func openTab(t *testing.T, browser context.Context, url string) *tab {
 		}
 	})
 	b.run(network.Enable(), log.Enable(), chromedp.EmulateViewport(1200, 900), chromedp.Navigate(url))
-	b.until("every chart is drawn", `document.querySelectorAll('.chart').length > 0 && [...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
 	return b
 }
 
@@ -255,6 +261,13 @@ func TestPageInABrowser(t *testing.T) {
 		testEvidence(t, tab)
 		testTables(t, tab)
 		testWidths(t, tab)
+		tab.quiet("file://")
+	})
+	t.Run("nothing recorded", func(t *testing.T) {
+		run := NewGatherer("run", &results.Run{Name: "n"}).Run()
+		d := &Data{Kind: KindRun, Title: "t", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
+		tab := visit(t, b, file(t, d))
+		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 6 && document.querySelectorAll('main table').length > 0`)
 		tab.quiet("file://")
 	})
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })

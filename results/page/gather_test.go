@@ -363,3 +363,16 @@ func TestLifelinesOfNoConnection(t *testing.T) {
 		t.Errorf("%d are shown, %v of the halves of the run, %v", len(stays), halves, kinds)
 	}
 }
+
+// A run of which nothing was recorded has lists, though empty: the program in the
+// page would stop at a null.
+func TestNothingRecordedHasNoNull(t *testing.T) {
+	doc := &results.Run{Schema: results.Schema, Name: "empty"}
+	r := NewGatherer("run", doc).Run()
+	r.Doc = nil
+	text, err := json.Marshal(r)
+	must(t, err)
+	if strings.Contains(strings.Replace(string(text), `"doc":null`, "", 1), "null") {
+		t.Errorf("%s", text)
+	}
+}
