@@ -238,7 +238,7 @@ func (c *Comparison) figure(name string) Figure {
 		return f
 	}
 	first, found := c.Arms[0].Measures[name]
-	if !found || !first.known() {
+	if !found || !first.Known {
 		f.Note = cmp.Or(first.Why, f.Note)
 		return f
 	}
@@ -248,7 +248,7 @@ func (c *Comparison) figure(name string) Figure {
 	for i := range c.Arms[1:] {
 		arm := &c.Arms[i+1]
 		m, found := arm.Measures[name]
-		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.known() && (far == nil || d > gap) {
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.Known && (far == nil || d > gap) {
 			far, gap = arm, d
 		}
 	}
@@ -258,9 +258,6 @@ func (c *Comparison) figure(name string) Figure {
 	}
 	return f
 }
-
-// known reports whether there is a value; Why may say why it has no interval.
-func (m Measure) known() bool { return m.Why == "" || len(m.Per) > 0 }
 
 // String is the estimate as printed: "10.0 %".
 func (m Measure) String() string {

@@ -97,7 +97,7 @@ func TestHeadlineOfReproduction(t *testing.T) {
 
 func TestHeadlineOfComparison(t *testing.T) {
 	rate := func(v float64) map[string]Measure {
-		return map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Value: v}, MeasureOpened: {Unit: UnitCount, Value: 1000 * v}}
+		return map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Known: true, Value: v}, MeasureOpened: {Unit: UnitCount, Known: true, Value: 1000 * v}}
 	}
 	c := &Comparison{Verdict: "b fails less.", Arms: []Arm{
 		{Name: "a", Runs: 3, Measures: rate(0.1)}, {Name: "b", Runs: 3, Measures: rate(0.09)}, {Name: "c", Runs: 2, Excluded: 1, Measures: rate(0)},

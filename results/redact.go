@@ -33,8 +33,17 @@ type Redactor struct {
 	addresses map[netip.Addr]string // the same of addresses
 	keep      map[netip.Prefix]bool // private networks that kabench made
 	paths     []string              // of files and directories that are read, the longest first
+	arms      []arm                 // names that would change, the longest first
 	hosts     int
 }
+
+// arm is the name of a configuration, and what stands for it: two that differ
+// in a path or a secret must not be called the same.
+type arm struct{ name, stands string }
+
+// standIn is what is in the place of the arm with this index while a text is gone
+// through: a character that no rule knows.
+func standIn(i int) string { return string(rune(0xF0000 + i)) }
 
 // Learn notes the names of hosts in the profile of run, and which addresses are
 // of a private network and say nothing.
@@ -104,6 +113,30 @@ func (r *Redactor) learnPath(path string) {
 		}
 	}
 	slices.SortFunc(r.paths, longestFirst)
+}
+
+// learnArms notes how the arms of c are called.
+func (r *Redactor) learnArms(c *Comparison) {
+	if c == nil {
+		return
+	}
+	used := map[string]bool{}
+	var list []arm
+	for _, a := range c.Arms {
+		if a.Name == "" {
+			continue
+		}
+		shown := r.Text(a.Name)
+		for n, first := 2, shown; used[shown]; n++ {
+			shown = first + " (" + strconv.Itoa(n) + ")"
+		}
+		used[shown] = true
+		if shown != a.Name || r.Text(shown) != shown {
+			list = append(list, arm{a.Name, shown})
+		}
+	}
+	slices.SortFunc(list, func(a, b arm) int { return longestFirst(a.name, b.name) })
+	r.arms = list
 }
 
 // learn notes the host of text, with a port or without. Words that results are
@@ -206,6 +239,20 @@ func (r *Redactor) text(text string, foreign bool) string {
 	if text == "" {
 		return text
 	}
+	if len(r.arms) == 0 {
+		return r.redact(text, foreign)
+	}
+	for i, a := range r.arms {
+		text = strings.ReplaceAll(text, a.name, standIn(i))
+	}
+	text = r.redact(text, foreign)
+	for i, a := range r.arms {
+		text = strings.ReplaceAll(text, standIn(i), a.stands)
+	}
+	return text
+}
+
+func (r *Redactor) redact(text string, foreign bool) string {
 	text = shaped.ReplaceAllString(text, blanked)
 	text = user.ReplaceAllString(text, "${1}"+blanked+"@${2}")
 	text = parameter.ReplaceAllString(text, "${1}="+blanked)

@@ -159,6 +159,7 @@ func (r *Redactor) Kept(k *Kept) *Kept {
 			r.learnPath(run.Dir.path)
 		}
 	}
+	r.learnArms(k.Comparison)
 	c := *k
 	c.Run, c.Reproduction, c.Comparison = Redacted(r, k.Run), Redacted(r, k.Reproduction), Redacted(r, k.Comparison)
 	c.Notes = Redacted(r, k.Notes)

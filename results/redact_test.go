@@ -170,3 +170,20 @@ func FuzzRedactor(f *testing.F) {
 		}
 	})
 }
+
+// Arms that differ in nothing but what is taken out have names that tell them apart, in
+// every text that has them.
+func TestRedactedArmsDiffer(t *testing.T) {
+	c := compared()
+	c.Arms[0].Name, c.Arms[1].Name = "/home/alice/pools/a.yaml", "/home/alice/pools/b.yaml"
+	c.Verdict = "/home/alice/pools/b.yaml fails less than /home/alice/pools/a.yaml, X-Api-Key=planted."
+	k := (&Redactor{}).Kept(&Kept{Comparison: c, Runs: []KeptRun{{Name: "/home/alice/pools/b.yaml"}}})
+	if got := k.Comparison; got.Arms[0].Name != "(path)" || got.Arms[1].Name != "(path) (2)" || got.Verdict != "(path) (2) fails less than (path), X-Api-Key=(blanked)" || k.Runs[0].Name != "(path) (2)" {
+		t.Errorf("%q and %q: %s; %q", got.Arms[0].Name, got.Arms[1].Name, got.Verdict, k.Runs[0].Name)
+	}
+	c.Arms[0].Name, c.Arms[1].Name = "X-Api-Key=(blanked)", "X-Api-Key=(blanked) (2)"
+	k = (&Redactor{}).Kept(&Kept{Comparison: c})
+	if got := k.Comparison; got.Arms[0].Name != "X-Api-Key=(blanked)" || got.Arms[1].Name != "X-Api-Key=(blanked) (2)" {
+		t.Errorf("%q and %q", got.Arms[0].Name, got.Arms[1].Name)
+	}
+}

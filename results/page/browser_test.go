@@ -196,8 +196,8 @@ func gathered(name string, failing bool) Run {
 func hostileComparison() *results.Comparison {
 	measure := func(v float64) map[string]results.Measure {
 		return map[string]results.Measure{
-			results.MeasureFailureRate:       {Unit: results.UnitRatio, Value: v, Low: v / 2, High: 2 * v, Per: []float64{v, v * 1.1}},
-			results.MeasureResponse + ".p99": {Unit: results.UnitSeconds, Value: v, Low: v / 2, High: 20 * v, Per: []float64{v}, Why: hostile},
+			results.MeasureFailureRate:       {Unit: results.UnitRatio, Known: true, Bounded: true, Value: v, Low: v / 2, High: 2 * v, Per: []float64{v, v * 1.1}},
+			results.MeasureResponse + ".p99": {Unit: results.UnitSeconds, Known: true, Value: v, Per: []float64{v}, Why: hostile},
 			hostile:                          {Unit: results.UnitCount, Why: hostile},
 		}
 	}
@@ -357,6 +357,10 @@ func testHostile(t *testing.T, b context.Context) {
 	tab := openTab(t, b, file(t, hostileData()))
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => { d.open = true; }); [...document.querySelectorAll('[data-failure]')].find((b) => b.textContent.includes('/ fin')).click()`, nil))
 	tab.until("all tables and evidence", `document.querySelectorAll('details td').length > 100 && `+evidenceShown)
+	// An interval is drawn where there is one: of the failure rate, and not of the response time.
+	if got := eval[[]int](tab, `[...document.querySelectorAll('#measures .chart')].map((c) => echarts.getInstanceByDom(c).getOption().series[0].data.length)`); len(got) != 2 || got[0]+got[1] != 2 {
+		t.Errorf("%v intervals are drawn, want those of two arms in one picture", got)
+	}
 	// A tooltip of each chart is shown, where there may be one.
 	for i := range eval[int](tab, `document.querySelectorAll('.chart').length`) {
 		at := eval[[]float64](tab, fmt.Sprintf(`(() => { const c = document.querySelectorAll('.chart')[%d]; c.scrollIntoView({block: 'center'}); const r = c.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`, i))

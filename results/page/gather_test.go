@@ -244,7 +244,7 @@ func TestGatherAComparison(t *testing.T) {
 	s := synthetic{400, 400}
 	dir := t.TempDir()
 	s.write(t, filepath.Join(dir, "1-a"))
-	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Value: 0.1, Per: []float64{0.1}}}
+	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Known: true, Value: 0.1, Per: []float64{0.1}}}
 	must(t, results.SaveComparison(dir, &results.Comparison{
 		Name: "pools", Question: "Which?", Verdict: "a.", Confidence: 0.95,
 		Arms: []results.Arm{{Name: "a", Runs: 1, Measures: measure}, {Name: "b", Runs: 1, Measures: measure}, {Name: "c", Excluded: 1}},

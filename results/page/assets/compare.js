@@ -59,7 +59,8 @@ function expectations(runs) {
 function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
-  const known = arms.filter((a) => !a.measures[name].why || (a.measures[name].per_run || []).length > 0);
+  const known = arms.filter((a) => a.measures[name].known);
+  const range = (m) => (m.bounded ? measured(m.low, unit) + ' to ' + measured(m.high, unit) : 'no interval');
   const reasons = new Map(); // why -> the configurations it is said of
   for (const a of arms) if (a.measures[name].why) reasons.set(a.measures[name].why, [...(reasons.get(a.measures[name].why) || []), a.name]);
   const whys = [...reasons].map(([why, of]) => (of.length === arms.length ? '' : of.join(', ') + ': ') + why);
@@ -67,14 +68,14 @@ function multiple(comparison, name, label) {
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
     empty: nothing ? '0 in all runs of all of them.' : known.length ? null : whys.join('; ') || 'Not measured.',
-    label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + measured(a.measures[name].low, unit) + ' to ' + measured(a.measures[name].high, unit)).join('; '),
+    label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + range(a.measures[name])).join('; '),
     option: () => {
       const c = colours(), o = common(c);
       delete o.legend;
       o.tooltip.trigger = 'item';
       o.tooltip.formatter = (i) => {
         const m = arms[i.value[i.value.length - 1]].measures[name];
-        return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + measured(m.low, unit) + ' to ' + measured(m.high, unit);
+        return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + range(m);
       };
       o.grid = { left: 4, right: 18, top: 4, bottom: 4, containLabel: true };
       // An interval much wider than what was measured leaves the picture.
@@ -86,7 +87,7 @@ function multiple(comparison, name, label) {
       const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
       o.series = [
         {
-          type: 'custom', data: known.map((a) => { const m = a.measures[name], y = arms.indexOf(a); return [m.low, m.high, y]; }), encode: { x: [0, 1], y: 2 }, z: 1,
+          type: 'custom', data: known.filter((a) => a.measures[name].bounded).map((a) => { const m = a.measures[name], y = arms.indexOf(a); return [m.low, m.high, y]; }), encode: { x: [0, 1], y: 2 }, z: 1,
           renderItem: (params, api) => {
             const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
             const style = { stroke: palette[api.value(2) % palette.length], lineWidth: 2, opacity: 0.8 };
@@ -102,7 +103,7 @@ function multiple(comparison, name, label) {
     },
     table: () => ({
       head: ['', 'value', 'from', 'to', 'runs', ''], wide: [5],
-      rows: arms.map((a) => { const m = a.measures[name]; return [a.name, measured(m.value, unit), measured(m.low, unit), measured(m.high, unit), (m.per_run || []).length, m.why || '']; }),
+      rows: arms.map((a) => { const m = a.measures[name]; return [a.name, m.known ? measured(m.value, unit) : '-', m.bounded ? measured(m.low, unit) : '-', m.bounded ? measured(m.high, unit) : '-', (m.per_run || []).length, m.why || '']; }),
     }),
   });
   if (whys.length && known.length && !nothing) chart.panel.append(el('p', { class: 'how' }, whys.join('; ')));
@@ -123,8 +124,8 @@ function pairTable(pair, labels) {
     head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'would have seen', 'method'], wide: [8],
     rows: tests.map((t) => {
       const u = labels.units[t.measure];
-      return [labels.names[t.measure] || t.measure, measured(t.difference, u), measured(t.low, u), measured(t.high, u), t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
-        t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method];
+      return [labels.names[t.measure] || t.measure, measured(t.difference, u), t.bounded ? measured(t.low, u) : '-', t.bounded ? measured(t.high, u) : '-', t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
+        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
     }),
   })));
   return box;
