@@ -131,4 +131,4 @@ func PText(p float64) string {
 }
 
 // OneLine is text in one line, without what a terminal would act upon.
-func OneLine(text string) string { return strings.Join(strings.Fields(printable(text)), " ") }
+func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,8 @@ var csvHeader = []string{
 //
 // Times are in µs: due_us from the start of the run, the other stamps from
 // due, so that done_us is the response time. A stamp that was not reached is
-// empty. tries and tcp are those of the record as JSON, empty if there were none. The
+// empty. An error that a spreadsheet would take for a formula has an apostrophe
+// before it. tries and tcp are those of the record as JSON, empty if there were none. The
 // notes are as those of ExportVegeta.
 func ExportCSV(w io.Writer, d *Dir) (notes []string, err error) {
 	run, err := d.Run()
@@ -80,7 +82,20 @@ func fillRow(row []string, e *Exchange) {
 		stamp(e.WroteHeaders), stamp(e.Wrote), stamp(e.FirstByte), stamp(e.GotHeaders), stamp(e.Done), length(e.Buffered),
 		strconv.FormatUint(e.Conn, 10), strconv.Itoa(e.Use), strconv.FormatBool(e.Reused()), length(e.Idle), length(e.Age),
 		e.Phase.String(), e.Cause.String(), strconv.Itoa(e.Status), strconv.FormatInt(e.BytesOut, 10),
-		strconv.FormatInt(e.BytesIn, 10), strconv.Itoa(e.Attempts), text,
+		strconv.FormatInt(e.BytesIn, 10), strconv.Itoa(e.Attempts), cellText(text),
 		tries, strconv.FormatBool(e.Twice), tcp,
 	})
+}
+
+// cellText is text as a cell that a spreadsheet takes for text: one that looks
+// like a formula would be run there, and a server may have written it. Numbers
+// stay as they are.
+func cellText(text string) string {
+	if text == "" || !strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return text
+	}
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		return text
+	}
+	return "'" + text
 }

@@ -26,6 +26,7 @@ func ExportRunsCSV(w io.Writer, all ...*Kept) (notes []string, err error) {
 		}
 	}
 	paths := slices.Sorted(maps.Keys(changed))
+	text := func(s string) string { return cellText(clean(s, maxSentence)) }
 	out := csv.NewWriter(w)
 	head := []string{"report", "kind", "arm", "block", "start", "valid", "excluded", "due", "started", "ok", "failed"}
 	for _, u := range benchUnits {
@@ -40,8 +41,8 @@ func ExportRunsCSV(w io.Writer, all ...*Kept) (notes []string, err error) {
 			c := run.Counts
 			number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 			row := []string{
-				clean(k.Title(), maxSentence), k.Kind(), clean(r.Name, maxSentence), strconv.Itoa(r.Block), run.Start.UTC().Format(time.RFC3339Nano),
-				strconv.FormatBool(run.Valid), clean(cmp.Or(r.Excluded, r.unusable()), maxSentence), number(c.Due), number(c.Started), number(c.OK), number(c.Failed),
+				text(k.Title()), k.Kind(), text(r.Name), strconv.Itoa(r.Block), run.Start.UTC().Format(time.RFC3339Nano),
+				strconv.FormatBool(run.Valid), text(cmp.Or(r.Excluded, r.unusable())), number(c.Due), number(c.Started), number(c.OK), number(c.Failed),
 			}
 			for _, u := range benchUnits {
 				cell := ""
@@ -54,7 +55,7 @@ func ExportRunsCSV(w io.Writer, all ...*Kept) (notes []string, err error) {
 				row = append(row, cell)
 			}
 			for _, path := range paths {
-				row = append(row, clean(r.Change[path], maxSentence))
+				row = append(row, text(r.Change[path]))
 			}
 			if err := out.Write(row); err != nil {
 				return nil, err

@@ -11,7 +11,8 @@ import (
 // figures that it rests on.
 type Headline struct {
 	Answer  string   `json:"answer"`
-	Good    bool     `json:"good"` // the run is valid and showed what it was to show
+	More    []string `json:"more,omitempty"` // what else the verdict says, as of other remedies; for after the figures
+	Good    bool     `json:"good"`           // the run is valid and showed what it was to show
 	Figures []Figure `json:"figures"`
 }
 
@@ -75,6 +76,8 @@ func runAnswer(run *Run) string {
 		return fmt.Sprintf("Not one of %s succeeded: %s.", plural(c.Started, "request"), worst)
 	case c.Failed > 0:
 		return fmt.Sprintf("%d of %s failed: %s.", c.Failed, plural(c.Started, "request"), worst)
+	case q.Count == 0:
+		return fmt.Sprintf("None of %s failed; what they took was not recorded.", plural(c.Started, "request"))
 	default:
 		return fmt.Sprintf("None of %s failed; half were answered within %s, and 99 in 100 within %s.",
 			plural(c.Started, "request"), humanSeconds(q.P50), humanSeconds(q.P99))
@@ -134,7 +137,16 @@ func openedFigure(run *Run) Figure {
 // cleared it.
 func HeadlineOfReproduction(r *Reproduction) Headline {
 	incident := cmp.Or(r.IncidentRun, &Run{})
-	h := Headline{Good: r.Reproduced, Answer: strings.Join(strings.Fields(r.Verdict), " ")}
+	h := Headline{Good: r.Reproduced}
+	// A line says what happened, the next what to set: that is the answer, and the
+	// figures have to follow on the same screen of a telephone.
+	for line := range strings.Lines(r.Verdict) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			h.More = append(h.More, line)
+		}
+	}
+	n := min(len(h.More), 2)
+	h.Answer, h.More = strings.Join(h.More[:n], " "), h.More[n:]
 	if h.Answer == "" {
 		h.Answer = r.outcome() + ". " + runAnswer(incident)
 	}
@@ -229,7 +241,7 @@ func (c *Comparison) figure(name string) Figure {
 		return f
 	}
 	first, found := c.Arms[0].Measures[name]
-	if !found || !first.known() {
+	if !found || !first.Known {
 		f.Note = cmp.Or(first.Why, f.Note)
 		return f
 	}
@@ -239,7 +251,7 @@ func (c *Comparison) figure(name string) Figure {
 	for i := range c.Arms[1:] {
 		arm := &c.Arms[i+1]
 		m, found := arm.Measures[name]
-		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.known() && (far == nil || d > gap) {
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.Known && (far == nil || d > gap) {
 			far, gap = arm, d
 		}
 	}
@@ -249,9 +261,6 @@ func (c *Comparison) figure(name string) Figure {
 	}
 	return f
 }
-
-// known reports whether there is a value; Why may say why it has no interval.
-func (m Measure) known() bool { return m.Why == "" || len(m.Per) > 0 }
 
 // String is the estimate as printed: "10.0 %".
 func (m Measure) String() string {

@@ -82,6 +82,10 @@ func TestHeadlineOfReproduction(t *testing.T) {
 		h.Figures[0].Value != "10.0 %" || h.Figures[1].Value != "0.00 %" || !strings.Contains(h.Figures[1].Label, "shorter") || h.Figures[2].Value != "194 → 312" {
 		t.Errorf("%+v", h)
 	}
+	r.Verdict = "So it was.\nSet the timeout.\nWith \"a\", it is less.\n\nWith \"b\"\ntoo."
+	if h = HeadlineOfReproduction(r); h.Answer != "So it was. Set the timeout." || len(h.More) != 3 || h.More[0] != "With \"a\", it is less." {
+		t.Errorf("other remedies: %q, %q", h.Answer, h.More)
+	}
 	h = HeadlineOfReproduction(&Reproduction{IncidentRun: headlineRun(nil)})
 	if !strings.HasPrefix(h.Answer, "Not reproduced. None of 1040 requests failed") || h.Good || len(h.Figures) != 3 {
 		t.Errorf("without remedies: %+v", h)
@@ -93,7 +97,7 @@ func TestHeadlineOfReproduction(t *testing.T) {
 
 func TestHeadlineOfComparison(t *testing.T) {
 	rate := func(v float64) map[string]Measure {
-		return map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Value: v}, MeasureOpened: {Unit: UnitCount, Value: 1000 * v}}
+		return map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Known: true, Value: v}, MeasureOpened: {Unit: UnitCount, Known: true, Value: 1000 * v}}
 	}
 	c := &Comparison{Verdict: "b fails less.", Arms: []Arm{
 		{Name: "a", Runs: 3, Measures: rate(0.1)}, {Name: "b", Runs: 3, Measures: rate(0.09)}, {Name: "c", Runs: 2, Excluded: 1, Measures: rate(0)},

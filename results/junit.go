@@ -90,11 +90,12 @@ func ExportJUnit(w io.Writer, all ...*Kept) (notes []string, err error) {
 }
 
 func (k *Kept) junit(id int) junitSuite {
+	h := k.Headline()
 	s := junitSuite{
 		Name: xmlText(cmp.Or(k.Title(), KindRun)), Package: "kabench", ID: id, Hostname: "localhost",
 		Timestamp:  cmp.Or(k.Start(), time.Unix(0, 0)).UTC().Format("2006-01-02T15:04:05"), // it must have one
 		Properties: []junitProperty{{"kabench", xmlText(k.Version())}, {"kind", k.Kind()}},
-		Out:        xmlText(k.Outcome() + ". " + k.Headline().Answer + "\n"),
+		Out:        xmlText(k.Outcome() + ". " + strings.Join(append([]string{h.Answer}, h.More...), "\n") + "\n"),
 		Err:        xmlText(strings.Join(k.Notes, "\n")),
 	}
 	if q := k.Question(); q != "" {

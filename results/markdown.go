@@ -114,7 +114,7 @@ func (k *Kept) markdownHead() string {
 		fmt.Fprintf(&b, "> %s\n\n", prose(q, maxSentence))
 	}
 	h := k.Headline()
-	fmt.Fprintf(&b, "**%s.** %s\n", k.Outcome(), inline(h.Answer, maxAnswer))
+	fmt.Fprintf(&b, "**%s.** %s\n", k.Outcome(), inline(strings.Join(append([]string{h.Answer}, h.More...), " "), maxAnswer))
 	if len(h.Figures) > 0 {
 		rows := make([][]string, 3)
 		for _, f := range h.Figures {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,8 +32,18 @@ type Redactor struct {
 	names     map[string]string     // a host's name, in lower case -> what stands for it
 	addresses map[netip.Addr]string // the same of addresses
 	keep      map[netip.Prefix]bool // private networks that kabench made
+	paths     []string              // of files and directories that are read, the longest first
+	arms      []arm                 // names that would change, the longest first
 	hosts     int
 }
+
+// arm is the name of a configuration, and what stands for it: two that differ
+// in a path or a secret must not be called the same.
+type arm struct{ name, stands string }
+
+// standIn is what is in the place of the arm with this index while a text is gone
+// through: a character that no rule knows.
+func standIn(i int) string { return string(rune(0xF0000 + i)) }
 
 // Learn notes the names of hosts in the profile of run, and which addresses are
 // of a private network and say nothing.
@@ -65,6 +76,11 @@ func (r *Redactor) Learn(run *Run) {
 			}
 		}
 	}
+	if b := run.Baseline; b != nil {
+		if host, _, _ := strings.Cut(b.Name, ":"); hostForm(strings.ToLower(host)) {
+			r.learn(b.Name) // a run without a profile is named after its target
+		}
+	}
 	if p := run.Packets; p != nil {
 		if r.keep == nil {
 			r.keep = map[netip.Prefix]bool{}
@@ -82,6 +98,45 @@ func (r *Redactor) Learn(run *Run) {
 			r.learn(m[1])
 		}
 	}
+}
+
+// learnPath notes where results are, as it was given and in full: it goes
+// wherever it is in a text, whatever is in it. A name alone is no path, and may be a word.
+func (r *Redactor) learnPath(path string) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		full = path
+	}
+	for _, p := range []string{path, filepath.Clean(path), full} {
+		if strings.ContainsAny(p, `/\\`) && len(p) > 3 && !slices.Contains(r.paths, p) {
+			r.paths = append(r.paths, p)
+		}
+	}
+	slices.SortFunc(r.paths, longestFirst)
+}
+
+// learnArms notes how the arms of c are called.
+func (r *Redactor) learnArms(c *Comparison) {
+	if c == nil {
+		return
+	}
+	used := map[string]bool{}
+	var list []arm
+	for _, a := range c.Arms {
+		if a.Name == "" {
+			continue
+		}
+		shown := r.Text(a.Name)
+		for n, first := 2, shown; used[shown]; n++ {
+			shown = first + " (" + strconv.Itoa(n) + ")"
+		}
+		used[shown] = true
+		if shown != a.Name || r.Text(shown) != shown {
+			list = append(list, arm{a.Name, shown})
+		}
+	}
+	slices.SortFunc(list, func(a, b arm) int { return longestFirst(a.name, b.name) })
+	r.arms = list
 }
 
 // learn notes the host of text, with a port or without. Words that results are
@@ -140,14 +195,18 @@ func (r *Redactor) addressOf(a netip.Addr) string {
 }
 
 var (
-	// lookedUp is the name in the error of a lookup, and certified are those that
-	// a certificate was for: of both no form tells that they are hosts.
+	// lookedUp is the name in the error of a lookup, certified are those that a
+	// certificate was for, and authority is who signed it: no form tells what they are.
 	lookedUp  = regexp.MustCompile(`\blookup ([^\s:]+)`)
 	certified = regexp.MustCompile(`(valid for (?:any of )?)(.*)(, not )`)
 
+	authority = regexp.MustCompile(`(authority certificate )"[^"]*"`)
+
 	anyURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>|]+`)
-	// filePath is a path of two parts or more, from the root or a drive.
-	filePath = regexp.MustCompile(`(^|[\s"'(=:,])((?:/[^\s/"'():,]+){2,}/?|[A-Za-z]:\\[^\s"'():,]+)`)
+	// filePath is a path of two parts or more, from the root, a home, a drive or another machine.
+	filePath = regexp.MustCompile(`(^|[\s"'(=:,<\[{])(~?(?:/[^\s/"'():,\]>}]+){2,}/?|~/[^\s"'():,]+|[A-Za-z]:\\[^\s"'():,]+|\\\\[^\s"'():,]+)`)
+	// pathError is a path in the error of a system call, where it may have spaces.
+	pathError = regexp.MustCompile(`\b(open|read|write|stat|lstat|mkdir|remove|readdirent|fdopendir|truncate|close|sync|fork/exec) ((?:~?/|[A-Za-z]:\\|\\\\)[^:"\n]+|[^\s:"]*[/\\][^\s:"]*)(: )`)
 	// systemPath begins those that every machine has.
 	systemPath = regexp.MustCompile(`^/(?:proc|sys|dev)/`)
 	// word is a host name, an address, or another word with dots or colons in it.
@@ -157,10 +216,15 @@ var (
 	named = regexp.MustCompile(`(?i)([\w-]*(?:auth|bearer|cookie|credential|csrf|jwt|passw|passphrase|pwd|secret|session|sessid|token|signature|xsrf|api[-_]?key|access[-_]?key|private[-_]?key)[\w-]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\r\n"&]+)`)
 	// scheme is a secret after the name of how it is used.
 	scheme = regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate)\s+[A-Za-z0-9._~+/=-]{6,}`)
-	// user is what stands before the host in a URL.
-	user = regexp.MustCompile(`(://)[^/\s@"]+@`)
-	// shaped are secrets that are known by their shape: JSON web tokens, keys of AWS, GitHub, Slack, Google and Stripe, PEM.
-	shaped = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\b[sr]k_(?:live|test)_\w{10,}|-----BEGIN [^-]*-----[^-]*(?:-----END [^-]*-----)?`)
+	// user is what stands before the host in a URL, or before that of an address of mail.
+	user = regexp.MustCompile(`(//)[^/\s@"]+@|\b[\w.+-]+@([\w-]+\.)`)
+	// parameter is a secret after the name of a parameter that is too short to be one elsewhere.
+	parameter = regexp.MustCompile(`(?i)\b(sid|sig|pass|otp)=[^\s"'&;]+`)
+	// numbered is a host named after its address, as a cloud does.
+	numbered = regexp.MustCompile(`^ip-\d{1,3}(?:-\d{1,3}){3}$`)
+	// shaped are secrets that are known by their shape: JSON web tokens, keys of AWS,
+	// GitHub, GitLab, npm, Slack, Google, Stripe and those that begin alike, PEM.
+	shaped = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bnpm_\w{30,}|\bsk-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\b[sr]k_(?:live|test)_\w{10,}|-----BEGIN [^-]*-----[^-]*(?:-----END [^-]*-----)?`)
 )
 
 // Text is text with the hosts that are known, all addresses, paths of files and
@@ -175,8 +239,23 @@ func (r *Redactor) text(text string, foreign bool) string {
 	if text == "" {
 		return text
 	}
+	if len(r.arms) == 0 {
+		return r.redact(text, foreign)
+	}
+	for i, a := range r.arms {
+		text = strings.ReplaceAll(text, a.name, standIn(i))
+	}
+	text = r.redact(text, foreign)
+	for i, a := range r.arms {
+		text = strings.ReplaceAll(text, standIn(i), a.stands)
+	}
+	return text
+}
+
+func (r *Redactor) redact(text string, foreign bool) string {
 	text = shaped.ReplaceAllString(text, blanked)
-	text = user.ReplaceAllString(text, "${1}"+blanked+"@")
+	text = user.ReplaceAllString(text, "${1}"+blanked+"@${2}")
+	text = parameter.ReplaceAllString(text, "${1}="+blanked)
 	if foreign || strings.ContainsAny(text, "=\"") {
 		text = named.ReplaceAllString(text, "${1}"+blanked)
 	}
@@ -184,9 +263,13 @@ func (r *Redactor) text(text string, foreign bool) string {
 	if r.ShowHosts {
 		return text
 	}
+	for _, path := range r.paths {
+		text = strings.ReplaceAll(text, path, "(path)")
+	}
 	text = anyURL.ReplaceAllStringFunc(text, r.url)
 	if foreign {
 		text = certified.ReplaceAllString(text, "${1}(names)${3}")
+		text = authority.ReplaceAllString(text, `${1}"(name)"`)
 		text = lookedUp.ReplaceAllStringFunc(text, func(found string) string {
 			_, name, _ := strings.Cut(found, " ")
 			if ownWords[strings.ToLower(name)] {
@@ -198,6 +281,13 @@ func (r *Redactor) text(text string, foreign bool) string {
 			return "lookup " + r.nameOf(name)
 		})
 	}
+	text = pathError.ReplaceAllStringFunc(text, func(found string) string {
+		m := pathError.FindStringSubmatch(found)
+		if systemPath.MatchString(m[2]) {
+			return found
+		}
+		return m[1] + " (path)" + m[3]
+	})
 	text = filePath.ReplaceAllStringFunc(text, func(found string) string {
 		m := filePath.FindStringSubmatch(found)
 		if systemPath.MatchString(m[2]) {
@@ -236,6 +326,9 @@ func (r *Redactor) url(text string) string {
 // word is a word of a text, in which a host may be, with the port after it or
 // the punctuation.
 func (r *Redactor) word(w string, foreign bool) string {
+	if a, err := netip.ParseAddr(w); err == nil { // whose end may be colons
+		return r.known(w, r.addressOf(a), "")
+	}
 	core := strings.TrimRight(w, ".:")
 	tail := w[len(core):]
 	if a, err := netip.ParseAddr(core); err == nil {
@@ -247,6 +340,7 @@ func (r *Redactor) word(w string, foreign bool) string {
 	}
 	// Between the ends of a connection stands "->", of which "-" is in the word.
 	host, arrow := strings.TrimRight(host, "-"), host[len(strings.TrimRight(host, "-")):]
+	host = strings.TrimSuffix(host, ".") // the root of names
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return r.known(w, r.addressOf(a), arrow+port+tail)
 	}
@@ -269,7 +363,7 @@ func (r *Redactor) word(w string, foreign bool) string {
 			return strings.ReplaceAll(lower, name, r.names[name]) + arrow + port + tail
 		}
 	}
-	if foreign && hostForm(lower) {
+	if foreign && (hostForm(lower) || numbered.MatchString(lower)) {
 		return r.known(w, r.nameOf(lower), arrow+port+tail)
 	}
 	return w

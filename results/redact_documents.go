@@ -3,6 +3,7 @@ package results
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,7 @@ import (
 // author wrote, or that are names of settings: only what is known goes.
 var ownFields = map[string]bool{
 	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
-	"Verdict": true, "Answer": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
+	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
 	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
@@ -68,7 +69,14 @@ func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
 			v = c
 		}
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
+			f := v.Type().Field(i)
+			switch {
+			case !f.IsExported():
+			case f.Name == "Dir" && f.Type.Kind() == reflect.String:
+				if !r.ShowHosts && v.Field(i).Len() > 0 {
+					c.Field(i).SetString("(path)") // relative, it has no form
+				}
+			default:
 				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
 			}
 		}
@@ -92,8 +100,12 @@ func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
 			return v
 		}
 		c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
-		for key, value := range v.Seq2() {
-			c.SetMapIndex(r.copy(key, foreign), r.copy(value, foreign))
+		keys := v.MapKeys() // in order, so that hosts have the same numbers each time
+		if v.Type().Key().Kind() == reflect.String {
+			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		}
+		for _, key := range keys {
+			c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
 		}
 	}
 	return c
@@ -140,9 +152,14 @@ func (r *Redactor) texts(v any) any {
 
 // Kept is a copy of k that is fit to be shown, its own paths left out.
 func (r *Redactor) Kept(k *Kept) *Kept {
+	r.learnPath(k.Path)
 	for _, run := range k.Runs {
 		r.Learn(run.Run)
+		if run.Dir != nil {
+			r.learnPath(run.Dir.path)
+		}
 	}
+	r.learnArms(k.Comparison)
 	c := *k
 	c.Run, c.Reproduction, c.Comparison = Redacted(r, k.Run), Redacted(r, k.Reproduction), Redacted(r, k.Comparison)
 	c.Notes = Redacted(r, k.Notes)

@@ -34,6 +34,18 @@ func TestRedactor(t *testing.T) {
 		{"Authorization: Bearer planted-planted", "Authorization: (blanked)"},
 		{"got eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJl back", "got (blanked) back"},
 		{"key AKIAABCDEFGHIJKLMNOP", "key (blanked)"},
+		{"open /home/Alice Planted/a dir/run.json: no such file", "open (path): no such file"},
+		{"open kabench-results/20260301-acme/run.json: no such file", "open (path): no such file"},
+		{`open C:\Users\Alice Planted\x: denied`, "open (path): denied"},
+		{`[/srv/acme/x] ~/acme/x \\fileserver\acme`, "[(path)] (path) (path)"},
+		{"route to 2001:db8::/32", "route to address-5/32"},
+		{"db01.:80 and 203.0.113.9.:80", "host-4:80 and address-2:80"},
+		{"on ip-10-1-2-3", "on host-7"},
+		{"Location: //user:planted@db01/", "Location: //(blanked)@host-4/"},
+		{"ask alice@acme.example", "ask (blanked)@host-8"},
+		{"/a?sid=planted&n=1", "/a?sid=(blanked)&n=1"},
+		{"glpat-planted-planted-pl", "(blanked)"},
+		{`the candidate authority certificate "Acme Root"`, `the candidate authority certificate "(name)"`},
 		// What says nothing of anybody stays.
 		{"read tcp 127.0.0.1:40211->[::1]:80: EOF", "read tcp 127.0.0.1:40211->[::1]:80: EOF"},
 		{"http://localhost:8080/", "http://localhost:8080/"},
@@ -50,6 +62,10 @@ func TestRedactor(t *testing.T) {
 	}
 	if got := r.Text("/home/alice/pools/mine.yaml against default, before_response / fin, p50/p99"); got != "(path) against default, before_response / fin, p50/p99" {
 		t.Errorf("an arm that is a file became %q", got)
+	}
+	r.learnPath("../acme results/monday")
+	if got := r.Foreign("../acme results/monday/run.json is damaged"); got != "(path)/run.json is damaged" {
+		t.Errorf("where results are became %q", got)
 	}
 	show := &Redactor{ShowHosts: true}
 	show.Learn(onHost("api.acme.example"))
@@ -75,6 +91,7 @@ func plant(run *Run) {
 	run.Sockets.Why = "sock_diag of 203.0.113.9 refused"
 	run.Kernel.Why = "x at tls.acme.example"
 	run.Expect[0].Why = "dial tcp 203.0.113.9:443: refused"
+	run.Baseline = &Baseline{Dir: "../acme/monday", Name: "old.acme.example:8080"}
 	run.Preset = &Preset{Name: "p", Client: "Reactor Netty", Log: []LogLine{{Says: []string{"reactor.netty.http.client.PrematureCloseException at db01/203.0.113.9:443"}}}}
 	run.Packets = &Packets{Struck: map[string]uint64{"db01: rule": 1}, Failures: []Evidence{{Client: "10.1.0.1:40000", Server: "203.0.113.9:443", Rows: []EvidenceRow{{Note: "to db01"}}}}}
 	run.Lab = &LabSeen{Headers: map[string]uint64{"X-Db01.acme.example": 1}}
@@ -152,4 +169,21 @@ func FuzzRedactor(f *testing.F) {
 			t.Errorf("%q became %q", text, got)
 		}
 	})
+}
+
+// Arms that differ in nothing but what is taken out have names that tell them apart, in
+// every text that has them.
+func TestRedactedArmsDiffer(t *testing.T) {
+	c := compared()
+	c.Arms[0].Name, c.Arms[1].Name = "/home/alice/pools/a.yaml", "/home/alice/pools/b.yaml"
+	c.Verdict = "/home/alice/pools/b.yaml fails less than /home/alice/pools/a.yaml, X-Api-Key=planted."
+	k := (&Redactor{}).Kept(&Kept{Comparison: c, Runs: []KeptRun{{Name: "/home/alice/pools/b.yaml"}}})
+	if got := k.Comparison; got.Arms[0].Name != "(path)" || got.Arms[1].Name != "(path) (2)" || got.Verdict != "(path) (2) fails less than (path), X-Api-Key=(blanked)" || k.Runs[0].Name != "(path) (2)" {
+		t.Errorf("%q and %q: %s; %q", got.Arms[0].Name, got.Arms[1].Name, got.Verdict, k.Runs[0].Name)
+	}
+	c.Arms[0].Name, c.Arms[1].Name = "X-Api-Key=(blanked)", "X-Api-Key=(blanked) (2)"
+	k = (&Redactor{}).Kept(&Kept{Comparison: c})
+	if got := k.Comparison; got.Arms[0].Name != "X-Api-Key=(blanked)" || got.Arms[1].Name != "X-Api-Key=(blanked) (2)" {
+		t.Errorf("%q and %q", got.Arms[0].Name, got.Arms[1].Name)
+	}
 }

@@ -33,7 +33,7 @@ func RenderRun(w io.Writer, run *Run) error {
 			renderEvidence(&b, e)
 		}
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, Printable(b.String()))
 	return err
 }
 

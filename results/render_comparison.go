@@ -63,13 +63,13 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	wrap(&b, "", c.Verdict)
-	_, err := io.WriteString(w, printable(b.String()))
+	_, err := io.WriteString(w, Printable(b.String()))
 	return err
 }
 
-// printable is text without what a terminal would act upon but line ends: names and
+// Printable is text without what a terminal would act upon but line ends: names and
 // reasons may come from files.
-func printable(text string) string {
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && !unicode.IsPrint(r) {
 			return ' '

@@ -62,7 +62,7 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 	for sentence := range strings.Lines(r.Verdict) {
 		wrap(&b, "", sentence)
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, Printable(b.String()))
 	return err
 }
 
@@ -79,7 +79,7 @@ func changes(change map[string]string) string {
 func RenderShortcomings(w io.Writer, r *Reproduction) error {
 	var b bytes.Buffer
 	r.renderShortcomings(&b)
-	_, err := w.Write(b.Bytes())
+	_, err := io.WriteString(w, Printable(b.String()))
 	return err
 }
 

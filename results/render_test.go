@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -219,6 +221,34 @@ func TestNothingCameToAnEnd(t *testing.T) {
 		}
 		if f := HeadlineOfRun(run).Figures[0]; f.Value != test.figure {
 			t.Errorf("%+v: the figure is %+v", test.counts, f)
+		}
+	}
+}
+
+// What a server or a file made of a text does nothing to a terminal.
+func TestRenderedTextsAreHarmless(t *testing.T) {
+	run := dated()
+	run.Name = "n\x1b]0;x\a"
+	run.Outcomes[0].Example = "said \x1b[31mred\u009b2J"
+	run.Warnings = append(run.Warnings, "a\x1b[1mb\u202ec")
+	rep := reproduced()
+	rep.Verdict, rep.IncidentRun = "v\x1b[2J", run
+	for name, render := range map[string]func(io.Writer) error{
+		"run":      func(w io.Writer) error { return RenderRun(w, run) },
+		"incident": func(w io.Writer) error { return RenderReproduction(w, rep) },
+	} {
+		var b bytes.Buffer
+		must(t, render(&b))
+		if i := strings.IndexFunc(b.String(), func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }); i >= 0 {
+			t.Errorf("%s: %q is in it", name, b.String()[i:min(i+20, b.Len())])
+		}
+	}
+}
+
+func TestCellsAreNoFormulas(t *testing.T) {
+	for text, want := range map[string]string{"=1+1": "'=1+1", "@SUM(A1)": "'@SUM(A1)", "-cmd": "'-cmd", "-1": "-1", "+2.5": "+2.5", "15s": "15s", "": "", "a=b": "a=b", "\t=1": "'\t=1"} {
+		if got := cellText(text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
 }

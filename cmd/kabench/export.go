@@ -133,7 +133,7 @@ func doExport(s *streams, o *exportOptions) error {
 		return err
 	}
 	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+note)
+		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
 	}
 	switch {
 	case s.json:

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/results"
 )
 
 // The exit codes.
@@ -38,7 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return int(code)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "kabench: %v\n", err)
+		fmt.Fprintf(stderr, "kabench: %s\n", results.Printable(err.Error())) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
 		}

@@ -40,7 +40,7 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 			}
 			for _, p := range done {
 				for _, note := range p.Notes {
-					fmt.Fprintf(s.err, "kabench: %s: %s\n", p.Slug, note)
+					fmt.Fprintf(s.err, "kabench: %s: %s\n", p.Slug, results.OneLine(note))
 				}
 				if !s.json {
 					fmt.Fprintf(s.out, "%-9s %s/reports/%s/\n", p.State, o.Out, p.Slug)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
 )
 
@@ -26,7 +27,7 @@ func doPage(s *streams, o *pageOptions) error {
 		return s.line(map[string]any{"file": o.output, "notes": data.Notes}, "")
 	}
 	for _, note := range data.Notes {
-		fmt.Fprintln(s.err, "kabench: "+note)
+		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
 	}
 	fmt.Fprintf(s.err, "written: %s\n", o.output)
 	return nil

@@ -97,7 +97,7 @@ func cost(before, after *results.Run) string {
 	waits := a.TimeWaitPeak + b.TimeWaitPeak + a.TimeWaitServer + b.TimeWaitServer
 	if a.Available && b.Available && waits > 0 {
 		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the client instead of %d", a.TimeWaitPeak, b.TimeWaitPeak)
-		if a.ServerSide && b.ServerSide {
+		if a.ServerSide && b.ServerSide && a.TimeWaitServer+b.TimeWaitServer > 0 {
 			s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)
 		}
 	}

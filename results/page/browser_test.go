@@ -37,7 +37,14 @@ type tab struct {
 	requests   []string
 }
 
+// openTab is a tab in which every chart is drawn.
 func openTab(t *testing.T, browser context.Context, url string) *tab {
+	b := visit(t, browser, url)
+	b.until("every chart is drawn", `document.querySelectorAll('.chart').length > 0 && [...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	return b
+}
+
+func visit(t *testing.T, browser context.Context, url string) *tab {
 	ctx, cancel := chromedp.NewContext(browser)
 	ctx, giveUp := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(func() { giveUp(); cancel() })
@@ -59,7 +66,6 @@ func openTab(t *testing.T, browser context.Context, url string) *tab {
 		}
 	})
 	b.run(network.Enable(), log.Enable(), chromedp.EmulateViewport(1200, 900), chromedp.Navigate(url))
-	b.until("every chart is drawn", `document.querySelectorAll('.chart').length > 0 && [...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
 	return b
 }
 
@@ -156,8 +162,8 @@ func gathered(name string, failing bool) Run {
 func hostileComparison() *results.Comparison {
 	measure := func(v float64) map[string]results.Measure {
 		return map[string]results.Measure{
-			results.MeasureFailureRate:       {Unit: results.UnitRatio, Value: v, Low: v / 2, High: 2 * v, Per: []float64{v, v * 1.1}},
-			results.MeasureResponse + ".p99": {Unit: results.UnitSeconds, Value: v, Low: v / 2, High: 20 * v, Per: []float64{v}, Why: hostile},
+			results.MeasureFailureRate:       {Unit: results.UnitRatio, Known: true, Bounded: true, Value: v, Low: v / 2, High: 2 * v, Per: []float64{v, v * 1.1}},
+			results.MeasureResponse + ".p99": {Unit: results.UnitSeconds, Known: true, Value: v, Per: []float64{v}, Why: hostile},
 			hostile:                          {Unit: results.UnitCount, Why: hostile},
 		}
 	}
@@ -201,7 +207,17 @@ func TestPageInABrowser(t *testing.T) {
 	b := chromium.Start(t)
 	t.Run("a run", func(t *testing.T) {
 		run := gathered("run", true)
-		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}))
+		run.Doc.Warnings = []string{"w1", "w2", "w3", "w4", "w5"}
+		headline := results.HeadlineOfRun(run.Doc)
+		headline.More = []string{"another remedy"}
+		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: headline, Notes: []string{"n"}, Runs: []Run{run}}))
+		if head := eval[string](tab, `document.querySelector('header').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
+			t.Errorf("the head is %q", head)
+		}
+		// Each connection was used 50 times, and a lane has room for fewer.
+		if n := eval[int](tab, `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series.find((s) => s.name === 'exchanges left out').data.length`); n == 0 {
+			t.Error("exchanges without room are drawn as if the connection had been idle")
+		}
 		if n := eval[int](tab, drawnCharts); n != 6 {
 			t.Errorf("%d charts are drawn, want 6", n)
 		}
@@ -215,6 +231,13 @@ func TestPageInABrowser(t *testing.T) {
 		tab.quiet("file://")
 	})
 	t.Run("no interval", func(t *testing.T) { testNoInterval(t, b) })
+	t.Run("nothing recorded", func(t *testing.T) {
+		run := NewGatherer("run", &results.Run{Name: "n"}).Run()
+		d := &Data{Kind: KindRun, Title: "t", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
+		tab := visit(t, b, file(t, d))
+		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 6 && document.querySelectorAll('main table').length > 0`)
+		tab.quiet("file://")
+	})
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
 	t.Run("live", func(t *testing.T) { testLive(t, b) })
 }
@@ -227,7 +250,7 @@ const notKept = `(() => {
 	const series = echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series;
 	const y = series.find((s) => s.name === 'exchange').data.find((d) => d.value[3] === x.seq).value[2];
 	const of = (name) => series.find((s) => s.name === name).data.map((d) => d.value).filter((v) => v[2] === y).map((v) => v.slice(0, 2));
-	return { leased: x.leased, idle: x.idle, use: x.use, drawn: of('idle'), untold: of('not kept') };
+	return { leased: x.leased, idle: x.idle, use: x.use, drawn: of('idle'), untold: of('exchanges left out') };
 })()`
 
 // testNotKept looks for exchanges that a page does not keep: a connection was not
@@ -273,8 +296,12 @@ func testEvidence(t *testing.T, tab *tab) {
 	if !eval[bool](tab, `document.activeElement === document.querySelector('.evidence')`) {
 		t.Error("Enter does not go to the evidence")
 	}
-	if seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`); seq == fmt.Sprint(at[2]) {
+	seq := eval[string](tab, `document.querySelector('.evidence').dataset.seq`)
+	if seq == fmt.Sprint(at[2]) {
 		t.Error("the arrow does not go to the next failure")
+	}
+	if said := eval[string](tab, `document.querySelector('#lifelines [role=status]').textContent`); !strings.Contains(said, "request "+seq+",") {
+		t.Errorf("to those who hear the page it says %q", said)
 	}
 	tab.run(chromedp.Click(".evidence .buttons button", chromedp.ByQuery))
 	tab.until("a closer look", `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().dataZoom[0].end < 90`)
@@ -354,6 +381,10 @@ func testHostile(t *testing.T, b context.Context) {
 	tab := openTab(t, b, file(t, hostileData()))
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('details').forEach((d) => { d.open = true; }); [...document.querySelectorAll('[data-failure]')].find((b) => b.textContent.includes('/ fin')).click()`, nil))
 	tab.until("all tables and evidence", `document.querySelectorAll('details td').length > 100 && `+evidenceShown)
+	// An interval is drawn where there is one: of the failure rate, and not of the response time.
+	if got := eval[[]int](tab, `[...document.querySelectorAll('#measures .chart')].map((c) => echarts.getInstanceByDom(c).getOption().series[0].data.length)`); len(got) != 2 || got[0]+got[1] != 2 {
+		t.Errorf("%v intervals are drawn, want those of two arms in one picture", got)
+	}
 	// A tooltip of each chart is shown, where there may be one.
 	for i := range eval[int](tab, `document.querySelectorAll('.chart').length`) {
 		at := eval[[]float64](tab, fmt.Sprintf(`(() => { const c = document.querySelectorAll('.chart')[%d]; c.scrollIntoView({block: 'center'}); const r = c.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; })()`, i))

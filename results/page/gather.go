@@ -145,6 +145,9 @@ func gatherRuns(dirs []string) (*Data, error) {
 		return nil, err
 	}
 	first := d.Runs[0].Doc
+	if len(d.Runs) == 1 {
+		d.Runs[0].Name = cmp.Or(first.Name, KindRun) // where it lies is nobody's business
+	}
 	d.Title, d.Question, d.Headline = first.Name, first.Question, results.HeadlineOfRun(first)
 	if len(d.Runs) == 1 {
 		return d, nil

@@ -244,7 +244,7 @@ func TestGatherAComparison(t *testing.T) {
 	s := synthetic{400, 400}
 	dir := t.TempDir()
 	s.write(t, filepath.Join(dir, "1-a"))
-	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Value: 0.1, Per: []float64{0.1}}}
+	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Known: true, Value: 0.1, Per: []float64{0.1}}}
 	must(t, results.SaveComparison(dir, &results.Comparison{
 		Name: "pools", Question: "Which?", Verdict: "a.", Confidence: 0.95,
 		Arms: []results.Arm{{Name: "a", Runs: 1, Measures: measure}, {Name: "b", Runs: 1, Measures: measure}, {Name: "c", Excluded: 1}},
@@ -329,5 +329,70 @@ func TestManyBesideEachOther(t *testing.T) {
 	}
 	if d.Runs[0].Name != "a" {
 		t.Error("the runs are in another order")
+	}
+}
+
+// A connection that was shown for a while, and gave way to others, has all its
+// exchanges when one fails on it later.
+func TestLifelinesRememberWhatGaveWay(t *testing.T) {
+	const conns, uses = 500, 4
+	g := NewGatherer("run", synthetic{1, 400}.doc())
+	var e results.Exchange
+	for i := range uint64(conns * uses) {
+		synthetic{1, 400}.exchange(&e, i)
+		e.Conn, e.Use, e.Phase, e.Cause = i%conns+1, int(i/conns)+1, results.PhaseDone, results.CauseNone
+		if e.Use == uses {
+			e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
+		}
+		g.Observe(&e)
+	}
+	lanes := g.Run().Lifelines.Lanes
+	if len(lanes) < maxFailedLanes {
+		t.Fatalf("%d lanes", len(lanes))
+	}
+	for _, lane := range lanes {
+		if len(lane.Exchanges) != uses || lane.Exchanges[0].Use != 1 {
+			t.Errorf("connection %d has %d of its %d exchanges", lane.Conn, len(lane.Exchanges), uses)
+		}
+	}
+}
+
+// Failures that never had a connection are shown from the whole run.
+func TestLifelinesOfNoConnection(t *testing.T) {
+	g := NewGatherer("run", synthetic{1, 400}.doc())
+	var e results.Exchange
+	const n = 10_000
+	for seq := range uint64(n) {
+		e.Reset(seq, time.Duration(seq)*10*ms)
+		e.Start, e.Done, e.Phase, e.Cause = e.Due, e.Due+ms, results.PhaseConnect, results.CausePortExhausted
+		if seq == n/2 {
+			e.Cause = results.CauseRefused
+		}
+		g.Observe(&e)
+	}
+	stays := g.Run().Lifelines.Lanes[0].Exchanges
+	halves, kinds := [2]int{}, map[string]int{}
+	for i, s := range stays {
+		halves[s.Seq/(n/2)]++
+		kinds[s.Outcome]++
+		if i > 0 && s.Leased < stays[i-1].Leased {
+			t.Errorf("request %d is after a later one", s.Seq)
+		}
+	}
+	if len(stays) != maxOfKind+1+maxNowhere || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
+		t.Errorf("%d are shown, %v of the halves of the run, %v", len(stays), halves, kinds)
+	}
+}
+
+// A run of which nothing was recorded has lists, though empty: the program in the
+// page would stop at a null.
+func TestNothingRecordedHasNoNull(t *testing.T) {
+	doc := &results.Run{Schema: results.Schema, Name: "empty"}
+	r := NewGatherer("run", doc).Run()
+	r.Doc = nil
+	text, err := json.Marshal(r)
+	must(t, err)
+	if strings.Contains(strings.Replace(string(text), `"doc":null`, "", 1), "null") {
+		t.Errorf("%s", text)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	maxOfKind      = 3    // the first connections of each kind of failure are shown in any case
 	maxPinned      = 40   // of these, and those with evidence, in all
 	maxStays       = 48   // the last exchanges of a connection
-	maxNowhere     = 40   // failures that never had a connection
+	maxNowhere     = 32   // a sample of the failures that never had a connection
 	maxFailures    = 6    // of a connection that are kept though maxStays others came later
 	maxRemembered  = 4096 // connections of which something is remembered, in case they fail
 )
@@ -118,8 +118,10 @@ type lifelines struct {
 	failing    sample
 	others     sample
 	kinds      map[outcome]int // connections pinned, by the failure they are pinned for
-	nowhere    []stay          // failures without a connection
+	nowhere    []stay          // failures without a connection: the first of each kind
 	nowhereOf  map[outcome]int
+	elsewhen   []stay                      // and a sample of the others, by the hash of their numbers
+	worst      int                         // the one of these that gives way first
 	highest    uint64                      // number of a connection
 	evidence   map[uint64]results.Evidence // by the exchange's number
 }
@@ -160,11 +162,8 @@ func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration,
 		s.done = max(s.leased, e.Start)
 	}
 	if conn == 0 {
-		if s.failed() && len(ls.nowhere) < maxNowhere && ls.nowhereOf[s.outcome] < maxNowhere/2 {
-			ls.nowhereOf[s.outcome]++
-			s.failure = clone(e)
-			s.leased = e.Start
-			ls.nowhere = append(ls.nowhere, s)
+		if s.failed() {
+			ls.unconnected(s, e)
 		}
 		return
 	}
@@ -181,6 +180,34 @@ func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration,
 		ls.drop(ls.others.put(l))
 	}
 	l.add(s)
+}
+
+// unconnected keeps s, which failed before there was a connection, if it is among
+// the first of its kind or in the sample of the others.
+func (ls *lifelines) unconnected(s stay, e *results.Exchange) {
+	s.leased = e.Start
+	first := ls.nowhereOf[s.outcome] < maxOfKind && len(ls.nowhere) < maxNowhere
+	switch {
+	case !first && len(ls.elsewhen) == maxNowhere && hash(s.seq) >= hash(ls.elsewhen[ls.worst].seq):
+		return
+	case first:
+		ls.nowhereOf[s.outcome]++
+	}
+	s.failure = clone(e)
+	switch {
+	case first:
+		ls.nowhere = append(ls.nowhere, s)
+		return
+	case len(ls.elsewhen) < maxNowhere:
+		ls.elsewhen = append(ls.elsewhen, s)
+	default:
+		ls.elsewhen[ls.worst] = s
+	}
+	for i := range ls.elsewhen {
+		if hash(ls.elsewhen[i].seq) > hash(ls.elsewhen[ls.worst].seq) {
+			ls.worst = i
+		}
+	}
 }
 
 // fail decides whether the life on which s failed is shown.
@@ -218,12 +245,24 @@ func (ls *lifelines) release(l *life) {
 	}
 }
 
-// drop forgets a life that is no longer shown.
+// drop makes l, if there is one, a life that is no longer shown. It is
+// remembered still: something may fail on it later.
 func (ls *lifelines) drop(l *life) {
 	if l != nil {
 		l.kept = false
 		delete(ls.kept, l.conn)
+		ls.remember(l)
 	}
+}
+
+// remember makes l the life used last, and forgets those not used for long when
+// there are too many.
+func (ls *lifelines) remember(l *life) {
+	if len(ls.young) >= maxRemembered {
+		ls.young, ls.old = map[uint64]*life{}, ls.young
+	}
+	delete(ls.old, l.conn)
+	ls.young[l.conn] = l
 }
 
 // life is what is known of the connection numbered conn.
@@ -238,11 +277,7 @@ func (ls *lifelines) life(conn uint64) *life {
 	if l == nil {
 		l = &life{conn: conn, opened: results.Never}
 	}
-	if len(ls.young) >= maxRemembered {
-		ls.young, ls.old = map[uint64]*life{}, ls.young
-	}
-	delete(ls.old, conn)
-	ls.young[conn] = l
+	ls.remember(l)
 	return l
 }
 
@@ -274,7 +309,7 @@ func (ls *lifelines) data(budget int) []Lane {
 	each := max(budget/max(len(lives), 1), 2)
 	lanes := []Lane{}
 	if len(ls.nowhere) > 0 {
-		lanes = append(lanes, ls.lane(&life{stays: ls.nowhere, opened: results.Never, failed: true}, maxNowhere))
+		lanes = append(lanes, ls.lane(&life{stays: slices.Concat(ls.nowhere, ls.elsewhen), opened: results.Never, failed: true}, 2*maxNowhere))
 	}
 	for _, l := range lives {
 		lanes = append(lanes, ls.lane(l, each))

@@ -119,7 +119,7 @@ func (f *flow) data(oneIn uint64) Flow {
 	for _, c := range f.all() {
 		n = max(n, len(*c))
 	}
-	cut := func(c counts) []uint32 { return grow(slices.Clone(c), n) }
+	cut := func(c counts) []uint32 { return append(make([]uint32, 0, n), grow(slices.Clone(c), n)...) } // never nil: null is no list to the page
 	d := Flow{Step: f.step.Seconds(), Due: cut(f.due), Started: cut(f.started), OK: cut(f.ok), Failed: map[string][]uint32{}, OneIn: oneIn}
 	for o, c := range f.failed {
 		d.Failed[o.String()] = cut(*c)

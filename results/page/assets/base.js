@@ -76,7 +76,7 @@ function measured(v, unit) {
 // lighter for a dark page.
 const light = {
   ink: '#1d2126', soft: '#5b636d', line: '#e3e4e1', faint: '#f0f0ed', paper: '#fcfcfa', card: '#ffffff',
-  blue: '#0072b2', sky: '#56a5d6', green: '#009e73', orange: '#d98a00', vermilion: '#d55e00', pink: '#c0709c', purple: '#6a4c93', grey: '#8b9299', wine: '#8f2d56',
+  blue: '#0072b2', sky: '#56a5d6', green: '#009e73', orange: '#c27a00', vermilion: '#d55e00', pink: '#c0709c', purple: '#6a4c93', grey: '#8b9299', wine: '#8f2d56',
   ramp: ['#eaf1f6', '#b5d0e4', '#6aa6cd', '#25719f', '#123f63', '#071d33'],
 };
 const dark = {

@@ -88,6 +88,10 @@ wantsDark.addEventListener('change', fit);
 const paperWidth = 680; // CSS pixels between the margins of A4
 window.addEventListener('beforeprint', () => {
   printing = true;
+  for (const shut of document.querySelectorAll('.notes details:not([open])')) { // nobody can open them on paper
+    shut.open = true;
+    shut.dataset.printed = 'yes';
+  }
   for (const chart of charts) {
     const columns = chart.box.closest('.panels.many') ? 2 : chart.box.closest('.multiples') ? 2 : 1;
     draw(chart);
@@ -96,7 +100,14 @@ window.addEventListener('beforeprint', () => {
     chart.drawn.getZr().flush();
   }
 });
-window.addEventListener('afterprint', () => { printing = false; fit(); });
+window.addEventListener('afterprint', () => {
+  printing = false;
+  for (const shut of document.querySelectorAll('details[data-printed]')) {
+    shut.open = false;
+    delete shut.dataset.printed;
+  }
+  fit();
+});
 
 // common is what all charts have.
 function common(c) {
@@ -118,9 +129,17 @@ function axis(c, more) {
   }, more);
 }
 
+// timeStep is a round time, of which there are at most so many in end seconds.
+function timeStep(end, most) {
+  const minutes = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+  if (end / most > 30) return minutes.find((s) => s * most >= end) || Math.ceil(end / most / 86400) * 86400;
+  const unit = Math.pow(10, Math.floor(Math.log10(end / most)));
+  return Number(([1, 2, 5, 10].concat(unit === 10 ? [1.5, 3, 6] : []).sort((a, b) => a - b).find((m) => m * unit >= end / most) * unit).toPrecision(3));
+}
+
 function timeAxis(c, end, more) {
   return axis(c, Object.assign({
-    min: 0, max: end, splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: c.line } }, splitNumber: 6,
+    min: 0, max: end, interval: timeStep(end, 6), splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: c.line } },
     axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => moment(v) },
   }, more));
 }

@@ -68,7 +68,7 @@ function interval(of, unit) {
 function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
-  const known = arms.filter((a) => !a.measures[name].why || (a.measures[name].per_run || []).length > 0);
+  const known = arms.filter((a) => a.measures[name].known);
   const reasons = new Map(); // why -> the configurations it is said of
   for (const a of arms) if (a.measures[name].why) reasons.set(a.measures[name].why, [...(reasons.get(a.measures[name].why) || []), a.name]);
   const whys = [...reasons].map(([why, of]) => (of.length === arms.length ? '' : of.join(', ') + ': ') + why);
@@ -133,7 +133,7 @@ function pairTable(pair, labels) {
     rows: tests.map((t) => {
       const u = labels.units[t.measure];
       return [labels.names[t.measure] || t.measure, measured(t.difference, u), ...ends(t, u), t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
-        t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method];
+        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
     }),
   })));
   return box;

@@ -39,6 +39,8 @@ function round(edge) {
   return Math.abs(edge / short - 1) < 0.01 && [1, 2, 5].includes(Number(short.toExponential().split('e')[0]));
 }
 
+const mostCells = 2000; // of the heat map's table
+
 function heatMap(run, scale) {
   const h = run.heat;
   const columns = Math.max(Math.ceil(scale.end(run) / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
@@ -56,9 +58,11 @@ function heatMap(run, scale) {
       o.tooltip.trigger = 'item';
       o.tooltip.formatter = (i) => 'due at ' + moment(i.value[0] * h.step) + ' to ' + moment((i.value[0] + 1) * h.step) + '\ntook ' + from(i.value[1]) + '\n' + integer(i.value[3]) + (i.value[3] === 1 ? ' exchange' : ' exchanges');
       o.grid = { left: 58, right: 16, top: 30, bottom: 28 };
+      // A column has a label when a round time falls into it.
+      const every = timeStep(columns * h.step, 6), label = (i) => Number((Math.floor(((Number(i) + 1) * h.step - 1e-6) / every) * every).toFixed(3));
       o.xAxis = {
         type: 'category', data: Array.from({ length: columns }, (_, i) => i), axisTick: { show: false }, axisLine: { lineStyle: { color: c.line } }, splitLine: { show: false },
-        axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: Math.max(Math.ceil(columns / 6) - 1, 0), formatter: (v) => moment(v * h.step) },
+        axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: (i) => i === 0 || label(i) !== label(i - 1), formatter: (i) => moment(label(i)) },
       };
       o.yAxis = { type: 'category', data: rows.map((_, i) => i), axisTick: { show: false }, axisLine: { show: false }, splitLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, interval: (i) => round(rows[i]), formatter: (v) => tick(Number(rows[v].toPrecision(1))) } };
       o.visualMap = {
@@ -70,7 +74,8 @@ function heatMap(run, scale) {
     },
     table: () => ({
       head: ['due from', 'took', 'exchanges'],
-      rows: h.cells.slice(0, 2000).map(([x, y, n]) => [moment(x * h.step), from(place[y]), integer(n)]),
+      rows: h.cells.slice(0, mostCells).map(([x, y, n]) => [moment(x * h.step), from(place[y]), integer(n)])
+        .concat(h.cells.length > mostCells ? [['and ' + integer(h.cells.length - mostCells) + ' more', '', '']] : []),
     }),
   });
 }

@@ -7,26 +7,6 @@ const laneHeight = 20;
 // they are asked for.
 const firstLanes = 24;
 
-// stretches are when a lane was idle, and when it may have had exchanges that were
-// not kept: where uses are missing only what the next one says of its own idle time
-// is known. A stretch that is idle runs on below the exchanges.
-function stretches(lane, opened) {
-  const idle = [], untold = [];
-  let from = opened, seen = opened, use = 0;
-  for (const x of lane.exchanges) {
-    if (x.use > use + 1) {
-      const known = Math.max(x.leased - x.idle, seen);
-      if (seen > from) idle.push([from, seen]);
-      if (known > seen) untold.push([seen, known]);
-      from = known;
-    }
-    use = Math.max(use, x.use);
-    seen = Math.max(seen, x.done);
-  }
-  idle.push([from, Math.max(lane.ended, from)]);
-  return { idle, untold };
-}
-
 function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
@@ -36,9 +16,10 @@ function lifelines(run, scale) {
   }
   const state = { all: l.lanes.length <= firstLanes, selected: -1 };
   const lanes = () => (state.all ? l.lanes : l.lanes.slice(0, firstLanes));
-  const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'none');
+  const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'no conn');
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
+  const said = el('p', { class: 'unseen', role: 'status' }); // what is selected, for those who hear it
   const end = scale.end(run);
 
   const chart = picture({
@@ -71,6 +52,7 @@ function lifelines(run, scale) {
 
   function select(i) {
     state.selected = i;
+    said.textContent = 'Failure ' + (i + 1) + ' of ' + failures.length + ': request ' + failures[i].x.seq + ', ' + failures[i].x.outcome;
     if (failures[i].y >= lanes().length) showAll();
     else draw(chart);
   }
@@ -113,16 +95,21 @@ function lifelines(run, scale) {
 
   function option() {
     const c = colours(), o = common(c), list = lanes();
-    const exchanges = [], idle = [], untold = [], timers = [], failed = [];
+    const exchanges = [], idle = [], left = [], timers = [], failed = [];
     let nth = 0;
     list.forEach((lane, y) => {
       const opened = lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0;
-      if (lane.conn) {
-        const parts = stretches(lane, opened);
-        idle.push(...parts.idle.map((p) => ({ value: [...p, y] })));
-        untold.push(...parts.untold.map((p) => ({ value: [...p, y] })));
-      }
+      // Between exchanges that follow each other it was idle; where there were others that are not here, who knows.
+      let since = opened, use = 0;
       lane.exchanges.forEach((x, k) => {
+        if (lane.conn && x.leased > since) {
+          const missing = Math.max(x.use - use - 1, 0);
+          const known = missing ? Math.min(Math.max(x.leased - x.idle, since), x.leased) : since; // it says how long it had been idle
+          if (known > since) left.push({ value: [since, known, y, missing] });
+          if (x.leased > known) idle.push({ value: [known, x.leased, y] });
+        }
+        since = Math.max(since, x.done);
+        use = x.use;
         const colour = x.failed ? phaseColour(phaseOf(x.outcome)) : c.blue;
         exchanges.push({ value: [Math.max(x.leased, 0), x.done, y, x.seq, x.use, x.idle, x.outcome || ''], failure: x.failed ? nth : undefined, itemStyle: { color: colour, opacity: x.failed ? 1 : 0.75 } });
         if (x.failed) {
@@ -135,7 +122,7 @@ function lifelines(run, scale) {
         if (lane.conn && l.idle_timeout > 0 && !x.failed && (!next || next.use <= x.use + 1 && next.leased >= due - 0.1 * l.idle_timeout) && due <= end * 1.02) timers.push([due, y]);
       });
     });
-    o.legend.data = ['exchange', 'idle', ...(untold.length ? ['not kept'] : []), ...(l.idle_timeout > 0 ? ['the server\u2019s timer'] : []), 'failure'];
+    o.legend.data = ['exchange', 'idle', ...(left.length ? ['exchanges left out'] : []), ...(l.idle_timeout > 0 ? ['the server\u2019s timer'] : []), 'failure'];
     o.tooltip.trigger = 'item';
     o.tooltip.formatter = (i) => {
       if (i.seriesName === 'exchange') {
@@ -143,12 +130,12 @@ function lifelines(run, scale) {
         return 'request ' + seq + ', use ' + use + '\n' + moment(from) + ', took ' + duration(to - from) + (age > 0 ? '\nidle before: ' + duration(age) : '') + (how ? '\n' + how : '');
       }
       if (i.seriesName === 'failure') return 'request ' + i.value[2] + '\n' + i.value[3] + '\nclick for its evidence';
-      if (i.seriesName === 'not kept') return title(list[i.value[2]]) + '\nexchanges that are not kept here';
+      if (i.seriesName === 'exchanges left out') return title(list[i.value[2]]) + '\n' + integer(i.value[3]) + (i.value[3] === 1 ? ' exchange is' : ' exchanges are') + ' not in the picture';
       if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
       return 'the server\u2019s timer: ' + tick(l.idle_timeout) + ' after the last exchange';
     };
     o.grid = { left: 78, right: 16, top: 34, bottom: 66 };
-    o.xAxis = timeAxis(c, end, { splitLine: { show: true, lineStyle: { color: c.line } } });
+    o.xAxis = timeAxis(c, end, { interval: null, splitNumber: 6, splitLine: { show: true, lineStyle: { color: c.line } } });
     o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
     o.dataZoom = [
       { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
@@ -160,8 +147,8 @@ function lifelines(run, scale) {
       return rect && { type: 'rect', shape: rect, style: { fill: api.visual('color'), opacity: api.style().opacity } };
     };
     o.series = [
+      { name: 'exchanges left out', type: 'custom', renderItem: bar(3, 1), encode: { x: [0, 1], y: 2 }, data: left, itemStyle: { color: c.sky, opacity: 0.45 }, z: 1 },
       { name: 'idle', type: 'custom', renderItem: bar(1, 1), encode: { x: [0, 1], y: 2 }, data: idle, itemStyle: { color: c.grey, opacity: 0.55 }, z: 1 },
-      { name: 'not kept', type: 'custom', renderItem: bar(5, 0), encode: { x: [0, 1], y: 2 }, data: untold, itemStyle: { color: c.grey, opacity: 0.3 }, z: 1 },
       { name: 'exchange', type: 'custom', renderItem: bar(5, 2), encode: { x: [0, 1], y: 2 }, data: exchanges, itemStyle: { color: c.blue }, z: 2 },
       { name: 'the server\u2019s timer', type: 'scatter', symbol: 'rect', symbolSize: [2, 13], data: timers, itemStyle: { color: c.ink, opacity: 0.8 }, z: 3 },
       { name: 'failure', type: 'scatter', symbol: 'diamond', symbolSize: 10, data: failed, itemStyle: { color: c.vermilion }, z: 4, cursor: 'pointer' },
@@ -183,7 +170,7 @@ function lifelines(run, scale) {
   const more = el('button', { type: 'button', hidden: state.all, click: showAll }, 'Show all ' + l.lanes.length + ' lanes');
   const list = el('ul', { class: 'failures', 'aria-label': 'Failures on these connections' },
     ...listed().map(({ f, i }) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
-  panel.append(chart.panel, more, failures.length ? list : '', evidence);
+  panel.append(chart.panel, more, failures.length ? list : '', said, evidence);
   chart.panel.classList.remove('panel');
   return { panel };
 }

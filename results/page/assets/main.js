@@ -27,6 +27,10 @@ function scales(runs) {
   };
 }
 
+// fewWarnings are shown; more would push the pictures off the screen, and are
+// there when asked for.
+const fewWarnings = 3;
+
 function head(data) {
   const text = (id, value) => { const e = byID(id); if (e.textContent !== value) e.textContent = value; };
   text('question', data.question || data.title || 'A run');
@@ -34,10 +38,13 @@ function head(data) {
   document.body.classList.toggle('bad-answer', !data.headline.good);
   byID('live').hidden = !data.live;
   byID('figures').replaceChildren(...(data.headline.figures || []).map((f) => el('li', {}, el('span', { class: 'value' }, f.value), el('span', { class: 'label' }, f.label), el('span', { class: 'note' }, f.note || ''))));
-  const notes = [...(data.notes || [])];
-  for (const r of data.runs) for (const w of r.doc.warnings || []) notes.push(data.runs.length > 1 ? r.name + ': ' + w : w);
-  for (const w of (data.comparison && data.comparison.warnings) || []) notes.push(w);
-  byID('notes').replaceChildren(...notes.map((n) => el('li', {}, n)));
+  byID('more').replaceChildren(...(data.headline.more || []).map((text) => el('p', {}, text)));
+  const warnings = data.runs.flatMap((r) => (r.doc.warnings || []).map((w) => (data.runs.length > 1 ? r.name + ': ' + w : w)));
+  warnings.push(...((data.comparison && data.comparison.warnings) || []));
+  const open = byID('notes').querySelector('details[open]') !== null; // on a live page somebody reads them
+  const items = (data.notes || []).concat(warnings.length > fewWarnings ? [] : warnings).map((n) => el('li', {}, n));
+  if (warnings.length > fewWarnings) items.push(el('li', { class: 'folded' }, el('details', { open }, el('summary', {}, warnings.length + ' warnings of the runs'), el('ul', {}, ...warnings.map((w) => el('li', {}, w))))));
+  byID('notes').replaceChildren(...items);
   const doc = data.runs.length ? data.runs[0].doc : data.comparison || {};
   const host = doc.host || {};
   byID('made').textContent = ['kabench ' + (doc.version || ''), doc.start && doc.start > '0002' ? doc.start.replace('T', ' ').replace(/\.\d+/, '') : '', [host.os, host.arch, host.kernel].filter(Boolean).join(' '), host.cpus ? host.cpus + ' cores' : '', host.go]
@@ -66,11 +73,11 @@ const estimate = (run) => (run.flow.one_in > 1 ? ' Of successes one in ' + run.f
 function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
-  return 'A lane is one connection. Thick parts are exchanges, the thin line between them is idle, and a diamond is a failure in the colour of its phase.'
+  return 'A lane is one connection. Thick parts are exchanges, the thin line between them is idle, a pale band stands for exchanges that there is no room for, and a diamond is a failure in the colour of its phase.'
     + (timer ? ' An upright tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
     + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
-    + (runs.some((r) => r.lifelines.lanes.some((lane) => lane.conn && stretches(lane, lane.opened).untold.length)) ? ' A pale stretch is exchanges that the page does not keep: of each connection it has the last ones, and failures.' : '')
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures that came before there was a connection: the first of each kind, and a sample of the others.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
 }
 

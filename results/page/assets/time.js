@@ -28,30 +28,33 @@ function tip(c, unit) {
 function traffic(run, scale) {
   const f = run.flow, kinds = outcomes(f.failed);
   const at = (i) => Number((i * f.step).toFixed(3));
-  // The last span is cut by the end of the run.
+  // The last span is cut by the end of the run. If requests were due to the end
+  // its rates are of its own length; what was only waited for is no rate of so short a time.
   const whole = (Date.parse(run.doc.end) - Date.parse(run.doc.start)) / 1000, n = f.due.length;
-  const rest = whole > 0 ? whole - (n - 1) * f.step : f.step;
-  // The last span may be a short one; a point at its end gives it its width.
+  const rest = whole > 0 ? Math.min(Math.max(whole - (n - 1) * f.step, 0), f.step) : f.step;
+  const cut = rest > 0.2 * f.step && f.due[n - 1] > 0 ? rest : f.step;
   const rate = (list) => {
-    const points = list.map((v, i) => [at(i), v / (i === n - 1 && rest > 0.2 * f.step ? Math.min(rest, f.step) : f.step)]);
-    return n > 0 && rest > 0 ? [...points, [at(n - 1) + Math.min(rest, f.step), points[n - 1][1]]] : points;
+    const points = list.map((v, i) => [at(i), v / (i === n - 1 ? cut : f.step)]);
+    return points.concat(n ? [[Number(((n - 1) * f.step + (rest || f.step)).toFixed(3)), points[n - 1][1]]] : []);
   };
-  const total = kinds.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
+  const sum = (list) => list.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
+  const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped ones were not started
   return picture({
     name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
     empty: f.due.length ? null : 'No exchange was recorded.',
-    label: 'Requests due, started and answered per second over time' + (kinds.length ? '; ' + total + ' failures in ' + kinds.join(', ') : '; no failures'),
+    label: 'Requests due, started and answered per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
     option: () => {
       const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
       const split = scale.anyFailed; // of other runs too: side by side they have the same shape
       o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
-      o.grid = split ? [{ left: 52, right: 16, top: 44, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
+      const top = printing && kinds.length > 1 ? 44 + 14 * Math.ceil(kinds.length / 2) : 44; // on paper the legend has lines
+      o.grid = split ? [{ left: 52, right: 16, top, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
       o.xAxis = [timeAxis(c, end, split ? { axisLabel: { show: false } } : {})];
       o.yAxis = [axis(c, { name: 'requests per second', max: scale.rate, axisLabel: { color: c.soft, fontSize: 11, formatter: count } })];
       o.series = [
         line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, markArea: warmUp(c, run) }),
-        line('started', rate(f.started), c.orange, { lineStyle: { color: c.orange, width: 1.25, type: [4, 3] } }),
+        line('started', rate(f.started), c.ink, { lineStyle: { color: c.ink, width: 1.25, type: [4, 3] } }),
         line('answered', rate(f.ok), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 } }),
       ];
       if (split) {
