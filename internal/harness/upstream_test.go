@@ -243,10 +243,15 @@ func TestNginxBeforeAFullTomcat(t *testing.T) {
 	real, log := pool.nginx(t, full)
 	emulated := pool.emulated(t, lab.LikeNginx, emulatedServer)
 	both(t, func() string { return look(real) }, func() string { return look(emulated) })
-	timedOut, refused := logged(t, log, "upstream timed out (110: Connection timed out) while connecting"), logged(t, log, "refused")
-	t.Logf("nginx's log: %d connect timeouts, %d refused", timedOut, refused)
-	if timedOut < 8 || refused != 0 { // a busy machine answers some so late that their 504 is another timeout's
-		t.Errorf("%d connect timeouts and %d refused in nginx's log", timedOut, refused)
+	// What the full queue drops is a SYN as a rule. When many come at once it may be
+	// the ACK after it: then nginx believes that it is connected, and waits for an
+	// answer in vain.
+	connecting := logged(t, log, "upstream timed out (110: Connection timed out) while connecting")
+	reading := logged(t, log, "upstream timed out (110: Connection timed out) while reading response header")
+	refused := logged(t, log, "refused")
+	t.Logf("nginx's log: %d connect timeouts, %d that believed to be connected, %d refused", connecting, reading, refused)
+	if connecting+reading < 20 || refused != 0 {
+		t.Errorf("%d connect timeouts, %d that believed to be connected and %d refused in nginx's log", connecting, reading, refused)
 	}
 }
 
