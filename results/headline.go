@@ -3,6 +3,7 @@ package results
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -163,11 +164,55 @@ func HeadlineOfReproduction(r *Reproduction) Headline {
 		if a, b := incident.Sockets, remedy.Sockets; a.Available && b.Available {
 			opened.Note = fmt.Sprintf("TIME_WAIT on our side, at most: %d → %d", a.TimeWaitPeak, b.TimeWaitPeak)
 		}
+		if incident.Counts.Failed == 0 && remedy.Counts.Failed == 0 {
+			h.Figures = append(shiftedFigures(incident, remedy), opened)
+			return h
+		}
 		h.Figures = append(h.Figures, f, opened)
 		return h
 	}
 	h.Figures = append(h.Figures, responseFigure(incident), openedFigure(incident))
 	return h
+}
+
+// shiftedFigures are of an incident without failures, which is about something
+// else: the two figures of its signature, and of what its remedy was to show, that
+// the remedy changed the most. Connections opened are left to a figure of their own.
+func shiftedFigures(incident *Run, remedy *RemedyRun) []Figure {
+	type shift struct {
+		path string
+		a, b value
+		by   float64
+	}
+	var shifts []shift
+	seen := map[string]bool{}
+	for _, e := range slices.Concat(incident.Expect, remedy.Expect) {
+		a, errA := lookup(incident, e.Path)
+		b, errB := lookup(remedy.Run, e.Path)
+		if seen[e.Path] || e.Path == "connections.opened" || errA != nil || errB != nil || a.why != "" || b.why != "" || a.unit == UnitBool || a.v == b.v {
+			continue
+		}
+		seen[e.Path] = true
+		floor := 1.0 // a count of 0 is one below 1
+		if a.unit != UnitCount {
+			floor = 1e-3 // below a millisecond or a thousandth there is little to tell
+		}
+		shifts = append(shifts, shift{e.Path, a, b, math.Abs(math.Log(max(b.v, floor) / max(a.v, floor)))})
+	}
+	slices.SortStableFunc(shifts, func(x, y shift) int { return cmp.Compare(y.by, x.by) })
+	var figures []Figure
+	for _, s := range shifts[:min(len(shifts), 2)] {
+		figures = append(figures, Figure{
+			Value: s.a.String() + " → " + s.b.String(),
+			Label: s.path + ", before and after",
+			Note:  "with the remedy “" + remedy.Remedy + "”",
+		})
+	}
+	// There are two in any case.
+	failed, response := failedFigure(incident), responseFigure(incident)
+	failed.Label += " in the incident"
+	response.Label += " in the incident"
+	return append(figures, failed, response)[:2]
 }
 
 // outcome is the verdict of a reproduction in a word or two.

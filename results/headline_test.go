@@ -3,6 +3,8 @@ package results
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func headlineRun(change func(*Run)) *Run {
@@ -92,6 +94,32 @@ func TestHeadlineOfReproduction(t *testing.T) {
 	}
 	if h = HeadlineOfReproduction(&Reproduction{}); !strings.HasPrefix(h.Answer, "Not judged") {
 		t.Errorf("empty: %+v", h)
+	}
+}
+
+// An incident without failures is about something else, and its figures say what.
+func TestHeadlineOfAnIncidentWithoutFailures(t *testing.T) {
+	slow := headlineRun(func(r *Run) {
+		r.Latency = map[string]Quantiles{LatencyResponse: {Count: 1040, P50: 0.25}}
+		r.Statuses = map[string]uint64{"200": 1000, "502": 40}
+		r.Expect = []Expectation{{Path: "failures"}, {Path: "response.p50"}, {Path: "response.p50"}, {Path: "statuses.502"}, {Path: "connections.opened"}, {Path: "buffer.max"}}
+	})
+	quick := headlineRun(func(r *Run) {
+		r.Latency = map[string]Quantiles{LatencyResponse: {Count: 1040, P50: 0.05}}
+		r.Expect = []Expectation{{Path: "counts.ok"}}
+	})
+	r := &Reproduction{Reproduced: true, IncidentRun: slow, RemedyRuns: []RemedyRun{{Remedy: "reuse", Cleared: true, Run: quick}}, Verdict: "So."}
+	var got []string
+	for _, f := range HeadlineOfReproduction(r).Figures {
+		got = append(got, f.Value+" "+f.Label)
+	}
+	want := []string{"40 → 0 statuses.502, before and after", "250 ms → 50.0 ms response.p50, before and after", "194 → 194 connections opened, before and after"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	slow.Expect = nil
+	if figures := HeadlineOfReproduction(r).Figures; len(figures) != 3 || !strings.Contains(figures[0].Label, "failed") || !strings.Contains(figures[1].Label, "in the incident") {
+		t.Errorf("nothing shifted: %+v", figures)
 	}
 }
 

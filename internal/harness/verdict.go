@@ -46,6 +46,7 @@ func happened(p *profiles.Profile, run *results.Run) string {
 	if !shown(run) {
 		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
 	}
+	s = strings.ToUpper(s[:1]) + s[1:] // "none of" begins the sentence
 	return s + ": " + results.FillIn(p.Says.Happened, run, run) + "."
 }
 
