@@ -394,9 +394,20 @@ func TestHolm(t *testing.T) {
 	for _, p := range []float64{0.01, 0.04, 0.03, 0.005} {
 		open = append(open, &question{test: &results.Test{Method: "x", P: p}})
 	}
+	weigh(open)
 	holm(open, 0.05)
 	for i, want := range []float64{0.03, 0.06, 0.06, 0.02} { // Holm's own example
 		if got := open[i].test; !close(got.PAdjusted, want) || got.Differs != (want < 0.05) {
+			t.Errorf("%g becomes %g (differs: %v), want %g", got.P, got.PAdjusted, got.Differs, want)
+		}
+	}
+	// The failure rate has half of alpha for itself, and what it leaves goes to the others.
+	open[1].measure.name = results.MeasureFailureRate
+	open[1].test.P = 0.02
+	weigh(open)
+	holm(open, 0.05)
+	for i, want := range []float64{0.1 / 3, 0.1 / 3, 0.1 / 3, 0.03} {
+		if got := open[i].test; !close(got.PAdjusted, want) || !got.Differs {
 			t.Errorf("%g becomes %g (differs: %v), want %g", got.P, got.PAdjusted, got.Differs, want)
 		}
 	}

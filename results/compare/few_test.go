@@ -195,3 +195,32 @@ func TestDirectionWithoutADifference(t *testing.T) {
 		}
 	}
 }
+
+// An idle race: every run with it loses requests, more in some than in others, and
+// no run without it loses any. Three runs each do not rule out chance, and it is
+// told that they are apart; five do.
+func TestFailuresApartInEveryRun(t *testing.T) {
+	failed := []uint64{120, 60, 150, 90, 40}
+	for repeats, want := range map[int]string{
+		3: "Failures are apart in every run (0.00 % instead of 5.50 % with b), but the runs are too few, or too different, to rule out chance (adjusted p ",
+		5: "With b fewer requests fail than with a: 0.00 % instead of ",
+	} {
+		c := &results.Comparison{Name: "race", Repeats: repeats, Confidence: 0.95, Seed: 1, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
+		r := rand.New(rand.NewPCG(1, 2))
+		var runs []Run
+		for block, lost := range failed[:repeats] {
+			for _, arm := range c.Arms {
+				run := setting{p99: 0.05, spread: 0.1, opened: 200}.simulated(r)
+				if arm.Name == "a" {
+					run.Counts.OK, run.Counts.Failed = run.Counts.Started-lost, lost
+				}
+				c.Runs = append(c.Runs, results.ComparedRun{Arm: arm.Name, Block: block + 1})
+				runs = append(runs, Run{Doc: run})
+			}
+		}
+		judged(t, c, runs)
+		if got := c.Pairs[0].Verdict; !strings.Contains(got, want) || repeats == 3 && !strings.Contains(got, "make more with --repeats") {
+			t.Errorf("%d runs each: %s", repeats, got)
+		}
+	}
+}

@@ -28,7 +28,8 @@ type question struct {
 	overRuns bool
 	ca, cb   counted // of a rate, thinned
 	why      string
-	more     string // how to come by more runs
+	more     string  // how to come by more runs
+	weight   float64 // its share of the chance of a false finding; 0: it is not tested
 	test     *results.Test
 }
 
@@ -50,13 +51,43 @@ func (j *judge) test() {
 			}
 		}
 	}
-	// What the first of Holm's steps asks for, of however many tests there are.
-	alpha := (1 - j.c.Confidence) / float64(max(len(open), 1))
+	weigh(open)
 	for _, q := range all {
-		q.answer(j.c.Confidence, alpha)
+		// What the first of Holm's steps asks for; of what is not tested, as if it were.
+		weight := q.weight
+		if weight == 0 {
+			weight = 1 / float64(len(open)+1)
+		}
+		q.answer(j.c.Confidence, (1-j.c.Confidence)*weight)
 	}
 	holm(open, 1-j.c.Confidence)
 }
+
+// weigh shares the chance of a false finding among the tests: half of it is for
+// whether requests fail more often, which is what settings are compared for, and
+// half for all the rest, which says what it costs.
+func weigh(open []*question) {
+	first := 0
+	for _, q := range open {
+		if q.first() {
+			first++
+		}
+	}
+	share := 1.0
+	if first > 0 && first < len(open) {
+		share = 0.5
+	}
+	for _, q := range open {
+		if q.first() {
+			q.weight = share / float64(first)
+		} else {
+			q.weight = share / float64(len(open)-first)
+		}
+	}
+}
+
+// first reports whether it is the question that settings are compared for.
+func (q *question) first() bool { return q.measure.name == results.MeasureFailureRate }
 
 // more is the advice to make more runs: those at hand may have been made before.
 func (j *judge) more() string {
@@ -247,14 +278,19 @@ func (q *question) tidy(t *results.Test) {
 }
 
 // holm corrects the P values of all tests made (Holm, Scandinavian Journal of
-// Statistics 6, 1979): the chance that any of those that differ does so by
-// accident is at most alpha, however the tests depend on each other.
+// Statistics 6, 1979, with his weights): the chance that any of those that differ
+// does so by accident is at most alpha, however the tests depend on each other.
 func holm(open []*question, alpha float64) {
 	made := slices.DeleteFunc(slices.Clone(open), func(q *question) bool { return q.test.Method == "" })
-	slices.SortStableFunc(made, func(x, y *question) int { return cmp.Compare(x.test.P, y.test.P) })
+	slices.SortStableFunc(made, func(x, y *question) int { return cmp.Compare(x.test.P/x.weight, y.test.P/y.weight) })
+	left := 0.0 // the weight of those not yet gone through
+	for _, q := range made {
+		left += q.weight
+	}
 	least := 0.0
-	for i, q := range made {
-		least = max(least, min(1, float64(len(made)-i)*q.test.P))
+	for _, q := range made {
+		least = max(least, min(1, max(left/q.weight, 1)*q.test.P)) // 1: what rounding takes from the last
+		left -= q.weight
 		q.test.PAdjusted = least
 		q.test.Differs = least < alpha
 	}

@@ -88,7 +88,12 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 		said = append(said, fmt.Sprintf("Apart in every run, but too few or too different to rule out chance: %s.", strings.Join(apart, ", ")))
 	}
 	for _, name := range []string{results.MeasureFailureRate, p99} {
-		if t := find(p, name); !t.Differs {
+		t := find(p, name)
+		switch {
+		case t.Differs:
+		case name == results.MeasureFailureRate && t.Method != "" && j.parted(p, t):
+			said = append(said, fmt.Sprintf("Failures are apart in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.PText(t.PAdjusted), j.more()))
+		default:
 			said = append(said, j.unseen(p, t))
 		}
 	}
@@ -100,15 +105,18 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 func (j *judge) apart(p *results.Pair) (list []string) {
 	for i := range p.Tests {
 		t := &p.Tests[i]
-		a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
-		if t.Differs || t.Unit != results.UnitCount || len(a) < 2 || len(b) < 2 {
-			continue
-		}
-		if slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a) {
+		if !t.Differs && t.Unit == results.UnitCount && j.parted(p, t) {
 			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
 		}
 	}
 	return list
+}
+
+// parted reports whether every run of one arm had more than every run of the other,
+// and there are some.
+func (j *judge) parted(p *results.Pair, t *results.Test) bool {
+	a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
+	return len(a) > 1 && len(b) > 1 && (slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a))
 }
 
 // stopped says of which arms of a pair abort_when stopped runs. They are in no
@@ -371,7 +379,7 @@ func (j *judge) warn() {
 			}
 		}
 	}
-	switch alpha := (1 - j.c.Confidence) / float64(max(made, 1)); {
+	switch alpha := (1 - j.c.Confidence) / 2 / float64(max(made-len(j.c.Pairs), 1)); { // the failure rate has the other half
 	case len(j.all) == 0:
 		warn("no run is valid, and nothing was compared")
 	case len(one) > 0:
@@ -416,5 +424,5 @@ const measuresTested = 15
 
 // repeatsFor is how many repeats would let the U test find a difference.
 func repeatsFor(c *results.Comparison) int {
-	return runsFor((1 - c.Confidence) / float64(measuresTested*max(len(c.Arms)-1, 1)))
+	return runsFor((1 - c.Confidence) / 2 / float64(measuresTested*max(len(c.Arms)-1, 1)))
 }
