@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exactly is fisherMore by whole numbers.
+// exactly is FisherMore by whole numbers.
 func exactly(k, n, k0, n0 int64) float64 {
 	drawn := k + k0
 	sum := new(big.Int)
@@ -26,7 +26,7 @@ func TestFisherIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, n0 := rapid.Int64Range(1, 400).Draw(t, "n"), rapid.Int64Range(1, 400).Draw(t, "n0")
 		k, k0 := rapid.Int64Range(0, n).Draw(t, "k"), rapid.Int64Range(0, n0).Draw(t, "k0")
-		want, got := exactly(k, n, k0, n0), fisherMore(uint64(k), uint64(n), uint64(k0), uint64(n0))
+		want, got := exactly(k, n, k0, n0), FisherMore(uint64(k), uint64(n), uint64(k0), uint64(n0))
 		if math.Abs(got-want) > 1e-10*want+1e-300 {
 			t.Fatalf("%d of %d beside %d of %d: %g, want %g", k, n, k0, n0, got, want)
 		}
@@ -40,7 +40,7 @@ func TestFisherIsExact(t *testing.T) {
 		{5_000_000, 10_000_000, 5_000_000, 10_000_000, 0.5, 0.5003},
 		{1100, 10_000_000, 1000, 10_000_000, 0.013, 0.018},
 	} {
-		if p := fisherMore(big.k, big.n, big.k0, big.n0); p < big.lo || p > big.hi {
+		if p := FisherMore(big.k, big.n, big.k0, big.n0); p < big.lo || p > big.hi {
 			t.Errorf("%+v: %v", big, p)
 		}
 	}
@@ -52,10 +52,10 @@ func TestWorseFrom(t *testing.T) {
 		n, n0 := rapid.Uint64Range(1, 5000).Draw(t, "n"), rapid.Uint64Range(1, 5000).Draw(t, "n0")
 		k0 := rapid.Uint64Range(0, n0).Draw(t, "k0")
 		from := worseFrom(n, k0, n0)
-		if from <= n && fisherMore(from, n, k0, n0) >= worseLevel {
+		if from <= n && FisherMore(from, n, k0, n0) >= worseLevel {
 			t.Fatalf("%d of %d beside %d of %d is not worse", from, n, k0, n0)
 		}
-		if from > 0 && fisherMore(from-1, n, k0, n0) < worseLevel {
+		if from > 0 && FisherMore(from-1, n, k0, n0) < worseLevel {
 			t.Fatalf("%d of %d beside %d of %d is worse already", from-1, n, k0, n0)
 		}
 	})

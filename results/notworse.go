@@ -72,7 +72,7 @@ func (r runs) test(a *asked, path string) error {
 		a.why = fmt.Sprintf("too few to tell: with %d here and %d in the %s none would be seen as worse", n, n0, a.LowOf.Of)
 		return nil
 	}
-	p := fisherMore(k, n, k0, n0)
+	p := FisherMore(k, n, k0, n0)
 	a.worse = k >= from
 	a.against = []string{fmt.Sprintf("%s; p %.2g, worse from %d on", told, p, from)}
 	return nil

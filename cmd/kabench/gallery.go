@@ -32,7 +32,7 @@ type galleryOptions struct {
 
 // galleryPages are the incidents that the gallery has a page of: a race, a queue
 // and a port range that fill up. A page is 0.6 MB and more, and each that is made
-// again stays in a repository's history: all of them would be some 30 MB a time.
+// again stays in a repository's history: all of them would be some 20 MB a time.
 var galleryPages = []string{"idle-race", "pending-queue-full", "port-exhaustion"}
 
 // galleryIndex is the file in which the gallery keeps what its index says.

@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // writeFile makes the file at path of what write writes. It is written beside
@@ -20,10 +22,15 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 		name += ".new"
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		if at, ok := errors.AsType[*fs.PathError](err); ok {
+	defer func() {
+		if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path == name {
 			at.Path = path // the one that was asked for
 		}
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w; free space, or name a file elsewhere", err)
+		}
+	}()
+	if err != nil {
 		return err
 	}
 	defer func() {

@@ -3,7 +3,6 @@ package compare
 import (
 	"math"
 
-	"github.com/aclements/go-moremath/stats"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/kabench/kabench/results"
@@ -16,21 +15,8 @@ const power = 0.8
 // smaller tail of the hypergeometric distribution, doubled, so that the two
 // directions share the error equally.
 func fisher(a, b counted) float64 {
-	d := stats.HypergeometicDist{N: int(a.n + b.n), K: int(a.k + b.k), Draws: int(a.n)}
-	low, high := d.Bounds()
-	// The smaller tail begins on k's side of the mean.
-	step, sum := 1.0, 0.0
-	if float64(a.k) < d.Mean() {
-		step = -1
-	}
-	for k := float64(a.k); k >= low && k <= high; k += step {
-		p := d.PMF(k)
-		sum += p
-		if p < sum*1e-12 { // away from the mean terms only shrink, and faster and faster
-			break
-		}
-	}
-	return min(1, 2*sum)
+	smaller := min(results.FisherMore(a.k, a.n, b.k, b.n), results.FisherMore(b.k, b.n, a.k, a.n))
+	return min(1, 2*smaller)
 }
 
 // oddsRatio is b's odds against a's, with half an event added to each cell so
