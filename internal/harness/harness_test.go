@@ -39,49 +39,6 @@ func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
 	return p
 }
 
-// The main job: the FIN of the server's idle timer crosses requests on the
-// wire, on reused connections only, and an idle_timeout below the server's
-// clears it.
-func TestReproduceIdleRace(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "out")
-	rep, err := judged(t, incident(t, "idle-race"), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !rep.Reproduced || len(rep.RemedyRuns) != 1 {
-		t.Fatalf("not reproduced: %s", rep.Verdict)
-	}
-	run, remedy := rep.IncidentRun, rep.RemedyRuns[0]
-	for _, o := range run.Outcomes {
-		if o.Phase != results.PhaseDone && (!o.Reused || o.Phase != results.PhaseBeforeResponse || o.Cause != results.CauseFIN && o.Cause != results.CauseRST) {
-			t.Errorf("an outcome that is not the race's: %+v", o)
-		}
-	}
-	if run.IdleFailed == nil || run.IdleFailed.Count != run.Counts.Failed {
-		t.Errorf("idle ages of %d failures: %+v", run.Counts.Failed, run.IdleFailed)
-	}
-	if remedy.Counts.Failed != 0 || remedy.Connections.Evictions["expired"] == 0 {
-		t.Errorf("the remedy: %+v, %+v", remedy.Counts, remedy.Connections)
-	}
-	if remedy.Connections.Opened <= run.Connections.Opened || run.Connections.ClosedByPeer == 0 {
-		t.Errorf("the remedy's price is not seen: %+v against %+v", remedy.Connections, run.Connections)
-	}
-	// The server's side of the story: it closed idle connections first, in the
-	// incident, and every request it saw it answered.
-	if run.Lab.ClosedIdle == 0 || run.Lab.Requests != run.Counts.OK {
-		t.Errorf("the server saw %+v of %+v", run.Lab, run.Counts)
-	}
-	for _, part := range []string{"incident", "remedy-1"} {
-		d, err := results.Open(filepath.Join(dir, part))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if doc, err := d.Run(); err != nil || !doc.Complete {
-			t.Errorf("%s: %v", part, err)
-		}
-	}
-}
-
 func TestRunAgainstTheLab(t *testing.T) {
 	for name, sets := range map[string][]string{
 		"plain":      {},
