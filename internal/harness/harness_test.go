@@ -113,6 +113,7 @@ func TestInputErrors(t *testing.T) {
 // Rude servers end in classified failures, with bounded memory, and the run
 // goes on.
 func TestRudeServers(t *testing.T) {
+	t.Parallel()
 	for fault, want := range map[string]results.Outcome{
 		"garbage":         {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
 		"endless_headers": {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
@@ -137,6 +138,7 @@ func TestRudeServers(t *testing.T) {
 
 // A directory that goes away under the run does not take the results with it.
 func TestLostDirectory(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	p := load(t, "quick", "load.duration=3s", "load.rate=50/s", "load.warm_up=0")
 	run, err := Run(t.Context(), p, Options{Out: dir, Progress: func(Progress) { os.RemoveAll(dir) }})
@@ -149,6 +151,7 @@ func TestLostDirectory(t *testing.T) {
 }
 
 func TestStopBeforeTheEnd(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	once := sync.OnceFunc(func() { close(stop) })
 	run, err := Run(t.Context(), load(t, "quick", "load.duration=1h", "load.rate=100/s", "target.lab.delay=2s"),
@@ -175,6 +178,7 @@ func TestStopBeforeTheEnd(t *testing.T) {
 // Waiting for slow answers after the last request is not a time in which
 // anything was due.
 func TestRateOfARunEndedByCount(t *testing.T) {
+	t.Parallel()
 	run, err := Run(t.Context(), load(t, "quick", "load.count=100", "load.rate=100/s", "load.warm_up=0", "target.lab.delay=2s"), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -186,6 +190,7 @@ func TestRateOfARunEndedByCount(t *testing.T) {
 
 // An error status is an answer, and is said nevertheless.
 func TestErrorStatusesAreOKAndSaid(t *testing.T) {
+	t.Parallel()
 	run, err := Run(t.Context(), load(t, "quick", "load.duration=500ms", "load.warm_up=0", "target.lab.status=503"), Options{})
 	if err != nil {
 		t.Fatal(err)

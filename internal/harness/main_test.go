@@ -1,7 +1,10 @@
 package harness
 
 import (
+	"flag"
 	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"github.com/kabench/kabench/internal/sandbox"
@@ -11,6 +14,14 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == InSandbox {
 		os.Exit(Child(os.Stdin, os.Stdout))
+	}
+	// Runs wait for timers most of the time: as many at once as there are cores
+	// would leave the cores idle.
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(2*max(runtime.GOMAXPROCS(0), 2)))
 	}
 	os.Exit(m.Run())
 }

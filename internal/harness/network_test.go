@@ -28,6 +28,7 @@ func networked(t *testing.T, yaml string) *profiles.Profile {
 
 // Each way that requests can go in a network, with everything answered.
 func TestRunInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	const load = "name: n\nload: {rate: 100/s, count: 20}\n"
 	for name, yaml := range map[string]string{
@@ -165,6 +166,7 @@ expect: {failures.connect.port_exhausted: 0}
 
 // A balancer that has forgotten a connection resets it: the packets say so.
 func TestEvidenceOfAReset(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -210,6 +212,7 @@ target: {lab: {}}
 // What a remedy expects may name the incident's run in a network too, where each
 // run is made by a child.
 func TestRemedyInNetworkComparesWithTheIncident(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -234,6 +237,7 @@ remedies:
 // Where the record has no room for all packets nobody knows how all connections
 // ended: that none was closed by the server is then not met.
 func TestRecordWithoutRoom(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -257,6 +261,7 @@ expect: {closed.server: 0}
 
 // The lives of connections are told from within a network too.
 func TestTraceInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, count: 3}\npool: {max_idle: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
 	lives := map[uint64][]string{}
@@ -281,6 +286,7 @@ func TestTraceInNetwork(t *testing.T) {
 }
 
 func TestStopInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, duration: 1h}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
 	stop := make(chan struct{})
@@ -301,6 +307,7 @@ func TestStopInNetwork(t *testing.T) {
 // The page, the conditions that stop a run and the baseline reach into the
 // child.
 func TestLiveAbortAndBaselineInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	text := "name: n\nload: {rate: 100/s, duration: %s, max_lag: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {fault: %s}}"
 	earlier, err := Run(t.Context(), networked(t, fmt.Sprintf(text, "1s", "none")), Options{})
