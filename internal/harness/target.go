@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,6 +38,7 @@ type target struct {
 	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
+	secrets  *results.Secrets // what the requests carry that nothing may show
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
 	servers  []netip.AddrPort // where the server accepts, if not there
@@ -48,6 +50,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	defer func() {
 		if err != nil {
 			t.close()
+			err = withoutSecrets(t.secrets, err)
 		}
 	}()
 	p = p.Clone()
@@ -67,6 +70,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	t.secrets = profiles.Secrets(p, requests)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
@@ -95,6 +99,15 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		return nil, inputErrorf("target.source_addresses: %w", err)
 	}
 	return t, nil
+}
+
+// withoutSecrets is err without the secrets in its text.
+func withoutSecrets(s *results.Secrets, err error) error {
+	input, ok := errors.AsType[*InputError](err)
+	if !ok {
+		return s.Error(err)
+	}
+	return &InputError{s.Error(input.Err)}
 }
 
 // sources is how many addresses connections to the target come from, in turn;

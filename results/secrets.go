@@ -1,0 +1,201 @@
+package results
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Secrets knows the credentials that a run sends, so that a server that returns
+// one does not put it into the results. A secret is found as it is, with its
+// letters in any case, in base64, percent-encoded, quoted, and cut: of a long one,
+// any 8 bytes in a row count. One shorter than 4 bytes is not looked for, because
+// it would be found everywhere.
+//
+// A nil *Secrets knows none. It does not change, and may be used by several
+// goroutines.
+type Secrets struct {
+	windows []uint64        // every 8 bytes in a row of the forms that are that long, sorted
+	short   map[string]bool // the other forms
+	heads   map[string]bool // beginnings of the long forms that are shorter than a window: what a cut may leave
+}
+
+const (
+	minSecret = 4 // bytes
+	window    = 8 // bytes
+)
+
+// NewSecrets knows the values, such as those of headers, and what they are made
+// of: the token after "Bearer", the user and the password in "Basic", each value
+// of a cookie.
+func NewSecrets(values ...string) *Secrets {
+	s := &Secrets{short: map[string]bool{}, heads: map[string]bool{}}
+	seen := map[string]bool{}
+	for _, value := range values {
+		for _, part := range partsOf(value) {
+			if seen[part] {
+				continue
+			}
+			seen[part] = true
+			for _, form := range formsOf(part) {
+				s.add(lower([]byte(form)))
+			}
+		}
+	}
+	slices.Sort(s.windows)
+	s.windows = slices.Compact(s.windows)
+	return s
+}
+
+func (s *Secrets) add(form []byte) {
+	switch n := len(form); {
+	case n < minSecret:
+	case n < window:
+		s.short[string(form)] = true
+	default:
+		for i := minSecret; i < window; i++ {
+			s.heads[string(form[:i])] = true
+		}
+		for i := range n - window + 1 {
+			s.windows = append(s.windows, binary.BigEndian.Uint64(form[i:]))
+		}
+	}
+}
+
+// partsOf is a value and what in it is a secret by itself.
+func partsOf(value string) []string {
+	value = strings.TrimSpace(value)
+	parts := []string{value}
+	scheme, rest, found := strings.Cut(value, " ")
+	if rest = strings.TrimSpace(rest); found && !strings.ContainsAny(scheme, "=;,") { // as in Bearer TOKEN
+		parts = append(parts, rest)
+		if plain, err := base64.StdEncoding.DecodeString(rest); err == nil && strings.EqualFold(scheme, "basic") {
+			user, password, _ := strings.Cut(string(plain), ":")
+			parts = append(parts, string(plain), user, password)
+		}
+		value = rest
+	}
+	for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;&", r) }) {
+		if _, v, named := strings.Cut(part, "="); named && v != "" {
+			part = v
+		}
+		part = strings.Trim(part, `"'`)
+		if _, err := strconv.Atoi(part); !ownWords[strings.ToLower(part)] && (err != nil || len(part) > len("65535")) {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// formsOf are the ways in which a secret is written.
+func formsOf(secret string) []string {
+	if len(secret) < minSecret {
+		return nil
+	}
+	quoted := strconv.Quote(secret)
+	forms := []string{
+		secret, quoted[1 : len(quoted)-1], url.QueryEscape(secret), url.PathEscape(secret),
+		base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	}
+	if plain, err := url.PathUnescape(secret); err == nil {
+		forms = append(forms, plain)
+	}
+	if plain, err := url.QueryUnescape(secret); err == nil {
+		forms = append(forms, plain)
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// lower is b with its ASCII letters in lower case: as long as b, whatever is in it.
+func lower(b []byte) []byte {
+	low := slices.Clone(b)
+	for i, c := range low {
+		if 'A' <= c && c <= 'Z' {
+			low[i] = c | 0x20
+		}
+	}
+	return low
+}
+
+// Find is where in text secrets are: from and to of each place, in order.
+func (s *Secrets) Find(text []byte) (places [][2]int) {
+	if s == nil || len(s.windows) == 0 && len(s.short) == 0 {
+		return nil
+	}
+	low := lower(text)
+	mark := func(from, to int) {
+		if n := len(places); n > 0 && from <= places[n-1][1] {
+			places[n-1][1] = max(places[n-1][1], to)
+			return
+		}
+		places = append(places, [2]int{from, to})
+	}
+	for i := range low {
+		if i+window <= len(low) {
+			if _, found := slices.BinarySearch(s.windows, binary.BigEndian.Uint64(low[i:])); found {
+				mark(i, i+window)
+				continue
+			}
+		}
+		if n := s.shortAt(low, i); n > 0 {
+			mark(i, i+n)
+		}
+	}
+	return places
+}
+
+// shortAt is the length of the short secret that begins at i as a word of its
+// own, or of what is left there of a long one: of what a server sends only the
+// beginning is quoted.
+func (s *Secrets) shortAt(low []byte, i int) int {
+	if i > 0 && inWord(low[i-1]) {
+		return 0
+	}
+	for n := min(window-1, len(low)-i); n >= minSecret; n-- {
+		if i+n < len(low) && inWord(low[i+n]) {
+			continue
+		}
+		word, cut := string(low[i:i+n]), i+n == len(low) || low[i+n] == '"'
+		if s.short[word] || cut && s.heads[word] {
+			return n
+		}
+	}
+	return 0
+}
+
+// inWord reports whether c is part of a word.
+func inWord(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c >= 0x80 }
+
+// Blank is text with "(blanked)" where secrets are.
+func (s *Secrets) Blank(text string) string {
+	places := s.Find([]byte(text))
+	if places == nil {
+		return text
+	}
+	var b strings.Builder
+	at := 0
+	for _, place := range places {
+		b.WriteString(text[at:place[0]])
+		b.WriteString(blanked)
+		at = place[1]
+	}
+	return b.String() + text[at:]
+}
+
+// Error is err if no secret is in its text, and else an error with the rest of
+// the text and nothing more.
+func (s *Secrets) Error(err error) error {
+	if err == nil {
+		return nil
+	}
+	text := err.Error()
+	if shown := s.Blank(text); shown != text {
+		return errors.New(shown)
+	}
+	return err
+}
