@@ -91,21 +91,21 @@ func partsOf(value string) []string {
 	return parts
 }
 
-// formsOf are the ways in which a secret is written.
-func formsOf(secret string) []string {
+// formsOf are the ways in which a secret, which may be percent-encoded, is written.
+func formsOf(secret string) (forms []string) {
 	if len(secret) < minSecret {
 		return nil
 	}
-	quoted := strconv.Quote(secret)
-	forms := []string{
-		secret, quoted[1 : len(quoted)-1], url.QueryEscape(secret), url.PathEscape(secret),
-		base64.RawStdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret)),
+	plain := []string{secret}
+	for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+		if text, err := decode(secret); err == nil && !slices.Contains(plain, text) {
+			plain = append(plain, text)
+		}
 	}
-	if plain, err := url.PathUnescape(secret); err == nil {
-		forms = append(forms, plain)
-	}
-	if plain, err := url.QueryUnescape(secret); err == nil {
-		forms = append(forms, plain)
+	for _, text := range plain {
+		quoted := strconv.Quote(text)
+		forms = append(forms, text, quoted[1:len(quoted)-1], url.QueryEscape(text), url.PathEscape(text),
+			base64.RawStdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)))
 	}
 	slices.Sort(forms)
 	return slices.Compact(forms)
