@@ -61,6 +61,8 @@ func inURL(text string) (values []string) {
 		if _, rest, found := strings.Cut(text, "//"); found {
 			values = append(values, userIn(rest)...)
 		}
+	} else if strings.Contains(u.Opaque, "@") { // without slashes
+		values = append(values, userIn(text)...)
 	} else if u.User != nil {
 		password, _ := u.User.Password()
 		values = append(values, u.User.String(), u.User.Username()+":"+password, u.User.Username(), password)
@@ -88,6 +90,8 @@ func userIn(rest string) []string {
 
 var (
 	urlInText = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*:)?//[^\s"'<>]+`)
+	// userInText is a user and a password in a URL without its scheme.
+	userInText = regexp.MustCompile(`[^\s"'<>=/:]+:[^\s"'<>/][^\s"'<>]*@`)
 	// namedInText is what has a value: a field of YAML or JSON, a header, a setting.
 	namedInText = regexp.MustCompile(`["']?([A-Za-z][\w.-]*)["']?[ \t]*[:=][ \t]*\[?[ \t]*`)
 	// nameInText begins a header that lacks its colon, and schemeInText is how a secret is used.
@@ -129,6 +133,9 @@ func inText(text string) (values []string) {
 			_, rest, _ := strings.Cut(line, "//")
 			values = append(values, userIn(rest)...)
 		}
+	}
+	for _, found := range userInText.FindAllString(text, -1) {
+		values = append(values, userIn(found)...)
 	}
 	for _, at := range namedInText.FindAllStringSubmatchIndex(text, -1) {
 		if name := text[at[2]:at[3]]; secretName(name) && name != "passes_on" {
