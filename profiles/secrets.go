@@ -130,7 +130,7 @@ func inText(text string) (values []string) {
 		values = append(values, inURL(text[at[0]:at[1]])...)
 		line, _, _ := strings.Cut(text[at[0]:], "\n")
 		if _, err := url.Parse(text[at[0]:at[1]]); err != nil { // a blank or a quote in the password
-			_, rest, _ := strings.Cut(line, "//")
+			_, rest, _ := strings.Cut(line[:min(len(line), 1<<10)], "//")
 			values = append(values, userIn(rest)...)
 		}
 	}

@@ -25,8 +25,9 @@ type Secrets struct {
 }
 
 const (
-	minSecret = 4 // bytes
-	window    = 8 // bytes
+	minSecret = 4       // bytes
+	window    = 8       // bytes
+	many      = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
 )
 
 // NewSecrets knows the values, such as those of headers, and what they are made
@@ -34,7 +35,12 @@ const (
 // of a cookie.
 func NewSecrets(values ...string) *Secrets {
 	s := &Secrets{short: map[string]bool{}, heads: map[string]bool{}}
-	seen := map[string]bool{}
+	seen, step, total := map[string]bool{}, 1, 0
+	for _, value := range values {
+		if total += len(value); total > many {
+			step = 4
+		}
+	}
 	for _, value := range values {
 		for _, part := range partsOf(value) {
 			if seen[part] {
@@ -42,7 +48,7 @@ func NewSecrets(values ...string) *Secrets {
 			}
 			seen[part] = true
 			for _, form := range formsOf(part) {
-				s.add(lower([]byte(form)))
+				s.add(lower([]byte(form)), step)
 			}
 		}
 	}
@@ -51,33 +57,38 @@ func NewSecrets(values ...string) *Secrets {
 	return s
 }
 
-func (s *Secrets) add(form []byte) {
+// add adds a form in lower case, and every so many of its windows.
+func (s *Secrets) add(form []byte, step int) {
 	switch n := len(form); {
 	case n < minSecret:
 	case n < window:
 		s.short[string(form)] = true
 	default:
-		for i := minSecret; i < window; i++ {
+		for i := minSecret; i < window && step == 1; i++ {
 			s.heads[string(form[:i])] = true
 		}
-		for i := range n - window + 1 {
+		for i := 0; i < n-window; i += step {
 			s.windows = append(s.windows, binary.BigEndian.Uint64(form[i:]))
 		}
+		s.windows = append(s.windows, binary.BigEndian.Uint64(form[n-window:]))
 	}
 }
+
+// schemes are how the value of an Authorization begins that is followed by a secret.
+var schemes = []string{"apikey", "aws4-hmac-sha256", "basic", "bearer", "digest", "dpop", "key", "negotiate", "ntlm", "token"}
 
 // partsOf is a value and what in it is a secret by itself.
 func partsOf(value string) []string {
 	value = strings.TrimSpace(value)
-	parts := []string{value}
-	scheme, rest, found := strings.Cut(value, " ")
-	if rest = strings.TrimSpace(rest); found && !strings.ContainsAny(scheme, "=;,") { // as in Bearer TOKEN
-		parts = append(parts, rest)
-		if plain, err := base64.StdEncoding.DecodeString(rest); err == nil && strings.EqualFold(scheme, "basic") {
-			user, password, _ := strings.Cut(string(plain), ":")
-			parts = append(parts, string(plain), user, password)
-		}
+	scheme, rest, _ := strings.Cut(value, " ")
+	scheme = strings.ToLower(scheme)
+	if rest = strings.TrimSpace(rest); rest != "" && slices.Contains(schemes, scheme) {
 		value = rest
+	}
+	parts := []string{value}
+	if plain, err := base64.StdEncoding.DecodeString(value); err == nil && scheme == "basic" {
+		user, password, _ := strings.Cut(string(plain), ":")
+		parts = append(parts, string(plain), user, password)
 	}
 	for _, part := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t\r\n,;&", r) }) {
 		if _, v, named := strings.Cut(part, "="); named && v != "" {
@@ -124,7 +135,7 @@ func lower(b []byte) []byte {
 
 // Find is where in text secrets are: from and to of each place, in order.
 func (s *Secrets) Find(text []byte) (places [][2]int) {
-	if s == nil || len(s.windows) == 0 && len(s.short) == 0 {
+	if s.none() {
 		return nil
 	}
 	low := lower(text)
@@ -148,6 +159,8 @@ func (s *Secrets) Find(text []byte) (places [][2]int) {
 	}
 	return places
 }
+
+func (s *Secrets) none() bool { return s == nil || len(s.windows) == 0 && len(s.short) == 0 }
 
 // shortAt is the length of the short secret that begins at i as a word of its
 // own, or of what is left there of a long one: of what a server sends only the
@@ -190,8 +203,8 @@ func (s *Secrets) Blank(text string) string {
 // Error is err if no secret is in its text, and else an error with the rest of
 // the text and nothing more.
 func (s *Secrets) Error(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || s.none() {
+		return err
 	}
 	text := err.Error()
 	if shown := s.Blank(text); shown != text {
