@@ -25,9 +25,10 @@ type Secrets struct {
 }
 
 const (
-	minSecret = 4       // bytes
-	window    = 8       // bytes
-	many      = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
+	minSecret   = 4       // bytes; below a window a secret is found as a word of its own
+	mixedSecret = 6       // bytes from which one is found within others too, if it is no plain word or number
+	window      = 8       // bytes
+	many        = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
 )
 
 // NewSecrets knows the values, such as those of headers, and what they are made
@@ -162,23 +163,31 @@ func (s *Secrets) Find(text []byte) (places [][2]int) {
 
 func (s *Secrets) none() bool { return s == nil || len(s.windows) == 0 && len(s.short) == 0 }
 
-// shortAt is the length of the short secret that begins at i as a word of its
-// own, or of what is left there of a long one: of what a server sends only the
-// beginning is quoted.
+// shortAt is the length of the short secret that begins at i, or of what is left
+// there of a long one: of what a server sends only the beginning is quoted.
 func (s *Secrets) shortAt(low []byte, i int) int {
-	if i > 0 && inWord(low[i-1]) {
-		return 0
-	}
+	begins := i == 0 || !inWord(low[i-1])
 	for n := min(window-1, len(low)-i); n >= minSecret; n-- {
-		if i+n < len(low) && inWord(low[i+n]) {
-			continue
-		}
-		word, cut := string(low[i:i+n]), i+n == len(low) || low[i+n] == '"'
-		if s.short[word] || cut && s.heads[word] {
+		word, end := low[i:i+n], i+n == len(low)
+		switch {
+		case !begins && n < mixedSecret:
+			return 0
+		case s.short[string(word)] && (n >= mixedSecret && !plainWord(word) || begins && (end || !inWord(low[i+n]))):
+			return n
+		case begins && (end || low[i+n] == '"') && s.heads[string(word)]:
 			return n
 		}
 	}
 	return 0
+}
+
+// plainWord reports whether a secret may well be part of another word: it is all
+// letters, or all digits as in a number or an address.
+func plainWord(word []byte) bool {
+	letter := func(c byte) bool { return 'a' <= c && c <= 'z' || c >= 0x80 }
+	digit := func(c byte) bool { return '0' <= c && c <= '9' || c == '.' || c == ':' }
+	return !slices.ContainsFunc(word, func(c byte) bool { return !letter(c) }) ||
+		!slices.ContainsFunc(word, func(c byte) bool { return !digit(c) })
 }
 
 // inWord reports whether c is part of a word.

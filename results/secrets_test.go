@@ -12,7 +12,7 @@ import (
 
 func TestSecretsAreBlanked(t *testing.T) {
 	jwt := "eyJhbGciOiJIUzI1NiJ9." + strings.Repeat("Ab0_-", 30)
-	s := NewSecrets("Bearer "+jwt, "sid=q7Wx93zL; lang=en; theme=solarized", "Basic "+base64.StdEncoding.EncodeToString([]byte("operator:k3yRing")),
+	s := NewSecrets("Bearer "+jwt, "sid=q7Wx93zL; lang=en; theme=solarized", "Basic "+base64.StdEncoding.EncodeToString([]byte("operator:keyring")),
 		`Digest username="mufasa7", response="6629fae49393a053"`, "s3cr%2Ft", "hunter2", "pw", "80", "")
 	for text, want := range map[string]string{
 		"":                                  "",
@@ -25,11 +25,11 @@ func TestSecretsAreBlanked(t *testing.T) {
 		"in base64 " + base64.StdEncoding.EncodeToString([]byte(jwt)):       "in base64 (blanked)",
 		"in base64 " + base64.StdEncoding.EncodeToString([]byte("hunter2")): "in base64 (blanked)=="[:19],
 		"cookie q7Wx93zL, twice Q7WX93ZL":                                   "cookie (blanked), twice (blanked)",
-		"operator:k3yRing, operator, k3yRing":                               "(blanked), (blanked), (blanked)",
+		"operator:keyring, operator, keyring":                               "(blanked), (blanked), (blanked)",
 		"mufasa7 6629fae49393a053":                                          "(blanked) (blanked)",
 		"s3cr%2Ft and s3cr/t":                                               "(blanked) and (blanked)",
 		"hunter2":                                                           "(blanked)",
-		"hunter22 is another word, as is xhunter2":                          "hunter22 is another word, as is xhunter2",
+		"200OKhunter2: 1 and operators, xkeyring":                           "200OK(blanked): 1 and (blanked)s, xkeyring",
 		"pw, 80 and en are too short: dial tcp 127.0.0.1:80":                "pw, 80 and en are too short: dial tcp 127.0.0.1:80",
 		"read tcp 10.0.0.1:40000->10.0.0.2:80: connection reset by peer":    "read tcp 10.0.0.1:40000->10.0.0.2:80: connection reset by peer",
 	} {
