@@ -25,10 +25,9 @@ type Secrets struct {
 }
 
 const (
-	minSecret   = 4       // bytes; below a window a secret is found as a word of its own
-	mixedSecret = 6       // bytes from which one is found within others too, if it is no plain word or number
-	window      = 8       // bytes
-	many        = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
+	minSecret = 4       // bytes
+	window    = 8       // bytes
+	many      = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
 )
 
 // NewSecrets knows the values, such as those of headers, and what they are made
@@ -167,14 +166,14 @@ func (s *Secrets) none() bool { return s == nil || len(s.windows) == 0 && len(s.
 // there of a long one: of what a server sends only the beginning is quoted.
 func (s *Secrets) shortAt(low []byte, i int) int {
 	begins := i == 0 || !inWord(low[i-1])
+	if !begins && len(s.short) == 0 {
+		return 0
+	}
 	for n := min(window-1, len(low)-i); n >= minSecret; n-- {
 		word, end := low[i:i+n], i+n == len(low)
-		switch {
-		case !begins && n < mixedSecret:
-			return 0
-		case s.short[string(word)] && (n >= mixedSecret && !plainWord(word) || begins && (end || !inWord(low[i+n]))):
-			return n
-		case begins && (end || low[i+n] == '"') && s.heads[string(word)]:
+		alone := begins && (end || !inWord(low[i+n]))
+		cut := begins && (end || low[i+n] == '"')
+		if s.short[string(word)] && (alone || !plainWord(word)) || cut && s.heads[string(word)] {
 			return n
 		}
 	}
