@@ -138,7 +138,7 @@ func inText(text string) (values []string) {
 		values = append(values, userIn(found)...)
 	}
 	for _, at := range namedInText.FindAllStringSubmatchIndex(text, -1) {
-		if name := text[at[2]:at[3]]; secretName(name) && name != "passes_on" {
+		if name := text[at[2]:at[3]]; secretName(name) && !strings.HasSuffix(name, "passes_on") {
 			values = append(values, valuesAt(text, at[0], at[1])...)
 		}
 	}

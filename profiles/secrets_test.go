@@ -81,7 +81,7 @@ func TestWithoutSecrets(t *testing.T) {
 			}
 		}
 	}
-	if err := errors.New("x is neither true nor false"); WithoutSecrets(err, "passes_on: neither", "key: true") != err || WithoutSecrets(nil, "a") != nil {
+	if err := errors.New("x is neither true nor false"); WithoutSecrets(err, "passes_on: neither", "server.passes_on=neither", "key: true") != err || WithoutSecrets(nil, "a") != nil {
 		t.Error("what is no secret is blanked")
 	}
 }

@@ -102,9 +102,6 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 			if !strings.Contains(chatter.String(), c.want) {
 				t.Errorf("%q: %q does not say %q", args, &chatter, c.want)
 			}
-			if testing.Verbose() {
-				t.Logf("%s", &chatter)
-			}
 		})
 	}
 }

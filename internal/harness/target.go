@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -103,11 +102,10 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 
 // withoutSecrets is err without the secrets in its text.
 func withoutSecrets(s *results.Secrets, err error) error {
-	input, ok := errors.AsType[*InputError](err)
-	if !ok {
-		return s.Error(err)
+	if input, ok := err.(*InputError); ok {
+		return &InputError{s.Error(input.Err)}
 	}
-	return &InputError{s.Error(input.Err)}
+	return s.Error(err)
 }
 
 // sources is how many addresses connections to the target come from, in turn;
