@@ -23,8 +23,7 @@ type ReproduceOptions struct {
 // kept below Out as "incident" and "remedy-1", "remedy-2" and so on. What was
 // done until an interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
-	secretless := profiles.Redact(*p)
-	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: secretless.Question, RemedyRuns: []results.RemedyRun{}}
+	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{}}
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
 		return nil, inputErrorf("%s is no incident: it needs a signature to check (expect), and remedies or what to say of it (says); to send its traffic use 'kabench run'", p.Name)
 	}
@@ -51,6 +50,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 			return nil, &InputError{err}
 		}
 	}
+	secretless := profiles.Redact(*p).Remedies
 	var problems []error
 	opts.Incident = nil
 	one := func(step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
@@ -88,7 +88,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		}
 		cleared := shown(run)
 		rep.Reproduced = rep.Reproduced && cleared
-		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless.Remedies[i].Set, Cleared: cleared, Run: run})
+		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless[i].Set, Cleared: cleared, Run: run})
 	}
 	if len(rep.RemedyRuns) < len(remedies) {
 		rep.Reproduced = false
