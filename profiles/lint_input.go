@@ -17,7 +17,7 @@ func LoadToCheck(sets []string) (*Profile, error) {
 		}
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, WithoutSecrets(d.errs, sets...)
 	}
 	return &p, nil
 }

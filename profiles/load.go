@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -39,7 +40,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 		}
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, WithoutSecrets(d.errs, append(slices.Clone(sets), string(data))...)
 	}
 	return &p, nil
 }

@@ -59,5 +59,5 @@ func parsePreset(source string, data []byte) (Preset, error) {
 			d.errs = append(d.errs, d.located(c, source))
 		}
 	}
-	return p, d.errs.asError()
+	return p, WithoutSecrets(d.errs.asError(), string(data))
 }

@@ -76,7 +76,7 @@ func readTargets(path, format string) ([]Request, error) {
 	}
 	requests, err := parseTargets(data, format)
 	if err != nil {
-		return nil, fmt.Errorf("target.file: %s: %w", path, err)
+		return nil, fmt.Errorf("target.file: %s: %w", path, WithoutSecrets(err, string(data)))
 	}
 	return requests, nil
 }

@@ -67,5 +67,5 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 			d.errs = append(d.errs, d.located(c, source))
 		}
 	}
-	return p, d.errs.asError()
+	return p, WithoutSecrets(d.errs.asError(), string(data))
 }

@@ -20,7 +20,7 @@ const setFlag = "--set "
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
 	d.set(p, path, value)
-	return d.errs.asError()
+	return WithoutSecrets(d.errs.asError(), path+"="+value)
 }
 
 // setArgument applies path=value, the argument of --set.

@@ -83,7 +83,7 @@ func (o *compareOptions) plan(profileOrMatrix string) (*plan, error) {
 		p.name = "comparison"
 	}
 	if p.question == "" {
-		p.question = p.arms[0].Profile.Question
+		p.question = profiles.Redact(*p.arms[0].Profile).Question
 	}
 	return p, nil
 }

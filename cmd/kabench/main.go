@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -24,6 +26,7 @@ const (
 )
 
 func main() {
+	log.SetOutput(io.Discard) // net/http logs what a server sent unasked, and a secret may be in it
 	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
 		os.Exit(harness.Child(os.Stdin, os.Stdout))
 	}
@@ -39,7 +42,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return int(code)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "kabench: %s\n", results.Printable(err.Error())) // a file or a server may be quoted in it
+		text := profiles.WithoutSecrets(errors.New(err.Error()), args...).Error()
+		fmt.Fprintf(stderr, "kabench: %s\n", results.Printable(text)) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
 		}

@@ -211,7 +211,7 @@ func (o *runOptions) inFlags(err error) error {
 				}
 			}
 		}
-		if o.target != "" && c.Source == "--set target.url="+o.target {
+		if o.target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // what follows may be blanked
 			list[i].Source, list[i].Path = "--target "+o.target, ""
 		}
 		if c.Path == "load.rate" && c.Source == "" {

@@ -37,6 +37,7 @@ type target struct {
 	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
+	secrets  *results.Secrets // what the requests carry that nothing may show
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
 	servers  []netip.AddrPort // where the server accepts, if not there
@@ -48,6 +49,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	defer func() {
 		if err != nil {
 			t.close()
+			err = withoutSecrets(t.secrets, err)
 		}
 	}()
 	p = p.Clone()
@@ -67,6 +69,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	t.secrets = profiles.Secrets(p, requests)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
@@ -95,6 +98,14 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		return nil, inputErrorf("target.source_addresses: %w", err)
 	}
 	return t, nil
+}
+
+// withoutSecrets is err without the secrets in its text.
+func withoutSecrets(s *results.Secrets, err error) error {
+	if input, ok := err.(*InputError); ok {
+		return &InputError{s.Error(input.Err)}
+	}
+	return s.Error(err)
 }
 
 // sources is how many addresses connections to the target come from, in turn;
