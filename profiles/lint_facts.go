@@ -256,7 +256,7 @@ func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
 func (s *subject) asksClose() bool {
 	targets, err := s.targets()
 	return err == nil && !slices.ContainsFunc(targets, func(r Request) bool {
-		return !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")
+		return !httpguts.HeaderValuesContainsToken(r.Values("Connection"), "close")
 	})
 }
 

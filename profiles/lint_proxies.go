@@ -268,7 +268,7 @@ func checkHopByHop(s *subject, o *outcome) {
 	}
 	found := make([]bool, len(s.legs))
 	for _, r := range targets {
-		w := spoken{connection: tokens(r.Header["Connection"]), proxyConnection: tokens(r.Header["Proxy-Connection"])}
+		w := spoken{connection: tokens(r.Values("Connection")), proxyConnection: tokens(r.Values("Proxy-Connection"))}
 		reused := s.pool.MaxIdle != 0 && s.pool.MaxIdleAll != 0 && s.pool.MaxRequests != 1 // the connection that it comes on
 		for i, g := range s.legs {
 			next := w.through(*g.from.proxy)

@@ -18,7 +18,7 @@ func (s *subject) requests() ([]pool.Attempt, error) {
 	}
 	var kinds []pool.Attempt
 	for _, r := range all {
-		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil}
+		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Values("Idempotency-Key") != nil || r.Values("X-Idempotency-Key") != nil}
 		if !slices.Contains(kinds, a) {
 			kinds = append(kinds, a)
 		}
