@@ -45,6 +45,10 @@ type Profile struct {
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says, in an incident, is the verdict in words; its figures are measured.
 	Says Says `yaml:"says,omitempty"`
+	// Assumed are the paths of fields that nobody gave and that Check must not
+	// take for facts of the user's: see LoadToCheck. It is not written. Empty: all is
+	// as it is said.
+	Assumed map[string]bool
 }
 
 // The clients a profile can name.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -63,7 +64,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.Check(p, o.ports)
+	list := profiles.CheckInWords(p, o.ports, wording.For)
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
