@@ -24,8 +24,8 @@ type Profile struct {
 	Client string         `yaml:"client"`
 	Load   generator.Load `yaml:"load"`
 	Pool   pool.Policy    `yaml:"pool"`
-	// Preset is the preset that Pool was taken from, if it was, whatever was
-	// changed since: reports use its client's words.
+	// Preset is the preset that Pool began with, if it did, whatever was changed
+	// since (Overrides): reports use its client's words. Written, it is a key of pool.
 	Preset string `yaml:"preset,omitempty"`
 	Target Target `yaml:"target"`
 	// Network is a private network to run in: the client, and the hosts that
