@@ -63,7 +63,7 @@ func (d *decoder) beginWith(path string, n ast.Node, v reflect.Value) (done bool
 	value, _, err := base(v.Type(), name)
 	if err != nil {
 		d.bad(path, placeOf(named), "%v", err)
-		return true
+		return isScalar(n)
 	}
 	v.Set(value)
 	if v.Type() == reflect.TypeFor[pool.Policy]() {

@@ -1,6 +1,9 @@
 package profiles
 
-import "strings"
+import (
+	"reflect"
+	"strings"
+)
 
 // ownDefaults are fields whose defaults are kabench's own and say nothing of
 // the user's client or traffic.
@@ -27,6 +30,17 @@ func LoadToCheck(sets []string) (*Profile, error) {
 	}
 	p.Assumed = d.notGiven()
 	return &p, nil
+}
+
+// AssumeUnsaid marks as Assumed what neither the profile's text nor sets give: for
+// a profile whose pool is a client's that sends the user's traffic, and not kabench's.
+func (p *Profile) AssumeUnsaid(text []byte, sets []string) {
+	d, scratch := newDecoder(Default()), Default()
+	d.document(text, reflect.ValueOf(&scratch).Elem())
+	for _, set := range sets {
+		d.setArgument(&scratch, set)
+	}
+	p.Assumed = d.notGiven()
 }
 
 // notGiven are those of ownDefaults that were not set.

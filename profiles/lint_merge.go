@@ -8,13 +8,17 @@ import (
 )
 
 // bounds are the values that a finding's rule permits in its field: from least
-// on, up to most. 0 is no bound.
+// on, up to most. 0 is no bound; none permits 0 alone.
 type bounds struct {
 	least, most int64
+	none        bool
 }
 
 func atLeast[T int | time.Duration](n T) bounds { return bounds{least: int64(n)} }
 func atMost[T int | time.Duration](n T) bounds  { return bounds{most: int64(n)} }
+
+// upTo is atMost(d), and 0 permits 0 alone.
+func upTo(d time.Duration) bounds { return bounds{most: int64(d), none: d == 0} }
 
 // bounded is a finding with the bounds of its field's value.
 type bounded struct {
@@ -24,7 +28,7 @@ type bounded struct {
 
 // stricter reports whether b leaves less room to the same side than other does.
 func (b bounds) stricter(other bounds) bool {
-	return b.most > 0 && (other.most == 0 || b.most < other.most) || b.most == 0 && b.least > other.least
+	return b.none || !other.none && (b.most > 0 && (other.most == 0 || b.most < other.most) || b.most == 0 && b.least > other.least)
 }
 
 // merged has one finding for each rule and field, and one advice for each field:
@@ -77,7 +81,7 @@ func advise(all []bounded, i int) {
 		if b := all[j].bounds; b.least > 0 && (low < 0 || b.least > all[low].bounds.least) {
 			low = j
 		}
-		if b := all[j].bounds; b.most > 0 && (high < 0 || b.most < all[high].bounds.most) {
+		if b := all[j].bounds; (b.most > 0 || b.none) && (high < 0 || b.most < all[high].bounds.most) {
 			high = j
 		}
 	}

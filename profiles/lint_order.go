@@ -144,7 +144,7 @@ func (s *subject) checkClientIdle(o *outcome, h hop) {
 		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: %s; %s",
 			h.limit(), s.logged(results.PhaseBeforeResponse, true, severalStale, results.CauseFIN, results.CauseRST), s.whatBecomesOfStale(k)),
 		Set: set,
-	}, atMost(below(h.limit(), k.roundTrip)))
+	}, upTo(below(h.limit(), k.roundTrip)))
 }
 
 // letGo is the field to change so that the keeper lets go before h, and how.
@@ -210,7 +210,7 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 		Numbers: [2]string{limit.text, idleText(h)},
 		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
 		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.unsaidKeepAlive(),
-	}, atMost(below(h.limit(), k.roundTrip)))
+	}, upTo(below(h.limit(), k.roundTrip)))
 }
 
 // unsaidKeepAlive asks for what the client's sockets do, if nobody said.

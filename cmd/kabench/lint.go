@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,6 +100,9 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if err != nil {
 		return nil, o.inFlags(err)
 	}
+	if o.profile != "" && o.pool != "" {
+		p.AssumeUnsaid(textOf(o.profile), sets)
+	}
 	if o.server != "" {
 		server, err := profiles.ReadServer(o.server)
 		if err != nil {
@@ -119,6 +123,15 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 		return nil, err
 	}
 	return p, p.ValidateFacts()
+}
+
+// textOf is the text of a profile that could be loaded.
+func textOf(nameOrFile string) []byte {
+	if embedded, found := profiles.Find(nameOrFile); found {
+		return []byte(embedded.Text)
+	}
+	text, _ := os.ReadFile(nameOrFile) // it was read just now
+	return text
 }
 
 // setAgain lets what was set of the server and the load balancer win over what
