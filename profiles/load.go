@@ -29,6 +29,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	d := newDecoder(Default())
 	d.source, d.lined = name, true
 	d.document(data, reflect.ValueOf(&p).Elem())
+	d.label(&p)
 	for _, set := range sets {
 		d.setArgument(&p, set)
 	}

@@ -221,7 +221,7 @@ func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests
 		if r.Header = r.Header.Clone(); r.Header == nil {
 			r.Header = http.Header{}
 		}
-		if r.Header.Get("Host") == "" {
+		if len(r.Values("Host")) == 0 {
 			r.Header.Set("Host", u.Host)
 		}
 		r.URL = t.link.URL(u).String()
