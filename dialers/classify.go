@@ -74,7 +74,7 @@ func writeCause(f Facts) results.Cause {
 		return results.CauseRST
 	}
 	if f.Write == nil {
-		return readCause(f) // found dead before anything was written
+		return CauseOf(f.Read) // found dead before anything was written
 	}
 	return CauseOf(f.Write)
 }

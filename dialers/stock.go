@@ -40,8 +40,8 @@ type Stock struct {
 
 // NewStock returns a Doer over a Transport with the settings of
 // http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings, Nagle and Sources apply; its timeout and
-// period of TCP keep-alive too, if it has them.
+// epoch. The dialer's TLS settings, Nagle, Control and Sources apply; its timeout
+// and period of TCP keep-alive too, if it has them.
 func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
 	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
@@ -51,7 +51,7 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 	if dialer.TLS != nil {
 		s.transport.TLSClientConfig = dialer.TLS.Clone()
 	}
-	nd := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second} // as in http.DefaultTransport
+	nd := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: dialer.Control} // as in http.DefaultTransport
 	if dialer.Timeout > 0 {
 		nd.Timeout = dialer.Timeout
 	}
@@ -74,15 +74,7 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 				err = homeless(err, remote)
 			}
 		}
-		if errors.Is(err, syscall.ECONNRESET) {
-			// The handshake was over when the RST came: one before is ECONNREFUSED
-			// (tcp_reset in net/ipv4/tcp_input.c).
-			s.change(func(st *Stats) {
-				st.Opened++
-				st.MaxOpen = max(st.MaxOpen, s.openNow+1)
-				st.ClosedReset++
-			})
-		}
+		s.madeAndEnded(err)
 		s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 		return nil, err
 	}
@@ -93,6 +85,25 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 	c.trace(TraceEvent{At: begun, State: Registered, Text: addr})
 	c.trace(TraceEvent{State: Connected, Took: c.born - begun})
 	return c, nil
+}
+
+// madeAndEnded counts the connection of a connect that failed with err, if there was
+// one: an RST before the handshake is over is ECONNREFUSED, one after it ECONNRESET,
+// and one after a FIN EPIPE (tcp_reset in net/ipv4/tcp_input.c).
+func (s *Stock) madeAndEnded(err error) {
+	reset, closed := errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE)
+	if !reset && !closed {
+		return
+	}
+	s.change(func(st *Stats) {
+		st.Opened++
+		st.MaxOpen = max(st.MaxOpen, s.openNow+1)
+		if reset {
+			st.ClosedReset++
+		} else {
+			st.ClosedByPeer++
+		}
+	})
 }
 
 func (s *Stock) now() time.Duration { return time.Since(s.epoch) }

@@ -211,8 +211,9 @@ func (w *witness) failed(err error) Facts {
 		if f.Read == nil && f.Write == nil {
 			f.Read = err // the Transport closed the connection because of it
 		}
-	case w.received() > 0 && !ofConnection(err):
-		f.Bytes, f.Read = w.received(), nil // it could not make sense of them
+	case !ofConnection(err) && (w.received() > 0 || f.Read == nil && f.Write == nil):
+		// The Transport could make no sense of what came, if only before the lease.
+		f.Bytes, f.Read = max(w.received(), 1), nil
 	case f.Read == nil && w.tls:
 		f.Read = overTLS(err)
 	}
