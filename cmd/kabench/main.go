@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ const (
 )
 
 func main() {
+	log.SetOutput(io.Discard) // net/http writes there what servers send unasked: to client: stock it is an outcome
 	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
 		os.Exit(harness.Child(os.Stdin, os.Stdout))
 	}
