@@ -3,6 +3,7 @@ package dialers
 import (
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -131,7 +132,10 @@ func TestStockOfWhatIsNotHTTP(t *testing.T) {
 // Whatever a server does, the exchange ends when its time is over, in the phase it is
 // in. A 101 is an answer without a body, as for the client of our own.
 func TestStockEndsInTime(t *testing.T) {
-	const short = 200 * time.Millisecond
+	const timeout = time.Second
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	certificates := server.TLS.Certificates
 	upload := bytes.Repeat([]byte("x"), 24<<20)
 	silent := func(net.Conn) {}
 	trickle := func(conn net.Conn) {
@@ -169,24 +173,38 @@ func TestStockEndsInTime(t *testing.T) {
 		"nothing":                         {nil, silent, "before_response/timeout"},
 		"a window that stays shut":        {upload, silent, "write_body/timeout"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			over := make(chan struct{})
-			url := raw(t, func(conn net.Conn) {
-				test.serve(conn)
-				<-over
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s tls=%v", name, secure), func(t *testing.T) {
+				t.Parallel()
+				over := make(chan struct{})
+				url := raw(t, func(conn net.Conn) {
+					if secure {
+						server := tls.Server(conn, &tls.Config{Certificates: certificates})
+						server.Handshake()
+						conn = server
+					}
+					test.serve(conn)
+					<-over
+				})
+				defer close(over)
+				if secure {
+					url = "https" + strings.TrimPrefix(url, "http")
+				}
+				r := request(t, "POST", url, test.body)
+				s := NewStock(&Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, []*Request{r}, timeout, time.Now())
+				e := do(t.Context(), s, s.now)
+				if outcome(e) != test.want {
+					t.Errorf("got %s (%v), want %s", outcome(e), e.Err, test.want)
+				}
+				if e.OK() && (e.Status != 101 || e.Unbounded) {
+					t.Errorf("status %d, unbounded %v", e.Status, e.Unbounded)
+				}
+				if late := e.ResponseTime() - timeout; late > 4*time.Second { // crypto/tls waits for 5 to say close_notify
+					t.Errorf("it ended %v after its time was over", late)
+				}
+				eventually(t, func() bool { st := s.Stats(); return st.ClosedByUs == st.Opened })
 			})
-			defer close(over)
-			s := NewStock(&Dialer{}, []*Request{request(t, "POST", url, test.body)}, short, time.Now())
-			e := do(t.Context(), s, s.now)
-			if outcome(e) != test.want {
-				t.Errorf("got %s (%v), want %s", outcome(e), e.Err, test.want)
-			}
-			if e.OK() && (e.Status != 101 || e.Unbounded) {
-				t.Errorf("status %d, unbounded %v", e.Status, e.Unbounded)
-			}
-			eventually(t, func() bool { st := s.Stats(); return st.ClosedByUs == st.Opened })
-		})
+		}
 	}
 }
 
