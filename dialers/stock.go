@@ -154,5 +154,8 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	e.Done = s.now()
 	e.Phase, e.Cause = Classify(facts)
 	e.Err = errorBehind(e.Cause, facts)
+	if e.Failed() && w.conn != nil && !w.seeking {
+		e.Local = w.conn.LocalAddr().String()
+	}
 	w.traceEnd()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -61,6 +62,10 @@ func TestStockKnowsResets(t *testing.T) {
 				written := e.BytesOut >= int64(len("POST / HTTP/1.1\r\n\r\n"))
 				if e.Phase == results.PhaseBeforeResponse && !written || e.Phase == results.PhaseWriteHeaders && (written || e.WroteHeaders != results.Never) {
 					t.Fatalf("got %s after %d bytes, head stamped at %v", outcome(e), e.BytesOut, e.WroteHeaders)
+				}
+				_, unknown := netip.ParseAddrPort(e.Local)
+				if onOne := e.Phase >= results.PhaseWriteHeaders; onOne == (unknown != nil) {
+					t.Fatalf("got %s, our end of its connection is %q", outcome(e), e.Local)
 				}
 			}
 			if st := s.Stats(); st.Opened != uint64(test.rounds) || st.ClosedReset != st.Opened {
