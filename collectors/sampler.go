@@ -33,9 +33,10 @@ type Sources struct {
 	Load   func() (inFlight, buffered int) // of the generator
 	Totals func() Totals                   // of the Recorder
 
-	// Remotes and Servers are the sockets to count, as in host.Watch.
+	// Remotes, Servers and Except say which sockets to count, as in host.Watch.
 	Remotes []netip.AddrPort
 	Servers []netip.AddrPort
+	Except  []netip.AddrPort
 	// ServerSide count the sockets that Servers would be in the network namespaces
 	// of the server's hosts, where those are others than this one. The Sampler
 	// closes them.
@@ -81,7 +82,7 @@ type Sampler struct {
 func NewSampler(src Sources) *Sampler {
 	all := watchers{servers: src.ServerSide}
 	var err error
-	if all.client, err = host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers}); err != nil {
+	if all.client, err = host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers, Except: src.Except}); err != nil {
 		all.close()
 		return newSampler(src, &sockets{why: err.Error()})
 	}

@@ -28,7 +28,7 @@ func raw(t *testing.T, serve func(net.Conn)) string {
 	ln := listen(t)
 	var all sync.WaitGroup
 	t.Cleanup(func() { ln.Close(); all.Wait() })
-	go func() {
+	all.Go(func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
@@ -40,7 +40,7 @@ func raw(t *testing.T, serve func(net.Conn)) string {
 				serve(conn)
 			})
 		}
-	}()
+	})
 	return "http://" + ln.Addr().String()
 }
 

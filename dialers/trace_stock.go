@@ -1,6 +1,12 @@
 package dialers
 
-import "github.com/kabench/kabench/results"
+import (
+	"errors"
+	"io"
+	"syscall"
+
+	"github.com/kabench/kabench/results"
+)
 
 // trace tells the tracer, if there is one. Without a time it is now.
 func (s *Stock) trace(e TraceEvent) {
@@ -20,21 +26,27 @@ func (c *stockConn) trace(e TraceEvent) {
 	}
 }
 
-// tracePeer tells that the peer has ended the connection, if that is what err
-// says and it is the first time.
+// tracePeer tells that the peer has ended the connection, if that is what err, of
+// a Read or Write, says. When it leaves open how, Close knows.
 func (c *stockConn) tracePeer(err error) {
-	if err == nil || c.stock.Tracer == nil {
+	if err == nil || c.stock.Tracer == nil || errors.Is(err, io.EOF) && inReset(c.Conn) {
 		return
 	}
+	c.tellPeer(err)
+}
+
+// tellPeer tells, the first time, that the peer has ended the connection: by a FIN
+// (io.EOF), or by a reset.
+func (c *stockConn) tellPeer(end error) {
 	e := TraceEvent{State: ClosedByPeer}
-	switch CauseOf(err) {
-	case results.CauseFIN:
-	case results.CauseRST:
+	switch {
+	case errors.Is(end, io.EOF):
+	case errors.Is(end, syscall.ECONNRESET):
 		e.State = ResetByPeer
 	default:
-		return // our own close, or a deadline
+		return // nobody has, or our own close
 	}
-	if c.peerSeen.CompareAndSwap(false, true) {
+	if c.stock.Tracer != nil && c.peerSeen.CompareAndSwap(false, true) {
 		c.trace(e)
 	}
 }

@@ -32,6 +32,8 @@ type Run struct {
 	Host    Host            `json:"host"`
 	Preset  *Preset         `json:"preset,omitempty"` // the real client whose pool this was
 
+	Before *Before `json:"before,omitempty"` // what was opened before the run; nil: nothing
+
 	Baseline *Baseline `json:"baseline,omitempty"` // the earlier run that the expectations name
 
 	Valid    bool     `json:"valid"`
@@ -96,6 +98,14 @@ func (p *Preset) String() string {
 		text += fmt.Sprintf("%s%s %s (preset: %s)", join, strings.TrimPrefix(c.Path, "pool."), c.Run, c.Preset)
 	}
 	return text
+}
+
+// Before is what kabench opened to the target before the run, one connection to
+// each server, to see whether it accepts them. They are in no other figure.
+type Before struct {
+	Connections uint64 `json:"connections"`
+	TLS         uint64 `json:"tls"`   // of them, with a finished TLS handshake
+	Reset       uint64 `json:"reset"` // of them, reset by the server; the others were closed by FIN
 }
 
 // Baseline says which run a run was held against.

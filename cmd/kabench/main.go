@@ -26,7 +26,9 @@ const (
 )
 
 func main() {
-	log.SetOutput(io.Discard) // net/http logs what a server sent unasked, and a secret may be in it
+	// net/http logs what servers send unasked. To client: stock it is an outcome, and
+	// a secret may be in it.
+	log.SetOutput(io.Discard)
 	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
 		os.Exit(harness.Child(os.Stdin, os.Stdout))
 	}

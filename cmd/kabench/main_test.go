@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,21 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"kabench": main})
+	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
 }
+
+// stuck is a command that heeds no interrupt, and whose standard error takes
+// nothing.
+func stuck() {
+	_, _, restore := interruptible(context.Background(), deaf{})
+	defer restore()
+	os.Stdout.WriteString("ready\n")
+	select {}
+}
+
+type deaf struct{}
+
+func (deaf) Write([]byte) (int, error) { select {} }
 
 // The transcripts in testdata/script are what a user types and sees.
 func TestScripts(t *testing.T) {

@@ -212,7 +212,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
 		Remotes: r.target.remotes, Servers: r.target.servers, ServerSide: accepted, LocalAddrs: r.target.sources(), Sink: r.sample,
-		Hosts: r.target.counters(r.profile),
+		Hosts: r.target.counters(r.profile), Except: r.target.looks.ends(),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
 	// first request does not make that one late.
@@ -307,7 +307,7 @@ func (r *run) begin() error {
 	r.doc = results.Run{
 		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
 		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
-		Baseline: r.opts.Baseline.told(),
+		Baseline: r.opts.Baseline.told(), Before: r.target.looks.told(),
 	}
 	if r.writer == nil {
 		return nil

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/lab"
@@ -41,6 +40,7 @@ type target struct {
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
 	servers  []netip.AddrPort // where the server accepts, if not there
+	looks    looks
 }
 
 // open makes p's target stand. Whatever it started is stopped when it fails.
@@ -203,9 +203,10 @@ func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests
 		return err
 	}
 	// A link accepts whether or not there is a server behind it.
-	if err := t.answers(ctx, server.String(), withPort(server)); err != nil {
+	if err := t.lookAt(ctx, server.String(), withPort(server), server.Scheme == "https"); err != nil {
 		return err
 	}
+	t.looks.over.Wait()
 	if t.link, err = unused(func() (*lab.Link, error) { return lab.StartLink(cfg, "", withPort(server)) }); err != nil {
 		return &InputError{err}
 	}
@@ -254,64 +255,6 @@ func withPort(u *url.URL) string {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// reachTimeout bounds the look whether a server is there before a run.
-const reachTimeout = 5 * time.Second
-
-// reach finds out where the requests go and whether somebody listens there.
-func (t *target) reach(ctx context.Context) error {
-	seen := map[dialers.Origin]bool{}
-	for _, r := range t.requests {
-		o := r.Origin()
-		if seen[o] {
-			continue
-		}
-		seen[o] = true
-		addr := net.JoinHostPort(o.Host, o.Port)
-		if err := t.answers(ctx, o.String(), addr); err != nil {
-			return err
-		}
-		for _, a := range addresses(ctx, addr) {
-			if !slices.Contains(t.remotes, a) {
-				t.remotes = append(t.remotes, a)
-			}
-		}
-	}
-	return nil
-}
-
-// answers looks whether somebody accepts connections at addr. A target that
-// cannot be reached at all is a mistake in the profile far more often than a
-// finding, and a minute of connect/refused teaches nothing.
-func (t *target) answers(ctx context.Context, name, addr string) error {
-	if len(t.lab) > 0 || t.link != nil {
-		return nil // ours, or looked at before the link was put in front
-	}
-	limited, cancel := context.WithTimeout(ctx, reachTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(limited, "tcp", addr)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return unreachable(name, err)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetLinger(0) // leave no TIME_WAIT of our own for the run to count
-	}
-	return conn.Close()
-}
-
-func unreachable(name string, err error) error {
-	advice := "is the server running, and is the port right?"
-	switch dialers.CauseOf(err) {
-	case results.CauseNXDomain, results.CauseDNS:
-		advice = "is the host name right?"
-	case results.CauseTimeout:
-		advice = fmt.Sprintf("nothing answered within %v; is the address right, and does a firewall let you through?", reachTimeout)
-	}
-	return inputErrorf("target %s cannot be reached: %w; %s", name, err, advice)
 }
 
 // addresses are those a name and port stand for; none when they cannot be

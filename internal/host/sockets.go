@@ -75,6 +75,10 @@ type Watch struct {
 	// something forwards between the two. A socket bound to one of them is the
 	// server's.
 	Servers []netip.AddrPort
+	// Except are client's ends of connections whose sockets do not count, on
+	// neither side: they are being closed, or closed. One that is ESTABLISHED has
+	// taken the port for itself, and counts.
+	Except []netip.AddrPort
 }
 
 // SocketCount is the sockets of a Watch at one moment. Listeners are left out.
@@ -94,9 +98,10 @@ type SocketCount struct {
 
 // sides tells the client's sockets from the server's, and counts them.
 type sides struct {
-	remotes, servers map[netip.AddrPort]struct{}
-	count            SocketCount
-	ports            map[netip.Addr]*portSet // in use on the client's side, by local address
+	remotes, servers, except map[netip.AddrPort]struct{}
+
+	count SocketCount
+	ports map[netip.Addr]*portSet // in use on the client's side, by local address
 }
 
 // portSet has one bit for each port.
@@ -109,7 +114,7 @@ func newSides(w Watch) (*sides, error) {
 	if w.Servers == nil {
 		w.Servers = w.Remotes
 	}
-	s := &sides{remotes: endpoints(w.Remotes), servers: endpoints(w.Servers), ports: map[netip.Addr]*portSet{}}
+	s := &sides{remotes: endpoints(w.Remotes), servers: endpoints(w.Servers), except: endpoints(w.Except), ports: map[netip.Addr]*portSet{}}
 	local, err := localAddrs()
 	if err != nil {
 		return nil, err
@@ -165,6 +170,9 @@ func (s *sides) add(state State, local, remote netip.AddrPort) {
 		return
 	}
 	if _, ok := s.remotes[remote]; ok {
+		if _, not := s.except[local]; not && state != Established {
+			return
+		}
 		s.count.Client[state]++
 		set := s.ports[local.Addr()]
 		if set == nil {
@@ -173,6 +181,9 @@ func (s *sides) add(state State, local, remote netip.AddrPort) {
 		}
 		set[local.Port()/64] |= 1 << (local.Port() % 64)
 	} else if _, ok := s.servers[local]; ok && s.count.ServerSide {
+		if _, not := s.except[remote]; not && state != Established {
+			return
+		}
 		s.count.Server[state]++
 	}
 }

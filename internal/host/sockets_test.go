@@ -80,6 +80,18 @@ func TestSidesAreToldApart(t *testing.T) {
 		},
 		want: SocketCount{Client: ByState{Established: 4}, PortsUsed: 4, ServerSide: true},
 	}, {
+		name:  "what an excepted end leaves behind does not count, what is opened there again does",
+		watch: Watch{Remotes: addrs("127.0.0.1:80"), Except: addrs("127.0.0.1:40000")},
+		sockets: []socket{
+			{TimeWait, "127.0.0.1:40000", "127.0.0.1:80"},
+			{CloseWait, "127.0.0.1:80", "127.0.0.1:40000"},
+			{TimeWait, "127.0.0.1:40001", "127.0.0.1:80"},
+			{LastAck, "127.0.0.1:80", "127.0.0.1:40001"},
+			{Established, "127.0.0.1:40000", "127.0.0.1:80"},
+			{Established, "127.0.0.1:80", "127.0.0.1:40000"},
+		},
+		want: SocketCount{Client: ByState{TimeWait: 1, Established: 1}, Server: ByState{LastAck: 1, Established: 1}, PortsUsed: 2, ServerSide: true},
+	}, {
 		name:  "listeners and states unknown to us are left out",
 		watch: Watch{Remotes: addrs("127.0.0.1:80")},
 		sockets: []socket{

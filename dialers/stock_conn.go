@@ -1,0 +1,201 @@
+package dialers
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// stockConn is a connection below the Transport. It counts the bytes, and keeps
+// what the kernel told its reads and writes: the Transport passes on one error of
+// several, some without their cause, and its own close in place of a timeout.
+type stockConn struct {
+	net.Conn
+	stock *Stock
+	id    uint64
+	born  time.Duration
+	uses  atomic.Int64
+
+	once     sync.Once // Close
+	closeErr error
+	peerSeen atomic.Bool // by the tracer, that the peer has ended it
+
+	// Held during a call, so that Close can wait for what it has to tell.
+	reading, writing sync.Mutex
+
+	written atomic.Int64
+
+	mu       sync.Mutex
+	read     int64    // guarded by mu
+	readEnd  error    // guarded by mu: the first error of a Read; nil: none but our own close
+	writeEnd error    // guarded by mu: of a Write, likewise
+	last     error    // guarded by mu: what the kernel said when we closed it
+	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason
+	use      stockUse // guarded by mu
+}
+
+// stockUse is whether an exchange is on a connection, for the gauges.
+type stockUse uint8
+
+const (
+	unused stockUse = iota // dialed, and not leased yet
+	inUse
+	unleased
+	ended
+)
+
+func (c *stockConn) Write(b []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.written.Add(int64(len(b))) // before: the response may be read sooner than this goroutine goes on
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n - len(b)))
+	if err != nil {
+		c.mu.Lock()
+		c.cut = true
+		keep(&c.writeEnd, err)
+		c.mu.Unlock()
+		c.tracePeer(err)
+	}
+	return n, err
+}
+
+func (c *stockConn) Read(b []byte) (int, error) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	c.read += int64(n)
+	keep(&c.readEnd, err)
+	c.mu.Unlock()
+	c.tracePeer(err)
+	return n, err
+}
+
+// keep keeps the first error that is not of our own making: a close, or the
+// deadline that crypto/tls sets for its close_notify.
+func keep(first *error, err error) {
+	if *first == nil && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		*first = err
+	}
+}
+
+// received is how many bytes have been read.
+func (c *stockConn) received() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read
+}
+
+// sentWhole reports whether every Write so far took all its bytes.
+func (c *stockConn) sentWhole() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.cut
+}
+
+// told is what reads and writes were told of the connection's end; nil: nothing.
+// The kernel tells of a reset once, to whoever asks first. After that a read finds
+// the stream at its end and a write finds a broken pipe, so a reset that either
+// of them met is what ended both.
+func (c *stockConn) told() (read, write error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.readEnd == nil && c.writeEnd == nil {
+		return nil, nil
+	}
+	if reset := c.reset(); reset != nil {
+		return reset, c.writeEnd
+	}
+	return c.readEnd, c.writeEnd
+}
+
+// reset is the peer's reset, nil if there was none; mu is held.
+func (c *stockConn) reset() error {
+	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
+		if errors.Is(err, syscall.ECONNRESET) {
+			return err
+		}
+	}
+	return nil
+}
+
+// peerEnded is how the peer ended the connection, as far as is known: a reset, io.EOF for
+// a FIN, or nil. A broken pipe without a reset is an RST that came after a FIN
+// (tcp_reset in net/ipv4/tcp_input.c).
+func (c *stockConn) peerEnded() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if reset := c.reset(); reset != nil {
+		return reset
+	}
+	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) {
+			return io.EOF
+		}
+	}
+	return nil
+}
+
+// turnTo notes a change of use. After ended there is none.
+func (c *stockConn) turnTo(use stockUse) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.use == use || c.use == ended {
+		return
+	}
+	was := c.use
+	c.use = use
+	c.stock.change(func(st *Stats) {
+		for change, u := range map[int]stockUse{-1: was, 1: use} {
+			switch u {
+			case inUse:
+				st.Leased += change
+			case unleased:
+				st.Idle += change
+			}
+		}
+	})
+}
+
+// Close closes the connection and counts who ended it. What a Read or Write
+// under way was told belongs to that; the close makes both return.
+func (c *stockConn) Close() error {
+	c.once.Do(func() {
+		last := peerEnd(c.Conn)
+		c.closeErr = c.Conn.Close()
+		c.reading.Lock()
+		defer c.reading.Unlock()
+		c.writing.Lock()
+		defer c.writing.Unlock()
+		c.mu.Lock()
+		c.last = last
+		c.mu.Unlock()
+		c.counted()
+	})
+	return c.closeErr
+}
+
+// counted counts the connection among those that are closed.
+func (c *stockConn) counted() {
+	end := c.peerEnded()
+	c.tellPeer(end)
+	c.turnTo(ended)
+	c.trace(TraceEvent{State: Unregistered})
+	c.stock.change(func(st *Stats) {
+		c.stock.openNow--
+		switch {
+		case end == nil:
+			st.ClosedByUs++
+		case errors.Is(end, io.EOF):
+			st.ClosedByPeer++
+		default:
+			st.ClosedReset++
+		}
+	})
+}
