@@ -76,11 +76,13 @@ type shard struct {
 	core    *pool.Core
 	origins map[Origin]int // the numbers of sub-pools
 	names   []Origin       // by number
-	closed  closedBy
+
+	closed   [numClosers]uint64 // connections, by who ended them first
+	notified notified
 }
 
-// closedBy counts connections by who ended them first.
-type closedBy struct{ us, peer, reset uint64 }
+// notified counts TLS connections by whose close_notify was first.
+type notified struct{ us, peer uint64 }
 
 // work is a decision to be carried out, and the error of the dial that failed
 // if that is what led to it.
@@ -356,9 +358,18 @@ func (c *Client) Close() {
 // shards' peaks.
 type Stats struct {
 	pool.Stats
-	ClosedByUs   uint64 // we closed first
-	ClosedByPeer uint64 // the peer's FIN or close_notify came first
-	ClosedReset  uint64 // the peer's RST came with no FIN before it
+	// Connections by whose FIN or RST was first, as our kernel saw it; it sees the
+	// peer's when that arrives. They add up to those closed.
+	ClosedByUs   uint64 // ours left before one of the peer's had come
+	ClosedByPeer uint64 // the peer's FIN had come
+	ClosedReset  uint64 // the peer's RST had come with no FIN before it
+	// ClosedUnknown are those nobody can tell of from here: the two FINs crossed, or
+	// ours still waited behind data that the peer had no room for.
+	ClosedUnknown uint64
+	// TLS connections by whose close_notify alert was first. It goes before that
+	// side's FIN, and says nothing of whose FIN is first.
+	NotifiedByUs   uint64 // ours left before we had read one
+	NotifiedByPeer uint64 // we had read the peer's
 }
 
 // Stats returns the gauges and counts as they are now. It may be called from any
@@ -389,7 +400,10 @@ func (sum *Stats) add(s *shard) {
 	for reason, n := range c.Evicted {
 		sum.Evicted[reason] += n
 	}
-	sum.ClosedByUs += s.closed.us
-	sum.ClosedByPeer += s.closed.peer
-	sum.ClosedReset += s.closed.reset
+	sum.ClosedByUs += s.closed[CloserUs]
+	sum.ClosedByPeer += s.closed[CloserPeer]
+	sum.ClosedReset += s.closed[CloserReset]
+	sum.ClosedUnknown += s.closed[CloserUnknown]
+	sum.NotifiedByUs += s.notified.us
+	sum.NotifiedByPeer += s.notified.peer
 }
