@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"github.com/kabench/kabench/dialers/pool"
 )
 
 // Closer is who ended a TCP connection first. A TLS alert before that is not in
@@ -33,4 +35,29 @@ func closerIn(err error) Closer {
 		return CloserReset
 	}
 	return CloserUs
+}
+
+// hangUp closes the connection for the reason.
+func (c *Conn) hangUp(reason pool.Reason) {
+	if c.closed {
+		return
+	}
+	c.closed, c.reason = true, reason
+	c.wire.close(c)
+}
+
+// gone counts who was first to end the connection, which is closed now.
+func (c *Conn) gone(first Closer) {
+	c.shard.closed[first]++
+	if c.c.Tracer != nil {
+		c.trace(TraceEvent{At: c.c.clock(), State: Unregistered, Reason: c.reason, First: first})
+	}
+}
+
+// goneSecure is gone, of a connection on which close_notify alerts may have been
+// sent.
+func (c *Conn) goneSecure(first Closer, by notified) {
+	c.shard.notified.us += by.us
+	c.shard.notified.peer += by.peer
+	c.gone(first)
 }
