@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/results"
 )
 
 const (
@@ -186,15 +189,33 @@ func detail(e *dialers.TraceEvent) string {
 	case dialers.RequestFailed, dialers.ResponseIncomplete:
 		return fmt.Sprintf("%v/%v", e.Phase, e.Cause)
 	case dialers.ClosedByPeer, dialers.ResetByPeer:
+		var by, idle string
+		if e.Cause == results.CauseCloseNotify {
+			by = "by close_notify"
+		}
 		if e.Took > 0 {
-			return "idle for " + took(e.Took)
+			idle = "idle for " + took(e.Took)
 		}
-	case dialers.Unregistered:
-		if e.Reason != 0 { // else nobody tells
-			return e.Reason.String()
+		return joined(by, idle)
+	case dialers.Unregistered: // net/http tells neither
+		var why string
+		if e.Reason != 0 {
+			why = e.Reason.String()
 		}
+		return joined(why, firsts[e.First])
 	}
 	return ""
+}
+
+// firsts is who ended a connection first.
+var firsts = map[dialers.Closer]string{
+	dialers.CloserUs: "closed first by us", dialers.CloserPeer: "closed first by peer", dialers.CloserReset: "reset by peer",
+	dialers.CloserUnknown: "who closed first is not known",
+}
+
+// joined are the texts that are not empty.
+func joined(texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), ", ")
 }
 
 // took is a time in the unit in which it is read most easily.

@@ -33,8 +33,8 @@ func TestTracerLines(t *testing.T) {
 		{At: 1600 * ms, State: dialers.ResetByPeer, On: true, Seq: 7},
 		{At: 1600 * ms, State: dialers.RequestFailed, Phase: results.PhaseBeforeResponse, Cause: results.CauseRST, On: true, Seq: 7},
 		{At: 1600 * ms, State: dialers.ResponseIncomplete, Phase: results.PhaseDuringResponse, Cause: results.CauseFIN, On: true, Seq: 7},
-		{At: 4002*ms + 1, State: dialers.ClosedByPeer, Took: 3001 * ms},
-		{At: 4003 * ms, State: dialers.Unregistered, Reason: pool.PeerClosed},
+		{At: 4002*ms + 1, State: dialers.ClosedByPeer, Cause: results.CauseCloseNotify, Took: 3001 * ms},
+		{At: 4003 * ms, State: dialers.Unregistered, Reason: pool.PeerClosed, First: dialers.CloserUs},
 		{At: 4003 * ms, State: dialers.Unregistered}, // by a pool that does not say why
 	} {
 		e.Conn, e.Port = 1, 40211
@@ -58,8 +58,8 @@ func TestTracerLines(t *testing.T) {
    1.600000  conn 1    port 40211 exchange 7      reset by peer
    1.600000  conn 1    port 40211 exchange 7      request_failed  before_response/rst
    1.600000  conn 1    port 40211 exchange 7      response_incomplete  during_response/fin
-   4.002000  conn 1    port 40211 exchange -      closed by peer  idle for 3.001s
-   4.003000  conn 1    port 40211 exchange -      unregistered  peer_closed
+   4.002000  conn 1    port 40211 exchange -      closed by peer  by close_notify, idle for 3.001s
+   4.003000  conn 1    port 40211 exchange -      unregistered  peer_closed, closed first by us
    4.003000  conn 1    port 40211 exchange -      unregistered
    5.000000  conn -    port -     exchange -      connect failed  http://127.0.0.1:80: connect/refused
 `

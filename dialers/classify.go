@@ -36,61 +36,89 @@ type Facts struct {
 // Classify gives the phase in which an exchange ended and the cause, from what
 // was sent, what was received and the values of the errors.
 func Classify(f Facts) (results.Phase, results.Cause) {
-	phase, cause := classify(f)
+	phase, cause, _ := classify(f)
 	if f.Aborted && phase != results.PhaseDone {
 		cause = results.CauseAborted
 	}
 	return phase, cause
 }
 
-func classify(f Facts) (results.Phase, results.Cause) {
+// classify gives the error too that the cause was read from.
+func classify(f Facts) (results.Phase, results.Cause, error) {
+	during := func(phase results.Phase, cause func(Facts) (results.Cause, error)) (results.Phase, results.Cause, error) {
+		c, by := cause(f)
+		return phase, c, by
+	}
 	switch {
 	case f.Acquire != nil:
-		return results.PhaseAcquire, CauseOf(f.Acquire)
+		return results.PhaseAcquire, CauseOf(f.Acquire), f.Acquire
 	case f.Dial != nil:
-		phase := results.PhaseConnect
-		if de, ok := errors.AsType[*DialError](f.Dial); ok {
-			phase = de.Phase
-		}
-		return phase, CauseOf(f.Dial)
+		phase, cause := dialCause(f.Dial)
+		return phase, cause, f.Dial
 	case f.Complete:
-		return results.PhaseDone, results.CauseNone
+		return results.PhaseDone, results.CauseNone, nil
 	case f.HeadRead:
-		return results.PhaseDuringResponse, bodyCause(f)
+		return during(results.PhaseDuringResponse, bodyCause)
 	case f.Bytes > 0:
-		return results.PhaseResponseHeaders, readCause(f)
+		return during(results.PhaseResponseHeaders, readCause)
 	case !f.HeadWritten:
-		return results.PhaseWriteHeaders, writeCause(f)
+		return during(results.PhaseWriteHeaders, writeCause)
 	case !f.Written:
-		return results.PhaseWriteBody, writeCause(f)
+		return during(results.PhaseWriteBody, writeCause)
 	}
-	return results.PhaseBeforeResponse, readCause(f)
+	return during(results.PhaseBeforeResponse, readCause)
 }
+
+// dialCause is where a dial failed, and of what. What is left of the errors of a
+// TLS handshake are the complaints about what the peer sent: crypto/tls has no
+// type for those. The system's own errors are another matter.
+func dialCause(err error) (results.Phase, results.Cause) {
+	phase, cause := results.PhaseConnect, CauseOf(err)
+	if de, ok := errors.AsType[*DialError](err); ok {
+		phase = de.Phase
+	}
+	if _, system := errors.AsType[syscall.Errno](err); phase == results.PhaseTLS && cause == results.CauseOther && !system {
+		cause = results.CauseMalformed
+	}
+	return phase, cause
+}
+
+// notTLSError is a complaint of crypto/tls about what the peer sent, where it has
+// no type for it: nothing was wrong with the connection below.
+type notTLSError struct{ err error }
+
+func (e *notTLSError) Error() string { return e.err.Error() }
+func (e *notTLSError) Unwrap() error { return e.err }
 
 // writeCause prefers a reset that the reader met: the kernel reports it to
 // whoever asks first, and to the other as a broken pipe.
-func writeCause(f Facts) results.Cause {
-	if errors.Is(f.Read, syscall.ECONNRESET) {
-		return results.CauseRST
+func writeCause(f Facts) (results.Cause, error) {
+	by := f.Write
+	if errors.Is(f.Read, syscall.ECONNRESET) || f.Write == nil { // nil: found dead before anything was written
+		by = f.Read
 	}
-	if f.Write == nil {
-		return CauseOf(f.Read) // found dead before anything was written
-	}
-	return CauseOf(f.Write)
+	return CauseOf(by), by
 }
 
-func readCause(f Facts) results.Cause {
-	if f.Read == nil && f.Parse != nil || errors.Is(f.Read, errHeadTooLarge) {
-		return results.CauseMalformed
+func readCause(f Facts) (results.Cause, error) {
+	by := f.Read
+	switch {
+	case by == nil && f.Parse != nil:
+		return results.CauseMalformed, f.Parse
+	case errors.Is(by, errHeadTooLarge):
+		return results.CauseMalformed, by
+	case errors.Is(by, io.EOF) && errors.Is(f.Write, syscall.ECONNRESET):
+		by = f.Write // as above: to the reader it is then the stream's end
 	}
-	return CauseOf(f.Read)
+	return CauseOf(by), by
 }
 
-func bodyCause(f Facts) results.Cause {
-	if f.Length >= 0 && (errors.Is(f.Read, io.EOF) || errors.Is(f.Read, errCloseNotify)) {
-		return results.CauseTruncated
+func bodyCause(f Facts) (results.Cause, error) {
+	cause, by := readCause(f)
+	if f.Length >= 0 && (cause == results.CauseFIN || cause == results.CauseCloseNotify) {
+		cause = results.CauseTruncated
 	}
-	return readCause(f)
+	return cause, by
 }
 
 // CauseOf gives the cause an error stands for, by its value and never by its
@@ -145,6 +173,7 @@ func lookupOrTLSCause(err error) results.Cause {
 		return results.CauseDNS
 	}
 	var (
+		notTLS      *notTLSError
 		certificate *tls.CertificateVerificationError
 		unknown     x509.UnknownAuthorityError
 		hostname    x509.HostnameError
@@ -160,8 +189,8 @@ func lookupOrTLSCause(err error) results.Cause {
 		return results.CauseAlert
 	case errors.As(err, &op) && op.Op == "remote error":
 		return results.CauseAlert // crypto/tls reports a received alert so, with an unexported type inside
-	case errors.As(err, &record):
-		return results.CauseMalformed
+	case errors.As(err, &record), errors.As(err, &notTLS), op != nil && op.Op == "local error":
+		return results.CauseMalformed // a "local error" is an alert that crypto/tls sent for what it received
 	case errors.Is(err, errNoAddress):
 		return results.CauseNXDomain
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

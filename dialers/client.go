@@ -76,11 +76,13 @@ type shard struct {
 	core    *pool.Core
 	origins map[Origin]int // the numbers of sub-pools
 	names   []Origin       // by number
-	closed  closedBy
+
+	closed   [numClosers]uint64 // connections, by who ended them first
+	notified notified
 }
 
-// closedBy counts connections by who ended them first.
-type closedBy struct{ us, peer, reset uint64 }
+// notified counts TLS connections by whose close_notify was first.
+type notified struct{ us, peer uint64 }
 
 // work is a decision to be carried out, and the error of the dial that failed
 // if that is what led to it.
@@ -350,46 +352,4 @@ func (c *Client) Close() {
 	c.inbox.take(c.settle) // what goroutines had done in the meantime
 	c.running.Wait()
 	c.poller.Close()
-}
-
-// Stats are the gauges and counts of a Client. Its peaks are the sums of its
-// shards' peaks.
-type Stats struct {
-	pool.Stats
-	ClosedByUs   uint64 // we closed first
-	ClosedByPeer uint64 // the peer's FIN or close_notify came first
-	ClosedReset  uint64 // the peer's RST came with no FIN before it
-}
-
-// Stats returns the gauges and counts as they are now. It may be called from any
-// goroutine.
-func (c *Client) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var sum Stats
-	for _, s := range c.shards {
-		sum.add(s)
-	}
-	return sum
-}
-
-func (sum *Stats) add(s *shard) {
-	c := s.core.Stats()
-	for _, add := range []struct {
-		to *int
-		n  int
-	}{
-		{&sum.Leased, c.Leased}, {&sum.Idle, c.Idle}, {&sum.Dialing, c.Dialing}, {&sum.Pending, c.Pending},
-		{&sum.PeakLeased, c.PeakLeased}, {&sum.PeakIdle, c.PeakIdle}, {&sum.PeakDialing, c.PeakDialing},
-		{&sum.PeakPending, c.PeakPending}, {&sum.MaxOpen, c.MaxOpen},
-	} {
-		*add.to += add.n
-	}
-	sum.Opened += c.Opened
-	for reason, n := range c.Evicted {
-		sum.Evicted[reason] += n
-	}
-	sum.ClosedByUs += s.closed.us
-	sum.ClosedByPeer += s.closed.peer
-	sum.ClosedReset += s.closed.reset
 }

@@ -31,7 +31,8 @@ type Conn struct {
 	unread bool        // there may be something to read
 	ended  bool        // among that is the end
 	end    pool.Reason // PeerClosed or Reset when that was seen
-	closed bool        // by us
+	closed bool        // our half, by us
+	reason pool.Reason // why, once closed
 
 	// Of the tracer, if there is one.
 	port      uint16
@@ -56,7 +57,8 @@ type transport interface {
 	info() (results.TCPInfo, bool)
 	// local is our address; not valid when it is not known.
 	local() netip.AddrPort
-	close()
+	// close closes the connection, and tells owner.gone once that is done.
+	close(owner *Conn)
 }
 
 // errAgain says that nothing can be read or written now.
@@ -262,7 +264,7 @@ func (c *Conn) note(err error) {
 		c.end = pool.Reset
 	}
 	if c.c.Tracer != nil && c.end != pool.Keep {
-		c.tracePeer(c.end)
+		c.tracePeer(c.end, CauseOf(err))
 	}
 }
 
@@ -398,29 +400,4 @@ func (c *Conn) probe() pool.Reason {
 		return pool.Broken
 	}
 	return pool.Keep
-}
-
-// hangUp closes the connection for the reason and counts who was first, as far as can be seen
-// from here.
-func (c *Conn) hangUp(reason pool.Reason) {
-	if c.closed {
-		return
-	}
-	c.closed = true
-	if c.end == pool.Keep {
-		_, err := c.wire.peek()
-		c.note(err)
-	}
-	switch c.end {
-	case pool.PeerClosed:
-		c.shard.closed.peer++
-	case pool.Reset:
-		c.shard.closed.reset++
-	default:
-		c.shard.closed.us++
-	}
-	if c.c.Tracer != nil {
-		c.trace(TraceEvent{At: c.c.clock(), State: Unregistered, Reason: reason})
-	}
-	c.wire.close()
 }

@@ -91,6 +91,10 @@ func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a
 	}
 	a.resolved = now()
 	tcp, err := d.connect(ctx, addrs)
+	if o.TLS && madeAndEnded(err) {
+		a.connected = now()
+		return nil, nil, &DialError{results.PhaseTLS, err}
+	}
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseConnect, err}
 	}
@@ -106,6 +110,12 @@ func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a
 	}
 	a.secured = now()
 	return conn, w, nil
+}
+
+// madeAndEnded reports whether err, of a connect, is of a connection that was made
+// and that the peer has ended since. One who does not want it refuses.
+func madeAndEnded(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error) {

@@ -177,7 +177,7 @@ func (d *dialing) tooLong() {
 // failedAt gives the connect to one of the addresses up.
 func (d *dialing) failedAt(err error) {
 	d.first = foremost(d.first, err)
-	d.sock.close()
+	d.sock.drop()
 	d.sock = nil
 }
 
@@ -249,7 +249,7 @@ func (d *dialing) fail(err error) {
 		d.traceFailed(err)
 	}
 	if d.sock != nil {
-		d.sock.close()
+		d.sock.drop()
 		d.sock = nil
 	}
 	d.c.decide(d.shard, d.shard.core.DialFailed(d.c.clock(), d.dial), err)

@@ -307,13 +307,16 @@ func TestLateContinueIsNotTheResponse(t *testing.T) {
 // that says so.
 func TestResetThatAWriteMeets(t *testing.T) {
 	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
-		server := serve(t, lab.Config{Fault: lab.ResetWhileReading})
-		policy := pool.Default()
-		policy.Liveness = liveness
-		c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
-		e := c.do(t)
-		if s := c.Stats(); s.ClosedReset != 1 {
-			t.Errorf("%v: %s; closed by us %d, by the peer %d, reset %d; want one reset", liveness, outcome(e), s.ClosedByUs, s.ClosedByPeer, s.ClosedReset)
+		for _, secure := range []bool{false, true} {
+			server := serve(t, lab.Config{Fault: lab.ResetWhileReading, TLS: secure})
+			policy := pool.Default()
+			policy.Liveness = liveness
+			c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
+			e := c.do(t)
+			eventually(t, func() bool { s := c.Stats(); return s.ClosedByUs+s.ClosedByPeer+s.ClosedReset+s.ClosedUnknown == 1 })
+			if s := c.Stats(); s.ClosedReset != 1 {
+				t.Errorf("%v, tls %v: %s; closed by us %d, by the peer %d, reset %d; want one reset", liveness, secure, outcome(e), s.ClosedByUs, s.ClosedByPeer, s.ClosedReset)
+			}
 		}
 	}
 }

@@ -4,23 +4,16 @@ import (
 	"net"
 	"syscall"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kabench/kabench/results"
 )
 
 func (s *socket) info() (results.TCPInfo, bool) { return tcpInfo(uintptr(s.fd)) }
 
-// tcpInfo asks the kernel about the connection on fd. The call is raw, as those
-// that move bytes are. A kernel that is older than a field leaves it 0.
+// tcpInfo asks the kernel about the connection on fd.
 func tcpInfo(fd uintptr) (results.TCPInfo, bool) {
-	var i unix.TCPInfo
-	size := uint32(unsafe.Sizeof(i))
-	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.IPPROTO_TCP, unix.TCP_INFO,
-		uintptr(unsafe.Pointer(&i)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 || i.State == 0 || int(i.State) > len(results.TCPStates) {
+	i, known := rawTCPInfo(fd)
+	if !known || i.State == 0 || int(i.State) > len(results.TCPStates) {
 		return results.TCPInfo{}, false
 	}
 	us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }

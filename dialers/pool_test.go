@@ -51,7 +51,7 @@ func TestIdleDeath(t *testing.T) {
 					eventually(t, func() bool { return c.Stats().Idle == 0 })
 				} else {
 					if policy.Liveness == pool.Events { // the reader has met the FIN and closed the socket
-						eventually(t, func() bool { return c.Stats().ClosedByPeer == 1 })
+						eventually(t, func() bool { return endedByPeer(c, secure) })
 					} else {
 						eventually(t, socket.ended)
 					}
@@ -70,10 +70,20 @@ func TestIdleDeath(t *testing.T) {
 				if n := c.Stats().Evicted[test.evicted]; n != 1 {
 					t.Errorf("evicted %v, want one as %v", c.Stats().Evicted, test.evicted)
 				}
-				eventually(t, func() bool { return c.Stats().ClosedByPeer == 1 })
+				eventually(t, func() bool { return endedByPeer(c, secure) })
 			})
 		}
 	}
+}
+
+// endedByPeer reports whether the peer has ended a connection of c: by its FIN, or over
+// TLS by its close_notify, after which either FIN may be the first.
+func endedByPeer(c *Client, secure bool) bool {
+	s := c.Stats()
+	if secure {
+		return s.NotifiedByPeer >= 1 && s.ClosedByUs+s.ClosedByPeer+s.ClosedUnknown >= 1
+	}
+	return s.ClosedByPeer >= 1 && s.NotifiedByPeer == 0
 }
 
 // lastSocket remembers the socket a Dialer made last, to look at it from outside

@@ -12,7 +12,7 @@ import (
 
 // reply reads one HTTP/1.x response (RFC 9112), fed as it arrives, and keeps
 // nothing of its body. It accepts and refuses what http.ReadResponse and the
-// body it returns do; where it differs, it says so at the place. Its zero value
+// body it returns do, and is sooner to refuse what is not HTTP; where it differs, it says so at the place. Its zero value
 // is not ready: call reset.
 type reply struct {
 	headRead bool          // the head of the final response (101 or 200 and above) was read and understood
@@ -63,7 +63,7 @@ func (r *reply) reset(method string) {
 
 // feed takes what has come and returns how much of it belongs to the response.
 // It must not be called again, until reset, after an error or when r is done.
-// The error is errHeadTooLarge, errTooManyInterim, or says what is malformed.
+// The error is errHeadTooLarge, errTooManyInterim, a *notHTTPError, or says what is malformed.
 func (r *reply) feed(b []byte) (used int, err error) {
 	for used < len(b) && !r.done {
 		n := 0
@@ -103,6 +103,11 @@ func (r *reply) end() error {
 
 // feedHead takes bytes of the head, interim heads before it included.
 func (r *reply) feedHead(b []byte) (used int, err error) {
+	if r.lines.at == atStatus {
+		if err := r.lines.begins(b); err != nil {
+			return 0, err
+		}
+	}
 	used, over, err := r.lines.feed(b[:min(len(b), r.room)], &r.head)
 	r.room -= used
 	switch {

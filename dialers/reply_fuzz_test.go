@@ -29,6 +29,10 @@ func netHTTPReply(method, stream string) (s replySeen) {
 			s.Err = err.Error()
 			return s
 		}
+		if r.StatusCode < 100 {
+			s.Err = "net/http bears a code that is in no class"
+			return s
+		}
 		if r.StatusCode >= 200 || r.StatusCode == http.StatusSwitchingProtocols {
 			resp = r
 			break
@@ -61,7 +65,8 @@ func netHTTPReply(method, stream string) (s replySeen) {
 // replyAgrees compares what reply and net/http say of a stream; empty: the
 // same. Only whether there is an error is compared, not its words.
 //
-// The one deliberate difference: fields behind the last chunk that end with a
+// There are two deliberate differences. A code below 100 is malformed: see
+// netHTTPReply. And fields behind the last chunk that end with a
 // bare LF are malformed at once. net/http waits for CRLF CRLF, for ever if need
 // be, and accepts them if that comes later, in what is no part of the response.
 func replyAgrees(t *testing.T, method, stream string) string {

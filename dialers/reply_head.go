@@ -78,7 +78,8 @@ func (r *reply) headOver() error {
 }
 
 // status reads the status line. It bears what net/http does: any one-digit
-// version, blanks before the code, no reason phrase, a sign in the code.
+// version, blanks before the code, no reason phrase, a sign in the code. But a
+// code below 100, which net/http bears too, is in no class (RFC 9110, section 15).
 func (h *replyHead) status(line []byte) error {
 	version, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
@@ -86,7 +87,7 @@ func (h *replyHead) status(line []byte) error {
 	}
 	text, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
 	code, err := strconv.Atoi(string(text))
-	if len(text) != 3 || err != nil || code < 0 {
+	if len(text) != 3 || err != nil || code < 100 {
 		return fmt.Errorf("malformed status line: status code %.80q", text)
 	}
 	if len(version) != len("HTTP/1.1") || string(version[:5]) != "HTTP/" || !isDigit(version[5]) || version[6] != '.' || !isDigit(version[7]) {

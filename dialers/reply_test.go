@@ -44,7 +44,9 @@ func readReply(t *testing.T, r *reply, method, stream string, next func() int) r
 		err = r.end()
 	}
 	s := replySeen{HeadRead: r.headRead, Done: r.done, Close: r.close, Status: r.status, Length: r.length, Hint: r.hint}
-	if err != nil {
+	if _, not := errors.AsType[*notHTTPError](err); not {
+		s.Err = notHTTP // how much the text shows depends on the pieces
+	} else if err != nil {
 		s.Err = err.Error()
 	}
 	if r.done {
@@ -52,6 +54,9 @@ func readReply(t *testing.T, r *reply, method, stream string, next func() int) r
 	}
 	return s
 }
+
+// notHTTP stands for the text of any notHTTPError.
+const notHTTP = "not HTTP"
 
 func whole() int  { return 1 << 30 }
 func single() int { return 1 }
@@ -160,8 +165,16 @@ func TestReply(t *testing.T) {
 		{"a length as trailer", "GET", ok + "Transfer-Encoding: chunked\r\nTrailer: x, content-length\r\n\r\n0\r\n\r\n", broken("malformed header: Trailer announces content-length, which cannot be one")},
 		{"a length as trailer of no chunks", "GET", ok + "Content-Length: 0\r\nTrailer: content-length\r\n\r\n", complete(200, 0, 63)},
 
-		{"not HTTP", "GET", "SSH-2.0-OpenSSH_9.9\r\n", broken(`malformed status line "SSH-2.0-OpenSSH_9.9"`)},
-		{"empty status line", "GET", "\r\n" + ok, broken(`malformed status line ""`)},
+		{"not HTTP", "GET", "SSH-2.0-OpenSSH_9.9\r\n", broken(notHTTP)},
+		{"not HTTP, and no line", "GET", "\x15\x03\x03\x00\x02\x02\x0a", broken(notHTTP)},
+		{"not HTTP from the fifth byte on", "GET", "HTTP-", broken(notHTTP)},
+		{"not HTTP behind an interim response", "GET", "HTTP/1.1 100 Continue\r\n\r\nhello", broken(notHTTP)},
+		{"the begin of HTTP", "GET", "HTT", broken(cut)},
+		{"empty status line", "GET", "\r\n" + ok, broken(notHTTP)},
+		{"no version", "GET", "HTTP/\r\n", broken(`malformed status line "HTTP/"`)},
+		{"code 0", "GET", "HTTP/1.1 000 \r\n\r\n" + ok + "\r\n", broken(`malformed status line: status code "000"`)},
+		{"code below 100", "GET", "HTTP/1.1 099 \r\n\r\n" + ok + "\r\n", broken(`malformed status line: status code "099"`)},
+		{"the lowest code", "GET", "HTTP/1.1 100 \r\n\r\n" + ok + "Content-Length: 0\r\n\r\n", complete(200, 0, 55)},
 		{"version", "GET", "HTTP/11 200 OK\r\n", broken(`malformed status line: HTTP version "HTTP/11"`)},
 		{"code too long", "GET", "HTTP/1.1 2000 OK\r\n", broken(`malformed status line: status code "2000"`)},
 		{"code is no number", "GET", "HTTP/1.1 2x0 OK\r\n", broken(`malformed status line: status code "2x0"`)},
@@ -204,8 +217,9 @@ func TestReplyHeadTooLarge(t *testing.T) {
 		{"with an interim one", interim + start + pad[len(interim):] + end, ""},
 		{"one byte more, with an interim one", interim + start + pad[len(interim)-1:] + end, errHeadTooLarge.Error()},
 		{"no end of a line", start + pad + pad, errHeadTooLarge.Error()},
-		{"no line at all", strings.Repeat("x", 2*maxHead), errHeadTooLarge.Error()},
-		{"malformed before that", strings.Repeat("x", maxHead-1) + "\n", `malformed status line "` + strings.Repeat("x", 80) + `"`},
+		{"no line at all", "HTTP/" + strings.Repeat("x", 2*maxHead), errHeadTooLarge.Error()},
+		{"malformed before that", "HTTP/" + strings.Repeat("x", maxHead-6) + "\n", `malformed status line "HTTP/` + strings.Repeat("x", 75) + `"`},
+		{"not HTTP", strings.Repeat("x", 2*maxHead), notHTTP},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, next := range map[string]func() int{"whole": whole, "in pages": page, "byte by byte": single} {

@@ -350,7 +350,7 @@ func soak(t *testing.T, secure bool, liveness pool.Liveness, seed uint64, exchan
 	if s.Leased != 0 || s.Idle != 0 || s.Dialing != 0 || s.Pending != 0 {
 		t.Errorf("left in the pool: %v", s.Stats)
 	}
-	if closed := s.ClosedByUs + s.ClosedByPeer + s.ClosedReset; s.Opened != evicted || s.Opened != closed {
+	if closed := s.ClosedByUs + s.ClosedByPeer + s.ClosedReset + s.ClosedUnknown; s.Opened != evicted || s.Opened != closed {
 		t.Errorf("%d opened, %d evicted, %d closed", s.Opened, evicted, closed)
 	}
 	for conn, n := range traced {

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kabench/kabench/dialers/pool"
 )
 
 // socket is a TCP socket that never waits, known to the Client's poller. It is a
@@ -20,6 +22,7 @@ type socket struct {
 	token  uint64
 	c      *Client
 	remote netip.AddrPort
+	late   error // what the next call is to return: see connected
 }
 
 // connect begins to connect to addr; owner is told when that is over.
@@ -60,7 +63,7 @@ func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
 	s.token = c.slots.take(owner)
 	if err := c.poller.Add(fd, s.token); err != nil {
 		err = s.error("epoll_ctl", err)
-		s.close()
+		s.drop()
 		return nil, err
 	}
 	return s, nil
@@ -102,19 +105,37 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 }
 
-// connected is how the connect came out.
+// connected is how the connect came out. A peer that does not want it refuses
+// (ECONNREFUSED): one that resets has completed the handshake before, and so has
+// one whose FIN and RST came (EPIPE). That connection was made, and its first call
+// says how it ended, as if nobody had asked the socket for its error here.
 func (s *socket) connected() error {
 	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {
 		err = syscall.Errno(errno)
 	}
+	if madeAndEnded(err) {
+		s.late = err
+		return nil
+	}
 	return s.error("connect", err)
+}
+
+// takeLate is the error that the call op returns before anything else, if there
+// is one.
+func (s *socket) takeLate(op string) error {
+	err := s.late
+	s.late = nil
+	return s.error(op, err)
 }
 
 // The calls that move bytes are raw: they return at once, so the scheduler need
 // not know of them.
 
 func (s *socket) read(b []byte) (int, error) {
+	if s.late != nil {
+		return 0, s.takeLate("read")
+	}
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch {
@@ -132,6 +153,9 @@ func (s *socket) read(b []byte) (int, error) {
 }
 
 func (s *socket) write(b []byte) (int, error) {
+	if s.late != nil {
+		return 0, s.takeLate("write")
+	}
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch {
@@ -146,9 +170,36 @@ func (s *socket) write(b []byte) (int, error) {
 	}
 }
 
-func (s *socket) peek() (waiting bool, err error) { return peekRaw(rawConn(s.fd)) }
+func (s *socket) peek() (waiting bool, err error) {
+	if s.late != nil {
+		return false, s.takeLate("read")
+	}
+	return peekRaw(rawConn(s.fd))
+}
 
-func (s *socket) close() {
+func (s *socket) close(owner *Conn) {
+	first := s.firstToClose(owner.end)
+	s.drop()
+	owner.gone(first)
+}
+
+// firstToClose ends our half of the connection, and says who was first to end it.
+// What was seen on it says that, and the kernel the rest; it tells of a reset
+// once.
+func (s *socket) firstToClose(seen pool.Reason) Closer {
+	switch {
+	case seen == pool.PeerClosed:
+		return CloserPeer
+	case seen == pool.Reset:
+		return CloserReset
+	case s.late != nil:
+		return closerIn(s.late)
+	}
+	return firstToClose(uintptr(s.fd))
+}
+
+// drop closes a socket that is no Conn's.
+func (s *socket) drop() {
 	s.c.slots.release(s.token)
 	unix.Close(s.fd)
 }

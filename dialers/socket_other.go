@@ -18,3 +18,5 @@ func (c *Client) connect(netip.AddrPort, listener) (*socket, error) {
 }
 
 func (s *socket) connected() error { return errors.ErrUnsupported }
+
+func (s *socket) drop() {}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -25,19 +27,40 @@ const maxInterim = 8
 
 var errTooManyInterim = errors.New("more than 8 interim (1xx) responses before the final one")
 
-// wire is a TCP connection that remembers how its reading ended, below TLS.
-// It is read by one goroutine at a time.
+// wire is a TCP connection that remembers how its reading ended, and who ended
+// it, below TLS. It is read by one goroutine at a time.
 type wire struct {
 	net.Conn
-	eof bool // a read has returned io.EOF: the peer's FIN was seen
+	err   error       // of the first read that failed; the reader's
+	reset atomic.Bool // a read or a write has met the peer's RST: the kernel tells of it once
+	first Closer      // the closer's
 }
 
 func (w *wire) Read(b []byte) (int, error) {
 	n, err := w.Conn.Read(b)
-	if err == io.EOF {
-		w.eof = true
+	if err != nil && w.err == nil {
+		w.err = err
 	}
+	w.met(err)
 	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	n, err := w.Conn.Write(b)
+	w.met(err)
+	return n, err
+}
+
+func (w *wire) met(err error) {
+	if err != nil && errors.Is(err, syscall.ECONNRESET) {
+		w.reset.Store(true)
+	}
+}
+
+// Close closes the connection, behind what TLS had to say.
+func (w *wire) Close() error {
+	w.first = shut(w.Conn)
+	return w.Conn.Close()
 }
 
 // stream is a connection whose reads and writes wait, on goroutines. It is a
@@ -49,6 +72,9 @@ type stream struct {
 	owner *Conn
 	buf   []byte        // the reader's, until it is passed on as got
 	goOn  chan struct{} // tells the reader that got is used up; closed by close
+	ended chan struct{} // closed when the reader is gone
+
+	notified atomic.Bool // the reader has met the peer's close_notify
 
 	// The loop's.
 	got     []byte
@@ -75,7 +101,7 @@ type written struct {
 const streamBuffer = 16 << 10
 
 func newStream(c *Client, conn net.Conn, w *wire) *stream {
-	return &stream{c: c, conn: conn, wire: w, buf: make([]byte, streamBuffer), goOn: make(chan struct{}, 1)}
+	return &stream{c: c, conn: conn, wire: w, buf: make([]byte, streamBuffer), goOn: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
 // begin starts to read for owner.
@@ -85,13 +111,11 @@ func (s *stream) begin(owner *Conn) {
 }
 
 func (s *stream) readAll() {
+	defer close(s.ended)
 	for {
 		n, err := s.conn.Read(s.buf)
-		switch {
-		case err == io.EOF && !s.wire.eof:
-			err = errCloseNotify
-		case err == io.ErrUnexpectedEOF && s.wire.eof:
-			err = io.EOF // the FIN came inside a TLS record
+		if err != nil {
+			err = s.meaning(err)
 		}
 		s.c.post(func() {
 			s.got, s.gotErr = s.buf[:n], err
@@ -106,6 +130,20 @@ func (s *stream) readAll() {
 			return
 		}
 	}
+}
+
+// meaning is err, of a read, as what it says of the peer.
+func (s *stream) meaning(err error) error {
+	switch below := s.wire.err; {
+	case err == io.EOF && below != io.EOF:
+		s.notified.Store(true)
+		return errCloseNotify
+	case err == io.ErrUnexpectedEOF && below == io.EOF:
+		return io.EOF // the FIN came inside a TLS record
+	case below == nil && CauseOf(err) == results.CauseOther:
+		return &notTLSError{err}
+	}
+	return err
 }
 
 func (s *stream) read(b []byte) (int, error) {
@@ -169,7 +207,23 @@ func (s *stream) peek() (waiting bool, err error) {
 func (s *stream) info() (results.TCPInfo, bool) { return connInfo(s.wire.Conn) }
 
 // close closes the connection. TLS says goodbye first, and that write may wait.
-func (s *stream) close() {
+func (s *stream) close(owner *Conn) {
 	close(s.goOn)
-	s.c.running.Go(func() { s.conn.Close() })
+	s.c.running.Go(func() {
+		by, secure := notified{}, s.conn != net.Conn(s.wire)
+		before := s.notified.Load()
+		err := s.conn.Close()
+		<-s.ended
+		first := s.wire.first
+		if s.wire.reset.Load() {
+			first = CloserReset
+		}
+		switch {
+		case before:
+			by.peer = 1
+		case secure && err == nil:
+			by.us = 1
+		}
+		s.c.post(func() { owner.goneSecure(first, by) })
+	})
 }

@@ -284,6 +284,9 @@ func (t *task) finish() {
 	// and the policy tells no more than that.
 	hangs := c.policy.ResendElse == pool.ElseHangup && e.Failed() && e.Cause != results.CauseTimeout
 	if hangs && e.Reused() && e.Phase <= results.PhaseBeforeResponse {
+		if e.Cause != results.CauseFIN && e.Err != nil {
+			e.Err = &hangupError{e.Err}
+		}
 		e.Phase, e.Cause = results.PhaseBeforeResponse, results.CauseFIN
 	}
 	if t.conn != nil && e.Failed() {
@@ -333,21 +336,4 @@ func (t *task) point() pool.After {
 		return pool.AfterRST
 	}
 	return pool.AfterEOF
-}
-
-// errorBehind is the error that says most about how an exchange failed; nil when
-// it did not.
-func errorBehind(cause results.Cause, f Facts) error {
-	switch cause {
-	case results.CauseNone:
-		return nil
-	case results.CauseAborted:
-		return context.Canceled // what was seen is our own doing
-	}
-	for _, err := range []error{f.Acquire, f.Dial, f.Write, f.Read, f.Parse} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

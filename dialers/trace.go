@@ -25,8 +25,9 @@ type TraceEvent struct {
 	Use    int           // of Configured: as Exchange.Use
 	Status int           // of ResponseReceived
 	Phase  results.Phase // of a failure
-	Cause  results.Cause // of a failure
+	Cause  results.Cause // of a failure; of ClosedByPeer and ResetByPeer: what was seen, as fin or close_notify
 	Reason pool.Reason   // of Unregistered: why it left the pool
+	First  Closer        // of Unregistered: who ended the connection first
 }
 
 // TraceState is what a connection has come to.
@@ -121,12 +122,12 @@ func (t *task) traceEnd(decided []work) {
 
 // tracePeer tells that the peer has ended the connection, the first time it is
 // seen.
-func (c *Conn) tracePeer(how pool.Reason) {
+func (c *Conn) tracePeer(how pool.Reason, seen results.Cause) {
 	if c.told {
 		return
 	}
 	c.told = true
-	e := TraceEvent{At: c.c.clock(), State: ClosedByPeer}
+	e := TraceEvent{At: c.c.clock(), State: ClosedByPeer, Cause: seen}
 	if how == pool.Reset {
 		e.State = ResetByPeer
 	}
@@ -146,9 +147,9 @@ func (c *Conn) traceUnseen() {
 	switch {
 	case !known || info.Established():
 	case info.State == "CLOSE":
-		c.tracePeer(pool.Reset)
+		c.tracePeer(pool.Reset, results.CauseRST)
 	default:
-		c.tracePeer(pool.PeerClosed)
+		c.tracePeer(pool.PeerClosed, results.CauseFIN)
 	}
 }
 

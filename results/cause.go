@@ -13,7 +13,7 @@ const (
 	CauseFIN                        // the peer closed its half in order (read returned EOF)
 	CauseRST                        // the peer reset the connection (ECONNRESET)
 	CausePipe                       // we wrote to a connection known to be closed (EPIPE)
-	CauseCloseNotify                // TLS: the peer's close_notify alert, before any FIN
+	CauseCloseNotify                // TLS: the peer's close_notify alert was read, and no FIN; that may have come too
 	CauseAlert                      // TLS: the peer sent a fatal alert
 	CauseCertificate                // TLS: the peer's certificate was not accepted
 	CauseNXDomain                   // the name does not exist
@@ -25,7 +25,7 @@ const (
 	CauseQueueFull                  // the pool's pending queue is at pending_max
 	CauseClosed                     // the pool was closed while we waited
 	CauseTruncated                  // FIN before Content-Length bytes had come
-	CauseMalformed                  // what came is not HTTP/1.1, or exceeds the limits we set
+	CauseMalformed                  // what came is not HTTP/1.1, or not TLS, or exceeds the limits we set
 	CauseDropped                    // due, and no slot in flight was free (phase schedule)
 	CauseAborted                    // we were told to stop; the exchange counts as unfinished
 	CauseOther                      // none of these; the exchange's error text says more

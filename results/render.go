@@ -265,7 +265,14 @@ func renderConnections(b *bytes.Buffer, run *Run) {
 	t := table(b)
 	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
 	if run.Complete {
-		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer\n", c.ClosedByUs, c.ClosedByPeer, c.Reset)
+		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
+		if c.Unknown > 0 {
+			fmt.Fprintf(t, ", %d not known", c.Unknown)
+		}
+		fmt.Fprintln(t)
+		if c.NotifiedUs+c.NotifiedPeer > 0 {
+			fmt.Fprintf(t, "\tclose_notify first: %d by us, %d by the peer\n", c.NotifiedUs, c.NotifiedPeer)
+		}
 	}
 	if len(c.Evictions) > 0 {
 		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))

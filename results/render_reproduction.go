@@ -167,6 +167,13 @@ func sideBySide(runs []column) [][]string {
 	number("  closed first by us", func(r *Run) uint64 { return r.Connections.ClosedByUs })
 	number("  closed first by peer", func(r *Run) uint64 { return r.Connections.ClosedByPeer })
 	number("  reset by peer", func(r *Run) uint64 { return r.Connections.Reset })
+	if anyOf(runs, func(r *Run) bool { return r.Connections.Unknown > 0 }) {
+		number("  not known who first", func(r *Run) uint64 { return r.Connections.Unknown })
+	}
+	if anyOf(runs, func(r *Run) bool { return r.Connections.NotifiedUs+r.Connections.NotifiedPeer > 0 }) {
+		number("  close_notify by us", func(r *Run) uint64 { return r.Connections.NotifiedUs })
+		number("  close_notify by peer", func(r *Run) uint64 { return r.Connections.NotifiedPeer })
+	}
 	number("exchanges on fresh", func(r *Run) uint64 { return r.Reuse.Fresh })
 	number("  on reused", func(r *Run) uint64 { return r.Reuse.Reused })
 	row("TIME_WAIT peak, ours", func(r *Run) string { return socketPeak(r.Sockets.Available, r.Sockets.TimeWaitPeak) })

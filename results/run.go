@@ -230,12 +230,15 @@ type Rate struct {
 
 // Connections counts connections by how they came and went.
 type Connections struct {
-	Opened       uint64            `json:"opened"`         // TCP (and TLS) handshakes completed
-	ClosedByUs   uint64            `json:"closed_by_us"`   // we closed first, the end of the run included
-	ClosedByPeer uint64            `json:"closed_by_peer"` // the peer's FIN or close_notify came first
-	Reset        uint64            `json:"reset"`          // the peer's RST came with no FIN before it
-	MaxOpen      int               `json:"max_open"`       // most that were open at once
-	Evictions    map[string]uint64 `json:"evictions"`      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
+	Opened       uint64            `json:"opened"`                         // TCP (and TLS) handshakes completed
+	ClosedByUs   uint64            `json:"closed_by_us"`                   // our FIN left before anything of the peer's had come, the end of the run included
+	ClosedByPeer uint64            `json:"closed_by_peer"`                 // the peer's FIN had come by then
+	Reset        uint64            `json:"reset"`                          // the peer's RST had, with no FIN before it
+	Unknown      uint64            `json:"closed_unknown"`                 // whose was first cannot be told from our side
+	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify left before the peer's was read. It goes before a FIN, and is none
+	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's had been read by then
+	MaxOpen      int               `json:"max_open"`                       // most that were open at once
+	Evictions    map[string]uint64 `json:"evictions"`                      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }
 
 // Reuse counts exchanges by whether their connection had served before.

@@ -39,9 +39,9 @@ func labels(text string) []string {
 		if indented := strings.TrimLeft(line, " "); indented != line && !strings.HasPrefix(line, "     ") {
 			label = regexp.MustCompile(`\s{2,}.*`).ReplaceAllString(strings.TrimRight(indented, "\n"), "")
 		}
-		// Which of FIN and RST a raced request meets is chance, and so is which of the
-		// kernel's counters differ, but for one.
-		chance := strings.HasPrefix(label, "before_response / rst") || strings.HasPrefix(label, "kernel ") && label != "kernel TCPAbortOnData"
+		// Which of FIN and RST a raced request meets is chance, whether two FINs cross
+		// too, and so is which of the kernel's counters differ, but for one.
+		chance := strings.HasPrefix(label, "before_response / rst") || label == "not known who first" || strings.HasPrefix(label, "kernel ") && label != "kernel TCPAbortOnData"
 		if label != "" && !chance {
 			list = append(list, label)
 		}

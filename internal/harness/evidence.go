@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
@@ -184,14 +185,15 @@ func notes(e *results.Exchange, began time.Duration) []sandbox.Note {
 	}
 	note(e.Wrote, "wrote %d B", e.BytesOut)
 	note(e.FirstByte, "read the first byte of the answer")
-	note(e.Done, "%s: failed, %v/%v", saw(e.Cause), e.Phase, e.Cause)
+	note(e.Done, "%s: failed, %v/%v", saw(dialers.CauseOf(e.Err)), e.Phase, e.Cause)
 	return list
 }
 
-// saw is what the client saw of a failure, in the words of its system calls.
+// saw is what the client saw of a failure, in the words of its system calls: what
+// the error behind its cause stands for. The cause itself may say less.
 func saw(c results.Cause) string {
 	switch c {
-	case results.CauseFIN, results.CauseTruncated:
+	case results.CauseFIN:
 		return "read EOF"
 	case results.CauseRST:
 		return "got ECONNRESET"

@@ -109,6 +109,7 @@ func peaks(s dialers.Stats) results.PoolPeaks {
 func connections(s dialers.Stats) results.Connections {
 	c := results.Connections{
 		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
+		Unknown: s.ClosedUnknown, NotifiedUs: s.NotifiedByUs, NotifiedPeer: s.NotifiedByPeer,
 		MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
 	}
 	for reason, n := range s.Evicted {

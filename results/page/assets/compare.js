@@ -17,6 +17,7 @@ const rows = [
   ['closed first by us', (r) => integer(r.connections.closed_by_us)],
   ['closed first by the peer', (r) => integer(r.connections.closed_by_peer)],
   ['reset by the peer', (r) => integer(r.connections.reset)],
+  ['not known who closed first', (r) => integer(r.connections.closed_unknown || 0)],
   ['on fresh connections', (r) => integer(r.reuse.fresh)],
   ['on reused connections', (r) => integer(r.reuse.reused)],
   ['pending, peak', (r) => integer(r.pool.peak_pending)],
