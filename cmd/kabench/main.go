@@ -83,7 +83,8 @@ happened, who closed, and what it cost.
 
   kabench reproduce idle-race                        reproduce an incident, and clear it
   kabench run --target http://host:port/ --rate 300/s   measure your own server
-  kabench compare PROFILE --pool a --pool b          hold pool settings against each other
+  kabench compare --target http://host:port/ --rate 300/s --pool a --pool b
+                                                     hold pool settings against each other
 
 Exit codes: 0 done and all expectations met; 1 an expectation failed, abort_when stopped the
 run, an incident was not reproduced, lint found something or explain nothing; 2 wrong input, or
