@@ -95,6 +95,9 @@ func renderUnmet(b *bytes.Buffer, who string, run *Run) {
 	for _, why := range run.Invalid {
 		wrap(b, "INVALID "+who+": ", why)
 	}
+	if !run.Valid {
+		return // nothing is judged from it
+	}
 	for _, e := range run.Expect {
 		if !e.Met {
 			seen := "seen " + e.Seen

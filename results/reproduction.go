@@ -18,7 +18,16 @@ type Reproduction struct {
 	Reproduced  bool        `json:"reproduced"` // the signature was met, and every remedy met its own
 	IncidentRun *Run        `json:"incident_run"`
 	RemedyRuns  []RemedyRun `json:"remedy_runs"`
+	MadeAgain   []MadeAgain `json:"made_again,omitempty"`
 	Verdict     string      `json:"verdict"` // what happened, and what to set, in words
+}
+
+// MadeAgain is an invalid run that was made again. Its own results are not kept,
+// and nothing is judged from them.
+type MadeAgain struct {
+	Run     string   `json:"run"`     // "incident", or the remedy's name
+	Try     int      `json:"try"`     // which of its tries this was, from 1
+	Invalid []string `json:"invalid"` // why it was invalid
 }
 
 // ReproductionSchema is the name and version of Reproduction's document.

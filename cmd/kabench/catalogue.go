@@ -167,8 +167,15 @@ func lastWords(stderr string) string {
 	return first
 }
 
-// says is how it came out, in a word or two.
+// says is how it came out, in a few words, and how many runs were made again.
 func (c *chapter) says() string {
+	if c.rep == nil || len(c.rep.MadeAgain) == 0 {
+		return c.outcome()
+	}
+	return c.outcome() + "; " + results.FormatCount(uint64(len(c.rep.MadeAgain)), "invalid run") + " made again"
+}
+
+func (c *chapter) outcome() string {
 	switch {
 	case c.rep == nil && c.code == exitInterrupted:
 		return "interrupted"

@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"os"
 	"regexp"
 	"runtime"
 	"sync"
@@ -102,27 +101,27 @@ func TestIncidents(t *testing.T) {
 // writing by one that needs the machine for itself.
 var alone sync.RWMutex
 
-// judged is a reproduction of p of which something can be said: one that has an
-// invalid run, because this machine had no core for it in time, says nothing and
-// is made again, four times at most, with no other incident beside it. Its
-// results are kept in out; "": nowhere.
+// judged is a reproduction of p of which something can be said. An invalid run
+// says nothing and is made again, with no other incident beside it. The results
+// are kept in out; "": nowhere.
 func judged(t *testing.T, p *profiles.Profile, out string) (*results.Reproduction, error) {
 	t.Helper()
-	reproduce := func(lock sync.Locker) (*results.Reproduction, error) {
-		lock.Lock()
-		defer lock.Unlock()
-		if err := os.RemoveAll(out); err != nil {
-			return nil, err
-		}
-		return Reproduce(t.Context(), p, ReproduceOptions{Options: Options{Out: out}})
-	}
-	rep, err := reproduce(alone.RLocker())
-	for again := 4; err == nil && again > 0 && !allValid(rep); again-- {
-		t.Logf("made again: %s", rep.Verdict)
-		rep, err = reproduce(&alone)
-	}
+	lock := alone.RLocker()
+	lock.Lock()
+	defer func() { lock.Unlock() }()
+	rep, err := Reproduce(t.Context(), p, ReproduceOptions{
+		Options: Options{Out: out},
+		Again: func(a results.MadeAgain) {
+			t.Logf("made again: %q: %q", a.Run, a.Invalid)
+			if lock != sync.Locker(&alone) {
+				lock.Unlock()
+				lock = &alone
+				lock.Lock()
+			}
+		},
+	})
 	if err == nil && !allValid(rep) {
-		t.Errorf("this machine had no core in time for any of five: %s", rep.Verdict)
+		t.Errorf("this machine had no core in time for any of %d: %s", MostAgain+1, rep.Verdict)
 	}
 	return rep, err
 }
