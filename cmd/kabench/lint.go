@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
-		err = printChecklist(s.out, list)
+		err = fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
 		err = exitCode(exitUnmet)

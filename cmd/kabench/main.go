@@ -73,7 +73,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: stdout, err: newScreen(stderr)}
+	s := &streams{out: paper{stdout}, err: newScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
