@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
-	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -62,7 +61,7 @@ Given directories of finished runs, or of a comparison, it compares those.`,
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
   kabench compare matrix.yaml --repeats 8 --seed 42
   kabench compare kabench-results/20260301-* --json`,
-		ValidArgsFunction: completeProfiles,
+		ValidArgsFunction: completeCompared,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.given(c)
 			if len(args) > 0 && finished(args) {
@@ -84,7 +83,6 @@ Given directories of finished runs, or of a comparison, it compares those.`,
 	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
 	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
-	c.RegisterFlagCompletionFunc("pool", completePools)
 	return c
 }
 
@@ -183,12 +181,4 @@ func relativeTo(dir, path string) string {
 		return to
 	}
 	return filepath.ToSlash(seen)
-}
-
-func completePools(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
-	for _, p := range profiles.Pools() {
-		names = append(names, p.Name)
-	}
-	return names, cobra.ShellCompDirectiveDefault
 }

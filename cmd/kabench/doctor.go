@@ -35,7 +35,7 @@ whether a private network can be made here. Traffic goes to kabench's own server
 interface, for ten seconds at most; --quick leaves it out.
 
 Exit codes: 0 runs can be made, whatever there is to warn of; 1 something makes them impossible.`,
-		Args: args(cobra.NoArgs),
+		Args: none,
 		RunE: func(c *cobra.Command, _ []string) error { return doDoctor(c, s, o) },
 	}
 	c.Flags().BoolVar(&o.quick, "quick", false, "leave out the rate, which takes up to ten seconds")

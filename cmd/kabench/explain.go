@@ -31,6 +31,7 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 		Example: `  kabench explain 'Pending acquire queue has reached its maximum size of 32'
   kubectl logs api | grep -A5 Exception | kabench explain -
   kabench explain --list`,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			text := strings.Join(args, " ")
 			switch {

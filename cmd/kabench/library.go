@@ -35,7 +35,7 @@ type listed struct {
 func newIncidents(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
-		Args: args(cobra.NoArgs),
+		Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
@@ -66,7 +66,7 @@ func newIncidents(s *streams) *cobra.Command {
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: args(cobra.NoArgs),
+		Use: name, Short: short, Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				rows := []listed{}
@@ -128,7 +128,7 @@ func newServers(s *streams) *cobra.Command {
 
 func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: args(cobra.NoArgs),
+		Use: name, Short: short, Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(all())

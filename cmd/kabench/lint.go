@@ -40,7 +40,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
   kabench lint mine.yaml --set server.idle_timeout=75s --set via.idle_timeout=60s
   kabench lint --pool go-default-transport --server tomcat --via aws-alb
   kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
-		Args:              args(cobra.MaximumNArgs(1)),
+		Args:              oneAtMost("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {

@@ -38,11 +38,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
+	if unknown := unknownCommand(root, args); err != nil && unknown != nil {
+		err = unknown
+	}
 	if err != nil {
-		fmt.Fprintf(stderr, "kabench: %s\n", results.Printable(err.Error())) // a file or a server may be quoted in it
+		text := results.Printable(err.Error()) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
-			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
+			text += fmt.Sprintf(" (see '%s --help')", usage.command)
 		}
+		fmt.Fprintf(stderr, "kabench: %s\n", text)
 		if errors.Is(err, harness.ErrInterrupted) {
 			return exitInterrupted
 		}
@@ -56,15 +60,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
-
-// usageError is a command line that does not parse.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
 
 // streams are where commands write, and whether they write JSON.
 type streams struct {
@@ -95,32 +90,15 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
+	root.SetHelpFunc(s.help)
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
 		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s), newGallery(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
+	setFlagCompletion(root)
+	setCompletion(root)
 	return root
-}
-
-// one wants one argument, and says what it is.
-func one(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return &usageError{c.CommandPath(), fmt.Errorf("name %s", what)}
-		}
-		return nil
-	}
-}
-
-// args wraps a check of positional arguments so that its complaint comes with
-// a hint at the command's usage.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return &usageError{c.CommandPath(), err}
-		}
-		return nil
-	}
 }

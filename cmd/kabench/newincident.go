@@ -18,7 +18,7 @@ func newNewIncident(s *streams) *cobra.Command {
 		Long: `Write the YAML of an incident of your own, to FILE, which must not exist, or to standard
 output. It works as it is: 'kabench reproduce FILE'.`,
 		Example: "  kabench new-incident mine.yaml && kabench reproduce ./mine.yaml",
-		Args:    args(cobra.MaximumNArgs(1)),
+		Args:    oneAtMost("file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				_, err := io.WriteString(s.out, profiles.NewIncident)

@@ -25,7 +25,8 @@ is touched, and an OUT that holds anything else is refused.
 
 Host names, addresses and paths are taken out, unless --show-hosts says otherwise, and what looks
 like a secret always. Look at what you publish: a name that a server wrote can be anything.`,
-		Example: `  kabench publish kabench-results/* --site public --base-url https://example.org/bench/`,
+		Example:           `  kabench publish kabench-results/* --site public --base-url https://example.org/bench/`,
+		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:

@@ -39,7 +39,7 @@ latency.hlog and run.json.`,
 		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
-		Args:              args(cobra.MaximumNArgs(1)),
+		Args:              oneAtMost("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
