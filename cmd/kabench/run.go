@@ -233,13 +233,7 @@ func outDir(flag, name string) string {
 	case "none":
 		return ""
 	case "":
-		safe := strings.Map(func(r rune) rune {
-			if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-				return r
-			}
-			return '-'
-		}, name)
-		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+safe)
+		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+results.Slug(name, "-_"))
 	}
 	return flag
 }
