@@ -28,6 +28,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderLatency(&b, run)
+	renderTargets(&b, run)
 	renderNotes(&b, run)
 	if run.Packets != nil {
 		for _, e := range run.Packets.Failures {

@@ -37,6 +37,7 @@ type target struct {
 	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
+	names    []string // of the targets of requests, as results shows them
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
 	servers  []netip.AddrPort // where the server accepts, if not there
@@ -67,6 +68,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	t.names = targetNames(requests)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
