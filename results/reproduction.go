@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Reproduction is the document printed by `kabench reproduce --json`,
@@ -66,6 +67,9 @@ func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, e
 	data, err := readDocument(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", dir)
 	}
 	var doc *T
 	if err == nil {

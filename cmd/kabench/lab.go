@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +65,16 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	listening := func(at string, err error) error {
 		if at == "" {
 			return err
+		}
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			err = errors.New("another program listens there; choose another port, or 0 for any that is free")
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			err = errors.New("not an address of this machine; 127.0.0.1:8080 is")
+		default:
+			if e, ok := errors.AsType[*net.AddrError](err); ok {
+				err = fmt.Errorf("%s; write host:port, as 127.0.0.1:8080", e.Err)
+			}
 		}
 		return fmt.Errorf("--listen %s: %w", at, err)
 	}

@@ -42,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = unknown
 	}
 	if err != nil {
-		text := results.Printable(err.Error()) // a file or a server may be quoted in it
+		text := results.Printable(said(err)) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			text += fmt.Sprintf(" (see '%s --help')", usage.command)
 		}

@@ -195,6 +195,9 @@ func (o *traffic) inFlags(err error) error {
 		if o.target != "" && c.Source == "--set target.url="+o.target {
 			list[i].Source, list[i].Path = "--target "+o.target, ""
 		}
+		if o.format != "" && c.Source == "--set target.format="+o.format {
+			list[i].Source, list[i].Path = "--format "+o.format, ""
+		}
 		if c.Path == "load.rate" && c.Source == "" {
 			list[i].Text += " (or --rate 300/s)"
 		}

@@ -3,9 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -210,4 +213,29 @@ func flowing(text string) string {
 		}
 	}
 	return strings.Join(parts, "\n\n")
+}
+
+// said is the text of err. What the system says of a file is put plainly.
+func said(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		text = strings.ReplaceAll(text, e.Error(), aboutFile(e))
+	}
+	return text
+}
+
+func aboutFile(e *fs.PathError) string {
+	switch {
+	case errors.Is(e, fs.ErrNotExist) && e.Op == "mkdir":
+		return fmt.Sprintf("%s cannot be made: %s is not there", e.Path, filepath.Dir(e.Path))
+	case errors.Is(e, fs.ErrNotExist):
+		return e.Path + ": there is no such file or directory; check the name"
+	case errors.Is(e, fs.ErrPermission):
+		return fmt.Sprintf("%s: no permission to %s it", e.Path, e.Op)
+	case errors.Is(e, syscall.ENOTDIR):
+		return filepath.Dir(e.Path) + ": not a directory; name one"
+	case errors.Is(e, syscall.EISDIR):
+		return e.Path + ": a directory; name a file"
+	}
+	return fmt.Sprintf("%s: %v", e.Path, e.Err)
 }

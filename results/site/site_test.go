@@ -281,6 +281,7 @@ func planted(run *results.Run) {
 	run.Outcomes = []results.Outcome{{Phase: results.PhaseConnect, Cause: results.CauseRefused, Count: 1,
 		Example: "dial tcp 203.0.113.9:443: token=planted: open /home/alice/key.pem: db01.acme.example refused"}}
 	run.Warnings = []string{"db01.acme.example at 203.0.113.9 is slow"}
+	run.Targets = []results.TargetFigures{{Target: "GET https://db01.acme.example/orders", Started: 1}, {Target: "GET http://203.0.113.9/orders?token=planted"}}
 }
 
 func TestNothingLeaks(t *testing.T) {
