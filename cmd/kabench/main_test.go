@@ -20,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "kabench" {
+		os.Unsetenv("COLUMNS") // of the terminal that the tests were started in
+	}
 	testscript.Main(m, map[string]func(){"kabench": main})
 }
 

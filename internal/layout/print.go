@@ -90,20 +90,25 @@ func (p *page) write(line string) {
 }
 
 // line writes a line that is no paragraph. One that is too wide is wrapped; its
-// later lines begin where its last column begins that is in the left half, or
-// where its words begin.
+// later lines begin where its last column begins that is in the left half, or a
+// little behind its beginning.
 func (p *page) line(line string) {
 	if !p.strict || !p.tooWide(Columns(line)) {
 		p.write(line)
 		return
 	}
-	hang := len(line) - len(strings.TrimLeft(line, " "))
+	indent := len(line) - len(strings.TrimLeft(line, " "))
+	hang := indent
 	for i := hang; i+2 < len(line) && Columns(line[:i]) < p.columns/2; i++ {
 		if line[i] == ' ' && line[i+1] == ' ' && line[i+2] != ' ' {
 			hang = i + 2
 		}
 	}
-	p.wrap(line[:hang], Columns(line[:hang]), words(line[hang:]))
+	columns := Columns(line[:hang])
+	if indent > 0 && hang == indent {
+		columns += gap // it goes on below, as an example of a command does
+	}
+	p.wrap(line[:hang], columns, words(line[hang:]))
 }
 
 // wrap writes prefix and words; later lines are indented by hang columns.
