@@ -27,9 +27,10 @@ const MostAgain = 3
 
 // Reproduce runs the incident p and then each of its remedies, and says whether
 // the incident showed its signature and the remedies cleared it. An invalid run is
-// made again, MostAgain times at most; what was invalid is not kept, nor judged:
-// without a valid run of the incident no remedy is run. The runs are kept below Out as "incident" and "remedy-1", "remedy-2" and so on. What was
-// done until an interruption or a failure is returned all the same.
+// made again, MostAgain times at most; what was invalid is neither kept nor judged,
+// and without a valid run of the incident no remedy is run. The runs are kept below
+// Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
+// interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
 	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: p.Question, RemedyRuns: []results.RemedyRun{}}
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {

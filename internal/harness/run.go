@@ -134,7 +134,9 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		return nil, err
 	}
 	defer r.target.close()
-	r.byTarget = results.NewByTarget(r.target.names)
+	if !opts.Bare {
+		r.byTarget = results.NewByTarget(r.target.names)
+	}
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
 	r.guard = newGuard(p, limits, r.target.sources())
