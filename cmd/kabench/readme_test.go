@@ -52,6 +52,9 @@ func labels(text string) []string {
 // The README's first command prints what the README says it prints, but for the
 // figures.
 func TestReadmeShowsWhatReproducePrints(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short makes no incident")
+	}
 	list, output := commands(t)
 	if len(list) == 0 || list[0] != "reproduce idle-race" {
 		t.Fatalf("the README's first command is not reproduce idle-race: %q", list)

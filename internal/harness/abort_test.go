@@ -12,6 +12,7 @@ import (
 // A run that would last an hour ends when what it must not see is seen, and its
 // results say so and are kept.
 func TestAbortWhenStopsARun(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		when map[string]string
 		path string
@@ -53,6 +54,7 @@ func TestAbortWhenStopsARun(t *testing.T) {
 }
 
 func TestAbortWhenLetsARunBe(t *testing.T) {
+	t.Parallel()
 	p := load(t, "quick", "load.duration=2s")
 	p.AbortWhen = map[string]string{"failures": "> 0", "response.p50": "> 30s", "failures.rate": ">= 0% after 1h"}
 	run, err := Run(t.Context(), p, Options{})
@@ -67,6 +69,7 @@ func TestAbortWhenLetsARunBe(t *testing.T) {
 // When the last request has been sent there is nothing left to stop: rates that
 // fall while the last answers are waited for stop no run.
 func TestAbortWhenIsNotAskedAtTheEnd(t *testing.T) {
+	t.Parallel()
 	p := load(t, "quick", "load.duration=1s", "load.warm_up=0", "target.lab.delay=3s")
 	p.AbortWhen, p.Expect = map[string]string{"rate.throughput": "< 50/s after 1100ms"}, nil
 	run, err := Run(t.Context(), p, Options{})
@@ -79,6 +82,7 @@ func TestAbortWhenIsNotAskedAtTheEnd(t *testing.T) {
 }
 
 func TestBaseline(t *testing.T) {
+	t.Parallel()
 	base := load(t, "quick", "load.duration=1s", "load.warm_up=0")
 	base.Expect = nil
 	earlier, err := Run(t.Context(), base, Options{})
@@ -129,6 +133,7 @@ func TestBaseline(t *testing.T) {
 
 // What cannot be compared is refused before there is any traffic.
 func TestBaselineThatDoesNotFit(t *testing.T) {
+	t.Parallel()
 	base := load(t, "quick", "load.duration=1s")
 	base.Expect = nil
 	earlier, err := Run(t.Context(), base, Options{})

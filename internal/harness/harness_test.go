@@ -39,49 +39,6 @@ func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
 	return p
 }
 
-// The main job: the FIN of the server's idle timer crosses requests on the
-// wire, on reused connections only, and an idle_timeout below the server's
-// clears it.
-func TestReproduceIdleRace(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "out")
-	rep, err := judged(t, incident(t, "idle-race"), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !rep.Reproduced || len(rep.RemedyRuns) != 1 {
-		t.Fatalf("not reproduced: %s", rep.Verdict)
-	}
-	run, remedy := rep.IncidentRun, rep.RemedyRuns[0]
-	for _, o := range run.Outcomes {
-		if o.Phase != results.PhaseDone && (!o.Reused || o.Phase != results.PhaseBeforeResponse || o.Cause != results.CauseFIN && o.Cause != results.CauseRST) {
-			t.Errorf("an outcome that is not the race's: %+v", o)
-		}
-	}
-	if run.IdleFailed == nil || run.IdleFailed.Count != run.Counts.Failed {
-		t.Errorf("idle ages of %d failures: %+v", run.Counts.Failed, run.IdleFailed)
-	}
-	if remedy.Counts.Failed != 0 || remedy.Connections.Evictions["expired"] == 0 {
-		t.Errorf("the remedy: %+v, %+v", remedy.Counts, remedy.Connections)
-	}
-	if remedy.Connections.Opened <= run.Connections.Opened || run.Connections.ClosedByPeer == 0 {
-		t.Errorf("the remedy's price is not seen: %+v against %+v", remedy.Connections, run.Connections)
-	}
-	// The server's side of the story: it closed idle connections first, in the
-	// incident, and every request it saw it answered.
-	if run.Lab.ClosedIdle == 0 || run.Lab.Requests != run.Counts.OK {
-		t.Errorf("the server saw %+v of %+v", run.Lab, run.Counts)
-	}
-	for _, part := range []string{"incident", "remedy-1"} {
-		d, err := results.Open(filepath.Join(dir, part))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if doc, err := d.Run(); err != nil || !doc.Complete {
-			t.Errorf("%s: %v", part, err)
-		}
-	}
-}
-
 func TestRunAgainstTheLab(t *testing.T) {
 	for name, sets := range map[string][]string{
 		"plain":      {},
@@ -156,6 +113,7 @@ func TestInputErrors(t *testing.T) {
 // Rude servers end in classified failures, with bounded memory, and the run
 // goes on.
 func TestRudeServers(t *testing.T) {
+	t.Parallel()
 	for fault, want := range map[string]results.Outcome{
 		"garbage":         {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
 		"endless_headers": {Phase: results.PhaseResponseHeaders, Cause: results.CauseMalformed},
@@ -180,6 +138,7 @@ func TestRudeServers(t *testing.T) {
 
 // A directory that goes away under the run does not take the results with it.
 func TestLostDirectory(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
 	p := load(t, "quick", "load.duration=3s", "load.rate=50/s", "load.warm_up=0")
 	run, err := Run(t.Context(), p, Options{Out: dir, Progress: func(Progress) { os.RemoveAll(dir) }})
@@ -192,6 +151,7 @@ func TestLostDirectory(t *testing.T) {
 }
 
 func TestStopBeforeTheEnd(t *testing.T) {
+	t.Parallel()
 	stop := make(chan struct{})
 	once := sync.OnceFunc(func() { close(stop) })
 	run, err := Run(t.Context(), load(t, "quick", "load.duration=1h", "load.rate=100/s", "target.lab.delay=2s"),
@@ -218,6 +178,7 @@ func TestStopBeforeTheEnd(t *testing.T) {
 // Waiting for slow answers after the last request is not a time in which
 // anything was due.
 func TestRateOfARunEndedByCount(t *testing.T) {
+	t.Parallel()
 	run, err := Run(t.Context(), load(t, "quick", "load.count=100", "load.rate=100/s", "load.warm_up=0", "target.lab.delay=2s"), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -229,6 +190,7 @@ func TestRateOfARunEndedByCount(t *testing.T) {
 
 // An error status is an answer, and is said nevertheless.
 func TestErrorStatusesAreOKAndSaid(t *testing.T) {
+	t.Parallel()
 	run, err := Run(t.Context(), load(t, "quick", "load.duration=500ms", "load.warm_up=0", "target.lab.status=503"), Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == InSandbox {
 		os.Exit(Child(os.Stdin, os.Stdout))
 	}
-	// Incidents wait for timers most of the time: as many at once as there are
-	// cores would leave the cores idle, and take a quarter of an hour.
+	// Runs wait for timers most of the time: as many at once as there are cores
+	// would leave the cores idle.
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })

@@ -30,6 +30,7 @@ func inSandbox(t *testing.T) bool {
 
 // A run whose network broke says so, and is not to be believed.
 func TestBrokenNetwork(t *testing.T) {
+	t.Parallel()
 	if !inSandbox(t) {
 		return
 	}

@@ -28,6 +28,7 @@ func networked(t *testing.T, yaml string) *profiles.Profile {
 
 // Each way that requests can go in a network, with everything answered.
 func TestRunInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	const load = "name: n\nload: {rate: 100/s, count: 20}\n"
 	for name, yaml := range map[string]string{
@@ -165,6 +166,7 @@ expect: {failures.connect.port_exhausted: 0}
 
 // A balancer that has forgotten a connection resets it: the packets say so.
 func TestEvidenceOfAReset(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -210,6 +212,7 @@ target: {lab: {}}
 // What a remedy expects may name the incident's run in a network too, where each
 // run is made by a child.
 func TestRemedyInNetworkComparesWithTheIncident(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -234,6 +237,7 @@ remedies:
 // Where the record has no room for all packets nobody knows how all connections
 // ended: that none was closed by the server is then not met.
 func TestRecordWithoutRoom(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, `
 name: n
@@ -257,6 +261,7 @@ expect: {closed.server: 0}
 
 // The lives of connections are told from within a network too.
 func TestTraceInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, count: 3}\npool: {max_idle: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
 	lives := map[uint64][]string{}
@@ -281,6 +286,7 @@ func TestTraceInNetwork(t *testing.T) {
 }
 
 func TestStopInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, duration: 1h}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")
 	stop := make(chan struct{})
@@ -301,6 +307,7 @@ func TestStopInNetwork(t *testing.T) {
 // The page, the conditions that stop a run and the baseline reach into the
 // child.
 func TestLiveAbortAndBaselineInNetwork(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	text := "name: n\nload: {rate: 100/s, duration: %s, max_lag: 0}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {fault: %s}}"
 	earlier, err := Run(t.Context(), networked(t, fmt.Sprintf(text, "1s", "none")), Options{})
@@ -352,77 +359,5 @@ func TestInputErrorsOfTheChild(t *testing.T) {
 	_, err := Run(t.Context(), p, Options{})
 	if _, input := errors.AsType[*InputError](err); !input || !strings.Contains(err.Error(), "host server: net.ipv4.no_such_thing: this kernel has no such setting per namespace") {
 		t.Errorf("%T %v", err, err)
-	}
-}
-
-// The incidents of a network, each with its remedies: what a middlebox forgets
-// it forgets by the clock, so that no chance is in them. (Of stateless-lb-round-robin
-// see the number of its servers.)
-func TestReproduceInNetwork(t *testing.T) {
-	needSandbox(t)
-	for name, c := range map[string]struct {
-		without []string // the cause
-		more    func(*testing.T, *results.Run)
-	}{
-		"lb-rst-unknown-flow":      {[]string{"network.balancers.0.idle=0s"}, nil},
-		"stateless-lb-hash":        {[]string{"network.balancers.0.choose=round_robin"}, nil},
-		"stateless-lb-round-robin": {[]string{"network.balancers.0.choose=source_hash"}, namesTwoServers},
-		"silent-drop":              {[]string{"network.links.0.flows.idle=1h"}, nil},
-		"port-exhaustion":          {[]string{"load.rate=4/s", "load.duration=4s"}, metThePrediction},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			rep, err := judged(t, incident(t, name), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !rep.Reproduced {
-				t.Errorf("%s\n%+v\n%+v", rep.Verdict, rep.IncidentRun.Expect, rep.IncidentRun.Packets.Closed)
-				for _, r := range rep.RemedyRuns {
-					t.Errorf("%s: %+v", r.Remedy, r.Expect)
-				}
-			}
-			if c.more != nil {
-				c.more(t, rep.IncidentRun)
-			}
-			control, err := judged(t, incident(t, name, append(c.without, "remedies=null")...), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if control.Reproduced {
-				t.Errorf("the signature is met with %q: %+v", c.without, control.IncidentRun.Expect)
-			}
-		})
-	}
-}
-
-// namesTwoServers holds that the packets of a failure say which servers it was
-// that the connection met.
-func namesTwoServers(t *testing.T, run *results.Run) {
-	t.Helper()
-	if run.Packets == nil || len(run.Packets.Failures) == 0 {
-		t.Fatal("no packets of a failure")
-	}
-	hosts := map[string]bool{}
-	for _, row := range run.Packets.Failures[0].Rows {
-		if row.Host != "" {
-			hosts[row.Host] = true
-		}
-	}
-	if len(hosts) < 2 || hosts["server"] || hosts["client"] {
-		t.Errorf("hosts %v in %+v", hosts, run.Packets.Failures[0].Rows)
-	}
-}
-
-// metThePrediction holds that the ports ran out when they were to, ports ÷ new
-// connections per second, within a tenth, and came back.
-func metThePrediction(t *testing.T, run *results.Run) {
-	t.Helper()
-	p := run.Ports
-	if p == nil || p.Predicted != 3 || p.FirstFail < 2.7 || p.FirstFail > 3.3 {
-		t.Fatalf("300 ports at 100 connections/s: %+v", p)
-	}
-	if p.Recovered == 0 || p.Back < p.FirstFail || run.Counts.OK <= 300 {
-		t.Errorf("not recovered: %+v, %+v", p, run.Counts)
 	}
 }

@@ -70,6 +70,7 @@ func TestOverloadVerdict(t *testing.T) {
 // A run's document has what the verdict goes by. Whether the machine was
 // saturated meanwhile is not this test's to say.
 func TestARunSaysHowItKeptToItsSchedule(t *testing.T) {
+	t.Parallel()
 	run, err := Run(t.Context(), load(t, "quick", "load.duration=2s", "load.rate=100/s", "load.warm_up=0", "load.max_in_flight=2", "load.arrivals=poisson",
 		"load.seed=5", "target.lab.delay=300ms"), Options{})
 	if err != nil {

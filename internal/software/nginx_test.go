@@ -1,4 +1,4 @@
-package harness
+package software
 
 import (
 	"context"
@@ -10,9 +10,26 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
+
+// profile is the profile of that name, "" for one of settings alone. Its runs are
+// valid however late they are: the tests that use it count, and do not time.
+func profile(t *testing.T, name string, sets ...string) *profiles.Profile {
+	t.Helper()
+	found, ok := profiles.Find(name)
+	if !ok && name != "" {
+		t.Fatal(profiles.NotFound(name))
+	}
+	p, err := profiles.Load(name, []byte(found.Text), append([]string{"load.max_lag=0"}, sets...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 // nginx starts a real nginx with keepalive_timeout 1 on a free port of the
 // loopback and returns its address.
@@ -32,7 +49,7 @@ func nginx(t *testing.T) string {
 // it is then under way when nginx closes. That is one in ten, so about 300
 // requests fail to show any with a probability of 0.9^300, below 1e-13.
 func TestNginxClosesAtOneSecond(t *testing.T) {
-	emulated, err := lab.Start(*load(t, "nginx-1s").Target.Lab, "")
+	emulated, err := lab.Start(*profile(t, "nginx-1s").Target.Lab, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +71,7 @@ func closesAtOneSecond(t *testing.T, addr string) {
 	}
 	defer link.Close()
 
-	p := load(t, "nginx-1s")
+	p := profile(t, "nginx-1s")
 	incident := uniformGaps(t, link.Addr(), 0)
 	for _, e := range results.CheckExpectations(incident, p.Expect) {
 		if !e.Met {
@@ -95,7 +112,12 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 		if err != nil {
 			t.Fatal(err)
 		}
-		open := generator.Open{Schedule: schedule, Engine: newClient(t, policy, request, epoch), Observer: recorder}
+		c, err := dialers.NewClient(policy, &dialers.Dialer{}, []*dialers.Request{request}, time.Minute, epoch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		open := generator.Open{Schedule: schedule, Engine: c, Observer: recorder}
 		all.Go(func() { open.Run(context.Background(), epoch, nil) })
 	}
 	all.Wait()
@@ -104,11 +126,11 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 	return run
 }
 
-// Real nginx under the usual load: the accounts balance and nothing fails but
-// by the race.
+// Real nginx under the usual load: the accounts balance, and only the race makes
+// requests fail.
 func TestNginxUnderLoad(t *testing.T) {
 	addr := nginx(t)
-	run, err := Run(t.Context(), load(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), Options{})
+	run, err := harness.Run(t.Context(), profile(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), harness.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,8 @@
-package harness
+package software
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -14,8 +15,19 @@ import (
 	"time"
 )
 
-// program is the path of an installed program; a test that lacks it is skipped,
-// and under CI it fails.
+// TestMain leaves the whole package out under -short: real software waits for its
+// own timers, which are of whole seconds.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("-short leaves the real software out")
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// program is the path of an installed program. A test that lacks it is skipped;
+// under CI it fails.
 func program(t *testing.T, name, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

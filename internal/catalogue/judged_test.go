@@ -1,0 +1,133 @@
+package catalogue
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+const (
+	// atOnce is how many incidents run side by side. They wait for timers most of
+	// the time and use a tenth of a core each.
+	atOnce = 5
+	// inCI is how many incidents may stay unjudged there. On a user's machine it
+	// is no failure that other programs are busy.
+	inCI = 3
+)
+
+// unjudged counts the incidents that this machine was too busy to judge.
+var unjudged atomic.Int32
+
+// The test binary is the child that runs in a network of its own, too.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
+		os.Exit(harness.Child(os.Stdin, os.Stdout))
+	}
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", fmt.Sprint(atOnce))
+	}
+	code := m.Run()
+	if n := unjudged.Load(); n > 0 {
+		fmt.Printf("%d incidents were not judged: this machine was too busy\n", n)
+		if n > inCI && os.Getenv("CI") != "" && code == 0 {
+			fmt.Printf("in CI at most %d may be\n", inCI)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// needSandbox skips a test where there can be no private network; in CI there
+// must be one.
+func needSandbox(t *testing.T) {
+	t.Helper()
+	if err := sandbox.Available(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// incident is the incident of that name with those settings.
+func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
+	t.Helper()
+	found, ok := profiles.Find(name)
+	if !ok {
+		t.Fatal(profiles.NotFound(name))
+	}
+	p, err := profiles.Load(name, []byte(found.Text), sets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// alone is held for reading while an incident runs beside others, and for
+// writing by one that needs the machine for itself.
+var alone sync.RWMutex
+
+// judged returns a reproduction of p whose runs are all valid. An invalid run says
+// nothing: it is made again, as by the command, while the test has time, and with no
+// other incident beside it. If the machine stays too busy, the test is skipped and
+// counted.
+func judged(t *testing.T, p *profiles.Profile) *results.Reproduction {
+	t.Helper()
+	lock := alone.RLocker()
+	lock.Lock()
+	defer func() { lock.Unlock() }()
+	skipWithoutTime(t, p, "")
+	rep, err := harness.Reproduce(t.Context(), p, harness.ReproduceOptions{Again: func(a results.MadeAgain) {
+		t.Logf("made again: %s: %q", a.Run, a.Invalid)
+		if lock != sync.Locker(&alone) {
+			lock.Unlock()
+			lock = &alone
+			lock.Lock()
+		}
+		skipWithoutTime(t, p, fmt.Sprintf("; the last try of %s: %q", a.Run, a.Invalid))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !allValid(rep) {
+		unjudged.Add(1)
+		t.Skipf("not judged: this machine was too busy; the last try: %s", rep.Verdict)
+	}
+	return rep
+}
+
+// skipWithoutTime skips the test if it has no time left to reproduce p.
+func skipWithoutTime(t *testing.T, p *profiles.Profile, last string) {
+	t.Helper()
+	if !timeFor(t, p) {
+		unjudged.Add(1)
+		t.Skipf("not judged: the time of the tests is nearly over%s", last)
+	}
+}
+
+// timeFor reports whether the tests have time left for another reproduction of p.
+func timeFor(t *testing.T, p *profiles.Profile) bool {
+	end, limited := t.Deadline()
+	const margin = 20 * time.Second // to start, to end, and for the next test to see that it has none
+	return !limited || time.Until(end) > p.Takes()*5/4+margin
+}
+
+func allValid(rep *results.Reproduction) bool {
+	valid := rep.IncidentRun.Valid
+	for _, r := range rep.RemedyRuns {
+		valid = valid && r.Run.Valid
+	}
+	return valid
+}
