@@ -42,6 +42,7 @@ func idOf(seq uint64) string { return fmt.Sprintf("%0*d", idDigits, seq) }
 func (r *Request) Numbered() *Request {
 	n := *r
 	n.template = r.template.Clone(r.template.Context())
+	fold(n.template.Header, requestID)
 	n.template.Header.Del(requestID)
 	var head bytes.Buffer
 	lines := bytes.SplitAfter(r.bytes[:r.head-len("\r\n")], []byte("\r\n"))
@@ -92,8 +93,26 @@ func (r *Request) sent(seq uint64) []byte {
 // UserAgent is sent when a request names none.
 const UserAgent = "kabench"
 
-// NewRequest prepares a request with the given body; header may be nil. The
-// error says what is wrong with the method, the URL or a header.
+// readByName are the headers that net/http or kabench looks for by their
+// canonical names. How they are spelled does not matter to whom they are for
+// (RFC 9110, section 5.1), but net/http's Transport does not find them otherwise.
+var readByName = []string{
+	"Accept-Encoding", "Authorization", "Connection", "Expect", "Host", "Idempotency-Key", "Range", "X-Idempotency-Key",
+}
+
+// fold moves what h holds under another spelling of a canonical name to the name.
+func fold(h http.Header, name string) {
+	for spelled, values := range h {
+		if spelled != name && strings.EqualFold(spelled, name) {
+			delete(h, spelled)
+			h[name] = append(h[name], values...)
+		}
+	}
+}
+
+// NewRequest prepares a request with the given body; header may be nil, and its
+// names are sent as they are spelled. The error says what is wrong with the
+// method, the URL or a header.
 func NewRequest(method, rawURL string, header http.Header, body []byte) (*Request, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -109,17 +128,30 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	if err != nil {
 		return nil, err
 	}
+	asked := header.Clone() // to look names up in
+	if asked == nil {
+		asked = http.Header{}
+	}
+	for _, name := range append(readByName, "User-Agent") {
+		fold(asked, name)
+	}
 	if header != nil {
 		hr.Header = header.Clone()
 	}
-	if host := hr.Header.Get("Host"); host != "" {
+	fold(hr.Header, "Host") // which net/http writes
+	if host := asked.Get("Host"); host != "" {
 		hr.Host = host
 	}
-	if u.User != nil && hr.Header.Get("Authorization") == "" {
+	if u.User != nil && asked.Get("Authorization") == "" {
 		password, _ := u.User.Password()
+		fold(hr.Header, "Authorization")
 		hr.SetBasicAuth(u.User.Username(), password)
 	}
-	if _, set := hr.Header["User-Agent"]; !set {
+	switch _, as := hr.Header["User-Agent"]; {
+	case as: // net/http writes it
+	case asked["User-Agent"] != nil:
+		hr.Header["User-Agent"] = []string{""} // net/http adds none of its own to the one spelled otherwise
+	default:
 		hr.Header.Set("User-Agent", UserAgent)
 	}
 	if len(body) == 0 {
@@ -134,6 +166,9 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		return nil, errors.New("the request has no end of headers")
 	}
 	hr.Body, hr.GetBody = nil, nil
+	for _, name := range readByName {
+		fold(hr.Header, name) // for Stock
+	}
 	r := &Request{
 		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
 		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
@@ -142,7 +177,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		parse:    &http.Request{Method: hr.Method},
 		method:   hr.Method,
 		expects:  len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
-		hasKey:   hr.Header.Get("Idempotency-Key") != "" || hr.Header.Get("X-Idempotency-Key") != "",
+		hasKey:   asked.Get("Idempotency-Key") != "" || asked.Get("X-Idempotency-Key") != "",
 		template: hr,
 	}
 	if r.origin.Port == "" {

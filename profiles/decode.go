@@ -26,6 +26,8 @@ type decoder struct {
 	lined    bool            // source has lines worth telling
 	at       map[string]mark // where each field was set, by path
 	defaults reflect.Value   // what null resets to: the whole that paths lead through
+	preset   string          // of the pool, if one was named
+	based    bool            // one was
 	errs     Errors
 }
 
@@ -157,6 +159,9 @@ func (d *decoder) decode(path string, n ast.Node, v reflect.Value) {
 		d.decode(path, n, v.Elem())
 		return
 	}
+	if d.beginWith(path, n, v) {
+		return
+	}
 	switch to := v.Addr().Interface().(type) {
 	case yamlDecoder:
 		d.decodeByItself(path, n, to)
@@ -237,7 +242,7 @@ func (d *decoder) decodeStruct(path string, n ast.Node, v reflect.Value) {
 		name := key.Value
 		if i, known := fieldNamed(v.Type(), name); known {
 			d.decode(join(path, name), value, v.FieldByIndex(i))
-		} else {
+		} else if !isBasedOn(v.Type(), name) {
 			d.bad(join(path, name), key, "%s", unknownKey(v.Type(), path, name, ""))
 		}
 	}

@@ -17,8 +17,10 @@ import (
 // Marshal writes p as YAML with nothing left out but what is empty and
 // optional. A valid p loads back to the same; see also Redact.
 func Marshal(p *Profile) ([]byte, error) {
-	e := encoder{}
-	if err := e.fields("", reflect.ValueOf(*p)); err != nil {
+	bare := *p
+	bare.Preset = "" // the pool has it
+	e := encoder{preset: p.Preset}
+	if err := e.fields("", reflect.ValueOf(bare)); err != nil {
 		return nil, err
 	}
 	return []byte(e.text.String()), nil
@@ -41,7 +43,8 @@ func (p Profile) MarshalJSON() ([]byte, error) {
 // read as something else is quoted. (The library's own encoder writes a tab, for
 // one, so that it reads back as nothing.)
 type encoder struct {
-	text strings.Builder
+	text   strings.Builder
+	preset string // that the pool began with: its first key
 }
 
 // fields writes the fields of a struct, each at the given indentation.
@@ -83,6 +86,9 @@ func (e *encoder) pair(indent, key string, v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Struct:
 		within := encoder{}
+		if e.preset != "" && indent == "" && key == "pool" {
+			within.text.WriteString("  " + basedOn + ": " + textOf(e.preset) + "\n")
+		}
 		if err := within.fields(indent+"  ", v); err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ func fieldsOf(t reflect.Type) iter.Seq[reflect.StructField] {
 	return func(yield func(reflect.StructField) bool) {
 		for i := range t.NumField() {
 			f := t.Field(i)
+			if f.Tag.Get("yaml") == "" {
+				continue // not of the document
+			}
 			if !isInline(f) {
 				if !yield(f) {
 					return

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -76,26 +77,33 @@ func Lint(p *Profile) []Finding { return Check(p, DefaultPorts).Findings }
 // target.file. A profile whose load has no rate is one without a load: only what
 // does not depend on it is checked. Ports is how many local ports the client's
 // machine has for connections to one destination, from each source address.
-func Check(p *Profile, ports int) Checklist {
+func Check(p *Profile, ports int) Checklist { return CheckInWords(p, ports, nil) }
+
+// CheckInWords is Check that shows the words of the profile's client, if it has
+// one: the preset of its pool, or net/http.
+func CheckInWords(p *Profile, ports int, words Words) Checklist {
 	s := newSubject(p, ports)
-	list := Checklist{Findings: []Finding{}}
+	s.words = words
+	list := Checklist{}
+	var all []bounded
 	for _, r := range rules {
 		o := &outcome{rule: r.name}
 		r.check(s, o)
-		if p.Client == ClientStock {
-			for i := range o.findings {
-				if !strings.HasPrefix(o.findings[i].Set, "pool.") {
-					continue // it is for the server, or for the sockets, which the stock client has
-				}
-				o.findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
-			}
-		}
-		list.Findings = append(list.Findings, o.findings...)
+		all = append(all, o.findings...)
 		if o.checked {
 			list.Checked = append(list.Checked, r.name)
 		}
 		if len(o.lacking) > 0 {
 			list.Lacking = append(list.Lacking, Unchecked{r.name, o.lacking})
+		}
+	}
+	list.Findings = merged(all)
+	if p.Client == ClientStock {
+		for i := range list.Findings {
+			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {
+				continue // it is for the server, or for the sockets, which the stock client has
+			}
+			list.Findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
 		}
 	}
 	for _, h := range []*hop{s.via, &s.server} {
@@ -113,22 +121,28 @@ const stockPool = "go-default-transport"
 type outcome struct {
 	rule     string
 	checked  bool
-	findings []Finding
+	findings []bounded
 	lacking  []string
 }
 
-// found adds a finding of the rule, which was checked then.
-func (o *outcome) found(f Finding) {
+// found adds a finding of the rule, which was checked then, with the values of its
+// field that the rule permits.
+func (o *outcome) found(f Finding, permits ...bounds) {
 	f.Rule = o.rule
-	o.findings = append(o.findings, f)
+	b := bounded{Finding: f}
+	if len(permits) > 0 {
+		b.bounds = permits[0]
+	}
+	o.findings = append(o.findings, b)
 	o.checked = true
 }
 
 // lacks notes a fact that is missing, if it is, and reports that.
 func (o *outcome) lacks(missing bool, path string) bool {
-	if missing {
+	switch {
+	case missing && !slices.Contains(o.lacking, path):
 		o.lacking = append(o.lacking, path)
-	} else {
+	case !missing:
 		o.checked = true
 	}
 	return missing

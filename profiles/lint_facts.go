@@ -167,6 +167,7 @@ type subject struct {
 	ports     int                       // of all source addresses together
 	portsSay  string                    // the same in words
 	targets   func() ([]Request, error) // what is sent; read once
+	words     Words                     // of clients; nil: not known
 }
 
 func newSubject(p *Profile, ports int) *subject {
@@ -256,7 +257,7 @@ func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
 func (s *subject) asksClose() bool {
 	targets, err := s.targets()
 	return err == nil && !slices.ContainsFunc(targets, func(r Request) bool {
-		return !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "close")
+		return !httpguts.HeaderValuesContainsToken(r.Values("Connection"), "close")
 	})
 }
 
@@ -317,11 +318,32 @@ func (s *subject) cap() (each int, path string, part float64) {
 // busy is how many connections a peak keeps busy, or as many of them as there
 // can be.
 func (s *subject) busy(held time.Duration) float64 {
-	most := min(needed(s.peak(), held), float64(s.profile.Load.MaxInFlight))
+	most := min(needed(s.peak(), held), float64(s.inFlight()))
 	if each, _, part := s.cap(); each > 0 {
 		most = min(most, float64(times(each, s.shards()))/part)
 	}
 	return most
+}
+
+// given reports whether somebody said what is at path, and it is not merely a
+// default of kabench's own.
+func (s *subject) given(path string) bool { return !s.profile.Assumed[path] }
+
+// inFlight is how many requests there can be at a time; the largest number if
+// that is not known.
+func (s *subject) inFlight() int {
+	if !s.given("load.max_in_flight") {
+		return math.MaxInt
+	}
+	return s.profile.Load.MaxInFlight
+}
+
+// timeout is how long a whole request may take; 0: for ever, or not known.
+func (s *subject) timeout() time.Duration {
+	if !s.loaded() || !s.given("load.timeout") {
+		return 0
+	}
+	return s.profile.Load.Timeout
 }
 
 // share is the part of the requests that the destination gets which gets most:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/results"
 )
 
 // timerSlack is what timers and schedulers add to the round trip in which a
@@ -116,7 +117,7 @@ func (s *subject) checkEntryIdle(o *outcome) {
 		Numbers: [2]string{idleText(via), idleText(s.entry)},
 		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
 		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.entry.path("idle_timeout"), longer),
-	})
+	}, atLeast(longer))
 }
 
 func idleText(h hop) string {
@@ -140,10 +141,10 @@ func (s *subject) checkClientIdle(o *outcome, h hop) {
 		Path:    path,
 		Says:    saysIdleOrder,
 		Numbers: [2]string{limit.text, idleText(h)},
-		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: `Connection prematurely closed BEFORE response`, `failed to respond`, `socket hang up`, `RemoteDisconnected`; %s",
-			h.limit(), s.whatBecomesOfStale(k)),
+		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: %s; %s",
+			h.limit(), s.logged(results.PhaseBeforeResponse, true, severalStale, results.CauseFIN, results.CauseRST), s.whatBecomesOfStale(k)),
 		Set: set,
-	})
+	}, upTo(below(h.limit(), k.roundTrip)))
 }
 
 // letGo is the field to change so that the keeper lets go before h, and how.
@@ -208,8 +209,16 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
 		Numbers: [2]string{limit.text, idleText(h)},
 		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
-		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2),
-	})
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.unsaidKeepAlive(),
+	}, upTo(below(h.limit(), k.roundTrip)))
+}
+
+// unsaidKeepAlive asks for what the client's sockets do, if nobody said.
+func (s *subject) unsaidKeepAlive() string {
+	if s.given("target.tcp.keep_alive") {
+		return ""
+	}
+	return ", or what the client's sockets have: it was not said, and 0s is the default of kabench"
 }
 
 const (
@@ -246,7 +255,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 				Numbers: [2]string{countText(requests, k.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
 				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and %s", h.MaxRequests, told),
 				Set:     fmt.Sprintf("%s=%d, or no limit; or more for %s", requests, h.MaxRequests, h.who),
-			})
+			}, atMost(h.MaxRequests))
 		}
 		return
 	}
@@ -258,7 +267,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 			Numbers: [2]string{countText(requests, k.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
 			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
 			Set:     fmt.Sprintf("%s=%d; or have %s say `Connection: close`", requests, h.MaxRequests, h.who),
-		})
+		}, atMost(h.MaxRequests))
 	}
 	margin := k.roundTrip + timerSlack
 	if h.MaxLifetime > 0 && (k.MaxLifetime == 0 || k.MaxLifetime >= h.MaxLifetime-margin) {
@@ -273,7 +282,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 		if below(h.MaxLifetime, k.roundTrip) == 0 {
 			_, found.Set = k.none()
 		}
-		o.found(found)
+		o.found(found, atMost(below(h.MaxLifetime, k.roundTrip)))
 	}
 }
 
@@ -289,55 +298,4 @@ func durationText(name string, d time.Duration, none string) string {
 		return name + " " + none
 	}
 	return fmt.Sprintf("%s %v", name, d)
-}
-
-const saysConnections = "All of the client's connections together fit in what the server accepts and works on at a time."
-
-// checkConnections compares the most connections there can be with what the
-// server has room for.
-func checkConnections(s *subject, o *outcome) {
-	if h := s.nearest(); !h.proxy { // a proxy takes all that come
-		s.checkClientConnections(o, h)
-	}
-	for _, g := range s.legs {
-		s.checkLegConnections(o, g)
-	}
-}
-
-// checkClientConnections is checkConnections for the client.
-func (s *subject) checkClientConnections(o *outcome, h hop) {
-	each, path, _ := s.cap()
-	inFlight := s.profile.Load.MaxInFlight
-	most, mostText := times(each, s.shards()), capText(path, each, s.shards())
-	if s.loaded() && (each == 0 || inFlight < each) {
-		// Each shard may come to hold as many at its own worst moment, but they
-		// get the requests in turn.
-		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
-	}
-	if o.lacks(most == 0, "load.rate") {
-		return
-	}
-	o.checked = false // by what comes now
-	for _, room := range []struct {
-		field      string
-		each, of   int
-		what, seen string
-	}{
-		{"max_connections", h.MaxConnections, h.workers(), "connections", "new connections wait in the backlog though the server is idle: slow connects, then connect timeouts; idle ones hold the places"},
-		{"threads", h.Threads, h.workers(), "threads", "requests wait in the server: its own access log shows short times, the client long ones, up to its timeout"},
-		{"backlog", h.Backlog, 1, "places", "when all connect at once some SYNs are dropped: connects that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
-	} {
-		most, mostText := most, mostText
-		if room.field == "threads" && s.loaded() && inFlight < most { // idle connections take none
-			most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
-		}
-		if o.lacks(room.each == 0, h.path(room.field)) || most <= times(room.each, room.of) {
-			continue
-		}
-		has := capOf(h.path(room.field), room.each, h.path("workers"), room.of)
-		o.found(Finding{
-			Path: "pool.max_conns", Says: saysConnections, Numbers: [2]string{mostText, has}, Seen: room.seen,
-			Set: fmt.Sprintf("pool.max_conns=%d, or more %s for %s", max(times(room.each, room.of)/s.shards(), 1), room.what, h.who),
-		})
-	}
 }

@@ -3,6 +3,7 @@ package profiles
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 		return
 	}
 	o.checked = false // by what comes now
-	held, inFlight := g.to.Delay+g.within, s.profile.Load.MaxInFlight
+	held, inFlight := g.to.Delay+g.within, s.inFlight()
 	busy := min(whole(needed(s.peak(), held)), inFlight)
 	busyText := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()), held, busy)
 	most, mostText, fewer := busy, busyText, ""
@@ -94,6 +95,8 @@ func (g innerLeg) kept(inFlight int) (n int, why string) {
 	switch {
 	case g.from.keepsNone:
 		return 0, ""
+	case g.from.MaxIdleAll < 0 && inFlight == math.MaxInt:
+		return 0, "" // how many there may be is not known
 	case g.from.MaxIdleAll < 0:
 		return inFlight, fmt.Sprintf("%s no limit, load.max_in_flight %d", path, inFlight)
 	}
@@ -136,10 +139,7 @@ func (w wait) String() string {
 
 // patience is how long the client waits for an answer; without a path, for ever.
 func (s *subject) patience() wait {
-	whole := wait{"load.timeout", s.profile.Load.Timeout, 1}
-	if !s.loaded() {
-		whole.d = 0 // it is the default of a load that there is not
-	}
+	whole := wait{"load.timeout", s.timeout(), 1}
 	if d := s.pool.ResponseTimeout; d > 0 && (whole.d == 0 || d < whole.d) {
 		whole = wait{"pool.response_timeout", d, 1}
 	}
@@ -165,7 +165,7 @@ func (s *subject) checkLegTimeouts(o *outcome) {
 				Numbers: [2]string{inner.String(), outer.String()},
 				Seen:    "timeouts before_response instead of 504, and nothing that says which hop was slow; proxy and server go on working for nobody, nginx logs 499",
 				Set:     fmt.Sprintf("%s=%v, or less; or a longer %s", inner.path, outer.d/2/time.Duration(inner.tries), outer.path),
-			})
+			}, atMost(outer.d/2/time.Duration(inner.tries)))
 		}
 		outer = wait{g.from.path("timeout"), u.Timeout, 1}
 	}
@@ -268,7 +268,7 @@ func checkHopByHop(s *subject, o *outcome) {
 	}
 	found := make([]bool, len(s.legs))
 	for _, r := range targets {
-		w := spoken{connection: tokens(r.Header["Connection"]), proxyConnection: tokens(r.Header["Proxy-Connection"])}
+		w := spoken{connection: tokens(r.Values("Connection")), proxyConnection: tokens(r.Values("Proxy-Connection"))}
 		reused := s.pool.MaxIdle != 0 && s.pool.MaxIdleAll != 0 && s.pool.MaxRequests != 1 // the connection that it comes on
 		for i, g := range s.legs {
 			next := w.through(*g.from.proxy)

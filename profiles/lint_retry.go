@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 )
@@ -18,7 +19,7 @@ func (s *subject) requests() ([]pool.Attempt, error) {
 	}
 	var kinds []pool.Attempt
 	for _, r := range all {
-		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil}
+		a := pool.Attempt{Method: r.Method, HasBody: len(r.Body) > 0, IdempotencyKey: r.Values("Idempotency-Key") != nil || r.Values("X-Idempotency-Key") != nil}
 		if !slices.Contains(kinds, a) {
 			kinds = append(kinds, a)
 		}
@@ -104,25 +105,24 @@ const saysTimeouts = "A time limit within a request has an effect only if it is 
 
 // checkTimeouts looks for time limits that never come to bear.
 func checkTimeouts(s *subject, o *outcome) {
-	p, whole := s.pool, s.profile.Load.Timeout
-	if !o.lacks(!s.loaded(), "load.timeout") && whole > 0 {
+	p, whole := s.pool, s.timeout()
+	if !o.lacks(!s.loaded() || !s.given("load.timeout"), "load.timeout") && whole > 0 {
 		for _, limit := range []struct {
 			path string
 			seen string
-			set  bool
-			text string
+			d    time.Duration
 		}{
-			{"pool.connect_timeout", "slow connects show as timeouts in phase connect or tls of the whole request, and cost all of its time", p.ConnectTimeout > whole, p.ConnectTimeout.String()},
-			{"pool.response_timeout", "slow answers show as timeouts of the whole request, at load.timeout and not at the response's", p.ResponseTimeout > whole, p.ResponseTimeout.String()},
-			{"pool.pending_timeout", "requests that wait for a connection end at load.timeout: `context deadline exceeded`, and never the pool's own words", p.PendingTimeout > whole, p.PendingTimeout.String()},
+			{"pool.connect_timeout", "slow connects show as timeouts in phase connect or tls of the whole request, and cost all of its time", p.ConnectTimeout},
+			{"pool.response_timeout", "slow answers show as timeouts of the whole request, at load.timeout and not at the response's", p.ResponseTimeout},
+			{"pool.pending_timeout", "requests that wait for a connection end at load.timeout, and never in the words of the pool", p.PendingTimeout},
 		} {
-			if limit.set {
+			if limit.d > whole {
 				o.found(Finding{
 					Path: limit.path, Says: saysTimeouts,
-					Numbers: [2]string{limit.path + " " + limit.text, fmt.Sprintf("load.timeout %v", whole)},
+					Numbers: [2]string{fmt.Sprintf("%s %v", limit.path, limit.d), fmt.Sprintf("load.timeout %v", whole)},
 					Seen:    limit.seen,
 					Set:     fmt.Sprintf("%s=%v, or less; or load.timeout=0s", limit.path, whole/2),
-				})
+				}, atMost(whole))
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func checkTimeouts(s *subject, o *outcome) {
 				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(h)},
 				Seen:    "the probes themselves go unanswered: connections die idle (timeout, or a rst), and the next request opens a new one or hangs",
 				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", h.limit()/2),
-			})
+			}, atMost(h.limit()/2))
 		}
 	}
 }

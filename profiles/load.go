@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,6 +29,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	d := newDecoder(Default())
 	d.source, d.lined = name, true
 	d.document(data, reflect.ValueOf(&p).Elem())
+	d.label(&p)
 	for _, set := range sets {
 		d.setArgument(&p, set)
 	}
@@ -39,7 +41,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 		}
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, WithoutSecrets(d.errs, append(slices.Clone(sets), string(data))...)
 	}
 	return &p, nil
 }

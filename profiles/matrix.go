@@ -57,7 +57,7 @@ func LoadMatrix(name string, data []byte) (*Matrix, error) {
 		d.bad("", nil, "is empty; it needs a profile and axes")
 	}
 	if n == nil {
-		return nil, d.errs.asError()
+		return nil, WithoutSecrets(d.errs.asError(), string(data))
 	}
 	for key, value := range d.pairs("", n) {
 		m.Has[key.Value] = true
@@ -76,7 +76,7 @@ func LoadMatrix(name string, data []byte) (*Matrix, error) {
 		}
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, WithoutSecrets(d.errs, string(data))
 	}
 	return m, nil
 }

@@ -22,11 +22,15 @@ type Preset struct {
 	// Cannot is what the client does and a policy cannot express.
 	Cannot []string    `yaml:"cannot,omitempty"`
 	Pool   pool.Policy `yaml:"pool"`
+	// Base is the preset that Pool began with, in a file; see Profile.Preset.
+	Base string
 }
 
 func (p Preset) names() []string { return append([]string{p.Name}, p.Also...) }
 
-var pools = presetsIn("pool", "pools", parsePreset)
+var pools presets[Preset]
+
+func init() { pools = presetsIn("pool", "pools", parsePreset) } // whose pools may name one another
 
 // Pools lists the presets, by name. They are the caller's to read, not to
 // change.
@@ -43,21 +47,38 @@ func (p Preset) Text() string { return fileText(pools.folder, p.Name) }
 // or a document with them under `pool:`, which a profile is too. What they
 // leave out is pool.Default's.
 func LoadPool(nameOrFile string) (pool.Policy, error) {
-	p, err := pools.read(nameOrFile)
-	p.Pool.Resend = slices.Clone(p.Pool.Resend) // the caller may change it
+	p, err := readPool(nameOrFile)
 	return p.Pool, err
+}
+
+// readPool is LoadPool with the preset's name: that of the preset, or of the one
+// that the file's pool began with.
+func readPool(nameOrFile string) (Preset, error) {
+	p, err := pools.read(nameOrFile)
+	if _, found := FindPool(nameOrFile); found {
+		p.Base = p.Name
+	}
+	p.Pool.Resend = slices.Clone(p.Pool.Resend) // the caller may change it
+	return p, err
 }
 
 // parsePreset reads a pool: its parameters alone, a preset, or a profile.
 func parsePreset(source string, data []byte) (Preset, error) {
 	p := Preset{Pool: pool.Default()}
 	d := newDecoder(p)
-	section := d.partOfDocument(source, data, "pool", &p.Pool, &p, func(whole *Profile) { p.Pool = whole.Pool })
+	section := d.partOfDocument(source, data, "pool", &p.Pool, &p, func(whole *Profile) {
+		d.label(whole)
+		p.Pool, d.preset = whole.Pool, whole.Preset
+		if _, said := d.at["pool"]; !said {
+			d.bad("pool", nil, "is not there, so the profile has no pool of its own; give pool, or name a preset ('kabench pools' lists them)")
+		}
+	})
+	p.Base = d.preset
 	refused := d.errs
 	for _, c := range under(section, p.Pool.Validate()) {
 		if !refused.touch(c.Path) {
 			d.errs = append(d.errs, d.located(c, source))
 		}
 	}
-	return p, d.errs.asError()
+	return p, WithoutSecrets(d.errs.asError(), string(data))
 }

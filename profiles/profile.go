@@ -24,8 +24,8 @@ type Profile struct {
 	Client string         `yaml:"client"`
 	Load   generator.Load `yaml:"load"`
 	Pool   pool.Policy    `yaml:"pool"`
-	// Preset is the preset that Pool was taken from, if it was, whatever was
-	// changed since: reports use its client's words.
+	// Preset is the preset that Pool began with, if it did, whatever was changed
+	// since (Overrides): reports use its client's words. Written, it is a key of pool.
 	Preset string `yaml:"preset,omitempty"`
 	Target Target `yaml:"target"`
 	// Network is a private network to run in: the client, and the hosts that
@@ -45,6 +45,10 @@ type Profile struct {
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says, in an incident, is the verdict in words; its figures are measured.
 	Says Says `yaml:"says,omitempty"`
+	// Assumed are the paths of fields that nobody gave and that Check must not
+	// take for facts of the user's: see LoadToCheck. It is not written. Empty: all is
+	// as it is said.
+	Assumed map[string]bool
 }
 
 // The clients a profile can name.

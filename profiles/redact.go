@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/kabench/kabench/results"
 )
 
 // blanked stands in results where a secret was.
@@ -12,21 +14,35 @@ const blanked = "(blanked)"
 
 // Redact is a copy of p for the results: the values of headers that carry
 // secrets, and in URLs the user, the fragment and parameters that look like
-// secrets are blanked, in what remedies set too. Bodies are kept.
+// secrets are blanked, in what remedies set too. Where one of these values
+// stands elsewhere in what is sent, it is blanked there as well; the rest of
+// bodies is kept.
 func Redact(p Profile) Profile {
 	c := *p.Clone()
-	c.Target.URL = redactURL(c.Target.URL)
-	for name := range c.Target.Headers {
-		if secretName(name) {
+	secrets := Secrets(&p, nil)
+	c.Target.URL = blankPath(redactURL(c.Target.URL), secrets)
+	for name, value := range c.Target.Headers {
+		if c.Target.Headers[name] = secrets.Blank(value); secretName(name) {
 			c.Target.Headers[name] = blanked
 		}
 	}
+	c.Question, c.Target.Body = secrets.Blank(c.Question), secrets.Blank(c.Target.Body)
 	for _, r := range c.Remedies {
 		for path, value := range r.Set {
-			r.Set[path] = redactSetting(path, value)
+			r.Set[path] = secrets.Blank(redactSetting(path, value))
 		}
 	}
 	return c
+}
+
+// blankPath is a URL without secrets behind its host, which a user may be called
+// after.
+func blankPath(text string, secrets *results.Secrets) string {
+	at := strings.Index(text, "//") + len("//")
+	if i := strings.IndexAny(text[min(at, len(text)):], "/?"); at >= len("//") && i >= 0 {
+		return text[:at+i] + secrets.Blank(text[at+i:])
+	}
+	return text
 }
 
 // redactSetting is the value that may be shown for what was set at path.

@@ -9,15 +9,16 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"golang.org/x/net/http/httpguts"
 )
 
 // A Request is one of the things to send.
 type Request struct {
 	Method string
 	URL    string      // absolute
-	Header http.Header // canonical names; Host too, if the target names one
+	Header http.Header // names as they are spelled; Host too, if the target names one
 	Body   []byte      // shared; not to be changed
 }
 
@@ -28,7 +29,7 @@ const (
 )
 
 // Bounds of a target file: its size in bytes, the number of targets in it, and
-// for the http format the length of a line.
+// for the http format the length of a line, in bytes.
 const (
 	maxTargetFile = 64 << 20
 	maxTargets    = 100_000
@@ -55,7 +56,7 @@ func targetsOf(t Target) ([]Request, error) {
 	}
 	header := http.Header{}
 	for name, value := range t.Headers {
-		header.Set(name, value)
+		header[name] = []string{value}
 	}
 	body := []byte(t.Body)
 	if t.BodySize > 0 {
@@ -76,79 +77,50 @@ func readTargets(path, format string) ([]Request, error) {
 	}
 	requests, err := parseTargets(data, format)
 	if err != nil {
-		return nil, fmt.Errorf("target.file: %s: %w", path, err)
+		return nil, fmt.Errorf("target.file: %s: %w", path, WithoutSecrets(err, string(data)))
 	}
 	return requests, nil
 }
 
-// parseTargets reads targets with vegeta's parsers, and guards against what
-// they drop without a word: a last line of JSON without a line break, and all
-// that follows a line too long for them.
-func parseTargets(data []byte, format string) ([]Request, error) {
-	if len(data) > maxTargetFile {
-		return nil, fmt.Errorf("longer than %d MiB", maxTargetFile>>20)
+// Values are those of a header, however its name is spelled.
+func (r Request) Values(name string) []string {
+	var all []string
+	for _, spelled := range slices.Sorted(maps.Keys(r.Header)) {
+		if strings.EqualFold(spelled, name) {
+			all = append(all, r.Header[spelled]...)
+		}
 	}
-	var next vegeta.Targeter
-	if format == formatJSON {
-		next = vegeta.NewJSONTargeter(io.MultiReader(bytes.NewReader(data), bytes.NewReader([]byte("\n"))), nil, nil)
-	} else {
-		number := 0
-		for line := range bytes.Lines(data) {
-			if number++; len(line) >= maxTargetLine {
-				return nil, fmt.Errorf("line %d is longer than %d bytes", number, maxTargetLine)
-			}
-		}
-		next = vegeta.NewHTTPTargeter(bytes.NewReader(data), nil, nil)
-	}
-	var requests []Request
-	for {
-		var t vegeta.Target
-		err := next(&t)
-		if errors.Is(err, vegeta.ErrNoTargets) {
-			break
-		}
-		if err == nil {
-			err = checkTarget(t)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("target %d: %w", len(requests)+1, err)
-		}
-		if len(requests) == maxTargets {
-			return nil, fmt.Errorf("more than %d targets", maxTargets)
-		}
-		requests = append(requests, Request{Method: t.Method, URL: t.URL, Header: canonical(t.Header), Body: t.Body})
-	}
-	if len(requests) == 0 {
-		return nil, errors.New("no targets in it")
-	}
-	return requests, nil
+	return all
 }
 
-// canonical is h under the names that net/http looks for, which target files
-// write as they like. Of a header written in several ways the values come in
-// the order of the names.
-func canonical(h http.Header) http.Header {
-	c := make(http.Header, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		key := http.CanonicalHeaderKey(name)
-		c[key] = append(c[key], h[name]...)
-	}
-	return c
-}
-
-func checkTarget(t vegeta.Target) error {
+func checkTarget(t Request) error {
 	if !validMethod(t.Method) {
 		return fmt.Errorf("%q is not an HTTP method", t.Method)
 	}
 	if err := checkURL(t.URL); err != nil {
 		return err
 	}
-	for name, values := range t.Header {
-		for _, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(t.Header)) {
+		if len(t.Header[name]) == 0 {
+			return aboutHeader(name, errors.New("has no value; give one or remove it"))
+		}
+		for _, value := range t.Header[name] {
 			if err := checkHeader(name, value); err != nil {
-				return fmt.Errorf("header %q: %w", name, err)
+				return aboutHeader(name, err)
 			}
 		}
 	}
+	if len(t.Values("Host")) > 1 {
+		return aboutHeader("Host", errors.New("given twice; remove one"))
+	}
 	return nil
+}
+
+// aboutHeader names the header that an error is about, unless the name is none
+// and may be anything.
+func aboutHeader(name string, err error) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return fmt.Errorf("a header: %w", err)
+	}
+	return fmt.Errorf("header %q: %w", name, err)
 }

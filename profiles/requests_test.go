@@ -16,7 +16,7 @@ func TestRequestsOfTarget(t *testing.T) {
 	p.Target.URL, p.Target.Method, p.Target.Body = "http://h/a", "POST", "b"
 	p.Target.Headers = map[string]string{"x-a": "1", "host": "other"}
 	got, err := Requests(&p)
-	want := []Request{{Method: "POST", URL: "http://h/a", Header: http.Header{"X-A": {"1"}, "Host": {"other"}}, Body: []byte("b")}}
+	want := []Request{{Method: "POST", URL: "http://h/a", Header: http.Header{"x-a": {"1"}, "host": {"other"}}, Body: []byte("b")}}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("error %v (-want +got)\n%s", err, diff)
 	}
@@ -43,10 +43,10 @@ func TestRequestsOfFile(t *testing.T) {
 			{Method: "DELETE", URL: "http://h/c"},
 		}, ""},
 		{"names as they come", "http", "GET http://h/\nhost: a\nuser-agent: b\nX-a: 2\nX-A: 1\nCONNECTION: close\n", []Request{
-			{Method: "GET", URL: "http://h/", Header: http.Header{"Host": {"a"}, "User-Agent": {"b"}, "X-A": {"1", "2"}, "Connection": {"close"}}},
+			{Method: "GET", URL: "http://h/", Header: http.Header{"host": {"a"}, "user-agent": {"b"}, "X-a": {"2"}, "X-A": {"1"}, "CONNECTION": {"close"}}},
 		}, ""},
 		{"names as they come, in json", "json", `{"method": "GET", "url": "http://h/a", "header": {"host": ["a"], "x-a": ["1"]}}`, []Request{
-			{Method: "GET", URL: "http://h/a", Header: http.Header{"Host": {"a"}, "X-A": {"1"}}},
+			{Method: "GET", URL: "http://h/a", Header: http.Header{"host": {"a"}, "x-a": {"1"}}},
 		}, ""},
 		{"json, the last line not ended", "json", `{"method": "GET", "url": "http://h/a", "header": {"X-A": ["1"]}}` + "\n\n" + `{"method": "POST", "url": "http://h/b", "body": "Qg=="}`, []Request{
 			{Method: "GET", URL: "http://h/a", Header: http.Header{"X-A": {"1"}}},
@@ -55,14 +55,14 @@ func TestRequestsOfFile(t *testing.T) {
 		{"empty", "http", "", nil, "no targets in it"},
 		{"comments alone", "http", "# nothing\n\n", nil, "no targets in it"},
 		{"empty json", "json", "\n", nil, "no targets in it"},
-		{"not a target", "http", "GET http://h/\n\nhello\n", nil, "target 2: bad target: hello"},
-		{"relative", "http", "GET /path\n", nil, `target 1: "/path" must begin with http:// or https://`},
-		{"a comment swallows the next target", "http", "GET http://h/a\n# next\nGET http://h/b\n", nil, `target 1: header "GET http": not a valid header name`},
-		{"a body that is not there", "http", "POST http://h/\n@" + body + "x\n", nil, "target 1: bad body: open " + body + "x: no such file or directory"},
+		{"not a target", "http", "GET http://h/\n\nhello\n", nil, "target 2 (line 3): it does not begin with a method in capitals, as GET http://127.0.0.1:8080/ does"},
+		{"relative", "http", "GET /path\n", nil, `target 1 (line 1): "/path" must begin with http:// or https://`},
+		{"a comment swallows the next target", "http", "GET http://h/a\n# next\nGET http://h/b\n", nil, "target 1 (line 3): another target begins here; put a blank line before it"},
+		{"a body that is not there", "http", "POST http://h/\n@" + body + "x\n", nil, "target 1 (line 2): its body: open " + body + "x: no such file or directory"},
 		{"a long line", "http", "GET http://h/\nX-A: " + strings.Repeat("a", maxTargetLine) + "\n", nil, "line 2 is longer than 65536 bytes"},
-		{"a length of its own", "http", "POST http://h/\nContent-Length: 3\n", nil, `target 1: header "Content-Length": kabench sets it by the body; remove it`},
-		{"json without a method", "json", `{"url": "http://h/"}`, nil, "target 1: target: required method is missing"},
-		{"json with a wrong method", "json", `{"method": "G T", "url": "http://h/"}`, nil, `target 1: "G T" is not an HTTP method`},
+		{"a length of its own", "http", "POST http://h/\nContent-Length: 3\n", nil, `target 1 (line 2): header "Content-Length": kabench sets it by the body; remove it`},
+		{"json without a method", "json", `{"url": "http://h/"}`, nil, `target 1 (line 1): the method is missing; add "method": "GET"`},
+		{"json with a wrong method", "json", `{"method": "G T", "url": "http://h/"}`, nil, `target 1 (line 1): "G T" is not an HTTP method`},
 		{"too many", "http", strings.Repeat("GET http://h/\n\n", maxTargets+1), nil, "more than 100000 targets"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -26,7 +26,9 @@ type ServerPreset struct {
 
 func (p ServerPreset) names() []string { return append([]string{p.Name}, p.Also...) }
 
-var servers = presetsIn("server", "servers", parseServer)
+var servers presets[ServerPreset]
+
+func init() { servers = presetsIn("server", "servers", parseServer) } // whose labs may name one another
 
 // Servers lists the server presets, by name. They are the caller's to read,
 // not to change.
@@ -67,5 +69,5 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 			d.errs = append(d.errs, d.located(c, source))
 		}
 	}
-	return p, d.errs.asError()
+	return p, WithoutSecrets(d.errs.asError(), string(data))
 }

@@ -14,13 +14,14 @@ const setFlag = "--set "
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
 // `remedies.0.cost`. The value is YAML, in which null resets a field to what it
 // is in Default and takes a header or an expectation out, but for a field of text,
-// which takes it as it is unless it is quoted. A pool and a lab may be named: `pool` set to a preset or a file is what
-// --pool does, and `target.lab` set to one serves as that server does. On an error,
+// which takes it as it is unless it is quoted. A pool, a lab, server and via may be
+// named: `pool` set to a preset or a file is what --pool does, and `target.lab` set
+// to one serves as that server does. On an error,
 // which begins with `--set path=value`, p is as before. Set does not validate.
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
 	d.set(p, path, value)
-	return d.errs.asError()
+	return WithoutSecrets(d.errs.asError(), path+"="+value)
 }
 
 // setArgument applies path=value, the argument of --set.
@@ -40,16 +41,14 @@ func (d *decoder) set(p *Profile, path, value string) {
 		d.bad(path, nil, "is not UTF-8 text")
 		return
 	}
+	path = withoutBasedOn(path)
 	if path == "pool" && isName(value) {
-		policy, err := LoadPool(value)
+		preset, err := readPool(value)
 		if err != nil {
 			d.bad(path, nil, "%v", err)
 			return
 		}
-		p.Pool, p.Preset = policy, ""
-		if preset, found := FindPool(value); found {
-			p.Preset = preset.Name
-		}
+		p.Pool, p.Preset = preset.Pool, preset.Base
 		d.remember(path)
 		return
 	}
@@ -64,7 +63,13 @@ func (d *decoder) set(p *Profile, path, value string) {
 		return
 	}
 	changed, before := p.Clone(), len(d.errs)
+	delete(d.at, "preset") // what was said before was looked at
+	d.preset, d.based = "", false
 	d.setWithin(reflect.ValueOf(changed).Elem(), path, "", path, value)
+	if path == "pool" && nullText[value] {
+		changed.Preset = ""
+	}
+	d.label(changed)
 	if len(d.errs) == before {
 		*p = *changed
 	}

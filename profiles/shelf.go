@@ -37,6 +37,14 @@ func (s presets[T]) find(name string) (found T, ok bool) {
 	return found, false
 }
 
+// known are the names of all.
+func (s presets[T]) known() (names []string) {
+	for _, p := range s.all() {
+		names = append(names, p.names()[0])
+	}
+	return names
+}
+
 // read is the preset of that name, or what is in the file.
 func (s presets[T]) read(nameOrFile string) (T, error) {
 	p, found := s.find(nameOrFile)
@@ -45,11 +53,7 @@ func (s presets[T]) read(nameOrFile string) (T, error) {
 	}
 	data, err := readFile(nameOrFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		var known []string
-		for _, p := range s.all() {
-			known = append(known, p.names()[0])
-		}
-		return p, notFound(s.kind, nameOrFile, known)
+		return p, notFound(s.kind, nameOrFile, s.known())
 	}
 	if err != nil {
 		return p, err

@@ -314,6 +314,8 @@ func checkHeader(name, value string) error {
 	switch http.CanonicalHeaderKey(name) {
 	case "Content-Length", "Transfer-Encoding":
 		return errors.New("kabench sets it by the body; remove it")
+	case "Trailer":
+		return errors.New("kabench sends no trailers; remove it")
 	}
 	return nil
 }

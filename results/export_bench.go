@@ -170,7 +170,7 @@ func benchConfig(run *Run) map[string]string {
 		config["load."+name] = setting(profile.Load[name])
 	}
 	for name, value := range profile.Pool {
-		if name != "" {
+		if name != "" && name != "preset" { // which has its line
 			config["pool."+name] = setting(value)
 		}
 	}

@@ -126,6 +126,23 @@ func (k *Kept) markdownHead() string {
 		b.WriteString("\n")
 		markdownRows(&b, rows, ":---:")
 	}
+	b.WriteString(k.markdownPools())
+	return b.String()
+}
+
+// markdownPools says whose pool each run had, and what was changed of it.
+func (k *Kept) markdownPools() string {
+	var b strings.Builder
+	said := ""
+	for _, r := range k.Runs {
+		if r.Run == nil || r.Run.Preset == nil {
+			continue
+		}
+		if text := inline(r.Run.Preset.String(), maxSentence); text != said {
+			said = text
+			fmt.Fprintf(&b, "\nPool of %s: %s\n", inline(cmp.Or(r.Name, KindRun), maxLabel), text)
+		}
+	}
 	return b.String()
 }
 

@@ -68,6 +68,9 @@ func renderHead(b *bytes.Buffer, run *Run) {
 	case run.Interrupted:
 		fmt.Fprintln(b, "Interrupted: stopped early by a signal")
 	}
+	if run.Preset != nil {
+		wrap(b, "Pool  ", run.Preset.String())
+	}
 	fmt.Fprintln(b)
 }
 

@@ -2,6 +2,8 @@ package results
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -72,6 +74,29 @@ type Preset struct {
 	Client string    `json:"client"` // its family
 	Cannot []string  `json:"cannot"` // what it does and the policy could not express
 	Log    []LogLine `json:"log"`    // what its log would have said of the failures
+	// Changed is what the profile set otherwise than the preset has it.
+	Changed []PresetChange `json:"changed"`
+}
+
+// PresetChange is a field of a pool that is not as the preset has it.
+type PresetChange struct {
+	Path   string `json:"path"`   // in the profile: pool.idle_timeout
+	Preset string `json:"preset"` // the preset's value
+	Run    string `json:"run"`    // the run's
+}
+
+// String names the preset and every change: "reactor-netty, but idle_timeout 15s
+// (preset: 0s)".
+func (p *Preset) String() string {
+	text := p.Name
+	for i, c := range p.Changed {
+		join := ", but "
+		if i > 0 {
+			join = ", "
+		}
+		text += fmt.Sprintf("%s%s %s (preset: %s)", join, strings.TrimPrefix(c.Path, "pool."), c.Run, c.Preset)
+	}
+	return text
 }
 
 // Baseline says which run a run was held against.

@@ -87,7 +87,7 @@ func (o *compareOptions) plan() (*plan, error) {
 		p.name = "comparison"
 	}
 	if p.question == "" {
-		p.question = p.arms[0].Profile.Question
+		p.question = profiles.Redact(*p.arms[0].Profile).Question
 	}
 	return p, nil
 }

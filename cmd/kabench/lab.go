@@ -124,7 +124,7 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if o.as == "" {
 		p, err := loadProfile(o.profile, o.sets)
 		if err == nil && p.Target.Lab == nil {
-			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, p.Target.URL, p.Target.File)
+			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
 		}
 		return p, nil, err
 	}

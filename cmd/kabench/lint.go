@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -64,7 +66,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.Check(p, o.ports)
+	list := profiles.CheckInWords(p, o.ports, wording.For)
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
@@ -99,6 +101,9 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if err != nil {
 		return nil, o.inFlags(err)
 	}
+	if o.profile != "" && o.pool != "" {
+		p.AssumeUnsaid(textOf(o.profile), sets)
+	}
 	if o.server != "" {
 		server, err := profiles.ReadServer(o.server)
 		if err != nil {
@@ -119,6 +124,15 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 		return nil, err
 	}
 	return p, p.ValidateFacts()
+}
+
+// textOf is the text of a profile that could be loaded.
+func textOf(nameOrFile string) []byte {
+	if embedded, found := profiles.Find(nameOrFile); found {
+		return []byte(embedded.Text)
+	}
+	text, _ := os.ReadFile(nameOrFile) // it was read just now
+	return text
 }
 
 // setAgain lets what was set of the server and the load balancer win over what

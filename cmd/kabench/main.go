@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -24,6 +26,7 @@ const (
 )
 
 func main() {
+	log.SetOutput(io.Discard) // net/http logs what a server sent unasked, and a secret may be in it
 	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
 		os.Exit(harness.Child(os.Stdin, os.Stdout))
 	}
@@ -42,7 +45,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = unknown
 	}
 	if err != nil {
-		text := results.Printable(said(err)) // a file or a server may be quoted in it
+		text := profiles.WithoutSecrets(errors.New(said(err)), args...).Error()
+		text = results.Printable(text) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
 			text += fmt.Sprintf(" (see '%s --help')", usage.command)
 		}

@@ -192,7 +192,7 @@ func (o *traffic) inFlags(err error) error {
 				}
 			}
 		}
-		if o.target != "" && c.Source == "--set target.url="+o.target {
+		if o.target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // what follows may be blanked
 			list[i].Source, list[i].Path = "--target "+o.target, ""
 		}
 		if o.format != "" && c.Source == "--set target.format="+o.format {

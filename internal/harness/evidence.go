@@ -86,6 +86,7 @@ func (r *run) seePackets() {
 	if r.writer == nil {
 		return
 	}
+	n.Blank(r.target.secrets.Find)
 	if err := r.writer.WritePackets(n.WritePcapng); err != nil {
 		r.warnf("the packets are not kept: %v", err)
 	}

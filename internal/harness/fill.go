@@ -33,7 +33,7 @@ func (r *run) fill() {
 	r.ports.fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
-	r.doc.Preset = asPreset(r.profile.Preset, r.doc.Outcomes)
+	r.doc.Preset = asPreset(r.profile, r.doc.Outcomes)
 	r.judge()
 	r.advise()
 	r.doc.Expect = results.CheckBeside(&r.doc, r.beside(), r.profile.Expect)
@@ -41,12 +41,15 @@ func (r *run) fill() {
 
 // asPreset is the client whose pool it was, and its words for what failed; nil
 // for a pool that is nobody's.
-func asPreset(name string, outcomes []results.Outcome) *results.Preset {
-	p, found := profiles.FindPool(name)
+func asPreset(profile *profiles.Profile, outcomes []results.Outcome) *results.Preset {
+	p, found := profiles.FindPool(profile.Preset)
 	if !found || p.Client == "" {
 		return nil
 	}
-	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot...), Log: []results.LogLine{}}
+	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot...), Log: []results.LogLine{}, Changed: []results.PresetChange{}}
+	for _, c := range profiles.Overrides(profile) {
+		said.Changed = append(said.Changed, results.PresetChange(c))
+	}
 	for _, o := range outcomes {
 		if o.Phase == results.PhaseDone || o.Phase == results.PhaseSchedule || o.Cause == results.CauseAborted {
 			continue

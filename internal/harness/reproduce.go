@@ -32,7 +32,7 @@ const MostAgain = 3
 // Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
 // interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
-	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: p.Question, RemedyRuns: []results.RemedyRun{}}
+	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{}}
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
 		return nil, inputErrorf("%s is no incident: it needs a signature to check (expect), and remedies or what to say of it (says); to send its traffic use 'kabench run'", p.Name)
 	}

@@ -187,8 +187,10 @@ type run struct {
 	doc        results.Run
 }
 
-// Observe gives an exchange to whoever counts and whoever writes.
+// Observe gives an exchange to whoever counts and whoever writes. What a server
+// sent may be quoted in its error: no secret gets beyond here.
 func (r *run) Observe(e *results.Exchange) {
+	e.Err = r.target.secrets.Error(e.Err)
 	r.recorder.Observe(e)
 	if !r.opts.Bare {
 		r.punctual.Observe(e)
@@ -309,7 +311,7 @@ func (r *run) begin() error {
 		return err
 	}
 	r.doc = results.Run{
-		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: r.profile.Question,
+		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
 		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.opts.Baseline.told(),
 	}

@@ -37,7 +37,8 @@ type target struct {
 	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
-	names    []string // of the targets of requests, as results shows them
+	names    []string         // of the targets of requests, as results shows them
+	secrets  *results.Secrets // what the requests carry that nothing may show
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
 	servers  []netip.AddrPort // where the server accepts, if not there
@@ -49,6 +50,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	defer func() {
 		if err != nil {
 			t.close()
+			err = withoutSecrets(t.secrets, err)
 		}
 	}()
 	p = p.Clone()
@@ -68,7 +70,8 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	t.names = targetNames(requests)
+	t.secrets = profiles.Secrets(p, requests)
+	t.names = targetNames(requests, t.secrets)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
@@ -97,6 +100,14 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		return nil, inputErrorf("target.source_addresses: %w", err)
 	}
 	return t, nil
+}
+
+// withoutSecrets is err without the secrets in its text.
+func withoutSecrets(s *results.Secrets, err error) error {
+	if input, ok := err.(*InputError); ok {
+		return &InputError{s.Error(input.Err)}
+	}
+	return s.Error(err)
 }
 
 // sources is how many addresses connections to the target come from, in turn;
@@ -212,7 +223,7 @@ func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests
 		if r.Header = r.Header.Clone(); r.Header == nil {
 			r.Header = http.Header{}
 		}
-		if r.Header.Get("Host") == "" {
+		if len(r.Values("Host")) == 0 {
 			r.Header.Set("Host", u.Host)
 		}
 		r.URL = t.link.URL(u).String()

@@ -231,6 +231,14 @@ func (n *Network) Close() error {
 	return err
 }
 
+// Blank overwrites with stars what find finds in the payloads that are kept: from
+// and to of each place, in order. It is given what each end of a connection sent, in the
+// order of its sequence numbers, as far as there is no gap. Lengths stay, and
+// checksums fit. Call it after Close: the wire stands still meanwhile.
+func (n *Network) Blank(find func(sent []byte) [][2]int) {
+	n.wire.do(func() { n.core.rec.blank(find) })
+}
+
 // WriteFile writes the record to the file path, as [Network.WritePcapng].
 func (n *Network) WriteFile(path string) error {
 	f, err := os.Create(path)

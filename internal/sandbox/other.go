@@ -61,6 +61,9 @@ func (*Network) Connections() []Connection { return nil }
 // Stats returns nothing.
 func (*Network) Stats() Stats { return Stats{} }
 
+// Blank does nothing.
+func (*Network) Blank(func([]byte) [][2]int) {}
+
 // WritePcapng returns ErrNeedsLinux.
 func (*Network) WritePcapng(io.Writer) error { return ErrNeedsLinux }
 

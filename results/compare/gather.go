@@ -121,8 +121,11 @@ const shownFields = 3
 // armName is the preset's name where that differs, else the fields that do if they
 // are few, else the directory's.
 func armName(c *results.Comparison, r Finished, change map[string]string) string {
-	name := change["preset"]
-	if _, differs := change["preset"]; !differs && len(change) > 0 && len(change) <= shownFields {
+	name, differs := change["pool.preset"]
+	if !differs {
+		name, differs = change["preset"] // as it was written before
+	}
+	if !differs && len(change) > 0 && len(change) <= shownFields {
 		var parts []string
 		for _, path := range slices.Sorted(maps.Keys(change)) {
 			parts = append(parts, path[strings.LastIndexByte(path, '.')+1:]+"="+change[path])

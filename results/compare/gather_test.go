@@ -64,6 +64,13 @@ func TestGatherPresets(t *testing.T) {
 	if got := strings.Join(names, ", "); got != "go, okhttp, okhttp (2), 4" {
 		t.Error(got)
 	}
+	within := func(preset string) string {
+		return `{"client":"policy","load":{"rate":"1/s"},"pool":{"preset":"` + preset + `","max_conns":5}}`
+	}
+	c, err = Gather([]Finished{made("r/1", within("go")), made("r/2", within("okhttp"))}, false)
+	if err != nil || c.Arms[0].Name != "go" || c.Arms[1].Name != "okhttp" {
+		t.Errorf("%v, %+v", err, c)
+	}
 }
 
 func TestGatherRefuses(t *testing.T) {

@@ -208,11 +208,15 @@ func TestPageInABrowser(t *testing.T) {
 	t.Run("a run", func(t *testing.T) {
 		run := gathered("run", true)
 		run.Doc.Warnings = []string{"w1", "w2", "w3", "w4", "w5"}
+		run.Doc.Preset = &results.Preset{Name: "reactor-netty", Changed: []results.PresetChange{{Path: "pool.idle_timeout", Preset: "0s", Run: "15s"}}}
 		headline := results.HeadlineOfRun(run.Doc)
 		headline.More = []string{"another remedy"}
 		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: headline, Notes: []string{"n"}, Runs: []Run{run}}))
 		if head := eval[string](tab, `document.querySelector('header').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
 			t.Errorf("the head is %q", head)
+		}
+		if pool := eval[string](tab, `document.querySelector('#pool').innerText`); !strings.Contains(pool, "Set: "+run.Doc.Preset.String()+", ") {
+			t.Errorf("the pool's setup is %q", pool)
 		}
 		// Each connection was used 50 times, and a lane has room for fewer.
 		if n := eval[int](tab, `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series.find((s) => s.name === 'exchanges left out').data.length`); n == 0 {

@@ -87,7 +87,8 @@ function body(data) {
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs in figures', data.kind === 'comparison' ? 'One run of each configuration, the first that is valid; so are the pictures below.' : null, [figureTable(runs)], 'panels'));
   if (!runs.length) return found;
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
-  const bounds = (r) => [r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no bound on the queue'].join(', ');
+  const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
+  const bounds = (r) => [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no bound on the queue'].join(', ');
   found.push(
     section('traffic', 'Traffic', 'What the schedule wanted (due), what was sent (started) and what came back (answered), per second. Started below due is a generator or cap at its limit; answered below started is waiting or failing. Below it, failures by phase and cause when they happened.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
