@@ -80,7 +80,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 	for _, r := range requests {
 		prepared, err := dialers.NewRequest(r.Method, r.URL, r.Header, r.Body)
 		if err != nil {
-			return nil, inputErrorf("target %s: %w", r.URL, err)
+			return nil, &InputError{profiles.WithoutSecrets(fmt.Errorf("target %s: %w", r.URL, err), r.URL)}
 		}
 		if p.Target.RequestID {
 			prepared = prepared.Numbered()
