@@ -3,6 +3,7 @@ package generator
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +21,9 @@ const (
 )
 
 var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
+
+// Processes are the names of all arrival processes.
+func Processes() []string { return slices.Clone(processNames) }
 
 var processList = strings.Join(processNames, ", ")
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/results"
@@ -110,6 +111,9 @@ func pathsOf(t reflect.Type, prefix string) []string {
 }
 
 var profilePaths = pathsOf(reflect.TypeFor[Profile](), "")
+
+// Fields are the paths of all fields of a profile, as --set takes them.
+func Fields() []string { return slices.Clone(profilePaths) }
 
 // unknownKey is the complaint about a key that the struct t at path section
 // does not have: with the key that was meant, here or elsewhere, or with all

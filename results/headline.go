@@ -33,7 +33,7 @@ func HeadlineOfRun(run *Run) Headline {
 	c := run.Counts
 	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e Expectation) bool { return e.Met })
 	h := Headline{
-		Good:    run.Valid && len(unmet) == 0 && c.OK > 0 && run.Stopped == nil,
+		Good:    run.unfit() == "" && len(unmet) == 0 && c.OK > 0 && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
 	}
 	var says []string

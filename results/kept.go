@@ -196,6 +196,8 @@ func (k *Kept) Outcome() string {
 		return k.Reproduction.outcome()
 	case k.Comparison != nil && k.Comparison.Interrupted:
 		return "Stopped early"
+	case k.Comparison != nil && k.Comparison.unfit() != "":
+		return "Not all compared"
 	case k.Comparison != nil:
 		return "Compared"
 	case !k.Run.Valid:

@@ -63,6 +63,7 @@ func (k *Kept) markdown(b *bytes.Buffer, room int) {
 		var over string
 		over, torn = k.charts()
 		add(3, "Over time", fence(over))
+		add(3, "By target", k.markdownTargets())
 		add(2, "Expectations", k.markdownExpectations())
 		add(4, "A failure, packet by packet", k.markdownLadder())
 		add(5, "What the errors said", k.markdownErrors())

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
+
+	"github.com/kabench/kabench/internal/layout"
 )
 
-// textWidth is the width to which sentences are wrapped, in columns.
+// textWidth is how many columns a report takes, unless what it is written to is a
+// layout.Terminal that has others.
 const textWidth = 100
 
 // RenderRun writes the summary of run for a terminal: whether it is valid
@@ -26,6 +28,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderLatency(&b, run)
+	renderTargets(&b, run)
 	renderNotes(&b, run)
 	if run.Packets != nil {
 		for _, e := range run.Packets.Failures {
@@ -33,8 +36,7 @@ func RenderRun(w io.Writer, run *Run) error {
 			renderEvidence(&b, e)
 		}
 	}
-	_, err := io.WriteString(w, Printable(b.String()))
-	return err
+	return layout.Print(w, b.String(), textWidth)
 }
 
 func renderHead(b *bytes.Buffer, run *Run) {
@@ -366,7 +368,7 @@ func renderExpectations(b *bytes.Buffer, run *Run) {
 		return
 	}
 	fmt.Fprintf(b, "\nExpectations\n")
-	var rows bytes.Buffer
+	var rows, stacked bytes.Buffer
 	t := table(&rows)
 	verdict := map[bool]string{true: "met    ", false: "NOT MET"}
 	seen := func(e Expectation) string {
@@ -379,20 +381,17 @@ func renderExpectations(b *bytes.Buffer, run *Run) {
 		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict[e.Met], e.Path, e.Want, seen(e))
 	}
 	t.Flush()
-	if slices.ContainsFunc(strings.Split(rows.String(), "\n"), func(row string) bool { return len([]rune(row)) > textWidth }) {
-		rows.Reset()
-		for _, e := range run.Expect {
-			wrap(&rows, "  "+verdict[e.Met]+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
-			wrap(&rows, "           ", seen(e))
-		}
+	for _, e := range run.Expect {
+		wrap(&stacked, "  "+verdict[e.Met]+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+		wrap(&stacked, "           ", seen(e))
 	}
-	b.Write(rows.Bytes())
+	layout.Either(b, rows.String(), stacked.String())
 	if d := run.Baseline; d != nil {
 		wrap(b, "  The baseline: ", fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir))
 	}
 }
 
-func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 0, 2, ' ', 0) }
+func table(b *bytes.Buffer) *layout.Rows { return layout.Table(b) }
 
 // pairs prints a map in the order of its keys: "200 23880, 503 12".
 func pairs(m map[string]uint64) string {
@@ -425,37 +424,6 @@ func interval(k, n uint64) string {
 	return percent(lo) + " to " + percent(hi)
 }
 
-// wrap writes prefix and text, broken between words at textWidth, with later
-// lines indented to the length of prefix.
-func wrap(b *bytes.Buffer, prefix, text string) {
-	indent := strings.Repeat(" ", len([]rune(prefix)))
-	column := len([]rune(prefix))
-	b.WriteString(prefix)
-	for i, word := range words(text) {
-		width := len([]rune(word))
-		switch {
-		case i == 0:
-		case column+1+width > textWidth:
-			b.WriteString("\n" + indent)
-			column = len([]rune(indent))
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += width
-	}
-	b.WriteByte('\n')
-}
-
-// words are the words of text, a number and the % after it being one.
-func words(text string) []string {
-	list := strings.Fields(text)
-	for i := len(list) - 1; i > 0; i-- {
-		if strings.HasPrefix(list[i], "%") {
-			list[i-1] += " " + list[i]
-			list = slices.Delete(list, i, i+1)
-		}
-	}
-	return list
-}
+// wrap writes prefix and text, to be broken between words, with later lines
+// indented to the length of prefix.
+func wrap(b *bytes.Buffer, prefix, text string) { layout.Paragraph(b, prefix, text) }

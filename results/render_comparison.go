@@ -8,14 +8,13 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kabench/kabench/internal/layout"
 )
 
-// armsPerTable is how many arms fit beside each other in textWidth columns, and
-// shownName how many characters of an arm's name stand in a line above its column.
-const (
-	armsPerTable = 3
-	shownName    = 21
-)
+// shownName is how many characters of an arm's name stand in a line above its
+// column.
+const shownName = 21
 
 // RenderComparison writes a comparison for a terminal: the question and the
 // verdict, a table of the arms' measures with their intervals, what each pair
@@ -40,7 +39,8 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		}
 	}
 	fmt.Fprintln(&b)
-	c.renderArms(&b)
+	c.armTable(&b, c.Arms)
+	fmt.Fprintln(&b)
 	for _, p := range c.Pairs {
 		if len(c.Pairs) == 1 && strings.HasSuffix(c.Verdict, p.Verdict) { // it is said at the end
 			p.Verdict = ""
@@ -63,8 +63,7 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	wrap(&b, "", c.Verdict)
-	_, err := io.WriteString(w, Printable(b.String()))
-	return err
+	return layout.Print(w, b.String(), textWidth)
 }
 
 // Printable is text without what a terminal would act upon but line ends: names and
@@ -105,38 +104,10 @@ func (c *Comparison) made() string {
 	return text + fmt.Sprintf("; intervals of %s", percent(c.Confidence))
 }
 
-// renderArms writes the measures, the first arm repeated in each table, and as
-// many arms in a table as there is room for.
-func (c *Comparison) renderArms(b *bytes.Buffer) {
-	if len(c.Arms) < 2 {
-		c.armTable(b, c.Arms)
-		return
-	}
-	for others := armsPerTable - 1; others > 0; others-- {
-		var tables bytes.Buffer
-		for chunk := range slices.Chunk(c.Arms[1:], others) {
-			c.armTable(&tables, append([]Arm{c.Arms[0]}, chunk...))
-			fmt.Fprintln(&tables)
-		}
-		if fits(tables.String()) || others == 1 {
-			b.Write(tables.Bytes())
-			return
-		}
-	}
-}
-
-// fits reports whether no line of text is longer than textWidth.
-func fits(text string) bool {
-	for line := range strings.Lines(text) {
-		if utf8.RuneCountInString(strings.TrimRight(line, " \n")) > textWidth {
-			return false
-		}
-	}
-	return true
-}
-
+// armTable writes the measures, the first arm repeated where not all fit beside
+// each other.
 func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
-	t := table(b)
+	t := layout.Grid(b, 2)
 	heads := make([][]string, len(arms))
 	lines := 0
 	for i, arm := range arms {

@@ -8,10 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-)
 
-// columnsPerTable is how many runs fit beside each other in textWidth columns.
-const columnsPerTable = 3
+	"github.com/kabench/kabench/internal/layout"
+)
 
 // column is one run in the comparison.
 type column struct {
@@ -29,16 +28,13 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 		wrap(&b, "", r.Question)
 	}
 	incident := column{"incident", cmp.Or(r.IncidentRun, &Run{})}
-	var remedies []column
+	runs := []column{incident}
 	for _, remedy := range r.RemedyRuns {
-		remedies = append(remedies, column{remedy.Remedy, cmp.Or(remedy.Run, &Run{})})
+		runs = append(runs, column{remedy.Remedy, cmp.Or(remedy.Run, &Run{})})
 	}
 	fmt.Fprintln(&b)
-	if len(remedies) == 0 {
-		compare(&b, []column{incident})
-	}
-	for chunk := range slices.Chunk(remedies, columnsPerTable-1) {
-		compare(&b, append([]column{incident}, chunk...))
+	compare(&b, runs)
+	if len(r.RemedyRuns) > 0 {
 		fmt.Fprintln(&b)
 	}
 	for _, remedy := range r.RemedyRuns {
@@ -62,8 +58,7 @@ func RenderReproduction(w io.Writer, r *Reproduction) error {
 	for sentence := range strings.Lines(r.Verdict) {
 		wrap(&b, "", sentence)
 	}
-	_, err := io.WriteString(w, Printable(b.String()))
-	return err
+	return layout.Print(w, b.String(), textWidth)
 }
 
 func changes(change map[string]string) string {
@@ -79,8 +74,7 @@ func changes(change map[string]string) string {
 func RenderShortcomings(w io.Writer, r *Reproduction) error {
 	var b bytes.Buffer
 	r.renderShortcomings(&b)
-	_, err := io.WriteString(w, Printable(b.String()))
-	return err
+	return layout.Print(w, b.String(), textWidth)
 }
 
 func (r *Reproduction) renderShortcomings(b *bytes.Buffer) {
@@ -95,6 +89,9 @@ func renderUnmet(b *bytes.Buffer, who string, run *Run) {
 	for _, why := range run.Invalid {
 		wrap(b, "INVALID "+who+": ", why)
 	}
+	if !run.Valid {
+		return // nothing is judged from it
+	}
 	for _, e := range run.Expect {
 		if !e.Met {
 			seen := "seen " + e.Seen
@@ -106,9 +103,10 @@ func renderUnmet(b *bytes.Buffer, who string, run *Run) {
 	}
 }
 
-// compare writes one table: a row for each figure, a column for each run.
+// compare writes one table: a row for each figure, a column for each run, the
+// first one repeated where not all fit beside each other.
 func compare(b *bytes.Buffer, runs []column) {
-	t := table(b)
+	t := layout.Grid(b, 2)
 	for _, row := range sideBySide(runs) {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}

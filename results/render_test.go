@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/kabench/kabench/internal/layout"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
@@ -129,6 +133,68 @@ func TestRenderedTextIsNarrow(t *testing.T) {
 	}
 }
 
+// terminal is one of so many columns.
+type terminal struct {
+	strings.Builder
+	columns int
+}
+
+func (t *terminal) Columns() int { return t.columns }
+
+// Whatever a report says, and in whatever script, it fits the terminal; and in a
+// narrow one it says no less.
+func TestReportsFitTheTerminal(t *testing.T) {
+	run := rendered()
+	run.Name, run.Question = "주문-서비스", strings.Repeat("얼마나 많은 요청이 실패하는가 ", 8)
+	run.Outcomes = slices.Clone(run.Outcomes)
+	run.Outcomes[1].Example = strings.Repeat("a-word-without-end", 20)
+	rep := reproduced()
+	for range 3 {
+		more := rep.RemedyRuns[0]
+		more.Remedy = "시간제한-" + strings.Repeat("길게", 8)
+		rep.RemedyRuns = append(rep.RemedyRuns, more)
+	}
+	c := compared()
+	for i := range 9 {
+		arm := c.Arms[1]
+		arm.Name = fmt.Sprintf("대기시간=%ds", i)
+		c.Arms = append(c.Arms, arm)
+	}
+	figure := regexp.MustCompile(`[0-9.]+ (µs|ms|s|%)`)
+	for name, render := range map[string]func(io.Writer) error{
+		"run":      func(w io.Writer) error { return RenderRun(w, run) },
+		"incident": func(w io.Writer) error { return RenderReproduction(w, rep) },
+		"arms":     func(w io.Writer) error { return RenderComparison(w, c) },
+	} {
+		figures := map[string]bool{}
+		for _, columns := range []int{200, 140, 100, 80, 72, 60} {
+			w := &terminal{columns: columns}
+			must(t, render(w))
+			widest := 0
+			for line := range strings.Lines(w.String()) {
+				widest = max(widest, layout.Columns(strings.TrimSuffix(line, "\n")))
+			}
+			if widest > columns {
+				t.Errorf("%s takes %d columns of %d:\n%s", name, widest, columns, w)
+			}
+			text := strings.Join(strings.Fields(w.String()), " ")
+			for _, f := range figure.FindAllString(text, -1) {
+				if columns == 200 {
+					figures[f] = true
+				}
+			}
+			for f := range figures {
+				if !strings.Contains(text, f) {
+					t.Errorf("%s in %d columns lacks %s", name, columns, f)
+				}
+			}
+		}
+		if len(figures) < 5 {
+			t.Errorf("%s has the figures %v only", name, figures)
+		}
+	}
+}
+
 type brokenPipe struct{}
 
 var errBroken = errors.New("broken pipe")
@@ -189,7 +255,7 @@ func TestRenderSaysWhatWasHeld(t *testing.T) {
 		must(t, RenderRun(&b, &Run{Valid: true, Complete: true, Instrument: tc.in}))
 		text := b.String()
 		for _, want := range tc.want {
-			if !strings.Contains(text, want) {
+			if !strings.Contains(strings.Join(strings.Fields(text), " "), strings.Join(strings.Fields(want), " ")) {
 				t.Errorf("want %q in\n%s", want, text)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Reproduction is the document printed by `kabench reproduce --json`,
@@ -18,7 +19,16 @@ type Reproduction struct {
 	Reproduced  bool        `json:"reproduced"` // the signature was met, and every remedy met its own
 	IncidentRun *Run        `json:"incident_run"`
 	RemedyRuns  []RemedyRun `json:"remedy_runs"`
+	MadeAgain   []MadeAgain `json:"made_again,omitempty"`
 	Verdict     string      `json:"verdict"` // what happened, and what to set, in words
+}
+
+// MadeAgain is an invalid run that was made again. Its own results are not kept,
+// and nothing is judged from them.
+type MadeAgain struct {
+	Run     string   `json:"run"`     // "incident", or the remedy's name
+	Try     int      `json:"try"`     // which of its tries this was, from 1
+	Invalid []string `json:"invalid"` // why it was invalid
 }
 
 // ReproductionSchema is the name and version of Reproduction's document.
@@ -57,6 +67,9 @@ func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, e
 	data, err := readDocument(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", dir)
 	}
 	var doc *T
 	if err == nil {

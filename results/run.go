@@ -67,6 +67,7 @@ type Run struct {
 	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link before the target did; nil: there was none
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 	Proxy         *ProxySeen           `json:"proxy,omitempty"`   // what kabench's own proxies saw; nil: there were none
+	Targets       []TargetFigures      `json:"targets,omitempty"` // of each target, where there are several; not of a run that was cut off
 }
 
 // Preset is the real client whose pool a run's policy was taken from.

@@ -13,10 +13,10 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -167,8 +167,15 @@ func lastWords(stderr string) string {
 	return first
 }
 
-// says is how it came out, in a word or two.
+// says is how it came out, in a few words, and how many runs were made again.
 func (c *chapter) says() string {
+	if c.rep == nil || len(c.rep.MadeAgain) == 0 {
+		return c.outcome()
+	}
+	return c.outcome() + "; " + results.FormatCount(uint64(len(c.rep.MadeAgain)), "invalid run") + " made again"
+}
+
+func (c *chapter) outcome() string {
 	switch {
 	case c.rep == nil && c.code == exitInterrupted:
 		return "interrupted"
@@ -208,7 +215,8 @@ func printAllJSON(w io.Writer, all []*chapter) error {
 // missing and where there is more. There were to be so many; the results are in
 // out, "" when they were not kept.
 func printAll(w io.Writer, all []*chapter, of int, out string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	t := layout.Table(&b)
 	fmt.Fprintf(t, "incident\tfailed\twith remedies\ttook\t\n")
 	reproduced := 0
 	for _, c := range all {
@@ -230,7 +238,8 @@ func printAll(w io.Writer, all []*chapter, of int, out string) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d s\t%s\n", c.name, failed, remedied, int(c.took.Seconds()), c.says())
 	}
-	if err := t.Flush(); err != nil {
+	t.Flush()
+	if err := layout.Print(w, b.String(), 0); err != nil {
 		return err
 	}
 	for _, c := range all {

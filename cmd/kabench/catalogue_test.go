@@ -21,7 +21,7 @@ func TestTableOfAll(t *testing.T) {
 	all := []*chapter{
 		{name: "good", rep: &results.Reproduction{Reproduced: true, IncidentRun: run(0), RemedyRuns: remedied(run(0))}},
 		{name: "bad", code: exitUnmet, rep: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
-		{name: "late", code: exitInvalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core")}},
+		{name: "late", code: exitInvalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core"), MadeAgain: make([]results.MadeAgain, 3)}},
 		{name: "ended", code: exitInterrupted, rep: &results.Reproduction{IncidentRun: run(4)}},
 		{name: "impossible", code: exitInput, why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
 	}
@@ -33,6 +33,7 @@ func TestTableOfAll(t *testing.T) {
 	for _, want := range []string{
 		"good        0 of 10  0 of 10        0 s   reproduced\n",
 		"impossible  -        -              0 s   not run: network: no; network: never\n",
+		"not judged, a run is invalid; 3 invalid runs made again\n",
 		"\nbad\nNOT MET by remedy less: failures 0, seen x\nFor more: kabench reproduce bad, or its reports below dir/bad\n",
 		"\nlate\nINVALID the incident: it was late; give it a core\nFor more: ",
 		"\n1 of 6 reproduced, 1 not begun\n",

@@ -10,21 +10,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
-	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
 // compareOptions are the flags of `kabench compare`.
 type compareOptions struct {
+	traffic
 	pools       []string
 	axes        []string
-	sets        []string
 	repeats     int
 	seed        uint64
 	coolDown    time.Duration
 	out         string
 	anyQuestion bool
-	given       func(flag string) bool
 }
 
 // What a comparison may come to.
@@ -35,12 +33,13 @@ const (
 )
 
 func newCompare(s *streams) *cobra.Command {
-	o := &compareOptions{}
+	o := &compareOptions{traffic: traffic{command: "kabench compare"}}
 	c := &cobra.Command{
-		Use:   "compare PROFILE --pool A --pool B | MATRIX.yaml | DIR DIR...",
+		Use:   "compare [PROFILE] --pool A --pool B | MATRIX.yaml | DIR DIR...",
 		Short: "Run pool settings side by side, and say which helps and what it costs",
 		Long: `Run the traffic of a profile with each of several settings, and say what differs, by how much
-and whether that can be chance. The first setting is what the others are held against.
+and whether that can be chance. The first setting is what the others are held against. Without
+a profile, --target and --rate are enough.
 
 The settings are pools (--pool), the values of any field of the profile (--axis; several axes
 make every combination), or what a matrix file says:
@@ -58,35 +57,32 @@ incident only its traffic is sent: its remedies are not run.
 
 Given directories of finished runs, or of a comparison, it compares those.`,
 		Example: `  kabench compare quick --pool default --pool reactor-netty
+  kabench compare --target http://localhost:8080/ --rate 100/s --pool reactor-netty --pool okhttp
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
   kabench compare matrix.yaml --repeats 8 --seed 42
   kabench compare kabench-results/20260301-* --json`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return &usageError{c.CommandPath(), errors.New("name a profile or a matrix file to make runs of, or the directories of finished runs")}
-			}
-			return nil
-		},
-		ValidArgsFunction: completeProfiles,
+		ValidArgsFunction: completeCompared,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.given = c.Flags().Changed
-			if finished(args) {
+			o.given(c)
+			if len(args) > 0 && finished(args) {
 				return compareFinished(c, s, o, args)
 			}
-			return compareRuns(c, s, o, args[0])
+			if len(args) > 0 {
+				o.profile = args[0]
+			}
+			return compareRuns(c, s, o)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give it once for each to compare")
 	f.StringArrayVar(&o.axes, "axis", nil, "field and the values it takes, as pool.idle_timeout=0,15s,3s; may be repeated")
-	f.StringArrayVar(&o.sets, "set", nil, "set any profile field in all of them, as load.rate=200/s; may be repeated")
+	o.flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
 	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
 	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
 	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
-	c.RegisterFlagCompletionFunc("pool", completePools)
 	return c
 }
 
@@ -100,11 +96,11 @@ func finished(args []string) bool {
 }
 
 // compareRuns makes the runs and compares them.
-func compareRuns(c *cobra.Command, s *streams, o *compareOptions, profile string) error {
+func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if o.anyQuestion {
 		return &usageError{c.CommandPath(), errors.New("--any-question is for directories of finished runs")}
 	}
-	plan, err := o.plan(profile)
+	plan, err := o.plan()
 	if err != nil {
 		return err
 	}
@@ -185,12 +181,4 @@ func relativeTo(dir, path string) string {
 		return to
 	}
 	return filepath.ToSlash(seen)
-}
-
-func completePools(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var names []string
-	for _, p := range profiles.Pools() {
-		names = append(names, p.Name)
-	}
-	return names, cobra.ShellCompDirectiveDefault
 }

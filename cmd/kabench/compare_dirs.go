@@ -15,8 +15,8 @@ import (
 
 // compareFinished compares runs that were made before.
 func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
-	for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down"} {
-		if o.given(flag) {
+	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+		if o.has(flag) {
 			return &usageError{c.CommandPath(), fmt.Errorf("--%s is for runs to be made; %s", flag, namedDirs(dirs))}
 		}
 	}

@@ -26,17 +26,20 @@ type plan struct {
 }
 
 // plan reads what to compare from the flags and, if it is one, the matrix file.
-func (o *compareOptions) plan(profileOrMatrix string) (*plan, error) {
-	m, from, err := o.matrix(profileOrMatrix)
+func (o *compareOptions) plan() (*plan, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	m, from, err := o.matrix(o.profile)
 	if err != nil {
 		return nil, err
 	}
-	if _, known := profiles.Find(from); !known && !strings.ContainsAny(from, `./\`) {
+	if _, known := profiles.Find(from); !known && from != "" && !strings.ContainsAny(from, `./\`) {
 		return nil, profiles.NotFound(from)
 	}
-	if from != profileOrMatrix && strings.ContainsAny(from, `./\`) {
+	if from != o.profile && strings.ContainsAny(from, `./\`) {
 		if _, err := os.Stat(from); err != nil {
-			return nil, fmt.Errorf("%s: profile: %w", profileOrMatrix, err)
+			return nil, fmt.Errorf("%s: profile: %w", o.profile, err)
 		}
 	}
 	if err := o.bounds(m); err != nil {
@@ -46,19 +49,20 @@ func (o *compareOptions) plan(profileOrMatrix string) (*plan, error) {
 	for _, path := range slices.Sorted(maps.Keys(m.Set)) {
 		sets = append(sets, path+"="+m.Set[path])
 	}
-	sets = append(sets, o.sets...)
+	sets = append(sets, o.allSets()...)
 	p := &plan{name: m.Name, question: m.Question, repeats: m.Repeats, seed: m.Seed, coolDown: m.CoolDown}
 	var complaints []string
 	for _, point := range points(m.Axes) {
 		profile, err := loadProfile(from, append(slices.Clone(sets), point.sets()...))
 		if err != nil {
-			for line := range strings.Lines(point.inAxes(err).Error()) {
+			for line := range strings.Lines(o.inFlags(point.inAxes(err)).Error()) {
 				if line = strings.TrimSpace(line); !slices.Contains(complaints, line) {
 					complaints = append(complaints, line)
 				}
 			}
 			continue
 		}
+		o.name(profile)
 		profile.Remedies = nil // an incident's are not run
 		change := point.change()
 		p.arms = append(p.arms, harness.ComparedArm{Name: point.name(m.Axes), Change: profiles.RedactChange(change), Profile: profile})
@@ -101,13 +105,13 @@ func (o *compareOptions) matrix(profileOrMatrix string) (m *profiles.Matrix, fro
 			if m, err = profiles.LoadMatrix(profileOrMatrix, data); err != nil {
 				return nil, "", err
 			}
-			if !m.Has["repeats"] || o.given("repeats") {
+			if !m.Has["repeats"] || o.has("repeats") {
 				m.Repeats = o.repeats
 			}
-			if !m.Has["cool_down"] || o.given("cool-down") {
+			if !m.Has["cool_down"] || o.has("cool-down") {
 				m.CoolDown = o.coolDown
 			}
-			if o.given("seed") {
+			if o.has("seed") {
 				m.Seed = o.seed
 			}
 			if _, known := profiles.Find(m.Profile); !known && !filepath.IsAbs(m.Profile) && strings.ContainsAny(m.Profile, `./\`) {
@@ -150,6 +154,11 @@ func (o *compareOptions) bounds(m *profiles.Matrix) error {
 		for _, other := range m.Axes[:i] {
 			if other.Path == axis.Path || strings.HasPrefix(axis.Path, other.Path+".") && other.Path != "pool" && other.Path != "target.lab" || strings.HasPrefix(other.Path, axis.Path+".") {
 				return usage("the axes %s and %s set the same field; give it once, the wider one first", other.Path, axis.Path)
+			}
+		}
+		for _, ch := range o.changes {
+			if ch.path == axis.Path {
+				return usage("--%s and the axis %s set the same field; give one", ch.flag, axis.Path)
 			}
 		}
 	}

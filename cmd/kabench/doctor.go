@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,14 +11,13 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/profiles"
 )
@@ -35,7 +35,7 @@ whether a private network can be made here. Traffic goes to kabench's own server
 interface, for ten seconds at most; --quick leaves it out.
 
 Exit codes: 0 runs can be made, whatever there is to warn of; 1 something makes them impossible.`,
-		Args: args(cobra.NoArgs),
+		Args: none,
 		RunE: func(c *cobra.Command, _ []string) error { return doDoctor(c, s, o) },
 	}
 	c.Flags().BoolVar(&o.quick, "quick", false, "leave out the rate, which takes up to ten seconds")
@@ -181,14 +181,12 @@ func holds(ctx context.Context, stop <-chan struct{}, rate int) (bool, error) {
 }
 
 func printChecks(w io.Writer, list []check) error {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	t := layout.Table(&b)
 	for _, c := range list {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", c.Verdict, c.Name, c.Found)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	t.Flush()
 	counts := map[verdict]int{}
 	for _, c := range list {
 		counts[c.Verdict]++
@@ -201,6 +199,5 @@ func printChecks(w io.Writer, list []check) error {
 		says = "runs cannot be made here as it is"
 	}
 	fmt.Fprintf(&b, "\n%s: %d ok, %d to warn of, %d bad, %d not known\n", says, counts[ok], counts[warn], counts[bad], counts[unknown])
-	_, err := io.WriteString(w, b.String())
-	return err
+	return layout.Print(w, b.String(), 0)
 }

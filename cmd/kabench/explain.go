@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
@@ -30,6 +31,7 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 		Example: `  kabench explain 'Pending acquire queue has reached its maximum size of 32'
   kubectl logs api | grep -A5 Exception | kabench explain -
   kabench explain --list`,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			text := strings.Join(args, " ")
 			switch {
@@ -81,9 +83,9 @@ func (s *streams) explain(text string) error {
 	case s.json:
 		err = json.NewEncoder(s.out).Encode(e)
 	case e.Known:
-		err = printExplained(s.out, e)
+		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
 	default:
-		err = printUnknown(s.out, e.Nearest)
+		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
 	}
 	if err == nil && !e.Known {
 		return exitCode(exitUnmet)
@@ -168,11 +170,13 @@ func (s *streams) printWordings(all []wording.Wording) error {
 	if s.json {
 		return json.NewEncoder(s.out).Encode(all)
 	}
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	w := layout.Table(&b)
 	for _, known := range all {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", known.Client, known.Outcomes[0], known.Text)
 	}
-	return w.Flush()
+	w.Flush()
+	return layout.Print(s.out, b.String(), 0)
 }
 
 func outcomes(list []wording.Outcome) string {
@@ -193,7 +197,7 @@ func reuse(reused string) string {
 	return ""
 }
 
-// sheet writes named fields, folded; it keeps the first error.
+// sheet writes named fields, to be laid out; it keeps the first error.
 type sheet struct {
 	to  io.Writer
 	err error
@@ -214,17 +218,7 @@ func (p *sheet) field(name, text string) {
 	if text == "" {
 		return
 	}
-	line := fmt.Sprintf("  %-*s", fieldIndent-2, name)
-	empty := true
-	for word := range strings.FieldsSeq(text) {
-		if !empty && len(line)+1+len(word) > pageWidth {
-			p.line("%s", line)
-			line, empty = strings.Repeat(" ", fieldIndent), true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
-	}
-	p.line("%s", line)
+	var b bytes.Buffer
+	layout.Paragraph(&b, fmt.Sprintf("  %-*s", fieldIndent-2, name), text)
+	p.line("%s", strings.TrimSuffix(b.String(), "\n"))
 }

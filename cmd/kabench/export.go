@@ -82,7 +82,11 @@ paths and what looks like a secret, for what is going to be shown to others.`,
   kabench export comparison --format bench | benchstat -table goos -col /arm -
   kabench export kabench-results/... --format vegeta | vegeta report
   kabench export kabench-results/... --format csv --output exchanges.csv`,
+		ValidArgsFunction: completeDirs,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := o.check(s); err != nil {
+				return err
+			}
 			if o.dirs = args; len(args) == 0 {
 				newest, err := dirOrNewest(args)
 				if err != nil {
@@ -100,21 +104,26 @@ paths and what looks like a secret, for what is going to be shown to others.`,
 	return c
 }
 
-func doExport(s *streams, o *exportOptions) error {
+// check refuses flags that say nothing, or what cannot be.
+func (o *exportOptions) check(s *streams) error {
 	usage := func(text string, args ...any) error {
 		return &usageError{"kabench export", fmt.Errorf(text, args...)}
 	}
-	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
 	switch {
 	case o.format == "":
 		return usage("--format is missing: one of %s", strings.Join(formatNames(), ", "))
-	case i < 0:
-		return usage("--format %s: want one of %s", o.format, strings.Join(formatNames(), ", "))
+	case !slices.Contains(formatNames(), o.format):
+		return usage("--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), didYouMean(o.format, formatNames()))
 	case s.json && o.output == "":
 		return usage("--json says what was written, and standard output is taken by the export itself; give --output FILE")
 	case o.tag != "" && o.format != "hdrhistogram":
 		return usage("--tag is for --format hdrhistogram")
 	}
+	return nil
+}
+
+func doExport(s *streams, o *exportOptions) error {
+	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
 	export, err := formats[i].open(o)
 	if err != nil {
 		return err

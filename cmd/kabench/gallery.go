@@ -61,14 +61,14 @@ there already is written over; what --only leaves out stays.
 An incident that could not be judged, because the machine was too busy, keeps the report it had.`,
 		Example: `  go run ./cmd/kabench gallery
   go run ./cmd/kabench gallery --only idle-race,truncated`,
-		Args: args(cobra.NoArgs),
+		Args: none,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.jobs < 1 || o.jobs > 64 {
 				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
 			}
 			for _, name := range slices.Concat(o.only, o.html) {
 				if !slices.ContainsFunc(profiles.Incidents(), func(e profiles.Embedded) bool { return e.Name == name }) {
-					return &usageError{c.CommandPath(), fmt.Errorf("%s is no incident that comes with kabench; 'kabench incidents' lists them", name)}
+					return &usageError{c.CommandPath(), fmt.Errorf("%s is no incident that comes with kabench; 'kabench incidents' lists them%s", name, didYouMean(name, incidentNames()))}
 				}
 			}
 			return doGallery(c.Context(), s, o)

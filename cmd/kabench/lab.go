@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,7 @@ func newLab(s *streams) *cobra.Command {
 		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
   kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              args(cobra.MaximumNArgs(1)),
+		Args:              oneAtMost("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (o.as == "") {
@@ -42,7 +44,6 @@ func newLab(s *streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.as, "as", "", "server preset or YAML file to serve as")
-	c.RegisterFlagCompletionFunc("as", completeServers)
 	c.Flags().StringVar(&o.listen, "listen", "", "host:port to listen on (default a free port of 127.0.0.1)")
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.lab.idle_timeout=5s; may be repeated")
 	return c
@@ -64,6 +65,16 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	listening := func(at string, err error) error {
 		if at == "" {
 			return err
+		}
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			err = errors.New("another program listens there; choose another port, or 0 for any that is free")
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+			err = errors.New("not an address of this machine; 127.0.0.1:8080 is")
+		default:
+			if e, ok := errors.AsType[*net.AddrError](err); ok {
+				err = fmt.Errorf("%s; write host:port, as 127.0.0.1:8080", e.Err)
+			}
 		}
 		return fmt.Errorf("--listen %s: %w", at, err)
 	}
@@ -136,14 +147,6 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 		return nil, nil, errors.New("--set target.lab=null leaves nothing to serve")
 	}
 	return &p, server.Cannot, nil
-}
-
-func completeServers(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var list []string
-	for _, p := range profiles.Servers() {
-		list = append(list, p.Name+"\t"+p.What)
-	}
-	return list, cobra.ShellCompDirectiveDefault
 }
 
 // line prints one line: v with --json, the text otherwise.

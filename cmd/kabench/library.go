@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -34,7 +35,7 @@ type listed struct {
 func newIncidents(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
-		Args: args(cobra.NoArgs),
+		Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
@@ -47,8 +48,9 @@ func newIncidents(s *streams) *cobra.Command {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(rows)
 			}
-			fmt.Fprintf(s.out, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' says whether there can be one)\n")
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			var b bytes.Buffer
+			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' says whether there can be one)\n")
+			w := layout.Table(&b)
 			for _, r := range rows {
 				mark := ""
 				if r.Network {
@@ -56,14 +58,15 @@ func newIncidents(s *streams) *cobra.Command {
 				}
 				fmt.Fprintf(w, "  %s%s\t%.0f s\t%s\n\t\t%s\n", r.Name, mark, r.Takes, r.Question, r.Source)
 			}
-			return w.Flush()
+			w.Flush()
+			return layout.Print(s.out, b.String(), 0)
 		},
 	}
 }
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: args(cobra.NoArgs),
+		Use: name, Short: short, Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				rows := []listed{}
@@ -72,12 +75,14 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 				}
 				return json.NewEncoder(s.out).Encode(rows)
 			}
-			fmt.Fprintf(s.out, "%ss, %s\n", kind, use)
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			var b bytes.Buffer
+			fmt.Fprintf(&b, "%ss, %s\n", kind, use)
+			w := layout.Table(&b)
 			for _, e := range all() {
 				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
 			}
-			return w.Flush()
+			w.Flush()
+			return layout.Print(s.out, b.String(), 0)
 		},
 	}
 }
@@ -123,19 +128,19 @@ func newServers(s *streams) *cobra.Command {
 
 func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: args(cobra.NoArgs),
+		Use: name, Short: short, Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(all())
 			}
-			if _, err := fmt.Fprintf(s.out, "%s, %s\n", name, use); err != nil {
-				return err
-			}
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			var b bytes.Buffer
+			fmt.Fprintf(&b, "%s, %s\n", name, use)
+			w := layout.Table(&b)
 			for _, p := range all() {
 				fmt.Fprintf(w, "  %s\t%s\n  \t  %s\n", p.Name, p.What, p.Versions)
 			}
-			return w.Flush()
+			w.Flush()
+			return layout.Print(s.out, b.String(), 0)
 		},
 	}
 }

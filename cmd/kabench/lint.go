@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
   kabench lint mine.yaml --set server.idle_timeout=75s --set via.idle_timeout=60s
   kabench lint --pool go-default-transport --server tomcat --via aws-alb
   kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
-		Args:              args(cobra.MaximumNArgs(1)),
+		Args:              oneAtMost("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -69,7 +70,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
-		err = printChecklist(s.out, list)
+		err = fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
 		err = exitCode(exitUnmet)

@@ -43,12 +43,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if code, ok := errors.AsType[exitCode](err); ok {
 		return int(code)
 	}
+	if unknown := unknownCommand(root, args); err != nil && unknown != nil {
+		err = unknown
+	}
 	if err != nil {
-		text := profiles.WithoutSecrets(errors.New(err.Error()), args...).Error()
-		fmt.Fprintf(stderr, "kabench: %s\n", results.Printable(text)) // a file or a server may be quoted in it
+		text := profiles.WithoutSecrets(errors.New(said(err)), args...).Error()
+		text = results.Printable(text) // a file or a server may be quoted in it
 		if usage, ok := errors.AsType[*usageError](err); ok {
-			fmt.Fprintf(stderr, "see '%s --help'\n", usage.command)
+			text += fmt.Sprintf(" (see '%s --help')", usage.command)
 		}
+		fmt.Fprintf(stderr, "kabench: %s\n", text)
 		if errors.Is(err, harness.ErrInterrupted) {
 			return exitInterrupted
 		}
@@ -63,15 +67,6 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// usageError is a command line that does not parse.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
-
 // streams are where commands write, and whether they write JSON.
 type streams struct {
 	out, err io.Writer
@@ -79,7 +74,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: stdout, err: newScreen(stderr)}
+	s := &streams{out: paper{stdout}, err: newScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
@@ -89,7 +84,8 @@ happened, who closed, and what it cost.
 
   kabench reproduce idle-race                        reproduce an incident, and clear it
   kabench run --target http://host:port/ --rate 300/s   measure your own server
-  kabench compare PROFILE --pool a --pool b          hold pool settings against each other
+  kabench compare --target http://host:port/ --rate 300/s --pool a --pool b
+                                                     hold pool settings against each other
 
 Exit codes: 0 done and all expectations met; 1 an expectation failed, abort_when stopped the
 run, an incident was not reproduced, lint found something or explain nothing; 2 wrong input, or
@@ -100,32 +96,15 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c.CommandPath(), err} })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
+	root.SetHelpFunc(s.help)
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
 		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s), newGallery(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
+	setFlagCompletion(root)
+	setCompletion(root)
 	return root
-}
-
-// one wants one argument, and says what it is.
-func one(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return &usageError{c.CommandPath(), fmt.Errorf("name %s", what)}
-		}
-		return nil
-	}
-}
-
-// args wraps a check of positional arguments so that its complaint comes with
-// a hint at the command's usage.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return &usageError{c.CommandPath(), err}
-		}
-		return nil
-	}
 }

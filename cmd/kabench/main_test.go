@@ -17,9 +17,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/layout"
 )
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "kabench" {
+		os.Unsetenv("COLUMNS") // of the terminal that the tests were started in
+	}
 	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
 }
 
@@ -60,6 +64,7 @@ func TestScripts(t *testing.T) {
 			"exits":    exits,
 			"json":     jsonField,
 			"envsubst": envsubst,
+			"fits":     fits,
 		},
 	})
 }
@@ -76,6 +81,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (strconv.Itoa(got) == args[0]) == neg {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// fits COLUMNS: no line of the last standard output takes more.
+func fits(ts *testscript.TestScript, _ bool, args []string) {
+	columns, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		if n := layout.Columns(strings.TrimSuffix(line, "\n")); n > columns {
+			ts.Fatalf("%d columns of %d: %s", n, columns, line)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
 )
 
@@ -144,6 +145,6 @@ func plainProgress(title string, now harness.Progress) string {
 	if k := now.Sockets; k != nil {
 		line += fmt.Sprintf(" · TIME_WAIT %d, ports %d", k.Client["TIME_WAIT"], k.PortsUsed)
 	}
-	line, _ = cut(line, len(line))
+	line, _ = layout.Cut(line, len(line))
 	return line
 }

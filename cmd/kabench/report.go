@@ -28,6 +28,7 @@ Several DIRs stand beside each other in it.
 The exit code is 0 whatever the runs showed.`,
 		Example: `  kabench report
   kabench report kabench-results/... -o report.html`,
+		ValidArgsFunction: completeDirs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := dirOrNewest(args)
 			if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,9 @@ func newReproduce(s *streams) *cobra.Command {
 		Long: `Reproduce an incident by its own mechanism, check that it shows its signature, then run each
 of its remedies and check that it clears it. 'kabench incidents' lists those that come with
 kabench; a YAML file of the same shape will do too, and 'kabench new-incident' writes one.
+
+A run that is invalid, because this machine was too busy for it, is made again, three times at
+most. Nothing is judged from an invalid one.
 
 With --all every incident that comes with kabench is reproduced, each by a process of its own,
 and one table says how they came out; with --json it is a list of what each alone would print.`,
@@ -83,6 +87,12 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
 			progress.begin(title)
 			trace.begin(title)
+		},
+		Again: func(a results.MadeAgain) {
+			progress.end()
+			if !s.json {
+				fmt.Fprintf(s.err, "kabench: %s: invalid, so it is run again (%d of at most %d): %s\n", a.Run, a.Try, harness.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
+			}
 		},
 	})
 	progress.end()

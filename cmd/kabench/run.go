@@ -18,42 +18,16 @@ import (
 
 // runOptions are the flags of `kabench run`.
 type runOptions struct {
-	profile string
-	target  string
-	targets string
-	format  string
-	sets    []string
+	traffic
 	out     string
 	against string // directory of the baseline
 	bare    bool
-	changes changes
 	trace   traceOptions
 	live    liveOptions
 }
 
-// changes are flags that stand for profile fields, in the order of the help.
-type changes []change
-
-type change struct {
-	flag, path string
-	value      string
-}
-
 func newRun(s *streams) *cobra.Command {
-	o := &runOptions{changes: changes{
-		{flag: "rate", path: "load.rate"}, {flag: "arrivals", path: "load.arrivals"},
-		{flag: "duration", path: "load.duration"}, {flag: "warm-up", path: "load.warm_up"},
-		{flag: "seed", path: "load.seed"}, {flag: "pool", path: "pool"}, {flag: "client", path: "client"},
-	}}
-	usage := map[string]string{
-		"rate":     "requests per second, as 400/s or 24000/m",
-		"arrivals": "arrival process: constant, poisson, sine, ramp, burst or uniform",
-		"duration": "how long requests are due after the warm-up, as 30s",
-		"warm-up":  "how long to warm up first; not counted",
-		"seed":     "of random arrivals, to make a run again",
-		"pool":     "pool preset or YAML file",
-		"client":   "policy (the pool above) or stock (net/http's Transport as shipped)",
-	}
+	o := &runOptions{traffic: traffic{command: "kabench run"}}
 	c := &cobra.Command{
 		Use:   "run [PROFILE]",
 		Short: "Send a profile's traffic, and report what happened",
@@ -65,29 +39,20 @@ latency.hlog and run.json.`,
 		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
-		Args:              args(cobra.MaximumNArgs(1)),
+		Args:              oneAtMost("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.profile = args[0]
 			}
-			for i := range o.changes {
-				if !c.Flags().Changed(o.changes[i].flag) {
-					o.changes[i].path = ""
-				}
-			}
+			o.given(c)
 			return doRun(c, s, o)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.target, "target", "", "URL to send to, in place of the profile's target")
-	f.StringVar(&o.targets, "targets", "", "vegeta target file with what to send")
-	f.StringVar(&o.format, "format", "", "format of --targets: http (default) or json")
-	for i := range o.changes {
-		f.StringVar(&o.changes[i].value, o.changes[i].flag, "", usage[o.changes[i].flag])
-	}
-	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as pool.idle_timeout=3s; may be repeated")
+	o.flags(c, change{flag: "seed", path: "load.seed", usage: "of random arrivals, to make a run again"},
+		change{flag: "pool", path: "pool", usage: "pool preset or YAML file"})
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
 	f.StringVar(&o.against, "baseline", "", "directory of an earlier run that expect and abort_when may name")
 	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
@@ -158,16 +123,33 @@ func openBaseline(dir string) (*harness.Baseline, error) {
 }
 
 // load makes the profile that the command line describes.
-func (o *runOptions) load() (*profiles.Profile, error) {
-	if o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0 {
-		return nil, &usageError{"kabench run", errors.New("nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")}
+func (o *traffic) load() (*profiles.Profile, error) {
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	if o.target != "" && o.targets != "" {
-		return nil, &usageError{"kabench run", errors.New("--target and --targets both say where to send; give one (the URLs are in the target file)")}
+	p, err := loadProfile(o.profile, o.allSets())
+	if err != nil {
+		return nil, o.inFlags(err)
 	}
-	if o.format != "" && o.targets == "" {
-		return nil, &usageError{"kabench run", errors.New("--format is that of --targets, which is not given")}
+	o.name(p)
+	return p, nil
+}
+
+// check refuses flags that say nothing, or two things.
+func (o *traffic) check() error {
+	switch {
+	case o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0:
+		return &usageError{o.command, errors.New("nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")}
+	case o.target != "" && o.targets != "":
+		return &usageError{o.command, errors.New("--target and --targets both say where to send; give one (the URLs are in the target file)")}
+	case o.format != "" && o.targets == "":
+		return &usageError{o.command, errors.New("--format is that of --targets, which is not given")}
 	}
+	return nil
+}
+
+// allSets are the flags as --set would be given them, what --set was given last.
+func (o *traffic) allSets() []string {
 	var sets []string
 	if o.target != "" || o.targets != "" {
 		sets = append(sets, "target.lab=null", "target.link=null", "target.proxies=null", "target.on=null", "target.at=", "network=null")
@@ -179,32 +161,31 @@ func (o *runOptions) load() (*profiles.Profile, error) {
 		sets = append(sets, "target.url=", "target.file="+o.targets, "target.format="+o.format)
 	}
 	for _, c := range o.changes {
-		if c.path != "" {
-			sets = append(sets, c.path+"="+c.value)
-		}
+		sets = append(sets, c.path+"="+c.value)
 	}
-	p, err := loadProfile(o.profile, append(sets, o.sets...))
-	if err != nil {
-		return nil, o.inFlags(err)
+	return append(sets, o.sets...)
+}
+
+// name gives a profile without a name that of the host it sends to.
+func (o *traffic) name(p *profiles.Profile) {
+	if p.Name != "" {
+		return
 	}
-	if p.Name == "" {
-		p.Name = "run"
-		if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
-			p.Name = u.Hostname()
-		}
+	p.Name = "run"
+	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
+		p.Name = u.Hostname()
 	}
-	return p, nil
 }
 
 // inFlags makes complaints about what a flag set name the flag.
-func (o *runOptions) inFlags(err error) error {
+func (o *traffic) inFlags(err error) error {
 	list, ok := errors.AsType[profiles.Errors](err)
 	if !ok {
 		return err
 	}
 	for i, c := range list {
 		for _, ch := range o.changes {
-			if ch.path != "" && c.Source == "--set "+ch.path+"="+ch.value {
+			if c.Source == "--set "+ch.path+"="+ch.value {
 				list[i].Source = "--" + ch.flag + " " + ch.value
 				if c.Path == ch.path {
 					list[i].Path = ""
@@ -213,6 +194,9 @@ func (o *runOptions) inFlags(err error) error {
 		}
 		if o.target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // what follows may be blanked
 			list[i].Source, list[i].Path = "--target "+o.target, ""
+		}
+		if o.format != "" && c.Source == "--set target.format="+o.format {
+			list[i].Source, list[i].Path = "--format "+o.format, ""
 		}
 		if c.Path == "load.rate" && c.Source == "" {
 			list[i].Text += " (or --rate 300/s)"
@@ -252,13 +236,7 @@ func outDir(flag, name string) string {
 	case "none":
 		return ""
 	case "":
-		safe := strings.Map(func(r rune) rune {
-			if r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
-				return r
-			}
-			return '-'
-		}, name)
-		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+safe)
+		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+results.Slug(name, "-_"))
 	}
 	return flag
 }

@@ -7,10 +7,10 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
 
 	"golang.org/x/term"
-	"golang.org/x/text/width"
+
+	"github.com/kabench/kabench/internal/layout"
 )
 
 // screen is standard error. In a terminal it can hold a block of lines at its
@@ -56,78 +56,49 @@ func (s *screen) Write(text []byte) (int, error) {
 func (s *screen) draw(lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.size == nil {
-		return
+	if s.size != nil {
+		s.put(lines)
 	}
-	columns, rows := s.size()
-	var b bytes.Buffer
-	s.erase(&b, columns)
-	for i, line := range lines {
-		if i > 0 && i >= rows-1 {
-			break // one row is the cursor's
-		}
-		line, width := cut(line, max(columns-1, 1)) // a full line would move the cursor, or not, as terminals please
-		s.widths = append(s.widths, width)
-		b.WriteString(line + "\r\n")
-	}
-	s.to.Write(b.Bytes()) // in one, so that none sees half of it
 }
 
 // wipe takes the block away.
 func (s *screen) wipe() {
-	if len(s.widths) == 0 {
-		return
+	if len(s.widths) > 0 {
+		s.put(nil)
 	}
-	columns, _ := s.size()
-	var b bytes.Buffer
-	s.erase(&b, columns)
-	s.to.Write(b.Bytes())
 }
 
-// erase goes to the first line of the block and clears from there on. In a
-// terminal that has become narrower the block's lines take more rows than they
-// did.
-func (s *screen) erase(b *bytes.Buffer, columns int) {
-	rows := 0
+// put writes lines over the block, each in its row, and clears the rows that are
+// left. It clears to the end of a row and never of the screen: tmux keeps a screen
+// that is cleared from its first row on, and each drawing would be in its history.
+func (s *screen) put(lines []string) {
+	columns, rows := s.size()
+	var b bytes.Buffer
+	up := min(s.rows(columns), max(rows-1, 1)) // one row is the cursor's
+	if up > 0 {
+		fmt.Fprintf(&b, "\r\x1b[%dA", up) // CUU of ECMA-48
+	}
+	s.widths = s.widths[:0]
+	for _, line := range lines[:min(len(lines), max(rows-1, 1))] {
+		line, width := layout.Cut(line, max(columns-1, 1)) // a full line would move the cursor, or not, as terminals please
+		s.widths = append(s.widths, width)
+		b.WriteString(line + clearRow)
+	}
+	if left := up - len(s.widths); left > 0 {
+		b.WriteString(strings.Repeat(clearRow, left))
+		fmt.Fprintf(&b, "\x1b[%dA", left)
+	}
+	s.to.Write(b.Bytes()) // in one, so that none sees half of it
+}
+
+// clearRow clears the rest of the row (EL of ECMA-48) and goes to the next one.
+const clearRow = "\x1b[K\r\n"
+
+// rows is how many rows the block takes: in a terminal that has become narrower,
+// more than it did.
+func (s *screen) rows(columns int) (rows int) {
 	for _, w := range s.widths {
 		rows += max(1, (w+columns-1)/columns)
 	}
-	if rows > 0 {
-		fmt.Fprintf(b, "\r\x1b[%dA\x1b[J", rows) // CUU, ED of ECMA-48
-	}
-	s.widths = s.widths[:0]
-}
-
-// cut is text in at most so many columns, and how many it takes. What is not
-// printable, as an escape sequence in a profile's name, is shown as a question
-// mark.
-func cut(text string, columns int) (string, int) {
-	var b strings.Builder
-	used := 0
-	for i, r := range text {
-		if !unicode.IsPrint(r) {
-			r = '?'
-		}
-		w := columnsOf(r)
-		left := columns - used - w
-		if left < 0 || left == 0 && len(text[i:]) > len(string(r)) {
-			if used < columns {
-				b.WriteRune('…')
-				used++
-			}
-			break
-		}
-		b.WriteRune(r)
-		used += w
-	}
-	return b.String(), used
-}
-
-// columnsOf is how wide a character is; those of East Asian scripts take two.
-func columnsOf(r rune) int {
-	switch width.LookupRune(r).Kind() {
-	case width.EastAsianWide, width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
+	return rows
 }

@@ -14,13 +14,17 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// glass is a terminal of so many columns, without a last row, that knows what
-// screen uses: CR, LF, cursor up and erase to the end.
+// glass is a terminal of so many columns, and of so many rows if it has a last one,
+// that knows what screen uses: CR, LF, cursor up and erase to the end of a row. As
+// tmux does it keeps what it scrolls, and a screen that is erased from its first
+// character on.
 type glass struct {
 	mu       sync.Mutex
 	columns  int
+	height   int // 0: without a last row
 	rows     [][]rune
 	row, col int
+	history  []string
 }
 
 var escape = regexp.MustCompile(`^\x1b\[([0-9]*)([A-Za-z])`)
@@ -34,8 +38,14 @@ func (g *glass) Write(p []byte) (int, error) {
 			switch m[2] {
 			case "A":
 				g.row = max(0, g.row-n)
+			case "K":
+				g.line()
+				g.rows[g.row] = g.rows[g.row][:min(g.col, len(g.rows[g.row]))]
 			case "J":
 				g.line()
+				for i := 0; g.row == 0 && g.col == 0 && i < len(g.rows); i++ {
+					g.history = append(g.history, string(g.rows[i]))
+				}
 				g.rows[g.row] = g.rows[g.row][:min(g.col, len(g.rows[g.row]))]
 				g.rows = g.rows[:g.row+1]
 			default:
@@ -50,10 +60,10 @@ func (g *glass) Write(p []byte) (int, error) {
 		case '\r':
 			g.col = 0
 		case '\n':
-			g.row, g.col = g.row+1, 0
+			g.next()
 		default:
 			if g.col >= g.columns {
-				g.row, g.col = g.row+1, 0
+				g.next()
 			}
 			line := g.line()
 			for len(*line) <= g.col {
@@ -64,6 +74,16 @@ func (g *glass) Write(p []byte) (int, error) {
 		}
 	}
 	return len(p), nil
+}
+
+// next goes to the next row; from the last one the screen is scrolled.
+func (g *glass) next() {
+	g.row, g.col = g.row+1, 0
+	if g.height > 0 && g.row >= g.height {
+		g.line()
+		g.history = append(g.history, string(g.rows[0]))
+		g.rows, g.row = g.rows[1:], g.row-1
+	}
 }
 
 func (g *glass) line() *[]rune {
@@ -130,13 +150,30 @@ func TestScreenKeepsWithinTheTerminal(t *testing.T) {
 	if got := g.String(); got != "one" {
 		t.Errorf("%q", got)
 	}
-	for columns := range 12 {
-		if text, width := cut("쇼핑 abc 쇼핑", columns); width > columns || columns > 1 && text == "" {
-			t.Errorf("in %d columns: %q takes %d", columns, text, width)
+}
+
+// Wherever on the screen the block is, and however small the screen, no drawing
+// ends up in the history.
+func TestScreenLeavesNoHistory(t *testing.T) {
+	for _, above := range []int{0, 1, 7} {
+		for height := 1; height < 9; height++ {
+			g := &glass{columns: 12, height: height}
+			s := &screen{to: g, size: func() (int, int) { return g.columns, height }}
+			for range above {
+				fmt.Fprint(s, "above\r\n")
+			}
+			s.draw([]string{"frame"})
+			for i := range 20 {
+				s.draw(strings.Split(strings.Repeat("frame 주문 서비스 of many columns\n", 1+i%6), "\n"))
+			}
+			s.draw(nil)
+			if text := strings.Join(g.history, "\n"); strings.Contains(text, "frame") && height > 1 {
+				t.Errorf("%d rows, %d lines above: in the history is\n%s", height, above, text)
+			}
+			if strings.Contains(g.String(), "frame") && height > 1 {
+				t.Errorf("%d rows, %d lines above: left on the screen is\n%s", height, above, g)
+			}
 		}
-	}
-	if text, width := cut("exactly", 7); text != "exactly" || width != 7 {
-		t.Errorf("%q, %d", text, width)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func newVersion(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print kabench's version", Args: args(cobra.NoArgs),
+		Use: "version", Short: "Print kabench's version", Args: none,
 		RunE: func(*cobra.Command, []string) error {
 			return s.line(map[string]string{"version": version(), "go": runtime.Version()}, "kabench %s (%s)", version(), runtime.Version())
 		},

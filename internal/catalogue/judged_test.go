@@ -79,44 +79,42 @@ func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
 // writing by one that needs the machine for itself.
 var alone sync.RWMutex
 
-// judged returns a reproduction of p whose runs are all valid. A reproduction
-// with an invalid run says nothing: it is made again, four times at most and while
-// the test has time, with no other incident beside it. If the machine stays too busy,
-// the test is skipped and counted.
+// judged returns a reproduction of p whose runs are all valid. An invalid run says
+// nothing: it is made again, as by the command, while the test has time, and with no
+// other incident beside it. If the machine stays too busy, the test is skipped and
+// counted.
 func judged(t *testing.T, p *profiles.Profile) *results.Reproduction {
 	t.Helper()
-	reproduce := func(lock sync.Locker) *results.Reproduction {
-		lock.Lock()
-		defer lock.Unlock()
-		if !timeFor(t, p) {
-			return nil
+	lock := alone.RLocker()
+	lock.Lock()
+	defer func() { lock.Unlock() }()
+	skipWithoutTime(t, p, "")
+	rep, err := harness.Reproduce(t.Context(), p, harness.ReproduceOptions{Again: func(a results.MadeAgain) {
+		t.Logf("made again: %s: %q", a.Run, a.Invalid)
+		if lock != sync.Locker(&alone) {
+			lock.Unlock()
+			lock = &alone
+			lock.Lock()
 		}
-		rep, err := harness.Reproduce(t.Context(), p, harness.ReproduceOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return rep
+		skipWithoutTime(t, p, fmt.Sprintf("; the last try of %s: %q", a.Run, a.Invalid))
+	}})
+	if err != nil {
+		t.Fatal(err)
 	}
-	var last string
-	for again := range 5 {
-		lock := sync.Locker(&alone)
-		if again == 0 {
-			lock = alone.RLocker()
-		}
-		rep := reproduce(lock)
-		if rep == nil {
-			unjudged.Add(1)
-			t.Skipf("not judged: the time of the tests is nearly over%s", last)
-		}
-		if allValid(rep) {
-			return rep
-		}
-		t.Logf("made again: %s", rep.Verdict)
-		last = "; the last try: " + rep.Verdict
+	if !allValid(rep) {
+		unjudged.Add(1)
+		t.Skipf("not judged: this machine was too busy; the last try: %s", rep.Verdict)
 	}
-	unjudged.Add(1)
-	t.Skipf("not judged: this machine was too busy%s", last)
-	return nil
+	return rep
+}
+
+// skipWithoutTime skips the test if it has no time left to reproduce p.
+func skipWithoutTime(t *testing.T, p *profiles.Profile, last string) {
+	t.Helper()
+	if !timeFor(t, p) {
+		unjudged.Add(1)
+		t.Skipf("not judged: the time of the tests is nearly over%s", last)
+	}
 }
 
 // timeFor reports whether the tests have time left for another reproduction of p.

@@ -200,14 +200,8 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 // directory.
 const longestName = 60
 
-// fileName is name with nothing that a file system, or a shell, may mind.
+// fileName is name as a part of a directory's.
 func fileName(name string) string {
-	safe := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune("-_.=", r):
-			return r
-		}
-		return '-'
-	}, name)
-	return safe[:min(len(safe), longestName)]
+	safe := []rune(results.Slug(name, "-_.="))
+	return string(safe[:min(len(safe), longestName)])
 }

@@ -257,7 +257,7 @@ func TestCompareInNetworks(t *testing.T) {
 
 func TestFileName(t *testing.T) {
 	for name, want := range map[string]string{
-		"idle_timeout=3s lease_order=lifo": "idle_timeout=3s-lease_order=lifo", "../é $(x)": "..-----x-", strings.Repeat("a", 100): strings.Repeat("a", longestName),
+		"idle_timeout=3s lease_order=lifo": "idle_timeout=3s-lease_order=lifo", "../é $(x)": "..-é---x-", strings.Repeat("a", 100): strings.Repeat("a", longestName),
 	} {
 		if got := fileName(name); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)

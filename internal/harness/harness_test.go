@@ -210,7 +210,7 @@ func TestStopWhileReachingForTheTarget(t *testing.T) {
 
 // Both runs of an incident see the same arrivals: they differ in the remedy.
 func TestReproduceUsesOneSeed(t *testing.T) {
-	p := load(t, "idle-race", "load.duration=500ms")
+	p := load(t, "idle-race", "load.duration=500ms", "load.max_lag=0")
 	rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -222,7 +222,7 @@ func TestReproduceUsesOneSeed(t *testing.T) {
 
 // What a remedy sets may be a secret.
 func TestReproductionHoldsNoSecrets(t *testing.T) {
-	p := load(t, "idle-race", "load.duration=100ms")
+	p := load(t, "idle-race", "load.duration=100ms", "load.max_lag=0")
 	p.Remedies[0].Set["target.headers.Authorization"] = "Bearer s3cret"
 	rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -16,12 +18,19 @@ type ReproduceOptions struct {
 	// Before, if set, is told of each run before it is made: "incident", or the
 	// remedy's name.
 	Before func(step, steps int, name string)
+	// Again, if set, is told of an invalid run before it is made again.
+	Again func(results.MadeAgain)
 }
 
+// MostAgain is how often an invalid run is made again.
+const MostAgain = 3
+
 // Reproduce runs the incident p and then each of its remedies, and says whether
-// the incident showed its signature and the remedies cleared it. The runs are
-// kept below Out as "incident" and "remedy-1", "remedy-2" and so on. What was
-// done until an interruption or a failure is returned all the same.
+// the incident showed its signature and the remedies cleared it. An invalid run is
+// made again, MostAgain times at most; what was invalid is neither kept nor judged,
+// and without a valid run of the incident no remedy is run. The runs are kept below
+// Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
+// interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
 	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{}}
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
@@ -54,19 +63,34 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	var problems []error
 	opts.Incident = nil
 	one := func(step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
-		if opts.Before != nil {
-			opts.Before(step+1, len(remedies)+1, name)
-		}
 		o := opts.Options
 		if o.Out != "" {
 			o.Out = filepath.Join(o.Out, dir)
 		}
-		run, err := Run(ctx, p, o)
-		if run != nil && err != nil {
-			problems = append(problems, err)
-			err = nil
+		for try := 1; ; try++ {
+			if opts.Before != nil {
+				opts.Before(step+1, len(remedies)+1, name)
+			}
+			run, err := Run(ctx, p, o)
+			if run != nil && err != nil {
+				problems = append(problems, err)
+				return run, nil
+			}
+			if err != nil || run.Valid || run.Interrupted || try > MostAgain || ctx.Err() != nil || closed(opts.Stop) {
+				return run, err
+			}
+			if o.Out != "" {
+				if err := os.RemoveAll(o.Out); err != nil { // Run made it
+					problems = append(problems, err)
+					return run, nil
+				}
+			}
+			again := results.MadeAgain{Run: name, Try: try, Invalid: run.Invalid}
+			rep.MadeAgain = append(rep.MadeAgain, again)
+			if opts.Again != nil {
+				opts.Again(again)
+			}
 		}
-		return run, err
 	}
 	run, err := one(0, "incident", "incident", p)
 	if err != nil {
@@ -75,7 +99,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	rep.IncidentRun, opts.Incident = run, run
 	rep.Reproduced = shown(run)
 	for i, remedy := range p.Remedies {
-		if ctx.Err() != nil || closed(opts.Stop) {
+		if ctx.Err() != nil || closed(opts.Stop) || !rep.IncidentRun.Valid {
 			break
 		}
 		run, err := one(i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), remedies[i])
@@ -93,8 +117,21 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	if len(rep.RemedyRuns) < len(remedies) {
 		rep.Reproduced = false
 	}
-	rep.Verdict = verdict(p, rep)
+	rep.Verdict = verdict(p, rep) + madeAgain(rep)
 	return rep, errors.Join(problems...)
+}
+
+// madeAgain says, in a line of its own for each, which runs were made again and
+// why; "" if none was.
+func madeAgain(rep *results.Reproduction) string {
+	var text strings.Builder
+	for i, a := range rep.MadeAgain {
+		if i+1 < len(rep.MadeAgain) && rep.MadeAgain[i+1].Run == a.Run {
+			continue // the last of its tries speaks for all
+		}
+		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
+	}
+	return text.String()
 }
 
 // shown reports whether a run may be believed and showed all it was to show.

@@ -134,6 +134,9 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		return nil, err
 	}
 	defer r.target.close()
+	if !opts.Bare {
+		r.byTarget = results.NewByTarget(r.target.names)
+	}
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
 	r.guard = newGuard(p, limits, r.target.sources())
@@ -167,6 +170,7 @@ type run struct {
 	target   *target
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
+	byTarget *results.ByTarget // nil: there is one target
 	failures failures
 	ports    exhaustion
 	guard    *guard
@@ -191,6 +195,7 @@ func (r *run) Observe(e *results.Exchange) {
 	if !r.opts.Bare {
 		r.punctual.Observe(e)
 	}
+	r.byTarget.Observe(e)
 	r.ports.observe(e)
 	if r.target.network != nil {
 		r.failures.observe(e)
@@ -259,6 +264,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	r.doc.Stopped = r.abort.stopped()
 	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop) || r.doc.Stopped != nil
 	r.recorder.Fill(&r.doc, r.measured(walked))
+	r.byTarget.Fill(&r.doc)
 	sampler.Fill(&r.doc)
 	if !r.opts.Bare {
 		r.punctual.Fill(&r.doc, load.WarmUp+r.measured(walked), sampler.Saturated)

@@ -36,6 +36,7 @@ type target struct {
 	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
+	names    []string         // of the targets of requests, as results shows them
 	secrets  *results.Secrets // what the requests carry that nothing may show
 	dialer   *dialers.Dialer
 	remotes  []netip.AddrPort // where connections go
@@ -70,6 +71,7 @@ func open(ctx context.Context, p *profiles.Profile) (_ *target, err error) {
 		return nil, &InputError{err}
 	}
 	t.secrets = profiles.Secrets(p, requests)
+	t.names = targetNames(requests, t.secrets)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err

@@ -20,7 +20,11 @@ func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 	case rep.IncidentRun.Interrupted:
 		return "Not judged: interrupted in the incident's own run."
 	case !rep.IncidentRun.Valid:
-		return "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
+		s := "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
+		if len(p.Remedies) > 0 {
+			s += " Its remedies were not run."
+		}
+		return s
 	}
 	sentences := []string{happened(p, rep.IncidentRun)}
 	if !shown(rep.IncidentRun) {

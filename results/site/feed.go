@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"encoding/xml"
+	"net/url"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func (m *manifest) feed() ([]byte, error) {
 			summary = e.Question + "\n\n" + summary
 		}
 		f.Entries = append(f.Entries, atomEntry{
-			ID: m.ID + "/" + e.Slug, Title: title, Published: e.Published.Format(time.RFC3339), Updated: e.Updated.Format(time.RFC3339),
+			ID: m.ID + "/" + url.PathEscape(e.Slug), Title: title, Published: e.Published.Format(time.RFC3339), Updated: e.Updated.Format(time.RFC3339),
 			Links: links, Category: atomCategory{e.Kind}, Summary: summary,
 		})
 	}

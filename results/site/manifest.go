@@ -56,19 +56,21 @@ type Entry struct {
 // file is the path of one of the report's files in the site.
 func (e *Entry) file(name string) string { return path.Join(dirReports, e.Slug, name) }
 
-// Link is where the report is read, from the site's root.
+// Link is where the report is read, a URL reference from the site's root.
 func (e *Entry) Link() string {
 	if e.HasPage {
-		return dirReports + "/" + e.Slug + "/"
+		return dirReports + "/" + url.PathEscape(e.Slug) + "/"
 	}
 	return e.Markdown()
 }
 
-// Markdown is where its Markdown is.
-func (e *Entry) Markdown() string { return e.file(fileMarkdown) }
+// Markdown is where its Markdown is, a URL reference.
+func (e *Entry) Markdown() string {
+	return dirReports + "/" + url.PathEscape(e.Slug) + "/" + fileMarkdown
+}
 
 // slugForm is what a slug of ours looks like: it is a part of paths.
-var slugForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
+var slugForm = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{M}\p{N}.-]*$`)
 
 // openManifest reads that of the site in dir; of a directory that is new or
 // empty it is an empty one.

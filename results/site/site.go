@@ -30,6 +30,7 @@ type Options struct {
 	Now     time.Time // when this is
 
 	ShowHosts bool // leave the names of hosts as they are
+	Unfit     bool // publish what is invalid, cut off or interrupted as well, marked as such
 	// Page writes the HTML report of the results in dir, with what redact makes of
 	// its texts; nil: there are no pages.
 	Page func(w io.Writer, dir string, redact *results.Redactor) error
@@ -38,10 +39,14 @@ type Options struct {
 // Published is a report on the site.
 type Published struct {
 	Slug   string   `json:"slug"`   // its directory below reports/
-	State  string   `json:"state"`  // new, updated or unchanged
+	State  string   `json:"state"`  // new, updated, unchanged, or left out
 	Answer string   `json:"answer"` // of its headline
 	Notes  []string `json:"notes"`
 }
+
+// LeftOut is the state of a report that is not published, because it is invalid,
+// cut off or interrupted; its first note says which.
+const LeftOut = "left out"
 
 // The names of files in a site.
 const (
@@ -57,6 +62,7 @@ type report struct {
 	Entry
 	markdown, page []byte
 	notes          []string
+	unfit          string // why it is not for others to see; "": it is
 }
 
 // Publish adds the results in dirs to the site, or updates them there. What else
@@ -72,10 +78,15 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 		return nil, err
 	}
 	var reports []report
+	done := []Published{}
 	for _, dir := range dirs {
 		r, err := o.report(dir)
 		if err != nil {
 			return nil, err
+		}
+		if r.unfit != "" && !o.Unfit {
+			done = append(done, Published{Slug: r.Slug, State: LeftOut, Answer: r.Headline.Answer, Notes: append([]string{r.unfit}, r.notes...)})
+			continue
 		}
 		if i := slices.IndexFunc(reports, func(q report) bool { return q.Slug == r.Slug }); i >= 0 {
 			if reports[i].Digest != r.Digest {
@@ -84,6 +95,9 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 			continue // named twice
 		}
 		reports = append(reports, r)
+	}
+	if len(reports) == 0 {
+		return done, nil
 	}
 	if m.ID == "" {
 		m.ID = newID(base, o.Now)
@@ -96,7 +110,6 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 		m.Title = o.Title
 	}
 	files := map[string][]byte{}
-	var done []Published
 	for _, r := range reports {
 		state := m.add(&r.Entry, o.Now)
 		files[r.file(fileMarkdown)] = r.markdown
@@ -124,7 +137,7 @@ func (o Options) report(dir string) (report, error) {
 	redact := &results.Redactor{ShowHosts: o.ShowHosts}
 	slugOf := slug(k, redact)
 	k = redact.Kept(k)
-	r := report{notes: k.Notes, Entry: Entry{
+	r := report{notes: k.Notes, unfit: k.Unfit(), Entry: Entry{
 		Slug: slugOf, Kind: k.Kind(), Title: k.Title(), Question: k.Question(), Outcome: k.Outcome(),
 		Headline: k.Headline(), Start: k.Start(), Version: k.Version(),
 	}}
@@ -154,18 +167,8 @@ func slug(k *results.Kept, redact *results.Redactor) string {
 	for _, r := range k.Runs {
 		redact.Learn(r.Run)
 	}
-	var name strings.Builder
-	for _, r := range strings.ToLower(redact.Text(k.Title())) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			name.WriteRune(r)
-		case name.Len() > 0 && !strings.HasSuffix(name.String(), "-"):
-			name.WriteByte('-')
-		}
-		if name.Len() >= 60 {
-			break
-		}
-	}
+	words := strings.FieldsFunc(results.Slug(strings.ToLower(redact.Text(k.Title())), ""), func(r rune) bool { return r == '-' })
+	name := strings.Join(words, "-")
 	when := k.Start().UTC().Format("20060102-150405.000")
 	if k.Start().IsZero() {
 		var b bytes.Buffer
@@ -173,7 +176,7 @@ func slug(k *results.Kept, redact *results.Redactor) string {
 		sum := sha256.Sum256(b.Bytes())
 		when = "undated-" + hex.EncodeToString(sum[:6])
 	}
-	return strings.TrimLeft(strings.Trim(name.String(), "-")+"-"+k.Kind()+"-"+when, "-")
+	return strings.TrimLeft(name+"-"+k.Kind()+"-"+when, "-")
 }
 
 // write puts the manifest and the files in place. The manifest is first: what it

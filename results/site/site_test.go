@@ -82,7 +82,7 @@ func read(t testing.TB, out string) atomFeed {
 	var f atomFeed
 	must(t, xml.Unmarshal(text, &f))
 	ids := map[string]bool{}
-	tag := regexp.MustCompile(`^tag:[a-z0-9.-]+,\d{4}-\d{2}-\d{2}:[A-Za-z0-9./-]+$`)
+	tag := regexp.MustCompile(`^tag:[a-z0-9.-]+,\d{4}-\d{2}-\d{2}:[A-Za-z0-9./%-]+$`)
 	thing := func(what, id, title, updated string, links []atomLink) {
 		if !tag.MatchString(id) || ids[id] {
 			t.Errorf("%s: its id %q is no tag URI, or another's", what, id)
@@ -281,6 +281,7 @@ func planted(run *results.Run) {
 	run.Outcomes = []results.Outcome{{Phase: results.PhaseConnect, Cause: results.CauseRefused, Count: 1,
 		Example: "dial tcp 203.0.113.9:443: token=planted: open /home/alice/key.pem: db01.acme.example refused"}}
 	run.Warnings = []string{"db01.acme.example at 203.0.113.9 is slow"}
+	run.Targets = []results.TargetFigures{{Target: "GET https://db01.acme.example/orders", Started: 1}, {Target: "GET http://203.0.113.9/orders?token=planted"}}
 }
 
 func TestNothingLeaks(t *testing.T) {
@@ -310,7 +311,7 @@ func TestHostileTexts(t *testing.T) {
 	evil := `</title><script>alert(1)</script><img src="https://evil.example/x" onerror=alert(1)>]]>&<!--` + "\x00\ufffe"
 	out := filepath.Join(t.TempDir(), "site")
 	o := options(out, 2)
-	o.Title = evil
+	o.Title, o.Unfit = evil, true
 	_, err := Publish([]string{keep(t, func(run *results.Run) {
 		run.Name, run.Question, run.Version = evil, evil, evil
 		run.Valid, run.Invalid = false, []string{evil}

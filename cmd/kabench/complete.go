@@ -1,0 +1,128 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// completer offers what a flag or an argument may be.
+type completer = cobra.CompletionFunc
+
+// flagValues are the completions of flags, by name; those of a command that means
+// something else by a name stand under "command name".
+var flagValues = map[string]completer{
+	"pool": listOf(pools), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
+	"set": completeSet, "axis": completeSet,
+	"arrivals": listOf(generator.Processes), "client": listOf(func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }),
+	"format": listOf(func() []string { return []string{"http", "json"} }), "export format": listOf(formatNames),
+	"tag":  listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
+	"only": completeIncidentList, "html": completeIncidentList,
+	"out": completeDirs, "site": completeDirs, "baseline": completeDirs,
+	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
+}
+
+// setFlagCompletion completes the values of every flag below root. What is a number,
+// a time, a URL or a text of one's own has none.
+func setFlagCompletion(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			values, known := flagValues[c.Name()+" "+f.Name]
+			if !known {
+				values, known = flagValues[f.Name]
+			}
+			if !known {
+				values = cobra.NoFileCompletions
+			}
+			if f.Value.Type() != "bool" {
+				_ = c.RegisterFlagCompletionFunc(f.Name, values) // of a flag that is there, once
+			}
+		})
+	}
+}
+
+// listOf completes names of a list; where a file will do too, the shell offers
+// those when no name fits.
+func listOf(names func() []string) completer {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return names(), cobra.ShellCompDirectiveDefault
+	}
+}
+
+func pools() []string {
+	var names []string
+	for _, p := range profiles.Pools() {
+		names = append(names, p.Name+"\t"+p.What)
+	}
+	return names
+}
+
+func servers() []string {
+	var names []string
+	for _, p := range profiles.Servers() {
+		names = append(names, p.Name+"\t"+p.What)
+	}
+	return names
+}
+
+func incidentNames() []string {
+	var list []string
+	for _, e := range profiles.Incidents() {
+		list = append(list, e.Name)
+	}
+	return list
+}
+
+// completeSet completes a field, and of some fields the value after the last = or
+// comma.
+func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	path, _, valued := strings.Cut(typed, "=")
+	var list []string
+	if !valued {
+		for _, field := range profiles.Fields() {
+			list = append(list, field+"=")
+		}
+		return list, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	}
+	values := map[string]func() []string{"pool": pools, "load.arrivals": generator.Processes, "load.arrivals.process": generator.Processes,
+		"client": func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }, "target.lab": servers}[path]
+	if values == nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	before := typed[:strings.LastIndexAny(typed, "=,")+1]
+	for _, value := range values() {
+		list = append(list, before+value)
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeIncidentList completes the last of several incidents with commas between.
+func completeIncidentList(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	before := typed[:strings.LastIndex(typed, ",")+1]
+	var list []string
+	for _, name := range incidentNames() {
+		list = append(list, before+name)
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+func completeFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+// completeCompared completes the profile to compare settings of, or directories.
+func completeCompared(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return completeDirs(c, args, typed)
+	}
+	return completeProfiles(c, args, typed)
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// In a real tmux, with a window that the block fills, nothing of the progress is
+// in the history once the run is over.
+func TestProgressInTmux(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves out what takes seconds")
+	}
+	if _, err := exec.LookPath("tmux"); err != nil {
+		t.Skip("there is no tmux here")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	kabench, socket := filepath.Join(dir, "kabench"), filepath.Join(dir, "tmux")
+	if err := os.Symlink(self, kabench); err != nil {
+		t.Fatal(err)
+	}
+	tmux := func(args ...string) string {
+		text, err := exec.Command("tmux", append([]string{"-S", socket, "-f", os.DevNull}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("tmux %q: %v\n%s", args, err, text)
+		}
+		return string(text)
+	}
+	tmux("new-session", "-d", "-x", "70", "-y", "5", kabench+" run quick --duration 4s --out none --set load.max_lag=0 >/dev/null; echo THE END; read wait")
+	t.Cleanup(func() { tmux("kill-server") })
+	drawn := map[string]bool{}
+	waitFor(t, "the end of the run", func() bool {
+		screen := tmux("capture-pane", "-p")
+		if strings.Contains(screen, "exchanges  in flight") {
+			drawn[screen] = true
+		}
+		return strings.Contains(screen, "THE END")
+	})
+	if len(drawn) < 2 {
+		t.Fatalf("%d drawings were seen", len(drawn))
+	}
+	if all := tmux("capture-pane", "-p", "-S", "-"); strings.Contains(all, "offered") || strings.Contains(all, "in flight") {
+		t.Errorf("progress is in the history:\n%s", all)
+	}
+}
