@@ -91,7 +91,12 @@ func rawTCPInfo(fd uintptr) (i unix.TCPInfo, known bool) {
 }
 
 // shut is firstToClose of a connection of package net.
-func shut(conn net.Conn) Closer {
+func shut(conn net.Conn) Closer { return closerOf(conn, firstToClose) }
+
+// look says who has ended conn, and ends nothing: CloserUs is nobody yet.
+func look(conn net.Conn) Closer { return closerOf(conn, beforeReset) }
+
+func closerOf(conn net.Conn, ask func(fd uintptr) Closer) Closer {
 	first := CloserUnknown
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
@@ -100,7 +105,7 @@ func shut(conn net.Conn) Closer {
 	raw, err := sc.SyscallConn()
 	if err == nil {
 		// An error says that it was closed meanwhile, and then nothing is known.
-		_ = raw.Control(func(fd uintptr) { first = firstToClose(fd) })
+		_ = raw.Control(func(fd uintptr) { first = ask(fd) })
 	}
 	return first
 }

@@ -13,3 +13,6 @@ func shut(conn net.Conn) Closer {
 	}
 	return CloserUs
 }
+
+// look is shut: neither ends anything here.
+func look(conn net.Conn) Closer { return shut(conn) }

@@ -17,14 +17,17 @@ import (
 // that comes, or none does, and not when the server answers instead.
 func TestExpectContinue(t *testing.T) {
 	const size = 1 << 20
+	// The response comes well after the body, so that its stamp is later than the
+	// body's on a busy machine too.
+	late := lab.Delay{A: 100 * time.Millisecond}
 	for name, test := range map[string]struct {
 		cfg   lab.Config
 		phase results.Phase
 		body  bool // it is sent
 		took  time.Duration
 	}{
-		"wanted":        {lab.Config{}, results.PhaseDone, true, 0},
-		"wanted, tls":   {lab.Config{TLS: true}, results.PhaseDone, true, 0},
+		"wanted":        {lab.Config{Delay: late}, results.PhaseDone, true, 0},
+		"wanted, tls":   {lab.Config{TLS: true, Delay: late}, results.PhaseDone, true, 0},
 		"not wanted":    {lab.Config{Upload: lab.AnswerClose}, results.PhaseDone, false, 0},
 		"no word":       {lab.Config{Version: lab.HTTP10}, results.PhaseDone, true, bodyHeldBack},
 		"closed":        {lab.Config{Upload: lab.AnswerClose, Fault: lab.CloseBeforeResponse}, results.PhaseWriteBody, false, 0},

@@ -34,7 +34,7 @@ type stockConn struct {
 	read     int64    // guarded by mu
 	readEnd  error    // guarded by mu: the first error of a Read; nil: none but our own close
 	writeEnd error    // guarded by mu: of a Write, likewise
-	last     error    // guarded by mu: what the kernel said when we closed it
+	closing  bool     // guarded by mu: our own close has begun
 	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason
 	use      stockUse // guarded by mu
 }
@@ -58,7 +58,7 @@ func (c *stockConn) Write(b []byte) (int, error) {
 	if err != nil {
 		c.mu.Lock()
 		c.cut = true
-		keep(&c.writeEnd, err)
+		c.keep(&c.writeEnd, err)
 		c.mu.Unlock()
 		c.tracePeer(err)
 	}
@@ -71,16 +71,16 @@ func (c *stockConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.mu.Lock()
 	c.read += int64(n)
-	keep(&c.readEnd, err)
+	c.keep(&c.readEnd, err)
 	c.mu.Unlock()
 	c.tracePeer(err)
 	return n, err
 }
 
-// keep keeps the first error that is not of our own making: a close, or the
-// deadline that crypto/tls sets for its close_notify.
-func keep(first *error, err error) {
-	if *first == nil && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+// keep keeps the first error that is not of our own making: a close, what the peer
+// says to it, or the deadline that crypto/tls sets for its close_notify. mu is held.
+func (c *stockConn) keep(first *error, err error) {
+	if *first == nil && !c.closing && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		*first = err
 	}
 }
@@ -117,7 +117,7 @@ func (c *stockConn) told() (read, write error) {
 
 // reset is the peer's reset, nil if there was none; mu is held.
 func (c *stockConn) reset() error {
-	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
+	for _, err := range []error{c.readEnd, c.writeEnd} {
 		if errors.Is(err, syscall.ECONNRESET) {
 			return err
 		}
@@ -134,7 +134,7 @@ func (c *stockConn) peerEnded() error {
 	if reset := c.reset(); reset != nil {
 		return reset
 	}
-	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
+	for _, err := range []error{c.readEnd, c.writeEnd} {
 		if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) {
 			return io.EOF
 		}
@@ -167,35 +167,59 @@ func (c *stockConn) turnTo(use stockUse) {
 // under way was told belongs to that; the close makes both return.
 func (c *stockConn) Close() error {
 	c.once.Do(func() {
-		last := peerEnd(c.Conn)
-		c.closeErr = c.Conn.Close()
+		first := c.closeBelow()
 		c.reading.Lock()
 		defer c.reading.Unlock()
 		c.writing.Lock()
 		defer c.writing.Unlock()
-		c.mu.Lock()
-		c.last = last
-		c.mu.Unlock()
-		c.counted()
+		c.counted(first)
 	})
 	return c.closeErr
 }
 
-// counted counts the connection among those that are closed.
-func (c *stockConn) counted() {
-	end := c.peerEnded()
-	c.tellPeer(end)
+// closeBelow closes the connection and says who was first, as far as the kernel
+// knows. A shutdown would end a Write under way with an error that is our own. Our FIN
+// waits behind such a Write, so that what the peer does first cannot be known.
+func (c *stockConn) closeBelow() (first Closer) {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	if c.writing.TryLock() {
+		defer c.writing.Unlock()
+		first = shut(c.Conn)
+	} else if first = look(c.Conn); first == CloserUs {
+		first = CloserUnknown
+	}
+	c.closeErr = c.Conn.Close()
+	return first
+}
+
+// counted counts the connection among those that are closed. What its reads and
+// writes were told decides; if they were told nothing, first does, which is what the
+// kernel said when we closed it.
+func (c *stockConn) counted(first Closer) {
+	if end := c.peerEnded(); end != nil {
+		first = closerIn(end)
+	}
+	switch first {
+	case CloserPeer:
+		c.tellPeer(io.EOF)
+	case CloserReset:
+		c.tellPeer(syscall.ECONNRESET)
+	}
 	c.turnTo(ended)
-	c.trace(TraceEvent{State: Unregistered})
+	c.trace(TraceEvent{State: Unregistered, First: first})
 	c.stock.change(func(st *Stats) {
 		c.stock.openNow--
-		switch {
-		case end == nil:
+		switch first {
+		case CloserUs:
 			st.ClosedByUs++
-		case errors.Is(end, io.EOF):
+		case CloserPeer:
 			st.ClosedByPeer++
-		default:
+		case CloserReset:
 			st.ClosedReset++
+		default:
+			st.ClosedUnknown++
 		}
 	})
 }

@@ -199,8 +199,14 @@ func (s *stream) peek() (waiting bool, err error) {
 	if len(s.got) > 0 || s.gotErr != nil {
 		return len(s.got) > 0, s.gotErr
 	}
-	// What waits in the socket may be for TLS alone: session tickets and the like.
-	_, err = peek(s.wire.Conn)
+	// What waits in the socket may be for TLS alone, such as session tickets. Behind a
+	// close_notify that the reader has not met yet, the FIN is in the socket's state.
+	waiting, err = peek(s.wire.Conn)
+	if waiting {
+		if info, known := s.info(); known && info.State == "CLOSE_WAIT" {
+			err = io.EOF
+		}
+	}
 	return false, err
 }
 
