@@ -270,7 +270,11 @@ func HeadlineOfComparison(c *Comparison) Headline {
 		h.Answer += fmt.Sprintf(" %s left out.", pluralWas(uint64(excluded), "run"))
 	}
 	if c.Interrupted {
-		h.Answer += " The comparison was stopped early."
+		h.Answer += " The comparison was stopped early"
+		if missing := c.Missing(); missing != "" {
+			h.Answer += ": " + missing
+		}
+		h.Answer += "."
 	}
 	for _, name := range []string{MeasureFailureRate, MeasureResponse + ".p99", MeasureOpened} {
 		h.Figures = append(h.Figures, c.figure(name))

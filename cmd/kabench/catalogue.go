@@ -48,7 +48,11 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	}
 	out := outDir(o.out, "all")
 	if out != "" {
-		if err := results.Claim(out); err != nil {
+		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
 			return &harness.InputError{Err: err}
 		}
 		fmt.Fprintf(s.err, "results: %s\n", out)
