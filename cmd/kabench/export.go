@@ -115,6 +115,10 @@ func doExport(s *streams, o *exportOptions) error {
 	case o.tag != "" && o.format != "hdrhistogram":
 		return usage("--tag is for --format hdrhistogram")
 	}
+	var err error
+	if o.dirs, err = unfold(s, o.dirs); err != nil {
+		return err
+	}
 	export, err := formats[i].open(o)
 	if err != nil {
 		return err
