@@ -7,18 +7,19 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"syscall"
+
+	"github.com/kabench/kabench/internal/harness"
 )
 
-// interruptible returns a context and a channel for a run: the first SIGINT or
-// SIGTERM closes stop, so that what is in flight may finish; the second cancels
+// interruptible returns a context and a channel for a run: the first SIGINT,
+// SIGTERM or SIGHUP closes stop, so that what is in flight may finish; the second cancels
 // the context, so that it is given up. A third one, after restore or not, is the
 // system's: it kills. Restore may be called again.
 func interruptible(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, harness.StopSignals()...)
 	done := make(chan struct{})
 	go func() {
 		select {

@@ -125,7 +125,10 @@ func (r *run) judge() {
 	if r.guard.why != "" {
 		d.Invalid = append(d.Invalid, r.guard.why)
 	}
-	if d.Counts.Due == 0 && !d.Interrupted {
+	switch {
+	case d.Counts.Due == 0 && d.Interrupted:
+		d.Invalid = append(d.Invalid, results.NothingMeasured)
+	case d.Counts.Due == 0:
 		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")
 	}
 	load := r.profile.Load

@@ -137,6 +137,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
 	r.guard = newGuard(p, limits, r.target.sources())
+	r.target.dialer.Control = r.guard.dialing
 	r.places, r.portsThere = r.target.origins(), limits.ports*max(r.target.sources(), 1)
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
@@ -210,6 +211,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
 		Remotes: r.target.remotes, Servers: r.target.servers, ServerSide: accepted, LocalAddrs: r.target.sources(), Sink: r.sample,
+		Urgent: r.guard.urgent, Looked: r.sawSockets,
 		Hosts: r.target.counters(r.profile),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
