@@ -40,6 +40,9 @@ func takeClaim(dir string) (*claim, error) {
 		if missing {
 			err = os.MkdirAll(dir, 0o755)
 		}
+		if errors.Is(err, fs.ErrExist) && tries < mostMade {
+			continue // it was there for a moment: another process made it, and removed it
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -89,7 +89,9 @@ func share(path string) (part, whole string) {
 		return path, "counts.started"
 	case path == "counts.dropped":
 		return path, "counts.due"
-	case head == "statuses" && rest >= "400":
+	case path == "error_answers.rate":
+		return "error_answers", "counts.ok"
+	case head == "statuses" && rest >= "400", head == "error_answers":
 		return path, "counts.ok"
 	}
 	return "", ""

@@ -30,7 +30,7 @@ var referenceForm = regexp.MustCompile(`^(?:([0-9]+(?:\.[0-9]+)?)% of )?([a-z][a
 // parseReference reads a Reference; nil when text is none.
 func parseReference(text string) *Reference {
 	parts := referenceForm.FindStringSubmatch(strings.Join(strings.Fields(text), " "))
-	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts failures incident baseline ", " "+parts[2]+" ") {
+	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts error_answers failures incident baseline ", " "+parts[2]+" ") {
 		return nil
 	}
 	r := &Reference{Share: 1, Path: parts[2]}

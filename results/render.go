@@ -22,6 +22,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderHead(&b, run)
 	renderAccounts(&b, run)
 	renderFailures(&b, run)
+	renderErrorAnswers(&b, run)
 	renderKernel(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
@@ -32,6 +33,10 @@ func RenderRun(w io.Writer, run *Run) error {
 			fmt.Fprintln(&b)
 			renderEvidence(&b, e)
 		}
+	}
+	if text := uncountedErrors(run); text != "" {
+		fmt.Fprintln(&b)
+		wrap(&b, "", text)
 	}
 	_, err := io.WriteString(w, Printable(b.String()))
 	return err
@@ -219,6 +224,17 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
 			humanSeconds(q.Min), humanSeconds(q.P50), humanSeconds(q.Max))
 	}
+}
+
+// renderErrorAnswers counts the answers that say by their status that the request
+// was not served.
+func renderErrorAnswers(b *bytes.Buffer, run *Run) {
+	e := run.ErrorAnswers
+	if e.Sum() == 0 {
+		return
+	}
+	fmt.Fprintf(b, "Error answers: %d of %d, %s (95 %% interval %s): %d of status 4xx, %d of 5xx\n",
+		e.Sum(), run.Counts.OK, ratio(e.Sum(), run.Counts.OK), interval(e.Sum(), run.Counts.OK), e.Client, e.Server)
 }
 
 // renderPreset tells the failures in the words of the client whose pool it was.

@@ -209,7 +209,7 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
+// ErrorAnswers, StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
@@ -217,6 +217,7 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
 	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
+	run.ErrorAnswers = errorAnswers(run.Statuses)
 	run.Outcomes = t.sortedOutcomes()
 	var ok latencies
 	for i := range t.ok {

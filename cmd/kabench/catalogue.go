@@ -265,7 +265,11 @@ func failures(run *results.Run) string {
 	if run == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
+	text := fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
+	if n := run.ErrorAnswers.Sum(); n > 0 {
+		text += fmt.Sprintf(" (and %d error answers)", n)
+	}
+	return text
 }
 
 // worst is the exit code of all together: what could not be run comes before

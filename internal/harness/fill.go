@@ -182,8 +182,8 @@ func (r *run) advise() {
 	} else if n > 0 && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget) {
 		r.warnf("%d of %d requests were due and never started, because load.max_in_flight (%d) were under way: their waiting is in no percentile; raise load.max_in_flight, or let them wait with load.buffer", n, d.Counts.Due, load.MaxInFlight)
 	}
-	if n := errorStatuses(d.Statuses); n > 0 {
-		r.warnf("%d of %d answers had an error status (400 or above): they arrived, so they are ok as exchanges; see the statuses, and expect statuses.500: 0 and the like to make them count", n, d.Counts.OK)
+	if n := d.ErrorAnswers.Sum(); n > 0 {
+		r.warnf("%d of %d answers had an error status (400 or above): they arrived, so they are ok as exchanges; expect error_answers: 0 to make them count", n, d.Counts.OK)
 	}
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003 {
@@ -215,16 +215,6 @@ func (r *run) advise() {
 	if n := d.Counts.Unfinished; n > 0 {
 		r.warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)
 	}
-}
-
-// errorStatuses counts the answers whose status is 400 or above.
-func errorStatuses(statuses map[string]uint64) (n uint64) {
-	for status, count := range statuses {
-		if status >= "400" {
-			n += count
-		}
-	}
-	return n
 }
 
 func (r *run) warnf(format string, args ...any) {

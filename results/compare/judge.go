@@ -70,6 +70,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 	}
 	j.test()
 	j.warn()
+	j.warnOfErrorAnswers()
 	if missing := c.Missing(); missing != "" {
 		c.Warnings = append(c.Warnings, missing)
 	}

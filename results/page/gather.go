@@ -165,13 +165,16 @@ func (d *Data) beside() {
 	d.Headline.Figures = nil
 	names, questions, answers := []string{}, []string{}, []string{}
 	var failed []Run
-	invalid := 0
+	invalid, answered := 0, 0
 	for _, r := range d.Runs {
 		h := results.HeadlineOfRun(r.Doc)
 		answers = append(answers, fmt.Sprintf("%s: %s", r.Name, h.Answer))
 		d.Headline.Good = d.Headline.Good && h.Good
 		if r.Doc.Counts.Failed > 0 {
 			failed = append(failed, r)
+		}
+		if r.Doc.ErrorAnswers.Sum() > 0 {
+			answered++
 		}
 		if !r.Doc.Valid {
 			invalid++
@@ -192,6 +195,9 @@ func (d *Data) beside() {
 		shown = shown[:mostBeside]
 		names = []string{results.FormatCount(uint64(len(d.Runs)), "run")}
 		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
+		if answered > 0 {
+			answers = append(answers, fmt.Sprintf("Answers were errors (4xx or 5xx) in %d of them.", answered))
+		}
 		if len(failed) > 0 {
 			worst := slices.MaxFunc(failed, func(a, b Run) int { return cmp.Compare(rate(a), rate(b)) })
 			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
