@@ -33,6 +33,9 @@ type Conn struct {
 	end    pool.Reason // PeerClosed or Reset when that was seen
 	closed bool        // by us
 
+	idleFrom  time.Duration // when its last exchange ended; 0: it has had none
+	idleEnded bool          // the peer ended it while it was idle
+
 	// Of the tracer, if there is one.
 	port      uint16
 	told      bool // of how the peer ended the connection
@@ -189,6 +192,9 @@ func (c *Conn) writable() {
 func (c *Conn) readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended
+	if ended {
+		c.peerEnded()
+	}
 	if c.c.watched || c.task != nil && (!c.task.writing || c.task.waits) {
 		c.receive()
 	}
@@ -377,7 +383,7 @@ func (t *task) endOfStream(err error) {
 // that and what the response promised.
 func (c *Conn) finish(t *task) (pool.Reason, time.Duration) {
 	f := &t.facts
-	c.task = nil
+	c.task, c.idleFrom = nil, c.c.at
 	switch {
 	case f.Complete && t.endsConn():
 		return pool.ServerSaidClose, c.reply.hint
@@ -406,6 +412,7 @@ func (c *Conn) hangUp(reason pool.Reason) {
 	if c.closed {
 		return
 	}
+	c.hungUpIdle()
 	c.closed = true
 	if c.end == pool.Keep {
 		_, err := c.wire.peek()

@@ -26,6 +26,7 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderKernel(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
+	renderIdle(&b, run)
 	renderLatency(&b, run)
 	renderNotes(&b, run)
 	if run.Packets != nil {

@@ -50,6 +50,7 @@ type Run struct {
 	LatencyReused map[string]Quantiles `json:"latency_reused"`
 	LatencyFail   map[string]Quantiles `json:"latency_failed"`    // of those that failed
 	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	Idle          Idle                 `json:"idle"`              // how long connections were idle
 	Rate          Rate                 `json:"rate"`              // per second
 	Connections   Connections          `json:"connections"`       //
 	Reuse         Reuse                `json:"reuse"`             // exchanges by kind of connection
@@ -177,6 +178,15 @@ type Quantiles struct {
 	Max      float64 `json:"max"`
 	Mean     float64 `json:"mean"`
 	Overflow uint64  `json:"overflow,omitempty"` // values above HistogramMax: exact in Count, Mean and Max, clamped in the percentiles
+}
+
+// Idle says how long connections were idle in the pool, in seconds.
+type Idle struct {
+	AtLease Quantiles `json:"at_lease"` // when an exchange was put on one that had served before, in the measured part
+	// AtPeerClose is when the peer ended an idle one, over the whole run; null where
+	// that is not seen: with the stock client, and in a run that was cut off.
+	AtPeerClose *Quantiles `json:"at_peer_close"`
+	Longest     float64    `json:"longest"` // in the whole run, as far as it was seen
 }
 
 // Keys of the Latency maps that are not phases.

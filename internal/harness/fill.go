@@ -19,6 +19,10 @@ func (r *run) fill() {
 	stats := r.client.Stats()
 	r.doc.Connections = connections(stats)
 	r.doc.Pool = peaks(stats)
+	if c, ok := r.client.(*dialers.Client); ok {
+		idles := c.Idles()
+		r.doc.Idle.AtPeerClose, r.doc.Idle.Longest = &idles.AtPeerClose, max(r.doc.Idle.Longest, idles.Longest.Seconds())
+	}
 	r.target.settle(&r.profile.Target)
 	if link := r.target.link; link != nil {
 		late := link.Late()
