@@ -81,6 +81,14 @@ type Baseline struct {
 	Name    string    `json:"name"`
 	Version string    `json:"version"` // of the kabench that made it
 	Start   time.Time `json:"start"`
+	// Others are more runs that it was held against.
+	Others []BaselineRun `json:"others,omitempty"`
+}
+
+// BaselineRun is one of several runs that a run was held against.
+type BaselineRun struct {
+	Dir   string    `json:"dir"`
+	Start time.Time `json:"start"`
 }
 
 // LogLine is the words a client has for an outcome; of several one is seen.

@@ -90,7 +90,7 @@ func TestBaseline(t *testing.T) {
 		p.Expect = map[string]string{"failures": "not worse than baseline", "response.p99": "> 0% of baseline", "connections.opened": "> 0% of baseline"}
 		return p
 	}
-	run, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{"before", earlier}})
+	run, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{Dir: "before", Run: earlier}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestBaseline(t *testing.T) {
 	// What fails throughout is worse, and stops by a condition on the baseline.
 	p := asks("target.lab.fault=close_before_response", "load.duration=1h")
 	p.AbortWhen = map[string]string{"failures": "> 200% of baseline"}
-	run, err = Run(t.Context(), p, Options{Baseline: &Baseline{"before", earlier}})
+	run, err = Run(t.Context(), p, Options{Baseline: &Baseline{Dir: "before", Run: earlier}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 	with := func(change func(*results.Run)) *Baseline {
 		run := *earlier
 		change(&run)
-		return &Baseline{"before", &run}
+		return &Baseline{Dir: "before", Run: &run}
 	}
 	for name, c := range map[string]struct {
 		sets     []string

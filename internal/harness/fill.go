@@ -100,7 +100,7 @@ func add[Sum, Seen any](sum *Sum, seen Seen) {
 
 // beside is what the expectations may name beside the run.
 func (r *run) beside() results.Beside {
-	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Above: r.recorder.Above}
+	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Baselines: r.opts.Baseline.all(), Above: r.recorder.Above, Spans: r.spans()}
 }
 
 func peaks(s dialers.Stats) results.PoolPeaks {

@@ -125,11 +125,16 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if err != nil {
 		return nil, inputErrorf("abort_when: %w", err)
 	}
+	if opts.Baseline, err = opts.Baseline.sift(p); err != nil {
+		return nil, &InputError{err}
+	}
 	notes, err := opts.Baseline.fits(p, abort)
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	notes = append(notes, opts.Baseline.weighs(p.Expect)...)
 	r := &run{profile: p, opts: opts, abort: newAborter(abort), recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
+	r.groups = opts.Baseline.groupings(p)
 	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
@@ -172,6 +177,7 @@ type run struct {
 	ports    exhaustion
 	guard    *guard
 	abort    *aborter
+	groups   []*grouping
 	seen     sightings
 	places   int // origins of the target
 
@@ -191,6 +197,9 @@ func (r *run) Observe(e *results.Exchange) {
 		r.punctual.Observe(e)
 	}
 	r.ports.observe(e)
+	for _, g := range r.groups {
+		g.observe(e)
+	}
 	if r.target.network != nil {
 		r.failures.observe(e)
 	}
