@@ -395,7 +395,11 @@ func renderExpectations(b *bytes.Buffer, run *Run) {
 	}
 	b.Write(rows.Bytes())
 	if d := run.Baseline; d != nil {
-		wrap(b, "  The baseline: ", fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir))
+		text := fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir)
+		if n := len(d.Others); n > 0 {
+			text += fmt.Sprintf(", and %d more", n)
+		}
+		wrap(b, "  The baseline: ", text)
 	}
 }
 

@@ -135,8 +135,10 @@ func (r runs) testRuns(a *asked, path string) error {
 			return nil
 		}
 		seen = append(seen, v.v)
-		c := portion{r.number(run, part), r.number(run, whole)}
-		if isPercentile {
+		var c portion
+		if !isPercentile {
+			c = portion{r.number(run, part), r.number(run, whole)}
+		} else {
 			n := r.countOf(run, name)
 			c = portion{n - min(n, max(1, uint64(math.Round(rank*float64(n))))), n}
 		}

@@ -11,7 +11,7 @@ import (
 
 // rounds of a simulation, of which at most mostFalse may be false alarms: 5 %, and
 // three times the chance of the simulation itself.
-const rounds = 400
+const rounds = 1000
 
 func mostFalse() float64 { return rounds*worseLevel + 3*math.Sqrt(rounds*worseLevel*(1-worseLevel)) }
 
@@ -32,7 +32,7 @@ func withDurations(list []time.Duration) (*Run, func(string, time.Duration) (uin
 // Of runs that are alike but for what differs from run to run, at most one in
 // twenty is said to be worse than several others.
 func TestFalseAlarmsBesideSeveralBaselines(t *testing.T) {
-	for _, baselines := range []int{2, 5} {
+	for _, baselines := range []int{2, 3, 5, 10} {
 		for _, spread := range []float64{0.2, 0.5} { // of rates and times, from run to run
 			random := rand.New(rand.NewPCG(uint64(baselines), uint64(100*spread)))
 			for _, mean := range []float64{3, 40} {
