@@ -44,7 +44,7 @@ func takeClaim(dir string) (*claim, error) {
 			continue // it was there for a moment: another process made it, and removed it
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the results cannot be written: %w", err)
 		}
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		switch {
@@ -53,7 +53,7 @@ func takeClaim(dir string) (*claim, error) {
 		case errors.Is(err, fs.ErrNotExist) && tries < mostMade:
 			continue // another process had made the directory too, and removed it
 		case err != nil:
-			return nil, err
+			return nil, fmt.Errorf("the results cannot be written: %w", err)
 		}
 		c.made, c.held = missing, true
 		if err := f.Close(); err != nil {
