@@ -195,12 +195,12 @@ func (d *Data) beside() {
 		shown = shown[:mostBeside]
 		names = []string{results.FormatCount(uint64(len(d.Runs)), "run")}
 		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
-		if answered > 0 {
-			answers = append(answers, fmt.Sprintf("Answers were errors (4xx or 5xx) in %d of them.", answered))
-		}
 		if len(failed) > 0 {
 			worst := slices.MaxFunc(failed, func(a, b Run) int { return cmp.Compare(rate(a), rate(b)) })
 			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
+		}
+		if answered > 0 {
+			answers = append(answers, fmt.Sprintf("Answers were errors (4xx or 5xx) in %d of %d runs.", answered, len(d.Runs)))
 		}
 		if invalid > 0 {
 			answers = append(answers, fmt.Sprintf("Invalid runs: %d.", invalid))
@@ -208,9 +208,14 @@ func (d *Data) beside() {
 		answers = append(answers, "The table has the figures of each.")
 	}
 	for _, r := range shown {
-		f := results.HeadlineOfRun(r.Doc).Figures[0]
-		f.Label += ", " + r.Name
-		d.Headline.Figures = append(d.Headline.Figures, f)
+		figures := results.HeadlineOfRun(r.Doc).Figures[:1]
+		if r.Doc.ErrorAnswers.Sum() > 0 {
+			figures = results.HeadlineOfRun(r.Doc).Figures[:2]
+		}
+		for _, f := range figures {
+			f.Label += ", " + r.Name
+			d.Headline.Figures = append(d.Headline.Figures, f)
+		}
 	}
 	d.Headline.Answer = strings.Join(answers, " ")
 	d.Title = strings.Join(names, ", ")
