@@ -45,7 +45,7 @@ func (d *Dir) rebuild() (*Run, error) {
 
 // NothingMeasured is why a run is invalid that ended before its first request, or
 // in its warm-up.
-const NothingMeasured = "it ended before the first request that counts, so that nothing was measured: run it again"
+const NothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
 
 // beginning is the document that Writer.Begin left, or what the profile tells.
 func (d *Dir) beginning() (*Run, error) {

@@ -162,7 +162,7 @@ func TestFalseAlarmsBesideOneBaselineInGroups(t *testing.T) {
 			without++
 		}
 		b.Spans = func(_ string, limit time.Duration) ([]Span, []Span) { return spans(own, limit), spans(theirs, limit) }
-		if e := CheckBeside(doc, b, expect)[0]; e.Why == "" && !e.Met {
+		if !CheckBeside(doc, b, expect)[0].Met { // one that cannot be checked is an alarm too
 			with++
 		}
 	}
