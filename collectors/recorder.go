@@ -42,6 +42,7 @@ type Totals struct {
 	Started uint64
 	OK      uint64
 	Failed  uint64
+	Errors  uint64                    // of OK: the answer's status was 400 or above
 	Phases  [results.NumPhases]uint64 // of Failed: by the phase in which they ended
 }
 
@@ -95,6 +96,9 @@ func (r *Recorder) Observe(e *results.Exchange) {
 	switch {
 	case e.OK():
 		s.totals.OK++
+		if e.Status >= 400 {
+			s.totals.Errors++
+		}
 		record(s.interval.Response, e.ResponseTime())
 		record(s.interval.Service, e.ServiceTime())
 	case e.Failed():
@@ -119,6 +123,7 @@ func (r *Recorder) Totals() Totals {
 		t.Started += s.totals.Started
 		t.OK += s.totals.OK
 		t.Failed += s.totals.Failed
+		t.Errors += s.totals.Errors
 		for phase, n := range s.totals.Phases {
 			t.Phases[phase] += n
 		}

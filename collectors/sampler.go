@@ -12,12 +12,14 @@ import (
 
 // How often a Sampler looks. Sockets are looked at more rarely when a look
 // takes long: costFactor times as long as it took goes by before the next, so
-// that looking never takes more than a hundredth of one core.
+// that looking never takes more than a hundredth of one core, or a twentieth
+// while looks are urgent.
 const (
 	samplePeriod = 100 * time.Millisecond
 	socketPeriod = 500 * time.Millisecond
 	filesPeriod  = time.Second
 	costFactor   = 100
+	urgentFactor = 20
 )
 
 // Gauges are the pool's at one moment.
@@ -52,10 +54,15 @@ type Sources struct {
 	// Sink takes each sample, in order. After its first error it is not
 	// called again.
 	Sink func(results.Sample) error
+
+	// Urgent asks for a look at the sockets between two samples, which Looked is
+	// given; nil: there are none.
+	Urgent <-chan struct{}
+	Looked func(*results.SocketSample)
 }
 
-// Sampler watches a run at 10 samples a second from a goroutine of its own. It
-// survives whatever it cannot see: the sample then has less in it, and the run
+// Sampler watches a run at 10 samples a second, and the sockets in two of these,
+// from a goroutine of its own. It survives whatever it cannot see: the sample then has less in it, and the run
 // says why.
 type Sampler struct {
 	src   Sources
@@ -136,8 +143,17 @@ func (s *Sampler) loop() {
 	ticker := time.NewTicker(samplePeriod)
 	defer ticker.Stop()
 	var socketsDue, filesDue due
+	urgent := s.src.Urgent
+	var again <-chan time.Time // when urgent may be heard again
 	for {
 		select {
+		case <-urgent:
+			if seen := s.sockets.look(); seen != nil {
+				s.src.Looked(seen)
+			}
+			urgent, again = nil, time.After(urgentFactor*s.sockets.took)
+		case <-again:
+			urgent, again = s.src.Urgent, nil
 		case <-ticker.C:
 			lookAtSockets := socketsDue.now(socketPeriod)
 			s.sample(lookAtSockets, filesDue.now(filesPeriod))

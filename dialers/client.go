@@ -69,6 +69,7 @@ type Client struct {
 	byDial   timers // dials, by the Dialer's Timeout
 	buf      []byte
 	evidence evidence
+	idles    idles
 }
 
 // shard is one of the pools of a Client.

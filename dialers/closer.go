@@ -42,6 +42,7 @@ func (c *Conn) hangUp(reason pool.Reason) {
 	if c.closed {
 		return
 	}
+	c.hungUpIdle()
 	c.closed, c.reason = true, reason
 	c.wire.close(c)
 }

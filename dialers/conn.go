@@ -34,6 +34,9 @@ type Conn struct {
 	closed bool        // our half, by us
 	reason pool.Reason // why, once closed
 
+	idleFrom  time.Duration // when its last exchange ended; 0: it has had none
+	idleEnded bool          // the peer ended it while it was idle
+
 	// Of the tracer, if there is one.
 	port      uint16
 	told      bool // of how the peer ended the connection
@@ -191,6 +194,9 @@ func (c *Conn) writable() {
 func (c *Conn) readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended
+	if ended {
+		c.peerEnded()
+	}
 	if c.c.watched || c.task != nil && (!c.task.writing || c.task.waits) {
 		c.receive()
 	}
@@ -379,7 +385,7 @@ func (t *task) endOfStream(err error) {
 // that and what the response promised.
 func (c *Conn) finish(t *task) (pool.Reason, time.Duration) {
 	f := &t.facts
-	c.task = nil
+	c.task, c.idleFrom = nil, c.c.at
 	switch {
 	case f.Complete && t.endsConn():
 		return pool.ServerSaidClose, c.reply.hint

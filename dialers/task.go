@@ -162,6 +162,7 @@ func (t *task) leased(entry *pool.Conn) {
 		e.Age = e.Leased - entry.Created
 	}
 	e.Conn, e.Use, e.Idle = conn.id, entry.Uses, entry.IdleFor
+	t.c.idles.leasedAfter(e.Idle)
 	t.own, t.conn = nil, conn
 	t.at(exchanging)
 	t.lookAtLease()

@@ -105,7 +105,7 @@ func parseAbort(path, text string) (abortCondition, error) {
 // liveSections are the first words of the paths whose figures are known while a
 // run goes on. Latencies are as well.
 var liveSections = []string{
-	"attempts", "connections", "counts", "failed", "failures", "fresh", "idle_at_failure", "pool", "rate", "resends", "reuse", "reused", "sockets", "statuses",
+	"attempts", "connections", "counts", "error_answers", "failed", "failures", "fresh", "idle_at_failure", "pool", "rate", "resends", "reuse", "reused", "sockets", "statuses",
 }
 
 var liveWords = strings.Join(liveSections, ", ") + ", and the latencies (response, service, acquire and so on)"

@@ -1,6 +1,10 @@
 package results
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // ComparisonSchema is the name and version of Comparison's document.
 const ComparisonSchema = "kabench.comparison/v1"
@@ -30,6 +34,42 @@ type Comparison struct {
 	Warnings []string `json:"warnings"`
 	Verdict  string   `json:"verdict"` // the answer in words
 }
+
+// missingNamed is how many arms Missing names.
+const missingNamed = 5
+
+// Missing says which of the runs that were asked for were not made, or not to
+// their end; "" when none is missing. Of finished runs that were held against each
+// other there is none.
+func (c *Comparison) Missing() string {
+	if !c.Interrupted || c.Seed == 0 {
+		return ""
+	}
+	made := map[string]int{}
+	for _, r := range c.Runs {
+		if !strings.HasPrefix(r.Excluded, ExcludedInterrupted) {
+			made[r.Arm]++
+		}
+	}
+	var of []string
+	all := 0
+	for _, arm := range c.Arms {
+		if n := c.Repeats - made[arm.Name]; n > 0 {
+			all += n
+			of = append(of, fmt.Sprintf("%d of %s", n, arm.Name))
+		}
+	}
+	if all == 0 {
+		return ""
+	}
+	if more := len(of) - missingNamed; more > 0 {
+		of = append(of[:missingNamed], fmt.Sprintf("those of %s", plural(uint64(more), "other setting")))
+	}
+	return fmt.Sprintf("%d of %s are missing: %s; kabench compare --resume DIR makes them", all, plural(uint64(c.Repeats*len(c.Arms)), "run"), strings.Join(of, ", "))
+}
+
+// ExcludedInterrupted begins Excluded of a run that was stopped early.
+const ExcludedInterrupted = "interrupted: "
 
 // Axis is a field of the profile and the values it takes.
 type Axis struct {

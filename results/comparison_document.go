@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 )
 
@@ -29,12 +30,38 @@ func SaveComparison(dir string, c *Comparison) error {
 	return writeWhole(dir, fileComparison, b.Bytes())
 }
 
-// OpenComparison reads the comparison.json of dir. The error is os.ErrNotExist
-// when there is none, and ErrNewerSchema when a newer kabench made it; one that
+// OpenComparison reads the comparison.json of dir. Of a comparison that was cut
+// off in its first run it is what was planned, without runs. The error is
+// os.ErrNotExist when there is neither, and ErrNewerSchema when a newer kabench made it; one that
 // is there and cannot be read names the runs beside it, which may be read all
 // the same.
 func OpenComparison(dir string) (*Comparison, error) {
-	return openBeside(dir, fileComparison, decodeComparison)
+	c, err := openBeside(dir, fileComparison, decodeComparison)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	plan, planErr := OpenPlan(dir)
+	switch {
+	case planErr != nil && !errors.Is(planErr, fs.ErrNotExist):
+		return nil, planErr
+	case planErr != nil || plan.Kind != KindComparison || len(plan.Settings) == 0:
+		return nil, err
+	}
+	return plan.begun(), nil
+}
+
+// begun is the comparison that p plans, before its first run.
+func (p *Plan) begun() *Comparison {
+	c := &Comparison{
+		Version: p.Version, Name: p.Name, Question: p.Question, Interrupted: true, Start: p.Start, End: p.Start,
+		Seed: p.Seed, Repeats: p.Repeats, Confidence: 0.95, Axes: p.Axes,
+		Verdict: "No run of this comparison was finished, so that there is nothing to compare.",
+	}
+	for _, s := range p.Settings {
+		c.Arms = append(c.Arms, Arm{Name: s.Name, Change: s.Change})
+	}
+	c.Warnings = append(c.Warnings, c.Missing())
+	return c.filled()
 }
 
 // decodeComparison reads the document comparison.json, as decodeRun does.

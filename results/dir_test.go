@@ -360,3 +360,20 @@ func FuzzRecord(f *testing.F) {
 		}
 	})
 }
+
+// Killed between Create and Begin, a run has its files' time, and is not valid.
+func TestKilledBeforeTheFirstRequest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	before := time.Now().Add(-time.Minute)
+	w, err := Create(dir)
+	must(t, err)
+	must(t, w.WriteProfile([]byte("name: idle-race\n")))
+	w.closeFiles() // and no begun.json
+	d, err := Open(dir)
+	must(t, err)
+	run, err := d.Run()
+	must(t, err)
+	if run.Valid || len(run.Invalid) == 0 || run.Start.Before(before) || run.End.Before(run.Start) {
+		t.Errorf("valid %v (%q), from %v to %v", run.Valid, run.Invalid, run.Start, run.End)
+	}
+}

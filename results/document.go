@@ -61,6 +61,7 @@ func (run *Run) filled() *Run {
 	doc.Resends.Causes = filledList(doc.Resends.Causes)
 	doc.Statuses = filledMap(doc.Statuses)
 	doc.StatusFail = filledMap(doc.StatusFail)
+	doc.ErrorAnswers = errorAnswers(doc.Statuses) // which documents of earlier versions have not
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
 	doc.LatencyFail = filledMap(doc.LatencyFail)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 var csvHeader = []string{
@@ -90,12 +92,24 @@ func fillRow(row []string, e *Exchange) {
 // cellText is text as a cell that a spreadsheet takes for text: one that looks
 // like a formula would be run there, and a server may have written it. Numbers
 // stay as they are.
+//
+// What is not printed, as control bytes, is written as Go does: "\\x1b".
 func cellText(text string) string {
-	if text == "" || !strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+	text = visible(text)
+	if text == "" || !strings.ContainsRune("=+-@", rune(text[0])) {
 		return text
 	}
 	if _, err := strconv.ParseFloat(text, 64); err == nil {
 		return text
 	}
 	return "'" + text
+}
+
+// visible is text with each character that is not printed written as an escape.
+func visible(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }

@@ -33,8 +33,11 @@ func HeadlineOfRun(run *Run) Headline {
 	c := run.Counts
 	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e Expectation) bool { return e.Met })
 	h := Headline{
-		Good:    run.unfit() == "" && len(unmet) == 0 && c.OK > 0 && run.Stopped == nil,
+		Good:    run.unfit() == "" && len(unmet) == 0 && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
+	}
+	if run.ErrorAnswers.Sum() > 0 {
+		h.Figures = slices.Insert(h.Figures, 1, errorFigure(run))
 	}
 	var says []string
 	if !run.Valid {
@@ -65,8 +68,19 @@ func HeadlineOfRun(run *Run) Headline {
 	return h
 }
 
-// runAnswer is what came of the requests of a run, in a sentence or two.
+// runAnswer is what came of the requests of a run, in a sentence or two: error
+// answers first, where nothing else failed.
 func runAnswer(run *Run) string {
+	if errors := errorSentence(run); errors != "" && run.Counts.Failed == 0 {
+		return errors + " " + exchangesAnswer(run)
+	} else if errors != "" {
+		return exchangesAnswer(run) + " " + errors
+	}
+	return exchangesAnswer(run)
+}
+
+// exchangesAnswer is runAnswer without regard to what the answers say.
+func exchangesAnswer(run *Run) string {
 	c := run.Counts
 	switch worst, q := worstOutcome(run), run.Latency[LatencyResponse]; {
 	case c.Started == 0:
@@ -171,6 +185,9 @@ func HeadlineOfReproduction(r *Reproduction) Headline {
 		h.Figures = append(h.Figures, f, opened)
 		return h
 	}
+	if incident.ErrorAnswers.Sum() > 0 {
+		h.Figures = append(h.Figures, errorFigure(incident))
+	}
 	h.Figures = append(h.Figures, responseFigure(incident), openedFigure(incident))
 	return h
 }
@@ -270,7 +287,11 @@ func HeadlineOfComparison(c *Comparison) Headline {
 		h.Answer += fmt.Sprintf(" %s left out.", pluralWas(uint64(excluded), "run"))
 	}
 	if c.Interrupted {
-		h.Answer += " The comparison was stopped early."
+		h.Answer += " The comparison was stopped early"
+		if missing := c.Missing(); missing != "" {
+			h.Answer += ": " + missing
+		}
+		h.Answer += "."
 	}
 	for _, name := range []string{MeasureFailureRate, MeasureResponse + ".p99", MeasureOpened} {
 		h.Figures = append(h.Figures, c.figure(name))

@@ -116,7 +116,9 @@ func (k *Kept) addCompared() error {
 	for _, arm := range k.Comparison.Arms {
 		change[arm.Name] = arm.Change
 	}
+	listed := map[string]bool{}
 	for _, c := range k.Comparison.Runs {
+		listed[filepath.Clean(filepath.Join(k.Path, filepath.FromSlash(c.Dir)))] = true
 		path := c.Dir
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(k.Path, filepath.FromSlash(c.Dir))
@@ -134,6 +136,13 @@ func (k *Kept) addCompared() error {
 			continue
 		}
 		k.Runs = append(k.Runs, KeptRun{Name: c.Arm, Change: change[c.Arm], Block: c.Block, Excluded: c.Excluded, Run: run, Dir: dir})
+	}
+	if k.Comparison.Missing() != "" {
+		for _, path := range RunsIn(k.Path) {
+			if !listed[filepath.Clean(path)] {
+				k.Notes = append(k.Notes, fmt.Sprintf("%s was cut off and is not compared; it can be read by itself", path))
+			}
+		}
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func (k *Kept) markdown(b *bytes.Buffer, room int) {
 		add(1, "Side by side", k.markdownTable())
 		var over string
 		over, torn = k.charts()
+		add(2, "Idle connections", k.markdownIdle())
 		add(3, "Over time", fence(over))
 		add(3, "By target", k.markdownTargets())
 		add(2, "Expectations", k.markdownExpectations())

@@ -41,6 +41,9 @@ func (r runs) test(a *asked, path string) error {
 	case a.LowOf.Share != 1:
 		return fmt.Errorf("of a count only %s %s can be tested; for a tolerance write <= %.6g%% of %s", opNotWorse, a.LowOf.Of, a.LowOf.Share*100, a.LowOf.Of)
 	}
+	if a.LowOf.Of == ofBaseline && len(r.Baselines) > 1 {
+		return r.testRuns(a, path)
+	}
 	if why := cmp.Or(a.why, theirs.why); why != "" {
 		if a.why == "" {
 			a.why = a.LowOf.name(path) + ": " + why
@@ -49,12 +52,13 @@ func (r runs) test(a *asked, path string) error {
 	}
 	var k, n, k0, n0 uint64
 	told := a.LowOf.name(path) + " " + theirs.String()
+	limit := time.Duration(0)
 	if isPercentile {
 		if r.Above == nil {
 			a.why = "the run's durations are not at hand, only their percentiles"
 			return nil
 		}
-		limit := time.Duration(math.Round(theirs.v * a.LowOf.Share * float64(time.Second)))
+		limit = secondsOf(theirs.v * a.LowOf.Share)
 		k, n = r.Above(name, limit)
 		n0 = r.countOf(other, name)
 		k0 = n0 - min(n0, max(1, uint64(math.Round(rank*float64(n0))))) // as a histogram ranks them
@@ -67,6 +71,16 @@ func (r runs) test(a *asked, path string) error {
 	if k > n || k0 > n0 {
 		return fmt.Errorf("the figures of the two runs do not fit: %d of %d, and %d of %d", k, n, k0, n0)
 	}
+	phi := 1.0
+	if a.LowOf.Of == ofBaseline && r.Spans != nil {
+		own, theirs := r.Spans(path, limit)
+		phi = grouped(own, theirs)
+	}
+	if phi > 1 {
+		k, n = thinned(k, n, phi)
+		k0, n0 = thinned(k0, n0, phi)
+		told += fmt.Sprintf("; they come in groups, %.3g count as one", phi)
+	}
 	from := worseFrom(n, k0, n0)
 	if from > n {
 		a.why = fmt.Sprintf("too few to tell: with %d here and %d in the %s none would be seen as worse", n, n0, a.LowOf.Of)
@@ -74,9 +88,14 @@ func (r runs) test(a *asked, path string) error {
 	}
 	p := FisherMore(k, n, k0, n0)
 	a.worse = k >= from
+	if phi > 1 {
+		from = uint64(math.Ceil(float64(from) * phi))
+	}
 	a.against = []string{fmt.Sprintf("%s; p %.2g, worse from %d on", told, p, from)}
 	return nil
 }
+
+func secondsOf(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
 // share names the count at path and the count it is a part of, when more of it
 // is worse; "" when there is none such.
@@ -89,7 +108,9 @@ func share(path string) (part, whole string) {
 		return path, "counts.started"
 	case path == "counts.dropped":
 		return path, "counts.due"
-	case head == "statuses" && rest >= "400":
+	case path == "error_answers.rate":
+		return "error_answers", "counts.ok"
+	case head == "statuses" && rest >= "400", head == "error_answers":
 		return path, "counts.ok"
 	}
 	return "", ""

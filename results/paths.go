@@ -45,6 +45,10 @@ func lookup(run *Run, path string) (value, error) {
 		if isStatus(rest) {
 			return count(run.Statuses[rest]), nil
 		}
+	case "error_answers":
+		if v, found := answersPath(run, rest); found {
+			return v, nil
+		}
 	case "connections":
 		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
 			v := count(run.Connections.Evictions[reason])
@@ -363,6 +367,7 @@ func knownPaths() []string {
 	paths := []string{
 		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection",
 		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
+		"error_answers", "error_answers.rate", "error_answers.client", "error_answers.server",
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {
 		paths = append(paths, "failures."+p.String())

@@ -29,15 +29,23 @@ func (d *Dir) rebuild() (*Run, error) {
 	run.Kernel.Why = "the run was cut off, and its counters at the end are not known"
 	last := d.rebuildFromRecord(run)
 	last = max(last, d.rebuildFromSamples(run))
-	if !run.Start.IsZero() {
-		run.End = run.Start.Add(last)
+	if run.Start.IsZero() {
+		run.Start = d.made()
 	}
+	run.End = run.Start.Add(last)
 	run.Warnings = append(run.Warnings,
 		"how connections were closed is written at the end of a run and is not known for this one; "+
 			"what was known of connections, pool and sockets comes from the samples")
+	if run.Counts.Due == 0 {
+		run.Invalid = append(run.Invalid, NothingMeasured)
+	}
 	run.Valid = len(run.Invalid) == 0
 	return run.filled(), nil
 }
+
+// NothingMeasured is why a run is invalid that ended before its first request, or
+// in its warm-up.
+const NothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
 
 // beginning is the document that Writer.Begin left, or what the profile tells.
 func (d *Dir) beginning() (*Run, error) {
@@ -49,7 +57,7 @@ func (d *Dir) beginning() (*Run, error) {
 		return nil, err
 	}
 	run = &Run{}
-	run.Warnings = append(run.Warnings, "when the run began, and where, is not known: "+fileBegun+" is missing or damaged")
+	run.Warnings = append(run.Warnings, "when the run began is estimated from its oldest file, and where is not known: "+fileBegun+" is missing or damaged")
 	text, err := os.ReadFile(d.file(fileProfile))
 	if err == nil {
 		run.Profile, err = yaml.YAMLToJSON(text)
@@ -67,6 +75,19 @@ func (d *Dir) beginning() (*Run, error) {
 		run.Name, run.Question = named.Name, named.Question
 	}
 	return run, nil
+}
+
+// made is about when the directory's first files were written: before the run
+// began. What nobody has written to since says so best.
+func (d *Dir) made() time.Time {
+	var first time.Time
+	for _, name := range []string{fileProfile, fileExchanges, fileSamples, fileLatency} {
+		info, err := os.Stat(d.file(name))
+		if err == nil && (first.IsZero() || info.ModTime().Before(first)) {
+			first = info.ModTime()
+		}
+	}
+	return first
 }
 
 // rebuildFromRecord fills what a Tally knows, and returns the last stamp.

@@ -30,7 +30,7 @@ var referenceForm = regexp.MustCompile(`^(?:([0-9]+(?:\.[0-9]+)?)% of )?([a-z][a
 // parseReference reads a Reference; nil when text is none.
 func parseReference(text string) *Reference {
 	parts := referenceForm.FindStringSubmatch(strings.Join(strings.Fields(text), " "))
-	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts failures incident baseline ", " "+parts[2]+" ") {
+	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts error_answers failures incident baseline ", " "+parts[2]+" ") {
 		return nil
 	}
 	r := &Reference{Share: 1, Path: parts[2]}
@@ -65,6 +65,12 @@ func (r Reference) name(path string) string {
 type Beside struct {
 	Incident *Run // the run is a remedy's, and this the incident's
 	Baseline *Run // an earlier run of the same question
+	// Baselines, if there are several, are all of them. Baseline is then the first.
+	Baselines []*Run
+	// Spans are, for a path that "not worse than baseline" is asked of, what is counted there in
+	// each part of the run and of the one baseline: of a percentile what is longer than limit. nil:
+	// not known, and exchanges are taken to be independent.
+	Spans func(path string, limit time.Duration) (own, baseline []Span)
 	// Above counts how many of the durations that the latency name ("response",
 	// "failed.acquire") is of were longer than d, and how many there were. Without
 	// it no percentile can be said to be not worse than another.
@@ -86,7 +92,20 @@ func (r runs) find(path string, ref Reference) (value, error) {
 	if ref.Path != "" {
 		path = ref.Path
 	}
-	return lookup(run, path)
+	v, err := lookup(run, path)
+	if ref.Of != ofBaseline || len(r.Baselines) < 2 || err != nil {
+		return v, err
+	}
+	var all []float64
+	for _, run := range r.Baselines {
+		of, err := lookup(run, path)
+		if err != nil || of.why != "" {
+			return of, err
+		}
+		all = append(all, of.v)
+	}
+	v.v = median(all)
+	return v, nil
 }
 
 // run is the one that a Reference.Of names.

@@ -24,9 +24,11 @@ func RenderRun(w io.Writer, run *Run) error {
 	renderHead(&b, run)
 	renderAccounts(&b, run)
 	renderFailures(&b, run)
+	renderErrorAnswers(&b, run)
 	renderKernel(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
+	renderIdle(&b, run)
 	renderLatency(&b, run)
 	renderTargets(&b, run)
 	renderNotes(&b, run)
@@ -35,6 +37,10 @@ func RenderRun(w io.Writer, run *Run) error {
 			fmt.Fprintln(&b)
 			renderEvidence(&b, e)
 		}
+	}
+	if text := uncountedErrors(run); text != "" {
+		fmt.Fprintln(&b)
+		wrap(&b, "", text)
 	}
 	return layout.Print(w, b.String(), textWidth)
 }
@@ -226,6 +232,17 @@ func renderFailures(b *bytes.Buffer, run *Run) {
 	}
 }
 
+// renderErrorAnswers counts the answers that say by their status that the request
+// was not served.
+func renderErrorAnswers(b *bytes.Buffer, run *Run) {
+	e := run.ErrorAnswers
+	if e.Sum() == 0 {
+		return
+	}
+	fmt.Fprintf(b, "Error answers: %d of %d, %s (95 %% interval %s): %d of status 4xx, %d of 5xx\n",
+		e.Sum(), run.Counts.OK, ratio(e.Sum(), run.Counts.OK), interval(e.Sum(), run.Counts.OK), e.Client, e.Server)
+}
+
 // renderPreset tells the failures in the words of the client whose pool it was.
 func renderPreset(b *bytes.Buffer, p *Preset) {
 	if p == nil {
@@ -387,7 +404,11 @@ func renderExpectations(b *bytes.Buffer, run *Run) {
 	}
 	layout.Either(b, rows.String(), stacked.String())
 	if d := run.Baseline; d != nil {
-		wrap(b, "  The baseline: ", fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir))
+		text := fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir)
+		if n := len(d.Others); n > 0 {
+			text += fmt.Sprintf(", and %d more", n)
+		}
+		wrap(b, "  The baseline: ", text)
 	}
 }
 

@@ -137,6 +137,10 @@ func sideBySide(runs []column) [][]string {
 	number("  failed", func(r *Run) uint64 { return r.Counts.Failed })
 	row("  failure rate", func(r *Run) string { return ratio(r.Counts.Failed, r.Counts.Started) })
 	row("  95 % interval", func(r *Run) string { return interval(r.Counts.Failed, r.Counts.Started) })
+	if anyOf(runs, func(r *Run) bool { return r.ErrorAnswers.Sum() > 0 }) {
+		number("  error answers, 4xx", func(r *Run) uint64 { return r.ErrorAnswers.Client })
+		number("  error answers, 5xx", func(r *Run) uint64 { return r.ErrorAnswers.Server })
+	}
 	number("  dropped", func(r *Run) uint64 { return r.Counts.Dropped })
 	for _, f := range failuresOf(runs) {
 		label := fmt.Sprintf("  %v / %v, %s", f.Phase, f.Cause, f.Connection())

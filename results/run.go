@@ -40,19 +40,21 @@ type Run struct {
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
 	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
 
-	Counts     Counts               `json:"counts"`
-	Attempts   uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
-	Resends    Resends              `json:"resends"`         // what the policy sent again
-	Statuses   map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
-	StatusFail map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
-	Outcomes   []Outcome            `json:"outcomes"`
-	Latency    map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
+	Counts       Counts               `json:"counts"`
+	Attempts     uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
+	Resends      Resends              `json:"resends"`         // what the policy sent again
+	Statuses     map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
+	ErrorAnswers ErrorAnswers         `json:"error_answers"`   // of Statuses: 400 and above
+	StatusFail   map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
+	Outcomes     []Outcome            `json:"outcomes"`
+	Latency      map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
 	// Latency apart by the connection of the last attempt: new, or one that had
 	// served before. Without lag.
 	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`
 	LatencyReused map[string]Quantiles `json:"latency_reused"`
 	LatencyFail   map[string]Quantiles `json:"latency_failed"`    // of those that failed
 	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	Idle          Idle                 `json:"idle"`              // how long connections were idle
 	Rate          Rate                 `json:"rate"`              // per second
 	Connections   Connections          `json:"connections"`       //
 	Reuse         Reuse                `json:"reuse"`             // exchanges by kind of connection
@@ -115,6 +117,14 @@ type Baseline struct {
 	Name    string    `json:"name"`
 	Version string    `json:"version"` // of the kabench that made it
 	Start   time.Time `json:"start"`
+	// Others are more runs that it was held against.
+	Others []BaselineRun `json:"others,omitempty"`
+}
+
+// BaselineRun is one of several runs that a run was held against.
+type BaselineRun struct {
+	Dir   string    `json:"dir"`
+	Start time.Time `json:"start"`
 }
 
 // LogLine is the words a client has for an outcome; of several one is seen.
@@ -212,6 +222,15 @@ type Quantiles struct {
 	Max      float64 `json:"max"`
 	Mean     float64 `json:"mean"`
 	Overflow uint64  `json:"overflow,omitempty"` // values above HistogramMax: exact in Count, Mean and Max, clamped in the percentiles
+}
+
+// Idle says how long connections were idle in the pool, in seconds.
+type Idle struct {
+	AtLease Quantiles `json:"at_lease"` // when an exchange was put on one that had served before, in the measured part
+	// AtPeerClose is when the peer ended an idle one, over the whole run; null where
+	// that is not seen: with the stock client, and in a run that was cut off.
+	AtPeerClose *Quantiles `json:"at_peer_close"`
+	Longest     float64    `json:"longest"` // in the whole run, as far as it was seen
 }
 
 // Keys of the Latency maps that are not phases.

@@ -103,3 +103,13 @@ func (s *series) above(d time.Duration) (n uint64) {
 	}
 	return n
 }
+
+// Durations collects durations of one kind, in bounded memory. The zero Durations
+// is empty; it is not safe for concurrent use.
+type Durations struct{ s series }
+
+// Add records d.
+func (d *Durations) Add(one time.Duration) { d.s.add(one, 1) }
+
+// Quantiles describe what was recorded.
+func (d *Durations) Quantiles() Quantiles { return d.s.quantiles() }

@@ -26,6 +26,7 @@ type Tally struct {
 	failed  latencies
 	lag     series // of all started
 	idle    series // idle age at lease of failures on reused connections
+	atLease series // the same of all exchanges on them
 	reuse   Reuse
 	resends Resends                // Causes apart
 	retried map[ResendCause]uint64 // by all but Count
@@ -68,6 +69,9 @@ func (t *Tally) add(e *Exchange, n uint64) {
 		t.reuse.Fresh += n
 	}
 	t.resent(e, n)
+	if e.Reused() {
+		t.atLease.add(e.Idle, n)
+	}
 	switch {
 	case e.OK():
 		t.counts.OK += n
@@ -146,6 +150,7 @@ func (t *Tally) Merge(o *Tally) {
 	t.mergeCounts(o)
 	t.lag.merge(&o.lag)
 	t.idle.merge(&o.idle)
+	t.atLease.merge(&o.atLease)
 	for i := range t.ok {
 		t.ok[i].merge(&o.ok[i])
 	}
@@ -209,7 +214,7 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Rate and Reuse. Rates are over
+// ErrorAnswers, StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Idle.AtLease, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
@@ -217,6 +222,7 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
 	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
+	run.ErrorAnswers = errorAnswers(run.Statuses)
 	run.Outcomes = t.sortedOutcomes()
 	var ok latencies
 	for i := range t.ok {
@@ -230,6 +236,8 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 		q := t.idle.quantiles()
 		run.IdleFailed = &q
 	}
+	run.Idle.AtLease = t.atLease.quantiles()
+	run.Idle.Longest = max(run.Idle.Longest, run.Idle.AtLease.Max)
 	run.Rate = Rate{}
 	if s := measured.Seconds(); s > 0 {
 		run.Rate = Rate{

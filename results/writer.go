@@ -27,6 +27,7 @@ const (
 	fileEvidence  = "evidence.json"
 	fileBegun     = "begun.json" // what was known at the beginning; replaced by run.json at the end
 
+	filePlan         = "plan.json"         // what is to be run, beside the directories of the runs
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
 	fileComparison   = "comparison.json"   // beside the directories of a comparison's runs
 )
@@ -53,6 +54,10 @@ func (e *DirectoryError) Error() string {
 		return fmt.Sprintf("%s is not a directory: choose another --out", e.Dir)
 	case fileRun, fileBegun, fileExchanges:
 		return fmt.Sprintf("%s already holds a run: choose another --out, or remove it", e.Dir)
+	case fileClaim:
+		return fmt.Sprintf("%s is being taken by another kabench at this moment: choose another --out; if none is running, one was killed: remove %s", e.Dir, filepath.Join(e.Dir, fileClaim))
+	case fileComparison, filePlan:
+		return fmt.Sprintf("%s already holds the runs of a comparison or of incidents: choose another --out, or remove it", e.Dir)
 	case fileReproduction:
 		return fmt.Sprintf("%s already holds the runs of an incident: choose another --out, or remove it", e.Dir)
 	default:
@@ -69,7 +74,7 @@ type Writer struct {
 	SuccessesOneIn uint64
 
 	dir     string
-	made    bool // dir did not exist before
+	claim   *claim // ended by Create
 	growing *growing
 	record  *record
 	samples *appendFile
@@ -85,17 +90,14 @@ type Writer struct {
 }
 
 // Create makes the run directory dir, its parents too, and the files that are
-// written as the run goes. A dir that holds anything is refused with a
-// *DirectoryError.
+// written as the run goes. A dir that holds anything, or that another process is
+// taking at the same moment, is refused with a *DirectoryError.
 func Create(dir string) (*Writer, error) {
-	made, err := claim(dir)
-	if err == nil && made {
-		err = os.MkdirAll(dir, 0o755)
-	}
+	claimed, err := takeClaim(dir)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{dir: dir, made: made, growing: &growing{}}
+	w := &Writer{dir: dir, claim: claimed, growing: &growing{}}
 	exchanges, err1 := createAppend(filepath.Join(dir, fileExchanges), w.growing)
 	samples, err2 := createAppend(filepath.Join(dir, fileSamples), w.growing)
 	latency, err3 := createAppend(filepath.Join(dir, fileLatency), w.growing)
@@ -103,6 +105,9 @@ func Create(dir string) (*Writer, error) {
 	err = cmp.Or(err1, err2, err3)
 	if err == nil {
 		w.record, err = newRecord(exchanges, w.leaveWord)
+	}
+	if err == nil {
+		err = claimed.release() // from here on the record says that there is a run
 	}
 	if err != nil {
 		for _, f := range []*appendFile{exchanges, samples, latency} {
@@ -114,38 +119,6 @@ func Create(dir string) (*Writer, error) {
 		return nil, err
 	}
 	return w, nil
-}
-
-// Claim refuses a dir that holds anything, with the *DirectoryError of Create,
-// for results that are made of several runs below dir. It makes nothing: dir
-// comes to be with the first of the runs.
-func Claim(dir string) error {
-	_, err := claim(dir)
-	return err
-}
-
-// claim finds dir empty or missing, and reports which.
-func claim(dir string) (missing bool, err error) {
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return true, nil
-	case err != nil:
-		if info, statErr := os.Stat(dir); statErr == nil && !info.IsDir() {
-			return false, &DirectoryError{Dir: dir}
-		}
-		return false, err
-	case len(entries) == 0:
-		return false, nil
-	}
-	found := entries[0].Name()
-	for _, e := range entries {
-		switch e.Name() {
-		case fileRun, fileBegun, fileExchanges, fileReproduction, fileComparison:
-			found = e.Name()
-		}
-	}
-	return false, &DirectoryError{Dir: dir, Found: found}
 }
 
 // WriteProfile writes profile.yaml.
@@ -365,7 +338,5 @@ func (w *Writer) removeTraces() {
 	for _, name := range []string{fileProfile, fileExchanges, fileSamples, fileLatency, filePackets, fileEvidence, fileBegun} {
 		_ = os.Remove(filepath.Join(w.dir, name)) // best effort; what stays is named by the next Create
 	}
-	if w.made {
-		_ = os.Remove(w.dir)
-	}
+	w.claim.drop()
 }

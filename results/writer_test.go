@@ -126,16 +126,19 @@ func TestCreateRefuses(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: %v, want it refused with %q", name, err, say)
 		}
-		if claimed := Claim(filepath.Join(base, name)); claimed == nil || claimed.Error() != err.Error() {
-			t.Errorf("%s: Claim says %v, and Create %v", name, claimed, err)
+		nothing := func() error { t.Errorf("%s: claimed", name); return nil }
+		if claimed := ClaimWith(filepath.Join(base, name), nothing); claimed == nil || claimed.Error() != err.Error() {
+			t.Errorf("%s: ClaimWith says %v, and Create %v", name, claimed, err)
 		}
 	}
-	must(t, Claim(filepath.Join(base, "missing", "too")))
+	full := errors.New("no space left on device")
+	if err := ClaimWith(filepath.Join(base, "missing"), func() error { return full }); !errors.Is(err, full) {
+		t.Errorf("ClaimWith says %v, want what befell the first file", err)
+	}
 	if _, err := os.Stat(filepath.Join(base, "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("Claim left something behind: %v", err)
+		t.Errorf("ClaimWith left something behind: %v", err)
 	}
 	must(t, os.Mkdir(filepath.Join(base, "empty"), 0o755))
-	must(t, Claim(filepath.Join(base, "empty")))
 	w, err = Create(filepath.Join(base, "empty"))
 	must(t, err)
 	w.Abort()

@@ -48,7 +48,11 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	}
 	out := outDir(o.out, "all")
 	if out != "" {
-		if err := results.Claim(out); err != nil {
+		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
 			return &harness.InputError{Err: err}
 		}
 		fmt.Fprintf(s.err, "results: %s\n", out)
@@ -270,7 +274,11 @@ func failures(run *results.Run) string {
 	if run == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
+	text := fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
+	if n := run.ErrorAnswers.Sum(); n > 0 {
+		text += fmt.Sprintf(" (and %d error answers)", n)
+	}
+	return text
 }
 
 // worst is the exit code of all together: what could not be run comes before

@@ -22,6 +22,7 @@ type compareOptions struct {
 	seed        uint64
 	coolDown    time.Duration
 	out         string
+	resume      string // directory of a comparison to go on with
 	anyQuestion bool
 }
 
@@ -55,15 +56,22 @@ Every setting runs --repeats times, interleaved in blocks with a random order in
 runs there is a wait for TIME_WAIT sockets to the target to go, for at most --cool-down. Of an
 incident only its traffic is sent: its remedies are not run.
 
+One that was stopped or killed goes on with --resume and its directory: in the same order, with the
+same seed, without the runs that are there already.
+
 Given directories of finished runs, or of a comparison, it compares those.`,
 		Example: `  kabench compare quick --pool default --pool reactor-netty
   kabench compare --target http://localhost:8080/ --rate 100/s --pool reactor-netty --pool okhttp
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
   kabench compare matrix.yaml --repeats 8 --seed 42
+  kabench compare --resume kabench-results/20260301-120000.000-compare-quick
   kabench compare kabench-results/20260301-* --json`,
 		ValidArgsFunction: completeCompared,
 		RunE: func(c *cobra.Command, args []string) error {
 			o.given(c)
+			if o.resume != "" {
+				return resume(c, s, o, args)
+			}
 			if len(args) > 0 && finished(args) {
 				return compareFinished(c, s, o, args)
 			}
@@ -82,6 +90,7 @@ Given directories of finished runs, or of a comparison, it compares those.`,
 	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
 	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
+	f.StringVar(&o.resume, "resume", "", "go on with the comparison in this directory, which was stopped or killed")
 	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
 	return c
 }
@@ -107,14 +116,19 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if !s.json {
 		fmt.Fprintln(s.err, plan.estimate())
 	}
+	return makeRuns(c, s, plan, outDir(o.out, "compare-"+plan.name), false)
+}
+
+// makeRuns makes the runs of a plan, or goes on with those in out, and compares
+// them.
+func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool) error {
 	ctx, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
-	out := outDir(o.out, "compare-"+plan.name)
 	progress := newProgress(s)
 	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{
 		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
 		Name:    plan.name, Question: plan.question, Axes: plan.axes,
-		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown,
+		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
 			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
@@ -142,6 +156,9 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 		return err
 	}
 	s.saved(out)
+	if out != "" && doc.Missing() != "" {
+		fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", out)
+	}
 	return codeOfComparison(doc)
 }
 

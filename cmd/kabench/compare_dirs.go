@@ -32,16 +32,10 @@ func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []str
 		out = ""
 	}
 	if out != "" {
-		if err := results.Claim(out); err != nil {
-			return err
-		}
-		if err := os.MkdirAll(out, 0o755); err != nil {
-			return err
-		}
 		for i := range doc.Runs {
 			doc.Runs[i].Dir = relativeTo(out, doc.Runs[i].Dir)
 		}
-		if err := results.SaveComparison(out, doc); err != nil {
+		if err := results.ClaimWith(out, func() error { return results.SaveComparison(out, doc) }); err != nil {
 			return err
 		}
 	}

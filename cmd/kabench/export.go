@@ -124,6 +124,10 @@ func (o *exportOptions) check(s *streams) error {
 
 func doExport(s *streams, o *exportOptions) error {
 	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
+	var err error
+	if o.dirs, err = unfold(s, o.dirs); err != nil {
+		return err
+	}
 	export, err := formats[i].open(o)
 	if err != nil {
 		return err

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/live"
 )
 
@@ -62,7 +61,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	if p.server == nil {
 		return
 	}
-	ctx, cancel := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, cancel := signal.NotifyContext(ctx, harness.StopSignals()...)
 	defer cancel()
 	stay := p.stay
 	select {

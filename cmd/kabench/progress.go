@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
@@ -70,6 +71,15 @@ func elapsed(now harness.Progress) string {
 	return s
 }
 
+// errorsOf counts the error answers among those that are ok; "" when there are
+// none.
+func errorsOf(t collectors.Totals) string {
+	if t.Errors == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d error answers)", t.Errors)
+}
+
 // byPhase is "before_response 10, connect 2": where failed exchanges ended.
 func byPhase(now harness.Progress) string {
 	var list []string
@@ -109,7 +119,7 @@ func progressLines(title string, now harness.Progress) []string {
 	lines := []string{
 		head,
 		fmt.Sprintf("rate       %.0f/s offered, %.0f/s achieved, %.0f/s ok", now.Offered, now.Achieved, now.Throughput),
-		fmt.Sprintf("exchanges  in flight %d, ok %d, failed %d, dropped %d", now.InFlight, t.OK, t.Failed, t.Due-min(t.Started, t.Due)),
+		fmt.Sprintf("exchanges  in flight %d, ok %d%s, failed %d, dropped %d", now.InFlight, t.OK, errorsOf(t), t.Failed, t.Due-min(t.Started, t.Due)),
 		"pool       " + poolLine(now),
 	}
 	if now.Buffered > 0 {
@@ -134,7 +144,7 @@ func progressLines(title string, now harness.Progress) []string {
 
 func plainProgress(title string, now harness.Progress) string {
 	t := now.Totals
-	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, t.Failed)
+	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d%s, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, errorsOf(t), t.Failed)
 	if title != "" {
 		line = title + ": " + line
 	}

@@ -38,7 +38,11 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 				return &usageError{c.CommandPath(), errors.New("--site is missing: the directory to make the site in")}
 			}
 			o.Version, o.Now, o.Page = version(), time.Now(), redactedPage
-			done, err := site.Publish(args, o)
+			dirs, err := unfold(s, args)
+			if err != nil {
+				return err
+			}
+			done, err := site.Publish(dirs, o)
 			if err != nil {
 				return err
 			}

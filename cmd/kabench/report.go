@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,7 +20,8 @@ func newReport(s *streams) *cobra.Command {
 		Short: "Print the summary of a run, an incident's runs or a comparison, or make a page of it",
 		Long: `Print what 'kabench run', 'kabench reproduce' or 'kabench compare' printed at its end, from the
 directory of its results; without DIR, the newest below kabench-results. A run that was cut off,
-or still goes on, is read up to its last second and marked as incomplete.
+or still goes on, is read up to its last second and marked as incomplete; of several runs those that
+were finished are read, and what is missing is said.
 
 With -o it is a page instead: one HTML file that needs no network, with the answer, pictures of
 traffic, times, pool and sockets, and the lifelines of connections with the evidence of failures.
@@ -35,7 +37,11 @@ The exit code is 0 whatever the runs showed.`,
 				return err
 			}
 			if o.output != "" {
-				o.dirs = append([]string{dir}, args[min(len(args), 1):]...)
+				dirs, err := unfold(s, append([]string{dir}, args[min(len(args), 1):]...))
+				if err != nil {
+					return err
+				}
+				o.dirs = dirs
 				return doPage(s, o)
 			}
 			if len(args) > 1 {
@@ -51,7 +57,13 @@ The exit code is 0 whatever the runs showed.`,
 func doReport(s *streams, dir string) error {
 	c, err := results.OpenComparison(dir)
 	if err == nil {
-		return s.printComparison(c)
+		if err := s.printComparison(c); err != nil {
+			return err
+		}
+		if c.Missing() != "" {
+			fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", dir)
+		}
+		return nil
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -67,6 +79,13 @@ func doReport(s *streams, dir string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	plan, err := results.OpenPlan(dir)
+	if err == nil && plan.Kind == results.KindCatalogue {
+		return reportAll(s, dir, plan)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	run, err := results.OpenOnly(dir)
 	if err != nil {
 		return err
@@ -76,6 +95,15 @@ func doReport(s *streams, dir string) error {
 		return err
 	}
 	return s.printRun(doc)
+}
+
+// unfold is results.Unfold, with its notes on standard error.
+func unfold(s *streams, dirs []string) ([]string, error) {
+	unfolded, notes, err := results.Unfold(dirs)
+	for _, note := range notes {
+		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+	}
+	return unfolded, err
 }
 
 // dirOrNewest is the directory named on the command line, or the newest run's.

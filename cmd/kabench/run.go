@@ -20,7 +20,7 @@ import (
 type runOptions struct {
 	traffic
 	out     string
-	against string // directory of the baseline
+	against []string // directories of the baselines
 	bare    bool
 	trace   traceOptions
 	live    liveOptions
@@ -54,7 +54,7 @@ latency.hlog and run.json.`,
 	o.flags(c, change{flag: "seed", path: "load.seed", usage: "of random arrivals, to make a run again"},
 		change{flag: "pool", path: "pool", usage: "pool preset or YAML file"})
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
-	f.StringVar(&o.against, "baseline", "", "directory of an earlier run that expect and abort_when may name")
+	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run that expect and abort_when may name, or of several of the same; may be repeated")
 	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
 	o.trace.flags(c)
 	o.live.flags(c)
@@ -66,7 +66,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	baseline, err := openBaseline(o.against)
+	baseline, err := openBaselines(o.against)
 	if err != nil {
 		return err
 	}
@@ -104,22 +104,6 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	}
 	s.saved(out)
 	return codeOf(run)
-}
-
-// openBaseline reads the run in that directory; "": there is none.
-func openBaseline(dir string) (*harness.Baseline, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	d, err := results.OpenOnly(dir)
-	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
-	}
-	run, err := d.Run()
-	if err != nil {
-		return nil, fmt.Errorf("--baseline: %w", err)
-	}
-	return &harness.Baseline{Dir: dir, Run: run}, nil
 }
 
 // load makes the profile that the command line describes.

@@ -7,12 +7,13 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/harness"
 )
 
-// interruptible returns a context and a channel for a run: the first SIGINT or
-// SIGTERM closes stop, so that what is in flight may finish; the second cancels
+// interruptible returns a context and a channel for a run: the first SIGINT, SIGTERM
+// or SIGHUP closes stop, so that what is in flight may finish; the second cancels
 // the context, so that it is given up, and ends the program after lastResort,
 // whatever then goes on in it. A third one, after restore or not, is the
 // system's: it kills. Restore may be called again.
@@ -20,7 +21,7 @@ func interruptible(parent context.Context, stderr io.Writer) (ctx context.Contex
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, harness.StopSignals()...)
 	done := make(chan struct{})
 	go func() {
 		select {

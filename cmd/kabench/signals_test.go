@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
 
@@ -117,23 +118,88 @@ func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir stri
 	return start(t, append(args, more...)...), dir
 }
 
+// SIGHUP is what a closed terminal sends.
 func TestInterruptKeepsAndReportsResults(t *testing.T) {
-	p, dir := endless(t, lab.Config{})
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		p, dir := endless(t, lab.Config{})
+		recorded(t, dir)
+		p.Process.Signal(sig)
+		if code := p.exitCode(t); code != exitInterrupted {
+			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exitInterrupted, p.stderr.String())
+		}
+		var run results.Run
+		if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
+			t.Fatalf("%v: %v in %s", sig, err, p.stdout.String())
+		}
+		if !run.Interrupted || !run.Complete || !run.Counts.Balance() || run.Counts.OK == 0 || run.Counts.Unfinished != 0 {
+			t.Errorf("%v: interrupted %v, complete %v, %+v", sig, run.Interrupted, run.Complete, run.Counts)
+		}
+		saved, err := os.ReadFile(filepath.Join(dir, "run.json"))
+		if err != nil || !bytes.Equal(saved, []byte(p.stdout.String())) {
+			t.Errorf("%v: what was printed is not what was saved (%v)", sig, err)
+		}
+	}
+}
+
+// A run in a private network has a process of its own, which SIGHUP reaches too.
+func TestHangUpStopsARunInANetwork(t *testing.T) {
+	if err := sandbox.Available(); err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	p := start(t, "run", "handshake-cost", "--set", "load.duration=1h", "--set", "load.max_lag=0", "--set", "expect=null", "--set", "network.record.packets=1000", "--out", dir, "--json")
 	recorded(t, dir)
-	p.Process.Signal(os.Interrupt)
+	p.Process.Signal(syscall.SIGHUP)
 	if code := p.exitCode(t); code != exitInterrupted {
 		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
 	}
-	var run results.Run
-	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
-		t.Fatalf("%v in %s", err, p.stdout.String())
+	if _, err := os.Stat(filepath.Join(dir, "run.json")); err != nil {
+		t.Error(err)
 	}
-	if !run.Interrupted || !run.Complete || !run.Counts.Balance() || run.Counts.OK == 0 || run.Counts.Unfinished != 0 {
-		t.Errorf("interrupted %v, complete %v, %+v", run.Interrupted, run.Complete, run.Counts)
+}
+
+// Started to ignore it, as by nohup, kabench goes on.
+func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
+	server, err := lab.Start(lab.Config{}, "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	saved, err := os.ReadFile(filepath.Join(dir, "run.json"))
-	if err != nil || !bytes.Equal(saved, []byte(p.stdout.String())) {
-		t.Errorf("what was printed is not what was saved (%v)", err)
+	defer server.Close()
+	dir := filepath.Join(t.TempDir(), "run")
+	p := prepare(t, "run", "--target", server.URL(), "--rate", "100/s", "--duration", "3s", "--out", dir, "--json", "--set", "load.max_lag=0")
+	self := p.Path
+	p.Path = "/bin/sh"
+	p.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`, filepath.Join(t.TempDir(), "kabench")}, p.Args[1:]...)
+	if err := os.Symlink(self, p.Args[3]); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	recorded(t, dir)
+	p.Process.Signal(syscall.SIGHUP)
+	if code := p.exitCode(t); code != exitDone {
+		t.Errorf("exit code %d, want %d\n%s", code, exitDone, p.stderr.String())
+	}
+}
+
+// What ended before its first request that counts has measured nothing, and is not
+// valid.
+func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		p, dir := endless(t, lab.Config{}, "--warm-up", "1h")
+		recorded(t, dir)
+		p.Process.Signal(sig)
+		p.Wait()
+		text, _ := says(t, exitDone, "report", dir, "--json")
+		var run results.Run
+		if err := json.Unmarshal([]byte(text), &run); err != nil {
+			t.Fatalf("%v: %v in %s", sig, err, text)
+		}
+		if run.Valid || len(run.Invalid) == 0 || run.Start.Year() < 2020 || run.End.Before(run.Start) {
+			t.Errorf("%v: valid %v, %q, from %v to %v", sig, run.Valid, run.Invalid, run.Start, run.End)
+		}
 	}
 }
 

@@ -29,7 +29,7 @@ func (a *aborter) check(r *run, now time.Duration) {
 	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.open.Sending() {
 		return
 	}
-	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.opts.Baseline.run()}, measured, now)
+	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.opts.Baseline.run(), Baselines: r.opts.Baseline.all()}, measured, now)
 	if s == nil {
 		return
 	}

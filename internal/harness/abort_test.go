@@ -94,7 +94,7 @@ func TestBaseline(t *testing.T) {
 		p.Expect = map[string]string{"failures": "not worse than baseline", "response.p99": "> 0% of baseline", "connections.opened": "> 0% of baseline"}
 		return p
 	}
-	run, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{"before", earlier}})
+	run, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{Dir: "before", Run: earlier}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,16 +106,41 @@ func TestBaseline(t *testing.T) {
 	if run.Baseline == nil || run.Baseline.Dir != "before" || run.Baseline.Name != "quick" || !run.Baseline.Start.Equal(earlier.Start) {
 		t.Errorf("%+v", run.Baseline)
 	}
+	alone := 0
 	for _, w := range run.Warnings {
-		if strings.Contains(w, "baseline") {
+		switch {
+		case strings.Contains(w, "there is one baseline, so what differs from run to run is not known"):
+			alone++
+		case strings.Contains(w, "baseline"):
 			t.Errorf("a run like its baseline is warned of: %s", w)
 		}
+	}
+	if alone != 1 {
+		t.Errorf("what one baseline cannot tell is not said: %q", run.Warnings)
+	}
+
+	// Those of a directory are sifted: of the same pool, valid and whole.
+	other := asks("pool.max_idle=0")
+	elsewhere, err := Run(t.Context(), other, Options{Baseline: &Baseline{Dir: "before", Run: earlier}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	several := &Baseline{Dir: "a", Run: elsewhere, Sifted: true, Others: []*Baseline{{Dir: "b", Run: earlier}, {Dir: "c", Run: run}}}
+	both, err := Run(t.Context(), asks(), Options{Baseline: several})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := both.Baseline; b.Dir != "b" || len(b.Others) != 1 || b.Others[0].Dir != "c" {
+		t.Errorf("of several: %+v", b)
+	}
+	if _, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{Dir: "a", Run: elsewhere, Sifted: true}}); err == nil || !strings.Contains(err.Error(), "none is a whole and valid one with the pool and client of this run") {
+		t.Errorf("none of them fits: %v", err)
 	}
 
 	// What fails throughout is worse, and stops by a condition on the baseline.
 	p := asks("target.lab.fault=close_before_response", "load.duration=1h")
 	p.AbortWhen = map[string]string{"failures": "> 200% of baseline"}
-	run, err = Run(t.Context(), p, Options{Baseline: &Baseline{"before", earlier}})
+	run, err = Run(t.Context(), p, Options{Baseline: &Baseline{Dir: "before", Run: earlier}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +168,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 	with := func(change func(*results.Run)) *Baseline {
 		run := *earlier
 		change(&run)
-		return &Baseline{"before", &run}
+		return &Baseline{Dir: "before", Run: &run}
 	}
 	for name, c := range map[string]struct {
 		sets     []string

@@ -16,6 +16,52 @@ import (
 type Baseline struct {
 	Dir string       `json:"dir"` // as it was given, for the record
 	Run *results.Run `json:"run"`
+	// Others are more runs of the same, made before: with them the run is held
+	// against what differs from run to run.
+	Others []*Baseline `json:"others,omitempty"`
+	// Sifted means that the runs were found together in one directory: those of
+	// other settings are left out.
+	Sifted bool `json:"sifted,omitempty"`
+}
+
+// all are the documents of b's runs; nil unless there are several.
+func (b *Baseline) all() []*results.Run {
+	if b == nil || len(b.Others) == 0 {
+		return nil
+	}
+	list := []*results.Run{b.Run}
+	for _, other := range b.Others {
+		list = append(list, other.Run)
+	}
+	return list
+}
+
+// sift leaves out the runs of another pool or client than p's, which a directory
+// of a comparison holds, and those that nothing can be held against.
+func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
+	if b == nil || !b.Sifted {
+		return b, nil
+	}
+	ours, err := json.Marshal(profiles.Redact(*p))
+	if err != nil {
+		return nil, err
+	}
+	var fit []*Baseline
+	for _, one := range append([]*Baseline{{Dir: b.Dir, Run: b.Run}}, b.Others...) {
+		differ, known := differences(one.Run.Profile, ours)
+		other := slices.ContainsFunc(differ, func(d difference) bool {
+			section, _, _ := strings.Cut(d.path, ".")
+			return section == "pool" || section == "client"
+		})
+		if known && !other && one.Run.Valid && one.Run.Complete && !one.Run.Interrupted {
+			fit = append(fit, one)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, fmt.Errorf("of the runs that were given as baselines none is a whole and valid one with the pool and client of this run: name runs of the same setting, each with --baseline")
+	}
+	fit[0].Others = fit[1:]
+	return fit[0], nil
 }
 
 func (b *Baseline) run() *results.Run {
@@ -30,13 +76,24 @@ func (b *Baseline) told() *results.Baseline {
 	if b == nil {
 		return nil
 	}
-	return &results.Baseline{Dir: b.Dir, Name: b.Run.Name, Version: b.Run.Version, Start: b.Run.Start}
+	told := &results.Baseline{Dir: b.Dir, Name: b.Run.Name, Version: b.Run.Version, Start: b.Run.Start}
+	for _, other := range b.Others {
+		told.Others = append(told.Others, results.BaselineRun{Dir: other.Dir, Start: other.Run.Start})
+	}
+	return told
 }
 
 // fits says, before there is any traffic, why a run of p cannot be held against
 // b, and in notes what must be borne in mind if it is. A nil b fits what names
 // none.
 func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
+	if b != nil {
+		for _, other := range b.Others {
+			if _, err := other.fits(p, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
 	named := namingBaseline(p, abort)
 	switch {
 	case b == nil && len(named) > 0:

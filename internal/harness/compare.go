@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -32,6 +33,9 @@ type CompareOptions struct {
 	Repeats        int           // blocks, each with a run of every arm; at least 1
 	Seed           uint64        // of the order within blocks and of the arrivals; 0: a new one
 	CoolDown       time.Duration // the most to wait before a run for TIME_WAIT sockets to go
+	// Resume goes on with the comparison in Out, which must be that of the same
+	// arms, Repeats and Seed: runs that were made whole are not made again.
+	Resume bool
 	// Before, if set, is told of each run before it is made.
 	Before func(step, steps, block int, arm string)
 	// Cooling, if set, is told about once a second of how many TIME_WAIT sockets a
@@ -69,27 +73,33 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 			return nil, inputErrorf("%s: %w", arm.Name, err)
 		}
 	}
+	var before *resumed
+	start := time.Now()
 	if opts.Out != "" {
-		if err := results.Claim(opts.Out); err != nil {
+		lock, plan, err := takeForRuns(arms, opts)
+		if err != nil {
 			return nil, &InputError{err}
 		}
-		// Now rather than after the first run, and after each of the others.
-		if err := os.MkdirAll(opts.Out, 0o755); err != nil {
-			return nil, &InputError{fmt.Errorf("the results cannot be written: %w", err)}
+		defer lock.Close()
+		start = plan.Start
+		if opts.Resume {
+			if before, err = openResumed(opts.Out); err != nil {
+				return nil, &InputError{err}
+			}
 		}
 	}
 	c := &results.Comparison{
-		Version: opts.Version, Name: opts.Name, Question: opts.Question, Start: time.Now(),
+		Version: opts.Version, Name: opts.Name, Question: opts.Question, Start: start,
 		Seed: opts.Seed, Repeats: opts.Repeats, Confidence: confidence, Axes: opts.Axes,
 	}
 	for _, arm := range arms {
 		c.Arms = append(c.Arms, results.Arm{Name: arm.Name, Change: arm.Change})
 	}
-	b := &comparing{arms: arms, opts: opts, doc: c}
+	b := &comparing{arms: arms, opts: opts, before: before, doc: c}
 	err := b.blocks(ctx)
 	if len(c.Runs) == 0 {
-		if opts.Out != "" {
-			_ = os.Remove(opts.Out) // it is empty
+		if opts.Out != "" && !opts.Resume {
+			unclaim(opts.Out)
 		}
 		return nil, errors.Join(err, ErrInterrupted)
 	}
@@ -99,10 +109,37 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 
 // comparing is a comparison being made.
 type comparing struct {
-	arms []ComparedArm
-	opts CompareOptions
-	doc  *results.Comparison
-	runs []compare.Run // beside doc.Runs
+	arms   []ComparedArm
+	opts   CompareOptions
+	before *resumed // nil: nothing was made before
+	doc    *results.Comparison
+	runs   []compare.Run // beside doc.Runs
+}
+
+// takeForRuns claims the directory of a comparison, or that of one to go on with,
+// and holds the lock on it.
+func takeForRuns(arms []ComparedArm, opts CompareOptions) (*flock.Flock, *results.Plan, error) {
+	if !opts.Resume {
+		settings, secrets, err := settingsOf(arms)
+		if err != nil {
+			return nil, nil, err
+		}
+		plan := &results.Plan{
+			Version: opts.Version, Kind: results.KindComparison, Name: opts.Name, Question: opts.Question, Start: time.Now(),
+			Seed: opts.Seed, Repeats: opts.Repeats, CoolDown: opts.CoolDown.Seconds(), Axes: opts.Axes, Settings: settings, Secrets: secrets,
+		}
+		lock, err := claimForRuns(opts.Out, plan)
+		return lock, plan, err
+	}
+	plan, err := results.OpenPlan(opts.Out)
+	if err == nil {
+		err = fitsPlan(plan, arms, opts)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := lockRuns(opts.Out)
+	return lock, plan, err
 }
 
 // blocks makes the runs. The error is what could not be written.
@@ -133,6 +170,11 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 		return false, nil
 	}
 	step := len(b.doc.Runs) + 1
+	base := fmt.Sprintf("%03d-%s", step, fileName(arm.Name))
+	if made, run, found := b.before.find(block, arm.Name, base); found {
+		b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, run)
+		return true, nil
+	}
 	if b.opts.Before != nil {
 		b.opts.Before(step, b.opts.Repeats*len(b.arms), block, arm.Name)
 	}
@@ -141,13 +183,13 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 		p.Load.Seed = seed
 	}
 	runtime.GC() // what the run before has left is not to be this one's
-	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1, stop: b.opts.Stop, cooling: b.opts.Cooling})
+	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1 && b.before == nil, stop: b.opts.Stop, cooling: b.opts.Cooling})
 	if stopped() {
 		return false, nil
 	}
 	opts, made := b.opts.Options, results.ComparedRun{Arm: arm.Name, Block: block, CoolDown: cool}
 	if opts.Out != "" {
-		made.Dir = fmt.Sprintf("%03d-%s", step, fileName(arm.Name))
+		made.Dir = freeName(b.opts.Out, base)
 		opts.Out = filepath.Join(b.opts.Out, made.Dir)
 	}
 	doc, err := Run(ctx, p, opts)
@@ -157,7 +199,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 		}
 		made.Dir, made.Excluded = "", fmt.Sprintf("it could not be made: %v", err)
 		b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, compare.Run{})
-		return true, nil
+		return true, b.keep()
 	}
 	run := compare.Run{Doc: doc}
 	if opts.Out != "" {
@@ -166,7 +208,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 		}
 	}
 	b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, run)
-	return !stopped(), err
+	return !stopped(), errors.Join(err, b.keep())
 }
 
 // fits finds out whether a run of p could begin, without any of its traffic.

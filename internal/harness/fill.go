@@ -19,6 +19,10 @@ func (r *run) fill() {
 	stats := r.client.Stats()
 	r.doc.Connections = connections(stats)
 	r.doc.Pool = peaks(stats)
+	if c, ok := r.client.(*dialers.Client); ok {
+		idles := c.Idles()
+		r.doc.Idle.AtPeerClose, r.doc.Idle.Longest = &idles.AtPeerClose, max(r.doc.Idle.Longest, idles.Longest.Seconds())
+	}
 	r.target.settle(&r.profile.Target)
 	if link := r.target.link; link != nil {
 		late := link.Late()
@@ -99,7 +103,7 @@ func add[Sum, Seen any](sum *Sum, seen Seen) {
 
 // beside is what the expectations may name beside the run.
 func (r *run) beside() results.Beside {
-	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Above: r.recorder.Above}
+	return results.Beside{Incident: r.opts.Incident, Baseline: r.opts.Baseline.run(), Baselines: r.opts.Baseline.all(), Above: r.recorder.Above, Spans: r.spans()}
 }
 
 func peaks(s dialers.Stats) results.PoolPeaks {
@@ -129,7 +133,10 @@ func (r *run) judge() {
 	if r.guard.why != "" {
 		d.Invalid = append(d.Invalid, r.guard.why)
 	}
-	if d.Counts.Due == 0 && !d.Interrupted {
+	switch {
+	case d.Counts.Due == 0 && d.Interrupted:
+		d.Invalid = append(d.Invalid, results.NothingMeasured)
+	case d.Counts.Due == 0:
 		d.Invalid = append(d.Invalid, "no request was due: raise load.duration or load.rate")
 	}
 	load := r.profile.Load
@@ -183,8 +190,8 @@ func (r *run) advise() {
 	} else if n > 0 && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget) {
 		r.warnf("%d of %d requests were due and never started, because load.max_in_flight (%d) were under way: their waiting is in no percentile; raise load.max_in_flight, or let them wait with load.buffer", n, d.Counts.Due, load.MaxInFlight)
 	}
-	if n := errorStatuses(d.Statuses); n > 0 {
-		r.warnf("%d of %d answers had an error status (400 or above): they arrived, so they are ok as exchanges; see the statuses, and expect statuses.500: 0 and the like to make them count", n, d.Counts.OK)
+	if n := d.ErrorAnswers.Sum(); n > 0 {
+		r.warnf("%d of %d answers had an error status (400 or above): they arrived, so they are ok as exchanges; expect error_answers: 0 to make them count", n, d.Counts.OK)
 	}
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	if d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003 {
@@ -216,16 +223,6 @@ func (r *run) advise() {
 	if n := d.Counts.Unfinished; n > 0 {
 		r.warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)
 	}
-}
-
-// errorStatuses counts the answers whose status is 400 or above.
-func errorStatuses(statuses map[string]uint64) (n uint64) {
-	for status, count := range statuses {
-		if status >= "400" {
-			n += count
-		}
-	}
-	return n
 }
 
 func (r *run) warnf(format string, args ...any) {

@@ -42,6 +42,11 @@ func TestGuardStopsARun(t *testing.T) {
 	if due < 101 || due >= 800 || opened < 101 {
 		t.Errorf("%d requests were due and %d connections opened", due, opened)
 	}
+	// However fast they go: at 500/s half of the ports are gone within a fifth of a second.
+	_, opened, valid, why = run("load.rate=500/s", "load.count=4000", "load.max_lag=0")
+	if valid || !strings.Contains(why, "stopped to protect this machine: ") || opened > 150 {
+		t.Errorf("%d connections opened, where 101 of 200 ports are the limit: %q", opened, why)
+	}
 	// Told to, it goes on until there are no more.
 	due, _, _, why = run("load.rate=1000/s", "load.count=400", "target.allow_port_exhaustion=true")
 	if due != 400 || strings.Contains(why, "stopped") {

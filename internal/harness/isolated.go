@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -251,7 +250,7 @@ func Child(in io.Reader, out io.Writer) int {
 	defer cancel()
 	halt := sync.OnceFunc(func() { close(stop) })
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, StopSignals()...)
 	go func() { // those that the parent was sent; a third one kills
 		<-signals
 		halt()

@@ -335,7 +335,7 @@ func TestLiveAbortAndBaselineInNetwork(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}()
-	run, err := Run(t.Context(), p, Options{Baseline: &Baseline{"before", earlier}, Live: feed})
+	run, err := Run(t.Context(), p, Options{Baseline: &Baseline{Dir: "before", Run: earlier}, Live: feed})
 	if err != nil {
 		t.Fatal(err)
 	}

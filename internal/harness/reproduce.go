@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -55,9 +56,13 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		remedies[i] = changed
 	}
 	if opts.Out != "" {
-		if err := results.Claim(opts.Out); err != nil {
+		lock, err := claimForRuns(opts.Out, &results.Plan{
+			Version: opts.Version, Kind: results.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: p.Load.Seed,
+		})
+		if err != nil {
 			return nil, &InputError{err}
 		}
+		defer lock.Close()
 	}
 	secretless := profiles.Redact(*p).Remedies
 	var problems []error
@@ -94,10 +99,14 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	}
 	run, err := one(0, "incident", "incident", p)
 	if err != nil {
+		if opts.Out != "" {
+			unclaim(opts.Out)
+		}
 		return nil, err
 	}
 	rep.IncidentRun, opts.Incident = run, run
 	rep.Reproduced = shown(run)
+	problems = append(problems, keepReproduction(opts.Out, p, rep))
 	for i, remedy := range p.Remedies {
 		if ctx.Err() != nil || closed(opts.Stop) || !rep.IncidentRun.Valid {
 			break
@@ -113,12 +122,17 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		cleared := shown(run)
 		rep.Reproduced = rep.Reproduced && cleared
 		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless[i].Set, Cleared: cleared, Run: run})
+		problems = append(problems, keepReproduction(opts.Out, p, rep))
 	}
-	if len(rep.RemedyRuns) < len(remedies) {
-		rep.Reproduced = false
-	}
-	rep.Verdict = verdict(p, rep) + madeAgain(rep)
+	judge(p, rep)
 	return rep, errors.Join(problems...)
+}
+
+// judge says what the runs of rep showed so far: an incident is reproduced when
+// all of its remedies have been run.
+func judge(p *profiles.Profile, rep *results.Reproduction) {
+	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(p.Remedies)
+	rep.Verdict = verdict(p, rep) + madeAgain(rep)
 }
 
 // madeAgain says, in a line of its own for each, which runs were made again and
@@ -132,6 +146,17 @@ func madeAgain(rep *results.Reproduction) string {
 		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
 	}
 	return text.String()
+}
+
+// keepReproduction writes what there is of a reproduction that goes on to dir,
+// unless that is "", so that it can be read if this process is killed.
+func keepReproduction(dir string, p *profiles.Profile, rep *results.Reproduction) error {
+	if dir == "" {
+		return nil
+	}
+	so := *rep
+	judge(p, &so)
+	return results.SaveReproduction(dir, &so)
 }
 
 // shown reports whether a run may be believed and showed all it was to show.

@@ -125,11 +125,16 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if err != nil {
 		return nil, inputErrorf("abort_when: %w", err)
 	}
+	if opts.Baseline, err = opts.Baseline.sift(p); err != nil {
+		return nil, &InputError{err}
+	}
 	notes, err := opts.Baseline.fits(p, abort)
 	if err != nil {
 		return nil, &InputError{err}
 	}
+	notes = append(notes, opts.Baseline.weighs(p.Expect)...)
 	r := &run{profile: p, opts: opts, abort: newAborter(abort), recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
+	r.groups = opts.Baseline.groupings(p)
 	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
@@ -140,6 +145,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	need := needsOf(p, r.target.origins(), len(r.target.remotes))
 	limits := readLimits(r.target.remotes)
 	r.guard = newGuard(p, limits, r.target.sources())
+	r.target.dialer.Control = r.guard.dialing
 	r.places, r.portsThere = r.target.origins(), limits.ports*max(r.target.sources(), 1)
 	r.ports.predicted = need.exhausts(limits)
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
@@ -175,6 +181,7 @@ type run struct {
 	ports    exhaustion
 	guard    *guard
 	abort    *aborter
+	groups   []*grouping
 	seen     sightings
 	places   int // origins of the target
 
@@ -197,6 +204,9 @@ func (r *run) Observe(e *results.Exchange) {
 	}
 	r.byTarget.Observe(e)
 	r.ports.observe(e)
+	for _, g := range r.groups {
+		g.observe(e)
+	}
 	if r.target.network != nil {
 		r.failures.observe(e)
 	}
@@ -217,6 +227,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
 		Remotes: r.target.remotes, Servers: r.target.servers, ServerSide: accepted, LocalAddrs: r.target.sources(), Sink: r.sample,
+		Urgent: r.guard.urgent, Looked: r.sawSockets,
 		Hosts: r.target.counters(r.profile), Except: r.target.looks.ends(),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the

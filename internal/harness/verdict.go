@@ -40,7 +40,7 @@ func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 }
 
 func happened(p *profiles.Profile, run *results.Run) string {
-	s := fmt.Sprintf("%s of %d requests failed", count(run.Counts.Failed), run.Counts.Started)
+	s := failed(run)
 	if run.Counts.Failed > 0 {
 		s += ", " + commonest(run)
 	}
@@ -67,13 +67,13 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before 
 		return fmt.Sprintf("Of %q nothing can be said, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
 	}
 	if !r.Cleared {
-		return fmt.Sprintf("With %q %s of %d requests failed; expected %s.", r.Remedy, count(r.Counts.Failed), r.Counts.Started, unmet(r.Run))
+		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), unmet(r.Run))
 	}
 	var sets []string
 	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
 		sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
 	}
-	outcome := fmt.Sprintf("%s of %d requests failed", count(r.Counts.Failed), r.Counts.Started)
+	outcome := failed(r.Run)
 	if r.Counts.Dropped > 0 {
 		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
 	}
@@ -140,6 +140,15 @@ func unmet(run *results.Run) string {
 		}
 	}
 	return strings.Join(all, ", ")
+}
+
+// failed says how many requests failed, and how many of the answers were errors.
+func failed(run *results.Run) string {
+	s := fmt.Sprintf("%s of %d requests failed", count(run.Counts.Failed), run.Counts.Started)
+	if n := run.ErrorAnswers.Sum(); n > 0 {
+		s += fmt.Sprintf(" (%d of %d answers were errors)", n, run.Counts.OK)
+	}
+	return s
 }
 
 func count(n uint64) string {

@@ -161,6 +161,12 @@ func (r *run) gauges() collectors.Gauges {
 
 func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
+// sawSockets takes in a look at the sockets that was asked for between two samples.
+func (r *run) sawSockets(s *results.SocketSample) {
+	r.guard.look(s, r.gauges().Opened)
+	r.seen.add(s)
+}
+
 func (r *run) sample(s results.Sample) error {
 	r.guard.look(s.Sockets, s.Opened)
 	r.seen.add(s.Sockets)

@@ -12,6 +12,8 @@ import (
 type Run struct {
 	Doc *results.Run
 	Dir *results.Dir // its directory, for what is not in the document; nil: nothing was kept
+
+	read *reading // made by Judge
 }
 
 // defaultConfidence is that of a comparison that does not say.
@@ -51,6 +53,9 @@ func Judge(c *results.Comparison, runs []Run) error {
 			}
 			continue
 		}
+		if runs[i].read == nil {
+			runs[i].read = &reading{}
+		}
 		arms[at].runs = append(arms[at].runs, runs[i])
 	}
 	j := judge{c: c, arms: arms}
@@ -65,6 +70,10 @@ func Judge(c *results.Comparison, runs []Run) error {
 	}
 	j.test()
 	j.warn()
+	j.warnOfErrorAnswers()
+	if missing := c.Missing(); missing != "" {
+		c.Warnings = append(c.Warnings, missing)
+	}
 	for i := range c.Pairs {
 		c.Pairs[i].Verdict = j.pairVerdict(&c.Pairs[i])
 	}
@@ -81,7 +90,7 @@ func Unfit(run *results.Run) string {
 		s := run.Stopped
 		return results.OneLine(fmt.Sprintf("stopped by abort_when after %s: %s %s, and it was %s", results.UnitSeconds.Text(s.At), s.Path, s.When, s.Seen))
 	case run.Interrupted:
-		return "interrupted: it was stopped early"
+		return results.ExcludedInterrupted + "it was stopped early"
 	case !run.Complete:
 		return "it was cut off, and is not whole"
 	case !run.Valid && len(run.Invalid) > 0:

@@ -16,9 +16,30 @@ func (a *arm) readParts(measures []measure) {
 	a.parts = make([]map[string][]counted, len(a.runs))
 	for i, r := range a.runs {
 		if r.Dir != nil {
-			a.parts[i] = partsOf(r, measures)
+			a.parts[i] = r.read.partsOf(r, measures)
 		}
 	}
+}
+
+// reading is what was read of a run's record. A comparison that goes on is judged
+// after each of its runs, and reads each record once.
+type reading struct {
+	measures []string // that the parts are of, in order
+	parts    map[string][]counted
+}
+
+// partsOf is the function of that name, of a record that is read once.
+func (r *reading) partsOf(run Run, measures []measure) map[string][]counted {
+	var names []string
+	for _, m := range measures {
+		if m.event != nil {
+			names = append(names, m.name)
+		}
+	}
+	if r.parts == nil || !slices.Equal(names, r.measures) {
+		r.measures, r.parts = names, partsOf(run, measures)
+	}
+	return r.parts
 }
 
 // partsOf reads the record of r as a stream; nil when it has none that is whole.

@@ -42,6 +42,7 @@ type Run struct {
 	Pool      Pool         `json:"pool"`
 	Sockets   Sockets      `json:"sockets"`
 	Lifelines Lifelines    `json:"lifelines"`
+	NoTimer   string       `json:"no_timer,omitempty"` // that no connection was idle long enough for an idle timer to run out
 }
 
 // Flow is what was due, started and answered, and how exchanges failed, in each

@@ -165,13 +165,16 @@ func (d *Data) beside() {
 	d.Headline.Figures = nil
 	names, questions, answers := []string{}, []string{}, []string{}
 	var failed []Run
-	invalid := 0
+	invalid, answered := 0, 0
 	for _, r := range d.Runs {
 		h := results.HeadlineOfRun(r.Doc)
 		answers = append(answers, fmt.Sprintf("%s: %s", r.Name, h.Answer))
 		d.Headline.Good = d.Headline.Good && h.Good
 		if r.Doc.Counts.Failed > 0 {
 			failed = append(failed, r)
+		}
+		if r.Doc.ErrorAnswers.Sum() > 0 {
+			answered++
 		}
 		if !r.Doc.Valid {
 			invalid++
@@ -196,15 +199,23 @@ func (d *Data) beside() {
 			worst := slices.MaxFunc(failed, func(a, b Run) int { return cmp.Compare(rate(a), rate(b)) })
 			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
 		}
+		if answered > 0 {
+			answers = append(answers, fmt.Sprintf("Answers were errors (4xx or 5xx) in %d of %d runs.", answered, len(d.Runs)))
+		}
 		if invalid > 0 {
 			answers = append(answers, fmt.Sprintf("Invalid runs: %d.", invalid))
 		}
 		answers = append(answers, "The table has the figures of each.")
 	}
 	for _, r := range shown {
-		f := results.HeadlineOfRun(r.Doc).Figures[0]
-		f.Label += ", " + r.Name
-		d.Headline.Figures = append(d.Headline.Figures, f)
+		figures := results.HeadlineOfRun(r.Doc).Figures[:1]
+		if r.Doc.ErrorAnswers.Sum() > 0 {
+			figures = results.HeadlineOfRun(r.Doc).Figures[:2]
+		}
+		for _, f := range figures {
+			f.Label += ", " + r.Name
+			d.Headline.Figures = append(d.Headline.Figures, f)
+		}
 	}
 	d.Headline.Answer = strings.Join(answers, " ")
 	d.Title = strings.Join(names, ", ")

@@ -143,6 +143,9 @@ func (g *Gatherer) Run() Run {
 		doc.Packets = &packets
 	}
 	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
+	if !g.live { // while it goes on, how connections ended is not known
+		r.NoTimer = results.NoTimerMet(&doc)
+	}
 	r.Response, r.Service = curve(g.response), curve(g.service)
 
 	t, high := g.pool.data()

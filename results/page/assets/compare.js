@@ -6,6 +6,8 @@ const rows = [
   ['requests started', (r) => integer(r.counts.started)],
   ['failed', (r) => (r.counts.failed ? { bad: integer(r.counts.failed) } : '0')],
   ['failure rate', (r) => (r.counts.started ? percent(r.counts.failed / r.counts.started) : '-')],
+  ['error answers, 4xx', (r) => (r.error_answers.client ? { bad: integer(r.error_answers.client) } : '0')],
+  ['error answers, 5xx', (r) => (r.error_answers.server ? { bad: integer(r.error_answers.server) } : '0')],
   ['dropped', (r) => integer(r.counts.dropped)],
   ['response p50', (r) => latency(r, 'response', 'p50')],
   ['response p99', (r) => latency(r, 'response', 'p99')],
@@ -20,11 +22,18 @@ const rows = [
   ['not known who closed first', (r) => integer(r.connections.closed_unknown || 0)],
   ['on fresh connections', (r) => integer(r.reuse.fresh)],
   ['on reused connections', (r) => integer(r.reuse.reused)],
+  ['idle at lease, p50', (r) => idle(r.idle.at_lease, 'p50')],
+  ['idle at lease, p99', (r) => idle(r.idle.at_lease, 'p99')],
+  ['idle at lease, longest', (r) => idle(r.idle.at_lease, 'max')],
+  ['closed by the peer while idle', (r) => (r.idle.at_peer_close ? integer(r.idle.at_peer_close.count) : 'not seen')],
+  ['idle at the peer\u2019s close, p50', (r) => idle(r.idle.at_peer_close, 'p50')],
   ['pending, peak', (r) => integer(r.pool.peak_pending)],
   ['TIME_WAIT peak, ours', (r) => (r.sockets.available ? integer(r.sockets.time_wait_peak) : 'not seen')],
   ['TIME_WAIT peak, the server\u2019s', (r) => (r.sockets.available && r.sockets.server_side ? integer(r.sockets.time_wait_server_peak) : 'not seen')],
   ['CPU per request', (r) => (r.instrument.cpu_seconds_per_exchange ? duration(r.instrument.cpu_seconds_per_exchange) : '-')],
 ];
+
+const idle = (q, stat) => (q && q.count ? duration(q[stat]) : '-');
 
 function latency(run, name, stat) {
   const q = run.latency && run.latency[name];

@@ -69,6 +69,9 @@ function comparisonSections(c, labels) {
 
 const estimate = (run) => (run.flow.one_in > 1 ? ' Of successes one in ' + run.flow.one_in + ' was recorded, and each stands for so many.' : '');
 
+// timers says of runs that met no idle timer that it was so.
+const timers = (runs) => runs.filter((r) => r.no_timer).map((r) => ' ' + (runs.length > 1 ? r.name + ': ' : '') + r.no_timer).join('');
+
 // laneCaption says how to read the lifelines.
 function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
@@ -94,7 +97,7 @@ function body(data) {
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
     section('percentiles', 'How long answers took', 'Read upwards from a percentile: that share of answers took no longer. The axis gives each further nine the same width, so the tail is as wide as the bulk. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
     section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times; the stronger its colour, the more exchanges are in it, failed ones too, on a logarithmic scale. Bands are kinds of answers, a column that reaches up is a pause.', runs.map((r) => heatMap(r, s))),
-    section('pool', 'The pool', 'Connections by what they are doing, and requests that wait for one (pending); the highest of each span. Pending above zero with leased at its cap is a pool that is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.', runs.map((r) => poolPicture(r, s))),
+    section('pool', 'The pool', 'Connections by what they are doing, and requests that wait for one (pending); the highest of each span. Pending above zero with leased at its cap is a pool that is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.' + timers(runs), runs.map((r) => poolPicture(r, s))),
     section('sockets', 'Sockets and ports', 'What the kernel holds towards the target. TIME_WAIT is a minute long, on the side that closed first, and keeps its port.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
   );
   const wanted = expectations(runs);
