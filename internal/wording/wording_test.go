@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheTableIsSound(t *testing.T) {
-	if _, err := compile(embedded); err != nil {
+	if _, err := compile(embeddedClients, embeddedFaults, embedded, embeddedOthers, embeddedCodes); err != nil {
 		t.Fatal(err)
 	}
 }
