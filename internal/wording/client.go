@@ -52,7 +52,8 @@ func (m mark) in(flat string) bool {
 type kin int
 
 const (
-	stranger kin = iota // another one is named
+	rival    kin = iota // another one is named that is built on the same
+	stranger            // another one is named
 	possible            // none is named, or only what it is built on
 	own                 // it is named, or one that is built on it
 )
@@ -105,7 +106,18 @@ func (l library) kinship(name string, named []string) (kin, string) {
 	if slices.ContainsFunc(named, func(n string) bool { return l.builtOn(name, n) }) {
 		return possible, name
 	}
+	if slices.ContainsFunc(named, func(n string) bool { return l.root(n) == l.root(name) }) {
+		return rival, name
+	}
 	return stranger, name
+}
+
+// root is the first of what a client is built on.
+func (l library) root(name string) string {
+	for l.clients[name].Extends != "" {
+		name = l.clients[name].Extends
+	}
+	return name
 }
 
 // class is an exception's class, to be found by its simple name.

@@ -5,8 +5,12 @@ import (
 	"strings"
 )
 
-// codeWorth is what a code is worth in a place where only one proxy writes it.
-const codeWorth = 90
+// codeWorth is what a code is worth in a place where only one proxy writes it:
+// less than the same proxy's details beside it.
+const codeWorth = 50
+
+// codeNames is what the codes are, by proxy.
+var codeNames = map[string]string{"haproxy": "termination state", "envoy": "response flag", "alb": "status", "heroku": "code", "nginx": "status"}
 
 // codeForm is a place in a line where a proxy writes its codes, as a regular
 // expression over the line in lower case with one kind of quotes. Each group is
@@ -62,7 +66,7 @@ func (r reading) codes() []Candidate {
 					code = r.cased[m[2]:m[3]]
 				}
 				if c, ok := codeOf(form, code); ok {
-					c.at, c.Score = span{m[2], m[3], nil}, codeWorth+m[1]-m[0]
+					c.at, c.Score = span{m[2], m[3], nil}, codeWorth
 					list = append(list, c)
 				}
 			}
@@ -79,6 +83,7 @@ func codeOf(form codeForm, code string) (Candidate, bool) {
 		}
 		for name := range strings.SplitSeq(w.code, "|") {
 			if form.client == "haproxy" && len(code) >= 2 && name == code[:2] || form.client != "haproxy" && lower(name) == form.prefix+code {
+				w.Text = codeNames[w.Client] + " " + name
 				return Candidate{Wording: w}, true
 			}
 		}

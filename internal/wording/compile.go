@@ -60,7 +60,10 @@ func compile(files ...[]byte) (library, error) {
 func (s systems) bare(parts []part) bool {
 	letters, had := 0, false
 	for _, p := range parts {
-		rest := s.known.ReplaceAllString(p.literal, "")
+		rest := p.literal
+		for text := range s.known {
+			rest = strings.ReplaceAll(rest, text, "")
+		}
 		had = had || rest != p.literal
 		letters += strings.Count(strings.Map(func(r rune) rune {
 			if unicode.IsLetter(r) {
@@ -99,7 +102,7 @@ func (e entry) compile(d document) (Wording, error) {
 		DoesNotProve: first(e.Own.DoesNotProve, m.DoesNotProve), Check: first(e.Own.Check, m.Check),
 		Incidents: m.Incidents, Setting: setting(first(e.Own.Setting, m.Setting), c.Idle),
 		Source: e.Source, Versions: e.Versions, Silent: e.Silent != "",
-		class: newClass(e.Class), classAlone: e.ClassAlone, alone: e.Alone, wrapper: e.Wrapper, code: e.Code, values: e.Values,
+		class: newClass(e.Class), classAlone: e.ClassAlone, alone: e.Alone, wrapper: e.Wrapper, http2: e.HTTP2, code: e.Code, values: e.Values,
 	}
 	if e.Own.Incidents != nil {
 		w.Incidents = e.Own.Incidents
@@ -125,7 +128,7 @@ func (w *Wording) setText(e entry) error {
 		w.Text = "(" + e.Silent + ")"
 		return nil
 	case w.code != "":
-		w.Text = e.Code
+		w.Text = codeNames[w.Client] + " " + strings.ReplaceAll(e.Code, "|", " or ")
 	case strings.HasSuffix(e.Class, ")"): // curl: (52)
 		w.Text = e.Class + " " + display(e.Pattern)
 	case e.Class != "" && e.Class != e.Pattern:

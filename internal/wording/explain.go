@@ -33,7 +33,7 @@ type Number struct {
 // reading is a text as it is looked at.
 type reading struct {
 	text
-	cased  string // the same with its case
+	cased  string   // the same with its case
 	named  []string // the clients that the text names
 	faults []fault
 	inner  *fault // the innermost of them; nil: none
@@ -66,21 +66,27 @@ func Explain(s string) []Candidate {
 	}
 	found = append(found, r.plain()...)
 	slices.SortStableFunc(found, func(a, b Candidate) int { return cmp.Compare(b.Score, a.Score) })
-	found = r.distinct(found)
+	found = distinct(found)
 	for i := range found {
 		found[i].pickUp(r.text)
 	}
 	return found
 }
 
-// distinct leaves out what a better one covers, and, below a whole match, those
-// of which the text has a part only.
-func (r reading) distinct(found []Candidate) []Candidate {
+// distinct leaves out what a better one covers, of a client's those that say
+// less, and, beside a whole match, those of which the text has a part only. What
+// a wrapper says of the connection holds for what it carries.
+func distinct(found []Candidate) []Candidate {
 	var kept []Candidate
 	for _, c := range found {
-		covered := slices.ContainsFunc(found, c.coveredBy) || slices.ContainsFunc(kept, func(k Candidate) bool {
-			return k.Client == c.Client && (k.Pattern == c.Pattern && k.code == c.code || c.wrapper) || k.Client == c.Client && c.plain ||
-				c.Partial && !k.Partial && k.Client != ""
+		better := slices.IndexFunc(kept, func(k Candidate) bool {
+			return k.Client == c.Client && (k.Pattern == c.Pattern && k.code == c.code || c.wrapper || c.plain)
+		})
+		if better >= 0 && c.wrapper && kept[better].Reused == "unknown" {
+			kept[better].Reused = c.Reused
+		}
+		covered := better >= 0 || slices.ContainsFunc(found, c.coveredBy) || c.Partial && slices.ContainsFunc(found, func(o Candidate) bool {
+			return !o.Partial && !o.plain && (o.Client == c.Client || o.Score > c.Score)
 		})
 		if !covered {
 			kept = append(kept, c)
@@ -112,16 +118,16 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	c := Candidate{Wording: w, at: at, Score: literals(w.parts)}
 	decisive := !w.bare && !w.alone && c.Score >= decisiveBytes
 	switch {
-	case whole && kin == stranger && !decisive:
+	case kin == rival, kin == stranger && !(whole && decisive):
 		return Candidate{}, false
 	case whole && w.bare && kin == possible && !classed:
 		c.Score -= 2 // behind what may be anybody's
 	case whole && classed:
 		c.Score += len(w.class.simple)
 	case whole:
-	case kin != stranger && w.hasPart(r.flat):
+	case !whole && w.hasPart(r.flat):
 		c.Partial, c.at, c.Score = true, span{0, len(r.flat), nil}, len(r.flat)-1
-	case classed && w.classAlone && kin != stranger:
+	case classed && w.classAlone:
 		c.Partial, c.at, c.Score = true, class, len(w.class.simple)
 	default:
 		return Candidate{}, false
@@ -164,7 +170,7 @@ func (r reading) plain() []Candidate {
 		DoesNotProve: f.meaning.DoesNotProve, Check: f.meaning.Check, Incidents: f.meaning.Incidents,
 		Source: "code " + f.Name + ", an error of the operating system",
 	}}
-	if base.Outcomes[0].Phase == results.PhaseConnect {
+	if !slices.ContainsFunc(base.Outcomes, func(o Outcome) bool { return o.Phase != results.PhaseConnect }) {
 		base.Reused = "no"
 	}
 	var list []Candidate

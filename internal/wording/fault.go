@@ -37,17 +37,13 @@ type fault struct {
 
 // systems compiles faults.yaml.
 type systems struct {
-	errnos  []*errno
-	foreign *regexp.Regexp // texts that are not glibc's
-	glibc   map[string]string
-	known   *regexp.Regexp // glibc's texts and the names, lower case
-	by      map[string]*errno
+	foreign map[string]*errno // texts that are not glibc's, lower case
+	known   map[string]*errno // glibc's texts and the names, lower case
 	numbers map[string]string
 }
 
 func compileFaults(errnos []*errno, meanings map[string]meaning) (systems, error) {
-	s := systems{errnos: errnos, glibc: map[string]string{}, by: map[string]*errno{}, numbers: map[string]string{}}
-	var foreign, known []string
+	s := systems{foreign: map[string]*errno{}, known: map[string]*errno{}, numbers: map[string]string{}}
 	for _, e := range errnos {
 		m, ok := meanings[e.Meaning]
 		if !ok || e.Text == "" || len(e.Numbers) == 0 || len(e.Outcomes["any"]) == 0 {
@@ -62,45 +58,77 @@ func compileFaults(errnos []*errno, meanings map[string]meaning) (systems, error
 			e.outcomes[operation] = parsed
 		}
 		for _, text := range e.Texts {
-			text = normalise(text)
-			foreign = append(foreign, text)
-			s.glibc[text] = e.Text
+			s.foreign[normalise(text)] = e
 		}
 		for _, n := range e.Numbers[1:] {
 			s.numbers[fmt.Sprint(n)] = fmt.Sprint(e.Numbers[0])
 		}
 		for _, text := range []string{normalise(e.Text), lower(e.Name), "wsa" + lower(e.Name)} {
-			known = append(known, text)
-			s.by[text] = e
+			s.known[text] = e
 		}
 	}
-	s.foreign, s.known = alternatives("(?i)", foreign), alternatives("", known)
 	return s, nil
 }
 
-// alternatives matches any of the texts, a longer one before its beginning.
-func alternatives(flags string, texts []string) *regexp.Regexp {
-	slices.SortFunc(texts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	for i, text := range texts {
-		texts[i] = regexp.QuoteMeta(text)
+// found is one of a table's texts in a text.
+type found struct {
+	from, to int
+	*errno
+}
+
+// occurrences lists where a text, in lower case, has the texts of a table: from
+// left to right, the longer one of two that overlap.
+func occurrences(in string, table map[string]*errno) []found {
+	var all []found
+	for text, e := range table {
+		for from := 0; ; {
+			at := strings.Index(in[from:], text)
+			if at < 0 {
+				break
+			}
+			at += from
+			from = at + len(text)
+			all = append(all, found{at, from, e})
+		}
 	}
-	return regexp.MustCompile(flags + "(?:" + strings.Join(texts, "|") + ")")
+	slices.SortFunc(all, func(a, b found) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(b.to, a.to)) })
+	end := 0
+	return slices.DeleteFunc(all, func(f found) bool {
+		if f.from < end {
+			return true
+		}
+		end = f.to
+		return false
+	})
 }
 
 // numbered is an errno's number as programs write it: [Errno 54], (os error 54),
 // error(-54), SocketException (10054), (61: ...
 var numbered = regexp.MustCompile(`(?i)(errno ?[:=]? ?-?|winerror |os error |error\(-?|error: |exception \(|code[=: ]{1,2}|\()(1?[0-9]{2,4})([\]):,} ]|$)`)
 
+// ownWords tells the clients that write "operation timed out" for a limit of
+// their own. musl and macOS write it for ETIMEDOUT.
+var ownWords = regexp.MustCompile(`(?i)curl|reqwest|error sending request`)
+
 // translate turns the errnos of every system and language into glibc's.
 func (s systems) translate(text string) string {
-	curl := strings.Contains(lower(text), "curl")
-	text = s.foreign.ReplaceAllStringFunc(text, func(found string) string {
-		found = lower(found)
-		if curl && strings.HasPrefix(found, "operation timed out") { // libcurl's own words
-			return found
+	own := ownWords.MatchString(text)
+	low, end := lower(text), 0
+	var b strings.Builder
+	b.Grow(len(text))
+	for _, place := range occurrences(low, s.foreign) {
+		if own && low[place.from:place.to] == "operation timed out" {
+			continue
 		}
-		return first(s.glibc[found], found)
-	})
+		b.WriteString(text[end:place.from])
+		b.WriteString(place.Text)
+		end = place.to
+		if strings.HasPrefix(text[end:], "。") {
+			end += len("。")
+		}
+	}
+	b.WriteString(text[end:])
+	text = b.String()
 	return numbered.ReplaceAllStringFunc(text, func(found string) string {
 		m := numbered.FindStringSubmatch(found)
 		linux, ok := s.numbers[m[2]]
@@ -130,18 +158,18 @@ const nearby = 160
 // faults lists the errnos of a text, at most some thousands.
 func (s systems) faults(t text) []fault {
 	var list []fault
-	for _, at := range s.known.FindAllStringIndex(t.flat, maxStarts) {
-		place := span{from: at[0], to: at[1]}
-		word := t.flat[at[0]:at[1]]
+	places := occurrences(t.flat, s.known)
+	for _, p := range places[max(0, len(places)-maxStarts):] {
+		place := span{from: p.from, to: p.to}
 		if !t.bounded(place, false) {
 			continue
 		}
-		f := fault{errno: s.by[word], at: place, weight: len(word)}
-		before := t.flat[max(0, at[0]-nearby):at[0]]
+		f := fault{errno: p.errno, at: place, weight: p.to - p.from}
+		before := t.flat[max(0, p.from-nearby):p.from]
 		if strings.HasSuffix(before, "code: '") || strings.HasSuffix(before, "'code':'") {
 			f.weight = 3 // Node gives one to each end, a reset or not
 		}
-		f.operation = operation(before, t.flat[at[1]:min(len(t.flat), at[1]+nearby)])
+		f.operation = operation(before, t.flat[p.to:min(len(t.flat), p.to+nearby)])
 		list = append(list, f)
 	}
 	return list

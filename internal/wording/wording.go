@@ -42,6 +42,7 @@ type Wording struct {
 	class      class // of the exception
 	classAlone bool  // the class tells, without its message
 	alone      bool  // the pattern counts only as a message of its own
+	http2      bool  // of HTTP/2 only, which kabench does not speak: not for For
 	wrapper    bool  // the text carries another one, which says what happened
 	bare       bool  // the pattern is an errno's text, which every client writes
 	code       string
@@ -94,7 +95,8 @@ type entry struct {
 	Pattern    string   `yaml:"pattern"`
 	Alone      bool     `yaml:"alone"`
 	Wrapper    bool     `yaml:"wrapper"`
-	Code       string   `yaml:"code"` // of a proxy's access log, in place of a pattern
+	HTTP2      bool     `yaml:"http2"`
+	Code       string   `yaml:"code"`   // of a proxy's access log, in place of a pattern
 	Silent     string   `yaml:"silent"` // why the log has nothing
 	Example    string   `yaml:"example"`
 	Outcomes   []string `yaml:"outcomes"`
@@ -154,7 +156,7 @@ func For(client string, phase results.Phase, cause results.Cause, reused bool) [
 	}
 	var texts []string
 	for _, w := range known().wordings {
-		if w.Client == family && w.Reused != contrary && slices.Contains(w.Outcomes, Outcome{phase, cause}) && !slices.Contains(texts, w.Text) {
+		if w.Client == family && !w.http2 && w.Reused != contrary && slices.Contains(w.Outcomes, Outcome{phase, cause}) && !slices.Contains(texts, w.Text) {
 			texts = append(texts, w.Text)
 		}
 	}
@@ -163,4 +165,3 @@ func For(client string, phase results.Phase, cause results.Cause, reused bool) [
 	}
 	return texts
 }
-
