@@ -7,10 +7,10 @@ import (
 
 // codeWorth is what a code is worth in a place where only one proxy writes it:
 // less than the same proxy's details beside it.
-const codeWorth = 50
+const codeWorth = 45
 
 // codeNames is what the codes are, by proxy.
-var codeNames = map[string]string{"haproxy": "termination state", "envoy": "response flag", "alb": "status", "heroku": "code", "nginx": "status"}
+var codeNames = map[string]string{"haproxy": "termination state", "envoy": "response flag", "alb": "status", "heroku": "code", "nginx": "status", "libcurl": "error"}
 
 // codeForm is a place in a line where a proxy writes its codes, as a regular
 // expression over the line in lower case with one kind of quotes. Each group is
@@ -28,9 +28,10 @@ var codeForms = []codeForm{
 	// HAProxy: option httplog, tcplog, httpslog; CLF; a field of JSON or logfmt; the code in prose.
 	{"haproxy", regexp.MustCompile(` (?:-1|[0-9]{3}) \+?[0-9]+ \S+ \S+ ([a-z-]{2}[a-z-]{2}) [0-9]+/[0-9]+/[0-9]+`), ""},
 	{"haproxy", regexp.MustCompile(` (?:-1|[0-9]{3}) \+?[0-9]+ \S+ \S+ ([a-z-]{2}--) [0-9]+/[0-9]+`), ""},
+	{"haproxy", regexp.MustCompile(`(?:-?[0-9]+/){3,9}\+?-?[0-9]+ (?:\S+ ){0,4}([a-z-]{2}(?:[a-z-]{2})?) (?:\S+ ){0,3}[0-9]+/[0-9]+/[0-9]+/[0-9]+/\+?[0-9]+ [0-9]+/[0-9]+`), ""},
 	{"haproxy", regexp.MustCompile(`/-?\+?[0-9]+ \+?[0-9]+ ([a-z-]{2}) [0-9]+/[0-9]+/[0-9]+/[0-9]+/\+?[0-9]+ [0-9]+/[0-9]+`), ""},
 	{"haproxy", regexp.MustCompile(` ([a-z-]{4}) [0-9]+ [0-9]+ [0-9]+ [0-9]+ \+?[0-9]+ [0-9]+ [0-9]+ `), ""},
-	{"haproxy", regexp.MustCompile(`(?:termination_?state|term_?state|termination_?code|termstate|terminationstate|haproxy[a-z_.]*state|'tsc?'|\btsc?)[a-z_]*'? ?[:=] ?'?([a-z-]{2}(?:[a-z-]{2})?)\b`), ""},
+	{"haproxy", regexp.MustCompile(`(?:termination_?state|term_?state|termination_?code|termstate|terminationstate|haproxy[a-z_.]*state|'tsc?'|\btsc?)[a-z_]*'? ?[:=] ?'?([a-z-]{2}(?:[a-z-]{2})?)(?:[ ,;'}]|$)`), ""},
 	{"haproxy", regexp.MustCompile(`(?:termination|session state|disconnection) (?:state|code|flag)s?(?: at disconnection)?(?: (?:is|was|of))?:? ?'?([a-z-]{2}(?:--)?)\b`), ""},
 	{"haproxy", regexp.MustCompile(`(?:^|[ '(=])([cspkdiru][rqchdlt]--)(?:$|[ ').,])`), ""},
 	// Envoy: the default access log, a field of JSON, the code in prose.
@@ -48,6 +49,8 @@ var codeForms = []codeForm{
 	// Heroku's router.
 	{"heroku", regexp.MustCompile(`\bat=(?:error|info|warning) code=(h[0-9]{2})\b`), ""},
 	{"heroku", regexp.MustCompile(`error (h[0-9]{2}) \(`), ""},
+	// libcurl's error numbers, as curl and PHP's, Perl's and Python's wrappers write them.
+	{"libcurl", regexp.MustCompile(`\bcurl(?: error:? \(?|: \(| errno:? |error\(|\()([0-9]{1,2})\b`), ""},
 	// nginx: the combined access log; ingress-nginx's, with the upstreams' addresses, lengths, times and statuses.
 	{"nginx", regexp.MustCompile(`'(?:get|post|put|delete|head|patch|options) \S+ http/[0-9.]{1,3}' (499) `), ""},
 	{"nginx", regexp.MustCompile(`'?(?:status|http_status|response_code|status_code)'? ?[:=] ?'?(499)\b`), ""},
@@ -67,6 +70,7 @@ func (r reading) codes() []Candidate {
 				}
 				if c, ok := codeOf(form, code); ok {
 					c.at, c.Score = span{m[2], m[3], nil}, codeWorth
+					c, _ = r.narrow(c)
 					list = append(list, c)
 				}
 			}

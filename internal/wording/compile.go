@@ -72,7 +72,7 @@ func (s systems) bare(parts []part) bool {
 			return -1
 		}, rest), "x")
 	}
-	return had && letters < 6
+	return had && letters < 8
 }
 
 func (e entry) compile(d document) (Wording, error) {

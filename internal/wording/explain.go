@@ -77,18 +77,23 @@ func Explain(s string) []Candidate {
 // less, and, beside a whole match, those of which the text has a part only. What
 // a wrapper says of the connection holds for what it carries.
 func distinct(found []Candidate) []Candidate {
+	found = slices.DeleteFunc(slices.Clone(found), func(c Candidate) bool {
+		return c.Partial && slices.ContainsFunc(found, func(o Candidate) bool {
+			return !o.Partial && !o.plain && (o.Client == c.Client || o.Score > c.Score)
+		})
+	})
 	var kept []Candidate
 	for _, c := range found {
 		better := slices.IndexFunc(kept, func(k Candidate) bool {
 			return k.Client == c.Client && (k.Pattern == c.Pattern && k.code == c.code || c.wrapper || c.plain)
 		})
+		if c.plain && better < 0 && slices.ContainsFunc(found, func(o Candidate) bool { return o.Client == c.Client && o.code != "" }) {
+			continue // the proxy's own code says more than an errno's text beside it
+		}
 		if better >= 0 && c.wrapper && kept[better].Reused == "unknown" {
 			kept[better].Reused = c.Reused
 		}
-		covered := better >= 0 || slices.ContainsFunc(found, c.coveredBy) || c.Partial && slices.ContainsFunc(found, func(o Candidate) bool {
-			return !o.Partial && !o.plain && (o.Client == c.Client || o.Score > c.Score)
-		})
-		if !covered {
+		if better < 0 && !slices.ContainsFunc(found, c.coveredBy) {
 			kept = append(kept, c)
 		}
 	}
@@ -121,12 +126,12 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	case kin == rival, kin == stranger && !(whole && decisive):
 		return Candidate{}, false
 	case whole && w.bare && kin == possible && !classed:
-		c.Score -= 2 // behind what may be anybody's
+		c.Score = min(c.Score, r.weight()) - 2 // behind what may be anybody's
 	case whole && classed:
 		c.Score += len(w.class.simple)
 	case whole:
 	case !whole && w.hasPart(r.flat):
-		c.Partial, c.at, c.Score = true, span{0, len(r.flat), nil}, len(r.flat)-1
+		c.Partial, c.at, c.Score = true, span{0, len(r.flat), nil}, len(strings.TrimSpace(r.flat))-1
 	case classed && w.classAlone:
 		c.Partial, c.at, c.Score = true, class, len(w.class.simple)
 	default:
@@ -145,12 +150,23 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	return r.narrow(c)
 }
 
+// weight is how many bytes the innermost fault has.
+func (r reading) weight() int {
+	if r.inner == nil {
+		return 0
+	}
+	return r.inner.weight
+}
+
 // narrow takes the cause from the innermost fault, where the text has one.
 func (r reading) narrow(c Candidate) (Candidate, bool) {
 	if r.inner == nil || c.at.from > r.inner.at.to+traceReach || r.inner.at.from > c.at.to+traceReach {
 		return c, true
 	}
 	outcomes, fits := r.inner.narrow(c.Outcomes)
+	if c.bare && !slices.ContainsFunc(outcomes, func(o Outcome) bool { return slices.Contains(r.inner.ends(), o) }) {
+		outcomes = r.inner.ends()
+	}
 	if !fits && c.Partial && r.inner.weight > 3 && c.classAlone {
 		return c, false // the class is right, and what it carries is another thing
 	}

@@ -146,11 +146,14 @@ var operations = []struct {
 	words *regexp.Regexp
 }{
 	{"tls", regexp.MustCompile(`ssl handshak|tls handshak|in ssl handshake|do_handshake|ssl_connect|ssl connect|handshaking`)},
-	{"connect", regexp.MustCompile(`connect\(|connectex|connect: |connect0|connect e[a-z]{4}|dial tcp|connecting to|connectexception|connect to |net\.connect|connecthelper|failed to connect|connecterror|newconnectionerror|tcp connect|new connection|cannot connect|open tcp connection|attempt to connect|make connection|finishconnect|pollconnect|bindexception|bind:|\(connect\)`)},
+	{"connect", regexp.MustCompile(`trying to connect|connect\(|connectex|connect: |connect0|connect e[a-z]{4}|dial tcp|connecting to|connectexception|connect to |net\.connect|connecthelper|failed to connect|connecterror|newconnectionerror|tcp connect|new connection|cannot connect|open tcp connection|attempt to connect|make connection|finishconnect|pollconnect|bindexception|bind:|\(connect\)`)},
 	{"write", regexp.MustCompile(`\bwrite|writev|send\(|sendto|sendmsg|sendfile|send failure|unable to write|outputstream|sendaddress|write0|sending request to|pass request body`)},
 	{"body", regexp.MustCompile(`connection broken|reading body|reading upstream|reading a body|read response body|incompleteread|copying content|during response`)},
 	{"read", regexp.MustCompile(`\bread|recv|readv|readaddress|inputstream|getresponse|read0|receive`)},
 }
+
+// errnoNumber is a number that stands for an errno, by itself.
+var errnoNumber = regexp.MustCompile(`(?:errno[ :=]{1,2}-?|os error |delayed[ _]connect[ _]error:[ _])([0-9]{2,3})\b`)
 
 // nearby is how far from an errno the word for its operation may stand.
 const nearby = 160
@@ -159,6 +162,15 @@ const nearby = 160
 func (s systems) faults(t text) []fault {
 	var list []fault
 	places := occurrences(t.flat, s.known)
+	for _, at := range errnoNumber.FindAllStringSubmatchIndex(t.flat, maxStarts) {
+		for _, e := range s.known {
+			if fmt.Sprint(e.Numbers[0]) == t.flat[at[2]:at[3]] {
+				places = append(places, found{at[0], at[1], e})
+				break
+			}
+		}
+	}
+	slices.SortStableFunc(places, func(a, b found) int { return cmp.Compare(a.from, b.from) })
 	for _, p := range places[max(0, len(places)-maxStarts):] {
 		place := span{from: p.from, to: p.to}
 		if !t.bounded(place, false) {

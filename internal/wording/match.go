@@ -106,8 +106,15 @@ func unify(text string) string {
 	if blank == ' ' {
 		b.WriteByte(' ')
 	}
-	return strings.ReplaceAll(b.String(), `\'`, `'`)
+	return closes.ReplaceAllString(opens.ReplaceAllString(strings.ReplaceAll(b.String(), `\'`, `'`), "("), ")")
 }
+
+// Rust's and Python's printers set what is in parentheses on lines of its own,
+// and end it with a comma.
+var (
+	opens  = regexp.MustCompile(`\([ \n]`)
+	closes = regexp.MustCompile(`,?[ \n]\)|,\)`)
+)
 
 // text is what is to be explained, normalised. In flat, a line's end is a
 // blank; the offsets are the same.
@@ -199,7 +206,7 @@ func (t text) bounded(s span, alone bool) bool {
 		return true
 	}
 	before = strings.TrimRight(before, " ")
-	starts := before == "" || strings.ContainsRune("\n:'(=[←", lastRune(before))
+	starts := before == "" || strings.ContainsRune("\n:'(=[]|←", lastRune(before)) || strings.HasSuffix(before, " -")
 	ends := strings.TrimRight(after, " ") == "" || strings.ContainsRune("\n'),]}", rune(after[0])) || strings.HasPrefix(after, " at ") ||
 		strings.HasPrefix(after, " {") || strings.HasPrefix(after, " ←")
 	return starts && ends

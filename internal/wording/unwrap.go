@@ -27,6 +27,9 @@ var (
 		`)[ \t]+`)
 )
 
+// tags are HTML's. What Rust and Python print in angle brackets is none of them.
+var tags = regexp.MustCompile(`(?i)</?(?:a|b|i|em|strong|p|br|div|span|pre|code|samp|tt|td|th|tr|table|tbody|li|ul|ol|h[1-6]|html|body|title|center|hr)(?: [^<>]{0,200})?/?>`)
+
 // unwrap takes a message out of what carries it: colours, escapes of JSON, Java
 // and Python, HTML entities, syslog's #012, lines of container logs. Names of
 // fields and loggers stay, because they tell the client.
@@ -42,7 +45,7 @@ func unwrap(text string) string {
 			break
 		}
 	}
-	return logPrefix.ReplaceAllString(joinCRI(text), "$0\n")
+	return logPrefix.ReplaceAllString(joinCRI(tags.ReplaceAllString(text, "\n")), "$0\n")
 }
 
 // joinCRI takes away the prefixes of a container log, and puts the parts of a
