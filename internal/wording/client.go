@@ -10,6 +10,7 @@ import (
 type client struct {
 	Name    string   `yaml:"name"`
 	Extends string   `yaml:"extends"` // what it is built on, whose words it writes as well
+	Generic bool     `yaml:"generic"` // it stands for all that are built on it
 	Marks   []string `yaml:"marks"`   // words that tell it: packages, file names, prefixes; ~ begins a regular expression
 	Idle    string   `yaml:"idle"`    // its setting for the longest idle time of a connection
 
@@ -82,16 +83,6 @@ func (l library) builtOn(name, other string) bool {
 	return false
 }
 
-// generic reports whether a name stands for several clients.
-func (l library) generic(name string) bool {
-	for _, c := range l.clients {
-		if c.Extends == name {
-			return true
-		}
-	}
-	return name == ""
-}
-
 // kinship says how a wording's client stands to those named, and which of them
 // wrote it: the client itself, or the one named that is built on it.
 func (l library) kinship(name string, named []string) (kin, string) {
@@ -157,4 +148,17 @@ func (c class) in(flat string) (span, bool) {
 		from = at + 1
 	}
 	return span{}, false
+}
+
+// Shared reports whether the text does not tell which client wrote it: the best
+// candidate is any client, or all that are built on a language, or one of
+// several as likely.
+func Shared(candidates []Candidate) bool {
+	if len(candidates) == 0 {
+		return false
+	}
+	l, best := known(), candidates[0]
+	return best.Client == "" || l.clients[best.Client].Generic || slices.ContainsFunc(candidates[1:], func(c Candidate) bool {
+		return c.Score >= best.Score-1 && !l.builtOn(c.Client, best.Client) && !l.builtOn(best.Client, c.Client)
+	})
 }

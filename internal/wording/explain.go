@@ -226,6 +226,16 @@ var (
 	address = regexp.MustCompile(`(?:[0-9]{1,3}\.){3}[0-9]{1,3}:([0-9]{1,5})(?:[^0-9.]|$)|://[a-z0-9.-]{1,80}:([0-9]{1,5})|\[[0-9a-f:]{2,40}\]:([0-9]{1,5})`)
 )
 
+// reuseSigns are what other lines of a client's log say of the connection.
+var reuseSigns = []struct {
+	client string
+	form   *regexp.Regexp
+}{
+	{"varnish", regexp.MustCompile(`backendopen .{0,200} (reuse|connect)\b`)},
+	{"libcurl", regexp.MustCompile(`\* (re-using existing|connected to)`)},
+	{"hyper", regexp.MustCompile(`(reuse idle connection for|starting new connection)`)},
+}
+
 // pickUp adds the numbers of the text, and what they say of the connection.
 func (c *Candidate) pickUp(t text) {
 	for _, p := range c.parts {
@@ -241,6 +251,15 @@ func (c *Candidate) pickUp(t text) {
 			}
 		}
 		c.Numbers = append(c.Numbers, n)
+	}
+	for _, sign := range reuseSigns {
+		if m := sign.form.FindStringSubmatch(t.flat[max(0, c.at.from-traceReach):min(len(t.flat), c.at.to+traceReach)]); m != nil && c.Client == sign.client && c.Reused == "unknown" {
+			reused := "no"
+			if strings.HasPrefix(m[1], "re") {
+				reused = "yes"
+			}
+			c.setReused(reused)
+		}
 	}
 	near := t.flat[max(0, c.at.from-traceReach):min(len(t.flat), c.at.to+traceReach)]
 	if m := channel.FindStringSubmatch(near); m != nil && c.Client == "reactor-netty" {
