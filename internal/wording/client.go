@@ -152,13 +152,13 @@ func (c class) in(flat string) (span, bool) {
 
 // Shared reports whether the text does not tell which client wrote it: the best
 // candidate is any client, or all that are built on a language, or one of
-// several as likely.
+// several as likely, or was told by a word or two.
 func Shared(candidates []Candidate) bool {
 	if len(candidates) == 0 {
 		return false
 	}
 	l, best := known(), candidates[0]
-	return best.Client == "" || l.clients[best.Client].Generic || slices.ContainsFunc(candidates[1:], func(c Candidate) bool {
+	return best.Client == "" || best.vague || l.clients[best.Client].Generic || slices.ContainsFunc(candidates[1:], func(c Candidate) bool {
 		return c.Score >= best.Score-1 && !l.builtOn(c.Client, best.Client) && !l.builtOn(best.Client, c.Client)
 	})
 }

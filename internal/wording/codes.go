@@ -47,6 +47,8 @@ var codeForms = []codeForm{
 	{"alb", regexp.MustCompile(`^\s*[0-9-]{10}t\S+z \S+ [0-9.]+:[0-9]+ (?:\S+|-) \S+ \S+ \S+ (50[0-9]) (?:0|-) [0-9]+ [0-9]+ '`), ""},
 	{"alb", regexp.MustCompile(`(?:alb|load balancer|elb)\S* (?:http )?(460)\b`), ""},
 	// Heroku's router.
+	{"heroku", regexp.MustCompile(`\bsock=client .{0,80}code=(h18)\b`), "client "},
+	{"heroku", regexp.MustCompile(`\bcode=(h18)\b.{0,400}\bsock=client\b`), "client "},
 	{"heroku", regexp.MustCompile(`\bat=(?:error|info|warning) code=(h[0-9]{2})\b`), ""},
 	{"heroku", regexp.MustCompile(`error (h[0-9]{2}) \(`), ""},
 	// libcurl's error numbers, as curl and PHP's, Perl's and Python's wrappers write them.

@@ -21,6 +21,7 @@ type Candidate struct {
 
 	at    span
 	plain bool // made for an errno, not out of the table
+	vague bool // so short that anybody may write it
 }
 
 // Number is one figure of a text.
@@ -110,6 +111,7 @@ const (
 	namedWorth    = 30 // the text names the client
 	decisiveWorth = 20 // no client is named, and the words are hardly another's
 	decisiveBytes = 24
+	vagueBytes    = 12
 	wrapperWorth  = 6 // in place of its bytes: the text carried says more
 )
 
@@ -130,7 +132,7 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	case whole && classed:
 		c.Score += len(w.class.simple)
 	case whole:
-	case !whole && w.hasPart(r.flat):
+	case !whole && !w.wrapper && w.hasPart(r.flat):
 		c.Partial, c.at, c.Score = true, span{0, len(r.flat), nil}, len(strings.TrimSpace(r.flat))-1
 	case classed && w.classAlone:
 		c.Partial, c.at, c.Score = true, class, len(w.class.simple)
@@ -140,6 +142,7 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	if w.wrapper {
 		c.Score = wrapperWorth
 	}
+	c.vague = len(r.named) == 0 && !classed && (c.Partial || w.alone) && c.Score < vagueBytes
 	switch {
 	case kin == own:
 		c.Score += namedWorth
