@@ -123,7 +123,11 @@ func reproducible(incidents []string) []string {
 func printExplained(to io.Writer, e explanation) error {
 	best, others := e.Candidates[0], e.Candidates[1:]
 	w := &sheet{to: to}
-	w.line("%s: %s", best.ClientName, strings.TrimSpace(best.Text))
+	name := best.ClientName
+	if best.Vague {
+		name = "Perhaps " + name
+	}
+	w.line("%s: %s", name, strings.TrimSpace(best.Text))
 	if best.Client == "" {
 		w.line("(any client writes this: the words are the operating system's; more of the log may tell which)")
 	} else if e.Shared {

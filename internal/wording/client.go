@@ -13,6 +13,7 @@ type client struct {
 	Generic bool     `yaml:"generic"` // it stands for all that are built on it
 	Marks   []string `yaml:"marks"`   // words that tell it: packages, file names, prefixes; ~ begins a regular expression
 	Idle    string   `yaml:"idle"`    // its setting for the longest idle time of a connection
+	NoIdle  string   `yaml:"no_idle"` // what to do where it has none
 
 	marks []mark
 }
@@ -158,7 +159,7 @@ func Shared(candidates []Candidate) bool {
 		return false
 	}
 	l, best := known(), candidates[0]
-	return best.Client == "" || best.vague || l.clients[best.Client].Generic || slices.ContainsFunc(candidates[1:], func(c Candidate) bool {
+	return best.Client == "" || best.Vague || l.clients[best.Client].Generic || slices.ContainsFunc(candidates[1:], func(c Candidate) bool {
 		return c.Score >= best.Score-1 && !l.builtOn(c.Client, best.Client) && !l.builtOn(best.Client, c.Client)
 	})
 }

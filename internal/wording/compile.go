@@ -100,10 +100,11 @@ func (e entry) compile(d document) (Wording, error) {
 		Client: e.Client, ClientName: c.Name, Pattern: e.Pattern, Example: e.Example,
 		Reused: first(e.Reused, "unknown"), Proves: join(first(e.Own.Proves, m.Proves), e.Note),
 		DoesNotProve: first(e.Own.DoesNotProve, m.DoesNotProve), Check: first(e.Own.Check, m.Check),
-		Incidents: m.Incidents, Setting: setting(first(e.Own.Setting, m.Setting), c.Idle),
+		Incidents: m.Incidents, advice: first(e.Own.Setting, m.Setting),
 		Source: e.Source, Versions: e.Versions, Silent: e.Silent != "",
 		class: newClass(e.Class), classAlone: e.ClassAlone, alone: e.Alone, wrapper: e.Wrapper, http2: e.HTTP2, code: e.Code, values: e.Values,
 	}
+	w.Setting = c.setting(w.advice)
 	if e.Own.Incidents != nil {
 		w.Incidents = e.Own.Incidents
 	}
@@ -144,8 +145,11 @@ func (w *Wording) setText(e entry) error {
 }
 
 // setting puts a client's own setting into a meaning's advice.
-func setting(advice, idle string) string {
-	return strings.ReplaceAll(advice, "{idle}", first(idle, "the client's idle timeout for connections"))
+func (c client) setting(advice string) string {
+	if c.NoIdle != "" && strings.Contains(advice, "{idle}") {
+		return c.NoIdle
+	}
+	return strings.ReplaceAll(advice, "{idle}", first(c.Idle, "the client's idle timeout for connections"))
 }
 
 func first(texts ...string) string {

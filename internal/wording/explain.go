@@ -17,11 +17,11 @@ type Candidate struct {
 	Wording
 	Numbers []Number `json:"numbers,omitempty"` // picked up from the text
 	Partial bool     `json:"partial,omitempty"` // the text has only a part of the pattern, or only the exception's class
+	Vague   bool     `json:"vague,omitempty"`   // the text is so short that others may write it as well
 	Score   int      `json:"score"`             // bytes of literal text recognised, the client's own marks included
 
 	at    span
 	plain bool // made for an errno, not out of the table
-	vague bool // so short that anybody may write it
 }
 
 // Number is one figure of a text.
@@ -142,11 +142,11 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	if w.wrapper {
 		c.Score = wrapperWorth
 	}
-	c.vague = len(r.named) == 0 && !classed && (c.Partial || w.alone) && c.Score < vagueBytes
+	c.Vague = len(r.named) == 0 && !classed && (c.Partial || w.alone) && c.Score < vagueBytes
 	switch {
 	case kin == own:
 		c.Score += namedWorth
-		c.Client, c.ClientName = client, known().clients[client].Name
+		c.Client, c.ClientName, c.Setting = client, known().clients[client].Name, known().clients[client].setting(w.advice)
 	case kin == possible && decisive && whole && !w.wrapper:
 		c.Score += decisiveWorth
 	}
@@ -196,12 +196,12 @@ func (r reading) plain() []Candidate {
 	for _, name := range r.named {
 		c := base
 		c.Client, c.ClientName = name, known().clients[name].Name
-		c.Setting = setting(f.meaning.Setting, known().clients[name].Idle)
+		c.Setting = known().clients[name].setting(f.meaning.Setting)
 		c.Score += namedWorth
 		list = append(list, c)
 	}
 	if len(list) == 0 {
-		base.ClientName, base.Setting = "Any client", setting(f.meaning.Setting, "")
+		base.ClientName, base.Setting = "Any client", client{}.setting(f.meaning.Setting)
 		list = append(list, base)
 	}
 	return list

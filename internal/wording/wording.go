@@ -39,13 +39,14 @@ type Wording struct {
 	Versions     string    `json:"versions,omitempty"` // those it was seen or read in
 	Silent       bool      `json:"silent,omitempty"`   // the log has nothing: Text says why
 
-	class      class // of the exception
-	classAlone bool  // the class tells, without its message
-	alone      bool  // the pattern counts only as a message of its own
-	http2      bool  // of HTTP/2 only, which kabench does not speak: not for For
-	wrapper    bool  // the text carries another one, which says what happened
-	bare       bool  // the pattern is an errno's text, which every client writes
-	code       string
+	class      class  // of the exception
+	classAlone bool   // the class tells, without its message
+	alone      bool   // the pattern counts only as a message of its own
+	http2      bool   // of HTTP/2 only, which kabench does not speak: not for For
+	wrapper    bool   // the text carries another one, which says what happened
+	bare       bool   // the pattern is an errno's text, which every client writes
+	code       string // of a proxy's access log; | between several of one meaning
+	advice     string // the setting, before the client's own is put in
 	values     []value
 	parts      []part // the compiled pattern
 }
