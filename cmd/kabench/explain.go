@@ -18,6 +18,9 @@ import (
 // nearest is how many known texts are shown for an unknown one.
 const nearest = 3
 
+// maxOthers is how many candidates are shown beside the best.
+const maxOthers = 8
+
 func newExplain(s *streams) *cobra.Command {
 	list := false
 	c := &cobra.Command{
@@ -62,7 +65,8 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 // explanation is the answer, with --json.
 type explanation struct {
 	Known      bool                `json:"known"`
-	Shared     bool                `json:"shared"` // other clients write it as well, and the text does not tell them apart
+	Shared     bool                `json:"shared"`            // other clients write it as well, and the text does not tell them apart
+	Clients    []string            `json:"clients,omitempty"` // the names of those that may have written it, the likeliest first
 	Candidates []wording.Candidate `json:"candidates"`
 	Nearest    []wording.Wording   `json:"nearest,omitempty"`
 	Reproduce  []string            `json:"reproduce,omitempty"` // incidents of the best candidate that come with kabench
@@ -73,7 +77,7 @@ func (s *streams) explain(text string) error {
 	e.Candidates = append(e.Candidates, wording.Explain(text)...)
 	e.Known = len(e.Candidates) > 0
 	if e.Known {
-		e.Shared = shared(e.Candidates)
+		e.Shared, e.Clients = wording.Shared(e.Candidates), writers(e.Candidates)
 		e.Reproduce = reproducible(e.Candidates[0].Incidents)
 	} else {
 		e.Nearest = wording.Nearest(text, nearest)
@@ -93,13 +97,16 @@ func (s *streams) explain(text string) error {
 	return err
 }
 
-// shared reports whether another client is as likely as the best candidate's; a
-// partial match counts one less than a whole one.
-func shared(candidates []wording.Candidate) bool {
-	best := candidates[0]
-	return slices.ContainsFunc(candidates[1:], func(c wording.Candidate) bool {
-		return c.Client != best.Client && c.Score >= best.Score-1
-	})
+// writers are the clients among the candidates, by name; what stands for any
+// client is none.
+func writers(candidates []wording.Candidate) []string {
+	var names []string
+	for _, c := range candidates {
+		if c.Client != "" && !slices.Contains(names, c.ClientName) {
+			names = append(names, c.ClientName)
+		}
+	}
+	return names
 }
 
 // reproducible are the incidents among these that come with kabench.
@@ -118,8 +125,14 @@ func reproducible(incidents []string) []string {
 func printExplained(to io.Writer, e explanation) error {
 	best, others := e.Candidates[0], e.Candidates[1:]
 	w := &sheet{to: to}
-	w.line("%s: %s", best.ClientName, best.Text)
-	if e.Shared {
+	name := best.ClientName
+	if best.Vague {
+		name = "Perhaps " + name
+	}
+	w.line("%s: %s", name, strings.TrimSpace(best.Text))
+	if best.Client == "" {
+		w.line("(any client writes this: the words are the operating system's; more of the log may tell which)")
+	} else if e.Shared {
 		w.line("(several clients write this, and the text does not tell them apart; more of the log may)")
 	}
 	if best.Partial {
@@ -136,21 +149,33 @@ func printExplained(to io.Writer, e explanation) error {
 		w.field("in the text", text)
 	}
 	w.field("check", best.Check)
+	w.field("setting", best.Setting)
 	w.field("incident", strings.Join(best.Incidents, ", "))
 	for _, name := range e.Reproduce {
 		w.field("reproduce", "kabench reproduce "+name)
 	}
 	w.field("versions", best.Versions)
 	w.field("source", best.Source)
-	if len(others) > 0 {
-		w.line("")
-		w.line("It may also be, best first:")
-		for _, c := range others {
-			w.line("  %s: %s", c.ClientName, c.Text)
-			w.line("      %s%s", outcomes(c.Outcomes), reuse(c.Reused))
-		}
-	}
+	w.others(best, others, e.Clients)
 	return w.err
+}
+
+// others has the candidates but the best: their names, where the words are
+// anybody's.
+func (p *sheet) others(best wording.Candidate, others []wording.Candidate, clients []string) {
+	if len(others) == 0 {
+		return
+	}
+	p.line("")
+	if best.Client == "" {
+		p.field("written by", strings.Join(clients, ", ")+", and others")
+		return
+	}
+	p.line("It may also be, best first:")
+	for _, c := range others[:min(maxOthers, len(others))] {
+		p.line("  %s: %s", c.ClientName, strings.TrimSpace(c.Text))
+		p.line("      %s%s", outcomes(c.Outcomes), reuse(c.Reused))
+	}
 }
 
 func printUnknown(to io.Writer, near []wording.Wording) error {

@@ -25,16 +25,12 @@ type part struct {
 
 var holes = regexp.MustCompile(`<(#[a-z ]+|[a-z ]+|\.\.\.)>`)
 
-// parsePattern compiles a pattern; exact keeps its case.
-func parsePattern(pattern string, exact bool) ([]part, error) {
-	clean := normalise
-	if exact {
-		clean = unify
-	}
+// parsePattern compiles a pattern.
+func parsePattern(pattern string) ([]part, error) {
 	var parts []part
 	hole, from := "", 0
 	add := func(literal string) {
-		p := part{hole: strings.TrimPrefix(hole, "#"), number: strings.HasPrefix(hole, "#"), reach: holeReach, literal: clean(literal)}
+		p := part{hole: strings.TrimPrefix(hole, "#"), number: strings.HasPrefix(hole, "#"), reach: holeReach, literal: normalise(literal)}
 		if hole == "..." {
 			p.reach = traceReach
 		}
@@ -70,7 +66,7 @@ func display(pattern string) string {
 }
 
 // normalise takes away what differs between logs: case, kinds of quotes and
-// their escapes, colours, and runs of blanks. A line's end stays one.
+// their escapes, and runs of blanks. A line's end stays one.
 func normalise(text string) string { return lower(unify(text)) }
 
 // lower changes no length, so that offsets hold in both forms of a text.
@@ -88,7 +84,7 @@ func unify(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	blank := byte(0) // to write before the next rune
-	for _, r := range colours.ReplaceAllString(text, "") {
+	for _, r := range text {
 		switch {
 		case r == '\n' || r == '\u2028' || r == '\r':
 			blank = '\n'
@@ -110,10 +106,15 @@ func unify(text string) string {
 	if blank == ' ' {
 		b.WriteByte(' ')
 	}
-	return strings.ReplaceAll(b.String(), `\'`, `'`)
+	return closes.ReplaceAllString(opens.ReplaceAllString(strings.ReplaceAll(b.String(), `\'`, `'`), "("), ")")
 }
 
-var colours = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+// Rust's and Python's printers set what is in parentheses on lines of its own,
+// and end it with a comma.
+var (
+	opens  = regexp.MustCompile(`\([ \n]`)
+	closes = regexp.MustCompile(`,?[ \n]\)|,\)`)
+)
 
 // text is what is to be explained, normalised. In flat, a line's end is a
 // blank; the offsets are the same.
@@ -171,13 +172,18 @@ func (t text) follow(parts []part, s *span) bool {
 	return true
 }
 
-// digits is the length of the number s begins with: 45000, 0.1.
+// digits is the length of the number s begins with: 45000, 0.1, 129,072.
 func digits(s string) int {
 	n := 0
-	for n < len(s) && n < 20 && (isDigit(s[n]) || n > 0 && s[n] == '.' && n+1 < len(s) && isDigit(s[n+1])) {
+	for n < len(s) && n < 20 && (isDigit(s[n]) || n > 0 && s[n] == '.' && n+1 < len(s) && isDigit(s[n+1]) || thousands(s[n:]) && n > 0) {
 		n++
 	}
 	return n
+}
+
+// thousands reports whether s begins with a comma between groups of digits.
+func thousands(s string) bool {
+	return len(s) > 3 && s[0] == ',' && isDigit(s[1]) && isDigit(s[2]) && isDigit(s[3]) && (len(s) == 4 || !isDigit(s[4]))
 }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
@@ -200,7 +206,7 @@ func (t text) bounded(s span, alone bool) bool {
 		return true
 	}
 	before = strings.TrimRight(before, " ")
-	starts := before == "" || strings.ContainsRune("\n:'(=[←", lastRune(before))
+	starts := before == "" || strings.ContainsRune("\n:'(=[]|←", lastRune(before)) || strings.HasSuffix(before, " -")
 	ends := strings.TrimRight(after, " ") == "" || strings.ContainsRune("\n'),]}", rune(after[0])) || strings.HasPrefix(after, " at ") ||
 		strings.HasPrefix(after, " {") || strings.HasPrefix(after, " ←")
 	return starts && ends

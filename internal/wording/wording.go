@@ -2,19 +2,24 @@ package wording
 
 import (
 	_ "embed"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/kabench/kabench/results"
 )
 
 //go:embed wordings.yaml
 var embedded []byte
+
+//go:embed clients.yaml
+var embeddedClients []byte
+
+//go:embed others.yaml
+var embeddedOthers []byte
+
+//go:embed codes.yaml
+var embeddedCodes []byte
 
 // Wording is one text that one client or proxy writes, and what it means.
 type Wording struct {
@@ -29,17 +34,21 @@ type Wording struct {
 	DoesNotProve string    `json:"does_not_prove,omitempty"`
 	Check        string    `json:"check"`
 	Incidents    []string  `json:"incidents,omitempty"` // those that show the mechanism
+	Setting      string    `json:"setting,omitempty"`   // what to set, and what it costs
 	Source       string    `json:"source"`
 	Versions     string    `json:"versions,omitempty"` // those it was seen or read in
 	Silent       bool      `json:"silent,omitempty"`   // the log has nothing: Text says why
 
-	class      string // of the exception, in full
+	class      class  // of the exception
 	classAlone bool   // the class tells, without its message
-	exact      bool   // the pattern's case counts
 	alone      bool   // the pattern counts only as a message of its own
+	http2      bool   // of HTTP/2 only, which kabench does not speak: not for For
+	wrapper    bool   // the text carries another one, which says what happened
+	bare       bool   // the pattern is an errno's text, which every client writes
+	code       string // of a proxy's access log; | between several of one meaning
+	advice     string // the setting, before the client's own is put in
 	values     []value
-	marks      []string // normalised; words that tell the client
-	parts      []part   // the compiled pattern
+	parts      []part // the compiled pattern
 }
 
 // Outcome is where and why an exchange ended.
@@ -57,21 +66,18 @@ func (o Outcome) String() string {
 
 // value is what a number in the text gives away.
 type value struct {
-	Of    string `yaml:"of"`
-	Is    string `yaml:"is"`
-	Means string `yaml:"means"`
+	Of     string `yaml:"of"`
+	Is     string `yaml:"is"`
+	Means  string `yaml:"means"`
+	Reused string `yaml:"reused"` // yes or no, where the number tells
 }
 
-// document is wordings.yaml.
+// document is one of the files, or all of them together.
 type document struct {
 	Clients  map[string]client  `yaml:"clients"`
 	Meanings map[string]meaning `yaml:"meanings"`
 	Wordings []entry            `yaml:"wordings"`
-}
-
-type client struct {
-	Name  string   `yaml:"name"`
-	Marks []string `yaml:"marks"`
+	Errnos   []*errno           `yaml:"errnos"`
 }
 
 // meaning is what texts of several clients have in common.
@@ -80,6 +86,7 @@ type meaning struct {
 	DoesNotProve string   `yaml:"does_not_prove"`
 	Check        string   `yaml:"check"`
 	Incidents    []string `yaml:"incidents"`
+	Setting      string   `yaml:"setting"` // {idle} is the client's setting for the longest idle time
 }
 
 type entry struct {
@@ -87,8 +94,10 @@ type entry struct {
 	Class      string   `yaml:"class"`
 	ClassAlone bool     `yaml:"class_alone"`
 	Pattern    string   `yaml:"pattern"`
-	Exact      bool     `yaml:"exact"`
 	Alone      bool     `yaml:"alone"`
+	Wrapper    bool     `yaml:"wrapper"`
+	HTTP2      bool     `yaml:"http2"`
+	Code       string   `yaml:"code"`   // of a proxy's access log, in place of a pattern
 	Silent     string   `yaml:"silent"` // why the log has nothing
 	Example    string   `yaml:"example"`
 	Outcomes   []string `yaml:"outcomes"`
@@ -105,13 +114,15 @@ type entry struct {
 type library struct {
 	wordings []Wording
 	families []string // sorted
+	clients  map[string]client
+	systems  systems
 }
 
-// known is compiled from the embedded file, which a test holds to be sound.
+// known is compiled from the embedded files, which a test holds to be sound.
 var known = sync.OnceValue(func() library {
-	l, err := compile(embedded)
+	l, err := compile(embeddedClients, embeddedFaults, embedded, embeddedOthers, embeddedCodes)
 	if err != nil {
-		panic("wordings.yaml: " + err.Error())
+		panic("the wordings: " + err.Error())
 	}
 	return l
 })
@@ -146,7 +157,7 @@ func For(client string, phase results.Phase, cause results.Cause, reused bool) [
 	}
 	var texts []string
 	for _, w := range known().wordings {
-		if w.Client == family && w.Reused != contrary && slices.Contains(w.Outcomes, Outcome{phase, cause}) && !slices.Contains(texts, w.Text) {
+		if w.Client == family && !w.http2 && w.Reused != contrary && slices.Contains(w.Outcomes, Outcome{phase, cause}) && !slices.Contains(texts, w.Text) {
 			texts = append(texts, w.Text)
 		}
 	}
@@ -154,102 +165,4 @@ func For(client string, phase results.Phase, cause results.Cause, reused bool) [
 		return For(client, phase, results.CauseFIN, reused)
 	}
 	return texts
-}
-
-func compile(data []byte) (library, error) {
-	var d document
-	if err := yaml.UnmarshalWithOptions(data, &d, yaml.Strict()); err != nil {
-		return library{}, err
-	}
-	var l library
-	var errs []error
-	for name := range d.Clients {
-		l.families = append(l.families, name)
-	}
-	slices.Sort(l.families)
-	for i, e := range d.Wordings {
-		w, err := e.compile(d)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("wording %d, %s %q: %w", i+1, e.Client, e.Pattern+e.Silent, err))
-			continue
-		}
-		l.wordings = append(l.wordings, w)
-	}
-	return l, errors.Join(errs...)
-}
-
-func (e entry) compile(d document) (Wording, error) {
-	c, known := d.Clients[e.Client]
-	if !known {
-		return Wording{}, fmt.Errorf("the client is not in the list of clients")
-	}
-	m, known := d.Meanings[e.Meaning]
-	if !known {
-		return Wording{}, fmt.Errorf("there is no meaning %q", e.Meaning)
-	}
-	if (e.Pattern == "") == (e.Silent == "") {
-		return Wording{}, fmt.Errorf("give a pattern, or why there is none (silent)")
-	}
-	if e.Source == "" {
-		return Wording{}, fmt.Errorf("the source is missing")
-	}
-	w := Wording{
-		Client: e.Client, ClientName: c.Name, Pattern: e.Pattern, Example: e.Example,
-		Reused: first(e.Reused, "unknown"), Proves: join(first(e.Own.Proves, m.Proves), e.Note),
-		DoesNotProve: first(e.Own.DoesNotProve, m.DoesNotProve), Check: first(e.Own.Check, m.Check),
-		Incidents: m.Incidents, Source: e.Source, Versions: e.Versions, Silent: e.Silent != "",
-		class: e.Class, classAlone: e.ClassAlone, exact: e.Exact, alone: e.Alone, values: e.Values,
-	}
-	if e.Own.Incidents != nil {
-		w.Incidents = e.Own.Incidents
-	}
-	if !slices.Contains([]string{"yes", "no", "unknown"}, w.Reused) {
-		return Wording{}, fmt.Errorf("reused is %q", w.Reused)
-	}
-	for _, text := range e.Outcomes {
-		phase, cause, _ := strings.Cut(text, "/")
-		var o Outcome
-		if err := errors.Join(o.Phase.UnmarshalText([]byte(phase)), o.Cause.UnmarshalText([]byte(cause))); err != nil {
-			return Wording{}, err
-		}
-		w.Outcomes = append(w.Outcomes, o)
-	}
-	if len(w.Outcomes) == 0 || w.Proves == "" || w.Check == "" {
-		return Wording{}, fmt.Errorf("outcomes, proves and check are needed")
-	}
-	if w.Silent {
-		w.Text = "(" + e.Silent + ")"
-		return w, nil
-	}
-	var err error
-	if w.parts, err = parsePattern(e.Pattern, e.Exact); err != nil {
-		return Wording{}, err
-	}
-	for _, mark := range c.Marks {
-		w.marks = append(w.marks, normalise(mark))
-	}
-	w.Text = display(e.Pattern)
-	switch {
-	case strings.HasSuffix(e.Class, ")"): // curl: (52)
-		w.Text = e.Class + " " + w.Text
-	case e.Class != "" && e.Class != e.Pattern:
-		w.Text = e.Class + ": " + w.Text
-	}
-	if w.Example == "" {
-		w.Example = w.Text
-	}
-	return w, nil
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
-func join(a, b string) string {
-	return strings.TrimSpace(strings.TrimSpace(a) + " " + strings.TrimSpace(b))
 }
