@@ -101,6 +101,7 @@ type Test struct {
 	P          float64 `json:"p"`           // 1 when no test was made
 	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
 	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
-	Detectable float64 `json:"detectable"`  // the least difference that this experiment would most likely have seen; 0: not known
+	Detectable float64 `json:"detectable"`  // the least difference that 80 % of such experiments find; 0: not known
+	Repeats    int     `json:"repeats"`     // runs each with which 80 % of such experiments find the difference seen; 0: not known
 	Why        string  `json:"why,omitempty"`
 }

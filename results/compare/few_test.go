@@ -142,7 +142,7 @@ func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 	for _, n := range []int{3, 4, 5, 6, 7, 8} {
 		test := func(shift float64) level {
 			if leastP(n, n) <= alpha {
-				return mannWhitney(draw(n, 0), draw(n, shift), 0.95, alpha)
+				return mannWhitney(draw(n, 0), draw(n, shift), false, 0.95, alpha)
 			}
 			l, err := welch(draw(n, 0), draw(n, shift), false, 0.95, alpha)
 			if err != nil {
