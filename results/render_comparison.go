@@ -26,6 +26,9 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	if c.Question != "" {
 		wrap(&b, "", c.Question)
 	}
+	if !slices.ContainsFunc(c.Arms, func(a Arm) bool { return a.Runs > 0 }) {
+		return c.renderNothing(w, &b)
+	}
 	if c.Interrupted {
 		fmt.Fprintln(&b, "Interrupted: stopped early by a signal; this is of the runs that were made")
 	}
@@ -63,6 +66,18 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	wrap(&b, "", c.Verdict)
+	_, err := io.WriteString(w, Printable(b.String()))
+	return err
+}
+
+// renderNothing writes a comparison without a valid run: why there is none, and no
+// table.
+func (c *Comparison) renderNothing(w io.Writer, b *bytes.Buffer) error {
+	fmt.Fprintln(b)
+	if !c.Interrupted || len(c.Runs) > 1 {
+		c.renderRuns(b)
+	}
+	wrap(b, "", c.Verdict)
 	_, err := io.WriteString(w, Printable(b.String()))
 	return err
 }

@@ -98,7 +98,8 @@ type level struct {
 	delta              float64 // Cliff's
 	ratio              float64 // of scaled values, b's mean to a's
 	detectable         float64 // at least this much is most likely found; 0: not known
-	repeats            int     // so many runs each would most likely find the difference seen; 0: not known
+	effect             float64 // the shift seen, in standard deviations of the difference of two runs; 0: not known
+	v1, v2             float64 // variances of a run
 }
 
 // mannWhitney tests without any assumption on how values are distributed. The
@@ -142,17 +143,23 @@ func (l *level) expect(a, b []float64, scaled bool, alpha, asGood float64) {
 	if vx+vy == 0 {
 		return
 	}
-	// The spread is known from these runs only: Welch's degrees of freedom may turn
-	// out to be anything from the fewer to both together.
 	vx, vy = vx/asGood, vy/asGood
-	n := min(len(x), len(y))
-	l.detectable = detectableT(math.Sqrt(vx/float64(len(x))+vy/float64(len(y))), float64(n-1), alpha)
+	l.v1, l.v2, l.effect = vx, vy, math.Abs(my-mx)/math.Sqrt(vx+vy)
+	vx, vy = vx/float64(len(x)), vy/float64(len(y))
+	l.detectable = detectableT(math.Sqrt(vx+vy), welchFreedom(vx, vy, float64(len(x)-1), float64(len(y)-1)), alpha)
 	if scaled {
 		l.detectable = math.Exp(mx) * math.Expm1(l.detectable)
 	}
-	if off := math.Abs(my - mx); off > 0 {
-		l.repeats = leastRuns(2, func(n float64) bool { return detectableT(math.Sqrt((vx+vy)/n), n-1, alpha) <= off })
+}
+
+// repeats is how many runs each would most likely find the shift seen; 0: not known.
+func (l level) repeats(alpha float64) int {
+	if l.effect == 0 {
+		return 0
 	}
+	return leastRuns(2, func(n float64) bool {
+		return chanceT(l.effect*math.Sqrt(n), welchFreedom(l.v1, l.v2, n-1, n-1), alpha) >= power
+	})
 }
 
 // exactU bounds the sizes for which the U distribution is computed.

@@ -49,12 +49,12 @@ func (q *question) paired() (d paired, known bool) {
 	}
 	ia, ib := inBlocks(q.sa, q.sb)
 	differences := make([]float64, len(ia))
-	rounding := 0.0 // variance: neither a count nor a time is known more exactly
+	rounding := 0.0 // variance: no figure is taken for more exact than half a step
 	for i := range ia {
 		x, rx := q.logScale(q.sa, ia[i])
 		y, ry := q.logScale(q.sb, ib[i])
 		differences[i] = y - x
-		rounding += (rx*rx + ry*ry) / 12 / float64(len(ia))
+		rounding += (rx*rx + ry*ry) / 4 / float64(len(ia))
 	}
 	mean, variance := stat.MeanVariance(differences, nil)
 	if variance == 0 {
@@ -94,7 +94,7 @@ func (d paired) detectable(alpha float64) float64 { return detectableT(d.se(), d
 // blocks is how many of them would most likely find the mean difference seen.
 func (d paired) blocks(alpha float64) int {
 	return leastRuns(leastBlocks, func(n float64) bool {
-		return detectableT(d.sd/math.Sqrt(n), n-1, alpha) <= math.Abs(d.mean)
+		return chanceT(math.Abs(d.mean)/d.sd*math.Sqrt(n), n-1, alpha) >= power
 	})
 }
 

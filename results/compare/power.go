@@ -19,15 +19,62 @@ func leastRuns(least int, enough func(n float64) bool) int {
 	return least + sort.Search(mostRepeats+1-least, func(i int) bool { return enough(float64(least + i)) })
 }
 
-// detectableT is the least shift that Student's test most likely finds at alpha,
-// with a standard error that these runs gave and others will give anew: so both
-// quantiles are Student's.
-func detectableT(se, df, alpha float64) float64 {
-	return se * (student(df, 1-alpha/2) + student(df, power))
+// leastWith is the least value between lo and hi with which a chance that grows
+// with it comes to power; hi when none does.
+func leastWith(lo, hi float64, chance func(float64) float64) float64 {
+	for range 30 {
+		if mid := (lo + hi) / 2; chance(mid) < power {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return hi
 }
 
-// planned are rates yet to be seen: how many exchanges there will be, and how
-// they vary.
+// shares are equally likely values of a variance as it is estimated with df degrees
+// of freedom, as shares of the true one (Wilson and Hilferty's approximation of χ²).
+func shares(df float64) []float64 {
+	if df == 0 || math.IsInf(df, 1) {
+		return []float64{1}
+	}
+	const parts = 7
+	list := make([]float64, parts)
+	for i := range list {
+		z := distuv.UnitNormal.Quantile((float64(i) + 0.5) / parts)
+		list[i] = math.Pow(max(1-2/(9*df)+z*math.Sqrt(2/(9*df)), 0.02), 3)
+	}
+	return list
+}
+
+// detectableT is the least shift that Student's test most likely finds at alpha.
+// The standard error is known from these runs only, and another experiment will
+// estimate it anew: the chance is averaged over both.
+func detectableT(se, df, alpha float64) float64 {
+	critical := student(df, 1-alpha/2)
+	all := shares(df)
+	return se * leastWith(0, 20*critical, func(shift float64) float64 {
+		sum := 0.0
+		for _, x := range all {
+			for _, y := range all {
+				sum += distuv.UnitNormal.CDF(shift*math.Sqrt(x) - critical*math.Sqrt(y))
+			}
+		}
+		return sum / float64(len(all)*len(all))
+	})
+}
+
+// chanceT is the chance that Student's test finds so many standard errors at alpha.
+func chanceT(shift, df, alpha float64) float64 {
+	critical := student(df, 1-alpha/2)
+	sum, all := 0.0, shares(df)
+	for _, y := range all {
+		sum += distuv.UnitNormal.CDF(shift - critical*math.Sqrt(y))
+	}
+	return sum / float64(len(all))
+}
+
+// planned are rates yet to be seen: of how many exchanges, and how they vary.
 type planned struct {
 	rates
 	na, nb   float64
@@ -47,51 +94,45 @@ func (l planned) withRuns(n float64) planned {
 }
 
 // chance is the probability that rates.p is below alpha when the true rates are pa
-// and pb: normal, averaged over how the variances may be estimated.
-func (l planned) chance(pa, pb float64) float64 {
+// and pb and runs vary by phi: normal, averaged over how the variances may be
+// estimated.
+func (l planned) chance(pa, pb, phi float64) float64 {
 	both := (pa*l.na + pb*l.nb) / (l.na + l.nb)
 	floor := l.within * both * (1 - both)
-	va, vb := l.phi*pa*(1-pa)/l.na, l.phi*pb*(1-pb)/l.nb
-	off := math.Abs(pb-pa) - l.within/2*(1/l.na+1/l.nb)
-	found := func(seenA, seenB, df float64) float64 {
-		return distuv.UnitNormal.CDF((off - l.critical(df)*math.Sqrt(seenA+seenB)) / math.Sqrt(va+vb))
+	floorA, floorB := floor/l.na, floor/l.nb
+	va, vb := l.variance(pa, phi)/l.na, l.variance(pb, phi)/l.nb
+	off, sd := math.Abs(pb-pa)-l.within/2*(1/l.na+1/l.nb), math.Sqrt(va+vb)
+	found := func(seen, df float64) float64 {
+		return distuv.UnitNormal.CDF((off - l.critical(df)*math.Sqrt(max(seen, floorA+floorB))) / sd)
 	}
-	if l.dfa == 0 && l.dfb == 0 {
-		return found(floor/l.na, floor/l.nb, l.df)
+	switch {
+	case l.dfa == 0 && l.dfb == 0:
+		return found(0, l.df)
+	case l.dfa == 0 || l.dfb == 0:
+		sum, all := 0.0, shares(l.dfa+l.dfb)
+		for _, x := range all {
+			sum += found((va+vb)*x, l.dfa+l.dfb)
+		}
+		return sum / float64(len(all))
 	}
-	sum, n := 0.0, 0.0
-	for _, x := range spreads(l.dfa) {
-		for _, y := range spreads(l.dfb) {
-			seenA, seenB := va*x, vb*y
-			df := l.dfa + l.dfb
-			if l.dfa == 0 {
-				seenA = seenB * l.nb / l.na
-			} else if l.dfb == 0 {
-				seenB = seenA * l.na / l.nb
-			}
-			seenA, seenB = max(seenA, floor/l.na), max(seenB, floor/l.nb)
-			if l.dfa > 0 && l.dfb > 0 {
-				df = welchFreedom(seenA, seenB, l.dfa, l.dfb)
-			}
-			sum, n = sum+found(seenA, seenB, df), n+1
+	sum, ofA, ofB := 0.0, shares(l.dfa), shares(l.dfb)
+	for _, x := range ofA {
+		for _, y := range ofB {
+			sum += found(va*x+vb*y, welchFreedom(max(va*x, floorA), max(vb*y, floorB), l.dfa, l.dfb))
 		}
 	}
-	return sum / n
+	return sum / float64(len(ofA)*len(ofB))
 }
 
-// spreads are equally likely ratios of an estimated variance to the true one.
-func spreads(df float64) []float64 {
-	if df == 0 {
-		return []float64{1}
+// variance is that of a rate of p, per exchange: the clusters' chance, and what
+// runs vary by beyond it, which is a factor of p.
+func (l planned) variance(p, phi float64) float64 {
+	seen := counted{l.a.k + l.b.k, l.a.n + l.b.n}.rate()
+	chance := l.within * p * (1 - p)
+	if seen == 0 {
+		return chance
 	}
-	const parts = 8
-	list := make([]float64, parts)
-	for i := range list {
-		// Wilson and Hilferty's approximation of the χ² distribution.
-		z := distuv.UnitNormal.Quantile((float64(i) + 0.5) / parts)
-		list[i] = math.Pow(max(1-2/(9*df)+z*math.Sqrt(2/(9*df)), 0), 3)
-	}
-	return list
+	return chance + max(phi-l.within, 0)*(1-seen)/seen*p*p
 }
 
 // detectable is the least rise above a's rate that is most likely found at alpha;
@@ -99,24 +140,27 @@ func spreads(df float64) []float64 {
 func (r rates) detectable(alpha float64) float64 {
 	l := r.plan(alpha)
 	from := r.a.rate()
-	lo, hi := from, 1.0
-	if l.chance(from, hi) < power {
-		return 0
+	all := []float64{1}
+	if r.phi > r.within { // known from these runs only
+		all = shares(r.df)
 	}
-	for range 40 {
-		if mid := (lo + hi) / 2; l.chance(from, mid) >= power {
-			hi = mid
-		} else {
-			lo = mid
+	chance := func(pb float64) float64 {
+		sum := 0.0
+		for _, x := range all {
+			sum += l.chance(from, pb, r.phi/x)
 		}
+		return sum / float64(len(all))
 	}
-	return hi - from
+	if rate := leastWith(from, 1, chance); rate < 1 {
+		return rate - from
+	}
+	return 0
 }
 
 // repeats is how many runs each would most likely find the difference seen.
 func (r rates) repeats(alpha float64) int {
 	l := r.plan(alpha)
-	return leastRuns(2, func(n float64) bool { return l.withRuns(n).chance(r.a.rate(), r.b.rate()) >= power })
+	return leastRuns(2, func(n float64) bool { return l.withRuns(n).chance(r.a.rate(), r.b.rate(), r.phi) >= power })
 }
 
 // criticalT is the two-sided critical value of Student's t at alpha by degrees of

@@ -12,6 +12,7 @@ import (
 // many experiments says what it could find, and another one is made with just that
 // difference.
 func TestPowerIsWhatDetectablePromises(t *testing.T) {
+	all, allFound := 0, 0
 	for n, tt := range []struct {
 		name    string
 		x       experiment
@@ -40,7 +41,7 @@ func TestPowerIsWhatDetectablePromises(t *testing.T) {
 	} {
 		r := rand.New(rand.NewPCG(uint64(n), 8))
 		found, made, unsaid, sum := 0, 0, 0, 0.0
-		for range tries(20) {
+		for range tries(8) {
 			x := tt.x
 			x.times = alike(tt.arms)
 			c := x.judge(r)
@@ -53,7 +54,8 @@ func TestPowerIsWhatDetectablePromises(t *testing.T) {
 			made++
 			x.slower = alike(tt.arms)
 			if tt.measure == p99 {
-				x.slower[1] += least / c.Arms[0].Measures[p99].Value
+				center, _, _ := meanOf(c.Arms[0].Measures[p99].Per, true, 0.95)
+				x.slower[1] += least / center
 			} else if x.rate > 0 {
 				x.times[1] += least * perRun / x.rate
 			} else {
@@ -64,12 +66,15 @@ func TestPowerIsWhatDetectablePromises(t *testing.T) {
 				found++
 			}
 		}
-		share := float64(found) / float64(made)
+		all, allFound = all+made, allFound+found
+		share := float64(found) / float64(max(made, 1))
 		t.Logf("%-20s %.3f of %d (%d unsaid), mean %.4g", tt.name, share, made, unsaid, sum/float64(made))
-		slack := 3.5 * math.Sqrt(0.8*0.2/float64(made))
-		if share < 0.72-slack || share > 0.9+slack {
+		if found < atLeast(0.72, made) || found > atMost(0.9, made) {
 			t.Errorf("%s: found in %.2f of %d", tt.name, share, made)
 		}
+	}
+	if allFound < atLeast(0.72, all) || allFound > atMost(0.9, all) {
+		t.Errorf("found in %d of %d, want 80 %%", allFound, all)
 	}
 }
 
@@ -86,11 +91,12 @@ func alphaOf(c *results.Comparison, measure string) float64 {
 // The interval of a setting's failure rate holds the true one in 95 % of
 // experiments, with few runs too, and where they vary.
 func TestIntervalsHoldInEveryWorld(t *testing.T) {
+	all, allMissed := 0, 0
 	for n, w := range worlds {
 		for _, repeats := range []int{2, 3, 5, 10} {
 			r := rand.New(rand.NewPCG(uint64(n), uint64(repeats)))
 			missed, made := 0, 0
-			for range tries(40) {
+			for range tries(12) {
 				made++
 				c := experiment{world: w, repeats: repeats, times: alike(2)}.judge(r)
 				m := c.Arms[0].Measures[results.MeasureFailureRate]
@@ -102,6 +108,31 @@ func TestIntervalsHoldInEveryWorld(t *testing.T) {
 			if missed > atMost(0.05, made) {
 				t.Errorf("%s, %d repeats: %d of %d intervals miss the true rate", w.name, repeats, missed, made)
 			}
+			all, allMissed = all+made, allMissed+missed
 		}
+	}
+	if allMissed > atMost(0.05, all) {
+		t.Errorf("%d of %d intervals miss the true rate", allMissed, all)
+	}
+}
+
+// Five blocks, each with a third fewer failures: what blocks share is no chance.
+func TestBlocksAreUsed(t *testing.T) {
+	for name, failed := range map[string][]uint64{"many": {90, 30, 150, 240, 60}, "few": {30, 12, 48, 75, 21}} {
+		c := &results.Comparison{Seed: 1, Repeats: 5, Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
+		r := rand.New(rand.NewPCG(1, 3))
+		var runs []Run
+		for block, k := range failed {
+			for i, lost := range []uint64{k, k * 2 / 3} {
+				c.Runs = append(c.Runs, results.ComparedRun{Arm: c.Arms[i].Name, Block: block + 1})
+				runs = append(runs, Run{Doc: runOf(counted{lost, perRun}, 0.05, r)})
+			}
+		}
+		judged(t, c, runs)
+		test := find(&c.Pairs[0], results.MeasureFailureRate)
+		if !test.Differs || test.Method != methodPaired || !test.Bounded || test.High >= 0 {
+			t.Errorf("%s failures: %+v", name, test)
+		}
+		t.Logf("%s: p %.4g", name, test.PAdjusted)
 	}
 }

@@ -17,8 +17,8 @@ type rates struct {
 	dfa, dfb float64 // of the two: runs - 1
 }
 
-// ratesOf estimates the variance of each rate from its runs. It is at least the
-// one that independent clusters would have at the rate of both together. Where
+// ratesOf estimates the variance of each rate from its runs. Together they are at
+// least those of independent clusters at the rate of both together. Where
 // only one setting's runs show how much runs vary, the other's are taken to vary
 // likewise. Where neither's do, with one run each, the spans within the runs are
 // all that is known.
@@ -41,13 +41,12 @@ func ratesOf(a, b sample, within, dfWithin float64) rates {
 	case r.dfb == 0:
 		vb, r.df = va*na/nb, r.dfa
 	}
-	va, vb = max(va, floorA), max(vb, floorB)
 	r.phi = within
 	if chance > 0 {
-		r.phi = (va + vb) / (chance * (1/na + 1/nb))
+		r.phi = max(within, (va+vb)/(chance*(1/na+1/nb)))
 	}
 	if r.dfa > 0 && r.dfb > 0 {
-		r.df = welchFreedom(va, vb, r.dfa, r.dfb)
+		r.df = welchFreedom(max(va, floorA), max(vb, floorB), r.dfa, r.dfb)
 	}
 	return r
 }

@@ -75,7 +75,7 @@ const (
 	classes
 )
 
-var shares = [classes]float64{0.5, 0.25, 0.25}
+var parts = [classes]float64{0.5, 0.25, 0.25}
 
 func (q *question) class() class {
 	switch q.measure.name {
@@ -95,13 +95,13 @@ func weigh(open []*question) {
 		n[q.class()]++
 	}
 	given := 0.0
-	for c, share := range shares {
+	for c, share := range parts {
 		if n[c] > 0 {
 			given += share
 		}
 	}
 	for _, q := range open {
-		q.weight = shares[q.class()] / given / float64(n[q.class()])
+		q.weight = parts[q.class()] / given / float64(n[q.class()])
 	}
 }
 
@@ -115,7 +115,7 @@ func asIfTested(of *question, all []*question) float64 {
 			n++
 		}
 	}
-	return shares[of.class()] / float64(n)
+	return parts[of.class()] / float64(n)
 }
 
 // more is the advice to make more runs: those at hand may have been made before.
@@ -212,7 +212,9 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 	}
 	t.Method, t.P = methodRates, r.p()
 	t.Effect, t.EffectName = oddsRatio(r.a, r.b), "odds ratio"
-	t.Repeats = r.repeats(alpha)
+	if t.P >= alpha && q.class() != ofTheRest {
+		t.Repeats = r.repeats(alpha)
+	}
 	if r.phi > 1 {
 		t.Why = fmt.Sprintf("events were clustered, or runs varied: about %.3g of them count as one independent event", r.phi)
 	}
@@ -242,7 +244,10 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 		}
 	}
 	t.P, t.Difference, t.Low, t.High, t.Bounded = l.p, l.difference, l.lo, l.hi, l.bounded
-	t.Detectable, t.Repeats = l.detectable, l.repeats
+	t.Detectable = l.detectable
+	if t.P >= alpha && q.class() != ofTheRest {
+		t.Repeats = l.repeats(alpha)
+	}
 	t.Effect, t.EffectName = l.delta, deltaName
 	if l.ratio > 0 {
 		t.Effect, t.EffectName = l.ratio, "ratio"
@@ -251,15 +256,18 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 
 // answerPaired takes the paired test's answer where it finds more than the other.
 func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha float64) {
-	from, scale := q.center(q.sa.values), 1.0
+	from, _, _ := meanOf(q.sa.values, q.measure.scaled, confidence)
+	scale := 1.0
 	if q.measure.counts != nil {
 		from, scale = q.sa.total().rate(), q.measure.scale()
 	}
-	if least := scale * q.moved(from, d.detectable(alpha)); least > 0 && (t.Detectable == 0 || least < t.Detectable) {
+	// Blocks must do clearly better: by chance one of two estimates is always lower.
+	const clearly = 0.6
+	if least := scale * q.moved(from, d.detectable(alpha)); least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
 		t.Detectable = least
-	}
-	if n := d.blocks(alpha); t.Repeats == 0 || n < t.Repeats {
-		t.Repeats = n
+		if t.Repeats > 0 {
+			t.Repeats = min(t.Repeats, d.blocks(alpha))
+		}
 	}
 	p := d.p()
 	if p >= t.P {

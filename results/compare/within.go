@@ -92,10 +92,10 @@ func sharedRhythm(table [][]counted) (phi, df float64) {
 		}
 	}
 	r, c := withEvents(rows), withEvents(columns)
-	if r < 2 || c < 2 || all.k == all.n {
+	if r < 2 || all.k == all.n {
 		return 1, 0
 	}
-	df = float64((r - 1) * (c - 1))
+	df = float64((r - 1) * max(c-1, 1)) // one span for all: a rhythm, and no more
 	chi2 := 0.0
 	for i, row := range table {
 		for k, cell := range row {

@@ -165,6 +165,7 @@ func tries(few int) int {
 }
 
 func TestFalseFindingsInEveryWorld(t *testing.T) {
+	all, allWrong := 0, 0
 	for n, w := range worlds {
 		made, wrong, failures := 0, 0, 0
 		detail := ""
@@ -172,7 +173,7 @@ func TestFalseFindingsInEveryWorld(t *testing.T) {
 			for _, arms := range []int{2, 4} {
 				r := rand.New(rand.NewPCG(uint64(n), uint64(100*repeats+arms)))
 				bad := 0
-				for range tries(10) {
+				for range tries(3) {
 					c := experiment{world: w, repeats: repeats, times: alike(arms), spread: 0.3}.judge(r)
 					made++
 					if differing(c) > 0 {
@@ -193,6 +194,10 @@ func TestFalseFindingsInEveryWorld(t *testing.T) {
 		if most := atMost(0.05, made); wrong > most {
 			t.Errorf("%s: differences in %d of %d comparisons of a setting with itself, want at most %d", w.name, wrong, made, most)
 		}
+		all, allWrong = all+made, allWrong+wrong
+	}
+	if most := atMost(0.05, all); allWrong > most {
+		t.Errorf("in all worlds: differences in %d of %d, want at most %d", allWrong, all, most)
 	}
 }
 
@@ -202,3 +207,6 @@ func atMost(p float64, tries int) int {
 	n := float64(tries)
 	return int(n*p + 3.5*math.Sqrt(n*p*(1-p)))
 }
+
+// atLeast is how often it happens at least.
+func atLeast(p float64, tries int) int { return tries - atMost(1-p, tries) }
