@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 
