@@ -102,6 +102,8 @@ type Test struct {
 	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
 	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
 	Detectable float64 `json:"detectable"`  // the least difference that 80 % of such experiments find; 0: not known
-	Repeats    int     `json:"repeats"`     // runs each with which 80 % of such experiments find the difference seen; 0: not known
-	Why        string  `json:"why,omitempty"`
+	// RepeatsNeeded is the number of runs each with which 80 % of such experiments
+	// find the difference seen, up to 1000, 1001 for more; 0: not known, or found.
+	RepeatsNeeded int    `json:"repeats_needed"`
+	Why           string `json:"why,omitempty"`
 }

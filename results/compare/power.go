@@ -124,6 +124,35 @@ func (l planned) chance(pa, pb, phi float64) float64 {
 	return sum / float64(len(ofA)*len(ofB))
 }
 
+// fromNone is the chance that the paired test finds a rate of pb where the other
+// setting has no failure in any block.
+func (l planned) fromNone(pb, blocks float64) float64 {
+	mean, sampled, rounding := l.logOddsFromNone(pb * l.nb / blocks / l.within)
+	critical := l.critical(blocks - 1)
+	sum, all := 0.0, shares(blocks-1)
+	for _, x := range all {
+		sum += distuv.UnitNormal.CDF((mean*math.Sqrt(blocks) - critical*math.Sqrt(max(sampled*x, rounding))) / math.Sqrt(sampled))
+	}
+	return sum / float64(len(all))
+}
+
+// logOddsFromNone are the mean and the variance of a block's difference in log odds
+// to a run without failures, and the variance of rounding, where so many clusters of
+// failures are expected.
+func (l planned) logOddsFromNone(clusters float64) (mean, variance, rounding float64) {
+	law := distuv.Poisson{Lambda: clusters}
+	sd := math.Sqrt(clusters)
+	squares := 0.0
+	for k := math.Floor(max(clusters-6*sd, 0)); k <= clusters+6*sd+6; k++ {
+		p, failures := law.Prob(k), k*l.within+0.5
+		d := math.Log(failures / 0.5)
+		mean += p * d
+		squares += p * d * d
+		rounding += p * (4 + 1/(failures*failures)) / 4
+	}
+	return mean, squares - mean*mean, rounding
+}
+
 // variance is that of a rate of p, per exchange: the clusters' chance, and what
 // runs vary by beyond it, which is a factor of p.
 func (l planned) variance(p, phi float64) float64 {
@@ -136,8 +165,9 @@ func (l planned) variance(p, phi float64) float64 {
 }
 
 // detectable is the least rise above a's rate that is most likely found at alpha;
-// 0 when there is none.
-func (r rates) detectable(alpha float64) float64 {
+// 0 when there is none. Of a setting without failures the number of blocks, if the
+// paired test is made, says what that would find.
+func (r rates) detectable(alpha float64, blocks float64) float64 {
 	l := r.plan(alpha)
 	from := r.a.rate()
 	all := []float64{1}
@@ -148,6 +178,9 @@ func (r rates) detectable(alpha float64) float64 {
 		sum := 0.0
 		for _, x := range all {
 			sum += l.chance(from, pb, r.phi/x)
+		}
+		if r.a.k == 0 && blocks >= leastBlocks {
+			return max(sum/float64(len(all)), l.fromNone(pb, blocks))
 		}
 		return sum / float64(len(all))
 	}

@@ -206,14 +206,15 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 	lo, hi := r.difference(confidence)
 	t.Difference, t.Bounded = scale*(r.b.rate()-r.a.rate()), true
 	t.Low, t.High = min(scale*lo, t.Difference), max(scale*hi, t.Difference)
-	t.Detectable = scale * r.detectable(alpha)
+	ia, _ := inBlocks(q.sa, q.sb)
+	t.Detectable = scale * r.detectable(alpha, float64(len(ia)))
 	if q.why != "" {
 		return
 	}
 	t.Method, t.P = methodRates, r.p()
 	t.Effect, t.EffectName = oddsRatio(r.a, r.b), "odds ratio"
 	if t.P >= alpha && q.class() != ofTheRest {
-		t.Repeats = r.repeats(alpha)
+		t.RepeatsNeeded = r.repeats(alpha)
 	}
 	if r.phi > 1 {
 		t.Why = fmt.Sprintf("events were clustered, or runs varied: about %.3g of them count as one independent event", r.phi)
@@ -246,7 +247,7 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 	t.P, t.Difference, t.Low, t.High, t.Bounded = l.p, l.difference, l.lo, l.hi, l.bounded
 	t.Detectable = l.detectable
 	if t.P >= alpha && q.class() != ofTheRest {
-		t.Repeats = l.repeats(alpha)
+		t.RepeatsNeeded = l.repeats(alpha)
 	}
 	t.Effect, t.EffectName = l.delta, deltaName
 	if l.ratio > 0 {
@@ -265,8 +266,8 @@ func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha flo
 	const clearly = 0.6
 	if least := scale * q.moved(from, d.detectable(alpha)); least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
 		t.Detectable = least
-		if t.Repeats > 0 {
-			t.Repeats = min(t.Repeats, d.blocks(alpha))
+		if t.RepeatsNeeded > 0 {
+			t.RepeatsNeeded = min(t.RepeatsNeeded, d.blocks(alpha))
 		}
 	}
 	p := d.p()

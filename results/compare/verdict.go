@@ -194,7 +194,7 @@ func (j *judge) unseen(p *results.Pair, t *results.Test) string {
 	}
 	said := fmt.Sprintf("No significant difference in %s (%s).", label, figures)
 	more := ""
-	if !same && t.Repeats > 0 {
+	if !same && t.RepeatsNeeded > 0 {
 		more = j.needed(t)
 	}
 	switch {
@@ -229,10 +229,10 @@ func (j *judge) needed(t *results.Test) string {
 	if j.c.Seed == 0 {
 		runs = "runs of each setting"
 	}
-	if t.Repeats > mostRepeats {
+	if t.RepeatsNeeded > mostRepeats {
 		return fmt.Sprintf(" To detect a difference as small as the one seen takes more than %d %s.", mostRepeats, runs)
 	}
-	return fmt.Sprintf(" To detect a difference as small as the one seen, in %.0f %% of such experiments, takes about %d %s.", 100*power, t.Repeats, runs)
+	return fmt.Sprintf(" To detect a difference as small as the one seen, in %.0f %% of such experiments, takes about %d %s.", 100*power, t.RepeatsNeeded, runs)
 }
 
 // verdict is the answer: which arm to take, and what that costs.
