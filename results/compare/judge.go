@@ -3,6 +3,7 @@ package compare
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -194,6 +195,10 @@ func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample)
 	}
 	n := effective(float64(t.n), phi, df, j.c.Confidence)
 	lo, hi := results.EffectiveInterval(t.rate()*n, n, j.c.Confidence)
+	if phi > within { // runs vary by a factor, so their mean is farther below the true one than above
+		cv := math.Sqrt(phi * (1 - t.rate()) / t.rate() / float64(t.n))
+		hi = min(max(hi, t.rate()*math.Exp(cv*student(df, (1+j.c.Confidence)/2))), 1)
+	}
 	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()
 	out.Low, out.High = min(m.scale()*lo, out.Value), max(m.scale()*hi, out.Value)
 	if phi > 1 {

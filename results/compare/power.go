@@ -97,10 +97,8 @@ func (l planned) withRuns(n float64) planned {
 // and pb and runs vary by phi: normal, averaged over how the variances may be
 // estimated.
 func (l planned) chance(pa, pb, phi float64) float64 {
-	both := (pa*l.na + pb*l.nb) / (l.na + l.nb)
-	floor := l.within * both * (1 - both)
-	floorA, floorB := floor/l.na, floor/l.nb
-	va, vb := l.variance(pa, phi)/l.na, l.variance(pb, phi)/l.nb
+	floorA, floorB := leastVariance(pa, l.na, l.within), leastVariance(pb, l.nb, l.within)
+	va, vb := l.varies(pa, phi)/l.na, l.varies(pb, phi)/l.nb
 	off, sd := math.Abs(pb-pa)-l.within/2*(1/l.na+1/l.nb), math.Sqrt(va+vb)
 	found := func(seen, df float64) float64 {
 		return distuv.UnitNormal.CDF((off - l.critical(df)*math.Sqrt(max(seen, floorA+floorB))) / sd)
@@ -153,9 +151,9 @@ func (l planned) logOddsFromNone(clusters float64) (mean, variance, rounding flo
 	return mean, squares - mean*mean, rounding
 }
 
-// variance is that of a rate of p, per exchange: the clusters' chance, and what
+// varies is the variance of a rate of p, per exchange: the clusters' chance, and what
 // runs vary by beyond it, which is a factor of p.
-func (l planned) variance(p, phi float64) float64 {
+func (l planned) varies(p, phi float64) float64 {
 	seen := counted{l.a.k + l.b.k, l.a.n + l.b.n}.rate()
 	chance := l.within * p * (1 - p)
 	if seen == 0 {

@@ -13,13 +13,13 @@ type rates struct {
 	a, b     counted
 	within   float64 // dispersion of the events within the runs, at least 1
 	phi      float64 // dispersion of the difference of the rates, at least within
+	variance float64 // of that difference
 	df       float64 // degrees of freedom that phi is known with; infinite: taken as known
 	dfa, dfb float64 // of the two: runs - 1
 }
 
 // ratesOf estimates the variance of each rate from its runs. Together they are at
-// least those of independent clusters at the rate of both together. Where
-// only one setting's runs show how much runs vary, the other's are taken to vary
+// least those of independent clusters. Where only one setting's runs show how much runs vary, the other's are taken to vary
 // likewise. Where neither's do, with one run each, the spans within the runs are
 // all that is known.
 func ratesOf(a, b sample, within, dfWithin float64) rates {
@@ -30,7 +30,7 @@ func ratesOf(a, b sample, within, dfWithin float64) rates {
 	vb, r.dfb = rateVariance(b.counts)
 	both := counted{r.a.k + r.b.k, r.a.n + r.b.n}
 	chance := both.rate() * (1 - both.rate())
-	floorA, floorB := within*chance/na, within*chance/nb
+	floorA, floorB := leastVariance(r.a.rate(), na, within), leastVariance(r.b.rate(), nb, within)
 	switch {
 	case r.dfa == 0 && r.dfb == 0:
 		if dfWithin > 0 {
@@ -41,7 +41,7 @@ func ratesOf(a, b sample, within, dfWithin float64) rates {
 	case r.dfb == 0:
 		vb, r.df = va*na/nb, r.dfa
 	}
-	r.phi = within
+	r.phi, r.variance = within, max(va+vb, floorA+floorB)
 	if chance > 0 {
 		r.phi = max(within, (va+vb)/(chance*(1/na+1/nb)))
 	}
@@ -49,6 +49,14 @@ func ratesOf(a, b sample, within, dfWithin float64) rates {
 		r.df = welchFreedom(max(va, floorA), max(vb, floorB), r.dfa, r.dfb)
 	}
 	return r
+}
+
+// leastVariance is that of a rate p of n exchanges in independent clusters of so
+// many. One more event and one more success keep it above 0 (Agresti and Caffo, The
+// American Statistician 54, 2000).
+func leastVariance(p, n, cluster float64) float64 {
+	p = (p*n + 1) / (n + 2)
+	return cluster * p * (1 - p) / n
 }
 
 // rateVariance is the variance of the rate of all runs together as the runs show
@@ -80,14 +88,11 @@ func welchFreedom(v1, v2, df1, df2 float64) float64 {
 // event for continuity, in its standard errors by Student's t distribution, but
 // never below Fisher's exact test upon the counts thinned by the clusters.
 func (r rates) p() float64 {
-	na, nb := float64(r.a.n), float64(r.b.n)
-	both := counted{r.a.k + r.b.k, r.a.n + r.b.n}
-	se := math.Sqrt(r.phi * both.rate() * (1 - both.rate()) * (1/na + 1/nb))
 	off := math.Abs(r.b.rate()-r.a.rate()) - r.halfEvent()
-	if se == 0 || off <= 0 {
+	if off <= 0 {
 		return 1
 	}
-	return max(2*studentTail(off/se, r.df), fisher(r.a.thinned(r.within), r.b.thinned(r.within)))
+	return max(2*studentTail(off/math.Sqrt(r.variance), r.df), fisher(r.a.thinned(r.within), r.b.thinned(r.within)))
 }
 
 // halfEvent is how much half an event, or half a cluster of them, weighs in the
