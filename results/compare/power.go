@@ -81,7 +81,12 @@ type planned struct {
 	critical func(df float64) float64
 }
 
+// plan takes runs to vary beyond their clusters only where chance alone would rarely
+// make them do as much, in about one experiment of five.
 func (r rates) plan(alpha float64) planned {
+	if all := shares(r.df); len(all) > 1 && r.phi <= r.within*all[len(all)-2] {
+		r.phi = r.within
+	}
 	return planned{rates: r, na: float64(r.a.n), nb: float64(r.b.n), critical: criticalT(alpha)}
 }
 
@@ -169,13 +174,13 @@ func (r rates) detectable(alpha float64, blocks float64) float64 {
 	l := r.plan(alpha)
 	from := r.a.rate()
 	all := []float64{1}
-	if r.phi > r.within { // known from these runs only
-		all = shares(r.df)
+	if l.phi > l.within { // known from these runs only
+		all = shares(l.df)
 	}
 	chance := func(pb float64) float64 {
 		sum := 0.0
 		for _, x := range all {
-			sum += l.chance(from, pb, r.phi/x)
+			sum += l.chance(from, pb, l.phi/x)
 		}
 		if r.a.k == 0 && blocks >= leastBlocks {
 			return max(sum/float64(len(all)), l.fromNone(pb, blocks))
@@ -191,7 +196,7 @@ func (r rates) detectable(alpha float64, blocks float64) float64 {
 // repeats is how many runs each would most likely find the difference seen.
 func (r rates) repeats(alpha float64) int {
 	l := r.plan(alpha)
-	return leastRuns(2, func(n float64) bool { return l.withRuns(n).chance(r.a.rate(), r.b.rate(), r.phi) >= power })
+	return leastRuns(2, func(n float64) bool { return l.withRuns(n).chance(r.a.rate(), r.b.rate(), l.phi) >= power })
 }
 
 // criticalT is the two-sided critical value of Student's t at alpha by degrees of
