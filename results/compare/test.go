@@ -275,7 +275,7 @@ func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha flo
 		return
 	}
 	lo, hi := d.interval(confidence)
-	t.Method, t.P = methodPaired, p
+	t.Method, t.P, t.Why = methodPaired, p, "" // which was of the other test
 	t.Low, t.High, t.Bounded = scale*q.moved(from, lo), scale*q.moved(from, hi), true
 	switch {
 	case q.measure.counts != nil: // of all runs together, as the rates in the table are
@@ -359,6 +359,8 @@ func holm(open []*question, alpha float64) {
 		least = max(least, min(1, max(left/q.weight, 1)*q.test.P)) // 1: what rounding takes from the last
 		left -= q.weight
 		q.test.PAdjusted = least
-		q.test.Differs = least < alpha
+		if q.test.Differs = least < alpha; q.test.Differs {
+			q.test.RepeatsNeeded = 0
+		}
 	}
 }
