@@ -138,7 +138,7 @@ func TestShorten(t *testing.T) {
 func TestRenderComparisonOfNothing(t *testing.T) {
 	c := compared()
 	c.Interrupted, c.Runs, c.Pairs, c.Warnings = true, []ComparedRun{{Arm: c.Arms[0].Name, Block: 1, Excluded: "interrupted: it was stopped early"}}, nil, nil
-	c.Verdict = "Interrupted before a run was finished: nothing was compared."
+	c.Verdict = "Interrupted before there was a valid run: nothing was compared."
 	for i := range c.Arms {
 		c.Arms[i].Runs = 0
 		c.Arms[i].Measures = map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Why: "no valid run"}}

@@ -40,7 +40,7 @@ func TestPowerIsWhatDetectablePromises(t *testing.T) {
 	} {
 		r := rand.New(rand.NewPCG(uint64(n), 8))
 		found, made, unsaid, sum := 0, 0, 0, 0.0
-		for range tries(5) {
+		for range tries(10) {
 			x := tt.x
 			x.times = alike(tt.arms)
 			c := x.judge(r)
@@ -95,7 +95,7 @@ func TestIntervalsHoldInEveryWorld(t *testing.T) {
 		for _, repeats := range []int{2, 3, 5, 10} {
 			r := rand.New(rand.NewPCG(uint64(n), uint64(repeats)))
 			missed, made := 0, 0
-			for range tries(6) {
+			for range tries(10) {
 				made++
 				c := experiment{world: w, repeats: repeats, times: alike(2)}.judge(r)
 				m := c.Arms[0].Measures[results.MeasureFailureRate]
@@ -112,6 +112,20 @@ func TestIntervalsHoldInEveryWorld(t *testing.T) {
 	}
 	if allMissed > atMost(0.05, all) {
 		t.Errorf("%d of %d intervals miss the true rate", allMissed, all)
+	}
+}
+
+// Where the first setting never fails a paired test still bounds the difference.
+func TestBlocksWithoutFailuresAreBounded(t *testing.T) {
+	q := question{measure: measure{name: results.MeasureFailureRate, unit: results.UnitRatio, counts: func(*results.Run) (k, n uint64) { return }}, a: &arm{}, b: &arm{}, test: &results.Test{}}
+	for block := range 8 {
+		q.sa.counts, q.sa.values, q.sa.blocks = append(q.sa.counts, counted{0, 2000}), append(q.sa.values, 0), append(q.sa.blocks, block+1)
+		k := uint64(10 + 7*block)
+		q.sb.counts, q.sb.values, q.sb.blocks = append(q.sb.counts, counted{k, 2000}), append(q.sb.values, float64(k)/2000), append(q.sb.blocks, block+1)
+	}
+	q.answer(0.95, 0.025)
+	if d := q.test; d.Method != methodPaired || !d.Bounded || d.Low <= 0 || d.High <= d.Difference || d.High > 1 {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -258,13 +258,15 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 // answerPaired takes the paired test's answer where it finds more than the other.
 func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha float64) {
 	from, _, _ := meanOf(q.sa.values, q.measure.scaled, confidence)
-	scale := 1.0
+	scale, some := 1.0, true
 	if q.measure.counts != nil {
-		from, scale = q.sa.total().rate(), q.measure.scale()
+		a, runs := q.sa.total(), float64(len(q.sa.counts))
+		// With half an event a run, as in the log odds: there is no multiple of 0.
+		from, scale, some = (float64(a.k)+runs/2)/(float64(a.n)+runs), q.measure.scale(), a.k > 0
 	}
 	// Blocks must do clearly better: by chance one of two estimates is always lower.
 	const clearly = 0.6
-	if least := scale * q.moved(from, d.detectable(alpha)); least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
+	if least := scale * q.moved(from, d.detectable(alpha)); some && least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
 		t.Detectable = least
 		if t.RepeatsNeeded > 0 {
 			t.RepeatsNeeded = min(t.RepeatsNeeded, d.blocks(alpha))

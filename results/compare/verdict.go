@@ -181,7 +181,7 @@ func (j *judge) verdict() string {
 	base := j.c.Arms[0].Name
 	switch {
 	case len(j.all) == 0 && j.c.Interrupted:
-		return "Interrupted before a run was finished: nothing was compared."
+		return "Interrupted before there was a valid run: nothing was compared."
 	case len(j.all) == 0:
 		return "No run is valid, so nothing was compared."
 	case j.empty(base) != "":

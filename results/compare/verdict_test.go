@@ -75,7 +75,7 @@ func TestInterruptedInTheFirstRun(t *testing.T) {
 	run.Interrupted = true
 	c := &results.Comparison{Seed: 1, Interrupted: true, Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}, Runs: []results.ComparedRun{{Arm: "a", Block: 1}}}
 	judged(t, c, []Run{{Doc: run}})
-	if want := "Interrupted before a run was finished: nothing was compared."; c.Verdict != want || len(c.Warnings) > 0 {
+	if want := "Interrupted before there was a valid run: nothing was compared."; c.Verdict != want || len(c.Warnings) > 0 {
 		t.Errorf("%q, and %q, want %q", c.Verdict, c.Warnings, want)
 	}
 	var text strings.Builder

@@ -173,7 +173,7 @@ func TestFalseFindingsInEveryWorld(t *testing.T) {
 			for _, arms := range []int{2, 4} {
 				r := rand.New(rand.NewPCG(uint64(n), uint64(100*repeats+arms)))
 				bad := 0
-				for range tries(2) {
+				for range tries(3) {
 					c := experiment{world: w, repeats: repeats, times: alike(arms), spread: 0.3}.judge(r)
 					made++
 					if differing(c) > 0 {
