@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/kabench/kabench/results"
 )
 
@@ -201,11 +203,15 @@ func TestFalseFindingsInEveryWorld(t *testing.T) {
 	}
 }
 
-// atMost is how often in so many tries something of probability p may happen by
-// chance: up to three and a half standard deviations more often, 1 in 4000.
+// atMost is how often in so many tries something of probability p happens at most:
+// more often it does by chance once in 4000 times.
 func atMost(p float64, tries int) int {
-	n := float64(tries)
-	return int(n*p + 3.5*math.Sqrt(n*p*(1-p)))
+	law := distuv.Binomial{N: float64(tries), P: p}
+	k := 0
+	for law.Survival(float64(k)) > 1.0/4000 {
+		k++
+	}
+	return k
 }
 
 // atLeast is how often it happens at least.
