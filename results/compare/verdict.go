@@ -112,9 +112,9 @@ func (j *judge) apart(p *results.Pair) (list []string) {
 }
 
 // partedRuns is from how many runs each on it is worth telling that every run of one
-// arm had more than every run of the other: by chance one of a dozen figures comes
-// out so in 74 % of comparisons of a setting with itself at 2 runs each, in 27 % at
-// 3, and in 6 % at 4.
+// arm had more than every run of the other: by chance one of three independent
+// figures comes out so in 70 % of comparisons of a setting with itself at 2 runs
+// each, in 27 % at 3, and in 8 % at 4.
 const partedRuns = 4
 
 // parted reports whether every run of one arm had more than every run of the other,
