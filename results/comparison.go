@@ -141,6 +141,9 @@ type Test struct {
 	P          float64 `json:"p"`           // 1 when no test was made
 	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
 	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
-	Detectable float64 `json:"detectable"`  // the least difference that this experiment would most likely have seen; 0: not known
-	Why        string  `json:"why,omitempty"`
+	Detectable float64 `json:"detectable"`  // the least difference that 80 % of such experiments find; 0: not known
+	// RepeatsNeeded is the number of runs each with which 80 % of such experiments
+	// find the difference seen, up to 1000, 1001 for more; 0: not known, or found.
+	RepeatsNeeded int    `json:"repeats_needed"`
+	Why           string `json:"why,omitempty"`
 }

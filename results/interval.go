@@ -8,17 +8,25 @@ import "gonum.org/v1/gonum/stat/distuv"
 // with a confidence outside (0, 1), nothing is known: 0 to 1. A k above n
 // counts as n.
 func Interval(k, n uint64, confidence float64) (lo, hi float64) {
-	if n == 0 || !(confidence > 0 && confidence < 1) {
+	return EffectiveInterval(float64(k), float64(n), confidence)
+}
+
+// EffectiveInterval is Interval for trials that depend on each other: n is the
+// number of independent trials that would tell as much, and k is n times the
+// share that came true. Neither need be whole (Korn and Graubard, Survey
+// Methodology 24, 1998).
+func EffectiveInterval(k, n, confidence float64) (lo, hi float64) {
+	if !(n > 0) || !(k >= 0) || !(confidence > 0 && confidence < 1) {
 		return 0, 1
 	}
 	k = min(k, n)
 	tail := (1 - confidence) / 2
 	lo, hi = 0, 1
 	if k > 0 {
-		lo = distuv.Beta{Alpha: float64(k), Beta: float64(n-k) + 1}.Quantile(tail)
+		lo = distuv.Beta{Alpha: k, Beta: n - k + 1}.Quantile(tail)
 	}
 	if k < n {
-		hi = distuv.Beta{Alpha: float64(k) + 1, Beta: float64(n - k)}.Quantile(1 - tail)
+		hi = distuv.Beta{Alpha: k + 1, Beta: n - k}.Quantile(1 - tail)
 	}
 	return lo, hi
 }

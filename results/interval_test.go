@@ -59,3 +59,16 @@ func TestIntervalOfNothing(t *testing.T) {
 		t.Errorf("11 of 10: %v to %v, want it as 10 of 10", lo, hi)
 	}
 }
+
+// Effective trials need not be whole (scipy's beta.ppf).
+func TestEffectiveInterval(t *testing.T) {
+	lo, hi := EffectiveInterval(3.4, 51.7, 0.95)
+	if math.Abs(lo-0.015682228) > 1e-8 || math.Abs(hi-0.170914454) > 1e-8 {
+		t.Errorf("3.4 of 51.7: %.9f to %.9f", lo, hi)
+	}
+	for _, none := range []float64{0, -1, math.NaN()} {
+		if lo, hi := EffectiveInterval(none, none, 0.95); lo != 0 || hi != 1 {
+			t.Errorf("%v of as many: %v to %v, want 0 to 1", none, lo, hi)
+		}
+	}
+}

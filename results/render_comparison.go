@@ -25,19 +25,15 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	if c.Question != "" {
 		wrap(&b, "", c.Question)
 	}
+	if !slices.ContainsFunc(c.Arms, func(a Arm) bool { return a.Runs > 0 }) {
+		return c.renderNothing(w, &b)
+	}
 	if c.Interrupted {
 		fmt.Fprintln(&b, "Interrupted: stopped early by a signal; this is of the runs that were made")
 	}
 	fmt.Fprintln(&b)
 	wrap(&b, "", c.made())
-	for _, arm := range c.Arms {
-		if len(arm.Change) == 0 {
-			continue // finished runs of one setting
-		}
-		if text := changes(arm.Change); !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
-			wrap(&b, "  ", shortened(arm.Name)+": "+shortened(text))
-		}
-	}
+	c.renderChanges(&b)
 	fmt.Fprintln(&b)
 	c.armTable(&b, c.Arms)
 	fmt.Fprintln(&b)
@@ -66,6 +62,17 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 	return layout.Print(w, b.String(), textWidth)
 }
 
+// renderNothing writes a comparison without a valid run: why there is none, and no
+// table.
+func (c *Comparison) renderNothing(w io.Writer, b *bytes.Buffer) error {
+	fmt.Fprintln(b)
+	if !c.Interrupted || len(c.Runs) > 1 {
+		c.renderRuns(b)
+	}
+	wrap(b, "", c.Verdict)
+	return layout.Print(w, b.String(), textWidth)
+}
+
 // Printable is text without what a terminal would act upon but line ends: names and
 // reasons may come from files.
 func Printable(text string) string {
@@ -77,13 +84,22 @@ func Printable(text string) string {
 	}, text)
 }
 
-// shortened keeps a long change to a line or two.
-func shortened(text string) string {
+// renderChanges says what each arm sets, in a line or two, where its name does not.
+func (c *Comparison) renderChanges(b *bytes.Buffer) {
 	const most = 180
-	if r := []rune(text); len(r) > most {
-		return string(r[:most-3]) + "..."
+	var names, texts []string
+	for _, arm := range c.Arms {
+		names, texts = append(names, arm.Name), append(texts, changes(arm.Change))
 	}
-	return text
+	names, texts = Shorten(names, most), Shorten(texts, most)
+	for i, arm := range c.Arms {
+		if len(arm.Change) == 0 {
+			continue // finished runs of one setting
+		}
+		if !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
+			wrap(b, "  ", names[i]+": "+texts[i])
+		}
+	}
 }
 
 // made says how many runs were made, and how.
@@ -110,8 +126,9 @@ func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
 	t := layout.Grid(b, 2)
 	heads := make([][]string, len(arms))
 	lines := 0
+	short := c.shortWords()
 	for i, arm := range arms {
-		heads[i] = inLines(arm.Name)
+		heads[i] = inLines(arm.Name, short)
 		lines = max(lines, len(heads[i]))
 	}
 	for line := range lines {
@@ -146,16 +163,33 @@ func (c *Comparison) armTable(b *bytes.Buffer, arms []Arm) {
 	t.Flush()
 }
 
+// shortWords are the words of the arms' names, each in at most shownName
+// characters. Words that stand in the same place in several names are shortened
+// where these are alike.
+func (c *Comparison) shortWords() map[string]string {
+	short := map[string]string{}
+	for place, more := 0, true; more; place++ {
+		more = false
+		var words []string
+		for _, arm := range c.Arms {
+			if list := strings.Fields(arm.Name); place < len(list) {
+				words, more = append(words, list[place]), true
+			}
+		}
+		for i, text := range Shorten(words, shownName) {
+			if _, known := short[words[i]]; !known {
+				short[words[i]] = text
+			}
+		}
+	}
+	return short
+}
+
 // inLines breaks a name between words into lines of at most shownName characters.
-// A longer word loses its middle: the directories of runs made one after the other
-// begin alike, and often end alike.
-func inLines(name string) []string {
+func inLines(name string, short map[string]string) []string {
 	var lines []string
 	for _, word := range strings.Fields(name) {
-		if utf8.RuneCountInString(word) > shownName {
-			r, kept := []rune(word), (shownName-3)/2
-			word = string(r[:kept]) + "..." + string(r[len(r)-kept:])
-		}
+		word = short[word]
 		if last := len(lines) - 1; last >= 0 && utf8.RuneCountInString(lines[last]+word) < shownName {
 			lines[last] += " " + word
 		} else {

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -92,10 +93,65 @@ func TestComparisonOfOnePair(t *testing.T) {
 	if strings.Count(b.String(), "No difference was seen.") != 1 {
 		t.Errorf("the verdict is not there once:\n%s", b.String())
 	}
-	if !strings.Contains(b.String(), "20261121-...169-quick  20261121-...128-quick") {
+	if !strings.Contains(b.String(), "...1-144754.169-quick  ...1-144813.128-quick") {
 		t.Errorf("the columns cannot be told apart:\n%s", b.String())
 	}
 	if strings.Contains(b.String(), "changes nothing") {
 		t.Error(b.String())
+	}
+}
+
+// Names are shortened where they are alike, and never where they differ.
+func TestShorten(t *testing.T) {
+	for _, tt := range []struct {
+		names, want []string
+		most        int
+	}{
+		{[]string{"short", "other"}, []string{"short", "other"}, 21},
+		{[]string{"http://127.0.0.1:8080/delay/1000", "http://127.0.0.1:8080/delay/1100"}, []string{"...0.1:8080/delay/1000", "...0.1:8080/delay/1100"}, 22},
+		{[]string{"idle_timeout=500ms", "idle_timeout=5s", "idle_timeout=55s"}, []string{"...timeout=500ms", "idle_timeout=5s", "idle_timeout=55s"}, 16},
+		{[]string{"one-of-the-directories", "two-of-the-directories"}, []string{"one-of-the-di...", "two-of-the-di..."}, 16},
+		{[]string{"http://10.0.0.1:8080/a/long/way", "http://10.0.0.2:8080/a/long/way"}, []string{"...0.0.1:8080...", "...0.0.2:8080..."}, 16},
+		{[]string{"a-single-name-that-is-long"}, []string{"a-sing...is-long"}, 16},
+		{[]string{"xA" + strings.Repeat("m", 30) + "Bx", "yA" + strings.Repeat("n", 30) + "By"}, []string{"xAmmmm...mmmmmBx", "yAnnnn...nnnnnBy"}, 16},
+		{[]string{"same" + strings.Repeat("m", 30) + "same1", "xame" + strings.Repeat("m", 15) + "x" + strings.Repeat("m", 14) + "same1"}, nil, 16},
+	} {
+		got := Shorten(tt.names, tt.most)
+		seen := map[string]bool{}
+		for i, name := range got {
+			if n := utf8.RuneCountInString(name); n > tt.most || seen[name] {
+				t.Errorf("%q of %q has %d characters, or is there twice", name, tt.names[i], n)
+			}
+			seen[name] = true
+		}
+		if tt.want != nil && !slices.Equal(got, tt.want) {
+			t.Errorf("%q become %q, want %q", tt.names, got, tt.want)
+		}
+	}
+	alike := []string{"a" + strings.Repeat("m", 10) + "1" + strings.Repeat("m", 10) + "z", "a" + strings.Repeat("m", 10) + "2" + strings.Repeat("m", 10) + "z", "b", strings.Repeat("m", 30) + "z"}
+	if got := Shorten(alike, 10); got[0] == got[1] {
+		t.Errorf("%q become %q", alike, got)
+	}
+}
+
+// A comparison without a valid run is a line, and no table.
+func TestRenderComparisonOfNothing(t *testing.T) {
+	c := compared()
+	c.Interrupted, c.Runs, c.Pairs, c.Warnings = true, []ComparedRun{{Arm: c.Arms[0].Name, Block: 1, Excluded: "interrupted: it was stopped early"}}, nil, nil
+	c.Verdict = "Interrupted before there was a valid run: nothing was compared."
+	for i := range c.Arms {
+		c.Arms[i].Runs = 0
+		c.Arms[i].Measures = map[string]Measure{MeasureFailureRate: {Unit: UnitRatio, Why: "no valid run"}}
+	}
+	var b strings.Builder
+	must(t, RenderComparison(&b, c))
+	if want := "quick\nwhich?\n\n" + c.Verdict + "\n"; b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+	c.Interrupted, c.Runs[0].Excluded = false, "invalid: lag"
+	b.Reset()
+	must(t, RenderComparison(&b, c))
+	if !strings.Contains(b.String(), "invalid: lag") || strings.Contains(b.String(), "failure rate") {
+		t.Errorf("%s", b.String())
 	}
 }

@@ -262,13 +262,9 @@ func (p point) name(axes profiles.Axes) string {
 	for _, axis := range axes {
 		ends[end(axis.Path)]++
 	}
-	shown := profiles.RedactChange(p.change())
 	var parts []string
 	for _, s := range p {
-		value := strings.Join(strings.Fields(shown[s.path]), " ")
-		if r := []rune(value); len(r) > longestValue {
-			value = string(r[:longestValue-3]) + "..."
-		}
+		value := shownValue(axes, s)
 		switch {
 		case s.path == "pool" && !strings.ContainsAny(value, "{:"):
 			parts = append(parts, value)
@@ -279,6 +275,18 @@ func (p point) name(axes profiles.Axes) string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// shownValue is a value as a name shows it: in one line, without secrets, and
+// shortened where the values of its axis are alike.
+func shownValue(axes profiles.Axes, s setting) string {
+	axis := axes[slices.IndexFunc(axes, func(a profiles.AxisOf) bool { return a.Path == s.path })]
+	shown := make([]string, len(axis.Values))
+	for i, value := range axis.Values {
+		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
+		shown[i] = strings.Join(strings.Fields(value), " ")
+	}
+	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
 }
 
 // inAxes makes complaints about a value name the flag or the place in the matrix

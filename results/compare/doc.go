@@ -2,8 +2,8 @@
 // it turns the documents of runs into the measures of a results.Comparison, its
 // tests and its verdict.
 //
-// What is counted in exchanges is tested as counts, where the runs let it be;
-// everything else is tested over runs, because the exchanges of one run are not
-// independent of each other. The methods, and what each assumes, are in
+// Exchanges of one run are not independent of each other, so everything is tested
+// over runs, and within blocks of runs; counts with no less spread than chance
+// and clusters within the runs give them. The methods, and what each assumes, are in
 // docs/compare.md.
 package compare

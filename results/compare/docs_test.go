@@ -35,8 +35,8 @@ func TestDocsNameMeasuresAndMethods(t *testing.T) {
 	if ways != 2 {
 		t.Errorf("%d ways to fail, want 2", ways)
 	}
-	for _, method := range []string{methodFisher, methodU, methodWelch} {
-		name, _, _ := strings.Cut(method, " over runs")
+	for _, method := range []string{methodRates, methodFisher, methodU, methodWelch, methodPaired} {
+		name, _, _ := strings.Cut(method, " over ")
 		if !strings.Contains(docs, name) {
 			t.Errorf("docs/compare.md does not name %s", name)
 		}

@@ -127,8 +127,8 @@ func TestDroppingIsNoRemedy(t *testing.T) {
 	}
 }
 
-// What few runs are said to be able to see they do see, four times of five, though
-// nothing is known of how runs vary but those at hand.
+// What few runs are said to detect they do detect, about four times of five, though
+// nothing is known of how runs vary except from those at hand.
 func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	draw := func(n int, shift float64) []float64 {
@@ -142,7 +142,7 @@ func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 	for _, n := range []int{3, 4, 5, 6, 7, 8} {
 		test := func(shift float64) level {
 			if leastP(n, n) <= alpha {
-				return mannWhitney(draw(n, 0), draw(n, shift), 0.95, alpha)
+				return mannWhitney(draw(n, 0), draw(n, shift), false, 0.95, alpha)
 			}
 			l, err := welch(draw(n, 0), draw(n, shift), false, 0.95, alpha)
 			if err != nil {
@@ -150,14 +150,14 @@ func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 			}
 			return l
 		}
-		seen, tries := 0, 1000
+		seen, tries := 0, 300
 		for range tries {
 			if test(test(0).detectable).p <= alpha {
 				seen++
 			}
 		}
 		t.Logf("%d runs: %d of %d", n, seen, tries)
-		if share := float64(seen) / float64(tries); share < 0.78 { // 0.8, and what chance makes of it
+		if share := float64(seen) / float64(tries); share < 0.72-0.09 || share > 0.9+0.06 { // with three and a half standard deviations of chance
 			t.Errorf("with %d runs each what is said to be seen is seen with a probability of %.2f", n, share)
 		}
 	}
@@ -190,36 +190,37 @@ func TestDirectionWithoutADifference(t *testing.T) {
 	}{{0, 18, "b has more: pending peak 0 in the middle of both"}, {18, 0, "b has less: pending peak 0 in the middle of both"}} {
 		c := pending(t, tt.a, tt.b)
 		test := find(&c.Pairs[0], results.MeasurePending)
-		if !test.Differs || test.Difference != 0 || test.Detectable <= 0 || !strings.Contains(c.Verdict, tt.want) {
+		if !test.Differs || test.Detectable <= 0 || !strings.Contains(c.Verdict, tt.want) {
 			t.Errorf("%d and %d: %+v\n%s", tt.a, tt.b, test, c.Verdict)
 		}
 	}
 }
 
 // An idle race: every run with it loses requests, more in some than in others, and
-// no run without it loses any. Three runs each do not rule out chance, and it is
-// told that they are apart; five do.
+// few runs without it lose any. Four runs each do not rule out chance, and it is told
+// that they differ in every run; three would do so by chance too often to be told.
 func TestFailuresApartInEveryRun(t *testing.T) {
-	failed := []uint64{120, 60, 150, 90, 40}
-	for repeats, want := range map[int]string{
-		3: "Failures are apart in every run (0.00 % instead of 5.50 % with b), but the runs are too few, or too different, to rule out chance (adjusted p ",
-		5: "With b fewer requests fail than with a: 0.00 % instead of ",
-	} {
+	failed := []uint64{120, 6, 30, 400, 40, 90, 200, 60}
+	const differ = "The failure rate differs in every run (0.15 % instead of "
+	for repeats, want := range map[int]string{3: "No significant difference in failures", 4: differ, 8: "With b fewer requests fail than with a: 0.15 % instead of "} {
 		c := &results.Comparison{Name: "race", Repeats: repeats, Confidence: 0.95, Seed: 1, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
 		r := rand.New(rand.NewPCG(1, 2))
 		var runs []Run
 		for block, lost := range failed[:repeats] {
 			for _, arm := range c.Arms {
 				run := setting{p99: 0.05, spread: 0.1, opened: 200}.simulated(r)
+				run.Counts.Failed = 3
 				if arm.Name == "a" {
-					run.Counts.OK, run.Counts.Failed = run.Counts.Started-lost, lost
+					run.Counts.Failed = lost
 				}
+				run.Counts.OK = run.Counts.Started - run.Counts.Failed
 				c.Runs = append(c.Runs, results.ComparedRun{Arm: arm.Name, Block: block + 1})
 				runs = append(runs, Run{Doc: run})
 			}
 		}
 		judged(t, c, runs)
-		if got := c.Pairs[0].Verdict; !strings.Contains(got, want) || repeats == 3 && !strings.Contains(got, "make more with --repeats") {
+		got := c.Pairs[0].Verdict
+		if !strings.Contains(got, want) || repeats == 3 && (strings.Contains(got, "every run") || !strings.Contains(got, "takes about ")) || repeats == 4 && !strings.Contains(got, "make more with --repeats") {
 			t.Errorf("%d runs each: %s", repeats, got)
 		}
 	}

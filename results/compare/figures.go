@@ -142,34 +142,48 @@ func (m measure) scale() float64 {
 // counted is a run's share in a rate.
 type counted struct{ k, n uint64 }
 
-// sample is what an arm's valid runs have of one measure.
-type sample struct {
-	values []float64 // a run each
-	counts []counted // of a rate, beside values
+func (c counted) rate() float64 { return float64(c.k) / float64(max(c.n, 1)) }
+
+func (c *counted) add(other counted) {
+	c.k += other.k
+	c.n += other.n
 }
 
-func (m measure) sample(runs []*results.Run) sample {
+func total(list []counted) (t counted) {
+	for _, c := range list {
+		t.add(c)
+	}
+	return t
+}
+
+// sample is what an arm's valid runs have of one measure. The three lists are
+// beside each other, a run each.
+type sample struct {
+	values []float64
+	counts []counted // of a rate
+	blocks []int     // 0: made in no block
+}
+
+func (m measure) sample(a *arm) sample {
 	var s sample
-	for _, run := range runs {
+	for i, run := range a.docs() {
+		var value float64
+		var known bool
 		if m.counts == nil {
-			if v, known := m.level(run); known {
-				s.values = append(s.values, v)
+			value, known = m.level(run)
+		} else {
+			k, n := m.counts(run)
+			value, known = m.scale()*float64(k)/float64(max(n, 1)), n > 0
+			if known {
+				s.counts = append(s.counts, counted{k, n})
 			}
-			continue
 		}
-		if k, n := m.counts(run); n > 0 {
-			s.values = append(s.values, m.scale()*float64(k)/float64(n))
-			s.counts = append(s.counts, counted{k, n})
+		if known {
+			s.values, s.blocks = append(s.values, value), append(s.blocks, a.blocks[i])
 		}
 	}
 	return s
 }
 
 // total is all runs' counts together.
-func (s sample) total() (t counted) {
-	for _, c := range s.counts {
-		t.k += c.k
-		t.n += c.n
-	}
-	return t
-}
+func (s sample) total() counted { return total(s.counts) }

@@ -108,7 +108,7 @@ func TestGatherIdentical(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	judged(t, c, []Run{runs[0].Run, runs[1].Run})
-	if !strings.Contains(c.Verdict, "No difference in failures was seen (0.00 % in both); this experiment would have seen one of") {
+	if !strings.Contains(c.Verdict, "No significant difference in failures (0.00 % in both). A difference of ") {
 		t.Error(c.Verdict)
 	}
 }

@@ -3,7 +3,9 @@ package compare
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/kabench/kabench/results"
 )
@@ -56,7 +58,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 		if runs[i].read == nil {
 			runs[i].read = &reading{}
 		}
-		arms[at].runs = append(arms[at].runs, runs[i])
+		arms[at].runs, arms[at].blocks = append(arms[at].runs, runs[i]), append(arms[at].blocks, r.Block)
 	}
 	j := judge{c: c, arms: arms}
 	for i := range arms {
@@ -105,6 +107,7 @@ func Unfit(run *results.Run) string {
 type arm struct {
 	name     string
 	runs     []Run
+	blocks   []int // beside runs
 	excluded int
 	stopped  int                    // of those excluded, by abort_when
 	parts    []map[string][]counted // by run and measure; see readParts
@@ -131,7 +134,7 @@ func (j *judge) measure(i int) {
 	out.Runs, out.Excluded, out.Measures = len(a.runs), a.excluded, map[string]results.Measure{}
 	byOrder := j.byOrder()
 	for _, m := range j.measures {
-		s := m.sample(a.docs())
+		s := m.sample(a)
 		summary := results.Measure{Unit: m.unit, Per: s.values}
 		switch {
 		case len(a.runs) == 0:
@@ -186,16 +189,31 @@ func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byO
 	}
 }
 
+// summarizeRate gives a setting's rate the exact interval of as many independent
+// exchanges as its own would tell as much as (Korn and Graubard, Survey
+// Methodology 24, 1998): few runs tell little of how much runs vary.
 func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample) {
 	t := s.total()
-	between, _ := dispersion(s.counts)
-	within, _ := a.within(m)
-	phi := max(between, within)
-	w := t.thinned(phi)
-	lo, hi := results.Interval(w.k, w.n, j.c.Confidence)
+	within, df := a.within(m)
+	phi := within
+	if v, runs := rateVariance(s.counts); runs > 0 {
+		df = runs
+		if chance := t.rate() * (1 - t.rate()); chance > 0 {
+			phi = max(phi, v*float64(t.n)/chance)
+		}
+	}
+	n := effective(float64(t.n), phi, df, j.c.Confidence)
+	lo, hi := results.EffectiveInterval(t.rate()*n, n, j.c.Confidence)
+	if phi > within { // runs vary by a factor, so their mean is farther below the true one than above
+		cv := math.Sqrt(phi * (1 - t.rate()) / t.rate() / float64(t.n))
+		hi = min(max(hi, t.rate()*math.Exp(cv*student(df, (1+j.c.Confidence)/2))), 1)
+	}
 	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()
 	out.Low, out.High = min(m.scale()*lo, out.Value), max(m.scale()*hi, out.Value)
-	if w.n < t.n {
-		out.Why = fmt.Sprintf("they come in groups: the interval takes %.3g for one", phi)
+	if phi > 1 {
+		out.Why = fmt.Sprintf("events were clustered, or runs varied: %.3g of them count as one independent event in this interval", phi)
+	}
+	if len(s.counts) == 1 {
+		out.Why = strings.TrimPrefix(out.Why+"; one run does not show how much runs vary", "; ")
 	}
 }

@@ -8,8 +8,98 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// power is how likely the difference called detectable would have been seen.
-const power = 0.8
+// rates are two settings' counts, and how much their rates vary by chance.
+type rates struct {
+	a, b     counted
+	within   float64 // dispersion of the events within the runs, at least 1
+	phi      float64 // dispersion of the difference of the rates, at least within
+	variance float64 // of that difference
+	df       float64 // degrees of freedom that phi is known with; infinite: taken as known
+	dfa, dfb float64 // of the two: runs - 1
+}
+
+// ratesOf estimates the variance of each rate from its runs. Together they are at
+// least those of independent clusters. Where only one setting's runs show how much runs vary, the other's are taken to vary
+// likewise. Where neither's do, with one run each, the spans within the runs are
+// all that is known.
+func ratesOf(a, b sample, within, dfWithin float64) rates {
+	r := rates{a: a.total(), b: b.total(), within: within, df: math.Inf(1)}
+	na, nb := float64(r.a.n), float64(r.b.n)
+	var va, vb float64
+	va, r.dfa = rateVariance(a.counts)
+	vb, r.dfb = rateVariance(b.counts)
+	both := counted{r.a.k + r.b.k, r.a.n + r.b.n}
+	chance := both.rate() * (1 - both.rate())
+	floorA, floorB := leastVariance(r.a.rate(), na, within), leastVariance(r.b.rate(), nb, within)
+	switch {
+	case r.dfa == 0 && r.dfb == 0:
+		if dfWithin > 0 {
+			r.df = dfWithin
+		}
+	case r.dfa == 0:
+		va, r.df = vb*nb/na, r.dfb
+	case r.dfb == 0:
+		vb, r.df = va*na/nb, r.dfa
+	}
+	r.phi, r.variance = within, max(va+vb, floorA+floorB)
+	if chance > 0 {
+		r.phi = max(within, (va+vb)/(chance*(1/na+1/nb)))
+	}
+	if r.dfa > 0 && r.dfb > 0 {
+		r.df = welchFreedom(max(va, floorA), max(vb, floorB), r.dfa, r.dfb)
+	}
+	return r
+}
+
+// leastVariance is that of a rate p of n exchanges in independent clusters of so
+// many. One more event and one more success keep it above 0 (Agresti and Caffo, The
+// American Statistician 54, 2000).
+func leastVariance(p, n, cluster float64) float64 {
+	p = (p*n + 1) / (n + 2)
+	return cluster * p * (1 - p) / n
+}
+
+// rateVariance is the variance of the rate of all runs together as the runs show
+// it, with its degrees of freedom, 0 for one run: that of a ratio of totals
+// (Cochran, Sampling Techniques, 3rd edition, section 6.3).
+func rateVariance(runs []counted) (v, df float64) {
+	t := total(runs)
+	if len(runs) < 2 {
+		return 0, 0
+	}
+	n := float64(len(runs))
+	for _, c := range runs {
+		off := float64(c.k) - t.rate()*float64(c.n)
+		v += off * off
+	}
+	return v * n / (n - 1) / (float64(t.n) * float64(t.n)), n - 1
+}
+
+// welchFreedom are the degrees of freedom of the sum of two variances (Welch,
+// Biometrika 34, 1947; Satterthwaite).
+func welchFreedom(v1, v2, df1, df2 float64) float64 {
+	if v1+v2 == 0 {
+		return df1 + df2
+	}
+	return (v1 + v2) * (v1 + v2) / (v1*v1/df1 + v2*v2/df2)
+}
+
+// p is the P value of the two rates being one: of their difference, less half an
+// event for continuity, in its standard errors by Student's t distribution, but
+// never below Fisher's exact test upon the counts thinned by the clusters.
+func (r rates) p() float64 {
+	off := math.Abs(r.b.rate()-r.a.rate()) - r.halfEvent()
+	if off <= 0 {
+		return 1
+	}
+	return max(2*studentTail(off/math.Sqrt(r.variance), r.df), fisher(r.a.thinned(r.within), r.b.thinned(r.within)))
+}
+
+// halfEvent is how much half an event, or half a cluster of them, weighs in the
+// difference of the rates (Yates's correction).
+func (r rates) halfEvent() float64 {
+	return r.within / 2 * (1/float64(r.a.n) + 1/float64(r.b.n))
+}
 
 // fisher is the P value of Fisher's exact test that two rates are one: the
 // smaller tail of the hypergeometric distribution, doubled, so that the two
@@ -17,84 +107,6 @@ const power = 0.8
 func fisher(a, b counted) float64 {
 	smaller := min(results.FisherMore(a.k, a.n, b.k, b.n), results.FisherMore(b.k, b.n, a.k, a.n))
 	return min(1, 2*smaller)
-}
-
-// oddsRatio is b's odds against a's, with half an event added to each cell so
-// that none is infinite (Haldane and Anscombe).
-func oddsRatio(a, b counted) float64 {
-	odds := func(c counted) float64 { return (float64(c.k) + 0.5) / (float64(c.n-c.k) + 0.5) }
-	return odds(b) / odds(a)
-}
-
-// rateDifference is the interval of b's rate less a's, put together from the
-// exact intervals of the two (Newcombe's hybrid, Statistics in Medicine 17,
-// 1998, method 10, with Clopper and Pearson's in the place of Wilson's).
-func rateDifference(a, b counted, confidence float64) (lo, hi float64) {
-	pa, pb := a.rate(), b.rate()
-	la, ua := results.Interval(a.k, a.n, confidence)
-	lb, ub := results.Interval(b.k, b.n, confidence)
-	d := pb - pa
-	return max(d-math.Hypot(pb-lb, ua-pa), -1), min(d+math.Hypot(ub-pb, pa-la), 1)
-}
-
-func (c counted) rate() float64 { return float64(c.k) / float64(max(c.n, 1)) }
-
-// detectableRate is the least rise above a's rate that fisher would find in b's
-// number of exchanges with a P below alpha, most likely; 0 when there is none.
-func detectableRate(a, b counted, alpha float64) float64 {
-	from := uint64(math.Ceil(a.rate() * float64(b.n)))
-	lo, hi := from, b.n // fisher finds no rise at lo, and one at hi
-	if fisher(a, counted{hi, b.n}) >= alpha {
-		return 0
-	}
-	for hi-lo > 1 {
-		if mid := lo + (hi-lo)/2; fisher(a, counted{mid, b.n}) < alpha {
-			hi = mid
-		} else {
-			lo = mid
-		}
-	}
-	// The rate at which hi or more events come about with that power: the
-	// distribution of the order statistic, as in Clopper and Pearson's interval.
-	rate := distuv.Beta{Alpha: float64(hi), Beta: float64(b.n-hi) + 1}.Quantile(power)
-	return max(rate-a.rate(), 0)
-}
-
-// groupedAlpha is the level at which runs that differ more among themselves than
-// chance allows are taken to do so. It is lenient: to miss that failures come in
-// groups makes false findings, to see it where it is not costs only power.
-const groupedAlpha = 0.1
-
-// dispersion is how much parts that ought to share one rate differ, by Pearson's
-// statistic over its degrees of freedom: 1 is by chance, more is in groups. With
-// fewer than two parts, or no events, nothing is known: 1, and no freedom.
-func dispersion(samples ...[]counted) (phi, df float64) {
-	chi2 := 0.0
-	for _, parts := range samples {
-		t := sample{counts: parts}.total()
-		rate := t.rate()
-		if len(parts) < 2 || t.k == 0 || t.k == t.n {
-			continue
-		}
-		for _, c := range parts {
-			expected := rate * float64(c.n)
-			chi2 += (float64(c.k) - expected) * (float64(c.k) - expected) / (expected * (1 - rate))
-		}
-		df += float64(len(parts) - 1)
-	}
-	if df == 0 {
-		return 1, 0
-	}
-	return chi2 / df, df
-}
-
-// chiSquared is how likely chance alone makes a statistic as large; 1 without
-// freedom.
-func chiSquared(df, value float64) float64 {
-	if df == 0 {
-		return 1
-	}
-	return distuv.ChiSquared{K: df}.Survival(value)
 }
 
 // thinned is c as if it were of fewer exchanges: an event in phi of them is worth
@@ -105,4 +117,56 @@ func (c counted) thinned(phi float64) counted {
 	}
 	n := max(uint64(float64(c.n)/phi), 1)
 	return counted{min(uint64(math.Round(float64(c.k)/phi)), n), n}
+}
+
+// oddsRatio is b's odds against a's, with half an event added to each cell so
+// that none is infinite (Haldane and Anscombe).
+func oddsRatio(a, b counted) float64 { return math.Exp(logOdds(b) - logOdds(a)) }
+
+func logOdds(c counted) float64 {
+	return math.Log((float64(c.k) + 0.5) / (float64(c.n-c.k) + 0.5))
+}
+
+// difference is the interval of b's rate less a's, put together from the two
+// rates' own (Newcombe's hybrid, Statistics in Medicine 17, 1998, method 10, with
+// Korn and Graubard's in the place of Wilson's).
+func (r rates) difference(confidence float64) (lo, hi float64) {
+	of := func(c counted) (p, lo, hi float64) {
+		n := effective(float64(c.n), r.phi, r.df, confidence)
+		lo, hi = results.EffectiveInterval(c.rate()*n, n, confidence)
+		return c.rate(), lo, hi
+	}
+	pa, la, ua := of(r.a)
+	pb, lb, ub := of(r.b)
+	d := pb - pa
+	return max(d-math.Hypot(pb-lb, ua-pa), -1), min(d+math.Hypot(ub-pb, pa-la), 1)
+}
+
+// effective is how many independent exchanges tell as much as n of which phi count
+// as one, where phi is known with df degrees of freedom: n/φ·(z/t)² (Korn and
+// Graubard 1998).
+func effective(n, phi, df, confidence float64) float64 {
+	z, t := student(math.Inf(1), (1+confidence)/2), df
+	if df == 0 {
+		return n / phi
+	}
+	t = student(df, (1+confidence)/2)
+	return n / phi * (z / t) * (z / t)
+}
+
+// student is the quantile of Student's t distribution, of the normal one at
+// infinite degrees of freedom.
+func student(df, p float64) float64 {
+	if math.IsInf(df, 1) {
+		return distuv.UnitNormal.Quantile(p)
+	}
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
+}
+
+// studentTail is the probability of more than t.
+func studentTail(t, df float64) float64 {
+	if math.IsInf(df, 1) {
+		return distuv.UnitNormal.Survival(t)
+	}
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Survival(t)
 }

@@ -12,9 +12,11 @@ import (
 
 // The names of the methods.
 const (
+	methodRates  = "t test of rates over runs"
 	methodFisher = "Fisher's exact test"
 	methodU      = "Mann-Whitney U test over runs"
 	methodWelch  = "Welch's t test over runs"
+	methodPaired = "paired t test over blocks"
 )
 
 const deltaName = "Cliff's delta"
@@ -24,13 +26,10 @@ type question struct {
 	measure measure
 	a, b    *arm
 	sa, sb  sample
-	// How it will be tested: over the runs, as counts, or, when why says so, not.
-	overRuns bool
-	ca, cb   counted // of a rate, thinned
-	why      string
-	more     string  // how to come by more runs
-	weight   float64 // its share of the chance of a false finding; 0: it is not tested
-	test     *results.Test
+	why     string  // it is not tested
+	more    string  // how to come by more runs
+	weight  float64 // its share of the chance of a false finding; 0: it is not tested
+	test    *results.Test
 }
 
 // test holds the first arm against each of the others.
@@ -43,7 +42,7 @@ func (j *judge) test() {
 		a, b := &j.arms[0], &j.arms[i+1]
 		p.A, p.B, p.Tests = a.name, b.name, make([]results.Test, len(j.measures))
 		for k, m := range j.measures {
-			q := &question{measure: m, a: a, b: b, sa: m.sample(a.docs()), sb: m.sample(b.docs()), more: j.more(), test: &p.Tests[k]}
+			q := &question{measure: m, a: a, b: b, sa: m.sample(a), sb: m.sample(b), more: j.more(), test: &p.Tests[k]}
 			q.plan()
 			all = append(all, q)
 			if q.why == "" {
@@ -53,41 +52,71 @@ func (j *judge) test() {
 	}
 	weigh(open)
 	for _, q := range all {
-		// What the first of Holm's steps asks for; of what is not tested, as if it were.
 		weight := q.weight
 		if weight == 0 {
-			weight = 1 / float64(len(open)+1)
+			weight = asIfTested(q, all)
 		}
+		// What the first of Holm's steps asks for.
 		q.answer(j.c.Confidence, (1-j.c.Confidence)*weight)
 	}
 	holm(open, 1-j.c.Confidence)
 }
 
-// weigh shares the chance of a false finding among the tests: half of it is for
-// whether requests fail more often, which is what settings are compared for, and
-// half for all the rest, which says what it costs.
+// A class of questions has a part of the chance of a false finding for itself:
+// whether requests fail more often, which is what settings are compared for, a
+// half; whether most of them, or the slow ones, take longer, a quarter; all the
+// rest, which says why and what it costs, a quarter.
+type class int
+
+const (
+	ofFailures class = iota
+	ofTimes
+	ofTheRest
+	classes
+)
+
+var parts = [classes]float64{0.5, 0.25, 0.25}
+
+func (q *question) class() class {
+	switch q.measure.name {
+	case results.MeasureFailureRate:
+		return ofFailures
+	case results.MeasureResponse + ".p50", p99:
+		return ofTimes
+	}
+	return ofTheRest
+}
+
+// weigh shares the chance of a false finding among the questions. What a class
+// without questions would have goes to the others.
 func weigh(open []*question) {
-	first := 0
+	var n [classes]int
 	for _, q := range open {
-		if q.first() {
-			first++
+		n[q.class()]++
+	}
+	given := 0.0
+	for c, share := range parts {
+		if n[c] > 0 {
+			given += share
 		}
 	}
-	share := 1.0
-	if first > 0 && first < len(open) {
-		share = 0.5
-	}
 	for _, q := range open {
-		if q.first() {
-			q.weight = share / float64(first)
-		} else {
-			q.weight = share / float64(len(open)-first)
-		}
+		q.weight = parts[q.class()] / given / float64(n[q.class()])
 	}
 }
 
-// first reports whether it is the question that settings are compared for.
-func (q *question) first() bool { return q.measure.name == results.MeasureFailureRate }
+// asIfTested is the weight that a question without a test would have had beside
+// the others, and with it the same question about all pairs: for what a difference
+// in it would have taken to be found.
+func asIfTested(of *question, all []*question) float64 {
+	n := 0
+	for _, q := range all {
+		if q.class() == of.class() && (q.why == "" || q.measure.name == of.measure.name) {
+			n++
+		}
+	}
+	return parts[of.class()] / float64(n)
+}
 
 // more is the advice to make more runs: those at hand may have been made before.
 func (j *judge) more() string {
@@ -97,9 +126,9 @@ func (j *judge) more() string {
 	return "make more with --repeats"
 }
 
-// plan decides by which test, and whether at all. It looks at the two samples
-// only as one, or at what is within each, never at how they differ: so a measure
-// that cannot differ counts in no correction.
+// plan decides whether there is a test at all. It looks at the two samples only as
+// one, never at how they differ: so a measure that cannot differ counts in no
+// correction.
 func (q *question) plan() {
 	switch {
 	case len(q.sa.values) == 0:
@@ -107,12 +136,16 @@ func (q *question) plan() {
 	case len(q.sb.values) == 0:
 		q.why = q.missing(q.b)
 	case q.measure.counts != nil:
-		q.planRate()
+		a, b := q.sa.total(), q.sb.total()
+		switch k, n := a.k+b.k, a.n+b.n; k {
+		case 0:
+			q.why = "none in any run of either"
+		case n:
+			q.why = "all, in every run of both"
+		}
 	case len(q.sa.values) == 1 || len(q.sb.values) == 1:
-		q.overRuns = true
 		q.why = "one run cannot be told from chance; " + q.more
 	default:
-		q.overRuns = true
 		both := slices.Concat(q.sa.values, q.sb.values)
 		if slices.Min(both) == slices.Max(both) {
 			q.why = "the same in all runs of both"
@@ -127,32 +160,6 @@ func (q *question) missing(a *arm) string {
 	return a.name + ": " + cmp.Or(q.measure.missing, "not known")
 }
 
-func (q *question) planRate() {
-	a, b := q.sa.total(), q.sb.total()
-	q.ca, q.cb = a, b
-	if k, n := a.k+b.k, a.n+b.n; k == 0 || k == n {
-		q.why = "none in any run of either"
-		if k == n {
-			q.why = "all, in every run of both"
-		}
-		return
-	}
-	inA, _ := q.a.within(q.measure)
-	inB, _ := q.b.within(q.measure)
-	within := max(inA, inB)
-	between, df := dispersion(q.sa.counts, q.sb.counts)
-	if len(q.sa.counts) > 1 && len(q.sb.counts) > 1 && chiSquared(df, between*df/within) < groupedAlpha {
-		// Runs differ by more than the groups within them explain: each counts as one.
-		q.overRuns = true
-		return
-	}
-	phi := max(between, within)
-	q.ca, q.cb = a.thinned(phi), b.thinned(phi)
-	if q.ca.k+q.cb.k == 0 {
-		q.why = "they come in groups, and of these there are too few"
-	}
-}
-
 // answer tests it, or says what can be said without.
 func (q *question) answer(confidence, alpha float64) {
 	t := q.test
@@ -160,14 +167,23 @@ func (q *question) answer(confidence, alpha float64) {
 	if len(q.sa.values) == 0 || len(q.sb.values) == 0 {
 		return
 	}
+	// Of two tests the smaller P value is taken, doubled, and its interval: each has
+	// half of the chance to err.
+	looks := q.looks()
+	each, alpha := 1-(1-confidence)/looks, alpha/looks
 	switch {
-	case !q.overRuns:
-		q.answerRate(t, confidence, alpha)
+	case q.measure.counts != nil:
+		q.answerRate(t, each, alpha)
 	case q.why != "":
 		t.Difference = q.center(q.sb.values) - q.center(q.sa.values)
 	default:
-		q.answerOverRuns(t, confidence, alpha)
+		q.answerLevel(t, each, alpha)
 	}
+	if d, known := q.paired(); known && q.why == "" {
+		q.answerPaired(t, d, each, alpha)
+	}
+	t.P *= looks
+	q.bound(t)
 	q.tidy(t)
 }
 
@@ -177,73 +193,126 @@ func (q *question) center(values []float64) float64 {
 	return center
 }
 
+// answerRate tests counts over all runs, whatever blocks they were made in.
 func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
-	a, b := q.sa.total(), q.sb.total()
+	inA, dfA := q.a.within(q.measure)
+	inB, dfB := q.b.within(q.measure)
+	df := min(dfA, dfB)
+	if df == 0 {
+		df = max(dfA, dfB)
+	}
+	r := ratesOf(q.sa, q.sb, max(inA, inB), df)
 	scale := q.measure.scale()
-	lo, hi := rateDifference(q.ca, q.cb, confidence)
-	t.Difference, t.Bounded = scale*(b.rate()-a.rate()), true
+	lo, hi := r.difference(confidence)
+	t.Difference, t.Bounded = scale*(r.b.rate()-r.a.rate()), true
 	t.Low, t.High = min(scale*lo, t.Difference), max(scale*hi, t.Difference)
-	t.Detectable = scale * detectableRate(q.ca, q.cb, alpha)
+	ia, _ := inBlocks(q.sa, q.sb)
+	t.Detectable = scale * r.detectable(alpha, float64(len(ia)))
 	if q.why != "" {
 		return
 	}
-	t.Method, t.P = methodFisher, fisher(q.ca, q.cb)
-	t.Effect, t.EffectName = oddsRatio(a, b), "odds ratio"
-	if q.ca.n < a.n {
-		t.Why = fmt.Sprintf("they come in groups: %.3g count as one", float64(a.n)/float64(q.ca.n))
+	t.Method, t.P = methodRates, r.p()
+	t.Effect, t.EffectName = oddsRatio(r.a, r.b), "odds ratio"
+	if t.P >= alpha && q.class() != ofTheRest {
+		t.RepeatsNeeded = r.repeats(alpha)
 	}
-	if len(q.sa.counts) == 1 || len(q.sb.counts) == 1 {
-		if t.Why != "" {
-			t.Why += "; "
-		}
-		t.Why += "one run cannot show what differs from run to run"
-		_, a := q.a.within(q.measure)
-		_, b := q.b.within(q.measure)
-		if !a || !b {
-			t.Why += ", and no whole record shows whether they come in groups"
+	if r.phi > 1 {
+		t.Why = fmt.Sprintf("events were clustered, or runs varied: about %.3g of them count as one independent event", r.phi)
+	}
+	if r.dfa == 0 && r.dfb == 0 {
+		t.Method = methodFisher
+		t.Why = strings.TrimPrefix(t.Why+"; one run each does not show how much runs vary", "; ")
+		if dfA == 0 && r.a.k > 0 || dfB == 0 && r.b.k > 0 {
+			t.Why += ", and no whole record shows whether events are clustered"
 		}
 	}
 }
 
-func (q *question) answerOverRuns(t *results.Test, confidence, alpha float64) {
-	a, b := q.sa.values, q.sb.values
+// answerLevel tests figures of runs, whatever blocks they were made in.
+func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
+	a, b, scaled := q.sa.values, q.sb.values, q.measure.scaled
 	var l level
 	if leastP(len(a), len(b)) <= alpha {
 		t.Method = methodU
-		l = mannWhitney(a, b, confidence, alpha)
+		l = mannWhitney(a, b, scaled, confidence, alpha)
 	} else {
 		var err error
 		t.Method = methodWelch
-		if l, err = welch(a, b, q.measure.scaled, confidence, alpha); err != nil {
+		if l, err = welch(a, b, scaled, confidence, alpha); err != nil {
 			t.Method = methodU
-			l = mannWhitney(a, b, confidence, alpha)
+			l = mannWhitney(a, b, scaled, confidence, alpha)
 			t.Why = fmt.Sprintf("%v, which %s cannot tell from chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
 		}
 	}
-	share := q.measure.unit == results.UnitRatio
-	far := farthest * max(slices.Max(a), slices.Max(b))
-	if l.detectable > far || share && l.detectable > 1 {
-		l.detectable = 0
-		if t.Why == "" {
-			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; %s", runsText(len(a), len(b)), q.more)
-		}
+	t.P, t.Difference, t.Low, t.High, t.Bounded = l.p, l.difference, l.lo, l.hi, l.bounded
+	t.Detectable = l.detectable
+	if t.P >= alpha && q.class() != ofTheRest {
+		t.RepeatsNeeded = l.repeats(alpha)
 	}
-	if l.lo < -far || l.hi > far || share && l.lo <= -1 && l.hi >= 1 {
-		l.lo, l.hi, l.bounded = 0, 0, false
-		if t.Why == "" {
-			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, for an interval; %s", runsText(len(a), len(b)), q.more)
-		}
-	}
-	t.P, t.Difference, t.Low, t.High, t.Bounded, t.Detectable = l.p, l.difference, l.lo, l.hi, l.bounded, l.detectable
 	t.Effect, t.EffectName = l.delta, deltaName
 	if l.ratio > 0 {
 		t.Effect, t.EffectName = l.ratio, "ratio"
 	}
+}
+
+// answerPaired takes the paired test's answer where it finds more than the other.
+func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha float64) {
+	from, _, _ := meanOf(q.sa.values, q.measure.scaled, confidence)
+	scale, some := 1.0, true
 	if q.measure.counts != nil {
-		t.Why = strings.TrimSuffix("they come in groups, and runs differ by more than chance: tested over runs; "+t.Why, "; ")
+		a, runs := q.sa.total(), float64(len(q.sa.counts))
+		// With half an event a run, as in the log odds: there is no multiple of 0.
+		from, scale, some = (float64(a.k)+runs/2)/(float64(a.n)+runs), q.measure.scale(), a.k > 0
 	}
-	if t.Bounded && (q.measure.counts != nil || share) {
-		t.Low, t.High = max(t.Low, -q.measure.scale()), min(t.High, q.measure.scale())
+	// Blocks must do clearly better: by chance one of two estimates is always lower.
+	const clearly = 0.6
+	if least := scale * q.moved(from, d.detectable(alpha)); some && least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
+		t.Detectable = least
+		if t.RepeatsNeeded > 0 {
+			t.RepeatsNeeded = min(t.RepeatsNeeded, d.blocks(alpha))
+		}
+	}
+	p := d.p()
+	if p >= t.P {
+		return
+	}
+	lo, hi := d.interval(confidence)
+	t.Method, t.P, t.Why = methodPaired, p, "" // which was of the other test
+	t.Low, t.High, t.Bounded = scale*q.moved(from, lo), scale*q.moved(from, hi), true
+	switch {
+	case q.measure.counts != nil: // of all runs together, as the rates in the table are
+		t.Effect = math.Exp(d.mean)
+		t.Low, t.High = min(t.Low, t.Difference), max(t.High, t.Difference)
+	case q.measure.scaled:
+		t.Effect, t.EffectName, t.Difference = math.Exp(d.mean), "ratio", q.moved(from, d.mean)
+	default:
+		t.Difference = d.mean
+	}
+}
+
+// bound takes out figures that say only that nothing is known, and keeps those of
+// a share within what a share can be.
+func (q *question) bound(t *results.Test) {
+	share := q.measure.counts != nil || q.measure.unit == results.UnitRatio
+	most, runs := q.measure.scale(), runsText(len(q.sa.values), len(q.sb.values))
+	far := farthest * max(slices.Max(q.sa.values), slices.Max(q.sb.values))
+	if q.measure.counts != nil {
+		far = most
+	}
+	if t.Detectable > far || share && t.Detectable > most {
+		t.Detectable = 0
+		if t.Why == "" {
+			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; %s", runs, q.more)
+		}
+	}
+	if t.Bounded && (t.Low < -far || t.High > far || share && t.Low <= -most && t.High >= most) {
+		t.Low, t.High, t.Bounded = 0, 0, false
+		if t.Why == "" {
+			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, for an interval; %s", runs, q.more)
+		}
+	}
+	if t.Bounded && share {
+		t.Low, t.High = max(t.Low, -most), min(t.High, most)
 	}
 }
 
@@ -292,6 +361,8 @@ func holm(open []*question, alpha float64) {
 		least = max(least, min(1, max(left/q.weight, 1)*q.test.P)) // 1: what rounding takes from the last
 		left -= q.weight
 		q.test.PAdjusted = least
-		q.test.Differs = least < alpha
+		if q.test.Differs = least < alpha; q.test.Differs {
+			q.test.RepeatsNeeded = 0
+		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// spans is into how many parts of equal length a run is cut to see whether what is
-// counted comes in groups.
+// spans is into how many parts of equal length a run is cut to see whether
+// failures, or other counted events, come in clusters.
 const spans = 20
 
 // readParts cuts each of the arm's runs into spans and counts, for each measure
@@ -75,23 +75,95 @@ func partsOf(r Run, measures []measure) map[string][]counted {
 			}
 		}
 	}
-	for name, list := range parts {
-		parts[name] = slices.DeleteFunc(list, func(p counted) bool { return p.n == 0 })
-	}
 	return parts
 }
 
-// within is how much what m counts differs between the parts of the arm's runs, at
-// least 1: how many come together. It is not known when a run has no record, or
-// the record does not say.
-func (a *arm) within(m measure) (phi float64, known bool) {
-	samples := make([][]counted, 0, len(a.parts))
+// within is how much the counts of m's events in the spans of the arm's runs
+// vary, compared with independent events: 1 or more, with the degrees of freedom
+// that it was estimated with. Neither is known, and df is 0, when a run has no
+// whole record or the record does not say.
+func (a *arm) within(m measure) (phi, df float64) {
+	table := make([][]counted, 0, len(a.parts))
 	for _, parts := range a.parts {
 		if parts[m.name] == nil {
-			return 1, false
+			return 1, 0
 		}
-		samples = append(samples, parts[m.name])
+		table = append(table, parts[m.name])
 	}
-	phi, _ = dispersion(samples...)
-	return max(phi, 1), len(samples) > 0
+	if phi, df = sharedRhythm(table); df == 0 {
+		phi, df = dispersion(table)
+	}
+	return max(phi, 1), df
+}
+
+// sharedRhythm is Pearson's dispersion in a table of runs (rows) and spans
+// (columns), where spans may differ if they do so in all runs alike: a rhythm of
+// the load or the server is no cluster. The count expected in a cell is row total
+// × column total ÷ grand total, weighted by the cell's exchanges. With fewer than
+// two runs that have events there is nothing to tell a rhythm by, and df is 0.
+func sharedRhythm(table [][]counted) (phi, df float64) {
+	rows := make([]counted, len(table))
+	columns := make([]counted, spans)
+	var all counted
+	for i, row := range table {
+		for k, cell := range row {
+			rows[i].add(cell)
+			columns[k].add(cell)
+			all.add(cell)
+		}
+	}
+	r, c := withEvents(rows), withEvents(columns)
+	if r < 2 || all.k == all.n {
+		return 1, 0
+	}
+	df = float64((r - 1) * max(c-1, 1)) // one span for all: a rhythm, and no more
+	chi2 := 0.0
+	for i, row := range table {
+		for k, cell := range row {
+			chi2 += cell.pearson(min(rows[i].rate()*columns[k].rate()/all.rate(), 1))
+		}
+	}
+	return chi2 / df, df
+}
+
+// dispersion is Pearson's statistic over its degrees of freedom for spans that
+// ought to have one rate in each run: 1 is by chance, more is in clusters. df is 0
+// when nothing is known.
+func dispersion(table [][]counted) (phi, df float64) {
+	chi2 := 0.0
+	for _, row := range table {
+		row = slices.DeleteFunc(slices.Clone(row), func(c counted) bool { return c.n == 0 })
+		t := total(row)
+		if len(row) < 2 || t.k == 0 || t.k == t.n {
+			continue
+		}
+		for _, cell := range row {
+			chi2 += cell.pearson(t.rate())
+		}
+		df += float64(len(row) - 1)
+	}
+	if df == 0 {
+		return 1, 0
+	}
+	return chi2 / df, df
+}
+
+// pearson is the squared distance of c from the count that rate expects, in
+// variances of independent events.
+func (c counted) pearson(rate float64) float64 {
+	expected := rate * float64(c.n)
+	if expected == 0 || rate == 1 {
+		return 0
+	}
+	off := float64(c.k) - expected
+	return off * off / (expected * (1 - rate))
+}
+
+func withEvents(list []counted) (n int) {
+	for _, c := range list {
+		if c.k > 0 {
+			n++
+		}
+	}
+	return n
 }

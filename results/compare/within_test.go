@@ -93,10 +93,10 @@ func TestGroupsWithinARun(t *testing.T) {
 
 	scattered := find(&held(t, []Run{alone}, []Run{none}).Pairs[0], results.MeasureFailureRate)
 	grouped := find(&held(t, []Run{group}, []Run{none}).Pairs[0], results.MeasureFailureRate)
-	if !scattered.Differs || scattered.Method != methodFisher || strings.Contains(scattered.Why, "in groups:") {
+	if !scattered.Differs || scattered.Method != methodFisher || strings.Contains(scattered.Why, "clustered") {
 		t.Errorf("failures alone: %+v", scattered)
 	}
-	if grouped.Differs || !strings.Contains(grouped.Why, "in groups") {
+	if grouped.Differs || !strings.Contains(grouped.Why, "clustered") {
 		t.Errorf("one group of failures: %+v", grouped)
 	}
 	// The interval tells the same.
@@ -123,5 +123,33 @@ func TestTornRecord(t *testing.T) {
 	test := find(&held(t, []Run{reopened(t, path)}, []Run{none}).Pairs[0], results.MeasureFailureRate)
 	if !test.Differs || !strings.Contains(test.Why, "no whole record") {
 		t.Errorf("%+v", test)
+	}
+}
+
+// A moment at which every run fails, as of a cron job, is a rhythm and no cluster:
+// what does not vary from run to run is told from a third of it.
+func TestSharedRhythmIsNoCluster(t *testing.T) {
+	runs := func(failures int) (list []Run) {
+		for i := range 5 {
+			n := failures + i%3 - 1 // within a percent or so
+			list = append(list, record(t, func(i int) bool { return i >= 2000 && i < 2000+n }))
+		}
+		return list
+	}
+	test := find(&held(t, runs(30), runs(90)).Pairs[0], results.MeasureFailureRate)
+	if !test.Differs || test.P > 1e-4 {
+		t.Errorf("30 against 90 failures at one moment of each run: %+v", test)
+	}
+	// The same failures at a moment of its own in each run may be one event each.
+	r := rand.New(rand.NewPCG(8, 8))
+	scattered := func(failures int) (list []Run) {
+		for range 5 {
+			at := r.IntN(recorded - failures)
+			list = append(list, record(t, func(i int) bool { return i >= at && i < at+failures }))
+		}
+		return list
+	}
+	if test := find(&held(t, scattered(30), scattered(90)).Pairs[0], results.MeasureFailureRate); test.Differs {
+		t.Errorf("five clusters against five: %+v", test)
 	}
 }

@@ -74,6 +74,24 @@ function interval(of, unit) {
   return of.bounded ? ends(of, unit).join(' to ') : 'no interval';
 }
 
+// Names in at most so many characters: a longer one loses what all have alike at
+// their beginnings, or at their ends, never what tells them apart. Where that is not
+// enough they are numbered.
+function shorten(names, most) {
+  if (names.every((n) => n.length <= most)) return names;
+  const first = names[0];
+  let begin = 0, end = 0;
+  while (begin < first.length && names.every((n) => n[begin] === first[begin])) begin++;
+  while (end < first.length && names.every((n) => n[n.length - 1 - end] === first[first.length - 1 - end])) end++;
+  const short = names.map((n) => {
+    if (n.length <= most) return n;
+    if (n.length - begin < most) return '\u2026' + n.slice(1 - most);
+    if (n.length - end < most) return n.slice(0, most - 1) + '\u2026';
+    return '\u2026' + n.slice(begin, begin + most - 2) + '\u2026';
+  });
+  return short.map((s, i) => (short.indexOf(s) === short.lastIndexOf(s) ? s : s.slice(0, most - 3) + '#' + (i + 1)));
+}
+
 // Small multiples: one for each measure, a row for each arm.
 function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
@@ -101,7 +119,7 @@ function multiple(comparison, name, label) {
       const wide = highest(known.map((a) => a.measures[name].high));
       const top = points > 0 ? Math.min(wide > 0 ? Math.max(wide, points) : points, 6 * points) : wide;
       o.xAxis = axis(c, { min: 0, max: top > 0 ? nice(top * 1.02) : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => short(v, unit) } });
-      o.yAxis = { type: 'category', inverse: true, data: arms.map((a) => a.name), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12, width: 110, overflow: 'truncate' } };
+      o.yAxis = { type: 'category', inverse: true, data: shorten(arms.map((a) => a.name), 18), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12 } };
       const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
       o.series = [
         {
@@ -139,11 +157,11 @@ function pairTable(pair, labels) {
   const box = el('div', { class: 'panel' }, el('h3', {}, pair.b + ' against ' + pair.a), el('p', { class: 'verdict' }, pair.verdict));
   if (!tests.length) return box;
   box.append(tableOf('Tests', () => ({
-    head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'would have seen', 'method'], wide: [8],
+    head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'detectable', 'method'], wide: [8],
     rows: tests.map((t) => {
       const u = labels.units[t.measure];
       return [labels.names[t.measure] || t.measure, measured(t.difference, u), ...ends(t, u), t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
-        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no difference seen', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
+        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no significant difference', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
     }),
   })));
   return box;

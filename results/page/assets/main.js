@@ -62,7 +62,7 @@ function comparisonSections(c, labels) {
       'Each picture is one measure, each row a configuration. The large point is the estimate, the bar the interval that holds the true value with a confidence of ' + percent(c.confidence) + ', and the small points are single runs; a bar without an end goes on beyond the picture. Where bars are far apart the configurations differ; what is chance is said below.',
       chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
   }
-  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what is chance', 'Every pair with its verdict. The tests behind it are corrected for their number; “would have seen” is the least difference that this many runs would most likely have shown.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
+  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what is chance', 'Every pair with its verdict. The tests behind it are corrected for their number; “detectable” is the least difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
   found.push(section('arms', 'What was set', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
   return found;
 }
