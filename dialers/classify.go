@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/http1"
 	"github.com/kabench/kabench/results"
 )
 
@@ -105,7 +106,7 @@ func readCause(f Facts) (results.Cause, error) {
 	switch {
 	case by == nil && f.Parse != nil:
 		return results.CauseMalformed, f.Parse
-	case errors.Is(by, errHeadTooLarge):
+	case errors.Is(by, http1.ErrHeadTooLarge):
 		return results.CauseMalformed, by
 	case errors.Is(by, io.EOF) && errors.Is(f.Write, syscall.ECONNRESET):
 		by = f.Write // as above: to the reader it is then the stream's end

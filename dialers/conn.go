@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/http1"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/results"
 )
@@ -25,7 +26,7 @@ type Conn struct {
 	entry *pool.Conn
 
 	wire  transport
-	reply reply
+	reply http1.Response
 	task  *task // the exchange on it, if any
 
 	unread bool        // there may be something to read
@@ -74,7 +75,7 @@ const oneWrite = 16 << 10
 // begin writes t's request.
 func (c *Conn) begin(t *task) {
 	c.task = t
-	c.reply.reset(t.req.method)
+	c.reply.Reset(t.req.method)
 	t.answers = t.req.answers
 	t.writing, t.waits = true, t.req.expects
 	t.e.Attempts++
@@ -287,37 +288,37 @@ func (t *task) response(b []byte) {
 		t.c.byAnswer.remove(&t.answer)
 		t.c.byAnswer.add(&t.answer, now+p.ResponseTimeout)
 	}
-	before := conn.reply.before
-	used, err := conn.reply.feed(b)
-	for err == nil && conn.reply.done && t.answers > 1 && !conn.reply.close {
+	before := conn.reply.InterimBytes
+	used, err := conn.reply.Feed(b)
+	for err == nil && conn.reply.Done && t.answers > 1 && !conn.reply.Close {
 		t.gotHead(now)
 		t.answers--
-		conn.reply.reset(t.req.method)
+		conn.reply.Reset(t.req.method)
 		b = b[used:]
-		used, err = conn.reply.feed(b)
+		used, err = conn.reply.Feed(b)
 	}
-	word := t.req.expects && conn.reply.before > before
+	word := t.req.expects && conn.reply.InterimBytes > before
 	if word { // it is no part of the response, too late for the body or not
-		f.Bytes -= int64(conn.reply.before - before)
+		f.Bytes -= int64(conn.reply.InterimBytes - before)
 		if e.FirstByte = now; f.Bytes == 0 {
 			e.FirstByte = results.Never
 		}
 	}
 	t.gotHead(now)
-	if err == nil && conn.reply.done && t.answers > 1 { // and there will be no other
+	if err == nil && conn.reply.Done && t.answers > 1 { // and there will be no other
 		f.Read = io.EOF
 		t.end()
 		return
 	}
 	switch {
-	case err == nil && word && !conn.reply.headRead:
+	case err == nil && word && !conn.reply.HeadRead:
 		if t.waits {
 			t.goOn()
 		}
 	case err != nil:
 		f.Parse = err
 		t.end()
-	case conn.reply.done:
+	case conn.reply.Done:
 		f.Complete = true
 		t.surplus = used < len(b)
 		t.whole()
@@ -327,11 +328,11 @@ func (t *task) response(b []byte) {
 // gotHead notes the head of the first response, when it has been read.
 func (t *task) gotHead(now time.Duration) {
 	conn, e, f := t.conn, t.e, &t.facts
-	if !conn.reply.headRead || f.HeadRead {
+	if !conn.reply.HeadRead || f.HeadRead {
 		return
 	}
-	f.HeadRead, f.Length = true, conn.reply.length
-	e.GotHeaders, e.Status = now, conn.reply.status
+	f.HeadRead, f.Length = true, conn.reply.Length
+	e.GotHeaders, e.Status = now, conn.reply.Status
 	if t.c.Tracer != nil {
 		conn.trace(TraceEvent{At: now, State: ResponseReceived, Status: e.Status, Took: max(now-e.Wrote, 0)})
 	}
@@ -361,14 +362,14 @@ func (t *task) whole() {
 }
 
 // endsConn reports whether the connection ends after this response.
-func (t *task) endsConn() bool { return t.conn.reply.close || t.req.last }
+func (t *task) endsConn() bool { return t.conn.reply.Close || t.req.last }
 
 // endOfStream follows when the stream ends before the response is whole, unless
 // that is the end of the response.
 func (t *task) endOfStream(err error) {
 	f := &t.facts
 	t.c.clock()
-	if (err == io.EOF || err == errCloseNotify) && t.answers == 1 && t.conn.reply.end() == nil {
+	if (err == io.EOF || err == errCloseNotify) && t.answers == 1 && t.conn.reply.End() == nil {
 		f.Complete, t.e.Unbounded = true, true
 		t.end()
 		return
@@ -388,11 +389,11 @@ func (c *Conn) finish(t *task) (pool.Reason, time.Duration) {
 	c.task, c.idleFrom = nil, c.c.at
 	switch {
 	case f.Complete && t.endsConn():
-		return pool.ServerSaidClose, c.reply.hint
+		return pool.ServerSaidClose, c.hint()
 	case !f.Complete || t.surplus || !f.Written || f.Aborted:
-		return pool.Broken, c.reply.hint
+		return pool.Broken, c.hint()
 	}
-	return c.end, c.reply.hint
+	return c.end, c.hint()
 }
 
 // probe looks whether the peer has ended the idle connection.
@@ -406,4 +407,12 @@ func (c *Conn) probe() pool.Reason {
 		return pool.Broken
 	}
 	return pool.Keep
+}
+
+// hint is what the response announced with `Keep-Alive: timeout=`.
+func (c *Conn) hint() time.Duration {
+	if c.reply.KeepAlive == http1.NoKeepAlive {
+		return pool.NoHint
+	}
+	return c.reply.KeepAlive
 }

@@ -199,18 +199,6 @@ func TestKeepAliveHintIsHeeded(t *testing.T) {
 	}
 }
 
-func TestHintIsParsed(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"timeout=5": 5 * time.Second, "timeout=5, max=100": 5 * time.Second, "max=100, Timeout = 7": 7 * time.Second,
-		"": pool.NoHint, "max=3": pool.NoHint, "timeout=": pool.NoHint, "timeout=-1": pool.NoHint, "timeout=0": 0,
-		"timeout=99999999999999999999": pool.NoHint,
-	} {
-		if got := keepAliveTimeout([]byte(value)); got != want {
-			t.Errorf("%q is %v, want %v", value, got, want)
-		}
-	}
-}
-
 // Every try is in the exchange, with its own connection, and the whole is timed
 // from the first.
 func TestTriesAreRecorded(t *testing.T) {

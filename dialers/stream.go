@@ -16,17 +16,6 @@ import (
 // close_notify alert. crypto/tls says io.EOF for that and for a bare FIN alike.
 var errCloseNotify = errors.New("the peer sent close_notify")
 
-// errHeadTooLarge ends the reading of a response whose head does not end.
-var errHeadTooLarge = errors.New("the response's head is larger than 1 MiB")
-
-// maxHead bounds the head of a response, interim (1xx) ones included.
-const maxHead = 1 << 20
-
-// maxInterim bounds the interim (1xx) responses before a final one.
-const maxInterim = 8
-
-var errTooManyInterim = errors.New("more than 8 interim (1xx) responses before the final one")
-
 // wire is a TCP connection that remembers how its reading ended, and who ended
 // it, below TLS. It is read by one goroutine at a time.
 type wire struct {

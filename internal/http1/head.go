@@ -1,4 +1,4 @@
-package dialers
+package http1
 
 import (
 	"bytes"
@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/kabench/kabench/dialers/pool"
 )
 
-// replyHead is what a head says, as far as it matters here.
-type replyHead struct {
+// head is what a head says, as far as it matters here.
+type head struct {
 	code         int
 	major, minor int8
 	saysClose    bool // Connection: close
@@ -29,7 +27,7 @@ type replyHead struct {
 
 // headOver takes the facts of a whole head: of the final response, or of an
 // interim one, which another head follows.
-func (r *reply) headOver() error {
+func (r *Response) headOver() error {
 	h := &r.head
 	// HTTP/1.0 has no transfer codings. net/http takes 0.0 for 1.1 here.
 	chunked := h.encodings > 0 && (h.major > 1 || h.major == 1 && h.minor > 0 || h.major == 0 && h.minor == 0)
@@ -45,34 +43,34 @@ func (r *reply) headOver() error {
 	}
 	switching := h.code == 101
 	if h.code < 200 && !switching {
-		if r.interim++; r.interim > maxInterim {
+		if r.interims++; r.interims > maxInterim {
 			return errTooManyInterim
 		}
-		r.head, r.before = replyHead{}, maxHead-r.room
+		r.head, r.InterimBytes = head{}, maxHead-r.room
 		r.lines.begin(atStatus)
 		return nil
 	}
 
-	r.headRead, r.status, r.hint = true, h.code, pool.NoHint
+	r.HeadRead, r.Status, r.KeepAlive = true, h.code, NoKeepAlive
 	if h.sawKeep {
-		r.hint = h.hint
+		r.KeepAlive = h.hint
 	}
 	announced := int64(-1)
 	if h.lengthText > 0 {
 		announced = h.length
 	}
-	r.close = h.major < 1 || h.saysClose || switching || h.major == 1 && h.minor == 0 && !h.saysKeep
+	r.Close = h.major < 1 || h.saysClose || switching || h.major == 1 && h.minor == 0 && !h.saysKeep
 	switch {
 	case r.toHEAD:
-		r.length, r.done = announced, true
+		r.Length, r.Done = announced, true
 	case switching, h.code == 204, h.code == 304:
-		r.length, r.done = 0, true
+		r.Length, r.Done = 0, true
 	case chunked: // it overrides Content-Length (RFC 9112, section 6.3)
-		r.length, r.part = -1, inSize
+		r.Length, r.part = -1, inSize
 	case announced < 0:
-		r.length, r.part, r.close = -1, inStream, true
+		r.Length, r.part, r.Close = -1, inStream, true
 	default:
-		r.length, r.left, r.part, r.done = announced, announced, inLength, announced == 0
+		r.Length, r.left, r.part, r.Done = announced, announced, inLength, announced == 0
 	}
 	return nil
 }
@@ -80,7 +78,7 @@ func (r *reply) headOver() error {
 // status reads the status line. It bears what net/http does: any one-digit
 // version, blanks before the code, no reason phrase, a sign in the code. But a
 // code below 100, which net/http bears too, is in no class (RFC 9110, section 15).
-func (h *replyHead) status(line []byte) error {
+func (h *head) status(line []byte) error {
 	version, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
 		return fmt.Errorf("malformed status line %.80q", line)
@@ -99,7 +97,7 @@ func (h *replyHead) status(line []byte) error {
 
 // field reads a field line, unfolded and trimmed, which has a colon. A nil head
 // is a trailer's: the line is only checked.
-func (h *replyHead) field(line []byte) error {
+func (h *head) field(line []byte) error {
 	colon := bytes.IndexByte(line, ':')
 	name, value := line[:colon], line[colon+1:]
 	if len(name) == 0 || !allBytes(name, inName) || !allBytes(value, inValue) {
@@ -141,7 +139,7 @@ func (h *replyHead) field(line []byte) error {
 
 // contentLength takes a Content-Length. A second one must be the same, to the
 // letter (RFC 9110, section 8.6, would bear a list).
-func (h *replyHead) contentLength(value []byte) {
+func (h *head) contentLength(value []byte) {
 	value = trimBlanks(value)
 	n, ok := parseUint(value, 1<<63-1)
 	switch {
@@ -155,7 +153,7 @@ func (h *replyHead) contentLength(value []byte) {
 }
 
 // trailer takes the names a Trailer field announces.
-func (h *replyHead) trailer(value []byte) {
+func (h *head) trailer(value []byte) {
 	for _, name := range [...]string{"transfer-encoding", "trailer", "content-length"} {
 		if hasToken(value, name) {
 			h.badTrailer = fmt.Errorf("malformed header: Trailer announces %s, which cannot be one", name)
@@ -164,7 +162,7 @@ func (h *replyHead) trailer(value []byte) {
 }
 
 // keepAliveTimeout is the timeout that the value of a Keep-Alive field promises,
-// `timeout=N, max=M` in seconds (RFC 2068, section 19.7.1.1); pool.NoHint
+// `timeout=N, max=M` in seconds (RFC 2068, section 19.7.1.1); NoKeepAlive
 // without one.
 func keepAliveTimeout(value []byte) time.Duration {
 	for more := true; more; {
@@ -175,7 +173,7 @@ func keepAliveTimeout(value []byte) time.Duration {
 			return time.Duration(n) * time.Second
 		}
 	}
-	return pool.NoHint
+	return NoKeepAlive
 }
 
 // hasToken reports whether a comma-separated list contains token, which is in

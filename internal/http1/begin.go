@@ -1,4 +1,4 @@
-package dialers
+package http1
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 // protocol is what a response begins with.
 const protocol = "HTTP/"
 
-// notHTTPError is a stream that begins as no response does.
-type notHTTPError struct{ begin []byte }
+// NotHTTPError is a stream that begins as no response does.
+type NotHTTPError struct{ begin []byte }
 
 // The types of TLS records that a server sends first (RFC 8446, section 5.1), and
 // the first byte of the version behind them.
@@ -19,7 +19,7 @@ const (
 	tlsVersion   = 3
 )
 
-func (e *notHTTPError) Error() string {
+func (e *NotHTTPError) Error() string {
 	b := e.begin
 	if (b[0] == tlsAlert || b[0] == tlsHandshake) && (len(b) == 1 || b[1] == tlsVersion) {
 		kind := "an alert"
@@ -34,7 +34,7 @@ func (e *notHTTPError) Error() string {
 
 // begins complains as soon as what has come, with b, cannot be the begin of a
 // response: who speaks another protocol may wait for us, and send no line.
-func (l *replyLines) begins(b []byte) error {
+func (l *lines) begins(b []byte) error {
 	if len(l.buf) >= len(protocol) {
 		return nil
 	}
@@ -43,5 +43,5 @@ func (l *replyLines) begins(b []byte) error {
 	if string(b[:n]) == rest[:n] {
 		return nil
 	}
-	return &notHTTPError{append(bytes.Clone(l.buf), b[:min(len(b), maxChunkLine)]...)}
+	return &NotHTTPError{append(bytes.Clone(l.buf), b[:min(len(b), maxChunkLine)]...)}
 }

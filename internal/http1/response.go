@@ -1,4 +1,7 @@
-package dialers
+// Package http1 parses HTTP/1.x responses as their bytes arrive. A [Response]
+// says where the response ends, what its head promised of the connection, and
+// what is malformed; it holds no socket and no clock.
+package http1
 
 import (
 	"bytes"
@@ -6,66 +9,81 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/kabench/kabench/dialers/pool"
 )
 
-// reply reads one HTTP/1.x response (RFC 9112), fed as it arrives, and keeps
-// nothing of its body. It accepts and refuses what http.ReadResponse and the
-// body it returns do, and is sooner to refuse what is not HTTP; where it differs, it says so at the place. Its zero value
-// is not ready: call reset.
-type reply struct {
-	headRead bool          // the head of the final response (101 or 200 and above) was read and understood
-	done     bool          // the response arrived whole
-	close    bool          // the connection ends after it: it says so, or is HTTP/1.0 without keep-alive, a 101, or ends with the stream
-	status   int           // 0 before headRead, as length and hint
-	length   int64         // Content-Length; -1: none, or overridden by chunked; 0 where there can be no body, except that to HEAD it is what a GET would have had
-	hint     time.Duration // Keep-Alive: timeout=N; pool.NoHint without
-
-	toHEAD  bool
-	part    replyPart
-	interim int   // 1xx responses before the final one
-	before  int   // their bytes
-	room    int   // bytes that all heads, or the trailer, may still have
-	left    int64 // bytes of the body that Content-Length announced and that have not come
-	chunks  replyChunks
-	head    replyHead
-	lines   replyLines
-}
-
-// replyPart is where in a response the next byte belongs.
-type replyPart uint8
+// NoKeepAlive is Response.KeepAlive of a response that announces no timeout.
+const NoKeepAlive time.Duration = -1
 
 const (
-	inHead    replyPart = iota
-	inLength            // a body as long as Content-Length
-	inStream            // a body that ends with the stream
-	inSize              // the line before a chunk
-	inChunk             // its data
-	inChunkCR           // the CR that ends the data
-	inChunkLF           // the LF behind it
-	inTrailer           // the fields behind the last chunk, and the blank line
+	// maxHead bounds the head of a response in bytes, interim (1xx) ones included.
+	maxHead = 1 << 20
+	// maxInterim bounds the interim (1xx) responses before a final one.
+	maxInterim = 8
+)
+
+// ErrHeadTooLarge is the error of Feed when the head does not end within 1 MiB.
+var ErrHeadTooLarge = errors.New("the response's head is larger than 1 MiB")
+
+var errTooManyInterim = errors.New("more than 8 interim (1xx) responses before the final one")
+
+// Response parses one HTTP/1.x response (RFC 9112). Feed it the bytes as they
+// arrive; it keeps nothing of the body. It accepts and refuses what
+// http.ReadResponse and the body it returns do, but refuses what is not HTTP
+// sooner. Other differences are stated where they are. The zero value is not
+// ready: call Reset.
+type Response struct {
+	HeadRead  bool          // the head of the final response (101, or 200 and above) was read and understood
+	Done      bool          // the response arrived whole
+	Close     bool          // the connection ends after it: it says so, or is HTTP/1.0 without keep-alive, a 101, or ends with the stream
+	Status    int           // 0 before HeadRead, as Length
+	Length    int64         // Content-Length; -1: none, or overridden by chunked; 0 where there can be no body, except that to HEAD it is what a GET would have had
+	KeepAlive time.Duration // Keep-Alive: timeout=N; NoKeepAlive before HeadRead, and when the response has none
+
+	InterimBytes int // how long the interim (1xx) responses before it were
+
+	toHEAD   bool
+	part     part
+	interims int   // 1xx responses before the final one
+	room     int   // bytes that all heads, or the trailer, may still have
+	left     int64 // bytes of the body that Content-Length announced and that have not come
+	chunks   chunks
+	head     head
+	lines    lines
+}
+
+// part is where in a response the next byte belongs.
+type part uint8
+
+const (
+	inHead    part = iota
+	inLength       // a body as long as Content-Length
+	inStream       // a body that ends with the stream
+	inSize         // the line before a chunk
+	inChunk        // its data
+	inChunkCR      // the CR that ends the data
+	inChunkLF      // the LF behind it
+	inTrailer      // the fields behind the last chunk, and the blank line
 )
 
 // keptBuffer is the size in bytes up to which a buffer is kept for the next
 // response: a pool may have tens of thousands of connections.
 const keptBuffer = 16 << 10
 
-// reset makes r ready for the response to a request with the given method. The
+// Reset makes r ready for the response to a request with the given method. The
 // response to HEAD has no body.
-func (r *reply) reset(method string) {
+func (r *Response) Reset(method string) {
 	buf := r.lines.buf[:0]
 	if cap(buf) > keptBuffer {
 		buf = nil
 	}
-	*r = reply{toHEAD: method == "HEAD", room: maxHead, hint: pool.NoHint, lines: replyLines{buf: buf}}
+	*r = Response{toHEAD: method == "HEAD", room: maxHead, KeepAlive: NoKeepAlive, lines: lines{buf: buf}}
 }
 
-// feed takes what has come and returns how much of it belongs to the response.
-// It must not be called again, until reset, after an error or when r is done.
-// The error is errHeadTooLarge, errTooManyInterim, a *notHTTPError, or says what is malformed.
-func (r *reply) feed(b []byte) (used int, err error) {
-	for used < len(b) && !r.done {
+// Feed takes what has come and returns how much of it belongs to the response.
+// It must not be called again, until Reset, after an error or when r is done.
+// The error is ErrHeadTooLarge, errTooManyInterim, a *NotHTTPError, or says what is malformed.
+func (r *Response) Feed(b []byte) (used int, err error) {
+	for used < len(b) && !r.Done {
 		n := 0
 		switch rest := b[used:]; r.part {
 		case inHead:
@@ -73,7 +91,7 @@ func (r *reply) feed(b []byte) (used int, err error) {
 		case inLength:
 			n = int(min(int64(len(rest)), r.left))
 			r.left -= int64(n)
-			r.done = r.left == 0
+			r.Done = r.left == 0
 		case inStream:
 			n = len(rest)
 		case inTrailer:
@@ -89,20 +107,20 @@ func (r *reply) feed(b []byte) (used int, err error) {
 	return used, nil
 }
 
-// end says that the stream has ended. That completes a response whose body ends
+// End says that the stream has ended. That completes a response whose body ends
 // with it; any other is cut short, and the error is io.ErrUnexpectedEOF.
-func (r *reply) end() error {
+func (r *Response) End() error {
 	if r.part == inStream {
-		r.done = true
+		r.Done = true
 	}
-	if !r.done {
+	if !r.Done {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
 }
 
 // feedHead takes bytes of the head, interim heads before it included.
-func (r *reply) feedHead(b []byte) (used int, err error) {
+func (r *Response) feedHead(b []byte) (used int, err error) {
 	if r.lines.at == atStatus {
 		if err := r.lines.begins(b); err != nil {
 			return 0, err
@@ -116,7 +134,7 @@ func (r *reply) feedHead(b []byte) (used int, err error) {
 	case over:
 		return used, r.headOver()
 	case r.room == 0:
-		return used, errHeadTooLarge
+		return used, ErrHeadTooLarge
 	}
 	return used, nil
 }
@@ -128,7 +146,7 @@ const maxTrailer = 4096
 // feedTrailer takes bytes of the trailer. net/http first waits until CRLF CRLF
 // has come and then looks at the fields, so it is later to refuse some, and it
 // accepts fields that end with a bare LF LF if CRLF CRLF happens to follow.
-func (r *reply) feedTrailer(b []byte) (used int, err error) {
+func (r *Response) feedTrailer(b []byte) (used int, err error) {
 	used, over, err := r.lines.feed(b[:min(len(b), r.room)], nil)
 	r.room -= used
 	switch {
@@ -139,7 +157,7 @@ func (r *reply) feedTrailer(b []byte) (used int, err error) {
 	case !over && r.room == 0:
 		return used, errTrailerTooLong
 	}
-	r.done = over
+	r.Done = over
 	return used, nil
 }
 
@@ -151,8 +169,8 @@ var (
 	errChunkExcess    = errors.New("malformed chunked body: far more chunk extensions than data")
 )
 
-// replyChunks is how far a chunked body (RFC 9112, section 7.1) has come.
-type replyChunks struct {
+// chunks is how far a chunked body (RFC 9112, section 7.1) has come.
+type chunks struct {
 	left   uint64 // bytes of data that have not come of the chunk under way
 	excess int64  // bytes of chunk lines beyond what the data makes plausible
 }
@@ -162,7 +180,7 @@ type replyChunks struct {
 const maxChunkLine = 4096
 
 // feedChunk takes bytes of a chunked body, at most one part's.
-func (r *reply) feedChunk(b []byte) (used int, err error) {
+func (r *Response) feedChunk(b []byte) (used int, err error) {
 	switch r.part {
 	case inChunk:
 		used = int(min(uint64(len(b)), r.chunks.left))
@@ -198,7 +216,7 @@ func (r *reply) feedChunk(b []byte) (used int, err error) {
 
 // beginChunk reads the line before a chunk, its LF included. The last chunk has
 // size 0, and the trailer follows it.
-func (r *reply) beginChunk(line []byte) error {
+func (r *Response) beginChunk(line []byte) error {
 	if i := bytes.IndexByte(line, '\r'); i < 0 || i != len(line)-2 {
 		return fmt.Errorf("malformed chunked body: the line %.40q does not end in its only CR and LF", line)
 	}

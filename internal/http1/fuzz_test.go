@@ -1,4 +1,4 @@
-package dialers
+package http1
 
 import (
 	"bufio"
@@ -13,13 +13,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/kabench/kabench/dialers/pool"
 )
 
-// netHTTPReply is what net/http says of a stream that begins with a response.
-func netHTTPReply(method, stream string) (s replySeen) {
-	s.Hint = pool.NoHint
+// netHTTPResponse is what net/http says of a stream that begins with a response.
+func netHTTPResponse(method, stream string) (s seen) {
+	s.Hint = NoKeepAlive
 	src := strings.NewReader(stream)
 	br := bufio.NewReader(src)
 	var resp *http.Response
@@ -62,17 +60,17 @@ func netHTTPReply(method, stream string) (s replySeen) {
 	return s
 }
 
-// replyAgrees compares what reply and net/http say of a stream; empty: the
+// agrees compares what response and net/http say of a stream; empty: the
 // same. Only whether there is an error is compared, not its words.
 //
 // There are two deliberate differences. A code below 100 is malformed: see
-// netHTTPReply. And fields behind the last chunk that end with a
+// netHTTPResponse. And fields behind the last chunk that end with a
 // bare LF are malformed at once. net/http waits for CRLF CRLF, for ever if need
 // be, and accepts them if that comes later, in what is no part of the response.
-func replyAgrees(t *testing.T, method, stream string) string {
+func agrees(t *testing.T, method, stream string) string {
 	t.Helper()
-	var r reply
-	got, want := readReply(t, &r, method, stream, whole), netHTTPReply(method, stream)
+	var r Response
+	got, want := readResponse(t, &r, method, stream, whole), netHTTPResponse(method, stream)
 	if got.Err == errTrailerEnd.Error() {
 		if want.Done && want.Used == len(stream) {
 			return "net/http accepts the trailer, and nothing follows it"
@@ -85,35 +83,35 @@ func replyAgrees(t *testing.T, method, stream string) string {
 	return cmp.Diff(want, got)
 }
 
-// checkReply holds a reply against net/http, and against itself fed in pieces.
-func checkReply(t *testing.T, method, stream string, seed uint64) {
+// checkResponse holds a response against net/http, and against itself fed in pieces.
+func checkResponse(t *testing.T, method, stream string, seed uint64) {
 	t.Helper()
-	if diff := replyAgrees(t, method, stream); diff != "" {
-		t.Fatalf("%s %q: unlike net/http (-net/http +reply):\n%s", method, stream, diff)
+	if diff := agrees(t, method, stream); diff != "" {
+		t.Fatalf("%s %q: unlike net/http (-net/http +response):\n%s", method, stream, diff)
 	}
-	var r reply
+	var r Response
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	most := 1 + rnd.IntN(40)
 	random := func() int { return rnd.IntN(most + 1) }
-	want := readReply(t, &r, method, stream, whole)
+	want := readResponse(t, &r, method, stream, whole)
 	for name, next := range map[string]func() int{"byte by byte": single, "in random pieces": random} {
-		if diff := cmp.Diff(want, readReply(t, &r, method, stream, next)); diff != "" {
+		if diff := cmp.Diff(want, readResponse(t, &r, method, stream, next)); diff != "" {
 			t.Fatalf("%s %q, fed %s (-whole +pieces):\n%s", method, stream, name, diff)
 		}
 	}
 }
 
-func replyMethod(head bool) string {
+func methodOf(head bool) string {
 	if head {
 		return "HEAD"
 	}
 	return "GET"
 }
 
-// FuzzReply compares reply with net/http on any bytes.
-func FuzzReply(f *testing.F) {
+// FuzzResponse compares response with net/http on any bytes.
+func FuzzResponse(f *testing.F) {
 	for _, stream := range []string{
-		nginxReply,
+		nginxResponse,
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\nHTTP/1.1",
 		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\nConnection: keep-alive, x\nKeep-Alive: timeout=5, max=1\nContent-Length: 2\n\nhi",
 		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200\r\nConnection:\r\n close\r\n\r\nuntil the end",
@@ -126,12 +124,12 @@ func FuzzReply(f *testing.F) {
 		f.Add([]byte(stream), true, uint64(2))
 	}
 	f.Fuzz(func(t *testing.T, stream []byte, head bool, seed uint64) {
-		checkReply(t, replyMethod(head), string(stream), seed)
+		checkResponse(t, methodOf(head), string(stream), seed)
 	})
 }
 
-// replyPieces are what FuzzReplyPieces builds streams from.
-var replyPieces = strings.Split("HTTP/1.1 200 OK\r\n|HTTP/1.0 200 OK\r\n|HTTP/1.1 100 Continue\r\n\r\n|HTTP/1.1 204 \n|HTTP/1.1 304\r\n|HTTP/1.1 101 x\r\n|HTTP/0.9 200 \r\n|HTTP/0.0 200 \r\n|HTTP/2.0  503 a b\r\n|HTTP/1.1 099 \r\n|HTTP/1.1 |HTTP/|+12|-00|-01|"+
+// pieces are what FuzzResponsePieces builds streams from.
+var pieces = strings.Split("HTTP/1.1 200 OK\r\n|HTTP/1.0 200 OK\r\n|HTTP/1.1 100 Continue\r\n\r\n|HTTP/1.1 204 \n|HTTP/1.1 304\r\n|HTTP/1.1 101 x\r\n|HTTP/0.9 200 \r\n|HTTP/0.0 200 \r\n|HTTP/2.0  503 a b\r\n|HTTP/1.1 099 \r\n|HTTP/1.1 |HTTP/|+12|-00|-01|"+
 	"\r\n|\n|\r|\r\n\r\n|\n\n| |\t|:|,|;|=|0|1|5|a|F|\x00|\x7f|\u0080|\u212a|\u00a0|"+
 	"Content-Length: 5\r\n|Content-Length:5\n|Content-Length: 05\r\n|Content-Length: 0\r\n|content-length:|Content-Length |"+
 	"Transfer-Encoding: chunked\r\n|Transfer-Encoding: CHUNKED\n|Transfer-Encoding: gzip\r\n|Transfer-Encoding:|chunked|chun\u212aed|"+
@@ -139,12 +137,12 @@ var replyPieces = strings.Split("HTTP/1.1 200 OK\r\n|HTTP/1.0 200 OK\r\n|HTTP/1.
 	"Trailer: x\r\n|Trailer: a, Content-Length\r\n|Trailer:|trailer|transfer-encoding|Server: nginx\r\n|X: y\r\n| folded\r\n|"+
 	"5\r\nhello\r\n|0\r\n|0\r\n\r\n|1;x=y\r\n.\r\n|0;x\r\n|hello|ffffffffffffffff|4\r\n", "|")
 
-// FuzzReplyPieces compares reply with net/http on streams that are nearly
+// FuzzResponsePieces compares response with net/http on streams that are nearly
 // responses: each byte picks a piece of one.
-func FuzzReplyPieces(f *testing.F) {
+func FuzzResponsePieces(f *testing.F) {
 	pick := func(pieces ...string) (picks []byte) {
 		for _, p := range pieces {
-			for i, q := range replyPieces {
+			for i, q := range pieces {
 				if p == q {
 					picks = append(picks, byte(i))
 				}
@@ -168,33 +166,33 @@ func FuzzReplyPieces(f *testing.F) {
 	f.Fuzz(func(t *testing.T, picks []byte, head bool, seed uint64) {
 		var stream strings.Builder
 		for _, p := range picks {
-			stream.WriteString(replyPieces[int(p)%len(replyPieces)])
+			stream.WriteString(pieces[int(p)%len(pieces)])
 		}
-		checkReply(t, replyMethod(head), stream.String(), seed)
+		checkResponse(t, methodOf(head), stream.String(), seed)
 	})
 }
 
-// nginxReply is what nginx 1.28 sends for a small file, as a rule in one piece.
-const nginxReply = "HTTP/1.1 200 OK\r\nServer: nginx/1.28.0\r\nDate: Mon, 02 Jun 2025 10:11:12 GMT\r\nContent-Type: application/octet-stream\r\n" +
+// nginxResponse is what nginx 1.28 sends for a small file, as a rule in one piece.
+const nginxResponse = "HTTP/1.1 200 OK\r\nServer: nginx/1.28.0\r\nDate: Mon, 02 Jun 2025 10:11:12 GMT\r\nContent-Type: application/octet-stream\r\n" +
 	"Content-Length: 100\r\nLast-Modified: Mon, 02 Jun 2025 09:00:00 GMT\r\nConnection: keep-alive\r\nETag: \"683d6a30-64\"\r\nAccept-Ranges: bytes\r\n\r\n" +
 	"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789"
 
 // A response that arrives as responses do is read without allocating.
-func TestReplyAllocates(t *testing.T) {
+func TestResponseAllocates(t *testing.T) {
 	for name, stream := range map[string]string{
-		"length":  nginxReply,
+		"length":  nginxResponse,
 		"chunked": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nKeep-Alive: timeout=5\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
 	} {
 		b := []byte(stream)
-		var r reply
+		var r Response
 		read := func(first int) {
-			r.reset("GET")
+			r.Reset("GET")
 			for _, piece := range [][]byte{b[:first], b[first:]} {
-				if n, err := r.feed(piece); n != len(piece) || err != nil {
+				if n, err := r.Feed(piece); n != len(piece) || err != nil {
 					t.Fatalf("%s: feed = %d of %d, %v", name, n, len(piece), err)
 				}
 			}
-			if !r.done {
+			if !r.Done {
 				t.Fatalf("%s: not done", name)
 			}
 		}
@@ -212,26 +210,26 @@ func TestReplyAllocates(t *testing.T) {
 	}
 }
 
-func BenchmarkReply(b *testing.B) {
-	stream := []byte(nginxReply)
-	b.Run("reply", func(b *testing.B) {
+func BenchmarkResponse(b *testing.B) {
+	stream := []byte(nginxResponse)
+	b.Run("response", func(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(stream)))
-		var r reply
+		var r Response
 		for b.Loop() {
-			r.reset("GET")
-			if _, err := r.feed(stream); err != nil || !r.done {
+			r.Reset("GET")
+			if _, err := r.Feed(stream); err != nil || !r.Done {
 				b.Fatal(err)
 			}
 		}
 	})
-	b.Run("reply in two pieces", func(b *testing.B) {
+	b.Run("response in two pieces", func(b *testing.B) {
 		b.ReportAllocs()
-		var r reply
+		var r Response
 		for b.Loop() {
-			r.reset("GET")
-			r.feed(stream[:100])
-			if _, err := r.feed(stream[100:]); err != nil || !r.done {
+			r.Reset("GET")
+			r.Feed(stream[:100])
+			if _, err := r.Feed(stream[100:]); err != nil || !r.Done {
 				b.Fatal(err)
 			}
 		}

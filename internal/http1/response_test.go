@@ -1,4 +1,4 @@
-package dialers
+package http1
 
 import (
 	"errors"
@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/kabench/kabench/dialers/pool"
 )
 
-// replySeen is what a reply says of a stream, or net/http does.
-type replySeen struct {
+// seen is what a response says of a stream, or net/http does.
+type seen struct {
 	HeadRead, Done, Close bool
 	Status                int
 	Length                int64
@@ -22,55 +20,55 @@ type replySeen struct {
 	Err                   string // empty: none
 }
 
-// readReply feeds a reply the stream, cut into pieces whose lengths next says,
+// readResponse feeds a response the stream, cut into pieces whose lengths next says,
 // and then its end.
-func readReply(t *testing.T, r *reply, method, stream string, next func() int) replySeen {
+func readResponse(t *testing.T, r *Response, method, stream string, next func() int) seen {
 	t.Helper()
-	r.reset(method)
+	r.Reset(method)
 	used, err := 0, error(nil)
-	for used < len(stream) && err == nil && !r.done {
+	for used < len(stream) && err == nil && !r.Done {
 		piece := []byte(stream[used:min(used+next(), len(stream))])
 		var n int
-		n, err = r.feed(piece)
+		n, err = r.Feed(piece)
 		used += n
-		if err == nil && !r.done && n < len(piece) {
+		if err == nil && !r.Done && n < len(piece) {
 			t.Fatalf("feed used %d of %d bytes, without an error and without being done", n, len(piece))
 		}
 		for i := range piece {
 			piece[i] = 'x' // the caller reads the next bytes into the same buffer
 		}
 	}
-	if err == nil && !r.done {
-		err = r.end()
+	if err == nil && !r.Done {
+		err = r.End()
 	}
-	s := replySeen{HeadRead: r.headRead, Done: r.done, Close: r.close, Status: r.status, Length: r.length, Hint: r.hint}
-	if _, not := errors.AsType[*notHTTPError](err); not {
+	s := seen{HeadRead: r.HeadRead, Done: r.Done, Close: r.Close, Status: r.Status, Length: r.Length, Hint: r.KeepAlive}
+	if _, not := errors.AsType[*NotHTTPError](err); not {
 		s.Err = notHTTP // how much the text shows depends on the pieces
 	} else if err != nil {
 		s.Err = err.Error()
 	}
-	if r.done {
+	if r.Done {
 		s.Used = used
 	}
 	return s
 }
 
-// notHTTP stands for the text of any notHTTPError.
+// notHTTP stands for the text of any NotHTTPError.
 const notHTTP = "not HTTP"
 
 func whole() int  { return 1 << 30 }
 func single() int { return 1 }
 
-func TestReply(t *testing.T) {
+func TestResponse(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
-	complete := func(status int, length int64, used int) replySeen {
-		return replySeen{HeadRead: true, Done: true, Status: status, Length: length, Hint: pool.NoHint, Used: used}
+	complete := func(status int, length int64, used int) seen {
+		return seen{HeadRead: true, Done: true, Status: status, Length: length, Hint: NoKeepAlive, Used: used}
 	}
-	closes := func(s replySeen) replySeen { s.Close = true; return s }
-	hints := func(s replySeen, hint time.Duration) replySeen { s.Hint = hint; return s }
-	broken := func(err string) replySeen { return replySeen{Hint: pool.NoHint, Err: err} }
-	brokenBody := func(length int64, err string) replySeen {
-		return replySeen{HeadRead: true, Status: 200, Length: length, Hint: pool.NoHint, Err: err}
+	closes := func(s seen) seen { s.Close = true; return s }
+	hints := func(s seen, hint time.Duration) seen { s.Hint = hint; return s }
+	broken := func(err string) seen { return seen{Hint: NoKeepAlive, Err: err} }
+	brokenBody := func(length int64, err string) seen {
+		return seen{HeadRead: true, Status: 200, Length: length, Hint: NoKeepAlive, Err: err}
 	}
 	const cut = "unexpected EOF"
 	const chunkedOK = ok + "Transfer-Encoding: chunked\r\n\r\n"
@@ -78,7 +76,7 @@ func TestReply(t *testing.T) {
 
 	for _, tt := range []struct {
 		name, method, stream string
-		want                 replySeen
+		want                 seen
 	}{
 		{"length", "GET", ok + "Content-Length: 5\r\n\r\nhello", complete(200, 5, 43)},
 		{"length 0", "GET", ok + "Content-Length: 0\r\n\r\n", complete(200, 0, 38)},
@@ -191,40 +189,40 @@ func TestReply(t *testing.T) {
 		{"the first line folded", "GET", ok + " Content-Length: 5\r\n\r\n", broken(`malformed header: the first line " Content-Length: 5" begins with a blank`)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var r reply
-			if diff := cmp.Diff(tt.want, readReply(t, &r, tt.method, tt.stream, whole)); diff != "" {
+			var r Response
+			if diff := cmp.Diff(tt.want, readResponse(t, &r, tt.method, tt.stream, whole)); diff != "" {
 				t.Errorf("fed whole (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.want, readReply(t, &r, tt.method, tt.stream, single)); diff != "" {
+			if diff := cmp.Diff(tt.want, readResponse(t, &r, tt.method, tt.stream, single)); diff != "" {
 				t.Errorf("fed byte by byte (-want +got):\n%s", diff)
 			}
-			if diff := replyAgrees(t, tt.method, tt.stream); diff != "" {
-				t.Errorf("unlike net/http (-net/http +reply):\n%s", diff)
+			if diff := agrees(t, tt.method, tt.stream); diff != "" {
+				t.Errorf("unlike net/http (-net/http +response):\n%s", diff)
 			}
 		})
 	}
 }
 
 // A head may have 1 MiB, interim ones included.
-func TestReplyHeadTooLarge(t *testing.T) {
+func TestResponseHeadTooLarge(t *testing.T) {
 	const start, end = "HTTP/1.1 200 OK\r\nX: ", "\r\nContent-Length: 0\r\n\r\n"
 	const interim = "HTTP/1.1 100 Continue\r\n\r\n"
 	pad := strings.Repeat("x", maxHead-len(start)-len(end))
 	page := func() int { return 4096 }
 	for _, tt := range []struct{ name, stream, want string }{
 		{"as large as may be", start + pad + end, ""},
-		{"one byte more", start + pad + "x" + end, errHeadTooLarge.Error()},
+		{"one byte more", start + pad + "x" + end, ErrHeadTooLarge.Error()},
 		{"with an interim one", interim + start + pad[len(interim):] + end, ""},
-		{"one byte more, with an interim one", interim + start + pad[len(interim)-1:] + end, errHeadTooLarge.Error()},
-		{"no end of a line", start + pad + pad, errHeadTooLarge.Error()},
-		{"no line at all", "HTTP/" + strings.Repeat("x", 2*maxHead), errHeadTooLarge.Error()},
+		{"one byte more, with an interim one", interim + start + pad[len(interim)-1:] + end, ErrHeadTooLarge.Error()},
+		{"no end of a line", start + pad + pad, ErrHeadTooLarge.Error()},
+		{"no line at all", "HTTP/" + strings.Repeat("x", 2*maxHead), ErrHeadTooLarge.Error()},
 		{"malformed before that", "HTTP/" + strings.Repeat("x", maxHead-6) + "\n", `malformed status line "HTTP/` + strings.Repeat("x", 75) + `"`},
 		{"not HTTP", strings.Repeat("x", 2*maxHead), notHTTP},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for name, next := range map[string]func() int{"whole": whole, "in pages": page, "byte by byte": single} {
-				var r reply
-				if got := readReply(t, &r, "GET", tt.stream, next); got.Err != tt.want {
+				var r Response
+				if got := readResponse(t, &r, "GET", tt.stream, next); got.Err != tt.want {
 					t.Errorf("%s: error %q, want %q", name, got.Err, tt.want)
 				}
 			}
@@ -232,19 +230,19 @@ func TestReplyHeadTooLarge(t *testing.T) {
 	}
 }
 
-// The same reply serves one response after another, whatever came before, and
+// The same response serves one response after another, whatever came before, and
 // keeps no large buffer.
-func TestReplyReset(t *testing.T) {
-	var r reply
+func TestResponseReset(t *testing.T) {
+	var r Response
 	for _, stream := range []string{
 		"HTTP/1.1 200 OK\r\nConnection: close\r\nKeep-Alive: timeout=1\r\nX: y",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;xyz",
 		"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<19),
 		"x\n",
 	} {
-		readReply(t, &r, "HEAD", stream, single)
-		want := replySeen{HeadRead: true, Done: true, Status: 200, Length: 2, Hint: pool.NoHint, Used: 40}
-		if diff := cmp.Diff(want, readReply(t, &r, "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", single)); diff != "" {
+		readResponse(t, &r, "HEAD", stream, single)
+		want := seen{HeadRead: true, Done: true, Status: 200, Length: 2, Hint: NoKeepAlive, Used: 40}
+		if diff := cmp.Diff(want, readResponse(t, &r, "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", single)); diff != "" {
 			t.Errorf("after %.60q (-want +got):\n%s", stream, diff)
 		}
 		if got := cap(r.lines.buf); got > keptBuffer {
@@ -254,25 +252,37 @@ func TestReplyReset(t *testing.T) {
 }
 
 // What the caller may ask before the response is whole.
-func TestReplyOnTheWay(t *testing.T) {
-	var r reply
-	r.reset("GET")
+func TestResponseOnTheWay(t *testing.T) {
+	var r Response
+	r.Reset("GET")
 	feed := func(s string) {
 		t.Helper()
-		if n, err := r.feed([]byte(s)); n != len(s) || err != nil {
+		if n, err := r.Feed([]byte(s)); n != len(s) || err != nil {
 			t.Fatalf("feed(%q) = %d, %v, want all of it", s, n, err)
 		}
 	}
 	feed("HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r")
-	if r.headRead || r.status != 0 {
-		t.Errorf("before its head is whole: headRead %t, status %d", r.headRead, r.status)
+	if r.HeadRead || r.Status != 0 {
+		t.Errorf("before its head is whole: headRead %t, status %d", r.HeadRead, r.Status)
 	}
 	feed("")
 	feed("\nhel")
-	if !r.headRead || r.status != 503 || r.length != 5 || r.done {
-		t.Errorf("within its body: headRead %t, status %d, length %d, done %t", r.headRead, r.status, r.length, r.done)
+	if !r.HeadRead || r.Status != 503 || r.Length != 5 || r.Done {
+		t.Errorf("within its body: headRead %t, status %d, length %d, done %t", r.HeadRead, r.Status, r.Length, r.Done)
 	}
-	if err := r.end(); !errors.Is(err, io.ErrUnexpectedEOF) || r.done {
-		t.Errorf("end within the body: %v, done %t", err, r.done)
+	if err := r.End(); !errors.Is(err, io.ErrUnexpectedEOF) || r.Done {
+		t.Errorf("end within the body: %v, done %t", err, r.Done)
+	}
+}
+
+func TestKeepAliveIsParsed(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"timeout=5": 5 * time.Second, "timeout=5, max=100": 5 * time.Second, "max=100, Timeout = 7": 7 * time.Second,
+		"": NoKeepAlive, "max=3": NoKeepAlive, "timeout=": NoKeepAlive, "timeout=-1": NoKeepAlive, "timeout=0": 0,
+		"timeout=99999999999999999999": NoKeepAlive,
+	} {
+		if got := keepAliveTimeout([]byte(value)); got != want {
+			t.Errorf("%q is %v, want %v", value, got, want)
+		}
 	}
 }

@@ -1,15 +1,15 @@
-package dialers
+package http1
 
 import (
 	"bytes"
 	"fmt"
 )
 
-// replyLines cuts a head into lines as it arrives, and joins the folded ones. A line
+// lines cuts a head into lines as it arrives, and joins the folded ones. A line
 // that is whole in what was fed is used where it lies; only one that comes in
 // pieces, or whose next line may continue it, is gathered.
-type replyLines struct {
-	at          replyPlace
+type lines struct {
+	at          place
 	joined      int    // bytes of buf that are a field line, joined and trimmed, whose continuation is being gathered behind it
 	whole       bool   // buf is such a line and nothing else; the next byte tells whether it is continued
 	crlf        bool   // the last line ended in CRLF, not in a bare LF
@@ -17,23 +17,23 @@ type replyLines struct {
 	buf         []byte // what came in pieces
 }
 
-// replyPlace is what kind of line comes next.
-type replyPlace uint8
+// place is what kind of line comes next.
+type place uint8
 
 const (
-	atStatus replyPlace = iota
-	atFirst             // the first field, or the blank line
+	atStatus place = iota
+	atFirst        // the first field, or the blank line
 	atMore
 )
 
 // begin makes l ready for a head, or with atFirst for a trailer.
-func (l *replyLines) begin(at replyPlace) {
-	*l = replyLines{at: at, crlf: true, buf: l.buf[:0]}
+func (l *lines) begin(at place) {
+	*l = lines{at: at, crlf: true, buf: l.buf[:0]}
 }
 
 // next takes bytes of a line. The line, its LF included, is valid until buf
 // changes; nil: its end has not come, and buf has it so far.
-func (l *replyLines) next(b []byte) (line []byte, used int) {
+func (l *lines) next(b []byte) (line []byte, used int) {
 	i := bytes.IndexByte(b, '\n')
 	if i >= 0 && len(l.buf) == 0 {
 		return b[:i+1], i + 1
@@ -49,7 +49,7 @@ func (l *replyLines) next(b []byte) (line []byte, used int) {
 // feed takes bytes up to the blank line, over, or all of them, and tells h what
 // they say. Lines may end in a bare LF (RFC 9112, section 2.2), and may be
 // folded (section 5.2).
-func (l *replyLines) feed(b []byte, h *replyHead) (used int, over bool, err error) {
+func (l *lines) feed(b []byte, h *head) (used int, over bool, err error) {
 	for used < len(b) {
 		if l.whole {
 			if err := l.unfold(b[used], h); err != nil {
@@ -95,14 +95,14 @@ func (l *replyLines) feed(b []byte, h *replyHead) (used int, over bool, err erro
 }
 
 // keep puts a line, which may be the end of buf, behind what is joined.
-func (l *replyLines) keep(line []byte) {
+func (l *lines) keep(line []byte) {
 	l.buf = append(l.buf[:l.joined], trimBlanks(line)...)
 	l.joined, l.whole = 0, true
 }
 
 // unfold decides, by the first byte of the next line, whether it continues the
 // one in buf; if not, that line is h's.
-func (l *replyLines) unfold(next byte, h *replyHead) error {
+func (l *lines) unfold(next byte, h *head) error {
 	l.whole = false
 	if isBlank(next) {
 		l.buf = append(l.buf, ' ')
