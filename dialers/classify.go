@@ -1,10 +1,12 @@
 package dialers
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/http1"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
@@ -84,13 +87,6 @@ func dialCause(err error) (results.Phase, results.Cause) {
 	return phase, cause
 }
 
-// notTLSError is a complaint of crypto/tls about what the peer sent, where it has
-// no type for it: nothing was wrong with the connection below.
-type notTLSError struct{ err error }
-
-func (e *notTLSError) Error() string { return e.err.Error() }
-func (e *notTLSError) Unwrap() error { return e.err }
-
 // writeCause prefers a reset that the reader met: the kernel reports it to
 // whoever asks first, and to the other as a broken pipe.
 func writeCause(f Facts) (results.Cause, error) {
@@ -126,7 +122,7 @@ func bodyCause(f Facts) (results.Cause, error) {
 // text; CauseOther for one it does not know.
 func CauseOf(err error) results.Cause {
 	var refused *RefusedError
-	var source *sourceError
+	var source *transport.SourceError
 	var homeless *homelessError
 	switch {
 	case err == nil:
@@ -141,7 +137,7 @@ func CauseOf(err error) results.Cause {
 		return results.CauseRST
 	case errors.Is(err, syscall.EPIPE):
 		return results.CausePipe
-	case errors.Is(err, errCloseNotify):
+	case errors.Is(err, transport.ErrCloseNotify):
 		return results.CauseCloseNotify
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return results.CauseRefused
@@ -174,7 +170,7 @@ func lookupOrTLSCause(err error) results.Cause {
 		return results.CauseDNS
 	}
 	var (
-		notTLS      *notTLSError
+		notTLS      *transport.TLSError
 		certificate *tls.CertificateVerificationError
 		unknown     x509.UnknownAuthorityError
 		hostname    x509.HostnameError
@@ -204,3 +200,118 @@ func lookupOrTLSCause(err error) results.Cause {
 	}
 	return results.CauseOther
 }
+
+// failurePoint is how far an attempt, of which n bytes were written, had come
+// when its connection failed it. It is 0 when the attempt did not fail, or failed
+// for a reason for which no pool sends a request again: no connection, a timeout,
+// a response that is not HTTP, the end of the run.
+func failurePoint(e *results.Exchange, n int) pool.After {
+	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
+	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
+	switch {
+	case !reset && !closed || e.Conn == 0:
+		return 0
+	case n == 0:
+		return pool.AfterUnsent
+	case e.SeenPhase == results.PhaseDuringResponse:
+		return pool.AfterBody
+	case e.SeenPhase == results.PhaseResponseHeaders:
+		return pool.AfterPartial
+	case reset:
+		return pool.AfterRST
+	}
+	return pool.AfterEOF
+}
+
+// shown is what the caller of e is shown of how it ended: what was seen. A client
+// that hangs up on its caller shows only that the connection ended, when a reused
+// connection has failed it before a response.
+func shown(e *results.Exchange, hangsUp bool) (results.Phase, results.Cause, error) {
+	phase, cause, err := e.SeenPhase, e.SeenCause, e.Err
+	failed := phase != results.PhaseDone && cause != results.CauseAborted
+	if !hangsUp || !failed || cause == results.CauseTimeout || !e.Reused() || phase > results.PhaseBeforeResponse {
+		return phase, cause, err
+	}
+	if cause != results.CauseFIN && err != nil {
+		err = &hangupError{err}
+	}
+	return results.PhaseBeforeResponse, results.CauseFIN, err
+}
+
+// RefusedError is a request that got no connection from the pool.
+type RefusedError struct {
+	Refusal pool.Refusal
+	Limit   string // the setting behind it, in words
+}
+
+func (e *RefusedError) Error() string {
+	return map[pool.Refusal]string{
+		pool.QueueFull:      "the pending queue has reached its maximum size of ",
+		pool.PendingTimeout: "no connection came free within pending_timeout ",
+		pool.Closed:         "the pool is closed",
+	}[e.Refusal] + e.Limit
+}
+
+func refusedError(why pool.Refusal, policy *pool.Policy) error {
+	switch why {
+	case pool.QueueFull:
+		return &RefusedError{why, fmt.Sprint(policy.PendingMax)}
+	case pool.PendingTimeout:
+		return &RefusedError{why, policy.PendingTimeout.String()}
+	}
+	return &RefusedError{Refusal: why}
+}
+
+// errorBehind is the error that the cause of an exchange was read from, and what
+// else was seen if that says another thing; nil when it did not fail.
+func errorBehind(cause results.Cause, f Facts) error {
+	switch cause {
+	case results.CauseNone:
+		return nil
+	case results.CauseAborted:
+		return context.Canceled // what was seen is our own doing
+	}
+	_, _, by := classify(f)
+	if by == nil {
+		by = cmp.Or(f.Write, f.Read, f.Parse)
+	}
+	other := &seenError{err: by, what: "a write", other: f.Write}
+	if by == f.Write {
+		other.what, other.other = "a read", f.Read
+	}
+	if other.other == nil || by == nil || CauseOf(other.other) == CauseOf(by) {
+		return by
+	}
+	return other
+}
+
+// seenError is the error behind a cause, beside one that says another thing: the
+// kernel tells of a reset once, and whoever asks next hears of a broken pipe or
+// of the stream's end.
+type seenError struct {
+	err   error
+	what  string // met the other
+	other error
+}
+
+func (e *seenError) Error() string {
+	text := e.other.Error()
+	if errno, ok := errors.AsType[syscall.Errno](e.other); ok {
+		text = errno.Error() // the addresses are in the first one
+	} else if errors.Is(e.other, io.EOF) {
+		text = "EOF"
+	}
+	return e.err.Error() + "; " + e.what + " met: " + text
+}
+
+func (e *seenError) Unwrap() error { return e.err }
+
+// hangupError is what was seen by a client that tells its caller only that the
+// connection ended.
+type hangupError struct{ err error }
+
+func (e *hangupError) Error() string {
+	return "this client tells no more than that the connection ended; seen: " + e.err.Error()
+}
+
+func (e *hangupError) Unwrap() error { return e.err }

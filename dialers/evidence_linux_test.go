@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/transport"
 )
 
 // A connection that the server closed long before it was leased, and nobody
@@ -51,11 +52,9 @@ const tick = 50 * time.Millisecond
 
 // state is that of the socket.
 func (s *lastSocket) state() (state string) {
-	s.raw.Control(func(fd uintptr) {
-		if info, known := tcpInfo(fd); known {
-			state = info.State
-		}
-	})
+	if info, known := transport.Info(bareConn{raw: s.raw}); known {
+		state = info.State
+	}
 	return state
 }
 

@@ -29,7 +29,7 @@ func TestExpectContinue(t *testing.T) {
 		"wanted":        {lab.Config{Delay: late}, results.PhaseDone, true, 0},
 		"wanted, tls":   {lab.Config{TLS: true, Delay: late}, results.PhaseDone, true, 0},
 		"not wanted":    {lab.Config{Upload: lab.AnswerClose}, results.PhaseDone, false, 0},
-		"no word":       {lab.Config{Version: lab.HTTP10}, results.PhaseDone, true, bodyHeldBack},
+		"no word":       {lab.Config{Version: lab.HTTP10}, results.PhaseDone, true, continueTimeout},
 		"closed":        {lab.Config{Upload: lab.AnswerClose, Fault: lab.CloseBeforeResponse}, results.PhaseWriteBody, false, 0},
 		"reset":         {lab.Config{Upload: lab.AnswerClose, Fault: lab.ResetBeforeResponse}, results.PhaseWriteBody, false, 0},
 		"while sending": {lab.Config{Fault: lab.ResetWhileReading}, results.PhaseWriteBody, true, 0},

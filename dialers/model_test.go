@@ -273,8 +273,8 @@ func together(c *Client, n int) []*results.Exchange {
 	var over sync.WaitGroup
 	over.Add(n)
 	begun := make(chan struct{})
-	c.serve()
-	c.post(func() {
+	c.doLoop.begin(func() { c.Wait(-1) })
+	c.loop.Post(func() {
 		for i := range all {
 			all[i] = &results.Exchange{}
 			all[i].Reset(uint64(i), c.now())

@@ -7,25 +7,31 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
 
 // Request is a request prepared once and written many times.
 type Request struct {
-	origin   Origin
-	bytes    []byte // as sent: request line, headers, blank line, body
-	head     int    // length of all before the body
-	last     bool   // it asks the server to close after it
-	method   string
-	answers  int           // how many requests it is, sent at once: at least 1
-	split    bool          // its head and its body are two writes
-	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
-	hasKey   bool          // it carries an idempotency key
-	parse    *http.Request // what http.ReadResponse needs to know: the method
-	template *http.Request // without its body, for Stock
-	id       int           // where in bytes the digits of its X-Request-Id begin; 0: it has none of ours
+	origin          Origin
+	bytes           []byte // as sent: request line, headers, blank line, body
+	head            int    // length of all before the body
+	last            bool   // it asks the server to close after it
+	method          string
+	responses       int           // how many requests it is, sent at once: at least 1
+	split           bool          // its head and its body are two writes
+	expectsContinue bool          // it holds its body back for a word of the server's: Expect: 100-continue
+	hasKey          bool          // it carries an idempotency key
+	parse           *http.Request // what http.ReadResponse needs to know: the method
+	template        *http.Request // without its body, for Stock
+	id              int           // where in bytes the digits of its X-Request-Id begin; 0: it has none of ours
 }
+
+// continueTimeout is how long a request with Expect: 100-continue holds its body
+// back before it sends it all the same, as RFC 9110, section 10.1.1, wants: the
+// server may not know that header. curl waits as long.
+const continueTimeout = time.Second
 
 // requestID is the header by which a server tells a request that is sent again
 // from another like it.
@@ -66,7 +72,7 @@ func (r *Request) Numbered() *Request {
 func (r *Request) Pipelined(n int) *Request {
 	p := *r
 	p.bytes = bytes.Repeat(r.bytes, n)
-	p.head, p.answers = len(p.bytes), n
+	p.head, p.responses = len(p.bytes), n
 	return &p
 }
 
@@ -172,13 +178,13 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	r := &Request{
 		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
 		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
-		answers:  1,
-		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
-		parse:    &http.Request{Method: hr.Method},
-		method:   hr.Method,
-		expects:  len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
-		hasKey:   asked.Get("Idempotency-Key") != "" || asked.Get("X-Idempotency-Key") != "",
-		template: hr,
+		responses:       1,
+		last:            httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
+		parse:           &http.Request{Method: hr.Method},
+		method:          hr.Method,
+		expectsContinue: len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
+		hasKey:          asked.Get("Idempotency-Key") != "" || asked.Get("X-Idempotency-Key") != "",
+		template:        hr,
 	}
 	if r.origin.Port == "" {
 		r.origin.Port = map[bool]string{false: "80", true: "443"}[r.origin.TLS]

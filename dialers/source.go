@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/kabench/kabench/internal/transport"
 )
 
 // sourceTurns says whose turn it is among the sources of each family, IPv4
@@ -53,23 +55,6 @@ func (d *Dialer) hasSource(remote netip.Addr) bool {
 	return len(d.Sources) == 0 || slices.ContainsFunc(d.Sources, func(s netip.Addr) bool { return sameFamily(s, remote) })
 }
 
-// sourceError is a socket that could not be given its source. It is not the
-// error of a connect: EADDRNOTAVAIL says here that the address is not of this
-// machine, and there that it has no port left.
-type sourceError struct {
-	source netip.Addr
-	err    error
-}
-
-func (e *sourceError) Error() string {
-	if errors.Is(e.err, syscall.EADDRNOTAVAIL) {
-		return fmt.Sprintf("%v is not an address of this machine", e.source)
-	}
-	return fmt.Sprintf("binding to %v: %v", e.source, e.err)
-}
-
-func (e *sourceError) Unwrap() error { return e.err }
-
 // control is what a net.Dialer must do before it connects: d.Control, and then
 // the binding to the source for the address's family, of those in from. A
 // LocalAddr in its place would have the kernel choose the port at bind.
@@ -92,7 +77,7 @@ func (d *Dialer) control(from ...netip.Addr) func(network, address string, c sys
 				continue
 			}
 			var bound error
-			if err := c.Control(func(fd uintptr) { bound = bindSource(int(fd), source) }); err != nil {
+			if err := c.Control(func(fd uintptr) { bound = transport.Bind(int(fd), source) }); err != nil {
 				return err
 			}
 			return bound
@@ -150,7 +135,7 @@ func (d *Dialer) checkSource(ctx context.Context, source netip.Addr, remote neti
 	if err == nil {
 		return conn.Close()
 	}
-	var bind *sourceError
+	var bind *transport.SourceError
 	switch {
 	case errors.As(err, &bind) && errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w; add it (ip address add %v/%d dev INTERFACE), or take it out", bind, source, source.BitLen())

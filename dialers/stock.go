@@ -38,12 +38,13 @@ type Stock struct {
 	openNow   int   // connections; guarded by mu
 }
 
-// NewStock returns a Doer over a Transport with the settings of
-// http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings, Nagle, Control and Sources apply; its timeout
-// and period of TCP keep-alive too, if it has them.
-func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
-	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
+// NewStock returns a Stock over a Transport with the settings of
+// http.DefaultTransport, except that no proxy is used. Of the dialer, TLS, Nagle,
+// Control and Sources apply; Timeout and KeepAlive too, if they are set.
+// Exchange.Target is an index into requests; timeout is from due to done, 0 for
+// none. Stamps are offsets from the epoch of Begin; without a Begin, from now.
+func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration) *Stock {
+	s := &Stock{requests: requests, timeout: timeout, epoch: time.Now()}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
 	s.transport.Proxy = nil
 	s.transport.ForceAttemptHTTP2 = false
@@ -64,6 +65,9 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 	return s
 }
 
+// Begin sets the epoch, from which stamps count. Call it before the first Do.
+func (s *Stock) Begin(epoch time.Time) { s.epoch = epoch }
+
 // dial is what the Transport calls for each connection.
 func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network, addr string) (net.Conn, error) {
 	begun := s.now()
@@ -74,7 +78,7 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 				err = homeless(err, remote)
 			}
 		}
-		s.madeAndEnded(err)
+		s.establishedThenEnded(err)
 		s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 		return nil, err
 	}
@@ -87,10 +91,10 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 	return c, nil
 }
 
-// madeAndEnded counts the connection of a connect that failed with err, if there was
+// establishedThenEnded counts the connection of a connect that failed with err, if there was
 // one: an RST before the handshake is over is ECONNREFUSED, one after it ECONNRESET,
 // and one after a FIN EPIPE (tcp_reset in net/ipv4/tcp_input.c).
-func (s *Stock) madeAndEnded(err error) {
+func (s *Stock) establishedThenEnded(err error) {
 	reset, closed := errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE)
 	if !reset && !closed {
 		return
@@ -152,10 +156,22 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	defer w.mu.Unlock()
 	w.over = true
 	e.Done = s.now()
-	e.Phase, e.Cause = Classify(facts)
+	e.SeenPhase, e.SeenCause = Classify(facts)
+	e.Phase, e.Cause = e.SeenPhase, e.SeenCause
 	e.Err = errorBehind(e.Cause, facts)
 	if e.Failed() && w.conn != nil && !w.seeking {
 		e.Local = w.conn.LocalAddr().String()
 	}
 	w.traceEnd()
+}
+
+// trace tells the tracer, if there is one. Without a time it is now.
+func (s *Stock) trace(e TraceEvent) {
+	if s.Tracer == nil {
+		return
+	}
+	if e.At == 0 {
+		e.At = s.now()
+	}
+	s.Tracer(e)
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/transport"
 )
 
 // stockConn is a connection below the Transport. It counts the bytes, and keeps
@@ -186,8 +188,8 @@ func (c *stockConn) closeBelow() (first Closer) {
 	c.mu.Unlock()
 	if c.writing.TryLock() {
 		defer c.writing.Unlock()
-		first = shut(c.Conn)
-	} else if first = look(c.Conn); first == CloserUs {
+		first = transport.FirstToClose(c.Conn)
+	} else if first = transport.EndedBy(c.Conn); first == CloserUs {
 		first = CloserUnknown
 	}
 	c.closeErr = c.Conn.Close()
@@ -199,7 +201,7 @@ func (c *stockConn) closeBelow() (first Closer) {
 // kernel said when we closed it.
 func (c *stockConn) counted(first Closer) {
 	if end := c.peerEnded(); end != nil {
-		first = closerIn(end)
+		first = transport.CloserOf(end)
 	}
 	switch first {
 	case CloserPeer:
@@ -222,4 +224,43 @@ func (c *stockConn) counted(first Closer) {
 			st.ClosedUnknown++
 		}
 	})
+}
+
+// endedByReset reports whether conn ended without a last word of ours: after an
+// RST, whoever has met it. A FIN alone leaves it in CLOSE_WAIT.
+func endedByReset(conn net.Conn) bool {
+	info, known := transport.Info(conn)
+	return known && info.State == "CLOSE"
+}
+
+func (c *stockConn) trace(e TraceEvent) {
+	if c.stock.Tracer != nil {
+		e.Conn, e.Port = c.id, portOf(c.LocalAddr())
+		c.stock.trace(e)
+	}
+}
+
+// tracePeer tells that the peer has ended the connection, if that is what err, of
+// a Read or Write, says. When it leaves open how, Close knows.
+func (c *stockConn) tracePeer(err error) {
+	if err == nil || c.stock.Tracer == nil || errors.Is(err, io.EOF) && endedByReset(c.Conn) {
+		return
+	}
+	c.tellPeer(err)
+}
+
+// tellPeer tells, the first time, that the peer has ended the connection: by a FIN
+// (io.EOF), or by a reset.
+func (c *stockConn) tellPeer(end error) {
+	e := TraceEvent{State: ClosedByPeer}
+	switch {
+	case errors.Is(end, io.EOF):
+	case errors.Is(end, syscall.ECONNRESET):
+		e.State = ResetByPeer
+	default:
+		return // nobody has, or our own close
+	}
+	if c.stock.Tracer != nil && c.peerSeen.CompareAndSwap(false, true) {
+		c.trace(e)
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
@@ -231,7 +232,7 @@ func ofConnection(err error) bool {
 func overTLS(err error) error {
 	switch {
 	case errors.Is(err, io.EOF):
-		return errCloseNotify
+		return transport.ErrCloseNotify
 	case CauseOf(err) == results.CauseOther:
 		return nil
 	}
@@ -264,5 +265,38 @@ func (w *witness) sent() {
 	}
 	if !w.facts.Written {
 		w.e.Wrote = results.Never
+	}
+}
+
+// trace tells of a change to the connection that w's exchange is on; mu is held.
+func (w *witness) trace(e TraceEvent) {
+	if w.conn != nil && w.stock.Tracer != nil {
+		e.On, e.Seq = true, w.e.Seq
+		w.conn.trace(e)
+	}
+}
+
+// traceEnd tells how w's exchange came out; mu is held.
+func (w *witness) traceEnd() {
+	e := TraceEvent{At: w.e.Done, State: ResponseCompleted, Bytes: w.facts.Bytes}
+	if !w.e.OK() {
+		e.State, e.Phase, e.Cause = RequestFailed, w.e.Phase, w.e.Cause
+		if w.e.Phase > results.PhaseBeforeResponse {
+			e.State = ResponseIncomplete
+		}
+	}
+	w.trace(e)
+}
+
+// idle tells that the Transport has put the connection among its idle ones,
+// unless it would not have it. The exchange need not be over for its caller.
+func (w *witness) idle(refused error) {
+	if w.stock.Tracer == nil || refused != nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.conn != nil {
+		w.conn.trace(TraceEvent{State: Idle})
 	}
 }

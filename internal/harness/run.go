@@ -94,6 +94,12 @@ type stockClient struct {
 	poller *poll.Poller
 }
 
+// Begin implements generator.Engine.
+func (c *stockClient) Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange)) {
+	c.Stock.Begin(epoch)
+	c.Each.Begin(ctx, epoch, over)
+}
+
 func (c *stockClient) Close() {
 	c.Stock.Close()
 	c.poller.Close()
@@ -294,11 +300,11 @@ func law(l generator.Load) collectors.Law {
 	}
 }
 
-// newClient is the profile's client, its stamps counting from the epoch.
+// newClient is the client that the profile asks for.
 func (r *run) newClient() (client, error) {
 	t, timeout := r.target, r.profile.Load.Timeout
 	if r.profile.Client != profiles.ClientStock {
-		c, err := dialers.NewClient(r.profile.Pool, t.dialer, t.requests, timeout, r.epoch)
+		c, err := dialers.NewClient(dialers.Config{Policy: r.profile.Pool, Dialer: t.dialer, Requests: t.requests, Timeout: timeout})
 		if err != nil {
 			return nil, err
 		}
@@ -309,7 +315,7 @@ func (r *run) newClient() (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	stock := dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	stock := dialers.NewStock(t.dialer, t.requests, timeout)
 	stock.Tracer = r.opts.Trace
 	return &stockClient{generator.Each{Doer: stock, Clock: poller}, stock, poller}, nil
 }

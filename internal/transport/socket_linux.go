@@ -1,4 +1,4 @@
-package dialers
+package transport
 
 import (
 	"errors"
@@ -12,40 +12,33 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/results"
 )
 
-// socket is a TCP socket that never waits, known to the Client's poller. It is a
-// transport.
-type socket struct {
+// Socket is a TCP socket that never waits. Its Loop watches it for events. It is
+// a Transport.
+type Socket struct {
 	fd     int
 	token  uint64
-	c      *Client
+	loop   Loop
 	remote netip.AddrPort
-	late   error // what the next call is to return: see connected
+	late   error // the error of a connection that had ended when it was established; the next call returns it
 }
 
-// connect begins to connect to addr; owner is told when that is over.
-func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
+// Connect begins to connect to addr and returns; l is told when that is over.
+func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, error) {
 	family := unix.AF_INET
 	if addr.Addr().Is6() {
 		family = unix.AF_INET6
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	s := &socket{fd: fd, c: c, remote: addr}
+	s := &Socket{fd: fd, loop: loop, remote: addr}
 	if err != nil {
 		return nil, s.error("socket", err)
 	}
-	if err := c.dialer.prepare(fd, addr); err != nil {
+	if err := o.apply(fd, addr); err != nil {
 		unix.Close(fd)
 		return nil, err
-	}
-	from, chosen := c.dialer.source(addr.Addr())
-	if chosen {
-		if err := bindSource(fd, from); err != nil {
-			unix.Close(fd)
-			return nil, err
-		}
 	}
 	for {
 		if err = unix.Connect(fd, sockaddr(addr)); err != syscall.EINTR {
@@ -55,39 +48,40 @@ func (c *Client) connect(addr netip.AddrPort, owner listener) (*socket, error) {
 	if err != nil && err != syscall.EINPROGRESS {
 		err = s.error("connect", err)
 		unix.Close(fd)
-		if !chosen {
-			err = homeless(err, addr)
-		}
 		return nil, err
 	}
-	s.token = c.slots.take(owner)
-	if err := c.poller.Add(fd, s.token); err != nil {
+	if s.token, err = loop.Watch(fd, l); err != nil {
 		err = s.error("epoll_ctl", err)
-		s.drop()
+		s.Drop()
 		return nil, err
 	}
 	return s, nil
 }
 
-// prepare sets the options of a socket before it connects to addr.
-func (d *Dialer) prepare(fd int, addr netip.AddrPort) error {
-	if !d.Nagle {
+// apply sets the options of a socket before it connects to addr.
+func (o Options) apply(fd int, addr netip.AddrPort) error {
+	if !o.Nagle {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	if d.KeepAlive > 0 {
-		seconds := int((d.KeepAlive + time.Second - 1) / time.Second)
+	if o.KeepAlive > 0 {
+		seconds := int((o.KeepAlive + time.Second - 1) / time.Second)
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds)
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds)
 	}
-	if d.Control == nil {
-		return nil
+	if o.Control != nil {
+		network := "tcp4"
+		if addr.Addr().Is6() {
+			network = "tcp6"
+		}
+		if err := o.Control(network, addr.String(), rawConn(fd)); err != nil {
+			return err
+		}
 	}
-	network := "tcp4"
-	if addr.Addr().Is6() {
-		network = "tcp6"
+	if o.Source.IsValid() {
+		return Bind(fd, o.Source)
 	}
-	return d.Control(network, addr.String(), rawConn(fd))
+	return nil
 }
 
 func sockaddr(addr netip.AddrPort) unix.Sockaddr {
@@ -105,16 +99,16 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 }
 
-// connected is how the connect came out. A peer that does not want it refuses
+// Connected returns how the connect came out. A peer that does not want it refuses
 // (ECONNREFUSED): one that resets has completed the handshake before, and so has
 // one whose FIN and RST came (EPIPE). That connection was made, and its first call
 // says how it ended, as if nobody had asked the socket for its error here.
-func (s *socket) connected() error {
+func (s *Socket) Connected() error {
 	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {
 		err = syscall.Errno(errno)
 	}
-	if madeAndEnded(err) {
+	if EstablishedThenEnded(err) {
 		s.late = err
 		return nil
 	}
@@ -123,7 +117,7 @@ func (s *socket) connected() error {
 
 // takeLate is the error that the call op returns before anything else, if there
 // is one.
-func (s *socket) takeLate(op string) error {
+func (s *Socket) takeLate(op string) error {
 	err := s.late
 	s.late = nil
 	return s.error(op, err)
@@ -132,7 +126,8 @@ func (s *socket) takeLate(op string) error {
 // The calls that move bytes are raw: they return at once, so the scheduler need
 // not know of them.
 
-func (s *socket) read(b []byte) (int, error) {
+// Read implements Transport.
+func (s *Socket) Read(b []byte) (int, error) {
 	if s.late != nil {
 		return 0, s.takeLate("read")
 	}
@@ -140,7 +135,7 @@ func (s *socket) read(b []byte) (int, error) {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch {
 		case errno == syscall.EAGAIN:
-			return 0, errAgain
+			return 0, ErrAgain
 		case errno == syscall.EINTR:
 		case errno != 0:
 			return 0, s.error("read", errno)
@@ -152,7 +147,8 @@ func (s *socket) read(b []byte) (int, error) {
 	}
 }
 
-func (s *socket) write(b []byte) (int, error) {
+// Write implements Transport.
+func (s *Socket) Write(b []byte) (int, error) {
 	if s.late != nil {
 		return 0, s.takeLate("write")
 	}
@@ -160,7 +156,7 @@ func (s *socket) write(b []byte) (int, error) {
 		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch {
 		case errno == syscall.EAGAIN:
-			return 0, errAgain
+			return 0, ErrAgain
 		case errno == syscall.EINTR:
 		case errno != 0:
 			return 0, s.error("write", errno)
@@ -170,41 +166,41 @@ func (s *socket) write(b []byte) (int, error) {
 	}
 }
 
-func (s *socket) peek() (waiting bool, err error) {
+// Peek implements Transport.
+func (s *Socket) Peek() (waiting bool, err error) {
 	if s.late != nil {
 		return false, s.takeLate("read")
 	}
 	return peekRaw(rawConn(s.fd))
 }
 
-func (s *socket) close(owner *Conn) {
-	first := s.firstToClose(owner.end)
-	s.drop()
-	owner.gone(first)
-}
+// Info implements Transport.
+func (s *Socket) Info() (results.TCPInfo, bool) { return tcpInfo(uintptr(s.fd)) }
 
-// firstToClose ends our half of the connection, and says who was first to end it.
-// What was seen on it says that, and the kernel the rest; it tells of a reset
-// once.
-func (s *socket) firstToClose(seen pool.Reason) Closer {
+// Token is what the Loop gave the socket.
+func (s *Socket) Token() uint64 { return s.token }
+
+// Close implements Transport.
+func (s *Socket) Close(seen Closer, owner Owner) {
 	switch {
-	case seen == pool.PeerClosed:
-		return CloserPeer
-	case seen == pool.Reset:
-		return CloserReset
+	case seen != CloserNone:
 	case s.late != nil:
-		return closerIn(s.late)
+		seen = CloserOf(s.late)
+	default:
+		seen = endOurHalf(uintptr(s.fd)) // the kernel tells of a reset once, so ask only if nobody has met one
 	}
-	return firstToClose(uintptr(s.fd))
+	s.Drop()
+	owner.Closed(seen, NotNotified)
 }
 
-// drop closes a socket that is no Conn's.
-func (s *socket) drop() {
-	s.c.slots.release(s.token)
+// Drop closes a socket that has no Owner.
+func (s *Socket) Drop() {
+	s.loop.Forget(s.token)
 	unix.Close(s.fd)
 }
 
-func (s *socket) local() netip.AddrPort {
+// Local implements Transport.
+func (s *Socket) Local() netip.AddrPort {
 	sa, err := unix.Getsockname(s.fd)
 	if err != nil {
 		return netip.AddrPort{}
@@ -218,13 +214,13 @@ func (s *socket) local() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// error is what package net would make of a failed operation.
-func (s *socket) error(op string, err error) error {
+// error is the error that package net would make of a failed operation.
+func (s *Socket) error(op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var local net.Addr
-	if addr := s.local(); addr.IsValid() {
+	if addr := s.Local(); addr.IsValid() {
 		local = net.TCPAddrFromAddrPort(addr)
 	}
 	return netError(op, local, net.TCPAddrFromAddrPort(s.remote), err)

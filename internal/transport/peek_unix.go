@@ -1,6 +1,6 @@
 //go:build unix
 
-package dialers
+package transport
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// peek looks whether the peer has closed conn, without taking a byte and
-// without waiting: io.EOF after a FIN, the socket's error after an RST, nil
+// Peek looks whether the peer has ended conn, without taking a byte and without
+// waiting: io.EOF after a FIN, the socket's error after an RST, nil
 // when nothing has come or data is waiting.
-func peek(conn net.Conn) (waiting bool, err error) {
+func Peek(conn net.Conn) (waiting bool, err error) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return false, nil

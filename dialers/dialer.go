@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
@@ -77,9 +78,9 @@ var errNoAddress = errors.New("the name has no address")
 // errNoSource is a server that has addresses, all of a family without a source.
 var errNoSource = fmt.Errorf("%w of the family of a source address", errNoAddress)
 
-// dial connects to o and stamps a's steps by now. Every failure is a *DialError.
-func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a *attempt) (net.Conn, *wire, error) {
-	a.resolved, a.connected, a.secured = results.Never, results.Never, results.Never
+// dial connects to o and sets the stamps of its steps, by now. Every failure is a *DialError.
+func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
+	stamps.resolved, stamps.connected, stamps.secured = results.Never, results.Never, results.Never
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
@@ -89,33 +90,27 @@ func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, a
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseResolve, err}
 	}
-	a.resolved = now()
+	stamps.resolved = now()
 	tcp, err := d.connect(ctx, addrs)
-	if o.TLS && madeAndEnded(err) {
-		a.connected = now()
+	if o.TLS && transport.EstablishedThenEnded(err) {
+		stamps.connected = now()
 		return nil, nil, &DialError{results.PhaseTLS, err}
 	}
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseConnect, err}
 	}
-	a.connected = now()
-	w := &wire{Conn: tcp}
+	stamps.connected = now()
+	t := &transport.TCP{Conn: tcp}
 	if !o.TLS {
-		return w, w, nil
+		return t, t, nil
 	}
-	conn := tls.Client(w, d.tlsConfig(o.serverName()))
+	conn := tls.Client(t, d.tlsConfig(o.serverName()))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		tcp.Close()
 		return nil, nil, &DialError{results.PhaseTLS, err}
 	}
-	a.secured = now()
-	return conn, w, nil
-}
-
-// madeAndEnded reports whether err, of a connect, is of a connection that was made
-// and that the peer has ended since. One who does not want it refuses.
-func madeAndEnded(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	stamps.secured = now()
+	return conn, t, nil
 }
 
 func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error) {
@@ -248,4 +243,10 @@ func (d *Dialer) tlsConfig(host string) *tls.Config {
 	}
 	config.NextProtos = []string{"http/1.1"}
 	return config
+}
+
+// options are those of a socket that is to connect to remote.
+func (d *Dialer) options(remote netip.AddrPort) transport.Options {
+	source, _ := d.source(remote.Addr())
+	return transport.Options{Nagle: d.Nagle, KeepAlive: d.KeepAlive, Control: d.Control, Source: source}
 }

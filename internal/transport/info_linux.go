@@ -1,4 +1,4 @@
-package dialers
+package transport
 
 import (
 	"net"
@@ -7,8 +7,6 @@ import (
 
 	"github.com/kabench/kabench/results"
 )
-
-func (s *socket) info() (results.TCPInfo, bool) { return tcpInfo(uintptr(s.fd)) }
 
 // tcpInfo asks the kernel about the connection on fd.
 func tcpInfo(fd uintptr) (results.TCPInfo, bool) {
@@ -26,8 +24,8 @@ func tcpInfo(fd uintptr) (results.TCPInfo, bool) {
 	}, true
 }
 
-// connInfo is tcpInfo of a connection of package net.
-func connInfo(conn net.Conn) (info results.TCPInfo, known bool) {
+// Info asks the kernel about conn. It reports false when the kernel says nothing.
+func Info(conn net.Conn) (info results.TCPInfo, known bool) {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return info, false

@@ -1,4 +1,4 @@
-package dialers
+package transport
 
 import (
 	"net"
@@ -17,18 +17,18 @@ const (
 	tcpLastAck     = 9
 )
 
-// firstToClose ends our half of the connection on fd, which the caller closes
-// next, and says who was first to end it. Whether the peer's FIN had come when
+// endOurHalf ends our half of the connection on fd, which the caller closes next,
+// and returns who ended it first. Whether the peer's FIN had come when
 // ours left is what the kernel's state says after a shutdown, which looks and
 // acts at one moment; a look before a close would leave time between the two.
 //
 // With unread data a close sends an RST, and no FIN; a shutdown would send one
 // first. So that the wire has what it would have had, the state is only asked.
-func firstToClose(fd uintptr) Closer {
+func endOurHalf(fd uintptr) Closer {
 	waiting, err := peekRaw(rawConn(fd))
 	switch {
 	case err != nil:
-		return closerIn(err)
+		return CloserOf(err)
 	case waiting:
 		return beforeReset(fd)
 	}
@@ -77,7 +77,7 @@ func lateError(fd uintptr) Closer {
 	case err != nil || errno == 0:
 		return CloserUnknown
 	default:
-		return closerIn(syscall.Errno(errno))
+		return CloserOf(syscall.Errno(errno))
 	}
 }
 
@@ -90,11 +90,13 @@ func rawTCPInfo(fd uintptr) (i unix.TCPInfo, known bool) {
 	return i, errno == 0
 }
 
-// shut is firstToClose of a connection of package net.
-func shut(conn net.Conn) Closer { return closerOf(conn, firstToClose) }
+// FirstToClose ends our half of conn, which the caller closes next, and returns
+// who ended it first.
+func FirstToClose(conn net.Conn) Closer { return closerOf(conn, endOurHalf) }
 
-// look says who has ended conn, and ends nothing: CloserUs is nobody yet.
-func look(conn net.Conn) Closer { return closerOf(conn, beforeReset) }
+// EndedBy returns who has ended conn, and ends nothing. CloserUs means that
+// nobody has.
+func EndedBy(conn net.Conn) Closer { return closerOf(conn, beforeReset) }
 
 func closerOf(conn net.Conn, ask func(fd uintptr) Closer) Closer {
 	first := CloserUnknown

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package dialers
+package transport
 
 import (
 	"errors"
@@ -9,5 +9,5 @@ import (
 
 var errSourcesNeedLinux = errors.New("source addresses are used on Linux only; elsewhere a port taken from one is taken for every destination")
 
-// bindSource always fails: see source_linux.go.
-func bindSource(_ int, source netip.Addr) error { return &sourceError{source, errSourcesNeedLinux} }
+// Bind always fails: see bind_linux.go.
+func Bind(_ int, source netip.Addr) error { return &SourceError{source, errSourcesNeedLinux} }
