@@ -42,8 +42,7 @@ var rooms = map[string]room{
 	"collectors":        {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":          {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	".":                 {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"internal/harness":  {[]string{"."}, "it is another name for the root"},
-	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
+	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", ".", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 
 // folders are the top-level folders there may be.

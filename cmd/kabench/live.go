@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/live"
 )
 
@@ -61,7 +61,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	if p.server == nil {
 		return
 	}
-	ctx, cancel := signal.NotifyContext(ctx, harness.StopSignals()...)
+	ctx, cancel := signal.NotifyContext(ctx, kabench.StopSignals()...)
 	defer cancel()
 	stay := p.stay
 	select {

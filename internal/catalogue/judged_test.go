@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -29,8 +29,8 @@ var unjudged atomic.Int32
 
 // The test binary is the child that runs in a network of its own, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
-		os.Exit(harness.Child(os.Stdin, os.Stdout))
+	if len(os.Args) == 2 && os.Args[1] == kabench.InSandbox {
+		os.Exit(kabench.Child(os.Stdin, os.Stdout))
 	}
 	flag.Parse()
 	given := false
@@ -89,7 +89,7 @@ func judged(t *testing.T, p *profiles.Profile) *results.Reproduction {
 	lock.Lock()
 	defer func() { lock.Unlock() }()
 	skipWithoutTime(t, p, "")
-	rep, err := harness.Reproduce(t.Context(), p, harness.ReproduceOptions{Again: func(a results.MadeAgain) {
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Again: func(a results.MadeAgain) {
 		t.Logf("made again: %s: %q", a.Run, a.Invalid)
 		if lock != sync.Locker(&alone) {
 			lock.Unlock()
