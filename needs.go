@@ -237,7 +237,15 @@ func (n needs) predict(l limits, of string) string {
 		fix = "keep connections alive, or widen net.ipv4.ip_local_port_range"
 	}
 	return fmt.Sprintf("%s: %.0f new connections a second, each with a port in TIME_WAIT for %v after we close it, use up the %s in about %v, and connects then fail with \"cannot assign requested address\"; %s",
-		n.dialsWhy, n.dials, l.timeWait, of, seconds(after.Seconds()), fix)
+		n.dialsWhy, n.dials, l.timeWait, of, roughly(after), fix)
+}
+
+// roughly is d as a forecast may state it.
+func roughly(d time.Duration) time.Duration {
+	if d > time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(100 * time.Microsecond)
 }
 
 // wants reports whether a profile expects failures of that cause: it names it

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
+	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -105,7 +105,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		return nil, err
 	}
 	rep.IncidentRun, opts.Incident = run, run
-	rep.Reproduced = shown(run)
+	rep.Reproduced = judge.Shown(run)
 	problems = append(problems, keepReproduction(opts.Out, p, rep))
 	for i, remedy := range p.Remedies {
 		if ctx.Err() != nil || closed(opts.Stop) || !rep.IncidentRun.Valid {
@@ -119,33 +119,13 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 			problems = append(problems, fmt.Errorf("remedy %q: %w", remedy.Name, err))
 			break
 		}
-		cleared := shown(run)
+		cleared := judge.Shown(run)
 		rep.Reproduced = rep.Reproduced && cleared
 		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless[i].Set, Cleared: cleared, Run: run})
 		problems = append(problems, keepReproduction(opts.Out, p, rep))
 	}
-	judge(p, rep)
+	judge.Reproduction(says(p), rep)
 	return rep, errors.Join(problems...)
-}
-
-// judge says what the runs of rep showed so far: an incident is reproduced when
-// all of its remedies have been run.
-func judge(p *profiles.Profile, rep *results.Reproduction) {
-	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(p.Remedies)
-	rep.Verdict = verdict(p, rep) + madeAgain(rep)
-}
-
-// madeAgain says, in a line of its own for each, which runs were made again and
-// why; "" if none was.
-func madeAgain(rep *results.Reproduction) string {
-	var text strings.Builder
-	for i, a := range rep.MadeAgain {
-		if i+1 < len(rep.MadeAgain) && rep.MadeAgain[i+1].Run == a.Run {
-			continue // the last of its tries speaks for all
-		}
-		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
-	}
-	return text.String()
 }
 
 // keepReproduction writes what there is of a reproduction that goes on to dir,
@@ -155,19 +135,15 @@ func keepReproduction(dir string, p *profiles.Profile, rep *results.Reproduction
 		return nil
 	}
 	so := *rep
-	judge(p, &so)
+	judge.Reproduction(says(p), &so)
 	return results.SaveReproduction(dir, &so)
 }
 
-// shown reports whether a run may be believed and showed all it was to show.
-func shown(run *results.Run) bool {
-	if !run.Valid || run.Interrupted {
-		return false
+// says is what p has to say of its runs.
+func says(p *profiles.Profile) judge.Says {
+	s := judge.Says{Happened: p.Says.Happened, Set: p.Says.Set}
+	for _, remedy := range p.Remedies {
+		s.Costs = append(s.Costs, remedy.Cost)
 	}
-	for _, e := range run.Expect {
-		if !e.Met {
-			return false
-		}
-	}
-	return true
+	return s
 }

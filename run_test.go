@@ -89,7 +89,7 @@ func TestInputErrors(t *testing.T) {
 		"nobody behind a link": {sets: []string{"target.lab=null", "target.link.delay=1ms", "target.url=" + gone.URL()}, want: "is the server running"},
 		"nobody listens":       {sets: []string{"target.lab=null", "target.link=null", "target.url=" + gone.URL()}, want: "is the server running"},
 		"no such CA file":      {sets: []string{"target.tls.ca_file=/nowhere"}, want: "/nowhere"},
-		"a CA file that isn't": {sets: []string{"target.tls.ca_file=harness_test.go"}, want: "no certificate"},
+		"a CA file that isn't": {sets: []string{"target.tls.ca_file=run_test.go"}, want: "no certificate"},
 		"directory in use":     {out: full, want: full},
 		"stock with a pool":    {sets: []string{"client=stock", "pool.max_conns=3"}, want: "pool of its own"},
 	} {

@@ -1,4 +1,4 @@
-package kabench
+package judge
 
 import (
 	"cmp"
@@ -7,13 +7,53 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
+// Says is what an incident's profile has to say of its runs; results.FillIn fills in
+// their figures.
+type Says struct {
+	Happened string   // of the incident's own run
+	Set      string   // of the first remedy
+	Costs    []string // what each remedy costs, in their order; "" where nothing is said
+}
+
+// Reproduction sets rep.Verdict and rep.Reproduced by the runs made so far. An
+// incident is reproduced only when all of its remedies have been run.
+func Reproduction(says Says, rep *results.Reproduction) {
+	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(says.Costs)
+	rep.Verdict = verdict(says, rep) + madeAgain(rep)
+}
+
+// madeAgain says, in a line of its own for each, which runs were made again and
+// why; "" if none was.
+func madeAgain(rep *results.Reproduction) string {
+	var text strings.Builder
+	for i, a := range rep.MadeAgain {
+		if i+1 < len(rep.MadeAgain) && rep.MadeAgain[i+1].Run == a.Run {
+			continue // the last of its tries speaks for all
+		}
+		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
+	}
+	return text.String()
+}
+
+// Shown reports whether a run may be believed and showed all it was to show.
+func Shown(run *results.Run) bool {
+	if !run.Valid || run.Interrupted {
+		return false
+	}
+	for _, e := range run.Expect {
+		if !e.Met {
+			return false
+		}
+	}
+	return true
+}
+
 // verdict is one sentence that says what happened and, for each remedy, one
 // that says what to set and what that costs, with the figures of the runs.
-func verdict(p *profiles.Profile, rep *results.Reproduction) string {
+func verdict(says Says, rep *results.Reproduction) string {
 	switch {
 	case rep.IncidentRun.Stopped != nil:
 		return "Not judged: the incident's own run was stopped by abort_when " + stoppedBy(rep.IncidentRun) + "."
@@ -21,25 +61,25 @@ func verdict(p *profiles.Profile, rep *results.Reproduction) string {
 		return "Not judged: interrupted in the incident's own run."
 	case !rep.IncidentRun.Valid:
 		s := "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
-		if len(p.Remedies) > 0 {
+		if len(says.Costs) > 0 {
 			s += " Its remedies were not run."
 		}
 		return s
 	}
-	sentences := []string{happened(p, rep.IncidentRun)}
-	if !shown(rep.IncidentRun) {
+	sentences := []string{happened(says, rep.IncidentRun)}
+	if !Shown(rep.IncidentRun) {
 		return sentences[0] // there is nothing for a remedy to clear
 	}
 	for i, r := range rep.RemedyRuns {
-		sentences = append(sentences, remedied(p, p.Remedies[i], i == 0, rep.IncidentRun, r))
+		sentences = append(sentences, remedied(says, i, rep.IncidentRun, r))
 	}
-	if missing := len(p.Remedies) - len(rep.RemedyRuns); missing > 0 {
-		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(p.Remedies)))
+	if missing := len(says.Costs) - len(rep.RemedyRuns); missing > 0 {
+		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(says.Costs)))
 	}
 	return strings.Join(sentences, "\n")
 }
 
-func happened(p *profiles.Profile, run *results.Run) string {
+func happened(says Says, run *results.Run) string {
 	s := failed(run)
 	if run.Counts.Failed > 0 {
 		s += ", " + commonest(run)
@@ -47,16 +87,16 @@ func happened(p *profiles.Profile, run *results.Run) string {
 	if q := run.IdleFailed; q != nil && q.Count > 0 {
 		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
-	if !shown(run) {
+	if !Shown(run) {
 		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
 	}
 	s = strings.ToUpper(s[:1]) + s[1:] // "none of" begins the sentence
-	return s + ": " + results.FillIn(p.Says.Happened, run, run) + "."
+	return s + ": " + results.FillIn(says.Happened, run, run) + "."
 }
 
 // remedied is the sentence about one remedy; the advice of says.set goes with
 // the one that is advised.
-func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before *results.Run, r results.RemedyRun) string {
+func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string {
 	if r.Stopped != nil {
 		return fmt.Sprintf("Of %q nothing can be said: its run was stopped by abort_when %s.", r.Remedy, stoppedBy(r.Run))
 	}
@@ -78,11 +118,11 @@ func remedied(p *profiles.Profile, remedy profiles.Remedy, advised bool, before 
 		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
 	}
 	s := fmt.Sprintf("With %q, which is %s, %s. It took %s", r.Remedy, strings.Join(sets, " and "), outcome, cost(before, r.Run))
-	if advice := results.FillIn(p.Says.Set, r.Run, before); advised && advice != "" {
+	if advice := results.FillIn(says.Set, r.Run, before); i == 0 && advice != "" {
 		s = fmt.Sprintf("Set %s: with %s %s. It costs %s", advice, strings.Join(sets, " and "), outcome, cost(before, r.Run))
 	}
-	if remedy.Cost != "" {
-		s += ": " + results.FillIn(remedy.Cost, r.Run, before)
+	if says.Costs[i] != "" {
+		s += ": " + results.FillIn(says.Costs[i], r.Run, before)
 	}
 	return s + "."
 }
