@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -229,12 +230,12 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 	if _, err := p.Load.Schedule(); err != nil {
 		return err
 	}
-	t, err := openUnlessStopped(ctx, p, stop)
+	t, err := openTarget(ctx, p, stop)
 	if err != nil {
 		return err
 	}
-	defer t.close()
-	_, err = needsOf(p, t.origins(), len(t.remotes)).check(readLimits(t.remotes), p.Expect)
+	defer t.Close()
+	_, err = capacity.NeedsOf(p, t.Origins(), len(t.Remotes)).Check(capacity.ReadLimits(t.Remotes), p.Expect)
 	return err
 }
 

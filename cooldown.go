@@ -2,13 +2,11 @@ package kabench
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"net/url"
-	"slices"
 	"time"
 
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -16,7 +14,7 @@ import (
 // DefaultCoolDown is the most that a run of a comparison waits for TIME_WAIT
 // sockets to the target to go: a little more than the 60 s for which the kernel
 // keeps one, so that none is left.
-const DefaultCoolDown = timeWaitLength + 5*time.Second
+const DefaultCoolDown = capacity.TimeWait + 5*time.Second
 
 // coolDownOptions bound the wait.
 type coolDownOptions struct {
@@ -49,7 +47,7 @@ func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *resu
 	var err error
 	if o.look == nil {
 		var watcher *host.SocketWatcher
-		if watcher, err = host.NewSocketWatcher(host.Watch{Remotes: goesTo(ctx, p)}); err == nil {
+		if watcher, err = host.NewSocketWatcher(host.Watch{Remotes: target.Addresses(ctx, p)}); err == nil {
 			defer watcher.Close()
 			o.look = func() (int, error) {
 				count, err := watcher.Count()
@@ -86,31 +84,4 @@ func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *resu
 			return out
 		}
 	}
-}
-
-// goesTo are the addresses that p's requests go to, where they are known before a
-// run; none when it cannot be found out.
-func goesTo(ctx context.Context, p *profiles.Profile) []netip.AddrPort {
-	requests, err := profiles.Requests(p)
-	if err != nil {
-		return nil
-	}
-	var all []netip.AddrPort
-	seen := map[string]bool{}
-	for _, r := range requests {
-		u, err := url.Parse(r.URL)
-		if err != nil || seen[u.Scheme+u.Host] {
-			continue
-		}
-		seen[u.Scheme+u.Host] = true
-		if _, _, err := net.SplitHostPort(withPort(u)); err != nil {
-			continue
-		}
-		for _, a := range addresses(ctx, withPort(u)) {
-			if !slices.Contains(all, a) {
-				all = append(all, a)
-			}
-		}
-	}
-	return all
 }

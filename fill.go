@@ -2,12 +2,10 @@ package kabench
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/judge"
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -23,17 +21,8 @@ func (r *run) fill() {
 		idles := c.Idles()
 		r.doc.Idle.AtPeerClose, r.doc.Idle.Longest = &idles.AtPeerClose, max(r.doc.Idle.Longest, idles.Longest.Seconds())
 	}
-	r.target.settle(&r.profile.Target)
-	if link := r.target.link; link != nil {
-		late := link.Late()
-		r.doc.Link = &results.LinkSeen{Delivered: late.Count, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
-	}
-	if len(r.target.lab) > 0 {
-		r.doc.Lab = labSeen(r.target.lab)
-	}
-	if len(r.target.proxies) > 0 {
-		r.doc.Proxy = proxySeen(r.target.proxies)
-	}
+	r.target.Drain(&r.profile.Target)
+	r.target.Fill(&r.doc)
 	r.ports.fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
@@ -68,42 +57,6 @@ func asPreset(profile *profiles.Profile, outcomes []results.Outcome) *results.Pr
 		}
 	}
 	return said
-}
-
-// labSeen is what the servers saw, together.
-func labSeen(servers []*lab.Server) *results.LabSeen {
-	var sum results.LabSeen
-	for _, s := range servers {
-		add(&sum, s.Seen())
-		late := s.Late()
-		sum.LateP99, sum.LateMax = max(sum.LateP99, late.P99.Seconds()), max(sum.LateMax, late.Max.Seconds())
-		for name, n := range s.Headers() {
-			if sum.Headers == nil {
-				sum.Headers = map[string]uint64{}
-			}
-			sum.Headers[name] += n
-		}
-	}
-	return &sum
-}
-
-// proxySeen is what the proxies saw, together.
-func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
-	var sum results.ProxySeen
-	for _, p := range proxies {
-		add(&sum, p.Seen())
-	}
-	return &sum
-}
-
-// add adds each of seen's counts, all of them uint64, to that of the same name
-// in sum.
-func add[Sum, Seen any](sum *Sum, seen Seen) {
-	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(seen)
-	for i := range from.NumField() {
-		field := to.FieldByName(from.Type().Field(i).Name)
-		field.SetUint(field.Uint() + from.Field(i).Uint())
-	}
 }
 
 // beside is what the expectations may name beside the run.

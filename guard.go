@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -30,8 +31,8 @@ type guard struct {
 
 // newGuard guards a run of p whose connections come from so many addresses on
 // purpose, in turn; 0: from the one that the kernel chooses.
-func newGuard(p *profiles.Profile, l limits, sources int) *guard {
-	g := &guard{ports: l.ports * max(sources, 1), stop: make(chan struct{}), urgent: make(chan struct{}, 1)}
+func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *guard {
+	g := &guard{ports: l.Ports * max(sources, 1), stop: make(chan struct{}), urgent: make(chan struct{}, 1)}
 	if p.Network != nil || p.Target.AllowPortExhaustion {
 		g.ports = 0
 	}

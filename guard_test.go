@@ -3,6 +3,7 @@ package kabench
 import (
 	"testing"
 
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -35,7 +36,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 	} {
 		p := profiles.Default()
 		c.change(&p)
-		g := newGuard(&p, limits{ports: 1000}, c.sources)
+		g := newGuard(&p, capacity.Limits{Ports: 1000}, c.sources)
 		g.look(nil, 0) // sockets are not in every sample
 		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
 		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
@@ -49,7 +50,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 // asked for, and what it sees decides.
 func TestGuardAsksForALookAtTheLimit(t *testing.T) {
 	p := profiles.Default()
-	g := newGuard(&p, limits{ports: 1000}, 0)
+	g := newGuard(&p, capacity.Limits{Ports: 1000}, 0)
 	dial := func(n int) (asked bool) {
 		for range n {
 			if err := g.dialing("tcp4", "127.0.0.1:1", nil); err != nil {
@@ -87,7 +88,7 @@ func TestGuardAsksForALookAtTheLimit(t *testing.T) {
 // stopped.
 func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
 	p := profiles.Default()
-	g := newGuard(&p, limits{ports: 1000}, 0)
+	g := newGuard(&p, capacity.Limits{Ports: 1000}, 0)
 	g.over.Store(true)
 	g.look(&results.SocketSample{PortsUsed: 900}, 900)
 	if g.why != "" {

@@ -37,12 +37,14 @@ var rooms = map[string]room{
 	"internal/chromium": {nil, "it is a browser for tests, whatever page they look at"},
 	"internal/layout":   {nil, "it fits text into columns, whatever the text says"},
 	"internal/judge":    {[]string{"results"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
+	"internal/target":   {[]string{"results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
+	"internal/capacity": {[]string{"results", "dialers/pool", "profiles", "internal/host"}, "it compares a profile with a machine, before there is a target or a run"},
 	"internal/poll":     {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":         {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":           {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":        {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":          {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	".":                 {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge"}, "it is where the rooms meet; the command line is one of its callers"},
+	".":                 {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", ".", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 

@@ -14,9 +14,11 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -56,11 +58,20 @@ func newSeed() uint64 { return rand.Uint64()>>11 | 1 }
 // lead is the time between the last preparation and the start of a run.
 const lead = 50 * time.Millisecond
 
+// InputError is something the user asked for that cannot be done, found before
+// any traffic.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputErrorf(format string, args ...any) error { return &InputError{fmt.Errorf(format, args...)} }
+
 // ErrInterrupted is a run that was stopped before its first request.
 var ErrInterrupted = errors.New("interrupted before the first request")
 
-// openUnlessStopped is open, given up when stop is closed.
-func openUnlessStopped(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target, error) {
+// openTarget opens p's target, and gives up when stop is closed.
+func openTarget(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target.Target, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	opened := make(chan struct{})
@@ -72,11 +83,14 @@ func openUnlessStopped(ctx context.Context, p *profiles.Profile, stop <-chan str
 		case <-opened:
 		}
 	}()
-	t, err := open(ctx, p)
-	if err != nil && ctx.Err() != nil {
+	t, err := target.Open(ctx, p)
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return nil, ErrInterrupted
+	case err != nil:
+		return nil, &InputError{err}
 	}
-	return t, err
+	return t, nil
 }
 
 // client is what performs the exchanges and can be asked how it does.
@@ -135,20 +149,20 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	notes = append(notes, opts.Baseline.weighs(p.Expect)...)
 	r := &run{profile: p, opts: opts, abort: newAborter(abort), recorder: collectors.NewRecorder(), punctual: collectors.NewPunctuality(law(p.Load), p.Load.MaxLag)}
 	r.groups = opts.Baseline.groupings(p)
-	if r.target, err = openUnlessStopped(ctx, p, opts.Stop); err != nil {
+	if r.target, err = openTarget(ctx, p, opts.Stop); err != nil {
 		return nil, err
 	}
-	defer r.target.close()
+	defer r.target.Close()
 	if !opts.Bare {
-		r.byTarget = results.NewByTarget(r.target.names)
+		r.byTarget = results.NewByTarget(r.target.Names)
 	}
-	need := needsOf(p, r.target.origins(), len(r.target.remotes))
-	limits := readLimits(r.target.remotes)
-	r.guard = newGuard(p, limits, r.target.sources())
-	r.target.dialer.Control = r.guard.dialing
-	r.places, r.portsThere = r.target.origins(), limits.ports*max(r.target.sources(), 1)
-	r.ports.predicted = need.exhausts(limits)
-	if r.notes, err = need.check(limits, p.Expect); err != nil {
+	need := capacity.NeedsOf(p, r.target.Origins(), len(r.target.Remotes))
+	limits := capacity.ReadLimits(r.target.Remotes)
+	r.guard = newGuard(p, limits, r.target.Sources())
+	r.target.Dialer.Control = r.guard.dialing
+	r.places, r.portsThere = r.target.Origins(), limits.Ports*max(r.target.Sources(), 1)
+	r.ports.predicted = need.Exhausts(limits)
+	if r.notes, err = need.Check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
 	r.notes = append(notes, r.notes...)
@@ -173,7 +187,7 @@ func stockPool(p *profiles.Profile) error {
 type run struct {
 	profile  *profiles.Profile
 	opts     Options
-	target   *target
+	target   *target.Target
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
 	byTarget *results.ByTarget // nil: there is one target
@@ -197,7 +211,7 @@ type run struct {
 // Observe gives an exchange to whoever counts and whoever writes. What a server
 // sent may be quoted in its error: no secret gets beyond here.
 func (r *run) Observe(e *results.Exchange) {
-	e.Err = r.target.secrets.Error(e.Err)
+	e.Err = r.target.Secrets.Error(e.Err)
 	r.recorder.Observe(e)
 	if !r.opts.Bare {
 		r.punctual.Observe(e)
@@ -207,7 +221,7 @@ func (r *run) Observe(e *results.Exchange) {
 	for _, g := range r.groups {
 		g.observe(e)
 	}
-	if r.target.network != nil {
+	if r.target.Networked() {
 		r.failures.observe(e)
 	}
 	if r.writer != nil {
@@ -220,15 +234,15 @@ func (r *run) Observe(e *results.Exchange) {
 
 func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.Run, error) {
 	load := r.profile.Load
-	accepted, err := r.target.watchAccepted(r.profile)
+	accepted, err := r.target.WatchAccepted(r.profile)
 	if err != nil {
 		r.notes = append(r.notes, fmt.Sprintf("the sockets of the server's side were not seen: %v", err))
 	}
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
-		Remotes: r.target.remotes, Servers: r.target.servers, ServerSide: accepted, LocalAddrs: r.target.sources(), Sink: r.sample,
+		Remotes: r.target.Remotes, Servers: r.target.Servers, ServerSide: accepted, LocalAddrs: r.target.Sources(), Sink: r.sample,
 		Urgent: r.guard.urgent, Looked: r.sawSockets,
-		Hosts: r.target.counters(r.profile), Except: r.target.looks.ends(),
+		Hosts: r.target.Counters(r.profile), Except: r.target.LocalEnds(),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
 	// first request does not make that one late.
@@ -249,7 +263,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		return nil, &InputError{err}
 	}
 	r.open = &generator.Open{
-		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.requests),
+		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.Requests),
 		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
 	}
 	if r.opts.Live != nil {
@@ -298,7 +312,7 @@ func law(l generator.Load) collectors.Law {
 func (r *run) newClient() (client, error) {
 	t, timeout := r.target, r.profile.Load.Timeout
 	if r.profile.Client != profiles.ClientStock {
-		c, err := dialers.NewClient(r.profile.Pool, t.dialer, t.requests, timeout, r.epoch)
+		c, err := dialers.NewClient(r.profile.Pool, t.Dialer, t.Requests, timeout, r.epoch)
 		if err != nil {
 			return nil, err
 		}
@@ -309,7 +323,7 @@ func (r *run) newClient() (client, error) {
 	if err != nil {
 		return nil, err
 	}
-	stock := dialers.NewStock(t.dialer, t.requests, timeout, r.epoch)
+	stock := dialers.NewStock(t.Dialer, t.Requests, timeout, r.epoch)
 	stock.Tracer = r.opts.Trace
 	return &stockClient{generator.Each{Doer: stock, Clock: poller}, stock, poller}, nil
 }
@@ -324,7 +338,7 @@ func (r *run) begin() error {
 	r.doc = results.Run{
 		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
 		Start: r.doc.Start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
-		Baseline: r.opts.Baseline.told(), Before: r.target.looks.told(),
+		Baseline: r.opts.Baseline.told(), Before: r.target.Before(),
 	}
 	if r.writer == nil {
 		return nil

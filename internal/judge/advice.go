@@ -9,6 +9,9 @@ import (
 // Advise adds to d.Warnings what is true and odd, and what to do about it.
 func Advise(d *results.Run, l Limits) {
 	warnf := func(format string, args ...any) { d.Warnings = append(d.Warnings, fmt.Sprintf(format, args...)) }
+	if p := d.Packets; p != nil {
+		advisePackets(p, warnf)
+	}
 	if n := d.Counts.Dropped; n > 0 && d.Interrupted {
 		warnf("%d of %d requests were due and never started: load.max_in_flight (%d) were under way, or they waited in the buffer when the run was stopped", n, d.Counts.Due, l.MaxInFlight)
 	} else if n > 0 && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget) {
@@ -46,5 +49,17 @@ func Advise(d *results.Run, l Limits) {
 	}
 	if n := d.Counts.Unfinished; n > 0 {
 		warnf("%d requests were given up when the run was aborted; they are neither ok nor failed", n)
+	}
+}
+
+func advisePackets(p *results.Packets, warnf func(string, ...any)) {
+	if p.Overwritten > 0 {
+		warnf("the first %d packets are not kept, and how their connections ended is not known: raise network.record.packets", p.Overwritten)
+	}
+	if p.Unseen > 0 {
+		warnf("%d packets were dropped because the network did not keep up: give this machine less else to do, or lower load.rate", p.Unseen)
+	}
+	if p.LateP99 > 0.001 {
+		warnf("packets were delivered %v late at the 99th percentile, on top of the links' delay: give this machine less else to do, or lower load.rate", seconds(p.LateP99))
 	}
 }

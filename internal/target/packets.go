@@ -1,11 +1,11 @@
-package kabench
+package target
 
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -14,86 +14,46 @@ import (
 )
 
 const (
-	failuresKept  = 20 // whose packets are written to evidence.json
-	failuresShown = 3  // of different kinds, in run.json
-	kindKept      = 8  // of one kind
-	packetsBefore = 6  // of a connection, before it was leased
+	failuresShown = 3 // of different kinds, in run.json
+	packetsBefore = 6 // of a connection, before it was leased
 	rowsKept      = 30
 	soonAfter     = time.Second // after the failure
 )
 
-// failures keeps the first failures that had a connection, a few of each kind.
-type failures struct {
-	mu   sync.Mutex
-	kept []results.Exchange
-	kind map[results.Outcome]int
-}
-
-func (f *failures) observe(e *results.Exchange) {
-	if !e.Failed() || e.WarmUp || e.Local == "" {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	kind := results.Outcome{Phase: e.Phase, Cause: e.Cause, Reused: e.Reused()}
-	if len(f.kept) == failuresKept || f.kind[kind] == kindKept {
-		return
-	}
-	if f.kind == nil {
-		f.kind = map[results.Outcome]int{}
-	}
-	f.kind[kind]++
-	f.kept = append(f.kept, *e)
-}
-
-// seePackets closes the network, whose packets have all been sent, and puts
-// what it saw into the document and the directory.
-func (r *run) seePackets() {
-	n := r.target.network
-	if n == nil {
-		return
-	}
+// Packets closes the network, when all of its packets have been sent, and returns what
+// it saw, and for each of failures what the packets of its connection show. Stamps of
+// failures are offsets from epoch. The error says that the network was broken
+// before.
+func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results.Packets, []results.Evidence, error) {
+	n := t.network
 	// What the servers close when they are stopped is not the run's doing.
 	all, until := n.Connections(), time.Since(n.Began())
-	if err := r.target.close(); err != nil {
-		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
-	}
+	err := t.Close()
 	stats := n.Stats()
-	r.doc.Packets = &results.Packets{
+	seen := &results.Packets{
 		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
 		Closed: closings(all),
 	}
-	if stats.Overwritten > 0 {
-		r.warnf("the first %d packets are not kept, and how their connections ended is not known: raise network.record.packets", stats.Overwritten)
-	}
-	if stats.Unseen > 0 {
-		r.warnf("%d packets were dropped because the network did not keep up: give this machine less else to do, or lower load.rate", stats.Unseen)
-	}
-	if stats.LateP99 > time.Millisecond {
-		r.warnf("packets were delivered %v late at the 99th percentile, on top of the links' delay: give this machine less else to do, or lower load.rate", stats.LateP99)
-	}
 	kept := []results.Evidence{}
 	shown := map[results.Outcome]bool{}
-	for _, e := range r.failures.kept {
-		evidence := r.evidence(n, &e, until)
+	for _, e := range failures {
+		evidence := t.evidence(&e, epoch.Sub(n.Began()), until)
 		kept = append(kept, evidence)
 		kind := results.Outcome{Phase: e.Phase, Cause: e.Cause, Reused: e.Reused()}
 		if !shown[kind] && len(shown) < failuresShown {
 			shown[kind] = true
-			r.doc.Packets.Failures = append(r.doc.Packets.Failures, evidence)
+			seen.Failures = append(seen.Failures, evidence)
 		}
 	}
-	if r.writer == nil {
-		return
-	}
-	n.Blank(r.target.secrets.Find)
-	if err := r.writer.WritePackets(n.WritePcapng); err != nil {
-		r.warnf("the packets are not kept: %v", err)
-	}
-	if err := r.writer.WriteEvidence(kept); err != nil {
-		r.warnf("the packets of the failures are not kept: %v", err)
-	}
+	return seen, kept, err
+}
+
+// WritePackets writes the packets of the network, which is closed, without the secrets
+// of the requests.
+func (t *Target) WritePackets(w io.Writer) error {
+	t.network.Blank(t.Secrets.Find)
+	return t.network.WritePcapng(w)
 }
 
 // closings counts connections by how they ended.
@@ -113,15 +73,15 @@ func closings(all []sandbox.Connection) []results.Closing {
 	return list
 }
 
-// evidence is what the packets sent until then show of a failure.
-func (r *run) evidence(n *sandbox.Network, e *results.Exchange, until time.Duration) results.Evidence {
-	began := r.epoch.Sub(n.Began()) // on the network's clock
-	remote := r.target.remotes[0]
+// evidence is what the packets that were sent up to until show of a failure. began is
+// the run's start on the network's clock.
+func (t *Target) evidence(e *results.Exchange, began, until time.Duration) results.Evidence {
+	remote := t.Remotes[0]
 	local, err := netip.ParseAddrPort(e.Local)
 	if err != nil {
 		return results.Evidence{} // it was written by us: see dialers
 	}
-	packets := sameConnection(n.Connection(local, remote, 0), local, began+e.Leased)
+	packets := sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased)
 	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
 	closed := sandbox.ClosedBy(packets, local)
 	out := results.Evidence{

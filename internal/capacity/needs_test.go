@@ -1,12 +1,10 @@
-package kabench
+package capacity
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/kabench/kabench/internal/host"
 )
 
 func TestNeeds(t *testing.T) {
@@ -37,7 +35,7 @@ func TestNeeds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := load(t, "quick", append([]string{"load.duration=60s"}, tc.sets...)...)
-			n := needsOf(p, tc.origins, tc.addresses)
+			n := NeedsOf(p, tc.origins, tc.addresses)
 			if n.open != tc.open || n.capped != tc.capped || n.files != tc.files || n.places != tc.places || !strings.Contains(n.why, tc.why) {
 				t.Errorf("%+v, want %+v", n, tc)
 			}
@@ -46,29 +44,29 @@ func TestNeeds(t *testing.T) {
 }
 
 func TestNeedsAgainstLimits(t *testing.T) {
-	plenty := limits{openFiles: 1 << 20, ports: 28000, timeWait: timeWaitLength, maxInWait: 1 << 20}
-	with := func(change func(*limits)) limits { l := plenty; change(&l); return l }
+	plenty := Limits{openFiles: 1 << 20, Ports: 28000, timeWait: TimeWait, maxInWait: 1 << 20}
+	with := func(change func(*Limits)) Limits { l := plenty; change(&l); return l }
 	for _, tc := range []struct {
 		name   string
-		l      limits
+		l      Limits
 		sets   []string
 		places int
 		err    string // "": none
 		note   string // "": none
 	}{
 		{name: "plenty", l: plenty},
-		{name: "nothing is known", l: limits{timeWait: timeWaitLength}},
-		{name: "files", l: with(func(l *limits) { l.openFiles, l.inUse = 1024, 10 }),
+		{name: "nothing is known", l: Limits{timeWait: TimeWait}},
+		{name: "files", l: with(func(l *Limits) { l.openFiles, l.inUse = 1024, 10 }),
 			err: "may open 1000 connections at once (load.max_in_flight 1000), which takes 2042 open files (the server's side, which is kabench too, and what is open already), and the limit is 1024: raise it, for example with `ulimit -n 2042`"},
-		{name: "fewer fit", l: with(func(l *limits) { l.openFiles = 1024 }), sets: []string{"pool.max_conns=400"}},
-		{name: "how many fit is said", l: with(func(l *limits) { l.openFiles = 1024 }), err: "at most 496, with pool.max_conns"},
-		{name: "files are to run out", l: with(func(l *limits) { l.openFiles = 100 }), sets: []string{"expect.failures.connect.fd_exhausted=>0"}},
-		{name: "files are not to run out", l: with(func(l *limits) { l.openFiles = 100 }), sets: []string{"expect.failures.connect.fd_exhausted=0"}, err: "limit is 100"},
-		{name: "a cap beyond the ports", l: with(func(l *limits) { l.ports = 300 }), sets: []string{"pool.max_conns=500"},
+		{name: "fewer fit", l: with(func(l *Limits) { l.openFiles = 1024 }), sets: []string{"pool.max_conns=400"}},
+		{name: "how many fit is said", l: with(func(l *Limits) { l.openFiles = 1024 }), err: "at most 496, with pool.max_conns"},
+		{name: "files are to run out", l: with(func(l *Limits) { l.openFiles = 100 }), sets: []string{"expect.failures.connect.fd_exhausted=>0"}},
+		{name: "files are not to run out", l: with(func(l *Limits) { l.openFiles = 100 }), sets: []string{"expect.failures.connect.fd_exhausted=0"}, err: "limit is 100"},
+		{name: "a cap beyond the ports", l: with(func(l *Limits) { l.Ports = 300 }), sets: []string{"pool.max_conns=500"},
 			err: "the pool may have 500 connections open at once (pool.max_conns 500), and there are 300 ephemeral ports: widen"},
-		{name: "twice the ports", l: with(func(l *limits) { l.ports = 300 }), sets: []string{"pool.max_conns=500"}, places: 2},
-		{name: "ports are to run out", l: with(func(l *limits) { l.ports = 300 }), sets: []string{"pool.max_conns=500", "expect.failures.connect.port_exhausted=> 5"}},
-		{name: "no cap, few ports", l: with(func(l *limits) { l.ports = 300 }), note: "the pool has no cap and may open 1000 connections"},
+		{name: "twice the ports", l: with(func(l *Limits) { l.Ports = 300 }), sets: []string{"pool.max_conns=500"}, places: 2},
+		{name: "ports are to run out", l: with(func(l *Limits) { l.Ports = 300 }), sets: []string{"pool.max_conns=500", "expect.failures.connect.port_exhausted=> 5"}},
+		{name: "no cap, few ports", l: with(func(l *Limits) { l.Ports = 300 }), note: "the pool has no cap and may open 1000 connections"},
 		{name: "a port for each request", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s"},
 			note: "pool.max_idle is 0, so each request has a connection of its own: 700 new connections a second, each with a port in TIME_WAIT for 1m0s after we close it, use up the 28000 ephemeral ports in about 40s"},
 		{name: "not within the run", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "load.duration=30s"}},
@@ -76,15 +74,15 @@ func TestNeedsAgainstLimits(t *testing.T) {
 		{name: "just as many", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "load.count=29000"}, note: "in about 40s"},
 		{name: "every second request", l: plenty, sets: []string{"pool.max_requests=2", "load.rate=700/s"}},
 		{name: "every second of more", l: plenty, sets: []string{"pool.max_requests=2", "load.rate=1400/s"}, note: "pool.max_requests is 2: 700 new"},
-		{name: "ports come back after a second", l: with(func(l *limits) { l.timeWait, l.waitReused = time.Second, true }), sets: []string{"pool.max_idle=0", "load.rate=700/s"}},
-		{name: "a bound on TIME_WAIT", l: with(func(l *limits) { l.maxInWait = 8192 }), sets: []string{"pool.max_idle=0", "load.rate=700/s"}},
+		{name: "ports come back after a second", l: with(func(l *Limits) { l.timeWait, l.waitReused = time.Second, true }), sets: []string{"pool.max_idle=0", "load.rate=700/s"}},
+		{name: "a bound on TIME_WAIT", l: with(func(l *Limits) { l.maxInWait = 8192 }), sets: []string{"pool.max_idle=0", "load.rate=700/s"}},
 		{name: "the server closes first", l: plenty, sets: []string{"pool.max_idle=0", "load.rate=700/s", "target.lab.say_close=true"}},
-		{name: "ports and files", l: with(func(l *limits) { l.openFiles, l.ports = 100, 300 }), sets: []string{"pool.max_conns=500"}, err: "300 ephemeral ports"},
+		{name: "ports and files", l: with(func(l *Limits) { l.openFiles, l.Ports = 100, 300 }), sets: []string{"pool.max_conns=500"}, err: "300 ephemeral ports"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := load(t, "quick", append([]string{"load.duration=60s"}, tc.sets...)...)
-			n := needsOf(p, 1, max(tc.places, 1))
-			notes, err := n.check(tc.l, p.Expect)
+			n := NeedsOf(p, 1, max(tc.places, 1))
+			notes, err := n.Check(tc.l, p.Expect)
 			if (err != nil) != (tc.err != "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("error %v, want %q", err, tc.err)
 			}
@@ -116,20 +114,5 @@ func TestWhenPortsReturn(t *testing.T) {
 		if got != tc.want || reused != (tc.want < time.Minute) {
 			t.Errorf("%+v: %v, %v", tc, got, reused)
 		}
-	}
-}
-
-// What the machine cannot hold is refused before any traffic, by a run itself.
-func TestARunBeyondTheLimitIsRefused(t *testing.T) {
-	soft, _, err := host.OpenFileLimit()
-	if err != nil {
-		t.Skip(err)
-	}
-	if soft > 1<<30 {
-		t.Skipf("this machine lets a process open %d files", soft)
-	}
-	_, err = Run(t.Context(), load(t, "quick", "load.rate=1e9", "load.max_in_flight=1000000000"), Options{Out: t.TempDir()})
-	if _, ok := err.(*InputError); !ok || !strings.Contains(err.Error(), "ulimit -n") {
-		t.Errorf("got %v", err)
 	}
 }

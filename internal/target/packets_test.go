@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"fmt"

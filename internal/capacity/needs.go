@@ -1,72 +1,18 @@
-package kabench
+package capacity
 
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
-// limits are what this machine lets a run have.
-type limits struct {
-	openFiles  uint64 // 0: not known
-	inUse      int    // of these
-	ports      int    // ephemeral ports towards one address; 0: not known
-	timeWait   time.Duration
-	maxInWait  int // TIME_WAIT sockets there may be; 0: not known
-	waitReused bool
-}
-
-// timeWaitLength is TCP_TIMEWAIT_LEN of include/net/tcp.h.
-const timeWaitLength = 60 * time.Second
-
-// readLimits reads them; remotes are where the connections go.
-func readLimits(remotes []netip.AddrPort) limits {
-	var l limits
-	if soft, _, err := host.OpenFileLimit(); err == nil {
-		l.openFiles = soft // already as high as we may raise it
-	}
-	if n, err := host.OpenFiles(); err == nil {
-		l.inUse = n
-	}
-	if p, err := host.Ports(); err == nil {
-		l.ports = p.Available()
-	}
-	sysctls := host.ReadFacts().Sysctls
-	l.maxInWait, _ = strconv.Atoi(sysctls["net.ipv4.tcp_max_tw_buckets"])
-	l.timeWait, l.waitReused = portsReturn(sysctls, remotes)
-	return l
-}
-
-// portsReturn is how long a port stays taken after we closed first. A connect
-// may take it sooner with net.ipv4.tcp_tw_reuse 1, or 2 (the default) on the
-// loopback interface: after a second, or net.ipv4.tcp_tw_reuse_delay (in ms,
-// since 6.13); Documentation/networking/ip-sysctl.rst.
-func portsReturn(sysctls map[string]string, remotes []netip.AddrPort) (d time.Duration, reused bool) {
-	loopback := len(remotes) > 0
-	for _, r := range remotes {
-		loopback = loopback && r.Addr().IsLoopback()
-	}
-	mode := sysctls["net.ipv4.tcp_tw_reuse"]
-	if mode != "1" && (mode != "2" || !loopback) || sysctls["net.ipv4.tcp_timestamps"] == "0" {
-		return timeWaitLength, false
-	}
-	if ms, err := strconv.Atoi(sysctls["net.ipv4.tcp_tw_reuse_delay"]); err == nil {
-		return time.Duration(ms) * time.Millisecond, true
-	}
-	return time.Second, true
-}
-
-// needs are what a profile may ask of the machine.
-type needs struct {
+// Needs is what a profile may ask of the machine.
+type Needs struct {
 	open     int     // connections open at once, at most
 	why      string  // what bounds them, for a person
 	capped   bool    // by the pool: else only by what is in flight
@@ -81,15 +27,15 @@ type needs struct {
 // spareFiles are for the record, the samples, the poller and the like.
 const spareFiles = 32
 
-// sourceAddresses is the number of addresses that connections come from: each
-// has the ephemeral ports to itself.
+// sourceAddresses is the number of addresses that connections come from. Each has all
+// the ephemeral ports to itself.
 func sourceAddresses(p *profiles.Profile) int { return max(len(p.Target.Sources()), 1) }
 
-// needsOf works out what p needs of this machine towards so many origins at so
-// many addresses.
-func needsOf(p *profiles.Profile, origins, addresses int) needs {
+// NeedsOf works out what p needs of this machine when its requests go to that number
+// of origins, at that number of addresses.
+func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 	origins = max(origins, 1)
-	n := needs{files: 1, places: sourceAddresses(p) * max(addresses, 1)}
+	n := Needs{files: 1, places: sourceAddresses(p) * max(addresses, 1)}
 	if p.Target.Lab != nil {
 		n.files, n.extra = n.files+1, "the server's side, which is kabench too, "
 	}
@@ -118,7 +64,7 @@ func needsOf(p *profiles.Profile, origins, addresses int) needs {
 }
 
 // bound sets how many connections may be open at once.
-func (n *needs) bound(p *profiles.Profile, origins int) {
+func (n *Needs) bound(p *profiles.Profile, origins int) {
 	inFlight := p.Load.MaxInFlight
 	n.open, n.why = times(inFlight, origins), fmt.Sprintf("load.max_in_flight %d", inFlight)
 	if origins > 1 {
@@ -170,10 +116,11 @@ func times(a, b int) int {
 	return a * b
 }
 
-// check compares what is needed with what there is. The error says what to do
-// before any run; notes are what depends on how the target behaves. A profile
-// that expects ports or files to run out is let have its way.
-func (n needs) check(l limits, expect map[string]string) (notes []string, err error) {
+// Check compares what is needed with what there is. The error names what the profile
+// or the machine lacks and how to change it; notes say what may happen if the target
+// is slow. Check does not complain about ports or files that expect wants to run
+// out.
+func (n Needs) Check(l Limits, expect map[string]string) (notes []string, err error) {
 	var errs []error
 	if files := n.open*n.files + l.inUse + spareFiles; l.openFiles > 0 && uint64(files) > l.openFiles && !wants(expect, results.CauseFDExhausted) {
 		takes := fmt.Sprintf("%d open files", files)
@@ -184,9 +131,9 @@ func (n needs) check(l limits, expect map[string]string) (notes []string, err er
 			"the profile may open %d connections at once (%s), which takes %s, and the limit is %d: raise it, for example with `ulimit -n %d` (beyond the hard limit as root, with LimitNOFILE= in a unit, --ulimit nofile=%d for a container), or let it open fewer, at most %d, with pool.max_conns or load.max_in_flight",
 			n.open, n.why, takes, l.openFiles, files, files, max((int(min(l.openFiles, 1<<40))-l.inUse-spareFiles)/n.files, 0)))
 	}
-	if l.ports > 0 && !wants(expect, results.CausePortExhausted) {
-		budget := times(l.ports, n.places)
-		of := fmt.Sprintf("%d ephemeral ports", l.ports)
+	if l.Ports > 0 && !wants(expect, results.CausePortExhausted) {
+		budget := times(l.Ports, n.places)
+		of := fmt.Sprintf("%d ephemeral ports", l.Ports)
 		if n.places > 1 {
 			of += fmt.Sprintf(" × %d pairs of addresses", n.places)
 		}
@@ -207,14 +154,14 @@ func (n needs) check(l limits, expect map[string]string) (notes []string, err er
 	return notes, errors.Join(errs...)
 }
 
-// exhausts is after how long the ports will have run out if each connection that
-// we open and close leaves one in TIME_WAIT; 0 if they will not. Whether it comes
-// so hangs on who closes first, which is the target's to decide too.
-func (n needs) exhausts(l limits) time.Duration {
-	if l.ports <= 0 || n.dials <= 0 {
+// Exhausts returns how long the ports last if each connection that we open and close
+// leaves one in TIME_WAIT; 0 if they last for the whole run. Whether sockets are left
+// in TIME_WAIT also depends on the target, which may close first.
+func (n Needs) Exhausts(l Limits) time.Duration {
+	if l.Ports <= 0 || n.dials <= 0 {
 		return 0
 	}
-	budget := float64(times(l.ports, n.places))
+	budget := float64(times(l.Ports, n.places))
 	taken := n.dials * l.timeWait.Seconds()
 	if l.maxInWait > 0 {
 		taken = min(taken, float64(l.maxInWait))
@@ -227,8 +174,8 @@ func (n needs) exhausts(l limits) time.Duration {
 }
 
 // predict says when the ports will have run out; "" if they will not.
-func (n needs) predict(l limits, of string) string {
-	after := n.exhausts(l)
+func (n Needs) predict(l Limits, of string) string {
+	after := n.Exhausts(l)
 	if after == 0 {
 		return ""
 	}
@@ -248,8 +195,8 @@ func roughly(d time.Duration) time.Duration {
 	return d.Round(100 * time.Microsecond)
 }
 
-// wants reports whether a profile expects failures of that cause: it names it
-// with a condition that none of them does not meet.
+// wants reports whether expect has a condition on failures with this cause that zero
+// failures would not satisfy.
 func wants(expect map[string]string, cause results.Cause) bool {
 	for path, condition := range expect {
 		if !strings.HasSuffix(path, "."+cause.String()) {
@@ -260,13 +207,4 @@ func wants(expect map[string]string, cause results.Cause) bool {
 		}
 	}
 	return false
-}
-
-// origins is the number of servers that the requests go to, by name.
-func (t *target) origins() int {
-	seen := map[dialers.Origin]bool{}
-	for _, r := range t.requests {
-		seen[r.Origin()] = true
-	}
-	return len(seen)
 }

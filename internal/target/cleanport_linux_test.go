@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"io"
@@ -21,7 +21,7 @@ func TestUnused(t *testing.T) {
 		}
 		return p, nil
 	}
-	server, err := unused(start)
+	server, err := onCleanPort(start)
 	if err != nil {
 		t.Fatal(err)
 	}

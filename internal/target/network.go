@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 
 // serveInNetwork makes p's network and serves the lab and its proxies on their
 // hosts. It returns the address that the client is to use.
-func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
+func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 	path, err := p.Path()
 	if err != nil {
 		return "", err
@@ -61,7 +61,7 @@ func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
 }
 
 // on starts something in a host, at the address that others reach it by.
-func (t *target) on(name string, path profiles.Path, start func(addr string, h *sandbox.Host) error) error {
+func (t *Target) on(name string, path profiles.Path, start func(addr string, h *sandbox.Host) error) error {
 	h := t.network.Host(name)
 	if h == nil {
 		return fmt.Errorf("network: there is no host %s", name)
@@ -73,12 +73,13 @@ func (t *target) on(name string, path profiles.Path, start func(addr string, h *
 }
 
 // address is that of a host or balancer, with the port of the path.
-func (t *target) address(name string, path profiles.Path) string {
+func (t *Target) address(name string, path profiles.Path) string {
 	return net.JoinHostPort(t.network.Addr(name).String(), strconv.Itoa(int(path.Port)))
 }
 
-// counters read the kernel's counters of the hosts in p's network, by name.
-func (t *target) counters(p *profiles.Profile) map[string]func() (host.Counters, error) {
+// Counters returns functions that read the kernel's counters in the hosts of p's
+// network, by the hosts' names.
+func (t *Target) Counters(p *profiles.Profile) map[string]func() (host.Counters, error) {
 	if t.network == nil {
 		return nil
 	}
@@ -100,10 +101,10 @@ func (t *target) counters(p *profiles.Profile) map[string]func() (host.Counters,
 	return reads
 }
 
-// watchAccepted opens watchers of the sockets that the client's connections are
+// WatchAccepted opens watchers of the sockets that the client's connections are
 // accepted on: those of a proxy if there is one, or of the server, or of all the
 // servers behind a balancer. Each sees its host's namespace.
-func (t *target) watchAccepted(p *profiles.Profile) (watchers []*host.SocketWatcher, err error) {
+func (t *Target) WatchAccepted(p *profiles.Profile) (watchers []*host.SocketWatcher, err error) {
 	if t.network == nil {
 		return nil, nil
 	}

@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"io"
@@ -22,11 +22,11 @@ func TestSettled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := load(t, "", append([]string{"load.rate=1/s", "target.lab={}", "target.proxies=[{}]"}, c.sets...)...)
-			target, err := open(t.Context(), p)
+			target, err := Open(t.Context(), p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer target.close()
+			defer target.Close()
 			transport := &http.Transport{}
 			resp, err := (&http.Client{Transport: transport}).Get(target.proxies[0].URL())
 			if err != nil {
@@ -34,11 +34,11 @@ func TestSettled(t *testing.T) {
 			}
 			io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
-			if target.settled(&p.Target) {
+			if target.drained(&p.Target) {
 				t.Error("settled while the client's connection is open")
 			}
 			transport.CloseIdleConnections()
-			for end := time.Now().Add(time.Minute); !target.settled(&p.Target); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(time.Minute); !target.drained(&p.Target); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {
 					t.Fatalf("never: %+v, %+v", target.proxies[0].Seen(), target.lab[0].Seen())
 				}

@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"time"
@@ -7,21 +7,21 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// settleTime bounds the wait for connections to end after a run.
-const settleTime = 2 * time.Second
+// drainTime bounds the wait for connections to end after a run.
+const drainTime = 2 * time.Second
 
-// settle waits, when the client has closed its connections, for the lab and its
-// proxies to notice, and for what their timers are about to end. What nothing
-// will end is not waited for.
-func (t *target) settle(p *profiles.Target) {
-	for end := time.Now().Add(settleTime); !t.settled(p) && time.Now().Before(end); {
+// Drain waits until the lab and its proxies have noticed that the client closed its
+// connections, and until timers that are nearly due have closed connections that are
+// still kept. It does not wait for connections that no timer will close.
+func (t *Target) Drain(p *profiles.Target) {
+	for end := time.Now().Add(drainTime); !t.drained(p) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
 
-// settled reports whether nobody holds a connection that its other end has
+// drained reports whether nobody holds a connection that its other end has
 // closed already, nor, if a timer is due soon, one that this will end.
-func (t *target) settled(p *profiles.Target) bool {
+func (t *Target) drained(p *profiles.Target) bool {
 	held := uint64(0) // connections that are kept by who made them: the client has closed its own
 	for i, proxy := range t.proxies {
 		s := proxy.Seen()
@@ -41,9 +41,9 @@ func (t *target) settled(p *profiles.Target) bool {
 }
 
 // ticks reports whether a timer will end connections that are kept before
-// settleTime is over.
+// drainTime is over.
 func ticks(p *profiles.Target) bool {
-	soon := func(d time.Duration) bool { return 0 < d && d <= settleTime }
+	soon := func(d time.Duration) bool { return 0 < d && d <= drainTime }
 	for _, proxy := range p.Proxies {
 		up := proxy.Upstream
 		if soon(up.IdleTimeout) && !up.Unwatched || soon(up.Timeout) && proxy.HopByHop == lab.Blind {

@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"context"
@@ -32,8 +32,10 @@ type looks struct {
 	local  []netip.AddrPort // guarded by mu: our ends of those that may be left
 }
 
-// told is what the document says of them; nil: there were none.
-func (l *looks) told() *results.Before {
+// Before is what the document says of the connections opened before a run; nil: there
+// were none.
+func (t *Target) Before() *results.Before {
+	l := &t.looks
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.before == (results.Before{}) {
@@ -43,8 +45,9 @@ func (l *looks) told() *results.Before {
 	return &before
 }
 
-// ends are our ends of them.
-func (l *looks) ends() []netip.AddrPort {
+// LocalEnds are our ends of the connections opened before a run.
+func (t *Target) LocalEnds() []netip.AddrPort {
+	l := &t.looks
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.local)
@@ -57,10 +60,10 @@ func (l *looks) note(f func(*results.Before)) {
 }
 
 // reach finds out where the requests go and whether somebody accepts there.
-func (t *target) reach(ctx context.Context) error {
+func (t *Target) reach(ctx context.Context) error {
 	defer t.looks.over.Wait()
 	seen := map[dialers.Origin]bool{}
-	for _, r := range t.requests {
+	for _, r := range t.Requests {
 		o := r.Origin()
 		if seen[o] {
 			continue
@@ -71,8 +74,8 @@ func (t *target) reach(ctx context.Context) error {
 			return err
 		}
 		for _, a := range addresses(ctx, addr) {
-			if !slices.Contains(t.remotes, a) {
-				t.remotes = append(t.remotes, a)
+			if !slices.Contains(t.Remotes, a) {
+				t.Remotes = append(t.Remotes, a)
 			}
 		}
 	}
@@ -84,7 +87,7 @@ func (t *target) reach(ctx context.Context) error {
 // in the profile far more often than a finding, and a minute of connect/refused
 // teaches nothing. Whoever resets or closes a connection has accepted it, and that
 // may be what is to be measured.
-func (t *target) lookAt(ctx context.Context, name, addr string, secure bool) error {
+func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) error {
 	if len(t.lab) > 0 || t.link != nil {
 		return nil // ours, or looked at before the link was put in front
 	}
@@ -111,7 +114,7 @@ func (t *target) lookAt(ctx context.Context, name, addr string, secure bool) err
 	if !secure && port != "443" {
 		return nil // what a server does with a ClientHello that it did not expect is an error in its log
 	}
-	config := t.dialer.TLS.Clone()
+	config := t.Dialer.TLS.Clone()
 	if config.ServerName == "" {
 		config.ServerName = host
 	}
@@ -120,9 +123,9 @@ func (t *target) lookAt(ctx context.Context, name, addr string, secure bool) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case secure && speaks == plainHTTP:
-		return inputErrorf("target %s answers in HTTP without TLS; write http:// in place of https://, or name the port that speaks TLS", name)
+		return fmt.Errorf("target %s answers in HTTP without TLS; write http:// in place of https://, or name the port that speaks TLS", name)
 	case !secure && speaks == withTLS:
-		return inputErrorf("target %s speaks TLS; write https:// in place of http://, or name the port that speaks HTTP without TLS", name)
+		return fmt.Errorf("target %s speaks TLS; write https:// in place of http://, or name the port that speaks HTTP without TLS", name)
 	}
 	return nil
 }
@@ -211,5 +214,5 @@ func unreachable(name string, err error) error {
 	case results.CauseTimeout:
 		advice = fmt.Sprintf("nothing answered within %v; is the address right, and does a firewall let you through?", reachTimeout)
 	}
-	return inputErrorf("target %s cannot be reached: %w; %s", name, err, advice)
+	return fmt.Errorf("target %s cannot be reached: %w; %s", name, err, advice)
 }

@@ -1,4 +1,4 @@
-package kabench
+package target
 
 import (
 	"net/netip"
@@ -12,15 +12,15 @@ type listening interface {
 	Close() error
 }
 
-// manyStarts is how often unused tries: with every hundredth port left over by
-// an earlier server, none is found once in 10^20 times.
+// manyStarts is how often onCleanPort tries. If one port in a hundred has sockets of an
+// earlier server, all tries fail once in 10^20 runs.
 const manyStarts = 10
 
-// unused starts a server on a port of which no socket is left. The system may
-// give a port that a server had a moment ago, while its clients' sockets are in
-// TIME_WAIT; in the figures they would be the run's. Where sockets cannot be
-// listed there are no such figures either.
-func unused[S listening](start func() (S, error)) (S, error) {
+// onCleanPort starts a server on a port that no other socket still uses. The system may
+// choose a port that another server had a moment ago, while sockets of its clients
+// are in TIME_WAIT; they would be counted as this run's. Where sockets cannot be
+// listed, a run does not count them either.
+func onCleanPort[S listening](start func() (S, error)) (S, error) {
 	for again := manyStarts; ; again-- {
 		server, err := start()
 		if err != nil || again == 0 || !leftOver(server.Addr()) {
