@@ -108,6 +108,14 @@ type stockClient struct {
 	poller *poll.Poller
 }
 
+// exactClock is a Poller that waits for the time and for no sockets.
+type exactClock struct {
+	*poll.Poller
+	room []poll.Event
+}
+
+func (c *exactClock) Wait(d time.Duration) { c.Poller.Wait(c.room, d) }
+
 func (c *stockClient) Close() {
 	c.Stock.Close()
 	c.poller.Close()
@@ -263,8 +271,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 		return nil, &InputError{err}
 	}
 	r.open = &generator.Open{
-		Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.Requests),
-		WarmUp: load.WarmUp, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer,
+		Load: load, Schedule: schedule, Engine: r.client, Observer: r, Targets: len(r.target.Requests),
 	}
 	if r.opts.Live != nil {
 		r.opts.Live.Begin(&r.doc)
@@ -325,7 +332,7 @@ func (r *run) newClient() (client, error) {
 	}
 	stock := dialers.NewStock(t.Dialer, t.Requests, timeout, r.epoch)
 	stock.Tracer = r.opts.Trace
-	return &stockClient{generator.Each{Doer: stock, Clock: poller}, stock, poller}, nil
+	return &stockClient{generator.Each{Doer: stock, Clock: &exactClock{poller, make([]poll.Event, poll.MaxEvents)}}, stock, poller}, nil
 }
 
 // begin opens the document and its record.
