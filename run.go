@@ -242,7 +242,7 @@ func (r *run) Observe(e *results.Exchange) {
 
 func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.Run, error) {
 	load := r.profile.Load
-	accepted, err := r.target.WatchAccepted(r.profile)
+	accepted, err := r.target.CountAccepted(r.profile)
 	if err != nil {
 		r.notes = append(r.notes, fmt.Sprintf("the sockets of the server's side were not seen: %v", err))
 	}

@@ -79,18 +79,18 @@ func (t *Target) address(name string, path profiles.Path) string {
 
 // Counters returns functions that read the kernel's counters in the hosts of p's
 // network, by the hosts' names.
-func (t *Target) Counters(p *profiles.Profile) map[string]func() (host.Counters, error) {
+func (t *Target) Counters(p *profiles.Profile) map[string]func() (map[string]uint64, error) {
 	if t.network == nil {
 		return nil
 	}
-	reads := map[string]func() (host.Counters, error){}
+	reads := map[string]func() (map[string]uint64, error){}
 	names := []string{sandbox.ClientName}
 	for _, h := range p.Network.Hosts {
 		names = append(names, h.Name)
 	}
 	for _, name := range names {
 		h := t.network.Host(name)
-		reads[name] = func() (c host.Counters, err error) {
+		reads[name] = func() (c map[string]uint64, err error) {
 			err = h.Do(func() error {
 				c, err = host.ReadCounters()
 				return err
@@ -101,10 +101,10 @@ func (t *Target) Counters(p *profiles.Profile) map[string]func() (host.Counters,
 	return reads
 }
 
-// WatchAccepted opens watchers of the sockets that the client's connections are
-// accepted on: those of a proxy if there is one, or of the server, or of all the
-// servers behind a balancer. Each sees its host's namespace.
-func (t *Target) WatchAccepted(p *profiles.Profile) (watchers []*host.SocketWatcher, err error) {
+// CountAccepted returns functions that count, by state, the sockets that the client's
+// connections are accepted on: those of a proxy if there is one, or of the server, or
+// of each server behind a balancer. Each sees its host's namespace, until t is closed.
+func (t *Target) CountAccepted(p *profiles.Profile) (counts []func() (map[string]int, error), err error) {
 	if t.network == nil {
 		return nil, nil
 	}
@@ -125,17 +125,19 @@ func (t *Target) WatchAccepted(p *profiles.Profile) (watchers []*host.SocketWatc
 				return err
 			}
 			w, err := host.NewSocketWatcher(host.Watch{Remotes: []netip.AddrPort{at}, Servers: []netip.AddrPort{at}})
-			if err == nil {
-				watchers = append(watchers, w)
+			if err != nil {
+				return err
 			}
-			return err
+			t.watchers = append(t.watchers, w)
+			counts = append(counts, func() (map[string]int, error) {
+				c, err := w.Count()
+				return c.Server.Map(), err
+			})
+			return nil
 		})
 		if err != nil {
-			for _, w := range watchers {
-				_ = w.Close() // a read-only socket to the kernel
-			}
 			return nil, err
 		}
 	}
-	return watchers, nil
+	return counts, nil
 }

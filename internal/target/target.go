@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -33,6 +34,8 @@ type Target struct {
 	proxies []*lab.Proxy     // before the lab's servers, the client's side first
 	link    *lab.Link        // nil: none
 	looks   looks
+
+	watchers []*host.SocketWatcher // of CountAccepted
 }
 
 // Open serves what p has kabench serve, and finds out whether p's servers accept
@@ -140,6 +143,10 @@ func (t *Target) Close() error {
 	for _, s := range t.lab {
 		s.Close()
 	}
+	for _, w := range t.watchers {
+		_ = w.Close() // a read-only socket to the kernel
+	}
+	t.watchers = nil
 	if t.network != nil {
 		return t.network.Close()
 	}
