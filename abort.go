@@ -48,7 +48,7 @@ func (a *aborter) stopped() *results.Stopped {
 // soFar is the document as far as it is known while the run goes on: of the
 // latencies, those named alone.
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
-	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.seen.sockets()}
+	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.seen.Peaks()}
 	r.recorder.Glance(doc, measured, latencies)
 	stats := r.client.Stats()
 	doc.Connections, doc.Pool = connections(stats), peaks(stats)

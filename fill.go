@@ -23,12 +23,12 @@ func (r *run) fill() {
 	}
 	r.target.Drain(&r.profile.Target)
 	r.target.Fill(&r.doc)
-	r.ports.fill(&r.doc)
+	r.ports.Fill(&r.doc)
 	r.seePackets()
 	r.doc.Instrument.SetCPUPerExchange(r.doc.Counts)
 	r.doc.Preset = asPreset(r.profile, r.doc.Outcomes)
-	if r.guard.why != "" {
-		r.doc.Invalid = append(r.doc.Invalid, r.guard.why)
+	if r.guard.Why() != "" {
+		r.doc.Invalid = append(r.doc.Invalid, r.guard.Why())
 	}
 	load := r.profile.Load
 	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}

@@ -3,6 +3,7 @@ package kabench
 import (
 	"testing"
 
+	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -10,9 +11,9 @@ import (
 )
 
 func TestGuardStopsAtHalfThePorts(t *testing.T) {
-	stopped := func(g *guard) bool {
+	stopped := func(g *collectors.PortGuard) bool {
 		select {
-		case <-g.stop:
+		case <-g.Stop():
 			return true
 		default:
 			return false
@@ -37,61 +38,11 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		p := profiles.Default()
 		c.change(&p)
 		g := newGuard(&p, capacity.Limits{Ports: 1000}, c.sources)
-		g.look(nil, 0) // sockets are not in every sample
-		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
-		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
-		if stopped(g) != c.want || (g.why != "") != c.want {
-			t.Errorf("%s: stopped %v, %q", name, stopped(g), g.why)
+		g.Look(nil, 0) // sockets are not in every sample
+		g.Look(&results.SocketSample{PortsUsed: c.used}, c.opened)
+		g.Look(&results.SocketSample{PortsUsed: c.used}, c.opened)
+		if stopped(g) != c.want || (g.Why() != "") != c.want {
+			t.Errorf("%s: stopped %v, %q", name, stopped(g), g.Why())
 		}
-	}
-}
-
-// Between two looks dials count as ports: at the limit, and not before, a look is
-// asked for, and what it sees decides.
-func TestGuardAsksForALookAtTheLimit(t *testing.T) {
-	p := profiles.Default()
-	g := newGuard(&p, capacity.Limits{Ports: 1000}, 0)
-	dial := func(n int) (asked bool) {
-		for range n {
-			if err := g.dialing("tcp4", "127.0.0.1:1", nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		select {
-		case <-g.urgent:
-			return true
-		default:
-			return false
-		}
-	}
-	g.look(&results.SocketSample{PortsUsed: 300}, 0)
-	if dial(200) {
-		t.Error("a look was asked for at half of the ports")
-	}
-	if !dial(1) {
-		t.Error("no look was asked for beyond half of the ports")
-	}
-	g.look(&results.SocketSample{PortsUsed: 350}, 201) // most have been closed by the peer
-	if g.why != "" || dial(150) {
-		t.Errorf("150 ports are left until the limit (%q)", g.why)
-	}
-	if !dial(1) {
-		t.Error("no look was asked for the second time")
-	}
-	g.look(&results.SocketSample{PortsUsed: 501}, 352)
-	if g.why == "" {
-		t.Error("not stopped")
-	}
-}
-
-// The last sample is taken when the run is over: it says nothing of one that was
-// stopped.
-func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
-	p := profiles.Default()
-	g := newGuard(&p, capacity.Limits{Ports: 1000}, 0)
-	g.over.Store(true)
-	g.look(&results.SocketSample{PortsUsed: 900}, 900)
-	if g.why != "" {
-		t.Error(g.why)
 	}
 }

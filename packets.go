@@ -8,7 +8,7 @@ func (r *run) seePackets() {
 	if !r.target.Networked() {
 		return
 	}
-	seen, evidence, err := r.target.Packets(r.failures.kept, r.epoch)
+	seen, evidence, err := r.target.Packets(r.failures.Kept(), r.epoch)
 	if err != nil {
 		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
 	}

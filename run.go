@@ -167,9 +167,9 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	need := capacity.NeedsOf(p, r.target.Origins(), len(r.target.Remotes))
 	limits := capacity.ReadLimits(r.target.Remotes)
 	r.guard = newGuard(p, limits, r.target.Sources())
-	r.target.Dialer.Control = r.guard.dialing
+	r.target.Dialer.Control = r.guard.Dialing
 	r.places, r.portsThere = r.target.Origins(), limits.Ports*max(r.target.Sources(), 1)
-	r.ports.predicted = need.Exhausts(limits)
+	r.ports.Predicted = need.Exhausts(limits)
 	if r.notes, err = need.Check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
@@ -181,6 +181,15 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		r.writer.SuccessesOneIn = uint64(max(1, math.Ceil(p.Load.MeanRate()/recordLimit)))
 	}
 	return r.make(ctx, schedule)
+}
+
+// newGuard guards a run of p with that number of source addresses. It guards nothing
+// where the ports are the run's own, or the profile allows it to use them up.
+func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *collectors.PortGuard {
+	if p.Network != nil || p.Target.AllowPortExhaustion {
+		return collectors.NewPortGuard(0)
+	}
+	return collectors.NewPortGuard(l.Ports * max(sources, 1))
 }
 
 // stockPool complains about a pool that would have no effect.
@@ -199,12 +208,12 @@ type run struct {
 	recorder *collectors.Recorder
 	punctual *collectors.Punctuality
 	byTarget *results.ByTarget // nil: there is one target
-	failures failures
-	ports    exhaustion
-	guard    *guard
+	failures collectors.Failures
+	ports    collectors.PortExhaustion
+	guard    *collectors.PortGuard
 	abort    *aborter
 	groups   []*grouping
-	seen     sightings
+	seen     collectors.SocketsSeen
 	places   int // origins of the target
 
 	portsThere int             // local ports towards the target; 0: not known
@@ -225,12 +234,12 @@ func (r *run) Observe(e *results.Exchange) {
 		r.punctual.Observe(e)
 	}
 	r.byTarget.Observe(e)
-	r.ports.observe(e)
+	r.ports.Observe(e)
 	for _, g := range r.groups {
 		g.observe(e)
 	}
 	if r.target.Networked() {
-		r.failures.observe(e)
+		r.failures.Observe(e)
 	}
 	if r.writer != nil {
 		r.writer.Observe(e)
@@ -249,7 +258,7 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	sampler := collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.recorder.Totals,
 		Remotes: r.target.Remotes, Servers: r.target.Servers, ServerSide: accepted, LocalAddrs: r.target.Sources(), Sink: r.sample,
-		Urgent: r.guard.urgent, Looked: r.sawSockets,
+		Urgent: r.guard.Urgent(), Looked: r.sawSockets,
 		Hosts: r.target.Counters(r.profile), Except: r.target.LocalEnds(),
 	})
 	// The epoch lies a little ahead, so that what is done between here and the
@@ -284,9 +293,9 @@ func (r *run) make(ctx context.Context, schedule generator.Schedule) (*results.R
 	watching := r.watch()
 	defer watching.told() // when the results are safe: a terminal that is held up holds up no more than that
 	over := make(chan struct{})
-	walked := r.open.Run(ctx, r.epoch, anyOf(over, r.opts.Stop, r.guard.stop, r.abort.stop))
+	walked := r.open.Run(ctx, r.epoch, anyOf(over, r.opts.Stop, r.guard.Stop(), r.abort.stop))
 	close(over)
-	r.guard.over.Store(true)  // the last sample is taken when there is nothing to stop any more
+	r.guard.Over()            // the last sample is taken when there is nothing to stop any more
 	sinkErr := sampler.Stop() // before the idle connections are closed: what that leaves in TIME_WAIT is not the run's doing
 	r.client.Close()
 	watching.end()
@@ -382,7 +391,7 @@ func (r *run) finish() (*results.Run, error) {
 func (r *run) measured(walked time.Duration) time.Duration {
 	load := r.profile.Load
 	switch {
-	case r.doc.Interrupted || r.guard.why != "":
+	case r.doc.Interrupted || r.guard.Why() != "":
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.

@@ -98,7 +98,7 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 	p := Progress{
 		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration, WarmUp: r.profile.Load.WarmUp,
 		Totals: totals, InFlight: inFlight, Buffered: buffered,
-		Pool: r.gauges(), PendingMax: -1, Sockets: r.seen.last(), Ports: r.portsThere,
+		Pool: r.gauges(), PendingMax: -1, Sockets: r.seen.Last(), Ports: r.portsThere,
 	}
 	if r.places == 1 && r.profile.Pool.Shards <= 1 {
 		p.MaxConns, p.PendingMax = r.profile.Pool.MaxConns, r.profile.Pool.PendingMax
@@ -117,43 +117,6 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 func (p Progress) due() uint64     { return p.Totals.Due + uint64(p.InFlight) + uint64(p.Buffered) }
 func (p Progress) started() uint64 { return p.Totals.Started + uint64(p.InFlight) }
 
-// sightings are what was seen of the sockets while the run goes on.
-type sightings struct {
-	mu    sync.Mutex
-	peaks results.Sockets       // guarded by mu
-	now   *results.SocketSample // guarded by mu
-}
-
-// add takes in a look at the sockets, which is not changed after it; nil: there
-// was none.
-func (s *sightings) add(look *results.SocketSample) {
-	if look == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.peaks.Add(look)
-	s.now = look
-}
-
-// last is what was seen last; nil: nothing.
-func (s *sightings) last() *results.SocketSample {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.now
-}
-
-// sockets are the peaks so far.
-func (s *sightings) sockets() results.Sockets {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	peaks := s.peaks
-	if !peaks.Available {
-		peaks.Why = "not looked at yet"
-	}
-	return peaks
-}
-
 func (r *run) gauges() collectors.Gauges {
 	s := r.client.Stats()
 	return collectors.Gauges{Leased: s.Leased, Idle: s.Idle, Dialing: s.Dialing, Pending: s.Pending, Opened: s.Opened}
@@ -163,13 +126,13 @@ func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 // sawSockets takes in a look at the sockets that was asked for between two samples.
 func (r *run) sawSockets(s *results.SocketSample) {
-	r.guard.look(s, r.gauges().Opened)
-	r.seen.add(s)
+	r.guard.Look(s, r.gauges().Opened)
+	r.seen.Add(s)
 }
 
 func (r *run) sample(s results.Sample) error {
-	r.guard.look(s.Sockets, s.Opened)
-	r.seen.add(s.Sockets)
+	r.guard.Look(s.Sockets, s.Opened)
+	r.seen.Add(s.Sockets)
 	if r.opts.Live != nil {
 		r.opts.Live.Sample(s)
 	}

@@ -1,4 +1,4 @@
-package kabench
+package collectors
 
 import (
 	"testing"
@@ -10,13 +10,13 @@ import (
 // Ports are back when a connection could be made again: a request on one that
 // was kept needs none.
 func TestPortsAreBackWhenAConnectionIsMade(t *testing.T) {
-	var x exhaustion
+	var x PortExhaustion
 	see := func(start time.Duration, use int, cause results.Cause) {
 		e := &results.Exchange{Start: start, Use: use, Phase: results.PhaseDone}
 		if cause != results.CauseNone {
 			e.Phase, e.Cause = results.PhaseConnect, cause
 		}
-		x.observe(e)
+		x.Observe(e)
 	}
 	see(1*time.Second, 1, results.CauseNone)
 	see(2*time.Second, 0, results.CausePortExhausted)
@@ -25,7 +25,7 @@ func TestPortsAreBackWhenAConnectionIsMade(t *testing.T) {
 	see(7*time.Second, 1, results.CauseNone)
 	see(6*time.Second, 1, results.CauseNone) // ends later than one that began after it
 	var run results.Run
-	x.fill(&run)
+	x.Fill(&run)
 	if got, want := *run.Ports, (results.Ports{FirstFail: 2, LastFail: 5, Back: 6, Recovered: 2}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
