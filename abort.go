@@ -26,10 +26,10 @@ func newAborter(conditions *results.Abort) *aborter {
 // more, and rates fall by themselves. It is called by one goroutine.
 func (a *aborter) check(r *run, now time.Duration) {
 	measured := now - r.profile.Load.WarmUp
-	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.open.Sending() {
+	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
 		return
 	}
-	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.opts.Baseline.run(), Baselines: r.opts.Baseline.all()}, measured, now)
+	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
 	if s == nil {
 		return
 	}
@@ -48,9 +48,9 @@ func (a *aborter) stopped() *results.Stopped {
 // soFar is the document as far as it is known while the run goes on: of the
 // latencies, those named alone.
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
-	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.seen.Peaks()}
-	r.recorder.Glance(doc, measured, latencies)
-	stats := r.client.Stats()
+	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
+	r.watch.recorder.Glance(doc, measured, latencies)
+	stats := r.traffic.client.Stats()
 	doc.Connections, doc.Pool = connections(stats), peaks(stats)
 	return doc
 }

@@ -71,16 +71,16 @@ func (b *Baseline) run() *results.Run {
 	return b.Run
 }
 
-// told is what the document says of it; nil when there is none.
-func (b *Baseline) told() *results.Baseline {
+// document is what the run's document says about b; nil if b is nil.
+func (b *Baseline) document() *results.Baseline {
 	if b == nil {
 		return nil
 	}
-	told := &results.Baseline{Dir: b.Dir, Name: b.Run.Name, Version: b.Run.Version, Start: b.Run.Start}
+	doc := &results.Baseline{Dir: b.Dir, Name: b.Run.Name, Version: b.Run.Version, Start: b.Run.Start}
 	for _, other := range b.Others {
-		told.Others = append(told.Others, results.BaselineRun{Dir: other.Dir, Start: other.Run.Start})
+		doc.Others = append(doc.Others, results.BaselineRun{Dir: other.Dir, Start: other.Run.Start})
 	}
-	return told
+	return doc
 }
 
 // fits says, before there is any traffic, why a run of p cannot be held against

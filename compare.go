@@ -224,7 +224,7 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 	if p.Network != nil {
 		return sandbox.Available() // the rest its own process finds out, in a network of its own
 	}
-	if err := stockPool(p); err != nil {
+	if err := checkStockPool(p); err != nil {
 		return err
 	}
 	if _, err := p.Load.Schedule(); err != nil {

@@ -302,7 +302,10 @@ func Child(in io.Reader, out io.Writer) int {
 	}
 	if err == nil {
 		p.Expect = o.Expect
-		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Live: feed, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
+		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
+		if feed != nil {
+			opts.Live = feed
+		}
 		if o.Trace {
 			trace := newTraceRelay(tell)
 			opts.Trace = trace.add

@@ -12,9 +12,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// grouping counts, in each part of a run, what a condition "not worse than
-// baseline" is asked of.
-type grouping struct {
+// spanCount counts, in each of the parts into which a run is cut, what a condition
+// "not worse than baseline" is about.
+type spanCount struct {
 	path   string
 	limit  time.Duration
 	event  results.Event
@@ -24,7 +24,7 @@ type grouping struct {
 	spans []results.Span // guarded by mu
 }
 
-func (g *grouping) observe(e *results.Exchange) {
+func (g *spanCount) Observe(e *results.Exchange) {
 	could, was := g.event(e)
 	if !could || e.WarmUp {
 		return
@@ -38,15 +38,15 @@ func (g *grouping) observe(e *results.Exchange) {
 	}
 }
 
-// groupings are those of p's conditions; none unless there is one baseline: with
-// several, what differs from run to run says more.
-func (b *Baseline) groupings(p *profiles.Profile) (list []*grouping) {
+// spanCounts returns a count for each such condition of p; none unless there is exactly
+// one baseline. With several, the differences between those runs say more.
+func (b *Baseline) spanCounts(p *profiles.Profile) (list []*spanCount) {
 	if b == nil || len(b.Others) > 0 {
 		return nil
 	}
 	for path, limit := range results.TestedAgainst(b.Run, p.Expect) {
 		if event := results.EventAt(path, limit); event != nil {
-			list = append(list, &grouping{
+			list = append(list, &spanCount{
 				path: path, limit: limit, event: event, length: p.Sending(), spans: make([]results.Span, results.Spans),
 			})
 		}
@@ -54,20 +54,20 @@ func (b *Baseline) groupings(p *profiles.Profile) (list []*grouping) {
 	return list
 }
 
-// spans is results.Beside.Spans of the run; nil when there is nothing to say. The
-// baseline's are read from its record.
+// spans returns the run's results.Beside.Spans; nil if nothing was counted. The
+// baseline's counts are read from its record.
 func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span) {
-	if len(r.groups) == 0 {
+	if len(r.watch.spans) == 0 {
 		return nil
 	}
 	return func(path string, limit time.Duration) (own, baseline []results.Span) {
-		i := slices.IndexFunc(r.groups, func(g *grouping) bool { return g.path == path && g.limit == limit })
+		i := slices.IndexFunc(r.watch.spans, func(g *spanCount) bool { return g.path == path && g.limit == limit })
 		if i < 0 {
 			return nil, nil
 		}
-		own = slices.Clone(r.groups[i].spans)
-		if dir, err := results.OpenOnly(r.opts.Baseline.Dir); err == nil {
-			baseline = dir.SpansOf(r.opts.Baseline.Run, r.groups[i].event)
+		own = slices.Clone(r.watch.spans[i].spans)
+		if dir, err := results.OpenOnly(r.baseline.Dir); err == nil {
+			baseline = dir.SpansOf(r.baseline.Run, r.watch.spans[i].event)
 		}
 		return own, baseline
 	}

@@ -32,7 +32,7 @@ type livePage struct {
 
 // open begins to serve the page, if one is asked for, and says where. The feed
 // is nil without one.
-func (o *liveOptions) open(command string, s *streams, bare bool) (*live.Feed, livePage, error) {
+func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
 		return nil, livePage{}, &usageError{command, errors.New("--live-stay is for --live, which is not given")}

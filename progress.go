@@ -24,47 +24,46 @@ type Progress struct {
 	PendingMax int // the bound of its queue; below 0: none, or not one for all
 
 	Sockets *results.SocketSample // as last seen; nil: not seen
-	Ports   int                   // that there are towards the target; 0: not known
+	Ports   int                   // how many local ports there are towards the target; 0: not known
 }
 
-// watchPeriod is how often a run is looked at while it goes on.
-const watchPeriod = time.Second
+// tickPeriod is how often the ticker acts.
+const tickPeriod = time.Second
 
-// watcher are the goroutines that act once a second while a run goes on.
-type watcher struct {
-	stop            chan struct{}
-	looked, telling *sync.WaitGroup
+// ticker is the goroutines that act once a second while a run goes on. One writes the
+// latency log and asks whether the run must stop; the other calls Options.Progress,
+// which may take long, for example when a terminal is held up.
+type ticker struct {
+	quit              chan struct{}
+	acting, reporting sync.WaitGroup
 }
 
-// watch starts them: one writes the latency log and asks whether the run is to
-// be stopped, the other tells of progress. They are two because nobody knows how
-// long a terminal takes.
-func (r *run) watch() watcher {
-	w := watcher{make(chan struct{}), &sync.WaitGroup{}, &sync.WaitGroup{}}
+func (r *run) startTicker() *ticker {
+	t := &ticker{quit: make(chan struct{})}
 	latest := make(chan Progress, 1)
-	w.looked.Go(func() {
+	t.acting.Go(func() {
 		defer close(latest)
-		r.everySecond(w.stop, latest)
+		r.everySecond(t.quit, latest)
 	})
-	w.telling.Go(func() {
+	t.reporting.Go(func() {
 		for now := range latest {
 			r.opts.Progress(now)
 		}
 	})
-	return w
+	return t
 }
 
-// end ends the first of them, and the second as soon as it has told of the last.
-func (w watcher) end() {
-	close(w.stop)
-	w.looked.Wait()
+// stop ends the first goroutine; the second ends after its last call of Progress.
+func (t *ticker) stop() {
+	close(t.quit)
+	t.acting.Wait()
 }
 
-// told waits for the second.
-func (w watcher) told() { w.telling.Wait() }
+// wait waits for the second.
+func (t *ticker) wait() { t.reporting.Wait() }
 
 func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
-	tick := time.NewTicker(watchPeriod)
+	tick := time.NewTicker(tickPeriod)
 	defer tick.Stop()
 	var before Progress
 	for more := true; more; {
@@ -73,10 +72,10 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
 		case <-stop:
 			more = false
 		}
-		now := time.Since(r.epoch)
+		now := time.Since(r.doc.Start)
 		r.logLatency(before.Elapsed, now)
 		if more {
-			r.abort.check(r, now)
+			r.watch.abort.check(r, now)
 		}
 		p := r.progress(now, before)
 		before = p
@@ -84,7 +83,7 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
 			continue
 		}
 		select {
-		case <-latest: // not told of in time
+		case <-latest: // Progress was too slow for it
 		default:
 		}
 		latest <- p
@@ -93,14 +92,14 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
 
 func (r *run) progress(now time.Duration, before Progress) Progress {
 	// In this order: see collectors.Sampler.
-	totals := r.recorder.Totals()
-	inFlight, buffered := r.open.Live()
+	totals := r.watch.recorder.Totals()
+	inFlight, buffered := r.traffic.open.Live()
 	p := Progress{
 		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration, WarmUp: r.profile.Load.WarmUp,
 		Totals: totals, InFlight: inFlight, Buffered: buffered,
-		Pool: r.gauges(), PendingMax: -1, Sockets: r.seen.Last(), Ports: r.portsThere,
+		Pool: r.gauges(), PendingMax: -1, Sockets: r.watch.sockets.Last(), Ports: r.watch.ports,
 	}
-	if r.places == 1 && r.profile.Pool.Shards <= 1 {
+	if r.target.Origins() == 1 && r.profile.Pool.Shards <= 1 {
 		p.MaxConns, p.PendingMax = r.profile.Pool.MaxConns, r.profile.Pool.PendingMax
 	}
 	if r.profile.Load.Duration == 0 {
@@ -117,38 +116,13 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 func (p Progress) due() uint64     { return p.Totals.Due + uint64(p.InFlight) + uint64(p.Buffered) }
 func (p Progress) started() uint64 { return p.Totals.Started + uint64(p.InFlight) }
 
-func (r *run) gauges() collectors.Gauges {
-	s := r.client.Stats()
-	return collectors.Gauges{Leased: s.Leased, Idle: s.Idle, Dialing: s.Dialing, Pending: s.Pending, Opened: s.Opened}
-}
-
-func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
-
-// sawSockets takes in a look at the sockets that was asked for between two samples.
-func (r *run) sawSockets(s *results.SocketSample) {
-	r.guard.Look(s, r.gauges().Opened)
-	r.seen.Add(s)
-}
-
-func (r *run) sample(s results.Sample) error {
-	r.guard.Look(s.Sockets, s.Opened)
-	r.seen.Add(s.Sockets)
-	if r.opts.Live != nil {
-		r.opts.Live.Sample(s)
-	}
-	if r.writer == nil {
-		return nil
-	}
-	return r.writer.Sample(s)
-}
-
 func (r *run) logLatency(from, to time.Duration) {
-	if r.writer == nil {
+	if r.record == nil {
 		return
 	}
-	i := r.recorder.Interval()
+	i := r.watch.recorder.Interval()
 	// An error is kept by the writer and returned by its Close.
-	r.writer.WriteInterval(results.LatencyResponse, from, to, i.Response)
-	r.writer.WriteInterval(results.LatencyService, from, to, i.Service)
-	r.writer.WriteInterval(results.LatencyLag, from, to, i.Lag)
+	r.record.WriteInterval(results.LatencyResponse, from, to, i.Response)
+	r.record.WriteInterval(results.LatencyService, from, to, i.Service)
+	r.record.WriteInterval(results.LatencyLag, from, to, i.Lag)
 }
