@@ -11,7 +11,7 @@ import (
 // by a profile without a network, so that to the run it is the machine it is to
 // protect.
 func TestGuardStopsARun(t *testing.T) {
-	if !inSandbox(t) {
+	if !aloneInSandbox(t) {
 		return
 	}
 	n, err := sandbox.Start(sandbox.Config{Hosts: []sandbox.HostConfig{{

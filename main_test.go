@@ -12,9 +12,7 @@ import (
 
 // The test binary is the child that runs in a network of its own, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == InSandbox {
-		os.Exit(Child(os.Stdin, os.Stdout))
-	}
+	ExitIfChild()
 	// Runs wait for timers most of the time: as many at once as there are cores
 	// would leave the cores idle.
 	flag.Parse()

@@ -12,9 +12,9 @@ import (
 	"github.com/kabench/kabench/internal/sandbox"
 )
 
-// inSandbox runs the test that calls it by itself in a namespace of its own; it
+// aloneInSandbox runs the test that calls it by itself in a namespace of its own; it
 // reports whether this is there.
-func inSandbox(t *testing.T) bool {
+func aloneInSandbox(t *testing.T) bool {
 	t.Helper()
 	if sandbox.Inside() {
 		return true
@@ -31,7 +31,7 @@ func inSandbox(t *testing.T) bool {
 // A run whose network broke says so, and is not to be believed.
 func TestBrokenNetwork(t *testing.T) {
 	t.Parallel()
-	if !inSandbox(t) {
+	if !aloneInSandbox(t) {
 		return
 	}
 	p := networked(t, "name: n\nload: {rate: 100/s, duration: 3s, timeout: 1s}\nnetwork: {hosts: [{name: server}]}\ntarget: {lab: {}}")

@@ -18,8 +18,8 @@ import (
 // when the run could not begin; when the results could not be written it comes
 // together with the run.
 //
-// A profile with a network runs in a process and a namespace of its own; see
-// InSandbox.
+// A profile with a network runs in a process and a namespace of its own, which begins
+// with this program's main: see ExitIfChild.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
 	if p.Network != nil && !sandbox.Inside() {
 		return runInSandbox(ctx, p, opts)

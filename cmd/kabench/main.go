@@ -29,9 +29,7 @@ func main() {
 	// net/http logs what servers send unasked. To client: stock it is an outcome, and
 	// a secret may be in it.
 	log.SetOutput(io.Discard)
-	if len(os.Args) == 2 && os.Args[1] == kabench.InSandbox {
-		os.Exit(kabench.Child(os.Stdin, os.Stdout))
-	}
+	kabench.ExitIfChild()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

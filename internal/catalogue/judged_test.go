@@ -29,9 +29,7 @@ var unjudged atomic.Int32
 
 // The test binary is the child that runs in a network of its own, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == kabench.InSandbox {
-		os.Exit(kabench.Child(os.Stdin, os.Stdout))
-	}
+	kabench.ExitIfChild()
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
