@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -120,6 +121,7 @@ func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir stri
 
 // SIGHUP is what a closed terminal sends.
 func TestInterruptKeepsAndReportsResults(t *testing.T) {
+	heedHangUp(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
 		p, dir := endless(t, lab.Config{})
 		recorded(t, dir)
@@ -141,8 +143,19 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 	}
 }
 
+// heedHangUp lets the programs that t starts have the default action for SIGHUP,
+// also if the tests run under nohup: exec resets what is caught, and keeps what is
+// ignored.
+func heedHangUp(t *testing.T) {
+	t.Helper()
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(c) })
+}
+
 // A run in a private network has a process of its own, which SIGHUP reaches too.
 func TestHangUpStopsARunInANetwork(t *testing.T) {
+	heedHangUp(t)
 	if err := sandbox.Available(); err != nil {
 		t.Skip(err)
 	}
