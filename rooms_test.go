@@ -23,7 +23,7 @@ type room struct {
 }
 
 var rooms = map[string]room{
-	"results":           {[]string{"internal/layout"}, "it is the vocabulary: every room speaks it, so it can know none of them"},
+	"results":           {[]string{"internal/layout", "internal/nearest"}, "it is the vocabulary: every room speaks it, so it can know none of them"},
 	"results/compare":   {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
 	"results/page":      {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
 	"results/site":      {[]string{"results"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
@@ -35,14 +35,15 @@ var rooms = map[string]room{
 	"internal/wording":  {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
 	"internal/live":     {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
 	"internal/chromium": {nil, "it is a browser for tests, whatever page they look at"},
+	"internal/nearest":  {nil, "it compares words, whatever they name"},
 	"internal/layout":   {nil, "it fits text into columns, whatever the text says"},
 	"internal/poll":     {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":         {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":           {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":        {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
-	"profiles":          {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"profiles":          {[]string{"results", "internal/nearest", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	"internal/harness":  {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
+	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/nearest", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 
 // folders are the top-level folders there may be.
