@@ -130,7 +130,7 @@ func TestComplaints(t *testing.T) {
 		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
-			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine`}},
+			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},
 		{"arrivals with wrong parameters", "load:\n  rate: 1\n  arrivals:\n    process: burst\n    onn: 1\n    off: x\ntarget: {lab: {}}\n", []string{
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`,

@@ -125,7 +125,7 @@ func (c Config) Validate() error {
 
 func (c Config) validateFault() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if int(c.Fault) >= len(faultNames) {
+	if !faultNames.Known(c.Fault) {
 		bad("fault: %v is unknown", c.Fault)
 	}
 	if c.FaultOn < OnReused {
@@ -152,7 +152,7 @@ func (c Config) validateFault() (errs []error) {
 // validateMessages looks at how answers are written and requests read.
 func (c Config) validateMessages() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if int(c.Version) >= len(versionNames) {
+	if !versionNames.Known(c.Version) {
 		bad("version: %v is unknown", c.Version)
 	}
 	if c.Version == HTTP10 && c.Chunked {
@@ -167,7 +167,7 @@ func (c Config) validateMessages() (errs []error) {
 	if c.SplitWrites && c.Body == 0 {
 		bad("split_writes: has no effect without body; set body or remove it")
 	}
-	if int(c.Upload) >= len(uploadNames) {
+	if !uploadNames.Known(c.Upload) {
 		bad("upload: %v is unknown", c.Upload)
 	}
 	if c.Upload != ReadFirst && c.Fault.whileReading() {
@@ -199,7 +199,7 @@ func (c Config) validateLimits() (errs []error) {
 	if c.ReloadEvery < 0 {
 		bad("reload_every: %v is negative (0 means never)", c.ReloadEvery)
 	}
-	if int(c.Reload) >= len(reloadNames) {
+	if !reloadNames.Known(c.Reload) {
 		bad("reload: %v is unknown", c.Reload)
 	}
 	return errs

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Fault is what a Server does wrong. A FIN comes from close(2), so bytes of the
@@ -37,7 +39,7 @@ const (
 	TLSNoCloseNotify          // whenever it closes: FIN without close_notify
 )
 
-var faultNames = [...]string{
+var faultNames = enum.Names[Fault]{
 	"none", "close_before_response", "reset_before_response", "close_in_headers", "reset_in_headers",
 	"close_during_response", "reset_during_response", "close_while_reading", "reset_while_reading",
 	"close_on_idle", "reset_on_idle", "garbage", "endless_headers", "endless_body", "silent",
@@ -61,13 +63,9 @@ func (f Fault) how() How {
 	return FIN
 }
 
-func (f Fault) String() string { return nameOf(faultNames[:], f) }
-
-// MarshalText writes the name.
-func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (f *Fault) UnmarshalText(text []byte) error { return readName(faultNames[:], text, f) }
+func (f Fault) String() string                   { return faultNames.Text(f) }
+func (f Fault) MarshalText() ([]byte, error)     { return faultNames.Marshal(f) }
+func (f *Fault) UnmarshalText(text []byte) error { return faultNames.Unmarshal(text, f) }
 
 // FaultOn says which exchanges a fault strikes: OnAll, OnFresh, OnReused, or
 // for n > 0 every n-th exchange of the server, beginning with the n-th. A fault

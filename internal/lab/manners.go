@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // TimerVsData is what becomes of a request that lies unread in the socket when
@@ -19,15 +21,11 @@ const (
 	TimerRST                      // the socket is closed with it unread, so the close is a RST
 )
 
-var timerVsDataNames = [...]string{"either", "serve", "fin", "rst"}
+var timerVsDataNames = enum.Names[TimerVsData]{"either", "serve", "fin", "rst"}
 
-func (v TimerVsData) String() string { return nameOf(timerVsDataNames[:], v) }
-
-// MarshalText writes the name.
-func (v TimerVsData) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *TimerVsData) UnmarshalText(text []byte) error { return readName(timerVsDataNames[:], text, v) }
+func (v TimerVsData) String() string                   { return timerVsDataNames.Text(v) }
+func (v TimerVsData) MarshalText() ([]byte, error)     { return timerVsDataNames.Marshal(v) }
+func (v *TimerVsData) UnmarshalText(text []byte) error { return timerVsDataNames.Unmarshal(text, v) }
 
 // AfterFIN is how long a server goes on acknowledging and dropping what comes
 // after its FIN, or until the client's; 0 is "closed": the kernel answers it with
@@ -68,7 +66,7 @@ func (c Config) validateManners() (errs []error) {
 	if err := c.IdleLate.Validate(); err != nil {
 		bad("idle_late: %w", err)
 	}
-	if int(c.TimerVsData) >= len(timerVsDataNames) {
+	if !timerVsDataNames.Known(c.TimerVsData) {
 		bad("timer_vs_data: %v is unknown", c.TimerVsData)
 	}
 	if c.AfterFIN < 0 || time.Duration(c.AfterFIN) > maxDelay {

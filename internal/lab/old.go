@@ -1,6 +1,10 @@
 package lab
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/kabench/kabench/internal/enum"
+)
 
 // Version is a version of HTTP/1 as messages state it.
 type Version uint8
@@ -10,15 +14,11 @@ const (
 	HTTP10
 )
 
-var versionNames = [...]string{"http/1.1", "http/1.0"}
+var versionNames = enum.Names[Version]{"http/1.1", "http/1.0"}
 
-func (v Version) String() string { return nameOf(versionNames[:], v) }
-
-// MarshalText writes the name.
-func (v Version) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Version) UnmarshalText(text []byte) error { return readName(versionNames[:], text, v) }
+func (v Version) String() string                   { return versionNames.Text(v) }
+func (v Version) MarshalText() ([]byte, error)     { return versionNames.Marshal(v) }
+func (v *Version) UnmarshalText(text []byte) error { return versionNames.Unmarshal(text, v) }
 
 // wire is v as a status line or a request line has it.
 func (v Version) wire() string {

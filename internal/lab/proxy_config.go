@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // ProxyConfig is the script of a Proxy. The zero value keeps connections on
@@ -84,7 +86,7 @@ const (
 	Blind                     // the same, by a proxy that takes each answer to end with the server's connection
 )
 
-var hopByHopNames = [...]string{"removed", "forwarded", "blind"}
+var hopByHopNames = enum.Names[HopByHop]{"removed", "forwarded", "blind"}
 
 // ProxyConnection is what a proxy does with a request's Proxy-Connection header.
 type ProxyConnection uint8
@@ -95,7 +97,7 @@ const (
 	PassedOn                          // sent on
 )
 
-var proxyConnectionNames = [...]string{"removed", "understood", "forwarded"}
+var proxyConnectionNames = enum.Names[ProxyConnection]{"removed", "understood", "forwarded"}
 
 // LeaseOrder is the order in which idle connections are used.
 type LeaseOrder uint8
@@ -105,7 +107,7 @@ const (
 	FIFO                   // the one used longest ago
 )
 
-var leaseOrderNames = [...]string{"lifo", "fifo"}
+var leaseOrderNames = enum.Names[LeaseOrder]{"lifo", "fifo"}
 
 // Retry is which failed requests are sent again.
 type Retry uint8
@@ -117,41 +119,25 @@ const (
 	RetryAlways           // all
 )
 
-var retryNames = [...]string{"none", "unsent", "idempotent", "always"}
+var retryNames = enum.Names[Retry]{"none", "unsent", "idempotent", "always"}
 
-func (h HopByHop) String() string { return nameOf(hopByHopNames[:], h) }
+func (h HopByHop) String() string                   { return hopByHopNames.Text(h) }
+func (h HopByHop) MarshalText() ([]byte, error)     { return hopByHopNames.Marshal(h) }
+func (h *HopByHop) UnmarshalText(text []byte) error { return hopByHopNames.Unmarshal(text, h) }
 
-// MarshalText writes the name.
-func (h HopByHop) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (h *HopByHop) UnmarshalText(text []byte) error { return readName(hopByHopNames[:], text, h) }
-
-func (p ProxyConnection) String() string { return nameOf(proxyConnectionNames[:], p) }
-
-// MarshalText writes the name.
-func (p ProxyConnection) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
+func (p ProxyConnection) String() string               { return proxyConnectionNames.Text(p) }
+func (p ProxyConnection) MarshalText() ([]byte, error) { return proxyConnectionNames.Marshal(p) }
 func (p *ProxyConnection) UnmarshalText(text []byte) error {
-	return readName(proxyConnectionNames[:], text, p)
+	return proxyConnectionNames.Unmarshal(text, p)
 }
 
-func (o LeaseOrder) String() string { return nameOf(leaseOrderNames[:], o) }
+func (o LeaseOrder) String() string                   { return leaseOrderNames.Text(o) }
+func (o LeaseOrder) MarshalText() ([]byte, error)     { return leaseOrderNames.Marshal(o) }
+func (o *LeaseOrder) UnmarshalText(text []byte) error { return leaseOrderNames.Unmarshal(text, o) }
 
-// MarshalText writes the name.
-func (o LeaseOrder) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (o *LeaseOrder) UnmarshalText(text []byte) error { return readName(leaseOrderNames[:], text, o) }
-
-func (r Retry) String() string { return nameOf(retryNames[:], r) }
-
-// MarshalText writes the name.
-func (r Retry) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (r *Retry) UnmarshalText(text []byte) error { return readName(retryNames[:], text, r) }
+func (r Retry) String() string                   { return retryNames.Text(r) }
+func (r Retry) MarshalText() ([]byte, error)     { return retryNames.Marshal(r) }
+func (r *Retry) UnmarshalText(text []byte) error { return retryNames.Unmarshal(text, r) }
 
 // Validate returns every complaint about c, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
@@ -170,10 +156,10 @@ func (c ProxyConfig) Validate() error {
 	if c.NoCloseNotify && !c.TLS {
 		bad("no_close_notify: has no effect without tls; set it or remove this")
 	}
-	if int(c.HopByHop) >= len(hopByHopNames) {
+	if !hopByHopNames.Known(c.HopByHop) {
 		bad("hop_by_hop: %v is unknown", c.HopByHop)
 	}
-	if int(c.ProxyConnection) >= len(proxyConnectionNames) {
+	if !proxyConnectionNames.Known(c.ProxyConnection) {
 		bad("proxy_connection: %v is unknown", c.ProxyConnection)
 	}
 	if c.HopByHop != Removed && c.ProxyConnection != PassedOn {
@@ -185,7 +171,7 @@ func (c ProxyConfig) Validate() error {
 	if !isToken(c.Via) {
 		bad("via: %q is not a single word such as edge", c.Via)
 	}
-	if int(c.Errors) >= len(errorStyleNames) {
+	if !errorStyleNames.Known(c.Errors) {
 		bad("errors: %v is unknown", c.Errors)
 	}
 	if c.Workers < 0 || c.Workers > maxPlaces {
@@ -220,13 +206,13 @@ func (u UpstreamConfig) validate() (errs []error) {
 			bad("%s: %d is negative (0 means no limit)", n.field, n.v)
 		}
 	}
-	if int(u.Version) >= len(versionNames) {
+	if !versionNames.Known(u.Version) {
 		bad("version: %v is unknown", u.Version)
 	}
-	if int(u.Order) >= len(leaseOrderNames) {
+	if !leaseOrderNames.Known(u.Order) {
 		bad("order: %v is unknown", u.Order)
 	}
-	if int(u.Retry) >= len(retryNames) {
+	if !retryNames.Known(u.Retry) {
 		bad("retry: %v is unknown", u.Retry)
 	}
 	if u.Retry == RetryNone && (u.Retries > 0 || u.RetryFresh) {

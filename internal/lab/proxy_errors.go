@@ -3,6 +3,8 @@ package lab
 import (
 	"fmt"
 	"net/http"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // ErrorStyle is whose way a proxy has of telling a client that the server
@@ -21,18 +23,14 @@ const (
 	LikeHAProxy
 )
 
-var errorStyleNames = [...]string{"nginx", "alb", "haproxy"}
+var errorStyleNames = enum.Names[ErrorStyle]{"nginx", "alb", "haproxy"}
 
-func (s ErrorStyle) String() string { return nameOf(errorStyleNames[:], s) }
-
-// MarshalText writes the name.
-func (s ErrorStyle) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (s *ErrorStyle) UnmarshalText(text []byte) error { return readName(errorStyleNames[:], text, s) }
+func (s ErrorStyle) String() string                   { return errorStyleNames.Text(s) }
+func (s ErrorStyle) MarshalText() ([]byte, error)     { return errorStyleNames.Marshal(s) }
+func (s *ErrorStyle) UnmarshalText(text []byte) error { return errorStyleNames.Unmarshal(text, s) }
 
 // reasons are the statuses of the proxy's own answers, as each style words them.
-var reasons = map[int][len(errorStyleNames)]string{
+var reasons = map[int][LikeHAProxy + 1]string{
 	http.StatusBadRequest:            {"400 Bad Request", "400 Bad Request", "400 Bad request"},
 	http.StatusRequestEntityTooLarge: {"413 Request Entity Too Large", "413 Request Entity Too Large", "413 Payload Too Large"},
 	http.StatusBadGateway:            {"502 Bad Gateway", "502 Bad Gateway", "502 Bad Gateway"},

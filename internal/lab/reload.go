@@ -2,6 +2,8 @@ package lab
 
 import (
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Reload is what a server does with its open connections when it is reloaded.
@@ -13,15 +15,11 @@ const (
 	Announce                // all are closed with their next answer, which says close
 )
 
-var reloadNames = [...]string{"close_idle", "announce"}
+var reloadNames = enum.Names[Reload]{"close_idle", "announce"}
 
-func (r Reload) String() string { return nameOf(reloadNames[:], r) }
-
-// MarshalText writes the name.
-func (r Reload) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (r *Reload) UnmarshalText(text []byte) error { return readName(reloadNames[:], text, r) }
+func (r Reload) String() string                   { return reloadNames.Text(r) }
+func (r Reload) MarshalText() ([]byte, error)     { return reloadNames.Marshal(r) }
+func (r *Reload) UnmarshalText(text []byte) error { return reloadNames.Unmarshal(text, r) }
 
 // Reload ends the connections that are open now, as Config.Reload says, and
 // returns how many there are. One that has not sent a request yet is not idle:

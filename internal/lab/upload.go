@@ -1,6 +1,10 @@
 package lab
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/kabench/kabench/internal/enum"
+)
 
 // Upload is what a server does with a request that has a body. To answer before
 // the body is read the server takes the head off the socket byte by byte, so
@@ -14,15 +18,11 @@ const (
 	ShutInput                 // closes its input half, then as AnswerClose
 )
 
-var uploadNames = [...]string{"read", "answer_close", "answer_read", "shut_input"}
+var uploadNames = enum.Names[Upload]{"read", "answer_close", "answer_read", "shut_input"}
 
-func (u Upload) String() string { return nameOf(uploadNames[:], u) }
-
-// MarshalText writes the name.
-func (u Upload) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (u *Upload) UnmarshalText(text []byte) error { return readName(uploadNames[:], text, u) }
+func (u Upload) String() string                   { return uploadNames.Text(u) }
+func (u Upload) MarshalText() ([]byte, error)     { return uploadNames.Marshal(u) }
+func (u *Upload) UnmarshalText(text []byte) error { return uploadNames.Unmarshal(text, u) }
 
 // early is whether, and how, the request is answered before its body is read.
 func (c *conn) early(req *http.Request, fault Fault) Upload {

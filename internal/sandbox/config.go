@@ -365,7 +365,7 @@ func (v *validator) balancer(at string, b BalancerConfig, taken map[string]strin
 		}
 		taken[name] = b.Name
 	}
-	if int(b.Choose) >= len(choiceNames) {
+	if !choiceNames.Known(b.Choose) {
 		v.bad("%s.choose: %v", at, b.Choose)
 	}
 	v.flows(at, b.FlowConfig)
@@ -378,10 +378,10 @@ func (v *validator) flows(at string, f FlowConfig) {
 	if f.Lifetime < 0 || f.Lifetime > maxDelay {
 		v.bad("%s.lifetime: %v is not between 0 and %v", at, f.Lifetime, maxDelay)
 	}
-	if int(f.Unknown) >= len(unknownNames) {
+	if !unknownNames.Known(f.Unknown) {
 		v.bad("%s.unknown: %v", at, f.Unknown)
 	}
-	if int(f.AtExpiry) >= len(expiryNames) {
+	if !expiryNames.Known(f.AtExpiry) {
 		v.bad("%s.at_expiry: %v", at, f.AtExpiry)
 	}
 	if f.AtExpiry != ExpirySilent && f.Idle == 0 {
@@ -455,10 +455,10 @@ func (v *validator) rule(at string, r RuleConfig, l LinkConfig) {
 	if r.Times < 0 {
 		v.bad("%s.times: %d is negative", at, r.Times)
 	}
-	if int(r.Do) >= len(actionNames) {
+	if !actionNames.Known(r.Do) {
 		v.bad("%s.do: %v", at, r.Do)
 	}
-	if int(r.To) >= len(rstToNames) {
+	if !rstToNames.Known(r.To) {
 		v.bad("%s.to: %v", at, r.To)
 	}
 	if r.To != RSTToSender && r.Do != ActionRST {

@@ -1,9 +1,6 @@
 package sandbox
 
-import (
-	"fmt"
-	"strings"
-)
+import "github.com/kabench/kabench/internal/enum"
 
 // Choice is how a balancer chooses the backend of a flow it does not know.
 type Choice uint8
@@ -64,72 +61,34 @@ const (
 )
 
 var (
-	choiceNames  = []string{"source_hash", "round_robin"}
-	unknownNames = []string{"pass", "drop", "rst"}
-	expiryNames  = []string{"silent", "rst"}
-	actionNames  = []string{"drop", "rst"}
-	rstToNames   = []string{"sender", "receiver", "both"}
-	fateNames    = []string{"in_flight", "delivered", "lost", "queue_full", "dropped", "forgotten", "answered_rst", "not_carried", "refused"}
+	choiceNames  = enum.Names[Choice]{"source_hash", "round_robin"}
+	unknownNames = enum.Names[Unknown]{"pass", "drop", "rst"}
+	expiryNames  = enum.Names[Expiry]{"silent", "rst"}
+	actionNames  = enum.Names[Action]{"drop", "rst"}
+	rstToNames   = enum.Names[RSTTo]{"sender", "receiver", "both"}
+	fateNames    = enum.Names[Fate]{"in_flight", "delivered", "lost", "queue_full", "dropped", "forgotten", "answered_rst", "not_carried", "refused"}
 )
 
-func nameOf(names []string, v uint8) string {
-	if int(v) < len(names) {
-		return names[v]
-	}
-	return fmt.Sprintf("unknown(%d)", v)
-}
+func (v Choice) String() string                   { return choiceNames.Text(v) }
+func (v Choice) MarshalText() ([]byte, error)     { return choiceNames.Marshal(v) }
+func (v *Choice) UnmarshalText(text []byte) error { return choiceNames.Unmarshal(text, v) }
 
-// setByName sets v to the value that text names; an unknown name is an error
-// that lists them all.
-func setByName[T ~uint8](v *T, names []string, text []byte) error {
-	for i, name := range names {
-		if string(text) == name {
-			*v = T(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
-}
+func (v Unknown) String() string                   { return unknownNames.Text(v) }
+func (v Unknown) MarshalText() ([]byte, error)     { return unknownNames.Marshal(v) }
+func (v *Unknown) UnmarshalText(text []byte) error { return unknownNames.Unmarshal(text, v) }
 
-func (v Choice) String() string  { return nameOf(choiceNames, uint8(v)) }
-func (v Unknown) String() string { return nameOf(unknownNames, uint8(v)) }
-func (v Expiry) String() string  { return nameOf(expiryNames, uint8(v)) }
-func (v Action) String() string  { return nameOf(actionNames, uint8(v)) }
-func (v RSTTo) String() string   { return nameOf(rstToNames, uint8(v)) }
-func (v Fate) String() string    { return nameOf(fateNames, uint8(v)) }
+func (v Expiry) String() string                   { return expiryNames.Text(v) }
+func (v Expiry) MarshalText() ([]byte, error)     { return expiryNames.Marshal(v) }
+func (v *Expiry) UnmarshalText(text []byte) error { return expiryNames.Unmarshal(text, v) }
 
-// MarshalText writes the name.
-func (v Choice) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+func (v Action) String() string                   { return actionNames.Text(v) }
+func (v Action) MarshalText() ([]byte, error)     { return actionNames.Marshal(v) }
+func (v *Action) UnmarshalText(text []byte) error { return actionNames.Unmarshal(text, v) }
 
-// MarshalText writes the name.
-func (v Unknown) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+func (v RSTTo) String() string                   { return rstToNames.Text(v) }
+func (v RSTTo) MarshalText() ([]byte, error)     { return rstToNames.Marshal(v) }
+func (v *RSTTo) UnmarshalText(text []byte) error { return rstToNames.Unmarshal(text, v) }
 
-// MarshalText writes the name.
-func (v Expiry) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// MarshalText writes the name.
-func (v Action) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// MarshalText writes the name.
-func (v RSTTo) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// MarshalText writes the name.
-func (v Fate) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Choice) UnmarshalText(text []byte) error { return setByName(v, choiceNames, text) }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Unknown) UnmarshalText(text []byte) error { return setByName(v, unknownNames, text) }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Expiry) UnmarshalText(text []byte) error { return setByName(v, expiryNames, text) }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Action) UnmarshalText(text []byte) error { return setByName(v, actionNames, text) }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *RSTTo) UnmarshalText(text []byte) error { return setByName(v, rstToNames, text) }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (v *Fate) UnmarshalText(text []byte) error { return setByName(v, fateNames, text) }
+func (v Fate) String() string                   { return fateNames.Text(v) }
+func (v Fate) MarshalText() ([]byte, error)     { return fateNames.Marshal(v) }
+func (v *Fate) UnmarshalText(text []byte) error { return fateNames.Unmarshal(text, v) }
