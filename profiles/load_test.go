@@ -13,7 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -85,10 +85,10 @@ expect:
 	want.Pool.Liveness, want.Pool.ProbeAfter = pool.Probe, 2*time.Second
 	want.Target.Method, want.Target.Body = "POST", "{\"a\": 1}\n"
 	want.Target.Headers = map[string]string{"X-Number": "007", "X-Flag": "true", "X-Text": "a: b"}
-	want.Target.Lab = &lab.Config{
-		Delay: lab.Delay{Form: lab.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: lab.CloseOnIdle, FaultOn: 3,
+	want.Target.Lab = &script.Server{
+		Delay: script.Delay{Form: script.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: script.CloseOnIdle, FaultOn: 3,
 	}
-	want.Target.Link = &lab.LinkConfig{Delay: 5 * time.Millisecond}
+	want.Target.Link = &script.Link{Delay: 5 * time.Millisecond}
 	want.Expect = map[string]string{"failures": "0", "failures.rate": "< 1%"}
 
 	got, err := Load("p.yaml", []byte(text), nil)

@@ -226,7 +226,7 @@ var index = regexp.MustCompile(`\[(\d+)\]`)
 func (p *Profile) networkComplaints() Errors {
 	var list Errors
 	for i, proxy := range p.Target.Proxies {
-		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
+		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.Proxy.Validate())...)
 	}
 	bad := func(path, format string, args ...any) {
 		list = append(list, Complaint{Path: path, Text: fmt.Sprintf(format, args...)})

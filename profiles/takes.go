@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -131,8 +131,8 @@ func (p *Profile) toTimeOut() bool {
 }
 
 // mean is that of a delay.
-func mean(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
+func mean(d script.Delay) time.Duration {
+	if d.Form == script.Uniform {
 		return (d.A + d.B) / 2
 	}
 	return d.A

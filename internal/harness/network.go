@@ -42,7 +42,7 @@ func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
 			for _, name := range next {
 				backends = append(backends, t.address(name, path))
 			}
-			proxy, err := lab.StartProxyFrom(h.DialWith, p.Target.Proxies[i].ProxyConfig, addr, backends...)
+			proxy, err := lab.StartProxyFrom(h.DialWith, p.Target.Proxies[i].Proxy, addr, backends...)
 			if err == nil {
 				t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -132,7 +133,7 @@ func (t *target) serve(p *profiles.Profile) (string, error) {
 	t.lab = append(t.lab, server)
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
-		proxy, err := unused(func() (*lab.Proxy, error) { return lab.StartProxy(p.Target.Proxies[i].ProxyConfig, "", address) })
+		proxy, err := unused(func() (*lab.Proxy, error) { return lab.StartProxy(p.Target.Proxies[i].Proxy, "", address) })
 		if err != nil {
 			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
 		}
@@ -199,7 +200,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 
 // putLinkBefore starts a link to the server of the requests and sends them
 // through it. The server still sees its own name in the Host header.
-func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests []profiles.Request) error {
+func (t *target) putLinkBefore(ctx context.Context, cfg script.Link, requests []profiles.Request) error {
 	server, err := oneServer(requests)
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const (
@@ -79,9 +81,9 @@ func (c *conn) serve() {
 
 func (c *conn) run() ending {
 	cfg := c.s.cfg
-	struck := cfg.Fault.onConnection() && cfg.FaultOn.strikes(1, c.story.ID)
-	if struck && cfg.Fault != TLSAlert {
-		return ending{ByServer, cfg.Fault.how(), WhyFault}
+	struck := cfg.Fault.OnConnection() && cfg.FaultOn.Strikes(1, c.story.ID)
+	if struck && cfg.Fault != script.TLSAlert {
+		return ending{ByServer, howOf(cfg.Fault), WhyFault}
 	}
 	if cfg.TLS {
 		if e := c.handshake(struck); e != nil {
@@ -136,17 +138,17 @@ func (c *conn) exchange(use int) *ending {
 	id := identify(req)
 	c.s.tally.received(id)
 	c.story.read(Exchange{Read: time.Now(), Struck: struck, Header: c.record(req)})
-	fault := FaultNone
+	fault := script.FaultNone
 	if struck {
 		fault = c.s.cfg.Fault
 	}
 	upload := c.early(req, fault)
-	if upload == ReadFirst {
+	if upload == script.ReadFirst {
 		if e := c.readBody(req, fault, id); e != nil {
 			return e
 		}
 	}
-	if upload == ShutInput {
+	if upload == script.ShutInput {
 		c.raw.CloseRead()
 	}
 	if d := c.s.draw(c.s.cfg.Delay); d > 0 {
@@ -161,7 +163,7 @@ func (c *conn) exchange(use int) *ending {
 	}
 	f := c.framing(req)
 	say, why := c.after(req, f, use)
-	if why == "" && (upload == AnswerClose || upload == ShutInput) {
+	if why == "" && (upload == script.AnswerClose || upload == script.ShutInput) {
 		say, why = closing, WhySaidClose
 	}
 	if err := c.answer(req, f, say); err != nil {
@@ -169,11 +171,11 @@ func (c *conn) exchange(use int) *ending {
 	}
 	answered := time.Now()
 	c.story.answered(answered)
-	c.bare = fault == TLSNoCloseNotify
+	c.bare = fault == script.TLSNoCloseNotify
 	if why != "" {
 		return &ending{ByServer, FIN, why}
 	}
-	if upload == AnswerRead {
+	if upload == script.AnswerRead {
 		if e := c.readBody(req, fault, id); e != nil {
 			return e
 		}
@@ -203,11 +205,11 @@ func (c *conn) record(req *http.Request) http.Header {
 }
 
 // setIdle says how long the wait for the next request may be from now on.
-func (c *conn) setIdle(now time.Time, fault Fault) {
+func (c *conn) setIdle(now time.Time, fault script.Fault) {
 	idle := c.s.cfg.IdleTimeout
 	c.idleEnd = ending{ByServer, FIN, WhyIdleTimeout}
-	if fault == CloseOnIdle || fault == ResetOnIdle {
-		c.idleEnd = ending{ByServer, fault.how(), WhyFault}
+	if fault == script.CloseOnIdle || fault == script.ResetOnIdle {
+		c.idleEnd = ending{ByServer, howOf(fault), WhyFault}
 		if idle == 0 {
 			idle = defaultIdle
 		}
@@ -219,7 +221,7 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 	idle += c.s.draw(c.s.cfg.IdleLate)
 	c.idleUntil = now.Add(idle)
 	c.readUntil = c.idleUntil
-	if v := c.s.cfg.TimerVsData; v == TimerFIN || v == TimerRST {
+	if v := c.s.cfg.TimerVsData; v == script.TimerFIN || v == script.TimerRST {
 		c.readUntil = c.idleUntil.Add(-min(blind, idle/10))
 	}
 }
@@ -236,7 +238,7 @@ func (c *conn) await() *ending {
 	if reloaded := c.rise(); reloaded && c.timedOut(err) {
 		return &ending{ByServer, FIN, WhyReload}
 	}
-	if c.timedOut(err) && c.s.cfg.TimerVsData == TimerServe && waiting(c.raw) {
+	if c.timedOut(err) && c.s.cfg.TimerVsData == script.TimerServe && waiting(c.raw) {
 		c.arm(time.Time{})
 		_, err = c.r.Peek(1)
 	}
@@ -288,18 +290,18 @@ func (c *conn) readHead() (*http.Request, *ending) {
 
 // readBody reads all of the request's body, or what the fault reads of it.
 // The rest of one that was answered first is not asked for.
-func (c *conn) readBody(req *http.Request, fault Fault, id request) *ending {
-	if c.s.cfg.Upload == ReadFirst && c.expects(req) {
+func (c *conn) readBody(req *http.Request, fault script.Fault, id request) *ending {
+	if c.s.cfg.Upload == script.ReadFirst && c.expects(req) {
 		c.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
 		if err := c.w.Flush(); err != nil {
 			return c.lost(err)
 		}
 	}
-	if fault.whileReading() {
+	if fault.WhileReading() {
 		if _, err := io.ReadFull(req.Body, make([]byte, 1)); err != nil && c.in.err != nil {
 			return c.lost(c.in.err)
 		}
-		return &ending{ByServer, fault.how(), WhyFault}
+		return &ending{ByServer, howOf(fault), WhyFault}
 	}
 	c.drip.single = false
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {

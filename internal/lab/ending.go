@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ending is how a connection ends.
@@ -14,6 +16,16 @@ type ending struct {
 	first Side
 	how   How
 	why   Why
+}
+
+// howOf is the way a connection ends when f ends it.
+func howOf(f script.Fault) How {
+	switch f {
+	case script.ResetBeforeResponse, script.ResetInHeaders, script.ResetDuringResponse,
+		script.ResetWhileReading, script.ResetOnIdle, script.ResetOnAccept:
+		return RST
+	}
+	return FIN
 }
 
 // lingers reports whether the server's own manners apply: it ends by FIN, and

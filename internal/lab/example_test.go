@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A server that closes after a second request, and what it tells of it.
 func ExampleStart() {
-	server, err := lab.Start(lab.Config{Body: 5, MaxRequests: 2}, "")
+	server, err := lab.Start(script.Server{Body: 5, MaxRequests: 2}, "")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -42,13 +43,13 @@ func ExampleStart() {
 
 // A server behind a round trip of 10 ms.
 func ExampleStartLink() {
-	server, err := lab.Start(lab.Config{SayClose: true}, "")
+	server, err := lab.Start(script.Server{SayClose: true}, "")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer server.Close()
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", server.Addr())
+	link, err := lab.StartLink(script.Link{Delay: 5 * time.Millisecond}, "", server.Addr())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -74,14 +75,14 @@ func ExampleStartLink() {
 // the request that meets the server's close is a 502 to the client, unless the
 // proxy sends it again.
 func ExampleStartProxy() {
-	server, err := lab.Start(lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused}, "")
+	server, err := lab.Start(script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused}, "")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer server.Close()
-	for _, retry := range []lab.Retry{lab.RetryNone, lab.RetryIdempotent} {
-		proxy, err := lab.StartProxy(lab.ProxyConfig{Upstream: lab.UpstreamConfig{Retry: retry}}, "", server.Addr())
+	for _, retry := range []script.Retry{script.RetryNone, script.RetryIdempotent} {
+		proxy, err := lab.StartProxy(script.Proxy{Upstream: script.Upstream{Retry: retry}}, "", server.Addr())
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -8,38 +8,40 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // faultCases say what a raw client sees of each fault on a plain connection.
 var faultCases = []struct {
-	cfg   Config
+	cfg   script.Server
 	send  string
 	want  string // what is read before err
 	err   error
 	how   How
 	reads int // requests the server read
 }{
-	{Config{Fault: CloseBeforeResponse}, get, "", io.EOF, FIN, 1},
-	{Config{Fault: ResetBeforeResponse}, get, "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseBeforeResponse}, post + strings.Repeat("x", 1000), "", io.EOF, FIN, 1},
-	{Config{Fault: CloseInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", io.EOF, FIN, 1},
-	{Config{Fault: ResetInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", io.EOF, FIN, 1},
-	{Config{Fault: ResetDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", io.EOF, FIN, 1},
-	{Config{Fault: ResetDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseBeforeResponse}, get, "", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetBeforeResponse}, get, "", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseBeforeResponse}, post + strings.Repeat("x", 1000), "", io.EOF, FIN, 1},
+	{script.Server{Fault: script.CloseInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", syscall.ECONNRESET, RST, 1},
 	// The rest of the body is unread when the server closes: the kernel resets.
-	{Config{Fault: CloseWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, FIN, 1},
-	{Config{Fault: CloseWhileReading}, post + "x", "", io.EOF, FIN, 1},
-	{Config{Fault: CloseWhileReading}, get, "", io.EOF, FIN, 1},
-	{Config{Fault: ResetWhileReading}, post + "x", "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: ResetWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", io.EOF, FIN, 1},
-	{Config{Fault: ResetOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: ResetOnIdle, IdleTimeout: time.Millisecond}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: Garbage}, get, "this is not HTTP\r\n\r\n", io.EOF, FIN, 1},
-	{Config{Fault: CloseOnAccept}, "", "", io.EOF, FIN, 0},
-	{Config{Fault: ResetOnAccept}, "", "", syscall.ECONNRESET, RST, 0},
+	{script.Server{Fault: script.CloseWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, FIN, 1},
+	{script.Server{Fault: script.CloseWhileReading}, post + "x", "", io.EOF, FIN, 1},
+	{script.Server{Fault: script.CloseWhileReading}, get, "", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetWhileReading}, post + "x", "", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.ResetWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", io.EOF, FIN, 1},
+	{script.Server{Fault: script.ResetOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.ResetOnIdle, IdleTimeout: time.Millisecond}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.Garbage}, get, "this is not HTTP\r\n\r\n", io.EOF, FIN, 1},
+	{script.Server{Fault: script.CloseOnAccept}, "", "", io.EOF, FIN, 0},
+	{script.Server{Fault: script.ResetOnAccept}, "", "", syscall.ECONNRESET, RST, 0},
 }
 
 // tell sends text on a new connection and reads to its end. A reset that is
@@ -82,12 +84,12 @@ func TestFaults(t *testing.T) {
 // What never ends stops when the client leaves, and when the server is closed.
 func TestEndless(t *testing.T) {
 	cases := []struct {
-		cfg  Config
+		cfg  script.Server
 		want string
 	}{
-		{Config{Fault: EndlessHeaders}, "HTTP/1.1 200 OK\r\nX-Endless-0: kabench"},
-		{Config{Fault: EndlessBody}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nkabench"},
-		{Config{Fault: EndlessBody, Chunked: true}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\nkabench"},
+		{script.Server{Fault: script.EndlessHeaders}, "HTTP/1.1 200 OK\r\nX-Endless-0: kabench"},
+		{script.Server{Fault: script.EndlessBody}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nkabench"},
+		{script.Server{Fault: script.EndlessBody, Chunked: true}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\nkabench"},
 	}
 	for _, c := range cases {
 		s := start(t, c.cfg)
@@ -113,7 +115,7 @@ func TestEndless(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	s := start(t, Config{Fault: Silent})
+	s := start(t, script.Server{Fault: script.Silent})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.send(get) // read as well, as anything is
@@ -127,9 +129,9 @@ func TestSilent(t *testing.T) {
 
 func TestFaultOn(t *testing.T) {
 	// Three connections of up to three requests; x is an exchange that was struck.
-	cases := map[FaultOn]string{OnAll: "x|x|x", OnFresh: "x|x|x", OnReused: "ox|ox|ox", 1: "x|x|x", 2: "ox|ox|ox", 3: "oox|oox|oox", 4: "ooo|x|ooo"}
+	cases := map[script.FaultOn]string{script.OnAll: "x|x|x", script.OnFresh: "x|x|x", script.OnReused: "ox|ox|ox", 1: "x|x|x", 2: "ox|ox|ox", 3: "oox|oox|oox", 4: "ooo|x|ooo"}
 	for on, want := range cases {
-		s := start(t, Config{Fault: CloseBeforeResponse, FaultOn: on})
+		s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: on})
 		var got []string
 		for range 3 {
 			c, seen := dial(t, s.Addr()), ""
@@ -152,7 +154,7 @@ func TestFaultOn(t *testing.T) {
 
 // A fault on some connections counts connections.
 func TestFaultOnConnections(t *testing.T) {
-	s := start(t, Config{Fault: ResetOnAccept, FaultOn: 2})
+	s := start(t, script.Server{Fault: script.ResetOnAccept, FaultOn: 2})
 	c := dial(t, s.Addr())
 	c.send(get + get)
 	c.answer()
@@ -167,7 +169,7 @@ func TestFaultOnConnections(t *testing.T) {
 
 // A client that asks again in time is served by a server that resets on idle.
 func TestResetOnIdleServesWhoIsNotIdle(t *testing.T) {
-	s := start(t, Config{Fault: ResetOnIdle, IdleTimeout: time.Minute})
+	s := start(t, script.Server{Fault: script.ResetOnIdle, IdleTimeout: time.Minute})
 	c := dial(t, s.Addr())
 	for range 3 {
 		c.send(get)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/profiles/script"
 	"go.uber.org/goleak"
 )
 
@@ -19,7 +20,7 @@ const (
 	post = "POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 1000\r\n\r\n" // and 1000 bytes
 )
 
-func start(t *testing.T, cfg Config) *Server {
+func start(t *testing.T, cfg script.Server) *Server {
 	t.Helper()
 	s, err := Start(cfg, "")
 	if err != nil {

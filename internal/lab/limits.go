@@ -3,6 +3,8 @@ package lab
 import (
 	"context"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // limits are what a server has a limited number of.
@@ -11,7 +13,7 @@ type limits struct {
 	threads     chan struct{} // one for each request being served; nil: no limit
 }
 
-func newLimits(cfg Config) limits {
+func newLimits(cfg script.Server) limits {
 	var l limits
 	if cfg.MaxConnections > 0 {
 		l.connections = make(chan struct{}, cfg.MaxConnections)
@@ -52,8 +54,8 @@ func (s *Server) admit() bool {
 }
 
 // draw is the next of a delay's values; it costs nothing for the zero Delay.
-func (s *Server) draw(d Delay) time.Duration {
-	if d == (Delay{}) {
+func (s *Server) draw(d script.Delay) time.Duration {
+	if d == (script.Delay{}) {
 		return 0
 	}
 	s.mu.Lock()

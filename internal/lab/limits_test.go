@@ -10,12 +10,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // With one place the next connection is accepted when the first has ended, and
 // the client notices nothing but the wait.
 func TestMaxConnections(t *testing.T) {
-	s := start(t, Config{MaxConnections: 1})
+	s := start(t, script.Server{MaxConnections: 1})
 	first := dial(t, s.Addr())
 	first.send(get)
 	first.answer()
@@ -32,7 +34,7 @@ func TestMaxConnections(t *testing.T) {
 // One thread serves one request at a time.
 func TestThreads(t *testing.T) {
 	const n = 4
-	s := start(t, Config{Threads: 1, Delay: Delay{A: 2 * time.Millisecond}})
+	s := start(t, script.Server{Threads: 1, Delay: script.Delay{A: 2 * time.Millisecond}})
 	var all sync.WaitGroup
 	for range n {
 		c := dial(t, s.Addr())
@@ -67,7 +69,7 @@ func TestThreads(t *testing.T) {
 
 func TestAcceptPause(t *testing.T) {
 	const pause = 50 * time.Millisecond
-	s := start(t, Config{AcceptPause: Delay{A: pause}})
+	s := start(t, script.Server{AcceptPause: script.Delay{A: pause}})
 	for range 2 {
 		dial(t, s.Addr())
 	}
@@ -79,8 +81,8 @@ func TestAcceptPause(t *testing.T) {
 
 // A server that waits for a place, a pause or a thread can be closed.
 func TestCloseWhileFull(t *testing.T) {
-	for _, cfg := range []Config{{MaxConnections: 1}, {Threads: 1}, {AcceptPause: Delay{A: time.Hour}}} {
-		cfg.Fault = Silent
+	for _, cfg := range []script.Server{{MaxConnections: 1}, {Threads: 1}, {AcceptPause: script.Delay{A: time.Hour}}} {
+		cfg.Fault = script.Silent
 		s := start(t, cfg)
 		for range 2 {
 			dial(t, s.Addr()).send(get)
@@ -98,7 +100,7 @@ func TestBacklogDropsSYNs(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("says what Linux does")
 	}
-	s := start(t, Config{MaxConnections: 1, Backlog: 1})
+	s := start(t, script.Server{MaxConnections: 1, Backlog: 1})
 	served := dial(t, s.Addr())
 	served.send(get)
 	served.answer()
@@ -144,7 +146,7 @@ func (c *countingWrites) Write(p []byte) (int, error) {
 // Reloaded, a server closes what is idle, tells what is busy, and serves what
 // comes later as before.
 func TestReload(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	idle, busy, fresh := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
 	idle.send(get)
 	idle.answer()
@@ -181,7 +183,7 @@ func TestReload(t *testing.T) {
 
 // A server that announces its reload closes nothing that is idle.
 func TestReloadAnnounced(t *testing.T) {
-	s := start(t, Config{Reload: Announce})
+	s := start(t, script.Server{Reload: script.Announce})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.answer()
@@ -194,7 +196,7 @@ func TestReloadAnnounced(t *testing.T) {
 }
 
 func TestReloadEvery(t *testing.T) {
-	s := start(t, Config{ReloadEvery: 5 * time.Millisecond})
+	s := start(t, script.Server{ReloadEvery: 5 * time.Millisecond})
 	for i := range 3 {
 		c := dial(t, s.Addr())
 		c.send(get)
@@ -209,7 +211,7 @@ func TestReloadEvery(t *testing.T) {
 // Reloads meet requests at any moment: every client is answered, or sees a
 // close before an answer has begun.
 func TestReloadRaces(t *testing.T) {
-	s := start(t, Config{Body: 10})
+	s := start(t, script.Server{Body: 10})
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/url"
 	"sync"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Link is a round trip put between a client and a server on one machine: a TCP
@@ -25,7 +27,7 @@ import (
 //     if the client closes on the FIN, keeps one.
 //   - A RST that follows a FIN is noticed when something is written against it.
 type Link struct {
-	cfg    LinkConfig
+	cfg    script.Link
 	target string
 	ln     *listener
 	late   lateness
@@ -37,7 +39,7 @@ func (l *Link) Late() Late { return l.late.seen() }
 // StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to
 // target, as host:port, until Close. That target cannot be reached is no error here: its
 // clients are reset.
-func StartLink(cfg LinkConfig, addr, target string) (*Link, error) {
+func StartLink(cfg script.Link, addr, target string) (*Link, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}

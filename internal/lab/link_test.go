@@ -11,11 +11,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func link(t *testing.T, delay time.Duration, target string) *Link {
 	t.Helper()
-	l, err := StartLink(LinkConfig{Delay: delay}, "", target)
+	l, err := StartLink(script.Link{Delay: delay}, "", target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func TestLinkFaults(t *testing.T) {
 
 func TestLinkDelays(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	s := start(t, Config{MaxRequests: 2, Unannounced: true})
+	s := start(t, script.Server{MaxRequests: 2, Unannounced: true})
 	l := link(t, delay, s.Addr())
 	begin := time.Now()
 	c := dial(t, l.Addr())
@@ -107,7 +109,7 @@ func TestLinkDelaysReset(t *testing.T) {
 // way, the client does not know and sends a request.
 func TestLinkIdleRace(t *testing.T) {
 	const delay = 300 * time.Millisecond
-	s := start(t, Config{IdleTimeout: time.Millisecond})
+	s := start(t, script.Server{IdleTimeout: time.Millisecond})
 	l := link(t, delay, s.Addr())
 	c := dial(t, l.Addr())
 	c.send(get)
@@ -266,11 +268,11 @@ func TestLinkURL(t *testing.T) {
 
 func TestLinkConfig(t *testing.T) {
 	for _, delay := range []time.Duration{-1, 2 * time.Hour} {
-		if _, err := StartLink(LinkConfig{Delay: delay}, "", "127.0.0.1:1"); err == nil {
+		if _, err := StartLink(script.Link{Delay: delay}, "", "127.0.0.1:1"); err == nil {
 			t.Errorf("a delay of %v was accepted", delay)
 		}
 	}
-	if _, err := StartLink(LinkConfig{}, "", "nowhere"); err == nil {
+	if _, err := StartLink(script.Link{}, "", "nowhere"); err == nil {
 		t.Error("a target without a port was accepted")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // message is the head of a request or an answer as it came, hop-by-hop headers
@@ -60,9 +62,9 @@ func malformedOr(in *intake, err error) error {
 }
 
 // version is the protocol's; false: it is no HTTP/1.
-func version(word string) (Version, bool) {
-	for v := HTTP11; int(v) < len(versionNames); v++ {
-		if word == v.wire() {
+func version(word string) (script.Version, bool) {
+	for _, v := range []script.Version{script.HTTP11, script.HTTP10} {
+		if word == v.Protocol() {
 			return v, true
 		}
 	}

@@ -3,10 +3,13 @@ package lab
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Proxy is an HTTP/1 proxy in front of one or more servers: it keeps
@@ -18,7 +21,7 @@ import (
 // sends it with a length; answers are passed on as they come. That a client is
 // gone it notices when it writes to it.
 type Proxy struct {
-	cfg       ProxyConfig
+	cfg       script.Proxy
 	connect   Connect
 	backends  []string
 	ln        *listener
@@ -67,7 +70,7 @@ const slowConnect = 950 * time.Millisecond
 // to the backends, each as host:port, until Close. It fails when cfg is not
 // valid or addr cannot be listened on; that a server cannot be reached is for
 // the clients.
-func StartProxy(cfg ProxyConfig, addr string, backends ...string) (*Proxy, error) {
+func StartProxy(cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
 	return StartProxyFrom(dialHere, cfg, addr, backends...)
 }
 
@@ -81,7 +84,7 @@ func dialHere(ctx context.Context, d *net.Dialer, network, addr string) (net.Con
 // StartProxyFrom is StartProxy with connections to the servers made by connect,
 // which must make TCP connections: for a proxy whose place in a network is
 // another than the caller's.
-func StartProxyFrom(connect Connect, cfg ProxyConfig, addr string, backends ...string) (*Proxy, error) {
+func StartProxyFrom(connect Connect, cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
@@ -174,4 +177,16 @@ func (p *Proxy) upstreamEnded(e ending) {
 	} else {
 		p.closedByServer.Add(1)
 	}
+}
+
+func checkBackends(backends []string) error {
+	if len(backends) == 0 {
+		return errors.New("there is no server; name at least one as host:port")
+	}
+	for _, b := range backends {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			return fmt.Errorf("server %q: %w", b, err)
+		}
+	}
+	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const maxForwardedBody = 16 << 20 // bytes of a request's body that a proxy takes
@@ -141,7 +143,7 @@ func (g *guest) read() (*asked, *ending) {
 	}
 	g.p.requests.Add(1)
 	g.story.read(Exchange{Read: time.Now()})
-	req := &asked{message: m, old: v == HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
+	req := &asked{message: m, old: v == script.HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
 	req.keep = g.keeps(req)
 	if req.sized && !req.old && m.says("Expect", "100-continue") {
 		g.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
@@ -169,7 +171,7 @@ func (g *guest) read() (*asked, *ending) {
 func (g *guest) keeps(req *asked) bool {
 	says := func(word string) bool {
 		return req.says("Connection", word) ||
-			g.p.cfg.ProxyConnection == Understood && req.says("Proxy-Connection", word)
+			g.p.cfg.ProxyConnection == script.Understood && req.says("Proxy-Connection", word)
 	}
 	return !says("close") && (!req.old || says("keep-alive"))
 }
@@ -191,7 +193,7 @@ func (g *guest) refuse(err error) *ending {
 
 // pass gets the request answered.
 func (g *guest) pass(req *asked) *ending {
-	if g.p.cfg.HopByHop == Blind {
+	if g.p.cfg.HopByHop == script.Blind {
 		return g.tunnel(req)
 	}
 	up, answer, failed := g.fetch(req)
@@ -214,7 +216,7 @@ func (g *guest) fail(req *asked, f failure) *ending {
 	if g.p.ln.ctx.Err() != nil {
 		return &ending{ByServer, FIN, WhyShutdown}
 	}
-	if g.p.cfg.Errors == LikeHAProxy && f.reused && !f.timeout && g.use > 1 {
+	if g.p.cfg.Errors == script.LikeHAProxy && f.reused && !f.timeout && g.use > 1 {
 		g.p.silent.Add(1)
 		return &ending{ByServer, FIN, WhyUpstream}
 	}
@@ -240,7 +242,7 @@ func (g *guest) fail(req *asked, f failure) *ending {
 
 // say writes an answer of the proxy's own.
 func (g *guest) say(status int, keep, old bool) error {
-	reason, headers, body := g.p.cfg.Errors.page(status)
+	reason, headers, body := errorPage(g.p.cfg.Errors, status)
 	fmt.Fprintf(g.w, "HTTP/1.1 %s\r\n%s", reason, headers)
 	switch {
 	case !keep:

@@ -4,33 +4,11 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/kabench/kabench/internal/enum"
+	"github.com/kabench/kabench/profiles/script"
 )
-
-// ErrorStyle is whose way a proxy has of telling a client that the server
-// failed.
-type ErrorStyle uint8
-
-const (
-	// LikeNginx answers 502, and 504 when the server did not answer in time or
-	// could not be reached in time.
-	LikeNginx ErrorStyle = iota
-	// LikeALB answers as AWS's load balancer, with the same statuses.
-	LikeALB
-	// LikeHAProxy answers 502 and 504, and 503 when the server could not be
-	// reached. When a kept connection to it failed and this was not the client's
-	// first request, it closes without a word: the client is to send it again.
-	LikeHAProxy
-)
-
-var errorStyleNames = enum.Names[ErrorStyle]{"nginx", "alb", "haproxy"}
-
-func (s ErrorStyle) String() string                   { return errorStyleNames.Text(s) }
-func (s ErrorStyle) MarshalText() ([]byte, error)     { return errorStyleNames.Marshal(s) }
-func (s *ErrorStyle) UnmarshalText(text []byte) error { return errorStyleNames.Unmarshal(text, s) }
 
 // reasons are the statuses of the proxy's own answers, as each style words them.
-var reasons = map[int][LikeHAProxy + 1]string{
+var reasons = map[int][script.LikeHAProxy + 1]string{
 	http.StatusBadRequest:            {"400 Bad Request", "400 Bad Request", "400 Bad request"},
 	http.StatusRequestEntityTooLarge: {"413 Request Entity Too Large", "413 Request Entity Too Large", "413 Payload Too Large"},
 	http.StatusBadGateway:            {"502 Bad Gateway", "502 Bad Gateway", "502 Bad Gateway"},
@@ -47,14 +25,14 @@ var haproxySays = map[int]string{
 	http.StatusGatewayTimeout:        "The server didn't respond in time.",
 }
 
-// page is the proxy's own answer: reason, headers but for Connection, and body.
-func (s ErrorStyle) page(status int) (reason, headers, body string) {
+// errorPage is the proxy's own answer: reason, headers but for Connection, and body.
+func errorPage(s script.ErrorStyle, status int) (reason, headers, body string) {
 	reason = reasons[status][s]
 	switch s {
-	case LikeHAProxy:
+	case script.LikeHAProxy:
 		body = fmt.Sprintf("<html><body><h1>%s</h1>\n%s\n</body></html>\n", reason, haproxySays[status])
 		headers = "Cache-Control: no-cache\r\n"
-	case LikeALB:
+	case script.LikeALB:
 		body = nginxBody(reason, "")
 		headers = "Server: awselb/2.0\r\n"
 	default:
@@ -80,9 +58,9 @@ type failure struct {
 }
 
 // status is that of the answer to the client.
-func (f failure) status(s ErrorStyle) int {
+func (f failure) status(s script.ErrorStyle) int {
 	switch {
-	case f.connect && s == LikeHAProxy:
+	case f.connect && s == script.LikeHAProxy:
 		return http.StatusServiceUnavailable
 	case f.timeout:
 		return http.StatusGatewayTimeout

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // fetch sends the request to a server, and again as the script says, until the
@@ -43,8 +45,8 @@ func (g *guest) fetch(req *asked) (*upstream, *message, *failure) {
 // and has failed so often on a fresh connection.
 func (p *Proxy) again(method string, f failure, before, failedFresh int) bool {
 	u := p.cfg.Upstream
-	allowed := u.Retry == RetryAlways || u.Retry != RetryNone && f.unsent ||
-		u.Retry == RetryIdempotent && !slices.Contains([]string{"POST", "LOCK", "PATCH"}, method)
+	allowed := u.Retry == script.RetryAlways || u.Retry != script.RetryNone && f.unsent ||
+		u.Retry == script.RetryIdempotent && !slices.Contains([]string{"POST", "LOCK", "PATCH"}, method)
 	switch {
 	case !allowed || f.answer || p.ln.ctx.Err() != nil:
 		return false
@@ -115,7 +117,7 @@ func (m *message) answerExtent(method string) (extent, error) {
 	if err != nil || status < 100 {
 		return extent{}, errMalformed
 	}
-	if method == http.MethodHead || status < 200 || bodyless(status) {
+	if method == http.MethodHead || status < 200 || script.Bodyless(status) {
 		return extent{framing: byLength}, nil
 	}
 	return m.extent(extent{framing: byClose})
@@ -125,14 +127,14 @@ func (m *message) answerExtent(method string) (extent, error) {
 func (g *guest) outgoing(req *asked) []byte {
 	cfg := g.p.cfg
 	out := &message{words: req.words, header: req.header.Clone()}
-	if cfg.HopByHop != Blind {
-		out.words[2] = cfg.Upstream.Version.wire()
+	if cfg.HopByHop != script.Blind {
+		out.words[2] = cfg.Upstream.Version.Protocol()
 	}
 	chunks := req.says("Transfer-Encoding", "chunked")
-	if cfg.HopByHop == Removed {
+	if cfg.HopByHop == script.Removed {
 		out.header = req.endToEnd()
 		out.header.Del("Expect") // was answered here
-		if cfg.ProxyConnection == PassedOn {
+		if cfg.ProxyConnection == script.PassedOn {
 			if v, has := req.header["Proxy-Connection"]; has {
 				out.header["Proxy-Connection"] = v
 			}
@@ -140,7 +142,7 @@ func (g *guest) outgoing(req *asked) []byte {
 		switch {
 		case cfg.Upstream.PerRequest:
 			out.header.Set("Connection", "close")
-		case cfg.Upstream.Version == HTTP10:
+		case cfg.Upstream.Version == script.HTTP10:
 			out.header.Set("Connection", "keep-alive")
 		}
 		if chunks = false; req.sized {
@@ -213,7 +215,7 @@ func (g *guest) relay(req *asked, up *upstream, answer *message) *ending {
 // reframed is how the client gets to know where an answer ends. A proxy that
 // sends on all headers can say it only as the server did.
 func (g *guest) reframed(req *asked, from extent) extent {
-	if from.framing == byLength || g.p.cfg.HopByHop == Forwarded {
+	if from.framing == byLength || g.p.cfg.HopByHop == script.Forwarded {
 		return from
 	}
 	if req.old {
@@ -225,7 +227,7 @@ func (g *guest) reframed(req *asked, from extent) extent {
 // kept reports whether the server keeps the connection.
 func (m *message) kept() bool {
 	v, _ := version(m.words[0])
-	return !m.says("Connection", "close") && (v == HTTP11 || m.says("Connection", "keep-alive"))
+	return !m.says("Connection", "close") && (v == script.HTTP11 || m.says("Connection", "keep-alive"))
 }
 
 // farewell is how a connection ends that is not kept: the server has closed it
@@ -241,8 +243,8 @@ func (m *message) farewell(e extent) ending {
 func (g *guest) incoming(req *asked, answer *message, to extent, last bool) *message {
 	cfg := g.p.cfg
 	out := &message{words: answer.words, header: answer.header.Clone()}
-	if cfg.HopByHop == Removed {
-		out.words[0] = HTTP11.wire()
+	if cfg.HopByHop == script.Removed {
+		out.words[0] = script.HTTP11.Protocol()
 		out.header = answer.endToEnd()
 		switch {
 		case last:

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // arrived is what the server's i-th connection was sent in its last request.
@@ -24,21 +24,21 @@ func arrived(s *Server, i int) http.Header {
 func TestProxyHopByHop(t *testing.T) {
 	const request = "POST / HTTP/1.1\r\nHost: lab\r\nConnection: X-Secret, te, Keep-Alive\r\nConnection: x-other\r\nX-Secret: 1\r\nX-Other: 2\r\n" +
 		"X-Kept: 3\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nUpgrade: h2c\r\nProxy-Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nxx\r\n0\r\n\r\n"
-	s := start(t, Config{RecordHeaders: true, Hint: "timeout=7"})
+	s := start(t, script.Server{RecordHeaders: true, Hint: "timeout=7"})
 	for _, test := range []struct {
-		cfg  ProxyConfig
+		cfg  script.Proxy
 		want http.Header
 		hint string
 	}{
-		{ProxyConfig{}, http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}}, ""},
-		{ProxyConfig{Hint: "timeout=9"}, http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}}, "timeout=9"},
-		{ProxyConfig{ProxyConnection: PassedOn},
+		{script.Proxy{}, http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}}, ""},
+		{script.Proxy{Hint: "timeout=9"}, http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}}, "timeout=9"},
+		{script.Proxy{ProxyConnection: script.PassedOn},
 			http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}, "Proxy-Connection": {"keep-alive"}}, ""},
-		{ProxyConfig{Upstream: UpstreamConfig{PerRequest: true}},
+		{script.Proxy{Upstream: script.Upstream{PerRequest: true}},
 			http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}, "Connection": {"close"}}, ""},
-		{ProxyConfig{Upstream: UpstreamConfig{Version: HTTP10}, Via: "edge"},
+		{script.Proxy{Upstream: script.Upstream{Version: script.HTTP10}, Via: "edge"},
 			http.Header{"Host": {"lab"}, "X-Kept": {"3"}, "Content-Length": {"2"}, "Connection": {"keep-alive"}, "Via": {"1.1 edge"}}, ""},
-		{ProxyConfig{HopByHop: Forwarded, ProxyConnection: PassedOn}, http.Header{
+		{script.Proxy{HopByHop: script.Forwarded, ProxyConnection: script.PassedOn}, http.Header{
 			"Host": {"lab"}, "Connection": {"X-Secret, te, Keep-Alive", "x-other"}, "X-Secret": {"1"}, "X-Other": {"2"}, "X-Kept": {"3"},
 			"Keep-Alive": {"timeout=5"}, "Te": {"trailers"}, "Upgrade": {"h2c"}, "Proxy-Connection": {"keep-alive"},
 			"Transfer-Encoding": {"chunked"}}, "timeout=7"},
@@ -62,9 +62,9 @@ func TestProxyHopByHop(t *testing.T) {
 
 // Two proxies that do it right keep three connections, each for itself.
 func TestProxyChain(t *testing.T) {
-	s := start(t, Config{RecordHeaders: true, Body: 3})
-	inner := startProxy(t, ProxyConfig{Via: "inner"}, s.Addr())
-	outer := startProxy(t, ProxyConfig{Via: "outer"}, inner.Addr())
+	s := start(t, script.Server{RecordHeaders: true, Body: 3})
+	inner := startProxy(t, script.Proxy{Via: "inner"}, s.Addr())
+	outer := startProxy(t, script.Proxy{Via: "outer"}, inner.Addr())
 	c := dial(t, outer.Addr())
 	for range 3 {
 		c.send(keep11)
@@ -85,36 +85,36 @@ func TestProxyChain(t *testing.T) {
 // answer asks again in vain, until the server's timer goes off.
 func TestBlindProxy(t *testing.T) {
 	const proxied = "GET / HTTP/1.0\r\nProxy-Connection: Keep-Alive\r\n\r\n"
-	blind := ProxyConfig{HopByHop: Blind, ProxyConnection: PassedOn}
-	understands := ProxyConfig{ProxyConnection: Understood, Upstream: UpstreamConfig{Version: HTTP10}}
+	blind := script.Proxy{HopByHop: script.Blind, ProxyConnection: script.PassedOn}
+	understands := script.Proxy{ProxyConnection: script.Understood, Upstream: script.Upstream{Version: script.HTTP10}}
 	for _, test := range []struct {
 		name    string
 		request string
-		chain   []ProxyConfig // the client's first
+		chain   []script.Proxy // the client's first
 		hangs   bool
 		kept    bool // by the proxy: the second request is answered
 	}{
-		{"blind", keep10, []ProxyConfig{blind}, true, false},
-		{"blind, HTTP/1.1", get, []ProxyConfig{blind}, true, false},
-		{"blind, not asked", get10, []ProxyConfig{blind}, false, false},
-		{"hop-by-hop headers removed", keep10, []ProxyConfig{{}}, false, true},
-		{"Proxy-Connection through a blind one", proxied, []ProxyConfig{blind}, false, false},
-		{"Proxy-Connection, understood", proxied, []ProxyConfig{understands}, false, true},
-		{"Proxy-Connection, removed", proxied, []ProxyConfig{{}}, false, false},
-		{"Proxy-Connection through a blind one, then understood", proxied, []ProxyConfig{blind, understands}, true, false},
-		{"Proxy-Connection understood, then a blind one", proxied, []ProxyConfig{understands, blind}, false, true},
-		{"removed, then removed", keep10, []ProxyConfig{{}, {}}, false, true},
+		{"blind", keep10, []script.Proxy{blind}, true, false},
+		{"blind, HTTP/1.1", get, []script.Proxy{blind}, true, false},
+		{"blind, not asked", get10, []script.Proxy{blind}, false, false},
+		{"hop-by-hop headers removed", keep10, []script.Proxy{{}}, false, true},
+		{"Proxy-Connection through a blind one", proxied, []script.Proxy{blind}, false, false},
+		{"Proxy-Connection, understood", proxied, []script.Proxy{understands}, false, true},
+		{"Proxy-Connection, removed", proxied, []script.Proxy{{}}, false, false},
+		{"Proxy-Connection through a blind one, then understood", proxied, []script.Proxy{blind, understands}, true, false},
+		{"Proxy-Connection understood, then a blind one", proxied, []script.Proxy{understands, blind}, false, true},
+		{"removed, then removed", keep10, []script.Proxy{{}, {}}, false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			const idle = 50 * time.Millisecond
-			s := start(t, Config{Version: HTTP10, Body: 3, IdleTimeout: idle})
+			s := start(t, script.Server{Version: script.HTTP10, Body: 3, IdleTimeout: idle})
 			if test.request == get {
-				s = start(t, Config{Body: 3, IdleTimeout: idle})
+				s = start(t, script.Server{Body: 3, IdleTimeout: idle})
 			}
 			addr := s.Addr()
 			for i := len(test.chain) - 1; i >= 0; i-- {
 				cfg := test.chain[i]
-				if cfg.HopByHop == Removed && i > 0 {
+				if cfg.HopByHop == script.Removed && i > 0 {
 					cfg.IdleTimeout = idle
 				}
 				addr = startProxy(t, cfg, addr).Addr()
@@ -155,10 +155,10 @@ func TestBlindProxyFails(t *testing.T) {
 		want    string
 	}{
 		{gone.addr(), 0, "HTTP/1.1 502 "},
-		{start(t, Config{Fault: CloseBeforeResponse}).Addr(), 0, "HTTP/1.1 502 "},
-		{start(t, Config{Fault: Silent}).Addr(), 20 * time.Millisecond, "HTTP/1.1 504 "},
+		{start(t, script.Server{Fault: script.CloseBeforeResponse}).Addr(), 0, "HTTP/1.1 502 "},
+		{start(t, script.Server{Fault: script.Silent}).Addr(), 20 * time.Millisecond, "HTTP/1.1 504 "},
 	} {
-		p := startProxy(t, ProxyConfig{HopByHop: Blind, ProxyConnection: PassedOn, Upstream: UpstreamConfig{Timeout: test.timeout}}, test.addr)
+		p := startProxy(t, script.Proxy{HopByHop: script.Blind, ProxyConnection: script.PassedOn, Upstream: script.Upstream{Timeout: test.timeout}}, test.addr)
 		if got, err := tell(t, p.Addr(), get); !strings.HasPrefix(got, test.want) || err != io.EOF {
 			t.Errorf("read %q, then %v; want %s", got, err, test.want)
 		}
@@ -168,8 +168,8 @@ func TestBlindProxyFails(t *testing.T) {
 // Towards a server of HTTP/1.0 a connection is kept when that agrees.
 func TestProxyHTTP10Upstream(t *testing.T) {
 	for _, ignores := range []bool{false, true} {
-		s := start(t, Config{Version: HTTP10, IgnoreKeepAlive: ignores, Body: 3})
-		p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Version: HTTP10}}, s.Addr())
+		s := start(t, script.Server{Version: script.HTTP10, IgnoreKeepAlive: ignores, Body: 3})
+		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Version: script.HTTP10}}, s.Addr())
 		c := dial(t, p.Addr())
 		for range 3 {
 			c.send(get)
@@ -190,19 +190,19 @@ func TestProxyHTTP10Upstream(t *testing.T) {
 // Bodies of every kind arrive whole at clients of every kind.
 func TestProxyBodies(t *testing.T) {
 	const size = 3<<20 + 7
-	for name, cfg := range map[string]Config{
-		"by length": {}, "in chunks": {Chunked: true}, "to the end": {UntilClose: true}, "to the end, 1.0": {UntilClose: true, Version: HTTP10},
+	for name, cfg := range map[string]script.Server{
+		"by length": {}, "in chunks": {Chunked: true}, "to the end": {UntilClose: true}, "to the end, 1.0": {UntilClose: true, Version: script.HTTP10},
 	} {
 		cfg.Body = size
 		s := start(t, cfg)
-		for _, hops := range []HopByHop{Removed, Forwarded} {
-			config := ProxyConfig{HopByHop: hops}
-			if hops == Forwarded {
-				config.ProxyConnection = PassedOn
+		for _, hops := range []script.HopByHop{script.Removed, script.Forwarded} {
+			config := script.Proxy{HopByHop: hops}
+			if hops == script.Forwarded {
+				config.ProxyConnection = script.PassedOn
 			}
 			p := startProxy(t, config, s.Addr())
 			for _, request := range []string{get, get10} {
-				if hops == Forwarded && request == get10 && cfg.Chunked {
+				if hops == script.Forwarded && request == get10 && cfg.Chunked {
 					continue // the server sent chunks to the proxy's 1.1, which the client cannot read
 				}
 				c := dial(t, p.Addr())
@@ -221,8 +221,8 @@ func TestProxyBodies(t *testing.T) {
 }
 
 func TestProxyHeadAndUploads(t *testing.T) {
-	s := start(t, Config{Body: 3, Chunked: true})
-	p := startProxy(t, ProxyConfig{}, s.Addr())
+	s := start(t, script.Server{Body: 3, Chunked: true})
+	p := startProxy(t, script.Proxy{}, s.Addr())
 	c := dial(t, p.Addr())
 	c.send("HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n")
 	if _, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"}); err != nil {
@@ -239,94 +239,5 @@ func TestProxyHeadAndUploads(t *testing.T) {
 	c.answer()
 	if seen := s.Seen(); seen.Executed != 4 || seen.Connections != 1 {
 		t.Errorf("%+v", seen)
-	}
-}
-
-func TestProxyConfigYAML(t *testing.T) {
-	const text = `
-idle_timeout: 60s
-hop_by_hop: removed
-proxy_connection: understood
-errors: alb
-workers: 2
-upstream:
-  version: http/1.0
-  idle_timeout: 9s
-  max_requests: 3
-  max_lifetime: 10s
-  max_idle: 1
-  order: fifo
-  retry: idempotent
-`
-	want := ProxyConfig{
-		IdleTimeout: time.Minute, ProxyConnection: Understood, Errors: LikeALB, Workers: 2,
-		Upstream: UpstreamConfig{Version: HTTP10, IdleTimeout: 9 * time.Second, MaxRequests: 3, MaxLifetime: 10 * time.Second,
-			MaxIdle: 1, Order: FIFO, Retry: RetryIdempotent},
-	}
-	var read, again ProxyConfig
-	if err := yaml.UnmarshalWithOptions([]byte(text), &read, yaml.Strict()); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, read); diff != "" {
-		t.Error(diff)
-	}
-	written, err := yaml.Marshal(want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.UnmarshalWithOptions(written, &again, yaml.Strict()); err != nil || again != want {
-		t.Errorf("written as\n%s\nread as %+v, %v", written, again, err)
-	}
-}
-
-func TestProxyConfigValidate(t *testing.T) {
-	for want, cfg := range map[string]ProxyConfig{
-		"idle_timeout: -1ns is negative":               {IdleTimeout: -1},
-		"max_requests: -1 is negative":                 {MaxRequests: -1},
-		"hint: is no header value":                     {Hint: "\r"},
-		"hop_by_hop: unknown(9)":                       {HopByHop: 9, ProxyConnection: PassedOn},
-		"proxy_connection: unknown(9)":                 {ProxyConnection: 9},
-		"proxy_connection: removed never happens with": {HopByHop: Forwarded},
-		"hint: is never sent with hop_by_hop":          {HopByHop: Forwarded, ProxyConnection: PassedOn, Hint: "timeout=5"},
-		"via: \"two words\" is not":                    {Via: "two words"},
-		"errors: unknown(9)":                           {Errors: 9},
-		"workers: -1 is not between":                   {Workers: -1},
-		"hop_by_hop: a blind proxy keeps":              {HopByHop: Blind, ProxyConnection: PassedOn, IdleTimeout: 1},
-		"upstream.idle_timeout: -1ns is negative":      {Upstream: UpstreamConfig{IdleTimeout: -1}},
-		"upstream.timeout: -1ns is negative":           {Upstream: UpstreamConfig{Timeout: -1}},
-		"upstream.max_idle: -1 is negative":            {Upstream: UpstreamConfig{MaxIdle: -1}},
-		"upstream.version: unknown(9)":                 {Upstream: UpstreamConfig{Version: 9}},
-		"upstream.order: unknown(9)":                   {Upstream: UpstreamConfig{Order: 9}},
-		"upstream.retry: unknown(9)":                   {Upstream: UpstreamConfig{Retry: 9}},
-		"upstream.retry: is none":                      {Upstream: UpstreamConfig{Retries: 1}},
-		"upstream.per_request: keeps no":               {Upstream: UpstreamConfig{PerRequest: true, MaxIdle: 1}},
-	} {
-		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%+v: %v, want %s...", cfg, err, want)
-		}
-	}
-	blind := ProxyConfig{HopByHop: Blind, ProxyConnection: PassedOn, Errors: LikeALB, Upstream: UpstreamConfig{Timeout: 1, ConnectTimeout: 1}}
-	for _, cfg := range []ProxyConfig{{}, blind} {
-		if err := cfg.Validate(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestProxyNames(t *testing.T) {
-	for _, name := range hopByHopNames {
-		reads(t, name, new(HopByHop))
-	}
-	for _, name := range proxyConnectionNames {
-		reads(t, name, new(ProxyConnection))
-	}
-	for _, name := range leaseOrderNames {
-		reads(t, name, new(LeaseOrder))
-	}
-	for _, name := range retryNames {
-		reads(t, name, new(Retry))
-	}
-	for _, name := range errorStyleNames {
-		reads(t, name, new(ErrorStyle))
 	}
 }

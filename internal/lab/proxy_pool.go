@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // upstream is a connection to a server. It belongs to the exchange that leased
@@ -60,7 +62,7 @@ func (w *workerPool) pick(backend int) *upstream {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range w.idle {
-		if w.p.cfg.Upstream.Order == LIFO {
+		if w.p.cfg.Upstream.Order == script.LIFO {
 			i = len(w.idle) - 1 - i
 		}
 		if up := w.idle[i]; up.backend == backend {

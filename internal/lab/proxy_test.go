@@ -11,9 +11,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
-func startProxy(t *testing.T, cfg ProxyConfig, backends ...string) *Proxy {
+func startProxy(t *testing.T, cfg script.Proxy, backends ...string) *Proxy {
 	t.Helper()
 	p, err := StartProxy(cfg, "", backends...)
 	if err != nil {
@@ -86,8 +88,8 @@ func upstreamEnded(t *testing.T, p *Proxy, i int) Story {
 
 // A proxy keeps its connections apart from its clients', and tells of both.
 func TestProxyKeepsBothSides(t *testing.T) {
-	s := start(t, Config{Body: 5})
-	p := startProxy(t, ProxyConfig{}, s.Addr())
+	s := start(t, script.Server{Body: 5})
+	p := startProxy(t, script.Proxy{}, s.Addr())
 	for range 2 {
 		c := dial(t, p.Addr())
 		for range 3 {
@@ -122,9 +124,9 @@ func TestProxyKeepsBothSides(t *testing.T) {
 // Each side has a timer of its own.
 func TestProxyIdleTimeouts(t *testing.T) {
 	const short = 30 * time.Millisecond
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	for _, unwatched := range []bool{false, true} {
-		p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{IdleTimeout: short, Unwatched: unwatched}}, s.Addr())
+		p := startProxy(t, script.Proxy{Upstream: script.Upstream{IdleTimeout: short, Unwatched: unwatched}}, s.Addr())
 		c := dial(t, p.Addr())
 		c.send(get)
 		c.answer()
@@ -143,7 +145,7 @@ func TestProxyIdleTimeouts(t *testing.T) {
 			t.Errorf("unwatched %v: %+v", unwatched, seen)
 		}
 	}
-	p := startProxy(t, ProxyConfig{IdleTimeout: short}, s.Addr())
+	p := startProxy(t, script.Proxy{IdleTimeout: short}, s.Addr())
 	c := dial(t, p.Addr())
 	c.send(get)
 	c.answer()
@@ -157,12 +159,12 @@ func TestProxyIdleTimeouts(t *testing.T) {
 }
 
 func TestProxyMaxRequestsAndLifetime(t *testing.T) {
-	s := start(t, Config{})
-	for want, cfg := range map[Why]UpstreamConfig{
+	s := start(t, script.Server{})
+	for want, cfg := range map[Why]script.Upstream{
 		WhyMaxRequests: {MaxRequests: 2},
 		WhyLifetime:    {MaxLifetime: 1}, // is over with the first request
 	} {
-		p := startProxy(t, ProxyConfig{Upstream: cfg}, s.Addr())
+		p := startProxy(t, script.Proxy{Upstream: cfg}, s.Addr())
 		c := dial(t, p.Addr())
 		for range 4 {
 			c.send(get)
@@ -173,7 +175,7 @@ func TestProxyMaxRequestsAndLifetime(t *testing.T) {
 			t.Errorf("%v: %+v, %+v", want, st, seen)
 		}
 	}
-	p := startProxy(t, ProxyConfig{MaxRequests: 2}, s.Addr())
+	p := startProxy(t, script.Proxy{MaxRequests: 2}, s.Addr())
 	c := dial(t, p.Addr())
 	for use := 1; use <= 2; use++ {
 		c.send(get)
@@ -190,9 +192,9 @@ func TestProxyMaxRequestsAndLifetime(t *testing.T) {
 // Of two idle connections one is used as the order says, or there is place for
 // only one.
 func TestProxyOrder(t *testing.T) {
-	for _, cfg := range []UpstreamConfig{{Order: LIFO}, {Order: FIFO}, {MaxIdle: 1}} {
+	for _, cfg := range []script.Upstream{{Order: script.LIFO}, {Order: script.FIFO}, {MaxIdle: 1}} {
 		b := listenBackend(t)
-		p := startProxy(t, ProxyConfig{Upstream: cfg}, b.addr())
+		p := startProxy(t, script.Proxy{Upstream: cfg}, b.addr())
 		first, second := dial(t, p.Addr()), dial(t, p.Addr())
 		first.send(get)
 		older, _ := b.next()
@@ -210,7 +212,7 @@ func TestProxyOrder(t *testing.T) {
 		}
 		first.send(get)
 		used := younger
-		if cfg.Order == FIFO {
+		if cfg.Order == script.FIFO {
 			used = older
 		}
 		used.request()
@@ -224,7 +226,7 @@ func TestProxyOrder(t *testing.T) {
 func TestProxyWatches(t *testing.T) {
 	for _, unwatched := range []bool{false, true} {
 		b := listenBackend(t)
-		p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Unwatched: unwatched}}, b.addr())
+		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Unwatched: unwatched}}, b.addr())
 		c := dial(t, p.Addr())
 		c.send(get)
 		server, _ := b.next()
@@ -260,23 +262,23 @@ func TestProxyRetry(t *testing.T) {
 	const put = "PUT / HTTP/1.1\r\nHost: lab\r\nX-Request-Id: 2\r\nContent-Length: 1\r\n\r\nx"
 	const postOne = "POST / HTTP/1.1\r\nHost: lab\r\nX-Request-Id: 2\r\nContent-Length: 1\r\n\r\nx"
 	for _, test := range []struct {
-		retry      Retry
+		retry      script.Retry
 		request    string
 		status     int
 		executed   uint64
 		duplicates uint64
 	}{
-		{RetryNone, put, 502, 2, 0},
-		{RetryNone, postOne, 502, 2, 0},
-		{RetryUnsent, put, 502, 2, 0},
-		{RetryIdempotent, put, 200, 3, 1},
-		{RetryIdempotent, postOne, 502, 2, 0},
-		{RetryAlways, put, 200, 3, 1},
-		{RetryAlways, postOne, 200, 3, 1},
+		{script.RetryNone, put, 502, 2, 0},
+		{script.RetryNone, postOne, 502, 2, 0},
+		{script.RetryUnsent, put, 502, 2, 0},
+		{script.RetryIdempotent, put, 200, 3, 1},
+		{script.RetryIdempotent, postOne, 502, 2, 0},
+		{script.RetryAlways, put, 200, 3, 1},
+		{script.RetryAlways, postOne, 200, 3, 1},
 	} {
-		for _, fault := range []Fault{CloseBeforeResponse, ResetBeforeResponse} {
-			s := start(t, Config{Fault: fault, FaultOn: OnReused})
-			p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Retry: test.retry}}, s.Addr())
+		for _, fault := range []script.Fault{script.CloseBeforeResponse, script.ResetBeforeResponse} {
+			s := start(t, script.Server{Fault: fault, FaultOn: script.OnReused})
+			p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: test.retry}}, s.Addr())
 			c := dial(t, p.Addr())
 			c.send(get)
 			c.answer()
@@ -292,7 +294,7 @@ func TestProxyRetry(t *testing.T) {
 			if server.Executed != test.executed || server.Duplicates != test.duplicates {
 				t.Errorf("%v, %.4s: the server saw %+v", test.retry, test.request, server)
 			}
-			if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByServer, fault.how(), WhyServer}) {
+			if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByServer, howOf(fault), WhyServer}) {
 				t.Errorf("%v: %+v", fault, st)
 			}
 		}
@@ -303,8 +305,8 @@ func TestProxyRetry(t *testing.T) {
 // fresh connection to each server has failed.
 func TestProxyRetries(t *testing.T) {
 	for retries, want := range map[int]uint64{0: 2, 1: 2, 3: 4} {
-		a, b := start(t, Config{Fault: CloseBeforeResponse}), start(t, Config{Fault: CloseBeforeResponse})
-		p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Retry: RetryIdempotent, Retries: retries}}, a.Addr(), b.Addr())
+		a, b := start(t, script.Server{Fault: script.CloseBeforeResponse}), start(t, script.Server{Fault: script.CloseBeforeResponse})
+		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryIdempotent, Retries: retries}}, a.Addr(), b.Addr())
 		c := dial(t, p.Addr())
 		c.send(get)
 		if resp := c.answer(); resp.StatusCode != 502 {
@@ -321,8 +323,8 @@ func TestProxyRetries(t *testing.T) {
 func TestProxyUnreached(t *testing.T) {
 	gone := listenBackend(t)
 	gone.Close()
-	s := start(t, Config{})
-	p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Retry: RetryUnsent}}, gone.addr(), s.Addr())
+	s := start(t, script.Server{})
+	p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryUnsent}}, gone.addr(), s.Addr())
 	c := dial(t, p.Addr())
 	c.send(post + strings.Repeat("x", 1000))
 	if resp := c.answer(); resp.StatusCode != 200 {
@@ -331,8 +333,8 @@ func TestProxyUnreached(t *testing.T) {
 	if seen := p.Seen(); seen.Attempts != 2 || seen.Retries != 1 || seen.Upstream != 1 {
 		t.Errorf("%+v", seen)
 	}
-	for style, want := range map[ErrorStyle]int{LikeNginx: 502, LikeALB: 502, LikeHAProxy: 503} {
-		p := startProxy(t, ProxyConfig{Errors: style}, gone.addr())
+	for style, want := range map[script.ErrorStyle]int{script.LikeNginx: 502, script.LikeALB: 502, script.LikeHAProxy: 503} {
+		p := startProxy(t, script.Proxy{Errors: style}, gone.addr())
 		c := dial(t, p.Addr())
 		c.send(get)
 		if resp := c.answer(); resp.StatusCode != want {
@@ -343,9 +345,9 @@ func TestProxyUnreached(t *testing.T) {
 
 // A server that does not answer in time is a 504, or another server's turn.
 func TestProxyTimeout(t *testing.T) {
-	silent, s := start(t, Config{Fault: Silent}), start(t, Config{})
-	upstream := UpstreamConfig{Timeout: 30 * time.Millisecond, Retry: RetryIdempotent}
-	p := startProxy(t, ProxyConfig{Upstream: upstream}, silent.Addr())
+	silent, s := start(t, script.Server{Fault: script.Silent}), start(t, script.Server{})
+	upstream := script.Upstream{Timeout: 30 * time.Millisecond, Retry: script.RetryIdempotent}
+	p := startProxy(t, script.Proxy{Upstream: upstream}, silent.Addr())
 	c := dial(t, p.Addr())
 	c.send(get)
 	if resp := c.answer(); resp.StatusCode != 504 {
@@ -357,7 +359,7 @@ func TestProxyTimeout(t *testing.T) {
 	if seen := p.Seen(); seen.Timeouts != 1 || seen.Attempts != 1 {
 		t.Errorf("%+v", seen)
 	}
-	both := startProxy(t, ProxyConfig{Upstream: upstream}, silent.Addr(), s.Addr())
+	both := startProxy(t, script.Proxy{Upstream: upstream}, silent.Addr(), s.Addr())
 	c = dial(t, both.Addr())
 	c.send(get)
 	// On a busy machine the second server may be too slow as well.
@@ -373,8 +375,8 @@ func TestProxyTimeout(t *testing.T) {
 // HAProxy says nothing when a kept connection failed under a later request of a
 // client, who is to send it again.
 func TestProxyLikeHAProxy(t *testing.T) {
-	s := start(t, Config{Fault: CloseBeforeResponse, FaultOn: OnReused})
-	p := startProxy(t, ProxyConfig{Errors: LikeHAProxy}, s.Addr())
+	s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
+	p := startProxy(t, script.Proxy{Errors: script.LikeHAProxy}, s.Addr())
 	c := dial(t, p.Addr())
 	c.send(get)
 	c.answer()
@@ -399,18 +401,18 @@ func TestProxyLikeHAProxy(t *testing.T) {
 func TestProxyErrorPages(t *testing.T) {
 	gone := listenBackend(t)
 	gone.Close()
-	for style, want := range map[ErrorStyle]string{
-		LikeNginx:   "Server: nginx\r\nContent-Type: text/html\r\nContent-Length: 150\r\nConnection: close\r\n\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
-		LikeALB:     "Server: awselb/2.0\r\nContent-Type: text/html\r\nContent-Length: 122\r\nConnection: close\r\n\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n",
-		LikeHAProxy: "Cache-Control: no-cache\r\nContent-Type: text/html\r\nContent-Length: 107\r\nConnection: close\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n",
+	for style, want := range map[script.ErrorStyle]string{
+		script.LikeNginx:   "Server: nginx\r\nContent-Type: text/html\r\nContent-Length: 150\r\nConnection: close\r\n\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
+		script.LikeALB:     "Server: awselb/2.0\r\nContent-Type: text/html\r\nContent-Length: 122\r\nConnection: close\r\n\r\n<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n",
+		script.LikeHAProxy: "Cache-Control: no-cache\r\nContent-Type: text/html\r\nContent-Length: 107\r\nConnection: close\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n",
 	} {
-		p := startProxy(t, ProxyConfig{Errors: style}, gone.addr())
+		p := startProxy(t, script.Proxy{Errors: style}, gone.addr())
 		got, err := tell(t, p.Addr(), "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
 		if _, rest, _ := strings.Cut(got, "\r\n"); rest != want || err != io.EOF {
 			t.Errorf("%v: read %q, then %v", style, got, err)
 		}
 		for status := range reasons {
-			if reason, _, body := style.page(status); !strings.Contains(body, reason) {
+			if reason, _, body := errorPage(style, status); !strings.Contains(body, reason) {
 				t.Errorf("%v: %d is %q: %q", style, status, reason, body)
 			}
 		}
@@ -419,13 +421,13 @@ func TestProxyErrorPages(t *testing.T) {
 
 // A body that the server cuts short is cut short for the client.
 func TestProxyTruncates(t *testing.T) {
-	for _, cfg := range []Config{
-		{Fault: CloseDuringResponse, Body: 16},
-		{Fault: ResetDuringResponse, Body: 16},
-		{Fault: CloseDuringResponse, Body: 16, Chunked: true},
+	for _, cfg := range []script.Server{
+		{Fault: script.CloseDuringResponse, Body: 16},
+		{Fault: script.ResetDuringResponse, Body: 16},
+		{Fault: script.CloseDuringResponse, Body: 16, Chunked: true},
 	} {
 		s := start(t, cfg)
-		p := startProxy(t, ProxyConfig{}, s.Addr())
+		p := startProxy(t, script.Proxy{}, s.Addr())
 		c := dial(t, p.Addr())
 		c.send(get)
 		resp, err := http.ReadResponse(c.r, nil)
@@ -439,7 +441,7 @@ func TestProxyTruncates(t *testing.T) {
 		if st := p.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyUpstream}) {
 			t.Errorf("%v: %+v", cfg.Fault, st)
 		}
-		if st := p.Upstream()[0]; st.ending() != (ending{ByServer, cfg.Fault.how(), WhyServer}) {
+		if st := p.Upstream()[0]; st.ending() != (ending{ByServer, howOf(cfg.Fault), WhyServer}) {
 			t.Errorf("%v: %+v", cfg.Fault, st)
 		}
 		if seen := p.Seen(); seen.Truncated != 1 {
@@ -450,8 +452,8 @@ func TestProxyTruncates(t *testing.T) {
 
 // What is no answer is a 502, and is not asked for again.
 func TestProxyGarbage(t *testing.T) {
-	s := start(t, Config{Fault: Garbage})
-	p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Retry: RetryAlways}}, s.Addr(), s.Addr())
+	s := start(t, script.Server{Fault: script.Garbage})
+	p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryAlways}}, s.Addr(), s.Addr())
 	c := dial(t, p.Addr())
 	c.send(get)
 	if resp := c.answer(); resp.StatusCode != 502 {
@@ -463,8 +465,8 @@ func TestProxyGarbage(t *testing.T) {
 }
 
 func TestProxyBadRequests(t *testing.T) {
-	s := start(t, Config{})
-	p := startProxy(t, ProxyConfig{}, s.Addr())
+	s := start(t, script.Server{})
+	p := startProxy(t, script.Proxy{}, s.Addr())
 	for request, want := range map[string]string{
 		"hello\r\n\r\n":                                               "HTTP/1.1 400 ",
 		"GET / HTTP/2.0\r\n\r\n":                                      "HTTP/1.1 400 ",
@@ -484,8 +486,8 @@ func TestProxyBadRequests(t *testing.T) {
 // Close ends what is idle and what waits for a server.
 func TestProxyClose(t *testing.T) {
 	for _, unwatched := range []bool{false, true} {
-		s, silent := start(t, Config{}), start(t, Config{Fault: Silent})
-		p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{Unwatched: unwatched}}, s.Addr(), silent.Addr())
+		s, silent := start(t, script.Server{}), start(t, script.Server{Fault: script.Silent})
+		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Unwatched: unwatched}}, s.Addr(), silent.Addr())
 		idle, busy := dial(t, p.Addr()), dial(t, p.Addr())
 		idle.send(get)
 		idle.answer()
@@ -507,9 +509,9 @@ func TestProxyClose(t *testing.T) {
 // Two workers keep a connection each, which carries three requests: nginx in
 // front of Tomcat as in row 13. All connections are closed by the proxy.
 func TestProxyAsNginxBeforeTomcat(t *testing.T) {
-	s := start(t, Config{IdleTimeout: 20 * time.Second, MaxRequests: 20, MaxConnections: 8, Threads: 4, Backlog: 1})
-	p := startProxy(t, ProxyConfig{Workers: 2, Upstream: UpstreamConfig{
-		MaxIdle: 1, MaxRequests: 3, MaxLifetime: 10 * time.Second, IdleTimeout: 9 * time.Second, Retry: RetryIdempotent}}, s.Addr())
+	s := start(t, script.Server{IdleTimeout: 20 * time.Second, MaxRequests: 20, MaxConnections: 8, Threads: 4, Backlog: 1})
+	p := startProxy(t, script.Proxy{Workers: 2, Upstream: script.Upstream{
+		MaxIdle: 1, MaxRequests: 3, MaxLifetime: 10 * time.Second, IdleTimeout: 9 * time.Second, Retry: script.RetryIdempotent}}, s.Addr())
 	for range 10 {
 		c := dial(t, p.Addr())
 		c.send("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
@@ -530,13 +532,13 @@ func TestProxyAsNginxBeforeTomcat(t *testing.T) {
 }
 
 func TestStartProxyRefuses(t *testing.T) {
-	if _, err := StartProxy(ProxyConfig{}, ""); err == nil || !strings.Contains(err.Error(), "there is no server") {
+	if _, err := StartProxy(script.Proxy{}, ""); err == nil || !strings.Contains(err.Error(), "there is no server") {
 		t.Error(err)
 	}
-	if _, err := StartProxy(ProxyConfig{}, "", "nowhere"); err == nil || !strings.Contains(err.Error(), `server "nowhere"`) {
+	if _, err := StartProxy(script.Proxy{}, "", "nowhere"); err == nil || !strings.Contains(err.Error(), `server "nowhere"`) {
 		t.Error(err)
 	}
-	if _, err := StartProxy(ProxyConfig{MaxRequests: -1}, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "proxy: max_requests") {
+	if _, err := StartProxy(script.Proxy{MaxRequests: -1}, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "proxy: max_requests") {
 		t.Error(err)
 	}
 }
@@ -544,9 +546,9 @@ func TestStartProxyRefuses(t *testing.T) {
 // Many clients at once, on a server whose timer is as short as its answers are
 // apart: every request is answered once, whatever became of connections.
 func TestProxyRaces(t *testing.T) {
-	s := start(t, Config{IdleTimeout: time.Millisecond, Body: 100})
-	p := startProxy(t, ProxyConfig{Workers: 2, Upstream: UpstreamConfig{
-		IdleTimeout: time.Millisecond, MaxIdle: 3, Retry: RetryIdempotent, RetryFresh: true}}, s.Addr())
+	s := start(t, script.Server{IdleTimeout: time.Millisecond, Body: 100})
+	p := startProxy(t, script.Proxy{Workers: 2, Upstream: script.Upstream{
+		IdleTimeout: time.Millisecond, MaxIdle: 3, Retry: script.RetryIdempotent, RetryFresh: true}}, s.Addr())
 	const clients, each = 8, 50
 	done := make(chan error, clients)
 	for range clients {
@@ -594,7 +596,7 @@ func TestProxyConnectTimeout(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("says what Linux does")
 	}
-	s := start(t, Config{MaxConnections: 1, Backlog: 1})
+	s := start(t, script.Server{MaxConnections: 1, Backlog: 1})
 	for { // until a connect is not answered: the first is served, and the queue has room for few
 		conn, err := net.DialTimeout("tcp", s.Addr(), 500*time.Millisecond)
 		if err != nil {
@@ -602,7 +604,7 @@ func TestProxyConnectTimeout(t *testing.T) {
 		}
 		defer conn.Close()
 	}
-	p := startProxy(t, ProxyConfig{Upstream: UpstreamConfig{ConnectTimeout: 300 * time.Millisecond, Retry: RetryUnsent}}, s.Addr())
+	p := startProxy(t, script.Proxy{Upstream: script.Upstream{ConnectTimeout: 300 * time.Millisecond, Retry: script.RetryUnsent}}, s.Addr())
 	c := dial(t, p.Addr())
 	c.send(get)
 	if resp := c.answer(); resp.StatusCode != 504 {

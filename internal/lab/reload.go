@@ -3,23 +3,8 @@ package lab
 import (
 	"time"
 
-	"github.com/kabench/kabench/internal/enum"
+	"github.com/kabench/kabench/profiles/script"
 )
-
-// Reload is what a server does with its open connections when it is reloaded.
-// It never stops listening: the new configuration's workers accept at once.
-type Reload uint8
-
-const (
-	CloseIdle Reload = iota // idle ones are closed at once, busy ones with their answer, which says close
-	Announce                // all are closed with their next answer, which says close
-)
-
-var reloadNames = enum.Names[Reload]{"close_idle", "announce"}
-
-func (r Reload) String() string                   { return reloadNames.Text(r) }
-func (r Reload) MarshalText() ([]byte, error)     { return reloadNames.Marshal(r) }
-func (r *Reload) UnmarshalText(text []byte) error { return reloadNames.Unmarshal(text, r) }
 
 // Reload ends the connections that are open now, as Config.Reload says, and
 // returns how many there are. One that has not sent a request yet is not idle:
@@ -57,7 +42,7 @@ func (c *conn) condemn() {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
 	c.doomed = true
-	if c.idle && c.s.cfg.Reload == CloseIdle {
+	if c.idle && c.s.cfg.Reload == script.CloseIdle {
 		c.raw.SetReadDeadline(longAgo)
 	}
 }
@@ -74,7 +59,7 @@ func (c *conn) rest(until time.Time) {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
 	c.idle = c.use > 1
-	if c.idle && c.doomed && c.s.cfg.Reload == CloseIdle {
+	if c.idle && c.doomed && c.s.cfg.Reload == script.CloseIdle {
 		until = longAgo
 	}
 	c.arm(until)
@@ -85,7 +70,7 @@ func (c *conn) rest(until time.Time) {
 func (c *conn) rise() (reloaded bool) {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
-	reloaded = c.idle && c.doomed && c.s.cfg.Reload == CloseIdle
+	reloaded = c.idle && c.doomed && c.s.cfg.Reload == script.CloseIdle
 	c.idle = false
 	return reloaded
 }

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Server is a scripted HTTP/1.1 server. Each connection is served by one
@@ -18,7 +20,7 @@ import (
 // What reaches a connection after the server closed it is answered by the
 // kernel with a RST; the server never learns of it.
 type Server struct {
-	cfg     Config
+	cfg     script.Server
 	ln      *listener
 	tls     *tls.Config // nil: plain
 	cert    []byte      // PEM; nil: plain
@@ -42,7 +44,7 @@ type Server struct {
 //
 // Random delays follow one fixed seed, so servers with the same script draw the
 // same delays in the order of the requests.
-func Start(cfg Config, addr string) (*Server, error) {
+func Start(cfg script.Server, addr string) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
@@ -140,7 +142,7 @@ func (s *Server) Seen() Seen {
 func (s *Server) request(use int) bool {
 	nth := s.requests.Add(1)
 	f := s.cfg.Fault
-	return f != FaultNone && !f.onConnection() && s.cfg.FaultOn.strikes(use, nth)
+	return f != script.FaultNone && !f.OnConnection() && s.cfg.FaultOn.Strikes(use, nth)
 }
 
 func (s *Server) ended(e ending) {

@@ -11,11 +11,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestIdleTimeout(t *testing.T) {
 	const idle = 30 * time.Millisecond
-	s := start(t, Config{IdleTimeout: idle, Body: 5})
+	s := start(t, script.Server{IdleTimeout: idle, Body: 5})
 	c := dial(t, s.Addr())
 	begin := time.Now()
 	c.send(get)
@@ -43,7 +45,7 @@ func TestIdleTimeout(t *testing.T) {
 // The timer does not run before the first request, nor while one is served.
 func TestIdleTimeoutRunsOnlyWhenIdle(t *testing.T) {
 	const idle = 10 * time.Millisecond
-	s := start(t, Config{IdleTimeout: idle, Delay: Delay{A: 5 * idle}})
+	s := start(t, script.Server{IdleTimeout: idle, Delay: script.Delay{A: 5 * idle}})
 	c := dial(t, s.Addr())
 	time.Sleep(5 * idle)
 	c.send(get)
@@ -52,7 +54,7 @@ func TestIdleTimeoutRunsOnlyWhenIdle(t *testing.T) {
 }
 
 func TestClientClosesFirst(t *testing.T) {
-	s := start(t, Config{IdleTimeout: time.Hour})
+	s := start(t, script.Server{IdleTimeout: time.Hour})
 	for i, how := range []How{FIN, RST} {
 		c := dial(t, s.Addr())
 		c.send(get)
@@ -73,7 +75,7 @@ func TestClientClosesFirst(t *testing.T) {
 
 // A client that says it will send no more is still answered.
 func TestHalfClose(t *testing.T) {
-	s := start(t, Config{Delay: Delay{A: 5 * time.Millisecond}})
+	s := start(t, script.Server{Delay: script.Delay{A: 5 * time.Millisecond}})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.CloseWrite()
@@ -86,7 +88,7 @@ func TestHalfClose(t *testing.T) {
 
 func TestMaxRequests(t *testing.T) {
 	for _, unannounced := range []bool{false, true} {
-		s := start(t, Config{MaxRequests: 3, Unannounced: unannounced})
+		s := start(t, script.Server{MaxRequests: 3, Unannounced: unannounced})
 		c := dial(t, s.Addr())
 		for use := 1; use <= 3; use++ {
 			c.send(get)
@@ -103,12 +105,12 @@ func TestMaxRequests(t *testing.T) {
 
 func TestSaidClose(t *testing.T) {
 	cases := []struct {
-		cfg     Config
+		cfg     script.Server
 		request string
 	}{
-		{Config{SayClose: true}, get},
-		{Config{}, "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"},
-		{Config{}, "GET / HTTP/1.0\r\n\r\n"},
+		{script.Server{SayClose: true}, get},
+		{script.Server{}, "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"},
+		{script.Server{}, "GET / HTTP/1.0\r\n\r\n"},
 	}
 	for _, c := range cases {
 		s := start(t, c.cfg)
@@ -128,19 +130,19 @@ func TestAnswers(t *testing.T) {
 	const http10 = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 	cases := []struct {
 		name    string
-		cfg     Config
+		cfg     script.Server
 		request string
 		want    string
 	}{
-		{"empty", Config{}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		{"status", Config{Status: 503, Body: 3}, get, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nkab"},
-		{"no content", Config{Status: 204}, get, "HTTP/1.1 204 No Content\r\n\r\n"},
-		{"chunked", Config{Body: 3, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nkab\r\n0\r\n\r\n"},
-		{"head", Config{Body: 3}, "HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
-		{"1.0 kept", Config{Body: 3, Chunked: true}, http10, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nkab"},
-		{"pipelined", Config{}, get + get, strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 2)},
-		{"upload", Config{}, post + strings.Repeat("x", 1000), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		{"expect", Config{}, "POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nxx",
+		{"empty", script.Server{}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"status", script.Server{Status: 503, Body: 3}, get, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nkab"},
+		{"no content", script.Server{Status: 204}, get, "HTTP/1.1 204 No Content\r\n\r\n"},
+		{"chunked", script.Server{Body: 3, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nkab\r\n0\r\n\r\n"},
+		{"head", script.Server{Body: 3}, "HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
+		{"1.0 kept", script.Server{Body: 3, Chunked: true}, http10, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nkab"},
+		{"pipelined", script.Server{}, get + get, strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 2)},
+		{"upload", script.Server{}, post + strings.Repeat("x", 1000), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"expect", script.Server{}, "POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nxx",
 			"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 	}
 	for _, c := range cases {
@@ -158,7 +160,7 @@ func TestAnswers(t *testing.T) {
 func TestLargeBodies(t *testing.T) {
 	const size = 3<<20 + 7
 	for _, chunked := range []bool{false, true} {
-		c := dial(t, start(t, Config{Body: size, Chunked: chunked}).Addr())
+		c := dial(t, start(t, script.Server{Body: size, Chunked: chunked}).Addr())
 		for range 2 {
 			c.send(get)
 			resp, err := http.ReadResponse(c.r, nil)
@@ -180,7 +182,7 @@ func TestBadRequests(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: lab\r\nX: " + strings.Repeat("x", 2*maxHead) + "\r\n": "HTTP/1.1 431 Request Header Fields Too Large\r\n",
 	}
 	for request, want := range cases {
-		s := start(t, Config{})
+		s := start(t, script.Server{})
 		c := dial(t, s.Addr())
 		c.send(request)
 		// What was not read makes the end a RST; the answer comes before it.
@@ -194,7 +196,7 @@ func TestBadRequests(t *testing.T) {
 }
 
 func TestUnfinishedRequest(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	for i, part := range []string{"", "GET / HT", post + "xx"} {
 		c := dial(t, s.Addr())
 		c.send(part)
@@ -207,7 +209,7 @@ func TestUnfinishedRequest(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	s := start(t, Config{Delay: Delay{A: delay}})
+	s := start(t, script.Server{Delay: script.Delay{A: delay}})
 	c := dial(t, s.Addr())
 	begin := time.Now()
 	c.send(get)
@@ -218,7 +220,7 @@ func TestDelay(t *testing.T) {
 }
 
 func TestDelaysRepeat(t *testing.T) {
-	cfg := Config{Delay: Delay{Form: Exponential, A: time.Millisecond}}
+	cfg := script.Server{Delay: script.Delay{Form: script.Exponential, A: time.Millisecond}}
 	a, b := start(t, cfg), start(t, cfg)
 	for i := range 100 {
 		if x, y := a.draw(cfg.Delay), b.draw(cfg.Delay); x != y {
@@ -229,7 +231,7 @@ func TestDelaysRepeat(t *testing.T) {
 
 // A story keeps the last exchanges, and counts all.
 func TestStoryIsBounded(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	c := dial(t, s.Addr())
 	const n = keepExchanges + 10
 	c.send(strings.Repeat(get, n))
@@ -262,10 +264,18 @@ func TestStoriesAreBounded(t *testing.T) {
 	}
 }
 
+func TestStartRefusesWhatIsNotValid(t *testing.T) {
+	for _, cfg := range []script.Server{{IdleTimeout: -1}, {Fault: script.TLSAlert}, {Status: 204, Chunked: true}} {
+		if _, err := Start(cfg, ""); err == nil {
+			t.Errorf("%+v was started", cfg)
+		}
+	}
+}
+
 // Close ends what waits for a request, for an answer's delay and for the end of
 // a request, and may be called by several.
 func TestClose(t *testing.T) {
-	s := start(t, Config{Delay: Delay{A: time.Hour}})
+	s := start(t, script.Server{Delay: script.Delay{A: time.Hour}})
 	idle, waiting, sending := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
 	waiting.send(get)
 	sending.send(post)
@@ -293,7 +303,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestURL(t *testing.T) {
-	s, err := Start(Config{}, "0.0.0.0:0")
+	s, err := Start(script.Server{}, "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +314,7 @@ func TestURL(t *testing.T) {
 	}
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	if _, err := Start(Config{}, s.Addr()); !errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := Start(script.Server{}, s.Addr()); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("a second server on the address: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A request that is read whole is executed, answered or not; one that is cut
@@ -14,7 +15,7 @@ func TestExecutions(t *testing.T) {
 	named := func(method, id, more string) string {
 		return fmt.Sprintf("%s /buy HTTP/1.1\r\nHost: lab\r\nX-Request-Id: %s\r\n%s\r\n", method, id, more)
 	}
-	s := start(t, Config{Fault: CloseBeforeResponse, FaultOn: OnReused})
+	s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
 	one := dial(t, s.Addr())
 	one.send(named("POST", "a", "Content-Length: 1\r\n") + "x")
 	one.answer()
@@ -42,7 +43,7 @@ func TestExecutions(t *testing.T) {
 // Without ids requests of a method and target count together and are no
 // duplicates.
 func TestExecutionsWithoutID(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	c := dial(t, s.Addr())
 	c.send(strings.Repeat(get, 3) + "HEAD /x HTTP/1.1\r\nHost: lab\r\n\r\n")
 	c.CloseWrite()
@@ -74,7 +75,7 @@ func TestRecordHeaders(t *testing.T) {
 	const request = "POST / HTTP/1.1\r\nHost: lab\r\nConnection: x-secret, te\r\nX-Secret: 1\r\nTE: trailers\r\n" +
 		"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n0\r\n\r\n"
 	for _, record := range []bool{false, true} {
-		s := start(t, Config{RecordHeaders: record})
+		s := start(t, script.Server{RecordHeaders: record})
 		c := dial(t, s.Addr())
 		c.send(request)
 		c.answer()

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // tap keeps what is read from a connection.
@@ -57,16 +59,16 @@ func dialTLS(t *testing.T, s interface {
 
 func TestTLSCloseNotify(t *testing.T) {
 	cases := []struct {
-		cfg    Config
+		cfg    script.Server
 		alert  bool
 		ending ending
 	}{
-		{Config{IdleTimeout: time.Millisecond}, true, ending{ByServer, FIN, WhyIdleTimeout}},
-		{Config{MaxRequests: 1}, true, ending{ByServer, FIN, WhyMaxRequests}},
-		{Config{IdleTimeout: time.Millisecond, Fault: TLSNoCloseNotify}, false, ending{ByServer, FIN, WhyIdleTimeout}},
-		{Config{MaxRequests: 1, Fault: TLSNoCloseNotify}, false, ending{ByServer, FIN, WhyMaxRequests}},
-		{Config{MaxRequests: 1, Fault: TLSNoCloseNotify, FaultOn: OnReused}, true, ending{ByServer, FIN, WhyMaxRequests}},
-		{Config{Fault: CloseOnIdle}, true, ending{ByServer, FIN, WhyFault}},
+		{script.Server{IdleTimeout: time.Millisecond}, true, ending{ByServer, FIN, WhyIdleTimeout}},
+		{script.Server{MaxRequests: 1}, true, ending{ByServer, FIN, WhyMaxRequests}},
+		{script.Server{IdleTimeout: time.Millisecond, Fault: script.TLSNoCloseNotify}, false, ending{ByServer, FIN, WhyIdleTimeout}},
+		{script.Server{MaxRequests: 1, Fault: script.TLSNoCloseNotify}, false, ending{ByServer, FIN, WhyMaxRequests}},
+		{script.Server{MaxRequests: 1, Fault: script.TLSNoCloseNotify, FaultOn: script.OnReused}, true, ending{ByServer, FIN, WhyMaxRequests}},
+		{script.Server{Fault: script.CloseOnIdle}, true, ending{ByServer, FIN, WhyFault}},
 	}
 	for _, c := range cases {
 		c.cfg.TLS = true
@@ -88,13 +90,13 @@ func TestTLSCloseNotify(t *testing.T) {
 
 func TestTLSFaults(t *testing.T) {
 	cases := []struct {
-		cfg  Config
+		cfg  script.Server
 		send string
 		want error
 	}{
-		{Config{Fault: CloseBeforeResponse}, get, io.EOF},
-		{Config{Fault: ResetBeforeResponse}, get, syscall.ECONNRESET},
-		{Config{Fault: ResetWhileReading}, post + "xx", syscall.ECONNRESET},
+		{script.Server{Fault: script.CloseBeforeResponse}, get, io.EOF},
+		{script.Server{Fault: script.ResetBeforeResponse}, get, syscall.ECONNRESET},
+		{script.Server{Fault: script.ResetWhileReading}, post + "xx", syscall.ECONNRESET},
 	}
 	for _, c := range cases {
 		c.cfg.TLS = true
@@ -110,7 +112,7 @@ func TestTLSFaults(t *testing.T) {
 // The reset that unread bytes of the body cause comes after the close_notify,
 // and who reads through TLS does not see it.
 func TestTLSCloseWhileReading(t *testing.T) {
-	s := start(t, Config{TLS: true, Fault: CloseWhileReading})
+	s := start(t, script.Server{TLS: true, Fault: script.CloseWhileReading})
 	raw := dial(t, s.Addr())
 	gather := &gathered{Conn: raw}
 	secure := tls.Client(gather, &tls.Config{InsecureSkipVerify: true})
@@ -146,7 +148,7 @@ func (g *gathered) Write(p []byte) (int, error) {
 func (g *gathered) flush() { g.Conn.Write(g.held.Bytes()) }
 
 func TestTLSAlert(t *testing.T) {
-	s := start(t, Config{TLS: true, Fault: TLSAlert, FaultOn: 2})
+	s := start(t, script.Server{TLS: true, Fault: script.TLSAlert, FaultOn: 2})
 	_, _, secure := dialTLS(t, s)
 	if err := secure.Handshake(); err != nil {
 		t.Fatal(err)
@@ -165,7 +167,7 @@ func TestTLSAlert(t *testing.T) {
 
 // A client that does not speak TLS, or does not trust the certificate, or leaves.
 func TestTLSHandshakeFails(t *testing.T) {
-	s := start(t, Config{TLS: true})
+	s := start(t, script.Server{TLS: true})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.rest()
@@ -187,7 +189,7 @@ func TestTLSHandshakeFails(t *testing.T) {
 }
 
 func TestTLSResumption(t *testing.T) {
-	s := start(t, Config{TLS: true, Body: 10, Chunked: true})
+	s := start(t, script.Server{TLS: true, Body: 10, Chunked: true})
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(s.CertPEM())
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
@@ -209,7 +211,7 @@ func TestTLSResumption(t *testing.T) {
 }
 
 func TestTLSShutdown(t *testing.T) {
-	s := start(t, Config{TLS: true})
+	s := start(t, script.Server{TLS: true})
 	conn, tapped, secure := dialTLS(t, s)
 	if _, err := io.WriteString(secure, get); err != nil {
 		t.Fatal(err)
@@ -225,18 +227,18 @@ func TestTLSShutdown(t *testing.T) {
 // A proxy speaks TLS to its clients and plain HTTP to the server, and ends
 // connections with a close_notify unless it is told not to.
 func TestProxyTLS(t *testing.T) {
-	s := start(t, Config{Body: 5, Chunked: true})
-	ends := start(t, Config{Version: HTTP10, Body: 5}) // what a blind proxy waits for
+	s := start(t, script.Server{Body: 5, Chunked: true})
+	ends := start(t, script.Server{Version: script.HTTP10, Body: 5}) // what a blind proxy waits for
 	for _, c := range []struct {
-		cfg     ProxyConfig
+		cfg     script.Proxy
 		backend string
 		alert   bool
 		ending  ending
 	}{
-		{ProxyConfig{IdleTimeout: time.Millisecond}, s.Addr(), true, ending{ByServer, FIN, WhyIdleTimeout}},
-		{ProxyConfig{MaxRequests: 1}, s.Addr(), true, ending{ByServer, FIN, WhyMaxRequests}},
-		{ProxyConfig{IdleTimeout: time.Millisecond, NoCloseNotify: true}, s.Addr(), false, ending{ByServer, FIN, WhyIdleTimeout}},
-		{ProxyConfig{HopByHop: Blind, ProxyConnection: PassedOn}, ends.Addr(), true, ending{ByServer, FIN, WhyUpstream}},
+		{script.Proxy{IdleTimeout: time.Millisecond}, s.Addr(), true, ending{ByServer, FIN, WhyIdleTimeout}},
+		{script.Proxy{MaxRequests: 1}, s.Addr(), true, ending{ByServer, FIN, WhyMaxRequests}},
+		{script.Proxy{IdleTimeout: time.Millisecond, NoCloseNotify: true}, s.Addr(), false, ending{ByServer, FIN, WhyIdleTimeout}},
+		{script.Proxy{HopByHop: script.Blind, ProxyConnection: script.PassedOn}, ends.Addr(), true, ending{ByServer, FIN, WhyUpstream}},
 	} {
 		c.cfg.TLS = true
 		p := startProxy(t, c.cfg, c.backend)
@@ -266,7 +268,7 @@ func TestProxyTLS(t *testing.T) {
 // What is no TLS, or ends before it is, is told as that; and the proxy closes
 // with a connection in the midst of its handshake.
 func TestProxyTLSHandshakeFails(t *testing.T) {
-	p := startProxy(t, ProxyConfig{TLS: true}, start(t, Config{}).Addr())
+	p := startProxy(t, script.Proxy{TLS: true}, start(t, script.Server{}).Addr())
 	plain, gone := dial(t, p.Addr()), dial(t, p.Addr())
 	plain.send(get)
 	gone.CloseWrite()

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const closedEarly = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nkab"
@@ -15,11 +17,11 @@ const closedEarly = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\
 // What came of a body that the server never reads makes its close a RST; the
 // answer is before it, for who still reads.
 func TestAnswerBeforeUpload(t *testing.T) {
-	for _, upload := range []Upload{AnswerClose, ShutInput} {
-		if upload == ShutInput && runtime.GOOS != "linux" {
+	for _, upload := range []script.Upload{script.AnswerClose, script.ShutInput} {
+		if upload == script.ShutInput && runtime.GOOS != "linux" {
 			continue // other kernels drop what is unread when the input is closed
 		}
-		s := start(t, Config{Status: 413, Body: 3, Upload: upload})
+		s := start(t, script.Server{Status: 413, Body: 3, Upload: upload})
 		if got, err := tell(t, s.Addr(), post+strings.Repeat("x", 1000)); got != closedEarly || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%v: read %q, then %v", upload, got, err)
 		}
@@ -36,7 +38,7 @@ func TestAnswerAfterWriteError(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("says what Linux does")
 	}
-	s := start(t, Config{Status: 413, Body: 3, Upload: AnswerClose})
+	s := start(t, script.Server{Status: 413, Body: 3, Upload: script.AnswerClose})
 	c := dial(t, s.Addr())
 	c.send(post + "x")
 	finished(t, s, 0)
@@ -51,7 +53,7 @@ func TestAnswerAfterWriteError(t *testing.T) {
 
 // A graceful close ends the server's output first and takes what still comes.
 func TestAnswerGracefully(t *testing.T) {
-	s := start(t, Config{Status: 413, Body: 3, Upload: AnswerClose, AfterFIN: AfterFIN(time.Hour)})
+	s := start(t, script.Server{Status: 413, Body: 3, Upload: script.AnswerClose, AfterFIN: script.AfterFIN(time.Hour)})
 	c := dial(t, s.Addr())
 	c.send("POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 8000000\r\n\r\n")
 	for range 1000 { // more than the socket's buffers hold
@@ -64,7 +66,7 @@ func TestAnswerGracefully(t *testing.T) {
 
 // The rest of an upload that was answered is read, and the connection kept.
 func TestAnswerThenRead(t *testing.T) {
-	s := start(t, Config{Upload: AnswerRead})
+	s := start(t, script.Server{Upload: script.AnswerRead})
 	c := dial(t, s.Addr())
 	c.send(post)
 	c.answer() // nothing of the body was sent yet
@@ -80,8 +82,8 @@ func TestAnswerThenRead(t *testing.T) {
 
 // Who asks first has sent nothing when the answer comes: the close is a FIN.
 func TestExpectSparesTheUpload(t *testing.T) {
-	for _, upload := range []Upload{AnswerClose, AnswerRead} {
-		s := start(t, Config{Status: 413, Body: 3, Upload: upload})
+	for _, upload := range []script.Upload{script.AnswerClose, script.AnswerRead} {
+		s := start(t, script.Server{Status: 413, Body: 3, Upload: upload})
 		request := strings.Replace(post, "\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n", 1)
 		if got, err := tell(t, s.Addr(), request); got != closedEarly || err != io.EOF {
 			t.Errorf("%v: read %q, then %v", upload, got, err)
@@ -91,7 +93,7 @@ func TestExpectSparesTheUpload(t *testing.T) {
 
 // A request without a body is none of Upload's business.
 func TestUploadNeedsBody(t *testing.T) {
-	s := start(t, Config{Upload: AnswerClose})
+	s := start(t, script.Server{Upload: script.AnswerClose})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.answer()

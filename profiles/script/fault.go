@@ -1,4 +1,4 @@
-package lab
+package script
 
 import (
 	"fmt"
@@ -46,22 +46,14 @@ var faultNames = enum.Names[Fault]{
 	"close_on_accept", "reset_on_accept", "tls_alert", "tls_no_close_notify",
 }
 
-// onConnection reports whether f strikes connections, before any request,
+// OnConnection reports whether f strikes connections, before any request,
 // rather than exchanges.
-func (f Fault) onConnection() bool {
+func (f Fault) OnConnection() bool {
 	return f == CloseOnAccept || f == ResetOnAccept || f == TLSAlert
 }
 
-func (f Fault) whileReading() bool { return f == CloseWhileReading || f == ResetWhileReading }
-
-// how is the way a connection ends when f ends it.
-func (f Fault) how() How {
-	switch f {
-	case ResetBeforeResponse, ResetInHeaders, ResetDuringResponse, ResetWhileReading, ResetOnIdle, ResetOnAccept:
-		return RST
-	}
-	return FIN
-}
+// WhileReading reports whether f strikes while the request is being read.
+func (f Fault) WhileReading() bool { return f == CloseWhileReading || f == ResetWhileReading }
 
 func (f Fault) String() string                   { return faultNames.Text(f) }
 func (f Fault) MarshalText() ([]byte, error)     { return faultNames.Marshal(f) }
@@ -112,9 +104,9 @@ func (o *FaultOn) UnmarshalText(text []byte) error {
 	return fmt.Errorf(`%q is none of all, fresh, reused, "every N" with N from 1`, text)
 }
 
-// strikes reports whether the exchange is struck that is the use-th of its
+// Strikes reports whether the exchange is struck that is the use-th of its
 // connection and the nth of the server, both from 1.
-func (o FaultOn) strikes(use int, nth uint64) bool {
+func (o FaultOn) Strikes(use int, nth uint64) bool {
 	switch {
 	case o == OnFresh:
 		return use == 1

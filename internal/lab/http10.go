@@ -3,30 +3,8 @@ package lab
 import (
 	"net/http"
 
-	"github.com/kabench/kabench/internal/enum"
+	"github.com/kabench/kabench/profiles/script"
 )
-
-// Version is a version of HTTP/1 as messages state it.
-type Version uint8
-
-const (
-	HTTP11 Version = iota
-	HTTP10
-)
-
-var versionNames = enum.Names[Version]{"http/1.1", "http/1.0"}
-
-func (v Version) String() string                   { return versionNames.Text(v) }
-func (v Version) MarshalText() ([]byte, error)     { return versionNames.Marshal(v) }
-func (v *Version) UnmarshalText(text []byte) error { return versionNames.Unmarshal(text, v) }
-
-// wire is v as a status line or a request line has it.
-func (v Version) wire() string {
-	if v == HTTP10 {
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
-}
 
 // said is what the Connection header of an answer says.
 type said uint8
@@ -39,7 +17,7 @@ const (
 
 // old reports whether the exchange goes by the rules of HTTP/1.0.
 func (c *conn) old(req *http.Request) bool {
-	return c.s.cfg.Version == HTTP10 || !req.ProtoAtLeast(1, 1)
+	return c.s.cfg.Version == script.HTTP10 || !req.ProtoAtLeast(1, 1)
 }
 
 // keeps reports whether the client's request lets its connection be kept: RFC

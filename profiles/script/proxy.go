@@ -1,18 +1,17 @@
-package lab
+package script
 
 import (
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/kabench/kabench/internal/enum"
 )
 
-// ProxyConfig is the script of a Proxy. The zero value keeps connections on
+// Proxy is the script of a Proxy. The zero value keeps connections on
 // both sides for ever, removes hop-by-hop headers and never sends a request
 // again.
-type ProxyConfig struct {
+type Proxy struct {
 	// IdleTimeout is how long the proxy waits for a client's next request before
 	// it closes; 0: for ever. A connection that has not sent one yet is left alone.
 	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
@@ -40,11 +39,11 @@ type ProxyConfig struct {
 	// in turn. 0: one.
 	Workers int `yaml:"workers,omitempty"`
 	// Upstream is the side of the servers.
-	Upstream UpstreamConfig `yaml:"upstream,omitempty"`
+	Upstream Upstream `yaml:"upstream,omitempty"`
 }
 
-// UpstreamConfig is the pool of each of a Proxy's workers, and how it uses it.
-type UpstreamConfig struct {
+// Upstream is the pool of each of a Proxy's workers, and how it uses it.
+type Upstream struct {
 	// Version is that of the requests. With http/1.0 the proxy asks for each
 	// connection to be kept, and keeps it if the server agrees.
 	Version Version `yaml:"version,omitempty"`
@@ -121,6 +120,28 @@ const (
 
 var retryNames = enum.Names[Retry]{"none", "unsent", "idempotent", "always"}
 
+// ErrorStyle is whose way a proxy has of telling a client that the server
+// failed.
+type ErrorStyle uint8
+
+const (
+	// LikeNginx answers 502, and 504 when the server did not answer in time or
+	// could not be reached in time.
+	LikeNginx ErrorStyle = iota
+	// LikeALB answers as AWS's load balancer, with the same statuses.
+	LikeALB
+	// LikeHAProxy answers 502 and 504, and 503 when the server could not be
+	// reached. When a kept connection to it failed and this was not the client's
+	// first request, it closes without a word: the client is to send it again.
+	LikeHAProxy
+)
+
+var errorStyleNames = enum.Names[ErrorStyle]{"nginx", "alb", "haproxy"}
+
+func (s ErrorStyle) String() string                   { return errorStyleNames.Text(s) }
+func (s ErrorStyle) MarshalText() ([]byte, error)     { return errorStyleNames.Marshal(s) }
+func (s *ErrorStyle) UnmarshalText(text []byte) error { return errorStyleNames.Unmarshal(text, s) }
+
 func (h HopByHop) String() string                   { return hopByHopNames.Text(h) }
 func (h HopByHop) MarshalText() ([]byte, error)     { return hopByHopNames.Marshal(h) }
 func (h *HopByHop) UnmarshalText(text []byte) error { return hopByHopNames.Unmarshal(text, h) }
@@ -141,54 +162,54 @@ func (r *Retry) UnmarshalText(text []byte) error { return retryNames.Unmarshal(t
 
 // Validate returns every complaint about c, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
-func (c ProxyConfig) Validate() error {
+func (p Proxy) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.IdleTimeout < 0 {
-		bad("idle_timeout: %v is negative (0 means for ever)", c.IdleTimeout)
+	if p.IdleTimeout < 0 {
+		bad("idle_timeout: %v is negative (0 means for ever)", p.IdleTimeout)
 	}
-	if c.MaxRequests < 0 {
-		bad("max_requests: %d is negative (0 means no limit)", c.MaxRequests)
+	if p.MaxRequests < 0 {
+		bad("max_requests: %d is negative (0 means no limit)", p.MaxRequests)
 	}
-	if err := checkHint(c.Hint); err != nil {
+	if err := checkHint(p.Hint); err != nil {
 		bad("hint: %w", err)
 	}
-	if c.NoCloseNotify && !c.TLS {
+	if p.NoCloseNotify && !p.TLS {
 		bad("no_close_notify: has no effect without tls; set it or remove this")
 	}
-	if !hopByHopNames.Known(c.HopByHop) {
-		bad("hop_by_hop: %v is unknown", c.HopByHop)
+	if !hopByHopNames.Known(p.HopByHop) {
+		bad("hop_by_hop: %v is unknown", p.HopByHop)
 	}
-	if !proxyConnectionNames.Known(c.ProxyConnection) {
-		bad("proxy_connection: %v is unknown", c.ProxyConnection)
+	if !proxyConnectionNames.Known(p.ProxyConnection) {
+		bad("proxy_connection: %v is unknown", p.ProxyConnection)
 	}
-	if c.HopByHop != Removed && c.ProxyConnection != PassedOn {
-		bad("proxy_connection: %v never happens with hop_by_hop: %v; set proxy_connection: forwarded", c.ProxyConnection, c.HopByHop)
+	if p.HopByHop != Removed && p.ProxyConnection != PassedOn {
+		bad("proxy_connection: %v never happens with hop_by_hop: %v; set proxy_connection: forwarded", p.ProxyConnection, p.HopByHop)
 	}
-	if c.HopByHop != Removed && c.Hint != "" {
-		bad("hint: is never sent with hop_by_hop: %v, which sends on the server's; remove it", c.HopByHop)
+	if p.HopByHop != Removed && p.Hint != "" {
+		bad("hint: is never sent with hop_by_hop: %v, which sends on the server's; remove it", p.HopByHop)
 	}
-	if !isToken(c.Via) {
-		bad("via: %q is not a single word such as edge", c.Via)
+	if !isToken(p.Via) {
+		bad("via: %q is not a single word such as edge", p.Via)
 	}
-	if !errorStyleNames.Known(c.Errors) {
-		bad("errors: %v is unknown", c.Errors)
+	if !errorStyleNames.Known(p.Errors) {
+		bad("errors: %v is unknown", p.Errors)
 	}
-	if c.Workers < 0 || c.Workers > maxPlaces {
-		bad("workers: %d is not between 0 and %d (0 means one)", c.Workers, maxPlaces)
+	if p.Workers < 0 || p.Workers > maxPlaces {
+		bad("workers: %d is not between 0 and %d (0 means one)", p.Workers, maxPlaces)
 	}
-	errs = append(errs, c.Upstream.validate()...)
-	if u := c.Upstream; c.HopByHop == Blind {
+	errs = append(errs, p.Upstream.validate()...)
+	if u := p.Upstream; p.HopByHop == Blind {
 		keeping := u
 		keeping.ConnectTimeout, keeping.Timeout = 0, 0
-		if keeping != (UpstreamConfig{}) || c.IdleTimeout > 0 || c.MaxRequests > 0 || c.Via != "" {
+		if keeping != (Upstream{}) || p.IdleTimeout > 0 || p.MaxRequests > 0 || p.Via != "" {
 			bad("hop_by_hop: a blind proxy keeps no connection and changes no header; of the rest it knows only errors, upstream.connect_timeout and upstream.timeout")
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (u UpstreamConfig) validate() (errs []error) {
+func (u Upstream) validate() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("upstream."+format, args...)) }
 	for _, d := range []struct {
 		field string
@@ -232,16 +253,4 @@ func isToken(s string) bool {
 		}
 	}
 	return len(s) <= 200
-}
-
-func checkBackends(backends []string) error {
-	if len(backends) == 0 {
-		return errors.New("there is no server; name at least one as host:port")
-	}
-	for _, b := range backends {
-		if _, _, err := net.SplitHostPort(b); err != nil {
-			return fmt.Errorf("server %q: %w", b, err)
-		}
-	}
-	return nil
 }

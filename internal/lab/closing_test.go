@@ -4,15 +4,16 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // pair is a connection that the test serves itself, step by step, and its
 // client.
-func pair(t *testing.T, cfg Config) (*conn, *client) {
+func pair(t *testing.T, cfg script.Server) (*conn, *client) {
 	t.Helper()
 	s := start(t, cfg)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,20 +37,20 @@ func TestTimerVersusData(t *testing.T) {
 	}
 	const idle = time.Second
 	for _, test := range []struct {
-		cfg  Config
+		cfg  script.Server
 		want error // of the client's read; nil: an answer
 	}{
-		{Config{IdleTimeout: idle, TimerVsData: TimerServe}, nil},
-		{Config{IdleTimeout: idle, TimerVsData: TimerServe, AfterFIN: AfterFIN(time.Hour)}, nil},
-		{Config{IdleTimeout: idle, TimerVsData: TimerRST}, syscall.ECONNRESET},
-		{Config{IdleTimeout: idle}, syscall.ECONNRESET},
-		{Config{IdleTimeout: idle, TimerVsData: TimerFIN, AfterFIN: AfterFIN(time.Hour)}, io.EOF},
-		{Config{IdleTimeout: idle, AfterFIN: AfterFIN(time.Hour)}, io.EOF},
+		{script.Server{IdleTimeout: idle, TimerVsData: script.TimerServe}, nil},
+		{script.Server{IdleTimeout: idle, TimerVsData: script.TimerServe, AfterFIN: script.AfterFIN(time.Hour)}, nil},
+		{script.Server{IdleTimeout: idle, TimerVsData: script.TimerRST}, syscall.ECONNRESET},
+		{script.Server{IdleTimeout: idle}, syscall.ECONNRESET},
+		{script.Server{IdleTimeout: idle, TimerVsData: script.TimerFIN, AfterFIN: script.AfterFIN(time.Hour)}, io.EOF},
+		{script.Server{IdleTimeout: idle, AfterFIN: script.AfterFIN(time.Hour)}, io.EOF},
 	} {
 		server, c := pair(t, test.cfg)
 		c.send(get)
 		eventually(t, "the request to arrive", func() bool { return waiting(server.raw) })
-		server.setIdle(time.Now().Add(-2*idle), FaultNone)
+		server.setIdle(time.Now().Add(-2*idle), script.FaultNone)
 		e := server.exchange(2)
 		if test.want == nil {
 			if e != nil {
@@ -73,7 +74,7 @@ func TestTimerVersusData(t *testing.T) {
 }
 
 func canPeek(t *testing.T) bool {
-	server, c := pair(t, Config{})
+	server, c := pair(t, script.Server{})
 	c.send(get)
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if waiting(server.raw) {
@@ -85,10 +86,10 @@ func canPeek(t *testing.T) bool {
 
 // With nothing in the socket the close is a FIN, whatever wins otherwise.
 func TestIdleTimerAlone(t *testing.T) {
-	for v := Either; int(v) < len(timerVsDataNames); v++ {
-		cfg := Config{IdleTimeout: 20 * time.Millisecond, TimerVsData: v}
-		if v == TimerFIN {
-			cfg.AfterFIN = AfterFIN(time.Hour)
+	for v := script.Either; v <= script.TimerRST; v++ {
+		cfg := script.Server{IdleTimeout: 20 * time.Millisecond, TimerVsData: v}
+		if v == script.TimerFIN {
+			cfg.AfterFIN = script.AfterFIN(time.Hour)
 		}
 		s := start(t, cfg)
 		c := dial(t, s.Addr())
@@ -107,8 +108,8 @@ func TestIdleTimerAlone(t *testing.T) {
 
 // Before the timer, requests are served, whatever wins at it.
 func TestBeforeTheTimer(t *testing.T) {
-	for _, v := range []TimerVsData{TimerServe, TimerRST} {
-		s := start(t, Config{IdleTimeout: time.Hour, TimerVsData: v})
+	for _, v := range []script.TimerVsData{script.TimerServe, script.TimerRST} {
+		s := start(t, script.Server{IdleTimeout: time.Hour, TimerVsData: v})
 		c := dial(t, s.Addr())
 		for range 3 {
 			c.send(get)
@@ -119,7 +120,7 @@ func TestBeforeTheTimer(t *testing.T) {
 
 func TestIdleLate(t *testing.T) {
 	const idle, late = 10 * time.Millisecond, 60 * time.Millisecond
-	s := start(t, Config{IdleTimeout: idle, IdleLate: Delay{A: late}})
+	s := start(t, script.Server{IdleTimeout: idle, IdleLate: script.Delay{A: late}})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.answer()
@@ -133,12 +134,12 @@ func TestIdleLate(t *testing.T) {
 // Every FIN of a server with manners is followed by its drain: what comes then
 // is taken, however often it is written.
 func TestAfterFINDrains(t *testing.T) {
-	for name, cfg := range map[string]Config{
+	for name, cfg := range map[string]script.Server{
 		"idle":         {IdleTimeout: 10 * time.Millisecond},
 		"max requests": {MaxRequests: 1},
 		"said close":   {SayClose: true},
 	} {
-		cfg.AfterFIN = AfterFIN(time.Hour)
+		cfg.AfterFIN = script.AfterFIN(time.Hour)
 		s := start(t, cfg)
 		c := dial(t, s.Addr())
 		c.send(get)
@@ -158,8 +159,8 @@ func TestAfterFINDrains(t *testing.T) {
 // A closed socket answers what comes after its FIN with a RST, and so does a
 // draining one when its time is over.
 func TestAfterFINCloses(t *testing.T) {
-	for _, after := range []AfterFIN{0, AfterFIN(20 * time.Millisecond)} {
-		s := start(t, Config{IdleTimeout: 10 * time.Millisecond, AfterFIN: after})
+	for _, after := range []script.AfterFIN{0, script.AfterFIN(20 * time.Millisecond)} {
+		s := start(t, script.Server{IdleTimeout: 10 * time.Millisecond, AfterFIN: after})
 		c := dial(t, s.Addr())
 		c.send(get)
 		c.answer()
@@ -176,7 +177,7 @@ func TestAfterFINCloses(t *testing.T) {
 
 // Faults are what they say, manners or not.
 func TestFaultsDoNotDrain(t *testing.T) {
-	s := start(t, Config{Fault: CloseBeforeResponse, AfterFIN: AfterFIN(time.Hour)})
+	s := start(t, script.Server{Fault: script.CloseBeforeResponse, AfterFIN: script.AfterFIN(time.Hour)})
 	c := dial(t, s.Addr())
 	c.send(get)
 	c.ends(io.EOF)
@@ -189,9 +190,9 @@ func TestFaultsDoNotDrain(t *testing.T) {
 // Over TLS the FIN of a draining server follows a close_notify too.
 func TestAfterFINOverTLS(t *testing.T) {
 	for _, bare := range []bool{false, true} {
-		cfg := Config{IdleTimeout: 10 * time.Millisecond, AfterFIN: AfterFIN(time.Hour), TLS: true}
+		cfg := script.Server{IdleTimeout: 10 * time.Millisecond, AfterFIN: script.AfterFIN(time.Hour), TLS: true}
 		if bare {
-			cfg.Fault = TLSNoCloseNotify
+			cfg.Fault = script.TLSNoCloseNotify
 		}
 		s := start(t, cfg)
 		conn, tapped, secure := dialTLS(t, s)
@@ -210,17 +211,17 @@ func TestHint(t *testing.T) {
 	const asking = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: Keep-Alive, TE\r\n\r\n"
 	const closing = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"
 	for _, test := range []struct {
-		cfg     Config
+		cfg     script.Server
 		request string
 		want    string
 	}{
-		{Config{}, asking, ""},
-		{Config{Hint: "timeout=5"}, get, "timeout=5"},
-		{Config{Hint: "timeout=5"}, asking, "timeout=5"},
-		{Config{Hint: "timeout=5", HintIfAsked: true}, get, ""},
-		{Config{Hint: "timeout=5, max=100", HintIfAsked: true}, asking, "timeout=5, max=100"},
-		{Config{Hint: "timeout=5"}, closing, ""},
-		{Config{Hint: "timeout=5", MaxRequests: 1}, get, ""},
+		{script.Server{}, asking, ""},
+		{script.Server{Hint: "timeout=5"}, get, "timeout=5"},
+		{script.Server{Hint: "timeout=5"}, asking, "timeout=5"},
+		{script.Server{Hint: "timeout=5", HintIfAsked: true}, get, ""},
+		{script.Server{Hint: "timeout=5, max=100", HintIfAsked: true}, asking, "timeout=5, max=100"},
+		{script.Server{Hint: "timeout=5"}, closing, ""},
+		{script.Server{Hint: "timeout=5", MaxRequests: 1}, get, ""},
 	} {
 		s := start(t, test.cfg)
 		c := dial(t, s.Addr())
@@ -230,56 +231,4 @@ func TestHint(t *testing.T) {
 			t.Errorf("%+v, %q: hint %q, want %q", test.cfg, test.request, got, test.want)
 		}
 	}
-}
-
-func TestMannersValidate(t *testing.T) {
-	bad := map[string]Config{
-		"idle_late: ":                          {IdleLate: Delay{Form: 9}},
-		"timer_vs_data: unknown(9) is unknown": {TimerVsData: 9},
-		"timer_vs_data: fin needs":             {TimerVsData: TimerFIN},
-		"timer_vs_data: rst never happens":     {TimerVsData: TimerRST, AfterFIN: 1},
-		"after_fin: -1ns is not between":       {AfterFIN: -1},
-		"after_fin: 2h0m0s is not between":     {AfterFIN: AfterFIN(2 * time.Hour)},
-		"hint: is no header value":             {Hint: "timeout=5\r\nX: y"},
-		"hint: is longer":                      {Hint: strings.Repeat("x", 201)},
-		"hint_if_asked: has no effect":         {HintIfAsked: true},
-		"hint: is never sent with say_close":   {Hint: "timeout=5", SayClose: true},
-	}
-	for want, cfg := range bad {
-		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%+v: %v, want %s...", cfg, err, want)
-		}
-	}
-}
-
-func TestTimerVsDataText(t *testing.T) {
-	for v := Either; int(v) < len(timerVsDataNames); v++ {
-		text, _ := v.MarshalText()
-		var back TimerVsData
-		if err := back.UnmarshalText(text); err != nil || back != v {
-			t.Errorf("%s: %v, %v", text, back, err)
-		}
-	}
-	var v TimerVsData
-	if err := v.UnmarshalText([]byte("win")); err == nil || !strings.Contains(err.Error(), "serve") {
-		t.Errorf("win: %v", err)
-	}
-}
-
-func FuzzAfterFIN(f *testing.F) {
-	for _, text := range []string{"closed", "drain 2s", "drain", "drain 0s", "drain -1s", "drain 2h", "drain x", "2s", ""} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		var a, again AfterFIN
-		if err := a.UnmarshalText([]byte(text)); err != nil {
-			return
-		}
-		if err := (Config{AfterFIN: a}).Validate(); err != nil {
-			t.Errorf("%q: read, not valid: %v", text, err)
-		}
-		if err := again.UnmarshalText([]byte(a.String())); err != nil || again != a {
-			t.Errorf("%v is read as %v, %v", a, again, err)
-		}
-	})
 }

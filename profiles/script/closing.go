@@ -1,4 +1,4 @@
-package lab
+package script
 
 import (
 	"errors"
@@ -61,30 +61,30 @@ func (a *AfterFIN) UnmarshalText(text []byte) error {
 }
 
 // validateManners looks at what makes a server like a real one.
-func (c Config) validateManners() (errs []error) {
+func (s Server) validateManners() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if err := c.IdleLate.Validate(); err != nil {
+	if err := s.IdleLate.Validate(); err != nil {
 		bad("idle_late: %w", err)
 	}
-	if !timerVsDataNames.Known(c.TimerVsData) {
-		bad("timer_vs_data: %v is unknown", c.TimerVsData)
+	if !timerVsDataNames.Known(s.TimerVsData) {
+		bad("timer_vs_data: %v is unknown", s.TimerVsData)
 	}
-	if c.AfterFIN < 0 || time.Duration(c.AfterFIN) > maxDelay {
-		bad("after_fin: %v is not between 0 and %v", time.Duration(c.AfterFIN), maxDelay)
+	if s.AfterFIN < 0 || time.Duration(s.AfterFIN) > maxDelay {
+		bad("after_fin: %v is not between 0 and %v", time.Duration(s.AfterFIN), maxDelay)
 	}
-	if c.TimerVsData == TimerFIN && c.AfterFIN == 0 {
+	if s.TimerVsData == TimerFIN && s.AfterFIN == 0 {
 		bad("timer_vs_data: fin needs the socket kept after it, because a close with bytes unread is a RST; set after_fin: drain 2s")
 	}
-	if c.TimerVsData == TimerRST && c.AfterFIN != 0 {
-		bad("timer_vs_data: rst never happens with after_fin: %v, because the FIN comes first; set after_fin: closed", c.AfterFIN)
+	if s.TimerVsData == TimerRST && s.AfterFIN != 0 {
+		bad("timer_vs_data: rst never happens with after_fin: %v, because the FIN comes first; set after_fin: closed", s.AfterFIN)
 	}
-	if err := checkHint(c.Hint); err != nil {
+	if err := checkHint(s.Hint); err != nil {
 		bad("hint: %w", err)
 	}
-	if c.HintIfAsked && c.Hint == "" {
+	if s.HintIfAsked && s.Hint == "" {
 		bad("hint_if_asked: has no effect without hint; set hint or remove it")
 	}
-	if c.Hint != "" && c.SayClose {
+	if s.Hint != "" && s.SayClose {
 		bad("hint: is never sent with say_close; remove one of them")
 	}
 	return errs

@@ -1,4 +1,4 @@
-package lab
+package script
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 // maxPlaces bounds what a server has a limited number of.
 const maxPlaces = 1 << 20
 
-// Config is the script of a Server: the `target.lab:` section of a profile.
+// Server is the script of a server: the `target.lab:` section of a profile.
 // The zero value answers 200 at once, with no body, and keeps connections for
 // ever.
-type Config struct {
+type Server struct {
 	// IdleTimeout is how long after the last byte of an answer the server waits
 	// for the next request before it closes (its keep-alive timeout); 0: for
 	// ever. A connection that has not sent a request yet is left alone.
@@ -92,142 +92,120 @@ type Config struct {
 
 // Validate returns every complaint about c, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
-func (c Config) Validate() error {
+func (s Server) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.IdleTimeout < 0 {
-		bad("idle_timeout: %v is negative (0 means for ever)", c.IdleTimeout)
+	if s.IdleTimeout < 0 {
+		bad("idle_timeout: %v is negative (0 means for ever)", s.IdleTimeout)
 	}
-	if c.MaxRequests < 0 {
-		bad("max_requests: %d is negative (0 means no limit)", c.MaxRequests)
+	if s.MaxRequests < 0 {
+		bad("max_requests: %d is negative (0 means no limit)", s.MaxRequests)
 	}
-	if c.Unannounced && c.MaxRequests == 0 && !c.UntilClose {
+	if s.Unannounced && s.MaxRequests == 0 && !s.UntilClose {
 		bad("unannounced: has no effect without max_requests or until_close; set one or remove it")
 	}
-	if err := c.Delay.Validate(); err != nil {
+	if err := s.Delay.Validate(); err != nil {
 		bad("delay: %w", err)
 	}
-	if c.Body < 0 {
-		bad("body: %d is negative", c.Body)
+	if s.Body < 0 {
+		bad("body: %d is negative", s.Body)
 	}
-	if c.Status != 0 && (c.Status < 200 || c.Status > 599) {
-		bad("status: %d is not between 200 and 599", c.Status)
+	if s.Status != 0 && (s.Status < 200 || s.Status > 599) {
+		bad("status: %d is not between 200 and 599", s.Status)
 	}
-	if bodyless(c.Status) && (c.Body > 0 || c.Chunked) {
-		bad("status: an answer with status %d has no body; remove body and chunked", c.Status)
+	if Bodyless(s.Status) && (s.Body > 0 || s.Chunked) {
+		bad("status: an answer with status %d has no body; remove body and chunked", s.Status)
 	}
-	errs = append(errs, c.validateManners()...)
-	errs = append(errs, c.validateMessages()...)
-	errs = append(errs, c.validateLimits()...)
-	errs = append(errs, c.validateFault()...)
+	errs = append(errs, s.validateManners()...)
+	errs = append(errs, s.validateMessages()...)
+	errs = append(errs, s.validateLimits()...)
+	errs = append(errs, s.validateFault()...)
 	return errors.Join(errs...)
 }
 
-func (c Config) validateFault() (errs []error) {
+func (s Server) validateFault() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !faultNames.Known(c.Fault) {
-		bad("fault: %v is unknown", c.Fault)
+	if !faultNames.Known(s.Fault) {
+		bad("fault: %v is unknown", s.Fault)
 	}
-	if c.FaultOn < OnReused {
-		bad("fault_on: %d is unknown", int(c.FaultOn))
+	if s.FaultOn < OnReused {
+		bad("fault_on: %d is unknown", int(s.FaultOn))
 	}
-	if c.FaultOn != OnAll && c.Fault == FaultNone {
+	if s.FaultOn != OnAll && s.Fault == FaultNone {
 		bad("fault_on: has no effect without fault; set fault or remove it")
 	}
-	if c.FaultOn == OnReused && c.Fault.onConnection() {
-		bad("fault_on: reused never happens, because %v strikes before a connection's first request; use all, fresh or every N", c.Fault)
+	if s.FaultOn == OnReused && s.Fault.OnConnection() {
+		bad("fault_on: reused never happens, because %v strikes before a connection's first request; use all, fresh or every N", s.Fault)
 	}
-	if (c.Fault == CloseDuringResponse || c.Fault == ResetDuringResponse) && c.Body < 2 {
-		bad("body: %v sends part of the body, so body must be at least 2", c.Fault)
+	if (s.Fault == CloseDuringResponse || s.Fault == ResetDuringResponse) && s.Body < 2 {
+		bad("body: %v sends part of the body, so body must be at least 2", s.Fault)
 	}
-	if (c.Fault == CloseOnIdle || c.Fault == ResetOnIdle) && c.SayClose {
-		bad("fault: %v never happens with say_close, because no connection is ever idle", c.Fault)
+	if (s.Fault == CloseOnIdle || s.Fault == ResetOnIdle) && s.SayClose {
+		bad("fault: %v never happens with say_close, because no connection is ever idle", s.Fault)
 	}
-	if (c.Fault == TLSAlert || c.Fault == TLSNoCloseNotify) && !c.TLS {
-		bad("fault: %v needs TLS; set tls: true", c.Fault)
+	if (s.Fault == TLSAlert || s.Fault == TLSNoCloseNotify) && !s.TLS {
+		bad("fault: %v needs TLS; set tls: true", s.Fault)
 	}
 	return errs
 }
 
 // validateMessages looks at how answers are written and requests read.
-func (c Config) validateMessages() (errs []error) {
+func (s Server) validateMessages() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !versionNames.Known(c.Version) {
-		bad("version: %v is unknown", c.Version)
+	if !versionNames.Known(s.Version) {
+		bad("version: %v is unknown", s.Version)
 	}
-	if c.Version == HTTP10 && c.Chunked {
+	if s.Version == HTTP10 && s.Chunked {
 		bad("chunked: HTTP/1.0 has no chunks; remove it, or set until_close")
 	}
-	if c.UntilClose && (c.Chunked || bodyless(c.Status)) {
+	if s.UntilClose && (s.Chunked || Bodyless(s.Status)) {
 		bad("until_close: is for a body without chunks; remove it, or chunked, or a status without body")
 	}
-	if c.UntilClose && c.Hint != "" {
+	if s.UntilClose && s.Hint != "" {
 		bad("hint: is never sent with until_close; remove one of them")
 	}
-	if c.SplitWrites && c.Body == 0 {
+	if s.SplitWrites && s.Body == 0 {
 		bad("split_writes: has no effect without body; set body or remove it")
 	}
-	if !uploadNames.Known(c.Upload) {
-		bad("upload: %v is unknown", c.Upload)
+	if !uploadNames.Known(s.Upload) {
+		bad("upload: %v is unknown", s.Upload)
 	}
-	if c.Upload != ReadFirst && c.Fault.whileReading() {
-		bad("upload: %v never happens with fault: %v; remove one of them", c.Upload, c.Fault)
+	if s.Upload != ReadFirst && s.Fault.WhileReading() {
+		bad("upload: %v never happens with fault: %v; remove one of them", s.Upload, s.Fault)
 	}
 	return errs
 }
 
 // validateLimits looks at what bounds the server and what reloads it.
-func (c Config) validateLimits() (errs []error) {
+func (s Server) validateLimits() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, n := range []struct {
 		field string
 		v     int
-	}{{"max_connections", c.MaxConnections}, {"backlog", c.Backlog}, {"threads", c.Threads}} {
+	}{{"max_connections", s.MaxConnections}, {"backlog", s.Backlog}, {"threads", s.Threads}} {
 		if n.v < 0 || n.v > maxPlaces {
 			bad("%s: %d is not between 0 and %d (0 means no limit of the server's)", n.field, n.v, maxPlaces)
 		}
 	}
-	if err := c.AcceptPause.Validate(); err != nil {
+	if err := s.AcceptPause.Validate(); err != nil {
 		bad("accept_pause: %w", err)
 	}
-	if c.NotifyLead < 0 || c.NotifyLead > maxDelay {
-		bad("notify_lead: %v is not between 0 and %v", c.NotifyLead, maxDelay)
+	if s.NotifyLead < 0 || s.NotifyLead > maxDelay {
+		bad("notify_lead: %v is not between 0 and %v", s.NotifyLead, maxDelay)
 	}
-	if c.NotifyLead > 0 && !c.TLS {
+	if s.NotifyLead > 0 && !s.TLS {
 		bad("notify_lead: needs TLS; set tls: true")
 	}
-	if c.ReloadEvery < 0 {
-		bad("reload_every: %v is negative (0 means never)", c.ReloadEvery)
+	if s.ReloadEvery < 0 {
+		bad("reload_every: %v is negative (0 means never)", s.ReloadEvery)
 	}
-	if !reloadNames.Known(c.Reload) {
-		bad("reload: %v is unknown", c.Reload)
+	if !reloadNames.Known(s.Reload) {
+		bad("reload: %v is unknown", s.Reload)
 	}
 	return errs
 }
 
-func (c Config) status() int {
-	if c.Status == 0 {
-		return http.StatusOK
-	}
-	return c.Status
-}
-
-// bodyless reports whether answers with this status never have a body.
-func bodyless(status int) bool {
+// Bodyless reports whether answers with this status never have a body.
+func Bodyless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
-}
-
-// LinkConfig is a Link: the `target.link:` section of a profile.
-type LinkConfig struct {
-	// Delay is how long every byte, FIN and RST travels, one way: half of a
-	// round trip.
-	Delay time.Duration `yaml:"delay"`
-}
-
-// Validate says what is wrong with c; nil when nothing is.
-func (c LinkConfig) Validate() error {
-	if c.Delay < 0 || c.Delay > maxDelay {
-		return fmt.Errorf("delay: %v is not between 0 and %v", c.Delay, maxDelay)
-	}
-	return nil
 }
