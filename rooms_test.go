@@ -30,7 +30,7 @@ var rooms = map[string]room{
 	"dialers/pool":      {[]string{"internal/enum"}, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":     {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":      {[]string{"profiles/script", "internal/enum"}, "a server that shares code with the client under test would share its faults"},
-	"internal/sandbox":  {[]string{"internal/enum"}, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
+	"internal/sandbox":  {[]string{"profiles/network", "internal/enum"}, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
 	"internal/bench":    {nil, "it runs kabench as built and beside others, as a user would; what shares code with it would measure itself"},
 	"internal/wording":  {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
 	"internal/live":     {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
@@ -42,9 +42,10 @@ var rooms = map[string]room{
 	"generator":         {[]string{"results", "internal/enum", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":           {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":        {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
-	"profiles":          {[]string{"results", "internal/nearest", "generator", "dialers/pool", "profiles/script", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"profiles":          {[]string{"results", "internal/nearest", "generator", "dialers/pool", "profiles/script", "profiles/network"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"profiles/network":  {[]string{"internal/enum"}, "it describes a network; whoever makes it, or lints it, knows the description and not the other way round"},
 	"profiles/script":   {[]string{"internal/enum"}, "a script says what a server does; whoever plays it, or lints it, knows the script and not the other way round"},
-	"internal/harness":  {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "profiles/script", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
+	"internal/harness":  {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "profiles/script", "internal/sandbox", "profiles/network", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/nearest", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 

@@ -9,7 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -82,7 +83,7 @@ func TestDocsTellTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := Default()
-	defaults.Network = new(sandbox.Config)
+	defaults.Network = new(network.Config)
 	defaults.Target.Lab, defaults.Target.Link = new(script.Server), new(script.Link) // of a section that is given, but empty
 	texts := func(cell string) []string {
 		var list []string

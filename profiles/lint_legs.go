@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -107,13 +108,13 @@ func (s *subject) lead() (proxies, upstream []string) {
 	if err != nil {
 		return nil, nil
 	}
-	s.roundTrip = roundTrip(s.profile.Network, sandbox.ClientName, path.At)
+	s.roundTrip = roundTrip(s.profile.Network, network.ClientName, path.At)
 	return path.Proxies, path.Upstream
 }
 
 // roundTrip is the delay of the links there and back, through a balancer to the
 // farthest of its backends.
-func roundTrip(c *sandbox.Config, from, to string) time.Duration {
+func roundTrip(c *network.Config, from, to string) time.Duration {
 	d := time.Duration(0)
 	for _, l := range c.Links {
 		if l.Between == [2]string{from, to} || l.Between == [2]string{to, from} {

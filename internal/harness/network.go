@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
@@ -83,7 +85,7 @@ func (t *target) counters(p *profiles.Profile) map[string]func() (host.Counters,
 		return nil
 	}
 	reads := map[string]func() (host.Counters, error){}
-	names := []string{sandbox.ClientName}
+	names := []string{network.ClientName}
 	for _, h := range p.Network.Hosts {
 		names = append(names, h.Name)
 	}

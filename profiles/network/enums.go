@@ -1,4 +1,4 @@
-package sandbox
+package network
 
 import "github.com/kabench/kabench/internal/enum"
 
@@ -45,28 +45,12 @@ const (
 	RSTToBoth
 )
 
-// Fate is what became of a packet.
-type Fate uint8
-
-const (
-	FateInFlight   Fate = iota // still on the way when the record was read
-	FateDelivered              // given to the receiving host
-	FateLost                   // by the link's loss
-	FateQueueFull              // no room in the queue in front of the link's bandwidth
-	FateDropped                // by a rule
-	FateForgotten              // dropped by a middlebox that did not know the flow
-	FateAnswered               // swallowed; a RST was sent in its place
-	FateNotCarried             // no such address, not IPv4, or not TCP where only TCP is balanced
-	FateRefused                // the receiving host's device refused it
-)
-
 var (
 	choiceNames  = enum.Names[Choice]{"source_hash", "round_robin"}
 	unknownNames = enum.Names[Unknown]{"pass", "drop", "rst"}
 	expiryNames  = enum.Names[Expiry]{"silent", "rst"}
 	actionNames  = enum.Names[Action]{"drop", "rst"}
 	rstToNames   = enum.Names[RSTTo]{"sender", "receiver", "both"}
-	fateNames    = enum.Names[Fate]{"in_flight", "delivered", "lost", "queue_full", "dropped", "forgotten", "answered_rst", "not_carried", "refused"}
 )
 
 func (v Choice) String() string                   { return choiceNames.Text(v) }
@@ -88,7 +72,3 @@ func (v *Action) UnmarshalText(text []byte) error { return actionNames.Unmarshal
 func (v RSTTo) String() string                   { return rstToNames.Text(v) }
 func (v RSTTo) MarshalText() ([]byte, error)     { return rstToNames.Marshal(v) }
 func (v *RSTTo) UnmarshalText(text []byte) error { return rstToNames.Unmarshal(text, v) }
-
-func (v Fate) String() string                   { return fateNames.Text(v) }
-func (v Fate) MarshalText() ([]byte, error)     { return fateNames.Marshal(v) }
-func (v *Fate) UnmarshalText(text []byte) error { return fateNames.Unmarshal(text, v) }
