@@ -8,6 +8,7 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -83,7 +84,7 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 }
 
 // proxySeen is what the proxies saw, together.
-func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
+func proxySeen(proxies []*proxy.Proxy) *results.ProxySeen {
 	var sum results.ProxySeen
 	for _, p := range proxies {
 		add(&sum, p.Seen())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 )
@@ -44,9 +45,9 @@ func (t *target) serveInNetwork(p *profiles.Profile) (string, error) {
 			for _, name := range next {
 				backends = append(backends, t.address(name, path))
 			}
-			proxy, err := lab.StartProxyFrom(h.DialWith, p.Target.Proxies[i].Proxy, addr, backends...)
+			started, err := proxy.StartFrom(h.DialWith, p.Target.Proxies[i].Proxy, addr, backends...)
 			if err == nil {
-				t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
+				t.proxies = append([]*proxy.Proxy{started}, t.proxies...)
 			}
 			return err
 		})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
@@ -34,7 +35,7 @@ func inputErrorf(format string, args ...any) error { return &InputError{fmt.Erro
 type target struct {
 	network  *sandbox.Network // nil: this machine's
 	lab      []*lab.Server    // none: somebody else's
-	proxies  []*lab.Proxy     // before the lab's servers, the client's side first
+	proxies  []*proxy.Proxy   // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	requests []*dialers.Request
 	names    []string         // of the targets of requests, as results shows them
@@ -133,12 +134,12 @@ func (t *target) serve(p *profiles.Profile) (string, error) {
 	t.lab = append(t.lab, server)
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
-		proxy, err := unused(func() (*lab.Proxy, error) { return lab.StartProxy(p.Target.Proxies[i].Proxy, "", address) })
+		started, err := unused(func() (*proxy.Proxy, error) { return proxy.Start(p.Target.Proxies[i].Proxy, "", address) })
 		if err != nil {
 			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
 		}
-		t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
-		where, address = proxy.URL(), proxy.Addr()
+		t.proxies = append([]*proxy.Proxy{started}, t.proxies...)
+		where, address = started.URL(), started.Addr()
 	}
 	return where, nil
 }

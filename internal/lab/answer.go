@@ -6,8 +6,9 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -89,19 +90,7 @@ func (c *conn) head(req *http.Request, f framing, say said) []byte {
 // hints reports whether the answer to req has a Keep-Alive header.
 func (c *conn) hints(req *http.Request) bool {
 	cfg := c.s.cfg
-	return cfg.Hint != "" && !(c.old(req) && !c.keeps(req)) && (!cfg.HintIfAsked || hasToken(req.Header.Values("Connection"), "keep-alive"))
-}
-
-// hasToken reports whether one of the comma-separated lists has the token.
-func hasToken(lists []string, token string) bool {
-	for _, list := range lists {
-		for word := range strings.SplitSeq(list, ",") {
-			if strings.EqualFold(strings.TrimSpace(word), token) {
-				return true
-			}
-		}
-	}
-	return false
+	return cfg.Hint != "" && !(c.old(req) && !c.keeps(req)) && (!cfg.HintIfAsked || serve.HasToken(req.Header.Values("Connection"), "keep-alive"))
 }
 
 func (c *conn) statusLine(status int) []byte {
@@ -121,13 +110,13 @@ func (c *conn) part(f framing, n int64) error {
 }
 
 // refuse answers a request that could not be read and ends the connection.
-func (c *conn) refuse(status int) *ending {
+func (c *conn) refuse(status int) *story.Ending {
 	c.w.Write(c.statusLine(status))
 	c.w.WriteString("Content-Length: 0\r\nConnection: close\r\n\r\n")
 	if err := c.w.Flush(); err != nil {
 		return c.lost(err)
 	}
-	return &ending{ByServer, FIN, WhyBadRequest}
+	return story.ServerEnds(story.FIN, story.WhyBadRequest)
 }
 
 // unsaid is what an answer says that is broken off before the connection's end
@@ -141,7 +130,7 @@ func (c *conn) unsaid(req *http.Request) said {
 
 // misbehave does what the fault puts in the place of an answer; nil when it
 // leaves the answer alone.
-func (c *conn) misbehave(req *http.Request, fault script.Fault) *ending {
+func (c *conn) misbehave(req *http.Request, fault script.Fault) *story.Ending {
 	switch fault {
 	case script.CloseBeforeResponse, script.ResetBeforeResponse:
 	case script.CloseInHeaders, script.ResetInHeaders:
@@ -185,7 +174,7 @@ func (c *conn) misbehave(req *http.Request, fault script.Fault) *ending {
 	if err := c.w.Flush(); err != nil {
 		return c.lost(err)
 	}
-	return &ending{ByServer, howOf(fault), WhyFault}
+	return story.ServerEnds(howOf(fault), story.WhyFault)
 }
 
 // endless writes until writing fails: because the client is gone, or the

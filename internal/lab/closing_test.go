@@ -8,12 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
 // pair is a connection that the test serves itself, step by step, and its
 // client.
-func pair(t *testing.T, cfg script.Server) (*conn, *client) {
+func pair(t *testing.T, cfg script.Server) (*conn, *labtest.Client) {
 	t.Helper()
 	s := start(t, cfg)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -21,7 +23,7 @@ func pair(t *testing.T, cfg script.Server) (*conn, *client) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	c := dial(t, ln.Addr().String())
+	c := labtest.Dial(t, ln.Addr().String())
 	raw, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -48,26 +50,26 @@ func TestTimerVersusData(t *testing.T) {
 		{script.Server{IdleTimeout: idle, AfterFIN: script.AfterFIN(time.Hour)}, io.EOF},
 	} {
 		server, c := pair(t, test.cfg)
-		c.send(get)
-		eventually(t, "the request to arrive", func() bool { return waiting(server.raw) })
+		c.Send(get)
+		labtest.Eventually(t, "the request to arrive", func() bool { return waiting(server.raw) })
 		server.setIdle(time.Now().Add(-2*idle), script.FaultNone)
 		e := server.exchange(2)
 		if test.want == nil {
 			if e != nil {
 				t.Errorf("%v: ended %v", test.cfg.TimerVsData, *e)
 			}
-			c.answer()
+			c.Response()
 			continue
 		}
-		if want := (ending{ByServer, FIN, WhyIdleTimeout}); e == nil || *e != want {
+		if want := (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)); e == nil || *e != want {
 			t.Fatalf("%v: ended %v, want %v", test.cfg.TimerVsData, e, want)
 		}
 		closed := make(chan struct{})
 		go func() {
-			server.close(*e)
+			server.close(e)
 			close(closed)
 		}()
-		c.ends(test.want)
+		c.Ends(test.want)
 		c.Close()
 		<-closed
 	}
@@ -75,7 +77,7 @@ func TestTimerVersusData(t *testing.T) {
 
 func canPeek(t *testing.T) bool {
 	server, c := pair(t, script.Server{})
-	c.send(get)
+	c.Send(get)
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if waiting(server.raw) {
 			return true
@@ -92,15 +94,15 @@ func TestIdleTimerAlone(t *testing.T) {
 			cfg.AfterFIN = script.AfterFIN(time.Hour)
 		}
 		s := start(t, cfg)
-		c := dial(t, s.Addr())
+		c := labtest.Dial(t, s.Addr())
 		begin := time.Now()
-		c.send(get)
-		c.answer()
-		c.ends(io.EOF)
+		c.Send(get)
+		c.Response()
+		c.Ends(io.EOF)
 		if d := time.Since(begin); d < cfg.IdleTimeout {
 			t.Errorf("%v: closed after %v", v, d)
 		}
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyIdleTimeout}) {
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)) {
 			t.Errorf("%v: %+v", v, st)
 		}
 	}
@@ -110,10 +112,10 @@ func TestIdleTimerAlone(t *testing.T) {
 func TestBeforeTheTimer(t *testing.T) {
 	for _, v := range []script.TimerVsData{script.TimerServe, script.TimerRST} {
 		s := start(t, script.Server{IdleTimeout: time.Hour, TimerVsData: v})
-		c := dial(t, s.Addr())
+		c := labtest.Dial(t, s.Addr())
 		for range 3 {
-			c.send(get)
-			c.answer()
+			c.Send(get)
+			c.Response()
 		}
 	}
 }
@@ -121,10 +123,10 @@ func TestBeforeTheTimer(t *testing.T) {
 func TestIdleLate(t *testing.T) {
 	const idle, late = 10 * time.Millisecond, 60 * time.Millisecond
 	s := start(t, script.Server{IdleTimeout: idle, IdleLate: script.Delay{A: late}})
-	c := dial(t, s.Addr())
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
 	st := s.Stories()[0]
 	if d := st.ClosedAt.Sub(st.Exchanges[0].Answered); d < idle+late {
 		t.Errorf("closed %v after the answer, want at least %v", d, idle+late)
@@ -141,15 +143,15 @@ func TestAfterFINDrains(t *testing.T) {
 	} {
 		cfg.AfterFIN = script.AfterFIN(time.Hour)
 		s := start(t, cfg)
-		c := dial(t, s.Addr())
-		c.send(get)
-		c.answer()
-		c.ends(io.EOF)
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get)
+		c.Response()
+		c.Ends(io.EOF)
 		for range 20 {
-			c.send(get)
+			c.Send(get)
 			time.Sleep(time.Millisecond) // for a RST, if one were sent, to arrive
 		}
-		c.ends(io.EOF)
+		c.Ends(io.EOF)
 		if seen := s.Seen(); seen.Requests != 1 || seen.ClosedFirst != 1 {
 			t.Errorf("%s: %+v", name, seen)
 		}
@@ -161,11 +163,11 @@ func TestAfterFINDrains(t *testing.T) {
 func TestAfterFINCloses(t *testing.T) {
 	for _, after := range []script.AfterFIN{0, script.AfterFIN(20 * time.Millisecond)} {
 		s := start(t, script.Server{IdleTimeout: 10 * time.Millisecond, AfterFIN: after})
-		c := dial(t, s.Addr())
-		c.send(get)
-		c.answer()
-		c.ends(io.EOF)
-		eventually(t, "a write to fail", func() bool {
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get)
+		c.Response()
+		c.Ends(io.EOF)
+		labtest.Eventually(t, "a write to fail", func() bool {
 			_, err := io.WriteString(c, get)
 			if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Fatal(err)
@@ -178,10 +180,10 @@ func TestAfterFINCloses(t *testing.T) {
 // Faults are what they say, manners or not.
 func TestFaultsDoNotDrain(t *testing.T) {
 	s := start(t, script.Server{Fault: script.CloseBeforeResponse, AfterFIN: script.AfterFIN(time.Hour)})
-	c := dial(t, s.Addr())
-	c.send(get)
-	c.ends(io.EOF)
-	eventually(t, "a write to fail", func() bool {
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Ends(io.EOF)
+	labtest.Eventually(t, "a write to fail", func() bool {
 		_, err := io.WriteString(c, get)
 		return err != nil
 	})
@@ -195,13 +197,13 @@ func TestAfterFINOverTLS(t *testing.T) {
 			cfg.Fault = script.TLSNoCloseNotify
 		}
 		s := start(t, cfg)
-		conn, tapped, secure := dialTLS(t, s)
+		conn, tapped, secure := labtest.DialTLS(t, s)
 		if _, err := io.WriteString(secure, get); err != nil {
 			t.Fatal(err)
 		}
-		conn.answer()
-		conn.ends(io.EOF)
-		if notified := tapped.lastRecord() == recordAlert; notified == bare {
+		conn.Response()
+		conn.Ends(io.EOF)
+		if notified := tapped.LastRecord() == labtest.RecordAlert; notified == bare {
 			t.Errorf("fault %v: close_notify: %v", cfg.Fault, notified)
 		}
 	}
@@ -224,9 +226,9 @@ func TestHint(t *testing.T) {
 		{script.Server{Hint: "timeout=5", MaxRequests: 1}, get, ""},
 	} {
 		s := start(t, test.cfg)
-		c := dial(t, s.Addr())
-		c.send(test.request)
-		resp := c.answer()
+		c := labtest.Dial(t, s.Addr())
+		c.Send(test.request)
+		resp := c.Response()
 		if got := resp.Header.Get("Keep-Alive"); got != test.want {
 			t.Errorf("%+v, %q: hint %q, want %q", test.cfg, test.request, got, test.want)
 		}

@@ -1,7 +1,7 @@
-// Package lab is servers, proxies and links that behave, and misbehave, on
-// script: [Server] speaks HTTP/1 on raw connections and remembers the story of
-// each of them; [Proxy] passes requests to servers over a pool of its own, and
-// remembers both sides; [Link] puts a round trip between a client and a server.
+// Package lab is servers and links that behave, and misbehave, on script:
+// [Server] speaks HTTP/1 on raw connections and remembers the story of each of
+// them; [Link] puts a round trip between a client and a server. Proxies are in
+// package proxy, the scripts in profiles/script.
 //
 // What ends a connection is what the kernel is asked to do: close(2),
 // shutdown(2), SO_LINGER. Nothing is played.
@@ -26,7 +26,7 @@
 //	keep-alive-hint                 script.Server.Hint beside IdleTimeout and MaxRequests; script.Proxy.Hint
 //	dumb-proxy                      script.Proxy.HopByHop: blind; ProxyConnection; proxies in front of proxies
 //	truncated                       script.Server.Fault: close_during_response, with Body, and with UntilClose
-//	retry-and-idempotence           Server.Executions, Seen.Duplicates; Upstream.Retry, ProxySeen.Retries
+//	retry-and-idempotence           Server.Executions, Seen.Duplicates; Upstream.Retry, proxy.Seen.Retries
 //	half-close                      script.Server.Upload: shut_input, answer_close; AfterFIN: drain for the graceful close
 //	hop-by-hop                      script.Proxy.HopByHop; script.Server.RecordHeaders
 //

@@ -3,6 +3,8 @@ package lab
 import (
 	"net/http"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -28,12 +30,12 @@ func (c *conn) keeps(req *http.Request) bool {
 		return !req.Close
 	}
 	asked := req.Header.Values("Connection")
-	return !c.s.cfg.IgnoreKeepAlive && hasToken(asked, "keep-alive") && !hasToken(asked, "close")
+	return !c.s.cfg.IgnoreKeepAlive && serve.HasToken(asked, "keep-alive") && !serve.HasToken(asked, "close")
 }
 
 // after is what the answer to the use-th request of the connection says of the
 // connection, and why it ends after it; "" when it is kept.
-func (c *conn) after(req *http.Request, f framing, use int) (said, Why) {
+func (c *conn) after(req *http.Request, f framing, use int) (said, story.Why) {
 	cfg := c.s.cfg
 	say := closing
 	if cfg.Unannounced || c.old(req) && cfg.IgnoreKeepAlive {
@@ -41,15 +43,15 @@ func (c *conn) after(req *http.Request, f framing, use int) (said, Why) {
 	}
 	switch {
 	case use == cfg.MaxRequests:
-		return say, WhyMaxRequests
+		return say, story.WhyMaxRequests
 	case f == byClose:
-		return say, WhyUntilClose
+		return say, story.WhyUntilClose
 	case c.old(req) && cfg.IgnoreKeepAlive:
-		return nothing, WhyNotKept
+		return nothing, story.WhyNotKept
 	case cfg.SayClose || !c.keeps(req):
-		return closing, WhySaidClose
+		return closing, story.WhySaidClose
 	case c.condemned():
-		return closing, WhyReload
+		return closing, story.WhyReload
 	case c.old(req):
 		return keeping, ""
 	}

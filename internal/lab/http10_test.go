@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -21,43 +23,43 @@ func TestHTTP10KeepAlive(t *testing.T) {
 		name, request string
 		cfg           script.Server
 		head          string
-		why           Why // "": kept
+		why           story.Why // "": kept
 	}{
-		{"neither", get10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true}, length, WhyNotKept},
-		{"client only", keep10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true}, length, WhyNotKept},
-		{"server only", get10, script.Server{Version: script.HTTP10}, length + "Connection: close\r\n", WhySaidClose},
+		{"neither", get10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true}, length, story.WhyNotKept},
+		{"client only", keep10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true}, length, story.WhyNotKept},
+		{"server only", get10, script.Server{Version: script.HTTP10}, length + "Connection: close\r\n", story.WhySaidClose},
 		{"both", keep10, script.Server{Version: script.HTTP10}, length + "Connection: keep-alive\r\n", ""},
 		{"both, hinted", keep10, script.Server{Version: script.HTTP10, Hint: "timeout=5"}, length + "Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n", ""},
-		{"neither, hinted", get10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true, Hint: "timeout=5"}, length, WhyNotKept},
-		{"1.1 that says nothing", get, script.Server{Version: script.HTTP10}, length + "Connection: close\r\n", WhySaidClose},
+		{"neither, hinted", get10, script.Server{Version: script.HTTP10, IgnoreKeepAlive: true, Hint: "timeout=5"}, length, story.WhyNotKept},
+		{"1.1 that says nothing", get, script.Server{Version: script.HTTP10}, length + "Connection: close\r\n", story.WhySaidClose},
 		{"1.1 that asks", keep11, script.Server{Version: script.HTTP10}, length + "Connection: keep-alive\r\n", ""},
-		{"1.0 of a 1.1 server", get10, script.Server{}, length + "Connection: close\r\n", WhySaidClose},
+		{"1.0 of a 1.1 server", get10, script.Server{}, length + "Connection: close\r\n", story.WhySaidClose},
 		{"kept by a 1.1 server", keep10, script.Server{}, length + "Connection: keep-alive\r\n", ""},
-		{"ignored by a 1.1 server", keep10, script.Server{IgnoreKeepAlive: true}, length, WhyNotKept},
+		{"ignored by a 1.1 server", keep10, script.Server{IgnoreKeepAlive: true}, length, story.WhyNotKept},
 		{"1.1 needs no word", keep11, script.Server{IgnoreKeepAlive: true}, length, ""},
-		{"no length", keep10, script.Server{Version: script.HTTP10, UntilClose: true}, "Connection: close\r\n", WhyUntilClose},
-		{"no length, unsaid", keep10, script.Server{Version: script.HTTP10, UntilClose: true, Unannounced: true}, "", WhyUntilClose},
-		{"no length in 1.1", get, script.Server{UntilClose: true}, "Connection: close\r\n", WhyUntilClose},
-		{"last", keep10, script.Server{Version: script.HTTP10, MaxRequests: 1}, length + "Connection: close\r\n", WhyMaxRequests},
+		{"no length", keep10, script.Server{Version: script.HTTP10, UntilClose: true}, "Connection: close\r\n", story.WhyUntilClose},
+		{"no length, unsaid", keep10, script.Server{Version: script.HTTP10, UntilClose: true, Unannounced: true}, "", story.WhyUntilClose},
+		{"no length in 1.1", get, script.Server{UntilClose: true}, "Connection: close\r\n", story.WhyUntilClose},
+		{"last", keep10, script.Server{Version: script.HTTP10, MaxRequests: 1}, length + "Connection: close\r\n", story.WhyMaxRequests},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.cfg.Body = 3
 			s := start(t, test.cfg)
-			c := dial(t, s.Addr())
-			c.send(test.request)
+			c := labtest.Dial(t, s.Addr())
+			c.Send(test.request)
 			want := test.cfg.Version.Protocol() + " 200 OK\r\n" + test.head + "\r\nkab"
 			got := make([]byte, len(want))
-			if _, err := io.ReadFull(c.r, got); err != nil || string(got) != want {
+			if _, err := io.ReadFull(c.R, got); err != nil || string(got) != want {
 				t.Fatalf("read %q, %v; want %q", got, err, want)
 			}
 			if test.why == "" {
-				c.send(test.request)
-				c.answer()
+				c.Send(test.request)
+				c.Response()
 				return
 			}
-			c.ends(io.EOF)
-			if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, test.why}) {
-				t.Errorf("ended %v, want %v", st.ending(), test.why)
+			c.Ends(io.EOF)
+			if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, test.why)) {
+				t.Errorf("ended %v, want %v", ending(st), test.why)
 			}
 		})
 	}
@@ -75,10 +77,10 @@ func TestTruncatedBodies(t *testing.T) {
 	} {
 		test.cfg.Fault = script.CloseDuringResponse
 		s := start(t, test.cfg)
-		if got, err := tell(t, s.Addr(), get); got != test.want || err != io.EOF {
+		if got, err := labtest.Tell(t, s.Addr(), get); got != test.want || err != io.EOF {
 			t.Errorf("read %q, then %v; want %q", got, err, test.want)
 		}
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyFault}) || !st.Exchanges[0].Executed {
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyFault)) || !st.Exchanges[0].Executed {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -90,11 +92,11 @@ func TestSplitWrites(t *testing.T) {
 		server, c := pair(t, script.Server{Body: 5, SplitWrites: split})
 		writes := &countingWrites{Conn: server.raw}
 		server.attach(writes)
-		c.send(get)
+		c.Send(get)
 		if e := server.exchange(1); e != nil {
 			t.Fatal(*e)
 		}
-		if c.answer(); writes.n != want {
+		if c.Response(); writes.n != want {
 			t.Errorf("split %v: %d writes", split, writes.n)
 		}
 	}
@@ -110,13 +112,13 @@ func TestNotifyLead(t *testing.T) {
 			cfg.NotifyLead = time.Hour
 		}
 		s := start(t, cfg)
-		conn, tapped, secure := dialTLS(t, s)
+		conn, tapped, secure := labtest.DialTLS(t, s)
 		if _, err := io.WriteString(secure, get); err != nil {
 			t.Fatal(err)
 		}
-		conn.answer()
-		conn.ends(io.EOF)
-		if tapped.lastRecord() != recordAlert {
+		conn.Response()
+		conn.Ends(io.EOF)
+		if tapped.LastRecord() != labtest.RecordAlert {
 			t.Fatal("no close_notify came")
 		}
 		if leaves {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -47,10 +48,10 @@ func giveBack(places chan struct{}) {
 // meanwhile waits in the kernel's queue, or, when that is full, for its SYN to
 // be answered. False: the server is being closed.
 func (s *Server) admit() bool {
-	if s.accepted.Load() && !sleep(s.ln.ctx, s.draw(s.cfg.AcceptPause)) {
+	if s.accepted.Load() && !serve.Sleep(s.ln.Ctx, s.draw(s.cfg.AcceptPause)) {
 		return false
 	}
-	return take(s.ln.ctx, s.limits.connections)
+	return take(s.ln.Ctx, s.limits.connections)
 }
 
 // draw is the next of a delay's values; it costs nothing for the zero Delay.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -29,7 +30,7 @@ import (
 type Link struct {
 	cfg    script.Link
 	target string
-	ln     *listener
+	ln     *serve.Listener
 	late   lateness
 }
 
@@ -46,17 +47,17 @@ func StartLink(cfg script.Link, addr, target string) (*Link, error) {
 	if _, _, err := net.SplitHostPort(target); err != nil {
 		return nil, fmt.Errorf("link: target: %w", err)
 	}
-	ln, err := listen(addr)
+	ln, err := serve.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	l := &Link{cfg: cfg, target: target, ln: ln}
-	ln.serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
+	ln.Serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
 	return l, nil
 }
 
 // Addr is where the link listens, as host:port.
-func (l *Link) Addr() string { return l.ln.tcp.Addr().String() }
+func (l *Link) Addr() string { return l.ln.TCP.Addr().String() }
 
 // URL is u through the link: the same but for host and port. A client that
 // verifies the certificate of u's host has to be told that name.
@@ -68,11 +69,11 @@ func (l *Link) URL(u *url.URL) *url.URL {
 
 // Close closes the listener and every connection and waits until they are
 // closed. It may be called again.
-func (l *Link) Close() error { return l.ln.close() }
+func (l *Link) Close() error { return l.ln.Close() }
 
 // relay is the life of one connection through the link.
 func (l *Link) relay(client *net.TCPConn) {
-	ctx, cancel := context.WithCancel(l.ln.ctx)
+	ctx, cancel := context.WithCancel(l.ln.Ctx)
 	r := &relay{delay: l.cfg.Delay, ctx: ctx, cancel: cancel, late: &l.late}
 	defer cancel()
 	defer r.own(client)()

@@ -3,6 +3,7 @@ package lab
 import (
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -20,7 +21,7 @@ func (s *Server) Reload() int {
 }
 
 func (s *Server) reloadEvery(d time.Duration) {
-	for sleep(s.ln.ctx, d) {
+	for serve.Sleep(s.ln.Ctx, d) {
 		s.Reload()
 	}
 }
@@ -43,7 +44,7 @@ func (c *conn) condemn() {
 	defer c.idleMu.Unlock()
 	c.doomed = true
 	if c.idle && c.s.cfg.Reload == script.CloseIdle {
-		c.raw.SetReadDeadline(longAgo)
+		c.raw.SetReadDeadline(serve.LongAgo)
 	}
 }
 
@@ -60,7 +61,7 @@ func (c *conn) rest(until time.Time) {
 	defer c.idleMu.Unlock()
 	c.idle = c.use > 1
 	if c.idle && c.doomed && c.s.cfg.Reload == script.CloseIdle {
-		until = longAgo
+		until = serve.LongAgo
 	}
 	c.arm(until)
 }

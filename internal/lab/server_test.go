@@ -12,23 +12,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestIdleTimeout(t *testing.T) {
 	const idle = 30 * time.Millisecond
 	s := start(t, script.Server{IdleTimeout: idle, Body: 5})
-	c := dial(t, s.Addr())
+	c := labtest.Dial(t, s.Addr())
 	begin := time.Now()
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
 	if d := time.Since(begin); d < idle {
 		t.Errorf("the FIN came after %v, before the timeout", d)
 	}
 	st := s.Stories()[0]
-	if want := (ending{ByServer, FIN, WhyIdleTimeout}); st.ending() != want {
-		t.Errorf("story ends %v, want %v", st.ending(), want)
+	if want := (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)); ending(st) != want {
+		t.Errorf("story ends %v, want %v", ending(st), want)
 	}
 	if d := st.ClosedAt.Sub(st.Exchanges[0].Answered); d < idle {
 		t.Errorf("closed %v after the answer", d)
@@ -46,25 +49,25 @@ func TestIdleTimeout(t *testing.T) {
 func TestIdleTimeoutRunsOnlyWhenIdle(t *testing.T) {
 	const idle = 10 * time.Millisecond
 	s := start(t, script.Server{IdleTimeout: idle, Delay: script.Delay{A: 5 * idle}})
-	c := dial(t, s.Addr())
+	c := labtest.Dial(t, s.Addr())
 	time.Sleep(5 * idle)
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
 }
 
 func TestClientClosesFirst(t *testing.T) {
 	s := start(t, script.Server{IdleTimeout: time.Hour})
-	for i, how := range []How{FIN, RST} {
-		c := dial(t, s.Addr())
-		c.send(get)
-		c.answer()
-		if how == RST {
+	for i, how := range []story.How{story.FIN, story.RST} {
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get)
+		c.Response()
+		if how == story.RST {
 			c.SetLinger(0)
 		}
 		c.Close()
-		if st := finished(t, s, i); st.ending() != (ending{ByClient, how, WhyClient}) {
-			t.Errorf("%v told as %v", how, st.ending())
+		if st := finished(t, s, i); ending(st) != (*story.ClientEnds(how, story.WhyClient)) {
+			t.Errorf("%v told as %v", how, ending(st))
 		}
 	}
 	want := Seen{Connections: 2, Requests: 2, Executed: 2, ClientClosed: 2}
@@ -76,12 +79,12 @@ func TestClientClosesFirst(t *testing.T) {
 // A client that says it will send no more is still answered.
 func TestHalfClose(t *testing.T) {
 	s := start(t, script.Server{Delay: script.Delay{A: 5 * time.Millisecond}})
-	c := dial(t, s.Addr())
-	c.send(get)
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
 	c.CloseWrite()
-	c.answer()
-	c.ends(io.EOF)
-	if st := s.Stories()[0]; st.ending() != (ending{ByClient, FIN, WhyClient}) {
+	c.Response()
+	c.Ends(io.EOF)
+	if st := s.Stories()[0]; ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) {
 		t.Errorf("%+v", st)
 	}
 }
@@ -89,15 +92,15 @@ func TestHalfClose(t *testing.T) {
 func TestMaxRequests(t *testing.T) {
 	for _, unannounced := range []bool{false, true} {
 		s := start(t, script.Server{MaxRequests: 3, Unannounced: unannounced})
-		c := dial(t, s.Addr())
+		c := labtest.Dial(t, s.Addr())
 		for use := 1; use <= 3; use++ {
-			c.send(get)
-			if said, want := c.answer().Close, use == 3 && !unannounced; said != want {
+			c.Send(get)
+			if said, want := c.Response().Close, use == 3 && !unannounced; said != want {
 				t.Errorf("unannounced %v: answer %d says close: %v", unannounced, use, said)
 			}
 		}
-		c.ends(io.EOF)
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyMaxRequests}) || st.Requests != 3 {
+		c.Ends(io.EOF)
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyMaxRequests)) || st.Requests != 3 {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -114,13 +117,13 @@ func TestSaidClose(t *testing.T) {
 	}
 	for _, c := range cases {
 		s := start(t, c.cfg)
-		conn := dial(t, s.Addr())
-		conn.send(c.request)
-		if !conn.answer().Close {
+		conn := labtest.Dial(t, s.Addr())
+		conn.Send(c.request)
+		if !conn.Response().Close {
 			t.Errorf("%q: the answer does not say close", c.request)
 		}
-		conn.ends(io.EOF)
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhySaidClose}) {
+		conn.Ends(io.EOF)
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhySaidClose)) {
 			t.Errorf("%q: %+v", c.request, st)
 		}
 	}
@@ -147,10 +150,10 @@ func TestAnswers(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			conn := dial(t, start(t, c.cfg).Addr())
-			conn.send(c.request)
+			conn := labtest.Dial(t, start(t, c.cfg).Addr())
+			conn.Send(c.request)
 			conn.CloseWrite()
-			if got, err := conn.rest(); got != c.want || err != io.EOF {
+			if got, err := conn.Rest(); got != c.want || err != io.EOF {
 				t.Errorf("read %q, then %v; want %q", got, err, c.want)
 			}
 		})
@@ -160,10 +163,10 @@ func TestAnswers(t *testing.T) {
 func TestLargeBodies(t *testing.T) {
 	const size = 3<<20 + 7
 	for _, chunked := range []bool{false, true} {
-		c := dial(t, start(t, script.Server{Body: size, Chunked: chunked}).Addr())
+		c := labtest.Dial(t, start(t, script.Server{Body: size, Chunked: chunked}).Addr())
 		for range 2 {
-			c.send(get)
-			resp, err := http.ReadResponse(c.r, nil)
+			c.Send(get)
+			resp, err := http.ReadResponse(c.R, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,18 +181,18 @@ func TestLargeBodies(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	cases := map[string]string{
 		"hello\r\n\r\n": "HTTP/1.1 400 Bad Request\r\n",
-		"POST / HTTP/1.1\r\nHost: lab\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":     "HTTP/1.1 400 Bad Request\r\n",
-		"GET / HTTP/1.1\r\nHost: lab\r\nX: " + strings.Repeat("x", 2*maxHead) + "\r\n": "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+		"POST / HTTP/1.1\r\nHost: lab\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":           "HTTP/1.1 400 Bad Request\r\n",
+		"GET / HTTP/1.1\r\nHost: lab\r\nX: " + strings.Repeat("x", 2*serve.MaxHead) + "\r\n": "HTTP/1.1 431 Request Header Fields Too Large\r\n",
 	}
 	for request, want := range cases {
 		s := start(t, script.Server{})
-		c := dial(t, s.Addr())
-		c.send(request)
+		c := labtest.Dial(t, s.Addr())
+		c.Send(request)
 		// What was not read makes the end a RST; the answer comes before it.
-		if text, err := c.rest(); !strings.HasPrefix(text, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if text, err := c.Rest(); !strings.HasPrefix(text, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%.40q: read %q, then %v", request, text, err)
 		}
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyBadRequest}) {
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyBadRequest)) {
 			t.Errorf("%.40q: %+v", request, st)
 		}
 	}
@@ -198,10 +201,10 @@ func TestBadRequests(t *testing.T) {
 func TestUnfinishedRequest(t *testing.T) {
 	s := start(t, script.Server{})
 	for i, part := range []string{"", "GET / HT", post + "xx"} {
-		c := dial(t, s.Addr())
-		c.send(part)
+		c := labtest.Dial(t, s.Addr())
+		c.Send(part)
 		c.Close()
-		if st := finished(t, s, i); st.ending() != (ending{ByClient, FIN, WhyClient}) {
+		if st := finished(t, s, i); ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) {
 			t.Errorf("%q: %+v", part, st)
 		}
 	}
@@ -210,10 +213,10 @@ func TestUnfinishedRequest(t *testing.T) {
 func TestDelay(t *testing.T) {
 	const delay = 20 * time.Millisecond
 	s := start(t, script.Server{Delay: script.Delay{A: delay}})
-	c := dial(t, s.Addr())
+	c := labtest.Dial(t, s.Addr())
 	begin := time.Now()
-	c.send(get)
-	c.answer()
+	c.Send(get)
+	c.Response()
 	if d := time.Since(begin); d < delay {
 		t.Errorf("answered after %v", d)
 	}
@@ -232,11 +235,12 @@ func TestDelaysRepeat(t *testing.T) {
 // A story keeps the last exchanges, and counts all.
 func TestStoryIsBounded(t *testing.T) {
 	s := start(t, script.Server{})
-	c := dial(t, s.Addr())
+	c := labtest.Dial(t, s.Addr())
+	const keepExchanges = 64
 	const n = keepExchanges + 10
-	c.send(strings.Repeat(get, n))
+	c.Send(strings.Repeat(get, n))
 	for range n {
-		c.answer()
+		c.Response()
 	}
 	c.CloseWrite()
 	st := finished(t, s, 0)
@@ -247,20 +251,6 @@ func TestStoryIsBounded(t *testing.T) {
 		if e.Use != n-keepExchanges+1+i || e.Answered.Before(e.Read) {
 			t.Errorf("exchange %d: %+v", i, e)
 		}
-	}
-}
-
-func TestStoriesAreBounded(t *testing.T) {
-	var s stories
-	for range keepStories + 3 {
-		s.begin(new(net.TCPAddr), new(net.TCPAddr), time.Now())
-	}
-	told := s.told()
-	if len(told) != keepStories || told[0].ID != 4 || told[keepStories-1].ID != keepStories+3 {
-		t.Errorf("%d stories, from %d to %d", len(told), told[0].ID, told[len(told)-1].ID)
-	}
-	if n := s.count(); n != keepStories+3 {
-		t.Errorf("%d counted", n)
 	}
 }
 
@@ -276,10 +266,10 @@ func TestStartRefusesWhatIsNotValid(t *testing.T) {
 // a request, and may be called by several.
 func TestClose(t *testing.T) {
 	s := start(t, script.Server{Delay: script.Delay{A: time.Hour}})
-	idle, waiting, sending := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
-	waiting.send(get)
-	sending.send(post)
-	eventually(t, "two requests are read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
+	idle, waiting, sending := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
+	waiting.Send(get)
+	sending.Send(post)
+	labtest.Eventually(t, "two requests are read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -289,11 +279,11 @@ func TestClose(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, c := range []*client{idle, waiting, sending} {
-		c.ends(io.EOF)
+	for _, c := range []*labtest.Client{idle, waiting, sending} {
+		c.Ends(io.EOF)
 	}
 	for _, st := range s.Stories() {
-		if st.ending() != (ending{ByServer, FIN, WhyShutdown}) {
+		if ending(st) != (*story.ServerEnds(story.FIN, story.WhyShutdown)) {
 			t.Errorf("%+v", st)
 		}
 	}

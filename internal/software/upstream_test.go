@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -51,7 +52,7 @@ func (c pooling) emulated(t *testing.T, errors script.ErrorStyle, server string)
 	if c.retry {
 		retry = script.RetryIdempotent
 	}
-	p, err := lab.StartProxy(script.Proxy{Workers: c.workers, Errors: errors, Upstream: script.Upstream{
+	p, err := proxy.Start(script.Proxy{Workers: c.workers, Errors: errors, Upstream: script.Upstream{
 		IdleTimeout: c.idle, MaxRequests: c.requests, MaxLifetime: c.lifetime, MaxIdle: c.keepalive,
 		ConnectTimeout: c.connect, Timeout: 10 * time.Second, Retry: retry,
 	}}, "", server)

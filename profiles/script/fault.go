@@ -55,6 +55,15 @@ func (f Fault) OnConnection() bool {
 // WhileReading reports whether f strikes while the request is being read.
 func (f Fault) WhileReading() bool { return f == CloseWhileReading || f == ResetWhileReading }
 
+// Resets reports whether f ends the connection with a RST; otherwise it is a FIN.
+func (f Fault) Resets() bool {
+	switch f {
+	case ResetBeforeResponse, ResetInHeaders, ResetDuringResponse, ResetWhileReading, ResetOnIdle, ResetOnAccept:
+		return true
+	}
+	return false
+}
+
 func (f Fault) String() string                   { return faultNames.Text(f) }
 func (f Fault) MarshalText() ([]byte, error)     { return faultNames.Marshal(f) }
 func (f *Fault) UnmarshalText(text []byte) error { return faultNames.Unmarshal(text, f) }

@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -26,8 +27,8 @@ type message struct {
 var errMalformed = errors.New("not HTTP/1")
 
 // readMessage reads a head. Its error is that of reading, or errMalformed.
-func readMessage(in *intake, r *bufio.Reader) (*message, error) {
-	in.err = nil
+func readMessage(in *serve.Reader, r *bufio.Reader) (*message, error) {
+	in.Err = nil
 	text := textproto.NewReader(r)
 	line, err := text.ReadLine()
 	if err != nil {
@@ -49,12 +50,12 @@ func readMessage(in *intake, r *bufio.Reader) (*message, error) {
 
 // malformedOr is the error of reading if there was one: what was cut short may
 // look malformed.
-func malformedOr(in *intake, err error) error {
+func malformedOr(in *serve.Reader, err error) error {
 	switch {
-	case errors.Is(in.err, errHeadTooLong):
+	case errors.Is(in.Err, serve.ErrTooLong):
 		return errMalformed
-	case in.err != nil:
-		return in.err
+	case in.Err != nil:
+		return in.Err
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return err
 	}
@@ -73,8 +74,17 @@ func version(word string) (script.Version, bool) {
 
 // says reports whether the header, a list of words, has the word.
 func (m *message) says(header, word string) bool {
-	return hasToken(m.header.Values(header), word)
+	return serve.HasToken(m.header.Values(header), word)
 }
+
+// framing is how a message says where its body ends.
+type framing uint8
+
+const (
+	byLength framing = iota
+	byChunks
+	byClose
+)
 
 // extent is how long a body is.
 type extent struct {

@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -22,11 +24,11 @@ type guest struct {
 	p     *Proxy
 	pool  *workerPool
 	raw   *net.TCPConn
-	net   net.Conn // raw, or TLS over it
-	in    *intake  // between net and r
+	net   net.Conn      // raw, or TLS over it
+	in    *serve.Reader // between net and r
 	r     *bufio.Reader
 	w     *bufio.Writer
-	story *story
+	story *story.Writer
 	use   int // the request at hand, from 1
 }
 
@@ -44,94 +46,87 @@ func (a *asked) method() string { return a.words[0] }
 func newGuest(p *Proxy, pool *workerPool, raw *net.TCPConn) *guest {
 	g := &guest{p: p, pool: pool, raw: raw}
 	g.attach(raw)
-	g.story = p.clients.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
+	g.story = p.clients.Begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
 	return g
 }
 
 func (g *guest) attach(conn net.Conn) {
-	g.net, g.in, g.w = conn, &intake{from: conn}, bufio.NewWriter(conn)
+	g.net, g.in, g.w = conn, &serve.Reader{From: conn}, bufio.NewWriter(conn)
 	g.r = bufio.NewReader(g.in)
 }
 
 // serve is the life of the connection.
 func (g *guest) serve() {
-	stop := context.AfterFunc(g.p.ln.ctx, func() { g.raw.SetDeadline(longAgo) })
+	stop := context.AfterFunc(g.p.ln.Ctx, func() { g.raw.SetDeadline(serve.LongAgo) })
 	defer stop()
 	e := g.run()
-	g.story.closed(e, time.Now())
+	g.story.Closed(e, time.Now())
 	g.p.clientEnded(e)
-	if g.p.cfg.NoCloseNotify || e.why == WhyShutdown { // then it might have to wait behind what was being written
+	if g.p.cfg.NoCloseNotify || e.Why == story.WhyShutdown { // then it might have to wait behind what was being written
 		g.raw.Close()
 	} else {
 		g.net.Close()
 	}
 }
 
-func (g *guest) run() ending {
+func (g *guest) run() *story.Ending {
 	if g.p.tls != nil {
 		if e := g.handshake(); e != nil {
-			return *e
+			return e
 		}
 	}
 	for g.use = 1; ; g.use++ {
 		if e := g.await(); e != nil {
-			return *e
+			return e
 		}
 		req, e := g.read()
 		if e != nil {
-			return *e
+			return e
 		}
 		if e := g.pass(req); e != nil {
-			return *e
+			return e
 		}
 	}
 }
 
 // handshake, like the steps after it, returns how the connection ends, or nil
 // when it goes on.
-func (g *guest) handshake() *ending {
+func (g *guest) handshake() *story.Ending {
 	secure := tls.Server(g.raw, g.p.tls)
 	g.attach(secure)
 	if err := secure.Handshake(); err != nil {
-		e := lost(err)
-		if e.why == WhyBadRequest { // not the connection's end but the handshake's
-			e.why = WhyHandshake
+		e := story.Lost(err)
+		if e.Why == story.WhyBadRequest { // not the connection's end but the handshake's
+			e.Why = story.WhyHandshake
 		}
-		return &e
+		return e
 	}
-	g.story.secured(secure.ConnectionState().DidResume)
+	g.story.Secured(secure.ConnectionState().DidResume)
 	return nil
 }
 
 // await waits for the first byte of a request.
-func (g *guest) await() *ending {
-	g.in.left = maxHead
+func (g *guest) await() *story.Ending {
+	g.in.Left = serve.MaxHead
 	idle := time.Time{}
 	if d := g.p.cfg.IdleTimeout; d > 0 && g.use > 1 {
 		idle = time.Now().Add(d)
 	}
 	g.arm(idle)
 	if _, err := g.r.Peek(1); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && g.p.ln.ctx.Err() == nil {
-			return &ending{ByServer, FIN, WhyIdleTimeout}
+		if errors.Is(err, os.ErrDeadlineExceeded) && g.p.ln.Ctx.Err() == nil {
+			return story.ServerEnds(story.FIN, story.WhyIdleTimeout)
 		}
-		return ended(lost(err))
+		return story.Lost(err)
 	}
 	g.arm(time.Time{})
 	return nil
 }
 
-func ended(e ending) *ending { return &e }
-
-func (g *guest) arm(t time.Time) {
-	g.raw.SetReadDeadline(t)
-	if g.p.ln.ctx.Err() != nil {
-		g.raw.SetReadDeadline(longAgo)
-	}
-}
+func (g *guest) arm(t time.Time) { g.p.ln.SetReadDeadline(g.raw, t) }
 
 // read reads a request, body and all.
-func (g *guest) read() (*asked, *ending) {
+func (g *guest) read() (*asked, *story.Ending) {
 	m, err := readMessage(g.in, g.r)
 	if err != nil {
 		return nil, g.refuse(err)
@@ -142,28 +137,28 @@ func (g *guest) read() (*asked, *ending) {
 		return nil, g.refuse(errMalformed)
 	}
 	g.p.requests.Add(1)
-	g.story.read(Exchange{Read: time.Now()})
+	g.story.Read(story.Exchange{Read: time.Now()})
 	req := &asked{message: m, old: v == script.HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
 	req.keep = g.keeps(req)
 	if req.sized && !req.old && m.says("Expect", "100-continue") {
 		g.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
 		if err := g.w.Flush(); err != nil {
-			return nil, ended(lost(err))
+			return nil, story.Lost(err)
 		}
 	}
-	g.in.left = maxForwardedBody
+	g.in.Left = maxForwardedBody
 	if body.length > maxForwardedBody {
-		return nil, g.refuse(errHeadTooLong)
+		return nil, g.refuse(serve.ErrTooLong)
 	}
 	if req.body, err = io.ReadAll(body.open(g.r)); err != nil {
-		if g.in.err == nil {
+		if g.in.Err == nil {
 			err = errMalformed
 		} else {
-			err = g.in.err
+			err = g.in.Err
 		}
 		return nil, g.refuse(err)
 	}
-	g.story.executed()
+	g.story.Executed()
 	return req, nil
 }
 
@@ -177,22 +172,22 @@ func (g *guest) keeps(req *asked) bool {
 }
 
 // refuse ends the connection, with an answer if the request was bad.
-func (g *guest) refuse(err error) *ending {
+func (g *guest) refuse(err error) *story.Ending {
 	status := http.StatusBadRequest
 	switch {
-	case errors.Is(err, errHeadTooLong):
+	case errors.Is(err, serve.ErrTooLong):
 		status = http.StatusRequestEntityTooLarge
 	case !errors.Is(err, errMalformed):
-		return ended(lost(err))
+		return story.Lost(err)
 	}
 	if err := g.say(status, false, false); err != nil {
-		return ended(lost(err))
+		return story.Lost(err)
 	}
-	return &ending{ByServer, FIN, WhyBadRequest}
+	return story.ServerEnds(story.FIN, story.WhyBadRequest)
 }
 
 // pass gets the request answered.
-func (g *guest) pass(req *asked) *ending {
+func (g *guest) pass(req *asked) *story.Ending {
 	if g.p.cfg.HopByHop == script.Blind {
 		return g.tunnel(req)
 	}
@@ -204,21 +199,21 @@ func (g *guest) pass(req *asked) *ending {
 }
 
 // last reports whether the connection ends after this answer, and why.
-func (g *guest) last(req *asked) (bool, Why) {
+func (g *guest) last(req *asked) (bool, story.Why) {
 	if g.use == g.p.cfg.MaxRequests {
-		return true, WhyMaxRequests
+		return true, story.WhyMaxRequests
 	}
-	return !req.keep, WhySaidClose
+	return !req.keep, story.WhySaidClose
 }
 
 // fail tells the client that the servers failed.
-func (g *guest) fail(req *asked, f failure) *ending {
-	if g.p.ln.ctx.Err() != nil {
-		return &ending{ByServer, FIN, WhyShutdown}
+func (g *guest) fail(req *asked, f failure) *story.Ending {
+	if g.p.ln.Ctx.Err() != nil {
+		return story.ServerEnds(story.FIN, story.WhyShutdown)
 	}
 	if g.p.cfg.Errors == script.LikeHAProxy && f.reused && !f.timeout && g.use > 1 {
 		g.p.silent.Add(1)
-		return &ending{ByServer, FIN, WhyUpstream}
+		return story.ServerEnds(story.FIN, story.WhyUpstream)
 	}
 	status := f.status(g.p.cfg.Errors)
 	switch status {
@@ -231,11 +226,11 @@ func (g *guest) fail(req *asked, f failure) *ending {
 	}
 	last, why := g.last(req)
 	if err := g.say(status, !last, req.old); err != nil {
-		return ended(lost(err))
+		return story.Lost(err)
 	}
-	g.story.answered(time.Now())
+	g.story.Answered(time.Now())
 	if last {
-		return &ending{ByServer, FIN, why}
+		return story.ServerEnds(story.FIN, why)
 	}
 	return nil
 }

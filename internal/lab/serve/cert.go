@@ -1,4 +1,4 @@
-package lab
+package serve
 
 import (
 	"crypto/ecdsa"
@@ -8,15 +8,14 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"net"
 	"time"
 )
 
-// selfSigned is a configuration with a certificate of its own, good for a year
+// SelfSigned is a configuration with a certificate of its own, good for a year
 // for localhost, the loopback addresses and addr, and that certificate as PEM.
-func selfSigned(addr net.Addr) (*tls.Config, []byte, error) {
+func SelfSigned(addr net.Addr) (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
@@ -47,13 +46,4 @@ func selfSigned(addr net.Addr) (*tls.Config, []byte, error) {
 		NextProtos:   []string{"http/1.1"},
 	}
 	return config, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
-}
-
-var errAlert = errors.New("the script says so")
-
-// alerting is config made to answer every client's hello with a fatal alert.
-func alerting(config *tls.Config) *tls.Config {
-	c := config.Clone()
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errAlert }
-	return c
 }

@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -48,7 +50,7 @@ func (p *Proxy) again(method string, f failure, before, failedFresh int) bool {
 	allowed := u.Retry == script.RetryAlways || u.Retry != script.RetryNone && f.unsent ||
 		u.Retry == script.RetryIdempotent && !slices.Contains([]string{"POST", "LOCK", "PATCH"}, method)
 	switch {
-	case !allowed || f.answer || p.ln.ctx.Err() != nil:
+	case !allowed || f.answer || p.ln.Ctx.Err() != nil:
 		return false
 	case f.timeout && len(p.backends) == 1:
 		return false
@@ -69,7 +71,7 @@ func (g *guest) attempt(req *asked, wire []byte, backend int, fresh bool) (*upst
 	}
 	reused := up.uses > 0
 	up.uses++
-	up.story.read(Exchange{Read: time.Now()})
+	up.story.Read(story.Exchange{Read: time.Now()})
 	up.pace.within = p.cfg.Upstream.Timeout
 	n, wrote := up.pace.Write(wire)
 	answer, err := up.readAnswer(req.method())
@@ -86,7 +88,7 @@ func (g *guest) attempt(req *asked, wire []byte, backend int, fresh bool) (*upst
 	up.close(end)
 	return nil, nil, &failure{
 		err: err, reused: reused, unsent: wrote != nil && n == 0,
-		timeout: errors.Is(err, os.ErrDeadlineExceeded), answer: end.why == WhyBadAnswer,
+		timeout: errors.Is(err, os.ErrDeadlineExceeded), answer: end.Why == story.WhyBadAnswer,
 	}
 }
 
@@ -94,7 +96,7 @@ func (g *guest) attempt(req *asked, wire []byte, backend int, fresh bool) (*upst
 // 100 to 199, nothing is passed on.
 func (up *upstream) readAnswer(method string) (*message, error) {
 	for {
-		up.in.left = maxHead
+		up.in.Left = serve.MaxHead
 		m, err := readMessage(up.in, up.r)
 		if err != nil {
 			return nil, err
@@ -173,41 +175,41 @@ func (g *guest) via(h http.Header, version string) {
 
 // relay passes an answer on. The server's connection is given back before the
 // client can know that the answer is over.
-func (g *guest) relay(req *asked, up *upstream, answer *message) *ending {
+func (g *guest) relay(req *asked, up *upstream, answer *message) *story.Ending {
 	from, _ := answer.answerExtent(req.method()) // was looked at in readAnswer
 	to := g.reframed(req, from)
 	last, why := g.last(req)
 	if to.framing == byClose {
-		last, why = true, WhyUntilClose
+		last, why = true, story.WhyUntilClose
 	}
 	g.w.Write(g.incoming(req, answer, to, last).writeHead(nil))
-	up.in.left = 1 << 62
+	up.in.Left = 1 << 62
 	end, gone := g.copyBody(up, from, to)
 	switch {
 	case end != nil:
-		up.close(*end)
+		up.close(end)
 		if gone == nil {
 			g.p.truncated.Add(1)
 			g.w.Flush() // what there is
-			if g.p.ln.ctx.Err() != nil {
-				return &ending{ByServer, FIN, WhyShutdown}
+			if g.p.ln.Ctx.Err() != nil {
+				return story.ServerEnds(story.FIN, story.WhyShutdown)
 			}
-			return &ending{ByServer, FIN, WhyUpstream}
+			return story.ServerEnds(story.FIN, story.WhyUpstream)
 		}
-		return ended(lost(gone))
+		return story.Lost(gone)
 	case answer.kept() && from.framing != byClose && !g.p.cfg.Upstream.PerRequest:
-		up.story.answered(time.Now())
+		up.story.Answered(time.Now())
 		g.pool.giveBack(up)
 	default:
-		up.story.answered(time.Now())
+		up.story.Answered(time.Now())
 		up.close(answer.farewell(from))
 	}
 	if err := g.w.Flush(); err != nil {
-		return ended(lost(err))
+		return story.Lost(err)
 	}
-	g.story.answered(time.Now())
+	g.story.Answered(time.Now())
 	if last {
-		return &ending{ByServer, FIN, why}
+		return story.ServerEnds(story.FIN, why)
 	}
 	return nil
 }
@@ -232,11 +234,11 @@ func (m *message) kept() bool {
 
 // farewell is how a connection ends that is not kept: the server has closed it
 // if only that ended the answer.
-func (m *message) farewell(e extent) ending {
+func (m *message) farewell(e extent) *story.Ending {
 	if e.framing == byClose {
-		return ending{ByServer, FIN, WhyServer}
+		return story.ServerEnds(story.FIN, story.WhyServer)
 	}
-	return ending{ByClient, FIN, WhySaidClose}
+	return story.ClientEnds(story.FIN, story.WhySaidClose)
 }
 
 // incoming is the head of the answer as the client gets it.
@@ -267,7 +269,7 @@ func (g *guest) incoming(req *asked, answer *message, to extent, last bool) *mes
 // copyBody passes a body on as it comes, all but its end. end is how the
 // server's connection ended if that went wrong, and gone the error if it was
 // the client's.
-func (g *guest) copyBody(up *upstream, from, to extent) (end *ending, gone error) {
+func (g *guest) copyBody(up *upstream, from, to extent) (end *story.Ending, gone error) {
 	body := from.open(up.r)
 	var out io.Writer = g.w
 	var chunks io.WriteCloser
@@ -281,7 +283,7 @@ func (g *guest) copyBody(up *upstream, from, to extent) (end *ending, gone error
 		left -= int64(n)
 		if n > 0 {
 			if _, gone := out.Write(buf[:n]); gone != nil {
-				return &ending{ByClient, FIN, WhyAbandoned}, gone
+				return story.ClientEnds(story.FIN, story.WhyAbandoned), gone
 			}
 		}
 		switch {
@@ -292,13 +294,13 @@ func (g *guest) copyBody(up *upstream, from, to extent) (end *ending, gone error
 			}
 			return nil, nil
 		case err != nil:
-			if up.in.err != nil {
-				err = up.in.err
+			if up.in.Err != nil {
+				err = up.in.Err
 			}
-			return ended(up.lost(err)), nil
+			return up.lost(err), nil
 		case up.r.Buffered() == 0 && (from.framing != byLength || left > 0):
 			if gone := g.w.Flush(); gone != nil {
-				return &ending{ByClient, FIN, WhyAbandoned}, gone
+				return story.ClientEnds(story.FIN, story.WhyAbandoned), gone
 			}
 		}
 	}
@@ -307,7 +309,7 @@ func (g *guest) copyBody(up *upstream, from, to extent) (end *ending, gone error
 // tunnel is what a proxy does that knows nothing of keep-alive: it sends the
 // request on as it came, and passes back what comes, until the server closes.
 // It does not look at what the client sends meanwhile.
-func (g *guest) tunnel(req *asked) *ending {
+func (g *guest) tunnel(req *asked) *story.Ending {
 	p := g.p
 	p.attempts.Add(1)
 	req.keep = false
@@ -316,9 +318,9 @@ func (g *guest) tunnel(req *asked) *ending {
 		return g.fail(req, *unreached(err))
 	}
 	up.uses++
-	up.story.read(Exchange{Read: time.Now()})
+	up.story.Read(story.Exchange{Read: time.Now()})
 	up.pace.within = p.cfg.Upstream.Timeout
-	up.in.left = 1 << 62
+	up.in.Left = 1 << 62
 	_, err = up.pace.Write(g.outgoing(req))
 	poured := false
 	if err == nil {
@@ -326,20 +328,20 @@ func (g *guest) tunnel(req *asked) *ending {
 	}
 	var gone *clientGone
 	if errors.As(err, &gone) {
-		up.close(ending{ByClient, FIN, WhyAbandoned})
-		return ended(lost(gone.error))
+		up.close(story.ClientEnds(story.FIN, story.WhyAbandoned))
+		return story.Lost(gone.error)
 	}
 	if poured && err == io.EOF {
-		up.story.answered(time.Now())
+		up.story.Answered(time.Now())
 	}
 	up.close(up.lost(err))
 	switch {
 	case !poured:
 		return g.fail(req, failure{err: err, timeout: errors.Is(err, os.ErrDeadlineExceeded)})
-	case p.ln.ctx.Err() != nil:
-		return &ending{ByServer, FIN, WhyShutdown}
+	case p.ln.Ctx.Err() != nil:
+		return story.ServerEnds(story.FIN, story.WhyShutdown)
 	}
-	return &ending{ByServer, FIN, WhyUpstream}
+	return story.ServerEnds(story.FIN, story.WhyUpstream)
 }
 
 // unreached is the failure to connect to a server.

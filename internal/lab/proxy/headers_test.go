@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bytes"
@@ -11,11 +11,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/profiles/script"
 )
 
 // arrived is what the server's i-th connection was sent in its last request.
-func arrived(s *Server, i int) http.Header {
+func arrived(s *lab.Server, i int) http.Header {
 	st := s.Stories()[i]
 	return st.Exchanges[len(st.Exchanges)-1].Header
 }
@@ -45,9 +48,9 @@ func TestProxyHopByHop(t *testing.T) {
 	} {
 		p := startProxy(t, test.cfg, s.Addr())
 		before := len(s.Stories())
-		c := dial(t, p.Addr())
-		c.send(request)
-		resp := c.answer()
+		c := labtest.Dial(t, p.Addr())
+		c.Send(request)
+		resp := c.Response()
 		if diff := cmp.Diff(test.want, arrived(s, before)); diff != "" {
 			t.Errorf("%+v: %s", test.cfg, diff)
 		}
@@ -65,10 +68,10 @@ func TestProxyChain(t *testing.T) {
 	s := start(t, script.Server{RecordHeaders: true, Body: 3})
 	inner := startProxy(t, script.Proxy{Via: "inner"}, s.Addr())
 	outer := startProxy(t, script.Proxy{Via: "outer"}, inner.Addr())
-	c := dial(t, outer.Addr())
+	c := labtest.Dial(t, outer.Addr())
 	for range 3 {
-		c.send(keep11)
-		if resp := c.answer(); resp.StatusCode != 200 || resp.ContentLength != 3 {
+		c.Send(keep11)
+		if resp := c.Response(); resp.StatusCode != 200 || resp.ContentLength != 3 {
 			t.Errorf("%+v", resp)
 		}
 	}
@@ -119,24 +122,24 @@ func TestBlindProxy(t *testing.T) {
 				}
 				addr = startProxy(t, cfg, addr).Addr()
 			}
-			c := dial(t, addr)
+			c := labtest.Dial(t, addr)
 			begin := time.Now()
-			c.send(test.request)
-			resp := c.answer()
-			if told := resp.ProtoAtLeast(1, 1) && !resp.Close || hasToken(resp.Header.Values("Connection"), "keep-alive"); told != (test.hangs || test.kept) {
+			c.Send(test.request)
+			resp := c.Response()
+			if told := resp.ProtoAtLeast(1, 1) && !resp.Close || serve.HasToken(resp.Header.Values("Connection"), "keep-alive"); told != (test.hangs || test.kept) {
 				t.Errorf("the client is told %v %v", resp.Proto, resp.Header)
 			}
 			if !test.hangs && !test.kept {
-				c.ends(io.EOF)
+				c.Ends(io.EOF)
 				return
 			}
-			c.send(test.request)
+			c.Send(test.request)
 			if test.kept {
-				c.answer()
+				c.Response()
 				return
 			}
 			// Unread at the proxy's close, the second request makes that a RST.
-			if text, err := c.rest(); text != "" || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			if text, err := c.Rest(); text != "" || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 				t.Errorf("read %q, then %v", text, err)
 			}
 			if d := time.Since(begin); d < idle || s.Seen().Requests != 1 {
@@ -159,7 +162,7 @@ func TestBlindProxyFails(t *testing.T) {
 		{start(t, script.Server{Fault: script.Silent}).Addr(), 20 * time.Millisecond, "HTTP/1.1 504 "},
 	} {
 		p := startProxy(t, script.Proxy{HopByHop: script.Blind, ProxyConnection: script.PassedOn, Upstream: script.Upstream{Timeout: test.timeout}}, test.addr)
-		if got, err := tell(t, p.Addr(), get); !strings.HasPrefix(got, test.want) || err != io.EOF {
+		if got, err := labtest.Tell(t, p.Addr(), get); !strings.HasPrefix(got, test.want) || err != io.EOF {
 			t.Errorf("read %q, then %v; want %s", got, err, test.want)
 		}
 	}
@@ -170,10 +173,10 @@ func TestProxyHTTP10Upstream(t *testing.T) {
 	for _, ignores := range []bool{false, true} {
 		s := start(t, script.Server{Version: script.HTTP10, IgnoreKeepAlive: ignores, Body: 3})
 		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Version: script.HTTP10}}, s.Addr())
-		c := dial(t, p.Addr())
+		c := labtest.Dial(t, p.Addr())
 		for range 3 {
-			c.send(get)
-			if resp := c.answer(); resp.Proto != "HTTP/1.1" || resp.Close || resp.ContentLength != 3 {
+			c.Send(get)
+			if resp := c.Response(); resp.Proto != "HTTP/1.1" || resp.Close || resp.ContentLength != 3 {
 				t.Errorf("%+v", resp)
 			}
 		}
@@ -205,14 +208,14 @@ func TestProxyBodies(t *testing.T) {
 				if hops == script.Forwarded && request == get10 && cfg.Chunked {
 					continue // the server sent chunks to the proxy's 1.1, which the client cannot read
 				}
-				c := dial(t, p.Addr())
-				c.send(request)
-				resp, err := http.ReadResponse(c.r, nil)
+				c := labtest.Dial(t, p.Addr())
+				c.Send(request)
+				resp, err := http.ReadResponse(c.R, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				body, err := io.ReadAll(resp.Body)
-				if err != nil || len(body) != size || !bytes.HasPrefix(body, filler) {
+				if err != nil || len(body) != size || !bytes.HasPrefix(body, bytes.Repeat([]byte("kabench "), 1<<10)) {
 					t.Errorf("%s, %v, %.14q: %d bytes, %v", name, hops, request, len(body), err)
 				}
 			}
@@ -223,20 +226,20 @@ func TestProxyBodies(t *testing.T) {
 func TestProxyHeadAndUploads(t *testing.T) {
 	s := start(t, script.Server{Body: 3, Chunked: true})
 	p := startProxy(t, script.Proxy{}, s.Addr())
-	c := dial(t, p.Addr())
-	c.send("HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n")
-	if _, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"}); err != nil {
+	c := labtest.Dial(t, p.Addr())
+	c.Send("HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n")
+	if _, err := http.ReadResponse(c.R, &http.Request{Method: "HEAD"}); err != nil {
 		t.Fatal(err)
 	}
-	c.send("POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
-	if resp, err := http.ReadResponse(c.r, nil); err != nil || resp.StatusCode != 100 {
+	c.Send("POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
+	if resp, err := http.ReadResponse(c.R, nil); err != nil || resp.StatusCode != 100 {
 		t.Fatalf("%+v, %v", resp, err)
 	}
-	c.send(strings.Repeat("x", 3_000_000))
-	c.answer()
-	c.send(get + get) // in a row
-	c.answer()
-	c.answer()
+	c.Send(strings.Repeat("x", 3_000_000))
+	c.Response()
+	c.Send(get + get) // in a row
+	c.Response()
+	c.Response()
 	if seen := s.Seen(); seen.Executed != 4 || seen.Connections != 1 {
 		t.Errorf("%+v", seen)
 	}

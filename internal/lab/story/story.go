@@ -1,4 +1,6 @@
-package lab
+// Package story keeps what happened on each connection of a server or proxy: who
+// ended it, how and why, and which requests it carried.
+package story
 
 import (
 	"net"
@@ -82,32 +84,19 @@ type Exchange struct {
 	Answered time.Time // when the last byte of a whole answer was written; zero: never
 	Executed bool      // it was read whole
 	Struck   bool      // by the fault
-	// Header is what came, if Config.RecordHeaders; names are in canonical form.
+	// Header is what came, if the script has RecordHeaders; names are in canonical form.
 	Header http.Header
 }
 
-// Seen counts what a Server saw since its start. Connections are counted as
-// closed when they are.
-type Seen struct {
-	Connections  uint64 // accepted
-	Requests     uint64 // whose head was read
-	ClosedIdle   uint64 // connections closed by the idle timeout
-	ClosedFirst  uint64 // connections the server closed before the client did, those and Server.Close's included
-	ClientClosed uint64 // connections the client closed or reset first
-	Executed     uint64 // requests that were read whole, and so had their effect, answered or not
-	Duplicates   uint64 // of them, those whose X-Request-Id had been executed before; see Server.Executions
-	Reloads      uint64 // of the server
-}
-
-// story is a Story being written.
-type story struct {
+// Writer writes one Story. Its methods may be called while the Story is read.
+type Writer struct {
 	mu sync.Mutex
 	Story
 	next int // place in Exchanges of the next one, once there are keepExchanges
 }
 
-// read adds an exchange, whose use it sets.
-func (s *story) read(e Exchange) {
+// Read adds an exchange and sets its Use.
+func (s *Writer) Read(e Exchange) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.Requests++
@@ -120,12 +109,14 @@ func (s *story) read(e Exchange) {
 	s.next = (s.next + 1) % keepExchanges
 }
 
-func (s *story) answered(now time.Time) { s.amend(func(e *Exchange) { e.Answered = now }) }
+// Answered sets the time at which the last exchange was answered.
+func (s *Writer) Answered(now time.Time) { s.amend(func(e *Exchange) { e.Answered = now }) }
 
-func (s *story) executed() { s.amend(func(e *Exchange) { e.Executed = true }) }
+// Executed notes that the last exchange was read whole.
+func (s *Writer) Executed() { s.amend(func(e *Exchange) { e.Executed = true }) }
 
 // amend changes the last exchange.
-func (s *story) amend(change func(*Exchange)) {
+func (s *Writer) amend(change func(*Exchange)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := s.next - 1
@@ -135,7 +126,8 @@ func (s *story) amend(change func(*Exchange)) {
 	change(&s.Exchanges[last])
 }
 
-func (s *story) secured(resumed bool) {
+// Secured notes that the TLS handshake succeeded.
+func (s *Writer) Secured(resumed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.TLS = "full"
@@ -144,14 +136,15 @@ func (s *story) secured(resumed bool) {
 	}
 }
 
-func (s *story) closed(e ending, now time.Time) {
+// Closed ends the story.
+func (s *Writer) Closed(e *Ending, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.First, s.How, s.Why, s.ClosedAt = e.first, e.how, e.why, now
+	s.First, s.How, s.Why, s.ClosedAt = e.First, e.How, e.Why, now
 }
 
-// told is a copy with the exchanges in order.
-func (s *story) told() Story {
+// copied is a copy of the story with the exchanges in order.
+func (s *Writer) copied() Story {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.Story
@@ -159,20 +152,20 @@ func (s *story) told() Story {
 	return t
 }
 
-// stories keeps the last keepStories of them, in the order of accept.
-type stories struct {
+// Log keeps the last keepStories stories, in the order of accept.
+type Log struct {
 	mu   sync.Mutex
-	kept []*story
+	kept []*Writer
 	next int    // place in kept of the next one, once it is full
 	last uint64 // ID of the last one
 }
 
-// begin opens the story of a connection.
-func (s *stories) begin(remote, local net.Addr, now time.Time) *story {
+// Begin opens the story of a connection.
+func (s *Log) Begin(remote, local net.Addr, now time.Time) *Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	st := &story{Story: Story{ID: s.last, Remote: remote.String(), Local: local.String(), AcceptedAt: now}}
+	st := &Writer{Story: Story{ID: s.last, Remote: remote.String(), Local: local.String(), AcceptedAt: now}}
 	if len(s.kept) < keepStories {
 		s.kept = append(s.kept, st)
 		return st
@@ -182,20 +175,20 @@ func (s *stories) begin(remote, local net.Addr, now time.Time) *story {
 	return st
 }
 
-// told are copies of all that are kept.
-func (s *stories) told() []Story {
+// Stories returns copies of the stories that are kept.
+func (s *Log) Stories() []Story {
 	s.mu.Lock()
-	kept := append(append([]*story{}, s.kept[s.next:]...), s.kept[:s.next]...)
+	kept := append(append([]*Writer{}, s.kept[s.next:]...), s.kept[:s.next]...)
 	s.mu.Unlock()
-	told := make([]Story, len(kept))
+	all := make([]Story, len(kept))
 	for i, st := range kept {
-		told[i] = st.told()
+		all[i] = st.copied()
 	}
-	return told
+	return all
 }
 
-// count is how many were begun.
-func (s *stories) count() uint64 {
+// Count returns how many stories were begun.
+func (s *Log) Count() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last

@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bufio"
@@ -12,12 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
 func startProxy(t *testing.T, cfg script.Proxy, backends ...string) *Proxy {
 	t.Helper()
-	p, err := StartProxy(cfg, "", backends...)
+	p, err := Start(cfg, "", backends...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,25 +50,25 @@ func listenBackend(t *testing.T) backend {
 func (b backend) addr() string { return b.Addr().String() }
 
 // next is the next connection of the proxy, and the request on it.
-func (b backend) next() (*client, *http.Request) {
+func (b backend) next() (*labtest.Client, *http.Request) {
 	b.t.Helper()
 	conn, err := b.Accept()
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() { conn.Close() })
-	c := newClient(b.t, conn)
-	return c, c.request()
+	c := labtest.NewClient(b.t, conn)
+	return c, request(c)
 }
 
-func (c *client) request() *http.Request {
-	c.t.Helper()
-	req, err := http.ReadRequest(c.r)
+func request(c *labtest.Client) *http.Request {
+	c.T.Helper()
+	req, err := http.ReadRequest(c.R)
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	return req
 }
@@ -74,10 +76,10 @@ func (c *client) request() *http.Request {
 const empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 // upstreamEnded waits for the end of the proxy's i-th connection to servers.
-func upstreamEnded(t *testing.T, p *Proxy, i int) Story {
+func upstreamEnded(t *testing.T, p *Proxy, i int) story.Story {
 	t.Helper()
-	var st Story
-	eventually(t, "the end of a connection to a server is told", func() bool {
+	var st story.Story
+	labtest.Eventually(t, "the end of a connection to a server is told", func() bool {
 		if all := p.Upstream(); len(all) > i {
 			st = all[i]
 		}
@@ -91,17 +93,17 @@ func TestProxyKeepsBothSides(t *testing.T) {
 	s := start(t, script.Server{Body: 5})
 	p := startProxy(t, script.Proxy{}, s.Addr())
 	for range 2 {
-		c := dial(t, p.Addr())
+		c := labtest.Dial(t, p.Addr())
 		for range 3 {
-			c.send(get)
-			if resp := c.answer(); resp.StatusCode != 200 || resp.ContentLength != 5 || resp.Close {
+			c.Send(get)
+			if resp := c.Response(); resp.StatusCode != 200 || resp.ContentLength != 5 || resp.Close {
 				t.Errorf("%+v", resp)
 			}
 		}
 		c.Close()
 	}
-	eventually(t, "both clients' ends are told", func() bool { return p.Seen().ClosedByClient == 2 })
-	want := ProxySeen{Requests: 6, Attempts: 6, Connections: 2, ClosedByClient: 2, Upstream: 1}
+	labtest.Eventually(t, "both clients' ends are told", func() bool { return p.Seen().ClosedByClient == 2 })
+	want := Seen{Requests: 6, Attempts: 6, Connections: 2, ClosedByClient: 2, Upstream: 1}
 	if seen := p.Seen(); seen != want {
 		t.Errorf("%+v, want %+v", seen, want)
 	}
@@ -110,7 +112,7 @@ func TestProxyKeepsBothSides(t *testing.T) {
 		t.Errorf("the connection is %+v to the proxy and %+v to the server", up, server)
 	}
 	for _, st := range p.Stories() {
-		if st.Requests != 3 || st.ending() != (ending{ByClient, FIN, WhyClient}) {
+		if st.Requests != 3 || ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) {
 			t.Errorf("%+v", st)
 		}
 		for _, e := range st.Exchanges {
@@ -127,30 +129,30 @@ func TestProxyIdleTimeouts(t *testing.T) {
 	s := start(t, script.Server{})
 	for _, unwatched := range []bool{false, true} {
 		p := startProxy(t, script.Proxy{Upstream: script.Upstream{IdleTimeout: short, Unwatched: unwatched}}, s.Addr())
-		c := dial(t, p.Addr())
-		c.send(get)
-		c.answer()
+		c := labtest.Dial(t, p.Addr())
+		c.Send(get)
+		c.Response()
 		if unwatched { // the timer is looked at when the connection is to be used
 			time.Sleep(2 * short)
-			c.send(get)
-			c.answer()
+			c.Send(get)
+			c.Response()
 		}
 		st := upstreamEnded(t, p, 0)
-		if st.ending() != (ending{ByClient, FIN, WhyIdleTimeout}) || st.ClosedAt.Sub(st.Exchanges[0].Answered) < short {
+		if ending(st) != (*story.ClientEnds(story.FIN, story.WhyIdleTimeout)) || st.ClosedAt.Sub(st.Exchanges[0].Answered) < short {
 			t.Errorf("unwatched %v: %+v", unwatched, st)
 		}
-		c.send(get)
-		c.answer()
+		c.Send(get)
+		c.Response()
 		if seen := p.Seen(); seen.Stale != 0 || seen.UpstreamClosedByProxy == 0 {
 			t.Errorf("unwatched %v: %+v", unwatched, seen)
 		}
 	}
 	p := startProxy(t, script.Proxy{IdleTimeout: short}, s.Addr())
-	c := dial(t, p.Addr())
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
-	if st := p.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyIdleTimeout}) {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
+	if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)) {
 		t.Errorf("%+v", st)
 	}
 	if st := p.Upstream()[0]; !st.ClosedAt.IsZero() {
@@ -160,31 +162,31 @@ func TestProxyIdleTimeouts(t *testing.T) {
 
 func TestProxyMaxRequestsAndLifetime(t *testing.T) {
 	s := start(t, script.Server{})
-	for want, cfg := range map[Why]script.Upstream{
-		WhyMaxRequests: {MaxRequests: 2},
-		WhyLifetime:    {MaxLifetime: 1}, // is over with the first request
+	for want, cfg := range map[story.Why]script.Upstream{
+		story.WhyMaxRequests: {MaxRequests: 2},
+		story.WhyLifetime:    {MaxLifetime: 1}, // is over with the first request
 	} {
 		p := startProxy(t, script.Proxy{Upstream: cfg}, s.Addr())
-		c := dial(t, p.Addr())
+		c := labtest.Dial(t, p.Addr())
 		for range 4 {
-			c.send(get)
-			c.answer()
+			c.Send(get)
+			c.Response()
 		}
 		seen, st := p.Seen(), upstreamEnded(t, p, 0)
-		if st.ending() != (ending{ByClient, FIN, want}) || seen.Upstream != map[Why]uint64{WhyMaxRequests: 2, WhyLifetime: 4}[want] {
+		if ending(st) != (*story.ClientEnds(story.FIN, want)) || seen.Upstream != map[story.Why]uint64{story.WhyMaxRequests: 2, story.WhyLifetime: 4}[want] {
 			t.Errorf("%v: %+v, %+v", want, st, seen)
 		}
 	}
 	p := startProxy(t, script.Proxy{MaxRequests: 2}, s.Addr())
-	c := dial(t, p.Addr())
+	c := labtest.Dial(t, p.Addr())
 	for use := 1; use <= 2; use++ {
-		c.send(get)
-		if c.answer().Close != (use == 2) {
+		c.Send(get)
+		if c.Response().Close != (use == 2) {
 			t.Errorf("answer %d", use)
 		}
 	}
-	c.ends(io.EOF)
-	if st := p.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyMaxRequests}) {
+	c.Ends(io.EOF)
+	if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyMaxRequests)) {
 		t.Errorf("%+v", st)
 	}
 }
@@ -195,29 +197,29 @@ func TestProxyOrder(t *testing.T) {
 	for _, cfg := range []script.Upstream{{Order: script.LIFO}, {Order: script.FIFO}, {MaxIdle: 1}} {
 		b := listenBackend(t)
 		p := startProxy(t, script.Proxy{Upstream: cfg}, b.addr())
-		first, second := dial(t, p.Addr()), dial(t, p.Addr())
-		first.send(get)
+		first, second := labtest.Dial(t, p.Addr()), labtest.Dial(t, p.Addr())
+		first.Send(get)
 		older, _ := b.next()
-		second.send(get)
+		second.Send(get)
 		younger, _ := b.next()
-		older.send(empty)
-		first.answer()
-		younger.send(empty)
-		second.answer()
+		older.Send(empty)
+		first.Response()
+		younger.Send(empty)
+		second.Response()
 		if cfg.MaxIdle == 1 {
-			older.ends(io.EOF)
-			if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByClient, FIN, WhySurplus}) {
+			older.Ends(io.EOF)
+			if st := upstreamEnded(t, p, 0); ending(st) != (*story.ClientEnds(story.FIN, story.WhySurplus)) {
 				t.Errorf("%+v", st)
 			}
 		}
-		first.send(get)
+		first.Send(get)
 		used := younger
 		if cfg.Order == script.FIFO {
 			used = older
 		}
-		used.request()
-		used.send(empty)
-		first.answer()
+		request(used)
+		used.Send(empty)
+		first.Response()
 	}
 }
 
@@ -227,28 +229,28 @@ func TestProxyWatches(t *testing.T) {
 	for _, unwatched := range []bool{false, true} {
 		b := listenBackend(t)
 		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Unwatched: unwatched}}, b.addr())
-		c := dial(t, p.Addr())
-		c.send(get)
+		c := labtest.Dial(t, p.Addr())
+		c.Send(get)
 		server, _ := b.next()
-		server.send(empty)
-		c.answer()
+		server.Send(empty)
+		c.Response()
 		server.CloseWrite()
 		if !unwatched {
-			if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByServer, FIN, WhyServer}) {
+			if st := upstreamEnded(t, p, 0); ending(st) != (*story.ServerEnds(story.FIN, story.WhyServer)) {
 				t.Errorf("%+v", st)
 			}
-			c.send(get)
+			c.Send(get)
 			server, _ := b.next()
-			server.send(empty)
-			if resp := c.answer(); resp.StatusCode != 200 {
+			server.Send(empty)
+			if resp := c.Response(); resp.StatusCode != 200 {
 				t.Error(resp.Status)
 			}
 			continue
 		}
-		c.send(get)
-		server.request()
+		c.Send(get)
+		request(server)
 		server.Close()
-		if resp := c.answer(); resp.StatusCode != 502 {
+		if resp := c.Response(); resp.StatusCode != 502 {
 			t.Error(resp.Status)
 		}
 		if seen := p.Seen(); seen.Stale != 1 || seen.BadGateways != 1 || seen.UpstreamClosedByServer != 1 {
@@ -279,11 +281,11 @@ func TestProxyRetry(t *testing.T) {
 		for _, fault := range []script.Fault{script.CloseBeforeResponse, script.ResetBeforeResponse} {
 			s := start(t, script.Server{Fault: fault, FaultOn: script.OnReused})
 			p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: test.retry}}, s.Addr())
-			c := dial(t, p.Addr())
-			c.send(get)
-			c.answer()
-			c.send(test.request)
-			if resp := c.answer(); resp.StatusCode != test.status || resp.Close {
+			c := labtest.Dial(t, p.Addr())
+			c.Send(get)
+			c.Response()
+			c.Send(test.request)
+			if resp := c.Response(); resp.StatusCode != test.status || resp.Close {
 				t.Errorf("%v, %.4s: %s, says close: %v", test.retry, test.request, resp.Status, resp.Close)
 			}
 			seen, server := p.Seen(), s.Seen()
@@ -294,7 +296,7 @@ func TestProxyRetry(t *testing.T) {
 			if server.Executed != test.executed || server.Duplicates != test.duplicates {
 				t.Errorf("%v, %.4s: the server saw %+v", test.retry, test.request, server)
 			}
-			if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByServer, howOf(fault), WhyServer}) {
+			if st := upstreamEnded(t, p, 0); ending(st) != (*story.ServerEnds(howOf(fault), story.WhyServer)) {
 				t.Errorf("%v: %+v", fault, st)
 			}
 		}
@@ -307,9 +309,9 @@ func TestProxyRetries(t *testing.T) {
 	for retries, want := range map[int]uint64{0: 2, 1: 2, 3: 4} {
 		a, b := start(t, script.Server{Fault: script.CloseBeforeResponse}), start(t, script.Server{Fault: script.CloseBeforeResponse})
 		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryIdempotent, Retries: retries}}, a.Addr(), b.Addr())
-		c := dial(t, p.Addr())
-		c.send(get)
-		if resp := c.answer(); resp.StatusCode != 502 {
+		c := labtest.Dial(t, p.Addr())
+		c.Send(get)
+		if resp := c.Response(); resp.StatusCode != 502 {
 			t.Error(resp.Status)
 		}
 		if seen := p.Seen(); seen.Attempts != want || a.Seen().Requests != want/2 || b.Seen().Requests != want/2 {
@@ -325,9 +327,9 @@ func TestProxyUnreached(t *testing.T) {
 	gone.Close()
 	s := start(t, script.Server{})
 	p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryUnsent}}, gone.addr(), s.Addr())
-	c := dial(t, p.Addr())
-	c.send(post + strings.Repeat("x", 1000))
-	if resp := c.answer(); resp.StatusCode != 200 {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(post + strings.Repeat("x", 1000))
+	if resp := c.Response(); resp.StatusCode != 200 {
 		t.Error(resp.Status)
 	}
 	if seen := p.Seen(); seen.Attempts != 2 || seen.Retries != 1 || seen.Upstream != 1 {
@@ -335,9 +337,9 @@ func TestProxyUnreached(t *testing.T) {
 	}
 	for style, want := range map[script.ErrorStyle]int{script.LikeNginx: 502, script.LikeALB: 502, script.LikeHAProxy: 503} {
 		p := startProxy(t, script.Proxy{Errors: style}, gone.addr())
-		c := dial(t, p.Addr())
-		c.send(get)
-		if resp := c.answer(); resp.StatusCode != want {
+		c := labtest.Dial(t, p.Addr())
+		c.Send(get)
+		if resp := c.Response(); resp.StatusCode != want {
 			t.Errorf("%v: %s", style, resp.Status)
 		}
 	}
@@ -348,22 +350,22 @@ func TestProxyTimeout(t *testing.T) {
 	silent, s := start(t, script.Server{Fault: script.Silent}), start(t, script.Server{})
 	upstream := script.Upstream{Timeout: 30 * time.Millisecond, Retry: script.RetryIdempotent}
 	p := startProxy(t, script.Proxy{Upstream: upstream}, silent.Addr())
-	c := dial(t, p.Addr())
-	c.send(get)
-	if resp := c.answer(); resp.StatusCode != 504 {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(get)
+	if resp := c.Response(); resp.StatusCode != 504 {
 		t.Error(resp.Status)
 	}
-	if st := upstreamEnded(t, p, 0); st.ending() != (ending{ByClient, FIN, WhyTimeout}) {
+	if st := upstreamEnded(t, p, 0); ending(st) != (*story.ClientEnds(story.FIN, story.WhyTimeout)) {
 		t.Errorf("%+v", st)
 	}
 	if seen := p.Seen(); seen.Timeouts != 1 || seen.Attempts != 1 {
 		t.Errorf("%+v", seen)
 	}
 	both := startProxy(t, script.Proxy{Upstream: upstream}, silent.Addr(), s.Addr())
-	c = dial(t, both.Addr())
-	c.send(get)
+	c = labtest.Dial(t, both.Addr())
+	c.Send(get)
 	// On a busy machine the second server may be too slow as well.
-	resp := c.answer()
+	resp := c.Response()
 	if ok := resp.StatusCode == 200 && s.Seen().Requests == 1; !ok && resp.StatusCode != 504 {
 		t.Error(resp.Status)
 	}
@@ -377,20 +379,20 @@ func TestProxyTimeout(t *testing.T) {
 func TestProxyLikeHAProxy(t *testing.T) {
 	s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
 	p := startProxy(t, script.Proxy{Errors: script.LikeHAProxy}, s.Addr())
-	c := dial(t, p.Addr())
-	c.send(get)
-	c.answer()
-	c.send(get)
-	c.ends(io.EOF)
-	if st := p.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyUpstream}) || !st.Exchanges[1].Answered.IsZero() {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(get)
+	c.Response()
+	c.Send(get)
+	c.Ends(io.EOF)
+	if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyUpstream)) || !st.Exchanges[1].Answered.IsZero() {
 		t.Errorf("%+v", st)
 	}
-	c = dial(t, p.Addr())
-	c.send(get)
-	c.answer()
-	c = dial(t, p.Addr())
-	c.send(get)
-	if resp := c.answer(); resp.StatusCode != 502 {
+	c = labtest.Dial(t, p.Addr())
+	c.Send(get)
+	c.Response()
+	c = labtest.Dial(t, p.Addr())
+	c.Send(get)
+	if resp := c.Response(); resp.StatusCode != 502 {
 		t.Errorf("a client's first request: %s", resp.Status)
 	}
 	if seen := p.Seen(); seen.Silent != 1 || seen.BadGateways != 1 || seen.Stale != 2 {
@@ -407,7 +409,7 @@ func TestProxyErrorPages(t *testing.T) {
 		script.LikeHAProxy: "Cache-Control: no-cache\r\nContent-Type: text/html\r\nContent-Length: 107\r\nConnection: close\r\n\r\n<html><body><h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n</body></html>\n",
 	} {
 		p := startProxy(t, script.Proxy{Errors: style}, gone.addr())
-		got, err := tell(t, p.Addr(), "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+		got, err := labtest.Tell(t, p.Addr(), "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
 		if _, rest, _ := strings.Cut(got, "\r\n"); rest != want || err != io.EOF {
 			t.Errorf("%v: read %q, then %v", style, got, err)
 		}
@@ -428,9 +430,9 @@ func TestProxyTruncates(t *testing.T) {
 	} {
 		s := start(t, cfg)
 		p := startProxy(t, script.Proxy{}, s.Addr())
-		c := dial(t, p.Addr())
-		c.send(get)
-		resp, err := http.ReadResponse(c.r, nil)
+		c := labtest.Dial(t, p.Addr())
+		c.Send(get)
+		resp, err := http.ReadResponse(c.R, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -438,10 +440,10 @@ func TestProxyTruncates(t *testing.T) {
 		if resp.StatusCode != 200 || string(body) != "kabench " || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%v: %s, %q, %v", cfg.Fault, resp.Status, body, err)
 		}
-		if st := p.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyUpstream}) {
+		if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyUpstream)) {
 			t.Errorf("%v: %+v", cfg.Fault, st)
 		}
-		if st := p.Upstream()[0]; st.ending() != (ending{ByServer, howOf(cfg.Fault), WhyServer}) {
+		if st := p.Upstream()[0]; ending(st) != (*story.ServerEnds(howOf(cfg.Fault), story.WhyServer)) {
 			t.Errorf("%v: %+v", cfg.Fault, st)
 		}
 		if seen := p.Seen(); seen.Truncated != 1 {
@@ -454,12 +456,12 @@ func TestProxyTruncates(t *testing.T) {
 func TestProxyGarbage(t *testing.T) {
 	s := start(t, script.Server{Fault: script.Garbage})
 	p := startProxy(t, script.Proxy{Upstream: script.Upstream{Retry: script.RetryAlways}}, s.Addr(), s.Addr())
-	c := dial(t, p.Addr())
-	c.send(get)
-	if resp := c.answer(); resp.StatusCode != 502 {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(get)
+	if resp := c.Response(); resp.StatusCode != 502 {
 		t.Error(resp.Status)
 	}
-	if st := p.Upstream()[0]; st.Why != WhyBadAnswer || s.Seen().Requests != 1 {
+	if st := p.Upstream()[0]; st.Why != story.WhyBadAnswer || s.Seen().Requests != 1 {
 		t.Errorf("%+v", st)
 	}
 }
@@ -474,7 +476,7 @@ func TestProxyBadRequests(t *testing.T) {
 		"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n":         "HTTP/1.1 413 ",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n": "HTTP/1.1 400 ",
 	} {
-		if got, err := tell(t, p.Addr(), request); !strings.HasPrefix(got, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if got, err := labtest.Tell(t, p.Addr(), request); !strings.HasPrefix(got, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%q: read %q, then %v", request, got, err)
 		}
 	}
@@ -488,18 +490,18 @@ func TestProxyClose(t *testing.T) {
 	for _, unwatched := range []bool{false, true} {
 		s, silent := start(t, script.Server{}), start(t, script.Server{Fault: script.Silent})
 		p := startProxy(t, script.Proxy{Upstream: script.Upstream{Unwatched: unwatched}}, s.Addr(), silent.Addr())
-		idle, busy := dial(t, p.Addr()), dial(t, p.Addr())
-		idle.send(get)
-		idle.answer()
-		busy.send(get)
-		eventually(t, "the request is at the server", func() bool { return silent.Seen().Requests == 1 })
+		idle, busy := labtest.Dial(t, p.Addr()), labtest.Dial(t, p.Addr())
+		idle.Send(get)
+		idle.Response()
+		busy.Send(get)
+		labtest.Eventually(t, "the request is at the server", func() bool { return silent.Seen().Requests == 1 })
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}
-		idle.ends(io.EOF)
-		busy.ends(io.EOF)
+		idle.Ends(io.EOF)
+		busy.Ends(io.EOF)
 		for _, st := range append(p.Stories(), p.Upstream()...) {
-			if st.Why != WhyShutdown || st.How != FIN {
+			if st.Why != story.WhyShutdown || st.How != story.FIN {
 				t.Errorf("%+v", st)
 			}
 		}
@@ -513,16 +515,16 @@ func TestProxyAsNginxBeforeTomcat(t *testing.T) {
 	p := startProxy(t, script.Proxy{Workers: 2, Upstream: script.Upstream{
 		MaxIdle: 1, MaxRequests: 3, MaxLifetime: 10 * time.Second, IdleTimeout: 9 * time.Second, Retry: script.RetryIdempotent}}, s.Addr())
 	for range 10 {
-		c := dial(t, p.Addr())
-		c.send("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
-		if resp := c.answer(); resp.StatusCode != 200 {
+		c := labtest.Dial(t, p.Addr())
+		c.Send("GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n")
+		if resp := c.Response(); resp.StatusCode != 200 {
 			t.Error(resp.Status)
 		}
-		c.ends(io.EOF)
+		c.Ends(io.EOF)
 	}
 	p.Close()
 	for i, want := range []int{3, 3, 2, 2} {
-		if st := p.Upstream()[i]; st.Requests != want || st.First != ByClient {
+		if st := p.Upstream()[i]; st.Requests != want || st.First != story.ByClient {
 			t.Errorf("connection %d: %+v", i, st)
 		}
 	}
@@ -532,13 +534,13 @@ func TestProxyAsNginxBeforeTomcat(t *testing.T) {
 }
 
 func TestStartProxyRefuses(t *testing.T) {
-	if _, err := StartProxy(script.Proxy{}, ""); err == nil || !strings.Contains(err.Error(), "there is no server") {
+	if _, err := Start(script.Proxy{}, ""); err == nil || !strings.Contains(err.Error(), "there is no server") {
 		t.Error(err)
 	}
-	if _, err := StartProxy(script.Proxy{}, "", "nowhere"); err == nil || !strings.Contains(err.Error(), `server "nowhere"`) {
+	if _, err := Start(script.Proxy{}, "", "nowhere"); err == nil || !strings.Contains(err.Error(), `server "nowhere"`) {
 		t.Error(err)
 	}
-	if _, err := StartProxy(script.Proxy{MaxRequests: -1}, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "proxy: max_requests") {
+	if _, err := Start(script.Proxy{MaxRequests: -1}, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "proxy: max_requests") {
 		t.Error(err)
 	}
 }
@@ -552,7 +554,7 @@ func TestProxyRaces(t *testing.T) {
 	const clients, each = 8, 50
 	done := make(chan error, clients)
 	for range clients {
-		c := dial(t, p.Addr())
+		c := labtest.Dial(t, p.Addr())
 		go func() {
 			r := bufio.NewReader(c)
 			for i := range each {
@@ -605,9 +607,9 @@ func TestProxyConnectTimeout(t *testing.T) {
 		defer conn.Close()
 	}
 	p := startProxy(t, script.Proxy{Upstream: script.Upstream{ConnectTimeout: 300 * time.Millisecond, Retry: script.RetryUnsent}}, s.Addr())
-	c := dial(t, p.Addr())
-	c.send(get)
-	if resp := c.answer(); resp.StatusCode != 504 {
+	c := labtest.Dial(t, p.Addr())
+	c.Send(get)
+	if resp := c.Response(); resp.StatusCode != 504 {
 		t.Error(resp.Status)
 	}
 	if seen := p.Seen(); seen.Timeouts != 1 || seen.Upstream != 0 || s.Seen().Requests != 0 {

@@ -1,4 +1,7 @@
-package lab
+// Package proxy is HTTP/1 proxies that behave, and misbehave, on script: [Proxy]
+// passes requests to servers over a pool of its own and remembers the stories of
+// the connections on both sides.
+package proxy
 
 import (
 	"context"
@@ -9,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -24,11 +29,11 @@ type Proxy struct {
 	cfg       script.Proxy
 	connect   Connect
 	backends  []string
-	ln        *listener
+	ln        *serve.Listener
 	tls       *tls.Config // nil: plain
 	cert      []byte      // PEM; nil: plain
-	clients   stories
-	upstreams stories
+	clients   story.Log
+	upstreams story.Log
 	workers   []*workerPool
 	turn      atomic.Uint64 // of the servers
 
@@ -37,9 +42,9 @@ type Proxy struct {
 	saidClose, connectTimeouts, slowConnects                                                  atomic.Uint64
 }
 
-// ProxySeen counts what a Proxy saw since its start. Connections are counted as
+// Seen counts what a Proxy saw since its start. Connections are counted as
 // closed when they are.
-type ProxySeen struct {
+type Seen struct {
 	Requests    uint64 // of clients, whose head was read
 	Attempts    uint64 // requests passed to a server or failed on the way there, those sent again included
 	Retries     uint64 // of them, those that sent a request again
@@ -66,12 +71,12 @@ type ProxySeen struct {
 // include/net/tcp.h), less what its timers' granularity may take off.
 const slowConnect = 950 * time.Millisecond
 
-// StartProxy listens on addr ("" is a free port of 127.0.0.1) and passes requests
+// Start listens on addr ("" is a free port of 127.0.0.1) and passes requests
 // to the backends, each as host:port, until Close. It fails when cfg is not
 // valid or addr cannot be listened on; that a server cannot be reached is for
 // the clients.
-func StartProxy(cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
-	return StartProxyFrom(dialHere, cfg, addr, backends...)
+func Start(cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
+	return StartFrom(dialHere, cfg, addr, backends...)
 }
 
 // Connect makes a connection with d, as net.Dialer's DialContext does.
@@ -81,24 +86,24 @@ func dialHere(ctx context.Context, d *net.Dialer, network, addr string) (net.Con
 	return d.DialContext(ctx, network, addr)
 }
 
-// StartProxyFrom is StartProxy with connections to the servers made by connect,
+// StartFrom is Start with connections to the servers made by connect,
 // which must make TCP connections: for a proxy whose place in a network is
 // another than the caller's.
-func StartProxyFrom(connect Connect, cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
+func StartFrom(connect Connect, cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	if err := checkBackends(backends); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
-	ln, err := listen(addr)
+	ln, err := serve.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
 	}
 	p := &Proxy{cfg: cfg, connect: connect, backends: backends, ln: ln}
 	if cfg.TLS {
-		if p.tls, p.cert, err = selfSigned(ln.tcp.Addr()); err != nil {
-			ln.close()
+		if p.tls, p.cert, err = serve.SelfSigned(ln.TCP.Addr()); err != nil {
+			ln.Close()
 			return nil, fmt.Errorf("proxy: certificate: %w", err)
 		}
 	}
@@ -106,7 +111,7 @@ func StartProxyFrom(connect Connect, cfg script.Proxy, addr string, backends ...
 		p.workers = append(p.workers, &workerPool{p: p})
 	}
 	next := 0
-	ln.serve(nil, func(raw *net.TCPConn) func() {
+	ln.Serve(nil, func(raw *net.TCPConn) func() {
 		pool := p.workers[next%len(p.workers)]
 		next++
 		return newGuest(p, pool, raw).serve
@@ -115,11 +120,11 @@ func StartProxyFrom(connect Connect, cfg script.Proxy, addr string, backends ...
 }
 
 // Addr is where the proxy listens, as host:port.
-func (p *Proxy) Addr() string { return p.ln.tcp.Addr().String() }
+func (p *Proxy) Addr() string { return p.ln.TCP.Addr().String() }
 
 // URL is the address of the first page. For a proxy on every address of the
 // machine it is that of the loopback.
-func (p *Proxy) URL() string { return pageURL(p.ln.tcp.Addr(), p.tls != nil) }
+func (p *Proxy) URL() string { return serve.PageURL(p.ln.TCP.Addr(), p.tls != nil) }
 
 // CertPEM is the certificate a client must trust, good for localhost and the
 // loopback addresses; nil without TLS.
@@ -128,7 +133,7 @@ func (p *Proxy) CertPEM() []byte { return p.cert }
 // Close closes the listener and every connection and waits until they are
 // closed. It may be called again.
 func (p *Proxy) Close() error {
-	err := p.ln.close()
+	err := p.ln.Close()
 	for _, pool := range p.workers {
 		pool.closeIdle()
 	}
@@ -142,37 +147,37 @@ func (p *Proxy) backend(first uint64, again int) int {
 
 // Stories are those of the last 10,000 connections of clients, in the order of
 // accept. A connection's end is in them before the client can see it.
-func (p *Proxy) Stories() []Story { return p.clients.told() }
+func (p *Proxy) Stories() []story.Story { return p.clients.Stories() }
 
 // Upstream are the stories of the last 10,000 connections to servers, in the
 // order in which they were made. The proxy is the client in them.
-func (p *Proxy) Upstream() []Story { return p.upstreams.told() }
+func (p *Proxy) Upstream() []story.Story { return p.upstreams.Stories() }
 
 // Seen are the counters so far.
-func (p *Proxy) Seen() ProxySeen {
-	return ProxySeen{
+func (p *Proxy) Seen() Seen {
+	return Seen{
 		Requests: p.requests.Load(), Attempts: p.attempts.Load(), Retries: p.retries.Load(), Stale: p.stale.Load(),
 		BadGateways: p.badGateways.Load(), Unavailable: p.unavailable.Load(), Timeouts: p.timeouts.Load(),
 		Silent: p.silent.Load(), Truncated: p.truncated.Load(),
-		Connections: p.clients.count(), ClosedByClient: p.closedByClient.Load(), ClosedByProxy: p.closedByProxy.Load(),
-		Upstream: p.upstreams.count(), UpstreamClosedByProxy: p.closedUpstream.Load(), UpstreamClosedByServer: p.closedByServer.Load(),
+		Connections: p.clients.Count(), ClosedByClient: p.closedByClient.Load(), ClosedByProxy: p.closedByProxy.Load(),
+		Upstream: p.upstreams.Count(), UpstreamClosedByProxy: p.closedUpstream.Load(), UpstreamClosedByServer: p.closedByServer.Load(),
 		UpstreamSaidClose: p.saidClose.Load(), UpstreamSlow: p.slowConnects.Load(), ConnectTimeouts: p.connectTimeouts.Load(),
 	}
 }
 
-func (p *Proxy) clientEnded(e ending) {
-	if e.first == ByClient {
+func (p *Proxy) clientEnded(e *story.Ending) {
+	if e.First == story.ByClient {
 		p.closedByClient.Add(1)
 	} else {
 		p.closedByProxy.Add(1)
 	}
 }
 
-func (p *Proxy) upstreamEnded(e ending) {
-	if e.why == WhySaidClose {
+func (p *Proxy) upstreamEnded(e *story.Ending) {
+	if e.Why == story.WhySaidClose {
 		p.saidClose.Add(1)
 	}
-	if e.first == ByClient {
+	if e.First == story.ByClient {
 		p.closedUpstream.Add(1)
 	} else {
 		p.closedByServer.Add(1)

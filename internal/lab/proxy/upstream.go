@@ -1,4 +1,4 @@
-package lab
+package proxy
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -22,16 +24,16 @@ type upstream struct {
 	backend int
 	raw     *net.TCPConn
 	pace    *pace
-	in      *intake // over pace
+	in      *serve.Reader // over pace
 	r       *bufio.Reader
-	story   *story
+	story   *story.Writer
 	release func() bool // of the proxy's shutdown
 	born    time.Time
 	uses    int
 
 	until time.Time     // when it has been idle for too long; zero: never
 	woken chan struct{} // closed when its watch is over
-	end   *ending       // what its watch saw, if anything; read after woken
+	end   *story.Ending // what its watch saw, if anything; read after woken
 }
 
 // workerPool is the idle connections of one worker.
@@ -49,7 +51,7 @@ func (w *workerPool) lease(backend int, fresh bool) (*upstream, error) {
 			break
 		}
 		if e := up.wake(); e != nil {
-			up.close(*e)
+			up.close(e)
 			continue
 		}
 		return up, nil
@@ -78,10 +80,10 @@ func (w *workerPool) giveBack(up *upstream) {
 	cfg := w.p.cfg.Upstream
 	switch {
 	case cfg.MaxRequests > 0 && up.uses >= cfg.MaxRequests:
-		up.close(ending{ByClient, FIN, WhyMaxRequests})
+		up.close(story.ClientEnds(story.FIN, story.WhyMaxRequests))
 		return
 	case cfg.MaxLifetime > 0 && time.Since(up.born) >= cfg.MaxLifetime:
-		up.close(ending{ByClient, FIN, WhyLifetime})
+		up.close(story.ClientEnds(story.FIN, story.WhyLifetime))
 		return
 	}
 	up.until = time.Time{}
@@ -101,13 +103,13 @@ func (w *workerPool) giveBack(up *upstream) {
 	if cfg.Unwatched {
 		close(up.woken)
 	} else {
-		w.p.ln.wg.Go(func() { w.watch(up) })
+		w.p.ln.Go(func() { w.watch(up) })
 	}
 	if surplus != nil {
 		if e := surplus.wake(); e != nil {
-			surplus.close(*e)
+			surplus.close(e)
 		} else {
-			surplus.close(ending{ByClient, FIN, WhySurplus})
+			surplus.close(story.ClientEnds(story.FIN, story.WhySurplus))
 		}
 	}
 }
@@ -119,7 +121,7 @@ func (w *workerPool) closeIdle() {
 	w.idle = nil
 	w.mu.Unlock()
 	for _, up := range idle {
-		up.close(ending{ByClient, FIN, WhyShutdown})
+		up.close(story.ClientEnds(story.FIN, story.WhyShutdown))
 	}
 }
 
@@ -139,32 +141,31 @@ func (w *workerPool) watch(up *upstream) {
 	up.end = e
 	close(up.woken)
 	if i >= 0 {
-		up.close(*e)
+		up.close(e)
 	}
 }
 
 // idled is how the wait of an idle connection ended.
-func (up *upstream) idled(err error) *ending {
+func (up *upstream) idled(err error) *story.Ending {
 	switch {
 	case err == nil:
-		return &ending{ByClient, FIN, WhyBadAnswer}
-	case up.p.ln.ctx.Err() != nil:
-		return &ending{ByClient, FIN, WhyShutdown}
+		return story.ClientEnds(story.FIN, story.WhyBadAnswer)
+	case up.p.ln.Ctx.Err() != nil:
+		return story.ClientEnds(story.FIN, story.WhyShutdown)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &ending{ByClient, FIN, WhyIdleTimeout}
+		return story.ClientEnds(story.FIN, story.WhyIdleTimeout)
 	}
-	e := up.lost(err)
-	return &e
+	return up.lost(err)
 }
 
 // wake ends the watch of a connection that was taken out of the pool. It is how
 // the connection ended meanwhile; nil: it can be used, as far as is known.
-func (up *upstream) wake() *ending {
-	up.raw.SetReadDeadline(longAgo)
+func (up *upstream) wake() *story.Ending {
+	up.raw.SetReadDeadline(serve.LongAgo)
 	<-up.woken
 	up.arm(time.Time{})
 	if up.end == nil && up.p.cfg.Upstream.Unwatched && !up.until.IsZero() && !time.Now().Before(up.until) {
-		return &ending{ByClient, FIN, WhyIdleTimeout}
+		return story.ClientEnds(story.FIN, story.WhyIdleTimeout)
 	}
 	return up.end
 }
@@ -173,29 +174,29 @@ func (up *upstream) wake() *ending {
 // passed.
 func (up *upstream) arm(t time.Time) {
 	up.raw.SetReadDeadline(t)
-	if up.p.ln.ctx.Err() != nil {
-		up.raw.SetDeadline(longAgo)
+	if up.p.ln.Ctx.Err() != nil {
+		up.raw.SetDeadline(serve.LongAgo)
 	}
 }
 
 // lost is how the connection ends when reading or writing failed.
-func (up *upstream) lost(err error) ending {
+func (up *upstream) lost(err error) *story.Ending {
 	switch {
-	case up.p.ln.ctx.Err() != nil:
-		return ending{ByClient, FIN, WhyShutdown}
+	case up.p.ln.Ctx.Err() != nil:
+		return story.ClientEnds(story.FIN, story.WhyShutdown)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ending{ByClient, FIN, WhyTimeout}
+		return story.ClientEnds(story.FIN, story.WhyTimeout)
 	case errors.Is(err, syscall.ECONNRESET):
-		return ending{ByServer, RST, WhyServer}
+		return story.ServerEnds(story.RST, story.WhyServer)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
-		return ending{ByServer, FIN, WhyServer}
+		return story.ServerEnds(story.FIN, story.WhyServer)
 	}
-	return ending{ByClient, FIN, WhyBadAnswer}
+	return story.ClientEnds(story.FIN, story.WhyBadAnswer)
 }
 
 // close tells the story, then ends the connection.
-func (up *upstream) close(e ending) {
-	up.story.closed(e, time.Now())
+func (up *upstream) close(e *story.Ending) {
+	up.story.Closed(e, time.Now())
 	up.p.upstreamEnded(e)
 	up.release()
 	up.raw.Close()
@@ -206,7 +207,7 @@ func (p *Proxy) dial(backend int) (*upstream, error) {
 	dialer := net.Dialer{Timeout: p.cfg.Upstream.ConnectTimeout}
 	dialer.SetMultipathTCP(false)
 	begun := time.Now()
-	conn, err := p.connect(p.ln.ctx, &dialer, "tcp", p.backends[backend])
+	conn, err := p.connect(p.ln.Ctx, &dialer, "tcp", p.backends[backend])
 	now := time.Now()
 	switch {
 	case err != nil:
@@ -218,11 +219,11 @@ func (p *Proxy) dial(backend int) (*upstream, error) {
 		p.slowConnects.Add(1)
 	}
 	raw := conn.(*net.TCPConn)
-	up := &upstream{p: p, backend: backend, raw: raw, born: now, story: p.upstreams.begin(raw.RemoteAddr(), raw.LocalAddr(), now)}
-	up.pace = &pace{conn: raw, ctx: p.ln.ctx}
-	up.in = &intake{from: up.pace}
+	up := &upstream{p: p, backend: backend, raw: raw, born: now, story: p.upstreams.Begin(raw.RemoteAddr(), raw.LocalAddr(), now)}
+	up.pace = &pace{conn: raw, ctx: p.ln.Ctx}
+	up.in = &serve.Reader{From: up.pace}
 	up.r = bufio.NewReader(up.in)
-	up.release = context.AfterFunc(p.ln.ctx, func() { raw.SetDeadline(longAgo) })
+	up.release = context.AfterFunc(p.ln.Ctx, func() { raw.SetDeadline(serve.LongAgo) })
 	return up, nil
 }
 
@@ -256,6 +257,6 @@ func (p *pace) arm(set func(time.Time) error) {
 	}
 	set(time.Now().Add(p.within))
 	if p.ctx.Err() != nil {
-		set(longAgo)
+		set(serve.LongAgo)
 	}
 }
