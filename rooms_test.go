@@ -27,7 +27,7 @@ var rooms = map[string]room{
 	"results/compare":      {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
 	"results/page":         {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
 	"results/site":         {[]string{"results"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
-	"dialers/pool":         {nil, "the rules are pure: no clock, no socket, nothing that has one"},
+	"dialers/pool":         {[]string{"internal/enum"}, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":        {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":         {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "a server that shares code with the client under test would share its faults"},
 	"internal/sandbox":     {[]string{"profiles/network", "internal/enum"}, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},

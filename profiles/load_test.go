@@ -135,7 +135,7 @@ func TestComplaints(t *testing.T) {
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`,
 		}},
-		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep`}},
+		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep; did you mean timer?`}},
 		{"an expiry that is a mapping", good + "pool: {expiry: {lease: 1}}\n", []string{"p.yaml:3:16: pool.expiry: is a mapping; a list belongs here"}},
 		{"a delay that is none", "load: {rate: 1}\ntarget:\n  lab: {delay: uniform 3s}\n", []string{`p.yaml:3:16: target.lab.delay: "uniform 3s": want "uniform LEAST MOST"`}},
 		{"given twice", good + "load: {rate: 1}\n", []string{"p.yaml:3:1: load: given twice, first on line 1; remove one"}},

@@ -3,6 +3,8 @@ package pool
 import (
 	"fmt"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Decision is one thing the rules want done. Decisions are returned in the
@@ -27,9 +29,9 @@ const (
 	DoClose              // close Conn's socket; Conn is never leased again
 )
 
-func (k Kind) String() string {
-	return nameOf([]string{"lease", "probe", "dial", "refuse", "close"}, int(k))
-}
+var kindNames = enum.Names[Kind]{"lease", "probe", "dial", "refuse", "close"}
+
+func (k Kind) String() string { return kindNames.Text(k) }
 
 // Refusal is why a request got no connection.
 type Refusal uint8
@@ -41,9 +43,9 @@ const (
 	DialFailed                    // its dial failed, or with dial_fail all_pending another one of the same key
 )
 
-func (r Refusal) String() string {
-	return nameOf([]string{"queue_full", "pending_timeout", "closed", "dial_failed"}, int(r))
-}
+var refusalNames = enum.Names[Refusal]{"queue_full", "pending_timeout", "closed", "dial_failed"}
+
+func (r Refusal) String() string { return refusalNames.Text(r) }
 
 // Reason is why a connection left the pool.
 type Reason uint8
@@ -66,10 +68,11 @@ const (
 	NumReasons = int(Shutdown) + 1
 )
 
-func (r Reason) String() string {
-	return nameOf([]string{"keep", "expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
-		"server_said_close", "broken", "shutdown"}, int(r))
+var reasonNames = enum.Names[Reason]{
+	"keep", "expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset", "server_said_close", "broken", "shutdown",
 }
+
+func (r Reason) String() string { return reasonNames.Text(r) }
 
 // Conn is the rules' view of one connection. Its fields belong to the Core,
 // except Data.
