@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // A Finding is one rule that a profile breaks.
@@ -160,10 +161,10 @@ func checkClient(s *subject, o *outcome) {
 	}
 	var changed []string
 	mine, theirs := reflect.ValueOf(p.Pool), reflect.ValueOf(standard)
-	for f := range fieldsOf(mine.Type()) {
+	for f := range strictyaml.FieldsOf(mine.Type()) {
 		if !reflect.DeepEqual(mine.FieldByIndex(f.Index).Interface(), theirs.FieldByIndex(f.Index).Interface()) {
-			name, _ := fieldName(f)
-			changed = append(changed, join("pool", name))
+			name, _ := strictyaml.FieldKey(f)
+			changed = append(changed, strictyaml.Join("pool", name))
 		}
 	}
 	o.found(Finding{

@@ -17,6 +17,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // ServerFacts is what is known of a server or a load balancer whose settings
@@ -147,7 +148,7 @@ func (h hop) path(field string) string {
 	if path := h.paths[field]; path != "" {
 		return path
 	}
-	return join(h.section, field)
+	return strictyaml.Join(h.section, field)
 }
 
 func (h hop) idleKnown() bool { return h.forEver || h.IdleTimeout > 0 }

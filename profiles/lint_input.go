@@ -3,6 +3,8 @@ package profiles
 import (
 	"reflect"
 	"strings"
+
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // ownDefaults are fields whose defaults are kabench's own and say nothing of
@@ -18,15 +20,15 @@ func LoadToCheck(sets []string) (*Profile, error) {
 	for _, set := range sets {
 		d.setArgument(&p, set)
 	}
-	refused := d.errs
+	refused := d.Errs
 	for _, c := range p.complaints() {
 		absent := c.Path == "load.rate" && p.Load.Rate == 0 || c.Path == "target.url" && p.Target.URL == ""
-		if !absent && !refused.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, ""))
+		if !absent && !refused.Touch(c.Path) {
+			d.Errs = append(d.Errs, d.located(c, ""))
 		}
 	}
-	if len(d.errs) > 0 {
-		return nil, WithoutSecrets(d.errs, sets...)
+	if len(d.Errs) > 0 {
+		return nil, WithoutSecrets(d.Errs, sets...)
 	}
 	p.Assumed = d.notGiven()
 	return &p, nil
@@ -48,7 +50,7 @@ func (d *decoder) notGiven() map[string]bool {
 	assumed := map[string]bool{}
 	for _, field := range ownDefaults {
 		assumed[field] = true
-		for path := range d.at {
+		for path := range d.Places {
 			if path == field || strings.HasPrefix(path, field+".") || strings.HasPrefix(field, path+".") && !d.hasWithin(path) {
 				delete(assumed, field)
 			}
@@ -59,7 +61,7 @@ func (d *decoder) notGiven() map[string]bool {
 
 // hasWithin reports whether fields of the section at path were set one by one.
 func (d *decoder) hasWithin(path string) bool {
-	for other := range d.at {
+	for other := range d.Places {
 		if strings.HasPrefix(other, path+".") {
 			return true
 		}
@@ -70,5 +72,5 @@ func (d *decoder) hasWithin(path string) bool {
 // ValidateFacts returns every complaint about p.Server and p.Via as an Errors;
 // nil when there is none.
 func (p *Profile) ValidateFacts() error {
-	return append(under("server", p.Server.Validate()), under("via", p.Via.Validate())...).asError()
+	return append(strictyaml.Under("server", p.Server.Validate()), strictyaml.Under("via", p.Via.Validate())...).Err()
 }

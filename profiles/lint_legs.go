@@ -7,6 +7,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // keeper is who keeps connections to what comes next on the way to the server,
@@ -24,7 +25,7 @@ type keeper struct {
 	proxy *lab.ProxyConfig
 }
 
-func (k keeper) path(field string) string { return join(k.section, field) }
+func (k keeper) path(field string) string { return strictyaml.Join(k.section, field) }
 
 // none is what to set so that no connection is used twice.
 func (k keeper) none() (path, set string) {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // bounds are the values that a finding's rule permits in its field: from least
@@ -107,7 +109,7 @@ func advise(all []bounded, i int) {
 
 // value is a bound in the form of the finding's field.
 func (f Finding) value(n int64) string {
-	if v, found := fieldAt(reflect.ValueOf(Default()), f.Path); found && v.Type() == durationType {
+	if v, found := strictyaml.FieldAt(reflect.ValueOf(Default()), f.Path); found && v.Type() == reflect.TypeFor[time.Duration]() {
 		return time.Duration(n).String()
 	}
 	return fmt.Sprint(n)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // maxProxies bounds target.proxies.
@@ -226,7 +227,7 @@ var index = regexp.MustCompile(`\[(\d+)\]`)
 func (p *Profile) networkComplaints() Errors {
 	var list Errors
 	for i, proxy := range p.Target.Proxies {
-		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
+		list = append(list, strictyaml.Under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
 	}
 	bad := func(path, format string, args ...any) {
 		list = append(list, Complaint{Path: path, Text: fmt.Sprintf(format, args...)})
@@ -265,13 +266,13 @@ func (p *Profile) networkComplaints() Errors {
 	if p.Target.AllowPortExhaustion {
 		bad("target.allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it")
 	}
-	own := under("network", p.Network.Validate())
+	own := strictyaml.Under("network", p.Network.Validate())
 	for i := range own {
 		own[i].Path = index.ReplaceAllString(own[i].Path, ".$1")
 	}
 	list = append(list, own...)
 	path, err := p.Path()
-	list = append(list, under("", err)...)
+	list = append(list, strictyaml.Under("", err)...)
 	if len(own) > 0 || err != nil {
 		return list
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask
@@ -169,4 +170,10 @@ type TCP struct {
 	Nagle bool `yaml:"nagle,omitempty"`
 	// KeepAlive is the period of TCP keep-alive probes; 0: off.
 	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
+}
+
+// Clone is a copy of p that shares nothing with it that can be changed.
+func (p *Profile) Clone() *Profile {
+	c := strictyaml.Clone(*p)
+	return &c
 }

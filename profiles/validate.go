@@ -14,42 +14,43 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/results"
 )
 
 // Validate returns every complaint about p as an Errors; nil when there is
 // none. It changes nothing, and reads no file but a pool that a remedy names.
-func (p *Profile) Validate() error { return p.complaints().asError() }
+func (p *Profile) Validate() error { return p.complaints().Err() }
 
 func (p *Profile) complaints() Errors {
 	own := p.ownComplaints()
 	list := append(slices.Clone(own), badWords("says.happened", p.Says.Happened)...)
 	list = append(list, badWords("says.set", p.Says.Set)...)
 	for i, r := range p.Remedies {
-		at := join("remedies", strconv.Itoa(i))
+		at := strictyaml.Join("remedies", strconv.Itoa(i))
 		if r.Name == "" {
-			list = append(list, Complaint{Path: join(at, "name"), Text: "a remedy needs a name"})
+			list = append(list, Complaint{Path: strictyaml.Join(at, "name"), Text: "a remedy needs a name"})
 		}
 		if len(r.Set) == 0 {
-			list = append(list, Complaint{Path: join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
+			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
 		}
-		list = append(list, badExpectations(join(at, "expect"), r.Expect, results.ValidateRemedy)...)
-		list = append(list, badWords(join(at, "cost"), r.Cost)...)
+		list = append(list, badExpectations(strictyaml.Join(at, "expect"), r.Expect, results.ValidateRemedy)...)
+		list = append(list, badWords(strictyaml.Join(at, "cost"), r.Cost)...)
 		remedied, err := p.With(r)
 		var bad Errors
 		if errors.As(err, &bad) {
 			for _, c := range bad {
-				list = append(list, Complaint{Path: join(join(at, "set"), c.Path), Text: c.Text})
+				list = append(list, Complaint{Path: strictyaml.Join(strictyaml.Join(at, "set"), c.Path), Text: c.Text})
 			}
 			continue
 		}
 		if len(own) > 0 {
 			continue // the same would be said again
 		}
-		list = append(list, remedied.neverKnown(join(at, "expect"), remedied.Expect)...)
+		list = append(list, remedied.neverKnown(strictyaml.Join(at, "expect"), remedied.Expect)...)
 		remedied.Expect = nil // looked at above
 		for _, c := range remedied.ownComplaints() {
-			list = append(list, Complaint{Path: join(at, "set"), Text: "with this change, " + c.Error()})
+			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "with this change, " + c.Error()})
 		}
 	}
 	return list
@@ -68,7 +69,7 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 	}
 	changed.Expect = maps.Clone(r.Expect)
 	changed.Remedies = nil
-	return changed, list.asError()
+	return changed, list.Err()
 }
 
 // ownComplaints are those about p without its remedies.
@@ -83,12 +84,12 @@ func (p *Profile) ownComplaints() Errors {
 	if p.Target.Pipeline > 1 && p.Client == ClientStock {
 		list = append(list, Complaint{Path: "target.pipeline", Text: "the stock client does not pipeline; remove it"})
 	}
-	list = append(list, under("load", p.Load.Validate())...)
-	list = append(list, under("pool", p.Pool.Validate())...)
-	list = append(list, under("target", p.Target.validate())...)
+	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
+	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
+	list = append(list, strictyaml.Under("target", p.Target.validate())...)
 	list = append(list, p.networkComplaints()...)
-	list = append(list, under("server", p.Server.Validate())...)
-	list = append(list, under("via", p.Via.Validate())...)
+	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
+	list = append(list, strictyaml.Under("via", p.Via.Validate())...)
 	if p.Preset != "" {
 		if _, found := FindPool(p.Preset); !found {
 			list = append(list, Complaint{Path: "preset", Text: fmt.Sprintf("there is no preset %q; 'kabench pools' lists them, and --pool NAME takes one's parameters", p.Preset)})
@@ -109,7 +110,7 @@ func (p *Profile) neverKnown(section string, conditions map[string]string) Error
 			why = p.neverCounted(path)
 		}
 		if why != "" {
-			list = append(list, Complaint{Path: join(section, path), Text: "can never be checked: " + why + "; remove it"})
+			list = append(list, Complaint{Path: strictyaml.Join(section, path), Text: "can never be checked: " + why + "; remove it"})
 		}
 	}
 	return list
@@ -156,7 +157,7 @@ func badExpectations(section string, expect map[string]string, validate func(map
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
 		if err := validate(map[string]string{path: expect[path]}); err != nil {
-			list = append(list, Complaint{Path: join(section, path), Text: strings.TrimPrefix(err.Error(), path+": ")})
+			list = append(list, Complaint{Path: strictyaml.Join(section, path), Text: strings.TrimPrefix(err.Error(), path+": ")})
 		}
 	}
 	return list
@@ -267,7 +268,7 @@ func (t Target) validate() error {
 // within puts a section in front of each complaint about its fields.
 func within(section string, err error) []error {
 	var errs []error
-	for _, err := range unjoin(err) {
+	for _, err := range strictyaml.Unjoin(err) {
 		errs = append(errs, fmt.Errorf("%s.%w", section, err))
 	}
 	return errs

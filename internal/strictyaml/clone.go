@@ -1,16 +1,17 @@
-package profiles
+package strictyaml
 
-import "reflect"
+import (
+	"reflect"
+)
 
-// Clone is a copy of p that shares nothing with it that can be changed.
-func (p *Profile) Clone() *Profile {
-	c := *p
-	unshare(reflect.ValueOf(&c).Elem())
-	return &c
+// Clone returns a copy of v that shares nothing changeable with it.
+func Clone[T any](v T) T {
+	unshare(reflect.ValueOf(&v).Elem())
+	return v
 }
 
-// unshare gives v, which is a copy, lists, maps and pointed-to values of its
-// own. Fields that are not exported belong to types that do not change theirs.
+// unshare gives v, which is a copy, its own lists, maps and pointed-to values. It
+// leaves unexported fields alone: their types do not change them.
 func unshare(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:

@@ -1,8 +1,7 @@
-package profiles
+package strictyaml
 
 import (
 	"encoding"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -10,47 +9,42 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 )
 
-// Marshal writes p as YAML with nothing left out but what is empty and
-// optional. A valid p loads back to the same; see also Redact.
-func Marshal(p *Profile) ([]byte, error) {
-	bare := *p
-	bare.Preset = "" // the pool has it
-	e := encoder{preset: p.Preset}
-	if err := e.fields("", reflect.ValueOf(bare)); err != nil {
+// Extra is a key that a top-level section begins with and that is no field of the
+// section's struct. An empty Value is left out.
+type Extra struct{ Section, Key, Value string }
+
+// Marshal writes a struct as YAML. It leaves out only what is empty and optional.
+func Marshal(v any, extra Extra) ([]byte, error) {
+	e := encoder{extra: extra}
+	if err := e.fields("", reflect.ValueOf(v)); err != nil {
 		return nil, err
 	}
 	return []byte(e.text.String()), nil
 }
 
-// MarshalJSON is what Marshal writes, as JSON.
-func (p Profile) MarshalJSON() ([]byte, error) {
-	text, err := Marshal(&p)
-	if err != nil {
-		return nil, err
+// ValueText returns a value as Marshal writes it, on one line.
+func ValueText(v reflect.Value) string {
+	e := encoder{}
+	if err := e.pair("", "x", v); err != nil {
+		return fmt.Sprint(v)
 	}
-	var document map[string]any
-	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, err
-	}
-	return json.Marshal(document)
+	return strings.Join(strings.Fields(strings.TrimPrefix(e.text.String(), "x:")), " ")
 }
 
-// An encoder writes YAML that any reader takes as the same text: what could be
-// read as something else is quoted. (The library's own encoder writes a tab, for
-// one, so that it reads back as nothing.)
+// An encoder writes YAML that every reader reads as the same text: it quotes what
+// could be read as something else. (The library's own encoder does not; it writes
+// a tab, for example, so that it reads back as nothing.)
 type encoder struct {
-	text   strings.Builder
-	preset string // that the pool began with: its first key
+	text  strings.Builder
+	extra Extra
 }
 
 // fields writes the fields of a struct, each at the given indentation.
 func (e *encoder) fields(indent string, v reflect.Value) error {
-	for field := range fieldsOf(v.Type()) {
-		name, omitEmpty := fieldName(field)
+	for field := range FieldsOf(v.Type()) {
+		name, omitEmpty := FieldKey(field)
 		f := v.FieldByIndex(field.Index)
 		if f.Kind() == reflect.Map && f.Len() == 0 || omitEmpty && f.IsZero() {
 			continue
@@ -86,8 +80,8 @@ func (e *encoder) pair(indent, key string, v reflect.Value) error {
 	switch v.Kind() {
 	case reflect.Struct:
 		within := encoder{}
-		if e.preset != "" && indent == "" && key == "pool" {
-			within.text.WriteString("  " + basedOn + ": " + textOf(e.preset) + "\n")
+		if e.extra.Value != "" && indent == "" && key == e.extra.Section {
+			within.text.WriteString("  " + e.extra.Key + ": " + textOf(e.extra.Value) + "\n")
 		}
 		if err := within.fields(indent+"  ", v); err != nil {
 			return err
@@ -141,7 +135,7 @@ func (e *encoder) list(indent string, v reflect.Value) error {
 	return nil
 }
 
-// scalarText is a single value as YAML; false when v is not one.
+// scalarText returns a single value as YAML; single is false if v is a list or a mapping.
 func scalarText(v reflect.Value) (text string, single bool, err error) {
 	switch value := v.Interface().(type) {
 	case time.Duration:

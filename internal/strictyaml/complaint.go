@@ -1,4 +1,4 @@
-package profiles
+package strictyaml
 
 import (
 	"errors"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// A Complaint is one thing wrong with a profile, and how to mend it.
+// A Complaint is one thing wrong with a document, and how to mend it.
 type Complaint struct {
-	Source       string // file, or the flag that set the field; empty when the profile has neither
+	Source       string // file, or the flag that set the field; empty if neither is known
 	Line, Column int    // in the file, from 1; 0: the field is not in it
 	Path         string // of the field, dotted as in --set
 	Text         string
@@ -23,14 +23,14 @@ func (c Complaint) Error() string {
 		}
 		b.WriteString(": ")
 	}
-	if c.Path != "" && !strings.HasPrefix(c.Source, setFlag+c.Path+"=") {
+	if c.Path != "" && !strings.HasPrefix(c.Source, SetFlag+c.Path+"=") {
 		b.WriteString(c.Path + ": ")
 	}
 	b.WriteString(c.Text)
 	return b.String()
 }
 
-// Errors is everything wrong with a profile.
+// Errors is everything wrong with a document.
 type Errors []Complaint
 
 // maxLines is how many complaints are worth printing.
@@ -59,30 +59,42 @@ func (e Errors) Unwrap() []error {
 	return list
 }
 
-// asError is e as an error: nil when there is nothing to complain about.
-func (e Errors) asError() error {
+// Err returns e as an error: nil if there is no complaint.
+func (e Errors) Err() error {
 	if len(e) == 0 {
 		return nil
 	}
 	return e
 }
 
-// under turns the error of a section's Validate, whose complaints are joined
-// and begin with the field's path within the section, into complaints.
-func under(section string, err error) Errors {
+// Touch reports whether e complains about the field at path, a section around it
+// or a field within it, or about the whole document.
+func (e Errors) Touch(path string) bool {
+	for _, c := range e {
+		if c.Path == "" || c.Path == path || strings.HasPrefix(path, c.Path+".") || strings.HasPrefix(c.Path, path+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// Under turns the error of a section's Validate into complaints. The error's
+// joined errors begin with the field's path within the section.
+func Under(section string, err error) Errors {
 	var list Errors
-	for _, err := range unjoin(err) {
+	for _, err := range Unjoin(err) {
 		field, text, found := strings.Cut(err.Error(), ": ")
 		if !found {
 			list = append(list, Complaint{Path: section, Text: err.Error()})
 			continue
 		}
-		list = append(list, Complaint{Path: join(section, field), Text: text})
+		list = append(list, Complaint{Path: Join(section, field), Text: text})
 	}
 	return list
 }
 
-func unjoin(err error) []error {
+// Unjoin returns the errors that were joined into err, or err alone.
+func Unjoin(err error) []error {
 	if err == nil {
 		return nil
 	}
@@ -93,8 +105,8 @@ func unjoin(err error) []error {
 	return []error{err}
 }
 
-// join is the path of a field within a section; the profile itself is "".
-func join(section, field string) string {
+// Join returns the path of a field within a section; the document itself is "".
+func Join(section, field string) string {
 	if section == "" {
 		return field
 	}
