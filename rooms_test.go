@@ -41,8 +41,10 @@ var rooms = map[string]room{
 	"dialers":             {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":          {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"internal/strictyaml": {[]string{"results"}, "it reads and writes documents of any kind; of our words it knows one function, which finds the nearest name"},
-	"profiles":            {[]string{"internal/strictyaml", "results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	"internal/harness":    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
+	"internal/secrets":    {nil, "it finds what looks like a credential in any text; whose it is, and where it may be shown, is for others"},
+	"profiles/targets":    {[]string{"internal/secrets", "results"}, "it reads lists of requests; what sends them, and when, they do not say"},
+	"profiles":            {[]string{"internal/strictyaml", "internal/secrets", "profiles/targets", "results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"internal/harness":    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "profiles/targets", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":         {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/targets"
 )
 
 // ServerFacts is what is known of a server or a load balancer whose settings
@@ -163,12 +164,12 @@ type subject struct {
 	server    hop // where requests are executed
 	entry     hop // where the client's connections, or those of via, end: the server or the first of the proxies
 	via       *hop
-	legs      []innerLeg                // from each proxy on
-	roundTrip time.Duration             // on the links to entry; 0: not known
-	ports     int                       // of all source addresses together
-	portsSay  string                    // the same in words
-	targets   func() ([]Request, error) // what is sent; read once
-	words     Words                     // of clients; nil: not known
+	legs      []innerLeg                        // from each proxy on
+	roundTrip time.Duration                     // on the links to entry; 0: not known
+	ports     int                               // of all source addresses together
+	portsSay  string                            // the same in words
+	targets   func() ([]targets.Request, error) // what is sent; read once
+	words     Words                             // of clients; nil: not known
 }
 
 func newSubject(p *Profile, ports int) *subject {
@@ -177,7 +178,7 @@ func newSubject(p *Profile, ports int) *subject {
 		s.ports = times(ports, n)
 		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
 	}
-	s.targets = sync.OnceValues(func() ([]Request, error) { return targetsOf(p.Target) })
+	s.targets = sync.OnceValues(func() ([]targets.Request, error) { return targetsOf(p.Target) })
 	s.server = hop{ServerFacts: p.Server, who: "the server", name: "server", section: "server"}
 	s.server.forEver = p.Server.IdleForEver || p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
 	if p.Target.Lab != nil {
@@ -256,8 +257,8 @@ func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
 // asksClose reports whether every request says `Connection: close`; the server
 // then closes after its answer (RFC 9112, section 9.6).
 func (s *subject) asksClose() bool {
-	targets, err := s.targets()
-	return err == nil && !slices.ContainsFunc(targets, func(r Request) bool {
+	all, err := s.targets()
+	return err == nil && !slices.ContainsFunc(all, func(r targets.Request) bool {
 		return !httpguts.HeaderValuesContainsToken(r.Values("Connection"), "close")
 	})
 }

@@ -130,12 +130,3 @@ func (d *decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
 	}
 	return axes
 }
-
-// RedactChange is a change as it may be shown: secrets are blanked.
-func RedactChange(change map[string]string) map[string]string {
-	shown := make(map[string]string, len(change))
-	for path, value := range change {
-		shown[path] = redactSetting(path, value)
-	}
-	return shown
-}

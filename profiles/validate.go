@@ -5,16 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/targets"
 	"github.com/kabench/kabench/results"
 )
 
@@ -194,16 +192,16 @@ func (t Target) validate() error {
 		bad("file: target.lab is a target already; remove one (--set target.lab=null)")
 	}
 	if t.URL != "" {
-		if err := checkURL(t.URL); err != nil {
+		if err := targets.CheckURL(t.URL); err != nil {
 			bad("url: %w", err)
 		}
 	}
-	if !validMethod(t.Method) {
+	if !targets.ValidMethod(t.Method) {
 		bad("method: %q is not an HTTP method, such as GET", t.Method)
 	}
 	canonical := map[string]string{}
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
-		if err := checkHeader(name, t.Headers[name]); err != nil {
+		if err := targets.CheckHeader(name, t.Headers[name]); err != nil {
 			bad("headers.%s: %w", name, err)
 		}
 		if first, twice := canonical[http.CanonicalHeaderKey(name)]; twice {
@@ -242,12 +240,12 @@ func (t Target) validate() error {
 	}
 	switch t.Format {
 	case "":
-	case formatHTTP, formatJSON:
+	case targets.FormatHTTP, targets.FormatJSON:
 		if t.File == "" {
 			bad("format: has no effect without target.file; remove it")
 		}
 	default:
-		bad("format: %q is none of %s, %s", t.Format, formatHTTP, formatJSON)
+		bad("format: %q is none of %s, %s", t.Format, targets.FormatHTTP, targets.FormatJSON)
 	}
 	if t.TLS.Insecure && t.TLS.CAFile != "" {
 		bad("tls.ca_file: has no effect, because tls.insecure accepts any certificate; remove one")
@@ -272,51 +270,4 @@ func within(section string, err error) []error {
 		errs = append(errs, fmt.Errorf("%s.%w", section, err))
 	}
 	return errs
-}
-
-// checkURL says what keeps text from being the URL of a target.
-func checkURL(text string) error {
-	u, err := url.Parse(text)
-	var bad *url.Error
-	switch {
-	case errors.As(err, &bad):
-		return fmt.Errorf("not a URL: %w", bad.Err)
-	case err != nil:
-		return fmt.Errorf("not a URL: %w", err)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%q must begin with http:// or https://", redactURL(text))
-	case u.Hostname() == "":
-		return fmt.Errorf("%q names no host; write it as http://127.0.0.1:8080/", redactURL(text))
-	case !validPort(u.Port()):
-		return fmt.Errorf("port %s is not between 1 and 65535", u.Port())
-	}
-	return nil
-}
-
-func validPort(port string) bool {
-	if port == "" {
-		return true // the scheme's
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
-}
-
-// validMethod reports whether a method is a token, as header names are.
-func validMethod(method string) bool { return httpguts.ValidHeaderFieldName(method) }
-
-// checkHeader says what keeps a header from being sent.
-func checkHeader(name, value string) error {
-	switch {
-	case !httpguts.ValidHeaderFieldName(name):
-		return errors.New("not a valid header name")
-	case !httpguts.ValidHeaderFieldValue(value):
-		return errors.New("the value has characters that a header cannot carry")
-	}
-	switch http.CanonicalHeaderKey(name) {
-	case "Content-Length", "Transfer-Encoding":
-		return errors.New("kabench sets it by the body; remove it")
-	case "Trailer":
-		return errors.New("kabench sends no trailers; remove it")
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package profiles
+package targets
 
 import (
 	"bytes"
@@ -11,31 +11,45 @@ import (
 	"unicode/utf8"
 )
 
-// parseTargets reads targets in the formats of vegeta, strictly: what vegeta's
+// The formats of target files.
+const (
+	FormatHTTP = "http"
+	FormatJSON = "json"
+)
+
+// Bounds of a target file: its size in bytes, the number of targets in it, and
+// for the http format the length of a line, in bytes.
+const (
+	MaxFile    = 64 << 20
+	MaxTargets = 100_000
+	MaxLine    = 64 << 10
+)
+
+// Parse reads targets in the formats of vegeta, strictly: what vegeta's
 // own parsers drop without a word is an error. Errors name the target and its
 // line, and hold nothing of what a header or a body says.
-func parseTargets(data []byte, format string) ([]Request, error) {
-	if len(data) > maxTargetFile {
-		return nil, fmt.Errorf("longer than %d MiB", maxTargetFile>>20)
+func Parse(data []byte, format string) ([]Request, error) {
+	if len(data) > MaxFile {
+		return nil, fmt.Errorf("longer than %d MiB", MaxFile>>20)
 	}
 	data, err := targetText(data)
 	if err != nil {
 		return nil, err
 	}
 	read := readHTTPTargets
-	if format == formatJSON {
+	if format == FormatJSON {
 		read = readJSONTargets
 	}
 	var requests []Request
 	err = read(data, func(line int, r Request, err error) error {
 		if err == nil {
-			err = checkTarget(r)
+			err = r.check()
 		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("target %d (line %d): %w", len(requests)+1, line, err)
-		case len(requests) == maxTargets:
-			return fmt.Errorf("more than %d targets", maxTargets)
+		case len(requests) == MaxTargets:
+			return fmt.Errorf("more than %d targets", MaxTargets)
 		}
 		requests = append(requests, r)
 		return nil
@@ -84,8 +98,8 @@ func readHTTPTargets(data []byte, take take) error {
 	}
 	for raw := range bytes.Lines(data) {
 		number++
-		if len(raw) >= maxTargetLine {
-			return fmt.Errorf("line %d is longer than %d bytes", number, maxTargetLine)
+		if len(raw) >= MaxLine {
+			return fmt.Errorf("line %d is longer than %d bytes", number, MaxLine)
 		}
 		line, err := strings.TrimSpace(string(raw)), error(nil)
 		switch {
@@ -133,7 +147,7 @@ func beginTarget(line string, number int, take take) (*Request, int, error) {
 		return bad("the method is missing; write it before the URL, as in GET http://127.0.0.1:8080/")
 	case strings.HasSuffix(method, ":"):
 		return bad("a header without a target; remove the blank line before it, or write headers before the body")
-	case strings.ToUpper(method) != method || !validMethod(method):
+	case strings.ToUpper(method) != method || !ValidMethod(method):
 		return bad("it does not begin with a method in capitals, as GET http://127.0.0.1:8080/ does")
 	case len(words) == 1:
 		return bad("the URL is missing; write it after the method, as in GET http://127.0.0.1:8080/")
@@ -156,7 +170,7 @@ func (r *Request) addHeader(line string) error {
 	case value == "":
 		return aboutHeader(name, errors.New("has no value; give one or remove it"))
 	}
-	if err := checkHeader(name, value); err != nil {
+	if err := CheckHeader(name, value); err != nil {
 		return aboutHeader(name, err)
 	}
 	r.Header[name] = append(r.Header[name], value)

@@ -1,4 +1,4 @@
-package profiles
+package targets
 
 import (
 	"encoding/binary"
@@ -71,7 +71,7 @@ func TestTargetFilesAreStrict(t *testing.T) {
 		{"a trailer", "", "GET http://h/\nTrailer: X\n", []string{"kabench sends no trailers"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			requests, err := parseTargets([]byte(c.text), c.format)
+			requests, err := Parse([]byte(c.text), c.format)
 			if err == nil {
 				t.Fatalf("taken as %+v", requests)
 			}
@@ -98,7 +98,7 @@ func TestTargetFilesAreTaken(t *testing.T) {
 		{"http from Windows", "", strings.ReplaceAll(text, "\n", "\r\n")}, {"json from Windows", "json", strings.ReplaceAll(json, "\n", "\r\n")},
 		{"indented", "", strings.ReplaceAll(text, "GET", "  GET\t")},
 	} {
-		got, err := parseTargets([]byte(c.text), c.format)
+		got, err := Parse([]byte(c.text), c.format)
 		if diff := cmp.Diff(plain, got, cmpopts.EquateEmpty()); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", c.name, err, diff)
 		}
@@ -114,11 +114,11 @@ func FuzzTargetsAsVegeta(f *testing.F) {
 		if !json && strings.Contains(text, "@") {
 			t.Skip("reads files")
 		}
-		format, next := formatHTTP, vegeta.NewHTTPTargeter(strings.NewReader(text), nil, nil)
+		format, next := FormatHTTP, vegeta.NewHTTPTargeter(strings.NewReader(text), nil, nil)
 		if json {
-			format, next = formatJSON, vegeta.NewJSONTargeter(strings.NewReader(text+"\n"), nil, nil)
+			format, next = FormatJSON, vegeta.NewJSONTargeter(strings.NewReader(text+"\n"), nil, nil)
 		}
-		ours, err := parseTargets([]byte(text), format)
+		ours, err := Parse([]byte(text), format)
 		theirs, theirErr := vegeta.ReadAllTargets(next)
 		if err != nil || theirErr != nil || strings.HasPrefix(text, "\xef\xbb\xbf") {
 			return
@@ -134,13 +134,26 @@ func FuzzTargetsAsVegeta(f *testing.F) {
 }
 
 // Names in a profile keep their spelling, as those in a file do.
-func TestHeadersOfTheProfileKeepTheirSpelling(t *testing.T) {
-	p, err := Load("t", []byte("load: {rate: 1/s}\ntarget: {url: 'http://h/', headers: {SOAPAction: x}}"), []string{"target.headers.X-ACCOUNT-ID=1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := Requests(p)
-	if want := (http.Header{"SOAPAction": {"x"}, "X-ACCOUNT-ID": {"1"}}); err != nil || !cmp.Equal(got[0].Header, want) {
-		t.Errorf("%v, %v", got, err)
-	}
+
+func FuzzTargets(f *testing.F) {
+	f.Add([]byte("GET http://h/a\nX-A: 1\n\nPOST http://h/b\n"), false)
+	f.Add([]byte(`{"method": "GET", "url": "http://h/a", "header": {"X-A": ["1"]}}`), true)
+	f.Fuzz(func(t *testing.T, data []byte, json bool) {
+		if !json && strings.Contains(string(data), "@") {
+			t.Skip("reads files")
+		}
+		format := FormatHTTP
+		if json {
+			format = FormatJSON
+		}
+		requests, err := Parse(data, format)
+		if (err == nil) != (len(requests) > 0) {
+			t.Fatalf("%d requests, error %v", len(requests), err)
+		}
+		for _, r := range requests {
+			if _, err := http.NewRequest(r.Method, r.URL, nil); err != nil {
+				t.Errorf("net/http refuses what was accepted: %v", err)
+			}
+		}
+	})
 }
