@@ -55,6 +55,3 @@ func readTargets(path, format string) ([]targets.Request, error) {
 	}
 	return requests, nil
 }
-
-// Request is [targets.Request].
-type Request = targets.Request

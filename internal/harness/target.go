@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/targets"
 	"github.com/kabench/kabench/results"
 )
 
@@ -199,7 +200,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 
 // putLinkBefore starts a link to the server of the requests and sends them
 // through it. The server still sees its own name in the Host header.
-func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests []profiles.Request) error {
+func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests []targets.Request) error {
 	server, err := oneServer(requests)
 	if err != nil {
 		return err
@@ -234,7 +235,7 @@ func (t *target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests
 }
 
 // oneServer is the server that all the requests go to.
-func oneServer(requests []profiles.Request) (*url.URL, error) {
+func oneServer(requests []targets.Request) (*url.URL, error) {
 	var server *url.URL
 	for _, r := range requests {
 		u, err := url.Parse(r.URL)

@@ -3,14 +3,14 @@ package harness
 import (
 	"net/url"
 
-	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/targets"
 	"github.com/kabench/kabench/results"
 )
 
 // targetNames are what results calls the targets of requests: method and URL,
 // without what tells requests to one target apart, or is a secret: the user, the
 // query and the fragment.
-func targetNames(requests []profiles.Request, secrets *results.Secrets) []string {
+func targetNames(requests []targets.Request, secrets *results.Secrets) []string {
 	names := make([]string, len(requests))
 	for i, r := range requests {
 		names[i] = r.Method
