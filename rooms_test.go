@@ -44,8 +44,9 @@ var rooms = map[string]room{
 	"internal/secrets":    {nil, "it finds what looks like a credential in any text; whose it is, and where it may be shown, is for others"},
 	"profiles/targets":    {[]string{"internal/secrets", "results"}, "it reads lists of requests; what sends them, and when, they do not say"},
 	"profiles":            {[]string{"internal/strictyaml", "internal/secrets", "profiles/targets", "results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"profiles/lint":       {[]string{"profiles", "profiles/targets", "internal/strictyaml", "results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "it compares the numbers of a profile; what a client's log says it is told, and it starts nothing"},
 	"internal/harness":    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "profiles/targets", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":         {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
+	"cmd/kabench":         {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "profiles/lint", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
 }
 
 // folders are the top-level folders there may be.

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
@@ -51,7 +50,7 @@ func (p *Profile) answered() time.Duration {
 		return end // somebody else's server, of which nothing is said
 	}
 	way, bandwidth := p.way()
-	each := way + mean(p.Target.Lab.Delay)
+	each := way + meanDelay(p.Target.Lab.Delay)
 	if p.Pool.MaxIdle == 0 {
 		each += way
 		if p.Target.Lab.TLS {
@@ -128,14 +127,6 @@ func (p *Profile) toTimeOut() bool {
 		}
 	}
 	return false
-}
-
-// mean is that of a delay.
-func mean(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
-		return (d.A + d.B) / 2
-	}
-	return d.A
 }
 
 // least is the smallest of the caps that there are: 0 and below is none.

@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"fmt"
@@ -8,6 +8,7 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
 )
 
 // keeper is who keeps connections to what comes next on the way to the server,
@@ -128,14 +129,16 @@ func roundTrip(c *sandbox.Config, from, to string) time.Duration {
 			d = there.Delay + back.Delay
 		}
 	}
-	if b := balancerNamed(c, to); b != nil {
-		beyond := time.Duration(0)
+	beyond := time.Duration(0)
+	for _, b := range c.Balancers {
+		if b.Name != to {
+			continue
+		}
 		for _, backend := range b.Backends {
 			beyond = max(beyond, roundTrip(c, to, backend))
 		}
-		d += beyond
 	}
-	return d
+	return d + beyond
 }
 
 // proxyHop is the i-th of n proxies as those see it who connect to it.
@@ -147,7 +150,7 @@ func proxyHop(c lab.ProxyConfig, i, n int, on string) hop {
 	if on != "" {
 		h.name += " " + on
 	}
-	h.IdleTimeout, h.MaxRequests, h.Hint = c.IdleTimeout, c.MaxRequests, hinted(c.Hint)
+	h.IdleTimeout, h.MaxRequests, h.Hint = c.IdleTimeout, c.MaxRequests, profiles.HintTimeout(c.Hint)
 	h.forEver = c.IdleTimeout == 0
 	if c.HopByHop == lab.Blind {
 		h.MaxRequests = 1 // it ends with the server's connection

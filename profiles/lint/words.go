@@ -1,9 +1,10 @@
-package profiles
+package lint
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -15,20 +16,21 @@ type Words func(client string, phase results.Phase, cause results.Cause, reused 
 // cause, and one for each of several.
 const mostWords = 2
 
-// clientFamily is the family of the client whose pool it is; "" when it is nobody's.
-func (p *Profile) clientFamily() string {
+// clientFamily is the family of the client whose pool it is; "" if the pool is
+// nobody's.
+func clientFamily(p *profiles.Profile) string {
 	name := p.Preset
-	if p.Client == ClientStock {
+	if p.Client == profiles.ClientStock {
 		name = stockPool
 	}
-	preset, _ := FindPool(name)
+	preset, _ := profiles.FindPool(name)
 	return preset.Client
 }
 
 // logged is how the log of the profile's client tells of outcomes of one phase;
 // without a client, or without words, it is the words of several.
 func (s *subject) logged(phase results.Phase, reused bool, ofSeveral string, causes ...results.Cause) string {
-	client := s.profile.clientFamily()
+	client := clientFamily(s.profile)
 	if client == "" || s.words == nil {
 		return ofSeveral
 	}

@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"container/heap"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/profiles"
 )
 
 // returns are leased connections by when they come back.
@@ -92,11 +93,11 @@ func TestChurnIsWhatThePoolDoes(t *testing.T) {
 func TestPortsOfSteadyTraffic(t *testing.T) {
 	sets := []string{"pool=go-default-transport", "load.rate=1000/s", "load.arrivals=constant", "server.delay=10ms", "server.idle_for_ever=true", "load.timeout=60s"}
 	finding := func(more ...string) (f Finding) {
-		p, err := LoadToCheck(append(sets, more...))
+		p, err := profiles.LoadToCheck(append(sets, more...))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f = range Lint(p) {
+		for _, f = range findingsOf(p) {
 			if f.Rule == RulePorts {
 				return f
 			}

@@ -1,10 +1,11 @@
-package profiles
+package lint
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -28,7 +29,7 @@ func TestOneFieldHasOneAdvice(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var rules []string
-			for _, f := range Lint(lintProfile(t, c.sets...)) {
+			for _, f := range findingsOf(lintProfile(t, c.sets...)) {
 				if f.Path != c.path {
 					continue
 				}
@@ -47,10 +48,10 @@ func TestOneFieldHasOneAdvice(t *testing.T) {
 // Of all presets beside all servers, with a load and without: no field has two
 // advices, and no rule complains about a field twice.
 func TestNoContradictions(t *testing.T) {
-	for _, client := range Pools() {
-		for _, server := range Servers() {
+	for _, client := range profiles.Pools() {
+		for _, server := range profiles.Servers() {
 			for _, sets := range [][]string{nil, {"load.rate=2000/s", "load.timeout=5s", "load.max_in_flight=3000", "pool.shards=3", "server.delay=60ms"}} {
-				p, err := LoadToCheck(append([]string{"pool=" + client.Name}, sets...))
+				p, err := profiles.LoadToCheck(append([]string{"pool=" + client.Name}, sets...))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -59,7 +60,7 @@ func TestNoContradictions(t *testing.T) {
 				p.Server.Take(server.Lab)
 				p.Server.Delay = delay
 				advice, seen := map[string]string{}, map[string]bool{}
-				for _, f := range Lint(p) {
+				for _, f := range findingsOf(p) {
 					if old := advice[f.Path]; old != "" && old != f.Set || seen[f.Rule+f.Path] {
 						t.Errorf("%s, %s, %q: %s has %q and %q", client.Name, server.Name, sets, f.Path, old, f.Set)
 					}
@@ -79,11 +80,11 @@ func TestLintInTheClientsWords(t *testing.T) {
 		"envoy":   "in the log of envoy `envoy before_response fin true`, `envoy before_response rst true`;",
 		"default": "in the words of Reactor Netty `Connection prematurely closed",
 	} {
-		p, err := LoadToCheck([]string{"pool=" + pool, "server.idle_timeout=5s"})
+		p, err := profiles.LoadToCheck([]string{"pool=" + pool, "server.idle_timeout=5s"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		list := CheckInWords(p, DefaultPorts, words)
+		list := Check(p, Options{Words: words})
 		if len(list.Findings) != 1 || !strings.Contains(list.Findings[0].Seen, want) {
 			t.Errorf("%s: %+v", pool, list.Findings)
 		}
@@ -94,11 +95,11 @@ func TestLintInTheClientsWords(t *testing.T) {
 func TestDefaultsAreNoFacts(t *testing.T) {
 	load := []string{"pool=go-default-transport", "load.rate=10/s", "server.delay=10ms", "server.idle_for_ever=true", "server.max_connections=500"}
 	lint := func(more ...string) Checklist {
-		p, err := LoadToCheck(append(append([]string{}, load...), more...))
+		p, err := profiles.LoadToCheck(append(append([]string{}, load...), more...))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Check(p, DefaultPorts)
+		return Check(p, Options{})
 	}
 	if list := lint(); len(list.Findings) > 0 || !strings.Contains(fmt.Sprint(list.Lacking), "timeouts (load.timeout)") || !strings.Contains(fmt.Sprint(list.Lacking), "load.max_in_flight") {
 		t.Errorf("%+v", list)

@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
 )
 
 // bounds are the values that a finding's rule permits in its field: from least
@@ -109,7 +110,7 @@ func advise(all []bounded, i int) {
 
 // value is a bound in the form of the finding's field.
 func (f Finding) value(n int64) string {
-	if v, found := strictyaml.FieldAt(reflect.ValueOf(Default()), f.Path); found && v.Type() == reflect.TypeFor[time.Duration]() {
+	if v, found := strictyaml.FieldAt(reflect.ValueOf(profiles.Default()), f.Path); found && v.Type() == reflect.TypeFor[time.Duration]() {
 		return time.Duration(n).String()
 	}
 	return fmt.Sprint(n)

@@ -1,10 +1,12 @@
-package profiles
+package lint
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/profiles"
 )
 
 // proxied puts a proxy that breaks no rule before lintBase's server.
@@ -101,7 +103,7 @@ func TestLintFindingsOfProxies(t *testing.T) {
 	} {
 		t.Run(c.rule+" "+c.name, func(t *testing.T) {
 			sets := proxied(c.sets...)
-			findings := Lint(lintProfile(t, sets...))
+			findings := findingsOf(lintProfile(t, sets...))
 			if len(findings) != 1 {
 				t.Fatalf("%d findings: %+v", len(findings), findings)
 			}
@@ -139,7 +141,7 @@ func TestLintFindsNothingInProxies(t *testing.T) {
 		{"a blind proxy before a client that does not come again", []string{"target.proxies=[{hop_by_hop: blind, proxy_connection: forwarded}]", "pool.max_requests=1", "load.rate=100/s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if findings := Lint(lintProfile(t, proxied(c.sets...)...)); len(findings) != 0 {
+			if findings := findingsOf(lintProfile(t, proxied(c.sets...)...)); len(findings) != 0 {
 				t.Errorf("%+v", findings)
 			}
 		})
@@ -163,7 +165,7 @@ func TestLintTimeoutsOfSeveralServers(t *testing.T) {
 		for _, set := range c.sets {
 			all = append(all, "target.proxies.0.upstream."+set)
 		}
-		findings, got := Lint(lintProfile(t, all...)), ""
+		findings, got := findingsOf(lintProfile(t, all...)), ""
 		if len(findings) > 0 {
 			got = findings[0].Numbers[0]
 			mends(t, all, findings[0])
@@ -179,7 +181,7 @@ func TestLintTimeoutsOfSeveralServers(t *testing.T) {
 func TestLintProxiesBetween(t *testing.T) {
 	p := lintProfile(t, proxied("via.idle_timeout=10s", "via.max_requests=1000", "server.idle_timeout=3s", "server.delay=40ms")...)
 	p.Target.Lab = nil // as --server has it
-	findings := Lint(p)
+	findings := findingsOf(p)
 	want := []string{"idle-order load balancer -> proxy via.idle_timeout 10s", "idle-order proxy -> server target.proxies.0.upstream.idle_timeout 4s"}
 	var got []string
 	for _, f := range findings {
@@ -206,7 +208,7 @@ func TestLintIncidentsOfProxies(t *testing.T) {
 		"nginx-upstream-ok": nil,
 	}
 	seen := map[string]bool{}
-	hold := func(name string, p *Profile) {
+	hold := func(name string, p *profiles.Profile) {
 		seen[name] = true
 		var got []string
 		for i, proxies := 0, len(p.Target.Proxies); i < proxies; i++ {
@@ -220,17 +222,17 @@ func TestLintIncidentsOfProxies(t *testing.T) {
 			if on := p.Target.Proxies[i].On; on != "" {
 				from += " " + on
 			}
-			got = append(got, findingsOn(Lint(p), from+" -> "+to)...)
+			got = append(got, findingsOn(findingsOf(p), from+" -> "+to)...)
 		}
 		if !slices.Equal(got, want[name]) {
 			t.Errorf("%s: %q, want %q", name, got, want[name])
 		}
-		if before := findingsOn(Lint(p), "client -> proxy"); len(before) > 0 {
+		if before := findingsOn(findingsOf(p), "client -> proxy"); len(before) > 0 {
 			t.Errorf("%s: before its proxy %q", name, before)
 		}
 	}
-	for _, e := range Incidents() {
-		p, err := Load(e.Name, []byte(e.Text), nil)
+	for _, e := range profiles.Incidents() {
+		p, err := profiles.Load(e.Name, []byte(e.Text), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

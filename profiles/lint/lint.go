@@ -1,12 +1,14 @@
-package profiles
+package lint
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
 )
 
 // A Finding is one rule that a profile breaks.
@@ -70,36 +72,37 @@ var rules = []struct {
 	{RuleClient, checkClient},
 }
 
-// Lint is the findings of Check, for a client's machine with DefaultPorts.
-func Lint(p *Profile) []Finding { return Check(p, DefaultPorts).Findings }
+// Options are what a check is told beside the profile. The zero value is a
+// client's machine as Linux sets it up, and no words of clients.
+type Options struct {
+	// Ports is how many local ports the client's machine has for connections to
+	// one destination, from each source address; 0: DefaultPorts.
+	Ports int
+	// Words give the log texts of the profile's client; nil: findings show none.
+	Words Words
+}
 
-// Check holds a valid profile against the rules by which client, load balancer
-// and server must be set to one another. It sends nothing, and reads nothing but
-// target.file. A profile whose load has no rate is one without a load: only what
-// does not depend on it is checked. Ports is how many local ports the client's
-// machine has for connections to one destination, from each source address.
-func Check(p *Profile, ports int) Checklist { return CheckInWords(p, ports, nil) }
-
-// CheckInWords is Check that shows the words of the profile's client, if it has
-// one: the preset of its pool, or net/http.
-func CheckInWords(p *Profile, ports int, words Words) Checklist {
-	s := newSubject(p, ports)
-	s.words = words
+// Check compares a valid profile with the rules about how client, load balancer
+// and server must be set to one another. It sends nothing, and reads no file but
+// target.file. If the load has no rate, rules that need one are left out.
+func Check(p *profiles.Profile, o Options) Checklist {
+	s := newSubject(p, cmp.Or(o.Ports, DefaultPorts))
+	s.words = o.Words
 	list := Checklist{}
 	var all []bounded
 	for _, r := range rules {
-		o := &outcome{rule: r.name}
-		r.check(s, o)
-		all = append(all, o.findings...)
-		if o.checked {
+		out := &outcome{rule: r.name}
+		r.check(s, out)
+		all = append(all, out.findings...)
+		if out.checked {
 			list.Checked = append(list.Checked, r.name)
 		}
-		if len(o.lacking) > 0 {
-			list.Lacking = append(list.Lacking, Unchecked{r.name, o.lacking})
+		if len(out.lacking) > 0 {
+			list.Lacking = append(list.Lacking, Unchecked{r.name, out.lacking})
 		}
 	}
 	list.Findings = merged(all)
-	if p.Client == ClientStock {
+	if p.Client == profiles.ClientStock {
 		for i := range list.Findings {
 			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {
 				continue // it is for the server, or for the sockets, which the stock client has
@@ -152,7 +155,7 @@ func (o *outcome) lacks(missing bool, path string) bool {
 // checkClient looks for settings of the pool that the stock client does not have.
 func checkClient(s *subject, o *outcome) {
 	p, standard := s.profile, pool.Default()
-	if p.Client != ClientStock {
+	if p.Client != profiles.ClientStock {
 		return
 	}
 	o.checked = true
@@ -177,9 +180,9 @@ func checkClient(s *subject, o *outcome) {
 }
 
 // poolOf is the policy that p's client goes by.
-func poolOf(p *Profile) pool.Policy {
-	if p.Client == ClientStock {
-		if policy, err := LoadPool(stockPool); err == nil {
+func poolOf(p *profiles.Profile) pool.Policy {
+	if p.Client == profiles.ClientStock {
+		if policy, err := profiles.LoadPool(stockPool); err == nil {
 			return policy
 		}
 	}

@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"fmt"
@@ -183,7 +183,7 @@ func checkChurn(s *subject, o *outcome) {
 // discards is what urllib3 and what is made of it log of a connection closed for
 // the idle cap; other clients log nothing.
 func (s *subject) discards() string {
-	switch s.profile.clientFamily() {
+	switch clientFamily(s.profile) {
 	case "urllib3", "requests", "boto3", "":
 		return "; in the log of urllib3 `Connection pool is full, discarding connection`"
 	}

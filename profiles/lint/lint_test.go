@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"encoding/json"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles"
 )
 
 // lintBase breaks no rule: 400/s x 50ms keeps 20 connections busy.
@@ -22,9 +24,9 @@ target:
 server: {max_connections: 100, threads: 50, backlog: 128}
 `
 
-func lintProfile(t *testing.T, sets ...string) *Profile {
+func lintProfile(t *testing.T, sets ...string) *profiles.Profile {
 	t.Helper()
-	p, err := Load("test", []byte(lintBase), sets)
+	p, err := profiles.Load("test", []byte(lintBase), sets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,6 +37,9 @@ func lintProfile(t *testing.T, sets ...string) *Profile {
 func foreign(sets ...string) []string {
 	return append([]string{"target.lab=null", "target.link=null", "target.url=http://127.0.0.1:1/", "server.idle_timeout=5s", "server.delay=50ms"}, sets...)
 }
+
+// findingsOf is what Check finds on a machine as Linux sets it up.
+func findingsOf(p *profiles.Profile) []Finding { return Check(p, Options{}).Findings }
 
 func rulesOf(findings []Finding) []string {
 	var list []string
@@ -147,7 +152,7 @@ func TestLintFindings(t *testing.T) {
 			if c.rule != RuleConnections && c.rule != RuleIdleOrder { // room for what else they change
 				sets = append(slices.Clone(sets), "server.threads=100", "server.max_connections=100")
 			}
-			findings := Lint(lintProfile(t, sets...))
+			findings := findingsOf(lintProfile(t, sets...))
 			if len(findings) != 1 {
 				t.Fatalf("%d findings: %+v", len(findings), findings)
 			}
@@ -175,7 +180,7 @@ func mends(t *testing.T, sets []string, f Finding) {
 	for _, set := range regexp.MustCompile(`[a-z_]+(?:\.[a-z_0-9]+)+=[^\s;:]*[^\s;:,]`).FindAllString(change, -1) {
 		sets = append(slices.Clone(sets), set)
 	}
-	for _, left := range Lint(lintProfile(t, sets...)) {
+	for _, left := range findingsOf(lintProfile(t, sets...)) {
 		if left.Rule == f.Rule && left.Path == f.Path {
 			t.Errorf("with %q: %+v", sets, left)
 		}
@@ -223,7 +228,7 @@ func TestLintFindsNothing(t *testing.T) {
 		{"limits of requests without one", []string{"load.timeout=0", "pool.connect_timeout=30s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if findings := Lint(lintProfile(t, c.sets...)); len(findings) != 0 {
+			if findings := findingsOf(lintProfile(t, c.sets...)); len(findings) != 0 {
 				t.Errorf("%+v", findings)
 			}
 		})
@@ -239,7 +244,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 			p = lintProfile(t, foreign(client, "load.rate=700/s", "load.max_in_flight=50", "server.idle_timeout=2m")...)
 		}
 		var ports Finding
-		for _, f := range Lint(p) {
+		for _, f := range findingsOf(p) {
 			if f.Rule == RulePorts {
 				ports = f
 			}
@@ -251,7 +256,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 		if stock := strings.Contains(ports.Set, "client=policy"); stock != (client == "client=stock") {
 			t.Errorf("%s: set %q", client, ports.Set)
 		}
-		if list := Check(p, 40000); slices.Contains(rulesOf(list.Findings), RulePorts) {
+		if list := Check(p, Options{Ports: 40000}); slices.Contains(rulesOf(list.Findings), RulePorts) {
 			t.Errorf("%s: 39600 of 40000 ports are too many: %+v", client, list.Findings)
 		}
 	}
@@ -261,7 +266,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 	sets := foreign("pool=default", "client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
 		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
-	findings := Lint(lintProfile(t, sets...))
+	findings := findingsOf(lintProfile(t, sets...))
 	if got := rulesOf(findings); !slices.Equal(got, []string{RuleIdleOrder}) {
 		t.Fatalf("broken: %v", got)
 	}
@@ -275,7 +280,7 @@ func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 func TestLintStockClientHasNoSettings(t *testing.T) {
 	sets := foreign("client=stock", "server.idle_timeout=2m")
 	var got []Finding
-	for _, f := range Lint(lintProfile(t, sets...)) {
+	for _, f := range findingsOf(lintProfile(t, sets...)) {
 		if f.Rule == RuleClient {
 			got = append(got, f)
 		}
@@ -284,7 +289,7 @@ func TestLintStockClientHasNoSettings(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	for _, more := range []string{"client=policy", "pool=default"} {
-		if left := Lint(lintProfile(t, append(slices.Clone(sets), more)...)); slices.Contains(rulesOf(left), RuleClient) {
+		if left := findingsOf(lintProfile(t, append(slices.Clone(sets), more)...)); slices.Contains(rulesOf(left), RuleClient) {
 			t.Errorf("%s: %+v", more, left)
 		}
 	}
@@ -294,7 +299,7 @@ func TestLintStockClientHasNoSettings(t *testing.T) {
 // nothing is known.
 func TestLintForEver(t *testing.T) {
 	for _, sets := range [][]string{{"server.idle_timeout=0s", "server.idle_for_ever=true"}, {"server.idle_timeout=0s"}} {
-		list := Check(lintProfile(t, foreign(append(sets, "pool.idle_timeout=0s")...)...), DefaultPorts)
+		list := Check(lintProfile(t, foreign(append(sets, "pool.idle_timeout=0s")...)...), Options{})
 		known := len(sets) == 2
 		lacks := slices.ContainsFunc(list.Lacking, func(u Unchecked) bool { return u.Rule == RuleIdleOrder })
 		if len(list.Findings) > 0 || lacks == known || len(list.Notes) > 0 != known {
@@ -315,7 +320,7 @@ func TestLintSeveralHosts(t *testing.T) {
 	}
 	lint := func(sets ...string) []Finding {
 		sets = append([]string{"target.url=", "target.file=" + file}, sets...)
-		return Lint(lintProfile(t, foreign(sets...)...))
+		return findingsOf(lintProfile(t, foreign(sets...)...))
 	}
 	write("a", "b", "c", "d")
 	for _, sets := range [][]string{
@@ -344,15 +349,15 @@ func TestLintSeveralHosts(t *testing.T) {
 // A burst after a silence longer than idle_timeout opens everything again.
 func TestLintSilencesTakePorts(t *testing.T) {
 	sets := []string{"pool.idle_timeout=100ms", "load.rate=400/s", "load.arrivals={process: burst, on: 400ms, off: 600ms}"}
-	list := Check(lintProfile(t, sets...), 1000)
+	list := Check(lintProfile(t, sets...), Options{Ports: 1000})
 	if len(list.Findings) != 1 || list.Findings[0].Numbers != [2]string{"20/s new connections x 60s = 1200 ports", "ports 1000"} {
 		t.Errorf("%+v", list.Findings)
 	}
 }
 
 func TestLintLacksFacts(t *testing.T) {
-	p := Default()
-	list := Check(&p, DefaultPorts)
+	p := profiles.Default()
+	list := Check(&p, Options{})
 	if len(list.Findings) != 0 {
 		t.Errorf("%+v", list.Findings)
 	}
@@ -371,11 +376,11 @@ func TestLintLacksFacts(t *testing.T) {
 		t.Errorf("checked %q, want %q", list.Checked, want)
 	}
 
-	list = Check(lintProfile(t, foreign("server.idle_timeout=0s", "server.max_requests=1")...), DefaultPorts)
+	list = Check(lintProfile(t, foreign("server.idle_timeout=0s", "server.max_requests=1")...), Options{})
 	if len(list.Findings) != 0 || len(list.Lacking) != 0 {
 		t.Errorf("a server that ends each connection has none idle: %+v", list)
 	}
-	full := Check(lintProfile(t), DefaultPorts)
+	full := Check(lintProfile(t), Options{})
 	if len(full.Lacking) != 0 || len(full.Checked) != 8 {
 		t.Errorf("checked %q, lacking %v", full.Checked, full.Lacking)
 	}
@@ -386,11 +391,11 @@ func TestLintLacksFacts(t *testing.T) {
 func TestLintPoolAloneHasNoMethod(t *testing.T) {
 	for preset, want := range map[string]bool{"okhttp": true, "libcurl": true, "go-default-transport": false, "requests": false} {
 		for _, sets := range [][]string{{"pool=" + preset}, {"pool=" + preset, "target.method=POST"}} {
-			p, err := LoadToCheck(sets)
+			p, err := profiles.LoadToCheck(sets)
 			if err != nil {
 				t.Fatal(err)
 			}
-			list := Check(p, DefaultPorts)
+			list := Check(p, Options{})
 			lacks := strings.Contains(fmt.Sprint(list.Lacking), "retry (target.method)")
 			if broken := slices.Contains(rulesOf(list.Findings), RuleRetry); lacks != (want && len(sets) == 1) || broken != (want && len(sets) == 2) {
 				t.Errorf("%q: lacking %v, broken %v", sets, list.Lacking, rulesOf(list.Findings))
@@ -409,21 +414,21 @@ func TestLintTargetFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text+more), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := len(Lint(lintProfile(t, sets...))), min(len(more), 1); got != want {
+		if got, want := len(findingsOf(lintProfile(t, sets...))), min(len(more), 1); got != want {
 			t.Errorf("with %q: %d findings, want %d", more, got, want)
 		}
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	list := Check(lintProfile(t, sets...), DefaultPorts)
+	list := Check(lintProfile(t, sets...), Options{})
 	if got := fmt.Sprint(list.Lacking); !strings.Contains(got, "retry (target.file)") {
 		t.Errorf("lacking %s", got)
 	}
 }
 
 func TestFindingAsJSON(t *testing.T) {
-	text, err := json.Marshal(Lint(lintProfile(t, "pool.connect_timeout=30s"))[0])
+	text, err := json.Marshal(findingsOf(lintProfile(t, "pool.connect_timeout=30s"))[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,14 +440,14 @@ func TestFindingAsJSON(t *testing.T) {
 }
 
 func TestServerFactsValidate(t *testing.T) {
-	good := ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: time.Second, MaxRequests: 100, Unannounced: true}
+	good := profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: time.Second, MaxRequests: 100, Unannounced: true}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
 	}
-	if err := (ServerFacts{IdleForEver: true, IdleTimeout: time.Second}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "idle_for_ever: ") {
+	if err := (profiles.ServerFacts{IdleForEver: true, IdleTimeout: time.Second}).Validate(); err == nil || !strings.HasPrefix(err.Error(), "idle_for_ever: ") {
 		t.Errorf("for ever, and for a second: %v", err)
 	}
-	bad := ServerFacts{IdleTimeout: -1, IdleEarly: time.Second, Threads: -1, Unannounced: true}
+	bad := profiles.ServerFacts{IdleTimeout: -1, IdleEarly: time.Second, Threads: -1, Unannounced: true}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("no complaint")
@@ -456,14 +461,14 @@ func TestServerFactsValidate(t *testing.T) {
 
 // A pool alone can be checked; what is set must be right all the same.
 func TestLoadToCheck(t *testing.T) {
-	p, err := LoadToCheck([]string{"pool=default", "server.idle_timeout=60s"})
+	p, err := profiles.LoadToCheck([]string{"pool=default", "server.idle_timeout=60s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := rulesOf(Lint(p)); !slices.Equal(got, []string{RuleIdleOrder}) {
+	if got := rulesOf(findingsOf(p)); !slices.Equal(got, []string{RuleIdleOrder}) {
 		t.Errorf("broken: %v", got)
 	}
-	_, err = LoadToCheck([]string{"pool.max_conns=-1", "target.url=nonsense", "load.rate=fast"})
+	_, err = profiles.LoadToCheck([]string{"pool.max_conns=-1", "target.url=nonsense", "load.rate=fast"})
 	for _, path := range []string{"pool.max_conns", "target.url", "load.rate"} {
 		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("no complaint about %s in %v", path, err)
@@ -477,11 +482,11 @@ func TestLoadToCheck(t *testing.T) {
 
 func TestFactsAreWrittenWithTheProfile(t *testing.T) {
 	p := lintProfile(t, foreign("via.idle_timeout=1m", "via.silent=true")...)
-	text, err := Marshal(p)
+	text, err := profiles.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := Load("back", text, nil)
+	back, err := profiles.Load("back", text, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

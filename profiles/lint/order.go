@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -95,7 +96,7 @@ func (s *subject) checkEntryIdle(o *outcome) {
 	if o.lacks(!s.entry.idleKnown(), s.entry.path("idle_timeout")) || s.entry.forEver || s.entry.Silent {
 		return
 	}
-	if s.via == nil || s.via.passes() {
+	if s.via == nil || s.via.EndsBehind() {
 		s.checkClientIdle(o, s.entry)
 		return
 	}
@@ -203,7 +204,7 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 	if s.keptAwake(h) || limit.within(h.limit(), k.roundTrip) {
 		return
 	}
-	path, set := k.letGo(hop{ServerFacts: ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
+	path, set := k.letGo(hop{ServerFacts: profiles.ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
 	o.found(Finding{
 		Path:    path,
 		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",

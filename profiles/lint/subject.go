@@ -1,14 +1,10 @@
-package profiles
+package lint
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,124 +14,13 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/targets"
 )
 
-// ServerFacts is what is known of a server or a load balancer whose settings
-// kabench does not make: the `server:` and `via:` sections of a profile. What is
-// 0 or false is not known.
-type ServerFacts struct {
-	// IdleTimeout is how long it keeps an idle connection; a load balancer, to
-	// either side. It may close up to IdleEarly sooner.
-	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
-	IdleEarly   time.Duration `yaml:"idle_early,omitempty"`
-	// IdleForEver says that it never closes a connection for being idle, which an
-	// IdleTimeout of 0 leaves open.
-	IdleForEver bool `yaml:"idle_for_ever,omitempty"`
-	// Hint is what it announces as `Keep-Alive: timeout=`.
-	Hint time.Duration `yaml:"hint,omitempty"`
-	// Silent says that it forgets an idle connection without closing it, as
-	// NATs, firewalls and layer-4 balancers do; the connection is then the
-	// server's, not its own.
-	Silent bool `yaml:"silent,omitempty"`
-	// PassesOn says that connections do not end at it though it resets or closes
-	// those that are idle: they are the server's, as with Silent.
-	PassesOn bool `yaml:"passes_on,omitempty"`
-	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
-	// `Connection: close` on the last answer.
-	MaxRequests int           `yaml:"max_requests,omitempty"`
-	MaxLifetime time.Duration `yaml:"max_lifetime,omitempty"`
-	Unannounced bool          `yaml:"unannounced,omitempty"`
-	// MaxConnections and Threads are per worker, of which there are Workers (0:
-	// one); Backlog is the listener's queue.
-	MaxConnections int `yaml:"max_connections,omitempty"`
-	Threads        int `yaml:"threads,omitempty"`
-	Workers        int `yaml:"workers,omitempty"`
-	Backlog        int `yaml:"backlog,omitempty"`
-	// Delay is the mean time from request to answer.
-	Delay time.Duration `yaml:"delay,omitempty"`
-}
-
-// Validate returns every complaint about f, joined, each beginning with the
-// name of the field; nil when there is none.
-func (f ServerFacts) Validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	for _, d := range []struct {
-		field string
-		v     time.Duration
-	}{
-		{"idle_timeout", f.IdleTimeout}, {"idle_early", f.IdleEarly}, {"hint", f.Hint},
-		{"max_lifetime", f.MaxLifetime}, {"delay", f.Delay},
-	} {
-		if d.v < 0 {
-			bad("%s: %v is negative (0 means not known)", d.field, d.v)
-		}
-	}
-	for _, n := range []struct {
-		field string
-		v     int
-	}{
-		{"max_requests", f.MaxRequests}, {"max_connections", f.MaxConnections},
-		{"threads", f.Threads}, {"workers", f.Workers}, {"backlog", f.Backlog},
-	} {
-		if n.v < 0 {
-			bad("%s: %d is negative (0 means not known)", n.field, n.v)
-		}
-	}
-	if f.IdleForEver && f.IdleTimeout > 0 {
-		bad("idle_for_ever: contradicts idle_timeout (%v); remove one", f.IdleTimeout)
-	}
-	if f.IdleEarly > 0 && f.IdleEarly >= f.IdleTimeout {
-		bad("idle_early: %v is not below idle_timeout (%v)", f.IdleEarly, f.IdleTimeout)
-	}
-	if f.Unannounced && f.MaxRequests == 0 && f.MaxLifetime == 0 {
-		bad("unannounced: has no effect without max_requests or max_lifetime; set one or remove it")
-	}
-	return errors.Join(errs...)
-}
-
-// Take fills f with what the script of a server says; what it leaves at 0 stays.
-// A hint that only clients get that ask for one is not among it.
-func (f *ServerFacts) Take(c lab.Config) {
-	if c.IdleTimeout > 0 {
-		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
-	}
-	if c.MaxRequests > 0 {
-		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
-	}
-	if c.SayClose || c.UntilClose {
-		f.MaxRequests, f.Unannounced = 1, false
-	}
-	if d := meanDelay(c.Delay); d > 0 {
-		f.Delay = d
-	}
-	f.MaxConnections, f.Threads, f.Backlog = cmp.Or(c.MaxConnections, f.MaxConnections), cmp.Or(c.Threads, f.Threads), cmp.Or(c.Backlog, f.Backlog)
-	if hint := hinted(c.Hint); hint > 0 && !c.HintIfAsked {
-		f.Hint = hint
-	}
-}
-
-// hinted is the timeout of a Keep-Alive header; 0: none.
-func hinted(header string) time.Duration {
-	seconds := hintSeconds.FindStringSubmatch(header)
-	if seconds == nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
-	return time.Duration(n) * time.Second
-}
-
-var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
-
-// passes reports whether a connection through it ends at the server.
-func (f ServerFacts) passes() bool { return f.Silent || f.PassesOn }
-
-func (f ServerFacts) workers() int { return max(f.Workers, 1) }
-
 // hop is what a client's connections reach or pass.
 type hop struct {
-	ServerFacts
+	profiles.ServerFacts
 	who     string            // in sentences
 	name    string            // in Finding.Hop
 	section string            // where facts about it are written
@@ -152,6 +37,8 @@ func (h hop) path(field string) string {
 	return strictyaml.Join(h.section, field)
 }
 
+func (h hop) workers() int { return max(h.Workers, 1) }
+
 func (h hop) idleKnown() bool { return h.forEver || h.IdleTimeout > 0 }
 
 // limit is the idle time from which it may close.
@@ -159,7 +46,7 @@ func (h hop) limit() time.Duration { return h.IdleTimeout - h.IdleEarly }
 
 // subject is a profile, seen as the rules need it.
 type subject struct {
-	profile   *Profile
+	profile   *profiles.Profile
 	pool      pool.Policy
 	server    hop // where requests are executed
 	entry     hop // where the client's connections, or those of via, end: the server or the first of the proxies
@@ -172,19 +59,19 @@ type subject struct {
 	words     Words                             // of clients; nil: not known
 }
 
-func newSubject(p *Profile, ports int) *subject {
+func newSubject(p *profiles.Profile, ports int) *subject {
 	s := &subject{profile: p, pool: poolOf(p), ports: ports, portsSay: fmt.Sprintf("ports %d", ports)}
-	if n := p.Target.sources(); n > 1 {
+	if n := p.Target.SourceCount(); n > 1 {
 		s.ports = times(ports, n)
 		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
 	}
-	s.targets = sync.OnceValues(func() ([]targets.Request, error) { return targetsOf(p.Target) })
+	s.targets = sync.OnceValues(func() ([]targets.Request, error) { return p.Target.Requests() })
 	s.server = hop{ServerFacts: p.Server, who: "the server", name: "server", section: "server"}
 	s.server.forEver = p.Server.IdleForEver || p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
 	if p.Target.Lab != nil {
 		s.server = s.server.servedBy(*p.Target.Lab)
 	}
-	if p.Via != (ServerFacts{}) {
+	if p.Via != (profiles.ServerFacts{}) {
 		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", name: "load balancer", section: "via", forEver: p.Via.IdleForEver}
 	}
 	s.lineUp()
@@ -208,17 +95,10 @@ func (h hop) servedBy(c lab.Config) hop {
 	return h
 }
 
-func meanDelay(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
-		return d.A/2 + d.B/2
-	}
-	return d.A
-}
-
 // nearest is where the client's connections end: the load balancer, unless it
 // only passes them on.
 func (s *subject) nearest() hop {
-	if s.via != nil && !s.via.passes() {
+	if s.via != nil && !s.via.EndsBehind() {
 		return *s.via
 	}
 	return s.entry
@@ -239,7 +119,7 @@ func (s *subject) forgetful() []hop {
 	if s.via != nil && s.via.Silent && s.via.idleKnown() {
 		all = append(all, *s.via)
 	}
-	if s.entry.Silent && s.entry.idleKnown() && !s.entry.forEver && (s.via == nil || s.via.passes()) {
+	if s.entry.Silent && s.entry.idleKnown() && !s.entry.forEver && (s.via == nil || s.via.EndsBehind()) {
 		all = append(all, s.entry)
 	}
 	return all

@@ -1,4 +1,4 @@
-package profiles
+package lint
 
 import (
 	"fmt"
@@ -10,35 +10,36 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
 )
 
 // The profiles that come with kabench: an incident breaks the rule it is about
 // and its remedies do not; of the examples two keep connections for ever, which
 // their loads leave no silence to show.
 func TestLintLibrary(t *testing.T) {
-	load := func(e Embedded) *Profile {
-		p, err := Load(e.Name, []byte(e.Text), nil)
+	load := func(e profiles.Embedded) *profiles.Profile {
+		p, err := profiles.Load(e.Name, []byte(e.Text), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	}
-	for _, e := range Profiles() {
+	for _, e := range profiles.Profiles() {
 		p := load(e)
 		want := []string(nil)
 		if p.Pool.IdleTimeout == 0 {
 			want = []string{RuleIdleOrder}
 		}
-		if got := rulesOf(Lint(p)); !slices.Equal(got, want) {
+		if got := rulesOf(findingsOf(p)); !slices.Equal(got, want) {
 			t.Errorf("%s breaks %v, want %v", e.Name, got, want)
 		}
 	}
-	e, found := Find("idle-race")
+	e, found := profiles.Find("idle-race")
 	if !found {
 		t.Fatal("no idle-race")
 	}
 	incident := load(e)
-	findings := Lint(incident)
+	findings := findingsOf(incident)
 	if !slices.Equal(rulesOf(findings), []string{RuleIdleOrder}) {
 		t.Fatalf("idle-race: %+v", findings)
 	}
@@ -50,7 +51,7 @@ func TestLintLibrary(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Lint(p); len(got) != 0 {
+		if got := findingsOf(p); len(got) != 0 {
 			t.Errorf("%s: %+v", r.Name, got)
 		}
 	}
@@ -69,24 +70,24 @@ func TestLintBearsEverything(t *testing.T) {
 		{"load.arrivals={process: sine, amplitude: 360/s, period: 1s}"},
 		{"load.arrivals={process: burst, on: 1s, off: 1ns}"}, {"target.lab.delay=0s", "target.link=null"},
 	}
-	var profiles []*Profile
+	var all []*profiles.Profile
 	for _, load := range loads {
 		for _, more := range [][]string{nil, huge} {
-			profiles = append(profiles, lintProfile(t, slices.Concat(load, more)...))
+			all = append(all, lintProfile(t, slices.Concat(load, more)...))
 		}
 	}
-	for _, preset := range Pools() {
-		policy, err := LoadPool(preset.Name)
+	for _, preset := range profiles.Pools() {
+		policy, err := profiles.LoadPool(preset.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range profiles {
+		for _, p := range all {
 			p = p.Clone()
 			if p.Pool.Shards > 1 { // a huge one
 				policy.Shards, policy.PendingMax = p.Pool.Shards, p.Pool.PendingMax
 			}
 			p.Pool = policy
-			for _, f := range Lint(p) {
+			for _, f := range findingsOf(p) {
 				text := fmt.Sprintf("%q", f)
 				if f.Says == "" || f.Seen == "" || f.Set == "" || f.Path == "" || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || strings.Contains(text, " -") {
 					t.Errorf("%s, %+v: %s", preset.Name, p.Load, text)
@@ -94,14 +95,14 @@ func TestLintBearsEverything(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Contains(rulesOf(Lint(lintProfile(t, huge...))), RuleIdleOrder) {
+	if !slices.Contains(rulesOf(findingsOf(lintProfile(t, huge...))), RuleIdleOrder) {
 		t.Error("an idle timeout of centuries is in order")
 	}
 }
 
 // docs/lint.md names every rule, shows what is printed, and its facts load.
 func TestLintDocs(t *testing.T) {
-	text, err := os.ReadFile("../docs/lint.md")
+	text, err := os.ReadFile("../../docs/lint.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,12 +113,12 @@ func TestLintDocs(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"idle-race", "l7-lb-order"} {
-		e, _ := Find(name)
-		p, err := Load(e.Name, []byte(e.Text), nil)
+		e, _ := profiles.Find(name)
+		p, err := profiles.Load(e.Name, []byte(e.Text), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range Lint(p) {
+		for _, f := range findingsOf(p) {
 			for _, part := range []string{f.Rule + ": " + f.Path, f.Hop, f.Says, f.Numbers[0] + "; " + f.Numbers[1], f.Seen, f.Set} {
 				if !strings.Contains(page, part+"\n") {
 					t.Errorf("%s: the example does not show %q", name, part)
@@ -129,7 +130,7 @@ func TestLintDocs(t *testing.T) {
 	if example == nil {
 		t.Fatal("no example of facts")
 	}
-	p, err := Load("docs/lint.md", []byte("load: {rate: 1/s}\ntarget: {url: \"http://127.0.0.1:1/\"}\n"+example[1]), nil)
+	p, err := profiles.Load("docs/lint.md", []byte("load: {rate: 1/s}\ntarget: {url: \"http://127.0.0.1:1/\"}\n"+example[1]), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,12 +140,12 @@ func TestLintDocs(t *testing.T) {
 }
 
 func TestFactsFromAServersScript(t *testing.T) {
-	f := ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}
+	f := profiles.ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}
 	f.Take(lab.Config{})
-	if want := (ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
+	if want := (profiles.ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
 		t.Errorf("an empty script makes %+v", f)
 	}
-	f = ServerFacts{IdleForEver: true}
+	f = profiles.ServerFacts{IdleForEver: true}
 	if f.Take(lab.Config{}); !f.IdleForEver {
 		t.Error("an empty script says that it is not for ever")
 	}
@@ -154,17 +155,17 @@ func TestFactsFromAServersScript(t *testing.T) {
 	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10",
 		MaxConnections: 8, Threads: 4, Backlog: 1}
 	script.Delay.A = time.Millisecond
-	f = ServerFacts{}
+	f = profiles.ServerFacts{}
 	f.Take(script)
-	if want := (ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond,
+	if want := (profiles.ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond,
 		MaxConnections: 8, Threads: 4, Backlog: 1}); f != want {
 		t.Errorf("%+v", f)
 	}
-	f = ServerFacts{}
-	if f.Take(lab.Config{SayClose: true}); f != (ServerFacts{MaxRequests: 1}) {
+	f = profiles.ServerFacts{}
+	if f.Take(lab.Config{SayClose: true}); f != (profiles.ServerFacts{MaxRequests: 1}) {
 		t.Errorf("a server that says close on every answer: %+v", f)
 	}
-	script.HintIfAsked, f = true, ServerFacts{}
+	script.HintIfAsked, f = true, profiles.ServerFacts{}
 	if f.Take(script); f.Hint != 0 {
 		t.Errorf("a hint of %v though nobody asks", f.Hint)
 	}
