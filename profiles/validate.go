@@ -69,19 +69,14 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 
 // ownComplaints are those about p without its remedies.
 func (p *Profile) ownComplaints() Errors {
-	var list Errors
-	if p.Client != ClientPolicy && p.Client != ClientStock {
-		list = append(list, Complaint{Path: "client", Text: fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)})
-	}
-	if p.Target.SplitWrites && p.Client == ClientStock {
-		list = append(list, Complaint{Path: "target.split_writes", Text: "the stock client writes requests its own way; remove it"})
-	}
-	if p.Target.Pipeline > 1 && p.Client == ClientStock {
-		list = append(list, Complaint{Path: "target.pipeline", Text: "the stock client does not pipeline; remove it"})
-	}
+	list := broken("",
+		rule{p.Client != ClientPolicy && p.Client != ClientStock, "client", fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)},
+		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client writes requests its own way; remove it"},
+		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
+	)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
-	list = append(list, strictyaml.Under("target", p.Target.validate())...)
+	list = append(list, p.Target.complaints()...)
 	list = append(list, p.networkComplaints()...)
 	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
 	list = append(list, strictyaml.Under("via", p.Via.Validate())...)
