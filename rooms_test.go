@@ -36,13 +36,14 @@ var rooms = map[string]room{
 	"internal/live":     {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
 	"internal/chromium": {nil, "it is a browser for tests, whatever page they look at"},
 	"internal/layout":   {nil, "it fits text into columns, whatever the text says"},
+	"internal/exit":     {[]string{"results"}, "an exit code follows from a result; who made the result, and how, may not change it"},
 	"internal/poll":     {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":         {[]string{"results", "internal/poll"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":           {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":        {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":          {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	"internal/harness":  {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live"}, ""},
+	"cmd/kabench":       {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live", "internal/exit"}, ""},
 }
 
 // folders are the top-level folders there may be.

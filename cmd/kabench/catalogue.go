@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
@@ -25,7 +26,7 @@ import (
 type chapter struct {
 	name string
 	took time.Duration
-	code int                   // the process's exit code
+	code exit.Code             // the process's exit code
 	json []byte                // what it printed
 	rep  *results.Reproduction // nil: there is none
 	why  string                // what it said instead
@@ -98,9 +99,9 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 		return err
 	}
 	if isClosed(stop) {
-		return exitCode(exitInterrupted)
+		return exit.Interrupted
 	}
-	return worst(done)
+	return worst(done).Err()
 }
 
 func setFlags(sets []string) []string {
@@ -146,10 +147,10 @@ func (c *chapter) reproduce(ctx context.Context, stop <-chan struct{}, self stri
 		close(ended)
 	}
 	c.took = time.Since(began)
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		c.code = exit.ExitCode()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		c.code = exit.Code(ended.ExitCode())
 	} else if err != nil {
-		c.code, c.why = exitInput, err.Error()
+		c.code, c.why = exit.Input, err.Error()
 		return
 	}
 	var rep results.Reproduction
@@ -181,15 +182,15 @@ func (c *chapter) says() string {
 
 func (c *chapter) outcome() string {
 	switch {
-	case c.rep == nil && c.code == exitInterrupted:
+	case c.rep == nil && c.code == exit.Interrupted:
 		return "interrupted"
 	case c.rep == nil:
 		return "not run: " + c.why
 	case c.rep.Reproduced:
 		return "reproduced"
-	case c.code == exitInvalid:
+	case c.code == exit.Invalid:
 		return "not judged, a run is invalid"
-	case c.code == exitInterrupted:
+	case c.code == exit.Interrupted:
 		return "interrupted"
 	}
 	return "NOT reproduced"
@@ -247,7 +248,7 @@ func printAll(w io.Writer, all []*chapter, of int, out string) error {
 		return err
 	}
 	for _, c := range all {
-		if c.rep == nil || c.rep.Reproduced || c.code == exitInterrupted {
+		if c.rep == nil || c.rep.Reproduced || c.code == exit.Interrupted {
 			continue
 		}
 		fmt.Fprintf(w, "\n%s\n", c.name)
@@ -281,21 +282,14 @@ func failures(run *results.Run) string {
 	return text
 }
 
-// worst is the exit code of all together: what could not be run comes before
-// what was invalid, and that before what was not reproduced.
-func worst(all []*chapter) error {
-	rank := map[int]int{exitDone: 0, exitUnmet: 1, exitInvalid: 2, exitInput: 3, exitInterrupted: 4}
-	code := exitDone
+// worst returns the exit code of all together.
+func worst(all []*chapter) exit.Code {
+	code := exit.Done
 	for _, c := range all {
-		if c.rep == nil && c.code == exitDone {
-			c.code = exitInput // it printed something else than it should
+		if c.rep == nil && c.code == exit.Done {
+			c.code = exit.Input // it printed something else than it should
 		}
-		if rank[c.code] > rank[code] {
-			code = c.code
-		}
+		code = exit.Worst(code, c.code)
 	}
-	if code == exitDone {
-		return nil
-	}
-	return exitCode(code)
+	return code
 }

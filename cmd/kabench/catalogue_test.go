@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
 )
 
@@ -20,10 +21,10 @@ func TestTableOfAll(t *testing.T) {
 	remedied := func(r *results.Run) []results.RemedyRun { return []results.RemedyRun{{Remedy: "less", Run: r}} }
 	all := []*chapter{
 		{name: "good", rep: &results.Reproduction{Reproduced: true, IncidentRun: run(0), RemedyRuns: remedied(run(0))}},
-		{name: "bad", code: exitUnmet, rep: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
-		{name: "late", code: exitInvalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core"), MadeAgain: make([]results.MadeAgain, 3)}},
-		{name: "ended", code: exitInterrupted, rep: &results.Reproduction{IncidentRun: run(4)}},
-		{name: "impossible", code: exitInput, why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
+		{name: "bad", code: exit.Unmet, rep: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
+		{name: "late", code: exit.Invalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core"), MadeAgain: make([]results.MadeAgain, 3)}},
+		{name: "ended", code: exit.Interrupted, rep: &results.Reproduction{IncidentRun: run(4)}},
+		{name: "impossible", code: exit.Input, why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
 	}
 	var b bytes.Buffer
 	if err := printAll(&b, all, 6, "dir"); err != nil {
@@ -45,7 +46,7 @@ func TestTableOfAll(t *testing.T) {
 	if strings.Contains(text, "\nended\n") {
 		t.Errorf("what was interrupted is said to lack something:\n%s", text)
 	}
-	if code := worst(all); code != exitCode(exitInterrupted) {
+	if code := worst(all); code != exit.Interrupted {
 		t.Errorf("exit code %v", code)
 	}
 	if got := lastWords("panic: oh no\n\ngoroutine 1 [running]:\n"); got != "panic: oh no" {

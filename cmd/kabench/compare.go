@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/results"
 )
@@ -159,20 +160,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 	if out != "" && doc.Missing() != "" {
 		fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", out)
 	}
-	return codeOfComparison(doc)
-}
-
-// codeOfComparison is 3 when an arm has no valid run, so that it was not compared.
-func codeOfComparison(c *results.Comparison) error {
-	if c.Interrupted {
-		return exitCode(exitInterrupted)
-	}
-	for _, arm := range c.Arms {
-		if arm.Runs == 0 {
-			return exitCode(exitInvalid)
-		}
-	}
-	return nil
+	return exit.OfComparison(doc).Err()
 }
 
 func (s *streams) printComparison(c *results.Comparison) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
 )
@@ -43,7 +44,7 @@ func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []str
 		return err
 	}
 	s.saved(out)
-	return codeOfComparison(doc)
+	return exit.OfComparison(doc).Err()
 }
 
 func namedDirs(args []string) string {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -15,7 +16,7 @@ import (
 func offered(t *testing.T, words ...string) (names []string, directive string) {
 	t.Helper()
 	var out strings.Builder
-	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exitDone {
+	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exit.Done {
 		t.Fatalf("%q: exit code %d", words, code)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/layout"
@@ -66,7 +67,7 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 		err = printChecks(s.out, list)
 	}
 	if err == nil && slices.ContainsFunc(list, func(c check) bool { return c.Verdict == bad }) {
-		err = exitCode(exitUnmet)
+		err = exit.Unmet
 	}
 	return err
 }

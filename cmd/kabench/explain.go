@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
@@ -92,7 +93,7 @@ func (s *streams) explain(text string) error {
 		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
 	}
 	if err == nil && !e.Known {
-		return exitCode(exitUnmet)
+		return exit.Unmet
 	}
 	return err
 }

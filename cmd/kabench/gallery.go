@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -105,7 +106,7 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 	made := galleryVersion(ctx)
 
 	var mu sync.Mutex // guards all and worst
-	code := exitDone
+	code := exit.Done
 	places := make(chan struct{}, o.jobs)
 	var running sync.WaitGroup
 	for _, e := range profiles.Incidents() {
@@ -127,7 +128,7 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 			c.reproduce(ctx, stop, self, append([]string{"reproduce", e.Name, "--json", "--out", dir}, setFlags(o.sets)...))
 			var x exhibit
 			var err error
-			if c.rep != nil && (c.code == exitDone || c.code == exitUnmet) {
+			if c.rep != nil && (c.code == exit.Done || c.code == exit.Unmet) {
 				x, err = o.exhibit(dir, e.Name, made)
 			}
 			mu.Lock()
@@ -136,11 +137,11 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 			switch {
 			case err != nil:
 				fmt.Fprintf(s.err, "kabench: %s: %v\n", e.Name, err)
-				code = exitInput
+				code = exit.Input
 			case x.Name == "":
-				code = cmp.Or(c.code, exitInput)
+				code = cmp.Or(c.code, exit.Input)
 			default:
-				if c.code != exitDone && code == exitDone {
+				if c.code != exit.Done && code == exit.Done {
 					code = c.code
 				}
 				all = slices.DeleteFunc(all, func(y exhibit) bool { return y.Name == x.Name })
@@ -154,9 +155,9 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 	}
 	switch {
 	case isClosed(stop):
-		return exitCode(exitInterrupted)
-	case code != exitDone:
-		return exitCode(code)
+		return exit.Interrupted
+	case code != exit.Done:
+		return code
 	case s.json:
 		return s.line(map[string]any{"out": o.out, "reports": len(all)}, "")
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
 )
 
@@ -76,8 +77,8 @@ func TestTwoInterruptsEndARun(t *testing.T) {
 				p.Process.Signal(os.Interrupt)
 				began := time.Now()
 				defer time.AfterFunc(2*lastResort, func() { p.Process.Kill() }).Stop()
-				if code := p.exitCode(t); code != exitInterrupted {
-					t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+				if code := p.exitCode(t); code != exit.Interrupted {
+					t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 				}
 				if took := time.Since(began); took >= lastResort {
 					t.Errorf("it took %v", took)
@@ -109,7 +110,7 @@ func TestTwoInterruptsEndWhateverIsStuck(t *testing.T) {
 	p.Process.Signal(os.Interrupt)
 	p.Process.Signal(syscall.SIGTERM) // as a second interrupt, which could merge with the first
 	defer time.AfterFunc(2*lastResort, func() { p.Process.Kill() }).Stop()
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d", code, exit.Interrupted)
 	}
 }

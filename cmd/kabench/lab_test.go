@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
 // A lab that is a server says where it is, what it cannot be, and what it saw.
@@ -51,7 +53,7 @@ func TestLabAs(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.exitCode(t); code != exitDone {
+	if code := p.exitCode(t); code != exit.Done {
 		t.Errorf("exit code %d: %s", code, &p.stderr)
 	}
 	if out := p.stdout.String(); !strings.Contains(out, `"requests":1`) {

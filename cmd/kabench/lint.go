@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
@@ -73,7 +74,7 @@ func doLint(s *streams, o *lintOptions) error {
 		err = fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
-		err = exitCode(exitUnmet)
+		err = exit.Unmet
 	}
 	return err
 }

@@ -11,18 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
-)
-
-// The exit codes.
-const (
-	exitDone        = 0
-	exitUnmet       = 1   // an expectation failed, abort_when stopped the run, or an incident was not reproduced
-	exitInput       = 2   // wrong input
-	exitInvalid     = 3   // the run is invalid
-	exitInterrupted = 130 // as by SIGINT
 )
 
 func main() {
@@ -32,16 +24,16 @@ func main() {
 	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
 		os.Exit(harness.Child(os.Stdin, os.Stdout))
 	}
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(int(run(os.Args[1:], os.Stdout, os.Stderr)))
 }
 
 // run is the program: results go to stdout, chatter to stderr.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) exit.Code {
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
 	err := root.Execute()
-	if code, ok := errors.AsType[exitCode](err); ok {
-		return int(code)
+	if code, ok := exit.From(err); ok {
+		return code
 	}
 	if unknown := unknownCommand(root, args); err != nil && unknown != nil {
 		err = unknown
@@ -54,18 +46,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		fmt.Fprintf(stderr, "kabench: %s\n", text)
 		if errors.Is(err, harness.ErrInterrupted) {
-			return exitInterrupted
+			return exit.Interrupted
 		}
-		return exitInput
+		return exit.Input
 	}
-	return exitDone
+	return exit.Done
 }
-
-// exitCode ends the program with a code and says nothing: what there is to say
-// has been printed as a result.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // streams are where commands write, and whether they write JSON.
 type streams struct {

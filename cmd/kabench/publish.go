@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
 	html "github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/site"
@@ -79,7 +80,7 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 		}
 	}
 	if left == len(done) {
-		return exitCode(exitInvalid)
+		return exit.Invalid
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
 )
 
@@ -28,7 +29,7 @@ func reportAll(s *streams, dir string, plan *results.Plan) error {
 			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 				continue // it was not begun
 			}
-			c.code, c.why = exitInterrupted, "cut off in its first run"
+			c.code, c.why = exit.Interrupted, "cut off in its first run"
 		}
 		chapters = append(chapters, c)
 	}
@@ -46,9 +47,7 @@ func (c *chapter) read(rep *results.Reproduction) error {
 		return err
 	}
 	c.json = bytes.TrimSpace(b.Bytes())
-	if code, ok := errors.AsType[exitCode](codeOfReproduction(rep)); ok {
-		c.code = int(code)
-	}
+	c.code = exit.OfReproduction(rep)
 	took := func(run *results.Run) time.Duration { return run.End.Sub(run.Start) }
 	c.took = took(rep.IncidentRun)
 	for _, r := range rep.RemedyRuns {

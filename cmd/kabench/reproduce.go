@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/results"
 )
@@ -117,19 +118,5 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		return err
 	}
 	s.saved(out)
-	return codeOfReproduction(rep)
-}
-
-// codeOfReproduction is that of the first run that is not as it should be.
-func codeOfReproduction(rep *results.Reproduction) error {
-	code := codeOf(rep.IncidentRun)
-	for _, r := range rep.RemedyRuns {
-		if code == nil || r.Interrupted {
-			code = codeOf(r.Run)
-		}
-	}
-	if code == nil && !rep.Reproduced {
-		code = exitCode(exitInterrupted) // stopped between two runs
-	}
-	return code
+	return exit.OfReproduction(rep).Err()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -103,7 +104,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 		return err
 	}
 	s.saved(out)
-	return codeOf(run)
+	return exit.OfRun(run).Err()
 }
 
 // load makes the profile that the command line describes.
@@ -223,24 +224,6 @@ func outDir(flag, name string) string {
 		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+results.Slug(name, "-_"))
 	}
 	return flag
-}
-
-// codeOf is the exit code a run deserves; nil for 0.
-func codeOf(run *results.Run) error {
-	switch {
-	case run.Interrupted && run.Stopped == nil:
-		return exitCode(exitInterrupted)
-	case !run.Valid:
-		return exitCode(exitInvalid)
-	case run.Stopped != nil:
-		return exitCode(exitUnmet)
-	}
-	for _, e := range run.Expect {
-		if !e.Met {
-			return exitCode(exitUnmet)
-		}
-	}
-	return nil
 }
 
 func (s *streams) printRun(run *results.Run) error {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 )
 
@@ -61,7 +62,7 @@ func endAnyhow(stderr io.Writer, done <-chan struct{}) {
 	case <-time.After(lastResort):
 	}
 	say(stderr, fmt.Sprintf("kabench: not everything gave up within %v, so kabench ends here; `kabench report DIR` shows what a run had recorded", lastResort))
-	os.Exit(exitInterrupted)
+	os.Exit(int(exit.Interrupted))
 }
 
 // sayTime bounds the wait for a terminal, or whoever else reads, to take a line:

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
@@ -67,11 +68,11 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-func (p *process) exitCode(t *testing.T) int {
+func (p *process) exitCode(t *testing.T) exit.Code {
 	t.Helper()
 	err := p.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.Code(ended.ExitCode())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -124,8 +125,8 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 		p, dir := endless(t, lab.Config{})
 		recorded(t, dir)
 		p.Process.Signal(sig)
-		if code := p.exitCode(t); code != exitInterrupted {
-			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exitInterrupted, p.stderr.String())
+		if code := p.exitCode(t); code != exit.Interrupted {
+			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exit.Interrupted, p.stderr.String())
 		}
 		var run results.Run
 		if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
@@ -150,8 +151,8 @@ func TestHangUpStopsARunInANetwork(t *testing.T) {
 	p := start(t, "run", "handshake-cost", "--set", "load.duration=1h", "--set", "load.max_lag=0", "--set", "expect=null", "--set", "network.record.packets=1000", "--out", dir, "--json")
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "run.json")); err != nil {
 		t.Error(err)
@@ -179,8 +180,8 @@ func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitDone {
-		t.Errorf("exit code %d, want %d\n%s", code, exitDone, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Done {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Done, p.stderr.String())
 	}
 }
 
@@ -192,7 +193,7 @@ func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 		recorded(t, dir)
 		p.Process.Signal(sig)
 		p.Wait()
-		text, _ := says(t, exitDone, "report", dir, "--json")
+		text, _ := says(t, exit.Done, "report", dir, "--json")
 		var run results.Run
 		if err := json.Unmarshal([]byte(text), &run); err != nil {
 			t.Fatalf("%v: %v in %s", sig, err, text)
@@ -218,8 +219,8 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 		}
 	}
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	var run results.Run
 	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 )
 
@@ -77,7 +78,7 @@ func TestProgressInATerminal(t *testing.T) {
 		t.Errorf("on the screen:\n%s", g)
 	}
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, g)
 	}
 	waitFor(t, "the last line", func() bool { return strings.Contains(g.String(), "results: ") })
