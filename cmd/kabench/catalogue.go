@@ -17,6 +17,7 @@ import (
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -41,7 +42,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
-	ctx, stop, restore := interruptible(ctx, s.err)
+	ctx, stop, restore := interrupt.Catch(ctx, s.err)
 	defer restore()
 	self, err := os.Executable()
 	if err != nil {

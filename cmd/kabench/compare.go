@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
@@ -108,7 +109,7 @@ func finished(args []string) bool {
 // compareRuns makes the runs and compares them.
 func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if o.anyQuestion {
-		return &usageError{c.CommandPath(), errors.New("--any-question is for directories of finished runs")}
+		return usage.Errorf(c.CommandPath(), "--any-question is for directories of finished runs")
 	}
 	plan, err := o.plan()
 	if err != nil {
@@ -123,7 +124,7 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 // makeRuns makes the runs of a plan, or goes on with those in out, and compares
 // them.
 func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool) error {
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
 	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
 )
@@ -18,7 +19,7 @@ import (
 func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
 	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
 		if o.has(flag) {
-			return &usageError{c.CommandPath(), fmt.Errorf("--%s is for runs to be made; %s", flag, namedDirs(dirs))}
+			return usage.Errorf(c.CommandPath(), "--%s is for runs to be made; %s", flag, namedDirs(dirs))
 		}
 	}
 	doc, runs, err := o.gather(dirs)

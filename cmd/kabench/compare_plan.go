@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -129,7 +130,7 @@ func (o *compareOptions) matrix(profileOrMatrix string) (m *profiles.Matrix, fro
 	for _, text := range o.axes {
 		path, values, found := strings.Cut(text, "=")
 		if !found || path == "" || values == "" {
-			return nil, "", &usageError{"kabench compare", fmt.Errorf("--axis %s: say which field and what values: --axis pool.idle_timeout=0,15s,3s", text)}
+			return nil, "", usage.Errorf("kabench compare", "--axis %s: say which field and what values: --axis pool.idle_timeout=0,15s,3s", text)
 		}
 		axis := profiles.AxisOf{Path: path, Values: splitValues(values)}
 		for _, v := range axis.Values {
@@ -142,37 +143,34 @@ func (o *compareOptions) matrix(profileOrMatrix string) (m *profiles.Matrix, fro
 
 // bounds refuses comparisons that are none, or are too large.
 func (o *compareOptions) bounds(m *profiles.Matrix) error {
-	usage := func(format string, args ...any) error {
-		return &usageError{"kabench compare", fmt.Errorf(format, args...)}
-	}
 	arms := 1
 	for i, axis := range m.Axes {
 		arms *= len(axis.Values)
 		if arms > maxArms {
-			return usage("the axes make more than %d settings; compare fewer at a time", maxArms)
+			return usage.Errorf("kabench compare", "the axes make more than %d settings; compare fewer at a time", maxArms)
 		}
 		for _, other := range m.Axes[:i] {
 			if other.Path == axis.Path || strings.HasPrefix(axis.Path, other.Path+".") && other.Path != "pool" && other.Path != "target.lab" || strings.HasPrefix(other.Path, axis.Path+".") {
-				return usage("the axes %s and %s set the same field; give it once, the wider one first", other.Path, axis.Path)
+				return usage.Errorf("kabench compare", "the axes %s and %s set the same field; give it once, the wider one first", other.Path, axis.Path)
 			}
 		}
 		for _, ch := range o.changes {
 			if ch.path == axis.Path {
-				return usage("--%s and the axis %s set the same field; give one", ch.flag, axis.Path)
+				return usage.Errorf("kabench compare", "--%s and the axis %s set the same field; give one", ch.flag, axis.Path)
 			}
 		}
 	}
 	switch {
 	case len(m.Axes) == 0:
-		return usage("what is to differ? give --pool at least twice, or --axis path=value,value, or a matrix file")
+		return usage.Errorf("kabench compare", "what is to differ? give --pool at least twice, or --axis path=value,value, or a matrix file")
 	case arms < 2:
-		return usage("there is one setting only, and nothing to hold it against; give --pool at least twice, or an axis with several values")
+		return usage.Errorf("kabench compare", "there is one setting only, and nothing to hold it against; give --pool at least twice, or an axis with several values")
 	case m.Repeats < 1:
-		return usage("--repeats %d is not at least 1", m.Repeats)
+		return usage.Errorf("kabench compare", "--repeats %d is not at least 1", m.Repeats)
 	case m.CoolDown < 0:
-		return usage("--cool-down %v is below 0", m.CoolDown)
+		return usage.Errorf("kabench compare", "--cool-down %v is below 0", m.CoolDown)
 	case arms*m.Repeats > maxRuns || m.Repeats > maxRuns:
-		return usage("%d settings × %d repeats are more than %d runs; lower --repeats", arms, m.Repeats, maxRuns)
+		return usage.Errorf("kabench compare", "%d settings × %d repeats are more than %d runs; lower --repeats", arms, m.Repeats, maxRuns)
 	}
 	return nil
 }
@@ -189,7 +187,7 @@ func (p *plan) distinct() error {
 			return err
 		}
 		if other, found := seen[string(text)]; found {
-			return &usageError{"kabench compare", fmt.Errorf("%s and %s are the same setting; take one out", other, arm.Name)}
+			return usage.Errorf("kabench compare", "%s and %s are the same setting; take one out", other, arm.Name)
 		}
 		seen[string(text)] = arm.Name
 		if names[arm.Name]++; names[arm.Name] > 1 {

@@ -9,29 +9,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
 // resume goes on with the comparison in o.resume. With the arguments that it was
 // begun with, it takes from them what is not kept: secrets.
 func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) error {
-	usage := func(format string, args ...any) error {
-		return &usageError{c.CommandPath(), fmt.Errorf(format, args...)}
-	}
 	switch {
 	case len(args) > 1 || len(args) == 1 && finished(args):
-		return usage("--resume %s goes on with that comparison; name no other directories", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s goes on with that comparison; name no other directories", o.resume)
 	case o.has("out"):
-		return usage("--resume %s keeps the results there; leave --out out", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s keeps the results there; leave --out out", o.resume)
 	case o.anyQuestion:
-		return usage("--any-question is for directories of finished runs")
+		return usage.Errorf(c.CommandPath(), "--any-question is for directories of finished runs")
 	}
 	// Without the traffic that it was begun with, the settings are those that were kept.
 	kept := len(args) == 0 && o.target == "" && o.targets == ""
 	if kept {
 		for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
 			if o.has(flag) {
-				return usage("--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was begun with", flag, o.resume)
+				return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was begun with", flag, o.resume)
 			}
 		}
 	}

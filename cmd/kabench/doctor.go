@@ -18,8 +18,10 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -36,7 +38,7 @@ whether a private network can be made here. Traffic goes to kabench's own server
 interface, for ten seconds at most; --quick leaves it out.
 
 Exit codes: 0 runs can be made, whatever there is to warn of; 1 something makes them impossible.`,
-		Args: none,
+		Args: usage.None,
 		RunE: func(c *cobra.Command, _ []string) error { return doDoctor(c, s, o) },
 	}
 	c.Flags().BoolVar(&o.quick, "quick", false, "leave out the rate, which takes up to ten seconds")
@@ -44,7 +46,7 @@ Exit codes: 0 runs can be made, whatever there is to warn of; 1 something makes 
 }
 
 func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	m := examine()
 	m.takeTimers()

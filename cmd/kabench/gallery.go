@@ -18,6 +18,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -62,14 +64,14 @@ there already is written over; what --only leaves out stays.
 An incident that could not be judged, because the machine was too busy, keeps the report it had.`,
 		Example: `  go run ./cmd/kabench gallery
   go run ./cmd/kabench gallery --only idle-race,truncated`,
-		Args: none,
+		Args: usage.None,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.jobs < 1 || o.jobs > 64 {
-				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+				return usage.Errorf(c.CommandPath(), "--jobs %d is not between 1 and 64", o.jobs)
 			}
 			for _, name := range slices.Concat(o.only, o.html) {
 				if !slices.ContainsFunc(profiles.Incidents(), func(e profiles.Embedded) bool { return e.Name == name }) {
-					return &usageError{c.CommandPath(), fmt.Errorf("%s is no incident that comes with kabench; 'kabench incidents' lists them%s", name, didYouMean(name, incidentNames()))}
+					return usage.Errorf(c.CommandPath(), "%s is no incident that comes with kabench; 'kabench incidents' lists them%s", name, usage.DidYouMean(name, incidentNames()))
 				}
 			}
 			return doGallery(c.Context(), s, o)
@@ -89,7 +91,7 @@ func doGallery(ctx context.Context, s *streams, o *galleryOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interruptible(ctx, s.err)
+	ctx, stop, restore := interrupt.Catch(ctx, s.err)
 	defer restore()
 	self, err := os.Executable()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/results"
 )
 
@@ -76,11 +77,11 @@ func TestTwoInterruptsEndARun(t *testing.T) {
 				waitFor(t, "a word on the first interrupt", func() bool { return strings.Contains(p.stderr.String(), "once more") })
 				p.Process.Signal(os.Interrupt)
 				began := time.Now()
-				defer time.AfterFunc(2*lastResort, func() { p.Process.Kill() }).Stop()
+				defer time.AfterFunc(2*interrupt.LastResort, func() { p.Process.Kill() }).Stop()
 				if code := p.exitCode(t); code != exit.Interrupted {
 					t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 				}
-				if took := time.Since(began); took >= lastResort {
+				if took := time.Since(began); took >= interrupt.LastResort {
 					t.Errorf("it took %v", took)
 				}
 				var run results.Run
@@ -97,7 +98,7 @@ func TestTwoInterruptsEndARun(t *testing.T) {
 
 func TestTwoInterruptsEndWhateverIsStuck(t *testing.T) {
 	if testing.Short() {
-		t.Skipf("it takes %v", lastResort)
+		t.Skipf("it takes %v", interrupt.LastResort)
 	}
 	t.Parallel()
 	p := prepare(t)
@@ -109,7 +110,7 @@ func TestTwoInterruptsEndWhateverIsStuck(t *testing.T) {
 	waitFor(t, "the program", func() bool { return p.stdout.String() != "" })
 	p.Process.Signal(os.Interrupt)
 	p.Process.Signal(syscall.SIGTERM) // as a second interrupt, which could merge with the first
-	defer time.AfterFunc(2*lastResort, func() { p.Process.Kill() }).Stop()
+	defer time.AfterFunc(2*interrupt.LastResort, func() { p.Process.Kill() }).Stop()
 	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d, want %d", code, exit.Interrupted)
 	}

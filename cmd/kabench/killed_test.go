@@ -18,16 +18,6 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// says runs a command here and returns what it printed.
-func says(t *testing.T, wantCode exit.Code, args ...string) (stdout, stderr string) {
-	t.Helper()
-	var out, chatter bytes.Buffer
-	if code := run(args, &out, &chatter); code != wantCode {
-		t.Errorf("kabench %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out.String(), chatter.String())
-	}
-	return out.String(), chatter.String()
-}
-
 // A comparison that is killed keeps the runs that were finished: they are reported
 // and exported, what is missing is said, and --resume makes the rest, in the
 // order of the same seed.

@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -31,11 +33,11 @@ func newLab(s *streams) *cobra.Command {
 		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
   kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (o.as == "") {
-				return &usageError{c.CommandPath(), errors.New("name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")}
+				return usage.Errorf(c.CommandPath(), "name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")
 			}
 			if len(args) > 0 {
 				o.profile = args[0]
@@ -54,7 +56,7 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	if err != nil {
 		return err
 	}
-	_, stop, restore := interruptible(c.Context(), s.err)
+	_, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	// What clients are to talk to listens where they were told: the link, if
 	// there is one.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -35,7 +36,7 @@ type listed struct {
 func newIncidents(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
-		Args: none,
+		Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
@@ -66,7 +67,7 @@ func newIncidents(s *streams) *cobra.Command {
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				rows := []listed{}
@@ -128,7 +129,7 @@ func newServers(s *streams) *cobra.Command {
 
 func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(all())
@@ -152,7 +153,7 @@ func newShow(s *streams) *cobra.Command {
 		Example: `  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml
   kabench show pool:reactor-netty
   kabench show server:tomcat`,
-		Args:              one("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
+		Args:              usage.One("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
 		ValidArgsFunction: completeShow,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := find(args[0])

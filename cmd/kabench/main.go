@@ -13,6 +13,8 @@ import (
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -35,14 +37,14 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 	if code, ok := exit.From(err); ok {
 		return code
 	}
-	if unknown := unknownCommand(root, args); err != nil && unknown != nil {
+	if unknown := usage.UnknownCommand(root, args); err != nil && unknown != nil {
 		err = unknown
 	}
 	if err != nil {
-		text := profiles.WithoutSecrets(errors.New(said(err)), args...).Error()
+		text := profiles.WithoutSecrets(errors.New(usage.Text(err)), args...).Error()
 		text = results.Printable(text) // a file or a server may be quoted in it
-		if usage, ok := errors.AsType[*usageError](err); ok {
-			text += fmt.Sprintf(" (see '%s --help')", usage.command)
+		if misused, ok := errors.AsType[*usage.Error](err); ok {
+			text += fmt.Sprintf(" (see '%s --help')", misused.Command)
 		}
 		fmt.Fprintf(stderr, "kabench: %s\n", text)
 		if errors.Is(err, harness.ErrInterrupted) {
@@ -60,7 +62,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: paper{stdout}, err: newScreen(stderr)}
+	s := &streams{out: terminal.Output{Writer: stdout}, err: terminal.NewScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
@@ -82,15 +84,15 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(newHelp())
-	root.SetHelpFunc(s.help)
+	root.SetFlagErrorFunc(usage.FlagError)
+	root.SetHelpCommand(usage.NewHelp())
+	root.SetHelpFunc(usage.Help(s.out))
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
 		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s), newGallery(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
 	setFlagCompletion(root)
-	setCompletion(root)
+	usage.SetCompletion(root)
 	return root
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/layout"
 )
@@ -30,7 +33,7 @@ func TestMain(m *testing.M) {
 // stuck is a command that heeds no interrupt, and whose standard error takes
 // nothing.
 func stuck() {
-	_, _, restore := interruptible(context.Background(), deaf{})
+	_, _, restore := interrupt.Catch(context.Background(), deaf{})
 	defer restore()
 	os.Stdout.WriteString("ready\n")
 	select {}
@@ -67,6 +70,16 @@ func TestScripts(t *testing.T) {
 			"fits":     fits,
 		},
 	})
+}
+
+// says runs a command here and returns what it printed.
+func says(t *testing.T, wantCode exit.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, chatter bytes.Buffer
+	if code := run(args, &out, &chatter); code != wantCode {
+		t.Errorf("kabench %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out.String(), chatter.String())
+	}
+	return out.String(), chatter.String()
 }
 
 // exits CODE COMMAND...: runs kabench and wants that exit code.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -24,7 +25,7 @@ func newNewIncident(s *streams) *cobra.Command {
 		Long: `Write the YAML of an incident of your own, to FILE, which must not exist, or to standard
 output. It works as it is: 'kabench reproduce FILE'.`,
 		Example: "  kabench new-incident mine.yaml && kabench reproduce ./mine.yaml",
-		Args:    oneAtMost("file"),
+		Args:    usage.AtMostOne("file"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 && s.json {
 				return s.line(newIncident{Text: profiles.NewIncident}, "")

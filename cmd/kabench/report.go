@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
@@ -45,7 +46,7 @@ The exit code is 0 whatever the runs showed.`,
 				return doPage(s, o)
 			}
 			if len(args) > 1 {
-				return &usageError{"kabench report", errors.New("several directories stand beside each other in a page only: add -o report.html")}
+				return usage.Errorf("kabench report", "several directories stand beside each other in a page only: add -o report.html")
 			}
 			return doReport(s, dir)
 		},

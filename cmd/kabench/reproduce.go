@@ -9,6 +9,8 @@ import (
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
@@ -43,17 +45,17 @@ and one table says how they came out; with --json it is a list of what each alon
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.all && len(args) > 0:
-				return &usageError{c.CommandPath(), errors.New("--all is every incident; name none")}
+				return usage.Errorf(c.CommandPath(), "--all is every incident; name none")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
-				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+				return usage.Errorf(c.CommandPath(), "--jobs %d is not between 1 and 64", o.jobs)
 			case o.all && o.trace.to != "":
-				return &usageError{c.CommandPath(), errors.New("--trace is for one incident; reproduce it by itself")}
+				return usage.Errorf(c.CommandPath(), "--trace is for one incident; reproduce it by itself")
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):
-				return &usageError{c.CommandPath(), errors.New("--jobs is for --all")}
+				return usage.Errorf(c.CommandPath(), "--jobs is for --all")
 			}
-			if err := one("an incident; 'kabench incidents' lists them")(c, args); err != nil {
+			if err := usage.One("an incident; 'kabench incidents' lists them")(c, args); err != nil {
 				return err
 			}
 			o.incident = args[0]
@@ -77,7 +79,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	out := outDir(o.out, p.Name)
 	progress := newProgress(s)

@@ -13,6 +13,8 @@ import (
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -40,7 +42,7 @@ latency.hlog and run.json.`,
 		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -79,7 +81,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer page.close(c.Context(), s, stop)
 	defer restore()
 	out := outDir(o.out, p.Name)
@@ -124,11 +126,11 @@ func (o *traffic) load() (*profiles.Profile, error) {
 func (o *traffic) check() error {
 	switch {
 	case o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0:
-		return &usageError{o.command, errors.New("nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")}
+		return usage.Errorf(o.command, "nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
 	case o.target != "" && o.targets != "":
-		return &usageError{o.command, errors.New("--target and --targets both say where to send; give one (the URLs are in the target file)")}
+		return usage.Errorf(o.command, "--target and --targets both say where to send; give one (the URLs are in the target file)")
 	case o.format != "" && o.targets == "":
-		return &usageError{o.command, errors.New("--format is that of --targets, which is not given")}
+		return usage.Errorf(o.command, "--format is that of --targets, which is not given")
 	}
 	return nil
 }

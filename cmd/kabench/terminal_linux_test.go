@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/glass"
 	"github.com/kabench/kabench/internal/lab"
 )
 
@@ -50,7 +51,7 @@ func TestProgressInATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	g := &glass{columns: 40}
+	g := &glass.Glass{Columns: 40}
 	var raw buffer
 	go func() {
 		text := make([]byte, 4096)

@@ -4,12 +4,13 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/spf13/cobra"
 )
 
 func newVersion(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print kabench's version", Args: none,
+		Use: "version", Short: "Print kabench's version", Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			return s.line(map[string]string{"version": version(), "go": runtime.Version()}, "kabench %s (%s)", version(), runtime.Version())
 		},

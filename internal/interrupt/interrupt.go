@@ -1,4 +1,6 @@
-package main
+// Package interrupt lets a first signal end a command in order, and a second one end it
+// soon.
+package interrupt
 
 import (
 	"context"
@@ -13,12 +15,12 @@ import (
 	"github.com/kabench/kabench/internal/harness"
 )
 
-// interruptible returns a context and a channel for a run: the first SIGINT, SIGTERM
+// Catch returns a context and a channel for a run: the first SIGINT, SIGTERM
 // or SIGHUP closes stop, so that what is in flight may finish; the second cancels
-// the context, so that it is given up, and ends the program after lastResort,
+// the context, so that it is given up, and ends the program after LastResort,
 // whatever then goes on in it. A third one, after restore or not, is the
 // system's: it kills. Restore may be called again.
-func interruptible(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
+func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
@@ -48,10 +50,10 @@ func interruptible(parent context.Context, stderr io.Writer) (ctx context.Contex
 	})
 }
 
-// lastResort is how long a program that was told to give up has for it and for
+// LastResort is how long a program that was told to give up has for it and for
 // writing what it has. It is longer than a run in a private network has, whose
 // process is killed before (patience in internal/harness).
-const lastResort = 25 * time.Second
+const LastResort = 25 * time.Second
 
 // endAnyhow ends the program unless it is done in time.
 func endAnyhow(stderr io.Writer, done <-chan struct{}) {
@@ -59,9 +61,9 @@ func endAnyhow(stderr io.Writer, done <-chan struct{}) {
 	select {
 	case <-done:
 		return
-	case <-time.After(lastResort):
+	case <-time.After(LastResort):
 	}
-	say(stderr, fmt.Sprintf("kabench: not everything gave up within %v, so kabench ends here; `kabench report DIR` shows what a run had recorded", lastResort))
+	say(stderr, fmt.Sprintf("kabench: not everything gave up within %v, so kabench ends here; `kabench report DIR` shows what a run had recorded", LastResort))
 	os.Exit(int(exit.Interrupted))
 }
 

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bytes"
@@ -17,17 +17,17 @@ const (
 	widest    = 200
 )
 
-// paper is standard output: a layout.Terminal that is as wide as COLUMNS says, or
+// Output is standard output: a layout.Terminal that is as wide as COLUMNS says, or
 // else as the terminal is.
-type paper struct{ io.Writer }
+type Output struct{ io.Writer }
 
 // Columns is 0 for a file or a pipe: a report then has its own width, and a list
 // has none.
-func (p paper) Columns() int {
+func (o Output) Columns() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return min(max(n, narrowest), widest)
 	}
-	f, ok := p.Writer.(*os.File)
+	f, ok := o.Writer.(*os.File)
 	if !ok {
 		return 0
 	}
@@ -38,9 +38,9 @@ func (p paper) Columns() int {
 	return min(max(n, narrowest), widest)
 }
 
-// fitted writes what print writes, laid out for w, or for so many columns if w has
+// Fitted writes what print writes, laid out for w, or for so many columns if w has
 // none.
-func fitted(w io.Writer, otherwise int, print func(*bytes.Buffer) error) error {
+func Fitted(w io.Writer, otherwise int, print func(*bytes.Buffer) error) error {
 	var b bytes.Buffer
 	if err := print(&b); err != nil {
 		return err

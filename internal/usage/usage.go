@@ -1,8 +1,11 @@
-package main
+// Package usage reports command lines that kabench cannot use, and says what to type
+// instead.
+package usage
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -17,47 +20,52 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// usageError is a command line that does not parse.
-type usageError struct {
-	command string
-	err     error
+// Error is a command line that does not parse.
+type Error struct {
+	Command string // whose --help has more, as "kabench run"
+	Err     error
 }
 
-func (e *usageError) Error() string { return e.err.Error() }
-func (e *usageError) Unwrap() error { return e.err }
+func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Unwrap() error { return e.Err }
 
-// one wants one argument, and says what it is.
-func one(what string) cobra.PositionalArgs {
+// Errorf makes an Error.
+func Errorf(command, format string, args ...any) error {
+	return &Error{command, fmt.Errorf(format, args...)}
+}
+
+// One wants one argument, and says what it is.
+func One(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return &usageError{c.CommandPath(), fmt.Errorf("name %s", what)}
+			return Errorf(c.CommandPath(), "name %s", what)
 		}
 		return nil
 	}
 }
 
-// oneAtMost wants one argument or none, and says what it is.
-func oneAtMost(what string) cobra.PositionalArgs {
+// AtMostOne wants one argument or none, and says what it is.
+func AtMostOne(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return &usageError{c.CommandPath(), fmt.Errorf("%q is too much: '%s' takes one %s; a value with spaces wants quotes", args[1], c.CommandPath(), what)}
+			return Errorf(c.CommandPath(), "%q is too much: '%s' takes one %s; a value with spaces wants quotes", args[1], c.CommandPath(), what)
 		}
 		return nil
 	}
 }
 
-// none wants no argument.
-func none(c *cobra.Command, args []string) error {
+// None wants no argument.
+func None(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return &usageError{c.CommandPath(), fmt.Errorf("%q is too much: '%s' takes flags only", args[0], c.CommandPath())}
+		return Errorf(c.CommandPath(), "%q is too much: '%s' takes flags only", args[0], c.CommandPath())
 	}
 	return nil
 }
 
-// flagError says what is wrong with a flag, and what to give instead.
-func flagError(c *cobra.Command, err error) error {
+// FlagError says what is wrong with a flag, and what to give instead.
+func FlagError(c *cobra.Command, err error) error {
 	say := func(format string, args ...any) error {
-		return &usageError{c.CommandPath(), fmt.Errorf(format, args...)}
+		return Errorf(c.CommandPath(), format, args...)
 	}
 	if e, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		return say("%s", noSuchFlag(c, e))
@@ -121,17 +129,17 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 	return fmt.Sprintf("%s is no flag of '%s'", given, c.CommandPath())
 }
 
-// didYouMean is "; did you mean X?", or "" if nothing is near.
-func didYouMean(word string, all []string) string {
+// DidYouMean is "; did you mean X?", or "" if nothing is near.
+func DidYouMean(word string, all []string) string {
 	if near := results.Nearest(word, all); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
 }
 
-// unknownCommand is the error about words that begin with no command's name; nil
+// UnknownCommand is the error about words that begin with no command's name; nil
 // if they begin with one.
-func unknownCommand(root *cobra.Command, words []string) error {
+func UnknownCommand(root *cobra.Command, words []string) error {
 	if _, _, err := root.Find(words); err == nil {
 		return nil
 	}
@@ -147,11 +155,11 @@ func unknownCommand(root *cobra.Command, words []string) error {
 	if near := results.Nearest(words[i], names); near != "" {
 		text += fmt.Sprintf("; did you mean 'kabench %s'?", near)
 	}
-	return &usageError{"kabench", errors.New(text)}
+	return &Error{"kabench", errors.New(text)}
 }
 
-// newHelp is cobra's help command, but that a wrong name is an error.
-func newHelp() *cobra.Command {
+// NewHelp is cobra's help command, but that a wrong name is an error.
+func NewHelp() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Say what a command does, and list its flags",
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -164,7 +172,7 @@ func newHelp() *cobra.Command {
 			return list, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := unknownCommand(c.Root(), args); err != nil {
+			if err := UnknownCommand(c.Root(), args); err != nil {
 				return err
 			}
 			about, _, _ := c.Root().Find(args)
@@ -174,8 +182,8 @@ func newHelp() *cobra.Command {
 	}
 }
 
-// setCompletion makes wrong arguments of cobra's completion command errors.
-func setCompletion(root *cobra.Command) {
+// SetCompletion makes wrong arguments of cobra's completion command errors.
+func SetCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	c, _, err := root.Find([]string{"completion"})
 	if err != nil {
@@ -184,24 +192,27 @@ func setCompletion(root *cobra.Command) {
 	var shells []string
 	for _, shell := range c.Commands() {
 		shells = append(shells, shell.Name())
-		shell.Args = none
+		shell.Args = None
 	}
 	c.Args = nil
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return &usageError{c.CommandPath(), fmt.Errorf("name a shell: %s", strings.Join(shells, ", "))}
+		return Errorf(c.CommandPath(), "name a shell: %s", strings.Join(shells, ", "))
 	}
 }
 
-// help prints what a command does, its paragraphs as wide as the terminal.
-func (s *streams) help(c *cobra.Command, _ []string) {
-	text := c.Long
-	if text == "" {
-		text = c.Short
+// Help returns the function that prints what a command does to out, its paragraphs as
+// wide as the terminal.
+func Help(out io.Writer) func(*cobra.Command, []string) {
+	return func(c *cobra.Command, _ []string) {
+		text := c.Long
+		if text == "" {
+			text = c.Short
+		}
+		if t, ok := out.(layout.Terminal); ok && t.Columns() > 0 {
+			text = flowing(text)
+		}
+		_ = layout.Print(out, text+"\n\n"+c.UsageString(), 0) // nobody is left to report an error to
 	}
-	if p, ok := s.out.(paper); ok && p.Columns() > 0 {
-		text = flowing(text)
-	}
-	_ = layout.Print(s.out, text+"\n\n"+c.UsageString(), 0) // a help that cannot be printed has nobody to tell
 }
 
 // flowing joins the lines of each paragraph that is no example.
@@ -215,8 +226,8 @@ func flowing(text string) string {
 	return strings.Join(parts, "\n\n")
 }
 
-// said is the text of err. What the system says of a file is put plainly.
-func said(err error) string {
+// Text is the text of err. What the system says of a file is put plainly.
+func Text(err error) string {
 	text := err.Error()
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		text = strings.ReplaceAll(text, e.Error(), aboutFile(e))

@@ -1,4 +1,6 @@
-package main
+// Package terminal writes to terminals: a block of lines that is drawn over and over,
+// and text that is as wide as the terminal.
+package terminal
 
 import (
 	"bytes"
@@ -13,11 +15,11 @@ import (
 	"github.com/kabench/kabench/internal/layout"
 )
 
-// screen is standard error. In a terminal it can hold a block of lines at its
+// Screen is standard error. In a terminal it can hold a block of lines at its
 // end that is drawn over and over; what else is written goes above it. The
 // cursor is never hidden, and rests below the block: whenever kabench ends, by
 // whatever signal, there is nothing to restore.
-type screen struct {
+type Screen struct {
 	to   io.Writer
 	size func() (columns, rows int) // of the terminal; nil: it is none
 
@@ -25,9 +27,9 @@ type screen struct {
 	widths []int // guarded by mu: columns of the lines of the block; empty: there is none
 }
 
-// newScreen makes one of a file that is a terminal, or of anything else.
-func newScreen(to io.Writer) *screen {
-	s := &screen{to: to}
+// NewScreen makes one of a file that is a terminal, or of anything else.
+func NewScreen(to io.Writer) *Screen {
+	s := &Screen{to: to}
 	f, ok := to.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" || !understandsEscapes(f) {
 		return s
@@ -42,18 +44,21 @@ func newScreen(to io.Writer) *screen {
 	return s
 }
 
+// IsTerminal reports whether it can be drawn on.
+func (s *Screen) IsTerminal() bool { return s.size != nil }
+
 // Write puts text above the block, which is drawn again the next time.
-func (s *screen) Write(text []byte) (int, error) {
+func (s *Screen) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
 	return s.to.Write(text)
 }
 
-// draw puts the block in place of the one before; without lines it is gone. It
+// Draw puts the block in place of the one before; without lines it is gone. It
 // takes no more of the terminal than there is: lines are cut, and the last ones
 // left out.
-func (s *screen) draw(lines []string) {
+func (s *Screen) Draw(lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.size != nil {
@@ -62,7 +67,7 @@ func (s *screen) draw(lines []string) {
 }
 
 // wipe takes the block away.
-func (s *screen) wipe() {
+func (s *Screen) wipe() {
 	if len(s.widths) > 0 {
 		s.put(nil)
 	}
@@ -71,7 +76,7 @@ func (s *screen) wipe() {
 // put writes lines over the block, each in its row, and clears the rows that are
 // left. It clears to the end of a row and never of the screen: tmux keeps a screen
 // that is cleared from its first row on, and each drawing would be in its history.
-func (s *screen) put(lines []string) {
+func (s *Screen) put(lines []string) {
 	columns, rows := s.size()
 	var b bytes.Buffer
 	up := min(s.rows(columns), max(rows-1, 1)) // one row is the cursor's
@@ -96,7 +101,7 @@ const clearRow = "\x1b[K\r\n"
 
 // rows is how many rows the block takes: in a terminal that has become narrower,
 // more than it did.
-func (s *screen) rows(columns int) (rows int) {
+func (s *Screen) rows(columns int) (rows int) {
 	for _, w := range s.widths {
 		rows += max(1, (w+columns-1)/columns)
 	}
