@@ -47,7 +47,6 @@ func TestCompletion(t *testing.T) {
 		"run --format j":                    {"json", files},
 		"export --format mark":              {"markdown", files},
 		"export --tag resp":                 {"response", files},
-		"gallery --only idle-race,trunc":    {"idle-race,truncated", noSpace},
 		"run qui":                           {"quick", files},
 		"compare qui":                       {"quick", files},
 		"reproduce idle-race-t":             {"idle-race-tls", files},

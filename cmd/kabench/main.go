@@ -89,7 +89,7 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.SetHelpFunc(usage.Help(s.out))
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
-		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s), newGallery(s),
+		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
 	setFlagCompletion(root)

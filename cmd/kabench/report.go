@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
@@ -137,4 +138,20 @@ func madeAt(dir fs.FileInfo) time.Time {
 		return at
 	}
 	return dir.ModTime()
+}
+
+// reportAll prints the table of 'kabench reproduce --all' from the directory of
+// its results, which may have been cut off.
+func reportAll(s *streams, dir string, plan *results.Plan) error {
+	var done []*incidents.Result
+	for _, name := range plan.Incidents {
+		r, err := incidents.Read(dir, name)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			done = append(done, r)
+		}
+	}
+	return s.printIncidents(done, len(plan.Incidents), dir)
 }

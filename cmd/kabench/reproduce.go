@@ -1,16 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/children"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -121,4 +128,59 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	}
 	s.saved(out)
 	return exit.OfReproduction(rep).Err()
+}
+
+// reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
+func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+	all := profiles.Incidents()
+	for _, e := range all { // before any of them is run
+		if _, err := loadProfile(e.Name, o.sets); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
+	ctx, stop, restore := interrupt.Catch(ctx, s.err)
+	defer restore()
+	self, err := children.Self()
+	if err != nil {
+		return err
+	}
+	out := outDir(o.out, "all")
+	if out != "" {
+		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
+			return &harness.InputError{Err: err}
+		}
+		fmt.Fprintf(s.err, "results: %s\n", out)
+	}
+	done := make([]*incidents.Result, len(all))
+	children.Each(stop, o.jobs, len(all), func(i int) {
+		dir := "none"
+		if out != "" {
+			dir = filepath.Join(out, all[i].Name)
+		}
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
+		if !s.json {
+			fmt.Fprintf(s.err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+		}
+	})
+	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun
+	if err := s.printIncidents(done, len(all), out); err != nil {
+		return err
+	}
+	if children.Stopped(stop) {
+		return exit.Interrupted
+	}
+	return incidents.Worst(done).Err()
+}
+
+// printIncidents prints how incidents came out; of is how many there were to be, out
+// where their results are.
+func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
+	if s.json {
+		return incidents.PrintJSON(s.out, done)
+	}
+	return incidents.Print(s.out, done, of, out)
 }

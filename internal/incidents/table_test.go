@@ -1,4 +1,4 @@
-package main
+package incidents
 
 import (
 	"bytes"
@@ -19,15 +19,15 @@ func TestTableOfAll(t *testing.T) {
 		return r
 	}
 	remedied := func(r *results.Run) []results.RemedyRun { return []results.RemedyRun{{Remedy: "less", Run: r}} }
-	all := []*chapter{
-		{name: "good", rep: &results.Reproduction{Reproduced: true, IncidentRun: run(0), RemedyRuns: remedied(run(0))}},
-		{name: "bad", code: exit.Unmet, rep: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
-		{name: "late", code: exit.Invalid, rep: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core"), MadeAgain: make([]results.MadeAgain, 3)}},
-		{name: "ended", code: exit.Interrupted, rep: &results.Reproduction{IncidentRun: run(4)}},
-		{name: "impossible", code: exit.Input, why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
+	all := []*Result{
+		{Name: "good", Reproduction: &results.Reproduction{Reproduced: true, IncidentRun: run(0), RemedyRuns: remedied(run(0))}},
+		{Name: "bad", Code: exit.Unmet, Reproduction: &results.Reproduction{IncidentRun: run(0), RemedyRuns: remedied(run(3))}},
+		{Name: "late", Code: exit.Invalid, Reproduction: &results.Reproduction{IncidentRun: run(0, "it was late; give it a core"), MadeAgain: make([]results.MadeAgain, 3)}},
+		{Name: "ended", Code: exit.Interrupted, Reproduction: &results.Reproduction{IncidentRun: run(4)}},
+		{Name: "impossible", Code: exit.Input, Why: lastWords("warning: so what\nkabench: network: no\nnetwork: never\n")},
 	}
 	var b bytes.Buffer
-	if err := printAll(&b, all, 6, "dir"); err != nil {
+	if err := Print(&b, all, 6, "dir"); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
@@ -46,7 +46,7 @@ func TestTableOfAll(t *testing.T) {
 	if strings.Contains(text, "\nended\n") {
 		t.Errorf("what was interrupted is said to lack something:\n%s", text)
 	}
-	if code := worst(all); code != exit.Interrupted {
+	if code := Worst(all); code != exit.Interrupted {
 		t.Errorf("exit code %v", code)
 	}
 	if got := lastWords("panic: oh no\n\ngoroutine 1 [running]:\n"); got != "panic: oh no" {
