@@ -40,6 +40,7 @@ var rooms = map[string]room{
 	"internal/children":  {nil, "it runs programs, whatever they do"},
 	"internal/incidents": {[]string{"results", "internal/children", "internal/exit", "internal/layout"}, "it goes by what processes print and keep; what they ran, it need not know"},
 	"internal/gallery":   {[]string{"results", "results/page", "profiles", "internal/children", "internal/incidents", "internal/exit", "internal/interrupt"}, "it writes the reports of kabench as built, so it cannot be a part of it"},
+	"internal/doctor":    {[]string{"internal/host", "internal/poll"}, "it judges the machine; the load by which it measures the rate is given to it"},
 	"internal/usage":     {[]string{"results", "internal/layout"}, "it speaks of command lines; what the commands do, they know"},
 	"internal/terminal":  {[]string{"internal/layout"}, "it draws lines, whatever they say"},
 	"internal/glass":     {nil, "it is a terminal for tests, whatever is drawn on it"},
@@ -50,7 +51,7 @@ var rooms = map[string]room{
 	"collectors":         {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":           {[]string{"results", "generator", "dialers/pool", "internal/lab", "internal/sandbox"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	"internal/harness":   {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":        {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/harness", "internal/layout", "internal/poll", "internal/wording", "internal/live", "internal/exit", "internal/usage", "internal/terminal", "internal/interrupt", "internal/children", "internal/incidents"}, ""},
+	"cmd/kabench":        {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "generator", "collectors", "profiles", "internal/lab", "internal/harness", "internal/layout", "internal/wording", "internal/live", "internal/exit", "internal/usage", "internal/terminal", "internal/interrupt", "internal/children", "internal/incidents", "internal/doctor"}, ""},
 }
 
 // folders are the top-level folders there may be.
