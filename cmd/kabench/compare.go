@@ -28,12 +28,8 @@ type compareOptions struct {
 	anyQuestion bool
 }
 
-// What a comparison may come to.
-const (
-	defaultRepeats = 5
-	maxArms        = 64
-	maxRuns        = 1000
-)
+// defaultRepeats is how often each setting runs unless told otherwise.
+const defaultRepeats = 5
 
 func newCompare(s *streams) *cobra.Command {
 	o := &compareOptions{traffic: traffic{command: "kabench compare"}}

@@ -124,7 +124,7 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 // does and it cannot.
 func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if o.as == "" {
-		p, err := loadProfile(o.profile, o.sets)
+		p, err := profiles.Open(o.profile, o.sets)
 		if err == nil && p.Target.Lab == nil {
 			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
 		}

@@ -40,7 +40,7 @@ func newIncidents(s *streams) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
-				p, err := loadProfile(e.Name, nil)
+				p, err := profiles.Open(e.Name, nil)
 				if err != nil {
 					return err
 				}

@@ -99,7 +99,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" {
 		p, err = profiles.LoadToCheck(sets)
 	} else {
-		p, err = loadProfile(o.profile, sets)
+		p, err = profiles.Open(o.profile, sets)
 	}
 	if err != nil {
 		return nil, o.inFlags(err)

@@ -78,7 +78,7 @@ and one table says how they came out; with --json it is a list of what each alon
 }
 
 func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
-	p, err := loadProfile(o.incident, o.sets)
+	p, err := profiles.Open(o.incident, o.sets)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	all := profiles.Incidents()
 	for _, e := range all { // before any of them is run
-		if _, err := loadProfile(e.Name, o.sets); err != nil {
+		if _, err := profiles.Open(e.Name, o.sets); err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}

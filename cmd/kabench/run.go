@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -114,11 +112,11 @@ func (o *traffic) load() (*profiles.Profile, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	p, err := loadProfile(o.profile, o.allSets())
+	p, err := profiles.Open(o.profile, o.allSets())
 	if err != nil {
 		return nil, o.inFlags(err)
 	}
-	o.name(p)
+	p.NameByTarget()
 	return p, nil
 }
 
@@ -153,17 +151,6 @@ func (o *traffic) allSets() []string {
 	return append(sets, o.sets...)
 }
 
-// name gives a profile without a name that of the host it sends to.
-func (o *traffic) name(p *profiles.Profile) {
-	if p.Name != "" {
-		return
-	}
-	p.Name = "run"
-	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
-		p.Name = u.Hostname()
-	}
-}
-
 // inFlags makes complaints about what a flag set name the flag.
 func (o *traffic) inFlags(err error) error {
 	list, ok := errors.AsType[profiles.Errors](err)
@@ -190,25 +177,6 @@ func (o *traffic) inFlags(err error) error {
 		}
 	}
 	return list
-}
-
-// loadProfile reads the profile of that name or in that file; "" is one made of
-// sets alone.
-func loadProfile(nameOrFile string, sets []string) (*profiles.Profile, error) {
-	switch {
-	case nameOrFile == "":
-		return profiles.Load("", nil, sets)
-	case strings.ContainsAny(nameOrFile, `./\`):
-		if data, err := os.ReadFile(nameOrFile); err == nil && profiles.IsMatrix(data) {
-			return nil, fmt.Errorf("%s is a matrix of settings, not a profile: kabench compare %s", nameOrFile, nameOrFile)
-		}
-		return profiles.LoadFile(nameOrFile, sets)
-	}
-	embedded, found := profiles.Find(nameOrFile)
-	if !found {
-		return nil, profiles.NotFound(nameOrFile)
-	}
-	return profiles.Load(embedded.Name, []byte(embedded.Text), sets)
 }
 
 // resultsDir is where results go unless told otherwise.

@@ -1,14 +1,12 @@
-package main
+package profiles
 
 import (
 	"testing"
-
-	"github.com/kabench/kabench/profiles"
 )
 
 // A setting's name shows of a long value what tells it from the others of its axis.
 func TestSettingsAreNamedByWhatDiffers(t *testing.T) {
-	axes := profiles.Axes{
+	axes := Axes{
 		{Path: "target.url", Values: []string{"http://service.example:8080/delay/1000", "http://service.example:8080/delay/1100"}, Sources: []string{"", ""}},
 		{Path: "pool.max_idle", Values: []string{"1"}, Sources: []string{""}},
 	}
