@@ -1,9 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,8 +11,11 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/compare"
 )
 
 // compareOptions are the flags of `kabench compare`.
@@ -112,21 +115,25 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 		return err
 	}
 	if !s.json {
-		fmt.Fprintln(s.err, plan.estimate())
+		fmt.Fprintln(s.err, estimate(plan))
 	}
-	return makeRuns(c, s, plan, outDir(o.out, "compare-"+plan.name), false)
+	return makeRuns(c, s, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
 }
 
 // makeRuns makes the runs of a plan, or goes on with those in out, and compares
 // them.
-func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool) error {
+func makeRuns(c *cobra.Command, s *streams, plan *profiles.Plan, out string, resume bool) error {
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
-	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{
+	var arms []harness.ComparedArm
+	for _, arm := range plan.Arms {
+		arms = append(arms, harness.ComparedArm(arm))
+	}
+	doc, err := harness.Compare(ctx, arms, harness.CompareOptions{
 		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
-		Name:    plan.name, Question: plan.question, Axes: plan.axes,
-		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown, Resume: resume,
+		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
+		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
 			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
@@ -135,7 +142,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 				return
 			}
 			progress.end()
-			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
+			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
 		},
 	})
 	progress.end()
@@ -167,20 +174,45 @@ func (s *streams) printComparison(c *results.Comparison) error {
 	return results.RenderComparison(s.out, c)
 }
 
-// relativeTo is path as seen from dir; path itself when there is no dir to see it
-// from.
-func relativeTo(dir, path string) string {
-	if dir == "" {
-		return path
+// compareFinished compares runs that were made before.
+func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
+	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+		if o.has(flag) {
+			return usage.Errorf(c.CommandPath(), "--%s is for runs to be made; %s", flag, namedDirs(dirs))
+		}
 	}
-	from, err := filepath.Abs(dir)
-	to, toErr := filepath.Abs(path)
-	if err != nil || toErr != nil {
-		return path
+	doc, runs, err := resultsdir.Gather(dirs, o.anyQuestion)
+	if errors.Is(err, compare.ErrOtherQuestion) {
+		return fmt.Errorf("%w (--any-question compares them all the same)", err)
 	}
-	seen, err := filepath.Rel(from, to)
 	if err != nil {
-		return to
+		return err
 	}
-	return filepath.ToSlash(seen)
+	if err := compare.Judge(doc, runs); err != nil {
+		return err
+	}
+	out := o.out
+	if out == "none" {
+		out = ""
+	}
+	if out != "" {
+		for i := range doc.Runs {
+			doc.Runs[i].Dir = resultsdir.Relative(out, doc.Runs[i].Dir)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SaveComparison(out, doc) }); err != nil {
+			return err
+		}
+	}
+	if err := s.printComparison(doc); err != nil {
+		return err
+	}
+	s.saved(out)
+	return exit.OfComparison(doc).Err()
+}
+
+func namedDirs(args []string) string {
+	if len(args) > 1 {
+		return "several arguments are directories of finished runs; name one PROFILE to make runs of it"
+	}
+	return args[0] + " is a directory of finished runs"
 }

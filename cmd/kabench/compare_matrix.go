@@ -8,24 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
 )
 
-// plan is a comparison to make.
-type plan struct {
-	name, question string
-	axes           []results.Axis
-	arms           []harness.ComparedArm
-	repeats        int
-	seed           uint64
-	coolDown       time.Duration
-}
-
 // plan reads what to compare from the flags and, if it is one, the matrix file.
-func (o *compareOptions) plan() (*plan, error) {
+func (o *compareOptions) plan() (*profiles.Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -38,21 +26,14 @@ func (o *compareOptions) plan() (*plan, error) {
 			return nil, usage.Errorf("kabench compare", "--%s and the axis %s set the same field; give one", ch.flag, ch.path)
 		}
 	}
-	planned, err := m.Plan(o.allSets())
+	plan, err := m.Plan(o.allSets())
 	if none, ok := errors.AsType[*profiles.NoComparison](err); ok {
 		return nil, &usage.Error{Command: "kabench compare", Err: none}
 	}
 	if err != nil {
 		return nil, o.inFlags(err)
 	}
-	p := &plan{
-		name: planned.Name, question: planned.Question, axes: planned.Axes,
-		repeats: planned.Repeats, seed: planned.Seed, coolDown: planned.CoolDown,
-	}
-	for _, arm := range planned.Arms {
-		p.arms = append(p.arms, harness.ComparedArm(arm))
-	}
-	return p, nil
+	return plan, nil
 }
 
 // matrix reads the matrix file, or makes a matrix of the flags alone.
@@ -100,16 +81,16 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*profiles.Matrix, error
 }
 
 // estimate says what the comparison will take.
-func (p *plan) estimate() string {
+func estimate(p *profiles.Plan) string {
 	var load, cool time.Duration
-	for _, arm := range p.arms {
+	for _, arm := range p.Arms {
 		load += arm.Profile.Takes()
 		if arm.Profile.Network == nil && arm.Profile.Target.Lab == nil {
-			cool += p.coolDown
+			cool += p.CoolDown
 		}
 	}
-	load, cool = load*time.Duration(p.repeats), cool*time.Duration(p.repeats)
-	text := fmt.Sprintf("%d settings × %d = %d runs: about %v", len(p.arms), p.repeats, len(p.arms)*p.repeats, load.Round(time.Second))
+	load, cool = load*time.Duration(p.Repeats), cool*time.Duration(p.Repeats)
+	text := fmt.Sprintf("%d settings × %d = %d runs: about %v", len(p.Arms), p.Repeats, len(p.Arms)*p.Repeats, load.Round(time.Second))
 	if cool > 0 {
 		text += fmt.Sprintf(", and up to %v of waiting for TIME_WAIT to go", cool.Round(time.Second))
 	}

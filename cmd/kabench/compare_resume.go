@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -43,21 +44,25 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	p := &plan{
-		name: was.Name, question: was.Question, axes: was.Axes, repeats: was.Repeats, seed: was.Seed,
-		coolDown: time.Duration(was.CoolDown * float64(time.Second)),
+	p := &profiles.Plan{
+		Name: was.Name, Question: was.Question, Axes: was.Axes, Repeats: was.Repeats, Seed: was.Seed,
+		CoolDown: time.Duration(was.CoolDown * float64(time.Second)),
 	}
 	if kept {
-		p.arms, err = harness.PlannedArms(was)
+		var arms []harness.ComparedArm
+		arms, err = harness.PlannedArms(was)
+		for _, arm := range arms {
+			p.Arms = append(p.Arms, profiles.Arm(arm))
+		}
 	} else {
 		if len(args) > 0 {
 			o.profile = args[0]
 		}
-		var asked *plan
+		var asked *profiles.Plan
 		if asked, err = o.plan(); err == nil {
-			p.arms, p.repeats = asked.arms, asked.repeats
-			if asked.seed != 0 {
-				p.seed = asked.seed
+			p.Arms, p.Repeats = asked.Arms, asked.Repeats
+			if asked.Seed != 0 {
+				p.Seed = asked.Seed
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -149,13 +148,4 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 		return nil, nil, errors.New("--set target.lab=null leaves nothing to serve")
 	}
 	return &p, server.Cannot, nil
-}
-
-// line prints one line: v with --json, the text otherwise.
-func (s *streams) line(v any, format string, args ...any) error {
-	if s.json {
-		return json.NewEncoder(s.out).Encode(v)
-	}
-	_, err := fmt.Fprintf(s.out, format+"\n", args...)
-	return err
 }

@@ -3,11 +3,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -95,4 +98,39 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	setFlagCompletion(root)
 	usage.SetCompletion(root)
 	return root
+}
+
+// line prints one line: v with --json, the text otherwise.
+func (s *streams) line(v any, format string, args ...any) error {
+	if s.json {
+		return json.NewEncoder(s.out).Encode(v)
+	}
+	_, err := fmt.Fprintf(s.out, format+"\n", args...)
+	return err
+}
+
+func newVersion(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print kabench's version", Args: usage.None,
+		RunE: func(*cobra.Command, []string) error {
+			return s.line(map[string]string{"version": version(), "go": runtime.Version()}, "kabench %s (%s)", version(), runtime.Version())
+		},
+	}
+}
+
+// version is that of the module as built: a tag, or "devel" and the revision.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return "devel-" + setting.Value[:12]
+		}
+	}
+	return "devel"
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -88,7 +89,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
-	out := outDir(o.out, p.Name)
+	out := resultsdir.Out(o.out, p.Name)
 	progress := newProgress(s)
 	progress.silent = progress.silent || silent
 	rep, err := harness.Reproduce(ctx, p, harness.ReproduceOptions{
@@ -144,7 +145,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	out := outDir(o.out, "all")
+	out := resultsdir.Out(o.out, "all")
 	if out != "" {
 		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
 		for _, e := range all {

@@ -3,17 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -82,7 +79,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer page.close(c.Context(), s, stop)
 	defer restore()
-	out := outDir(o.out, p.Name)
+	out := resultsdir.Out(o.out, p.Name)
 	if o.bare {
 		out = ""
 	}
@@ -107,95 +104,6 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	return exit.OfRun(run).Err()
 }
 
-// load makes the profile that the command line describes.
-func (o *traffic) load() (*profiles.Profile, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	p, err := profiles.Open(o.profile, o.allSets())
-	if err != nil {
-		return nil, o.inFlags(err)
-	}
-	p.NameByTarget()
-	return p, nil
-}
-
-// check refuses flags that say nothing, or two things.
-func (o *traffic) check() error {
-	switch {
-	case o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0:
-		return usage.Errorf(o.command, "nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
-	case o.target != "" && o.targets != "":
-		return usage.Errorf(o.command, "--target and --targets both say where to send; give one (the URLs are in the target file)")
-	case o.format != "" && o.targets == "":
-		return usage.Errorf(o.command, "--format is that of --targets, which is not given")
-	}
-	return nil
-}
-
-// allSets are the flags as --set would be given them, what --set was given last.
-func (o *traffic) allSets() []string {
-	var sets []string
-	if o.target != "" || o.targets != "" {
-		sets = append(sets, "target.lab=null", "target.link=null", "target.proxies=null", "target.on=null", "target.at=", "network=null")
-	}
-	if o.target != "" {
-		sets = append(sets, "target.file=", "target.url="+o.target)
-	}
-	if o.targets != "" {
-		sets = append(sets, "target.url=", "target.file="+o.targets, "target.format="+o.format)
-	}
-	for _, c := range o.changes {
-		sets = append(sets, c.path+"="+c.value)
-	}
-	return append(sets, o.sets...)
-}
-
-// inFlags makes complaints about what a flag set name the flag.
-func (o *traffic) inFlags(err error) error {
-	list, ok := errors.AsType[profiles.Errors](err)
-	if !ok {
-		return err
-	}
-	for i, c := range list {
-		for _, ch := range o.changes {
-			if c.Source == "--set "+ch.path+"="+ch.value {
-				list[i].Source = "--" + ch.flag + " " + ch.value
-				if c.Path == ch.path {
-					list[i].Path = ""
-				}
-			}
-		}
-		if o.target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // what follows may be blanked
-			list[i].Source, list[i].Path = "--target "+o.target, ""
-		}
-		if o.format != "" && c.Source == "--set target.format="+o.format {
-			list[i].Source, list[i].Path = "--format "+o.format, ""
-		}
-		if c.Path == "load.rate" && c.Source == "" {
-			list[i].Text += " (or --rate 300/s)"
-		}
-	}
-	return list
-}
-
-// resultsDir is where results go unless told otherwise.
-const resultsDir = "kabench-results"
-
-// resultsTime is how the names of directories in it begin, in UTC.
-const resultsTime = "20060102-150405.000"
-
-// outDir is where the results of a run with that name go; "": nowhere.
-func outDir(flag, name string) string {
-	switch flag {
-	case "none":
-		return ""
-	case "":
-		return filepath.Join(resultsDir, time.Now().UTC().Format(resultsTime)+"-"+results.Slug(name, "-_"))
-	}
-	return flag
-}
-
 func (s *streams) printRun(run *results.Run) error {
 	if s.json {
 		return results.EncodeRun(s.out, run)
@@ -207,4 +115,42 @@ func (s *streams) saved(dir string) {
 	if dir != "" {
 		fmt.Fprintf(s.err, "results: %s (kabench report %s)\n", dir, dir)
 	}
+}
+
+// openBaselines reads the runs in these directories, each of one run or of
+// several; without directories there is no baseline.
+func openBaselines(dirs []string) (*harness.Baseline, error) {
+	var all []*harness.Baseline
+	sifted := false
+	for _, dir := range dirs {
+		paths, err := resultsdir.RunsOf(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--baseline: %w", err)
+		}
+		sifted = sifted || len(paths) > 1
+		for _, path := range paths {
+			run, err := openBaseline(path)
+			if err != nil {
+				return nil, fmt.Errorf("--baseline: %w", err)
+			}
+			all = append(all, run)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	all[0].Others, all[0].Sifted = all[1:], sifted
+	return all[0], nil
+}
+
+func openBaseline(path string) (*harness.Baseline, error) {
+	d, err := results.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	run, err := d.Run()
+	if err != nil {
+		return nil, err
+	}
+	return &harness.Baseline{Dir: path, Run: run}, nil
 }
