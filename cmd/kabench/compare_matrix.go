@@ -38,26 +38,9 @@ func (o *compareOptions) plan() (*profiles.Plan, error) {
 
 // matrix reads the matrix file, or makes a matrix of the flags alone.
 func (o *compareOptions) matrix(profileOrMatrix string) (*profiles.Matrix, error) {
-	m := &profiles.Matrix{Profile: profileOrMatrix, Repeats: o.repeats, CoolDown: o.coolDown, Seed: o.seed}
-	if strings.ContainsAny(profileOrMatrix, `./\`) {
-		data, err := os.ReadFile(profileOrMatrix)
-		if err != nil {
-			return nil, err
-		}
-		if profiles.IsMatrix(data) {
-			if m, err = profiles.LoadMatrix(profileOrMatrix, data); err != nil {
-				return nil, err
-			}
-			if !m.Has["repeats"] || o.has("repeats") {
-				m.Repeats = o.repeats
-			}
-			if !m.Has["cool_down"] || o.has("cool-down") {
-				m.CoolDown = o.coolDown
-			}
-			if o.has("seed") {
-				m.Seed = o.seed
-			}
-		}
+	m, err := o.matrixFile(profileOrMatrix)
+	if err != nil {
+		return nil, err
 	}
 	if len(o.pools) > 0 {
 		axis := profiles.AxisOf{Path: "pool", Values: o.pools}
@@ -76,6 +59,33 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*profiles.Matrix, error
 			axis.Sources = append(axis.Sources, "--axis "+path+"="+v)
 		}
 		m.Axes = append(m.Axes, axis)
+	}
+	return m, nil
+}
+
+// matrixFile reads the matrix in a file, or makes one without axes of a profile. Flags
+// that were given win over what the file says.
+func (o *compareOptions) matrixFile(profileOrMatrix string) (*profiles.Matrix, error) {
+	bare := &profiles.Matrix{Profile: profileOrMatrix, Repeats: o.repeats, CoolDown: o.coolDown, Seed: o.seed}
+	if !strings.ContainsAny(profileOrMatrix, `./\`) {
+		return bare, nil
+	}
+	data, err := os.ReadFile(profileOrMatrix)
+	if err != nil || !profiles.IsMatrix(data) {
+		return bare, err
+	}
+	m, err := profiles.LoadMatrix(profileOrMatrix, data)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Has["repeats"] || o.has("repeats") {
+		m.Repeats = o.repeats
+	}
+	if !m.Has["cool_down"] || o.has("cool-down") {
+		m.CoolDown = o.coolDown
+	}
+	if o.has("seed") {
+		m.Seed = o.seed
 	}
 	return m, nil
 }

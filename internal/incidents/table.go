@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
@@ -32,30 +33,18 @@ func PrintJSON(w io.Writer, all []*Result) error {
 	return e.Encode(list)
 }
 
-// Print writes the table and, of each that was not reproduced, what was
-// missing and where there is more. There were to be so many; the results are in
-// out, "" when they were not kept.
+// Print writes a table and, for each incident that was not reproduced, what was missing
+// and where there is more. of is how many incidents there were to be, out is where the
+// results are, "" if they were not kept.
 func Print(w io.Writer, all []*Result, of int, out string) error {
 	var b bytes.Buffer
 	t := layout.Table(&b)
 	fmt.Fprintf(t, "incident\tfailed\twith remedies\ttook\t\n")
 	reproduced := 0
 	for _, r := range all {
-		failed, remedied := "-", "-"
-		if r.Reproduction != nil {
-			failed = failures(r.Reproduction.IncidentRun)
-			if len(r.Reproduction.RemedyRuns) > 0 {
-				remedied = ""
-			}
-			for i, remedy := range r.Reproduction.RemedyRuns {
-				if i > 0 {
-					remedied += ", "
-				}
-				remedied += failures(remedy.Run)
-			}
-			if r.Reproduction.Reproduced {
-				reproduced++
-			}
+		failed, remedied := r.failures()
+		if r.Reproduction != nil && r.Reproduction.Reproduced {
+			reproduced++
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d s\t%s\n", r.Name, failed, remedied, int(r.Took.Seconds()), r.Says())
 	}
@@ -64,27 +53,48 @@ func Print(w io.Writer, all []*Result, of int, out string) error {
 		return err
 	}
 	for _, r := range all {
-		if r.Reproduction == nil || r.Reproduction.Reproduced || r.Code == exit.Interrupted {
-			continue
-		}
-		fmt.Fprintf(w, "\n%s\n", r.Name)
-		if err := results.RenderShortcomings(w, r.Reproduction); err != nil {
+		if err := r.printShortcomings(w, out); err != nil {
 			return err
 		}
-		more := "kabench reproduce " + r.Name
-		if out != "" {
-			more += ", or its reports below " + filepath.Join(out, r.Name)
-		}
-		fmt.Fprintf(w, "For more: %s\n", more)
 	}
-	_, err := fmt.Fprintf(w, "\n%d of %d reproduced", reproduced, of)
-	if left := of - len(all); err == nil && left > 0 {
-		_, err = fmt.Fprintf(w, ", %d not begun", left)
+	sum := fmt.Sprintf("\n%d of %d reproduced", reproduced, of)
+	if left := of - len(all); left > 0 {
+		sum += fmt.Sprintf(", %d not begun", left)
 	}
-	if err == nil {
-		_, err = fmt.Fprintln(w)
-	}
+	_, err := fmt.Fprintln(w, sum)
 	return err
+}
+
+// printShortcomings writes what was missing when the incident was not reproduced.
+func (r *Result) printShortcomings(w io.Writer, out string) error {
+	if r.Reproduction == nil || r.Reproduction.Reproduced || r.Code == exit.Interrupted {
+		return nil
+	}
+	fmt.Fprintf(w, "\n%s\n", r.Name)
+	if err := results.RenderShortcomings(w, r.Reproduction); err != nil {
+		return err
+	}
+	more := "kabench reproduce " + r.Name
+	if out != "" {
+		more += ", or its reports below " + filepath.Join(out, r.Name)
+	}
+	_, err := fmt.Fprintf(w, "For more: %s\n", more)
+	return err
+}
+
+// failures counts the failed requests of the incident and of each remedy.
+func (r *Result) failures() (incident, remedies string) {
+	if r.Reproduction == nil {
+		return "-", "-"
+	}
+	var list []string
+	for _, remedy := range r.Reproduction.RemedyRuns {
+		list = append(list, failures(remedy.Run))
+	}
+	if list == nil {
+		list = []string{"-"}
+	}
+	return failures(r.Reproduction.IncidentRun), strings.Join(list, ", ")
 }
 
 func failures(run *results.Run) string {
