@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +32,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 		c, err = results.OpenComparison(dir)
 		return err == nil && len(c.Runs) >= 2
 	})
+	p.Process.Signal(syscall.SIGSTOP) // so that it makes no more runs while others are looked at
 	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making its runs") {
 		t.Errorf("while it goes on: %s", stderr)
 	}
@@ -125,7 +127,7 @@ func seedOf(t *testing.T, dir string) float64 {
 // all the same; what was cut off stays.
 func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
-	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=2s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
+	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
 	waitFor(t, "a run", func() bool { return len(results.RunsIn(dir)) == 1 })
 	recorded(t, results.RunsIn(dir)[0])
 	p.Process.Kill()
@@ -142,7 +144,7 @@ func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which are not kept") {
 		t.Errorf("without the secret: %s", stderr)
 	}
-	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=2s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")
+	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")
 	if len(whole.Runs) != 2 || whole.Interrupted || len(results.RunsIn(dir)) != 3 {
 		t.Errorf("%+v, with the runs %v", whole.Runs, results.RunsIn(dir))
 	}

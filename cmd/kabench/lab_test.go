@@ -8,7 +8,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/internal/exit"
 )
@@ -20,17 +19,14 @@ func TestLabAs(t *testing.T) {
 		URL    string
 		Cannot []string
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		line, _, whole := strings.Cut(p.stdout.String(), "\n")
-		if whole {
-			if err := json.Unmarshal([]byte(line), &serving); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it said nothing in a minute; errors: %s", &p.stderr)
-		}
+	var line string
+	waitFor(t, "the line that says where it serves", func() bool {
+		var whole bool
+		line, _, whole = strings.Cut(p.stdout.String(), "\n")
+		return whole
+	})
+	if err := json.Unmarshal([]byte(line), &serving); err != nil {
+		t.Fatalf("%q: %v", line, err)
 	}
 	if len(serving.Cannot) == 0 {
 		t.Error("it says nothing of what it cannot be")
