@@ -117,6 +117,23 @@ func (s *stepped) first(f func(*exchange)) {
 	s.deliver()
 }
 
+// Stamps count from the epoch that Begin is given, and from no other.
+func TestBeginGivesTheEpoch(t *testing.T) {
+	server := serve(t, script.Server{})
+	c := newClient(t, pool.Default(), &Dialer{}, long, request(t, "GET", server.URL(), nil))
+	epoch := time.Now().Add(-time.Hour)
+	s := &stepped{Client: c}
+	c.Begin(t.Context(), epoch, func(e *results.Exchange) { s.over = append(s.over, e) })
+	e := &results.Exchange{}
+	e.Reset(0, time.Since(epoch))
+	e.Start = e.Due
+	s.Start(e)
+	s.until(t, func() bool { return len(s.over) == 1 })
+	if !e.OK() || e.ResponseTime() < 0 || e.Done > time.Since(epoch) {
+		t.Errorf("%s, due at %v and done at %v", outcome(e), e.Due, e.Done)
+	}
+}
+
 // An exchange that is given up while its name is looked up leaves the look-up
 // behind, which learns the addresses for those that come later.
 func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {

@@ -243,8 +243,12 @@ func TestResendElseHangup(t *testing.T) {
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	c.do(t)
-	if e := c.do(t); outcome(e) != "before_response/fin" {
+	e := c.do(t)
+	if outcome(e) != "before_response/fin" {
 		t.Errorf("its caller saw %s, and it was hung up on", outcome(e))
+	}
+	if e.SeenPhase != results.PhaseBeforeResponse || e.SeenCause != results.CauseRST {
+		t.Errorf("seen was %v/%v, want the reset that the caller is not shown", e.SeenPhase, e.SeenCause)
 	}
 }
 

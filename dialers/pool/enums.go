@@ -16,7 +16,7 @@ const (
 	FirstFit              // the one created first
 )
 
-// Liveness says how a connection that the peer closed while idle is noticed.
+// Liveness says how the pool notices that the peer has closed an idle connection.
 type Liveness uint8
 
 const (
@@ -25,12 +25,12 @@ const (
 	None                   // never: the next request finds out
 )
 
-// Reap says when a connection noticed dead by events stops being counted.
+// Reap says until when a connection that events has found dead is counted.
 type Reap uint8
 
 const (
-	ReapAtEvent Reap = iota // at once
-	ReapAtLease             // when it is next met at lease, release or sweep
+	ReapAtEvent Reap = iota // no longer
+	ReapAtLease             // until it is next met at lease, release or sweep
 )
 
 // Hint says what to do with the timeout a server announces in `Keep-Alive:`.
@@ -72,7 +72,7 @@ type ResendElse uint8
 
 const (
 	ElseError  ResendElse = iota // the failure
-	ElseHangup                   // its own connection closed without a response: nothing tells it why
+	ElseHangup                   // its own connection closes without a response, and without a reason
 )
 
 // OnWriteError is what a client does when a request cannot be written to its
@@ -81,10 +81,10 @@ type OnWriteError uint8
 
 const (
 	ReadAtWriteError OnWriteError = iota // it reads what the server may have said before it closed
-	StopAtWriteError                     // it gives up, and never sees an answer that has come
+	StopAtWriteError                     // it gives up, and never sees a response that has come
 )
 
-// Key is what a sub-pool is of.
+// Key says what has a sub-pool of its own.
 type Key uint8
 
 const (
@@ -92,7 +92,7 @@ const (
 	ByAddress            // the address that the name stands for, and port
 )
 
-// On is the kind of connection a resend rule holds for.
+// On is the kind of connection that a resend rule applies to.
 type On uint8
 
 const (
@@ -109,7 +109,7 @@ const (
 )
 
 // Expiry is the set of moments at which idle_timeout and max_lifetime are
-// looked at.
+// checked.
 type Expiry uint8
 
 const (
@@ -130,7 +130,7 @@ const (
 	AfterBody                      // the response's head was complete
 )
 
-// Methods is the methods a resend rule holds for: "all", "idempotent", "safe",
+// Methods are the methods that a resend rule applies to: "all", "idempotent", "safe",
 // "bodyless", methods by name ("GET HEAD"), or all but those ("!POST LOCK").
 // "safe+key" is safe, and whatever carries an Idempotency-Key or
 // X-Idempotency-Key header.
