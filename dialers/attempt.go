@@ -42,8 +42,8 @@ const (
 	readComplete         // the response is whole; the connection can be kept once the request is written
 )
 
-// reset forgets the attempt, but for the request's bytes and the buffer of the
-// response's parser.
+// reset forgets the attempt. The request's bytes and the buffer of the response's
+// parser stay.
 func (a *attempt) reset() {
 	a.stage, a.own, a.conn, a.facts, a.reading, a.askedAtLease = resolving, nil, nil, Facts{}, stillReading, false
 	a.out.written, a.out.writing = 0, false

@@ -18,14 +18,14 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Facts is what was seen of an exchange when it was over.
+// Facts are what was seen of an exchange when it was over.
 type Facts struct {
 	Acquire error // the pool gave no connection
 	Dial    error // the dial it granted failed: a *DialError
 
 	HeadWritten bool  // the request's head left whole
 	Written     bool  // the whole request did
-	Write       error // why the rest did not
+	Write       error // why the rest could not be written
 
 	Bytes    int64 // of the response, head included
 	HeadRead bool  // the final response's head was read and understood
@@ -47,7 +47,7 @@ func Classify(f Facts) (results.Phase, results.Cause) {
 	return phase, cause
 }
 
-// classify gives the error too that the cause was read from.
+// classify also returns the error that decided the cause.
 func classify(f Facts) (results.Phase, results.Cause, error) {
 	during := func(phase results.Phase, cause func(Facts) (results.Cause, error)) (results.Phase, results.Cause, error) {
 		c, by := cause(f)
@@ -73,9 +73,9 @@ func classify(f Facts) (results.Phase, results.Cause, error) {
 	return during(results.PhaseBeforeResponse, readCause)
 }
 
-// dialCause is where a dial failed, and of what. What is left of the errors of a
-// TLS handshake are the complaints about what the peer sent: crypto/tls has no
-// type for those. The system's own errors are another matter.
+// dialCause returns where a dial failed, and why. An error of a TLS handshake that
+// has no known type and is not the system's is a complaint about what the peer
+// sent: crypto/tls has no type for those.
 func dialCause(err error) (results.Phase, results.Cause) {
 	phase, cause := results.PhaseConnect, CauseOf(err)
 	if de, ok := errors.AsType[*DialError](err); ok {
@@ -87,11 +87,11 @@ func dialCause(err error) (results.Phase, results.Cause) {
 	return phase, cause
 }
 
-// writeCause prefers a reset that the reader met: the kernel reports it to
-// whoever asks first, and to the other as a broken pipe.
+// writeCause prefers a reset that a read has met: the kernel reports a reset once,
+// to the first call, and a write that follows finds a broken pipe.
 func writeCause(f Facts) (results.Cause, error) {
 	by := f.Write
-	if errors.Is(f.Read, syscall.ECONNRESET) || f.Write == nil { // nil: found dead before anything was written
+	if errors.Is(f.Read, syscall.ECONNRESET) || f.Write == nil { // nil: the connection was found dead before anything was written
 		by = f.Read
 	}
 	return CauseOf(by), by
@@ -105,7 +105,7 @@ func readCause(f Facts) (results.Cause, error) {
 	case errors.Is(by, http1.ErrHeadTooLarge):
 		return results.CauseMalformed, by
 	case errors.Is(by, io.EOF) && errors.Is(f.Write, syscall.ECONNRESET):
-		by = f.Write // as above: to the reader it is then the stream's end
+		by = f.Write // the write met the reset first, so the read finds the stream's end
 	}
 	return CauseOf(by), by
 }
@@ -118,18 +118,18 @@ func bodyCause(f Facts) (results.Cause, error) {
 	return cause, by
 }
 
-// CauseOf gives the cause an error stands for, by its value and never by its
-// text; CauseOther for one it does not know.
+// CauseOf returns the cause that an error stands for, by the error's value and
+// never by its text; CauseOther for an unknown error.
 func CauseOf(err error) results.Cause {
 	var refused *RefusedError
 	var source *transport.SourceError
-	var homeless *homelessError
+	var noIPv6 *noIPv6Error
 	switch {
 	case err == nil:
 		return results.CauseOther
 	case errors.As(err, &source) && errors.Is(err, syscall.EADDRNOTAVAIL):
-		return results.CauseUnreachable // from an address that this machine no longer has
-	case errors.As(err, &homeless):
+		return results.CauseUnreachable // this machine no longer has the source address
+	case errors.As(err, &noIPv6):
 		return results.CauseUnreachable
 	case errors.As(err, &refused):
 		return refusalCauses[refused.Refusal]
@@ -201,10 +201,10 @@ func lookupOrTLSCause(err error) results.Cause {
 	return results.CauseOther
 }
 
-// failurePoint is how far an attempt, of which n bytes were written, had come
-// when its connection failed it. It is 0 when the attempt did not fail, or failed
-// for a reason for which no pool sends a request again: no connection, a timeout,
-// a response that is not HTTP, the end of the run.
+// failurePoint returns how far an attempt had come when its connection failed; n
+// bytes of the request had been written. It returns 0 when the attempt did not
+// fail, or failed for a reason after which no pool sends a request again: no
+// connection, a timeout, a response that is not HTTP, the end of the run.
 func failurePoint(e *results.Exchange, n int) pool.After {
 	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
 	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
@@ -223,9 +223,9 @@ func failurePoint(e *results.Exchange, n int) pool.After {
 	return pool.AfterEOF
 }
 
-// shown is what the caller of e is shown of how it ended: what was seen. A client
-// that hangs up on its caller shows only that the connection ended, when a reused
-// connection has failed it before a response.
+// shown returns what the caller of e is shown of how e ended. That is what was
+// seen, with one exception: a client that hangs up on its caller shows only that
+// the connection ended, if a reused connection failed before a response.
 func shown(e *results.Exchange, hangsUp bool) (results.Phase, results.Cause, error) {
 	phase, cause, err := e.SeenPhase, e.SeenCause, e.Err
 	failed := phase != results.PhaseDone && cause != results.CauseAborted
@@ -241,7 +241,7 @@ func shown(e *results.Exchange, hangsUp bool) (results.Phase, results.Cause, err
 // RefusedError is a request that got no connection from the pool.
 type RefusedError struct {
 	Refusal pool.Refusal
-	Limit   string // the setting behind it, in words
+	Limit   string // the value of the setting that led to it
 }
 
 func (e *RefusedError) Error() string {
@@ -262,14 +262,14 @@ func refusedError(why pool.Refusal, policy *pool.Policy) error {
 	return &RefusedError{Refusal: why}
 }
 
-// errorBehind is the error that the cause of an exchange was read from, and what
-// else was seen if that says another thing; nil when it did not fail.
+// errorBehind returns the error that decided the cause of an exchange, with any
+// other error that stands for another cause; nil when the exchange did not fail.
 func errorBehind(cause results.Cause, f Facts) error {
 	switch cause {
 	case results.CauseNone:
 		return nil
 	case results.CauseAborted:
-		return context.Canceled // what was seen is our own doing
+		return context.Canceled // what was seen, we have caused
 	}
 	_, _, by := classify(f)
 	if by == nil {
@@ -285,12 +285,12 @@ func errorBehind(cause results.Cause, f Facts) error {
 	return other
 }
 
-// seenError is the error behind a cause, beside one that says another thing: the
-// kernel tells of a reset once, and whoever asks next hears of a broken pipe or
-// of the stream's end.
+// seenError is the error that decided a cause, beside one that stands for another.
+// The kernel reports a reset once, and the next call finds a broken pipe or the
+// stream's end.
 type seenError struct {
 	err   error
-	what  string // met the other
+	what  string // what met the other error: a read or a write
 	other error
 }
 
@@ -306,12 +306,12 @@ func (e *seenError) Error() string {
 
 func (e *seenError) Unwrap() error { return e.err }
 
-// hangupError is what was seen by a client that tells its caller only that the
+// hangupError is what was seen by a client that shows its caller only that the
 // connection ended.
 type hangupError struct{ err error }
 
 func (e *hangupError) Error() string {
-	return "this client tells no more than that the connection ended; seen: " + e.err.Error()
+	return "this client reports only that the connection ended; seen: " + e.err.Error()
 }
 
 func (e *hangupError) Unwrap() error { return e.err }

@@ -73,10 +73,10 @@ type exchanges struct {
 	waiting    int // how many wait for a connection: the loop reads it without mu
 	free       []*exchange
 	finished   []finished // not delivered yet
-	delivering []finished // the room of the last batch; deliver's
+	delivering []finished // the last batch, whose room is used again; deliver's
 }
 
-// finished is an exchange that is over, and who is to hear of it.
+// finished is an exchange that is over, and the function to call with it.
 type finished struct {
 	e    *results.Exchange
 	over func(*results.Exchange)
@@ -221,7 +221,7 @@ func (c *Client) pass() {
 	c.loop.inbox.take(c.settle)
 	c.loop.expire(c.loop.lastPoll, c.settle)
 	if c.hasTimers {
-		now := c.stamp // the rules may have been told of it, and time does not decrease
+		now := c.stamp // not lastPoll: the rules may know a later time, and time must not decrease
 		for _, s := range c.pools.shards {
 			if next, wanted := s.core.Next(); wanted && next <= now {
 				c.decide(s, s.core.Tick(now), nil)

@@ -14,13 +14,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Origin is a server as a pool tells servers apart.
+// Origin identifies a server: a pool has connections to each origin apart.
 type Origin struct {
 	Host string // name or address, without brackets
 	Port string
 	TLS  bool
 
-	name string // what the certificate must be for, if that is not Host
+	name string // the name that the certificate must have; "": Host
 }
 
 func (o Origin) serverName() string {
@@ -47,17 +47,17 @@ type Dialer struct {
 	Nagle bool
 	// KeepAlive is the period of TCP keep-alive probes; 0: none.
 	KeepAlive time.Duration
-	// TLS is used for origins with TLS; nil: the system's roots, the origin's
-	// host as the name to verify. Only http/1.1 is offered in any case.
+	// TLS is used for origins with TLS. nil: the system's roots are trusted, and the
+	// certificate must be for the origin's host. Only http/1.1 is ever offered.
 	TLS *tls.Config
 	// Resolver looks names up; nil: net.DefaultResolver.
 	Resolver *net.Resolver
 	// Control, if set, is called on each socket before it connects, as in
 	// net.Dialer.
 	Control func(network, address string, c syscall.RawConn) error
-	// Sources are the local addresses that connections come from, in turn; those
-	// of one family serve remotes of that family, and names are taken to have no
-	// addresses of a family without. None: the kernel chooses. Linux only.
+	// Sources are the local addresses that connections come from, in turn. A source
+	// serves remote addresses of its own family; addresses of a family without a
+	// source are ignored. Empty: the kernel chooses. Linux only.
 	Sources []netip.Addr
 
 	turns sourceTurns
@@ -72,13 +72,15 @@ type DialError struct {
 func (e *DialError) Error() string { return e.Phase.String() + ": " + e.Err.Error() }
 func (e *DialError) Unwrap() error { return e.Err }
 
-// errNoAddress is a name that was found and has no address.
+// errNoAddress is the error of a name that exists and has no address.
 var errNoAddress = errors.New("the name has no address")
 
-// errNoSource is a server that has addresses, all of a family without a source.
+// errNoSource is the error of a server whose addresses are all of a family without
+// a source.
 var errNoSource = fmt.Errorf("%w of the family of a source address", errNoAddress)
 
-// dial connects to o and sets the stamps of its steps, by now. Every failure is a *DialError.
+// dial connects to o, and stamps each step with what now returns. Every failure is
+// a *DialError.
 func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
 	stamps.resolved, stamps.connected, stamps.secured = results.Never, results.Never, results.Never
 	if d.Timeout > 0 {
@@ -148,8 +150,8 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 }
 
 // connect tries the addresses in turn, each for its share of the time that ctx
-// leaves. When none answers the error is the first one, and the last when ctx was
-// done meanwhile. No local port is bound, so that ports are counted per
+// leaves. When all fail it returns the first one's error, or the last one's when
+// ctx was done meanwhile. It binds no local port, so that ports are counted per
 // destination.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
 	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.Control}
@@ -178,9 +180,9 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 			conn.Close()
 		}
 		if !bound {
-			err = homeless(err, addr)
+			err = withoutIPv6(err, addr)
 		}
-		first = foremost(first, err)
+		first = firstError(first, err)
 		if ctx.Err() != nil {
 			return nil, err
 		}
@@ -188,40 +190,40 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 	return nil, first
 }
 
-// share is how long the next of n addresses may be tried when so much time is
-// left: as long as each of the others, but no less than 2 s, as net.Dialer has it.
+// share returns how long the next of n addresses may be tried: an n-th of the time
+// that is left, and 2 s at least, as in net.Dialer.
 func share(left time.Duration, n int) time.Duration {
 	return max(left/time.Duration(n), min(left, 2*time.Second))
 }
 
-// foremost is the error of a dial whose addresses failed with first and then
-// with err: the first, unless there was no trying that one.
-func foremost(first, err error) error {
-	if _, untried := errors.AsType[*homelessError](first); first == nil || untried {
+// firstError returns the error of a dial whose addresses failed with first and
+// then with err: first, unless that address could not be tried at all.
+func firstError(first, err error) error {
+	if _, untried := errors.AsType[*noIPv6Error](first); first == nil || untried {
 		return err
 	}
 	return first
 }
 
-// homelessError is a connect to an address of IPv6 by a machine that has none to
-// connect from: IPv6 is switched off, most likely. The system says EADDRNOTAVAIL
-// to that as well as when no port is left.
-type homelessError struct{ err error }
+// noIPv6Error is a connect to an IPv6 address by a machine that has no IPv6 address
+// to connect from; most likely IPv6 is switched off. The system reports that as
+// EADDRNOTAVAIL, as it does when no port is left.
+type noIPv6Error struct{ err error }
 
-func (e *homelessError) Error() string {
+func (e *noIPv6Error) Error() string {
 	return "this machine has no IPv6 address to connect from: " + e.err.Error()
 }
 
-func (e *homelessError) Unwrap() error { return e.err }
+func (e *noIPv6Error) Unwrap() error { return e.err }
 
-// homeless is err, of a connect to remote from an address of the kernel's
-// choosing, as a *homelessError if it is one.
-func homeless(err error, remote netip.AddrPort) error {
+// withoutIPv6 turns err, the error of a connect to remote from an address that the
+// kernel chose, into a *noIPv6Error if that is the reason.
+func withoutIPv6(err error, remote netip.AddrPort) error {
 	if !errors.Is(err, syscall.EADDRNOTAVAIL) || remote.Addr().Is4() {
 		return err
 	}
-	// To connect a datagram socket looks for an address too, and has ports of its
-	// own. It sends nothing.
+	// To connect a datagram socket needs a local address too, but a port of another
+	// kind. It sends nothing.
 	conn, none := net.DialUDP("udp6", nil, net.UDPAddrFromAddrPort(remote))
 	if none == nil {
 		conn.Close()
@@ -230,7 +232,7 @@ func homeless(err error, remote netip.AddrPort) error {
 	if !errors.Is(none, syscall.EADDRNOTAVAIL) {
 		return err
 	}
-	return &homelessError{err}
+	return &noIPv6Error{err}
 }
 
 func (d *Dialer) tlsConfig(host string) *tls.Config {
@@ -245,7 +247,7 @@ func (d *Dialer) tlsConfig(host string) *tls.Config {
 	return config
 }
 
-// options are those of a socket that is to connect to remote.
+// options returns the options of a socket that is to connect to remote.
 func (d *Dialer) options(remote netip.AddrPort) transport.Options {
 	source, _ := d.source(remote.Addr())
 	return transport.Options{Nagle: d.Nagle, KeepAlive: d.KeepAlive, Control: d.Control, Source: source}

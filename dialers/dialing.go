@@ -156,9 +156,9 @@ func (d *dialing) connect() {
 			return
 		}
 		if !options.Source.IsValid() {
-			err = homeless(err, addr)
+			err = withoutIPv6(err, addr)
 		}
-		d.firstErr = foremost(d.firstErr, err)
+		d.firstErr = firstError(d.firstErr, err)
 	}
 	d.fail(&DialError{results.PhaseConnect, d.firstErr})
 }
@@ -189,7 +189,7 @@ func (d *dialing) connectTimedOut() {
 
 // connectFailed gives up the connect to one address, and goes on to the next.
 func (d *dialing) connectFailed(err error) {
-	d.firstErr = foremost(d.firstErr, err)
+	d.firstErr = firstError(d.firstErr, err)
 	d.sock.Drop()
 	d.sock = nil
 	d.connect()

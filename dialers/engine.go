@@ -48,8 +48,7 @@ func (g *engine) Post(f func()) {
 	g.poller.Wake()
 }
 
-// Watch implements transport.Loop. The token is to be forgotten after an error
-// too.
+// Watch implements transport.Loop.
 func (g *engine) Watch(fd int, l transport.Listener) (uint64, error) {
 	token := g.tokens.take(l)
 	return token, g.poller.Add(fd, token)

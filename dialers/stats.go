@@ -17,11 +17,12 @@ type Stats struct {
 	ClosedByUs   uint64 // ours left before one of the peer's had come
 	ClosedByPeer uint64 // the peer's FIN had come
 	ClosedReset  uint64 // the peer's RST had come with no FIN before it
-	// ClosedUnknown are those nobody can tell of from here: the two FINs crossed, or
-	// ours still waited behind data that the peer had no room for.
+	// ClosedUnknown are connections of which this side cannot know who was first: the
+	// two FINs crossed, or ours still waited behind data that the peer had no room
+	// for.
 	ClosedUnknown uint64
-	// TLS connections by whose close_notify alert was first. It goes before that
-	// side's FIN, and says nothing of whose FIN is first.
+	// TLS connections by whose close_notify alert was first. Each side sends its alert
+	// before its FIN, but the first alert does not decide whose FIN is first.
 	NotifiedByUs   uint64 // ours left before we had read one
 	NotifiedByPeer uint64 // we had read the peer's
 }
@@ -56,7 +57,7 @@ type Idles struct {
 	AtPeerClose results.Quantiles // when the peer's FIN, close_notify or RST came
 }
 
-// idles is what a Client has seen of that. Guarded by Client.mu.
+// idles are the idle times that a Client has seen. Guarded by Client.mu.
 type idles struct {
 	longest time.Duration
 	peer    results.Durations
@@ -71,7 +72,7 @@ type Closer = transport.Closer
 
 // Who may have ended a connection first.
 const (
-	CloserNone    = transport.CloserNone    // it is not closed, or nobody has looked
+	CloserNone    = transport.CloserNone    // it is not closed, or that was not checked
 	CloserUnknown = transport.CloserUnknown // the kernel cannot tell: see Stats.ClosedUnknown
 	CloserUs      = transport.CloserUs      // our FIN, or our RST, left before the peer's FIN or RST had come
 	CloserPeer    = transport.CloserPeer    // the peer's FIN had come
@@ -80,7 +81,7 @@ const (
 
 // The kernel is asked about connections (TCP_INFO). Each question takes some
 // 0.7 us, of the 10 that an exchange takes on one core. So only failures are asked
-// about, and leases where the kernel's reply may matter, as often as can be
+// about, and leases where the result may matter, as often as can be
 // afforded.
 const (
 	// infosPerOutcome is how many failures of one outcome are asked about.

@@ -19,11 +19,11 @@ import (
 // limits, and its habit of re-sending a request that met a dead connection.
 // Every time a request is put on a connection is counted in Exchange.Attempts.
 //
-// The Transport decides; what is seen of it is what its hooks
-// (net/http/httptrace) and a connection below it tell. Why a connection left
-// its pool is not among that.
+// The Transport decides. A Stock sees what the Transport's hooks
+// (net/http/httptrace) report, and what happens on the connections below it. It
+// does not learn why a connection left the Transport's pool.
 type Stock struct {
-	// Tracer, if set before the first Do, is told of the changes to connections
+	// Tracer, if set before the first Do, is called for each change to a connection
 	// that can be seen from outside the Transport, by several goroutines. It must
 	// return at once, and not call the Stock.
 	Tracer func(TraceEvent)
@@ -68,14 +68,14 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration) *Stock
 // Begin sets the epoch, from which stamps count. Call it before the first Do.
 func (s *Stock) Begin(epoch time.Time) { s.epoch = epoch }
 
-// dial is what the Transport calls for each connection.
+// dial makes a connection for the Transport.
 func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network, addr string) (net.Conn, error) {
 	begun := s.now()
 	conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil && len(dialer.Sources) == 0 {
 			if remote, unknown := netip.ParseAddrPort(op.Addr.String()); unknown == nil {
-				err = homeless(err, remote)
+				err = withoutIPv6(err, remote)
 			}
 		}
 		s.establishedThenEnded(err)
@@ -91,9 +91,10 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 	return c, nil
 }
 
-// establishedThenEnded counts the connection of a connect that failed with err, if there was
-// one: an RST before the handshake is over is ECONNREFUSED, one after it ECONNRESET,
-// and one after a FIN EPIPE (tcp_reset in net/ipv4/tcp_input.c).
+// establishedThenEnded counts the connection of a connect that failed with err, if
+// one was established: an RST before the handshake is over is ECONNREFUSED, one
+// after it ECONNRESET, and one after a FIN EPIPE (tcp_reset in
+// net/ipv4/tcp_input.c).
 func (s *Stock) establishedThenEnded(err error) {
 	reset, closed := errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE)
 	if !reset && !closed {
@@ -141,7 +142,7 @@ func (s *Stock) change(by func(*Stats)) {
 	s.stats.PeakLeased = max(s.stats.PeakLeased, s.stats.Leased)
 }
 
-// Do performs e, as the Transport will have it.
+// Do implements generator.Doer.
 func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	run := ctx
 	if s.timeout > 0 {
@@ -165,7 +166,8 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	w.traceEnd()
 }
 
-// trace tells the tracer, if there is one. Without a time it is now.
+// trace calls the Tracer, if there is one. An event without a time is given the
+// present one.
 func (s *Stock) trace(e TraceEvent) {
 	if s.Tracer == nil {
 		return

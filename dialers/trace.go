@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// TraceEvent is one change in the life of a connection. What has no meaning for
-// a State is zero.
+// TraceEvent is one change to a connection. Fields that have no meaning for a State
+// are zero.
 type TraceEvent struct {
 	At    time.Duration // from the epoch; events of one connection are in order
 	State TraceState
@@ -33,18 +33,18 @@ type TraceEvent struct {
 // TraceState is what a connection has come to.
 type TraceState uint8
 
-// The states, in the words of Reactor Netty's log where it has one.
+// The states, named as in Reactor Netty's log where it has them.
 const (
-	Registered         TraceState = iota // its socket is made, and begins to connect
+	Registered         TraceState = iota // its socket begins to connect
 	Connected                            // the handshakes are done; Took: since Registered
-	ConnectFailed                        // they are not, and there is no connection
-	Acquired                             // an exchange has it that was idle; Took: how long
+	ConnectFailed                        // a handshake failed, and there is no connection
+	Acquired                             // an exchange has leased it; Took: how long it had been idle
 	Configured                           // an exchange is on it
 	RequestPrepared                      // the request is about to be written
 	RequestSent                          // it is written whole
 	ResponseReceived                     // the head of the response is read; Took: since the request was written
 	ResponseCompleted                    // the response is whole
-	ResponseIncomplete                   // it never will be, although it began
+	ResponseIncomplete                   // the response began, and will not be complete
 	RequestFailed                        // there is no response
 	Disconnecting                        // the exchange gives it back
 	Idle                                 // it waits in the pool
@@ -151,6 +151,7 @@ func traceUnseenEnd(c *connection) {
 	}
 }
 
+// portOf returns the port of a TCP address.
 func portOf(a net.Addr) uint16 {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return uint16(tcp.Port)

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// protocol is what a response begins with.
+// protocol is the text that a response begins with.
 const protocol = "HTTP/"
 
-// NotHTTPError is a stream that begins as no response does.
+// NotHTTPError is the error of a stream that does not begin as a response.
 type NotHTTPError struct{ begin []byte }
 
 // The types of TLS records that a server sends first (RFC 8446, section 5.1), and
@@ -32,8 +32,9 @@ func (e *NotHTTPError) Error() string {
 	return fmt.Sprintf("malformed response: it begins with %.80q and not with %q", bytes.TrimSuffix(line, []byte("\r")), protocol)
 }
 
-// begins complains as soon as what has come, with b, cannot be the begin of a
-// response: who speaks another protocol may wait for us, and send no line.
+// begins returns an error as soon as what has come, with b, cannot be the beginning
+// of a response: a peer that speaks another protocol may wait for us, and never end
+// the line.
 func (l *lines) begins(b []byte) error {
 	if len(l.buf) >= len(protocol) {
 		return nil

@@ -75,9 +75,9 @@ func (r *Response) headOver() error {
 	return nil
 }
 
-// status reads the status line. It bears what net/http does: any one-digit
+// status reads the status line. It accepts what net/http does: any one-digit
 // version, blanks before the code, no reason phrase, a sign in the code. But a
-// code below 100, which net/http bears too, is in no class (RFC 9110, section 15).
+// code below 100, which net/http accepts too, is in no class (RFC 9110, section 15).
 func (h *head) status(line []byte) error {
 	version, rest, ok := bytes.Cut(line, []byte(" "))
 	if !ok {
@@ -109,7 +109,7 @@ func (h *head) field(line []byte) error {
 	if h == nil {
 		return nil
 	}
-	switch len(name) { // most fields are told by it
+	switch len(name) { // it excludes most fields
 	case len("trailer"):
 		if isFold(name, "trailer") {
 			h.trailer(value)
@@ -138,7 +138,7 @@ func (h *head) field(line []byte) error {
 }
 
 // contentLength takes a Content-Length. A second one must be the same, to the
-// letter (RFC 9110, section 8.6, would bear a list).
+// letter (RFC 9110, section 8.6, would accept a list).
 func (h *head) contentLength(value []byte) {
 	value = trimBlanks(value)
 	n, ok := parseUint(value, 1<<63-1)
@@ -189,9 +189,9 @@ func hasToken(list []byte, token string) bool {
 	return false
 }
 
-// isFold reports whether b is lower, which is in lower case, but for the case of
-// its ASCII letters. Unlike bytes.EqualFold it folds nothing else: the Kelvin
-// sign is no k.
+// isFold reports whether b equals lower, whatever the case of b's ASCII letters;
+// lower must be in lower case. Unlike bytes.EqualFold it folds nothing else: the
+// Kelvin sign is no k.
 func isFold(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false
@@ -235,7 +235,7 @@ func trimBlanks(b []byte) []byte {
 
 // What a byte may be part of.
 const (
-	inName  = 1 << iota // a field's name: a token (RFC 9110, section 5.6.2), or a space, which net/http bears and which makes it no name we know
+	inName  = 1 << iota // a field's name: a token (RFC 9110, section 5.6.2), or a space, which net/http accepts and which makes it an unknown name
 	inValue             // a field's value: visible ASCII, blanks, and anything above 0x7f
 )
 

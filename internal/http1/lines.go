@@ -46,8 +46,8 @@ func (l *lines) next(b []byte) (line []byte, used int) {
 	return l.buf, i + 1
 }
 
-// feed takes bytes up to the blank line, over, or all of them, and tells h what
-// they say. Lines may end in a bare LF (RFC 9112, section 2.2), and may be
+// feed takes bytes up to the blank line, which it reports as over, or all of them,
+// and gives h the lines. Lines may end in a bare LF (RFC 9112, section 2.2), and may be
 // folded (section 5.2).
 func (l *lines) feed(b []byte, h *head) (used int, over bool, err error) {
 	for used < len(b) {

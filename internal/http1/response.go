@@ -39,7 +39,7 @@ type Response struct {
 	Length    int64         // Content-Length; -1: none, or overridden by chunked; 0 where there can be no body, except that to HEAD it is what a GET would have had
 	KeepAlive time.Duration // Keep-Alive: timeout=N; NoKeepAlive before HeadRead, and when the response has none
 
-	InterimBytes int // how long the interim (1xx) responses before it were
+	InterimBytes int // the length of the interim (1xx) responses before it
 
 	toHEAD   bool
 	part     part
@@ -79,9 +79,9 @@ func (r *Response) Reset(method string) {
 	*r = Response{toHEAD: method == "HEAD", room: maxHead, KeepAlive: NoKeepAlive, lines: lines{buf: buf}}
 }
 
-// Feed takes what has come and returns how much of it belongs to the response.
-// It must not be called again, until Reset, after an error or when r is done.
-// The error is ErrHeadTooLarge, errTooManyInterim, a *NotHTTPError, or says what is malformed.
+// Feed takes bytes and returns how many of them belong to the response. After an
+// error, and when r is done, call Reset before the next Feed. The error is
+// ErrHeadTooLarge, a *NotHTTPError, or says what is malformed.
 func (r *Response) Feed(b []byte) (used int, err error) {
 	for used < len(b) && !r.Done {
 		n := 0
@@ -107,8 +107,8 @@ func (r *Response) Feed(b []byte) (used int, err error) {
 	return used, nil
 }
 
-// End says that the stream has ended. That completes a response whose body ends
-// with it; any other is cut short, and the error is io.ErrUnexpectedEOF.
+// End says that the stream has ended. That completes a response whose body ends with
+// the stream. For any other response the error is io.ErrUnexpectedEOF.
 func (r *Response) End() error {
 	if r.part == inStream {
 		r.Done = true
@@ -223,7 +223,7 @@ func (r *Response) beginChunk(line []byte) error {
 	line = line[:len(line)-2]
 	c := &r.chunks
 	c.excess += int64(len(line)) + 2
-	size, _, _ := bytes.Cut(line, []byte(";")) // extensions are of no use here
+	size, _, _ := bytes.Cut(line, []byte(";")) // extensions are not used
 	if len(size) == len(line) {
 		size = bytes.TrimRight(size, " \t")
 	}
@@ -237,7 +237,7 @@ func (r *Response) beginChunk(line []byte) error {
 		return nil
 	}
 	// net/http's bound on extensions that carry bytes past the data: 16 bytes
-	// per chunk and twice the data are plausible, 16 KiB more are borne.
+	// per chunk and twice the data are plausible, 16 KiB more are accepted.
 	c.excess = max(c.excess-16-2*int64(n), 0)
 	if c.excess > 16<<10 {
 		return errChunkExcess
@@ -246,7 +246,7 @@ func (r *Response) beginChunk(line []byte) error {
 	return nil
 }
 
-// parseHex is the number that 1 to 16 hexadecimal digits are.
+// parseHex returns the value of 1 to 16 hexadecimal digits.
 func parseHex(b []byte) (n uint64, ok bool) {
 	if len(b) == 0 || len(b) > 16 {
 		return 0, false

@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bind makes source the local address of fd, a socket that is not bound
-// and not connected, of source's family. The port is left open until fd is
-// connected (IP_BIND_ADDRESS_NO_PORT, linux/in.h, since 4.2), and so needs to be
-// free for that one destination only; a port taken at bind is taken for all.
+// Bind makes source the local address of fd, a socket of source's family that is
+// neither bound nor connected. The port is chosen only when fd is connected
+// (IP_BIND_ADDRESS_NO_PORT, linux/in.h, since 4.2), and so must be free for that one
+// destination only; a port that is chosen at bind is taken for all destinations.
 //
 // The option is of level IPPROTO_IP for sockets of IPv6 too: ipv6_setsockopt
 // (net/ipv6/ipv6_sockglue.c) hands that level on to IPv4's, and both

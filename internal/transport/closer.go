@@ -11,7 +11,7 @@ import (
 type Closer uint8
 
 const (
-	CloserNone    Closer = iota // it is not closed, or nobody has looked
+	CloserNone    Closer = iota // it is not closed, or that was not checked
 	CloserUnknown               // the kernel cannot tell: the two FINs crossed, or ours has not left yet
 	CloserUs                    // our FIN, or our RST, left before the peer's FIN or RST had come
 	CloserPeer                  // the peer's FIN had come
@@ -27,7 +27,7 @@ func (c Closer) String() string { return [...]string{"", "unknown", "us", "peer"
 type CloseNotify uint8
 
 const (
-	NotNotified    CloseNotify = iota // nobody's, or there is no TLS
+	NotNotified    CloseNotify = iota // there was none, or there is no TLS
 	NotifiedByUs                      // ours left before the peer's had been read
 	NotifiedByPeer                    // the peer's had been read
 )

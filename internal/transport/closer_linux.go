@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The states of a TCP_INFO that tell who was first (net/tcp_states.h).
+// The states of a TCP_INFO that decide who was first (net/tcp_states.h).
 const (
 	tcpEstablished = 1
 	tcpFinWait1    = 4
@@ -18,12 +18,12 @@ const (
 )
 
 // endOurHalf ends our half of the connection on fd, which the caller closes next,
-// and returns who ended it first. Whether the peer's FIN had come when
-// ours left is what the kernel's state says after a shutdown, which looks and
-// acts at one moment; a look before a close would leave time between the two.
+// and returns who ended it first. A shutdown sends our FIN, and the kernel's state
+// after it says whether the peer's FIN had come by then: both happen at one moment.
+// A look before a close would leave time between the two.
 //
-// With unread data a close sends an RST, and no FIN; a shutdown would send one
-// first. So that the wire has what it would have had, the state is only asked.
+// With unread data a close sends an RST, and no FIN. A shutdown would send a FIN
+// first, and change what the peer sees; so the state is only read.
 func endOurHalf(fd uintptr) Closer {
 	waiting, err := peekRaw(rawConn(fd))
 	switch {
@@ -33,7 +33,7 @@ func endOurHalf(fd uintptr) Closer {
 		return beforeReset(fd)
 	}
 	if _, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, fd, unix.SHUT_WR, 0); errno != 0 {
-		return lateError(fd) // ENOTCONN: it was ended since the look
+		return lateError(fd) // ENOTCONN: it has ended since the look
 	}
 	info, known := rawTCPInfo(fd)
 	if !known {
@@ -42,8 +42,8 @@ func endOurHalf(fd uintptr) Closer {
 	switch info.State {
 	case tcpFinWait1:
 		if info.Notsent_bytes > 0 {
-			// Our FIN waits behind what the peer has no room for, and has not left. What
-			// ends the connection may be on its way to us.
+			// Our FIN waits behind data that the peer has no room for, and has not left. The
+			// peer's FIN or RST may be on its way.
 			return CloserUnknown
 		}
 		return CloserUs
@@ -52,12 +52,12 @@ func endOurHalf(fd uintptr) Closer {
 	case tcpLastAck:
 		return CloserPeer
 	}
-	// CLOSING: the two FINs have crossed. CLOSE: all is over, after either order; on
-	// loopback both are met.
+	// CLOSING: the two FINs have crossed. CLOSE: both sides have ended, in either
+	// order. On loopback both states occur.
 	return CloserUnknown
 }
 
-// beforeReset is who was first to end a connection with unread data.
+// beforeReset returns who was first to end a connection with unread data.
 func beforeReset(fd uintptr) Closer {
 	info, known := rawTCPInfo(fd)
 	switch {
@@ -71,7 +71,7 @@ func beforeReset(fd uintptr) Closer {
 	return lateError(fd)
 }
 
-// lateError is who ended a connection that is no more, by the socket's error.
+// lateError returns who ended a connection that is closed, by the socket's error.
 func lateError(fd uintptr) Closer {
 	switch errno, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); {
 	case err != nil || errno == 0:
@@ -95,7 +95,7 @@ func rawTCPInfo(fd uintptr) (i unix.TCPInfo, known bool) {
 func FirstToClose(conn net.Conn) Closer { return closerOf(conn, endOurHalf) }
 
 // EndedBy returns who has ended conn, and ends nothing. CloserUs means that
-// nobody has.
+// neither side has.
 func EndedBy(conn net.Conn) Closer { return closerOf(conn, beforeReset) }
 
 func closerOf(conn net.Conn, ask func(fd uintptr) Closer) Closer {
@@ -106,7 +106,7 @@ func closerOf(conn net.Conn, ask func(fd uintptr) Closer) Closer {
 	}
 	raw, err := sc.SyscallConn()
 	if err == nil {
-		// An error says that it was closed meanwhile, and then nothing is known.
+		// An error means that conn was closed meanwhile: nothing is known then.
 		_ = raw.Control(func(fd uintptr) { first = ask(fd) })
 	}
 	return first

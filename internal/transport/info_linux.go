@@ -32,7 +32,7 @@ func Info(conn net.Conn) (info results.TCPInfo, known bool) {
 	}
 	raw, err := sc.SyscallConn()
 	if err == nil {
-		// An error says that it was closed meanwhile, and then nothing is known.
+		// An error means that conn was closed meanwhile: nothing is known then.
 		_ = raw.Control(func(fd uintptr) { info, known = tcpInfo(fd) })
 	}
 	return info, known

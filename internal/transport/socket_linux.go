@@ -22,10 +22,10 @@ type Socket struct {
 	token  uint64
 	loop   Loop
 	remote netip.AddrPort
-	late   error // the error of a connection that had ended when it was established; the next call returns it
+	late   error // how the peer had ended the connection before Connected was called; the next call returns it
 }
 
-// Connect begins to connect to addr and returns; l is told when that is over.
+// Connect begins to connect to addr and returns; l.Event is called when that is over.
 func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, error) {
 	family := unix.AF_INET
 	if addr.Addr().Is6() {
@@ -99,10 +99,11 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}
 }
 
-// Connected returns how the connect came out. A peer that does not want it refuses
-// (ECONNREFUSED): one that resets has completed the handshake before, and so has
-// one whose FIN and RST came (EPIPE). That connection was made, and its first call
-// says how it ended, as if nobody had asked the socket for its error here.
+// Connected returns the error of the connect, nil if the connection is established.
+// A peer that does not want a connection refuses it (ECONNREFUSED). After an RST
+// (ECONNRESET), or a FIN and an RST (EPIPE), the handshake had been completed: that
+// connection was established, and its first read or write returns the error, as if
+// it had not been read here.
 func (s *Socket) Connected() error {
 	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {
@@ -115,16 +116,16 @@ func (s *Socket) Connected() error {
 	return s.error("connect", err)
 }
 
-// takeLate is the error that the call op returns before anything else, if there
-// is one.
+// takeLate returns the error that the call op must return before anything else, if
+// there is one.
 func (s *Socket) takeLate(op string) error {
 	err := s.late
 	s.late = nil
 	return s.error(op, err)
 }
 
-// The calls that move bytes are raw: they return at once, so the scheduler need
-// not know of them.
+// The calls that move bytes are raw: they return at once, so the scheduler need not
+// be prepared for a wait.
 
 // Read implements Transport.
 func (s *Socket) Read(b []byte) (int, error) {
@@ -187,7 +188,7 @@ func (s *Socket) Close(seen Closer, owner Owner) {
 	case s.late != nil:
 		seen = CloserOf(s.late)
 	default:
-		seen = endOurHalf(uintptr(s.fd)) // the kernel tells of a reset once, so ask only if nobody has met one
+		seen = endOurHalf(uintptr(s.fd)) // the kernel reports a reset once: do not ask for one that was met
 	}
 	s.Drop()
 	owner.Closed(seen, NotNotified)
@@ -214,7 +215,7 @@ func (s *Socket) Local() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// error is the error that package net would make of a failed operation.
+// error returns the error that package net would make of a failed operation.
 func (s *Socket) error(op string, err error) error {
 	if err == nil {
 		return nil
@@ -226,7 +227,7 @@ func (s *Socket) error(op string, err error) error {
 	return netError(op, local, net.TCPAddrFromAddrPort(s.remote), err)
 }
 
-// rawConn is the descriptor of a socket as a syscall.RawConn. It never waits.
+// rawConn makes the descriptor of a socket a syscall.RawConn. It never waits.
 type rawConn int
 
 func (fd rawConn) Control(f func(uintptr)) error { f(uintptr(fd)); return nil }

@@ -17,13 +17,13 @@ type Stream struct {
 	conn  net.Conn // TLS, or tcp itself
 	tcp   *TCP
 	owner Owner
-	buf   []byte        // the reader's, until the loop has it as got
-	goOn  chan struct{} // tells the reader that got is used up; closed by Close
+	buf   []byte        // owned by the reader, and by the loop while it has got
+	goOn  chan struct{} // lets the reader go on when got is used up; closed by Close
 	ended chan struct{} // closed when the reader has returned
 
 	notified atomic.Bool // the reader has met the peer's close_notify
 
-	// The loop's.
+	// Owned by the loop.
 	got     []byte
 	gotErr  error
 	writing bool // a goroutine is
@@ -40,7 +40,7 @@ func (s *Stream) Local() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// written is how a write came out.
+// written is the result of a write.
 type written struct {
 	n   int
 	err error
@@ -111,8 +111,8 @@ func (s *Stream) Write(b []byte) (int, error) {
 		s.ahead += len(b)
 	}
 	if s.ahead <= OneWrite && !s.writing {
-		// An idle socket has room for it, so this does not wait; and its response
-		// cannot come sooner than the word that it was written.
+		// An idle socket has room for it, so this does not wait. Written here, it is
+		// stamped before its response can come.
 		s.conn.SetWriteDeadline(time.Now().Add(maxFirstWrite))
 		defer s.conn.SetWriteDeadline(time.Time{})
 		return s.conn.Write(b)
@@ -132,7 +132,7 @@ func (s *Stream) Write(b []byte) (int, error) {
 	return 0, ErrAgain
 }
 
-// maxFirstWrite bounds a write that ought not to wait at all.
+// maxFirstWrite bounds a write that should not wait at all.
 const maxFirstWrite = time.Second
 
 // Peek implements Transport.
@@ -140,8 +140,9 @@ func (s *Stream) Peek() (waiting bool, err error) {
 	if len(s.got) > 0 || s.gotErr != nil {
 		return len(s.got) > 0, s.gotErr
 	}
-	// What waits in the socket may be for TLS alone, such as session tickets. Behind a
-	// close_notify that the reader has not met yet, the FIN is in the socket's state.
+	// Bytes in the socket may be for TLS alone, such as session tickets. They may also be
+	// a close_notify that the reader has not met yet: then the socket's state shows the
+	// FIN behind it.
 	waiting, err = Peek(s.tcp.Conn)
 	if waiting {
 		if info, known := s.Info(); known && info.State == "CLOSE_WAIT" {

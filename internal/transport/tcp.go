@@ -14,7 +14,7 @@ import (
 type TCP struct {
 	net.Conn
 	err   error       // of the first read that failed; the reader's
-	reset atomic.Bool // a read or a write has met the peer's RST: the kernel tells of it once
+	reset atomic.Bool // a read or a write has met the peer's RST, which the kernel reports once
 	first Closer      // the closer's
 }
 

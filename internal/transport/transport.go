@@ -20,12 +20,12 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Transport is a byte stream that never waits. When what failed with ErrAgain
-// may be tried again, its Owner is told, or the Listener of its Socket.
+// Transport is a byte stream that never waits. After ErrAgain the Owner's methods
+// are called, or the Listener's for a Socket, when it is worth another try.
 type Transport interface {
-	// Read is that of io.Reader. Its error may also be ErrAgain or ErrCloseNotify.
+	// Read implements io.Reader. Its error may also be ErrAgain or ErrCloseNotify.
 	Read(b []byte) (int, error)
-	// Write is that of io.Writer. After ErrAgain call it with the rest.
+	// Write implements io.Writer. After ErrAgain call it with the rest.
 	Write(b []byte) (int, error)
 	// Peek reports whether bytes are waiting, without taking them. The error says
 	// how the peer has ended the stream: see the function Peek.
@@ -35,7 +35,7 @@ type Transport interface {
 	// Local is our address; not valid when it is not known.
 	Local() netip.AddrPort
 	// Close closes the connection and then calls owner.Closed, at once or later.
-	// seen is what reads and writes have shown of who ended it; CloserNone: nothing.
+	// seen is who ended it, as reads and writes have shown; CloserNone: they have not.
 	Close(seen Closer, owner Owner)
 }
 
@@ -58,13 +58,14 @@ type Loop interface {
 	Go(f func())
 	// Post has the loop run f soon. It may be called from any goroutine.
 	Post(f func())
-	// Watch has l told of the events on a socket, until Forget.
+	// Watch has l.Event called for each event on a socket, until Forget. The token is
+	// to be forgotten after an error too.
 	Watch(fd int, l Listener) (token uint64, err error)
 	// Forget ends what Watch began.
 	Forget(token uint64)
 }
 
-// Listener is told of the events on a Socket.
+// Listener receives the events on a Socket.
 type Listener interface{ Event(poll.Event) }
 
 // ErrAgain says that nothing can be read or written now.
