@@ -2,7 +2,6 @@ package lab
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"time"
 
@@ -79,13 +78,4 @@ func (c *conn) drain(d time.Duration) {
 	c.arm(time.Now().Add(d))
 	io.Copy(io.Discard, c.raw)
 	c.raw.Close()
-}
-
-var errAlert = errors.New("the script says so")
-
-// alerting is config made to answer every client's hello with a fatal alert.
-func alerting(config *tls.Config) *tls.Config {
-	c := config.Clone()
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errAlert }
-	return c
 }

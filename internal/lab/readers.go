@@ -2,6 +2,8 @@ package lab
 
 import (
 	"net"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // drip is a TCP connection that, when single, is read byte by byte. So a body
@@ -17,4 +19,10 @@ func (d *drip) Read(p []byte) (int, error) {
 		p = p[:1]
 	}
 	return d.TCPConn.Read(p)
+}
+
+// byteWise reports whether a server must leave in the kernel what follows a
+// request's head.
+func byteWise(cfg script.Server) bool {
+	return cfg.Fault.WhileReading() || cfg.Upload != script.ReadFirst
 }
