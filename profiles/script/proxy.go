@@ -160,7 +160,7 @@ func (r Retry) String() string                   { return retryNames.Text(r) }
 func (r Retry) MarshalText() ([]byte, error)     { return retryNames.Marshal(r) }
 func (r *Retry) UnmarshalText(text []byte) error { return retryNames.Unmarshal(text, r) }
 
-// Validate returns every complaint about c, joined, each beginning with the
+// Validate returns every complaint about p, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (p Proxy) Validate() error {
 	var errs []error
@@ -177,6 +177,26 @@ func (p Proxy) Validate() error {
 	if p.NoCloseNotify && !p.TLS {
 		bad("no_close_notify: has no effect without tls; set it or remove this")
 	}
+	errs = append(errs, p.validateHeaders()...)
+	if !isToken(p.Via) {
+		bad("via: %q is not a single word such as edge", p.Via)
+	}
+	if !errorStyleNames.Known(p.Errors) {
+		bad("errors: %v is unknown", p.Errors)
+	}
+	if p.Workers < 0 || p.Workers > maxPlaces {
+		bad("workers: %d is not between 0 and %d (0 means one)", p.Workers, maxPlaces)
+	}
+	errs = append(errs, p.Upstream.validate()...)
+	if p.HopByHop == Blind && p.keepsOrChanges() {
+		bad("hop_by_hop: a blind proxy keeps no connection and changes no header; of the rest it knows only errors, upstream.connect_timeout and upstream.timeout")
+	}
+	return errors.Join(errs...)
+}
+
+// validateHeaders looks at what becomes of the headers for one connection only.
+func (p Proxy) validateHeaders() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if !hopByHopNames.Known(p.HopByHop) {
 		bad("hop_by_hop: %v is unknown", p.HopByHop)
 	}
@@ -189,24 +209,15 @@ func (p Proxy) Validate() error {
 	if p.HopByHop != Removed && p.Hint != "" {
 		bad("hint: is never sent with hop_by_hop: %v, which sends on the server's; remove it", p.HopByHop)
 	}
-	if !isToken(p.Via) {
-		bad("via: %q is not a single word such as edge", p.Via)
-	}
-	if !errorStyleNames.Known(p.Errors) {
-		bad("errors: %v is unknown", p.Errors)
-	}
-	if p.Workers < 0 || p.Workers > maxPlaces {
-		bad("workers: %d is not between 0 and %d (0 means one)", p.Workers, maxPlaces)
-	}
-	errs = append(errs, p.Upstream.validate()...)
-	if u := p.Upstream; p.HopByHop == Blind {
-		keeping := u
-		keeping.ConnectTimeout, keeping.Timeout = 0, 0
-		if keeping != (Upstream{}) || p.IdleTimeout > 0 || p.MaxRequests > 0 || p.Via != "" {
-			bad("hop_by_hop: a blind proxy keeps no connection and changes no header; of the rest it knows only errors, upstream.connect_timeout and upstream.timeout")
-		}
-	}
-	return errors.Join(errs...)
+	return errs
+}
+
+// keepsOrChanges reports whether p sets something that only a proxy does which
+// keeps connections or changes headers.
+func (p Proxy) keepsOrChanges() bool {
+	u := p.Upstream
+	u.ConnectTimeout, u.Timeout = 0, 0
+	return u != (Upstream{}) || p.IdleTimeout > 0 || p.MaxRequests > 0 || p.Via != ""
 }
 
 func (u Upstream) validate() (errs []error) {
