@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
@@ -131,7 +131,7 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 // requests fail.
 func TestNginxUnderLoad(t *testing.T) {
 	addr := nginx(t)
-	run, err := harness.Run(t.Context(), profile(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), harness.Options{})
+	run, err := kabench.Run(t.Context(), profile(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), kabench.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
