@@ -19,9 +19,9 @@ import (
 type conn struct {
 	s *Server
 	socket
-	story *story.Writer
-	idle  idleWait
-	bare  bool // close without close_notify
+	story         *story.Writer
+	idle          idleWait
+	noCloseNotify bool // end without close_notify
 }
 
 // socket is what a connection is read from and written to, from the kernel
@@ -58,7 +58,7 @@ func (s *socket) attach(nc net.Conn) {
 func (c *conn) serve() {
 	stop := context.AfterFunc(c.s.ln.Ctx, func() { c.raw.SetDeadline(serve.LongAgo) })
 	defer stop()
-	defer giveBack(c.s.limits.connections)
+	defer leave(c.s.limits.connections)
 	e := c.run()
 	c.s.gone(c)
 	c.close(e)

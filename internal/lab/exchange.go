@@ -31,10 +31,10 @@ func (c *conn) exchange(use int) *story.Ending {
 	if e := c.await(use); e != nil {
 		return e
 	}
-	if !take(c.s.ln.Ctx, c.s.limits.threads) {
+	if !enter(c.s.ln.Ctx, c.s.limits.threads) {
 		return c.lost(os.ErrDeadlineExceeded)
 	}
-	defer giveBack(c.s.limits.threads)
+	defer leave(c.s.limits.threads)
 	x := &exchange{conn: c, use: use}
 	if e := x.readHead(); e != nil {
 		return e
@@ -57,9 +57,9 @@ func (c *conn) exchange(use int) *story.Ending {
 	if err := x.respond(says); err != nil {
 		return c.lost(err)
 	}
-	answered := time.Now()
-	c.story.Answered(answered)
-	c.bare = x.fault == script.TLSNoCloseNotify
+	responded := time.Now()
+	c.story.Responded(responded)
+	c.noCloseNotify = x.fault == script.TLSNoCloseNotify
 	if why != "" {
 		return story.ServerEnds(story.FIN, why)
 	}
@@ -68,7 +68,7 @@ func (c *conn) exchange(use int) *story.Ending {
 			return e
 		}
 	}
-	c.setIdle(answered, x.fault)
+	c.setIdle(responded, x.fault)
 	return nil
 }
 

@@ -6,9 +6,9 @@ import (
 	"github.com/kabench/kabench/internal/lab/serve"
 )
 
-// Reload ends the connections that are open now, as the script says, and
-// returns how many there are. One that has not sent a request yet is not idle:
-// its first response says close.
+// Reload ends the connections that are open now, in the way that the script says, and
+// returns how many there are. A connection that has not sent a request yet does not
+// count as idle: its first response says close.
 func (s *Server) Reload() int {
 	s.reloads.Add(1)
 	s.openMu.Lock()
