@@ -30,7 +30,7 @@ func LoadToCheck(sets []string) (*Profile, error) {
 	if len(d.Errs) > 0 {
 		return nil, WithoutSecrets(d.Errs, sets...)
 	}
-	p.Assumed = d.notGiven()
+	p.Assumed, p.Warnings = d.notGiven(), d.warnings()
 	return &p, nil
 }
 

@@ -39,6 +39,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	if len(d.Errs) > 0 {
 		return nil, WithoutSecrets(d.Errs, append(slices.Clone(sets), string(data))...)
 	}
+	p.Warnings = d.warnings()
 	return &p, nil
 }
 

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
@@ -102,12 +104,8 @@ func ofCap(n, limit int) string {
 // poolLine is the pool's gauges. The cap of its connections stands beside the
 // leased ones, which are what it is needed for.
 func poolLine(now harness.Progress) string {
-	maxConns := now.MaxConns
-	if maxConns == 0 {
-		maxConns = -1
-	}
 	g := now.Pool
-	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
+	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, cmp.Or(now.MaxConns, pool.NoCap)), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
 }
 
 func progressLines(title string, now harness.Progress) []string {

@@ -43,7 +43,8 @@ type order struct {
 	Live     bool              `json:"live,omitempty"` // there may be questions for the page
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
-	Trace    bool              `json:"trace,omitempty"` // it is to tell of the lives of connections
+	Trace    bool              `json:"trace,omitempty"`    // it is to tell of the lives of connections
+	Warnings []string          `json:"warnings,omitempty"` // of the profile, which its text no longer causes
 }
 
 const (
@@ -81,7 +82,7 @@ func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*resu
 	if err != nil {
 		return nil, err
 	}
-	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil})
+	first, err := json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil, p.Warnings})
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +302,7 @@ func Child(in io.Reader, out io.Writer) int {
 		err = errors.New("not in a network namespace of its own")
 	}
 	if err == nil {
-		p.Expect = o.Expect
+		p.Expect, p.Warnings = o.Expect, o.Warnings
 		opts := Options{Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Live: feed, Stop: stop, Progress: func(now Progress) { tell(message{Progress: &now}) }}
 		if o.Trace {
 			trace := newTraceRelay(tell)

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/collectors"
@@ -151,7 +152,7 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 	if r.notes, err = need.check(limits, p.Expect); err != nil {
 		return nil, &InputError{err}
 	}
-	r.notes = append(notes, r.notes...)
+	r.notes = slices.Concat(p.Warnings, notes, r.notes)
 	if opts.Out != "" && !opts.Bare {
 		if r.writer, err = results.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
