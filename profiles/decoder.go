@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A Complaint is one thing wrong with a profile, and how to mend it. Its fields
@@ -62,12 +62,12 @@ func (d *decoder) presetValue(t reflect.Type, name string) (v reflect.Value, may
 		policy := p.Pool
 		policy.Resend = slices.Clone(policy.Resend)
 		return reflect.ValueOf(policy), true, nil
-	case reflect.TypeFor[lab.Config](), reflect.TypeFor[ServerFacts]():
+	case reflect.TypeFor[script.Server](), reflect.TypeFor[ServerFacts]():
 		p, found := FindServer(name)
 		if !found {
 			return v, true, notFound("server", name, servers.known())
 		}
-		if t == reflect.TypeFor[lab.Config]() {
+		if t == reflect.TypeFor[script.Server]() {
 			return reflect.ValueOf(p.Lab), true, nil
 		}
 		facts := p.Facts

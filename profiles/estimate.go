@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
 )
 
@@ -96,7 +96,7 @@ func (p *Profile) way() (trip time.Duration, bandwidth int64) {
 				continue
 			}
 			there, back := l.Conditions, l.Conditions
-			for _, own := range []struct{ to, from *sandbox.Conditions }{{&there, l.There}, {&back, l.Back}} {
+			for _, own := range []struct{ to, from *network.Conditions }{{&there, l.There}, {&back, l.Back}} {
 				if own.from != nil {
 					*own.to = *own.from
 				}

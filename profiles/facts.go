@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ServerFacts is what is known of a server or a load balancer whose settings
@@ -87,7 +87,7 @@ func (f ServerFacts) Validate() error {
 
 // Take fills f with what the script of a server says; what it leaves at 0 stays.
 // A hint that only clients get that ask for one is not among it.
-func (f *ServerFacts) Take(c lab.Config) {
+func (f *ServerFacts) Take(c script.Server) {
 	if c.IdleTimeout > 0 {
 		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
 	}
@@ -122,8 +122,8 @@ var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
 func (f ServerFacts) EndsBehind() bool { return f.Silent || f.PassesOn }
 
 // meanDelay is the mean of a delay; of a normal or exponential one, its parameter.
-func meanDelay(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
+func meanDelay(d script.Delay) time.Duration {
+	if d.Form == script.Uniform {
 		return d.A/2 + d.B/2
 	}
 	return d.A

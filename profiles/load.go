@@ -12,8 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/strictyaml"
-	"github.com/kabench/kabench/results"
 )
 
 // Load reads a profile onto Default, applies sets, each of the form path=value,
@@ -93,7 +93,7 @@ func notFound(what, name string, names []string) error {
 	if list, found := map[string]string{"profile": "'kabench profiles' and 'kabench incidents' list", "pool": "'kabench pools' lists", "server": "'kabench servers' lists"}[what]; found {
 		hint = list + " them"
 	}
-	if near := results.Nearest(name, names); near != "" {
+	if near := nearest.Name(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near) // the whole list would bury it
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)

@@ -3,9 +3,10 @@ package profiles
 import (
 	"net/http"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
@@ -29,7 +30,7 @@ type Profile struct {
 	Target Target `yaml:"target"`
 	// Network is a private network to run in: the client, and the hosts that
 	// target.lab and target.proxies are served on. See Path.
-	Network *sandbox.Config `yaml:"network,omitempty"`
+	Network *network.Config `yaml:"network,omitempty"`
 	// Server and Via are what is known of a target that is not target.lab, and
 	// of a load balancer on the way to it. Only Check looks at them.
 	Server ServerFacts `yaml:"server,omitempty"`

@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/profiles/targets"
 )
 
@@ -41,7 +41,7 @@ type Target struct {
 	// in turn, each with its own ports; none: the kernel chooses one.
 	SourceAddresses []string `yaml:"source_addresses,omitempty"`
 	// Lab makes kabench serve the target itself, in place of URL and File.
-	Lab *lab.Config `yaml:"lab,omitempty"`
+	Lab *script.Server `yaml:"lab,omitempty"`
 	// On are the hosts of the network that serve Lab, alike; empty: the host
 	// "server", or without one the backends of the balancer that At is.
 	On Names `yaml:"on,omitempty"`
@@ -54,15 +54,15 @@ type Target struct {
 	// half of this machine's ephemeral ports towards the target.
 	AllowPortExhaustion bool `yaml:"allow_port_exhaustion,omitempty"`
 	// Link puts a forwarding link with delay between kabench and the target.
-	Link *lab.LinkConfig `yaml:"link,omitempty"`
+	Link *script.Link `yaml:"link,omitempty"`
 }
 
 // Proxy is one of the proxies before the lab's server.
 type Proxy struct {
 	// On is the host of the network that it runs on; "": the host "proxy". Without
 	// a network it runs on the loopback, and On has no effect.
-	On              string `yaml:"on,omitempty"`
-	lab.ProxyConfig `yaml:",inline"`
+	On           string `yaml:"on,omitempty"`
+	script.Proxy `yaml:",inline"`
 }
 
 // Names is a list of names; a single one may be given without brackets.

@@ -2,15 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/live"
+	"github.com/kabench/kabench/internal/usage"
 )
 
 // liveOptions are the flags that ask for a page that shows the run.
@@ -32,16 +32,16 @@ type livePage struct {
 
 // open begins to serve the page, if one is asked for, and says where. The feed
 // is nil without one.
-func (o *liveOptions) open(command string, s *streams, bare bool) (*live.Feed, livePage, error) {
+func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
-		return nil, livePage{}, &usageError{command, errors.New("--live-stay is for --live, which is not given")}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay is for --live, which is not given")
 	case o.at == "":
 		return nil, livePage{}, nil
 	case o.stay < 0:
-		return nil, livePage{}, &usageError{command, fmt.Errorf("--live-stay %v is negative", o.stay)}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay %v is negative", o.stay)
 	case bare:
-		return nil, livePage{}, &usageError{command, errors.New("--no-instruments watches nothing, and --live would show nothing; give one")}
+		return nil, livePage{}, usage.Errorf(command, "--no-instruments watches nothing, and --live would show nothing; give one")
 	}
 	feed := live.NewFeed()
 	server, err := live.Start(o.at, feed)
@@ -61,7 +61,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	if p.server == nil {
 		return
 	}
-	ctx, cancel := signal.NotifyContext(ctx, harness.StopSignals()...)
+	ctx, cancel := signal.NotifyContext(ctx, kabench.StopSignals()...)
 	defer cancel()
 	stay := p.stay
 	select {

@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
-	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/results"
 )
 
@@ -20,16 +19,16 @@ const plainEvery = 5 * time.Second
 // progress tells a person how far a run has come: lines that are drawn over in a
 // terminal, one every five seconds elsewhere, nothing with --json.
 type progress struct {
-	screen *screen
+	screen *terminal.Screen
 	title  string
 	last   time.Duration // when the last plain line was written
 	silent bool
 }
 
 func newProgress(s *streams) *progress {
-	to, ok := s.err.(*screen)
+	to, ok := s.err.(*terminal.Screen)
 	if !ok {
-		to = newScreen(s.err)
+		to = terminal.NewScreen(s.err)
 	}
 	return &progress{screen: to, silent: s.json}
 }
@@ -38,17 +37,17 @@ func newProgress(s *streams) *progress {
 func (p *progress) begin(title string) {
 	p.end()
 	p.title, p.last = title, 0
-	if !p.silent && p.screen.size == nil {
+	if !p.silent && !p.screen.IsTerminal() {
 		fmt.Fprintln(p.screen, title)
 	}
 }
 
-// show is for harness.Options.Progress.
-func (p *progress) show(now harness.Progress) {
+// show is for kabench.Options.Progress.
+func (p *progress) show(now kabench.Progress) {
 	switch {
 	case p.silent:
-	case p.screen.size != nil:
-		p.screen.draw(progressLines(p.title, now))
+	case p.screen.IsTerminal():
+		p.screen.Draw(progressLines(p.title, now))
 	case now.Elapsed-p.last >= plainEvery:
 		p.last = now.Elapsed
 		fmt.Fprintln(p.screen, plainProgress(p.title, now))
@@ -56,10 +55,10 @@ func (p *progress) show(now harness.Progress) {
 }
 
 // end clears the lines.
-func (p *progress) end() { p.screen.draw(nil) }
+func (p *progress) end() { p.screen.Draw(nil) }
 
 // elapsed is "12 s of 35 s", with what the run is doing.
-func elapsed(now harness.Progress) string {
+func elapsed(now kabench.Progress) string {
 	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
 	if now.Total > 0 {
 		s += fmt.Sprintf(" of %d s", int(now.Total.Round(time.Second).Seconds()))
@@ -83,7 +82,7 @@ func errorsOf(t collectors.Totals) string {
 }
 
 // byPhase is "before_response 10, connect 2": where failed exchanges ended.
-func byPhase(now harness.Progress) string {
+func byPhase(now kabench.Progress) string {
 	var list []string
 	for phase, n := range now.Totals.Phases {
 		if n > 0 {
@@ -103,12 +102,16 @@ func ofCap(n, limit int) string {
 
 // poolLine is the pool's gauges. The cap of its connections stands beside the
 // leased ones, which are what it is needed for.
-func poolLine(now harness.Progress) string {
+func poolLine(now kabench.Progress) string {
+	maxConns := now.MaxConns
+	if maxConns == 0 {
+		maxConns = -1
+	}
 	g := now.Pool
-	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, cmp.Or(now.MaxConns, pool.NoCap)), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
+	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
 }
 
-func progressLines(title string, now harness.Progress) []string {
+func progressLines(title string, now kabench.Progress) []string {
 	head := elapsed(now)
 	if title != "" {
 		head = title + ": " + head
@@ -140,7 +143,7 @@ func progressLines(title string, now harness.Progress) []string {
 	return lines
 }
 
-func plainProgress(title string, now harness.Progress) string {
+func plainProgress(title string, now kabench.Progress) string {
 	t := now.Totals
 	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d%s, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, errorsOf(t), t.Failed)
 	if title != "" {

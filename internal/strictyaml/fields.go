@@ -7,7 +7,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // FieldKey returns the key of a struct field in YAML, and whether an empty value
@@ -137,7 +137,7 @@ func PathsOf(t reflect.Type, prefix string) []string {
 // does not have. It names the key that was probably meant, here or elsewhere, or
 // all keys of t. A key of t is shown with the section named shown before it.
 func (d *Decoder) unknownKey(t reflect.Type, section, key, shown string) string {
-	if near := results.Nearest(key, KeysOf(t)); near != "" {
+	if near := nearest.Name(key, KeysOf(t)); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", Join(shown, near))
 	}
 	for _, path := range d.Elsewhere {

@@ -12,9 +12,9 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/profiles/targets"
 )
 
@@ -79,7 +79,7 @@ func newSubject(p *profiles.Profile, ports int) *subject {
 }
 
 // servedBy is h with the facts that the lab's script settles.
-func (h hop) servedBy(c lab.Config) hop {
+func (h hop) servedBy(c script.Server) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
 	h.MaxRequests, h.Unannounced, h.Silent, h.IdleForEver = 0, false, false, false
 	h.Take(c)
