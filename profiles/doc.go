@@ -13,5 +13,6 @@
 // [LoadPool], [ReadServer] and [Find] take their names.
 //
 // A profile is data: the package starts nothing. To run one, see package kabench; to
+
 // check one without traffic, see package lint.
 package profiles

@@ -81,7 +81,7 @@ func parsePreset(source string, data []byte) (Preset, error) {
 	refused := d.Errs
 	for _, c := range strictyaml.Under(section, p.Pool.Validate()) {
 		if !refused.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, source))
+			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
 	return p, WithoutSecrets(d.Errs.Err(), string(data))

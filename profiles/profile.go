@@ -3,11 +3,10 @@ package profiles
 import (
 	"net/http"
 
-	"github.com/kabench/kabench/profiles/network"
-
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask

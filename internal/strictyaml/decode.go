@@ -59,6 +59,20 @@ func (d *Decoder) mark(t *token.Token) Mark {
 	return m
 }
 
+// Located adds to a complaint the place where its field was set, or else the
+// nearest section around it, or else the file as a whole.
+func (d *Decoder) Located(c Complaint, file string) Complaint {
+	for path := c.Path; path != ""; {
+		if m, found := d.Places[path]; found {
+			c.Source, c.Line, c.Column = m.Source, m.Line, m.Column
+			return c
+		}
+		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+	}
+	c.Source = file
+	return c
+}
+
 // Complain adds a complaint about the field at path, which stands at t; a nil t
 // means that the place is not known.
 func (d *Decoder) Complain(path string, t *token.Token, format string, args ...any) {
