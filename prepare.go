@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -47,7 +48,7 @@ func newPlan(p *profiles.Profile, baseline *Baseline) (*plan, error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	return &plan{p, schedule, abort, baseline, append(notes, baseline.weighs(p.Expect)...)}, nil
+	return &plan{p, schedule, abort, baseline, slices.Concat(p.Warnings, notes, baseline.weighs(p.Expect))}, nil
 }
 
 // newSeed is above 0, and small enough for JSON readers that keep 53 bits.

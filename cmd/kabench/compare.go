@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
 )
@@ -122,7 +122,7 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 
 // makeRuns makes the runs of a plan, or goes on with those in out, and compares
 // them.
-func makeRuns(c *cobra.Command, s *streams, plan *profiles.Plan, out string, resume bool) error {
+func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resume bool) error {
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
 )
 
@@ -25,7 +25,7 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	p := &profiles.Plan{
+	p := &matrix.Plan{
 		Name: begun.Name, Question: begun.Question, Axes: begun.Axes, Repeats: begun.Repeats, Seed: begun.Seed,
 		CoolDown: time.Duration(begun.CoolDown * float64(time.Second)),
 	}
@@ -77,16 +77,16 @@ func openBegun(dir string) (*results.Plan, error) {
 }
 
 // keptArms takes the settings from the plan that was kept.
-func keptArms(p *profiles.Plan, begun *results.Plan) error {
+func keptArms(p *matrix.Plan, begun *results.Plan) error {
 	arms, err := kabench.PlannedArms(begun)
 	for _, arm := range arms {
-		p.Arms = append(p.Arms, profiles.Arm(arm))
+		p.Arms = append(p.Arms, matrix.Arm(arm))
 	}
 	return err
 }
 
 // askedArms takes the settings from the command line.
-func (o *compareOptions) askedArms(p *profiles.Plan, args []string) error {
+func (o *compareOptions) askedArms(p *matrix.Plan, args []string) error {
 	if len(args) > 0 {
 		o.profile = args[0]
 	}

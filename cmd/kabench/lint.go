@@ -70,6 +70,9 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range p.Warnings {
+		fmt.Fprintln(s.err, "warning:", w)
+	}
 	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
