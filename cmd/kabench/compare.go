@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
@@ -89,7 +89,7 @@ Given directories of finished runs, or of a comparison, it compares those.`,
 	o.flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
 	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
-	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
+	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
 	f.StringVar(&o.resume, "resume", "", "go on with the comparison in this directory, which was stopped or killed")
 	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
@@ -126,12 +126,12 @@ func makeRuns(c *cobra.Command, s *streams, plan *profiles.Plan, out string, res
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
-	var arms []harness.ComparedArm
+	var arms []kabench.ComparedArm
 	for _, arm := range plan.Arms {
-		arms = append(arms, harness.ComparedArm(arm))
+		arms = append(arms, kabench.ComparedArm(arm))
 	}
-	doc, err := harness.Compare(ctx, arms, harness.CompareOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
+		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -78,7 +78,7 @@ func openBegun(dir string) (*results.Plan, error) {
 
 // keptArms takes the settings from the plan that was kept.
 func keptArms(p *profiles.Plan, begun *results.Plan) error {
-	arms, err := harness.PlannedArms(begun)
+	arms, err := kabench.PlannedArms(begun)
 	for _, arm := range arms {
 		p.Arms = append(p.Arms, profiles.Arm(arm))
 	}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/doctor"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
@@ -50,7 +50,7 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 			fmt.Fprintln(s.err, "measuring the rate that this machine holds, ten seconds at most")
 		}
 		err := facts.MeasureRate(func(rate int) (bool, error) { return holds(ctx, stop, rate) })
-		if errors.Is(err, harness.ErrInterrupted) {
+		if errors.Is(err, kabench.ErrInterrupted) {
 			return err // any other error is a finding
 		}
 	}
@@ -78,12 +78,12 @@ func holds(ctx context.Context, stop <-chan struct{}, rate int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	run, err := harness.Run(ctx, p, harness.Options{Version: version(), Stop: stop})
+	run, err := kabench.Run(ctx, p, kabench.Options{Version: version(), Stop: stop})
 	if err != nil {
 		return false, err
 	}
 	if run.Interrupted {
-		return false, harness.ErrInterrupted
+		return false, kabench.ErrInterrupted
 	}
 	return run.Valid && run.Counts.Dropped == 0 && run.Counts.Failed == 0, nil
 }

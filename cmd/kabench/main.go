@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -26,9 +26,7 @@ func main() {
 	// net/http logs what servers send unasked. To client: stock it is an outcome, and
 	// a secret may be in it.
 	log.SetOutput(io.Discard)
-	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
-		os.Exit(harness.Child(os.Stdin, os.Stdout))
-	}
+	kabench.ExitIfChild()
 	os.Exit(int(run(os.Args[1:], os.Stdout, os.Stderr)))
 }
 
@@ -50,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 			text += fmt.Sprintf(" (see '%s --help')", misused.Command)
 		}
 		fmt.Fprintf(stderr, "kabench: %s\n", text)
-		if errors.Is(err, harness.ErrInterrupted) {
+		if errors.Is(err, kabench.ErrInterrupted) {
 			return exit.Interrupted
 		}
 		return exit.Input

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
@@ -85,7 +85,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	}
 	progress := newProgress(s)
 	progress.title, progress.silent = p.Name, progress.silent || silent
-	run, err := harness.Run(ctx, p, harness.Options{
+	run, err := kabench.Run(ctx, p, kabench.Options{
 		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.show, Trace: trace.add(),
 	})
 	progress.end()
@@ -119,8 +119,8 @@ func (s *streams) saved(dir string) {
 
 // openBaselines reads the runs in these directories, each of one run or of
 // several; without directories there is no baseline.
-func openBaselines(dirs []string) (*harness.Baseline, error) {
-	var all []*harness.Baseline
+func openBaselines(dirs []string) (*kabench.Baseline, error) {
+	var all []*kabench.Baseline
 	sifted := false
 	for _, dir := range dirs {
 		paths, err := resultsdir.RunsOf(dir)
@@ -143,7 +143,7 @@ func openBaselines(dirs []string) (*harness.Baseline, error) {
 	return all[0], nil
 }
 
-func openBaseline(path string) (*harness.Baseline, error) {
+func openBaseline(path string) (*kabench.Baseline, error) {
 	d, err := results.Open(path)
 	if err != nil {
 		return nil, err
@@ -152,5 +152,5 @@ func openBaseline(path string) (*harness.Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &harness.Baseline{Dir: path, Run: run}, nil
+	return &kabench.Baseline{Dir: path, Run: run}, nil
 }

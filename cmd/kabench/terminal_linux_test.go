@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/glass"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // pseudo is a terminal pair: what is written to tty comes out of the other end.
@@ -47,7 +48,7 @@ func pseudo(t *testing.T) (other, tty *os.File) {
 // are gone, and the cursor is where and how it was.
 func TestProgressInATerminal(t *testing.T) {
 	other, tty := pseudo(t)
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/harness"
 )
 
 // Catch returns a context and a channel for a run: the first SIGINT, SIGTERM
@@ -24,7 +24,7 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, harness.StopSignals()...)
+	signal.Notify(signals, kabench.StopSignals()...)
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -52,7 +52,7 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 
 // LastResort is how long a program that was told to give up has for it and for
 // writing what it has. It is longer than a run in a private network has, whose
-// process is killed before (patience in internal/harness).
+// process is killed before (patience in isolated.go of the root).
 const LastResort = 25 * time.Second
 
 // endAnyhow ends the program unless it is done in time.

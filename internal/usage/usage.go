@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kabench/kabench/internal/layout"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // Error is a command line that does not parse.
@@ -114,7 +114,7 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := results.Nearest(name, names); near != "" {
+	if near := nearest.Name(name, names); near != "" {
 		return fmt.Sprintf("%s is no flag of '%s'; did you mean --%s?", given, c.CommandPath(), near)
 	}
 	var others []string
@@ -131,7 +131,7 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 
 // DidYouMean is "; did you mean X?", or "" if nothing is near.
 func DidYouMean(word string, all []string) string {
-	if near := results.Nearest(word, all); near != "" {
+	if near := nearest.Name(word, all); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
@@ -152,7 +152,7 @@ func UnknownCommand(root *cobra.Command, words []string) error {
 		names = append(names, c.Name())
 	}
 	text := fmt.Sprintf("%s is no command", words[i])
-	if near := results.Nearest(words[i], names); near != "" {
+	if near := nearest.Name(words[i], names); near != "" {
 		text += fmt.Sprintf("; did you mean 'kabench %s'?", near)
 	}
 	return &Error{"kabench", errors.New(text)}
