@@ -180,7 +180,7 @@ func TestKilledReproductionIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _ = says(t, exit.Done, "report", all)
-	for _, want := range []string{"0 of 3 reproduced, 1 not begun", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
+	for _, want := range []string{"0 of 3 reproduced, 1 not started", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, text)
 		}

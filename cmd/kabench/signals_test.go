@@ -229,7 +229,7 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	p, dir := endless(t, script.Server{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
 	recorded(t, dir) // those that were dropped at the cap
 	p.Process.Signal(os.Interrupt)
-	waitFor(t, "the word that the first signal has come", func() bool { return strings.Contains(p.stderr.String(), "once more") })
+	waitFor(t, "the word that the first signal has come", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again") })
 	p.Process.Signal(os.Interrupt)
 	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())

@@ -77,7 +77,7 @@ func TestProgressInATerminal(t *testing.T) {
 	waitFor(t, "two drawings, the last one whole", func() bool { // it may be read in pieces
 		text := g.String()
 		lines := strings.Split(text, "\n")
-		return strings.Count(raw.String(), "exchanges") > 1 && rate.MatchString(text) &&
+		return strings.Count(raw.String(), "requests   in") > 1 && rate.MatchString(text) &&
 			strings.HasPrefix(lines[0], "127.0.0.1: ") && len(lines) >= 4 && len(lines) <= 6
 	})
 	p.Process.Signal(os.Interrupt)
@@ -85,7 +85,7 @@ func TestProgressInATerminal(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, g)
 	}
 	waitFor(t, "the last line", func() bool { return strings.Contains(g.String(), "results: ") })
-	if text := g.String(); strings.Contains(text, "exchanges ") || !strings.Contains(text, "interrupted; waiting") {
+	if text := g.String(); strings.Contains(text, "requests   ") || !strings.Contains(text, "stopping: waiting") {
 		t.Errorf("progress is left on the screen:\n%s", text)
 	}
 	if strings.Contains(raw.String(), "\x1b[?25l") {
