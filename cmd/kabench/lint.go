@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
 )
 
 // lintOptions holds the flags of 'kabench lint'.
@@ -60,7 +61,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, instead of the profile's pool")
 	f.StringVar(&o.server, "server", "", "server preset or YAML file, instead of the profile's description of its server")
 	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of the server")
-	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "how many local ports the client has for connections to one destination, from each source address")
+	f.IntVar(&o.ports, "ports", lint.DefaultPorts, "how many local ports the client has for connections to one destination, from each source address")
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, for example server.idle_timeout=75s; may be repeated")
 	return c
 }
@@ -70,7 +71,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.CheckInWords(p, o.ports, wording.For)
+	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
@@ -177,7 +178,7 @@ func (o *lintOptions) inFlags(err error) error {
 }
 
 // printChecklist prints a block for each finding, and what was checked.
-func printChecklist(w io.Writer, list profiles.Checklist) error {
+func printChecklist(w io.Writer, list lint.Checklist) error {
 	var b strings.Builder
 	for _, f := range list.Findings {
 		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
