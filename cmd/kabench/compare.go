@@ -31,7 +31,7 @@ type compareOptions struct {
 	anyQuestion bool
 }
 
-// defaultRepeats is how often each setting runs unless told otherwise.
+// defaultRepeats is how often each setting runs without --repeats.
 const defaultRepeats = 5
 
 func newCompare(s *streams) *cobra.Command {
@@ -96,7 +96,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 	return c
 }
 
-// finished reports whether the arguments are directories rather than a profile.
+// finished reports whether the arguments are directories of finished runs, not a profile.
 func finished(args []string) bool {
 	if len(args) > 1 {
 		return true
@@ -174,7 +174,7 @@ func (s *streams) printComparison(c *results.Comparison) error {
 	return results.RenderComparison(s.out, c)
 }
 
-// compareFinished compares runs that were made before.
+// compareFinished compares finished runs.
 func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
 	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
 		if o.has(flag) {

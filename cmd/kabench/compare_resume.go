@@ -43,8 +43,8 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 	return makeRuns(c, s, p, o.resume, true)
 }
 
-// checkResume refuses arguments that cannot be combined with --resume. fromKept says that the settings are
-// taken from the directory, so that no flag may change them.
+// checkResume refuses arguments that cannot be combined with --resume. With fromKept the
+// settings come from the directory, so no flag may change them.
 func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept bool) error {
 	switch {
 	case len(args) > 1 || len(args) == 1 && finished(args):

@@ -39,7 +39,7 @@ func setFlagCompletion(root *cobra.Command) {
 				values = cobra.NoFileCompletions
 			}
 			if f.Value.Type() != "bool" {
-				_ = c.RegisterFlagCompletionFunc(f.Name, values) // it fails only for a flag that does not exist, or the second time
+				_ = c.RegisterFlagCompletionFunc(f.Name, values) // fails only for a missing flag, or the second time
 			}
 		})
 	}

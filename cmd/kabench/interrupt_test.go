@@ -20,8 +20,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// neverEnding serves connections that it answers with text, and then with the same
-// piece again and again, or with nothing more; reached is how many it took.
+// neverEnding serves connections. It writes text to each of them, and then piece again and
+// again, or nothing more if piece is "". reached counts the requests it received.
 func neverEnding(t *testing.T, text, piece string) (url string, reached *atomic.Int64) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -171,7 +171,7 @@ func newShow(s *streams) *cobra.Command {
 	}
 }
 
-// shown is what `kabench show` shows.
+// shown is what 'kabench show --json' prints.
 type shown struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`

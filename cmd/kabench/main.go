@@ -1,5 +1,5 @@
 // Command kabench reproduces incidents of pooled HTTP connections, measures
-// pool configurations under open-loop load, and reports what was seen.
+// pool configurations under open-loop load, and explains failures.
 package main
 
 import (
@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 	return exit.Done
 }
 
-// streams are where commands write, and whether they write JSON.
+// streams are where commands write to, and in which form.
 type streams struct {
 	out, err io.Writer
 	json     bool

@@ -33,7 +33,7 @@ func newProgress(s *streams) *progress {
 	return &progress{screen: to, silent: s.json}
 }
 
-// begin starts a run with a title of its own.
+// begin shows the title of a run that begins.
 func (p *progress) begin(title string) {
 	p.end()
 	p.title, p.last = title, 0
@@ -42,7 +42,7 @@ func (p *progress) begin(title string) {
 	}
 }
 
-// show is for kabench.Options.Progress.
+// show draws now. It is the function for kabench.Options.Progress.
 func (p *progress) show(now kabench.Progress) {
 	switch {
 	case p.silent:
@@ -57,7 +57,7 @@ func (p *progress) show(now kabench.Progress) {
 // end clears the lines.
 func (p *progress) end() { p.screen.Draw(nil) }
 
-// elapsed is "12 s of 35 s", with what the run is doing.
+// elapsed returns for example "12 s of 35 s, warming up".
 func elapsed(now kabench.Progress) string {
 	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
 	if now.Total > 0 {
@@ -81,7 +81,7 @@ func errorsOf(t collectors.Totals) string {
 	return fmt.Sprintf(" (%d error responses)", t.Errors)
 }
 
-// byPhase is "before_response 10, connect 2": where failed exchanges ended.
+// byPhase counts failed exchanges by phase, for example "before_response 10, connect 2".
 func byPhase(now kabench.Progress) string {
 	var list []string
 	for phase, n := range now.Totals.Phases {

@@ -31,7 +31,7 @@ sockets    TIME_WAIT client 217, server 85; ports used 233 of 28232`
 	if got := strings.Join(progressLines("idle-race", aProgress()), "\n"); got != want {
 		t.Errorf("%s", got)
 	}
-	// What is not known is not said.
+	// Unknown figures are left out.
 	now := kabench.Progress{Elapsed: 3 * time.Second, WarmUp: 5 * time.Second, PendingMax: -1, Buffered: 7}
 	want = `3 s, warming up
 rate       0/s offered, 0/s achieved, 0/s ok

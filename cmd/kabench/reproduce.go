@@ -134,7 +134,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
 func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	all := profiles.Incidents()
-	for _, e := range all { // before any of them is run
+	for _, e := range all { // before the first one is run
 		if _, err := profiles.Open(e.Name, o.sets); err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
@@ -177,8 +177,8 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	return incidents.Worst(done).Err()
 }
 
-// printIncidents prints how incidents came out; of is how many there were to be, out
-// where their results are.
+// printIncidents prints how incidents came out. of is how many there were to be, and out is
+// where the results are.
 func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
 	if s.json {
 		return incidents.PrintJSON(s.out, done)

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 )
 
-// TestInputErrorsQuoteNoSecret gives kabench what it cannot use, with a secret in it.
-// What it says names the place.
+// TestInputErrorsQuoteNoSecret gives kabench wrong input that contains a secret. The error
+// names the place and does not show the secret.
 func TestInputErrorsQuoteNoSecret(t *testing.T) {
 	const head = "name: p\nload: {rate: 10/s}\n"
 	const inURL, inHeader = "http://zyxwvuts:" + token + "%zz@127.0.0.1:1/", "Bearer " + token

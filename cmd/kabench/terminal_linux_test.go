@@ -16,7 +16,7 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// pseudo is a terminal pair: what is written to tty comes out of the other end.
+// pseudo opens a pseudo terminal: other reads what is written to tty.
 func pseudo(t *testing.T) (other, tty *os.File) {
 	t.Helper()
 	other, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -44,8 +44,8 @@ func pseudo(t *testing.T) (other, tty *os.File) {
 	return other, tty
 }
 
-// In a terminal there are lines drawn over, within its width; after Ctrl-C they
-// are gone, and the cursor is where and how it was.
+// In a terminal, progress lines are drawn over and over within its width. After Ctrl-C they
+// are gone, and the cursor was never hidden.
 func TestProgressInATerminal(t *testing.T) {
 	other, tty := pseudo(t)
 	server, err := lab.Start(script.Server{}, "")
@@ -74,7 +74,7 @@ func TestProgressInATerminal(t *testing.T) {
 	}
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
 	rate := regexp.MustCompile(`(?m)^rate       \d+/s offered`)
-	waitFor(t, "two drawings, the last one whole", func() bool { // it may be read in pieces
+	waitFor(t, "two drawings, the last one whole", func() bool { // a drawing may arrive in pieces
 		text := g.String()
 		lines := strings.Split(text, "\n")
 		return strings.Count(raw.String(), "requests   in") > 1 && rate.MatchString(text) &&

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// In a real tmux, with a window that the block fills, nothing of the progress is
-// in the history once the run is over.
+// In a real tmux, with a window that the progress lines fill, none of them is in the history
+// after the run.
 func TestProgressInTmux(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out what takes seconds")

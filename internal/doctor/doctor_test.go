@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 )
 
-// fit are the facts of a machine that has no findings.
+// fit returns the facts of a machine without any finding.
 func fit() *Facts {
 	return &Facts{
 		os: "linux", cpus: 8,
@@ -75,7 +75,7 @@ func TestChecks(t *testing.T) {
 		{"reuse", func(m *Facts) { m.sysctls["net.ipv4.tcp_tw_reuse"] = "0" }, "tcp_tw_reuse", OK, "60 s"},
 		{"few TIME_WAIT", func(m *Facts) { m.sysctls["net.ipv4.tcp_max_tw_buckets"] = "4096" }, "tcp_max_tw_buckets", Warn, "ends TIME_WAIT early"},
 		{"a short queue", func(m *Facts) { m.sysctls["net.core.somaxconn"] = "128" }, "somaxconn", Warn, "128"},
-		{"no queue told", func(m *Facts) { delete(m.sysctls, "net.core.somaxconn") }, "somaxconn", Unknown, ""},
+		{"an unknown queue", func(m *Facts) { delete(m.sysctls, "net.core.somaxconn") }, "somaxconn", Unknown, ""},
 		{"conntrack nearly full", func(m *Facts) { m.fitness.Conntrack.Count = 262000 }, "conntrack", Warn, "262000 of 262144"},
 		{"conntrack full", func(m *Facts) { m.fitness.Conntrack.Count = 262144 }, "conntrack", Warn, "packets of new connections are lost"},
 		{"no conntrack", func(m *Facts) { m.fitness.Conntrack = nil }, "conntrack", OK, "not tracked"},
@@ -116,16 +116,16 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// Off Linux what cannot be checked is said, and nothing of it is bad.
+// On other systems than Linux, what cannot be checked is unknown, not bad.
 func TestChecksOffLinux(t *testing.T) {
 	m := &Facts{
 		os: "darwin", cpus: 8, goTimer: late{time.Millisecond, time.Millisecond}, openFiles: 1 << 20,
 		ownTimerErr: host.ErrNeedsLinux, portsErr: host.ErrNeedsLinux, quotaErr: host.ErrNeedsLinux, timesErr: host.ErrNeedsLinux,
 		namespaces: host.Namespaces{Err: host.ErrNeedsLinux, TUN: host.ErrNeedsLinux},
 	}
-	told := map[string]bool{"Go's timer": true, "cores": true, "open files": true}
+	known := map[string]bool{"Go's timer": true, "cores": true, "open files": true}
 	for _, c := range m.Checks() {
-		if told[c.Name] != (c.Verdict == OK) || !told[c.Name] && (c.Verdict != Unknown || c.Found != "cannot be checked on darwin") {
+		if known[c.Name] != (c.Verdict == OK) || !known[c.Name] && (c.Verdict != Unknown || c.Found != "cannot be checked on darwin") {
 			t.Errorf("%+v", c)
 		}
 	}

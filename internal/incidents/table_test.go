@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// The table says of what was not reproduced what was missing, and where there is
-// more.
+// For each incident that was not reproduced, the table says what was missing and where there
+// are details.
 func TestTableOfAll(t *testing.T) {
 	run := func(failed uint64, invalid ...string) *results.Run {
 		r := &results.Run{Valid: len(invalid) == 0, Invalid: invalid}
