@@ -142,20 +142,7 @@ func (l Load) badArrivals() []error {
 			bad("process: a ramp needs a duration to rise or fall over; set load.duration")
 		}
 	case Burst:
-		if a.On <= 0 {
-			bad("on: a burst needs a length above 0; set it, for example to 250ms")
-		} else if l.Rate > 0 && float64(l.Rate)*a.On.Seconds() < 1 {
-			bad("on: a burst of %v at %v holds less than one request; lengthen it or raise load.rate", a.On, l.Rate)
-		}
-		if a.Off <= 0 {
-			bad("off: a burst needs a silence above 0 after it; set it, for example to 1s")
-		}
-		if a.OffMax != 0 && a.OffMax < a.Off {
-			bad("off_max: %v is below off (%v); raise it, or remove it for silences of equal length", a.OffMax, a.Off)
-		}
-		if a.Within != Constant && a.Within != Poisson {
-			bad("within: %v cannot run inside a burst; set it to constant or poisson", a.Within)
-		}
+		errs = append(errs, l.badBurst()...)
 	case Uniform:
 		if a.GapMin <= 0 {
 			bad("gap_min: the uniform process needs a shortest gap above 0; set it, for example to 900ms")
@@ -167,6 +154,28 @@ func (l Load) badArrivals() []error {
 		errs = append(errs, l.badSine()...)
 	default:
 		bad("process: %v is none of %s", a.Process, processList)
+	}
+	return errs
+}
+
+// badBurst returns the complaints about the parameters of a burst.
+func (l Load) badBurst() []error {
+	a := l.Arrivals
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("arrivals."+format, args...)) }
+	if a.On <= 0 {
+		bad("on: a burst needs a length above 0; set it, for example to 250ms")
+	} else if l.Rate > 0 && float64(l.Rate)*a.On.Seconds() < 1 {
+		bad("on: a burst of %v at %v holds less than one request; lengthen it or raise load.rate", a.On, l.Rate)
+	}
+	if a.Off <= 0 {
+		bad("off: a burst needs a silence above 0 after it; set it, for example to 1s")
+	}
+	if a.OffMax != 0 && a.OffMax < a.Off {
+		bad("off_max: %v is below off (%v); raise it, or remove it for silences of equal length", a.OffMax, a.Off)
+	}
+	if a.Within != Constant && a.Within != Poisson {
+		bad("within: %v cannot run inside a burst; set it to constant or poisson", a.Within)
 	}
 	return errs
 }
