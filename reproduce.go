@@ -87,9 +87,7 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	for _, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
 		if err == nil {
-			bare := changed.Clone()
-			bare.Expect = nil // it may name the incident, as no profile's own may
-			err = errors.Join(bare.Validate(), results.ValidateRemedy(changed.Expect))
+			err = validate(changed, true)
 		}
 		if err != nil {
 			return nil, inputErrorf("remedy %q: %w", remedy.Name, err)
