@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -122,7 +123,7 @@ func TestCompareInterrupted(t *testing.T) {
 
 // What cannot be run is refused before any traffic, and nothing is left behind.
 func TestCompareRefused(t *testing.T) {
-	gone, err := lab.Start(lab.Config{}, "")
+	gone, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

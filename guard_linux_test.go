@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/internal/sandbox"
 )
 
@@ -14,8 +16,8 @@ func TestGuardStopsARun(t *testing.T) {
 	if !aloneInSandbox(t) {
 		return
 	}
-	n, err := sandbox.Start(sandbox.Config{Hosts: []sandbox.HostConfig{{
-		Name: sandbox.ClientName, PortRange: [2]int{40000, 40199}, Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "0"},
+	n, err := sandbox.Start(network.Config{Hosts: []network.Host{{
+		Name: network.ClientName, PortRange: [2]int{40000, 40199}, Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "0"},
 	}}})
 	if err != nil {
 		t.Fatal(err)

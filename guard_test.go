@@ -5,8 +5,8 @@ import (
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/internal/capacity"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
 )
 
@@ -30,7 +30,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		"more":      {func(*profiles.Profile) {}, 0, 501, 100, true},
 		"of others": {func(*profiles.Profile) {}, 0, 501, 99, false},
 		"allowed":   {func(p *profiles.Profile) { p.Target.AllowPortExhaustion = true }, 0, 501, 501, false},
-		"a network": {func(p *profiles.Profile) { p.Network = &sandbox.Config{} }, 0, 501, 501, false},
+		"a network": {func(p *profiles.Profile) { p.Network = &network.Config{} }, 0, 501, 501, false},
 		// Each address has the ports to itself.
 		"half of three addresses": {func(*profiles.Profile) {}, 3, 1500, 1500, false},
 		"more of three addresses": {func(*profiles.Profile) {}, 3, 1501, 1501, true},

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -26,7 +27,7 @@ type preset struct {
 	events  bool // its policy notices closes as they arrive
 }
 
-func newPreset(t *testing.T, name string, cfg lab.Config, method, body string) *preset {
+func newPreset(t *testing.T, name string, cfg script.Server, method, body string) *preset {
 	t.Helper()
 	policy, err := profiles.LoadPool(name)
 	if err != nil {
@@ -115,16 +116,16 @@ func TestPresetsSurviveWhatTheirClientsDo(t *testing.T) {
 	for _, row := range resendRows {
 		for _, cell := range []struct {
 			method string
-			fault  lab.Fault
-			on     lab.FaultOn
+			fault  script.Fault
+			on     script.FaultOn
 			want   string
 		}{
-			{"GET", lab.CloseBeforeResponse, lab.OnAll, row.freshGET},
-			{"POST", lab.CloseBeforeResponse, lab.OnAll, row.freshPOST},
-			{"GET", lab.CloseBeforeResponse, lab.OnReused, row.finGET},
-			{"POST", lab.CloseBeforeResponse, lab.OnReused, row.finPOST},
-			{"GET", lab.ResetBeforeResponse, lab.OnReused, row.rstGET},
-			{"POST", lab.ResetBeforeResponse, lab.OnReused, row.rstPOST},
+			{"GET", script.CloseBeforeResponse, script.OnAll, row.freshGET},
+			{"POST", script.CloseBeforeResponse, script.OnAll, row.freshPOST},
+			{"GET", script.CloseBeforeResponse, script.OnReused, row.finGET},
+			{"POST", script.CloseBeforeResponse, script.OnReused, row.finPOST},
+			{"GET", script.ResetBeforeResponse, script.OnReused, row.rstGET},
+			{"POST", script.ResetBeforeResponse, script.OnReused, row.rstPOST},
 		} {
 			t.Run(fmt.Sprintf("%s/%s %v on %v", row.name, cell.method, cell.fault, cell.on), func(t *testing.T) {
 				t.Parallel()
@@ -132,8 +133,8 @@ func TestPresetsSurviveWhatTheirClientsDo(t *testing.T) {
 				if cell.method == "POST" {
 					body = "x"
 				}
-				p := newPreset(t, row.name, lab.Config{Fault: cell.fault, FaultOn: cell.on}, cell.method, body)
-				if cell.on == lab.OnReused {
+				p := newPreset(t, row.name, script.Server{Fault: cell.fault, FaultOn: cell.on}, cell.method, body)
+				if cell.on == script.OnReused {
 					if e := p.do(); !e.OK() {
 						t.Fatalf("the first request: %v/%v", e.Phase, e.Cause)
 					}
@@ -181,7 +182,7 @@ func TestPresetsNoticeAnIdleClose(t *testing.T) {
 		"apache-hc4": false, "apache-hc5": false, "fasthttp": false,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newPreset(t, name, lab.Config{IdleTimeout: 20 * time.Millisecond}, "POST", "x")
+			p := newPreset(t, name, script.Server{IdleTimeout: 20 * time.Millisecond}, "POST", "x")
 			addr := netip.MustParseAddrPort(p.server.Addr())
 			watcher, err := host.NewSocketWatcher(host.Watch{Remotes: []netip.AddrPort{addr}})
 			if err != nil {
@@ -237,11 +238,11 @@ func TestPresetsChurn(t *testing.T) {
 				t.Fatal(err)
 			}
 			test.change(&policy)
-			delay, err := lab.ParseDelay("100ms") // all ten are under way together
+			delay, err := script.ParseDelay("100ms") // all ten are under way together
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := newPreset(t, test.name, lab.Config{Delay: delay}, "GET", "")
+			p := newPreset(t, test.name, script.Server{Delay: delay}, "GET", "")
 			p.client = newClient(t, policy, p.request, time.Now())
 			for range 5 {
 				var round sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -76,7 +77,7 @@ func TestInputErrors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(full, "x"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	gone, err := lab.Start(lab.Config{}, "")
+	gone, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

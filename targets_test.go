@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Each of several targets has what came of its own requests: two hosts, one of
 // which answers with errors, and one that closes before its answer.
 func TestFiguresOfEachTarget(t *testing.T) {
 	var text strings.Builder
-	for _, cfg := range []lab.Config{{Body: 10}, {Body: 10, Status: 503}, {Body: 10, Fault: lab.CloseBeforeResponse}} {
+	for _, cfg := range []script.Server{{Body: 10}, {Body: 10, Status: 503}, {Body: 10, Fault: script.CloseBeforeResponse}} {
 		server, err := lab.Start(cfg, "")
 		if err != nil {
 			t.Fatal(err)

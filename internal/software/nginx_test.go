@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -65,7 +66,7 @@ func TestNginxClosesAtOneSecond(t *testing.T) {
 // closesAtOneSecond holds a server against the signature of nginx-1s, and the
 // remedy against it.
 func closesAtOneSecond(t *testing.T, addr string) {
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", addr)
+	link, err := lab.StartLink(script.Link{Delay: 5 * time.Millisecond}, "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

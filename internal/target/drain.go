@@ -3,8 +3,8 @@ package target
 import (
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // drainTime bounds the wait for connections to end after a run.
@@ -27,7 +27,7 @@ func (t *Target) drained(p *profiles.Target) bool {
 		s := proxy.Seen()
 		open := s.Connections - s.ClosedByClient - s.ClosedByProxy
 		// A blind proxy does not look at its client while it waits for the server.
-		if open > held && p.Proxies[i].HopByHop != lab.Blind {
+		if open > held && p.Proxies[i].HopByHop != script.Blind {
 			return false
 		}
 		held = s.Upstream - s.UpstreamClosedByProxy - s.UpstreamClosedByServer
@@ -46,7 +46,7 @@ func ticks(p *profiles.Target) bool {
 	soon := func(d time.Duration) bool { return 0 < d && d <= drainTime }
 	for _, proxy := range p.Proxies {
 		up := proxy.Upstream
-		if soon(up.IdleTimeout) && !up.Unwatched || soon(up.Timeout) && proxy.HopByHop == lab.Blind {
+		if soon(up.IdleTimeout) && !up.Unwatched || soon(up.Timeout) && proxy.HopByHop == script.Blind {
 			return true
 		}
 	}

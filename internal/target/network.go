@@ -7,8 +7,11 @@ import (
 	"net/url"
 	"strconv"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 )
@@ -42,9 +45,9 @@ func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 			for _, name := range next {
 				backends = append(backends, t.address(name, path))
 			}
-			proxy, err := lab.StartProxyFrom(h.DialWith, p.Target.Proxies[i].ProxyConfig, addr, backends...)
+			started, err := proxy.StartFrom(h.DialWith, p.Target.Proxies[i].Proxy, addr, backends...)
 			if err == nil {
-				t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
+				t.proxies = append([]*proxy.Proxy{started}, t.proxies...)
 			}
 			return err
 		})
@@ -84,7 +87,7 @@ func (t *Target) Counters(p *profiles.Profile) map[string]func() (map[string]uin
 		return nil
 	}
 	reads := map[string]func() (map[string]uint64, error){}
-	names := []string{sandbox.ClientName}
+	names := []string{network.ClientName}
 	for _, h := range p.Network.Hosts {
 		names = append(names, h.Name)
 	}

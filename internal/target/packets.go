@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
@@ -116,7 +118,7 @@ func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Dur
 	first, last := 0, len(packets)
 	var seq uint32
 	for i, p := range packets {
-		if p.Flags&(sandbox.SYN|sandbox.ACK) != sandbox.SYN || p.Src != client || i > 0 && p.Seq == seq {
+		if p.Flags&(network.SYN|network.ACK) != network.SYN || p.Src != client || i > 0 && p.Seq == seq {
 			continue
 		}
 		seq = p.Seq

@@ -4,6 +4,7 @@ import (
 	"reflect"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/results"
 )
 
@@ -40,7 +41,7 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 }
 
 // proxySeen is what the proxies saw, together.
-func proxySeen(proxies []*lab.Proxy) *results.ProxySeen {
+func proxySeen(proxies []*proxy.Proxy) *results.ProxySeen {
 	var sum results.ProxySeen
 	for _, p := range proxies {
 		add(&sum, p.Seen())

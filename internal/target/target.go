@@ -14,8 +14,10 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -31,7 +33,7 @@ type Target struct {
 
 	network *sandbox.Network // nil: this machine's
 	lab     []*lab.Server    // none: somebody else's
-	proxies []*lab.Proxy     // before the lab's servers, the client's side first
+	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
 	link    *lab.Link        // nil: none
 	looks   looks
 
@@ -120,12 +122,12 @@ func (t *Target) serve(p *profiles.Profile) (string, error) {
 	t.lab = append(t.lab, server)
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
-		proxy, err := onCleanPort(func() (*lab.Proxy, error) { return lab.StartProxy(p.Target.Proxies[i].ProxyConfig, "", address) })
+		started, err := onCleanPort(func() (*proxy.Proxy, error) { return proxy.Start(p.Target.Proxies[i].Proxy, "", address) })
 		if err != nil {
 			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
 		}
-		t.proxies = append([]*lab.Proxy{proxy}, t.proxies...)
-		where, address = proxy.URL(), proxy.Addr()
+		t.proxies = append([]*proxy.Proxy{started}, t.proxies...)
+		where, address = started.URL(), started.Addr()
 	}
 	return where, nil
 }
@@ -191,7 +193,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 
 // putLinkBefore starts a link to the server of the requests and sends them
 // through it. The server still sees its own name in the Host header.
-func (t *Target) putLinkBefore(ctx context.Context, cfg lab.LinkConfig, requests []profiles.Request) error {
+func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []profiles.Request) error {
 	server, err := oneServer(requests)
 	if err != nil {
 		return err
