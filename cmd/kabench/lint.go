@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
 )
 
 // lintOptions are the flags of `kabench lint`.
@@ -56,7 +57,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, in place of the profile's pool")
 	f.StringVar(&o.server, "server", "", "server preset or YAML file, in place of what the profile says of its target")
 	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of it")
-	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
+	f.IntVar(&o.ports, "ports", lint.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as server.idle_timeout=75s; may be repeated")
 	return c
 }
@@ -66,7 +67,7 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.CheckInWords(p, o.ports, wording.For)
+	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
@@ -173,7 +174,7 @@ func (o *lintOptions) inFlags(err error) error {
 }
 
 // printChecklist prints a block for each finding, and what was checked.
-func printChecklist(w io.Writer, list profiles.Checklist) error {
+func printChecklist(w io.Writer, list lint.Checklist) error {
 	var b strings.Builder
 	for _, f := range list.Findings {
 		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
