@@ -8,12 +8,14 @@ import (
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 // client performs the exchanges and counts its connections.
 type client interface {
 	generator.Engine
 	Stats() dialers.Stats
+	Fill(*results.Run)
 	Close()
 }
 
