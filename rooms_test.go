@@ -45,7 +45,7 @@ var rooms = map[string]room{
 	"collectors":           {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":             {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	".":                    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":          {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "generator", "collectors", "profiles", "internal/lab", "internal/host", ".", "internal/layout", "internal/poll", "internal/wording", "internal/live", "internal/nearest", "profiles/lint"}, ""},
+	"cmd/kabench":          {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "generator", "collectors", "profiles", "internal/lab", ".", "internal/layout", "internal/wording", "internal/live", "internal/nearest", "profiles/lint", "internal/exit", "internal/usage", "internal/terminal", "internal/interrupt", "internal/children", "internal/incidents", "internal/doctor", "internal/resultsdir"}, ""},
 	"internal/lab/proxy":   {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "as the server's: a proxy that shares code with the client under test would share its faults"},
 	"internal/lab/serve":   {nil, "it accepts connections and reads from them, whoever serves"},
 	"internal/lab/story":   {nil, "it remembers what a server or a proxy tells it"},
@@ -58,6 +58,16 @@ var rooms = map[string]room{
 	"internal/secrets":     {nil, "it finds what looks like a credential in any text; whose it is, and where it may be shown, is for others"},
 	"profiles/targets":     {[]string{"internal/secrets", "internal/nearest"}, "it reads lists of requests; what sends them, and when, they do not say"},
 	"profiles/lint":        {[]string{"profiles", "profiles/targets", "internal/strictyaml", "results", "generator", "dialers/pool", "profiles/network", "profiles/script"}, "it compares the numbers of a profile; what a client's log says it is told, and it starts nothing"},
+	"internal/exit":        {[]string{"results"}, "an exit code follows from a result; who made the result, and how, may not change it"},
+	"internal/children":    {nil, "it runs programs, whatever they do"},
+	"internal/incidents":   {[]string{"results", "internal/children", "internal/exit", "internal/layout"}, "it goes by what processes print and keep; what they ran, it need not know"},
+	"internal/gallery":     {[]string{"results", "results/page", "profiles", "internal/children", "internal/incidents", "internal/exit", "internal/interrupt"}, "it writes the reports of kabench as built, so it cannot be a part of it"},
+	"internal/doctor":      {[]string{"internal/host", "internal/poll"}, "it judges the machine; the load by which it measures the rate is given to it"},
+	"internal/resultsdir":  {[]string{"results", "results/compare"}, "it finds what was kept; what is made of it is for others"},
+	"internal/usage":       {[]string{"internal/layout", "internal/nearest"}, "it speaks of command lines; what the commands do, they know"},
+	"internal/terminal":    {[]string{"internal/layout"}, "it draws lines, whatever they say"},
+	"internal/glass":       {nil, "it is a terminal for tests, whatever is drawn on it"},
+	"internal/interrupt":   {[]string{"internal/exit", "."}, "it ends a command when the user says so, whatever the command does; harness knows the signals"},
 }
 
 // folders are the top-level folders there may be.

@@ -25,6 +25,8 @@ type Matrix struct {
 	CoolDown time.Duration `yaml:"cool_down"`
 	// Has tells which keys were given, where their absence is not their zero value.
 	Has map[string]bool `yaml:"-"`
+
+	file string `yaml:"-"` // that it was read from
 }
 
 // Axes are fields and their values, in the order in which they were given.
@@ -51,7 +53,7 @@ func IsMatrix(data []byte) bool {
 // error is an Errors. That the paths and values fit the profile is not looked at
 // here.
 func LoadMatrix(name string, data []byte) (*Matrix, error) {
-	m := &Matrix{Has: map[string]bool{}}
+	m := &Matrix{Has: map[string]bool{}, file: name}
 	d := newDecoder(Matrix{})
 	d.Source, d.Lined = name, true
 	n := d.Document(data)
