@@ -54,7 +54,7 @@ func (r *run) measurePackets() {
 	}
 	seen, evidence, err := r.target.Packets(r.watch.failures.Kept(), r.doc.Start)
 	if err != nil {
-		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
+		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the private network broke before the run was over: %v. Packets sent after that were lost", err))
 	}
 	r.doc.Packets = seen
 	if r.record == nil {

@@ -73,7 +73,7 @@ type reproducing struct {
 // planReproduction finds out whether p and its remedies can be run.
 func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing, error) {
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
-		return nil, inputErrorf("%s is no incident: it needs a signature to check (expect), and remedies or what to say of it (says); to send its traffic use 'kabench run'", p.Name)
+		return nil, inputErrorf("%s is not an incident: an incident has expect, and remedies or says; to send its traffic, use 'kabench run'", p.Name)
 	}
 	if p.Load.Seed == 0 {
 		// One for all runs, so that they differ in the remedy and not in the arrivals.

@@ -78,7 +78,7 @@ func (r *run) write() error {
 		return nil
 	}
 	if err := r.record.Close(&r.doc); err != nil {
-		return fmt.Errorf("the results could not be written whole to %s: %w; free space or choose another --out", r.opts.Out, err)
+		return fmt.Errorf("the results could not be completely written to %s: %w; free space or choose another --out", r.opts.Out, err)
 	}
 	return nil
 }

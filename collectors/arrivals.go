@@ -198,7 +198,7 @@ func (a *arrivals) result(maxOff time.Duration) results.Arrivals {
 		r.Why = "only poisson, constant and uniform arrivals are tested"
 		return r
 	case a.count < leastSpans:
-		r.Why = fmt.Sprintf("%d values are too few, it takes %d", a.count, leastSpans)
+		r.Why = fmt.Sprintf("%d values are too few; the test needs %d", a.count, leastSpans)
 		return r
 	}
 	fits := true
