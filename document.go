@@ -21,7 +21,7 @@ func (r *run) measure() {
 	}
 	if !r.opts.Bare {
 		w.byTarget.Fill(doc)
-		w.punctual.Fill(doc, r.profile.Load.WarmUp+measured, tr.sampler.Saturated)
+		w.schedule.Fill(doc, r.profile.Load.WarmUp+measured, tr.sampler.Saturated)
 	}
 	tr.client.Fill(doc)
 	r.target.Fill(doc)
