@@ -2,8 +2,8 @@ package page
 
 import "github.com/kabench/kabench/results"
 
-// Finish ends a live run: doc is its document, and what was counted while it went
-// on gives way to it. Doc is not to be changed after it.
+// Finish ends a live run: its document doc replaces the live counts. The caller must
+// not change doc afterwards.
 func (g *Gatherer) Finish(doc *results.Run) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

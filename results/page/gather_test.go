@@ -126,14 +126,14 @@ func TestGatherWhatIsBroken(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		spoil  func(*testing.T, string)
-		note   string // of a report that is made all the same
+		note   string // in a report that is still made
 		refuse string // or why none is
 	}{
-		{"torn record", torn("exchanges.ndjson.zst", 20), "the record ends in the middle of a piece", ""},
-		{"torn samples", torn("samples.ndjson", 3), "the record ends in the middle of a piece; the", ""},
+		{"torn record", torn("exchanges.ndjson.zst", 20), "the last part of the file is incomplete", ""},
+		{"torn samples", torn("samples.ndjson", 3), "the last part of the file is incomplete; the", ""},
 		{"no samples", remove("samples.ndjson"), "no samples were recorded", ""},
 		{"no record", remove("exchanges.ndjson.zst"), "no exchanges were recorded", ""},
-		{"bad evidence", write("evidence.json", "{"), "the packets of its failures are left out", ""},
+		{"bad evidence", write("evidence.json", "{"), "the packets of its failures are missing", ""},
 		{"newer", write("run.json", `{"schema":"kabench.run/v2"}`), "", "made by a newer kabench"},
 		{"newer comparison", write("comparison.json", `{"schema":"kabench.comparison/v2"}`), "", "made by a newer kabench"},
 		{"newer reproduction", write("reproduction.json", `{"schema":"kabench.reproduction/v2"}`), "", "made by a newer kabench"},
@@ -205,7 +205,7 @@ func TestGatherSeveral(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(b, "run.json"), text.Bytes(), 0o644))
 	d, err = Gather(a, b)
 	must(t, err)
-	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs beside each other" {
+	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs side by side" {
 		t.Errorf("%q, %q", d.Question, d.Notes)
 	}
 	other := synthetic{400, 400}.save(t, "a")
@@ -384,8 +384,8 @@ func TestLifelinesOfNoConnection(t *testing.T) {
 	}
 }
 
-// A run of which nothing was recorded has lists, though empty: the program in the
-// page would stop at a null.
+// A run without a record has empty lists: the program in the page would stop at a
+// null.
 func TestNothingRecordedHasNoNull(t *testing.T) {
 	doc := &results.Run{Schema: results.Schema, Name: "empty"}
 	r := NewGatherer("run", doc).Run()
