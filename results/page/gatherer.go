@@ -63,6 +63,14 @@ func NewLiveGatherer(name string, begun *results.Run) *Gatherer {
 	return g
 }
 
+// Finish ends a live run: its document doc replaces the live counts. The caller must
+// not change doc afterwards.
+func (g *Gatherer) Finish(doc *results.Run) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.doc, g.live = doc, false
+}
+
 // Evidence adds failures with their packets. Call it before Observe, so that their
 // connections are shown.
 func (g *Gatherer) Evidence(all []results.Evidence) {
