@@ -19,8 +19,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -119,7 +119,7 @@ func (s *stepped) first(f func(*task)) {
 // An exchange that is given up while its name is looked up leaves the look-up
 // behind, which learns the addresses for those that come later.
 func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	answer := make(chan struct{})
 	policy := pool.Default()
 	policy.Key = pool.ByAddress
@@ -151,7 +151,7 @@ func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
 // The time of an exchange is over, or it is aborted, when a goroutine has just
 // done its part of the dial, and nobody has seen that yet.
 func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
-	for name, cfg := range map[string]lab.Config{"name": {Fault: lab.Silent}, "tls": {TLS: true, Fault: lab.Silent}} {
+	for name, cfg := range map[string]script.Server{"name": {Fault: script.Silent}, "tls": {TLS: true, Fault: script.Silent}} {
 		if name == "name" && !poll.Sockets {
 			continue // there all of the dial is done on the goroutine, as with TLS
 		}
@@ -189,7 +189,7 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 
 // A name is looked up for nobody any more when the Client is closed.
 func TestCloseWhileANameIsLookedUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	answer := make(chan struct{})
 	close(answer)
 	policy := pool.Default()
@@ -206,7 +206,7 @@ func TestCloseWhileANameIsLookedUp(t *testing.T) {
 
 // What is aborted makes no room for what is aborted next.
 func TestAbortDialsNoMore(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.Silent})
+	server := serve(t, script.Server{Fault: script.Silent})
 	policy := pool.Default()
 	policy.MaxConns = 2
 	var dials atomic.Int32
@@ -308,7 +308,7 @@ func TestLateContinueIsNotTheResponse(t *testing.T) {
 func TestResetThatAWriteMeets(t *testing.T) {
 	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
 		for _, secure := range []bool{false, true} {
-			server := serve(t, lab.Config{Fault: lab.ResetWhileReading, TLS: secure})
+			server := serve(t, script.Server{Fault: script.ResetWhileReading, TLS: secure})
 			policy := pool.Default()
 			policy.Liveness = liveness
 			c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
@@ -328,7 +328,7 @@ func TestSourcesOfLiterals(t *testing.T) {
 		t.Skip("sources are for Linux only")
 	}
 	for _, secure := range []bool{false, true} {
-		server := serve(t, lab.Config{TLS: secure})
+		server := serve(t, script.Server{TLS: secure})
 		other := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.IPv6Loopback()}}
 		if e := newClient(t, pool.Default(), other, long, request(t, "GET", server.URL(), nil)).do(t); outcome(e) != "resolve/nxdomain" {
 			t.Errorf("tls %v, no source of the family: %s: %v", secure, outcome(e), e.Err)
@@ -377,7 +377,7 @@ func TestWriteGivenUp(t *testing.T) {
 	if !poll.Sockets {
 		t.Skip("the connection is found by its slot")
 	}
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	c := newStepped(t, pool.Default(), &Dialer{}, 0, request(t, "GET", server.URL(), nil))
 	c.start(0)
 	c.until(t, func() bool { return len(c.over) == 1 })

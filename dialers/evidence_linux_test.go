@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A connection that the server closed long before it was leased, and nobody
@@ -15,7 +15,7 @@ import (
 func TestEvidenceOfAStaleConnection(t *testing.T) {
 	for name, secure := range map[string]bool{"tcp": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
-			server := serve(t, lab.Config{IdleTimeout: 20 * time.Millisecond, TLS: secure})
+			server := serve(t, script.Server{IdleTimeout: 20 * time.Millisecond, TLS: secure})
 			policy := pool.Default()
 			policy.Liveness = pool.None
 			var socket lastSocket

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -90,7 +90,7 @@ func TestLateBindingOverSockets(t *testing.T) {
 // Many late-binding requests given up at random moments: nothing leaks, and the
 // accounts balance.
 func TestLateBindingGivenUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	policy := pool.Default()
 	policy.LateBind, policy.MaxConns, policy.MaxIdle = true, 4, 1
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -113,7 +113,7 @@ func TestLateBindingGivenUp(t *testing.T) {
 }
 
 func TestShardsAreSeparatePools(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	policy := pool.Default()
 	policy.Shards, policy.MaxConns = 3, 1
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -140,7 +140,7 @@ func TestKeyByAddressTakesTheAddressesInTurn(t *testing.T) {
 			t.Errorf("%+v, %v; want %s under its name", got, known, want)
 		}
 	}
-	server := serve(t, lab.Config{TLS: true})
+	server := serve(t, script.Server{TLS: true})
 	policy := pool.Default()
 	policy.Key = pool.ByAddress
 	c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "GET", server.URL(), nil))
@@ -214,7 +214,7 @@ func TestHintIsParsed(t *testing.T) {
 // Every try is in the exchange, with its own connection, and the whole is timed
 // from the first.
 func TestTriesAreRecorded(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterRST, Methods: "all"}}
 	c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), []byte("x")))
@@ -250,7 +250,7 @@ func TestSentOnceIsNotTwice(t *testing.T) {
 }
 
 func TestResendElseHangup(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -262,7 +262,7 @@ func TestResendElseHangup(t *testing.T) {
 
 // A fresh connection is dialed although idle ones are there.
 func TestResendOnAFreshConnection(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterEOF, Methods: "all", Path: pool.PathFresh}}
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -191,7 +191,7 @@ func TestTextAndCauseAgree(t *testing.T) {
 // A client that tells its caller no more than that the connection ended: the text
 // says so, and what was seen.
 func TestTextOfAHangup(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), nil))

@@ -166,7 +166,7 @@ func (l Load) badArrivals() []error {
 	case Sine:
 		errs = append(errs, l.badSine()...)
 	default:
-		bad("process: %v is none of %s", a.Process, processList)
+		bad("process: %v is none of %s", a.Process, processNames.List())
 	}
 	return errs
 }

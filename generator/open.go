@@ -22,14 +22,13 @@ type Observer interface {
 //
 // Set the exported fields, then call Run once.
 type Open struct {
-	Schedule Schedule
+	// Load bounds the loop by WarmUp, MaxInFlight (0: no cap) and Buffer; its other
+	// fields are in Schedule, or the Engine's to keep.
+	Load     Load
+	Schedule Schedule // such as Load.Schedule
 	Engine   Engine
 	Observer Observer
-	Targets  int           // request n goes to target n mod Targets; below 1 is taken as 1
-	WarmUp   time.Duration // what is due before it is marked as warm-up
-
-	MaxInFlight int // at the cap what is due waits in the buffer or is dropped; 0: no cap
-	Buffer      int // how many may wait for a slot
+	Targets  int // request n goes to target n mod Targets; below 1 is taken as 1
 
 	ctx       context.Context
 	epoch     time.Time
@@ -157,7 +156,7 @@ func (o *Open) offer(seq uint64, due, now time.Duration) {
 	}
 	e.Reset(seq, due)
 	e.Target = int(seq % uint64(max(o.Targets, 1)))
-	e.WarmUp = due < o.WarmUp
+	e.WarmUp = due < o.Load.WarmUp
 	switch o.admit(e, now) {
 	case start:
 		o.start(e, now)
@@ -186,11 +185,11 @@ const (
 func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.MaxInFlight <= 0 || o.inFlight < o.MaxInFlight {
+	if o.Load.MaxInFlight <= 0 || o.inFlight < o.Load.MaxInFlight {
 		o.inFlight++
 		return start
 	}
-	if len(o.waiting) < o.Buffer {
+	if len(o.waiting) < o.Load.Buffer {
 		o.waiting = append(o.waiting, waiting{e, now})
 		return wait
 	}

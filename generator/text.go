@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Process names an arrival process.
@@ -20,33 +22,14 @@ const (
 	Sine                    // the rate swings around its mean
 )
 
-var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
+var processNames = enum.Names[Process]{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
 
 // Processes are the names of all arrival processes.
 func Processes() []string { return slices.Clone(processNames) }
 
-var processList = strings.Join(processNames, ", ")
-
-func (p Process) String() string {
-	if int(p) < len(processNames) {
-		return processNames[p]
-	}
-	return fmt.Sprintf("unknown(%d)", uint8(p))
-}
-
-// MarshalText writes the process's name.
-func (p Process) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText reads a process's name; an unknown one is an error.
-func (p *Process) UnmarshalText(text []byte) error {
-	for i, name := range processNames {
-		if string(text) == name {
-			*p = Process(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of %s", text, processList)
-}
+func (p Process) String() string                   { return processNames.Text(p) }
+func (p Process) MarshalText() ([]byte, error)     { return processNames.Marshal(p) }
+func (p *Process) UnmarshalText(text []byte) error { return processNames.Unmarshal(text, p) }
 
 // Rate is a number of requests per second. Its text is "400/s", "24000/m",
 // "1/h" or a bare number of requests per second.

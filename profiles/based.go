@@ -9,7 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // basedOn is the key with which a pool, a lab and facts of a server begin with a
@@ -28,12 +28,12 @@ func base(t reflect.Type, name string) (v reflect.Value, is bool, err error) {
 		policy := p.Pool
 		policy.Resend = slices.Clone(policy.Resend)
 		return reflect.ValueOf(policy), true, nil
-	case reflect.TypeFor[lab.Config](), reflect.TypeFor[ServerFacts]():
+	case reflect.TypeFor[script.Server](), reflect.TypeFor[ServerFacts]():
 		p, found := FindServer(name)
 		if !found {
 			return v, true, notFound("server", name, servers.known())
 		}
-		if t == reflect.TypeFor[lab.Config]() {
+		if t == reflect.TypeFor[script.Server]() {
 			return reflect.ValueOf(p.Lab), true, nil
 		}
 		facts := p.Facts

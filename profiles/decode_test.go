@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A null leaves a field as if it had never been set: at its default, which is
@@ -95,7 +95,7 @@ expect: {failures: 0}
 	changed := Default()
 	p = &changed
 	newDecoder(Default()).document([]byte(set), reflect.ValueOf(p).Elem())
-	if err := Set(p, "target.lab.status", "null"); err != nil || *p.Target.Lab != (lab.Config{}) {
+	if err := Set(p, "target.lab.status", "null"); err != nil || *p.Target.Lab != (script.Server{}) {
 		t.Errorf("lab %+v, error %v", *p.Target.Lab, err)
 	}
 	if err := Set(p, "target", "{headers: {X-A: null, X-B: c}}"); err != nil || !cmp.Equal(p.Target.Headers, map[string]string{"X-B": "c"}) {

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // docs/profiles.md names every field of a profile, and its example is one.
@@ -82,8 +83,8 @@ func TestDocsTellTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := Default()
-	defaults.Network = new(sandbox.Config)
-	defaults.Target.Lab, defaults.Target.Link = new(lab.Config), new(lab.LinkConfig) // of a section that is given, but empty
+	defaults.Network = new(network.Config)
+	defaults.Target.Lab, defaults.Target.Link = new(script.Server), new(script.Link) // of a section that is given, but empty
 	texts := func(cell string) []string {
 		var list []string
 		for _, m := range docCode.FindAllStringSubmatch(cell, -1) {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestMarshal(t *testing.T) {
@@ -224,14 +224,14 @@ func anyProfile(t *rapid.T) *Profile {
 	if some("url") {
 		p.Target.URL = "https://u:p@[::1]:8443/a%20b?c=d&e"
 	} else {
-		p.Target.Lab = &lab.Config{
+		p.Target.Lab = &script.Server{
 			IdleTimeout: span("lab"), Body: int64(draw("lab body", 2, 1<<40)), Chunked: some("chunked"),
-			Fault: lab.Fault(draw("fault", 1, 9)), FaultOn: lab.FaultOn(draw("fault_on", -2, 5)),
-			Delay: lab.Delay{Form: lab.Uniform, A: 1, B: time.Duration(draw("delay", 1, 9))},
+			Fault: script.Fault(draw("fault", 1, 9)), FaultOn: script.FaultOn(draw("fault_on", -2, 5)),
+			Delay: script.Delay{Form: script.Uniform, A: 1, B: time.Duration(draw("delay", 1, 9))},
 		}
 	}
 	if some("link") {
-		p.Target.Link = &lab.LinkConfig{Delay: time.Duration(draw("link delay", 0, 99))}
+		p.Target.Link = &script.Link{Delay: time.Duration(draw("link delay", 0, 99))}
 	}
 	if some("expect") {
 		p.Expect = map[string]string{"failures": "0", "idle_at_failure.p50": "1ms..5ms", "statuses.503": "> 0"}

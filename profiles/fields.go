@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // fieldName is the key of a struct field in YAML, and whether it is left out
@@ -119,7 +119,7 @@ func Fields() []string { return slices.Clone(profilePaths) }
 // does not have: with the key that was meant, here or elsewhere, or with all
 // that would do. The key meant is told with the section named shown in front.
 func unknownKey(t reflect.Type, section, key, shown string) string {
-	if near := results.Nearest(key, keysOf(t)); near != "" {
+	if near := nearest.Name(key, keysOf(t)); near != "" {
 		return fmt.Sprintf("unknown key; did you mean %s?", join(shown, near))
 	}
 	for _, path := range profilePaths {

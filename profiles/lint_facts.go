@@ -16,7 +16,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ServerFacts is what is known of a server or a load balancer whose settings
@@ -95,7 +95,7 @@ func (f ServerFacts) Validate() error {
 
 // Take fills f with what the script of a server says; what it leaves at 0 stays.
 // A hint that only clients get that ask for one is not among it.
-func (f *ServerFacts) Take(c lab.Config) {
+func (f *ServerFacts) Take(c script.Server) {
 	if c.IdleTimeout > 0 {
 		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
 	}
@@ -190,7 +190,7 @@ func newSubject(p *Profile, ports int) *subject {
 }
 
 // servedBy is h with the facts that the lab's script settles.
-func (h hop) servedBy(c lab.Config) hop {
+func (h hop) servedBy(c script.Server) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
 	h.MaxRequests, h.Unannounced, h.Silent, h.IdleForEver = 0, false, false, false
 	h.Take(c)
@@ -206,8 +206,8 @@ func (h hop) servedBy(c lab.Config) hop {
 	return h
 }
 
-func meanDelay(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
+func meanDelay(d script.Delay) time.Duration {
+	if d.Form == script.Uniform {
 		return d.A/2 + d.B/2
 	}
 	return d.A

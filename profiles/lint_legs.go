@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // keeper is who keeps connections to what comes next on the way to the server,
@@ -21,7 +22,7 @@ type keeper struct {
 
 	// proxy is the script, if it is a proxy's. Its lifetime and its caps are
 	// looked at when a connection is given back, and no idle time is bounded by them.
-	proxy *lab.ProxyConfig
+	proxy *script.Proxy
 }
 
 func (k keeper) path(field string) string { return join(k.section, field) }
@@ -64,12 +65,12 @@ func (s *subject) lineUp() {
 	}
 	hops := make([]hop, len(proxies), len(proxies)+1)
 	for i := range proxies {
-		hops[i] = proxyHop(proxies[i].ProxyConfig, i, len(proxies), proxies[i].On)
+		hops[i] = proxyHop(proxies[i].Proxy, i, len(proxies), proxies[i].On)
 	}
 	s.entry = hops[0]
 	hops = append(hops, s.server)
 	for i := range proxies {
-		g := innerLeg{from: proxyKeeper(&proxies[i].ProxyConfig, hops[i]), to: hops[i+1], section: hops[i].section, workers: max(proxies[i].Workers, 1), backends: 1}
+		g := innerLeg{from: proxyKeeper(&proxies[i].Proxy, hops[i]), to: hops[i+1], section: hops[i].section, workers: max(proxies[i].Workers, 1), backends: 1}
 		if i < len(names) {
 			next := upstream
 			if i+1 < len(names) {
@@ -80,15 +81,15 @@ func (s *subject) lineUp() {
 			}
 			g.backends = len(next)
 		}
-		c := proxies[i].ProxyConfig
-		g.from.keepsNone = c.Upstream.PerRequest || c.HopByHop == lab.Blind || c.Upstream.MaxRequests == 1 || g.to.MaxRequests == 1 && !g.to.Unannounced
+		c := proxies[i].Proxy
+		g.from.keepsNone = c.Upstream.PerRequest || c.HopByHop == script.Blind || c.Upstream.MaxRequests == 1 || g.to.MaxRequests == 1 && !g.to.Unannounced
 		s.legs = append(s.legs, g)
 	}
 	for i, rest := len(s.legs)-1, time.Duration(0); i >= 0; i-- {
 		g := &s.legs[i]
 		rest += g.from.roundTrip
 		g.within = rest
-		if c := *g.from.proxy; c.HopByHop == lab.Removed && !s.keeps(i+1, spoken{}.through(c)) {
+		if c := *g.from.proxy; c.HopByHop == script.Removed && !s.keeps(i+1, spoken{}.through(c)) {
 			g.from.keepsNone = true // HTTP/1.0 without a word of keep-alive, say
 		}
 	}
@@ -107,13 +108,13 @@ func (s *subject) lead() (proxies, upstream []string) {
 	if err != nil {
 		return nil, nil
 	}
-	s.roundTrip = roundTrip(s.profile.Network, sandbox.ClientName, path.At)
+	s.roundTrip = roundTrip(s.profile.Network, network.ClientName, path.At)
 	return path.Proxies, path.Upstream
 }
 
 // roundTrip is the delay of the links there and back, through a balancer to the
 // farthest of its backends.
-func roundTrip(c *sandbox.Config, from, to string) time.Duration {
+func roundTrip(c *network.Config, from, to string) time.Duration {
 	d := time.Duration(0)
 	for _, l := range c.Links {
 		if l.Between == [2]string{from, to} || l.Between == [2]string{to, from} {
@@ -138,7 +139,7 @@ func roundTrip(c *sandbox.Config, from, to string) time.Duration {
 }
 
 // proxyHop is the i-th of n proxies as those see it who connect to it.
-func proxyHop(c lab.ProxyConfig, i, n int, on string) hop {
+func proxyHop(c script.Proxy, i, n int, on string) hop {
 	h := hop{who: "the proxy", name: "proxy", section: fmt.Sprintf("target.proxies.%d", i), settled: true, proxy: true}
 	if n > 1 {
 		h.who, h.name = fmt.Sprintf("proxy %d", i), fmt.Sprintf("proxy %d", i)
@@ -148,14 +149,14 @@ func proxyHop(c lab.ProxyConfig, i, n int, on string) hop {
 	}
 	h.IdleTimeout, h.MaxRequests, h.Hint = c.IdleTimeout, c.MaxRequests, hinted(c.Hint)
 	h.forEver = c.IdleTimeout == 0
-	if c.HopByHop == lab.Blind {
+	if c.HopByHop == script.Blind {
 		h.MaxRequests = 1 // it ends with the server's connection
 	}
 	return h
 }
 
 // proxyKeeper is a proxy's pool as a policy.
-func proxyKeeper(c *lab.ProxyConfig, h hop) keeper {
+func proxyKeeper(c *script.Proxy, h hop) keeper {
 	u := c.Upstream
 	k := keeper{name: h.name, section: h.section + ".upstream", proxy: c}
 	k.resends = fmt.Sprintf("%s %v does not cover", k.path("retry"), u.Retry)
@@ -174,12 +175,12 @@ func proxyKeeper(c *lab.ProxyConfig, h hop) keeper {
 	}
 	written := pool.AfterEOF | pool.AfterRST | pool.AfterPartial
 	switch u.Retry {
-	case lab.RetryUnsent:
+	case script.RetryUnsent:
 		rule(pool.AfterUnsent, "all")
-	case lab.RetryIdempotent:
+	case script.RetryIdempotent:
 		rule(pool.AfterUnsent, "all")
 		rule(written, "!POST LOCK PATCH")
-	case lab.RetryAlways:
+	case script.RetryAlways:
 		rule(pool.AfterUnsent|written, "all")
 	}
 	return k

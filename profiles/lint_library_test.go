@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // The profiles that come with kabench: an incident breaks the rule it is about
@@ -140,32 +140,32 @@ func TestLintDocs(t *testing.T) {
 
 func TestFactsFromAServersScript(t *testing.T) {
 	f := ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}
-	f.Take(lab.Config{})
+	f.Take(script.Server{})
 	if want := (ServerFacts{IdleTimeout: 350 * time.Second, Silent: true}); f != want {
 		t.Errorf("an empty script makes %+v", f)
 	}
 	f = ServerFacts{IdleForEver: true}
-	if f.Take(lab.Config{}); !f.IdleForEver {
+	if f.Take(script.Server{}); !f.IdleForEver {
 		t.Error("an empty script says that it is not for ever")
 	}
-	if f.Take(lab.Config{IdleTimeout: time.Second}); f.IdleForEver {
+	if f.Take(script.Server{IdleTimeout: time.Second}); f.IdleForEver {
 		t.Error("for ever, and for a second")
 	}
-	script := lab.Config{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10",
+	cfg := script.Server{IdleTimeout: 5 * time.Second, MaxRequests: 10, Unannounced: true, Hint: "timeout=5, max=10",
 		MaxConnections: 8, Threads: 4, Backlog: 1}
-	script.Delay.A = time.Millisecond
+	cfg.Delay.A = time.Millisecond
 	f = ServerFacts{}
-	f.Take(script)
+	f.Take(cfg)
 	if want := (ServerFacts{IdleTimeout: 5 * time.Second, Hint: 5 * time.Second, MaxRequests: 10, Unannounced: true, Delay: time.Millisecond,
 		MaxConnections: 8, Threads: 4, Backlog: 1}); f != want {
 		t.Errorf("%+v", f)
 	}
 	f = ServerFacts{}
-	if f.Take(lab.Config{SayClose: true}); f != (ServerFacts{MaxRequests: 1}) {
+	if f.Take(script.Server{SayClose: true}); f != (ServerFacts{MaxRequests: 1}) {
 		t.Errorf("a server that says close on every answer: %+v", f)
 	}
-	script.HintIfAsked, f = true, ServerFacts{}
-	if f.Take(script); f.Hint != 0 {
+	cfg.HintIfAsked, f = true, ServerFacts{}
+	if f.Take(cfg); f.Hint != 0 {
 		t.Errorf("a hint of %v though nobody asks", f.Hint)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // checkLegIdle compares how long a proxy keeps its connections with how long
@@ -39,9 +39,9 @@ func (s *subject) checkLegIdle(o *outcome, g innerLeg) {
 func (g innerLeg) staleWords() string {
 	seen := "a few requests fail behind the proxy (proxy.stale), most when traffic is low, and the server knows nothing of them: "
 	switch g.from.proxy.Errors {
-	case lab.LikeHAProxy:
+	case script.LikeHAProxy:
 		return seen + "it closes the client's connection without an answer; HAProxy logs `SH--`, or nothing at all"
-	case lab.LikeALB:
+	case script.LikeALB:
 		return seen + "502, counted in HTTPCode_ELB_502_Count"
 	}
 	return seen + "502, `upstream prematurely closed connection while reading response header from upstream`"
@@ -199,26 +199,26 @@ type spoken struct {
 func (w spoken) says(word string) bool { return slices.Contains(w.connection, word) }
 
 // keptBy reports whether a proxy keeps the connection on which it gets this.
-func (w spoken) keptBy(c lab.ProxyConfig) bool {
+func (w spoken) keptBy(c script.Proxy) bool {
 	says := func(word string) bool {
-		return w.says(word) || c.ProxyConnection == lab.Understood && slices.Contains(w.proxyConnection, word)
+		return w.says(word) || c.ProxyConnection == script.Understood && slices.Contains(w.proxyConnection, word)
 	}
 	return c.MaxRequests != 1 && !says("close") && (!w.old || says("keep-alive"))
 }
 
 // keptByLab reports the same of the server.
-func (w spoken) keptByLab(c lab.Config) bool {
-	old := w.old || c.Version == lab.HTTP10
+func (w spoken) keptByLab(c script.Server) bool {
+	old := w.old || c.Version == script.HTTP10
 	return c.MaxRequests != 1 && !c.SayClose && !c.UntilClose && !w.says("close") && (!old || w.says("keep-alive") && !c.IgnoreKeepAlive)
 }
 
 // through is what the proxy says when it passes a request on.
-func (w spoken) through(c lab.ProxyConfig) spoken {
-	if c.HopByHop == lab.Blind {
+func (w spoken) through(c script.Proxy) spoken {
+	if c.HopByHop == script.Blind {
 		return w
 	}
-	w.old = c.Upstream.Version == lab.HTTP10
-	if c.HopByHop == lab.Forwarded {
+	w.old = c.Upstream.Version == script.HTTP10
+	if c.HopByHop == script.Forwarded {
 		return w
 	}
 	w.connection = nil
@@ -228,7 +228,7 @@ func (w spoken) through(c lab.ProxyConfig) spoken {
 	case w.old:
 		w.connection = []string{"keep-alive"}
 	}
-	if c.ProxyConnection != lab.PassedOn {
+	if c.ProxyConnection != script.PassedOn {
 		w.proxyConnection = nil
 	}
 	return w
@@ -291,13 +291,13 @@ func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) 
 		Set:  fmt.Sprintf("%s=removed, with %s.proxy_connection=removed", path, g.section),
 	}
 	switch g.from.proxy.HopByHop {
-	case lab.Forwarded:
+	case script.Forwarded:
 		if !slices.ContainsFunc(w.connection, func(word string) bool { return word != "close" }) {
 			return false
 		}
 		f.Numbers = [2]string{path + " forwarded", w.String()}
 		f.Seen = fmt.Sprintf("%s gets headers that were for the proxy, and takes what the client says of its connection for the proxy's word", g.to.who)
-	case lab.Blind:
+	case script.Blind:
 		if !reused || !s.keeps(i+1, next) {
 			return false
 		}

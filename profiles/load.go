@@ -12,8 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
-
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // maxSize bounds the text of a profile, in bytes. A body that is larger belongs
@@ -122,7 +121,7 @@ func notFound(what, name string, names []string) error {
 	if list, found := map[string]string{"profile": "'kabench profiles' and 'kabench incidents' list", "pool": "'kabench pools' lists", "server": "'kabench servers' lists"}[what]; found {
 		hint = list + " them"
 	}
-	if near := results.Nearest(name, names); near != "" {
+	if near := nearest.Name(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %s?", near) // the whole list would bury it
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)

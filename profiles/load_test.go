@@ -13,7 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -85,10 +85,10 @@ expect:
 	want.Pool.Liveness, want.Pool.ProbeAfter = pool.Probe, 2*time.Second
 	want.Target.Method, want.Target.Body = "POST", "{\"a\": 1}\n"
 	want.Target.Headers = map[string]string{"X-Number": "007", "X-Flag": "true", "X-Text": "a: b"}
-	want.Target.Lab = &lab.Config{
-		Delay: lab.Delay{Form: lab.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: lab.CloseOnIdle, FaultOn: 3,
+	want.Target.Lab = &script.Server{
+		Delay: script.Delay{Form: script.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: script.CloseOnIdle, FaultOn: 3,
 	}
-	want.Target.Link = &lab.LinkConfig{Delay: 5 * time.Millisecond}
+	want.Target.Link = &script.Link{Delay: 5 * time.Millisecond}
 	want.Expect = map[string]string{"failures": "0", "failures.rate": "< 1%"}
 
 	got, err := Load("p.yaml", []byte(text), nil)
@@ -130,7 +130,7 @@ func TestComplaints(t *testing.T) {
 		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
-			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine`}},
+			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},
 		{"arrivals with wrong parameters", "load:\n  rate: 1\n  arrivals:\n    process: burst\n    onn: 1\n    off: x\ntarget: {lab: {}}\n", []string{
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`,

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // maxProxies bounds target.proxies.
@@ -55,7 +55,7 @@ func (p *Profile) Path() (Path, error) {
 	hosts := hostNames(p.Network)
 	known := func(field, name string) bool {
 		switch {
-		case name == sandbox.ClientName:
+		case name == network.ClientName:
 			bad("%s: the client cannot be it; name another host", field)
 		case !slices.Contains(hosts, name):
 			bad("%s: there is no host %q; %s", field, name, hostsThereAre(hosts))
@@ -145,7 +145,7 @@ func among(names, others []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(others, n) })
 }
 
-func hostNames(c *sandbox.Config) []string {
+func hostNames(c *network.Config) []string {
 	names := make([]string, len(c.Hosts))
 	for i, h := range c.Hosts {
 		names[i] = h.Name
@@ -153,7 +153,7 @@ func hostNames(c *sandbox.Config) []string {
 	return names
 }
 
-func balancerNames(c *sandbox.Config) []string {
+func balancerNames(c *network.Config) []string {
 	names := make([]string, len(c.Balancers))
 	for i, b := range c.Balancers {
 		names[i] = b.Name
@@ -161,7 +161,7 @@ func balancerNames(c *sandbox.Config) []string {
 	return names
 }
 
-func balancerNamed(c *sandbox.Config, name string) *sandbox.BalancerConfig {
+func balancerNamed(c *network.Config, name string) *network.Balancer {
 	for i := range c.Balancers {
 		if c.Balancers[i].Name == name {
 			return &c.Balancers[i]
@@ -185,7 +185,7 @@ type leg struct {
 }
 
 // carriedBy reports whether l is the link of the leg.
-func (g leg) carriedBy(l sandbox.LinkConfig) bool {
+func (g leg) carriedBy(l network.Link) bool {
 	return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
 }
 
@@ -207,7 +207,7 @@ func (p *Profile) legs(path Path) []leg {
 			}
 		}
 	}
-	to(sandbox.ClientName, []string{path.At})
+	to(network.ClientName, []string{path.At})
 	for i, proxy := range path.Proxies {
 		if i+1 < len(path.Proxies) {
 			to(proxy, path.Proxies[i+1:i+2])
@@ -218,7 +218,7 @@ func (p *Profile) legs(path Path) []leg {
 	return legs
 }
 
-// index is the number of an element in the path of a field as package sandbox
+// index is the number of an element in the path of a field as package network
 // writes it: hosts[0].name.
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
@@ -226,7 +226,7 @@ var index = regexp.MustCompile(`\[(\d+)\]`)
 func (p *Profile) networkComplaints() Errors {
 	var list Errors
 	for i, proxy := range p.Target.Proxies {
-		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
+		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.Proxy.Validate())...)
 	}
 	bad := func(path, format string, args ...any) {
 		list = append(list, Complaint{Path: path, Text: fmt.Sprintf(format, args...)})

@@ -4,10 +4,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask
@@ -30,7 +31,7 @@ type Profile struct {
 	Target Target `yaml:"target"`
 	// Network is a private network to run in: the client, and the hosts that
 	// target.lab and target.proxies are served on. See Path.
-	Network *sandbox.Config `yaml:"network,omitempty"`
+	Network *network.Config `yaml:"network,omitempty"`
 	// Server and Via are what is known of a target that is not target.lab, and
 	// of a load balancer on the way to it. Only Check looks at them.
 	Server ServerFacts `yaml:"server,omitempty"`
@@ -112,7 +113,7 @@ type Target struct {
 	// in turn, each with its own ports; none: the kernel chooses one.
 	SourceAddresses []string `yaml:"source_addresses,omitempty"`
 	// Lab makes kabench serve the target itself, in place of URL and File.
-	Lab *lab.Config `yaml:"lab,omitempty"`
+	Lab *script.Server `yaml:"lab,omitempty"`
 	// On are the hosts of the network that serve Lab, alike; empty: the host
 	// "server", or without one the backends of the balancer that At is.
 	On Names `yaml:"on,omitempty"`
@@ -125,15 +126,15 @@ type Target struct {
 	// half of this machine's ephemeral ports towards the target.
 	AllowPortExhaustion bool `yaml:"allow_port_exhaustion,omitempty"`
 	// Link puts a forwarding link with delay between kabench and the target.
-	Link *lab.LinkConfig `yaml:"link,omitempty"`
+	Link *script.Link `yaml:"link,omitempty"`
 }
 
 // Proxy is one of the proxies before the lab's server.
 type Proxy struct {
 	// On is the host of the network that it runs on; "": the host "proxy". Without
 	// a network it runs on the loopback, and On has no effect.
-	On              string `yaml:"on,omitempty"`
-	lab.ProxyConfig `yaml:",inline"`
+	On           string `yaml:"on,omitempty"`
+	script.Proxy `yaml:",inline"`
 }
 
 // Names is a list of names; a single one may be given without brackets.

@@ -3,7 +3,7 @@ package profiles
 import (
 	"slices"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ServerPreset is a real server, or the side of a proxy or load balancer that
@@ -17,8 +17,8 @@ type ServerPreset struct {
 	// References says where each value is from, by its path: lab.idle_timeout.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot is what the server does and the lab cannot.
-	Cannot []string   `yaml:"cannot,omitempty"`
-	Lab    lab.Config `yaml:"lab"`
+	Cannot []string      `yaml:"cannot,omitempty"`
+	Lab    script.Server `yaml:"lab"`
 	// Facts is what is known of it beyond the script: what its limits are, and
 	// that it forgets connections silently.
 	Facts ServerFacts `yaml:"facts,omitempty"`
@@ -46,7 +46,7 @@ func (p ServerPreset) Text() string { return fileText(servers.folder, p.Name) }
 func ReadServer(nameOrFile string) (ServerPreset, error) { return servers.read(nameOrFile) }
 
 // LoadServer is the script of ReadServer's server.
-func LoadServer(nameOrFile string) (lab.Config, error) {
+func LoadServer(nameOrFile string) (script.Server, error) {
 	p, err := ReadServer(nameOrFile)
 	return p.Lab, err
 }

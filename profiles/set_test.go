@@ -10,7 +10,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestSet(t *testing.T) {
@@ -31,8 +31,8 @@ func TestSet(t *testing.T) {
 		{[]string{"pool={max_idle: 2}"}, func(p *Profile) any { return p.Pool.MaxIdle }, 2},
 		{[]string{"pool=max_idle: 2"}, func(p *Profile) any { return p.Pool.MaxIdle }, 2},
 		{[]string{"target.url=", "target.lab.idle_timeout=1s", "target.lab.delay=exp 5ms"}, func(p *Profile) any { return *p.Target.Lab },
-			lab.Config{IdleTimeout: time.Second, Delay: lab.Delay{Form: lab.Exponential, A: 5 * time.Millisecond}}},
-		{[]string{"target.lab={}", "target.lab=null"}, func(p *Profile) any { return p.Target.Lab }, (*lab.Config)(nil)},
+			script.Server{IdleTimeout: time.Second, Delay: script.Delay{Form: script.Exponential, A: 5 * time.Millisecond}}},
+		{[]string{"target.lab={}", "target.lab=null"}, func(p *Profile) any { return p.Target.Lab }, (*script.Server)(nil)},
 		{[]string{"target.headers.X-A=b"}, func(p *Profile) any { return p.Target.Headers }, map[string]string{"X-A": "b"}},
 		{[]string{"target.headers.X.A=b #c", `target.headers.X-B="d "`}, func(p *Profile) any { return p.Target.Headers }, map[string]string{"X.A": "b #c", "X-B": "d "}},
 		{[]string{"target.headers.A=b", "target.headers.C=d", "target.headers.A=null", `target.headers.E="null"`, "target.headers.F=null"},

@@ -4,8 +4,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
+
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -97,7 +98,7 @@ func (p *Profile) way() (trip time.Duration, bandwidth int64) {
 				continue
 			}
 			there, back := l.Conditions, l.Conditions
-			for _, own := range []struct{ to, from *sandbox.Conditions }{{&there, l.There}, {&back, l.Back}} {
+			for _, own := range []struct{ to, from *network.Conditions }{{&there, l.There}, {&back, l.Back}} {
 				if own.from != nil {
 					*own.to = *own.from
 				}
@@ -131,8 +132,8 @@ func (p *Profile) toTimeOut() bool {
 }
 
 // mean is that of a delay.
-func mean(d lab.Delay) time.Duration {
-	if d.Form == lab.Uniform {
+func mean(d script.Delay) time.Duration {
+	if d.Form == script.Uniform {
 		return (d.A + d.B) / 2
 	}
 	return d.A

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // jsonTargetKeys are the keys of a target in the json format: vegeta's schema,
@@ -42,7 +42,7 @@ func jsonTarget(line []byte) (Request, error) {
 		case "header":
 			return jsonHeader(d, &r)
 		}
-		if near := results.Nearest(key, jsonTargetKeys); near != "" {
+		if near := nearest.Name(key, jsonTargetKeys); near != "" {
 			return fmt.Errorf("unknown key %q; did you mean %s?", key, near)
 		}
 		return fmt.Errorf("unknown key %q; the keys are %s", key, strings.Join(jsonTargetKeys, ", "))

@@ -10,10 +10,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
 
@@ -120,7 +121,7 @@ func (p *Profile) neverCounted(path string) string {
 	section, rest, _ := strings.Cut(path, ".")
 	name, _, dotted := strings.Cut(rest, ".")
 	switch {
-	case section == "kernel" && dotted && name != sandbox.ClientName && !slices.Contains(hostNames(p.Network), name):
+	case section == "kernel" && dotted && name != network.ClientName && !slices.Contains(hostNames(p.Network), name):
 		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"

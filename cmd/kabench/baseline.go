@@ -3,14 +3,14 @@ package main
 import (
 	"fmt"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/results"
 )
 
 // openBaselines reads the runs in these directories, each of one run or of
 // several; without directories there is no baseline.
-func openBaselines(dirs []string) (*harness.Baseline, error) {
-	var all []*harness.Baseline
+func openBaselines(dirs []string) (*kabench.Baseline, error) {
+	var all []*kabench.Baseline
 	sifted := false
 	for _, dir := range dirs {
 		paths, err := runsOf(dir)
@@ -33,7 +33,7 @@ func openBaselines(dirs []string) (*harness.Baseline, error) {
 	return all[0], nil
 }
 
-func openBaseline(path string) (*harness.Baseline, error) {
+func openBaseline(path string) (*kabench.Baseline, error) {
 	d, err := results.Open(path)
 	if err != nil {
 		return nil, err
@@ -42,5 +42,5 @@ func openBaseline(path string) (*harness.Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &harness.Baseline{Dir: path, Run: run}, nil
+	return &kabench.Baseline{Dir: path, Run: run}, nil
 }

@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -53,7 +53,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 			plan.Incidents = append(plan.Incidents, e.Name)
 		}
 		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
-			return &harness.InputError{Err: err}
+			return &kabench.InputError{Err: err}
 		}
 		fmt.Fprintf(s.err, "results: %s\n", out)
 	}

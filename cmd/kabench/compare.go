@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/results"
 )
 
@@ -88,7 +88,7 @@ Given directories of finished runs, or of a comparison, it compares those.`,
 	o.flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
 	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
-	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
+	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
 	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
 	f.StringVar(&o.resume, "resume", "", "go on with the comparison in this directory, which was stopped or killed")
 	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
@@ -125,8 +125,8 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 	ctx, stop, restore := interruptible(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
-	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+	doc, err := kabench.Compare(ctx, plan.arms, kabench.CompareOptions{
+		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
 		Name:    plan.name, Question: plan.question, Axes: plan.axes,
 		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -19,7 +19,7 @@ import (
 type plan struct {
 	name, question string
 	axes           []results.Axis
-	arms           []harness.ComparedArm
+	arms           []kabench.ComparedArm
 	repeats        int
 	seed           uint64
 	coolDown       time.Duration
@@ -65,7 +65,7 @@ func (o *compareOptions) plan() (*plan, error) {
 		o.name(profile)
 		profile.Remedies = nil // an incident's are not run
 		change := point.change()
-		p.arms = append(p.arms, harness.ComparedArm{Name: point.name(m.Axes), Change: profiles.RedactChange(change), Profile: profile})
+		p.arms = append(p.arms, kabench.ComparedArm{Name: point.name(m.Axes), Change: profiles.RedactChange(change), Profile: profile})
 	}
 	if len(complaints) > 0 {
 		return nil, errors.New(strings.Join(complaints, "\n"))

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/results"
 )
 
@@ -50,7 +50,7 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 		coolDown: time.Duration(was.CoolDown * float64(time.Second)),
 	}
 	if kept {
-		p.arms, err = harness.PlannedArms(was)
+		p.arms, err = kabench.PlannedArms(was)
 	} else {
 		if len(args) > 0 {
 			o.profile = args[0]

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/poll"
@@ -52,7 +52,7 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 			fmt.Fprintln(s.err, "measuring the rate that this machine holds, ten seconds at most")
 		}
 		rate, err := climb(rungs, time.Now().Add(climbLimit), func(rate int) (bool, error) { return holds(ctx, stop, rate) })
-		if errors.Is(err, harness.ErrInterrupted) {
+		if errors.Is(err, kabench.ErrInterrupted) {
 			return err
 		}
 		m.rate, m.rateErr = &rate, err
@@ -170,12 +170,12 @@ func holds(ctx context.Context, stop <-chan struct{}, rate int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	run, err := harness.Run(ctx, p, harness.Options{Version: version(), Stop: stop})
+	run, err := kabench.Run(ctx, p, kabench.Options{Version: version(), Stop: stop})
 	if err != nil {
 		return false, err
 	}
 	if run.Interrupted {
-		return false, harness.ErrInterrupted
+		return false, kabench.ErrInterrupted
 	}
 	return run.Valid && run.Counts.Dropped == 0 && run.Counts.Failed == 0, nil
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
 )
 
 func newProfiles(s *streams) *cobra.Command {
@@ -211,7 +211,7 @@ func find(name string) (shown, error) {
 		return shown{}, fmt.Errorf("%s is a %s and a %s; say %s:%s or %s:%s", name, all[0].Kind, all[1].Kind, all[0].Kind, bare, all[1].Kind, bare)
 	}
 	hint := "'kabench profiles', 'incidents', 'pools' and 'servers' list what there is"
-	if near := results.Nearest(bare, names); near != "" {
+	if near := nearest.Name(bare, names); near != "" {
 		hint = "did you mean " + near + "? (" + hint + ")"
 	}
 	return shown{}, fmt.Errorf("%s: nothing of that name comes with kabench; %s", name, hint)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/live"
 )
 
@@ -32,7 +32,7 @@ type livePage struct {
 
 // open begins to serve the page, if one is asked for, and says where. The feed
 // is nil without one.
-func (o *liveOptions) open(command string, s *streams, bare bool) (*live.Feed, livePage, error) {
+func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
 		return nil, livePage{}, &usageError{command, errors.New("--live-stay is for --live, which is not given")}
@@ -61,7 +61,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	if p.server == nil {
 		return
 	}
-	ctx, cancel := signal.NotifyContext(ctx, harness.StopSignals()...)
+	ctx, cancel := signal.NotifyContext(ctx, kabench.StopSignals()...)
 	defer cancel()
 	stay := p.stay
 	select {

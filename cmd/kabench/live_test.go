@@ -19,6 +19,7 @@ import (
 
 	"github.com/kabench/kabench/internal/chromium"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	report "github.com/kabench/kabench/results/page"
 )
 
@@ -37,7 +38,7 @@ func liveURL(t *testing.T, p *process) string {
 
 // The page of a run that goes on can be fetched, moves, and ends with the run.
 func TestLivePage(t *testing.T) {
-	p, dir := endless(t, lab.Config{}, "--live", ":0")
+	p, dir := endless(t, script.Server{}, "--live", ":0")
 	url := liveURL(t, p)
 	fetch := func() (*report.Data, error) {
 		answer, err := http.Get(url + "data.json")
@@ -88,7 +89,7 @@ func TestLivePage(t *testing.T) {
 // After the run the last state stays as long as was asked for, and an interrupt
 // ends that with the exit code of the run.
 func TestLiveStay(t *testing.T) {
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestLiveStay(t *testing.T) {
 func TestLivePageInABrowser(t *testing.T) {
 	ctx := chromium.Start(t)
 	// Every tenth request fails, so that there is something to draw of that too.
-	cfg := lab.Config{Fault: lab.CloseBeforeResponse}
+	cfg := script.Server{Fault: script.CloseBeforeResponse}
 	if err := cfg.FaultOn.UnmarshalText([]byte("every 10")); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -29,9 +29,7 @@ func main() {
 	// net/http logs what servers send unasked. To client: stock it is an outcome, and
 	// a secret may be in it.
 	log.SetOutput(io.Discard)
-	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
-		os.Exit(harness.Child(os.Stdin, os.Stdout))
-	}
+	kabench.ExitIfChild()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -53,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 			text += fmt.Sprintf(" (see '%s --help')", usage.command)
 		}
 		fmt.Fprintf(stderr, "kabench: %s\n", text)
-		if errors.Is(err, harness.ErrInterrupted) {
+		if errors.Is(err, kabench.ErrInterrupted) {
 			return exitInterrupted
 		}
 		return exitInput

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			server, err := lab.Start(lab.Config{Body: 100}, "")
+			server, err := lab.Start(script.Server{Body: 100}, "")
 			if err != nil {
 				return err
 			}

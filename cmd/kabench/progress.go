@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
 )
@@ -41,8 +41,8 @@ func (p *progress) begin(title string) {
 	}
 }
 
-// show is for harness.Options.Progress.
-func (p *progress) show(now harness.Progress) {
+// show is for kabench.Options.Progress.
+func (p *progress) show(now kabench.Progress) {
 	switch {
 	case p.silent:
 	case p.screen.size != nil:
@@ -57,7 +57,7 @@ func (p *progress) show(now harness.Progress) {
 func (p *progress) end() { p.screen.draw(nil) }
 
 // elapsed is "12 s of 35 s", with what the run is doing.
-func elapsed(now harness.Progress) string {
+func elapsed(now kabench.Progress) string {
 	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
 	if now.Total > 0 {
 		s += fmt.Sprintf(" of %d s", int(now.Total.Round(time.Second).Seconds()))
@@ -81,7 +81,7 @@ func errorsOf(t collectors.Totals) string {
 }
 
 // byPhase is "before_response 10, connect 2": where failed exchanges ended.
-func byPhase(now harness.Progress) string {
+func byPhase(now kabench.Progress) string {
 	var list []string
 	for phase, n := range now.Totals.Phases {
 		if n > 0 {
@@ -101,7 +101,7 @@ func ofCap(n, limit int) string {
 
 // poolLine is the pool's gauges. The cap of its connections stands beside the
 // leased ones, which are what it is needed for.
-func poolLine(now harness.Progress) string {
+func poolLine(now kabench.Progress) string {
 	maxConns := now.MaxConns
 	if maxConns == 0 {
 		maxConns = -1
@@ -110,7 +110,7 @@ func poolLine(now harness.Progress) string {
 	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
 }
 
-func progressLines(title string, now harness.Progress) []string {
+func progressLines(title string, now kabench.Progress) []string {
 	head := elapsed(now)
 	if title != "" {
 		head = title + ": " + head
@@ -142,7 +142,7 @@ func progressLines(title string, now harness.Progress) []string {
 	return lines
 }
 
-func plainProgress(title string, now harness.Progress) string {
+func plainProgress(title string, now kabench.Progress) string {
 	t := now.Totals
 	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d%s, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, errorsOf(t), t.Failed)
 	if title != "" {

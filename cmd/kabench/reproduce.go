@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/results"
 )
 
@@ -81,8 +81,8 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	out := outDir(o.out, p.Name)
 	progress := newProgress(s)
 	progress.silent = progress.silent || silent
-	rep, err := harness.Reproduce(ctx, p, harness.ReproduceOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
+	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
+		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
 			progress.begin(title)
@@ -91,7 +91,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		Again: func(a results.MadeAgain) {
 			progress.end()
 			if !s.json {
-				fmt.Fprintf(s.err, "kabench: %s: invalid, so it is run again (%d of at most %d): %s\n", a.Run, a.Try, harness.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
+				fmt.Fprintf(s.err, "kabench: %s: invalid, so it is run again (%d of at most %d): %s\n", a.Run, a.Try, kabench.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
 			}
 		},
 	})

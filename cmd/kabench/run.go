@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -87,7 +87,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	}
 	progress := newProgress(s)
 	progress.title, progress.silent = p.Name, progress.silent || silent
-	run, err := harness.Run(ctx, p, harness.Options{
+	run, err := kabench.Run(ctx, p, kabench.Options{
 		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.show, Trace: trace.add(),
 	})
 	progress.end()

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/results"
 )
 
@@ -177,8 +177,8 @@ func TestScreenLeavesNoHistory(t *testing.T) {
 	}
 }
 
-func aProgress() harness.Progress {
-	now := harness.Progress{
+func aProgress() kabench.Progress {
+	now := kabench.Progress{
 		Elapsed: 12 * time.Second, Total: 35 * time.Second, WarmUp: 5 * time.Second, InFlight: 13, Offered: 400.4, Achieved: 398, Throughput: 396,
 		Totals: collectors.Totals{Due: 4812, Started: 4810, OK: 4798, Failed: 12},
 		Pool:   collectors.Gauges{Leased: 12, Idle: 4, Dialing: 1, Pending: 3}, MaxConns: 16, PendingMax: 32,
@@ -199,7 +199,7 @@ sockets    TIME_WAIT 217 ours, 85 the server's; ports 233 of 28232`
 		t.Errorf("%s", got)
 	}
 	// What is not known is not said.
-	now := harness.Progress{Elapsed: 3 * time.Second, WarmUp: 5 * time.Second, PendingMax: -1, Buffered: 7}
+	now := kabench.Progress{Elapsed: 3 * time.Second, WarmUp: 5 * time.Second, PendingMax: -1, Buffered: 7}
 	want = `3 s, warming up
 rate       0/s offered, 0/s achieved, 0/s ok
 exchanges  in flight 0, ok 0, failed 0, dropped 0, in the buffer 7

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 )
 
 // interruptible returns a context and a channel for a run: the first SIGINT, SIGTERM
@@ -21,7 +21,7 @@ func interruptible(parent context.Context, stderr io.Writer) (ctx context.Contex
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, harness.StopSignals()...)
+	signal.Notify(signals, kabench.StopSignals()...)
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -49,7 +49,7 @@ func interruptible(parent context.Context, stderr io.Writer) (ctx context.Contex
 
 // lastResort is how long a program that was told to give up has for it and for
 // writing what it has. It is longer than a run in a private network has, whose
-// process is killed before (patience in internal/harness).
+// process is killed before (patience in isolated.go of the root).
 const lastResort = 25 * time.Second
 
 // endAnyhow ends the program unless it is done in time.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -106,7 +108,7 @@ func recorded(t *testing.T, dir string) {
 
 // endless is a run against a server of the given script that will not end by
 // itself.
-func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir string) {
+func endless(t *testing.T, cfg script.Server, more ...string) (p *process, dir string) {
 	t.Helper()
 	server, err := lab.Start(cfg, "")
 	if err != nil {
@@ -120,8 +122,9 @@ func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir stri
 
 // SIGHUP is what a closed terminal sends.
 func TestInterruptKeepsAndReportsResults(t *testing.T) {
+	heedHangUp(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		p, dir := endless(t, lab.Config{})
+		p, dir := endless(t, script.Server{})
 		recorded(t, dir)
 		p.Process.Signal(sig)
 		if code := p.exitCode(t); code != exitInterrupted {
@@ -141,8 +144,19 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 	}
 }
 
+// heedHangUp lets the programs that t starts have the default action for SIGHUP,
+// also if the tests run under nohup: exec resets what is caught, and keeps what is
+// ignored.
+func heedHangUp(t *testing.T) {
+	t.Helper()
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(c) })
+}
+
 // A run in a private network has a process of its own, which SIGHUP reaches too.
 func TestHangUpStopsARunInANetwork(t *testing.T) {
+	heedHangUp(t)
 	if err := sandbox.Available(); err != nil {
 		t.Skip(err)
 	}
@@ -160,7 +174,7 @@ func TestHangUpStopsARunInANetwork(t *testing.T) {
 
 // Started to ignore it, as by nohup, kabench goes on.
 func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +202,7 @@ func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 // valid.
 func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		p, dir := endless(t, lab.Config{}, "--warm-up", "1h")
+		p, dir := endless(t, script.Server{}, "--warm-up", "1h")
 		recorded(t, dir)
 		p.Process.Signal(sig)
 		p.Wait()
@@ -205,11 +219,11 @@ func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 
 // The second signal does not wait for a server that never answers.
 func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
-	silent, err := lab.ParseDelay("1h")
+	silent, err := script.ParseDelay("1h")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, dir := endless(t, lab.Config{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
+	p, dir := endless(t, script.Server{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
 	recorded(t, dir) // those that were dropped at the cap
 	p.Process.Signal(os.Interrupt)
 	for end := time.Now().Add(time.Minute); !strings.Contains(p.stderr.String(), "once more"); time.Sleep(10 * time.Millisecond) {
@@ -232,7 +246,7 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 
 // Killed without a chance to say goodbye, what was recorded can be read.
 func TestKilledRunIsReadable(t *testing.T) {
-	p, dir := endless(t, lab.Config{})
+	p, dir := endless(t, script.Server{})
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGKILL)
 	p.Wait()

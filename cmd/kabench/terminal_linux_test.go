@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // pseudo is a terminal pair: what is written to tty comes out of the other end.
@@ -44,7 +45,7 @@ func pseudo(t *testing.T) (other, tty *os.File) {
 // are gone, and the cursor is where and how it was.
 func TestProgressInATerminal(t *testing.T) {
 	other, tty := pseudo(t)
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/kabench/kabench/internal/layout"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // usageError is a command line that does not parse.
@@ -106,7 +106,7 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 			names = append(names, f.Name)
 		}
 	})
-	if near := results.Nearest(name, names); near != "" {
+	if near := nearest.Name(name, names); near != "" {
 		return fmt.Sprintf("%s is no flag of '%s'; did you mean --%s?", given, c.CommandPath(), near)
 	}
 	var others []string
@@ -123,7 +123,7 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 
 // didYouMean is "; did you mean X?", or "" if nothing is near.
 func didYouMean(word string, all []string) string {
-	if near := results.Nearest(word, all); near != "" {
+	if near := nearest.Name(word, all); near != "" {
 		return "; did you mean " + near + "?"
 	}
 	return ""
@@ -144,7 +144,7 @@ func unknownCommand(root *cobra.Command, words []string) error {
 		names = append(names, c.Name())
 	}
 	text := fmt.Sprintf("%s is no command", words[i])
-	if near := results.Nearest(words[i], names); near != "" {
+	if near := nearest.Name(words[i], names); near != "" {
 		text += fmt.Sprintf("; did you mean 'kabench %s'?", near)
 	}
 	return &usageError{"kabench", errors.New(text)}

@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // filler is what bodies are made of, and its length the size of their chunks.
@@ -20,6 +23,14 @@ const (
 	byChunks
 	byClose
 )
+
+// status is the status of a server's responses.
+func status(cfg script.Server) int {
+	if cfg.Status == 0 {
+		return http.StatusOK
+	}
+	return cfg.Status
+}
 
 // framing is the script's, but HTTP/1.0 knows no chunks.
 func (c *conn) framing(req *http.Request) framing {
@@ -40,7 +51,7 @@ func (c *conn) answer(req *http.Request, f framing, say said) error {
 			return err
 		}
 	}
-	if req.Method != http.MethodHead && !bodyless(c.s.cfg.Status) {
+	if req.Method != http.MethodHead && !script.Bodyless(c.s.cfg.Status) {
 		for left := c.s.cfg.Body; left > 0; {
 			n := min(left, int64(len(filler)))
 			if err := c.part(f, n); err != nil {
@@ -57,9 +68,9 @@ func (c *conn) answer(req *http.Request, f framing, say said) error {
 
 // head is the status line and headers of the answer.
 func (c *conn) head(req *http.Request, f framing, say said) []byte {
-	b := c.statusLine(c.s.cfg.status())
+	b := c.statusLine(status(c.s.cfg))
 	switch {
-	case bodyless(c.s.cfg.Status) || f == byClose:
+	case script.Bodyless(c.s.cfg.Status) || f == byClose:
 	case f == byChunks:
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	default:
@@ -79,23 +90,11 @@ func (c *conn) head(req *http.Request, f framing, say said) []byte {
 // hints reports whether the answer to req has a Keep-Alive header.
 func (c *conn) hints(req *http.Request) bool {
 	cfg := c.s.cfg
-	return cfg.Hint != "" && !(c.old(req) && !c.keeps(req)) && (!cfg.HintIfAsked || hasToken(req.Header.Values("Connection"), "keep-alive"))
-}
-
-// hasToken reports whether one of the comma-separated lists has the token.
-func hasToken(lists []string, token string) bool {
-	for _, list := range lists {
-		for word := range strings.SplitSeq(list, ",") {
-			if strings.EqualFold(strings.TrimSpace(word), token) {
-				return true
-			}
-		}
-	}
-	return false
+	return cfg.Hint != "" && !(c.old(req) && !c.keeps(req)) && (!cfg.HintIfAsked || serve.HasToken(req.Header.Values("Connection"), "keep-alive"))
 }
 
 func (c *conn) statusLine(status int) []byte {
-	return fmt.Appendf(make([]byte, 0, 128), "%s %d %s\r\n", c.s.cfg.Version.wire(), status, http.StatusText(status))
+	return fmt.Appendf(make([]byte, 0, 128), "%s %d %s\r\n", c.s.cfg.Version.Protocol(), status, http.StatusText(status))
 }
 
 // part writes n bytes of the body, at most len(filler), as one chunk if chunked.
@@ -111,13 +110,13 @@ func (c *conn) part(f framing, n int64) error {
 }
 
 // refuse answers a request that could not be read and ends the connection.
-func (c *conn) refuse(status int) *ending {
+func (c *conn) refuse(status int) *story.Ending {
 	c.w.Write(c.statusLine(status))
 	c.w.WriteString("Content-Length: 0\r\nConnection: close\r\n\r\n")
 	if err := c.w.Flush(); err != nil {
 		return c.lost(err)
 	}
-	return &ending{ByServer, FIN, WhyBadRequest}
+	return story.ServerEnds(story.FIN, story.WhyBadRequest)
 }
 
 // unsaid is what an answer says that is broken off before the connection's end
@@ -131,28 +130,28 @@ func (c *conn) unsaid(req *http.Request) said {
 
 // misbehave does what the fault puts in the place of an answer; nil when it
 // leaves the answer alone.
-func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
+func (c *conn) misbehave(req *http.Request, fault script.Fault) *story.Ending {
 	switch fault {
-	case CloseBeforeResponse, ResetBeforeResponse:
-	case CloseInHeaders, ResetInHeaders:
+	case script.CloseBeforeResponse, script.ResetBeforeResponse:
+	case script.CloseInHeaders, script.ResetInHeaders:
 		head := c.head(req, c.framing(req), c.unsaid(req))
 		c.w.Write(head[:len(head)/2])
-	case CloseDuringResponse, ResetDuringResponse:
+	case script.CloseDuringResponse, script.ResetDuringResponse:
 		// Small, so that all of it has left when a reset throws away what has not.
 		f := c.framing(req)
 		c.w.Write(c.head(req, f, c.unsaid(req)))
 		if req.Method != http.MethodHead {
 			c.part(f, min(c.s.cfg.Body/2, int64(len(filler))))
 		}
-	case Garbage:
+	case script.Garbage:
 		c.w.WriteString("this is not HTTP\r\n\r\n")
-	case EndlessHeaders:
-		c.w.Write(c.statusLine(c.s.cfg.status()))
+	case script.EndlessHeaders:
+		c.w.Write(c.statusLine(status(c.s.cfg)))
 		return c.lost(c.endless(func(i uint64) error {
 			_, err := fmt.Fprintf(c.w, "X-Endless-%d: %s\r\n", i, filler[:1000])
 			return err
 		}))
-	case EndlessBody:
+	case script.EndlessBody:
 		f := c.framing(req)
 		if f == byLength {
 			f = byClose
@@ -163,7 +162,7 @@ func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
 		}
 		c.w.Write(c.head(req, f, say))
 		return c.lost(c.endless(func(uint64) error { return c.part(f, int64(len(filler))) }))
-	case Silent:
+	case script.Silent:
 		_, err := io.Copy(io.Discard, c.r)
 		if err == nil {
 			err = io.EOF
@@ -175,7 +174,7 @@ func (c *conn) misbehave(req *http.Request, fault Fault) *ending {
 	if err := c.w.Flush(); err != nil {
 		return c.lost(err)
 	}
-	return &ending{ByServer, fault.how(), WhyFault}
+	return story.ServerEnds(howOf(fault), story.WhyFault)
 }
 
 // endless writes until writing fails: because the client is gone, or the

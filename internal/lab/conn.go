@@ -13,10 +13,13 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const (
-	maxHead     = 64 << 10 // bytes of a request's head, give or take a buffer
 	defaultIdle = 20 * time.Millisecond
 
 	// blind is how long before its idle timer a server does not read that lets
@@ -24,24 +27,22 @@ const (
 	blind = time.Millisecond
 )
 
-var longAgo = time.Unix(1, 0)
-
 // conn is one connection, used by its goroutine alone.
 type conn struct {
 	s     *Server
 	raw   *net.TCPConn
-	drip  *drip    // between raw and the rest
-	net   net.Conn // raw with the drip, or TLS over it
-	in    *intake  // between net and r
+	drip  *drip         // between raw and the rest
+	net   net.Conn      // raw with the drip, or TLS over it
+	in    *serve.Reader // between net and r
 	r     *bufio.Reader
 	w     *bufio.Writer
-	story *story
+	story *story.Writer
 
-	idleUntil time.Time // when waiting for the next request ends; zero: never
-	readUntil time.Time // until when it is read meanwhile
-	idleEnd   ending    // and how
-	bare      bool      // close without close_notify
-	use       int       // the exchange at hand, from 1
+	idleUntil time.Time     // when waiting for the next request ends; zero: never
+	readUntil time.Time     // until when it is read meanwhile
+	idleEnd   *story.Ending // and how
+	bare      bool          // close without close_notify
+	use       int           // the exchange at hand, from 1
 
 	idleMu sync.Mutex
 	idle   bool // it waits for its second request or a later one; guarded by idleMu
@@ -50,7 +51,7 @@ type conn struct {
 
 func newConn(s *Server, raw *net.TCPConn) *conn {
 	d := &drip{TCPConn: raw}
-	c := &conn{s: s, raw: raw, drip: d, net: d, story: s.stories.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())}
+	c := &conn{s: s, raw: raw, drip: d, net: d, story: s.stories.Begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())}
 	d.single = c.sips()
 	if s.cfg.Nagle {
 		raw.SetNoDelay(false)
@@ -62,14 +63,14 @@ func newConn(s *Server, raw *net.TCPConn) *conn {
 
 func (c *conn) attach(nc net.Conn) {
 	c.net = nc
-	c.in = &intake{from: nc}
+	c.in = &serve.Reader{From: nc}
 	c.r = bufio.NewReader(c.in)
 	c.w = bufio.NewWriter(nc)
 }
 
 // serve is the life of the connection.
 func (c *conn) serve() {
-	stop := context.AfterFunc(c.s.ln.ctx, func() { c.raw.SetDeadline(longAgo) })
+	stop := context.AfterFunc(c.s.ln.Ctx, func() { c.raw.SetDeadline(serve.LongAgo) })
 	defer stop()
 	defer giveBack(c.s.limits.connections)
 	e := c.run()
@@ -77,27 +78,27 @@ func (c *conn) serve() {
 	c.close(e)
 }
 
-func (c *conn) run() ending {
+func (c *conn) run() *story.Ending {
 	cfg := c.s.cfg
-	struck := cfg.Fault.onConnection() && cfg.FaultOn.strikes(1, c.story.ID)
-	if struck && cfg.Fault != TLSAlert {
-		return ending{ByServer, cfg.Fault.how(), WhyFault}
+	struck := cfg.Fault.OnConnection() && cfg.FaultOn.Strikes(1, c.story.ID)
+	if struck && cfg.Fault != script.TLSAlert {
+		return story.ServerEnds(howOf(cfg.Fault), story.WhyFault)
 	}
 	if cfg.TLS {
 		if e := c.handshake(struck); e != nil {
-			return *e
+			return e
 		}
 	}
 	for use := 1; ; use++ {
 		if e := c.exchange(use); e != nil {
-			return *e
+			return e
 		}
 	}
 }
 
 // handshake, like the steps after it, returns how the connection ends, or nil
 // when it goes on.
-func (c *conn) handshake(alert bool) *ending {
+func (c *conn) handshake(alert bool) *story.Ending {
 	config := c.s.tls
 	if alert {
 		config = alerting(config)
@@ -107,24 +108,24 @@ func (c *conn) handshake(alert bool) *ending {
 	if err := secure.Handshake(); err != nil {
 		switch e := c.lost(err); {
 		case alert && errors.Is(err, errAlert):
-			return &ending{ByServer, FIN, WhyFault}
-		case e.why == WhyBadRequest: // not the connection's end but the handshake's
-			return &ending{ByServer, FIN, WhyHandshake}
+			return story.ServerEnds(story.FIN, story.WhyFault)
+		case e.Why == story.WhyBadRequest: // not the connection's end but the handshake's
+			return story.ServerEnds(story.FIN, story.WhyHandshake)
 		default:
 			return e
 		}
 	}
-	c.story.secured(secure.ConnectionState().DidResume)
+	c.story.Secured(secure.ConnectionState().DidResume)
 	return nil
 }
 
 // exchange is the path of one request.
-func (c *conn) exchange(use int) *ending {
+func (c *conn) exchange(use int) *story.Ending {
 	c.use = use
 	if e := c.await(); e != nil {
 		return e
 	}
-	if !take(c.s.ln.ctx, c.s.limits.threads) {
+	if !take(c.s.ln.Ctx, c.s.limits.threads) {
 		return c.lost(os.ErrDeadlineExceeded)
 	}
 	defer giveBack(c.s.limits.threads)
@@ -135,23 +136,23 @@ func (c *conn) exchange(use int) *ending {
 	struck := c.s.request(use)
 	id := identify(req)
 	c.s.tally.received(id)
-	c.story.read(Exchange{Read: time.Now(), Struck: struck, Header: c.record(req)})
-	fault := FaultNone
+	c.story.Read(story.Exchange{Read: time.Now(), Struck: struck, Header: c.record(req)})
+	fault := script.FaultNone
 	if struck {
 		fault = c.s.cfg.Fault
 	}
 	upload := c.early(req, fault)
-	if upload == ReadFirst {
+	if upload == script.ReadFirst {
 		if e := c.readBody(req, fault, id); e != nil {
 			return e
 		}
 	}
-	if upload == ShutInput {
+	if upload == script.ShutInput {
 		c.raw.CloseRead()
 	}
 	if d := c.s.draw(c.s.cfg.Delay); d > 0 {
 		due := time.Now().Add(d)
-		if !sleep(c.s.ln.ctx, d) {
+		if !serve.Sleep(c.s.ln.Ctx, d) {
 			return c.lost(os.ErrDeadlineExceeded)
 		}
 		c.s.late.since(due)
@@ -161,19 +162,19 @@ func (c *conn) exchange(use int) *ending {
 	}
 	f := c.framing(req)
 	say, why := c.after(req, f, use)
-	if why == "" && (upload == AnswerClose || upload == ShutInput) {
-		say, why = closing, WhySaidClose
+	if why == "" && (upload == script.AnswerClose || upload == script.ShutInput) {
+		say, why = closing, story.WhySaidClose
 	}
 	if err := c.answer(req, f, say); err != nil {
 		return c.lost(err)
 	}
 	answered := time.Now()
-	c.story.answered(answered)
-	c.bare = fault == TLSNoCloseNotify
+	c.story.Answered(answered)
+	c.bare = fault == script.TLSNoCloseNotify
 	if why != "" {
-		return &ending{ByServer, FIN, why}
+		return story.ServerEnds(story.FIN, why)
 	}
-	if upload == AnswerRead {
+	if upload == script.AnswerRead {
 		if e := c.readBody(req, fault, id); e != nil {
 			return e
 		}
@@ -203,11 +204,11 @@ func (c *conn) record(req *http.Request) http.Header {
 }
 
 // setIdle says how long the wait for the next request may be from now on.
-func (c *conn) setIdle(now time.Time, fault Fault) {
+func (c *conn) setIdle(now time.Time, fault script.Fault) {
 	idle := c.s.cfg.IdleTimeout
-	c.idleEnd = ending{ByServer, FIN, WhyIdleTimeout}
-	if fault == CloseOnIdle || fault == ResetOnIdle {
-		c.idleEnd = ending{ByServer, fault.how(), WhyFault}
+	c.idleEnd = story.ServerEnds(story.FIN, story.WhyIdleTimeout)
+	if fault == script.CloseOnIdle || fault == script.ResetOnIdle {
+		c.idleEnd = story.ServerEnds(howOf(fault), story.WhyFault)
 		if idle == 0 {
 			idle = defaultIdle
 		}
@@ -219,7 +220,7 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 	idle += c.s.draw(c.s.cfg.IdleLate)
 	c.idleUntil = now.Add(idle)
 	c.readUntil = c.idleUntil
-	if v := c.s.cfg.TimerVsData; v == TimerFIN || v == TimerRST {
+	if v := c.s.cfg.TimerVsData; v == script.TimerFIN || v == script.TimerRST {
 		c.readUntil = c.idleUntil.Add(-min(blind, idle/10))
 	}
 }
@@ -228,15 +229,15 @@ func (c *conn) setIdle(now time.Time, fault Fault) {
 // which the timer fires, TimerVsData says which wins. With the timer the byte
 // stays unread; after a close that makes a RST, as in nginx. With the byte the
 // request is served, as in net/http.
-func (c *conn) await() *ending {
-	c.in.left = maxHead
+func (c *conn) await() *story.Ending {
+	c.in.Left = serve.MaxHead
 	c.drip.single = c.sips()
 	c.rest(c.readUntil)
 	_, err := c.r.Peek(1)
 	if reloaded := c.rise(); reloaded && c.timedOut(err) {
-		return &ending{ByServer, FIN, WhyReload}
+		return story.ServerEnds(story.FIN, story.WhyReload)
 	}
-	if c.timedOut(err) && c.s.cfg.TimerVsData == TimerServe && waiting(c.raw) {
+	if c.timedOut(err) && c.s.cfg.TimerVsData == script.TimerServe && waiting(c.raw) {
 		c.arm(time.Time{})
 		_, err = c.r.Peek(1)
 	}
@@ -244,11 +245,11 @@ func (c *conn) await() *ending {
 	case err == nil:
 		c.arm(time.Time{})
 		return nil
-	case c.timedOut(err) && sleep(c.s.ln.ctx, time.Until(c.idleUntil)):
+	case c.timedOut(err) && serve.Sleep(c.s.ln.Ctx, time.Until(c.idleUntil)):
 		c.s.late.since(c.idleUntil)
-		return &c.idleEnd
+		return c.idleEnd
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &ending{ByServer, FIN, WhyShutdown}
+		return story.ServerEnds(story.FIN, story.WhyShutdown)
 	}
 	return c.lost(err)
 }
@@ -256,30 +257,23 @@ func (c *conn) await() *ending {
 // timedOut reports whether err is that of the idle timer and not of
 // Server.Close, which passes a deadline too.
 func (c *conn) timedOut(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && c.s.ln.ctx.Err() == nil
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.s.ln.Ctx.Err() == nil
 }
 
-// arm sets the deadline of reads, unless the server is being closed: then it
-// has passed. The check comes after, since the deadline that Server.Close sets
-// may have come before.
-func (c *conn) arm(t time.Time) {
-	c.raw.SetReadDeadline(t)
-	if c.s.ln.ctx.Err() != nil {
-		c.raw.SetReadDeadline(longAgo)
-	}
-}
+// arm sets the deadline of reads; see [serve.Listener.SetReadDeadline].
+func (c *conn) arm(t time.Time) { c.s.ln.SetReadDeadline(c.raw, t) }
 
-func (c *conn) readHead() (*http.Request, *ending) {
+func (c *conn) readHead() (*http.Request, *story.Ending) {
 	req, err := http.ReadRequest(c.r)
 	if err == nil {
-		c.in.left = math.MaxInt64
+		c.in.Left = math.MaxInt64
 		return req, nil
 	}
 	// The parser may call a head malformed that was in fact cut short.
-	switch cut := c.in.err; {
+	switch cut := c.in.Err; {
 	case cut == nil:
 		return nil, c.refuse(http.StatusBadRequest)
-	case errors.Is(cut, errHeadTooLong):
+	case errors.Is(cut, serve.ErrTooLong):
 		return nil, c.refuse(http.StatusRequestHeaderFieldsTooLarge)
 	default:
 		return nil, c.lost(cut)
@@ -288,28 +282,28 @@ func (c *conn) readHead() (*http.Request, *ending) {
 
 // readBody reads all of the request's body, or what the fault reads of it.
 // The rest of one that was answered first is not asked for.
-func (c *conn) readBody(req *http.Request, fault Fault, id request) *ending {
-	if c.s.cfg.Upload == ReadFirst && c.expects(req) {
+func (c *conn) readBody(req *http.Request, fault script.Fault, id request) *story.Ending {
+	if c.s.cfg.Upload == script.ReadFirst && c.expects(req) {
 		c.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
 		if err := c.w.Flush(); err != nil {
 			return c.lost(err)
 		}
 	}
-	if fault.whileReading() {
-		if _, err := io.ReadFull(req.Body, make([]byte, 1)); err != nil && c.in.err != nil {
-			return c.lost(c.in.err)
+	if fault.WhileReading() {
+		if _, err := io.ReadFull(req.Body, make([]byte, 1)); err != nil && c.in.Err != nil {
+			return c.lost(c.in.Err)
 		}
-		return &ending{ByServer, fault.how(), WhyFault}
+		return story.ServerEnds(howOf(fault), story.WhyFault)
 	}
 	c.drip.single = false
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
-		if c.in.err == nil {
+		if c.in.Err == nil {
 			return c.refuse(http.StatusBadRequest)
 		}
-		return c.lost(c.in.err)
+		return c.lost(c.in.Err)
 	}
 	c.s.tally.execute(id)
-	c.story.executed()
+	c.story.Executed()
 	return nil
 }
 

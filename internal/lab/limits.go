@@ -3,6 +3,9 @@ package lab
 import (
 	"context"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // limits are what a server has a limited number of.
@@ -11,7 +14,7 @@ type limits struct {
 	threads     chan struct{} // one for each request being served; nil: no limit
 }
 
-func newLimits(cfg Config) limits {
+func newLimits(cfg script.Server) limits {
 	var l limits
 	if cfg.MaxConnections > 0 {
 		l.connections = make(chan struct{}, cfg.MaxConnections)
@@ -45,15 +48,15 @@ func giveBack(places chan struct{}) {
 // meanwhile waits in the kernel's queue, or, when that is full, for its SYN to
 // be answered. False: the server is being closed.
 func (s *Server) admit() bool {
-	if s.accepted.Load() && !sleep(s.ln.ctx, s.draw(s.cfg.AcceptPause)) {
+	if s.accepted.Load() && !serve.Sleep(s.ln.Ctx, s.draw(s.cfg.AcceptPause)) {
 		return false
 	}
-	return take(s.ln.ctx, s.limits.connections)
+	return take(s.ln.Ctx, s.limits.connections)
 }
 
 // draw is the next of a delay's values; it costs nothing for the zero Delay.
-func (s *Server) draw(d Delay) time.Duration {
-	if d == (Delay{}) {
+func (s *Server) draw(d script.Delay) time.Duration {
+	if d == (script.Delay{}) {
 		return 0
 	}
 	s.mu.Lock()

@@ -6,6 +6,9 @@ import (
 	"net"
 	"net/url"
 	"sync"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Link is a round trip put between a client and a server on one machine: a TCP
@@ -25,9 +28,9 @@ import (
 //     if the client closes on the FIN, keeps one.
 //   - A RST that follows a FIN is noticed when something is written against it.
 type Link struct {
-	cfg    LinkConfig
+	cfg    script.Link
 	target string
-	ln     *listener
+	ln     *serve.Listener
 	late   lateness
 }
 
@@ -37,24 +40,24 @@ func (l *Link) Late() Late { return l.late.seen() }
 // StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to
 // target, as host:port, until Close. That target cannot be reached is no error here: its
 // clients are reset.
-func StartLink(cfg LinkConfig, addr, target string) (*Link, error) {
+func StartLink(cfg script.Link, addr, target string) (*Link, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	if _, _, err := net.SplitHostPort(target); err != nil {
 		return nil, fmt.Errorf("link: target: %w", err)
 	}
-	ln, err := listen(addr)
+	ln, err := serve.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	l := &Link{cfg: cfg, target: target, ln: ln}
-	ln.serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
+	ln.Serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
 	return l, nil
 }
 
 // Addr is where the link listens, as host:port.
-func (l *Link) Addr() string { return l.ln.tcp.Addr().String() }
+func (l *Link) Addr() string { return l.ln.TCP.Addr().String() }
 
 // URL is u through the link: the same but for host and port. A client that
 // verifies the certificate of u's host has to be told that name.
@@ -66,11 +69,11 @@ func (l *Link) URL(u *url.URL) *url.URL {
 
 // Close closes the listener and every connection and waits until they are
 // closed. It may be called again.
-func (l *Link) Close() error { return l.ln.close() }
+func (l *Link) Close() error { return l.ln.Close() }
 
 // relay is the life of one connection through the link.
 func (l *Link) relay(client *net.TCPConn) {
-	ctx, cancel := context.WithCancel(l.ln.ctx)
+	ctx, cancel := context.WithCancel(l.ln.Ctx)
 	r := &relay{delay: l.cfg.Delay, ctx: ctx, cancel: cancel, late: &l.late}
 	defer cancel()
 	defer r.own(client)()

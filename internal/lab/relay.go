@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
 )
 
 const (
@@ -46,7 +48,7 @@ func (r *relay) own(conn *net.TCPConn) (release func()) {
 func (r *relay) due() time.Time { return time.Now().Add(r.delay) }
 
 func (r *relay) dial(target string) (*net.TCPConn, error) {
-	if !sleep(r.ctx, r.delay) {
+	if !serve.Sleep(r.ctx, r.delay) {
 		return nil, r.ctx.Err()
 	}
 	conn, err := new(net.Dialer).DialContext(r.ctx, "tcp", target)
@@ -232,7 +234,7 @@ func (f *flow) take(ctx context.Context) (item, bool) {
 			}
 		case wait > 0:
 			// Afterwards it may be another one: a RST for a FIN.
-			if !sleep(ctx, wait) {
+			if !serve.Sleep(ctx, wait) {
 				return item{}, false
 			}
 		default:

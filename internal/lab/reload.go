@@ -2,26 +2,10 @@ package lab
 
 import (
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
-
-// Reload is what a server does with its open connections when it is reloaded.
-// It never stops listening: the new configuration's workers accept at once.
-type Reload uint8
-
-const (
-	CloseIdle Reload = iota // idle ones are closed at once, busy ones with their answer, which says close
-	Announce                // all are closed with their next answer, which says close
-)
-
-var reloadNames = [...]string{"close_idle", "announce"}
-
-func (r Reload) String() string { return nameOf(reloadNames[:], r) }
-
-// MarshalText writes the name.
-func (r Reload) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (r *Reload) UnmarshalText(text []byte) error { return readName(reloadNames[:], text, r) }
 
 // Reload ends the connections that are open now, as Config.Reload says, and
 // returns how many there are. One that has not sent a request yet is not idle:
@@ -37,7 +21,7 @@ func (s *Server) Reload() int {
 }
 
 func (s *Server) reloadEvery(d time.Duration) {
-	for sleep(s.ln.ctx, d) {
+	for serve.Sleep(s.ln.Ctx, d) {
 		s.Reload()
 	}
 }
@@ -59,8 +43,8 @@ func (c *conn) condemn() {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
 	c.doomed = true
-	if c.idle && c.s.cfg.Reload == CloseIdle {
-		c.raw.SetReadDeadline(longAgo)
+	if c.idle && c.s.cfg.Reload == script.CloseIdle {
+		c.raw.SetReadDeadline(serve.LongAgo)
 	}
 }
 
@@ -76,8 +60,8 @@ func (c *conn) rest(until time.Time) {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
 	c.idle = c.use > 1
-	if c.idle && c.doomed && c.s.cfg.Reload == CloseIdle {
-		until = longAgo
+	if c.idle && c.doomed && c.s.cfg.Reload == script.CloseIdle {
+		until = serve.LongAgo
 	}
 	c.arm(until)
 }
@@ -87,7 +71,7 @@ func (c *conn) rest(until time.Time) {
 func (c *conn) rise() (reloaded bool) {
 	c.idleMu.Lock()
 	defer c.idleMu.Unlock()
-	reloaded = c.idle && c.doomed && c.s.cfg.Reload == CloseIdle
+	reloaded = c.idle && c.doomed && c.s.cfg.Reload == script.CloseIdle
 	c.idle = false
 	return reloaded
 }

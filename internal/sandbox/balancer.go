@@ -1,10 +1,14 @@
 package sandbox
 
-import "hash/fnv"
+import (
+	"hash/fnv"
 
-// balancer is a BalancerConfig at work.
+	"github.com/kabench/kabench/profiles/network"
+)
+
+// balancer is a network.Balancer at work.
 type balancer struct {
-	cfg      BalancerConfig
+	cfg      network.Balancer
 	by       uint16
 	node     int
 	addr     uint32
@@ -14,11 +18,11 @@ type balancer struct {
 	bypassed *flowTable // connections of the backends' own addresses
 }
 
-func (c *core) addBalancer(cfg BalancerConfig, node int) {
+func (c *core) addBalancer(cfg network.Balancer, node int) {
 	b := &balancer{
 		cfg: cfg, by: c.rec.name(cfg.Name), node: node, addr: addrNumber(c.addrs[node][0]),
-		flows:    newFlowTable(cfg.FlowConfig),
-		bypassed: newFlowTable(FlowConfig{Idle: directIdle}),
+		flows:    newFlowTable(cfg.Flows),
+		bypassed: newFlowTable(network.Flows{Idle: directIdle}),
 	}
 	for _, name := range cfg.Backends {
 		backend, err := c.find(name)
@@ -36,7 +40,7 @@ func (b *balancer) bypass(h *header, now int64) {
 	key := h.key()
 	f := b.bypassed.find(key, now)
 	if f == nil {
-		if h.flags&(SYN|ACK) != SYN {
+		if h.flags&(network.SYN|network.ACK) != network.SYN {
 			return
 		}
 		f = b.bypassed.make(key, now)
@@ -56,7 +60,7 @@ func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64
 	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
 		return true
 	}
-	if f.h.flags&(SYN|ACK) == SYN {
+	if f.h.flags&(network.SYN|network.ACK) == network.SYN {
 		b.bypass(&f.h, now)
 		return true
 	}
@@ -78,16 +82,16 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 		return
 	}
 	key := f.h.key()
-	syn := f.h.flags&(SYN|ACK) == SYN
+	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {
-			case UnknownDrop:
+			case network.UnknownDrop:
 				c.drop(f, FateForgotten, b.by, now)
 				return
-			case UnknownRST:
-				c.resetBy(h, f, RSTToSender, b.by, now)
+			case network.UnknownRST:
+				c.resetBy(h, f, network.RSTToSender, b.by, now)
 				return
 			}
 		}
@@ -122,11 +126,11 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 			back := f.h
 			back.src = b.addr
 			b.flows.touch(fl, &back, now)
-		case b.cfg.Unknown == UnknownDrop:
+		case b.cfg.Unknown == network.UnknownDrop:
 			c.drop(f, FateForgotten, b.by, now)
 			return
-		case b.cfg.Unknown == UnknownRST:
-			c.resetBy(h, f, RSTToSender, b.by, now)
+		case b.cfg.Unknown == network.UnknownRST:
+			c.resetBy(h, f, network.RSTToSender, b.by, now)
 			return
 		}
 	}
@@ -136,7 +140,7 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 
 // choose picks a backend for the flow that h opens.
 func (b *balancer) choose(h *header) int {
-	if b.cfg.Choose == RoundRobin {
+	if b.cfg.Choose == network.RoundRobin {
 		b.turn++
 		return b.backends[(b.turn-1)%len(b.backends)]
 	}
@@ -162,7 +166,7 @@ func (b *balancer) expire(c *core, now int64) {
 		if !ok {
 			return
 		}
-		if b.cfg.AtExpiry == ExpiryRST {
+		if b.cfg.AtExpiry == network.ExpiryRST {
 			b.resetEnds(c, &f, now)
 		}
 	}
@@ -183,13 +187,13 @@ func (b *balancer) resetEnds(c *core, f *flow, now int64) {
 		own := addrNumber(c.addrs[f.backend][0])
 		c.inject(c.hops[b.node][f.backend], reset{
 			src: k.addr[client], sport: k.port[client], dst: own, dport: k.port[server],
-			seq: f.next[client], flags: RST,
+			seq: f.next[client], flags: network.RST,
 		}, b.by, now)
 	}
 	if f.heard[server] {
 		c.inject(c.hops[b.node][f.from], reset{
 			src: b.addr, sport: k.port[server], dst: k.addr[client], dport: k.port[client],
-			seq: f.next[server], flags: RST,
+			seq: f.next[server], flags: network.RST,
 		}, b.by, now)
 	}
 }

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // blanking is the byte in the place of one that is not to be shown.
@@ -58,7 +60,7 @@ func (r *recorder) sent() (all []*sent) {
 			continue
 		}
 		d := direction{h.src, h.dst, h.sport, h.dport}
-		s, syn := now[d], h.flags&SYN != 0
+		s, syn := now[d], h.flags&network.SYN != 0
 		if s == nil || syn && s.first != h.seq {
 			s = &sent{first: h.seq}
 			now[d] = s

@@ -1,6 +1,10 @@
 package sandbox
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/kabench/kabench/profiles/network"
+)
 
 // Connection is a TCP connection in the record.
 type Connection struct {
@@ -27,7 +31,7 @@ func (c *connections) add(key flowKey, p Packet) {
 		return
 	}
 	o := c.now[key]
-	syn := p.Flags&(SYN|ACK) == SYN
+	syn := p.Flags&(network.SYN|network.ACK) == network.SYN
 	if o == nil || syn && p.Seq != o.seq {
 		if !syn {
 			return // it was opened before the record begins, or after its end

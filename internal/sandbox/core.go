@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // maxFrames bounds the packets on the way, all links together (100 MB at 1500
@@ -14,7 +16,7 @@ const maxFrames = 1 << 16
 // goroutine: it is told the time, takes packets with receive, and gives those
 // whose time has come to deliver.
 type core struct {
-	cfg    Config
+	cfg    network.Config
 	names  []string // of the nodes: hosts first, the client before all, then balancers
 	hosts  int      // how many of the nodes are hosts
 	addrs  [][]netip.Addr
@@ -35,9 +37,10 @@ type core struct {
 }
 
 // newCore makes the network of cfg, which must be valid.
-func newCore(cfg Config) (*core, error) {
+func newCore(cfg network.Config) (*core, error) {
+	cfg = cfg.WithDefaults()
 	c := &core{cfg: cfg, byAddr: map[uint32]int{}}
-	for _, h := range cfg.hosts() {
+	for _, h := range cfg.Hosts {
 		c.node(h.Name)
 	}
 	c.hosts = len(c.names)
@@ -62,7 +65,7 @@ func newCore(cfg Config) (*core, error) {
 	for from := range n { // hosts without a link of their own are joined by a perfect one
 		for to := range from {
 			if c.hops[from][to] == nil {
-				c.join(&link{ends: [2]int{from, to}}, Conditions{}, Conditions{})
+				c.join(&link{ends: [2]int{from, to}}, network.Conditions{}, network.Conditions{})
 			}
 		}
 	}
@@ -88,7 +91,7 @@ func (c *core) find(name string) (int, error) {
 	return 0, fmt.Errorf("there is no host or balancer %q; there are %q", name, c.names)
 }
 
-func (c *core) addLink(cfg LinkConfig) error {
+func (c *core) addLink(cfg network.Link) error {
 	l := &link{by: c.rec.name(cfg.Name())}
 	for i, name := range cfg.Between {
 		node, err := c.find(name)
@@ -146,11 +149,11 @@ func (c *core) address(name string) (uint32, error) {
 	return addrNumber(c.addrs[node][0]), nil
 }
 
-func (c *core) join(l *link, there, back Conditions) {
+func (c *core) join(l *link, there, back network.Conditions) {
 	a, b := l.ends[0], l.ends[1]
-	newOne := func(from, to int, cond Conditions) *hop {
+	newOne := func(from, to int, cond network.Conditions) *hop {
 		random := rand.New(rand.NewPCG(c.cfg.Seed, uint64(from)<<32|uint64(to)))
-		h := newHop(l, from, to, cond, c.cfg.mtu(), random)
+		h := newHop(l, from, to, cond, c.cfg.MTU, random)
 		c.hops[from][to] = h
 		c.all = append(c.all, h)
 		return h
@@ -170,7 +173,7 @@ func (c *core) frame() *frame {
 		return nil
 	}
 	c.made++
-	return &frame{buf: make([]byte, c.cfg.mtu())}
+	return &frame{buf: make([]byte, c.cfg.MTU)}
 }
 
 // overflow records the packet in f, for which there was no frame to spare; f
@@ -236,7 +239,7 @@ func (c *core) enter(h *hop, f *frame, now int64) {
 		if !r.strikes(&f.h, h.from) {
 			continue
 		}
-		if r.cfg.Do == ActionDrop {
+		if r.cfg.Do == network.ActionDrop {
 			c.drop(f, FateDropped, r.by, now)
 			return
 		}
@@ -265,13 +268,13 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 	key := f.h.key()
 	fl := l.flows.find(key, now)
 	if fl == nil {
-		if f.h.flags&(SYN|ACK) != SYN {
+		if f.h.flags&(network.SYN|network.ACK) != network.SYN {
 			switch l.cfg.Unknown {
-			case UnknownDrop:
+			case network.UnknownDrop:
 				c.drop(f, FateForgotten, l.by, now)
 				return false
-			case UnknownRST:
-				c.resetBy(h, f, RSTToSender, l.by, now)
+			case network.UnknownRST:
+				c.resetBy(h, f, network.RSTToSender, l.by, now)
 				return false
 			}
 		}
@@ -286,13 +289,13 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 }
 
 // resetBy swallows f, which is about to enter h, and sends RSTs in its place.
-func (c *core) resetBy(h *hop, f *frame, to RSTTo, by uint16, now int64) {
+func (c *core) resetBy(h *hop, f *frame, to network.RSTTo, by uint16, now int64) {
 	fh := f.h
 	c.drop(f, FateAnswered, by, now)
-	if r, ok := answerTo(&fh); ok && to != RSTToReceiver {
+	if r, ok := answerTo(&fh); ok && to != network.RSTToReceiver {
 		c.inject(h.reverse(), r, by, now)
 	}
-	if to != RSTToSender {
+	if to != network.RSTToSender {
 		c.inject(h, inPlaceOf(&fh), by, now)
 	}
 }
@@ -385,7 +388,7 @@ func (c *core) expire(now int64) {
 			if !ok {
 				break
 			}
-			if l.cfg.AtExpiry == ExpiryRST {
+			if l.cfg.AtExpiry == network.ExpiryRST {
 				there, back := l.hops[0], l.hops[1]
 				if int(f.from) != l.ends[0] {
 					there, back = back, there
@@ -407,10 +410,10 @@ func (c *core) resetEnds(f *flow, there, back *hop, by uint16, now int64) {
 	}
 	k := &f.key
 	if f.heard[0] {
-		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: RST}, by, now)
+		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: network.RST}, by, now)
 	}
 	if f.heard[1] {
-		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: RST}, by, now)
+		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: network.RST}, by, now)
 	}
 }
 

@@ -4,7 +4,7 @@
 // carries every packet between them itself ([Network]). Both ends of every
 // connection are the kernel's own TCP; what lies between them is ours: delay,
 // jitter, loss and bandwidth, rules that drop or reset, middleboxes that forget
-// ([LinkConfig]), and balancers that lose their state ([BalancerConfig]).
+// ([network.Link]), and balancers that lose their state ([network.Balancer]).
 // Nothing of it touches the host's settings, addresses or ports.
 //
 // The path of one packet:

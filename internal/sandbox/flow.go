@@ -1,6 +1,10 @@
 package sandbox
 
-import "time"
+import (
+	"time"
+
+	"github.com/kabench/kabench/profiles/network"
+)
 
 // flowKey names a connection the same from both directions.
 type flowKey struct {
@@ -51,7 +55,7 @@ type flowTable struct {
 	forgotten      uint64 // flows that were not closing when their time was over
 }
 
-func newFlowTable(c FlowConfig) *flowTable {
+func newFlowTable(c network.Flows) *flowTable {
 	return &flowTable{
 		idle: int64(c.Idle), lifetime: int64(c.Lifetime),
 		index: map[flowKey]int32{}, newest: -1, oldest: -1,
@@ -92,7 +96,7 @@ func (t *flowTable) make(key flowKey, now int64) *flow {
 func (t *flowTable) touch(f *flow, h *header, now int64) {
 	side := f.key.side(h)
 	f.seen, f.next[side], f.heard[side] = now, h.next(), true
-	f.closing = f.closing || h.flags&(FIN|RST) != 0
+	f.closing = f.closing || h.flags&(network.FIN|network.RST) != 0
 	if i := f.self; t.newest != i {
 		t.unlink(i)
 		t.link(i)

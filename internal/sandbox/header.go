@@ -2,61 +2,9 @@ package sandbox
 
 import (
 	"encoding/binary"
-	"fmt"
-	"strings"
+
+	"github.com/kabench/kabench/profiles/network"
 )
-
-// Flags are those of a TCP header (RFC 9293 §3.1).
-type Flags uint8
-
-const (
-	FIN Flags = 1 << iota
-	SYN
-	RST
-	PSH
-	ACK
-	URG
-)
-
-const flagLetters = "FSRP.U" // in the order of the bits, as tcpdump writes them
-
-// String is the flags as tcpdump writes them: "S.", "P.", "F."; "none".
-func (f Flags) String() string {
-	if f == 0 {
-		return "none"
-	}
-	var b strings.Builder
-	for i, letter := range flagLetters {
-		if f&(1<<i) != 0 {
-			b.WriteRune(letter)
-		}
-	}
-	return b.String()
-}
-
-// MarshalText writes what String says; no flags are an empty text.
-func (f Flags) MarshalText() ([]byte, error) {
-	if f == 0 {
-		return nil, nil
-	}
-	return []byte(f.String()), nil
-}
-
-// UnmarshalText reads letters of "FSRP.U"; A stands for the dot.
-func (f *Flags) UnmarshalText(text []byte) error {
-	*f = 0
-	for _, letter := range string(text) {
-		if letter == 'A' {
-			letter = '.'
-		}
-		i := strings.IndexRune(flagLetters, letter)
-		if i < 0 {
-			return fmt.Errorf("%q: %q is no TCP flag; they are F S R P . (ACK) U", text, letter)
-		}
-		*f |= 1 << i
-	}
-	return nil
-}
 
 const (
 	protoTCP = 6
@@ -72,7 +20,7 @@ type header struct {
 	src, dst uint32
 	// The rest is zero in fragments after the first and in protocols without it.
 	sport, dport uint16
-	flags        Flags
+	flags        network.Flags
 	seq, ack     uint32
 	window       uint16
 	l4           int // where the TCP or UDP header begins; 0: there is none that can be read
@@ -105,7 +53,7 @@ func parse(b []byte) (h header, ok bool) {
 			return h, true
 		}
 		h.seq, h.ack = binary.BigEndian.Uint32(l4[4:]), binary.BigEndian.Uint32(l4[8:])
-		h.flags = Flags(l4[13] & 0x3f)
+		h.flags = network.Flags(l4[13] & 0x3f)
 		h.window = binary.BigEndian.Uint16(l4[14:])
 		h.payload = ihl + offset
 	case h.proto == protoUDP && len(l4) >= 8:
@@ -126,10 +74,10 @@ func (h *header) dataLen() int { return h.end - h.payload }
 // next is the sequence number after the packet: SYN and FIN count one each.
 func (h *header) next() uint32 {
 	next := h.seq + uint32(h.dataLen())
-	if h.flags&SYN != 0 {
+	if h.flags&network.SYN != 0 {
 		next++
 	}
-	if h.flags&FIN != 0 {
+	if h.flags&network.FIN != 0 {
 		next++
 	}
 	return next
@@ -197,26 +145,26 @@ type reset struct {
 	src, dst     uint32
 	sport, dport uint16
 	seq, ack     uint32
-	flags        Flags // RST, with ACK where ack means something
+	flags        network.Flags // RST, with ACK where ack means something
 }
 
 // answerTo is the RST that a TCP without the connection answers h with
 // (RFC 9293 §3.10.7.1): its number is the one h acknowledges, or else it
 // acknowledges h. ok is false when h is a RST itself, which nothing answers.
 func answerTo(h *header) (r reset, ok bool) {
-	r = reset{src: h.dst, dst: h.src, sport: h.dport, dport: h.sport, flags: RST}
-	if h.flags&ACK != 0 {
+	r = reset{src: h.dst, dst: h.src, sport: h.dport, dport: h.sport, flags: network.RST}
+	if h.flags&network.ACK != 0 {
 		r.seq = h.ack
 	} else {
-		r.ack, r.flags = h.next(), RST|ACK
+		r.ack, r.flags = h.next(), network.RST|network.ACK
 	}
-	return r, h.flags&RST == 0
+	return r, h.flags&network.RST == 0
 }
 
 // inPlaceOf is the RST that h's receiver takes for one of its peer's: it stands
 // at the number that h would have filled.
 func inPlaceOf(h *header) reset {
-	return reset{src: h.src, dst: h.dst, sport: h.sport, dport: h.dport, seq: h.seq, ack: h.ack, flags: RST | h.flags&ACK}
+	return reset{src: h.src, dst: h.dst, sport: h.sport, dport: h.dport, seq: h.seq, ack: h.ack, flags: network.RST | h.flags&network.ACK}
 }
 
 // write makes the packet in b, which must hold 40 bytes, and returns its length.

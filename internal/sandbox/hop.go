@@ -3,6 +3,8 @@ package sandbox
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // never is a time that does not come.
@@ -37,17 +39,17 @@ type hop struct {
 	length int
 }
 
-// link is a LinkConfig at work.
+// link is a network.Link at work.
 type link struct {
 	by    uint16
 	ends  [2]int
 	rules []*rule
 	flows *flowTable // nil: it remembers nothing
-	cfg   FlowConfig
+	cfg   network.Flows
 	hops  [2]*hop // there, back
 }
 
-func newHop(l *link, from, to int, c Conditions, mtu int, random *rand.Rand) *hop {
+func newHop(l *link, from, to int, c network.Conditions, mtu int, random *rand.Rand) *hop {
 	h := &hop{link: l, from: from, to: to, delay: int64(c.Delay), jitter: int64(c.Jitter), loss: c.Loss, random: random}
 	if c.Bandwidth > 0 {
 		h.perByte = 8e9 / float64(c.Bandwidth)

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
@@ -247,7 +248,7 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 // Sysctl sets a kernel setting of the host's namespace, such as
 // net.ipv4.tcp_tw_reuse.
 func (h *Host) Sysctl(key, value string) error {
-	if err := checkSysctl(key); err != nil {
+	if err := network.CheckSysctl(key); err != nil {
 		return fmt.Errorf("host %s: %w", h.name, err)
 	}
 	err := h.onThread(func() error { return os.WriteFile(sysctlPath(key), []byte(value), 0) })
@@ -262,7 +263,7 @@ func (h *Host) Sysctl(key, value string) error {
 
 // ReadSysctl reads a kernel setting of the host's namespace.
 func (h *Host) ReadSysctl(key string) (value string, err error) {
-	if err := checkSysctl(key); err != nil {
+	if err := network.CheckSysctl(key); err != nil {
 		return "", fmt.Errorf("host %s: %w", h.name, err)
 	}
 	err = h.onThread(func() error {
@@ -281,7 +282,7 @@ func sysctlPath(key string) string {
 }
 
 // configure applies the host's settings.
-func (h *Host) configure(c HostConfig) error {
+func (h *Host) configure(c network.Host) error {
 	for _, scope := range []string{"all", "default"} {
 		// Only IPv4 is carried. A kernel without IPv6 has nothing to switch off.
 		key := "net.ipv6.conf." + scope + ".disable_ipv6"

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Note is a stamp of kabench's own to stand between packets, such as "leased,
@@ -25,7 +27,7 @@ type Row struct {
 	FromClient bool
 	ByLink     bool   // sent by the link in the name of one end
 	Host       string // the other end's host, which sent or received the packet; "" when none did
-	Flags      Flags
+	Flags      network.Flags
 	Seq, Ack   uint32 // relative to the first number of their side
 	Len        int    // bytes of payload
 	Fate       Fate
@@ -63,11 +65,11 @@ func Ladder(packets []Packet, client netip.AddrPort, notes []Note) []Row {
 		if !mine.known && !row.ByLink { // a RST of the link has any number
 			mine.known, mine.seq = true, p.Seq
 		}
-		if p.Flags&ACK != 0 && !theirs.known {
+		if p.Flags&network.ACK != 0 && !theirs.known {
 			theirs.known, theirs.seq = true, p.Ack-1
 		}
 		row.Seq = p.Seq - mine.seq
-		if p.Flags&ACK != 0 {
+		if p.Flags&network.ACK != 0 {
 			row.Ack = p.Ack - theirs.seq
 		}
 		rows = append(rows, row)
@@ -185,10 +187,10 @@ func (c *closing) add(p Packet) {
 		c.last[side], c.data[side] = p, true
 	}
 	switch {
-	case p.Flags&RST != 0:
+	case p.Flags&network.RST != 0:
 		c.closed = Closed{By: by, How: ByRST, At: p.At, Arrived: p.Left}
 		return
-	case p.Flags&FIN == 0:
+	case p.Flags&network.FIN == 0:
 		return
 	}
 	if c.data[side] {

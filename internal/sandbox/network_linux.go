@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,13 +29,14 @@ var networks atomic.Uint32 // for device names: the client is in all of them
 
 // Start makes the network of cfg. It must be called inside ([Inside]), since
 // it sets the addresses and settings of the client, that is of the process.
-func Start(cfg Config) (*Network, error) {
+func Start(cfg network.Config) (*Network, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if !Inside() {
 		return nil, errors.New("a network can be made only inside the sandbox; re-execute with sandbox.Reexec")
 	}
+	cfg = cfg.WithDefaults()
 	core, err := newCore(cfg)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func Start(cfg Config) (*Network, error) {
 			h.close()
 		}
 	}()
-	for i, hc := range cfg.hosts() {
+	for i, hc := range cfg.Hosts {
 		h, err := newHost(hc.Name, core.addrs[i], i > 0)
 		if err != nil {
 			return nil, err
@@ -62,7 +64,7 @@ func Start(cfg Config) (*Network, error) {
 			return nil, err
 		}
 		err = h.onThread(func() error {
-			fd, err := openTUN(n.device, h.addrs, cfg.subnet(), cfg.mtu())
+			fd, err := openTUN(n.device, h.addrs, cfg.Subnet, cfg.MTU)
 			if err == nil {
 				fds = append(fds, fd)
 			}

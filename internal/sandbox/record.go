@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Packet is one packet as the wire saw it.
@@ -19,7 +21,7 @@ type Packet struct {
 	Src, Dst         netip.AddrPort // as it entered
 	SeenSrc, SeenDst netip.AddrPort // as it was delivered: other addresses behind a balancer
 	Proto            uint8          // IP protocol: 6 is TCP
-	Flags            Flags
+	Flags            network.Flags
 	Seq, Ack         uint32
 	Window           uint16
 	Len              int    // bytes of payload
@@ -56,11 +58,11 @@ type recorder struct {
 	fates [16]uint64
 }
 
-func newRecorder(c RecordConfig, nodes []string) *recorder {
+func newRecorder(c network.Record, nodes []string) *recorder {
 	return &recorder{
-		slots: make([]slot, c.packets()),
-		slab:  make([]byte, c.packets()*c.snap()),
-		snap:  c.snap(),
+		slots: make([]slot, c.Packets),
+		slab:  make([]byte, c.Packets*c.Snap),
+		snap:  c.Snap,
 		last:  map[flowKey]uint64{},
 		names: []string{""},
 		nodes: nodes,

@@ -1,10 +1,14 @@
 package sandbox
 
-import "fmt"
+import (
+	"fmt"
 
-// rule is a RuleConfig at work.
+	"github.com/kabench/kabench/profiles/network"
+)
+
+// rule is a network.Rule at work.
 type rule struct {
-	cfg      RuleConfig
+	cfg      network.Rule
 	by       uint16 // its name in the record
 	from     int    // node; -1: both
 	src, dst uint32 // 0: any
@@ -30,7 +34,7 @@ func (r *rule) strikes(h *header, from int) bool {
 		r.dst != 0 && r.dst != h.dst,
 		c.SrcPort != 0 && c.SrcPort != h.sport,
 		c.DstPort != 0 && c.DstPort != h.dport,
-		(c.Flags|c.NotFlags != 0 || c.Do == ActionRST) && !h.isTCP(),
+		(c.Flags|c.NotFlags != 0 || c.Do == network.ActionRST) && !h.isTCP(),
 		h.flags&c.Flags != c.Flags,
 		h.flags&c.NotFlags != 0,
 		c.Data && h.dataLen() == 0:
@@ -51,7 +55,7 @@ func (r *rule) strikes(h *header, from int) bool {
 // nextOf counts the packet h in its connection.
 func (r *rule) nextOf(h *header) bool {
 	n := r.perConn[h.key()]
-	if h.flags&(SYN|ACK) == SYN && h.seq != n.isn {
+	if h.flags&(network.SYN|network.ACK) == network.SYN && h.seq != n.isn {
 		n = ruleCount{isn: h.seq} // another connection on the ports of an older one
 	}
 	strikes := n.next(&r.cfg)
@@ -59,7 +63,7 @@ func (r *rule) nextOf(h *header) bool {
 	return strikes
 }
 
-func (n *ruleCount) next(c *RuleConfig) bool {
+func (n *ruleCount) next(c *network.Rule) bool {
 	n.matched++
 	if n.matched <= c.Skip || c.Times > 0 && n.struck >= c.Times {
 		return false
@@ -81,7 +85,7 @@ func (r *rule) event(name string) bool {
 }
 
 // ruleName is what the record calls the i-th rule.
-func ruleName(c RuleConfig, i int) string {
+func ruleName(c network.Rule, i int) string {
 	if c.Name != "" {
 		return c.Name
 	}

@@ -1,0 +1,111 @@
+// Package serve is what the lab's server, link and proxy are built on: a listener
+// with a goroutine for each connection, a certificate, a bounded reader.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Listener hands each connection it accepts to a goroutine of its own.
+type Listener struct {
+	TCP    *net.TCPListener
+	Ctx    context.Context // done when Close is called, which ends the goroutines
+	cancel context.CancelFunc
+	wg     sync.WaitGroup // the accept loop and the goroutines
+	once   sync.Once
+	err    error // of Close; set by once
+}
+
+// Listen opens addr ("" is a free port of 127.0.0.1) for plain TCP: a socket of
+// multipath TCP, Go's default, does not reset and count states as TCP does.
+func Listen(addr string) (*Listener, error) {
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Listener{TCP: ln.(*net.TCPListener), Ctx: ctx, cancel: cancel}, nil
+}
+
+// Serve starts accepting. admit, unless nil, is called before each connection
+// and waits until it may be accepted; false ends the loop. accepted is called
+// for each connection in turn, and what it returns in a goroutine of the
+// connection's own.
+func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle func())) {
+	l.wg.Go(func() {
+		const first, most = 5 * time.Millisecond, time.Second
+		wait, admitted := first, admit == nil
+		for {
+			if !admitted && !admit() {
+				return
+			}
+			admitted = true
+			conn, err := l.TCP.AcceptTCP()
+			if l.Ctx.Err() != nil {
+				if err == nil {
+					conn.Close()
+				}
+				return
+			}
+			if err != nil { // out of files, most likely: it passes
+				if !Sleep(l.Ctx, wait) {
+					return
+				}
+				wait = min(2*wait, most)
+				continue
+			}
+			wait, admitted = first, admit == nil
+			l.wg.Go(accepted(conn))
+		}
+	})
+}
+
+// Close stops everything and waits for it. It may be called again.
+func (l *Listener) Close() error {
+	l.once.Do(func() {
+		l.cancel()
+		l.err = l.TCP.Close()
+	})
+	l.wg.Wait()
+	return l.err
+}
+
+// Go runs f in a goroutine that Close waits for.
+func (l *Listener) Go(f func()) { l.wg.Go(f) }
+
+// LongAgo is a deadline that has passed.
+var LongAgo = time.Unix(1, 0)
+
+// SetReadDeadline sets the deadline of conn's reads, unless the listener is being
+// closed: then it has passed. The check comes last, because Close may have set
+// its own deadline before this one.
+func (l *Listener) SetReadDeadline(conn *net.TCPConn, t time.Time) {
+	conn.SetReadDeadline(t)
+	if l.Ctx.Err() != nil {
+		conn.SetReadDeadline(LongAgo)
+	}
+}
+
+// Sleep reports whether d passed before ctx was done.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
