@@ -40,7 +40,7 @@ func (j *judge) warn() {
 		warn("with %d valid runs of a setting, values are tested by t tests, which assume a normal distribution (of the logarithms of times); %d runs each make this assumption unnecessary", least, runsFor(alpha))
 	}
 	if seeded := j.seeded(); len(seeded) > 0 {
-		warn("load.seed gives all runs of %s the same arrivals, so the intervals do not cover other arrivals; remove load.seed", strings.Join(seeded, ", "))
+		warn("load.seed makes the same arrivals in all runs of %s, so the intervals do not cover other arrivals; remove load.seed", strings.Join(seeded, ", "))
 	}
 	began, left := 0, 0
 	for _, r := range j.c.Runs {
