@@ -270,8 +270,8 @@ func textPassages(file, text string) (list []passage) {
 	inCode := false
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
-		if isDoc && strings.HasPrefix(line, "```") {
-			inCode = !inCode
+		if isDoc && (strings.HasPrefix(line, "```") || line == "<!-- rooms -->" || line == "<!-- /rooms -->") {
+			inCode = !inCode // a block of code, or the table that is made of package comments
 			line = ""
 		}
 		switch path.Ext(file) {
