@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -51,14 +52,14 @@ expect: {failures: 0}
 			got := Default()
 			d := newDecoder(Default())
 			d.document([]byte(strings.ReplaceAll(text, "NULL", null)), reflect.ValueOf(&got).Elem())
-			if diff := cmp.Diff(Default(), got, cmpopts.EquateEmpty()); diff != "" || d.errs != nil {
-				t.Errorf("%s %s in a file: %v (-default +got)\n%s", path, null, d.errs, diff)
+			if diff := cmp.Diff(Default(), got, cmpopts.EquateEmpty()); diff != "" || d.Errs != nil {
+				t.Errorf("%s %s in a file: %v (-default +got)\n%s", path, null, d.Errs, diff)
 			}
 		}
 	}
 
 	at := func(p *Profile, path string) any { // the value of the field
-		v, _ := fieldAt(reflect.ValueOf(p), path)
+		v, _ := strictyaml.FieldAt(reflect.ValueOf(p), path)
 		return v.Interface()
 	}
 	untouched := Default()

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
-
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -33,7 +33,7 @@ func TestDocsNameEveryField(t *testing.T) {
 			if name == "" {
 				continue
 			}
-			full := join(path, name)
+			full := strictyaml.Join(path, name)
 			_, inSection, nested := strings.Cut(full, ".") // a section's table leaves the section's name out
 			if !nested {
 				inSection = full
@@ -109,21 +109,17 @@ func TestDocsTellTheDefaults(t *testing.T) {
 				continue
 			}
 			for k, name := range names {
-				v, found := fieldAt(reflect.ValueOf(defaults), join(section, name))
+				v, found := strictyaml.FieldAt(reflect.ValueOf(defaults), strictyaml.Join(section, name))
 				switch {
 				case !found:
-					t.Errorf("there is no %s", join(section, name))
+					t.Errorf("there is no %s", strictyaml.Join(section, name))
 				case len(values) > 0:
 					told++
-					want := encoder{}
-					if err := want.pair("", "default", v); err != nil {
-						t.Error(err)
-					}
-					if got := "default: " + values[k] + "\n"; got != want.text.String() {
-						t.Errorf("%s: the page says %sit is %s", join(section, name), got, want.text.String())
+					if want := strictyaml.ValueText(v); values[k] != want {
+						t.Errorf("%s: the page says the default is %s, it is %s", strictyaml.Join(section, name), values[k], want)
 					}
 				case !v.IsZero() && v.Kind() != reflect.Pointer:
-					t.Errorf("%s: the page gives no default, it is %v", join(section, name), v)
+					t.Errorf("%s: the page gives no default, it is %v", strictyaml.Join(section, name), v)
 				}
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -147,7 +148,7 @@ func loadsBack(t interface {
 	}
 	back, err := Load("back.yaml", text, nil)
 	if err != nil {
-		if len(text) > maxSize { // quoting made it longer
+		if len(text) > strictyaml.MaxSize { // quoting made it longer
 			return
 		}
 		t.Fatalf("%v\n%s", err, text)

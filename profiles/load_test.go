@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
@@ -111,7 +112,7 @@ func TestComplaints(t *testing.T) {
 		}},
 		{"a slip", good + "pool:\n  idle_timout: 3s\n", []string{"p.yaml:4:3: pool.idle_timout: unknown key; did you mean idle_timeout?"}},
 		{"in the wrong place", good + "idle_timeout: 3s\n", []string{"p.yaml:3:1: idle_timeout: unknown key here; did you mean pool.idle_timeout?"}},
-		{"nothing like it", good + "pool: {wibble: 3}\n", []string{"p.yaml:3:8: pool.wibble: unknown key; the keys here are " + strings.Join(keysOf(reflect.TypeFor[pool.Policy]()), ", ")}},
+		{"nothing like it", good + "pool: {wibble: 3}\n", []string{"p.yaml:3:8: pool.wibble: unknown key; the keys here are " + strings.Join(strictyaml.KeysOf(reflect.TypeFor[pool.Policy]()), ", ")}},
 		{"no unit", good + "pool: {idle_timeout: 3}\n", []string{`p.yaml:3:22: pool.idle_timeout: 3 has no unit; say "3s" or "3ms"`}},
 		{"no unit, quoted", good + "pool: {idle_timeout: '3'}\n", []string{`p.yaml:3:22: pool.idle_timeout: 3 has no unit; say "3s" or "3ms"`}},
 		{"zero has none", good + "pool: {idle_timeout: 0}\n", nil},
@@ -156,7 +157,7 @@ func TestComplaints(t *testing.T) {
 		{"not YAML", "load: [1\n", []string{"p.yaml:1:7: not YAML: sequence end token ']' not found"}},
 		{"deep", strings.Repeat("[", 1000), []string{"p.yaml:1:41: nested too deep"}},
 		{"a deep list", strings.Repeat("- ", 1000), []string{"p.yaml:1:81: nested too deep"}},
-		{"long", "# " + strings.Repeat("x", maxSize), []string{"p.yaml: longer than 65536 bytes; put large bodies into a target file (target.file)"}},
+		{"long", "# " + strings.Repeat("x", strictyaml.MaxSize), []string{"p.yaml: longer than 65536 bytes; put large bodies into a target file (target.file)"}},
 		{"not text", "name: \xff", []string{"p.yaml: not UTF-8 text"}},
 		{"sections complain with their lines", `
 client: policy2
@@ -307,20 +308,22 @@ func TestLoadSetsAlone(t *testing.T) {
 // Whatever is added to the profile can be set and written.
 func TestEveryFieldIsSupported(t *testing.T) {
 	text := reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
-	own := reflect.TypeFor[yamlDecoder]()
+	own := reflect.TypeFor[interface {
+		UnmarshalYAML(decode func(any) error) error
+	}]()
 	var check func(path string, f reflect.Type)
 	check = func(path string, f reflect.Type) {
 		switch p := reflect.PointerTo(f); {
-		case f == durationType || p.Implements(text):
+		case f == reflect.TypeFor[time.Duration]() || p.Implements(text):
 		case f.Kind() == reflect.Pointer:
 			check(path, f.Elem())
 		case f.Kind() == reflect.Struct:
-			for field := range fieldsOf(f) {
-				name, _ := fieldName(field)
+			for field := range strictyaml.FieldsOf(f) {
+				name, _ := strictyaml.FieldKey(field)
 				if name == "" || !field.IsExported() {
 					t.Errorf("%s.%s has no yaml name", path, field.Name)
 				}
-				check(join(path, name), field.Type)
+				check(strictyaml.Join(path, name), field.Type)
 			}
 		case p.Implements(own), f.Kind() == reflect.String, f.Kind() == reflect.Bool, reflect.Zero(f).CanInt(), reflect.Zero(f).CanUint(), reflect.Zero(f).CanFloat():
 		case f.Kind() == reflect.Map && f.Key().Kind() == reflect.String, f.Kind() == reflect.Slice, f.Kind() == reflect.Array:

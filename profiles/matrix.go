@@ -8,6 +8,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // Matrix is a comparison to make: a profile, and the fields that take one value
@@ -23,6 +25,8 @@ type Matrix struct {
 	CoolDown time.Duration `yaml:"cool_down"`
 	// Has tells which keys were given, where their absence is not their zero value.
 	Has map[string]bool `yaml:"-"`
+
+	file string `yaml:"-"` // that it was read from
 }
 
 // Axes are fields and their values, in the order in which they were given.
@@ -40,48 +44,48 @@ type AxisOf struct {
 // IsMatrix reports whether a YAML text is a matrix rather than a profile: it
 // names axes, or a profile.
 func IsMatrix(data []byte) bool {
-	var d decoder
-	n := d.parseDocument(data)
-	return n != nil && (hasKey(n, "axes") || hasKey(n, "profile"))
+	var d strictyaml.Decoder
+	n := d.Document(data)
+	return n != nil && (strictyaml.HasKey(n, "axes") || strictyaml.HasKey(n, "profile"))
 }
 
 // LoadMatrix reads a matrix. The name stands for the data in complaints. The
 // error is an Errors. That the paths and values fit the profile is not looked at
 // here.
 func LoadMatrix(name string, data []byte) (*Matrix, error) {
-	m := &Matrix{Has: map[string]bool{}}
+	m := &Matrix{Has: map[string]bool{}, file: name}
 	d := newDecoder(Matrix{})
-	d.source, d.lined = name, true
-	n := d.parseDocument(data)
-	if n == nil && len(d.errs) == 0 {
-		d.bad("", nil, "is empty; it needs a profile and axes")
+	d.Source, d.Lined = name, true
+	n := d.Document(data)
+	if n == nil && len(d.Errs) == 0 {
+		d.Complain("", nil, "is empty; it needs a profile and axes")
 	}
 	if n == nil {
-		return nil, WithoutSecrets(d.errs.asError(), string(data))
+		return nil, WithoutSecrets(d.Errs.Err(), string(data))
 	}
-	for key, value := range d.pairs("", n) {
+	for key, value := range d.Pairs("", n) {
 		m.Has[key.Value] = true
-		switch i, known := fieldNamed(reflect.TypeFor[Matrix](), key.Value); {
+		switch i, known := strictyaml.FieldNamed(reflect.TypeFor[Matrix](), key.Value); {
 		case !known || key.Value == "-":
-			d.bad(key.Value, key, "unknown key; the keys of a matrix are %s", matrixKeys)
+			d.Complain(key.Value, key, "unknown key; the keys of a matrix are %s", matrixKeys)
 		case key.Value == "axes":
 			m.Axes = d.axes(key, value)
 		default:
-			d.decode(key.Value, value, reflect.ValueOf(m).Elem().FieldByIndex(i))
+			d.Decode(key.Value, value, reflect.ValueOf(m).Elem().FieldByIndex(i))
 		}
 	}
 	for _, c := range m.complaints() {
-		if !d.errs.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, name))
+		if !d.Errs.Touch(c.Path) {
+			d.Errs = append(d.Errs, d.located(c, name))
 		}
 	}
-	if len(d.errs) > 0 {
-		return nil, WithoutSecrets(d.errs, string(data))
+	if len(d.Errs) > 0 {
+		return nil, WithoutSecrets(d.Errs, string(data))
 	}
 	return m, nil
 }
 
-var matrixKeys = strings.Join(keysOf(reflect.TypeFor[Matrix]())[:8], ", ") // without Has
+var matrixKeys = strings.Join(strictyaml.KeysOf(reflect.TypeFor[Matrix]())[:8], ", ") // without Has
 
 func (m *Matrix) complaints() (list Errors) {
 	if m.Profile == "" {
@@ -104,53 +108,27 @@ func (m *Matrix) complaints() (list Errors) {
 
 // axes are the mapping of paths to lists of values.
 func (d *decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
-	for path, value := range d.pairs("axes", n) {
-		at := join("axes", path.Value)
+	for path, value := range d.Pairs("axes", n) {
+		at := strictyaml.Join("axes", path.Value)
 		list, ok := value.(*ast.SequenceNode)
 		if !ok {
-			d.bad(at, path, "is %s; a list of values belongs here, as [0, 3s]", describe(value))
+			d.Complain(at, path, "is %s; a list of values belongs here, as [0, 3s]", strictyaml.Describe(value))
 			continue
 		}
 		axis := AxisOf{Path: path.Value}
 		for _, element := range list.Values {
-			text, ok := d.asSet(at, element)
+			text, ok := d.SetText(at, element)
 			if !ok {
 				continue
 			}
-			m := d.mark(placeOf(element))
+			m := d.MarkOf(element)
 			axis.Values = append(axis.Values, text)
-			axis.Sources = append(axis.Sources, fmt.Sprintf("%s:%d:%d", m.source, m.line, m.column))
+			axis.Sources = append(axis.Sources, fmt.Sprintf("%s:%d:%d", m.Source, m.Line, m.Column))
 		}
 		if len(list.Values) == 0 {
-			d.bad(at, path, "has no values; give some, as [0, 3s]")
+			d.Complain(at, path, "has no values; give some, as [0, 3s]")
 		}
 		axes = append(axes, axis)
 	}
 	return axes
-}
-
-// asSet is the value n as --set would be given it.
-func (d *decoder) asSet(path string, n ast.Node) (string, bool) {
-	switch n := n.(type) {
-	case nil:
-		d.bad(path, nil, "has no value")
-		return "", false
-	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode, *ast.TagNode:
-		d.bad(path, placeOf(n), "anchors, aliases and tags are not supported; write the value out")
-		return "", false
-	case *ast.NullNode:
-		return "null", true
-	case *ast.MappingNode, *ast.MappingValueNode, *ast.SequenceNode:
-		return n.String(), true
-	}
-	return d.scalar(path, n)
-}
-
-// RedactChange is a change as it may be shown: secrets are blanked.
-func RedactChange(change map[string]string) map[string]string {
-	shown := make(map[string]string, len(change))
-	for path, value := range change {
-		shown[path] = redactSetting(path, value)
-	}
-	return shown
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/kabench/kabench/internal/secrets"
 )
 
 const matrix = `# which?
@@ -105,7 +107,7 @@ func FuzzMatrix(f *testing.F) {
 
 func TestRedactChange(t *testing.T) {
 	got := RedactChange(map[string]string{"target.headers.Authorization": "Bearer x", "pool.max_idle": "1"})
-	if diff := cmp.Diff(map[string]string{"target.headers.Authorization": blanked, "pool.max_idle": "1"}, got); diff != "" {
+	if diff := cmp.Diff(map[string]string{"target.headers.Authorization": secrets.Blanked, "pool.max_idle": "1"}, got); diff != "" {
 		t.Error(diff)
 	}
 	rapid.Check(t, func(rt *rapid.T) { // whatever it is, every field is still there

@@ -56,11 +56,11 @@ func pathsSet(t *testing.T, text, section string) []string {
 	t.Helper()
 	d := newDecoder(Default())
 	var set []string
-	for key, value := range d.pairs("", d.parse("", text)) {
+	for key, value := range d.Pairs("", d.Document([]byte(text))) {
 		if key.Value != section {
 			continue
 		}
-		for field := range d.pairs(section, value) {
+		for field := range d.Pairs(section, value) {
 			set = append(set, field.Value)
 		}
 	}

@@ -3,6 +3,7 @@ package profiles
 import (
 	"slices"
 
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -58,16 +59,16 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 	section := d.partOfDocument(source, data, "lab", &p.Lab, &p, func(whole *Profile) {
 		p.Name, p.What, p.Facts, facts = whole.Name, whole.Question, whole.Server, "server"
 		if whole.Target.Lab == nil {
-			d.bad("target.lab", nil, "is not there, so the profile has no server of its own; give target.lab")
+			d.Complain("target.lab", nil, "is not there, so the profile has no server of its own; give target.lab")
 			return
 		}
 		p.Lab = *whole.Target.Lab
 	})
-	refused := d.errs
-	for _, c := range append(under(section, p.Lab.Validate()), under(facts, p.Facts.Validate())...) {
-		if !refused.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, source))
+	refused := d.Errs
+	for _, c := range append(strictyaml.Under(section, p.Lab.Validate()), strictyaml.Under(facts, p.Facts.Validate())...) {
+		if !refused.Touch(c.Path) {
+			d.Errs = append(d.Errs, d.located(c, source))
 		}
 	}
-	return p, WithoutSecrets(d.errs.asError(), string(data))
+	return p, WithoutSecrets(d.Errs.Err(), string(data))
 }

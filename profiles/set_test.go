@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -72,7 +73,7 @@ func TestSetComplaints(t *testing.T) {
 		"load.rate=[1":              "--set load.rate=[1: not YAML: sequence end token ']' not found",
 		"remedies.0.cost=x":         `--set remedies.0.cost=x: remedies has no element "0"; it has 0, counted from 0`,
 		"=x":                        "--set =x: say which field and what: --set path=value",
-		"load..rate=1":              "--set load..rate=1: unknown key; the keys here are " + strings.Join(keysOf(reflect.TypeFor[generator.Load]()), ", "),
+		"load..rate=1":              "--set load..rate=1: unknown key; the keys here are " + strings.Join(strictyaml.KeysOf(reflect.TypeFor[generator.Load]()), ", "),
 		"target.body=\xff":          "--set target.body=\xff: is not UTF-8 text",
 		"target.headers.A\nB=x":     "--set target.headers.A\nB=x: not a valid header name",
 		"target.lab={}":             "p.yaml:2:10: target.url: target.lab is a target already; remove one (--set target.lab=null)",

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
 // When every answer is an error, everything that sums the run up says so where it
@@ -17,15 +19,15 @@ func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 	defer server.Close()
 	dir := filepath.Join(t.TempDir(), "run")
 	asked := []string{"run", "--target", server.URL, "--rate", "100/s", "--duration", "300ms", "--arrivals", "constant", "--set", "load.max_lag=0"}
-	text, _ := says(t, exitDone, append(asked, "--out", dir)...)
+	text, _ := says(t, exit.Done, append(asked, "--out", dir)...)
 	last := strings.Join(strings.Fields(text[strings.LastIndex(text, "\n\n"):]), " ")
 	if !strings.Contains(text, "Error answers: 30 of 30, 100 %") || !strings.HasPrefix(last, "30 error answers do not change the exit code. To make them count, add 'error_answers: 0'") {
 		t.Errorf("the text:\n%s", text)
 	}
-	markdown, _ := says(t, exitDone, "export", dir, "--format", "markdown")
+	markdown, _ := says(t, exit.Done, "export", dir, "--format", "markdown")
 	page, site := filepath.Join(t.TempDir(), "report.html"), filepath.Join(t.TempDir(), "site")
-	says(t, exitDone, "report", dir, "-o", page)
-	says(t, exitDone, "publish", dir, "--site", site)
+	says(t, exit.Done, "report", dir, "-o", page)
+	says(t, exit.Done, "publish", dir, "--site", site)
 	shown := map[string]string{"markdown": markdown}
 	for name, path := range map[string]string{"page": page, "index": filepath.Join(site, "index.html"), "feed": filepath.Join(site, "feed.xml")} {
 		content, err := os.ReadFile(path)
@@ -44,7 +46,7 @@ func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 		}
 	}
 	// As the line says, they can be made to count.
-	text, _ = says(t, exitUnmet, append(asked, "--out", "none", "--set", "expect.error_answers=0")...)
+	text, _ = says(t, exit.Unmet, append(asked, "--out", "none", "--set", "expect.error_answers=0")...)
 	if strings.Contains(text, "do not change the exit code") || !strings.Contains(text, "NOT MET") {
 		t.Errorf("with the expectation:\n%s", text)
 	}

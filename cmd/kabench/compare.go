@@ -4,13 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/compare"
 )
 
 // compareOptions are the flags of `kabench compare`.
@@ -26,12 +31,8 @@ type compareOptions struct {
 	anyQuestion bool
 }
 
-// What a comparison may come to.
-const (
-	defaultRepeats = 5
-	maxArms        = 64
-	maxRuns        = 1000
-)
+// defaultRepeats is how often each setting runs unless told otherwise.
+const defaultRepeats = 5
 
 func newCompare(s *streams) *cobra.Command {
 	o := &compareOptions{traffic: traffic{command: "kabench compare"}}
@@ -107,28 +108,32 @@ func finished(args []string) bool {
 // compareRuns makes the runs and compares them.
 func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if o.anyQuestion {
-		return &usageError{c.CommandPath(), errors.New("--any-question is for directories of finished runs")}
+		return usage.Errorf(c.CommandPath(), "--any-question is for directories of finished runs")
 	}
 	plan, err := o.plan()
 	if err != nil {
 		return err
 	}
 	if !s.json {
-		fmt.Fprintln(s.err, plan.estimate())
+		fmt.Fprintln(s.err, estimate(plan))
 	}
-	return makeRuns(c, s, plan, outDir(o.out, "compare-"+plan.name), false)
+	return makeRuns(c, s, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
 }
 
 // makeRuns makes the runs of a plan, or goes on with those in out, and compares
 // them.
-func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool) error {
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+func makeRuns(c *cobra.Command, s *streams, plan *profiles.Plan, out string, resume bool) error {
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
-	doc, err := kabench.Compare(ctx, plan.arms, kabench.CompareOptions{
+	var arms []kabench.ComparedArm
+	for _, arm := range plan.Arms {
+		arms = append(arms, kabench.ComparedArm(arm))
+	}
+	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
 		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
-		Name:    plan.name, Question: plan.question, Axes: plan.axes,
-		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown, Resume: resume,
+		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
+		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
 			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
@@ -137,7 +142,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 				return
 			}
 			progress.end()
-			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
+			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
 		},
 	})
 	progress.end()
@@ -159,20 +164,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 	if out != "" && doc.Missing() != "" {
 		fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", out)
 	}
-	return codeOfComparison(doc)
-}
-
-// codeOfComparison is 3 when an arm has no valid run, so that it was not compared.
-func codeOfComparison(c *results.Comparison) error {
-	if c.Interrupted {
-		return exitCode(exitInterrupted)
-	}
-	for _, arm := range c.Arms {
-		if arm.Runs == 0 {
-			return exitCode(exitInvalid)
-		}
-	}
-	return nil
+	return exit.OfComparison(doc).Err()
 }
 
 func (s *streams) printComparison(c *results.Comparison) error {
@@ -182,20 +174,45 @@ func (s *streams) printComparison(c *results.Comparison) error {
 	return results.RenderComparison(s.out, c)
 }
 
-// relativeTo is path as seen from dir; path itself when there is no dir to see it
-// from.
-func relativeTo(dir, path string) string {
-	if dir == "" {
-		return path
+// compareFinished compares runs that were made before.
+func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
+	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+		if o.has(flag) {
+			return usage.Errorf(c.CommandPath(), "--%s is for runs to be made; %s", flag, namedDirs(dirs))
+		}
 	}
-	from, err := filepath.Abs(dir)
-	to, toErr := filepath.Abs(path)
-	if err != nil || toErr != nil {
-		return path
+	doc, runs, err := resultsdir.Gather(dirs, o.anyQuestion)
+	if errors.Is(err, compare.ErrOtherQuestion) {
+		return fmt.Errorf("%w (--any-question compares them all the same)", err)
 	}
-	seen, err := filepath.Rel(from, to)
 	if err != nil {
-		return to
+		return err
 	}
-	return filepath.ToSlash(seen)
+	if err := compare.Judge(doc, runs); err != nil {
+		return err
+	}
+	out := o.out
+	if out == "none" {
+		out = ""
+	}
+	if out != "" {
+		for i := range doc.Runs {
+			doc.Runs[i].Dir = resultsdir.Relative(out, doc.Runs[i].Dir)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SaveComparison(out, doc) }); err != nil {
+			return err
+		}
+	}
+	if err := s.printComparison(doc); err != nil {
+		return err
+	}
+	s.saved(out)
+	return exit.OfComparison(doc).Err()
+}
+
+func namedDirs(args []string) string {
+	if len(args) > 1 {
+		return "several arguments are directories of finished runs; name one PROFILE to make runs of it"
+	}
+	return args[0] + " is a directory of finished runs"
 }

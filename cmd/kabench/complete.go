@@ -21,8 +21,7 @@ var flagValues = map[string]completer{
 	"set": completeSet, "axis": completeSet,
 	"arrivals": listOf(generator.Processes), "client": listOf(func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }),
 	"format": listOf(func() []string { return []string{"http", "json"} }), "export format": listOf(formatNames),
-	"tag":  listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
-	"only": completeIncidentList, "html": completeIncidentList,
+	"tag": listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
 	"out": completeDirs, "site": completeDirs, "baseline": completeDirs,
 	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
 }
@@ -70,14 +69,6 @@ func servers() []string {
 	return names
 }
 
-func incidentNames() []string {
-	var list []string
-	for _, e := range profiles.Incidents() {
-		list = append(list, e.Name)
-	}
-	return list
-}
-
 // completeSet completes a field, and of some fields the value after the last = or
 // comma.
 func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
@@ -99,16 +90,6 @@ func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Sh
 		list = append(list, before+value)
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeIncidentList completes the last of several incidents with commas between.
-func completeIncidentList(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	before := typed[:strings.LastIndex(typed, ",")+1]
-	var list []string
-	for _, name := range incidentNames() {
-		list = append(list, before+name)
-	}
-	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -15,7 +16,7 @@ import (
 func offered(t *testing.T, words ...string) (names []string, directive string) {
 	t.Helper()
 	var out strings.Builder
-	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exitDone {
+	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exit.Done {
 		t.Fatalf("%q: exit code %d", words, code)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -46,7 +47,6 @@ func TestCompletion(t *testing.T) {
 		"run --format j":                    {"json", files},
 		"export --format mark":              {"markdown", files},
 		"export --tag resp":                 {"response", files},
-		"gallery --only idle-race,trunc":    {"idle-race,truncated", noSpace},
 		"run qui":                           {"quick", files},
 		"compare qui":                       {"quick", files},
 		"reproduce idle-race-t":             {"idle-race-tls", files},

@@ -10,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
@@ -39,7 +42,7 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 			text := strings.Join(args, " ")
 			switch {
 			case list && len(args) > 0:
-				return &usageError{c.CommandPath(), fmt.Errorf("--list takes no text")}
+				return usage.Errorf(c.CommandPath(), "--list takes no text")
 			case list:
 				return s.printWordings(wording.All())
 			case text == "-":
@@ -53,7 +56,7 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 				text = string(read)
 			}
 			if strings.TrimSpace(text) == "" {
-				return &usageError{c.CommandPath(), fmt.Errorf("give a text from a log, or - to read it; --list lists those known")}
+				return usage.Errorf(c.CommandPath(), "give a text from a log, or - to read it; --list lists those known")
 			}
 			return s.explain(text)
 		},
@@ -87,12 +90,12 @@ func (s *streams) explain(text string) error {
 	case s.json:
 		err = json.NewEncoder(s.out).Encode(e)
 	case e.Known:
-		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
+		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
 	default:
-		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
+		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
 	}
 	if err == nil && !e.Known {
-		return exitCode(exitUnmet)
+		return exit.Unmet
 	}
 	return err
 }

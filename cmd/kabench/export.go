@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
@@ -106,18 +106,15 @@ paths and what looks like a secret, for what is going to be shown to others.`,
 
 // check refuses flags that say nothing, or what cannot be.
 func (o *exportOptions) check(s *streams) error {
-	usage := func(text string, args ...any) error {
-		return &usageError{"kabench export", fmt.Errorf(text, args...)}
-	}
 	switch {
 	case o.format == "":
-		return usage("--format is missing: one of %s", strings.Join(formatNames(), ", "))
+		return usage.Errorf("kabench export", "--format is missing: one of %s", strings.Join(formatNames(), ", "))
 	case !slices.Contains(formatNames(), o.format):
-		return usage("--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), didYouMean(o.format, formatNames()))
+		return usage.Errorf("kabench export", "--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), usage.DidYouMean(o.format, formatNames()))
 	case s.json && o.output == "":
-		return usage("--json says what was written, and standard output is taken by the export itself; give --output FILE")
+		return usage.Errorf("kabench export", "--json says what was written, and standard output is taken by the export itself; give --output FILE")
 	case o.tag != "" && o.format != "hdrhistogram":
-		return usage("--tag is for --format hdrhistogram")
+		return usage.Errorf("kabench export", "--tag is for --format hdrhistogram")
 	}
 	return nil
 }
@@ -161,7 +158,7 @@ func doExport(s *streams, o *exportOptions) error {
 // no file behind.
 func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error) {
 	if len(o.dirs) > 1 && f.documents == nil {
-		return nil, &usageError{"kabench export", fmt.Errorf("--format %s is of one run; export the %d directories one at a time", f.name, len(o.dirs))}
+		return nil, usage.Errorf("kabench export", "--format %s is of one run; export the %d directories one at a time", f.name, len(o.dirs))
 	}
 	var all []*results.Kept
 	redact := &results.Redactor{}
@@ -185,7 +182,7 @@ func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error
 		return func(w io.Writer) ([]string, error) { return f.documents(w, o, all) }, nil
 	}
 	if o.hide {
-		return nil, &usageError{"kabench export", errors.New("--hide-hosts is not for what is made of a run's record: an exchange's error can hold anything")}
+		return nil, usage.Errorf("kabench export", "--hide-hosts is not for what is made of a run's record: an exchange's error can hold anything")
 	}
 	dir, err := results.OpenOnly(o.dirs[0])
 	if err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -31,11 +32,11 @@ func newLab(s *streams) *cobra.Command {
 		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
   kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (o.as == "") {
-				return &usageError{c.CommandPath(), errors.New("name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")}
+				return usage.Errorf(c.CommandPath(), "name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")
 			}
 			if len(args) > 0 {
 				o.profile = args[0]
@@ -54,7 +55,7 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	if err != nil {
 		return err
 	}
-	_, stop, restore := interruptible(c.Context(), s.err)
+	_, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	// What clients are to talk to listens where they were told: the link, if
 	// there is one.
@@ -122,7 +123,7 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 // does and it cannot.
 func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if o.as == "" {
-		p, err := loadProfile(o.profile, o.sets)
+		p, err := profiles.Open(o.profile, o.sets)
 		if err == nil && p.Target.Lab == nil {
 			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
 		}
@@ -147,13 +148,4 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 		return nil, nil, errors.New("--set target.lab=null leaves nothing to serve")
 	}
 	return &p, server.Cannot, nil
-}
-
-// line prints one line: v with --json, the text otherwise.
-func (s *streams) line(v any, format string, args ...any) error {
-	if s.json {
-		return json.NewEncoder(s.out).Encode(v)
-	}
-	_, err := fmt.Fprintf(s.out, format+"\n", args...)
-	return err
 }

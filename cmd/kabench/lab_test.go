@@ -8,7 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
 // A lab that is a server says where it is, what it cannot be, and what it saw.
@@ -18,17 +19,14 @@ func TestLabAs(t *testing.T) {
 		URL    string
 		Cannot []string
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		line, _, whole := strings.Cut(p.stdout.String(), "\n")
-		if whole {
-			if err := json.Unmarshal([]byte(line), &serving); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it said nothing in a minute; errors: %s", &p.stderr)
-		}
+	var line string
+	waitFor(t, "the line that says where it serves", func() bool {
+		var whole bool
+		line, _, whole = strings.Cut(p.stdout.String(), "\n")
+		return whole
+	})
+	if err := json.Unmarshal([]byte(line), &serving); err != nil {
+		t.Fatalf("%q: %v", line, err)
 	}
 	if len(serving.Cannot) == 0 {
 		t.Error("it says nothing of what it cannot be")
@@ -51,7 +49,7 @@ func TestLabAs(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.exitCode(t); code != exitDone {
+	if code := p.exitCode(t); code != exit.Done {
 		t.Errorf("exit code %d: %s", code, &p.stderr)
 	}
 	if out := p.stdout.String(); !strings.Contains(out, `"requests":1`) {

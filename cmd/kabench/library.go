@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/nearest"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -35,11 +38,11 @@ type listed struct {
 func newIncidents(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
-		Args: none,
+		Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
-				p, err := loadProfile(e.Name, nil)
+				p, err := profiles.Open(e.Name, nil)
 				if err != nil {
 					return err
 				}
@@ -66,7 +69,7 @@ func newIncidents(s *streams) *cobra.Command {
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				rows := []listed{}
@@ -128,7 +131,7 @@ func newServers(s *streams) *cobra.Command {
 
 func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(all())
@@ -152,7 +155,7 @@ func newShow(s *streams) *cobra.Command {
 		Example: `  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml
   kabench show pool:reactor-netty
   kabench show server:tomcat`,
-		Args:              one("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
+		Args:              usage.One("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
 		ValidArgsFunction: completeShow,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := find(args[0])
@@ -248,4 +251,46 @@ func names(all []profiles.Embedded) []string {
 		list = append(list, e.Name+"\t"+e.Question)
 	}
 	return list
+}
+
+// newIncident is what was written, with --json.
+type newIncident struct {
+	File string `json:"file"` // "": none
+	Text string `json:"yaml"`
+}
+
+func newNewIncident(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new-incident [FILE]",
+		Short: "Write an incident to start from, with comments",
+		Long: `Write the YAML of an incident of your own, to FILE, which must not exist, or to standard
+output. It works as it is: 'kabench reproduce FILE'.`,
+		Example: "  kabench new-incident mine.yaml && kabench reproduce ./mine.yaml",
+		Args:    usage.AtMostOne("file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && s.json {
+				return s.line(newIncident{Text: profiles.NewIncident}, "")
+			}
+			if len(args) == 0 {
+				_, err := io.WriteString(s.out, profiles.NewIncident)
+				return err
+			}
+			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("%s is there already; name another file", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(f, profiles.NewIncident)
+			if err = errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			if s.json {
+				return s.line(newIncident{File: args[0], Text: profiles.NewIncident}, "")
+			}
+			fmt.Fprintf(s.err, "written: %s (kabench reproduce ./%s)\n", args[0], args[0])
+			return nil
+		},
+	}
 }

@@ -11,8 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
 )
 
 // lintOptions are the flags of `kabench lint`.
@@ -42,7 +46,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
   kabench lint mine.yaml --set server.idle_timeout=75s --set via.idle_timeout=60s
   kabench lint --pool go-default-transport --server tomcat --via aws-alb
   kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -56,7 +60,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, in place of the profile's pool")
 	f.StringVar(&o.server, "server", "", "server preset or YAML file, in place of what the profile says of its target")
 	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of it")
-	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
+	f.IntVar(&o.ports, "ports", lint.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as server.idle_timeout=75s; may be repeated")
 	return c
 }
@@ -66,14 +70,14 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.CheckInWords(p, o.ports, wording.For)
+	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
-		err = fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
+		err = terminal.Fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
-		err = exitCode(exitUnmet)
+		err = exit.Unmet
 	}
 	return err
 }
@@ -81,10 +85,10 @@ func doLint(s *streams, o *lintOptions) error {
 // load makes the profile that the command line describes.
 func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" && o.pool == "" {
-		return nil, &usageError{"kabench lint", errors.New("nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")}
+		return nil, usage.Errorf("kabench lint", "nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")
 	}
 	if o.ports < 1 || o.ports > 65535 {
-		return nil, &usageError{"kabench lint", fmt.Errorf("--ports %d is not between 1 and 65535", o.ports)}
+		return nil, usage.Errorf("kabench lint", "--ports %d is not between 1 and 65535", o.ports)
 	}
 	var sets []string
 	if o.pool != "" {
@@ -96,7 +100,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" {
 		p, err = profiles.LoadToCheck(sets)
 	} else {
-		p, err = loadProfile(o.profile, sets)
+		p, err = profiles.Open(o.profile, sets)
 	}
 	if err != nil {
 		return nil, o.inFlags(err)
@@ -173,7 +177,7 @@ func (o *lintOptions) inFlags(err error) error {
 }
 
 // printChecklist prints a block for each finding, and what was checked.
-func printChecklist(w io.Writer, list profiles.Checklist) error {
+func printChecklist(w io.Writer, list lint.Checklist) error {
 	var b strings.Builder
 	for _, f := range list.Findings {
 		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/signal"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/live"
+	"github.com/kabench/kabench/internal/usage"
 )
 
 // liveOptions are the flags that ask for a page that shows the run.
@@ -35,13 +35,13 @@ type livePage struct {
 func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
-		return nil, livePage{}, &usageError{command, errors.New("--live-stay is for --live, which is not given")}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay is for --live, which is not given")
 	case o.at == "":
 		return nil, livePage{}, nil
 	case o.stay < 0:
-		return nil, livePage{}, &usageError{command, fmt.Errorf("--live-stay %v is negative", o.stay)}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay %v is negative", o.stay)
 	case bare:
-		return nil, livePage{}, &usageError{command, errors.New("--no-instruments watches nothing, and --live would show nothing; give one")}
+		return nil, livePage{}, usage.Errorf(command, "--no-instruments watches nothing, and --live would show nothing; give one")
 	}
 	feed := live.NewFeed()
 	server, err := live.Start(o.at, feed)

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/kabench/kabench/internal/chromium"
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles/script"
 	report "github.com/kabench/kabench/results/page"
@@ -72,7 +73,7 @@ func TestLivePage(t *testing.T) {
 		last = d
 		return !d.Live
 	})
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	if _, err := fetch(); err == nil {
@@ -106,7 +107,7 @@ func TestLiveStay(t *testing.T) {
 		t.Errorf("%v, %d bytes", err, len(html))
 	}
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitDone {
+	if code := p.exitCode(t); code != exit.Done {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	if !strings.Contains(p.stdout.String(), "50 due = 50 started") {
@@ -168,7 +169,7 @@ func TestLivePageInABrowser(t *testing.T) {
 	}
 	p.Process.Signal(os.Interrupt)
 	waitFor(t, "the end on the page", func() bool { return text(`String(document.getElementById('live').hidden)`) == "true" })
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	mu.Lock()

@@ -3,26 +3,23 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"runtime"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
-)
-
-// The exit codes.
-const (
-	exitDone        = 0
-	exitUnmet       = 1   // an expectation failed, abort_when stopped the run, or an incident was not reproduced
-	exitInput       = 2   // wrong input
-	exitInvalid     = 3   // the run is invalid
-	exitInterrupted = 130 // as by SIGINT
 )
 
 func main() {
@@ -30,40 +27,34 @@ func main() {
 	// a secret may be in it.
 	log.SetOutput(io.Discard)
 	kabench.ExitIfChild()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(int(run(os.Args[1:], os.Stdout, os.Stderr)))
 }
 
 // run is the program: results go to stdout, chatter to stderr.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) exit.Code {
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
 	err := root.Execute()
-	if code, ok := errors.AsType[exitCode](err); ok {
-		return int(code)
+	if code, ok := exit.From(err); ok {
+		return code
 	}
-	if unknown := unknownCommand(root, args); err != nil && unknown != nil {
+	if unknown := usage.UnknownCommand(root, args); err != nil && unknown != nil {
 		err = unknown
 	}
 	if err != nil {
-		text := profiles.WithoutSecrets(errors.New(said(err)), args...).Error()
+		text := profiles.WithoutSecrets(errors.New(usage.Text(err)), args...).Error()
 		text = results.Printable(text) // a file or a server may be quoted in it
-		if usage, ok := errors.AsType[*usageError](err); ok {
-			text += fmt.Sprintf(" (see '%s --help')", usage.command)
+		if misused, ok := errors.AsType[*usage.Error](err); ok {
+			text += fmt.Sprintf(" (see '%s --help')", misused.Command)
 		}
 		fmt.Fprintf(stderr, "kabench: %s\n", text)
 		if errors.Is(err, kabench.ErrInterrupted) {
-			return exitInterrupted
+			return exit.Interrupted
 		}
-		return exitInput
+		return exit.Input
 	}
-	return exitDone
+	return exit.Done
 }
-
-// exitCode ends the program with a code and says nothing: what there is to say
-// has been printed as a result.
-type exitCode int
-
-func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // streams are where commands write, and whether they write JSON.
 type streams struct {
@@ -72,7 +63,7 @@ type streams struct {
 }
 
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: paper{stdout}, err: newScreen(stderr)}
+	s := &streams{out: terminal.Output{Writer: stdout}, err: terminal.NewScreen(stderr)}
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
@@ -94,15 +85,50 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(newHelp())
-	root.SetHelpFunc(s.help)
+	root.SetFlagErrorFunc(usage.FlagError)
+	root.SetHelpCommand(usage.NewHelp())
+	root.SetHelpFunc(usage.Help(s.out))
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
 	root.AddCommand(
-		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s), newGallery(s),
+		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
 	)
 	setFlagCompletion(root)
-	setCompletion(root)
+	usage.SetCompletion(root)
 	return root
+}
+
+// line prints one line: v with --json, the text otherwise.
+func (s *streams) line(v any, format string, args ...any) error {
+	if s.json {
+		return json.NewEncoder(s.out).Encode(v)
+	}
+	_, err := fmt.Fprintf(s.out, format+"\n", args...)
+	return err
+}
+
+func newVersion(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print kabench's version", Args: usage.None,
+		RunE: func(*cobra.Command, []string) error {
+			return s.line(map[string]string{"version": version(), "go": runtime.Version()}, "kabench %s (%s)", version(), runtime.Version())
+		},
+	}
+}
+
+// version is that of the module as built: a tag, or "devel" and the revision.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return "devel-" + setting.Value[:12]
+		}
+	}
+	return "devel"
 }

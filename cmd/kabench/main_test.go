@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +13,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles/script"
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 // stuck is a command that heeds no interrupt, and whose standard error takes
 // nothing.
 func stuck() {
-	_, _, restore := interruptible(context.Background(), deaf{})
+	_, _, restore := interrupt.Catch(context.Background(), deaf{})
 	defer restore()
 	os.Stdout.WriteString("ready\n")
 	select {}
@@ -68,6 +70,16 @@ func TestScripts(t *testing.T) {
 			"fits":     fits,
 		},
 	})
+}
+
+// says runs a command here and returns what it printed.
+func says(t *testing.T, wantCode exit.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, chatter bytes.Buffer
+	if code := run(args, &out, &chatter); code != wantCode {
+		t.Errorf("kabench %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out.String(), chatter.String())
+	}
+	return out.String(), chatter.String()
 }
 
 // exits CODE COMMAND...: runs kabench and wants that exit code.
@@ -137,60 +149,5 @@ func jsonField(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if ok == neg {
 		ts.Fatalf("%s: %s is %s, want %s %s", args[0], args[1], got, args[2], args[3])
-	}
-}
-
-func TestOutDirNamesAreSafe(t *testing.T) {
-	for _, name := range []string{"../../etc", "a b/c", "쇼핑"} {
-		dir := outDir("", name)
-		if filepath.Dir(dir) != "kabench-results" {
-			t.Errorf("%q leads to %s", name, dir)
-		}
-	}
-	if outDir("none", "x") != "" || outDir("here", "x") != "here" {
-		t.Error("--out is not taken as it is")
-	}
-}
-
-func TestNewestResults(t *testing.T) {
-	t.Chdir(t.TempDir())
-	if _, err := dirOrNewest(nil); err == nil {
-		t.Error("there are none")
-	}
-	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	newest := func() string {
-		t.Helper()
-		dir, err := dirOrNewest(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return filepath.Base(dir)
-	}
-	for _, test := range []struct {
-		name string
-		made time.Time
-		want string // the newest then
-	}{
-		{"mine", day, "mine"}, // named with --out
-		{"20260301-130000.000-quick", day.Add(9 * time.Hour), "20260301-130000.000-quick"},
-		{"20260301-110000.000-quick", day.Add(9 * time.Hour), "20260301-130000.000-quick"}, // copied here later
-		{"later", day.Add(2 * time.Hour), "later"},
-	} {
-		dir := filepath.Join(resultsDir, test.name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(dir, test.made, test.made); err != nil {
-			t.Fatal(err)
-		}
-		if got := newest(); got != test.want {
-			t.Errorf("with %s the newest is %s, want %s", test.name, got, test.want)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(resultsDir, "zzz.html"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := newest(); got != "later" {
-		t.Errorf("a page beside the runs: %s", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/results"
 )
 
@@ -18,16 +19,16 @@ const plainEvery = 5 * time.Second
 // progress tells a person how far a run has come: lines that are drawn over in a
 // terminal, one every five seconds elsewhere, nothing with --json.
 type progress struct {
-	screen *screen
+	screen *terminal.Screen
 	title  string
 	last   time.Duration // when the last plain line was written
 	silent bool
 }
 
 func newProgress(s *streams) *progress {
-	to, ok := s.err.(*screen)
+	to, ok := s.err.(*terminal.Screen)
 	if !ok {
-		to = newScreen(s.err)
+		to = terminal.NewScreen(s.err)
 	}
 	return &progress{screen: to, silent: s.json}
 }
@@ -36,7 +37,7 @@ func newProgress(s *streams) *progress {
 func (p *progress) begin(title string) {
 	p.end()
 	p.title, p.last = title, 0
-	if !p.silent && p.screen.size == nil {
+	if !p.silent && !p.screen.IsTerminal() {
 		fmt.Fprintln(p.screen, title)
 	}
 }
@@ -45,8 +46,8 @@ func (p *progress) begin(title string) {
 func (p *progress) show(now kabench.Progress) {
 	switch {
 	case p.silent:
-	case p.screen.size != nil:
-		p.screen.draw(progressLines(p.title, now))
+	case p.screen.IsTerminal():
+		p.screen.Draw(progressLines(p.title, now))
 	case now.Elapsed-p.last >= plainEvery:
 		p.last = now.Elapsed
 		fmt.Fprintln(p.screen, plainProgress(p.title, now))
@@ -54,7 +55,7 @@ func (p *progress) show(now kabench.Progress) {
 }
 
 // end clears the lines.
-func (p *progress) end() { p.screen.draw(nil) }
+func (p *progress) end() { p.screen.Draw(nil) }
 
 // elapsed is "12 s of 35 s", with what the run is doing.
 func elapsed(now kabench.Progress) string {

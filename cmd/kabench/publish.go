@@ -1,13 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 	html "github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/site"
@@ -33,9 +34,9 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
-				return &usageError{c.CommandPath(), errors.New("name a directory of results, or several")}
+				return usage.Errorf(c.CommandPath(), "name a directory of results, or several")
 			case o.Out == "":
-				return &usageError{c.CommandPath(), errors.New("--site is missing: the directory to make the site in")}
+				return usage.Errorf(c.CommandPath(), "--site is missing: the directory to make the site in")
 			}
 			o.Version, o.Now, o.Page = version(), time.Now(), redactedPage
 			dirs, err := unfold(s, args)
@@ -79,7 +80,7 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 		}
 	}
 	if left == len(done) {
-		return exitCode(exitInvalid)
+		return exit.Invalid
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
 // commands are the lines of the README's console blocks that call kabench.
@@ -61,7 +63,7 @@ func TestReadmeShowsWhatReproducePrints(t *testing.T) {
 	}
 	var stdout, stderr strings.Builder
 	args := append(strings.Fields(list[0]), "--out", "none", "--set", "load.max_lag=0")
-	if code := run(args, &stdout, &stderr); code != exitDone {
+	if code := run(args, &stdout, &stderr); code != exit.Done {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	want, got := labels(output), labels(stdout.String())

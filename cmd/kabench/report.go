@@ -3,14 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/page"
 )
 
 func newReport(s *streams) *cobra.Command {
@@ -45,7 +47,7 @@ The exit code is 0 whatever the runs showed.`,
 				return doPage(s, o)
 			}
 			if len(args) > 1 {
-				return &usageError{"kabench report", errors.New("several directories stand beside each other in a page only: add -o report.html")}
+				return usage.Errorf("kabench report", "several directories stand beside each other in a page only: add -o report.html")
 			}
 			return doReport(s, dir)
 		},
@@ -111,29 +113,46 @@ func dirOrNewest(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	entries, err := os.ReadDir(resultsDir)
-	newest, latest := "", time.Time{}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !e.IsDir() {
-			continue
-		}
-		if made := madeAt(info); newest == "" || made.After(latest) {
-			newest, latest = e.Name(), made
-		}
-	}
-	if err != nil || newest == "" {
-		return "", errors.New("there are no results below " + resultsDir + " here; name a run's directory")
-	}
-	return filepath.Join(resultsDir, newest), nil
+	return resultsdir.Newest()
 }
 
-// madeAt is when a directory of results was made: its name says so, unless it was
-// named with --out.
-func madeAt(dir fs.FileInfo) time.Time {
-	name := dir.Name()
-	if at, err := time.Parse(resultsTime, name[:min(len(name), len(resultsTime))]); err == nil {
-		return at
+// reportAll prints the table of 'kabench reproduce --all' from the directory of
+// its results, which may have been cut off.
+func reportAll(s *streams, dir string, plan *results.Plan) error {
+	var done []*incidents.Result
+	for _, name := range plan.Incidents {
+		r, err := incidents.Read(dir, name)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			done = append(done, r)
+		}
 	}
-	return dir.ModTime()
+	return s.printIncidents(done, len(plan.Incidents), dir)
+}
+
+// pageOptions are those of `kabench report -o`.
+type pageOptions struct {
+	dirs   []string
+	output string
+}
+
+// doPage writes the page of the directories to a file, whole or not at all.
+func doPage(s *streams, o *pageOptions) error {
+	data, err := page.Gather(o.dirs...)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(o.output, func(w io.Writer) error { return page.Write(w, data) }); err != nil {
+		return err
+	}
+	if s.json {
+		return s.line(map[string]any{"file": o.output, "notes": data.Notes}, "")
+	}
+	for _, note := range data.Notes {
+		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+	}
+	fmt.Fprintf(s.err, "written: %s\n", o.output)
+	return nil
 }

@@ -1,13 +1,24 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/children"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -42,17 +53,17 @@ and one table says how they came out; with --json it is a list of what each alon
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.all && len(args) > 0:
-				return &usageError{c.CommandPath(), errors.New("--all is every incident; name none")}
+				return usage.Errorf(c.CommandPath(), "--all is every incident; name none")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
-				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+				return usage.Errorf(c.CommandPath(), "--jobs %d is not between 1 and 64", o.jobs)
 			case o.all && o.trace.to != "":
-				return &usageError{c.CommandPath(), errors.New("--trace is for one incident; reproduce it by itself")}
+				return usage.Errorf(c.CommandPath(), "--trace is for one incident; reproduce it by itself")
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):
-				return &usageError{c.CommandPath(), errors.New("--jobs is for --all")}
+				return usage.Errorf(c.CommandPath(), "--jobs is for --all")
 			}
-			if err := one("an incident; 'kabench incidents' lists them")(c, args); err != nil {
+			if err := usage.One("an incident; 'kabench incidents' lists them")(c, args); err != nil {
 				return err
 			}
 			o.incident = args[0]
@@ -68,7 +79,7 @@ and one table says how they came out; with --json it is a list of what each alon
 }
 
 func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
-	p, err := loadProfile(o.incident, o.sets)
+	p, err := profiles.Open(o.incident, o.sets)
 	if err != nil {
 		return err
 	}
@@ -76,9 +87,9 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
-	out := outDir(o.out, p.Name)
+	out := resultsdir.Out(o.out, p.Name)
 	progress := newProgress(s)
 	progress.silent = progress.silent || silent
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
@@ -117,19 +128,60 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		return err
 	}
 	s.saved(out)
-	return codeOfReproduction(rep)
+	return exit.OfReproduction(rep).Err()
 }
 
-// codeOfReproduction is that of the first run that is not as it should be.
-func codeOfReproduction(rep *results.Reproduction) error {
-	code := codeOf(rep.IncidentRun)
-	for _, r := range rep.RemedyRuns {
-		if code == nil || r.Interrupted {
-			code = codeOf(r.Run)
+// reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
+func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+	all := profiles.Incidents()
+	for _, e := range all { // before any of them is run
+		if _, err := profiles.Open(e.Name, o.sets); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
-	if code == nil && !rep.Reproduced {
-		code = exitCode(exitInterrupted) // stopped between two runs
+	ctx, stop, restore := interrupt.Catch(ctx, s.err)
+	defer restore()
+	self, err := children.Self()
+	if err != nil {
+		return err
 	}
-	return code
+	out := resultsdir.Out(o.out, "all")
+	if out != "" {
+		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
+			return &kabench.InputError{Err: err}
+		}
+		fmt.Fprintf(s.err, "results: %s\n", out)
+	}
+	done := make([]*incidents.Result, len(all))
+	children.Each(stop, o.jobs, len(all), func(i int) {
+		dir := "none"
+		if out != "" {
+			dir = filepath.Join(out, all[i].Name)
+		}
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
+		if !s.json {
+			fmt.Fprintf(s.err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+		}
+	})
+	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun
+	if err := s.printIncidents(done, len(all), out); err != nil {
+		return err
+	}
+	if children.Stopped(stop) {
+		return exit.Interrupted
+	}
+	return incidents.Worst(done).Err()
+}
+
+// printIncidents prints how incidents came out; of is how many there were to be, out
+// where their results are.
+func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
+	if s.json {
+		return incidents.PrintJSON(s.out, done)
+	}
+	return incidents.Print(s.out, done, of, out)
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
 // TestInputErrorsQuoteNoSecret gives kabench what it cannot use, with a secret in it.
@@ -93,8 +95,8 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 				args[i] = strings.ReplaceAll(args[i], "␠", " ")
 			}
 			var out, chatter bytes.Buffer
-			if code := run(args, &out, &chatter); code != exitInput {
-				t.Errorf("%q: code %d, want %d", args, code, exitInput)
+			if code := run(args, &out, &chatter); code != exit.Input {
+				t.Errorf("%q: code %d, want %d", args, code, exit.Input)
 			}
 			for _, leak := range leaks(out.String() + chatter.String()) {
 				t.Errorf("%q: %q", args, leak)

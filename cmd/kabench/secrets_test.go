@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -221,7 +222,7 @@ func sendSecrets(t *testing.T, client, kind string) {
 		var out, chatter bytes.Buffer
 		c := exec.Command("kabench", args...) // a process: net/http writes to its standard error
 		c.Stdout, c.Stderr = &out, &chatter
-		if err := c.Run(); c.ProcessState.ExitCode() == exitInput || c.ProcessState.ExitCode() < 0 {
+		if err := c.Run(); exit.Code(c.ProcessState.ExitCode()) == exit.Input || c.ProcessState.ExitCode() < 0 {
 			t.Fatalf("%q: %v: %s", args, err, &chatter)
 		}
 		for _, leak := range leaks(out.String() + chatter.String()) {

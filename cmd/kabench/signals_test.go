@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles/script"
@@ -69,11 +70,11 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-func (p *process) exitCode(t *testing.T) int {
+func (p *process) exitCode(t *testing.T) exit.Code {
 	t.Helper()
 	err := p.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.Code(ended.ExitCode())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -81,12 +82,16 @@ func (p *process) exitCode(t *testing.T) int {
 	return 0
 }
 
+// patience bounds the wait for what must come. It is long, because a machine that runs
+// other tests too may take long over anything.
+const patience = 5 * time.Minute
+
 // waitFor waits until something is seen.
 func waitFor(t *testing.T, what string, seen func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !seen(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !seen(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s did not come in a minute", what)
+			t.Fatalf("%s did not come in %v", what, patience)
 		}
 	}
 }
@@ -94,16 +99,14 @@ func waitFor(t *testing.T, what string, seen func() bool) {
 // recorded waits until exchanges have been written to the run's record.
 func recorded(t *testing.T, dir string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	waitFor(t, "a record with an exchange", func() bool {
 		if d, err := results.Open(dir); err == nil {
 			for range d.Exchanges() {
-				return
+				return true
 			}
 		}
-		if time.Now().After(end) {
-			t.Fatal("nothing was recorded in a minute")
-		}
-	}
+		return false
+	})
 }
 
 // endless is a run against a server of the given script that will not end by
@@ -127,8 +130,8 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 		p, dir := endless(t, script.Server{})
 		recorded(t, dir)
 		p.Process.Signal(sig)
-		if code := p.exitCode(t); code != exitInterrupted {
-			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exitInterrupted, p.stderr.String())
+		if code := p.exitCode(t); code != exit.Interrupted {
+			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exit.Interrupted, p.stderr.String())
 		}
 		var run results.Run
 		if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
@@ -164,8 +167,8 @@ func TestHangUpStopsARunInANetwork(t *testing.T) {
 	p := start(t, "run", "handshake-cost", "--set", "load.duration=1h", "--set", "load.max_lag=0", "--set", "expect=null", "--set", "network.record.packets=1000", "--out", dir, "--json")
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "run.json")); err != nil {
 		t.Error(err)
@@ -193,8 +196,8 @@ func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitDone {
-		t.Errorf("exit code %d, want %d\n%s", code, exitDone, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Done {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Done, p.stderr.String())
 	}
 }
 
@@ -206,7 +209,7 @@ func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 		recorded(t, dir)
 		p.Process.Signal(sig)
 		p.Wait()
-		text, _ := says(t, exitDone, "report", dir, "--json")
+		text, _ := says(t, exit.Done, "report", dir, "--json")
 		var run results.Run
 		if err := json.Unmarshal([]byte(text), &run); err != nil {
 			t.Fatalf("%v: %v in %s", sig, err, text)
@@ -226,14 +229,10 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	p, dir := endless(t, script.Server{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
 	recorded(t, dir) // those that were dropped at the cap
 	p.Process.Signal(os.Interrupt)
-	for end := time.Now().Add(time.Minute); !strings.Contains(p.stderr.String(), "once more"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the first signal was not acknowledged")
-		}
-	}
+	waitFor(t, "the word that the first signal has come", func() bool { return strings.Contains(p.stderr.String(), "once more") })
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	var run results.Run
 	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {

@@ -4,11 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/glass"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles/script"
 )
@@ -50,7 +53,7 @@ func TestProgressInATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	g := &glass{columns: 40}
+	g := &glass.Glass{Columns: 40}
 	var raw buffer
 	go func() {
 		text := make([]byte, 4096)
@@ -70,15 +73,15 @@ func TestProgressInATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
-	waitFor(t, "two drawings", func() bool {
-		return strings.Contains(g.String(), "rate       100/s offered") && strings.Count(raw.String(), "exchanges") > 1
+	rate := regexp.MustCompile(`(?m)^rate       \d+/s offered`)
+	waitFor(t, "two drawings, the last one whole", func() bool { // it may be read in pieces
+		text := g.String()
+		lines := strings.Split(text, "\n")
+		return strings.Count(raw.String(), "exchanges") > 1 && rate.MatchString(text) &&
+			strings.HasPrefix(lines[0], "127.0.0.1: ") && len(lines) >= 4 && len(lines) <= 6
 	})
-	lines := strings.Split(g.String(), "\n")
-	if !strings.HasPrefix(lines[0], "127.0.0.1: ") || len(lines) < 4 || len(lines) > 6 {
-		t.Errorf("on the screen:\n%s", g)
-	}
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, g)
 	}
 	waitFor(t, "the last line", func() bool { return strings.Contains(g.String(), "results: ") })

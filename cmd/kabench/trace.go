@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/usage"
 )
 
 // traceOptions are the flags that ask for the lives of connections.
@@ -41,7 +42,7 @@ func (o *traceOptions) open(command string, stderr io.Writer) (t trace, silent b
 	case o.to == "":
 		return t, false, nil
 	case o.conns < 1:
-		return t, false, &usageError{command, fmt.Errorf("--trace-conns %d: want 1 or more", o.conns)}
+		return t, false, usage.Errorf(command, "--trace-conns %d: want 1 or more", o.conns)
 	case o.to == traceStderr:
 		return trace{Tracer: collectors.NewTracer(stderr, o.conns)}, true, nil
 	}

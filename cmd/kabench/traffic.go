@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"slices"
+	"strings"
 
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/spf13/cobra"
 )
 
@@ -53,4 +57,76 @@ func (o *traffic) given(c *cobra.Command) {
 // flagNames are those that say what to send.
 func (o *traffic) flagNames() []string {
 	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "set"}
+}
+
+// load makes the profile that the command line describes.
+func (o *traffic) load() (*profiles.Profile, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p, err := profiles.Open(o.profile, o.allSets())
+	if err != nil {
+		return nil, o.inFlags(err)
+	}
+	p.NameByTarget()
+	return p, nil
+}
+
+// check refuses flags that say nothing, or two things.
+func (o *traffic) check() error {
+	switch {
+	case o.profile == "" && o.target == "" && o.targets == "" && len(o.sets) == 0:
+		return usage.Errorf(o.command, "nothing to send to: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
+	case o.target != "" && o.targets != "":
+		return usage.Errorf(o.command, "--target and --targets both say where to send; give one (the URLs are in the target file)")
+	case o.format != "" && o.targets == "":
+		return usage.Errorf(o.command, "--format is that of --targets, which is not given")
+	}
+	return nil
+}
+
+// allSets are the flags as --set would be given them, what --set was given last.
+func (o *traffic) allSets() []string {
+	var sets []string
+	if o.target != "" || o.targets != "" {
+		sets = append(sets, "target.lab=null", "target.link=null", "target.proxies=null", "target.on=null", "target.at=", "network=null")
+	}
+	if o.target != "" {
+		sets = append(sets, "target.file=", "target.url="+o.target)
+	}
+	if o.targets != "" {
+		sets = append(sets, "target.url=", "target.file="+o.targets, "target.format="+o.format)
+	}
+	for _, c := range o.changes {
+		sets = append(sets, c.path+"="+c.value)
+	}
+	return append(sets, o.sets...)
+}
+
+// inFlags makes complaints about what a flag set name the flag.
+func (o *traffic) inFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		for _, ch := range o.changes {
+			if c.Source == "--set "+ch.path+"="+ch.value {
+				list[i].Source = "--" + ch.flag + " " + ch.value
+				if c.Path == ch.path {
+					list[i].Path = ""
+				}
+			}
+		}
+		if o.target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // what follows may be blanked
+			list[i].Source, list[i].Path = "--target "+o.target, ""
+		}
+		if o.format != "" && c.Source == "--set target.format="+o.format {
+			list[i].Source, list[i].Path = "--format "+o.format, ""
+		}
+		if c.Path == "load.rate" && c.Source == "" {
+			list[i].Text += " (or --rate 300/s)"
+		}
+	}
+	return list
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/profiles/targets"
 	"github.com/kabench/kabench/results"
 )
 
@@ -193,7 +194,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 
 // putLinkBefore starts a link to the server of the requests and sends them
 // through it. The server still sees its own name in the Host header.
-func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []profiles.Request) error {
+func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []targets.Request) error {
 	server, err := oneServer(requests)
 	if err != nil {
 		return err
@@ -228,7 +229,7 @@ func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []
 }
 
 // oneServer is the server that all the requests go to.
-func oneServer(requests []profiles.Request) (*url.URL, error) {
+func oneServer(requests []targets.Request) (*url.URL, error) {
 	var server *url.URL
 	for _, r := range requests {
 		u, err := url.Parse(r.URL)

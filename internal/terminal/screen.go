@@ -1,0 +1,109 @@
+// Package terminal writes to terminals: a block of lines that is drawn over and over,
+// and text that is as wide as the terminal.
+package terminal
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"golang.org/x/term"
+
+	"github.com/kabench/kabench/internal/layout"
+)
+
+// Screen is standard error. In a terminal it can hold a block of lines at its
+// end that is drawn over and over; what else is written goes above it. The
+// cursor is never hidden, and rests below the block: whenever kabench ends, by
+// whatever signal, there is nothing to restore.
+type Screen struct {
+	to   io.Writer
+	size func() (columns, rows int) // of the terminal; nil: it is none
+
+	mu     sync.Mutex
+	widths []int // guarded by mu: columns of the lines of the block; empty: there is none
+}
+
+// NewScreen makes one of a file that is a terminal, or of anything else.
+func NewScreen(to io.Writer) *Screen {
+	s := &Screen{to: to}
+	f, ok := to.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" || !understandsEscapes(f) {
+		return s
+	}
+	s.size = func() (columns, rows int) {
+		columns, rows, err := term.GetSize(int(f.Fd()))
+		if err != nil || columns < 1 || rows < 1 {
+			return 80, 24
+		}
+		return columns, rows
+	}
+	return s
+}
+
+// IsTerminal reports whether it can be drawn on.
+func (s *Screen) IsTerminal() bool { return s.size != nil }
+
+// Write puts text above the block, which is drawn again the next time.
+func (s *Screen) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wipe()
+	return s.to.Write(text)
+}
+
+// Draw puts the block in place of the one before; without lines it is gone. It
+// takes no more of the terminal than there is: lines are cut, and the last ones
+// left out.
+func (s *Screen) Draw(lines []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.size != nil {
+		s.put(lines)
+	}
+}
+
+// wipe takes the block away.
+func (s *Screen) wipe() {
+	if len(s.widths) > 0 {
+		s.put(nil)
+	}
+}
+
+// put writes lines over the block, each in its row, and clears the rows that are
+// left. It clears to the end of a row and never of the screen: tmux keeps a screen
+// that is cleared from its first row on, and each drawing would be in its history.
+func (s *Screen) put(lines []string) {
+	columns, rows := s.size()
+	var b bytes.Buffer
+	up := min(s.rows(columns), max(rows-1, 1)) // one row is the cursor's
+	if up > 0 {
+		fmt.Fprintf(&b, "\r\x1b[%dA", up) // CUU of ECMA-48
+	}
+	s.widths = s.widths[:0]
+	for _, line := range lines[:min(len(lines), max(rows-1, 1))] {
+		line, width := layout.Cut(line, max(columns-1, 1)) // a full line would move the cursor, or not, as terminals please
+		s.widths = append(s.widths, width)
+		b.WriteString(line + clearRow)
+	}
+	if left := up - len(s.widths); left > 0 {
+		b.WriteString(strings.Repeat(clearRow, left))
+		fmt.Fprintf(&b, "\x1b[%dA", left)
+	}
+	s.to.Write(b.Bytes()) // in one, so that none sees half of it
+}
+
+// clearRow clears the rest of the row (EL of ECMA-48) and goes to the next one.
+const clearRow = "\x1b[K\r\n"
+
+// rows is how many rows the block takes: in a terminal that has become narrower,
+// more than it did.
+func (s *Screen) rows(columns int) (rows int) {
+	for _, w := range s.widths {
+		rows += max(1, (w+columns-1)/columns)
+	}
+	return rows
+}
