@@ -104,7 +104,7 @@ func receiver(e ast.Expr) string {
 // TestMapHasEveryRoom: docs/architecture.md has the table of rooms with what each
 // does, from its package comment, and what it may import, from rooms_test.go.
 //
-//	KABENCH_MAP=write go test -run TestMap .   writes the table anew
+//	KABENCH_MAP=write go test -run TestMap .   writes the table
 func TestMapHasEveryRoom(t *testing.T) {
 	const file = "docs/architecture.md"
 	text := read(t, file)

@@ -189,7 +189,7 @@ func TestPublish(t *testing.T) {
 		}
 	}
 
-	// What is measured anew under the same name and beginning, as by hand, is an update.
+	// A new measurement with the same name and start is an update.
 	must(t, os.Remove(filepath.Join(race, "run.json")))
 	changed := keep(t, func(run *results.Run) { run.Counts.OK, run.Counts.Failed = 5, 5 })
 	done, err = Publish([]string{changed}, options(out, 4))
