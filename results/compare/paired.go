@@ -23,10 +23,10 @@ func inBlocks(a, b sample) (ia, ib []int) {
 	return ia, ib
 }
 
-// looks is the number of tests of the question: over all runs and, if there are
+// tests is the number of tests of the question: over all runs and, if there are
 // enough blocks, within blocks. Each test gets an equal share of the chance of a false
 // finding, so that the smaller P value may be used.
-func (q *question) looks() float64 {
+func (q *question) tests() float64 {
 	if ia, _ := inBlocks(q.sa, q.sb); len(ia) >= leastBlocks {
 		return 2
 	}
@@ -44,7 +44,7 @@ type paired struct {
 // paired returns false if there are too few blocks, or if all blocks have the same
 // difference.
 func (q *question) paired() (d paired, known bool) {
-	if q.looks() < 2 {
+	if q.tests() < 2 {
 		return paired{}, false
 	}
 	ia, ib := inBlocks(q.sa, q.sb)

@@ -168,8 +168,8 @@ func (q *question) answer(confidence, alpha float64) {
 	}
 	// With two tests, the smaller P value is used, doubled, with its interval: each
 	// test has half of the chance of a false finding.
-	looks := q.looks()
-	each, alpha := 1-(1-confidence)/looks, alpha/looks
+	tests := q.tests()
+	each, alpha := 1-(1-confidence)/tests, alpha/tests
 	switch {
 	case q.measure.counts != nil:
 		q.answerRate(t, each, alpha)
@@ -181,7 +181,7 @@ func (q *question) answer(confidence, alpha float64) {
 	if d, known := q.paired(); known && q.why == "" {
 		q.answerPaired(t, d, each, alpha)
 	}
-	t.P *= looks
+	t.P *= tests
 	q.bound(t)
 	q.tidy(t)
 }

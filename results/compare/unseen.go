@@ -29,7 +29,7 @@ func (j *judge) unseen(p *results.Pair, t *results.Test) string {
 		more = j.needed(t)
 	}
 	switch {
-	case telling(t, a, b):
+	case useful(t, a, b):
 		return said + fmt.Sprintf(" A difference of %s would have been detected in %.0f %% of such experiments.", t.Unit.Text(t.Detectable), 100*power) + more
 	case more != "":
 		return said + more
@@ -43,10 +43,10 @@ func (j *judge) unseen(p *results.Pair, t *results.Test) string {
 	return said
 }
 
-// telling reports whether the detectable difference is useful to readers. A
+// useful reports whether the detectable difference is useful to readers. A
 // difference larger than the values themselves only shows that the runs vary, unless
 // all values are 0.
-func telling(t *results.Test, a, b results.Measure) bool {
+func useful(t *results.Test, a, b results.Measure) bool {
 	most := max(a.Value, b.Value)
 	if most == 0 {
 		return t.Detectable > 0

@@ -83,14 +83,14 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 		}
 		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
 	}
-	if apart := j.apart(p); len(apart) > 0 {
-		said = append(said, fmt.Sprintf("Different in every run, but the runs are too few or too different to rule out chance: %s.", strings.Join(apart, ", ")))
+	if separated := j.separated(p); len(separated) > 0 {
+		said = append(said, fmt.Sprintf("Different in every run, but the runs are too few or too different to rule out chance: %s.", strings.Join(separated, ", ")))
 	}
 	for _, name := range []string{results.MeasureFailureRate, p99} {
 		t := find(p, name)
 		switch {
 		case t.Differs:
-		case name == results.MeasureFailureRate && t.Method != "" && j.parted(p, t):
+		case name == results.MeasureFailureRate && t.Method != "" && j.isSeparated(p, t):
 			said = append(said, fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.PText(t.PAdjusted), j.more()))
 		default:
 			said = append(said, j.unseen(p, t))
@@ -99,29 +99,29 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	return strings.Join(said, " ")
 }
 
-// apart lists the costs that are higher in every run of one arm than in every run of
+// separated lists the costs that are higher in every run of one arm than in every run of
 // the other, although no test passes.
-func (j *judge) apart(p *results.Pair) (list []string) {
+func (j *judge) separated(p *results.Pair) (list []string) {
 	for i := range p.Tests {
 		t := &p.Tests[i]
-		if !t.Differs && t.Unit == results.UnitCount && j.parted(p, t) {
+		if !t.Differs && t.Unit == results.UnitCount && j.isSeparated(p, t) {
 			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
 		}
 	}
 	return list
 }
 
-// partedRuns is the smallest number of runs of each arm for which the verdict reports
+// separatedRuns is the smallest number of runs of each arm for which the verdict reports
 // that every run of one arm had more than every run of the other. When a setting is
 // compared with itself, at least one of three independent values comes out so by chance
 // in 70 % of comparisons with 2 runs each, in 27 % with 3, and in 8 % with 4.
-const partedRuns = 4
+const separatedRuns = 4
 
-// parted reports whether every run of one arm had more than every run of the other,
-// in at least partedRuns runs of each.
-func (j *judge) parted(p *results.Pair, t *results.Test) bool {
+// isSeparated reports whether every run of one arm had more than every run of the other,
+// in at least separatedRuns runs of each.
+func (j *judge) isSeparated(p *results.Pair, t *results.Test) bool {
 	a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
-	return min(len(a), len(b)) >= partedRuns && (slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a))
+	return min(len(a), len(b)) >= separatedRuns && (slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a))
 }
 
 // stopped names the arms of a pair with runs that abort_when stopped. These runs are
@@ -312,7 +312,7 @@ func (j *judge) alike() string {
 			p := &j.c.Pairs[i]
 			t := find(p, measure)
 			unit = t.Unit
-			if !telling(t, j.at(p.A, measure), j.at(p.B, measure)) {
+			if !useful(t, j.at(p.A, measure), j.at(p.B, measure)) {
 				most = math.Inf(1)
 			}
 			most = max(most, t.Detectable)

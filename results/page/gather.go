@@ -92,7 +92,7 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	read := uint64(0)
 	for e, err := range dir.Exchanges() {
 		if err != nil {
-			d.broken(s.name, "exchange", read, err)
+			d.noteBroken(s.name, "exchange", read, err)
 			break
 		}
 		g.Observe(e)
@@ -101,7 +101,7 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	read = 0
 	for sample, err := range dir.Samples() {
 		if err != nil {
-			d.broken(s.name, "sample", read, err)
+			d.noteBroken(s.name, "sample", read, err)
 			break
 		}
 		g.Sample(sample)
@@ -110,8 +110,8 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	return g.Run(), nil
 }
 
-// broken notes why a file could not be read to its end.
-func (d *Data) broken(name, thing string, read uint64, err error) {
+// noteBroken notes why a file could not be read to its end.
+func (d *Data) noteBroken(name, thing string, read uint64, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.note("%s: no %ss were recorded; their charts are empty.", name, thing)
@@ -152,16 +152,16 @@ func gatherRuns(dirs []string) (*Data, error) {
 	if len(d.Runs) == 1 {
 		return d, nil
 	}
-	d.beside()
+	d.headOfSeveral()
 	return d, nil
 }
 
-// mostBeside is how many runs the head of a page describes one by one.
-const mostBeside = 3
+// mostInHead is how many runs the head of a page describes one by one.
+const mostInHead = 3
 
-// beside makes the head of a page of several runs that were not compared. If there are
-// more than mostBeside runs, it describes the runs with the most failures.
-func (d *Data) beside() {
+// headOfSeveral makes the head of a page of several runs that were not compared. If there are
+// more than mostInHead runs, it describes the runs with the most failures.
+func (d *Data) headOfSeveral() {
 	d.Headline.Figures = nil
 	names, questions, answers := []string{}, []string{}, []string{}
 	var failed []Run
@@ -189,10 +189,10 @@ func (d *Data) beside() {
 		return float64(c.Failed) / float64(max(c.Started, 1))
 	}
 	shown := d.Runs
-	if len(d.Runs) > mostBeside {
+	if len(d.Runs) > mostInHead {
 		shown = slices.Clone(d.Runs)
 		slices.SortStableFunc(shown, func(a, b Run) int { return cmp.Compare(rate(b), rate(a)) })
-		shown = shown[:mostBeside]
+		shown = shown[:mostInHead]
 		names = []string{results.FormatCount(uint64(len(d.Runs)), "run")}
 		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
 		if len(failed) > 0 {

@@ -320,7 +320,7 @@ func TestManyBesideEachOther(t *testing.T) {
 		doc.Valid = i != 2
 		d.Runs = append(d.Runs, Run{Name: string(rune('a' + i)), Doc: doc})
 	}
-	d.beside()
+	d.headOfSeveral()
 	if want := "Requests failed in 3 of 5 runs; most in d: 50 of 100 requests failed"; !strings.HasPrefix(d.Headline.Answer, want) || !strings.Contains(d.Headline.Answer, "Invalid runs: 1") || strings.Contains(d.Headline.Answer, "a: ") {
 		t.Errorf("%q", d.Headline.Answer)
 	}
@@ -379,7 +379,7 @@ func TestLifelinesOfNoConnection(t *testing.T) {
 			t.Errorf("request %d is after a later one", s.Seq)
 		}
 	}
-	if len(stays) != maxOfKind+1+maxNowhere || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
+	if len(stays) != maxOfKind+1+maxUnconnected || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
 		t.Errorf("%d are shown, %v of the halves of the run, %v", len(stays), halves, kinds)
 	}
 }

@@ -18,7 +18,7 @@ const (
 	maxOfKind      = 3    // the first connections of each kind of failure are always shown
 	maxPinned      = 40   // the maximum number of these and of connections with evidence
 	maxStays       = 48   // the last exchanges of a connection
-	maxNowhere     = 32   // a sample of the failures that never had a connection
+	maxUnconnected = 32   // a sample of the failures that never had a connection
 	maxFailures    = 6    // failures of a connection that stay although maxStays exchanges came later
 	maxRemembered  = 4096 // connections that are remembered in case they fail
 )
@@ -112,25 +112,25 @@ func hash(x uint64) uint64 {
 // of at most twice maxRemembered connections, and keeps the connections that are shown
 // in addition.
 type lifelines struct {
-	young, old map[uint64]*life // remembered, by when they were last used
-	kept       map[uint64]*life
-	pinned     []*life
-	failing    sample
-	others     sample
-	kinds      map[outcome]int // number of pinned connections, by the failure that pinned them
-	nowhere    []stay          // failures without a connection: the first of each kind
-	nowhereOf  map[outcome]int
-	elsewhen   []stay                      // a sample of the other failures without a connection, by the hash of their numbers
-	worst      int                         // index in elsewhen of the failure to replace first
-	highest    uint64                      // highest number of a connection
-	evidence   map[uint64]results.Evidence // by the exchange's number
+	young, old        map[uint64]*life // remembered, by when they were last used
+	kept              map[uint64]*life
+	pinned            []*life
+	failing           sample
+	others            sample
+	kinds             map[outcome]int // number of pinned connections, by the failure that pinned them
+	unconnectedFirst  []stay          // failures without a connection: the first of each kind
+	unconnectedKinds  map[outcome]int
+	unconnectedSample []stay                      // a sample of the other failures without a connection, by the hash of their numbers
+	worst             int                         // index in unconnectedSample of the failure to replace first
+	highest           uint64                      // highest number of a connection
+	evidence          map[uint64]results.Evidence // by the exchange's number
 }
 
 func newLifelines() *lifelines {
 	return &lifelines{
 		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},
 		failing: sample{limit: maxFailedLanes}, others: sample{limit: maxOtherLanes},
-		kinds: map[outcome]int{}, nowhereOf: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
+		kinds: map[outcome]int{}, unconnectedKinds: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
 	}
 }
 
@@ -186,25 +186,25 @@ func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration,
 // its kind or in the sample of the others.
 func (ls *lifelines) unconnected(s stay, e *results.Exchange) {
 	s.leased = e.Start
-	first := ls.nowhereOf[s.outcome] < maxOfKind && len(ls.nowhere) < maxNowhere
+	first := ls.unconnectedKinds[s.outcome] < maxOfKind && len(ls.unconnectedFirst) < maxUnconnected
 	switch {
-	case !first && len(ls.elsewhen) == maxNowhere && hash(s.seq) >= hash(ls.elsewhen[ls.worst].seq):
+	case !first && len(ls.unconnectedSample) == maxUnconnected && hash(s.seq) >= hash(ls.unconnectedSample[ls.worst].seq):
 		return
 	case first:
-		ls.nowhereOf[s.outcome]++
+		ls.unconnectedKinds[s.outcome]++
 	}
 	s.failure = clone(e)
 	switch {
 	case first:
-		ls.nowhere = append(ls.nowhere, s)
+		ls.unconnectedFirst = append(ls.unconnectedFirst, s)
 		return
-	case len(ls.elsewhen) < maxNowhere:
-		ls.elsewhen = append(ls.elsewhen, s)
+	case len(ls.unconnectedSample) < maxUnconnected:
+		ls.unconnectedSample = append(ls.unconnectedSample, s)
 	default:
-		ls.elsewhen[ls.worst] = s
+		ls.unconnectedSample[ls.worst] = s
 	}
-	for i := range ls.elsewhen {
-		if hash(ls.elsewhen[i].seq) > hash(ls.elsewhen[ls.worst].seq) {
+	for i := range ls.unconnectedSample {
+		if hash(ls.unconnectedSample[i].seq) > hash(ls.unconnectedSample[ls.worst].seq) {
 			ls.worst = i
 		}
 	}
@@ -308,8 +308,8 @@ func (ls *lifelines) data(budget int) []Lane {
 	})
 	each := max(budget/max(len(lives), 1), 2)
 	lanes := []Lane{}
-	if len(ls.nowhere) > 0 {
-		lanes = append(lanes, ls.lane(&life{stays: slices.Concat(ls.nowhere, ls.elsewhen), opened: results.Never, failed: true}, 2*maxNowhere))
+	if len(ls.unconnectedFirst) > 0 {
+		lanes = append(lanes, ls.lane(&life{stays: slices.Concat(ls.unconnectedFirst, ls.unconnectedSample), opened: results.Never, failed: true}, 2*maxUnconnected))
 	}
 	for _, l := range lives {
 		lanes = append(lanes, ls.lane(l, each))
