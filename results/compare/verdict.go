@@ -54,25 +54,10 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	said := j.stopped(p)
 	fails := find(p, results.MeasureFailureRate)
-	var better, worse []string
-	for i := range p.Tests {
-		t := &p.Tests[i]
-		if !t.Differs || t == fails || covered(t, fails) {
-			continue
-		}
-		text := results.MeasureLabel(t.Measure) + " " + j.instead(p, t)
-		if less(t) {
-			better = append(better, text)
-		} else {
-			worse = append(worse, text)
-		}
+	if fails.Differs {
+		said = append(said, j.failuresDiffer(p, fails))
 	}
-	switch {
-	case fails.Differs && less(fails):
-		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
-	case fails.Differs:
-		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
-	}
+	better, worse := j.others(p, fails)
 	if len(better) > 0 {
 		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
 	}
@@ -86,17 +71,48 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	if separated := j.separated(p); len(separated) > 0 {
 		said = append(said, fmt.Sprintf("Different in every run, but the runs are too few or too different to rule out chance: %s.", strings.Join(separated, ", ")))
 	}
-	for _, name := range []string{results.MeasureFailureRate, p99} {
-		t := find(p, name)
-		switch {
-		case t.Differs:
-		case name == results.MeasureFailureRate && t.Method != "" && j.isSeparated(p, t):
-			said = append(said, fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.PText(t.PAdjusted), j.more()))
-		default:
-			said = append(said, j.unseen(p, t))
-		}
+	if !fails.Differs {
+		said = append(said, j.failuresAlike(p, fails))
+	}
+	if t := find(p, p99); !t.Differs {
+		said = append(said, j.unseen(p, t))
 	}
 	return strings.Join(said, " ")
+}
+
+// failuresDiffer is the sentence about failure rates that differ.
+func (j *judge) failuresDiffer(p *results.Pair, fails *results.Test) string {
+	more := "more"
+	if less(fails) {
+		more = "fewer"
+	}
+	return fmt.Sprintf("With %s %s requests fail than with %s: %s (adjusted p %s).", p.B, more, p.A, j.instead(p, fails), results.PText(fails.PAdjusted))
+}
+
+// failuresAlike is the sentence about failure rates that do not differ significantly.
+func (j *judge) failuresAlike(p *results.Pair, fails *results.Test) string {
+	if fails.Method == "" || !j.isSeparated(p, fails) {
+		return j.unseen(p, fails)
+	}
+	return fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.",
+		j.instead(p, fails), p.B, results.PText(fails.PAdjusted), j.more())
+}
+
+// others lists the other measures that differ: where b has less, and where b has more.
+func (j *judge) others(p *results.Pair, fails *results.Test) (better, worse []string) {
+	for i := range p.Tests {
+		t := &p.Tests[i]
+		if !t.Differs || t == fails || covered(t, fails) {
+			continue
+		}
+		text := results.MeasureLabel(t.Measure) + " " + j.instead(p, t)
+		if less(t) {
+			better = append(better, text)
+		} else {
+			worse = append(worse, text)
+		}
+	}
+	return better, worse
 }
 
 // separated lists the costs that are higher in every run of one arm than in every run of
