@@ -29,7 +29,7 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		return c.renderNothing(w, &b)
 	}
 	if c.Interrupted {
-		fmt.Fprintln(&b, "Interrupted: stopped early by a signal; this is of the runs that were made")
+		fmt.Fprintln(&b, "Unfinished: stopped, killed, or still going on; this is of the runs that were made")
 	}
 	fmt.Fprintln(&b)
 	wrap(&b, "", c.made())
