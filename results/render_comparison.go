@@ -204,8 +204,13 @@ func inLines(name string, short map[string]string) []string {
 	return lines
 }
 
-// cell is "12.3 ms (12.1..12.5)".
+// cell is "12.3 ms (12.1..12.5)", or "12.3 ms (seen 0.42..65.1)" when the runs differ
+// too much for an interval.
 func (m Measure) cell() string {
+	if !m.Bounded && m.Known && len(m.Per) > 1 && slices.Min(m.Per) < slices.Max(m.Per) {
+		m.Bounded, m.Low, m.High = true, slices.Min(m.Per), slices.Max(m.Per)
+		return strings.Replace(m.cell(), "(", "(seen ", 1)
+	}
 	if !m.Known {
 		return "-"
 	}
