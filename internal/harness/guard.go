@@ -39,7 +39,8 @@ func newGuard(p *profiles.Profile, l limits, sources int) *guard {
 }
 
 // tookPart is the part of the ports from which on they are taken by the run: it
-// has opened one connection for so many of them.
+// has dialed once for so many of them. A TLS handshake that fails leaves its port
+// in TIME_WAIT too, so that connections opened would not do.
 const tookPart = 10
 
 // dialing is called with each socket before it connects, as dialers.Dialer.Control,
@@ -56,14 +57,13 @@ func (g *guard) dialing(string, string, syscall.RawConn) error {
 	return nil
 }
 
-// look is called by one goroutine; opened is how many connections the run has
-// made so far.
-func (g *guard) look(s *results.SocketSample, opened uint64) {
+// look is called by one goroutine.
+func (g *guard) look(s *results.SocketSample) {
 	if s == nil {
 		return
 	}
 	g.others.Store(int64(s.PortsUsed) - g.dials.Load())
-	if g.ports == 0 || g.over.Load() || 2*s.PortsUsed <= g.ports || g.why != "" || opened*tookPart < uint64(g.ports) {
+	if g.ports == 0 || g.over.Load() || 2*s.PortsUsed <= g.ports || g.why != "" || g.dials.Load()*tookPart < int64(g.ports) {
 		return
 	}
 	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)

@@ -21,7 +21,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		change  func(*profiles.Profile)
 		sources int
 		used    int
-		opened  uint64
+		dials   int
 		want    bool
 	}{
 		"half":      {func(*profiles.Profile) {}, 0, 500, 500, false},
@@ -36,9 +36,14 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		p := profiles.Default()
 		c.change(&p)
 		g := newGuard(&p, limits{ports: 1000}, c.sources)
-		g.look(nil, 0) // sockets are not in every sample
-		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
-		g.look(&results.SocketSample{PortsUsed: c.used}, c.opened)
+		for range c.dials {
+			if err := g.dialing("tcp4", "127.0.0.1:1", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.look(nil) // sockets are not in every sample
+		g.look(&results.SocketSample{PortsUsed: c.used})
+		g.look(&results.SocketSample{PortsUsed: c.used})
 		if stopped(g) != c.want || (g.why != "") != c.want {
 			t.Errorf("%s: stopped %v, %q", name, stopped(g), g.why)
 		}
@@ -63,21 +68,21 @@ func TestGuardAsksForALookAtTheLimit(t *testing.T) {
 			return false
 		}
 	}
-	g.look(&results.SocketSample{PortsUsed: 300}, 0)
+	g.look(&results.SocketSample{PortsUsed: 300})
 	if dial(200) {
 		t.Error("a look was asked for at half of the ports")
 	}
 	if !dial(1) {
 		t.Error("no look was asked for beyond half of the ports")
 	}
-	g.look(&results.SocketSample{PortsUsed: 350}, 201) // most have been closed by the peer
+	g.look(&results.SocketSample{PortsUsed: 350}) // most have been closed by the peer
 	if g.why != "" || dial(150) {
 		t.Errorf("150 ports are left until the limit (%q)", g.why)
 	}
 	if !dial(1) {
 		t.Error("no look was asked for the second time")
 	}
-	g.look(&results.SocketSample{PortsUsed: 501}, 352)
+	g.look(&results.SocketSample{PortsUsed: 501})
 	if g.why == "" {
 		t.Error("not stopped")
 	}
@@ -89,7 +94,8 @@ func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
 	p := profiles.Default()
 	g := newGuard(&p, limits{ports: 1000}, 0)
 	g.over.Store(true)
-	g.look(&results.SocketSample{PortsUsed: 900}, 900)
+	g.dials.Store(900)
+	g.look(&results.SocketSample{PortsUsed: 900})
 	if g.why != "" {
 		t.Error(g.why)
 	}

@@ -163,12 +163,12 @@ func (r *run) live() (inFlight, buffered int) { return r.open.Live() }
 
 // sawSockets takes in a look at the sockets that was asked for between two samples.
 func (r *run) sawSockets(s *results.SocketSample) {
-	r.guard.look(s, r.gauges().Opened)
+	r.guard.look(s)
 	r.seen.add(s)
 }
 
 func (r *run) sample(s results.Sample) error {
-	r.guard.look(s.Sockets, s.Opened)
+	r.guard.look(s.Sockets)
 	r.seen.add(s.Sockets)
 	if r.opts.Live != nil {
 		r.opts.Live.Sample(s)

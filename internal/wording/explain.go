@@ -124,6 +124,10 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	class, classed := w.class.in(r.flat)
 	c := Candidate{Wording: w, at: at, Score: literals(w.parts)}
 	decisive := !w.bare && !w.alone && c.Score >= decisiveBytes
+	if whole && kin == possible && w.class.simple != "" && !classed && !decisive && len(r.named) == 0 {
+		at, whole = r.find(w.parts, true) // a few words of an exception inside a sentence are anybody's
+		c.at = at
+	}
 	switch {
 	case kin == rival, kin == stranger && !(whole && decisive):
 		return Candidate{}, false
