@@ -23,7 +23,7 @@ type ReproduceOptions struct {
 	Again func(results.MadeAgain)
 }
 
-// MostAgain is how often an invalid run is made again.
+// MostAgain is how often an invalid run is made again, at most.
 const MostAgain = 3
 
 // Reproduce runs the incident p and then each of its remedies, and says whether
@@ -159,8 +159,8 @@ func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *pr
 	}
 }
 
-// keep writes what there is of a reproduction that goes on, so that it can be read if
-// this process is killed.
+// keep writes what there is of an unfinished reproduction, so that it can be read if this
+// process is killed.
 func (b *reproducing) keep() {
 	if b.opts.Out == "" {
 		return
@@ -172,7 +172,7 @@ func (b *reproducing) keep() {
 	}
 }
 
-// says is what p has to say of its runs.
+// says returns what p says about its runs.
 func says(p *profiles.Profile) judge.Says {
 	s := judge.Says{Happened: p.Says.Happened, Set: p.Says.Set}
 	for _, remedy := range p.Remedies {
