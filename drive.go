@@ -37,7 +37,7 @@ func (r *run) begin() (err error) {
 		start = time.Now().Add(lead)
 	}
 	r.doc.Start = start
-	if tr.client, err = makeClient(r.profile, r.target, r.opts.Trace, start); err != nil {
+	if tr.client, err = makeClient(r.profile, r.target, r.opts.Trace); err != nil {
 		return err
 	}
 	tr.open = &generator.Open{

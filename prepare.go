@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -52,7 +53,7 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	return &plan{p, schedule, abort, baseline, append(notes, baseline.weighs(p.Expect)...)}, nil
+	return &plan{p, schedule, abort, baseline, slices.Concat(p.Warnings, notes, baseline.weighs(p.Expect))}, nil
 }
 
 // validate complains about p, whose expectations may name the incident if it is a

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
 )
 
@@ -19,8 +20,8 @@ type Progress struct {
 	Offered, Achieved, Throughput float64 // due, started, ok
 
 	Pool       collectors.Gauges
-	MaxConns   int // the cap of the pool; 0: no cap, or one for each origin or shard
-	PendingMax int // the bound of its queue; below 0: no bound, or one for each origin or shard
+	MaxConns   int // the cap of the pool; pool.NoCap: no cap, or one for each origin or shard; 0: not known
+	PendingMax int // the bound of its queue; pool.NoCap: no bound, or one for each origin or shard
 
 	Sockets *results.SocketSample // the latest look; nil: there was none
 	Ports   int                   // how many local ports there are towards the target; 0: not known
@@ -96,7 +97,7 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 	p := Progress{
 		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration, WarmUp: r.profile.Load.WarmUp,
 		Totals: totals, InFlight: inFlight, Buffered: buffered,
-		Pool: r.gauges(), PendingMax: -1, Sockets: r.watch.sockets.Last(), Ports: r.watch.ports,
+		Pool: r.gauges(), MaxConns: pool.NoCap, PendingMax: pool.NoCap, Sockets: r.watch.sockets.Last(), Ports: r.watch.ports,
 	}
 	if r.target.Origins() == 1 && r.profile.Pool.Shards <= 1 {
 		p.MaxConns, p.PendingMax = r.profile.Pool.MaxConns, r.profile.Pool.PendingMax

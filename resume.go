@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -93,6 +94,20 @@ func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
 	return arms, nil
 }
 
+// asWrittenNow returns the settings with their profiles as this version writes them. Earlier
+// versions wrote 0 where there is no cap.
+func asWrittenNow(settings []results.Setting) []results.Setting {
+	now := slices.Clone(settings)
+	for i := range now {
+		if p, err := profiles.Load("", []byte(now[i].Profile), nil); err == nil {
+			if text, err := profiles.Marshal(p); err == nil {
+				now[i].Profile = string(text)
+			}
+		}
+	}
+	return now
+}
+
 // fitsPlan complains if the comparison is not the one that was planned.
 func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error {
 	settings, _, err := settingsOf(arms)
@@ -100,7 +115,7 @@ func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error
 		return err
 	}
 	asked, err1 := json.Marshal(settings)
-	planned, err2 := json.Marshal(plan.Settings)
+	planned, err2 := json.Marshal(asWrittenNow(plan.Settings))
 	switch {
 	case errors.Join(err1, err2) != nil:
 		return errors.Join(err1, err2)
