@@ -52,7 +52,7 @@ const confidence = 0.95
 // arms alike. The runs of a block have the same random arrivals; each block has its own.
 //
 // The runs are kept below Out, numbered in the order in which they were made. A comparison
-// that was stopped early is returned all the same, marked as interrupted. The error is an
+// that was stopped early is still returned, marked as interrupted. The error is an
 // *InputError when an arm could not be run at all; no request was sent then. An error that
 // results could not be written comes together with the comparison.
 func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*results.Comparison, error) {

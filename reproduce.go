@@ -31,7 +31,7 @@ const MostAgain = 3
 // made again, at most MostAgain times; invalid runs are neither kept nor judged,
 // and without a valid run of the incident no remedy is run. The runs are kept below
 // Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
-// interruption or a failure is returned all the same.
+// interruption or a failure is still returned.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
 	b, err := planReproduction(p, opts)
 	if err != nil {
@@ -159,7 +159,7 @@ func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *pr
 	}
 }
 
-// keep writes what there is of an unfinished reproduction, so that it can be read if this
+// keep writes an unfinished reproduction, so that it can be read if this
 // process is killed.
 func (b *reproducing) keep() {
 	if b.opts.Out == "" {

@@ -193,7 +193,7 @@ func freeName(dir, base string) string {
 	}
 }
 
-// keep writes what there is of an unfinished comparison, so that it can be read if this
+// keep writes an unfinished comparison, so that it can be read if this
 // process is killed.
 func (b *comparing) keep() error {
 	if b.opts.Out == "" {

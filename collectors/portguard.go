@@ -64,7 +64,7 @@ func (g *PortGuard) Dialing(string, string, syscall.RawConn) error {
 	return nil
 }
 
-// Look takes in a look at the sockets, nil if there was none. opened is the number of
+// Look checks what was seen of the sockets, nil if they were not looked at. opened is the number of
 // connections that the run has opened so far. Only one goroutine may call it.
 func (g *PortGuard) Look(s *results.SocketSample, opened uint64) {
 	if s == nil {

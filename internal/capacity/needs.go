@@ -116,7 +116,7 @@ func times(a, b int) int {
 	return a * b
 }
 
-// Check compares what is needed with what there is. The error names what the profile
+// Check compares what is needed with what is available. The error names what the profile
 // or the machine lacks and how to change it; notes say what may happen if the target
 // is slow. Check does not complain about ports or files that expect wants to run
 // out.

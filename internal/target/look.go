@@ -32,8 +32,8 @@ type looks struct {
 	local  []netip.AddrPort // guarded by mu: our ends of the connections that may be left in TIME_WAIT
 }
 
-// Before is what the document says of the connections opened before a run; nil: there
-// were none.
+// Before returns what the document says about the connections opened before a run; nil:
+// there were none.
 func (t *Target) Before() *results.Before {
 	l := &t.looks
 	l.mu.Lock()
