@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// queued is how many exchanges wait for the gatherer, at some 400 bytes each;
+	// queued is how many exchanges wait for the gatherer, at about 400 bytes each;
 	// there are two such queues.
 	queued = 1 << 14
 	// gatherEvery is how often they are fetched: queued in this time is what a Feed
@@ -23,7 +23,7 @@ const (
 	fresh = 800 * time.Millisecond
 )
 
-// Feed takes in one run and makes the data of a page of it. What it holds does
+// Feed follows one run and makes the data of a page of it. What it holds does
 // not grow with the run. All its methods may be called from any goroutine. Make
 // one with NewFeed.
 //
@@ -78,7 +78,7 @@ func (f *Feed) Begin(doc *results.Run) {
 	}()
 }
 
-// Observe takes in e, which is over. It does not keep e.
+// Observe queues a copy of e, which is over. It does not keep e.
 func (f *Feed) Observe(e *results.Exchange) {
 	q := &f.queue
 	q.Lock()
@@ -90,7 +90,7 @@ func (f *Feed) Observe(e *results.Exchange) {
 	q.Unlock()
 }
 
-// Sample takes in what the gauges said.
+// Sample adds what the gauges showed.
 func (f *Feed) Sample(s results.Sample) { f.gatherer.Sample(s) }
 
 // gather shows the gatherer what is queued.
@@ -128,7 +128,7 @@ func (f *Feed) From(ask func()) {
 	f.ask = ask
 }
 
-// Put takes in data made elsewhere, and whether it is the last.
+// Put gets data made elsewhere; over says that it is the last.
 func (f *Feed) Put(data []byte, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -136,7 +136,7 @@ func (f *Feed) Put(data []byte, over bool) {
 }
 
 // Data is page.Data as JSON, not older than a second, and whether it is the last
-// there will be. It is not to be changed. Before the run has begun it has no run.
+// there will be. Do not change it. Before the run has begun it has no run.
 func (f *Feed) Data() (data []byte, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -29,7 +29,7 @@ type Server struct {
 	feed     *Feed
 	http     *http.Server
 	url      string
-	alone    bool // none but this machine can reach it
+	alone    bool // only this machine can reach it
 	visitors visitors
 	served   chan struct{} // closed when Serve has returned
 	last     chan struct{} // closed when the last data was given to somebody
