@@ -169,7 +169,7 @@ func TestParse(t *testing.T) {
 		{[]string{"--tools", "kabench,ab"}, `--tools: there is no "ab"`},
 		{[]string{"--scenarios", "slow"}, `--scenarios: there is no "slow"`},
 		{[]string{"--wait-quiet", "-1s"}, "--wait-quiet -1s"},
-		{[]string{"steady"}, `there is "steady"`},
+		{[]string{"steady"}, `unexpected argument "steady"`},
 		{[]string{"--repeat", "3"}, "flag provided but not defined"},
 	} {
 		var stderr bytes.Buffer
