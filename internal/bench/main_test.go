@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// sendCommand makes the test binary a load generator of a kind: it sends so many
+// sendCommand makes the test binary a kind of load generator: it sends a given number of
 // requests, one after the other over one connection, and says how many failed. With
 // -1 it sends until it is ended.
 const sendCommand = "send-requests"

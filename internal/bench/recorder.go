@@ -41,7 +41,7 @@ func startRecorder(exe string) (*recorder, error) {
 	return &recorder{cmd: cmd, in: in, out: bufio.NewReaderSize(out, 1<<16)}, nil
 }
 
-// ask sends a command and scans the words of the reply into fields.
+// ask sends a command and scans the words of the line that it gets back into fields.
 func (r *recorder) ask(command string, fields ...any) error {
 	if _, err := fmt.Fprintln(r.in, command); err != nil {
 		return fmt.Errorf("recording server: %s: %w", command, err)

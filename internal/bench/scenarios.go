@@ -44,7 +44,7 @@ func scenarios(quick bool) []scenario {
 			"Achieved is the number of requests that reached the server, divided by the time they took. A tool above 100 % sends more than it was asked to.",
 			job{rate: 30_000, seconds: long, conns: conns}, paced},
 		{"highest", fmt.Sprintf("Highest sustained rate over %d connections, in steps of %d s", conns, short),
-			fmt.Sprintf("The highest offered rate of which at least %.1f %% arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step. A step that fails is tried a second time. "+
+			fmt.Sprintf("The highest offered rate at which at least %.1f %% of the requests arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step. A step that fails is tried a second time. "+
 				"A tool marked as closed loop has no such rate: its figure is its rate when each connection sends again as soon as it has its response.", heldShare*100, heldLag/1e3),
 			job{seconds: short, conns: conns}, highest},
 		{"fresh", fmt.Sprintf("A new connection for each request: up to 20,000/s for %d s, %d at a time", fresher, conns),

@@ -32,7 +32,7 @@ type seen struct {
 }
 
 // serve is the process of the recording server. It reads commands, one per line, and
-// replies to each with one line, "ok ..." or "error ...". It ends at the end of in.
+// writes one line for each, "ok ..." or "error ...". It ends at the end of in.
 //
 //	listen HOST             ok HOST:PORT
 //	reset CAPACITY CLOSE    ok              CLOSE: true if each response ends its connection
