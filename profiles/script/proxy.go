@@ -117,7 +117,7 @@ type Retry uint8
 
 const (
 	RetryNone       Retry = iota
-	RetryUnsent           // those of which no byte was written
+	RetryUnsent           // those that failed before a byte was written
 	RetryIdempotent       // those, and all methods but POST, LOCK and PATCH, as nginx does
 	RetryAlways           // all
 )
