@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 )
 
-const saysConnections = "All of the client's connections together fit in what the server accepts."
+const saysConnections = "The server must accept as many connections as the client can open."
 
 // checkConnections compares the most connections there can be with what the
 // server has room for.
@@ -43,8 +43,8 @@ func (s *subject) checkClientConnections(o *outcome, h hop) {
 		o.found(Finding{
 			Path: "pool.max_conns", Says: saysConnections,
 			Numbers: [2]string{mostText, capOf(h.path("max_connections"), h.MaxConnections, h.path("workers"), h.workers())},
-			Seen:    "new connections wait in the backlog though the server is idle: slow connects, then connect timeouts; idle ones hold the places" + alsoBelow(h, most),
-			Set:     fmt.Sprintf("pool.max_conns=%d, or more connections for %s", fits, h.who),
+			Seen:    "idle connections use up the server's limit, and new ones wait in the backlog: slow connects, then connect timeouts" + alsoBelow(h, most),
+			Set:     fmt.Sprintf("pool.max_conns=%d, or a higher limit for %s", fits, h.who),
 		}, atMost(fits))
 	}
 	s.checkAtOnce(o, h)
@@ -54,10 +54,10 @@ func (s *subject) checkClientConnections(o *outcome, h hop) {
 func alsoBelow(h hop, most int) string {
 	text := ""
 	if room := times(h.Threads, h.workers()); room > 0 && room < most {
-		text += fmt.Sprintf("; %d requests at a time are worked on (%s)", room, capOf(h.path("threads"), h.Threads, h.path("workers"), h.workers()))
+		text += fmt.Sprintf("; the server handles %d requests at a time (%s)", room, capOf(h.path("threads"), h.Threads, h.path("workers"), h.workers()))
 	}
 	if h.Backlog > 0 && h.Backlog < most {
-		text += fmt.Sprintf("; %d connections at most can be opened at the same moment (%s)", h.Backlog, h.path("backlog"))
+		text += fmt.Sprintf("; at most %d connections can be opened at the same moment (%s)", h.Backlog, h.path("backlog"))
 	}
 	return text
 }
@@ -72,9 +72,9 @@ func (s *subject) checkAtOnce(o *outcome, h hop) {
 		each, of   int
 		says, seen string
 	}{
-		{"threads", h.Threads, h.workers(), "By Little's law rate x time per request is how many requests are under way; the server must have a thread for each.",
-			"requests wait in the server: its own access log shows short times, the client long ones, up to its timeout"},
-		{"backlog", h.Backlog, 1, "As many connections as are busy may be opened at once, after a start or a silence; the backlog must have room for them until they are accepted.",
+		{"threads", h.Threads, h.workers(), "The server needs a thread for each request in progress. Their number is rate x time per request (Little's law).",
+			"requests wait in the server: its access log shows short times, the client long ones, up to its timeout"},
+		{"backlog", h.Backlog, 1, "After a start or a pause, the client may open all the connections it needs at the same moment. The backlog must hold them until the server accepts them.",
 			"when all connect at once some SYNs are dropped: connects that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
 	} {
 		path := h.path(room.field)

@@ -107,12 +107,12 @@ func Check(p *profiles.Profile, o Options) Checklist {
 			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {
 				continue // it is for the server, or for the sockets, which the stock client has
 			}
-			list.Findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
+			list.Findings[i].Set += "; the stock client has no settings, so first set client=policy and pool=" + stockPool
 		}
 	}
 	for _, h := range []*hop{s.via, &s.server} {
 		if h != nil && h.IdleForEver {
-			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" closes no connection for being idle, so no idle timeout is too long for it; one that nobody closes stays open on both sides")
+			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" never closes an idle connection, so no idle timeout of its client is too long. A connection that neither side closes stays open")
 		}
 	}
 	return list
@@ -172,10 +172,10 @@ func checkClient(s *subject, o *outcome) {
 	}
 	o.found(Finding{
 		Path:    "client",
-		Says:    "The settings of pool have an effect with client: policy only; the stock client is net/http's Transport as shipped.",
+		Says:    "The section pool applies only with client: policy. The stock client is net/http's Transport as shipped.",
 		Numbers: [2]string{"client " + p.Client, listOf(changed)},
-		Seen:    "`kabench run` refuses the profile; the other findings here are about pool " + stockPool,
-		Set:     "client=policy; or pool=default, for what the stock client does by itself",
+		Seen:    "`kabench run` refuses the profile. The other findings here are about the pool " + stockPool,
+		Set:     "client=policy; or pool=default, to run the stock client with its own settings",
 	})
 }
 

@@ -97,10 +97,10 @@ func advise(all []bounded, i int) {
 	default:
 		least, most, path := all[low].bounds.least, all[high].bounds.most, all[i].Path
 		if least <= most {
-			set = fmt.Sprintf("%s=%s: %s needs at least %s, and %s permits up to %s", path, all[i].value(most), all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most))
+			set = fmt.Sprintf("%s=%s: %s needs at least %s, and %s allows at most %s", path, all[i].value(most), all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most))
 			break
 		}
-		set = fmt.Sprintf("no value of %s does: %s needs at least %s, and %s permits up to %s; first change what was compared with it: %s",
+		set = fmt.Sprintf("no value of %s satisfies all rules: %s needs at least %s, and %s allows at most %s. First change %s",
 			path, all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most), all[high].Numbers[1])
 	}
 	for _, j := range same {

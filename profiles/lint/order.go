@@ -30,7 +30,7 @@ func (k keeper) idleLimit(h hop) idleLimit {
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	if looked == 0 {
 		if p.IdleTimeout > 0 {
-			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never looked at", k.path("idle_timeout"), p.IdleTimeout)}
+			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never checked", k.path("idle_timeout"), p.IdleTimeout)}
 		}
 		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
 	}
@@ -41,10 +41,10 @@ func (k keeper) idleLimit(h hop) idleLimit {
 			promised = min(promised, p.HintCap)
 		}
 		if promised <= 0 {
-			return idleLimit{text: "no connection is kept, by " + h.path("hint")}
+			return idleLimit{text: "no connection is kept, because of " + h.path("hint")}
 		}
 		if p.ServerHint == pool.HintReplace || d == 0 || promised < d {
-			d, text = promised, "the server's hint, as pool.server_hint takes it:"
+			d, text = promised, "the server's hint (pool.server_hint)"
 		}
 	}
 	if p.MaxLifetime > 0 && k.proxy == nil && (d == 0 || p.MaxLifetime < d) {
@@ -75,7 +75,7 @@ func below(peers, roundTrip time.Duration) time.Duration {
 	return d
 }
 
-const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
+const saysIdleOrder = "The side that sends requests must close an idle connection first: the client before the load balancer, the load balancer before the server. Its idle timeout must be shorter than the other side's, by more than one round trip."
 
 func checkIdleOrder(s *subject, o *outcome) {
 	for _, h := range s.forgetful() {
@@ -116,7 +116,7 @@ func (s *subject) checkEntryIdle(o *outcome) {
 		Path:    s.entry.path("idle_timeout"),
 		Says:    saysIdleOrder,
 		Numbers: [2]string{idleText(via), idleText(s.entry)},
-		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
+		Seen:    "a few 502 responses from the load balancer that the server's log does not have, mostly when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
 		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.entry.path("idle_timeout"), longer),
 	}, atLeast(longer))
 }
@@ -154,16 +154,16 @@ func (k keeper) letGo(h hop) (path, set string) {
 	idle, sweep := k.path("idle_timeout"), k.path("expiry")
 	if d == 0 {
 		path, set = k.none()
-		return path, fmt.Sprintf("%s: %v is too short to keep a connection for", set, h.limit())
+		return path, fmt.Sprintf("%s: %v is too short to keep a connection", set, h.limit())
 	}
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	switch {
 	case looked == 0:
 		return idle, fmt.Sprintf("%s=%v, with %s=[lease]", idle, d, sweep)
 	case looked == pool.ExpireBySweep:
-		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone comes up to %v late", idle, d, sweep, p.SweepEvery)
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone is up to %v late", idle, d, sweep, p.SweepEvery)
 	case p.ServerHint == pool.HintReplace && h.Hint > 0:
-		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the hint promises more than is kept", k.path("hint_cap"), d)
+		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the server announces a longer time than it keeps", k.path("hint_cap"), d)
 	}
 	return idle, fmt.Sprintf("%s=%v, or less", idle, d)
 }
@@ -174,7 +174,7 @@ func (s *subject) whatBecomesOfStale(k keeper) string {
 	var errs []string
 	requests, err := s.requests()
 	if err != nil {
-		return "no resend rule was looked at, because " + err.Error()
+		return "the resend rules were not checked, because " + err.Error()
 	}
 	for _, a := range requests {
 		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
@@ -185,7 +185,7 @@ func (s *subject) whatBecomesOfStale(k keeper) string {
 		}
 	}
 	if len(errs) == 0 {
-		return "each is sent again, so callers see none and attempts are above requests"
+		return "each of these requests is sent again, so callers see no error and attempts exceed requests"
 	}
 	return fmt.Sprintf("callers see them, because %s %s", k.resends, listOf(errs))
 }
@@ -207,9 +207,9 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 	path, set := k.letGo(hop{ServerFacts: profiles.ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
 	o.found(Finding{
 		Path:    path,
-		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
+		Says:    "A device that forgets idle connections without closing them must not see one idle for so long: the client must close it first, or send TCP keep-alive probes more often.",
 		Numbers: [2]string{limit.text, idleText(h)},
-		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
+		Seen:    "the first request after a pause hangs until its timeout (before_response, timeout; retransmissions, no FIN), or gets a reset (rst); all others succeed",
 		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.unsaidKeepAlive(),
 	}, upTo(below(h.limit(), k.roundTrip)))
 }
@@ -219,12 +219,12 @@ func (s *subject) unsaidKeepAlive() string {
 	if s.given("target.tcp.keep_alive") {
 		return ""
 	}
-	return ", or what the client's sockets have: it was not said, and 0s is the default of kabench"
+	return "; this field is not given, so kabench assumes that the client's sockets send no probes"
 }
 
 const (
-	saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
-	saysEndsFirst   = "A client's limit above the server's is never reached: the server ends each connection first, and says so."
+	saysMaxRequests = "If the server closes connections without announcing it, the client must close them first: its own limit must not be higher."
+	saysEndsFirst   = "A client's limit above the server's has no effect: the server closes each connection first, and announces it."
 )
 
 func checkMaxRequests(s *subject, o *outcome) {
@@ -254,8 +254,8 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 				Path:    requests,
 				Says:    saysEndsFirst,
 				Numbers: [2]string{countText(requests, k.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
-				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and %s", h.MaxRequests, told),
-				Set:     fmt.Sprintf("%s=%d, or no limit; or more for %s", requests, h.MaxRequests, h.who),
+				Seen:    fmt.Sprintf("no failure, but a new connection after every %d requests, and %s", h.MaxRequests, told),
+				Set:     fmt.Sprintf("%s=%d, or none; or a higher limit for %s", requests, h.MaxRequests, h.who),
 			}, atMost(h.MaxRequests))
 		}
 		return
@@ -266,8 +266,8 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 			Path:    requests,
 			Says:    saysMaxRequests,
 			Numbers: [2]string{countText(requests, k.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
-			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
-			Set:     fmt.Sprintf("%s=%d; or have %s say `Connection: close`", requests, h.MaxRequests, h.who),
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was idle for a short time only; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
+			Set:     fmt.Sprintf("%s=%d; or make %s send `Connection: close`", requests, h.MaxRequests, h.who),
 		}, atMost(h.MaxRequests))
 	}
 	margin := k.roundTrip + timerSlack

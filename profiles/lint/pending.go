@@ -26,7 +26,7 @@ func checkPending(s *subject, o *outcome) {
 	if need := needed(rate, held); whole(need) > has {
 		o.found(Finding{
 			Path: path,
-			Says: "By Little's law rate x time per request is how many connections are busy; the pool must have as many.",
+			Says: "The pool needs a connection for each request in progress. Their number is rate x time per request (Little's law).",
 			Numbers: [2]string{
 				fmt.Sprintf("%s x %v = %d connections", perSecond(rate), held, whole(need)),
 				capText(path, each, s.shards()),
@@ -40,13 +40,13 @@ func checkPending(s *subject, o *outcome) {
 	if places := times(max(s.pool.PendingMax, 0), s.shards()); s.pool.PendingMax != pool.NoCap && excess > places {
 		o.found(Finding{
 			Path: "pool.pending_max",
-			Says: "What a burst asks beyond the pool's connections must find room in its queue.",
+			Says: "The queue must have room for the requests of a burst that get no connection at once.",
 			Numbers: [2]string{
 				fmt.Sprintf("%d waiting at the end of a peak of %s", excess, perSecond(s.peak()*part)),
 				capText("pool.pending_max", s.pool.PendingMax, s.shards()),
 			},
-			Seen: "acquire failures (queue_full) late in each burst, without a socket having been touched: " + s.logged(results.PhaseAcquire, false, severalQueueFull, results.CauseQueueFull),
-			Set:  fmt.Sprintf("pool.pending_max=%d; or %s=%d for a burst that does not queue", (excess+s.shards()-1)/s.shards(), path, whole(needed(s.peak()*part, held)/float64(s.shards()))),
+			Seen: "acquire failures (queue_full) late in each burst, before any connection is used: " + s.logged(results.PhaseAcquire, false, severalQueueFull, results.CauseQueueFull),
+			Set:  fmt.Sprintf("pool.pending_max=%d; or %s=%d so that a burst does not queue", (excess+s.shards()-1)/s.shards(), path, whole(needed(s.peak()*part, held)/float64(s.shards()))),
 		}, atLeast((excess+s.shards()-1)/s.shards()))
 		excess = places
 	}
@@ -54,9 +54,9 @@ func checkPending(s *subject, o *outcome) {
 	if limit := s.pool.PendingTimeout; limit > 0 && wait > limit {
 		o.found(Finding{
 			Path:    "pool.pending_timeout",
-			Says:    "The last in the queue must be served before its time to wait is up.",
+			Says:    "The last request in the queue must get a connection before pool.pending_timeout.",
 			Numbers: [2]string{fmt.Sprintf("longest wait of a burst %v", wait), fmt.Sprintf("pool.pending_timeout %v", limit)},
-			Seen:    "acquire failures (timeout) at exactly that time: " + s.logged(results.PhaseAcquire, false, severalPending, results.CauseTimeout),
+			Seen:    "acquire failures (timeout) after exactly pool.pending_timeout: " + s.logged(results.PhaseAcquire, false, severalPending, results.CauseTimeout),
 			Set:     fmt.Sprintf("pool.pending_timeout=%v; or more connections", wait*5/4),
 		}, atLeast(wait))
 	}
@@ -78,16 +78,16 @@ func (s *subject) refusal(room int) string {
 	limit := s.pool.PendingTimeout
 	switch {
 	case room == 0:
-		return "what is more is not sent (counts.dropped, or it waits in load.buffer)"
+		return "the others are not sent (counts.dropped), or wait in load.buffer"
 	case s.pool.PendingMax != pool.NoCap && times(s.pool.PendingMax, s.shards()) < room:
-		return "the others fail to acquire (queue_full), at once: " + s.logged(results.PhaseAcquire, false, severalQueueFull, results.CauseQueueFull)
+		return "the others fail at once to acquire (queue_full): " + s.logged(results.PhaseAcquire, false, severalQueueFull, results.CauseQueueFull)
 	case limit > 0 && (s.timeout() == 0 || limit < s.timeout()):
 		return fmt.Sprintf("the others fail to acquire (timeout) after %v", limit)
 	}
 	if !s.given("load.timeout") && !s.given("load.max_in_flight") {
 		return "the queue grows until callers give up"
 	}
-	return "the queue grows until requests run into load.timeout, or are dropped at load.max_in_flight"
+	return "the queue grows until requests time out (load.timeout) or are dropped (load.max_in_flight)"
 }
 
 // excess is how many requests wait at the end of a peak if so many are served

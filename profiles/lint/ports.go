@@ -53,17 +53,17 @@ func checkPorts(s *subject, o *outcome) {
 	case worst.steady < worst.most && surely:
 		when = fmt.Sprintf("from about %v on in steady traffic, from %v on at the earliest", from(worst.steady), from(worst.most))
 	case worst.steady < worst.most:
-		when = fmt.Sprintf("not in steady traffic; if requests come at the same moment, as from callers in step, from %v on at the earliest", from(worst.most))
+		when = fmt.Sprintf("not in steady traffic; if many requests come at the same moment, from %v on at the earliest", from(worst.most))
 	}
 	if worst.steady < worst.most {
 		taken = fmt.Sprintf("at most %s; in steady traffic up to about %s x 60s = %d ports", taken, perSecond(worst.steady), portsTaken(worst.steady))
 	}
 	o.found(Finding{
 		Path:    worst.path,
-		Says:    "Who closes first keeps the port for a minute: new connections per second x 60 s must stay below the ports there are for one destination.",
+		Says:    "The side that closes a connection first keeps its port for a minute. New connections per second x 60 s must stay below the number of local ports for one destination.",
 		Numbers: [2]string{taken, s.portsSay},
 		Seen: when + ", connect failures (port_exhausted): " + s.logged(results.PhaseConnect, false, "`cannot assign requested address`, EADDRNOTAVAIL", results.CausePortExhausted) +
-			"; sockets in TIME_WAIT on the client up to the port range",
+			"; TIME_WAIT sockets on the client fill the port range",
 		Set: worst.set,
 	}, worst.bounds)
 }
@@ -163,18 +163,18 @@ func checkChurn(s *subject, o *outcome) {
 		closed := "every connection is closed after one request"
 		if has > 0 {
 			together, steady := s.churn(s.busy(held))
-			closed = fmt.Sprintf("a connection that comes back to %d idle ones is closed: in steady traffic up to about %.2g %% of the requests open a new one, at most %.2g %% if they come at the same moment",
+			closed = fmt.Sprintf("a connection that is given back when %d are idle is closed: in steady traffic up to about %.2g %% of the requests open a new one, at most %.2g %% if they come at the same moment",
 				has, 100*steady/s.rate(), 100*together/s.rate())
 		}
 		needs := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()*part), held, asked)
 		if need < asked {
-			needs += fmt.Sprintf(", of which there can be %d", need)
+			needs += fmt.Sprintf(", limited to %d", need)
 		}
 		o.found(Finding{
 			Path:    path,
-			Says:    "A pool keeps as many idle connections as are busy at once (Little's law), or it closes them after use and opens them again.",
+			Says:    "The pool must keep as many idle connections as are busy at once (Little's law). Otherwise it closes connections after use and opens new ones.",
 			Numbers: [2]string{needs, capText(path, most, s.shards())},
-			Seen:    closed + "; a connect in each of those, TIME_WAIT on the client" + s.discards(),
+			Seen:    closed + "; each of these requests waits for a connect, and TIME_WAIT sockets stay on the client" + s.discards(),
 			Set:     fmt.Sprintf("%s=%d", path, (need+s.shards()-1)/s.shards()),
 		}, atLeast((need+s.shards()-1)/s.shards()))
 	}

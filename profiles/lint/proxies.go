@@ -25,7 +25,7 @@ func (s *subject) checkLegIdle(o *outcome, g innerLeg) {
 	path, set := g.from.letGo(g.to)
 	seen := g.staleWords()
 	if g.to.Silent {
-		seen = "the first request after a silence waits for the proxy's timeout, and is answered with 504"
+		seen = "the first request after a pause waits for the proxy's timeout and gets 504"
 	}
 	o.found(Finding{
 		Hop: g.hop(), Path: path, Says: saysIdleOrder,
@@ -37,10 +37,10 @@ func (s *subject) checkLegIdle(o *outcome, g innerLeg) {
 
 // staleWords say how a proxy's request fails on a connection just closed.
 func (g innerLeg) staleWords() string {
-	seen := "a few requests fail behind the proxy (proxy.stale), most when traffic is low, and the server knows nothing of them: "
+	seen := "a few requests fail behind the proxy (proxy.stale), mostly when traffic is low, and the server's log does not have them: "
 	switch g.from.proxy.Errors {
 	case script.LikeHAProxy:
-		return seen + "it closes the client's connection without an answer; HAProxy logs `SH--`, or nothing at all"
+		return seen + "the proxy closes the client's connection without a response; HAProxy logs `SH--`, or nothing at all"
 	case script.LikeALB:
 		return seen + "502, counted in HTTPCode_ELB_502_Count"
 	}
@@ -67,8 +67,8 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 		n          int
 		text, seen string
 	}{
-		{"max_connections", g.to.MaxConnections, g.to.workers(), most, mostText, "idle connections of the proxy's pool hold the places, and others wait in the server's backlog: the proxy's connects are slow, then time out: 504"},
-		{"threads", g.to.Threads, g.to.workers(), busy, busyText, "requests wait in the server, up to the proxy's timeout: 504"},
+		{"max_connections", g.to.MaxConnections, g.to.workers(), most, mostText, "idle connections of the proxy use up the server's limit, and new ones wait in the backlog: the proxy's connects are slow, then time out (504)"},
+		{"threads", g.to.Threads, g.to.workers(), busy, busyText, "requests wait in the server, up to the proxy's timeout (504)"},
 		{"backlog", g.to.Backlog, 1, busy, busyText, "when all connect at once some SYNs are dropped: connects of the proxy that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
 	} {
 		path := g.to.path(room.field)
@@ -81,7 +81,7 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 		}
 		o.found(Finding{
 			Hop: g.hop(), Path: path,
-			Says:    "What a proxy keeps idle, and what it passes on at a time, must fit in what the server accepts and works on.",
+			Says:    "The server must accept all connections that a proxy keeps idle or uses, and must handle all requests that it passes on at a time.",
 			Numbers: [2]string{room.text, capOf(path, room.each, g.to.path("workers"), room.of)},
 			Seen:    room.seen, Set: set,
 		})
@@ -116,7 +116,7 @@ func (s *subject) checkLegRetry(o *outcome, g innerLeg, kinds []pool.Attempt) {
 	o.found(Finding{
 		Hop: g.hop(), Path: path, Says: saysRetry,
 		Numbers: [2]string{fmt.Sprintf("%s %v: %s", path, g.from.proxy.Upstream.Retry, listOf(methods)), "executions it allows 1"},
-		Seen:    "duplicates on the server and no error on the client; proxy.attempts above proxy.requests, and only counting arrivals at the server tells",
+		Seen:    "duplicates on the server and no error on the client; proxy.attempts exceeds proxy.requests, and only counting the requests that arrive at the server shows it",
 		Set:     path + "=unsent",
 	})
 }
@@ -161,9 +161,9 @@ func (s *subject) checkLegTimeouts(o *outcome) {
 			}
 			o.found(Finding{
 				Hop: g.hop(), Path: inner.path,
-				Says:    "Whoever waits for a proxy must wait for longer than the proxy does, or its 504 reaches nobody.",
+				Says:    "A client must wait longer for a proxy than the proxy waits for the server. Otherwise nobody receives the proxy's 504.",
 				Numbers: [2]string{inner.String(), outer.String()},
-				Seen:    "timeouts before_response instead of 504, and nothing that says which hop was slow; proxy and server go on working for nobody, nginx logs 499",
+				Seen:    "timeouts before_response instead of 504, so nothing shows which hop was slow; proxy and server continue work that nobody waits for, and nginx logs 499",
 				Set:     fmt.Sprintf("%s=%v, or less; or a longer %s", inner.path, outer.d/2/time.Duration(inner.tries), outer.path),
 			}, atMost(outer.d/2/time.Duration(inner.tries)))
 		}
@@ -241,7 +241,7 @@ func (w spoken) String() string {
 	case len(w.proxyConnection) > 0:
 		return "Proxy-Connection: " + listOf(w.proxyConnection)
 	}
-	return "HTTP/1.1, which keeps a connection unless told to close it"
+	return "HTTP/1.1 without Connection: close, which keeps a connection open"
 }
 
 // tokens are the words of a header's lists, in lower case.
@@ -287,7 +287,7 @@ func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) 
 	path := g.section + ".hop_by_hop"
 	f := Finding{
 		Hop: g.hop(), Path: path,
-		Says: "Connection, and what it names, is for one connection: a proxy removes it before it passes a message on (RFC 9110, 7.6.1).",
+		Says: "The header Connection, and the headers it names, are for one connection: a proxy must remove them before it passes a message on (RFC 9110, 7.6.1).",
 		Set:  fmt.Sprintf("%s=removed, with %s.proxy_connection=removed", path, g.section),
 	}
 	switch g.from.proxy.HopByHop {
@@ -296,13 +296,13 @@ func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) 
 			return false
 		}
 		f.Numbers = [2]string{path + " forwarded", w.String()}
-		f.Seen = fmt.Sprintf("%s gets headers that were for the proxy, and takes what the client says of its connection for the proxy's word", g.to.who)
+		f.Seen = fmt.Sprintf("%s gets headers that were for the proxy, and applies the client's Connection header to its connection with the proxy", g.to.who)
 	case script.Blind:
 		if !reused || !s.keeps(i+1, next) {
 			return false
 		}
 		f.Numbers = [2]string{path + " blind", next.String()}
-		f.Seen = fmt.Sprintf("a connection's first request is answered, and the second never read: %s keeps the proxy's connection, whose end the proxy waits for; timeouts before_response on reused connections", g.to.who)
+		f.Seen = fmt.Sprintf("the first request on a connection gets its response, and the second is never read: %s keeps the proxy's connection open, and the proxy waits for its end; timeouts before_response on reused connections", g.to.who)
 	default:
 		return false
 	}

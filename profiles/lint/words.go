@@ -56,14 +56,14 @@ func (s *subject) logged(phase results.Phase, reused bool, ofSeveral string, cau
 	case remark != "":
 		return "in the log of " + client + " " + remark
 	}
-	return "in no words that are known of " + client
+	return "with a log text that kabench does not know, in the log of " + client
 }
 
 func quote(text string) string { return "`" + strings.TrimSpace(text) + "`" }
 
 // Of a pool that is nobody's, the words of some clients.
 const (
-	severalStale     = "in the words of Reactor Netty `Connection prematurely closed BEFORE response`, of HttpClient `failed to respond`, of Node `socket hang up`, of Python `RemoteDisconnected`"
-	severalQueueFull = "in the words of Reactor Netty `Pending acquire queue has reached its maximum size`, of fasthttp `no free connections available to host`, of Envoy `reset reason: overflow`"
-	severalPending   = "in the words of Reactor Netty `Pool#acquire(Duration) has been pending for more than the configured timeout`, of HttpClient `ConnectionRequestTimeoutException`, of httpx `PoolTimeout`"
+	severalStale     = "logged by Reactor Netty as `Connection prematurely closed BEFORE response`, by HttpClient as `failed to respond`, by Node as `socket hang up`, by Python as `RemoteDisconnected`"
+	severalQueueFull = "logged by Reactor Netty as `Pending acquire queue has reached its maximum size`, by fasthttp as `no free connections available to host`, by Envoy as `reset reason: overflow`"
+	severalPending   = "logged by Reactor Netty as `Pool#acquire(Duration) has been pending for more than the configured timeout`, by HttpClient as `ConnectionRequestTimeoutException`, by httpx as `PoolTimeout`"
 )
