@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -91,4 +92,15 @@ type Says struct {
 func (p *Profile) Clone() *Profile {
 	c := strictyaml.Clone(*p)
 	return &c
+}
+
+// NameByTarget gives a profile without a name the name of the host it sends to.
+func (p *Profile) NameByTarget() {
+	if p.Name != "" {
+		return
+	}
+	p.Name = "run"
+	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
+		p.Name = u.Hostname()
+	}
 }

@@ -53,7 +53,7 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*matrix.Matrix, error) 
 	for _, text := range o.axes {
 		path, values, found := strings.Cut(text, "=")
 		if !found || path == "" || values == "" {
-			return nil, usage.Errorf("kabench compare", "--axis %s: say which field and what values: --axis pool.idle_timeout=0,15s,3s", text)
+			return nil, usage.Errorf("kabench compare", "--axis %s: give a field and its values, for example --axis pool.idle_timeout=0,15s,3s", text)
 		}
 		axis := matrix.Axis{Path: path, Values: splitValues(values)}
 		for _, v := range axis.Values {
@@ -91,7 +91,7 @@ func (o *compareOptions) matrixFile(profileOrMatrix string) (*matrix.Matrix, err
 	return m, nil
 }
 
-// estimate says what the comparison will take.
+// estimate says how long the comparison will take.
 func estimate(p *matrix.Plan) string {
 	var load, cool time.Duration
 	for _, arm := range p.Arms {
@@ -101,14 +101,14 @@ func estimate(p *matrix.Plan) string {
 		}
 	}
 	load, cool = load*time.Duration(p.Repeats), cool*time.Duration(p.Repeats)
-	text := fmt.Sprintf("%d settings × %d = %d runs: about %v", len(p.Arms), p.Repeats, len(p.Arms)*p.Repeats, load.Round(time.Second))
+	text := fmt.Sprintf("%d settings × %d repeats = %d runs: about %v", len(p.Arms), p.Repeats, len(p.Arms)*p.Repeats, load.Round(time.Second))
 	if cool > 0 {
-		text += fmt.Sprintf(", and up to %v of waiting for TIME_WAIT to go", cool.Round(time.Second))
+		text += fmt.Sprintf(", plus up to %v of waiting for TIME_WAIT sockets to expire", cool.Round(time.Second))
 	}
 	return text
 }
 
-// splitValues cuts at commas that are not within brackets or quotes.
+// splitValues splits text at commas that are outside brackets and quotes.
 func splitValues(text string) (values []string) {
 	depth, quote, from := 0, rune(0), 0
 	for i, r := range text {

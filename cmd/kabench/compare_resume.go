@@ -14,7 +14,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// resume goes on with the comparison in o.resume. Secrets are not kept, so a comparison that
+// resume continues the comparison in o.resume. Secrets are not kept, so a comparison that
 // needs some is resumed with the arguments that it was begun with.
 func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) error {
 	fromKept := len(args) == 0 && o.target == "" && o.targets == ""
@@ -38,21 +38,21 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
 	if begun.Version != version() {
-		fmt.Fprintf(s.err, "kabench: the comparison was begun by kabench %s, and this is %s\n", begun.Version, version())
+		fmt.Fprintf(s.err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, version())
 	}
 	return makeRuns(c, s, p, o.resume, true)
 }
 
-// checkResume refuses what does not go with --resume. fromKept says that the settings are
-// taken from the directory, so that no flag may change them.
+// checkResume refuses arguments that cannot be combined with --resume. With fromKept the
+// settings come from the directory, so no flag may change them.
 func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept bool) error {
 	switch {
 	case len(args) > 1 || len(args) == 1 && finished(args):
-		return usage.Errorf(c.CommandPath(), "--resume %s goes on with that comparison; name no other directories", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s continues that comparison; name no other directories", o.resume)
 	case o.has("out"):
-		return usage.Errorf(c.CommandPath(), "--resume %s keeps the results there; leave --out out", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s adds to the results there; leave out --out", o.resume)
 	case o.anyQuestion:
-		return usage.Errorf(c.CommandPath(), "--any-question is for directories of finished runs")
+		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
 	case !fromKept:
 		return nil
 	}
@@ -68,10 +68,10 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 func openBegun(dir string) (*results.Plan, error) {
 	begun, err := results.OpenPlan(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("there is no comparison that was begun; name the directory that --out made")
+		return nil, errors.New("this directory has no comparison to continue; name the directory given with --out")
 	}
 	if err == nil && begun.Kind != results.KindComparison {
-		err = fmt.Errorf("it holds no comparison but the runs of %s %s; run it again", begun.Kind, begun.Name)
+		err = fmt.Errorf("it holds the runs of the %s %s, not a comparison; run that again instead", begun.Kind, begun.Name)
 	}
 	return begun, err
 }
