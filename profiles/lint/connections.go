@@ -9,10 +9,10 @@ import (
 
 const saysConnections = "The server must accept as many connections as the client can open."
 
-// checkConnections compares the most connections there can be with what the
-// server has room for.
+// checkConnections compares the most connections that clients can open with the
+// server's limit.
 func checkConnections(s *subject, o *outcome) {
-	if h := s.nearest(); !h.proxy { // a proxy takes all that come
+	if h := s.nearest(); !h.proxy { // a proxy accepts all connections
 		s.checkClientConnections(o, h)
 	}
 	for _, g := range s.legs {
@@ -20,24 +20,24 @@ func checkConnections(s *subject, o *outcome) {
 	}
 }
 
-// checkClientConnections is checkConnections for the client.
+// checkClientConnections checks the connections that the client opens to h.
 func (s *subject) checkClientConnections(o *outcome, h hop) {
 	each, path, _ := s.cap()
 	inFlight := s.inFlight()
 	most, mostText := 0, ""
 	if each != pool.NoCap {
-		most, mostText = times(each, s.shards()), capText(path, each, s.shards())
+		most, mostText = multiply(each, s.shards()), capText(path, each, s.shards())
 	}
 	if s.loaded() && (each == pool.NoCap || inFlight < each) {
-		// Each shard may come to hold as many at its own worst moment, but they
-		// get the requests in turn.
+		// Each shard may reach its own maximum at its own worst moment, but the requests in
+		// flight are dealt out to the shards in turn.
 		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
 	}
 	if o.lacks(most == 0, "load.rate") {
 		return
 	}
-	o.checked = false // by what comes now
-	room := times(h.MaxConnections, h.workers())
+	o.checked = false // what follows decides whether the rule was checked
+	room := multiply(h.MaxConnections, h.workers())
 	if !o.lacks(h.MaxConnections == 0, h.path("max_connections")) && !o.lacks(most == math.MaxInt, "load.max_in_flight") && most > room {
 		fits := max(room/s.shards(), 1)
 		o.found(Finding{
@@ -50,10 +50,11 @@ func (s *subject) checkClientConnections(o *outcome, h hop) {
 	s.checkAtOnce(o, h)
 }
 
-// alsoBelow names the limits of what goes on at a time, which cap no connections.
+// alsoBelow names the server's other limits that most exceeds: threads and backlog.
+// They do not cap connections.
 func alsoBelow(h hop, most int) string {
 	text := ""
-	if room := times(h.Threads, h.workers()); room > 0 && room < most {
+	if room := multiply(h.Threads, h.workers()); room > 0 && room < most {
 		text += fmt.Sprintf("; the server handles %d requests at a time (%s)", room, capOf(h.path("threads"), h.Threads, h.path("workers"), h.workers()))
 	}
 	if h.Backlog > 0 && h.Backlog < most {
@@ -62,8 +63,8 @@ func alsoBelow(h hop, most int) string {
 	return text
 }
 
-// checkAtOnce compares how many requests are under way at once with how many
-// the server works on, and with how many may connect at the same moment. Idle
+// checkAtOnce compares the number of requests in progress with the server's threads,
+// and the number of connections that may be opened at once with its backlog. Idle
 // connections need neither.
 func (s *subject) checkAtOnce(o *outcome, h hop) {
 	held, known := s.held()
@@ -81,8 +82,8 @@ func (s *subject) checkAtOnce(o *outcome, h hop) {
 		if o.lacks(room.each == 0, path) || o.lacks(!s.loaded(), "load.rate") || o.lacks(!known, s.server.path("delay")) {
 			continue
 		}
-		busy := whole(s.busy(held))
-		if busy <= times(room.each, room.of) {
+		busy := roundUp(s.busy(held))
+		if busy <= multiply(room.each, room.of) {
 			continue
 		}
 		enough := (busy-1)/room.of + 1

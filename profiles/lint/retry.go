@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 )
 
-// requests is one attempt of each kind that the target has: what a resend rule
-// looks at.
+// requests returns one attempt of each kind that the target has; resend rules are
+// tried on them.
 func (s *subject) requests() ([]pool.Attempt, error) {
 	all, err := s.targets()
 	if err != nil {
@@ -29,11 +29,12 @@ func (s *subject) requests() ([]pool.Attempt, error) {
 
 func listOf(words []string) string { return strings.Join(words, ", ") }
 
-// written is the points at which a server may have executed the request.
+// written is the points of failure at which a server may already have executed the
+// request.
 var written = []pool.After{pool.AfterEOF, pool.AfterRST, pool.AfterPartial, pool.AfterBody}
 
-// methodsResent are those of the kinds of requests that may not be executed
-// twice and that the rule has sent again after they were written.
+// methodsResent lists the methods of the requests that must not be executed twice and
+// that the rule sends again although they were written.
 func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 	alone := pool.Policy{Resend: []pool.ResendRule{rule}}
 	var methods []string
@@ -41,7 +42,7 @@ func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 		if pool.Idempotent(a.Method) || a.IdempotencyKey || slices.Contains(methods, a.Method) {
 			continue
 		}
-		a.Reused = true // a rule for any connection holds for these too
+		a.Reused = true // a rule for any connection applies to reused ones too
 		for _, a.After = range written {
 			if _, resent := alone.ResendBy(a); resent {
 				methods = append(methods, a.Method)
@@ -54,15 +55,15 @@ func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 
 const saysRetry = "A request that was written may have been executed. Only an idempotent request may then be sent again (RFC 9110, 9.2.2)."
 
-// checkRetry looks for rules that may have a request executed twice that must
-// not be.
+// checkRetry looks for rules that may execute a request twice although it must not be.
 func checkRetry(s *subject, o *outcome) {
 	kinds, err := s.requests()
 	if o.lacks(err != nil, "target.file") {
 		return
 	}
 	if t := s.profile.Target; t.URL == "" && t.File == "" && t.Lab == nil && t.Method == http.MethodGet {
-		// A pool alone, and the method is only the default: what a POST would come to is not known.
+		// Only a pool is checked, and the method is the default: what happens to a POST is
+		// not known.
 		post := pool.Attempt{Method: http.MethodPost, HasBody: true, Reused: true}
 		if slices.ContainsFunc(written, func(after pool.After) bool {
 			post.After = after
@@ -103,7 +104,7 @@ func checkRetry(s *subject, o *outcome) {
 
 const saysTimeouts = "A time limit for a part of a request has an effect only if it is shorter than the limit for the whole request."
 
-// checkTimeouts looks for time limits that never come to bear.
+// checkTimeouts looks for time limits that never have an effect.
 func checkTimeouts(s *subject, o *outcome) {
 	p, whole := s.pool, s.timeout()
 	if !o.lacks(!s.loaded() || !s.given("load.timeout"), "load.timeout") && whole > 0 {
@@ -128,7 +129,7 @@ func checkTimeouts(s *subject, o *outcome) {
 	}
 	s.checkLegTimeouts(o)
 	probes := s.profile.Target.TCP.KeepAlive
-	for _, h := range s.forgetful() {
+	for _, h := range s.forgetting() {
 		o.checked = true
 		if probes >= h.limit() && probes > 0 {
 			o.found(Finding{
