@@ -111,7 +111,7 @@ func (d *decoder) label(p *Profile) {
 		paths = append(paths[:mostPaths:mostPaths], fmt.Sprintf("%d others", n-mostPaths))
 	}
 	d.Errs = append(d.Errs, Complaint{Source: m.Source, Line: m.Line, Column: m.Column, Path: "preset", Text: fmt.Sprintf(
-		"it only labels the pool, which is not that of %s: it differs in %s; write the name into the pool, as pool: %s, or pool: {preset: %s, %s: ...} with what you change (--set pool=%s)",
+		"it names %s, but the pool differs from it in %s; write the name into the pool, as pool: %s, or pool: {preset: %s, %s: ...} with your changes (--set pool=%s)",
 		found.Name, strings.Join(paths, ", "), found.Name, found.Name, strings.TrimPrefix(paths[0], "pool."), found.Name)})
 }
 

@@ -82,7 +82,7 @@ func TestLabelsMustFit(t *testing.T) {
 		text, set string
 		says      []string
 	}{
-		{"preset: reactor-netty", "", []string{"t:1:1: preset: ", "only labels the pool", "pool.max_conns", "pool: reactor-netty"}},
+		{"preset: reactor-netty", "", []string{"t:1:1: preset: ", "but the pool differs from it in", "pool.max_conns", "pool: reactor-netty"}},
 		{"name: x\npreset: reactor-netty\npool: {idle_timeout: 15s}", "", []string{"t:2:1: preset: ", "pool: {preset: reactor-netty, "}},
 		{"preset: okhttp\npool: reactor-netty", "", []string{"the pool is reactor-netty and not okhttp; remove this line"}},
 		{"", "preset=reactor-netty", []string{"--set preset=reactor-netty: ", "--set pool=reactor-netty"}},
@@ -114,7 +114,7 @@ func TestLabelsMustFit(t *testing.T) {
 // A profile without a pool is no pool.
 func TestPoolOfAProfileWithoutOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bare.yaml")
-	for text, want := range map[string]string{basedRest: "has no pool of its own", "preset: okhttp" + basedRest: "only labels the pool"} {
+	for text, want := range map[string]string{basedRest: "has no pool of its own", "preset: okhttp" + basedRest: "but the pool differs from it in"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

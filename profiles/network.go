@@ -48,7 +48,7 @@ func (p *Profile) Path() (Path, error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	path := Path{At: p.Target.At, Port: 80}
 	if p.Target.Lab == nil {
-		return path, errors.New("network: nothing is served in it; set target.lab (what is outside cannot be reached from within)")
+		return path, errors.New("network: it has no server; set target.lab (a private network cannot reach a server outside)")
 	}
 	if p.TLS() {
 		path.Port = 443
@@ -57,7 +57,7 @@ func (p *Profile) Path() (Path, error) {
 	known := func(field, name string) bool {
 		switch {
 		case name == network.ClientName:
-			bad("%s: the client cannot be it; name another host", field)
+			bad("%s: it cannot be the client; name another host", field)
 		case !slices.Contains(hosts, name):
 			bad("%s: there is no host %q; %s", field, name, hostsThereAre(hosts))
 		default:
@@ -80,7 +80,7 @@ func (p *Profile) Path() (Path, error) {
 			name = proxyHost
 		}
 		if known(field, name) && (slices.Contains(path.Servers, name) || slices.Contains(path.Proxies, name)) {
-			bad("%s: %q is taken; a proxy needs a host of its own", field, name)
+			bad("%s: %q is in use; a proxy needs its own host", field, name)
 		}
 		path.Proxies = append(path.Proxies, name)
 	}
@@ -131,7 +131,7 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 	case b == nil && !slices.Contains(hostNames(p.Network), path.At):
 		bad("target.at: there is no host or balancer %q; %s", path.At, hostsThereAre(append(hostNames(p.Network), balancerNames(p.Network)...)))
 	case b == nil && !slices.Contains(behind, path.At), b != nil && !among(b.Backends, behind):
-		bad("target.at: %q does not lead to %s, where the requests are to go; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
+		bad("target.at: %q does not lead to %s, which the requests must reach; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
 	}
 	if len(path.Proxies) > 0 {
 		path.Upstream = path.Servers
@@ -231,7 +231,7 @@ func (p *Profile) networkComplaints() Errors {
 	}
 	list = append(list, broken("target",
 		rule{p.Target.Link != nil, "link", "is for a target on the loopback; in a network use network.links"},
-		rule{p.Target.AllowPortExhaustion, "allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it"},
+		rule{p.Target.AllowPortExhaustion, "allow_port_exhaustion", "has no effect in a network, which has its own ports; remove it"},
 	)...)
 	own := strictyaml.Under("network", p.Network.Validate())
 	for i := range own {
@@ -257,7 +257,7 @@ func (p *Profile) proxyComplaints() Errors {
 	some := len(proxies) > 0
 	list = append(list, broken("target",
 		rule{len(proxies) > maxProxies, "proxies", fmt.Sprintf("there are %d; at most %d can stand in a row", len(proxies), maxProxies)},
-		rule{some && served == nil, "proxies", "stand before target.lab only; set it, or remove them"},
+		rule{some && served == nil, "proxies", "need target.lab, because they stand in front of it; set it, or remove them"},
 		rule{some && served != nil && served.TLS, "lab.tls", "the proxies speak plain HTTP to the server; remove it, or target.proxies (target.proxies.0.tls is for the client's side)"},
 	)...)
 	for i, proxy := range proxies {

@@ -49,7 +49,7 @@ func (g leg) isClientPort(c *network.Config, port uint16) bool {
 
 // neverSent says why TCP never sends a packet with r's flags; "" if it does.
 func neverSent(r network.Rule) string {
-	const alone = "stands alone or with . (ACK), and without data"
+	const alone = "comes alone or with . (ACK), and without data"
 	has := func(f network.Flags) bool { return r.Flags&f != 0 }
 	switch {
 	case has(network.SYN) && (has(network.FIN|network.RST|network.PSH|network.URG) || r.Data):

@@ -29,7 +29,7 @@ func Set(p *Profile, path, value string) error {
 func (d *decoder) setArgument(p *Profile, argument string) {
 	path, value, found := strings.Cut(argument, "=")
 	if !found || path == "" {
-		d.Errs = append(d.Errs, Complaint{Source: strictyaml.SetFlag + argument, Text: "say which field and what: --set path=value"})
+		d.Errs = append(d.Errs, Complaint{Source: strictyaml.SetFlag + argument, Text: "write a field and its value: --set path=value"})
 		return
 	}
 	d.set(p, path, value)

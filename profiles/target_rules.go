@@ -87,10 +87,10 @@ func (t Target) headerRules() []rule {
 func (t Target) bodyRules() []rule {
 	file, sized := t.File != "", 0 < t.BodySize && t.BodySize <= maxBody
 	return []rule{
-		{file && len(t.Headers) > 0, "headers", "not used with target.file, whose targets have their own; remove them"},
-		{file && t.Body != "", "body", "not used with target.file, whose targets have their own; remove it"},
+		{file && len(t.Headers) > 0, "headers", "not used with target.file: its targets have their own; remove them"},
+		{file && t.Body != "", "body", "not used with target.file: its targets have their own; remove it"},
 		{t.BodySize < 0 || t.BodySize > maxBody, "body_size", fmt.Sprintf("%d is not between 0 and %d bytes", t.BodySize, maxBody)},
-		{sized && file, "body_size", "not used with target.file, whose targets have their own; remove it"},
+		{sized && file, "body_size", "not used with target.file: its targets have their own; remove it"},
 		{sized && !file && t.Body != "", "body_size", "target.body is a body already; remove one"},
 	}
 }
@@ -103,7 +103,7 @@ func (t Target) sendingRules() []rule {
 	known := t.Format == targets.FormatHTTP || t.Format == targets.FormatJSON
 	return []rule{
 		{t.Pipeline < 0 || t.Pipeline > maxPipeline, "pipeline", fmt.Sprintf("%d is not between 0 and %d requests", t.Pipeline, maxPipeline)},
-		{pipelined && unsafe, "pipeline", "requests with a body, of a file, or that are not idempotent are not sent before the answer to those ahead of them is known; remove it"},
+		{pipelined && unsafe, "pipeline", "a request with a body, from a file, or with a method that is not idempotent must not be sent before the previous response; remove it"},
 		{pipelined && !unsafe && t.RequestID, "pipeline", "not used with request_id, which is one number for each exchange; remove one"},
 		{t.SplitWrites && !body, "split_writes", "has no effect without a body; give body or body_size"},
 		{t.RequestID && t.hasHeader("X-Request-Id"), "request_id", "target.headers has an X-Request-Id already; remove one"},

@@ -28,7 +28,7 @@ func (p *Profile) complaints() Errors {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "name"), Text: "a remedy needs a name"})
 		}
 		if len(r.Set) == 0 {
-			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
+			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; write what to set, as path: value"})
 		}
 		list = append(list, badExpectations(strictyaml.Join(at, "expect"), r.Expect, results.ValidateRemedy)...)
 		list = append(list, badWords(strictyaml.Join(at, "cost"), r.Cost)...)
@@ -72,7 +72,7 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 func (p *Profile) ownComplaints() Errors {
 	list := broken("",
 		rule{p.Client != ClientPolicy && p.Client != ClientStock, "client", fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)},
-		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client writes requests its own way; remove it"},
+		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
 	)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -119,7 +119,7 @@ func (p *Profile) neverCounted(path string) string {
 		return "the server keeps no headers without target.lab.record_headers: true"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
-			return "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"
+			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"
 		}
 	}
 	return p.neverMeasured(path)

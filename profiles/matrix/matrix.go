@@ -89,7 +89,7 @@ func (m *Matrix) complaints() (list profiles.Errors) {
 		list = append(list, profiles.Complaint{Path: "profile", Text: profiles.NotFound(m.Profile).Error()})
 	}
 	if len(m.Axes) == 0 {
-		list = append(list, profiles.Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
+		list = append(list, profiles.Complaint{Path: "axes", Text: "which fields differ? for example pool.idle_timeout: [0, 3s]"})
 	}
 	if m.Has["repeats"] && m.Repeats < 1 {
 		list = append(list, profiles.Complaint{Path: "repeats", Text: fmt.Sprintf("%d is not at least 1", m.Repeats)})
