@@ -74,7 +74,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 			return nil, err
 		}
 		profile.NameByTarget()
-		profile.Remedies = nil // an incident's are not run
+		profile.Remedies = nil // a comparison does not run an incident's remedies
 		p.Arms = append(p.Arms, Arm{Name: point.name(m.Axes), Change: profiles.RedactChange(point.change()), Profile: profile})
 	}
 	if len(complaints) > 0 {
@@ -87,7 +87,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 	return p, nil
 }
 
-// addNew adds to list what is not in it.
+// addNew adds to list the complaints that it does not contain.
 func addNew(list, more profiles.Errors) profiles.Errors {
 	for _, c := range more {
 		if !slices.Contains(list, c) {
@@ -97,7 +97,7 @@ func addNew(list, more profiles.Errors) profiles.Errors {
 	return list
 }
 
-// describe fills what is shown of the comparison.
+// describe sets the fields that show the comparison.
 func (p *Plan) describe(m *Matrix) {
 	for _, axis := range m.Axes {
 		a := results.Axis{Path: axis.Path}
@@ -165,8 +165,8 @@ func (m *Matrix) bounds() error {
 	return nil
 }
 
-// overlap reports whether the axis at path sets what the earlier one sets. A field of a
-// preset may follow the preset.
+// overlap reports whether the axis at path changes a field that the earlier axis
+// changes. An axis of a field may follow an axis of presets.
 func overlap(earlier, path string) bool {
 	preset := earlier == "pool" || earlier == "target.lab"
 	return earlier == path || strings.HasPrefix(path, earlier+".") && !preset || strings.HasPrefix(earlier, path+".")
