@@ -1,6 +1,7 @@
 package kabench
 
 import (
+	"context"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -8,19 +9,21 @@ import (
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 // client performs the exchanges and counts its connections.
 type client interface {
 	generator.Engine
 	Stats() dialers.Stats
+	Fill(*results.Run)
 	Close()
 }
 
-// makeClient makes p's client of t. Its stamps count from epoch.
-func makeClient(p *profiles.Profile, t *target.Target, trace func(dialers.TraceEvent), epoch time.Time) (client, error) {
+// makeClient makes p's client of t.
+func makeClient(p *profiles.Profile, t *target.Target, trace func(dialers.TraceEvent)) (client, error) {
 	if p.Client != profiles.ClientStock {
-		c, err := dialers.NewClient(p.Pool, t.Dialer, t.Requests, p.Load.Timeout, epoch)
+		c, err := dialers.NewClient(dialers.Config{Policy: p.Pool, Dialer: t.Dialer, Requests: t.Requests, Timeout: p.Load.Timeout})
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +34,7 @@ func makeClient(p *profiles.Profile, t *target.Target, trace func(dialers.TraceE
 	if err != nil {
 		return nil, err
 	}
-	stock := dialers.NewStock(t.Dialer, t.Requests, p.Load.Timeout, epoch)
+	stock := dialers.NewStock(t.Dialer, t.Requests, p.Load.Timeout)
 	stock.Tracer = trace
 	return &stockClient{generator.Each{Doer: stock, Clock: &exactClock{poller, make([]poll.Event, poll.MaxEvents)}}, stock, poller}, nil
 }
@@ -42,6 +45,12 @@ type stockClient struct {
 	generator.Each
 	*dialers.Stock
 	poller *poll.Poller
+}
+
+// Begin implements generator.Engine.
+func (c *stockClient) Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange)) {
+	c.Stock.Begin(epoch)
+	c.Each.Begin(ctx, epoch, over)
 }
 
 func (c *stockClient) Close() {

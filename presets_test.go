@@ -42,12 +42,12 @@ func newPreset(t *testing.T, name string, cfg script.Server, method, body string
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &preset{t, server, newClient(t, policy, request, time.Now()), request, policy.Liveness == pool.Events}
+	return &preset{t, server, newClient(t, policy, request), request, policy.Liveness == pool.Events}
 }
 
-func newClient(t *testing.T, policy pool.Policy, request *dialers.Request, epoch time.Time) *dialers.Client {
+func newClient(t *testing.T, policy pool.Policy, request *dialers.Request) *dialers.Client {
 	t.Helper()
-	c, err := dialers.NewClient(policy, &dialers.Dialer{}, []*dialers.Request{request}, time.Minute, epoch)
+	c, err := dialers.NewClient(dialers.Config{Policy: policy, Requests: []*dialers.Request{request}, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +243,7 @@ func TestPresetsChurn(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := newPreset(t, test.name, script.Server{Delay: delay}, "GET", "")
-			p.client = newClient(t, policy, p.request, time.Now())
+			p.client = newClient(t, policy, p.request)
 			for range 5 {
 				var round sync.WaitGroup
 				for range 10 {

@@ -15,11 +15,12 @@ import (
 
 const module = "github.com/kabench/kabench"
 
-// room is a package of the house: which of our packages it may import, and why
-// not the others.
+// The house is this repository, seen as a building whose rooms are its Go packages: a
+// room is one package with one task. room says which of our packages a package may
+// import, and why not more. docs/architecture.md describes every room.
 type room struct {
 	may []string
-	why string // it may not import more
+	why string // why it may not import more
 }
 
 var rooms = map[string]room{
@@ -27,7 +28,7 @@ var rooms = map[string]room{
 	"results/compare":      {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
 	"results/page":         {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
 	"results/site":         {[]string{"results"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
-	"dialers/pool":         {nil, "the rules are pure: no clock, no socket, nothing that has one"},
+	"dialers/pool":         {[]string{"internal/enum"}, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":        {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":         {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "a server that shares code with the client under test would share its faults"},
 	"internal/sandbox":     {[]string{"profiles/network", "internal/enum"}, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
@@ -36,12 +37,14 @@ var rooms = map[string]room{
 	"internal/live":        {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
 	"internal/chromium":    {nil, "it is a browser for tests, whatever page they look at"},
 	"internal/layout":      {nil, "it fits text into columns, whatever the text says"},
+	"internal/http1":       {nil, "it parses bytes: a parser that knew the pool's rules could be kind to one of them"},
+	"internal/transport":   {[]string{"results", "internal/poll"}, "it moves bytes and asks the kernel: what the bytes mean, and when a connection is used, is for others"},
 	"internal/judge":       {[]string{"results"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
 	"internal/target":      {[]string{"results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
 	"internal/capacity":    {[]string{"results", "dialers/pool", "profiles", "internal/host"}, "it compares a profile with a machine, before there is a target or a run"},
 	"internal/poll":        {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":            {[]string{"results", "internal/poll", "internal/enum"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
-	"dialers":              {[]string{"results", "dialers/pool", "internal/poll"}, "a connection must not know why or when it is used"},
+	"dialers":              {[]string{"results", "dialers/pool", "internal/http1", "internal/transport", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":           {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":             {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	".":                    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity"}, "it is where the rooms meet; the command line is one of its callers"},

@@ -22,7 +22,7 @@ func BenchmarkExchange(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := NewClient(pool.Default(), &Dialer{}, []*Request{request}, time.Minute, time.Now())
+	c, err := NewClient(Config{Policy: pool.Default(), Requests: []*Request{request}, Timeout: time.Minute})
 	if err != nil {
 		b.Fatal(err)
 	}

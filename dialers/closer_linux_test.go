@@ -12,6 +12,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -108,10 +109,10 @@ func TestFirstToClose(t *testing.T) {
 			defer theirs.Close()
 			test.end(theirs.(*net.TCPConn))
 			eventually(t, func() bool {
-				info, known := connInfo(ours)
+				info, known := transport.Info(ours)
 				return known && info.State == test.state && (name != "data" || info.BytesReceived > 0)
 			})
-			if got := shut(ours); got != test.want {
+			if got := transport.FirstToClose(ours); got != test.want {
 				t.Errorf("first to close: %v, want %v", got, test.want)
 			}
 		})

@@ -42,7 +42,7 @@ func TestNoIPv6(t *testing.T) {
 	if e := c.do(t); outcome(e) != "connect/unreachable" || !strings.Contains(e.Err.Error(), "no IPv6 address") {
 		t.Errorf("policy: %s: %v", outcome(e), e.Err)
 	}
-	s := NewStock(&Dialer{}, []*Request{req}, long, time.Now())
+	s := NewStock(&Dialer{}, []*Request{req}, long)
 	defer s.Close()
 	if e := do(t.Context(), s, s.now); outcome(e) != "connect/unreachable" {
 		t.Errorf("stock: %s: %v", outcome(e), e.Err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -51,11 +52,9 @@ const tick = 50 * time.Millisecond
 
 // state is that of the socket.
 func (s *lastSocket) state() (state string) {
-	s.raw.Control(func(fd uintptr) {
-		if info, known := tcpInfo(fd); known {
-			state = info.State
-		}
-	})
+	if info, known := transport.Info(bareConn{raw: s.raw}); known {
+		state = info.State
+	}
 	return state
 }
 

@@ -60,7 +60,7 @@ func request(t *testing.T, method, url string, body []byte) *Request {
 
 func newClient(t *testing.T, policy pool.Policy, dialer *Dialer, timeout time.Duration, requests ...*Request) *Client {
 	t.Helper()
-	c, err := NewClient(policy, dialer, requests, timeout, time.Now())
+	c, err := NewClient(Config{Policy: policy, Dialer: dialer, Requests: requests, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,18 +199,6 @@ func TestKeepAliveHintIsHeeded(t *testing.T) {
 	}
 }
 
-func TestHintIsParsed(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"timeout=5": 5 * time.Second, "timeout=5, max=100": 5 * time.Second, "max=100, Timeout = 7": 7 * time.Second,
-		"": pool.NoHint, "max=3": pool.NoHint, "timeout=": pool.NoHint, "timeout=-1": pool.NoHint, "timeout=0": 0,
-		"timeout=99999999999999999999": pool.NoHint,
-	} {
-		if got := keepAliveTimeout([]byte(value)); got != want {
-			t.Errorf("%q is %v, want %v", value, got, want)
-		}
-	}
-}
-
 // Every try is in the exchange, with its own connection, and the whole is timed
 // from the first.
 func TestTriesAreRecorded(t *testing.T) {
@@ -255,8 +243,12 @@ func TestResendElseHangup(t *testing.T) {
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	c.do(t)
-	if e := c.do(t); outcome(e) != "before_response/fin" {
+	e := c.do(t)
+	if outcome(e) != "before_response/fin" {
 		t.Errorf("its caller saw %s, and it was hung up on", outcome(e))
+	}
+	if e.SeenPhase != results.PhaseBeforeResponse || e.SeenCause != results.CauseRST {
+		t.Errorf("seen was %v/%v, want the reset that the caller is not shown", e.SeenPhase, e.SeenCause)
 	}
 }
 
@@ -285,8 +277,8 @@ func together(c *Client, n int) []*results.Exchange {
 	var over sync.WaitGroup
 	over.Add(n)
 	begun := make(chan struct{})
-	c.serve()
-	c.post(func() {
+	c.doLoop.begin(func() { c.Wait(-1) })
+	c.loop.Post(func() {
 		for i := range all {
 			all[i] = &results.Exchange{}
 			all[i].Reset(uint64(i), c.now())

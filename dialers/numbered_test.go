@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles/script"
@@ -67,7 +66,7 @@ func numberIn(id string) (n uint64) {
 
 func TestNumberedStock(t *testing.T) {
 	server := serve(t, script.Server{})
-	c := NewStock(&Dialer{}, []*Request{request(t, "GET", server.URL(), nil).Numbered()}, long, time.Now())
+	c := NewStock(&Dialer{}, []*Request{request(t, "GET", server.URL(), nil).Numbered()}, long)
 	defer c.Close()
 	for seq := range uint64(3) {
 		e := &results.Exchange{}
@@ -117,7 +116,7 @@ func TestUnbounded(t *testing.T) {
 		server := serve(t, test.cfg)
 		r := request(t, test.method, server.URL(), nil)
 		c := newClient(t, pool.Default(), &Dialer{}, long, r)
-		stock := NewStock(&Dialer{}, []*Request{r}, long, time.Now())
+		stock := NewStock(&Dialer{}, []*Request{r}, long)
 		for who, e := range map[string]*results.Exchange{"client": c.do(t), "stock": do(context.Background(), stock, stock.now)} {
 			if !e.OK() || e.Unbounded != test.want {
 				t.Errorf("%s, %s of %+v: %v/%v, unbounded %v", who, test.method, test.cfg, e.Phase, e.Cause, e.Unbounded)

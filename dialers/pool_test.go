@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
@@ -99,10 +100,10 @@ func (s *lastSocket) control(_, _ string, raw syscall.RawConn) error {
 // ended reports whether the kernel has the peer's FIN, or the socket is closed. A
 // close_notify that waits before the FIN is not enough.
 func (s *lastSocket) ended() bool {
-	if info, known := connInfo(bareConn{raw: s.raw}); known {
+	if info, known := transport.Info(bareConn{raw: s.raw}); known {
 		return !info.Established()
 	}
-	waiting, err := peekRaw(s.raw)
+	waiting, err := transport.Peek(bareConn{raw: s.raw})
 	return waiting || err != nil
 }
 

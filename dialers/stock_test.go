@@ -13,7 +13,7 @@ import (
 
 func newStock(t *testing.T, server *lab.Server, timeout time.Duration, r *Request) *Stock {
 	t.Helper()
-	s := NewStock(&Dialer{TLS: trust(server)}, []*Request{r}, timeout, time.Now())
+	s := NewStock(&Dialer{TLS: trust(server)}, []*Request{r}, timeout)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -107,7 +107,7 @@ func TestStockOutcomes(t *testing.T) {
 				ln.Close()
 			}
 		}()
-		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long, time.Now())
+		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long)
 		if e := do(t.Context(), s, s.now); !e.OK() {
 			t.Fatalf("%s: %v", outcome(e), e.Err)
 		}
@@ -118,7 +118,7 @@ func TestStockOutcomes(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		ln := listen(t)
 		ln.Close()
-		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long, time.Now())
+		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long)
 		if e := do(t.Context(), s, s.now); outcome(e) != "connect/refused" {
 			t.Errorf("got %s: %v", outcome(e), e.Err)
 		}

@@ -128,7 +128,7 @@ func TestComplaints(t *testing.T) {
 			`p.yaml:3:22: target.lab.body: "-0x1" is not plain decimal; write it with the digits 0 to 9 alone`,
 		}},
 		{"below zero", "load: {rate: 1, seed: -1}\ntarget: {lab: {}}\n", []string{`p.yaml:1:23: load.seed: "-1" is not a whole number from 0`}},
-		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit`}},
+		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit; did you mean fifo?`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
 			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},
@@ -136,7 +136,7 @@ func TestComplaints(t *testing.T) {
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; write it with a unit (ns, us, ms, s, m or h), as in "250ms" or "1m30s"`,
 		}},
-		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep`}},
+		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep; did you mean timer?`}},
 		{"an expiry that is a mapping", good + "pool: {expiry: {lease: 1}}\n", []string{"p.yaml:3:16: pool.expiry: is a mapping; a list belongs here"}},
 		{"a delay that is none", "load: {rate: 1}\ntarget:\n  lab: {delay: uniform 3s}\n", []string{`p.yaml:3:16: target.lab.delay: "uniform 3s": want "uniform LEAST MOST"`}},
 		{"given twice", good + "load: {rate: 1}\n", []string{"p.yaml:3:1: load: given twice, first on line 1; remove one"}},

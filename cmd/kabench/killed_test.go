@@ -32,7 +32,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 		return err == nil && len(c.Runs) >= 2
 	})
 	p.Process.Signal(syscall.SIGSTOP) // so that it makes no more runs while others are looked at
-	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making its runs") {
+	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making runs in it") {
 		t.Errorf("while it goes on: %s", stderr)
 	}
 	p.Process.Kill()
@@ -56,7 +56,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "of 6 runs are missing") {
 		t.Errorf("the page does not say what is missing (%v)", err)
 	}
-	if _, stderr := says(t, exit.Input, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "begun with 3 repeats") {
+	if _, stderr := says(t, exit.Input, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "started with 3 repeats") {
 		t.Errorf("other repeats: %s", stderr)
 	}
 	whole := compared(t, "compare", "--resume", dir, "--json")

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Policy is what a pool promises: the 24 parameters of the common model of real
-// clients' pools. It is the `pool:` section of a profile: the yaml names are the
-// field names there and in --set.
+// Policy is what a pool promises. Its parameters are those in which the pools of
+// real HTTP clients differ. It is the `pool:` section of a profile: the yaml names
+// are the field names there and in --set.
 //
 // Start from [Default]: the zero Policy allows no connection, and Validate refuses
 // it. A cap of [NoCap] is none; in YAML it is -1 or the word none. Durations of 0
@@ -21,10 +21,10 @@ type Policy struct {
 	// closed. 0: no keep-alive at all.
 	MaxIdle int `yaml:"max_idle" none:"-1"`
 	// PendingMax bounds the queue of requests waiting for a connection, per
-	// key. 0: fail at once.
+	// key; 0: fail at once.
 	PendingMax int `yaml:"pending_max" none:"-1"`
-	// PendingTimeout bounds the wait from queueing to allotment. The dial is
-	// not part of it.
+	// PendingTimeout bounds the time in the queue. The time of a dial is not part
+	// of it.
 	PendingTimeout time.Duration `yaml:"pending_timeout"`
 	// LateBind lets a request whose own dial is under way take a connection
 	// that comes free first; the dial then feeds the pool.
@@ -33,8 +33,7 @@ type Policy struct {
 	LeaseOrder Order `yaml:"lease_order"`
 	// IdleTimeout is how long a connection may be idle.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// Expiry says when IdleTimeout and MaxLifetime are looked at. Empty means
-	// they never are.
+	// Expiry says when IdleTimeout and MaxLifetime are checked. Empty means never.
 	Expiry Expiry `yaml:"expiry"`
 	// SweepEvery is the period of the sweep, when Expiry contains it.
 	SweepEvery time.Duration `yaml:"sweep_every"`
@@ -49,19 +48,19 @@ type Policy struct {
 	// ProbeAfter is the idle time from which Liveness probe looks at a
 	// connection before leasing it.
 	ProbeAfter time.Duration `yaml:"probe_after"`
-	// ProbeUnsafeOnly leaves the look out for GET requests.
+	// ProbeUnsafeOnly makes no probe for GET requests.
 	ProbeUnsafeOnly bool `yaml:"probe_unsafe_only"`
-	// Reap says when a connection whose death was noticed by Liveness events
-	// leaves the pool's accounts.
+	// Reap says until when a connection that Liveness events has found dead is
+	// counted.
 	Reap Reap `yaml:"reap"`
-	// Resend is the rules under which a failed attempt is made again. The
-	// first that fits decides.
+	// Resend are the rules under which a request is sent again after a failed
+	// attempt. The first that fits decides.
 	Resend []ResendRule `yaml:"resend"`
 	// ResendElse is what the caller of a reused connection sees when no rule
 	// fits.
 	ResendElse ResendElse `yaml:"resend_else"`
-	// OnWriteError says whether an answer that came before the request could be
-	// written to its end is seen. It is for Liveness probe and none: with events
+	// OnWriteError says whether a response is read that came before the request
+	// could be written to its end. It is for Liveness probe and none: with events,
 	// what comes is read while the request is still being written.
 	OnWriteError OnWriteError `yaml:"on_write_error,omitempty"`
 	// ConnectTimeout bounds resolving, connecting and the TLS handshake
@@ -73,8 +72,8 @@ type Policy struct {
 	ResponseTimeout time.Duration `yaml:"response_timeout"`
 	ResponseClock   Clock         `yaml:"response_clock"`
 
-	// MaxLifetime is how old a connection may get. It never ends an exchange:
-	// it is looked at when the connection is idle or given back.
+	// MaxLifetime is how old a connection may get. It never ends an exchange: it
+	// is checked when the connection is idle or given back.
 	MaxLifetime time.Duration `yaml:"max_lifetime"`
 	// LifetimeJitter, in percent, draws each connection's lifetime from
 	// [MaxLifetime x (1 - LifetimeJitter/100), MaxLifetime].
@@ -97,32 +96,33 @@ type Policy struct {
 	// Shards is how many independent copies of the whole pool there are; a
 	// request is bound to one before it leases. 0 and 1: one.
 	Shards int `yaml:"shards"`
-	// Key is what a sub-pool is of.
+	// Key says what has a sub-pool of its own.
 	Key Key `yaml:"key"`
 }
 
-// ResendRule makes a failed attempt again when all of its conditions hold.
+// ResendRule has a request sent again after a failed attempt, when all of its
+// conditions hold.
 type ResendRule struct {
-	// On is reused, or any, connection.
+	// On says whether the failed attempt must have been on a reused connection.
 	On On `yaml:"on"`
 	// After is how far the attempt had come.
 	After After `yaml:"after"`
-	// Methods are the methods it holds for: all, idempotent (GET HEAD OPTIONS
+	// Methods are the methods it applies to: all, idempotent (GET HEAD OPTIONS
 	// TRACE PUT DELETE), safe (GET HEAD OPTIONS TRACE), bodyless (those
 	// without a body), or a list of methods; "!POST LOCK" is all but those.
 	Methods Methods `yaml:"methods"`
-	// Max is how often; 0: until an attempt on a fresh connection fails.
+	// Max is how many times; 0: until an attempt on a fresh connection fails.
 	Max int `yaml:"max"`
 	// Path is where the next attempt goes: the pool, or a fresh connection.
 	Path Path `yaml:"path"`
 }
 
-// NoCap is the value of a cap that there is not: of MaxConns, MaxConnsAll,
-// MaxIdle, MaxIdleAll, PendingMax and MaxRequests.
+// NoCap is the value of a cap that is absent: of MaxConns, MaxConnsAll, MaxIdle,
+// MaxIdleAll, PendingMax and MaxRequests.
 const NoCap = -1
 
-// Default is the common model's default policy: no caps, an unbounded queue,
-// LIFO, connections kept for ever, deaths noticed as they happen.
+// Default returns the default policy: no caps, an unbounded queue, LIFO,
+// connections kept for ever, the peer's close noticed when it arrives.
 func Default() Policy {
 	return Policy{
 		MaxConns: NoCap, MaxConnsAll: NoCap, MaxIdle: NoCap, MaxIdleAll: NoCap, PendingMax: NoCap, MaxRequests: NoCap,
@@ -200,7 +200,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"probe_unsafe_only", p.ProbeUnsafeOnly, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"reap", p.Reap == ReapAtLease, p.Liveness == Events, "liveness is " + p.Liveness.String() + "; set liveness: events or remove it"},
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
-		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events an answer is read as it comes; set liveness: probe or none, or remove it"},
+		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events a response is read as it comes; set liveness: probe or none, or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},
 	} {
 		if c.set && !c.works {

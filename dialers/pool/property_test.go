@@ -81,7 +81,7 @@ func (w *world) take(t *rapid.T, asked *Request, ds []Decision) {
 		if inLine >= 0 {
 			w.line = slices.Delete(w.line, inLine, inLine+1)
 		} else if r != asked && d.Kind == DoRefuse {
-			t.Fatalf("a refusal for a request that was answered before")
+			t.Fatalf("a refusal for a request that was served before")
 		}
 	}
 	if asked != nil && asked.state == waiting && !slices.Contains(w.line, asked) {
@@ -99,7 +99,7 @@ func (w *world) check(t *rapid.T) {
 			waitingNow++
 			queue[r.Origin]++
 		}
-		if r.state == answered {
+		if r.state == decided {
 			t.Fatalf("a request is forgotten")
 		}
 	}

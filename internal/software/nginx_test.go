@@ -113,7 +113,7 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := dialers.NewClient(policy, &dialers.Dialer{}, []*dialers.Request{request}, time.Minute, epoch)
+		c, err := dialers.NewClient(dialers.Config{Policy: policy, Requests: []*dialers.Request{request}, Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
