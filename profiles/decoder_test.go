@@ -12,8 +12,8 @@ import (
 
 const basedRest = "\nload: {rate: 1/s}\ntarget: {url: 'http://h/'}\n"
 
-// A pool can be a preset's, as it is or but for what is set; the label goes with
-// it, and what was set otherwise is known.
+// A pool can be a preset's, unchanged or with fields set otherwise. The label goes
+// with it, and the changed fields are known.
 func TestPoolBeginsWithAPreset(t *testing.T) {
 	preset, _ := FindPool("reactor-netty")
 	changed := preset.Pool
@@ -131,7 +131,7 @@ func TestPoolOfAProfileWithoutOne(t *testing.T) {
 	}
 }
 
-// A server can be named as a pool can: as a lab, and as what is known of one.
+// A server can be named like a pool: as a lab, and as facts about a server.
 func TestServersByName(t *testing.T) {
 	tomcat, _ := FindServer("tomcat")
 	script := tomcat.Lab

@@ -179,7 +179,7 @@ func TestRulesThatMatch(t *testing.T) {
 	}
 }
 
-// Times of what the profile never does cannot be measured.
+// A phase that the profile never has cannot be measured.
 func TestSignatureOfWhatNeverIsMeasured(t *testing.T) {
 	const lab, url = "load: {rate: 10/s}\ntarget: {lab: {}}\n", "load: {rate: 10/s}\ntarget: {url: 'http://127.0.0.1:1/'}\n"
 	for _, c := range []struct {

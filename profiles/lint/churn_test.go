@@ -114,7 +114,7 @@ func TestPortsOfSteadyTraffic(t *testing.T) {
 	if !strings.HasPrefix(f.Seen, "not in steady traffic; if many requests come at the same moment") {
 		t.Errorf("seen %q", f.Seen)
 	}
-	// 1667/s in steady traffic: the ports run out all the same.
+	// 1667/s in steady traffic: the ports run out in steady traffic too.
 	if f = finding("load.rate=5000/s"); !strings.HasPrefix(f.Seen, "from about 17s on in steady traffic") {
 		t.Errorf("seen %q", f.Seen)
 	}

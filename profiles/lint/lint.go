@@ -27,7 +27,7 @@ type Checklist struct {
 	Findings []Finding
 	Checked  []string    // rules that were checked, at least in part
 	Lacking  []Unchecked // rules that were not fully checked
-	Notes    []string    // facts because of which a rule cannot be broken
+	Notes    []string    // known facts that make a rule hold
 }
 
 // Unchecked is a rule that was not fully checked because facts are missing.

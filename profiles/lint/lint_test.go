@@ -262,7 +262,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 	}
 }
 
-// What is to be changed at the server needs no other client.
+// A change at the server needs no other client.
 func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 	sets := foreign("pool=default", "client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
 		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
@@ -295,8 +295,7 @@ func TestLintStockClientHasNoSettings(t *testing.T) {
 	}
 }
 
-// A server that is known to keep connections for ever is not one of which
-// nothing is known.
+// A server that keeps connections for ever is known, and not a missing fact.
 func TestLintForEver(t *testing.T) {
 	for _, sets := range [][]string{{"server.idle_timeout=0s", "server.idle_for_ever=true"}, {"server.idle_timeout=0s"}} {
 		list := Check(lintProfile(t, foreign(append(sets, "pool.idle_timeout=0s")...)...), Options{})
@@ -459,7 +458,7 @@ func TestServerFactsValidate(t *testing.T) {
 	}
 }
 
-// A pool alone can be checked; what is set must be right all the same.
+// A pool alone can be checked; but the fields that are set must be valid.
 func TestLoadToCheck(t *testing.T) {
 	p, err := profiles.LoadToCheck([]string{"pool=default", "server.idle_timeout=60s"})
 	if err != nil {

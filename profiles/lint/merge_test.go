@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Whatever several rules say of one field, it is one advice; if they cannot all
-// be content, that is said.
+// Several rules about one field give one piece of advice. If no value satisfies all
+// of them, the advice says so.
 func TestOneFieldHasOneAdvice(t *testing.T) {
 	for _, c := range []struct {
 		name, path string

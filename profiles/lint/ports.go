@@ -69,7 +69,7 @@ func checkPorts(s *subject, o *outcome) {
 	}, worst.bounds)
 }
 
-// opened returns the settings because of which the client closes connections and opens
+// opened returns the settings that make the client close connections and open
 // new ones.
 func (s *subject) opened(o *outcome) []opening {
 	rate, p := s.rate(), s.pool

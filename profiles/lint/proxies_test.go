@@ -192,8 +192,8 @@ func TestLintProxiesBetween(t *testing.T) {
 	}
 }
 
-// Of the incidents with proxies each gets what its remedies remove, and only the
-// remedied profile does not. What is left is said of the others too.
+// Each incident with proxies has the finding that its remedies remove, and the
+// remedied profile does not have it. The remaining findings are the same.
 func TestLintIncidentsOfProxies(t *testing.T) {
 	const up = " target.proxies.0.upstream."
 	idle := RuleIdleOrder + up + "idle_timeout"
