@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Policy is what a pool promises. Its parameters are those in which the pools of
-// real HTTP clients differ. It is the `pool:` section of a profile: the yaml names
-// are the field names there and in --set.
+// Policy is what a pool promises: the 24 parameters of the common model of real
+// clients' pools. It is the `pool:` section of a profile: the yaml names are the
+// field names there and in --set.
 //
-// Start from [Default]: the zero Policy is valid, but it keeps no idle connection
-// and lets no request wait. A duration of 0 is off.
+// Start from [Default]: the zero Policy is legal but keeps no idle connection
+// and lets nobody wait. Durations of 0 mean off.
 type Policy struct {
 	// MaxConns caps connections per key: dialing, leased and idle together, or
 	// as CapCounts says; 0: no cap.
@@ -22,8 +22,8 @@ type Policy struct {
 	// PendingMax bounds the queue of requests waiting for a connection, per
 	// key; -1: no bound; 0: fail at once.
 	PendingMax int `yaml:"pending_max"`
-	// PendingTimeout bounds the time in the queue. The time of a dial is not part
-	// of it.
+	// PendingTimeout bounds the wait from queueing to allotment. The dial is
+	// not part of it.
 	PendingTimeout time.Duration `yaml:"pending_timeout"`
 	// LateBind lets a request whose own dial is under way take a connection
 	// that comes free first; the dial then feeds the pool.
@@ -115,8 +115,8 @@ type ResendRule struct {
 	Path Path `yaml:"path"`
 }
 
-// Default returns the default policy: no caps, an unbounded queue, LIFO,
-// connections kept for ever, the peer's close noticed when it arrives.
+// Default is the common model's default policy: no caps, an unbounded queue,
+// LIFO, connections kept for ever, deaths noticed as they happen.
 func Default() Policy {
 	return Policy{MaxIdle: -1, MaxIdleAll: -1, PendingMax: -1, LeaseOrder: LIFO, Expiry: ExpireAtLease, Liveness: Events, Reap: ReapAtEvent}
 }
