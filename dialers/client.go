@@ -56,8 +56,7 @@ type Client struct {
 
 // Config is what a Client is made of.
 type Config struct {
-	// Policy says how connections are pooled. Start from pool.Default: the zero
-	// Policy keeps no connection.
+	// Policy says how connections are pooled. Start from pool.Default.
 	Policy pool.Policy
 	// Dialer makes the connections; nil: the zero Dialer.
 	Dialer *Dialer
