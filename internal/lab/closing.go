@@ -2,7 +2,6 @@ package lab
 
 import (
 	"crypto/tls"
-	"errors"
 	"io"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// howOf is the way a connection ends when f ends it.
+// howOf returns how a connection ends when f ends it.
 func howOf(f script.Fault) story.How {
 	if f.Resets() {
 		return story.RST
@@ -18,8 +17,8 @@ func howOf(f script.Fault) story.How {
 	return story.FIN
 }
 
-// lingers reports whether the server's own manners apply: it ends by FIN, and
-// not to do something wrong or because it is told to go.
+// lingers reports whether NotifyLead and AfterFIN apply: the server sends a FIN, not
+// because of a fault and not because it is being closed.
 func lingers(e *story.Ending) bool {
 	if e.First != story.ByServer || e.How != story.FIN {
 		return false
@@ -31,21 +30,21 @@ func lingers(e *story.Ending) bool {
 	return false
 }
 
-// lost is the ending when reading or writing failed.
+// lost returns how the connection ends when reading or writing failed with err.
 func (c *conn) lost(err error) *story.Ending {
 	e := story.Lost(err)
 	if e.Why == story.WhyShutdown {
-		c.bare = true // a close_notify might have to wait behind what was being written
+		c.noCloseNotify = true // a close_notify could have to wait until an earlier write is over
 	}
 	return e
 }
 
-// close tells the story, then ends the connection: once the client sees the
-// end, it can be read here.
+// close records the ending, then ends the connection. So the story is complete when
+// the client sees the end.
 func (c *conn) close(e *story.Ending) {
 	c.story.Closed(e, time.Now())
 	c.s.ended(e)
-	if lead := c.s.cfg.NotifyLead; lead > 0 && lingers(e) && !c.bare {
+	if lead := c.s.cfg.NotifyLead; lead > 0 && lingers(e) && !c.noCloseNotify {
 		c.notify(lead)
 	}
 	switch {
@@ -54,38 +53,29 @@ func (c *conn) close(e *story.Ending) {
 		c.raw.Close()
 	case c.s.cfg.AfterFIN > 0 && lingers(e):
 		c.drain(time.Duration(c.s.cfg.AfterFIN))
-	case c.bare:
+	case c.noCloseNotify:
 		c.raw.Close()
 	default:
 		c.net.Close()
 	}
 }
 
-// notify sends the close_notify and throws away what comes until the FIN is due,
-// or until the client's.
+// notify sends the close_notify and drops what arrives, until the time of the FIN or
+// until the client's FIN.
 func (c *conn) notify(lead time.Duration) {
 	c.net.(*tls.Conn).CloseWrite()
 	c.arm(time.Now().Add(lead))
 	io.Copy(io.Discard, c.raw)
 }
 
-// drain sends the FIN and throws away what comes, for as long as d or until the
-// client's FIN. The client's kernel sees it acknowledged.
+// drain sends the FIN and drops what arrives, for the time d or until the client's
+// FIN. The kernel acknowledges what is dropped.
 func (c *conn) drain(d time.Duration) {
-	if secure, ok := c.net.(*tls.Conn); ok && !c.bare {
-		secure.CloseWrite() // its close_notify
+	if secure, ok := c.net.(*tls.Conn); ok && !c.noCloseNotify {
+		secure.CloseWrite() // sends the close_notify
 	}
 	c.raw.CloseWrite()
 	c.arm(time.Now().Add(d))
 	io.Copy(io.Discard, c.raw)
 	c.raw.Close()
-}
-
-var errAlert = errors.New("the script says so")
-
-// alerting is config made to answer every client's hello with a fatal alert.
-func alerting(config *tls.Config) *tls.Config {
-	c := config.Clone()
-	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errAlert }
-	return c
 }

@@ -128,7 +128,7 @@ func TestIdleLate(t *testing.T) {
 	c.Response()
 	c.Ends(io.EOF)
 	st := s.Stories()[0]
-	if d := st.ClosedAt.Sub(st.Exchanges[0].Answered); d < idle+late {
+	if d := st.ClosedAt.Sub(st.Exchanges[0].Responded); d < idle+late {
 		t.Errorf("closed %v after the answer, want at least %v", d, idle+late)
 	}
 }

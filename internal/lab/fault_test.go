@@ -107,7 +107,7 @@ func TestSilent(t *testing.T) {
 	labtest.Eventually(t, "the request is read", func() bool { return s.Seen().Requests == 1 })
 	c.CloseWrite()
 	c.Ends(io.EOF)
-	if st := finished(t, s, 0); ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) || !st.Exchanges[0].Answered.IsZero() {
+	if st := finished(t, s, 0); ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) || !st.Exchanges[0].Responded.IsZero() {
 		t.Errorf("%+v", st)
 	}
 }

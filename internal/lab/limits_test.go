@@ -47,7 +47,7 @@ func TestThreads(t *testing.T) {
 		answered := 0
 		for _, st := range s.Stories() {
 			for _, e := range st.Exchanges {
-				if !e.Answered.IsZero() {
+				if !e.Responded.IsZero() {
 					answered++
 				}
 			}
@@ -62,8 +62,8 @@ func TestThreads(t *testing.T) {
 	}
 	for i, a := range served {
 		for _, b := range served[:i] {
-			if a.Read.Before(b.Answered) && b.Read.Before(a.Answered) {
-				t.Errorf("at the same time: %v to %v, %v to %v", a.Read, a.Answered, b.Read, b.Answered)
+			if a.Read.Before(b.Responded) && b.Read.Before(a.Responded) {
+				t.Errorf("at the same time: %v to %v, %v to %v", a.Read, a.Responded, b.Read, b.Responded)
 			}
 		}
 	}

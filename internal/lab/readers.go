@@ -2,11 +2,13 @@ package lab
 
 import (
 	"net"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
-// drip is a TCP connection that, when single, is read byte by byte. So a body
-// that came along with the head, or with the end of the TLS handshake, stays in
-// the kernel: without it there would be nothing unread to close on.
+// drip is a TCP connection that is read byte by byte while single is set. So a body
+// that arrived together with the head, or with the end of the TLS handshake, stays in
+// the kernel, and the server can close while it is unread.
 type drip struct {
 	*net.TCPConn
 	single bool
@@ -17,4 +19,10 @@ func (d *drip) Read(p []byte) (int, error) {
 		p = p[:1]
 	}
 	return d.TCPConn.Read(p)
+}
+
+// byteWise reports whether a server must leave in the kernel what follows the head of
+// a request.
+func byteWise(cfg script.Server) bool {
+	return cfg.Fault.WhileReading() || cfg.Upload != script.ReadFirst
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// Server is a scripted HTTP/1.1 server. Each connection is served by one
-// goroutine on a raw socket, so that what the script says is what the kernel
-// is asked to do: close(2), and shutdown(2) only with AfterFIN.
+// Server is an HTTP/1.1 server that follows a script. One goroutine serves each
+// connection on a raw socket, so that the server asks the kernel for exactly what the
+// script says: close(2), and shutdown(2) only with AfterFIN.
 //
-// What reaches a connection after the server closed it is answered by the
-// kernel with a RST; the server never learns of it.
+// If data arrives on a connection that the server has closed, the kernel sends a RST;
+// the server does not notice it.
 type Server struct {
 	cfg     script.Server
 	ln      *serve.Listener
@@ -31,7 +31,7 @@ type Server struct {
 	late    lateness
 
 	mu  sync.Mutex
-	rng *rand.Rand // of the delays, lateness and pauses; guarded by mu
+	rng *rand.Rand // draws delays, late timers and pauses; guarded by mu
 
 	openMu sync.Mutex
 	open   map[*conn]struct{} // guarded by openMu
@@ -40,11 +40,11 @@ type Server struct {
 	reloads, requests, closedIdle, closedFirst, clientClosed atomic.Uint64
 }
 
-// Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until
-// Close. It fails when cfg is not valid or addr cannot be listened on.
+// Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until Close. It
+// fails if cfg is not valid or if it cannot listen on addr.
 //
-// Random delays follow one fixed seed, so servers with the same script draw the
-// same delays in the order of the requests.
+// Random delays have a fixed seed: servers with the same script draw the same delays,
+// in the order of the requests.
 func Start(cfg script.Server, addr string) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
@@ -77,30 +77,30 @@ func Start(cfg script.Server, addr string) (*Server, error) {
 	return s, nil
 }
 
-// Addr is where the server listens, as host:port.
+// Addr returns where the server listens, as host:port.
 func (s *Server) Addr() string { return s.ln.TCP.Addr().String() }
 
-// URL is the address of the server's only page. For a server on every address
-// of the machine it is that of the loopback.
+// URL returns the address of the server's only page. If the server listens on every
+// address of the machine, it is the one on the loopback.
 func (s *Server) URL() string { return serve.PageURL(s.ln.TCP.Addr(), s.cfg.TLS) }
 
-// CertPEM is the certificate a client must trust, good for localhost and the
-// loopback addresses; nil without TLS.
+// CertPEM returns the certificate that a client must trust. It is valid for localhost
+// and the loopback addresses. nil without TLS.
 func (s *Server) CertPEM() []byte { return s.cert }
 
-// Close closes the listener and every connection and waits until they are
-// closed. It may be called again.
+// Close closes the listener and every connection, and waits until they are closed. It
+// may be called again.
 func (s *Server) Close() error { return s.ln.Close() }
 
-// Stories are those of the last 10,000 connections, in the order of accept. A
-// connection's end is in them before the client can see it.
+// Stories returns the stories of the last 10,000 connections, in the order of accept.
+// A story has its connection's end before the client can see that end.
 func (s *Server) Stories() []story.Story { return s.stories.Stories() }
 
-// Executions says how often each of the first 100,000 different requests came.
-func (s *Server) Executions() []Execution { return s.tally.told() }
+// Executions returns how often each of the first 100,000 different requests arrived.
+func (s *Server) Executions() []Execution { return s.tally.executions() }
 
-// Headers says, for each header by its name in canonical form, how many requests
-// came with it; nil without Config.RecordHeaders. It counts the first 1000 names.
+// Headers returns, by the name of a header in canonical form, how many requests had
+// it; nil unless the script has RecordHeaders. It counts the first 1000 names.
 func (s *Server) Headers() map[string]uint64 {
 	if !s.cfg.RecordHeaders {
 		return nil
@@ -114,7 +114,7 @@ func (s *Server) Headers() map[string]uint64 {
 	return counts
 }
 
-// Seen are the counters so far.
+// Seen returns the counters so far.
 func (s *Server) Seen() Seen {
 	s.tally.mu.Lock()
 	executed, duplicates := s.tally.executed, s.tally.duplicates
@@ -149,6 +149,19 @@ func (s *Server) ended(e *story.Ending) {
 	}
 }
 
-// Late is by how much its answers came after Config.Delay, and the ends of idle
-// connections after Config.IdleTimeout.
+// Late returns how late the server responded, counted from the end of the script's
+// Delay, and how late it closed idle connections, counted from IdleTimeout.
 func (s *Server) Late() Late { return s.late.seen() }
+
+// Seen counts what a Server saw since its start. A connection is counted as closed as
+// soon as it is closed.
+type Seen struct {
+	Connections  uint64 // accepted connections
+	Requests     uint64 // requests whose head was read
+	ClosedIdle   uint64 // connections closed by the idle timeout
+	ClosedFirst  uint64 // connections that the server closed before the client did, by the idle timeout and Server.Close too
+	ClientClosed uint64 // connections that the client closed or reset first
+	Executed     uint64 // requests that were read completely, and so had their effect, even without a response
+	Duplicates   uint64 // of Executed, those whose X-Request-Id had been executed before; see Server.Executions
+	Reloads      uint64 // reloads of the server
+}

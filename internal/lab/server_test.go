@@ -33,7 +33,7 @@ func TestIdleTimeout(t *testing.T) {
 	if want := (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)); ending(st) != want {
 		t.Errorf("story ends %v, want %v", ending(st), want)
 	}
-	if d := st.ClosedAt.Sub(st.Exchanges[0].Answered); d < idle {
+	if d := st.ClosedAt.Sub(st.Exchanges[0].Responded); d < idle {
 		t.Errorf("closed %v after the answer", d)
 	}
 	if st.Remote != c.LocalAddr().String() {
@@ -248,7 +248,7 @@ func TestStoryIsBounded(t *testing.T) {
 		t.Fatalf("%d requests, %d kept", st.Requests, len(st.Exchanges))
 	}
 	for i, e := range st.Exchanges {
-		if e.Use != n-keepExchanges+1+i || e.Answered.Before(e.Read) {
+		if e.Use != n-keepExchanges+1+i || e.Responded.Before(e.Read) {
 			t.Errorf("exchange %d: %+v", i, e)
 		}
 	}

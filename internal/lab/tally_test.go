@@ -67,8 +67,8 @@ func TestTallyIsBounded(t *testing.T) {
 		tl.execute(r)
 	}
 	tl.execute(request{"GET", "/", "0"})
-	if len(tl.told()) != most || tl.executed != most+11 || tl.duplicates != 1 {
-		t.Errorf("%d told, %d executed, %d duplicates", len(tl.told()), tl.executed, tl.duplicates)
+	if len(tl.executions()) != most || tl.executed != most+11 || tl.duplicates != 1 {
+		t.Errorf("%d told, %d executed, %d duplicates", len(tl.executions()), tl.executed, tl.duplicates)
 	}
 }
 

@@ -35,7 +35,8 @@ func (c *core) addBalancer(cfg network.Balancer, node int) {
 	c.at[node] = b
 }
 
-// bypass notes a connection with a backend's own address, around b.
+// bypass remembers a connection that uses the backend's own address and so does not
+// pass b.
 func (b *balancer) bypass(h *header, now int64) {
 	key := h.key()
 	f := b.bypassed.find(key, now)
@@ -53,9 +54,9 @@ func (b *balancer) bypass(h *header, now int64) {
 	}
 }
 
-// direct reports whether what backend from sends goes around b: what is not
-// TCP, connections among the backends, those that it opened itself, and those
-// opened with its own address.
+// direct reports whether a packet of the backend from goes past b: packets that are
+// not TCP, and packets of connections between backends, of connections that from
+// opened, and of connections to its own address.
 func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64) bool {
 	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
 		return true
@@ -71,7 +72,7 @@ func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64
 	return fl != nil
 }
 
-// pass sends on what has arrived at b over h.
+// pass sends on a packet that has arrived at b over h.
 func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	if !f.h.isTCP() || f.h.src == b.addr {
 		c.drop(f, FateNotCarried, b.by, now)
@@ -109,7 +110,7 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	c.enter(c.hops[b.node][to], f, now)
 }
 
-// passBack sends the answer of a backend on to the client.
+// passBack sends a packet of a backend on to the client.
 func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 	to, known := c.byAddr[f.h.dst]
 	if !known {
@@ -138,7 +139,7 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 	c.enter(c.hops[b.node][to], f, now)
 }
 
-// choose picks a backend for the flow that h opens.
+// choose returns the backend for the flow that h opens.
 func (b *balancer) choose(h *header) int {
 	if b.cfg.Choose == network.RoundRobin {
 		b.turn++
@@ -149,8 +150,8 @@ func (b *balancer) choose(h *header) int {
 	return b.backends[mix(sum.Sum32())%uint32(len(b.backends))]
 }
 
-// mix spreads the bits of a hash, whose low ones FNV leaves close to the
-// input's: consecutive ports must not alternate between two backends.
+// mix spreads the bits of a hash. The low bits of FNV are close to those of its
+// input, so that consecutive ports would alternate between two backends.
 func mix(x uint32) uint32 {
 	x ^= x >> 16
 	x *= 0x7feb352d
@@ -159,7 +160,7 @@ func mix(x uint32) uint32 {
 	return x ^ x>>16
 }
 
-// expire forgets flows whose idle time is over.
+// expire forgets flows that have been idle for too long.
 func (b *balancer) expire(c *core, now int64) {
 	for {
 		f, ok := b.flows.expired(now)
@@ -172,8 +173,8 @@ func (b *balancer) expire(c *core, now int64) {
 	}
 }
 
-// resetEnds sends both ends of a forgotten flow the RST that they take for one
-// of their peer's, unless they are closing it themselves.
+// resetEnds sends a RST to both ends of a forgotten flow, in the name of the peer,
+// unless they are closing it themselves.
 func (b *balancer) resetEnds(c *core, f *flow, now int64) {
 	if f.closing {
 		return

@@ -29,7 +29,7 @@ func TestConnectionsAreToldApart(t *testing.T) {
 	add("client", network.SYN, 900)
 	add("client", network.FIN|network.ACK, 901)
 	add("client", network.SYN, 1700)
-	got := all.told()
+	got := all.list()
 	want := []Closed{{By: ClosedByServer, How: ByFIN}, {By: ClosedByClient, How: ByFIN}, {}}
 	if len(got) != len(want) {
 		t.Fatalf("%+v", got)

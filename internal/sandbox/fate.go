@@ -2,19 +2,19 @@ package sandbox
 
 import "github.com/kabench/kabench/internal/enum"
 
-// Fate is what became of a packet.
+// Fate is what happened to a packet.
 type Fate uint8
 
 const (
-	FateInFlight   Fate = iota // still on the way when the record was read
-	FateDelivered              // given to the receiving host
-	FateLost                   // by the link's loss
-	FateQueueFull              // no room in the queue in front of the link's bandwidth
-	FateDropped                // by a rule
+	FateInFlight   Fate = iota // in flight when the record was read
+	FateDelivered              // delivered to the receiving host
+	FateLost                   // lost by the link
+	FateQueueFull              // dropped, because the link's queue was full
+	FateDropped                // dropped by a rule
 	FateForgotten              // dropped by a middlebox that did not know the flow
-	FateAnswered               // swallowed; a RST was sent in its place
-	FateNotCarried             // no such address, not IPv4, or not TCP where only TCP is balanced
-	FateRefused                // the receiving host's device refused it
+	FateAnswered               // dropped; a RST was sent in its place
+	FateNotCarried             // not IPv4, to an unknown address, or not TCP and to a balancer
+	FateRefused                // refused by the receiving host's device
 )
 
 var fateNames = enum.Names[Fate]{"in_flight", "delivered", "lost", "queue_full", "dropped", "forgotten", "answered_rst", "not_carried", "refused"}

@@ -10,13 +10,13 @@ import (
 // never is a time that does not come.
 const never = math.MaxInt64
 
-// frame is a packet on its way.
+// frame is a packet in flight.
 type frame struct {
-	buf []byte // of the MTU's length
+	buf []byte // as long as the MTU
 	n   int    // bytes of the packet
 	h   header
 	id  uint64 // in the record
-	due int64  // when it leaves the hop it is on
+	due int64  // when it leaves its hop
 }
 
 func (f *frame) bytes() []byte { return f.buf[:f.n] }
@@ -28,11 +28,11 @@ type hop struct {
 	delay    int64
 	jitter   int64
 	loss     float64
-	perByte  float64 // ns that a byte takes; 0: unlimited bandwidth
-	room     int64   // ns that a packet may wait for its turn
+	perByte  float64 // ns per byte; 0: unlimited bandwidth
+	room     int64   // ns that a packet may wait in the queue
 	random   *rand.Rand
 
-	busy   int64 // until when the bandwidth is taken
+	busy   int64 // until when earlier packets use the bandwidth
 	last   int64 // when the last packet leaves
 	ring   []*frame
 	head   int // index of the first in ring
@@ -44,7 +44,7 @@ type link struct {
 	by    uint16
 	ends  [2]int
 	rules []*rule
-	flows *flowTable // nil: it remembers nothing
+	flows *flowTable // nil: the link remembers no flows
 	cfg   network.Flows
 	hops  [2]*hop // there, back
 }
@@ -63,7 +63,7 @@ func newHop(l *link, from, to int, c network.Conditions, mtu int, random *rand.R
 	return h
 }
 
-// accept sets when f leaves and puts it into the queue; false: there is no room.
+// accept decides when f leaves and puts it into the queue; false: the queue is full.
 func (h *hop) accept(f *frame, now int64) bool {
 	start := now
 	if h.perByte > 0 {
@@ -96,7 +96,7 @@ func (h *hop) grow() {
 	h.ring, h.head = ring, 0
 }
 
-// due is when the first packet leaves.
+// due returns when the first packet leaves.
 func (h *hop) due() int64 {
 	if h.length == 0 {
 		return never
@@ -112,7 +112,7 @@ func (h *hop) pop() *frame {
 	return f
 }
 
-// reverse is the other direction of the same link.
+// reverse returns the other direction of the same link.
 func (h *hop) reverse() *hop {
 	if h.link.hops[0] == h {
 		return h.link.hops[1]

@@ -2,7 +2,7 @@ package network
 
 import "github.com/kabench/kabench/internal/enum"
 
-// Choice is how a balancer chooses the backend of a flow it does not know.
+// Choice is how a balancer chooses the backend of an unknown flow.
 type Choice uint8
 
 const (
@@ -10,14 +10,14 @@ const (
 	RoundRobin               // the next backend in turn
 )
 
-// Unknown is what a middlebox does with a packet, other than a SYN, of a flow
-// that it does not know or has forgotten.
+// Unknown is what a middlebox does with a packet of a flow that it does not know or
+// has forgotten, unless the packet is a SYN.
 type Unknown uint8
 
 const (
-	UnknownPass Unknown = iota // takes the flow up again; a balancer chooses anew
-	UnknownDrop                // drops it without a word
-	UnknownRST                 // answers the sender with a RST
+	UnknownPass Unknown = iota // passes it, and knows the flow again; a balancer chooses a backend again
+	UnknownDrop                // drops it silently
+	UnknownRST                 // drops it and sends a RST to its sender
 )
 
 // Expiry is what a middlebox does when it forgets a flow.
@@ -28,12 +28,12 @@ const (
 	ExpiryRST                  // sends a RST to both ends
 )
 
-// Action is what a rule does with a packet that it strikes.
+// Action is what a rule does with a packet that matches.
 type Action uint8
 
 const (
-	ActionDrop Action = iota // the packet vanishes
-	ActionRST                // the packet vanishes and a RST is sent in its place
+	ActionDrop Action = iota // drops the packet
+	ActionRST                // drops the packet and sends a RST in its place
 )
 
 // RSTTo says who is sent the RST of a rule.

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Flags are those of a TCP header (RFC 9293 §3.1).
+// Flags are the flags of a TCP header (RFC 9293 §3.1).
 type Flags uint8
 
 const (
@@ -19,7 +19,8 @@ const (
 
 const flagLetters = "FSRP.U" // in the order of the bits, as tcpdump writes them
 
-// String is the flags as tcpdump writes them: "S.", "P.", "F."; "none".
+// String returns the flags as tcpdump writes them, such as "S.", "P." or "F."; "none"
+// if there are none.
 func (f Flags) String() string {
 	if f == 0 {
 		return "none"
@@ -33,7 +34,7 @@ func (f Flags) String() string {
 	return b.String()
 }
 
-// MarshalText writes what String says; no flags are an empty text.
+// MarshalText writes the text of String; for no flags it is empty.
 func (f Flags) MarshalText() ([]byte, error) {
 	if f == 0 {
 		return nil, nil

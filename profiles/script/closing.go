@@ -9,16 +9,16 @@ import (
 	"github.com/kabench/kabench/internal/enum"
 )
 
-// TimerVsData is what becomes of a request that lies unread in the socket when
-// the idle timer fires: the order in which a server's loop looks at timers and
-// at sockets. It shows when the server was busy or paused.
+// TimerVsData says what happens to a request that is unread in the socket when the
+// idle timer fires. It stands for the order in which a server's loop checks timers
+// and sockets, which matters when the server was busy or paused.
 type TimerVsData uint8
 
 const (
-	Either     TimerVsData = iota // as it happens: the request is served, or the close is a RST
-	TimerServe                    // it is read and served
-	TimerFIN                      // FIN; then it is acknowledged and thrown away, see AfterFIN
-	TimerRST                      // the socket is closed with it unread, so the close is a RST
+	Either     TimerVsData = iota // not decided: the server serves the request, or its close is a RST
+	TimerServe                    // the server reads and serves it
+	TimerFIN                      // the server sends a FIN, then acknowledges and drops it; see AfterFIN
+	TimerRST                      // the server closes the socket without reading it, so the close is a RST
 )
 
 var timerVsDataNames = enum.Names[TimerVsData]{"either", "serve", "fin", "rst"}
@@ -27,9 +27,9 @@ func (v TimerVsData) String() string                   { return timerVsDataNames
 func (v TimerVsData) MarshalText() ([]byte, error)     { return timerVsDataNames.Marshal(v) }
 func (v *TimerVsData) UnmarshalText(text []byte) error { return timerVsDataNames.Unmarshal(text, v) }
 
-// AfterFIN is how long a server goes on acknowledging and dropping what comes
-// after its FIN, or until the client's; 0 is "closed": the kernel answers it with
-// a RST. Its text is "closed", or "drain 2s".
+// AfterFIN is how long a server goes on to acknowledge and drop what arrives after
+// its FIN, unless the client's FIN arrives earlier. With 0 the kernel sends a RST
+// for it. Its text is "closed" for 0, otherwise "drain 2s".
 type AfterFIN time.Duration
 
 const closedText, drainText = "closed", "drain"
@@ -60,8 +60,8 @@ func (a *AfterFIN) UnmarshalText(text []byte) error {
 	return fmt.Errorf(`%q is neither %s nor "drain 2s", with a time up to %v`, text, closedText, maxDelay)
 }
 
-// validateManners looks at what makes a server like a real one.
-func (s Server) validateManners() (errs []error) {
+// validateClosing checks when and how the server closes.
+func (s Server) validateClosing() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if err := s.IdleLate.Validate(); err != nil {
 		bad("idle_late: %w", err)

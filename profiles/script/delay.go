@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxDelay bounds every delay, so that a slip of the unit is an error and not
-// a run that never ends.
+// maxDelay bounds every delay, so that a wrong unit is an error and not a run that
+// never ends.
 const maxDelay = time.Hour
 
 // Delay is a constant or random duration. Its text is one of
@@ -46,7 +46,7 @@ var forms = [...]struct {
 	Normal:      {"normal", []string{"MEAN", "DEVIATION"}},
 }
 
-// usage is how the form is written, for error messages.
+// usage returns how to write the form, for error messages.
 func (f Form) usage() string {
 	words := forms[f].params
 	if f != Constant {
@@ -55,8 +55,8 @@ func (f Form) usage() string {
 	return strings.Join(words, " ")
 }
 
-// ParseDelay reads the text form of a Delay. What it returns without an error
-// is valid.
+// ParseDelay reads the text form of a Delay. If there is no error, the Delay is
+// valid.
 func ParseDelay(text string) (Delay, error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
@@ -89,7 +89,7 @@ func ParseDelay(text string) (Delay, error) {
 	return d, d.Validate()
 }
 
-// Validate says what is wrong with d, naming its form; nil when nothing is.
+// Validate returns what is wrong with d; nil when nothing is.
 func (d Delay) Validate() error {
 	if int(d.Form) >= len(forms) {
 		return fmt.Errorf("unknown form %d", d.Form)
@@ -108,7 +108,8 @@ func (d Delay) Validate() error {
 	return nil
 }
 
-// Draw is the next delay of a valid d, from 0 to an hour.
+// Draw returns a random delay of the distribution d, from 0 to an hour. d must be
+// valid.
 func (d Delay) Draw(r *rand.Rand) time.Duration {
 	v := float64(d.A)
 	switch d.Form {

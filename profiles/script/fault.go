@@ -8,35 +8,36 @@ import (
 	"github.com/kabench/kabench/internal/enum"
 )
 
-// Fault is what a Server does wrong. A FIN comes from close(2), so bytes of the
-// client that the server has not read turn it into a RST, and bytes that come
-// later are answered with one, as with any server. A reset is close(2) with
-// SO_LINGER 0. Over TLS a FIN, and a RST that it was turned into, follow a
-// close_notify, but for TLSNoCloseNotify; a reset follows none.
+// Fault is what a Server does wrong.
+//
+// To send a FIN, the server calls close(2). As with any server, the kernel sends a
+// RST instead if bytes of the client are unread, and a RST for bytes that arrive
+// later. To reset, the server calls close(2) with SO_LINGER 0. Over TLS, the server
+// sends a close_notify before it calls close(2), except for resets and with
+// TLSNoCloseNotify.
 type Fault uint8
 
-// The faults. Those named before, in and during the response strike after the
-// delay of the answer.
+// The faults. Those before, in and during the response happen after Delay.
 const (
 	FaultNone           Fault = iota
 	CloseBeforeResponse       // reads the whole request, then FIN
 	ResetBeforeResponse       // reads the whole request, then RST
-	CloseInHeaders            // half of the answer's head, then FIN
-	ResetInHeaders            // half of the answer's head, then RST
-	CloseDuringResponse       // the head and part of the body (a whole chunk of it when chunked), then FIN
-	ResetDuringResponse       // the head and part of the body, then RST
-	CloseWhileReading         // reads one byte of the request's body, then close: RST if more of it has come
+	CloseInHeaders            // sends half of the response's head, then FIN
+	ResetInHeaders            // sends half of the response's head, then RST
+	CloseDuringResponse       // sends the head and part of the body (a whole chunk if chunked), then FIN
+	ResetDuringResponse       // sends the head and part of the body, then RST
+	CloseWhileReading         // reads one byte of the request's body, then FIN; a RST if more of the body has arrived
 	ResetWhileReading         // reads one byte of the request's body, then RST
-	CloseOnIdle               // answers; when idle for idle_timeout (20ms without one), FIN
-	ResetOnIdle               // answers; when idle for idle_timeout (20ms without one), RST
-	Garbage                   // answers with a line that is not HTTP, then FIN
-	EndlessHeaders            // a head that never ends
-	EndlessBody               // a body that never ends: without a length, or chunked
-	Silent                    // reads what comes and never answers
+	CloseOnIdle               // responds; after idle_timeout (20ms without one), FIN
+	ResetOnIdle               // responds; after idle_timeout (20ms without one), RST
+	Garbage                   // responds with a line that is not HTTP, then FIN
+	EndlessHeaders            // sends a head that never ends
+	EndlessBody               // sends a body that never ends, without a length or chunked
+	Silent                    // reads what arrives and never responds
 	CloseOnAccept             // FIN at once
 	ResetOnAccept             // RST at once
 	TLSAlert                  // ends the TLS handshake with a fatal alert
-	TLSNoCloseNotify          // whenever it closes: FIN without close_notify
+	TLSNoCloseNotify          // whenever it closes, it sends a FIN without close_notify
 )
 
 var faultNames = enum.Names[Fault]{
@@ -46,8 +47,8 @@ var faultNames = enum.Names[Fault]{
 	"close_on_accept", "reset_on_accept", "tls_alert", "tls_no_close_notify",
 }
 
-// OnConnection reports whether f strikes connections, before any request,
-// rather than exchanges.
+// OnConnection reports whether f strikes a connection before its first request, and
+// not an exchange.
 func (f Fault) OnConnection() bool {
 	return f == CloseOnAccept || f == ResetOnAccept || f == TLSAlert
 }
@@ -69,8 +70,8 @@ func (f Fault) MarshalText() ([]byte, error)     { return faultNames.Marshal(f) 
 func (f *Fault) UnmarshalText(text []byte) error { return faultNames.Unmarshal(text, f) }
 
 // FaultOn says which exchanges a fault strikes: OnAll, OnFresh, OnReused, or
-// for n > 0 every n-th exchange of the server, beginning with the n-th. A fault
-// that strikes connections counts those instead, and all of them are fresh.
+// for n > 0 every n-th exchange of the server. For a fault that strikes connections
+// it counts connections, and each of them is fresh.
 type FaultOn int
 
 const (
@@ -113,8 +114,8 @@ func (o *FaultOn) UnmarshalText(text []byte) error {
 	return fmt.Errorf(`%q is none of all, fresh, reused, "every N" with N from 1`, text)
 }
 
-// Strikes reports whether the exchange is struck that is the use-th of its
-// connection and the nth of the server, both from 1.
+// Strikes reports whether the fault strikes an exchange. use is its number on its
+// connection and nth its number on the server, both counted from 1.
 func (o FaultOn) Strikes(use int, nth uint64) bool {
 	switch {
 	case o == OnFresh:

@@ -2,7 +2,7 @@ package script
 
 import "github.com/kabench/kabench/internal/enum"
 
-// Version is a version of HTTP/1 as messages state it.
+// Version is the version of HTTP/1 that messages state.
 type Version uint8
 
 const (
@@ -16,7 +16,7 @@ func (v Version) String() string                   { return versionNames.Text(v)
 func (v Version) MarshalText() ([]byte, error)     { return versionNames.Marshal(v) }
 func (v *Version) UnmarshalText(text []byte) error { return versionNames.Unmarshal(text, v) }
 
-// Protocol is v as a status line or a request line has it.
+// Protocol returns v as it stands in a status line or a request line.
 func (v Version) Protocol() string {
 	if v == HTTP10 {
 		return "HTTP/1.0"
@@ -24,16 +24,16 @@ func (v Version) Protocol() string {
 	return "HTTP/1.1"
 }
 
-// Upload is what a server does with a request that has a body. To answer before
-// the body is read the server takes the head off the socket byte by byte, so
-// that the body stays in the kernel: it is what a close then finds unread.
+// Upload says when a server reads the body of a request. To respond before it reads
+// the body, the server reads the head byte by byte, so that the whole body stays in
+// the kernel: a close then finds it unread.
 type Upload uint8
 
 const (
-	ReadFirst   Upload = iota // reads it, then answers
-	AnswerClose               // answers, saying close, and closes without having read it: RST, unless AfterFIN drains
-	AnswerRead                // answers, then reads it and keeps the connection
-	ShutInput                 // closes its input half, then as AnswerClose
+	ReadFirst   Upload = iota // reads the body, then responds
+	AnswerClose               // responds with `Connection: close`, then closes without reading the body: a RST, unless AfterFIN drains
+	AnswerRead                // responds, then reads the body and keeps the connection
+	ShutInput                 // closes its input half, then does as AnswerClose
 )
 
 var uploadNames = enum.Names[Upload]{"read", "answer_close", "answer_read", "shut_input"}
@@ -42,13 +42,13 @@ func (u Upload) String() string                   { return uploadNames.Text(u) }
 func (u Upload) MarshalText() ([]byte, error)     { return uploadNames.Marshal(u) }
 func (u *Upload) UnmarshalText(text []byte) error { return uploadNames.Unmarshal(text, u) }
 
-// Reload is what a server does with its open connections when it is reloaded.
-// It never stops listening: the new configuration's workers accept at once.
+// Reload is what a server does with its open connections when it is reloaded. It
+// never stops listening: the workers of the new configuration accept at once.
 type Reload uint8
 
 const (
-	CloseIdle Reload = iota // idle ones are closed at once, busy ones with their answer, which says close
-	Announce                // all are closed with their next answer, which says close
+	CloseIdle Reload = iota // closes idle ones at once and busy ones after their response, which says close
+	Announce                // closes each after its next response, which says close
 )
 
 var reloadNames = enum.Names[Reload]{"close_idle", "announce"}

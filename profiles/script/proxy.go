@@ -8,69 +8,73 @@ import (
 	"github.com/kabench/kabench/internal/enum"
 )
 
-// Proxy is the script of a Proxy. The zero value keeps connections on
-// both sides for ever, removes hop-by-hop headers and never sends a request
-// again.
+// Proxy is the script of a proxy: one element of the `target.proxies:` section of a
+// profile. The zero value keeps connections on both sides forever, removes
+// hop-by-hop headers and never sends a request again.
 type Proxy struct {
-	// IdleTimeout is how long the proxy waits for a client's next request before
-	// it closes; 0: for ever. A connection that has not sent one yet is left alone.
+	// IdleTimeout is how long the proxy waits for a client's next request before it
+	// closes; 0: forever. It does not apply to a connection that has not sent a
+	// request yet.
 	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
-	// MaxRequests closes a client's connection after so many; 0: no limit. The
-	// last answer says `Connection: close`.
+	// MaxRequests closes a client's connection after that many requests; 0: no
+	// limit. The last response says `Connection: close`.
 	MaxRequests int `yaml:"max_requests,omitempty"`
-	// Hint is the value of the Keep-Alive header of answers, as "timeout=5". It
-	// promises nothing.
+	// Hint is the value of the Keep-Alive header of responses, such as "timeout=5".
+	// The header changes nothing: IdleTimeout decides.
 	Hint string `yaml:"hint,omitempty"`
-	// TLS serves the clients over TLS, with a certificate of the proxy's own; the
-	// servers are spoken to in plain HTTP. NoCloseNotify ends connections without
-	// that alert.
+	// TLS serves the clients over TLS, with a certificate of the proxy's own; to the
+	// servers the proxy speaks plain HTTP. NoCloseNotify ends connections without a
+	// close_notify.
 	TLS           bool `yaml:"tls,omitempty"`
 	NoCloseNotify bool `yaml:"no_close_notify,omitempty"`
-	// HopByHop is what becomes of the headers that are for one connection only.
+	// HopByHop says what the proxy does with the headers that are for one connection
+	// only.
 	HopByHop HopByHop `yaml:"hop_by_hop,omitempty"`
-	// ProxyConnection is what becomes of that header of requests.
+	// ProxyConnection says what the proxy does with the Proxy-Connection header of
+	// requests.
 	ProxyConnection ProxyConnection `yaml:"proxy_connection,omitempty"`
-	// Via, if not empty, is the name by which the proxy adds itself to the Via
-	// header of requests and answers.
+	// Via, if not empty, is the name with which the proxy adds itself to the Via
+	// header of requests and responses.
 	Via string `yaml:"via,omitempty"`
-	// Errors is whose way of telling the client of a failed server it has.
+	// Errors says which product's error responses the proxy sends when a server
+	// failed.
 	Errors ErrorStyle `yaml:"errors,omitempty"`
-	// Workers is how many pools there are; client connections are dealt to them
-	// in turn. 0: one.
+	// Workers is the number of pools; the client connections are given to them in
+	// turn. 0: one.
 	Workers int `yaml:"workers,omitempty"`
-	// Upstream is the side of the servers.
+	// Upstream is the proxy's pool of connections to the servers.
 	Upstream Upstream `yaml:"upstream,omitempty"`
 }
 
-// Upstream is the pool of each of a Proxy's workers, and how it uses it.
+// Upstream is the pool of connections to the servers that each worker of a Proxy
+// has, and how the worker uses it.
 type Upstream struct {
-	// Version is that of the requests. With http/1.0 the proxy asks for each
-	// connection to be kept, and keeps it if the server agrees.
+	// Version is the HTTP version of the requests. With http/1.0 each request asks
+	// to keep the connection, and the proxy keeps it if the server agrees.
 	Version Version `yaml:"version,omitempty"`
-	// PerRequest makes a connection for each request, which says close.
+	// PerRequest makes a connection for each request. The request says close.
 	PerRequest bool `yaml:"per_request,omitempty"`
-	// IdleTimeout is how long a connection may be idle; 0: for ever.
+	// IdleTimeout is how long a connection may be idle; 0: forever.
 	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
-	// MaxRequests and MaxLifetime end a connection when it is given back; 0: no
-	// limit.
+	// MaxRequests and MaxLifetime end a connection when it is released; 0: no limit.
 	MaxRequests int           `yaml:"max_requests,omitempty"`
 	MaxLifetime time.Duration `yaml:"max_lifetime,omitempty"`
-	// MaxIdle is how many idle connections are kept, over all servers; the longest
-	// idle makes room. 0: no limit.
+	// MaxIdle is how many idle connections to all servers are kept; above it the one
+	// that has been idle longest is closed. 0: no limit.
 	MaxIdle int `yaml:"max_idle,omitempty"`
 	// Order chooses among the idle connections to a server.
 	Order LeaseOrder `yaml:"order,omitempty"`
-	// Unwatched connections are not read while idle: that the server has closed
-	// one shows when it is used, and IdleTimeout is looked at then.
+	// Unwatched means that the proxy does not read idle connections: it notices at
+	// the next use that the server has closed one, and checks IdleTimeout only then.
 	Unwatched bool `yaml:"unwatched,omitempty"`
-	// ConnectTimeout bounds a connect; Timeout each wait for the server to take or
-	// to send something. 0: none.
+	// ConnectTimeout bounds a connect. Timeout bounds each wait until the server
+	// takes or sends something. 0: no bound.
 	ConnectTimeout time.Duration `yaml:"connect_timeout,omitempty"`
 	Timeout        time.Duration `yaml:"timeout,omitempty"`
-	// Retry is which requests are sent again, to the next server, when one failed
-	// before its answer; Retries is how often, 0: until each server has failed on
-	// a fresh connection. One that timed out is sent again only to another server.
-	// RetryFresh takes no idle connection for it.
+	// Retry says which requests are sent again, to the next server, when they failed
+	// before the response. Retries is how often; 0: until each server has failed on
+	// a fresh connection. A request that timed out is sent again only to another
+	// server. RetryFresh makes a new connection for it.
 	Retry      Retry `yaml:"retry,omitempty"`
 	Retries    int   `yaml:"retries,omitempty"`
 	RetryFresh bool  `yaml:"retry_fresh,omitempty"`
@@ -80,9 +84,9 @@ type Upstream struct {
 type HopByHop uint8
 
 const (
-	Removed   HopByHop = iota // those that Connection names, and those known to be for one connection
-	Forwarded                 // sent on as they came, both ways
-	Blind                     // the same, by a proxy that takes each answer to end with the server's connection
+	Removed   HopByHop = iota // removes those that Connection names and those known to be for one connection
+	Forwarded                 // sends them on unchanged, in both directions
+	Blind                     // sends them on unchanged; each response ends with the server's connection
 )
 
 var hopByHopNames = enum.Names[HopByHop]{"removed", "forwarded", "blind"}
@@ -91,14 +95,14 @@ var hopByHopNames = enum.Names[HopByHop]{"removed", "forwarded", "blind"}
 type ProxyConnection uint8
 
 const (
-	Dropped    ProxyConnection = iota // removed with the other hop-by-hop headers
-	Understood                        // taken as the client's Connection header, and removed
-	PassedOn                          // sent on
+	Dropped    ProxyConnection = iota // removes it with the other hop-by-hop headers
+	Understood                        // treats it as the client's Connection header, and removes it
+	PassedOn                          // sends it on
 )
 
 var proxyConnectionNames = enum.Names[ProxyConnection]{"removed", "understood", "forwarded"}
 
-// LeaseOrder is the order in which idle connections are used.
+// LeaseOrder is the order in which idle connections are leased.
 type LeaseOrder uint8
 
 const (
@@ -108,31 +112,32 @@ const (
 
 var leaseOrderNames = enum.Names[LeaseOrder]{"lifo", "fifo"}
 
-// Retry is which failed requests are sent again.
+// Retry says which failed requests are sent again.
 type Retry uint8
 
 const (
 	RetryNone       Retry = iota
-	RetryUnsent           // of which nothing was written
+	RetryUnsent           // those of which no byte was written
 	RetryIdempotent       // those, and all methods but POST, LOCK and PATCH, as nginx does
 	RetryAlways           // all
 )
 
 var retryNames = enum.Names[Retry]{"none", "unsent", "idempotent", "always"}
 
-// ErrorStyle is whose way a proxy has of telling a client that the server
+// ErrorStyle says which product's error responses a proxy sends when the server
 // failed.
 type ErrorStyle uint8
 
 const (
-	// LikeNginx answers 502, and 504 when the server did not answer in time or
-	// could not be reached in time.
+	// LikeNginx responds with 502, or with 504 if the server did not respond or could
+	// not be reached in time.
 	LikeNginx ErrorStyle = iota
-	// LikeALB answers as AWS's load balancer, with the same statuses.
+	// LikeALB responds as AWS's load balancer, with the same statuses.
 	LikeALB
-	// LikeHAProxy answers 502 and 504, and 503 when the server could not be
-	// reached. When a kept connection to it failed and this was not the client's
-	// first request, it closes without a word: the client is to send it again.
+	// LikeHAProxy responds with 502 and 504, and with 503 if the server could not be
+	// reached. If a reused connection to the server failed and this was not the
+	// client's first request, it closes without a response, so that the client sends
+	// the request again.
 	LikeHAProxy
 )
 
@@ -160,7 +165,7 @@ func (r Retry) String() string                   { return retryNames.Text(r) }
 func (r Retry) MarshalText() ([]byte, error)     { return retryNames.Marshal(r) }
 func (r *Retry) UnmarshalText(text []byte) error { return retryNames.Unmarshal(text, r) }
 
-// Validate returns every complaint about c, joined, each beginning with the
+// Validate returns every complaint about p, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (p Proxy) Validate() error {
 	var errs []error
@@ -177,6 +182,26 @@ func (p Proxy) Validate() error {
 	if p.NoCloseNotify && !p.TLS {
 		bad("no_close_notify: has no effect without tls; set it or remove this")
 	}
+	errs = append(errs, p.validateHeaders()...)
+	if !isToken(p.Via) {
+		bad("via: %q is not a single word such as edge", p.Via)
+	}
+	if !errorStyleNames.Known(p.Errors) {
+		bad("errors: %v is unknown", p.Errors)
+	}
+	if p.Workers < 0 || p.Workers > maxPlaces {
+		bad("workers: %d is not between 0 and %d (0 means one)", p.Workers, maxPlaces)
+	}
+	errs = append(errs, p.Upstream.validate()...)
+	if p.HopByHop == Blind && p.keepsOrChanges() {
+		bad("hop_by_hop: a blind proxy keeps no connection and changes no header; of the rest it knows only errors, upstream.connect_timeout and upstream.timeout")
+	}
+	return errors.Join(errs...)
+}
+
+// validateHeaders checks what the proxy does with headers for one connection only.
+func (p Proxy) validateHeaders() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if !hopByHopNames.Known(p.HopByHop) {
 		bad("hop_by_hop: %v is unknown", p.HopByHop)
 	}
@@ -189,24 +214,15 @@ func (p Proxy) Validate() error {
 	if p.HopByHop != Removed && p.Hint != "" {
 		bad("hint: is never sent with hop_by_hop: %v, which sends on the server's; remove it", p.HopByHop)
 	}
-	if !isToken(p.Via) {
-		bad("via: %q is not a single word such as edge", p.Via)
-	}
-	if !errorStyleNames.Known(p.Errors) {
-		bad("errors: %v is unknown", p.Errors)
-	}
-	if p.Workers < 0 || p.Workers > maxPlaces {
-		bad("workers: %d is not between 0 and %d (0 means one)", p.Workers, maxPlaces)
-	}
-	errs = append(errs, p.Upstream.validate()...)
-	if u := p.Upstream; p.HopByHop == Blind {
-		keeping := u
-		keeping.ConnectTimeout, keeping.Timeout = 0, 0
-		if keeping != (Upstream{}) || p.IdleTimeout > 0 || p.MaxRequests > 0 || p.Via != "" {
-			bad("hop_by_hop: a blind proxy keeps no connection and changes no header; of the rest it knows only errors, upstream.connect_timeout and upstream.timeout")
-		}
-	}
-	return errors.Join(errs...)
+	return errs
+}
+
+// keepsOrChanges reports whether p sets something that only a proxy does which
+// keeps connections or changes headers.
+func (p Proxy) keepsOrChanges() bool {
+	u := p.Upstream
+	u.ConnectTimeout, u.Timeout = 0, 0
+	return u != (Upstream{}) || p.IdleTimeout > 0 || p.MaxRequests > 0 || p.Via != ""
 }
 
 func (u Upstream) validate() (errs []error) {

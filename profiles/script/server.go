@@ -7,90 +7,95 @@ import (
 	"time"
 )
 
-// maxPlaces bounds what a server has a limited number of.
+// maxPlaces bounds the counts that limit a server: connections, backlog, threads.
 const maxPlaces = 1 << 20
 
-// Server is the script of a server: the `target.lab:` section of a profile.
-// The zero value answers 200 at once, with no body, and keeps connections for
-// ever.
+// Server is the script of a server: the `target.lab:` section of a profile. The
+// zero value responds with status 200 at once, without a body, and keeps
+// connections forever.
 type Server struct {
-	// IdleTimeout is how long after the last byte of an answer the server waits
-	// for the next request before it closes (its keep-alive timeout); 0: for
-	// ever. A connection that has not sent a request yet is left alone.
+	// IdleTimeout is how long after the last byte of a response the server waits
+	// for the next request before it closes (its keep-alive timeout); 0: forever.
+	// It does not apply to a connection that has not sent a request yet.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// IdleLate is drawn for each wait and added to IdleTimeout: servers whose
-	// timers tick close late.
+	// IdleLate is a random time, drawn for each wait and added to IdleTimeout. It
+	// stands for servers that check their timers only at each tick.
 	IdleLate Delay `yaml:"idle_late,omitempty"`
-	// TimerVsData says what becomes of a request that has arrived and was not
-	// read yet when the idle timer fires.
+	// TimerVsData says what happens to a request that has arrived but has not been
+	// read when the idle timer fires.
 	TimerVsData TimerVsData `yaml:"timer_vs_data,omitempty"`
-	// AfterFIN says what becomes of what arrives after the server's FIN, when
-	// that was not by a fault.
+	// AfterFIN says what happens to data that arrives after the server's FIN. It
+	// does not apply to a FIN that Fault sends.
 	AfterFIN AfterFIN `yaml:"after_fin,omitempty"`
-	// Hint is the value of the Keep-Alive header of answers, as "timeout=5"; with
-	// HintIfAsked it is sent only to requests that say `Connection: keep-alive`.
-	// It promises nothing: IdleTimeout is what happens.
+	// Hint is the value of the Keep-Alive header of responses, such as "timeout=5".
+	// With HintIfAsked the header is sent only if the request says
+	// `Connection: keep-alive`. The header changes nothing: IdleTimeout decides.
 	Hint        string `yaml:"hint,omitempty"`
 	HintIfAsked bool   `yaml:"hint_if_asked,omitempty"`
-	// MaxRequests closes a connection after so many; 0: no limit. The last
-	// answer says `Connection: close` unless Unannounced.
+	// MaxRequests closes a connection after that many requests; 0: no limit. The
+	// last response says `Connection: close` unless Unannounced.
 	MaxRequests int  `yaml:"max_requests,omitempty"`
 	Unannounced bool `yaml:"unannounced,omitempty"`
-	// Version is that of the answers. With http/1.0 they have no chunks, and a
-	// connection is kept only if the request says `Connection: keep-alive`, as it
-	// is for requests of HTTP/1.0 in any case; the answer then says so too.
+	// Version is the HTTP version of the responses. With http/1.0 there are no
+	// chunks, and the server keeps a connection only if the request says
+	// `Connection: keep-alive`; the response then says so too. The server treats
+	// requests of HTTP/1.0 the same way, whatever its own version is.
 	Version Version `yaml:"version,omitempty"`
-	// IgnoreKeepAlive is a server that does not know that word of HTTP/1.0: by
-	// its rules connections are closed after the answer, which says nothing.
+	// IgnoreKeepAlive makes the server ignore `Connection: keep-alive` of HTTP/1.0:
+	// it closes after each response and does not announce it.
 	IgnoreKeepAlive bool `yaml:"ignore_keep_alive,omitempty"`
-	// Delay is the time from request read to first byte of the answer: a
-	// duration, or a distribution: "uniform 10ms 30ms", "exp 20ms", "normal 20ms 5ms".
+	// Delay is the time from the end of the request to the first byte of the
+	// response: a duration, or a distribution such as "uniform 10ms 30ms",
+	// "exp 20ms" or "normal 20ms 5ms".
 	Delay Delay `yaml:"delay"`
-	// Body is the size of the answer's body in bytes.
+	// Body is the size of the response's body in bytes.
 	Body int64 `yaml:"body,omitempty"`
 	// Chunked sends the body with Transfer-Encoding: chunked.
 	Chunked bool `yaml:"chunked,omitempty"`
-	// UntilClose sends the body with neither a length nor chunks: it ends with
-	// the connection, which the answer says unless Unannounced.
+	// UntilClose sends the body with neither a length nor chunks: the end of the
+	// connection ends it. The response says `Connection: close` unless Unannounced.
 	UntilClose bool `yaml:"until_close,omitempty"`
-	// SplitWrites sends head and body of an answer in two writes, and Nagle leaves
-	// TCP_NODELAY off: with both, the second waits for the first to be acknowledged.
+	// SplitWrites sends the head and the body of a response in two writes. Nagle
+	// leaves TCP_NODELAY off. With both, the second write waits until the client has
+	// acknowledged the first.
 	SplitWrites bool `yaml:"split_writes,omitempty"`
 	Nagle       bool `yaml:"nagle,omitempty"`
-	// Upload is what the server does with a request's body; what it leaves of it
-	// unread makes the close a RST, unless AfterFIN drains.
+	// Upload says when the server reads a request's body. If part of the body is
+	// unread when the server closes, the close is a RST, unless AfterFIN drains.
 	Upload Upload `yaml:"upload,omitempty"`
-	// Status of the answers, 200 to 599; 0: 200.
+	// Status is the status of the responses, 200 to 599; 0: 200.
 	Status int `yaml:"status,omitempty"`
-	// SayClose puts `Connection: close` on every answer and closes after it.
+	// SayClose puts `Connection: close` on every response and closes after it.
 	SayClose bool `yaml:"say_close,omitempty"`
-	// Fault is what the server does wrong, and FaultOn to which exchanges.
+	// Fault is what the server does wrong. FaultOn says in which exchanges.
 	Fault   Fault   `yaml:"fault,omitempty"`
 	FaultOn FaultOn `yaml:"fault_on,omitempty"`
-	// TLS serves https with a certificate made at start.
+	// TLS serves https with a certificate that is made at the start.
 	TLS bool `yaml:"tls,omitempty"`
-	// NotifyLead is the time between a close_notify and its FIN, when the client
-	// does not close first; for the closes that AfterFIN drains.
+	// NotifyLead is the time between the close_notify and the FIN, unless the
+	// client closes earlier. It applies to the closes that AfterFIN applies to.
 	NotifyLead time.Duration `yaml:"notify_lead,omitempty"`
-	// MaxConnections is how many may be open; 0: no limit. The others are not
-	// accepted: the kernel keeps them in its queue, Backlog long (0: as the system
-	// has it), and then drops their SYNs (Linux). AcceptPause is drawn between two
-	// accepts. A connection has its place until the server has closed it.
+	// MaxConnections is how many connections may be open; 0: no limit. The server
+	// accepts no further ones. They wait in the kernel's queue, which holds Backlog
+	// connections (0: the system's default); when it is full, Linux drops their
+	// SYNs. A connection counts until the server has closed it. AcceptPause is a
+	// random time, drawn for each pause between two accepts.
 	MaxConnections int   `yaml:"max_connections,omitempty"`
 	Backlog        int   `yaml:"backlog,omitempty"`
 	AcceptPause    Delay `yaml:"accept_pause,omitempty"`
-	// Threads is how many requests are served at a time, from their first byte to
-	// the last of the answer; 0: no limit. The others wait, first come first served.
+	// Threads is how many requests are served at the same time, each from its first
+	// byte to the last byte of the response; 0: no limit. Other requests wait in the
+	// order in which they arrived.
 	Threads int `yaml:"threads,omitempty"`
-	// ReloadEvery reloads the server so often, 0: never; Reload is what that does
-	// to the connections then open.
+	// ReloadEvery is the time between two reloads of the server; 0: never. Reload
+	// says what a reload does to the connections that are open.
 	ReloadEvery time.Duration `yaml:"reload_every,omitempty"`
 	Reload      Reload        `yaml:"reload,omitempty"`
 	// RecordHeaders keeps the headers of the requests in the stories.
 	RecordHeaders bool `yaml:"record_headers,omitempty"`
 }
 
-// Validate returns every complaint about c, joined, each beginning with the
+// Validate returns every complaint about s, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (s Server) Validate() error {
 	var errs []error
@@ -114,9 +119,9 @@ func (s Server) Validate() error {
 		bad("status: %d is not between 200 and 599", s.Status)
 	}
 	if Bodyless(s.Status) && (s.Body > 0 || s.Chunked) {
-		bad("status: an answer with status %d has no body; remove body and chunked", s.Status)
+		bad("status: a response with status %d has no body; remove body and chunked", s.Status)
 	}
-	errs = append(errs, s.validateManners()...)
+	errs = append(errs, s.validateClosing()...)
 	errs = append(errs, s.validateMessages()...)
 	errs = append(errs, s.validateLimits()...)
 	errs = append(errs, s.validateFault()...)
@@ -149,17 +154,17 @@ func (s Server) validateFault() (errs []error) {
 	return errs
 }
 
-// validateMessages looks at how answers are written and requests read.
+// validateMessages checks how responses are written and requests read.
 func (s Server) validateMessages() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if !versionNames.Known(s.Version) {
 		bad("version: %v is unknown", s.Version)
 	}
 	if s.Version == HTTP10 && s.Chunked {
-		bad("chunked: HTTP/1.0 has no chunks; remove it, or set until_close")
+		bad("chunked: HTTP/1.0 has no chunks; remove chunked, or set until_close")
 	}
 	if s.UntilClose && (s.Chunked || Bodyless(s.Status)) {
-		bad("until_close: is for a body without chunks; remove it, or chunked, or a status without body")
+		bad("until_close: is for a body without chunks; remove until_close, chunked, or a status without body")
 	}
 	if s.UntilClose && s.Hint != "" {
 		bad("hint: is never sent with until_close; remove one of them")
@@ -176,7 +181,7 @@ func (s Server) validateMessages() (errs []error) {
 	return errs
 }
 
-// validateLimits looks at what bounds the server and what reloads it.
+// validateLimits checks what bounds the server and what reloads it.
 func (s Server) validateLimits() (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, n := range []struct {
@@ -184,7 +189,7 @@ func (s Server) validateLimits() (errs []error) {
 		v     int
 	}{{"max_connections", s.MaxConnections}, {"backlog", s.Backlog}, {"threads", s.Threads}} {
 		if n.v < 0 || n.v > maxPlaces {
-			bad("%s: %d is not between 0 and %d (0 means no limit of the server's)", n.field, n.v, maxPlaces)
+			bad("%s: %d is not between 0 and %d (0 means no limit)", n.field, n.v, maxPlaces)
 		}
 	}
 	if err := s.AcceptPause.Validate(); err != nil {
@@ -205,7 +210,7 @@ func (s Server) validateLimits() (errs []error) {
 	return errs
 }
 
-// Bodyless reports whether answers with this status never have a body.
+// Bodyless reports whether responses with this status never have a body.
 func Bodyless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-const maxForwardedBody = 16 << 20 // bytes of a request's body that a proxy takes
+const maxForwardedBody = 16 << 20 // most bytes that a proxy accepts as a request's body
 
-// guest is a client's connection to a proxy, used by its goroutine alone.
-type guest struct {
+// clientConn is a client's connection to a proxy. Only its goroutine uses it.
+type clientConn struct {
 	p     *Proxy
 	pool  *workerPool
 	raw   *net.TCPConn
@@ -29,61 +29,61 @@ type guest struct {
 	r     *bufio.Reader
 	w     *bufio.Writer
 	story *story.Writer
-	use   int // the request at hand, from 1
+	use   int // number of the current request, counted from 1
 }
 
-// asked is a client's request.
-type asked struct {
+// clientRequest is a client's request.
+type clientRequest struct {
 	*message
-	old   bool // HTTP/1.0
-	keep  bool // the client lets the connection be kept
-	sized bool // it has a body, be it empty
-	body  []byte
+	http10 bool // HTTP/1.0
+	keep   bool // the client lets the connection be kept
+	sized  bool // it has a body, which may be empty
+	body   []byte
 }
 
-func (a *asked) method() string { return a.words[0] }
+func (a *clientRequest) method() string { return a.words[0] }
 
-func newGuest(p *Proxy, pool *workerPool, raw *net.TCPConn) *guest {
-	g := &guest{p: p, pool: pool, raw: raw}
-	g.attach(raw)
-	g.story = p.clients.Begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
-	return g
+func newClientConn(p *Proxy, pool *workerPool, raw *net.TCPConn) *clientConn {
+	c := &clientConn{p: p, pool: pool, raw: raw}
+	c.attach(raw)
+	c.story = p.clients.Begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())
+	return c
 }
 
-func (g *guest) attach(conn net.Conn) {
-	g.net, g.in, g.w = conn, &serve.Reader{From: conn}, bufio.NewWriter(conn)
-	g.r = bufio.NewReader(g.in)
+func (c *clientConn) attach(conn net.Conn) {
+	c.net, c.in, c.w = conn, &serve.Reader{From: conn}, bufio.NewWriter(conn)
+	c.r = bufio.NewReader(c.in)
 }
 
 // serve is the life of the connection.
-func (g *guest) serve() {
-	stop := context.AfterFunc(g.p.ln.Ctx, func() { g.raw.SetDeadline(serve.LongAgo) })
+func (c *clientConn) serve() {
+	stop := context.AfterFunc(c.p.ln.Ctx, func() { c.raw.SetDeadline(serve.LongAgo) })
 	defer stop()
-	e := g.run()
-	g.story.Closed(e, time.Now())
-	g.p.clientEnded(e)
-	if g.p.cfg.NoCloseNotify || e.Why == story.WhyShutdown { // then it might have to wait behind what was being written
-		g.raw.Close()
+	e := c.run()
+	c.story.Closed(e, time.Now())
+	c.p.clientEnded(e)
+	if c.p.cfg.NoCloseNotify || e.Why == story.WhyShutdown { // a close_notify could have to wait until an earlier write is over
+		c.raw.Close()
 	} else {
-		g.net.Close()
+		c.net.Close()
 	}
 }
 
-func (g *guest) run() *story.Ending {
-	if g.p.tls != nil {
-		if e := g.handshake(); e != nil {
+func (c *clientConn) run() *story.Ending {
+	if c.p.tls != nil {
+		if e := c.handshake(); e != nil {
 			return e
 		}
 	}
-	for g.use = 1; ; g.use++ {
-		if e := g.await(); e != nil {
+	for c.use = 1; ; c.use++ {
+		if e := c.await(); e != nil {
 			return e
 		}
-		req, e := g.read()
+		req, e := c.read()
 		if e != nil {
 			return e
 		}
-		if e := g.pass(req); e != nil {
+		if e := c.forward(req); e != nil {
 			return e
 		}
 	}
@@ -91,88 +91,88 @@ func (g *guest) run() *story.Ending {
 
 // handshake, like the steps after it, returns how the connection ends, or nil
 // when it goes on.
-func (g *guest) handshake() *story.Ending {
-	secure := tls.Server(g.raw, g.p.tls)
-	g.attach(secure)
+func (c *clientConn) handshake() *story.Ending {
+	secure := tls.Server(c.raw, c.p.tls)
+	c.attach(secure)
 	if err := secure.Handshake(); err != nil {
 		e := story.Lost(err)
-		if e.Why == story.WhyBadRequest { // not the connection's end but the handshake's
+		if e.Why == story.WhyBadRequest { // the handshake failed; the connection did not end
 			e.Why = story.WhyHandshake
 		}
 		return e
 	}
-	g.story.Secured(secure.ConnectionState().DidResume)
+	c.story.Secured(secure.ConnectionState().DidResume)
 	return nil
 }
 
 // await waits for the first byte of a request.
-func (g *guest) await() *story.Ending {
-	g.in.Left = serve.MaxHead
+func (c *clientConn) await() *story.Ending {
+	c.in.Left = serve.MaxHead
 	idle := time.Time{}
-	if d := g.p.cfg.IdleTimeout; d > 0 && g.use > 1 {
+	if d := c.p.cfg.IdleTimeout; d > 0 && c.use > 1 {
 		idle = time.Now().Add(d)
 	}
-	g.arm(idle)
-	if _, err := g.r.Peek(1); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && g.p.ln.Ctx.Err() == nil {
+	c.arm(idle)
+	if _, err := c.r.Peek(1); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.p.ln.Ctx.Err() == nil {
 			return story.ServerEnds(story.FIN, story.WhyIdleTimeout)
 		}
 		return story.Lost(err)
 	}
-	g.arm(time.Time{})
+	c.arm(time.Time{})
 	return nil
 }
 
-func (g *guest) arm(t time.Time) { g.p.ln.SetReadDeadline(g.raw, t) }
+func (c *clientConn) arm(t time.Time) { c.p.ln.SetReadDeadline(c.raw, t) }
 
-// read reads a request, body and all.
-func (g *guest) read() (*asked, *story.Ending) {
-	m, err := readMessage(g.in, g.r)
+// read reads a request with its body.
+func (c *clientConn) read() (*clientRequest, *story.Ending) {
+	m, err := readMessage(c.in, c.r)
 	if err != nil {
-		return nil, g.refuse(err)
+		return nil, c.refuse(err)
 	}
 	v, known := version(m.words[2])
 	body, err := m.extent(extent{framing: byLength})
 	if !known || err != nil {
-		return nil, g.refuse(errMalformed)
+		return nil, c.refuse(errMalformed)
 	}
-	g.p.requests.Add(1)
-	g.story.Read(story.Exchange{Read: time.Now()})
-	req := &asked{message: m, old: v == script.HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
-	req.keep = g.keeps(req)
-	if req.sized && !req.old && m.says("Expect", "100-continue") {
-		g.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
-		if err := g.w.Flush(); err != nil {
+	c.p.requests.Add(1)
+	c.story.Read(story.Exchange{Read: time.Now()})
+	req := &clientRequest{message: m, http10: v == script.HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
+	req.keep = c.keeps(req)
+	if req.sized && !req.http10 && m.hasToken("Expect", "100-continue") {
+		c.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
+		if err := c.w.Flush(); err != nil {
 			return nil, story.Lost(err)
 		}
 	}
-	g.in.Left = maxForwardedBody
+	c.in.Left = maxForwardedBody
 	if body.length > maxForwardedBody {
-		return nil, g.refuse(serve.ErrTooLong)
+		return nil, c.refuse(serve.ErrTooLong)
 	}
-	if req.body, err = io.ReadAll(body.open(g.r)); err != nil {
-		if g.in.Err == nil {
+	if req.body, err = io.ReadAll(body.open(c.r)); err != nil {
+		if c.in.Err == nil {
 			err = errMalformed
 		} else {
-			err = g.in.Err
+			err = c.in.Err
 		}
-		return nil, g.refuse(err)
+		return nil, c.refuse(err)
 	}
-	g.story.Executed()
+	c.story.Executed()
 	return req, nil
 }
 
 // keeps reports whether the client lets its connection be kept.
-func (g *guest) keeps(req *asked) bool {
+func (c *clientConn) keeps(req *clientRequest) bool {
 	says := func(word string) bool {
-		return req.says("Connection", word) ||
-			g.p.cfg.ProxyConnection == script.Understood && req.says("Proxy-Connection", word)
+		return req.hasToken("Connection", word) ||
+			c.p.cfg.ProxyConnection == script.Understood && req.hasToken("Proxy-Connection", word)
 	}
-	return !says("close") && (!req.old || says("keep-alive"))
+	return !says("close") && (!req.http10 || says("keep-alive"))
 }
 
-// refuse ends the connection, with an answer if the request was bad.
-func (g *guest) refuse(err error) *story.Ending {
+// refuse ends the connection, with an error response if the request was bad.
+func (c *clientConn) refuse(err error) *story.Ending {
 	status := http.StatusBadRequest
 	switch {
 	case errors.Is(err, serve.ErrTooLong):
@@ -180,71 +180,71 @@ func (g *guest) refuse(err error) *story.Ending {
 	case !errors.Is(err, errMalformed):
 		return story.Lost(err)
 	}
-	if err := g.say(status, false, false); err != nil {
+	if err := c.respond(status, false, false); err != nil {
 		return story.Lost(err)
 	}
 	return story.ServerEnds(story.FIN, story.WhyBadRequest)
 }
 
-// pass gets the request answered.
-func (g *guest) pass(req *asked) *story.Ending {
-	if g.p.cfg.HopByHop == script.Blind {
-		return g.tunnel(req)
+// forward gets a response to the request and sends it to the client.
+func (c *clientConn) forward(req *clientRequest) *story.Ending {
+	if c.p.cfg.HopByHop == script.Blind {
+		return c.tunnel(req)
 	}
-	up, answer, failed := g.fetch(req)
+	up, response, failed := c.fetch(req)
 	if failed != nil {
-		return g.fail(req, *failed)
+		return c.failed(req, *failed)
 	}
-	return g.relay(req, up, answer)
+	return c.relay(req, up, response)
 }
 
-// last reports whether the connection ends after this answer, and why.
-func (g *guest) last(req *asked) (bool, story.Why) {
-	if g.use == g.p.cfg.MaxRequests {
+// last reports whether the connection ends after this response, and why.
+func (c *clientConn) last(req *clientRequest) (bool, story.Why) {
+	if c.use == c.p.cfg.MaxRequests {
 		return true, story.WhyMaxRequests
 	}
 	return !req.keep, story.WhySaidClose
 }
 
-// fail tells the client that the servers failed.
-func (g *guest) fail(req *asked, f failure) *story.Ending {
-	if g.p.ln.Ctx.Err() != nil {
+// failed sends the client an error response, because the servers failed.
+func (c *clientConn) failed(req *clientRequest, f failure) *story.Ending {
+	if c.p.ln.Ctx.Err() != nil {
 		return story.ServerEnds(story.FIN, story.WhyShutdown)
 	}
-	if g.p.cfg.Errors == script.LikeHAProxy && f.reused && !f.timeout && g.use > 1 {
-		g.p.silent.Add(1)
+	if c.p.cfg.Errors == script.LikeHAProxy && f.reused && !f.timeout && c.use > 1 {
+		c.p.silent.Add(1)
 		return story.ServerEnds(story.FIN, story.WhyUpstream)
 	}
-	status := f.status(g.p.cfg.Errors)
+	status := f.status(c.p.cfg.Errors)
 	switch status {
 	case http.StatusBadGateway:
-		g.p.badGateways.Add(1)
+		c.p.badGateways.Add(1)
 	case http.StatusServiceUnavailable:
-		g.p.unavailable.Add(1)
+		c.p.unavailable.Add(1)
 	case http.StatusGatewayTimeout:
-		g.p.timeouts.Add(1)
+		c.p.timeouts.Add(1)
 	}
-	last, why := g.last(req)
-	if err := g.say(status, !last, req.old); err != nil {
+	last, why := c.last(req)
+	if err := c.respond(status, !last, req.http10); err != nil {
 		return story.Lost(err)
 	}
-	g.story.Answered(time.Now())
+	c.story.Responded(time.Now())
 	if last {
 		return story.ServerEnds(story.FIN, why)
 	}
 	return nil
 }
 
-// say writes an answer of the proxy's own.
-func (g *guest) say(status int, keep, old bool) error {
-	reason, headers, body := errorPage(g.p.cfg.Errors, status)
-	fmt.Fprintf(g.w, "HTTP/1.1 %s\r\n%s", reason, headers)
+// respond writes a response of the proxy's own.
+func (c *clientConn) respond(status int, keep, old bool) error {
+	reason, headers, body := errorPage(c.p.cfg.Errors, status)
+	fmt.Fprintf(c.w, "HTTP/1.1 %s\r\n%s", reason, headers)
 	switch {
 	case !keep:
-		g.w.WriteString("Connection: close\r\n")
+		c.w.WriteString("Connection: close\r\n")
 	case old:
-		g.w.WriteString("Connection: keep-alive\r\n")
+		c.w.WriteString("Connection: keep-alive\r\n")
 	}
-	g.w.WriteString("\r\n" + body)
-	return g.w.Flush()
+	c.w.WriteString("\r\n" + body)
+	return c.w.Flush()
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// reasons are the statuses of the proxy's own answers, as each style words them.
+// reasons are the status and reason of the proxy's own responses, by style.
 var reasons = map[int][script.LikeHAProxy + 1]string{
 	http.StatusBadRequest:            {"400 Bad Request", "400 Bad Request", "400 Bad request"},
 	http.StatusRequestEntityTooLarge: {"413 Request Entity Too Large", "413 Request Entity Too Large", "413 Payload Too Large"},
@@ -16,7 +16,7 @@ var reasons = map[int][script.LikeHAProxy + 1]string{
 	http.StatusGatewayTimeout:        {"504 Gateway Time-out", "504 Gateway Time-out", "504 Gateway Time-out"},
 }
 
-// haproxySays is the second line of that style's pages.
+// haproxySays is the second line of HAProxy's error pages.
 var haproxySays = map[int]string{
 	http.StatusBadRequest:            "Your browser sent an invalid request.",
 	http.StatusRequestEntityTooLarge: "The request entity exceeds the maximum allowed.",
@@ -25,7 +25,8 @@ var haproxySays = map[int]string{
 	http.StatusGatewayTimeout:        "The server didn't respond in time.",
 }
 
-// errorPage is the proxy's own answer: reason, headers but for Connection, and body.
+// errorPage returns an error response: status and reason, headers other than
+// Connection, and body.
 func errorPage(s script.ErrorStyle, status int) (reason, headers, body string) {
 	reason = reasons[status][s]
 	switch s {
@@ -47,17 +48,17 @@ func nginxBody(reason, foot string) string {
 	return fmt.Sprintf("<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n%s</body>\r\n</html>\r\n", reason, reason, foot)
 }
 
-// failure is why no answer came from a server.
+// failure is why a server sent no response.
 type failure struct {
-	err     error
-	connect bool // it could not be reached
-	timeout bool // in time
-	unsent  bool // nothing of the request was written
-	reused  bool // the connection had carried another before
-	answer  bool // what came was no answer
+	err       error
+	connect   bool // the server could not be reached
+	timeout   bool // it took too long
+	unsent    bool // no byte of the request was written
+	reused    bool // the connection had served a request before
+	malformed bool // the server sent something that is no response
 }
 
-// status is that of the answer to the client.
+// status returns the status of the response to the client.
 func (f failure) status(s script.ErrorStyle) int {
 	switch {
 	case f.connect && s == script.LikeHAProxy:

@@ -17,25 +17,25 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// fetch sends the request to a server, and again as the script says, until the
-// head of an answer is there.
-func (g *guest) fetch(req *asked) (*upstream, *message, *failure) {
-	p := g.p
-	wire := g.outgoing(req)
+// fetch sends the request to a server, and again if the script says so, until it has
+// the head of a response.
+func (c *clientConn) fetch(req *clientRequest) (*upstream, *message, *failure) {
+	p := c.p
+	wire := c.outgoing(req)
 	first := p.turn.Add(1) - 1
 	failedFresh, freshly := 0, p.cfg.Upstream.PerRequest
 	for again := 0; ; again++ {
 		p.attempts.Add(1)
-		up, answer, f := g.attempt(req, wire, p.backend(first, again), freshly)
+		up, response, f := c.attempt(req, wire, p.backend(first, again), freshly)
 		if f == nil {
-			return up, answer, nil
+			return up, response, nil
 		}
 		if f.reused {
 			p.stale.Add(1)
 		} else {
 			failedFresh++
 		}
-		if !p.again(req.method(), *f, again, failedFresh) {
+		if !p.sendsAgain(req.method(), *f, again, failedFresh) {
 			return nil, nil, f
 		}
 		p.retries.Add(1)
@@ -43,14 +43,14 @@ func (g *guest) fetch(req *asked) (*upstream, *message, *failure) {
 	}
 }
 
-// again reports whether a request is sent again that has been so often before,
+// sendsAgain reports whether a request is sent sendsAgain that has been so often before,
 // and has failed so often on a fresh connection.
-func (p *Proxy) again(method string, f failure, before, failedFresh int) bool {
+func (p *Proxy) sendsAgain(method string, f failure, before, failedFresh int) bool {
 	u := p.cfg.Upstream
 	allowed := u.Retry == script.RetryAlways || u.Retry != script.RetryNone && f.unsent ||
 		u.Retry == script.RetryIdempotent && !slices.Contains([]string{"POST", "LOCK", "PATCH"}, method)
 	switch {
-	case !allowed || f.answer || p.ln.Ctx.Err() != nil:
+	case !allowed || f.malformed || p.ln.Ctx.Err() != nil:
 		return false
 	case f.timeout && len(p.backends) == 1:
 		return false
@@ -62,10 +62,10 @@ func (p *Proxy) again(method string, f failure, before, failedFresh int) bool {
 	return failedFresh < len(p.backends)
 }
 
-// attempt sends the request once and waits for the head of the answer.
-func (g *guest) attempt(req *asked, wire []byte, backend int, fresh bool) (*upstream, *message, *failure) {
-	p := g.p
-	up, err := g.pool.lease(backend, fresh)
+// attempt sends the request once and waits for the head of the response.
+func (c *clientConn) attempt(req *clientRequest, wire []byte, backend int, fresh bool) (*upstream, *message, *failure) {
+	p := c.p
+	up, err := c.pool.lease(backend, fresh)
 	if err != nil {
 		return nil, nil, unreached(err)
 	}
@@ -74,27 +74,27 @@ func (g *guest) attempt(req *asked, wire []byte, backend int, fresh bool) (*upst
 	up.story.Read(story.Exchange{Read: time.Now()})
 	up.pace.within = p.cfg.Upstream.Timeout
 	n, wrote := up.pace.Write(wire)
-	answer, err := up.readAnswer(req.method())
+	response, err := up.readResponse(req.method())
 	if err == nil {
 		if wrote != nil {
-			answer.header.Set("Connection", "close") // it did not take the request whole
+			response.header.Set("Connection", "close") // the server did not read the whole request
 		}
-		return up, answer, nil
+		return up, response, nil
 	}
 	if wrote != nil && errors.Is(err, io.EOF) {
-		err = wrote // the reset was told to the write
+		err = wrote // the write got the error of the reset
 	}
 	end := up.lost(err)
 	up.close(end)
 	return nil, nil, &failure{
 		err: err, reused: reused, unsent: wrote != nil && n == 0,
-		timeout: errors.Is(err, os.ErrDeadlineExceeded), answer: end.Why == story.WhyBadAnswer,
+		timeout: errors.Is(err, os.ErrDeadlineExceeded), malformed: end.Why == story.WhyBadResponse,
 	}
 }
 
-// readAnswer reads the head of the answer; of what comes before it, of status
-// 100 to 199, nothing is passed on.
-func (up *upstream) readAnswer(method string) (*message, error) {
+// readResponse reads the head of the response. It skips interim responses with status
+// 100 to 199.
+func (up *upstream) readResponse(method string) (*message, error) {
 	for {
 		up.in.Left = serve.MaxHead
 		m, err := readMessage(up.in, up.r)
@@ -104,7 +104,7 @@ func (up *upstream) readAnswer(method string) (*message, error) {
 		if _, known := version(m.words[0]); !known || len(m.words[1]) != 3 {
 			return nil, errMalformed
 		}
-		if _, err := m.answerExtent(method); err != nil {
+		if _, err := m.responseExtent(method); err != nil {
 			return nil, err
 		}
 		if m.words[1][0] != '1' {
@@ -113,8 +113,8 @@ func (up *upstream) readAnswer(method string) (*message, error) {
 	}
 }
 
-// answerExtent is that of the body of an answer to the method.
-func (m *message) answerExtent(method string) (extent, error) {
+// responseExtent returns the extent of the body of a response to the method.
+func (m *message) responseExtent(method string) (extent, error) {
 	status, err := strconv.Atoi(m.words[1])
 	if err != nil || status < 100 {
 		return extent{}, errMalformed
@@ -125,17 +125,17 @@ func (m *message) answerExtent(method string) (extent, error) {
 	return m.extent(extent{framing: byClose})
 }
 
-// outgoing is the request as the servers get it.
-func (g *guest) outgoing(req *asked) []byte {
-	cfg := g.p.cfg
+// outgoing returns the request as it is sent to a server.
+func (c *clientConn) outgoing(req *clientRequest) []byte {
+	cfg := c.p.cfg
 	out := &message{words: req.words, header: req.header.Clone()}
 	if cfg.HopByHop != script.Blind {
 		out.words[2] = cfg.Upstream.Version.Protocol()
 	}
-	chunks := req.says("Transfer-Encoding", "chunked")
+	chunks := req.hasToken("Transfer-Encoding", "chunked")
 	if cfg.HopByHop == script.Removed {
 		out.header = req.endToEnd()
-		out.header.Del("Expect") // was answered here
+		out.header.Del("Expect") // the proxy itself has sent 100 Continue
 		if cfg.ProxyConnection == script.PassedOn {
 			if v, has := req.header["Proxy-Connection"]; has {
 				out.header["Proxy-Connection"] = v
@@ -151,7 +151,7 @@ func (g *guest) outgoing(req *asked) []byte {
 			out.header.Set("Content-Length", strconv.Itoa(len(req.body)))
 		}
 	}
-	g.via(out.header, req.words[2])
+	c.via(out.header, req.words[2])
 	wire := out.writeHead(nil)
 	if !chunks {
 		return append(wire, req.body...)
@@ -164,97 +164,97 @@ func (g *guest) outgoing(req *asked) []byte {
 	return body.Bytes()
 }
 
-// via adds the proxy to the Via header of a message that came in that version
-// of the protocol: RFC 9110, section 7.6.3.
-func (g *guest) via(h http.Header, version string) {
-	if name := g.p.cfg.Via; name != "" {
+// via adds the proxy to the Via header of a message that it received in this version of
+// the protocol: RFC 9110, section 7.6.3.
+func (c *clientConn) via(h http.Header, version string) {
+	if name := c.p.cfg.Via; name != "" {
 		_, number, _ := bytes.Cut([]byte(version), []byte("/"))
 		h.Add("Via", string(number)+" "+name)
 	}
 }
 
-// relay passes an answer on. The server's connection is given back before the
-// client can know that the answer is over.
-func (g *guest) relay(req *asked, up *upstream, answer *message) *story.Ending {
-	from, _ := answer.answerExtent(req.method()) // was looked at in readAnswer
-	to := g.reframed(req, from)
-	last, why := g.last(req)
+// relay forwards a response. It releases the server's connection before the client can
+// see the end of the response.
+func (c *clientConn) relay(req *clientRequest, up *upstream, response *message) *story.Ending {
+	from, _ := response.responseExtent(req.method()) // readResponse has checked it
+	to := c.reframed(req, from)
+	last, why := c.last(req)
 	if to.framing == byClose {
 		last, why = true, story.WhyUntilClose
 	}
-	g.w.Write(g.incoming(req, answer, to, last).writeHead(nil))
+	c.w.Write(c.incoming(req, response, to, last).writeHead(nil))
 	up.in.Left = 1 << 62
-	end, gone := g.copyBody(up, from, to)
+	end, gone := c.copyBody(up, from, to)
 	switch {
 	case end != nil:
 		up.close(end)
 		if gone == nil {
-			g.p.truncated.Add(1)
-			g.w.Flush() // what there is
-			if g.p.ln.Ctx.Err() != nil {
+			c.p.truncated.Add(1)
+			c.w.Flush() // what has arrived
+			if c.p.ln.Ctx.Err() != nil {
 				return story.ServerEnds(story.FIN, story.WhyShutdown)
 			}
 			return story.ServerEnds(story.FIN, story.WhyUpstream)
 		}
 		return story.Lost(gone)
-	case answer.kept() && from.framing != byClose && !g.p.cfg.Upstream.PerRequest:
-		up.story.Answered(time.Now())
-		g.pool.giveBack(up)
+	case response.keepsConnection() && from.framing != byClose && !c.p.cfg.Upstream.PerRequest:
+		up.story.Responded(time.Now())
+		c.pool.release(up)
 	default:
-		up.story.Answered(time.Now())
-		up.close(answer.farewell(from))
+		up.story.Responded(time.Now())
+		up.close(response.endAfter(from))
 	}
-	if err := g.w.Flush(); err != nil {
+	if err := c.w.Flush(); err != nil {
 		return story.Lost(err)
 	}
-	g.story.Answered(time.Now())
+	c.story.Responded(time.Now())
 	if last {
 		return story.ServerEnds(story.FIN, why)
 	}
 	return nil
 }
 
-// reframed is how the client gets to know where an answer ends. A proxy that
-// sends on all headers can say it only as the server did.
-func (g *guest) reframed(req *asked, from extent) extent {
-	if from.framing == byLength || g.p.cfg.HopByHop == script.Forwarded {
+// reframed returns how the response to the client says where its body ends. A proxy that
+// forwards all headers must use the server's framing.
+func (c *clientConn) reframed(req *clientRequest, from extent) extent {
+	if from.framing == byLength || c.p.cfg.HopByHop == script.Forwarded {
 		return from
 	}
-	if req.old {
+	if req.http10 {
 		return extent{framing: byClose}
 	}
 	return extent{framing: byChunks}
 }
 
-// kept reports whether the server keeps the connection.
-func (m *message) kept() bool {
+// keepsConnection reports whether the server keeps the connection.
+func (m *message) keepsConnection() bool {
 	v, _ := version(m.words[0])
-	return !m.says("Connection", "close") && (v == script.HTTP11 || m.says("Connection", "keep-alive"))
+	return !m.hasToken("Connection", "close") && (v == script.HTTP11 || m.hasToken("Connection", "keep-alive"))
 }
 
-// farewell is how a connection ends that is not kept: the server has closed it
-// if only that ended the answer.
-func (m *message) farewell(e extent) *story.Ending {
+// endAfter returns how a connection that is not kept ends. If the end of the connection
+// was the end of the response, the server has closed it.
+func (m *message) endAfter(e extent) *story.Ending {
 	if e.framing == byClose {
 		return story.ServerEnds(story.FIN, story.WhyServer)
 	}
 	return story.ClientEnds(story.FIN, story.WhySaidClose)
 }
 
-// incoming is the head of the answer as the client gets it.
-func (g *guest) incoming(req *asked, answer *message, to extent, last bool) *message {
-	cfg := g.p.cfg
-	out := &message{words: answer.words, header: answer.header.Clone()}
+// incoming returns the head of the response as it is sent to the client.
+func (c *clientConn) incoming(req *clientRequest, response *message, to extent, last bool) *message {
+	cfg := c.p.cfg
+	out := &message{words: response.words, header: response.header.Clone()}
 	if cfg.HopByHop == script.Removed {
 		out.words[0] = script.HTTP11.Protocol()
-		out.header = answer.endToEnd()
+		out.header = response.endToEnd()
 		switch {
 		case last:
 			out.header.Set("Connection", "close")
 		case cfg.Hint != "":
 			out.header.Set("Connection", "keep-alive")
 			out.header.Set("Keep-Alive", cfg.Hint)
-		case req.old:
+		case req.http10:
 			out.header.Set("Connection", "keep-alive")
 		}
 		if to.framing == byChunks {
@@ -262,19 +262,18 @@ func (g *guest) incoming(req *asked, answer *message, to extent, last bool) *mes
 			out.header.Set("Transfer-Encoding", "chunked")
 		}
 	}
-	g.via(out.header, answer.words[0])
+	c.via(out.header, response.words[0])
 	return out
 }
 
-// copyBody passes a body on as it comes, all but its end. end is how the
-// server's connection ended if that went wrong, and gone the error if it was
-// the client's.
-func (g *guest) copyBody(up *upstream, from, to extent) (end *story.Ending, gone error) {
+// copyBody forwards a body while it arrives. If the server's connection fails, end is
+// how it ended. If writing to the client fails, gone is the error.
+func (c *clientConn) copyBody(up *upstream, from, to extent) (end *story.Ending, gone error) {
 	body := from.open(up.r)
-	var out io.Writer = g.w
+	var out io.Writer = c.w
 	var chunks io.WriteCloser
 	if to.framing == byChunks {
-		chunks = httputil.NewChunkedWriter(g.w)
+		chunks = httputil.NewChunkedWriter(c.w)
 		out = chunks
 	}
 	buf := make([]byte, 32<<10)
@@ -290,7 +289,7 @@ func (g *guest) copyBody(up *upstream, from, to extent) (end *story.Ending, gone
 		case err == io.EOF:
 			if chunks != nil {
 				chunks.Close()
-				g.w.WriteString("\r\n")
+				c.w.WriteString("\r\n")
 			}
 			return nil, nil
 		case err != nil:
@@ -299,32 +298,32 @@ func (g *guest) copyBody(up *upstream, from, to extent) (end *story.Ending, gone
 			}
 			return up.lost(err), nil
 		case up.r.Buffered() == 0 && (from.framing != byLength || left > 0):
-			if gone := g.w.Flush(); gone != nil {
+			if gone := c.w.Flush(); gone != nil {
 				return story.ClientEnds(story.FIN, story.WhyAbandoned), gone
 			}
 		}
 	}
 }
 
-// tunnel is what a proxy does that knows nothing of keep-alive: it sends the
-// request on as it came, and passes back what comes, until the server closes.
-// It does not look at what the client sends meanwhile.
-func (g *guest) tunnel(req *asked) *story.Ending {
-	p := g.p
+// tunnel is what a proxy does that does not know keep-alive: it forwards the request
+// unchanged, and forwards what the server sends until the server closes. It does not
+// read what the client sends meanwhile.
+func (c *clientConn) tunnel(req *clientRequest) *story.Ending {
+	p := c.p
 	p.attempts.Add(1)
 	req.keep = false
 	up, err := p.dial(p.backend(p.turn.Add(1)-1, 0))
 	if err != nil {
-		return g.fail(req, *unreached(err))
+		return c.failed(req, *unreached(err))
 	}
 	up.uses++
 	up.story.Read(story.Exchange{Read: time.Now()})
 	up.pace.within = p.cfg.Upstream.Timeout
 	up.in.Left = 1 << 62
-	_, err = up.pace.Write(g.outgoing(req))
+	_, err = up.pace.Write(c.outgoing(req))
 	poured := false
 	if err == nil {
-		poured, err = g.pour(up)
+		poured, err = c.pour(up)
 	}
 	var gone *clientGone
 	if errors.As(err, &gone) {
@@ -332,19 +331,19 @@ func (g *guest) tunnel(req *asked) *story.Ending {
 		return story.Lost(gone.error)
 	}
 	if poured && err == io.EOF {
-		up.story.Answered(time.Now())
+		up.story.Responded(time.Now())
 	}
 	up.close(up.lost(err))
 	switch {
 	case !poured:
-		return g.fail(req, failure{err: err, timeout: errors.Is(err, os.ErrDeadlineExceeded)})
+		return c.failed(req, failure{err: err, timeout: errors.Is(err, os.ErrDeadlineExceeded)})
 	case p.ln.Ctx.Err() != nil:
 		return story.ServerEnds(story.FIN, story.WhyShutdown)
 	}
 	return story.ServerEnds(story.FIN, story.WhyUpstream)
 }
 
-// unreached is the failure to connect to a server.
+// unreached returns the failure to connect to a server.
 func unreached(err error) *failure {
 	var network net.Error
 	return &failure{err: err, connect: true, unsent: true, timeout: errors.As(err, &network) && network.Timeout()}
@@ -353,15 +352,15 @@ func unreached(err error) *failure {
 // clientGone is the error of writing to the client.
 type clientGone struct{ error }
 
-// pour passes on what comes, and reports whether anything did, until reading
-// ends: io.EOF is the server's FIN.
-func (g *guest) pour(up *upstream) (some bool, err error) {
+// pour forwards what the server sends until reading ends. It returns whether there was
+// anything, and the error of reading: io.EOF after the server's FIN.
+func (c *clientConn) pour(up *upstream) (some bool, err error) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := up.r.Read(buf)
 		if n > 0 {
 			some = true
-			if _, err := g.net.Write(buf[:n]); err != nil {
+			if _, err := c.net.Write(buf[:n]); err != nil {
 				return some, &clientGone{err}
 			}
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// message is the head of a request or an answer as it came, hop-by-hop headers
-// and all; names are in canonical form.
+// message is the head of a request or a response as received, with its hop-by-hop
+// headers; names are in canonical form.
 type message struct {
 	words  [3]string // of its first line
 	header http.Header
@@ -26,7 +26,7 @@ type message struct {
 
 var errMalformed = errors.New("not HTTP/1")
 
-// readMessage reads a head. Its error is that of reading, or errMalformed.
+// readMessage reads a head. The error is that of reading, or errMalformed.
 func readMessage(in *serve.Reader, r *bufio.Reader) (*message, error) {
 	in.Err = nil
 	text := textproto.NewReader(r)
@@ -48,8 +48,8 @@ func readMessage(in *serve.Reader, r *bufio.Reader) (*message, error) {
 	return m, nil
 }
 
-// malformedOr is the error of reading if there was one: what was cut short may
-// look malformed.
+// malformedOr returns the error of reading if there was one, because a head that was cut
+// short may look malformed; otherwise errMalformed.
 func malformedOr(in *serve.Reader, err error) error {
 	switch {
 	case errors.Is(in.Err, serve.ErrTooLong):
@@ -62,7 +62,7 @@ func malformedOr(in *serve.Reader, err error) error {
 	return errMalformed
 }
 
-// version is the protocol's; false: it is no HTTP/1.
+// version returns the version of HTTP/1 that word names; false: it names none.
 func version(word string) (script.Version, bool) {
 	for _, v := range []script.Version{script.HTTP11, script.HTTP10} {
 		if word == v.Protocol() {
@@ -72,8 +72,8 @@ func version(word string) (script.Version, bool) {
 	return 0, false
 }
 
-// says reports whether the header, a list of words, has the word.
-func (m *message) says(header, word string) bool {
+// hasToken reports whether the header, a list of words, has the word.
+func (m *message) hasToken(header, word string) bool {
 	return serve.HasToken(m.header.Values(header), word)
 }
 
@@ -92,11 +92,11 @@ type extent struct {
 	length int64 // byLength
 }
 
-// extent is that of the message's body by its headers: RFC 9112, section 6.3.
-// Without any it is otherwise.
+// extent returns the extent of the body according to the headers: RFC 9112, section 6.3;
+// otherwise if they do not state any.
 func (m *message) extent(otherwise extent) (extent, error) {
 	if m.header.Get("Transfer-Encoding") != "" {
-		if !m.says("Transfer-Encoding", "chunked") {
+		if !m.hasToken("Transfer-Encoding", "chunked") {
 			return extent{}, errMalformed
 		}
 		return extent{framing: byChunks}, nil
@@ -125,8 +125,8 @@ func (m *message) writeHead(b []byte) []byte {
 	return append(b, "\r\n"...)
 }
 
-// open is a reader of the body, which says io.ErrUnexpectedEOF when it is cut
-// short.
+// open returns a reader of the body. If the body is cut short, its error is
+// io.ErrUnexpectedEOF.
 func (e extent) open(r *bufio.Reader) io.Reader {
 	switch e.framing {
 	case byChunks:
@@ -153,7 +153,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// chunked ends after the trailer, which it drops.
+// chunked reads a chunked body and drops its trailer.
 type chunked struct {
 	io.Reader
 	from *bufio.Reader
@@ -175,10 +175,11 @@ func (c *chunked) Read(p []byte) (int, error) {
 	return n, io.EOF
 }
 
-// hopByHop are the headers that are for one connection only, named or not.
+// hopByHop are the headers that are for one connection only, even if Connection does
+// not name them.
 var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// endToEnd is the headers without those for one connection: RFC 9110, section
+// endToEnd returns the headers without those for one connection: RFC 9110, section
 // 7.6.1.
 func (m *message) endToEnd() http.Header {
 	h := m.header.Clone()

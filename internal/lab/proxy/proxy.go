@@ -1,6 +1,6 @@
-// Package proxy is HTTP/1 proxies that behave, and misbehave, on script: [Proxy]
-// passes requests to servers over a pool of its own and remembers the stories of
-// the connections on both sides.
+// Package proxy has HTTP/1 proxies that follow a script: [Proxy] forwards requests to
+// servers over a pool of its own, and keeps the stories of the connections on both
+// sides.
 package proxy
 
 import (
@@ -17,14 +17,13 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// Proxy is an HTTP/1 proxy in front of one or more servers: it keeps
-// connections on both sides, by timers of their own, and does to requests,
-// answers and failures what its script says. Requests are dealt to the servers
-// in turn.
+// Proxy is an HTTP/1 proxy in front of one or more servers. It keeps connections on both
+// sides, each side with its own timers, and treats requests, responses and failures as
+// its script says. It sends requests to the servers in turn.
 //
-// It reads a request's body, up to 16 MiB, before it passes the request on, and
-// sends it with a length; answers are passed on as they come. That a client is
-// gone it notices when it writes to it.
+// It reads a request's body, up to 16 MiB, before it forwards the request with a
+// length. It forwards responses while they arrive. It notices only when it writes to a
+// client that the client is gone.
 type Proxy struct {
 	cfg       script.Proxy
 	connect   Connect
@@ -35,46 +34,46 @@ type Proxy struct {
 	clients   story.Log
 	upstreams story.Log
 	workers   []*workerPool
-	turn      atomic.Uint64 // of the servers
+	turn      atomic.Uint64 // counts requests, to choose the servers in turn
 
 	requests, attempts, retries, stale, badGateways, unavailable, timeouts, silent, truncated atomic.Uint64
 	closedByClient, closedByProxy, closedByServer, closedUpstream                             atomic.Uint64
 	saidClose, connectTimeouts, slowConnects                                                  atomic.Uint64
 }
 
-// Seen counts what a Proxy saw since its start. Connections are counted as
-// closed when they are.
+// Seen counts what a Proxy saw since its start. A connection is counted as closed as
+// soon as it is closed.
 type Seen struct {
-	Requests    uint64 // of clients, whose head was read
-	Attempts    uint64 // requests passed to a server or failed on the way there, those sent again included
-	Retries     uint64 // of them, those that sent a request again
-	Stale       uint64 // attempts that failed on a connection that had been kept
-	BadGateways uint64 // answers of its own: 502
-	Unavailable uint64 // 503
-	Timeouts    uint64 // 504
-	Silent      uint64 // requests whose connection was closed instead of an answer
-	Truncated   uint64 // answers cut short by the server, and so for the client
+	Requests    uint64 // requests of clients whose head was read
+	Attempts    uint64 // times that a request was sent to a server, or that this failed
+	Retries     uint64 // of Attempts, those that sent a request again
+	Stale       uint64 // of Attempts, those that failed on a reused connection
+	BadGateways uint64 // the proxy's own responses with 502
+	Unavailable uint64 // the proxy's own responses with 503
+	Timeouts    uint64 // the proxy's own responses with 504
+	Silent      uint64 // requests whose connection was closed instead of a response
+	Truncated   uint64 // responses that a server, and so the proxy, cut short
 
-	Connections    uint64 // of clients, accepted
-	ClosedByClient uint64 // of them, by the client first
-	ClosedByProxy  uint64 // of them, by the proxy first
+	Connections    uint64 // accepted connections of clients
+	ClosedByClient uint64 // of Connections, those that the client closed first
+	ClosedByProxy  uint64 // of Connections, those that the proxy closed first
 
 	Upstream               uint64 // connections made to servers
-	UpstreamClosedByProxy  uint64 // of them, by the proxy first
-	UpstreamClosedByServer uint64 // of them, by the server first
-	UpstreamSaidClose      uint64 // of them, those that ended because the server's answer said close
-	UpstreamSlow           uint64 // of them, those whose connect took slowConnect or more: its SYN was sent again
-	ConnectTimeouts        uint64 // connects to servers given up after ConnectTimeout; they are not in Upstream
+	UpstreamClosedByProxy  uint64 // of Upstream, those that the proxy closed first
+	UpstreamClosedByServer uint64 // of Upstream, those that the server closed first
+	UpstreamSaidClose      uint64 // of Upstream, those that ended because the server's response said close
+	UpstreamSlow           uint64 // of Upstream, those whose connect took slowConnect or more: the SYN was sent again
+	ConnectTimeouts        uint64 // connects that the proxy gave up after ConnectTimeout; not in Upstream
 }
 
-// slowConnect is Linux's first wait before it sends a SYN again (TCP_TIMEOUT_INIT,
-// include/net/tcp.h), less what its timers' granularity may take off.
+// slowConnect is the time after which Linux first sends a SYN again (TCP_TIMEOUT_INIT,
+// include/net/tcp.h), minus the granularity of its timers.
 const slowConnect = 950 * time.Millisecond
 
-// Start listens on addr ("" is a free port of 127.0.0.1) and passes requests
-// to the backends, each as host:port, until Close. It fails when cfg is not
-// valid or addr cannot be listened on; that a server cannot be reached is for
-// the clients.
+// Start listens on addr ("" is a free port of 127.0.0.1) and forwards requests to the
+// backends, each written as host:port, until Close. It fails if cfg is not valid or if
+// it cannot listen on addr. If a server cannot be reached, Start succeeds and clients
+// get an error response.
 func Start(cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
 	return StartFrom(dialHere, cfg, addr, backends...)
 }
@@ -86,9 +85,8 @@ func dialHere(ctx context.Context, d *net.Dialer, network, addr string) (net.Con
 	return d.DialContext(ctx, network, addr)
 }
 
-// StartFrom is Start with connections to the servers made by connect,
-// which must make TCP connections: for a proxy whose place in a network is
-// another than the caller's.
+// StartFrom is Start for a proxy whose connections to the servers begin at another place
+// of the network: connect makes them. They must be TCP connections.
 func StartFrom(connect Connect, cfg script.Proxy, addr string, backends ...string) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("proxy: %w", err)
@@ -114,24 +112,24 @@ func StartFrom(connect Connect, cfg script.Proxy, addr string, backends ...strin
 	ln.Serve(nil, func(raw *net.TCPConn) func() {
 		pool := p.workers[next%len(p.workers)]
 		next++
-		return newGuest(p, pool, raw).serve
+		return newClientConn(p, pool, raw).serve
 	})
 	return p, nil
 }
 
-// Addr is where the proxy listens, as host:port.
+// Addr returns where the proxy listens, as host:port.
 func (p *Proxy) Addr() string { return p.ln.TCP.Addr().String() }
 
-// URL is the address of the first page. For a proxy on every address of the
-// machine it is that of the loopback.
+// URL returns the address of the first page. If the proxy listens on every address of
+// the machine, it is the one on the loopback.
 func (p *Proxy) URL() string { return serve.PageURL(p.ln.TCP.Addr(), p.tls != nil) }
 
-// CertPEM is the certificate a client must trust, good for localhost and the
-// loopback addresses; nil without TLS.
+// CertPEM returns the certificate that a client must trust. It is valid for localhost
+// and the loopback addresses. nil without TLS.
 func (p *Proxy) CertPEM() []byte { return p.cert }
 
-// Close closes the listener and every connection and waits until they are
-// closed. It may be called again.
+// Close closes the listener and every connection, and waits until they are closed. It
+// may be called again.
 func (p *Proxy) Close() error {
 	err := p.ln.Close()
 	for _, pool := range p.workers {
@@ -140,20 +138,21 @@ func (p *Proxy) Close() error {
 	return err
 }
 
-// backend is the server whose turn it is, of a request sent again so often.
+// backend returns the server for a request: first is the number of the request, again
+// how often it was sent already.
 func (p *Proxy) backend(first uint64, again int) int {
 	return int((first + uint64(again)) % uint64(len(p.backends)))
 }
 
-// Stories are those of the last 10,000 connections of clients, in the order of
-// accept. A connection's end is in them before the client can see it.
+// Stories returns the stories of the last 10,000 connections of clients, in the order
+// of accept. A story has its connection's end before the client can see that end.
 func (p *Proxy) Stories() []story.Story { return p.clients.Stories() }
 
-// Upstream are the stories of the last 10,000 connections to servers, in the
-// order in which they were made. The proxy is the client in them.
+// Upstream returns the stories of the last 10,000 connections to servers, in the order
+// in which they were made. The proxy is their client.
 func (p *Proxy) Upstream() []story.Story { return p.upstreams.Stories() }
 
-// Seen are the counters so far.
+// Seen returns the counters so far.
 func (p *Proxy) Seen() Seen {
 	return Seen{
 		Requests: p.requests.Load(), Attempts: p.attempts.Load(), Retries: p.retries.Load(), Stale: p.stale.Load(),

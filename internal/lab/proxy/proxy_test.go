@@ -116,7 +116,7 @@ func TestProxyKeepsBothSides(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		for _, e := range st.Exchanges {
-			if e.Answered.Before(e.Read) {
+			if e.Responded.Before(e.Read) {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -138,7 +138,7 @@ func TestProxyIdleTimeouts(t *testing.T) {
 			c.Response()
 		}
 		st := upstreamEnded(t, p, 0)
-		if ending(st) != (*story.ClientEnds(story.FIN, story.WhyIdleTimeout)) || st.ClosedAt.Sub(st.Exchanges[0].Answered) < short {
+		if ending(st) != (*story.ClientEnds(story.FIN, story.WhyIdleTimeout)) || st.ClosedAt.Sub(st.Exchanges[0].Responded) < short {
 			t.Errorf("unwatched %v: %+v", unwatched, st)
 		}
 		c.Send(get)
@@ -384,7 +384,7 @@ func TestProxyLikeHAProxy(t *testing.T) {
 	c.Response()
 	c.Send(get)
 	c.Ends(io.EOF)
-	if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyUpstream)) || !st.Exchanges[1].Answered.IsZero() {
+	if st := p.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyUpstream)) || !st.Exchanges[1].Responded.IsZero() {
 		t.Errorf("%+v", st)
 	}
 	c = labtest.Dial(t, p.Addr())
@@ -461,7 +461,7 @@ func TestProxyGarbage(t *testing.T) {
 	if resp := c.Response(); resp.StatusCode != 502 {
 		t.Error(resp.Status)
 	}
-	if st := p.Upstream()[0]; st.Why != story.WhyBadAnswer || s.Seen().Requests != 1 {
+	if st := p.Upstream()[0]; st.Why != story.WhyBadResponse || s.Seen().Requests != 1 {
 		t.Errorf("%+v", st)
 	}
 }

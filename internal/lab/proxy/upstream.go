@@ -17,33 +17,33 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// upstream is a connection to a server. It belongs to the exchange that leased
-// it, or, idle, to the pool and its watch.
+// upstream is a connection to a server. It belongs to the exchange that leased it; while
+// it is idle, it belongs to the pool and its watch.
 type upstream struct {
-	p       *Proxy
-	backend int
-	raw     *net.TCPConn
-	pace    *pace
-	in      *serve.Reader // over pace
-	r       *bufio.Reader
-	story   *story.Writer
-	release func() bool // of the proxy's shutdown
-	born    time.Time
-	uses    int
+	p            *Proxy
+	backend      int
+	raw          *net.TCPConn
+	pace         *pace
+	in           *serve.Reader // over pace
+	r            *bufio.Reader
+	story        *story.Writer
+	unwatchClose func() bool // ends the wait for the proxy's Close
+	born         time.Time
+	uses         int
 
-	until time.Time     // when it has been idle for too long; zero: never
-	woken chan struct{} // closed when its watch is over
-	end   *story.Ending // what its watch saw, if anything; read after woken
+	until time.Time     // when its idle timeout is over; zero: never
+	woken chan struct{} // closed when its watch has ended
+	end   *story.Ending // how it ended during its watch; nil: it did not; read after woken
 }
 
-// workerPool is the idle connections of one worker.
+// workerPool holds the idle connections of one worker.
 type workerPool struct {
 	p    *Proxy
 	mu   sync.Mutex
 	idle []*upstream // longest idle first; guarded by mu
 }
 
-// lease is an idle connection to the server, or a fresh one.
+// lease returns an idle connection to the server, or a fresh one.
 func (w *workerPool) lease(backend int, fresh bool) (*upstream, error) {
 	for !fresh {
 		up := w.pick(backend)
@@ -75,8 +75,8 @@ func (w *workerPool) pick(backend int) *upstream {
 	return nil
 }
 
-// giveBack keeps the connection for the next request, or ends it.
-func (w *workerPool) giveBack(up *upstream) {
+// release keeps the connection for the next request, or closes it.
+func (w *workerPool) release(up *upstream) {
 	cfg := w.p.cfg.Upstream
 	switch {
 	case cfg.MaxRequests > 0 && up.uses >= cfg.MaxRequests:
@@ -91,7 +91,7 @@ func (w *workerPool) giveBack(up *upstream) {
 		up.until = time.Now().Add(cfg.IdleTimeout)
 	}
 	up.woken, up.end, up.pace.within = make(chan struct{}), nil, 0
-	up.arm(up.until) // before anyone can take it, and end its watch by a deadline of his
+	up.arm(up.until) // before another request can take it and end its watch with another deadline
 	w.mu.Lock()
 	w.idle = append(w.idle, up)
 	var surplus *upstream
@@ -114,7 +114,7 @@ func (w *workerPool) giveBack(up *upstream) {
 	}
 }
 
-// closeIdle ends what is idle when the proxy is closed, and nobody watches.
+// closeIdle closes the idle connections that have no watch when the proxy is closed.
 func (w *workerPool) closeIdle() {
 	w.mu.Lock()
 	idle := w.idle
@@ -125,8 +125,8 @@ func (w *workerPool) closeIdle() {
 	}
 }
 
-// watch reads an idle connection until it ends, is idle for too long, or is
-// taken out of the pool.
+// watch reads an idle connection until it ends, its idle timeout is over, or a request
+// takes it out of the pool.
 func (w *workerPool) watch(up *upstream) {
 	_, err := up.r.Peek(1)
 	e := up.idled(err)
@@ -135,7 +135,7 @@ func (w *workerPool) watch(up *upstream) {
 	if i >= 0 {
 		w.idle = slices.Delete(w.idle, i, i+1)
 	} else if errors.Is(err, os.ErrDeadlineExceeded) {
-		e = nil // it was taken
+		e = nil // a request took it
 	}
 	w.mu.Unlock()
 	up.end = e
@@ -145,11 +145,11 @@ func (w *workerPool) watch(up *upstream) {
 	}
 }
 
-// idled is how the wait of an idle connection ended.
+// idled returns how an idle connection ended: err is the error of its watch.
 func (up *upstream) idled(err error) *story.Ending {
 	switch {
 	case err == nil:
-		return story.ClientEnds(story.FIN, story.WhyBadAnswer)
+		return story.ClientEnds(story.FIN, story.WhyBadResponse)
 	case up.p.ln.Ctx.Err() != nil:
 		return story.ClientEnds(story.FIN, story.WhyShutdown)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -158,8 +158,8 @@ func (up *upstream) idled(err error) *story.Ending {
 	return up.lost(err)
 }
 
-// wake ends the watch of a connection that was taken out of the pool. It is how
-// the connection ended meanwhile; nil: it can be used, as far as is known.
+// wake ends the watch of a connection that was taken out of the pool. It returns how the
+// connection ended meanwhile; nil: it did not, as far as the proxy can know.
 func (up *upstream) wake() *story.Ending {
 	up.raw.SetReadDeadline(serve.LongAgo)
 	<-up.woken
@@ -170,8 +170,8 @@ func (up *upstream) wake() *story.Ending {
 	return up.end
 }
 
-// arm sets the deadline of reads, unless the proxy is being closed: then it has
-// passed.
+// arm sets the deadline of reads, unless the proxy is being closed: then all deadlines
+// have passed.
 func (up *upstream) arm(t time.Time) {
 	up.raw.SetReadDeadline(t)
 	if up.p.ln.Ctx.Err() != nil {
@@ -179,7 +179,7 @@ func (up *upstream) arm(t time.Time) {
 	}
 }
 
-// lost is how the connection ends when reading or writing failed.
+// lost returns how the connection ends when reading or writing failed with err.
 func (up *upstream) lost(err error) *story.Ending {
 	switch {
 	case up.p.ln.Ctx.Err() != nil:
@@ -191,14 +191,14 @@ func (up *upstream) lost(err error) *story.Ending {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE):
 		return story.ServerEnds(story.FIN, story.WhyServer)
 	}
-	return story.ClientEnds(story.FIN, story.WhyBadAnswer)
+	return story.ClientEnds(story.FIN, story.WhyBadResponse)
 }
 
-// close tells the story, then ends the connection.
+// close records the ending, then ends the connection.
 func (up *upstream) close(e *story.Ending) {
 	up.story.Closed(e, time.Now())
 	up.p.upstreamEnded(e)
-	up.release()
+	up.unwatchClose()
 	up.raw.Close()
 }
 
@@ -223,15 +223,15 @@ func (p *Proxy) dial(backend int) (*upstream, error) {
 	up.pace = &pace{conn: raw, ctx: p.ln.Ctx}
 	up.in = &serve.Reader{From: up.pace}
 	up.r = bufio.NewReader(up.in)
-	up.release = context.AfterFunc(p.ln.Ctx, func() { raw.SetDeadline(serve.LongAgo) })
+	up.unwatchClose = context.AfterFunc(p.ln.Ctx, func() { raw.SetDeadline(serve.LongAgo) })
 	return up, nil
 }
 
-// pace is a connection on which each read and write must get something done
-// within a time, if that is not 0.
+// pace is a connection on which each read and write must transfer something within a
+// time, unless that is 0.
 type pace struct {
 	conn   *net.TCPConn
-	ctx    context.Context // when done, no time is left
+	ctx    context.Context // when it is done, every deadline has passed
 	within time.Duration
 }
 
@@ -241,7 +241,7 @@ func (p *pace) Read(b []byte) (int, error) {
 }
 
 func (p *pace) Write(b []byte) (n int, err error) {
-	const most = 64 << 10 // so that a deadline is for a piece, and not for all of it
+	const most = 64 << 10 // so that a deadline holds for a piece and not for everything
 	for len(b) > 0 && err == nil {
 		p.arm(p.conn.SetWriteDeadline)
 		var some int

@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// PageURL is the address of the page that is served at addr. If that is every
-// address of the machine, it is the one on the loopback.
+// PageURL returns the address of the page that is served at addr. If addr is every
+// address of the machine, the result is the one on the loopback.
 func PageURL(addr net.Addr, secure bool) string {
 	scheme := "http"
 	if secure {
@@ -15,7 +15,7 @@ func PageURL(addr net.Addr, secure bool) string {
 	return (&url.URL{Scheme: scheme, Host: reachable(addr), Path: "/"}).String()
 }
 
-// reachable is addr as a client on this machine would dial it.
+// reachable returns addr as a client on this machine dials it.
 func reachable(addr net.Addr) string {
 	tcp := addr.(*net.TCPAddr)
 	if !tcp.IP.IsUnspecified() {

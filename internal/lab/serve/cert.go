@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// SelfSigned is a configuration with a certificate of its own, good for a year
-// for localhost, the loopback addresses and addr, and that certificate as PEM.
+// SelfSigned makes a certificate that is valid for a year, for localhost, the loopback
+// addresses and addr. It returns a configuration with it, and the certificate as PEM.
 func SelfSigned(addr net.Addr) (*tls.Config, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -30,7 +30,7 @@ func SelfSigned(addr net.Addr) (*tls.Config, []byte, error) {
 		Subject:               pkix.Name{CommonName: "kabench lab"},
 		DNSNames:              []string{"localhost"},
 		IPAddresses:           ips,
-		NotBefore:             now.Add(-time.Hour), // clocks differ
+		NotBefore:             now.Add(-time.Hour), // the clocks of machines differ
 		NotAfter:              now.AddDate(1, 0, 0),
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},

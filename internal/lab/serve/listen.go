@@ -20,8 +20,8 @@ type Listener struct {
 	err    error // of Close; set by once
 }
 
-// Listen opens addr ("" is a free port of 127.0.0.1) for plain TCP: a socket of
-// multipath TCP, Go's default, does not reset and count states as TCP does.
+// Listen opens addr ("" is a free port of 127.0.0.1) for plain TCP. It switches off
+// multipath TCP, Go's default, whose sockets differ from TCP in resets and states.
 func Listen(addr string) (*Listener, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
@@ -36,10 +36,10 @@ func Listen(addr string) (*Listener, error) {
 	return &Listener{TCP: ln.(*net.TCPListener), Ctx: ctx, cancel: cancel}, nil
 }
 
-// Serve starts accepting. admit, unless nil, is called before each connection
-// and waits until it may be accepted; false ends the loop. accepted is called
-// for each connection in turn, and what it returns in a goroutine of the
-// connection's own.
+// Serve starts to accept connections. Before each it calls admit, unless that is nil:
+// admit waits until a connection may be accepted, and ends the loop with false. Serve
+// calls accepted for one connection after the other, and runs the function that
+// accepted returns in a goroutine of its own.
 func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle func())) {
 	l.wg.Go(func() {
 		const first, most = 5 * time.Millisecond, time.Second
@@ -56,7 +56,7 @@ func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle 
 				}
 				return
 			}
-			if err != nil { // out of files, most likely: it passes
+			if err != nil { // most likely there is no file descriptor left; try again later
 				if !Sleep(l.Ctx, wait) {
 					return
 				}
@@ -69,7 +69,8 @@ func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle 
 	})
 }
 
-// Close stops everything and waits for it. It may be called again.
+// Close stops the listener and all its goroutines, and waits for them. It may be
+// called again.
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		l.cancel()
@@ -95,7 +96,7 @@ func (l *Listener) SetReadDeadline(conn *net.TCPConn, t time.Time) {
 	}
 }
 
-// Sleep reports whether d passed before ctx was done.
+// Sleep waits for d; false: ctx was done earlier.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

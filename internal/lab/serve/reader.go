@@ -5,13 +5,13 @@ import (
 	"io"
 )
 
-// MaxHead is how many bytes a request's head may have, give or take a buffer.
+// MaxHead is about how many bytes a request's head may have.
 const MaxHead = 64 << 10
 
-// ErrTooLong is the error of a Reader that has read all it may.
+// ErrTooLong is the error of a Reader after Left bytes.
 var ErrTooLong = errors.New("the head of the request is too long")
 
-// Reader bounds how much is read and remembers why reading ended.
+// Reader bounds how many bytes are read, and remembers why reading ended.
 type Reader struct {
 	From io.Reader
 	Left int64 // bytes that may still be read

@@ -20,7 +20,7 @@ func ServerEnds(how How, why Why) *Ending { return &Ending{ByServer, how, why} }
 // ClientEnds is the ending of a connection that the client closes first.
 func ClientEnds(how How, why Why) *Ending { return &Ending{ByClient, how, why} }
 
-// Lost is how a client's connection ends when reading or writing failed with err.
+// Lost returns how a client's connection ends when reading or writing failed with err.
 func Lost(err error) *Ending {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // only closing a server or proxy sets one

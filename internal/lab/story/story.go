@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Side is an end of a connection.
+// Side is one end of a connection.
 type Side string
 
 const (
@@ -31,22 +31,22 @@ type Why string
 const (
 	WhyClient      Why = "client"       // the client closed or reset it
 	WhyIdleTimeout Why = "idle_timeout" // no request came in time
-	WhyMaxRequests Why = "max_requests" // it had served as many as it may
-	WhySaidClose   Why = "said_close"   // the answer said `Connection: close`, by script or because the client asked
-	WhyFault       Why = "fault"        // the script's fault
-	WhyBadRequest  Why = "bad_request"  // the request could not be read; it was answered 400 or 431
-	WhyUntilClose  Why = "until_close"  // only its end told the client where the answer ended
-	WhyNotKept     Why = "not_kept"     // HTTP/1.0, and the server does not know keep-alive
+	WhyMaxRequests Why = "max_requests" // it had served as many requests as allowed
+	WhySaidClose   Why = "said_close"   // the response said `Connection: close`, because of the script or the request
+	WhyFault       Why = "fault"        // a fault of the script
+	WhyBadRequest  Why = "bad_request"  // the request could not be read; the response was 400 or 431
+	WhyUntilClose  Why = "until_close"  // the end of the connection was the end of the response
+	WhyNotKept     Why = "not_kept"     // HTTP/1.0, and the server ignores keep-alive
 	WhyReload      Why = "reload"       // the server was reloaded
-	WhyServer      Why = "server"       // of a proxy's connection to a server: the server closed or reset it
-	WhyLifetime    Why = "lifetime"     // of the same: it was as old as it may get
-	WhySurplus     Why = "surplus"      // of the same: too many were idle
-	WhyTimeout     Why = "timeout"      // of the same: the server did not answer in time
-	WhyBadAnswer   Why = "bad_answer"   // of the same: what came was no answer, or came unasked
-	WhyAbandoned   Why = "abandoned"    // of the same: the client was gone before its answer was sent on
-	WhyUpstream    Why = "upstream"     // of a client's connection to a proxy: the server's end was the answer's
-	WhyHandshake   Why = "handshake"    // no TLS handshake, and not by the script's fault
-	WhyShutdown    Why = "shutdown"     // Server.Close
+	WhyServer      Why = "server"       // proxy to server: the server closed or reset it
+	WhyLifetime    Why = "lifetime"     // proxy to server: it had reached its lifetime
+	WhySurplus     Why = "surplus"      // proxy to server: too many were idle
+	WhyTimeout     Why = "timeout"      // proxy to server: the server did not respond in time
+	WhyBadResponse Why = "bad_answer"   // proxy to server: it received no HTTP response, or one without a request
+	WhyAbandoned   Why = "abandoned"    // proxy to server: the client was gone before the response was forwarded
+	WhyUpstream    Why = "upstream"     // client to proxy: the server's connection ended, and with it the response
+	WhyHandshake   Why = "handshake"    // the TLS handshake failed, and not because of a fault of the script
+	WhyShutdown    Why = "shutdown"     // the server or proxy was closed
 )
 
 const (
@@ -54,20 +54,20 @@ const (
 	keepExchanges = 64     // of each connection
 )
 
-// Story is what happened on one connection, as the server saw it; or, of a
-// proxy's connection to a server, as the proxy did, which is the client there. While it is
-// open, ClosedAt is zero and First, How and Why are empty.
+// Story is what happened on one connection, as the server saw it. For a proxy's
+// connection to a server, it is what the proxy saw, which is the client there. While
+// the connection is open, ClosedAt is zero and First, How and Why are empty.
 //
-// Of two ends that close in the same instant First names the one the server
-// noticed first. How, when the server closed, is what it asked for; see Fault
-// on what the kernel makes of a FIN with bytes unread.
+// If both ends close at the same time, First is the one that the server noticed first.
+// If the server closed, How is what it asked the kernel for; see script.Fault about a
+// FIN while bytes are unread.
 type Story struct {
-	ID         uint64 // from 1, in the order of accept
+	ID         uint64 // counted from 1, in the order of accept
 	Remote     string // the client's address
-	Local      string // the server's
+	Local      string // the server's address
 	AcceptedAt time.Time
-	TLS        string     // "", or when the handshake succeeded: full, resumed
-	Requests   int        // whose head was read
+	TLS        string     // full or resumed after a handshake; otherwise ""
+	Requests   int        // requests whose head was read
 	Exchanges  []Exchange // the last 64, oldest first
 	First      Side       // who closed first
 	How        How
@@ -75,16 +75,17 @@ type Story struct {
 	ClosedAt   time.Time // when the server closed its end or saw that the client had closed
 }
 
-// Exchange is one request of a Story. On a proxy's connection to a server Read
-// is when the request was about to be written and Answered when its answer had
-// been read whole.
+// Exchange is one request of a Story. On a proxy's connection to a server, Read is just
+// before the request was written, and Responded is when the response had been read
+// completely.
 type Exchange struct {
-	Use      int       // from 1 within its connection
-	Read     time.Time // when its head had been read
-	Answered time.Time // when the last byte of a whole answer was written; zero: never
-	Executed bool      // it was read whole
-	Struck   bool      // by the fault
-	// Header is what came, if the script has RecordHeaders; names are in canonical form.
+	Use       int       // counted from 1 on its connection
+	Read      time.Time // after its head was read
+	Responded time.Time // after the last byte of the whole response was written; zero: never
+	Executed  bool      // it was read completely
+	Struck    bool      // the fault struck it
+	// Header holds its headers, with names in canonical form, if the script has
+	// RecordHeaders.
 	Header http.Header
 }
 
@@ -92,7 +93,7 @@ type Exchange struct {
 type Writer struct {
 	mu sync.Mutex
 	Story
-	next int // place in Exchanges of the next one, once there are keepExchanges
+	next int // index in Exchanges of the next one, once there are keepExchanges
 }
 
 // Read adds an exchange and sets its Use.
@@ -109,10 +110,10 @@ func (s *Writer) Read(e Exchange) {
 	s.next = (s.next + 1) % keepExchanges
 }
 
-// Answered sets the time at which the last exchange was answered.
-func (s *Writer) Answered(now time.Time) { s.amend(func(e *Exchange) { e.Answered = now }) }
+// Responded sets when the last exchange got its response.
+func (s *Writer) Responded(now time.Time) { s.amend(func(e *Exchange) { e.Responded = now }) }
 
-// Executed notes that the last exchange was read whole.
+// Executed notes that the last exchange was read completely.
 func (s *Writer) Executed() { s.amend(func(e *Exchange) { e.Executed = true }) }
 
 // amend changes the last exchange.
@@ -143,7 +144,7 @@ func (s *Writer) Closed(e *Ending, now time.Time) {
 	s.First, s.How, s.Why, s.ClosedAt = e.First, e.How, e.Why, now
 }
 
-// copied is a copy of the story with the exchanges in order.
+// copied returns a copy of the story with the exchanges in order.
 func (s *Writer) copied() Story {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +157,7 @@ func (s *Writer) copied() Story {
 type Log struct {
 	mu   sync.Mutex
 	kept []*Writer
-	next int    // place in kept of the next one, once it is full
+	next int    // index in kept of the next one, once it is full
 	last uint64 // ID of the last one
 }
 
