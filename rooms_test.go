@@ -15,11 +15,12 @@ import (
 
 const module = "github.com/kabench/kabench"
 
-// room is a package of the house: which of our packages it may import, and why
-// not the others.
+// The house is this repository, seen as a building whose rooms are its Go packages: a
+// room is one package with one task. room says which of our packages a package may
+// import, and why not more. docs/architecture.md describes every room.
 type room struct {
 	may []string
-	why string // it may not import more
+	why string // why it may not import more
 }
 
 var rooms = map[string]room{

@@ -14,5 +14,4 @@
 // field has the tag none:"-1" may be written as the word none (see [Decoder.Decode]).
 //
 // The package knows nothing about profiles. [Marshal] is the other direction.
-
 package strictyaml

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// warnOfErrorAnswers names the arms some of whose answers were errors: no measure
-// counts them as failures, and "no failures" must not be read without them.
+// warnOfErrorAnswers names the arms that received responses with an error status:
+// no measure counts these as failures, and a reader of "no failures" must know.
 func (j *judge) warnOfErrorAnswers() {
 	var of []string
 	for _, a := range j.arms {
@@ -20,6 +20,6 @@ func (j *judge) warnOfErrorAnswers() {
 		}
 	}
 	if len(of) > 0 {
-		j.c.Warnings = append(j.c.Warnings, "answers with an error status (4xx or 5xx) arrived, so they are not among the failures: "+strings.Join(of, ", "))
+		j.c.Warnings = append(j.c.Warnings, "responses with an error status (4xx or 5xx) arrived, so they are not failures: "+strings.Join(of, ", "))
 	}
 }

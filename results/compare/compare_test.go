@@ -13,10 +13,10 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// setting is how runs of an arm come out.
+// setting describes the simulated runs of an arm.
 type setting struct {
 	fails   float64 // rate of failures
-	groups  int     // failures come in groups of so many; 0 and 1: alone
+	groups  int     // failures come in clusters of this size; 0 and 1: alone
 	p99     float64 // seconds, in the median run
 	spread  float64 // of its logarithm from run to run
 	opened  int
@@ -52,7 +52,7 @@ func (s setting) simulated(r *rand.Rand) *results.Run {
 	return run
 }
 
-// compared is the judged comparison of settings with so many runs each.
+// compared is the judged comparison of settings with repeats runs each.
 func compared(t interface{ Fatal(...any) }, r *rand.Rand, repeats int, settings ...setting) *results.Comparison {
 	c := &results.Comparison{Name: "simulated", Repeats: repeats, Confidence: 0.95}
 	var runs []Run
@@ -318,8 +318,8 @@ func TestHolm(t *testing.T) {
 			t.Errorf("%g becomes %g (differs: %v), want %g", got.P, got.PAdjusted, got.Differs, want)
 		}
 	}
-	// The failure rate has twice the share of what is neither a failure nor a time, and
-	// what it leaves goes to the others.
+	// The failure rate has twice the share of the rest, and the share it does not use
+	// goes to the others.
 	open[1].measure.name = results.MeasureFailureRate
 	open[1].test.P = 0.02
 	weigh(open)

@@ -79,8 +79,8 @@ func TestAdviceIsForTheRunsAtHand(t *testing.T) {
 	}
 }
 
-// A run that abort_when stopped is left out with the condition that did it, and
-// what is said of its arm says that it is of the others.
+// A run that abort_when stopped is left out with the condition that stopped it, and
+// the verdict says that its arm's figures come from the other runs.
 func TestStoppedRunsAreLeftOutAndTold(t *testing.T) {
 	c := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
 	var runs []Run
@@ -101,12 +101,12 @@ func TestStoppedRunsAreLeftOutAndTold(t *testing.T) {
 	if c.Arms[1].Runs != 3 || c.Arms[1].Excluded != 2 {
 		t.Errorf("%+v", c.Arms[1])
 	}
-	if strings.Contains(c.Verdict, "b fails least") || !strings.Contains(c.Verdict, "2 of 5 runs of b were stopped by abort_when") {
+	if strings.Contains(c.Verdict, "b fails least") || !strings.Contains(c.Verdict, "abort_when stopped 2 of 5 runs of b") {
 		t.Errorf("the verdict of the runs that b survived: %s", c.Verdict)
 	}
 }
 
-// A setting that fails less because it sends less is not told to be the better one.
+// A setting that fails less because it sends less is not recommended.
 func TestDroppingIsNoRemedy(t *testing.T) {
 	c := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
 	var runs []Run
@@ -122,13 +122,13 @@ func TestDroppingIsNoRemedy(t *testing.T) {
 		runs = append(runs, Run{Doc: run})
 	}
 	judged(t, c, runs)
-	if strings.Contains(c.Verdict, "b fails least") || !strings.Contains(c.Verdict, "more of what was due was dropped") || !strings.Contains(c.Verdict, "33.3 % instead of 0.00 %") {
+	if strings.Contains(c.Verdict, "b fails least") || !strings.Contains(c.Verdict, "more requests were dropped") || !strings.Contains(c.Verdict, "33.3 % instead of 0.00 %") {
 		t.Errorf("the verdict: %s", c.Verdict)
 	}
 }
 
-// What few runs are said to detect they do detect, about four times of five, though
-// nothing is known of how runs vary except from those at hand.
+// Few runs find the difference that they call detectable in about four of five cases,
+// although they alone show how runs vary.
 func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	draw := func(n int, shift float64) []float64 {
@@ -163,8 +163,8 @@ func TestDetectableOfFewRunsIsSeen(t *testing.T) {
 	}
 }
 
-// pending is the judged comparison of two arms of 40 runs, of which so many had five
-// requests waiting at once, and the others none.
+// pending is the judged comparison of two arms of 40 runs. In a runs of the first arm
+// and b runs of the second, five requests waited at the same time; in the others none.
 func pending(t *testing.T, a, b int) *results.Comparison {
 	t.Helper()
 	c := &results.Comparison{Confidence: 0.95, Arms: []results.Arm{{Name: "a"}, {Name: "b"}}}
@@ -182,12 +182,12 @@ func pending(t *testing.T, a, b int) *results.Comparison {
 	return c
 }
 
-// Arms with the same median that ranks tell apart are told in the right direction.
+// If ranks differ although medians are equal, the verdict has the right direction.
 func TestDirectionWithoutADifference(t *testing.T) {
 	for _, tt := range []struct {
 		a, b int
 		want string
-	}{{0, 18, "b has more: pending peak 0 in the middle of both"}, {18, 0, "b has less: pending peak 0 in the middle of both"}} {
+	}{{0, 18, "b has more: pending peak 0 is the median of both"}, {18, 0, "b has less: pending peak 0 is the median of both"}} {
 		c := pending(t, tt.a, tt.b)
 		test := find(&c.Pairs[0], results.MeasurePending)
 		if !test.Differs || test.Detectable <= 0 || !strings.Contains(c.Verdict, tt.want) {
@@ -196,9 +196,9 @@ func TestDirectionWithoutADifference(t *testing.T) {
 	}
 }
 
-// An idle race: every run with it loses requests, more in some than in others, and
-// few runs without it lose any. Four runs each do not rule out chance, and it is told
-// that they differ in every run; three would do so by chance too often to be told.
+// An idle race: every run with it loses requests, more in some than in others, and few
+// runs without it lose any. Four runs each do not rule out chance, and the verdict says
+// that they differ in every run. Three runs do so by chance too often to mention it.
 func TestFailuresApartInEveryRun(t *testing.T) {
 	failed := []uint64{120, 6, 30, 400, 40, 90, 200, 60}
 	const differ = "The failure rate differs in every run (0.15 % instead of "

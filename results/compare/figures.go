@@ -7,20 +7,20 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A measure is how one figure is taken from a run. It is a rate of counted
-// things, or a level.
+// A measure says how one figure is taken from a run: a rate of counted things, or
+// a level.
 type measure struct {
 	name string
 	unit results.Unit
-	// counts is, of a rate, how many of how many; of no things at all there is no
-	// rate. Each of the n is one of the k or is not.
+	// counts returns k of n for a rate; with n = 0 there is no rate. Each of the n
+	// things is one of the k or is not.
 	counts func(*results.Run) (k, n uint64)
-	// per is the number of things that the rate is told of; 0: 1.
+	// per is the unit of the rate, as 1000 requests; 0: 1.
 	per float64
-	// event reports whether a recorded exchange is one of the k, where the record
-	// can tell whether they come in groups within a run.
+	// event reports whether a recorded exchange is one of the k. It is set if the
+	// record can show clusters within a run.
 	event func(*results.Exchange) bool
-	// level is, of a level, the figure and whether the run knows it.
+	// level returns the figure of a level, and whether the run knows it.
 	level func(*results.Run) (float64, bool)
 	// scaled levels are above 0 and vary by a factor rather than by an amount, as
 	// times do.
@@ -31,7 +31,7 @@ type measure struct {
 
 const noneStarted = "no request was started"
 
-// measuresOf are those that runs have between them.
+// measuresOf lists the measures that at least one of the runs has.
 func measuresOf(runs []*results.Run) []measure {
 	list := []measure{{
 		name: results.MeasureFailureRate, unit: results.UnitRatio, missing: noneStarted,
@@ -84,7 +84,7 @@ func measuresOf(runs []*results.Run) []measure {
 	return append(list, costs...)
 }
 
-// costs are what a pool takes for what it gives.
+// costs are the measures of a pool's resources: connections, sockets, ports, CPU.
 var costs = []measure{
 	{
 		name: results.MeasureOpened, unit: results.UnitCount, per: 1000, missing: noneStarted,
@@ -131,7 +131,7 @@ func socketMeasure(name string, of func(results.Sockets) (int, bool)) measure {
 	}
 }
 
-// scale is what a rate is multiplied by to be told.
+// scale is the factor from the rate of one thing to the unit of the measure.
 func (m measure) scale() float64 {
 	if m.per > 0 {
 		return m.per
@@ -139,7 +139,7 @@ func (m measure) scale() float64 {
 	return 1
 }
 
-// counted is a run's share in a rate.
+// counted is a rate of a run: k of n.
 type counted struct{ k, n uint64 }
 
 func (c counted) rate() float64 { return float64(c.k) / float64(max(c.n, 1)) }
@@ -156,12 +156,12 @@ func total(list []counted) (t counted) {
 	return t
 }
 
-// sample is what an arm's valid runs have of one measure. The three lists are
-// beside each other, a run each.
+// sample has the values of one measure in an arm's valid runs. The three lists
+// are parallel, with one entry per run.
 type sample struct {
 	values []float64
-	counts []counted // of a rate
-	blocks []int     // 0: made in no block
+	counts []counted // for a rate
+	blocks []int     // 0: the run has no block
 }
 
 func (m measure) sample(a *arm) sample {
@@ -185,5 +185,5 @@ func (m measure) sample(a *arm) sample {
 	return s
 }
 
-// total is all runs' counts together.
+// total is the sum of all runs' counts.
 func (s sample) total() counted { return total(s.counts) }

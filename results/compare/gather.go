@@ -17,24 +17,24 @@ import (
 
 // Finished is a run that was made before.
 type Finished struct {
-	Path string // its directory, as to be shown
+	Path string // its directory, as shown to the user
 	Run
 }
 
-// asked are the parts of a profile that say what was asked: how much was sent, and
-// where. The rest is what a comparison is of.
+// asked are the parts of a profile that define the question: how much was sent, and
+// where. The other parts are what a comparison compares.
 var asked = []string{"name", "load", "target", "network", "server", "via"}
 
-// ignored are the parts in which two runs may differ and be of the same setting.
+// ignored are the parts in which two runs of the same setting may differ.
 var ignored = []string{"load.seed", "question", "source", "scale", "expect", "abort_when", "remedies", "says"}
 
-// ErrOtherQuestion means that runs were to answer different questions.
-var ErrOtherQuestion = errors.New("the runs asked different questions, so that what differs between them says nothing of the settings")
+// ErrOtherQuestion means that the runs asked different questions.
+var ErrOtherQuestion = errors.New("the runs asked different questions, so differences between them do not come from the settings")
 
 // Gather sorts finished runs into arms by the fields in which their profiles
 // differ; the first run's arm comes first. Runs whose load, target or name differ
 // are refused with ErrOtherQuestion unless anyQuestion is set. When no field
-// differs each run is an arm of its own. The comparison has yet to be judged.
+// differs, each run is its own arm. Judge must judge the comparison afterwards.
 func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 	if len(runs) < 2 {
 		return nil, ErrNoPairs
@@ -44,7 +44,7 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		fields[i] = map[string]string{}
 		if len(r.Doc.Profile) == 0 {
 			if !anyQuestion {
-				return nil, fmt.Errorf("%s: its document has no profile, so that what it asked is not known", r.Path)
+				return nil, fmt.Errorf("%s: its document has no profile, so its question is unknown", r.Path)
 			}
 			continue
 		}
@@ -70,11 +70,11 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		if r.Doc.End.After(c.End) {
 			c.End = r.Doc.End
 		}
-		if h := r.Doc.Host; h.OS != "" { // of a run that was cut off it may not be known
+		if h := r.Doc.Host; h.OS != "" { // a run that was cut off may not know it
 			hosts[fmt.Sprint(h.OS, h.Arch, h.Kernel, h.CPUs)] = true
 		}
 	}
-	c.Warnings = append(c.Warnings, "the runs were made before, and perhaps not interleaved: what changed on the machine or the target between them cannot be told from the settings")
+	c.Warnings = append(c.Warnings, "the runs were made earlier, and may not have been interleaved: changes of the machine or the target between them look like differences of the settings")
 	if len(hosts) > 1 {
 		c.Warnings = append(c.Warnings, "the runs were made on different machines or kernels")
 	}
@@ -82,7 +82,7 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		c.Warnings = append(c.Warnings, "the runs asked different questions: "+other)
 	}
 	if len(differ) == 0 {
-		c.Warnings = append(c.Warnings, "the runs have the same settings: each is held against the first as it stands")
+		c.Warnings = append(c.Warnings, "the runs have the same settings: each run is compared with the first one")
 	}
 	return c, nil
 }
@@ -118,12 +118,12 @@ func sortIntoArms(c *results.Comparison, runs []Finished, fields []map[string]st
 // shownFields is how many fields make up a name.
 const shownFields = 3
 
-// armName is the preset's name where that differs, else the fields that do if they
-// are few, else the directory's.
+// armName is the preset's name if the presets differ, else the fields that differ
+// if they are few, else the directory's name.
 func armName(c *results.Comparison, r Finished, change map[string]string) string {
 	name, differs := change["pool.preset"]
 	if !differs {
-		name, differs = change["preset"] // as it was written before
+		name, differs = change["preset"] // its older place
 	}
 	if !differs && len(change) > 0 && len(change) <= shownFields {
 		var parts []string
@@ -146,7 +146,7 @@ func armName(c *results.Comparison, r Finished, change map[string]string) string
 	return unique
 }
 
-// fieldsThatDiffer lists the fields that are not the same in all, but for those ignored.
+// fieldsThatDiffer lists the fields that are not the same in all runs, except ignored.
 func fieldsThatDiffer(fields []map[string]string) []string {
 	all := map[string]bool{}
 	for _, f := range fields {
@@ -174,7 +174,7 @@ func isWithin(path string, parts []string) bool {
 // mostSaid is how many fields a complaint about differences names.
 const mostSaid = 4
 
-// sayDifferences is "load.rate is 100/s in a, and 200/s in b; load.duration is 2s,
+// sayDifferences returns "load.rate is 100/s in a, and 200/s in b; load.duration is 2s,
 // and 4s; 5 more differ": the runs are named once.
 func sayDifferences(paths []string, runs []Finished, fields []map[string]string) string {
 	var said []string
@@ -185,7 +185,7 @@ func sayDifferences(paths []string, runs []Finished, fields []map[string]string)
 			break
 		}
 		i := slices.IndexFunc(fields, func(f map[string]string) bool { return f[path] != fields[0][path] })
-		i = max(i, 1) // one has it empty and another not at all
+		i = max(i, 1) // the field is empty in one, and missing in another
 		value := func(i int) string { return cmp.Or(fields[i][path], "not set") }
 		if i == named {
 			said = append(said, fmt.Sprintf("%s is %s, and %s", path, value(0), value(i)))
@@ -201,8 +201,8 @@ func sayDifferences(paths []string, runs []Finished, fields []map[string]string)
 // versions; -1 means it now.
 var formerlyNoCap = map[string]bool{"pool.max_conns": true, "pool.max_conns_all": true, "pool.max_requests": true}
 
-// flatten puts the single values within a profile's JSON into fields by their
-// dotted paths; a list is one value.
+// flatten puts the values of a profile's JSON into fields, by their dotted paths; a
+// list is one value.
 func flatten(profile json.RawMessage, fields map[string]string) error {
 	decoder := json.NewDecoder(bytes.NewReader(profile))
 	decoder.UseNumber()

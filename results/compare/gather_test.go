@@ -111,7 +111,7 @@ func TestGatherRefuses(t *testing.T) {
 	}
 }
 
-// Runs of the same settings are held against each other as they stand.
+// Runs of the same settings are compared with each other, one by one.
 func TestGatherIdentical(t *testing.T) {
 	runs := []Finished{made("r/a", profile("100/s", "0s", "")), made("s/a", profile("100/s", "0s", ""))}
 	c, err := Gather(runs, false)

@@ -10,27 +10,26 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Run is a run of a comparison. Doc is nil when it left none.
+// Run is a run of a comparison. Doc is nil if the run left no document.
 type Run struct {
 	Doc *results.Run
-	Dir *results.Dir // its directory, for what is not in the document; nil: nothing was kept
+	Dir *results.Dir // its directory, with the record; nil: nothing was kept
 
 	read *reading // made by Judge
 }
 
-// defaultConfidence is that of a comparison that does not say.
+// defaultConfidence is the confidence of a comparison that sets none.
 const defaultConfidence = 0.95
 
-// ErrNoPairs is a comparison of fewer than two arms.
-var ErrNoPairs = errors.New("there is one arm only, and nothing to hold it against")
+// ErrNoPairs means that a comparison has fewer than two arms.
+var ErrNoPairs = errors.New("there is only one arm, and nothing to compare it with")
 
-// Judge fills in what follows from the runs of c: which are left out and why, the
-// measures of each arm, the first arm held against each of the others, and the
-// verdict. Runs of c that are already left out stay so. The runs are those of
-// c.Runs, in their order.
+// Judge fills in the results of c: which runs are left out and why, the measures of
+// each arm, the tests of each arm against the first, and the verdict. Runs of c that
+// are already left out stay left out. runs has the runs of c.Runs, in their order.
 func Judge(c *results.Comparison, runs []Run) error {
 	if len(runs) != len(c.Runs) {
-		return fmt.Errorf("%d runs for the %d of the comparison", len(runs), len(c.Runs))
+		return fmt.Errorf("%d runs were given, and the comparison has %d", len(runs), len(c.Runs))
 	}
 	if len(c.Arms) < 2 {
 		return ErrNoPairs
@@ -43,7 +42,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 		r := &c.Runs[i]
 		at := slices.IndexFunc(c.Arms, func(a results.Arm) bool { return a.Name == r.Arm })
 		if at < 0 {
-			return fmt.Errorf("run %s is of the arm %q, and there is none of that name", r.Dir, r.Arm)
+			return fmt.Errorf("run %s belongs to the arm %q, and there is no such arm", r.Dir, r.Arm)
 		}
 		if r.Excluded == "" {
 			r.Excluded = Unfit(runs[i].Doc)
@@ -83,7 +82,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 	return nil
 }
 
-// Unfit is why a run is in no measure; "" when it is fit.
+// Unfit says why a run is left out of all measures; "" if it is not.
 func Unfit(run *results.Run) string {
 	switch {
 	case run == nil:
@@ -94,7 +93,7 @@ func Unfit(run *results.Run) string {
 	case run.Interrupted:
 		return results.ExcludedInterrupted + "it was stopped early"
 	case !run.Complete:
-		return "it was cut off, and is not whole"
+		return "it was cut off, and is incomplete"
 	case !run.Valid && len(run.Invalid) > 0:
 		return "invalid: " + run.Invalid[0]
 	case !run.Valid:
@@ -103,13 +102,13 @@ func Unfit(run *results.Run) string {
 	return ""
 }
 
-// arm is one of the comparison's, with its fit runs.
+// arm is an arm of the comparison, with its valid runs.
 type arm struct {
 	name     string
 	runs     []Run
-	blocks   []int // beside runs
+	blocks   []int // parallel to runs
 	excluded int
-	stopped  int                    // of those excluded, by abort_when
+	stopped  int                    // excluded because abort_when stopped them
 	parts    []map[string][]counted // by run and measure; see readParts
 }
 
@@ -150,8 +149,8 @@ func (j *judge) measure(i int) {
 	}
 }
 
-// byOrder reports whether every arm has the runs that an interval by order
-// statistics needs, so that all are summed up in one way.
+// byOrder reports whether every arm has enough runs for an interval by order
+// statistics, so that all arms are summarised in the same way.
 func (j *judge) byOrder() bool {
 	need := orderRuns(j.c.Confidence)
 	for _, a := range j.arms {
@@ -166,32 +165,32 @@ func (j *judge) summarizeLevel(m *results.Measure, values []float64, scaled, byO
 	m.Known = true
 	switch {
 	case len(values) == 1:
-		m.Of, m.Value, m.Why = "the only run", values[0], "one run has no interval: what differs from run to run is not seen"
+		m.Of, m.Value, m.Why = "the only run", values[0], "one run has no interval: it does not show how much runs vary"
 	case byOrder && len(values) >= orderRuns(j.c.Confidence):
 		m.Of, m.Bounded = "median of the runs", true
 		m.Value, m.Low, m.High = medianOf(values, j.c.Confidence)
 	case slices.Min(values) == slices.Max(values):
-		m.Of, m.Value, m.Why = "mean of the runs", values[0], "all runs are the same, and too few for an interval"
+		m.Of, m.Value, m.Why = "mean of the runs", values[0], "all runs have the same value, and are too few for an interval"
 	default:
 		m.Of, m.Bounded = "mean of the runs", true
 		if scaled {
 			m.Of = "geometric mean of the runs"
 		}
 		m.Value, m.Low, m.High = meanOf(values, scaled, j.c.Confidence)
-		m.Low = max(m.Low, 0) // none of the measures can be below
+		m.Low = max(m.Low, 0) // no measure is negative
 		if m.Unit == results.UnitRatio {
 			m.High = min(m.High, 1)
 		}
 		if m.High > farthest*slices.Max(values) || m.Unit == results.UnitRatio && m.Low == 0 && m.High == 1 {
 			m.Low, m.High, m.Bounded = 0, 0, false
-			m.Why = fmt.Sprintf("%d runs are too few, or differ too much among themselves, for an interval", len(values))
+			m.Why = fmt.Sprintf("%d runs are too few, or vary too much, for an interval", len(values))
 		}
 	}
 }
 
-// summarizeRate gives a setting's rate the exact interval of as many independent
-// exchanges as its own would tell as much as (Korn and Graubard, Survey
-// Methodology 24, 1998): few runs tell little of how much runs vary.
+// summarizeRate gives a setting's rate the exact interval for its effective number
+// of independent exchanges (Korn and Graubard, Survey Methodology 24, 1998): few
+// runs show little about how much runs vary.
 func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample) {
 	t := s.total()
 	within, df := a.within(m)
@@ -204,14 +203,14 @@ func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample)
 	}
 	n := effective(float64(t.n), phi, df, j.c.Confidence)
 	lo, hi := results.EffectiveInterval(t.rate()*n, n, j.c.Confidence)
-	if phi > within { // runs vary by a factor, so their mean is farther below the true one than above
+	if phi > within { // runs vary by a factor, so their mean is more often below the true mean
 		cv := math.Sqrt(phi * (1 - t.rate()) / t.rate() / float64(t.n))
 		hi = min(max(hi, t.rate()*math.Exp(cv*student(df, (1+j.c.Confidence)/2))), 1)
 	}
 	out.Of, out.Known, out.Bounded, out.Value = "all runs together", true, true, m.scale()*t.rate()
 	out.Low, out.High = min(m.scale()*lo, out.Value), max(m.scale()*hi, out.Value)
 	if phi > 1 {
-		out.Why = fmt.Sprintf("events were clustered, or runs varied: %.3g of them count as one independent event in this interval", phi)
+		out.Why = fmt.Sprintf("events were clustered, or runs varied: %.3g events count as one independent event in this interval", phi)
 	}
 	if len(s.counts) == 1 {
 		out.Why = strings.TrimPrefix(out.Why+"; one run does not show how much runs vary", "; ")

@@ -14,7 +14,7 @@ import (
 )
 
 // orderRuns is how many runs a median needs for an interval by order statistics
-// at the confidence; 0: more than anybody makes.
+// at the confidence; 0: more than 50.
 func orderRuns(confidence float64) int {
 	for n := 2; n <= 50; n++ {
 		if _, lo, hi := medianOf(seq(n), confidence); !math.IsInf(lo, 0) && !math.IsInf(hi, 0) {
@@ -32,15 +32,15 @@ func seq(n int) []float64 {
 	return values
 }
 
-// medianOf is the median and its interval by order statistics, whatever the
-// distribution; ends that so few values do not bound are infinite.
+// medianOf is the median and its interval by order statistics, for any
+// distribution; an end is infinite if there are too few values to bound it.
 func medianOf(values []float64, confidence float64) (center, lo, hi float64) {
 	s := benchmath.AssumeNothing.Summary(newSample(values), confidence)
 	return s.Center, s.Lo, s.Hi
 }
 
 // meanOf is the mean and Student's interval. Scaled values are averaged as
-// logarithms: it is the geometric mean then.
+// logarithms, which gives the geometric mean.
 func meanOf(values []float64, scaled bool, confidence float64) (center, lo, hi float64) {
 	s := benchmath.AssumeNormal.Summary(newSample(onScale(values, scaled)), confidence)
 	return offScale(s.Center, scaled), offScale(s.Lo, scaled), offScale(s.Hi, scaled)
@@ -50,8 +50,8 @@ func newSample(values []float64) *benchmath.Sample {
 	return benchmath.NewSample(slices.Clone(values), &benchmath.DefaultThresholds) // which sorts
 }
 
-// tick is the least a time can be told apart from 0, in seconds: latencies are kept
-// in microseconds.
+// tick is the smallest time above 0, in seconds: latencies are kept in
+// microseconds.
 const tick = 1e-6
 
 func onScale(values []float64, scaled bool) []float64 {
@@ -72,8 +72,8 @@ func offScale(v float64, scaled bool) float64 {
 	return math.Exp(v)
 }
 
-// leastP is the least P value that the U test can have for so many values, all
-// those of one sample above all of the other.
+// leastP is the smallest P value that the U test can have with n1 and n2 values:
+// when all values of one sample are above all values of the other.
 func leastP(n1, n2 int) float64 {
 	if n1 == 0 || n2 == 0 {
 		return 1
@@ -81,7 +81,7 @@ func leastP(n1, n2 int) float64 {
 	return min(1, 2*math.Exp(-combin.LogGeneralizedBinomial(float64(n1+n2), float64(n1))))
 }
 
-// runsFor is how many runs each the U test needs to reach alpha.
+// runsFor is how many runs of each setting the U test needs to reach alpha.
 func runsFor(alpha float64) int {
 	n := 1
 	for leastP(n, n) > alpha && n < 1000 {
@@ -90,22 +90,21 @@ func runsFor(alpha float64) int {
 	return n
 }
 
-// level is what a test of two samples over runs says.
+// level is the result of a test of two samples over runs.
 type level struct {
 	p                  float64
 	difference, lo, hi float64
 	bounded            bool
 	delta              float64 // Cliff's
-	ratio              float64 // of scaled values, b's mean to a's
-	detectable         float64 // at least this much is most likely found; 0: not known
-	effect             float64 // the shift seen, in standard deviations of the difference of two runs; 0: not known
+	ratio              float64 // for scaled values: b's mean ÷ a's
+	detectable         float64 // differences from this one on are found with probability power; 0: unknown
+	effect             float64 // the shift seen, in standard deviations of the difference of two runs; 0: unknown
 	v1, v2             float64 // variances of a run
 }
 
-// mannWhitney tests without any assumption on how values are distributed. The
-// difference is Hodges and Lehmann's, the median of all differences between a
-// value of b and one of a, and its interval holds those that the test does not
-// refuse.
+// mannWhitney makes the U test, which assumes no distribution. The difference is
+// Hodges and Lehmann's, the median of all differences between a value of b and a
+// value of a; its interval contains the differences that the test does not reject.
 func mannWhitney(a, b []float64, scaled bool, confidence, alpha float64) level {
 	l := level{p: benchmath.AssumeNothing.Compare(newSample(a), newSample(b)).P, delta: cliff(a, b)}
 	differences := make([]float64, 0, len(a)*len(b))
@@ -117,22 +116,22 @@ func mannWhitney(a, b []float64, scaled bool, confidence, alpha float64) level {
 	slices.Sort(differences)
 	n := len(differences)
 	l.difference = (differences[(n-1)/2] + differences[n/2]) / 2
-	// The k smallest and largest are outside when as few as k of the pairs may be
-	// in the wrong order by chance.
+	// The interval goes from the k-th smallest to the k-th largest difference: the
+	// test rejects a shift that leaves fewer than k pairs in the wrong order.
 	k := refused(len(a), len(b), (1-confidence)/2)
 	if k > 0 {
 		l.lo, l.hi, l.bounded = differences[k-1], differences[n-k], true
 	}
-	// At the level that it comes to, which with few runs is below alpha, the U test
-	// needs about as many runs as Student's: it is 0.955 as good where values are
-	// normal, and never less than 0.864 (Hodges and Lehmann 1956).
+	// At the level that it really has, which with few runs is below alpha, the U test
+	// needs about as many runs as Student's: its efficiency is 0.955 if values are
+	// normal, and never below 0.864 (Hodges and Lehmann 1956).
 	l.expect(a, b, scaled, attained(len(a), len(b), alpha), 0.955)
 	return l
 }
 
-// expect fills in what the test finds at alpha, most likely, where it is as good
-// as Student's is with that share of the runs. Times are taken to vary by a
-// factor, as in the test.
+// expect fills in what the test is likely to find at alpha. asGood is its
+// efficiency compared with Student's test. Times are assumed to vary by a factor, as
+// in the test.
 func (l *level) expect(a, b []float64, scaled bool, alpha, asGood float64) {
 	x, y := onScale(a, scaled), onScale(b, scaled)
 	if len(x) < 2 || len(y) < 2 {
@@ -152,7 +151,8 @@ func (l *level) expect(a, b []float64, scaled bool, alpha, asGood float64) {
 	}
 }
 
-// repeats is how many runs each would most likely find the shift seen; 0: not known.
+// repeats is how many runs of each setting find the shift seen with probability
+// power; 0: unknown.
 func (l level) repeats(alpha float64) int {
 	if l.effect == 0 {
 		return 0
@@ -162,10 +162,10 @@ func (l level) repeats(alpha float64) int {
 	})
 }
 
-// exactU bounds the sizes for which the U distribution is computed.
+// exactU is the largest sample size for which the U distribution is computed.
 const exactU = 50
 
-// refused is the largest k for which U has k-1 or less with a probability of at
+// refused is the largest k for which U is k-1 or less with a probability of at
 // most tail; 0: there is none.
 func refused(n1, n2 int, tail float64) int {
 	cdf := distributionOfU(n1, n2)
@@ -181,8 +181,8 @@ func distributionOfU(n1, n2 int) (cdf func(float64) float64) {
 	return stats.UDist{N1: n1, N2: n2}.CDF
 }
 
-// attained is the level that the two-sided U test really has when it is asked for
-// alpha; alpha when it can have none.
+// attained is the level that the two-sided U test really has at alpha; alpha if no
+// result would be significant.
 func attained(n1, n2 int, alpha float64) float64 {
 	k := refused(n1, n2, alpha/2)
 	if k == 0 {
@@ -191,8 +191,8 @@ func attained(n1, n2 int, alpha float64) float64 {
 	return min(2*distributionOfU(n1, n2)(float64(k-1)), alpha)
 }
 
-// cliff is Cliff's delta: how much likelier a value of b is above one of a than
-// below, -1 to 1.
+// cliff is Cliff's delta, -1 to 1: the probability that a value of b is above a
+// value of a, minus the probability that it is below.
 func cliff(a, b []float64) float64 {
 	u, err := stats.MannWhitneyUTest(b, a, stats.LocationDiffers)
 	if err != nil {
@@ -201,11 +201,11 @@ func cliff(a, b []float64) float64 {
 	return 2*u.U/float64(len(a)*len(b)) - 1
 }
 
-var errNoSpread = errors.New("all runs of each are the same")
+var errNoSpread = errors.New("all runs of each setting have the same value")
 
-// welch tests the means of few runs, taken to be normally distributed, scaled
-// ones in their logarithms. It cannot where no run of either differs from
-// another.
+// welch tests the means of few runs and assumes that values are normally
+// distributed, or the logarithms of scaled values. It fails with errNoSpread if all
+// runs of each setting have the same value.
 func welch(a, b []float64, scaled bool, confidence, alpha float64) (level, error) {
 	x, y := onScale(a, scaled), onScale(b, scaled)
 	c := benchmath.AssumeNormal.Compare(newSample(x), newSample(y))

@@ -9,11 +9,11 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// leastBlocks is how many blocks the paired test takes. With two it could find
-// next to nothing, and would cost the other test half of its chance.
+// leastBlocks is how many blocks the paired test needs. With two it could find
+// almost nothing, and would halve the level of the other test.
 const leastBlocks = 3
 
-// inBlocks are the places in a and in b of the runs of the same block.
+// inBlocks returns the indices, in a and in b, of the runs of the same block.
 func inBlocks(a, b sample) (ia, ib []int) {
 	for i, block := range a.blocks {
 		if k := slices.Index(b.blocks, block); block > 0 && k >= 0 && slices.Index(a.blocks, block) == i {
@@ -23,33 +23,33 @@ func inBlocks(a, b sample) (ia, ib []int) {
 	return ia, ib
 }
 
-// looks is by how many tests the question is asked: over all runs, and, when
-// there are blocks enough, within blocks. Each has its part of the chance of a
-// false finding, so that the smaller P value may be taken.
-func (q *question) looks() float64 {
+// tests is the number of tests of the question: over all runs and, if there are
+// enough blocks, within blocks. Each test gets an equal share of the chance of a false
+// finding, so that the smaller P value may be used.
+func (q *question) tests() float64 {
 	if ia, _ := inBlocks(q.sa, q.sb); len(ia) >= leastBlocks {
 		return 2
 	}
 	return 1
 }
 
-// paired is Student's t test of the differences within blocks: what the runs of a
-// block share, as their arrivals and the state of the machine, is no chance in
-// them. Rates are compared by their log odds, times by their logarithms.
+// paired is Student's t test of the differences within blocks. The runs of a block
+// share their arrivals and the state of the machine, so these cancel out in a
+// difference. Rates are compared by their log odds, times by their logarithms.
 type paired struct {
 	mean, sd float64
 	n        float64
 }
 
-// paired is not known where there are too few blocks, or no block differs from
-// another.
+// paired returns false if there are too few blocks, or if all blocks have the same
+// difference.
 func (q *question) paired() (d paired, known bool) {
-	if q.looks() < 2 {
+	if q.tests() < 2 {
 		return paired{}, false
 	}
 	ia, ib := inBlocks(q.sa, q.sb)
 	differences := make([]float64, len(ia))
-	rounding := 0.0 // variance: no figure is taken for more exact than half a step
+	rounding := 0.0 // variance: no value is more exact than half a step
 	for i := range ia {
 		x, rx := q.logScale(q.sa, ia[i])
 		y, ry := q.logScale(q.sb, ib[i])
@@ -63,8 +63,8 @@ func (q *question) paired() (d paired, known bool) {
 	return paired{mean, math.Sqrt(max(variance, rounding)), float64(len(ia))}, true
 }
 
-// logScale is a run's figure on the scale on which blocks are compared, and the
-// step by which it can differ at least.
+// logScale is a run's value on the scale on which blocks are compared, and its
+// smallest possible step.
 func (q *question) logScale(s sample, i int) (value, step float64) {
 	switch {
 	case q.measure.counts != nil:
@@ -88,18 +88,19 @@ func (d paired) interval(confidence float64) (lo, hi float64) {
 	return d.mean - half, d.mean + half
 }
 
-// detectable is the least mean difference that is most likely found at alpha.
+// detectable is the smallest mean difference that is found at alpha with
+// probability power.
 func (d paired) detectable(alpha float64) float64 { return detectableT(d.se(), d.n-1, alpha) }
 
-// blocks is how many of them would most likely find the mean difference seen.
+// blocks is how many blocks find the mean difference seen with probability power.
 func (d paired) blocks(alpha float64) int {
 	return leastRuns(leastBlocks, func(n float64) bool {
 		return chanceT(math.Abs(d.mean)/d.sd*math.Sqrt(n), n-1, alpha) >= power
 	})
 }
 
-// moved is by how much a rate, or a figure, changes when it is moved by d on the
-// scale of logScale.
+// moved is the change of a rate or value when it moves by d on the scale of
+// logScale.
 func (q *question) moved(from, d float64) float64 {
 	switch {
 	case q.measure.counts != nil:

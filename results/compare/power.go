@@ -7,20 +7,20 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// power is how likely a difference that is called detectable is found.
+// power is the probability with which a detectable difference is found.
 const power = 0.8
 
-// mostRepeats is up to how many runs each an advice goes.
+// mostRepeats is the largest number of runs of each setting that advice may name.
 const mostRepeats = 1000
 
-// leastRuns is the least number of runs each, from least on, that are enough;
-// mostRepeats+1 when even so many are not.
+// leastRuns is the smallest number of runs of each setting, at least least, that is
+// enough; mostRepeats+1 if mostRepeats are not enough.
 func leastRuns(least int, enough func(n float64) bool) int {
 	return least + sort.Search(mostRepeats+1-least, func(i int) bool { return enough(float64(least + i)) })
 }
 
-// leastWith is the least value between lo and hi with which a chance that grows
-// with it comes to power; hi when none does.
+// leastWith is the smallest value between lo and hi at which chance, which grows with
+// it, reaches power; hi if none does.
 func leastWith(lo, hi float64, chance func(float64) float64) float64 {
 	for range 30 {
 		if mid := (lo + hi) / 2; chance(mid) < power {
@@ -32,8 +32,8 @@ func leastWith(lo, hi float64, chance func(float64) float64) float64 {
 	return hi
 }
 
-// shares are equally likely values of a variance as it is estimated with df degrees
-// of freedom, as shares of the true one (Wilson and Hilferty's approximation of χ²).
+// shares are equally likely estimates of a variance with df degrees of freedom, as
+// shares of the true variance (Wilson and Hilferty's approximation of χ²).
 func shares(df float64) []float64 {
 	if df == 0 || math.IsInf(df, 1) {
 		return []float64{1}
@@ -47,9 +47,9 @@ func shares(df float64) []float64 {
 	return list
 }
 
-// detectableT is the least shift that Student's test most likely finds at alpha.
-// The standard error is known from these runs only, and another experiment will
-// estimate it anew: the chance is averaged over both.
+// detectableT is the smallest shift that Student's test finds at alpha with
+// probability power. The standard error is known only from these runs, and another
+// experiment will estimate it again: the probability is averaged over both.
 func detectableT(se, df, alpha float64) float64 {
 	critical := student(df, 1-alpha/2)
 	all := shares(df)
@@ -64,7 +64,8 @@ func detectableT(se, df, alpha float64) float64 {
 	})
 }
 
-// chanceT is the chance that Student's test finds so many standard errors at alpha.
+// chanceT is the probability that Student's test finds a shift, in standard errors,
+// at alpha.
 func chanceT(shift, df, alpha float64) float64 {
 	critical := student(df, 1-alpha/2)
 	sum, all := 0.0, shares(df)
@@ -74,15 +75,16 @@ func chanceT(shift, df, alpha float64) float64 {
 	return sum / float64(len(all))
 }
 
-// planned are rates yet to be seen: of how many exchanges, and how they vary.
+// planned describes a future experiment: its rates, its numbers of exchanges, and how
+// they vary.
 type planned struct {
 	rates
 	na, nb   float64
 	critical func(df float64) float64
 }
 
-// plan takes runs to vary beyond their clusters only where chance alone would rarely
-// make them do as much, in about one experiment of five.
+// plan assumes that runs vary beyond their clusters only if chance alone would cause
+// that rarely, in about one experiment of five.
 func (r rates) plan(alpha float64) planned {
 	if all := shares(r.df); len(all) > 1 && r.phi <= r.within*all[len(all)-2] {
 		r.phi = r.within
@@ -90,7 +92,7 @@ func (r rates) plan(alpha float64) planned {
 	return planned{rates: r, na: float64(r.a.n), nb: float64(r.b.n), critical: criticalT(alpha)}
 }
 
-// withRuns is the plan for n runs each.
+// withRuns is the plan for n runs of each setting.
 func (l planned) withRuns(n float64) planned {
 	l.na *= n / (l.dfa + 1)
 	l.nb *= n / (l.dfb + 1)
@@ -98,9 +100,9 @@ func (l planned) withRuns(n float64) planned {
 	return l
 }
 
-// chance is the probability that rates.p is below alpha when the true rates are pa
-// and pb and runs vary by phi: normal, averaged over how the variances may be
-// estimated.
+// chance is the probability that rates.p is below alpha if the true rates are pa
+// and pb and runs vary by phi. It uses the normal distribution, averaged over possible
+// estimates of the variances.
 func (l planned) chance(pa, pb, phi float64) float64 {
 	floorA, floorB := leastVariance(pa, l.na, l.within), leastVariance(pb, l.nb, l.within)
 	va, vb := l.varies(pa, phi)/l.na, l.varies(pb, phi)/l.nb
@@ -127,7 +129,7 @@ func (l planned) chance(pa, pb, phi float64) float64 {
 	return sum / float64(len(ofA)*len(ofB))
 }
 
-// fromNone is the chance that the paired test finds a rate of pb where the other
+// fromNone is the probability that the paired test finds a rate of pb if the other
 // setting has no failure in any block.
 func (l planned) fromNone(pb, blocks float64) float64 {
 	mean, sampled, rounding := l.logOddsFromNone(pb * l.nb / blocks / l.within)
@@ -139,9 +141,9 @@ func (l planned) fromNone(pb, blocks float64) float64 {
 	return sum / float64(len(all))
 }
 
-// logOddsFromNone are the mean and the variance of a block's difference in log odds
-// to a run without failures, and the variance of rounding, where so many clusters of
-// failures are expected.
+// logOddsFromNone is the mean and variance of a block's difference in log odds to a
+// run without failures, and the variance of rounding. clusters is the expected number of
+// clusters of failures.
 func (l planned) logOddsFromNone(clusters float64) (mean, variance, rounding float64) {
 	law := distuv.Poisson{Lambda: clusters}
 	sd := math.Sqrt(clusters)
@@ -156,8 +158,8 @@ func (l planned) logOddsFromNone(clusters float64) (mean, variance, rounding flo
 	return mean, squares - mean*mean, rounding
 }
 
-// varies is the variance of a rate of p, per exchange: the clusters' chance, and what
-// runs vary by beyond it, which is a factor of p.
+// varies is the variance of a rate of p, per exchange: that caused by clusters, and
+// that caused by runs, which vary by a factor of p.
 func (l planned) varies(p, phi float64) float64 {
 	seen := counted{l.a.k + l.b.k, l.a.n + l.b.n}.rate()
 	chance := l.within * p * (1 - p)
@@ -167,14 +169,14 @@ func (l planned) varies(p, phi float64) float64 {
 	return chance + max(phi-l.within, 0)*(1-seen)/seen*p*p
 }
 
-// detectable is the least rise above a's rate that is most likely found at alpha;
-// 0 when there is none. Of a setting without failures the number of blocks, if the
-// paired test is made, says what that would find.
+// detectable is the smallest rise above a's rate that is found at alpha with
+// probability power; 0 if there is none. If a has no failures and the paired test is
+// made, blocks says what that test would find.
 func (r rates) detectable(alpha float64, blocks float64) float64 {
 	l := r.plan(alpha)
 	from := r.a.rate()
 	all := []float64{1}
-	if l.phi > l.within { // known from these runs only
+	if l.phi > l.within { // known only from these runs
 		all = shares(l.df)
 	}
 	chance := func(pb float64) float64 {
@@ -193,7 +195,8 @@ func (r rates) detectable(alpha float64, blocks float64) float64 {
 	return 0
 }
 
-// repeats is how many runs each would most likely find the difference seen.
+// repeats is how many runs of each setting find the difference seen with probability
+// power.
 func (r rates) repeats(alpha float64) int {
 	l := r.plan(alpha)
 	return leastRuns(2, func(n float64) bool { return l.withRuns(n).chance(r.a.rate(), r.b.rate(), l.phi) >= power })

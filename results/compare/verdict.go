@@ -10,18 +10,18 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Of every measure less is better.
+// For every measure, less is better.
 
-// p99 is the time that the verdict looks at after the failures.
+// p99 is the measure that the verdict uses after the failures.
 const p99 = results.MeasureResponse + ".p99"
 
-// at is a measure of an arm.
+// at returns a measure of the arm.
 func (j *judge) at(arm, measure string) results.Measure {
 	i := slices.IndexFunc(j.c.Arms, func(a results.Arm) bool { return a.Name == arm })
 	return j.c.Arms[i].Measures[measure]
 }
 
-// find is the test of a measure of a pair.
+// find returns the pair's test of the measure, or an empty one.
 func find(p *results.Pair, measure string) *results.Test {
 	i := slices.IndexFunc(p.Tests, func(t results.Test) bool { return t.Measure == measure })
 	if i < 0 {
@@ -30,22 +30,22 @@ func find(p *results.Pair, measure string) *results.Test {
 	return &p.Tests[i]
 }
 
-// instead is "1.2 ms instead of 3.4 ms": b's figure and a's.
+// instead returns "1.2 ms instead of 3.4 ms": b's value and a's value.
 func (j *judge) instead(p *results.Pair, t *results.Test) string {
 	a, b := t.Unit.Text(j.at(p.A, t.Measure).Value), t.Unit.Text(j.at(p.B, t.Measure).Value)
 	if a == b && t.EffectName == deltaName {
-		return a + " in the middle of both, but not as often"
+		return a + " is the median of both, but not equally often"
 	}
 	return b + " instead of " + a
 }
 
-// less reports whether b has less of what t is of than a. Ranks may tell apart what
-// has the same median: then it is the direction in which most pairs of runs lie.
+// less reports whether b's value in t is below a's. Ranks may differ although the
+// medians are equal: then the direction of most pairs of runs decides.
 func less(t *results.Test) bool {
 	return t.Difference < 0 || t.Difference == 0 && t.EffectName == deltaName && t.Effect < 0
 }
 
-// pairVerdict says what setting b instead of a changes.
+// pairVerdict says what changes with setting b instead of a.
 func (j *judge) pairVerdict(p *results.Pair) string {
 	for _, a := range []string{p.A, p.B} {
 		if why := j.empty(a); why != "" {
@@ -54,7 +54,52 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	said := j.stopped(p)
 	fails := find(p, results.MeasureFailureRate)
-	var better, worse []string
+	if fails.Differs {
+		said = append(said, j.failuresDiffer(p, fails))
+	}
+	better, worse := j.others(p, fails)
+	if len(better) > 0 {
+		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
+	}
+	if len(worse) > 0 {
+		costs := "It costs"
+		if len(better) == 0 && !fails.Differs || fails.Differs && !less(fails) {
+			costs = p.B + " has more"
+		}
+		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
+	}
+	if separated := j.separated(p); len(separated) > 0 {
+		said = append(said, fmt.Sprintf("Different in every run, but the runs are too few or too different to rule out chance: %s.", strings.Join(separated, ", ")))
+	}
+	if !fails.Differs {
+		said = append(said, j.failuresAlike(p, fails))
+	}
+	if t := find(p, p99); !t.Differs {
+		said = append(said, j.unseen(p, t))
+	}
+	return strings.Join(said, " ")
+}
+
+// failuresDiffer is the sentence about failure rates that differ.
+func (j *judge) failuresDiffer(p *results.Pair, fails *results.Test) string {
+	more := "more"
+	if less(fails) {
+		more = "fewer"
+	}
+	return fmt.Sprintf("With %s %s requests fail than with %s: %s (adjusted p %s).", p.B, more, p.A, j.instead(p, fails), results.PText(fails.PAdjusted))
+}
+
+// failuresAlike is the sentence about failure rates that do not differ significantly.
+func (j *judge) failuresAlike(p *results.Pair, fails *results.Test) string {
+	if fails.Method == "" || !j.isSeparated(p, fails) {
+		return j.unseen(p, fails)
+	}
+	return fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.",
+		j.instead(p, fails), p.B, results.PText(fails.PAdjusted), j.more())
+}
+
+// others lists the other measures that differ: where b has less, and where b has more.
+func (j *judge) others(p *results.Pair, fails *results.Test) (better, worse []string) {
 	for i := range p.Tests {
 		t := &p.Tests[i]
 		if !t.Differs || t == fails || covered(t, fails) {
@@ -67,81 +112,52 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 			worse = append(worse, text)
 		}
 	}
-	switch {
-	case fails.Differs && less(fails):
-		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
-	case fails.Differs:
-		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
-	}
-	if len(better) > 0 {
-		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
-	}
-	if len(worse) > 0 {
-		costs := "It costs"
-		if len(better) == 0 && !fails.Differs || fails.Differs && !less(fails) {
-			costs = p.B + " has more"
-		}
-		said = append(said, fmt.Sprintf("%s: %s.", costs, strings.Join(worse, ", ")))
-	}
-	if apart := j.apart(p); len(apart) > 0 {
-		said = append(said, fmt.Sprintf("Different in every run, but the runs are too few or too different to rule out chance: %s.", strings.Join(apart, ", ")))
-	}
-	for _, name := range []string{results.MeasureFailureRate, p99} {
-		t := find(p, name)
-		switch {
-		case t.Differs:
-		case name == results.MeasureFailureRate && t.Method != "" && j.parted(p, t):
-			said = append(said, fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.PText(t.PAdjusted), j.more()))
-		default:
-			said = append(said, j.unseen(p, t))
-		}
-	}
-	return strings.Join(said, " ")
+	return better, worse
 }
 
-// apart are the costs of which every run of one arm had more than every run of the
-// other, and which yet pass no test.
-func (j *judge) apart(p *results.Pair) (list []string) {
+// separated lists the costs that are higher in every run of one arm than in every run of
+// the other, although no test passes.
+func (j *judge) separated(p *results.Pair) (list []string) {
 	for i := range p.Tests {
 		t := &p.Tests[i]
-		if !t.Differs && t.Unit == results.UnitCount && j.parted(p, t) {
+		if !t.Differs && t.Unit == results.UnitCount && j.isSeparated(p, t) {
 			list = append(list, results.MeasureLabel(t.Measure)+" "+j.instead(p, t))
 		}
 	}
 	return list
 }
 
-// partedRuns is from how many runs each on it is worth telling that every run of one
-// arm had more than every run of the other: by chance one of three independent
-// figures comes out so in 70 % of comparisons of a setting with itself at 2 runs
-// each, in 27 % at 3, and in 8 % at 4.
-const partedRuns = 4
+// separatedRuns is the smallest number of runs of each arm for which the verdict reports
+// that every run of one arm had more than every run of the other. When a setting is
+// compared with itself, at least one of three independent values comes out so by chance
+// in 70 % of comparisons with 2 runs each, in 27 % with 3, and in 8 % with 4.
+const separatedRuns = 4
 
-// parted reports whether every run of one arm had more than every run of the other,
-// and there are enough.
-func (j *judge) parted(p *results.Pair, t *results.Test) bool {
+// isSeparated reports whether every run of one arm had more than every run of the other,
+// in at least separatedRuns runs of each.
+func (j *judge) isSeparated(p *results.Pair, t *results.Test) bool {
 	a, b := j.at(p.A, t.Measure).Per, j.at(p.B, t.Measure).Per
-	return min(len(a), len(b)) >= partedRuns && (slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a))
+	return min(len(a), len(b)) >= separatedRuns && (slices.Max(a) < slices.Min(b) || slices.Max(b) < slices.Min(a))
 }
 
-// stopped says of which arms of a pair abort_when stopped runs. They are in no
-// measure, and were hardly the arm's best.
+// stopped names the arms of a pair with runs that abort_when stopped. These runs are
+// in no measure, and were probably not the arm's best.
 func (j *judge) stopped(p *results.Pair) (said []string) {
 	for _, name := range []string{p.A, p.B} {
 		if a := j.arm(name); a.stopped > 0 {
-			said = append(said, fmt.Sprintf("%d of %d runs of %s were stopped by abort_when, and its figures are of those that were not.", a.stopped, len(a.runs)+a.excluded, name))
+			said = append(said, fmt.Sprintf("abort_when stopped %d of %d runs of %s; its figures come from the other runs.", a.stopped, len(a.runs)+a.excluded, name))
 		}
 	}
 	return said
 }
 
-// arm is that of a name.
+// arm returns the arm with the name.
 func (j *judge) arm(name string) *arm {
 	return &j.arms[slices.IndexFunc(j.arms, func(a arm) bool { return a.name == name })]
 }
 
-// spoiled is why b's figures are not to be preferred to a's though they are better:
-// what would have spoiled them is not in them. "" when there is no such reason.
+// spoiled says why b is not recommended although its values are better than a's: the
+// requests that would have made them worse are missing. "" if there is no such reason.
 func (j *judge) spoiled(p *results.Pair) string {
 	a, b := j.arm(p.A), j.arm(p.B)
 	dropped := find(p, results.MeasureDropped)
@@ -149,17 +165,18 @@ func (j *judge) spoiled(p *results.Pair) string {
 	case b.stopped*(len(a.runs)+a.excluded) > a.stopped*(len(b.runs)+b.excluded):
 		return "more of its runs were stopped by abort_when"
 	case dropped.Differs && !less(dropped):
-		return "more of what was due was dropped, and never sent (" + j.instead(p, dropped) + ")"
+		return "more requests were dropped, and never sent (" + j.instead(p, dropped) + ")"
 	}
 	return ""
 }
 
-// covered reports whether a way of failing says what the failure rate has said.
+// covered reports whether the rate of one way to fail changes in the same direction
+// as the failure rate, so that the verdict need not repeat it.
 func covered(t, fails *results.Test) bool {
 	return strings.HasPrefix(t.Measure, results.MeasureFailureRate+".") && fails.Differs && less(t) == less(fails)
 }
 
-// empty is the sentence about an arm without a valid run; "" when it has one.
+// empty returns the sentence about an arm without a valid run; "" if it has one.
 func (j *judge) empty(name string) string {
 	i := slices.IndexFunc(j.c.Arms, func(a results.Arm) bool { return a.Name == name })
 	switch a := j.c.Arms[i]; {
@@ -176,7 +193,7 @@ func (j *judge) empty(name string) string {
 	}
 }
 
-// verdict is the answer: which arm to take, and what that costs.
+// verdict recommends an arm, and names its cost.
 func (j *judge) verdict() string {
 	base := j.c.Arms[0].Name
 	switch {
@@ -208,7 +225,7 @@ func (j *judge) verdict() string {
 	}
 	at := by[strings.LastIndexByte(by, '.')+1:]
 	quick = slices.DeleteFunc(quick, func(p *results.Pair) bool { return slices.Contains(more, p) })
-	var aside []*results.Pair // better as far as it goes
+	var aside []*results.Pair // better, but spoiled
 	set := func(p *results.Pair) bool {
 		spoiled := j.spoiled(p) != ""
 		if spoiled && !slices.Contains(aside, p) {
@@ -227,7 +244,7 @@ func (j *judge) verdict() string {
 	case len(more)+len(slow) > 0 && judged == 1:
 		said = append(said, fmt.Sprintf("Keep %s. %s", base, cmp.Or(slices.Concat(more, slow)...).Verdict))
 	case len(more) > 0:
-		said = append(said, fmt.Sprintf("Keep %s: no other setting fails less, or is faster at %s without failing more, as far as can be told; %s.", base, at, j.losers(more, results.MeasureFailureRate, " more requests fail")))
+		said = append(said, fmt.Sprintf("Keep %s: no other setting fails less, or is measurably faster at %s without failing more; %s.", base, at, j.losers(more, results.MeasureFailureRate, " more requests fail")))
 	case len(slow) > 0:
 		said = append(said, fmt.Sprintf("Keep %s: %s, and the failures do not differ significantly.", base, j.losers(slow, by, " responses take longer at "+at)))
 	default:
@@ -236,7 +253,8 @@ func (j *judge) verdict() string {
 	return strings.Join(said, " ")
 }
 
-// differing are the pairs whose second arm has less of a measure, and more.
+// differing returns the pairs whose second arm has less of a measure, and the pairs
+// whose second arm has more.
 func (j *judge) differing(measure string) (fewer, more []*results.Pair) {
 	for i := range j.c.Pairs {
 		p := &j.c.Pairs[i]
@@ -251,8 +269,7 @@ func (j *judge) differing(measure string) (fewer, more []*results.Pair) {
 	return fewer, more
 }
 
-// recommend names the best of those that are better than the first arm, and what
-// it takes.
+// recommend names the best of the arms that are better than the first, and its cost.
 func (j *judge) recommend(better []*results.Pair, how, by string) string {
 	best := slices.MinFunc(better, func(x, y *results.Pair) int {
 		return cmp.Or(cmp.Compare(j.at(x.B, by).Value, j.at(y.B, by).Value),
@@ -267,16 +284,16 @@ func (j *judge) recommend(better []*results.Pair, how, by string) string {
 				others = append(others, p.B)
 			}
 		}
-		text += fmt.Sprintf(" Better than %s too: %s; they were not tested against %s.", j.c.Arms[0].Name, strings.Join(others, ", "), best.B)
+		text += fmt.Sprintf(" Also better than %s: %s; these were not compared with %s.", j.c.Arms[0].Name, strings.Join(others, ", "), best.B)
 	}
 	return text
 }
 
-// withheld says why no setting is recommended though some show better figures.
+// withheld says why no setting is recommended although some have better values.
 func (j *judge) withheld(aside []*results.Pair) string {
 	var said []string
 	for _, p := range aside {
-		said = append(said, fmt.Sprintf("%s is not to be preferred to %s by its figures: %s.", p.B, p.A, j.spoiled(p)))
+		said = append(said, fmt.Sprintf("%s has better figures than %s, but is not recommended: %s.", p.B, p.A, j.spoiled(p)))
 	}
 	if len(aside) == 1 {
 		said = append(said, aside[0].Verdict)
@@ -284,8 +301,8 @@ func (j *judge) withheld(aside []*results.Pair) string {
 	return strings.Join(said, " ")
 }
 
-// losers names what is worse than the first arm: "with x more requests fail (1 %
-// instead of 0), with y (2 % instead of 0)".
+// losers lists the arms that are worse than the first: "with x more requests fail
+// (1 % instead of 0), with y (2 % instead of 0)".
 func (j *judge) losers(pairs []*results.Pair, measure, what string) string {
 	var list []string
 	for _, p := range pairs {
@@ -295,8 +312,8 @@ func (j *judge) losers(pairs []*results.Pair, measure, what string) string {
 	return strings.Join(list, ", ")
 }
 
-// alike says that neither failures nor times differ, what would have been seen,
-// and what else does.
+// alike says that neither failures nor times differ, which difference would have been
+// detected, and which other measures differ.
 func (j *judge) alike() string {
 	text := fmt.Sprintf("No setting differs significantly from %s in failures or response time.", j.c.Arms[0].Name)
 	if len(j.c.Pairs) == 1 {
@@ -311,7 +328,7 @@ func (j *judge) alike() string {
 			p := &j.c.Pairs[i]
 			t := find(p, measure)
 			unit = t.Unit
-			if !telling(t, j.at(p.A, measure), j.at(p.B, measure)) {
+			if !useful(t, j.at(p.A, measure), j.at(p.B, measure)) {
 				most = math.Inf(1)
 			}
 			most = max(most, t.Detectable)
@@ -337,7 +354,7 @@ func (j *judge) alike() string {
 		}
 	}
 	if len(differ) > 0 {
-		text += " What does differ: " + strings.Join(differ, "; ") + "."
+		text += " These do differ: " + strings.Join(differ, "; ") + "."
 	}
 	return text
 }

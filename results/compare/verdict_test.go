@@ -33,7 +33,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// A difference that would have been detected is told only where it tells something.
+// The verdict names the detectable difference only if that is useful.
 func TestUnseenDifferences(t *testing.T) {
 	seconds := func(v float64) results.Measure {
 		return results.Measure{Unit: results.UnitSeconds, Known: true, Value: v}
@@ -48,11 +48,11 @@ func TestUnseenDifferences(t *testing.T) {
 	}{
 		{seconds(0.033), seconds(0.023), results.Test{Detectable: 0.672, RepeatsNeeded: 45, Method: "x"},
 			"No significant difference in response p99 (33.0 ms and 23.0 ms). To detect a difference as small as the one seen, in 80 % of such experiments, takes about 45 repeats.", "672"},
-		{seconds(0.033), seconds(0.033), results.Test{Detectable: 0.672, Method: "x"}, "(33.0 ms in both). These runs vary too much to detect even twice the figure; make more with --repeats.", "672"},
+		{seconds(0.033), seconds(0.033), results.Test{Detectable: 0.672, Method: "x"}, "(33.0 ms in both). These runs vary too much to detect even twice this value; make more with --repeats.", "672"},
 		{seconds(0.033), seconds(0.031), results.Test{Detectable: 0.01, RepeatsNeeded: 1001, Method: "x"},
 			"A difference of 10.0 ms would have been detected in 80 % of such experiments. To detect a difference as small as the one seen takes more than 1000 repeats.", "about"},
-		{ratio(0), ratio(0), results.Test{Detectable: 0.004, Why: "none in any run of either"}, "(0.00 % in both). A difference of 0.40 % would have been detected in 80 % of such experiments.", "repeats"},
-		{seconds(0.033), seconds(0.031), results.Test{Why: "one run cannot be told from chance"}, "can be told from chance (33.0 ms and 31.0 ms): one run", "80 %"},
+		{ratio(0), ratio(0), results.Test{Detectable: 0.004, Why: "none in any run of both settings"}, "(0.00 % in both). A difference of 0.40 % would have been detected in 80 % of such experiments.", "repeats"},
+		{seconds(0.033), seconds(0.031), results.Test{Why: "one run does not show how much runs vary"}, "can be separated from chance (33.0 ms and 31.0 ms): one run", "80 %"},
 	} {
 		tt.test.Unit = tt.a.Unit
 		tt.test.Measure = p99

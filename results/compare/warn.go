@@ -9,7 +9,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// warn adds what a reader must know beside the figures.
+// warn adds warnings that a reader needs to judge the values.
 func (j *judge) warn() {
 	warn := func(format string, args ...any) {
 		j.c.Warnings = append(j.c.Warnings, fmt.Sprintf(format, args...))
@@ -32,15 +32,15 @@ func (j *judge) warn() {
 			}
 		}
 	}
-	switch alpha := (1 - j.c.Confidence) / 4 / 2 / float64(max(made-len(j.c.Pairs), 1)); { // a quarter is for most of them, in two looks
+	switch alpha := (1 - j.c.Confidence) / 4 / 2 / float64(max(made-len(j.c.Pairs), 1)); { // most questions share a quarter, in two tests
 	case len(j.all) == 0: // the verdict says so
 	case len(one) > 0:
-		warn("one valid run only: %s; differences between runs cannot be told from differences between settings there, and only counts were tested, as of these very runs; %d runs each would do", strings.Join(one, ", "), repeatsFor(j.c))
+		warn("one valid run only: %s. Its differences may come from the run instead of the setting, and only counts were tested, for these runs alone; %d runs each are enough", strings.Join(one, ", "), repeatsFor(j.c))
 	case leastP(least, least) > alpha:
-		warn("with %d valid runs of the setting that has fewest, figures of runs are tested by t tests, which assume that they are normally distributed (times in their logarithms); %d runs each would do without", least, runsFor(alpha))
+		warn("with %d valid runs of a setting, values are tested by t tests, which assume a normal distribution (of the logarithms of times); %d runs each make this assumption unnecessary", least, runsFor(alpha))
 	}
 	if seeded := j.seeded(); len(seeded) > 0 {
-		warn("load.seed makes the same arrivals in all runs of %s, and the intervals do not say what others would do; take it out", strings.Join(seeded, ", "))
+		warn("load.seed makes the same arrivals in all runs of %s, so the intervals do not cover other arrivals; remove load.seed", strings.Join(seeded, ", "))
 	}
 	began, left := 0, 0
 	for _, r := range j.c.Runs {
@@ -49,11 +49,11 @@ func (j *judge) warn() {
 		}
 	}
 	if began > 0 {
-		warn("%d of %d runs began with TIME_WAIT sockets to the target left from before, at most %d: their TIME_WAIT peaks and ports include them; raise --cool-down", began, len(j.c.Runs), left)
+		warn("%d of %d runs began with TIME_WAIT sockets of earlier runs, at most %d: their TIME_WAIT peaks and ports include these; raise --cool-down", began, len(j.c.Runs), left)
 	}
 }
 
-// seeded are the arms with several runs, all of one seed.
+// seeded lists the arms with several runs that all have the same seed.
 func (j *judge) seeded() (names []string) {
 	for _, a := range j.arms {
 		seeds := map[uint64]bool{}
@@ -71,10 +71,10 @@ func (j *judge) seeded() (names []string) {
 	return names
 }
 
-// measuresTested is about how many tests each pair comes to.
+// measuresTested is the approximate number of tests of each pair.
 const measuresTested = 15
 
-// repeatsFor is how many repeats would let the U test find a difference.
+// repeatsFor is how many repeats the U test needs to find a difference.
 func repeatsFor(c *results.Comparison) int {
 	return runsFor((1 - c.Confidence) / 4 / 2 / float64(measuresTested*max(len(c.Arms)-1, 1)))
 }

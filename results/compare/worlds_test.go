@@ -14,14 +14,14 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A world is how failures, and times, come about in runs that differ in nothing
-// but chance.
+// A world says how failures and times are distributed in runs that differ only by
+// chance.
 type world struct {
 	name    string
 	rate    float64 // mean failures of a run of perRun requests
-	cluster int     // failures come in clusters of so many
+	cluster int     // failures come in clusters of this size
 	runs    float64 // standard deviation of a run's factor
-	blocks  float64 // of a factor that the runs of a block share
+	blocks  float64 // standard deviation of a factor that the runs of a block share
 	rhythm  float64 // share of the failures that come at one moment of every run
 	uneven  bool    // only the first setting's runs vary
 }
@@ -55,9 +55,9 @@ func poisson(r *rand.Rand, mean float64) (n int) {
 	return n
 }
 
-// experiment is a comparison in that world, of which setting i fails times[i] as
-// often and is slower[i] times as slow. Nothing is recorded on disk: the spans of
-// each run are made here.
+// experiment is a comparison in that world. Setting i fails times[i] times as often and
+// is slower[i] times as slow. Nothing is recorded on disk: the spans of each run are
+// made here.
 type experiment struct {
 	world
 	repeats int
@@ -127,7 +127,7 @@ func (w world) spans(r *rand.Rand, mean float64) []counted {
 	return parts
 }
 
-// runOf is a run with so many failures and that p99.
+// runOf is a run with the given failures and p99.
 func runOf(failures counted, p99 float64, r *rand.Rand) *results.Run {
 	jitter := func() float64 { return math.Exp(0.1 * r.NormFloat64()) }
 	quantiles := func() results.Quantiles {
@@ -203,8 +203,8 @@ func TestFalseFindingsInEveryWorld(t *testing.T) {
 	}
 }
 
-// atMost is how often in so many tries something of probability p happens at most:
-// more often it does by chance once in 4000 times.
+// atMost is how often an event of probability p happens at most in tries tries: more
+// often it happens by chance once in 4000 times.
 func atMost(p float64, tries int) int {
 	law := distuv.Binomial{N: float64(tries), P: p}
 	k := 0

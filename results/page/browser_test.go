@@ -92,8 +92,8 @@ func (b *tab) until(what, expression string) {
 	}
 }
 
-// quiet checks that the page complained of nothing and asked for nothing but
-// the addresses that begin with one of allowed.
+// quiet checks that the page reported no error and requested only addresses that
+// begin with one of allowed.
 func (b *tab) quiet(allowed ...string) {
 	b.t.Helper()
 	b.mu.Lock()

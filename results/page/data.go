@@ -1,9 +1,8 @@
-// Package page makes the HTML report: one file that needs no network, with what
-// a run, an incident with its remedies, or a comparison showed.
+// Package page makes the HTML report of a run, an incident with its remedies, or a
+// comparison: one file that needs no network.
 //
-// Gather reads run directories as a stream into Data, whose size does not grow
-// with the length of a run; Write puts Data and the program that draws it into
-// a page.
+// Gather reads run directories as a stream into Data, whose size does not grow with
+// the length of a run. Write puts Data, and the program that draws it, into a page.
 package page
 
 import "github.com/kabench/kabench/results"
@@ -15,25 +14,25 @@ const (
 	KindComparison   = "comparison"
 )
 
-// Data is everything that a page shows. It is embedded as JSON: the program in
-// the page draws it, and computes nothing but positions.
+// Data is everything that a page shows. It is embedded as JSON: the program in the
+// page draws it, and computes only positions.
 type Data struct {
 	Kind       string              `json:"kind"`
 	Title      string              `json:"title"`
 	Question   string              `json:"question"`
 	Headline   results.Headline    `json:"headline"`
-	Notes      []string            `json:"notes"` // what could not be read, and what that leaves out
-	Runs       []Run               `json:"runs"`  // incident first, then remedies; a comparison's by arm
+	Notes      []string            `json:"notes"` // files that could not be read, and what is missing because of that
+	Runs       []Run               `json:"runs"`  // the incident first, then remedies; in a comparison by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`
-	Measures   [][2]string         `json:"measures,omitempty"` // of the comparison, in the order of a report: name and label
-	Live       bool                `json:"live,omitempty"`     // the run goes on, and newer Data can be had
+	Measures   [][2]string         `json:"measures,omitempty"` // name and label of the comparison's measures, in the order of a report
+	Live       bool                `json:"live,omitempty"`     // the run continues, and newer Data is available
 }
 
 // Run is one run. Times are in seconds since its start unless a field says
 // otherwise.
 type Run struct {
 	Name      string       `json:"name"` // "incident", the remedy's, the arm's
-	Doc       *results.Run `json:"doc"`  // run.json; its profile left out
+	Doc       *results.Run `json:"doc"`  // run.json without its profile
 	WarmUp    float64      `json:"warm_up"`
 	Flow      Flow         `json:"flow"`
 	Response  []Point      `json:"response"` // of exchanges that are ok
@@ -42,31 +41,30 @@ type Run struct {
 	Pool      Pool         `json:"pool"`
 	Sockets   Sockets      `json:"sockets"`
 	Lifelines Lifelines    `json:"lifelines"`
-	NoTimer   string       `json:"no_timer,omitempty"` // that no connection was idle long enough for an idle timer to run out
+	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
 }
 
-// Flow is what was due, started and answered, and how exchanges failed, in each
-// of equal spans of time.
+// Flow counts the requests due, started, ok and failed in equal spans of time.
 type Flow struct {
 	Step    float64             `json:"step"` // length of a span
 	Due     []uint32            `json:"due"`
 	Started []uint32            `json:"started"`
-	OK      []uint32            `json:"ok"`     // by when they were done
-	Failed  map[string][]uint32 `json:"failed"` // "before_response / fin" -> by when they ended
-	OneIn   uint64              `json:"one_in"` // successes are recorded one in so many, and counted as so many
+	OK      []uint32            `json:"ok"`     // by the time they were done
+	Failed  map[string][]uint32 `json:"failed"` // "before_response / fin" -> by the time they ended
+	OneIn   uint64              `json:"one_in"` // one in OneIn successes is recorded, and counts for OneIn
 }
 
-// Point is a percentile, 0 to 100, and the time at it.
+// Point is a percentile, 0 to 100, and its time.
 type Point struct {
 	Percentile float64 `json:"p"`
 	Seconds    float64 `json:"s"`
 }
 
-// Heat counts exchanges by when they were due and how long they took from then.
+// Heat counts exchanges by due time and response time.
 type Heat struct {
 	Step  float64    `json:"step"`  // length of a column
 	Rows  []float64  `json:"rows"`  // upper edges of the rows, seconds, ascending
-	Cells [][3]int64 `json:"cells"` // column, row, count; of those that are not 0
+	Cells [][3]int64 `json:"cells"` // column, row, count; only cells above 0
 }
 
 // Pool is the pool's gauges over time, thinned so that peaks stay.
@@ -77,39 +75,39 @@ type Pool struct {
 	Dialing    []int     `json:"dialing"`
 	Pending    []int     `json:"pending"`
 	InFlight   []int     `json:"in_flight"`
-	MaxConns   int       `json:"max_conns"`   // -1, and in earlier versions 0: no cap
-	PendingMax int       `json:"pending_max"` // -1: no bound
+	MaxConns   int       `json:"max_conns"`   // -1, and 0 in earlier versions: no cap
+	PendingMax int       `json:"pending_max"` // -1: no cap
 }
 
-// Sockets is what the kernel said over time.
+// Sockets is the kernel's view of the sockets over time.
 type Sockets struct {
 	T              []float64 `json:"t"`
 	Established    []int     `json:"established"`
 	TimeWait       []int     `json:"time_wait"`
-	TimeWaitServer []int     `json:"time_wait_server"` // empty: its side was not seen
+	TimeWaitServer []int     `json:"time_wait_server"` // empty: the server's side was not seen
 	PortsUsed      []int     `json:"ports_used"`
-	PortsAvailable int       `json:"ports_available"` // 0: not known
-	Predicted      float64   `json:"predicted"`       // when ports run out by prediction; 0: never
+	PortsAvailable int       `json:"ports_available"` // 0: unknown
+	Predicted      float64   `json:"predicted"`       // predicted time at which no port is left; 0: never
 }
 
-// Lifelines are the lives of some connections: those on which exchanges failed
-// first, then others, as many as there is room for.
+// Lifelines are the lives of some connections: first connections with failures, then
+// others, as many as fit.
 type Lifelines struct {
 	Lanes       []Lane  `json:"lanes"`
-	Connections uint64  `json:"connections"`  // of the run: how many there were to choose from
-	LeftOut     uint64  `json:"left_out"`     // of them, those not here
-	Failing     uint64  `json:"failing"`      // of those here: something failed on them
-	IdleTimeout float64 `json:"idle_timeout"` // the server's keep-alive timer, if it is known; 0: not
-	OneIn       uint64  `json:"one_in"`       // successes are recorded one in so many: gaps may be exchanges not recorded
+	Connections uint64  `json:"connections"`  // number of connections of the run
+	LeftOut     uint64  `json:"left_out"`     // connections of the run that are not in Lanes
+	Failing     uint64  `json:"failing"`      // connections in Lanes with a failure
+	IdleTimeout float64 `json:"idle_timeout"` // the server's keep-alive timer; 0: unknown
+	OneIn       uint64  `json:"one_in"`       // one in OneIn successes is recorded: gaps may contain exchanges that are not
 }
 
 // Lane is the life of one connection.
 type Lane struct {
-	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had one
-	Opened    float64 `json:"opened"`    // -1: not known
-	Ended     float64 `json:"ended"`     // the last thing known of it
-	How       string  `json:"how"`       // how it ended, in words: "ended by the peer's FIN in the phase before_response"
-	Exchanges []Stay  `json:"exchanges"` // the last ones, and those that failed; Use says what is missing before
+	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had a connection
+	Opened    float64 `json:"opened"`    // -1: unknown
+	Ended     float64 `json:"ended"`     // time of the last known event
+	How       string  `json:"how"`       // how it ended: "ended by the peer's FIN in the phase before_response"
+	Exchanges []Stay  `json:"exchanges"` // the last exchanges, and failed ones; a gap in Use shows missing exchanges
 }
 
 // Stay is one exchange's time on a connection.
@@ -118,12 +116,12 @@ type Stay struct {
 	Use     int     `json:"use"`
 	Leased  float64 `json:"leased"`
 	Done    float64 `json:"done"`
-	Idle    float64 `json:"idle"` // of the connection, when leased
+	Idle    float64 `json:"idle"` // how long the connection had been idle when leased
 	Failed  bool    `json:"failed,omitempty"`
 	Outcome string  `json:"outcome,omitempty"` // "before_response / fin"; "" when ok
-	// Ladder is the connection's last packets and stamps, a line each; Facts what
-	// else the record has of the failure. Both of failures only, and only of some.
+	// Ladder has the connection's last packets and stamps, one per line; Facts has the
+	// other facts that the record holds about the failure. Only some failures have them.
 	Ladder  []string `json:"ladder,omitempty"`
-	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not stamps alone
+	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not only stamps
 	Facts   []string `json:"facts,omitempty"`
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// facts is what the record has of an exchange that failed, a line each.
+// facts lists what the record holds about a failed exchange, one fact per line.
 func facts(e *results.Exchange) []string {
 	list := []string{fmt.Sprintf("request %d ended in %v / %v, %s after it was due", e.Seq, e.Phase, e.Cause, took(e.ResponseTime()))}
 	if e.WarmUp {
-		list = append(list, "it was due in the warm-up, and is in no count")
+		list = append(list, "it was due in the warm-up, so it is not counted")
 	}
 	if e.Conn > 0 {
 		text := fmt.Sprintf("connection %d, its exchange number %d", e.Conn, e.Use)
@@ -47,7 +47,7 @@ func facts(e *results.Exchange) []string {
 	return list
 }
 
-// kernel is what the kernel said of the connection (TCP_INFO), if it was asked.
+// kernel describes the connection as the kernel saw it (TCP_INFO), if it was asked.
 func kernel(when string, i *results.TCPInfo) []string {
 	if i == nil {
 		return nil
@@ -57,7 +57,7 @@ func kernel(when string, i *results.TCPInfo) []string {
 		when, i.State, took(i.RTT), took(i.RTTVar), i.Unacked, i.TotalRetrans, took(i.SinceSent), took(i.SinceReceived), i.BytesAcked, i.BytesReceived)}
 }
 
-// stampLadder is the stamps of an exchange whose packets were not seen.
+// stampLadder lists the stamps of an exchange whose packets were not seen.
 func stampLadder(e *results.Exchange) []string {
 	var list []string
 	for _, s := range [...]struct {
@@ -66,7 +66,7 @@ func stampLadder(e *results.Exchange) []string {
 	}{
 		{e.Due, "due"}, {e.Start, "started"}, {e.Leased, "leased a connection, or the right to dial one"},
 		{e.Resolved, "name looked up"}, {e.Connected, "connected"}, {e.Secured, "TLS established"},
-		{e.WroteHeaders, "head of the request written"}, {e.Wrote, "request written whole"},
+		{e.WroteHeaders, "head of the request written"}, {e.Wrote, "request written completely"},
 		{e.FirstByte, "first byte of the response"}, {e.GotHeaders, "head of the response read"},
 		{e.Done, fmt.Sprintf("over: %v / %v", e.Phase, e.Cause)},
 	} {
@@ -77,7 +77,7 @@ func stampLadder(e *results.Exchange) []string {
 	return list
 }
 
-// packetLadder is what links saw of an exchange.
+// packetLadder lists the packets of an exchange, as links saw them.
 func packetLadder(e results.Evidence) []string {
 	list := []string{fmt.Sprintf("%s (client) to %s (server)", e.Client, e.Server)}
 	if e.Earlier > 0 {

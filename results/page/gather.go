@@ -12,14 +12,14 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// maxRuns is how many runs a page draws; the others of a comparison are in its
-// measures.
+// maxRuns is how many runs a page draws; the measures of a comparison include the
+// other runs.
 const maxRuns = 12
 
-// Gather reads what a page shows from directories of results: that of one run,
-// of an incident with its remedies, of a comparison, or several of these, whose
-// runs then stand beside each other. The records are read as streams. What could
-// not be read, and leaves out only a part, is told in Data's Notes.
+// Gather reads the data of a page from directories of results: of one run, of an
+// incident with its remedies, of a comparison, or of several of these, whose runs are
+// then shown side by side. It reads the records as streams. If a file cannot be read
+// and only a part is missing, Data.Notes says so.
 func Gather(dirs ...string) (*Data, error) {
 	if len(dirs) == 1 {
 		c, err := results.OpenComparison(dirs[0])
@@ -44,13 +44,13 @@ func Gather(dirs ...string) (*Data, error) {
 type source struct {
 	name string
 	dir  string
-	doc  *results.Run // as known from elsewhere; nil: it is read
+	doc  *results.Run // nil: it is read from dir
 }
 
 // gather reads the runs into d.
 func (d *Data) gather(list []source) error {
 	if len(list) > maxRuns {
-		d.note("%d more runs are not drawn: a page has room for %d.", len(list)-maxRuns, maxRuns)
+		d.note("%d more runs are not drawn: a page draws at most %d.", len(list)-maxRuns, maxRuns)
 		list = list[:maxRuns]
 	}
 	for _, s := range list {
@@ -67,7 +67,7 @@ func (d *Data) note(format string, args ...any) {
 	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
 }
 
-// run reads one of so many runs.
+// run reads one run of a page with the given number of runs.
 func (d *Data) run(s source, runs int) (Run, error) {
 	dir, err := results.Open(s.dir)
 	if err == nil && s.doc == nil {
@@ -77,13 +77,13 @@ func (d *Data) run(s source, runs int) (Run, error) {
 		if s.doc == nil {
 			return Run{}, err
 		}
-		d.note("%s: %v. Its figures are here, and its pictures are empty.", s.name, err)
+		d.note("%s: %v. Its values are shown, and its charts are empty.", s.name, err)
 		return newGatherer(s.name, s.doc, runs).Run(), nil
 	}
 	g := newGatherer(s.name, s.doc, runs)
 	evidence, err := dir.Evidence()
 	if err != nil {
-		d.note("%s: the packets of its failures are left out: %v", s.name, err)
+		d.note("%s: the packets of its failures are missing: %v", s.name, err)
 	}
 	if len(evidence) == 0 && s.doc.Packets != nil {
 		evidence = s.doc.Packets.Failures
@@ -92,7 +92,7 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	read := uint64(0)
 	for e, err := range dir.Exchanges() {
 		if err != nil {
-			d.broken(s.name, "exchange", read, err)
+			d.noteBroken(s.name, "exchange", read, err)
 			break
 		}
 		g.Observe(e)
@@ -101,7 +101,7 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	read = 0
 	for sample, err := range dir.Samples() {
 		if err != nil {
-			d.broken(s.name, "sample", read, err)
+			d.noteBroken(s.name, "sample", read, err)
 			break
 		}
 		g.Sample(sample)
@@ -110,13 +110,13 @@ func (d *Data) run(s source, runs int) (Run, error) {
 	return g.Run(), nil
 }
 
-// broken notes why a file was not read to its end.
-func (d *Data) broken(name, thing string, read uint64, err error) {
+// noteBroken notes why a file could not be read to its end.
+func (d *Data) noteBroken(name, thing string, read uint64, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.note("%s: no %ss were recorded; pictures made of them are empty.", name, thing)
+		d.note("%s: no %ss were recorded; their charts are empty.", name, thing)
 	case errors.Is(err, results.ErrTorn):
-		d.note("%s: the record ends in the middle of a piece; the %s before it are shown.", name, results.FormatCount(read, thing))
+		d.note("%s: the last part of the file is incomplete; the %s before it are shown.", name, results.FormatCount(read, thing))
 	default:
 		d.note("%s: reading stopped after %s: %v", name, results.FormatCount(read, thing), err)
 	}
@@ -137,7 +137,7 @@ func gatherRuns(dirs []string) (*Data, error) {
 	}
 	for i, s := range list {
 		if named[s.name] > 1 {
-			list[i].name = filepath.ToSlash(filepath.Clean(s.dir)) // to tell them apart
+			list[i].name = filepath.ToSlash(filepath.Clean(s.dir)) // the names must be unique
 		}
 	}
 	d := &Data{Kind: KindRun, Notes: []string{}, Runs: []Run{}}
@@ -146,22 +146,22 @@ func gatherRuns(dirs []string) (*Data, error) {
 	}
 	first := d.Runs[0].Doc
 	if len(d.Runs) == 1 {
-		d.Runs[0].Name = cmp.Or(first.Name, KindRun) // where it lies is nobody's business
+		d.Runs[0].Name = cmp.Or(first.Name, KindRun) // its directory's name need not be published
 	}
 	d.Title, d.Question, d.Headline = first.Name, first.Question, results.HeadlineOfRun(first)
 	if len(d.Runs) == 1 {
 		return d, nil
 	}
-	d.beside()
+	d.headOfSeveral()
 	return d, nil
 }
 
-// mostBeside is how many runs the head of a page can speak of one by one.
-const mostBeside = 3
+// mostInHead is how many runs the head of a page describes one by one.
+const mostInHead = 3
 
-// beside makes the head of a page of several runs that nobody has compared. Of more
-// than mostBeside runs it speaks of those in which most failed.
-func (d *Data) beside() {
+// headOfSeveral makes the head of a page of several runs that were not compared. If there are
+// more than mostInHead runs, it describes the runs with the most failures.
+func (d *Data) headOfSeveral() {
 	d.Headline.Figures = nil
 	names, questions, answers := []string{}, []string{}, []string{}
 	var failed []Run
@@ -189,10 +189,10 @@ func (d *Data) beside() {
 		return float64(c.Failed) / float64(max(c.Started, 1))
 	}
 	shown := d.Runs
-	if len(d.Runs) > mostBeside {
+	if len(d.Runs) > mostInHead {
 		shown = slices.Clone(d.Runs)
 		slices.SortStableFunc(shown, func(a, b Run) int { return cmp.Compare(rate(b), rate(a)) })
-		shown = shown[:mostBeside]
+		shown = shown[:mostInHead]
 		names = []string{results.FormatCount(uint64(len(d.Runs)), "run")}
 		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
 		if len(failed) > 0 {
@@ -200,12 +200,12 @@ func (d *Data) beside() {
 			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
 		}
 		if answered > 0 {
-			answers = append(answers, fmt.Sprintf("Answers were errors (4xx or 5xx) in %d of %d runs.", answered, len(d.Runs)))
+			answers = append(answers, fmt.Sprintf("Error responses (4xx or 5xx) arrived in %d of %d runs.", answered, len(d.Runs)))
 		}
 		if invalid > 0 {
 			answers = append(answers, fmt.Sprintf("Invalid runs: %d.", invalid))
 		}
-		answers = append(answers, "The table has the figures of each.")
+		answers = append(answers, "The table has the values of each run.")
 	}
 	for _, r := range shown {
 		figures := results.HeadlineOfRun(r.Doc).Figures[:1]
@@ -220,11 +220,11 @@ func (d *Data) beside() {
 	d.Headline.Answer = strings.Join(answers, " ")
 	d.Title = strings.Join(names, ", ")
 	if len(questions) > 1 {
-		d.Question = "Several runs beside each other"
-		d.note("These runs ask different questions. They stand beside each other; that one does better than another says nothing.")
+		d.Question = "Several runs side by side"
+		d.note("These runs ask different questions. They are shown side by side, and are no comparison.")
 		return
 	}
-	d.note("These runs stand beside each other; whether they differ by more than chance is what 'kabench compare' tells.")
+	d.note("These runs are shown side by side; 'kabench compare' tests whether they differ by more than chance.")
 }
 
 // runsOf lists the runs of a directory: itself, or those inside.
@@ -272,12 +272,12 @@ func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
 			d.note("A run of %s, in block %d, was left out: %s", run.Arm, run.Block, run.Excluded)
 		}
 	}
-	// Pictures are of one run for each arm: the measures have all.
+	// Charts show one run of each arm; the measures include all runs.
 	var list []source
 	for _, arm := range c.Arms {
 		i := slices.IndexFunc(c.Runs, func(r results.ComparedRun) bool { return r.Arm == arm.Name && r.Excluded == "" })
 		if i < 0 {
-			d.note("%s has no valid run, and no pictures.", arm.Name)
+			d.note("%s has no valid run, so it has no charts.", arm.Name)
 			continue
 		}
 		s := source{name: arm.Name, dir: c.Runs[i].Dir}

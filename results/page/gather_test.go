@@ -126,14 +126,14 @@ func TestGatherWhatIsBroken(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		spoil  func(*testing.T, string)
-		note   string // of a report that is made all the same
+		note   string // in a report that is still made
 		refuse string // or why none is
 	}{
-		{"torn record", torn("exchanges.ndjson.zst", 20), "the record ends in the middle of a piece", ""},
-		{"torn samples", torn("samples.ndjson", 3), "the record ends in the middle of a piece; the", ""},
+		{"torn record", torn("exchanges.ndjson.zst", 20), "the last part of the file is incomplete", ""},
+		{"torn samples", torn("samples.ndjson", 3), "the last part of the file is incomplete; the", ""},
 		{"no samples", remove("samples.ndjson"), "no samples were recorded", ""},
 		{"no record", remove("exchanges.ndjson.zst"), "no exchanges were recorded", ""},
-		{"bad evidence", write("evidence.json", "{"), "the packets of its failures are left out", ""},
+		{"bad evidence", write("evidence.json", "{"), "the packets of its failures are missing", ""},
 		{"newer", write("run.json", `{"schema":"kabench.run/v2"}`), "", "made by a newer kabench"},
 		{"newer comparison", write("comparison.json", `{"schema":"kabench.comparison/v2"}`), "", "made by a newer kabench"},
 		{"newer reproduction", write("reproduction.json", `{"schema":"kabench.reproduction/v2"}`), "", "made by a newer kabench"},
@@ -205,7 +205,7 @@ func TestGatherSeveral(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(b, "run.json"), text.Bytes(), 0o644))
 	d, err = Gather(a, b)
 	must(t, err)
-	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs beside each other" {
+	if !strings.Contains(d.Notes[0], "different questions") || d.Question != "Several runs side by side" {
 		t.Errorf("%q, %q", d.Question, d.Notes)
 	}
 	other := synthetic{400, 400}.save(t, "a")
@@ -320,7 +320,7 @@ func TestManyBesideEachOther(t *testing.T) {
 		doc.Valid = i != 2
 		d.Runs = append(d.Runs, Run{Name: string(rune('a' + i)), Doc: doc})
 	}
-	d.beside()
+	d.headOfSeveral()
 	if want := "Requests failed in 3 of 5 runs; most in d: 50 of 100 requests failed"; !strings.HasPrefix(d.Headline.Answer, want) || !strings.Contains(d.Headline.Answer, "Invalid runs: 1") || strings.Contains(d.Headline.Answer, "a: ") {
 		t.Errorf("%q", d.Headline.Answer)
 	}
@@ -379,13 +379,13 @@ func TestLifelinesOfNoConnection(t *testing.T) {
 			t.Errorf("request %d is after a later one", s.Seq)
 		}
 	}
-	if len(stays) != maxOfKind+1+maxNowhere || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
+	if len(stays) != maxOfKind+1+maxUnconnected || kinds["connect / refused"] != 1 || stays[0].Seq != 0 || halves[0] < 8 || halves[1] < 8 {
 		t.Errorf("%d are shown, %v of the halves of the run, %v", len(stays), halves, kinds)
 	}
 }
 
-// A run of which nothing was recorded has lists, though empty: the program in the
-// page would stop at a null.
+// A run without a record has empty lists: the program in the page would stop at a
+// null.
 func TestNothingRecordedHasNoNull(t *testing.T) {
 	doc := &results.Run{Schema: results.Schema, Name: "empty"}
 	r := NewGatherer("run", doc).Run()

@@ -12,13 +12,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// maxShown is how many stays of lifelines a page has room for, over all its
-// runs: some 100 bytes each.
+// maxShown is how many stays the lifelines of a page have, over all its runs: about
+// 100 bytes each.
 const maxShown = 4500
 
-// Gatherer gathers what a page shows of one run, from its exchanges and samples
-// in whatever order they come. What it holds does not grow with their number. It
-// is safe for concurrent use: a page may be drawn while the run goes on.
+// Gatherer gathers the data of one run on a page, from its exchanges and samples in
+// any order. Its memory does not grow with their number. It is safe for concurrent
+// use: a page may be drawn during the run.
 type Gatherer struct {
 	mu       sync.Mutex
 	name     string
@@ -31,19 +31,19 @@ type Gatherer struct {
 	service  *hdrhistogram.Histogram
 	pool     *gauges
 	sockets  *gauges
-	server   bool // its sockets were seen
+	server   bool // whether the server's sockets were seen
 	lives    *lifelines
 	tally    results.Tally // of a live run
 	last     time.Duration // latest stamp of a live run
 	opened   uint64
-	stays    int // most that are shown in lifelines
+	stays    int // how many stays the lifelines show at most
 }
 
-// NewGatherer gathers what a page shows of a run that is over, beside its
-// document: it is told the exchanges that were recorded.
+// NewGatherer makes a Gatherer of a finished run. It must observe every recorded
+// exchange of the run.
 func NewGatherer(name string, doc *results.Run) *Gatherer { return newGatherer(name, doc, 1) }
 
-// newGatherer is NewGatherer for one of so many runs on a page.
+// newGatherer is NewGatherer for a page with the given number of runs.
 func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 	width, columns := max(maxSpans/runs, leastSpans), max(maxColumns/runs, leastColumns)
 	return &Gatherer{
@@ -54,17 +54,25 @@ func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 	}
 }
 
-// NewLiveGatherer gathers what a page shows of a run that goes on: it is told
-// every exchange, and counts what the document of the run will have counted. Of
-// begun, the document as known at the beginning, nothing is changed.
+// NewLiveGatherer makes a Gatherer of a run in progress. It must observe every
+// exchange, and counts what the run's document will count. It does not change begun,
+// the document as known at the beginning.
 func NewLiveGatherer(name string, begun *results.Run) *Gatherer {
 	g := NewGatherer(name, begun)
 	g.live, g.oneIn = true, 1
 	return g
 }
 
-// Evidence says of which failures the packets are known. It comes before the
-// exchanges, so that their connections are among those shown.
+// Finish ends a live run: its document doc replaces the live counts. The caller must
+// not change doc afterwards.
+func (g *Gatherer) Finish(doc *results.Run) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.doc, g.live = doc, false
+}
+
+// Evidence adds failures with their packets. Call it before Observe, so that their
+// connections are shown.
 func (g *Gatherer) Evidence(all []results.Evidence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -73,9 +81,9 @@ func (g *Gatherer) Evidence(all []results.Evidence) {
 	}
 }
 
-// Observe takes in an exchange that is over. It does not keep e. While Run or Data
-// is being made, which takes some milliseconds, it waits: the loop that sends a
-// run's requests is not to call it.
+// Observe counts an exchange that is over. It does not keep e. While Run or Data are
+// being made, which takes some milliseconds, it waits, so the loop that sends a run's
+// requests must not call it.
 func (g *Gatherer) Observe(e *results.Exchange) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,7 +123,7 @@ func record(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
 	_ = h.RecordValues(us, int64(min(n, math.MaxInt32))) // it is within the histogram's range
 }
 
-// Sample takes in what the gauges said.
+// Sample adds a sample of the gauges.
 func (g *Gatherer) Sample(s results.Sample) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -127,7 +135,7 @@ func (g *Gatherer) Sample(s results.Sample) {
 	}
 }
 
-// Run is what was gathered so far.
+// Run returns the data gathered so far.
 func (g *Gatherer) Run() Run {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -143,7 +151,7 @@ func (g *Gatherer) Run() Run {
 		doc.Packets = &packets
 	}
 	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
-	if !g.live { // while it goes on, how connections ended is not known
+	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = results.NoTimerMet(&doc)
 	}
 	r.Response, r.Service = curve(g.response), curve(g.service)
@@ -178,7 +186,7 @@ func (g *Gatherer) Run() Run {
 	return r
 }
 
-// count fills doc with what a live run has shown so far.
+// count fills doc with the counts of a live run so far.
 func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
 	g.tally.Fill(doc, max(g.last-warmUp, 0))
 	doc.Complete, doc.Valid = true, len(doc.Invalid) == 0
@@ -186,7 +194,7 @@ func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
 	doc.Connections.Opened = max(g.opened, g.lives.highest)
 }
 
-// Data is a page of this run alone.
+// Data returns a page of this run alone.
 func (g *Gatherer) Data() *Data {
 	r := g.Run()
 	return &Data{
@@ -195,8 +203,8 @@ func (g *Gatherer) Data() *Data {
 	}
 }
 
-// curve is the percentiles of h on an axis of 1/(1-p): five points for each
-// halving of what is left above, as far as there are values.
+// curve lists percentiles of h for an axis of 1/(1-p): five points each time the share
+// of values above halves, up to the largest value.
 func curve(h *hdrhistogram.Histogram) []Point {
 	list := []Point{}
 	n := float64(h.TotalCount())
@@ -219,11 +227,11 @@ func curve(h *hdrhistogram.Histogram) []Point {
 	}
 }
 
-// settings are what a page needs of a profile. What cannot be read is 0, as for
-// a run without one.
+// settings are the fields of a profile that a page needs. They are 0 if the profile
+// cannot be read or is missing.
 type settings struct {
 	warmUp      time.Duration
-	idleTimeout time.Duration // of whom the client talks to: the first proxy, or the server
+	idleTimeout time.Duration // of the client's peer: the first proxy, or the server
 	maxConns    int
 	pendingMax  int
 }

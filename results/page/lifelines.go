@@ -11,16 +11,16 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// How many lives a page shows, and how much of each is remembered.
+// Limits of the lives that a page shows, and of the memory of each.
 const (
-	maxFailedLanes = 60   // a sample of the connections on which something failed
-	maxOtherLanes  = 24   // a sample of the others
-	maxOfKind      = 3    // the first connections of each kind of failure are shown in any case
-	maxPinned      = 40   // of these, and those with evidence, in all
+	maxFailedLanes = 60   // a sample of the connections with failures
+	maxOtherLanes  = 24   // a sample of the other connections
+	maxOfKind      = 3    // the first connections of each kind of failure are always shown
+	maxPinned      = 40   // the maximum number of these and of connections with evidence
 	maxStays       = 48   // the last exchanges of a connection
-	maxNowhere     = 32   // a sample of the failures that never had a connection
-	maxFailures    = 6    // of a connection that are kept though maxStays others came later
-	maxRemembered  = 4096 // connections of which something is remembered, in case they fail
+	maxUnconnected = 32   // a sample of the failures that never had a connection
+	maxFailures    = 6    // failures of a connection that stay although maxStays exchanges came later
+	maxRemembered  = 4096 // connections that are remembered in case they fail
 )
 
 // outcome is how an exchange or an attempt ended.
@@ -37,7 +37,7 @@ type stay struct {
 	use                int
 	leased, done, idle time.Duration
 	outcome            outcome // zero: ok, or not failed
-	again              bool    // it was an attempt, and made again
+	again              bool    // it was an attempt that was repeated
 	failure            *results.Exchange
 }
 
@@ -48,14 +48,14 @@ type life struct {
 	conn     uint64
 	opened   time.Duration // results.Never: not known
 	stays    []stay        // a ring of the last ones
-	next     int           // where the ring goes on, once it is full
-	failures []stay        // the first of those that the ring has lost
-	last     outcome       // how the last failure on it came about
+	next     int           // next place in the ring, once it is full
+	failures []stay        // the first failures that the ring has lost
+	last     outcome       // of the last failure on it
 	kept     bool
 	failed   bool
 }
 
-// add keeps s, and forgets the oldest when there are too many.
+// add keeps s, and forgets the oldest stay if there are too many.
 func (l *life) add(s stay) {
 	if len(l.stays) < maxStays {
 		l.stays = append(l.stays, s)
@@ -68,8 +68,8 @@ func (l *life) add(s stay) {
 	l.next = (l.next + 1) % maxStays
 }
 
-// sample keeps the lives whose hash is least: all connections of a run have the
-// same chance, in whatever order they come.
+// sample keeps the lives with the smallest hashes: all connections of a run have the
+// same chance, in any order.
 type sample struct {
 	limit int
 	lives []*life // a heap, the greatest hash first
@@ -90,7 +90,7 @@ func (s *sample) wants(conn uint64) bool {
 	return len(s.lives) < s.limit || hash(conn) < hash(s.lives[0].conn)
 }
 
-// put keeps l, and returns what is no longer kept.
+// put keeps l, and returns the life that it no longer keeps, if any.
 func (s *sample) put(l *life) (dropped *life) {
 	heap.Push(s, l)
 	if len(s.lives) > s.limit {
@@ -108,33 +108,33 @@ func hash(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// lifelines gathers Lifelines. Its memory is bounded: of each connection the
-// last exchanges are remembered, of at most twice maxRemembered connections;
-// those that are shown are kept beyond that.
+// lifelines gathers Lifelines. Its memory is bounded: it remembers the last exchanges
+// of at most twice maxRemembered connections, and keeps the connections that are shown
+// in addition.
 type lifelines struct {
-	young, old map[uint64]*life // remembered, by when they were last used
-	kept       map[uint64]*life
-	pinned     []*life
-	failing    sample
-	others     sample
-	kinds      map[outcome]int // connections pinned, by the failure they are pinned for
-	nowhere    []stay          // failures without a connection: the first of each kind
-	nowhereOf  map[outcome]int
-	elsewhen   []stay                      // and a sample of the others, by the hash of their numbers
-	worst      int                         // the one of these that gives way first
-	highest    uint64                      // number of a connection
-	evidence   map[uint64]results.Evidence // by the exchange's number
+	young, old        map[uint64]*life // remembered, by when they were last used
+	kept              map[uint64]*life
+	pinned            []*life
+	failing           sample
+	others            sample
+	kinds             map[outcome]int // number of pinned connections, by the failure that pinned them
+	unconnectedFirst  []stay          // failures without a connection: the first of each kind
+	unconnectedKinds  map[outcome]int
+	unconnectedSample []stay                      // a sample of the other failures without a connection, by the hash of their numbers
+	worst             int                         // index in unconnectedSample of the failure to replace first
+	highest           uint64                      // highest number of a connection
+	evidence          map[uint64]results.Evidence // by the exchange's number
 }
 
 func newLifelines() *lifelines {
 	return &lifelines{
 		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},
 		failing: sample{limit: maxFailedLanes}, others: sample{limit: maxOtherLanes},
-		kinds: map[outcome]int{}, nowhereOf: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
+		kinds: map[outcome]int{}, unconnectedKinds: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
 	}
 }
 
-// observe takes in an exchange that is over and was started.
+// observe adds an exchange that was started and is over.
 func (ls *lifelines) observe(e *results.Exchange) {
 	for i := range e.Tries {
 		t := &e.Tries[i]
@@ -182,29 +182,29 @@ func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration,
 	l.add(s)
 }
 
-// unconnected keeps s, which failed before there was a connection, if it is among
-// the first of its kind or in the sample of the others.
+// unconnected keeps s, which failed without a connection, if it is among the first of
+// its kind or in the sample of the others.
 func (ls *lifelines) unconnected(s stay, e *results.Exchange) {
 	s.leased = e.Start
-	first := ls.nowhereOf[s.outcome] < maxOfKind && len(ls.nowhere) < maxNowhere
+	first := ls.unconnectedKinds[s.outcome] < maxOfKind && len(ls.unconnectedFirst) < maxUnconnected
 	switch {
-	case !first && len(ls.elsewhen) == maxNowhere && hash(s.seq) >= hash(ls.elsewhen[ls.worst].seq):
+	case !first && len(ls.unconnectedSample) == maxUnconnected && hash(s.seq) >= hash(ls.unconnectedSample[ls.worst].seq):
 		return
 	case first:
-		ls.nowhereOf[s.outcome]++
+		ls.unconnectedKinds[s.outcome]++
 	}
 	s.failure = clone(e)
 	switch {
 	case first:
-		ls.nowhere = append(ls.nowhere, s)
+		ls.unconnectedFirst = append(ls.unconnectedFirst, s)
 		return
-	case len(ls.elsewhen) < maxNowhere:
-		ls.elsewhen = append(ls.elsewhen, s)
+	case len(ls.unconnectedSample) < maxUnconnected:
+		ls.unconnectedSample = append(ls.unconnectedSample, s)
 	default:
-		ls.elsewhen[ls.worst] = s
+		ls.unconnectedSample[ls.worst] = s
 	}
-	for i := range ls.elsewhen {
-		if hash(ls.elsewhen[i].seq) > hash(ls.elsewhen[ls.worst].seq) {
+	for i := range ls.unconnectedSample {
+		if hash(ls.unconnectedSample[i].seq) > hash(ls.unconnectedSample[ls.worst].seq) {
 			ls.worst = i
 		}
 	}
@@ -230,7 +230,7 @@ func (ls *lifelines) fail(l *life, s *stay, e *results.Exchange) {
 	}
 }
 
-// keep makes l one that is shown.
+// keep makes l a life that is shown.
 func (ls *lifelines) keep(l *life) {
 	l.kept = true
 	ls.kept[l.conn] = l
@@ -238,15 +238,15 @@ func (ls *lifelines) keep(l *life) {
 	delete(ls.old, l.conn)
 }
 
-// release takes l out of the sample of lives without a failure.
+// release removes l from the sample of lives without a failure.
 func (ls *lifelines) release(l *life) {
 	if i := slices.Index(ls.others.lives, l); i >= 0 {
 		heap.Remove(&ls.others, i)
 	}
 }
 
-// drop makes l, if there is one, a life that is no longer shown. It is
-// remembered still: something may fail on it later.
+// drop makes l, if it is not nil, a life that is no longer shown. It is still
+// remembered, because something may fail on it later.
 func (ls *lifelines) drop(l *life) {
 	if l != nil {
 		l.kept = false
@@ -255,8 +255,8 @@ func (ls *lifelines) drop(l *life) {
 	}
 }
 
-// remember makes l the life used last, and forgets those not used for long when
-// there are too many.
+// remember makes l the life used last, and forgets lives not used for long if there
+// are too many.
 func (ls *lifelines) remember(l *life) {
 	if len(ls.young) >= maxRemembered {
 		ls.young, ls.old = map[uint64]*life{}, ls.young
@@ -265,7 +265,7 @@ func (ls *lifelines) remember(l *life) {
 	ls.young[l.conn] = l
 }
 
-// life is what is known of the connection numbered conn.
+// life returns the life of the connection numbered conn.
 func (ls *lifelines) life(conn uint64) *life {
 	if l := ls.kept[conn]; l != nil {
 		return l
@@ -281,7 +281,7 @@ func (ls *lifelines) life(conn uint64) *life {
 	return l
 }
 
-// clone is a copy of e that stays when e is overwritten.
+// clone is a copy of e that stays valid when e is overwritten.
 func clone(e *results.Exchange) *results.Exchange {
 	c := *e
 	c.Tries = slices.Clone(e.Tries)
@@ -296,8 +296,8 @@ func clone(e *results.Exchange) *results.Exchange {
 	return &c
 }
 
-// data is the lives to show, those with failures first, with at most budget
-// stays in all.
+// data returns the lives to show, lives with failures first, with at most budget
+// stays in total.
 func (ls *lifelines) data(budget int) []Lane {
 	lives := slices.Concat(ls.pinned, ls.failing.lives, ls.others.lives)
 	slices.SortFunc(lives, func(a, b *life) int {
@@ -308,8 +308,8 @@ func (ls *lifelines) data(budget int) []Lane {
 	})
 	each := max(budget/max(len(lives), 1), 2)
 	lanes := []Lane{}
-	if len(ls.nowhere) > 0 {
-		lanes = append(lanes, ls.lane(&life{stays: slices.Concat(ls.nowhere, ls.elsewhen), opened: results.Never, failed: true}, 2*maxNowhere))
+	if len(ls.unconnectedFirst) > 0 {
+		lanes = append(lanes, ls.lane(&life{stays: slices.Concat(ls.unconnectedFirst, ls.unconnectedSample), opened: results.Never, failed: true}, 2*maxUnconnected))
 	}
 	for _, l := range lives {
 		lanes = append(lanes, ls.lane(l, each))
@@ -317,7 +317,7 @@ func (ls *lifelines) data(budget int) []Lane {
 	return lanes
 }
 
-// lane is l as shown, with its last most exchanges, and those that failed.
+// lane is l as shown, with at most most exchanges: the last ones, and failed ones.
 func (ls *lifelines) lane(l *life, most int) Lane {
 	stays := slices.Concat(l.failures, l.stays)
 	slices.SortStableFunc(stays, func(a, b stay) int { return cmp.Compare(a.leased, b.leased) })
@@ -356,7 +356,7 @@ func (ls *lifelines) stay(l *life, s stay) Stay {
 	return d
 }
 
-// how says how a life ended, as far as anybody saw.
+// how says how a life ended, if it was seen.
 func (ls *lifelines) how(l *life) string {
 	if l.conn == 0 {
 		return "failed before there was a connection"
@@ -390,7 +390,7 @@ func (ls *lifelines) how(l *life) string {
 	case results.CausePipe:
 		what = "a write on a connection that the peer had closed"
 	case results.CauseMalformed:
-		what = "an answer that is not HTTP"
+		what = "a response that is not HTTP"
 	}
 	return fmt.Sprintf("ended by %s in the phase %v", what, l.last.phase)
 }

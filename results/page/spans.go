@@ -10,14 +10,14 @@ import (
 // firstStep is the length of a span before there are too many.
 const firstStep = 100 * time.Millisecond
 
-// Most spans of time in a picture: what a screen shows and more, and what keeps
-// a page small. When a run outgrows them, spans are joined in twos.
+// Maximum number of spans of time in a chart: more than a screen shows, and few enough
+// to keep a page small. If a run is longer, neighbouring spans are joined.
 const (
 	maxSpans   = 600
 	maxColumns = 160 // of the heat map, whose spans have rows
 )
 
-// A page of several runs has less room for each, but never less than this.
+// Minimum number of spans of each run on a page of several runs.
 const (
 	leastSpans   = 150
 	leastColumns = 60
@@ -28,10 +28,10 @@ const (
 type spans struct {
 	step  time.Duration
 	limit int
-	join  func() // halves what is kept by span
+	join  func() // joins neighbouring spans
 }
 
-// at is the number of the span that t lies in.
+// at is the number of the span that contains t.
 func (s *spans) at(t time.Duration) int {
 	t = max(t, 0)
 	for int64(t/s.step) >= int64(s.limit) && s.step <= math.MaxInt64/2 {
@@ -41,7 +41,7 @@ func (s *spans) at(t time.Duration) int {
 	return min(int(t/s.step), s.limit-1)
 }
 
-// joined adds what two neighbours have.
+// joined adds the values of neighbours.
 func joined[T any](list []T, add func(a, b T) T) []T {
 	for i := range (len(list) + 1) / 2 {
 		v := list[2*i]
@@ -61,7 +61,7 @@ func grow[T any](list []T, n int) []T {
 	return list
 }
 
-// counts is how many of something there were in each span.
+// counts is a number for each span.
 type counts []uint32
 
 func (c *counts) add(at int, n uint64) {
@@ -69,7 +69,7 @@ func (c *counts) add(at int, n uint64) {
 	(*c)[at] = sum((*c)[at], uint32(min(n, math.MaxUint32)))
 }
 
-// sum does not overflow: a record may say anything.
+// sum does not overflow: a record may contain anything.
 func sum(a, b uint32) uint32 {
 	if a > math.MaxUint32-b {
 		return math.MaxUint32
@@ -113,13 +113,13 @@ func (f *flow) fail(o outcome, t time.Duration) {
 	f.add(c, t, 1)
 }
 
-// flow is what was gathered so far, every list as long as the longest.
+// data returns the counts gathered so far; all lists have the same length.
 func (f *flow) data(oneIn uint64) Flow {
 	n := 0
 	for _, c := range f.all() {
 		n = max(n, len(*c))
 	}
-	cut := func(c counts) []uint32 { return append(make([]uint32, 0, n), grow(slices.Clone(c), n)...) } // never nil: null is no list to the page
+	cut := func(c counts) []uint32 { return append(make([]uint32, 0, n), grow(slices.Clone(c), n)...) } // never nil: the page expects a list, not null
 	d := Flow{Step: f.step.Seconds(), Due: cut(f.due), Started: cut(f.started), OK: cut(f.ok), Failed: map[string][]uint32{}, OneIn: oneIn}
 	for o, c := range f.failed {
 		d.Failed[o.String()] = cut(*c)
@@ -127,8 +127,8 @@ func (f *flow) data(oneIn uint64) Flow {
 	return d
 }
 
-// Rows of the heat map: rowsPerDecade for each power of ten, from 1 µs up to
-// the longest time that a histogram holds.
+// Rows of the heat map: rowsPerDecade for each power of ten, from 1 µs to the longest
+// time in a histogram.
 const (
 	rowsPerDecade = 20
 	maxRows       = 156
@@ -141,7 +141,7 @@ func edge(i int) float64 {
 	return v
 }
 
-// row is the row that d is in.
+// row is the row that contains d.
 func row(d time.Duration) int {
 	if d <= time.Microsecond {
 		return 0
@@ -175,8 +175,8 @@ func (h *heat) add(due, took time.Duration, n uint64) {
 	*cell = sum(*cell, uint32(min(n, math.MaxUint32)))
 }
 
-// data is what was gathered so far: the rows between the lowest and the highest
-// that hold something.
+// data returns the map gathered so far: the rows from the lowest to the highest that
+// is not empty.
 func (h *heat) data() Heat {
 	d := Heat{Step: h.step.Seconds(), Rows: []float64{}, Cells: [][3]int64{}}
 	lowest, highest := maxRows, -1
@@ -203,7 +203,8 @@ func (h *heat) data() Heat {
 	return d
 }
 
-// gauges thins samples of n gauges: of each span of time the highest of each.
+// gauges thins samples of n gauges: it keeps the highest value of each gauge in each
+// span of time.
 type gauges struct {
 	spans
 	n    int
@@ -229,7 +230,7 @@ func newGauges(n, limit int) *gauges {
 
 func (g *gauges) add(t float64, values ...int) {
 	if !(t >= 0 && t < math.MaxInt64/1e9) {
-		return // no time of a run
+		return // not a time within a run
 	}
 	at := g.at(time.Duration(t * float64(time.Second)))
 	for len(g.t) <= at {
@@ -248,7 +249,7 @@ func (g *gauges) add(t float64, values ...int) {
 	}
 }
 
-// data is the times of the spans that have a sample, and the gauges there.
+// data returns the times of the spans that have a sample, and the gauges there.
 func (g *gauges) data() (t []float64, high [][]int) {
 	t, high = []float64{}, make([][]int, g.n)
 	for i := range high {
@@ -266,5 +267,5 @@ func (g *gauges) data() (t []float64, high [][]int) {
 	return t, high
 }
 
-// round rounds v to one part in so many, which keeps numbers short in a page.
+// round rounds v to a multiple of 1/parts, which keeps numbers short in a page.
 func round(v, parts float64) float64 { return math.Round(v*parts) / parts }

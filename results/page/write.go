@@ -17,10 +17,10 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// program is what draws a page, in the order in which it is put together.
+// program lists the files of the program that draws a page, in order.
 var program = []string{"base.js", "chart.js", "time.js", "latency.js", "lifelines.js", "compare.js", "main.js"}
 
-// static is the part of a page that is the same in all.
+// static is the part that all pages share.
 type static struct {
 	style, program         string
 	library                string // the chart library, gzipped, in base64
@@ -65,15 +65,15 @@ var prepared = sync.OnceValue(func() *static {
 	return s
 })
 
-// hashOf is text as a content security policy names it.
+// hashOf is the hash of text in the form of a content security policy.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// policy lets a page run its own program and the library, known by their
-// hashes, and nothing else: a text from a server that got into it as markup
-// would still not run. A live page may fetch from where it came from.
+// policy allows a page to run only its own program and the library, by their hashes:
+// a text from a server that got in as markup would not run. A live page may fetch from
+// its own origin.
 func (s *static) policy(live bool) string {
 	policy := "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; script-src " +
 		s.programHash + " " + s.libraryHash + "; style-src " + s.styleHash
@@ -83,9 +83,9 @@ func (s *static) policy(live bool) string {
 	return policy
 }
 
-// Write writes d as a page: one HTML file that needs nothing else. A page of
-// live Data fetches data.json, as WriteData writes it, from beside itself every
-// second, and draws itself again, until that says that it is no longer live.
+// Write writes d as a page: one HTML file that needs nothing else. A page of live Data
+// fetches data.json, as WriteData writes it, from its own folder every second and draws
+// itself again, until the data is no longer live.
 func Write(w io.Writer, d *Data) error {
 	data, err := json.Marshal(d) // with <, >, &, U+2028 and U+2029 escaped
 	if err != nil {
@@ -111,5 +111,5 @@ func Write(w io.Writer, d *Data) error {
 	return nil
 }
 
-// WriteData writes d as the JSON that a page is drawn from.
+// WriteData writes d as the JSON that a page draws.
 func WriteData(w io.Writer, d *Data) error { return json.NewEncoder(w).Encode(d) }

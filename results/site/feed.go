@@ -38,7 +38,7 @@ type (
 		Updated   string       `xml:"updated"`
 		Links     []atomLink   `xml:"link"`
 		Category  atomCategory `xml:"category"`
-		Summary   string       `xml:"summary"` // of type text, as titles are
+		Summary   string       `xml:"summary"` // of type text, like titles
 	}
 	atomCategory struct {
 		Term string `xml:"term,attr"`

@@ -26,14 +26,14 @@ const fileManifest = "kabench-site.json"
 // schema is the name and version of the manifest.
 const schema = "kabench.site/v1"
 
-// manifest is what is known of a site from one time to the next.
+// manifest describes a site; each publishing reads it and writes it again.
 type manifest struct {
 	Schema  string   `json:"schema"`
 	Version string   `json:"version"` // of the kabench that wrote it last
 	ID      string   `json:"id"`      // of the feed, a tag URI; it never changes
 	Title   string   `json:"title"`
 	BaseURL string   `json:"base_url,omitempty"` // ends in a slash
-	Entries []Entry  `json:"entries"`            // the latest measured first
+	Entries []Entry  `json:"entries"`            // the latest start first
 	Files   []string `json:"files"`              // made here, with slashes
 }
 
@@ -48,8 +48,8 @@ type Entry struct {
 	Start     time.Time        `json:"start"`
 	Version   string           `json:"version"` // of the kabench that measured it
 	Published time.Time        `json:"published"`
-	Updated   time.Time        `json:"updated"` // when what it says changed last
-	Digest    string           `json:"digest"`  // of what it says
+	Updated   time.Time        `json:"updated"` // when its content last changed
+	Digest    string           `json:"digest"`  // of its content
 	HasPage   bool             `json:"page"`
 }
 
@@ -69,17 +69,17 @@ func (e *Entry) Markdown() string {
 	return dirReports + "/" + url.PathEscape(e.Slug) + "/" + fileMarkdown
 }
 
-// slugForm is what a slug of ours looks like: it is a part of paths.
+// slugForm is the form of a valid slug, which becomes a part of paths.
 var slugForm = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{M}\p{N}.-]*$`)
 
-// openManifest reads that of the site in dir; of a directory that is new or
-// empty it is an empty one.
+// openManifest reads the manifest of the site in dir. For a new or empty directory it
+// returns an empty manifest.
 func openManifest(dir string) (*manifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, fileManifest))
 	if errors.Is(err, fs.ErrNotExist) {
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: not a directory that a site can be in: %w", dir, err)
+			return nil, fmt.Errorf("%s: cannot hold a site: %w", dir, err)
 		}
 		if len(entries) > 0 {
 			return nil, fmt.Errorf("%s is not empty and was not made by 'kabench publish'; name a new directory", dir)
@@ -87,7 +87,7 @@ func openManifest(dir string) (*manifest, error) {
 		return &manifest{Schema: schema, Title: "kabench reports", Entries: []Entry{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: not a directory that a site can be in: %w", dir, err)
+		return nil, fmt.Errorf("%s: cannot hold a site: %w", dir, err)
 	}
 	m := &manifest{}
 	if err := json.Unmarshal(text, m); err != nil {
@@ -101,7 +101,7 @@ func openManifest(dir string) (*manifest, error) {
 	}
 	for _, e := range m.Entries {
 		if !slugForm.MatchString(e.Slug) {
-			return nil, fmt.Errorf("%s is damaged: %q is no name of a report", filepath.Join(dir, fileManifest), e.Slug)
+			return nil, fmt.Errorf("%s is damaged: %q is not the name of a report", filepath.Join(dir, fileManifest), e.Slug)
 		}
 	}
 	if base, err := baseURL(m.BaseURL); err != nil || base != m.BaseURL {
@@ -118,8 +118,8 @@ func (m *manifest) encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// add puts e among the entries, in the place of the one with its slug, and says
-// what became of it.
+// add adds e to the entries, or replaces the entry with its slug, and returns which it
+// did: new, updated or unchanged.
 func (m *manifest) add(e *Entry, now time.Time) (state string) {
 	e.Published, e.Updated = now.UTC(), now.UTC()
 	i := slices.IndexFunc(m.Entries, func(o Entry) bool { return o.Slug == e.Slug })
@@ -140,24 +140,24 @@ func (m *manifest) add(e *Entry, now time.Time) (state string) {
 	return state
 }
 
-// baseURL is text with a slash at its end, or why it is not one that a site can
-// have; "" stays.
+// baseURL returns text with a slash at its end, or an error if it is no URL for a
+// site; "" stays.
 func baseURL(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("--base-url %s: want where the site is served, as https://example.org/bench/", text)
+		return "", fmt.Errorf("--base-url %s: want the URL of the site, as https://example.org/bench/", text)
 	}
 	return strings.TrimSuffix(u.String(), "/") + "/", nil
 }
 
-// tagAuthority is what may stand for the maker in a tag URI (RFC 4151).
+// tagAuthority is the form of the authority in a tag URI (RFC 4151).
 var tagAuthority = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
 
-// newID is the tag URI of a new feed: its host, or without one a name that is
-// nobody's (RFC 2606), the day, and a part that tells it from others.
+// newID makes the tag URI of a new feed: its host, or else a reserved name (RFC 2606),
+// the day, and a random part that makes it unique.
 func newID(base string, now time.Time) string {
 	host := "kabench.invalid"
 	if u, err := url.Parse(base); err == nil && tagAuthority.MatchString(u.Hostname()) {

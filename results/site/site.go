@@ -1,7 +1,7 @@
 // Package site publishes reports as a static site: an index of questions and
 // verdicts, a page and a Markdown file for each, and an Atom feed.
 //
-// What is published is redacted first; a site is for anybody to read.
+// Everything is redacted before it is published, because anybody can read a site.
 package site
 
 import (
@@ -21,18 +21,18 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Options say where a site is and what is in it.
+// Options say where a site is and what it contains.
 type Options struct {
-	Out     string    // its directory: new, empty, or one that was made here
-	BaseURL string    // where the directory is served; "": as before, or not known
+	Out     string    // its directory: new, empty, or made by Publish
+	BaseURL string    // URL of the directory; "": as before, or unknown
 	Title   string    // of the index and the feed; "": as before, or "kabench reports"
 	Version string    // of kabench
-	Now     time.Time // when this is
+	Now     time.Time // the time of publishing
 
-	ShowHosts bool // leave the names of hosts as they are
-	Unfit     bool // publish what is invalid, cut off or interrupted as well, marked as such
-	// Page writes the HTML report of the results in dir, with what redact makes of
-	// its texts; nil: there are no pages.
+	ShowHosts bool // keep host names
+	Unfit     bool // also publish invalid, cut-off and interrupted results, marked as such
+	// Page writes the HTML report of the results in dir, with texts redacted by redact;
+	// nil: there are no pages.
 	Page func(w io.Writer, dir string, redact *results.Redactor) error
 }
 
@@ -57,17 +57,17 @@ const (
 	dirReports   = "reports"
 )
 
-// report is one that is to be written.
+// report is a report to write.
 type report struct {
 	Entry
 	markdown, page []byte
 	notes          []string
-	unfit          string // why it is not for others to see; "": it is
+	unfit          string // why it should not be published; "": it may be
 }
 
-// Publish adds the results in dirs to the site, or updates them there. What else
-// is on the site stays. It writes nothing unless all of dirs can be read, and
-// never over a file that it has not made.
+// Publish adds the results in dirs to the site, or updates them there. Other content
+// of the site stays. It writes nothing unless all of dirs can be read, and never
+// overwrites a file that it has not made.
 func Publish(dirs []string, o Options) ([]Published, error) {
 	base, err := baseURL(o.BaseURL)
 	if err != nil {
@@ -90,7 +90,7 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 		}
 		if i := slices.IndexFunc(reports, func(q report) bool { return q.Slug == r.Slug }); i >= 0 {
 			if reports[i].Digest != r.Digest {
-				return nil, fmt.Errorf("%s: another of these results has the same name and beginning, and so the same link (%s); publish one of them", dir, r.Slug)
+				return nil, fmt.Errorf("%s: another of these results has the same name and start, and so the same link (%s); publish one of them", dir, r.Slug)
 			}
 			continue // named twice
 		}
@@ -127,13 +127,14 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 	return done, m.write(o.Out, files)
 }
 
-// report makes one of what is in dir.
+// report makes the report of the results in dir.
 func (o Options) report(dir string) (report, error) {
 	k, err := results.OpenKept(dir)
 	if err != nil {
 		return report{}, err
 	}
-	// One for each: what stands for a host must not depend on what else is published.
+	// One Redactor for each: the name that replaces a host must not depend on other
+	// reports.
 	redact := &results.Redactor{ShowHosts: o.ShowHosts}
 	slugOf := slug(k, redact)
 	k = redact.Kept(k)
@@ -161,8 +162,8 @@ func (o Options) report(dir string) (report, error) {
 	return r, nil
 }
 
-// slug is the part of a link that stays the same for a report: its name, what it
-// is, and when it began.
+// slug is the part of a link that stays the same for a report: its name, kind and
+// start.
 func slug(k *results.Kept, redact *results.Redactor) string {
 	for _, r := range k.Runs {
 		redact.Learn(r.Run)
@@ -172,15 +173,15 @@ func slug(k *results.Kept, redact *results.Redactor) string {
 	when := k.Start().UTC().Format("20060102-150405.000")
 	if k.Start().IsZero() {
 		var b bytes.Buffer
-		_ = results.RenderMarkdown(&b, redact.Kept(k)) // what there is of it tells it from others
+		_ = results.RenderMarkdown(&b, redact.Kept(k)) // its content makes it unique
 		sum := sha256.Sum256(b.Bytes())
 		when = "undated-" + hex.EncodeToString(sum[:6])
 	}
 	return strings.TrimLeft(name+"-"+k.Kind()+"-"+when, "-")
 }
 
-// write puts the manifest and the files in place. The manifest is first: what it
-// names is ours, even if the rest does not get written.
+// write writes the manifest and then the files. The manifest is first because it names
+// the files as ours, even if the others cannot be written.
 func (m *manifest) write(out string, files map[string][]byte) error {
 	ours := map[string]bool{}
 	for _, name := range m.Files {
@@ -191,7 +192,7 @@ func (m *manifest) write(out string, files map[string][]byte) error {
 		names = append(names, name)
 		path := filepath.Join(out, filepath.FromSlash(name))
 		if _, err := os.Lstat(path); err == nil && !ours[name] {
-			return fmt.Errorf("%s is there and was not made by 'kabench publish': move it away, or publish elsewhere", path)
+			return fmt.Errorf("%s exists and was not made by 'kabench publish': move it away, or publish elsewhere", path)
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

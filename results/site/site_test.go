@@ -74,7 +74,7 @@ func files(t testing.TB, dir string) map[string]string {
 	return all
 }
 
-// read is the feed, held against what RFC 4287 and RFC 4151 want of it.
+// read reads the feed and checks it against RFC 4287 and RFC 4151.
 func read(t testing.TB, out string) atomFeed {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(out, fileFeed))
@@ -189,7 +189,7 @@ func TestPublish(t *testing.T) {
 		}
 	}
 
-	// What is measured anew under the same name and beginning, as by hand, is an update.
+	// A new measurement with the same name and start is an update.
 	must(t, os.Remove(filepath.Join(race, "run.json")))
 	changed := keep(t, func(run *results.Run) { run.Counts.OK, run.Counts.Failed = 5, 5 })
 	done, err = Publish([]string{changed}, options(out, 4))
@@ -336,8 +336,7 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
-// TestUndated: a run of which nobody knows when it began has a link that stays
-// all the same.
+// TestUndated: a run without a start time still has a link that stays the same.
 func TestUndated(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	dir := keep(t, func(run *results.Run) { run.Start, run.End, run.Name = time.Time{}, time.Time{}, "" })

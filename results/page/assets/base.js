@@ -1,6 +1,6 @@
-// What all parts use: making elements, printing numbers, colours.
+// Helpers of all parts: elements, numbers, colours.
 
-// el makes an element. Text is set as text and never as markup: it may have come
+// el makes an element. Text is set as text and never as markup, because it may come
 // from a server.
 function el(tag, attributes, ...children) {
   const e = document.createElement(tag);
@@ -15,13 +15,13 @@ function el(tag, attributes, ...children) {
 
 const byID = (id) => document.getElementById(id);
 
-// three prints v with three significant digits, or with all before the point.
+// three prints v with three significant digits, or with all digits before the point.
 function three(v) {
   const a = Math.abs(v);
   return v.toFixed(a >= 99.95 ? 0 : a >= 9.995 ? 1 : 2);
 }
 
-// Durations, in seconds, as kabench prints them elsewhere.
+// duration prints seconds as kabench prints them elsewhere.
 function duration(s) {
   const a = Math.abs(s);
   if (a === 0) return '0';
@@ -72,8 +72,8 @@ function measured(v, unit) {
   }
 }
 
-// Colours that most kinds of colour blindness tell apart (Okabe and Ito's), made
-// lighter for a dark page.
+// Colours that people with most kinds of colour blindness can distinguish (Okabe and
+// Ito), lighter for a dark page.
 const light = {
   ink: '#1d2126', soft: '#5b636d', line: '#e3e4e1', faint: '#f0f0ed', paper: '#fcfcfa', card: '#ffffff',
   blue: '#0072b2', sky: '#56a5d6', green: '#009e73', orange: '#c27a00', vermilion: '#d55e00', pink: '#c0709c', purple: '#6a4c93', grey: '#8b9299', wine: '#8f2d56',
@@ -88,7 +88,7 @@ const wantsDark = window.matchMedia('(prefers-color-scheme: dark)');
 let printing = false;
 const colours = () => (wantsDark.matches && !printing ? dark : light);
 
-// The colour of each phase, the same in all pictures.
+// The colour of each phase, the same in all charts.
 function phaseColour(phase) {
   const c = colours();
   return {
@@ -99,7 +99,7 @@ function phaseColour(phase) {
 const phases = ['schedule', 'acquire', 'resolve', 'connect', 'tls', 'write_headers', 'write_body', 'before_response', 'response_headers', 'during_response'];
 const phaseOf = (outcome) => outcome.split(' / ')[0];
 
-// outcomes lists the ways in which exchanges failed, in the order of phases.
+// outcomes lists the outcomes of failed exchanges, in the order of phases.
 function outcomes(failed) {
   return Object.keys(failed).sort((a, b) => phases.indexOf(phaseOf(a)) - phases.indexOf(phaseOf(b)) || (a < b ? -1 : 1));
 }

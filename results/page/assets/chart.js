@@ -1,10 +1,10 @@
-// A picture: a heading, a caption that says how to read it, the chart, and its
-// figures as a table for those who cannot see it.
+// A picture is a heading, a caption that says how to read it, the chart, and its data
+// as a table for readers who cannot see it.
 
 const charts = []; // all pictures of the page
 
-// picture makes a panel. option() is called whenever the chart is drawn, as for
-// the other colours of a printed page; table() when somebody asks for it.
+// picture makes a panel. option() is called whenever the chart is drawn, for example
+// in the colours of a printed page; table() when a reader opens the table.
 function picture({ name, label, height, option, table, ready, empty }) {
   const box = el('div', { class: 'chart', role: 'img', 'aria-label': label });
   const panel = el('div', { class: 'panel' }, name ? el('h3', {}, name) : null);
@@ -15,7 +15,7 @@ function picture({ name, label, height, option, table, ready, empty }) {
   if (height) box.style.height = height;
   panel.append(box);
   const chart = { panel, box, option, ready, drawn: null };
-  if (table) panel.append(tableOf('Figures of this picture as a table', table));
+  if (table) panel.append(tableOf('Data of this chart as a table', table));
   charts.push(chart);
   return chart;
 }
@@ -41,7 +41,7 @@ function scroll(head, rows, textColumns, all) {
       el('tbody', {}, ...rows.map((r) => el('tr', {}, el('th', { scope: 'row' }, r[0]), ...r.slice(1).map((c, i) => cell('td')(c, i + 1)))))));
 }
 
-let library = false; // it is there
+let library = false; // whether the chart library is loaded
 
 function draw(chart) {
   if (!library) return;
@@ -53,7 +53,7 @@ function draw(chart) {
   chart.box.dataset.drawn = 'yes';
 }
 
-// drawAll draws the charts one by one, so that the page answers in between.
+// drawAll draws the charts one by one, so that the page stays responsive.
 function drawAll() {
   const next = charts.find((chart) => !chart.drawn);
   if (!next || !library) return;
@@ -84,7 +84,7 @@ window.addEventListener('resize', () => {
 });
 wantsDark.addEventListener('change', fit);
 
-// On paper all charts are drawn, in the colours of paper, as wide as it is.
+// On paper all charts are drawn, in the light colours, in the width of the paper.
 const paperWidth = 680; // CSS pixels between the margins of A4
 window.addEventListener('beforeprint', () => {
   printing = true;
@@ -129,7 +129,7 @@ function axis(c, more) {
   }, more);
 }
 
-// timeStep is a round time, of which there are at most so many in end seconds.
+// timeStep is a round time that fits at most most times into end seconds.
 function timeStep(end, most) {
   const minutes = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
   if (end / most > 30) return minutes.find((s) => s * most >= end) || Math.ceil(end / most / 86400) * 86400;
@@ -144,7 +144,7 @@ function timeAxis(c, end, more) {
   }, more));
 }
 
-// limitLine is a line across a chart with what it stands for.
+// limitLine is a labelled line across a chart.
 function limitLine(c, list) {
   return {
     silent: true, symbol: 'none', animation: false,

@@ -1,13 +1,13 @@
-// Runs beside each other: as a table of figures, and the arms of a comparison as
-// small multiples with intervals.
+// Several runs: a table of values, and the arms of a comparison as small multiples
+// with intervals.
 
 const rows = [
   ['valid', (r) => (r.valid ? 'yes' : { bad: 'NO' })],
   ['requests started', (r) => integer(r.counts.started)],
   ['failed', (r) => (r.counts.failed ? { bad: integer(r.counts.failed) } : '0')],
   ['failure rate', (r) => (r.counts.started ? percent(r.counts.failed / r.counts.started) : '-')],
-  ['error answers, 4xx', (r) => (r.error_answers.client ? { bad: integer(r.error_answers.client) } : '0')],
-  ['error answers, 5xx', (r) => (r.error_answers.server ? { bad: integer(r.error_answers.server) } : '0')],
+  ['error responses, 4xx', (r) => (r.error_answers.client ? { bad: integer(r.error_answers.client) } : '0')],
+  ['error responses, 5xx', (r) => (r.error_answers.server ? { bad: integer(r.error_answers.server) } : '0')],
   ['dropped', (r) => integer(r.counts.dropped)],
   ['response p50', (r) => latency(r, 'response', 'p50')],
   ['response p99', (r) => latency(r, 'response', 'p99')],
@@ -19,7 +19,7 @@ const rows = [
   ['closed first by us', (r) => integer(r.connections.closed_by_us)],
   ['closed first by the peer', (r) => integer(r.connections.closed_by_peer)],
   ['reset by the peer', (r) => integer(r.connections.reset)],
-  ['not known who closed first', (r) => integer(r.connections.closed_unknown || 0)],
+  ['unknown who closed first', (r) => integer(r.connections.closed_unknown || 0)],
   ['on fresh connections', (r) => integer(r.reuse.fresh)],
   ['on reused connections', (r) => integer(r.reuse.reused)],
   ['idle at lease, p50', (r) => idle(r.idle.at_lease, 'p50')],
@@ -40,7 +40,7 @@ function latency(run, name, stat) {
   return q && q.count ? duration(q[stat]) : '-';
 }
 
-// failureRows are the ways in which any of the runs failed.
+// failureRows lists every way to fail that occurred in a run.
 function failureRows(runs) {
   const found = new Map();
   for (const r of runs) {
@@ -62,10 +62,10 @@ function figureTable(runs) {
 
 function expectations(runs) {
   const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [runs.length > 1 ? r.name : '', e.path, e.want, e.why || e.seen, e.met ? 'met' : { bad: 'not met' }]));
-  return all.length ? scroll([runs.length > 1 ? 'run' : '', 'figure', 'expected', 'seen', ''], all, [1, 2, 3], true) : null;
+  return all.length ? scroll([runs.length > 1 ? 'run' : '', 'value', 'expected', 'measured', ''], all, [1, 2, 3], true) : null;
 }
 
-// The ends of an interval, of which there is not always one.
+// The ends of an interval, if there is one.
 function ends(of, unit) {
   return of.bounded ? [measured(of.low, unit), measured(of.high, unit)] : ['not known', 'not known'];
 }
@@ -74,9 +74,9 @@ function interval(of, unit) {
   return of.bounded ? ends(of, unit).join(' to ') : 'no interval';
 }
 
-// Names in at most so many characters: a longer one loses what all have alike at
-// their beginnings, or at their ends, never what tells them apart. Where that is not
-// enough they are numbered.
+// shorten cuts names to at most most characters. It removes the beginning or the end
+// that all names share, and keeps what distinguishes them; if that is not enough, it
+// numbers them.
 function shorten(names, most) {
   if (names.every((n) => n.length <= most)) return names;
   const first = names[0];
@@ -97,13 +97,13 @@ function multiple(comparison, name, label) {
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
   const known = arms.filter((a) => a.measures[name].known);
-  const reasons = new Map(); // why -> the configurations it is said of
+  const reasons = new Map(); // why -> the configurations with this reason
   for (const a of arms) if (a.measures[name].why) reasons.set(a.measures[name].why, [...(reasons.get(a.measures[name].why) || []), a.name]);
   const whys = [...reasons].map(([why, of]) => (of.length === arms.length ? '' : of.join(', ') + ': ') + why);
   const nothing = known.length === arms.length && highest(known.flatMap((a) => [a.measures[name].value, a.measures[name].high, ...(a.measures[name].per_run || [])])) === 0;
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
-    empty: nothing ? '0 in all runs of all of them.' : known.length ? null : whys.join('; ') || 'Not measured.',
+    empty: nothing ? '0 in every run.' : known.length ? null : whys.join('; ') || 'Not measured.',
     label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + interval(a.measures[name], unit)).join('; '),
     option: () => {
       const c = colours(), o = common(c);
@@ -114,7 +114,7 @@ function multiple(comparison, name, label) {
         return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + interval(m, unit);
       };
       o.grid = { left: 4, right: 18, top: 4, bottom: 4, containLabel: true };
-      // An interval much wider than what was measured leaves the picture.
+      // An interval much wider than the measured values ends outside the chart.
       const points = highest(known.flatMap((a) => [a.measures[name].value, ...(a.measures[name].per_run || [])]));
       const wide = highest(known.map((a) => a.measures[name].high));
       const top = points > 0 ? Math.min(wide > 0 ? Math.max(wide, points) : points, 6 * points) : wide;
@@ -154,7 +154,7 @@ function short(v, unit) {
 
 function pairTable(pair, labels) {
   const tests = pair.tests || [];
-  const box = el('div', { class: 'panel' }, el('h3', {}, pair.b + ' against ' + pair.a), el('p', { class: 'verdict' }, pair.verdict));
+  const box = el('div', { class: 'panel' }, el('h3', {}, pair.b + ' compared with ' + pair.a), el('p', { class: 'verdict' }, pair.verdict));
   if (!tests.length) return box;
   box.append(tableOf('Tests', () => ({
     head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'detectable', 'method'], wide: [8],

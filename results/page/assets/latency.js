@@ -1,8 +1,8 @@
-// Pictures of how long exchanges took: percentile curves, and a heat map.
+// Charts of response times: percentile curves, and a heat map.
 
 function curves(run, scale) {
   return picture({
-    name: scale.many ? run.name : null, empty: run.response.length ? null : 'No request was ok, so there is no time to show.',
+    name: scale.many ? run.name : null, empty: run.response.length ? null : 'No request succeeded, so there are no times.',
     label: 'Percentiles of response and service time' + (run.response.length ? '; the longest response took ' + duration(run.response[run.response.length - 1].s) : ''),
     option: () => {
       const c = colours(), o = common(c);
@@ -27,13 +27,13 @@ function curves(run, scale) {
 
 const percentile = (p) => Number(p.toFixed(p >= 99.99 ? 5 : p >= 99 ? 3 : 1)) + ' %';
 
-// nice is a round number at or above v.
+// nice is the next round number at or above v.
 function nice(v) {
   const unit = Math.pow(10, Math.floor(Math.log10(v || 1)));
   return Number(([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((m) => m * unit >= v) * unit).toPrecision(6));
 }
 
-// round says whether an edge of a row is 1, 2 or 5, ten, a hundred times that.
+// round reports whether an edge of a row is 1, 2 or 5 times a power of ten.
 function round(edge) {
   const short = Number(edge.toPrecision(1));
   return Math.abs(edge / short - 1) < 0.01 && [1, 2, 5].includes(Number(short.toExponential().split('e')[0]));
@@ -44,13 +44,13 @@ const mostCells = 2000; // of the heat map's table
 function heatMap(run, scale) {
   const h = run.heat;
   const columns = Math.max(Math.ceil(scale.end(run) / h.step), h.cells.reduce((n, cell) => Math.max(n, cell[0] + 1), 1));
-  // All runs have the same rows, so that their maps can be held against each other.
+  // All runs have the same rows, so that their maps can be compared.
   const rows = scale.rows, place = h.rows.map((edge) => rows.indexOf(edge));
   const name = (row) => 'up to ' + tick(h.rows[row]);
   const from = (row) => (row > 0 ? tick(rows[row - 1]) + ' to ' : 'up to ') + tick(rows[row]);
   const most = h.cells.reduce((n, cell) => Math.max(n, cell[2]), 1);
   return picture({
-    name: scale.many ? run.name : null, empty: h.cells.length ? null : 'Nothing was answered.', height: '17rem',
+    name: scale.many ? run.name : null, empty: h.cells.length ? null : 'No response arrived.', height: '17rem',
     label: 'Heat map of response times over time' + (h.rows.length ? ', from ' + name(0) + ' to ' + name(h.rows.length - 1) : ''),
     option: () => {
       const c = colours(), o = common(c);

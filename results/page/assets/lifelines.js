@@ -1,10 +1,9 @@
-// Connection lifelines: a lane for each connection, and what is known of the
-// failures on it.
+// Connection lifelines: a lane for each connection, and the evidence of its failures.
 
 const laneHeight = 20;
 
-// shownLanes are those in the picture, failures first; the others follow when
-// they are asked for.
+// firstLanes is how many lanes the chart shows first, failures before others; a button
+// shows all.
 const firstLanes = 24;
 
 function lifelines(run, scale) {
@@ -19,11 +18,11 @@ function lifelines(run, scale) {
   const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'no conn');
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
-  const said = el('p', { class: 'unseen', role: 'status' }); // what is selected, for those who hear it
+  const said = el('p', { class: 'unseen', role: 'status' }); // the selected failure, for screen readers
   const end = scale.end(run);
 
   const chart = picture({
-    label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. Left and right arrow keys go from failure to failure, Enter opens the evidence.',
+    label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. The left and right arrow keys move between failures, Enter opens the evidence.',
     option: () => option(),
     ready: (drawn) => {
       drawn.on('click', (e) => { if (e.data && e.data.failure != null) open(e.data.failure, false); });
@@ -65,7 +64,7 @@ function lifelines(run, scale) {
     more.hidden = true;
   }
 
-  // zoom shows the time in which a connection lived.
+  // zoom shows the time from a connection's start to its end.
   function zoom(lane) {
     const from = lane.opened >= 0 ? Math.max(lane.opened, lane.exchanges[0].leased - 60) : lane.exchanges[0].leased;
     const margin = Math.max((lane.ended - from) * 0.1, 0.05);
@@ -82,8 +81,8 @@ function lifelines(run, scale) {
     evidence.replaceChildren(
       el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), el('div', { class: 'buttons' }, lane.conn ? near : null, close)),
       el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
-      x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has nothing more of it than its times: leased at ' + moment(x.leased) + ', over at ' + moment(x.done) + '.'),
-      x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with the stamps of kabench between them; times are the client\u2019s' : run.doc.packets ? 'Its stamps; packets are kept of some failures only' : 'Its stamps; packets are seen in a private network only') : null,
+      x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has only its times: leased at ' + moment(x.leased) + ', done at ' + moment(x.done) + '.'),
+      x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with kabench\u2019s stamps between them; times are the client\u2019s' : run.doc.packets ? 'Its stamps; packets are kept for some failures only' : 'Its stamps; packets are visible only in a private network') : null,
       x.ladder && x.ladder.length ? el('pre', { tabindex: '0' }, x.ladder.join('\n')) : null,
     );
     evidence.hidden = false;
@@ -99,12 +98,12 @@ function lifelines(run, scale) {
     let nth = 0;
     list.forEach((lane, y) => {
       const opened = lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0;
-      // Between exchanges that follow each other it was idle; where there were others that are not here, who knows.
+      // Between consecutive exchanges the connection was idle. Where exchanges are left out, this is unknown.
       let since = opened, use = 0;
       lane.exchanges.forEach((x, k) => {
         if (lane.conn && x.leased > since) {
           const missing = Math.max(x.use - use - 1, 0);
-          const known = missing ? Math.min(Math.max(x.leased - x.idle, since), x.leased) : since; // it says how long it had been idle
+          const known = missing ? Math.min(Math.max(x.leased - x.idle, since), x.leased) : since; // x.idle is its idle time
           if (known > since) left.push({ value: [since, known, y, missing] });
           if (x.leased > known) idle.push({ value: [known, x.leased, y] });
         }
@@ -118,7 +117,7 @@ function lifelines(run, scale) {
         }
         const next = lane.exchanges[k + 1];
         const due = x.done + l.idle_timeout;
-        // The timer restarts with each exchange: it is drawn where it ran out, or nearly.
+        // The timer restarts with each exchange: it is drawn where it ran out, or almost did.
         if (lane.conn && l.idle_timeout > 0 && !x.failed && (!next || next.use <= x.use + 1 && next.leased >= due - 0.1 * l.idle_timeout) && due <= end * 1.02) timers.push([due, y]);
       });
     });
@@ -130,7 +129,7 @@ function lifelines(run, scale) {
         return 'request ' + seq + ', use ' + use + '\n' + moment(from) + ', took ' + duration(to - from) + (age > 0 ? '\nidle before: ' + duration(age) : '') + (how ? '\n' + how : '');
       }
       if (i.seriesName === 'failure') return 'request ' + i.value[2] + '\n' + i.value[3] + '\nclick for its evidence';
-      if (i.seriesName === 'exchanges left out') return title(list[i.value[2]]) + '\n' + integer(i.value[3]) + (i.value[3] === 1 ? ' exchange is' : ' exchanges are') + ' not in the picture';
+      if (i.seriesName === 'exchanges left out') return title(list[i.value[2]]) + '\n' + integer(i.value[3]) + (i.value[3] === 1 ? ' exchange is' : ' exchanges are') + ' not shown';
       if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
       return 'the server\u2019s timer: ' + tick(l.idle_timeout) + ' after the last exchange';
     };
@@ -160,7 +159,7 @@ function lifelines(run, scale) {
     return o;
   }
 
-  // listed are some failures of each kind, first those whose packets are known.
+  // listed returns some failures of each kind, failures with packets first.
   function listed() {
     const each = {};
     return failures.map((f, i) => ({ f, i })).sort((a, b) => (b.f.x.packets ? 1 : 0) - (a.f.x.packets ? 1 : 0))

@@ -1,4 +1,4 @@
-// The page: head, then a section for each kind of picture.
+// The page: the head, then a section for each kind of chart.
 
 function section(id, title, how, panels, kind) {
   const list = panels.map((p) => p.panel || p);
@@ -6,8 +6,8 @@ function section(id, title, how, panels, kind) {
     el('div', { class: kind || (list.length > 1 ? 'panels many' : 'panels') }, ...list));
 }
 
-// scales are what the pictures of several runs have in common, so that they can
-// be held against each other.
+// scales returns the axes that the charts of several runs share, so that they can be
+// compared.
 function scales(runs) {
   const rate = (r) => highest(r.flow.due, r.flow.started, r.flow.ok) / r.flow.step;
   const failed = (r) => highest(r.flow.due.map((_, i) => Object.values(r.flow.failed).reduce((n, list) => n + list[i], 0)));
@@ -27,8 +27,8 @@ function scales(runs) {
   };
 }
 
-// fewWarnings are shown; more would push the pictures off the screen, and are
-// there when asked for.
+// fewWarnings is how many warnings are shown; more would push the charts off the
+// screen, so they are folded.
 const fewWarnings = 3;
 
 function head(data) {
@@ -41,7 +41,7 @@ function head(data) {
   byID('more').replaceChildren(...(data.headline.more || []).map((text) => el('p', {}, text)));
   const warnings = data.runs.flatMap((r) => (r.doc.warnings || []).map((w) => (data.runs.length > 1 ? r.name + ': ' + w : w)));
   warnings.push(...((data.comparison && data.comparison.warnings) || []));
-  const open = byID('notes').querySelector('details[open]') !== null; // on a live page somebody reads them
+  const open = byID('notes').querySelector('details[open]') !== null; // on a live page somebody may be reading them
   const items = (data.notes || []).concat(warnings.length > fewWarnings ? [] : warnings).map((n) => el('li', {}, n));
   if (warnings.length > fewWarnings) items.push(el('li', { class: 'folded' }, el('details', { open }, el('summary', {}, warnings.length + ' warnings of the runs'), el('ul', {}, ...warnings.map((w) => el('li', {}, w))))));
   byID('notes').replaceChildren(...items);
@@ -59,50 +59,50 @@ function comparisonSections(c, labels) {
   const chosen = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
   if (chosen.length) {
     found.push(section('measures', 'The configurations side by side',
-      'Each picture is one measure, each row a configuration. The large point is the estimate, the bar the interval that holds the true value with a confidence of ' + percent(c.confidence) + ', and the small points are single runs; a bar without an end goes on beyond the picture. Where bars are far apart the configurations differ; what is chance is said below.',
+      'Each chart shows one measure, each row one configuration. The large point is the estimate, the bar its ' + percent(c.confidence) + ' confidence interval, and the small points are single runs; a bar without an end continues beyond the chart. If bars are far apart, the configurations differ; the tests below say whether chance can explain it.',
       chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
   }
-  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what is chance', 'Every pair with its verdict. The tests behind it are corrected for their number; “detectable” is the least difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
-  found.push(section('arms', 'What was set', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
+  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what may be chance', 'Every pair with its verdict. Its tests are corrected for their number; “detectable” is the smallest difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
+  found.push(section('arms', 'Settings', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
   return found;
 }
 
-const estimate = (run) => (run.flow.one_in > 1 ? ' Of successes one in ' + run.flow.one_in + ' was recorded, and each stands for so many.' : '');
+const estimate = (run) => (run.flow.one_in > 1 ? ' One in ' + run.flow.one_in + ' successes was recorded, and each counts for ' + run.flow.one_in + '.' : '');
 
-// timers says of runs that met no idle timer that it was so.
+// timers names the runs that reached no idle timer.
 const timers = (runs) => runs.filter((r) => r.no_timer).map((r) => ' ' + (runs.length > 1 ? r.name + ': ' : '') + r.no_timer).join('');
 
 // laneCaption says how to read the lifelines.
 function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
-  return 'A lane is one connection. Thick parts are exchanges, the thin line between them is idle, a pale band stands for exchanges that there is no room for, and a diamond is a failure in the colour of its phase.'
-    + (timer ? ' An upright tick is where the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + ') runs out: a request sent just before it meets the close.' : '')
-    + ' Drag the slider, or turn the wheel with Ctrl, to zoom; click a diamond for its packets and evidence, or use the arrow keys and Enter.'
+  return 'Each lane is one connection. Thick bars are exchanges, the thin line between them is idle time, a pale band replaces exchanges that do not fit, and a diamond is a failure in the colour of its phase.'
+    + (timer ? ' A vertical tick marks the end of the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + '): a request sent just before it meets the close.' : '')
+    + ' To zoom, drag the slider, or turn the mouse wheel while holding Ctrl. Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
-    + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures that came before there was a connection: the first of each kind, and a sample of the others.' : '')
-    + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may hold exchanges.' : '');
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures without a connection: the first of each kind, and a sample of the others.' : '')
+    + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may contain exchanges.' : '');
 }
 
 function body(data) {
   const runs = data.runs, s = scales(runs), found = [];
   if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || []));
-  if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs in figures', data.kind === 'comparison' ? 'One run of each configuration, the first that is valid; so are the pictures below.' : null, [figureTable(runs)], 'panels'));
+  if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
   if (!runs.length) return found;
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
-  const bounds = (r) => [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no bound on the queue'].join(', ');
+  const bounds = (r) => [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
   found.push(
-    section('traffic', 'Traffic', 'What the schedule wanted (due), what was sent (started) and what came back (answered), per second. Started below due is a generator or cap at its limit; answered below started is waiting or failing. Below it, failures by phase and cause when they happened.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
+    section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
-    section('percentiles', 'How long answers took', 'Read upwards from a percentile: that share of answers took no longer. The axis gives each further nine the same width, so the tail is as wide as the bulk. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
-    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times; the stronger its colour, the more exchanges are in it, failed ones too, on a logarithmic scale. Bands are kinds of answers, a column that reaches up is a pause.', runs.map((r) => heatMap(r, s))),
-    section('pool', 'The pool', 'Connections by what they are doing, and requests that wait for one (pending); the highest of each span. Pending above zero with leased at its cap is a pool that is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.' + timers(runs), runs.map((r) => poolPicture(r, s))),
-    section('sockets', 'Sockets and ports', 'What the kernel holds towards the target. TIME_WAIT is a minute long, on the side that closed first, and keeps its port.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
+    section('percentiles', 'Response times', 'At each percentile, that share of responses took no longer. 90, 99 and 99.9 % are equally far apart, so the tail stays visible. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
+    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times. A stronger colour means more exchanges, including failed ones, on a logarithmic scale. A band is one kind of response; a tall column is a stall.', runs.map((r) => heatMap(r, s))),
+    section('pool', 'The pool', 'Connections by state, and requests that wait for one (pending): the highest value of each span. If pending is above zero while leased is at its cap, the pool is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.' + timers(runs), runs.map((r) => poolPicture(r, s))),
+    section('sockets', 'Sockets and ports', 'The kernel\u2019s sockets to the target. The side that closes first keeps a TIME_WAIT socket, with its port, for a minute.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
   );
   const wanted = expectations(runs);
-  if (runs.length === 1) found.push(section('figures-table', 'Figures', null, [figureTable(runs)], 'panels'));
-  if (wanted) found.push(section('expectations', 'What was expected', null, [wanted], 'panels'));
+  if (runs.length === 1) found.push(section('figures-table', 'Values', null, [figureTable(runs)], 'panels'));
+  if (wanted) found.push(section('expectations', 'Expectations', null, [wanted], 'panels'));
   return found;
 }
 
@@ -112,7 +112,7 @@ function show(data) {
   while (charts.length) forget(charts[0]);
   byID('pictures').replaceChildren(...body(data));
   window.scrollTo(0, y);
-  if (library) charts.forEach(draw); // at once: a live page would flicker
+  if (library) charts.forEach(draw); // immediately: a live page would flicker
 }
 
 // unpack makes the chart library from its compressed text, and runs it.
@@ -130,22 +130,22 @@ async function unpack() {
 let current = JSON.parse(byID('data').textContent);
 show(current);
 unpack().catch((e) => {
-  byID('notes').append(el('li', {}, 'The charts cannot be drawn in this browser (' + e.message + '); their figures are in the tables.'));
+  byID('notes').append(el('li', {}, 'The charts cannot be drawn in this browser (' + e.message + '); the tables have their data.'));
 });
 
-// A live page asks for newer data until the run is over. What is open stays so:
-// while evidence is read or a table is open, only the head changes.
+// A live page fetches newer data until the run is over. While evidence or a table is
+// open, only the head changes.
 async function follow() {
   try {
-    const answer = await fetch('data.json', { cache: 'no-store' });
-    if (!answer.ok) throw new Error(answer.status);
-    current = await answer.json();
+    const response = await fetch('data.json', { cache: 'no-store' });
+    if (!response.ok) throw new Error(response.status);
+    current = await response.json();
     const reading = !current.live ? false : byID('pictures').querySelector('details[open], .evidence:not([hidden])') || byID('pictures').contains(document.activeElement) && document.activeElement !== byID('pictures');
     if (reading) head(current);
     else show(current);
     byID('live').textContent = 'live';
   } catch (e) {
-    byID('live').textContent = 'live, but kabench does not answer';
+    byID('live').textContent = 'live, but kabench does not respond';
   }
   if (current.live) setTimeout(follow, 1000);
 }

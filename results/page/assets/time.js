@@ -1,6 +1,6 @@
-// Pictures over time: traffic, pool, sockets.
+// Charts over time: traffic, pool, sockets.
 
-// extent is how long a run was, in seconds.
+// extent is the length of a run, in seconds.
 function extent(run) {
   const flow = run.flow.due.length * run.flow.step;
   const last = (t) => (t.length ? t[t.length - 1] : 0);
@@ -28,8 +28,8 @@ function tip(c, unit) {
 function traffic(run, scale) {
   const f = run.flow, kinds = outcomes(f.failed);
   const at = (i) => Number((i * f.step).toFixed(3));
-  // The last span is cut by the end of the run. If requests were due to the end
-  // its rates are of its own length; what was only waited for is no rate of so short a time.
+  // The end of the run cuts the last span. If requests were due until the end, its rates
+  // use its real length; if the run only waited, a rate over so short a time is useless.
   const whole = (Date.parse(run.doc.end) - Date.parse(run.doc.start)) / 1000, n = f.due.length;
   const rest = whole > 0 ? Math.min(Math.max(whole - (n - 1) * f.step, 0), f.step) : f.step;
   const cut = rest > 0.2 * f.step && f.due[n - 1] > 0 ? rest : f.step;
@@ -38,14 +38,14 @@ function traffic(run, scale) {
     return points.concat(n ? [[Number(((n - 1) * f.step + (rest || f.step)).toFixed(3)), points[n - 1][1]]] : []);
   };
   const sum = (list) => list.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
-  const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped ones were not started
+  const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped requests were not started
   return picture({
     name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
     empty: f.due.length ? null : 'No exchange was recorded.',
-    label: 'Requests due, started and answered per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
+    label: 'Requests due, started and ok per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
     option: () => {
       const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
-      const split = scale.anyFailed; // of other runs too: side by side they have the same shape
+      const split = scale.anyFailed; // or if other runs failed: side by side all have the same shape
       o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
       const top = printing && kinds.length > 1 ? 44 + 14 * Math.ceil(kinds.length / 2) : 44; // on paper the legend has lines
@@ -55,7 +55,7 @@ function traffic(run, scale) {
       o.series = [
         line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, markArea: warmUp(c, run) }),
         line('started', rate(f.started), c.ink, { lineStyle: { color: c.ink, width: 1.25, type: [4, 3] } }),
-        line('answered', rate(f.ok), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 } }),
+        line('ok', rate(f.ok), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 } }),
       ];
       if (split) {
         o.xAxis.push(timeAxis(c, end, { gridIndex: 1 }));
@@ -73,7 +73,7 @@ function traffic(run, scale) {
       return o;
     },
     table: () => ({
-      head: ['from', 'due', 'started', 'answered', ...kinds],
+      head: ['from', 'due', 'started', 'ok', ...kinds],
       rows: f.due.map((n, i) => [moment(at(i)), integer(n), integer(f.started[i]), integer(f.ok[i]), ...kinds.map((k) => integer(f.failed[k][i]))]),
     }),
   });

@@ -6,12 +6,12 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// spans is into how many parts of equal length a run is cut to see whether
-// failures, or other counted events, come in clusters.
+// spans is the number of equal parts into which a run is cut to find clusters of
+// failures or other counted events.
 const spans = 20
 
-// readParts cuts each of the arm's runs into spans and counts, for each measure
-// that can be told from a record, how often it was met in each.
+// readParts cuts each of the arm's runs into spans and counts the events of each
+// measure that a record can show.
 func (a *arm) readParts(measures []measure) {
 	a.parts = make([]map[string][]counted, len(a.runs))
 	for i, r := range a.runs {
@@ -21,14 +21,14 @@ func (a *arm) readParts(measures []measure) {
 	}
 }
 
-// reading is what was read of a run's record. A comparison that goes on is judged
-// after each of its runs, and reads each record once.
+// reading is the result of reading a run's record. A comparison is judged after each
+// of its runs, and reads each record only once.
 type reading struct {
-	measures []string // that the parts are of, in order
+	measures []string // the measures of parts, in order
 	parts    map[string][]counted
 }
 
-// partsOf is the function of that name, of a record that is read once.
+// partsOf calls the function partsOf only if the measures changed.
 func (r *reading) partsOf(run Run, measures []measure) map[string][]counted {
 	var names []string
 	for _, m := range measures {
@@ -42,8 +42,8 @@ func (r *reading) partsOf(run Run, measures []measure) map[string][]counted {
 	return r.parts
 }
 
-// partsOf reads the record of r as a stream; nil when it has none that is whole.
-// Exchanges that the record left out count through those that stand for them.
+// partsOf reads the record of r as a stream; nil if there is no complete record.
+// Each recorded success counts for the successes that the record left out.
 func partsOf(r Run, measures []measure) map[string][]counted {
 	length := r.Doc.End.Sub(r.Doc.Start)
 	if length <= 0 || r.Doc.Recording.Error != "" {
@@ -62,7 +62,7 @@ func partsOf(r Run, measures []measure) map[string][]counted {
 		if e.WarmUp || e.Phase == results.PhaseSchedule || e.Cause == results.CauseAborted {
 			continue
 		}
-		stands := uint64(1) // failures, and what was sent again, are always recorded
+		stands := uint64(1) // failures and re-sent requests are always recorded
 		if e.OK() && len(e.Tries) == 0 {
 			stands = oneIn
 		}
@@ -78,10 +78,10 @@ func partsOf(r Run, measures []measure) map[string][]counted {
 	return parts
 }
 
-// within is how much the counts of m's events in the spans of the arm's runs
-// vary, compared with independent events: 1 or more, with the degrees of freedom
-// that it was estimated with. Neither is known, and df is 0, when a run has no
-// whole record or the record does not say.
+// within is how much the counts of m's events vary between the spans of the arm's
+// runs, compared with independent events: 1 or more, with its degrees of freedom. df is
+// 0 if phi is unknown, because a run has no complete record or the record does not show
+// the event.
 func (a *arm) within(m measure) (phi, df float64) {
 	table := make([][]counted, 0, len(a.parts))
 	for _, parts := range a.parts {
@@ -97,10 +97,10 @@ func (a *arm) within(m measure) (phi, df float64) {
 }
 
 // sharedRhythm is Pearson's dispersion in a table of runs (rows) and spans
-// (columns), where spans may differ if they do so in all runs alike: a rhythm of
-// the load or the server is no cluster. The count expected in a cell is row total
-// × column total ÷ grand total, weighted by the cell's exchanges. With fewer than
-// two runs that have events there is nothing to tell a rhythm by, and df is 0.
+// (columns). Spans may differ if they do so in all runs alike: a rhythm of the load or
+// the server is not a cluster. The count expected in a cell is row total × column total
+// ÷ grand total, weighted by the cell's exchanges. With fewer than two runs that have
+// events a rhythm cannot be detected, and df is 0.
 func sharedRhythm(table [][]counted) (phi, df float64) {
 	rows := make([]counted, len(table))
 	columns := make([]counted, spans)
@@ -116,7 +116,7 @@ func sharedRhythm(table [][]counted) (phi, df float64) {
 	if r < 2 || all.k == all.n {
 		return 1, 0
 	}
-	df = float64((r - 1) * max(c-1, 1)) // one span for all: a rhythm, and no more
+	df = float64((r - 1) * max(c-1, 1)) // one span in all runs: only a rhythm
 	chi2 := 0.0
 	for i, row := range table {
 		for k, cell := range row {
@@ -126,9 +126,9 @@ func sharedRhythm(table [][]counted) (phi, df float64) {
 	return chi2 / df, df
 }
 
-// dispersion is Pearson's statistic over its degrees of freedom for spans that
-// ought to have one rate in each run: 1 is by chance, more is in clusters. df is 0
-// when nothing is known.
+// dispersion is Pearson's statistic divided by its degrees of freedom, for spans that
+// should have the same rate within each run: 1 is chance, more means clusters. df is 0
+// if phi is unknown.
 func dispersion(table [][]counted) (phi, df float64) {
 	chi2 := 0.0
 	for _, row := range table {
@@ -148,8 +148,8 @@ func dispersion(table [][]counted) (phi, df float64) {
 	return chi2 / df, df
 }
 
-// pearson is the squared distance of c from the count that rate expects, in
-// variances of independent events.
+// pearson is the squared distance of c from the count expected at rate, divided by
+// the variance of independent events.
 func (c counted) pearson(rate float64) float64 {
 	expected := rate * float64(c.n)
 	if expected == 0 || rate == 1 {

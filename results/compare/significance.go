@@ -26,13 +26,13 @@ type question struct {
 	measure measure
 	a, b    *arm
 	sa, sb  sample
-	why     string  // it is not tested
-	more    string  // how to come by more runs
+	why     string  // why it is not tested; "": it is
+	more    string  // how to make more runs
 	weight  float64 // its share of the chance of a false finding; 0: it is not tested
 	test    *results.Test
 }
 
-// test holds the first arm against each of the others.
+// test compares each of the other arms with the first.
 func (j *judge) test() {
 	j.c.Pairs = make([]results.Pair, len(j.arms)-1)
 	var open []*question
@@ -56,16 +56,16 @@ func (j *judge) test() {
 		if weight == 0 {
 			weight = asIfTested(q, all)
 		}
-		// What the first of Holm's steps asks for.
+		// The level of Holm's first step.
 		q.answer(j.c.Confidence, (1-j.c.Confidence)*weight)
 	}
 	holm(open, 1-j.c.Confidence)
 }
 
-// A class of questions has a part of the chance of a false finding for itself:
-// whether requests fail more often, which is what settings are compared for, a
-// half; whether most of them, or the slow ones, take longer, a quarter; all the
-// rest, which says why and what it costs, a quarter.
+// A class of questions has its own share of the chance of a false finding. One half
+// goes to the failure rate, because the main question is whether requests fail more
+// often; a quarter to response times, median and slow ones; a quarter to the rest, which
+// explains the cause and the cost.
 type class int
 
 const (
@@ -87,8 +87,8 @@ func (q *question) class() class {
 	return ofTheRest
 }
 
-// weigh shares the chance of a false finding among the questions. What a class
-// without questions would have goes to the others.
+// weigh divides the chance of a false finding among the questions. The share of a
+// class without questions goes to the others.
 func weigh(open []*question) {
 	var n [classes]int
 	for _, q := range open {
@@ -105,9 +105,8 @@ func weigh(open []*question) {
 	}
 }
 
-// asIfTested is the weight that a question without a test would have had beside
-// the others, and with it the same question about all pairs: for what a difference
-// in it would have taken to be found.
+// asIfTested is the weight that a question without a test would have had, together
+// with the same question about all pairs. It is used for the detectable difference.
 func asIfTested(of *question, all []*question) float64 {
 	n := 0
 	for _, q := range all {
@@ -118,7 +117,7 @@ func asIfTested(of *question, all []*question) float64 {
 	return parts[of.class()] / float64(n)
 }
 
-// more is the advice to make more runs: those at hand may have been made before.
+// more is the advice to make more runs, for a new comparison or for finished runs.
 func (j *judge) more() string {
 	if j.c.Seed == 0 {
 		return "make more runs of each"
@@ -126,8 +125,8 @@ func (j *judge) more() string {
 	return "make more with --repeats"
 }
 
-// plan decides whether there is a test at all. It looks at the two samples only as
-// one, never at how they differ: so a measure that cannot differ counts in no
+// plan decides whether there is a test at all. It looks at the two samples together,
+// never at how they differ, so a measure that cannot differ does not count in the
 // correction.
 func (q *question) plan() {
 	switch {
@@ -139,16 +138,16 @@ func (q *question) plan() {
 		a, b := q.sa.total(), q.sb.total()
 		switch k, n := a.k+b.k, a.n+b.n; k {
 		case 0:
-			q.why = "none in any run of either"
+			q.why = "none in any run of both settings"
 		case n:
-			q.why = "all, in every run of both"
+			q.why = "all, in every run of both settings"
 		}
 	case len(q.sa.values) == 1 || len(q.sb.values) == 1:
-		q.why = "one run cannot be told from chance; " + q.more
+		q.why = "one run does not show how much runs vary; " + q.more
 	default:
 		both := slices.Concat(q.sa.values, q.sb.values)
 		if slices.Min(both) == slices.Max(both) {
-			q.why = "the same in all runs of both"
+			q.why = "the same in all runs of both settings"
 		}
 	}
 }
@@ -160,17 +159,17 @@ func (q *question) missing(a *arm) string {
 	return a.name + ": " + cmp.Or(q.measure.missing, "not known")
 }
 
-// answer tests it, or says what can be said without.
+// answer makes the test, or fills in what is known without a test.
 func (q *question) answer(confidence, alpha float64) {
 	t := q.test
 	*t = results.Test{Measure: q.measure.name, Unit: q.measure.unit, P: 1, PAdjusted: 1, Why: q.why}
 	if len(q.sa.values) == 0 || len(q.sb.values) == 0 {
 		return
 	}
-	// Of two tests the smaller P value is taken, doubled, and its interval: each has
-	// half of the chance to err.
-	looks := q.looks()
-	each, alpha := 1-(1-confidence)/looks, alpha/looks
+	// With two tests, the smaller P value is used, doubled, with its interval: each
+	// test has half of the chance of a false finding.
+	tests := q.tests()
+	each, alpha := 1-(1-confidence)/tests, alpha/tests
 	switch {
 	case q.measure.counts != nil:
 		q.answerRate(t, each, alpha)
@@ -182,18 +181,18 @@ func (q *question) answer(confidence, alpha float64) {
 	if d, known := q.paired(); known && q.why == "" {
 		q.answerPaired(t, d, each, alpha)
 	}
-	t.P *= looks
+	t.P *= tests
 	q.bound(t)
 	q.tidy(t)
 }
 
-// center is what an arm's runs are said to be without a test.
+// center summarises an arm's runs without a test.
 func (q *question) center(values []float64) float64 {
 	center, _, _ := medianOf(values, defaultConfidence)
 	return center
 }
 
-// answerRate tests counts over all runs, whatever blocks they were made in.
+// answerRate tests counts over all runs, and ignores blocks.
 func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 	inA, dfA := q.a.within(q.measure)
 	inB, dfB := q.b.within(q.measure)
@@ -217,7 +216,7 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 		t.RepeatsNeeded = r.repeats(alpha)
 	}
 	if r.phi > 1 {
-		t.Why = fmt.Sprintf("events were clustered, or runs varied: about %.3g of them count as one independent event", r.phi)
+		t.Why = fmt.Sprintf("events were clustered, or runs varied: about %.3g events count as one independent event", r.phi)
 	}
 	if r.dfa == 0 && r.dfb == 0 {
 		t.Method = methodFisher
@@ -228,7 +227,7 @@ func (q *question) answerRate(t *results.Test, confidence, alpha float64) {
 	}
 }
 
-// answerLevel tests figures of runs, whatever blocks they were made in.
+// answerLevel tests values of runs, and ignores blocks.
 func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 	a, b, scaled := q.sa.values, q.sb.values, q.measure.scaled
 	var l level
@@ -241,7 +240,7 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 		if l, err = welch(a, b, scaled, confidence, alpha); err != nil {
 			t.Method = methodU
 			l = mannWhitney(a, b, scaled, confidence, alpha)
-			t.Why = fmt.Sprintf("%v, which %s cannot tell from chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
+			t.Why = fmt.Sprintf("%v, and %s are too few to rule out chance: it takes %d runs each", err, runsText(len(a), len(b)), runsFor(alpha))
 		}
 	}
 	t.P, t.Difference, t.Low, t.High, t.Bounded = l.p, l.difference, l.lo, l.hi, l.bounded
@@ -255,16 +254,17 @@ func (q *question) answerLevel(t *results.Test, confidence, alpha float64) {
 	}
 }
 
-// answerPaired takes the paired test's answer where it finds more than the other.
+// answerPaired uses the paired test's result if it finds more than the other test.
 func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha float64) {
 	from, _, _ := meanOf(q.sa.values, q.measure.scaled, confidence)
 	scale, some := 1.0, true
 	if q.measure.counts != nil {
 		a, runs := q.sa.total(), float64(len(q.sa.counts))
-		// With half an event a run, as in the log odds: there is no multiple of 0.
+		// With half an event per run, as in the log odds, so that it is above 0.
 		from, scale, some = (float64(a.k)+runs/2)/(float64(a.n)+runs), q.measure.scale(), a.k > 0
 	}
-	// Blocks must do clearly better: by chance one of two estimates is always lower.
+	// Blocks must be clearly better, because one of two estimates is always lower by
+	// chance.
 	const clearly = 0.6
 	if least := scale * q.moved(from, d.detectable(alpha)); some && least > 0 && (t.Detectable == 0 || least < clearly*t.Detectable) {
 		t.Detectable = least
@@ -277,10 +277,10 @@ func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha flo
 		return
 	}
 	lo, hi := d.interval(confidence)
-	t.Method, t.P, t.Why = methodPaired, p, "" // which was of the other test
+	t.Method, t.P, t.Why = methodPaired, p, "" // it belonged to the other test
 	t.Low, t.High, t.Bounded = scale*q.moved(from, lo), scale*q.moved(from, hi), true
 	switch {
-	case q.measure.counts != nil: // of all runs together, as the rates in the table are
+	case q.measure.counts != nil: // the difference is over all runs together, as the rates in the table are
 		t.Effect = math.Exp(d.mean)
 		t.Low, t.High = min(t.Low, t.Difference), max(t.High, t.Difference)
 	case q.measure.scaled:
@@ -290,8 +290,8 @@ func (q *question) answerPaired(t *results.Test, d paired, confidence, alpha flo
 	}
 }
 
-// bound takes out figures that say only that nothing is known, and keeps those of
-// a share within what a share can be.
+// bound removes values so large that they only show that nothing is known, and
+// keeps shares between -1 and 1.
 func (q *question) bound(t *results.Test) {
 	share := q.measure.counts != nil || q.measure.unit == results.UnitRatio
 	most, runs := q.measure.scale(), runsText(len(q.sa.values), len(q.sb.values))
@@ -302,13 +302,13 @@ func (q *question) bound(t *results.Test) {
 	if t.Detectable > far || share && t.Detectable > most {
 		t.Detectable = 0
 		if t.Why == "" {
-			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, to tell even a large difference from chance; %s", runs, q.more)
+			t.Why = fmt.Sprintf("%s are too few, or vary too much, to separate even a large difference from chance; %s", runs, q.more)
 		}
 	}
 	if t.Bounded && (t.Low < -far || t.High > far || share && t.Low <= -most && t.High >= most) {
 		t.Low, t.High, t.Bounded = 0, 0, false
 		if t.Why == "" {
-			t.Why = fmt.Sprintf("%s are too few, or differ too much among themselves, for an interval; %s", runs, q.more)
+			t.Why = fmt.Sprintf("%s are too few, or vary too much, for an interval; %s", runs, q.more)
 		}
 	}
 	if t.Bounded && share {
@@ -316,9 +316,8 @@ func (q *question) bound(t *results.Test) {
 	}
 }
 
-// farthest is how many times as large as the figures themselves a difference may
-// be that is worth telling as detectable, or the end of an interval: what is
-// farther away says only that nothing is known.
+// farthest limits detectable differences and ends of intervals, as a multiple of the
+// largest value: beyond it they only show that nothing is known.
 const farthest = 10
 
 func runsText(a, b int) string {
@@ -328,7 +327,7 @@ func runsText(a, b int) string {
 	return fmt.Sprintf("%d and %d runs", a, b)
 }
 
-// tidy takes out what is no number: a figure that cannot be said is left out.
+// tidy removes values that are not finite.
 func (q *question) tidy(t *results.Test) {
 	bad := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 	if bad(t.Low) || bad(t.High) {
@@ -347,18 +346,18 @@ func (q *question) tidy(t *results.Test) {
 }
 
 // holm corrects the P values of all tests made (Holm, Scandinavian Journal of
-// Statistics 6, 1979, with his weights): the chance that any of those that differ
-// does so by accident is at most alpha, however the tests depend on each other.
+// Statistics 6, 1979, with weights): the chance that any reported difference is false
+// is at most alpha, however the tests depend on each other.
 func holm(open []*question, alpha float64) {
 	made := slices.DeleteFunc(slices.Clone(open), func(q *question) bool { return q.test.Method == "" })
 	slices.SortStableFunc(made, func(x, y *question) int { return cmp.Compare(x.test.P/x.weight, y.test.P/y.weight) })
-	left := 0.0 // the weight of those not yet gone through
+	left := 0.0 // the weight of the tests not yet processed
 	for _, q := range made {
 		left += q.weight
 	}
 	least := 0.0
 	for _, q := range made {
-		least = max(least, min(1, max(left/q.weight, 1)*q.test.P)) // 1: what rounding takes from the last
+		least = max(least, min(1, max(left/q.weight, 1)*q.test.P)) // at least 1, in spite of rounding at the last test
 		left -= q.weight
 		q.test.PAdjusted = least
 		if q.test.Differs = least < alpha; q.test.Differs {

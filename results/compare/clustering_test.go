@@ -22,8 +22,7 @@ func record(t *testing.T, fails func(i int) bool) Run {
 	return reopened(t, path)
 }
 
-// recordTo writes a run of exchanges over ten seconds, of which fails says which
-// failed.
+// recordTo writes a run of exchanges over ten seconds; fails says which failed.
 func recordTo(t *testing.T, path string, fails func(i int) bool) {
 	t.Helper()
 	w, err := results.Create(path)
@@ -126,8 +125,8 @@ func TestTornRecord(t *testing.T) {
 	}
 }
 
-// A moment at which every run fails, as of a cron job, is a rhythm and no cluster:
-// what does not vary from run to run is told from a third of it.
+// A moment at which every run fails, as of a cron job, is a rhythm and not a cluster:
+// a difference of a third is detected, because this does not vary from run to run.
 func TestSharedRhythmIsNoCluster(t *testing.T) {
 	runs := func(failures int) (list []Run) {
 		for i := range 5 {
