@@ -180,7 +180,7 @@ func (x *exchange) send() {
 		}
 		if err != nil {
 			x.facts.Write = err
-			x.conn.notePeerEnd(err) // the kernel tells of a reset once
+			x.conn.notePeerEnd(err) // the kernel reports a reset once
 			break
 		}
 	}
@@ -218,7 +218,7 @@ func (x *exchange) requestWritten() {
 	if c.Tracer != nil && f.Write == nil {
 		conn.trace(TraceEvent{At: x.record.Wrote, State: RequestSent, Bytes: int64(x.out.written)})
 	}
-	// A write that timed out says nothing of the peer, which may never respond.
+	// After a write that timed out, the peer may never respond.
 	gaveUp := f.Write != nil && (c.policy.OnWriteError == pool.StopAtWriteError || errors.Is(f.Write, os.ErrDeadlineExceeded))
 	switch {
 	case x.reading != stillReading || gaveUp:

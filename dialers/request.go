@@ -29,8 +29,8 @@ type Request struct {
 }
 
 // continueTimeout is how long a request with Expect: 100-continue holds its body
-// back before it sends it all the same, as RFC 9110, section 10.1.1, wants: the
-// server may not know that header. curl waits as long.
+// back. Then it sends the body without a 100 Continue, as RFC 9110, section 10.1.1,
+// wants: the server may not know that header. curl waits as long.
 const continueTimeout = time.Second
 
 // requestID is the header by which a server recognizes a request that is sent
