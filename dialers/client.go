@@ -364,6 +364,14 @@ func (c *Client) Idles() Idles {
 	return Idles{c.idles.longest, c.idles.peer.Quantiles()}
 }
 
+// Fill sets run.Connections, run.Pool and, of run.Idle, AtPeerClose and Longest.
+// Call it after the collectors have filled theirs.
+func (c *Client) Fill(run *results.Run) {
+	c.Stats().Fill(run)
+	idles := c.Idles()
+	run.Idle.AtPeerClose, run.Idle.Longest = &idles.AtPeerClose, max(run.Idle.Longest, idles.Longest.Seconds())
+}
+
 // Close closes the connections and returns when they are closed. Every exchange
 // must be over.
 func (c *Client) Close() {

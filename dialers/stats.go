@@ -50,6 +50,21 @@ func (sum *Stats) add(s *shard) {
 	sum.NotifiedByPeer += s.notified.peer
 }
 
+// Fill sets run.Connections and run.Pool.
+func (s Stats) Fill(run *results.Run) {
+	run.Connections = results.Connections{
+		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
+		Unknown: s.ClosedUnknown, NotifiedUs: s.NotifiedByUs, NotifiedPeer: s.NotifiedByPeer,
+		MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
+	}
+	for reason, n := range s.Evicted {
+		if n > 0 {
+			run.Connections.Evictions[pool.Reason(reason).String()] = n
+		}
+	}
+	run.Pool = results.PoolPeaks{PeakPending: s.PeakPending, PeakLeased: s.PeakLeased, PeakIdle: s.PeakIdle, PeakDialing: s.PeakDialing}
+}
+
 // Idles are how long connections were idle, over the whole run.
 type Idles struct {
 	Longest     time.Duration     // at a lease, at the peer's close, or when we closed
