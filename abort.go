@@ -50,8 +50,7 @@ func (a *aborter) stopped() *results.Stopped {
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
 	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
 	r.watch.recorder.Glance(doc, measured, latencies)
-	stats := r.traffic.client.Stats()
-	doc.Connections, doc.Pool = connections(stats), peaks(stats)
+	r.traffic.client.Stats().Fill(doc)
 	return doc
 }
 

@@ -109,7 +109,7 @@ func TestBaseline(t *testing.T) {
 	alone := 0
 	for _, w := range run.Warnings {
 		switch {
-		case strings.Contains(w, "there is one baseline, so what differs from run to run is not known"):
+		case strings.Contains(w, "With one baseline it is not known how much such runs differ from each other"):
 			alone++
 		case strings.Contains(w, "baseline"):
 			t.Errorf("a run like its baseline is warned of: %s", w)
@@ -133,7 +133,7 @@ func TestBaseline(t *testing.T) {
 	if b := both.Baseline; b.Dir != "b" || len(b.Others) != 1 || b.Others[0].Dir != "c" {
 		t.Errorf("of several: %+v", b)
 	}
-	if _, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{Dir: "a", Run: elsewhere, Sifted: true}}); err == nil || !strings.Contains(err.Error(), "none is a whole and valid one with the pool and client of this run") {
+	if _, err := Run(t.Context(), asks(), Options{Baseline: &Baseline{Dir: "a", Run: elsewhere, Sifted: true}}); err == nil || !strings.Contains(err.Error(), "no run given as a baseline is complete and valid and has the pool and client of this run") {
 		t.Errorf("none of them fits: %v", err)
 	}
 
@@ -177,7 +177,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 	}{
 		"none":        {nil, nil, "these conditions name one: failures, abort_when.counts.failed; give an earlier run with 'kabench run --baseline DIR'"},
 		"other rate":  {[]string{"load.rate=50/s"}, with(func(*results.Run) {}), `load.rate was "100/s" and is "50/s"`},
-		"invalid":     {nil, with(func(r *results.Run) { r.Valid, r.Invalid = false, []string{"it lagged"} }), "is invalid, and nothing can be held against it: it lagged"},
+		"invalid":     {nil, with(func(r *results.Run) { r.Valid, r.Invalid = false, []string{"it lagged"} }), "is invalid, so nothing can be compared with it: it lagged"},
 		"cut off":     {nil, with(func(r *results.Run) { r.Complete = false }), "was cut off"},
 		"interrupted": {nil, with(func(r *results.Run) { r.Interrupted = true }), "was stopped early"},
 	} {
@@ -196,7 +196,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	warned := strings.Join(run.Warnings, "\n")
-	if !strings.Contains(warned, "its profile cannot be read") || !strings.Contains(warned, "nothing was held against it") {
+	if !strings.Contains(warned, "profile cannot be read") || !strings.Contains(warned, "nothing is compared with it") {
 		t.Errorf("%s", warned)
 	}
 }

@@ -58,7 +58,7 @@ func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
 		}
 	}
 	if len(fit) == 0 {
-		return nil, fmt.Errorf("of the runs that were given as baselines none is a whole and valid one with the pool and client of this run: name runs of the same setting, each with --baseline")
+		return nil, fmt.Errorf("no run given as a baseline is complete and valid and has the pool and client of this run: name runs of the same setting, each with --baseline")
 	}
 	fit[0].Others = fit[1:]
 	return fit[0], nil
@@ -97,19 +97,19 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 	named := namingBaseline(p, abort)
 	switch {
 	case b == nil && len(named) > 0:
-		return nil, fmt.Errorf("there is no baseline, and these conditions name one: %s; give an earlier run with 'kabench run --baseline DIR', or make that run first, with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+		return nil, fmt.Errorf("no baseline is given, and these conditions name one: %s; give an earlier run with 'kabench run --baseline DIR', or make that run first, with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	case b == nil:
 		return nil, nil
 	case len(named) == 0:
-		notes = append(notes, "no condition of expect or abort_when names the baseline: nothing was held against it; write for example failures: not worse than baseline")
+		notes = append(notes, "no condition of expect or abort_when names the baseline, so nothing is compared with it; write for example failures: not worse than baseline")
 	}
 	switch run := b.Run; {
 	case !run.Valid:
-		return nil, fmt.Errorf("the baseline %s is invalid, and nothing can be held against it: %s", b.Dir, strings.Join(run.Invalid, "; "))
+		return nil, fmt.Errorf("the baseline %s is invalid, so nothing can be compared with it: %s", b.Dir, strings.Join(run.Invalid, "; "))
 	case !run.Complete:
-		return nil, fmt.Errorf("the baseline %s was cut off: choose a run that came to its end", b.Dir)
+		return nil, fmt.Errorf("the baseline %s was cut off: choose a complete run", b.Dir)
 	case run.Interrupted:
-		return nil, fmt.Errorf("the baseline %s was stopped early: choose a run that came to its end", b.Dir)
+		return nil, fmt.Errorf("the baseline %s was stopped early: choose a complete run", b.Dir)
 	}
 	ours, err := json.Marshal(profiles.Redact(*p))
 	if err != nil {
@@ -117,14 +117,14 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 	}
 	differ, known := differences(b.Run.Profile, ours)
 	if !known {
-		return append(notes, "what the baseline asked is not known, because its profile cannot be read: whether it is the same question nobody can tell"), nil
+		return append(notes, "the baseline's profile cannot be read, so it is not known whether it asked the same question"), nil
 	}
 	other, minor := apart(differ)
 	if len(other) > 0 {
-		return nil, fmt.Errorf("the baseline %s is of another load, and what it showed cannot be compared: %s; give a baseline of the same load, or make one with this profile", b.Dir, strings.Join(other, ", "))
+		return nil, fmt.Errorf("the baseline %s has another load, so its figures cannot be compared: %s; give a baseline of the same load, or make one with this profile", b.Dir, strings.Join(other, ", "))
 	}
 	if len(minor) > 0 {
-		notes = append(notes, "the baseline may be of another question: "+strings.Join(minor, ", "))
+		notes = append(notes, "the baseline may have asked another question: "+strings.Join(minor, ", "))
 	}
 	return notes, nil
 }

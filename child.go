@@ -111,7 +111,7 @@ func (c *child) run(ctx context.Context, o order) message {
 		err = errors.New("not in a network namespace of its own")
 	}
 	if err == nil {
-		p.Expect = o.Expect
+		p.Expect, p.Warnings = o.Expect, o.Warnings
 		m.Run, err = c.runTraced(ctx, p, o)
 	}
 	if err != nil {

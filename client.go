@@ -16,6 +16,7 @@ import (
 type client interface {
 	generator.Engine
 	Stats() dialers.Stats
+	Fill(*results.Run)
 	Close()
 }
 

@@ -219,7 +219,7 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 		return fmt.Errorf("abort_when: %w", err)
 	}
 	if named := namingBaseline(p, abort); len(named) > 0 {
-		return fmt.Errorf("these conditions name a baseline, and what is compared here is held against the first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	}
 	if p.Network != nil {
 		return sandbox.Available() // the rest its own process finds out, in a network of its own

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
@@ -14,7 +13,7 @@ import (
 // DefaultCoolDown is the most that a run of a comparison waits for TIME_WAIT
 // sockets to the target to go: a little more than the 60 s for which the kernel
 // keeps one, so that none is left.
-const DefaultCoolDown = capacity.TimeWait + 5*time.Second
+const DefaultCoolDown = 65 * time.Second
 
 // coolDownOptions bound the wait.
 type coolDownOptions struct {

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/kabench/kabench/dialers"
-	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
@@ -23,15 +21,9 @@ func (r *run) measure() {
 	}
 	if !r.opts.Bare {
 		w.byTarget.Fill(doc)
-		w.punctual.Fill(doc, r.profile.Load.WarmUp+measured, tr.sampler.Saturated)
+		w.schedule.Fill(doc, r.profile.Load.WarmUp+measured, tr.sampler.Saturated)
 	}
-	stats := tr.client.Stats()
-	doc.Connections = connections(stats)
-	doc.Pool = peaks(stats)
-	if c, ok := tr.client.(*dialers.Client); ok {
-		idles := c.Idles()
-		doc.Idle.AtPeerClose, doc.Idle.Longest = &idles.AtPeerClose, max(doc.Idle.Longest, idles.Longest.Seconds())
-	}
+	tr.client.Fill(doc)
 	r.target.Fill(doc)
 	w.exhaustion.Fill(doc)
 	r.measurePackets()
@@ -62,7 +54,7 @@ func (r *run) measurePackets() {
 	}
 	seen, evidence, err := r.target.Packets(r.watch.failures.Kept(), r.doc.Start)
 	if err != nil {
-		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the network did not last until the run was over: %v; what was sent after that arrived nowhere", err))
+		r.doc.Invalid = append(r.doc.Invalid, fmt.Sprintf("the private network broke before the run was over: %v. Packets sent after that were lost", err))
 	}
 	r.doc.Packets = seen
 	if r.record == nil {
@@ -110,22 +102,4 @@ func asPreset(profile *profiles.Profile, outcomes []results.Outcome) *results.Pr
 		}
 	}
 	return said
-}
-
-func peaks(s dialers.Stats) results.PoolPeaks {
-	return results.PoolPeaks{PeakPending: s.PeakPending, PeakLeased: s.PeakLeased, PeakIdle: s.PeakIdle, PeakDialing: s.PeakDialing}
-}
-
-func connections(s dialers.Stats) results.Connections {
-	c := results.Connections{
-		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
-		Unknown: s.ClosedUnknown, NotifiedUs: s.NotifiedByUs, NotifiedPeer: s.NotifiedByPeer,
-		MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
-	}
-	for reason, n := range s.Evicted {
-		if n > 0 {
-			c.Evictions[pool.Reason(reason).String()] = n
-		}
-	}
-	return c
 }

@@ -49,7 +49,7 @@ func (r *run) begin() (err error) {
 func (r *run) newSampler() *collectors.Sampler {
 	accepted, err := r.target.CountAccepted(r.profile)
 	if err != nil {
-		r.notes = append(r.notes, fmt.Sprintf("the sockets of the server's side were not seen: %v", err))
+		r.notes = append(r.notes, fmt.Sprintf("the sockets of the server's side could not be counted: %v", err))
 	}
 	return collectors.NewSampler(collectors.Sources{
 		Pool: r.gauges, Load: r.live, Totals: r.watch.recorder.Totals,

@@ -38,7 +38,7 @@ func TestGuardStopsARun(t *testing.T) {
 	// From 101 taken ports on, and they last for 200: the guard has two seconds to
 	// see it, and the schedule goes on for twelve more.
 	due, opened, valid, why := run("load.rate=50/s", "load.count=800")
-	if valid || !strings.Contains(why, "stopped to protect this machine: ") || !strings.Contains(why, " of its 200 ephemeral ports towards the target were taken") {
+	if valid || !strings.Contains(why, "stopped to protect this machine: ") || !strings.Contains(why, " of its 200 ephemeral ports towards the target were in use") {
 		t.Errorf("not stopped: %q", why)
 	}
 	if due < 101 || due >= 800 || opened < 101 {

@@ -52,6 +52,8 @@ type order struct {
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
 	Trace    bool              `json:"trace,omitempty"` // send the changes to connections
+	// Warnings are the profile's, whose rewritten text no longer causes them.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 const (
@@ -145,7 +147,7 @@ func orderFor(p *profiles.Profile, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil})
+	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil, p.Warnings})
 }
 
 // outcome is what Run returned in the child.

@@ -52,7 +52,7 @@ func TestBrokenNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if run.Valid || !strings.Contains(strings.Join(run.Invalid, "\n"), "the network did not last until the run was over: the wire broke: ") {
+	if run.Valid || !strings.Contains(strings.Join(run.Invalid, "\n"), "the private network broke before the run was over: the wire broke: ") {
 		t.Errorf("valid %v, %q; %+v", run.Valid, run.Invalid, run.Counts)
 	}
 }

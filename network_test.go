@@ -254,7 +254,7 @@ expect: {closed.server: 0}
 	if run.Packets.Overwritten == 0 || len(run.Expect) != 1 || run.Expect[0].Met || !strings.Contains(run.Expect[0].Why, "raise network.record.packets") {
 		t.Errorf("%+v, %+v", run.Packets, run.Expect)
 	}
-	if !strings.Contains(strings.Join(run.Warnings, "\n"), "packets are not kept") {
+	if !strings.Contains(strings.Join(run.Warnings, "\n"), "packets were not kept") {
 		t.Errorf("warnings %q", run.Warnings)
 	}
 }

@@ -2,9 +2,11 @@ package kabench
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -24,7 +26,11 @@ type plan struct {
 }
 
 // newPlan returns the plan of a run of p. The error is an *InputError.
-func newPlan(p *profiles.Profile, baseline *Baseline) (*plan, error) {
+func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
+	if err := validate(p, opts.Incident != nil); err != nil {
+		return nil, &InputError{err}
+	}
+	baseline := opts.Baseline
 	p = p.Clone()
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
@@ -47,7 +53,18 @@ func newPlan(p *profiles.Profile, baseline *Baseline) (*plan, error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	return &plan{p, schedule, abort, baseline, append(notes, baseline.weighs(p.Expect)...)}, nil
+	return &plan{p, schedule, abort, baseline, slices.Concat(p.Warnings, notes, baseline.weighs(p.Expect))}, nil
+}
+
+// validate complains about p, whose expectations may name the incident if it is a
+// remedy's.
+func validate(p *profiles.Profile, remedy bool) error {
+	if !remedy {
+		return p.Validate()
+	}
+	bare := p.Clone()
+	bare.Expect = nil
+	return errors.Join(bare.Validate(), results.ValidateRemedy(p.Expect))
 }
 
 // newSeed is above 0, and small enough for JSON readers that keep 53 bits.
@@ -68,7 +85,7 @@ const recordLimit = 10_000
 // prepare opens the target of p, compares what the run needs with this machine, and
 // creates the directory of the results. Undo it with close.
 func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, err error) {
-	plan, err := newPlan(p, opts.Baseline)
+	plan, err := newPlan(p, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
 )
 
@@ -20,8 +21,8 @@ type Progress struct {
 	Offered, Achieved, Throughput float64 // due, started, ok
 
 	Pool       collectors.Gauges
-	MaxConns   int // the pool's cap; 0: none, or not one for all
-	PendingMax int // the bound of its queue; below 0: none, or not one for all
+	MaxConns   int // the pool's cap; pool.NoCap: none, or not one for all; 0: not known
+	PendingMax int // the bound of its queue; pool.NoCap: none, or not one for all
 
 	Sockets *results.SocketSample // as last seen; nil: not seen
 	Ports   int                   // how many local ports there are towards the target; 0: not known
@@ -97,7 +98,7 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 	p := Progress{
 		Elapsed: now, Total: r.profile.Load.WarmUp + r.profile.Load.Duration, WarmUp: r.profile.Load.WarmUp,
 		Totals: totals, InFlight: inFlight, Buffered: buffered,
-		Pool: r.gauges(), PendingMax: -1, Sockets: r.watch.sockets.Last(), Ports: r.watch.ports,
+		Pool: r.gauges(), MaxConns: pool.NoCap, PendingMax: pool.NoCap, Sockets: r.watch.sockets.Last(), Ports: r.watch.ports,
 	}
 	if r.target.Origins() == 1 && r.profile.Pool.Shards <= 1 {
 		p.MaxConns, p.PendingMax = r.profile.Pool.MaxConns, r.profile.Pool.PendingMax

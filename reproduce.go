@@ -16,10 +16,10 @@ import (
 // ReproduceOptions are Options for several runs.
 type ReproduceOptions struct {
 	Options
-	// Before, if set, is told of each run before it is made: "incident", or the
-	// remedy's name.
+	// Before, if set, is called before each run with its name: "incident", or the
+	// remedy's.
 	Before func(step, steps int, name string)
-	// Again, if set, is told of an invalid run before it is made again.
+	// Again, if set, is called with an invalid run before it is made again.
 	Again func(results.MadeAgain)
 }
 
@@ -28,115 +28,148 @@ const MostAgain = 3
 
 // Reproduce runs the incident p and then each of its remedies, and says whether
 // the incident showed its signature and the remedies cleared it. An invalid run is
-// made again, MostAgain times at most; what was invalid is neither kept nor judged,
+// made again, at most MostAgain times; invalid runs are neither kept nor judged,
 // and without a valid run of the incident no remedy is run. The runs are kept below
 // Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
 // interruption or a failure is returned all the same.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
-	rep := &results.Reproduction{Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{}}
-	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
-		return nil, inputErrorf("%s is no incident: it needs a signature to check (expect), and remedies or what to say of it (says); to send its traffic use 'kabench run'", p.Name)
-	}
-	if p.Load.Seed == 0 {
-		// One for all runs, so that they differ in the remedy and not in the arrivals.
-		p = p.Clone()
-		p.Load.Seed = newSeed()
-	}
-	remedies := make([]*profiles.Profile, len(p.Remedies))
-	for i, remedy := range p.Remedies {
-		changed, err := p.With(remedy)
-		if err == nil {
-			bare := changed.Clone()
-			bare.Expect = nil // it may name the incident, as no profile's own may
-			err = errors.Join(bare.Validate(), results.ValidateRemedy(changed.Expect))
-		}
-		if err != nil {
-			return nil, inputErrorf("remedy %q: %w", remedy.Name, err)
-		}
-		remedies[i] = changed
+	b, err := planReproduction(p, opts)
+	if err != nil {
+		return nil, err
 	}
 	if opts.Out != "" {
 		lock, err := claimForRuns(opts.Out, &results.Plan{
-			Version: opts.Version, Kind: results.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: p.Load.Seed,
+			Version: opts.Version, Kind: results.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: b.incident.Load.Seed,
 		})
 		if err != nil {
 			return nil, &InputError{err}
 		}
 		defer lock.Close()
 	}
-	secretless := profiles.Redact(*p).Remedies
-	var problems []error
-	opts.Incident = nil
-	one := func(step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
-		o := opts.Options
-		if o.Out != "" {
-			o.Out = filepath.Join(o.Out, dir)
-		}
-		for try := 1; ; try++ {
-			if opts.Before != nil {
-				opts.Before(step+1, len(remedies)+1, name)
-			}
-			run, err := Run(ctx, p, o)
-			if run != nil && err != nil {
-				problems = append(problems, err)
-				return run, nil
-			}
-			if err != nil || run.Valid || run.Interrupted || try > MostAgain || ctx.Err() != nil || closed(opts.Stop) {
-				return run, err
-			}
-			if o.Out != "" {
-				if err := os.RemoveAll(o.Out); err != nil { // Run made it
-					problems = append(problems, err)
-					return run, nil
-				}
-			}
-			again := results.MadeAgain{Run: name, Try: try, Invalid: run.Invalid}
-			rep.MadeAgain = append(rep.MadeAgain, again)
-			if opts.Again != nil {
-				opts.Again(again)
-			}
-		}
-	}
-	run, err := one(0, "incident", "incident", p)
-	if err != nil {
+	if err := b.runIncident(ctx); err != nil {
 		if opts.Out != "" {
 			unclaim(opts.Out)
 		}
 		return nil, err
 	}
-	rep.IncidentRun, opts.Incident = run, run
-	rep.Reproduced = judge.Shown(run)
-	problems = append(problems, keepReproduction(opts.Out, p, rep))
-	for i, remedy := range p.Remedies {
-		if ctx.Err() != nil || closed(opts.Stop) || !rep.IncidentRun.Valid {
+	for i := range b.remedies {
+		if ctx.Err() != nil || closed(opts.Stop) || !b.doc.IncidentRun.Valid || !b.runRemedy(ctx, i) {
 			break
 		}
-		run, err := one(i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), remedies[i])
-		if errors.Is(err, ErrInterrupted) {
-			break
-		}
-		if err != nil {
-			problems = append(problems, fmt.Errorf("remedy %q: %w", remedy.Name, err))
-			break
-		}
-		cleared := judge.Shown(run)
-		rep.Reproduced = rep.Reproduced && cleared
-		rep.RemedyRuns = append(rep.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: secretless[i].Set, Cleared: cleared, Run: run})
-		problems = append(problems, keepReproduction(opts.Out, p, rep))
 	}
-	judge.Reproduction(says(p), rep)
-	return rep, errors.Join(problems...)
+	judge.Reproduction(says(b.incident), b.doc)
+	return b.doc, errors.Join(b.problems...)
 }
 
-// keepReproduction writes what there is of a reproduction that goes on to dir,
-// unless that is "", so that it can be read if this process is killed.
-func keepReproduction(dir string, p *profiles.Profile, rep *results.Reproduction) error {
-	if dir == "" {
-		return nil
+// reproducing is a reproduction being made.
+type reproducing struct {
+	incident *profiles.Profile
+	remedies []*profiles.Profile // the incident's profile, each with a remedy applied
+	opts     ReproduceOptions
+	doc      *results.Reproduction
+	problems []error // what could not be written, or run
+}
+
+// planReproduction finds out whether p and its remedies can be run.
+func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing, error) {
+	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
+		return nil, inputErrorf("%s is not an incident: an incident has expect, and remedies or says; to send its traffic, use 'kabench run'", p.Name)
 	}
-	so := *rep
-	judge.Reproduction(says(p), &so)
-	return results.SaveReproduction(dir, &so)
+	if p.Load.Seed == 0 {
+		// One for all runs, so that they differ in the remedy and not in the arrivals.
+		p = p.Clone()
+		p.Load.Seed = newSeed()
+	}
+	opts.Incident = nil
+	b := &reproducing{incident: p, opts: opts, doc: &results.Reproduction{
+		Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{},
+	}}
+	for _, remedy := range p.Remedies {
+		changed, err := p.With(remedy)
+		if err == nil {
+			err = validate(changed, true)
+		}
+		if err != nil {
+			return nil, inputErrorf("remedy %q: %w", remedy.Name, err)
+		}
+		b.remedies = append(b.remedies, changed)
+	}
+	return b, nil
+}
+
+func (b *reproducing) runIncident(ctx context.Context) error {
+	run, err := b.run(ctx, 0, "incident", "incident", b.incident)
+	if err != nil {
+		return err
+	}
+	b.doc.IncidentRun, b.opts.Incident = run, run
+	b.doc.Reproduced = judge.Shown(run)
+	b.keep()
+	return nil
+}
+
+// runRemedy runs the i-th remedy, and reports whether there is a run of it.
+func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
+	remedy := profiles.Redact(*b.incident).Remedies[i] // what it sets may be a secret
+	run, err := b.run(ctx, i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), b.remedies[i])
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		return false
+	case err != nil:
+		b.problems = append(b.problems, fmt.Errorf("remedy %q: %w", remedy.Name, err))
+		return false
+	}
+	cleared := judge.Shown(run)
+	b.doc.Reproduced = b.doc.Reproduced && cleared
+	b.doc.RemedyRuns = append(b.doc.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run})
+	b.keep()
+	return true
+}
+
+// run makes a run of p, and makes it again while it is invalid. An error means that
+// there is no run.
+func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
+	opts := b.opts.Options
+	if opts.Out != "" {
+		opts.Out = filepath.Join(opts.Out, dir)
+	}
+	for try := 1; ; try++ {
+		if b.opts.Before != nil {
+			b.opts.Before(step+1, len(b.remedies)+1, name)
+		}
+		run, err := Run(ctx, p, opts)
+		if run != nil && err != nil {
+			b.problems = append(b.problems, err)
+			return run, nil
+		}
+		if err != nil || run.Valid || run.Interrupted || try > MostAgain || ctx.Err() != nil || closed(opts.Stop) {
+			return run, err
+		}
+		if opts.Out != "" {
+			if err := os.RemoveAll(opts.Out); err != nil { // Run made it
+				b.problems = append(b.problems, err)
+				return run, nil
+			}
+		}
+		again := results.MadeAgain{Run: name, Try: try, Invalid: run.Invalid}
+		b.doc.MadeAgain = append(b.doc.MadeAgain, again)
+		if b.opts.Again != nil {
+			b.opts.Again(again)
+		}
+	}
+}
+
+// keep writes what there is of a reproduction that goes on, so that it can be read if
+// this process is killed.
+func (b *reproducing) keep() {
+	if b.opts.Out == "" {
+		return
+	}
+	doc := *b.doc
+	judge.Reproduction(says(b.incident), &doc)
+	if err := results.SaveReproduction(b.opts.Out, &doc); err != nil {
+		b.problems = append(b.problems, err)
+	}
 }
 
 // says is what p has to say of its runs.

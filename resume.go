@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,7 +30,7 @@ func lockRuns(dir string) (*flock.Flock, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	case !locked:
-		return nil, fmt.Errorf("%s: another kabench is making its runs; wait until it has ended", dir)
+		return nil, fmt.Errorf("%s: another kabench is making runs in it; wait until that one has ended", dir)
 	}
 	return lock, nil
 }
@@ -80,7 +81,7 @@ func settingsOf(arms []ComparedArm) (list []results.Setting, secrets bool, err e
 // PlannedArms are the configurations of a plan, to go on with its comparison.
 func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
 	if plan.Secrets {
-		return nil, errors.New("its profiles had secrets, which are not kept: give the arguments that it was begun with as well")
+		return nil, errors.New("its profiles had secrets, which were not written: give the arguments that it was started with as well")
 	}
 	var arms []ComparedArm
 	for _, s := range plan.Settings {
@@ -93,6 +94,20 @@ func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
 	return arms, nil
 }
 
+// asWrittenNow are the settings with their profiles as this version writes them: an
+// earlier one wrote 0 for a cap that there is not.
+func asWrittenNow(settings []results.Setting) []results.Setting {
+	now := slices.Clone(settings)
+	for i := range now {
+		if p, err := profiles.Load("", []byte(now[i].Profile), nil); err == nil {
+			if text, err := profiles.Marshal(p); err == nil {
+				now[i].Profile = string(text)
+			}
+		}
+	}
+	return now
+}
+
 // fitsPlan complains about a comparison that is not the one that was planned.
 func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error {
 	settings, _, err := settingsOf(arms)
@@ -100,16 +115,16 @@ func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error
 		return err
 	}
 	asked, err1 := json.Marshal(settings)
-	planned, err2 := json.Marshal(plan.Settings)
+	planned, err2 := json.Marshal(asWrittenNow(plan.Settings))
 	switch {
 	case errors.Join(err1, err2) != nil:
 		return errors.Join(err1, err2)
 	case !bytes.Equal(asked, planned):
-		return errors.New("the settings are not those that the comparison was begun with; leave the arguments out, or give the same")
+		return errors.New("the settings differ from those that the comparison was started with; leave the arguments out, or give the same")
 	case opts.Repeats != plan.Repeats:
-		return fmt.Errorf("the comparison was begun with %d repeats, not %d", plan.Repeats, opts.Repeats)
+		return fmt.Errorf("the comparison was started with %d repeats, not %d", plan.Repeats, opts.Repeats)
 	case opts.Seed != plan.Seed:
-		return fmt.Errorf("the comparison was begun with the seed %d, not %d", plan.Seed, opts.Seed)
+		return fmt.Errorf("the comparison was started with the seed %d, not %d", plan.Seed, opts.Seed)
 	}
 	return nil
 }

@@ -13,10 +13,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Run makes one run of p, which must be valid. A run that was stopped early
-// is returned all the same, marked as interrupted. The error is an *InputError
-// when the run could not begin; when the results could not be written it comes
-// together with the run.
+// Run makes one run of p. A run that was stopped early is returned all the same, marked
+// as interrupted. The error is an *InputError when p is not valid or the run could not
+// begin. An error that the results could not be written comes together with the run.
 //
 // A profile with a network runs in a process and a namespace of its own, which begins
 // with this program's main: see ExitIfChild.
@@ -79,7 +78,7 @@ func (r *run) write() error {
 		return nil
 	}
 	if err := r.record.Close(&r.doc); err != nil {
-		return fmt.Errorf("the results could not be written whole to %s: %w; free space or choose another --out", r.opts.Out, err)
+		return fmt.Errorf("the results could not be completely written to %s: %w; free space or choose another --out", r.opts.Out, err)
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func TestErrorStatusesAreOKAndSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if run.Counts.OK != 50 || run.Statuses["503"] != 50 || !strings.Contains(strings.Join(run.Warnings, "\n"), "50 of 50 answers had an error status") {
+	if run.Counts.OK != 50 || run.Statuses["503"] != 50 || !strings.Contains(strings.Join(run.Warnings, "\n"), "50 of 50 responses had an error status") {
 		t.Errorf("%+v, statuses %v, warnings %q", run.Counts, run.Statuses, run.Warnings)
 	}
 }

@@ -89,5 +89,5 @@ func (b *Baseline) weighs(expect map[string]string) (notes []string) {
 	if len(says) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("there is one baseline, so what differs from run to run is not known: only the chance within the two runs is allowed for, and a run of the same may be called worse. By that chance alone, %s. Give several baselines: repeat --baseline, or name a directory of several runs", strings.Join(says, "; "))}
+	return []string{fmt.Sprintf("With one baseline it is not known how much such runs differ from each other. Only chance within the two runs is allowed for, so a run of the same setting may be called worse. By that chance alone, %s. Give several baselines: repeat --baseline, or name a directory of several runs", strings.Join(says, "; "))}
 }

@@ -12,7 +12,7 @@ import (
 // watchers are what sees the exchanges and the sockets of a run.
 type watchers struct {
 	recorder   *collectors.Recorder
-	punctual   *collectors.Punctuality
+	schedule   *collectors.ScheduleWatch
 	byTarget   *results.ByTarget // nil: there is one target
 	failures   collectors.Failures
 	exhaustion collectors.PortExhaustion
@@ -27,7 +27,7 @@ type watchers struct {
 func newWatchers(p *plan, t *target.Target, l capacity.Limits) *watchers {
 	return &watchers{
 		recorder: collectors.NewRecorder(),
-		punctual: collectors.NewPunctuality(law(p.profile.Load), p.profile.Load.MaxLag),
+		schedule: collectors.NewScheduleWatch(law(p.profile.Load), p.profile.Load.MaxLag),
 		byTarget: results.NewByTarget(t.Names),
 		guard:    newGuard(p.profile, l, t.Sources()),
 		spans:    p.baseline.spanCounts(p.profile),
@@ -46,8 +46,8 @@ func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *collectors.P
 }
 
 // law is the law that the arrivals of l must follow.
-func law(l generator.Load) collectors.Law {
-	return collectors.Law{
+func law(l generator.Load) collectors.ArrivalLaw {
+	return collectors.ArrivalLaw{
 		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax,
 	}
 }
@@ -71,7 +71,7 @@ func (r *run) observers() *observers {
 	w := r.watch
 	list := []generator.Observer{w.recorder, &w.exhaustion}
 	if !r.opts.Bare {
-		list = append(list, w.punctual)
+		list = append(list, w.schedule)
 		if w.byTarget != nil {
 			list = append(list, w.byTarget)
 		}

@@ -7,9 +7,9 @@ import (
 
 // kernel reads the kernel's TCP counters before and after a run.
 type kernel struct {
-	read          func() (map[string]uint64, error) // host.ReadCounters, but in tests
+	read          func() (map[string]uint64, error) // host.ReadCounters, except in tests
 	before, after map[string]uint64
-	why           string // why there are none
+	why           string // why there are no counters
 }
 
 func (k *kernel) begin() {
@@ -19,7 +19,7 @@ func (k *kernel) begin() {
 	k.before = k.look()
 }
 
-// end does nothing without a begin.
+// end does nothing if begin was not called.
 func (k *kernel) end() {
 	if k.before != nil {
 		k.after = k.look()
@@ -34,7 +34,7 @@ func (k *kernel) look() map[string]uint64 {
 	return c
 }
 
-// counted is how far they rose.
+// counted returns how far the counters rose.
 func (k *kernel) counted() results.Kernel {
 	if k.after == nil {
 		return results.Kernel{Why: k.why, Counters: map[string]uint64{}}

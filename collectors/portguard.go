@@ -74,6 +74,6 @@ func (g *PortGuard) Look(s *results.SocketSample, opened uint64) {
 	if g.ports == 0 || g.over.Load() || 2*s.PortsUsed <= g.ports || g.why != "" || opened*minShare < uint64(g.ports) {
 		return
 	}
-	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were taken, and beyond them other programs get none either; run it in a private network (network), reuse connections, or let it have its way with target.allow_port_exhaustion", s.PortsUsed, g.ports)
+	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were in use, and other programs need some too. Run it in a private network (network), reuse connections, or allow it with target.allow_port_exhaustion", s.PortsUsed, g.ports)
 	close(g.stop)
 }

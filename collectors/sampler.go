@@ -206,7 +206,7 @@ func (s *Sampler) Fill(run *results.Run) {
 	}
 	if n := s.sockets.before; n > 0 {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(
-			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
+			"%d sockets to the target were in TIME_WAIT before the run began and are counted in its figures; wait a minute between runs to leave them out", n))
 	}
 	run.Kernel = s.kernel.counted()
 	for name, k := range s.hosts {

@@ -21,8 +21,8 @@ type sockets struct {
 	took   time.Duration   // how long the last look took
 }
 
-// look counts once. It returns nil when the sockets cannot be seen; the first
-// error ends the looking, because the answers after it could not be trusted.
+// look counts once. It returns nil if the sockets cannot be seen. After the first error it
+// does not count again, because the counts after it could not be trusted.
 func (s *sockets) look() *results.SocketSample {
 	if s.why != "" {
 		return nil
@@ -59,10 +59,10 @@ func (s *sockets) read() (*results.SocketSample, error) {
 	return sample, nil
 }
 
-// release gives back what the looking needs.
+// release closes what look needs.
 func (s *sockets) release() {
 	if s.close != nil {
-		// A read-only socket to the kernel: nothing can be lost by its close.
+		// A read-only socket to the kernel: closing it loses nothing.
 		_ = s.close()
 	}
 }

@@ -11,23 +11,23 @@ import (
 // An Engine performs the exchanges of an open loop, on the loop's goroutine or
 // on others of its own.
 type Engine interface {
-	// Begin comes first, and once. Stamps are offsets from epoch. When ctx is
-	// done the Engine gives up what is under way, which ends as CauseAborted.
-	// It calls over once for every exchange that was started, when it is over
-	// and has its Phase, Cause and Done; from any goroutine, and never from
-	// within Start. over may call Start.
+	// Begin comes first, and once. Stamps are offsets from epoch. When ctx is done the
+	// Engine gives up the exchanges in flight, which end as CauseAborted. It calls over
+	// once for every exchange that was started, when the exchange is over and has its
+	// Phase, Cause and Done. It may call over from any goroutine, but not from within
+	// Start. over may call Start.
 	Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange))
-	// Start begins e. It must be quick: nothing else is started meanwhile.
+	// Start begins e. It must be quick, because no other exchange starts meanwhile.
 	Start(e *results.Exchange)
-	// Wait lets exchanges go on until the offset until, or without limit when
-	// that is Forever. It may return sooner, and does when woken.
+	// Wait lets exchanges continue until the offset until; Forever is no limit. It may
+	// return sooner, and does when woken.
 	Wait(until time.Duration)
-	// Wake makes a Wait under way, or else the next one, return at once. It may
+	// Wake makes the current Wait, or otherwise the next one, return at once. It may
 	// be called from any goroutine.
 	Wake()
 }
 
-// Forever as an offset to wait for never comes.
+// Forever is an offset that never comes.
 const Forever time.Duration = -1
 
 // A Doer performs one exchange and stamps it as it goes. It returns when the
@@ -42,7 +42,7 @@ type Clock interface {
 	// Wait returns when d has passed; a d of Forever never does. It may return
 	// sooner, and does when woken.
 	Wait(d time.Duration)
-	// Wake makes a Wait under way, or else the next one, return at once. It may
+	// Wake makes the current Wait, or otherwise the next one, return at once. It may
 	// be called from any goroutine.
 	Wake()
 }

@@ -71,7 +71,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil {
-		return fmt.Errorf("%q is not a rate; say it as 400/s, 24000/m, 1/h, or 400 for 400/s", text)
+		return fmt.Errorf("%q is not a rate; write it as 400/s, 24000/m, 1/h, or 400 for 400/s", text)
 	}
 	if n /= per; !(n > 0) || math.IsInf(n, 0) {
 		return fmt.Errorf("%q: a rate must be above 0 and finite, as in 400/s", text)
@@ -83,7 +83,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // bareArrivals is Arrivals as a plain mapping, without its YAML methods.
 type bareArrivals Arrivals
 
-// MarshalYAML writes the name alone when there are no parameters.
+// MarshalYAML writes only the name if there are no parameters.
 func (a Arrivals) MarshalYAML() (any, error) {
 	if a == (Arrivals{Process: a.Process}) {
 		return a.Process.String(), nil
@@ -91,8 +91,8 @@ func (a Arrivals) MarshalYAML() (any, error) {
 	return bareArrivals(a), nil
 }
 
-// UnmarshalYAML reads the name of a process or a mapping. Either replaces a
-// whole: parameters of the process set before would be left over otherwise.
+// UnmarshalYAML reads the name of a process, or a mapping. It replaces all of a, so that no
+// parameters of another process remain.
 func (a *Arrivals) UnmarshalYAML(decode func(any) error) error {
 	var name string
 	if decode(&name) == nil {

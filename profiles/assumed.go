@@ -24,13 +24,13 @@ func LoadToCheck(sets []string) (*Profile, error) {
 	for _, c := range p.complaints() {
 		absent := c.Path == "load.rate" && p.Load.Rate == 0 || c.Path == "target.url" && p.Target.URL == ""
 		if !absent && !refused.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, ""))
+			d.Errs = append(d.Errs, d.Located(c, ""))
 		}
 	}
 	if len(d.Errs) > 0 {
 		return nil, WithoutSecrets(d.Errs, sets...)
 	}
-	p.Assumed = d.notGiven()
+	p.Assumed, p.Warnings = d.notGiven(), d.warnings()
 	return &p, nil
 }
 

@@ -23,8 +23,9 @@ type Errors = strictyaml.Errors
 // and facts of a server may begin with.
 type decoder struct {
 	*strictyaml.Decoder
-	preset string // the preset that the pool began with
-	based  bool   // the pool began with a preset
+	preset string   // the preset that the pool began with
+	based  bool     // the pool began with a preset
+	notes  []string // warnings of files that were read for a setting
 }
 
 // newDecoder makes a decoder of fields of a value such as defaults.
@@ -32,6 +33,15 @@ func newDecoder(defaults any) *decoder {
 	d := &decoder{Decoder: strictyaml.NewDecoder(defaults)}
 	d.Preset, d.NullText, d.Elsewhere = d.presetValue, reflect.TypeFor[Changes](), profilePaths
 	return d
+}
+
+// warnings are what was written in an old spelling.
+func (d *decoder) warnings() []string {
+	list := slices.Clone(d.notes)
+	for _, w := range d.Warnings {
+		list = append(list, w.Error())
+	}
+	return list
 }
 
 var profilePaths = strictyaml.PathsOf(reflect.TypeFor[Profile](), "")

@@ -33,12 +33,13 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	refused := d.Errs
 	for _, c := range p.complaints() {
 		if !refused.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, name))
+			d.Errs = append(d.Errs, d.Located(c, name))
 		}
 	}
 	if len(d.Errs) > 0 {
 		return nil, WithoutSecrets(d.Errs, append(slices.Clone(sets), string(data))...)
 	}
+	p.Warnings = d.warnings()
 	return &p, nil
 }
 
@@ -70,20 +71,6 @@ func (d *decoder) document(data []byte, v reflect.Value) {
 	if n := d.Document(data); n != nil {
 		d.Decode("", n, v)
 	}
-}
-
-// located adds to a complaint where its field was set, or the nearest section
-// around it; the file as a whole when neither is in it.
-func (d *decoder) located(c Complaint, file string) Complaint {
-	for path := c.Path; path != ""; {
-		if m, found := d.Places[path]; found {
-			c.Source, c.Line, c.Column = m.Source, m.Line, m.Column
-			return c
-		}
-		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
-	}
-	c.Source = file
-	return c
 }
 
 // notFound is the error for a name that is none of names.

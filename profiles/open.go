@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // Open reads the profile of that name that comes with kabench, or the one in that file,
@@ -12,7 +14,7 @@ func Open(nameOrFile string, sets []string) (*Profile, error) {
 	switch {
 	case nameOrFile == "":
 		return Load("", nil, sets)
-	case isFile(nameOrFile):
+	case IsFile(nameOrFile):
 		if data, err := os.ReadFile(nameOrFile); err == nil && IsMatrix(data) {
 			return nil, fmt.Errorf("%s is a matrix of settings, not a profile: kabench compare %s", nameOrFile, nameOrFile)
 		}
@@ -25,6 +27,14 @@ func Open(nameOrFile string, sets []string) (*Profile, error) {
 	return Load(embedded.Name, []byte(embedded.Text), sets)
 }
 
-// isFile reports whether it is the path of a file rather than a name: it has a dot or a
+// IsFile reports whether nameOrFile is the path of a file rather than a name: it has a dot or a
 // slash in it.
-func isFile(nameOrFile string) bool { return strings.ContainsAny(nameOrFile, `./\`) }
+func IsFile(nameOrFile string) bool { return strings.ContainsAny(nameOrFile, `./\`) }
+
+// IsMatrix reports whether a YAML text is a matrix rather than a profile: it
+// names axes, or a profile.
+func IsMatrix(data []byte) bool {
+	var d strictyaml.Decoder
+	n := d.Document(data)
+	return n != nil && (strictyaml.HasKey(n, "axes") || strictyaml.HasKey(n, "profile"))
+}

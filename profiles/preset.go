@@ -26,6 +26,8 @@ type Preset struct {
 	Pool   pool.Policy `yaml:"pool"`
 	// Base is the preset that Pool began with, in a file; see Profile.Preset.
 	Base string
+	// Warnings are what was understood although it is written in an old spelling.
+	Warnings []string
 }
 
 func (p Preset) names() []string { return append([]string{p.Name}, p.Also...) }
@@ -75,11 +77,11 @@ func parsePreset(source string, data []byte) (Preset, error) {
 			d.Complain("pool", nil, "is not there, so the profile has no pool of its own; give pool, or name a preset ('kabench pools' lists them)")
 		}
 	})
-	p.Base = d.preset
+	p.Base, p.Warnings = d.preset, d.warnings()
 	refused := d.Errs
 	for _, c := range strictyaml.Under(section, p.Pool.Validate()) {
 		if !refused.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, source))
+			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
 	return p, WithoutSecrets(d.Errs.Err(), string(data))

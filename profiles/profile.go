@@ -3,11 +3,10 @@ package profiles
 import (
 	"net/http"
 
-	"github.com/kabench/kabench/profiles/network"
-
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask
@@ -45,6 +44,9 @@ type Profile struct {
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says, in an incident, is the verdict in words; its figures are measured.
 	Says Says `yaml:"says,omitempty"`
+	// Warnings are what Load and Set understood although it is written in an old
+	// spelling, each with its place. They are not written.
+	Warnings []string
 	// Assumed are the paths of fields that nobody gave and that Check must not
 	// take for facts of the user's: see LoadToCheck. It is not written. Empty: all is
 	// as it is said.

@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/kabench/kabench/internal/secrets"
 )
 
 func TestRedact(t *testing.T) {
@@ -65,4 +68,17 @@ remedies:
 	}
 	red.Remedies = nil
 	loadsBack(t, &red)
+}
+
+func TestRedactChange(t *testing.T) {
+	got := RedactChange(map[string]string{"target.headers.Authorization": "Bearer x", "pool.max_idle": "1"})
+	if diff := cmp.Diff(map[string]string{"target.headers.Authorization": secrets.Blanked, "pool.max_idle": "1"}, got); diff != "" {
+		t.Error(diff)
+	}
+	rapid.Check(t, func(rt *rapid.T) { // whatever it is, every field is still there
+		change := rapid.MapOf(rapid.String(), rapid.String()).Draw(rt, "change")
+		if len(RedactChange(change)) != len(change) {
+			rt.Fatal(change)
+		}
+	})
 }

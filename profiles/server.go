@@ -67,7 +67,7 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 	refused := d.Errs
 	for _, c := range append(strictyaml.Under(section, p.Lab.Validate()), strictyaml.Under(facts, p.Facts.Validate())...) {
 		if !refused.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, source))
+			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
 	return p, WithoutSecrets(d.Errs.Err(), string(data))

@@ -18,6 +18,7 @@ import (
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
 	d.set(p, path, value)
+	p.Warnings = append(p.Warnings, d.warnings()...)
 	return WithoutSecrets(d.Errs.Err(), path+"="+value)
 }
 
@@ -46,6 +47,7 @@ func (d *decoder) set(p *Profile, path, value string) {
 			return
 		}
 		p.Pool, p.Preset = preset.Pool, preset.Base
+		d.notes = append(d.notes, preset.Warnings...)
 		d.Remember(path)
 		return
 	}

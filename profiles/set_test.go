@@ -64,7 +64,7 @@ func TestSetComplaints(t *testing.T) {
 		"idle_timeout=3s":           "--set idle_timeout=3s: unknown key here; did you mean pool.idle_timeout?",
 		"pool.idle_timeout=3":       `--set pool.idle_timeout=3: 3 has no unit; say "3s" or "3ms"`,
 		"pool.idle_timeout":         "--set pool.idle_timeout: say which field and what: --set path=value",
-		"pool.max_idle=-5":          "--set pool.max_idle=-5: -5 is below -1 (-1 means no cap, 0 no keep-alive)",
+		"pool.max_idle=-5":          "--set pool.max_idle=-5: -5 is below 0 (write none, or -1, for no cap; 0 means no keep-alive)",
 		"pool={max_idl: 2}":         "--set pool={max_idl: 2}: pool.max_idl: unknown key; did you mean max_idle?",
 		"pool=okhtpp":               "--set pool=okhtpp: pool okhtpp: no such name or file; did you mean okhttp?",
 		"load.rate.x=1":             "--set load.rate.x=1: load.rate is a single value, without fields of its own",

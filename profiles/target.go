@@ -188,3 +188,14 @@ func (t Target) SourceCount() int {
 	}
 	return min(of[0], of[1])
 }
+
+// NameByTarget gives a profile without a name the name of the host it sends to.
+func (p *Profile) NameByTarget() {
+	if p.Name != "" {
+		return
+	}
+	p.Name = "run"
+	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
+		p.Name = u.Hostname()
+	}
+}

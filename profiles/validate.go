@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
@@ -116,7 +117,7 @@ func (p *Profile) neverCounted(path string) string {
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
 	case path == "ports.met" || path == "ports.predicted":
-		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == 0 {
+		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
 			return "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"
 		}
 	}

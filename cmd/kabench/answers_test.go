@@ -11,9 +11,8 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 )
 
-// When every answer is an error, everything that sums the run up says so where it
-// speaks of failures; the exit code stays, and the last line says how to change
-// that.
+// If every response has an error status, each summary of the run says so beside the failures.
+// The exit code stays 0, and the last line says how to change that.
 func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
 	defer server.Close()
@@ -45,7 +44,7 @@ func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 			t.Errorf("%s has no figure for error answers", name)
 		}
 	}
-	// As the line says, they can be made to count.
+	// With the expectation that the line proposes, they count.
 	text, _ = says(t, exit.Unmet, append(asked, "--out", "none", "--set", "expect.error_answers=0")...)
 	if strings.Contains(text, "do not change the exit code") || !strings.Contains(text, "NOT MET") {
 		t.Errorf("with the expectation:\n%s", text)

@@ -10,10 +10,11 @@ import (
 
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/matrix"
 )
 
 // plan reads what to compare from the flags and, if it is one, the matrix file.
-func (o *compareOptions) plan() (*profiles.Plan, error) {
+func (o *compareOptions) plan() (*matrix.Plan, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -22,12 +23,12 @@ func (o *compareOptions) plan() (*profiles.Plan, error) {
 		return nil, err
 	}
 	for _, ch := range o.changes {
-		if slices.ContainsFunc(m.Axes, func(a profiles.AxisOf) bool { return a.Path == ch.path }) {
+		if slices.ContainsFunc(m.Axes, func(a matrix.Axis) bool { return a.Path == ch.path }) {
 			return nil, usage.Errorf("kabench compare", "--%s and the axis %s set the same field; give one", ch.flag, ch.path)
 		}
 	}
 	plan, err := m.Plan(o.allSets())
-	if none, ok := errors.AsType[*profiles.NoComparison](err); ok {
+	if none, ok := errors.AsType[*matrix.NoComparison](err); ok {
 		return nil, &usage.Error{Command: "kabench compare", Err: none}
 	}
 	if err != nil {
@@ -37,24 +38,24 @@ func (o *compareOptions) plan() (*profiles.Plan, error) {
 }
 
 // matrix reads the matrix file, or makes a matrix of the flags alone.
-func (o *compareOptions) matrix(profileOrMatrix string) (*profiles.Matrix, error) {
+func (o *compareOptions) matrix(profileOrMatrix string) (*matrix.Matrix, error) {
 	m, err := o.matrixFile(profileOrMatrix)
 	if err != nil {
 		return nil, err
 	}
 	if len(o.pools) > 0 {
-		axis := profiles.AxisOf{Path: "pool", Values: o.pools}
+		axis := matrix.Axis{Path: "pool", Values: o.pools}
 		for _, v := range o.pools {
 			axis.Sources = append(axis.Sources, "--pool "+v)
 		}
-		m.Axes = append(profiles.Axes{axis}, m.Axes...)
+		m.Axes = append(matrix.Axes{axis}, m.Axes...)
 	}
 	for _, text := range o.axes {
 		path, values, found := strings.Cut(text, "=")
 		if !found || path == "" || values == "" {
-			return nil, usage.Errorf("kabench compare", "--axis %s: say which field and what values: --axis pool.idle_timeout=0,15s,3s", text)
+			return nil, usage.Errorf("kabench compare", "--axis %s: give a field and its values, for example --axis pool.idle_timeout=0,15s,3s", text)
 		}
-		axis := profiles.AxisOf{Path: path, Values: splitValues(values)}
+		axis := matrix.Axis{Path: path, Values: splitValues(values)}
 		for _, v := range axis.Values {
 			axis.Sources = append(axis.Sources, "--axis "+path+"="+v)
 		}
@@ -65,8 +66,8 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*profiles.Matrix, error
 
 // matrixFile reads the matrix in a file, or makes one without axes of a profile. Flags
 // that were given win over what the file says.
-func (o *compareOptions) matrixFile(profileOrMatrix string) (*profiles.Matrix, error) {
-	bare := &profiles.Matrix{Profile: profileOrMatrix, Repeats: o.repeats, CoolDown: o.coolDown, Seed: o.seed}
+func (o *compareOptions) matrixFile(profileOrMatrix string) (*matrix.Matrix, error) {
+	bare := &matrix.Matrix{Profile: profileOrMatrix, Repeats: o.repeats, CoolDown: o.coolDown, Seed: o.seed}
 	if !strings.ContainsAny(profileOrMatrix, `./\`) {
 		return bare, nil
 	}
@@ -74,7 +75,7 @@ func (o *compareOptions) matrixFile(profileOrMatrix string) (*profiles.Matrix, e
 	if err != nil || !profiles.IsMatrix(data) {
 		return bare, err
 	}
-	m, err := profiles.LoadMatrix(profileOrMatrix, data)
+	m, err := matrix.Load(profileOrMatrix, data)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +91,8 @@ func (o *compareOptions) matrixFile(profileOrMatrix string) (*profiles.Matrix, e
 	return m, nil
 }
 
-// estimate says what the comparison will take.
-func estimate(p *profiles.Plan) string {
+// estimate says how long the comparison will take.
+func estimate(p *matrix.Plan) string {
 	var load, cool time.Duration
 	for _, arm := range p.Arms {
 		load += arm.Profile.Takes()
@@ -100,14 +101,14 @@ func estimate(p *profiles.Plan) string {
 		}
 	}
 	load, cool = load*time.Duration(p.Repeats), cool*time.Duration(p.Repeats)
-	text := fmt.Sprintf("%d settings × %d = %d runs: about %v", len(p.Arms), p.Repeats, len(p.Arms)*p.Repeats, load.Round(time.Second))
+	text := fmt.Sprintf("%d settings × %d repeats = %d runs: about %v", len(p.Arms), p.Repeats, len(p.Arms)*p.Repeats, load.Round(time.Second))
 	if cool > 0 {
-		text += fmt.Sprintf(", and up to %v of waiting for TIME_WAIT to go", cool.Round(time.Second))
+		text += fmt.Sprintf(", plus up to %v of waiting for TIME_WAIT sockets to expire", cool.Round(time.Second))
 	}
 	return text
 }
 
-// splitValues cuts at commas that are not within brackets or quotes.
+// splitValues splits text at commas that are outside brackets and quotes.
 func splitValues(text string) (values []string) {
 	depth, quote, from := 0, rune(0), 0
 	for i, r := range text {

@@ -10,11 +10,11 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
 )
 
-// resume goes on with the comparison in o.resume. Secrets are not kept, so a comparison that
+// resume continues the comparison in o.resume. Secrets are not kept, so a comparison that
 // needs some is resumed with the arguments that it was begun with.
 func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) error {
 	fromKept := len(args) == 0 && o.target == "" && o.targets == ""
@@ -25,7 +25,7 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	p := &profiles.Plan{
+	p := &matrix.Plan{
 		Name: begun.Name, Question: begun.Question, Axes: begun.Axes, Repeats: begun.Repeats, Seed: begun.Seed,
 		CoolDown: time.Duration(begun.CoolDown * float64(time.Second)),
 	}
@@ -38,27 +38,27 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
 	if begun.Version != version() {
-		fmt.Fprintf(s.err, "kabench: the comparison was begun by kabench %s, and this is %s\n", begun.Version, version())
+		fmt.Fprintf(s.err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, version())
 	}
 	return makeRuns(c, s, p, o.resume, true)
 }
 
-// checkResume refuses what does not go with --resume. fromKept says that the settings are
-// taken from the directory, so that no flag may change them.
+// checkResume refuses arguments that cannot be combined with --resume. With fromKept the
+// settings come from the directory, so no flag may change them.
 func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept bool) error {
 	switch {
 	case len(args) > 1 || len(args) == 1 && finished(args):
-		return usage.Errorf(c.CommandPath(), "--resume %s goes on with that comparison; name no other directories", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s continues that comparison; name no other directories", o.resume)
 	case o.has("out"):
-		return usage.Errorf(c.CommandPath(), "--resume %s keeps the results there; leave --out out", o.resume)
+		return usage.Errorf(c.CommandPath(), "--resume %s adds to the results there; leave out --out", o.resume)
 	case o.anyQuestion:
-		return usage.Errorf(c.CommandPath(), "--any-question is for directories of finished runs")
+		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
 	case !fromKept:
 		return nil
 	}
 	for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
 		if o.has(flag) {
-			return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was begun with", flag, o.resume)
+			return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was started with", flag, o.resume)
 		}
 	}
 	return nil
@@ -68,25 +68,25 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 func openBegun(dir string) (*results.Plan, error) {
 	begun, err := results.OpenPlan(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("there is no comparison that was begun; name the directory that --out made")
+		return nil, errors.New("this directory has no comparison to continue; name the directory given with --out")
 	}
 	if err == nil && begun.Kind != results.KindComparison {
-		err = fmt.Errorf("it holds no comparison but the runs of %s %s; run it again", begun.Kind, begun.Name)
+		err = fmt.Errorf("it holds the runs of the %s %s, not a comparison; run that again instead", begun.Kind, begun.Name)
 	}
 	return begun, err
 }
 
 // keptArms takes the settings from the plan that was kept.
-func keptArms(p *profiles.Plan, begun *results.Plan) error {
+func keptArms(p *matrix.Plan, begun *results.Plan) error {
 	arms, err := kabench.PlannedArms(begun)
 	for _, arm := range arms {
-		p.Arms = append(p.Arms, profiles.Arm(arm))
+		p.Arms = append(p.Arms, matrix.Arm(arm))
 	}
 	return err
 }
 
 // askedArms takes the settings from the command line.
-func (o *compareOptions) askedArms(p *profiles.Plan, args []string) error {
+func (o *compareOptions) askedArms(p *matrix.Plan, args []string) error {
 	if len(args) > 0 {
 		o.profile = args[0]
 	}

@@ -21,23 +21,23 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// doctorOptions are the flags of `kabench doctor`.
+// doctorOptions holds the flags of 'kabench doctor'.
 type doctorOptions struct{ quick bool }
 
 func newDoctor(s *streams) *cobra.Command {
 	o := &doctorOptions{}
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Say how fit this machine is to make a load, and what to change",
-		Long: `Measure the timers and the rate that this machine holds, read its limits and settings, and try
-whether a private network can be made here. Traffic goes to kabench's own server on the loopback
-interface, for ten seconds at most; --quick leaves it out.
+		Short: "Check whether this machine can produce load, and what to change",
+		Long: `Measure the timers of this machine and the request rate that it sustains, read its limits and
+settings, and check whether a private network can be set up. To measure the rate, kabench sends
+requests to its own server on the loopback interface for at most ten seconds; --quick skips that.
 
-Exit codes: 0 runs can be made, whatever there is to warn of; 1 something makes them impossible.`,
+Exit codes: 0 runs are possible, even if there are warnings; 1 runs are impossible.`,
 		Args: usage.None,
 		RunE: func(c *cobra.Command, _ []string) error { return doDoctor(c, s, o) },
 	}
-	c.Flags().BoolVar(&o.quick, "quick", false, "leave out the rate, which takes up to ten seconds")
+	c.Flags().BoolVar(&o.quick, "quick", false, "skip the rate, which takes up to ten seconds")
 	return c
 }
 
@@ -47,7 +47,7 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 	facts := doctor.Examine()
 	if !o.quick {
 		if !s.json {
-			fmt.Fprintln(s.err, "measuring the rate that this machine holds, ten seconds at most")
+			fmt.Fprintln(s.err, "measuring the request rate that this machine sustains (at most ten seconds)")
 		}
 		err := facts.MeasureRate(func(rate int) (bool, error) { return holds(ctx, stop, rate) })
 		if errors.Is(err, kabench.ErrInterrupted) {
@@ -68,8 +68,8 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 	return err
 }
 
-// holds reports whether this machine sends that many requests a second when
-// they are due, to a server in this process.
+// holds reports whether this machine sends that many requests a second on time, to a server
+// in this process.
 func holds(ctx context.Context, stop <-chan struct{}, rate int) (bool, error) {
 	p, err := profiles.Load("doctor", nil, []string{
 		"target.lab={}", "load.rate=" + strconv.Itoa(rate), "load.duration=" + doctor.RungLength.String(),
@@ -102,10 +102,10 @@ func printChecks(w io.Writer, list []doctor.Check) error {
 			fmt.Fprintf(&b, "\n%s: %s\n", c.Name, c.Fix)
 		}
 	}
-	says := "fit to make runs"
+	says := "this machine can make runs"
 	if counts[doctor.Bad] > 0 {
-		says = "runs cannot be made here as it is"
+		says = "this machine cannot make runs"
 	}
-	fmt.Fprintf(&b, "\n%s: %d ok, %d to warn of, %d bad, %d not known\n", says, counts[doctor.OK], counts[doctor.Warn], counts[doctor.Bad], counts[doctor.Unknown])
+	fmt.Fprintf(&b, "\n%s: %d ok, %d warnings, %d bad, %d unknown\n", says, counts[doctor.OK], counts[doctor.Warn], counts[doctor.Bad], counts[doctor.Unknown])
 	return layout.Print(w, b.String(), 0)
 }

@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// A rung is a run that can be made; whether it is held is the machine's affair.
+// A run at one of the rates can be made; whether the machine sustains it does not matter here.
 func TestARungIsARun(t *testing.T) {
 	if _, err := holds(t.Context(), nil, 50); err != nil {
 		t.Error(err)

@@ -19,9 +19,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A comparison that is killed keeps the runs that were finished: they are reported
-// and exported, what is missing is said, and --resume makes the rest, in the
-// order of the same seed.
+// A comparison that is killed keeps its finished runs. They are reported and exported, the
+// missing ones are named, and --resume makes those in the order of the same seed.
 func TestKilledComparisonGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
 	asked := []string{"compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=1s", "--set", "load.max_lag=0", "--repeats", "3", "--seed", "7"}
@@ -33,7 +32,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 		return err == nil && len(c.Runs) >= 2
 	})
 	p.Process.Signal(syscall.SIGSTOP) // so that it makes no more runs while others are looked at
-	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making its runs") {
+	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making runs in it") {
 		t.Errorf("while it goes on: %s", stderr)
 	}
 	p.Process.Kill()
@@ -57,7 +56,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "of 6 runs are missing") {
 		t.Errorf("the page does not say what is missing (%v)", err)
 	}
-	if _, stderr := says(t, exit.Input, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "begun with 3 repeats") {
+	if _, stderr := says(t, exit.Input, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "started with 3 repeats") {
 		t.Errorf("other repeats: %s", stderr)
 	}
 	whole := compared(t, "compare", "--resume", dir, "--json")
@@ -123,8 +122,8 @@ func seedOf(t *testing.T, dir string) float64 {
 	return p.Load.Seed
 }
 
-// Killed in its first run a comparison has nothing to compare, says so, and goes on
-// all the same; what was cut off stays.
+// A comparison that is killed in its first run reports that it has nothing to compare. It can
+// be continued, and the run that was cut off stays.
 func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
 	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
@@ -150,8 +149,8 @@ func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	}
 }
 
-// A reproduction that is killed in a remedy's run says what the incident showed and
-// which remedies are missing.
+// The report of a reproduction that is killed in a remedy's run has the incident, and names the
+// missing remedies.
 func TestKilledReproductionIsReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "all", "truncated")
 	p := start(t, "reproduce", "truncated", "--set", "load.max_lag=0", "--out", dir)
@@ -173,14 +172,14 @@ func TestKilledReproductionIsReported(t *testing.T) {
 	if rep.Reproduced || !strings.Contains(text, "remedies were not run to their end") && !strings.Contains(text, "Not reproduced") {
 		t.Errorf("%s\n%s", incident.Name, text)
 	}
-	// The same within the directory of a catalogue that was killed.
+	// The same in the directory of a 'reproduce --all' that was killed.
 	all := filepath.Dir(dir)
 	plan := &results.Plan{Kind: results.KindCatalogue, Name: "all", Start: time.Now(), Incidents: []string{"truncated", "idle-race", "port-exhaustion"}}
 	if err := errors.Join(results.SavePlan(all, plan), os.Mkdir(filepath.Join(all, "idle-race"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	text, _ = says(t, exit.Done, "report", all)
-	for _, want := range []string{"0 of 3 reproduced, 1 not begun", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
+	for _, want := range []string{"0 of 3 reproduced, 1 not started", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, text)
 		}

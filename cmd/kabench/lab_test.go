@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 )
 
-// A lab that is a server says where it is, what it cannot be, and what it saw.
+// 'lab --as' prints its address, what it cannot imitate, and what it saw.
 func TestLabAs(t *testing.T) {
 	p := start(t, "lab", "--as", "apache-httpd", "--set", "target.lab.hint=timeout=7", "--json")
 	var serving struct {
@@ -20,7 +20,7 @@ func TestLabAs(t *testing.T) {
 		Cannot []string
 	}
 	var line string
-	waitFor(t, "the line that says where it serves", func() bool {
+	waitFor(t, "the line with its address", func() bool {
 		var whole bool
 		line, _, whole = strings.Cut(p.stdout.String(), "\n")
 		return whole
@@ -29,7 +29,7 @@ func TestLabAs(t *testing.T) {
 		t.Fatalf("%q: %v", line, err)
 	}
 	if len(serving.Cannot) == 0 {
-		t.Error("it says nothing of what it cannot be")
+		t.Error("it does not say what it cannot imitate")
 	}
 	request, err := http.NewRequest(http.MethodGet, serving.URL, nil)
 	if err != nil {

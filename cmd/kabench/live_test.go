@@ -26,7 +26,7 @@ import (
 
 var liveAt = regexp.MustCompile(`(?m)^live: (http://\S+)$`)
 
-// liveURL is where p serves its page.
+// liveURL returns the address of p's page.
 func liveURL(t *testing.T, p *process) string {
 	t.Helper()
 	var found []string
@@ -37,7 +37,7 @@ func liveURL(t *testing.T, p *process) string {
 	return found[1]
 }
 
-// The page of a run that goes on can be fetched, moves, and ends with the run.
+// The page can be fetched during the run, changes, and ends with the run.
 func TestLivePage(t *testing.T) {
 	p, dir := endless(t, script.Server{}, "--live", ":0")
 	url := liveURL(t, p)
@@ -87,8 +87,8 @@ func TestLivePage(t *testing.T) {
 	}
 }
 
-// After the run the last state stays as long as was asked for, and an interrupt
-// ends that with the exit code of the run.
+// After the run, the final page is served for --live-stay. An interrupt ends that, and the exit
+// code is the run's.
 func TestLiveStay(t *testing.T) {
 	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
@@ -115,10 +115,10 @@ func TestLiveStay(t *testing.T) {
 	}
 }
 
-// In a browser numbers and charts follow the run, and nothing is complained of.
+// In a browser, numbers and charts follow the run, and the console has no complaints.
 func TestLivePageInABrowser(t *testing.T) {
 	ctx := chromium.Start(t)
-	// Every tenth request fails, so that there is something to draw of that too.
+	// Every tenth request fails, so that failures are drawn as well.
 	cfg := script.Server{Fault: script.CloseBeforeResponse}
 	if err := cfg.FaultOn.UnmarshalText([]byte("every 10")); err != nil {
 		t.Fatal(err)

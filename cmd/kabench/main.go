@@ -1,5 +1,5 @@
 // Command kabench reproduces incidents of pooled HTTP connections, measures
-// pool configurations under open-loop load, and reports what was seen.
+// pool configurations under open-loop load, and explains failures.
 package main
 
 import (
@@ -23,14 +23,14 @@ import (
 )
 
 func main() {
-	// net/http logs what servers send unasked. To client: stock it is an outcome, and
-	// a secret may be in it.
+	// net/http logs unsolicited responses. With client: stock they are outcomes anyway, and
+	// a log line may show a secret.
 	log.SetOutput(io.Discard)
 	kabench.ExitIfChild()
 	os.Exit(int(run(os.Args[1:], os.Stdout, os.Stderr)))
 }
 
-// run is the program: results go to stdout, chatter to stderr.
+// run is the program. Results go to stdout, everything else to stderr.
 func run(args []string, stdout, stderr io.Writer) exit.Code {
 	root := newRoot(stdout, stderr)
 	root.SetArgs(args)
@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 	return exit.Done
 }
 
-// streams are where commands write, and whether they write JSON.
+// streams are where commands write to, and in which form.
 type streams struct {
 	out, err io.Writer
 	json     bool
@@ -67,18 +67,19 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
-		Long: `kabench sends open-loop traffic through a connection pool whose every rule is stated,
-follows each request through its phases down to the socket, and says how each failure
-happened, who closed, and what it cost.
+		Long: `kabench sends open-loop traffic through a connection pool whose rules are all known,
+follows each request through its phases down to the socket, and reports how each failure
+happened, which side closed the connection, and what it cost.
 
   kabench reproduce idle-race                        reproduce an incident, and clear it
   kabench run --target http://host:port/ --rate 300/s   measure your own server
   kabench compare --target http://host:port/ --rate 300/s --pool a --pool b
-                                                     hold pool settings against each other
+                                                     compare pool settings
 
-Exit codes: 0 done and all expectations met; 1 an expectation failed, abort_when stopped the
-run, an incident was not reproduced, lint found something or explain nothing; 2 wrong input, or
-results that could not be written; 3 the run is invalid; 130 interrupted.`,
+Exit codes: 0 done, and every expectation was met; 1 an expectation was not met, abort_when
+stopped the run, an incident was not reproduced, lint found a broken rule, or explain does not
+know the text; 2 the input is wrong, or the results could not be written; 3 the run is invalid;
+130 interrupted.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -88,7 +89,7 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.SetFlagErrorFunc(usage.FlagError)
 	root.SetHelpCommand(usage.NewHelp())
 	root.SetHelpFunc(usage.Help(s.out))
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and no progress")
+	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and show no progress")
 	root.AddCommand(
 		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s),
 		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
@@ -98,7 +99,7 @@ results that could not be written; 3 the run is invalid; 130 interrupted.`,
 	return root
 }
 
-// line prints one line: v with --json, the text otherwise.
+// line prints one line: v as JSON with --json, the text otherwise.
 func (s *streams) line(v any, format string, args ...any) error {
 	if s.json {
 		return json.NewEncoder(s.out).Encode(v)
@@ -116,7 +117,7 @@ func newVersion(s *streams) *cobra.Command {
 	}
 }
 
-// version is that of the module as built: a tag, or "devel" and the revision.
+// version returns the module's version as built: a tag, or "devel" and the revision.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -30,8 +30,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
 }
 
-// stuck is a command that heeds no interrupt, and whose standard error takes
-// nothing.
+// stuck is a command that ignores interrupts, and whose standard error blocks.
 func stuck() {
 	_, _, restore := interrupt.Catch(context.Background(), deaf{})
 	defer restore()
@@ -43,7 +42,7 @@ type deaf struct{}
 
 func (deaf) Write([]byte) (int, error) { select {} }
 
-// The transcripts in testdata/script are what a user types and sees.
+// The transcripts in testdata/script show what a user types and sees.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -82,7 +81,7 @@ func says(t *testing.T, wantCode exit.Code, args ...string) (stdout, stderr stri
 	return out.String(), chatter.String()
 }
 
-// exits CODE COMMAND...: runs kabench and wants that exit code.
+// exits CODE ARG...: runs kabench and checks its exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	got := 0
 	if err := ts.Exec("kabench", args[1:]...); err != nil {
@@ -97,7 +96,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// fits COLUMNS: no line of the last standard output takes more.
+// fits COLUMNS: checks that no line of the last standard output is wider.
 func fits(ts *testscript.TestScript, _ bool, args []string) {
 	columns, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -108,7 +107,7 @@ func fits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// envsubst FILE...: puts the values of variables into files.
+// envsubst FILE...: replaces variables in files by their values.
 func envsubst(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)

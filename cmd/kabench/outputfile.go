@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// writeFile makes the file at path of what write writes. It is written beside
-// itself first, so that what is there already is replaced by a whole file or kept;
-// a device or a pipe is written as it is.
+// writeFile makes the file at path from what write writes. The text goes to a new file beside
+// it first, which then replaces an older one, so that an error leaves the older file as it
+// was. A device or a pipe is written directly.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	name, whole := path, true
 	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
@@ -24,10 +24,10 @@ func writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	defer func() {
 		if at, ok := errors.AsType[*fs.PathError](err); ok && at.Path == name {
-			at.Path = path // the one that was asked for
+			at.Path = path // the name the user gave
 		}
 		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("%w; free space, or name a file elsewhere", err)
+			err = fmt.Errorf("%w; free some space, or name a file on another disk", err)
 		}
 	}()
 	if err != nil {

@@ -24,25 +24,25 @@ func aProgress() kabench.Progress {
 func TestProgressLines(t *testing.T) {
 	want := `idle-race: 12 s of 35 s
 rate       400/s offered, 398/s achieved, 396/s ok
-exchanges  in flight 13, ok 4798, failed 12, dropped 2
+requests   in flight 13, ok 4798, failed 12, dropped 2
 pool       leased 12 of 16, idle 4, dialing 1, pending 3 of 32
 failures   connect 2, before_response 10
-sockets    TIME_WAIT 217 ours, 85 the server's; ports 233 of 28232`
+sockets    TIME_WAIT client 217, server 85; ports used 233 of 28232`
 	if got := strings.Join(progressLines("idle-race", aProgress()), "\n"); got != want {
 		t.Errorf("%s", got)
 	}
-	// What is not known is not said.
+	// Unknown figures are left out.
 	now := kabench.Progress{Elapsed: 3 * time.Second, WarmUp: 5 * time.Second, PendingMax: -1, Buffered: 7}
 	want = `3 s, warming up
 rate       0/s offered, 0/s achieved, 0/s ok
-exchanges  in flight 0, ok 0, failed 0, dropped 0, in the buffer 7
+requests   in flight 0, ok 0, failed 0, dropped 0, buffered 7
 pool       leased 0, idle 0, dialing 0, pending 0`
 	if got := strings.Join(progressLines("", now), "\n"); got != want {
 		t.Errorf("%s", got)
 	}
 	now = aProgress()
 	now.Elapsed = 36 * time.Second
-	if got := progressLines("", now)[0]; got != "36 s of 35 s, waiting for what is in flight" {
+	if got := progressLines("", now)[0]; got != "36 s of 35 s, waiting for requests in flight" {
 		t.Errorf("%s", got)
 	}
 }
@@ -59,8 +59,8 @@ func TestPlainProgressEveryFiveSeconds(t *testing.T) {
 	}
 	p.end()
 	want := `run 1 of 2
-run 1 of 2: 5 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports 233
-run 1 of 2: 10 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports 233
+run 1 of 2: 5 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports used 233
+run 1 of 2: 10 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports used 233
 `
 	if b.String() != want {
 		t.Errorf("%s", b.String())

@@ -22,7 +22,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// reproduceOptions are the flags of `kabench reproduce`.
+// reproduceOptions holds the flags of 'kabench reproduce'.
 type reproduceOptions struct {
 	incident string
 	sets     []string
@@ -36,16 +36,16 @@ func newReproduce(s *streams) *cobra.Command {
 	o := &reproduceOptions{}
 	c := &cobra.Command{
 		Use:   "reproduce INCIDENT",
-		Short: "Reproduce an incident, run its remedies, and show them side by side",
-		Long: `Reproduce an incident by its own mechanism, check that it shows its signature, then run each
-of its remedies and check that it clears it. 'kabench incidents' lists those that come with
-kabench; a YAML file of the same shape will do too, and 'kabench new-incident' writes one.
+		Short: "Reproduce an incident, run its remedies, and show both side by side",
+		Long: `Reproduce an incident: run the traffic and the faults that cause it, and check that its
+symptoms appear. Then run each of its remedies and check that the symptoms are gone. INCIDENT is
+a name from 'kabench incidents', or a YAML file; 'kabench new-incident' writes one to start from.
 
-A run that is invalid, because this machine was too busy for it, is made again, three times at
-most. Nothing is judged from an invalid one.
+A run is invalid if this machine was too busy for it. An invalid run is repeated, at most three
+times, and nothing is concluded from it.
 
-With --all every incident that comes with kabench is reproduced, each by a process of its own,
-and one table says how they came out; with --json it is a list of what each alone would print.`,
+With --all, kabench reproduces every incident that comes with it, each in a process of its own,
+and prints one table. With --json it prints a list of what each process would print alone.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce --all --jobs 2`,
@@ -53,15 +53,15 @@ and one table says how they came out; with --json it is a list of what each alon
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.all && len(args) > 0:
-				return usage.Errorf(c.CommandPath(), "--all is every incident; name none")
+				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
-				return usage.Errorf(c.CommandPath(), "--jobs %d is not between 1 and 64", o.jobs)
+				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
 			case o.all && o.trace.to != "":
-				return usage.Errorf(c.CommandPath(), "--trace is for one incident; reproduce it by itself")
+				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):
-				return usage.Errorf(c.CommandPath(), "--jobs is for --all")
+				return usage.Errorf(c.CommandPath(), "--jobs needs --all")
 			}
 			if err := usage.One("an incident; 'kabench incidents' lists them")(c, args); err != nil {
 				return err
@@ -70,11 +70,11 @@ and one table says how they came out; with --json it is a list of what each alon
 			return doReproduce(c, s, o)
 		},
 	}
-	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.link.delay=2ms; may be repeated")
-	c.Flags().StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.link.delay=2ms; may be repeated")
+	c.Flags().StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	o.trace.flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
-	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many at a time; they share this machine's cores")
+	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	return c
 }
 
@@ -102,7 +102,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		Again: func(a results.MadeAgain) {
 			progress.end()
 			if !s.json {
-				fmt.Fprintf(s.err, "kabench: %s: invalid, so it is run again (%d of at most %d): %s\n", a.Run, a.Try, kabench.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
+				fmt.Fprintf(s.err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
 			}
 		},
 	})
@@ -134,7 +134,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
 func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	all := profiles.Incidents()
-	for _, e := range all { // before any of them is run
+	for _, e := range all { // before the first one is run
 		if _, err := profiles.Open(e.Name, o.sets); err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
@@ -177,8 +177,8 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	return incidents.Worst(done).Err()
 }
 
-// printIncidents prints how incidents came out; of is how many there were to be, out
-// where their results are.
+// printIncidents prints how incidents came out. of is how many there were to be, and out is
+// where the results are.
 func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
 	if s.json {
 		return incidents.PrintJSON(s.out, done)

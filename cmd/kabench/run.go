@@ -14,7 +14,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// runOptions are the flags of `kabench run`.
+// runOptions holds the flags of 'kabench run'.
 type runOptions struct {
 	traffic
 	out     string
@@ -28,12 +28,13 @@ func newRun(s *streams) *cobra.Command {
 	o := &runOptions{traffic: traffic{command: "kabench run"}}
 	c := &cobra.Command{
 		Use:   "run [PROFILE]",
-		Short: "Send a profile's traffic, and report what happened",
-		Long: `Send the traffic of a profile (a YAML file, or the name of one that comes with kabench) and
-report how every request ended. Without a profile, --target and --rate are enough.
+		Short: "Send a profile's traffic and report what happened",
+		Long: `Send the traffic of a profile (a YAML file, or the name of a profile that comes with kabench)
+and report how every request ended. Without a profile, give at least --target and --rate.
 
-The results are a directory: profile.yaml, exchanges.ndjson.zst, samples.ndjson,
-latency.hlog and run.json.`,
+The results are kept in a directory with profile.yaml, exchanges.ndjson.zst, samples.ndjson,
+latency.hlog and run.json. Failed requests alone do not change the exit code; set a limit with
+expect in the profile.`,
 		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
@@ -49,11 +50,11 @@ latency.hlog and run.json.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	o.flags(c, change{flag: "seed", path: "load.seed", usage: "of random arrivals, to make a run again"},
+	o.flags(c, change{flag: "seed", path: "load.seed", usage: "seed of random arrivals, to repeat a run exactly"},
 		change{flag: "pool", path: "pool", usage: "pool preset or YAML file"})
-	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
-	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run that expect and abort_when may name, or of several of the same; may be repeated")
-	f.BoolVar(&o.bare, "no-instruments", false, "watch nothing and keep nothing: what is left when the cost of watching is to be known")
+	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
+	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
+	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
 	o.trace.flags(c)
 	o.live.flags(c)
 	return c
@@ -117,8 +118,8 @@ func (s *streams) saved(dir string) {
 	}
 }
 
-// openBaselines reads the runs in these directories, each of one run or of
-// several; without directories there is no baseline.
+// openBaselines reads the runs in these directories, each of which holds one run or
+// several. Without directories it returns nil.
 func openBaselines(dirs []string) (*kabench.Baseline, error) {
 	var all []*kabench.Baseline
 	sifted := false

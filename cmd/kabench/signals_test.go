@@ -48,7 +48,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// prepare makes one that is not started yet.
+// prepare makes a process that is not started yet.
 func prepare(t *testing.T, args ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
@@ -82,11 +82,11 @@ func (p *process) exitCode(t *testing.T) exit.Code {
 	return 0
 }
 
-// patience bounds the wait for what must come. It is long, because a machine that runs
-// other tests too may take long over anything.
+// patience is the longest wait for something that must happen. It is long, because the machine
+// may be busy with other tests.
 const patience = 5 * time.Minute
 
-// waitFor waits until something is seen.
+// waitFor waits until seen returns true.
 func waitFor(t *testing.T, what string, seen func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !seen(); time.Sleep(10 * time.Millisecond) {
@@ -109,8 +109,7 @@ func recorded(t *testing.T, dir string) {
 	})
 }
 
-// endless is a run against a server of the given script that will not end by
-// itself.
+// endless starts a run against a server with that script. The run does not end by itself.
 func endless(t *testing.T, cfg script.Server, more ...string) (p *process, dir string) {
 	t.Helper()
 	server, err := lab.Start(cfg, "")
@@ -147,9 +146,8 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 	}
 }
 
-// heedHangUp lets the programs that t starts have the default action for SIGHUP,
-// also if the tests run under nohup: exec resets what is caught, and keeps what is
-// ignored.
+// heedHangUp gives the programs that t starts the default action for SIGHUP, even if the tests
+// run under nohup: exec resets a signal that is caught, and keeps one that is ignored.
 func heedHangUp(t *testing.T) {
 	t.Helper()
 	c := make(chan os.Signal, 1)
@@ -175,7 +173,7 @@ func TestHangUpStopsARunInANetwork(t *testing.T) {
 	}
 }
 
-// Started to ignore it, as by nohup, kabench goes on.
+// If kabench is started with SIGHUP ignored, as by nohup, it goes on.
 func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
@@ -201,8 +199,7 @@ func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 	}
 }
 
-// What ended before its first request that counts has measured nothing, and is not
-// valid.
+// A run that ends in its warm-up has measured nothing and is invalid.
 func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		p, dir := endless(t, script.Server{}, "--warm-up", "1h")
@@ -220,7 +217,7 @@ func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 	}
 }
 
-// The second signal does not wait for a server that never answers.
+// After the second signal kabench does not wait for a server that never responds.
 func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	silent, err := script.ParseDelay("1h")
 	if err != nil {
@@ -229,7 +226,7 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	p, dir := endless(t, script.Server{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
 	recorded(t, dir) // those that were dropped at the cap
 	p.Process.Signal(os.Interrupt)
-	waitFor(t, "the word that the first signal has come", func() bool { return strings.Contains(p.stderr.String(), "once more") })
+	waitFor(t, "the message about the first signal", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again") })
 	p.Process.Signal(os.Interrupt)
 	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
@@ -243,7 +240,7 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// Killed without a chance to say goodbye, what was recorded can be read.
+// The record of a run that was killed can be read.
 func TestKilledRunIsReadable(t *testing.T) {
 	p, dir := endless(t, script.Server{})
 	recorded(t, dir)

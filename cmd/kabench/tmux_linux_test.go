@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// In a real tmux, with a window that the block fills, nothing of the progress is
-// in the history once the run is over.
+// In a real tmux, with a window that the progress lines fill, none of them is in the history
+// after the run.
 func TestProgressInTmux(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves out what takes seconds")
@@ -38,14 +38,14 @@ func TestProgressInTmux(t *testing.T) {
 	drawn := map[string]bool{}
 	waitFor(t, "two drawings", func() bool {
 		screen := tmux("capture-pane", "-p")
-		if strings.Contains(screen, "exchanges  in flight") {
+		if strings.Contains(screen, "requests   in flight") {
 			drawn[screen] = true
 		}
 		return len(drawn) >= 2
 	})
 	tmux("send-keys", "C-c")
 	waitFor(t, "the end of the run", func() bool { return strings.Contains(tmux("capture-pane", "-p"), "THE END") })
-	if all := tmux("capture-pane", "-p", "-S", "-"); strings.Contains(all, "offered") || strings.Contains(all, "exchanges  in") {
+	if all := tmux("capture-pane", "-p", "-S", "-"); strings.Contains(all, "offered") || strings.Contains(all, "requests   in") {
 		t.Errorf("progress is in the history:\n%s", all)
 	}
 }

@@ -92,7 +92,7 @@ func (p *Core) Acquire(now time.Duration, r *Request) []Decision {
 	switch {
 	case p.serve(now, o, r):
 		p.serveOthers(now, o)
-	case p.policy.PendingMax >= 0 && o.waiting.len >= p.policy.PendingMax:
+	case p.policy.PendingMax != NoCap && o.waiting.len >= p.policy.PendingMax:
 		p.refuse(r, QueueFull)
 	default:
 		p.queue(now, o, r)

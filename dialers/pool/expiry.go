@@ -70,13 +70,13 @@ func (p *Core) unfitAtRelease(now time.Duration, o *origin, c *Conn) Reason {
 		return Shutdown
 	case c.dead != Keep:
 		return c.dead
-	case p.policy.MaxRequests > 0 && c.Uses >= p.policy.MaxRequests:
+	case p.policy.MaxRequests != NoCap && c.Uses >= p.policy.MaxRequests:
 		return MaxRequests
 	case p.policy.Expiry&ExpireAtRelease != 0 && p.expired(now, c) != Keep:
 		return p.expired(now, c)
 	case p.policy.MaxIdle == 0:
 		return Surplus
-	case p.policy.MaxIdle > 0 && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
+	case p.policy.MaxIdle != NoCap && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
 		return Surplus
 	}
 	return Keep

@@ -10,18 +10,19 @@ import (
 // real HTTP clients differ. It is the `pool:` section of a profile: the yaml names
 // are the field names there and in --set.
 //
-// Start from [Default]: the zero Policy is valid, but it keeps no idle connection
-// and lets no request wait. A duration of 0 is off.
+// Start from [Default]: the zero Policy allows no connection, and Validate refuses
+// it. A cap of [NoCap] is none; in YAML it is -1 or the word none. Durations of 0
+// mean off.
 type Policy struct {
 	// MaxConns caps connections per key: dialing, leased and idle together, or
-	// as CapCounts says; 0: no cap.
-	MaxConns int `yaml:"max_conns"`
+	// as CapCounts says; NoCap or at least 1.
+	MaxConns int `yaml:"max_conns" none:"-1" old:"0"`
 	// MaxIdle caps idle connections per key; at the cap the newcomer is
-	// closed. -1: no cap; 0: no keep-alive at all.
-	MaxIdle int `yaml:"max_idle"`
+	// closed. 0: no keep-alive at all.
+	MaxIdle int `yaml:"max_idle" none:"-1"`
 	// PendingMax bounds the queue of requests waiting for a connection, per
-	// key; -1: no bound; 0: fail at once.
-	PendingMax int `yaml:"pending_max"`
+	// key; 0: fail at once.
+	PendingMax int `yaml:"pending_max" none:"-1"`
 	// PendingTimeout bounds the time in the queue. The time of a dial is not part
 	// of it.
 	PendingTimeout time.Duration `yaml:"pending_timeout"`
@@ -77,16 +78,17 @@ type Policy struct {
 	// LifetimeJitter, in percent, draws each connection's lifetime from
 	// [MaxLifetime x (1 - LifetimeJitter/100), MaxLifetime].
 	LifetimeJitter int `yaml:"lifetime_jitter"`
-	// MaxRequests is how many exchanges one connection may carry; 0: no limit.
-	MaxRequests int `yaml:"max_requests"`
+	// MaxRequests is how many exchanges one connection may carry; NoCap or at
+	// least 1.
+	MaxRequests int `yaml:"max_requests" none:"-1" old:"0"`
 	// MaxConnsAll caps connections over all keys, as MaxConns does per key.
-	MaxConnsAll int `yaml:"max_conns_all"`
+	MaxConnsAll int `yaml:"max_conns_all" none:"-1" old:"0"`
 	// MakeRoom closes, at MaxConnsAll, the least recently used idle connection
 	// of another key instead of waiting.
 	MakeRoom bool `yaml:"make_room"`
 	// MaxIdleAll caps idle connections over all keys; at the cap the longest
-	// idle is closed. -1: no cap.
-	MaxIdleAll int `yaml:"max_idle_all"`
+	// idle is closed.
+	MaxIdleAll int `yaml:"max_idle_all" none:"-1"`
 	// CapCounts says whether idle connections use up MaxConns and MaxConnsAll.
 	CapCounts CapCounts `yaml:"cap_counts"`
 	// DialFail says who gets the error of a failed dial.
@@ -115,22 +117,39 @@ type ResendRule struct {
 	Path Path `yaml:"path"`
 }
 
+// NoCap is the value of a cap that is absent: of MaxConns, MaxConnsAll, MaxIdle,
+// MaxIdleAll, PendingMax and MaxRequests.
+const NoCap = -1
+
 // Default returns the default policy: no caps, an unbounded queue, LIFO,
 // connections kept for ever, the peer's close noticed when it arrives.
 func Default() Policy {
-	return Policy{MaxIdle: -1, MaxIdleAll: -1, PendingMax: -1, LeaseOrder: LIFO, Expiry: ExpireAtLease, Liveness: Events, Reap: ReapAtEvent}
+	return Policy{
+		MaxConns: NoCap, MaxConnsAll: NoCap, MaxIdle: NoCap, MaxIdleAll: NoCap, PendingMax: NoCap, MaxRequests: NoCap,
+		LeaseOrder: LIFO, Expiry: ExpireAtLease, Liveness: Events, Reap: ReapAtEvent,
+	}
 }
 
 // Validate returns every complaint about p, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (p Policy) Validate() error {
 	v := &complaints{}
-	v.atLeast("max_conns", p.MaxConns, 0, "0 means no cap")
-	v.atLeast("max_idle", p.MaxIdle, -1, "-1 means no cap, 0 no keep-alive")
-	v.atLeast("pending_max", p.PendingMax, -1, "-1 means no bound, 0 fail at once")
-	v.atLeast("max_requests", p.MaxRequests, 0, "0 means no limit")
-	v.atLeast("max_conns_all", p.MaxConnsAll, 0, "0 means no cap")
-	v.atLeast("max_idle_all", p.MaxIdleAll, -1, "-1 means no cap")
+	for _, c := range []struct {
+		field      string
+		v, least   int
+		ofTheLeast string
+	}{
+		{"max_conns", p.MaxConns, 1, ""},
+		{"max_idle", p.MaxIdle, 0, "; 0 means no keep-alive"},
+		{"pending_max", p.PendingMax, 0, "; 0 means fail at once"},
+		{"max_requests", p.MaxRequests, 1, ""},
+		{"max_conns_all", p.MaxConnsAll, 1, ""},
+		{"max_idle_all", p.MaxIdleAll, 0, ""},
+	} {
+		if c.v != NoCap && c.v < c.least {
+			v.bad("%s: %d is below %d (write none, or -1, for no cap%s)", c.field, c.v, c.least, c.ofTheLeast)
+		}
+	}
 	v.atLeast("shards", p.Shards, 0, "0 and 1 mean one pool")
 	for _, d := range []struct {
 		field string

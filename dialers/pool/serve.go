@@ -36,11 +36,11 @@ func (p *Core) serve(now time.Duration, o *origin, r *Request) bool {
 func (p *Core) hasRoom(o *origin) bool { return p.hasOwnRoom(o) && p.hasRoomForAll() }
 
 func (p *Core) hasOwnRoom(o *origin) bool {
-	return p.policy.MaxConns == 0 || o.used < p.policy.MaxConns
+	return p.policy.MaxConns == NoCap || o.used < p.policy.MaxConns
 }
 
 func (p *Core) hasRoomForAll() bool {
-	return p.policy.MaxConnsAll == 0 || p.used < p.policy.MaxConnsAll
+	return p.policy.MaxConnsAll == NoCap || p.used < p.policy.MaxConnsAll
 }
 
 // makeRoom reports whether o may have one more connection. It closes idle
@@ -219,7 +219,7 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 	if _, expires := c.deadline(); expires && p.policy.Expiry&ExpireByTimer != 0 {
 		p.timers.push(c)
 	}
-	if p.policy.MaxIdleAll >= 0 && p.idle.len > p.policy.MaxIdleAll {
+	if p.policy.MaxIdleAll != NoCap && p.idle.len > p.policy.MaxIdleAll {
 		longest := p.idle.first
 		p.evict(p.origins[longest.Origin], longest, Surplus)
 	}
@@ -231,7 +231,7 @@ func (p *Core) serveWaiting(now time.Duration, o *origin) {
 	if p.closed {
 		return
 	}
-	if p.policy.MaxConnsAll == 0 {
+	if p.policy.MaxConnsAll == NoCap {
 		for o.waiting.first != nil && p.hasRoom(o) {
 			p.serveFirst(now, o)
 		}
@@ -259,7 +259,7 @@ func (p *Core) serveWaiting(now time.Duration, o *origin) {
 // serveOthers serves requests of other keys, after connections of o were found
 // unfit and closed.
 func (p *Core) serveOthers(now time.Duration, o *origin) {
-	if p.policy.MaxConnsAll > 0 && p.stats.Pending > 0 {
+	if p.policy.MaxConnsAll != NoCap && p.stats.Pending > 0 {
 		p.serveWaiting(now, o)
 	}
 }

@@ -53,7 +53,7 @@ func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 	case p.Client == profiles.ClientStock:
 	case p.Pool.MaxIdle == 0:
 		n.dials, n.dialsWhy = load.MeanRate(), "pool.max_idle is 0, so each request has a connection of its own"
-	case p.Pool.MaxRequests > 0:
+	case p.Pool.MaxRequests != pool.NoCap:
 		n.dials = load.MeanRate() / float64(p.Pool.MaxRequests)
 		n.dialsWhy = fmt.Sprintf("pool.max_requests is %d", p.Pool.MaxRequests)
 	}
@@ -85,7 +85,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 			lower(int(due), false, "what is due in so short a run")
 		}
 	}
-	if p.Client == profiles.ClientStock || p.Pool.CapCounts == pool.CountLeased && p.Pool.MaxIdle < 0 {
+	if p.Client == profiles.ClientStock || p.Pool.CapCounts == pool.CountLeased && p.Pool.MaxIdle == pool.NoCap {
 		return // a cap that idle connections do not count in caps nothing
 	}
 	shards := max(p.Pool.Shards, 1)
@@ -93,7 +93,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 	if shards > 1 {
 		with = fmt.Sprintf(" × %d shards", shards)
 	}
-	if c := p.Pool.MaxConns; c > 0 {
+	if c := p.Pool.MaxConns; c != pool.NoCap {
 		why := fmt.Sprintf("pool.max_conns %d", c)
 		if p.Pool.CapCounts == pool.CountLeased {
 			c, why = c+p.Pool.MaxIdle, fmt.Sprintf("pool.max_conns %d and pool.max_idle %d", c, p.Pool.MaxIdle)
@@ -103,7 +103,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 		}
 		lower(times(times(c, shards), origins), true, why+with)
 	}
-	if c := p.Pool.MaxConnsAll; c > 0 && p.Pool.CapCounts == pool.CountAll {
+	if c := p.Pool.MaxConnsAll; c != pool.NoCap && p.Pool.CapCounts == pool.CountAll {
 		lower(times(c, shards), true, fmt.Sprintf("pool.max_conns_all %d", c)+with)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // Program is what a child runs.
 type Program struct {
 	Path string
-	Name string // what the process sees as its own name
+	Name string // the process's argument 0
 }
 
 // Self is the program that calls it.
@@ -33,7 +33,7 @@ type Child struct {
 	Err            error // why it could not be run
 }
 
-// endTime is how long a child that was told to end has for it; then it is killed.
+// endTime is how long a child may take to end after its context; then it is killed.
 const endTime = 30 * time.Second
 
 // Run runs the program with args until it ends. When stop is closed the child is

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Each runs as many at a time as it is told to, and begins no more once it is stopped.
+// Each never runs more than jobs at a time, and starts no more after stop is closed.
 func TestEach(t *testing.T) {
 	stop := make(chan struct{})
 	var now, most, begun atomic.Int32

@@ -78,13 +78,13 @@ func notKnown(f *Facts, err error) finding {
 	if err != nil {
 		return finding{Unknown, err.Error(), ""}
 	}
-	return finding{Unknown, "this kernel does not tell", ""}
+	return finding{Unknown, "this kernel does not report it", ""}
 }
 
 func goTimer(f *Facts) finding {
 	c := finding{OK, fmt.Sprintf("wakes %v late, %v at p99", round(f.goTimer.p50), round(f.goTimer.p99)), ""}
 	if f.goTimer.p99 > 5*time.Millisecond {
-		c.Verdict, c.Fix = Warn, "timeouts and the lag of runs suffer; give this machine less else to do"
+		c.Verdict, c.Fix = Warn, "timeouts fire late and requests start late; stop other programs"
 	}
 	return c
 }
@@ -96,15 +96,15 @@ func ownTimer(f *Facts) finding {
 	c := finding{OK, fmt.Sprintf("wakes %v late, %v at p99", round(f.ownTimer.p50), round(f.ownTimer.p99)), ""}
 	switch {
 	case f.ownTimer.p50 > time.Millisecond:
-		c.Verdict, c.Fix = Warn, "the kernel has no high-resolution timers (CONFIG_HIGH_RES_TIMERS, highres=off on its command line): nothing can be started more exactly than by the tick"
+		c.Verdict, c.Fix = Warn, "the kernel has no high-resolution timers, so requests start only at its clock ticks; check CONFIG_HIGH_RES_TIMERS, and highres=off on the kernel's command line"
 	case f.ownTimer.p99 > time.Millisecond:
-		c.Verdict, c.Fix = Warn, "a thread that is due does not get a core at once; give this machine less else to do"
+		c.Verdict, c.Fix = Warn, "a thread whose timer has fired waits for a core; stop other programs"
 	}
 	return c
 }
 
-// slowClocks are clocksources that are read from a device, or by a call into
-// the kernel or hypervisor, instead of from a register.
+// slowClocks are clock sources that are read from a device, or by a call to the kernel or
+// the hypervisor, and not from a register.
 var slowClocks = []string{"hpet", "acpi_pm", "jiffies", "pit", "xen", "refined-jiffies"}
 
 func clock(f *Facts) finding {
@@ -114,7 +114,7 @@ func clock(f *Facts) finding {
 	}
 	c := finding{OK, fmt.Sprintf("%s, %v a reading", source, f.clockCost), ""}
 	if slices.Contains(slowClocks, source) || f.clockCost > time.Microsecond {
-		c.Verdict, c.Fix = Warn, "every request is stamped a dozen times; choose a faster one in /sys/devices/system/clocksource/clocksource0/current_clocksource (tsc, kvm-clock), or another machine"
+		c.Verdict, c.Fix = Warn, "kabench reads the clock a dozen times per request; choose a faster one (tsc, kvm-clock) in /sys/devices/system/clocksource/clocksource0/current_clocksource, or use another machine"
 	}
 	return c
 }
@@ -124,19 +124,19 @@ func rate(f *Facts) finding {
 	switch {
 	case f.rate == nil:
 	case f.rateErr != nil:
-		c.Verdict, c.Found, c.Fix = Bad, f.rateErr.Error(), "no run could be made"
+		c.Verdict, c.Found, c.Fix = Bad, f.rateErr.Error(), "kabench could not make a run"
 	case f.rate.held == 0 && f.rate.failed == 0:
-		return finding{Unknown, "there was no time to measure", ""}
+		return finding{Unknown, "there was no time to measure it", ""}
 	case f.rate.held == 0:
-		c.Verdict, c.Found = Bad, fmt.Sprintf("not even %d/s were held, with lag within %v at p99", f.rate.failed, RungLag)
-		c.Fix = "this machine cannot start requests when they are due; give it less else to do, or use another"
+		c.Verdict, c.Found = Bad, fmt.Sprintf("not even %d requests/s could be sent on time (lag within %v at p99)", f.rate.failed, RungLag)
+		c.Fix = "this machine cannot start requests on time; stop other programs, or use another machine"
 	default:
-		c.Verdict, c.Found = OK, fmt.Sprintf("held %d/s to a server in this process, with lag within %v at p99", f.rate.held, RungLag)
+		c.Verdict, c.Found = OK, fmt.Sprintf("%d requests/s sent on time to a server in this process (lag within %v at p99)", f.rate.held, RungLag)
 		if f.rate.failed > 0 {
 			c.Found += fmt.Sprintf("; not %d/s", f.rate.failed)
 		}
 		if f.rate.held < 1000 {
-			c.Verdict, c.Fix = Warn, "most profiles ask for more; give this machine less else to do"
+			c.Verdict, c.Fix = Warn, "most profiles need more; stop other programs"
 		}
 	}
 	return c
@@ -145,7 +145,7 @@ func rate(f *Facts) finding {
 func cores(f *Facts) finding {
 	c := finding{OK, strconv.Itoa(f.cpus), ""}
 	if f.cpus < 2 {
-		c.Verdict, c.Fix = Warn, "a server on the same machine takes its core from the load; send to another machine, or use two cores"
+		c.Verdict, c.Fix = Warn, "a server on this machine would compete with kabench for the only core; send to another machine, or use two cores"
 	}
 	return c
 }
@@ -158,9 +158,9 @@ func quota(f *Facts) finding {
 	if q.Cores == 0 {
 		return finding{OK, "none", ""}
 	}
-	c := finding{OK, fmt.Sprintf("%.3g cores; throttled %d times so far, %v in all", q.Cores, q.Times, round(q.Throttled)), ""}
+	c := finding{OK, fmt.Sprintf("%.3g cores; throttled %d times so far, for %v in total", q.Cores, q.Times, round(q.Throttled)), ""}
 	if q.Cores < 1 || q.Times > 0 {
-		c.Verdict, c.Fix = Warn, "a group that has used up its quota stands still for the rest of a tenth of a second, and every request due then is late; raise cpu.max (a container's --cpus or limits.cpu)"
+		c.Verdict, c.Fix = Warn, "when the quota is used up, kabench is stopped for up to a tenth of a second, and requests start late; raise cpu.max (a container's --cpus or limits.cpu)"
 	}
 	return c
 }
@@ -173,11 +173,11 @@ func busy(f *Facts) finding {
 	if total == 0 {
 		return finding{Unknown, "there was no time to measure", ""}
 	}
-	// While the rate is measured this is kabench's own doing.
+	// While the rate is measured, kabench itself uses the cores.
 	busy := float64(f.timesAfter.Busy-f.timesBefore.Busy) / float64(total)
-	c := finding{OK, fmt.Sprintf("%.0f %% of all cores meanwhile, %d tasks running", 100*busy, f.timesBefore.Running), ""}
+	c := finding{OK, fmt.Sprintf("%.0f %% of all cores during the checks, %d tasks running", 100*busy, f.timesBefore.Running), ""}
 	if f.rate == nil && busy > 0.5 {
-		c.Verdict, c.Fix = Warn, "others use this machine; let it be idle but for the run"
+		c.Verdict, c.Fix = Warn, "other programs are using the CPU; stop them before measuring"
 	}
 	return c
 }
@@ -190,9 +190,9 @@ func steal(f *Facts) finding {
 	if f.timesBefore.Total > 0 {
 		share = float64(f.timesBefore.Steal) / float64(f.timesBefore.Total)
 	}
-	c := finding{OK, fmt.Sprintf("%.2g %% since the machine started", 100*share), ""}
+	c := finding{OK, fmt.Sprintf("%.2g %% since the machine was started", 100*share), ""}
 	if share > 0.01 {
-		c.Verdict, c.Fix = Warn, "the hypervisor gives this machine's cores to others, and lateness with them; use one that is not shared"
+		c.Verdict, c.Fix = Warn, "the hypervisor gives this machine's cores to other machines, so requests start late; use a machine with cores of its own"
 	}
 	return c
 }
@@ -210,12 +210,12 @@ func governor(f *Facts) finding {
 	}
 	c := finding{OK, strings.Join(list, ", "), ""}
 	if f.fitness.Governors["powersave"] > 0 {
-		c.Verdict, c.Fix = Warn, "cores that sleep deep wake late; set the governor performance (cpupower frequency-set -g performance)"
+		c.Verdict, c.Fix = Warn, "cores in power-saving mode wake up late; set the governor to performance (cpupower frequency-set -g performance)"
 	}
 	return c
 }
 
-// round is d as a person reads it.
+// round returns d with the precision that a person reads.
 func round(d time.Duration) time.Duration {
 	switch {
 	case d > 10*time.Millisecond:

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/internal/host"
 )
 
-// What a run with the defaults takes: load.max_in_flight 1000 connections, both
-// ends of them when kabench serves its own target, and some.
+// How many files a run with the defaults needs: both ends of load.max_in_flight (1000)
+// connections, because kabench may serve the target itself, and some more.
 const (
 	usualFiles = 2100
 	leastFiles = 64
@@ -28,9 +28,9 @@ func openFiles(f *Facts) finding {
 	fix := fmt.Sprintf("`ulimit -n %d` (as root, or LimitNOFILE= in a unit, --ulimit nofile= for a container)", 10*usualFiles)
 	switch {
 	case f.openFiles < leastFiles:
-		c.Verdict, c.Fix = Bad, "no run fits into that; raise it with "+fix
+		c.Verdict, c.Fix = Bad, "this is too few for any run; raise the limit with "+fix
 	case f.openFiles < usualFiles:
-		c.Verdict, c.Fix = Warn, "profiles that may open more connections are refused; raise it with "+fix
+		c.Verdict, c.Fix = Warn, "kabench refuses profiles that may open more connections; raise the limit with "+fix
 	}
 	return c
 }
@@ -46,34 +46,34 @@ func ports(f *Facts) finding {
 	case n == 0:
 		c.Verdict, c.Fix = Bad, "no connection can be opened; "+widen
 	case n < 10_000:
-		c.Verdict, c.Fix = Warn, "a new connection per request uses them up in less than a minute at few hundred requests a second; "+widen
+		c.Verdict, c.Fix = Warn, "with a new connection per request, a few hundred requests a second use them up in less than a minute; "+widen
 	}
 	return c
 }
 
 func timeWaitReuse(f *Facts) finding {
 	found := map[string]string{
-		"0": "0: a port is taken for 60 s after we close a connection",
-		"1": "1: a port in TIME_WAIT may be used again after a second",
-		"2": "2: a port in TIME_WAIT may be used again after a second, on the loopback interface only",
+		"0": "0: a port stays in use for 60 s after kabench closes a connection first",
+		"1": "1: a port in TIME_WAIT can be used again after a second",
+		"2": "2: a port in TIME_WAIT can be used again after a second, but only on the loopback interface",
 	}[f.sysctls["net.ipv4.tcp_tw_reuse"]]
 	if found == "" {
 		return notKnown(f, nil)
 	}
-	return finding{OK, found, ""} // what ports run out at is the profile's question
+	return finding{OK, found, ""} // each value is right for some profile
 }
 
 func timeWaitBuckets(f *Facts) finding {
 	return number(f, "net.ipv4.tcp_max_tw_buckets", f.ports.Available(),
-		"beyond it the kernel forgets TIME_WAIT early, so ports do not run out here as they would elsewhere; sysctl -w net.ipv4.tcp_max_tw_buckets=65536")
+		"above this number the kernel ends TIME_WAIT early, so ports do not run out here as they would elsewhere; sysctl -w net.ipv4.tcp_max_tw_buckets=65536")
 }
 
 func backlog(f *Facts) finding {
 	return number(f, "net.core.somaxconn", 1024,
-		"a server here drops connects that come in bursts, and each waits a second for its next try; sysctl -w net.core.somaxconn=4096")
+		"a server on this machine drops connection requests that come in bursts, and each is sent again only after a second; sysctl -w net.core.somaxconn=4096")
 }
 
-// number warns of a setting below least.
+// number warns about a setting below least.
 func number(f *Facts, sysctl string, least int, fix string) finding {
 	n, err := strconv.Atoi(f.sysctls[sysctl])
 	if err != nil {
@@ -96,14 +96,14 @@ func conntrack(f *Facts) finding {
 	c := finding{OK, fmt.Sprintf("%d of %d entries used", t.Count, t.Max), ""}
 	switch free := t.Max - t.Count; {
 	case free <= 0:
-		c.Verdict, c.Fix = Warn, "the table is full, and packets of new connections are lost; sysctl -w net.netfilter.nf_conntrack_max=262144"
+		c.Verdict, c.Fix = Warn, "the table is full, so packets of new connections are lost; sysctl -w net.netfilter.nf_conntrack_max=262144"
 	case free < f.ports.Available():
-		c.Verdict, c.Fix = Warn, "it may be full before the ports have run out, as each entry outlives its connection by two minutes; sysctl -w net.netfilter.nf_conntrack_max=262144"
+		c.Verdict, c.Fix = Warn, "the table may be full before the ports run out, because each entry stays two minutes longer than its connection; sysctl -w net.netfilter.nf_conntrack_max=262144"
 	}
 	return c
 }
 
-// privateNetwork says whether a run can have a network of its own, and why not.
+// privateNetwork checks whether a run can have a network of its own, and if not, why.
 func privateNetwork(f *Facts) finding {
 	n := f.namespaces
 	if errors.Is(n.Err, host.ErrNeedsLinux) {
@@ -111,20 +111,20 @@ func privateNetwork(f *Facts) finding {
 	}
 	if n.Err != nil {
 		why, fix := forbidden(f)
-		return finding{Warn, fmt.Sprintf("not available: %v%s", n.Err, why), fix + "; only profiles with a network of their own need it"}
+		return finding{Warn, fmt.Sprintf("not available: %v%s", n.Err, why), fix + "; only profiles with a private network need it"}
 	}
 	if n.TUN != nil {
 		fix := "sudo chmod 666 /dev/net/tun"
 		if errors.Is(n.TUN, fs.ErrNotExist) {
 			fix = "sudo modprobe tun (in a container: --device /dev/net/tun)"
 		}
-		return finding{Warn, fmt.Sprintf("user and network namespaces are available, but %v", n.TUN), fix + "; only profiles with a link of their own need it"}
+		return finding{Warn, fmt.Sprintf("user and network namespaces are available, but %v", n.TUN), fix + "; only profiles with a private network that has a link need it"}
 	}
 	return finding{OK, "user and network namespaces and /dev/net/tun are available", ""}
 }
 
-// forbidden says which setting forbids user and network namespaces, and how to
-// allow them.
+// forbidden returns the setting that forbids user and network namespaces, and how to allow
+// them.
 func forbidden(f *Facts) (why, fix string) {
 	s := f.fitness.Sysctls
 	for _, name := range []string{"user.max_user_namespaces", "user.max_net_namespaces"} {
@@ -140,5 +140,5 @@ func forbidden(f *Facts) (why, fix string) {
 			return " (kernel.apparmor_restrict_unprivileged_userns is 1)", "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile for kabench that allows userns"
 		}
 	}
-	return "", "a seccomp filter or security module forbids it, as a container's usually does (docker: --security-opt seccomp=unconfined); run kabench outside of it"
+	return "", "a seccomp filter or a security module forbids it, as usual in containers; run kabench outside the container, or with docker's --security-opt seccomp=unconfined"
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 )
 
-// fit are the facts of a machine that has nothing to complain about.
+// fit returns the facts of a machine without any finding.
 func fit() *Facts {
 	return &Facts{
 		os: "linux", cpus: 8,
@@ -47,14 +47,14 @@ func TestChecks(t *testing.T) {
 	}{
 		{"a slow timer", func(m *Facts) { m.goTimer.p99 = 20 * time.Millisecond }, "Go's timer", Warn, "20ms at p99"},
 		{"no fine timers", func(m *Facts) { m.ownTimer = late{2 * time.Millisecond, 4 * time.Millisecond} }, "kabench's timer", Warn, "high-resolution timers"},
-		{"a busy machine", func(m *Facts) { m.ownTimer.p99 = 4 * time.Millisecond }, "kabench's timer", Warn, "less else to do"},
+		{"a busy machine", func(m *Facts) { m.ownTimer.p99 = 4 * time.Millisecond }, "kabench's timer", Warn, "stop other programs"},
 		{"not Linux", func(m *Facts) { m.ownTimerErr = host.ErrNeedsLinux }, "kabench's timer", Unknown, "cannot be checked"},
 		{"a clock in a device", func(m *Facts) { m.fitness.Clocksource = "hpet" }, "clock", Warn, "current_clocksource"},
 		{"a clock that is slow all the same", func(m *Facts) { m.clockCost = 2 * time.Microsecond }, "clock", Warn, "2µs a reading"},
-		{"an unknown clock", func(m *Facts) { m.fitness.Clocksource = "" }, "clock", Unknown, "does not tell"},
-		{"a rate", func(m *Facts) { m.rate = &Ladder{8000, 16000} }, "rate", OK, "held 8000/s to a server in this process, with lag within 10ms at p99; not 16000/s"},
-		{"a low rate", func(m *Facts) { m.rate = &Ladder{200, 1000} }, "rate", Warn, "held 200/s"},
-		{"no rate", func(m *Facts) { m.rate = &Ladder{0, 200} }, "rate", Bad, "not even 200/s"},
+		{"an unknown clock", func(m *Facts) { m.fitness.Clocksource = "" }, "clock", Unknown, "does not report"},
+		{"a rate", func(m *Facts) { m.rate = &Ladder{8000, 16000} }, "rate", OK, "8000 requests/s sent on time to a server in this process (lag within 10ms at p99); not 16000/s"},
+		{"a low rate", func(m *Facts) { m.rate = &Ladder{200, 1000} }, "rate", Warn, "200 requests/s sent on time"},
+		{"no rate", func(m *Facts) { m.rate = &Ladder{0, 200} }, "rate", Bad, "not even 200 requests/s"},
 		{"no time", func(m *Facts) { m.rate = &Ladder{} }, "rate", Unknown, "no time"},
 		{"no run", func(m *Facts) { m.rateErr = errors.New("no socket") }, "rate", Bad, "no socket"},
 		{"one core", func(m *Facts) { m.cpus = 1 }, "cores", Warn, "two cores"},
@@ -68,14 +68,14 @@ func TestChecks(t *testing.T) {
 		{"a lazy governor", func(m *Facts) { m.fitness.Governors = map[string]int{"powersave": 6, "performance": 2} }, "CPU frequency", Warn, "performance on 2, powersave on 6"},
 		{"no governor", func(m *Facts) { m.fitness.Governors = nil }, "CPU frequency", Unknown, "not visible"},
 		{"few files", func(m *Facts) { m.openFiles = 1024 }, "open files", Warn, "ulimit -n"},
-		{"next to none", func(m *Facts) { m.openFiles = 32 }, "open files", Bad, "no run fits"},
+		{"next to none", func(m *Facts) { m.openFiles = 32 }, "open files", Bad, "too few for any run"},
 		{"no limit", func(m *Facts) { m.openFiles = 1<<64 - 1 }, "open files", OK, "no limit"},
 		{"few ports", func(m *Facts) { m.ports.Last = 33767 }, "ephemeral ports", Warn, "1000 (32768 to 33767"},
 		{"no ports", func(m *Facts) { m.ports.Reserved = 28232 }, "ephemeral ports", Bad, "no connection can be opened"},
 		{"reuse", func(m *Facts) { m.sysctls["net.ipv4.tcp_tw_reuse"] = "0" }, "tcp_tw_reuse", OK, "60 s"},
-		{"few TIME_WAIT", func(m *Facts) { m.sysctls["net.ipv4.tcp_max_tw_buckets"] = "4096" }, "tcp_max_tw_buckets", Warn, "forgets"},
+		{"few TIME_WAIT", func(m *Facts) { m.sysctls["net.ipv4.tcp_max_tw_buckets"] = "4096" }, "tcp_max_tw_buckets", Warn, "ends TIME_WAIT early"},
 		{"a short queue", func(m *Facts) { m.sysctls["net.core.somaxconn"] = "128" }, "somaxconn", Warn, "128"},
-		{"no queue told", func(m *Facts) { delete(m.sysctls, "net.core.somaxconn") }, "somaxconn", Unknown, ""},
+		{"an unknown queue", func(m *Facts) { delete(m.sysctls, "net.core.somaxconn") }, "somaxconn", Unknown, ""},
 		{"conntrack nearly full", func(m *Facts) { m.fitness.Conntrack.Count = 262000 }, "conntrack", Warn, "262000 of 262144"},
 		{"conntrack full", func(m *Facts) { m.fitness.Conntrack.Count = 262144 }, "conntrack", Warn, "packets of new connections are lost"},
 		{"no conntrack", func(m *Facts) { m.fitness.Conntrack = nil }, "conntrack", OK, "not tracked"},
@@ -116,16 +116,16 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// Off Linux what cannot be checked is said, and nothing of it is bad.
+// On other systems than Linux, what cannot be checked is unknown, not bad.
 func TestChecksOffLinux(t *testing.T) {
 	m := &Facts{
 		os: "darwin", cpus: 8, goTimer: late{time.Millisecond, time.Millisecond}, openFiles: 1 << 20,
 		ownTimerErr: host.ErrNeedsLinux, portsErr: host.ErrNeedsLinux, quotaErr: host.ErrNeedsLinux, timesErr: host.ErrNeedsLinux,
 		namespaces: host.Namespaces{Err: host.ErrNeedsLinux, TUN: host.ErrNeedsLinux},
 	}
-	told := map[string]bool{"Go's timer": true, "cores": true, "open files": true}
+	known := map[string]bool{"Go's timer": true, "cores": true, "open files": true}
 	for _, c := range m.Checks() {
-		if told[c.Name] != (c.Verdict == OK) || !told[c.Name] && (c.Verdict != Unknown || c.Found != "cannot be checked on darwin") {
+		if known[c.Name] != (c.Verdict == OK) || !known[c.Name] && (c.Verdict != Unknown || c.Found != "cannot be checked on darwin") {
 			t.Errorf("%+v", c)
 		}
 	}

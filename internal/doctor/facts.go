@@ -1,6 +1,5 @@
-// Package doctor checks how fit a machine is to make a load: it reads the machine's
-// limits and settings, measures its timers and the rate that it holds, and says what to
-// change.
+// Package doctor checks whether a machine can produce load. It reads the machine's limits and
+// settings, measures its timers and the rate that it sustains, and advises what to change.
 package doctor
 
 import (
@@ -13,7 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/poll"
 )
 
-// Facts are what the checks go by.
+// Facts are what is known about the machine. The checks judge them.
 type Facts struct {
 	os   string
 	cpus int
@@ -39,8 +38,8 @@ type Facts struct {
 	namespaces              host.Namespaces
 }
 
-// Examine reads the machine's settings and measures its timers. Rate measures more, and
-// Finish ends the examination.
+// Examine reads the machine's settings and measures its timers. Call MeasureRate next, if the
+// rate is wanted, and Finish last.
 func Examine() *Facts {
 	f := &Facts{os: runtime.GOOS, cpus: runtime.NumCPU(), fitness: host.ReadFitness(), sysctls: host.ReadFacts().Sysctls}
 	f.timesBefore, f.timesErr = host.ReadCPUTimes()
@@ -61,7 +60,7 @@ const (
 	nap  = time.Millisecond
 )
 
-// Finish reads what the machine did since Examine.
+// Finish reads how busy the machine was since Examine.
 func (f *Facts) Finish() {
 	if f.timesErr == nil {
 		f.timesAfter, f.timesErr = host.ReadCPUTimes()

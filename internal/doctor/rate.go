@@ -4,16 +4,16 @@ import (
 	"time"
 )
 
-// MeasureRate measures which rate this machine holds. try makes a load of so many requests
-// a second for RungLength, and reports whether they were started within RungLag.
+// MeasureRate measures the highest rate that this machine sustains. try sends rate requests a
+// second for RungLength, and reports whether they were started within RungLag.
 func (f *Facts) MeasureRate(try func(rate int) (held bool, err error)) error {
 	rate, err := climb(rungs, time.Now().Add(climbLimit), try)
 	f.rate, f.rateErr = &rate, err
 	return err
 }
 
-// rungs are the rates tried, per second: the first so low that a machine which
-// does not hold it can measure nothing.
+// rungs are the rates to try, in requests a second. A machine that does not sustain the first
+// one cannot measure anything.
 var rungs = []int{200, 1000, 4000, 8000, 16000, 32000, 64000}
 
 const (
@@ -24,14 +24,14 @@ const (
 	rungCost = RungLength + 400*time.Millisecond
 )
 
-// Ladder is how high climb came.
+// Ladder is the result of climb.
 type Ladder struct {
 	held   int // the highest rate that was held; 0: none
 	failed int // the rate that was not; 0: all that were tried were held
 }
 
-// climb tries one rate after the other until one is not held twice, or the time
-// is over: a single failure may have been the machine's other work.
+// climb tries one rate after the other until one has failed twice, or until end. A rate is tried
+// again after its first failure, because another program may have caused it.
 func climb(rates []int, end time.Time, try func(rate int) (held bool, err error)) (Ladder, error) {
 	var l Ladder
 	for _, rate := range rates {
@@ -56,5 +56,5 @@ func climb(rates []int, end time.Time, try func(rate int) (held bool, err error)
 	return l, nil
 }
 
-// RungLag is the 99th percentile of lag within which a rate counts as held.
+// RungLag is the highest 99th percentile of lag with which a rate counts as sustained.
 const RungLag = 10 * time.Millisecond

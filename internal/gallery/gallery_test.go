@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits CODE COMMAND...: runs the command and wants that exit code.
+// exits CODE COMMAND...: runs the command and checks its exit code.
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	got := 0
 	if err := ts.Exec(args[1], args[2:]...); err != nil {

@@ -1,4 +1,4 @@
-// Package glass is a terminal for tests: what is written to it can be read as rows.
+// Package glass is a terminal for tests: it shows as rows what was written to it.
 package glass
 
 import (
@@ -9,10 +9,9 @@ import (
 	"sync"
 )
 
-// Glass is a terminal of so many columns, and of so many rows if it has a last one,
-// that knows what screen uses: CR, LF, cursor up and erase to the end of a row. As
-// tmux does it keeps what it scrolls, and a screen that is erased from its first
-// character on.
+// Glass is a terminal that understands what terminal.Screen writes: CR, LF, cursor up and
+// erase to the end of a row. Like tmux, it keeps in its history the rows that it scrolls, and
+// a screen that is erased from its first character on.
 type Glass struct {
 	mu       sync.Mutex
 	Columns  int
@@ -71,7 +70,7 @@ func (g *Glass) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// next goes to the next row; from the last one the screen is scrolled.
+// next goes to the next row. From the last row it scrolls the screen.
 func (g *Glass) next() {
 	g.row, g.col = g.row+1, 0
 	if g.Height > 0 && g.row >= g.Height {
@@ -88,7 +87,7 @@ func (g *Glass) line() *[]rune {
 	return &g.rows[g.row]
 }
 
-// Narrow makes it a terminal of so many columns, which wraps what it shows.
+// Narrow changes its width to columns and wraps the rows that it shows.
 func (g *Glass) Narrow(columns int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +109,7 @@ func (g *Glass) Narrow(columns int) {
 	g.Columns, g.rows = columns, wrapped
 }
 
-// History is what it has scrolled, and what it kept of a screen that was erased.
+// History returns the rows that it has scrolled, and the screens that were erased.
 func (g *Glass) History() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

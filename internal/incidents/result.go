@@ -1,5 +1,5 @@
-// Package incidents reproduces incidents, each in a process of its own so that none
-// meets the sockets that another one left, and says how they came out.
+// Package incidents reproduces incidents and reports how they came out. Each one runs in a
+// process of its own, so that the sockets it leaves do not affect the next one.
 package incidents
 
 import (
@@ -24,7 +24,7 @@ type Result struct {
 	Code         exit.Code             // of the process that reproduced it
 	JSON         []byte                // the reproduction as that process printed it; nil: it printed none
 	Reproduction *results.Reproduction // nil: there is none
-	Why          string                // there is none
+	Why          string                // why there is no reproduction
 }
 
 // Reproduce reproduces the incident of that name with kabench, which keeps the results
@@ -87,23 +87,23 @@ func (r *Result) take(rep *results.Reproduction) error {
 	return nil
 }
 
-// lastWords is what a process that printed no document said of it, as one line:
-// its error, or else what it ended with.
+// lastWords returns, in one line, why a process printed no reproduction: its error message,
+// or else the first line of a panic.
 func lastWords(stderr string) string {
 	stderr = strings.TrimSpace(stderr)
 	if i := strings.LastIndex("\n"+stderr, "\nkabench: "); i >= 0 {
 		return strings.ReplaceAll(strings.TrimPrefix(stderr[i:], "kabench: "), "\n", "; ")
 	}
-	first, _, _ := strings.Cut(stderr, "\n") // of a panic, that is what it was
+	first, _, _ := strings.Cut(stderr, "\n")
 	return first
 }
 
-// Says is how it came out, in a few words, and how many runs were made again.
+// Says returns in a few words how it came out, and how many runs were repeated.
 func (r *Result) Says() string {
 	if r.Reproduction == nil || len(r.Reproduction.MadeAgain) == 0 {
 		return r.outcome()
 	}
-	return r.outcome() + "; " + results.FormatCount(uint64(len(r.Reproduction.MadeAgain)), "invalid run") + " made again"
+	return r.outcome() + "; " + results.FormatCount(uint64(len(r.Reproduction.MadeAgain)), "invalid run") + " repeated"
 }
 
 func (r *Result) outcome() string {
@@ -115,14 +115,14 @@ func (r *Result) outcome() string {
 	case r.Reproduction.Reproduced:
 		return "reproduced"
 	case r.Code == exit.Invalid:
-		return "not judged, a run is invalid"
+		return "not judged: a run was invalid"
 	case r.Code == exit.Interrupted:
 		return "interrupted"
 	}
 	return "NOT reproduced"
 }
 
-// Worst returns the exit code of all together.
+// Worst returns the exit code of all results together.
 func Worst(all []*Result) exit.Code {
 	code := exit.Done
 	for _, r := range all {

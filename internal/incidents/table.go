@@ -13,8 +13,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// PrintJSON writes a list of what each printed, and for one that printed
-// nothing its name and why.
+// PrintJSON writes a list of the reproductions, and for an incident without one its name and
+// the reason.
 func PrintJSON(w io.Writer, all []*Result) error {
 	list := []json.RawMessage{}
 	for _, r := range all {
@@ -59,7 +59,7 @@ func Print(w io.Writer, all []*Result, of int, out string) error {
 	}
 	sum := fmt.Sprintf("\n%d of %d reproduced", reproduced, of)
 	if left := of - len(all); left > 0 {
-		sum += fmt.Sprintf(", %d not begun", left)
+		sum += fmt.Sprintf(", %d not started", left)
 	}
 	_, err := fmt.Fprintln(w, sum)
 	return err
@@ -76,9 +76,9 @@ func (r *Result) printShortcomings(w io.Writer, out string) error {
 	}
 	more := "kabench reproduce " + r.Name
 	if out != "" {
-		more += ", or its reports below " + filepath.Join(out, r.Name)
+		more += ", or its results in " + filepath.Join(out, r.Name)
 	}
-	_, err := fmt.Fprintf(w, "For more: %s\n", more)
+	_, err := fmt.Fprintf(w, "For details: %s\n", more)
 	return err
 }
 
@@ -103,7 +103,7 @@ func failures(run *results.Run) string {
 	}
 	text := fmt.Sprintf("%d of %d", run.Counts.Failed, run.Counts.Started)
 	if n := run.ErrorAnswers.Sum(); n > 0 {
-		text += fmt.Sprintf(" (and %d error answers)", n)
+		text += fmt.Sprintf(" (and %d error responses)", n)
 	}
 	return text
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// The table says of what was not reproduced what was missing, and where there is
-// more.
+// For each incident that was not reproduced, the table says what was missing and where there
+// are details.
 func TestTableOfAll(t *testing.T) {
 	run := func(failed uint64, invalid ...string) *results.Run {
 		r := &results.Run{Valid: len(invalid) == 0, Invalid: invalid}
@@ -34,10 +34,10 @@ func TestTableOfAll(t *testing.T) {
 	for _, want := range []string{
 		"good        0 of 10  0 of 10        0 s   reproduced\n",
 		"impossible  -        -              0 s   not run: network: no; network: never\n",
-		"not judged, a run is invalid; 3 invalid runs made again\n",
-		"\nbad\nNOT MET by remedy less: failures 0, seen x\nFor more: kabench reproduce bad, or its reports below dir/bad\n",
-		"\nlate\nINVALID the incident: it was late; give it a core\nFor more: ",
-		"\n1 of 6 reproduced, 1 not begun\n",
+		"not judged: a run was invalid; 3 invalid runs repeated\n",
+		"\nbad\nNOT MET by remedy less: failures 0, seen x\nFor details: kabench reproduce bad, or its results in dir/bad\n",
+		"\nlate\nINVALID the incident: it was late; give it a core\nFor details: ",
+		"\n1 of 6 reproduced, 1 not started\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)

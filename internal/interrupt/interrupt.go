@@ -1,5 +1,5 @@
-// Package interrupt lets a first signal end a command in order, and a second one end it
-// soon.
+// Package interrupt stops a command on a signal: in order after the first one, soon after
+// the second.
 package interrupt
 
 import (
@@ -15,11 +15,11 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 )
 
-// Catch returns a context and a channel for a run: the first SIGINT, SIGTERM
-// or SIGHUP closes stop, so that what is in flight may finish; the second cancels
-// the context, so that it is given up, and ends the program after LastResort,
-// whatever then goes on in it. A third one, after restore or not, is the
-// system's: it kills. Restore may be called again.
+// Catch returns a context and a channel for a run. The first SIGINT, SIGTERM or SIGHUP closes
+// stop, so that requests in flight may finish. The second cancels ctx, so that they are given
+// up, and ends the program after LastResort if it has not ended by then. A third signal, or
+// any after restore, has the system's default action: it kills the program. restore may be
+// called more than once.
 func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
@@ -33,7 +33,7 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 			return
 		}
 		close(stopping)
-		say(stderr, "\nkabench: interrupted; waiting for what is in flight (once more: give it up)")
+		say(stderr, "\nkabench: stopping: waiting for requests in flight. Press Ctrl-C again to stop now")
 		select {
 		case <-signals:
 		case <-done:
@@ -50,25 +50,25 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 	})
 }
 
-// LastResort is how long a program that was told to give up has for it and for
-// writing what it has. It is longer than a run in a private network has, whose
-// process is killed before (patience in internal/harness).
+// LastResort is how long the program has after the second signal to give up requests and to
+// write its results. A run in a private network has less, because its process is killed
+// earlier (patience in isolated.go of the root).
 const LastResort = 25 * time.Second
 
-// endAnyhow ends the program unless it is done in time.
+// endAnyhow ends the program by force unless done is closed in time.
 func endAnyhow(stderr io.Writer, done <-chan struct{}) {
-	say(stderr, "kabench: giving up what is in flight (once more: end at once)")
+	say(stderr, "kabench: giving up the requests in flight. Press Ctrl-C again to end kabench at once")
 	select {
 	case <-done:
 		return
 	case <-time.After(LastResort):
 	}
-	say(stderr, fmt.Sprintf("kabench: not everything gave up within %v, so kabench ends here; `kabench report DIR` shows what a run had recorded", LastResort))
+	say(stderr, fmt.Sprintf("kabench: ended by force, because something did not stop within %v; 'kabench report DIR' shows what a run had recorded", LastResort))
 	os.Exit(int(exit.Interrupted))
 }
 
-// sayTime bounds the wait for a terminal, or whoever else reads, to take a line:
-// one that takes none must not keep a signal from having its effect.
+// sayTime is how long to wait until a line has been written. A terminal that accepts no
+// output must not prevent a signal from having its effect.
 const sayTime = time.Second
 
 func say(to io.Writer, line string) {

@@ -51,14 +51,14 @@ func Shown(run *results.Run) bool {
 	return true
 }
 
-// verdict is one sentence that says what happened and, for each remedy, one
+// verdict returns a sentence that says what happened and, for each remedy, a sentence
 // that says what to set and what that costs, with the figures of the runs.
 func verdict(says Says, rep *results.Reproduction) string {
 	switch {
 	case rep.IncidentRun.Stopped != nil:
 		return "Not judged: the incident's own run was stopped by abort_when " + stoppedBy(rep.IncidentRun) + "."
 	case rep.IncidentRun.Interrupted:
-		return "Not judged: interrupted in the incident's own run."
+		return "Not judged: the incident's own run was interrupted."
 	case !rep.IncidentRun.Valid:
 		s := "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
 		if len(says.Costs) > 0 {
@@ -94,17 +94,17 @@ func happened(says Says, run *results.Run) string {
 	return s + ": " + results.FillIn(says.Happened, run, run) + "."
 }
 
-// remedied is the sentence about one remedy; the advice of says.set goes with
-// the one that is advised.
+// remedied returns the sentence about the i-th remedy. The first is the one that Says.Set
+// advises.
 func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string {
 	if r.Stopped != nil {
-		return fmt.Sprintf("Of %q nothing can be said: its run was stopped by abort_when %s.", r.Remedy, stoppedBy(r.Run))
+		return fmt.Sprintf("%q was not judged: its run was stopped by abort_when %s.", r.Remedy, stoppedBy(r.Run))
 	}
 	if r.Interrupted {
-		return fmt.Sprintf("Of %q nothing can be said: interrupted in its run.", r.Remedy)
+		return fmt.Sprintf("%q was not judged: its run was interrupted.", r.Remedy)
 	}
 	if !r.Valid {
-		return fmt.Sprintf("Of %q nothing can be said, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
+		return fmt.Sprintf("%q was not judged, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
 	}
 	if !r.Cleared {
 		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), unmet(r.Run))
@@ -127,29 +127,36 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 	return s + "."
 }
 
-// stoppedBy is the condition that stopped a run.
+// stoppedBy returns the condition that stopped a run.
 func stoppedBy(run *results.Run) string {
 	return fmt.Sprintf("%s %s (seen: %s)", run.Stopped.Path, run.Stopped.When, run.Stopped.Seen)
 }
 
-// cost compares what the two runs took.
+// cost compares the connections and sockets that the two runs took.
 func cost(before, after *results.Run) string {
 	s := fmt.Sprintf("%d connections opened instead of %d", after.Connections.Opened, before.Connections.Opened)
 	if after.Connections.Opened == before.Connections.Opened {
-		s = fmt.Sprintf("no connection more or less than the %d opened", before.Connections.Opened)
+		s = fmt.Sprintf("the same number of connections (%d)", before.Connections.Opened)
 	}
 	a, b := after.Sockets, before.Sockets
-	waits := a.TimeWaitPeak + b.TimeWaitPeak + a.TimeWaitServer + b.TimeWaitServer
-	if a.Available && b.Available && waits > 0 {
+	if !a.Available || !b.Available {
+		return s
+	}
+	client := a.TimeWaitPeak != b.TimeWaitPeak
+	server := a.ServerSide && b.ServerSide && a.TimeWaitServer != b.TimeWaitServer
+	if client {
 		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the client instead of %d", a.TimeWaitPeak, b.TimeWaitPeak)
-		if a.ServerSide && b.ServerSide && a.TimeWaitServer+b.TimeWaitServer > 0 {
-			s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)
-		}
+	}
+	switch {
+	case server && client:
+		s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)
+	case server:
+		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the server instead of %d", a.TimeWaitServer, b.TimeWaitServer)
 	}
 	return s
 }
 
-// commonest says how most of the failures ended.
+// commonest names the most frequent outcome of the failures.
 func commonest(run *results.Run) string {
 	var most results.Outcome
 	for _, o := range run.Outcomes {
@@ -182,11 +189,11 @@ func unmet(run *results.Run) string {
 	return strings.Join(all, ", ")
 }
 
-// failed says how many requests failed, and how many of the answers were errors.
+// failed says how many requests failed, and how many of the responses had an error status.
 func failed(run *results.Run) string {
 	s := fmt.Sprintf("%s of %d requests failed", count(run.Counts.Failed), run.Counts.Started)
 	if n := run.ErrorAnswers.Sum(); n > 0 {
-		s += fmt.Sprintf(" (%d of %d answers were errors)", n, run.Counts.OK)
+		s += fmt.Sprintf(" (%d of %d responses were errors)", n, run.Counts.OK)
 	}
 	return s
 }

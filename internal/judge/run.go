@@ -14,8 +14,8 @@ type Limits struct {
 	Buffer      int           // load.buffer
 }
 
-// rules each return the reasons why a run may not be believed; a rule may
-// complete the document on the way.
+// rules each return reasons why a run may not be believed. A rule may also set what it
+// decides in the document.
 var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers}
 
 // Run adds to d.Invalid the reasons why d may not be believed, and sets d.Valid and
@@ -31,7 +31,7 @@ func accounts(d *results.Run, _ Limits) []string {
 	if d.Counts.Balance() {
 		return nil
 	}
-	return []string{fmt.Sprintf("the accounts do not balance: %+v; this is a fault of kabench", d.Counts)}
+	return []string{fmt.Sprintf("the accounts do not balance: %+v; this is a bug in kabench", d.Counts)}
 }
 
 func requests(d *results.Run, _ Limits) []string {
@@ -51,49 +51,38 @@ func schedule(d *results.Run, l Limits) []string {
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
 	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
-		// What waited when the run was stopped was dropped then, whenever it had
-		// arrived, and for nobody's fault.
+		// Requests that waited when the run was stopped were dropped at that moment,
+		// through nobody's fault.
 		s.dropped, s.schedule.DroppedLate, s.schedule.DroppedSaturated = 0, 0, 0
 		a := &d.Instrument.Arrivals
 		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"
 	}
 	s.arrivals = d.Instrument.Arrivals
 	overload, invalid := s.verdict()
-	if d.Complete { // of a run that was cut off nobody has watched the seconds to their end
+	if d.Complete { // how a run that was cut off kept to its schedule is not known
 		d.Instrument.Schedule.Overload = overload
 	}
 	return invalid
 }
 
-// servers says which of kabench's own servers and links were later than load.max_lag
-// allows the schedule to be: a FIN that is carried late lets more requests be
-// lost than the timers say, and an answer that is late is no slowness of a pool.
+// servers returns which of kabench's own servers, links and networks were later than
+// load.max_lag allows the schedule to be. A FIN that is carried late lets more requests
+// fail than the timers say, and a response that is late is not the pool's slowness.
 func servers(d *results.Run, l Limits) (invalid []string) {
-	judge := func(p99 float64, what string) {
+	late := func(p99 float64, who, what string) {
 		if l.MaxLag > 0 && p99 > l.MaxLag.Seconds() {
-			invalid = append(invalid, fmt.Sprintf("%s came %v late or later, one in a hundred, and load.max_lag allows %v: what followed from it is this machine's doing; lower load.rate, or give this machine less else to do", what, seconds(p99), l.MaxLag))
+			invalid = append(invalid, fmt.Sprintf("%s was late: 1 %% of its %s by at least %s (load.max_lag is %v). Failures in this run may come from the busy machine. Lower load.rate or free up CPU",
+				who, what, results.FormatSeconds(p99), l.MaxLag))
 		}
 	}
 	if d.Link != nil {
-		judge(d.Link.LateP99, "what kabench's own link carries")
+		late(d.Link.LateP99, "kabench's built-in link", "deliveries")
 	}
 	if d.Packets != nil {
-		judge(d.Packets.LateP99, "what the private network carries")
+		late(d.Packets.LateP99, "the private network", "deliveries")
 	}
 	if d.Lab != nil {
-		judge(d.Lab.LateP99, "what kabench's own server does")
+		late(d.Lab.LateP99, "kabench's built-in server", "actions")
 	}
 	return invalid
-}
-
-// seconds is a figure of the document as a duration a person reads.
-func seconds(s float64) time.Duration {
-	d := time.Duration(s * float64(time.Second))
-	switch {
-	case d > time.Second:
-		return d.Round(10 * time.Millisecond)
-	case d > 10*time.Millisecond:
-		return d.Round(100 * time.Microsecond)
-	}
-	return d.Round(time.Microsecond)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// standing is what is known of how a run kept to its schedule.
+// standing is what is known about how well a run kept to its schedule.
 type standing struct {
 	maxLag      time.Duration // load.max_lag; 0: nothing is judged
 	maxInFlight int
@@ -15,42 +15,41 @@ type standing struct {
 	due         uint64
 	dropped     uint64
 	schedule    results.Punctuals
-	machine     *results.Machine // nil: it does not tell
+	machine     *results.Machine // nil: not known
 	arrivals    results.Arrivals
 }
 
-// ownShare is the share of what was due that may be dropped through kabench's
-// or the machine's fault in a run that is valid: one in a hundred, as lag's 99th
-// percentile allows one in a hundred to be late.
+// ownShare is the share of the requests due that may be dropped through the fault of
+// kabench or the machine in a valid run: one in a hundred, as the 99th percentile of lag
+// allows one in a hundred to be late.
 const ownShare = 0.01
 
-// verdict says whose fault an overload was, "" when there was none, and the
-// reasons why the run may not be believed.
+// verdict returns who was overloaded, "" for nobody, and the reasons why the run may not
+// be believed.
 //
-// An open loop drops for one of two reasons that could not differ more, and
-// both look alike in the accounts: load.max_in_flight requests were under way.
-// If the target, or the pool's cap and queue, held them, that is the finding
-// for which the run was made: the system does not bear this load, so much of
-// it had to be turned away, and what was started was started on time. If kabench
-// or the machine held them, the run says nothing of the target. What tells the
-// two apart:
+// An open loop drops a request because load.max_in_flight requests are in flight. Two
+// causes look alike in the accounts and mean opposite things. If the target, or the
+// pool's cap and queue, held those requests, that is the finding: the system does not
+// bear this load, and what was started was started on time. If kabench or the machine
+// held them, the run says nothing about the target. Each second with drops is sorted by
+// what is known about it:
 //
-//   - kabench late in the second in which it dropped (more than one in a hundred
-//     beyond max_lag): it sent late requests all at once, or had no time to read
-//     the answers that were there. Its drops are its own.
-//   - no core free in that second (the machine 95 % busy or more, kabench using
-//     95 % of what it may use, or its control group throttled): answers waited
-//     for a core, on this machine the server's too. Slowness is then no property
-//     of the target, even if it might have been slow as well; the run cannot
+//   - kabench was late (more than one in a hundred requests beyond max_lag): it sent late
+//     requests all at once, or did not read responses that were there. The drops are
+//     kabench's.
+//   - the CPU was saturated (the machine 95 % busy or more, kabench using 95 % of what it
+//     may use, or its control group throttled): responses waited for a core, those of a
+//     server on this machine too. The target may have been slow as well; the run cannot
 //     tell, so it may not be believed.
-//   - else kabench was on time with cores to spare, and waited: the target's.
+//   - otherwise kabench was on time with cores to spare, and waited: the drops are the
+//     target's.
 //
-// The seconds are told apart one by one, because a run may meet both. What was
-// dropped for the first two reasons spoils the run when it is more than one in a
-// hundred of what was due, or a single dense moment of a long run would.
+// A run may have seconds of each kind. Drops of the first two kinds make it invalid when
+// they are more than one in a hundred of the requests due; otherwise a single dense
+// moment of a long run would.
 //
-// Lag above max_lag needs no such care: it is measured before the target is
-// asked anything. A busy machine explains it, and excuses nothing.
+// Lag above max_lag needs no such care: it is measured before the target is involved. A
+// busy machine explains it and does not excuse it.
 func (s standing) verdict() (overload string, invalid []string) {
 	late := s.maxLag > 0 && s.lagP99 > s.maxLag.Seconds()
 	own := max(s.schedule.DroppedLate, s.schedule.DroppedSaturated) // a second can be both
@@ -68,20 +67,20 @@ func (s standing) verdict() (overload string, invalid []string) {
 	}
 	if late {
 		invalid = append(invalid, fmt.Sprintf(
-			"kabench could not keep to its schedule: one request in a hundred started %v late or later, and load.max_lag allows %v%s; lower load.rate, or give this machine less else to do",
-			seconds(s.lagP99), s.maxLag, s.held()))
+			"kabench fell behind: 1 %% of requests started at least %s late (load.max_lag is %v)%s. Lower load.rate or free up CPU",
+			results.FormatSeconds(s.lagP99), s.maxLag, s.held()))
 	}
 	if lost {
-		whose := "kabench was behind its own schedule"
+		while := "kabench itself was late"
 		if overload == results.OverloadMachine {
-			whose = "no core of this machine was free"
+			while = "the CPU was saturated"
 		}
-		text := fmt.Sprintf("%d of %d requests were due and never started (load.max_in_flight %d were under way), %d of them while %s: that the target was slow cannot be said",
-			s.dropped, s.due, s.maxInFlight, own, whose)
+		text := fmt.Sprintf("%d of %d requests were never started, because %d (load.max_in_flight) were in flight. %d of them were due while %s, so the target may not be the cause",
+			s.dropped, s.due, s.maxInFlight, own, while)
 		if !late {
 			text += s.held()
 		}
-		invalid = append(invalid, text+"; lower load.rate, or give kabench more cores, and the target a machine of its own")
+		invalid = append(invalid, text+". Lower load.rate, add cores, or move the target to another machine")
 	}
 	if s.arrivals.Verdict == results.ArrivalsMisfit {
 		invalid = append(invalid, s.misfit())
@@ -89,34 +88,35 @@ func (s standing) verdict() (overload string, invalid []string) {
 	return overload, invalid
 }
 
-// mostlySaturated reports whether no core was free in half of the seconds.
+// mostlySaturated reports whether the CPU was saturated in at least half of the seconds.
 func (s standing) mostlySaturated() bool {
 	return s.machine != nil && s.machine.Seconds > 0 && 2*s.machine.Saturated >= s.machine.Seconds
 }
 
-// held is the highest rate that was held, to go on with after a comma.
+// held returns a sentence about the rate that was kept up on time, with the full stop
+// before it; "" if nothing is known.
 func (s standing) held() string {
 	switch {
 	case s.schedule.HeldRate > 0:
-		return fmt.Sprintf("; it held %.0f/s", s.schedule.HeldRate)
+		return fmt.Sprintf(". Up to %.0f/s was on time", s.schedule.HeldRate)
 	case s.schedule.Seconds > 0:
-		return fmt.Sprintf("; it held no whole second of its schedule, and %.0f/s got through", s.schedule.Through)
+		return fmt.Sprintf(". No whole second was on time, and %.0f/s got through", s.schedule.Through)
 	}
 	return ""
 }
 
 func (s standing) misfit() string {
 	a := s.arrivals
-	gaps := "the gaps between them"
+	gaps := "gaps between requests"
 	if a.Span > 1 {
-		gaps = fmt.Sprintf("the time that %d of them took", a.Span)
+		gaps = fmt.Sprintf("times that %d requests took to arrive", a.Span)
 	}
 	how := ""
 	switch {
 	case a.Distance != nil:
-		how = fmt.Sprintf("is %.2f away from the law's distribution in %d values (by chance with p %.2g)", *a.Distance, a.Count, *a.P)
+		how = fmt.Sprintf("the distribution of %d %s is %.2f away from what the law says (p %.2g)", a.Count, gaps, *a.Distance, *a.P)
 	case a.OffP99 != nil:
-		how = fmt.Sprintf("was off by %v or more once in a hundred times", seconds(*a.OffP99))
+		how = fmt.Sprintf("1 %% of the %s were off by at least %s", gaps, results.FormatSeconds(*a.OffP99))
 	}
-	return fmt.Sprintf("requests did not arrive as %s arrivals do: %s %s, so the target met other traffic than asked for; lower load.rate, or give this machine less else to do", a.Law, gaps, how)
+	return fmt.Sprintf("requests did not arrive as %s arrivals do: %s. The target received other traffic than the profile asks for. Lower load.rate or free up CPU", a.Law, how)
 }

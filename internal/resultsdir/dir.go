@@ -18,8 +18,8 @@ const parent = "kabench-results"
 // stamp is how the names of directories in it begin, in UTC.
 const stamp = "20060102-150405.000"
 
-// Out is where the results of a run with that name go, given the value of --out; "":
-// nowhere.
+// Out returns the directory for the results of a run with that name, given the value of
+// --out; "" if they are not kept.
 func Out(flag, name string) string {
 	switch flag {
 	case "none":
@@ -30,7 +30,7 @@ func Out(flag, name string) string {
 	return flag
 }
 
-// Newest is the newest directory of results that was not put elsewhere with --out.
+// Newest returns the newest directory of results in kabench-results.
 func Newest() (string, error) {
 	entries, err := os.ReadDir(parent)
 	newest, latest := "", time.Time{}
@@ -44,13 +44,13 @@ func Newest() (string, error) {
 		}
 	}
 	if err != nil || newest == "" {
-		return "", errors.New("there are no results below " + parent + " here; name a run's directory")
+		return "", errors.New("there are no results in " + parent + " here; name a directory of results")
 	}
 	return filepath.Join(parent, newest), nil
 }
 
-// madeAt is when a directory of results was made: its name says so, unless it was
-// named with --out.
+// madeAt returns when a directory of results was made. The name begins with that time,
+// unless --out gave the name.
 func madeAt(dir fs.FileInfo) time.Time {
 	name := dir.Name()
 	if at, err := time.Parse(stamp, name[:min(len(name), len(stamp))]); err == nil {
@@ -59,8 +59,7 @@ func madeAt(dir fs.FileInfo) time.Time {
 	return dir.ModTime()
 }
 
-// Relative is path as seen from dir; path itself when there is no dir to see it
-// from.
+// Relative returns path relative to dir, or path itself if dir is "".
 func Relative(dir, path string) string {
 	if dir == "" {
 		return path

@@ -29,7 +29,7 @@ func Gather(dirs []string, anyQuestion bool) (*results.Comparison, []compare.Run
 		return nil, nil, err
 	}
 	if len(found) < 2 {
-		return nil, nil, fmt.Errorf("%s is one run, and there is nothing to hold it against; name another", found[0].Path)
+		return nil, nil, fmt.Errorf("%s is one run, and there is nothing to compare it with; name another run", found[0].Path)
 	}
 	doc, err := compare.Gather(found, anyQuestion)
 	if err != nil {
@@ -76,9 +76,9 @@ func once(seen map[string]string, path string) error {
 	other, twice := seen[real]
 	switch {
 	case twice && other == path:
-		return fmt.Errorf("%s is named twice; name each run once", path)
+		return fmt.Errorf("%s is given twice; give each run once", path)
 	case twice:
-		return fmt.Errorf("%s and %s are the same run; name it once", other, path)
+		return fmt.Errorf("%s and %s are the same run; give it once", other, path)
 	}
 	seen[real] = path
 	return nil
@@ -105,13 +105,13 @@ func RunsOf(dir string) ([]string, error) {
 			return inside, nil
 		}
 	} else if !strings.ContainsAny(dir, `/\`) {
-		err = fmt.Errorf("%w (of several arguments each is a directory of finished runs; to make runs name one profile)", err)
+		err = fmt.Errorf("%w (several arguments must be directories of finished runs; to make new runs, name one profile)", err)
 	}
 	return nil, err
 }
 
-// again is a comparison as it was made, with nothing judged yet. What is odd about
-// finished runs held against each other is so again.
+// again returns the comparison as it was made, not judged yet. If it was made of finished
+// runs, it has the warnings about them again.
 func again(dir string, c *results.Comparison) (*results.Comparison, []compare.Run, error) {
 	runs := make([]compare.Run, len(c.Runs))
 	var found []compare.Finished
@@ -134,7 +134,7 @@ func again(dir string, c *results.Comparison) (*results.Comparison, []compare.Ru
 	}
 	c.Warnings = nil
 	if c.Seed == 0 && len(found) == len(c.Runs) {
-		c, err := compare.Gather(found, true) // which was granted then, if it had to be
+		c, err := compare.Gather(found, true) // if their questions differ, --any-question allowed it then
 		return c, runs, err
 	}
 	return c, runs, nil

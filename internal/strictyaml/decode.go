@@ -25,6 +25,7 @@ type Decoder struct {
 	Defaults reflect.Value   // the whole that paths lead through; null resets a field to its value there
 	Places   map[string]Mark // where each field was set, by path
 	Errs     Errors
+	Warnings Errors // what is understood, but written in an old spelling
 
 	// Preset returns the value of the named preset for a field of type t, and
 	// whether values of t may begin with a preset at all. It is nil if none may.
@@ -58,6 +59,20 @@ func (d *Decoder) mark(t *token.Token) Mark {
 	return m
 }
 
+// Located adds to a complaint the place where its field was set, or else the
+// nearest section around it, or else the file as a whole.
+func (d *Decoder) Located(c Complaint, file string) Complaint {
+	for path := c.Path; path != ""; {
+		if m, found := d.Places[path]; found {
+			c.Source, c.Line, c.Column = m.Source, m.Line, m.Column
+			return c
+		}
+		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+	}
+	c.Source = file
+	return c
+}
+
 // Complain adds a complaint about the field at path, which stands at t; a nil t
 // means that the place is not known.
 func (d *Decoder) Complain(path string, t *token.Token, format string, args ...any) {
@@ -73,6 +88,10 @@ type yamlDecoder interface {
 var durationType = reflect.TypeFor[time.Duration]()
 
 // Decode sets v, which is the field at path, to n.
+//
+// The tag none:"-1" of a number lets the word none stand for -1. With the tag
+// old:"0" beside it, 0 stands for -1 as well, as it did in an earlier version;
+// Warnings has a note then.
 func (d *Decoder) Decode(path string, n ast.Node, v reflect.Value) {
 	if n == nil {
 		d.Complain(path, nil, "has no value")
@@ -122,11 +141,30 @@ func (d *Decoder) Decode(path string, n ast.Node, v reflect.Value) {
 		d.decodeList(path, n, v)
 	default:
 		if text, ok := d.Scalar(path, n); ok {
-			if err := setScalar(v, text); err != nil {
+			if err := setScalar(v, d.inPlace(path, n, text)); err != nil {
 				d.Complain(path, placeOf(n), "%v", err)
 			}
 		}
 	}
+}
+
+// inPlace returns the text that n, whose own text is given, stands for in the
+// field at path: the field's value for the word none, in place of that word or of
+// its old spelling. The latter is a warning.
+func (d *Decoder) inPlace(path string, n ast.Node, text string) string {
+	field, found := fieldTypeAt(d.Defaults, path)
+	none := field.Tag.Get("none")
+	switch {
+	case !found || none == "":
+		return text
+	case text == "none":
+		return none
+	case text == field.Tag.Get("old"):
+		m := d.MarkOf(n)
+		d.Warnings = append(d.Warnings, Complaint{m.Source, m.Line, m.Column, path, text + " is an old spelling of no cap; write none, or " + none})
+		return none
+	}
+	return text
 }
 
 // decodeNull resets a field whose value is an explicit null to its default. A
@@ -157,7 +195,7 @@ func (d *Decoder) defaultOf(path string, t reflect.Type) reflect.Value {
 func (d *Decoder) decodeByItself(path string, n ast.Node, to yamlDecoder) {
 	err := to.UnmarshalYAML(func(to any) error {
 		within := *d
-		within.Errs = nil
+		within.Errs, within.Warnings = nil, nil
 		within.Decode(path, n, reflect.ValueOf(to).Elem())
 		return within.Errs.Err()
 	})

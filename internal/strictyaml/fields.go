@@ -77,6 +77,27 @@ func FieldAt(v reflect.Value, path string) (field reflect.Value, found bool) {
 	return v, true
 }
 
+// fieldTypeAt returns the struct field at a dotted path from v. There is none where
+// the path leads into a list, a map or a nil pointer.
+func fieldTypeAt(v reflect.Value, path string) (field reflect.StructField, found bool) {
+	section, key := "", path
+	if i := strings.LastIndexByte(path, '.'); i >= 0 {
+		section, key = path[:i], path[i+1:]
+	}
+	v, found = FieldAt(v, section)
+	if found && v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	if !found || v.Kind() != reflect.Struct {
+		return field, false
+	}
+	i, known := FieldNamed(v.Type(), key)
+	if !known {
+		return field, false
+	}
+	return v.Type().FieldByIndex(i), true
+}
+
 // KeysOf lists the keys of a struct.
 func KeysOf(t reflect.Type) []string {
 	var keys []string

@@ -123,9 +123,9 @@ func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) err
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case secure && speaks == plainHTTP:
-		return fmt.Errorf("target %s answers in HTTP without TLS; write http:// in place of https://, or name the port that speaks TLS", name)
+		return fmt.Errorf("target %s speaks HTTP without TLS; write http:// instead of https://, or name the port that speaks TLS", name)
 	case !secure && speaks == withTLS:
-		return fmt.Errorf("target %s speaks TLS; write https:// in place of http://, or name the port that speaks HTTP without TLS", name)
+		return fmt.Errorf("target %s speaks TLS; write https:// instead of http://, or name the port that speaks HTTP without TLS", name)
 	}
 	return nil
 }
@@ -212,7 +212,7 @@ func unreachable(name string, err error) error {
 	case results.CauseNXDomain, results.CauseDNS:
 		advice = "is the host name right?"
 	case results.CauseTimeout:
-		advice = fmt.Sprintf("nothing answered within %v; is the address right, and does a firewall let you through?", reachTimeout)
+		advice = fmt.Sprintf("no response within %v; is the address right, and does a firewall block it?", reachTimeout)
 	}
 	return fmt.Errorf("target %s cannot be reached: %w; %s", name, err, advice)
 }

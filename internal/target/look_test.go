@@ -157,7 +157,7 @@ func TestLookKnowsTheScheme(t *testing.T) {
 	defer plain.Close()
 	defer secure.Close()
 	_, err := looked(t, strings.Replace(plain.URL, "http://", "https://", 1))
-	if err == nil || !strings.Contains(err.Error(), "answers in HTTP without TLS; write http:// in place of https://") {
+	if err == nil || !strings.Contains(err.Error(), "speaks HTTP without TLS; write http:// instead of https://") {
 		t.Errorf("https:// at an http port: %v", err)
 	}
 	for _, url := range []string{plain.URL, secure.URL} {
@@ -175,7 +175,7 @@ func TestLookKnowsTheScheme(t *testing.T) {
 			go io.Copy(client, behind)
 			return errors.Join(readTo(behind, client), behind.(*net.TCPConn).CloseWrite())
 		})
-		if _, err := looked(t, "http://"+at); err == nil || !strings.Contains(err.Error(), "speaks TLS; write https:// in place of http://") {
+		if _, err := looked(t, "http://"+at); err == nil || !strings.Contains(err.Error(), "speaks TLS; write https:// instead of http://") {
 			t.Errorf("got %v", err)
 		}
 	})

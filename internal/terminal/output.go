@@ -11,18 +11,18 @@ import (
 	"github.com/kabench/kabench/internal/layout"
 )
 
-// The narrowest and the widest that text is laid out for, in columns.
+// Text is laid out for at least narrowest and at most widest columns.
 const (
 	narrowest = 60
 	widest    = 200
 )
 
-// Output is standard output: a layout.Terminal that is as wide as COLUMNS says, or
-// else as the terminal is.
+// Output is standard output as a layout.Terminal. Its width is COLUMNS, or else the width of
+// the terminal.
 type Output struct{ io.Writer }
 
-// Columns is 0 for a file or a pipe: a report then has its own width, and a list
-// has none.
+// Columns returns 0 for a file or a pipe. Reports then have a width of their own, and lists
+// have none.
 func (o Output) Columns() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return min(max(n, narrowest), widest)
@@ -38,8 +38,8 @@ func (o Output) Columns() int {
 	return min(max(n, narrowest), widest)
 }
 
-// Fitted writes what print writes, laid out for w, or for so many columns if w has
-// none.
+// Fitted writes what print writes, laid out for the columns of w, or for otherwise columns if
+// w has none.
 func Fitted(w io.Writer, otherwise int, print func(*bytes.Buffer) error) error {
 	var b bytes.Buffer
 	if err := print(&b); err != nil {

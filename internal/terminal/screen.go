@@ -15,19 +15,19 @@ import (
 	"github.com/kabench/kabench/internal/layout"
 )
 
-// Screen is standard error. In a terminal it can hold a block of lines at its
-// end that is drawn over and over; what else is written goes above it. The
-// cursor is never hidden, and rests below the block: whenever kabench ends, by
-// whatever signal, there is nothing to restore.
+// Screen is standard error. In a terminal it can have a block of lines at its end that is
+// drawn over and over; other text goes above the block. The cursor is never hidden and
+// stays below the block, so that nothing has to be restored when kabench ends, even by a
+// signal.
 type Screen struct {
 	to   io.Writer
-	size func() (columns, rows int) // of the terminal; nil: it is none
+	size func() (columns, rows int) // of the terminal; nil: it is not a terminal
 
 	mu     sync.Mutex
-	widths []int // guarded by mu: columns of the lines of the block; empty: there is none
+	widths []int // guarded by mu: columns of the lines of the block; empty: no block
 }
 
-// NewScreen makes one of a file that is a terminal, or of anything else.
+// NewScreen makes a Screen of a terminal, or of any other writer.
 func NewScreen(to io.Writer) *Screen {
 	s := &Screen{to: to}
 	f, ok := to.(*os.File)
@@ -44,10 +44,10 @@ func NewScreen(to io.Writer) *Screen {
 	return s
 }
 
-// IsTerminal reports whether it can be drawn on.
+// IsTerminal reports whether Draw shows anything.
 func (s *Screen) IsTerminal() bool { return s.size != nil }
 
-// Write puts text above the block, which is drawn again the next time.
+// Write puts text above the block. The next Draw shows the block again.
 func (s *Screen) Write(text []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,9 +55,8 @@ func (s *Screen) Write(text []byte) (int, error) {
 	return s.to.Write(text)
 }
 
-// Draw puts the block in place of the one before; without lines it is gone. It
-// takes no more of the terminal than there is: lines are cut, and the last ones
-// left out.
+// Draw replaces the block; without lines it removes the block. Lines are cut, and the last
+// ones left out, so that the block fits the terminal.
 func (s *Screen) Draw(lines []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -66,16 +65,16 @@ func (s *Screen) Draw(lines []string) {
 	}
 }
 
-// wipe takes the block away.
+// wipe removes the block.
 func (s *Screen) wipe() {
 	if len(s.widths) > 0 {
 		s.put(nil)
 	}
 }
 
-// put writes lines over the block, each in its row, and clears the rows that are
-// left. It clears to the end of a row and never of the screen: tmux keeps a screen
-// that is cleared from its first row on, and each drawing would be in its history.
+// put writes lines over the block, each in its row, and clears the rows that are left. It
+// clears rows one by one and never the whole screen, because tmux adds a screen that is
+// cleared from its first row on to its history.
 func (s *Screen) put(lines []string) {
 	columns, rows := s.size()
 	var b bytes.Buffer
@@ -93,14 +92,14 @@ func (s *Screen) put(lines []string) {
 		b.WriteString(strings.Repeat(clearRow, left))
 		fmt.Fprintf(&b, "\x1b[%dA", left)
 	}
-	s.to.Write(b.Bytes()) // in one, so that none sees half of it
+	s.to.Write(b.Bytes()) // in one write, so that no half of it is shown
 }
 
 // clearRow clears the rest of the row (EL of ECMA-48) and goes to the next one.
 const clearRow = "\x1b[K\r\n"
 
-// rows is how many rows the block takes: in a terminal that has become narrower,
-// more than it did.
+// rows returns how many rows the block takes. In a terminal that has become narrower it
+// takes more than before.
 func (s *Screen) rows(columns int) (rows int) {
 	for _, w := range s.widths {
 		rows += max(1, (w+columns-1)/columns)

@@ -4,5 +4,5 @@ package terminal
 
 import "os"
 
-// understandsEscapes reports whether a terminal moves its cursor when told to.
+// understandsEscapes reports whether a terminal understands escape sequences.
 func understandsEscapes(*os.File) bool { return true }

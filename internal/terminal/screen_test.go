@@ -40,7 +40,7 @@ func TestScreenKeepsWithinTheTerminal(t *testing.T) {
 	if got := g.String(); got != "a line t…\n쇼핑쇼핑…\n?[2Jred?x" {
 		t.Errorf("%q", got)
 	}
-	// Narrower than it was drawn for: what the terminal wraps is cleared too.
+	// If the terminal has become narrower, the rows that it wrapped are cleared too.
 	g, s = onGlass(20, 10)
 	s.Draw([]string{"nineteen characters"})
 	g.Narrow(10)
@@ -48,7 +48,7 @@ func TestScreenKeepsWithinTheTerminal(t *testing.T) {
 	if got := g.String(); got != "short" {
 		t.Errorf("%q", got)
 	}
-	// One row is enough for one line.
+	// A terminal with one row shows one line.
 	g, s = onGlass(10, 1)
 	s.Draw([]string{"one", "two"})
 	if got := g.String(); got != "one" {
@@ -56,8 +56,8 @@ func TestScreenKeepsWithinTheTerminal(t *testing.T) {
 	}
 }
 
-// Wherever on the screen the block is, and however small the screen, no drawing
-// ends up in the history.
+// No drawing gets into the history, wherever the block is on the screen, and however small
+// the screen is.
 func TestScreenLeavesNoHistory(t *testing.T) {
 	for _, above := range []int{0, 1, 7} {
 		for height := 1; height < 9; height++ {

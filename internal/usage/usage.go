@@ -1,5 +1,4 @@
-// Package usage reports command lines that kabench cannot use, and says what to type
-// instead.
+// Package usage explains what is wrong with a command line, and what to type instead.
 package usage
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/nearest"
 )
 
-// Error is a command line that does not parse.
+// Error is what is wrong with a command line.
 type Error struct {
 	Command string // whose --help has more, as "kabench run"
 	Err     error
@@ -34,7 +33,7 @@ func Errorf(command, format string, args ...any) error {
 	return &Error{command, fmt.Errorf(format, args...)}
 }
 
-// One wants one argument, and says what it is.
+// One accepts exactly one argument. what describes the argument in the error.
 func One(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != 1 {
@@ -44,25 +43,25 @@ func One(what string) cobra.PositionalArgs {
 	}
 }
 
-// AtMostOne wants one argument or none, and says what it is.
+// AtMostOne accepts one argument or none. what describes the argument in the error.
 func AtMostOne(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) > 1 {
-			return Errorf(c.CommandPath(), "%q is too much: '%s' takes one %s; a value with spaces wants quotes", args[1], c.CommandPath(), what)
+			return Errorf(c.CommandPath(), "unexpected argument %q: '%s' takes one %s; put a value with spaces in quotes", args[1], c.CommandPath(), what)
 		}
 		return nil
 	}
 }
 
-// None wants no argument.
+// None accepts no argument.
 func None(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return Errorf(c.CommandPath(), "%q is too much: '%s' takes flags only", args[0], c.CommandPath())
+		return Errorf(c.CommandPath(), "unexpected argument %q: '%s' takes only flags", args[0], c.CommandPath())
 	}
 	return nil
 }
 
-// FlagError says what is wrong with a flag, and what to give instead.
+// FlagError explains an error of the flag parser, and what to type instead.
 func FlagError(c *cobra.Command, err error) error {
 	say := func(format string, args ...any) error {
 		return Errorf(c.CommandPath(), format, args...)
@@ -77,12 +76,12 @@ func FlagError(c *cobra.Command, err error) error {
 		return say("--%s %s: want %s", e.GetFlag().Name, e.GetValue(), wanted(e))
 	}
 	if e, ok := errors.AsType[*pflag.InvalidSyntaxError](err); ok {
-		return say("%s is no flag; write --FLAG VALUE or --FLAG=VALUE", e.GetSpecifiedFlag())
+		return say("%s is not a flag; write --FLAG VALUE or --FLAG=VALUE", e.GetSpecifiedFlag())
 	}
 	return say("%w", err)
 }
 
-// wanted is what a flag takes in place of a value that is none.
+// wanted describes the values that a flag takes.
 func wanted(e *pflag.InvalidValueError) string {
 	number := "a whole number"
 	if errors.Is(e, strconv.ErrRange) {
@@ -92,17 +91,17 @@ func wanted(e *pflag.InvalidValueError) string {
 	case "int":
 		return number
 	case "uint64":
-		return number + ", 0 or above"
+		return number + ", 0 or more"
 	case "duration":
-		return "a time with its unit, as 500ms, 30s or 2m"
+		return "a time with a unit, for example 500ms, 30s or 2m"
 	case "bool":
 		return "no value, or true or false"
 	}
 	return e.GetFlag().Usage
 }
 
-// noSuchFlag names the flag that is meant: one of the command's that is spelled
-// alike, or another command's.
+// noSuchFlag names the flag that was probably meant: one of this command with a similar
+// name, or the same one of another command.
 func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 	name, given := e.GetSpecifiedName(), "--"+e.GetSpecifiedName()
 	if group := e.GetSpecifiedShortnames(); group != "" {
@@ -115,7 +114,7 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 		}
 	})
 	if near := nearest.Name(name, names); near != "" {
-		return fmt.Sprintf("%s is no flag of '%s'; did you mean --%s?", given, c.CommandPath(), near)
+		return fmt.Sprintf("'%[2]s' has no flag %[1]s; did you mean --%[3]s?", given, c.CommandPath(), near)
 	}
 	var others []string
 	for _, other := range c.Root().Commands() {
@@ -124,12 +123,12 @@ func noSuchFlag(c *cobra.Command, e *pflag.NotExistError) string {
 		}
 	}
 	if len(others) > 0 {
-		return fmt.Sprintf("%s is no flag of '%s', but of %s", given, c.CommandPath(), strings.Join(others, ", "))
+		return fmt.Sprintf("'%[2]s' has no flag %[1]s; it is a flag of %[3]s", given, c.CommandPath(), strings.Join(others, ", "))
 	}
-	return fmt.Sprintf("%s is no flag of '%s'", given, c.CommandPath())
+	return fmt.Sprintf("'%[2]s' has no flag %[1]s", given, c.CommandPath())
 }
 
-// DidYouMean is "; did you mean X?", or "" if nothing is near.
+// DidYouMean returns "; did you mean X?", or "" if no word is similar.
 func DidYouMean(word string, all []string) string {
 	if near := nearest.Name(word, all); near != "" {
 		return "; did you mean " + near + "?"
@@ -137,8 +136,7 @@ func DidYouMean(word string, all []string) string {
 	return ""
 }
 
-// UnknownCommand is the error about words that begin with no command's name; nil
-// if they begin with one.
+// UnknownCommand returns an error if words do not begin with the name of a command.
 func UnknownCommand(root *cobra.Command, words []string) error {
 	if _, _, err := root.Find(words); err == nil {
 		return nil
@@ -151,17 +149,17 @@ func UnknownCommand(root *cobra.Command, words []string) error {
 	for _, c := range root.Commands() {
 		names = append(names, c.Name())
 	}
-	text := fmt.Sprintf("%s is no command", words[i])
+	text := fmt.Sprintf("there is no command %s", words[i])
 	if near := nearest.Name(words[i], names); near != "" {
 		text += fmt.Sprintf("; did you mean 'kabench %s'?", near)
 	}
 	return &Error{"kabench", errors.New(text)}
 }
 
-// NewHelp is cobra's help command, but that a wrong name is an error.
+// NewHelp makes a help command like cobra's, for which a wrong name is an error.
 func NewHelp() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]", Short: "Say what a command does, and list its flags",
+		Use: "help [COMMAND]", Short: "Explain a command and list its flags",
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var list []string
 			for _, other := range c.Root().Commands() {
@@ -182,7 +180,7 @@ func NewHelp() *cobra.Command {
 	}
 }
 
-// SetCompletion makes wrong arguments of cobra's completion command errors.
+// SetCompletion makes cobra's completion command refuse wrong arguments.
 func SetCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	c, _, err := root.Find([]string{"completion"})
@@ -215,7 +213,7 @@ func Help(out io.Writer) func(*cobra.Command, []string) {
 	}
 }
 
-// flowing joins the lines of each paragraph that is no example.
+// flowing joins the lines of each paragraph, except of examples.
 func flowing(text string) string {
 	parts := strings.Split(text, "\n\n")
 	for i, part := range parts {
@@ -226,7 +224,7 @@ func flowing(text string) string {
 	return strings.Join(parts, "\n\n")
 }
 
-// Text is the text of err. What the system says of a file is put plainly.
+// Text returns the text of err, with the system's messages about files in plain words.
 func Text(err error) string {
 	text := err.Error()
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -238,7 +236,7 @@ func Text(err error) string {
 func aboutFile(e *fs.PathError) string {
 	switch {
 	case errors.Is(e, fs.ErrNotExist) && e.Op == "mkdir":
-		return fmt.Sprintf("%s cannot be made: %s is not there", e.Path, filepath.Dir(e.Path))
+		return fmt.Sprintf("%s cannot be made, because %s does not exist", e.Path, filepath.Dir(e.Path))
 	case errors.Is(e, fs.ErrNotExist):
 		return e.Path + ": there is no such file or directory; check the name"
 	case errors.Is(e, fs.ErrPermission):

@@ -66,7 +66,7 @@ func TestChurnIsWhatThePoolDoes(t *testing.T) {
 	exp := func(mean time.Duration) time.Duration { return time.Duration(random.ExpFloat64() * float64(mean)) }
 	const n, rate, held = 60_000, 1000, 20 * time.Millisecond // 20 busy
 	for _, maxIdle := range []int{1, 2, 5, 10} {
-		p := lintProfile(t, foreign("pool.idle_timeout=0", "pool.max_conns=0", "load.rate=1000/s", "load.max_in_flight=100000", "server.delay=20ms", fmt.Sprintf("pool.max_idle=%d", maxIdle))...)
+		p := lintProfile(t, foreign("pool.idle_timeout=0", "pool.max_conns=none", "load.rate=1000/s", "load.max_in_flight=100000", "server.delay=20ms", fmt.Sprintf("pool.max_idle=%d", maxIdle))...)
 		most, steady := newSubject(p, DefaultPorts).churn(20)
 		most, steady = most/rate, steady/rate
 		poisson := openedShare(maxIdle, n, func(int) time.Duration { return exp(time.Millisecond) }, func(int) time.Duration { return exp(held) })

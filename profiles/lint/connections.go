@@ -3,6 +3,8 @@ package lint
 import (
 	"fmt"
 	"math"
+
+	"github.com/kabench/kabench/dialers/pool"
 )
 
 const saysConnections = "All of the client's connections together fit in what the server accepts."
@@ -22,8 +24,11 @@ func checkConnections(s *subject, o *outcome) {
 func (s *subject) checkClientConnections(o *outcome, h hop) {
 	each, path, _ := s.cap()
 	inFlight := s.inFlight()
-	most, mostText := times(each, s.shards()), capText(path, each, s.shards())
-	if s.loaded() && (each == 0 || inFlight < each) {
+	most, mostText := 0, ""
+	if each != pool.NoCap {
+		most, mostText = times(each, s.shards()), capText(path, each, s.shards())
+	}
+	if s.loaded() && (each == pool.NoCap || inFlight < each) {
 		// Each shard may come to hold as many at its own worst moment, but they
 		// get the requests in turn.
 		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)

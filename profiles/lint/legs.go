@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -165,8 +166,9 @@ func proxyKeeper(c *script.Proxy, h hop) keeper {
 	k := keeper{name: h.name, section: h.section + ".upstream", proxy: c}
 	k.resends = fmt.Sprintf("%s %v does not cover", k.path("retry"), u.Retry)
 	k.Policy = pool.Policy{
-		IdleTimeout: u.IdleTimeout, MaxRequests: u.MaxRequests, MaxLifetime: u.MaxLifetime, ConnectTimeout: u.ConnectTimeout, ResponseTimeout: u.Timeout,
-		MaxIdle: -1, MaxIdleAll: -1, Expiry: pool.ExpireByTimer,
+		MaxConns: pool.NoCap, MaxConnsAll: pool.NoCap, PendingMax: pool.NoCap, MaxRequests: cmp.Or(u.MaxRequests, pool.NoCap),
+		IdleTimeout: u.IdleTimeout, MaxLifetime: u.MaxLifetime, ConnectTimeout: u.ConnectTimeout, ResponseTimeout: u.Timeout,
+		MaxIdle: pool.NoCap, MaxIdleAll: pool.NoCap, Expiry: pool.ExpireByTimer,
 	}
 	if u.MaxIdle > 0 {
 		k.MaxIdleAll = u.MaxIdle

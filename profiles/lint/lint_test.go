@@ -101,7 +101,7 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"pool.max_conns 101", "server.max_connections 100"}, "backlog", "pool.max_conns=100"},
 		{"shards", []string{"pool.shards=3", "server.max_connections=40", "server.workers=2", "server.threads=100"}, RuleConnections, "pool.max_conns",
 			[2]string{"pool.max_conns 32 x pool.shards 3 = 96", "server.max_connections 40 x server.workers 2 = 80"}, "", "pool.max_conns=26"},
-		{"no cap", []string{"pool.max_conns=0", "load.max_in_flight=101"}, RuleConnections, "pool.max_conns",
+		{"no cap", []string{"pool.max_conns=none", "load.max_in_flight=101"}, RuleConnections, "pool.max_conns",
 			[2]string{"load.max_in_flight 101", "server.max_connections 100"}, "backlog", "pool.max_conns=100"},
 		{"threads", []string{"server.threads=9", "server.workers=2"}, RuleConnections, "server.threads",
 			[2]string{"400/s x 50ms = 20 connections", "server.threads 9 x server.workers 2 = 18"}, "access log", "server.threads=10, or more"},
@@ -212,11 +212,11 @@ func TestLintFindsNothing(t *testing.T) {
 		{"an end that is announced", []string{"target.lab.max_requests=10"}},
 		{"just enough places", []string{"pool.max_conns=100", "server.backlog=20", "server.threads=20"}},
 		{"threads for all that are in flight", []string{"pool.shards=2", "pool.max_conns=40", "load.max_in_flight=50", "server.threads=50"}},
-		{"shards share what is in flight", []string{"pool.shards=3", "pool.max_conns=0", "load.max_in_flight=50"}},
+		{"shards share what is in flight", []string{"pool.shards=3", "pool.max_conns=none", "load.max_in_flight=50"}},
 		{"just enough connections", []string{"pool.max_conns=20"}},
 		{"an idle cap of what is busy", []string{"pool.max_idle=20"}},
 		{"an idle cap of all there can be", []string{"pool.max_conns=20", "pool.max_idle=20", "pool.pending_max=-1", "load.arrivals={process: sine, amplitude: 360/s, period: 1s}"}},
-		{"an idle cap of all that are in flight", []string{"pool.max_conns=0", "pool.max_idle=19", "load.max_in_flight=19"}},
+		{"an idle cap of all that are in flight", []string{"pool.max_conns=none", "pool.max_idle=19", "load.max_in_flight=19"}},
 		{"a burst that fits", []string{"load.rate=760/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}"}},
 		{"a burst held back by the generator", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}", "load.max_in_flight=32"}},
 		{"few connections opened", []string{"pool.max_requests=1", "load.rate=470/s"}},
@@ -239,7 +239,7 @@ func TestLintFindsNothing(t *testing.T) {
 // closed as they come back, and the ports run out.
 func TestLintIdleChurnTakesPorts(t *testing.T) {
 	for _, client := range []string{"client=policy", "client=stock"} {
-		p := lintProfile(t, foreign(client, "pool.max_idle=2", "pool.max_conns=0", "load.rate=700/s", "load.max_in_flight=50")...)
+		p := lintProfile(t, foreign(client, "pool.max_idle=2", "pool.max_conns=none", "load.rate=700/s", "load.max_in_flight=50")...)
 		if client == "client=stock" {
 			p = lintProfile(t, foreign(client, "load.rate=700/s", "load.max_in_flight=50", "server.idle_timeout=2m")...)
 		}
@@ -468,7 +468,7 @@ func TestLoadToCheck(t *testing.T) {
 	if got := rulesOf(findingsOf(p)); !slices.Equal(got, []string{RuleIdleOrder}) {
 		t.Errorf("broken: %v", got)
 	}
-	_, err = profiles.LoadToCheck([]string{"pool.max_conns=-1", "target.url=nonsense", "load.rate=fast"})
+	_, err = profiles.LoadToCheck([]string{"pool.max_conns=-2", "target.url=nonsense", "load.rate=fast"})
 	for _, path := range []string{"pool.max_conns", "target.url", "load.rate"} {
 		if err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("no complaint about %s in %v", path, err)

@@ -19,9 +19,9 @@ func TestOneFieldHasOneAdvice(t *testing.T) {
 		set        string
 	}{
 		{"two that close", "pool.idle_timeout", foreign("pool.idle_timeout=30s", "via.idle_timeout=10s", "via.passes_on=true"), []string{RuleIdleOrder}, "pool.idle_timeout=4s"},
-		{"idle cap", "pool.max_idle", foreign("pool.max_idle=2", "pool.max_conns=0", "load.rate=700/s", "load.max_in_flight=50", "server.max_connections=200"), []string{RulePorts, RuleChurn}, "pool.max_idle=35"},
+		{"idle cap", "pool.max_idle", foreign("pool.max_idle=2", "pool.max_conns=none", "load.rate=700/s", "load.max_in_flight=50", "server.max_connections=200"), []string{RulePorts, RuleChurn}, "pool.max_idle=35"},
 		{"room for both", "pool.max_conns", []string{"pool.max_conns=120", "load.rate=2000/s", "pool.shards=1", "server.max_connections=110", "server.threads=200", "target.lab.delay=90ms", "load.max_in_flight=500"}, []string{RuleConnections, RulePending}, "no value of pool.max_conns does: pending needs at least 200, and connections permits up to 110"},
-		{"a range", "pool.max_requests", foreign("pool.max_requests=3", "load.rate=3000/s", "pool.max_conns=0", "load.max_in_flight=100", "server.max_requests=2", "server.unannounced=true", "server.threads=200"), []string{RuleMaxRequests, RulePorts},
+		{"a range", "pool.max_requests", foreign("pool.max_requests=3", "load.rate=3000/s", "pool.max_conns=none", "load.max_in_flight=100", "server.max_requests=2", "server.unannounced=true", "server.threads=200"), []string{RuleMaxRequests, RulePorts},
 			"no value of pool.max_requests does: ports needs at least 13, and max-requests-order permits up to 2; first change what was compared with it: server.max_requests 2, unannounced"},
 		{"none can be kept", "pool.max_idle", foreign("pool.max_idle=5", "server.idle_timeout=60ms"), []string{RuleIdleOrder, RuleChurn},
 			"no value of pool.max_idle does: max-idle-churn needs at least 20, and idle-order permits up to 0; first change what was compared with it: server.idle_timeout 60ms"},

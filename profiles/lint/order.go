@@ -260,7 +260,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 		}
 		return
 	}
-	if h.MaxRequests > 0 && (k.MaxRequests == 0 || k.MaxRequests > h.MaxRequests) {
+	if h.MaxRequests > 0 && (k.MaxRequests == pool.NoCap || k.MaxRequests > h.MaxRequests) {
 		o.found(Finding{
 			Hop:     between,
 			Path:    requests,
@@ -288,7 +288,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 }
 
 func countText(name string, n int, none string) string {
-	if n == 0 {
+	if n == pool.NoCap {
 		return name + " " + none
 	}
 	return fmt.Sprintf("%s %d", name, n)

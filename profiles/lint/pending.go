@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/results"
 )
@@ -12,7 +13,7 @@ import (
 // checkPending compares what the load asks of a capped pool with what it has.
 func checkPending(s *subject, o *outcome) {
 	each, path, part := s.cap()
-	if each == 0 {
+	if each == pool.NoCap {
 		o.checked = true // without a cap nobody waits
 		return
 	}
@@ -36,7 +37,7 @@ func checkPending(s *subject, o *outcome) {
 		return
 	}
 	excess := min(whole(part*s.excess(float64(has)/held.Seconds()/part)), room)
-	if places := times(max(s.pool.PendingMax, 0), s.shards()); s.pool.PendingMax >= 0 && excess > places {
+	if places := times(max(s.pool.PendingMax, 0), s.shards()); s.pool.PendingMax != pool.NoCap && excess > places {
 		o.found(Finding{
 			Path: "pool.pending_max",
 			Says: "What a burst asks beyond the pool's connections must find room in its queue.",
@@ -78,7 +79,7 @@ func (s *subject) refusal(room int) string {
 	switch {
 	case room == 0:
 		return "what is more is not sent (counts.dropped, or it waits in load.buffer)"
-	case s.pool.PendingMax >= 0 && times(s.pool.PendingMax, s.shards()) < room:
+	case s.pool.PendingMax != pool.NoCap && times(s.pool.PendingMax, s.shards()) < room:
 		return "the others fail to acquire (queue_full), at once: " + s.logged(results.PhaseAcquire, false, severalQueueFull, results.CauseQueueFull)
 	case limit > 0 && (s.timeout() == 0 || limit < s.timeout()):
 		return fmt.Sprintf("the others fail to acquire (timeout) after %v", limit)

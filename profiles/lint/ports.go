@@ -77,7 +77,7 @@ func (s *subject) opened(o *outcome) []opening {
 	if held, ok := s.held(); ok {
 		busy, known = max(s.busy(held), 1), true
 	}
-	if p.MaxRequests > 0 {
+	if p.MaxRequests != pool.NoCap {
 		enough := max(2*p.MaxRequests, whole(2*rate*timeWait.Seconds()/float64(s.ports)))
 		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", enough), atLeast(enough))
 	}
@@ -137,11 +137,11 @@ func (s *subject) churn(busy float64) (most, steady float64) {
 	return most, min(steady, most)
 }
 
-// idleCap is how many idle connections each shard keeps, -1 for any number, the
-// field that says so, and the part of the load that those are for.
+// idleCap is how many idle connections each shard keeps, or pool.NoCap, the field
+// that says so, and the part of the load that those are for.
 func (s *subject) idleCap() (most int, path string, part float64) {
 	most, path, part = s.pool.MaxIdle, "pool.max_idle", s.share()
-	if all := s.pool.MaxIdleAll; all >= 0 && (most < 0 || float64(all) < float64(most)/part) {
+	if all := s.pool.MaxIdleAll; all != pool.NoCap && (most == pool.NoCap || float64(all) < float64(most)/part) {
 		return all, "pool.max_idle_all", 1
 	}
 	return most, path, part
@@ -150,7 +150,7 @@ func (s *subject) idleCap() (most int, path string, part float64) {
 // checkChurn compares the idle cap with how many connections are busy at once.
 func checkChurn(s *subject, o *outcome) {
 	most, path, part := s.idleCap()
-	if most < 0 || s.pool.MaxRequests == 1 || s.endsEach() || s.asksClose() {
+	if most == pool.NoCap || s.pool.MaxRequests == 1 || s.endsEach() || s.asksClose() {
 		o.checked = true // none is closed for being one too many
 		return
 	}

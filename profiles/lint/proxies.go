@@ -95,9 +95,9 @@ func (g innerLeg) kept(inFlight int) (n int, why string) {
 	switch {
 	case g.from.keepsNone:
 		return 0, ""
-	case g.from.MaxIdleAll < 0 && inFlight == math.MaxInt:
+	case g.from.MaxIdleAll == pool.NoCap && inFlight == math.MaxInt:
 		return 0, "" // how many there may be is not known
-	case g.from.MaxIdleAll < 0:
+	case g.from.MaxIdleAll == pool.NoCap:
 		return inFlight, fmt.Sprintf("%s no limit, load.max_in_flight %d", path, inFlight)
 	}
 	return times(g.from.MaxIdleAll, g.workers), capOf(path, g.from.MaxIdleAll, g.section+".workers", g.workers)

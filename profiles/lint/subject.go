@@ -187,11 +187,11 @@ func needed(perSecond float64, held time.Duration) float64 { return perSecond * 
 // floating point.
 func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
 
-// cap is how many connections each shard may have, 0 for any number, the field
-// that says so, and the part of the load that those are for.
+// cap is how many connections each shard may have, or pool.NoCap, the field that
+// says so, and the part of the load that those are for.
 func (s *subject) cap() (each int, path string, part float64) {
 	each, path, part = s.pool.MaxConns, "pool.max_conns", s.share()
-	if all := s.pool.MaxConnsAll; all > 0 && (each == 0 || float64(all) < float64(each)/part) {
+	if all := s.pool.MaxConnsAll; all != pool.NoCap && (each == pool.NoCap || float64(all) < float64(each)/part) {
 		return all, "pool.max_conns_all", 1
 	}
 	return each, path, part
@@ -201,7 +201,7 @@ func (s *subject) cap() (each int, path string, part float64) {
 // can be.
 func (s *subject) busy(held time.Duration) float64 {
 	most := min(needed(s.peak(), held), float64(s.inFlight()))
-	if each, _, part := s.cap(); each > 0 {
+	if each, _, part := s.cap(); each != pool.NoCap {
 		most = min(most, float64(times(each, s.shards()))/part)
 	}
 	return most

@@ -1,16 +1,16 @@
-package profiles
+package matrix
 
 import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -28,7 +28,7 @@ type Plan struct {
 type Arm struct {
 	Name    string
 	Change  map[string]string // profile path -> value, to be shown: without secrets
-	Profile *Profile
+	Profile *profiles.Profile
 }
 
 // NoComparison is the error of a matrix whose settings cannot be compared, whatever its
@@ -63,10 +63,10 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 	}
 	all = append(all, sets...)
 	p := &Plan{Name: m.Name, Question: m.Question, Repeats: m.Repeats, Seed: m.Seed, CoolDown: m.CoolDown}
-	var complaints Errors
+	var complaints profiles.Errors
 	for _, point := range points(m.Axes) {
-		profile, err := Open(from, append(slices.Clone(all), point.sets()...))
-		if list, ok := errors.AsType[Errors](err); ok {
+		profile, err := profiles.Open(from, append(slices.Clone(all), point.sets()...))
+		if list, ok := errors.AsType[profiles.Errors](err); ok {
 			complaints = addNew(complaints, point.inAxes(list))
 			continue
 		}
@@ -75,7 +75,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 		}
 		profile.NameByTarget()
 		profile.Remedies = nil // an incident's are not run
-		p.Arms = append(p.Arms, Arm{Name: point.name(m.Axes), Change: RedactChange(point.change()), Profile: profile})
+		p.Arms = append(p.Arms, Arm{Name: point.name(m.Axes), Change: profiles.RedactChange(point.change()), Profile: profile})
 	}
 	if len(complaints) > 0 {
 		return nil, complaints
@@ -88,7 +88,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 }
 
 // addNew adds to list what is not in it.
-func addNew(list, more Errors) Errors {
+func addNew(list, more profiles.Errors) profiles.Errors {
 	for _, c := range more {
 		if !slices.Contains(list, c) {
 			list = append(list, c)
@@ -102,7 +102,7 @@ func (p *Plan) describe(m *Matrix) {
 	for _, axis := range m.Axes {
 		a := results.Axis{Path: axis.Path}
 		for _, v := range axis.Values {
-			a.Values = append(a.Values, RedactChange(map[string]string{axis.Path: v})[axis.Path])
+			a.Values = append(a.Values, profiles.RedactChange(map[string]string{axis.Path: v})[axis.Path])
 		}
 		p.Axes = append(p.Axes, a)
 	}
@@ -110,18 +110,18 @@ func (p *Plan) describe(m *Matrix) {
 		p.Name = p.Arms[0].Profile.Name
 	}
 	if p.Question == "" {
-		p.Question = Redact(*p.Arms[0].Profile).Question
+		p.Question = profiles.Redact(*p.Arms[0].Profile).Question
 	}
 }
 
 // profileOf is the name or the file of the profile, which a matrix file names as seen from
 // its own directory.
 func (m *Matrix) profileOf() (string, error) {
-	if _, known := Find(m.Profile); known || m.Profile == "" {
+	if _, known := profiles.Find(m.Profile); known || m.Profile == "" {
 		return m.Profile, nil
 	}
-	if !isFile(m.Profile) {
-		return "", NotFound(m.Profile)
+	if !profiles.IsFile(m.Profile) {
+		return "", profiles.NotFound(m.Profile)
 	}
 	if m.file == "" {
 		return m.Profile, nil
@@ -179,7 +179,7 @@ func (p *Plan) distinct() error {
 		arm := &p.Arms[i]
 		bare := arm.Profile.Clone()
 		bare.Preset = ""
-		text, err := Marshal(bare)
+		text, err := profiles.Marshal(bare)
 		if err != nil {
 			return err
 		}
@@ -192,15 +192,4 @@ func (p *Plan) distinct() error {
 		}
 	}
 	return nil
-}
-
-// NameByTarget gives a profile without a name the name of the host it sends to.
-func (p *Profile) NameByTarget() {
-	if p.Name != "" {
-		return
-	}
-	p.Name = "run"
-	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
-		p.Name = u.Hostname()
-	}
 }

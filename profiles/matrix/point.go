@@ -1,9 +1,10 @@
-package profiles
+package matrix
 
 import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
@@ -71,10 +72,10 @@ func (p point) name(axes Axes) string {
 // shownValue is a value as a name shows it: in one line, without secrets, and
 // shortened where the values of its axis are alike.
 func shownValue(axes Axes, s setting) string {
-	axis := axes[slices.IndexFunc(axes, func(a AxisOf) bool { return a.Path == s.path })]
+	axis := axes[slices.IndexFunc(axes, func(a Axis) bool { return a.Path == s.path })]
 	shown := make([]string, len(axis.Values))
 	for i, value := range axis.Values {
-		value = RedactChange(map[string]string{s.path: value})[s.path]
+		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
 		shown[i] = strings.Join(strings.Fields(value), " ")
 	}
 	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
@@ -82,7 +83,7 @@ func shownValue(axes Axes, s setting) string {
 
 // inAxes makes complaints about a value name the flag or the place in the matrix
 // file that it came from.
-func (p point) inAxes(list Errors) Errors {
+func (p point) inAxes(list profiles.Errors) profiles.Errors {
 	for i, c := range list {
 		for _, s := range p {
 			if !strings.HasPrefix(c.Source, "--set "+s.path+"=") {

@@ -11,7 +11,7 @@ import (
 
 // dueIn are n exchanges due in a second of the run: so many dropped, so many
 // late by 100 ms, each over a moment after it was started.
-func dueIn(p *Punctuality, second, n, dropped, late int) {
+func dueIn(p *ScheduleWatch, second, n, dropped, late int) {
 	for i := range n {
 		due := time.Duration(second)*time.Second + time.Duration(i)*time.Second/time.Duration(n)/2
 		e := ended(0, due, results.PhaseDone, results.CauseNone)
@@ -27,7 +27,7 @@ func dueIn(p *Punctuality, second, n, dropped, late int) {
 }
 
 func TestSecondsHeld(t *testing.T) {
-	p := NewPunctuality(Law{Process: "constant", Rate: 100}, 50*time.Millisecond)
+	p := NewScheduleWatch(ArrivalLaw{Process: "constant", Rate: 100}, 50*time.Millisecond)
 	dueIn(p, 0, 100, 0, 1)  // held: one in a hundred may be late
 	dueIn(p, 1, 300, 0, 3)  // held, and the most
 	dueIn(p, 2, 400, 0, 40) // late
@@ -47,7 +47,7 @@ func TestSecondsHeld(t *testing.T) {
 // A backlog that grows is not a rate that was held, although nothing was late or
 // dropped yet.
 func TestAGrowingBacklogIsNotHeld(t *testing.T) {
-	p := NewPunctuality(Law{}, 50*time.Millisecond)
+	p := NewScheduleWatch(ArrivalLaw{}, 50*time.Millisecond)
 	for i := range 1000 {
 		e := ended(uint64(i), time.Duration(i)*time.Millisecond, results.PhaseDone, results.CauseNone)
 		e.Done = e.Due * 4 // a quarter of them is over within the second
@@ -61,7 +61,7 @@ func TestAGrowingBacklogIsNotHeld(t *testing.T) {
 }
 
 func TestDropsOfTheWarmUpAreNotCounted(t *testing.T) {
-	p := NewPunctuality(Law{}, time.Second)
+	p := NewScheduleWatch(ArrivalLaw{}, time.Second)
 	e := ended(0, 0, results.PhaseSchedule, results.CauseDropped)
 	e.WarmUp = true
 	p.Observe(e)
@@ -74,7 +74,7 @@ func TestDropsOfTheWarmUpAreNotCounted(t *testing.T) {
 
 // Offsets outside the run's first day do no harm.
 func TestSecondsFarAway(t *testing.T) {
-	p := NewPunctuality(Law{}, time.Second)
+	p := NewScheduleWatch(ArrivalLaw{}, time.Second)
 	for _, due := range []time.Duration{-time.Hour, results.Never, maxSeconds * time.Second, 1 << 62} {
 		p.Observe(ended(0, due, results.PhaseDone, results.CauseNone))
 	}

@@ -8,20 +8,21 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// maxSeconds is how many seconds of a run are looked at one by one: a day.
+// maxSeconds is how many seconds of a run are looked at one by one: a day's.
 const (
 	chunk      = 256
 	maxSeconds = 24 * 60 * 60 / chunk * chunk
 )
 
-// lateShare is the share of a second's requests that may be later than allowed
-// in a second whose schedule was held, as lag's 99th percentile has it.
+// lateShare is the share of the requests of a second that may be later than allowed if
+// the schedule of that second was kept: one in a hundred, as for the 99th percentile of
+// lag.
 const lateShare = 0.01
 
-// Punctuality watches how well a run keeps to its schedule: second by second,
+// ScheduleWatch watches how well a run keeps to its schedule: second by second,
 // and whether arrivals follow their law. It is a generator.Observer. Make one
-// with NewPunctuality.
-type Punctuality struct {
+// with NewScheduleWatch.
+type ScheduleWatch struct {
 	maxLag   time.Duration // 0: none is late
 	arrivals *arrivals
 	chunks   [maxSeconds / chunk]atomic.Pointer[[chunk]second] // allocated as the run reaches them
@@ -30,17 +31,17 @@ type Punctuality struct {
 // second is the accounts of one second of the run, warm-up included.
 type second struct {
 	due, dropped, late atomic.Uint32 // due in it; late: by more than maxLag
-	over, ok           atomic.Uint32 // over in it, started whenever
-	counted            atomic.Uint32 // of dropped: those that are in the run's counts
+	over, ok           atomic.Uint32 // ended in it, whenever they had started
+	counted            atomic.Uint32 // of dropped: those in the run's counts, without the warm-up
 }
 
-// NewPunctuality watches arrivals by law, of which none may be later than maxLag.
-func NewPunctuality(law Law, maxLag time.Duration) *Punctuality {
-	return &Punctuality{maxLag: maxLag, arrivals: newArrivals(law, maxLag)}
+// NewScheduleWatch watches arrivals by law, of which none may be later than maxLag.
+func NewScheduleWatch(law ArrivalLaw, maxLag time.Duration) *ScheduleWatch {
+	return &ScheduleWatch{maxLag: maxLag, arrivals: newArrivals(law, maxLag)}
 }
 
 // Observe takes in e, which is over. It does not keep e.
-func (p *Punctuality) Observe(e *results.Exchange) {
+func (p *ScheduleWatch) Observe(e *results.Exchange) {
 	p.arrivals.add(e)
 	if s := p.at(e.Due); s != nil {
 		s.due.Add(1)
@@ -65,8 +66,8 @@ func (p *Punctuality) Observe(e *results.Exchange) {
 	}
 }
 
-// at is the second at an offset from the start; nil beyond the last looked at.
-func (p *Punctuality) at(offset time.Duration) *second {
+// at returns the second at an offset from the start; nil beyond maxSeconds.
+func (p *ScheduleWatch) at(offset time.Duration) *second {
 	if offset < 0 || offset >= maxSeconds*time.Second {
 		return nil
 	}
@@ -79,10 +80,10 @@ func (p *Punctuality) at(offset time.Duration) *second {
 	return &c[n%chunk]
 }
 
-// Fill sets run.Instrument.Arrivals and .Schedule, whose fault an overload was
-// apart. The schedule was walked for so long; saturated says whether the machine
-// was, in the second of that number.
-func (p *Punctuality) Fill(run *results.Run, walked time.Duration, saturated func(second int) bool) {
+// Fill sets run.Instrument.Arrivals and .Schedule, except Schedule.Overload. walked is how
+// long requests were due; saturated reports whether the machine was saturated in a given
+// second.
+func (p *ScheduleWatch) Fill(run *results.Run, walked time.Duration, saturated func(second int) bool) {
 	run.Instrument.Arrivals = p.arrivals.result(p.maxLag)
 	var s results.Punctuals
 	var through []uint32
@@ -97,14 +98,14 @@ func (p *Punctuality) Fill(run *results.Run, walked time.Duration, saturated fun
 			s.DroppedSaturated += uint64(sec.counted.Load())
 		}
 		if due == 0 || time.Duration(n+1)*time.Second > walked {
-			continue // silence, or less than a second
+			continue // nothing was due, or the second is not a whole one
 		}
 		s.Seconds++
 		through = append(through, sec.ok.Load())
 		if dropped == 0 && !behind {
 			s.Held++
-			// More due than over is a backlog that grows; more over than due is
-			// one that shrinks.
+			// If more were due than ended, a backlog grew; if more ended than were
+			// due, a backlog shrank.
 			s.HeldRate = max(s.HeldRate, float64(min(due, sec.over.Load())))
 		}
 	}

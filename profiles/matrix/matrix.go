@@ -1,4 +1,4 @@
-package profiles
+package matrix
 
 import (
 	"fmt"
@@ -10,19 +10,20 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
 )
 
 // Matrix is a comparison to make: a profile, and the fields that take one value
 // after another. It is what `kabench compare` reads from a file.
 type Matrix struct {
-	Profile  string        `yaml:"profile"` // a name, or a file: from the matrix file's directory
-	Name     string        `yaml:"name"`
-	Question string        `yaml:"question"`
-	Set      Changes       `yaml:"set"` // of all arms
-	Axes     Axes          `yaml:"axes"`
-	Repeats  int           `yaml:"repeats"`
-	Seed     uint64        `yaml:"seed"` // of the order of runs; 0: a new one
-	CoolDown time.Duration `yaml:"cool_down"`
+	Profile  string           `yaml:"profile"` // a name, or a file: from the matrix file's directory
+	Name     string           `yaml:"name"`
+	Question string           `yaml:"question"`
+	Set      profiles.Changes `yaml:"set"` // of all arms
+	Axes     Axes             `yaml:"axes"`
+	Repeats  int              `yaml:"repeats"`
+	Seed     uint64           `yaml:"seed"` // of the order of runs; 0: a new one
+	CoolDown time.Duration    `yaml:"cool_down"`
 	// Has tells which keys were given, where their absence is not their zero value.
 	Has map[string]bool `yaml:"-"`
 
@@ -30,38 +31,31 @@ type Matrix struct {
 }
 
 // Axes are fields and their values, in the order in which they were given.
-type Axes []AxisOf
+type Axes []Axis
 
-// AxisOf is one field of the profile and the values it takes, each as --set would
+// Axis is one field of the profile and the values it takes, each as --set would
 // be given it.
-type AxisOf struct {
+type Axis struct {
 	Path   string
 	Values []string
 	// Sources say where each value was given, for complaints: "matrix.yaml:4:22".
 	Sources []string
 }
 
-// IsMatrix reports whether a YAML text is a matrix rather than a profile: it
-// names axes, or a profile.
-func IsMatrix(data []byte) bool {
-	var d strictyaml.Decoder
-	n := d.Document(data)
-	return n != nil && (strictyaml.HasKey(n, "axes") || strictyaml.HasKey(n, "profile"))
-}
-
-// LoadMatrix reads a matrix. The name stands for the data in complaints. The
+// Load reads a matrix. The name stands for the data in complaints. The
 // error is an Errors. That the paths and values fit the profile is not looked at
 // here.
-func LoadMatrix(name string, data []byte) (*Matrix, error) {
+func Load(name string, data []byte) (*Matrix, error) {
 	m := &Matrix{Has: map[string]bool{}, file: name}
-	d := newDecoder(Matrix{})
+	d := decoder{strictyaml.NewDecoder(Matrix{})}
+	d.NullText = reflect.TypeFor[profiles.Changes]()
 	d.Source, d.Lined = name, true
 	n := d.Document(data)
 	if n == nil && len(d.Errs) == 0 {
 		d.Complain("", nil, "is empty; it needs a profile and axes")
 	}
 	if n == nil {
-		return nil, WithoutSecrets(d.Errs.Err(), string(data))
+		return nil, profiles.WithoutSecrets(d.Errs.Err(), string(data))
 	}
 	for key, value := range d.Pairs("", n) {
 		m.Has[key.Value] = true
@@ -76,38 +70,41 @@ func LoadMatrix(name string, data []byte) (*Matrix, error) {
 	}
 	for _, c := range m.complaints() {
 		if !d.Errs.Touch(c.Path) {
-			d.Errs = append(d.Errs, d.located(c, name))
+			d.Errs = append(d.Errs, d.Located(c, name))
 		}
 	}
 	if len(d.Errs) > 0 {
-		return nil, WithoutSecrets(d.Errs, string(data))
+		return nil, profiles.WithoutSecrets(d.Errs, string(data))
 	}
 	return m, nil
 }
 
 var matrixKeys = strings.Join(strictyaml.KeysOf(reflect.TypeFor[Matrix]())[:8], ", ") // without Has
 
-func (m *Matrix) complaints() (list Errors) {
+func (m *Matrix) complaints() (list profiles.Errors) {
 	if m.Profile == "" {
-		list = append(list, Complaint{Path: "profile", Text: "which profile? name one ('kabench profiles' and 'kabench incidents' list some) or its file"})
+		list = append(list, profiles.Complaint{Path: "profile", Text: "which profile? name one ('kabench profiles' and 'kabench incidents' list some) or its file"})
 	}
-	if _, known := Find(m.Profile); m.Profile != "" && !known && !strings.ContainsAny(m.Profile, `./\`) {
-		list = append(list, Complaint{Path: "profile", Text: NotFound(m.Profile).Error()})
+	if _, known := profiles.Find(m.Profile); m.Profile != "" && !known && !strings.ContainsAny(m.Profile, `./\`) {
+		list = append(list, profiles.Complaint{Path: "profile", Text: profiles.NotFound(m.Profile).Error()})
 	}
 	if len(m.Axes) == 0 {
-		list = append(list, Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
+		list = append(list, profiles.Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
 	}
 	if m.Has["repeats"] && m.Repeats < 1 {
-		list = append(list, Complaint{Path: "repeats", Text: fmt.Sprintf("%d is not at least 1", m.Repeats)})
+		list = append(list, profiles.Complaint{Path: "repeats", Text: fmt.Sprintf("%d is not at least 1", m.Repeats)})
 	}
 	if m.CoolDown < 0 {
-		list = append(list, Complaint{Path: "cool_down", Text: fmt.Sprintf("%v is below 0", m.CoolDown)})
+		list = append(list, profiles.Complaint{Path: "cool_down", Text: fmt.Sprintf("%v is below 0", m.CoolDown)})
 	}
 	return list
 }
 
+// A decoder reads a matrix.
+type decoder struct{ *strictyaml.Decoder }
+
 // axes are the mapping of paths to lists of values.
-func (d *decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
+func (d decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
 	for path, value := range d.Pairs("axes", n) {
 		at := strictyaml.Join("axes", path.Value)
 		list, ok := value.(*ast.SequenceNode)
@@ -115,7 +112,7 @@ func (d *decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
 			d.Complain(at, path, "is %s; a list of values belongs here, as [0, 3s]", strictyaml.Describe(value))
 			continue
 		}
-		axis := AxisOf{Path: path.Value}
+		axis := Axis{Path: path.Value}
 		for _, element := range list.Values {
 			text, ok := d.SetText(at, element)
 			if !ok {
