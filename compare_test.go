@@ -143,7 +143,7 @@ func TestCompareRefused(t *testing.T) {
 		n    int
 		say  string
 	}{
-		"one arm":    {arms[:1], "", 1, "one arm only"},
+		"one arm":    {arms[:1], "", 1, "only one arm"},
 		"no repeats": {arms, "", 0, "not at least 1"},
 		"full":       {arms, full, 1, "x"},
 		"unwritable": {arms, dangling, 2, "cannot be written"},

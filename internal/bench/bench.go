@@ -206,7 +206,7 @@ func (s *sample) fill(d driven, j job, quota int64) {
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }
 
-// busyNow is what busy says, or -1.
+// busyNow is the result of busy, or -1 if it is unknown.
 func busyNow() time.Duration {
 	d, ok := busy()
 	if !ok {
@@ -215,7 +215,7 @@ func busyNow() time.Duration {
 	return d
 }
 
-// endAt calls end when the server has seen so many requests.
+// endAt calls end when the server has seen quota requests.
 func (b *bench) endAt(ctx context.Context, quota int64, end func()) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -14,16 +14,16 @@ type lags struct {
 	Max float64 `json:"max_us"`
 }
 
-// lateness compares arrivals (nanoseconds, in order) with the ideal schedule of
-// so many per second: arrival i is due at origin + i/rate. Nobody outside a tool
-// knows its origin, so the one that is fitted is the latest at which nothing came
-// too soon: the minimum of arrival i − i/rate. A steady delay between a tool and
-// the server therefore does not count, and what is sent too soon makes all the
-// rest late: a burst is no better than a pause. What was never sent makes what
-// follows late too, as it should.
+// lateness compares arrivals (nanoseconds, in order) with the ideal schedule of rate
+// requests per second: arrival i is due at origin + i/rate. Only the tool knows its
+// origin, so lateness takes the latest origin at which no arrival is early: the minimum
+// of arrival i − i/rate. A constant delay between tool and server therefore does not
+// count, and a request that is sent early makes all others late: a burst is no better
+// than a pause. A request that is never sent makes the following ones late too, as it
+// should.
 //
-// span is from the origin to the last arrival. rate must be above 0; without
-// arrivals all is 0.
+// span is the time from the origin to the last arrival. rate must be above 0; without
+// arrivals all results are 0.
 func lateness(arrivals []int64, rate float64) (lag lags, span time.Duration) {
 	if len(arrivals) == 0 {
 		return lags{}, 0
@@ -51,7 +51,7 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
-// spread is what the repeats of a measurement came to.
+// spread summarises the repeats of a measurement.
 type spread struct{ median, min, max float64 }
 
 // summarize returns the median of values, of an even number the mean of the

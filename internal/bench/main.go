@@ -114,7 +114,7 @@ func names[T any](all []T, name func(T) string) []string {
 	return out
 }
 
-// choose splits a list at its commas, each part of which must be one of known.
+// choose splits a list at its commas. Each part must be one of known.
 func choose(flag, list string, known []string) ([]string, error) {
 	if list == "" {
 		return nil, nil
@@ -154,7 +154,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err = measureAll(ctx, o, r, stderr)
 	if ctx.Err() != nil {
 		r.Interrupted = true
-		fmt.Fprintln(stderr, "bench: interrupted; this is what there is")
+		fmt.Fprintln(stderr, "bench: interrupted; these are the results so far")
 	} else if err != nil {
 		r.Failed = err.Error()
 		fmt.Fprintf(stderr, "bench: %v\n", err)
@@ -282,8 +282,8 @@ func (b *bench) get(ctx context.Context, o options, r *report, temp string) ([]t
 	return present, nil
 }
 
-// origin says which version of a tool was run: its module's, or what its package
-// is, or what kabench says of itself, with the revision here if it was built here.
+// origin is the version of a tool: of its module or its package, or the output of
+// 'kabench version', with the git revision if kabench was built here.
 func origin(ctx context.Context, t tool, path string, built bool) string {
 	switch {
 	case t.module != "":

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// sendCommand makes the test binary a load generator of a kind: it sends so many
-// requests, one after the other over one connection, and says how many failed. With
+// sendCommand makes the test binary a simple load generator: it sends a number of
+// requests, one after the other over one connection, and prints how many failed. With
 // -1 it sends until it is ended.
 const sendCommand = "send-requests"
 

@@ -61,7 +61,7 @@ func runProcess(ctx context.Context, path string, c call, dir string, patience t
 	return u, nil
 }
 
-// tail returns the last of a text, at most so many bytes, in one line.
+// tail returns the end of a text, at most most bytes, in one line.
 func tail(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {

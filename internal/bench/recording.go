@@ -5,37 +5,37 @@ import (
 	"time"
 )
 
-// recording is what a recording server has seen since the last reset.
+// recording has the counts and stamps of a recording server since the last reset.
 type recording struct {
 	origin   time.Time // of the stamps; Go's monotonic clock, which on Linux is CLOCK_MONOTONIC
-	stamps   []int64   // arrival of each request in nanoseconds since origin; of those beyond its capacity only the number is kept
+	stamps   []int64   // arrival of each request in nanoseconds since origin; requests beyond its capacity are only counted
 	requests int64     // all of them
 	first    int64     // arrival of the first one, and of the last; 0 without any
 	last     int64
 
 	accepted int64 // connections
 	used     int64 // connections that carried a request
-	refused  int64 // connections closed at once for want of file descriptors
-	broken   int64 // connections closed because what came was no request
+	refused  int64 // connections closed immediately because no file descriptor was free
+	broken   int64 // connections closed because they sent no valid request
 	open     int64 // connections now
 	peak     int64 // most connections open at once
 
-	closeEach bool  // every answer ends its connection
-	epoch     int64 // number of resets; tells what a connection did before the last one
+	closeEach bool  // every response ends its connection
+	epoch     int64 // number of resets; distinguishes what a connection did before the last reset
 }
 
 func newRecording() *recording {
 	return &recording{origin: time.Now(), stamps: make([]int64, 0, 1)}
 }
 
-// reset forgets what was seen and makes room for so many stamps. Connections
-// stay open, and count as accepted in what follows: they are part of it.
+// reset clears the recording and makes room for capacity stamps. Connections stay open,
+// and count as accepted in the new recording.
 func (r *recording) reset(capacity int, closeEach bool) {
 	stamps := r.stamps[:0]
 	if cap(stamps) < capacity {
 		stamps = make([]int64, capacity)
 		for i := range stamps {
-			stamps[i] = 1 // the pages are had now, not while requests arrive
+			stamps[i] = 1 // so that the pages are allocated now, not while requests arrive
 		}
 		stamps = stamps[:0]
 	}

@@ -38,14 +38,14 @@ func scenarios(quick bool) []scenario {
 	}
 	return []scenario{
 		{"steady", fmt.Sprintf("400/s for %d s over %d connections", long, conns),
-			"Lag is how late requests reached the server against an ideal schedule of constant rate; settled, without the first half second, in which some tools open their connections one after the other.",
+			"Lag is how late requests reached the server, compared with an ideal schedule of constant rate; settled lag leaves out the first half second, in which some tools open their connections one after the other.",
 			job{rate: 400, seconds: long, conns: conns}, paced},
 		{"fast", fmt.Sprintf("30,000/s for %d s over %d connections", long, conns),
 			"Achieved is what reached the server, over the time it took; above 100 % is a tool that sends more than it was asked to.",
 			job{rate: 30_000, seconds: long, conns: conns}, paced},
 		{"highest", fmt.Sprintf("Highest sustained rate over %d connections, in steps of %d s", conns, short),
-			fmt.Sprintf("The highest offered rate of which at least %.1f %% arrived with a 99th percentile of lag of at most %.0f ms, the first half second of each step aside; a step that was not held is tried once more. "+
-				"A tool marked as closed loop has no such rate: its figure is how fast it goes when it sends as soon as it may.", heldShare*100, heldLag/1e3),
+			fmt.Sprintf("The highest offered rate at which at least %.1f %% of the requests arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step; a step that was not held is tried once more. "+
+				"A tool marked as closed loop has no such rate: its value is its rate when it sends as soon as it may.", heldShare*100, heldLag/1e3),
 			job{seconds: short, conns: conns}, highest},
 		{"fresh", fmt.Sprintf("A new connection for each request: up to 20,000/s for %d s, %d at a time", fresher, conns),
 			"The rate is from the first request to the last; a tool is ended when it has used three quarters of the ephemeral ports towards its destination, which no other run uses.",
@@ -118,8 +118,8 @@ func (e entry) label() string {
 	return e.tool.name
 }
 
-// repeat runs every scenario once, its tools in an order drawn anew, and hands
-// over what it measures as it goes.
+// repeat runs every scenario once, its tools in a new random order, and passes each
+// sample to keep.
 func (b *bench) repeat(ctx context.Context, number int, entries []entry, find search, keep func(sample)) error {
 	for len(entries) > 0 {
 		name := entries[0].scenario.name
@@ -164,7 +164,7 @@ func (b *bench) one(ctx context.Context, e entry, find search) (sample, error) {
 	return s, err
 }
 
-// hasFlag tells whether kabench's run command has a flag.
+// hasFlag reports whether kabench's run command has a flag.
 func hasFlag(ctx context.Context, kabench, flag string) (bool, error) {
 	out, err := exec.CommandContext(ctx, kabench, "run", "--help").CombinedOutput()
 	if err != nil {

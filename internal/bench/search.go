@@ -85,8 +85,8 @@ func settled(arrivals []int64) []int64 {
 	return nil
 }
 
-// perSecond is the rate of n arrivals, the first and last of which came at these
-// times in nanoseconds; 0 when it cannot be told.
+// perSecond is the rate of n arrivals. first and last are the times of the first and
+// the last one in nanoseconds; the rate is 0 if they do not define it.
 func perSecond(n, first, last int64) float64 {
 	if n < 2 || last <= first {
 		return 0

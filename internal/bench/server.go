@@ -31,14 +31,14 @@ type seen struct {
 	stamps []int64
 }
 
-// serve is the recording server's process: it takes commands, one to a line, and
-// answers each with one line, "ok ..." or "error ...". It ends when in does.
+// serve is the recording server's process: it reads commands, one per line, and
+// responds to each with one line, "ok ..." or "error ...". It ends when in does.
 //
 //	listen HOST             ok HOST:PORT
-//	reset CAPACITY CLOSE    ok              CLOSE is true when each answer is to end its connection
+//	reset CAPACITY CLOSE    ok              CLOSE is true if each response must end its connection
 //	count                   ok REQUESTS OPEN
 //	take                    ok REQUESTS ACCEPTED USED REFUSED BROKEN OPEN PEAK FIRST LAST CPU STAMPS,
-//	                                        and after the line so many stamps, 8 bytes each, little end first
+//	                                        and after the line the stamps, 8 bytes each, little end first
 func serve(srv server, in io.Reader, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	cpuAtReset := cpuTime()

@@ -64,7 +64,7 @@ func (s *netServer) serve(conn net.Conn) {
 		delete(s.conns, conn)
 		s.rec.closed()
 		s.mu.Unlock()
-		conn.Close() // after the accounts: whoever sees the end finds them settled
+		conn.Close() // after the counts, so that they are complete when the client sees the end
 	}()
 	var c stream
 	buf := make([]byte, 4<<10)
@@ -106,7 +106,7 @@ func (s *netServer) close() error {
 		err = errors.Join(err, l.Close())
 	}
 	for conn := range s.conns {
-		conn.Close() // whoever serves it notices
+		conn.Close() // its goroutine notices
 	}
 	s.mu.Unlock()
 	s.running.Wait()

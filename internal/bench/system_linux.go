@@ -50,11 +50,11 @@ func highWater(path string) int64 {
 	return kib << 10
 }
 
-// peakMemory is the peak of an ended process. What wait4 says of it (ru_maxrss)
-// counts the moment in which it was still a copy of this process, before exec
-// (setmax_mm_hiwater_rss in the kernel's fs/exec.c): it holds only when it is more
-// than this process ever had. Otherwise it is what was seen from beside it, to
-// the last tenth of a second.
+// peakMemory is the peak memory of an ended process. The value of wait4 (ru_maxrss)
+// includes the moment in which it was still a copy of this process, before exec
+// (setmax_mm_hiwater_rss in the kernel's fs/exec.c). So it is used only if it is above
+// this process's own peak; otherwise the result is watched, which was sampled until the
+// last tenth of a second.
 func peakMemory(state *os.ProcessState, watched int64) int64 {
 	u, ok := state.SysUsage().(*syscall.Rusage)
 	if ok && u.Maxrss<<10 > highWater("/proc/self/status") {
@@ -63,8 +63,8 @@ func peakMemory(state *os.ProcessState, watched int64) int64 {
 	return watched
 }
 
-// busy returns the CPU time that all processes of the machine have used, and what
-// its host took from it; false when it is not known.
+// busy returns the CPU time that all processes of the machine have used, and the time
+// that its host took from it; false if it is unknown.
 func busy() (time.Duration, bool) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -101,7 +101,7 @@ func portRange() int {
 	return high - low + 1
 }
 
-// manyLoopbacks tells whether each address of 127.0.0.0/8 can be used.
+// manyLoopbacks reports whether each address of 127.0.0.0/8 can be used.
 const manyLoopbacks = true
 
 // systemFacts are the CPU's model and the kernel's version.

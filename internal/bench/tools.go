@@ -17,7 +17,7 @@ type job struct {
 	conns   int    // kept connections, or as many at a time when they are fresh
 	fresh   bool   // a new connection for each request
 	plain   bool   // kabench alone: without its instruments
-	dir     string // an empty directory for what the tool writes
+	dir     string // an empty directory for the tool's output
 }
 
 // call is a job as a tool's command line, without the program's name.
@@ -26,19 +26,19 @@ type call struct {
 	stdin string
 }
 
-// tool is a load generator: how it is had, and how it is asked.
+// tool is a load generator: how to get it, and how to call it.
 type tool struct {
 	name   string
-	open   bool   // it offers a rate whatever the answers do, and takes part in the search for the highest
+	open   bool   // open loop: it offers a rate whatever the responses do, and takes part in the search for the highest
 	module string // Go module at an exact version, whose main package is the module's root
 	debian string // package that has it
 	hint   string // how a user gets it otherwise
 	binary string // its name in PATH, when not name
 
-	// call puts a job in the tool's words, or says why it cannot.
+	// call translates a job into the tool's command line, or returns why it cannot.
 	call func(job) (call, error)
-	// after is what its program is asked when it is done, and writes in place of
-	// what it wrote before; nil: nothing.
+	// after is the command that reports on the finished job; its output replaces the
+	// tool's own. nil: there is none.
 	after func(job) []string
 	// errors finds the number of requests that failed, or were dropped, in what
 	// the tool wrote; false when it is not there, as after an interrupt.
@@ -156,7 +156,7 @@ func wrkCall(paced bool) func(job) (call, error) {
 	}
 }
 
-// wrkErrors: wrk says nothing of errors when there are none.
+// wrkErrors: wrk does not mention errors if there are none.
 func wrkErrors(stdout string) (int64, bool) {
 	if !strings.Contains(stdout, "Requests/sec:") {
 		return 0, false

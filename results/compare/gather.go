@@ -197,8 +197,8 @@ func sayDifferences(paths []string, runs []Finished, fields []map[string]string)
 	return strings.Join(said, "; ")
 }
 
-// formerlyNoCap are the fields in which 0 meant "no cap" in profiles of earlier
-// versions; today -1 means it.
+// formerlyNoCap are fields in which 0 meant "no cap" in profiles of earlier
+// versions; -1 means it now.
 var formerlyNoCap = map[string]bool{"pool.max_conns": true, "pool.max_conns_all": true, "pool.max_requests": true}
 
 // flatten puts the values of a profile's JSON into fields, by their dotted paths; a
