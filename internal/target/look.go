@@ -124,6 +124,8 @@ func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) err
 		return ctx.Err()
 	case secure && speaks == plainHTTP:
 		return fmt.Errorf("target %s speaks HTTP without TLS; write http:// instead of https://, or name the port that speaks TLS", name)
+	case secure && speaks == plainText:
+		return fmt.Errorf("target %s answers a TLS handshake in plain text; write http:// instead of https://, or name the port that speaks TLS", name)
 	case !secure && speaks == withTLS:
 		return fmt.Errorf("target %s speaks TLS; write https:// instead of http://, or name the port that speaks HTTP without TLS", name)
 	}
@@ -153,6 +155,7 @@ type spoken uint8
 const (
 	unheard spoken = iota // nothing came in time, or nothing that is known
 	plainHTTP
+	plainText // some servers send an error page without a status line
 	withTLS
 )
 
@@ -169,8 +172,13 @@ func (l *look) handshake(ctx context.Context, config *tls.Config) spoken {
 		l.looks.note(func(b *results.Before) { b.TLS++ })
 		return withTLS
 	}
-	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok && string(record.RecordHeader[:]) == "HTTP/" {
-		return plainHTTP
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		switch begins := record.RecordHeader[:]; {
+		case string(begins) == "HTTP/":
+			return plainHTTP
+		case !slices.ContainsFunc(begins, notText):
+			return plainText
+		}
 	}
 	switch dialers.CauseOf(err) {
 	case results.CauseAlert:
@@ -180,6 +188,10 @@ func (l *look) handshake(ctx context.Context, config *tls.Config) spoken {
 	}
 	return unheard
 }
+
+// notText reports whether c is no byte of ASCII text, as none of the first bytes of
+// a TLS record is.
+func notText(c byte) bool { return c != '\n' && c != '\r' && c != '\t' && (c < ' ' || c > '~') }
 
 // keptOpen is a connection that crypto/tls cannot close when it gives up a
 // handshake: it lets go of it instead.

@@ -151,6 +151,10 @@ func (c class) in(flat string) (span, bool) {
 	return span{}, false
 }
 
+// Generic reports whether c stands for all clients that are built on a language or
+// a library.
+func (c Candidate) Generic() bool { return known().clients[c.Client].Generic }
+
 // Shared reports whether the text does not tell which client wrote it: the best
 // candidate is any client, or all that are built on a language, or one of
 // several as likely, or was told by a word or two.

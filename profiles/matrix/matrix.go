@@ -24,7 +24,7 @@ type Matrix struct {
 	Repeats  int              `yaml:"repeats"`
 	Seed     uint64           `yaml:"seed"` // of the order of runs; 0: a new one
 	CoolDown time.Duration    `yaml:"cool_down"`
-	// Has tells which keys were given, where their absence is not their zero value.
+	// Has reports which keys were given, where their absence is not their zero value.
 	Has map[string]bool `yaml:"-"`
 
 	file string `yaml:"-"` // that it was read from

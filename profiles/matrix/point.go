@@ -13,7 +13,7 @@ type point []setting
 
 type setting struct{ path, value, source string }
 
-// points are all combinations, the last axis changing fastest.
+// points returns all combinations of values; the last axis changes fastest.
 func points(axes Axes) []point {
 	all := []point{nil}
 	for _, axis := range axes {
@@ -43,11 +43,11 @@ func (p point) change() map[string]string {
 	return change
 }
 
-// longestValue is how much of a value a name shows.
+// longestValue is how many characters of a value a name shows.
 const longestValue = 32
 
-// name is what the arm is called: "idle_timeout=3s lease_order=fifo"; of a pool
-// the preset's name.
+// name returns the arm's name, for example "idle_timeout=3s lease_order=fifo". A pool preset
+// is shown by its name alone.
 func (p point) name(axes Axes) string {
 	ends := map[string]int{}
 	end := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
@@ -69,8 +69,8 @@ func (p point) name(axes Axes) string {
 	return strings.Join(parts, " ")
 }
 
-// shownValue is a value as a name shows it: in one line, without secrets, and
-// shortened where the values of its axis are alike.
+// shownValue returns a value as it appears in a name: in one line, without secrets, and
+// without the parts that all values of its axis have in common.
 func shownValue(axes Axes, s setting) string {
 	axis := axes[slices.IndexFunc(axes, func(a Axis) bool { return a.Path == s.path })]
 	shown := make([]string, len(axis.Values))
@@ -81,8 +81,8 @@ func shownValue(axes Axes, s setting) string {
 	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
 }
 
-// inAxes makes complaints about a value name the flag or the place in the matrix
-// file that it came from.
+// inAxes makes a complaint about a value name the flag or the place in the matrix file
+// that the value came from.
 func (p point) inAxes(list profiles.Errors) profiles.Errors {
 	for i, c := range list {
 		for _, s := range p {

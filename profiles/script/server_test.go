@@ -192,7 +192,7 @@ func TestConfigValidate(t *testing.T) {
 		"body: -1 is negative":                  {Body: -1},
 		"status: 100 is not between":            {Status: 100},
 		"status: 600 is not between":            {Status: 600},
-		"status: a response with status 204":     {Status: 204, Chunked: true},
+		"status: a response with status 204":    {Status: 204, Chunked: true},
 		"fault: unknown(200)":                   {Fault: 200},
 		"fault_on: -3 is unknown":               {Fault: Silent, FaultOn: -3},
 		"fault_on: has no effect without fault": {FaultOn: OnFresh},
