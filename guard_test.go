@@ -23,7 +23,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		change  func(*profiles.Profile)
 		sources int
 		used    int
-		opened  uint64
+		dials   int
 		want    bool
 	}{
 		"half":      {func(*profiles.Profile) {}, 0, 500, 500, false},
@@ -38,9 +38,14 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 		p := profiles.Default()
 		c.change(&p)
 		g := newGuard(&p, capacity.Limits{Ports: 1000}, c.sources)
-		g.Look(nil, 0) // sockets are not in every sample
-		g.Look(&results.SocketSample{PortsUsed: c.used}, c.opened)
-		g.Look(&results.SocketSample{PortsUsed: c.used}, c.opened)
+		for range c.dials {
+			if err := g.Dialing("tcp4", "127.0.0.1:1", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		g.Look(nil) // sockets are not in every sample
+		g.Look(&results.SocketSample{PortsUsed: c.used})
+		g.Look(&results.SocketSample{PortsUsed: c.used})
 		if stopped(g) != c.want || (g.Why() != "") != c.want {
 			t.Errorf("%s: stopped %v, %q", name, stopped(g), g.Why())
 		}

@@ -71,7 +71,7 @@ var rooms = map[string]room{
 	"internal/usage":       {[]string{"internal/layout", "internal/nearest"}, "it speaks of command lines; what the commands do, they know"},
 	"internal/terminal":    {[]string{"internal/layout"}, "it draws lines, whatever they say"},
 	"internal/glass":       {nil, "it is a terminal for tests, whatever is drawn on it"},
-	"internal/interrupt":   {[]string{"internal/exit", "."}, "it ends a command when the user says so, whatever the command does; harness knows the signals"},
+	"internal/interrupt":   {[]string{"internal/exit", "."}, "it ends a command when the user says so, whatever the command does; the root knows the signals"},
 }
 
 // folders are the top-level folders there may be.

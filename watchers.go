@@ -99,14 +99,14 @@ func (r *run) gauges() collectors.Gauges {
 
 func (r *run) live() (inFlight, buffered int) { return r.traffic.open.Live() }
 
-// sawSockets takes in a look at the sockets that was asked for between two samples.
+// sawSockets gets a look at the sockets that was asked for between two samples.
 func (r *run) sawSockets(s *results.SocketSample) {
-	r.watch.guard.Look(s, r.gauges().Opened)
+	r.watch.guard.Look(s)
 	r.watch.sockets.Add(s)
 }
 
 func (r *run) sample(s results.Sample) error {
-	r.watch.guard.Look(s.Sockets, s.Opened)
+	r.watch.guard.Look(s.Sockets)
 	r.watch.sockets.Add(s.Sockets)
 	if r.opts.Live != nil {
 		r.opts.Live.Sample(s)

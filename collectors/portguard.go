@@ -33,8 +33,9 @@ func NewPortGuard(ports int) *PortGuard {
 	return &PortGuard{ports: ports, stop: make(chan struct{}), urgent: make(chan struct{}, 1)}
 }
 
-// minShare: a run is held responsible for used ports once it has opened at least
-// ports/minShare connections.
+// minShare: a run is held responsible for used ports once it has dialed at least
+// ports/minShare times. A TLS handshake that fails leaves its port in TIME_WAIT too, so
+// counting only the connections opened would miss it.
 const minShare = 10
 
 // Stop is closed when the run must stop.
@@ -64,14 +65,14 @@ func (g *PortGuard) Dialing(string, string, syscall.RawConn) error {
 	return nil
 }
 
-// Look takes in a look at the sockets, nil if there was none. opened is the number of
-// connections that the run has opened so far. Only one goroutine may call it.
-func (g *PortGuard) Look(s *results.SocketSample, opened uint64) {
+// Look checks what was seen of the sockets, nil if they were not looked at. Only one
+// goroutine may call it.
+func (g *PortGuard) Look(s *results.SocketSample) {
 	if s == nil {
 		return
 	}
 	g.others.Store(int64(s.PortsUsed) - g.dials.Load())
-	if g.ports == 0 || g.over.Load() || 2*s.PortsUsed <= g.ports || g.why != "" || opened*minShare < uint64(g.ports) {
+	if g.ports == 0 || g.over.Load() || 2*s.PortsUsed <= g.ports || g.why != "" || g.dials.Load()*minShare < int64(g.ports) {
 		return
 	}
 	g.why = fmt.Sprintf("stopped to protect this machine: %d of its %d ephemeral ports towards the target were in use, and other programs need some too. Run it in a private network (network), reuse connections, or allow it with target.allow_port_exhaustion", s.PortsUsed, g.ports)

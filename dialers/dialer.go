@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,7 +70,10 @@ type DialError struct {
 	Err   error
 }
 
-func (e *DialError) Error() string { return e.Phase.String() + ": " + e.Err.Error() }
+func (e *DialError) Error() string {
+	phase := e.Phase.String() + ": "
+	return phase + strings.TrimPrefix(e.Err.Error(), phase) // crypto/tls says "tls: " too
+}
 func (e *DialError) Unwrap() error { return e.Err }
 
 // errNoAddress is the error of a name that exists and has no address.

@@ -29,7 +29,7 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		return c.renderNothing(w, &b)
 	}
 	if c.Interrupted {
-		fmt.Fprintln(&b, "Interrupted: stopped early by a signal; this is of the runs that were made")
+		fmt.Fprintln(&b, "Unfinished: stopped, killed, or still going on; this is of the runs that were made")
 	}
 	fmt.Fprintln(&b)
 	wrap(&b, "", c.made())
@@ -204,8 +204,13 @@ func inLines(name string, short map[string]string) []string {
 	return lines
 }
 
-// cell is "12.3 ms (12.1..12.5)".
+// cell is "12.3 ms (12.1..12.5)", or "12.3 ms (seen 0.42..65.1)" when the runs differ
+// too much for an interval.
 func (m Measure) cell() string {
+	if !m.Bounded && m.Known && len(m.Per) > 1 && slices.Min(m.Per) < slices.Max(m.Per) {
+		m.Bounded, m.Low, m.High = true, slices.Min(m.Per), slices.Max(m.Per)
+		return strings.Replace(m.cell(), "(", "(seen ", 1)
+	}
 	if !m.Known {
 		return "-"
 	}

@@ -155,3 +155,15 @@ func TestRenderComparisonOfNothing(t *testing.T) {
 		t.Errorf("%s", b.String())
 	}
 }
+
+// A figure without an interval does not stand alone where the runs differ.
+func TestCellOfRunsThatDifferTooMuch(t *testing.T) {
+	m := Measure{Unit: UnitSeconds, Known: true, Value: 0.003733, Per: []float64{0.042335, 0.003367, 0.000365}}
+	if got := m.cell(); got != "3.73 ms (seen 0.36..42.3)" {
+		t.Errorf("got %q", got)
+	}
+	m.Per = []float64{0.003733}
+	if got := m.cell(); got != "3.73 ms" {
+		t.Errorf("one run: %q", got)
+	}
+}

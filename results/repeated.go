@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -149,9 +150,20 @@ func (r runs) testRuns(a *asked, path string) error {
 	told := fmt.Sprintf("%d baselines %s to %s", len(seen), show(slices.Min(seen)), show(slices.Max(seen)))
 	if !isPercentile {
 		own := portion{r.number(r.own, part), r.number(r.own, whole)}
-		within, between := FisherMore(own.k, own.n, all.k, all.n), rateAbove(own, earlier)
+		tests := func(k uint64) (within, between float64) {
+			return FisherMore(k, own.n, all.k, all.n), rateAbove(portion{k, own.n}, earlier)
+		}
+		from := sort.Search(int(own.n)+1, func(k int) bool {
+			within, between := tests(uint64(k))
+			return within < worseLevel && between < worseLevel
+		})
+		sees := fmt.Sprintf("worse from %d on, where both are below %v", from, worseLevel)
+		if from > int(own.n) {
+			sees = fmt.Sprintf("even %d of %d would not be called worse: give more baselines", own.n, own.n)
+		}
+		within, between := tests(own.k)
 		a.worse = within < worseLevel && between < worseLevel
-		a.against = []string{fmt.Sprintf("of %d; %s, together %d of %d; p %.2g within the runs, %.2g between them; worse if both are below %v", own.n, told, all.k, all.n, within, between, worseLevel)}
+		a.against = []string{fmt.Sprintf("of %d; %s, together %d of %d; p %.2g within the runs, %.2g between them; %s", own.n, told, all.k, all.n, within, between, sees)}
 		return nil
 	}
 	if r.Above == nil {

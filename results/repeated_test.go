@@ -121,6 +121,25 @@ func TestWorseIsFoundBesideSeveralBaselines(t *testing.T) {
 	}
 }
 
+// Several baselines say from where on a count would have been worse, or that even
+// all would not be.
+func TestWhatSeveralBaselinesCouldSee(t *testing.T) {
+	seen := func(started, failed uint64) Expectation {
+		of := func(failed uint64) *Run { r, _ := twoRuns(started, failed, 1, 0); return r }
+		b := Beside{Baselines: []*Run{of(0), of(0)}}
+		b.Baseline = b.Baselines[0]
+		return CheckBeside(of(failed), b, map[string]string{"failures": opNotWorse + " baseline"})[0]
+	}
+	for failed, met := range map[uint64]bool{19: true, 20: false} {
+		if e := seen(300, failed); e.Met != met || !strings.Contains(e.Seen, "worse from 20 on") {
+			t.Errorf("%d failures: %+v", failed, e)
+		}
+	}
+	if e := seen(10, 10); !strings.Contains(e.Seen, "even 10 of 10 would not be called worse") {
+		t.Errorf("all of 10: %+v", e)
+	}
+}
+
 // Slow answers that come in groups, as in a pause, are as few chances as there are
 // groups, also when there is one baseline only.
 func TestFalseAlarmsBesideOneBaselineInGroups(t *testing.T) {

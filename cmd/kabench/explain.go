@@ -129,7 +129,7 @@ func printExplained(to io.Writer, e explanation) error {
 	best, others := e.Candidates[0], e.Candidates[1:]
 	w := &sheet{to: to}
 	name := best.ClientName
-	if best.Vague {
+	if best.Vague || e.Shared && !best.Generic() && best.Client != "" {
 		name = "Perhaps " + name
 	}
 	w.line("%s: %s", name, strings.TrimSpace(best.Text))

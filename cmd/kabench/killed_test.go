@@ -140,7 +140,7 @@ func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	if plan, err := os.ReadFile(results.PlanPath(dir)); err != nil || bytes.Contains(plan, []byte("hush")) {
 		t.Errorf("the plan holds the secret (%v)", err)
 	}
-	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which are not kept") {
+	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which were not written") {
 		t.Errorf("without the secret: %s", stderr)
 	}
 	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")

@@ -58,7 +58,7 @@ secret is always removed. Check what you publish: texts that a server wrote can 
 	return c
 }
 
-// published prints what became of each report.
+// published prints the outcome for each report.
 func (s *streams) published(o site.Options, done []site.Published) error {
 	left := 0
 	for _, p := range done {

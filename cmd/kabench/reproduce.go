@@ -45,7 +45,7 @@ A run is invalid if this machine was too busy for it. An invalid run is repeated
 times, and nothing is concluded from it.
 
 With --all, kabench reproduces every incident that comes with it, each in a process of its own,
-and prints one table. With --json it prints a list of what each process would print alone.`,
+and prints one table. With --json it prints a list with the JSON of each incident.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce --all --jobs 2`,
@@ -177,7 +177,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	return incidents.Worst(done).Err()
 }
 
-// printIncidents prints how incidents came out. of is how many there were to be, and out is
+// printIncidents prints the outcomes of incidents. of is how many there were to be, and out is
 // where the results are.
 func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
 	if s.json {

@@ -118,8 +118,8 @@ func (s *streams) saved(dir string) {
 	}
 }
 
-// openBaselines reads the runs in these directories, each of which holds one run or
-// several. Without directories it returns nil.
+// openBaselines reads the runs in these directories. A directory holds one run or several.
+// Without directories it returns nil.
 func openBaselines(dirs []string) (*kabench.Baseline, error) {
 	var all []*kabench.Baseline
 	sifted := false

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// netServer is the recording server as any system runs it: a goroutine for each
+// netServer is the recording server for any system, with a goroutine for each
 // connection. It costs a few microseconds per request more than [epollServer].
 type netServer struct {
 	mu        sync.Mutex
@@ -42,7 +42,7 @@ func (s *netServer) accept(l net.Listener) {
 		}
 		s.mu.Lock()
 		switch {
-		case err != nil: // no file descriptor, most likely: one comes free when a connection ends
+		case err != nil: // most likely no file descriptor is left until a connection ends
 			s.rec.refused++
 			s.mu.Unlock()
 			time.Sleep(time.Millisecond)
@@ -64,7 +64,7 @@ func (s *netServer) serve(conn net.Conn) {
 		delete(s.conns, conn)
 		s.rec.closed()
 		s.mu.Unlock()
-		conn.Close() // after the accounts: whoever sees the end finds them settled
+		conn.Close() // after the counts, so that they are complete when the client sees the end
 	}()
 	var c stream
 	buf := make([]byte, 4<<10)
@@ -106,7 +106,7 @@ func (s *netServer) close() error {
 		err = errors.Join(err, l.Close())
 	}
 	for conn := range s.conns {
-		conn.Close() // whoever serves it notices
+		conn.Close() // its goroutine notices
 	}
 	s.mu.Unlock()
 	s.running.Wait()

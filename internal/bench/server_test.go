@@ -125,7 +125,7 @@ func TestServerAnswersPipelinedRequests(t *testing.T) {
 	})
 }
 
-// A client that sends much faster than it reads gets every answer all the same.
+// A client that sends much faster than it reads gets every response anyway.
 func TestServerOwesAnswers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, addr string) {
 		const requests = 200_000 // their answers are more than a socket's buffers hold

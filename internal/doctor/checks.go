@@ -27,7 +27,7 @@ type Check struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"`
 	Found   string  `json:"found"`
-	Fix     string  `json:"fix,omitempty"` // of what is bad or to warn of
+	Fix     string  `json:"fix,omitempty"` // only for Warn and Bad
 }
 
 // finding is what a check finds.

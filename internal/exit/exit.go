@@ -1,4 +1,4 @@
-// Package exit has the exit codes of kabench, and which of them a result deserves.
+// Package exit has the exit codes of kabench, and chooses the code for a result.
 package exit
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Code is an exit code as an error: it ends the program and prints nothing, because
-// what there is to say has been printed as a result.
+// Code is an exit code as an error. It ends the program without a message, because the result
+// has been printed already.
 type Code int
 
 // The exit codes.
@@ -31,7 +31,7 @@ func (c Code) Err() error {
 	return c
 }
 
-// OfRun returns the code that a run deserves.
+// OfRun returns the exit code for a run.
 func OfRun(run *results.Run) Code {
 	switch {
 	case run.Interrupted && run.Stopped == nil:
@@ -49,7 +49,7 @@ func OfRun(run *results.Run) Code {
 	return Done
 }
 
-// OfReproduction returns the code of the first run that is not as it should be.
+// OfReproduction returns the exit code for the first run that did not end well.
 func OfReproduction(rep *results.Reproduction) Code {
 	code := OfRun(rep.IncidentRun)
 	for _, r := range rep.RemedyRuns {
@@ -77,8 +77,8 @@ func OfComparison(c *results.Comparison) Code {
 	return Done
 }
 
-// Worst returns the code of several results together: what could not be run comes
-// before what was invalid, and that before what was not reproduced.
+// Worst returns the exit code for several results together. The order, from the worst:
+// interrupted, not run, invalid, not reproduced.
 func Worst(codes ...Code) Code {
 	rank := map[Code]int{Done: 0, Unmet: 1, Invalid: 2, Input: 3, Interrupted: 4}
 	worst := Done

@@ -1,5 +1,5 @@
-// Package incidents reproduces incidents and reports how they came out. Each one runs in a
-// process of its own, so that the sockets it leaves do not affect the next one.
+// Package incidents reproduces incidents and reports the outcomes. Each incident runs in a
+// process of its own, so that the sockets it leaves do not affect the next incident.
 package incidents
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Result is how the reproduction of one incident came out.
+// Result is the outcome of the reproduction of one incident.
 type Result struct {
 	Name         string
 	Took         time.Duration
@@ -98,7 +98,7 @@ func lastWords(stderr string) string {
 	return first
 }
 
-// Says returns in a few words how it came out, and how many runs were repeated.
+// Says returns the outcome in a few words, with the number of runs that were repeated.
 func (r *Result) Says() string {
 	if r.Reproduction == nil || len(r.Reproduction.MadeAgain) == 0 {
 		return r.outcome()

@@ -12,7 +12,7 @@ import (
 )
 
 // Gather opens the directories and sorts their runs into the settings of a comparison. A
-// single directory of a comparison is that comparison, to be judged anew. Runs whose load,
+// single directory of a comparison is that comparison, to be judged again. Runs whose load,
 // target or name differ are refused with compare.ErrOtherQuestion, unless anyQuestion.
 func Gather(dirs []string, anyQuestion bool) (*results.Comparison, []compare.Run, error) {
 	if len(dirs) == 1 {

@@ -63,7 +63,7 @@ func TestNginxClosesAtOneSecond(t *testing.T) {
 	}
 }
 
-// closesAtOneSecond holds a server against the signature of nginx-1s, and the
+// closesAtOneSecond checks a server against the signature of nginx-1s, and the
 // remedy against it.
 func closesAtOneSecond(t *testing.T, addr string) {
 	link, err := lab.StartLink(script.Link{Delay: 5 * time.Millisecond}, "", addr)

@@ -85,8 +85,8 @@ func linked(t *testing.T, delay time.Duration, server string) string {
 	return l.Addr()
 }
 
-// both runs do against the real thing and against the emulation at once, and
-// tells what each showed.
+// both runs the real thing and the emulation at the same time, and logs what each
+// showed.
 func both(t *testing.T, real, emulated func() string) {
 	t.Helper()
 	var sides [2]string
@@ -322,7 +322,7 @@ backend b
 	}
 }
 
-// pairs sends so many requests at once, and 900 ms after the last answer, which
+// pairs sends atOnce requests at once, and 900 ms after the last answer, which
 // the link brought, as many again on the connections they left: rounds times,
 // each beginning when the connections of the round before have been closed.
 func pairs(t *testing.T, proxy, method string, rounds, atOnce int) map[int]int {

@@ -70,7 +70,7 @@ func looked(t *testing.T, url string) (*results.Before, error) {
 	return looking(t, url)()
 }
 
-// Whoever resets a connection, or closes it without a byte, has accepted it.
+// A server that resets a connection, or closes it without a byte, has accepted it.
 func TestLookTakesWhoeverAccepts(t *testing.T) {
 	for name, test := range map[string]struct {
 		serve  func(net.Conn) error
@@ -165,6 +165,24 @@ func TestLookKnowsTheScheme(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	t.Run("https at a server whose error page has no status line", func(t *testing.T) {
+		at, _ := accepting(t, "127.0.0.1:0", func(conn net.Conn) error {
+			io.WriteString(conn, "<!DOCTYPE HTML>\n<title>Error response</title>\n") // as Python's http.server
+			return readAll(conn)
+		})
+		if _, err := looked(t, "https://"+at); err == nil || !strings.Contains(err.Error(), "in plain text; write http:// instead of https://") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("https at a server that answers in neither", func(t *testing.T) {
+		at, _ := accepting(t, "127.0.0.1:0", func(conn net.Conn) error {
+			conn.Write([]byte{0x80, 1, 2, 3, 4, 5, 6, 7})
+			return readAll(conn)
+		})
+		if _, err := looked(t, "https://"+at); err != nil { // broken TLS may be what is to be measured
+			t.Error(err)
+		}
+	})
 	t.Run("http at 443", func(t *testing.T) {
 		at, _ := accepting(t, "127.44.3.1:443", func(client net.Conn) error {
 			behind, err := net.Dial("tcp", secure.Listener.Addr().String())

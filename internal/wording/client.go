@@ -153,6 +153,10 @@ func (c class) in(flat string) (span, bool) {
 	return span{}, false
 }
 
+// Generic reports whether c stands for all clients that are built on a language or
+// a library.
+func (c Candidate) Generic() bool { return known().clients[c.Client].Generic }
+
 // Shared reports whether the text does not show which client wrote it. The best
 // candidate is then any client, or all clients of a language, or one of several that
 // are equally likely, or the text is only a word or two.

@@ -123,7 +123,7 @@ func (r reading) match(w Wording) (Candidate, bool) {
 		return Candidate{}, false
 	}
 	kin, client := known().kinship(w.Client, r.named)
-	m, found := r.locate(w)
+	m, found := r.locate(w, kin)
 	if !found || kin == rival || kin == stranger && !(m.whole && m.decisive) {
 		return Candidate{}, false
 	}
@@ -163,13 +163,17 @@ type location struct {
 
 // locate looks for the wording's pattern in the text; else for the text in the
 // pattern; else for the exception's class, if the class alone decides.
-func (r reading) locate(w Wording) (location, bool) {
+func (r reading) locate(w Wording, k kin) (location, bool) {
 	at, whole := r.find(w.parts, w.alone)
 	class, classed := w.class.in(r.flat)
 	m := location{at: at, bytes: literals(w.parts), whole: whole, classed: classed}
 	m.decisive = !w.bare && !w.alone && m.bytes >= decisiveBytes
+	if whole && k == possible && w.class.simple != "" && !classed && !m.decisive && len(r.named) == 0 {
+		// A few words of an exception inside a sentence may be anybody's.
+		m.at, m.whole = r.find(w.parts, true)
+	}
 	switch {
-	case whole:
+	case m.whole:
 	case !w.wrapper && w.hasPart(r.flat):
 		m.at, m.bytes = span{0, len(r.flat), nil}, len(strings.TrimSpace(r.flat))-1
 	case classed && w.classAlone:

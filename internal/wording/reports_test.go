@@ -35,3 +35,23 @@ func TestReports(t *testing.T) {
 	}
 	t.Logf("%d of %d", right, total)
 }
+
+// A few words that many programs write do not name the one client among those known.
+func TestFewWordsNameNobody(t *testing.T) {
+	for text, want := range map[string]string{
+		"asyncpg.exceptions.ConnectionDoesNotExistError: connection was closed in the middle of operation":                                    "",
+		"the connection is closed by the administrator":                                                                                       "",
+		"com.rabbitmq.client.AlreadyClosedException: connection is already closed due to connection error; cause: java.io.EOFException":       "java",
+		"org.springframework.amqp.AmqpIOException: java.io.EOFException":                                                                      "java",
+		"java.io.EOFException\n\tat okio.RealBufferedSource.require(RealBufferedSource.kt:199)":                                               "okhttp",
+		"io.vertx.core.VertxException: Connection was closed\n\tat io.vertx.core.http.impl.HttpClientRequestImpl.handleException(H.java:300)": "vertx",
+	} {
+		client := ""
+		if found := Explain(text); len(found) > 0 {
+			client = found[0].Client
+		}
+		if client != want {
+			t.Errorf("%q is of %q, want %q", text, client, want)
+		}
+	}
+}

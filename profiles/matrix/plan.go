@@ -41,7 +41,7 @@ func noComparison(format string, args ...any) error {
 	return &NoComparison{fmt.Sprintf(format, args...)}
 }
 
-// The most that a comparison may come to.
+// The largest comparison.
 const (
 	maxArms = 64
 	maxRuns = 1000
@@ -114,8 +114,8 @@ func (p *Plan) describe(m *Matrix) {
 	}
 }
 
-// profileOf is the name or the file of the profile, which a matrix file names as seen from
-// its own directory.
+// profileOf returns the name or the file of the profile. A matrix file gives the path
+// relative to its own directory.
 func (m *Matrix) profileOf() (string, error) {
 	if _, known := profiles.Find(m.Profile); known || m.Profile == "" {
 		return m.Profile, nil
@@ -136,7 +136,7 @@ func (m *Matrix) profileOf() (string, error) {
 	return path, nil
 }
 
-// bounds refuses comparisons that are none, or are too large.
+// bounds refuses matrices with fewer than two settings, and comparisons that are too large.
 func (m *Matrix) bounds() error {
 	arms := 1
 	for i, axis := range m.Axes {
@@ -146,19 +146,19 @@ func (m *Matrix) bounds() error {
 		}
 		for _, other := range m.Axes[:i] {
 			if overlap(other.Path, axis.Path) {
-				return noComparison("the axes %s and %s set the same field; give it once, the wider one first", other.Path, axis.Path)
+				return noComparison("the axes %s and %s set the same field; give it once, with the wider axis first", other.Path, axis.Path)
 			}
 		}
 	}
 	switch {
 	case len(m.Axes) == 0:
-		return noComparison("what is to differ? give --pool at least twice, or --axis path=value,value, or a matrix file")
+		return noComparison("there is nothing to compare: give --pool at least twice, or --axis path=value,value, or a matrix file")
 	case arms < 2:
 		return noComparison("there is one setting only, and nothing to compare it with; give --pool at least twice, or an axis with several values")
 	case m.Repeats < 1:
-		return noComparison("--repeats %d is not at least 1", m.Repeats)
+		return noComparison("--repeats %d: want at least 1", m.Repeats)
 	case m.CoolDown < 0:
-		return noComparison("--cool-down %v is below 0", m.CoolDown)
+		return noComparison("--cool-down %v: want 0 or more", m.CoolDown)
 	case arms*m.Repeats > maxRuns || m.Repeats > maxRuns:
 		return noComparison("%d settings × %d repeats are more than %d runs; lower --repeats", arms, m.Repeats, maxRuns)
 	}
@@ -172,7 +172,7 @@ func overlap(earlier, path string) bool {
 	return earlier == path || strings.HasPrefix(path, earlier+".") && !preset || strings.HasPrefix(earlier, path+".")
 }
 
-// distinct refuses two arms that are the same in all but their names.
+// distinct refuses two arms that differ only in their names.
 func (p *Plan) distinct() error {
 	seen, names := map[string]string{}, map[string]int{}
 	for i := range p.Arms {
@@ -184,7 +184,7 @@ func (p *Plan) distinct() error {
 			return err
 		}
 		if other, found := seen[string(text)]; found {
-			return noComparison("%s and %s are the same setting; take one out", other, arm.Name)
+			return noComparison("%s and %s are the same setting; remove one", other, arm.Name)
 		}
 		seen[string(text)] = arm.Name
 		if names[arm.Name]++; names[arm.Name] > 1 {

@@ -199,6 +199,8 @@ func (j *judge) summarizeRate(out *results.Measure, a *arm, m measure, s sample)
 		df = runs
 		if chance := t.rate() * (1 - t.rate()); chance > 0 {
 			phi = max(phi, v*float64(t.n)/chance)
+		} else {
+			df = 0 // none or all: no variance was estimated that could be off
 		}
 	}
 	n := effective(float64(t.n), phi, df, j.c.Confidence)

@@ -149,3 +149,16 @@ func TestBlocksAreUsed(t *testing.T) {
 		t.Logf("%s: p %.4g", name, test.PAdjusted)
 	}
 }
+
+// Runs without a failure tell more together than one of them does.
+func TestIntervalOfNoFailuresNarrowsWithRuns(t *testing.T) {
+	most := 1.0
+	for _, repeats := range []int{1, 2, 3, 5} {
+		c := experiment{repeats: repeats, times: alike(2)}.judge(rand.New(rand.NewPCG(1, 2)))
+		m := c.Arms[0].Measures[results.MeasureFailureRate]
+		if want := 3.7 / float64(repeats*perRun); m.Low != 0 || m.High >= most || m.High > want {
+			t.Errorf("%d runs: %v to %v, want at most %v", repeats, m.Low, m.High, want)
+		}
+		most = m.High
+	}
+}
