@@ -124,7 +124,7 @@ func (a *Abort) Latencies() []string {
 	var names []string
 	add := func(path string) {
 		name := path[:max(strings.LastIndexByte(path, '.'), 0)]
-		if len(new(Tally).of(name)) > 0 && !slices.Contains(names, name) {
+		if IsLatency(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

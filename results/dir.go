@@ -46,6 +46,9 @@ func Open(path string) (*Dir, error) {
 	return nil, fmt.Errorf("%s: %w", path, ErrNotARun)
 }
 
+// Path is where the directory is.
+func (d *Dir) Path() string { return d.path }
+
 func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
 
 // Run is the document of the run. When run.json is missing, because the run

@@ -25,13 +25,13 @@ var benchUnits = []struct {
 	{"dropped/req", "lower", func(r *Run) (float64, bool) {
 		return float64(r.Counts.Dropped) / float64(max(r.Counts.Due, 1)), r.Counts.Due > 0
 	}},
-	{"response-p50-ns", "lower", latencyIn(LatencyResponse, Quantiles.p50)},
-	{"response-p99-ns", "lower", latencyIn(LatencyResponse, Quantiles.p99)},
-	{"response-p999-ns", "lower", latencyIn(LatencyResponse, Quantiles.p999)},
-	{"service-p50-ns", "lower", latencyIn(LatencyService, Quantiles.p50)},
-	{"service-p99-ns", "lower", latencyIn(LatencyService, Quantiles.p99)},
-	{"service-p999-ns", "lower", latencyIn(LatencyService, Quantiles.p999)},
-	{"acquire-p99-ns", "lower", latencyIn(PhaseAcquire.String(), Quantiles.p99)},
+	{"response-p50-ns", "lower", latencyIn(LatencyResponse, p50)},
+	{"response-p99-ns", "lower", latencyIn(LatencyResponse, p99)},
+	{"response-p999-ns", "lower", latencyIn(LatencyResponse, p999)},
+	{"service-p50-ns", "lower", latencyIn(LatencyService, p50)},
+	{"service-p99-ns", "lower", latencyIn(LatencyService, p99)},
+	{"service-p999-ns", "lower", latencyIn(LatencyService, p999)},
+	{"acquire-p99-ns", "lower", latencyIn(PhaseAcquire.String(), p99)},
 	{"ok/s", "higher", func(r *Run) (float64, bool) { return r.Rate.Throughput, true }},
 	{"conns/1k-req", "lower", func(r *Run) (float64, bool) {
 		n := r.Counts.Started + r.Counts.WarmUp // connections are of the whole run

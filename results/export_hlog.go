@@ -2,11 +2,9 @@ package results
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,14 +32,6 @@ func ExportHdrHistogram(w io.Writer, d *Dir, tag string) (notes []string, err er
 	if tag != "" && !slices.Contains(tagged, tag) {
 		return nil, fmt.Errorf("the latency log has no tag %q: want %s", tag, strings.Join(tagged, ", "))
 	}
-	f, err := os.Open(d.file(fileLatency))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: there is no latency log: %s is missing", d.path, fileLatency)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	if !run.Complete {
 		notes = append(notes, "the run was cut off: the export ends where its latency log does")
 	} else if run.Recording.Error != "" {
@@ -52,17 +42,13 @@ func ExportHdrHistogram(w io.Writer, d *Dir, tag string) (notes []string, err er
 	}
 	out := bufio.NewWriter(w)
 	intervals := 0
-	for text, err := range lines(f) {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			if run.Complete && run.Recording.Error == "" {
-				return nil, fmt.Errorf("%s: %w", d.file(fileLatency), ErrTorn)
-			}
+	for line, err := range d.LatencyLog() {
+		if tornAsKnown(err, run) {
 			break // the notes say so
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", d.file(fileLatency), err)
+			return nil, err
 		}
-		line := string(text)
 		if m := hlogInterval.FindStringSubmatch(line); m != nil {
 			if tag != "" && m[1] != tag {
 				continue
@@ -72,7 +58,7 @@ func ExportHdrHistogram(w io.Writer, d *Dir, tag string) (notes []string, err er
 				line = strings.TrimPrefix(line, "Tag="+tag+",")
 			}
 		} else if !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, `"`) { // neither head nor legend
-			return nil, fmt.Errorf("%s: %.40q is no line of a latency log", d.file(fileLatency), line)
+			return nil, fmt.Errorf("%s: %.40q is no line of a latency log", filepath.Join(d.Path(), fileLatency), line)
 		}
 		if _, err := out.WriteString(line + "\n"); err != nil {
 			return nil, err

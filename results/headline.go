@@ -107,7 +107,7 @@ func worstOutcome(run *Run) string {
 	}
 	o := slices.MaxFunc(failures, func(a, b Outcome) int { return cmp.Compare(a.Count, b.Count) })
 	how := fmt.Sprintf("%v / %v", o.Phase, o.Cause)
-	if kind := o.Connection(); kind != connNone {
+	if kind := o.Connection(); kind != ConnectionNone {
 		how += " on " + kind + " connections"
 	}
 	if q := run.IdleFailed; o.Reused && q != nil {
@@ -252,7 +252,7 @@ func (r *Reproduction) best() *RemedyRun {
 		if remedy.Run == nil || !remedy.Cleared {
 			continue
 		}
-		if best == nil || remedy.failureRate() < best.failureRate() {
+		if best == nil || remedy.Run.failureRate() < best.Run.failureRate() {
 			best = remedy
 		}
 	}
@@ -333,7 +333,7 @@ func (m Measure) String() string {
 	if m.Unit == UnitCount {
 		return three(m.Value)
 	}
-	return value{v: m.Value, unit: m.Unit}.String()
+	return m.Unit.Text(m.Value)
 }
 
 // pluralWas is "1 run was", "2 runs were".

@@ -2,7 +2,12 @@ package results
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
 	"sync"
 	"time"
 
@@ -64,4 +69,32 @@ func (l *hlog) header(w *hdrhistogram.HistogramLogWriter) error {
 		}
 	}
 	return w.OutputLegend()
+}
+
+// LatencyLog yields the lines of the run's latency log, without their ends. An
+// error ends the sequence; ErrTorn means that everything before it is good.
+func (d *Dir) LatencyLog() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		path := d.file(fileLatency)
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s: there is no latency log: %s is missing", d.path, fileLatency)
+		}
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer f.Close()
+		for text, err := range lines(f) {
+			if errors.Is(err, io.ErrUnexpectedEOF) {
+				err = ErrTorn
+			}
+			if err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
+			}
+			if !yield(string(text), err) {
+				return
+			}
+		}
+	}
 }

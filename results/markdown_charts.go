@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"strconv"
@@ -63,7 +64,7 @@ func (k *Kept) charts() (text string, notes []string) {
 		step, lines, err := r.Dir.strips(r.Run.End.Sub(r.Run.Start))
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("the samples of %s end early: %s", cmp.Or(r.Name, KindRun),
-				strings.TrimPrefix(withoutPath(err).Error(), r.Dir.file(fileSamples)+": ")))
+				samplesError(err)))
 		}
 		if lines == nil {
 			continue
@@ -123,6 +124,14 @@ func (d *Dir) strips(span time.Duration) (step float64, lines [][]float64, err e
 		}
 	}
 	return step, lines, err
+}
+
+// samplesError is what is wrong with samples, without the path of their file.
+func samplesError(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return cmp.Or(errors.Unwrap(err), err)
 }
 
 // rates makes totals, as they were at ends, the rates at which they rose, per

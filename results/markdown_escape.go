@@ -9,10 +9,14 @@ import (
 // How long a text of a Markdown report may be, in characters. Longer ones are
 // cut: whoever wrote them, the report has to stay readable.
 const (
-	maxLabel    = 120
-	maxSentence = 600
 	maxAnswer   = 4000
 	maxCodeLine = 240
+)
+
+// maxLabel is the same of a name, and maxSentence of a sentence.
+const (
+	maxLabel    = 120
+	maxSentence = 600
 )
 
 // clean is text on one line, in characters that show: controls become spaces,

@@ -129,11 +129,11 @@ func failures(run *Run, rest string) (value, bool) {
 		}
 		return value{v: float64(run.Counts.Failed) / float64(run.Counts.Started), unit: UnitRatio}, true
 	case "fresh":
-		matches = func(o Outcome) bool { return o.Connection() == connFresh }
+		matches = func(o Outcome) bool { return o.Connection() == ConnectionFresh }
 	case "reused":
-		matches = func(o Outcome) bool { return o.Connection() == connReused }
+		matches = func(o Outcome) bool { return o.Connection() == ConnectionReused }
 	case "no_connection":
-		matches = func(o Outcome) bool { return o.Connection() == connNone }
+		matches = func(o Outcome) bool { return o.Connection() == ConnectionNone }
 	default:
 		phaseName, causeName, hasCause := strings.Cut(rest, ".")
 		var phase Phase

@@ -42,7 +42,7 @@ func readPlain(text []byte, e *Exchange) bool {
 	e.Target = p.count(`,"target":`)
 	e.WarmUp = p.has(`,"warm_up":true`)
 	p.want(`,"phase":"`)
-	if name := p.until('"'); string(name) == phaseNames[PhaseDone] {
+	if name := p.until('"'); string(name) == PhaseDone.String() {
 		e.Phase = PhaseDone
 	} else if !p.ok || e.Phase.UnmarshalText(name) != nil {
 		return false

@@ -156,7 +156,7 @@ func (r *Redactor) Kept(k *Kept) *Kept {
 	for _, run := range k.Runs {
 		r.Learn(run.Run)
 		if run.Dir != nil {
-			r.learnPath(run.Dir.path)
+			r.learnPath(run.Dir.Path())
 		}
 	}
 	r.learnArms(k.Comparison)

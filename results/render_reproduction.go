@@ -187,16 +187,16 @@ func sideBySide(runs []column) [][]string {
 	}
 	row("pending peak", func(r *Run) string { return fmt.Sprint(r.Pool.PeakPending) })
 	if anyOf(runs, func(r *Run) bool { return r.Pool.PeakPending > 0 }) {
-		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), Quantiles.longest) })
+		row("longest acquire, ok", func(r *Run) string { return latencyCell(r, PhaseAcquire.String(), longest) })
 	}
 	if anyOf(runs, func(r *Run) bool { return r.Counts.Waited > 0 }) {
 		number("waited in the buffer", func(r *Run) uint64 { return r.Counts.Waited })
-		row("  longest", func(r *Run) string { return latencyCell(r, LatencyBuffer, Quantiles.longest) })
+		row("  longest", func(r *Run) string { return latencyCell(r, LatencyBuffer, longest) })
 	}
 	for _, name := range [...]string{LatencyResponse, LatencyService, LatencyLag} {
-		row(name+" p50", func(r *Run) string { return latencyCell(r, name, Quantiles.p50) })
-		row("  p99", func(r *Run) string { return latencyCell(r, name, Quantiles.p99) })
-		row("  p99.9", func(r *Run) string { return latencyCell(r, name, Quantiles.p999) })
+		row(name+" p50", func(r *Run) string { return latencyCell(r, name, p50) })
+		row("  p99", func(r *Run) string { return latencyCell(r, name, p99) })
+		row("  p99.9", func(r *Run) string { return latencyCell(r, name, p999) })
 	}
 	return rows
 }
@@ -281,7 +281,7 @@ func failuresOf(runs []column) []Outcome {
 	var list []Outcome
 	for _, c := range runs {
 		for _, o := range c.run.Outcomes {
-			if o.failed() && !slices.ContainsFunc(list, o.sameAs) {
+			if o.failed() && !slices.ContainsFunc(list, func(p Outcome) bool { return o.sameAs(p) }) {
 				list = append(list, o)
 			}
 		}
@@ -294,7 +294,7 @@ func (o Outcome) sameAs(p Outcome) bool {
 }
 
 func (o Outcome) countIn(run *Run) uint64 {
-	i := slices.IndexFunc(run.Outcomes, o.sameAs)
+	i := slices.IndexFunc(run.Outcomes, func(p Outcome) bool { return o.sameAs(p) })
 	if i < 0 {
 		return 0
 	}
@@ -323,11 +323,11 @@ func latencyCell(run *Run, name string, stat func(Quantiles) float64) string {
 	return humanSeconds(stat(q))
 }
 
-func (q Quantiles) p50() float64  { return q.P50 }
-func (q Quantiles) p99() float64  { return q.P99 }
-func (q Quantiles) p999() float64 { return q.P999 }
+func p50(q Quantiles) float64  { return q.P50 }
+func p99(q Quantiles) float64  { return q.P99 }
+func p999(q Quantiles) float64 { return q.P999 }
 
-func (q Quantiles) longest() float64 { return q.Max }
+func longest(q Quantiles) float64 { return q.Max }
 
 // judged reports whether every run was made to its end and may be believed:
 // otherwise they do not say that the incident was not reproduced.

@@ -190,11 +190,11 @@ func (run *Run) Unasked() uint64 {
 	return max(run.Attempts, asked) - asked
 }
 
-// What Outcome.Connection answers.
+// What Outcome.Connection returns.
 const (
-	connNone   = "no connection"
-	connFresh  = "fresh"
-	connReused = "reused"
+	ConnectionNone   = "no connection"
+	ConnectionFresh  = "fresh"
+	ConnectionReused = "reused"
 )
 
 // Connection is the kind of connection the exchanges were put on: "fresh",
@@ -202,11 +202,11 @@ const (
 func (o Outcome) Connection() string {
 	switch {
 	case o.Phase < PhaseWriteHeaders: // schedule, acquire, resolve, connect, tls
-		return connNone
+		return ConnectionNone
 	case o.Reused:
-		return connReused
+		return ConnectionReused
 	default:
-		return connFresh
+		return ConnectionFresh
 	}
 }
 
