@@ -99,7 +99,7 @@ func TestGlanceTellsWhatIsLive(t *testing.T) {
 	tally.Glance(names).Fill(glance, 2500*ms)
 	for _, path := range knownPaths() {
 		name := path[:max(strings.LastIndexByte(path, '.'), 0)]
-		isLatency := len(tally.of(name)) > 0
+		isLatency := IsLatency(name)
 		named := false
 		for _, n := range names {
 			named = named || n == name

@@ -123,7 +123,7 @@ func TestKilledRunWithSampledSuccesses(t *testing.T) {
 	must(t, err)
 	run, err := d.Run()
 	must(t, err)
-	exact := tallied(list).counts
+	exact := tallied(list).Counts()
 	if run.Counts.Failed != exact.Failed || run.Counts.Dropped != exact.Dropped {
 		t.Errorf("counts = %+v, want every failure and drop of %+v", run.Counts, exact)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -59,7 +60,7 @@ func TestExportVegeta(t *testing.T) {
 	var metrics vegeta.Metrics
 	p := plot.New()
 	last := time.Time{}
-	results := map[time.Duration]vegeta.Result{}
+	read := map[time.Duration]vegeta.Result{}
 	for seq := uint64(0); ; seq++ {
 		var r vegeta.Result
 		if err := decode(&r); errors.Is(err, io.EOF) {
@@ -71,7 +72,7 @@ func TestExportVegeta(t *testing.T) {
 			t.Fatalf("result %d is numbered %d, at %v after %v", seq, r.Seq, r.Timestamp, last)
 		}
 		last = r.Timestamp
-		results[r.Timestamp.Sub(begun().Start)] = r
+		read[r.Timestamp.Sub(begun().Start)] = r
 		metrics.Add(&r)
 		must(t, p.Add(&r))
 	}
@@ -86,7 +87,7 @@ func TestExportVegeta(t *testing.T) {
 	if want := 950.0 / 991; metrics.Success < want-1e-9 || metrics.Success > want+1e-9 {
 		t.Errorf("success %v, want %v", metrics.Success, want)
 	}
-	at := func(seq uint64) vegeta.Result { return results[time.Duration(seq)*2500*time.Microsecond] }
+	at := func(seq uint64) vegeta.Result { return read[time.Duration(seq)*2500*time.Microsecond] }
 	if r := at(3); r.Latency != 3*ms || r.BytesIn != 340 || r.BytesOut != 120 || r.Method != "POST" ||
 		r.URL != "http://127.0.0.1:8080/" || r.Attack != "idle-race" || r.Error != "" {
 		t.Errorf("a success: %+v", r)
@@ -145,9 +146,39 @@ func TestExportCSV(t *testing.T) {
 	}
 }
 
+// killed is the directory of a run that was killed after list was written, while
+// the last frame of its record was.
+func killed(t *testing.T, list []*Exchange) string {
+	t.Helper()
+	w, dir := create(t)
+	synctest.Test(t, func(t *testing.T) { // a frame is a second
+		must(t, w.Begin(begun()))
+		for part := range slices.Chunk(list, 20) {
+			for _, e := range part {
+				w.Observe(e)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		w.Abort() // leaves what was recorded, and no run.json
+	})
+	path := filepath.Join(dir, "exchanges.ndjson.zst")
+	info, err := os.Stat(path)
+	must(t, err)
+	must(t, os.Truncate(path, info.Size()-1))
+	return dir
+}
+
+// rewrite puts run in the place of the document called name in dir.
+func rewrite(t testing.TB, dir, name string, run *Run) {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, EncodeRun(&b, run))
+	must(t, os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644))
+}
+
 func TestExportOfACutOffRun(t *testing.T) {
-	dir, frames := cutOff(t, 1, mixed(60))
-	must(t, os.Truncate(filepath.Join(dir, fileExchanges), frames[2]-1))
+	dir := killed(t, mixed(60))
 	d, err := Open(dir)
 	must(t, err)
 	for name, export := range map[string]func(io.Writer, *Dir) ([]string, error){"vegeta": ExportVegeta, "csv": ExportCSV} {
@@ -157,11 +188,11 @@ func TestExportOfACutOffRun(t *testing.T) {
 		}
 	}
 	// A complete run whose record is short has lost something: that is an error.
-	must(t, writeDocument(dir, fileRun, begun()))
+	rewrite(t, dir, "run.json", begun())
 	run, err := d.Run()
 	must(t, err)
 	run.Complete = true
-	must(t, writeDocument(dir, fileRun, run))
+	rewrite(t, dir, "run.json", run)
 	for name, export := range map[string]func(io.Writer, *Dir) ([]string, error){"vegeta": ExportVegeta, "csv": ExportCSV} {
 		if _, err := export(io.Discard, d); !errors.Is(err, ErrTorn) {
 			t.Errorf("%s of a complete run: %v, want %v", name, err, ErrTorn)
@@ -186,12 +217,12 @@ func TestExportSaysWhatIsMissing(t *testing.T) {
 		run, err := d.Run()
 		must(t, err)
 		run.Complete, run.Recording = tt.complete, tt.rec
-		name := fileRun
+		name := "run.json"
 		if !tt.complete {
-			name = fileBegun
-			must(t, os.Remove(d.file(fileRun)))
+			name = "begun.json"
+			must(t, os.Remove(filepath.Join(d.Path(), "run.json")))
 		}
-		must(t, writeDocument(d.path, name, run))
+		rewrite(t, d.Path(), name, run)
 		for format, export := range exports {
 			notes, err := export(io.Discard, d)
 			must(t, err)
@@ -210,10 +241,10 @@ func TestExportSaysWhatIsMissing(t *testing.T) {
 	run, err := d.Run()
 	must(t, err)
 	run.Recording.Error = "no space left on device"
-	must(t, writeDocument(d.path, fileRun, run))
-	info, err := os.Stat(d.file(fileExchanges))
+	rewrite(t, d.Path(), "run.json", run)
+	info, err := os.Stat(filepath.Join(d.Path(), "exchanges.ndjson.zst"))
 	must(t, err)
-	must(t, os.Truncate(d.file(fileExchanges), info.Size()-1)) // a full disk that did not let the file shrink
+	must(t, os.Truncate(filepath.Join(d.Path(), "exchanges.ndjson.zst"), info.Size()-1)) // a full disk that did not let the file shrink
 	for format, export := range exports {
 		if notes, err := export(io.Discard, d); err != nil || len(notes) != 1 {
 			t.Errorf("%s of a torn record: %v, notes %q", format, err, notes)

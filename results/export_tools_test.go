@@ -61,8 +61,8 @@ func logged(t testing.TB, complete bool) *Dir {
 	run.Complete, run.Valid = true, true
 	must(t, w.Close(run))
 	if !complete {
-		must(t, writeDocument(dir, fileBegun, begun()))
-		must(t, os.Remove(filepath.Join(dir, fileRun)))
+		rewrite(t, dir, "begun.json", begun())
+		must(t, os.Remove(filepath.Join(dir, "run.json")))
 	}
 	d, err := Open(dir)
 	must(t, err)
@@ -111,7 +111,7 @@ func TestExportHdrHistogram(t *testing.T) {
 func TestExportHdrHistogramOfWhatIsNotWhole(t *testing.T) {
 	for _, complete := range []bool{false, true} {
 		d := logged(t, complete)
-		path := d.file(fileLatency)
+		path := filepath.Join(d.Path(), "latency.hlog")
 		data, err := os.ReadFile(path)
 		must(t, err)
 		must(t, os.WriteFile(path, data[:len(data)-9], 0o644))
@@ -128,11 +128,11 @@ func TestExportHdrHistogramOfWhatIsNotWhole(t *testing.T) {
 		}
 	}
 	d := logged(t, true)
-	must(t, os.WriteFile(d.file(fileLatency), []byte("Tag=x,=cmd()\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(d.Path(), "latency.hlog"), []byte("Tag=x,=cmd()\n"), 0o644))
 	if _, err := ExportHdrHistogram(io.Discard, d, ""); err == nil || !strings.Contains(err.Error(), "no line of a latency log") {
 		t.Errorf("a damaged log: %v", err)
 	}
-	must(t, os.Remove(d.file(fileLatency)))
+	must(t, os.Remove(filepath.Join(d.Path(), "latency.hlog")))
 	if _, err := ExportHdrHistogram(io.Discard, d, ""); err == nil || !strings.Contains(err.Error(), "there is no latency log") {
 		t.Errorf("without a log: %v", err)
 	}

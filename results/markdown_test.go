@@ -2,8 +2,10 @@ package results
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -80,7 +82,7 @@ func spoil(v reflect.Value, text string) {
 			}
 		}
 	case reflect.Slice:
-		if v.Type() != rawJSON {
+		if v.Type() != reflect.TypeFor[json.RawMessage]() {
 			for i := range v.Len() {
 				spoil(v.Index(i), text)
 			}
@@ -99,6 +101,15 @@ var hostile = []string{
 	"\x00\x1b[31mred\u202egnp.exe\u2066", "\u2028\u2029", "\xff\xfe", "- [ ] task", "\t\tcode", "    code", "HTTP://EVIL.example", "xmpp:a@b.example", "ftp://evil.example",
 }
 
+// keptIncident is r as OpenKept gives it, of a document alone.
+func keptIncident(r *Reproduction) *Kept {
+	k := &Kept{Reproduction: r, Runs: []KeptRun{{Name: "incident", Run: r.IncidentRun}}}
+	for _, remedy := range r.RemedyRuns {
+		k.Runs = append(k.Runs, KeptRun{Name: remedy.Remedy, Change: remedy.Change, Run: remedy.Run})
+	}
+	return k
+}
+
 // TestMarkdownIsEscaped: whatever the texts of a document say, the report has
 // the elements that it has of harmless ones.
 func TestMarkdownIsEscaped(t *testing.T) {
@@ -106,8 +117,8 @@ func TestMarkdownIsEscaped(t *testing.T) {
 		run := keptRun(dated())
 		run.Run.Invalid = []string{"x"}
 		run.Run.Preset = &Preset{Name: "x", Client: "x", Log: []LogLine{{Says: []string{"x"}}}}
-		incident := &Kept{Reproduction: reproduced(), Notes: []string{"x"}}
-		incident.addReproduced()
+		incident := keptIncident(reproduced())
+		incident.Notes = []string{"x"}
 		comparison := &Kept{Comparison: compared(), Runs: []KeptRun{{Name: "x", Run: dated()}}}
 		all := map[string]*Kept{"run": run, "incident": incident, "comparison": comparison}
 		for _, k := range all {
@@ -165,11 +176,11 @@ func TestMarkdownShowsTheText(t *testing.T) {
 // TestMarkdownFits: it stays below what a comment takes, and says what it left out.
 func TestMarkdownFits(t *testing.T) {
 	long := strings.Repeat("쇼|", 40_000)
-	incident := &Kept{Reproduction: reproduced()}
+	long200 := reproduced()
 	for range 200 {
-		incident.Reproduction.RemedyRuns = append(incident.Reproduction.RemedyRuns, incident.Reproduction.RemedyRuns[0])
+		long200.RemedyRuns = append(long200.RemedyRuns, long200.RemedyRuns[0])
 	}
-	incident.addReproduced()
+	incident := keptIncident(long200)
 	many := &Kept{Comparison: compared()}
 	for i := range 300 {
 		arm := many.Comparison.Arms[0]
@@ -225,7 +236,7 @@ func TestMarkdownChartsAreOfTheSamples(t *testing.T) {
 		t.Errorf("a line of nothing:\n%s", text)
 	}
 	// The end of the samples may be torn.
-	path := k.Runs[0].Dir.file(fileSamples)
+	path := filepath.Join(k.Runs[0].Dir.Path(), "samples.ndjson")
 	data, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.WriteFile(path, data[:len(data)-3], 0o644))

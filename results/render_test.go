@@ -318,3 +318,16 @@ func TestCellsAreNoFormulas(t *testing.T) {
 		}
 	}
 }
+
+// A run that was cut off has a warning of its record already.
+func TestCutOffRunSaysOnceThatItsRecordStopped(t *testing.T) {
+	const why = "the record stopped before the run did"
+	run := dated()
+	run.Complete, run.Recording.Error, run.Recording.Lost = false, "no space left on device", 7
+	run.Warnings = append(run.Warnings, why+", with at least 7 exchanges missing (no space left on device): counts, outcomes and latencies end there")
+	var b strings.Builder
+	must(t, RenderRun(&b, run))
+	if n := strings.Count(strings.Join(strings.Fields(b.String()), " "), "no space left on device"); n != 1 {
+		t.Errorf("it says %d times, and not once, that the record stopped:\n%s", n, &b)
+	}
+}

@@ -15,8 +15,8 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// nearest is how many known texts are shown for an unknown one.
-const nearest = 3
+// nearestShown is how many known texts are shown for an unknown one.
+const nearestShown = 3
 
 // maxOthers is how many candidates are shown beside the best.
 const maxOthers = 8
@@ -80,7 +80,7 @@ func (s *streams) explain(text string) error {
 		e.Shared, e.Clients = wording.Shared(e.Candidates), writers(e.Candidates)
 		e.Reproduce = reproducible(e.Candidates[0].Incidents)
 	} else {
-		e.Nearest = wording.Nearest(text, nearest)
+		e.Nearest = wording.Nearest(text, nearestShown)
 	}
 	var err error
 	switch {

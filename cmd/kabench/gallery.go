@@ -217,11 +217,11 @@ func readGallery(dir string) ([]exhibit, error) {
 // writeGallery writes what the gallery has, and its index.
 func writeGallery(dir string, all []exhibit) error {
 	slices.SortFunc(all, func(a, b exhibit) int { return strings.Compare(a.Name, b.Name) })
-	text, err := json.MarshalIndent(append([]exhibit{}, all...), "", "  ")
+	index, err := json.MarshalIndent(append([]exhibit{}, all...), "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := results.WriteWhole(filepath.Join(dir, galleryIndex), append(text, '\n')); err != nil {
+	if err := results.WriteWhole(filepath.Join(dir, galleryIndex), append(index, '\n')); err != nil {
 		return err
 	}
 	var b bytes.Buffer

@@ -84,12 +84,12 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 	return nil
 }
 
-// redactedPage writes the HTML report of the results in dir, with what redact makes
+// redactedPage writes the HTML report of the results in dir, with what redactor makes
 // of its texts. The documents of dir have been learned from.
-func redactedPage(w io.Writer, dir string, redact *results.Redactor) error {
+func redactedPage(w io.Writer, dir string, redactor *results.Redactor) error {
 	data, err := html.Gather(dir)
 	if err != nil {
 		return err
 	}
-	return html.Write(w, results.Redacted(redact, data))
+	return html.Write(w, results.Redacted(redactor, data))
 }

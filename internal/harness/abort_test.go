@@ -45,9 +45,9 @@ func TestAbortWhenStopsARun(t *testing.T) {
 			if err != nil || kept.Stopped == nil || *kept.Stopped != *run.Stopped {
 				t.Errorf("kept: %+v, %v", kept.Stopped, err)
 			}
-			var text strings.Builder
-			if results.RenderRun(&text, kept); !strings.Contains(text.String(), "by abort_when: "+c.path) {
-				t.Errorf("the report does not say what stopped the run:\n%s", text.String())
+			var report strings.Builder
+			if results.RenderRun(&report, kept); !strings.Contains(report.String(), "by abort_when: "+c.path) {
+				t.Errorf("the report does not say what stopped the run:\n%s", report.String())
 			}
 		})
 	}

@@ -75,12 +75,12 @@ func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span)
 
 // weighs says, before a run is held against one baseline, how much the chance of
 // that run alone weighs.
-func (b *Baseline) weighs(expect map[string]string) (notes []string) {
+func (b *Baseline) weighs(conditions map[string]string) (notes []string) {
 	if b == nil || len(b.Others) > 0 {
 		return nil
 	}
 	var says []string
-	tested := results.TestedAgainst(b.Run, expect)
+	tested := results.TestedAgainst(b.Run, conditions)
 	for _, path := range slices.Sorted(maps.Keys(tested)) {
 		if text := results.ChanceOf(b.Run, path); text != "" {
 			says = append(says, text)

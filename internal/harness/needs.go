@@ -242,8 +242,8 @@ func (n needs) predict(l limits, of string) string {
 
 // wants reports whether a profile expects failures of that cause: it names it
 // with a condition that none of them does not meet.
-func wants(expect map[string]string, cause results.Cause) bool {
-	for path, condition := range expect {
+func wants(conditions map[string]string, cause results.Cause) bool {
+	for path, condition := range conditions {
 		if !strings.HasSuffix(path, "."+cause.String()) {
 			continue
 		}

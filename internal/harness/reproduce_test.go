@@ -66,8 +66,8 @@ func TestAnIncidentThatStaysInvalid(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("%v, kept %v", err, entries)
 	}
-	var text strings.Builder
-	if err := results.RenderReproduction(&text, rep); err != nil || strings.Contains(text.String(), "NOT MET") || !strings.Contains(text.String(), "NOT JUDGED") {
-		t.Errorf("%v\n%s", err, text.String())
+	var report strings.Builder
+	if err := results.RenderReproduction(&report, rep); err != nil || strings.Contains(report.String(), "NOT MET") || !strings.Contains(report.String(), "NOT JUDGED") {
+		t.Errorf("%v\n%s", err, report.String())
 	}
 }

@@ -98,8 +98,8 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 		g.flow.add(&g.flow.ok, e.Done, n)
 		g.heat.add(e.Due, e.ResponseTime(), n)
 		if !e.WarmUp {
-			record(g.response, e.ResponseTime(), n)
-			record(g.service, e.ServiceTime(), n)
+			recordIn(g.response, e.ResponseTime(), n)
+			recordIn(g.service, e.ServiceTime(), n)
 		}
 	case e.Failed():
 		g.flow.fail(outcome{e.Phase, e.Cause}, max(e.Done, e.Start))
@@ -110,7 +110,7 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 	g.lives.observe(e)
 }
 
-func record(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
+func recordIn(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
 	us := min(max(d, 0), results.HistogramMax).Round(time.Microsecond).Microseconds()
 	_ = h.RecordValues(us, int64(min(n, math.MaxInt32))) // it is within the histogram's range
 }
