@@ -119,7 +119,7 @@ func SpanOf(due, length time.Duration) int {
 
 // SpansOf reads from d's record how often what is counted was met in each part of the run; nil when
 // there is no whole record. What the record left out counts through what stands for it.
-func (d *Dir) SpansOf(run *Run, event Event) []Span {
+func (d *Dir) SpansOf(run *Run, event func(*Exchange) (could, was bool)) []Span {
 	if event == nil || run.Recording.Error != "" {
 		return nil
 	}
