@@ -13,39 +13,37 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Law is the arrival process that a run's requests are to follow.
-type Law struct {
+// ArrivalLaw is the arrival process that the requests of a run should follow.
+type ArrivalLaw struct {
 	Process        string        // poisson, uniform or constant can be tested
 	Rate           float64       // per second, of poisson and constant
 	GapMin, GapMax time.Duration // of uniform
 }
 
-// The bounds of the test. At a million arrivals any law is refuted: a clock has
-// ticks, a thread takes its time. A misfit is therefore one that chance does
-// not explain and that is large as well.
+// The bounds of the test. With a million arrivals every law is refuted, because clocks
+// have ticks and threads wake late. A misfit must therefore be large, and not explained by
+// chance.
 const (
-	// maxDistance is the distance between the distribution seen and the law's,
-	// at its worst point, up to which the law is taken to hold: one value in
-	// four on the wrong side. A timer that wakes by the millisecond comes to 0.2
-	// at 500 requests a second.
+	// maxDistance is the largest distance between the distribution seen and the
+	// law's, at the worst point, that is no misfit: one value in four on the wrong
+	// side. A timer with a resolution of a millisecond reaches 0.2 at 500 requests a
+	// second.
 	maxDistance = 0.25
-	// maxChance is the probability of a distance under the law below which it
-	// is not put down to chance.
+	// maxChance: a distance that the law itself produces with a smaller probability
+	// is not chance.
 	maxChance = 0.001
-	// leastSpans is how many values are tested at least: below it a distance of
-	// maxDistance can be chance.
+	// leastSpans is the smallest number of values that are tested: with fewer, a
+	// distance of maxDistance can be chance.
 	leastSpans = 64
 )
 
-// resolution is the spread, under the law, of the values that are tested, for
-// runs that allow so much lag: a twenty-fifth of that, 2 ms with the default.
+// resolution is the time scale at which arrivals are tested: maxLag/25, which is 2 ms by
+// default.
 //
-// At 30,000 requests a second the mean gap is 33 µs, and what a server makes of
-// the load does not hang on gaps of 33 µs being drawn in that order: single
-// gaps would only show that one request is sent after the other. Neither can it
-// be as coarse as the lag that is allowed, or nothing would be tested that
-// lag's own percentile does not say: a process that sleeps for 30 ms now and
-// then and catches up keeps to a p99 of 50 ms, and its arrivals are bursts.
+// A finer scale is pointless: at 30,000 requests a second the mean gap is 33 µs, single
+// gaps only show that requests are sent one after the other, and servers do not notice. A
+// scale as coarse as maxLag would miss stalls that the 99th percentile of lag allows, such
+// as sleeping for 30 ms now and then and catching up in a burst.
 func resolution(maxLag time.Duration) time.Duration {
 	if maxLag <= 0 {
 		maxLag = 50 * time.Millisecond // load.max_lag's default
@@ -60,24 +58,24 @@ const (
 
 // arrivals tests when requests arrived against a law, in bounded memory.
 //
-// The time between arrivals i·k and (i+1)·k is one value, a sum of k gaps,
-// with k so large that its spread under the law reaches the resolution: at low
-// rates single gaps. Mapped through the law's distribution function the values
-// are uniform on [0, 1] if the law holds (for poisson: the sum of k gaps in
-// units of the mean is Gamma(k) distributed, with k = 1 Exp(1)), and are
-// counted in lawBins bins. The law is wholly given, rate included, so the
-// distribution of Kolmogorov's statistic is the textbook's.
+// The time between arrivals i·k and (i+1)·k is one value, a sum of k gaps. k is the
+// smallest number for which the spread of that sum under the law reaches the resolution;
+// at low rates it is 1. Mapped through the law's distribution function, the values are
+// uniform on [0, 1] if the law holds (for poisson, the sum of k gaps in units of the mean
+// has the Gamma(k) distribution, which is Exp(1) for k = 1). They are counted in lawBins
+// bins. No parameter of the law is estimated from the values, so Kolmogorov's statistic
+// has the textbook's distribution.
 //
-// What was dropped arrived when it was turned away, and what waited in the
-// buffer when it was put there: left out, they would take the dense moments of
-// the run with them, and a true Poisson process would be refuted for the drops'
-// sake. So dropping is no misfit; it has its own accounts and verdict.
+// A dropped request arrived when it was dropped, and a buffered request when it was put
+// into the buffer. If they were left out, the dense moments of the run would be missing,
+// and a true Poisson process would be refuted because of its drops. So a drop is not a
+// misfit; drops have their own accounts and verdict.
 //
-// Exchanges are seen when they are over, not in the order of their arrival. A
-// ring keeps the last ringSize ends of spans for their neighbours; where one
-// exchange takes longer than that, its two values are missing.
+// Exchanges are seen in the order in which they end, not in the order of their arrival. A
+// ring keeps the last ringSize ends of spans until their neighbours are known. An exchange
+// that lasts longer than that loses its two values.
 type arrivals struct {
-	law  Law
+	law  ArrivalLaw
 	span uint64 // k; 0: not tested
 
 	mu    sync.Mutex
@@ -93,7 +91,7 @@ type spanEnd struct {
 	at time.Duration
 }
 
-func newArrivals(law Law, maxLag time.Duration) *arrivals {
+func newArrivals(law ArrivalLaw, maxLag time.Duration) *arrivals {
 	if law.Process == "uniform" && law.GapMin == law.GapMax {
 		law.Rate = 1 / law.GapMin.Seconds()
 	}
@@ -107,14 +105,13 @@ func newArrivals(law Law, maxLag time.Duration) *arrivals {
 	return a
 }
 
-func (l Law) equalGaps() bool {
+func (l ArrivalLaw) equalGaps() bool {
 	return l.Process == "constant" || l.Process == "uniform" && l.GapMin == l.GapMax
 }
 
-// span is the least number of gaps whose sum spreads over r: has a standard
-// deviation of r, or, when the gaps are equal, is as long as r. It is 0 for a law
-// that cannot be tested.
-func (l Law) span(r time.Duration) uint64 {
+// span is the smallest number of gaps whose sum has a standard deviation of at least r or,
+// if the gaps are equal, is at least r long. It is 0 for a law that cannot be tested.
+func (l ArrivalLaw) span(r time.Duration) uint64 {
 	k := 0.0
 	switch {
 	case l.equalGaps():
@@ -136,7 +133,7 @@ func (l Law) span(r time.Duration) uint64 {
 }
 
 // quantile is the law's distribution function of the sum of k gaps at d.
-func (l Law) quantile(k uint64, d time.Duration) float64 {
+func (l ArrivalLaw) quantile(k uint64, d time.Duration) float64 {
 	n, s := float64(k), d.Seconds()
 	switch {
 	case s <= 0:
@@ -154,8 +151,7 @@ func (l Law) quantile(k uint64, d time.Duration) float64 {
 	return distuv.Normal{Mu: n * (low + high) / 2, Sigma: (high - low) * math.Sqrt(n/12)}.CDF(s)
 }
 
-// add takes in one exchange. Those of the warm-up are not in the figures and
-// not in the test.
+// add takes in one exchange, unless it belongs to the warm-up.
 func (a *arrivals) add(e *results.Exchange) {
 	if a.span == 0 || e.WarmUp || e.Seq%a.span != 0 {
 		return
@@ -187,8 +183,7 @@ func (a *arrivals) value(d time.Duration) {
 	a.bins[min(int(a.law.quantile(a.span, d)*lawBins), lawBins-1)]++
 }
 
-// result judges what was seen; maxOff bounds how far equal gaps may be off, 0:
-// however far.
+// result judges the arrivals seen. maxOff is how far equal gaps may be off; 0: no bound.
 func (a *arrivals) result(maxOff time.Duration) results.Arrivals {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -198,7 +193,7 @@ func (a *arrivals) result(maxOff time.Duration) results.Arrivals {
 		r.Why = "only poisson, constant and uniform arrivals are tested"
 		return r
 	case a.count < leastSpans:
-		r.Why = fmt.Sprintf("%d values are too few, it takes %d", a.count, leastSpans)
+		r.Why = fmt.Sprintf("%d values are too few; the test needs %d", a.count, leastSpans)
 		return r
 	}
 	fits := true

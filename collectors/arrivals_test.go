@@ -26,7 +26,7 @@ func arriving(n int, gap func(*rand.Rand) float64, rng *rand.Rand) []*results.Ex
 	return list
 }
 
-func verdictOf(law Law, maxLag time.Duration, list []*results.Exchange) results.Arrivals {
+func verdictOf(law ArrivalLaw, maxLag time.Duration, list []*results.Exchange) results.Arrivals {
 	a := newArrivals(law, maxLag)
 	for _, e := range list {
 		a.add(e)
@@ -48,26 +48,26 @@ func TestArrivalsAreHeldToTheirLaw(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name string
-		law  Law
+		law  ArrivalLaw
 		n    int
 		gap  func(*rand.Rand) float64
 		want string
 		span uint64
 	}{
-		{"poisson at 100/s", Law{Process: "poisson", Rate: 100}, 3000, exponential(100), results.ArrivalsFit, 1},
-		{"poisson at 10,000/s", Law{Process: "poisson", Rate: 10000}, 100_000, exponential(10000), results.ArrivalsFit, 400},
-		{"at another rate", Law{Process: "poisson", Rate: 100}, 3000, exponential(40), results.ArrivalsMisfit, 1},
-		{"3 % slower at a high rate", Law{Process: "poisson", Rate: 10000}, 200_000, exponential(9700), results.ArrivalsMisfit, 400},
-		{"equal gaps for poisson", Law{Process: "poisson", Rate: 100}, 3000, equal(100), results.ArrivalsMisfit, 1},
-		{"equal gaps for poisson, fast", Law{Process: "poisson", Rate: 10000}, 100_000, equal(10000), results.ArrivalsMisfit, 400},
-		{"too few", Law{Process: "poisson", Rate: 100}, leastSpans - 1, exponential(100), results.ArrivalsNotTested, 1},
-		{"uniform", Law{Process: "uniform", GapMin: 8 * time.Millisecond, GapMax: 20 * time.Millisecond}, 3000, between(.008, .020), results.ArrivalsFit, 1},
-		{"uniform, narrow", Law{Process: "uniform", GapMin: time.Millisecond, GapMax: 3 * time.Millisecond}, 3000, between(.001, .003), results.ArrivalsFit, 12},
-		{"poisson for uniform", Law{Process: "uniform", GapMin: 8 * time.Millisecond, GapMax: 20 * time.Millisecond}, 3000, exponential(1 / .014), results.ArrivalsMisfit, 1},
-		{"uniform of one length", Law{Process: "uniform", GapMin: 14 * time.Millisecond, GapMax: 14 * time.Millisecond}, 300, equal(1 / .014), results.ArrivalsFit, 1},
-		{"constant", Law{Process: "constant", Rate: 3000}, 3000, equal(3000), results.ArrivalsFit, 6},
-		{"poisson for constant, slow", Law{Process: "constant", Rate: 10}, 3000, exponential(10), results.ArrivalsMisfit, 1},
-		{"a law that is not tested", Law{Process: "ramp", Rate: 10}, 300, exponential(10), results.ArrivalsNotTested, 0},
+		{"poisson at 100/s", ArrivalLaw{Process: "poisson", Rate: 100}, 3000, exponential(100), results.ArrivalsFit, 1},
+		{"poisson at 10,000/s", ArrivalLaw{Process: "poisson", Rate: 10000}, 100_000, exponential(10000), results.ArrivalsFit, 400},
+		{"at another rate", ArrivalLaw{Process: "poisson", Rate: 100}, 3000, exponential(40), results.ArrivalsMisfit, 1},
+		{"3 % slower at a high rate", ArrivalLaw{Process: "poisson", Rate: 10000}, 200_000, exponential(9700), results.ArrivalsMisfit, 400},
+		{"equal gaps for poisson", ArrivalLaw{Process: "poisson", Rate: 100}, 3000, equal(100), results.ArrivalsMisfit, 1},
+		{"equal gaps for poisson, fast", ArrivalLaw{Process: "poisson", Rate: 10000}, 100_000, equal(10000), results.ArrivalsMisfit, 400},
+		{"too few", ArrivalLaw{Process: "poisson", Rate: 100}, leastSpans - 1, exponential(100), results.ArrivalsNotTested, 1},
+		{"uniform", ArrivalLaw{Process: "uniform", GapMin: 8 * time.Millisecond, GapMax: 20 * time.Millisecond}, 3000, between(.008, .020), results.ArrivalsFit, 1},
+		{"uniform, narrow", ArrivalLaw{Process: "uniform", GapMin: time.Millisecond, GapMax: 3 * time.Millisecond}, 3000, between(.001, .003), results.ArrivalsFit, 12},
+		{"poisson for uniform", ArrivalLaw{Process: "uniform", GapMin: 8 * time.Millisecond, GapMax: 20 * time.Millisecond}, 3000, exponential(1 / .014), results.ArrivalsMisfit, 1},
+		{"uniform of one length", ArrivalLaw{Process: "uniform", GapMin: 14 * time.Millisecond, GapMax: 14 * time.Millisecond}, 300, equal(1 / .014), results.ArrivalsFit, 1},
+		{"constant", ArrivalLaw{Process: "constant", Rate: 3000}, 3000, equal(3000), results.ArrivalsFit, 6},
+		{"poisson for constant, slow", ArrivalLaw{Process: "constant", Rate: 10}, 3000, exponential(10), results.ArrivalsMisfit, 1},
+		{"a law that is not tested", ArrivalLaw{Process: "ramp", Rate: 10}, 300, exponential(10), results.ArrivalsNotTested, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := verdictOf(tc.law, lag, arriving(tc.n, tc.gap, rand.New(rand.NewPCG(1, 2))))
@@ -93,7 +93,7 @@ func TestStallsWithinTheLagAreAMisfit(t *testing.T) {
 	for _, e := range list {
 		e.Start = e.Due.Truncate(40*time.Millisecond) + 40*time.Millisecond
 	}
-	law := Law{Process: "poisson", Rate: 1000}
+	law := ArrivalLaw{Process: "poisson", Rate: 1000}
 	if got := verdictOf(law, 50*time.Millisecond, list); got.Verdict != results.ArrivalsMisfit {
 		t.Errorf("%+v", got)
 	}
@@ -118,7 +118,7 @@ func TestDropsAndBufferAreNoMisfit(t *testing.T) {
 			e.Start += e.Buffered
 		}
 	}
-	if got := verdictOf(Law{Process: "poisson", Rate: 300}, 50*time.Millisecond, list); got.Verdict != results.ArrivalsFit || got.Count < 19_990 {
+	if got := verdictOf(ArrivalLaw{Process: "poisson", Rate: 300}, 50*time.Millisecond, list); got.Verdict != results.ArrivalsFit || got.Count < 19_990 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -128,7 +128,7 @@ func TestWarmUpIsNotTested(t *testing.T) {
 	for _, e := range list {
 		e.WarmUp = true
 	}
-	if got := verdictOf(Law{Process: "poisson", Rate: 100}, time.Second, list); got.Count != 0 {
+	if got := verdictOf(ArrivalLaw{Process: "poisson", Rate: 100}, time.Second, list); got.Count != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -158,7 +158,7 @@ func TestKolmogorovHoldsItsLevel(t *testing.T) {
 }
 
 func BenchmarkArrivals(b *testing.B) {
-	a := newArrivals(Law{Process: "poisson", Rate: 400}, 50*time.Millisecond)
+	a := newArrivals(ArrivalLaw{Process: "poisson", Rate: 400}, 50*time.Millisecond)
 	e := ended(0, 0, results.PhaseDone, results.CauseNone)
 	b.ReportAllocs()
 	for b.Loop() {

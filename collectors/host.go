@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// HostFacts describes this machine. What it does not tell is left out.
+// HostFacts describes this machine, as far as it can be found out.
 func HostFacts() results.Host {
 	f := host.ReadFacts()
 	return results.Host{

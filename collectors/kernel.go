@@ -7,26 +7,26 @@ import (
 
 // kernel reads the kernel's TCP counters before and after a run.
 type kernel struct {
-	read          func() (host.Counters, error) // host.ReadCounters, but in tests
-	before, after host.Counters
-	why           string // why there are none
+	read          func() (map[string]uint64, error) // host.ReadCounters, except in tests
+	before, after map[string]uint64
+	why           string // why there are no counters
 }
 
 func (k *kernel) begin() {
 	if k.read == nil {
-		k.read = host.ReadCounters
+		k.read = func() (map[string]uint64, error) { return host.ReadCounters() }
 	}
 	k.before = k.look()
 }
 
-// end does nothing without a begin.
+// end does nothing if begin was not called.
 func (k *kernel) end() {
 	if k.before != nil {
 		k.after = k.look()
 	}
 }
 
-func (k *kernel) look() host.Counters {
+func (k *kernel) look() map[string]uint64 {
 	c, err := k.read()
 	if err != nil {
 		k.why = err.Error()
@@ -34,7 +34,7 @@ func (k *kernel) look() host.Counters {
 	return c
 }
 
-// counted is how far they rose.
+// counted returns how far the counters rose.
 func (k *kernel) counted() results.Kernel {
 	if k.after == nil {
 		return results.Kernel{Why: k.why, Counters: map[string]uint64{}}

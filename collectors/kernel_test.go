@@ -9,13 +9,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/results"
 )
 
 // readings returns what is listed, one at each call.
-func readings(list ...host.Counters) func() (host.Counters, error) {
-	return func() (host.Counters, error) {
+func readings(list ...map[string]uint64) func() (map[string]uint64, error) {
+	return func() (map[string]uint64, error) {
 		c := list[0]
 		list = list[1:]
 		if c == nil {
@@ -28,8 +27,8 @@ func readings(list ...host.Counters) func() (host.Counters, error) {
 // Hosts count for themselves, and one that cannot be read is told of.
 func TestKernelCountersOfHosts(t *testing.T) {
 	src := still(func(results.Sample) error { return nil })
-	src.Hosts = map[string]func() (host.Counters, error){
-		"server": readings(host.Counters{"TcpOutRsts": 5}, host.Counters{"TcpOutRsts": 9}),
+	src.Hosts = map[string]func() (map[string]uint64, error){
+		"server": readings(map[string]uint64{"TcpOutRsts": 5}, map[string]uint64{"TcpOutRsts": 9}),
 		"gone":   readings(nil),
 	}
 	s := newSampler(src, counting(none))
@@ -49,16 +48,16 @@ func TestKernelCountersOfHosts(t *testing.T) {
 
 func TestKernelCounters(t *testing.T) {
 	for name, test := range map[string]struct {
-		read func() (host.Counters, error)
+		read func() (map[string]uint64, error)
 		want results.Kernel
 	}{
 		"rose, and what is not listed or known at both ends left out": {
-			readings(host.Counters{"TcpOutRsts": 5, "TcpExtTW": 7, "TcpInSegs": 1, "TcpExtTWKilled": 4},
-				host.Counters{"TcpOutRsts": 9, "TcpExtTW": 7, "TcpInSegs": 90, "TcpExtListenDrops": 3, "TcpExtTWKilled": 2}),
+			readings(map[string]uint64{"TcpOutRsts": 5, "TcpExtTW": 7, "TcpInSegs": 1, "TcpExtTWKilled": 4},
+				map[string]uint64{"TcpOutRsts": 9, "TcpExtTW": 7, "TcpInSegs": 90, "TcpExtListenDrops": 3, "TcpExtTWKilled": 2}),
 			results.Kernel{Available: true, Counters: map[string]uint64{"OutRsts": 4, "TW": 0}},
 		},
 		"never readable": {readings(nil), results.Kernel{Why: "no /proc", Counters: map[string]uint64{}}},
-		"not readable at the end": {readings(host.Counters{"TcpExtTW": 7}, nil),
+		"not readable at the end": {readings(map[string]uint64{"TcpExtTW": 7}, nil),
 			results.Kernel{Why: "no /proc", Counters: map[string]uint64{}}},
 	} {
 		k := kernel{read: test.read}

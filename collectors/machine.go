@@ -9,26 +9,27 @@ import (
 )
 
 const (
-	machinePeriod = time.Second // ticks of 10 ms make the share of a second good to 1 %
-	// saturatedShare of the cores busy, of all or of those kabench may use,
-	// leaves no room to start a request at once.
+	machinePeriod = time.Second // with ticks of 10 ms, a share of a second is exact to 1 %
+	// saturatedShare: with this share of the cores busy, of all cores or of those
+	// that kabench may use, a request that is due does not start at once.
 	saturatedShare = 0.95
-	// throttledShare of a second that the control group was kept from running is
-	// half of one period (100 ms) of its quota.
+	// throttledShare is the share of a second for which the quota of the control
+	// group stops it: half of one period of the quota (100 ms).
 	throttledShare = 0.05
 )
 
-// reading is what the machine tells at one moment.
+// reading is the machine's counters at one moment.
 type reading struct {
 	at        time.Time
 	times     host.CPUTimes
-	pressure  time.Duration // -1: not told
+	pressure  time.Duration // -1: not known
 	throttled time.Duration // -1: there is no quota
 	own       time.Duration // processor time of kabench
 	switches  uint64
 }
 
-// readMachine reads it; the error is that of what nothing can be said without.
+// readMachine takes one reading. It fails only if the CPU times, which every other figure
+// is relative to, cannot be read.
 func readMachine() (r reading, err error) {
 	r = reading{at: time.Now(), pressure: -1, throttled: -1, own: cpuTime()}
 	if r.times, err = host.ReadCPUTimes(); err != nil {
@@ -49,12 +50,12 @@ func readMachine() (r reading, err error) {
 // machine watches how busy the machine is. Owned by the Sampler's goroutine
 // while that runs.
 type machine struct {
-	read   func() (reading, error) // readMachine, but in tests
+	read   func() (reading, error) // readMachine, except in tests
 	usable float64                 // cores that kabench may use
 	epoch  time.Time
 
 	known            bool
-	first, last, end reading // of the run, and last: of the last window's end
+	first, last, end reading // of the run; last: at the end of the last window
 	sum              results.Machine
 	full             map[int]bool // seconds of the run in which it was saturated
 }
@@ -64,14 +65,14 @@ func (m *machine) begin(epoch time.Time) {
 		m.read = readMachine
 	}
 	m.epoch, m.full = epoch, map[int]bool{}
-	m.usable = float64(runtime.GOMAXPROCS(0)) // affinity and quota are in it
+	m.usable = float64(runtime.GOMAXPROCS(0)) // which respects affinity and quota
 	first, err := m.read()
 	m.known = err == nil
 	m.first, m.last, m.end = first, first, first
 }
 
-// look takes in the time since the last window, when that is a second or the
-// run is over.
+// look takes in the window since the last one, if that is a second long or the run is
+// over.
 func (m *machine) look(over bool) {
 	if !m.known || !over && time.Since(m.last.at) < machinePeriod-samplePeriod/10 {
 		return
@@ -83,7 +84,7 @@ func (m *machine) look(over bool) {
 	m.end = now
 	window := now.at.Sub(m.last.at)
 	if window < machinePeriod/2 {
-		return // the run's rest, too short to be exact: in the sums only
+		return // the rest of the run is too short to be exact, and only counts in the sums
 	}
 	was := m.last
 	m.last = now
@@ -100,8 +101,8 @@ func (m *machine) look(over bool) {
 	m.sum.Saturated++
 	from, to := was.at.Sub(m.epoch), now.at.Sub(m.epoch)
 	for n := max(int(from/time.Second), 0); time.Duration(n)*time.Second < to && n < maxSeconds; n++ {
-		// Looks are not at whole seconds: the window speaks for those it has a
-		// good part of.
+		// Windows do not begin at whole seconds: one stands for each second of which
+		// it covers at least two fifths.
 		begin := time.Duration(n) * time.Second
 		if min(to, begin+time.Second)-max(from, begin) >= 2*time.Second/5 {
 			m.full[n] = true
@@ -109,10 +110,10 @@ func (m *machine) look(over bool) {
 	}
 }
 
-// saturated reports whether the machine was, in the second of that number.
+// saturated reports whether the machine was saturated in that second of the run.
 func (m *machine) saturated(second int) bool { return m.full[second] }
 
-// fill sets what is known in i.
+// fill sets what is known about the machine.
 func (m *machine) fill(i *results.Instrument) {
 	if !m.known {
 		return
@@ -134,8 +135,7 @@ func (m *machine) fill(i *results.Instrument) {
 	i.Switches = end.switches - m.first.switches
 }
 
-// share is part of total, 0 to 1; 0 when there is no total, or when a counter
-// was set back.
+// share is part of total, 0 to 1. It is 0 if total is 0, or if a counter was reset.
 func share(part, total uint64) float64 {
 	if total == 0 || part > total {
 		return 0

@@ -11,8 +11,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// process watches what the run costs kabench itself. What the system does not
-// tell stays 0.
+// process watches what the run costs kabench itself. What cannot be found out stays 0.
 type process struct {
 	goroutines, peakGoroutines int
 	files, peakFiles           int
@@ -35,8 +34,8 @@ const gcPauses = "/sched/pauses/total/gc:seconds"
 
 // begin notes where the counters stand when the run starts.
 func (p *process) begin(now time.Time) {
-	// Else the peak would be that of the whole process so far. Where it cannot
-	// be reset it is that: an upper bound.
+	// Without this the peak would include the time before the run. Where it cannot be
+	// reset, the peak is an upper bound.
 	_ = host.ResetPeakRSS()
 	p.cpuStart = cpuTime()
 	p.cpuLast, p.lastLook = p.cpuStart, now
@@ -50,7 +49,7 @@ func (p *process) begin(now time.Time) {
 	p.look(now, true)
 }
 
-// pauseHistogram is what was read last; nil when this Go has none.
+// pauseHistogram returns the histogram read last; nil if this Go has none.
 func (p *process) pauseHistogram() *metrics.Float64Histogram {
 	if p.pauses[0].Value.Kind() != metrics.KindFloat64Histogram {
 		return nil
@@ -79,8 +78,8 @@ func (p *process) pauseP99() float64 {
 	return 0
 }
 
-// look brings everything up to date, open files only if told to, and returns
-// the share of one core used since the look before.
+// look brings everything up to date, open files only if files is set, and returns how much
+// of one core was used since the look before.
 func (p *process) look(now time.Time, lookAtFiles bool) (cpu float64) {
 	p.goroutines = runtime.NumGoroutine()
 	p.peakGoroutines = max(p.peakGoroutines, p.goroutines)
@@ -99,8 +98,8 @@ func (p *process) look(now time.Time, lookAtFiles bool) (cpu float64) {
 	return cpu
 }
 
-// lookAtGC takes in the collections since the last look. The runtime remembers
-// the last 256, far more than there are between two samples.
+// lookAtGC takes in the collections since the last look. The runtime keeps the last 256,
+// far more than happen between two samples.
 func (p *process) lookAtGC() {
 	debug.ReadGCStats(&p.gc)
 	fresh := min(p.gc.NumGC-p.gcLast, int64(len(p.gc.Pause)))
@@ -110,8 +109,8 @@ func (p *process) lookAtGC() {
 	p.gcLast = p.gc.NumGC
 }
 
-// instrument is what the run cost from begin to the last look. What that is per
-// exchange is left out.
+// instrument returns what the run cost from begin to the last look, without the cost per
+// exchange.
 func (p *process) instrument() results.Instrument {
 	i := results.Instrument{
 		CPUSeconds:     (p.cpuLast - p.cpuStart).Seconds(),
@@ -127,7 +126,7 @@ func (p *process) instrument() results.Instrument {
 	return i
 }
 
-// cpuTime is the processor time used so far, or 0 where that is not told.
+// cpuTime is the processor time used so far; 0 if it cannot be found out.
 func cpuTime() time.Duration {
 	used, err := host.CPUTime()
 	if err != nil {

@@ -35,20 +35,20 @@ type shard struct {
 	_ [64]byte // keeps the next shard's lock off this one's cache line
 }
 
-// Totals are running totals, the warm-up included, of exchanges that are over.
-// What is in flight or waits in the buffer is in none of them yet.
+// Totals are running totals of the exchanges that are over, warm-up included. Exchanges
+// in flight or in the buffer are not in them yet.
 type Totals struct {
 	Due     uint64
 	Started uint64
 	OK      uint64
 	Failed  uint64
-	Errors  uint64                    // of OK: the answer's status was 400 or above
+	Errors  uint64                    // of OK: the status of the response was 400 or above
 	Phases  [results.NumPhases]uint64 // of Failed: by the phase in which they ended
 }
 
 // Intervals are the times of the exchanges that ended in one interval, warm-up
-// included: histograms as results.NewHistogram makes them. A time above
-// results.HistogramMax is in them as that.
+// included, in histograms of results.NewHistogram. A time above results.HistogramMax
+// counts as that.
 type Intervals struct {
 	Response *hdrhistogram.Histogram // of those that are ok
 	Service  *hdrhistogram.Histogram // of those that are ok
@@ -89,7 +89,7 @@ func (r *Recorder) Observe(e *results.Exchange) {
 	s.tally.Add(e)
 	s.totals.Due++
 	if e.Phase == results.PhaseSchedule {
-		return // dropped, or given up while it waited: never started
+		return // dropped, or given up in the buffer: never started
 	}
 	s.totals.Started++
 	record(s.interval.Lag, e.Lag())
@@ -107,13 +107,13 @@ func (r *Recorder) Observe(e *results.Exchange) {
 	}
 }
 
-// record puts d into h, held within its range so that it cannot be refused.
+// record puts d into h, limited to the range of h so that h does not refuse it.
 func record(h *hdrhistogram.Histogram, d time.Duration) {
 	d = min(max(d, 0), results.HistogramMax)
 	_ = h.RecordValue((d + time.Microsecond/2).Microseconds())
 }
 
-// Totals is what has been observed so far.
+// Totals returns the totals of the exchanges observed so far.
 func (r *Recorder) Totals() Totals {
 	var t Totals
 	for i := range r.shards {
@@ -132,8 +132,8 @@ func (r *Recorder) Totals() Totals {
 	return t
 }
 
-// Interval is what was observed since the call before, or since the start. The
-// histograms are reused by the next call, and only one goroutine may call it.
+// Interval returns the times of the exchanges observed since the last call, or since the
+// start. The next call reuses the histograms, and only one goroutine may call it.
 func (r *Recorder) Interval() Intervals {
 	r.merged.reset()
 	for i := range r.shards {
@@ -156,7 +156,7 @@ func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
 	r.all().Fill(run, measured)
 }
 
-// all is what all shards have counted.
+// all merges what the shards have counted.
 func (r *Recorder) all() *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
@@ -168,9 +168,8 @@ func (r *Recorder) all() *results.Tally {
 	return &all
 }
 
-// Glance is Fill while the run goes on, of the latencies named and no others:
-// Observe waits for some tens of microseconds for each of them. The other latencies are
-// empty.
+// Glance is Fill for a run that goes on. It fills only the latencies named, because each of
+// them delays Observe by some tens of microseconds.
 func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []string) {
 	var all results.Tally
 	for i := range r.shards {
@@ -183,8 +182,8 @@ func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []
 	all.Fill(run, measured)
 }
 
-// Above is results.Beside's of everything observed so far. Observe waits for it:
-// it is for the end of a run.
+// Above implements results.Beside.Above. It blocks Observe, so call it only after the
+// run.
 func (r *Recorder) Above(name string, d time.Duration) (above, of uint64) {
 	return r.all().Above(name, d)
 }

@@ -35,21 +35,21 @@ type Sources struct {
 	Load   func() (inFlight, buffered int) // of the generator
 	Totals func() Totals                   // of the Recorder
 
-	// Remotes, Servers and Except say which sockets to count, as in host.Watch.
-	Remotes []netip.AddrPort
-	Servers []netip.AddrPort
-	Except  []netip.AddrPort
-	// ServerSide count the sockets that Servers would be in the network namespaces
-	// of the server's hosts, where those are others than this one. The Sampler
-	// closes them.
-	ServerSide []*host.SocketWatcher
+	// Which sockets to count. An unspecified address stands for the loopback address
+	// of its family, which is where a connection to it goes.
+	Remotes []netip.AddrPort // where connections go
+	Servers []netip.AddrPort // where the server accepts, if not there; only if on this machine
+	Except  []netip.AddrPort // our ends of connections that are not the run's
+	// ServerSide count the sockets of the server's side by their state, each in a
+	// network namespace that is not this one; Servers is empty then.
+	ServerSide []func() (map[string]int, error)
 	// LocalAddrs is how many addresses of this machine connections are made from
 	// on purpose, each with its own ports; 0: from the one the kernel chooses.
 	LocalAddrs int
 
 	// Hosts read the kernel's counters of other network namespaces, by the names of
 	// their hosts.
-	Hosts map[string]func() (host.Counters, error)
+	Hosts map[string]func() (map[string]uint64, error)
 
 	// Sink takes each sample, in order. After its first error it is not
 	// called again.
@@ -87,13 +87,11 @@ type Sampler struct {
 // earlier runs left behind can then be told from what this one makes. Where
 // sockets cannot be seen, Fill says why. Stop it after use.
 func NewSampler(src Sources) *Sampler {
-	all := watchers{servers: src.ServerSide}
-	var err error
-	if all.client, err = host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers, Except: src.Except}); err != nil {
-		all.close()
+	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers, Except: src.Except})
+	if err != nil {
 		return newSampler(src, &sockets{why: err.Error()})
 	}
-	return newSampler(src, &sockets{count: all.count, close: all.close})
+	return newSampler(src, &sockets{count: watcher.Count, servers: src.ServerSide, close: watcher.Close})
 }
 
 func newSampler(src Sources, s *sockets) *Sampler {
@@ -208,7 +206,7 @@ func (s *Sampler) Fill(run *results.Run) {
 	}
 	if n := s.sockets.before; n > 0 {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(
-			"%d sockets to the target were in TIME_WAIT before the run began and are in its figures; wait a minute between runs to leave them out", n))
+			"%d sockets to the target were in TIME_WAIT before the run began and are counted in its figures; wait a minute between runs to leave them out", n))
 	}
 	run.Kernel = s.kernel.counted()
 	for name, k := range s.hosts {

@@ -1,7 +1,6 @@
 package collectors
 
 import (
-	"errors"
 	"time"
 
 	"github.com/kabench/kabench/internal/host"
@@ -13,6 +12,8 @@ import (
 type sockets struct {
 	count func() (host.SocketCount, error) // nil: there is nothing to look with
 	close func() error
+	// servers count the server's side where that is in other network namespaces.
+	servers []func() (map[string]int, error)
 
 	why    string          // why they cannot be seen, or from some moment on could not
 	peaks  results.Sockets // of all looks; Available and Why are set by Fill
@@ -20,65 +21,48 @@ type sockets struct {
 	took   time.Duration   // how long the last look took
 }
 
-// watchers look at the client's side, and at the server's where that is in other
-// network namespaces.
-type watchers struct {
-	client  *host.SocketWatcher // nil: there is none
-	servers []*host.SocketWatcher
-}
-
-func (w *watchers) count() (host.SocketCount, error) {
-	sum, err := w.client.Count()
-	for _, s := range w.servers {
-		if err != nil {
-			break
-		}
-		var c host.SocketCount
-		c, err = s.Count()
-		for state, n := range c.Server {
-			sum.Server[state] += n
-		}
-		sum.ServerSide = true
-	}
-	return sum, err
-}
-
-func (w *watchers) close() error {
-	var err error
-	if w.client != nil {
-		err = w.client.Close()
-	}
-	for _, s := range w.servers {
-		err = errors.Join(err, s.Close())
-	}
-	return err
-}
-
-// look counts once. It returns nil when the sockets cannot be seen; the first
-// error ends the looking, because the answers after it could not be trusted.
+// look counts once. It returns nil if the sockets cannot be seen. After the first error it
+// does not count again, because the counts after it could not be trusted.
 func (s *sockets) look() *results.SocketSample {
 	if s.why != "" {
 		return nil
 	}
 	start := time.Now()
-	c, err := s.count()
+	sample, err := s.read()
 	s.took = time.Since(start)
 	if err != nil {
 		s.why = err.Error()
 		return nil
 	}
-	sample := &results.SocketSample{Client: c.Client.Map(), PortsUsed: c.PortsUsed}
-	if c.ServerSide {
-		sample.Server = c.Server.Map()
-	}
 	s.peaks.Add(sample)
 	return sample
 }
 
-// release gives back what the looking needs.
+func (s *sockets) read() (*results.SocketSample, error) {
+	c, err := s.count()
+	if err != nil {
+		return nil, err
+	}
+	sample := &results.SocketSample{Client: c.Client.Map(), PortsUsed: c.PortsUsed}
+	if c.ServerSide || len(s.servers) > 0 {
+		sample.Server = c.Server.Map()
+	}
+	for _, count := range s.servers {
+		states, err := count()
+		if err != nil {
+			return nil, err
+		}
+		for state, n := range states {
+			sample.Server[state] += n
+		}
+	}
+	return sample, nil
+}
+
+// release closes what look needs.
 func (s *sockets) release() {
 	if s.close != nil {
-		// A read-only socket to the kernel: nothing can be lost by its close.
+		// A read-only socket to the kernel: closing it loses nothing.
 		_ = s.close()
 	}
 }

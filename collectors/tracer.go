@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// traceBuffer is how many events wait to be written, at most: what three
-	// million a second leave between two looks.
+	// traceBuffer is how many events may wait to be written: as many as three million
+	// a second produce between two writes.
 	traceBuffer = 1 << 16
 	// traceLines bounds what a trace comes to: some 80 MB.
 	traceLines  = 1_000_000
 	tracePeriod = 20 * time.Millisecond
 )
 
-// Tracer writes the lives of connections, a line for each change. Add never
-// waits for the writing; what does not fit is left out and counted.
+// Tracer writes the lives of connections, a line for each change. Add never waits for the
+// writer: events that do not fit are left out and counted.
 type Tracer struct {
 	w     io.Writer
 	conns uint64
@@ -36,10 +36,10 @@ type Tracer struct {
 	waiting []traced // guarded by mu
 	spare   []traced // guarded by mu
 	lines   int      // taken in; guarded by mu
-	lost    uint64   // for want of room; guarded by mu
+	lost    uint64   // because there was no room; guarded by mu
 	failed  uint64   // dials that made no connection, of this section; guarded by mu
 	most    uint64   // the highest number of a connection, of this section; guarded by mu
-	limit   int      // traceBuffer, but in tests
+	limit   int      // traceBuffer, except in tests
 
 	text bytes.Buffer // the writer's
 	err  error        // the writer's: the first of w
@@ -89,7 +89,7 @@ func (t *Tracer) Add(e dialers.TraceEvent) {
 	}
 }
 
-// endSection says what the section before left out; mu is held.
+// endSection adds a line about what the last section left out. Called with mu held.
 func (t *Tracer) endSection() {
 	over := max(t.most, t.conns) - t.conns + max(t.failed, t.conns) - t.conns
 	if over > 0 {
@@ -101,8 +101,8 @@ func (t *Tracer) endSection() {
 	t.lost, t.failed, t.most = 0, 0, 0
 }
 
-// Close writes what is left, and what was left out. It returns the first error
-// of the writing.
+// Close writes the rest, and how much was left out. It returns the first error of
+// writing.
 func (t *Tracer) Close() error {
 	t.mu.Lock()
 	t.endSection()
@@ -126,7 +126,7 @@ func (t *Tracer) loop() {
 	}
 }
 
-// write writes what is waiting.
+// write writes the events that wait.
 func (t *Tracer) write() {
 	t.mu.Lock()
 	batch := t.waiting
@@ -167,7 +167,7 @@ func writeEvent(b *bytes.Buffer, e *dialers.TraceEvent) {
 	b.WriteByte('\n')
 }
 
-// detail is what there is to say beyond the state.
+// detail returns what the line says after the state.
 func detail(e *dialers.TraceEvent) string {
 	switch e.State {
 	case dialers.Registered:
@@ -197,7 +197,7 @@ func detail(e *dialers.TraceEvent) string {
 			idle = "idle for " + took(e.Took)
 		}
 		return joined(by, idle)
-	case dialers.Unregistered: // net/http tells neither
+	case dialers.Unregistered: // net/http reports neither
 		var why string
 		if e.Reason != 0 {
 			why = e.Reason.String()
@@ -207,18 +207,18 @@ func detail(e *dialers.TraceEvent) string {
 	return ""
 }
 
-// firsts is who ended a connection first.
+// firsts names who ended a connection first.
 var firsts = map[dialers.Closer]string{
 	dialers.CloserUs: "closed first by us", dialers.CloserPeer: "closed first by peer", dialers.CloserReset: "reset by peer",
 	dialers.CloserUnknown: "who closed first is not known",
 }
 
-// joined are the texts that are not empty.
+// joined joins the texts that are not empty.
 func joined(texts ...string) string {
 	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), ", ")
 }
 
-// took is a time in the unit in which it is read most easily.
+// took formats d in the unit that is easiest to read.
 func took(d time.Duration) string {
 	unit := time.Microsecond
 	switch {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
 // A whole exchange with a server in the same process.
 func BenchmarkExchange(b *testing.B) {
-	server, err := lab.Start(lab.Config{Body: 100}, "")
+	server, err := lab.Start(script.Server{Body: 100}, "")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -21,7 +22,7 @@ func BenchmarkExchange(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := NewClient(pool.Default(), &Dialer{}, []*Request{request}, time.Minute, time.Now())
+	c, err := NewClient(Config{Policy: pool.Default(), Requests: []*Request{request}, Timeout: time.Minute})
 	if err != nil {
 		b.Fatal(err)
 	}

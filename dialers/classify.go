@@ -1,27 +1,31 @@
 package dialers
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"syscall"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/http1"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
-// Facts is what was seen of an exchange when it was over.
+// Facts are what was seen of an exchange when it was over.
 type Facts struct {
 	Acquire error // the pool gave no connection
 	Dial    error // the dial it granted failed: a *DialError
 
 	HeadWritten bool  // the request's head left whole
 	Written     bool  // the whole request did
-	Write       error // why the rest did not
+	Write       error // why the rest could not be written
 
 	Bytes    int64 // of the response, head included
 	HeadRead bool  // the final response's head was read and understood
@@ -43,7 +47,7 @@ func Classify(f Facts) (results.Phase, results.Cause) {
 	return phase, cause
 }
 
-// classify gives the error too that the cause was read from.
+// classify also returns the error that decided the cause.
 func classify(f Facts) (results.Phase, results.Cause, error) {
 	during := func(phase results.Phase, cause func(Facts) (results.Cause, error)) (results.Phase, results.Cause, error) {
 		c, by := cause(f)
@@ -69,9 +73,9 @@ func classify(f Facts) (results.Phase, results.Cause, error) {
 	return during(results.PhaseBeforeResponse, readCause)
 }
 
-// dialCause is where a dial failed, and of what. What is left of the errors of a
-// TLS handshake are the complaints about what the peer sent: crypto/tls has no
-// type for those. The system's own errors are another matter.
+// dialCause returns where a dial failed, and why. An error of a TLS handshake that
+// has no known type and is not the system's is a complaint about what the peer
+// sent: crypto/tls has no type for those.
 func dialCause(err error) (results.Phase, results.Cause) {
 	phase, cause := results.PhaseConnect, CauseOf(err)
 	if de, ok := errors.AsType[*DialError](err); ok {
@@ -83,18 +87,11 @@ func dialCause(err error) (results.Phase, results.Cause) {
 	return phase, cause
 }
 
-// notTLSError is a complaint of crypto/tls about what the peer sent, where it has
-// no type for it: nothing was wrong with the connection below.
-type notTLSError struct{ err error }
-
-func (e *notTLSError) Error() string { return e.err.Error() }
-func (e *notTLSError) Unwrap() error { return e.err }
-
-// writeCause prefers a reset that the reader met: the kernel reports it to
-// whoever asks first, and to the other as a broken pipe.
+// writeCause prefers a reset that a read has met: the kernel reports a reset once,
+// to the first call, and a write that follows finds a broken pipe.
 func writeCause(f Facts) (results.Cause, error) {
 	by := f.Write
-	if errors.Is(f.Read, syscall.ECONNRESET) || f.Write == nil { // nil: found dead before anything was written
+	if errors.Is(f.Read, syscall.ECONNRESET) || f.Write == nil { // nil: the connection was found dead before anything was written
 		by = f.Read
 	}
 	return CauseOf(by), by
@@ -105,10 +102,10 @@ func readCause(f Facts) (results.Cause, error) {
 	switch {
 	case by == nil && f.Parse != nil:
 		return results.CauseMalformed, f.Parse
-	case errors.Is(by, errHeadTooLarge):
+	case errors.Is(by, http1.ErrHeadTooLarge):
 		return results.CauseMalformed, by
 	case errors.Is(by, io.EOF) && errors.Is(f.Write, syscall.ECONNRESET):
-		by = f.Write // as above: to the reader it is then the stream's end
+		by = f.Write // the write met the reset first, so the read finds the stream's end
 	}
 	return CauseOf(by), by
 }
@@ -121,18 +118,18 @@ func bodyCause(f Facts) (results.Cause, error) {
 	return cause, by
 }
 
-// CauseOf gives the cause an error stands for, by its value and never by its
-// text; CauseOther for one it does not know.
+// CauseOf returns the cause that an error stands for, by the error's value and
+// never by its text; CauseOther for an unknown error.
 func CauseOf(err error) results.Cause {
 	var refused *RefusedError
-	var source *sourceError
-	var homeless *homelessError
+	var source *transport.SourceError
+	var noIPv6 *noIPv6Error
 	switch {
 	case err == nil:
 		return results.CauseOther
 	case errors.As(err, &source) && errors.Is(err, syscall.EADDRNOTAVAIL):
-		return results.CauseUnreachable // from an address that this machine no longer has
-	case errors.As(err, &homeless):
+		return results.CauseUnreachable // this machine no longer has the source address
+	case errors.As(err, &noIPv6):
 		return results.CauseUnreachable
 	case errors.As(err, &refused):
 		return refusalCauses[refused.Refusal]
@@ -140,7 +137,7 @@ func CauseOf(err error) results.Cause {
 		return results.CauseRST
 	case errors.Is(err, syscall.EPIPE):
 		return results.CausePipe
-	case errors.Is(err, errCloseNotify):
+	case errors.Is(err, transport.ErrCloseNotify):
 		return results.CauseCloseNotify
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return results.CauseRefused
@@ -173,7 +170,7 @@ func lookupOrTLSCause(err error) results.Cause {
 		return results.CauseDNS
 	}
 	var (
-		notTLS      *notTLSError
+		notTLS      *transport.TLSError
 		certificate *tls.CertificateVerificationError
 		unknown     x509.UnknownAuthorityError
 		hostname    x509.HostnameError
@@ -203,3 +200,118 @@ func lookupOrTLSCause(err error) results.Cause {
 	}
 	return results.CauseOther
 }
+
+// failurePoint returns how far an attempt had come when its connection failed; n
+// bytes of the request had been written. It returns 0 when the attempt did not
+// fail, or failed for a reason after which no pool sends a request again: no
+// connection, a timeout, a response that is not HTTP, the end of the run.
+func failurePoint(e *results.Exchange, n int) pool.After {
+	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
+	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
+	switch {
+	case !reset && !closed || e.Conn == 0:
+		return 0
+	case n == 0:
+		return pool.AfterUnsent
+	case e.SeenPhase == results.PhaseDuringResponse:
+		return pool.AfterBody
+	case e.SeenPhase == results.PhaseResponseHeaders:
+		return pool.AfterPartial
+	case reset:
+		return pool.AfterRST
+	}
+	return pool.AfterEOF
+}
+
+// shown returns what the caller of e is shown of how e ended. That is what was
+// seen, with one exception: a client that hangs up on its caller shows only that
+// the connection ended, if a reused connection failed before a response.
+func shown(e *results.Exchange, hangsUp bool) (results.Phase, results.Cause, error) {
+	phase, cause, err := e.SeenPhase, e.SeenCause, e.Err
+	failed := phase != results.PhaseDone && cause != results.CauseAborted
+	if !hangsUp || !failed || cause == results.CauseTimeout || !e.Reused() || phase > results.PhaseBeforeResponse {
+		return phase, cause, err
+	}
+	if cause != results.CauseFIN && err != nil {
+		err = &hangupError{err}
+	}
+	return results.PhaseBeforeResponse, results.CauseFIN, err
+}
+
+// RefusedError is a request that got no connection from the pool.
+type RefusedError struct {
+	Refusal pool.Refusal
+	Limit   string // the value of the setting that led to it
+}
+
+func (e *RefusedError) Error() string {
+	return map[pool.Refusal]string{
+		pool.QueueFull:      "the pending queue has reached its maximum size of ",
+		pool.PendingTimeout: "no connection came free within pending_timeout ",
+		pool.Closed:         "the pool is closed",
+	}[e.Refusal] + e.Limit
+}
+
+func refusedError(why pool.Refusal, policy *pool.Policy) error {
+	switch why {
+	case pool.QueueFull:
+		return &RefusedError{why, fmt.Sprint(policy.PendingMax)}
+	case pool.PendingTimeout:
+		return &RefusedError{why, policy.PendingTimeout.String()}
+	}
+	return &RefusedError{Refusal: why}
+}
+
+// errorBehind returns the error that decided the cause of an exchange, with any
+// other error that stands for another cause; nil when the exchange did not fail.
+func errorBehind(cause results.Cause, f Facts) error {
+	switch cause {
+	case results.CauseNone:
+		return nil
+	case results.CauseAborted:
+		return context.Canceled // what was seen, we have caused
+	}
+	_, _, by := classify(f)
+	if by == nil {
+		by = cmp.Or(f.Write, f.Read, f.Parse)
+	}
+	other := &seenError{err: by, what: "a write", other: f.Write}
+	if by == f.Write {
+		other.what, other.other = "a read", f.Read
+	}
+	if other.other == nil || by == nil || CauseOf(other.other) == CauseOf(by) {
+		return by
+	}
+	return other
+}
+
+// seenError is the error that decided a cause, beside one that stands for another.
+// The kernel reports a reset once, and the next call finds a broken pipe or the
+// stream's end.
+type seenError struct {
+	err   error
+	what  string // what met the other error: a read or a write
+	other error
+}
+
+func (e *seenError) Error() string {
+	text := e.other.Error()
+	if errno, ok := errors.AsType[syscall.Errno](e.other); ok {
+		text = errno.Error() // the addresses are in the first one
+	} else if errors.Is(e.other, io.EOF) {
+		text = "EOF"
+	}
+	return e.err.Error() + "; " + e.what + " met: " + text
+}
+
+func (e *seenError) Unwrap() error { return e.err }
+
+// hangupError is what was seen by a client that shows its caller only that the
+// connection ended.
+type hangupError struct{ err error }
+
+func (e *hangupError) Error() string {
+	return "this client reports only that the connection ended; seen: " + e.err.Error()
+}
+
+func (e *hangupError) Unwrap() error { return e.err }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/http1"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
@@ -64,15 +66,15 @@ func TestClassify(t *testing.T) {
 		{"body not sent, nobody reads", Facts{HeadWritten: true, Write: os.ErrDeadlineExceeded, Read: os.ErrDeadlineExceeded}, "write_body/timeout"},
 		{"FIN for an answer", with(func(f *Facts) { f.Read = eof }), "before_response/fin"},
 		{"RST for an answer", with(func(f *Facts) { f.Read = opError("read", syscall.ECONNRESET) }), "before_response/rst"},
-		{"close_notify for an answer", with(func(f *Facts) { f.Read = errCloseNotify }), "before_response/close_notify"},
+		{"close_notify for an answer", with(func(f *Facts) { f.Read = transport.ErrCloseNotify }), "before_response/close_notify"},
 		{"no answer", with(func(f *Facts) { f.Read = os.ErrDeadlineExceeded }), "before_response/timeout"},
 		{"no answer, retransmissions exhausted", with(func(f *Facts) { f.Read = opError("read", syscall.ETIMEDOUT) }), "before_response/timeout"},
 		{"head cut", with(func(f *Facts) { f.Bytes, f.Read, f.Parse = 5, eof, io.ErrUnexpectedEOF }), "response_headers/fin"},
 		{"head reset", with(func(f *Facts) { f.Bytes, f.Read = 5, opError("read", syscall.ECONNRESET) }), "response_headers/rst"},
 		{"head not HTTP", with(func(f *Facts) { f.Bytes, f.Parse = 5, errors.New("x") }), "response_headers/malformed"},
-		{"head without end", with(func(f *Facts) { f.Bytes, f.Read, f.Parse = 1<<20, errHeadTooLarge, errHeadTooLarge }), "response_headers/malformed"},
+		{"head without end", with(func(f *Facts) { f.Bytes, f.Read, f.Parse = 1<<20, http1.ErrHeadTooLarge, http1.ErrHeadTooLarge }), "response_headers/malformed"},
 		{"chunked body cut", with(func(f *Facts) { f.Bytes, f.HeadRead, f.Read = 50, true, eof }), "during_response/fin"},
-		{"chunked body cut after close_notify", with(func(f *Facts) { f.Bytes, f.HeadRead, f.Read = 50, true, errCloseNotify }), "during_response/close_notify"},
+		{"chunked body cut after close_notify", with(func(f *Facts) { f.Bytes, f.HeadRead, f.Read = 50, true, transport.ErrCloseNotify }), "during_response/close_notify"},
 		{"counted body cut", with(func(f *Facts) { f.Bytes, f.HeadRead, f.Length, f.Read = 50, true, 100, eof }), "during_response/truncated"},
 		{"body reset", with(func(f *Facts) {
 			f.Bytes, f.HeadRead, f.Length, f.Read = 50, true, 100, opError("read", syscall.ECONNRESET)

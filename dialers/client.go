@@ -2,6 +2,7 @@ package dialers
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,114 +15,111 @@ import (
 
 // Client performs exchanges over connections that it keeps under a policy: one
 // or more shards, each a pool.Core. It sends a request again only as the
-// policy's resend rules say, and every attempt that came to nothing is in
-// Exchange.Tries.
+// policy's resend rules say, and records every attempt that failed before the
+// last one in Exchange.Tries.
 //
 // It is a generator.Engine. Everything is done on the goroutine that calls Start
-// and Wait: no request or response is handed from one thread to another on its
-// way. Name lookups, TLS, and where package poll has no sockets all connections,
-// are the exception: they have goroutines, which leave what they have done for
-// the next Wait.
+// and Wait: no request or response is handed from one thread to another. Only
+// name lookups, TLS, and all connections where package poll has no sockets, have
+// goroutines of their own, which leave what they have done for the next Wait.
 type Client struct {
-	// Tracer, if set before Begin or the first Do, is told of each change to a
+	// Tracer, if set before Begin or the first Do, is called for each change to a
 	// connection, in the middle of what the Client does: it must return at once,
 	// and not call the Client.
 	Tracer func(TraceEvent)
 
-	policy   pool.Policy
-	dialer   *Dialer
-	requests []*Request    // Exchange.Target chooses one
-	timeout  time.Duration // from due to done; 0: none
-	epoch    time.Time
-	watched  bool // idle connections are, by Liveness events
-	timed    bool // the policy has rules that act as time passes
+	policy      pool.Policy
+	dialer      *Dialer
+	requests    []*Request    // Exchange.Target chooses one
+	timeout     time.Duration // from due to done; 0: none
+	epoch       time.Time
+	watchesIdle bool // idle connections are read, by Liveness events
+	hasTimers   bool // the policy has rules that act as time passes
 
-	over     func(*results.Exchange)
-	begun    func() bool // forgets the context of Begin, which may outlive the Client
-	aborting atomic.Bool
-	waiting  int // exchanges that wait for a connection: the loop's, read without mu
+	over             func(*results.Exchange)
+	stopContextWatch func() bool // ends the watch on Begin's context, which may outlive the Client
+	aborting         atomic.Bool
+	loop             *engine
+	doLoop           doLoop
+	buf              []byte // what is read at once
 
-	poller  *poll.Poller
-	events  []poll.Event
-	looked  time.Duration // when the poller was last asked
-	inbox   inbox
-	running sync.WaitGroup // goroutines
-	ctx     context.Context
-	cancel  context.CancelFunc // ends what the goroutines do
-	serving serving
-	told    []finished // the room of those told of last; deliver's
-
-	mu       sync.Mutex    // guards all below, and is held by whoever acts on it: the loop, Stats or Close
-	at       time.Duration // what time it is: see clock
-	shards   []*shard
-	turn     int // chooses the shard of the next request
-	conns    uint64
-	keys     addresses
-	slots    slots
-	dials    map[*dialing]struct{} // under way
-	tasks    []*task               // under way
-	free     []*task
-	finished []finished // nobody has been told of them yet
-	todo     []work
-	byDue    timers // exchanges, by Timeout
-	byAnswer timers // exchanges that wait for a response, by response_timeout
-	byWord   timers // exchanges that hold their body back, by bodyHeldBack
-	byDial   timers // dials, by the Dialer's Timeout
-	buf      []byte
-	evidence evidence
-	idles    idles
+	mu        sync.Mutex    // guards all below; held by whoever acts on it: the loop, Stats, Idles or Close
+	stamp     time.Duration // the time that stamps are given: see clock
+	pools     pools
+	exchanges exchanges
+	dials     map[*dialing]struct{} // under way
+	conns     uint64                // made so far
+	decisions []decision            // to be carried out
+	evidence  evidence
+	idles     idles
 }
 
-// shard is one of the pools of a Client.
-type shard struct {
-	core    *pool.Core
-	origins map[Origin]int // the numbers of sub-pools
-	names   []Origin       // by number
-
-	closed   [numClosers]uint64 // connections, by who ended them first
-	notified notified
+// Config is what a Client is made of.
+type Config struct {
+	// Policy says how connections are pooled. Start from pool.Default: the zero
+	// Policy keeps no connection.
+	Policy pool.Policy
+	// Dialer makes the connections; nil: the zero Dialer.
+	Dialer *Dialer
+	// Requests are what may be sent: Exchange.Target is an index into them.
+	Requests []*Request
+	// Timeout bounds an exchange from due to done; 0: no bound.
+	Timeout time.Duration
 }
 
-// notified counts TLS connections by whose close_notify was first.
-type notified struct{ us, peer uint64 }
-
-// work is a decision to be carried out, and the error of the dial that failed
-// if that is what led to it.
-type work struct {
-	pool.Decision
-	shard *shard
-	err   error
+// exchanges are the exchanges that a Client has.
+type exchanges struct {
+	underWay   []*exchange
+	waiting    int // how many wait for a connection: the loop reads it without mu
+	free       []*exchange
+	finished   []finished // not delivered yet
+	delivering []finished // the last batch, whose room is used again; deliver's
 }
 
-// finished is an exchange that is over, and who is to be told.
+// finished is an exchange that is over, and the function to call with it.
 type finished struct {
 	e    *results.Exchange
 	over func(*results.Exchange)
 }
 
+// decision is a decision of a shard's rules, and the error of the dial that
+// failed if it came of that.
+type decision struct {
+	pool.Decision
+	shard *shard
+	err   error
+}
+
 // readSize is how much is read at once. Where less has come, the socket is
-// empty, and another read to find that out is saved.
+// empty, and a read to find that out is saved.
 const readSize = 64 << 10
 
-// NewClient returns a Client without connections. The policy must be valid.
-// Exchange.Target chooses among the requests; timeout is from due to done, 0
-// for none; stamps are offsets from epoch, the start of the run. The error is
-// of the machine: it has no descriptor left.
-func NewClient(policy pool.Policy, dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) (*Client, error) {
-	poller, err := poll.New()
+// NewClient returns a Client without connections. The error says what is wrong
+// with the config, or that the machine has no descriptor left. Stamps are offsets
+// from the epoch of Begin. A Client that is used by Do alone counts from now.
+func NewClient(config Config) (*Client, error) {
+	if err := config.Policy.Validate(); err != nil {
+		return nil, fmt.Errorf("the pool's policy is not valid: %w", err)
+	}
+	if config.Timeout < 0 {
+		return nil, fmt.Errorf("the timeout %v is negative (0 means none)", config.Timeout)
+	}
+	if config.Dialer == nil {
+		config.Dialer = &Dialer{}
+	}
+	loop, err := newEngine()
 	if err != nil {
 		return nil, err
 	}
+	policy := config.Policy
 	c := &Client{
-		policy: policy, dialer: dialer, requests: requests, timeout: timeout, epoch: epoch,
-		watched: policy.Liveness == pool.Events,
-		timed:   policy.PendingTimeout > 0 || policy.SweepEvery > 0 || policy.Expiry&pool.ExpireByTimer != 0,
-		poller:  poller, events: make([]poll.Event, poll.MaxEvents),
-		dials: map[*dialing]struct{}{}, buf: make([]byte, readSize),
+		policy: policy, dialer: config.Dialer, requests: config.Requests, timeout: config.Timeout, epoch: time.Now(),
+		watchesIdle: policy.Liveness == pool.Events,
+		hasTimers:   policy.PendingTimeout > 0 || policy.SweepEvery > 0 || policy.Expiry&pool.ExpireByTimer != 0,
+		loop:        loop, dials: map[*dialing]struct{}{}, buf: make([]byte, readSize),
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
 	for i := range max(policy.Shards, 1) {
-		c.shards = append(c.shards, &shard{core: pool.New(policy, uint64(i)), origins: map[Origin]int{}})
+		c.pools.shards = append(c.pools.shards, &shard{core: pool.New(policy, uint64(i)), origins: map[Origin]int{}})
 	}
 	return c, nil
 }
@@ -132,14 +130,14 @@ func (c *Client) now() time.Duration { return time.Since(c.epoch) }
 // something may have taken time, and not for each stamp: that would cost as much
 // as the rules do.
 func (c *Client) clock() time.Duration {
-	c.at = max(c.at, c.now())
-	return c.at
+	c.stamp = max(c.stamp, c.now())
+	return c.stamp
 }
 
-// Begin implements generator.Engine. The epoch must be that of NewClient.
-func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exchange)) {
-	c.over = over
-	c.begun = context.AfterFunc(ctx, func() {
+// Begin implements generator.Engine.
+func (c *Client) Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange)) {
+	c.epoch, c.over = epoch, over
+	c.stopContextWatch = context.AfterFunc(ctx, func() {
 		c.aborting.Store(true)
 		c.Wake()
 	})
@@ -149,27 +147,42 @@ func (c *Client) Begin(ctx context.Context, _ time.Time, over func(*results.Exch
 func (c *Client) Start(e *results.Exchange) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.at = max(c.at, e.Start)
+	c.stamp = max(c.stamp, e.Start)
 	c.begin(e, c.over)
 	c.settle()
 }
 
 // begin starts e; mu is held.
-func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *task {
-	t := c.newTask()
-	t.e, t.req, t.over = e, c.requests[e.Target], over
-	t.bytes = t.req.sent(e.Seq)
-	if c.timeout > 0 {
-		c.byDue.add(&t.due, e.Due+c.timeout)
+func (c *Client) begin(e *results.Exchange, over func(*results.Exchange)) *exchange {
+	var x *exchange
+	if n := len(c.exchanges.free); n > 0 {
+		x, c.exchanges.free = c.exchanges.free[n-1], c.exchanges.free[:n-1]
+	} else {
+		x = newExchange(c)
 	}
-	t.again()
-	return t
+	x.place = len(c.exchanges.underWay)
+	c.exchanges.underWay = append(c.exchanges.underWay, x)
+	x.begin(e, over)
+	return x
 }
 
-// lookEvery is how often the sockets are looked at while starts are behind
-// their schedule: often enough for answers to be stamped when they come, seldom
+// finish queues x's record for delivery, and keeps x for another exchange; mu is
+// held.
+func (c *Client) finish(x *exchange) {
+	all := &c.exchanges
+	all.finished = append(all.finished, finished{x.record, x.over})
+	n := len(all.underWay) - 1
+	last := all.underWay[n]
+	all.underWay[x.place], last.place = last, x.place
+	all.underWay[n] = nil
+	all.underWay = all.underWay[:n]
+	all.free = append(all.free, x)
+}
+
+// pollEvery is how often the sockets are looked at while starts are behind
+// their schedule: often enough for responses to be stamped when they come, seldom
 // enough for several to be taken at once.
-const lookEvery = 100 * time.Microsecond
+const pollEvery = 100 * time.Microsecond
 
 // Wait implements generator.Engine.
 func (c *Client) Wait(until time.Duration) {
@@ -178,11 +191,11 @@ func (c *Client) Wait(until time.Duration) {
 	}
 	now := c.now()
 	late := until >= 0 && now >= until
-	every := lookEvery
-	if c.waiting > 0 {
-		every /= 5 // an answer frees a connection
+	every := pollEvery
+	if c.exchanges.waiting > 0 {
+		every /= 5 // a response frees a connection
 	}
-	if late && now-c.looked < every {
+	if late && now-c.loop.lastPoll < every {
 		return
 	}
 	d := poll.Forever
@@ -191,11 +204,11 @@ func (c *Client) Wait(until time.Duration) {
 	} else if next, any := c.next(until); any {
 		d = max(next-now, 0)
 	}
-	n := c.poller.Wait(c.events, d)
+	n := c.loop.poller.Wait(c.loop.events, d)
 	c.mu.Lock()
-	c.looked = c.clock()
+	c.loop.lastPoll = c.clock()
 	for i := range n {
-		c.slots.tell(c.events[i])
+		c.loop.tokens.deliver(c.loop.events[i])
 		c.settle()
 	}
 	c.pass()
@@ -203,17 +216,13 @@ func (c *Client) Wait(until time.Duration) {
 	c.deliver()
 }
 
-// pass does what is due beside events; mu is held.
+// pass does what is due besides events; mu is held.
 func (c *Client) pass() {
-	c.inbox.take(c.settle)
-	now := c.looked
-	c.byAnswer.expire(now, c.settle)
-	c.byDue.expire(now, c.settle)
-	c.byWord.expire(now, c.settle)
-	c.byDial.expire(now, c.settle)
-	if c.timed {
-		now = c.at // the rules may have been told of it, and time does not decrease
-		for _, s := range c.shards {
+	c.loop.inbox.take(c.settle)
+	c.loop.expire(c.loop.lastPoll, c.settle)
+	if c.hasTimers {
+		now := c.stamp // not lastPoll: the rules may know a later time, and time must not decrease
+		for _, s := range c.pools.shards {
 			if next, wanted := s.core.Next(); wanted && next <= now {
 				c.decide(s, s.core.Tick(now), nil)
 			}
@@ -225,16 +234,16 @@ func (c *Client) pass() {
 	}
 }
 
-// abort gives up all exchanges under way; mu is held. Those that wait for
-// others' connections go first: what others leave room for is not dialed any
-// more.
+// abort gives up all exchanges under way; mu is held. Those that wait for a
+// connection of another exchange go first, so that the room that the others
+// leave is not used for a dial.
 func (c *Client) abort() {
-	all := slices.Clone(c.tasks)
+	all := slices.Clone(c.exchanges.underWay)
 	for _, waiting := range [...]bool{true, false} {
-		for _, t := range all {
-			// What was given up before it may have ended it.
-			if t.e != nil && (!waiting || t.stage == acquiring && t.own == nil) {
-				t.abort()
+		for _, x := range all {
+			// Giving up an earlier one may have ended it.
+			if x.record != nil && (!waiting || x.stage == acquiring && x.own == nil) {
+				x.abort()
 				c.settle()
 			}
 		}
@@ -251,94 +260,121 @@ func (c *Client) next(until time.Duration) (next time.Duration, any bool) {
 			next, any = at, true
 		}
 	}
-	sooner(c.byAnswer.next())
-	sooner(c.byDue.next())
-	sooner(c.byWord.next())
-	sooner(c.byDial.next())
-	if c.timed {
-		for _, s := range c.shards {
+	c.loop.nextTimer(sooner)
+	if c.hasTimers {
+		for _, s := range c.pools.shards {
 			sooner(s.core.Next())
 		}
 	}
 	return next, any
 }
 
-// deliver tells of the exchanges that are over. It reports whether there were
-// any. The lock is not held meanwhile: who is told may start others.
+// deliver calls over for the exchanges that are over, and reports whether there
+// were any. mu is not held meanwhile: over may start others.
 func (c *Client) deliver() bool {
-	told := false
+	any := false
 	for {
 		c.mu.Lock()
-		batch := c.finished
-		c.finished = c.told[:0]
+		batch := c.exchanges.finished
+		c.exchanges.finished = c.exchanges.delivering[:0]
 		c.mu.Unlock()
 		for _, f := range batch {
 			f.over(f.e)
 		}
-		c.told = batch
+		c.exchanges.delivering = batch
 		if len(batch) == 0 {
-			return told
+			return any
 		}
-		told = true
+		any = true
 	}
+}
+
+// Do performs e and returns when it is over: for callers that have no open loop.
+// When ctx is done the exchange is given up and ends as CauseAborted. Calls may
+// overlap; they must not be mixed with Start and Wait.
+func (c *Client) Do(ctx context.Context, e *results.Exchange) {
+	c.doLoop.begin(func() { c.Wait(-1) })
+	over := make(chan struct{})
+	c.loop.Post(func() {
+		c.clock()
+		delivered := false // then e, and the exchange that x is, may be others
+		x := c.begin(e, func(*results.Exchange) { delivered = true; close(over) })
+		stop := context.AfterFunc(ctx, func() {
+			c.loop.Post(func() {
+				if !delivered && x.record == e { // it is still under way
+					x.abort()
+				}
+			})
+		})
+		go func() {
+			<-over
+			stop()
+		}()
+	})
+	<-over
 }
 
 // Wake implements generator.Engine.
-func (c *Client) Wake() { c.poller.Wake() }
-
-// post leaves f for the loop. It may be called from any goroutine.
-func (c *Client) post(f func()) {
-	c.inbox.put(f)
-	c.poller.Wake()
-}
-
-// until is a context for a goroutine that is to give up at the deadline, or only
-// when the Client is closed if that is zero.
-func (c *Client) until(deadline time.Time) (context.Context, context.CancelFunc) {
-	if deadline.IsZero() {
-		return context.WithCancel(c.ctx)
-	}
-	return context.WithDeadline(c.ctx, deadline)
-}
+func (c *Client) Wake() { c.loop.poller.Wake() }
 
 // decide queues decisions of s's rules; mu is held.
 func (c *Client) decide(s *shard, decisions []pool.Decision, err error) {
 	for _, d := range decisions {
-		c.todo = append(c.todo, work{d, s, err})
+		c.decisions = append(c.decisions, decision{d, s, err})
 	}
 }
 
-// settle carries out what is queued, and what comes of that; mu is held.
+// settle carries out the decisions that are queued, and those that follow from
+// them; mu is held.
 func (c *Client) settle() {
-	for i := 0; i < len(c.todo); i++ {
-		w := c.todo[i]
-		switch w.Kind {
+	for i := 0; i < len(c.decisions); i++ {
+		d := c.decisions[i]
+		switch d.Kind {
 		case pool.DoLease:
-			w.Request.Data.(*task).leased(w.Conn)
+			d.Request.Data.(*exchange).leased(d.Conn)
 		case pool.DoProbe:
-			found := w.Conn.Data.(*Conn).probe()
-			c.decide(w.shard, w.shard.core.Probed(c.clock(), w.Conn, w.Request, found), nil)
+			found := d.Conn.Data.(*connection).probe()
+			c.decide(d.shard, d.shard.core.Probed(c.clock(), d.Conn, d.Request, found), nil)
 		case pool.DoDial:
-			w.Request.Data.(*task).dial(w.shard, w.Dial)
+			d.Request.Data.(*exchange).dial(d.shard, d.Dial)
 		case pool.DoRefuse:
-			w.Request.Data.(*task).refused(w.Refusal, w.err)
+			d.Request.Data.(*exchange).refused(d.Refusal, d.err)
 		case pool.DoClose:
-			w.Conn.Data.(*Conn).hangUp(w.Reason)
+			d.Conn.Data.(*connection).close(d.Reason)
 		}
 	}
-	c.todo = c.todo[:0]
+	c.decisions = c.decisions[:0]
 }
 
-// Close closes the connections and returns when they are gone. Every exchange
+// Stats returns the gauges and counts as they are now. It may be called from any
+// goroutine.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var sum Stats
+	for _, s := range c.pools.shards {
+		sum.add(s)
+	}
+	return sum
+}
+
+// Idles returns how long connections were idle until now.
+func (c *Client) Idles() Idles {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Idles{c.idles.longest, c.idles.peer.Quantiles()}
+}
+
+// Close closes the connections and returns when they are closed. Every exchange
 // must be over.
 func (c *Client) Close() {
-	c.serving.stop(c)
-	if c.begun != nil {
-		c.begun()
+	c.doLoop.stop(c.Wake)
+	if c.stopContextWatch != nil {
+		c.stopContextWatch()
 	}
-	c.cancel()
+	c.loop.cancel()
 	c.mu.Lock()
-	for _, s := range c.shards {
+	for _, s := range c.pools.shards {
 		c.decide(s, s.core.Close(c.clock()), nil)
 	}
 	c.settle()
@@ -347,10 +383,10 @@ func (c *Client) Close() {
 	}
 	c.settle()
 	c.mu.Unlock()
-	c.running.Wait()
+	c.loop.running.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inbox.take(c.settle) // what goroutines had done in the meantime
-	c.running.Wait()
-	c.poller.Close()
+	c.loop.inbox.take(c.settle) // what goroutines had done in the meantime
+	c.loop.running.Wait()
+	c.loop.poller.Close()
 }

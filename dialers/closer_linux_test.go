@@ -12,14 +12,15 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/host"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A server sends its close_notify, and its FIN later: it was the first to say
 // goodbye, and we are the first to close, which leaves the TIME_WAIT socket with
 // us.
 func TestCloseNotifyIsNoFIN(t *testing.T) {
-	server := serve(t, lab.Config{TLS: true, IdleTimeout: 20 * time.Millisecond, NotifyLead: 10 * time.Second})
+	server := serve(t, script.Server{TLS: true, IdleTimeout: 20 * time.Millisecond, NotifyLead: 10 * time.Second})
 	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: []netip.AddrPort{netip.MustParseAddrPort(server.Addr())}})
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,7 @@ func TestCloseNotifyIsNoFIN(t *testing.T) {
 // Our close_notify is the first alert. The server ends its side as soon as it reads
 // it, so its FIN may leave before ours.
 func TestOurCloseNotify(t *testing.T) {
-	server := serve(t, lab.Config{TLS: true})
+	server := serve(t, script.Server{TLS: true})
 	policy := pool.Default()
 	policy.IdleTimeout, policy.Expiry = 20*time.Millisecond, pool.ExpireByTimer
 	c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "GET", server.URL(), nil))
@@ -108,10 +109,10 @@ func TestFirstToClose(t *testing.T) {
 			defer theirs.Close()
 			test.end(theirs.(*net.TCPConn))
 			eventually(t, func() bool {
-				info, known := connInfo(ours)
+				info, known := transport.Info(ours)
 				return known && info.State == test.state && (name != "data" || info.BytesReceived > 0)
 			})
-			if got := shut(ours); got != test.want {
+			if got := transport.FirstToClose(ours); got != test.want {
 				t.Errorf("first to close: %v, want %v", got, test.want)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -41,7 +42,7 @@ func TestNoIPv6(t *testing.T) {
 	if e := c.do(t); outcome(e) != "connect/unreachable" || !strings.Contains(e.Err.Error(), "no IPv6 address") {
 		t.Errorf("policy: %s: %v", outcome(e), e.Err)
 	}
-	s := NewStock(&Dialer{}, []*Request{req}, long, time.Now())
+	s := NewStock(&Dialer{}, []*Request{req}, long)
 	defer s.Close()
 	if e := do(t.Context(), s, s.now); outcome(e) != "connect/unreachable" {
 		t.Errorf("stock: %s: %v", outcome(e), e.Err)
@@ -55,7 +56,7 @@ func TestNoIPv6(t *testing.T) {
 	if _, err := (&Dialer{}).connect(t.Context(), addrs[:1]); CauseOf(err) != results.CauseUnreachable {
 		t.Errorf("IPv6 alone: %v", err)
 	}
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	if conn, err := (&Dialer{}).connect(t.Context(), []netip.AddrPort{addrs[0], netip.MustParseAddrPort(server.Addr())}); err != nil {
 		t.Errorf("a server behind it: %v", err)
 	} else {
@@ -123,7 +124,7 @@ func TestBlackHoleLeavesTime(t *testing.T) {
 	const timeout = 10 * time.Second
 	hole := blackHole(t, [4]byte{127, 0, 0, 2})
 	next := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), hole.Port())
-	server, err := lab.Start(lab.Config{}, next.String())
+	server, err := lab.Start(script.Server{}, next.String())
 	if err != nil {
 		t.Fatal(err)
 	}

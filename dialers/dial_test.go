@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -58,10 +58,10 @@ func refusing(t *testing.T) string {
 }
 
 func TestFailedDials(t *testing.T) {
-	secure := serve(t, lab.Config{TLS: true})
-	alert := serve(t, lab.Config{TLS: true, Fault: lab.TLSAlert})
-	plain := serve(t, lab.Config{})
-	rude := serve(t, lab.Config{Fault: lab.CloseOnAccept})
+	secure := serve(t, script.Server{TLS: true})
+	alert := serve(t, script.Server{TLS: true, Fault: script.TLSAlert})
+	plain := serve(t, script.Server{})
+	rude := serve(t, script.Server{Fault: script.CloseOnAccept})
 	closed := listen(t) // after the servers, none of which then has its port
 	closed.Close()
 	for _, test := range []struct {
@@ -103,7 +103,7 @@ func TestFailedDials(t *testing.T) {
 }
 
 func TestDialStampsEveryStep(t *testing.T) {
-	server := serve(t, lab.Config{TLS: true, Body: 10})
+	server := serve(t, script.Server{TLS: true, Body: 10})
 	c := newClient(t, pool.Default(), &Dialer{TLS: trust(server)}, long, request(t, "GET", server.URL(), nil))
 	for use := 1; use <= 2; use++ {
 		e := c.do(t)

@@ -5,131 +5,141 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
-// attempt is a dial: when its steps were done, and so what a request that has
-// waited for it went through.
-type attempt struct{ leased, resolved, connected, secured time.Duration }
+// dialStamps are when the steps of a dial were done. A request that has waited
+// for the dial went through the same steps.
+type dialStamps struct{ leased, resolved, connected, secured time.Duration }
 
-func (a *attempt) stamp(e *results.Exchange) {
-	e.Leased, e.Resolved, e.Connected, e.Secured = a.leased, a.resolved, a.connected, a.secured
+func (d *dialStamps) stamp(e *results.Exchange) {
+	e.Leased, e.Resolved, e.Connected, e.Secured = d.leased, d.resolved, d.connected, d.secured
 	e.Age = 0
 }
 
-// dialing is a dial under way. Its methods are called with Client.mu held.
+// dialing is a dial under way. Its methods are called with Client.mu held, but
+// for those that say otherwise.
 type dialing struct {
-	attempt
-	c      *Client
+	dialStamps
+	client *Client
 	shard  *shard
 	dial   *pool.Dial
 	origin Origin
 	over   bool
 
-	cancel context.CancelFunc // of the goroutine that does the step under way; nil: none does
-	given  error              // why it was given up while that was at work
-	limit  timer              // in byDial
+	cancel  context.CancelFunc // of the goroutine that does the step under way; nil: there is none
+	givenUp error              // why it was given up while that was at work
+
+	dialDeadline time.Duration // when the Dialer's Timeout is over; 0: never
+	deadline     time.Duration // that, or when the exchange that waits gives up, if that is sooner; 0: never
 
 	// Of a socket that connects without a goroutine.
-	addrs []netip.AddrPort // still to be tried
-	first error            // why the first address was none
-	sock  *socket
-	until time.Duration // when the Dialer's Timeout is over; 0: never
-	by    time.Duration // that, or when who waits gives up, if that is sooner
+	addrs    []netip.AddrPort // still to be tried
+	firstErr error            // why the first address failed
+	sock     *transport.Socket
+	timer    timer // in dialTimers
 }
 
-// dial makes a connection as granted. It outlives the exchange, if that may be
-// served by another connection.
-func (t *task) dial(s *shard, granted *pool.Dial) {
-	c := t.c
-	d := &dialing{c: c, shard: s, dial: granted, origin: s.names[granted.Origin]}
-	d.attempt = attempt{c.at, results.Never, results.Never, results.Never}
+// newDialing returns the dial that the rules of s have granted.
+func newDialing(c *Client, s *shard, granted *pool.Dial) *dialing {
+	d := &dialing{
+		client: c, shard: s, dial: granted, origin: s.names[granted.Origin],
+		dialStamps: dialStamps{c.stamp, results.Never, results.Never, results.Never},
+	}
 	c.dials[d] = struct{}{}
-	late := c.policy.LateBind && !t.fresh
-	var deadline time.Time                    // of the exchange, if the dial ends with it
-	if t.stage == acquiring && t.own == nil { // else another connection has come sooner than the word to dial one
-		t.own = d
-		t.e.Leased = d.leased
-		if !late && c.timeout > 0 {
-			d.by = t.due.at
-			deadline = c.epoch.Add(d.by)
+	return d
+}
+
+// start begins the first step: to connect, where the address is known and there
+// are sockets; else what needs a goroutine.
+func (d *dialing) start() {
+	c := d.client
+	if timeout := c.dialer.Timeout; timeout > 0 {
+		d.dialDeadline = c.stamp + timeout
+		if d.deadline == 0 || d.dialDeadline < d.deadline {
+			d.deadline = d.dialDeadline
 		}
 	}
-	if ip, err := netip.ParseAddr(d.origin.Host); err == nil && poll.Sockets && !d.origin.TLS && c.dialer.hasSource(ip) {
-		if port, err := net.LookupPort("tcp", d.origin.Port); err == nil {
-			d.addrs = []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}
-		}
-	}
-	if c.dialer.Timeout > 0 {
-		d.until = c.at + c.dialer.Timeout
-		if d.by == 0 || d.until < d.by {
-			d.by = d.until
-			deadline = c.epoch.Add(d.by)
-		}
-	}
-	if d.addrs != nil {
-		d.resolved = c.at
+	if addr, known := d.literal(); known {
+		d.addrs = []netip.AddrPort{addr}
+		d.resolved = c.stamp
 		d.connect()
 		return
 	}
-	ctx, cancel := c.until(deadline)
+	var deadline time.Time
+	if d.deadline != 0 {
+		deadline = c.epoch.Add(d.deadline)
+	}
+	ctx, cancel := c.loop.until(deadline)
 	d.cancel = cancel
-	c.running.Go(func() { d.apart(ctx) })
-}
-
-// apart makes the connection on a goroutine of its own.
-func (d *dialing) apart(ctx context.Context) {
-	a := d.attempt
-	if !d.origin.TLS && poll.Sockets {
-		addrs, err := d.c.dialer.resolve(ctx, d.origin)
-		a.resolved = d.c.now()
-		d.c.post(func() { d.lookedUp(a, addrs, err) })
-		return
+	if d.origin.TLS || !poll.Sockets {
+		c.loop.Go(func() { d.dialApart(ctx) })
+	} else {
+		c.loop.Go(func() { d.resolveApart(ctx) })
 	}
-	conn, wire, err := d.c.dialer.dial(ctx, d.origin, d.c.now, &a)
-	d.c.post(func() {
-		switch {
-		case err != nil:
-			d.attempt = a
-			d.fail(d.gaveUp(err))
-		case d.given != nil: // it was done a moment too late
-			d.c.running.Go(func() { conn.Close() })
-			last := results.PhaseConnect
-			if d.origin.TLS {
-				last, a.secured = results.PhaseTLS, results.Never
-			} else {
-				a.connected = results.Never
-			}
-			d.attempt = a
-			d.fail(&DialError{last, d.given})
-		default:
-			d.attempt = a
-			s := newStream(d.c, conn, wire)
-			c := d.made(s)
-			s.begin(c)
-		}
-	})
 }
 
-// lookedUp goes on with the addresses of a name.
-func (d *dialing) lookedUp(a attempt, addrs []netip.AddrPort, err error) {
+// literal is the origin's address, if it is one that a socket can connect to.
+func (d *dialing) literal() (addr netip.AddrPort, known bool) {
+	ip, err := netip.ParseAddr(d.origin.Host)
+	if err != nil || !poll.Sockets || d.origin.TLS || !d.client.dialer.hasSource(ip) {
+		return addr, false
+	}
+	port, err := net.LookupPort("tcp", d.origin.Port)
+	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), err == nil
+}
+
+// resolveApart looks the name up, on a goroutine of its own.
+func (d *dialing) resolveApart(ctx context.Context) {
+	addrs, err := d.client.dialer.resolve(ctx, d.origin)
+	at := d.client.now()
+	d.client.loop.Post(func() { d.lookedUp(addrs, at, err) })
+}
+
+// lookedUp goes on with the addresses of the name.
+func (d *dialing) lookedUp(addrs []netip.AddrPort, at time.Duration, err error) {
 	if err != nil {
-		d.fail(d.gaveUp(&DialError{results.PhaseResolve, err}))
+		d.fail(d.whyGivenUp(&DialError{results.PhaseResolve, err}))
 		return
 	}
-	d.attempt, d.addrs = a, addrs
-	if d.given != nil {
-		d.fail(&DialError{results.PhaseConnect, d.given})
+	d.addrs, d.resolved = addrs, at
+	if d.givenUp != nil {
+		d.fail(&DialError{results.PhaseConnect, d.givenUp})
 		return
 	}
 	d.cancel()
 	d.cancel = nil
 	d.connect()
+}
+
+// dialApart does all steps, on a goroutine of its own.
+func (d *dialing) dialApart(ctx context.Context) {
+	stamps := d.dialStamps
+	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, d.client.now, &stamps)
+	d.client.loop.Post(func() {
+		d.dialStamps = stamps
+		switch {
+		case err != nil:
+			d.fail(d.whyGivenUp(err))
+		case d.givenUp != nil: // it was done a moment too late
+			d.client.loop.Go(func() { conn.Close() })
+			last := results.PhaseConnect
+			if d.origin.TLS {
+				last, d.secured = results.PhaseTLS, results.Never
+			} else {
+				d.connected = results.Never
+			}
+			d.fail(&DialError{last, d.givenUp})
+		default:
+			stream := transport.NewStream(d.client.loop, conn, tcp)
+			stream.Begin(d.established(stream))
+		}
+	})
 }
 
 // connect begins to connect to the next address. When there is none left the
@@ -138,78 +148,82 @@ func (d *dialing) connect() {
 	for len(d.addrs) > 0 {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
-		sock, err := d.c.connect(addr, d)
+		options := d.client.dialer.options(addr)
+		sock, err := transport.Connect(d.client.loop, d, addr, options)
 		if err == nil {
 			d.sock = sock
-			d.wait()
+			d.boundConnect()
 			return
 		}
-		d.first = foremost(d.first, err)
+		if !options.Source.IsValid() {
+			err = withoutIPv6(err, addr)
+		}
+		d.firstErr = firstError(d.firstErr, err)
 	}
-	d.fail(&DialError{results.PhaseConnect, d.first})
+	d.fail(&DialError{results.PhaseConnect, d.firstErr})
 }
 
-// wait bounds the connect just begun: by what is left of the Dialer's Timeout or,
-// with other addresses left, by its share of the time.
-func (d *dialing) wait() {
-	c, at := d.c, d.until
-	if n := len(d.addrs); n > 0 && d.by > 0 {
+// boundConnect sets a timer for the connect just begun: for what is left of the
+// Dialer's Timeout or, when there are other addresses, for its share of the time.
+func (d *dialing) boundConnect() {
+	c, at := d.client, d.dialDeadline
+	if n := len(d.addrs); n > 0 && d.deadline > 0 {
 		now := c.clock()
-		at = now + share(d.by-now, n+1)
+		at = now + share(d.deadline-now, n+1)
 	}
-	c.byDial.remove(&d.limit)
+	c.loop.dialTimers.remove(&d.timer)
 	if at > 0 {
-		d.limit.fire = d.tooLong
-		c.byDial.add(&d.limit, at)
+		d.timer.fire = d.connectTimedOut
+		c.loop.dialTimers.add(&d.timer, at)
 	}
 }
 
-// tooLong goes on to the next address, or ends the dial.
-func (d *dialing) tooLong() {
+// connectTimedOut goes on to the next address, or ends the dial.
+func (d *dialing) connectTimedOut() {
 	if len(d.addrs) == 0 {
 		d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded})
 		return
 	}
-	d.failedAt(context.DeadlineExceeded)
+	d.connectFailed(context.DeadlineExceeded)
+}
+
+// connectFailed gives up the connect to one address, and goes on to the next.
+func (d *dialing) connectFailed(err error) {
+	d.firstErr = firstError(d.firstErr, err)
+	d.sock.Drop()
+	d.sock = nil
 	d.connect()
 }
 
-// failedAt gives the connect to one of the addresses up.
-func (d *dialing) failedAt(err error) {
-	d.first = foremost(d.first, err)
-	d.sock.drop()
-	d.sock = nil
-}
-
-// event is that of listener: the connect is over.
-func (d *dialing) event(e poll.Event) {
+// Event implements transport.Listener: the connect is over.
+func (d *dialing) Event(e poll.Event) {
 	if !e.Writable {
 		return
 	}
-	if err := d.sock.connected(); err != nil {
-		d.failedAt(err)
-		d.connect()
+	if err := d.sock.Connected(); err != nil {
+		d.connectFailed(err)
 		return
 	}
-	d.connected = d.c.clock()
+	d.connected = d.client.clock()
 	sock := d.sock
 	d.sock = nil
-	c := d.made(sock)
-	d.c.slots.pass(sock.token, c)
-	d.c.settle() // a request that has waited for it is written before anything is read: a server may speak first
+	conn := d.established(sock)
+	d.client.loop.tokens.pass(sock.Token(), conn)
+	d.client.settle() // a request that has waited for it is written before anything is read: a server may speak first
 	if e.Readable {
-		c.readable(e.Ended)
+		conn.Readable(e.Ended)
 	}
 }
 
-// made is the connection that the dial has made, over wire.
-func (d *dialing) made(wire transport) *Conn {
-	c := d.c
+// established gives the connection that the dial has made, over wire, to the
+// pool.
+func (d *dialing) established(wire transport.Transport) *connection {
+	c := d.client
 	d.done()
 	c.conns++
-	conn := &Conn{id: c.conns, c: c, shard: d.shard, made: d, wire: wire}
+	conn := &connection{id: c.conns, client: c, shard: d.shard, dialed: d, wire: wire}
 	if c.Tracer != nil {
-		conn.traceMade(d)
+		traceEstablished(conn, d)
 	}
 	var decisions []pool.Decision
 	conn.entry, decisions = d.shard.core.Dialed(c.clock(), d.dial, conn)
@@ -217,60 +231,49 @@ func (d *dialing) made(wire transport) *Conn {
 	return conn
 }
 
-// giveUp ends the dial because nobody waits for it any more.
+// giveUp ends the dial because no request waits for it any more.
 func (d *dialing) giveUp(why error) {
 	switch {
 	case d.over:
 	case d.cancel == nil:
 		d.fail(&DialError{results.PhaseConnect, why})
-	case d.given == nil:
-		d.given = why
+	case d.givenUp == nil:
+		d.givenUp = why
 		d.cancel() // the goroutine will say in which step, or that it was done already
 	}
 }
 
-// gaveUp is err, of a step that a goroutine did, or that step and why the dial was
-// given up meanwhile: nothing that came of it after that counts.
-func (d *dialing) gaveUp(err error) error {
-	if d.given == nil {
+// whyGivenUp is err, of a step that a goroutine did. If the dial was given up
+// meanwhile it is that step and why: what came of it later does not count.
+func (d *dialing) whyGivenUp(err error) error {
+	if d.givenUp == nil {
 		return err
 	}
 	phase := results.PhaseConnect
 	if step, ok := errors.AsType[*DialError](err); ok {
 		phase = step.Phase
 	}
-	return &DialError{phase, d.given}
+	return &DialError{phase, d.givenUp}
 }
 
 // fail ends the dial without a connection.
 func (d *dialing) fail(err error) {
 	d.done()
-	if d.c.Tracer != nil {
-		d.traceFailed(err)
+	if d.client.Tracer != nil {
+		traceDialFailed(d, err)
 	}
 	if d.sock != nil {
-		d.sock.drop()
+		d.sock.Drop()
 		d.sock = nil
 	}
-	d.c.decide(d.shard, d.shard.core.DialFailed(d.c.clock(), d.dial), err)
+	d.client.decide(d.shard, d.shard.core.DialFailed(d.client.clock(), d.dial), err)
 }
 
 func (d *dialing) done() {
 	d.over = true
-	d.c.byDial.remove(&d.limit)
+	d.client.loop.dialTimers.remove(&d.timer)
 	if d.cancel != nil {
 		d.cancel()
 	}
-	delete(d.c.dials, d)
-}
-
-// netError is what package net would make of a failed operation.
-func netError(op string, local, remote net.Addr, err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, isCall := err.(*os.SyscallError); !isCall {
-		err = os.NewSyscallError(op, err)
-	}
-	return &net.OpError{Op: op, Net: "tcp", Source: local, Addr: remote, Err: err}
+	delete(d.client.dials, d)
 }

@@ -1,10 +1,29 @@
-// Package dialers makes connections, keeps them under a stated policy, performs
-// exchanges on them, and says in which phase and why one failed.
+// Package dialers performs HTTP/1.1 exchanges over connections that it keeps
+// under a stated policy, and says in which phase and why each one ended.
 //
-// [Client] performs exchanges over connections whose rules are those of
-// dialers/pool and whose sockets are real, all on the goroutine that starts
-// them. It sends a request again only where those rules say so.
-// [Stock] performs them over net/http's Transport as shipped and counts what
-// that re-sends without a word. [Classify] turns what was seen of an exchange
-// into its phase and cause.
+// A [Client] does so over connections of its own. Prepare requests with
+// [NewRequest], state the rules of the pool in a pool.Policy, and perform
+// exchanges one by one:
+//
+//	client, err := dialers.NewClient(dialers.Config{
+//		Policy:   pool.Default(),
+//		Requests: []*dialers.Request{request},
+//		Timeout:  5 * time.Second,
+//	})
+//	client.Do(ctx, exchange)
+//	fmt.Println(exchange.Phase, exchange.Cause)
+//
+// Under load a Client is a generator.Engine: generator.Open starts exchanges when
+// they are due, and everything is done on the goroutine of that loop. It sends a
+// request again only where the policy's resend rules say so.
+//
+// [Stock] performs exchanges over net/http's Transport as shipped, for comparison,
+// and counts the requests that the Transport sends again without telling. It is a
+// generator.Doer.
+//
+// [Classify] is the step from what was seen of an exchange, its [Facts], to the
+// phase and the cause. It goes by the values of errors and never by their texts,
+// and can be used alone.
+//
+// exchange.go is the path of one request through a Client, from top to bottom.
 package dialers

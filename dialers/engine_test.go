@@ -19,8 +19,9 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -108,30 +109,47 @@ func (s *stepped) until(t *testing.T, cond func() bool) {
 }
 
 // first ends the first exchange under way as f does, between two steps.
-func (s *stepped) first(f func(*task)) {
+func (s *stepped) first(f func(*exchange)) {
 	s.mu.Lock()
-	f(s.tasks[0])
+	f(s.exchanges.underWay[0])
 	s.settle()
 	s.mu.Unlock()
 	s.deliver()
 }
 
+// Stamps count from the epoch that Begin is given, and from no other.
+func TestBeginGivesTheEpoch(t *testing.T) {
+	server := serve(t, script.Server{})
+	c := newClient(t, pool.Default(), &Dialer{}, long, request(t, "GET", server.URL(), nil))
+	epoch := time.Now().Add(-time.Hour)
+	s := &stepped{Client: c}
+	c.Begin(t.Context(), epoch, func(e *results.Exchange) { s.over = append(s.over, e) })
+	e := &results.Exchange{}
+	e.Reset(0, time.Since(epoch))
+	e.Start = e.Due
+	s.Start(e)
+	s.until(t, func() bool { return len(s.over) == 1 })
+	if !e.OK() || e.ResponseTime() < 0 || e.Done > time.Since(epoch) {
+		t.Errorf("%s, due at %v and done at %v", outcome(e), e.Due, e.Done)
+	}
+}
+
 // An exchange that is given up while its name is looked up leaves the look-up
 // behind, which learns the addresses for those that come later.
 func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	answer := make(chan struct{})
 	policy := pool.Default()
 	policy.Key = pool.ByAddress
 	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long,
 		request(t, "GET", named(server.URL()), nil), request(t, "GET", server.URL(), nil))
 	e := c.start(0)
-	c.first((*task).abort)
+	c.first((*exchange).abort)
 	if len(c.over) != 1 || outcome(e) != "resolve/aborted" {
 		t.Fatalf("%d over, %s", len(c.over), outcome(e))
 	}
 	close(answer)
-	eventually(t, func() bool { return c.inbox.len() == 1 })
+	eventually(t, func() bool { return c.loop.inbox.len() == 1 })
 	other := &results.Exchange{} // it has the task of the one before
 	other.Reset(1, c.now())
 	other.Target = 1
@@ -143,7 +161,7 @@ func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.keys.next(c.requests[0].origin); !known {
+	if _, known := c.pools.addresses.next(c.requests[0].origin); !known {
 		t.Error("nobody learned what the name stands for")
 	}
 }
@@ -151,13 +169,13 @@ func TestGivenUpWhileAddressesAreLookedUp(t *testing.T) {
 // The time of an exchange is over, or it is aborted, when a goroutine has just
 // done its part of the dial, and nobody has seen that yet.
 func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
-	for name, cfg := range map[string]lab.Config{"name": {Fault: lab.Silent}, "tls": {TLS: true, Fault: lab.Silent}} {
+	for name, cfg := range map[string]script.Server{"name": {Fault: script.Silent}, "tls": {TLS: true, Fault: script.Silent}} {
 		if name == "name" && !poll.Sockets {
 			continue // there all of the dial is done on the goroutine, as with TLS
 		}
-		for cause, giveUp := range map[results.Cause]func(*task){
-			results.CauseTimeout: func(t *task) { t.giveUp(context.DeadlineExceeded) },
-			results.CauseAborted: (*task).abort,
+		for cause, giveUp := range map[results.Cause]func(*exchange){
+			results.CauseTimeout: func(t *exchange) { t.giveUp(context.DeadlineExceeded) },
+			results.CauseAborted: (*exchange).abort,
 		} {
 			t.Run(name+" "+cause.String(), func(t *testing.T) {
 				server := serve(t, cfg)
@@ -169,7 +187,7 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 				}
 				c := newStepped(t, pool.Default(), &Dialer{TLS: trust(server), Resolver: slowNames(t, answer)}, long, request(t, "GET", url, nil))
 				e := c.start(0)
-				eventually(t, func() bool { return c.inbox.len() == 1 })
+				eventually(t, func() bool { return c.loop.inbox.len() == 1 })
 				c.first(giveUp)
 				c.Wait(c.now())
 				c.Wait(c.now() + time.Millisecond)
@@ -180,7 +198,7 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 					t.Errorf("%v", s.Stats)
 				}
 				if len(c.over) == 0 { // so that the Client can be closed
-					c.first((*task).abort)
+					c.first((*exchange).abort)
 				}
 			})
 		}
@@ -189,15 +207,15 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 
 // A name is looked up for nobody any more when the Client is closed.
 func TestCloseWhileANameIsLookedUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	answer := make(chan struct{})
 	close(answer)
 	policy := pool.Default()
 	policy.LateBind = true
 	c := newStepped(t, policy, &Dialer{Resolver: slowNames(t, answer)}, long, request(t, "GET", named(server.URL()), nil))
 	c.start(0)
-	eventually(t, func() bool { return c.inbox.len() == 1 })
-	c.first((*task).abort)
+	eventually(t, func() bool { return c.loop.inbox.len() == 1 })
+	c.first((*exchange).abort)
 	c.Close()
 	if s := c.Stats(); s.Dialing != 0 || s.Idle != 0 || len(c.dials) != 0 {
 		t.Errorf("after Close: %v, %d dials under way", s.Stats, len(c.dials))
@@ -206,7 +224,7 @@ func TestCloseWhileANameIsLookedUp(t *testing.T) {
 
 // What is aborted makes no room for what is aborted next.
 func TestAbortDialsNoMore(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.Silent})
+	server := serve(t, script.Server{Fault: script.Silent})
 	policy := pool.Default()
 	policy.MaxConns = 2
 	var dials atomic.Int32
@@ -259,7 +277,7 @@ func TestExpectOnAStaleConnection(t *testing.T) {
 	c.until(t, func() bool { // the loop has been told
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		conn := c.slots.all[0].owner.(*Conn)
+		conn := c.loop.tokens.places[0].listener.(*connection)
 		return conn.ended
 	})
 	c.Start(e)
@@ -308,7 +326,7 @@ func TestLateContinueIsNotTheResponse(t *testing.T) {
 func TestResetThatAWriteMeets(t *testing.T) {
 	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
 		for _, secure := range []bool{false, true} {
-			server := serve(t, lab.Config{Fault: lab.ResetWhileReading, TLS: secure})
+			server := serve(t, script.Server{Fault: script.ResetWhileReading, TLS: secure})
 			policy := pool.Default()
 			policy.Liveness = liveness
 			c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "POST", server.URL(), make([]byte, 8<<20)))
@@ -328,7 +346,7 @@ func TestSourcesOfLiterals(t *testing.T) {
 		t.Skip("sources are for Linux only")
 	}
 	for _, secure := range []bool{false, true} {
-		server := serve(t, lab.Config{TLS: secure})
+		server := serve(t, script.Server{TLS: secure})
 		other := &Dialer{TLS: trust(server), Sources: []netip.Addr{netip.IPv6Loopback()}}
 		if e := newClient(t, pool.Default(), other, long, request(t, "GET", server.URL(), nil)).do(t); outcome(e) != "resolve/nxdomain" {
 			t.Errorf("tls %v, no source of the family: %s: %v", secure, outcome(e), e.Err)
@@ -367,9 +385,9 @@ func TestDialTimeoutAtTheSecondAddress(t *testing.T) {
 }
 
 // mute is a transport whose writes are given up.
-type mute struct{ transport }
+type mute struct{ transport.Transport }
 
-func (mute) write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+func (mute) Write([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 
 // There is no answer to wait for when a write was given up, as over TLS after a
 // second, also where nothing else ends the exchange.
@@ -377,47 +395,16 @@ func TestWriteGivenUp(t *testing.T) {
 	if !poll.Sockets {
 		t.Skip("the connection is found by its slot")
 	}
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	c := newStepped(t, pool.Default(), &Dialer{}, 0, request(t, "GET", server.URL(), nil))
 	c.start(0)
 	c.until(t, func() bool { return len(c.over) == 1 })
-	conn := c.slots.all[0].owner.(*Conn)
+	conn := c.loop.tokens.places[0].listener.(*connection)
 	conn.wire = mute{conn.wire}
 	e := c.start(1)
 	c.deliver()
 	if len(c.over) != 2 || outcome(e) != "write_headers/timeout" {
 		t.Errorf("%d over, %s", len(c.over), outcome(e))
-		c.first((*task).abort)
-	}
-}
-
-// sink is a connection that takes what is written.
-type sink struct{ net.Conn }
-
-func (sink) Write(b []byte) (int, error)      { return len(b), nil }
-func (sink) SetWriteDeadline(time.Time) error { return nil }
-
-// The loop writes to a stream itself only what an idle socket has room for: the
-// rest may wait, and all other exchanges with it.
-func TestStreamWritesLittleOnTheLoop(t *testing.T) {
-	c := newStepped(t, pool.Default(), &Dialer{}, long)
-	s := newStream(c.Client, sink{}, nil)
-	s.owner = &Conn{c: c.Client}
-	for _, size := range []int{1000, oneWrite - 1000} {
-		if n, err := s.write(make([]byte, size)); n != size || err != nil {
-			t.Errorf("%d of %d bytes, %v", n, size, err)
-		}
-	}
-	if n, err := s.write(make([]byte, 1)); n != 0 || err != errAgain {
-		t.Errorf("behind that %d bytes, %v", n, err)
-	}
-	c.until(t, func() bool { return s.wrote != nil })
-	if n, err := s.write(make([]byte, 1)); n != 1 || err != nil {
-		t.Errorf("when it is done %d bytes, %v", n, err)
-	}
-	s.got = []byte("an answer")
-	s.read(make([]byte, 100))
-	if n, err := s.write(make([]byte, 1)); n != 1 || err != nil {
-		t.Errorf("after an answer %d bytes, %v", n, err)
+		c.first((*exchange).abort)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A connection that the server closed long before it was leased, and nobody
@@ -15,7 +16,7 @@ import (
 func TestEvidenceOfAStaleConnection(t *testing.T) {
 	for name, secure := range map[string]bool{"tcp": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
-			server := serve(t, lab.Config{IdleTimeout: 20 * time.Millisecond, TLS: secure})
+			server := serve(t, script.Server{IdleTimeout: 20 * time.Millisecond, TLS: secure})
 			policy := pool.Default()
 			policy.Liveness = pool.None
 			var socket lastSocket
@@ -51,11 +52,9 @@ const tick = 50 * time.Millisecond
 
 // state is that of the socket.
 func (s *lastSocket) state() (state string) {
-	s.raw.Control(func(fd uintptr) {
-		if info, known := tcpInfo(fd); known {
-			state = info.State
-		}
-	})
+	if info, known := transport.Info(bareConn{raw: s.raw}); known {
+		state = info.State
+	}
 	return state
 }
 

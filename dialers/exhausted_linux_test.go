@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ipLocalPortRange is IP_LOCAL_PORT_RANGE of linux/in.h (6.3): the ephemeral
@@ -20,7 +20,7 @@ const ipLocalPortRange = 51
 
 // A socket with a single ephemeral port, which is taken towards the target.
 func TestPortExhausted(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	spare := listen(t)
 	_, text, _ := net.SplitHostPort(spare.Addr().String())
 	port, _ := strconv.Atoi(text)
@@ -49,7 +49,7 @@ func TestPortExhausted(t *testing.T) {
 }
 
 func TestFDExhausted(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	c := newClient(t, pool.Default(), &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	var was syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {

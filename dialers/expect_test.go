@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -19,20 +19,20 @@ func TestExpectContinue(t *testing.T) {
 	const size = 1 << 20
 	// The response comes well after the body, so that its stamp is later than the
 	// body's on a busy machine too.
-	late := lab.Delay{A: 100 * time.Millisecond}
+	late := script.Delay{A: 100 * time.Millisecond}
 	for name, test := range map[string]struct {
-		cfg   lab.Config
+		cfg   script.Server
 		phase results.Phase
 		body  bool // it is sent
 		took  time.Duration
 	}{
-		"wanted":        {lab.Config{Delay: late}, results.PhaseDone, true, 0},
-		"wanted, tls":   {lab.Config{TLS: true, Delay: late}, results.PhaseDone, true, 0},
-		"not wanted":    {lab.Config{Upload: lab.AnswerClose}, results.PhaseDone, false, 0},
-		"no word":       {lab.Config{Version: lab.HTTP10}, results.PhaseDone, true, bodyHeldBack},
-		"closed":        {lab.Config{Upload: lab.AnswerClose, Fault: lab.CloseBeforeResponse}, results.PhaseWriteBody, false, 0},
-		"reset":         {lab.Config{Upload: lab.AnswerClose, Fault: lab.ResetBeforeResponse}, results.PhaseWriteBody, false, 0},
-		"while sending": {lab.Config{Fault: lab.ResetWhileReading}, results.PhaseWriteBody, true, 0},
+		"wanted":        {script.Server{Delay: late}, results.PhaseDone, true, 0},
+		"wanted, tls":   {script.Server{TLS: true, Delay: late}, results.PhaseDone, true, 0},
+		"not wanted":    {script.Server{Upload: script.AnswerClose}, results.PhaseDone, false, 0},
+		"no word":       {script.Server{Version: script.HTTP10}, results.PhaseDone, true, continueTimeout},
+		"closed":        {script.Server{Upload: script.AnswerClose, Fault: script.CloseBeforeResponse}, results.PhaseWriteBody, false, 0},
+		"reset":         {script.Server{Upload: script.AnswerClose, Fault: script.ResetBeforeResponse}, results.PhaseWriteBody, false, 0},
+		"while sending": {script.Server{Fault: script.ResetWhileReading}, results.PhaseWriteBody, true, 0},
 	} {
 		for _, liveness := range []pool.Liveness{pool.Events, pool.None} {
 			t.Run(name+" "+liveness.String(), func(t *testing.T) {

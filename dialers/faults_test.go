@@ -16,6 +16,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -29,7 +30,7 @@ type doer interface {
 // long is a timeout that only a hang can reach.
 const long = time.Minute
 
-func serve(t *testing.T, cfg lab.Config) *lab.Server {
+func serve(t *testing.T, cfg script.Server) *lab.Server {
 	t.Helper()
 	server, err := lab.Start(cfg, "")
 	if err != nil {
@@ -59,7 +60,7 @@ func request(t *testing.T, method, url string, body []byte) *Request {
 
 func newClient(t *testing.T, policy pool.Policy, dialer *Dialer, timeout time.Duration, requests ...*Request) *Client {
 	t.Helper()
-	c, err := NewClient(policy, dialer, requests, timeout, time.Now())
+	c, err := NewClient(Config{Policy: policy, Dialer: dialer, Requests: requests, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,27 +86,27 @@ func outcome(e *results.Exchange) string { return fmt.Sprintf("%v/%v", e.Phase, 
 func TestOutcomeOfEveryFault(t *testing.T) {
 	upload := []byte(strings.Repeat("x", 24<<20)) // more than the socket buffers of both ends may grow to
 	for _, test := range []struct {
-		fault lab.Config
+		fault script.Server
 		body  []byte
 		want  string // on a plain connection
 		tls   string // over TLS; "": the same
 	}{
-		{fault: lab.Config{Fault: lab.CloseBeforeResponse}, want: "before_response/fin", tls: "before_response/close_notify"},
-		{fault: lab.Config{Fault: lab.ResetBeforeResponse}, want: "before_response/rst"},
-		{fault: lab.Config{Fault: lab.CloseInHeaders}, want: "response_headers/fin", tls: "response_headers/close_notify"},
-		{fault: lab.Config{Fault: lab.ResetInHeaders}, want: "response_headers/rst"},
-		{fault: lab.Config{Fault: lab.CloseDuringResponse, Body: 1000}, want: "during_response/truncated"},
-		{fault: lab.Config{Fault: lab.CloseDuringResponse, Body: 1000, Chunked: true}, want: "during_response/fin", tls: "during_response/close_notify"},
-		{fault: lab.Config{Fault: lab.ResetDuringResponse, Body: 1000}, want: "during_response/rst"},
-		{fault: lab.Config{Fault: lab.ResetDuringResponse, Body: 1000, Chunked: true}, want: "during_response/rst"},
-		{fault: lab.Config{Fault: lab.Garbage}, want: "response_headers/malformed"},
-		{fault: lab.Config{Fault: lab.EndlessHeaders}, want: "response_headers/malformed"},
-		{fault: lab.Config{Fault: lab.CloseWhileReading}, body: upload, want: "write_body/rst|write_body/pipe", tls: "write_body/rst|write_body/pipe"},
-		{fault: lab.Config{Fault: lab.ResetWhileReading}, body: upload, want: "write_body/rst|write_body/pipe"},
+		{fault: script.Server{Fault: script.CloseBeforeResponse}, want: "before_response/fin", tls: "before_response/close_notify"},
+		{fault: script.Server{Fault: script.ResetBeforeResponse}, want: "before_response/rst"},
+		{fault: script.Server{Fault: script.CloseInHeaders}, want: "response_headers/fin", tls: "response_headers/close_notify"},
+		{fault: script.Server{Fault: script.ResetInHeaders}, want: "response_headers/rst"},
+		{fault: script.Server{Fault: script.CloseDuringResponse, Body: 1000}, want: "during_response/truncated"},
+		{fault: script.Server{Fault: script.CloseDuringResponse, Body: 1000, Chunked: true}, want: "during_response/fin", tls: "during_response/close_notify"},
+		{fault: script.Server{Fault: script.ResetDuringResponse, Body: 1000}, want: "during_response/rst"},
+		{fault: script.Server{Fault: script.ResetDuringResponse, Body: 1000, Chunked: true}, want: "during_response/rst"},
+		{fault: script.Server{Fault: script.Garbage}, want: "response_headers/malformed"},
+		{fault: script.Server{Fault: script.EndlessHeaders}, want: "response_headers/malformed"},
+		{fault: script.Server{Fault: script.CloseWhileReading}, body: upload, want: "write_body/rst|write_body/pipe", tls: "write_body/rst|write_body/pipe"},
+		{fault: script.Server{Fault: script.ResetWhileReading}, body: upload, want: "write_body/rst|write_body/pipe"},
 	} {
 		for _, secure := range []bool{false, true} {
 			for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
-				for _, on := range []lab.FaultOn{lab.OnFresh, lab.OnReused} {
+				for _, on := range []script.FaultOn{script.OnFresh, script.OnReused} {
 					want := test.want
 					if secure && test.tls != "" {
 						want = test.tls
@@ -118,7 +119,7 @@ func TestOutcomeOfEveryFault(t *testing.T) {
 						policy := pool.Default()
 						policy.Liveness = liveness
 						c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "POST", server.URL(), test.body))
-						if on == lab.OnReused {
+						if on == script.OnReused {
 							if e := c.do(t); !e.OK() {
 								t.Fatalf("the first exchange: %s: %v", outcome(e), e.Err)
 							}
@@ -127,7 +128,7 @@ func TestOutcomeOfEveryFault(t *testing.T) {
 						if !strings.Contains("|"+want+"|", "|"+outcome(e)+"|") {
 							t.Errorf("got %s (%v), want %s", outcome(e), e.Err, want)
 						}
-						if e.Reused() != (on == lab.OnReused) {
+						if e.Reused() != (on == script.OnReused) {
 							t.Errorf("reused %v", e.Reused())
 						}
 						if e.Err == nil || e.Done < e.Leased || e.BytesOut == 0 {
@@ -148,14 +149,14 @@ func TestOutcomeOfEveryFault(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	const short = 200 * time.Millisecond
 	t.Run("before the response", func(t *testing.T) {
-		server := serve(t, lab.Config{Fault: lab.Silent})
+		server := serve(t, script.Server{Fault: script.Silent})
 		e := newClient(t, pool.Default(), &Dialer{}, short, request(t, "GET", server.URL(), nil)).do(t)
 		if outcome(e) != "before_response/timeout" || e.ResponseTime() < short {
 			t.Errorf("got %s after %v", outcome(e), e.ResponseTime())
 		}
 	})
 	t.Run("during an endless body", func(t *testing.T) {
-		server := serve(t, lab.Config{Fault: lab.EndlessBody})
+		server := serve(t, script.Server{Fault: script.EndlessBody})
 		e := newClient(t, pool.Default(), &Dialer{}, short, request(t, "GET", server.URL(), nil)).do(t)
 		if outcome(e) != "during_response/timeout" || e.Status != 200 {
 			t.Errorf("got %s, status %d", outcome(e), e.Status)
@@ -169,7 +170,7 @@ func TestTimeouts(t *testing.T) {
 		}
 	})
 	t.Run("response_timeout begins when the request is written", func(t *testing.T) {
-		server := serve(t, lab.Config{Fault: lab.Silent})
+		server := serve(t, script.Server{Fault: script.Silent})
 		policy := pool.Default()
 		policy.ResponseTimeout = short
 		e := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil)).do(t)
@@ -178,7 +179,7 @@ func TestTimeouts(t *testing.T) {
 		}
 	})
 	t.Run("waiting for a connection", func(t *testing.T) {
-		server := serve(t, lab.Config{Fault: lab.Silent})
+		server := serve(t, script.Server{Fault: script.Silent})
 		policy := pool.Default()
 		policy.MaxConns, policy.PendingTimeout = 1, short
 		c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -205,7 +206,7 @@ func TestTimeouts(t *testing.T) {
 }
 
 func TestQueueFull(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.Silent})
+	server := serve(t, script.Server{Fault: script.Silent})
 	policy := pool.Default()
 	policy.MaxConns, policy.PendingMax = 1, 0
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -90,7 +90,7 @@ func TestLateBindingOverSockets(t *testing.T) {
 // Many late-binding requests given up at random moments: nothing leaks, and the
 // accounts balance.
 func TestLateBindingGivenUp(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	policy := pool.Default()
 	policy.LateBind, policy.MaxConns, policy.MaxIdle = true, 4, 1
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -113,7 +113,7 @@ func TestLateBindingGivenUp(t *testing.T) {
 }
 
 func TestShardsAreSeparatePools(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	policy := pool.Default()
 	policy.Shards, policy.MaxConns = 3, 1
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -140,7 +140,7 @@ func TestKeyByAddressTakesTheAddressesInTurn(t *testing.T) {
 			t.Errorf("%+v, %v; want %s under its name", got, known, want)
 		}
 	}
-	server := serve(t, lab.Config{TLS: true})
+	server := serve(t, script.Server{TLS: true})
 	policy := pool.Default()
 	policy.Key = pool.ByAddress
 	c := newClient(t, policy, &Dialer{TLS: trust(server)}, long, request(t, "GET", server.URL(), nil))
@@ -199,22 +199,10 @@ func TestKeepAliveHintIsHeeded(t *testing.T) {
 	}
 }
 
-func TestHintIsParsed(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"timeout=5": 5 * time.Second, "timeout=5, max=100": 5 * time.Second, "max=100, Timeout = 7": 7 * time.Second,
-		"": pool.NoHint, "max=3": pool.NoHint, "timeout=": pool.NoHint, "timeout=-1": pool.NoHint, "timeout=0": 0,
-		"timeout=99999999999999999999": pool.NoHint,
-	} {
-		if got := keepAliveTimeout([]byte(value)); got != want {
-			t.Errorf("%q is %v, want %v", value, got, want)
-		}
-	}
-}
-
 // Every try is in the exchange, with its own connection, and the whole is timed
 // from the first.
 func TestTriesAreRecorded(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterRST, Methods: "all"}}
 	c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), []byte("x")))
@@ -250,19 +238,23 @@ func TestSentOnceIsNotTwice(t *testing.T) {
 }
 
 func TestResendElseHangup(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
 	c.do(t)
-	if e := c.do(t); outcome(e) != "before_response/fin" {
+	e := c.do(t)
+	if outcome(e) != "before_response/fin" {
 		t.Errorf("its caller saw %s, and it was hung up on", outcome(e))
+	}
+	if e.SeenPhase != results.PhaseBeforeResponse || e.SeenCause != results.CauseRST {
+		t.Errorf("seen was %v/%v, want the reset that the caller is not shown", e.SeenPhase, e.SeenCause)
 	}
 }
 
 // A fresh connection is dialed although idle ones are there.
 func TestResendOnAFreshConnection(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterEOF, Methods: "all", Path: pool.PathFresh}}
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -285,8 +277,8 @@ func together(c *Client, n int) []*results.Exchange {
 	var over sync.WaitGroup
 	over.Add(n)
 	begun := make(chan struct{})
-	c.serve()
-	c.post(func() {
+	c.doLoop.begin(func() { c.Wait(-1) })
+	c.loop.Post(func() {
 		for i := range all {
 			all[i] = &results.Exchange{}
 			all[i].Reset(uint64(i), c.now())

@@ -6,10 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -18,7 +17,7 @@ import (
 func TestNumbered(t *testing.T) {
 	for name, secure := range map[string]bool{"plain": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
-			server := serve(t, lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused, RecordHeaders: true, TLS: secure})
+			server := serve(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused, RecordHeaders: true, TLS: secure})
 			r, err := NewRequest("POST", server.URL()+"orders", http.Header{"x-request-ID": {"mine"}, "X-Other": {"kept"}}, []byte("one order"))
 			if err != nil {
 				t.Fatal(err)
@@ -66,8 +65,8 @@ func numberIn(id string) (n uint64) {
 }
 
 func TestNumberedStock(t *testing.T) {
-	server := serve(t, lab.Config{})
-	c := NewStock(&Dialer{}, []*Request{request(t, "GET", server.URL(), nil).Numbered()}, long, time.Now())
+	server := serve(t, script.Server{})
+	c := NewStock(&Dialer{}, []*Request{request(t, "GET", server.URL(), nil).Numbered()}, long)
 	defer c.Close()
 	for seq := range uint64(3) {
 		e := &results.Exchange{}
@@ -86,7 +85,7 @@ func TestNumberedStock(t *testing.T) {
 // that reads after the write error sees the answer, one that does not does not.
 func TestOnWriteError(t *testing.T) {
 	for _, on := range []pool.OnWriteError{pool.ReadAtWriteError, pool.StopAtWriteError} {
-		server := serve(t, lab.Config{Upload: lab.AnswerClose})
+		server := serve(t, script.Server{Upload: script.AnswerClose})
 		policy := pool.Default()
 		policy.Liveness, policy.OnWriteError = pool.None, on
 		body := make([]byte, 16<<20) // more than the sockets hold
@@ -103,21 +102,21 @@ func TestOnWriteError(t *testing.T) {
 // Only the connection's end ends a response without a length.
 func TestUnbounded(t *testing.T) {
 	for _, test := range []struct {
-		cfg    lab.Config
+		cfg    script.Server
 		method string
 		want   bool
 	}{
-		{lab.Config{Body: 100}, "GET", false},
-		{lab.Config{Body: 100, Chunked: true}, "GET", false},
-		{lab.Config{Body: 100, UntilClose: true}, "GET", true},
-		{lab.Config{UntilClose: true, Fault: lab.CloseDuringResponse, Body: 100}, "GET", true}, // half of it
-		{lab.Config{Body: 100, UntilClose: true}, "HEAD", false},
-		{lab.Config{Status: 204}, "GET", false},
+		{script.Server{Body: 100}, "GET", false},
+		{script.Server{Body: 100, Chunked: true}, "GET", false},
+		{script.Server{Body: 100, UntilClose: true}, "GET", true},
+		{script.Server{UntilClose: true, Fault: script.CloseDuringResponse, Body: 100}, "GET", true}, // half of it
+		{script.Server{Body: 100, UntilClose: true}, "HEAD", false},
+		{script.Server{Status: 204}, "GET", false},
 	} {
 		server := serve(t, test.cfg)
 		r := request(t, test.method, server.URL(), nil)
 		c := newClient(t, pool.Default(), &Dialer{}, long, r)
-		stock := NewStock(&Dialer{}, []*Request{r}, long, time.Now())
+		stock := NewStock(&Dialer{}, []*Request{r}, long)
 		for who, e := range map[string]*results.Exchange{"client": c.do(t), "stock": do(context.Background(), stock, stock.now)} {
 			if !e.OK() || e.Unbounded != test.want {
 				t.Errorf("%s, %s of %+v: %v/%v, unbounded %v", who, test.method, test.cfg, e.Phase, e.Cause, e.Unbounded)

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Requests in a row are one exchange, done with the last of their answers; a
@@ -12,18 +12,18 @@ import (
 func TestPipelined(t *testing.T) {
 	const n = 5
 	for name, test := range map[string]struct {
-		cfg       lab.Config
+		cfg       script.Server
 		want      string
 		answered  int64 // of the server's answers, in each exchange
 		reconnect bool
 	}{
-		"lengths":              {lab.Config{Body: 100}, "done/", n, false},
-		"longer than a read":   {lab.Config{Body: 100_000}, "done/", n, false},
-		"chunks":               {lab.Config{Body: 20_000, Chunked: true}, "done/", n, false},
-		"without a body":       {lab.Config{Status: 204}, "done/", n, false},
-		"tls":                  {lab.Config{Body: 100, TLS: true}, "done/", n, false},
-		"close said too early": {lab.Config{Body: 100, MaxRequests: 3}, "during_response/truncated", 3, true},
-		"until close":          {lab.Config{Body: 100, UntilClose: true}, "during_response/", 1, true},
+		"lengths":              {script.Server{Body: 100}, "done/", n, false},
+		"longer than a read":   {script.Server{Body: 100_000}, "done/", n, false},
+		"chunks":               {script.Server{Body: 20_000, Chunked: true}, "done/", n, false},
+		"without a body":       {script.Server{Status: 204}, "done/", n, false},
+		"tls":                  {script.Server{Body: 100, TLS: true}, "done/", n, false},
+		"close said too early": {script.Server{Body: 100, MaxRequests: 3}, "during_response/truncated", 3, true},
+		"until close":          {script.Server{Body: 100, UntilClose: true}, "during_response/", 1, true},
 	} {
 		for _, liveness := range []pool.Liveness{pool.Events, pool.None} {
 			t.Run(name+" "+liveness.String(), func(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -39,7 +40,7 @@ func TestIdleDeath(t *testing.T) {
 				name += " tls"
 			}
 			t.Run(name, func(t *testing.T) {
-				server := serve(t, lab.Config{IdleTimeout: 50 * time.Millisecond, TLS: secure})
+				server := serve(t, script.Server{IdleTimeout: 50 * time.Millisecond, TLS: secure})
 				policy := pool.Default()
 				test.change(&policy)
 				var socket lastSocket
@@ -99,10 +100,10 @@ func (s *lastSocket) control(_, _ string, raw syscall.RawConn) error {
 // ended reports whether the kernel has the peer's FIN, or the socket is closed. A
 // close_notify that waits before the FIN is not enough.
 func (s *lastSocket) ended() bool {
-	if info, known := connInfo(bareConn{raw: s.raw}); known {
+	if info, known := transport.Info(bareConn{raw: s.raw}); known {
 		return !info.Established()
 	}
-	waiting, err := peekRaw(s.raw)
+	waiting, err := transport.Peek(bareConn{raw: s.raw})
 	return waiting || err != nil
 }
 
@@ -115,7 +116,7 @@ type bareConn struct {
 func (c bareConn) SyscallConn() (syscall.RawConn, error) { return c.raw, nil }
 
 func TestIdleTimeoutByTimerClosesFirst(t *testing.T) {
-	server := serve(t, lab.Config{})
+	server := serve(t, script.Server{})
 	policy := pool.Default()
 	policy.IdleTimeout, policy.Expiry = 50*time.Millisecond, pool.ExpireByTimer
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -129,7 +130,7 @@ func TestIdleTimeoutByTimerClosesFirst(t *testing.T) {
 }
 
 func TestServerSaysClose(t *testing.T) {
-	for name, cfg := range map[string]lab.Config{"announced": {SayClose: true}, "last of max_requests": {MaxRequests: 1}} {
+	for name, cfg := range map[string]script.Server{"announced": {SayClose: true}, "last of max_requests": {MaxRequests: 1}} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, cfg)
 			c := newClient(t, pool.Default(), &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -144,7 +145,7 @@ func TestServerSaysClose(t *testing.T) {
 		})
 	}
 	t.Run("because the request asked", func(t *testing.T) {
-		server := serve(t, lab.Config{})
+		server := serve(t, script.Server{})
 		r, err := NewRequest("GET", server.URL(), http.Header{"Connection": {"close"}}, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -160,11 +161,11 @@ func TestServerSaysClose(t *testing.T) {
 // A queue of waiters over few connections: the cap holds at the server, nobody
 // is lost, and the waiting is seen in the acquire phase.
 func TestWaitersShareConnections(t *testing.T) {
-	delay, err := lab.ParseDelay("2ms")
+	delay, err := script.ParseDelay("2ms")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := serve(t, lab.Config{Delay: delay})
+	server := serve(t, script.Server{Delay: delay})
 	policy := pool.Default()
 	policy.MaxConns, policy.LeaseOrder = 3, pool.FIFO
 	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
@@ -188,7 +189,7 @@ func TestWaitersShareConnections(t *testing.T) {
 func TestManyGoroutinesOverADyingPool(t *testing.T) {
 	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
 		t.Run(liveness.String(), func(t *testing.T) {
-			server := serve(t, lab.Config{IdleTimeout: 2 * time.Millisecond, MaxRequests: 20, Unannounced: true})
+			server := serve(t, script.Server{IdleTimeout: 2 * time.Millisecond, MaxRequests: 20, Unannounced: true})
 			policy := pool.Default()
 			policy.MaxConns, policy.Liveness = 8, liveness
 			policy.IdleTimeout, policy.Expiry = 3*time.Millisecond, pool.ExpireByTimer|pool.ExpireAtLease

@@ -14,10 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -47,7 +47,7 @@ func TestMalformedHandshake(t *testing.T) {
 			})
 			r := request(t, "GET", "https"+strings.TrimPrefix(url, "http"), nil)
 			dialer := &Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}
-			stock := NewStock(dialer, []*Request{r}, long, time.Now())
+			stock := NewStock(dialer, []*Request{r}, long)
 			defer stock.Close()
 			for who, e := range map[string]*results.Exchange{
 				"client": newClient(t, pool.Default(), dialer, long, r).do(t), "stock": do(t.Context(), stock, stock.now),
@@ -116,8 +116,9 @@ func TestComplaintsWithoutAType(t *testing.T) {
 		{opError("read", syscall.ENOMEM), opError("read", syscall.ENOMEM), results.CauseOther},
 		{opError("read", syscall.ECONNRESET), opError("read", syscall.ECONNRESET), results.CauseRST},
 	} {
-		s := &stream{wire: &wire{err: test.below}}
-		if got := CauseOf(s.meaning(test.err)); got != test.want {
+		tcp := &transport.TCP{Conn: failing{err: test.below}}
+		tcp.Read(nil)
+		if got := CauseOf(tcp.Meaning(test.err)); got != test.want {
 			t.Errorf("%v above %v: %v, want %v", test.err, test.below, got, test.want)
 		}
 	}
@@ -125,6 +126,14 @@ func TestComplaintsWithoutAType(t *testing.T) {
 		t.Errorf("the system's own error in a handshake: %v", cause)
 	}
 }
+
+// failing is a connection whose reads end in err.
+type failing struct {
+	net.Conn
+	err error
+}
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // A port that speaks TLS answers plain HTTP with an alert, and may wait then: the
 // first byte is no response's, and the text says what it is.
@@ -191,7 +200,7 @@ func TestTextAndCauseAgree(t *testing.T) {
 // A client that tells its caller no more than that the connection ended: the text
 // says so, and what was seen.
 func TestTextOfAHangup(t *testing.T) {
-	server := serve(t, lab.Config{Fault: lab.ResetBeforeResponse, FaultOn: lab.OnReused})
+	server := serve(t, script.Server{Fault: script.ResetBeforeResponse, FaultOn: script.OnReused})
 	policy := pool.Default()
 	policy.ResendElse = pool.ElseHangup
 	c := newClient(t, policy, &Dialer{}, long, request(t, "POST", server.URL(), nil))

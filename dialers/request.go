@@ -7,38 +7,44 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
 
 // Request is a request prepared once and written many times.
 type Request struct {
-	origin   Origin
-	bytes    []byte // as sent: request line, headers, blank line, body
-	head     int    // length of all before the body
-	last     bool   // it asks the server to close after it
-	method   string
-	answers  int           // how many requests it is, sent at once: at least 1
-	split    bool          // its head and its body are two writes
-	expects  bool          // it holds its body back for a word of the server's: Expect: 100-continue
-	hasKey   bool          // it carries an idempotency key
-	parse    *http.Request // what http.ReadResponse needs to know: the method
-	template *http.Request // without its body, for Stock
-	id       int           // where in bytes the digits of its X-Request-Id begin; 0: it has none of ours
+	origin          Origin
+	bytes           []byte // as sent: request line, headers, blank line, body
+	head            int    // length of all before the body
+	last            bool   // it asks the server to close the connection after it
+	method          string
+	responses       int           // how many requests it is, sent at once: at least 1
+	split           bool          // its head and its body are two writes
+	expectsContinue bool          // it holds its body back until the server asks for it: Expect: 100-continue
+	hasKey          bool          // it carries an idempotency key
+	parse           *http.Request // what http.ReadResponse needs to know: the method
+	template        *http.Request // without its body, for Stock
+	id              int           // where in bytes the digits of its X-Request-Id begin; 0: it has none of ours
 }
 
-// requestID is the header by which a server tells a request that is sent again
-// from another like it.
+// continueTimeout is how long a request with Expect: 100-continue holds its body
+// back before it sends it all the same, as RFC 9110, section 10.1.1, wants: the
+// server may not know that header. curl waits as long.
+const continueTimeout = time.Second
+
+// requestID is the header by which a server recognizes a request that is sent
+// again.
 const requestID = "X-Request-Id"
 
-// idDigits is the length of the longest number of an exchange.
+// idDigits is the number of digits of the largest exchange number.
 const idDigits = 20
 
-// idOf is the value of the header for exchange number seq.
+// idOf returns the value of the header for exchange number seq.
 func idOf(seq uint64) string { return fmt.Sprintf("%0*d", idDigits, seq) }
 
-// Numbered is r with a header X-Request-Id: the number of the exchange, the same
-// in each of its attempts and in no other exchange's.
+// Numbered returns r with a header X-Request-Id: the number of the exchange. All
+// attempts of an exchange have the same, and no other exchange has it.
 func (r *Request) Numbered() *Request {
 	n := *r
 	n.template = r.template.Clone(r.template.Context())
@@ -59,32 +65,32 @@ func (r *Request) Numbered() *Request {
 	return &n
 }
 
-// Pipelined is r n times in a row, sent without waiting for an answer (RFC 9112,
-// section 9.3.2), in one exchange: it is done when the n-th answer is whole. r
-// must have no body. The stamps of the response are of the first answer, but for
-// done. Stock sends r once.
+// Pipelined returns r n times in a row, sent without waiting for a response (RFC
+// 9112, section 9.3.2), in one exchange, which is done when the n-th response is
+// complete. r must have no body. FirstByte, GotHeaders and the status are those of
+// the first response. Stock sends r once.
 func (r *Request) Pipelined(n int) *Request {
 	p := *r
 	p.bytes = bytes.Repeat(r.bytes, n)
-	p.head, p.answers = len(p.bytes), n
+	p.head, p.responses = len(p.bytes), n
 	return &p
 }
 
-// Split is r with its head and its body in two writes, as many clients send it.
-// Without it the head leaves with the first 16 KiB of the body. Stock sends
-// requests its own way.
+// Split returns r with its head and its body in two writes, as many clients send
+// them. Otherwise the head leaves with the first 16 KiB of the body. Stock sends
+// requests as net/http does.
 func (r *Request) Split() *Request {
 	s := *r
 	s.split = true
 	return &s
 }
 
-// sent is what exchange number seq sends.
+// sent returns the bytes that exchange number seq sends.
 func (r *Request) sent(seq uint64) []byte {
 	if r.id == 0 {
 		return r.bytes
 	}
-	// A copy for each: one that waits for the socket keeps its number.
+	// A copy for each exchange: one that waits for the socket keeps its number.
 	b := bytes.Clone(r.bytes)
 	copy(b[r.id:], idOf(seq))
 	return b
@@ -94,13 +100,14 @@ func (r *Request) sent(seq uint64) []byte {
 const UserAgent = "kabench"
 
 // readByName are the headers that net/http or kabench looks for by their
-// canonical names. How they are spelled does not matter to whom they are for
-// (RFC 9110, section 5.1), but net/http's Transport does not find them otherwise.
+// canonical names. A server does not care how they are spelled (RFC 9110, section
+// 5.1), but net/http's Transport finds no other spelling.
 var readByName = []string{
 	"Accept-Encoding", "Authorization", "Connection", "Expect", "Host", "Idempotency-Key", "Range", "X-Idempotency-Key",
 }
 
-// fold moves what h holds under another spelling of a canonical name to the name.
+// fold moves the values that h has under other spellings of a canonical name to
+// that name.
 func fold(h http.Header, name string) {
 	for spelled, values := range h {
 		if spelled != name && strings.EqualFold(spelled, name) {
@@ -150,7 +157,7 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	switch _, as := hr.Header["User-Agent"]; {
 	case as: // net/http writes it
 	case asked["User-Agent"] != nil:
-		hr.Header["User-Agent"] = []string{""} // net/http adds none of its own to the one spelled otherwise
+		hr.Header["User-Agent"] = []string{""} // so that net/http does not add its own to the one spelled otherwise
 	default:
 		hr.Header.Set("User-Agent", UserAgent)
 	}
@@ -172,13 +179,13 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	r := &Request{
 		origin: Origin{Host: u.Hostname(), Port: u.Port(), TLS: u.Scheme == "https"},
 		bytes:  wire.Bytes(), head: len(head) + len("\r\n\r\n"),
-		answers:  1,
-		last:     httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
-		parse:    &http.Request{Method: hr.Method},
-		method:   hr.Method,
-		expects:  len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
-		hasKey:   asked.Get("Idempotency-Key") != "" || asked.Get("X-Idempotency-Key") != "",
-		template: hr,
+		responses:       1,
+		last:            httpguts.HeaderValuesContainsToken(hr.Header["Connection"], "close"),
+		parse:           &http.Request{Method: hr.Method},
+		method:          hr.Method,
+		expectsContinue: len(body) > 0 && httpguts.HeaderValuesContainsToken(hr.Header["Expect"], "100-continue"),
+		hasKey:          asked.Get("Idempotency-Key") != "" || asked.Get("X-Idempotency-Key") != "",
+		template:        hr,
 	}
 	if r.origin.Port == "" {
 		r.origin.Port = map[bool]string{false: "80", true: "443"}[r.origin.TLS]
@@ -186,5 +193,5 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 	return r, nil
 }
 
-// Origin is where the request goes.
+// Origin returns the server that the request goes to.
 func (r *Request) Origin() Origin { return r.origin }

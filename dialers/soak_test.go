@@ -280,7 +280,7 @@ func soak(t *testing.T, secure bool, liveness pool.Liveness, seed uint64, exchan
 	if rng.IntN(2) == 0 {
 		dialer.Timeout = unit + upTo(rng, 20*unit)
 	}
-	c, err := NewClient(policy, dialer, requests, unit+upTo(rng, 40*unit), time.Now())
+	c, err := NewClient(Config{Policy: policy, Dialer: dialer, Requests: requests, Timeout: unit + upTo(rng, 40*unit)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -358,16 +358,16 @@ func soak(t *testing.T, secure bool, liveness pool.Liveness, seed uint64, exchan
 			t.Errorf("the trace of connection %d has %d ends too few", conn, n)
 		}
 	}
-	if c.waiting != 0 || len(c.tasks) != 0 || len(c.dials) != 0 || len(c.todo) != 0 {
-		t.Errorf("%d wait, %d tasks, %d dials, %d decisions left", c.waiting, len(c.tasks), len(c.dials), len(c.todo))
+	if c.exchanges.waiting != 0 || len(c.exchanges.underWay) != 0 || len(c.dials) != 0 || len(c.decisions) != 0 {
+		t.Errorf("%d wait, %d tasks, %d dials, %d decisions left", c.exchanges.waiting, len(c.exchanges.underWay), len(c.dials), len(c.decisions))
 	}
-	for name, l := range map[string]*timers{"due": &c.byDue, "answer": &c.byAnswer, "word": &c.byWord, "dial": &c.byDial} {
+	for name, l := range map[string]*timers{"due": &c.loop.exchangeTimers, "answer": &c.loop.responseTimers, "word": &c.loop.continueTimers, "dial": &c.loop.dialTimers} {
 		if l.first != nil || l.last != nil {
 			t.Errorf("a timer is left: %s", name)
 		}
 	}
-	if free := len(c.slots.free); free != len(c.slots.all) {
-		t.Errorf("%d of %d slots are free", free, len(c.slots.all))
+	if free := len(c.loop.tokens.free); free != len(c.loop.tokens.places) {
+		t.Errorf("%d of %d slots are free", free, len(c.loop.tokens.places))
 	}
 	if before > 0 {
 		eventually(t, func() bool { return descriptors() <= before })

@@ -9,15 +9,17 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/kabench/kabench/internal/transport"
 )
 
-// sourceTurns says whose turn it is among the sources of each family, IPv4
-// first: counted together, a family could meet the same source every time.
+// sourceTurns says which source is next, for IPv4 and for IPv6. With one count for
+// both, a family could get the same source every time.
 type sourceTurns [2]uint32 // used atomically
 
-// source is the address that the next connection to remote comes from: those of
-// remote's family in turn. It is false when there is none, which after resolve
-// means that the kernel is to choose. Many goroutines may call it.
+// source returns the address that the next connection to remote comes from: the
+// sources of remote's family take turns. It reports false when there is none. After
+// resolve that means that the kernel chooses. Many goroutines may call it.
 func (d *Dialer) source(remote netip.Addr) (netip.Addr, bool) {
 	n := 0
 	for _, s := range d.Sources {
@@ -47,32 +49,15 @@ func (d *Dialer) source(remote netip.Addr) (netip.Addr, bool) {
 
 func sameFamily(a, b netip.Addr) bool { return a.Unmap().Is4() == b.Unmap().Is4() }
 
-// hasSource reports whether a connection to remote may be made: from one of the
-// sources, if there are any.
+// hasSource reports whether a connection to remote may be made: whether there is a
+// source of remote's family, or no source at all.
 func (d *Dialer) hasSource(remote netip.Addr) bool {
 	return len(d.Sources) == 0 || slices.ContainsFunc(d.Sources, func(s netip.Addr) bool { return sameFamily(s, remote) })
 }
 
-// sourceError is a socket that could not be given its source. It is not the
-// error of a connect: EADDRNOTAVAIL says here that the address is not of this
-// machine, and there that it has no port left.
-type sourceError struct {
-	source netip.Addr
-	err    error
-}
-
-func (e *sourceError) Error() string {
-	if errors.Is(e.err, syscall.EADDRNOTAVAIL) {
-		return fmt.Sprintf("%v is not an address of this machine", e.source)
-	}
-	return fmt.Sprintf("binding to %v: %v", e.source, e.err)
-}
-
-func (e *sourceError) Unwrap() error { return e.err }
-
-// control is what a net.Dialer must do before it connects: d.Control, and then
-// the binding to the source for the address's family, of those in from. A
-// LocalAddr in its place would have the kernel choose the port at bind.
+// control returns what a net.Dialer must do before it connects: d.Control, and then
+// bind the socket to the one of from that is of the address's family. With
+// net.Dialer.LocalAddr the kernel would choose the port at bind.
 func (d *Dialer) control(from ...netip.Addr) func(network, address string, c syscall.RawConn) error {
 	if len(from) == 0 {
 		return d.Control
@@ -92,7 +77,7 @@ func (d *Dialer) control(from ...netip.Addr) func(network, address string, c sys
 				continue
 			}
 			var bound error
-			if err := c.Control(func(fd uintptr) { bound = bindSource(int(fd), source) }); err != nil {
+			if err := c.Control(func(fd uintptr) { bound = transport.Bind(int(fd), source) }); err != nil {
 				return err
 			}
 			return bound
@@ -101,8 +86,9 @@ func (d *Dialer) control(from ...netip.Addr) func(network, address string, c sys
 	}
 }
 
-// dialFromSource is nd.DialContext of a host and port, with one of d's Sources
-// of each family to come from, if d has any. Networks are "tcp" and its kinds.
+// dialFromSource calls nd.DialContext with a host and port. If d has Sources, the
+// connection comes from one of them: there is one for each family. The network is
+// "tcp", "tcp4" or "tcp6".
 func (d *Dialer) dialFromSource(ctx context.Context, nd net.Dialer, network, addr string) (net.Conn, error) {
 	if len(d.Sources) == 0 {
 		return nd.DialContext(ctx, network, addr)
@@ -120,10 +106,10 @@ func (d *Dialer) dialFromSource(ctx context.Context, nd net.Dialer, network, add
 	return nd.DialContext(ctx, network, addr)
 }
 
-// CheckSources finds out whether connections to remotes can be made from each
-// of d's Sources, without sending anything. The error, one line, says which one
-// cannot be used, and what to do. Remotes of another family than every source
-// are left out, as they are when dialing; there must be one that is not.
+// CheckSources checks whether connections to remotes can be made from each of d's
+// Sources. It sends nothing. The error, one line, names the source that cannot be
+// used and says what to do. Remotes of a family without a source are ignored, as
+// in dialing; each source must have a remote of its family.
 func (d *Dialer) CheckSources(ctx context.Context, remotes []netip.AddrPort) error {
 	for _, source := range d.Sources {
 		reached := false
@@ -144,13 +130,13 @@ func (d *Dialer) CheckSources(ctx context.Context, remotes []netip.AddrPort) err
 }
 
 func (d *Dialer) checkSource(ctx context.Context, source netip.Addr, remote netip.AddrPort) error {
-	// To connect a datagram socket looks for the way there and sends nothing.
+	// To connect a datagram socket looks up the route and sends nothing.
 	probe := net.Dialer{Control: (&Dialer{}).control(source)}
 	conn, err := probe.DialContext(ctx, "udp", remote.String())
 	if err == nil {
 		return conn.Close()
 	}
-	var bind *sourceError
+	var bind *transport.SourceError
 	switch {
 	case errors.As(err, &bind) && errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w; add it (ip address add %v/%d dev INTERFACE), or take it out", bind, source, source.BitLen())

@@ -297,7 +297,7 @@ func TestClientsUseTheirSources(t *testing.T) {
 			return func() *results.Exchange { return c.do(t) }
 		},
 		"stock": func(d *Dialer) func() *results.Exchange {
-			s := NewStock(d, []*Request{req}, long, time.Now())
+			s := NewStock(d, []*Request{req}, long)
 			t.Cleanup(s.Close)
 			return func() *results.Exchange { return do(t.Context(), s, s.now) }
 		},

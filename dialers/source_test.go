@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
@@ -78,7 +79,7 @@ func TestResolveLeavesOutFamiliesWithoutASource(t *testing.T) {
 // An address that is gone is not a port that is lacking, though the kernel says
 // EADDRNOTAVAIL of both.
 func TestLostSourceIsNotAnExhaustedPort(t *testing.T) {
-	lost := &DialError{results.PhaseConnect, &sourceError{netip.MustParseAddr("192.0.2.1"), syscall.EADDRNOTAVAIL}}
+	lost := &DialError{results.PhaseConnect, &transport.SourceError{Source: netip.MustParseAddr("192.0.2.1"), Err: syscall.EADDRNOTAVAIL}}
 	if phase, cause := Classify(Facts{Dial: lost}); phase != results.PhaseConnect || cause != results.CauseUnreachable {
 		t.Errorf("%v/%v", phase, cause)
 	}

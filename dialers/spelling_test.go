@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
@@ -58,7 +57,7 @@ func TestHeadersKeepTheirSpelling(t *testing.T) {
 	if !r.last || !r.Numbered().last {
 		t.Error("connection: close is not seen in small letters")
 	}
-	stock := NewStock(&Dialer{}, []*Request{r}, long, time.Now())
+	stock := NewStock(&Dialer{}, []*Request{r}, long)
 	defer stock.Close()
 	policy := newClient(t, pool.Default(), &Dialer{}, long, r)
 	for name, perform := range map[string]func() *results.Exchange{

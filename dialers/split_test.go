@@ -7,16 +7,17 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
 
 // writes is a transport that remembers what was written at a time.
 type writes struct {
-	transport
+	transport.Transport
 	each []string
 }
 
-func (w *writes) write(b []byte) (int, error) {
+func (w *writes) Write(b []byte) (int, error) {
 	w.each = append(w.each, string(b))
 	return len(b), nil
 }
@@ -35,8 +36,10 @@ func TestSplit(t *testing.T) {
 			}
 			c := newClient(t, pool.Default(), &Dialer{}, long, r)
 			wire := &writes{}
-			conn := &Conn{c: c, wire: wire}
-			conn.begin(&task{c: c, e: &results.Exchange{}, req: r, bytes: r.bytes})
+			x := &exchange{client: c, record: &results.Exchange{}, req: r}
+			x.out = outgoing{req: r, bytes: r.bytes, writing: true}
+			x.conn = &connection{client: c, wire: wire, exchange: x}
+			x.send()
 			want := []string{string(r.bytes)}
 			if split {
 				head, body, _ := strings.Cut(want[0], "\r\n\r\n")

@@ -19,11 +19,11 @@ import (
 // limits, and its habit of re-sending a request that met a dead connection.
 // Every time a request is put on a connection is counted in Exchange.Attempts.
 //
-// The Transport decides; what is seen of it is what its hooks
-// (net/http/httptrace) and a connection below it tell. Why a connection left
-// its pool is not among that.
+// The Transport decides. A Stock sees what the Transport's hooks
+// (net/http/httptrace) report, and what happens on the connections below it. It
+// does not learn why a connection left the Transport's pool.
 type Stock struct {
-	// Tracer, if set before the first Do, is told of the changes to connections
+	// Tracer, if set before the first Do, is called for each change to a connection
 	// that can be seen from outside the Transport, by several goroutines. It must
 	// return at once, and not call the Stock.
 	Tracer func(TraceEvent)
@@ -38,12 +38,13 @@ type Stock struct {
 	openNow   int   // connections; guarded by mu
 }
 
-// NewStock returns a Doer over a Transport with the settings of
-// http.DefaultTransport, but for a proxy: none is used. Stamps are offsets from
-// epoch. The dialer's TLS settings, Nagle, Control and Sources apply; its timeout
-// and period of TCP keep-alive too, if it has them.
-func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch time.Time) *Stock {
-	s := &Stock{requests: requests, timeout: timeout, epoch: epoch}
+// NewStock returns a Stock over a Transport with the settings of
+// http.DefaultTransport, except that no proxy is used. Of the dialer, TLS, Nagle,
+// Control and Sources apply; Timeout and KeepAlive too, if they are set.
+// Exchange.Target is an index into requests; timeout is from due to done, 0 for
+// none. Stamps are offsets from the epoch of Begin; without a Begin, from now.
+func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration) *Stock {
+	s := &Stock{requests: requests, timeout: timeout, epoch: time.Now()}
 	s.transport = http.DefaultTransport.(*http.Transport).Clone()
 	s.transport.Proxy = nil
 	s.transport.ForceAttemptHTTP2 = false
@@ -64,17 +65,20 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration, epoch 
 	return s
 }
 
-// dial is what the Transport calls for each connection.
+// Begin sets the epoch, from which stamps count. Call it before the first Do.
+func (s *Stock) Begin(epoch time.Time) { s.epoch = epoch }
+
+// dial makes a connection for the Transport.
 func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network, addr string) (net.Conn, error) {
 	begun := s.now()
 	conn, err := dialer.dialFromSource(ctx, nd, network, addr)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Addr != nil && len(dialer.Sources) == 0 {
 			if remote, unknown := netip.ParseAddrPort(op.Addr.String()); unknown == nil {
-				err = homeless(err, remote)
+				err = withoutIPv6(err, remote)
 			}
 		}
-		s.madeAndEnded(err)
+		s.establishedThenEnded(err)
 		s.trace(TraceEvent{State: ConnectFailed, Text: addr, Phase: results.PhaseConnect, Cause: CauseOf(err)})
 		return nil, err
 	}
@@ -87,10 +91,11 @@ func (s *Stock) dial(ctx context.Context, dialer *Dialer, nd net.Dialer, network
 	return c, nil
 }
 
-// madeAndEnded counts the connection of a connect that failed with err, if there was
-// one: an RST before the handshake is over is ECONNREFUSED, one after it ECONNRESET,
-// and one after a FIN EPIPE (tcp_reset in net/ipv4/tcp_input.c).
-func (s *Stock) madeAndEnded(err error) {
+// establishedThenEnded counts the connection of a connect that failed with err, if
+// one was established: an RST before the handshake is over is ECONNREFUSED, one
+// after it ECONNRESET, and one after a FIN EPIPE (tcp_reset in
+// net/ipv4/tcp_input.c).
+func (s *Stock) establishedThenEnded(err error) {
 	reset, closed := errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE)
 	if !reset && !closed {
 		return
@@ -137,7 +142,7 @@ func (s *Stock) change(by func(*Stats)) {
 	s.stats.PeakLeased = max(s.stats.PeakLeased, s.stats.Leased)
 }
 
-// Do performs e, as the Transport will have it.
+// Do implements generator.Doer.
 func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	run := ctx
 	if s.timeout > 0 {
@@ -152,10 +157,23 @@ func (s *Stock) Do(ctx context.Context, e *results.Exchange) {
 	defer w.mu.Unlock()
 	w.over = true
 	e.Done = s.now()
-	e.Phase, e.Cause = Classify(facts)
+	e.SeenPhase, e.SeenCause = Classify(facts)
+	e.Phase, e.Cause = e.SeenPhase, e.SeenCause
 	e.Err = errorBehind(e.Cause, facts)
 	if e.Failed() && w.conn != nil && !w.seeking {
 		e.Local = w.conn.LocalAddr().String()
 	}
 	w.traceEnd()
+}
+
+// trace calls the Tracer, if there is one. An event without a time is given the
+// present one.
+func (s *Stock) trace(e TraceEvent) {
+	if s.Tracer == nil {
+		return
+	}
+	if e.At == 0 {
+		e.At = s.now()
+	}
+	s.Tracer(e)
 }

@@ -9,11 +9,14 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/transport"
 )
 
-// stockConn is a connection below the Transport. It counts the bytes, and keeps
-// what the kernel told its reads and writes: the Transport passes on one error of
-// several, some without their cause, and its own close in place of a timeout.
+// stockConn is a connection below the Transport. It counts bytes, and keeps the
+// errors of its reads and writes. The Transport passes on only one error of
+// several, some without their cause, and after a timeout the error of its own
+// close.
 type stockConn struct {
 	net.Conn
 	stock *Stock
@@ -23,9 +26,9 @@ type stockConn struct {
 
 	once     sync.Once // Close
 	closeErr error
-	peerSeen atomic.Bool // by the tracer, that the peer has ended it
+	peerSeen atomic.Bool // that the peer has ended it was traced
 
-	// Held during a call, so that Close can wait for what it has to tell.
+	// Held during a call, so that Close can wait for the call's error.
 	reading, writing sync.Mutex
 
 	written atomic.Int64
@@ -77,8 +80,9 @@ func (c *stockConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// keep keeps the first error that is not of our own making: a close, what the peer
-// says to it, or the deadline that crypto/tls sets for its close_notify. mu is held.
+// keep keeps the first error that we have not caused: by a close, by what the peer
+// sends after it, or by the deadline that crypto/tls sets for its close_notify. mu
+// is held.
 func (c *stockConn) keep(first *error, err error) {
 	if *first == nil && !c.closing && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		*first = err
@@ -99,11 +103,11 @@ func (c *stockConn) sentWhole() bool {
 	return !c.cut
 }
 
-// told is what reads and writes were told of the connection's end; nil: nothing.
-// The kernel tells of a reset once, to whoever asks first. After that a read finds
-// the stream at its end and a write finds a broken pipe, so a reset that either
-// of them met is what ended both.
-func (c *stockConn) told() (read, write error) {
+// endErrors returns the errors by which reads and writes have met the connection's
+// end; nil: they have not. The kernel reports a reset once, to the first call.
+// After that a read finds the stream's end and a write a broken pipe, so a reset
+// that either of them has met is what ended both.
+func (c *stockConn) endErrors() (read, write error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.readEnd == nil && c.writeEnd == nil {
@@ -115,7 +119,7 @@ func (c *stockConn) told() (read, write error) {
 	return c.readEnd, c.writeEnd
 }
 
-// reset is the peer's reset, nil if there was none; mu is held.
+// reset returns the error of the peer's reset, nil if there was none; mu is held.
 func (c *stockConn) reset() error {
 	for _, err := range []error{c.readEnd, c.writeEnd} {
 		if errors.Is(err, syscall.ECONNRESET) {
@@ -125,9 +129,9 @@ func (c *stockConn) reset() error {
 	return nil
 }
 
-// peerEnded is how the peer ended the connection, as far as is known: a reset, io.EOF for
-// a FIN, or nil. A broken pipe without a reset is an RST that came after a FIN
-// (tcp_reset in net/ipv4/tcp_input.c).
+// peerEnded returns how the peer ended the connection, as far as is known: the error
+// of a reset, io.EOF for a FIN, or nil. A broken pipe without a reset is an RST that
+// came after a FIN (tcp_reset in net/ipv4/tcp_input.c).
 func (c *stockConn) peerEnded() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,8 +167,8 @@ func (c *stockConn) turnTo(use stockUse) {
 	})
 }
 
-// Close closes the connection and counts who ended it. What a Read or Write
-// under way was told belongs to that; the close makes both return.
+// Close closes the connection and counts who ended it. That depends on the errors
+// of a Read and a Write under way; the close makes both return.
 func (c *stockConn) Close() error {
 	c.once.Do(func() {
 		first := c.closeBelow()
@@ -177,35 +181,36 @@ func (c *stockConn) Close() error {
 	return c.closeErr
 }
 
-// closeBelow closes the connection and says who was first, as far as the kernel
-// knows. A shutdown would end a Write under way with an error that is our own. Our FIN
-// waits behind such a Write, so that what the peer does first cannot be known.
+// closeBelow closes the connection and returns who was first, as far as the kernel
+// knows. During a Write there is no shutdown, because it would end the Write with an
+// error of our own making. Our FIN then waits behind that Write, so that we cannot
+// know what the peer does first.
 func (c *stockConn) closeBelow() (first Closer) {
 	c.mu.Lock()
 	c.closing = true
 	c.mu.Unlock()
 	if c.writing.TryLock() {
 		defer c.writing.Unlock()
-		first = shut(c.Conn)
-	} else if first = look(c.Conn); first == CloserUs {
+		first = transport.FirstToClose(c.Conn)
+	} else if first = transport.EndedBy(c.Conn); first == CloserUs {
 		first = CloserUnknown
 	}
 	c.closeErr = c.Conn.Close()
 	return first
 }
 
-// counted counts the connection among those that are closed. What its reads and
-// writes were told decides; if they were told nothing, first does, which is what the
-// kernel said when we closed it.
+// counted counts the connection among the closed ones. The errors of its reads and
+// writes decide who ended it. If there are none, first does: it is what the kernel
+// said when we closed it.
 func (c *stockConn) counted(first Closer) {
 	if end := c.peerEnded(); end != nil {
-		first = closerIn(end)
+		first = transport.CloserOf(end)
 	}
 	switch first {
 	case CloserPeer:
-		c.tellPeer(io.EOF)
+		c.tracePeerEnd(io.EOF)
 	case CloserReset:
-		c.tellPeer(syscall.ECONNRESET)
+		c.tracePeerEnd(syscall.ECONNRESET)
 	}
 	c.turnTo(ended)
 	c.trace(TraceEvent{State: Unregistered, First: first})
@@ -222,4 +227,43 @@ func (c *stockConn) counted(first Closer) {
 			st.ClosedUnknown++
 		}
 	})
+}
+
+// endedByReset reports whether an RST has ended conn, whichever call has met it. A
+// FIN alone leaves conn in CLOSE_WAIT.
+func endedByReset(conn net.Conn) bool {
+	info, known := transport.Info(conn)
+	return known && info.State == "CLOSE"
+}
+
+func (c *stockConn) trace(e TraceEvent) {
+	if c.stock.Tracer != nil {
+		e.Conn, e.Port = c.id, portOf(c.LocalAddr())
+		c.stock.trace(e)
+	}
+}
+
+// tracePeer traces that the peer has ended the connection, if err, of a Read or
+// Write, says so. Where err leaves open how, Close will know.
+func (c *stockConn) tracePeer(err error) {
+	if err == nil || c.stock.Tracer == nil || errors.Is(err, io.EOF) && endedByReset(c.Conn) {
+		return
+	}
+	c.tracePeerEnd(err)
+}
+
+// tracePeerEnd traces, the first time, that the peer has ended the connection: by a
+// FIN (io.EOF), or by a reset.
+func (c *stockConn) tracePeerEnd(end error) {
+	e := TraceEvent{State: ClosedByPeer}
+	switch {
+	case errors.Is(end, io.EOF):
+	case errors.Is(end, syscall.ECONNRESET):
+		e.State = ResetByPeer
+	default:
+		return // the peer has not ended it
+	}
+	if c.stock.Tracer != nil && c.peerSeen.CompareAndSwap(false, true) {
+		c.trace(e)
+	}
 }

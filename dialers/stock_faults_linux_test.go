@@ -53,7 +53,7 @@ func TestStockKnowsResets(t *testing.T) {
 			if test.secure {
 				url = "https" + strings.TrimPrefix(url, "http")
 			}
-			s := NewStock(&Dialer{}, []*Request{request(t, "POST", url, test.body)}, long, time.Now())
+			s := NewStock(&Dialer{}, []*Request{request(t, "POST", url, test.body)}, long)
 			for range test.rounds {
 				e := do(t.Context(), s, s.now)
 				if !slices.Contains(test.want, outcome(e)) {
@@ -82,7 +82,7 @@ func TestStockKnowsFINs(t *testing.T) {
 		conn.(*net.TCPConn).CloseWrite()
 		io.Copy(io.Discard, conn)
 	})
-	s := NewStock(&Dialer{}, []*Request{request(t, "POST", url, nil)}, long, time.Now())
+	s := NewStock(&Dialer{}, []*Request{request(t, "POST", url, nil)}, long)
 	for range 200 {
 		if e := do(t.Context(), s, s.now); outcome(e) != "write_headers/fin" && outcome(e) != "before_response/fin" {
 			t.Fatalf("got %s: %v", outcome(e), e.Err)
@@ -124,7 +124,7 @@ func TestStockOfWhatIsNotHTTP(t *testing.T) {
 			if test.secure {
 				url = "https" + strings.TrimPrefix(url, "http")
 			}
-			s := NewStock(&Dialer{}, []*Request{request(t, "GET", url, nil)}, long, time.Now())
+			s := NewStock(&Dialer{}, []*Request{request(t, "GET", url, nil)}, long)
 			for range 20 {
 				if e := do(t.Context(), s, s.now); outcome(e) != test.want {
 					t.Fatalf("got %s (%v), want %s", outcome(e), e.Err, test.want)
@@ -196,7 +196,7 @@ func TestStockEndsInTime(t *testing.T) {
 					url = "https" + strings.TrimPrefix(url, "http")
 				}
 				r := request(t, "POST", url, test.body)
-				s := NewStock(&Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, []*Request{r}, timeout, time.Now())
+				s := NewStock(&Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, []*Request{r}, timeout)
 				e := do(t.Context(), s, s.now)
 				if outcome(e) != test.want {
 					t.Errorf("got %s (%v), want %s", outcome(e), e.Err, test.want)
@@ -252,7 +252,7 @@ func TestStockLeavesADialToThePool(t *testing.T) {
 	server.TLS = &tls.Config{VerifyConnection: func(tls.ConnectionState) error { shakenHands <- struct{}{}; return nil }}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	s := NewStock(&Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, []*Request{request(t, "GET", server.URL, nil)}, long, time.Now())
+	s := NewStock(&Dialer{TLS: &tls.Config{InsecureSkipVerify: true}}, []*Request{request(t, "GET", server.URL, nil)}, long)
 	t.Cleanup(s.Close)
 	first, second := make(chan *results.Exchange, 1), make(chan *results.Exchange, 1)
 	go func() { first <- do(t.Context(), s, s.now) }()

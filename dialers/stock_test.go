@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func newStock(t *testing.T, server *lab.Server, timeout time.Duration, r *Request) *Stock {
 	t.Helper()
-	s := NewStock(&Dialer{TLS: trust(server)}, []*Request{r}, timeout, time.Now())
+	s := NewStock(&Dialer{TLS: trust(server)}, []*Request{r}, timeout)
 	t.Cleanup(s.Close)
 	return s
 }
@@ -32,7 +33,7 @@ func TestStockCountsHiddenAttempts(t *testing.T) {
 		{"POST", false, false, "before_response/fin"}, {"POST", true, false, "before_response/close_notify"},
 	} {
 		t.Run(test.method, func(t *testing.T) {
-			server := serve(t, lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused, TLS: test.tls})
+			server := serve(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused, TLS: test.tls})
 			s := newStock(t, server, long, request(t, test.method, server.URL(), nil))
 			attempts, failed := 0, 0
 			for range rounds {
@@ -60,22 +61,22 @@ func TestStockCountsHiddenAttempts(t *testing.T) {
 
 func TestStockOutcomes(t *testing.T) {
 	for _, test := range []struct {
-		cfg  lab.Config
+		cfg  script.Server
 		want string
 	}{
-		{lab.Config{Body: 100}, "done/"},
-		{lab.Config{Fault: lab.CloseBeforeResponse}, "before_response/fin"},
-		{lab.Config{Fault: lab.ResetBeforeResponse}, "before_response/rst"},
-		{lab.Config{Fault: lab.CloseDuringResponse, Body: 1000}, "during_response/truncated"},
-		{lab.Config{Fault: lab.CloseDuringResponse, Body: 1000, Chunked: true}, "during_response/fin"},
-		{lab.Config{Fault: lab.ResetDuringResponse, Body: 1000}, "during_response/rst"},
-		{lab.Config{Fault: lab.Silent}, "before_response/timeout"},
-		{lab.Config{Fault: lab.EndlessBody}, "during_response/timeout"},
+		{script.Server{Body: 100}, "done/"},
+		{script.Server{Fault: script.CloseBeforeResponse}, "before_response/fin"},
+		{script.Server{Fault: script.ResetBeforeResponse}, "before_response/rst"},
+		{script.Server{Fault: script.CloseDuringResponse, Body: 1000}, "during_response/truncated"},
+		{script.Server{Fault: script.CloseDuringResponse, Body: 1000, Chunked: true}, "during_response/fin"},
+		{script.Server{Fault: script.ResetDuringResponse, Body: 1000}, "during_response/rst"},
+		{script.Server{Fault: script.Silent}, "before_response/timeout"},
+		{script.Server{Fault: script.EndlessBody}, "during_response/timeout"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			server := serve(t, test.cfg)
 			timeout := long
-			if test.cfg.Fault == lab.Silent || test.cfg.Fault == lab.EndlessBody {
+			if test.cfg.Fault == script.Silent || test.cfg.Fault == script.EndlessBody {
 				timeout = 200 * time.Millisecond
 			}
 			s := newStock(t, server, timeout, request(t, "GET", server.URL(), nil))
@@ -106,7 +107,7 @@ func TestStockOutcomes(t *testing.T) {
 				ln.Close()
 			}
 		}()
-		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long, time.Now())
+		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long)
 		if e := do(t.Context(), s, s.now); !e.OK() {
 			t.Fatalf("%s: %v", outcome(e), e.Err)
 		}
@@ -117,7 +118,7 @@ func TestStockOutcomes(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		ln := listen(t)
 		ln.Close()
-		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long, time.Now())
+		s := NewStock(&Dialer{}, []*Request{request(t, "GET", "http://"+ln.Addr().String(), nil)}, long)
 		if e := do(t.Context(), s, s.now); outcome(e) != "connect/refused" {
 			t.Errorf("got %s: %v", outcome(e), e.Err)
 		}

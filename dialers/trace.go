@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// TraceEvent is one change in the life of a connection. What has no meaning for
-// a State is zero.
+// TraceEvent is one change to a connection. Fields that have no meaning for a State
+// are zero.
 type TraceEvent struct {
 	At    time.Duration // from the epoch; events of one connection are in order
 	State TraceState
@@ -33,18 +33,18 @@ type TraceEvent struct {
 // TraceState is what a connection has come to.
 type TraceState uint8
 
-// The states, in the words of Reactor Netty's log where it has one.
+// The states, named as in Reactor Netty's log where it has them.
 const (
-	Registered         TraceState = iota // its socket is made, and begins to connect
+	Registered         TraceState = iota // its socket begins to connect
 	Connected                            // the handshakes are done; Took: since Registered
-	ConnectFailed                        // they are not, and there is no connection
-	Acquired                             // an exchange has it that was idle; Took: how long
+	ConnectFailed                        // a handshake failed, and there is no connection
+	Acquired                             // an exchange has leased it; Took: how long it had been idle
 	Configured                           // an exchange is on it
 	RequestPrepared                      // the request is about to be written
 	RequestSent                          // it is written whole
 	ResponseReceived                     // the head of the response is read; Took: since the request was written
 	ResponseCompleted                    // the response is whole
-	ResponseIncomplete                   // it never will be, although it began
+	ResponseIncomplete                   // the response began, and will not be complete
 	RequestFailed                        // there is no response
 	Disconnecting                        // the exchange gives it back
 	Idle                                 // it waits in the pool
@@ -61,98 +61,97 @@ func (s TraceState) String() string {
 	}[s]
 }
 
-// trace tells the tracer, which there is, of a change to c.
-func (c *Conn) trace(e TraceEvent) {
-	e.Conn, e.Port = c.id, c.port
-	if t := c.task; t != nil {
-		e.On, e.Seq = true, t.e.Seq
-	}
-	c.c.Tracer(e)
+// connectionTrace is what is kept for the Tracer about a connection.
+type connectionTrace struct {
+	port      uint16
+	peerEnd   bool // the peer's end was traced
+	idleSince time.Duration
 }
 
-// traceMade tells of the connection that d has made.
-func (c *Conn) traceMade(d *dialing) {
-	c.port = c.wire.local().Port()
-	begun := max(d.leased, d.resolved)
-	c.trace(TraceEvent{At: begun, State: Registered, Text: d.origin.String()})
+// traceEstablished traces the connection that d has made.
+func traceEstablished(c *connection, d *dialing) {
+	c.traced.port = c.wire.Local().Port()
+	began := max(d.leased, d.resolved)
+	c.trace(TraceEvent{At: began, State: Registered, Text: d.origin.String()})
 	at := max(d.connected, d.secured)
-	c.trace(TraceEvent{At: at, State: Connected, Took: at - begun})
+	c.trace(TraceEvent{At: at, State: Connected, Took: at - began})
 }
 
-// traceFailed tells of a dial that made no connection.
-func (d *dialing) traceFailed(err error) {
-	e := TraceEvent{At: d.c.clock(), State: ConnectFailed, Text: d.origin.String(), Phase: results.PhaseConnect, Cause: CauseOf(err)}
+// traceDialFailed traces a dial that made no connection.
+func traceDialFailed(d *dialing, err error) {
+	e := TraceEvent{At: d.client.clock(), State: ConnectFailed, Text: d.origin.String(), Phase: results.PhaseConnect, Cause: CauseOf(err)}
 	if step, ok := errors.AsType[*DialError](err); ok {
 		e.Phase = step.Phase
 	}
-	d.c.Tracer(e)
+	d.client.Tracer(e)
 }
 
-// traceLeased tells of the exchange that t's connection was given to.
-func (t *task) traceLeased() {
-	c, e := t.conn, t.e
-	at := t.c.clock()
+// traceLeased traces that x has its connection and is about to write.
+func traceLeased(x *exchange) {
+	c, e := x.conn, x.record
+	at := x.client.clock()
 	if e.Reused() {
-		c.trace(TraceEvent{At: at, State: Acquired, Took: e.Idle, On: true, Seq: e.Seq})
+		c.trace(TraceEvent{At: at, State: Acquired, Took: e.Idle})
 	}
-	c.trace(TraceEvent{At: at, State: Configured, Use: e.Use, On: true, Seq: e.Seq})
+	c.trace(TraceEvent{At: at, State: Configured, Use: e.Use})
+	c.trace(TraceEvent{At: x.client.clock(), State: RequestPrepared, Text: x.req.method, Bytes: int64(len(x.req.bytes))})
 }
 
-// traceEnd tells how the attempt came out, and what becomes of the connection:
-// what the pool has decided, and is not carried out yet.
-func (t *task) traceEnd(decided []work) {
-	c, e := t.conn, t.e
-	ended := TraceEvent{At: e.Done, State: ResponseCompleted, Bytes: t.facts.Bytes, On: true, Seq: e.Seq}
-	if !e.OK() {
-		ended.State, ended.Phase, ended.Cause = RequestFailed, e.Phase, e.Cause
-		if e.Phase > results.PhaseBeforeResponse {
+// traceEnd traces how the attempt ended, and what becomes of the connection, by
+// what the pool has decided and what is not carried out yet.
+func traceEnd(x *exchange, decisions []decision) {
+	c, e := x.conn, x.record
+	ended := TraceEvent{At: e.Done, State: ResponseCompleted, Bytes: x.facts.Bytes, On: true, Seq: e.Seq}
+	if e.SeenPhase != results.PhaseDone {
+		ended.State, ended.Phase, ended.Cause = RequestFailed, e.SeenPhase, e.SeenCause
+		if e.SeenPhase > results.PhaseBeforeResponse {
 			ended.State = ResponseIncomplete
 		}
 	}
 	c.trace(ended)
 	c.trace(TraceEvent{At: e.Done, State: Disconnecting, On: true, Seq: e.Seq})
-	for _, w := range decided {
-		if w.Conn == c.entry {
-			return // closed, or another's
+	for _, d := range decisions {
+		if d.Conn == c.entry {
+			return // it is closed, or leased to another exchange
 		}
 	}
-	c.idleSince = e.Done
+	c.traced.idleSince = e.Done
 	c.trace(TraceEvent{At: e.Done, State: Idle})
 }
 
-// tracePeer tells that the peer has ended the connection, the first time it is
-// seen.
-func (c *Conn) tracePeer(how pool.Reason, seen results.Cause) {
-	if c.told {
+// tracePeerEnd traces, the first time, that the peer has ended the connection.
+func tracePeerEnd(c *connection, how pool.Reason, seen results.Cause) {
+	if c.traced.peerEnd {
 		return
 	}
-	c.told = true
-	e := TraceEvent{At: c.c.clock(), State: ClosedByPeer, Cause: seen}
+	c.traced.peerEnd = true
+	e := TraceEvent{At: c.client.clock(), State: ClosedByPeer, Cause: seen}
 	if how == pool.Reset {
 		e.State = ResetByPeer
 	}
-	if c.task == nil && c.idleSince > 0 {
-		e.Took = e.At - c.idleSince
+	if c.exchange == nil && c.traced.idleSince > 0 {
+		e.Took = e.At - c.traced.idleSince
 	}
 	c.trace(e)
 }
 
-// traceUnseen tells of the end of an idle connection that the policy does not
-// look at. Reading it would be looking: the kernel is asked for its state.
-func (c *Conn) traceUnseen() {
-	if c.told {
+// traceUnseenEnd traces the peer's end of an idle connection that the policy does
+// not look at. To read it would be to look: the kernel is asked for its state.
+func traceUnseenEnd(c *connection) {
+	if c.traced.peerEnd {
 		return
 	}
-	info, known := c.wire.info()
+	info, known := c.wire.Info()
 	switch {
 	case !known || info.Established():
 	case info.State == "CLOSE":
-		c.tracePeer(pool.Reset, results.CauseRST)
+		tracePeerEnd(c, pool.Reset, results.CauseRST)
 	default:
-		c.tracePeer(pool.PeerClosed, results.CauseFIN)
+		tracePeerEnd(c, pool.PeerClosed, results.CauseFIN)
 	}
 }
 
+// portOf returns the port of a TCP address.
 func portOf(a net.Addr) uint16 {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		return uint16(tcp.Port)

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -76,13 +76,13 @@ func traced(t *testing.T, policy pool.Policy, dialer *Dialer, request *Request) 
 // keeps an idle connection for three times as long as that.
 func TestTraceOfALife(t *testing.T) {
 	const answer, keepAlive = 50 * time.Millisecond, 150 * time.Millisecond
-	delay, err := lab.ParseDelay(answer.String())
+	delay, err := script.ParseDelay(answer.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, secure := range map[string]bool{"tcp": false, "tls": true} {
 		t.Run(name, func(t *testing.T) {
-			server := serve(t, lab.Config{Delay: delay, IdleTimeout: keepAlive, TLS: secure})
+			server := serve(t, script.Server{Delay: delay, IdleTimeout: keepAlive, TLS: secure})
 			policy := pool.Default()
 			policy.MaxConns, policy.PendingMax = 1, 2
 			c, r := traced(t, policy, &Dialer{TLS: trust(server)}, request(t, "GET", server.URL(), nil))
@@ -166,12 +166,12 @@ func TestTraceOfReuseAndOfAStaleConnection(t *testing.T) {
 
 func TestTraceOfFailures(t *testing.T) {
 	for name, test := range map[string]struct {
-		cfg  lab.Config
+		cfg  script.Server
 		want []string // after request_sent
 	}{
-		"reset before":  {lab.Config{Fault: lab.ResetBeforeResponse}, []string{"reset by peer #0", "request_failed #0", "disconnecting #0", "unregistered"}},
-		"closed during": {lab.Config{Fault: lab.CloseDuringResponse, Body: 1000}, []string{"response_received #0", "closed by peer #0", "response_incomplete #0", "disconnecting #0", "unregistered"}},
-		"said close":    {lab.Config{SayClose: true}, []string{"response_received #0", "response_completed #0", "disconnecting #0"}},
+		"reset before":  {script.Server{Fault: script.ResetBeforeResponse}, []string{"reset by peer #0", "request_failed #0", "disconnecting #0", "unregistered"}},
+		"closed during": {script.Server{Fault: script.CloseDuringResponse, Body: 1000}, []string{"response_received #0", "closed by peer #0", "response_incomplete #0", "disconnecting #0", "unregistered"}},
+		"said close":    {script.Server{SayClose: true}, []string{"response_received #0", "response_completed #0", "disconnecting #0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, r := traced(t, pool.Default(), &Dialer{}, request(t, "POST", serve(t, test.cfg).URL(), []byte("x")))
@@ -200,7 +200,7 @@ func TestTraceOfNoConnection(t *testing.T) {
 // What can be seen of the Transport, whose goroutines have no order among
 // themselves: of each the first of all, and the last.
 func TestTraceOfStock(t *testing.T) {
-	server := serve(t, lab.Config{IdleTimeout: 50 * time.Millisecond})
+	server := serve(t, script.Server{IdleTimeout: 50 * time.Millisecond})
 	s := newStock(t, server, long, request(t, "GET", server.URL(), nil))
 	r := &tracer{}
 	s.Tracer = r.add

@@ -11,23 +11,23 @@ import (
 // An Engine performs the exchanges of an open loop, on the loop's goroutine or
 // on others of its own.
 type Engine interface {
-	// Begin comes first, and once. Stamps are offsets from epoch. When ctx is
-	// done the Engine gives up what is under way, which ends as CauseAborted.
-	// It calls over once for every exchange that was started, when it is over
-	// and has its Phase, Cause and Done; from any goroutine, and never from
-	// within Start. over may call Start.
+	// Begin comes first, and once. Stamps are offsets from epoch. When ctx is done the
+	// Engine gives up the exchanges in flight, which end as CauseAborted. It calls over
+	// once for every exchange that was started, when the exchange is over and has its
+	// Phase, Cause and Done. It may call over from any goroutine, but not from within
+	// Start. over may call Start.
 	Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange))
-	// Start begins e. It must be quick: nothing else is started meanwhile.
+	// Start begins e. It must be quick, because no other exchange starts meanwhile.
 	Start(e *results.Exchange)
-	// Wait lets exchanges go on until the offset until, or without limit when
-	// that is Forever. It may return sooner, and does when woken.
+	// Wait lets exchanges continue until the offset until; Forever is no limit. It may
+	// return sooner, and does when woken.
 	Wait(until time.Duration)
-	// Wake makes a Wait under way, or else the next one, return at once. It may
+	// Wake makes the current Wait, or otherwise the next one, return at once. It may
 	// be called from any goroutine.
 	Wake()
 }
 
-// Forever as an offset to wait for never comes.
+// Forever is an offset that never comes.
 const Forever time.Duration = -1
 
 // A Doer performs one exchange and stamps it as it goes. It returns when the
@@ -37,28 +37,37 @@ type Doer interface {
 	Do(ctx context.Context, e *results.Exchange)
 }
 
+// A Clock lets time pass until it is woken.
+type Clock interface {
+	// Wait returns when d has passed; a d of Forever never does. It may return
+	// sooner, and does when woken.
+	Wait(d time.Duration)
+	// Wake makes the current Wait, or otherwise the next one, return at once. It may
+	// be called from any goroutine.
+	Wake()
+}
+
 // Each is an Engine with a goroutine for each exchange.
 type Each struct {
-	Doer Doer
-	// Clock waits: a poll.Poller, which is exact, or a poll.Clock, the default.
-	Clock interface {
-		Wait(events []poll.Event, d time.Duration) int
-		Wake()
-	}
+	Doer  Doer
+	Clock Clock // nil: Go's timers, which wake about half a millisecond late on Linux
 
 	ctx   context.Context
 	epoch time.Time
 	over  func(*results.Exchange)
-	room  []poll.Event // for events that never come: there are no sockets
 }
+
+// timers is the Clock of Go's timers.
+type timers struct{ *poll.Clock }
+
+func (t timers) Wait(d time.Duration) { t.Clock.Wait(nil, d) }
 
 // Begin implements Engine.
 func (g *Each) Begin(ctx context.Context, epoch time.Time, over func(*results.Exchange)) {
 	g.ctx, g.epoch, g.over = ctx, epoch, over
 	if g.Clock == nil {
-		g.Clock = poll.NewClock()
+		g.Clock = timers{poll.NewClock()}
 	}
-	g.room = make([]poll.Event, poll.MaxEvents)
 }
 
 // Start implements Engine.
@@ -71,11 +80,11 @@ func (g *Each) Start(e *results.Exchange) {
 
 // Wait implements Engine.
 func (g *Each) Wait(until time.Duration) {
-	d := poll.Forever
+	d := Forever
 	if until != Forever {
 		d = max(until-time.Since(g.epoch), 0)
 	}
-	g.Clock.Wait(g.room, d)
+	g.Clock.Wait(d)
 }
 
 // Wake implements Engine.

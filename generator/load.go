@@ -9,39 +9,37 @@ import (
 
 // Load is the `load:` section of a profile.
 type Load struct {
-	// Rate is the offered rate. For a burst it is the rate within the burst,
-	// for a ramp the rate at its start, for a sine its mean; the uniform process
-	// has no use for it.
+	// Rate is the offered rate. For a burst it is the rate within the burst, for a
+	// ramp the rate at its start, for a sine its mean. The uniform process does not use
+	// it.
 	Rate Rate `yaml:"rate,omitempty"`
 	// Arrivals is the arrival process: a name, or a mapping with its parameters.
 	Arrivals Arrivals `yaml:"arrivals"`
 	// Duration is how long requests are due after the warm-up; 0: until Count.
 	Duration time.Duration `yaml:"duration"`
-	// Count ends the schedule after so many requests, the warm-up's not
-	// counted; 0: only Duration ends it.
+	// Count ends the schedule after this number of requests, without those of the
+	// warm-up; 0: only Duration ends it.
 	Count uint64 `yaml:"count,omitempty"`
-	// WarmUp comes before Duration with the same load, but for a ramp, which
-	// stays at its start until the warm-up is over. What is due in it is
-	// recorded but not counted.
+	// WarmUp comes before Duration and has the same load, except that a ramp stays at
+	// its start until the warm-up is over. Its requests are recorded but not counted.
 	WarmUp time.Duration `yaml:"warm_up"`
 	// Timeout bounds an exchange from due to done; 0: no bound.
 	Timeout time.Duration `yaml:"timeout"`
 	// MaxInFlight caps exchanges in flight, at least 1. A request due at the
 	// cap is dropped and counted, unless Buffer has room.
 	MaxInFlight int `yaml:"max_in_flight"`
-	// Buffer lets so many due requests wait for a slot instead of being
-	// dropped (back-pressure); what waits is counted, and for how long.
+	// Buffer is how many due requests may wait for a slot instead of being dropped
+	// (back-pressure). How many wait, and for how long, is recorded.
 	Buffer int `yaml:"buffer"`
 	// MaxLag is the 99th percentile of lag above which the run is invalid; 0:
 	// lag is reported, not judged.
 	MaxLag time.Duration `yaml:"max_lag"`
-	// Seed makes random arrivals repeatable; 0 asks whoever starts the run to
-	// draw one and record it.
+	// Seed makes random arrivals repeatable; with 0 a run draws one and records it.
 	Seed uint64 `yaml:"seed"`
 }
 
-// Arrivals is an arrival process and its parameters. In YAML it is a mapping,
-// or only the name of a process that needs none.
+// Arrivals is an arrival process and its parameters. In YAML it is a mapping, or only the
+// name of a process without parameters.
 type Arrivals struct {
 	Process Process `yaml:"process"`
 	// On and Off are the lengths of a burst and of the silence after it.
@@ -63,7 +61,7 @@ type Arrivals struct {
 	GapMax time.Duration `yaml:"gap_max,omitempty"`
 }
 
-// Default is the load used for what a profile leaves out, but for the rate.
+// Default is the load that a profile changes. It has no rate: a profile must set one.
 func Default() Load {
 	return Load{Duration: 30 * time.Second, Timeout: 10 * time.Second, MaxInFlight: 1000, MaxLag: 50 * time.Millisecond}
 }
@@ -142,20 +140,7 @@ func (l Load) badArrivals() []error {
 			bad("process: a ramp needs a duration to rise or fall over; set load.duration")
 		}
 	case Burst:
-		if a.On <= 0 {
-			bad("on: a burst needs a length above 0; set it, for example to 250ms")
-		} else if l.Rate > 0 && float64(l.Rate)*a.On.Seconds() < 1 {
-			bad("on: a burst of %v at %v holds less than one request; lengthen it or raise load.rate", a.On, l.Rate)
-		}
-		if a.Off <= 0 {
-			bad("off: a burst needs a silence above 0 after it; set it, for example to 1s")
-		}
-		if a.OffMax != 0 && a.OffMax < a.Off {
-			bad("off_max: %v is below off (%v); raise it, or remove it for silences of equal length", a.OffMax, a.Off)
-		}
-		if a.Within != Constant && a.Within != Poisson {
-			bad("within: %v cannot run inside a burst; set it to constant or poisson", a.Within)
-		}
+		errs = append(errs, l.badBurst()...)
 	case Uniform:
 		if a.GapMin <= 0 {
 			bad("gap_min: the uniform process needs a shortest gap above 0; set it, for example to 900ms")
@@ -166,15 +151,36 @@ func (l Load) badArrivals() []error {
 	case Sine:
 		errs = append(errs, l.badSine()...)
 	default:
-		bad("process: %v is none of %s", a.Process, processList)
+		bad("process: %v is none of %s", a.Process, processNames.List())
 	}
 	return errs
 }
 
-// How near to 0 a sine may come and how few requests a period may hold. Beyond
-// either vegeta's pacer no longer finds the next due time, and asks for ever
-// more requests at one instant; within them it is less than a tenth of a
-// request off.
+// badBurst returns the complaints about the parameters of a burst.
+func (l Load) badBurst() []error {
+	a := l.Arrivals
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("arrivals."+format, args...)) }
+	if a.On <= 0 {
+		bad("on: a burst needs a length above 0; set it, for example to 250ms")
+	} else if l.Rate > 0 && float64(l.Rate)*a.On.Seconds() < 1 {
+		bad("on: a burst of %v at %v holds less than one request; lengthen it or raise load.rate", a.On, l.Rate)
+	}
+	if a.Off <= 0 {
+		bad("off: a burst needs a silence above 0 after it; set it, for example to 1s")
+	}
+	if a.OffMax != 0 && a.OffMax < a.Off {
+		bad("off_max: %v is below off (%v); raise it, or remove it for silences of equal length", a.OffMax, a.Off)
+	}
+	if a.Within != Constant && a.Within != Poisson {
+		bad("within: %v cannot run inside a burst; set it to constant or poisson", a.Within)
+	}
+	return errs
+}
+
+// These limit how near to 0 a sine may come and how few requests a period may hold.
+// Beyond either limit vegeta's pacer does not find the next due time, and asks for more and
+// more requests at one instant. Within them it is off by less than a tenth of a request.
 const (
 	maxSwing     = 0.9 // amplitude / rate
 	minPerPeriod = 100 // rate × period
@@ -198,10 +204,9 @@ func (l Load) badSine() []error {
 	return errs
 }
 
-// MeanRate is the expected number of requests due per second over the whole
-// run, warm-up included, from what the load says; a Count that ends the run
-// early is not looked at, nor is a sine's last period when it is not whole. It
-// is meaningful for a valid load only.
+// MeanRate is the expected number of requests due per second over the whole run, warm-up
+// included. It ignores a Count that ends the run early, and counts the last period of a
+// sine as a whole one. l must be valid.
 func (l Load) MeanRate() float64 {
 	a := l.Arrivals
 	switch a.Process {

@@ -9,27 +9,26 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// An Observer sees every exchange once, when it is over: dropped ones too. It
-// may be called from many goroutines, must be quick, because what is dropped
-// is observed between two starts, and must not keep e.
+// An Observer sees every exchange once, when it is over; dropped ones too. It may be called
+// from many goroutines. It must not keep e, and must be quick, because dropped exchanges
+// are observed between two starts.
 type Observer interface {
 	Observe(e *results.Exchange)
 }
 
-// Open is an open loop: each request is started when it is due, whatever the
-// answers do. A late start is made at once and never skipped; the exchange's
-// lag shows it.
+// Open is an open loop: it starts each request when it is due, whatever the responses do.
+// A request that is late is started at once and never skipped; its lag shows how late it
+// was.
 //
 // Set the exported fields, then call Run once.
 type Open struct {
-	Schedule Schedule
+	// Load bounds the loop by WarmUp, MaxInFlight (0: no cap) and Buffer; its other
+	// fields are in Schedule, or the Engine's to keep.
+	Load     Load
+	Schedule Schedule // such as Load.Schedule
 	Engine   Engine
 	Observer Observer
-	Targets  int           // request n goes to target n mod Targets; below 1 is taken as 1
-	WarmUp   time.Duration // what is due before it is marked as warm-up
-
-	MaxInFlight int // at the cap what is due waits in the buffer or is dropped; 0: no cap
-	Buffer      int // how many may wait for a slot
+	Targets  int // request n goes to target n mod Targets; below 1 is taken as 1
 
 	ctx       context.Context
 	epoch     time.Time
@@ -54,14 +53,13 @@ type waiting struct {
 // returns when every exchange is over and observed. Stamps are offsets from
 // epoch, which must hold a monotonic reading.
 //
-// It returns the offset at which the walk was over: of the stop, or of the last
-// due time, or a little later when that could not be kept to. What was waited
-// for after that is not in it, nor is a gap after the last due time, of which a
-// schedule says nothing. It is not below 0.
+// It returns the offset at which the walk ended: when it was stopped, or at the last due
+// time, or a little later if it was late. The wait for the last responses is not in it. It
+// is not below 0.
 //
-// After the schedule's end what waits in the buffer is still started. Closing
-// stop starts nothing more, drops what waits and lets what is in flight
-// finish; ctx, which the Engine is given, makes it give up too.
+// After the end of the schedule, requests in the buffer are still started. When stop is
+// closed, no more requests are started, those in the buffer are dropped, and those in
+// flight are allowed to finish. When ctx is done, the Engine gives those up as well.
 func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) time.Duration {
 	o.ctx, o.epoch = ctx, epoch
 	o.walking.Store(true)
@@ -89,7 +87,7 @@ func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) t
 	return walked
 }
 
-// watch notes when the run is to stop, until the function it returns is called.
+// watch notices that the run must stop, until the function it returns is called.
 func (o *Open) watch(ctx context.Context, stop <-chan struct{}) func() {
 	if closed(stop) || ctx.Err() != nil {
 		o.stopped.Store(true) // so that not even the first is started
@@ -121,8 +119,8 @@ func closed(stop <-chan struct{}) bool {
 	}
 }
 
-// reach lets exchanges go on until due, and at least once, and returns what time
-// it is then. It reports false when the run is to end instead.
+// reach lets exchanges continue until due, at least once, and returns the time at that
+// moment. It reports false if the run must end instead.
 func (o *Open) reach(due time.Duration) (now time.Duration, reached bool) {
 	for !o.stopped.Load() {
 		o.Engine.Wait(due)
@@ -141,9 +139,9 @@ func (o *Open) Live() (inFlight, buffered int) {
 	return o.inFlight, len(o.waiting)
 }
 
-// Sending reports whether requests are yet to be started: the schedule has not
-// ended, or some wait in the buffer, and the run was not stopped. It may be called
-// at any time from any goroutine.
+// Sending reports whether more requests will be started: the schedule has not ended or
+// requests wait in the buffer, and the run was not stopped. It may be called at any time
+// from any goroutine.
 func (o *Open) Sending() bool {
 	_, buffered := o.Live()
 	return (o.walking.Load() || buffered > 0) && !o.stopped.Load()
@@ -157,7 +155,7 @@ func (o *Open) offer(seq uint64, due, now time.Duration) {
 	}
 	e.Reset(seq, due)
 	e.Target = int(seq % uint64(max(o.Targets, 1)))
-	e.WarmUp = due < o.WarmUp
+	e.WarmUp = due < o.Load.WarmUp
 	switch o.admit(e, now) {
 	case start:
 		o.start(e, now)
@@ -167,7 +165,7 @@ func (o *Open) offer(seq uint64, due, now time.Duration) {
 	}
 }
 
-// start has e performed in the slot it holds.
+// start starts e, which holds a slot.
 func (o *Open) start(e *results.Exchange, now time.Duration) {
 	o.doing.Add(1)
 	e.Start = max(now, e.Due+e.Buffered)
@@ -182,27 +180,27 @@ const (
 	drop
 )
 
-// admit takes a slot for e, or a place in the buffer.
+// admit takes a slot for e, or a place in the buffer, or neither if both are full.
 func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.MaxInFlight <= 0 || o.inFlight < o.MaxInFlight {
+	if o.Load.MaxInFlight <= 0 || o.inFlight < o.Load.MaxInFlight {
 		o.inFlight++
 		return start
 	}
-	if len(o.waiting) < o.Buffer {
+	if len(o.waiting) < o.Load.Buffer {
 		o.waiting = append(o.waiting, waiting{e, now})
 		return wait
 	}
 	return drop
 }
 
-// release hands the slot of a finished exchange to the first that waits, which
-// is returned, or gives it back.
+// release passes the slot of a finished exchange to the first exchange in the buffer, and
+// returns that one; nil if the buffer is empty and the slot is free now.
 func (o *Open) release(now time.Duration) *results.Exchange {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	// ctx is asked too: the Engine may know that it is done before watch does.
+	// ctx is checked too: the Engine may notice that it is done before watch does.
 	if len(o.waiting) == 0 || o.closed || o.stopped.Load() || o.ctx.Err() != nil {
 		o.inFlight--
 		return nil
@@ -210,12 +208,12 @@ func (o *Open) release(now time.Duration) *results.Exchange {
 	first := o.waiting[0]
 	o.waiting[0] = waiting{}
 	o.waiting = o.waiting[1:]
-	first.e.Buffered = max(now-first.since, 1) // above 0, because that is how one that waited is told
+	first.e.Buffered = max(now-first.since, 1) // above 0, because 0 means that it did not wait
 	return first.e
 }
 
-// finished is called by the Engine. The slot is passed on before e is observed:
-// recording must not hold back the load.
+// finished is called by the Engine. It passes the slot on before e is observed, because
+// recording must not delay the load.
 func (o *Open) finished(e *results.Exchange) {
 	now := time.Since(o.epoch)
 	if next := o.release(now); next != nil {
@@ -227,7 +225,7 @@ func (o *Open) finished(e *results.Exchange) {
 	}
 }
 
-// dropWaiting closes the buffer and drops what is in it.
+// dropWaiting closes the buffer and drops the exchanges in it.
 func (o *Open) dropWaiting() {
 	o.mu.Lock()
 	o.closed = true

@@ -156,7 +156,7 @@ func TestOpenNoCoordinatedOmission(t *testing.T) {
 			}
 			return 5 * ms
 		}
-		b := run(t.Context(), &Open{Targets: 3, WarmUp: 50 * ms}, nil, stall, every(10*ms, 200)...)
+		b := run(t.Context(), &Open{Targets: 3, Load: Load{WarmUp: 50 * ms}}, nil, stall, every(10*ms, 200)...)
 		if c := b.counts(t); c.Due != 200 || c.OK != 200 {
 			t.Errorf("counts %+v, want 200 ok", c)
 		}
@@ -190,7 +190,7 @@ func TestOpenCatchesUp(t *testing.T) {
 
 func TestOpenDropsAtTheCap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t.Context(), &Open{MaxInFlight: 2}, nil, always(35*ms), every(10*ms, 8)...)
+		b := run(t.Context(), &Open{Load: Load{MaxInFlight: 2}}, nil, always(35*ms), every(10*ms, 8)...)
 		// 0 and 1 hold both slots until 35 and 45; 4 and 5 take them until 75 and 85.
 		if c := b.counts(t); c.Dropped != 4 || c.OK != 4 || c.Waited != 0 {
 			t.Errorf("counts %+v, want 4 dropped and 4 ok", c)
@@ -205,7 +205,7 @@ func TestOpenDropsAtTheCap(t *testing.T) {
 
 func TestOpenBuffer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t.Context(), &Open{MaxInFlight: 1, Buffer: 2}, nil, always(35*ms), every(10*ms, 6)...)
+		b := run(t.Context(), &Open{Load: Load{MaxInFlight: 1, Buffer: 2}}, nil, always(35*ms), every(10*ms, 6)...)
 		// 0 runs until 35. 1 and 2 wait, 3 is dropped. 4 takes the place of 1,
 		// which runs until 70; 5 is dropped. 2 runs until 105, then 4.
 		c := b.counts(t)
@@ -225,7 +225,7 @@ func TestOpenBuffer(t *testing.T) {
 // not, but its lag is never negative.
 func TestOpenBufferAtTheSameInstant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := run(t.Context(), &Open{MaxInFlight: 1, Buffer: 9}, nil, always(10*ms), every(10*ms, 50)...)
+		b := run(t.Context(), &Open{Load: Load{MaxInFlight: 1, Buffer: 9}}, nil, always(10*ms), every(10*ms, 50)...)
 		if c := b.counts(t); c.OK != 50 {
 			t.Errorf("counts %+v, want 50 ok", c)
 		}
@@ -234,7 +234,7 @@ func TestOpenBufferAtTheSameInstant(t *testing.T) {
 
 func TestOpenLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &Open{MaxInFlight: 2, Buffer: 9}
+		o := &Open{Load: Load{MaxInFlight: 2, Buffer: 9}}
 		go func() {
 			time.Sleep(45 * ms)
 			if inFlight, buffered := o.Live(); inFlight != 2 || buffered != 3 {
@@ -254,7 +254,7 @@ func TestOpenStopDrains(t *testing.T) {
 		stop := make(chan struct{})
 		time.AfterFunc(45*ms, func() { close(stop) })
 		begin := time.Now()
-		b := run(t.Context(), &Open{MaxInFlight: 2, Buffer: 2}, stop, always(time.Second), every(10*ms, 100)...)
+		b := run(t.Context(), &Open{Load: Load{MaxInFlight: 2, Buffer: 2}}, stop, always(time.Second), every(10*ms, 100)...)
 		if took := time.Since(begin); took != time.Second+10*ms {
 			t.Errorf("ended after %v, want 1.01s: when the second request did", took)
 		}
@@ -275,7 +275,7 @@ func TestOpenStopAfterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
 		time.AfterFunc(150*ms, func() { close(stop) })
-		b := run(t.Context(), &Open{MaxInFlight: 1, Buffer: 9}, stop, always(100*ms), every(10*ms, 4)...)
+		b := run(t.Context(), &Open{Load: Load{MaxInFlight: 1, Buffer: 9}}, stop, always(100*ms), every(10*ms, 4)...)
 		if c := b.counts(t); c.OK != 2 || c.Waited != 1 || c.Dropped != 2 {
 			t.Errorf("counts %+v, want 2 ok, 1 of them waited, 2 dropped", c)
 		}
@@ -310,7 +310,7 @@ func TestOpenAbort(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(45*ms, cancel)
 		begin := time.Now()
-		b := run(ctx, &Open{MaxInFlight: 2, Buffer: 2}, nil, always(time.Hour), every(10*ms, 100)...)
+		b := run(ctx, &Open{Load: Load{MaxInFlight: 2, Buffer: 2}}, nil, always(time.Hour), every(10*ms, 100)...)
 		if took := time.Since(begin); took != 45*ms {
 			t.Errorf("ended after %v, want 45ms", took)
 		}
@@ -324,8 +324,8 @@ func TestOpenAbort(t *testing.T) {
 // In real time and with many at once: exactly one observation each, none lost.
 func TestOpenAccounts(t *testing.T) {
 	for _, o := range []*Open{
-		{MaxInFlight: 8},
-		{MaxInFlight: 8, Buffer: 16},
+		{Load: Load{MaxInFlight: 8}},
+		{Load: Load{MaxInFlight: 8, Buffer: 16}},
 		{},
 	} {
 		l := Load{Rate: 50_000, Count: 5000, MaxInFlight: 1, Arrivals: Arrivals{Process: Poisson}}
@@ -356,7 +356,7 @@ func (blind) Observe(*results.Exchange) {}
 // What the loop itself costs per request.
 func BenchmarkOpen(b *testing.B) {
 	epoch := time.Now()
-	o := &Open{Engine: &Each{Doer: instant{epoch}}, Observer: blind{}, MaxInFlight: 1000, Schedule: func(yield func(time.Duration) bool) {
+	o := &Open{Engine: &Each{Doer: instant{epoch}}, Observer: blind{}, Load: Load{MaxInFlight: 1000}, Schedule: func(yield func(time.Duration) bool) {
 		for range b.N {
 			if !yield(0) {
 				return

@@ -9,22 +9,21 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// maxAtOnce is how many requests a pacer may ask for at one instant before it
-// is taken to have stopped letting time pass.
+// maxAtOnce is how many requests a pacer may ask for at one instant. One that asks for
+// more lets no time pass.
 const maxAtOnce = 1 << 20
 
-// FromPacer is the schedule of a vegeta pacer, asked in virtual time: with the
-// last due time for the elapsed time, so that it owes nothing and drifts
-// nowhere. It ends where the pacer stops, or where it asks for more than a
-// million requests at one instant; bound it with [Load.Bound]. A pacer that
-// keeps state cannot be walked again. The due times are as good as the pacer's
-// answers: a vegeta.SinePacer whose trough comes near 0, or whose period holds a
-// few requests, asks for ever more at one instant, and Validate keeps the sine
-// process clear of that.
+// FromPacer returns the schedule of a vegeta pacer. It asks the pacer in virtual time: the
+// elapsed time is the last due time, so that no request is late and nothing drifts. The
+// schedule ends where the pacer stops, or where it asks for more than a million requests
+// at one instant; bound it with [Load.Bound]. The schedule of a pacer that keeps state
+// cannot be walked twice. A vegeta.SinePacer whose trough is near 0, or whose period holds
+// few requests, asks for more and more requests at one instant; Validate refuses such a
+// sine process.
 //
-// A vegeta.ConstantPacer's due times are computed here: its own rounding of the
-// gap to nanoseconds drifts, and it panics when the gap rounds to 0. One
-// without a rate, which to vegeta means "as fast as possible", is an error.
+// The due times of a vegeta.ConstantPacer are computed here, because the pacer rounds the
+// gap to nanoseconds, which drifts, and panics if the gap is rounded to 0. A pacer without
+// a rate, which to vegeta means "as fast as possible", is an error.
 func FromPacer(p vegeta.Pacer) (Schedule, error) {
 	switch c := p.(type) {
 	case nil:

@@ -9,12 +9,12 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Schedule is the due times of a run as offsets from its start, never
-// decreasing. It looks at no clock and can be walked again.
+// Schedule is the due times of a run, as offsets from its start that never decrease. It
+// does not look at a clock, and can be walked again.
 type Schedule = iter.Seq[time.Duration]
 
-// Schedule is the due times that l asks for. For the same l, seed included, it
-// is the same each time it is walked. The error is Validate's.
+// Schedule returns the due times that l asks for. The same l, seed included, gives the same
+// due times. The error is Validate's.
 func (l Load) Schedule() (Schedule, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (l Load) Bound(s Schedule) Schedule {
 	}
 }
 
-// offset is ns as a duration; false when it is beyond what one can hold.
+// offset returns ns as a duration; false if a duration cannot hold it.
 func offset(ns float64) (time.Duration, bool) {
 	if !(ns < math.MaxInt64) {
 		return 0, false
@@ -70,8 +70,7 @@ func offset(ns float64) (time.Duration, bool) {
 	return time.Duration(math.Round(ns)), true
 }
 
-// constant computes each due time from its number, so that rounding does not
-// add up to drift.
+// constant computes each due time from its number, so that rounding errors do not add up.
 func constant(rate float64) Schedule {
 	return func(yield func(time.Duration) bool) {
 		for i := 0.0; ; i++ {
@@ -96,10 +95,10 @@ func poisson(rate float64, seed uint64) Schedule {
 	}
 }
 
-// ramp stays at rate a for steady seconds and goes from there to rate b in span
-// seconds. Of those the number due by t is N(t) = at + (b−a)t²/2·span; request n
-// is due where N(t) = n. The inverse is written so that nothing cancels when a
-// and b are close.
+// ramp stays at rate a for steady seconds and then goes to rate b in span seconds. At t
+// seconds into the change, N(t) = at + (b−a)t²/2·span requests of it are due; request n is
+// due where N(t) = n. The inverse is written so that no digits cancel when a and b are
+// close.
 func ramp(a, b, steady, span float64) Schedule {
 	return func(yield func(time.Duration) bool) {
 		for i := 0.0; ; i++ {
@@ -119,7 +118,7 @@ func ramp(a, b, steady, span float64) Schedule {
 	}
 }
 
-// sine swings by amplitude to either side of rate, which it starts from.
+// sine starts at rate and swings by amplitude to either side of it.
 func sine(rate, amplitude Rate, period time.Duration) (Schedule, error) {
 	return FromPacer(vegeta.SinePacer{Period: period, Mean: pacerRate(rate), Amp: pacerRate(amplitude)})
 }
@@ -179,6 +178,6 @@ func uniform(least, most time.Duration, seed uint64) Schedule {
 }
 
 func newRand(seed uint64) *rand.Rand {
-	// The second word only has to be the same always.
+	// The second word must only stay the same.
 	return rand.New(rand.NewPCG(seed, 0x6b6162656e6368))
 }

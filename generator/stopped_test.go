@@ -47,7 +47,7 @@ func TestOpenAbortStartsNothingFromTheBuffer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := &halting{halt: cancel}
 	b := &book{}
-	o := &Open{Schedule: slices.Values([]time.Duration{0, 0}), Engine: h, Observer: b, MaxInFlight: 1, Buffer: 1}
+	o := &Open{Schedule: slices.Values([]time.Duration{0, 0}), Engine: h, Observer: b, Load: Load{MaxInFlight: 1, Buffer: 1}}
 	o.Run(ctx, time.Now(), nil)
 	if c := b.counts(t); c.Due != 2 || c.Started != 1 || c.Dropped != 1 {
 		t.Errorf("%d due, %d started, %d dropped; want the second dropped", c.Due, c.Started, c.Dropped)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Process names an arrival process.
@@ -20,33 +22,14 @@ const (
 	Sine                    // the rate swings around its mean
 )
 
-var processNames = []string{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
+var processNames = enum.Names[Process]{"constant", "poisson", "ramp", "burst", "uniform", "sine"}
 
 // Processes are the names of all arrival processes.
 func Processes() []string { return slices.Clone(processNames) }
 
-var processList = strings.Join(processNames, ", ")
-
-func (p Process) String() string {
-	if int(p) < len(processNames) {
-		return processNames[p]
-	}
-	return fmt.Sprintf("unknown(%d)", uint8(p))
-}
-
-// MarshalText writes the process's name.
-func (p Process) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// UnmarshalText reads a process's name; an unknown one is an error.
-func (p *Process) UnmarshalText(text []byte) error {
-	for i, name := range processNames {
-		if string(text) == name {
-			*p = Process(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is none of %s", text, processList)
-}
+func (p Process) String() string                   { return processNames.Text(p) }
+func (p Process) MarshalText() ([]byte, error)     { return processNames.Marshal(p) }
+func (p *Process) UnmarshalText(text []byte) error { return processNames.Unmarshal(text, p) }
 
 // Rate is a number of requests per second. Its text is "400/s", "24000/m",
 // "1/h" or a bare number of requests per second.
@@ -88,7 +71,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseFloat(number, 64)
 	if err != nil {
-		return fmt.Errorf("%q is not a rate; say it as 400/s, 24000/m, 1/h, or 400 for 400/s", text)
+		return fmt.Errorf("%q is not a rate; write it as 400/s, 24000/m, 1/h, or 400 for 400/s", text)
 	}
 	if n /= per; !(n > 0) || math.IsInf(n, 0) {
 		return fmt.Errorf("%q: a rate must be above 0 and finite, as in 400/s", text)
@@ -100,7 +83,7 @@ func (r *Rate) UnmarshalText(text []byte) error {
 // bareArrivals is Arrivals as a plain mapping, without its YAML methods.
 type bareArrivals Arrivals
 
-// MarshalYAML writes the name alone when there are no parameters.
+// MarshalYAML writes only the name if there are no parameters.
 func (a Arrivals) MarshalYAML() (any, error) {
 	if a == (Arrivals{Process: a.Process}) {
 		return a.Process.String(), nil
@@ -108,8 +91,8 @@ func (a Arrivals) MarshalYAML() (any, error) {
 	return bareArrivals(a), nil
 }
 
-// UnmarshalYAML reads the name of a process or a mapping. Either replaces a
-// whole: parameters of the process set before would be left over otherwise.
+// UnmarshalYAML reads the name of a process, or a mapping. It replaces all of a, so that no
+// parameters of another process remain.
 func (a *Arrivals) UnmarshalYAML(decode func(any) error) error {
 	var name string
 	if decode(&name) == nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A null leaves a field as if it had never been set: at its default, which is
@@ -51,14 +52,14 @@ expect: {failures: 0}
 			got := Default()
 			d := newDecoder(Default())
 			d.document([]byte(strings.ReplaceAll(text, "NULL", null)), reflect.ValueOf(&got).Elem())
-			if diff := cmp.Diff(Default(), got, cmpopts.EquateEmpty()); diff != "" || d.errs != nil {
-				t.Errorf("%s %s in a file: %v (-default +got)\n%s", path, null, d.errs, diff)
+			if diff := cmp.Diff(Default(), got, cmpopts.EquateEmpty()); diff != "" || d.Errs != nil {
+				t.Errorf("%s %s in a file: %v (-default +got)\n%s", path, null, d.Errs, diff)
 			}
 		}
 	}
 
 	at := func(p *Profile, path string) any { // the value of the field
-		v, _ := fieldAt(reflect.ValueOf(p), path)
+		v, _ := strictyaml.FieldAt(reflect.ValueOf(p), path)
 		return v.Interface()
 	}
 	untouched := Default()
@@ -95,7 +96,7 @@ expect: {failures: 0}
 	changed := Default()
 	p = &changed
 	newDecoder(Default()).document([]byte(set), reflect.ValueOf(p).Elem())
-	if err := Set(p, "target.lab.status", "null"); err != nil || *p.Target.Lab != (lab.Config{}) {
+	if err := Set(p, "target.lab.status", "null"); err != nil || *p.Target.Lab != (script.Server{}) {
 		t.Errorf("lab %+v, error %v", *p.Target.Lab, err)
 	}
 	if err := Set(p, "target", "{headers: {X-A: null, X-B: c}}"); err != nil || !cmp.Equal(p.Target.Headers, map[string]string{"X-B": "c"}) {

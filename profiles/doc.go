@@ -1,8 +1,18 @@
-// Package profiles is named questions in YAML: load, pool, target and
-// expectation, the library of those that come with kabench, and strict loading.
+// Package profiles reads the questions that kabench answers. A [Profile] is a
+// question in YAML: the load, the pool or the client under test, the target, and
+// what the results must show.
 //
-// [Load] reads a profile onto [Default], applies `--set path=value` changes and
-// validates the outcome; every complaint names the file, the line and the
-// field, and all of them come at once. [Marshal] writes a profile with nothing
-// left out, so that it loads back to the same.
+// [Load] reads a profile onto [Default], applies changes of the form path=value as
+// the flag --set does, and validates the result. Reading is strict, and all
+// complaints come at once ([Errors]), each with file, line, field and fix.
+// [Marshal] writes a profile with nothing left out, so that it loads back to the
+// same one; [Redact] takes the secrets out first.
+//
+// A library comes with kabench: [Profiles] and [Incidents] are whole profiles,
+// [Pools] are the pools of real HTTP clients, and [Servers] are real servers.
+// [LoadPool], [ReadServer] and [Find] take their names.
+//
+// A profile is data: the package starts nothing. To run one, see package kabench; to
+
+// check one without traffic, see package lint.
 package profiles

@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/network"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // docs/profiles.md names every field of a profile, and its example is one.
@@ -32,7 +33,7 @@ func TestDocsNameEveryField(t *testing.T) {
 			if name == "" {
 				continue
 			}
-			full := join(path, name)
+			full := strictyaml.Join(path, name)
 			_, inSection, nested := strings.Cut(full, ".") // a section's table leaves the section's name out
 			if !nested {
 				inSection = full
@@ -82,8 +83,8 @@ func TestDocsTellTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := Default()
-	defaults.Network = new(sandbox.Config)
-	defaults.Target.Lab, defaults.Target.Link = new(lab.Config), new(lab.LinkConfig) // of a section that is given, but empty
+	defaults.Network = new(network.Config)
+	defaults.Target.Lab, defaults.Target.Link = new(script.Server), new(script.Link) // of a section that is given, but empty
 	texts := func(cell string) []string {
 		var list []string
 		for _, m := range docCode.FindAllStringSubmatch(cell, -1) {
@@ -108,21 +109,17 @@ func TestDocsTellTheDefaults(t *testing.T) {
 				continue
 			}
 			for k, name := range names {
-				v, found := fieldAt(reflect.ValueOf(defaults), join(section, name))
+				v, found := strictyaml.FieldAt(reflect.ValueOf(defaults), strictyaml.Join(section, name))
 				switch {
 				case !found:
-					t.Errorf("there is no %s", join(section, name))
+					t.Errorf("there is no %s", strictyaml.Join(section, name))
 				case len(values) > 0:
 					told++
-					want := encoder{}
-					if err := want.pair("", "default", v); err != nil {
-						t.Error(err)
-					}
-					if got := "default: " + values[k] + "\n"; got != want.text.String() {
-						t.Errorf("%s: the page says %sit is %s", join(section, name), got, want.text.String())
+					if want := strictyaml.ValueText(v); values[k] != want {
+						t.Errorf("%s: the page says the default is %s, it is %s", strictyaml.Join(section, name), values[k], want)
 					}
 				case !v.IsZero() && v.Kind() != reflect.Pointer:
-					t.Errorf("%s: the page gives no default, it is %v", join(section, name), v)
+					t.Errorf("%s: the page gives no default, it is %v", strictyaml.Join(section, name), v)
 				}
 			}
 		}

@@ -13,7 +13,8 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestMarshal(t *testing.T) {
@@ -51,7 +52,7 @@ load:
   max_lag: 50ms
   seed: 18446744073709551615
 pool:
-  max_conns: 0
+  max_conns: -1
   max_idle: -1
   pending_max: -1
   pending_timeout: 0s
@@ -74,8 +75,8 @@ pool:
   response_clock: total
   max_lifetime: 0s
   lifetime_jitter: 0
-  max_requests: 0
-  max_conns_all: 0
+  max_requests: -1
+  max_conns_all: -1
   make_room: false
   max_idle_all: -1
   cap_counts: all
@@ -147,11 +148,12 @@ func loadsBack(t interface {
 	}
 	back, err := Load("back.yaml", text, nil)
 	if err != nil {
-		if len(text) > maxSize { // quoting made it longer
+		if len(text) > strictyaml.MaxSize { // quoting made it longer
 			return
 		}
 		t.Fatalf("%v\n%s", err, text)
 	}
+	p.Warnings = nil // what was read has been written in the new spelling
 	if diff := cmp.Diff(p, back, cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Fatalf("(-want +got)\n%s\n%s", diff, text)
 	}
@@ -200,7 +202,7 @@ func anyProfile(t *rapid.T) *Profile {
 		p.Load.Arrivals.Amplitude = p.Load.Rate * generator.Rate(rapid.Float64Range(1e-3, 0.9).Draw(t, "amplitude"))
 		p.Load.Arrivals.Period = 100*time.Second + span("period")
 	}
-	p.Pool.MaxConns, p.Pool.MaxIdle, p.Pool.PendingMax = draw("max_conns", 0, 9), draw("max_idle", -1, 9), draw("pending_max", -1, 9)
+	p.Pool.MaxConns, p.Pool.MaxIdle, p.Pool.PendingMax = draw("max_conns", 1, 10), draw("max_idle", -1, 9), draw("pending_max", -1, 9)
 	p.Pool.LeaseOrder = pool.Order(draw("lease_order", 0, 2))
 	p.Pool.IdleTimeout, p.Pool.MaxLifetime = span("idle_timeout"), span("max_lifetime")
 	p.Pool.Expiry = pool.Expiry(draw("expiry", 0, 7))
@@ -224,14 +226,14 @@ func anyProfile(t *rapid.T) *Profile {
 	if some("url") {
 		p.Target.URL = "https://u:p@[::1]:8443/a%20b?c=d&e"
 	} else {
-		p.Target.Lab = &lab.Config{
+		p.Target.Lab = &script.Server{
 			IdleTimeout: span("lab"), Body: int64(draw("lab body", 2, 1<<40)), Chunked: some("chunked"),
-			Fault: lab.Fault(draw("fault", 1, 9)), FaultOn: lab.FaultOn(draw("fault_on", -2, 5)),
-			Delay: lab.Delay{Form: lab.Uniform, A: 1, B: time.Duration(draw("delay", 1, 9))},
+			Fault: script.Fault(draw("fault", 1, 9)), FaultOn: script.FaultOn(draw("fault_on", -2, 5)),
+			Delay: script.Delay{Form: script.Uniform, A: 1, B: time.Duration(draw("delay", 1, 9))},
 		}
 	}
 	if some("link") {
-		p.Target.Link = &lab.LinkConfig{Delay: time.Duration(draw("link delay", 0, 99))}
+		p.Target.Link = &script.Link{Delay: time.Duration(draw("link delay", 0, 99))}
 	}
 	if some("expect") {
 		p.Expect = map[string]string{"failures": "0", "idle_at_failure.p50": "1ms..5ms", "statuses.503": "> 0"}

@@ -19,8 +19,6 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add([]byte(text), "target.headers.X-A=b")
 	}
-	f.Add([]byte(lintBase), "server={silent: true, idle_timeout: 1ns, max_connections: 1, threads: 1, backlog: 1}")
-	f.Add([]byte(lintBase), "via={passes_on: true, idle_timeout: 2562047h, idle_early: 1s, max_requests: 1, unannounced: true, max_lifetime: 1ns}")
 	f.Add([]byte(good), "remedies=[{name: a, set: {pool.max_idle: 2}}]")
 	f.Fuzz(func(t *testing.T, data []byte, set string) {
 		all := string(data) + set
@@ -36,13 +34,6 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		loadsBack(t, p)
-		if p.Target.File == "" {
-			for _, finding := range Lint(p) {
-				if finding.Path == "" || finding.Set == "" || finding.Seen == "" {
-					t.Errorf("half a finding: %+v", finding)
-				}
-			}
-		}
 		red := Redact(*p)
 		if _, err := Marshal(&red); err != nil {
 			t.Fatal(err)

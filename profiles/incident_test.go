@@ -43,7 +43,7 @@ func TestIncidentComplaints(t *testing.T) {
 		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                   "target.pipeline: the stock client",
 		"load: {rate: 1}\ntarget: {lab: {}, split_writes: true}\n":                           "target.split_writes: has no effect without a body",
 		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, split_writes: true, body: x}\n":   "target.split_writes: the stock client",
-		good + "pool: {on_write_error: stop}\n":                                              "with liveness: events an answer is read as it comes",
+		good + "pool: {on_write_error: stop}\n":                                              "with liveness: events a response is read as it comes",
 		good + "pool: {on_write_error: stop, liveness: probe}\n":                             "",
 	} {
 		got := strings.Join(complaints(t, text), "\n")

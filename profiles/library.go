@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 //go:embed examples/*.yaml incidents/*.yaml pools/*.yaml servers/*.yaml
@@ -76,43 +78,30 @@ func pick(what, name string, all []Embedded) (Embedded, error) {
 // a pointer to what d's defaults are; or from a profile, which it hands over. It
 // returns the path of the part within what was read.
 func (d *decoder) partOfDocument(source string, data []byte, key string, part, document any, fromProfile func(*Profile)) (section string) {
-	d.source, d.lined = source, true
-	n := d.parseDocument(data)
+	d.Source, d.Lined = source, true
+	n := d.Document(data)
 	switch {
-	case n == nil && len(d.errs) == 0:
-		d.bad("", nil, "is empty; write the %s's parameters", key)
+	case n == nil && len(d.Errs) == 0:
+		d.Complain("", nil, "is empty; write the %s's parameters", key)
 	case n == nil:
-	case hasKey(n, "load"):
+	case strictyaml.HasKey(n, "load"):
 		whole := Default()
-		d.defaults = reflect.ValueOf(Default())
-		d.decode("", n, reflect.ValueOf(&whole).Elem())
+		d.Defaults = reflect.ValueOf(Default())
+		d.Decode("", n, reflect.ValueOf(&whole).Elem())
 		fromProfile(&whole)
 		if key == "lab" {
 			return "target.lab"
 		}
 		return key
-	case hasKey(n, key):
-		d.decode("", n, reflect.ValueOf(document).Elem())
+	case strictyaml.HasKey(n, key):
+		d.Decode("", n, reflect.ValueOf(document).Elem())
 		return key
 	default:
 		v := reflect.ValueOf(part).Elem()
-		d.defaults = reflect.ValueOf(v.Interface())
-		d.decode("", n, v)
+		d.Defaults = reflect.ValueOf(v.Interface())
+		d.Decode("", n, v)
 	}
 	return ""
-}
-
-func hasKey(n ast.Node, key string) bool {
-	m, ok := n.(*ast.MappingNode)
-	if !ok {
-		return false
-	}
-	for _, pair := range m.Values {
-		if isScalar(pair.Key) && pair.Key.GetToken().Value == key {
-			return true
-		}
-	}
-	return false
 }
 
 // fileText is a file of the library; empty when there is none.
@@ -141,13 +130,13 @@ func shelf(folder string) []Embedded {
 
 // about is what a text of the library says it asks, and where it is from.
 func about(text string) (question, source string) {
-	var d decoder
-	n, _ := d.parse("", text).(*ast.MappingNode)
+	var d strictyaml.Decoder
+	n, _ := d.Document([]byte(text)).(*ast.MappingNode)
 	if n == nil {
 		return "", ""
 	}
 	for _, pair := range n.Values {
-		value, _ := d.scalar("", pair.Value)
+		value, _ := d.Scalar("", pair.Value)
 		switch pair.Key.GetToken().Value {
 		case "question":
 			question = value

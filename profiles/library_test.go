@@ -95,7 +95,7 @@ func TestLoadPoolFile(t *testing.T) {
 	}
 	for text, complaint := range map[string]string{
 		"max_idl: 3\n":                       ":1:1: max_idl: unknown key; did you mean max_idle?",
-		"pool:\n  max_idle: -3\n":            ":2:3: pool.max_idle: -3 is below -1 (-1 means no cap, 0 no keep-alive)",
+		"pool:\n  max_idle: -3\n":            ":2:3: pool.max_idle: -3 is below 0 (write none, or -1, for no cap; 0 means no keep-alive)",
 		"pool:\n  max_idle: 3\nmax_conns: 1": ":3:1: max_conns: unknown key here; did you mean pool.max_conns?",
 		"":                                   ": is empty; write the pool's parameters",
 		"[fifo]":                             ":1:1: is a list; a mapping of keys to values belongs here",

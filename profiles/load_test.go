@@ -13,7 +13,8 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -85,10 +86,10 @@ expect:
 	want.Pool.Liveness, want.Pool.ProbeAfter = pool.Probe, 2*time.Second
 	want.Target.Method, want.Target.Body = "POST", "{\"a\": 1}\n"
 	want.Target.Headers = map[string]string{"X-Number": "007", "X-Flag": "true", "X-Text": "a: b"}
-	want.Target.Lab = &lab.Config{
-		Delay: lab.Delay{Form: lab.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: lab.CloseOnIdle, FaultOn: 3,
+	want.Target.Lab = &script.Server{
+		Delay: script.Delay{Form: script.Uniform, A: 10 * time.Millisecond, B: 30 * time.Millisecond}, Fault: script.CloseOnIdle, FaultOn: 3,
 	}
-	want.Target.Link = &lab.LinkConfig{Delay: 5 * time.Millisecond}
+	want.Target.Link = &script.Link{Delay: 5 * time.Millisecond}
 	want.Expect = map[string]string{"failures": "0", "failures.rate": "< 1%"}
 
 	got, err := Load("p.yaml", []byte(text), nil)
@@ -111,7 +112,7 @@ func TestComplaints(t *testing.T) {
 		}},
 		{"a slip", good + "pool:\n  idle_timout: 3s\n", []string{"p.yaml:4:3: pool.idle_timout: unknown key; did you mean idle_timeout?"}},
 		{"in the wrong place", good + "idle_timeout: 3s\n", []string{"p.yaml:3:1: idle_timeout: unknown key here; did you mean pool.idle_timeout?"}},
-		{"nothing like it", good + "pool: {wibble: 3}\n", []string{"p.yaml:3:8: pool.wibble: unknown key; the keys here are " + strings.Join(keysOf(reflect.TypeFor[pool.Policy]()), ", ")}},
+		{"nothing like it", good + "pool: {wibble: 3}\n", []string{"p.yaml:3:8: pool.wibble: unknown key; the keys here are " + strings.Join(strictyaml.KeysOf(reflect.TypeFor[pool.Policy]()), ", ")}},
 		{"no unit", good + "pool: {idle_timeout: 3}\n", []string{`p.yaml:3:22: pool.idle_timeout: 3 has no unit; say "3s" or "3ms"`}},
 		{"no unit, quoted", good + "pool: {idle_timeout: '3'}\n", []string{`p.yaml:3:22: pool.idle_timeout: 3 has no unit; say "3s" or "3ms"`}},
 		{"zero has none", good + "pool: {idle_timeout: 0}\n", nil},
@@ -127,15 +128,15 @@ func TestComplaints(t *testing.T) {
 			`p.yaml:3:22: target.lab.body: "-0x1" is not plain decimal; write it with the digits 0 to 9 alone`,
 		}},
 		{"below zero", "load: {rate: 1, seed: -1}\ntarget: {lab: {}}\n", []string{`p.yaml:1:23: load.seed: "-1" is not a whole number from 0`}},
-		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit`}},
+		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit; did you mean fifo?`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
-			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine`}},
+			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},
 		{"arrivals with wrong parameters", "load:\n  rate: 1\n  arrivals:\n    process: burst\n    onn: 1\n    off: x\ntarget: {lab: {}}\n", []string{
 			"p.yaml:5:5: load.arrivals.onn: unknown key; did you mean on?",
 			`p.yaml:6:10: load.arrivals.off: "x" is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`,
 		}},
-		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep`}},
+		{"an expiry that is none", good + "pool: {expiry: [lease, tmer]}\n", []string{`p.yaml:3:16: pool.expiry: "tmer" is none of lease, release, timer, sweep; did you mean timer?`}},
 		{"an expiry that is a mapping", good + "pool: {expiry: {lease: 1}}\n", []string{"p.yaml:3:16: pool.expiry: is a mapping; a list belongs here"}},
 		{"a delay that is none", "load: {rate: 1}\ntarget:\n  lab: {delay: uniform 3s}\n", []string{`p.yaml:3:16: target.lab.delay: "uniform 3s": want "uniform LEAST MOST"`}},
 		{"given twice", good + "load: {rate: 1}\n", []string{"p.yaml:3:1: load: given twice, first on line 1; remove one"}},
@@ -156,7 +157,7 @@ func TestComplaints(t *testing.T) {
 		{"not YAML", "load: [1\n", []string{"p.yaml:1:7: not YAML: sequence end token ']' not found"}},
 		{"deep", strings.Repeat("[", 1000), []string{"p.yaml:1:41: nested too deep"}},
 		{"a deep list", strings.Repeat("- ", 1000), []string{"p.yaml:1:81: nested too deep"}},
-		{"long", "# " + strings.Repeat("x", maxSize), []string{"p.yaml: longer than 65536 bytes; put large bodies into a target file (target.file)"}},
+		{"long", "# " + strings.Repeat("x", strictyaml.MaxSize), []string{"p.yaml: longer than 65536 bytes; put large bodies into a target file (target.file)"}},
 		{"not text", "name: \xff", []string{"p.yaml: not UTF-8 text"}},
 		{"sections complain with their lines", `
 client: policy2
@@ -307,20 +308,22 @@ func TestLoadSetsAlone(t *testing.T) {
 // Whatever is added to the profile can be set and written.
 func TestEveryFieldIsSupported(t *testing.T) {
 	text := reflect.TypeFor[interface{ UnmarshalText([]byte) error }]()
-	own := reflect.TypeFor[yamlDecoder]()
+	own := reflect.TypeFor[interface {
+		UnmarshalYAML(decode func(any) error) error
+	}]()
 	var check func(path string, f reflect.Type)
 	check = func(path string, f reflect.Type) {
 		switch p := reflect.PointerTo(f); {
-		case f == durationType || p.Implements(text):
+		case f == reflect.TypeFor[time.Duration]() || p.Implements(text):
 		case f.Kind() == reflect.Pointer:
 			check(path, f.Elem())
 		case f.Kind() == reflect.Struct:
-			for field := range fieldsOf(f) {
-				name, _ := fieldName(field)
+			for field := range strictyaml.FieldsOf(f) {
+				name, _ := strictyaml.FieldKey(field)
 				if name == "" || !field.IsExported() {
 					t.Errorf("%s.%s has no yaml name", path, field.Name)
 				}
-				check(join(path, name), field.Type)
+				check(strictyaml.Join(path, name), field.Type)
 			}
 		case p.Implements(own), f.Kind() == reflect.String, f.Kind() == reflect.Bool, reflect.Zero(f).CanInt(), reflect.Zero(f).CanUint(), reflect.Zero(f).CanFloat():
 		case f.Kind() == reflect.Map && f.Key().Kind() == reflect.String, f.Kind() == reflect.Slice, f.Kind() == reflect.Array:

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // maxProxies bounds target.proxies.
@@ -55,7 +56,7 @@ func (p *Profile) Path() (Path, error) {
 	hosts := hostNames(p.Network)
 	known := func(field, name string) bool {
 		switch {
-		case name == sandbox.ClientName:
+		case name == network.ClientName:
 			bad("%s: the client cannot be it; name another host", field)
 		case !slices.Contains(hosts, name):
 			bad("%s: there is no host %q; %s", field, name, hostsThereAre(hosts))
@@ -145,7 +146,7 @@ func among(names, others []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(others, n) })
 }
 
-func hostNames(c *sandbox.Config) []string {
+func hostNames(c *network.Config) []string {
 	names := make([]string, len(c.Hosts))
 	for i, h := range c.Hosts {
 		names[i] = h.Name
@@ -153,7 +154,7 @@ func hostNames(c *sandbox.Config) []string {
 	return names
 }
 
-func balancerNames(c *sandbox.Config) []string {
+func balancerNames(c *network.Config) []string {
 	names := make([]string, len(c.Balancers))
 	for i, b := range c.Balancers {
 		names[i] = b.Name
@@ -161,7 +162,7 @@ func balancerNames(c *sandbox.Config) []string {
 	return names
 }
 
-func balancerNamed(c *sandbox.Config, name string) *sandbox.BalancerConfig {
+func balancerNamed(c *network.Config, name string) *network.Balancer {
 	for i := range c.Balancers {
 		if c.Balancers[i].Name == name {
 			return &c.Balancers[i]
@@ -185,7 +186,7 @@ type leg struct {
 }
 
 // carriedBy reports whether l is the link of the leg.
-func (g leg) carriedBy(l sandbox.LinkConfig) bool {
+func (g leg) carriedBy(l network.Link) bool {
 	return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
 }
 
@@ -207,7 +208,7 @@ func (p *Profile) legs(path Path) []leg {
 			}
 		}
 	}
-	to(sandbox.ClientName, []string{path.At})
+	to(network.ClientName, []string{path.At})
 	for i, proxy := range path.Proxies {
 		if i+1 < len(path.Proxies) {
 			to(proxy, path.Proxies[i+1:i+2])
@@ -218,84 +219,89 @@ func (p *Profile) legs(path Path) []leg {
 	return legs
 }
 
-// index is the number of an element in the path of a field as package sandbox
+// index is the number of an element in the path of a field as package network
 // writes it: hosts[0].name.
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
 // networkComplaints are those about the network and what is served in it.
 func (p *Profile) networkComplaints() Errors {
-	var list Errors
-	for i, proxy := range p.Target.Proxies {
-		list = append(list, under(fmt.Sprintf("target.proxies.%d", i), proxy.ProxyConfig.Validate())...)
-	}
-	bad := func(path, format string, args ...any) {
-		list = append(list, Complaint{Path: path, Text: fmt.Sprintf(format, args...)})
-	}
-	if len(p.Target.Proxies) > maxProxies {
-		bad("target.proxies", "there are %d; at most %d can stand in a row", len(p.Target.Proxies), maxProxies)
-	}
-	if len(p.Target.Proxies) > 0 && p.Target.Lab == nil {
-		bad("target.proxies", "stand before target.lab only; set it, or remove them")
-	}
-	if len(p.Target.Proxies) > 0 && p.Target.Lab != nil && p.Target.Lab.TLS {
-		bad("target.lab.tls", "the proxies speak plain HTTP to the server; remove it, or target.proxies (target.proxies.0.tls is for the client's side)")
-	}
-	for i, proxy := range p.Target.Proxies {
-		if i > 0 && proxy.TLS {
-			bad(fmt.Sprintf("target.proxies.%d.tls", i), "the proxy before it speaks plain HTTP to it; remove it")
-		}
-	}
+	list := p.proxyComplaints()
 	if p.Network == nil {
-		if len(p.Target.On) > 0 {
-			bad("target.on", "has no effect without network; remove it")
-		}
-		if p.Target.At != "" {
-			bad("target.at", "has no effect without network; remove it")
-		}
-		for i, proxy := range p.Target.Proxies {
-			if proxy.On != "" {
-				bad(fmt.Sprintf("target.proxies.%d.on", i), "has no effect without network; remove it")
-			}
-		}
-		return list
+		return append(list, p.withoutNetwork()...)
 	}
-	if p.Target.Link != nil {
-		bad("target.link", "is for a target on the loopback; in a network use network.links")
-	}
-	if p.Target.AllowPortExhaustion {
-		bad("target.allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it")
-	}
-	own := under("network", p.Network.Validate())
+	list = append(list, broken("target",
+		rule{p.Target.Link != nil, "link", "is for a target on the loopback; in a network use network.links"},
+		rule{p.Target.AllowPortExhaustion, "allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it"},
+	)...)
+	own := strictyaml.Under("network", p.Network.Validate())
 	for i := range own {
 		own[i].Path = index.ReplaceAllString(own[i].Path, ".$1")
 	}
 	list = append(list, own...)
 	path, err := p.Path()
-	list = append(list, under("", err)...)
+	list = append(list, strictyaml.Under("", err)...)
 	if len(own) > 0 || err != nil {
 		return list
 	}
+	return append(list, p.linkComplaints(path)...)
+}
+
+// proxyComplaints are those about target.proxies, with a network and without.
+func (p *Profile) proxyComplaints() Errors {
+	var list Errors
+	proxies, served := p.Target.Proxies, p.Target.Lab
+	for i, proxy := range proxies {
+		list = append(list, strictyaml.Under(fmt.Sprintf("target.proxies.%d", i), proxy.Proxy.Validate())...)
+	}
+	some := len(proxies) > 0
+	list = append(list, broken("target",
+		rule{len(proxies) > maxProxies, "proxies", fmt.Sprintf("there are %d; at most %d can stand in a row", len(proxies), maxProxies)},
+		rule{some && served == nil, "proxies", "stand before target.lab only; set it, or remove them"},
+		rule{some && served != nil && served.TLS, "lab.tls", "the proxies speak plain HTTP to the server; remove it, or target.proxies (target.proxies.0.tls is for the client's side)"},
+	)...)
+	for i, proxy := range proxies {
+		list = append(list, broken("target.proxies",
+			rule{i > 0 && proxy.TLS, fmt.Sprintf("%d.tls", i), "the proxy before it speaks plain HTTP to it; remove it"})...)
+	}
+	return list
+}
+
+// withoutNetwork are the complaints about settings that need a network.
+func (p *Profile) withoutNetwork() Errors {
+	const text = "has no effect without network; remove it"
+	list := broken("target",
+		rule{len(p.Target.On) > 0, "on", text},
+		rule{p.Target.At != "", "at", text})
+	for i, proxy := range p.Target.Proxies {
+		list = append(list, broken("target.proxies", rule{proxy.On != "", fmt.Sprintf("%d.on", i), text})...)
+	}
+	return list
+}
+
+// linkComplaints are those about links that no request passes, and about their
+// rules that would match nothing.
+func (p *Profile) linkComplaints(path Path) Errors {
+	var list Errors
 	legs := p.legs(path)
 	for i, l := range p.Network.Links {
 		at := fmt.Sprintf("network.links.%d", i)
-		n := slices.IndexFunc(legs, func(g leg) bool {
-			return g.carriedBy(l)
-		})
+		n := slices.IndexFunc(legs, func(g leg) bool { return g.carriedBy(l) })
 		if n < 0 {
-			bad(at+".between", "no request passes between %s and %s: they go %s; remove the link, or see target.on and target.at", l.Between[0], l.Between[1], told(legs))
+			list = append(list, Complaint{Path: at + ".between", Text: fmt.Sprintf(
+				"no request passes between %s and %s: they go %s; remove the link, or see target.on and target.at", l.Between[0], l.Between[1], wayText(legs))})
 			continue
 		}
 		for k, r := range l.Rules {
 			if why := legs[n].unmatched(p.Network, r, path.Port); why != "" {
-				bad(fmt.Sprintf("%s.rules.%d", at, k), "would match nothing: %s", why)
+				list = append(list, Complaint{Path: fmt.Sprintf("%s.rules.%d", at, k), Text: "would match nothing: " + why})
 			}
 		}
 	}
 	return list
 }
 
-// told is the way of the requests in words.
-func told(legs []leg) string {
+// wayText is the way of the requests in words.
+func wayText(legs []leg) string {
 	var list []string
 	for _, g := range legs {
 		list = append(list, g.near+" to "+g.far)

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // unmatched says why no packet on the leg, in the network c, can match r; ""
 // when one can.
-func (g leg) unmatched(c *sandbox.Config, r sandbox.RuleConfig, port uint16) string {
+func (g leg) unmatched(c *network.Config, r network.Rule, port uint16) string {
 	if r.After != "" || r.Until != "" {
 		return "after and until wait for events, and in a profile's run there are none"
 	}
@@ -30,7 +30,7 @@ func (g leg) unmatched(c *sandbox.Config, r sandbox.RuleConfig, port uint16) str
 
 // isOneOf reports whether a rule's src or dst, a name or an address, may be that
 // of a packet whose host or balancer is one of names.
-func isOneOf(c *sandbox.Config, want string, names ...string) bool {
+func isOneOf(c *network.Config, want string, names ...string) bool {
 	addr, err := netip.ParseAddr(want)
 	if want == "" || slices.Contains(names, want) {
 		return true
@@ -40,7 +40,7 @@ func isOneOf(c *sandbox.Config, want string, names ...string) bool {
 
 // isClientPort reports whether a connection over the leg may come from the port;
 // 0 is any.
-func (g leg) isClientPort(c *sandbox.Config, port uint16) bool {
+func (g leg) isClientPort(c *network.Config, port uint16) bool {
 	return port == 0 || slices.ContainsFunc(g.clients, func(n string) bool {
 		ports, known := c.Ports(n)
 		return !known || ports[0] <= int(port) && int(port) <= ports[1]
@@ -48,15 +48,15 @@ func (g leg) isClientPort(c *sandbox.Config, port uint16) bool {
 }
 
 // neverSent says why TCP sends no packet of r's flags; "" if it does.
-func neverSent(r sandbox.RuleConfig) string {
+func neverSent(r network.Rule) string {
 	const alone = "stands alone or with . (ACK), and without data"
-	has := func(f sandbox.Flags) bool { return r.Flags&f != 0 }
+	has := func(f network.Flags) bool { return r.Flags&f != 0 }
 	switch {
-	case has(sandbox.SYN) && (has(sandbox.FIN|sandbox.RST|sandbox.PSH|sandbox.URG) || r.Data):
+	case has(network.SYN) && (has(network.FIN|network.RST|network.PSH|network.URG) || r.Data):
 		return "the flag S " + alone
-	case has(sandbox.RST) && (has(sandbox.FIN|sandbox.PSH|sandbox.URG) || r.Data):
+	case has(network.RST) && (has(network.FIN|network.PSH|network.URG) || r.Data):
 		return "the flag R " + alone
-	case r.NotFlags&sandbox.ACK != 0 && (has(sandbox.FIN|sandbox.PSH|sandbox.URG) || r.Data):
+	case r.NotFlags&network.ACK != 0 && (has(network.FIN|network.PSH|network.URG) || r.Data):
 		return "only packets with the flag S or R come without . (ACK)"
 	}
 	return ""
@@ -65,10 +65,10 @@ func neverSent(r sandbox.RuleConfig) string {
 // sentByOpener reports whether the end that opens a connection may send packets
 // of r's flags, and sentByOther whether the other may: the first S is the
 // opener's, and the one in answer has the ACK.
-func sentByOpener(r sandbox.RuleConfig) bool {
-	return r.Flags&(sandbox.SYN|sandbox.ACK) != sandbox.SYN|sandbox.ACK
+func sentByOpener(r network.Rule) bool {
+	return r.Flags&(network.SYN|network.ACK) != network.SYN|network.ACK
 }
 
-func sentByOther(r sandbox.RuleConfig) bool {
-	return r.Flags&sandbox.SYN == 0 || r.NotFlags&sandbox.ACK == 0
+func sentByOther(r network.Rule) bool {
+	return r.Flags&network.SYN == 0 || r.NotFlags&network.ACK == 0
 }

@@ -1,9 +1,11 @@
 package profiles
 
 import (
+	"reflect"
 	"slices"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/strictyaml"
 )
 
 // Preset is the pool of a real client, made in one of its ways, as a policy:
@@ -24,6 +26,8 @@ type Preset struct {
 	Pool   pool.Policy `yaml:"pool"`
 	// Base is the preset that Pool began with, in a file; see Profile.Preset.
 	Base string
+	// Warnings are what was understood although it is written in an old spelling.
+	Warnings []string
 }
 
 func (p Preset) names() []string { return append([]string{p.Name}, p.Also...) }
@@ -69,16 +73,42 @@ func parsePreset(source string, data []byte) (Preset, error) {
 	section := d.partOfDocument(source, data, "pool", &p.Pool, &p, func(whole *Profile) {
 		d.label(whole)
 		p.Pool, d.preset = whole.Pool, whole.Preset
-		if _, said := d.at["pool"]; !said {
-			d.bad("pool", nil, "is not there, so the profile has no pool of its own; give pool, or name a preset ('kabench pools' lists them)")
+		if _, said := d.Places["pool"]; !said {
+			d.Complain("pool", nil, "is not there, so the profile has no pool of its own; give pool, or name a preset ('kabench pools' lists them)")
 		}
 	})
-	p.Base = d.preset
-	refused := d.errs
-	for _, c := range under(section, p.Pool.Validate()) {
-		if !refused.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, source))
+	p.Base, p.Warnings = d.preset, d.warnings()
+	refused := d.Errs
+	for _, c := range strictyaml.Under(section, p.Pool.Validate()) {
+		if !refused.Touch(c.Path) {
+			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
-	return p, WithoutSecrets(d.errs.asError(), string(data))
+	return p, WithoutSecrets(d.Errs.Err(), string(data))
+}
+
+// Override is a field of a pool that differs from the preset it began with.
+type Override struct {
+	Path   string // as in --set
+	Preset string // the preset's value, as YAML
+	Run    string // the pool's
+}
+
+// Overrides are the fields in which p's pool differs from its preset's, in their
+// order; none without a preset.
+func Overrides(p *Profile) []Override {
+	preset, found := FindPool(p.Preset)
+	if !found {
+		return nil
+	}
+	var all []Override
+	theirs, ours := reflect.ValueOf(preset.Pool), reflect.ValueOf(p.Pool)
+	for f := range strictyaml.FieldsOf(theirs.Type()) {
+		name, _ := strictyaml.FieldKey(f)
+		a, b := strictyaml.ValueText(theirs.FieldByIndex(f.Index)), strictyaml.ValueText(ours.FieldByIndex(f.Index))
+		if a != b {
+			all = append(all, Override{strictyaml.Join("pool", name), a, b})
+		}
+	}
+	return all
 }

@@ -56,11 +56,11 @@ func pathsSet(t *testing.T, text, section string) []string {
 	t.Helper()
 	d := newDecoder(Default())
 	var set []string
-	for key, value := range d.pairs("", d.parse("", text)) {
+	for key, value := range d.Pairs("", d.Document([]byte(text))) {
 		if key.Value != section {
 			continue
 		}
-		for field := range d.pairs(section, value) {
+		for field := range d.Pairs(section, value) {
 			set = append(set, field.Value)
 		}
 	}
@@ -103,7 +103,7 @@ func TestFindPool(t *testing.T) {
 }
 
 // The values that make each client what it is. What is left out is the model's
-// default.
+// default; a cap on connections that is left out is none.
 func TestPresetValues(t *testing.T) {
 	const (
 		lifo, fifo, first = pool.LIFO, pool.FIFO, pool.FirstFit
@@ -203,6 +203,11 @@ func TestPresetValues(t *testing.T) {
 		got := row{
 			p.MaxConns, p.MaxConnsAll, p.MaxIdle, p.MaxIdleAll, p.PendingMax, p.PendingTimeout, p.LateBind, p.LeaseOrder, p.IdleTimeout, p.Expiry,
 			p.ServerHint, p.Liveness, p.ProbeAfter, p.Reap, p.CapCounts, p.Resend,
+		}
+		for _, limit := range []*int{&want.perKey, &want.overall} {
+			if *limit == 0 {
+				*limit = pool.NoCap
+			}
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n got %+v\nwant %+v", name, got, want)

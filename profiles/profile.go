@@ -2,12 +2,11 @@ package profiles
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
-	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Profile is a question and the load, pool, target and expectations that ask
@@ -30,7 +29,7 @@ type Profile struct {
 	Target Target `yaml:"target"`
 	// Network is a private network to run in: the client, and the hosts that
 	// target.lab and target.proxies are served on. See Path.
-	Network *sandbox.Config `yaml:"network,omitempty"`
+	Network *network.Config `yaml:"network,omitempty"`
 	// Server and Via are what is known of a target that is not target.lab, and
 	// of a load balancer on the way to it. Only Check looks at them.
 	Server ServerFacts `yaml:"server,omitempty"`
@@ -45,6 +44,9 @@ type Profile struct {
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says, in an incident, is the verdict in words; its figures are measured.
 	Says Says `yaml:"says,omitempty"`
+	// Warnings are what Load and Set understood although it is written in an old
+	// spelling, each with its place. They are not written.
+	Warnings []string
 	// Assumed are the paths of fields that nobody gave and that Check must not
 	// take for facts of the user's: see LoadToCheck. It is not written. Empty: all is
 	// as it is said.
@@ -85,88 +87,8 @@ type Says struct {
 	Set      string `yaml:"set,omitempty"`      // "Set ...: none of 1027 requests failed"
 }
 
-// Target is where the requests go and what they are: one of URL, File and Lab.
-type Target struct {
-	URL     string            `yaml:"url,omitempty"`
-	Method  string            `yaml:"method"`
-	Headers map[string]string `yaml:"headers,omitempty"`
-	Body    string            `yaml:"body,omitempty"`
-	// BodySize, in place of Body, is the length of a body whose bytes do not
-	// matter.
-	BodySize int `yaml:"body_size,omitempty"`
-	// Pipeline makes each exchange so many requests in a row on one connection,
-	// sent without waiting for an answer, and over with the last one; 0 and 1: one.
-	Pipeline int `yaml:"pipeline,omitempty"`
-	// SplitWrites sends the head and the body of a request in two writes.
-	SplitWrites bool `yaml:"split_writes,omitempty"`
-	// RequestID sends X-Request-Id with each exchange: its number, the same in
-	// each of its attempts.
-	RequestID bool `yaml:"request_id,omitempty"`
-	// File is a vegeta target file, Format its format: http (also when empty) or
-	// json. Each of its targets has its own method, headers and body.
-	File   string `yaml:"file,omitempty"`
-	Format string `yaml:"format,omitempty"`
-	TLS    TLS    `yaml:"tls,omitempty"`
-	TCP    TCP    `yaml:"tcp,omitempty"`
-	// SourceAddresses are addresses of this machine that connections come from,
-	// in turn, each with its own ports; none: the kernel chooses one.
-	SourceAddresses []string `yaml:"source_addresses,omitempty"`
-	// Lab makes kabench serve the target itself, in place of URL and File.
-	Lab *lab.Config `yaml:"lab,omitempty"`
-	// On are the hosts of the network that serve Lab, alike; empty: the host
-	// "server", or without one the backends of the balancer that At is.
-	On Names `yaml:"on,omitempty"`
-	// At is the host or balancer that the client connects to; "": the first
-	// balancer, else the first proxy's host, else the first of On.
-	At string `yaml:"at,omitempty"`
-	// Proxies stand before Lab, the client's side first: none, one or two.
-	Proxies []Proxy `yaml:"proxies,omitempty"`
-	// AllowPortExhaustion lets a run outside of a private network take more than
-	// half of this machine's ephemeral ports towards the target.
-	AllowPortExhaustion bool `yaml:"allow_port_exhaustion,omitempty"`
-	// Link puts a forwarding link with delay between kabench and the target.
-	Link *lab.LinkConfig `yaml:"link,omitempty"`
-}
-
-// Proxy is one of the proxies before the lab's server.
-type Proxy struct {
-	// On is the host of the network that it runs on; "": the host "proxy". Without
-	// a network it runs on the loopback, and On has no effect.
-	On              string `yaml:"on,omitempty"`
-	lab.ProxyConfig `yaml:",inline"`
-}
-
-// Names is a list of names; a single one may be given without brackets.
-type Names []string
-
-// UnmarshalYAML reads a name or a list of them.
-func (n *Names) UnmarshalYAML(decode func(any) error) error {
-	var one string
-	if decode(&one) == nil {
-		*n = Names{one}
-		return nil
-	}
-	var list []string
-	err := decode(&list)
-	*n = list
-	return err
-}
-
-// MarshalYAML writes a list.
-func (n Names) MarshalYAML() (any, error) { return []string(n), nil }
-
-// TLS is how the server's certificate is checked. By default it is verified
-// against the system's roots.
-type TLS struct {
-	Insecure   bool   `yaml:"insecure,omitempty"`
-	CAFile     string `yaml:"ca_file,omitempty"`
-	ServerName string `yaml:"server_name,omitempty"`
-}
-
-// TCP is socket options of the connections to the target.
-type TCP struct {
-	// Nagle turns TCP_NODELAY off; it is on by default.
-	Nagle bool `yaml:"nagle,omitempty"`
-	// KeepAlive is the period of TCP keep-alive probes; 0: off.
-	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
+// Clone is a copy of p that shares nothing with it that can be changed.
+func (p *Profile) Clone() *Profile {
+	c := strictyaml.Clone(*p)
+	return &c
 }

@@ -1,16 +1,12 @@
 package profiles
 
 import (
-	"net/url"
-	"regexp"
-	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/secrets"
+	"github.com/kabench/kabench/profiles/targets"
 	"github.com/kabench/kabench/results"
 )
-
-// blanked stands in results where a secret was.
-const blanked = "(blanked)"
 
 // Redact is a copy of p for the results: the values of headers that carry
 // secrets, and in URLs the user, the fragment and parameters that look like
@@ -19,17 +15,17 @@ const blanked = "(blanked)"
 // bodies is kept.
 func Redact(p Profile) Profile {
 	c := *p.Clone()
-	secrets := Secrets(&p, nil)
-	c.Target.URL = blankPath(redactURL(c.Target.URL), secrets)
+	known := Secrets(&p, nil)
+	c.Target.URL = blankPath(secrets.RedactURL(c.Target.URL), known)
 	for name, value := range c.Target.Headers {
-		if c.Target.Headers[name] = secrets.Blank(value); secretName(name) {
-			c.Target.Headers[name] = blanked
+		if c.Target.Headers[name] = known.Blank(value); secrets.Named(name) {
+			c.Target.Headers[name] = secrets.Blanked
 		}
 	}
-	c.Question, c.Target.Body = secrets.Blank(c.Question), secrets.Blank(c.Target.Body)
+	c.Question, c.Target.Body = known.Blank(c.Question), known.Blank(c.Target.Body)
 	for _, r := range c.Remedies {
 		for path, value := range r.Set {
-			r.Set[path] = secrets.Blank(redactSetting(path, value))
+			r.Set[path] = known.Blank(redactSetting(path, value))
 		}
 	}
 	return c
@@ -37,10 +33,10 @@ func Redact(p Profile) Profile {
 
 // blankPath is a URL without secrets behind its host, which a user may be called
 // after.
-func blankPath(text string, secrets *results.Secrets) string {
+func blankPath(text string, known *results.Secrets) string {
 	at := strings.Index(text, "//") + len("//")
 	if i := strings.IndexAny(text[min(at, len(text)):], "/?"); at >= len("//") && i >= 0 {
-		return text[:at+i] + secrets.Blank(text[at+i:])
+		return text[:at+i] + known.Blank(text[at+i:])
 	}
 	return text
 }
@@ -50,80 +46,78 @@ func redactSetting(path, value string) string {
 	header, isHeader := strings.CutPrefix(path, "target.headers.")
 	section, _, _ := strings.Cut(path, ".")
 	switch {
-	case isHeader && secretName(header):
-		return blanked
+	case isHeader && secrets.Named(header):
+		return secrets.Blanked
 	case path == "target", path == "target.headers", section == "remedies":
-		return blanked // headers may be in it
+		return secrets.Blanked // headers may be in it
 	case path == "target.url":
-		return redactURL(value)
+		return secrets.RedactURL(value)
 	}
 	return value
 }
 
-var (
-	// secretParts tell a secret wherever in a name they are, which is compared
-	// without what is between its words; some tell a little more besides.
-	secretParts = []string{
-		"auth", "bearer", "cookie", "credential", "csrf", "jwt", "pass", "pwd", "secret", "sess", "sig", "token", "xsrf",
+// RedactChange is a change as it may be shown: secrets are blanked.
+func RedactChange(change map[string]string) map[string]string {
+	shown := make(map[string]string, len(change))
+	for path, value := range change {
+		shown[path] = redactSetting(path, value)
 	}
-	// secretWords tell one as a word of their own, and not as a part of others.
-	secretWords = []string{"key", "otp", "totp", "sid"}
-
-	notWord = regexp.MustCompile(`[^A-Za-z]+`)
-	newWord = regexp.MustCompile(`([a-z])([A-Z])`)
-)
-
-// secretName reports whether a header or a parameter of that name carries a
-// secret, as far as a name can tell. It errs on the side of secrecy.
-func secretName(name string) bool {
-	words := strings.Split(strings.ToLower(notWord.ReplaceAllString(newWord.ReplaceAllString(name, "$1-$2"), "-")), "-")
-	joined := strings.Join(words, "")
-	return strings.HasSuffix(joined, "key") || strings.Contains(joined, "apikey") || strings.Contains(joined, "accesskey") ||
-		joined == "code" || // of OAuth
-		slices.ContainsFunc(secretParts, func(part string) bool { return strings.Contains(joined, part) }) ||
-		slices.ContainsFunc(secretWords, func(word string) bool { return slices.Contains(words, word) })
+	return shown
 }
 
-var (
-	// pathParameter is a parameter of a segment of a path, as in /a;jsessionid=1/b.
-	pathParameter = regexp.MustCompile(`;[^;/]*`)
-	// queryParameter is a parameter of a query, or of a URL in one.
-	queryParameter = regexp.MustCompile(`[?&;][^?&;]*`)
-)
+// Secrets are the credentials that p names and that requests send, which may be
+// nil: what Redact blanks.
+func Secrets(p *Profile, requests []targets.Request) *results.Secrets {
+	return results.NewSecrets(secretValues(p, requests)...)
+}
 
-// redactURL blanks the user, the fragment and the secret parameters in a URL,
-// and leaves the rest as it is.
-func redactURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil || strings.Contains(u.Opaque, "@") { // a user, it may be
-		return blanked
-	}
-	text, fragment, _ := strings.Cut(text, "#")
-	path, query := text, ""
-	if i := strings.IndexByte(text, '?'); i >= 0 {
-		path, query = text[:i], text[i:]
-	}
-	if u.User != nil {
-		before, rest, _ := strings.Cut(path, "//")
-		authority := rest
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			authority = rest[:i]
+func secretValues(p *Profile, requests []targets.Request) []string {
+	values := secrets.InURL(p.Target.URL)
+	for name, value := range p.Target.Headers {
+		if secrets.Named(name) {
+			values = append(values, value)
 		}
-		path = before + "//" + blanked + rest[strings.LastIndexByte(authority, '@'):]
 	}
-	text = pathParameter.ReplaceAllStringFunc(path, redactParameter) + queryParameter.ReplaceAllStringFunc(query, redactParameter)
-	if fragment != "" {
-		text += "#" + blanked
+	for _, r := range p.Remedies {
+		for path, value := range r.Set {
+			values = append(values, secrets.InText(path+"="+value)...)
+		}
 	}
-	return text
+	seen := map[string]bool{}
+	once := func(found []string) {
+		for _, value := range found {
+			if !seen[value] {
+				seen[value] = true
+				values = append(values, value)
+			}
+		}
+	}
+	for _, r := range requests {
+		once(secrets.InURL(r.URL))
+		once(secrets.InHeader(r.Header))
+	}
+	return values
 }
 
-// redactParameter is ?name=value without the value if it is a secret. The first
-// character is what separates the parameter from what is before it.
-func redactParameter(text string) string {
-	name, _, _ := strings.Cut(text[1:], "=")
-	if plain, err := url.QueryUnescape(name); err != nil || secretName(plain) {
-		return text[:1] + name + "=" + blanked
+// WithoutSecrets is err without the secrets in the texts that it may quote: the
+// arguments, or a file, in any format and however broken.
+func WithoutSecrets(err error, texts ...string) error {
+	if err == nil {
+		return nil
 	}
-	return text
+	var values []string
+	for _, text := range texts {
+		values = append(values, secrets.InText(text)...)
+	}
+	known := results.NewSecrets(values...)
+	list, ok := err.(Errors)
+	if !ok {
+		return known.Error(err)
+	}
+	shown := make(Errors, len(list))
+	for i, c := range list {
+		c.Source, c.Path, c.Text = known.Blank(c.Source), known.Blank(c.Path), known.Blank(c.Text)
+		shown[i] = c
+	}
+	return shown
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/profiles/targets"
 )
 
 func TestSecretsOfProfileAndRequests(t *testing.T) {
@@ -21,7 +23,7 @@ remedies:
 	if err != nil {
 		t.Fatal(err)
 	}
-	requests := []Request{{URL: "http://h/?sig=ZREQUEST1&q=ZPLAIN222#ZFRAGMENT", Header: http.Header{"X-Auth": {"ZHEADER11", "ZHEADER22"}, "Accept": {"ZPLAIN333"}}}}
+	requests := []targets.Request{{URL: "http://h/?sig=ZREQUEST1&q=ZPLAIN222#ZFRAGMENT", Header: http.Header{"X-Auth": {"ZHEADER11", "ZHEADER22"}, "Accept": {"ZPLAIN333"}}}}
 	s := Secrets(p, requests)
 	for _, secret := range []string{"ZURLPASS1", "ZPARAM111", "ZBEARER11", "ZCOOKIE11", "ZREMEDY11", "ZREQUEST1", "ZFRAGMENT", "ZHEADER11", "ZHEADER22"} {
 		if got := s.Blank("x " + secret); got != "x (blanked)" {

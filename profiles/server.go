@@ -3,7 +3,8 @@ package profiles
 import (
 	"slices"
 
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // ServerPreset is a real server, or the side of a proxy or load balancer that
@@ -17,8 +18,8 @@ type ServerPreset struct {
 	// References says where each value is from, by its path: lab.idle_timeout.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot is what the server does and the lab cannot.
-	Cannot []string   `yaml:"cannot,omitempty"`
-	Lab    lab.Config `yaml:"lab"`
+	Cannot []string      `yaml:"cannot,omitempty"`
+	Lab    script.Server `yaml:"lab"`
 	// Facts is what is known of it beyond the script: what its limits are, and
 	// that it forgets connections silently.
 	Facts ServerFacts `yaml:"facts,omitempty"`
@@ -46,7 +47,7 @@ func (p ServerPreset) Text() string { return fileText(servers.folder, p.Name) }
 func ReadServer(nameOrFile string) (ServerPreset, error) { return servers.read(nameOrFile) }
 
 // LoadServer is the script of ReadServer's server.
-func LoadServer(nameOrFile string) (lab.Config, error) {
+func LoadServer(nameOrFile string) (script.Server, error) {
 	p, err := ReadServer(nameOrFile)
 	return p.Lab, err
 }
@@ -58,16 +59,16 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 	section := d.partOfDocument(source, data, "lab", &p.Lab, &p, func(whole *Profile) {
 		p.Name, p.What, p.Facts, facts = whole.Name, whole.Question, whole.Server, "server"
 		if whole.Target.Lab == nil {
-			d.bad("target.lab", nil, "is not there, so the profile has no server of its own; give target.lab")
+			d.Complain("target.lab", nil, "is not there, so the profile has no server of its own; give target.lab")
 			return
 		}
 		p.Lab = *whole.Target.Lab
 	})
-	refused := d.errs
-	for _, c := range append(under(section, p.Lab.Validate()), under(facts, p.Facts.Validate())...) {
-		if !refused.touch(c.Path) {
-			d.errs = append(d.errs, d.located(c, source))
+	refused := d.Errs
+	for _, c := range append(strictyaml.Under(section, p.Lab.Validate()), strictyaml.Under(facts, p.Facts.Validate())...) {
+		if !refused.Touch(c.Path) {
+			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
-	return p, WithoutSecrets(d.errs.asError(), string(data))
+	return p, WithoutSecrets(d.Errs.Err(), string(data))
 }

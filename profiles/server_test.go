@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A server preset is whole, as a pool's is, and starts as a lab that answers as
@@ -83,28 +84,28 @@ func answers(t *testing.T, p ServerPreset) {
 func TestServerValues(t *testing.T) {
 	const (
 		s      = time.Second
-		serve  = lab.TimerServe
-		fin    = lab.TimerFIN
-		rst    = lab.TimerRST
-		either = lab.Either
+		serve  = script.TimerServe
+		fin    = script.TimerFIN
+		rst    = script.TimerRST
+		either = script.Either
 	)
 	for name, want := range map[string]struct {
 		idle        time.Duration
-		timer       lab.TimerVsData
-		after       lab.AfterFIN
+		timer       script.TimerVsData
+		after       script.AfterFIN
 		maxRequests int
 		hint        string
 	}{
 		"nginx":                {75 * s, rst, 0, 1000, ""},
-		"apache-httpd":         {5 * s, fin, lab.AfterFIN(2 * s), 101, "timeout=5, max=100"},
-		"lighttpd":             {5 * s, fin, lab.AfterFIN(5 * s), 1001, ""},
-		"tomcat":               {20 * s, fin, lab.AfterFIN(s), 100, "timeout=20"},
+		"apache-httpd":         {5 * s, fin, script.AfterFIN(2 * s), 101, "timeout=5, max=100"},
+		"lighttpd":             {5 * s, fin, script.AfterFIN(5 * s), 1001, ""},
+		"tomcat":               {20 * s, fin, script.AfterFIN(s), 100, "timeout=20"},
 		"tomcat-nio2":          {20 * s, serve, 0, 100, "timeout=20"},
-		"spring-boot":          {60 * s, fin, lab.AfterFIN(s), 100, "timeout=60"},
-		"spring-boot-jetty":    {30 * s, serve, lab.AfterFIN(30 * s), 0, ""},
+		"spring-boot":          {60 * s, fin, script.AfterFIN(s), 100, "timeout=60"},
+		"spring-boot-jetty":    {30 * s, serve, script.AfterFIN(30 * s), 0, ""},
 		"spring-boot-undertow": {60 * s, rst, 0, 0, ""},
 		"spring-boot-netty":    {0, either, 0, 0, ""},
-		"jetty":                {30 * s, serve, lab.AfterFIN(30 * s), 0, ""},
+		"jetty":                {30 * s, serve, script.AfterFIN(30 * s), 0, ""},
 		"node":                 {5 * s, rst, 0, 0, "timeout=5"},
 		"go":                   {0, serve, 0, 0, ""},
 		"gunicorn":             {2 * s, rst, 0, 0, ""},
@@ -160,7 +161,7 @@ func TestLoadServerFile(t *testing.T) {
 		}
 		return path
 	}
-	want := lab.Config{IdleTimeout: 3 * time.Second, AfterFIN: lab.AfterFIN(time.Second)}
+	want := script.Server{IdleTimeout: 3 * time.Second, AfterFIN: script.AfterFIN(time.Second)}
 	for name, text := range map[string]string{
 		"bare.yaml":     "idle_timeout: 3s\nafter_fin: drain 1s\n",
 		"document.yaml": "name: mine\nwhat: a server\nlab: {idle_timeout: 3s, after_fin: drain 1s}\nfacts: {backlog: 5}\n",

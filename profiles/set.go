@@ -1,15 +1,12 @@
 package profiles
 
 import (
-	"fmt"
 	"reflect"
-	"strconv"
 	"strings"
 	"unicode/utf8"
-)
 
-// setFlag begins the source of what a flag has set.
-const setFlag = "--set "
+	"github.com/kabench/kabench/internal/strictyaml"
+)
 
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
 // `remedies.0.cost`. The value is YAML, in which null resets a field to what it
@@ -21,14 +18,15 @@ const setFlag = "--set "
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
 	d.set(p, path, value)
-	return WithoutSecrets(d.errs.asError(), path+"="+value)
+	p.Warnings = append(p.Warnings, d.warnings()...)
+	return WithoutSecrets(d.Errs.Err(), path+"="+value)
 }
 
 // setArgument applies path=value, the argument of --set.
 func (d *decoder) setArgument(p *Profile, argument string) {
 	path, value, found := strings.Cut(argument, "=")
 	if !found || path == "" {
-		d.errs = append(d.errs, Complaint{Source: setFlag + argument, Text: "say which field and what: --set path=value"})
+		d.Errs = append(d.Errs, Complaint{Source: strictyaml.SetFlag + argument, Text: "say which field and what: --set path=value"})
 		return
 	}
 	d.set(p, path, value)
@@ -36,144 +34,48 @@ func (d *decoder) setArgument(p *Profile, argument string) {
 
 // set changes p, or complains and leaves it as it was.
 func (d *decoder) set(p *Profile, path, value string) {
-	d.source, d.lined = setFlag+path+"="+shorten(value), false
+	d.Source, d.Lined = strictyaml.SetFlag+path+"="+strictyaml.Shorten(value), false
 	if !utf8.ValidString(value) || !utf8.ValidString(path) {
-		d.bad(path, nil, "is not UTF-8 text")
+		d.Complain(path, nil, "is not UTF-8 text")
 		return
 	}
-	path = withoutBasedOn(path)
+	path = withoutPresetKey(path)
 	if path == "pool" && isName(value) {
 		preset, err := readPool(value)
 		if err != nil {
-			d.bad(path, nil, "%v", err)
+			d.Complain(path, nil, "%v", err)
 			return
 		}
 		p.Pool, p.Preset = preset.Pool, preset.Base
-		d.remember(path)
+		d.notes = append(d.notes, preset.Warnings...)
+		d.Remember(path)
 		return
 	}
 	if path == "target.lab" && isName(value) {
 		script, err := LoadServer(value)
 		if err != nil {
-			d.bad(path, nil, "%v", err)
+			d.Complain(path, nil, "%v", err)
 			return
 		}
 		p.Target.Lab = &script
-		d.remember(path)
+		d.Remember(path)
 		return
 	}
-	changed, before := p.Clone(), len(d.errs)
-	delete(d.at, "preset") // what was said before was looked at
+	changed, before := p.Clone(), len(d.Errs)
+	delete(d.Places, "preset") // what was said before was looked at
 	d.preset, d.based = "", false
-	d.setWithin(reflect.ValueOf(changed).Elem(), path, "", path, value)
-	if path == "pool" && nullText[value] {
+	d.Decoder.Set(reflect.ValueOf(changed).Elem(), path, value)
+	if path == "pool" && strictyaml.IsNullText(value) {
 		changed.Preset = ""
 	}
 	d.label(changed)
-	if len(d.errs) == before {
+	if len(d.Errs) == before {
 		*p = *changed
 	}
 }
 
-// nullText is the forms of YAML's null.
-var nullText = map[string]bool{"null": true, "Null": true, "NULL": true, "~": true}
-
 // isName reports whether the value of a pool or a lab is a preset's or a file's
 // name and not the pool or lab itself.
 func isName(value string) bool {
-	return value != "" && !nullText[value] && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
-}
-
-// setWithin follows rest from v, the value at done, and sets what it leads to.
-func (d *decoder) setWithin(v reflect.Value, path, done, rest, value string) {
-	if v.Kind() == reflect.Pointer && rest != "" {
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-		}
-		v = v.Elem()
-	}
-	if rest == "" {
-		d.remember(path)
-		d.setValue(path, v, value)
-		return
-	}
-	key, after, _ := strings.Cut(rest, ".")
-	switch {
-	case isSection(v.Type()):
-		i, known := fieldNamed(v.Type(), key)
-		if !known {
-			d.bad(path, nil, "%s", unknownKey(v.Type(), done, key, done))
-			return
-		}
-		d.setWithin(v.FieldByIndex(i), path, join(done, key), after, value)
-	case v.Kind() == reflect.Map && nullText[value] && v.Type() != reflect.TypeFor[Changes](): // whose nulls are for later
-		d.remember(path)
-		if !v.IsNil() {
-			v.SetMapIndex(reflect.ValueOf(rest), reflect.Value{})
-		}
-	case v.Kind() == reflect.Map: // a key may have dots
-		elem := reflect.New(v.Type().Elem()).Elem()
-		d.remember(path)
-		d.setValue(path, elem, value)
-		if v.IsNil() {
-			v.Set(reflect.MakeMap(v.Type()))
-		}
-		v.SetMapIndex(reflect.ValueOf(rest), elem)
-	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
-		i, err := strconv.Atoi(key)
-		if err != nil || i < 0 || i >= v.Len() {
-			d.bad(path, nil, "%s has no element %q; it has %d, counted from 0", done, key, v.Len())
-			return
-		}
-		d.setWithin(v.Index(i), path, join(done, key), after, value)
-	default:
-		d.bad(path, nil, "%s is a single value, without fields of its own", done)
-	}
-}
-
-func (d *decoder) setValue(path string, v reflect.Value, value string) {
-	if v.Kind() == reflect.String && !quoted(value) {
-		v.SetString(value)
-		return
-	}
-	before := len(d.errs)
-	if n := d.parse(path, value); len(d.errs) == before {
-		d.decode(path, n, v)
-	}
-}
-
-// quoted reports whether a text is a YAML string in quotes.
-func quoted(value string) bool {
-	if len(value) < 2 || value[0] != '"' && value[0] != '\'' || value[len(value)-1] != value[0] {
-		return false
-	}
-	var trial decoder
-	n := trial.parse("", value)
-	if n == nil || len(trial.errs) > 0 {
-		return false
-	}
-	text, ok := trial.scalar("", n)
-	return ok && text != value
-}
-
-// remember notes that path was set here and forgets what was set within it.
-func (d *decoder) remember(path string) {
-	for old := range d.at {
-		if strings.HasPrefix(old, path+".") {
-			delete(d.at, old)
-		}
-	}
-	d.at[path] = d.mark(nil)
-}
-
-// shorten keeps a complaint on one line.
-func shorten(value string) string {
-	if i := strings.IndexByte(value, '\n'); i >= 0 {
-		value = value[:i] + "..."
-	}
-	const most = 80
-	if utf8.RuneCountInString(value) > most {
-		value = fmt.Sprintf("%.*s...", most, value)
-	}
-	return value
+	return value != "" && !strictyaml.IsNullText(value) && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
 }

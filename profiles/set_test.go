@@ -10,7 +10,8 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestSet(t *testing.T) {
@@ -31,8 +32,8 @@ func TestSet(t *testing.T) {
 		{[]string{"pool={max_idle: 2}"}, func(p *Profile) any { return p.Pool.MaxIdle }, 2},
 		{[]string{"pool=max_idle: 2"}, func(p *Profile) any { return p.Pool.MaxIdle }, 2},
 		{[]string{"target.url=", "target.lab.idle_timeout=1s", "target.lab.delay=exp 5ms"}, func(p *Profile) any { return *p.Target.Lab },
-			lab.Config{IdleTimeout: time.Second, Delay: lab.Delay{Form: lab.Exponential, A: 5 * time.Millisecond}}},
-		{[]string{"target.lab={}", "target.lab=null"}, func(p *Profile) any { return p.Target.Lab }, (*lab.Config)(nil)},
+			script.Server{IdleTimeout: time.Second, Delay: script.Delay{Form: script.Exponential, A: 5 * time.Millisecond}}},
+		{[]string{"target.lab={}", "target.lab=null"}, func(p *Profile) any { return p.Target.Lab }, (*script.Server)(nil)},
 		{[]string{"target.headers.X-A=b"}, func(p *Profile) any { return p.Target.Headers }, map[string]string{"X-A": "b"}},
 		{[]string{"target.headers.X.A=b #c", `target.headers.X-B="d "`}, func(p *Profile) any { return p.Target.Headers }, map[string]string{"X.A": "b #c", "X-B": "d "}},
 		{[]string{"target.headers.A=b", "target.headers.C=d", "target.headers.A=null", `target.headers.E="null"`, "target.headers.F=null"},
@@ -63,7 +64,7 @@ func TestSetComplaints(t *testing.T) {
 		"idle_timeout=3s":           "--set idle_timeout=3s: unknown key here; did you mean pool.idle_timeout?",
 		"pool.idle_timeout=3":       `--set pool.idle_timeout=3: 3 has no unit; say "3s" or "3ms"`,
 		"pool.idle_timeout":         "--set pool.idle_timeout: say which field and what: --set path=value",
-		"pool.max_idle=-5":          "--set pool.max_idle=-5: -5 is below -1 (-1 means no cap, 0 no keep-alive)",
+		"pool.max_idle=-5":          "--set pool.max_idle=-5: -5 is below 0 (write none, or -1, for no cap; 0 means no keep-alive)",
 		"pool={max_idl: 2}":         "--set pool={max_idl: 2}: pool.max_idl: unknown key; did you mean max_idle?",
 		"pool=okhtpp":               "--set pool=okhtpp: pool okhtpp: no such name or file; did you mean okhttp?",
 		"load.rate.x=1":             "--set load.rate.x=1: load.rate is a single value, without fields of its own",
@@ -72,7 +73,7 @@ func TestSetComplaints(t *testing.T) {
 		"load.rate=[1":              "--set load.rate=[1: not YAML: sequence end token ']' not found",
 		"remedies.0.cost=x":         `--set remedies.0.cost=x: remedies has no element "0"; it has 0, counted from 0`,
 		"=x":                        "--set =x: say which field and what: --set path=value",
-		"load..rate=1":              "--set load..rate=1: unknown key; the keys here are " + strings.Join(keysOf(reflect.TypeFor[generator.Load]()), ", "),
+		"load..rate=1":              "--set load..rate=1: unknown key; the keys here are " + strings.Join(strictyaml.KeysOf(reflect.TypeFor[generator.Load]()), ", "),
 		"target.body=\xff":          "--set target.body=\xff: is not UTF-8 text",
 		"target.headers.A\nB=x":     "--set target.headers.A\nB=x: not a valid header name",
 		"target.lab={}":             "p.yaml:2:10: target.url: target.lab is a target already; remove one (--set target.lab=null)",

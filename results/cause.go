@@ -1,6 +1,10 @@
 package results
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/kabench/kabench/internal/enum"
+)
 
 // Cause names why an exchange ended in its phase. The zero value, CauseNone,
 // belongs to PhaseDone and to nothing else.
@@ -33,29 +37,21 @@ const (
 	NumCauses = int(CauseOther) + 1
 )
 
-var causeNames = [NumCauses]string{
+var causeNames = enum.Names[Cause]{
 	"", "timeout", "fin", "rst", "pipe", "close_notify", "alert", "certificate", "nxdomain", "dns",
 	"refused", "unreachable", "port_exhausted", "fd_exhausted", "queue_full", "closed", "truncated",
 	"malformed", "dropped", "aborted", "other",
 }
 
-func (c Cause) String() string {
-	if int(c) < NumCauses {
-		return causeNames[c]
-	}
-	return fmt.Sprintf("cause(%d)", uint8(c))
-}
+func (c Cause) String() string { return causeNames.Text(c) }
 
 // MarshalText writes the cause's name, as in run.json; CauseNone is "".
-func (c Cause) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+func (c Cause) MarshalText() ([]byte, error) { return causeNames.Marshal(c) }
 
 // UnmarshalText reads a cause's name; an unknown one is an error.
 func (c *Cause) UnmarshalText(text []byte) error {
-	for i, name := range causeNames {
-		if string(text) == name {
-			*c = Cause(i)
-			return nil
-		}
+	if err := causeNames.Unmarshal(text, c); err != nil {
+		return fmt.Errorf("cause %w", err)
 	}
-	return fmt.Errorf("unknown cause %q", text)
+	return nil
 }

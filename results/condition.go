@@ -3,10 +3,11 @@ package results
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Unit is what the number of a condition, or of a result, counts.
@@ -21,33 +22,26 @@ const (
 	UnitBool                  // true, false
 )
 
-var unitNames = [...]string{"a count", "a duration", "a ratio", "a rate", "true or false"}
+var unitNames = enum.Names[Unit]{"a count", "a duration", "a ratio", "a rate", "true or false"}
 
-func (u Unit) String() string {
-	if int(u) < len(unitNames) {
-		return unitNames[u]
-	}
-	return fmt.Sprintf("unit(%d)", uint8(u))
-}
+func (u Unit) String() string { return unitNames.Text(u) }
 
 // unitKeys are the units as JSON has them.
-var unitKeys = [...]string{"count", "seconds", "ratio", "per_second", "bool"}
+var unitKeys = enum.Names[Unit]{"count", "seconds", "ratio", "per_second", "bool"}
 
 // MarshalText is the unit in JSON: count, seconds, ratio, per_second or bool.
 func (u Unit) MarshalText() ([]byte, error) {
-	if int(u) < len(unitKeys) {
-		return []byte(unitKeys[u]), nil
+	if !unitKeys.Known(u) {
+		return nil, fmt.Errorf("%v has no name", u)
 	}
-	return nil, fmt.Errorf("%v has no name", u)
+	return unitKeys.Marshal(u)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (u *Unit) UnmarshalText(text []byte) error {
-	i := slices.Index(unitKeys[:], string(text))
-	if i < 0 {
-		return fmt.Errorf("unit %q: want one of %s", text, strings.Join(unitKeys[:], ", "))
+	if err := unitKeys.Unmarshal(text, u); err != nil {
+		return fmt.Errorf("unit %w", err)
 	}
-	*u = Unit(i)
 	return nil
 }
 

@@ -264,7 +264,7 @@ func TestRunDocumentRefused(t *testing.T) {
 		{"cut", `{"schema":"kabench.run/v1",`, "not valid JSON"},
 		{"empty", ``, "not valid JSON"},
 		{"type", `{"schema":"kabench.run/v1","counts":7}`, "not a valid run document"},
-		{"phase", `{"schema":"kabench.run/v1","outcomes":[{"phase":"lunch"}]}`, `unknown phase "lunch"`},
+		{"phase", `{"schema":"kabench.run/v1","outcomes":[{"phase":"lunch"}]}`, `phase "lunch" is none of`},
 	} {
 		dir := t.TempDir()
 		must(t, os.WriteFile(filepath.Join(dir, fileRun), []byte(tt.text), 0o644))

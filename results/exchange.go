@@ -40,7 +40,7 @@ type Exchange struct {
 	Idle time.Duration // how long the connection had been idle when leased; 0 when fresh
 	Age  time.Duration // time since the connection was established, when leased; 0 when fresh
 
-	Phase    Phase
+	Phase    Phase // where it ended, and why, as its caller is shown it: what every figure counts
 	Cause    Cause
 	Status   int   // HTTP status of the final response, 0 if its head did not arrive
 	BytesOut int64 // request bytes written, head included
@@ -50,6 +50,8 @@ type Exchange struct {
 	AtLease   *TCPInfo // of some failures: its connection when leased, if reused
 	AtFailure *TCPInfo // of some failures: its connection when it failed
 	Local     string   // our end of the connection that a failure was on, as 10.0.0.1:40000; "": not known. Not recorded
+	SeenPhase Phase    // where it ended as seen on its connection: another than Phase only where the client hides that from its caller. Not recorded
+	SeenCause Cause    // likewise
 	Unbounded bool     // it is done, and its response had neither a length nor chunks: that it is whole is not known
 
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
@@ -75,7 +77,7 @@ func (e *Exchange) Again() {
 	e.WroteHeaders, e.Wrote, e.FirstByte, e.GotHeaders, e.Done = Never, Never, Never, Never, Never
 	e.Conn, e.Use, e.Idle, e.Age = 0, 0, 0, 0
 	e.Phase, e.Cause, e.Status, e.Err, e.Local, e.Unbounded = PhaseSchedule, CauseNone, 0, nil, "", false
-	e.AtLease, e.AtFailure = nil, nil
+	e.SeenPhase, e.SeenCause, e.AtLease, e.AtFailure = PhaseSchedule, CauseNone, nil, nil
 }
 
 // Reset makes e the exchange numbered seq, due at the given offset, with

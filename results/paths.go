@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/kabench/kabench/internal/nearest"
 )
 
 // value is a result found at a path. why says why there is none.
@@ -416,7 +418,7 @@ func fieldNames(prefix string, section reflect.Value) []string {
 }
 
 func unknownPath(path string) error {
-	if known := Nearest(path, knownPaths()); known != "" {
+	if known := nearest.Name(path, knownPaths()); known != "" {
 		return fmt.Errorf("%q is not a result; the nearest is %s", path, known)
 	}
 	return fmt.Errorf("%q is not a result, and none has a name like it; docs/results.md lists them", path)

@@ -1,6 +1,10 @@
 package results
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/kabench/kabench/internal/enum"
+)
 
 // Phase names the part of an exchange in which it ended. The zero value is
 // PhaseSchedule: a request that was never started ended where it was due.
@@ -23,28 +27,20 @@ const (
 	NumPhases = int(PhaseDone) + 1
 )
 
-var phaseNames = [NumPhases]string{
+var phaseNames = enum.Names[Phase]{
 	"schedule", "acquire", "resolve", "connect", "tls", "write_headers", "write_body",
 	"before_response", "response_headers", "during_response", "done",
 }
 
-func (p Phase) String() string {
-	if int(p) < NumPhases {
-		return phaseNames[p]
-	}
-	return fmt.Sprintf("phase(%d)", uint8(p))
-}
+func (p Phase) String() string { return phaseNames.Text(p) }
 
 // MarshalText writes the phase's name, as in run.json.
-func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+func (p Phase) MarshalText() ([]byte, error) { return phaseNames.Marshal(p) }
 
 // UnmarshalText reads a phase's name; an unknown one is an error.
 func (p *Phase) UnmarshalText(text []byte) error {
-	for i, name := range phaseNames {
-		if string(text) == name {
-			*p = Phase(i)
-			return nil
-		}
+	if err := phaseNames.Unmarshal(text, p); err != nil {
+		return fmt.Errorf("phase %w", err)
 	}
-	return fmt.Errorf("unknown phase %q", text)
+	return nil
 }

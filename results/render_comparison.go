@@ -49,17 +49,21 @@ func RenderComparison(w io.Writer, c *Comparison) error {
 		fmt.Fprintln(&b)
 	}
 	c.renderRuns(&b)
-	for i, text := range c.Warnings {
-		if i == 0 {
-			fmt.Fprintln(&b, "Warnings")
-		}
-		wrap(&b, "  - ", text)
-	}
-	if len(c.Warnings) > 0 {
-		fmt.Fprintln(&b)
-	}
+	c.renderWarnings(&b)
 	wrap(&b, "", c.Verdict)
 	return layout.Print(w, b.String(), textWidth)
+}
+
+func (c *Comparison) renderWarnings(b *bytes.Buffer) {
+	for i, text := range c.Warnings {
+		if i == 0 {
+			fmt.Fprintln(b, "Warnings")
+		}
+		wrap(b, "  - ", text)
+	}
+	if len(c.Warnings) > 0 {
+		fmt.Fprintln(b)
+	}
 }
 
 // renderNothing writes a comparison without a valid run: why there is none, and no
@@ -69,6 +73,7 @@ func (c *Comparison) renderNothing(w io.Writer, b *bytes.Buffer) error {
 	if !c.Interrupted || len(c.Runs) > 1 {
 		c.renderRuns(b)
 	}
+	c.renderWarnings(b)
 	wrap(b, "", c.Verdict)
 	return layout.Print(w, b.String(), textWidth)
 }

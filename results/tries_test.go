@@ -60,7 +60,7 @@ func TestManyTriesFitALine(t *testing.T) {
 func TestBadTries(t *testing.T) {
 	for text, say := range map[string]string{
 		`[{"cause":"fin"}]`:                                                     "try 1: no phase",
-		`[{"phase":"tls"},{"phase":"x"}]`:                                       "unknown phase",
+		`[{"phase":"tls"},{"phase":"x"}]`:                                       `phase "x" is none of`,
 		`[{"phase":"tls","use":-1}]`:                                            "try 1: use: -1 is negative",
 		`[{"phase":"tls","idle":-1}]`:                                           "try 1: idle: -1 is out of range",
 		`[{"phase":"tls"},{"phase":"tls","done":9223372036854775807}]`:          "try 2: done: 9223372036854775807 is out of range",

@@ -7,25 +7,26 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
-// When every answer is an error, everything that sums the run up says so where it
-// speaks of failures; the exit code stays, and the last line says how to change
-// that.
+// If every response has an error status, each summary of the run says so beside the failures.
+// The exit code stays 0, and the last line says how to change that.
 func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 500) }))
 	defer server.Close()
 	dir := filepath.Join(t.TempDir(), "run")
 	asked := []string{"run", "--target", server.URL, "--rate", "100/s", "--duration", "300ms", "--arrivals", "constant", "--set", "load.max_lag=0"}
-	text, _ := says(t, exitDone, append(asked, "--out", dir)...)
+	text, _ := says(t, exit.Done, append(asked, "--out", dir)...)
 	last := strings.Join(strings.Fields(text[strings.LastIndex(text, "\n\n"):]), " ")
 	if !strings.Contains(text, "Error answers: 30 of 30, 100 %") || !strings.HasPrefix(last, "30 error answers do not change the exit code. To make them count, add 'error_answers: 0'") {
 		t.Errorf("the text:\n%s", text)
 	}
-	markdown, _ := says(t, exitDone, "export", dir, "--format", "markdown")
+	markdown, _ := says(t, exit.Done, "export", dir, "--format", "markdown")
 	page, site := filepath.Join(t.TempDir(), "report.html"), filepath.Join(t.TempDir(), "site")
-	says(t, exitDone, "report", dir, "-o", page)
-	says(t, exitDone, "publish", dir, "--site", site)
+	says(t, exit.Done, "report", dir, "-o", page)
+	says(t, exit.Done, "publish", dir, "--site", site)
 	shown := map[string]string{"markdown": markdown}
 	for name, path := range map[string]string{"page": page, "index": filepath.Join(site, "index.html"), "feed": filepath.Join(site, "feed.xml")} {
 		content, err := os.ReadFile(path)
@@ -43,8 +44,8 @@ func TestErrorAnswersAreAsProminentAsFailures(t *testing.T) {
 			t.Errorf("%s has no figure for error answers", name)
 		}
 	}
-	// As the line says, they can be made to count.
-	text, _ = says(t, exitUnmet, append(asked, "--out", "none", "--set", "expect.error_answers=0")...)
+	// With the expectation that the line proposes, they count.
+	text, _ = says(t, exit.Unmet, append(asked, "--out", "none", "--set", "expect.error_answers=0")...)
 	if strings.Contains(text, "do not change the exit code") || !strings.Contains(text, "NOT MET") {
 		t.Errorf("with the expectation:\n%s", text)
 	}

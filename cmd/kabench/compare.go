@@ -4,16 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/compare"
 )
 
-// compareOptions are the flags of `kabench compare`.
+// compareOptions holds the flags of 'kabench compare'.
 type compareOptions struct {
 	traffic
 	pools       []string
@@ -22,28 +27,24 @@ type compareOptions struct {
 	seed        uint64
 	coolDown    time.Duration
 	out         string
-	resume      string // directory of a comparison to go on with
+	resume      string // directory of a comparison to continue
 	anyQuestion bool
 }
 
-// What a comparison may come to.
-const (
-	defaultRepeats = 5
-	maxArms        = 64
-	maxRuns        = 1000
-)
+// defaultRepeats is how often each setting runs without --repeats.
+const defaultRepeats = 5
 
 func newCompare(s *streams) *cobra.Command {
 	o := &compareOptions{traffic: traffic{command: "kabench compare"}}
 	c := &cobra.Command{
 		Use:   "compare [PROFILE] --pool A --pool B | MATRIX.yaml | DIR DIR...",
-		Short: "Run pool settings side by side, and say which helps and what it costs",
-		Long: `Run the traffic of a profile with each of several settings, and say what differs, by how much
-and whether that can be chance. The first setting is what the others are held against. Without
-a profile, --target and --rate are enough.
+		Short: "Run several pool settings and report which one helps and what it costs",
+		Long: `Run the traffic of a profile with each of several settings, and report what differs, by how
+much, and whether the difference can be chance. The first setting is the baseline: every other
+one is compared with it. Without a profile, give at least --target and --rate.
 
-The settings are pools (--pool), the values of any field of the profile (--axis; several axes
-make every combination), or what a matrix file says:
+The settings are pools (--pool), values of any field of the profile (--axis; several axes make
+every combination of their values), or the axes of a matrix file:
 
   profile: quick
   question: Does a longer idle timeout pay?
@@ -52,14 +53,14 @@ make every combination), or what a matrix file says:
     pool.lease_order: [fifo, lifo]
   repeats: 5
 
-Every setting runs --repeats times, interleaved in blocks with a random order in each. Between
-runs there is a wait for TIME_WAIT sockets to the target to go, for at most --cool-down. Of an
-incident only its traffic is sent: its remedies are not run.
+Every setting runs --repeats times. The runs are interleaved: each block has one run of every
+setting, in random order. Before each run kabench waits until TIME_WAIT sockets to the target have
+expired, for at most --cool-down. If the profile is an incident, its remedies are not run.
 
-One that was stopped or killed goes on with --resume and its directory: in the same order, with the
-same seed, without the runs that are there already.
+A comparison that was stopped or killed continues with --resume DIR, in the same order and with
+the same seed. Finished runs are not repeated.
 
-Given directories of finished runs, or of a comparison, it compares those.`,
+If the arguments are directories of finished runs, or of a comparison, those runs are compared.`,
 		Example: `  kabench compare quick --pool default --pool reactor-netty
   kabench compare --target http://localhost:8080/ --rate 100/s --pool reactor-netty --pool okhttp
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
@@ -83,19 +84,19 @@ Given directories of finished runs, or of a comparison, it compares those.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give it once for each to compare")
-	f.StringArrayVar(&o.axes, "axis", nil, "field and the values it takes, as pool.idle_timeout=0,15s,3s; may be repeated")
+	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give the flag once for each pool to compare")
+	f.StringArrayVar(&o.axes, "axis", nil, "field and its values, for example pool.idle_timeout=0,15s,3s; may be repeated")
 	o.flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
-	f.Uint64Var(&o.seed, "seed", 0, "of the order of runs and of random arrivals, to make the comparison again; 0: a new one")
-	f.DurationVar(&o.coolDown, "cool-down", harness.DefaultCoolDown, "the most to wait before a run for TIME_WAIT sockets to the target to go")
-	f.StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-compare-NAME)")
-	f.StringVar(&o.resume, "resume", "", "go on with the comparison in this directory, which was stopped or killed")
-	f.BoolVar(&o.anyQuestion, "any-question", false, "of finished runs: compare them although their load, target or name differ")
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the order of runs and of random arrivals, to repeat a comparison exactly; 0: a new one")
+	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "longest wait before a run for TIME_WAIT sockets to the target to expire")
+	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-compare-NAME)")
+	f.StringVar(&o.resume, "resume", "", "continue the comparison in this directory, which was stopped or killed")
+	f.BoolVar(&o.anyQuestion, "any-question", false, "compare finished runs even if their load, target or name differ")
 	return c
 }
 
-// finished reports whether the arguments are directories rather than a profile.
+// finished reports whether the arguments are directories of finished runs, not a profile.
 func finished(args []string) bool {
 	if len(args) > 1 {
 		return true
@@ -107,28 +108,32 @@ func finished(args []string) bool {
 // compareRuns makes the runs and compares them.
 func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if o.anyQuestion {
-		return &usageError{c.CommandPath(), errors.New("--any-question is for directories of finished runs")}
+		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
 	}
 	plan, err := o.plan()
 	if err != nil {
 		return err
 	}
 	if !s.json {
-		fmt.Fprintln(s.err, plan.estimate())
+		fmt.Fprintln(s.err, estimate(plan))
 	}
-	return makeRuns(c, s, plan, outDir(o.out, "compare-"+plan.name), false)
+	return makeRuns(c, s, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
 }
 
-// makeRuns makes the runs of a plan, or goes on with those in out, and compares
-// them.
-func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool) error {
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+// makeRuns makes the runs of a plan, or with resume those that out lacks, and compares
+// all of them.
+func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resume bool) error {
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
 	progress := newProgress(s)
-	doc, err := harness.Compare(ctx, plan.arms, harness.CompareOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
-		Name:    plan.name, Question: plan.question, Axes: plan.axes,
-		Repeats: plan.repeats, Seed: plan.seed, CoolDown: plan.coolDown, Resume: resume,
+	var arms []kabench.ComparedArm
+	for _, arm := range plan.Arms {
+		arms = append(arms, kabench.ComparedArm(arm))
+	}
+	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
+		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
+		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
 			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
@@ -137,7 +142,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 				return
 			}
 			progress.end()
-			fmt.Fprintf(s.err, "cooling down: TIME_WAIT sockets to the target: %d, after %d s of at most %v\n", left, int(waited.Seconds()), plan.coolDown)
+			fmt.Fprintf(s.err, "waiting for %d TIME_WAIT sockets to the target to expire: %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
 		},
 	})
 	progress.end()
@@ -157,22 +162,9 @@ func makeRuns(c *cobra.Command, s *streams, plan *plan, out string, resume bool)
 	}
 	s.saved(out)
 	if out != "" && doc.Missing() != "" {
-		fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", out)
+		fmt.Fprintf(s.err, "to continue: kabench compare --resume %s\n", out)
 	}
-	return codeOfComparison(doc)
-}
-
-// codeOfComparison is 3 when an arm has no valid run, so that it was not compared.
-func codeOfComparison(c *results.Comparison) error {
-	if c.Interrupted {
-		return exitCode(exitInterrupted)
-	}
-	for _, arm := range c.Arms {
-		if arm.Runs == 0 {
-			return exitCode(exitInvalid)
-		}
-	}
-	return nil
+	return exit.OfComparison(doc).Err()
 }
 
 func (s *streams) printComparison(c *results.Comparison) error {
@@ -182,20 +174,45 @@ func (s *streams) printComparison(c *results.Comparison) error {
 	return results.RenderComparison(s.out, c)
 }
 
-// relativeTo is path as seen from dir; path itself when there is no dir to see it
-// from.
-func relativeTo(dir, path string) string {
-	if dir == "" {
-		return path
+// compareFinished compares finished runs.
+func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
+	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+		if o.has(flag) {
+			return usage.Errorf(c.CommandPath(), "--%s is for new runs, but %s", flag, namedDirs(dirs))
+		}
 	}
-	from, err := filepath.Abs(dir)
-	to, toErr := filepath.Abs(path)
-	if err != nil || toErr != nil {
-		return path
+	doc, runs, err := resultsdir.Gather(dirs, o.anyQuestion)
+	if errors.Is(err, compare.ErrOtherQuestion) {
+		return fmt.Errorf("%w (--any-question compares them anyway)", err)
 	}
-	seen, err := filepath.Rel(from, to)
 	if err != nil {
-		return to
+		return err
 	}
-	return filepath.ToSlash(seen)
+	if err := compare.Judge(doc, runs); err != nil {
+		return err
+	}
+	out := o.out
+	if out == "none" {
+		out = ""
+	}
+	if out != "" {
+		for i := range doc.Runs {
+			doc.Runs[i].Dir = resultsdir.Relative(out, doc.Runs[i].Dir)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SaveComparison(out, doc) }); err != nil {
+			return err
+		}
+	}
+	if err := s.printComparison(doc); err != nil {
+		return err
+	}
+	s.saved(out)
+	return exit.OfComparison(doc).Err()
+}
+
+func namedDirs(args []string) string {
+	if len(args) > 1 {
+		return "several arguments must be directories of finished runs; to make new runs, name one PROFILE"
+	}
+	return args[0] + " is a directory of finished runs"
 }

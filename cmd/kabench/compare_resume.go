@@ -8,66 +8,95 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
 )
 
-// resume goes on with the comparison in o.resume. With the arguments that it was
-// begun with, it takes from them what is not kept: secrets.
+// resume continues the comparison in o.resume. Secrets are not kept, so a comparison that
+// needs some is resumed with the arguments that it was begun with.
 func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) error {
-	usage := func(format string, args ...any) error {
-		return &usageError{c.CommandPath(), fmt.Errorf(format, args...)}
+	fromKept := len(args) == 0 && o.target == "" && o.targets == ""
+	if err := o.checkResume(c, args, fromKept); err != nil {
+		return err
 	}
-	switch {
-	case len(args) > 1 || len(args) == 1 && finished(args):
-		return usage("--resume %s goes on with that comparison; name no other directories", o.resume)
-	case o.has("out"):
-		return usage("--resume %s keeps the results there; leave --out out", o.resume)
-	case o.anyQuestion:
-		return usage("--any-question is for directories of finished runs")
-	}
-	// Without the traffic that it was begun with, the settings are those that were kept.
-	kept := len(args) == 0 && o.target == "" && o.targets == ""
-	if kept {
-		for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
-			if o.has(flag) {
-				return usage("--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was begun with", flag, o.resume)
-			}
-		}
-	}
-	was, err := results.OpenPlan(o.resume)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("--resume %s: there is no comparison that was begun; name the directory that --out made", o.resume)
-	}
-	if err == nil && was.Kind != results.KindComparison {
-		err = fmt.Errorf("it holds no comparison but the runs of %s %s; run it again", was.Kind, was.Name)
-	}
+	begun, err := openBegun(o.resume)
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	p := &plan{
-		name: was.Name, question: was.Question, axes: was.Axes, repeats: was.Repeats, seed: was.Seed,
-		coolDown: time.Duration(was.CoolDown * float64(time.Second)),
+	p := &matrix.Plan{
+		Name: begun.Name, Question: begun.Question, Axes: begun.Axes, Repeats: begun.Repeats, Seed: begun.Seed,
+		CoolDown: time.Duration(begun.CoolDown * float64(time.Second)),
 	}
-	if kept {
-		p.arms, err = harness.PlannedArms(was)
+	if fromKept {
+		err = keptArms(p, begun)
 	} else {
-		if len(args) > 0 {
-			o.profile = args[0]
-		}
-		var asked *plan
-		if asked, err = o.plan(); err == nil {
-			p.arms, p.repeats = asked.arms, asked.repeats
-			if asked.seed != 0 {
-				p.seed = asked.seed
-			}
-		}
+		err = o.askedArms(p, args)
 	}
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	if was.Version != version() {
-		fmt.Fprintf(s.err, "kabench: the comparison was begun by kabench %s, and this is %s\n", was.Version, version())
+	if begun.Version != version() {
+		fmt.Fprintf(s.err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, version())
 	}
 	return makeRuns(c, s, p, o.resume, true)
+}
+
+// checkResume refuses arguments that cannot be combined with --resume. With fromKept the
+// settings come from the directory, so no flag may change them.
+func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept bool) error {
+	switch {
+	case len(args) > 1 || len(args) == 1 && finished(args):
+		return usage.Errorf(c.CommandPath(), "--resume %s continues that comparison; name no other directories", o.resume)
+	case o.has("out"):
+		return usage.Errorf(c.CommandPath(), "--resume %s adds to the results there; leave out --out", o.resume)
+	case o.anyQuestion:
+		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
+	case !fromKept:
+		return nil
+	}
+	for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
+		if o.has(flag) {
+			return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was started with", flag, o.resume)
+		}
+	}
+	return nil
+}
+
+// openBegun reads the plan of the comparison that was begun in dir.
+func openBegun(dir string) (*results.Plan, error) {
+	begun, err := results.OpenPlan(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("this directory has no comparison to continue; name the directory given with --out")
+	}
+	if err == nil && begun.Kind != results.KindComparison {
+		err = fmt.Errorf("it holds the runs of the %s %s, not a comparison; run that again instead", begun.Kind, begun.Name)
+	}
+	return begun, err
+}
+
+// keptArms takes the settings from the plan that was kept.
+func keptArms(p *matrix.Plan, begun *results.Plan) error {
+	arms, err := kabench.PlannedArms(begun)
+	for _, arm := range arms {
+		p.Arms = append(p.Arms, matrix.Arm(arm))
+	}
+	return err
+}
+
+// askedArms takes the settings from the command line.
+func (o *compareOptions) askedArms(p *matrix.Plan, args []string) error {
+	if len(args) > 0 {
+		o.profile = args[0]
+	}
+	asked, err := o.plan()
+	if err != nil {
+		return err
+	}
+	p.Arms, p.Repeats = asked.Arms, asked.Repeats
+	if asked.Seed != 0 {
+		p.Seed = asked.Seed
+	}
+	return nil
 }

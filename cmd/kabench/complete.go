@@ -11,24 +11,23 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// completer offers what a flag or an argument may be.
+// completer offers values of a flag or an argument.
 type completer = cobra.CompletionFunc
 
-// flagValues are the completions of flags, by name; those of a command that means
-// something else by a name stand under "command name".
+// flagValues are the completions of flags, by name. If a flag means something else in one
+// command, its completion is under "command name".
 var flagValues = map[string]completer{
 	"pool": listOf(pools), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
 	"set": completeSet, "axis": completeSet,
 	"arrivals": listOf(generator.Processes), "client": listOf(func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }),
 	"format": listOf(func() []string { return []string{"http", "json"} }), "export format": listOf(formatNames),
-	"tag":  listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
-	"only": completeIncidentList, "html": completeIncidentList,
+	"tag": listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
 	"out": completeDirs, "site": completeDirs, "baseline": completeDirs,
 	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
 }
 
-// setFlagCompletion completes the values of every flag below root. What is a number,
-// a time, a URL or a text of one's own has none.
+// setFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs
+// and free texts have none.
 func setFlagCompletion(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
@@ -40,14 +39,13 @@ func setFlagCompletion(root *cobra.Command) {
 				values = cobra.NoFileCompletions
 			}
 			if f.Value.Type() != "bool" {
-				_ = c.RegisterFlagCompletionFunc(f.Name, values) // of a flag that is there, once
+				_ = c.RegisterFlagCompletionFunc(f.Name, values) // fails only for a missing flag, or the second time
 			}
 		})
 	}
 }
 
-// listOf completes names of a list; where a file will do too, the shell offers
-// those when no name fits.
+// listOf completes names of a list. If no name fits, the shell offers files.
 func listOf(names func() []string) completer {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return names(), cobra.ShellCompDirectiveDefault
@@ -70,16 +68,7 @@ func servers() []string {
 	return names
 }
 
-func incidentNames() []string {
-	var list []string
-	for _, e := range profiles.Incidents() {
-		list = append(list, e.Name)
-	}
-	return list
-}
-
-// completeSet completes a field, and of some fields the value after the last = or
-// comma.
+// completeSet completes a field, and for some fields the value after the last = or comma.
 func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	path, _, valued := strings.Cut(typed, "=")
 	var list []string
@@ -101,16 +90,6 @@ func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Sh
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeIncidentList completes the last of several incidents with commas between.
-func completeIncidentList(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-	before := typed[:strings.LastIndex(typed, ",")+1]
-	var list []string
-	for _, name := range incidentNames() {
-		list = append(list, before+name)
-	}
-	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-}
-
 func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
@@ -119,7 +98,7 @@ func completeFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// completeCompared completes the profile to compare settings of, or directories.
+// completeCompared completes a profile or, after the first argument, directories.
 func completeCompared(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return completeDirs(c, args, typed)

@@ -8,14 +8,15 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 )
 
-// offered is what the shell is offered for words, and the directive with it.
+// offered returns the completions of words, and the directive that comes with them.
 func offered(t *testing.T, words ...string) (names []string, directive string) {
 	t.Helper()
 	var out strings.Builder
-	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exitDone {
+	if code := run(append([]string{"__complete"}, words...), &out, io.Discard); code != exit.Done {
 		t.Fatalf("%q: exit code %d", words, code)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -46,7 +47,6 @@ func TestCompletion(t *testing.T) {
 		"run --format j":                    {"json", files},
 		"export --format mark":              {"markdown", files},
 		"export --tag resp":                 {"response", files},
-		"gallery --only idle-race,trunc":    {"idle-race,truncated", noSpace},
 		"run qui":                           {"quick", files},
 		"compare qui":                       {"quick", files},
 		"reproduce idle-race-t":             {"idle-race-tls", files},
@@ -71,7 +71,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s: %q %s, want %q %s", words, names, directive, want.name, want.directive)
 		}
 	}
-	// A field that completion offers is one that --set knows.
+	// --set knows every field that completion offers.
 	names, _ := offered(t, "run", "--set", "load.")
 	for _, name := range names {
 		if !slices.Contains(profiles.Fields(), strings.TrimSuffix(name, "=")) {
@@ -80,8 +80,8 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// Every flag with a value has a completion, be it that there is nothing to offer:
-// else the shell offers files for a rate.
+// Every flag with a value has a completion, even an empty one. Otherwise the shell would offer
+// files for a rate.
 func TestEveryFlagHasACompletion(t *testing.T) {
 	flags := 0
 	for _, c := range newRoot(io.Discard, io.Discard).Commands() {

@@ -10,13 +10,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 )
 
-// nearestShown is how many known texts are shown for an unknown one.
-const nearestShown = 3
+// suggestions is how many known texts are shown for an unknown one.
+const suggestions = 3
 
 // maxOthers is how many candidates are shown beside the best.
 const maxOthers = 8
@@ -25,12 +28,12 @@ func newExplain(s *streams) *cobra.Command {
 	list := false
 	c := &cobra.Command{
 		Use:   "explain TEXT | explain -",
-		Short: "Say what a client's or proxy's log line proves, and what it does not",
-		Long: `Say which client or proxy wrote a log line, in which phase and why the exchange ended, what
+		Short: "Explain what a log line of a client or a proxy proves, and what it does not",
+		Long: `Find out which client or proxy wrote a log line, in which phase the request ended and why, what
 that proves and what it does not, which incident shows it, and what to check next. TEXT may be a
-piece of the line or a whole stack trace; - reads it from the standard input, up to 1 MiB.
+part of the line or a whole stack trace. With -, it is read from standard input, up to 1 MiB.
 
-Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are shown.`,
+Exit codes: 0 the text is known; 1 the text is unknown, and similar known texts are shown.`,
 		Example: `  kabench explain 'Pending acquire queue has reached its maximum size of 32'
   kubectl logs api | grep -A5 Exception | kabench explain -
   kabench explain --list`,
@@ -39,7 +42,7 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 			text := strings.Join(args, " ")
 			switch {
 			case list && len(args) > 0:
-				return &usageError{c.CommandPath(), fmt.Errorf("--list takes no text")}
+				return usage.Errorf(c.CommandPath(), "--list takes no TEXT")
 			case list:
 				return s.printWordings(wording.All())
 			case text == "-":
@@ -48,25 +51,25 @@ Exit codes: 0 the text is known; 1 it is not, and the nearest known ones are sho
 					return fmt.Errorf("reading the text: %w", err)
 				}
 				if len(read) > wording.MaxText {
-					fmt.Fprintln(s.err, "the text is longer than 1 MiB; the rest is not read")
+					fmt.Fprintln(s.err, "kabench: the text is longer than 1 MiB; only its first MiB was read")
 				}
 				text = string(read)
 			}
 			if strings.TrimSpace(text) == "" {
-				return &usageError{c.CommandPath(), fmt.Errorf("give a text from a log, or - to read it; --list lists those known")}
+				return usage.Errorf(c.CommandPath(), "give a text from a log, or - to read it from standard input; --list prints all known texts")
 			}
 			return s.explain(text)
 		},
 	}
-	c.Flags().BoolVar(&list, "list", false, "list every text known, by client")
+	c.Flags().BoolVar(&list, "list", false, "list all known texts, by client")
 	return c
 }
 
-// explanation is the answer, with --json.
+// explanation is what 'kabench explain --json' prints.
 type explanation struct {
 	Known      bool                `json:"known"`
-	Shared     bool                `json:"shared"`            // other clients write it as well, and the text does not tell them apart
-	Clients    []string            `json:"clients,omitempty"` // the names of those that may have written it, the likeliest first
+	Shared     bool                `json:"shared"`            // other clients write it too, and the text does not show which one did
+	Clients    []string            `json:"clients,omitempty"` // who may have written it, the likeliest first
 	Candidates []wording.Candidate `json:"candidates"`
 	Nearest    []wording.Wording   `json:"nearest,omitempty"`
 	Reproduce  []string            `json:"reproduce,omitempty"` // incidents of the best candidate that come with kabench
@@ -80,25 +83,25 @@ func (s *streams) explain(text string) error {
 		e.Shared, e.Clients = wording.Shared(e.Candidates), writers(e.Candidates)
 		e.Reproduce = reproducible(e.Candidates[0].Incidents)
 	} else {
-		e.Nearest = wording.Nearest(text, nearestShown)
+		e.Nearest = wording.Nearest(text, suggestions)
 	}
 	var err error
 	switch {
 	case s.json:
 		err = json.NewEncoder(s.out).Encode(e)
 	case e.Known:
-		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
+		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
 	default:
-		err = fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
+		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
 	}
 	if err == nil && !e.Known {
-		return exitCode(exitUnmet)
+		return exit.Unmet
 	}
 	return err
 }
 
-// writers are the clients among the candidates, by name; what stands for any
-// client is none.
+// writers returns the names of the clients among the candidates. Candidates that stand for
+// any client are left out.
 func writers(candidates []wording.Candidate) []string {
 	var names []string
 	for _, c := range candidates {
@@ -109,7 +112,7 @@ func writers(candidates []wording.Candidate) []string {
 	return names
 }
 
-// reproducible are the incidents among these that come with kabench.
+// reproducible returns the incidents that come with kabench, in the same order.
 func reproducible(incidents []string) []string {
 	var have []string
 	come := profiles.Incidents()
@@ -121,7 +124,7 @@ func reproducible(incidents []string) []string {
 	return have
 }
 
-// printExplained has the best candidate in full, and a line for each other.
+// printExplained prints the best candidate in full, and a line for each of the others.
 func printExplained(to io.Writer, e explanation) error {
 	best, others := e.Candidates[0], e.Candidates[1:]
 	w := &sheet{to: to}
@@ -131,12 +134,12 @@ func printExplained(to io.Writer, e explanation) error {
 	}
 	w.line("%s: %s", name, strings.TrimSpace(best.Text))
 	if best.Client == "" {
-		w.line("(any client writes this: the words are the operating system's; more of the log may tell which)")
+		w.line("(any client may write this: it is a message of the operating system; more of the log may show which client)")
 	} else if e.Shared {
-		w.line("(several clients write this, and the text does not tell them apart; more of the log may)")
+		w.line("(several clients write this text; more of the log may show which one)")
 	}
 	if best.Partial {
-		w.line("(the text has only a part of it)")
+		w.line("(your text has only a part of this message)")
 	}
 	w.field("outcome", outcomes(best.Outcomes)+reuse(best.Reused))
 	w.field("proves", best.Proves)
@@ -160,8 +163,8 @@ func printExplained(to io.Writer, e explanation) error {
 	return w.err
 }
 
-// others has the candidates but the best: their names, where the words are
-// anybody's.
+// others prints the candidates after the best one; only their clients, if any client may
+// write the text.
 func (p *sheet) others(best wording.Candidate, others []wording.Candidate, clients []string) {
 	if len(others) == 0 {
 		return
@@ -171,7 +174,7 @@ func (p *sheet) others(best wording.Candidate, others []wording.Candidate, clien
 		p.field("written by", strings.Join(clients, ", ")+", and others")
 		return
 	}
-	p.line("It may also be, best first:")
+	p.line("Other possible matches, best first:")
 	for _, c := range others[:min(maxOthers, len(others))] {
 		p.line("  %s: %s", c.ClientName, strings.TrimSpace(c.Text))
 		p.line("      %s%s", outcomes(c.Outcomes), reuse(c.Reused))
@@ -180,14 +183,14 @@ func (p *sheet) others(best wording.Candidate, others []wording.Candidate, clien
 
 func printUnknown(to io.Writer, near []wording.Wording) error {
 	w := &sheet{to: to}
-	w.line("No client or proxy known to kabench writes this.")
+	w.line("kabench knows no client or proxy that writes this.")
 	if len(near) > 0 {
-		w.line("The nearest that are known:")
+		w.line("Similar texts that it knows:")
 	}
 	for _, n := range near {
 		w.line("  %s: %s", n.ClientName, n.Text)
 	}
-	w.line("kabench explain --list has them all.")
+	w.line("kabench explain --list prints all of them.")
 	return w.err
 }
 
@@ -222,7 +225,7 @@ func reuse(reused string) string {
 	return ""
 }
 
-// sheet writes named fields, to be laid out; it keeps the first error.
+// sheet writes fields with names, for a layout. It keeps the first error.
 type sheet struct {
 	to  io.Writer
 	err error

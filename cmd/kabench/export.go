@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -11,10 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 )
 
-// exportOptions are the flags of `kabench export`.
+// exportOptions holds the flags of 'kabench export'.
 type exportOptions struct {
 	dirs   []string
 	format string
@@ -23,21 +23,21 @@ type exportOptions struct {
 	hide   bool
 }
 
-// format is what results can be exported as: documents of any kind, or the
-// record of one run.
+// format is a form that results can be exported in. It is made from the documents of any
+// results, or from the record of one run.
 type format struct {
 	name      string
-	of        string // what it takes, for the help
+	of        string // what it is, for the help
 	documents func(io.Writer, *exportOptions, []*results.Kept) (notes []string, err error)
 	record    func(io.Writer, *exportOptions, *results.Dir) (notes []string, err error)
 }
 
 var formats = []format{
-	{name: "markdown", of: "a report for a pull request or a wiki, below 64 KiB", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
+	{name: "markdown", of: "a report for a pull request or a wiki, at most 64 KiB", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
 		return nil, results.RenderMarkdown(w, all...)
 	}},
-	{name: "json", of: "the documents; of several directories a list", documents: exportJSON},
-	{name: "csv", of: "a run's exchanges, a row each; of an incident, a comparison or several directories a row for each run",
+	{name: "json", of: "the documents as JSON; for several directories a list of them", documents: exportJSON},
+	{name: "csv", of: "one run: a row for each request; an incident, a comparison or several directories: a row for each run",
 		documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
 			return results.ExportRunsCSV(w, all...)
 		},
@@ -51,7 +51,7 @@ var formats = []format{
 	{name: "vegeta", of: "a run's results for 'vegeta report' and 'vegeta plot'", record: func(w io.Writer, _ *exportOptions, d *results.Dir) ([]string, error) {
 		return results.ExportVegeta(w, d)
 	}},
-	{name: "hdrhistogram", of: "a run's latency log, for HdrHistogram's tools; --tag for those that know no tags", record: func(w io.Writer, o *exportOptions, d *results.Dir) ([]string, error) {
+	{name: "hdrhistogram", of: "a run's latency log, for HdrHistogram's tools; use --tag for tools without support for tags", record: func(w io.Writer, o *exportOptions, d *results.Dir) ([]string, error) {
 		return results.ExportHdrHistogram(w, d, o.tag)
 	}},
 }
@@ -72,12 +72,12 @@ func newExport(s *streams) *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "export [DIR...] --format " + strings.Join(formatNames(), "|"),
-		Short: "Export a run, an incident or a comparison for people and other tools",
-		Long: `Write results in a form that others read; without DIR, the newest below kabench-results.
+		Short: "Export results for people or for other tools",
+		Long: `Write results in another format. Without DIR, it exports the newest below kabench-results.
 
 ` + list.String() + `
-What is not all of a run is said on standard error. --hide-hosts takes out host names, addresses,
-paths and what looks like a secret, for what is going to be shown to others.`,
+If an export leaves something out, standard error says what. --hide-hosts removes host names,
+addresses, paths and everything that looks like a secret, before you show the export to others.`,
 		Example: `  kabench export kabench-results/... --format markdown | gh pr comment --body-file -
   kabench export comparison --format bench | benchstat -table goos -col /arm -
   kabench export kabench-results/... --format vegeta | vegeta report
@@ -97,27 +97,24 @@ paths and what looks like a secret, for what is going to be shown to others.`,
 			return doExport(s, o)
 		},
 	}
-	c.Flags().StringVar(&o.format, "format", "", "one of the above")
-	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
-	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: only response, service or lag, without the tag")
-	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "take out host names, addresses, paths and secrets")
+	c.Flags().StringVar(&o.format, "format", "", "one of the formats above")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write to (default standard output)")
+	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: write only response, service or lag, and no tags")
+	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "remove host names, addresses, paths and secrets")
 	return c
 }
 
-// check refuses flags that say nothing, or what cannot be.
+// check refuses flags that are missing or cannot be combined.
 func (o *exportOptions) check(s *streams) error {
-	usage := func(text string, args ...any) error {
-		return &usageError{"kabench export", fmt.Errorf(text, args...)}
-	}
 	switch {
 	case o.format == "":
-		return usage("--format is missing: one of %s", strings.Join(formatNames(), ", "))
+		return usage.Errorf("kabench export", "give --format: one of %s", strings.Join(formatNames(), ", "))
 	case !slices.Contains(formatNames(), o.format):
-		return usage("--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), didYouMean(o.format, formatNames()))
+		return usage.Errorf("kabench export", "--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), usage.DidYouMean(o.format, formatNames()))
 	case s.json && o.output == "":
-		return usage("--json says what was written, and standard output is taken by the export itself; give --output FILE")
+		return usage.Errorf("kabench export", "--json needs --output FILE: the export itself goes to standard output")
 	case o.tag != "" && o.format != "hdrhistogram":
-		return usage("--tag is for --format hdrhistogram")
+		return usage.Errorf("kabench export", "--tag needs --format hdrhistogram")
 	}
 	return nil
 }
@@ -157,11 +154,11 @@ func doExport(s *streams, o *exportOptions) error {
 	return nil
 }
 
-// open reads what is to be exported, so that a directory which is none leaves
+// open reads the results before an output file is made, so that a wrong directory leaves
 // no file behind.
 func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error) {
 	if len(o.dirs) > 1 && f.documents == nil {
-		return nil, &usageError{"kabench export", fmt.Errorf("--format %s is of one run; export the %d directories one at a time", f.name, len(o.dirs))}
+		return nil, usage.Errorf("kabench export", "--format %s exports one run; export the %d directories one at a time", f.name, len(o.dirs))
 	}
 	var all []*results.Kept
 	redact := &results.Redactor{}
@@ -185,7 +182,7 @@ func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error
 		return func(w io.Writer) ([]string, error) { return f.documents(w, o, all) }, nil
 	}
 	if o.hide {
-		return nil, &usageError{"kabench export", errors.New("--hide-hosts is not for what is made of a run's record: an exchange's error can hold anything")}
+		return nil, usage.Errorf("kabench export", "--hide-hosts does not work with this format: it has the errors of single requests, which may contain anything")
 	}
 	dir, err := results.OpenOnly(o.dirs[0])
 	if err != nil {

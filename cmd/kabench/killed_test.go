@@ -10,26 +10,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
-// says runs a command here and returns what it printed.
-func says(t *testing.T, wantCode int, args ...string) (stdout, stderr string) {
-	t.Helper()
-	var out, chatter bytes.Buffer
-	if code := run(args, &out, &chatter); code != wantCode {
-		t.Errorf("kabench %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out.String(), chatter.String())
-	}
-	return out.String(), chatter.String()
-}
-
-// A comparison that is killed keeps the runs that were finished: they are reported
-// and exported, what is missing is said, and --resume makes the rest, in the
-// order of the same seed.
+// A comparison that is killed keeps its finished runs. They are reported and exported, the
+// missing ones are named, and --resume makes those in the order of the same seed.
 func TestKilledComparisonGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
 	asked := []string{"compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=1s", "--set", "load.max_lag=0", "--repeats", "3", "--seed", "7"}
@@ -40,7 +31,8 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 		c, err = results.OpenComparison(dir)
 		return err == nil && len(c.Runs) >= 2
 	})
-	if _, stderr := says(t, exitInput, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making its runs") {
+	p.Process.Signal(syscall.SIGSTOP) // so that it makes no more runs while others are looked at
+	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "another kabench is making runs in it") {
 		t.Errorf("while it goes on: %s", stderr)
 	}
 	p.Process.Kill()
@@ -50,21 +42,21 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := len(c.Runs)
-	text, stderr := says(t, exitDone, "report", dir)
+	text, stderr := says(t, exit.Done, "report", dir)
 	if !strings.Contains(text, "of 6 runs are missing: ") || !strings.Contains(stderr, "kabench compare --resume "+dir) {
 		t.Errorf("the report does not say what is missing and how to go on:\n%s%s", text, stderr)
 	}
 	for _, format := range []string{"markdown", "json", "csv", "bench", "junit"} {
-		if text, _ := says(t, exitDone, "export", dir, "--format", format); text == "" {
+		if text, _ := says(t, exit.Done, "export", dir, "--format", format); text == "" {
 			t.Errorf("--format %s exports nothing", format)
 		}
 	}
 	page := filepath.Join(t.TempDir(), "report.html")
-	says(t, exitDone, "report", dir, "-o", page)
+	says(t, exit.Done, "report", dir, "-o", page)
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "of 6 runs are missing") {
 		t.Errorf("the page does not say what is missing (%v)", err)
 	}
-	if _, stderr := says(t, exitInput, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "begun with 3 repeats") {
+	if _, stderr := says(t, exit.Input, append(slices.Clone(asked), "--resume", dir, "--repeats", "4")...); !strings.Contains(stderr, "started with 3 repeats") {
 		t.Errorf("other repeats: %s", stderr)
 	}
 	whole := compared(t, "compare", "--resume", dir, "--json")
@@ -91,7 +83,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 
 func compared(t *testing.T, args ...string) *results.Comparison {
 	t.Helper()
-	text, _ := says(t, exitDone, args...)
+	text, _ := says(t, exit.Done, args...)
 	c := &results.Comparison{}
 	if err := json.Unmarshal([]byte(text), c); err != nil {
 		t.Fatalf("%v in %s", err, text)
@@ -130,35 +122,35 @@ func seedOf(t *testing.T, dir string) float64 {
 	return p.Load.Seed
 }
 
-// Killed in its first run a comparison has nothing to compare, says so, and goes on
-// all the same; what was cut off stays.
+// A comparison that is killed in its first run reports that it has nothing to compare. It can
+// be continued, and the run that was cut off stays.
 func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
-	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=2s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
+	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
 	waitFor(t, "a run", func() bool { return len(results.RunsIn(dir)) == 1 })
 	recorded(t, results.RunsIn(dir)[0])
 	p.Process.Kill()
 	p.Wait()
-	text, _ := says(t, exitDone, "report", dir)
+	text, _ := says(t, exit.Done, "report", dir)
 	if !strings.Contains(text, "No run of this comparison was finished") || !strings.Contains(text, "2 of 2 runs are missing") {
 		t.Errorf("the report:\n%s", text)
 	}
-	says(t, exitDone, "export", dir, "--format", "markdown")
+	says(t, exit.Done, "export", dir, "--format", "markdown")
 	// The header is a secret and was not kept.
 	if plan, err := os.ReadFile(results.PlanPath(dir)); err != nil || bytes.Contains(plan, []byte("hush")) {
 		t.Errorf("the plan holds the secret (%v)", err)
 	}
-	if _, stderr := says(t, exitInput, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which are not kept") {
+	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which are not kept") {
 		t.Errorf("without the secret: %s", stderr)
 	}
-	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=2s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")
+	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")
 	if len(whole.Runs) != 2 || whole.Interrupted || len(results.RunsIn(dir)) != 3 {
 		t.Errorf("%+v, with the runs %v", whole.Runs, results.RunsIn(dir))
 	}
 }
 
-// A reproduction that is killed in a remedy's run says what the incident showed and
-// which remedies are missing.
+// The report of a reproduction that is killed in a remedy's run has the incident, and names the
+// missing remedies.
 func TestKilledReproductionIsReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "all", "truncated")
 	p := start(t, "reproduce", "truncated", "--set", "load.max_lag=0", "--out", dir)
@@ -176,23 +168,23 @@ func TestKilledReproductionIsReported(t *testing.T) {
 	if !found {
 		t.Fatal("no incident truncated")
 	}
-	text, _ := says(t, exitDone, "report", dir)
+	text, _ := says(t, exit.Done, "report", dir)
 	if rep.Reproduced || !strings.Contains(text, "remedies were not run to their end") && !strings.Contains(text, "Not reproduced") {
 		t.Errorf("%s\n%s", incident.Name, text)
 	}
-	// The same within the directory of a catalogue that was killed.
+	// The same in the directory of a 'reproduce --all' that was killed.
 	all := filepath.Dir(dir)
 	plan := &results.Plan{Kind: results.KindCatalogue, Name: "all", Start: time.Now(), Incidents: []string{"truncated", "idle-race", "port-exhaustion"}}
 	if err := errors.Join(results.SavePlan(all, plan), os.Mkdir(filepath.Join(all, "idle-race"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	text, _ = says(t, exitDone, "report", all)
-	for _, want := range []string{"0 of 3 reproduced, 1 not begun", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
+	text, _ = says(t, exit.Done, "report", all)
+	for _, want := range []string{"0 of 3 reproduced, 1 not started", "truncated  50 of 50", "idle-race  -         -              0 s   interrupted"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table lacks %q:\n%s", want, text)
 		}
 	}
-	if _, stderr := says(t, exitDone, "export", all, "--format", "junit"); !strings.Contains(stderr, "2 of 3 incidents have no results: idle-race, port-exhaustion") {
+	if _, stderr := says(t, exit.Done, "export", all, "--format", "junit"); !strings.Contains(stderr, "2 of 3 incidents have no results: idle-race, port-exhaustion") {
 		t.Errorf("the export does not say what is missing: %s", stderr)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,11 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
-// labOptions are the flags of `kabench lab`.
+// labOptions holds the flags of 'kabench lab'.
 type labOptions struct {
 	profile string
 	as      string
@@ -27,15 +28,15 @@ func newLab(s *streams) *cobra.Command {
 	o := &labOptions{}
 	c := &cobra.Command{
 		Use:   "lab [PROFILE]",
-		Short: "Serve a profile's target, or as a real server does, for other clients to use",
+		Short: "Start a profile's server, or an imitation of a real one, for other clients",
 		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
   kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (o.as == "") {
-				return &usageError{c.CommandPath(), errors.New("name a profile ('kabench profiles' and 'kabench incidents' list them), or a server with --as ('kabench servers'), and not both")}
+				return usage.Errorf(c.CommandPath(), "name either a profile ('kabench profiles' and 'kabench incidents' list them) or a server with --as ('kabench servers' lists them)")
 			}
 			if len(args) > 0 {
 				o.profile = args[0]
@@ -43,9 +44,9 @@ func newLab(s *streams) *cobra.Command {
 			return doLab(c, s, o)
 		},
 	}
-	c.Flags().StringVar(&o.as, "as", "", "server preset or YAML file to serve as")
-	c.Flags().StringVar(&o.listen, "listen", "", "host:port to listen on (default a free port of 127.0.0.1)")
-	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.lab.idle_timeout=5s; may be repeated")
+	c.Flags().StringVar(&o.as, "as", "", "server to imitate: a preset or a YAML file")
+	c.Flags().StringVar(&o.listen, "listen", "", "host:port to listen on (default: a free port of 127.0.0.1)")
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.lab.idle_timeout=5s; may be repeated")
 	return c
 }
 
@@ -54,10 +55,9 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	if err != nil {
 		return err
 	}
-	_, stop, restore := interruptible(c.Context(), s.err)
+	_, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
-	// What clients are to talk to listens where they were told: the link, if
-	// there is one.
+	// Clients connect to the link, if there is one: it listens at --listen then.
 	serverAt, linkAt := o.listen, ""
 	if p.Target.Link != nil {
 		serverAt, linkAt = "", o.listen
@@ -68,12 +68,12 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 		}
 		switch {
 		case errors.Is(err, syscall.EADDRINUSE):
-			err = errors.New("another program listens there; choose another port, or 0 for any that is free")
+			err = errors.New("another program listens there; choose another port, or 0 for any free port")
 		case errors.Is(err, syscall.EADDRNOTAVAIL):
-			err = errors.New("not an address of this machine; 127.0.0.1:8080 is")
+			err = errors.New("this machine has no such address; for example 127.0.0.1:8080")
 		default:
 			if e, ok := errors.AsType[*net.AddrError](err); ok {
-				err = fmt.Errorf("%s; write host:port, as 127.0.0.1:8080", e.Err)
+				err = fmt.Errorf("%s; write host:port, for example 127.0.0.1:8080", e.Err)
 			}
 		}
 		return fmt.Errorf("--listen %s: %w", at, err)
@@ -98,13 +98,13 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	}
 	notes := ""
 	for _, c := range cannot {
-		notes += "\nunlike it: " + c
+		notes += "\nunlike the real one: " + c
 	}
 	serving := map[string]any{"url": at}
 	if len(cannot) > 0 {
 		serving["cannot"] = cannot
 	}
-	if err := s.line(serving, "serving %s at %s; Ctrl-C ends it%s", p.Name, at, notes); err != nil {
+	if err := s.line(serving, "serving %s at %s; press Ctrl-C to stop%s", p.Name, at, notes); err != nil {
 		return err
 	}
 	<-stop
@@ -114,17 +114,17 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 		"connections": seen.Connections, "requests": seen.Requests, "closed_idle": seen.ClosedIdle,
 		"closed_first": seen.ClosedFirst, "client_closed": seen.ClientClosed,
 		"executed": seen.Executed, "duplicates": seen.Duplicates, "reloads": seen.Reloads,
-	}, "%d connections, %d requests; closed first by the server %d (%d idle), by the client %d",
+	}, "%d connections, %d requests; the server closed %d first (%d idle), the client %d",
 		seen.Connections, seen.Requests, seen.ClosedFirst, seen.ClosedIdle, seen.ClientClosed)
 }
 
-// load is the profile whose target is served, and what a server it is to be like
-// does and it cannot.
+// load returns the profile to serve and, with --as, what the imitated server does that the
+// lab cannot.
 func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if o.as == "" {
-		p, err := loadProfile(o.profile, o.sets)
+		p, err := profiles.Open(o.profile, o.sets)
 		if err == nil && p.Target.Lab == nil {
-			err = fmt.Errorf("%s has no target of its own to serve (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
+			err = fmt.Errorf("%s has no server of its own (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
 		}
 		return p, nil, err
 	}
@@ -137,23 +137,14 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	for _, set := range o.sets {
 		path, value, found := strings.Cut(set, "=")
 		if !found || path != "target.lab" && !strings.HasPrefix(path, "target.lab.") && !strings.HasPrefix(path, "target.link.") {
-			return nil, nil, fmt.Errorf("--set %s: with --as, set fields of target.lab and target.link, as target.lab.idle_timeout=5s", set)
+			return nil, nil, fmt.Errorf("--set %s: with --as, only fields of target.lab and target.link can be set, for example target.lab.idle_timeout=5s", set)
 		}
 		if err := profiles.Set(&p, path, value); err != nil {
 			return nil, nil, err
 		}
 	}
 	if p.Target.Lab == nil {
-		return nil, nil, errors.New("--set target.lab=null leaves nothing to serve")
+		return nil, nil, errors.New("--set target.lab=null leaves no server to start")
 	}
 	return &p, server.Cannot, nil
-}
-
-// line prints one line: v with --json, the text otherwise.
-func (s *streams) line(v any, format string, args ...any) error {
-	if s.json {
-		return json.NewEncoder(s.out).Encode(v)
-	}
-	_, err := fmt.Fprintf(s.out, format+"\n", args...)
-	return err
 }

@@ -8,30 +8,28 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
-// A lab that is a server says where it is, what it cannot be, and what it saw.
+// 'lab --as' prints its address, what it cannot imitate, and what it saw.
 func TestLabAs(t *testing.T) {
 	p := start(t, "lab", "--as", "apache-httpd", "--set", "target.lab.hint=timeout=7", "--json")
 	var serving struct {
 		URL    string
 		Cannot []string
 	}
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		line, _, whole := strings.Cut(p.stdout.String(), "\n")
-		if whole {
-			if err := json.Unmarshal([]byte(line), &serving); err != nil {
-				t.Fatalf("%q: %v", line, err)
-			}
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("it said nothing in a minute; errors: %s", &p.stderr)
-		}
+	var line string
+	waitFor(t, "the line with its address", func() bool {
+		var whole bool
+		line, _, whole = strings.Cut(p.stdout.String(), "\n")
+		return whole
+	})
+	if err := json.Unmarshal([]byte(line), &serving); err != nil {
+		t.Fatalf("%q: %v", line, err)
 	}
 	if len(serving.Cannot) == 0 {
-		t.Error("it says nothing of what it cannot be")
+		t.Error("it does not say what it cannot imitate")
 	}
 	request, err := http.NewRequest(http.MethodGet, serving.URL, nil)
 	if err != nil {
@@ -51,7 +49,7 @@ func TestLabAs(t *testing.T) {
 	if err := p.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.exitCode(t); code != exitDone {
+	if code := p.exitCode(t); code != exit.Done {
 		t.Errorf("exit code %d: %s", code, &p.stderr)
 	}
 	if out := p.stdout.String(); !strings.Contains(out, `"requests":1`) {

@@ -3,16 +3,19 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/nearest"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
 )
 
 func newProfiles(s *streams) *cobra.Command {
@@ -20,26 +23,26 @@ func newProfiles(s *streams) *cobra.Command {
 		"profile", "for 'kabench run NAME'", profiles.Profiles)
 }
 
-// listed is a row of a list, with --json.
+// listed is a row of a list of profiles, as --json prints it.
 type listed struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`
 	Question string `json:"question"`
 	Source   string `json:"source,omitempty"`
-	// Of an incident.
+	// Only for an incident:
 	Takes   float64 `json:"takes,omitempty"` // seconds, with its remedies
 	Network bool    `json:"needs_network,omitempty"`
 }
 
-// newIncidents lists what newProfiles does, and what an incident takes.
+// newIncidents lists the incidents, with how long each one takes.
 func newIncidents(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "incidents", Short: "List the incidents that come with kabench, and the question each answers",
-		Args: none,
+		Use: "incidents", Short: "List the incidents that come with kabench, and the question that each answers",
+		Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			rows := []listed{}
 			for _, e := range profiles.Incidents() {
-				p, err := loadProfile(e.Name, nil)
+				p, err := profiles.Open(e.Name, nil)
 				if err != nil {
 					return err
 				}
@@ -49,7 +52,7 @@ func newIncidents(s *streams) *cobra.Command {
 				return json.NewEncoder(s.out).Encode(rows)
 			}
 			var b bytes.Buffer
-			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' says whether there can be one)\n")
+			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' reports whether this machine allows one)\n")
 			w := layout.Table(&b)
 			for _, r := range rows {
 				mark := ""
@@ -66,7 +69,7 @@ func newIncidents(s *streams) *cobra.Command {
 
 func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				rows := []listed{}
@@ -87,7 +90,7 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 	}
 }
 
-// listedPreset is a pool or a server in a list, with --json.
+// listedPreset is a row of a list of pools or servers, as --json prints it.
 type listedPreset struct {
 	Kind       string            `json:"kind"`
 	Name       string            `json:"name"`
@@ -117,18 +120,18 @@ func listedServers() []listedPreset {
 }
 
 func newPools(s *streams) *cobra.Command {
-	return newPresets(s, "pools", "List the pools of real clients, and the versions they hold for",
-		"for --pool NAME; 'kabench show pool:NAME' has their values, where each is from, and what they leave out", listedPools)
+	return newPresets(s, "pools", "List the pool presets: real clients, with the versions that they describe",
+		"for --pool NAME; 'kabench show pool:NAME' prints the values with their sources, and what is not modelled", listedPools)
 }
 
 func newServers(s *streams) *cobra.Command {
-	return newPresets(s, "servers", "List the servers that 'kabench lab' can be, and the versions they hold for",
-		"for 'kabench lab --as NAME'; 'kabench show server:NAME' has their values, where each is from, and what they leave out", listedServers)
+	return newPresets(s, "servers", "List the server presets: real servers, with the versions that they describe",
+		"for 'kabench lab --as NAME'; 'kabench show server:NAME' prints the values with their sources, and what is not modelled", listedServers)
 }
 
 func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: none,
+		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
 			if s.json {
 				return json.NewEncoder(s.out).Encode(all())
@@ -148,11 +151,11 @@ func newPresets(s *streams, name, short, use string, all func() []listedPreset) 
 func newShow(s *streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
-		Short: "Print a profile, incident, pool or server as YAML, ready to edit",
+		Short: "Print a profile, an incident, a pool or a server as YAML that you can edit",
 		Example: `  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml
   kabench show pool:reactor-netty
   kabench show server:tomcat`,
-		Args:              one("a profile, an incident, a pool or a server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
+		Args:              usage.One("one profile, incident, pool or server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
 		ValidArgsFunction: completeShow,
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, err := find(args[0])
@@ -168,7 +171,7 @@ func newShow(s *streams) *cobra.Command {
 	}
 }
 
-// shown is what `kabench show` shows.
+// shown is what 'kabench show --json' prints.
 type shown struct {
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`
@@ -178,8 +181,8 @@ type shown struct {
 	Text     string `json:"yaml"`
 }
 
-// find is what comes with kabench under that name, which may begin with the
-// kind, as in pool:NAME and server:NAME.
+// find returns what comes with kabench under that name. The name may begin with the kind,
+// as in pool:NAME and server:NAME.
 func find(name string) (shown, error) {
 	var all []shown
 	var names []string
@@ -208,13 +211,13 @@ func find(name string) (shown, error) {
 	case len(all) == 1:
 		return all[0], nil
 	case len(all) > 1:
-		return shown{}, fmt.Errorf("%s is a %s and a %s; say %s:%s or %s:%s", name, all[0].Kind, all[1].Kind, all[0].Kind, bare, all[1].Kind, bare)
+		return shown{}, fmt.Errorf("%s is a %s and a %s; write %s:%s or %s:%s", name, all[0].Kind, all[1].Kind, all[0].Kind, bare, all[1].Kind, bare)
 	}
-	hint := "'kabench profiles', 'incidents', 'pools' and 'servers' list what there is"
-	if near := results.Nearest(bare, names); near != "" {
+	hint := "'kabench profiles', 'incidents', 'pools' and 'servers' list all names"
+	if near := nearest.Name(bare, names); near != "" {
 		hint = "did you mean " + near + "? (" + hint + ")"
 	}
-	return shown{}, fmt.Errorf("%s: nothing of that name comes with kabench; %s", name, hint)
+	return shown{}, fmt.Errorf("%s: kabench has nothing with this name; %s", name, hint)
 }
 
 func completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -248,4 +251,46 @@ func names(all []profiles.Embedded) []string {
 		list = append(list, e.Name+"\t"+e.Question)
 	}
 	return list
+}
+
+// newIncident is what 'kabench new-incident --json' prints.
+type newIncident struct {
+	File string `json:"file"` // "": standard output
+	Text string `json:"yaml"`
+}
+
+func newNewIncident(s *streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "new-incident [FILE]",
+		Short: "Write a commented incident file to start from",
+		Long: `Write the YAML of a small incident with comments, for you to change. It goes to FILE, which must
+not exist yet, or to standard output. It works unchanged: 'kabench reproduce FILE'.`,
+		Example: "  kabench new-incident mine.yaml && kabench reproduce ./mine.yaml",
+		Args:    usage.AtMostOne("file"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && s.json {
+				return s.line(newIncident{Text: profiles.NewIncident}, "")
+			}
+			if len(args) == 0 {
+				_, err := io.WriteString(s.out, profiles.NewIncident)
+				return err
+			}
+			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("%s exists already; name another file", args[0])
+			}
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(f, profiles.NewIncident)
+			if err = errors.Join(err, f.Close()); err != nil {
+				return err
+			}
+			if s.json {
+				return s.line(newIncident{File: args[0], Text: profiles.NewIncident}, "")
+			}
+			fmt.Fprintf(s.err, "written: %s (kabench reproduce ./%s)\n", args[0], args[0])
+			return nil
+		},
+	}
 }

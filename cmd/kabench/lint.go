@@ -11,11 +11,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
 )
 
-// lintOptions are the flags of `kabench lint`.
+// lintOptions holds the flags of 'kabench lint'.
 type lintOptions struct {
 	profile string
 	pool    string
@@ -29,20 +33,21 @@ func newLint(s *streams) *cobra.Command {
 	o := &lintOptions{}
 	c := &cobra.Command{
 		Use:   "lint [PROFILE]",
-		Short: "Check a profile against the rules by which client, load balancer and server fit together",
-		Long: `Check, without any traffic, that the client lets go of idle connections first, that caps, queues
-and limits fit the load and the server, and that nothing is sent twice that must not be.
+		Short: "Check, without traffic, whether client, load balancer and server settings fit together",
+		Long: `Check, without any traffic, that the client closes idle connections before the server does, that
+caps, queues and limits fit the load and the server, and that no request is sent twice that must
+not be.
 
-What kabench cannot know of your server and load balancer is said in the profile's sections
-server and via, or with --set, or by naming servers that kabench knows with --server and --via.
-Without a profile, --pool and what is set are checked.
+Describe your server and your load balancer in the profile's sections server and via, or with
+--set, or name known ones with --server and --via: kabench cannot find out their settings. Without
+a profile, the pool of --pool and the fields given with --set are checked.
 
 Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 		Example: `  kabench lint idle-race
   kabench lint mine.yaml --set server.idle_timeout=75s --set via.idle_timeout=60s
   kabench lint --pool go-default-transport --server tomcat --via aws-alb
   kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
-		Args:              oneAtMost("profile"),
+		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -53,11 +58,11 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, in place of the profile's pool")
-	f.StringVar(&o.server, "server", "", "server preset or YAML file, in place of what the profile says of its target")
-	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of it")
-	f.IntVar(&o.ports, "ports", profiles.DefaultPorts, "local ports the client's machine has for connections to one destination, from each source address")
-	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, as server.idle_timeout=75s; may be repeated")
+	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, instead of the profile's pool")
+	f.StringVar(&o.server, "server", "", "server preset or YAML file, instead of the profile's description of its server")
+	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of the server")
+	f.IntVar(&o.ports, "ports", lint.DefaultPorts, "how many local ports the client has for connections to one destination, from each source address")
+	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, for example server.idle_timeout=75s; may be repeated")
 	return c
 }
 
@@ -66,14 +71,17 @@ func doLint(s *streams, o *lintOptions) error {
 	if err != nil {
 		return err
 	}
-	list := profiles.CheckInWords(p, o.ports, wording.For)
+	for _, w := range p.Warnings {
+		fmt.Fprintln(s.err, "warning:", w)
+	}
+	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
 	if s.json {
 		err = json.NewEncoder(s.out).Encode(list.Findings)
 	} else {
-		err = fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
+		err = terminal.Fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
-		err = exitCode(exitUnmet)
+		err = exit.Unmet
 	}
 	return err
 }
@@ -81,10 +89,10 @@ func doLint(s *streams, o *lintOptions) error {
 // load makes the profile that the command line describes.
 func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" && o.pool == "" {
-		return nil, &usageError{"kabench lint", errors.New("nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")}
+		return nil, usage.Errorf("kabench lint", "there is nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")
 	}
 	if o.ports < 1 || o.ports > 65535 {
-		return nil, &usageError{"kabench lint", fmt.Errorf("--ports %d is not between 1 and 65535", o.ports)}
+		return nil, usage.Errorf("kabench lint", "--ports %d: want 1 to 65535", o.ports)
 	}
 	var sets []string
 	if o.pool != "" {
@@ -96,7 +104,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.profile == "" {
 		p, err = profiles.LoadToCheck(sets)
 	} else {
-		p, err = loadProfile(o.profile, sets)
+		p, err = profiles.Open(o.profile, sets)
 	}
 	if err != nil {
 		return nil, o.inFlags(err)
@@ -126,7 +134,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	return p, p.ValidateFacts()
 }
 
-// textOf is the text of a profile that could be loaded.
+// textOf returns the text of a profile that has been loaded.
 func textOf(nameOrFile string) []byte {
 	if embedded, found := profiles.Find(nameOrFile); found {
 		return []byte(embedded.Text)
@@ -135,8 +143,8 @@ func textOf(nameOrFile string) []byte {
 	return text
 }
 
-// setAgain lets what was set of the server and the load balancer win over what
-// is known of those named.
+// setAgain applies --set for the server and the load balancer again, so that it wins over
+// --server and --via.
 func (o *lintOptions) setAgain(p *profiles.Profile) error {
 	for _, set := range o.sets {
 		path, value, _ := strings.Cut(set, "=")
@@ -155,7 +163,7 @@ func (o *lintOptions) setAgain(p *profiles.Profile) error {
 	return nil
 }
 
-// inFlags makes complaints about what --pool set name the flag.
+// inFlags makes a complaint about the pool name the flag --pool.
 func (o *lintOptions) inFlags(err error) error {
 	list, ok := errors.AsType[profiles.Errors](err)
 	if !ok {
@@ -173,7 +181,7 @@ func (o *lintOptions) inFlags(err error) error {
 }
 
 // printChecklist prints a block for each finding, and what was checked.
-func printChecklist(w io.Writer, list profiles.Checklist) error {
+func printChecklist(w io.Writer, list lint.Checklist) error {
 	var b strings.Builder
 	for _, f := range list.Findings {
 		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
@@ -190,7 +198,7 @@ func printChecklist(w io.Writer, list profiles.Checklist) error {
 	}
 	switch n := len(list.Findings); n {
 	case 0:
-		b.WriteString("nothing to complain about")
+		b.WriteString("no findings")
 	case 1:
 		b.WriteString("1 finding")
 	default:
@@ -202,7 +210,7 @@ func printChecklist(w io.Writer, list profiles.Checklist) error {
 		for _, u := range list.Lacking {
 			lacking = append(lacking, u.String())
 		}
-		fmt.Fprintf(&b, ";\nnot checked, or in part, for lack of facts: %s", strings.Join(lacking, ", "))
+		fmt.Fprintf(&b, ";\nnot fully checked, because kabench does not know: %s", strings.Join(lacking, ", "))
 	}
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())

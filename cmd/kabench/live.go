@@ -2,46 +2,46 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/live"
+	"github.com/kabench/kabench/internal/usage"
 )
 
-// liveOptions are the flags that ask for a page that shows the run.
+// liveOptions holds the flags of the page that shows a run while it goes on.
 type liveOptions struct {
 	at   string // "": none
 	stay time.Duration
 }
 
 func (o *liveOptions) flags(c *cobra.Command) {
-	c.Flags().StringVar(&o.at, "live", "", "serve the report while the run goes on, as :8080 for this machine alone or :0 for any free port; with a host, as 0.0.0.0:8080, for others too")
-	c.Flags().DurationVar(&o.stay, "live-stay", 0, "with --live: serve the last state so long, until Ctrl-C; 0: until open pages have it")
+	c.Flags().StringVar(&o.at, "live", "", "serve the report during the run: :8080 for this machine only, :0 for any free port, HOST:PORT (0.0.0.0:8080) for other machines too")
+	c.Flags().DurationVar(&o.stay, "live-stay", 0, "with --live: how long to serve the final report after the run, until Ctrl-C; 0: until the open pages have loaded it")
 }
 
-// livePage is an open one. The zero livePage is none.
+// livePage is a page that is being served. The zero livePage does nothing.
 type livePage struct {
 	server *live.Server
 	stay   time.Duration
 }
 
-// open begins to serve the page, if one is asked for, and says where. The feed
-// is nil without one.
-func (o *liveOptions) open(command string, s *streams, bare bool) (*live.Feed, livePage, error) {
+// open serves the page if --live asks for it, and prints its address. Otherwise the feed is
+// nil.
+func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
-		return nil, livePage{}, &usageError{command, errors.New("--live-stay is for --live, which is not given")}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay needs --live")
 	case o.at == "":
 		return nil, livePage{}, nil
 	case o.stay < 0:
-		return nil, livePage{}, &usageError{command, fmt.Errorf("--live-stay %v is negative", o.stay)}
+		return nil, livePage{}, usage.Errorf(command, "--live-stay %v: want 0 or more", o.stay)
 	case bare:
-		return nil, livePage{}, &usageError{command, errors.New("--no-instruments watches nothing, and --live would show nothing; give one")}
+		return nil, livePage{}, usage.Errorf(command, "--no-instruments and --live contradict each other: without measuring there is nothing to show")
 	}
 	feed := live.NewFeed()
 	server, err := live.Start(o.at, feed)
@@ -50,18 +50,18 @@ func (o *liveOptions) open(command string, s *streams, bare bool) (*live.Feed, l
 	}
 	fmt.Fprintf(s.err, "live: %s\n", server.URL())
 	if !server.Alone() {
-		fmt.Fprintln(s.err, "kabench: whoever can reach this machine can read the live report: --live :PORT is for this machine alone")
+		fmt.Fprintln(s.err, "kabench: everyone who can reach this machine can read the live report; --live :PORT serves it to this machine only")
 	}
 	return feed, livePage{server, o.stay}, nil
 }
 
-// close ends the serving: see live.Server.Close. Who has stopped the run does
-// not want to wait for --live-stay, and an interrupt ends the waiting.
+// close stops serving the page: see live.Server.Close. It does not wait for --live-stay if
+// the run was stopped by a signal, and another signal ends the wait.
 func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}) {
 	if p.server == nil {
 		return
 	}
-	ctx, cancel := signal.NotifyContext(ctx, harness.StopSignals()...)
+	ctx, cancel := signal.NotifyContext(ctx, kabench.StopSignals()...)
 	defer cancel()
 	stay := p.stay
 	select {
@@ -70,7 +70,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	default:
 	}
 	if stay > 0 {
-		fmt.Fprintf(s.err, "live: %s for another %v (Ctrl-C ends it)\n", p.server.URL(), stay)
+		fmt.Fprintf(s.err, "live: %s for another %v; press Ctrl-C to stop\n", p.server.URL(), stay)
 	}
 	p.server.Close(ctx, stay)
 }

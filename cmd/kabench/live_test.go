@@ -18,13 +18,15 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/kabench/kabench/internal/chromium"
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 	report "github.com/kabench/kabench/results/page"
 )
 
 var liveAt = regexp.MustCompile(`(?m)^live: (http://\S+)$`)
 
-// liveURL is where p serves its page.
+// liveURL returns the address of p's page.
 func liveURL(t *testing.T, p *process) string {
 	t.Helper()
 	var found []string
@@ -35,9 +37,9 @@ func liveURL(t *testing.T, p *process) string {
 	return found[1]
 }
 
-// The page of a run that goes on can be fetched, moves, and ends with the run.
+// The page can be fetched during the run, changes, and ends with the run.
 func TestLivePage(t *testing.T) {
-	p, dir := endless(t, lab.Config{}, "--live", ":0")
+	p, dir := endless(t, script.Server{}, "--live", ":0")
 	url := liveURL(t, p)
 	fetch := func() (*report.Data, error) {
 		answer, err := http.Get(url + "data.json")
@@ -71,7 +73,7 @@ func TestLivePage(t *testing.T) {
 		last = d
 		return !d.Live
 	})
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	if _, err := fetch(); err == nil {
@@ -85,10 +87,10 @@ func TestLivePage(t *testing.T) {
 	}
 }
 
-// After the run the last state stays as long as was asked for, and an interrupt
-// ends that with the exit code of the run.
+// After the run, the final page is served for --live-stay. An interrupt ends that, and the exit
+// code is the run's.
 func TestLiveStay(t *testing.T) {
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,7 @@ func TestLiveStay(t *testing.T) {
 		t.Errorf("%v, %d bytes", err, len(html))
 	}
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitDone {
+	if code := p.exitCode(t); code != exit.Done {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	if !strings.Contains(p.stdout.String(), "50 due = 50 started") {
@@ -113,11 +115,11 @@ func TestLiveStay(t *testing.T) {
 	}
 }
 
-// In a browser numbers and charts follow the run, and nothing is complained of.
+// In a browser, numbers and charts follow the run, and the console has no complaints.
 func TestLivePageInABrowser(t *testing.T) {
 	ctx := chromium.Start(t)
-	// Every tenth request fails, so that there is something to draw of that too.
-	cfg := lab.Config{Fault: lab.CloseBeforeResponse}
+	// Every tenth request fails, so that failures are drawn as well.
+	cfg := script.Server{Fault: script.CloseBeforeResponse}
 	if err := cfg.FaultOn.UnmarshalText([]byte("every 10")); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +169,7 @@ func TestLivePageInABrowser(t *testing.T) {
 	}
 	p.Process.Signal(os.Interrupt)
 	waitFor(t, "the end on the page", func() bool { return text(`String(document.getElementById('live').hidden)`) == "true" })
-	if code := p.exitCode(t); code != exitInterrupted {
+	if code := p.exitCode(t); code != exit.Interrupted {
 		t.Errorf("exit code %d\n%s", code, p.stderr.String())
 	}
 	mu.Lock()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,12 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestMain(m *testing.M) {
@@ -27,10 +30,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
 }
 
-// stuck is a command that heeds no interrupt, and whose standard error takes
-// nothing.
+// stuck is a command that ignores interrupts, and whose standard error blocks.
 func stuck() {
-	_, _, restore := interruptible(context.Background(), deaf{})
+	_, _, restore := interrupt.Catch(context.Background(), deaf{})
 	defer restore()
 	os.Stdout.WriteString("ready\n")
 	select {}
@@ -40,13 +42,13 @@ type deaf struct{}
 
 func (deaf) Write([]byte) (int, error) { select {} }
 
-// The transcripts in testdata/script are what a user types and sees.
+// The transcripts in testdata/script show what a user types and sees.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			server, err := lab.Start(lab.Config{Body: 100}, "")
+			server, err := lab.Start(script.Server{Body: 100}, "")
 			if err != nil {
 				return err
 			}
@@ -69,7 +71,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits CODE COMMAND...: runs kabench and wants that exit code.
+// says runs a command here and returns what it printed.
+func says(t *testing.T, wantCode exit.Code, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, chatter bytes.Buffer
+	if code := run(args, &out, &chatter); code != wantCode {
+		t.Errorf("kabench %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, wantCode, out.String(), chatter.String())
+	}
+	return out.String(), chatter.String()
+}
+
+// exits CODE ARG...: runs kabench and checks its exit code.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	got := 0
 	if err := ts.Exec("kabench", args[1:]...); err != nil {
@@ -84,7 +96,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// fits COLUMNS: no line of the last standard output takes more.
+// fits COLUMNS: checks that no line of the last standard output is wider.
 func fits(ts *testscript.TestScript, _ bool, args []string) {
 	columns, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -95,7 +107,7 @@ func fits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// envsubst FILE...: puts the values of variables into files.
+// envsubst FILE...: replaces variables in files by their values.
 func envsubst(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
@@ -136,60 +148,5 @@ func jsonField(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if ok == neg {
 		ts.Fatalf("%s: %s is %s, want %s %s", args[0], args[1], got, args[2], args[3])
-	}
-}
-
-func TestOutDirNamesAreSafe(t *testing.T) {
-	for _, name := range []string{"../../etc", "a b/c", "쇼핑"} {
-		dir := outDir("", name)
-		if filepath.Dir(dir) != "kabench-results" {
-			t.Errorf("%q leads to %s", name, dir)
-		}
-	}
-	if outDir("none", "x") != "" || outDir("here", "x") != "here" {
-		t.Error("--out is not taken as it is")
-	}
-}
-
-func TestNewestResults(t *testing.T) {
-	t.Chdir(t.TempDir())
-	if _, err := dirOrNewest(nil); err == nil {
-		t.Error("there are none")
-	}
-	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	newest := func() string {
-		t.Helper()
-		dir, err := dirOrNewest(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return filepath.Base(dir)
-	}
-	for _, test := range []struct {
-		name string
-		made time.Time
-		want string // the newest then
-	}{
-		{"mine", day, "mine"}, // named with --out
-		{"20260301-130000.000-quick", day.Add(9 * time.Hour), "20260301-130000.000-quick"},
-		{"20260301-110000.000-quick", day.Add(9 * time.Hour), "20260301-130000.000-quick"}, // copied here later
-		{"later", day.Add(2 * time.Hour), "later"},
-	} {
-		dir := filepath.Join(resultsDir, test.name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(dir, test.made, test.made); err != nil {
-			t.Fatal(err)
-		}
-		if got := newest(); got != test.want {
-			t.Errorf("with %s the newest is %s, want %s", test.name, got, test.want)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(resultsDir, "zzz.html"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got := newest(); got != "later" {
-		t.Errorf("a page beside the runs: %s", got)
 	}
 }

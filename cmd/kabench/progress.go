@@ -6,47 +6,48 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/results"
 )
 
-// plainEvery is how often there is a line of progress where no terminal is.
+// plainEvery is how often a line of progress is printed if stderr is no terminal.
 const plainEvery = 5 * time.Second
 
-// progress tells a person how far a run has come: lines that are drawn over in a
-// terminal, one every five seconds elsewhere, nothing with --json.
+// progress shows how far a run has come: as lines that are drawn over and over in a
+// terminal, as a line every five seconds elsewhere, and not at all with --json.
 type progress struct {
-	screen *screen
+	screen *terminal.Screen
 	title  string
 	last   time.Duration // when the last plain line was written
 	silent bool
 }
 
 func newProgress(s *streams) *progress {
-	to, ok := s.err.(*screen)
+	to, ok := s.err.(*terminal.Screen)
 	if !ok {
-		to = newScreen(s.err)
+		to = terminal.NewScreen(s.err)
 	}
 	return &progress{screen: to, silent: s.json}
 }
 
-// begin starts a run with a title of its own.
+// begin shows the title of a run that begins.
 func (p *progress) begin(title string) {
 	p.end()
 	p.title, p.last = title, 0
-	if !p.silent && p.screen.size == nil {
+	if !p.silent && !p.screen.IsTerminal() {
 		fmt.Fprintln(p.screen, title)
 	}
 }
 
-// show is for harness.Options.Progress.
-func (p *progress) show(now harness.Progress) {
+// show draws now. It is the function for kabench.Options.Progress.
+func (p *progress) show(now kabench.Progress) {
 	switch {
 	case p.silent:
-	case p.screen.size != nil:
-		p.screen.draw(progressLines(p.title, now))
+	case p.screen.IsTerminal():
+		p.screen.Draw(progressLines(p.title, now))
 	case now.Elapsed-p.last >= plainEvery:
 		p.last = now.Elapsed
 		fmt.Fprintln(p.screen, plainProgress(p.title, now))
@@ -54,10 +55,10 @@ func (p *progress) show(now harness.Progress) {
 }
 
 // end clears the lines.
-func (p *progress) end() { p.screen.draw(nil) }
+func (p *progress) end() { p.screen.Draw(nil) }
 
-// elapsed is "12 s of 35 s", with what the run is doing.
-func elapsed(now harness.Progress) string {
+// elapsed returns for example "12 s of 35 s, warming up".
+func elapsed(now kabench.Progress) string {
 	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
 	if now.Total > 0 {
 		s += fmt.Sprintf(" of %d s", int(now.Total.Round(time.Second).Seconds()))
@@ -66,22 +67,22 @@ func elapsed(now harness.Progress) string {
 	case now.Elapsed < now.WarmUp:
 		s += ", warming up"
 	case now.Total > 0 && now.Elapsed > now.Total:
-		s += ", waiting for what is in flight"
+		s += ", waiting for requests in flight"
 	}
 	return s
 }
 
-// errorsOf counts the error answers among those that are ok; "" when there are
-// none.
+// errorsOf counts the responses with an error status among the requests that are ok; "" if
+// there are none.
 func errorsOf(t collectors.Totals) string {
 	if t.Errors == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d error answers)", t.Errors)
+	return fmt.Sprintf(" (%d error responses)", t.Errors)
 }
 
-// byPhase is "before_response 10, connect 2": where failed exchanges ended.
-func byPhase(now harness.Progress) string {
+// byPhase counts failed exchanges by phase, for example "before_response 10, connect 2".
+func byPhase(now kabench.Progress) string {
 	var list []string
 	for phase, n := range now.Totals.Phases {
 		if n > 0 {
@@ -91,7 +92,7 @@ func byPhase(now harness.Progress) string {
 	return strings.Join(list, ", ")
 }
 
-// ofCap is a gauge with its cap, if it has one.
+// ofCap returns a gauge and its cap, if there is one.
 func ofCap(n, limit int) string {
 	if limit < 0 {
 		return strconv.Itoa(n)
@@ -99,9 +100,9 @@ func ofCap(n, limit int) string {
 	return fmt.Sprintf("%d of %d", n, limit)
 }
 
-// poolLine is the pool's gauges. The cap of its connections stands beside the
-// leased ones, which are what it is needed for.
-func poolLine(now harness.Progress) string {
+// poolLine returns the pool's gauges. The cap on connections is shown with the leased ones,
+// because those are what uses it up.
+func poolLine(now kabench.Progress) string {
 	maxConns := now.MaxConns
 	if maxConns == 0 {
 		maxConns = -1
@@ -110,7 +111,7 @@ func poolLine(now harness.Progress) string {
 	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
 }
 
-func progressLines(title string, now harness.Progress) []string {
+func progressLines(title string, now kabench.Progress) []string {
 	head := elapsed(now)
 	if title != "" {
 		head = title + ": " + head
@@ -119,21 +120,21 @@ func progressLines(title string, now harness.Progress) []string {
 	lines := []string{
 		head,
 		fmt.Sprintf("rate       %.0f/s offered, %.0f/s achieved, %.0f/s ok", now.Offered, now.Achieved, now.Throughput),
-		fmt.Sprintf("exchanges  in flight %d, ok %d%s, failed %d, dropped %d", now.InFlight, t.OK, errorsOf(t), t.Failed, t.Due-min(t.Started, t.Due)),
+		fmt.Sprintf("requests   in flight %d, ok %d%s, failed %d, dropped %d", now.InFlight, t.OK, errorsOf(t), t.Failed, t.Due-min(t.Started, t.Due)),
 		"pool       " + poolLine(now),
 	}
 	if now.Buffered > 0 {
-		lines[2] += fmt.Sprintf(", in the buffer %d", now.Buffered)
+		lines[2] += fmt.Sprintf(", buffered %d", now.Buffered)
 	}
 	if t.Failed > 0 {
 		lines = append(lines, "failures   "+byPhase(now))
 	}
 	if k := now.Sockets; k != nil {
-		line := fmt.Sprintf("sockets    TIME_WAIT %d ours", k.Client["TIME_WAIT"])
+		line := fmt.Sprintf("sockets    TIME_WAIT client %d", k.Client["TIME_WAIT"])
 		if k.Server != nil {
-			line += fmt.Sprintf(", %d the server's", k.Server["TIME_WAIT"])
+			line += fmt.Sprintf(", server %d", k.Server["TIME_WAIT"])
 		}
-		line += fmt.Sprintf("; ports %d", k.PortsUsed)
+		line += fmt.Sprintf("; ports used %d", k.PortsUsed)
 		if now.Ports > 0 {
 			line += fmt.Sprintf(" of %d", now.Ports)
 		}
@@ -142,7 +143,7 @@ func progressLines(title string, now harness.Progress) []string {
 	return lines
 }
 
-func plainProgress(title string, now harness.Progress) string {
+func plainProgress(title string, now kabench.Progress) string {
 	t := now.Totals
 	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d%s, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, errorsOf(t), t.Failed)
 	if title != "" {
@@ -153,7 +154,7 @@ func plainProgress(title string, now harness.Progress) string {
 	}
 	line += fmt.Sprintf(", in flight %d · %s", now.InFlight, poolLine(now))
 	if k := now.Sockets; k != nil {
-		line += fmt.Sprintf(" · TIME_WAIT %d, ports %d", k.Client["TIME_WAIT"], k.PortsUsed)
+		line += fmt.Sprintf(" · TIME_WAIT %d, ports used %d", k.Client["TIME_WAIT"], k.PortsUsed)
 	}
 	line, _ = layout.Cut(line, len(line))
 	return line

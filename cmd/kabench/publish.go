@@ -1,13 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 	html "github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/site"
@@ -17,25 +18,25 @@ func newPublish(s *streams) *cobra.Command {
 	o := site.Options{}
 	c := &cobra.Command{
 		Use:   "publish DIR... --site OUT",
-		Short: "Publish reports as a static site, with an index and an Atom feed",
-		Long: `Add the results in each DIR, of a run, an incident or a comparison, to the static site in OUT:
-an index of questions and verdicts, each report as a page and as Markdown under a link that stays,
-and an Atom feed. Published again, a report is updated in its place; nothing else on the site
-is touched, and an OUT that holds anything else is refused.
+		Short: "Publish reports as a static site with an index and an Atom feed",
+		Long: `Add the results in each DIR (a run, an incident or a comparison) to the static site in OUT. The
+site has an index of questions and verdicts, an Atom feed, and each report as a page and as
+Markdown under a permanent link. If a report is published again, it is updated in place, and the
+rest of the site stays as it is. OUT must be new, empty, or a site made by this command.
 
-What is invalid, cut off or interrupted is left out, unless --include-invalid says otherwise; then
-it is marked as such. The exit code is 3 if nothing else was named.
+Invalid, cut-off and interrupted results are left out. With --include-invalid they are published
+and marked. The exit code is 3 if all results were left out.
 
-Host names, addresses and paths are taken out, unless --show-hosts says otherwise, and what looks
-like a secret always. Look at what you publish: a name that a server wrote can be anything.`,
+Host names, addresses and paths are removed, unless --show-hosts is given. Whatever looks like a
+secret is always removed. Check what you publish: texts that a server wrote can contain anything.`,
 		Example:           `  kabench publish kabench-results/* --site public --base-url https://example.org/bench/`,
 		ValidArgsFunction: completeDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
-				return &usageError{c.CommandPath(), errors.New("name a directory of results, or several")}
+				return usage.Errorf(c.CommandPath(), "name at least one directory of results")
 			case o.Out == "":
-				return &usageError{c.CommandPath(), errors.New("--site is missing: the directory to make the site in")}
+				return usage.Errorf(c.CommandPath(), "give --site: the directory of the site")
 			}
 			o.Version, o.Now, o.Page = version(), time.Now(), redactedPage
 			dirs, err := unfold(s, args)
@@ -49,21 +50,21 @@ like a secret always. Look at what you publish: a name that a server wrote can b
 			return s.published(o, done)
 		},
 	}
-	c.Flags().StringVar(&o.Out, "site", "", "directory of the site: new, empty, or one that this command made")
-	c.Flags().StringVar(&o.BaseURL, "base-url", "", "where the site is served, for the feed's links; remembered")
-	c.Flags().StringVar(&o.Title, "title", "", "of the index and the feed; remembered (default \"kabench reports\")")
-	c.Flags().BoolVar(&o.ShowHosts, "show-hosts", false, "leave host names, addresses and paths as they are")
-	c.Flags().BoolVar(&o.Unfit, "include-invalid", false, "publish invalid, cut-off and interrupted results as well, marked as such")
+	c.Flags().StringVar(&o.Out, "site", "", "directory of the site: a new one, an empty one, or a site made by this command")
+	c.Flags().StringVar(&o.BaseURL, "base-url", "", "URL of the published site, for the feed's links; kept for the next time")
+	c.Flags().StringVar(&o.Title, "title", "", "title of the index and the feed; kept for the next time (default \"kabench reports\")")
+	c.Flags().BoolVar(&o.ShowHosts, "show-hosts", false, "keep host names, addresses and paths")
+	c.Flags().BoolVar(&o.Unfit, "include-invalid", false, "also publish invalid, cut-off and interrupted results, marked as such")
 	return c
 }
 
-// published says what became of each report.
+// published prints what became of each report.
 func (s *streams) published(o site.Options, done []site.Published) error {
 	left := 0
 	for _, p := range done {
 		notes := p.Notes
 		if p.State == site.LeftOut {
-			fmt.Fprintf(s.err, "kabench: %s: left out, because %s; --include-invalid publishes it, marked as such\n", p.Slug, results.OneLine(notes[0]))
+			fmt.Fprintf(s.err, "kabench: %s was left out, because %s; --include-invalid publishes it anyway, marked as such\n", p.Slug, results.OneLine(notes[0]))
 			left, notes = left+1, notes[1:]
 		}
 		for _, note := range notes {
@@ -79,17 +80,17 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 		}
 	}
 	if left == len(done) {
-		return exitCode(exitInvalid)
+		return exit.Invalid
 	}
 	return nil
 }
 
-// redactedPage writes the HTML report of the results in dir, with what redactor makes
-// of its texts. The documents of dir have been learned from.
-func redactedPage(w io.Writer, dir string, redactor *results.Redactor) error {
+// redactedPage writes the HTML report of the results in dir, with its texts redacted.
+// redact knows the secrets and hosts in the documents of dir already.
+func redactedPage(w io.Writer, dir string, redact *results.Redactor) error {
 	data, err := html.Gather(dir)
 	if err != nil {
 		return err
 	}
-	return html.Write(w, results.Redacted(redactor, data))
+	return html.Write(w, results.Redacted(redact, data))
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// plantedRun keeps a run whose record, document and evidence have names of
-// hosts, addresses and secrets in every text.
+// plantedRun writes a run whose record, document and evidence have host names, addresses and
+// secrets in every text.
 func plantedRun(t *testing.T, dir string) {
 	t.Helper()
 	const text = `Get "https://u:planted@db01.acme.example:8443/orders?token=planted": read tcp 192.0.2.7:40211->203.0.113.9:443: lookup db02 on 203.0.113.53:53: Cookie: planted`
@@ -54,7 +54,7 @@ func plantedRun(t *testing.T, dir string) {
 	}
 }
 
-// TestNothingPublishedLeaks searches every byte of a site, its pages too.
+// TestNothingPublishedLeaks searches every byte of a site for host names, addresses and secrets.
 func TestNothingPublishedLeaks(t *testing.T) {
 	dir, out := filepath.Join(t.TempDir(), "20260301-db01-acme-example"), filepath.Join(t.TempDir(), "site")
 	plantedRun(t, dir)

@@ -5,9 +5,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
-// commands are the lines of the README's console blocks that call kabench.
+// commands returns the commands in the README's console blocks, and the output they show.
 func commands(t *testing.T) (list []string, output string) {
 	t.Helper()
 	readme, err := os.ReadFile("../../README.md")
@@ -30,7 +32,7 @@ func commands(t *testing.T) (list []string, output string) {
 	return list, output
 }
 
-// labels are what a table or text says, its figures aside.
+// labels returns the words of a table or text, without the figures.
 func labels(text string) []string {
 	table, _, _ := strings.Cut(text, "\nREPRODUCED")
 	var list []string
@@ -39,8 +41,8 @@ func labels(text string) []string {
 		if indented := strings.TrimLeft(line, " "); indented != line && !strings.HasPrefix(line, "     ") {
 			label = regexp.MustCompile(`\s{2,}.*`).ReplaceAllString(strings.TrimRight(indented, "\n"), "")
 		}
-		// Which of FIN and RST a raced request meets is chance, whether two FINs cross
-		// too, and so is which of the kernel's counters differ, but for one.
+		// Chance decides whether a raced request meets a FIN or an RST, whether two FINs
+		// cross, and which of the kernel's counters differ, except TCPAbortOnData.
 		chance := strings.HasPrefix(label, "before_response / rst") || label == "not known who first" || strings.HasPrefix(label, "kernel ") && label != "kernel TCPAbortOnData"
 		if label != "" && !chance {
 			list = append(list, label)
@@ -49,8 +51,7 @@ func labels(text string) []string {
 	return list
 }
 
-// The README's first command prints what the README says it prints, but for the
-// figures.
+// The README's first command prints what the README shows, except for the figures.
 func TestReadmeShowsWhatReproducePrints(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short makes no incident")
@@ -61,7 +62,7 @@ func TestReadmeShowsWhatReproducePrints(t *testing.T) {
 	}
 	var stdout, stderr strings.Builder
 	args := append(strings.Fields(list[0]), "--out", "none", "--set", "load.max_lag=0")
-	if code := run(args, &stdout, &stderr); code != exitDone {
+	if code := run(args, &stdout, &stderr); code != exit.Done {
 		t.Fatalf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 	want, got := labels(output), labels(stdout.String())
@@ -70,7 +71,7 @@ func TestReadmeShowsWhatReproducePrints(t *testing.T) {
 	}
 }
 
-// Every command the README shows parses: its name, its flags, its arguments.
+// kabench accepts the name, flags and arguments of every command in the README.
 func TestReadmeCommandsParse(t *testing.T) {
 	list, _ := commands(t)
 	for _, command := range list {

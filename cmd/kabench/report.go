@@ -3,31 +3,34 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/page"
 )
 
 func newReport(s *streams) *cobra.Command {
 	o := &pageOptions{}
 	c := &cobra.Command{
 		Use:   "report [DIR]... [-o report.html]",
-		Short: "Print the summary of a run, an incident's runs or a comparison, or make a page of it",
-		Long: `Print what 'kabench run', 'kabench reproduce' or 'kabench compare' printed at its end, from the
-directory of its results; without DIR, the newest below kabench-results. A run that was cut off,
-or still goes on, is read up to its last second and marked as incomplete; of several runs those that
-were finished are read, and what is missing is said.
+		Short: "Print the report of finished runs again, or write it as an HTML page",
+		Long: `Print again what 'kabench run', 'kabench reproduce' or 'kabench compare' printed at its end. DIR
+is the directory of the results; without DIR, it is the newest below kabench-results. A run that
+was cut off, or has not ended yet, is reported up to its last second and marked as incomplete. If
+only some runs of a reproduction or a comparison are finished, those are reported, and the missing
+ones are named.
 
-With -o it is a page instead: one HTML file that needs no network, with the answer, pictures of
-traffic, times, pool and sockets, and the lifelines of connections with the evidence of failures.
-Several DIRs stand beside each other in it.
+With -o, write an HTML page instead: one file that needs no network, with the result, charts of
+traffic, latencies, pool and sockets, and timelines of connections with the evidence of failures.
+Several DIRs are shown side by side.
 
-The exit code is 0 whatever the runs showed.`,
+The exit code is 0, whatever the runs showed.`,
 		Example: `  kabench report
   kabench report kabench-results/... -o report.html`,
 		ValidArgsFunction: completeDirs,
@@ -45,12 +48,12 @@ The exit code is 0 whatever the runs showed.`,
 				return doPage(s, o)
 			}
 			if len(args) > 1 {
-				return &usageError{"kabench report", errors.New("several directories stand beside each other in a page only: add -o report.html")}
+				return usage.Errorf("kabench report", "only a page can show several directories: add -o report.html")
 			}
 			return doReport(s, dir)
 		},
 	}
-	c.Flags().StringVarP(&o.output, "output", "o", "", "make a page, and write it to this file")
+	c.Flags().StringVarP(&o.output, "output", "o", "", "write an HTML page to this file")
 	return c
 }
 
@@ -61,7 +64,7 @@ func doReport(s *streams, dir string) error {
 			return err
 		}
 		if c.Missing() != "" {
-			fmt.Fprintf(s.err, "to go on: kabench compare --resume %s\n", dir)
+			fmt.Fprintf(s.err, "to continue: kabench compare --resume %s\n", dir)
 		}
 		return nil
 	}
@@ -97,7 +100,7 @@ func doReport(s *streams, dir string) error {
 	return s.printRun(doc)
 }
 
-// unfold is results.Unfold, with its notes on standard error.
+// unfold calls results.Unfold and prints its notes on standard error.
 func unfold(s *streams, dirs []string) ([]string, error) {
 	unfolded, notes, err := results.Unfold(dirs)
 	for _, note := range notes {
@@ -106,34 +109,51 @@ func unfold(s *streams, dirs []string) ([]string, error) {
 	return unfolded, err
 }
 
-// dirOrNewest is the directory named on the command line, or the newest run's.
+// dirOrNewest returns the directory named on the command line, or else the newest one.
 func dirOrNewest(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	entries, err := os.ReadDir(resultsDir)
-	newest, latest := "", time.Time{}
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !e.IsDir() {
-			continue
-		}
-		if made := madeAt(info); newest == "" || made.After(latest) {
-			newest, latest = e.Name(), made
-		}
-	}
-	if err != nil || newest == "" {
-		return "", errors.New("there are no results below " + resultsDir + " here; name a run's directory")
-	}
-	return filepath.Join(resultsDir, newest), nil
+	return resultsdir.Newest()
 }
 
-// madeAt is when a directory of results was made: its name says so, unless it was
-// named with --out.
-func madeAt(dir fs.FileInfo) time.Time {
-	name := dir.Name()
-	if at, err := time.Parse(resultsTime, name[:min(len(name), len(resultsTime))]); err == nil {
-		return at
+// reportAll prints the table of 'kabench reproduce --all' from the directory of
+// its results, which may have been cut off.
+func reportAll(s *streams, dir string, plan *results.Plan) error {
+	var done []*incidents.Result
+	for _, name := range plan.Incidents {
+		r, err := incidents.Read(dir, name)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			done = append(done, r)
+		}
 	}
-	return dir.ModTime()
+	return s.printIncidents(done, len(plan.Incidents), dir)
+}
+
+// pageOptions holds the flags of 'kabench report -o'.
+type pageOptions struct {
+	dirs   []string
+	output string
+}
+
+// doPage writes the page of the directories to a file.
+func doPage(s *streams, o *pageOptions) error {
+	data, err := page.Gather(o.dirs...)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(o.output, func(w io.Writer) error { return page.Write(w, data) }); err != nil {
+		return err
+	}
+	if s.json {
+		return s.line(map[string]any{"file": o.output, "notes": data.Notes}, "")
+	}
+	for _, note := range data.Notes {
+		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+	}
+	fmt.Fprintf(s.err, "written: %s\n", o.output)
+	return nil
 }

@@ -1,17 +1,28 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/children"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
 
-// reproduceOptions are the flags of `kabench reproduce`.
+// reproduceOptions holds the flags of 'kabench reproduce'.
 type reproduceOptions struct {
 	incident string
 	sets     []string
@@ -25,16 +36,16 @@ func newReproduce(s *streams) *cobra.Command {
 	o := &reproduceOptions{}
 	c := &cobra.Command{
 		Use:   "reproduce INCIDENT",
-		Short: "Reproduce an incident, run its remedies, and show them side by side",
-		Long: `Reproduce an incident by its own mechanism, check that it shows its signature, then run each
-of its remedies and check that it clears it. 'kabench incidents' lists those that come with
-kabench; a YAML file of the same shape will do too, and 'kabench new-incident' writes one.
+		Short: "Reproduce an incident, run its remedies, and show both side by side",
+		Long: `Reproduce an incident: run the traffic and the faults that cause it, and check that its
+symptoms appear. Then run each of its remedies and check that the symptoms are gone. INCIDENT is
+a name from 'kabench incidents', or a YAML file; 'kabench new-incident' writes one to start from.
 
-A run that is invalid, because this machine was too busy for it, is made again, three times at
-most. Nothing is judged from an invalid one.
+A run is invalid if this machine was too busy for it. An invalid run is repeated, at most three
+times, and nothing is concluded from it.
 
-With --all every incident that comes with kabench is reproduced, each by a process of its own,
-and one table says how they came out; with --json it is a list of what each alone would print.`,
+With --all, kabench reproduces every incident that comes with it, each in a process of its own,
+and prints one table. With --json it prints a list of what each process would print alone.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce --all --jobs 2`,
@@ -42,33 +53,33 @@ and one table says how they came out; with --json it is a list of what each alon
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.all && len(args) > 0:
-				return &usageError{c.CommandPath(), errors.New("--all is every incident; name none")}
+				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
-				return &usageError{c.CommandPath(), fmt.Errorf("--jobs %d is not between 1 and 64", o.jobs)}
+				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
 			case o.all && o.trace.to != "":
-				return &usageError{c.CommandPath(), errors.New("--trace is for one incident; reproduce it by itself")}
+				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):
-				return &usageError{c.CommandPath(), errors.New("--jobs is for --all")}
+				return usage.Errorf(c.CommandPath(), "--jobs needs --all")
 			}
-			if err := one("an incident; 'kabench incidents' lists them")(c, args); err != nil {
+			if err := usage.One("an incident; 'kabench incidents' lists them")(c, args); err != nil {
 				return err
 			}
 			o.incident = args[0]
 			return doReproduce(c, s, o)
 		},
 	}
-	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, as target.link.delay=2ms; may be repeated")
-	c.Flags().StringVar(&o.out, "out", "", "directory for the results; none: keep nothing (default kabench-results/TIME-NAME)")
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.link.delay=2ms; may be repeated")
+	c.Flags().StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	o.trace.flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
-	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many at a time; they share this machine's cores")
+	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	return c
 }
 
 func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
-	p, err := loadProfile(o.incident, o.sets)
+	p, err := profiles.Open(o.incident, o.sets)
 	if err != nil {
 		return err
 	}
@@ -76,13 +87,13 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interruptible(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
 	defer restore()
-	out := outDir(o.out, p.Name)
+	out := resultsdir.Out(o.out, p.Name)
 	progress := newProgress(s)
 	progress.silent = progress.silent || silent
-	rep, err := harness.Reproduce(ctx, p, harness.ReproduceOptions{
-		Options: harness.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
+	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
+		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
 			progress.begin(title)
@@ -91,7 +102,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		Again: func(a results.MadeAgain) {
 			progress.end()
 			if !s.json {
-				fmt.Fprintf(s.err, "kabench: %s: invalid, so it is run again (%d of at most %d): %s\n", a.Run, a.Try, harness.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
+				fmt.Fprintf(s.err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
 			}
 		},
 	})
@@ -117,19 +128,60 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		return err
 	}
 	s.saved(out)
-	return codeOfReproduction(rep)
+	return exit.OfReproduction(rep).Err()
 }
 
-// codeOfReproduction is that of the first run that is not as it should be.
-func codeOfReproduction(rep *results.Reproduction) error {
-	code := codeOf(rep.IncidentRun)
-	for _, r := range rep.RemedyRuns {
-		if code == nil || r.Interrupted {
-			code = codeOf(r.Run)
+// reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
+func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+	all := profiles.Incidents()
+	for _, e := range all { // before the first one is run
+		if _, err := profiles.Open(e.Name, o.sets); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
-	if code == nil && !rep.Reproduced {
-		code = exitCode(exitInterrupted) // stopped between two runs
+	ctx, stop, restore := interrupt.Catch(ctx, s.err)
+	defer restore()
+	self, err := children.Self()
+	if err != nil {
+		return err
 	}
-	return code
+	out := resultsdir.Out(o.out, "all")
+	if out != "" {
+		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
+			return &kabench.InputError{Err: err}
+		}
+		fmt.Fprintf(s.err, "results: %s\n", out)
+	}
+	done := make([]*incidents.Result, len(all))
+	children.Each(stop, o.jobs, len(all), func(i int) {
+		dir := "none"
+		if out != "" {
+			dir = filepath.Join(out, all[i].Name)
+		}
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
+		if !s.json {
+			fmt.Fprintf(s.err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+		}
+	})
+	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun
+	if err := s.printIncidents(done, len(all), out); err != nil {
+		return err
+	}
+	if children.Stopped(stop) {
+		return exit.Interrupted
+	}
+	return incidents.Worst(done).Err()
+}
+
+// printIncidents prints how incidents came out. of is how many there were to be, and out is
+// where the results are.
+func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
+	if s.json {
+		return incidents.PrintJSON(s.out, done)
+	}
+	return incidents.Print(s.out, done, of, out)
 }

@@ -5,10 +5,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/internal/exit"
 )
 
-// TestInputErrorsQuoteNoSecret gives kabench what it cannot use, with a secret in it.
-// What it says names the place.
+// TestInputErrorsQuoteNoSecret gives kabench wrong input that contains a secret. The error
+// names the place and does not show the secret.
 func TestInputErrorsQuoteNoSecret(t *testing.T) {
 	const head = "name: p\nload: {rate: 10/s}\n"
 	const inURL, inHeader = "http://zyxwvuts:" + token + "%zz@127.0.0.1:1/", "Bearer " + token
@@ -36,16 +38,16 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 		{"the target", nil, "run quick --set target={url:␠" + inURL + "}", "target"},
 		{"no path", nil, "run quick --set Authorization:␠Bearer␠" + token, "path=value"},
 		{"with =", nil, "run quick --set=target.headers.Cookie=sid=" + cookie + "\x01", "target.headers.Cookie"},
-		{"a flag there is not", nil, "run quick --authorization=" + token, "is no flag"},
-		{"a header as a flag", nil, "run quick -H Authorization:␠Bearer␠" + token, "is no flag"},
-		{"an argument too many", nil, "run quick Authorization:␠Bearer␠" + token, "is too much"},
-		{"a command", nil, inURL, "is no command"},
+		{"a flag there is not", nil, "run quick --authorization=" + token, "has no flag"},
+		{"a header as a flag", nil, "run quick -H Authorization:␠Bearer␠" + token, "has no flag"},
+		{"an argument too many", nil, "run quick Authorization:␠Bearer␠" + token, "unexpected argument"},
+		{"a command", nil, inURL, "there is no command"},
 		{"an axis", nil, "compare quick --axis target.headers.Authorization=" + token + "\x01," + cookie, "target.headers.Authorization"},
 		{"an axis without values", nil, "compare quick --axis Authorization:" + token, "--axis"},
 		{"a set of compare", nil, "compare quick --pool okhttp --pool reactor-netty --set target.url=" + inURL, "target.url"},
 		{"lint", nil, "lint quick --set target.headers.Authorization=" + token + "\x01", "target.headers.Authorization"},
 		{"lint of a pool", nil, "lint --pool okhttp --set target.url=" + inURL, "target.url"},
-		{"lab", map[string]string{"p.yaml": head + "target:\n  url: http://zyxwvuts:" + token + "@h/?token=" + token + "\n"}, "lab p.yaml", "no target of its own"},
+		{"lab", map[string]string{"p.yaml": head + "target:\n  url: http://zyxwvuts:" + token + "@h/?token=" + token + "\n"}, "lab p.yaml", "no server of its own"},
 
 		{"a profile's URL", map[string]string{"p.yaml": head + "target: {url: '" + inURL + "'}\n"}, "run p.yaml", "p.yaml:3"},
 		{"a profile's header", map[string]string{"p.yaml": head + "target:\n  url: http://h/\n  headers:\n    Authorization: \"" + inHeader + "\\n\"\n"}, "run p.yaml", "p.yaml:6"},
@@ -93,8 +95,8 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 				args[i] = strings.ReplaceAll(args[i], "␠", " ")
 			}
 			var out, chatter bytes.Buffer
-			if code := run(args, &out, &chatter); code != exitInput {
-				t.Errorf("%q: code %d, want %d", args, code, exitInput)
+			if code := run(args, &out, &chatter); code != exit.Input {
+				t.Errorf("%q: code %d, want %d", args, code, exit.Input)
 			}
 			for _, leak := range leaks(out.String() + chatter.String()) {
 				t.Errorf("%q: %q", args, leak)

@@ -16,10 +16,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/klauspost/compress/zstd"
 )
 
-// What the requests below carry. No other text has 8 characters in a row of any.
+// The secrets in the requests below. No other text shares 8 characters in a row with them.
 const (
 	token    = "Zq7xWv93-Kp2JmTt8_Lr5Yc"
 	password = "gh%Wub&Vyo"
@@ -31,7 +32,7 @@ const (
 
 var planted = []string{token, password, cookie, apiKey, querySig, longOne}
 
-// echoes are answers with a secret in every part of one.
+// echoes are responses, each with the secret (%s) in another part.
 var echoes = []string{
 	"%s 200 OK\r\n\r\n",
 	"HTTP/1.1 %s\r\n\r\n",
@@ -55,7 +56,7 @@ var echoes = []string{
 	"HTTP/1.1 302 Found\r\nLocation: ://%s\r\nContent-Length: 0\r\n\r\n",
 }
 
-// encoded are the ways in which a server may write a secret.
+// encoded returns the forms in which a server may write a secret.
 func encoded(secret string) []string {
 	return []string{
 		secret, strings.ToUpper(secret), strings.ToLower(secret), url.QueryEscape(secret), url.PathEscape(secret),
@@ -65,8 +66,8 @@ func encoded(secret string) []string {
 	}
 }
 
-// echoing serves answers with the secrets in them, each on a connection of its
-// own, one after another.
+// echoing serves responses that contain the secrets, each on a connection of its own, one
+// after another.
 func echoing(t *testing.T) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,7 +91,7 @@ func echoing(t *testing.T) (addr string) {
 			}
 			go func() {
 				defer conn.Close()
-				// Each in its turn: 7 and the number of answers have no divisor in common.
+				// Each response is used: 7 and the number of responses have no common divisor.
 				b := make([]byte, 4096)
 				if n, err := conn.Read(b); n == 0 || err != nil {
 					return
@@ -106,7 +107,7 @@ func echoing(t *testing.T) (addr string) {
 	return l.Addr().String()
 }
 
-// pieces are all 8 characters in a row of the secrets, in any encoding.
+// pieces returns every 8 characters in a row of the secrets, in every encoding.
 var pieces = func() map[string]bool {
 	all := map[string]bool{}
 	for _, secret := range planted {
@@ -120,7 +121,7 @@ var pieces = func() map[string]bool {
 	return all
 }()
 
-// leaks are the places in text where there is a piece of a secret.
+// leaks returns the places in text that have a piece of a secret.
 func leaks(text string) (found []string) {
 	lower := strings.ToLower(text)
 	for i := 0; i+8 <= len(lower) && len(found) < 5; i++ {
@@ -132,7 +133,7 @@ func leaks(text string) (found []string) {
 	return found
 }
 
-// leaksInFiles looks into every file below dir, and into what is compressed in it.
+// leaksInFiles looks for leaks in every file below dir, decompressed if need be.
 func leaksInFiles(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -166,8 +167,8 @@ func leaksInFiles(t *testing.T, dir string) {
 	}
 }
 
-// TestACredentialThatComesBackIsNowhere sends secrets to a server that returns them
-// in every part of its answers, and looks for them in all that kabench keeps and says.
+// TestACredentialThatComesBackIsNowhere sends secrets to a server that returns them in every
+// part of its responses, and looks for them in everything that kabench writes.
 func TestACredentialThatComesBackIsNowhere(t *testing.T) {
 	for _, client := range []string{"policy", "stock"} {
 		for _, kind := range []string{"profile", "http", "json"} {
@@ -221,7 +222,7 @@ func sendSecrets(t *testing.T, client, kind string) {
 		var out, chatter bytes.Buffer
 		c := exec.Command("kabench", args...) // a process: net/http writes to its standard error
 		c.Stdout, c.Stderr = &out, &chatter
-		if err := c.Run(); c.ProcessState.ExitCode() == exitInput || c.ProcessState.ExitCode() < 0 {
+		if err := c.Run(); exit.Code(c.ProcessState.ExitCode()) == exit.Input || c.ProcessState.ExitCode() < 0 {
 			t.Fatalf("%q: %v: %s", args, err, &chatter)
 		}
 		for _, leak := range leaks(out.String() + chatter.String()) {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -45,7 +48,7 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// prepare makes one that is not started yet.
+// prepare makes a process that is not started yet.
 func prepare(t *testing.T, args ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
@@ -67,11 +70,11 @@ func start(t *testing.T, args ...string) *process {
 	return p
 }
 
-func (p *process) exitCode(t *testing.T) int {
+func (p *process) exitCode(t *testing.T) exit.Code {
 	t.Helper()
 	err := p.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode()
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.Code(ended.ExitCode())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -79,12 +82,16 @@ func (p *process) exitCode(t *testing.T) int {
 	return 0
 }
 
-// waitFor waits until something is seen.
+// patience is the longest wait for something that must happen. It is long, because the machine
+// may be busy with other tests.
+const patience = 5 * time.Minute
+
+// waitFor waits until seen returns true.
 func waitFor(t *testing.T, what string, seen func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !seen(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); !seen(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s did not come in a minute", what)
+			t.Fatalf("%s did not come in %v", what, patience)
 		}
 	}
 }
@@ -92,21 +99,18 @@ func waitFor(t *testing.T, what string, seen func() bool) {
 // recorded waits until exchanges have been written to the run's record.
 func recorded(t *testing.T, dir string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	waitFor(t, "a record with an exchange", func() bool {
 		if d, err := results.Open(dir); err == nil {
 			for range d.Exchanges() {
-				return
+				return true
 			}
 		}
-		if time.Now().After(end) {
-			t.Fatal("nothing was recorded in a minute")
-		}
-	}
+		return false
+	})
 }
 
-// endless is a run against a server of the given script that will not end by
-// itself.
-func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir string) {
+// endless starts a run against a server with that script. The run does not end by itself.
+func endless(t *testing.T, cfg script.Server, more ...string) (p *process, dir string) {
 	t.Helper()
 	server, err := lab.Start(cfg, "")
 	if err != nil {
@@ -120,12 +124,13 @@ func endless(t *testing.T, cfg lab.Config, more ...string) (p *process, dir stri
 
 // SIGHUP is what a closed terminal sends.
 func TestInterruptKeepsAndReportsResults(t *testing.T) {
+	heedHangUp(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		p, dir := endless(t, lab.Config{})
+		p, dir := endless(t, script.Server{})
 		recorded(t, dir)
 		p.Process.Signal(sig)
-		if code := p.exitCode(t); code != exitInterrupted {
-			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exitInterrupted, p.stderr.String())
+		if code := p.exitCode(t); code != exit.Interrupted {
+			t.Errorf("%v: exit code %d, want %d\n%s", sig, code, exit.Interrupted, p.stderr.String())
 		}
 		var run results.Run
 		if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
@@ -141,8 +146,18 @@ func TestInterruptKeepsAndReportsResults(t *testing.T) {
 	}
 }
 
+// heedHangUp gives the programs that t starts the default action for SIGHUP, even if the tests
+// run under nohup: exec resets a signal that is caught, and keeps one that is ignored.
+func heedHangUp(t *testing.T) {
+	t.Helper()
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(c) })
+}
+
 // A run in a private network has a process of its own, which SIGHUP reaches too.
 func TestHangUpStopsARunInANetwork(t *testing.T) {
+	heedHangUp(t)
 	if err := sandbox.Available(); err != nil {
 		t.Skip(err)
 	}
@@ -150,17 +165,17 @@ func TestHangUpStopsARunInANetwork(t *testing.T) {
 	p := start(t, "run", "handshake-cost", "--set", "load.duration=1h", "--set", "load.max_lag=0", "--set", "expect=null", "--set", "network.record.packets=1000", "--out", dir, "--json")
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	if _, err := os.Stat(filepath.Join(dir, "run.json")); err != nil {
 		t.Error(err)
 	}
 }
 
-// Started to ignore it, as by nohup, kabench goes on.
+// If kabench is started with SIGHUP ignored, as by nohup, it goes on.
 func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
-	server, err := lab.Start(lab.Config{}, "")
+	server, err := lab.Start(script.Server{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,20 +194,19 @@ func TestHangUpIsIgnoredWhenToldTo(t *testing.T) {
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGHUP)
-	if code := p.exitCode(t); code != exitDone {
-		t.Errorf("exit code %d, want %d\n%s", code, exitDone, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Done {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Done, p.stderr.String())
 	}
 }
 
-// What ended before its first request that counts has measured nothing, and is not
-// valid.
+// A run that ends in its warm-up has measured nothing and is invalid.
 func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		p, dir := endless(t, lab.Config{}, "--warm-up", "1h")
+		p, dir := endless(t, script.Server{}, "--warm-up", "1h")
 		recorded(t, dir)
 		p.Process.Signal(sig)
 		p.Wait()
-		text, _ := says(t, exitDone, "report", dir, "--json")
+		text, _ := says(t, exit.Done, "report", dir, "--json")
 		var run results.Run
 		if err := json.Unmarshal([]byte(text), &run); err != nil {
 			t.Fatalf("%v: %v in %s", sig, err, text)
@@ -203,23 +217,19 @@ func TestStoppedInTheWarmUpIsInvalid(t *testing.T) {
 	}
 }
 
-// The second signal does not wait for a server that never answers.
+// After the second signal kabench does not wait for a server that never responds.
 func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
-	silent, err := lab.ParseDelay("1h")
+	silent, err := script.ParseDelay("1h")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, dir := endless(t, lab.Config{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
+	p, dir := endless(t, script.Server{Delay: silent}, "--set", "load.timeout=0", "--set", "load.max_in_flight=50")
 	recorded(t, dir) // those that were dropped at the cap
 	p.Process.Signal(os.Interrupt)
-	for end := time.Now().Add(time.Minute); !strings.Contains(p.stderr.String(), "once more"); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the first signal was not acknowledged")
-		}
-	}
+	waitFor(t, "the message about the first signal", func() bool { return strings.Contains(p.stderr.String(), "Ctrl-C again") })
 	p.Process.Signal(os.Interrupt)
-	if code := p.exitCode(t); code != exitInterrupted {
-		t.Errorf("exit code %d, want %d\n%s", code, exitInterrupted, p.stderr.String())
+	if code := p.exitCode(t); code != exit.Interrupted {
+		t.Errorf("exit code %d, want %d\n%s", code, exit.Interrupted, p.stderr.String())
 	}
 	var run results.Run
 	if err := json.Unmarshal([]byte(p.stdout.String()), &run); err != nil {
@@ -230,9 +240,9 @@ func TestSecondInterruptGivesUpWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// Killed without a chance to say goodbye, what was recorded can be read.
+// The record of a run that was killed can be read.
 func TestKilledRunIsReadable(t *testing.T) {
-	p, dir := endless(t, lab.Config{})
+	p, dir := endless(t, script.Server{})
 	recorded(t, dir)
 	p.Process.Signal(syscall.SIGKILL)
 	p.Wait()

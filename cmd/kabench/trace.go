@@ -10,9 +10,10 @@ import (
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/usage"
 )
 
-// traceOptions are the flags that ask for the lives of connections.
+// traceOptions holds the flags of the trace of connections.
 type traceOptions struct {
 	to    string // file; traceStderr: standard error; "": no trace
 	conns int
@@ -23,25 +24,25 @@ const traceStderr = "-"
 
 func (o *traceOptions) flags(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&o.to, "trace", "", "write the life of each connection, a line for each change, to this file; without one to standard error")
+	f.StringVar(&o.to, "trace", "", "write a line for every change of a connection's state to this file, or to standard error if no file is given")
 	f.Lookup("trace").NoOptDefVal = traceStderr
-	f.IntVar(&o.conns, "trace-conns", 100, "how many connections of a run --trace shows, the first ones")
+	f.IntVar(&o.conns, "trace-conns", 100, "with --trace: how many connections of a run to show, counted from the first")
 }
 
-// trace is an open one. The zero trace is none.
+// trace is a trace being written. The zero trace does nothing.
 type trace struct {
 	*collectors.Tracer
 	file *os.File // nil: standard error
 }
 
-// open begins the trace, if one is asked for. A progress line would be in the
-// middle of one on standard error: silent says that there must be none.
+// open begins the trace if --trace asks for it. silent reports whether the trace goes to
+// standard error, where progress lines would break into it.
 func (o *traceOptions) open(command string, stderr io.Writer) (t trace, silent bool, err error) {
 	switch {
 	case o.to == "":
 		return t, false, nil
 	case o.conns < 1:
-		return t, false, &usageError{command, fmt.Errorf("--trace-conns %d: want 1 or more", o.conns)}
+		return t, false, usage.Errorf(command, "--trace-conns %d: want 1 or more", o.conns)
 	case o.to == traceStderr:
 		return trace{Tracer: collectors.NewTracer(stderr, o.conns)}, true, nil
 	}
@@ -52,7 +53,7 @@ func (o *traceOptions) open(command string, stderr io.Writer) (t trace, silent b
 	return trace{collectors.NewTracer(f, o.conns), f}, false, nil
 }
 
-// add takes in events; nil without a trace.
+// add returns the function that takes events, or nil without a trace.
 func (t trace) add() func(dialers.TraceEvent) {
 	if t.Tracer == nil {
 		return nil
@@ -60,14 +61,14 @@ func (t trace) add() func(dialers.TraceEvent) {
 	return t.Tracer.Add
 }
 
-// begin begins the run of that title.
+// begin writes the title of the run that follows.
 func (t trace) begin(title string) {
 	if t.Tracer != nil {
 		t.Begin(title)
 	}
 }
 
-// close writes what is left.
+// close writes the events that are still buffered.
 func (t trace) close() error {
 	if t.Tracer == nil {
 		return nil
@@ -77,7 +78,7 @@ func (t trace) close() error {
 		err = errors.Join(err, t.file.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("the trace could not be written whole: %w", err)
+		return fmt.Errorf("the trace is incomplete: %w", err)
 	}
 	return nil
 }

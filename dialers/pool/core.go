@@ -10,16 +10,16 @@ import (
 // several goroutines. The slice a method returns is valid until the next call.
 //
 // With n connections and waiting requests every event costs O(1), or O(log n)
-// where first_fit, a timer per connection or a cap over all keys is asked for;
-// a sweep costs O(n).
+// with first_fit, a timer per connection or a cap over all keys. A sweep costs
+// O(n).
 type Core struct {
 	policy   Policy
-	rng      *rand.Rand // of lifetimes
+	rng      *rand.Rand // draws lifetimes
 	origins  []*origin
-	used     int            // what counts towards max_conns_all
+	used     int            // connections that count towards max_conns_all
 	idle     idleList       // over all origins
 	pending  requestQueue   // over all origins
-	timers   heapOf[Conn]   // idle connections by the moment they expire; with ExpireByTimer only
+	timers   heapOf[Conn]   // idle connections by when they expire; with ExpireByTimer only
 	waiting  heapOf[origin] // origins with waiting requests, by the arrival of the first
 	arrivals uint64
 	created  uint64
@@ -31,9 +31,9 @@ type Core struct {
 
 // origin is the sub-pool of one key.
 type origin struct {
-	used      int // what counts towards max_conns
+	used      int // connections that count towards max_conns
 	idle      idleList
-	fit       heapOf[Conn] // the idle ones by creation; with FirstFit only
+	fit       heapOf[Conn] // idle connections by creation; with FirstFit only
 	waiting   requestQueue
 	bindable  requestQueue // with late_bind only
 	heapIndex int          // in Core.waiting; -1: not in it
@@ -42,8 +42,8 @@ type origin struct {
 // NoHint is a response without `Keep-Alive: timeout=`.
 const NoHint time.Duration = -1
 
-// New returns a pool without origins. The policy must be valid. The seed is
-// that of the lifetimes drawn with lifetime_jitter.
+// New returns a pool without origins. The policy must be valid: see
+// Policy.Validate. The seed decides the lifetimes that lifetime_jitter draws.
 func New(policy Policy, seed uint64) *Core {
 	return &Core{
 		policy:  policy,
@@ -77,9 +77,9 @@ func (p *Core) AddOrigin() int {
 // Stats returns the gauges, their peaks and the evictions so far.
 func (p *Core) Stats() Stats { return p.stats }
 
-// Acquire asks for a connection for r. It is answered at once by DoLease,
-// DoProbe, DoDial or DoRefuse, or later, when r has been waiting. A DoDial is
-// no last answer: DoLease or DoRefuse follows.
+// Acquire asks for a connection for r. One of DoLease, DoProbe, DoDial and
+// DoRefuse is decided for r now or, if r has to wait, by a later event. DoProbe
+// and DoDial are not the end: another decision for r follows them.
 func (p *Core) Acquire(now time.Duration, r *Request) []Decision {
 	p.begin(now)
 	r.arrived, r.dial = p.arrivals, nil
@@ -92,7 +92,7 @@ func (p *Core) Acquire(now time.Duration, r *Request) []Decision {
 	switch {
 	case p.serve(now, o, r):
 		p.serveOthers(now, o)
-	case p.policy.PendingMax >= 0 && o.waiting.len >= p.policy.PendingMax:
+	case p.policy.PendingMax != NoCap && o.waiting.len >= p.policy.PendingMax:
 		p.refuse(r, QueueFull)
 	default:
 		p.queue(now, o, r)
@@ -101,7 +101,8 @@ func (p *Core) Acquire(now time.Duration, r *Request) []Decision {
 }
 
 // Cancel takes back a request that has no connection yet. It reports false when
-// an answer is on the way, or when r waits for its own dial: end that instead.
+// a decision for r has been made, and when r waits for its own dial: end the dial
+// instead.
 func (p *Core) Cancel(r *Request) bool {
 	switch r.state {
 	case waiting:
@@ -114,9 +115,9 @@ func (p *Core) Cancel(r *Request) bool {
 	return true
 }
 
-// Dialed says that d made a connection, whose Data is data. It goes to the
-// request d was for, or if that was served otherwise to whom a released
-// connection would go.
+// Dialed reports that d made a connection, and returns it with the given Data.
+// It goes to the request that the dial was granted for. If that request was
+// served otherwise, the connection is treated as one that was released.
 func (p *Core) Dialed(now time.Duration, d *Dial, data any) (*Conn, []Decision) {
 	p.begin(now)
 	o := p.origins[d.Origin]
@@ -133,7 +134,7 @@ func (p *Core) Dialed(now time.Duration, d *Dial, data any) (*Conn, []Decision) 
 		if r.state == bindable {
 			p.unbind(o, r)
 		}
-		r.state = answered
+		r.state = decided
 		p.lease(now, c, r)
 	} else {
 		p.giveBack(now, o, c, p.unfitAtRelease(now, o, c))
@@ -141,7 +142,7 @@ func (p *Core) Dialed(now time.Duration, d *Dial, data any) (*Conn, []Decision) 
 	return c, p.out
 }
 
-// DialFailed says that d made no connection.
+// DialFailed reports that d made no connection.
 func (p *Core) DialFailed(now time.Duration, d *Dial) []Decision {
 	p.begin(now)
 	o := p.origins[d.Origin]
@@ -151,7 +152,7 @@ func (p *Core) DialFailed(now time.Duration, d *Dial) []Decision {
 		if r.state == bindable {
 			p.unbind(o, r)
 		}
-		r.state = answered
+		r.state = decided
 		p.refuse(r, DialFailed)
 	}
 	if p.policy.DialFail == FailAllPending {
@@ -164,8 +165,8 @@ func (p *Core) DialFailed(now time.Duration, d *Dial) []Decision {
 	return p.out
 }
 
-// Release gives c back. With a reason other than Keep it is closed for it. The
-// hint is what the response's `Keep-Alive: timeout=` said, or NoHint.
+// Release gives c back. With a reason other than Keep, c is closed. The hint is
+// the timeout in the response's `Keep-Alive: timeout=`, or NoHint.
 func (p *Core) Release(now time.Duration, c *Conn, reason Reason, hint time.Duration) []Decision {
 	p.begin(now)
 	o := p.origins[c.Origin]
@@ -180,8 +181,8 @@ func (p *Core) Release(now time.Duration, c *Conn, reason Reason, hint time.Dura
 	return p.out
 }
 
-// Died says that the peer closed or reset c. While c is leased this only takes
-// effect when it is released.
+// Died reports that the peer closed or reset c. While c is leased this takes
+// effect only when c is released.
 func (p *Core) Died(now time.Duration, c *Conn, reason Reason) []Decision {
 	p.begin(now)
 	if c.state == gone || c.dead != Keep {
@@ -196,14 +197,14 @@ func (p *Core) Died(now time.Duration, c *Conn, reason Reason) []Decision {
 		p.evict(o, c, reason)
 		p.serveWaiting(now, o)
 	} else {
-		c.hungUp = true // its socket goes now, its place in the accounts when it is next met
+		c.hungUp = true // its socket is closed now; it is counted until it is next met
 		p.decide(Decision{Kind: DoClose, Conn: c, Reason: reason})
 	}
 	return p.out
 }
 
-// Probed says what a DoProbe of c for r found: Keep when c is alive, otherwise
-// why it is not.
+// Probed reports what the DoProbe of c for r found: Keep when c is alive,
+// otherwise why it is not.
 func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []Decision {
 	p.begin(now)
 	o := p.origins[c.Origin]
@@ -216,12 +217,12 @@ func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []De
 		p.refuse(r, Closed)
 		return p.out
 	}
-	p.serve(now, o, r) // if by nothing else, by a dial in the dead one's room
+	p.serve(now, o, r) // the dead connection has left room for a dial, at least
 	p.serveOthers(now, o)
 	return p.out
 }
 
-// Tick lets time pass: what was due by now happens.
+// Tick lets time pass: it expires what is due by now.
 func (p *Core) Tick(now time.Duration) []Decision {
 	p.begin(now)
 	for c := p.timers.first(); c != nil && c.expires() <= now; c = p.timers.first() {
@@ -236,7 +237,7 @@ func (p *Core) Tick(now time.Duration) []Decision {
 	return p.out
 }
 
-// Next is when Tick is wanted; false when nothing is waiting for time to pass.
+// Next returns when to call Tick; false when nothing depends on time.
 func (p *Core) Next() (time.Duration, bool) {
 	next, any := time.Duration(0), false
 	consider := func(t time.Duration) {
@@ -273,9 +274,8 @@ func (p *Core) Close(now time.Duration) []Decision {
 	return p.out
 }
 
-// begin starts an event: the decisions of the one before are forgotten, and
-// requests that have waited too long by now are refused before anything is
-// handed out.
+// begin starts an event. It forgets the decisions of the event before, and
+// refuses the requests that have waited too long, before a connection is leased.
 func (p *Core) begin(now time.Duration) {
 	clear(p.out) // keep no connection alive through the spare capacity
 	p.out = p.out[:0]

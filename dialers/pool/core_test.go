@@ -383,7 +383,7 @@ func TestOriginsHaveCapsOfTheirOwn(t *testing.T) {
 
 func TestValidateSaysAllAtOnce(t *testing.T) {
 	p := Default()
-	p.MaxConns, p.PendingMax, p.PendingTimeout, p.SweepEvery, p.ProbeAfter = -1, 0, time.Second, time.Second, time.Second
+	p.MaxConns, p.PendingMax, p.PendingTimeout, p.SweepEvery, p.ProbeAfter = 0, 0, time.Second, time.Second, time.Second
 	p.IdleTimeout, p.MaxLifetime, p.Expiry = time.Second, time.Second, 0
 	err := p.Validate()
 	if err == nil {

@@ -3,6 +3,8 @@ package pool
 import (
 	"fmt"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Decision is one thing the rules want done. Decisions are returned in the
@@ -21,15 +23,15 @@ type Kind uint8
 
 const (
 	DoLease  Kind = iota // Conn is Request's until it is released
-	DoProbe              // look whether Conn is alive, then tell by Probed
-	DoDial               // make a connection for Request, then tell by Dialed or DialFailed
+	DoProbe              // look whether Conn is alive, then call Probed
+	DoDial               // make a connection for Request, then call Dialed or DialFailed
 	DoRefuse             // Request gets no connection
 	DoClose              // close Conn's socket; Conn is never leased again
 )
 
-func (k Kind) String() string {
-	return nameOf([]string{"lease", "probe", "dial", "refuse", "close"}, int(k))
-}
+var kindNames = enum.Names[Kind]{"lease", "probe", "dial", "refuse", "close"}
+
+func (k Kind) String() string { return kindNames.Text(k) }
 
 // Refusal is why a request got no connection.
 type Refusal uint8
@@ -41,9 +43,9 @@ const (
 	DialFailed                    // its dial failed, or with dial_fail all_pending another one of the same key
 )
 
-func (r Refusal) String() string {
-	return nameOf([]string{"queue_full", "pending_timeout", "closed", "dial_failed"}, int(r))
-}
+var refusalNames = enum.Names[Refusal]{"queue_full", "pending_timeout", "closed", "dial_failed"}
+
+func (r Refusal) String() string { return refusalNames.Text(r) }
 
 // Reason is why a connection left the pool.
 type Reason uint8
@@ -55,21 +57,22 @@ const (
 	Lifetime               // as old as max_lifetime
 	MaxRequests            // carried max_requests exchanges
 	Surplus                // max_idle or max_idle_all connections were idle already
-	MadeRoom               // closed for a request of another key, or one that wanted a fresh one
+	MadeRoom               // closed to make room for a request of another key, or one that wants a new connection
 	Hinted                 // the server's Keep-Alive hint, less hint_margin, leaves no time to be idle
 	PeerClosed             // the peer's FIN or close_notify was noticed while idle
 	Reset                  // the peer's RST was noticed while idle
 	ServerSaidClose        // the response said so, or its end was the connection's end
-	Broken                 // an exchange failed on it, or bytes came that nobody asked for
+	Broken                 // an exchange failed on it, or bytes came while no request was under way
 	Shutdown               // the pool was closed
 
 	NumReasons = int(Shutdown) + 1
 )
 
-func (r Reason) String() string {
-	return nameOf([]string{"keep", "expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
-		"server_said_close", "broken", "shutdown"}, int(r))
+var reasonNames = enum.Names[Reason]{
+	"keep", "expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset", "server_said_close", "broken", "shutdown",
 }
+
+func (r Reason) String() string { return reasonNames.Text(r) }
 
 // Conn is the rules' view of one connection. Its fields belong to the Core,
 // except Data.
@@ -86,8 +89,8 @@ type Conn struct {
 	idleTimeout time.Duration // 0: none; the policy's, or by the server's hint
 	lifetime    time.Duration // 0: none
 	state       state
-	dead        Reason // noticed dead; Keep: alive as far as known
-	hungUp      bool   // its DoClose was decided while it stays in the accounts (ReapAtLease)
+	dead        Reason // why it is known to be dead; Keep: it is not
+	hungUp      bool   // its DoClose was decided, and it is still counted (ReapAtLease)
 	links       [numLists]link
 	fitIndex    int // in the origin's heap by creation; -1: not in it
 	timerIndex  int // in the core's heap by deadline; -1: not in it
@@ -102,14 +105,13 @@ const (
 	gone
 )
 
-// Request is one request for a connection. Keep it until it has been answered
-// by DoLease or DoRefuse, or was taken back by Cancel; it may be used again
-// after that.
+// Request is one request for a connection. Keep it until DoLease or DoRefuse is
+// decided for it, or Cancel has taken it back. After that it may be used again.
 type Request struct {
 	Data   any  // the caller's; never looked at here
 	Origin int  // the sub-pool it wants, from AddOrigin
-	Safe   bool // a GET, which probe_unsafe_only does not probe for
-	Fresh  bool // it wants a new connection; when it has to wait it takes what comes
+	Safe   bool // it is a GET: with probe_unsafe_only, no probe is made for it
+	Fresh  bool // it wants a new connection; once it has to wait, it takes any
 
 	state   requestState
 	arrived uint64 // order of arrival
@@ -124,16 +126,16 @@ func (r *Request) Granted() bool { return r.dial != nil }
 type requestState uint8
 
 const (
-	answered requestState = iota
-	waiting               // in the queue
-	bindable              // its own dial is under way, and it would take another connection (late_bind)
-	dialing               // its own dial is under way, and it waits for that
+	decided  requestState = iota // for DoLease, DoProbe or DoRefuse; or it is not in the pool
+	waiting                      // in the queue
+	bindable                     // its own dial is under way, and it takes another connection if one comes first (late_bind)
+	dialing                      // its own dial is under way, and it waits for that
 )
 
 // Dial is a connection being made.
 type Dial struct {
 	Origin  int
-	request *Request // who asked for it; nil: served otherwise, or gone
+	request *Request // the one it was granted for; nil: that was served otherwise, or taken back
 }
 
 // Stats are the pool's gauges and their peaks, over all origins.

@@ -1,8 +1,9 @@
 package pool
 
 import (
-	"fmt"
 	"strings"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Order is the order in which idle connections are leased.
@@ -15,7 +16,7 @@ const (
 	FirstFit              // the one created first
 )
 
-// Liveness says how a connection that the peer closed while idle is noticed.
+// Liveness says how the pool notices that the peer has closed an idle connection.
 type Liveness uint8
 
 const (
@@ -24,12 +25,12 @@ const (
 	None                   // never: the next request finds out
 )
 
-// Reap says when a connection noticed dead by events stops being counted.
+// Reap says until when a connection that events has found dead is counted.
 type Reap uint8
 
 const (
-	ReapAtEvent Reap = iota // at once
-	ReapAtLease             // when it is next met at lease, release or sweep
+	ReapAtEvent Reap = iota // no longer
+	ReapAtLease             // until it is next met at lease, release or sweep
 )
 
 // Hint says what to do with the timeout a server announces in `Keep-Alive:`.
@@ -71,7 +72,7 @@ type ResendElse uint8
 
 const (
 	ElseError  ResendElse = iota // the failure
-	ElseHangup                   // its own connection closed without a response: nothing tells it why
+	ElseHangup                   // its own connection closes without a response, and without a reason
 )
 
 // OnWriteError is what a client does when a request cannot be written to its
@@ -80,10 +81,10 @@ type OnWriteError uint8
 
 const (
 	ReadAtWriteError OnWriteError = iota // it reads what the server may have said before it closed
-	StopAtWriteError                     // it gives up, and never sees an answer that has come
+	StopAtWriteError                     // it gives up, and never sees a response that has come
 )
 
-// Key is what a sub-pool is of.
+// Key says what has a sub-pool of its own.
 type Key uint8
 
 const (
@@ -91,7 +92,7 @@ const (
 	ByAddress            // the address that the name stands for, and port
 )
 
-// On is the kind of connection a resend rule holds for.
+// On is the kind of connection that a resend rule applies to.
 type On uint8
 
 const (
@@ -108,7 +109,7 @@ const (
 )
 
 // Expiry is the set of moments at which idle_timeout and max_lifetime are
-// looked at.
+// checked.
 type Expiry uint8
 
 const (
@@ -129,69 +130,69 @@ const (
 	AfterBody                      // the response's head was complete
 )
 
-// Methods is the methods a resend rule holds for: "all", "idempotent", "safe",
+// Methods are the methods that a resend rule applies to: "all", "idempotent", "safe",
 // "bodyless", methods by name ("GET HEAD"), or all but those ("!POST LOCK").
 // "safe+key" is safe, and whatever carries an Idempotency-Key or
 // X-Idempotency-Key header.
 type Methods string
 
 var (
-	orderNames        = []string{"lifo", "fifo", "first_fit"}
-	livenessNames     = []string{"events", "probe", "none"}
-	reapNames         = []string{"event", "lease"}
-	hintNames         = []string{"ignore", "min", "replace"}
-	clockNames        = []string{"total", "gap"}
-	capCountsNames    = []string{"all", "leased"}
-	dialFailNames     = []string{"own", "all_pending"}
-	resendElseNames   = []string{"error", "hangup"}
-	onWriteErrorNames = []string{"read", "stop"}
-	keyNames          = []string{"origin", "address"}
-	onNames           = []string{"reused", "any"}
-	pathNames         = []string{"pool", "fresh"}
-	expiryNames       = []string{"lease", "release", "timer", "sweep"}
-	afterNames        = []string{"unsent", "eof", "rst", "partial", "body"}
+	orderNames        = enum.Names[Order]{"lifo", "fifo", "first_fit"}
+	livenessNames     = enum.Names[Liveness]{"events", "probe", "none"}
+	reapNames         = enum.Names[Reap]{"event", "lease"}
+	hintNames         = enum.Names[Hint]{"ignore", "min", "replace"}
+	clockNames        = enum.Names[Clock]{"total", "gap"}
+	capCountsNames    = enum.Names[CapCounts]{"all", "leased"}
+	dialFailNames     = enum.Names[DialFail]{"own", "all_pending"}
+	resendElseNames   = enum.Names[ResendElse]{"error", "hangup"}
+	onWriteErrorNames = enum.Names[OnWriteError]{"read", "stop"}
+	keyNames          = enum.Names[Key]{"origin", "address"}
+	onNames           = enum.Names[On]{"reused", "any"}
+	pathNames         = enum.Names[Path]{"pool", "fresh"}
+	expiryNames       = enum.Names[uint8]{"lease", "release", "timer", "sweep"}
+	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "partial", "body"}
 )
 
-func (o Order) String() string        { return nameOf(orderNames, int(o)) }
-func (l Liveness) String() string     { return nameOf(livenessNames, int(l)) }
-func (r Reap) String() string         { return nameOf(reapNames, int(r)) }
-func (h Hint) String() string         { return nameOf(hintNames, int(h)) }
-func (c Clock) String() string        { return nameOf(clockNames, int(c)) }
-func (c CapCounts) String() string    { return nameOf(capCountsNames, int(c)) }
-func (d DialFail) String() string     { return nameOf(dialFailNames, int(d)) }
-func (r ResendElse) String() string   { return nameOf(resendElseNames, int(r)) }
-func (o OnWriteError) String() string { return nameOf(onWriteErrorNames, int(o)) }
-func (k Key) String() string          { return nameOf(keyNames, int(k)) }
-func (o On) String() string           { return nameOf(onNames, int(o)) }
-func (p Path) String() string         { return nameOf(pathNames, int(p)) }
+func (o Order) String() string        { return orderNames.Text(o) }
+func (l Liveness) String() string     { return livenessNames.Text(l) }
+func (r Reap) String() string         { return reapNames.Text(r) }
+func (h Hint) String() string         { return hintNames.Text(h) }
+func (c Clock) String() string        { return clockNames.Text(c) }
+func (c CapCounts) String() string    { return capCountsNames.Text(c) }
+func (d DialFail) String() string     { return dialFailNames.Text(d) }
+func (r ResendElse) String() string   { return resendElseNames.Text(r) }
+func (o OnWriteError) String() string { return onWriteErrorNames.Text(o) }
+func (k Key) String() string          { return keyNames.Text(k) }
+func (o On) String() string           { return onNames.Text(o) }
+func (p Path) String() string         { return pathNames.Text(p) }
 func (e Expiry) String() string       { return "[" + strings.Join(e.Names(), ", ") + "]" }
 func (a After) String() string        { return "[" + strings.Join(a.Names(), ", ") + "]" }
 
-func (o Order) MarshalText() ([]byte, error)        { return []byte(o.String()), nil }
-func (l Liveness) MarshalText() ([]byte, error)     { return []byte(l.String()), nil }
-func (r Reap) MarshalText() ([]byte, error)         { return []byte(r.String()), nil }
-func (h Hint) MarshalText() ([]byte, error)         { return []byte(h.String()), nil }
-func (c Clock) MarshalText() ([]byte, error)        { return []byte(c.String()), nil }
-func (c CapCounts) MarshalText() ([]byte, error)    { return []byte(c.String()), nil }
-func (d DialFail) MarshalText() ([]byte, error)     { return []byte(d.String()), nil }
-func (r ResendElse) MarshalText() ([]byte, error)   { return []byte(r.String()), nil }
-func (o OnWriteError) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
-func (k Key) MarshalText() ([]byte, error)          { return []byte(k.String()), nil }
-func (o On) MarshalText() ([]byte, error)           { return []byte(o.String()), nil }
-func (p Path) MarshalText() ([]byte, error)         { return []byte(p.String()), nil }
+func (o Order) MarshalText() ([]byte, error)        { return orderNames.Marshal(o) }
+func (l Liveness) MarshalText() ([]byte, error)     { return livenessNames.Marshal(l) }
+func (r Reap) MarshalText() ([]byte, error)         { return reapNames.Marshal(r) }
+func (h Hint) MarshalText() ([]byte, error)         { return hintNames.Marshal(h) }
+func (c Clock) MarshalText() ([]byte, error)        { return clockNames.Marshal(c) }
+func (c CapCounts) MarshalText() ([]byte, error)    { return capCountsNames.Marshal(c) }
+func (d DialFail) MarshalText() ([]byte, error)     { return dialFailNames.Marshal(d) }
+func (r ResendElse) MarshalText() ([]byte, error)   { return resendElseNames.Marshal(r) }
+func (o OnWriteError) MarshalText() ([]byte, error) { return onWriteErrorNames.Marshal(o) }
+func (k Key) MarshalText() ([]byte, error)          { return keyNames.Marshal(k) }
+func (o On) MarshalText() ([]byte, error)           { return onNames.Marshal(o) }
+func (p Path) MarshalText() ([]byte, error)         { return pathNames.Marshal(p) }
 
-func (o *Order) UnmarshalText(text []byte) error        { return setTo(o, orderNames, text) }
-func (l *Liveness) UnmarshalText(text []byte) error     { return setTo(l, livenessNames, text) }
-func (r *Reap) UnmarshalText(text []byte) error         { return setTo(r, reapNames, text) }
-func (h *Hint) UnmarshalText(text []byte) error         { return setTo(h, hintNames, text) }
-func (c *Clock) UnmarshalText(text []byte) error        { return setTo(c, clockNames, text) }
-func (c *CapCounts) UnmarshalText(text []byte) error    { return setTo(c, capCountsNames, text) }
-func (d *DialFail) UnmarshalText(text []byte) error     { return setTo(d, dialFailNames, text) }
-func (r *ResendElse) UnmarshalText(text []byte) error   { return setTo(r, resendElseNames, text) }
-func (o *OnWriteError) UnmarshalText(text []byte) error { return setTo(o, onWriteErrorNames, text) }
-func (k *Key) UnmarshalText(text []byte) error          { return setTo(k, keyNames, text) }
-func (o *On) UnmarshalText(text []byte) error           { return setTo(o, onNames, text) }
-func (p *Path) UnmarshalText(text []byte) error         { return setTo(p, pathNames, text) }
+func (o *Order) UnmarshalText(text []byte) error        { return orderNames.Unmarshal(text, o) }
+func (l *Liveness) UnmarshalText(text []byte) error     { return livenessNames.Unmarshal(text, l) }
+func (r *Reap) UnmarshalText(text []byte) error         { return reapNames.Unmarshal(text, r) }
+func (h *Hint) UnmarshalText(text []byte) error         { return hintNames.Unmarshal(text, h) }
+func (c *Clock) UnmarshalText(text []byte) error        { return clockNames.Unmarshal(text, c) }
+func (c *CapCounts) UnmarshalText(text []byte) error    { return capCountsNames.Unmarshal(text, c) }
+func (d *DialFail) UnmarshalText(text []byte) error     { return dialFailNames.Unmarshal(text, d) }
+func (r *ResendElse) UnmarshalText(text []byte) error   { return resendElseNames.Unmarshal(text, r) }
+func (o *OnWriteError) UnmarshalText(text []byte) error { return onWriteErrorNames.Unmarshal(text, o) }
+func (k *Key) UnmarshalText(text []byte) error          { return keyNames.Unmarshal(text, k) }
+func (o *On) UnmarshalText(text []byte) error           { return onNames.Unmarshal(text, o) }
+func (p *Path) UnmarshalText(text []byte) error         { return pathNames.Unmarshal(text, p) }
 
 // Names lists the moments in e.
 func (e Expiry) Names() []string { return namesIn(e, expiryNames) }
@@ -229,34 +230,8 @@ func (m *Methods) UnmarshalYAML(decode func(any) error) error {
 	return nil
 }
 
-// ParseExpiry is the set of the named moments.
-func ParseExpiry(names []string) (Expiry, error) { return setOf[Expiry](names, expiryNames) }
-
-func nameOf(names []string, i int) string {
-	if i < len(names) {
-		return names[i]
-	}
-	return fmt.Sprintf("unknown(%d)", i)
-}
-
-func setTo[T ~uint8](v *T, names []string, text []byte) error {
-	i, err := indexOf(names, string(text))
-	if err == nil {
-		*v = T(i)
-	}
-	return err
-}
-
-func indexOf(names []string, text string) (int, error) {
-	for i, name := range names {
-		if text == name {
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("%q is none of %s", text, strings.Join(names, ", "))
-}
-
-func namesIn[T ~uint8](set T, names []string) []string {
+// namesIn lists the members of a set, whose bits are named in order.
+func namesIn[T ~uint8](set T, names enum.Names[uint8]) []string {
 	in := []string{}
 	for i, name := range names {
 		if set&(1<<i) != 0 {
@@ -266,28 +241,22 @@ func namesIn[T ~uint8](set T, names []string) []string {
 	return in
 }
 
-func setOf[T ~uint8](members, names []string) (T, error) {
-	var set T
-	for _, name := range members {
-		i, err := indexOf(names, name)
-		if err != nil {
-			return 0, err
-		}
-		set |= 1 << i
-	}
-	return set, nil
-}
-
-func unmarshalSet[T ~uint8](v *T, names []string, decode func(any) error) error {
+// unmarshalSet reads the names of a set's members, or one name.
+func unmarshalSet[T ~uint8](v *T, names enum.Names[uint8], decode func(any) error) error {
 	members, err := oneOrMore(decode)
 	if err != nil {
 		return err
 	}
-	set, err := setOf[T](members, names)
-	if err == nil {
-		*v = set
+	var set T
+	for _, name := range members {
+		bit, err := names.Parse(name)
+		if err != nil {
+			return err
+		}
+		set |= 1 << bit
 	}
-	return err
+	*v = set
+	return nil
 }
 
 // oneOrMore reads a list of texts, or one text.

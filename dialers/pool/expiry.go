@@ -18,8 +18,8 @@ func (p *Core) sweep(now time.Duration) {
 	}
 }
 
-// heed sets how long c may be idle by what the server announced with its last
-// response. It returns Hinted when that leaves no time at all.
+// heed sets how long c may be idle, by the hint in the last response. It returns
+// Hinted when that leaves no time at all.
 func (p *Core) heed(c *Conn, hint time.Duration) Reason {
 	c.idleTimeout = p.policy.IdleTimeout
 	if p.policy.ServerHint == HintIgnore || hint == NoHint {
@@ -48,7 +48,8 @@ func (p *Core) drawLifetime() time.Duration {
 	return full - time.Duration(p.rng.Float64()*float64(full)*float64(p.policy.LifetimeJitter)/100)
 }
 
-// unfit is why c may not be kept at a moment at which expiry is looked at.
+// unfit returns why c may not be kept, or Keep. Call it at the moments that the
+// policy's Expiry names.
 func (p *Core) unfit(now time.Duration, c *Conn) Reason {
 	if c.dead != Keep {
 		return c.dead
@@ -69,19 +70,19 @@ func (p *Core) unfitAtRelease(now time.Duration, o *origin, c *Conn) Reason {
 		return Shutdown
 	case c.dead != Keep:
 		return c.dead
-	case p.policy.MaxRequests > 0 && c.Uses >= p.policy.MaxRequests:
+	case p.policy.MaxRequests != NoCap && c.Uses >= p.policy.MaxRequests:
 		return MaxRequests
 	case p.policy.Expiry&ExpireAtRelease != 0 && p.expired(now, c) != Keep:
 		return p.expired(now, c)
 	case p.policy.MaxIdle == 0:
 		return Surplus
-	case p.policy.MaxIdle > 0 && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
+	case p.policy.MaxIdle != NoCap && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
 		return Surplus
 	}
 	return Keep
 }
 
-// expired is Keep, Expired or Lifetime.
+// expired returns Keep, Expired or Lifetime.
 func (p *Core) expired(now time.Duration, c *Conn) Reason {
 	switch {
 	case c.idleTimeout > 0 && now-c.released >= c.idleTimeout:
@@ -92,7 +93,8 @@ func (p *Core) expired(now time.Duration, c *Conn) Reason {
 	return Keep
 }
 
-// deadline is when c, idle, expires by its idle timeout or its lifetime.
+// deadline returns when c, which is idle, expires by its idle timeout or its
+// lifetime; false: never.
 func (c *Conn) deadline() (time.Duration, bool) {
 	switch at, old := c.released+c.idleTimeout, c.Created+c.lifetime; {
 	case c.idleTimeout > 0 && c.lifetime > 0:

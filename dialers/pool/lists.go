@@ -8,7 +8,7 @@ type link struct{ prev, next *Conn }
 // The lists an idle connection is in.
 const (
 	inOrigin = iota // its origin's
-	inAll           // that over all origins
+	inAll           // the one over all origins
 	numLists
 )
 
@@ -51,8 +51,8 @@ type requestLink struct{ prev, next *Request }
 
 // The lists a request may be in.
 const (
-	ofOrigin = iota // those of its origin that wait, or whose dial is under way
-	ofAll           // those of all origins that wait
+	ofOrigin = iota // requests of its origin that wait, or whose dial is under way
+	ofAll           // requests of all origins that wait
 	numOfLists
 )
 
@@ -63,8 +63,8 @@ type requestQueue struct {
 	len         int
 }
 
-// push adds r: at the end, unless it had been answered with a connection that
-// turned out dead, and later ones have come since.
+// push adds r at the end. If r had a connection that a probe found dead, r goes
+// before the requests that arrived after it.
 func (q *requestQueue) push(r *Request) {
 	before := q.last
 	for before != nil && before.arrived > r.arrived {
@@ -102,7 +102,7 @@ func (q *requestQueue) remove(r *Request) {
 	q.len--
 }
 
-// heapOf is a heap whose members know their place in it.
+// heapOf is a heap whose members hold their index in it.
 type heapOf[T any] struct {
 	members []*T
 	before  func(a, b *T) bool
@@ -126,7 +126,7 @@ func (h *heapOf[T]) first() *T {
 	return h.members[0]
 }
 
-// heapOps is heapOf as container/heap wants it.
+// heapOps gives heapOf the methods that container/heap wants.
 type heapOps[T any] heapOf[T]
 
 func (h *heapOps[T]) Len() int           { return len(h.members) }

@@ -6,24 +6,25 @@ import (
 	"time"
 )
 
-// Policy is what a pool promises: the 24 parameters of the common model of real
-// clients' pools. It is the `pool:` section of a profile: the yaml names are the
-// field names there and in --set.
+// Policy is what a pool promises. Its parameters are those in which the pools of
+// real HTTP clients differ. It is the `pool:` section of a profile: the yaml names
+// are the field names there and in --set.
 //
-// Start from [Default]: the zero Policy is legal but keeps no idle connection
-// and lets nobody wait. Durations of 0 mean off.
+// Start from [Default]: the zero Policy allows no connection, and Validate refuses
+// it. A cap of [NoCap] is none; in YAML it is -1 or the word none. Durations of 0
+// mean off.
 type Policy struct {
 	// MaxConns caps connections per key: dialing, leased and idle together, or
-	// as CapCounts says; 0: no cap.
-	MaxConns int `yaml:"max_conns"`
+	// as CapCounts says; NoCap or at least 1.
+	MaxConns int `yaml:"max_conns" none:"-1" old:"0"`
 	// MaxIdle caps idle connections per key; at the cap the newcomer is
-	// closed. -1: no cap; 0: no keep-alive at all.
-	MaxIdle int `yaml:"max_idle"`
+	// closed. 0: no keep-alive at all.
+	MaxIdle int `yaml:"max_idle" none:"-1"`
 	// PendingMax bounds the queue of requests waiting for a connection, per
-	// key; -1: no bound; 0: fail at once.
-	PendingMax int `yaml:"pending_max"`
-	// PendingTimeout bounds the wait from queueing to allotment. The dial is
-	// not part of it.
+	// key; 0: fail at once.
+	PendingMax int `yaml:"pending_max" none:"-1"`
+	// PendingTimeout bounds the time in the queue. The time of a dial is not part
+	// of it.
 	PendingTimeout time.Duration `yaml:"pending_timeout"`
 	// LateBind lets a request whose own dial is under way take a connection
 	// that comes free first; the dial then feeds the pool.
@@ -32,8 +33,7 @@ type Policy struct {
 	LeaseOrder Order `yaml:"lease_order"`
 	// IdleTimeout is how long a connection may be idle.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
-	// Expiry says when IdleTimeout and MaxLifetime are looked at. Empty means
-	// they never are.
+	// Expiry says when IdleTimeout and MaxLifetime are checked. Empty means never.
 	Expiry Expiry `yaml:"expiry"`
 	// SweepEvery is the period of the sweep, when Expiry contains it.
 	SweepEvery time.Duration `yaml:"sweep_every"`
@@ -48,19 +48,19 @@ type Policy struct {
 	// ProbeAfter is the idle time from which Liveness probe looks at a
 	// connection before leasing it.
 	ProbeAfter time.Duration `yaml:"probe_after"`
-	// ProbeUnsafeOnly leaves the look out for GET requests.
+	// ProbeUnsafeOnly makes no probe for GET requests.
 	ProbeUnsafeOnly bool `yaml:"probe_unsafe_only"`
-	// Reap says when a connection whose death was noticed by Liveness events
-	// leaves the pool's accounts.
+	// Reap says until when a connection that Liveness events has found dead is
+	// counted.
 	Reap Reap `yaml:"reap"`
-	// Resend is the rules under which a failed attempt is made again. The
-	// first that fits decides.
+	// Resend are the rules under which a request is sent again after a failed
+	// attempt. The first that fits decides.
 	Resend []ResendRule `yaml:"resend"`
 	// ResendElse is what the caller of a reused connection sees when no rule
 	// fits.
 	ResendElse ResendElse `yaml:"resend_else"`
-	// OnWriteError says whether an answer that came before the request could be
-	// written to its end is seen. It is for Liveness probe and none: with events
+	// OnWriteError says whether a response is read that came before the request
+	// could be written to its end. It is for Liveness probe and none: with events,
 	// what comes is read while the request is still being written.
 	OnWriteError OnWriteError `yaml:"on_write_error,omitempty"`
 	// ConnectTimeout bounds resolving, connecting and the TLS handshake
@@ -72,22 +72,23 @@ type Policy struct {
 	ResponseTimeout time.Duration `yaml:"response_timeout"`
 	ResponseClock   Clock         `yaml:"response_clock"`
 
-	// MaxLifetime is how old a connection may get. It never ends an exchange:
-	// it is looked at when the connection is idle or given back.
+	// MaxLifetime is how old a connection may get. It never ends an exchange: it
+	// is checked when the connection is idle or given back.
 	MaxLifetime time.Duration `yaml:"max_lifetime"`
 	// LifetimeJitter, in percent, draws each connection's lifetime from
 	// [MaxLifetime x (1 - LifetimeJitter/100), MaxLifetime].
 	LifetimeJitter int `yaml:"lifetime_jitter"`
-	// MaxRequests is how many exchanges one connection may carry; 0: no limit.
-	MaxRequests int `yaml:"max_requests"`
+	// MaxRequests is how many exchanges one connection may carry; NoCap or at
+	// least 1.
+	MaxRequests int `yaml:"max_requests" none:"-1" old:"0"`
 	// MaxConnsAll caps connections over all keys, as MaxConns does per key.
-	MaxConnsAll int `yaml:"max_conns_all"`
+	MaxConnsAll int `yaml:"max_conns_all" none:"-1" old:"0"`
 	// MakeRoom closes, at MaxConnsAll, the least recently used idle connection
 	// of another key instead of waiting.
 	MakeRoom bool `yaml:"make_room"`
 	// MaxIdleAll caps idle connections over all keys; at the cap the longest
-	// idle is closed. -1: no cap.
-	MaxIdleAll int `yaml:"max_idle_all"`
+	// idle is closed.
+	MaxIdleAll int `yaml:"max_idle_all" none:"-1"`
 	// CapCounts says whether idle connections use up MaxConns and MaxConnsAll.
 	CapCounts CapCounts `yaml:"cap_counts"`
 	// DialFail says who gets the error of a failed dial.
@@ -95,42 +96,60 @@ type Policy struct {
 	// Shards is how many independent copies of the whole pool there are; a
 	// request is bound to one before it leases. 0 and 1: one.
 	Shards int `yaml:"shards"`
-	// Key is what a sub-pool is of.
+	// Key says what has a sub-pool of its own.
 	Key Key `yaml:"key"`
 }
 
-// ResendRule makes a failed attempt again when all of its conditions hold.
+// ResendRule has a request sent again after a failed attempt, when all of its
+// conditions hold.
 type ResendRule struct {
-	// On is reused, or any, connection.
+	// On says whether the failed attempt must have been on a reused connection.
 	On On `yaml:"on"`
 	// After is how far the attempt had come.
 	After After `yaml:"after"`
-	// Methods are the methods it holds for: all, idempotent (GET HEAD OPTIONS
+	// Methods are the methods it applies to: all, idempotent (GET HEAD OPTIONS
 	// TRACE PUT DELETE), safe (GET HEAD OPTIONS TRACE), bodyless (those
 	// without a body), or a list of methods; "!POST LOCK" is all but those.
 	Methods Methods `yaml:"methods"`
-	// Max is how often; 0: until an attempt on a fresh connection fails.
+	// Max is how many times; 0: until an attempt on a fresh connection fails.
 	Max int `yaml:"max"`
 	// Path is where the next attempt goes: the pool, or a fresh connection.
 	Path Path `yaml:"path"`
 }
 
-// Default is the common model's default policy: no caps, an unbounded queue,
-// LIFO, connections kept for ever, deaths noticed as they happen.
+// NoCap is the value of a cap that is absent: of MaxConns, MaxConnsAll, MaxIdle,
+// MaxIdleAll, PendingMax and MaxRequests.
+const NoCap = -1
+
+// Default returns the default policy: no caps, an unbounded queue, LIFO,
+// connections kept for ever, the peer's close noticed when it arrives.
 func Default() Policy {
-	return Policy{MaxIdle: -1, MaxIdleAll: -1, PendingMax: -1, LeaseOrder: LIFO, Expiry: ExpireAtLease, Liveness: Events, Reap: ReapAtEvent}
+	return Policy{
+		MaxConns: NoCap, MaxConnsAll: NoCap, MaxIdle: NoCap, MaxIdleAll: NoCap, PendingMax: NoCap, MaxRequests: NoCap,
+		LeaseOrder: LIFO, Expiry: ExpireAtLease, Liveness: Events, Reap: ReapAtEvent,
+	}
 }
 
 // Validate returns every complaint about p, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (p Policy) Validate() error {
 	v := &complaints{}
-	v.atLeast("max_conns", p.MaxConns, 0, "0 means no cap")
-	v.atLeast("max_idle", p.MaxIdle, -1, "-1 means no cap, 0 no keep-alive")
-	v.atLeast("pending_max", p.PendingMax, -1, "-1 means no bound, 0 fail at once")
-	v.atLeast("max_requests", p.MaxRequests, 0, "0 means no limit")
-	v.atLeast("max_conns_all", p.MaxConnsAll, 0, "0 means no cap")
-	v.atLeast("max_idle_all", p.MaxIdleAll, -1, "-1 means no cap")
+	for _, c := range []struct {
+		field      string
+		v, least   int
+		ofTheLeast string
+	}{
+		{"max_conns", p.MaxConns, 1, ""},
+		{"max_idle", p.MaxIdle, 0, "; 0 means no keep-alive"},
+		{"pending_max", p.PendingMax, 0, "; 0 means fail at once"},
+		{"max_requests", p.MaxRequests, 1, ""},
+		{"max_conns_all", p.MaxConnsAll, 1, ""},
+		{"max_idle_all", p.MaxIdleAll, 0, ""},
+	} {
+		if c.v != NoCap && c.v < c.least {
+			v.bad("%s: %d is below %d (write none, or -1, for no cap%s)", c.field, c.v, c.least, c.ofTheLeast)
+		}
+	}
 	v.atLeast("shards", p.Shards, 0, "0 and 1 mean one pool")
 	for _, d := range []struct {
 		field string
@@ -181,7 +200,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"probe_unsafe_only", p.ProbeUnsafeOnly, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"reap", p.Reap == ReapAtLease, p.Liveness == Events, "liveness is " + p.Liveness.String() + "; set liveness: events or remove it"},
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
-		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events an answer is read as it comes; set liveness: probe or none, or remove it"},
+		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events a response is read as it comes; set liveness: probe or none, or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},
 	} {
 		if c.set && !c.works {

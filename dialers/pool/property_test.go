@@ -81,7 +81,7 @@ func (w *world) take(t *rapid.T, asked *Request, ds []Decision) {
 		if inLine >= 0 {
 			w.line = slices.Delete(w.line, inLine, inLine+1)
 		} else if r != asked && d.Kind == DoRefuse {
-			t.Fatalf("a refusal for a request that was answered before")
+			t.Fatalf("a refusal for a request that was served before")
 		}
 	}
 	if asked != nil && asked.state == waiting && !slices.Contains(w.line, asked) {
@@ -99,7 +99,7 @@ func (w *world) check(t *rapid.T) {
 			waitingNow++
 			queue[r.Origin]++
 		}
-		if r.state == answered {
+		if r.state == decided {
 			t.Fatalf("a request is forgotten")
 		}
 	}
@@ -108,16 +108,16 @@ func (w *world) check(t *rapid.T) {
 	}
 	for i, o := range w.core.origins {
 		used[i], idle[i] = o.used, o.idle.len
-		if p.MaxConns > 0 && o.used > p.MaxConns {
+		if p.MaxConns != NoCap && o.used > p.MaxConns {
 			t.Fatalf("origin %d uses %d of %d", i, o.used, p.MaxConns)
 		}
-		if p.MaxIdle >= 0 && o.idle.len > p.MaxIdle {
+		if p.MaxIdle != NoCap && o.idle.len > p.MaxIdle {
 			t.Fatalf("origin %d has %d idle, above max_idle %d", i, o.idle.len, p.MaxIdle)
 		}
-		if p.PendingMax >= 0 && queue[i] > p.PendingMax {
+		if p.PendingMax != NoCap && queue[i] > p.PendingMax {
 			t.Fatalf("%d wait for origin %d, above %d", queue[i], i, p.PendingMax)
 		}
-		if queue[i] > 0 && (p.MaxConns == 0 || o.used < p.MaxConns) && (p.MaxConnsAll == 0 || w.core.used < p.MaxConnsAll) {
+		if queue[i] > 0 && (p.MaxConns == NoCap || o.used < p.MaxConns) && (p.MaxConnsAll == NoCap || w.core.used < p.MaxConnsAll) {
 			t.Fatalf("%v: a request of origin %d waits although there is room", s, i)
 		}
 		if queue[i] > 0 && o.idle.len > 0 && p.CapCounts == CountAll {
@@ -128,10 +128,10 @@ func (w *world) check(t *rapid.T) {
 	if p.CapCounts == CountAll {
 		total += s.Idle
 	}
-	if total != w.core.used || p.MaxConnsAll > 0 && total > p.MaxConnsAll {
+	if total != w.core.used || p.MaxConnsAll != NoCap && total > p.MaxConnsAll {
 		t.Fatalf("%v: %d count towards the cap of %d, and %d are said to", s, total, p.MaxConnsAll, w.core.used)
 	}
-	if p.MaxIdleAll >= 0 && s.PeakIdle > p.MaxIdleAll {
+	if p.MaxIdleAll != NoCap && s.PeakIdle > p.MaxIdleAll {
 		t.Fatalf("%v, peak %d, is above max_idle_all %d", s, s.PeakIdle, p.MaxIdleAll)
 	}
 	var evicted uint64
@@ -160,15 +160,21 @@ func TestRandomEvents(t *testing.T) {
 		number := func(name string, low, high int) int { return rapid.IntRange(low, high).Draw(t, name) }
 		seconds := func(name string) time.Duration { return time.Duration(number(name, 0, 5)) * time.Second }
 		yes := func(name string) bool { return rapid.Bool().Draw(t, name) }
+		limit := func(name string, high int) int { // at least 1, or none
+			if n := number(name, 0, high); n > 0 {
+				return n
+			}
+			return NoCap
+		}
 		p := Policy{
-			MaxConns: number("max_conns", 0, 4), MaxIdle: number("max_idle", -1, 3),
+			MaxConns: limit("max_conns", 4), MaxIdle: number("max_idle", -1, 3),
 			PendingMax: number("pending_max", -1, 4), PendingTimeout: seconds("pending_timeout"), LateBind: yes("late_bind"),
 			LeaseOrder: Order(number("lease_order", 0, 2)), IdleTimeout: seconds("idle_timeout"),
 			Expiry: Expiry(number("expiry", 0, 15)), SweepEvery: time.Second,
 			ServerHint: Hint(number("server_hint", 0, 2)), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap"),
 			Liveness: Liveness(number("liveness", 0, 2)), ProbeAfter: seconds("probe_after"), ProbeUnsafeOnly: yes("probe_unsafe_only"),
 			Reap: Reap(number("reap", 0, 1)), MaxLifetime: seconds("max_lifetime"), LifetimeJitter: number("lifetime_jitter", 0, 100),
-			MaxRequests: number("max_requests", 0, 3), MaxConnsAll: number("max_conns_all", 0, 5), MakeRoom: yes("make_room"),
+			MaxRequests: limit("max_requests", 3), MaxConnsAll: limit("max_conns_all", 5), MakeRoom: yes("make_room"),
 			MaxIdleAll: number("max_idle_all", -1, 4), CapCounts: CapCounts(number("cap_counts", 0, 1)), DialFail: DialFail(number("dial_fail", 0, 1)),
 		}
 		w := &world{policy: p, core: New(p, 1), probing: map[*Conn]*Request{}, leased: map[*Conn]bool{}, open: map[*Conn]bool{}}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Attempt is what a resend rule looks at: a request, and how one attempt at it
+// Attempt is what a resend rule looks at: a request, and how one attempt of it
 // failed.
 type Attempt struct {
 	Method         string
@@ -18,7 +18,8 @@ type Attempt struct {
 	Before         int   // attempts made before this one
 }
 
-// ResendBy is the rule under which a is made again; false when none fits.
+// ResendBy returns the first rule that allows another attempt after a; false when
+// none does.
 func (p *Policy) ResendBy(a Attempt) (ResendRule, bool) {
 	for _, rule := range p.Resend {
 		if rule.fits(a) {
@@ -44,8 +45,8 @@ var (
 	idempotentMethods = append([]string{"PUT", "DELETE"}, safeMethods...)
 )
 
-// Idempotent reports whether executing a request with the method twice does
-// what executing it once does (RFC 9110, section 9.2.2).
+// Idempotent reports whether a request with the method may be executed twice with
+// the same effect as once (RFC 9110, section 9.2.2).
 func Idempotent(method string) bool { return slices.Contains(idempotentMethods, method) }
 
 func (m Methods) include(a Attempt) bool {
@@ -84,8 +85,8 @@ func (m Methods) check() error {
 	return nil
 }
 
-// ResendsUnsent reports whether some rule looks at requests of which no byte
-// was written.
+// ResendsUnsent reports whether a rule applies to requests of which no byte was
+// written.
 func (p *Policy) ResendsUnsent() bool {
 	return slices.ContainsFunc(p.Resend, func(r ResendRule) bool { return r.After&AfterUnsent != 0 })
 }

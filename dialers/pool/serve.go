@@ -2,7 +2,25 @@ package pool
 
 import "time"
 
-// serve gives r an idle connection or a dial, if the rules allow it now.
+// How a request is served. Acquire goes through these cases, the first that fits
+// decides:
+//
+//  1. The pool is closed: refuse it.
+//  2. An idle connection of its origin is fit for use, and the request does not
+//     ask for a new one: lease it, in the policy's lease_order. Idle connections
+//     found dead or expired on the way are closed. With liveness: probe, look at
+//     the connection first; if it is dead, go through cases 2 to 5 again.
+//  3. max_conns and max_conns_all leave room: dial. With make_room, an idle
+//     connection of another origin is closed to make the room.
+//  4. Fewer than pending_max requests of its origin wait: queue it.
+//  5. Otherwise refuse it.
+//
+// A queued request is served when a connection is given back (giveBack: the one
+// that has waited longest gets it), when room is made (serveWaiting: cases 2 and 3
+// again, in order of arrival), or refused after pending_timeout (begin).
+
+// serve gives r an idle connection or a dial, if the rules allow it now: cases 2
+// and 3. Where idle connections do not count, case 2 needs room too.
 func (p *Core) serve(now time.Duration, o *origin, r *Request) bool {
 	idleCounts := p.policy.CapCounts == CountAll
 	if !r.Fresh && (idleCounts || p.hasRoom(o)) && p.leaseIdle(now, o, r) {
@@ -18,19 +36,19 @@ func (p *Core) serve(now time.Duration, o *origin, r *Request) bool {
 func (p *Core) hasRoom(o *origin) bool { return p.hasOwnRoom(o) && p.hasRoomForAll() }
 
 func (p *Core) hasOwnRoom(o *origin) bool {
-	return p.policy.MaxConns == 0 || o.used < p.policy.MaxConns
+	return p.policy.MaxConns == NoCap || o.used < p.policy.MaxConns
 }
 
 func (p *Core) hasRoomForAll() bool {
-	return p.policy.MaxConnsAll == 0 || p.used < p.policy.MaxConnsAll
+	return p.policy.MaxConnsAll == NoCap || p.used < p.policy.MaxConnsAll
 }
 
-// makeRoom reports whether o may have one connection more, after closing idle
-// ones that stand in the way if the rules allow that.
+// makeRoom reports whether o may have one more connection. It closes idle
+// connections for that, if the rules allow it.
 func (p *Core) makeRoom(o *origin, r *Request) bool {
 	if p.policy.CapCounts == CountAll {
 		if !p.hasRoom(o) && r.Fresh && o.idle.first != nil {
-			p.evict(o, o.idle.first, MadeRoom) // it would not be taken, and fills both caps
+			p.evict(o, o.idle.first, MadeRoom) // r does not take it, and it counts towards both caps
 		}
 		if p.hasOwnRoom(o) && !p.hasRoomForAll() && p.policy.MakeRoom && p.idle.first != nil {
 			c := p.idle.first
@@ -40,7 +58,7 @@ func (p *Core) makeRoom(o *origin, r *Request) bool {
 	return p.hasRoom(o)
 }
 
-// count changes what o and the whole pool have in use towards their caps.
+// count changes how many connections of o and of the pool count towards the caps.
 func (p *Core) count(o *origin, n int) {
 	o.used += n
 	p.used += n
@@ -78,27 +96,27 @@ func (p *Core) queue(now time.Duration, o *origin, r *Request) {
 // unqueue takes r out of the queue.
 func (p *Core) unqueue(o *origin, r *Request) {
 	if r == o.waiting.first {
-		p.waiting.remove(o) // its place is by the first one's arrival
+		p.waiting.remove(o) // its place there depends on when its first request arrived
 	}
 	o.waiting.remove(r)
 	p.pending.remove(r)
 	if o.waiting.first != nil && o.heapIndex < 0 {
 		p.waiting.push(o)
 	}
-	r.state = answered
+	r.state = decided
 	p.stats.Pending--
 }
 
-// unbind takes r from those that would take a connection before their own dial
-// is done. The dial goes on, for whoever comes.
+// unbind takes r out of the requests that take another connection if one comes
+// before their own dial is done. The dial goes on without it.
 func (p *Core) unbind(o *origin, r *Request) {
 	o.bindable.remove(r)
 	r.dial.request = nil
-	r.state = answered
+	r.state = decided
 }
 
-// firstTaker is the request of o that has waited longest for a connection,
-// with a dial of its own or not; nil when there is none.
+// firstTaker returns the request of o that has waited longest for a connection,
+// with a dial of its own or without; nil when there is none.
 func (p *Core) firstTaker(o *origin) *Request {
 	w, b := o.waiting.first, o.bindable.first
 	if w == nil || b != nil && b.arrived < w.arrived {
@@ -135,8 +153,8 @@ func (p *Core) giveBack(now time.Duration, o *origin, c *Conn, reason Reason) {
 	p.serveWaiting(now, o)
 }
 
-// hand gives c, which is counted as leased, to r: after a look at it, if the
-// policy wants one.
+// hand gives c, which is counted as leased, to r. If the policy wants a probe,
+// that comes first.
 func (p *Core) hand(now time.Duration, c *Conn, r *Request) {
 	if p.policy.Liveness == Probe && now-c.released >= p.policy.ProbeAfter && !(p.policy.ProbeUnsafeOnly && r.Safe) {
 		c.state = probing
@@ -153,8 +171,8 @@ func (p *Core) lease(now time.Duration, c *Conn, r *Request) {
 	p.decide(Decision{Kind: DoLease, Request: r, Conn: c})
 }
 
-// leaseIdle gives r an idle connection, in the policy's order, closing those
-// that turn out to be unfit; false when none is left.
+// leaseIdle gives r an idle connection, in the policy's order, and closes those
+// that it finds unfit. It reports false when none is left.
 func (p *Core) leaseIdle(now time.Duration, o *origin, r *Request) bool {
 	for {
 		c := p.candidate(o)
@@ -201,27 +219,27 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 	if _, expires := c.deadline(); expires && p.policy.Expiry&ExpireByTimer != 0 {
 		p.timers.push(c)
 	}
-	if p.policy.MaxIdleAll >= 0 && p.idle.len > p.policy.MaxIdleAll {
+	if p.policy.MaxIdleAll != NoCap && p.idle.len > p.policy.MaxIdleAll {
 		longest := p.idle.first
 		p.evict(p.origins[longest.Origin], longest, Surplus)
 	}
 	p.stats.PeakIdle = max(p.stats.PeakIdle, p.stats.Idle)
 }
 
-// serveWaiting lets waiting requests have what an event in o has set free.
+// serveWaiting serves waiting requests after an event in o has made room.
 func (p *Core) serveWaiting(now time.Duration, o *origin) {
 	if p.closed {
 		return
 	}
-	if p.policy.MaxConnsAll == 0 {
+	if p.policy.MaxConnsAll == NoCap {
 		for o.waiting.first != nil && p.hasRoom(o) {
 			p.serveFirst(now, o)
 		}
 		return
 	}
-	// The room may be anybody's: it goes to who has waited longest among those
-	// that their own cap allows. At most max_conns_all / max_conns origins are
-	// passed over, because each of them holds max_conns connections.
+	// Any origin may use the room. It goes to the request that has waited longest,
+	// of the origins whose own cap leaves room. At most max_conns_all / max_conns
+	// origins are passed over, because each of them holds max_conns connections.
 	var full []*origin
 	for next := p.waiting.first(); next != nil; next = p.waiting.first() {
 		if !p.hasOwnRoom(next) {
@@ -238,16 +256,16 @@ func (p *Core) serveWaiting(now time.Duration, o *origin) {
 	}
 }
 
-// serveOthers serves those of other keys after connections of o were found
+// serveOthers serves requests of other keys, after connections of o were found
 // unfit and closed.
 func (p *Core) serveOthers(now time.Duration, o *origin) {
-	if p.policy.MaxConnsAll > 0 && p.stats.Pending > 0 {
+	if p.policy.MaxConnsAll != NoCap && p.stats.Pending > 0 {
 		p.serveWaiting(now, o)
 	}
 }
 
-// serveFirst gives the first of o's waiting requests a connection or a dial;
-// there is room for it.
+// serveFirst gives the first of o's waiting requests an idle connection or a
+// dial, for which there is room.
 func (p *Core) serveFirst(now time.Duration, o *origin) {
 	r := o.waiting.first
 	p.unqueue(o, r)
@@ -256,7 +274,7 @@ func (p *Core) serveFirst(now time.Duration, o *origin) {
 	}
 }
 
-// unidle takes c out of the idle ones.
+// unidle takes c out of the lists of idle connections.
 func (p *Core) unidle(o *origin, c *Conn) {
 	o.idle.remove(c)
 	p.idle.remove(c)
@@ -265,7 +283,7 @@ func (p *Core) unidle(o *origin, c *Conn) {
 	p.timers.remove(c)
 }
 
-// evict closes c, wherever it is, and forgets it.
+// evict closes c, idle or leased, for the reason, and forgets it.
 func (p *Core) evict(o *origin, c *Conn, reason Reason) {
 	if c.state == idle {
 		p.unidle(o, c)

@@ -96,68 +96,21 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	s := sample{
 		Command: append([]string{filepath.Base(program)}, c.args...), Offered: j.rate, Closed: j.rate == 0, Seconds: j.seconds, Others: -1,
 	}
-	room, patience := int(quota), 5*time.Second
-	switch {
-	case quota > 0:
-		patience = 500 * time.Millisecond // an interrupted vegeta first sends all that was due
-	case j.rate > 0:
-		room = int(j.rate)*j.seconds*5/4 + 10_000
-	}
-	if err := b.rec.reset(room, false); err != nil {
-		return sample{}, nil, err
-	}
-
-	running, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	running, stop := context.WithTimeoutCause(running, time.Duration(j.seconds)*time.Second+grace, errTooLong)
-	defer stop()
+	patience := 5 * time.Second
 	if quota > 0 {
-		go b.endAt(running, quota, func() { end(errEnough) })
+		patience = 500 * time.Millisecond // an interrupted vegeta first sends all that was due
 	}
-	busyBefore, started := busyNow(), time.Now()
-	used, err := runProcess(running, program, c, dir, patience)
+	run, err := b.drive(ctx, j, quota, func(ctx context.Context) (usage, error) {
+		return runProcess(ctx, program, c, dir, patience)
+	})
 	if err != nil {
 		return sample{}, nil, err
 	}
-	took, busyAfter := time.Since(started), busyNow()
-	why := context.Cause(running)
-	end(nil)
-	if ctx.Err() != nil {
-		return sample{}, nil, context.Cause(ctx)
-	}
-	if err := b.rec.idle(ctx); err != nil {
-		return sample{}, nil, err
-	}
-	got, err := b.rec.take()
-	if err != nil {
-		return sample{}, nil, err
-	}
-
-	s.Requests, s.Connections, s.Accepted, s.Peak, s.Refused = got.requests, got.used, got.accepted, got.peak, got.refused
-	s.RSS, s.Ended = used.rss, used.ended
-	if why != nil {
-		s.Ended = strings.TrimPrefix(s.Ended+"; "+why.Error(), "; ")
-	}
-	if got.requests == 0 {
-		s.Nothing = fmt.Sprintf("no request arrived (%s): %s", s.Ended, used.stderr)
+	s.fill(run, j, quota)
+	if run.got.requests == 0 {
 		return s, nil, nil
 	}
-	s.CPU = micros(used.cpu) / float64(got.requests)
-	s.ServerCPU = float64(got.cpu) / 1e3 / float64(got.requests)
-	if busyBefore >= 0 && busyAfter >= 0 {
-		s.Others = max(0, (busyAfter-busyBefore-used.cpu-time.Duration(got.cpu)).Seconds()/took.Seconds())
-	}
-	s.Achieved = perSecond(got.requests, got.first, got.last)
-	if quota > 0 { // what came after it was there is not looked at
-		s.Achieved = perSecond(int64(len(got.stamps)), got.first, got.stamps[len(got.stamps)-1])
-	}
-	if j.rate > 0 && !j.fresh {
-		lag, span := lateness(got.stamps, j.rate)
-		later, _ := lateness(settled(got.stamps), j.rate)
-		s.Lag, s.Settled = &lag, &later
-		s.Achieved = float64(got.requests) / max(time.Duration(j.seconds)*time.Second, span).Seconds()
-	}
-	out := used.stdout
+	out := run.used.stdout
 	if t.after != nil {
 		// What it wrote is summed up by itself, outside of the measurement.
 		sum, err := runProcess(ctx, program, call{args: t.after(j)}, dir, patience)
@@ -172,7 +125,83 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	if t.name == kabenchName {
 		s.Record, s.Results, err = sizes(filepath.Join(dir, "results"))
 	}
-	return s, got.stamps, err
+	return s, run.got.stamps, err
+}
+
+// driven is what a tool's run used and what the server saw of it.
+type driven struct {
+	used   usage
+	got    seen
+	why    error         // it was ended; nil: it ended by itself
+	took   time.Duration // from start to end
+	others float64       // cores that other programs used meanwhile; -1: unknown
+}
+
+// drive runs a tool against the recording server until it ends, takes too long or
+// has sent quota requests.
+func (b *bench) drive(ctx context.Context, j job, quota int64, start func(context.Context) (usage, error)) (driven, error) {
+	room := int(quota)
+	if quota == 0 && j.rate > 0 {
+		room = int(j.rate)*j.seconds*5/4 + 10_000
+	}
+	if err := b.rec.reset(room, false); err != nil {
+		return driven{}, err
+	}
+	running, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	running, stop := context.WithTimeoutCause(running, time.Duration(j.seconds)*time.Second+grace, errTooLong)
+	defer stop()
+	if quota > 0 {
+		go b.endAt(running, quota, func() { end(errEnough) })
+	}
+	busyBefore, started := busyNow(), time.Now()
+	used, err := start(running)
+	if err != nil {
+		return driven{}, err
+	}
+	took, busyAfter := time.Since(started), busyNow()
+	d := driven{used: used, why: context.Cause(running), took: took, others: -1}
+	end(nil)
+	if ctx.Err() != nil {
+		return driven{}, context.Cause(ctx)
+	}
+	if err := b.rec.idle(ctx); err != nil {
+		return driven{}, err
+	}
+	if d.got, err = b.rec.take(); err != nil {
+		return driven{}, err
+	}
+	if busyBefore >= 0 && busyAfter >= 0 {
+		d.others = max(0, (busyAfter-busyBefore-used.cpu-time.Duration(d.got.cpu)).Seconds()/took.Seconds())
+	}
+	return d, nil
+}
+
+// fill sets the figures of a run.
+func (s *sample) fill(d driven, j job, quota int64) {
+	got := d.got
+	s.Requests, s.Connections, s.Accepted, s.Peak, s.Refused = got.requests, got.used, got.accepted, got.peak, got.refused
+	s.RSS, s.Ended = d.used.rss, d.used.ended
+	if d.why != nil {
+		s.Ended = strings.TrimPrefix(s.Ended+"; "+d.why.Error(), "; ")
+	}
+	if got.requests == 0 {
+		s.Nothing = fmt.Sprintf("no request arrived (%s): %s", s.Ended, d.used.stderr)
+		return
+	}
+	s.CPU = micros(d.used.cpu) / float64(got.requests)
+	s.ServerCPU = float64(got.cpu) / 1e3 / float64(got.requests)
+	s.Others = d.others
+	s.Achieved = perSecond(got.requests, got.first, got.last)
+	if quota > 0 { // what came after the quota was reached does not count
+		s.Achieved = perSecond(int64(len(got.stamps)), got.first, got.stamps[len(got.stamps)-1])
+	}
+	if j.rate > 0 && !j.fresh {
+		lag, span := lateness(got.stamps, j.rate)
+		later, _ := lateness(settled(got.stamps), j.rate)
+		s.Lag, s.Settled = &lag, &later
+		s.Achieved = float64(got.requests) / max(time.Duration(j.seconds)*time.Second, span).Seconds()
+	}
 }
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }

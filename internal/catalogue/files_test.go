@@ -6,8 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // Where an incident asks what the arrivals alone decide, its file says how many
@@ -44,7 +44,7 @@ func TestIncidentsArrivals(t *testing.T) {
 		var due, lost []time.Duration
 		link := p.Target.Link
 		if link == nil {
-			link = &lab.LinkConfig{Delay: p.Network.Links[0].Delay}
+			link = &script.Link{Delay: p.Network.Links[0].Delay}
 		}
 		for at := range schedule {
 			due = append(due, at)

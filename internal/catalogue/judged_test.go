@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kabench/kabench/internal/harness"
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -29,9 +29,7 @@ var unjudged atomic.Int32
 
 // The test binary is the child that runs in a network of its own, too.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == harness.InSandbox {
-		os.Exit(harness.Child(os.Stdin, os.Stdout))
-	}
+	kabench.ExitIfChild()
 	flag.Parse()
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
@@ -89,7 +87,7 @@ func judged(t *testing.T, p *profiles.Profile) *results.Reproduction {
 	lock.Lock()
 	defer func() { lock.Unlock() }()
 	skipWithoutTime(t, p, "")
-	rep, err := harness.Reproduce(t.Context(), p, harness.ReproduceOptions{Again: func(a results.MadeAgain) {
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Again: func(a results.MadeAgain) {
 		t.Logf("made again: %s: %q", a.Run, a.Invalid)
 		if lock != sync.Locker(&alone) {
 			lock.Unlock()

@@ -5,99 +5,86 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
-	"math"
 	"net"
-	"net/http"
-	"os"
-	"strings"
-	"sync"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
-const (
-	maxHead     = 64 << 10 // bytes of a request's head, give or take a buffer
-	defaultIdle = 20 * time.Millisecond
-
-	// blind is how long before its idle timer a server does not read that lets
-	// the timer win: what comes then is unread when the timer fires.
-	blind = time.Millisecond
-)
-
-var longAgo = time.Unix(1, 0)
-
-// conn is one connection, used by its goroutine alone.
+// conn is one connection, used by its goroutine alone. Its stages: the handshake,
+// then for each request the wait (idle.go) and the exchange (exchange.go), then
+// the close (closing.go).
 type conn struct {
-	s     *Server
-	raw   *net.TCPConn
-	drip  *drip    // between raw and the rest
-	net   net.Conn // raw with the drip, or TLS over it
-	in    *intake  // between net and r
-	r     *bufio.Reader
-	w     *bufio.Writer
-	story *story
+	s *Server
+	socket
+	story         *story.Writer
+	idle          idleWait
+	noCloseNotify bool // end without close_notify
+}
 
-	idleUntil time.Time // when waiting for the next request ends; zero: never
-	readUntil time.Time // until when it is read meanwhile
-	idleEnd   ending    // and how
-	bare      bool      // close without close_notify
-	use       int       // the exchange at hand, from 1
-
-	idleMu sync.Mutex
-	idle   bool // it waits for its second request or a later one; guarded by idleMu
-	doomed bool // the server was reloaded since it was accepted; guarded by idleMu
+// socket is what a connection is read from and written to, from the kernel
+// upwards.
+type socket struct {
+	raw  *net.TCPConn
+	drip *drip         // between raw and the rest
+	net  net.Conn      // drip, or TLS over it
+	in   *serve.Reader // between net and r
+	r    *bufio.Reader
+	w    *bufio.Writer
 }
 
 func newConn(s *Server, raw *net.TCPConn) *conn {
-	d := &drip{TCPConn: raw}
-	c := &conn{s: s, raw: raw, drip: d, net: d, story: s.stories.begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())}
-	d.single = c.sips()
+	c := &conn{s: s, story: s.stories.Begin(raw.RemoteAddr(), raw.LocalAddr(), time.Now())}
+	c.raw = raw
+	c.drip = &drip{TCPConn: raw, single: byteWise(s.cfg)}
 	if s.cfg.Nagle {
 		raw.SetNoDelay(false)
 	}
-	c.attach(d)
+	c.attach(c.drip)
 	s.opened(c)
 	return c
 }
 
-func (c *conn) attach(nc net.Conn) {
-	c.net = nc
-	c.in = &intake{from: nc}
-	c.r = bufio.NewReader(c.in)
-	c.w = bufio.NewWriter(nc)
+func (s *socket) attach(nc net.Conn) {
+	s.net = nc
+	s.in = &serve.Reader{From: nc}
+	s.r = bufio.NewReader(s.in)
+	s.w = bufio.NewWriter(nc)
 }
 
 // serve is the life of the connection.
 func (c *conn) serve() {
-	stop := context.AfterFunc(c.s.ln.ctx, func() { c.raw.SetDeadline(longAgo) })
+	stop := context.AfterFunc(c.s.ln.Ctx, func() { c.raw.SetDeadline(serve.LongAgo) })
 	defer stop()
-	defer giveBack(c.s.limits.connections)
+	defer leave(c.s.limits.connections)
 	e := c.run()
 	c.s.gone(c)
 	c.close(e)
 }
 
-func (c *conn) run() ending {
+func (c *conn) run() *story.Ending {
 	cfg := c.s.cfg
-	struck := cfg.Fault.onConnection() && cfg.FaultOn.strikes(1, c.story.ID)
-	if struck && cfg.Fault != TLSAlert {
-		return ending{ByServer, cfg.Fault.how(), WhyFault}
+	struck := cfg.Fault.OnConnection() && cfg.FaultOn.Strikes(1, c.story.ID)
+	if struck && cfg.Fault != script.TLSAlert {
+		return story.ServerEnds(howOf(cfg.Fault), story.WhyFault)
 	}
 	if cfg.TLS {
 		if e := c.handshake(struck); e != nil {
-			return *e
+			return e
 		}
 	}
 	for use := 1; ; use++ {
 		if e := c.exchange(use); e != nil {
-			return *e
+			return e
 		}
 	}
 }
 
 // handshake, like the steps after it, returns how the connection ends, or nil
 // when it goes on.
-func (c *conn) handshake(alert bool) *ending {
+func (c *conn) handshake(alert bool) *story.Ending {
 	config := c.s.tls
 	if alert {
 		config = alerting(config)
@@ -107,214 +94,26 @@ func (c *conn) handshake(alert bool) *ending {
 	if err := secure.Handshake(); err != nil {
 		switch e := c.lost(err); {
 		case alert && errors.Is(err, errAlert):
-			return &ending{ByServer, FIN, WhyFault}
-		case e.why == WhyBadRequest: // not the connection's end but the handshake's
-			return &ending{ByServer, FIN, WhyHandshake}
+			return story.ServerEnds(story.FIN, story.WhyFault)
+		case e.Why == story.WhyBadRequest: // the handshake failed; the connection did not end
+			return story.ServerEnds(story.FIN, story.WhyHandshake)
 		default:
 			return e
 		}
 	}
-	c.story.secured(secure.ConnectionState().DidResume)
+	c.story.Secured(secure.ConnectionState().DidResume)
 	return nil
 }
 
-// exchange is the path of one request.
-func (c *conn) exchange(use int) *ending {
-	c.use = use
-	if e := c.await(); e != nil {
-		return e
-	}
-	if !take(c.s.ln.ctx, c.s.limits.threads) {
-		return c.lost(os.ErrDeadlineExceeded)
-	}
-	defer giveBack(c.s.limits.threads)
-	req, e := c.readHead()
-	if e != nil {
-		return e
-	}
-	struck := c.s.request(use)
-	id := identify(req)
-	c.s.tally.received(id)
-	c.story.read(Exchange{Read: time.Now(), Struck: struck, Header: c.record(req)})
-	fault := FaultNone
-	if struck {
-		fault = c.s.cfg.Fault
-	}
-	upload := c.early(req, fault)
-	if upload == ReadFirst {
-		if e := c.readBody(req, fault, id); e != nil {
-			return e
-		}
-	}
-	if upload == ShutInput {
-		c.raw.CloseRead()
-	}
-	if d := c.s.draw(c.s.cfg.Delay); d > 0 {
-		due := time.Now().Add(d)
-		if !sleep(c.s.ln.ctx, d) {
-			return c.lost(os.ErrDeadlineExceeded)
-		}
-		c.s.late.since(due)
-	}
-	if e := c.misbehave(req, fault); e != nil {
-		return e
-	}
-	f := c.framing(req)
-	say, why := c.after(req, f, use)
-	if why == "" && (upload == AnswerClose || upload == ShutInput) {
-		say, why = closing, WhySaidClose
-	}
-	if err := c.answer(req, f, say); err != nil {
-		return c.lost(err)
-	}
-	answered := time.Now()
-	c.story.answered(answered)
-	c.bare = fault == TLSNoCloseNotify
-	if why != "" {
-		return &ending{ByServer, FIN, why}
-	}
-	if upload == AnswerRead {
-		if e := c.readBody(req, fault, id); e != nil {
-			return e
-		}
-	}
-	c.setIdle(answered, fault)
-	return nil
+var errAlert = errors.New("the script says so")
+
+// alerting returns config changed to answer every client's hello with a fatal
+// alert.
+func alerting(config *tls.Config) *tls.Config {
+	c := config.Clone()
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errAlert }
+	return c
 }
 
-// record counts and returns what came of the request's headers, those included
-// that the parser takes out; nil unless the script asks for it.
-func (c *conn) record(req *http.Request) http.Header {
-	if !c.s.cfg.RecordHeaders {
-		return nil
-	}
-	h := req.Header.Clone()
-	if req.Host != "" {
-		h.Set("Host", req.Host)
-	}
-	for _, coding := range req.TransferEncoding {
-		h.Add("Transfer-Encoding", coding)
-	}
-	for name := range req.Trailer {
-		h.Add("Trailer", name)
-	}
-	c.s.tally.carried(h)
-	return h
-}
-
-// setIdle says how long the wait for the next request may be from now on.
-func (c *conn) setIdle(now time.Time, fault Fault) {
-	idle := c.s.cfg.IdleTimeout
-	c.idleEnd = ending{ByServer, FIN, WhyIdleTimeout}
-	if fault == CloseOnIdle || fault == ResetOnIdle {
-		c.idleEnd = ending{ByServer, fault.how(), WhyFault}
-		if idle == 0 {
-			idle = defaultIdle
-		}
-	}
-	c.idleUntil, c.readUntil = time.Time{}, time.Time{}
-	if idle <= 0 {
-		return
-	}
-	idle += c.s.draw(c.s.cfg.IdleLate)
-	c.idleUntil = now.Add(idle)
-	c.readUntil = c.idleUntil
-	if v := c.s.cfg.TimerVsData; v == TimerFIN || v == TimerRST {
-		c.readUntil = c.idleUntil.Add(-min(blind, idle/10))
-	}
-}
-
-// await waits for the first byte of a request. When it comes in the instant in
-// which the timer fires, TimerVsData says which wins. With the timer the byte
-// stays unread; after a close that makes a RST, as in nginx. With the byte the
-// request is served, as in net/http.
-func (c *conn) await() *ending {
-	c.in.left = maxHead
-	c.drip.single = c.sips()
-	c.rest(c.readUntil)
-	_, err := c.r.Peek(1)
-	if reloaded := c.rise(); reloaded && c.timedOut(err) {
-		return &ending{ByServer, FIN, WhyReload}
-	}
-	if c.timedOut(err) && c.s.cfg.TimerVsData == TimerServe && waiting(c.raw) {
-		c.arm(time.Time{})
-		_, err = c.r.Peek(1)
-	}
-	switch {
-	case err == nil:
-		c.arm(time.Time{})
-		return nil
-	case c.timedOut(err) && sleep(c.s.ln.ctx, time.Until(c.idleUntil)):
-		c.s.late.since(c.idleUntil)
-		return &c.idleEnd
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &ending{ByServer, FIN, WhyShutdown}
-	}
-	return c.lost(err)
-}
-
-// timedOut reports whether err is that of the idle timer and not of
-// Server.Close, which passes a deadline too.
-func (c *conn) timedOut(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) && c.s.ln.ctx.Err() == nil
-}
-
-// arm sets the deadline of reads, unless the server is being closed: then it
-// has passed. The check comes after, since the deadline that Server.Close sets
-// may have come before.
-func (c *conn) arm(t time.Time) {
-	c.raw.SetReadDeadline(t)
-	if c.s.ln.ctx.Err() != nil {
-		c.raw.SetReadDeadline(longAgo)
-	}
-}
-
-func (c *conn) readHead() (*http.Request, *ending) {
-	req, err := http.ReadRequest(c.r)
-	if err == nil {
-		c.in.left = math.MaxInt64
-		return req, nil
-	}
-	// The parser may call a head malformed that was in fact cut short.
-	switch cut := c.in.err; {
-	case cut == nil:
-		return nil, c.refuse(http.StatusBadRequest)
-	case errors.Is(cut, errHeadTooLong):
-		return nil, c.refuse(http.StatusRequestHeaderFieldsTooLarge)
-	default:
-		return nil, c.lost(cut)
-	}
-}
-
-// readBody reads all of the request's body, or what the fault reads of it.
-// The rest of one that was answered first is not asked for.
-func (c *conn) readBody(req *http.Request, fault Fault, id request) *ending {
-	if c.s.cfg.Upload == ReadFirst && c.expects(req) {
-		c.w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
-		if err := c.w.Flush(); err != nil {
-			return c.lost(err)
-		}
-	}
-	if fault.whileReading() {
-		if _, err := io.ReadFull(req.Body, make([]byte, 1)); err != nil && c.in.err != nil {
-			return c.lost(c.in.err)
-		}
-		return &ending{ByServer, fault.how(), WhyFault}
-	}
-	c.drip.single = false
-	if _, err := io.Copy(io.Discard, req.Body); err != nil {
-		if c.in.err == nil {
-			return c.refuse(http.StatusBadRequest)
-		}
-		return c.lost(c.in.err)
-	}
-	c.s.tally.execute(id)
-	c.story.executed()
-	return nil
-}
-
-// expects reports whether the client waits with the body for a word of the
-// server's: RFC 9110, section 10.1.1.
-func (c *conn) expects(req *http.Request) bool {
-	return req.Body != http.NoBody && !c.old(req) && strings.EqualFold(req.Header.Get("Expect"), "100-continue")
-}
+// arm sets the deadline of reads; see [serve.Listener.SetReadDeadline].
+func (c *conn) arm(t time.Time) { c.s.ln.SetReadDeadline(c.raw, t) }

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A server that closes after a second request, and what it tells of it.
 func ExampleStart() {
-	server, err := lab.Start(lab.Config{Body: 5, MaxRequests: 2}, "")
+	server, err := lab.Start(script.Server{Body: 5, MaxRequests: 2}, "")
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -42,13 +43,13 @@ func ExampleStart() {
 
 // A server behind a round trip of 10 ms.
 func ExampleStartLink() {
-	server, err := lab.Start(lab.Config{SayClose: true}, "")
+	server, err := lab.Start(script.Server{SayClose: true}, "")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer server.Close()
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", server.Addr())
+	link, err := lab.StartLink(script.Link{Delay: 5 * time.Millisecond}, "", server.Addr())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -68,44 +69,4 @@ func ExampleStartLink() {
 	resp.Body.Close()
 	fmt.Println(resp.Status, time.Since(begin) >= 10*time.Millisecond)
 	// Output: 200 OK true
-}
-
-// A proxy that keeps connections longer than the server does, the wrong order:
-// the request that meets the server's close is a 502 to the client, unless the
-// proxy sends it again.
-func ExampleStartProxy() {
-	server, err := lab.Start(lab.Config{Fault: lab.CloseBeforeResponse, FaultOn: lab.OnReused}, "")
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	defer server.Close()
-	for _, retry := range []lab.Retry{lab.RetryNone, lab.RetryIdempotent} {
-		proxy, err := lab.StartProxy(lab.ProxyConfig{Upstream: lab.UpstreamConfig{Retry: retry}}, "", server.Addr())
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		for range 2 {
-			resp, err := http.Get(proxy.URL())
-			if err != nil {
-				fmt.Println(err)
-				return
-			}
-			io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			fmt.Println(resp.Status)
-		}
-		http.DefaultClient.CloseIdleConnections()
-		proxy.Close()
-		seen := proxy.Seen()
-		fmt.Println("retry", retry, "-", seen.Requests, "requests,", seen.Attempts, "attempts,", seen.Stale, "on a stale connection")
-	}
-	// Output:
-	// 200 OK
-	// 502 Bad Gateway
-	// retry none - 2 requests, 2 attempts, 1 on a stale connection
-	// 200 OK
-	// 200 OK
-	// retry idempotent - 2 requests, 3 attempts, 1 on a stale connection
 }

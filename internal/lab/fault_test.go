@@ -3,71 +3,58 @@ package lab
 import (
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // faultCases say what a raw client sees of each fault on a plain connection.
 var faultCases = []struct {
-	cfg   Config
+	cfg   script.Server
 	send  string
 	want  string // what is read before err
 	err   error
-	how   How
+	how   story.How
 	reads int // requests the server read
 }{
-	{Config{Fault: CloseBeforeResponse}, get, "", io.EOF, FIN, 1},
-	{Config{Fault: ResetBeforeResponse}, get, "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseBeforeResponse}, post + strings.Repeat("x", 1000), "", io.EOF, FIN, 1},
-	{Config{Fault: CloseInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", io.EOF, FIN, 1},
-	{Config{Fault: ResetInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", io.EOF, FIN, 1},
-	{Config{Fault: ResetDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", io.EOF, FIN, 1},
-	{Config{Fault: ResetDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", syscall.ECONNRESET, RST, 1},
+	{script.Server{Fault: script.CloseBeforeResponse}, get, "", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetBeforeResponse}, get, "", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.CloseBeforeResponse}, post + strings.Repeat("x", 1000), "", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.CloseInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetInHeaders}, get, "HTTP/1.1 200 OK\r\nCo", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.CloseDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetDuringResponse, Body: 16}, get, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\nkabench ", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.CloseDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetDuringResponse, Body: 16, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nkabench \r\n", syscall.ECONNRESET, story.RST, 1},
 	// The rest of the body is unread when the server closes: the kernel resets.
-	{Config{Fault: CloseWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, FIN, 1},
-	{Config{Fault: CloseWhileReading}, post + "x", "", io.EOF, FIN, 1},
-	{Config{Fault: CloseWhileReading}, get, "", io.EOF, FIN, 1},
-	{Config{Fault: ResetWhileReading}, post + "x", "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: ResetWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: CloseOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", io.EOF, FIN, 1},
-	{Config{Fault: ResetOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: ResetOnIdle, IdleTimeout: time.Millisecond}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, RST, 1},
-	{Config{Fault: Garbage}, get, "this is not HTTP\r\n\r\n", io.EOF, FIN, 1},
-	{Config{Fault: CloseOnAccept}, "", "", io.EOF, FIN, 0},
-	{Config{Fault: ResetOnAccept}, "", "", syscall.ECONNRESET, RST, 0},
-}
-
-// tell sends text on a new connection and reads to its end. A reset that is
-// quick enough is reported by connect.
-func tell(t *testing.T, addr, text string) (string, error) {
-	t.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close()
-	c := newClient(t, conn)
-	if text != "" {
-		c.send(text)
-	}
-	return c.rest()
+	{script.Server{Fault: script.CloseWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, story.FIN, 1},
+	{script.Server{Fault: script.CloseWhileReading}, post + "x", "", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.CloseWhileReading}, get, "", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetWhileReading}, post + "x", "", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.ResetWhileReading}, post + strings.Repeat("x", 1000), "", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.CloseOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.ResetOnIdle}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.ResetOnIdle, IdleTimeout: time.Millisecond}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", syscall.ECONNRESET, story.RST, 1},
+	{script.Server{Fault: script.Garbage}, get, "this is not HTTP\r\n\r\n", io.EOF, story.FIN, 1},
+	{script.Server{Fault: script.CloseOnAccept}, "", "", io.EOF, story.FIN, 0},
+	{script.Server{Fault: script.ResetOnAccept}, "", "", syscall.ECONNRESET, story.RST, 0},
 }
 
 func TestFaults(t *testing.T) {
 	for _, c := range faultCases {
 		t.Run(c.cfg.Fault.String(), func(t *testing.T) {
 			s := start(t, c.cfg)
-			if text, err := tell(t, s.Addr(), c.send); text != c.want || !errors.Is(err, c.err) {
+			if text, err := labtest.Tell(t, s.Addr(), c.send); text != c.want || !errors.Is(err, c.err) {
 				t.Errorf("read %q, then %v; want %q, then %v", text, err, c.want, c.err)
 			}
 			st := s.Stories()[0]
-			if want := (ending{ByServer, c.how, WhyFault}); st.ending() != want {
-				t.Errorf("story ends %v, want %v", st.ending(), want)
+			if want := (*story.ServerEnds(c.how, story.WhyFault)); ending(st) != want {
+				t.Errorf("story ends %v, want %v", ending(st), want)
 			}
 			if st.Requests != c.reads {
 				t.Errorf("%d requests read, want %d", st.Requests, c.reads)
@@ -82,27 +69,27 @@ func TestFaults(t *testing.T) {
 // What never ends stops when the client leaves, and when the server is closed.
 func TestEndless(t *testing.T) {
 	cases := []struct {
-		cfg  Config
+		cfg  script.Server
 		want string
 	}{
-		{Config{Fault: EndlessHeaders}, "HTTP/1.1 200 OK\r\nX-Endless-0: kabench"},
-		{Config{Fault: EndlessBody}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nkabench"},
-		{Config{Fault: EndlessBody, Chunked: true}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\nkabench"},
+		{script.Server{Fault: script.EndlessHeaders}, "HTTP/1.1 200 OK\r\nX-Endless-0: kabench"},
+		{script.Server{Fault: script.EndlessBody}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nkabench"},
+		{script.Server{Fault: script.EndlessBody, Chunked: true}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2000\r\nkabench"},
 	}
 	for _, c := range cases {
 		s := start(t, c.cfg)
-		gone, stays := dial(t, s.Addr()), dial(t, s.Addr())
-		gone.send(get)
-		stays.send(get)
+		gone, stays := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
+		gone.Send(get)
+		stays.Send(get)
 		head := make([]byte, len(c.want))
-		if _, err := io.ReadFull(gone.r, head); err != nil || string(head) != c.want {
+		if _, err := io.ReadFull(gone.R, head); err != nil || string(head) != c.want {
 			t.Errorf("%v: read %q, %v; want %q", c.cfg.Fault, head, err, c.want)
 		}
-		if _, err := io.CopyN(io.Discard, gone.r, 1<<20); err != nil {
+		if _, err := io.CopyN(io.Discard, gone.R, 1<<20); err != nil {
 			t.Errorf("%v: after 1 MiB: %v", c.cfg.Fault, err)
 		}
 		gone.Close()
-		eventually(t, "the server stops for the one that left", func() bool { return s.Seen().ClientClosed == 1 })
+		labtest.Eventually(t, "the server stops for the one that left", func() bool { return s.Seen().ClientClosed == 1 })
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -113,33 +100,33 @@ func TestEndless(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
-	s := start(t, Config{Fault: Silent})
-	c := dial(t, s.Addr())
-	c.send(get)
-	c.send(get) // read as well, as anything is
-	eventually(t, "the request is read", func() bool { return s.Seen().Requests == 1 })
+	s := start(t, script.Server{Fault: script.Silent})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Send(get) // read as well, as anything is
+	labtest.Eventually(t, "the request is read", func() bool { return s.Seen().Requests == 1 })
 	c.CloseWrite()
-	c.ends(io.EOF)
-	if st := finished(t, s, 0); st.ending() != (ending{ByClient, FIN, WhyClient}) || !st.Exchanges[0].Answered.IsZero() {
+	c.Ends(io.EOF)
+	if st := finished(t, s, 0); ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) || !st.Exchanges[0].Responded.IsZero() {
 		t.Errorf("%+v", st)
 	}
 }
 
 func TestFaultOn(t *testing.T) {
 	// Three connections of up to three requests; x is an exchange that was struck.
-	cases := map[FaultOn]string{OnAll: "x|x|x", OnFresh: "x|x|x", OnReused: "ox|ox|ox", 1: "x|x|x", 2: "ox|ox|ox", 3: "oox|oox|oox", 4: "ooo|x|ooo"}
+	cases := map[script.FaultOn]string{script.OnAll: "x|x|x", script.OnFresh: "x|x|x", script.OnReused: "ox|ox|ox", 1: "x|x|x", 2: "ox|ox|ox", 3: "oox|oox|oox", 4: "ooo|x|ooo"}
 	for on, want := range cases {
-		s := start(t, Config{Fault: CloseBeforeResponse, FaultOn: on})
+		s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: on})
 		var got []string
 		for range 3 {
-			c, seen := dial(t, s.Addr()), ""
+			c, seen := labtest.Dial(t, s.Addr()), ""
 			for range 3 {
-				c.send(get)
-				if _, err := c.r.Peek(1); err != nil {
+				c.Send(get)
+				if _, err := c.R.Peek(1); err != nil {
 					seen += "x"
 					break
 				}
-				c.answer()
+				c.Response()
 				seen += "o"
 			}
 			got = append(got, seen)
@@ -152,25 +139,25 @@ func TestFaultOn(t *testing.T) {
 
 // A fault on some connections counts connections.
 func TestFaultOnConnections(t *testing.T) {
-	s := start(t, Config{Fault: ResetOnAccept, FaultOn: 2})
-	c := dial(t, s.Addr())
-	c.send(get + get)
-	c.answer()
-	c.answer()
-	if _, err := tell(t, s.Addr(), ""); !errors.Is(err, syscall.ECONNRESET) {
+	s := start(t, script.Server{Fault: script.ResetOnAccept, FaultOn: 2})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get + get)
+	c.Response()
+	c.Response()
+	if _, err := labtest.Tell(t, s.Addr(), ""); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("the second connection: %v", err)
 	}
-	c = dial(t, s.Addr())
-	c.send(get)
-	c.answer()
+	c = labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Response()
 }
 
 // A client that asks again in time is served by a server that resets on idle.
 func TestResetOnIdleServesWhoIsNotIdle(t *testing.T) {
-	s := start(t, Config{Fault: ResetOnIdle, IdleTimeout: time.Minute})
-	c := dial(t, s.Addr())
+	s := start(t, script.Server{Fault: script.ResetOnIdle, IdleTimeout: time.Minute})
+	c := labtest.Dial(t, s.Addr())
 	for range 3 {
-		c.send(get)
-		c.answer()
+		c.Send(get)
+		c.Response()
 	}
 }

@@ -7,25 +7,24 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Late says by how much what was to happen at a moment happened after it. The
-// machine's timers make everything a little late; a machine that gives a server
-// or a link no core, very.
+// Late says how late actions were. The machine's timers make each action a little late.
+// If no core is free for the server or the link, they are very late.
 type Late struct {
 	Count    uint64
 	P99, Max time.Duration
 }
 
-// lateness collects for a Late.
+// lateness collects the figures of a Late.
 type lateness struct {
 	mu  sync.Mutex
-	h   *hdrhistogram.Histogram // µs; nil: nothing yet
+	h   *hdrhistogram.Histogram // µs; nil before the first action
 	max time.Duration
 }
 
-// latest is the most that the percentile of a Late can be.
+// latest is the highest value that P99 of a Late can have.
 const latest = time.Minute
 
-// since records what was due at a moment and happens now.
+// since records an action that was due at that time and happens now.
 func (l *lateness) since(due time.Time) {
 	d := max(time.Since(due), 0)
 	l.mu.Lock()

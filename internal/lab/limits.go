@@ -3,15 +3,18 @@ package lab
 import (
 	"context"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
 
-// limits are what a server has a limited number of.
+// limits hold the places for connections and for requests that a server has.
 type limits struct {
-	connections chan struct{} // one for each that is open; nil: no limit
-	threads     chan struct{} // one for each request being served; nil: no limit
+	connections chan struct{} // has one element per open connection; nil: no limit
+	threads     chan struct{} // has one element per request being served; nil: no limit
 }
 
-func newLimits(cfg Config) limits {
+func newLimits(cfg script.Server) limits {
 	var l limits
 	if cfg.MaxConnections > 0 {
 		l.connections = make(chan struct{}, cfg.MaxConnections)
@@ -22,8 +25,8 @@ func newLimits(cfg Config) limits {
 	return l
 }
 
-// take waits for a place, in the order of the calls; false: ctx is done.
-func take(ctx context.Context, places chan struct{}) bool {
+// enter waits for a place. Calls get a place in their order. False: ctx is done.
+func enter(ctx context.Context, places chan struct{}) bool {
 	if places == nil {
 		return true
 	}
@@ -35,25 +38,25 @@ func take(ctx context.Context, places chan struct{}) bool {
 	}
 }
 
-func giveBack(places chan struct{}) {
+func leave(places chan struct{}) {
 	if places != nil {
 		<-places
 	}
 }
 
-// admit waits until the server may accept another connection: what connects
-// meanwhile waits in the kernel's queue, or, when that is full, for its SYN to
-// be answered. False: the server is being closed.
+// admit waits until the server may accept another connection. Until then, new
+// connections wait in the kernel's queue; if the queue is full, the kernel ignores
+// their SYNs. False: the server is being closed.
 func (s *Server) admit() bool {
-	if s.accepted.Load() && !sleep(s.ln.ctx, s.draw(s.cfg.AcceptPause)) {
+	if s.accepted.Load() && !serve.Sleep(s.ln.Ctx, s.draw(s.cfg.AcceptPause)) {
 		return false
 	}
-	return take(s.ln.ctx, s.limits.connections)
+	return enter(s.ln.Ctx, s.limits.connections)
 }
 
-// draw is the next of a delay's values; it costs nothing for the zero Delay.
-func (s *Server) draw(d Delay) time.Duration {
-	if d == (Delay{}) {
+// draw returns the next random value of d. It takes no lock if d is zero.
+func (s *Server) draw(d script.Delay) time.Duration {
+	if d == (script.Delay{}) {
 		return 0
 	}
 	s.mu.Lock()

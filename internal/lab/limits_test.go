@@ -10,19 +10,23 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // With one place the next connection is accepted when the first has ended, and
 // the client notices nothing but the wait.
 func TestMaxConnections(t *testing.T) {
-	s := start(t, Config{MaxConnections: 1})
-	first := dial(t, s.Addr())
-	first.send(get)
-	first.answer()
-	second := dial(t, s.Addr())
-	second.send(get)
+	s := start(t, script.Server{MaxConnections: 1})
+	first := labtest.Dial(t, s.Addr())
+	first.Send(get)
+	first.Response()
+	second := labtest.Dial(t, s.Addr())
+	second.Send(get)
 	first.Close()
-	second.answer()
+	second.Response()
 	all := s.Stories()
 	if len(all) != 2 || all[1].AcceptedAt.Before(all[0].ClosedAt) {
 		t.Errorf("%+v", all)
@@ -32,18 +36,18 @@ func TestMaxConnections(t *testing.T) {
 // One thread serves one request at a time.
 func TestThreads(t *testing.T) {
 	const n = 4
-	s := start(t, Config{Threads: 1, Delay: Delay{A: 2 * time.Millisecond}})
+	s := start(t, script.Server{Threads: 1, Delay: script.Delay{A: 2 * time.Millisecond}})
 	var all sync.WaitGroup
 	for range n {
-		c := dial(t, s.Addr())
-		c.send(get + get)
-		all.Go(func() { c.rest() }) // to the end of the connection
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get + get)
+		all.Go(func() { c.Rest() }) // to the end of the connection
 	}
-	eventually(t, "all are answered", func() bool {
+	labtest.Eventually(t, "all are answered", func() bool {
 		answered := 0
 		for _, st := range s.Stories() {
 			for _, e := range st.Exchanges {
-				if !e.Answered.IsZero() {
+				if !e.Responded.IsZero() {
 					answered++
 				}
 			}
@@ -52,14 +56,14 @@ func TestThreads(t *testing.T) {
 	})
 	s.Close()
 	all.Wait()
-	var served []Exchange
+	var served []story.Exchange
 	for _, st := range s.Stories() {
 		served = append(served, st.Exchanges...)
 	}
 	for i, a := range served {
 		for _, b := range served[:i] {
-			if a.Read.Before(b.Answered) && b.Read.Before(a.Answered) {
-				t.Errorf("at the same time: %v to %v, %v to %v", a.Read, a.Answered, b.Read, b.Answered)
+			if a.Read.Before(b.Responded) && b.Read.Before(a.Responded) {
+				t.Errorf("at the same time: %v to %v, %v to %v", a.Read, a.Responded, b.Read, b.Responded)
 			}
 		}
 	}
@@ -67,11 +71,11 @@ func TestThreads(t *testing.T) {
 
 func TestAcceptPause(t *testing.T) {
 	const pause = 50 * time.Millisecond
-	s := start(t, Config{AcceptPause: Delay{A: pause}})
+	s := start(t, script.Server{AcceptPause: script.Delay{A: pause}})
 	for range 2 {
-		dial(t, s.Addr())
+		labtest.Dial(t, s.Addr())
 	}
-	eventually(t, "both are accepted", func() bool { return len(s.Stories()) == 2 })
+	labtest.Eventually(t, "both are accepted", func() bool { return len(s.Stories()) == 2 })
 	if all := s.Stories(); all[1].AcceptedAt.Sub(all[0].AcceptedAt) < pause {
 		t.Errorf("accepted at %v and %v", all[0].AcceptedAt, all[1].AcceptedAt)
 	}
@@ -79,13 +83,13 @@ func TestAcceptPause(t *testing.T) {
 
 // A server that waits for a place, a pause or a thread can be closed.
 func TestCloseWhileFull(t *testing.T) {
-	for _, cfg := range []Config{{MaxConnections: 1}, {Threads: 1}, {AcceptPause: Delay{A: time.Hour}}} {
-		cfg.Fault = Silent
+	for _, cfg := range []script.Server{{MaxConnections: 1}, {Threads: 1}, {AcceptPause: script.Delay{A: time.Hour}}} {
+		cfg.Fault = script.Silent
 		s := start(t, cfg)
 		for range 2 {
-			dial(t, s.Addr()).send(get)
+			labtest.Dial(t, s.Addr()).Send(get)
 		}
-		eventually(t, "one is read", func() bool { return s.Seen().Requests == 1 })
+		labtest.Eventually(t, "one is read", func() bool { return s.Seen().Requests == 1 })
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -98,11 +102,11 @@ func TestBacklogDropsSYNs(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("says what Linux does")
 	}
-	s := start(t, Config{MaxConnections: 1, Backlog: 1})
-	served := dial(t, s.Addr())
-	served.send(get)
-	served.answer()
-	queued := []*client{dial(t, s.Addr()), dial(t, s.Addr())}
+	s := start(t, script.Server{MaxConnections: 1, Backlog: 1})
+	served := labtest.Dial(t, s.Addr())
+	served.Send(get)
+	served.Response()
+	queued := []*labtest.Client{labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())}
 	// More may seem to be connected: the client is when the SYN-ACK has come, and
 	// the queue may fill before its ACK does. Four cannot be.
 	dropped := 0
@@ -125,8 +129,8 @@ func TestBacklogDropsSYNs(t *testing.T) {
 	}
 	served.Close()
 	for _, c := range queued {
-		c.send(get)
-		c.answer()
+		c.Send(get)
+		c.Response()
 		c.Close()
 	}
 }
@@ -144,33 +148,33 @@ func (c *countingWrites) Write(p []byte) (int, error) {
 // Reloaded, a server closes what is idle, tells what is busy, and serves what
 // comes later as before.
 func TestReload(t *testing.T) {
-	s := start(t, Config{})
-	idle, busy, fresh := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
-	idle.send(get)
-	idle.answer()
-	busy.send(post)
-	eventually(t, "all are accepted, and two requests read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
+	s := start(t, script.Server{})
+	idle, busy, fresh := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
+	idle.Send(get)
+	idle.Response()
+	busy.Send(post)
+	labtest.Eventually(t, "all are accepted, and two requests read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
 	if n := s.Reload(); n != 3 {
 		t.Errorf("%d were open", n)
 	}
-	idle.ends(io.EOF)
-	busy.send(strings.Repeat("x", 1000))
-	fresh.send(get)
-	for _, c := range []*client{busy, fresh} {
-		if !c.answer().Close {
+	idle.Ends(io.EOF)
+	busy.Send(strings.Repeat("x", 1000))
+	fresh.Send(get)
+	for _, c := range []*labtest.Client{busy, fresh} {
+		if !c.Response().Close {
 			t.Error("the answer does not say close")
 		}
-		c.ends(io.EOF)
+		c.Ends(io.EOF)
 	}
 	for _, st := range s.Stories() {
-		if st.ending() != (ending{ByServer, FIN, WhyReload}) {
+		if ending(st) != (*story.ServerEnds(story.FIN, story.WhyReload)) {
 			t.Errorf("%+v", st)
 		}
 	}
-	later := dial(t, s.Addr())
+	later := labtest.Dial(t, s.Addr())
 	for range 2 {
-		later.send(get)
-		if later.answer().Close {
+		later.Send(get)
+		if later.Response().Close {
 			t.Error("a connection of after the reload is told to close")
 		}
 	}
@@ -181,26 +185,26 @@ func TestReload(t *testing.T) {
 
 // A server that announces its reload closes nothing that is idle.
 func TestReloadAnnounced(t *testing.T) {
-	s := start(t, Config{Reload: Announce})
-	c := dial(t, s.Addr())
-	c.send(get)
-	c.answer()
+	s := start(t, script.Server{Reload: script.Announce})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Response()
 	s.Reload()
-	c.send(get)
-	if !c.answer().Close {
+	c.Send(get)
+	if !c.Response().Close {
 		t.Error("the answer does not say close")
 	}
-	c.ends(io.EOF)
+	c.Ends(io.EOF)
 }
 
 func TestReloadEvery(t *testing.T) {
-	s := start(t, Config{ReloadEvery: 5 * time.Millisecond})
+	s := start(t, script.Server{ReloadEvery: 5 * time.Millisecond})
 	for i := range 3 {
-		c := dial(t, s.Addr())
-		c.send(get)
-		c.answer()
-		c.ends(io.EOF)
-		if st := s.Stories()[i]; st.ending() != (ending{ByServer, FIN, WhyReload}) {
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get)
+		c.Response()
+		c.Ends(io.EOF)
+		if st := s.Stories()[i]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyReload)) {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -209,7 +213,7 @@ func TestReloadEvery(t *testing.T) {
 // Reloads meet requests at any moment: every client is answered, or sees a
 // close before an answer has begun.
 func TestReloadRaces(t *testing.T) {
-	s := start(t, Config{Body: 10})
+	s := start(t, script.Server{Body: 10})
 	done := make(chan struct{})
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -223,15 +227,15 @@ func TestReloadRaces(t *testing.T) {
 		}
 	})
 	for range 200 {
-		c := dial(t, s.Addr())
+		c := labtest.Dial(t, s.Addr())
 		for range 5 {
 			if _, err := io.WriteString(c, get); err != nil {
 				break
 			}
-			if _, err := c.r.Peek(1); err != nil {
+			if _, err := c.R.Peek(1); err != nil {
 				break
 			}
-			if c.answer().Close {
+			if c.Response().Close {
 				break
 			}
 		}

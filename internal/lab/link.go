@@ -6,58 +6,61 @@ import (
 	"net"
 	"net/url"
 	"sync"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
 
-// Link is a round trip put between a client and a server on one machine: a TCP
-// relay in front of the server that delays every byte, every FIN and every RST
-// by the same time each way, in order and without limiting throughput (below
-// 4 MiB per delay). What it does is late by the machine's timers, never early.
+// Link puts a round trip between a client and a server on one machine. It is a TCP
+// relay in front of the server, which delays every byte, FIN and RST by the same time
+// in each direction, keeps their order, and does not limit throughput (below 4 MiB per
+// delay). Because of the machine's timers it may deliver late, but never early.
 //
-// So while the server's FIN travels, the client may send a request, and that
-// request reaches a closed socket. Who closed first is the same on both of the
-// link's legs, and TIME_WAIT lands on the same side of each.
+// So while the server's FIN travels, the client may send a request, and that request
+// reaches a closed socket. The link has a connection to the client and one to the
+// server. The same side closes first on both, and TIME_WAIT is on the same side.
 //
-// A relay of sockets is not a wire, and it shows in this:
-//   - A connect costs no round trip; the server hears of it after the delay,
-//     and a refusal comes back as a RST of the connection.
-//   - Each leg acknowledges on its own. A request that met a closed socket makes
-//     the server's leg end without TIME_WAIT, as on a wire; the client's leg,
-//     if the client closes on the FIN, keeps one.
-//   - A RST that follows a FIN is noticed when something is written against it.
+// A relay of sockets differs from a wire:
+//   - A connect takes no round trip. The server receives it after the delay; if it
+//     refuses, the client's connection is reset.
+//   - The two connections acknowledge separately. A request that reaches a closed
+//     socket ends the server's connection without TIME_WAIT, as on a wire. The
+//     client's connection keeps a TIME_WAIT if the client closes on the FIN.
+//   - The link notices a RST after a FIN only when it writes to that socket.
 type Link struct {
-	cfg    LinkConfig
+	cfg    script.Link
 	target string
-	ln     *listener
+	ln     *serve.Listener
 	late   lateness
 }
 
-// Late is by how much the link's deliveries came after its delay was over.
+// Late returns how late the link delivered, counted from the end of its delay.
 func (l *Link) Late() Late { return l.late.seen() }
 
-// StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to
-// target, as host:port, until Close. That target cannot be reached is no error here: its
-// clients are reset.
-func StartLink(cfg LinkConfig, addr, target string) (*Link, error) {
+// StartLink listens on addr ("" is a free port of 127.0.0.1) and relays to target,
+// written as host:port, until Close. If target cannot be reached, StartLink succeeds
+// and clients are reset.
+func StartLink(cfg script.Link, addr, target string) (*Link, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	if _, _, err := net.SplitHostPort(target); err != nil {
 		return nil, fmt.Errorf("link: target: %w", err)
 	}
-	ln, err := listen(addr)
+	ln, err := serve.Listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("link: %w", err)
 	}
 	l := &Link{cfg: cfg, target: target, ln: ln}
-	ln.serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
+	ln.Serve(nil, func(client *net.TCPConn) func() { return func() { l.relay(client) } })
 	return l, nil
 }
 
-// Addr is where the link listens, as host:port.
-func (l *Link) Addr() string { return l.ln.tcp.Addr().String() }
+// Addr returns where the link listens, as host:port.
+func (l *Link) Addr() string { return l.ln.TCP.Addr().String() }
 
-// URL is u through the link: the same but for host and port. A client that
-// verifies the certificate of u's host has to be told that name.
+// URL returns u with the host and port of the link. A client that verifies the
+// certificate of u's host needs that name from elsewhere.
 func (l *Link) URL(u *url.URL) *url.URL {
 	through := *u
 	through.Host = l.Addr()
@@ -66,11 +69,11 @@ func (l *Link) URL(u *url.URL) *url.URL {
 
 // Close closes the listener and every connection and waits until they are
 // closed. It may be called again.
-func (l *Link) Close() error { return l.ln.close() }
+func (l *Link) Close() error { return l.ln.Close() }
 
 // relay is the life of one connection through the link.
 func (l *Link) relay(client *net.TCPConn) {
-	ctx, cancel := context.WithCancel(l.ln.ctx)
+	ctx, cancel := context.WithCancel(l.ln.Ctx)
 	r := &relay{delay: l.cfg.Delay, ctx: ctx, cancel: cancel, late: &l.late}
 	defer cancel()
 	defer r.own(client)()

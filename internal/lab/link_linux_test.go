@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
 )
 
 // inTimeWait reports whether the socket of local towards remote is in TIME_WAIT.
@@ -29,24 +32,24 @@ func hexAddr(addr net.Addr) string {
 
 // TIME_WAIT is on the side that closed first, on both legs.
 func TestLinkTimeWait(t *testing.T) {
-	for _, first := range []Side{ByServer, ByClient} {
+	for _, first := range []story.Side{story.ByServer, story.ByClient} {
 		c, s, _ := accept(t, 5*time.Millisecond)
 		one, other := s, c
-		if first == ByClient {
+		if first == story.ByClient {
 			one, other = c, s
 		}
 		one.Close()
-		other.ends(io.EOF)
+		other.Ends(io.EOF)
 		other.Close()
 		for _, leg := range []struct{ client, server net.Addr }{
 			{c.LocalAddr(), c.RemoteAddr()}, // between client and link
 			{s.RemoteAddr(), s.LocalAddr()}, // between link and server
 		} {
 			holder, peer := leg.client, leg.server
-			if first == ByServer {
+			if first == story.ByServer {
 				holder, peer = leg.server, leg.client
 			}
-			eventually(t, "TIME_WAIT where it belongs", func() bool { return inTimeWait(t, holder, peer) })
+			labtest.Eventually(t, "TIME_WAIT where it belongs", func() bool { return inTimeWait(t, holder, peer) })
 			if inTimeWait(t, peer, holder) {
 				t.Errorf("%s closed first: TIME_WAIT on the other side too", first)
 			}
@@ -68,6 +71,6 @@ func TestLinkTimeWaitOfBoth(t *testing.T) {
 		delay *= 4 // one of them may have heard in time
 		c, s, _ = accept(t, delay)
 	}
-	eventually(t, "TIME_WAIT at the client", func() bool { return inTimeWait(t, c.LocalAddr(), c.RemoteAddr()) })
-	eventually(t, "TIME_WAIT at the server", func() bool { return inTimeWait(t, s.LocalAddr(), s.RemoteAddr()) })
+	labtest.Eventually(t, "TIME_WAIT at the client", func() bool { return inTimeWait(t, c.LocalAddr(), c.RemoteAddr()) })
+	labtest.Eventually(t, "TIME_WAIT at the server", func() bool { return inTimeWait(t, s.LocalAddr(), s.RemoteAddr()) })
 }

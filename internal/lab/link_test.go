@@ -11,11 +11,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func link(t *testing.T, delay time.Duration, target string) *Link {
 	t.Helper()
-	l, err := StartLink(LinkConfig{Delay: delay}, "", target)
+	l, err := StartLink(script.Link{Delay: delay}, "", target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +31,7 @@ func link(t *testing.T, delay time.Duration, target string) *Link {
 }
 
 // accept is the server's end of a connection through a link.
-func accept(t *testing.T, delay time.Duration) (atClient, atServer *client, l *Link) {
+func accept(t *testing.T, delay time.Duration) (atClient, atServer *labtest.Client, l *Link) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,13 +39,13 @@ func accept(t *testing.T, delay time.Duration) (atClient, atServer *client, l *L
 	}
 	defer ln.Close()
 	l = link(t, delay, ln.Addr().String())
-	atClient = dial(t, l.Addr())
+	atClient = labtest.Dial(t, l.Addr())
 	conn, err := ln.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return atClient, newClient(t, conn), l
+	return atClient, labtest.NewClient(t, conn), l
 }
 
 // What a client sees of the faults is the same through a link.
@@ -51,7 +54,7 @@ func TestLinkFaults(t *testing.T) {
 		t.Run(c.cfg.Fault.String(), func(t *testing.T) {
 			s := start(t, c.cfg)
 			l := link(t, time.Millisecond, s.Addr())
-			if text, err := tell(t, l.Addr(), c.send); text != c.want || !errors.Is(err, c.err) {
+			if text, err := labtest.Tell(t, l.Addr(), c.send); text != c.want || !errors.Is(err, c.err) {
 				t.Errorf("read %q, then %v; want %q, then %v", text, err, c.want, c.err)
 			}
 		})
@@ -60,19 +63,19 @@ func TestLinkFaults(t *testing.T) {
 
 func TestLinkDelays(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	s := start(t, Config{MaxRequests: 2, Unannounced: true})
+	s := start(t, script.Server{MaxRequests: 2, Unannounced: true})
 	l := link(t, delay, s.Addr())
 	begin := time.Now()
-	c := dial(t, l.Addr())
+	c := labtest.Dial(t, l.Addr())
 	for range 2 {
 		sent := time.Now()
-		c.send(get)
-		c.answer()
+		c.Send(get)
+		c.Response()
 		if d := time.Since(sent); d < 2*delay {
 			t.Errorf("answered after %v", d)
 		}
 	}
-	c.ends(io.EOF)
+	c.Ends(io.EOF)
 	ended := time.Now()
 	st := s.Stories()[0]
 	if d := st.AcceptedAt.Sub(begin); d < delay {
@@ -89,7 +92,7 @@ func TestLinkDelaysReset(t *testing.T) {
 	s.SetLinger(0)
 	begin := time.Now()
 	s.Close()
-	c.ends(syscall.ECONNRESET)
+	c.Ends(syscall.ECONNRESET)
 	if d := time.Since(begin); d < delay {
 		t.Errorf("the RST came after %v", d)
 	}
@@ -97,7 +100,7 @@ func TestLinkDelaysReset(t *testing.T) {
 	c.SetLinger(0)
 	begin = time.Now()
 	c.Close()
-	s.ends(syscall.ECONNRESET)
+	s.Ends(syscall.ECONNRESET)
 	if d := time.Since(begin); d < delay {
 		t.Errorf("the RST came after %v", d)
 	}
@@ -107,14 +110,14 @@ func TestLinkDelaysReset(t *testing.T) {
 // way, the client does not know and sends a request.
 func TestLinkIdleRace(t *testing.T) {
 	const delay = 300 * time.Millisecond
-	s := start(t, Config{IdleTimeout: time.Millisecond})
+	s := start(t, script.Server{IdleTimeout: time.Millisecond})
 	l := link(t, delay, s.Addr())
-	c := dial(t, l.Addr())
-	c.send(get)
-	c.answer() // has travelled for longer than the timeout
+	c := labtest.Dial(t, l.Addr())
+	c.Send(get)
+	c.Response() // has travelled for longer than the timeout
 	closed := finished(t, s, 0).ClosedAt
-	c.send(get) // the write succeeds
-	c.ends(io.EOF)
+	c.Send(get) // the write succeeds
+	c.Ends(io.EOF)
 	if d := time.Since(closed); d < delay {
 		t.Errorf("the FIN came after %v", d)
 	}
@@ -127,9 +130,9 @@ func TestLinkIdleRace(t *testing.T) {
 func TestLinkWritesAfterFIN(t *testing.T) {
 	c, s, _ := accept(t, time.Millisecond)
 	s.Close()
-	c.ends(io.EOF)
+	c.Ends(io.EOF)
 	var err error
-	eventually(t, "a write fails", func() bool {
+	labtest.Eventually(t, "a write fails", func() bool {
 		_, err = c.Write([]byte("x"))
 		return err != nil
 	})
@@ -141,23 +144,23 @@ func TestLinkWritesAfterFIN(t *testing.T) {
 // A half-closed connection carries the other direction on.
 func TestLinkHalfClose(t *testing.T) {
 	c, s, _ := accept(t, time.Millisecond)
-	c.send("question")
+	c.Send("question")
 	c.CloseWrite()
-	if text, err := s.rest(); text != "question" || err != io.EOF {
+	if text, err := s.Rest(); text != "question" || err != io.EOF {
 		t.Fatalf("%q, %v", text, err)
 	}
-	s.send("answer")
+	s.Send("answer")
 	s.Close()
-	if text, err := c.rest(); text != "answer" || err != io.EOF {
+	if text, err := c.Rest(); text != "answer" || err != io.EOF {
 		t.Fatalf("%q, %v", text, err)
 	}
 
 	c, s, _ = accept(t, time.Millisecond)
 	s.CloseWrite()
-	c.ends(io.EOF)
-	c.send("still")
+	c.Ends(io.EOF)
+	c.Send("still")
 	c.Close()
-	if text, err := s.rest(); text != "still" || err != io.EOF {
+	if text, err := s.Rest(); text != "still" || err != io.EOF {
 		t.Fatalf("%q, %v", text, err)
 	}
 }
@@ -167,7 +170,7 @@ func TestLinkCarriesAll(t *testing.T) {
 	const size = 3 * flowLimit
 	c, s, _ := accept(t, 5*time.Millisecond)
 	sum := make(chan [sha256.Size]byte)
-	for i, end := range []*client{c, s} {
+	for i, end := range []*labtest.Client{c, s} {
 		go func() {
 			end.Write(bytes.Repeat([]byte{byte(i), 1, 2}, size/3))
 			end.CloseWrite()
@@ -210,7 +213,7 @@ func TestLinkResetPassesUnreadData(t *testing.T) {
 	s.SetLinger(0)
 	s.Close()
 	var err error
-	eventually(t, "a write fails", func() bool {
+	labtest.Eventually(t, "a write fails", func() bool {
 		_, err = c.Write([]byte("x"))
 		return err != nil
 	})
@@ -228,9 +231,9 @@ func TestLinkToNobody(t *testing.T) {
 	const delay = 10 * time.Millisecond
 	l := link(t, delay, ln.Addr().String())
 	begin := time.Now()
-	c := dial(t, l.Addr())
-	c.send(get)
-	c.ends(syscall.ECONNRESET)
+	c := labtest.Dial(t, l.Addr())
+	c.Send(get)
+	c.Ends(syscall.ECONNRESET)
 	if d := time.Since(begin); d < 2*delay {
 		t.Errorf("refused after %v", d)
 	}
@@ -242,16 +245,16 @@ func TestLinkClose(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	s.ends(io.EOF)
+	s.Ends(io.EOF)
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
 
 	l = link(t, time.Hour, s.LocalAddr().String())
-	c := dial(t, l.Addr())
-	c.send(strings.Repeat("x", 1000))
+	c := labtest.Dial(t, l.Addr())
+	c.Send(strings.Repeat("x", 1000))
 	l.Close()
-	if _, err := c.rest(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+	if _, err := c.Rest(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 		t.Error(err)
 	}
 }
@@ -266,11 +269,11 @@ func TestLinkURL(t *testing.T) {
 
 func TestLinkConfig(t *testing.T) {
 	for _, delay := range []time.Duration{-1, 2 * time.Hour} {
-		if _, err := StartLink(LinkConfig{Delay: delay}, "", "127.0.0.1:1"); err == nil {
+		if _, err := StartLink(script.Link{Delay: delay}, "", "127.0.0.1:1"); err == nil {
 			t.Errorf("a delay of %v was accepted", delay)
 		}
 	}
-	if _, err := StartLink(LinkConfig{}, "", "nowhere"); err == nil {
+	if _, err := StartLink(script.Link{}, "", "nowhere"); err == nil {
 		t.Error("a target without a port was accepted")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"syscall"
 	"testing"
+
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // noDelay is the socket's TCP_NODELAY.
@@ -28,7 +30,7 @@ func noDelay(t *testing.T, conn *net.TCPConn) bool {
 // TCP_NODELAY is on unless Nagle is asked for.
 func TestNagle(t *testing.T) {
 	for _, nagle := range []bool{false, true} {
-		server, _ := pair(t, Config{Nagle: nagle})
+		server, _ := pair(t, script.Server{Nagle: nagle})
 		if noDelay(t, server.raw) == nagle {
 			t.Errorf("nagle %v: TCP_NODELAY %v", nagle, !nagle)
 		}

@@ -11,19 +11,21 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
 )
 
 const (
-	flowLimit = 4 << 20 // bytes under way in one direction
-	itemCost  = 64      // bytes that an item takes besides its data
-	// resetGrace is how long data that is due before a RST has to get into a
-	// socket whose peer is not reading.
+	flowLimit = 4 << 20 // bytes in flight in one direction
+	itemCost  = 64      // bytes that an item counts besides its data
+	// resetGrace is how long the link tries to write data that is due before a RST to
+	// a socket whose peer does not read.
 	resetGrace = 100 * time.Millisecond
 )
 
-// relay is one connection through a link: two sockets, and for each direction
-// a flow with a reader at one end and a writer at the other. It is over when
-// both sockets were sent a FIN, or one of them a RST.
+// relay is one connection through a link: two sockets, and for each direction a flow
+// with a reader at one end and a writer at the other. It is over when the link has sent
+// a FIN to both sockets, or a RST to one of them.
 type relay struct {
 	delay  time.Duration
 	ctx    context.Context
@@ -32,8 +34,7 @@ type relay struct {
 	fins   atomic.Int32 // sent
 }
 
-// own closes conn when the relay is over, or when the function it returns is
-// called.
+// own closes conn when the relay is over, or when the returned function is called.
 func (r *relay) own(conn *net.TCPConn) (release func()) {
 	stop := context.AfterFunc(r.ctx, func() { conn.Close() })
 	return func() {
@@ -42,11 +43,11 @@ func (r *relay) own(conn *net.TCPConn) (release func()) {
 	}
 }
 
-// due is when what happens now is known at the other end.
+// due returns when an event of now takes effect at the other end.
 func (r *relay) due() time.Time { return time.Now().Add(r.delay) }
 
 func (r *relay) dial(target string) (*net.TCPConn, error) {
-	if !sleep(r.ctx, r.delay) {
+	if !serve.Sleep(r.ctx, r.delay) {
 		return nil, r.ctx.Err()
 	}
 	conn, err := new(net.Dialer).DialContext(r.ctx, "tcp", target)
@@ -56,7 +57,7 @@ func (r *relay) dial(target string) (*net.TCPConn, error) {
 	return conn.(*net.TCPConn), nil
 }
 
-// read puts what comes from a socket into f until its FIN or RST.
+// read puts what a socket receives into f, until its FIN or RST.
 func (r *relay) read(from *net.TCPConn, f *flow) {
 	buf := make([]byte, 16<<10)
 	for {
@@ -79,8 +80,8 @@ func (r *relay) read(from *net.TCPConn, f *flow) {
 	}
 }
 
-// write puts what comes out of f into a socket until the relay is over. If the
-// socket turns out to be dead, that travels back.
+// write writes what comes out of f to a socket until the relay is over. If the socket
+// is dead, write sends a RST in the other direction.
 func (r *relay) write(f *flow, to *net.TCPConn, back *flow) {
 	defer f.abandon()
 	f.leadsTo(to)
@@ -93,13 +94,13 @@ func (r *relay) write(f *flow, to *net.TCPConn, back *flow) {
 		switch it.end {
 		case more:
 			_, err := to.Write(it.data)
-			if errors.Is(err, os.ErrDeadlineExceeded) { // set when a RST came up behind
+			if errors.Is(err, os.ErrDeadlineExceeded) { // the deadline that reset has set
 				r.resetNow(to)
 				return
 			}
 			if err != nil {
-				// A socket reports a RST once. If it was reported here its reader
-				// saw a FIN instead; only EPIPE says that a FIN had really come.
+				// A socket reports a RST once. If this write got it, the reader saw a
+				// FIN instead; only EPIPE means that a FIN really arrived.
 				back.reset(r.due(), errors.Is(err, syscall.ECONNRESET))
 				return
 			}
@@ -130,31 +131,31 @@ const (
 	rst
 )
 
-// item is something under way in a flow.
+// item is data, a FIN or a RST in flight.
 type item struct {
 	at   time.Time // when it is due at the other end
 	end  end
 	data []byte
 }
 
-// flow is what is under way in one direction, in order.
+// flow holds what is in flight in one direction, in order.
 type flow struct {
-	filled chan struct{} // has one when something was put
-	freed  chan struct{} // has one when something was taken
+	filled chan struct{} // has an element after something was put
+	freed  chan struct{} // has an element after something was taken
 
 	mu        sync.Mutex // guards the rest
 	items     []item
-	size      int          // of items, in bytes
-	to        *net.TCPConn // where it leads; nil: not there yet
-	cut       time.Time    // when writing to it must be over, because a RST follows; zero: none does
-	abandoned bool         // nobody takes any more
+	size      int          // bytes of items
+	to        *net.TCPConn // the socket at its end; nil: not connected yet
+	writeBy   time.Time    // deadline of writes to it, because a RST follows; zero: no RST
+	abandoned bool         // nothing takes from it any more
 }
 
 func newFlow() *flow {
 	return &flow{filled: make(chan struct{}, 1), freed: make(chan struct{}, 1)}
 }
 
-// put adds data once there is room. It reports whether ctx is not done.
+// put adds data as soon as there is room; false: ctx is done.
 func (f *flow) put(ctx context.Context, it item) bool {
 	for {
 		f.mu.Lock()
@@ -179,8 +180,7 @@ func (f *flow) fin(at time.Time) {
 	f.add(item{at: at, end: fin})
 }
 
-// reset adds a RST; if instead, it takes the place of a FIN that is still under
-// way.
+// reset adds a RST. If instead is set, the RST replaces a FIN that is still in flight.
 func (f *flow) reset(at time.Time, instead bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,13 +193,13 @@ func (f *flow) reset(at time.Time, instead bool) {
 		f.size -= itemCost
 	}
 	f.add(item{at: at, end: rst})
-	f.cut = at.Add(resetGrace)
+	f.writeBy = at.Add(resetGrace)
 	if f.to != nil {
-		f.to.SetWriteDeadline(f.cut)
+		f.to.SetWriteDeadline(f.writeBy)
 	}
 }
 
-// add needs f.mu.
+// add adds an item. The caller holds f.mu.
 func (f *flow) add(it item) {
 	if f.abandoned {
 		return
@@ -209,13 +209,13 @@ func (f *flow) add(it item) {
 	signal(f.filled)
 }
 
-// leadsTo says where the flow leads.
+// leadsTo sets the socket at the end of the flow.
 func (f *flow) leadsTo(conn *net.TCPConn) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.to = conn
-	if !f.cut.IsZero() {
-		conn.SetWriteDeadline(f.cut)
+	if !f.writeBy.IsZero() {
+		conn.SetWriteDeadline(f.writeBy)
 	}
 }
 
@@ -231,8 +231,9 @@ func (f *flow) take(ctx context.Context) (item, bool) {
 				return item{}, false
 			}
 		case wait > 0:
-			// Afterwards it may be another one: a RST for a FIN.
-			if !sleep(ctx, wait) {
+			// After the wait the first item may be another one: a RST may have replaced
+			// a FIN.
+			if !serve.Sleep(ctx, wait) {
 				return item{}, false
 			}
 		default:
@@ -241,8 +242,8 @@ func (f *flow) take(ctx context.Context) (item, bool) {
 	}
 }
 
-// poll removes the first item if it is due, or else says how long until it is;
-// false: there is none.
+// poll removes and returns the first item if it is due; otherwise it returns how long
+// that takes. False: there is no item.
 func (f *flow) poll(now time.Time) (it item, wait time.Duration, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -253,14 +254,14 @@ func (f *flow) poll(now time.Time) (it item, wait time.Duration, ok bool) {
 	if wait := it.at.Sub(now); wait > 0 {
 		return item{}, wait, true
 	}
-	f.items[0] = item{} // lets go of the data
+	f.items[0] = item{} // so that the data can be freed
 	f.items = f.items[1:]
 	f.size -= len(it.data) + itemCost
 	signal(f.freed)
 	return it, 0, true
 }
 
-// abandon drops what is under way and what is yet to come.
+// abandon drops what is in flight and all that is added later.
 func (f *flow) abandon() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -2,42 +2,25 @@ package lab
 
 import (
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/serve"
 )
 
-// Reload is what a server does with its open connections when it is reloaded.
-// It never stops listening: the new configuration's workers accept at once.
-type Reload uint8
-
-const (
-	CloseIdle Reload = iota // idle ones are closed at once, busy ones with their answer, which says close
-	Announce                // all are closed with their next answer, which says close
-)
-
-var reloadNames = [...]string{"close_idle", "announce"}
-
-func (r Reload) String() string { return nameOf(reloadNames[:], r) }
-
-// MarshalText writes the name.
-func (r Reload) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads a name; an unknown one is an error that lists them all.
-func (r *Reload) UnmarshalText(text []byte) error { return readName(reloadNames[:], text, r) }
-
-// Reload ends the connections that are open now, as Config.Reload says, and
-// returns how many there are. One that has not sent a request yet is not idle:
-// its first answer says close.
+// Reload ends the connections that are open now, in the way that the script says, and
+// returns how many there are. A connection that has not sent a request yet does not
+// count as idle: its first response says close.
 func (s *Server) Reload() int {
 	s.reloads.Add(1)
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
 	for c := range s.open {
-		c.condemn()
+		c.doom()
 	}
 	return len(s.open)
 }
 
 func (s *Server) reloadEvery(d time.Duration) {
-	for sleep(s.ln.ctx, d) {
+	for serve.Sleep(s.ln.Ctx, d) {
 		s.Reload()
 	}
 }
@@ -52,42 +35,4 @@ func (s *Server) gone(c *conn) {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
 	delete(s.open, c)
-}
-
-// condemn tells the connection of a reload, and wakes it if it is idle.
-func (c *conn) condemn() {
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	c.doomed = true
-	if c.idle && c.s.cfg.Reload == CloseIdle {
-		c.raw.SetReadDeadline(longAgo)
-	}
-}
-
-func (c *conn) condemned() bool {
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	return c.doomed
-}
-
-// rest begins the wait for the next request, at most until the deadline;
-// reloads may end it. It is over with rise.
-func (c *conn) rest(until time.Time) {
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	c.idle = c.use > 1
-	if c.idle && c.doomed && c.s.cfg.Reload == CloseIdle {
-		until = longAgo
-	}
-	c.arm(until)
-}
-
-// rise ends the wait: no reload interrupts the connection any more. It reports
-// whether one has.
-func (c *conn) rise() (reloaded bool) {
-	c.idleMu.Lock()
-	defer c.idleMu.Unlock()
-	reloaded = c.idle && c.doomed && c.s.cfg.Reload == CloseIdle
-	c.idle = false
-	return reloaded
 }

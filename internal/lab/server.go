@@ -6,29 +6,32 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
+
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
-// Server is a scripted HTTP/1.1 server. Each connection is served by one
-// goroutine on a raw socket, so that what the script says is what the kernel
-// is asked to do: close(2), and shutdown(2) only with AfterFIN.
+// Server is an HTTP/1.1 server that follows a script. One goroutine serves each
+// connection on a raw socket, so that the server asks the kernel for exactly what the
+// script says: close(2), and shutdown(2) only with AfterFIN.
 //
-// What reaches a connection after the server closed it is answered by the
-// kernel with a RST; the server never learns of it.
+// If data arrives on a connection that the server has closed, the kernel sends a RST;
+// the server does not notice it.
 type Server struct {
-	cfg     Config
-	ln      *listener
+	cfg     script.Server
+	ln      *serve.Listener
 	tls     *tls.Config // nil: plain
 	cert    []byte      // PEM; nil: plain
-	stories stories
+	stories story.Log
 	limits  limits
 	tally   tally
 	late    lateness
 
 	mu  sync.Mutex
-	rng *rand.Rand // of the delays, lateness and pauses; guarded by mu
+	rng *rand.Rand // draws delays, late timers and pauses; guarded by mu
 
 	openMu sync.Mutex
 	open   map[*conn]struct{} // guarded by openMu
@@ -37,75 +40,67 @@ type Server struct {
 	reloads, requests, closedIdle, closedFirst, clientClosed atomic.Uint64
 }
 
-// Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until
-// Close. It fails when cfg is not valid or addr cannot be listened on.
+// Start listens on addr ("" is a free port of 127.0.0.1) and serves cfg until Close. It
+// fails if cfg is not valid or if it cannot listen on addr.
 //
-// Random delays follow one fixed seed, so servers with the same script draw the
-// same delays in the order of the requests.
-func Start(cfg Config, addr string) (*Server, error) {
+// Random delays have a fixed seed: servers with the same script draw the same delays,
+// in the order of the requests.
+func Start(cfg script.Server, addr string) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
 	}
-	ln, err := listen(addr)
+	ln, err := serve.Listen(addr)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Backlog > 0 {
-		if err := setBacklog(ln.tcp, cfg.Backlog); err != nil {
-			ln.close()
+		if err := setBacklog(ln.TCP, cfg.Backlog); err != nil {
+			ln.Close()
 			return nil, fmt.Errorf("lab: backlog: %w", err)
 		}
 	}
 	s := &Server{cfg: cfg, ln: ln, limits: newLimits(cfg), tally: tally{most: keepIDs},
 		rng: rand.New(rand.NewPCG(1, 2)), open: map[*conn]struct{}{}}
 	if cfg.TLS {
-		if s.tls, s.cert, err = selfSigned(ln.tcp.Addr()); err != nil {
-			ln.close()
+		if s.tls, s.cert, err = serve.SelfSigned(ln.TCP.Addr()); err != nil {
+			ln.Close()
 			return nil, fmt.Errorf("lab: certificate: %w", err)
 		}
 	}
-	ln.serve(s.admit, func(raw *net.TCPConn) func() {
+	ln.Serve(s.admit, func(raw *net.TCPConn) func() {
 		s.accepted.Store(true)
 		return newConn(s, raw).serve
 	})
 	if cfg.ReloadEvery > 0 {
-		ln.wg.Go(func() { s.reloadEvery(cfg.ReloadEvery) })
+		ln.Go(func() { s.reloadEvery(cfg.ReloadEvery) })
 	}
 	return s, nil
 }
 
-// Addr is where the server listens, as host:port.
-func (s *Server) Addr() string { return s.ln.tcp.Addr().String() }
+// Addr returns where the server listens, as host:port.
+func (s *Server) Addr() string { return s.ln.TCP.Addr().String() }
 
-// URL is the address of the server's only page. For a server on every address
-// of the machine it is that of the loopback.
-func (s *Server) URL() string { return pageURL(s.ln.tcp.Addr(), s.cfg.TLS) }
+// URL returns the address of the server's only page. If the server listens on every
+// address of the machine, it is the one on the loopback.
+func (s *Server) URL() string { return serve.PageURL(s.ln.TCP.Addr(), s.cfg.TLS) }
 
-func pageURL(addr net.Addr, secure bool) string {
-	scheme := "http"
-	if secure {
-		scheme = "https"
-	}
-	return (&url.URL{Scheme: scheme, Host: reachable(addr), Path: "/"}).String()
-}
-
-// CertPEM is the certificate a client must trust, good for localhost and the
-// loopback addresses; nil without TLS.
+// CertPEM returns the certificate that a client must trust. It is valid for localhost
+// and the loopback addresses. nil without TLS.
 func (s *Server) CertPEM() []byte { return s.cert }
 
-// Close closes the listener and every connection and waits until they are
-// closed. It may be called again.
-func (s *Server) Close() error { return s.ln.close() }
+// Close closes the listener and every connection, and waits until they are closed. It
+// may be called again.
+func (s *Server) Close() error { return s.ln.Close() }
 
-// Stories are those of the last 10,000 connections, in the order of accept. A
-// connection's end is in them before the client can see it.
-func (s *Server) Stories() []Story { return s.stories.told() }
+// Stories returns the stories of the last 10,000 connections, in the order of accept.
+// A story has its connection's end before the client can see that end.
+func (s *Server) Stories() []story.Story { return s.stories.Stories() }
 
-// Executions says how often each of the first 100,000 different requests came.
-func (s *Server) Executions() []Execution { return s.tally.told() }
+// Executions returns how often each of the first 100,000 different requests arrived.
+func (s *Server) Executions() []Execution { return s.tally.executions() }
 
-// Headers says, for each header by its name in canonical form, how many requests
-// came with it; nil without Config.RecordHeaders. It counts the first 1000 names.
+// Headers returns, by the name of a header in canonical form, how many requests had
+// it; nil unless the script has RecordHeaders. It counts the first 1000 names.
 func (s *Server) Headers() map[string]uint64 {
 	if !s.cfg.RecordHeaders {
 		return nil
@@ -119,7 +114,7 @@ func (s *Server) Headers() map[string]uint64 {
 	return counts
 }
 
-// Seen are the counters so far.
+// Seen returns the counters so far.
 func (s *Server) Seen() Seen {
 	s.tally.mu.Lock()
 	executed, duplicates := s.tally.executed, s.tally.duplicates
@@ -128,7 +123,7 @@ func (s *Server) Seen() Seen {
 		Executed:     executed,
 		Duplicates:   duplicates,
 		Reloads:      s.reloads.Load(),
-		Connections:  s.stories.count(),
+		Connections:  s.stories.Count(),
 		Requests:     s.requests.Load(),
 		ClosedIdle:   s.closedIdle.Load(),
 		ClosedFirst:  s.closedFirst.Load(),
@@ -140,29 +135,33 @@ func (s *Server) Seen() Seen {
 func (s *Server) request(use int) bool {
 	nth := s.requests.Add(1)
 	f := s.cfg.Fault
-	return f != FaultNone && !f.onConnection() && s.cfg.FaultOn.strikes(use, nth)
+	return f != script.FaultNone && !f.OnConnection() && s.cfg.FaultOn.Strikes(use, nth)
 }
 
-func (s *Server) ended(e ending) {
-	if e.first == ByClient {
+func (s *Server) ended(e *story.Ending) {
+	if e.First == story.ByClient {
 		s.clientClosed.Add(1)
 		return
 	}
 	s.closedFirst.Add(1)
-	if e.why == WhyIdleTimeout {
+	if e.Why == story.WhyIdleTimeout {
 		s.closedIdle.Add(1)
 	}
 }
 
-// reachable is addr as a client on this machine would dial it.
-func reachable(addr net.Addr) string {
-	tcp := addr.(*net.TCPAddr)
-	if !tcp.IP.IsUnspecified() {
-		return tcp.String()
-	}
-	return (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tcp.Port}).String()
-}
-
-// Late is by how much its answers came after Config.Delay, and the ends of idle
-// connections after Config.IdleTimeout.
+// Late returns how late the server responded, counted from the end of the script's
+// Delay, and how late it closed idle connections, counted from IdleTimeout.
 func (s *Server) Late() Late { return s.late.seen() }
+
+// Seen counts what a Server saw since its start. A connection is counted as closed as
+// soon as it is closed.
+type Seen struct {
+	Connections  uint64 // accepted connections
+	Requests     uint64 // requests whose head was read
+	ClosedIdle   uint64 // connections closed by the idle timeout
+	ClosedFirst  uint64 // connections that the server closed before the client did, by the idle timeout and Server.Close too
+	ClientClosed uint64 // connections that the client closed or reset first
+	Executed     uint64 // requests that were read completely, and so had their effect, even without a response
+	Duplicates   uint64 // of Executed, those whose X-Request-Id had been executed before; see Server.Executions
+	Reloads      uint64 // reloads of the server
+}

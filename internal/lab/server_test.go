@@ -11,24 +11,29 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 func TestIdleTimeout(t *testing.T) {
 	const idle = 30 * time.Millisecond
-	s := start(t, Config{IdleTimeout: idle, Body: 5})
-	c := dial(t, s.Addr())
+	s := start(t, script.Server{IdleTimeout: idle, Body: 5})
+	c := labtest.Dial(t, s.Addr())
 	begin := time.Now()
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
 	if d := time.Since(begin); d < idle {
 		t.Errorf("the FIN came after %v, before the timeout", d)
 	}
 	st := s.Stories()[0]
-	if want := (ending{ByServer, FIN, WhyIdleTimeout}); st.ending() != want {
-		t.Errorf("story ends %v, want %v", st.ending(), want)
+	if want := (*story.ServerEnds(story.FIN, story.WhyIdleTimeout)); ending(st) != want {
+		t.Errorf("story ends %v, want %v", ending(st), want)
 	}
-	if d := st.ClosedAt.Sub(st.Exchanges[0].Answered); d < idle {
+	if d := st.ClosedAt.Sub(st.Exchanges[0].Responded); d < idle {
 		t.Errorf("closed %v after the answer", d)
 	}
 	if st.Remote != c.LocalAddr().String() {
@@ -43,26 +48,26 @@ func TestIdleTimeout(t *testing.T) {
 // The timer does not run before the first request, nor while one is served.
 func TestIdleTimeoutRunsOnlyWhenIdle(t *testing.T) {
 	const idle = 10 * time.Millisecond
-	s := start(t, Config{IdleTimeout: idle, Delay: Delay{A: 5 * idle}})
-	c := dial(t, s.Addr())
+	s := start(t, script.Server{IdleTimeout: idle, Delay: script.Delay{A: 5 * idle}})
+	c := labtest.Dial(t, s.Addr())
 	time.Sleep(5 * idle)
-	c.send(get)
-	c.answer()
-	c.ends(io.EOF)
+	c.Send(get)
+	c.Response()
+	c.Ends(io.EOF)
 }
 
 func TestClientClosesFirst(t *testing.T) {
-	s := start(t, Config{IdleTimeout: time.Hour})
-	for i, how := range []How{FIN, RST} {
-		c := dial(t, s.Addr())
-		c.send(get)
-		c.answer()
-		if how == RST {
+	s := start(t, script.Server{IdleTimeout: time.Hour})
+	for i, how := range []story.How{story.FIN, story.RST} {
+		c := labtest.Dial(t, s.Addr())
+		c.Send(get)
+		c.Response()
+		if how == story.RST {
 			c.SetLinger(0)
 		}
 		c.Close()
-		if st := finished(t, s, i); st.ending() != (ending{ByClient, how, WhyClient}) {
-			t.Errorf("%v told as %v", how, st.ending())
+		if st := finished(t, s, i); ending(st) != (*story.ClientEnds(how, story.WhyClient)) {
+			t.Errorf("%v told as %v", how, ending(st))
 		}
 	}
 	want := Seen{Connections: 2, Requests: 2, Executed: 2, ClientClosed: 2}
@@ -73,29 +78,29 @@ func TestClientClosesFirst(t *testing.T) {
 
 // A client that says it will send no more is still answered.
 func TestHalfClose(t *testing.T) {
-	s := start(t, Config{Delay: Delay{A: 5 * time.Millisecond}})
-	c := dial(t, s.Addr())
-	c.send(get)
+	s := start(t, script.Server{Delay: script.Delay{A: 5 * time.Millisecond}})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
 	c.CloseWrite()
-	c.answer()
-	c.ends(io.EOF)
-	if st := s.Stories()[0]; st.ending() != (ending{ByClient, FIN, WhyClient}) {
+	c.Response()
+	c.Ends(io.EOF)
+	if st := s.Stories()[0]; ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) {
 		t.Errorf("%+v", st)
 	}
 }
 
 func TestMaxRequests(t *testing.T) {
 	for _, unannounced := range []bool{false, true} {
-		s := start(t, Config{MaxRequests: 3, Unannounced: unannounced})
-		c := dial(t, s.Addr())
+		s := start(t, script.Server{MaxRequests: 3, Unannounced: unannounced})
+		c := labtest.Dial(t, s.Addr())
 		for use := 1; use <= 3; use++ {
-			c.send(get)
-			if said, want := c.answer().Close, use == 3 && !unannounced; said != want {
+			c.Send(get)
+			if said, want := c.Response().Close, use == 3 && !unannounced; said != want {
 				t.Errorf("unannounced %v: answer %d says close: %v", unannounced, use, said)
 			}
 		}
-		c.ends(io.EOF)
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyMaxRequests}) || st.Requests != 3 {
+		c.Ends(io.EOF)
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyMaxRequests)) || st.Requests != 3 {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -103,22 +108,22 @@ func TestMaxRequests(t *testing.T) {
 
 func TestSaidClose(t *testing.T) {
 	cases := []struct {
-		cfg     Config
+		cfg     script.Server
 		request string
 	}{
-		{Config{SayClose: true}, get},
-		{Config{}, "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"},
-		{Config{}, "GET / HTTP/1.0\r\n\r\n"},
+		{script.Server{SayClose: true}, get},
+		{script.Server{}, "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n"},
+		{script.Server{}, "GET / HTTP/1.0\r\n\r\n"},
 	}
 	for _, c := range cases {
 		s := start(t, c.cfg)
-		conn := dial(t, s.Addr())
-		conn.send(c.request)
-		if !conn.answer().Close {
+		conn := labtest.Dial(t, s.Addr())
+		conn.Send(c.request)
+		if !conn.Response().Close {
 			t.Errorf("%q: the answer does not say close", c.request)
 		}
-		conn.ends(io.EOF)
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhySaidClose}) {
+		conn.Ends(io.EOF)
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhySaidClose)) {
 			t.Errorf("%q: %+v", c.request, st)
 		}
 	}
@@ -128,27 +133,27 @@ func TestAnswers(t *testing.T) {
 	const http10 = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 	cases := []struct {
 		name    string
-		cfg     Config
+		cfg     script.Server
 		request string
 		want    string
 	}{
-		{"empty", Config{}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		{"status", Config{Status: 503, Body: 3}, get, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nkab"},
-		{"no content", Config{Status: 204}, get, "HTTP/1.1 204 No Content\r\n\r\n"},
-		{"chunked", Config{Body: 3, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nkab\r\n0\r\n\r\n"},
-		{"head", Config{Body: 3}, "HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
-		{"1.0 kept", Config{Body: 3, Chunked: true}, http10, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nkab"},
-		{"pipelined", Config{}, get + get, strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 2)},
-		{"upload", Config{}, post + strings.Repeat("x", 1000), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
-		{"expect", Config{}, "POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nxx",
+		{"empty", script.Server{}, get, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"status", script.Server{Status: 503, Body: 3}, get, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 3\r\n\r\nkab"},
+		{"no content", script.Server{Status: 204}, get, "HTTP/1.1 204 No Content\r\n\r\n"},
+		{"chunked", script.Server{Body: 3, Chunked: true}, get, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nkab\r\n0\r\n\r\n"},
+		{"head", script.Server{Body: 3}, "HEAD / HTTP/1.1\r\nHost: lab\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"},
+		{"1.0 kept", script.Server{Body: 3, Chunked: true}, http10, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: keep-alive\r\n\r\nkab"},
+		{"pipelined", script.Server{}, get + get, strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 2)},
+		{"upload", script.Server{}, post + strings.Repeat("x", 1000), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
+		{"expect", script.Server{}, "POST / HTTP/1.1\r\nHost: lab\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nxx",
 			"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			conn := dial(t, start(t, c.cfg).Addr())
-			conn.send(c.request)
+			conn := labtest.Dial(t, start(t, c.cfg).Addr())
+			conn.Send(c.request)
 			conn.CloseWrite()
-			if got, err := conn.rest(); got != c.want || err != io.EOF {
+			if got, err := conn.Rest(); got != c.want || err != io.EOF {
 				t.Errorf("read %q, then %v; want %q", got, err, c.want)
 			}
 		})
@@ -158,10 +163,10 @@ func TestAnswers(t *testing.T) {
 func TestLargeBodies(t *testing.T) {
 	const size = 3<<20 + 7
 	for _, chunked := range []bool{false, true} {
-		c := dial(t, start(t, Config{Body: size, Chunked: chunked}).Addr())
+		c := labtest.Dial(t, start(t, script.Server{Body: size, Chunked: chunked}).Addr())
 		for range 2 {
-			c.send(get)
-			resp, err := http.ReadResponse(c.r, nil)
+			c.Send(get)
+			resp, err := http.ReadResponse(c.R, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,30 +181,30 @@ func TestLargeBodies(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	cases := map[string]string{
 		"hello\r\n\r\n": "HTTP/1.1 400 Bad Request\r\n",
-		"POST / HTTP/1.1\r\nHost: lab\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":     "HTTP/1.1 400 Bad Request\r\n",
-		"GET / HTTP/1.1\r\nHost: lab\r\nX: " + strings.Repeat("x", 2*maxHead) + "\r\n": "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+		"POST / HTTP/1.1\r\nHost: lab\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n":           "HTTP/1.1 400 Bad Request\r\n",
+		"GET / HTTP/1.1\r\nHost: lab\r\nX: " + strings.Repeat("x", 2*serve.MaxHead) + "\r\n": "HTTP/1.1 431 Request Header Fields Too Large\r\n",
 	}
 	for request, want := range cases {
-		s := start(t, Config{})
-		c := dial(t, s.Addr())
-		c.send(request)
+		s := start(t, script.Server{})
+		c := labtest.Dial(t, s.Addr())
+		c.Send(request)
 		// What was not read makes the end a RST; the answer comes before it.
-		if text, err := c.rest(); !strings.HasPrefix(text, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if text, err := c.Rest(); !strings.HasPrefix(text, want) || !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%.40q: read %q, then %v", request, text, err)
 		}
-		if st := s.Stories()[0]; st.ending() != (ending{ByServer, FIN, WhyBadRequest}) {
+		if st := s.Stories()[0]; ending(st) != (*story.ServerEnds(story.FIN, story.WhyBadRequest)) {
 			t.Errorf("%.40q: %+v", request, st)
 		}
 	}
 }
 
 func TestUnfinishedRequest(t *testing.T) {
-	s := start(t, Config{})
+	s := start(t, script.Server{})
 	for i, part := range []string{"", "GET / HT", post + "xx"} {
-		c := dial(t, s.Addr())
-		c.send(part)
+		c := labtest.Dial(t, s.Addr())
+		c.Send(part)
 		c.Close()
-		if st := finished(t, s, i); st.ending() != (ending{ByClient, FIN, WhyClient}) {
+		if st := finished(t, s, i); ending(st) != (*story.ClientEnds(story.FIN, story.WhyClient)) {
 			t.Errorf("%q: %+v", part, st)
 		}
 	}
@@ -207,18 +212,18 @@ func TestUnfinishedRequest(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	s := start(t, Config{Delay: Delay{A: delay}})
-	c := dial(t, s.Addr())
+	s := start(t, script.Server{Delay: script.Delay{A: delay}})
+	c := labtest.Dial(t, s.Addr())
 	begin := time.Now()
-	c.send(get)
-	c.answer()
+	c.Send(get)
+	c.Response()
 	if d := time.Since(begin); d < delay {
 		t.Errorf("answered after %v", d)
 	}
 }
 
 func TestDelaysRepeat(t *testing.T) {
-	cfg := Config{Delay: Delay{Form: Exponential, A: time.Millisecond}}
+	cfg := script.Server{Delay: script.Delay{Form: script.Exponential, A: time.Millisecond}}
 	a, b := start(t, cfg), start(t, cfg)
 	for i := range 100 {
 		if x, y := a.draw(cfg.Delay), b.draw(cfg.Delay); x != y {
@@ -229,12 +234,13 @@ func TestDelaysRepeat(t *testing.T) {
 
 // A story keeps the last exchanges, and counts all.
 func TestStoryIsBounded(t *testing.T) {
-	s := start(t, Config{})
-	c := dial(t, s.Addr())
+	s := start(t, script.Server{})
+	c := labtest.Dial(t, s.Addr())
+	const keepExchanges = 64
 	const n = keepExchanges + 10
-	c.send(strings.Repeat(get, n))
+	c.Send(strings.Repeat(get, n))
 	for range n {
-		c.answer()
+		c.Response()
 	}
 	c.CloseWrite()
 	st := finished(t, s, 0)
@@ -242,34 +248,28 @@ func TestStoryIsBounded(t *testing.T) {
 		t.Fatalf("%d requests, %d kept", st.Requests, len(st.Exchanges))
 	}
 	for i, e := range st.Exchanges {
-		if e.Use != n-keepExchanges+1+i || e.Answered.Before(e.Read) {
+		if e.Use != n-keepExchanges+1+i || e.Responded.Before(e.Read) {
 			t.Errorf("exchange %d: %+v", i, e)
 		}
 	}
 }
 
-func TestStoriesAreBounded(t *testing.T) {
-	var s stories
-	for range keepStories + 3 {
-		s.begin(new(net.TCPAddr), new(net.TCPAddr), time.Now())
-	}
-	told := s.told()
-	if len(told) != keepStories || told[0].ID != 4 || told[keepStories-1].ID != keepStories+3 {
-		t.Errorf("%d stories, from %d to %d", len(told), told[0].ID, told[len(told)-1].ID)
-	}
-	if n := s.count(); n != keepStories+3 {
-		t.Errorf("%d counted", n)
+func TestStartRefusesWhatIsNotValid(t *testing.T) {
+	for _, cfg := range []script.Server{{IdleTimeout: -1}, {Fault: script.TLSAlert}, {Status: 204, Chunked: true}} {
+		if _, err := Start(cfg, ""); err == nil {
+			t.Errorf("%+v was started", cfg)
+		}
 	}
 }
 
 // Close ends what waits for a request, for an answer's delay and for the end of
 // a request, and may be called by several.
 func TestClose(t *testing.T) {
-	s := start(t, Config{Delay: Delay{A: time.Hour}})
-	idle, waiting, sending := dial(t, s.Addr()), dial(t, s.Addr()), dial(t, s.Addr())
-	waiting.send(get)
-	sending.send(post)
-	eventually(t, "two requests are read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
+	s := start(t, script.Server{Delay: script.Delay{A: time.Hour}})
+	idle, waiting, sending := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
+	waiting.Send(get)
+	sending.Send(post)
+	labtest.Eventually(t, "two requests are read", func() bool { return s.Seen().Requests == 2 && s.Seen().Connections == 3 })
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -279,11 +279,11 @@ func TestClose(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	for _, c := range []*client{idle, waiting, sending} {
-		c.ends(io.EOF)
+	for _, c := range []*labtest.Client{idle, waiting, sending} {
+		c.Ends(io.EOF)
 	}
 	for _, st := range s.Stories() {
-		if st.ending() != (ending{ByServer, FIN, WhyShutdown}) {
+		if ending(st) != (*story.ServerEnds(story.FIN, story.WhyShutdown)) {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -293,7 +293,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestURL(t *testing.T) {
-	s, err := Start(Config{}, "0.0.0.0:0")
+	s, err := Start(script.Server{}, "0.0.0.0:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestURL(t *testing.T) {
 	}
 	resp.Body.Close()
 	http.DefaultClient.CloseIdleConnections()
-	if _, err := Start(Config{}, s.Addr()); !errors.Is(err, syscall.EADDRINUSE) {
+	if _, err := Start(script.Server{}, s.Addr()); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("a second server on the address: %v", err)
 	}
 }

@@ -9,23 +9,24 @@ import (
 
 const (
 	idHeader = "X-Request-Id"
-	keepIDs  = 100_000 // requests that a tally tells apart
-	// keepNames is how many names of headers it counts: the peer chooses them.
+	keepIDs  = 100_000 // different requests that a tally counts
+	// keepNames is how many names of headers a tally counts; the client chooses the
+	// names, so there must be a limit.
 	keepNames = 1000
 )
 
-// Execution is how often one request came. Requests are the same when they have
-// the same method, target and X-Request-Id; without that header all of a method
-// and target count together.
+// Execution is how often one request arrived. Requests are the same if they have the
+// same method, target and X-Request-Id; without that header, all requests of the same
+// method and target count as the same.
 type Execution struct {
 	Method, Target, ID string
-	Received           int // times its head was read
-	Executed           int // times the whole of it was read: it had its effect, answered or not
+	Received           int // how often its head was read
+	Executed           int // how often it was read completely, and so had its effect, even without a response
 }
 
 type request struct{ method, target, id string }
 
-// tally counts the executions of the first most requests it sees.
+// tally counts the executions of requests, up to most different ones.
 type tally struct {
 	most       int
 	mu         sync.Mutex
@@ -74,7 +75,7 @@ func (t *tally) execute(r request) {
 	}
 }
 
-// of needs t.mu; nil: there is no room for another.
+// of returns the counts of r; nil: there is no room for another. The caller holds t.mu.
 func (t *tally) of(r request) *Execution {
 	e := t.counts[r]
 	if e == nil && len(t.counts) < t.most {
@@ -87,7 +88,7 @@ func (t *tally) of(r request) *Execution {
 	return e
 }
 
-func (t *tally) told() []Execution {
+func (t *tally) executions() []Execution {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make([]Execution, 0, len(t.counts))

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // A request that is read whole is executed, answered or not; one that is cut
@@ -14,16 +16,16 @@ func TestExecutions(t *testing.T) {
 	named := func(method, id, more string) string {
 		return fmt.Sprintf("%s /buy HTTP/1.1\r\nHost: lab\r\nX-Request-Id: %s\r\n%s\r\n", method, id, more)
 	}
-	s := start(t, Config{Fault: CloseBeforeResponse, FaultOn: OnReused})
-	one := dial(t, s.Addr())
-	one.send(named("POST", "a", "Content-Length: 1\r\n") + "x")
-	one.answer()
-	one.send(named("POST", "b", "Content-Length: 1\r\n") + "x") // executed, and never answered
-	one.rest()
-	two := dial(t, s.Addr())
-	two.send(named("POST", "b", "Content-Length: 1\r\n") + "x")
-	two.answer()
-	two.send(named("POST", "c", "Content-Length: 1000\r\n") + "x") // never whole
+	s := start(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
+	one := labtest.Dial(t, s.Addr())
+	one.Send(named("POST", "a", "Content-Length: 1\r\n") + "x")
+	one.Response()
+	one.Send(named("POST", "b", "Content-Length: 1\r\n") + "x") // executed, and never answered
+	one.Rest()
+	two := labtest.Dial(t, s.Addr())
+	two.Send(named("POST", "b", "Content-Length: 1\r\n") + "x")
+	two.Response()
+	two.Send(named("POST", "c", "Content-Length: 1000\r\n") + "x") // never whole
 	two.Close()
 	finished(t, s, 1)
 	want := []Execution{
@@ -42,11 +44,11 @@ func TestExecutions(t *testing.T) {
 // Without ids requests of a method and target count together and are no
 // duplicates.
 func TestExecutionsWithoutID(t *testing.T) {
-	s := start(t, Config{})
-	c := dial(t, s.Addr())
-	c.send(strings.Repeat(get, 3) + "HEAD /x HTTP/1.1\r\nHost: lab\r\n\r\n")
+	s := start(t, script.Server{})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(strings.Repeat(get, 3) + "HEAD /x HTTP/1.1\r\nHost: lab\r\n\r\n")
 	c.CloseWrite()
-	c.rest()
+	c.Rest()
 	want := []Execution{{"GET", "/", "", 3, 3}, {"HEAD", "/x", "", 1, 1}}
 	if diff := cmp.Diff(want, s.Executions()); diff != "" {
 		t.Error(diff)
@@ -65,8 +67,8 @@ func TestTallyIsBounded(t *testing.T) {
 		tl.execute(r)
 	}
 	tl.execute(request{"GET", "/", "0"})
-	if len(tl.told()) != most || tl.executed != most+11 || tl.duplicates != 1 {
-		t.Errorf("%d told, %d executed, %d duplicates", len(tl.told()), tl.executed, tl.duplicates)
+	if len(tl.executions()) != most || tl.executed != most+11 || tl.duplicates != 1 {
+		t.Errorf("%d told, %d executed, %d duplicates", len(tl.executions()), tl.executed, tl.duplicates)
 	}
 }
 
@@ -74,10 +76,10 @@ func TestRecordHeaders(t *testing.T) {
 	const request = "POST / HTTP/1.1\r\nHost: lab\r\nConnection: x-secret, te\r\nX-Secret: 1\r\nTE: trailers\r\n" +
 		"Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n0\r\n\r\n"
 	for _, record := range []bool{false, true} {
-		s := start(t, Config{RecordHeaders: record})
-		c := dial(t, s.Addr())
-		c.send(request)
-		c.answer()
+		s := start(t, script.Server{RecordHeaders: record})
+		c := labtest.Dial(t, s.Addr())
+		c.Send(request)
+		c.Response()
 		h := s.Stories()[0].Exchanges[0].Header
 		if !record {
 			if h != nil || s.Headers() != nil {

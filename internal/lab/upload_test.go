@@ -8,6 +8,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const closedEarly = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nkab"
@@ -15,16 +19,16 @@ const closedEarly = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\
 // What came of a body that the server never reads makes its close a RST; the
 // answer is before it, for who still reads.
 func TestAnswerBeforeUpload(t *testing.T) {
-	for _, upload := range []Upload{AnswerClose, ShutInput} {
-		if upload == ShutInput && runtime.GOOS != "linux" {
+	for _, upload := range []script.Upload{script.AnswerClose, script.ShutInput} {
+		if upload == script.ShutInput && runtime.GOOS != "linux" {
 			continue // other kernels drop what is unread when the input is closed
 		}
-		s := start(t, Config{Status: 413, Body: 3, Upload: upload})
-		if got, err := tell(t, s.Addr(), post+strings.Repeat("x", 1000)); got != closedEarly || !errors.Is(err, syscall.ECONNRESET) {
+		s := start(t, script.Server{Status: 413, Body: 3, Upload: upload})
+		if got, err := labtest.Tell(t, s.Addr(), post+strings.Repeat("x", 1000)); got != closedEarly || !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%v: read %q, then %v", upload, got, err)
 		}
 		st := s.Stories()[0]
-		if st.ending() != (ending{ByServer, FIN, WhySaidClose}) || st.Exchanges[0].Executed || s.Seen().Executed != 0 {
+		if ending(st) != (*story.ServerEnds(story.FIN, story.WhySaidClose)) || st.Exchanges[0].Executed || s.Seen().Executed != 0 {
 			t.Errorf("%v: %+v", upload, st)
 		}
 	}
@@ -36,43 +40,43 @@ func TestAnswerAfterWriteError(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("says what Linux does")
 	}
-	s := start(t, Config{Status: 413, Body: 3, Upload: AnswerClose})
-	c := dial(t, s.Addr())
-	c.send(post + "x")
+	s := start(t, script.Server{Status: 413, Body: 3, Upload: script.AnswerClose})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(post + "x")
 	finished(t, s, 0)
-	eventually(t, "a write to fail", func() bool {
+	labtest.Eventually(t, "a write to fail", func() bool {
 		_, err := io.WriteString(c, "x")
 		return err != nil
 	})
-	if got, err := c.rest(); got != closedEarly || !errors.Is(err, io.EOF) {
+	if got, err := c.Rest(); got != closedEarly || !errors.Is(err, io.EOF) {
 		t.Errorf("read %q, then %v", got, err)
 	}
 }
 
 // A graceful close ends the server's output first and takes what still comes.
 func TestAnswerGracefully(t *testing.T) {
-	s := start(t, Config{Status: 413, Body: 3, Upload: AnswerClose, AfterFIN: AfterFIN(time.Hour)})
-	c := dial(t, s.Addr())
-	c.send("POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 8000000\r\n\r\n")
+	s := start(t, script.Server{Status: 413, Body: 3, Upload: script.AnswerClose, AfterFIN: script.AfterFIN(time.Hour)})
+	c := labtest.Dial(t, s.Addr())
+	c.Send("POST / HTTP/1.1\r\nHost: lab\r\nContent-Length: 8000000\r\n\r\n")
 	for range 1000 { // more than the socket's buffers hold
-		c.send(strings.Repeat("x", 8000))
+		c.Send(strings.Repeat("x", 8000))
 	}
-	if got, err := c.rest(); got != closedEarly || err != io.EOF {
+	if got, err := c.Rest(); got != closedEarly || err != io.EOF {
 		t.Errorf("read %q, then %v", got, err)
 	}
 }
 
 // The rest of an upload that was answered is read, and the connection kept.
 func TestAnswerThenRead(t *testing.T) {
-	s := start(t, Config{Upload: AnswerRead})
-	c := dial(t, s.Addr())
-	c.send(post)
-	c.answer() // nothing of the body was sent yet
+	s := start(t, script.Server{Upload: script.AnswerRead})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(post)
+	c.Response() // nothing of the body was sent yet
 	if seen := s.Seen(); seen.Executed != 0 {
 		t.Errorf("%+v", seen)
 	}
-	c.send(strings.Repeat("x", 1000) + get)
-	c.answer()
+	c.Send(strings.Repeat("x", 1000) + get)
+	c.Response()
 	if seen := s.Seen(); seen.Connections != 1 || seen.Executed != 2 {
 		t.Errorf("%+v", seen)
 	}
@@ -80,10 +84,10 @@ func TestAnswerThenRead(t *testing.T) {
 
 // Who asks first has sent nothing when the answer comes: the close is a FIN.
 func TestExpectSparesTheUpload(t *testing.T) {
-	for _, upload := range []Upload{AnswerClose, AnswerRead} {
-		s := start(t, Config{Status: 413, Body: 3, Upload: upload})
+	for _, upload := range []script.Upload{script.AnswerClose, script.AnswerRead} {
+		s := start(t, script.Server{Status: 413, Body: 3, Upload: upload})
 		request := strings.Replace(post, "\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n", 1)
-		if got, err := tell(t, s.Addr(), request); got != closedEarly || err != io.EOF {
+		if got, err := labtest.Tell(t, s.Addr(), request); got != closedEarly || err != io.EOF {
 			t.Errorf("%v: read %q, then %v", upload, got, err)
 		}
 	}
@@ -91,12 +95,12 @@ func TestExpectSparesTheUpload(t *testing.T) {
 
 // A request without a body is none of Upload's business.
 func TestUploadNeedsBody(t *testing.T) {
-	s := start(t, Config{Upload: AnswerClose})
-	c := dial(t, s.Addr())
-	c.send(get)
-	c.answer()
-	c.send(get)
-	c.answer()
+	s := start(t, script.Server{Upload: script.AnswerClose})
+	c := labtest.Dial(t, s.Addr())
+	c.Send(get)
+	c.Response()
+	c.Send(get)
+	c.Response()
 	if seen := s.Seen(); seen.Executed != 2 || seen.Connections != 1 {
 		t.Errorf("%+v", seen)
 	}

@@ -1,10 +1,14 @@
 package sandbox
 
-import "hash/fnv"
+import (
+	"hash/fnv"
 
-// balancer is a BalancerConfig at work.
+	"github.com/kabench/kabench/profiles/network"
+)
+
+// balancer is a network.Balancer at work.
 type balancer struct {
-	cfg      BalancerConfig
+	cfg      network.Balancer
 	by       uint16
 	node     int
 	addr     uint32
@@ -14,11 +18,11 @@ type balancer struct {
 	bypassed *flowTable // connections of the backends' own addresses
 }
 
-func (c *core) addBalancer(cfg BalancerConfig, node int) {
+func (c *core) addBalancer(cfg network.Balancer, node int) {
 	b := &balancer{
 		cfg: cfg, by: c.rec.name(cfg.Name), node: node, addr: addrNumber(c.addrs[node][0]),
-		flows:    newFlowTable(cfg.FlowConfig),
-		bypassed: newFlowTable(FlowConfig{Idle: directIdle}),
+		flows:    newFlowTable(cfg.Flows),
+		bypassed: newFlowTable(network.Flows{Idle: directIdle}),
 	}
 	for _, name := range cfg.Backends {
 		backend, err := c.find(name)
@@ -31,12 +35,13 @@ func (c *core) addBalancer(cfg BalancerConfig, node int) {
 	c.at[node] = b
 }
 
-// bypass notes a connection with a backend's own address, around b.
+// bypass remembers a connection that uses the backend's own address and so does not
+// pass b.
 func (b *balancer) bypass(h *header, now int64) {
 	key := h.key()
 	f := b.bypassed.find(key, now)
 	if f == nil {
-		if h.flags&(SYN|ACK) != SYN {
+		if h.flags&(network.SYN|network.ACK) != network.SYN {
 			return
 		}
 		f = b.bypassed.make(key, now)
@@ -49,14 +54,14 @@ func (b *balancer) bypass(h *header, now int64) {
 	}
 }
 
-// direct reports whether what backend from sends goes around b: what is not
-// TCP, connections among the backends, those that it opened itself, and those
-// opened with its own address.
+// direct reports whether a packet of the backend from goes past b: packets that are
+// not TCP, and packets of connections between backends, of connections that from
+// opened, and of connections to its own address.
 func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64) bool {
 	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
 		return true
 	}
-	if f.h.flags&(SYN|ACK) == SYN {
+	if f.h.flags&(network.SYN|network.ACK) == network.SYN {
 		b.bypass(&f.h, now)
 		return true
 	}
@@ -67,7 +72,7 @@ func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64
 	return fl != nil
 }
 
-// pass sends on what has arrived at b over h.
+// pass sends on a packet that has arrived at b over h.
 func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	if !f.h.isTCP() || f.h.src == b.addr {
 		c.drop(f, FateNotCarried, b.by, now)
@@ -78,16 +83,16 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 		return
 	}
 	key := f.h.key()
-	syn := f.h.flags&(SYN|ACK) == SYN
+	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {
-			case UnknownDrop:
+			case network.UnknownDrop:
 				c.drop(f, FateForgotten, b.by, now)
 				return
-			case UnknownRST:
-				c.resetBy(h, f, RSTToSender, b.by, now)
+			case network.UnknownRST:
+				c.resetBy(h, f, network.RSTToSender, b.by, now)
 				return
 			}
 		}
@@ -105,7 +110,7 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	c.enter(c.hops[b.node][to], f, now)
 }
 
-// passBack sends the answer of a backend on to the client.
+// passBack sends a packet of a backend on to the client.
 func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 	to, known := c.byAddr[f.h.dst]
 	if !known {
@@ -122,11 +127,11 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 			back := f.h
 			back.src = b.addr
 			b.flows.touch(fl, &back, now)
-		case b.cfg.Unknown == UnknownDrop:
+		case b.cfg.Unknown == network.UnknownDrop:
 			c.drop(f, FateForgotten, b.by, now)
 			return
-		case b.cfg.Unknown == UnknownRST:
-			c.resetBy(h, f, RSTToSender, b.by, now)
+		case b.cfg.Unknown == network.UnknownRST:
+			c.resetBy(h, f, network.RSTToSender, b.by, now)
 			return
 		}
 	}
@@ -134,9 +139,9 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 	c.enter(c.hops[b.node][to], f, now)
 }
 
-// choose picks a backend for the flow that h opens.
+// choose returns the backend for the flow that h opens.
 func (b *balancer) choose(h *header) int {
-	if b.cfg.Choose == RoundRobin {
+	if b.cfg.Choose == network.RoundRobin {
 		b.turn++
 		return b.backends[(b.turn-1)%len(b.backends)]
 	}
@@ -145,8 +150,8 @@ func (b *balancer) choose(h *header) int {
 	return b.backends[mix(sum.Sum32())%uint32(len(b.backends))]
 }
 
-// mix spreads the bits of a hash, whose low ones FNV leaves close to the
-// input's: consecutive ports must not alternate between two backends.
+// mix spreads the bits of a hash. The low bits of FNV are close to those of its
+// input, so that consecutive ports would alternate between two backends.
 func mix(x uint32) uint32 {
 	x ^= x >> 16
 	x *= 0x7feb352d
@@ -155,21 +160,21 @@ func mix(x uint32) uint32 {
 	return x ^ x>>16
 }
 
-// expire forgets flows whose idle time is over.
+// expire forgets flows that have been idle for too long.
 func (b *balancer) expire(c *core, now int64) {
 	for {
 		f, ok := b.flows.expired(now)
 		if !ok {
 			return
 		}
-		if b.cfg.AtExpiry == ExpiryRST {
+		if b.cfg.AtExpiry == network.ExpiryRST {
 			b.resetEnds(c, &f, now)
 		}
 	}
 }
 
-// resetEnds sends both ends of a forgotten flow the RST that they take for one
-// of their peer's, unless they are closing it themselves.
+// resetEnds sends a RST to both ends of a forgotten flow, in the name of the peer,
+// unless they are closing it themselves.
 func (b *balancer) resetEnds(c *core, f *flow, now int64) {
 	if f.closing {
 		return
@@ -183,13 +188,13 @@ func (b *balancer) resetEnds(c *core, f *flow, now int64) {
 		own := addrNumber(c.addrs[f.backend][0])
 		c.inject(c.hops[b.node][f.backend], reset{
 			src: k.addr[client], sport: k.port[client], dst: own, dport: k.port[server],
-			seq: f.next[client], flags: RST,
+			seq: f.next[client], flags: network.RST,
 		}, b.by, now)
 	}
 	if f.heard[server] {
 		c.inject(c.hops[b.node][f.from], reset{
 			src: b.addr, sport: k.port[server], dst: k.addr[client], dport: k.port[client],
-			seq: f.next[server], flags: RST,
+			seq: f.next[server], flags: network.RST,
 		}, b.by, now)
 	}
 }

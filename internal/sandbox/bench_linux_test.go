@@ -12,6 +12,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/kabench/kabench/profiles/network"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,9 +41,9 @@ func BenchmarkDelay(b *testing.B) {
 
 func benchmarkDelay(b *testing.B, rate int, busy bool) {
 	const delay = 5 * time.Millisecond
-	n := network(b, Config{
-		Hosts: []HostConfig{{Name: "server"}},
-		Links: []LinkConfig{{Between: [2]string{"client", "server"}, Conditions: Conditions{Delay: delay}}},
+	n := startNetwork(b, network.Config{
+		Hosts: []network.Host{{Name: "server"}},
+		Links: []network.Link{{Between: [2]string{"client", "server"}, Conditions: network.Conditions{Delay: delay}}},
 	})
 	if busy {
 		processors := runtime.GOMAXPROCS(0) - 1 // one is the wire's
@@ -153,16 +154,16 @@ func delayErrors(conn *net.UDPConn, delay time.Duration) (late []time.Duration) 
 // BenchmarkRelay is one packet through the deciding part alone: read, looked
 // up, recorded, queued, delivered.
 func BenchmarkRelay(b *testing.B) {
-	c, err := newCore(Config{
-		Hosts:     []HostConfig{{Name: "server"}},
-		Balancers: []BalancerConfig{{Name: "balancer", Backends: []string{"server"}, FlowConfig: FlowConfig{Idle: time.Second}}},
+	c, err := newCore(network.Config{
+		Hosts:     []network.Host{{Name: "server"}},
+		Balancers: []network.Balancer{{Name: "balancer", Backends: []string{"server"}, Flows: network.Flows{Idle: time.Second}}},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	c.deliver = func(int, []byte) bool { return true }
 	packet := make([]byte, 40)
-	reset{src: addrNumber(c.addrs[0][0]), dst: addrNumber(c.addrs[2][0]), sport: 1000, dport: 80, flags: ACK}.write(packet)
+	reset{src: addrNumber(c.addrs[0][0]), dst: addrNumber(c.addrs[2][0]), sport: 1000, dport: 80, flags: network.ACK}.write(packet)
 	b.ReportAllocs()
 	now := int64(0)
 	for b.Loop() {
@@ -177,7 +178,7 @@ func BenchmarkRelay(b *testing.B) {
 // BenchmarkCarry asks and answers on 32 connections as fast as they go, over a
 // link of 1 ms, and reports the packets that the wire carried.
 func BenchmarkCarry(b *testing.B) {
-	n := network(b, clientServer(LinkConfig{Conditions: Conditions{Delay: time.Millisecond}}))
+	n := startNetwork(b, clientServer(network.Link{Conditions: network.Conditions{Delay: time.Millisecond}}))
 	port := echo(b, n.Host("server"), 0)
 	var wg sync.WaitGroup
 	asks := make(chan struct{})

@@ -3,31 +3,33 @@ package sandbox
 import (
 	"encoding/binary"
 	"slices"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
-// blanking is the byte in the place of one that is not to be shown.
+// blanking is written in the place of each byte that must not be shown.
 const blanking = '*'
 
-// sent is what one end of a connection sent, as far as it is kept.
+// sent holds the packets that one end of a connection sent and the record still has.
 type sent struct {
-	first    uint32 // sequence number that places count from: the SYN's, or else the first one kept
+	first    uint32 // sequence number of place 0: that of the SYN, or else of the first packet kept
 	segments []carrying
 }
 
 // carrying is a packet with payload.
 type carrying struct {
-	at      int64 // of its payload, from first
+	at      int64 // place of the payload, counted from first
 	packet  []byte
-	payload []byte // the kept beginning, within packet
+	payload []byte // the part that is kept, within packet
 	sum     int    // where in packet the checksum is
 }
 
-// blank overwrites what find finds in what was sent over TCP.
+// blank overwrites the places that find returns for the bytes sent over TCP.
 func (r *recorder) blank(find func(sent []byte) [][2]int) {
 	for _, s := range r.sent() {
 		slices.SortStableFunc(s.segments, func(a, b carrying) int { return int(min(max(a.at-b.at, -1), 1)) })
 		var bytes []byte
-		from, begin := 0, int64(0) // of what is joined: its first segment, and where that is
+		from, begin := 0, int64(0) // of the bytes joined so far: the index of their first segment, and its place
 		for i, seg := range s.segments {
 			if seg.at > begin+int64(len(bytes)) { // a gap
 				blankIn(s.segments[from:i], begin, find(bytes))
@@ -44,13 +46,13 @@ func (r *recorder) blank(find func(sent []byte) [][2]int) {
 	}
 }
 
-// sent is what each end of each connection sent.
+// sent returns what each end of each connection sent.
 func (r *recorder) sent() (all []*sent) {
 	type direction struct {
 		src, dst     uint32
 		sport, dport uint16
 	}
-	now := map[direction]*sent{} // of the connection that has the addresses now
+	now := map[direction]*sent{} // the connection that uses the addresses now
 	for id := r.oldest(); id <= r.count; id++ {
 		_, b := r.raw(id)
 		h, ok := parse(b)
@@ -58,7 +60,7 @@ func (r *recorder) sent() (all []*sent) {
 			continue
 		}
 		d := direction{h.src, h.dst, h.sport, h.dport}
-		s, syn := now[d], h.flags&SYN != 0
+		s, syn := now[d], h.flags&network.SYN != 0
 		if s == nil || syn && s.first != h.seq {
 			s = &sent{first: h.seq}
 			now[d] = s
@@ -75,8 +77,8 @@ func (r *recorder) sent() (all []*sent) {
 	return all
 }
 
-// blankIn overwrites the places, counted from begin, in all segments that have a
-// part of one: what was sent again, too.
+// blankIn overwrites the places, counted from begin, in every segment that holds a
+// part of one. So it overwrites retransmitted bytes too.
 func blankIn(segments []carrying, begin int64, places [][2]int) {
 	if len(places) == 0 {
 		return
@@ -101,8 +103,9 @@ func blankIn(segments []carrying, begin int64, places [][2]int) {
 	}
 }
 
-// put changes one byte of the payload, and the checksum with it. A TCP header is
-// a multiple of 4 bytes long: an even byte of the payload is the high one of a word.
+// put changes one byte of the payload and corrects the checksum. The length of a TCP
+// header is a multiple of 4 bytes, so an even byte of the payload is the high byte of
+// a word.
 func (s carrying) put(i int, c byte) {
 	old, new := uint32(s.payload[i]), uint32(c)
 	if i%2 == 0 {

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // hidden finds every place of a word.
@@ -23,7 +25,7 @@ func hidden(word string) func([]byte) [][2]int {
 
 // recorded is a record of packets.
 func recorded(snap int, packets ...[]byte) *recorder {
-	r := newRecorder(RecordConfig{Packets: 64, Snap: snap}, []string{"client", "server"})
+	r := newRecorder(network.Record{Packets: 64, Snap: snap}, []string{"client", "server"})
 	for _, b := range packets {
 		r.enter(b, 0, 0, nil, 1)
 	}
@@ -57,8 +59,12 @@ func blankedIn(t *testing.T, r *recorder, word string, packets ...[]byte) (paylo
 
 func TestBlankFollowsTheSequenceNumbers(t *testing.T) {
 	const a, b = "10.0.0.1", "10.0.0.2"
-	to := func(seq uint32, text string) []byte { return segment(t, a, b, 4000, 80, PSH|ACK, seq, 1, text) }
-	from := func(seq uint32, text string) []byte { return segment(t, b, a, 80, 4000, PSH|ACK, seq, 1, text) }
+	to := func(seq uint32, text string) []byte {
+		return segment(t, a, b, 4000, 80, network.PSH|network.ACK, seq, 1, text)
+	}
+	from := func(seq uint32, text string) []byte {
+		return segment(t, b, a, 80, 4000, network.PSH|network.ACK, seq, 1, text)
+	}
 	for _, c := range []struct {
 		name    string
 		snap    int
@@ -74,10 +80,10 @@ func TestBlankFollowsTheSequenceNumbers(t *testing.T) {
 		{"sent again, cut elsewhere", 1500, [][]byte{to(100, "K: sec"), to(103, "secret"), to(104, "ec")}, []string{"K: ***", "******", "**"}},
 		{"a gap", 1500, [][]byte{to(100, "K: sec"), to(107, "ret")}, []string{"K: sec", "ret"}},
 		{"numbers that begin again", 1500, [][]byte{to(1<<32-3, "sec"), to(0, "ret")}, []string{"***", "***"}},
-		{"after a SYN", 1500, [][]byte{segment(t, a, b, 4000, 80, SYN, 99, 0, ""), to(100, "sec"), to(103, "ret")}, []string{"", "***", "***"}},
+		{"after a SYN", 1500, [][]byte{segment(t, a, b, 4000, 80, network.SYN, 99, 0, ""), to(100, "sec"), to(103, "ret")}, []string{"", "***", "***"}},
 		{"a port used again", 1500, [][]byte{
-			segment(t, a, b, 4000, 80, SYN, 99, 0, ""), to(100, "sec"),
-			segment(t, a, b, 4000, 80, SYN, 102, 0, ""), to(103, "ret"),
+			segment(t, a, b, 4000, 80, network.SYN, 99, 0, ""), to(100, "sec"),
+			segment(t, a, b, 4000, 80, network.SYN, 102, 0, ""), to(103, "ret"),
 		}, []string{"", "sec", "", "ret"}},
 		{"a cut capture", 40 + 8, [][]byte{to(100, "K=secretandmore"), to(115, "secret")}, []string{"K=******", "******"}},
 	} {
@@ -105,7 +111,7 @@ func TestBlankWhereverASegmentEnds(t *testing.T) {
 			n := min(1+random.IntN(7), len(stream)-at)
 			back := random.IntN(at + 1)
 			for _, from := range []int{at, back} {
-				packets = append(packets, segment(t, "10.0.0.1", "10.0.0.2", 4000, 80, ACK, begin+uint32(from), 1, stream[from:at+n]))
+				packets = append(packets, segment(t, "10.0.0.1", "10.0.0.2", 4000, 80, network.ACK, begin+uint32(from), 1, stream[from:at+n]))
 				wants = append(wants, want[from:at+n])
 			}
 			at += n

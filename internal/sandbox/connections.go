@@ -1,6 +1,10 @@
 package sandbox
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/kabench/kabench/profiles/network"
+)
 
 // Connection is a TCP connection in the record.
 type Connection struct {
@@ -9,11 +13,11 @@ type Connection struct {
 	Closed Closed
 }
 
-// connections tells the connections in a record apart. Packets are added in the
-// order of their ids, which is that of sending.
+// connections separates the connections in a record from each other. Packets are
+// added in the order of their ids, in which they were sent.
 type connections struct {
 	found []*opened
-	now   map[flowKey]*opened // the connection that has the addresses now
+	now   map[flowKey]*opened // the connection that uses the addresses now
 }
 
 type opened struct {
@@ -27,7 +31,7 @@ func (c *connections) add(key flowKey, p Packet) {
 		return
 	}
 	o := c.now[key]
-	syn := p.Flags&(SYN|ACK) == SYN
+	syn := p.Flags&(network.SYN|network.ACK) == network.SYN
 	if o == nil || syn && p.Seq != o.seq {
 		if !syn {
 			return // it was opened before the record begins, or after its end
@@ -39,10 +43,10 @@ func (c *connections) add(key flowKey, p Packet) {
 	o.add(p)
 }
 
-func (c *connections) told() []Connection {
-	told := make([]Connection, len(c.found))
+func (c *connections) list() []Connection {
+	list := make([]Connection, len(c.found))
 	for i, o := range c.found {
-		told[i] = Connection{From: o.from, Client: o.client, Closed: o.closed}
+		list[i] = Connection{From: o.from, Client: o.client, Closed: o.closed}
 	}
-	return told
+	return list
 }

@@ -4,22 +4,24 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
-// maxFrames bounds the packets on the way, all links together (100 MB at 1500
-// bytes). Further ones are dropped as queue_full.
+// maxFrames bounds the packets in flight on all links together (100 MB at 1500
+// bytes). Further packets are dropped as queue_full.
 const maxFrames = 1 << 16
 
-// core decides what becomes of each packet. It has no clock, no device and no
-// goroutine: it is told the time, takes packets with receive, and gives those
-// whose time has come to deliver.
+// core decides what happens to each packet. It has no clock, no device and no
+// goroutine: its methods are given the time, receive takes packets in, and advance
+// calls deliver for the packets that are due.
 type core struct {
-	cfg    Config
-	names  []string // of the nodes: hosts first, the client before all, then balancers
+	cfg    network.Config
+	names  []string // of the nodes: the client, the other hosts, the balancers
 	hosts  int      // how many of the nodes are hosts
 	addrs  [][]netip.Addr
 	byAddr map[uint32]int // node
-	behind []*balancer    // by node: the balancer it is a backend of
+	behind []*balancer    // by node: the balancer whose backend it is
 	at     []*balancer    // by node: the balancer it is
 	links  []*link
 	hops   [][]*hop // from, to
@@ -35,9 +37,10 @@ type core struct {
 }
 
 // newCore makes the network of cfg, which must be valid.
-func newCore(cfg Config) (*core, error) {
+func newCore(cfg network.Config) (*core, error) {
+	cfg = cfg.WithDefaults()
 	c := &core{cfg: cfg, byAddr: map[uint32]int{}}
-	for _, h := range cfg.hosts() {
+	for _, h := range cfg.Hosts {
 		c.node(h.Name)
 	}
 	c.hosts = len(c.names)
@@ -59,10 +62,10 @@ func newCore(cfg Config) (*core, error) {
 			return nil, err
 		}
 	}
-	for from := range n { // hosts without a link of their own are joined by a perfect one
+	for from := range n { // hosts without a link of their own get a perfect one
 		for to := range from {
 			if c.hops[from][to] == nil {
-				c.join(&link{ends: [2]int{from, to}}, Conditions{}, Conditions{})
+				c.join(&link{ends: [2]int{from, to}}, network.Conditions{}, network.Conditions{})
 			}
 		}
 	}
@@ -88,7 +91,7 @@ func (c *core) find(name string) (int, error) {
 	return 0, fmt.Errorf("there is no host or balancer %q; there are %q", name, c.names)
 }
 
-func (c *core) addLink(cfg LinkConfig) error {
+func (c *core) addLink(cfg network.Link) error {
 	l := &link{by: c.rec.name(cfg.Name())}
 	for i, name := range cfg.Between {
 		node, err := c.find(name)
@@ -131,7 +134,8 @@ func (c *core) addLink(cfg LinkConfig) error {
 	return nil
 }
 
-// address is the first address of a host or balancer, or an address as such.
+// address returns the first address of a host or balancer, or the address that name
+// itself is.
 func (c *core) address(name string) (uint32, error) {
 	if name == "" {
 		return 0, nil
@@ -146,11 +150,11 @@ func (c *core) address(name string) (uint32, error) {
 	return addrNumber(c.addrs[node][0]), nil
 }
 
-func (c *core) join(l *link, there, back Conditions) {
+func (c *core) join(l *link, there, back network.Conditions) {
 	a, b := l.ends[0], l.ends[1]
-	newOne := func(from, to int, cond Conditions) *hop {
+	newOne := func(from, to int, cond network.Conditions) *hop {
 		random := rand.New(rand.NewPCG(c.cfg.Seed, uint64(from)<<32|uint64(to)))
-		h := newHop(l, from, to, cond, c.cfg.mtu(), random)
+		h := newHop(l, from, to, cond, c.cfg.MTU, random)
 		c.hops[from][to] = h
 		c.all = append(c.all, h)
 		return h
@@ -159,7 +163,7 @@ func (c *core) join(l *link, there, back Conditions) {
 	c.links = append(c.links, l)
 }
 
-// frame is an empty frame, nil when there are too many on the way.
+// frame returns an empty frame, or nil when too many packets are in flight.
 func (c *core) frame() *frame {
 	if n := len(c.free); n > 0 {
 		f := c.free[n-1]
@@ -170,31 +174,31 @@ func (c *core) frame() *frame {
 		return nil
 	}
 	c.made++
-	return &frame{buf: make([]byte, c.cfg.mtu())}
+	return &frame{buf: make([]byte, c.cfg.MTU)}
 }
 
-// overflow records the packet in f, for which there was no frame to spare; f
-// stays the caller's.
+// overflow records the packet in f as dropped, because no further frame could be
+// made. The caller keeps f.
 func (c *core) overflow(f *frame, from int, now int64) {
-	c.rec.settle(c.rec.enter(f.bytes(), from, 0, nil, now), FateQueueFull, 0, now)
+	c.rec.setFate(c.rec.enter(f.bytes(), from, 0, nil, now), FateQueueFull, 0, now)
 }
 
 func (c *core) release(f *frame) { c.free = append(c.free, f) }
 
-// drop ends the way of f.
+// drop records why f goes no further.
 func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
-	c.rec.settle(f.id, fate, by, now)
+	c.rec.setFate(f.id, fate, by, now)
 	c.release(f)
 }
 
-// receive takes the packet in f from host node from, after everything that was
-// due before it.
+// receive takes in the packet in f, which the host from has sent. First it does
+// everything that was due earlier.
 func (c *core) receive(f *frame, from int, now int64) {
 	c.advance(now)
 	var ok bool
 	f.h, ok = parse(f.bytes())
 	if ok && f.h.end > f.n {
-		ok = false // its header promises more than there is
+		ok = false // its header states more bytes than the packet has
 	}
 	if !ok {
 		f.id = c.rec.enter(f.bytes(), from, 0, nil, now)
@@ -220,8 +224,8 @@ func (c *core) receive(f *frame, from int, now int64) {
 	c.enter(c.hops[from][to], f, now)
 }
 
-// connectionKey is what a packet is looked up by: the connection as the client
-// sees it. b is the balancer that it will come back through, or nil.
+// connectionKey returns the key under which the record finds a packet: the connection
+// as the client sees it. b is the balancer through which it will come back, or nil.
 func (c *core) connectionKey(h *header, b *balancer) flowKey {
 	if b != nil {
 		return keyOf(b.addr, h.sport, h.dst, h.dport)
@@ -229,14 +233,15 @@ func (c *core) connectionKey(h *header, b *balancer) flowKey {
 	return h.key()
 }
 
-// enter puts f onto a hop, if the link's rules, memory and luck let it.
+// enter puts f onto a hop, unless a rule, the link's memory of flows, loss or the
+// queue stops it.
 func (c *core) enter(h *hop, f *frame, now int64) {
 	l := h.link
 	for _, r := range l.rules {
 		if !r.strikes(&f.h, h.from) {
 			continue
 		}
-		if r.cfg.Do == ActionDrop {
+		if r.cfg.Do == network.ActionDrop {
 			c.drop(f, FateDropped, r.by, now)
 			return
 		}
@@ -259,19 +264,19 @@ func (c *core) push(h *hop, f *frame, now int64) {
 	}
 }
 
-// remember passes f by the link's memory of flows; false: it stopped f.
+// remember updates the link's memory of flows with f; false: f goes no further.
 func (c *core) remember(h *hop, f *frame, now int64) bool {
 	l := h.link
 	key := f.h.key()
 	fl := l.flows.find(key, now)
 	if fl == nil {
-		if f.h.flags&(SYN|ACK) != SYN {
+		if f.h.flags&(network.SYN|network.ACK) != network.SYN {
 			switch l.cfg.Unknown {
-			case UnknownDrop:
+			case network.UnknownDrop:
 				c.drop(f, FateForgotten, l.by, now)
 				return false
-			case UnknownRST:
-				c.resetBy(h, f, RSTToSender, l.by, now)
+			case network.UnknownRST:
+				c.resetBy(h, f, network.RSTToSender, l.by, now)
 				return false
 			}
 		}
@@ -285,19 +290,19 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 	return true
 }
 
-// resetBy swallows f, which is about to enter h, and sends RSTs in its place.
-func (c *core) resetBy(h *hop, f *frame, to RSTTo, by uint16, now int64) {
+// resetBy drops f, which is about to enter h, and sends RSTs in its place.
+func (c *core) resetBy(h *hop, f *frame, to network.RSTTo, by uint16, now int64) {
 	fh := f.h
 	c.drop(f, FateAnswered, by, now)
-	if r, ok := answerTo(&fh); ok && to != RSTToReceiver {
+	if r, ok := answerTo(&fh); ok && to != network.RSTToReceiver {
 		c.inject(h.reverse(), r, by, now)
 	}
-	if to != RSTToSender {
+	if to != network.RSTToSender {
 		c.inject(h, inPlaceOf(&fh), by, now)
 	}
 }
 
-// inject sends a RST along h that no host sent.
+// inject sends a RST of the wire's own over h.
 func (c *core) inject(h *hop, r reset, by uint16, now int64) {
 	f := c.frame()
 	if f == nil {
@@ -315,7 +320,7 @@ func (c *core) inject(h *hop, r reset, by uint16, now int64) {
 	c.push(h, f, now)
 }
 
-// next is when advance has something to do again.
+// next returns when advance has something to do again.
 func (c *core) next() int64 {
 	next := int64(never)
 	for _, h := range c.all {
@@ -332,30 +337,29 @@ func (c *core) next() int64 {
 	return next
 }
 
-// advance does everything that is due at now, in the order in which it was due:
-// when we are late, what a middlebox remembers and forgets is what it would have
-// been on time.
+// advance does everything that is due by now, in the order in which it was due. So a
+// middlebox remembers and forgets the same flows when the wire is late.
 func (c *core) advance(now int64) {
 	for {
 		at := min(c.earliest().due(), now)
 		c.expire(at) // which may send a RST
 		h := c.earliest()
-		if h.due() > at { // and so at is now
+		if h.due() > at { // at is now, then
 			return
 		}
 		f := h.pop()
 		if b := c.at[h.to]; b != nil {
-			b.pass(c, f, h, f.due) // our lateness here must not add up
+			b.pass(c, f, h, f.due) // with the due time, so that delays of the wire do not add up
 			continue
 		}
 		c.hand(f, h.to, now)
 	}
 }
 
-// noHop is a hop on which there is never a packet.
+// noHop is a hop that never has a packet.
 var noHop hop
 
-// earliest is the hop whose first packet leaves before those of all others.
+// earliest returns the hop whose first packet leaves first.
 func (c *core) earliest() *hop {
 	first := &noHop
 	for _, h := range c.all {
@@ -366,7 +370,7 @@ func (c *core) earliest() *hop {
 	return first
 }
 
-// hand gives f to the host node.
+// hand delivers f to the host node.
 func (c *core) hand(f *frame, node int, now int64) {
 	c.late.add(now - f.due)
 	if c.deliver(node, f.bytes()) {
@@ -377,7 +381,8 @@ func (c *core) hand(f *frame, node int, now int64) {
 	c.drop(f, FateRefused, 0, now)
 }
 
-// expire forgets flows whose idle time is over, and says so where it should.
+// expire forgets flows that have been idle for too long, and sends RSTs where the
+// network says so.
 func (c *core) expire(now int64) {
 	for _, l := range c.links {
 		for l.flows != nil {
@@ -385,7 +390,7 @@ func (c *core) expire(now int64) {
 			if !ok {
 				break
 			}
-			if l.cfg.AtExpiry == ExpiryRST {
+			if l.cfg.AtExpiry == network.ExpiryRST {
 				there, back := l.hops[0], l.hops[1]
 				if int(f.from) != l.ends[0] {
 					there, back = back, there
@@ -399,23 +404,23 @@ func (c *core) expire(now int64) {
 	}
 }
 
-// resetEnds sends both ends of a forgotten flow the RST that they take for one
-// of their peer's; there leads to side 1 of the key, back to side 0.
+// resetEnds sends a RST to both ends of a forgotten flow, in the name of the peer.
+// there leads to side 1 of the key, back to side 0.
 func (c *core) resetEnds(f *flow, there, back *hop, by uint16, now int64) {
 	if f.closing {
-		return // both ends know
+		return // both ends are closing it
 	}
 	k := &f.key
 	if f.heard[0] {
-		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: RST}, by, now)
+		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: network.RST}, by, now)
 	}
 	if f.heard[1] {
-		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: RST}, by, now)
+		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: network.RST}, by, now)
 	}
 }
 
-// throughBalancer is what the connection between a and b is looked up by when
-// one of them is a backend: the connection as the client sees it.
+// throughBalancer returns the key under which the record finds the connection between
+// a and b when one of them is a backend: the connection as the client sees it.
 func (c *core) throughBalancer(a, b netip.AddrPort) flowKey {
 	end := func(e netip.AddrPort) (uint32, uint16) {
 		addr := addrNumber(e.Addr())

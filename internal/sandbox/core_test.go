@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 func number(addr string) uint32 { return addrNumber(netip.MustParseAddr(addr)) }
@@ -24,7 +26,7 @@ type delivered struct {
 	h    header
 }
 
-func newWireTest(t *testing.T, cfg Config) *wireTest {
+func newWireTest(t *testing.T, cfg network.Config) *wireTest {
 	t.Helper()
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
@@ -47,7 +49,7 @@ func newWireTest(t *testing.T, cfg Config) *wireTest {
 }
 
 // send sends a TCP packet of n bytes of payload from one node to another.
-func (w *wireTest) send(from, to string, sport, dport uint16, flags Flags, seq, ack uint32, n int) {
+func (w *wireTest) send(from, to string, sport, dport uint16, flags network.Flags, seq, ack uint32, n int) {
 	w.t.Helper()
 	a, err := w.find(from)
 	if err != nil {
@@ -85,20 +87,20 @@ func (w *wireTest) fates() []Fate {
 	return fates
 }
 
-func clientServer(l LinkConfig) Config {
+func clientServer(l network.Link) network.Config {
 	l.Between = [2]string{"client", "server"}
-	return Config{Hosts: []HostConfig{{Name: "server"}}, Links: []LinkConfig{l}}
+	return network.Config{Hosts: []network.Host{{Name: "server"}}, Links: []network.Link{l}}
 }
 
 func TestDelayIsOneWayAndKeepsOrder(t *testing.T) {
-	w := newWireTest(t, clientServer(LinkConfig{
-		Conditions: Conditions{Delay: 5 * time.Millisecond, Jitter: 3 * time.Millisecond},
-		Back:       &Conditions{Delay: 7 * time.Millisecond},
+	w := newWireTest(t, clientServer(network.Link{
+		Conditions: network.Conditions{Delay: 5 * time.Millisecond, Jitter: 3 * time.Millisecond},
+		Back:       &network.Conditions{Delay: 7 * time.Millisecond},
 	}))
 	for i := range uint32(100) {
-		w.send("client", "server", 1, 80, ACK, i, 0, 0)
+		w.send("client", "server", 1, 80, network.ACK, i, 0, 0)
 	}
-	w.send("server", "client", 80, 1, ACK, 0, 0, 0)
+	w.send("server", "client", 80, 1, network.ACK, 0, 0, 0)
 	seen := w.pass(time.Second)
 	if len(seen) != 101 {
 		t.Fatalf("%d packets arrived, want 101", len(seen))
@@ -119,9 +121,9 @@ func TestDelayIsOneWayAndKeepsOrder(t *testing.T) {
 }
 
 func TestBandwidthTakesTimeAndItsQueueIsLimited(t *testing.T) {
-	w := newWireTest(t, clientServer(LinkConfig{Conditions: Conditions{Bandwidth: 8e6, Queue: 3000}})) // 1 µs per byte
+	w := newWireTest(t, clientServer(network.Link{Conditions: network.Conditions{Bandwidth: 8e6, Queue: 3000}})) // 1 µs per byte
 	for range 5 {
-		w.send("client", "server", 1, 80, ACK, 0, 0, 960) // 1000 bytes
+		w.send("client", "server", 1, 80, network.ACK, 0, 0, 960) // 1000 bytes
 	}
 	var at []time.Duration
 	for _, d := range w.pass(time.Second) {
@@ -137,11 +139,11 @@ func TestBandwidthTakesTimeAndItsQueueIsLimited(t *testing.T) {
 
 func TestLossIsSeededAndOfItsShare(t *testing.T) {
 	run := func(seed uint64) []Fate {
-		cfg := clientServer(LinkConfig{Conditions: Conditions{Loss: .25}})
+		cfg := clientServer(network.Link{Conditions: network.Conditions{Loss: .25}})
 		cfg.Seed = seed
 		w := newWireTest(t, cfg)
 		for range 4000 {
-			w.send("client", "server", 1, 80, ACK, 0, 0, 0)
+			w.send("client", "server", 1, 80, network.ACK, 0, 0, 0)
 		}
 		return w.fates()
 	}
@@ -167,32 +169,32 @@ func TestRules(t *testing.T) {
 	D, A, P := FateDelivered, FateAnswered, FateDropped
 	for _, c := range []struct {
 		name string
-		rule RuleConfig
+		rule network.Rule
 		want []Fate // of SYN, SYN-ACK, ACK, request, request
 	}{
-		{"everything", RuleConfig{}, []Fate{P, P, P, P, P}},
-		{"one direction", RuleConfig{From: "server"}, []Fate{D, P, D, D, D}},
-		{"flags", RuleConfig{Flags: SYN, NotFlags: ACK}, []Fate{P, D, D, D, D}},
-		{"data", RuleConfig{Data: true}, []Fate{D, D, D, P, P}},
-		{"the third packet", RuleConfig{Skip: 2, Times: 1}, []Fate{D, D, P, D, D}},
-		{"the second of a connection", RuleConfig{Skip: 1, Times: 1, PerConnection: true}, []Fate{D, P, D, D, D}},
-		{"port and host", RuleConfig{Src: "client", DstPort: 80, Times: 2}, []Fate{P, D, P, D, D}},
-		{"another port", RuleConfig{DstPort: 81}, []Fate{D, D, D, D, D}},
-		{"another host", RuleConfig{Dst: "10.77.0.9"}, []Fate{D, D, D, D, D}},
-		{"asleep until its event", RuleConfig{After: "cut"}, []Fate{D, D, D, D, P}},
-		{"ended by its event", RuleConfig{Until: "cut"}, []Fate{P, P, P, P, D}},
-		{"rst", RuleConfig{Data: true, Do: ActionRST}, []Fate{D, D, D, A, A}},
+		{"everything", network.Rule{}, []Fate{P, P, P, P, P}},
+		{"one direction", network.Rule{From: "server"}, []Fate{D, P, D, D, D}},
+		{"flags", network.Rule{Flags: network.SYN, NotFlags: network.ACK}, []Fate{P, D, D, D, D}},
+		{"data", network.Rule{Data: true}, []Fate{D, D, D, P, P}},
+		{"the third packet", network.Rule{Skip: 2, Times: 1}, []Fate{D, D, P, D, D}},
+		{"the second of a connection", network.Rule{Skip: 1, Times: 1, PerConnection: true}, []Fate{D, P, D, D, D}},
+		{"port and host", network.Rule{Src: "client", DstPort: 80, Times: 2}, []Fate{P, D, P, D, D}},
+		{"another port", network.Rule{DstPort: 81}, []Fate{D, D, D, D, D}},
+		{"another host", network.Rule{Dst: "10.77.0.9"}, []Fate{D, D, D, D, D}},
+		{"asleep until its event", network.Rule{After: "cut"}, []Fate{D, D, D, D, P}},
+		{"ended by its event", network.Rule{Until: "cut"}, []Fate{P, P, P, P, D}},
+		{"rst", network.Rule{Data: true, Do: network.ActionRST}, []Fate{D, D, D, A, A}},
 	} {
-		w := newWireTest(t, clientServer(LinkConfig{Rules: []RuleConfig{c.rule}}))
-		w.send("client", "server", 1, 80, SYN, 100, 0, 0)
-		w.send("server", "client", 80, 1, SYN|ACK, 200, 101, 0)
-		w.send("client", "server", 1, 80, ACK, 101, 201, 0)
-		w.send("client", "server", 1, 80, PSH|ACK, 101, 201, 10)
+		w := newWireTest(t, clientServer(network.Link{Rules: []network.Rule{c.rule}}))
+		w.send("client", "server", 1, 80, network.SYN, 100, 0, 0)
+		w.send("server", "client", 80, 1, network.SYN|network.ACK, 200, 101, 0)
+		w.send("client", "server", 1, 80, network.ACK, 101, 201, 0)
+		w.send("client", "server", 1, 80, network.PSH|network.ACK, 101, 201, 10)
 		cares := w.links[0].rules[0].event("cut")
 		if want := c.rule.After+c.rule.Until != ""; cares != want {
 			t.Errorf("%s: the rule cares for its event: %v", c.name, cares)
 		}
-		w.send("client", "server", 1, 80, PSH|ACK, 101, 201, 10)
+		w.send("client", "server", 1, 80, network.PSH|network.ACK, 101, 201, 10)
 		var got []Fate
 		for id := uint64(1); id <= w.rec.count; id++ {
 			if p := w.rec.packet(id); !p.ByLink() {
@@ -206,17 +208,17 @@ func TestRules(t *testing.T) {
 }
 
 func TestRSTOfARuleStandsWhereItsReceiverExpectsIt(t *testing.T) {
-	w := newWireTest(t, clientServer(LinkConfig{
-		Conditions: Conditions{Delay: time.Millisecond},
-		Rules:      []RuleConfig{{Data: true, Do: ActionRST, To: RSTToBoth}},
+	w := newWireTest(t, clientServer(network.Link{
+		Conditions: network.Conditions{Delay: time.Millisecond},
+		Rules:      []network.Rule{{Data: true, Do: network.ActionRST, To: network.RSTToBoth}},
 	}))
-	w.send("client", "server", 1, 80, PSH|ACK, 101, 201, 10)
+	w.send("client", "server", 1, 80, network.PSH|network.ACK, 101, 201, 10)
 	seen := w.pass(time.Second)
 	if len(seen) != 2 {
 		t.Fatalf("%d packets, want a RST to each end", len(seen))
 	}
 	for _, d := range seen {
-		if d.at != time.Millisecond || d.h.flags&RST == 0 {
+		if d.at != time.Millisecond || d.h.flags&network.RST == 0 {
 			t.Errorf("%v to %s after %v; want a RST after 1ms", d.h.flags, d.node, d.at)
 		}
 		want := uint32(201) // what the client expects of the server
@@ -233,23 +235,23 @@ func TestFlowsAreForgotten(t *testing.T) {
 	const idle = 10 * time.Second
 	for _, c := range []struct {
 		name  string
-		flows FlowConfig
+		flows network.Flows
 		wait  time.Duration
 		fate  Fate // of the data after the wait
 		rsts  int  // made by the link, in all
 	}{
-		{"before its time it passes", FlowConfig{Idle: idle, Unknown: UnknownDrop}, idle - 1, FateDelivered, 0},
-		{"then it is dropped", FlowConfig{Idle: idle, Unknown: UnknownDrop}, idle, FateForgotten, 0},
-		{"or reset", FlowConfig{Idle: idle, Unknown: UnknownRST}, idle, FateAnswered, 1},
-		{"or taken up again", FlowConfig{Idle: idle}, idle, FateDelivered, 0},
-		{"or both ends hear of it", FlowConfig{Idle: idle, Unknown: UnknownDrop, AtExpiry: ExpiryRST}, idle, FateForgotten, 2},
-		{"a lifetime ends it too", FlowConfig{Lifetime: 60 * time.Second, Unknown: UnknownDrop}, 60 * time.Second, FateForgotten, 0},
+		{"before its time it passes", network.Flows{Idle: idle, Unknown: network.UnknownDrop}, idle - 1, FateDelivered, 0},
+		{"then it is dropped", network.Flows{Idle: idle, Unknown: network.UnknownDrop}, idle, FateForgotten, 0},
+		{"or reset", network.Flows{Idle: idle, Unknown: network.UnknownRST}, idle, FateAnswered, 1},
+		{"or taken up again", network.Flows{Idle: idle}, idle, FateDelivered, 0},
+		{"or both ends hear of it", network.Flows{Idle: idle, Unknown: network.UnknownDrop, AtExpiry: network.ExpiryRST}, idle, FateForgotten, 2},
+		{"a lifetime ends it too", network.Flows{Lifetime: 60 * time.Second, Unknown: network.UnknownDrop}, 60 * time.Second, FateForgotten, 0},
 	} {
-		w := newWireTest(t, clientServer(LinkConfig{Flows: &c.flows}))
-		w.send("client", "server", 1, 80, SYN, 100, 0, 0)
-		w.send("server", "client", 80, 1, SYN|ACK, 200, 101, 0)
+		w := newWireTest(t, clientServer(network.Link{Flows: &c.flows}))
+		w.send("client", "server", 1, 80, network.SYN, 100, 0, 0)
+		w.send("server", "client", 80, 1, network.SYN|network.ACK, 200, 101, 0)
 		w.pass(c.wait)
-		w.send("client", "server", 1, 80, PSH|ACK, 101, 201, 10)
+		w.send("client", "server", 1, 80, network.PSH|network.ACK, 101, 201, 10)
 		w.pass(time.Second)
 		rsts := 0
 		var fate Fate
@@ -270,9 +272,9 @@ func TestFlowsAreForgotten(t *testing.T) {
 	}
 }
 
-func balanced(b BalancerConfig) Config {
+func balanced(b network.Balancer) network.Config {
 	b.Name, b.Backends = "vip", []string{"server1", "server2"}
-	return Config{Hosts: []HostConfig{{Name: "server1"}, {Name: "server2"}}, Balancers: []BalancerConfig{b}}
+	return network.Config{Hosts: []network.Host{{Name: "server1"}, {Name: "server2"}}, Balancers: []network.Balancer{b}}
 }
 
 func TestBalancerChoosesAndForgets(t *testing.T) {
@@ -280,35 +282,35 @@ func TestBalancerChoosesAndForgets(t *testing.T) {
 	same, other, none := "same", "other", "none"
 	for _, c := range []struct {
 		name string
-		cfg  BalancerConfig
+		cfg  network.Balancer
 		wait time.Duration
 		want string // where the data goes after the wait
 		rst  bool   // by the balancer, to the client
 	}{
-		{"known", BalancerConfig{Choose: RoundRobin, FlowConfig: FlowConfig{Idle: idle}}, idle / 2, same, false},
-		{"hash after the entry is gone", BalancerConfig{FlowConfig: FlowConfig{Idle: idle}}, idle, same, false},
-		{"round robin after the entry is gone", BalancerConfig{Choose: RoundRobin, FlowConfig: FlowConfig{Idle: idle}}, idle, other, false},
-		{"rst after the entry is gone", BalancerConfig{FlowConfig: FlowConfig{Idle: idle, Unknown: UnknownRST}}, idle, none, true},
-		{"drop after the entry is gone", BalancerConfig{FlowConfig: FlowConfig{Idle: idle, Unknown: UnknownDrop}}, idle, none, false},
+		{"known", network.Balancer{Choose: network.RoundRobin, Flows: network.Flows{Idle: idle}}, idle / 2, same, false},
+		{"hash after the entry is gone", network.Balancer{Flows: network.Flows{Idle: idle}}, idle, same, false},
+		{"round robin after the entry is gone", network.Balancer{Choose: network.RoundRobin, Flows: network.Flows{Idle: idle}}, idle, other, false},
+		{"rst after the entry is gone", network.Balancer{Flows: network.Flows{Idle: idle, Unknown: network.UnknownRST}}, idle, none, true},
+		{"drop after the entry is gone", network.Balancer{Flows: network.Flows{Idle: idle, Unknown: network.UnknownDrop}}, idle, none, false},
 	} {
 		w := newWireTest(t, balanced(c.cfg))
-		w.send("client", "vip", 1000, 80, SYN, 100, 0, 0)
+		w.send("client", "vip", 1000, 80, network.SYN, 100, 0, 0)
 		seen := w.pass(0)
 		if len(seen) != 1 || seen[0].h.dst != addrNumber(w.addrs[nodeOf(t, w.core, seen[0].node)][0]) {
 			t.Fatalf("%s: the SYN: %+v", c.name, seen)
 		}
 		first := seen[0].node
-		w.send(first, "client", 80, 1000, SYN|ACK, 200, 101, 0)
+		w.send(first, "client", 80, 1000, network.SYN|network.ACK, 200, 101, 0)
 		if seen := w.pass(0); len(seen) != 1 || seen[0].node != "client" || seen[0].h.src != number("10.77.0.4") {
 			t.Fatalf("%s: the answer must come from the balancer's address: %+v", c.name, seen)
 		}
 		w.pass(c.wait)
-		w.send("client", "vip", 1000, 80, PSH|ACK, 101, 201, 10)
+		w.send("client", "vip", 1000, 80, network.PSH|network.ACK, 101, 201, 10)
 		got, rst := none, false
 		for _, d := range w.pass(0) {
 			switch {
 			case d.node == "client":
-				rst = d.h.flags == RST && d.h.seq == 201 && d.h.src == number("10.77.0.4")
+				rst = d.h.flags == network.RST && d.h.seq == 201 && d.h.src == number("10.77.0.4")
 			case d.node == first:
 				got = same
 			default:
@@ -335,10 +337,10 @@ func nodeOf(t *testing.T, c *core, name string) int {
 }
 
 func TestBalancerHashUsesAllBackendsAndKeepsToThem(t *testing.T) {
-	w := newWireTest(t, balanced(BalancerConfig{}))
+	w := newWireTest(t, balanced(network.Balancer{}))
 	counts := map[string]int{}
 	for port := range uint16(200) {
-		w.send("client", "vip", 1000+port, 80, SYN, 1, 0, 0)
+		w.send("client", "vip", 1000+port, 80, network.SYN, 1, 0, 0)
 		for _, d := range w.pass(0) {
 			counts[d.node]++
 		}
@@ -349,12 +351,12 @@ func TestBalancerHashUsesAllBackendsAndKeepsToThem(t *testing.T) {
 }
 
 func TestBackendIsReachedAroundItsBalancer(t *testing.T) {
-	w := newWireTest(t, balanced(BalancerConfig{FlowConfig: FlowConfig{Unknown: UnknownDrop}}))
-	w.send("client", "server1", 1000, 80, SYN, 1, 0, 0)
-	w.send("server1", "client", 80, 1000, SYN|ACK, 1, 2, 0)
-	w.send("server2", "client", 2000, 80, SYN, 1, 0, 0)
-	w.send("client", "server2", 80, 2000, SYN|ACK, 1, 2, 0)
-	w.send("server2", "client", 2000, 80, ACK, 2, 2, 0)
+	w := newWireTest(t, balanced(network.Balancer{Flows: network.Flows{Unknown: network.UnknownDrop}}))
+	w.send("client", "server1", 1000, 80, network.SYN, 1, 0, 0)
+	w.send("server1", "client", 80, 1000, network.SYN|network.ACK, 1, 2, 0)
+	w.send("server2", "client", 2000, 80, network.SYN, 1, 0, 0)
+	w.send("client", "server2", 80, 2000, network.SYN|network.ACK, 1, 2, 0)
+	w.send("server2", "client", 2000, 80, network.ACK, 2, 2, 0)
 	for i, f := range w.fates() {
 		if f != FateDelivered {
 			t.Errorf("packet %d: %v", i+1, f)
@@ -368,12 +370,12 @@ func TestBackendIsReachedAroundItsBalancer(t *testing.T) {
 }
 
 func TestLateDelaysDoNotAddUpBehindABalancer(t *testing.T) {
-	cfg := balanced(BalancerConfig{})
+	cfg := balanced(network.Balancer{})
 	for _, name := range []string{"client", "server1", "server2"} {
-		cfg.Links = append(cfg.Links, LinkConfig{Between: [2]string{name, "vip"}, Conditions: Conditions{Delay: time.Millisecond}})
+		cfg.Links = append(cfg.Links, network.Link{Between: [2]string{name, "vip"}, Conditions: network.Conditions{Delay: time.Millisecond}})
 	}
 	w := newWireTest(t, cfg)
-	w.send("client", "vip", 1000, 80, SYN, 1, 0, 0)
+	w.send("client", "vip", 1000, 80, network.SYN, 1, 0, 0)
 	w.now = int64(1500 * time.Microsecond) // half a millisecond late at the balancer
 	w.advance(w.now)
 	if seen := w.pass(time.Second); len(seen) != 1 || seen[0].at != 2*time.Millisecond {
@@ -386,19 +388,19 @@ func TestALateWireDecidesAsOneOnTime(t *testing.T) {
 	const ms = time.Millisecond
 	sleep := func(w *wireTest, d time.Duration) { w.now += int64(d) } // nothing is looked at
 	for name, c := range map[string]struct {
-		cfg  Config
+		cfg  network.Config
 		wait func(w *wireTest, late bool)
 	}{
 		// A packet that reaches the balancer 50 ms before the flow is forgotten, and
 		// is met when that time is over too.
-		"before a balancer": {Config{
-			Hosts:     []HostConfig{{Name: "server"}},
-			Balancers: []BalancerConfig{{Name: "lb", Backends: []string{"server"}, FlowConfig: FlowConfig{Idle: time.Second, Unknown: UnknownRST}}},
-			Links:     []LinkConfig{{Between: [2]string{"client", "lb"}, Conditions: Conditions{Delay: 100 * ms}}},
+		"before a balancer": {network.Config{
+			Hosts:     []network.Host{{Name: "server"}},
+			Balancers: []network.Balancer{{Name: "lb", Backends: []string{"server"}, Flows: network.Flows{Idle: time.Second, Unknown: network.UnknownRST}}},
+			Links:     []network.Link{{Between: [2]string{"client", "lb"}, Conditions: network.Conditions{Delay: 100 * ms}}},
 		}, func(w *wireTest, late bool) {
-			w.send("client", "lb", 1, 80, SYN, 0, 0, 0)
+			w.send("client", "lb", 1, 80, network.SYN, 0, 0, 0)
 			w.pass(950 * ms)
-			w.send("client", "lb", 1, 80, ACK, 1, 1, 10)
+			w.send("client", "lb", 1, 80, network.ACK, 1, 1, 10)
 			if late {
 				sleep(w, 400*ms)
 			} else {
@@ -406,15 +408,15 @@ func TestALateWireDecidesAsOneOnTime(t *testing.T) {
 			}
 		}},
 		// A flow that is over, and a packet on it that is met first.
-		"after an expiry": {clientServer(LinkConfig{Flows: &FlowConfig{Idle: time.Second, AtExpiry: ExpiryRST, Unknown: UnknownDrop}}),
+		"after an expiry": {clientServer(network.Link{Flows: &network.Flows{Idle: time.Second, AtExpiry: network.ExpiryRST, Unknown: network.UnknownDrop}}),
 			func(w *wireTest, late bool) {
-				w.send("client", "server", 1, 80, SYN, 0, 0, 0)
+				w.send("client", "server", 1, 80, network.SYN, 0, 0, 0)
 				if late {
 					sleep(w, 1100*ms)
 				} else {
 					w.pass(1100 * ms)
 				}
-				w.send("client", "server", 1, 80, ACK, 1, 1, 10)
+				w.send("client", "server", 1, 80, network.ACK, 1, 1, 10)
 			}},
 	} {
 		var told [2][]string
@@ -434,10 +436,10 @@ func TestALateWireDecidesAsOneOnTime(t *testing.T) {
 }
 
 func TestRecordKeepsTheLastAndCounts(t *testing.T) {
-	cfg := clientServer(LinkConfig{})
+	cfg := clientServer(network.Link{})
 	w := newWireTest(t, cfg)
 	for i := range uint32(5000) {
-		w.send("client", "server", 1, 80, ACK, i, 0, 0)
+		w.send("client", "server", 1, 80, network.ACK, i, 0, 0)
 	}
 	key := keyOf(number("10.77.0.1"), 1, number("10.77.0.2"), 80)
 	all, three := w.rec.connection(key, 0), w.rec.connection(key, 3)
@@ -450,8 +452,8 @@ func TestRecordKeepsTheLastAndCounts(t *testing.T) {
 }
 
 func TestGarbageIsNotCarried(t *testing.T) {
-	w := newWireTest(t, clientServer(LinkConfig{}))
-	for _, b := range [][]byte{{0x60, 0, 0}, {0x45}, make([]byte, 40), segment(t, "10.77.0.1", "10.9.9.9", 1, 2, SYN, 0, 0, "")} {
+	w := newWireTest(t, clientServer(network.Link{}))
+	for _, b := range [][]byte{{0x60, 0, 0}, {0x45}, make([]byte, 40), segment(t, "10.77.0.1", "10.9.9.9", 1, 2, network.SYN, 0, 0, "")} {
 		f := w.frame()
 		f.n = copy(f.buf, b)
 		w.receive(f, 0, 0)
@@ -488,18 +490,18 @@ func TestLatenessQuantiles(t *testing.T) {
 // have: nothing may panic, every packet must meet one fate, and every frame must
 // come back.
 func FuzzCore(f *testing.F) {
-	f.Add(uint8(0), uint16(3), segment(f, "10.77.0.1", "10.77.0.4", 1000, 80, SYN, 1, 0, ""))
-	f.Add(uint8(1), uint16(300), segment(f, "10.77.0.2", "10.77.0.1", 80, 1000, SYN|ACK, 1, 2, ""))
-	f.Add(uint8(2), uint16(3000), segment(f, "10.77.0.3", "10.77.0.1", 80, 1000, PSH|ACK, 1, 2, "data"))
+	f.Add(uint8(0), uint16(3), segment(f, "10.77.0.1", "10.77.0.4", 1000, 80, network.SYN, 1, 0, ""))
+	f.Add(uint8(1), uint16(300), segment(f, "10.77.0.2", "10.77.0.1", 80, 1000, network.SYN|network.ACK, 1, 2, ""))
+	f.Add(uint8(2), uint16(3000), segment(f, "10.77.0.3", "10.77.0.1", 80, 1000, network.PSH|network.ACK, 1, 2, "data"))
 	f.Add(uint8(0), uint16(0), []byte{0x45, 0, 0, 20})
 	f.Fuzz(func(t *testing.T, from uint8, gap uint16, b []byte) {
-		cfg := balanced(BalancerConfig{Choose: RoundRobin, FlowConfig: FlowConfig{Idle: time.Millisecond, AtExpiry: ExpiryRST, Unknown: Unknown(gap % 3)}})
-		cfg.Links = []LinkConfig{
+		cfg := balanced(network.Balancer{Choose: network.RoundRobin, Flows: network.Flows{Idle: time.Millisecond, AtExpiry: network.ExpiryRST, Unknown: network.Unknown(gap % 3)}})
+		cfg.Links = []network.Link{
 			{
-				Between: [2]string{"client", "vip"}, Conditions: Conditions{Delay: time.Microsecond, Jitter: time.Microsecond, Loss: .1, Bandwidth: 1e9},
-				Flows: &FlowConfig{Idle: 2 * time.Millisecond, Unknown: Unknown(gap / 3 % 3), AtExpiry: ExpiryRST},
+				Between: [2]string{"client", "vip"}, Conditions: network.Conditions{Delay: time.Microsecond, Jitter: time.Microsecond, Loss: .1, Bandwidth: 1e9},
+				Flows: &network.Flows{Idle: 2 * time.Millisecond, Unknown: network.Unknown(gap / 3 % 3), AtExpiry: network.ExpiryRST},
 			},
-			{Between: [2]string{"vip", "server1"}, Rules: []RuleConfig{{Skip: 1, PerConnection: true, Do: ActionRST, To: RSTToBoth}}},
+			{Between: [2]string{"vip", "server1"}, Rules: []network.Rule{{Skip: 1, PerConnection: true, Do: network.ActionRST, To: network.RSTToBoth}}},
 		}
 		cfg.Record.Packets = 64
 		c, err := newCore(cfg)

@@ -2,10 +2,10 @@
 // itself in a network namespace of its own ([Reexec]), makes hosts there, each
 // in a further namespace with its own ports and TCP settings ([Host]), and
 // carries every packet between them itself ([Network]). Both ends of every
-// connection are the kernel's own TCP; what lies between them is ours: delay,
-// jitter, loss and bandwidth, rules that drop or reset, middleboxes that forget
-// ([LinkConfig]), and balancers that lose their state ([BalancerConfig]).
-// Nothing of it touches the host's settings, addresses or ports.
+// connection are the kernel's own TCP. What lies between them is made by this package:
+// delay, jitter, loss and bandwidth, rules that drop or reset, middleboxes that forget
+// ([network.Link]), and balancers that lose their state ([network.Balancer]). The
+// machine's settings, addresses and ports stay untouched.
 //
 // The path of one packet:
 //
@@ -15,26 +15,25 @@
 //
 // Why TUN devices and not veth pairs with netem, conntrack and nft: those need
 // modules that many kernels lack (netem above all), they decide unseen, and
-// they keep no record. A wire in user space needs /dev/net/tun alone, needs no
-// root where that device is open to users, can be told to strike one packet of
-// one connection, and knows of every packet when it was sent, when it arrived
-// and what became of it. That record is written as packets.pcapng
-// ([Network.WritePcapng]) and answers who closed a connection, and how
-// ([ClosedBy], [Ladder]).
+// they keep no record. A wire in user space needs only /dev/net/tun, needs no root
+// where users may open that device, can drop one packet of one connection, and knows
+// of every packet when it was sent, when it arrived and what happened to it. That
+// record is written as packets.pcapng ([Network.WritePcapng]) and shows who closed a
+// connection, and how ([ClosedBy], [Ladder]).
 //
 // The deciding part (core, flowTable, rule, recorder) has no clock, device or
-// goroutine: it is told the time. wire_linux.go is the thread around it. What
-// the wire could not do in time it says itself ([Stats]).
+// goroutine: its methods are given the time. wire_linux.go is the thread around it.
+// [Stats] says how late the wire was.
 //
-// Limits: IPv4 only. Links keep the order of packets, whatever the jitter.
+// Limits: IPv4 only. Links keep the order of packets even with jitter.
 // Balancers carry TCP only, and ICMP errors about balanced connections are not
 // translated.
 //
-// It needs Linux; elsewhere [Available] says so and the rest returns
+// It needs Linux; elsewhere [Available] and all other functions return
 // [ErrNeedsLinux].
 package sandbox
 
 import "errors"
 
-// ErrNeedsLinux is returned by what only Linux can do.
+// ErrNeedsLinux is the error of functions that only Linux can do.
 var ErrNeedsLinux = errors.New("the sandbox needs Linux: its hosts are network namespaces")

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
+
 	"github.com/kabench/kabench/internal/sandbox"
 )
 
@@ -20,11 +22,11 @@ func Example() {
 		}
 		os.Exit(code)
 	}
-	network, err := sandbox.Start(sandbox.Config{
-		Hosts: []sandbox.HostConfig{{Name: "server"}},
-		Links: []sandbox.LinkConfig{{
-			Between:    [2]string{sandbox.ClientName, "server"},
-			Conditions: sandbox.Conditions{Delay: 5 * time.Millisecond},
+	network, err := sandbox.Start(network.Config{
+		Hosts: []network.Host{{Name: "server"}},
+		Links: []network.Link{{
+			Between:    [2]string{network.ClientName, "server"},
+			Conditions: network.Conditions{Delay: 5 * time.Millisecond},
 		}},
 	})
 	if err != nil {

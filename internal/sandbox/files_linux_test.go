@@ -3,6 +3,7 @@ package sandbox
 import (
 	"testing"
 
+	"github.com/kabench/kabench/profiles/network"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,7 +16,7 @@ func TestStartWithoutFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Setrlimit(unix.RLIMIT_NOFILE, &before)
-	cfg := Config{Hosts: []HostConfig{{Name: "server"}}, Record: RecordConfig{Packets: 64}}
+	cfg := network.Config{Hosts: []network.Host{{Name: "server"}}, Record: network.Record{Packets: 64}}
 	first, err := Start(cfg) // what the runtime and the libraries open once and for all
 	if err != nil {
 		t.Fatal(err)

@@ -1,8 +1,12 @@
 package sandbox
 
-import "time"
+import (
+	"time"
 
-// flowKey names a connection the same from both directions.
+	"github.com/kabench/kabench/profiles/network"
+)
+
+// flowKey identifies a connection; it is the same for packets of both directions.
 type flowKey struct {
 	addr [2]uint32
 	port [2]uint16
@@ -17,7 +21,7 @@ func keyOf(a uint32, ap uint16, b uint32, bp uint16) flowKey {
 
 func (h *header) key() flowKey { return keyOf(h.src, h.sport, h.dst, h.dport) }
 
-// side is which end of the key sent h.
+// side returns which end of the key sent h.
 func (k flowKey) side(h *header) int {
 	if h.src == k.addr[0] && h.sport == k.port[0] {
 		return 0
@@ -28,38 +32,37 @@ func (k flowKey) side(h *header) int {
 // flow is what a middlebox remembers of a connection.
 type flow struct {
 	key      flowKey
-	made     int64     // ns since the start
-	seen     int64     // the last packet
-	next     [2]uint32 // the number after the last packet each side of the key sent
-	heard    [2]bool   // whether it sent any
-	closing  bool      // a FIN or RST was seen: a SYN may be another connection
-	backend  int32     // of a balancer: the node it goes to
+	made     int64     // when its first packet was seen, ns since the start
+	seen     int64     // when its last packet was seen
+	next     [2]uint32 // sequence number after the last packet of each side
+	heard    [2]bool   // each side: it has sent a packet
+	closing  bool      // a FIN or RST was seen: a SYN may open another connection
+	backend  int32     // of a balancer: the backend's node
 	self     int32     // its index
-	from     int32     // of a link: the node that side 0 of the key sends from; of a balancer: the one the client sends from
+	from     int32     // the node that side 0 of the key sends from; in a balancer: the client's node
 	up, down int32     // neighbours in the order of seen; -1: none
 }
 
-// flowTable is the memory of a middlebox. Flows stand in the order in which
-// they were last seen, so those whose idle time is over are found at the end
-// without looking at the others.
+// flowTable is the memory of a middlebox. It keeps the flows in the order in which
+// they were last seen, so the flows that have been idle for too long are at the end.
 type flowTable struct {
 	idle, lifetime int64 // ns; 0: never
 	index          map[flowKey]int32
 	flows          []flow
 	free           []int32
 	newest, oldest int32  // -1: none
-	forgotten      uint64 // flows that were not closing when their time was over
+	forgotten      uint64 // flows that were forgotten while they were open
 }
 
-func newFlowTable(c FlowConfig) *flowTable {
+func newFlowTable(c network.Flows) *flowTable {
 	return &flowTable{
 		idle: int64(c.Idle), lifetime: int64(c.Lifetime),
 		index: map[flowKey]int32{}, newest: -1, oldest: -1,
 	}
 }
 
-// find is the flow of key, nil when it is unknown or its time is over. What it
-// returns is good until the next call of a method.
+// find returns the flow of key; nil when it is unknown or has expired. The result is
+// valid until the next call of a method.
 func (t *flowTable) find(key flowKey, now int64) *flow {
 	i, ok := t.index[key]
 	if !ok {
@@ -73,7 +76,7 @@ func (t *flowTable) find(key flowKey, now int64) *flow {
 	return f
 }
 
-// make adds the flow of key, which must not be known.
+// make adds the flow of key, which must be unknown.
 func (t *flowTable) make(key flowKey, now int64) *flow {
 	var i int32
 	if n := len(t.free); n > 0 {
@@ -88,19 +91,19 @@ func (t *flowTable) make(key flowKey, now int64) *flow {
 	return &t.flows[i]
 }
 
-// touch notes that a packet of f was seen, by whichever side sent h.
+// touch notes that the packet h of f was seen.
 func (t *flowTable) touch(f *flow, h *header, now int64) {
 	side := f.key.side(h)
 	f.seen, f.next[side], f.heard[side] = now, h.next(), true
-	f.closing = f.closing || h.flags&(FIN|RST) != 0
+	f.closing = f.closing || h.flags&(network.FIN|network.RST) != 0
 	if i := f.self; t.newest != i {
 		t.unlink(i)
 		t.link(i)
 	}
 }
 
-// expired removes and returns the flow that has been idle for too long, for as
-// long as there is one.
+// expired removes and returns a flow that has been idle for too long; false: there is
+// none.
 func (t *flowTable) expired(now int64) (flow, bool) {
 	if t.idle == 0 || t.oldest < 0 || now-t.flows[t.oldest].seen < t.idle {
 		return flow{}, false
@@ -110,7 +113,8 @@ func (t *flowTable) expired(now int64) (flow, bool) {
 	return f, true
 }
 
-// nextExpiry is when expired will next find something; never when it will not.
+// nextExpiry returns when the next flow will have been idle for too long; never if
+// none will.
 func (t *flowTable) nextExpiry() int64 {
 	if t.idle == 0 || t.oldest < 0 {
 		return never
@@ -118,7 +122,7 @@ func (t *flowTable) nextExpiry() int64 {
 	return t.flows[t.oldest].seen + t.idle
 }
 
-// forget removes all flows and says how many there were.
+// forget removes all flows and returns how many there were.
 func (t *flowTable) forget() int {
 	n := len(t.index)
 	clear(t.index)
@@ -161,5 +165,5 @@ func (t *flowTable) remove(i int32) {
 	t.free = append(t.free, i)
 }
 
-// directIdle is for how long a balancer remembers connections that bypass it.
+// directIdle is how long a balancer remembers connections that bypass it.
 const directIdle = 10 * time.Minute

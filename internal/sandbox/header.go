@@ -2,61 +2,9 @@ package sandbox
 
 import (
 	"encoding/binary"
-	"fmt"
-	"strings"
+
+	"github.com/kabench/kabench/profiles/network"
 )
-
-// Flags are those of a TCP header (RFC 9293 §3.1).
-type Flags uint8
-
-const (
-	FIN Flags = 1 << iota
-	SYN
-	RST
-	PSH
-	ACK
-	URG
-)
-
-const flagLetters = "FSRP.U" // in the order of the bits, as tcpdump writes them
-
-// String is the flags as tcpdump writes them: "S.", "P.", "F."; "none".
-func (f Flags) String() string {
-	if f == 0 {
-		return "none"
-	}
-	var b strings.Builder
-	for i, letter := range flagLetters {
-		if f&(1<<i) != 0 {
-			b.WriteRune(letter)
-		}
-	}
-	return b.String()
-}
-
-// MarshalText writes what String says; no flags are an empty text.
-func (f Flags) MarshalText() ([]byte, error) {
-	if f == 0 {
-		return nil, nil
-	}
-	return []byte(f.String()), nil
-}
-
-// UnmarshalText reads letters of "FSRP.U"; A stands for the dot.
-func (f *Flags) UnmarshalText(text []byte) error {
-	*f = 0
-	for _, letter := range string(text) {
-		if letter == 'A' {
-			letter = '.'
-		}
-		i := strings.IndexRune(flagLetters, letter)
-		if i < 0 {
-			return fmt.Errorf("%q: %q is no TCP flag; they are F S R P . (ACK) U", text, letter)
-		}
-		*f |= 1 << i
-	}
-	return nil
-}
 
 const (
 	protoTCP = 6
@@ -70,18 +18,18 @@ const (
 type header struct {
 	proto    uint8
 	src, dst uint32
-	// The rest is zero in fragments after the first and in protocols without it.
+	// The rest is zero in later fragments and in other protocols.
 	sport, dport uint16
-	flags        Flags
+	flags        network.Flags
 	seq, ack     uint32
 	window       uint16
-	l4           int // where the TCP or UDP header begins; 0: there is none that can be read
+	l4           int // where the TCP or UDP header begins; 0: it cannot be read
 	payload      int // where the payload begins
 	end          int // where the packet ends, by its IP header
 }
 
-// parse reads an IPv4 packet, of which b may be the captured beginning. It says
-// false when b is not one.
+// parse reads an IPv4 packet. b is the packet or its captured beginning. ok is false
+// if b is no IPv4 packet.
 func parse(b []byte) (h header, ok bool) {
 	if len(b) < ipHeader || b[0]>>4 != 4 {
 		return h, false
@@ -105,7 +53,7 @@ func parse(b []byte) (h header, ok bool) {
 			return h, true
 		}
 		h.seq, h.ack = binary.BigEndian.Uint32(l4[4:]), binary.BigEndian.Uint32(l4[8:])
-		h.flags = Flags(l4[13] & 0x3f)
+		h.flags = network.Flags(l4[13] & 0x3f)
 		h.window = binary.BigEndian.Uint16(l4[14:])
 		h.payload = ihl + offset
 	case h.proto == protoUDP && len(l4) >= 8:
@@ -120,23 +68,23 @@ func parse(b []byte) (h header, ok bool) {
 
 func (h *header) isTCP() bool { return h.proto == protoTCP && h.l4 != 0 }
 
-// dataLen is how many bytes of payload the packet carries.
+// dataLen returns how many bytes of payload the packet carries.
 func (h *header) dataLen() int { return h.end - h.payload }
 
-// next is the sequence number after the packet: SYN and FIN count one each.
+// next returns the sequence number after the packet; SYN and FIN count one each.
 func (h *header) next() uint32 {
 	next := h.seq + uint32(h.dataLen())
-	if h.flags&SYN != 0 {
+	if h.flags&network.SYN != 0 {
 		next++
 	}
-	if h.flags&FIN != 0 {
+	if h.flags&network.FIN != 0 {
 		next++
 	}
 	return next
 }
 
-// fixChecksum is the checksum after a 32-bit field that it covers went from old
-// to new (RFC 1624, equation 3).
+// fixChecksum returns the checksum sum after a 32-bit field that it covers has changed
+// from old to new (RFC 1624, equation 3).
 func fixChecksum(sum uint16, old, new uint32) uint16 {
 	s := uint32(^sum) + uint32(^uint16(old>>16)) + uint32(^uint16(old)) + new>>16 + new&0xffff
 	s = s>>16 + s&0xffff
@@ -144,8 +92,8 @@ func fixChecksum(sum uint16, old, new uint32) uint16 {
 	return ^uint16(s)
 }
 
-// readdress gives the packet b new addresses and sets its checksums right; h is
-// the header of b and changes with it. b may be a captured beginning.
+// readdress gives the packet b new addresses and corrects its checksums. It updates h,
+// the header of b. b may be the captured beginning of a packet.
 func readdress(b []byte, h *header, src, dst uint32) {
 	ip := binary.BigEndian.Uint16(b[10:])
 	ip = fixChecksum(fixChecksum(ip, h.src, src), h.dst, dst)
@@ -160,7 +108,7 @@ func readdress(b []byte, h *header, src, dst uint32) {
 		sum := binary.BigEndian.Uint16(b[at:])
 		fixed := fixChecksum(fixChecksum(sum, h.src, src), h.dst, dst)
 		switch {
-		case h.proto == protoUDP && sum == 0: // UDP: 0 says that there is none
+		case h.proto == protoUDP && sum == 0: // in UDP, 0 means no checksum
 			fixed = 0
 		case h.proto == protoUDP && fixed == 0:
 			fixed = 0xffff
@@ -170,7 +118,7 @@ func readdress(b []byte, h *header, src, dst uint32) {
 	h.src, h.dst = src, dst
 }
 
-// checksum is the Internet checksum (RFC 1071) of b after the partial sum s.
+// checksum returns the Internet checksum (RFC 1071) of b, added to the partial sum s.
 func checksum(s uint32, b []byte) uint16 {
 	for ; len(b) >= 2; b = b[2:] {
 		s += uint32(binary.BigEndian.Uint16(b))
@@ -184,8 +132,9 @@ func checksum(s uint32, b []byte) uint16 {
 	return ^uint16(s)
 }
 
-// l4Checksum is the TCP or UDP checksum of the whole packet b: 0 when the one
-// that it carries is right, or the one to carry when that field is 0.
+// l4Checksum returns the TCP or UDP checksum over the whole packet b. If the field of
+// the checksum is 0, the result is the checksum to store; otherwise the result is 0 if
+// the stored checksum is right.
 func l4Checksum(b []byte, h *header) uint16 {
 	length := uint32(h.end - h.l4)
 	pseudo := h.src>>16 + h.src&0xffff + h.dst>>16 + h.dst&0xffff + uint32(h.proto) + length
@@ -197,29 +146,30 @@ type reset struct {
 	src, dst     uint32
 	sport, dport uint16
 	seq, ack     uint32
-	flags        Flags // RST, with ACK where ack means something
+	flags        network.Flags // RST, with ACK where ack means something
 }
 
-// answerTo is the RST that a TCP without the connection answers h with
-// (RFC 9293 §3.10.7.1): its number is the one h acknowledges, or else it
-// acknowledges h. ok is false when h is a RST itself, which nothing answers.
+// answerTo returns the RST that a host without the connection sends for the segment h
+// (RFC 9293 §3.10.7.1). Its sequence number is the one that h acknowledges; if h
+// acknowledges none, the RST acknowledges h. ok is false if h is a RST, for which none
+// is sent.
 func answerTo(h *header) (r reset, ok bool) {
-	r = reset{src: h.dst, dst: h.src, sport: h.dport, dport: h.sport, flags: RST}
-	if h.flags&ACK != 0 {
+	r = reset{src: h.dst, dst: h.src, sport: h.dport, dport: h.sport, flags: network.RST}
+	if h.flags&network.ACK != 0 {
 		r.seq = h.ack
 	} else {
-		r.ack, r.flags = h.next(), RST|ACK
+		r.ack, r.flags = h.next(), network.RST|network.ACK
 	}
-	return r, h.flags&RST == 0
+	return r, h.flags&network.RST == 0
 }
 
-// inPlaceOf is the RST that h's receiver takes for one of its peer's: it stands
-// at the number that h would have filled.
+// inPlaceOf returns a RST that the receiver of h accepts as its peer's: it has the
+// sequence number of h.
 func inPlaceOf(h *header) reset {
-	return reset{src: h.src, dst: h.dst, sport: h.sport, dport: h.dport, seq: h.seq, ack: h.ack, flags: RST | h.flags&ACK}
+	return reset{src: h.src, dst: h.dst, sport: h.sport, dport: h.dport, seq: h.seq, ack: h.ack, flags: network.RST | h.flags&network.ACK}
 }
 
-// write makes the packet in b, which must hold 40 bytes, and returns its length.
+// write writes the packet to b, which must have 40 bytes, and returns its length.
 func (r reset) write(b []byte) int {
 	b = b[:ipHeader+tcpHeader]
 	clear(b)

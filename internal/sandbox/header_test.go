@@ -7,15 +7,16 @@ import (
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // segment is a whole TCP packet with right checksums, made by a library.
-func segment(t testing.TB, src, dst string, sport, dport uint16, flags Flags, seq, ack uint32, payload string) []byte {
+func segment(t testing.TB, src, dst string, sport, dport uint16, flags network.Flags, seq, ack uint32, payload string) []byte {
 	t.Helper()
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolTCP, SrcIP: ipOf(src), DstIP: ipOf(dst)}
 	tcp := &layers.TCP{
 		SrcPort: layers.TCPPort(sport), DstPort: layers.TCPPort(dport), Seq: seq, Ack: ack, Window: 1000,
-		FIN: flags&FIN != 0, SYN: flags&SYN != 0, RST: flags&RST != 0, PSH: flags&PSH != 0, ACK: flags&ACK != 0, URG: flags&URG != 0,
+		FIN: flags&network.FIN != 0, SYN: flags&network.SYN != 0, RST: flags&network.RST != 0, PSH: flags&network.PSH != 0, ACK: flags&network.ACK != 0, URG: flags&network.URG != 0,
 	}
 	if err := tcp.SetNetworkLayerForChecksum(ip); err != nil {
 		t.Fatal(err)
@@ -31,11 +32,11 @@ func segment(t testing.TB, src, dst string, sport, dport uint16, flags Flags, se
 func ipOf(addr string) []byte { return addrOf(number(addr)).AsSlice() }
 
 func TestParseAgreesWithGopacket(t *testing.T) {
-	b := segment(t, "10.0.0.1", "10.0.0.2", 40000, 80, PSH|ACK, 1<<31, 77, "hello")
+	b := segment(t, "10.0.0.1", "10.0.0.2", 40000, 80, network.PSH|network.ACK, 1<<31, 77, "hello")
 	h, ok := parse(b)
 	want := header{
 		proto: protoTCP, src: number("10.0.0.1"), dst: number("10.0.0.2"), sport: 40000, dport: 80,
-		flags: PSH | ACK, seq: 1 << 31, ack: 77, window: 1000, l4: 20, payload: 40, end: 45,
+		flags: network.PSH | network.ACK, seq: 1 << 31, ack: 77, window: 1000, l4: 20, payload: 40, end: 45,
 	}
 	if !ok || h != want {
 		t.Errorf("parse: %+v, %v; want %+v", h, ok, want)
@@ -48,13 +49,13 @@ func TestParseAgreesWithGopacket(t *testing.T) {
 func TestResetsAreWhatTCPAcceptsAndSends(t *testing.T) {
 	for _, c := range []struct {
 		name     string
-		flags    Flags
+		flags    network.Flags
 		data     string
 		seq, ack uint32
 		want     reset
 	}{
-		{"data is answered at the number it acknowledges", PSH | ACK, "GET", 10, 20, reset{seq: 20, flags: RST}},
-		{"a SYN is answered by acknowledging it", SYN, "", 10, 0, reset{ack: 11, flags: RST | ACK}},
+		{"data is answered at the number it acknowledges", network.PSH | network.ACK, "GET", 10, 20, reset{seq: 20, flags: network.RST}},
+		{"a SYN is answered by acknowledging it", network.SYN, "", 10, 0, reset{ack: 11, flags: network.RST | network.ACK}},
 	} {
 		h, _ := parse(segment(t, "10.0.0.1", "10.0.0.2", 1, 2, c.flags, c.seq, c.ack, c.data))
 		got, ok := answerTo(&h)
@@ -68,7 +69,7 @@ func TestResetsAreWhatTCPAcceptsAndSends(t *testing.T) {
 			t.Errorf("%s: written as %+v", c.name, back)
 		}
 	}
-	h, _ := parse(segment(t, "10.0.0.1", "10.0.0.2", 1, 2, RST, 5, 0, ""))
+	h, _ := parse(segment(t, "10.0.0.1", "10.0.0.2", 1, 2, network.RST, 5, 0, ""))
 	if _, ok := answerTo(&h); ok {
 		t.Error("a RST was answered")
 	}
@@ -82,8 +83,8 @@ func validChecksums(b []byte, h *header) bool {
 // FuzzReaddress holds that no packet makes the parser or the rewriter panic, and
 // that a packet with right checksums has right ones under its new addresses.
 func FuzzReaddress(f *testing.F) {
-	f.Add(segment(f, "10.0.0.1", "10.0.0.2", 40000, 80, PSH|ACK, 1, 2, "hello"), uint32(0x0a4d0001), uint32(0xffffffff))
-	f.Add(segment(f, "0.0.0.0", "255.255.255.255", 0, 0, SYN, 0, 0, ""), uint32(0), uint32(0))
+	f.Add(segment(f, "10.0.0.1", "10.0.0.2", 40000, 80, network.PSH|network.ACK, 1, 2, "hello"), uint32(0x0a4d0001), uint32(0xffffffff))
+	f.Add(segment(f, "0.0.0.0", "255.255.255.255", 0, 0, network.SYN, 0, 0, ""), uint32(0), uint32(0))
 	f.Add([]byte{0x45}, uint32(1), uint32(2))
 	f.Add([]byte{0x4f, 0, 0, 60, 0, 0, 0, 0, 1, 6, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}, uint32(1), uint32(2))
 	udp := append([]byte{0x45, 0, 0, 28, 0, 0, 0, 0, 1, 17, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8}, 0, 1, 0, 2, 0, 8, 0, 0)
@@ -136,22 +137,5 @@ func setChecksums(b []byte, h *header) {
 			sum = 0xffff
 		}
 		binary.BigEndian.PutUint16(b[at:], sum)
-	}
-}
-
-func TestFlagsText(t *testing.T) {
-	for f := range Flags(1 << 6) {
-		text, _ := f.MarshalText()
-		var back Flags
-		if err := back.UnmarshalText(text); err != nil || back != f {
-			t.Errorf("%v: %q reads as %v, %v", f, text, back, err)
-		}
-	}
-	var f Flags
-	if err := f.UnmarshalText([]byte("SA")); err != nil || f != SYN|ACK {
-		t.Errorf("SA: %v, %v", f, err)
-	}
-	if err := f.UnmarshalText([]byte("X")); err == nil {
-		t.Error("X is no flag, and was taken")
 	}
 }

@@ -3,18 +3,20 @@ package sandbox
 import (
 	"math"
 	"math/rand/v2"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // never is a time that does not come.
 const never = math.MaxInt64
 
-// frame is a packet on its way.
+// frame is a packet in flight.
 type frame struct {
-	buf []byte // of the MTU's length
+	buf []byte // as long as the MTU
 	n   int    // bytes of the packet
 	h   header
 	id  uint64 // in the record
-	due int64  // when it leaves the hop it is on
+	due int64  // when it leaves its hop
 }
 
 func (f *frame) bytes() []byte { return f.buf[:f.n] }
@@ -26,28 +28,28 @@ type hop struct {
 	delay    int64
 	jitter   int64
 	loss     float64
-	perByte  float64 // ns that a byte takes; 0: unlimited bandwidth
-	room     int64   // ns that a packet may wait for its turn
+	perByte  float64 // ns per byte; 0: unlimited bandwidth
+	room     int64   // ns that a packet may wait in the queue
 	random   *rand.Rand
 
-	busy   int64 // until when the bandwidth is taken
+	busy   int64 // until when earlier packets use the bandwidth
 	last   int64 // when the last packet leaves
 	ring   []*frame
 	head   int // index of the first in ring
 	length int
 }
 
-// link is a LinkConfig at work.
+// link is a network.Link at work.
 type link struct {
 	by    uint16
 	ends  [2]int
 	rules []*rule
-	flows *flowTable // nil: it remembers nothing
-	cfg   FlowConfig
+	flows *flowTable // nil: the link remembers no flows
+	cfg   network.Flows
 	hops  [2]*hop // there, back
 }
 
-func newHop(l *link, from, to int, c Conditions, mtu int, random *rand.Rand) *hop {
+func newHop(l *link, from, to int, c network.Conditions, mtu int, random *rand.Rand) *hop {
 	h := &hop{link: l, from: from, to: to, delay: int64(c.Delay), jitter: int64(c.Jitter), loss: c.Loss, random: random}
 	if c.Bandwidth > 0 {
 		h.perByte = 8e9 / float64(c.Bandwidth)
@@ -61,7 +63,7 @@ func newHop(l *link, from, to int, c Conditions, mtu int, random *rand.Rand) *ho
 	return h
 }
 
-// accept sets when f leaves and puts it into the queue; false: there is no room.
+// accept decides when f leaves and puts it into the queue; false: the queue is full.
 func (h *hop) accept(f *frame, now int64) bool {
 	start := now
 	if h.perByte > 0 {
@@ -94,7 +96,7 @@ func (h *hop) grow() {
 	h.ring, h.head = ring, 0
 }
 
-// due is when the first packet leaves.
+// due returns when the first packet leaves.
 func (h *hop) due() int64 {
 	if h.length == 0 {
 		return never
@@ -110,7 +112,7 @@ func (h *hop) pop() *frame {
 	return f
 }
 
-// reverse is the other direction of the same link.
+// reverse returns the other direction of the same link.
 func (h *hop) reverse() *hop {
 	if h.link.hops[0] == h {
 		return h.link.hops[1]

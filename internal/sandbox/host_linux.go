@@ -15,13 +15,14 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
-// Host is a network namespace with addresses on a network. Sockets made in it
-// stay there, and may be used from any goroutine. The client host is the
-// namespace of the process itself.
+// Host is a network namespace with addresses on a network. A socket made in it belongs
+// to it, and any goroutine may use that socket. The client is the namespace of the
+// process itself.
 type Host struct {
 	name  string
 	addrs []netip.Addr
@@ -30,8 +31,8 @@ type Host struct {
 	thread
 }
 
-// thread is a locked OS thread of a host's own. Programs are started from it
-// and die with it, so it must be no thread that Go may end earlier.
+// thread is an OS thread that a host has for itself. The host's programs are started
+// from it and are killed when it ends, so Go must not end it earlier.
 type thread struct {
 	jobs   chan func()
 	closed chan struct{}
@@ -39,11 +40,11 @@ type thread struct {
 	once   sync.Once
 }
 
-// ErrClosed is returned by what is asked of a network after Close.
+// ErrClosed is the error of calls after Network.Close.
 var ErrClosed = errors.New("the network is closed")
 
-// newHost makes a host; own says that it gets a namespace of its own rather
-// than that of the process.
+// newHost makes a host. own says whether it gets a namespace of its own; otherwise it
+// is the namespace of the process.
 func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 	h := &Host{name: name, addrs: addrs, ns: -1, thread: thread{
 		jobs: make(chan func()), closed: make(chan struct{}), ended: make(chan struct{}),
@@ -57,23 +58,23 @@ func newHost(name string, addrs []netip.Addr, own bool) (*Host, error) {
 	return h, nil
 }
 
-// onMainThread reports whether the calling thread is the process's first, which
-// must stay out of the namespaces of hosts: it cannot end before the process,
-// and it is the one that /proc/self/net is about. The calling goroutine must be
+// onMainThread reports whether the calling thread is the first one of the process. It
+// must not enter the namespaces of hosts: it cannot end before the process, and
+// /proc/self/net shows the namespace of this thread. The calling goroutine must be
 // locked to its thread.
 func onMainThread() bool { return unix.Gettid() == unix.Getpid() }
 
-// onOwnThread runs f on a goroutine with a thread of its own, not the main one,
-// that ends with it.
+// onOwnThread runs f on a goroutine with a thread of its own, which is not the main
+// thread and ends after f.
 func onOwnThread(f func()) {
 	go func() {
-		runtime.LockOSThread() // and not unlocked, so that the thread ends
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the goroutine
 		if !onMainThread() {
 			f()
 			return
 		}
 		begun := make(chan struct{})
-		go func() { // elsewhere, since this thread is taken
+		go func() { // on another thread, because this one is in use
 			runtime.LockOSThread()
 			close(begun)
 			f()
@@ -108,7 +109,7 @@ func (h *Host) run(own bool, ready chan<- error) {
 	}
 }
 
-// close ends the host's thread, and with it the programs started there.
+// close ends the host's thread, which kills the programs started from it.
 func (h *Host) close() {
 	h.once.Do(func() { close(h.closed) })
 	<-h.ended
@@ -131,18 +132,18 @@ func (h *Host) onThread(f func() error) error {
 	}
 }
 
-// Name is the host's name.
+// Name returns the host's name.
 func (h *Host) Name() string { return h.name }
 
-// Addr is the host's first address.
+// Addr returns the host's first address.
 func (h *Host) Addr() netip.Addr { return h.addrs[0] }
 
-// Addrs are all its addresses.
+// Addrs returns all addresses of the host.
 func (h *Host) Addrs() []netip.Addr { return append([]netip.Addr(nil), h.addrs...) }
 
-// Do runs f with its thread in the host's namespace. What f opens there belongs
-// to that host for good; goroutines that f starts are elsewhere, and f itself
-// may be on another goroutine than the caller. Calls may overlap.
+// Do runs f on a thread in the host's namespace. Sockets that f opens belong to the
+// host from then on. Goroutines that f starts are not in the namespace, and f may run
+// on another goroutine than the caller's. Do may be called concurrently.
 func (h *Host) Do(f func() error) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -151,7 +152,7 @@ func (h *Host) Do(f func() error) (err error) {
 	}
 	err = fmt.Errorf("host %s: the function did not return", h.name)
 	done := make(chan struct{})
-	go func() { // elsewhere, since this thread is taken
+	go func() { // on another thread, because this one is in use
 		defer close(done)
 		err = h.visit(f)
 	}()
@@ -172,7 +173,8 @@ func (h *Host) visit(f func() error) error {
 		return err
 	}
 	defer func() {
-		// A thread that cannot come back stays locked, and ends with this goroutine.
+		// A thread that cannot return to its namespace stays locked and ends with this
+		// goroutine.
 		if netns.Set(here) == nil {
 			runtime.UnlockOSThread()
 		}
@@ -193,7 +195,7 @@ func (h *Host) enter() error {
 	return nil
 }
 
-// Listen listens in the host. An empty host in addr is every address of it.
+// Listen listens in the host. If addr has no IP address, it listens on all of them.
 func (h *Host) Listen(ctx context.Context, network, addr string) (ln net.Listener, err error) {
 	err = h.Do(func() error {
 		var lc net.ListenConfig
@@ -214,13 +216,13 @@ func (h *Host) ListenPacket(ctx context.Context, network, addr string) (conn net
 	return conn, err
 }
 
-// Dial connects from the host. The host in addr must be an IP address: names
-// are resolved by goroutines that are elsewhere.
+// Dial connects from the host. addr must have an IP address, because goroutines
+// outside of the namespace would resolve a name.
 func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	return h.DialWith(ctx, &net.Dialer{}, network, addr)
 }
 
-// DialWith is Dial with a dialer of the caller's.
+// DialWith is Dial with the dialer d.
 func (h *Host) DialWith(ctx context.Context, d *net.Dialer, network, addr string) (conn net.Conn, err error) {
 	if _, err := netip.ParseAddrPort(addr); err != nil {
 		return nil, fmt.Errorf("host %s: dial %q: want IP address and port: %w", h.name, addr, err)
@@ -232,8 +234,8 @@ func (h *Host) DialWith(ctx context.Context, d *net.Dialer, network, addr string
 	return conn, err
 }
 
-// Start starts cmd in the host's namespace. It is killed when the network is
-// closed or kabench ends, whichever way; waiting for it is the caller's.
+// Start starts cmd in the host's namespace. cmd is killed when the network is closed
+// or kabench ends in any way. The caller must wait for it.
 func (h *Host) Start(cmd *exec.Cmd) error {
 	return h.onThread(func() error {
 		if cmd.SysProcAttr == nil {
@@ -247,7 +249,7 @@ func (h *Host) Start(cmd *exec.Cmd) error {
 // Sysctl sets a kernel setting of the host's namespace, such as
 // net.ipv4.tcp_tw_reuse.
 func (h *Host) Sysctl(key, value string) error {
-	if err := checkSysctl(key); err != nil {
+	if err := network.CheckSysctl(key); err != nil {
 		return fmt.Errorf("host %s: %w", h.name, err)
 	}
 	err := h.onThread(func() error { return os.WriteFile(sysctlPath(key), []byte(value), 0) })
@@ -262,7 +264,7 @@ func (h *Host) Sysctl(key, value string) error {
 
 // ReadSysctl reads a kernel setting of the host's namespace.
 func (h *Host) ReadSysctl(key string) (value string, err error) {
-	if err := checkSysctl(key); err != nil {
+	if err := network.CheckSysctl(key); err != nil {
 		return "", fmt.Errorf("host %s: %w", h.name, err)
 	}
 	err = h.onThread(func() error {
@@ -281,9 +283,9 @@ func sysctlPath(key string) string {
 }
 
 // configure applies the host's settings.
-func (h *Host) configure(c HostConfig) error {
+func (h *Host) configure(c network.Host) error {
 	for _, scope := range []string{"all", "default"} {
-		// Only IPv4 is carried. A kernel without IPv6 has nothing to switch off.
+		// The wire carries only IPv4. A kernel without IPv6 has nothing to switch off.
 		key := "net.ipv6.conf." + scope + ".disable_ipv6"
 		if _, err := h.ReadSysctl(key); err == nil {
 			if err := h.Sysctl(key, "1"); err != nil {

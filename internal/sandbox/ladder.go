@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
-// Note is a stamp of kabench's own to stand between packets, such as "leased,
-// idle 5.001 s".
+// Note is a line between the packets about what kabench did, such as "leased, idle
+// 5.001 s".
 type Note struct {
 	At   time.Duration // since the network began
 	Text string
@@ -18,23 +20,23 @@ type Note struct {
 
 // Row is one line of a ladder: a packet, or a note.
 type Row struct {
-	At   time.Duration // at the client: when it sent the packet, or received it, or noted
-	Sent time.Duration // when the packet entered the link; before At for what the client received
+	At   time.Duration // at the client: when it sent or received the packet, or when the note happened
+	Sent time.Duration // when the packet entered the link; earlier than At if the client received it
 	Note string        // the note; "" for a packet
 
 	FromClient bool
 	ByLink     bool   // sent by the link in the name of one end
 	Host       string // the other end's host, which sent or received the packet; "" when none did
-	Flags      Flags
-	Seq, Ack   uint32 // relative to the first number of their side
+	Flags      network.Flags
+	Seq, Ack   uint32 // relative to the first number of the side that sent it
 	Len        int    // bytes of payload
 	Fate       Fate
-	By         string // what decided the fate
+	By         string // the rule, link or balancer that decided the fate
 }
 
-// Ladder is a connection as its client saw it, in the order of the client's
-// time, with notes between the packets. A packet that never reached the client
-// stands at the time it was sent.
+// Ladder returns a connection as its client saw it: packets and notes in the order of
+// time at the client. A packet that never reached the client has the time at which it
+// was sent.
 func Ladder(packets []Packet, client netip.AddrPort, notes []Note) []Row {
 	var rows []Row
 	var first [2]struct {
@@ -60,14 +62,14 @@ func Ladder(packets []Packet, client netip.AddrPort, notes []Note) []Row {
 		if !row.FromClient {
 			mine, theirs = theirs, mine
 		}
-		if !mine.known && !row.ByLink { // a RST of the link has any number
+		if !mine.known && !row.ByLink { // a RST of the link may have any number
 			mine.known, mine.seq = true, p.Seq
 		}
-		if p.Flags&ACK != 0 && !theirs.known {
+		if p.Flags&network.ACK != 0 && !theirs.known {
 			theirs.known, theirs.seq = true, p.Ack-1
 		}
 		row.Seq = p.Seq - mine.seq
-		if p.Flags&ACK != 0 {
+		if p.Flags&network.ACK != 0 {
 			row.Ack = p.Ack - theirs.seq
 		}
 		rows = append(rows, row)
@@ -85,7 +87,7 @@ func inOrderOfSending(packets []Packet) []Packet {
 	})
 }
 
-// String is the row as a line without its end.
+// String returns the row as a line, without a line end.
 func (r Row) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%10.6f s  ", r.At.Seconds())
@@ -143,16 +145,17 @@ type Closed struct {
 	How Manner
 	// At is when the first FIN or RST was sent, or the alert before it.
 	At time.Duration
-	// Arrived is when the other end received that; 0 when it never did.
+	// Arrived is when the other end received it; 0: never.
 	Arrived time.Duration
-	// Guessed: the alert is encrypted (TLS 1.3), and known by its length alone.
+	// Guessed means that the alert was encrypted (TLS 1.3), so that only its length
+	// shows that it was one.
 	Guessed bool
 }
 
-// ClosedBy says who closed the connection of these packets first: who sent the
-// first FIN or RST, received or not. client is the end that opened it. A
-// closing is by alert when the last record that its side sent before the FIN
-// was one.
+// ClosedBy finds out who closed the connection of these packets first: the side that
+// sent the first FIN or RST, even if that was not received. client is the end that
+// opened the connection. The manner is ByAlert if the last record before the FIN was an
+// alert.
 func ClosedBy(packets []Packet, client netip.AddrPort) Closed {
 	c := closing{client: client}
 	for _, p := range inOrderOfSending(packets) {
@@ -161,11 +164,11 @@ func ClosedBy(packets []Packet, client netip.AddrPort) Closed {
 	return c.closed
 }
 
-// closing finds out who closed a connection from its packets in the order of
-// sending.
+// closing finds out who closed a connection. It is given the packets in the order in
+// which they were sent.
 type closing struct {
 	client netip.AddrPort
-	last   [2]Packet // of each side, the last with payload
+	last   [2]Packet // the last packet with payload of each side
 	data   [2]bool
 	closed Closed
 }
@@ -185,10 +188,10 @@ func (c *closing) add(p Packet) {
 		c.last[side], c.data[side] = p, true
 	}
 	switch {
-	case p.Flags&RST != 0:
+	case p.Flags&network.RST != 0:
 		c.closed = Closed{By: by, How: ByRST, At: p.At, Arrived: p.Left}
 		return
-	case p.Flags&FIN == 0:
+	case p.Flags&network.FIN == 0:
 		return
 	}
 	if c.data[side] {
@@ -209,14 +212,14 @@ const (
 	recordData         = 23
 	recordHeader       = 5
 	// A TLS 1.3 alert looks like data: two bytes, the type byte, and a tag of 16.
-	// Data of two bytes looks the same; as the last thing before a FIN it does
-	// not occur.
+	// Data of two bytes would look the same, but does not occur as the last record
+	// before a FIN.
 	sealedAlert = 19
 )
 
-// endsWithAlert reports whether the last TLS record in a segment of length
-// bytes is an alert, and whether that is a guess from its length. payload is
-// the captured beginning; the segment must begin with a record.
+// endsWithAlert reports whether the last TLS record in a segment is an alert, and
+// whether that was guessed from its length. length is the segment's length in bytes,
+// payload its captured beginning; the segment must begin with a record.
 func endsWithAlert(payload []byte, length int) (alert, guessed bool) {
 	for at := 0; at < length; {
 		if at+recordHeader > len(payload) {
@@ -231,7 +234,7 @@ func endsWithAlert(payload []byte, length int) (alert, guessed bool) {
 		guessed = alert && kind == recordData
 		at += recordHeader + size
 		if at > length {
-			return false, false // goes on in the next segment: no alert does
+			return false, false // the record continues in the next segment, so it is no alert
 		}
 	}
 	return alert, guessed

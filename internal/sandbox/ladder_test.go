@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/kabench/kabench/profiles/network"
 )
 
 var client, server = netip.MustParseAddrPort("10.77.0.1:40000"), netip.MustParseAddrPort("10.77.0.2:80")
@@ -17,7 +18,7 @@ type told struct {
 	who     string
 	sent    int // ms
 	arrived int // ms; 0: never
-	flags   Flags
+	flags   network.Flags
 	payload string
 }
 
@@ -56,31 +57,31 @@ func TestClosedBy(t *testing.T) {
 		in   []Packet
 		want Closed
 	}{
-		{"open", story(told{"C", 1, 2, SYN, ""}, told{"S", 2, 3, SYN | ACK, ""}), Closed{}},
+		{"open", story(told{"C", 1, 2, network.SYN, ""}, told{"S", 2, 3, network.SYN | network.ACK, ""}), Closed{}},
 		{"server first, though the client's request crosses it", story(
-			told{"S", 10, 15, FIN | ACK, ""}, told{"C", 12, 17, PSH | ACK, "GET"}, told{"S", 17, 22, RST, ""}, told{"C", 18, 23, FIN | ACK, ""},
+			told{"S", 10, 15, network.FIN | network.ACK, ""}, told{"C", 12, 17, network.PSH | network.ACK, "GET"}, told{"S", 17, 22, network.RST, ""}, told{"C", 18, 23, network.FIN | network.ACK, ""},
 		), Closed{By: ClosedByServer, How: ByFIN, At: 10 * ms, Arrived: 15 * ms}},
 		{"the order of sending counts, not that of the list", story(
-			told{"C", 12, 17, FIN | ACK, ""}, told{"S", 10, 15, FIN | ACK, ""},
+			told{"C", 12, 17, network.FIN | network.ACK, ""}, told{"S", 10, 15, network.FIN | network.ACK, ""},
 		), Closed{By: ClosedByServer, How: ByFIN, At: 10 * ms, Arrived: 15 * ms}},
-		{"client", story(told{"C", 5, 6, FIN | ACK, ""}), Closed{By: ClosedByClient, How: ByFIN, At: 5 * ms, Arrived: 6 * ms}},
-		{"rst of the server", story(told{"C", 5, 6, PSH | ACK, "GET"}, told{"S", 6, 7, RST, ""}),
+		{"client", story(told{"C", 5, 6, network.FIN | network.ACK, ""}), Closed{By: ClosedByClient, How: ByFIN, At: 5 * ms, Arrived: 6 * ms}},
+		{"rst of the server", story(told{"C", 5, 6, network.PSH | network.ACK, "GET"}, told{"S", 6, 7, network.RST, ""}),
 			Closed{By: ClosedByServer, How: ByRST, At: 6 * ms, Arrived: 7 * ms}},
-		{"rst of the link", story(told{"C", 5, 0, PSH | ACK, "GET"}, told{"L", 5, 7, RST, ""}),
+		{"rst of the link", story(told{"C", 5, 0, network.PSH | network.ACK, "GET"}, told{"L", 5, 7, network.RST, ""}),
 			Closed{By: ClosedByLink, How: ByRST, At: 5 * ms, Arrived: 7 * ms}},
-		{"a FIN that is lost was sent all the same", story(told{"S", 5, 0, FIN | ACK, ""}, told{"C", 9, 10, FIN | ACK, ""}),
+		{"a FIN that is lost was sent all the same", story(told{"S", 5, 0, network.FIN | network.ACK, ""}, told{"C", 9, 10, network.FIN | network.ACK, ""}),
 			Closed{By: ClosedByServer, How: ByFIN, At: 5 * ms}},
-		{"alert, then FIN", story(told{"S", 5, 6, PSH | ACK, alert12}, told{"S", 7, 8, FIN | ACK, ""}),
+		{"alert, then FIN", story(told{"S", 5, 6, network.PSH | network.ACK, alert12}, told{"S", 7, 8, network.FIN | network.ACK, ""}),
 			Closed{By: ClosedByServer, How: ByAlert, At: 5 * ms, Arrived: 6 * ms}},
-		{"alert with the FIN, behind data, encrypted", story(told{"S", 5, 6, FIN | PSH | ACK, data + alert13}),
+		{"alert with the FIN, behind data, encrypted", story(told{"S", 5, 6, network.FIN | network.PSH | network.ACK, data + alert13}),
 			Closed{By: ClosedByServer, How: ByAlert, At: 5 * ms, Arrived: 6 * ms, Guessed: true}},
-		{"alert of the one, FIN of the other", story(told{"S", 5, 6, PSH | ACK, alert12}, told{"C", 7, 8, FIN | ACK, ""}),
+		{"alert of the one, FIN of the other", story(told{"S", 5, 6, network.PSH | network.ACK, alert12}, told{"C", 7, 8, network.FIN | network.ACK, ""}),
 			Closed{By: ClosedByClient, How: ByFIN, At: 7 * ms, Arrived: 8 * ms}},
-		{"data, then FIN", story(told{"S", 5, 6, PSH | ACK, alert12 + data}, told{"S", 7, 8, FIN | ACK, ""}),
+		{"data, then FIN", story(told{"S", 5, 6, network.PSH | network.ACK, alert12 + data}, told{"S", 7, 8, network.FIN | network.ACK, ""}),
 			Closed{By: ClosedByServer, How: ByFIN, At: 7 * ms, Arrived: 8 * ms}},
-		{"no TLS", story(told{"S", 5, 6, FIN | PSH | ACK, "HTTP/1.1 200"}),
+		{"no TLS", story(told{"S", 5, 6, network.FIN | network.PSH | network.ACK, "HTTP/1.1 200"}),
 			Closed{By: ClosedByServer, How: ByFIN, At: 5 * ms, Arrived: 6 * ms}},
-		{"a cut record is no alert", story(told{"S", 5, 6, FIN | PSH | ACK, alert13[:10]}),
+		{"a cut record is no alert", story(told{"S", 5, 6, network.FIN | network.PSH | network.ACK, alert13[:10]}),
 			Closed{By: ClosedByServer, How: ByFIN, At: 5 * ms, Arrived: 6 * ms}},
 	} {
 		if diff := cmp.Diff(c.want, ClosedBy(c.in, client)); diff != "" {
@@ -91,8 +92,8 @@ func TestClosedBy(t *testing.T) {
 
 func TestLadderShowsTheFINOnItsWay(t *testing.T) {
 	packets := story(
-		told{"C", 0, 5, SYN, ""}, told{"S", 5, 10, SYN | ACK, ""},
-		told{"S", 5000, 5005, FIN | ACK, ""}, told{"C", 5002, 5007, PSH | ACK, "GET / HTTP/1.1\r\n\r\n"}, told{"S", 5007, 5012, RST, ""},
+		told{"C", 0, 5, network.SYN, ""}, told{"S", 5, 10, network.SYN | network.ACK, ""},
+		told{"S", 5000, 5005, network.FIN | network.ACK, ""}, told{"C", 5002, 5007, network.PSH | network.ACK, "GET / HTTP/1.1\r\n\r\n"}, told{"S", 5007, 5012, network.RST, ""},
 	)
 	packets[0].Seq = 4_000_000_000
 	packets[1].Seq, packets[1].Ack = 77, 4_000_000_001
@@ -120,7 +121,7 @@ func TestLadderShowsTheFINOnItsWay(t *testing.T) {
 }
 
 func TestLadderNamesWhatTheLinkDid(t *testing.T) {
-	rows := Ladder(story(told{"C", 1, 0, PSH | ACK, "GET"}, told{"L", 1, 3, RST, ""}), client, nil)
+	rows := Ladder(story(told{"C", 1, 0, network.PSH | network.ACK, "GET"}, told{"L", 1, 3, network.RST, ""}), client, nil)
 	if got := rows[0].String(); !strings.HasSuffix(got, "lost") {
 		t.Errorf("%q does not say that it was lost", got)
 	}
@@ -131,8 +132,8 @@ func TestLadderNamesWhatTheLinkDid(t *testing.T) {
 
 // A connection behind a balancer has more than one other end.
 func TestLadderNamesTheHosts(t *testing.T) {
-	packets := story(told{"C", 1, 2, PSH | ACK, "x"}, told{"S", 2, 3, PSH | ACK, "y"}, told{"C", 4, 5, PSH | ACK, "z"}, told{"S", 5, 6, RST, ""},
-		told{"C", 7, 0, ACK, ""}, told{"L", 8, 9, RST, ""})
+	packets := story(told{"C", 1, 2, network.PSH | network.ACK, "x"}, told{"S", 2, 3, network.PSH | network.ACK, "y"}, told{"C", 4, 5, network.PSH | network.ACK, "z"}, told{"S", 5, 6, network.RST, ""},
+		told{"C", 7, 0, network.ACK, ""}, told{"L", 8, 9, network.RST, ""})
 	packets[0].To, packets[1].From, packets[2].To, packets[3].From = "a", "a", "b", "b"
 	var got []string
 	for _, row := range Ladder(packets, client, nil) {

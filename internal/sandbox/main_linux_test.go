@@ -6,6 +6,8 @@ import (
 	"maps"
 	"os"
 	"testing"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // unavailable is why there is no sandbox to test in.
@@ -63,7 +65,7 @@ func needSandbox(t testing.TB) {
 }
 
 // network starts cfg and closes it with the test.
-func network(t testing.TB, cfg Config) *Network {
+func startNetwork(t testing.TB, cfg network.Config) *Network {
 	t.Helper()
 	needSandbox(t)
 	if cfg.Record.Packets == 0 {

@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
 	"golang.org/x/sys/unix"
 )
 
-// Network is hosts joined by links. All of it is inside the sandbox.
+// Network is a number of hosts and the links between them, inside the sandbox.
 type Network struct {
 	core    *core
 	wire    *wire
@@ -26,15 +27,16 @@ type Network struct {
 
 var networks atomic.Uint32 // for device names: the client is in all of them
 
-// Start makes the network of cfg. It must be called inside ([Inside]), since
-// it sets the addresses and settings of the client, that is of the process.
-func Start(cfg Config) (*Network, error) {
+// Start makes the network of cfg. It must be called inside the sandbox ([Inside]),
+// because it sets addresses and settings of the client, which is this process.
+func Start(cfg network.Config) (*Network, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if !Inside() {
 		return nil, errors.New("a network can be made only inside the sandbox; re-execute with sandbox.Reexec")
 	}
+	cfg = cfg.WithDefaults()
 	core, err := newCore(cfg)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func Start(cfg Config) (*Network, error) {
 			h.close()
 		}
 	}()
-	for i, hc := range cfg.hosts() {
+	for i, hc := range cfg.Hosts {
 		h, err := newHost(hc.Name, core.addrs[i], i > 0)
 		if err != nil {
 			return nil, err
@@ -62,7 +64,7 @@ func Start(cfg Config) (*Network, error) {
 			return nil, err
 		}
 		err = h.onThread(func() error {
-			fd, err := openTUN(n.device, h.addrs, cfg.subnet(), cfg.mtu())
+			fd, err := openTUN(n.device, h.addrs, cfg.Subnet, cfg.MTU)
 			if err == nil {
 				fds = append(fds, fd)
 			}
@@ -79,10 +81,10 @@ func Start(cfg Config) (*Network, error) {
 	return n, nil
 }
 
-// Began is the moment that all times of packets are counted from.
+// Began returns the moment from which all times of packets are counted.
 func (n *Network) Began() time.Time { return n.start }
 
-// Host is the host of that name, nil when there is none.
+// Host returns the host with this name; nil if there is none.
 func (n *Network) Host(name string) *Host {
 	for _, h := range n.hosts {
 		if h.name == name {
@@ -92,8 +94,8 @@ func (n *Network) Host(name string) *Host {
 	return nil
 }
 
-// Addr is the address of a host or balancer, invalid when there is none of that
-// name.
+// Addr returns the first address of the host or balancer with this name; invalid if
+// there is none.
 func (n *Network) Addr(name string) netip.Addr {
 	if i, err := n.core.find(name); err == nil {
 		return n.core.addrs[i][0]
@@ -101,8 +103,8 @@ func (n *Network) Addr(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// Event wakes the rules that wait for name and ends those that it ends. That no
-// rule knows it is an error.
+// Event activates the rules that start on name and deactivates those that end on it.
+// It is an error if no rule mentions name.
 func (n *Network) Event(name string) error {
 	cares := false
 	n.wire.do(func() {
@@ -118,8 +120,8 @@ func (n *Network) Event(name string) error {
 	return nil
 }
 
-// Forget makes the balancer or link of that name forget all its flows at once,
-// as one that is restarted or replaced does, and returns how many there were.
+// Forget makes the balancer or link with this name forget all its flows at once, as if
+// it had been restarted or replaced. It returns how many there were.
 func (n *Network) Forget(name string) (flows int, err error) {
 	err = fmt.Errorf("forget %q: no balancer, and no link with flows, has that name", name)
 	n.wire.do(func() {
@@ -137,10 +139,10 @@ func (n *Network) Forget(name string) (flows int, err error) {
 	return flows, err
 }
 
-// Connection returns the last packets of the connection between a and b that
-// are still kept, oldest first, at most last (0: all). It is named as either
-// end knows it: behind a balancer by its address or by the backend's. While the
-// network runs the wire stands still meanwhile: ask for few.
+// Connection returns the packets of the connection between a and b that are still
+// kept, oldest first, and only the last ones if last is above 0. Behind a balancer,
+// the connection may be given with the balancer's address or with the backend's. The
+// wire stands still during the call, so ask for few packets while the network runs.
 func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 	if !a.Addr().Unmap().Is4() || !b.Addr().Unmap().Is4() {
 		return nil
@@ -156,8 +158,8 @@ func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 	return packets
 }
 
-// Connections are the TCP connections whose SYN is still kept, in the order of
-// opening. While the network runs the wire stands still now and then meanwhile.
+// Connections returns the TCP connections whose SYN is still kept, in the order in
+// which they were opened. The wire stands still for short times during the call.
 func (n *Network) Connections() []Connection {
 	rec := n.core.rec
 	var id, end uint64
@@ -175,10 +177,10 @@ func (n *Network) Connections() []Connection {
 			}
 		})
 	}
-	return all.told()
+	return all.list()
 }
 
-// Stats reads what the wire says of itself.
+// Stats returns the counters of the wire.
 func (n *Network) Stats() Stats {
 	s := Stats{Fates: map[string]uint64{}, Struck: map[string]uint64{}}
 	n.wire.do(func() {
@@ -207,8 +209,8 @@ func (n *Network) Stats() Stats {
 	return s
 }
 
-// Close ends the wire, the programs started in the hosts and the hosts. The
-// record can still be read. It may be called again.
+// Close stops the wire, kills the programs that were started in the hosts and removes
+// the hosts. The record can still be read. Close may be called again.
 func (n *Network) Close() error {
 	if n.closing.Swap(true) {
 		return nil
@@ -231,10 +233,11 @@ func (n *Network) Close() error {
 	return err
 }
 
-// Blank overwrites with stars what find finds in the payloads that are kept: from
-// and to of each place, in order. It is given what each end of a connection sent, in the
-// order of its sequence numbers, as far as there is no gap. Lengths stay, and
-// checksums fit. Call it after Close: the wire stands still meanwhile.
+// Blank overwrites parts of the kept payloads with stars. find is given what one end
+// of a connection sent, in the order of sequence numbers and without a gap, and
+// returns the beginning and end of each part, in order. Lengths stay the same and
+// checksums are corrected. Call Blank after Close, because the wire stands still
+// during the call.
 func (n *Network) Blank(find func(sent []byte) [][2]int) {
 	n.wire.do(func() { n.core.rec.blank(find) })
 }
@@ -248,12 +251,12 @@ func (n *Network) WriteFile(path string) error {
 	return errors.Join(n.WritePcapng(f), f.Close())
 }
 
-// WritePcapng writes the packets that are still kept as a pcapng file, which
-// Wireshark and tcpdump open. Each host is an interface, where a packet appears
-// when it left that host and when it reached it, with one packet id; what
-// became of those that did not arrive is their comment. Packets that the wire
-// made appear at the interface "wire" and where they arrived. While the network
-// runs, packets sent after the call are not in it.
+// WritePcapng writes the packets that are still kept as a pcapng file for Wireshark or
+// tcpdump. Each host is an interface. A packet stands at the interface of the host that
+// sent it and at that of the host that received it, with the same packet id. A packet
+// that did not arrive has a comment that says why. Packets that the wire made stand at
+// the interface "wire" and where they arrived. Packets sent after the call are not in
+// the file.
 func (n *Network) WritePcapng(w io.Writer) error {
 	rec := n.core.rec
 	var id, end, lost uint64
@@ -267,7 +270,7 @@ func (n *Network) WritePcapng(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// A few at a time, since the wire stands still meanwhile.
+	// A few at a time, because the wire stands still during each call.
 	const chunk = 128
 	slots, data := make([]slot, 0, chunk), make([]byte, 0, chunk*rec.snap)
 	for id <= end {

@@ -22,6 +22,7 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+	"github.com/kabench/kabench/profiles/network"
 	"golang.org/x/sys/unix"
 )
 
@@ -101,7 +102,7 @@ func ends(conn net.Conn) (a, b netip.AddrPort) {
 
 func TestARoundTripTakesTwiceTheDelay(t *testing.T) {
 	const delay = 20 * time.Millisecond
-	n := network(t, clientServer(LinkConfig{Conditions: Conditions{Delay: delay}}))
+	n := startNetwork(t, clientServer(network.Link{Conditions: network.Conditions{Delay: delay}}))
 	port := echo(t, n.Host("server"), 0)
 	begin := time.Now()
 	conn := dial(t, n.Addr("server"), port)
@@ -124,9 +125,9 @@ func TestARoundTripTakesTwiceTheDelay(t *testing.T) {
 }
 
 func TestWhatIsLostIsSentAgain(t *testing.T) {
-	cfg := clientServer(LinkConfig{Conditions: Conditions{Loss: .1, Delay: time.Millisecond}})
+	cfg := clientServer(network.Link{Conditions: network.Conditions{Loss: .1, Delay: time.Millisecond}})
 	cfg.Seed = 3
-	n := network(t, cfg)
+	n := startNetwork(t, cfg)
 	ln, err := n.Host("server").Listen(context.Background(), "tcp4", ":0")
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +161,7 @@ func TestWhatIsLostIsSentAgain(t *testing.T) {
 }
 
 func TestDroppedSYNsTimeOut(t *testing.T) {
-	n := network(t, clientServer(LinkConfig{Rules: []RuleConfig{{Name: "no syn", Flags: SYN, NotFlags: ACK}}}))
+	n := startNetwork(t, clientServer(network.Link{Rules: []network.Rule{{Name: "no syn", Flags: network.SYN, NotFlags: network.ACK}}}))
 	_, err := net.DialTimeout("tcp4", netip.AddrPortFrom(n.Addr("server"), 80).String(), 100*time.Millisecond)
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
@@ -172,7 +173,7 @@ func TestDroppedSYNsTimeOut(t *testing.T) {
 }
 
 func TestRSTByRuleIsAConnectionReset(t *testing.T) {
-	n := network(t, clientServer(LinkConfig{Rules: []RuleConfig{{From: "client", Data: true, Skip: 1, Do: ActionRST, To: RSTToBoth}}}))
+	n := startNetwork(t, clientServer(network.Link{Rules: []network.Rule{{From: "client", Data: true, Skip: 1, Do: network.ActionRST, To: network.RSTToBoth}}}))
 	conn := dial(t, n.Addr("server"), echo(t, n.Host("server"), 0))
 	if who, err := ask(conn); err != nil || who != "server" {
 		t.Fatalf("before the rule strikes: %q, %v", who, err)
@@ -188,7 +189,7 @@ func TestRSTByRuleIsAConnectionReset(t *testing.T) {
 }
 
 func TestEventWakesARule(t *testing.T) {
-	n := network(t, clientServer(LinkConfig{Rules: []RuleConfig{{Data: true, Do: ActionRST, After: "cut"}}}))
+	n := startNetwork(t, clientServer(network.Link{Rules: []network.Rule{{Data: true, Do: network.ActionRST, After: "cut"}}}))
 	conn := dial(t, n.Addr("server"), echo(t, n.Host("server"), 0))
 	if _, err := ask(conn); err != nil {
 		t.Fatal(err)
@@ -211,7 +212,7 @@ func TestEventWakesARule(t *testing.T) {
 }
 
 func TestAForgottenFlowIsDroppedWithoutAWord(t *testing.T) {
-	n := network(t, clientServer(LinkConfig{Flows: &FlowConfig{Idle: time.Hour, Unknown: UnknownDrop}}))
+	n := startNetwork(t, clientServer(network.Link{Flows: &network.Flows{Idle: time.Hour, Unknown: network.UnknownDrop}}))
 	conn := dial(t, n.Addr("server"), echo(t, n.Host("server"), 0))
 	if _, err := ask(conn); err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestAForgottenFlowIsDroppedWithoutAWord(t *testing.T) {
 	a, b := ends(conn)
 	forgotten := 0
 	for _, p := range n.Connection(a, b, 0) {
-		if p.Flags&(FIN|RST) != 0 {
+		if p.Flags&(network.FIN|network.RST) != 0 {
 			t.Errorf("a %v was sent", p.Flags)
 		}
 		if p.Fate == FateForgotten {
@@ -250,18 +251,18 @@ func TestAForgottenFlowIsDroppedWithoutAWord(t *testing.T) {
 func TestBalancerThatForgets(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		cfg    BalancerConfig
+		cfg    network.Balancer
 		ok     bool
 		closer Closer
 	}{
-		{"source hash", BalancerConfig{Choose: SourceHash}, true, NotClosed},
-		{"round robin", BalancerConfig{Choose: RoundRobin}, false, ClosedByServer},
-		{"rst", BalancerConfig{FlowConfig: FlowConfig{Unknown: UnknownRST}}, false, ClosedByLink},
+		{"source hash", network.Balancer{Choose: network.SourceHash}, true, NotClosed},
+		{"round robin", network.Balancer{Choose: network.RoundRobin}, false, ClosedByServer},
+		{"rst", network.Balancer{Flows: network.Flows{Unknown: network.UnknownRST}}, false, ClosedByLink},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := balanced(c.cfg)
 			cfg.Balancers[0].Idle = time.Hour
-			n := network(t, cfg)
+			n := startNetwork(t, cfg)
 			for _, server := range []string{"server1", "server2"} {
 				echo(t, n.Host(server), 8080)
 			}
@@ -290,7 +291,7 @@ func TestBalancerThatForgets(t *testing.T) {
 			}
 			if c.closer == ClosedByServer {
 				last := packets[len(packets)-1]
-				if last.From == first || last.Flags != RST || last.SeenSrc != b {
+				if last.From == first || last.Flags != network.RST || last.SeenSrc != b {
 					t.Errorf("the RST came from %s (%v) as %v; want a bare one of the other server, as %v", last.From, last.Flags, last.SeenSrc, b)
 				}
 			}
@@ -299,8 +300,8 @@ func TestBalancerThatForgets(t *testing.T) {
 }
 
 func TestAnIdleFlowIsForgottenInTime(t *testing.T) {
-	cfg := balanced(BalancerConfig{FlowConfig: FlowConfig{Idle: 300 * time.Millisecond, AtExpiry: ExpiryRST}})
-	n := network(t, cfg)
+	cfg := balanced(network.Balancer{Flows: network.Flows{Idle: 300 * time.Millisecond, AtExpiry: network.ExpiryRST}})
+	n := startNetwork(t, cfg)
 	echo(t, n.Host("server1"), 8080)
 	echo(t, n.Host("server2"), 8080)
 	conn := dial(t, n.Addr("vip"), 8080)
@@ -320,7 +321,7 @@ func TestAnIdleFlowIsForgottenInTime(t *testing.T) {
 
 func TestPortsRunOut(t *testing.T) {
 	const ports = 100
-	n := network(t, Config{Hosts: []HostConfig{
+	n := startNetwork(t, network.Config{Hosts: []network.Host{
 		{Name: "server"},
 		{Name: "user", PortRange: [2]int{40000, 40000 + ports - 1}, Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "0"}},
 	}})
@@ -346,7 +347,7 @@ func TestPortsRunOut(t *testing.T) {
 }
 
 func TestAProgramRunsInItsHost(t *testing.T) {
-	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
+	n := startNetwork(t, network.Config{Hosts: []network.Host{{Name: "server"}}})
 	cmd := exec.Command("cat", "/proc/self/net/fib_trie")
 	var out bytes.Buffer
 	cmd.Stdout = &out
@@ -378,7 +379,7 @@ func TestAProgramRunsInItsHost(t *testing.T) {
 // TestTheMainThreadStaysInItsNamespace runs so many goroutines in a host at once that
 // the first thread of the process takes some of them.
 func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
-	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
+	n := startNetwork(t, network.Config{Hosts: []network.Host{{Name: "server"}}})
 	here, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +414,7 @@ func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
 }
 
 func TestSysctlsAreOfTheHostAlone(t *testing.T) {
-	n := network(t, Config{Hosts: []HostConfig{{Name: "server"}}})
+	n := startNetwork(t, network.Config{Hosts: []network.Host{{Name: "server"}}})
 	const key = "net.ipv4.tcp_slow_start_after_idle"
 	before, err := n.Host("client").ReadSysctl(key)
 	if err != nil {
@@ -435,9 +436,9 @@ func TestSysctlsAreOfTheHostAlone(t *testing.T) {
 }
 
 func TestThePcapngReadsBack(t *testing.T) {
-	cfg := balanced(BalancerConfig{})
-	cfg.Links = []LinkConfig{{Between: [2]string{"client", "vip"}, Rules: []RuleConfig{{Name: "cut", From: "client", Data: true, Skip: 1, Do: ActionRST}}}}
-	n := network(t, cfg)
+	cfg := balanced(network.Balancer{})
+	cfg.Links = []network.Link{{Between: [2]string{"client", "vip"}, Rules: []network.Rule{{Name: "cut", From: "client", Data: true, Skip: 1, Do: network.ActionRST}}}}
+	n := startNetwork(t, cfg)
 	echo(t, n.Host("server1"), 8080)
 	echo(t, n.Host("server2"), 8080)
 	conn := dial(t, n.Addr("vip"), 8080)
@@ -539,17 +540,17 @@ func tcpdumpReads(t *testing.T, path string, count int) {
 }
 
 func TestStartRefusesWhatIsWrong(t *testing.T) {
-	if _, err := Start(Config{MTU: 1}); err == nil || !strings.Contains(err.Error(), "mtu") {
+	if _, err := Start(network.Config{MTU: 1}); err == nil || !strings.Contains(err.Error(), "mtu") {
 		t.Errorf("a wrong config: %v", err)
 	}
 	needSandbox(t)
 	outside := os.Getenv(marker)
 	t.Setenv(marker, "")
-	if _, err := Start(Config{}); err == nil || !strings.Contains(err.Error(), "inside the sandbox") {
+	if _, err := Start(network.Config{}); err == nil || !strings.Contains(err.Error(), "inside the sandbox") {
 		t.Errorf("outside: %v", err)
 	}
 	t.Setenv(marker, outside)
-	if _, err := Start(Config{Hosts: []HostConfig{{Name: "a", Sysctls: map[string]string{"net.no_such": "1"}}}}); err == nil {
+	if _, err := Start(network.Config{Hosts: []network.Host{{Name: "a", Sysctls: map[string]string{"net.no_such": "1"}}}}); err == nil {
 		t.Error("a setting that does not exist was taken")
 	}
 }
@@ -558,7 +559,7 @@ func TestStartRefusesWhatIsWrong(t *testing.T) {
 // a network that could not be made.
 func TestCloseLeavesNothing(t *testing.T) {
 	needSandbox(t)
-	once := func(cfg Config, ok bool) {
+	once := func(cfg network.Config, ok bool) {
 		n, err := Start(cfg)
 		if (err == nil) != ok {
 			t.Fatalf("start: %v", err)
@@ -580,8 +581,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 			t.Fatalf("a second time: %v", err)
 		}
 	}
-	good := Config{Hosts: []HostConfig{{Name: "server"}, {Name: "proxy"}}, Record: RecordConfig{Packets: 1000}}
-	bad := Config{Hosts: []HostConfig{{Name: "server", Sysctls: map[string]string{"net.no_such": "1"}}}, Record: RecordConfig{Packets: 1000}}
+	good := network.Config{Hosts: []network.Host{{Name: "server"}, {Name: "proxy"}}, Record: network.Record{Packets: 1000}}
+	bad := network.Config{Hosts: []network.Host{{Name: "server", Sysctls: map[string]string{"net.no_such": "1"}}}, Record: network.Record{Packets: 1000}}
 	once(good, true) // what the runtime and the packages make once for all
 	files, goroutines, procs := entries(t, "/proc/self/fd"), runtime.NumGoroutine(), runtime.GOMAXPROCS(0)
 	threads := entries(t, "/proc/self/task")

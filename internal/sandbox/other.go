@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os/exec"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Stdio is what the child reads and writes.
@@ -27,7 +29,7 @@ func Available() error { return ErrNeedsLinux }
 func Reexec(context.Context, []string, Stdio) (code int, err error) { return 0, ErrNeedsLinux }
 
 // Start returns ErrNeedsLinux, or what is wrong with cfg.
-func Start(cfg Config) (*Network, error) {
+func Start(cfg network.Config) (*Network, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

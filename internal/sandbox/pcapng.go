@@ -13,8 +13,7 @@ import (
 	"github.com/gopacket/gopacket/pcapgo"
 )
 
-// wireTap is the name of the interface at which packets appear that the wire
-// made itself.
+// wireTap is the name of the interface of packets that the wire made itself.
 const wireTap = "wire"
 
 // sight is a packet at one place: where it entered, or where it was delivered.
@@ -27,12 +26,13 @@ type sight struct {
 	comment string
 }
 
-// before orders sights by time, and those of one moment as they came about.
+// before orders sights by time, and sights of the same moment by their order of
+// appearance.
 func (s sight) before(o sight) int {
 	return cmp.Or(cmp.Compare(s.at, o.at), cmp.Compare(s.id, o.id))
 }
 
-// arrivals are deliveries that are still to be written, the earliest first.
+// arrivals are deliveries that have not been written yet, the earliest first.
 type arrivals []sight
 
 func (a arrivals) Len() int           { return len(a) }
@@ -60,8 +60,8 @@ func newPcapWriter(w io.Writer, hosts []string, start time.Time, comment string)
 	}}
 	p := &pcapWriter{start: start}
 	for i, name := range append(hosts[:len(hosts):len(hosts)], wireTap) {
-		// Not LINKTYPE_RAW: libpcap 1.10.3 compares that of a second interface (101)
-		// with its own number for the first's (12), and refuses the file.
+		// Not LINKTYPE_RAW: libpcap 1.10.3 compares the number of a second interface (101)
+		// with its internal number of the first one (12), and rejects the file.
 		tap := pcapgo.NgInterface{Name: name, LinkType: layers.LinkTypeIPv4, TimestampResolution: 9}
 		var err error
 		if i == 0 {
@@ -76,9 +76,9 @@ func newPcapWriter(w io.Writer, hosts []string, start time.Time, comment string)
 	return p, nil
 }
 
-// add writes a packet where it entered, after everything that was delivered
-// earlier, and keeps its delivery for later. Packets come in the order of their
-// ids. data is the caller's.
+// add first writes all deliveries up to the time at which the packet entered, then
+// the packet, and keeps its delivery for later. It must be called in the order of ids.
+// The caller keeps data.
 func (p *pcapWriter) add(s slot, data []byte, hosts int, by string) error {
 	entered := sight{at: s.in, id: s.id, tap: int(s.from), size: int(s.size), data: data, comment: comment(s, by)}
 	if s.from < 0 {
@@ -122,7 +122,8 @@ func (p *pcapWriter) write(s sight) error {
 	}, s.data, options)
 }
 
-// comment says what became of a packet when it was not simply delivered.
+// comment returns what happened to a packet; "" if a host sent it and it was
+// delivered.
 func comment(s slot, by string) string {
 	switch {
 	case s.from < 0:

@@ -4,13 +4,15 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/profiles/network"
 )
 
 // Packet is one packet as the wire saw it.
 type Packet struct {
 	ID   uint64        // counted from 1, in the order in which packets entered
 	At   time.Duration // when it entered, since the network's Start
-	Left time.Duration // when it was given to the receiving host; 0 when it never was
+	Left time.Duration // when it was delivered to the receiving host; 0: never
 	From string        // the host that sent it; "" when the wire made it
 	To   string        // the host that received it; "" when none did
 	Fate Fate
@@ -19,7 +21,7 @@ type Packet struct {
 	Src, Dst         netip.AddrPort // as it entered
 	SeenSrc, SeenDst netip.AddrPort // as it was delivered: other addresses behind a balancer
 	Proto            uint8          // IP protocol: 6 is TCP
-	Flags            Flags
+	Flags            network.Flags
 	Seq, Ack         uint32
 	Window           uint16
 	Len              int    // bytes of payload
@@ -27,13 +29,13 @@ type Packet struct {
 	Payload          []byte // the captured beginning of the payload
 }
 
-// ByLink reports whether the wire made the packet: the RST of a rule or of a
+// ByLink reports whether the wire made the packet: it is the RST of a rule or of a
 // middlebox.
 func (p Packet) ByLink() bool { return p.From == "" }
 
 // slot is one packet in the ring; its captured bytes are in the recorder's slab.
 type slot struct {
-	id, prev uint64 // prev: the packet before it of the same connection; 0: none
+	id, prev uint64 // prev: the previous packet of the same connection; 0: none
 	in, out  int64  // ns since the start; out < 0: not delivered
 	src, dst uint32 // as delivered
 	from, to int16  // nodes; -1: none
@@ -43,38 +45,38 @@ type slot struct {
 	fate     Fate
 }
 
-// recorder keeps the last packets in a ring. It allocates once, but for one
-// entry of the index per connection.
+// recorder keeps the last packets in a ring. It allocates memory once, and then only
+// one index entry per connection.
 type recorder struct {
 	slots []slot
 	slab  []byte
 	snap  int
-	count uint64 // packets ever; the id of the newest
+	count uint64 // packets so far; the id of the newest one
 	last  map[flowKey]uint64
-	names []string // of what decides fates; 0 is nothing
+	names []string // of the rules, links and balancers that decide fates; 0 is none
 	nodes []string // names of the nodes
 	fates [16]uint64
 }
 
-func newRecorder(c RecordConfig, nodes []string) *recorder {
+func newRecorder(c network.Record, nodes []string) *recorder {
 	return &recorder{
-		slots: make([]slot, c.packets()),
-		slab:  make([]byte, c.packets()*c.snap()),
-		snap:  c.snap(),
+		slots: make([]slot, c.Packets),
+		slab:  make([]byte, c.Packets*c.Snap),
+		snap:  c.Snap,
 		last:  map[flowKey]uint64{},
 		names: []string{""},
 		nodes: nodes,
 	}
 }
 
-// name registers what decides fates.
+// name registers the name of a rule, link or balancer.
 func (r *recorder) name(name string) uint16 {
 	r.names = append(r.names, name)
 	return uint16(len(r.names) - 1)
 }
 
-// enter records the packet b, sent by node from (-1: the wire), and returns its
-// id. key is the connection it is looked up by; nil: none.
+// enter records the packet b of the node from (-1: the wire) and returns its id. key is
+// the connection under which it can be found; nil: none.
 func (r *recorder) enter(b []byte, from int, by uint16, key *flowKey, now int64) uint64 {
 	r.count++
 	id := r.count
@@ -93,12 +95,12 @@ func (r *recorder) enter(b []byte, from int, by uint16, key *flowKey, now int64)
 	return id
 }
 
-// settle notes the fate of a packet.
-func (r *recorder) settle(id uint64, fate Fate, by uint16, now int64) *slot {
+// setFate records the fate of a packet.
+func (r *recorder) setFate(id uint64, fate Fate, by uint16, now int64) *slot {
 	s := &r.slots[id%uint64(len(r.slots))]
 	r.fates[fate]++
 	if s.id != id {
-		return nil // so long on the way that newer ones have taken its place
+		return nil // newer packets have overwritten it
 	}
 	r.fates[FateInFlight]--
 	s.fate = fate
@@ -108,14 +110,14 @@ func (r *recorder) settle(id uint64, fate Fate, by uint16, now int64) *slot {
 	return s
 }
 
-// delivered notes that the packet reached node to at now, with these addresses.
+// delivered records that the packet reached the node to at now, with these addresses.
 func (r *recorder) delivered(id uint64, to int, src, dst uint32, now int64) {
-	if s := r.settle(id, FateDelivered, 0, now); s != nil {
+	if s := r.setFate(id, FateDelivered, 0, now); s != nil {
 		s.out, s.to, s.src, s.dst = now, int16(to), src, dst
 	}
 }
 
-// oldest is the smallest id that is still kept; 1 when there was none yet.
+// oldest returns the smallest id that is still kept; 1 before the first packet.
 func (r *recorder) oldest() uint64 {
 	if n := uint64(len(r.slots)); r.count > n {
 		return r.count - n + 1
@@ -123,7 +125,7 @@ func (r *recorder) oldest() uint64 {
 	return 1
 }
 
-// raw is the slot of a kept packet and its captured bytes.
+// raw returns the slot of a kept packet and its captured bytes.
 func (r *recorder) raw(id uint64) (slot, []byte) {
 	i := int(id % uint64(len(r.slots)))
 	s := r.slots[i]
@@ -146,7 +148,7 @@ func (r *recorder) connection(key flowKey, n int) []Packet {
 	return packets
 }
 
-// packet is a kept packet as a value that shares nothing with the ring.
+// packet returns a kept packet, as a value that shares no memory with the ring.
 func (r *recorder) packet(id uint64) Packet {
 	s, b := r.raw(id)
 	p := Packet{ID: id, At: time.Duration(s.in), Fate: s.fate, By: r.names[s.by], Size: int(s.size)}

@@ -16,14 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// marker is the environment variable that tells the child it is one. Its value
-// is the network namespace that the child must not be in.
+// marker is the environment variable that only the child has. Its value is the network
+// namespace of the parent, in which the child must not be.
 const marker = "KABENCH_SANDBOX_OUTSIDE"
 
-// exitGrace is how long the child has after it was asked to end.
+// exitGrace is how long the child may run after it was asked to end.
 const exitGrace = 10 * time.Second
 
-// Stdio is what the child reads and writes. An *os.File is handed to it as is.
+// Stdio is what the child reads and writes. An *os.File is passed on unchanged.
 type Stdio struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -40,15 +40,16 @@ func Inside() bool {
 	return err == nil && here != outside
 }
 
-// Reexec runs this program again with the command line args (args[0] is its
-// name) in a network namespace of its own, and in a user namespace too unless
-// it may make one without, and returns its exit code: 128 and the signal's
-// number when a signal ended it. The child finds Inside true.
+// Reexec runs this program again, as a child in a network namespace of its own. args is
+// the command line; args[0] is the program's name. The child also gets a user namespace
+// of its own, unless this process may make network namespaces without one. In the
+// child, Inside is true. Reexec returns the child's exit code; if a signal ended the
+// child, that is 128 plus the signal's number.
 //
-// SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it, once each: it is a
-// process group of its own, so that a Ctrl-C does not reach it twice. When ctx
-// is done it is sent SIGTERM, and killed 10 s later. It dies with this process,
-// whatever ends that.
+// Reexec passes SIGINT, SIGTERM, SIGHUP and SIGQUIT on to the child, each once. The
+// child has a process group of its own, so that a Ctrl-C does not reach it twice. When
+// ctx is done, the child is sent SIGTERM, and it is killed 10 s later. The kernel kills
+// the child when this process ends.
 func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err error) {
 	if len(args) == 0 {
 		return 0, errors.New("sandbox: no command line")
@@ -57,7 +58,7 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 	if err != nil {
 		return 0, fmt.Errorf("sandbox: %w", err)
 	}
-	// The child is told of the death of the thread that made it.
+	// The kernel kills the child when the thread that made it ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
@@ -74,7 +75,7 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
-	restore := shortSlice() // which the child inherits
+	restore := shortSlice() // the child inherits it
 	err = cmd.Start()
 	restore()
 	if err != nil {
@@ -89,7 +90,7 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 		for {
 			select {
 			case s := <-signals:
-				_ = cmd.Process.Signal(s) // it has ended: Wait says so
+				_ = cmd.Process.Signal(s) // an error means that it has ended; Wait returns how
 			case <-ended:
 				return
 			}
@@ -109,10 +110,10 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// shortSlice makes the calling thread, and what it starts, run in slices of
-// 100 µs when others want the processor too (Linux 6.12 and later; before, it
-// does nothing): a thread that wakes is then served within that time, and not
-// after the 3 ms that others may run on. The function it returns undoes it.
+// shortSlice gives the calling thread, and the threads and programs it starts, time
+// slices of 100 µs. On a busy processor, a thread that wakes then runs within that
+// time; otherwise other threads may run on for 3 ms. It needs Linux 6.12; older kernels
+// ignore it. The function that it returns undoes it.
 func shortSlice() (restore func()) {
 	old, err := unix.SchedGetAttr(0, 0)
 	if err != nil || old.Policy != unix.SCHED_NORMAL {
@@ -126,7 +127,7 @@ func shortSlice() (restore func()) {
 	return func() { _ = unix.SchedSetAttr(0, old, 0) }
 }
 
-// isolated are the namespaces of the child.
+// isolated returns how to start the child in its namespaces.
 func isolated() *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	if !privileged() {
@@ -137,8 +138,8 @@ func isolated() *syscall.SysProcAttr {
 	return attr
 }
 
-// privileged reports whether this process may make and rule network namespaces
-// as it is.
+// privileged reports whether this process may make and configure network namespaces
+// without a user namespace.
 func privileged() bool {
 	const need = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_NET_ADMIN
 	var data [2]unix.CapUserData
@@ -146,9 +147,9 @@ func privileged() bool {
 	return err == nil && data[0].Effective&need == need && os.Geteuid() == 0
 }
 
-// Available says why the sandbox cannot be made here and what to enable; nil
-// when it can. It tries: it makes the namespaces, for a program that does not
-// exist.
+// Available returns nil if the sandbox can be made here; otherwise the error says why
+// not and what to enable. To find out, it makes the namespaces for a program that does
+// not exist.
 func Available() error {
 	tun, err := os.OpenFile(tunPath, os.O_RDWR, 0)
 	if err != nil {
@@ -157,7 +158,7 @@ func Available() error {
 	_ = tun.Close()
 	attr := isolated()
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
-		// In two steps: the second needs the rights that the first should give.
+		// In two steps: the second one needs the rights that the first one gives.
 		attr.Cloneflags, attr.Unshareflags = unix.CLONE_NEWUSER, unix.CLONE_NEWNET
 	}
 	const nothing = "/proc/self/fdinfo/no-such-program"

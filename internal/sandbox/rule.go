@@ -1,17 +1,21 @@
 package sandbox
 
-import "fmt"
+import (
+	"fmt"
 
-// rule is a RuleConfig at work.
+	"github.com/kabench/kabench/profiles/network"
+)
+
+// rule is a network.Rule at work.
 type rule struct {
-	cfg      RuleConfig
+	cfg      network.Rule
 	by       uint16 // its name in the record
 	from     int    // node; -1: both
 	src, dst uint32 // 0: any
-	after    bool   // the event it waits for has not happened
-	until    bool   // the event that ends it has happened
+	after    bool   // the event of After has not happened
+	until    bool   // the event of Until has happened
 	counts   ruleCount
-	struck   uint64 // packets, all connections together
+	struck   uint64 // packets of all connections
 	perConn  map[flowKey]ruleCount
 }
 
@@ -20,7 +24,7 @@ type ruleCount struct {
 	isn             uint32 // of the connection's last SYN
 }
 
-// strikes says whether r strikes the packet h, sent by node from, and counts it.
+// strikes reports whether r applies to the packet h of the node from, and counts h.
 func (r *rule) strikes(h *header, from int) bool {
 	c := &r.cfg
 	switch {
@@ -30,7 +34,7 @@ func (r *rule) strikes(h *header, from int) bool {
 		r.dst != 0 && r.dst != h.dst,
 		c.SrcPort != 0 && c.SrcPort != h.sport,
 		c.DstPort != 0 && c.DstPort != h.dport,
-		(c.Flags|c.NotFlags != 0 || c.Do == ActionRST) && !h.isTCP(),
+		(c.Flags|c.NotFlags != 0 || c.Do == network.ActionRST) && !h.isTCP(),
 		h.flags&c.Flags != c.Flags,
 		h.flags&c.NotFlags != 0,
 		c.Data && h.dataLen() == 0:
@@ -51,15 +55,15 @@ func (r *rule) strikes(h *header, from int) bool {
 // nextOf counts the packet h in its connection.
 func (r *rule) nextOf(h *header) bool {
 	n := r.perConn[h.key()]
-	if h.flags&(SYN|ACK) == SYN && h.seq != n.isn {
-		n = ruleCount{isn: h.seq} // another connection on the ports of an older one
+	if h.flags&(network.SYN|network.ACK) == network.SYN && h.seq != n.isn {
+		n = ruleCount{isn: h.seq} // a new connection on the ports of an older one
 	}
 	strikes := n.next(&r.cfg)
 	r.perConn[h.key()] = n
 	return strikes
 }
 
-func (n *ruleCount) next(c *RuleConfig) bool {
+func (n *ruleCount) next(c *network.Rule) bool {
 	n.matched++
 	if n.matched <= c.Skip || c.Times > 0 && n.struck >= c.Times {
 		return false
@@ -68,20 +72,20 @@ func (n *ruleCount) next(c *RuleConfig) bool {
 	return true
 }
 
-// event tells r that the event has happened; it says whether r cares.
+// event notes that the event name has happened. It reports whether r mentions name.
 func (r *rule) event(name string) bool {
-	cares := false
+	mentions := false
 	if r.cfg.After == name {
-		r.after, cares = false, true
+		r.after, mentions = false, true
 	}
 	if r.cfg.Until == name {
-		r.until, cares = true, true
+		r.until, mentions = true, true
 	}
-	return cares
+	return mentions
 }
 
-// ruleName is what the record calls the i-th rule.
-func ruleName(c RuleConfig, i int) string {
+// ruleName returns the name of the i-th rule in the record.
+func ruleName(c network.Rule, i int) string {
 	if c.Name != "" {
 		return c.Name
 	}

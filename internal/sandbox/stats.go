@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// lateness counts by how much packets left after they were due, in buckets an
-// eighth of a power of two wide.
+// lateness counts how late packets left, in buckets that are an eighth of a power of
+// two wide.
 type lateness struct {
 	buckets [64 * 8]uint64
 	count   uint64
@@ -28,7 +28,7 @@ func bucket(ns int64) int {
 	return (shift+1)*8 + int(ns>>shift) - 8
 }
 
-// top is the largest value of a bucket.
+// top returns the largest value of a bucket.
 func top(i int) int64 {
 	if i < 8 {
 		return int64(i)
@@ -37,8 +37,7 @@ func top(i int) int64 {
 	return (int64(i%8)+9)<<shift - 1
 }
 
-// quantile is a value that the share q of the packets did not exceed, at most an
-// eighth too large.
+// quantile returns the quantile q of the lateness. It may be up to an eighth too large.
 func (l *lateness) quantile(q float64) time.Duration {
 	if l.count == 0 {
 		return 0
@@ -53,16 +52,16 @@ func (l *lateness) quantile(q float64) time.Duration {
 	return time.Duration(l.max)
 }
 
-// Stats is what the wire says of itself.
+// Stats are the counters of the wire.
 type Stats struct {
-	Packets     uint64            // that entered or were made by the wire
-	Fates       map[string]uint64 // how many met each Fate
-	Struck      map[string]uint64 // how many packets each rule struck, by "LINK: RULE"
-	Forgotten   uint64            // open flows that links and balancers forgot when their time was over
+	Packets     uint64            // that hosts sent or the wire made
+	Fates       map[string]uint64 // number of packets by Fate
+	Struck      map[string]uint64 // number of packets that each rule applied to, by "LINK: RULE"
+	Forgotten   uint64            // open flows that links and balancers forgot because of idle or lifetime
 	Overwritten uint64            // packets that the record no longer has
-	// Unseen is how many packets the kernel dropped at a device because the wire
-	// did not keep up. They are in no record. Known after Close.
+	// Unseen is how many packets the kernel dropped at a device because the wire was
+	// too slow. They are not in the record. Unseen is 0 before Close.
 	Unseen uint64
-	// By how much packets were delivered after they were due.
+	// How late packets were delivered.
 	LateP50, LateP99, LateP999, LateMax time.Duration
 }

@@ -12,13 +12,13 @@ import (
 
 const tunPath = "/dev/net/tun"
 
-// txQueue is how many packets the kernel keeps for us in a TUN device; it drops
-// further ones unseen, and counts them.
+// txQueue is how many packets the kernel keeps in a TUN device until the wire reads
+// them. It drops further ones and counts them.
 const txQueue = 10000
 
-// openTUN makes the TUN device name in the namespace of the calling thread,
-// with these addresses and a route to subnet, and returns its descriptor, which
-// does not block. Closing that removes the device.
+// openTUN makes the TUN device name in the namespace of the calling thread, with these
+// addresses and a route to subnet. It returns the device's descriptor, which does not
+// block. Closing the descriptor removes the device.
 func openTUN(name string, addrs []netip.Addr, subnet netip.Prefix, mtu int) (fd int, err error) {
 	fd, err = unix.Open(tunPath, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -71,7 +71,7 @@ func ipNet(a netip.Addr, bits int) *net.IPNet {
 	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, a.BitLen())}
 }
 
-// loopbackUp brings up lo in the namespace of the calling thread.
+// loopbackUp enables the loopback device in the namespace of the calling thread.
 func loopbackUp() error {
 	lo, err := netlink.LinkByName("lo")
 	if err == nil {
@@ -83,8 +83,8 @@ func loopbackUp() error {
 	return nil
 }
 
-// unseenDrops is how many packets the kernel dropped at the device because we
-// read too slowly, and how many of ours it refused.
+// unseenDrops returns how many packets the kernel dropped at the device because the
+// wire read too slowly, and how many packets of the wire it refused.
 func unseenDrops(name string) (uint64, error) {
 	dev, err := netlink.LinkByName(name)
 	if err != nil {

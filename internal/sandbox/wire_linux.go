@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batch is how many packets are read from one device before the wire looks
-// whether others are due.
+// batch is how many packets the wire reads from one device before it checks whether
+// others are due.
 const batch = 32
 
 // wire is the thread that carries the packets of a core between TUN devices.
@@ -44,8 +44,8 @@ func startWire(c *core, start time.Time, fds []int) (*wire, error) {
 	return w, nil
 }
 
-// do runs f between two packets and waits for it. After the wire has ended it
-// runs at once: the core is at rest then.
+// do runs f between two packets and waits for it. After the wire has ended, do runs f
+// itself, because nothing else uses the core then.
 func (w *wire) do(f func()) {
 	w.mu.Lock()
 	if w.closed {
@@ -78,18 +78,18 @@ func (w *wire) stop() error {
 // signal wakes the thread; called under mu.
 func (w *wire) signal() {
 	one := [8]byte{1}
-	_, _ = unix.Write(w.wake, one[:]) // full: it will wake in any case
+	_, _ = unix.Write(w.wake, one[:]) // if it is full, the thread will wake anyway
 }
 
 func (w *wire) now() int64 { return int64(time.Since(w.start)) }
 
-// run is the thread; it has settings of its own, and ends with them.
+// run is the wire's thread. It changes settings of the thread, which ends with it.
 //
-// Its system calls are raw: they do not tell Go's scheduler that the thread may
-// block, so that it keeps its place among those that run Go code (GOMAXPROCS,
-// which is one larger as long as it is there) and need not queue for one behind
-// the load each time it wakes. What the runtime wants of it, as for a garbage
-// collection, comes as a signal, which ends the wait.
+// Its system calls are raw: Go's scheduler does not learn that the thread blocks. So
+// the thread keeps its place among the GOMAXPROCS threads that run Go code, and need
+// not wait for a place behind the load each time it wakes. GOMAXPROCS is one larger
+// while the thread runs. If the runtime needs the thread, as for a garbage collection,
+// it sends a signal, which ends the wait.
 func (w *wire) run() {
 	defer close(w.done)
 	defer reservePlace()()
@@ -119,7 +119,7 @@ func (w *wire) run() {
 	}
 }
 
-// fail notes why the wire ended, and does what is still asked of it.
+// fail records why the wire ended, and runs the jobs that are left.
 func (w *wire) fail(err error) {
 	w.err = fmt.Errorf("the wire broke: %w", err)
 	w.mu.Lock()
@@ -128,7 +128,7 @@ func (w *wire) fail(err error) {
 	w.work()
 }
 
-// work does what do has asked; it says whether the wire is to end.
+// work runs the jobs of do. It reports whether the wire must end.
 func (w *wire) work() (ended bool) {
 	var count [8]byte
 	_, _ = unix.Read(w.wake, count[:])
@@ -142,7 +142,7 @@ func (w *wire) work() (ended bool) {
 	return ended
 }
 
-// wait waits for a packet or a job, but not longer than timeout (< 0: for ever).
+// wait waits for a packet or a job, but not longer than timeout (below 0: no limit).
 func (w *wire) wait(timeout time.Duration) error {
 	for i := range w.polls {
 		w.polls[i].Revents = 0
@@ -160,7 +160,7 @@ func (w *wire) wait(timeout time.Duration) error {
 	return nil
 }
 
-// read takes what node has sent.
+// read takes in the packets that node has sent.
 func (w *wire) read(node int) error {
 	c := w.core
 	for range batch {
@@ -185,7 +185,7 @@ func (w *wire) read(node int) error {
 	return nil
 }
 
-// write gives a packet to the kernel of node.
+// write delivers a packet to node.
 func (w *wire) write(node int, packet []byte) bool {
 	for {
 		_, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(w.fds[node]), uintptr(unsafe.Pointer(&packet[0])), uintptr(len(packet)))
@@ -195,10 +195,9 @@ func (w *wire) write(node int, packet []byte) bool {
 	}
 }
 
-// precise makes the calling thread wake when it asked to, as far as it may: no
-// timer slack; before all ordinary threads where we are allowed that (root), or
-// else by its short time slice (shortSlice). What is refused is not needed: how
-// late the wire is it counts itself.
+// precise makes the calling thread wake as exactly as this process may: without timer
+// slack, and before all ordinary threads if it is root; otherwise the short time slice
+// helps (shortSlice). Errors are ignored, because the wire measures how late it is.
 func precise() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	if unix.SchedSetAttr(0, &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: 1}, 0) != nil {
@@ -206,10 +205,9 @@ func precise() {
 	}
 }
 
-var places sync.Mutex // several wires may come and go
+var places sync.Mutex // guards GOMAXPROCS: there may be several wires
 
-// reservePlace makes room for one more thread that runs Go code; the function
-// it returns takes the room back.
+// reservePlace raises GOMAXPROCS by one. The function that it returns lowers it again.
 func reservePlace() (release func()) {
 	places.Lock()
 	defer places.Unlock()

@@ -6,13 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/harness"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -65,7 +66,7 @@ func TestNginxClosesAtOneSecond(t *testing.T) {
 // closesAtOneSecond holds a server against the signature of nginx-1s, and the
 // remedy against it.
 func closesAtOneSecond(t *testing.T, addr string) {
-	link, err := lab.StartLink(lab.LinkConfig{Delay: 5 * time.Millisecond}, "", addr)
+	link, err := lab.StartLink(script.Link{Delay: 5 * time.Millisecond}, "", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := dialers.NewClient(policy, &dialers.Dialer{}, []*dialers.Request{request}, time.Minute, epoch)
+		c, err := dialers.NewClient(dialers.Config{Policy: policy, Requests: []*dialers.Request{request}, Timeout: time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func uniformGaps(t *testing.T, addr string, idleTimeout time.Duration) *results.
 // requests fail.
 func TestNginxUnderLoad(t *testing.T) {
 	addr := nginx(t)
-	run, err := harness.Run(t.Context(), profile(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), harness.Options{})
+	run, err := kabench.Run(t.Context(), profile(t, "", "target.url=http://"+addr+"/", "load.rate=400/s", "load.duration=5s"), kabench.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

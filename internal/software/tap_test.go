@@ -168,9 +168,9 @@ func get(t *testing.T, addr, method, path string) (status int) {
 	return resp.StatusCode
 }
 
-// script sends count requests, one each gap, whether or not those before are
+// paced sends count requests, one each gap, whether or not those before are
 // answered: the source's test.sh.
-func script(t *testing.T, addr, method, path string, count int, gap time.Duration) map[int]int {
+func paced(t *testing.T, addr, method, path string, count int, gap time.Duration) map[int]int {
 	t.Helper()
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // nginxUpstream is the sources' nginx: a pool to the server at the first %s.
@@ -44,13 +46,13 @@ func (c pooling) nginx(t *testing.T, server string) (addr, errorLog string) {
 }
 
 // emulated starts the lab's proxy of that pooling.
-func (c pooling) emulated(t *testing.T, errors lab.ErrorStyle, server string) string {
+func (c pooling) emulated(t *testing.T, errors script.ErrorStyle, server string) string {
 	t.Helper()
-	retry := lab.RetryNone
+	retry := script.RetryNone
 	if c.retry {
-		retry = lab.RetryIdempotent
+		retry = script.RetryIdempotent
 	}
-	p, err := lab.StartProxy(lab.ProxyConfig{Workers: c.workers, Errors: errors, Upstream: lab.UpstreamConfig{
+	p, err := proxy.Start(script.Proxy{Workers: c.workers, Errors: errors, Upstream: script.Upstream{
 		IdleTimeout: c.idle, MaxRequests: c.requests, MaxLifetime: c.lifetime, MaxIdle: c.keepalive,
 		ConnectTimeout: c.connect, Timeout: 10 * time.Second, Retry: retry,
 	}}, "", server)
@@ -62,7 +64,7 @@ func (c pooling) emulated(t *testing.T, errors lab.ErrorStyle, server string) st
 }
 
 // server starts the lab's.
-func server(t *testing.T, cfg lab.Config) string {
+func server(t *testing.T, cfg script.Server) string {
 	t.Helper()
 	s, err := lab.Start(cfg, "")
 	if err != nil {
@@ -75,7 +77,7 @@ func server(t *testing.T, cfg lab.Config) string {
 // linked puts a link before a server.
 func linked(t *testing.T, delay time.Duration, server string) string {
 	t.Helper()
-	l, err := lab.StartLink(lab.LinkConfig{Delay: delay}, "", server)
+	l, err := lab.StartLink(script.Link{Delay: delay}, "", server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		nio2+`maxConnections="64" keepAliveTimeout="1000" maxKeepAliveRequests="20"`,
 		nio+limits+`maxConnections="8" acceptCount="1" keepAliveTimeout="20000" maxKeepAliveRequests="2"`,
 	)
-	asTomcat := lab.Config{MaxConnections: 8, Threads: 4, Backlog: 1, IdleTimeout: 20 * time.Second, MaxRequests: 20, Delay: lab.Delay{A: 100 * time.Millisecond}}
+	asTomcat := script.Server{MaxConnections: 8, Threads: 4, Backlog: 1, IdleTimeout: 20 * time.Second, MaxRequests: 20, Delay: script.Delay{A: 100 * time.Millisecond}}
 
 	// Ten requests, times a tenth of the source's: five connections or so, and
 	// the proxy closes each. At least four, of three requests each.
@@ -118,7 +120,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		t.Parallel()
 		pool := pooling{workers: 2, keepalive: 1, requests: 3, lifetime: time.Second, idle: 900 * time.Millisecond, connect: time.Second, retry: true}
 		look := func(proxy string, tap *tap) string {
-			statuses := script(t, proxy, "GET", "/page.jsp?100", 10, 100*time.Millisecond)
+			statuses := paced(t, proxy, "GET", "/page.jsp?100", 10, 100*time.Millisecond)
 			tap.settle(10 * time.Second)
 			s := tap.seen(statuses)
 			if statuses[200] != 10 || s.Requests != 10 || s.Conns < 4 || s.Conns > 10 || s.ByProxy != s.Conns || s.ByServer != 0 {
@@ -128,7 +130,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		}
 		tapReal, tapLab := startTap(t, tomcats[0]), startTap(t, server(t, asTomcat))
 		real, log := pool.nginx(t, tapReal.addr())
-		emulated := pool.emulated(t, lab.LikeNginx, tapLab.addr())
+		emulated := pool.emulated(t, script.LikeNginx, tapLab.addr())
 		both(t, func() string { return look(real, tapReal) }, func() string { return look(emulated, tapLab) })
 		if n := logged(t, log, "prematurely closed"); n != 0 {
 			t.Errorf("%d stale connections in nginx's log", n)
@@ -143,7 +145,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		cfg := asTomcat
 		cfg.IdleTimeout = time.Second
 		look := func(proxy string, tap *tap) string {
-			statuses := script(t, proxy, "GET", "/page.jsp?100", 3, 3200*time.Millisecond)
+			statuses := paced(t, proxy, "GET", "/page.jsp?100", 3, 3200*time.Millisecond)
 			tap.settle(20 * time.Second)
 			s := tap.seen(statuses)
 			if statuses[200] != 3 || s.Requests != 3 || s.ByServer < 2 {
@@ -153,7 +155,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		}
 		tapReal, tapLab := startTap(t, tomcats[1]), startTap(t, server(t, cfg))
 		real, _ := pool.nginx(t, tapReal.addr())
-		emulated := pool.emulated(t, lab.LikeNginx, tapLab.addr())
+		emulated := pool.emulated(t, script.LikeNginx, tapLab.addr())
 		both(t, func() string { return look(real, tapReal) }, func() string { return look(emulated, tapLab) })
 	})
 
@@ -164,7 +166,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 	// at once, and a machine must be late by 100 ms in all of them to hide it.
 	t.Run("retried", func(t *testing.T) {
 		t.Parallel()
-		cfg := lab.Config{IdleTimeout: time.Second, Delay: lab.Delay{A: 100 * time.Millisecond}}
+		cfg := script.Server{IdleTimeout: time.Second, Delay: script.Delay{A: 100 * time.Millisecond}}
 		pool := pooling{workers: 1, keepalive: 8, requests: 100, lifetime: time.Minute, idle: 9 * time.Second, connect: 5 * time.Second, retry: true}
 		for _, method := range []string{"GET", "POST"} {
 			t.Run(method, func(t *testing.T) {
@@ -184,7 +186,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 				}
 				tapReal, tapLab := startTap(t, linked(t, 100*time.Millisecond, tomcats[2])), startTap(t, linked(t, 100*time.Millisecond, server(t, cfg)))
 				real, log := pool.nginx(t, tapReal.addr())
-				emulated := pool.emulated(t, lab.LikeNginx, tapLab.addr())
+				emulated := pool.emulated(t, script.LikeNginx, tapLab.addr())
 				both(t, func() string { return look(real, tapReal) }, func() string { return look(emulated, tapLab) })
 				n := logged(t, log, "upstream prematurely closed connection while reading response header from upstream")
 				if n == 0 {
@@ -214,7 +216,7 @@ func TestNginxBeforeTomcat(t *testing.T) {
 		}
 		tapReal, tapLab := startTap(t, tomcats[3]), startTap(t, server(t, cfg))
 		real, _ := pool.nginx(t, tapReal.addr())
-		emulated := pool.emulated(t, lab.LikeNginx, tapLab.addr())
+		emulated := pool.emulated(t, script.LikeNginx, tapLab.addr())
 		both(t, func() string { return look(real, tapReal) }, func() string { return look(emulated, tapLab) })
 	})
 }
@@ -229,19 +231,19 @@ func TestNginxBeforeAFullTomcat(t *testing.T) {
 	t.Parallel()
 	program(t, "nginx", "nginx-light")
 	full := tomcat(t, `protocol="org.apache.coyote.http11.Http11NioProtocol" maxThreads="4" maxConnections="8" acceptCount="1" keepAliveTimeout="20000" maxKeepAliveRequests="20"`)[0]
-	emulatedServer := server(t, lab.Config{MaxConnections: 8, Threads: 4, Backlog: 1, IdleTimeout: 20 * time.Second, MaxRequests: 20, Delay: lab.Delay{A: 500 * time.Millisecond}})
+	emulatedServer := server(t, script.Server{MaxConnections: 8, Threads: 4, Backlog: 1, IdleTimeout: 20 * time.Second, MaxRequests: 20, Delay: script.Delay{A: 500 * time.Millisecond}})
 	// Idle connections keep their places for longer than a connect is waited for.
 	pool := pooling{workers: 2, keepalive: 16, requests: 3, lifetime: 10 * time.Second, idle: 3 * time.Second, connect: 1500 * time.Millisecond}
 	look := func(proxy string) string {
 		begin := time.Now()
-		statuses := script(t, proxy, "GET", "/page.jsp?500", 40, 0)
+		statuses := paced(t, proxy, "GET", "/page.jsp?500", 40, 0)
 		if took := time.Since(begin); statuses[504] < 20 || statuses[200] < 4 || took < pool.connect {
 			t.Errorf("statuses %v in %v", statuses, took)
 		}
 		return fmt.Sprintf("statuses %v", statuses)
 	}
 	real, log := pool.nginx(t, full)
-	emulated := pool.emulated(t, lab.LikeNginx, emulatedServer)
+	emulated := pool.emulated(t, script.LikeNginx, emulatedServer)
 	both(t, func() string { return look(real) }, func() string { return look(emulated) })
 	// What the full queue drops is a SYN as a rule. When many come at once it may be
 	// the ACK after it: then nginx believes that it is connected, and waits for an
@@ -277,13 +279,13 @@ backend b
 	balancers := map[string]func(t *testing.T, real bool, server string) string{
 		"haproxy": func(t *testing.T, real bool, server string) string {
 			if !real {
-				return pool.emulated(t, lab.LikeHAProxy, server)
+				return pool.emulated(t, script.LikeHAProxy, server)
 			}
 			return haproxyWith(t, fmt.Sprintf(haproxy, server, "20s"))
 		},
 		"nginx": func(t *testing.T, real bool, server string) string {
 			if !real {
-				return pool.emulated(t, lab.LikeNginx, server)
+				return pool.emulated(t, script.LikeNginx, server)
 			}
 			addr, _ := pool.nginx(t, server)
 			return addr
@@ -298,7 +300,7 @@ backend b
 				idle  time.Duration
 				fails bool
 			}{{time.Second, true}, {time.Minute, false}} {
-				cfg := lab.Config{IdleTimeout: test.idle, Delay: lab.Delay{A: 100 * time.Millisecond}}
+				cfg := script.Server{IdleTimeout: test.idle, Delay: script.Delay{A: 100 * time.Millisecond}}
 				t.Run(fmt.Sprintf("server %v", test.idle), func(t *testing.T) {
 					t.Parallel()
 					look := func(proxy string, tap *tap) string {
@@ -334,7 +336,7 @@ func pairs(t *testing.T, proxy, method string, rounds, atOnce int) map[int]int {
 			if second == 1 {
 				time.Sleep(900 * time.Millisecond)
 			}
-			for status, n := range script(t, proxy, method, "/page.jsp?100", atOnce, 0) {
+			for status, n := range paced(t, proxy, method, "/page.jsp?100", atOnce, 0) {
 				sum[status] += n
 			}
 		}

@@ -115,42 +115,68 @@ const (
 	wrapperWorth  = 6 // in place of its bytes: the text carried says more
 )
 
+// match reports whether the text may be the wording, and makes a candidate of it.
 func (r reading) match(w Wording) (Candidate, bool) {
 	if w.Silent || w.code != "" {
 		return Candidate{}, false
 	}
 	kin, client := known().kinship(w.Client, r.named)
-	at, whole := r.find(w.parts, w.alone)
-	class, classed := w.class.in(r.flat)
-	c := Candidate{Wording: w, at: at, Score: literals(w.parts)}
-	decisive := !w.bare && !w.alone && c.Score >= decisiveBytes
-	switch {
-	case kin == rival, kin == stranger && !(whole && decisive):
-		return Candidate{}, false
-	case whole && w.bare && kin == possible && !classed:
-		c.Score = min(c.Score, r.weight()) - 2 // behind what may be anybody's
-	case whole && classed:
-		c.Score += len(w.class.simple)
-	case whole:
-	case !whole && !w.wrapper && w.hasPart(r.flat):
-		c.Partial, c.at, c.Score = true, span{0, len(r.flat), nil}, len(strings.TrimSpace(r.flat))-1
-	case classed && w.classAlone:
-		c.Partial, c.at, c.Score = true, class, len(w.class.simple)
-	default:
+	m, found := r.locate(w)
+	if !found || kin == rival || kin == stranger && !(m.whole && m.decisive) {
 		return Candidate{}, false
 	}
-	if w.wrapper {
-		c.Score = wrapperWorth
-	}
-	c.Vague = len(r.named) == 0 && !classed && (c.Partial || w.alone) && c.Score < vagueBytes
+	c := Candidate{Wording: w, at: m.at, Partial: !m.whole, Score: r.score(w, m, kin)}
+	c.Vague = len(r.named) == 0 && !m.classed && (c.Partial || w.alone) && c.Score < vagueBytes
 	switch {
 	case kin == own:
 		c.Score += namedWorth
 		c.Client, c.ClientName, c.Setting = client, known().clients[client].Name, known().clients[client].setting(w.advice)
-	case kin == possible && decisive && whole && !w.wrapper:
+	case kin == possible && m.decisive && m.whole && !w.wrapper:
 		c.Score += decisiveWorth
 	}
 	return r.narrow(c)
+}
+
+// score is how many bytes of literal text count for a wording, before its client
+// is looked at.
+func (r reading) score(w Wording, m location, kin kin) int {
+	switch {
+	case w.wrapper:
+		return wrapperWorth
+	case m.whole && m.classed:
+		return m.bytes + len(w.class.simple)
+	case m.whole && w.bare && kin == possible:
+		return min(m.bytes, r.weight()) - 2 // behind a candidate for any client
+	}
+	return m.bytes
+}
+
+// location is where a text has a wording, and how much of it.
+type location struct {
+	at       span
+	bytes    int  // of literal text recognised
+	whole    bool // the whole pattern, and not only a part of it or the exception's class
+	classed  bool // the text has the exception's class
+	decisive bool // the pattern is so long that hardly another client writes it
+}
+
+// locate finds the wording's pattern in the text; else the text in the pattern;
+// else the exception's class, if that alone tells.
+func (r reading) locate(w Wording) (location, bool) {
+	at, whole := r.find(w.parts, w.alone)
+	class, classed := w.class.in(r.flat)
+	m := location{at: at, bytes: literals(w.parts), whole: whole, classed: classed}
+	m.decisive = !w.bare && !w.alone && m.bytes >= decisiveBytes
+	switch {
+	case whole:
+	case !w.wrapper && w.hasPart(r.flat):
+		m.at, m.bytes = span{0, len(r.flat), nil}, len(strings.TrimSpace(r.flat))-1
+	case classed && w.classAlone:
+		m.at, m.bytes = class, len(w.class.simple)
+	default:
+		return location{}, false
+	}
+	return m, true
 }
 
 // weight is how many bytes the innermost fault has.

@@ -130,9 +130,6 @@ var known = sync.OnceValue(func() library {
 // All lists every wording known, in the order of wordings.yaml.
 func All() []Wording { return slices.Clone(known().wordings) }
 
-// Families lists the clients and proxies known, sorted.
-func Families() []string { return slices.Clone(known().families) }
-
 // Family is the client that a pool preset's name begins with, as apache-hc5 for
 // apache-hc5-classic; "" when there is none.
 func Family(preset string) string {

@@ -197,6 +197,10 @@ func sayDifferences(paths []string, runs []Finished, fields []map[string]string)
 	return strings.Join(said, "; ")
 }
 
+// formerlyNoCap are fields in which 0 meant "no cap" in profiles of earlier
+// versions; -1 means it now.
+var formerlyNoCap = map[string]bool{"pool.max_conns": true, "pool.max_conns_all": true, "pool.max_requests": true}
+
 // flatten puts the single values within a profile's JSON into fields by their
 // dotted paths; a list is one value.
 func flatten(profile json.RawMessage, fields map[string]string) error {
@@ -221,6 +225,9 @@ func flatten(profile json.RawMessage, fields map[string]string) error {
 			text, err := json.Marshal(v)
 			if err != nil {
 				return err
+			}
+			if formerlyNoCap[path] && string(text) == "0" {
+				text = []byte("-1")
 			}
 			fields[path] = string(text)
 		}

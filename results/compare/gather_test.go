@@ -49,6 +49,20 @@ func TestGatherSortsByWhatDiffers(t *testing.T) {
 	}
 }
 
+// An earlier version wrote 0 for a cap that there is not.
+func TestGatherTakesNoCapAsOneSetting(t *testing.T) {
+	of := func(limit, idle string) string {
+		return fmt.Sprintf(`{"name":"quick","pool":{"idle_timeout":%q,"max_conns":%s,"max_conns_all":%[2]s,"max_requests":%[2]s}}`, idle, limit)
+	}
+	c, err := Gather([]Finished{made("r/1", of("0", "0s")), made("r/2", of("-1", "3s"))}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Arms) != 2 || c.Arms[0].Name != "idle_timeout=0s" || len(c.Arms[1].Change) != 1 {
+		t.Errorf("%+v", c.Arms)
+	}
+}
+
 func TestGatherPresets(t *testing.T) {
 	c, err := Gather([]Finished{
 		made("r/1", profile("1/s", "0s", `,"preset":"go"`)), made("r/2", profile("1/s", "3s", `,"preset":"okhttp"`)),

@@ -77,7 +77,7 @@ type Pool struct {
 	Dialing    []int     `json:"dialing"`
 	Pending    []int     `json:"pending"`
 	InFlight   []int     `json:"in_flight"`
-	MaxConns   int       `json:"max_conns"`   // 0: no cap
+	MaxConns   int       `json:"max_conns"`   // -1, and in earlier versions 0: no cap
 	PendingMax int       `json:"pending_max"` // -1: no bound
 }
 

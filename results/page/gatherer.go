@@ -245,9 +245,9 @@ func settingsOf(profile json.RawMessage) settings {
 			Proxies []peer `json:"proxies"`
 		} `json:"target"`
 	}
-	p.Pool.PendingMax = -1
+	p.Pool.MaxConns, p.Pool.PendingMax = -1, -1
 	if json.Unmarshal(profile, &p) != nil {
-		return settings{pendingMax: -1}
+		return settings{maxConns: -1, pendingMax: -1}
 	}
 	s := settings{warmUp: span(p.Load.WarmUp), maxConns: p.Pool.MaxConns, pendingMax: p.Pool.PendingMax}
 	switch {

@@ -1,0 +1,78 @@
+package kabench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// aborter stops a run when a condition of its abort_when is met.
+type aborter struct {
+	conditions *results.Abort // nil: none
+	latencies  []string       // that they ask for
+	stop       chan struct{}  // closed to stop the run
+
+	mu  sync.Mutex
+	why *results.Stopped // guarded by mu; nil: it was not stopped
+}
+
+func newAborter(conditions *results.Abort) *aborter {
+	return &aborter{conditions: conditions, latencies: conditions.Latencies(), stop: make(chan struct{})}
+}
+
+// check asks the conditions of r at the offset now, and stops it at the first
+// that is met. When the last request has been sent there is nothing to stop any
+// more, and rates fall by themselves. It is called by one goroutine.
+func (a *aborter) check(r *run, now time.Duration) {
+	measured := now - r.profile.Load.WarmUp
+	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
+		return
+	}
+	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
+	if s == nil {
+		return
+	}
+	a.mu.Lock()
+	a.why = s
+	a.mu.Unlock()
+	close(a.stop)
+}
+
+func (a *aborter) stopped() *results.Stopped {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.why
+}
+
+// soFar is the document as far as it is known while the run goes on: of the
+// latencies, those named alone.
+func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
+	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
+	r.watch.recorder.Glance(doc, measured, latencies)
+	r.traffic.client.Stats().Fill(doc)
+	return doc
+}
+
+// anyOf is closed when one of stops is; over ends the waiting. A nil stop is
+// never closed.
+func anyOf(over <-chan struct{}, stops ...<-chan struct{}) <-chan struct{} {
+	first := make(chan struct{})
+	halt := sync.OnceFunc(func() { close(first) })
+	for _, stop := range stops {
+		if stop == nil {
+			continue
+		}
+		if closed(stop) { // so that not even the first request is started
+			halt()
+		}
+		go func() {
+			select {
+			case <-stop:
+				halt()
+			case <-over:
+			}
+		}()
+	}
+	return first
+}

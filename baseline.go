@@ -1,0 +1,219 @@
+package kabench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// Baseline is an earlier run that another is held against.
+type Baseline struct {
+	Dir string       `json:"dir"` // as it was given, for the record
+	Run *results.Run `json:"run"`
+	// Others are more runs of the same, made before: with them the run is held
+	// against what differs from run to run.
+	Others []*Baseline `json:"others,omitempty"`
+	// Sifted means that the runs were found together in one directory: those of
+	// other settings are left out.
+	Sifted bool `json:"sifted,omitempty"`
+}
+
+// all are the documents of b's runs; nil unless there are several.
+func (b *Baseline) all() []*results.Run {
+	if b == nil || len(b.Others) == 0 {
+		return nil
+	}
+	list := []*results.Run{b.Run}
+	for _, other := range b.Others {
+		list = append(list, other.Run)
+	}
+	return list
+}
+
+// sift leaves out the runs of another pool or client than p's, which a directory
+// of a comparison holds, and those that nothing can be held against.
+func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
+	if b == nil || !b.Sifted {
+		return b, nil
+	}
+	ours, err := json.Marshal(profiles.Redact(*p))
+	if err != nil {
+		return nil, err
+	}
+	var fit []*Baseline
+	for _, one := range append([]*Baseline{{Dir: b.Dir, Run: b.Run}}, b.Others...) {
+		differ, known := differences(one.Run.Profile, ours)
+		other := slices.ContainsFunc(differ, func(d difference) bool {
+			section, _, _ := strings.Cut(d.path, ".")
+			return section == "pool" || section == "client"
+		})
+		if known && !other && one.Run.Valid && one.Run.Complete && !one.Run.Interrupted {
+			fit = append(fit, one)
+		}
+	}
+	if len(fit) == 0 {
+		return nil, fmt.Errorf("no run given as a baseline is complete and valid and has the pool and client of this run: name runs of the same setting, each with --baseline")
+	}
+	fit[0].Others = fit[1:]
+	return fit[0], nil
+}
+
+func (b *Baseline) run() *results.Run {
+	if b == nil {
+		return nil
+	}
+	return b.Run
+}
+
+// document is what the run's document says about b; nil if b is nil.
+func (b *Baseline) document() *results.Baseline {
+	if b == nil {
+		return nil
+	}
+	doc := &results.Baseline{Dir: b.Dir, Name: b.Run.Name, Version: b.Run.Version, Start: b.Run.Start}
+	for _, other := range b.Others {
+		doc.Others = append(doc.Others, results.BaselineRun{Dir: other.Dir, Start: other.Run.Start})
+	}
+	return doc
+}
+
+// fits says, before there is any traffic, why a run of p cannot be held against
+// b, and in notes what must be borne in mind if it is. A nil b fits what names
+// none.
+func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
+	if b != nil {
+		for _, other := range b.Others {
+			if _, err := other.fits(p, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	named := namingBaseline(p, abort)
+	switch {
+	case b == nil && len(named) > 0:
+		return nil, fmt.Errorf("no baseline is given, and these conditions name one: %s; give an earlier run with 'kabench run --baseline DIR', or make that run first, with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+	case b == nil:
+		return nil, nil
+	case len(named) == 0:
+		notes = append(notes, "no condition of expect or abort_when names the baseline, so nothing is compared with it; write for example failures: not worse than baseline")
+	}
+	switch run := b.Run; {
+	case !run.Valid:
+		return nil, fmt.Errorf("the baseline %s is invalid, so nothing can be compared with it: %s", b.Dir, strings.Join(run.Invalid, "; "))
+	case !run.Complete:
+		return nil, fmt.Errorf("the baseline %s was cut off: choose a complete run", b.Dir)
+	case run.Interrupted:
+		return nil, fmt.Errorf("the baseline %s was stopped early: choose a complete run", b.Dir)
+	}
+	ours, err := json.Marshal(profiles.Redact(*p))
+	if err != nil {
+		return nil, err
+	}
+	differ, known := differences(b.Run.Profile, ours)
+	if !known {
+		return append(notes, "the baseline's profile cannot be read, so it is not known whether it asked the same question"), nil
+	}
+	other, minor := apart(differ)
+	if len(other) > 0 {
+		return nil, fmt.Errorf("the baseline %s has another load, so its figures cannot be compared: %s; give a baseline of the same load, or make one with this profile", b.Dir, strings.Join(other, ", "))
+	}
+	if len(minor) > 0 {
+		notes = append(notes, "the baseline may have asked another question: "+strings.Join(minor, ", "))
+	}
+	return notes, nil
+}
+
+// namingBaseline lists the conditions of p that name a baseline.
+func namingBaseline(p *profiles.Profile, abort *results.Abort) []string {
+	named := results.NamingBaseline(p.Expect)
+	for _, path := range abort.NamingBaseline() {
+		named = append(named, "abort_when."+path)
+	}
+	return named
+}
+
+// difference is a field in which two profiles differ.
+type difference struct{ path, before, now string }
+
+func (d difference) String() string {
+	return fmt.Sprintf("%s was %s and is %s", d.path, d.before, d.now)
+}
+
+// differences are the fields of the profile in which two differ, by their paths,
+// in order; false when one cannot be read.
+func differences(before, now []byte) ([]difference, bool) {
+	a, b := map[string]string{}, map[string]string{}
+	for doc, to := range map[*[]byte]map[string]string{&before: a, &now: b} {
+		decoder := json.NewDecoder(bytes.NewReader(*doc))
+		decoder.UseNumber()
+		var tree map[string]any
+		if decoder.Decode(&tree) != nil {
+			return nil, false
+		}
+		flatten(tree, "", to)
+	}
+	all := maps.Clone(a)
+	maps.Copy(all, b)
+	var list []difference
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if a[path] != b[path] {
+			show := func(m map[string]string) string {
+				text, found := m[path]
+				if !found {
+					return "not set"
+				}
+				const most = 40
+				if r := []rune(text); len(r) > most {
+					text = string(r[:most]) + "..."
+				}
+				return text
+			}
+			list = append(list, difference{path, show(a), show(b)})
+		}
+	}
+	return list, true
+}
+
+// flatten puts the leaves of a document into a map by their dotted paths.
+func flatten(node any, path string, to map[string]string) {
+	switch node := node.(type) {
+	case map[string]any:
+		for key, child := range node {
+			under := key
+			if path != "" {
+				under = path + "." + key
+			}
+			flatten(child, under, to)
+		}
+	default:
+		text, err := json.Marshal(node)
+		if err != nil {
+			text = fmt.Append(nil, node)
+		}
+		to[path] = string(text)
+	}
+}
+
+// apart tells fields that make another load, with which nothing can be compared,
+// from those that make another length or another target, which somebody may mean.
+// A pool, a client and the seed are what runs are compared for, or chance.
+func apart(list []difference) (other, minor []string) {
+	lengths := []string{"load.duration", "load.count", "load.warm_up", "load.max_lag"}
+	for _, d := range list {
+		section, _, _ := strings.Cut(d.path, ".")
+		switch {
+		case d.path == "load.seed":
+		case slices.Contains(lengths, d.path), section == "target", section == "network":
+			minor = append(minor, d.String())
+		case section == "load":
+			other = append(other, d.String())
+		}
+	}
+	return other, minor
+}

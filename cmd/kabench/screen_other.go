@@ -1,8 +1,0 @@
-//go:build !windows
-
-package main
-
-import "os"
-
-// understandsEscapes reports whether a terminal moves its cursor when told to.
-func understandsEscapes(*os.File) bool { return true }

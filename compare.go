@@ -1,0 +1,250 @@
+package kabench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/kabench/kabench/internal/capacity"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/compare"
+)
+
+// ComparedArm is one of the configurations of a comparison.
+type ComparedArm struct {
+	Name    string
+	Change  map[string]string // profile path -> value, to be shown: without secrets
+	Profile *profiles.Profile // valid, and resolved
+}
+
+// CompareOptions are Options for the runs of a comparison.
+type CompareOptions struct {
+	Options
+	Name, Question string // of the comparison
+	Axes           []results.Axis
+	Repeats        int           // blocks, each with a run of every arm; at least 1
+	Seed           uint64        // of the order within blocks and of the arrivals; 0: a new one
+	CoolDown       time.Duration // the most to wait before a run for TIME_WAIT sockets to go
+	// Resume goes on with the comparison in Out, which must be that of the same
+	// arms, Repeats and Seed: runs that were made whole are not made again.
+	Resume bool
+	// Before, if set, is told of each run before it is made.
+	Before func(step, steps, block int, arm string)
+	// Cooling, if set, is told about once a second of how many TIME_WAIT sockets a
+	// run still waits for.
+	Cooling func(waited time.Duration, left int)
+}
+
+// confidence of the intervals and tests of a comparison.
+const confidence = 0.95
+
+// Compare runs each arm Repeats times, interleaved: block by block, each with
+// every arm once, in an order drawn anew, so that what changes on the machine or
+// the target while the comparison goes on falls on all arms alike. The runs of a
+// block have the same random arrivals, those of another block others.
+//
+// The runs are kept below Out, numbered in the order in which they were made. A
+// comparison that was stopped early is returned all the same, marked as
+// interrupted. The error is an *InputError when an arm could not be run at all,
+// and nothing was sent then; when results could not be written it comes together
+// with the comparison.
+func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*results.Comparison, error) {
+	if len(arms) < 2 {
+		return nil, &InputError{compare.ErrNoPairs}
+	}
+	if opts.Repeats < 1 {
+		return nil, inputErrorf("repeats: %d is not at least 1", opts.Repeats)
+	}
+	if opts.Seed == 0 {
+		opts.Seed = newSeed()
+	}
+	for _, arm := range arms {
+		if err := fits(ctx, arm.Profile, opts.Stop); errors.Is(err, ErrInterrupted) {
+			return nil, err
+		} else if err != nil {
+			return nil, inputErrorf("%s: %w", arm.Name, err)
+		}
+	}
+	var before *resumed
+	start := time.Now()
+	if opts.Out != "" {
+		lock, plan, err := takeForRuns(arms, opts)
+		if err != nil {
+			return nil, &InputError{err}
+		}
+		defer lock.Close()
+		start = plan.Start
+		if opts.Resume {
+			if before, err = openResumed(opts.Out); err != nil {
+				return nil, &InputError{err}
+			}
+		}
+	}
+	c := &results.Comparison{
+		Version: opts.Version, Name: opts.Name, Question: opts.Question, Start: start,
+		Seed: opts.Seed, Repeats: opts.Repeats, Confidence: confidence, Axes: opts.Axes,
+	}
+	for _, arm := range arms {
+		c.Arms = append(c.Arms, results.Arm{Name: arm.Name, Change: arm.Change})
+	}
+	b := &comparing{arms: arms, opts: opts, before: before, doc: c}
+	err := b.blocks(ctx)
+	if len(c.Runs) == 0 {
+		if opts.Out != "" && !opts.Resume {
+			unclaim(opts.Out)
+		}
+		return nil, errors.Join(err, ErrInterrupted)
+	}
+	c.End = time.Now()
+	return c, errors.Join(err, compare.Judge(c, b.runs))
+}
+
+// comparing is a comparison being made.
+type comparing struct {
+	arms   []ComparedArm
+	opts   CompareOptions
+	before *resumed // nil: nothing was made before
+	doc    *results.Comparison
+	runs   []compare.Run // beside doc.Runs
+}
+
+// takeForRuns claims the directory of a comparison, or that of one to go on with,
+// and holds the lock on it.
+func takeForRuns(arms []ComparedArm, opts CompareOptions) (*flock.Flock, *results.Plan, error) {
+	if !opts.Resume {
+		settings, secrets, err := settingsOf(arms)
+		if err != nil {
+			return nil, nil, err
+		}
+		plan := &results.Plan{
+			Version: opts.Version, Kind: results.KindComparison, Name: opts.Name, Question: opts.Question, Start: time.Now(),
+			Seed: opts.Seed, Repeats: opts.Repeats, CoolDown: opts.CoolDown.Seconds(), Axes: opts.Axes, Settings: settings, Secrets: secrets,
+		}
+		lock, err := claimForRuns(opts.Out, plan)
+		return lock, plan, err
+	}
+	plan, err := results.OpenPlan(opts.Out)
+	if err == nil {
+		err = fitsPlan(plan, arms, opts)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	lock, err := lockRuns(opts.Out)
+	return lock, plan, err
+}
+
+// blocks makes the runs. The error is what could not be written.
+func (b *comparing) blocks(ctx context.Context) error {
+	order := rand.New(rand.NewPCG(b.opts.Seed, 0))
+	arrivals := rand.New(rand.NewPCG(b.opts.Seed, 1))
+	var problems []error
+	for block := range b.opts.Repeats {
+		seed := arrivals.Uint64()>>11 | 1
+		for _, i := range order.Perm(len(b.arms)) {
+			more, err := b.one(ctx, block+1, b.arms[i], seed)
+			if err != nil {
+				problems = append(problems, err)
+			}
+			if !more {
+				b.doc.Interrupted = true
+				return errors.Join(problems...)
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// one makes one run, and says whether there may be more.
+func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed uint64) (more bool, err error) {
+	stopped := func() bool { return ctx.Err() != nil || closed(b.opts.Stop) }
+	if stopped() {
+		return false, nil
+	}
+	step := len(b.doc.Runs) + 1
+	base := fmt.Sprintf("%03d-%s", step, fileName(arm.Name))
+	if made, run, found := b.before.find(block, arm.Name, base); found {
+		b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, run)
+		return true, nil
+	}
+	if b.opts.Before != nil {
+		b.opts.Before(step, b.opts.Repeats*len(b.arms), block, arm.Name)
+	}
+	p := arm.Profile.Clone()
+	if p.Load.Seed == 0 {
+		p.Load.Seed = seed
+	}
+	runtime.GC() // what the run before has left is not to be this one's
+	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1 && b.before == nil, stop: b.opts.Stop, cooling: b.opts.Cooling})
+	if stopped() {
+		return false, nil
+	}
+	opts, made := b.opts.Options, results.ComparedRun{Arm: arm.Name, Block: block, CoolDown: cool}
+	if opts.Out != "" {
+		made.Dir = freeName(b.opts.Out, base)
+		opts.Out = filepath.Join(b.opts.Out, made.Dir)
+	}
+	doc, err := Run(ctx, p, opts)
+	if doc == nil {
+		if errors.Is(err, ErrInterrupted) {
+			return false, nil
+		}
+		made.Dir, made.Excluded = "", fmt.Sprintf("it could not be made: %v", err)
+		b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, compare.Run{})
+		return true, b.keep()
+	}
+	run := compare.Run{Doc: doc}
+	if opts.Out != "" {
+		if dir, openErr := results.Open(opts.Out); openErr == nil {
+			run.Dir = dir
+		}
+	}
+	b.doc.Runs, b.runs = append(b.doc.Runs, made), append(b.runs, run)
+	return !stopped(), errors.Join(err, b.keep())
+}
+
+// fits finds out whether a run of p could begin, without any of its traffic.
+func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
+	abort, err := results.ParseAbort(p.AbortWhen)
+	if err != nil {
+		return fmt.Errorf("abort_when: %w", err)
+	}
+	if named := namingBaseline(p, abort); len(named) > 0 {
+		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+	}
+	if p.Network != nil {
+		return sandbox.Available() // the rest its own process finds out, in a network of its own
+	}
+	if err := checkStockPool(p); err != nil {
+		return err
+	}
+	if _, err := p.Load.Schedule(); err != nil {
+		return err
+	}
+	t, err := openTarget(ctx, p, stop)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	_, err = capacity.NeedsOf(p, t.Origins(), len(t.Remotes)).Check(capacity.ReadLimits(t.Remotes), p.Expect)
+	return err
+}
+
+// longestName is how many characters of an arm's name go into that of a
+// directory.
+const longestName = 60
+
+// fileName is name as a part of a directory's.
+func fileName(name string) string {
+	safe := []rune(results.Slug(name, "-_.="))
+	return string(safe[:min(len(safe), longestName)])
+}

@@ -1,0 +1,213 @@
+package dialers
+
+import (
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/transport"
+)
+
+// connection is a connection of a Client. It reads and writes for the exchange on
+// it, and notes how the peer ends it. With Liveness events whatever comes on it
+// is read at once, so that its end is noticed while it is idle. Otherwise nothing
+// is read between exchanges, nor while a request is being written.
+//
+// It is a transport.Listener and a transport.Owner. Its methods are called with
+// Client.mu held.
+type connection struct {
+	id     uint64
+	client *Client
+	shard  *shard
+	dialed *dialing // the dial that made it
+	entry  *pool.Conn
+
+	wire     transport.Transport
+	exchange *exchange // the one on it, if any
+
+	unread  bool        // there may be something to read
+	ended   bool        // among that is the end
+	peerEnd pool.Reason // PeerClosed or Reset when that was seen
+	closed  bool        // our half, by us
+	reason  pool.Reason // why, once closed
+
+	idleSince time.Duration // when its last exchange ended; 0: it has had none
+	idleEnded bool          // the peer ended it while it was idle
+
+	traced connectionTrace // if there is a Tracer
+}
+
+// Event implements transport.Listener.
+func (c *connection) Event(e poll.Event) {
+	if e.Readable {
+		c.Readable(e.Ended)
+	}
+	if e.Writable {
+		c.Writable()
+	}
+}
+
+// Writable implements transport.Owner.
+func (c *connection) Writable() {
+	if x := c.exchange; x != nil && x.out.writing {
+		x.send()
+	}
+}
+
+// Readable implements transport.Owner: it reads what has come, if that is to be
+// seen now.
+func (c *connection) Readable(ended bool) {
+	c.unread = true
+	c.ended = c.ended || ended
+	if ended {
+		c.endedIdle()
+	}
+	x := c.exchange
+	if c.client.watchesIdle || x != nil && (!x.out.writing || x.out.awaitingContinue) {
+		c.receive()
+	}
+	if c.client.Tracer != nil && ended && c.exchange == nil && !c.closed {
+		traceUnseenEnd(c)
+	}
+}
+
+// receive reads until there is nothing more, and hands what has come to the
+// exchange.
+func (c *connection) receive() {
+	for c.unread && !c.closed {
+		b, err := c.read()
+		x := c.exchange
+		switch {
+		case err == transport.ErrAgain:
+		case x == nil:
+			c.unsolicited(err)
+			return
+		case x.reading != stillReading: // the request is still being written
+			x.in.surplus = x.in.surplus || len(b) > 0
+			if err != nil {
+				c.notePeerEnd(err)
+				return
+			}
+		case err != nil:
+			c.notePeerEnd(err)
+			x.streamEnded(err)
+			return
+		default:
+			x.received(b)
+			if c.exchange == nil {
+				return
+			}
+		}
+	}
+}
+
+// read reads once.
+func (c *connection) read() ([]byte, error) {
+	buf := c.client.buf
+	n, err := c.wire.Read(buf)
+	if err == transport.ErrAgain || err == nil && n < len(buf) && !c.ended {
+		c.unread = false
+	}
+	return buf[:n], err
+}
+
+// unsolicited takes the connection out of the pool, because bytes or its end have
+// come while no request was under way on it.
+func (c *connection) unsolicited(err error) {
+	c.unread = false
+	reason := pool.Broken
+	if err != nil {
+		c.notePeerEnd(err)
+		if c.peerEnd != pool.Keep {
+			reason = c.peerEnd
+		}
+	}
+	c.client.decide(c.shard, c.shard.core.Died(c.client.clock(), c.entry, reason), nil)
+}
+
+// notePeerEnd remembers how the peer ended the connection, if err, of a read or a
+// write, says so. The first one counts: after a reset that a write has met, a
+// read says that the stream is at its end.
+func (c *connection) notePeerEnd(err error) {
+	switch {
+	case c.peerEnd != pool.Keep:
+		return
+	case errors.Is(err, io.EOF), errors.Is(err, transport.ErrCloseNotify):
+		c.peerEnd = pool.PeerClosed
+	case errors.Is(err, syscall.ECONNRESET):
+		c.peerEnd = pool.Reset
+	}
+	if c.client.Tracer != nil && c.peerEnd != pool.Keep {
+		tracePeerEnd(c, c.peerEnd, CauseOf(err))
+	}
+}
+
+// probe looks whether the peer has ended the idle connection.
+func (c *connection) probe() pool.Reason {
+	waiting, err := c.wire.Peek()
+	c.notePeerEnd(err)
+	switch {
+	case c.peerEnd != pool.Keep:
+		return c.peerEnd
+	case waiting || err != nil:
+		return pool.Broken
+	}
+	return pool.Keep
+}
+
+// endedIdle counts, once, how long the connection had been idle when the peer
+// ended it.
+func (c *connection) endedIdle() {
+	if c.exchange != nil || c.closed || c.idleEnded || c.idleSince == 0 {
+		return
+	}
+	c.idleEnded = true
+	idle := c.client.clock() - c.idleSince
+	c.client.idles.add(idle)
+	c.client.idles.peer.Add(idle)
+}
+
+// close closes the connection for the reason.
+func (c *connection) close(reason pool.Reason) {
+	if c.closed {
+		return
+	}
+	if c.exchange == nil && !c.idleEnded && c.idleSince > 0 {
+		c.client.idles.add(c.client.clock() - c.idleSince)
+	}
+	c.closed, c.reason = true, reason
+	seen := transport.CloserNone
+	switch c.peerEnd {
+	case pool.PeerClosed:
+		seen = transport.CloserPeer
+	case pool.Reset:
+		seen = transport.CloserReset
+	}
+	c.wire.Close(seen, c)
+}
+
+// Closed implements transport.Owner: it counts who ended the connection first.
+func (c *connection) Closed(first transport.Closer, notify transport.CloseNotify) {
+	c.shard.closed[first]++
+	switch notify {
+	case transport.NotifiedByUs:
+		c.shard.notified.us++
+	case transport.NotifiedByPeer:
+		c.shard.notified.peer++
+	}
+	if c.client.Tracer != nil {
+		c.trace(TraceEvent{At: c.client.clock(), State: Unregistered, Reason: c.reason, First: first})
+	}
+}
+
+// trace calls the Tracer, which there is, with a change to the connection.
+func (c *connection) trace(e TraceEvent) {
+	e.Conn, e.Port = c.id, c.traced.port
+	if x := c.exchange; x != nil {
+		e.On, e.Seq = true, x.record.Seq
+	}
+	c.client.Tracer(e)
+}

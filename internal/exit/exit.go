@@ -1,0 +1,94 @@
+// Package exit has the exit codes of kabench, and which of them a result deserves.
+package exit
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Code is an exit code as an error: it ends the program and prints nothing, because
+// what there is to say has been printed as a result.
+type Code int
+
+// The exit codes.
+const (
+	Done        Code = 0
+	Unmet       Code = 1   // an expectation failed, abort_when stopped the run, or an incident was not reproduced
+	Input       Code = 2   // wrong input
+	Invalid     Code = 3   // the run is invalid
+	Interrupted Code = 130 // as by SIGINT
+)
+
+func (c Code) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// Err returns c as an error, or nil for Done.
+func (c Code) Err() error {
+	if c == Done {
+		return nil
+	}
+	return c
+}
+
+// OfRun returns the code that a run deserves.
+func OfRun(run *results.Run) Code {
+	switch {
+	case run.Interrupted && run.Stopped == nil:
+		return Interrupted
+	case !run.Valid:
+		return Invalid
+	case run.Stopped != nil:
+		return Unmet
+	}
+	for _, e := range run.Expect {
+		if !e.Met {
+			return Unmet
+		}
+	}
+	return Done
+}
+
+// OfReproduction returns the code of the first run that is not as it should be.
+func OfReproduction(rep *results.Reproduction) Code {
+	code := OfRun(rep.IncidentRun)
+	for _, r := range rep.RemedyRuns {
+		if code == Done || r.Interrupted {
+			code = OfRun(r.Run)
+		}
+	}
+	if code == Done && !rep.Reproduced {
+		return Interrupted // stopped between two runs
+	}
+	return code
+}
+
+// OfComparison returns Invalid if a setting has no valid run, so that it could not
+// be compared.
+func OfComparison(c *results.Comparison) Code {
+	if c.Interrupted {
+		return Interrupted
+	}
+	for _, arm := range c.Arms {
+		if arm.Runs == 0 {
+			return Invalid
+		}
+	}
+	return Done
+}
+
+// Worst returns the code of several results together: what could not be run comes
+// before what was invalid, and that before what was not reproduced.
+func Worst(codes ...Code) Code {
+	rank := map[Code]int{Done: 0, Unmet: 1, Invalid: 2, Input: 3, Interrupted: 4}
+	worst := Done
+	for _, c := range codes {
+		if rank[c] > rank[worst] {
+			worst = c
+		}
+	}
+	return worst
+}
+
+// From returns the code within err, if there is one.
+func From(err error) (Code, bool) { return errors.AsType[Code](err) }

@@ -1,0 +1,206 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Says is what an incident's profile has to say of its runs; results.FillIn fills in
+// their figures.
+type Says struct {
+	Happened string   // of the incident's own run
+	Set      string   // of the first remedy
+	Costs    []string // what each remedy costs, in their order; "" where nothing is said
+}
+
+// Reproduction sets rep.Verdict and rep.Reproduced by the runs made so far. An
+// incident is reproduced only when all of its remedies have been run.
+func Reproduction(says Says, rep *results.Reproduction) {
+	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(says.Costs)
+	rep.Verdict = verdict(says, rep) + madeAgain(rep)
+}
+
+// madeAgain says, in a line of its own for each, which runs were made again and
+// why; "" if none was.
+func madeAgain(rep *results.Reproduction) string {
+	var text strings.Builder
+	for i, a := range rep.MadeAgain {
+		if i+1 < len(rep.MadeAgain) && rep.MadeAgain[i+1].Run == a.Run {
+			continue // the last of its tries speaks for all
+		}
+		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
+	}
+	return text.String()
+}
+
+// Shown reports whether a run may be believed and showed all it was to show.
+func Shown(run *results.Run) bool {
+	if !run.Valid || run.Interrupted {
+		return false
+	}
+	for _, e := range run.Expect {
+		if !e.Met {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict returns a sentence that says what happened and, for each remedy, a sentence
+// that says what to set and what that costs, with the figures of the runs.
+func verdict(says Says, rep *results.Reproduction) string {
+	switch {
+	case rep.IncidentRun.Stopped != nil:
+		return "Not judged: the incident's own run was stopped by abort_when " + stoppedBy(rep.IncidentRun) + "."
+	case rep.IncidentRun.Interrupted:
+		return "Not judged: the incident's own run was interrupted."
+	case !rep.IncidentRun.Valid:
+		s := "Not judged, because the incident's run is invalid: " + strings.Join(rep.IncidentRun.Invalid, "; ") + "."
+		if len(says.Costs) > 0 {
+			s += " Its remedies were not run."
+		}
+		return s
+	}
+	sentences := []string{happened(says, rep.IncidentRun)}
+	if !Shown(rep.IncidentRun) {
+		return sentences[0] // there is nothing for a remedy to clear
+	}
+	for i, r := range rep.RemedyRuns {
+		sentences = append(sentences, remedied(says, i, rep.IncidentRun, r))
+	}
+	if missing := len(says.Costs) - len(rep.RemedyRuns); missing > 0 {
+		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(says.Costs)))
+	}
+	return strings.Join(sentences, "\n")
+}
+
+func happened(says Says, run *results.Run) string {
+	s := failed(run)
+	if run.Counts.Failed > 0 {
+		s += ", " + commonest(run)
+	}
+	if q := run.IdleFailed; q != nil && q.Count > 0 {
+		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
+	}
+	if !Shown(run) {
+		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
+	}
+	s = strings.ToUpper(s[:1]) + s[1:] // "none of" begins the sentence
+	return s + ": " + results.FillIn(says.Happened, run, run) + "."
+}
+
+// remedied returns the sentence about the i-th remedy. The first is the one that Says.Set
+// advises.
+func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string {
+	if r.Stopped != nil {
+		return fmt.Sprintf("%q was not judged: its run was stopped by abort_when %s.", r.Remedy, stoppedBy(r.Run))
+	}
+	if r.Interrupted {
+		return fmt.Sprintf("%q was not judged: its run was interrupted.", r.Remedy)
+	}
+	if !r.Valid {
+		return fmt.Sprintf("%q was not judged, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
+	}
+	if !r.Cleared {
+		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), unmet(r.Run))
+	}
+	var sets []string
+	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
+		sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
+	}
+	outcome := failed(r.Run)
+	if r.Counts.Dropped > 0 {
+		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
+	}
+	s := fmt.Sprintf("With %q, which is %s, %s. It took %s", r.Remedy, strings.Join(sets, " and "), outcome, cost(before, r.Run))
+	if advice := results.FillIn(says.Set, r.Run, before); i == 0 && advice != "" {
+		s = fmt.Sprintf("Set %s: with %s %s. It costs %s", advice, strings.Join(sets, " and "), outcome, cost(before, r.Run))
+	}
+	if says.Costs[i] != "" {
+		s += ": " + results.FillIn(says.Costs[i], r.Run, before)
+	}
+	return s + "."
+}
+
+// stoppedBy returns the condition that stopped a run.
+func stoppedBy(run *results.Run) string {
+	return fmt.Sprintf("%s %s (seen: %s)", run.Stopped.Path, run.Stopped.When, run.Stopped.Seen)
+}
+
+// cost compares the connections and sockets that the two runs took.
+func cost(before, after *results.Run) string {
+	s := fmt.Sprintf("%d connections opened instead of %d", after.Connections.Opened, before.Connections.Opened)
+	if after.Connections.Opened == before.Connections.Opened {
+		s = fmt.Sprintf("the same number of connections (%d)", before.Connections.Opened)
+	}
+	a, b := after.Sockets, before.Sockets
+	if !a.Available || !b.Available {
+		return s
+	}
+	client := a.TimeWaitPeak != b.TimeWaitPeak
+	server := a.ServerSide && b.ServerSide && a.TimeWaitServer != b.TimeWaitServer
+	if client {
+		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the client instead of %d", a.TimeWaitPeak, b.TimeWaitPeak)
+	}
+	switch {
+	case server && client:
+		s += fmt.Sprintf(" (on the server %d instead of %d)", a.TimeWaitServer, b.TimeWaitServer)
+	case server:
+		s += fmt.Sprintf(" and at most %d TIME_WAIT sockets on the server instead of %d", a.TimeWaitServer, b.TimeWaitServer)
+	}
+	return s
+}
+
+// commonest names the most frequent outcome of the failures.
+func commonest(run *results.Run) string {
+	var most results.Outcome
+	for _, o := range run.Outcomes {
+		if o.Phase != results.PhaseDone && o.Phase != results.PhaseSchedule && o.Count > most.Count {
+			most = o
+		}
+	}
+	how := "all"
+	if most.Count < run.Counts.Failed {
+		how = fmt.Sprintf("%d of them", most.Count)
+	}
+	s := fmt.Sprintf("%s %v/%v", how, most.Phase, most.Cause)
+	if kind := most.Connection(); kind != "no connection" {
+		s += " on " + kind + " connections"
+	}
+	return s
+}
+
+func unmet(run *results.Run) string {
+	var all []string
+	for _, e := range run.Expect {
+		if !e.Met {
+			seen := "seen: " + e.Seen
+			if e.Why != "" {
+				seen = e.Why
+			}
+			all = append(all, fmt.Sprintf("%s %s (%s)", e.Path, e.Want, seen))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// failed says how many requests failed, and how many of the responses had an error status.
+func failed(run *results.Run) string {
+	s := fmt.Sprintf("%s of %d requests failed", count(run.Counts.Failed), run.Counts.Started)
+	if n := run.ErrorAnswers.Sum(); n > 0 {
+		s += fmt.Sprintf(" (%d of %d responses were errors)", n, run.Counts.OK)
+	}
+	return s
+}
+
+func count(n uint64) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
+}

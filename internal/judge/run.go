@@ -1,0 +1,88 @@
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Limits are the load's fields that a run is judged by.
+type Limits struct {
+	MaxLag      time.Duration // load.max_lag; 0: lateness is not judged
+	MaxInFlight int           // load.max_in_flight
+	Buffer      int           // load.buffer
+}
+
+// rules each return reasons why a run may not be believed. A rule may also set what it
+// decides in the document.
+var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers}
+
+// Run adds to d.Invalid the reasons why d may not be believed, and sets d.Valid and
+// d.Instrument.Schedule.Overload.
+func Run(d *results.Run, l Limits) {
+	for _, rule := range rules {
+		d.Invalid = append(d.Invalid, rule(d, l)...)
+	}
+	d.Valid = len(d.Invalid) == 0
+}
+
+func accounts(d *results.Run, _ Limits) []string {
+	if d.Counts.Balance() {
+		return nil
+	}
+	return []string{fmt.Sprintf("the accounts do not balance: %+v; this is a bug in kabench", d.Counts)}
+}
+
+func requests(d *results.Run, _ Limits) []string {
+	switch {
+	case d.Counts.Due > 0:
+		return nil
+	case d.Interrupted || !d.Complete:
+		return []string{results.NothingMeasured}
+	}
+	return []string{"no request was due: raise load.duration or load.rate"}
+}
+
+func schedule(d *results.Run, l Limits) []string {
+	s := standing{
+		maxLag: l.MaxLag, maxInFlight: l.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
+		due: d.Counts.Due, dropped: d.Counts.Dropped,
+		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
+	}
+	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
+		// Requests that waited when the run was stopped were dropped at that moment,
+		// through nobody's fault.
+		s.dropped, s.schedule.DroppedLate, s.schedule.DroppedSaturated = 0, 0, 0
+		a := &d.Instrument.Arrivals
+		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"
+	}
+	s.arrivals = d.Instrument.Arrivals
+	overload, invalid := s.verdict()
+	if d.Complete { // how a run that was cut off kept to its schedule is not known
+		d.Instrument.Schedule.Overload = overload
+	}
+	return invalid
+}
+
+// servers returns which of kabench's own servers, links and networks were later than
+// load.max_lag allows the schedule to be. A FIN that is carried late lets more requests
+// fail than the timers say, and a response that is late is not the pool's slowness.
+func servers(d *results.Run, l Limits) (invalid []string) {
+	late := func(p99 float64, who, what string) {
+		if l.MaxLag > 0 && p99 > l.MaxLag.Seconds() {
+			invalid = append(invalid, fmt.Sprintf("%s was late: 1 %% of its %s by at least %s (load.max_lag is %v). Failures in this run may come from the busy machine. Lower load.rate or free up CPU",
+				who, what, results.FormatSeconds(p99), l.MaxLag))
+		}
+	}
+	if d.Link != nil {
+		late(d.Link.LateP99, "kabench's built-in link", "deliveries")
+	}
+	if d.Packets != nil {
+		late(d.Packets.LateP99, "the private network", "deliveries")
+	}
+	if d.Lab != nil {
+		late(d.Lab.LateP99, "kabench's built-in server", "actions")
+	}
+	return invalid
+}

@@ -1,0 +1,41 @@
+package secrets
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	// secretParts tell a secret wherever in a name they are, which is compared
+	// without what is between its words; some tell a little more besides.
+	secretParts = []string{
+		"auth", "bearer", "cookie", "credential", "csrf", "jwt", "pass", "pwd", "secret", "sess", "sig", "token", "xsrf",
+	}
+	// secretWords tell one as a word of their own, and not as a part of others.
+	secretWords = []string{"key", "otp", "totp", "sid"}
+
+	notWord = regexp.MustCompile(`[^A-Za-z]+`)
+	newWord = regexp.MustCompile(`([a-z])([A-Z])`)
+)
+
+// Named reports whether a header or a parameter of that name carries a
+// secret, as far as a name can tell. It errs on the side of secrecy.
+func Named(name string) bool {
+	words := strings.Split(strings.ToLower(notWord.ReplaceAllString(newWord.ReplaceAllString(name, "$1-$2"), "-")), "-")
+	joined := strings.Join(words, "")
+	return strings.HasSuffix(joined, "key") || strings.Contains(joined, "apikey") || strings.Contains(joined, "accesskey") ||
+		joined == "code" || // of OAuth
+		slices.ContainsFunc(secretParts, func(part string) bool { return strings.Contains(joined, part) }) ||
+		slices.ContainsFunc(secretWords, func(word string) bool { return slices.Contains(words, word) })
+}
+
+func InHeader(h http.Header) (values []string) {
+	for name, all := range h {
+		if Named(name) {
+			values = append(values, all...)
+		}
+	}
+	return values
+}

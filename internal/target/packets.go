@@ -1,0 +1,193 @@
+package target
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/profiles/network"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/results"
+)
+
+const (
+	failuresShown = 3 // of different kinds, in run.json
+	packetsBefore = 6 // of a connection, before it was leased
+	rowsKept      = 30
+	soonAfter     = time.Second // after the failure
+)
+
+// Packets closes the network, when all of its packets have been sent, and returns what
+// it saw, and for each of failures what the packets of its connection show. Stamps of
+// failures are offsets from epoch. The error says that the network was broken
+// before.
+func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results.Packets, []results.Evidence, error) {
+	n := t.network
+	// What the servers close when they are stopped is not the run's doing.
+	all, until := n.Connections(), time.Since(n.Began())
+	err := t.Close()
+	stats := n.Stats()
+	seen := &results.Packets{
+		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
+		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
+		Closed: closings(all),
+	}
+	kept := []results.Evidence{}
+	shown := map[results.Outcome]bool{}
+	for _, e := range failures {
+		evidence := t.evidence(&e, epoch.Sub(n.Began()), until)
+		kept = append(kept, evidence)
+		kind := results.Outcome{Phase: e.Phase, Cause: e.Cause, Reused: e.Reused()}
+		if !shown[kind] && len(shown) < failuresShown {
+			shown[kind] = true
+			seen.Failures = append(seen.Failures, evidence)
+		}
+	}
+	return seen, kept, err
+}
+
+// WritePackets writes the packets of the network, which is closed, without the secrets
+// of the requests.
+func (t *Target) WritePackets(w io.Writer) error {
+	t.network.Blank(t.Secrets.Find)
+	return t.network.WritePcapng(w)
+}
+
+// closings counts connections by how they ended.
+func closings(all []sandbox.Connection) []results.Closing {
+	counts := map[results.Closing]uint64{}
+	for _, c := range all {
+		counts[results.Closing{Opened: c.From, By: string(c.Closed.By), How: string(c.Closed.How)}]++
+	}
+	list := []results.Closing{}
+	for c, n := range counts {
+		c.Count = n
+		list = append(list, c)
+	}
+	slices.SortFunc(list, func(a, b results.Closing) int {
+		return cmp.Or(cmp.Compare(a.Opened, b.Opened), cmp.Compare(b.Count, a.Count), cmp.Compare(a.By, b.By), cmp.Compare(a.How, b.How))
+	})
+	return list
+}
+
+// evidence is what the packets that were sent up to until show of a failure. began is
+// the run's start on the network's clock.
+func (t *Target) evidence(e *results.Exchange, began, until time.Duration) results.Evidence {
+	remote := t.Remotes[0]
+	local, err := netip.ParseAddrPort(e.Local)
+	if err != nil {
+		return results.Evidence{} // it was written by us: see dialers
+	}
+	packets := sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased)
+	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
+	closed := sandbox.ClosedBy(packets, local)
+	out := results.Evidence{
+		Seq: e.Seq, Conn: e.Conn, Use: e.Use, Phase: e.Phase, Cause: e.Cause,
+		Client: e.Local, Server: remote.String(), By: string(closed.By), How: string(closed.How),
+		Rows: []results.EvidenceRow{},
+	}
+	rows := sandbox.Ladder(packets, local, notes(e, began))
+	leased := slices.IndexFunc(rows, func(row sandbox.Row) bool { return row.At >= began+e.Leased })
+	done := 0
+	for i, row := range rows {
+		if row.At <= began+e.Done || i == done && row.Sent <= began+e.Done+soonAfter {
+			done = i + 1
+		}
+	}
+	from := max(leased-packetsBefore, 0)
+	rows = rows[from:min(done, len(rows))]
+	if len(rows) > rowsKept {
+		from += len(rows) - rowsKept
+		rows = rows[len(rows)-rowsKept:]
+	}
+	out.Earlier = from
+	for _, row := range rows {
+		out.Rows = append(out.Rows, evidenceRow(row, began))
+	}
+	return out
+}
+
+// sameConnection are those of packets that belong to the connection that was
+// there at the moment at: ports are used again.
+func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Duration) []sandbox.Packet {
+	first, last := 0, len(packets)
+	var seq uint32
+	for i, p := range packets {
+		if p.Flags&(network.SYN|network.ACK) != network.SYN || p.Src != client || i > 0 && p.Seq == seq {
+			continue
+		}
+		seq = p.Seq
+		if p.At <= at {
+			first = i
+		} else if i > first {
+			last = i
+			break
+		}
+	}
+	return packets[first:last]
+}
+
+// notes are kabench's own stamps of an exchange.
+func notes(e *results.Exchange, began time.Duration) []sandbox.Note {
+	var list []sandbox.Note
+	note := func(at time.Duration, format string, args ...any) {
+		if at != results.Never {
+			list = append(list, sandbox.Note{At: began + at, Text: fmt.Sprintf(format, args...)})
+		}
+	}
+	if e.Reused() {
+		note(e.Leased, "leased, idle %.3f s", e.Idle.Seconds())
+	} else {
+		note(e.Leased, "dialed")
+	}
+	note(e.Wrote, "wrote %d B", e.BytesOut)
+	note(e.FirstByte, "read the first byte of the answer")
+	note(e.Done, "%s: failed, %v/%v", saw(dialers.CauseOf(e.Err)), e.Phase, e.Cause)
+	return list
+}
+
+// saw is what the client saw of a failure, in the words of its system calls: what
+// the error behind its cause stands for. The cause itself may say less.
+func saw(c results.Cause) string {
+	switch c {
+	case results.CauseFIN:
+		return "read EOF"
+	case results.CauseRST:
+		return "got ECONNRESET"
+	case results.CausePipe:
+		return "got EPIPE"
+	case results.CauseCloseNotify:
+		return "read close_notify"
+	case results.CauseTimeout:
+		return "waited no longer"
+	}
+	return "gave up"
+}
+
+func evidenceRow(row sandbox.Row, began time.Duration) results.EvidenceRow {
+	out := results.EvidenceRow{At: (row.At - began).Seconds(), Note: row.Note}
+	if row.Note != "" {
+		return out
+	}
+	out.From, out.To = "client", "server"
+	if !row.FromClient {
+		out.From, out.To = out.To, out.From
+	}
+	if row.ByLink {
+		out.From = "link"
+	}
+	if row.Sent != row.At {
+		sent := (row.Sent - began).Seconds()
+		out.Sent = &sent
+	}
+	out.Host, out.Flags, out.Seq, out.Len, out.Who = row.Host, row.Flags.String(), row.Seq, row.Len, row.By
+	if row.Fate != sandbox.FateDelivered {
+		out.Fate = row.Fate.String()
+	}
+	return out
+}

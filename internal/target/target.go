@@ -1,0 +1,259 @@
+package target
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/host"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/profiles/targets"
+	"github.com/kabench/kabench/results"
+)
+
+// Target is a profile's target, ready for connections: whatever the profile has
+// kabench serve is being served.
+type Target struct {
+	Requests []*dialers.Request
+	Names    []string         // of the targets of Requests, as results shows them
+	Secrets  *results.Secrets // what the requests carry that nothing may show
+	Dialer   *dialers.Dialer
+	Remotes  []netip.AddrPort // where connections go
+	Servers  []netip.AddrPort // where the server accepts, if not there
+
+	network *sandbox.Network // nil: this machine's
+	lab     []*lab.Server    // none: somebody else's
+	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
+	link    *lab.Link        // nil: none
+	looks   looks
+
+	watchers []*host.SocketWatcher // of CountAccepted
+}
+
+// Open serves what p has kabench serve, and finds out whether p's servers accept
+// connections. An error says what the user must change, or that ctx is done;
+// whatever Open started has been stopped then.
+func Open(ctx context.Context, p *profiles.Profile) (_ *Target, err error) {
+	t := &Target{}
+	defer func() {
+		if err != nil {
+			t.Close()
+			err = t.Secrets.Error(err)
+		}
+	}()
+	p = p.Clone()
+	switch {
+	case p.Network != nil:
+		p.Target.URL, err = t.serveInNetwork(p)
+	case p.Target.Lab != nil:
+		p.Target.URL, err = t.serve(p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.Dialer, err = dialer(p, t.certificates()); err != nil {
+		return nil, err
+	}
+	requests, err := profiles.Requests(p)
+	if err != nil {
+		return nil, err
+	}
+	t.Secrets = profiles.Secrets(p, requests)
+	t.Names = names(requests, t.Secrets)
+	if p.Target.Link != nil {
+		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
+			return nil, err
+		}
+	}
+	for _, r := range requests {
+		prepared, err := dialers.NewRequest(r.Method, r.URL, r.Header, r.Body)
+		if err != nil {
+			return nil, profiles.WithoutSecrets(fmt.Errorf("target %s: %w", r.URL, err), r.URL)
+		}
+		if p.Target.RequestID {
+			prepared = prepared.Numbered()
+		}
+		if p.Target.Pipeline > 1 {
+			prepared = prepared.Pipelined(p.Target.Pipeline)
+		}
+		if p.Target.SplitWrites {
+			prepared = prepared.Split()
+		}
+		t.Requests = append(t.Requests, prepared)
+	}
+	if err := t.reach(ctx); err != nil {
+		return nil, err
+	}
+	if err := t.Dialer.CheckSources(ctx, t.Remotes); err != nil {
+		return nil, fmt.Errorf("target.source_addresses: %w", err)
+	}
+	return t, nil
+}
+
+// Sources is the number of addresses that connections to the target come from, in
+// turn; 0: the kernel chooses one.
+func (t *Target) Sources() int {
+	n := 0
+	for _, source := range t.Dialer.Sources {
+		if slices.ContainsFunc(t.Remotes, func(r netip.AddrPort) bool { return r.Addr().Is4() == source.Is4() }) {
+			n++
+		}
+	}
+	return n
+}
+
+// serve starts the lab and what stands before it on the loopback, and returns
+// the address of its page.
+func (t *Target) serve(p *profiles.Profile) (string, error) {
+	server, err := onCleanPort(func() (*lab.Server, error) { return lab.Start(*p.Target.Lab, "") })
+	if err != nil {
+		return "", err
+	}
+	t.lab = append(t.lab, server)
+	where, address := server.URL(), server.Addr()
+	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
+		started, err := onCleanPort(func() (*proxy.Proxy, error) { return proxy.Start(p.Target.Proxies[i].Proxy, "", address) })
+		if err != nil {
+			return "", fmt.Errorf("target.proxies.%d: %w", i, err)
+		}
+		t.proxies = append([]*proxy.Proxy{started}, t.proxies...)
+		where, address = started.URL(), started.Addr()
+	}
+	return where, nil
+}
+
+// Close stops what Open started, beginning at the client's side, so that none of it
+// loses its peer before it stops. The error says that the network was broken before;
+// a second call returns nil.
+func (t *Target) Close() error {
+	if t.link != nil {
+		t.link.Close()
+	}
+	for _, p := range t.proxies {
+		p.Close()
+	}
+	for _, s := range t.lab {
+		s.Close()
+	}
+	for _, w := range t.watchers {
+		_ = w.Close() // a read-only socket to the kernel
+	}
+	t.watchers = nil
+	if t.network != nil {
+		return t.network.Close()
+	}
+	return nil
+}
+
+// certificates are those of what t serves, as PEM.
+func (t *Target) certificates() (pem []byte) {
+	for _, s := range t.lab {
+		pem = append(pem, s.CertPEM()...)
+	}
+	for _, p := range t.proxies {
+		pem = append(pem, p.CertPEM()...)
+	}
+	return pem
+}
+
+// dialer is p's, which trusts the certificates served unless the profile names
+// others.
+func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
+	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
+	var pem []byte
+	if path := p.Target.TLS.CAFile; path != "" {
+		var err error
+		if pem, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("target.tls.ca_file: %w", err)
+		}
+	} else if pem = served; len(pem) > 0 && p.Network != nil && config.ServerName == "" {
+		config.ServerName = "localhost" // which all of them are good for: the address may be a balancer's
+	}
+	if len(pem) > 0 || p.Target.TLS.CAFile != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("target.tls.ca_file: %s holds no certificate in PEM form", p.Target.TLS.CAFile)
+		}
+	}
+	return &dialers.Dialer{
+		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config,
+		Sources: p.Target.Sources(),
+	}, nil
+}
+
+// putLinkBefore starts a link to the server of the requests and sends them
+// through it. The server still sees its own name in the Host header.
+func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []targets.Request) error {
+	server, err := oneServer(requests)
+	if err != nil {
+		return err
+	}
+	// A link accepts whether or not there is a server behind it.
+	if err := t.lookAt(ctx, server.String(), withPort(server), server.Scheme == "https"); err != nil {
+		return err
+	}
+	t.looks.over.Wait()
+	if t.link, err = onCleanPort(func() (*lab.Link, error) { return lab.StartLink(cfg, "", withPort(server)) }); err != nil {
+		return err
+	}
+	t.Servers = addresses(ctx, withPort(server))
+	if t.Dialer.TLS.ServerName == "" {
+		t.Dialer.TLS.ServerName = server.Hostname()
+	}
+	for i, r := range requests {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return err
+		}
+		if r.Header = r.Header.Clone(); r.Header == nil {
+			r.Header = http.Header{}
+		}
+		if len(r.Values("Host")) == 0 {
+			r.Header.Set("Host", u.Host)
+		}
+		r.URL = t.link.URL(u).String()
+		requests[i] = r
+	}
+	return nil
+}
+
+// oneServer is the server that all the requests go to.
+func oneServer(requests []targets.Request) (*url.URL, error) {
+	var server *url.URL
+	for _, r := range requests {
+		u, err := url.Parse(r.URL)
+		if err != nil {
+			return nil, err
+		}
+		if server == nil {
+			server = &url.URL{Scheme: u.Scheme, Host: u.Host}
+		}
+		if u.Host != server.Host || u.Scheme != server.Scheme {
+			return nil, fmt.Errorf("target.link: the requests go to %s and %s, but a link leads to one server; remove target.link or the other server's requests", server.Host, u.Host)
+		}
+	}
+	return server, nil
+}
+
+// Origins is the number of servers that the requests go to, by name.
+func (t *Target) Origins() int {
+	seen := map[dialers.Origin]bool{}
+	for _, r := range t.Requests {
+		seen[r.Origin()] = true
+	}
+	return len(seen)
+}
+
+// Networked reports whether t stands in a private network.
+func (t *Target) Networked() bool { return t.network != nil }

@@ -1,0 +1,63 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"syscall"
+)
+
+// TCP is a TCP connection of package net that remembers how its reads ended and
+// who ended it first. TLS, which hides both, is laid over it. One goroutine at a
+// time may read it.
+type TCP struct {
+	net.Conn
+	err   error       // of the first read that failed; the reader's
+	reset atomic.Bool // a read or a write has met the peer's RST, which the kernel reports once
+	first Closer      // the closer's
+}
+
+// Read implements io.Reader.
+func (t *TCP) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	t.met(err)
+	return n, err
+}
+
+// Write implements io.Writer.
+func (t *TCP) Write(b []byte) (int, error) {
+	n, err := t.Conn.Write(b)
+	t.met(err)
+	return n, err
+}
+
+func (t *TCP) met(err error) {
+	if err != nil && errors.Is(err, syscall.ECONNRESET) {
+		t.reset.Store(true)
+	}
+}
+
+// Close closes the connection. Over TLS the close_notify has been sent by then.
+func (t *TCP) Close() error {
+	t.first = FirstToClose(t.Conn)
+	return t.Conn.Close()
+}
+
+// Meaning turns err, the error of a read of the TLS stream over t, into what it
+// says of the peer: a FIN (io.EOF), ErrCloseNotify, a *TLSError, or err itself,
+// the error of t's own read.
+func (t *TCP) Meaning(err error) error {
+	switch {
+	case err == io.EOF && t.err != io.EOF:
+		return ErrCloseNotify
+	case err == io.ErrUnexpectedEOF && t.err == io.EOF:
+		return io.EOF // the FIN came inside a TLS record
+	case t.err == nil:
+		return &TLSError{err}
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package kabench
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/results"
+)
+
+// Options are what a run needs beside its profile. The zero value keeps the results in
+// memory alone.
+type Options struct {
+	Out     string // the run's directory, which must not exist or be empty; "": nothing is written
+	Version string // of kabench, for the record
+	// Bare turns off everything that watches the run, to measure what watching costs:
+	// the document has only counts and latencies, and nothing is written to Out.
+	Bare bool
+	// Stop, when closed, starts no more requests and lets those in flight finish.
+	// Cancelling the context gives those up as well.
+	Stop <-chan struct{}
+	// Incident, if set, is the run that the expectations of a remedy may name.
+	Incident *results.Run
+	// Baseline, if set, is an earlier run that the expectations may name.
+	Baseline *Baseline
+	// Progress, if set, is called about once a second while the run goes on, by one
+	// goroutine. A slow Progress misses some calls and does not delay the run.
+	Progress func(Progress)
+	// Live, if set, takes in the run as it goes on.
+	Live Feed
+	// Trace, if set, is called for each change to a connection, as
+	// dialers.Client.Tracer is. It may be called from several goroutines.
+	Trace func(dialers.TraceEvent)
+}
+
+// A Feed takes in a run while it goes on, to show it elsewhere.
+type Feed interface {
+	// Begin comes first, with the document as known before the first request. It does
+	// not come for a run that could not begin, or that another process makes.
+	Begin(*results.Run)
+	// Observe takes in an exchange that is over, and must not keep it. It may be called
+	// from many goroutines.
+	Observe(*results.Exchange)
+	// Sample takes in what was seen of the pool, the sockets and kabench itself.
+	Sample(results.Sample)
+	// End comes last, with the finished document.
+	End(*results.Run)
+
+	// From comes instead of Begin when another process makes the run, as for a profile
+	// with a network: ask asks that process for data to show.
+	From(ask func())
+	// Put takes in such data; over says that no more will come.
+	Put(data []byte, over bool)
+}
+
+// InputError is something the user asked for that cannot be done, found before
+// any traffic.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }
+
+func inputErrorf(format string, args ...any) error { return &InputError{fmt.Errorf(format, args...)} }
+
+// ErrInterrupted is returned for a run that was stopped before its first request.
+var ErrInterrupted = errors.New("interrupted before the first request")

@@ -1,0 +1,141 @@
+package kabench
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
+	"github.com/kabench/kabench/internal/target"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// plan is what a run is to do. It is made before anything is opened.
+type plan struct {
+	profile  *profiles.Profile // with a seed
+	schedule generator.Schedule
+	abort    *results.Abort // abort_when
+	baseline *Baseline      // nil: none
+	notes    []string       // warnings of the checks before the run
+}
+
+// newPlan returns the plan of a run of p. The error is an *InputError.
+func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
+	if err := validate(p, opts.Incident != nil); err != nil {
+		return nil, &InputError{err}
+	}
+	baseline := opts.Baseline
+	p = p.Clone()
+	if p.Load.Seed == 0 {
+		p.Load.Seed = newSeed() // recorded, so that the run can be made again
+	}
+	if err := checkStockPool(p); err != nil {
+		return nil, err
+	}
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	abort, err := results.ParseAbort(p.AbortWhen)
+	if err != nil {
+		return nil, inputErrorf("abort_when: %w", err)
+	}
+	if baseline, err = baseline.sift(p); err != nil {
+		return nil, &InputError{err}
+	}
+	notes, err := baseline.fits(p, abort)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	return &plan{p, schedule, abort, baseline, slices.Concat(p.Warnings, notes, baseline.weighs(p.Expect))}, nil
+}
+
+// validate complains about p, whose expectations may name the incident if it is a
+// remedy's.
+func validate(p *profiles.Profile, remedy bool) error {
+	if !remedy {
+		return p.Validate()
+	}
+	bare := p.Clone()
+	bare.Expect = nil
+	return errors.Join(bare.Validate(), results.ValidateRemedy(p.Expect))
+}
+
+// newSeed is above 0, and small enough for JSON readers that keep 53 bits.
+func newSeed() uint64 { return rand.Uint64()>>11 | 1 }
+
+// checkStockPool complains about a pool that would have no effect.
+func checkStockPool(p *profiles.Profile) error {
+	if p.Client == profiles.ClientStock && !reflect.DeepEqual(p.Pool, pool.Default()) {
+		return inputErrorf("client: stock has a pool of its own, and the profile's pool would have no effect; take it out (--pool default), or set client: policy (--pool go-default-transport comes near)")
+	}
+	return nil
+}
+
+// recordLimit is the rate of successes, per second, up to which each one is recorded.
+// Above it only one in n is, so that the record does not grow faster.
+const recordLimit = 10_000
+
+// prepare opens the target of p, compares what the run needs with this machine, and
+// creates the directory of the results. Undo it with close.
+func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, err error) {
+	plan, err := newPlan(p, opts)
+	if err != nil {
+		return nil, err
+	}
+	t, err := openTarget(ctx, plan.profile, opts.Stop)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = t.Close()
+		}
+	}()
+	limits := capacity.ReadLimits(t.Remotes)
+	need := capacity.NeedsOf(plan.profile, t.Origins(), len(t.Remotes))
+	notes, err := need.Check(limits, plan.profile.Expect)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	plan.notes = append(plan.notes, notes...)
+	r := &run{plan: plan, opts: opts, target: t, watch: newWatchers(plan, t, limits)}
+	r.watch.exhaustion.Predicted = need.Exhausts(limits)
+	t.Dialer.Control = r.watch.guard.Dialing
+	if opts.Out != "" && !opts.Bare {
+		if r.record, err = results.Create(opts.Out); err != nil {
+			return nil, &InputError{err}
+		}
+		r.record.SuccessesOneIn = uint64(max(1, math.Ceil(plan.profile.Load.MeanRate()/recordLimit)))
+	}
+	return r, nil
+}
+
+// openTarget opens p's target, and gives up when stop is closed.
+func openTarget(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target.Target, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := make(chan struct{})
+	defer close(opened)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-opened:
+		}
+	}()
+	t, err := target.Open(ctx, p)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ErrInterrupted
+	case err != nil:
+		return nil, &InputError{err}
+	}
+	return t, nil
+}

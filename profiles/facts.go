@@ -1,0 +1,130 @@
+package profiles
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/kabench/kabench/profiles/script"
+)
+
+// ServerFacts is what is known of a server or a load balancer whose settings
+// kabench does not make: the `server:` and `via:` sections of a profile. What is
+// 0 or false is not known.
+type ServerFacts struct {
+	// IdleTimeout is how long it keeps an idle connection; a load balancer, to
+	// either side. It may close up to IdleEarly sooner.
+	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
+	IdleEarly   time.Duration `yaml:"idle_early,omitempty"`
+	// IdleForEver says that it never closes a connection for being idle, which an
+	// IdleTimeout of 0 leaves open.
+	IdleForEver bool `yaml:"idle_for_ever,omitempty"`
+	// Hint is what it announces as `Keep-Alive: timeout=`.
+	Hint time.Duration `yaml:"hint,omitempty"`
+	// Silent says that it forgets an idle connection without closing it, as
+	// NATs, firewalls and layer-4 balancers do; the connection is then the
+	// server's, not its own.
+	Silent bool `yaml:"silent,omitempty"`
+	// PassesOn says that connections do not end at it though it resets or closes
+	// those that are idle: they are the server's, as with Silent.
+	PassesOn bool `yaml:"passes_on,omitempty"`
+	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
+	// `Connection: close` on the last answer.
+	MaxRequests int           `yaml:"max_requests,omitempty"`
+	MaxLifetime time.Duration `yaml:"max_lifetime,omitempty"`
+	Unannounced bool          `yaml:"unannounced,omitempty"`
+	// MaxConnections and Threads are per worker, of which there are Workers (0:
+	// one); Backlog is the listener's queue.
+	MaxConnections int `yaml:"max_connections,omitempty"`
+	Threads        int `yaml:"threads,omitempty"`
+	Workers        int `yaml:"workers,omitempty"`
+	Backlog        int `yaml:"backlog,omitempty"`
+	// Delay is the mean time from request to answer.
+	Delay time.Duration `yaml:"delay,omitempty"`
+}
+
+// Validate returns every complaint about f, joined, each beginning with the
+// name of the field; nil when there is none.
+func (f ServerFacts) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, d := range []struct {
+		field string
+		v     time.Duration
+	}{
+		{"idle_timeout", f.IdleTimeout}, {"idle_early", f.IdleEarly}, {"hint", f.Hint},
+		{"max_lifetime", f.MaxLifetime}, {"delay", f.Delay},
+	} {
+		if d.v < 0 {
+			bad("%s: %v is negative (0 means not known)", d.field, d.v)
+		}
+	}
+	for _, n := range []struct {
+		field string
+		v     int
+	}{
+		{"max_requests", f.MaxRequests}, {"max_connections", f.MaxConnections},
+		{"threads", f.Threads}, {"workers", f.Workers}, {"backlog", f.Backlog},
+	} {
+		if n.v < 0 {
+			bad("%s: %d is negative (0 means not known)", n.field, n.v)
+		}
+	}
+	if f.IdleForEver && f.IdleTimeout > 0 {
+		bad("idle_for_ever: contradicts idle_timeout (%v); remove one", f.IdleTimeout)
+	}
+	if f.IdleEarly > 0 && f.IdleEarly >= f.IdleTimeout {
+		bad("idle_early: %v is not below idle_timeout (%v)", f.IdleEarly, f.IdleTimeout)
+	}
+	if f.Unannounced && f.MaxRequests == 0 && f.MaxLifetime == 0 {
+		bad("unannounced: has no effect without max_requests or max_lifetime; set one or remove it")
+	}
+	return errors.Join(errs...)
+}
+
+// Take fills f with what the script of a server says; what it leaves at 0 stays.
+// A hint that only clients get that ask for one is not among it.
+func (f *ServerFacts) Take(c script.Server) {
+	if c.IdleTimeout > 0 {
+		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
+	}
+	if c.MaxRequests > 0 {
+		f.MaxRequests, f.Unannounced = c.MaxRequests, c.Unannounced
+	}
+	if c.SayClose || c.UntilClose {
+		f.MaxRequests, f.Unannounced = 1, false
+	}
+	if d := meanDelay(c.Delay); d > 0 {
+		f.Delay = d
+	}
+	f.MaxConnections, f.Threads, f.Backlog = cmp.Or(c.MaxConnections, f.MaxConnections), cmp.Or(c.Threads, f.Threads), cmp.Or(c.Backlog, f.Backlog)
+	if hint := HintTimeout(c.Hint); hint > 0 && !c.HintIfAsked {
+		f.Hint = hint
+	}
+}
+
+// HintTimeout is the timeout that a Keep-Alive header announces; 0: none.
+func HintTimeout(header string) time.Duration {
+	seconds := hintSeconds.FindStringSubmatch(header)
+	if seconds == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(seconds[1]) // the pattern bounds it
+	return time.Duration(n) * time.Second
+}
+
+var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
+
+// EndsBehind reports whether a connection through it ends at the server.
+func (f ServerFacts) EndsBehind() bool { return f.Silent || f.PassesOn }
+
+// meanDelay is the mean of a delay; of a normal or exponential one, its parameter.
+func meanDelay(d script.Delay) time.Duration {
+	if d.Form == script.Uniform {
+		return d.A/2 + d.B/2
+	}
+	return d.A
+}

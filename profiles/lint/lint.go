@@ -1,0 +1,190 @@
+package lint
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
+)
+
+// A Finding is one rule that a profile breaks.
+type Finding struct {
+	Rule    string    `json:"rule"`          // its name, which does not change
+	Hop     string    `json:"hop,omitempty"` // with target.proxies: between whom, as proxy -> server
+	Path    string    `json:"path"`          // of the field to change
+	Says    string    `json:"says"`          // the rule
+	Numbers [2]string `json:"numbers"`       // what was compared: each a name and its value
+	Seen    string    `json:"seen"`          // what it will look like in results and logs
+	Set     string    `json:"set"`           // what to change: path=value where a profile has the field
+}
+
+// A Checklist is what became of every rule.
+type Checklist struct {
+	Findings []Finding
+	Checked  []string    // rules that were looked at, at least in part
+	Lacking  []Unchecked // rules that were not, or in part only
+	Notes    []string    // what is known and makes a rule hold that one might wonder about
+}
+
+// Unchecked is a rule for which facts are missing.
+type Unchecked struct {
+	Rule  string
+	Lacks []string // paths of the fields that would say
+}
+
+func (u Unchecked) String() string { return u.Rule + " (" + strings.Join(u.Lacks, ", ") + ")" }
+
+// The rules, in the order in which they are checked.
+const (
+	RuleIdleOrder   = "idle-order"
+	RuleMaxRequests = "max-requests-order"
+	RuleConnections = "connections"
+	RulePending     = "pending"
+	RulePorts       = "ports"
+	RuleRetry       = "retry"
+	RuleChurn       = "max-idle-churn"
+	RuleTimeouts    = "timeouts"
+	RuleHopByHop    = "hop-by-hop"
+	RuleClient      = "client"
+)
+
+// DefaultPorts is how many local ports Linux has for connections to one
+// destination unless told otherwise: ip_local_port_range 32768 to 60999.
+const DefaultPorts = 28232
+
+var rules = []struct {
+	name  string
+	check func(*subject, *outcome)
+}{
+	{RuleIdleOrder, checkIdleOrder},
+	{RuleMaxRequests, checkMaxRequests},
+	{RuleConnections, checkConnections},
+	{RulePending, checkPending},
+	{RulePorts, checkPorts},
+	{RuleRetry, checkRetry},
+	{RuleChurn, checkChurn},
+	{RuleTimeouts, checkTimeouts},
+	{RuleHopByHop, checkHopByHop},
+	{RuleClient, checkClient},
+}
+
+// Options are what a check is told beside the profile. The zero value is a
+// client's machine as Linux sets it up, and no words of clients.
+type Options struct {
+	// Ports is how many local ports the client's machine has for connections to
+	// one destination, from each source address; 0: DefaultPorts.
+	Ports int
+	// Words give the log texts of the profile's client; nil: findings show none.
+	Words Words
+}
+
+// Check compares a valid profile with the rules about how client, load balancer
+// and server must be set to one another. It sends nothing, and reads no file but
+// target.file. If the load has no rate, rules that need one are left out.
+func Check(p *profiles.Profile, o Options) Checklist {
+	s := newSubject(p, cmp.Or(o.Ports, DefaultPorts))
+	s.words = o.Words
+	list := Checklist{}
+	var all []bounded
+	for _, r := range rules {
+		out := &outcome{rule: r.name}
+		r.check(s, out)
+		all = append(all, out.findings...)
+		if out.checked {
+			list.Checked = append(list.Checked, r.name)
+		}
+		if len(out.lacking) > 0 {
+			list.Lacking = append(list.Lacking, Unchecked{r.name, out.lacking})
+		}
+	}
+	list.Findings = merged(all)
+	if p.Client == profiles.ClientStock {
+		for i := range list.Findings {
+			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {
+				continue // it is for the server, or for the sockets, which the stock client has
+			}
+			list.Findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
+		}
+	}
+	for _, h := range []*hop{s.via, &s.server} {
+		if h != nil && h.IdleForEver {
+			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" closes no connection for being idle, so no idle timeout is too long for it; one that nobody closes stays open on both sides")
+		}
+	}
+	return list
+}
+
+// stockPool is the preset that behaves as the stock client does.
+const stockPool = "go-default-transport"
+
+// outcome is what became of one rule.
+type outcome struct {
+	rule     string
+	checked  bool
+	findings []bounded
+	lacking  []string
+}
+
+// found adds a finding of the rule, which was checked then, with the values of its
+// field that the rule permits.
+func (o *outcome) found(f Finding, permits ...bounds) {
+	f.Rule = o.rule
+	b := bounded{Finding: f}
+	if len(permits) > 0 {
+		b.bounds = permits[0]
+	}
+	o.findings = append(o.findings, b)
+	o.checked = true
+}
+
+// lacks notes a fact that is missing, if it is, and reports that.
+func (o *outcome) lacks(missing bool, path string) bool {
+	switch {
+	case missing && !slices.Contains(o.lacking, path):
+		o.lacking = append(o.lacking, path)
+	case !missing:
+		o.checked = true
+	}
+	return missing
+}
+
+// checkClient looks for settings of the pool that the stock client does not have.
+func checkClient(s *subject, o *outcome) {
+	p, standard := s.profile, pool.Default()
+	if p.Client != profiles.ClientStock {
+		return
+	}
+	o.checked = true
+	if reflect.DeepEqual(p.Pool, standard) {
+		return
+	}
+	var changed []string
+	mine, theirs := reflect.ValueOf(p.Pool), reflect.ValueOf(standard)
+	for f := range strictyaml.FieldsOf(mine.Type()) {
+		if !reflect.DeepEqual(mine.FieldByIndex(f.Index).Interface(), theirs.FieldByIndex(f.Index).Interface()) {
+			name, _ := strictyaml.FieldKey(f)
+			changed = append(changed, strictyaml.Join("pool", name))
+		}
+	}
+	o.found(Finding{
+		Path:    "client",
+		Says:    "The settings of pool have an effect with client: policy only; the stock client is net/http's Transport as shipped.",
+		Numbers: [2]string{"client " + p.Client, listOf(changed)},
+		Seen:    "`kabench run` refuses the profile; the other findings here are about pool " + stockPool,
+		Set:     "client=policy; or pool=default, for what the stock client does by itself",
+	})
+}
+
+// poolOf is the policy that p's client goes by.
+func poolOf(p *profiles.Profile) pool.Policy {
+	if p.Client == profiles.ClientStock {
+		if policy, err := profiles.LoadPool(stockPool); err == nil {
+			return policy
+		}
+	}
+	return p.Pool
+}

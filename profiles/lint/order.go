@@ -1,0 +1,302 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// timerSlack is what timers and schedulers add to the round trip in which a
+// request and a FIN can miss each other.
+const timerSlack = 50 * time.Millisecond
+
+// idleLimit is how long a keeper may keep a connection idle and still use it.
+type idleLimit struct {
+	unbounded bool
+	d         time.Duration
+	text      string
+}
+
+// idleLimit is the keeper's limit on connections to h.
+func (k keeper) idleLimit(h hop) idleLimit {
+	p := k.Policy
+	if k.keepsNone {
+		return idleLimit{text: "no connection is kept"}
+	}
+	looked := p.Expiry &^ pool.ExpireAtRelease
+	if looked == 0 {
+		if p.IdleTimeout > 0 {
+			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never looked at", k.path("idle_timeout"), p.IdleTimeout)}
+		}
+		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
+	}
+	d, text := p.IdleTimeout, k.path("idle_timeout")
+	if p.ServerHint != pool.HintIgnore && h.Hint > 0 {
+		promised := h.Hint - p.HintMargin
+		if p.HintCap > 0 {
+			promised = min(promised, p.HintCap)
+		}
+		if promised <= 0 {
+			return idleLimit{text: "no connection is kept, by " + h.path("hint")}
+		}
+		if p.ServerHint == pool.HintReplace || d == 0 || promised < d {
+			d, text = promised, "the server's hint, as pool.server_hint takes it:"
+		}
+	}
+	if p.MaxLifetime > 0 && k.proxy == nil && (d == 0 || p.MaxLifetime < d) {
+		d, text = p.MaxLifetime, k.path("max_lifetime")
+	}
+	if d == 0 {
+		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
+	}
+	if looked == pool.ExpireBySweep {
+		d, text = d+p.SweepEvery, text+" and pool.sweep_every"
+	}
+	return idleLimit{d: d, text: text + " " + d.String()}
+}
+
+// within reports whether the limit lets go in time for a peer that may close
+// after peers.
+func (l idleLimit) within(peers, roundTrip time.Duration) bool {
+	return !l.unbounded && (l.d == 0 || l.d < peers-roundTrip-timerSlack)
+}
+
+// below is an idle timeout that lets go in time for peers, with room to spare;
+// 0 when there is none.
+func below(peers, roundTrip time.Duration) time.Duration {
+	d := peers - min(max(time.Second, peers/10), peers/2)
+	if d >= peers-roundTrip-timerSlack {
+		return 0
+	}
+	return d
+}
+
+const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
+
+func checkIdleOrder(s *subject, o *outcome) {
+	for _, h := range s.forgetful() {
+		s.checkSilent(o, h)
+	}
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAwake(*s.via)) {
+		s.checkClientIdle(o, *s.via)
+	}
+	s.checkEntryIdle(o)
+	for _, g := range s.legs {
+		s.checkLegIdle(o, g)
+	}
+}
+
+// checkEntryIdle compares who connects to the server, or to the first of the
+// proxies, with it: the client, or a load balancer before it.
+func (s *subject) checkEntryIdle(o *outcome) {
+	if o.lacks(!s.entry.idleKnown(), s.entry.path("idle_timeout")) || s.entry.forEver || s.entry.Silent {
+		return
+	}
+	if s.via == nil || s.via.EndsBehind() {
+		s.checkClientIdle(o, s.entry)
+		return
+	}
+	via := *s.via
+	if !via.idleKnown() || via.IdleTimeout < s.entry.limit()-timerSlack {
+		return
+	}
+	// The smallest of ways up that leave the load balancer as it is: managed
+	// ones cannot always be changed.
+	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.entry.IdleEarly
+	between := ""
+	if len(s.legs) > 0 {
+		between = via.name + " -> " + s.entry.name
+	}
+	o.found(Finding{
+		Hop:     between,
+		Path:    s.entry.path("idle_timeout"),
+		Says:    saysIdleOrder,
+		Numbers: [2]string{idleText(via), idleText(s.entry)},
+		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
+		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.entry.path("idle_timeout"), longer),
+	}, atLeast(longer))
+}
+
+func idleText(h hop) string {
+	text := fmt.Sprintf("%s %v", h.path("idle_timeout"), h.IdleTimeout)
+	if h.IdleEarly > 0 {
+		text += fmt.Sprintf(" less %v", h.IdleEarly)
+	}
+	return text
+}
+
+// checkClientIdle compares the client's limit with that of a hop that closes.
+func (s *subject) checkClientIdle(o *outcome, h hop) {
+	k := s.client()
+	limit := k.idleLimit(h)
+	if limit.within(h.limit(), k.roundTrip) {
+		return
+	}
+	path, set := k.letGo(h)
+	o.found(Finding{
+		Hop:     s.clientHop(h),
+		Path:    path,
+		Says:    saysIdleOrder,
+		Numbers: [2]string{limit.text, idleText(h)},
+		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: %s; %s",
+			h.limit(), s.logged(results.PhaseBeforeResponse, true, severalStale, results.CauseFIN, results.CauseRST), s.whatBecomesOfStale(k)),
+		Set: set,
+	}, upTo(below(h.limit(), k.roundTrip)))
+}
+
+// letGo is the field to change so that the keeper lets go before h, and how.
+func (k keeper) letGo(h hop) (path, set string) {
+	p, d := k.Policy, below(h.limit(), k.roundTrip)
+	idle, sweep := k.path("idle_timeout"), k.path("expiry")
+	if d == 0 {
+		path, set = k.none()
+		return path, fmt.Sprintf("%s: %v is too short to keep a connection for", set, h.limit())
+	}
+	looked := p.Expiry &^ pool.ExpireAtRelease
+	switch {
+	case looked == 0:
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease]", idle, d, sweep)
+	case looked == pool.ExpireBySweep:
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone comes up to %v late", idle, d, sweep, p.SweepEvery)
+	case p.ServerHint == pool.HintReplace && h.Hint > 0:
+		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the hint promises more than is kept", k.path("hint_cap"), d)
+	}
+	return idle, fmt.Sprintf("%s=%v, or less", idle, d)
+}
+
+// whatBecomesOfStale says what the caller gets of a request that met a
+// connection just closed.
+func (s *subject) whatBecomesOfStale(k keeper) string {
+	var errs []string
+	requests, err := s.requests()
+	if err != nil {
+		return "no resend rule was looked at, because " + err.Error()
+	}
+	for _, a := range requests {
+		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
+			a.Reused, a.After = true, after
+			if _, resent := k.ResendBy(a); !resent && !slices.Contains(errs, a.Method) {
+				errs = append(errs, a.Method)
+			}
+		}
+	}
+	if len(errs) == 0 {
+		return "each is sent again, so callers see none and attempts are above requests"
+	}
+	return fmt.Sprintf("callers see them, because %s %s", k.resends, listOf(errs))
+}
+
+// keptAwake reports whether TCP keep-alive probes keep connections in use for h.
+func (s *subject) keptAwake(h hop) bool {
+	probes := s.profile.Target.TCP.KeepAlive
+	return probes > 0 && probes < h.limit()
+}
+
+// checkSilent compares the client's limit with a device that forgets. Keep-alive
+// probes below its timer keep the connection known to it.
+func (s *subject) checkSilent(o *outcome, h hop) {
+	k := s.client()
+	limit := k.idleLimit(s.entry)
+	if s.keptAwake(h) || limit.within(h.limit(), k.roundTrip) {
+		return
+	}
+	path, set := k.letGo(hop{ServerFacts: profiles.ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
+	o.found(Finding{
+		Path:    path,
+		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
+		Numbers: [2]string{limit.text, idleText(h)},
+		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.unsaidKeepAlive(),
+	}, upTo(below(h.limit(), k.roundTrip)))
+}
+
+// unsaidKeepAlive asks for what the client's sockets do, if nobody said.
+func (s *subject) unsaidKeepAlive() string {
+	if s.given("target.tcp.keep_alive") {
+		return ""
+	}
+	return ", or what the client's sockets have: it was not said, and 0s is the default of kabench"
+}
+
+const (
+	saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
+	saysEndsFirst   = "A client's limit above the server's is never reached: the server ends each connection first, and says so."
+)
+
+func checkMaxRequests(s *subject, o *outcome) {
+	h := s.nearest()
+	s.checkEnds(o, s.client(), h, s.clientHop(h))
+	for _, g := range s.legs {
+		s.checkEnds(o, g.from, g.to, g.hop())
+	}
+}
+
+// checkEnds compares after how many requests and how long the keeper ends its
+// connections to h with when h does.
+func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
+	o.lacks(!h.settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
+	if k.keepsNone {
+		return
+	}
+	requests, lifetime := k.path("max_requests"), k.path("max_lifetime")
+	if !h.Unannounced {
+		if h.MaxRequests > 0 && k.MaxRequests > h.MaxRequests {
+			told := fmt.Sprintf("TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.who)
+			if k.proxy != nil {
+				told = "proxy.upstream_said_close above 0"
+			}
+			o.found(Finding{
+				Hop:     between,
+				Path:    requests,
+				Says:    saysEndsFirst,
+				Numbers: [2]string{countText(requests, k.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
+				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and %s", h.MaxRequests, told),
+				Set:     fmt.Sprintf("%s=%d, or no limit; or more for %s", requests, h.MaxRequests, h.who),
+			}, atMost(h.MaxRequests))
+		}
+		return
+	}
+	if h.MaxRequests > 0 && (k.MaxRequests == pool.NoCap || k.MaxRequests > h.MaxRequests) {
+		o.found(Finding{
+			Hop:     between,
+			Path:    requests,
+			Says:    saysMaxRequests,
+			Numbers: [2]string{countText(requests, k.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
+			Set:     fmt.Sprintf("%s=%d; or have %s say `Connection: close`", requests, h.MaxRequests, h.who),
+		}, atMost(h.MaxRequests))
+	}
+	margin := k.roundTrip + timerSlack
+	if h.MaxLifetime > 0 && (k.MaxLifetime == 0 || k.MaxLifetime >= h.MaxLifetime-margin) {
+		found := Finding{
+			Hop:     between,
+			Path:    lifetime,
+			Says:    saysMaxRequests,
+			Numbers: [2]string{durationText(lifetime, k.MaxLifetime, "for ever"), fmt.Sprintf("%s %v, unannounced", h.path("max_lifetime"), h.MaxLifetime)},
+			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.whatBecomesOfStale(k)),
+			Set:     fmt.Sprintf("%s=%v, or less", lifetime, below(h.MaxLifetime, k.roundTrip)),
+		}
+		if below(h.MaxLifetime, k.roundTrip) == 0 {
+			_, found.Set = k.none()
+		}
+		o.found(found, atMost(below(h.MaxLifetime, k.roundTrip)))
+	}
+}
+
+func countText(name string, n int, none string) string {
+	if n == pool.NoCap {
+		return name + " " + none
+	}
+	return fmt.Sprintf("%s %d", name, n)
+}
+
+func durationText(name string, d time.Duration, none string) string {
+	if d == 0 {
+		return name + " " + none
+	}
+	return fmt.Sprintf("%s %v", name, d)
+}

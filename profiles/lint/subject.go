@@ -1,0 +1,265 @@
+package lint
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/profiles/targets"
+)
+
+// hop is what a client's connections reach or pass.
+type hop struct {
+	profiles.ServerFacts
+	who     string            // in sentences
+	name    string            // in Finding.Hop
+	section string            // where facts about it are written
+	paths   map[string]string // of fields that are written elsewhere
+	forEver bool              // it is known never to close an idle connection, or to have none
+	settled bool              // kabench serves it: limits of requests and lifetimes that are not there are none
+	proxy   bool              // it is one of target.proxies
+}
+
+func (h hop) path(field string) string {
+	if path := h.paths[field]; path != "" {
+		return path
+	}
+	return strictyaml.Join(h.section, field)
+}
+
+func (h hop) workers() int { return max(h.Workers, 1) }
+
+func (h hop) idleKnown() bool { return h.forEver || h.IdleTimeout > 0 }
+
+// limit is the idle time from which it may close.
+func (h hop) limit() time.Duration { return h.IdleTimeout - h.IdleEarly }
+
+// subject is a profile, seen as the rules need it.
+type subject struct {
+	profile   *profiles.Profile
+	pool      pool.Policy
+	server    hop // where requests are executed
+	entry     hop // where the client's connections, or those of via, end: the server or the first of the proxies
+	via       *hop
+	legs      []innerLeg                        // from each proxy on
+	roundTrip time.Duration                     // on the links to entry; 0: not known
+	ports     int                               // of all source addresses together
+	portsSay  string                            // the same in words
+	targets   func() ([]targets.Request, error) // what is sent; read once
+	words     Words                             // of clients; nil: not known
+}
+
+func newSubject(p *profiles.Profile, ports int) *subject {
+	s := &subject{profile: p, pool: poolOf(p), ports: ports, portsSay: fmt.Sprintf("ports %d", ports)}
+	if n := p.Target.SourceCount(); n > 1 {
+		s.ports = times(ports, n)
+		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
+	}
+	s.targets = sync.OnceValues(func() ([]targets.Request, error) { return p.Target.Requests() })
+	s.server = hop{ServerFacts: p.Server, who: "the server", name: "server", section: "server"}
+	s.server.forEver = p.Server.IdleForEver || p.Server.MaxRequests == 1 && p.Server.IdleTimeout == 0
+	if p.Target.Lab != nil {
+		s.server = s.server.servedBy(*p.Target.Lab)
+	}
+	if p.Via != (profiles.ServerFacts{}) {
+		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", name: "load balancer", section: "via", forEver: p.Via.IdleForEver}
+	}
+	s.lineUp()
+	return s
+}
+
+// servedBy is h with the facts that the lab's script settles.
+func (h hop) servedBy(c script.Server) hop {
+	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
+	h.MaxRequests, h.Unannounced, h.Silent, h.IdleForEver = 0, false, false, false
+	h.Take(c)
+	h.forEver, h.settled = c.IdleTimeout == 0, true
+	h.paths = map[string]string{
+		"idle_timeout": "target.lab.idle_timeout", "max_requests": "target.lab.max_requests", "delay": "target.lab.delay", "hint": "target.lab.hint",
+	}
+	for field, limit := range map[string]int{"max_connections": c.MaxConnections, "threads": c.Threads, "backlog": c.Backlog} {
+		if limit > 0 {
+			h.paths[field] = "target.lab." + field
+		}
+	}
+	return h
+}
+
+// nearest is where the client's connections end: the load balancer, unless it
+// only passes them on.
+func (s *subject) nearest() hop {
+	if s.via != nil && !s.via.EndsBehind() {
+		return *s.via
+	}
+	return s.entry
+}
+
+// clientHop is the way from the client to h in words, if proxies make it one of
+// several.
+func (s *subject) clientHop(h hop) string {
+	if len(s.legs) == 0 {
+		return ""
+	}
+	return "client -> " + h.name
+}
+
+// forgetful is what the client's connections pass that forgets them when idle.
+func (s *subject) forgetful() []hop {
+	var all []hop
+	if s.via != nil && s.via.Silent && s.via.idleKnown() {
+		all = append(all, *s.via)
+	}
+	if s.entry.Silent && s.entry.idleKnown() && !s.entry.forEver && (s.via == nil || s.via.EndsBehind()) {
+		all = append(all, s.entry)
+	}
+	return all
+}
+
+// keepsNone reports whether no connection is ever used twice.
+func (s *subject) keepsNone() bool {
+	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 ||
+		s.asksClose() || s.endsEach() && !s.nearest().Unannounced
+}
+
+// endsEach reports whether whoever serves the client closes after each answer.
+func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
+
+// asksClose reports whether every request says `Connection: close`; the server
+// then closes after its answer (RFC 9112, section 9.6).
+func (s *subject) asksClose() bool {
+	all, err := s.targets()
+	return err == nil && !slices.ContainsFunc(all, func(r targets.Request) bool {
+		return !httpguts.HeaderValuesContainsToken(r.Values("Connection"), "close")
+	})
+}
+
+func (s *subject) shards() int { return max(s.pool.Shards, 1) }
+
+// loaded reports whether there is a load.
+func (s *subject) loaded() bool { return s.rate() > 0 && !math.IsInf(s.rate(), 0) }
+
+func (s *subject) rate() float64 {
+	if l := s.profile.Load; l.Rate > 0 || l.Arrivals.Process == generator.Uniform && l.Arrivals.GapMin > 0 {
+		return l.MeanRate()
+	}
+	return 0
+}
+
+// peak is the highest rate the load comes to on purpose; chance is not counted.
+func (s *subject) peak() float64 {
+	l := s.profile.Load
+	switch l.Arrivals.Process {
+	case generator.Ramp:
+		return float64(max(l.Rate, l.Arrivals.To))
+	case generator.Sine:
+		return float64(l.Rate + l.Arrivals.Amplitude)
+	case generator.Uniform:
+		return s.rate()
+	}
+	return float64(l.Rate)
+}
+
+// held is how long a request holds its connection on average; false when that
+// is not known.
+func (s *subject) held() (time.Duration, bool) {
+	known := s.profile.Target.Lab != nil || s.server.Delay > 0
+	held := s.server.Delay + s.roundTrip
+	if len(s.legs) > 0 {
+		held += s.legs[0].within
+	}
+	return held, known
+}
+
+// needed is how many connections a rate keeps busy: Little's law.
+func needed(perSecond float64, held time.Duration) float64 { return perSecond * held.Seconds() }
+
+// whole rounds up, but for what is above a whole number only by the error of
+// floating point.
+func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
+
+// cap is how many connections each shard may have, or pool.NoCap, the field that
+// says so, and the part of the load that those are for.
+func (s *subject) cap() (each int, path string, part float64) {
+	each, path, part = s.pool.MaxConns, "pool.max_conns", s.share()
+	if all := s.pool.MaxConnsAll; all != pool.NoCap && (each == pool.NoCap || float64(all) < float64(each)/part) {
+		return all, "pool.max_conns_all", 1
+	}
+	return each, path, part
+}
+
+// busy is how many connections a peak keeps busy, or as many of them as there
+// can be.
+func (s *subject) busy(held time.Duration) float64 {
+	most := min(needed(s.peak(), held), float64(s.inFlight()))
+	if each, _, part := s.cap(); each != pool.NoCap {
+		most = min(most, float64(times(each, s.shards()))/part)
+	}
+	return most
+}
+
+// given reports whether somebody said what is at path, and it is not merely a
+// default of kabench's own.
+func (s *subject) given(path string) bool { return !s.profile.Assumed[path] }
+
+// inFlight is how many requests there can be at a time; the largest number if
+// that is not known.
+func (s *subject) inFlight() int {
+	if !s.given("load.max_in_flight") {
+		return math.MaxInt
+	}
+	return s.profile.Load.MaxInFlight
+}
+
+// timeout is how long a whole request may take; 0: for ever, or not known.
+func (s *subject) timeout() time.Duration {
+	if !s.loaded() || !s.given("load.timeout") {
+		return 0
+	}
+	return s.profile.Load.Timeout
+}
+
+// share is the part of the requests that the destination gets which gets most:
+// of several in a target file, which are sent in turn. 1 when that is not known.
+func (s *subject) share() float64 {
+	targets, err := s.targets()
+	if err != nil {
+		return 1
+	}
+	most, by := 0, map[string]int{}
+	for _, r := range targets {
+		if u, err := url.Parse(r.URL); err == nil {
+			to := u.Scheme + "://" + u.Host
+			by[to]++
+			most = max(most, by[to])
+		}
+	}
+	return float64(most) / float64(len(targets))
+}
+
+// lacksLoad notes what is missing to know how many connections are busy.
+func (s *subject) lacksLoad(o *outcome) bool {
+	_, known := s.held()
+	lacks := o.lacks(!s.loaded(), "load.rate")
+	return o.lacks(!known, s.server.path("delay")) || lacks
+}
+
+// times is a x b, neither below 0, or the largest number there is.
+func times(a, b int) int {
+	if b > 0 && a > math.MaxInt/b {
+		return math.MaxInt
+	}
+	return a * b
+}
+
+// perSecond is a rate as it is written: 400/s.
+func perSecond(rate float64) string { return fmt.Sprintf("%.4g/s", rate) }

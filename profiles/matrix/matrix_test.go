@@ -1,0 +1,105 @@
+package matrix
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kabench/kabench/profiles"
+)
+
+const matrix = `# which?
+profile: quick
+question: Does it pay?
+set: {load.rate: 50/s, target.body: null}
+axes:
+  pool.idle_timeout: [0, 15s, "3s"]
+  pool: [default, {max_idle: 2}]
+  load.arrivals:
+    - {process: burst, on: 1s, off: 1s}
+    - null
+repeats: 3
+seed: 7
+cool_down: 10s
+`
+
+func TestMatrix(t *testing.T) {
+	m, err := Load("m.yaml", []byte(matrix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Profile != "quick" || m.Question != "Does it pay?" || m.Repeats != 3 || m.Seed != 7 || m.CoolDown != 10*time.Second || !m.Has["repeats"] || m.Has["name"] {
+		t.Errorf("%+v", m)
+	}
+	if diff := cmp.Diff(profiles.Changes{"load.rate": "50/s", "target.body": "null"}, m.Set); diff != "" {
+		t.Error(diff)
+	}
+	want := Axes{
+		{"pool.idle_timeout", []string{"0", "15s", "3s"}, []string{"m.yaml:6:23", "m.yaml:6:26", "m.yaml:6:31"}},
+		{"pool", []string{"default", "{max_idle: 2}"}, []string{"m.yaml:7:10", "m.yaml:7:19"}},
+		{"load.arrivals", []string{"{process: burst, on: 1s, off: 1s}", "null"}, []string{"m.yaml:9:7", "m.yaml:10:7"}},
+	}
+	if diff := cmp.Diff(want, m.Axes); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for _, axis := range m.Axes { // as --set would be given them
+		for _, v := range axis.Values {
+			p := profiles.Default()
+			if err := profiles.Set(&p, axis.Path, v); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func TestMatrixComplaints(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                                  "m.yaml: is empty",
+		"profile: quick":                                    "axes: which fields are to differ?",
+		"axes: {pool.max_idle: [1, 2]}":                     "profile: which profile?",
+		"profile: quik\naxes: {pool: [a]}":                  "m.yaml:1:1: profile: profile quik: no such name or file; did you mean quick?",
+		"profile: quick\naxes: {pool: a}":                   "m.yaml:2:8: axes.pool: is a single value; a list of values belongs here",
+		"profile: quick\naxes: {pool: []}":                  "m.yaml:2:8: axes.pool: has no values",
+		"profile: quick\naxes: [pool]":                      "m.yaml:2:7: axes: is a list; a mapping",
+		"profile: quick\naxes: {pool: [a]}\nrep: 1":         "m.yaml:3:1: rep: unknown key; the keys of a matrix are profile, ",
+		"profile: quick\naxes: {pool: [a]}\nrepeats: 0":     "m.yaml:3:1: repeats: 0 is not at least 1",
+		"profile: quick\naxes: {pool: [a]}\nrepeats: many":  `m.yaml:3:10: repeats: "many" is not a whole number`,
+		"profile: quick\naxes: {pool: [a]}\ncool_down: 3":   "m.yaml:3:12: cool_down: 3 has no unit",
+		"profile: quick\naxes: {pool: [a]}\ncool_down: -3s": "m.yaml:3:1: cool_down: -3s is below 0",
+		"profile: quick\naxes: {pool: [a]}\naxes: {}":       "m.yaml:3:1: axes: given twice, first on line 2",
+		"profile: quick\naxes: {pool: [&a b, *a]}":          "m.yaml:2:15: axes.pool: anchors",
+		"profile: quick\naxes: {pool: [a]}\n---\nname: b":   "m.yaml:4:1: a second document",
+		"profile: [": "m.yaml:1:10: not YAML",
+		"profile: quick\nHas: {a: true}\naxes: {pool: [a]}":   "m.yaml:2:1: Has: unknown key",
+		"profile: quick\n\"-\": {a: true}\naxes: {pool: [a]}": "m.yaml:2:1: -: unknown key",
+	} {
+		_, err := Load("m.yaml", []byte(text))
+		var list profiles.Errors
+		if !errors.As(err, &list) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestIsMatrix(t *testing.T) {
+	for text, want := range map[string]bool{matrix: true, "axes: {}": true, "load: {rate: 400/s}\ntarget: {url: http://127.0.0.1:8080/}\n": false, "": false, "load: [": false, "7": false} {
+		if got := profiles.IsMatrix([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func FuzzMatrix(f *testing.F) {
+	f.Add([]byte(matrix))
+	f.Add([]byte("profile: x\naxes: {a: [!t 1, |\n  b]}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		profiles.IsMatrix(data)
+		m, err := Load("m.yaml", data)
+		if err == nil && (m.Profile == "" || len(m.Axes) == 0) {
+			t.Errorf("%q: %+v", data, m)
+		}
+	})
+}

@@ -1,0 +1,109 @@
+package network
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestConfigReadsFromYAML(t *testing.T) {
+	const text = `
+hosts:
+  - name: client
+    port_range: [40000, 40099]
+    sysctls: {net.ipv4.tcp_tw_reuse: "0"}
+  - name: server1
+  - name: server2
+links:
+  - between: [client, vip]
+    delay: 5ms
+    loss: 0.01
+    back: {delay: 7ms}
+    flows: {idle: 10s, unknown: rst}
+    rules:
+      - {from: client, flags: S, not_flags: A, do: rst, to: both, after: cut}
+balancers:
+  - {name: vip, backends: [server1, server2], choose: round_robin, idle: 10s, lifetime: 60s, unknown: pass}
+`
+	var got Config
+	if err := yaml.UnmarshalWithOptions([]byte(text), &got, yaml.Strict()); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Hosts: []Host{
+			{Name: "client", PortRange: [2]int{40000, 40099}, Sysctls: map[string]string{"net.ipv4.tcp_tw_reuse": "0"}},
+			{Name: "server1"}, {Name: "server2"},
+		},
+		Links: []Link{{
+			Between: [2]string{"client", "vip"}, Conditions: Conditions{Delay: 5 * time.Millisecond, Loss: .01},
+			Back:  &Conditions{Delay: 7 * time.Millisecond},
+			Flows: &Flows{Idle: 10 * time.Second, Unknown: UnknownRST},
+			Rules: []Rule{{From: "client", Flags: SYN, NotFlags: ACK, Do: ActionRST, To: RSTToBoth, After: "cut"}},
+		}},
+		Balancers: []Balancer{{
+			Name: "vip", Backends: []string{"server1", "server2"}, Choose: RoundRobin,
+			Flows: Flows{Idle: 10 * time.Second, Lifetime: time.Minute},
+		}},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if err := got.Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestValidateNamesWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		want string
+		cfg  Config
+	}{
+		{"hosts[0].name", Config{Hosts: []Host{{Name: "Server"}}}},
+		{"hosts[1].name", Config{Hosts: []Host{{Name: "a"}, {Name: "a"}}}},
+		{"hosts[0].port_range", Config{Hosts: []Host{{Name: "a", PortRange: [2]int{9, 1}}}}},
+		{"hosts[0].sysctls", Config{Hosts: []Host{{Name: "a", Sysctls: map[string]string{"kernel.panic": "1"}}}}},
+		{"hosts[0].sysctls", Config{Hosts: []Host{{Name: "a", Sysctls: map[string]string{"net.ipv4/../../kernel/panic": "1"}}}}},
+		{"links[0].between", clientServerOf(Link{Between: [2]string{"client", "nobody"}})},
+		{"twice", clientServerOf(Link{Between: [2]string{"client", "client"}})},
+		{"links[0].loss", clientServer(Link{Conditions: Conditions{Loss: 2}})},
+		{"links[0].delay", clientServer(Link{Conditions: Conditions{Delay: -1}})},
+		{"links[0].queue", clientServer(Link{Conditions: Conditions{Queue: 1}})},
+		{"links[0].back.bandwidth", clientServer(Link{Back: &Conditions{Bandwidth: 1}})},
+		{"links[0].rules[0].from", clientServer(Link{Rules: []Rule{{From: "proxy"}}})},
+		{"links[0].rules[0].not_flags", clientServer(Link{Rules: []Rule{{Flags: SYN | ACK, NotFlags: ACK}}})},
+		{"links[0].rules[0].src", clientServer(Link{Rules: []Rule{{Src: "proxy"}}})},
+		{"links[0].rules[0].to", clientServer(Link{Rules: []Rule{{To: RSTToBoth}}})},
+		{"links[0].flows.at_expiry", clientServer(Link{Flows: &Flows{AtExpiry: ExpiryRST}})},
+		{"balancers[0].backends", Config{Balancers: []Balancer{{Name: "vip"}}}},
+		{"balancers[0].name", Config{Balancers: []Balancer{{Name: "client", Backends: []string{"client"}}}}},
+		{"mtu", Config{MTU: 1}},
+		{"record.snap", Config{Record: Record{Snap: 10}}},
+	} {
+		if err := c.cfg.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want a complaint about %s, got %v", c.want, err)
+		}
+	}
+	if err := (Config{}).Validate(); err != nil {
+		t.Errorf("the zero value: %v", err)
+	}
+}
+
+func clientServerOf(l Link) Config {
+	return Config{Hosts: []Host{{Name: "server"}}, Links: []Link{l}}
+}
+
+func TestAnUnknownNameIsAnError(t *testing.T) {
+	var u Unknown
+	if err := u.UnmarshalText([]byte("explode")); err == nil || !strings.Contains(err.Error(), "drop") {
+		t.Errorf("explode: %v, want the list of names", err)
+	}
+}
+
+func clientServer(l Link) Config {
+	l.Between = [2]string{"client", "server"}
+	return Config{Hosts: []Host{{Name: "server"}}, Links: []Link{l}}
+}

@@ -1,0 +1,182 @@
+package kabench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/kabench/kabench/internal/judge"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// ReproduceOptions are Options for several runs.
+type ReproduceOptions struct {
+	Options
+	// Before, if set, is called before each run with its name: "incident", or the
+	// remedy's.
+	Before func(step, steps int, name string)
+	// Again, if set, is called with an invalid run before it is made again.
+	Again func(results.MadeAgain)
+}
+
+// MostAgain is how often an invalid run is made again.
+const MostAgain = 3
+
+// Reproduce runs the incident p and then each of its remedies, and says whether
+// the incident showed its signature and the remedies cleared it. An invalid run is
+// made again, at most MostAgain times; invalid runs are neither kept nor judged,
+// and without a valid run of the incident no remedy is run. The runs are kept below
+// Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
+// interruption or a failure is returned all the same.
+func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
+	b, err := planReproduction(p, opts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Out != "" {
+		lock, err := claimForRuns(opts.Out, &results.Plan{
+			Version: opts.Version, Kind: results.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: b.incident.Load.Seed,
+		})
+		if err != nil {
+			return nil, &InputError{err}
+		}
+		defer lock.Close()
+	}
+	if err := b.runIncident(ctx); err != nil {
+		if opts.Out != "" {
+			unclaim(opts.Out)
+		}
+		return nil, err
+	}
+	for i := range b.remedies {
+		if ctx.Err() != nil || closed(opts.Stop) || !b.doc.IncidentRun.Valid || !b.runRemedy(ctx, i) {
+			break
+		}
+	}
+	judge.Reproduction(says(b.incident), b.doc)
+	return b.doc, errors.Join(b.problems...)
+}
+
+// reproducing is a reproduction being made.
+type reproducing struct {
+	incident *profiles.Profile
+	remedies []*profiles.Profile // the incident's profile, each with a remedy applied
+	opts     ReproduceOptions
+	doc      *results.Reproduction
+	problems []error // what could not be written, or run
+}
+
+// planReproduction finds out whether p and its remedies can be run.
+func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing, error) {
+	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
+		return nil, inputErrorf("%s is not an incident: an incident has expect, and remedies or says; to send its traffic, use 'kabench run'", p.Name)
+	}
+	if p.Load.Seed == 0 {
+		// One for all runs, so that they differ in the remedy and not in the arrivals.
+		p = p.Clone()
+		p.Load.Seed = newSeed()
+	}
+	opts.Incident = nil
+	b := &reproducing{incident: p, opts: opts, doc: &results.Reproduction{
+		Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{},
+	}}
+	for _, remedy := range p.Remedies {
+		changed, err := p.With(remedy)
+		if err == nil {
+			err = validate(changed, true)
+		}
+		if err != nil {
+			return nil, inputErrorf("remedy %q: %w", remedy.Name, err)
+		}
+		b.remedies = append(b.remedies, changed)
+	}
+	return b, nil
+}
+
+func (b *reproducing) runIncident(ctx context.Context) error {
+	run, err := b.run(ctx, 0, "incident", "incident", b.incident)
+	if err != nil {
+		return err
+	}
+	b.doc.IncidentRun, b.opts.Incident = run, run
+	b.doc.Reproduced = judge.Shown(run)
+	b.keep()
+	return nil
+}
+
+// runRemedy runs the i-th remedy, and reports whether there is a run of it.
+func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
+	remedy := profiles.Redact(*b.incident).Remedies[i] // what it sets may be a secret
+	run, err := b.run(ctx, i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), b.remedies[i])
+	switch {
+	case errors.Is(err, ErrInterrupted):
+		return false
+	case err != nil:
+		b.problems = append(b.problems, fmt.Errorf("remedy %q: %w", remedy.Name, err))
+		return false
+	}
+	cleared := judge.Shown(run)
+	b.doc.Reproduced = b.doc.Reproduced && cleared
+	b.doc.RemedyRuns = append(b.doc.RemedyRuns, results.RemedyRun{Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run})
+	b.keep()
+	return true
+}
+
+// run makes a run of p, and makes it again while it is invalid. An error means that
+// there is no run.
+func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *profiles.Profile) (*results.Run, error) {
+	opts := b.opts.Options
+	if opts.Out != "" {
+		opts.Out = filepath.Join(opts.Out, dir)
+	}
+	for try := 1; ; try++ {
+		if b.opts.Before != nil {
+			b.opts.Before(step+1, len(b.remedies)+1, name)
+		}
+		run, err := Run(ctx, p, opts)
+		if run != nil && err != nil {
+			b.problems = append(b.problems, err)
+			return run, nil
+		}
+		if err != nil || run.Valid || run.Interrupted || try > MostAgain || ctx.Err() != nil || closed(opts.Stop) {
+			return run, err
+		}
+		if opts.Out != "" {
+			if err := os.RemoveAll(opts.Out); err != nil { // Run made it
+				b.problems = append(b.problems, err)
+				return run, nil
+			}
+		}
+		again := results.MadeAgain{Run: name, Try: try, Invalid: run.Invalid}
+		b.doc.MadeAgain = append(b.doc.MadeAgain, again)
+		if b.opts.Again != nil {
+			b.opts.Again(again)
+		}
+	}
+}
+
+// keep writes what there is of a reproduction that goes on, so that it can be read if
+// this process is killed.
+func (b *reproducing) keep() {
+	if b.opts.Out == "" {
+		return
+	}
+	doc := *b.doc
+	judge.Reproduction(says(b.incident), &doc)
+	if err := results.SaveReproduction(b.opts.Out, &doc); err != nil {
+		b.problems = append(b.problems, err)
+	}
+}
+
+// says is what p has to say of its runs.
+func says(p *profiles.Profile) judge.Says {
+	s := judge.Says{Happened: p.Says.Happened, Set: p.Says.Set}
+	for _, remedy := range p.Remedies {
+		s.Costs = append(s.Costs, remedy.Cost)
+	}
+	return s
+}

@@ -1,0 +1,211 @@
+package kabench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/compare"
+)
+
+// fileLock is locked by the process that makes the runs of a directory. It stays
+// there: a lock ends with its process, however that ends.
+const fileLock = ".lock"
+
+// lockRuns makes this process the one that makes the runs in dir. Unlock it after
+// use.
+func lockRuns(dir string) (*flock.Flock, error) {
+	lock := flock.New(filepath.Join(dir, fileLock))
+	switch locked, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	case !locked:
+		return nil, fmt.Errorf("%s: another kabench is making runs in it; wait until that one has ended", dir)
+	}
+	return lock, nil
+}
+
+// claimForRuns takes dir for several runs, and writes there what is planned.
+// Unlock it when they have been made.
+func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error) {
+	err = results.ClaimWith(dir, func() error {
+		if lock, err = lockRuns(dir); err == nil {
+			err = results.SavePlan(dir, plan)
+		}
+		if err != nil {
+			_ = os.Remove(filepath.Join(dir, fileLock))
+		}
+		return err
+	})
+	if err != nil && lock != nil {
+		_ = lock.Close()
+	}
+	return lock, err
+}
+
+// unclaim removes what claimForRuns made: nothing has been run.
+func unclaim(dir string) {
+	for _, name := range []string{results.PlanPath(dir), filepath.Join(dir, fileLock), dir} {
+		_ = os.Remove(name) // best effort; a directory that holds more stays
+	}
+}
+
+// settingsOf are the arms as a plan has them, and whether secrets were blanked.
+func settingsOf(arms []ComparedArm) (list []results.Setting, secrets bool, err error) {
+	for _, arm := range arms {
+		redacted := profiles.Redact(*arm.Profile)
+		shown, err := profiles.Marshal(&redacted)
+		if err != nil {
+			return nil, false, err
+		}
+		whole, err := profiles.Marshal(arm.Profile)
+		if err != nil {
+			return nil, false, err
+		}
+		secrets = secrets || !bytes.Equal(shown, whole)
+		list = append(list, results.Setting{Name: arm.Name, Change: arm.Change, Profile: string(shown)})
+	}
+	return list, secrets, nil
+}
+
+// PlannedArms are the configurations of a plan, to go on with its comparison.
+func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
+	if plan.Secrets {
+		return nil, errors.New("its profiles had secrets, which were not written: give the arguments that it was started with as well")
+	}
+	var arms []ComparedArm
+	for _, s := range plan.Settings {
+		p, err := profiles.Load("", []byte(s.Profile), nil)
+		if err != nil {
+			return nil, fmt.Errorf("the profile of %s: %w", s.Name, err)
+		}
+		arms = append(arms, ComparedArm{Name: s.Name, Change: s.Change, Profile: p})
+	}
+	return arms, nil
+}
+
+// asWrittenNow are the settings with their profiles as this version writes them: an
+// earlier one wrote 0 for a cap that there is not.
+func asWrittenNow(settings []results.Setting) []results.Setting {
+	now := slices.Clone(settings)
+	for i := range now {
+		if p, err := profiles.Load("", []byte(now[i].Profile), nil); err == nil {
+			if text, err := profiles.Marshal(p); err == nil {
+				now[i].Profile = string(text)
+			}
+		}
+	}
+	return now
+}
+
+// fitsPlan complains about a comparison that is not the one that was planned.
+func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error {
+	settings, _, err := settingsOf(arms)
+	if err != nil {
+		return err
+	}
+	asked, err1 := json.Marshal(settings)
+	planned, err2 := json.Marshal(asWrittenNow(plan.Settings))
+	switch {
+	case errors.Join(err1, err2) != nil:
+		return errors.Join(err1, err2)
+	case !bytes.Equal(asked, planned):
+		return errors.New("the settings differ from those that the comparison was started with; leave the arguments out, or give the same")
+	case opts.Repeats != plan.Repeats:
+		return fmt.Errorf("the comparison was started with %d repeats, not %d", plan.Repeats, opts.Repeats)
+	case opts.Seed != plan.Seed:
+		return fmt.Errorf("the comparison was started with the seed %d, not %d", plan.Seed, opts.Seed)
+	}
+	return nil
+}
+
+// resumed are the runs of a comparison that were made before.
+type resumed struct {
+	dir  string
+	runs map[string]results.ComparedRun // as comparison.json has them, by block and arm
+}
+
+func openResumed(dir string) (*resumed, error) {
+	r := &resumed{dir, map[string]results.ComparedRun{}}
+	c, err := results.OpenComparison(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range c.Runs {
+		r.runs[placeOf(run.Block, run.Arm)] = run
+	}
+	return r, nil
+}
+
+func placeOf(block int, arm string) string { return strconv.Itoa(block) + " " + arm }
+
+// find is the whole run of that place, if it was made: the name of its directory
+// begins with base. Runs that were cut off or stopped early do not count.
+func (r *resumed) find(block int, arm, base string) (made results.ComparedRun, run compare.Run, found bool) {
+	if r == nil {
+		return made, run, false
+	}
+	made = r.runs[placeOf(block, arm)]
+	for n := 1; ; n++ {
+		name := again(base, n)
+		dir, err := results.Open(filepath.Join(r.dir, name))
+		if err != nil {
+			return made, run, false
+		}
+		doc, err := dir.Run()
+		if err != nil || !doc.Complete || doc.Interrupted && doc.Stopped == nil {
+			continue
+		}
+		if made.Dir != name { // killed before comparison.json had it
+			made = results.ComparedRun{Arm: arm, Block: block, Dir: name}
+		}
+		made.Excluded = ""
+		return made, compare.Run{Doc: doc, Dir: dir}, true
+	}
+}
+
+// again is what the directory of a run is called that is made for the n-th time:
+// what was left of the first stays.
+func again(base string, n int) string {
+	if n == 1 {
+		return base
+	}
+	return fmt.Sprintf("%s-%d", base, n)
+}
+
+// freeName is the first of the names of a run's directory in dir that is not
+// taken.
+func freeName(dir, base string) string {
+	for n := 1; ; n++ {
+		name := again(base, n)
+		if _, err := os.Lstat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
+			return name
+		}
+	}
+}
+
+// keep writes what there is of a comparison that goes on, so that it can be read
+// if this process is killed.
+func (b *comparing) keep() error {
+	if b.opts.Out == "" {
+		return nil
+	}
+	c := *b.doc
+	c.Arms = append([]results.Arm{}, c.Arms...)
+	c.Runs = append([]results.ComparedRun{}, c.Runs...)
+	c.Interrupted, c.End = len(c.Runs) < b.opts.Repeats*len(b.arms), time.Now()
+	if err := compare.Judge(&c, b.runs); err != nil {
+		return err
+	}
+	return results.SaveComparison(b.opts.Out, &c)
+}

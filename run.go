@@ -1,0 +1,88 @@
+package kabench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/target"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// Run makes one run of p. A run that was stopped early is returned all the same, marked
+// as interrupted. The error is an *InputError when p is not valid or the run could not
+// begin. An error that the results could not be written comes together with the run.
+//
+// A profile with a network runs in a process and a namespace of its own, which begins
+// with this program's main: see ExitIfChild.
+func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if p.Network != nil && !sandbox.Inside() {
+		return runInSandbox(ctx, p, opts)
+	}
+	r, err := prepare(ctx, p, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	if err := r.begin(); err != nil {
+		return nil, &InputError{err}
+	}
+	r.drive(ctx)
+	r.drain(ctx)
+	r.measure()
+	r.judge()
+	return &r.doc, r.write()
+}
+
+// run is a run being made, stage by stage: each method that Run calls is one stage. A
+// stage that fails undoes what it has done; close undoes prepare.
+type run struct {
+	*plan
+	opts    Options
+	target  *target.Target
+	watch   *watchers
+	traffic traffic
+	record  *results.Writer // nil: nothing is written
+	doc     results.Run
+}
+
+// traffic is what begin makes and drain ends.
+type traffic struct {
+	client  client
+	open    *generator.Open
+	sampler *collectors.Sampler
+	ticker  *ticker
+	walked  time.Duration // how long requests were due
+	lost    error         // why samples are missing
+}
+
+// close ends what the run has opened. It comes when the results are safe: a terminal
+// that blocks Options.Progress delays nothing else.
+func (r *run) close() {
+	if r.traffic.ticker != nil {
+		r.traffic.ticker.wait()
+	}
+	_ = r.target.Close() // a broken network has been noticed by measure
+}
+
+// write closes the record.
+func (r *run) write() error {
+	if r.opts.Live != nil {
+		defer r.opts.Live.End(&r.doc) // with what the writer adds to the document
+	}
+	if r.record == nil {
+		return nil
+	}
+	if err := r.record.Close(&r.doc); err != nil {
+		return fmt.Errorf("the results could not be completely written to %s: %w; free space or choose another --out", r.opts.Out, err)
+	}
+	return nil
+}
+
+func (r *run) warnf(format string, args ...any) {
+	r.doc.Warnings = append(r.doc.Warnings, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,118 @@
+package kabench
+
+import (
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
+	"github.com/kabench/kabench/internal/target"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// watchers are what sees the exchanges and the sockets of a run.
+type watchers struct {
+	recorder   *collectors.Recorder
+	schedule   *collectors.ScheduleWatch
+	byTarget   *results.ByTarget // nil: there is one target
+	failures   collectors.Failures
+	exhaustion collectors.PortExhaustion
+	guard      *collectors.PortGuard
+	sockets    collectors.SocketsSeen
+	spans      []*spanCount
+	abort      *aborter
+
+	ports int // local ports towards the target; 0: not known
+}
+
+func newWatchers(p *plan, t *target.Target, l capacity.Limits) *watchers {
+	return &watchers{
+		recorder: collectors.NewRecorder(),
+		schedule: collectors.NewScheduleWatch(law(p.profile.Load), p.profile.Load.MaxLag),
+		byTarget: results.NewByTarget(t.Names),
+		guard:    newGuard(p.profile, l, t.Sources()),
+		spans:    p.baseline.spanCounts(p.profile),
+		abort:    newAborter(p.abort),
+		ports:    l.Ports * max(t.Sources(), 1),
+	}
+}
+
+// newGuard guards a run of p with that number of source addresses. It guards nothing
+// where the ports are the run's own, or the profile allows it to use them up.
+func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *collectors.PortGuard {
+	if p.Network != nil || p.Target.AllowPortExhaustion {
+		return collectors.NewPortGuard(0)
+	}
+	return collectors.NewPortGuard(l.Ports * max(sources, 1))
+}
+
+// law is the law that the arrivals of l must follow.
+func law(l generator.Load) collectors.ArrivalLaw {
+	return collectors.ArrivalLaw{
+		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax,
+	}
+}
+
+// observers sees each exchange without the target's secrets, which a server may have
+// repeated in what became an error's text, and shows it to every observer.
+type observers struct {
+	secrets *results.Secrets
+	list    []generator.Observer
+}
+
+func (o *observers) Observe(e *results.Exchange) {
+	e.Err = o.secrets.Error(e.Err)
+	for _, each := range o.list {
+		each.Observe(e)
+	}
+}
+
+// observers are all that see the exchanges of r.
+func (r *run) observers() *observers {
+	w := r.watch
+	list := []generator.Observer{w.recorder, &w.exhaustion}
+	if !r.opts.Bare {
+		list = append(list, w.schedule)
+		if w.byTarget != nil {
+			list = append(list, w.byTarget)
+		}
+	}
+	for _, s := range w.spans {
+		list = append(list, s)
+	}
+	if r.target.Networked() {
+		list = append(list, &w.failures)
+	}
+	if r.record != nil {
+		list = append(list, r.record)
+	}
+	if r.opts.Live != nil {
+		list = append(list, r.opts.Live)
+	}
+	return &observers{r.target.Secrets, list}
+}
+
+// gauges reads the pool's gauges.
+func (r *run) gauges() collectors.Gauges {
+	s := r.traffic.client.Stats()
+	return collectors.Gauges{Leased: s.Leased, Idle: s.Idle, Dialing: s.Dialing, Pending: s.Pending, Opened: s.Opened}
+}
+
+func (r *run) live() (inFlight, buffered int) { return r.traffic.open.Live() }
+
+// sawSockets takes in a look at the sockets that was asked for between two samples.
+func (r *run) sawSockets(s *results.SocketSample) {
+	r.watch.guard.Look(s, r.gauges().Opened)
+	r.watch.sockets.Add(s)
+}
+
+func (r *run) sample(s results.Sample) error {
+	r.watch.guard.Look(s.Sockets, s.Opened)
+	r.watch.sockets.Add(s.Sockets)
+	if r.opts.Live != nil {
+		r.opts.Live.Sample(s)
+	}
+	if r.record == nil {
+		return nil
+	}
+	return r.record.Sample(s)
+}
