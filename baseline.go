@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Baseline is an earlier run that another is held against.
@@ -86,7 +87,7 @@ func (b *Baseline) document() *results.Baseline {
 // fits says, before there is any traffic, why a run of p cannot be held against
 // b, and in notes what must be borne in mind if it is. A nil b fits what names
 // none.
-func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
+func (b *Baseline) fits(p *profiles.Profile, abort *expect.Abort) (notes []string, err error) {
 	if b != nil {
 		for _, other := range b.Others {
 			if _, err := other.fits(p, nil); err != nil {
@@ -130,8 +131,8 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 }
 
 // namingBaseline lists the conditions of p that name a baseline.
-func namingBaseline(p *profiles.Profile, abort *results.Abort) []string {
-	named := results.NamingBaseline(p.Expect)
+func namingBaseline(p *profiles.Profile, abort *expect.Abort) []string {
+	named := expect.NamingBaseline(p.Expect)
 	for _, path := range abort.NamingBaseline() {
 		named = append(named, "abort_when."+path)
 	}

@@ -23,31 +23,36 @@ type room struct {
 }
 
 var rooms = map[string]room{
-	"results":              {[]string{"internal/layout", "internal/enum", "internal/nearest"}, "it is the vocabulary: every room speaks it, so it can know none of them"},
-	"results/compare":      {[]string{"results"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
-	"results/page":         {[]string{"results"}, "a report is made of what was kept; what it shows must be in the results"},
-	"results/site":         {[]string{"results"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
+	"results":              {[]string{"internal/enum"}, "it is the vocabulary: every room speaks it, so it can know none of them; enum is the text form of its names"},
+	"results/record":       {[]string{"results"}, "it keeps results and reads them back; who reads them, and what a reader makes of them, does not change a file"},
+	"results/expect":       {[]string{"results", "internal/nearest"}, "it checks documents, wherever they come from: a run that goes on has no directory to look into"},
+	"results/text":         {[]string{"results", "results/record", "results/expect", "internal/layout"}, "it prints what was kept, for people; tools and pages have rooms of their own"},
+	"results/export":       {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
+	"results/redact":       {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
+	"results/compare":      {[]string{"results", "results/record", "results/expect", "internal/layout"}, "what differs between runs must be in their results: who made them, and how, may not sway the verdict"},
+	"results/page":         {[]string{"results", "results/record", "results/text"}, "a report is made of what was kept; what it shows must be in the results"},
+	"results/site":         {[]string{"results/record", "results/text", "results/redact"}, "a site is made of reports; how a page is drawn it is told, so that it need not know"},
 	"dialers/pool":         {[]string{"internal/enum"}, "the rules are pure: no clock, no socket, nothing that has one"},
 	"internal/host":        {nil, "it says what the machine says; what that means is for others"},
 	"internal/lab":         {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "a server that shares code with the client under test would share its faults"},
 	"internal/sandbox":     {[]string{"profiles/network", "internal/enum"}, "it is a network: it carries any program's packets, and a link that knew what it carries could favour it"},
 	"internal/bench":       {nil, "it runs kabench as built and beside others, as a user would; what shares code with it would measure itself"},
 	"internal/wording":     {[]string{"results"}, "it is a table of other people's words for our phases and causes; what ran, and how, it need not know"},
-	"internal/live":        {[]string{"results", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
+	"internal/live":        {[]string{"results", "results/text", "results/page"}, "it shows a run to those who ask; what it could steer, a browser could"},
 	"internal/chromium":    {nil, "it is a browser for tests, whatever page they look at"},
 	"internal/layout":      {nil, "it fits text into columns, whatever the text says"},
 	"internal/http1":       {nil, "it parses bytes: a parser that knew the pool's rules could be kind to one of them"},
 	"internal/transport":   {[]string{"results", "internal/poll"}, "it moves bytes and asks the kernel: what the bytes mean, and when a connection is used, is for others"},
-	"internal/judge":       {[]string{"results"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
-	"internal/target":      {[]string{"results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
-	"internal/capacity":    {[]string{"results", "dialers/pool", "profiles", "internal/host"}, "it compares a profile with a machine, before there is a target or a run"},
+	"internal/judge":       {[]string{"results", "results/record", "results/expect"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
+	"internal/target":      {[]string{"results", "results/redact", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
+	"internal/capacity":    {[]string{"results", "results/expect", "dialers/pool", "profiles", "internal/host"}, "it compares a profile with a machine, before there is a target or a run"},
 	"internal/poll":        {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":            {[]string{"results", "internal/poll", "internal/enum"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":              {[]string{"results", "dialers/pool", "internal/http1", "internal/transport", "internal/poll"}, "a connection must not know why or when it is used"},
 	"collectors":           {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
-	"profiles":             {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	".":                    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":          {[]string{"results", "results/compare", "results/page", "results/site", "dialers", "generator", "collectors", "profiles", "internal/lab", ".", "internal/layout", "internal/wording", "internal/live", "internal/nearest", "profiles/lint", "profiles/matrix", "internal/exit", "internal/usage", "internal/terminal", "internal/interrupt", "internal/children", "internal/incidents", "internal/doctor", "internal/resultsdir"}, ""},
+	"profiles":             {[]string{"results", "results/expect", "results/redact", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	".":                    {[]string{"results", "results/record", "results/expect", "results/redact", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity"}, "it is where the rooms meet; the command line is one of its callers"},
+	"cmd/kabench":          {[]string{"results", "results/record", "results/text", "results/export", "results/redact", "results/compare", "results/page", "results/site", "dialers", "generator", "collectors", "profiles", "internal/lab", ".", "internal/layout", "internal/wording", "internal/live", "internal/nearest", "profiles/lint", "profiles/matrix", "internal/exit", "internal/usage", "internal/terminal", "internal/interrupt", "internal/children", "internal/incidents", "internal/doctor", "internal/resultsdir"}, ""},
 	"internal/lab/proxy":   {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "as the server's: a proxy that shares code with the client under test would share its faults"},
 	"internal/lab/serve":   {nil, "it accepts connections and reads from them, whoever serves"},
 	"internal/lab/story":   {nil, "it remembers what a server or a proxy tells it"},
@@ -59,14 +64,14 @@ var rooms = map[string]room{
 	"internal/strictyaml":  {[]string{"internal/nearest"}, "it reads and writes documents of any kind; of our words it knows one function, which finds the nearest name"},
 	"internal/secrets":     {nil, "it finds what looks like a credential in any text; whose it is, and where it may be shown, is for others"},
 	"profiles/targets":     {[]string{"internal/secrets", "internal/nearest"}, "it reads lists of requests; what sends them, and when, they do not say"},
-	"profiles/matrix":      {[]string{"profiles", "internal/strictyaml", "results"}, "it says which profiles a comparison runs; how they are run and compared is for others"},
+	"profiles/matrix":      {[]string{"profiles", "internal/strictyaml", "results", "internal/layout"}, "it says which profiles a comparison runs; how they are run and compared is for others"},
 	"profiles/lint":        {[]string{"profiles", "profiles/targets", "internal/strictyaml", "results", "generator", "dialers/pool", "profiles/network", "profiles/script"}, "it compares the numbers of a profile; what a client's log says it is told, and it starts nothing"},
 	"internal/exit":        {[]string{"results"}, "an exit code follows from a result; who made the result, and how, may not change it"},
 	"internal/children":    {nil, "it runs programs, whatever they do"},
-	"internal/incidents":   {[]string{"results", "internal/children", "internal/exit", "internal/layout"}, "it goes by what processes print and keep; what they ran, it need not know"},
-	"internal/gallery":     {[]string{"results", "results/page", "profiles", "internal/children", "internal/incidents", "internal/exit", "internal/interrupt"}, "it writes the reports of kabench as built, so it cannot be a part of it"},
+	"internal/incidents":   {[]string{"results", "results/record", "results/text", "internal/children", "internal/exit", "internal/layout"}, "it goes by what processes print and keep; what they ran, it need not know"},
+	"internal/gallery":     {[]string{"results/record", "results/text", "results/redact", "results/page", "profiles", "internal/children", "internal/incidents", "internal/exit", "internal/interrupt"}, "it writes the reports of kabench as built, so it cannot be a part of it"},
 	"internal/doctor":      {[]string{"internal/host", "internal/poll"}, "it judges the machine; the load by which it measures the rate is given to it"},
-	"internal/resultsdir":  {[]string{"results", "results/compare"}, "it finds what was kept; what is made of it is for others"},
+	"internal/resultsdir":  {[]string{"results", "results/record", "results/compare"}, "it finds what was kept; what is made of it is for others"},
 	"internal/usage":       {[]string{"internal/layout", "internal/nearest"}, "it speaks of command lines; what the commands do, they know"},
 	"internal/terminal":    {[]string{"internal/layout"}, "it draws lines, whatever they say"},
 	"internal/glass":       {nil, "it is a terminal for tests, whatever is drawn on it"},
@@ -122,6 +127,38 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 			t.Errorf("the table of rooms has %s, and there is no such package", name)
 		}
 	}
+}
+
+// renderers are the rooms that make texts, pages and files of results.
+var renderers = []string{"results/text", "results/export", "results/page", "results/site", "internal/layout"}
+
+// What speaks the vocabulary is built without the renderers, directly or through
+// others: a library that uses one of these rooms does not bring them along.
+func TestTheVocabularyPullsInNoRenderer(t *testing.T) {
+	for _, name := range []string{
+		"results", "results/record", "results/expect", "results/redact", "generator", "dialers", "dialers/pool", "collectors", "profiles", "internal/judge", "internal/wording",
+	} {
+		for reached, through := range reachable(name) {
+			if slices.Contains(renderers, reached) {
+				t.Errorf("%s may import %s, through %s: who speaks of results need not print them", name, reached, through)
+			}
+		}
+	}
+}
+
+// reachable are the rooms that name may import by the table, directly or through
+// others, each with the room before it.
+func reachable(name string) map[string]string {
+	found := map[string]string{}
+	for open := []string{name}; len(open) > 0; open = open[1:] {
+		for _, next := range rooms[open[0]].may {
+			if _, seen := found[next]; !seen {
+				found[next] = open[0]
+				open = append(open, next)
+			}
+		}
+	}
+	return found
 }
 
 func TestTopLevelFolders(t *testing.T) {

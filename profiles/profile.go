@@ -35,7 +35,7 @@ type Profile struct {
 	Server ServerFacts `yaml:"server,omitempty"`
 	Via    ServerFacts `yaml:"via,omitempty"`
 	// Expect maps a path in the results to a condition; see
-	// results.ParseCondition. In an incident it is the signature.
+	// expect.ParseCondition. In an incident it is the signature.
 	Expect map[string]string `yaml:"expect,omitempty"`
 	// AbortWhen maps a path to a condition under which the run is stopped; see
 	// results.ParseAbort.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/profiles/targets"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // Redact is a copy of p for the results: the values of headers that carry
@@ -33,7 +33,7 @@ func Redact(p Profile) Profile {
 
 // blankPath is a URL without secrets behind its host, which a user may be called
 // after.
-func blankPath(text string, known *results.Secrets) string {
+func blankPath(text string, known *redact.Secrets) string {
 	at := strings.Index(text, "//") + len("//")
 	if i := strings.IndexAny(text[min(at, len(text)):], "/?"); at >= len("//") && i >= 0 {
 		return text[:at+i] + known.Blank(text[at+i:])
@@ -67,8 +67,8 @@ func RedactChange(change map[string]string) map[string]string {
 
 // Secrets are the credentials that p names and that requests send, which may be
 // nil: what Redact blanks.
-func Secrets(p *Profile, requests []targets.Request) *results.Secrets {
-	return results.NewSecrets(secretValues(p, requests)...)
+func Secrets(p *Profile, requests []targets.Request) *redact.Secrets {
+	return redact.NewSecrets(secretValues(p, requests)...)
 }
 
 func secretValues(p *Profile, requests []targets.Request) []string {
@@ -109,7 +109,7 @@ func WithoutSecrets(err error, texts ...string) error {
 	for _, text := range texts {
 		values = append(values, secrets.InText(text)...)
 	}
-	known := results.NewSecrets(values...)
+	known := redact.NewSecrets(values...)
 	list, ok := err.(Errors)
 	if !ok {
 		return known.Error(err)

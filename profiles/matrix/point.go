@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
 )
 
 // point is one value of each axis.
@@ -78,7 +78,7 @@ func shownValue(axes Axes, s setting) string {
 		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
 		shown[i] = strings.Join(strings.Fields(value), " ")
 	}
-	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
+	return layout.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
 }
 
 // inAxes makes complaints about a value name the flag or the place in the matrix

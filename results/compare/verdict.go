@@ -69,9 +69,9 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 	}
 	switch {
 	case fails.Differs && less(fails):
-		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
+		said = append(said, fmt.Sprintf("With %s fewer requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.FormatP(fails.PAdjusted)))
 	case fails.Differs:
-		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.PText(fails.PAdjusted)))
+		said = append(said, fmt.Sprintf("With %s more requests fail than with %s: %s (adjusted p %s).", p.B, p.A, j.instead(p, fails), results.FormatP(fails.PAdjusted)))
 	}
 	if len(better) > 0 {
 		said = append(said, fmt.Sprintf("%s has less: %s.", p.B, strings.Join(better, ", ")))
@@ -91,7 +91,7 @@ func (j *judge) pairVerdict(p *results.Pair) string {
 		switch {
 		case t.Differs:
 		case name == results.MeasureFailureRate && t.Method != "" && j.parted(p, t):
-			said = append(said, fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.PText(t.PAdjusted), j.more()))
+			said = append(said, fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.", j.instead(p, t), p.B, results.FormatP(t.PAdjusted), j.more()))
 		default:
 			said = append(said, j.unseen(p, t))
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // Failures have a half of the chance of a false finding, p50 and p99 a quarter, all
@@ -79,7 +80,7 @@ func TestInterruptedInTheFirstRun(t *testing.T) {
 		t.Errorf("%q, and %q, want %q", c.Verdict, c.Warnings, want)
 	}
 	var report strings.Builder
-	if err := results.RenderComparison(&report, c); err != nil {
+	if err := text.RenderComparison(&report, c); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(report.String(), " - ") || strings.Contains(report.String(), "failure rate") || strings.Count(report.String(), "\n") > 3 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 const recorded = 4000
@@ -26,7 +27,7 @@ func recordedRun(t *testing.T, fails func(i int) bool) Run {
 // failed.
 func recordTo(t *testing.T, path string, fails func(i int) bool) {
 	t.Helper()
-	w, err := results.Create(path)
+	w, err := record.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +60,7 @@ func recordTo(t *testing.T, path string, fails func(i int) bool) {
 
 func reopened(t *testing.T, path string) Run {
 	t.Helper()
-	dir, err := results.Open(path)
+	dir, err := record.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

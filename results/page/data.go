@@ -6,7 +6,10 @@
 // a page.
 package page
 
-import "github.com/kabench/kabench/results"
+import (
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
+)
 
 // Kinds of report.
 const (
@@ -21,7 +24,7 @@ type Data struct {
 	Kind       string              `json:"kind"`
 	Title      string              `json:"title"`
 	Question   string              `json:"question"`
-	Headline   results.Headline    `json:"headline"`
+	Headline   text.Headline       `json:"headline"`
 	Notes      []string            `json:"notes"` // what could not be read, and what that leaves out
 	Runs       []Run               `json:"runs"`  // incident first, then remedies; a comparison's by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`

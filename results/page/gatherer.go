@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // maxShown is how many stays of lifelines a page has room for, over all its
@@ -144,7 +145,7 @@ func (g *Gatherer) Run() Run {
 	}
 	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
 	if !g.live { // while it goes on, how connections ended is not known
-		r.NoTimer = results.NoTimerMet(&doc)
+		r.NoTimer = text.NoTimerMet(&doc)
 	}
 	r.Response, r.Service = curve(g.response), curve(g.service)
 
@@ -190,7 +191,7 @@ func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
 func (g *Gatherer) Data() *Data {
 	r := g.Run()
 	return &Data{
-		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: results.HeadlineOfRun(r.Doc),
+		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: text.HeadlineOfRun(r.Doc),
 		Notes: []string{}, Runs: []Run{r}, Live: g.live,
 	}
 }
