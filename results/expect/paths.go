@@ -2,7 +2,6 @@ package expect
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -279,7 +278,7 @@ func unseen(run *results.Run, section, name string) string {
 		return noProxies
 	case section == "packets" && run.Packets == nil:
 		return noPackets
-	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
+	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
@@ -325,17 +324,6 @@ func ofOwnPool(section, name string) bool {
 		return true
 	}
 	return false
-}
-
-// clientOf is the client a profile names, "" if it cannot be read.
-func clientOf(profile json.RawMessage) string {
-	var p struct {
-		Client string `json:"client"`
-	}
-	if json.Unmarshal(profile, &p) != nil {
-		return ""
-	}
-	return p.Client
 }
 
 // field finds the number or bool that section's document calls name.

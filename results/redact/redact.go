@@ -2,7 +2,6 @@ package redact
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -54,30 +53,8 @@ func (r *Redactor) Learn(run *results.Run) {
 	if run == nil || r.ShowHosts {
 		return
 	}
-	var profile struct {
-		Target struct {
-			URL     string            `json:"url"`
-			Headers map[string]string `json:"headers"`
-			TLS     struct {
-				ServerName string `json:"server_name"`
-			} `json:"tls"`
-			Sources []string `json:"source_addresses"`
-		} `json:"target"`
-	}
-	if json.Unmarshal(run.Profile, &profile) == nil {
-		t := profile.Target
-		if u, err := url.Parse(t.URL); err == nil {
-			r.learn(u.Hostname())
-		}
-		r.learn(t.TLS.ServerName)
-		for _, address := range t.Sources {
-			r.learn(address)
-		}
-		for name, value := range t.Headers {
-			if strings.EqualFold(name, "Host") {
-				r.learn(value)
-			}
-		}
+	for _, host := range results.SetupOf(run).Hosts {
+		r.learn(host)
 	}
 	if b := run.Baseline; b != nil {
 		if host, _, _ := strings.Cut(b.Name, ":"); hostForm(strings.ToLower(host)) {
