@@ -26,7 +26,7 @@ var hlogInterval = regexp.MustCompile(`^Tag=([a-z]+),[0-9.]+,[0-9.]+,[0-9.]+,([A
 // know none; "" is all of them, tagged.
 //
 // A line that was not written whole at the end of a run that was cut off is
-// left out. The notes are as those of ExportVegeta.
+// left out. The notes are as those of Vegeta.
 func HdrHistogram(w io.Writer, d *record.Dir, tag string) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
