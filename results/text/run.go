@@ -58,7 +58,11 @@ func renderHead(b *bytes.Buffer, run *results.Run) {
 	if run.Question != "" {
 		wrap(b, "", run.Question)
 	}
-	if !run.Valid {
+	partial := run.Partial() && !run.Valid && !run.Complete && len(run.Invalid) == 0
+	switch {
+	case partial:
+		wrap(b, "", "Not judged: a program filled this document by itself, with what it measured")
+	case !run.Valid:
 		for _, why := range run.Invalid {
 			wrap(b, "INVALID  ", why)
 		}
@@ -66,7 +70,7 @@ func renderHead(b *bytes.Buffer, run *results.Run) {
 			fmt.Fprintln(b, "INVALID")
 		}
 	}
-	if !run.Complete {
+	if !run.Complete && !partial {
 		fmt.Fprintln(b, "INCOMPLETE: the run was cut off; this is what was recorded until then")
 	}
 	switch s := run.Stopped; {
@@ -279,11 +283,31 @@ func portsText(p results.Ports) string {
 	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", results.FormatSeconds(p.Back), p.Recovered)
 }
 
+func renderSockets(t io.Writer, run *results.Run) {
+	k := run.Sockets
+	switch {
+	case k.Available && k.ServerSide:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
+	case k.Available:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
+	case k.Why != "":
+		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
+	case run.Partial():
+		fmt.Fprintln(t, "Sockets\tnot measured")
+	default:
+		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	}
+}
+
 func renderConnections(b *bytes.Buffer, run *results.Run) {
 	c, k, p := run.Connections, run.Sockets, run.Pool
 	fmt.Fprintln(b)
 	t := table(b)
-	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	if run.Partial() && c.Evictions == nil && c.Opened == 0 {
+		fmt.Fprintln(t, "Connections\tnot measured")
+	} else {
+		fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	}
 	if run.Complete {
 		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
 		if c.Unknown > 0 {
@@ -298,17 +322,12 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
 	}
 	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
-	fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
-	switch {
-	case k.Available && k.ServerSide:
-		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
-	case k.Available:
-		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
-	case k.Why != "":
-		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
-	default:
-		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	if run.Partial() && p == (results.PoolPeaks{}) {
+		fmt.Fprintln(t, "Pool peaks\tnot measured")
+	} else {
+		fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
 	}
+	renderSockets(t, run)
 	if k.Available {
 		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)
 		if k.PortsAvailable > 0 {
