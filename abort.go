@@ -10,7 +10,7 @@ import (
 // aborter stops a run when a condition of its abort_when is met.
 type aborter struct {
 	conditions *results.Abort // nil: none
-	latencies  []string       // that they ask for
+	latencies  []string       // those that conditions ask for
 	stop       chan struct{}  // closed to stop the run
 
 	mu  sync.Mutex
@@ -21,9 +21,9 @@ func newAborter(conditions *results.Abort) *aborter {
 	return &aborter{conditions: conditions, latencies: conditions.Latencies(), stop: make(chan struct{})}
 }
 
-// check asks the conditions of r at the offset now, and stops it at the first
-// that is met. When the last request has been sent there is nothing to stop any
-// more, and rates fall by themselves. It is called by one goroutine.
+// check evaluates the conditions of r at the offset now, and stops r if one is met. After
+// the last request was sent it does nothing, because rates fall then by themselves. Only
+// one goroutine may call it.
 func (a *aborter) check(r *run, now time.Duration) {
 	measured := now - r.profile.Load.WarmUp
 	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
@@ -45,8 +45,8 @@ func (a *aborter) stopped() *results.Stopped {
 	return a.why
 }
 
-// soFar is the document as far as it is known while the run goes on: of the
-// latencies, those named alone.
+// soFar returns what the document would be if the run ended now, with only the latencies
+// named.
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
 	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
 	r.watch.recorder.Glance(doc, measured, latencies)
@@ -54,8 +54,8 @@ func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
 	return doc
 }
 
-// anyOf is closed when one of stops is; over ends the waiting. A nil stop is
-// never closed.
+// anyOf returns a channel that is closed when one of stops is; over ends the waiting. A
+// nil stop is never closed.
 func anyOf(over <-chan struct{}, stops ...<-chan struct{}) <-chan struct{} {
 	first := make(chan struct{})
 	halt := sync.OnceFunc(func() { close(first) })
@@ -63,7 +63,7 @@ func anyOf(over <-chan struct{}, stops ...<-chan struct{}) <-chan struct{} {
 		if stop == nil {
 			continue
 		}
-		if closed(stop) { // so that not even the first request is started
+		if closed(stop) { // so that not a single request is started
 			halt()
 		}
 		go func() {

@@ -201,7 +201,7 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// A comparison holds its configurations against each other.
+// A comparison compares its configurations with each other.
 func TestCompareHasNoBaseline(t *testing.T) {
 	p := load(t, "quick", "load.duration=1s")
 	p.Expect = map[string]string{"failures": "not worse than baseline"}

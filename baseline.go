@@ -12,19 +12,19 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Baseline is an earlier run that another is held against.
+// Baseline is an earlier run that a run is compared with.
 type Baseline struct {
 	Dir string       `json:"dir"` // as it was given, for the record
 	Run *results.Run `json:"run"`
-	// Others are more runs of the same, made before: with them the run is held
-	// against what differs from run to run.
+	// Others are more runs of the same setting. They show how much such runs differ from
+	// each other.
 	Others []*Baseline `json:"others,omitempty"`
-	// Sifted means that the runs were found together in one directory: those of
-	// other settings are left out.
+	// Sifted means that the runs come from one directory, and those of other settings
+	// are left out.
 	Sifted bool `json:"sifted,omitempty"`
 }
 
-// all are the documents of b's runs; nil unless there are several.
+// all returns the documents of b's runs; nil unless there are several.
 func (b *Baseline) all() []*results.Run {
 	if b == nil || len(b.Others) == 0 {
 		return nil
@@ -36,8 +36,8 @@ func (b *Baseline) all() []*results.Run {
 	return list
 }
 
-// sift leaves out the runs of another pool or client than p's, which a directory
-// of a comparison holds, and those that nothing can be held against.
+// sift leaves out runs of another pool or client than p's, which the directory of a
+// comparison has, and runs that are invalid or not complete.
 func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
 	if b == nil || !b.Sifted {
 		return b, nil
@@ -83,9 +83,8 @@ func (b *Baseline) document() *results.Baseline {
 	return doc
 }
 
-// fits says, before there is any traffic, why a run of p cannot be held against
-// b, and in notes what must be borne in mind if it is. A nil b fits what names
-// none.
+// fits returns, before there is any traffic, why a run of p cannot be compared with b, or
+// notes on what limits the comparison. A nil b fits a p that names no baseline.
 func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
 	if b != nil {
 		for _, other := range b.Others {
@@ -119,7 +118,7 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 	if !known {
 		return append(notes, "the baseline's profile cannot be read, so it is not known whether it asked the same question"), nil
 	}
-	other, minor := apart(differ)
+	other, minor := classify(differ)
 	if len(other) > 0 {
 		return nil, fmt.Errorf("the baseline %s has another load, so its figures cannot be compared: %s; give a baseline of the same load, or make one with this profile", b.Dir, strings.Join(other, ", "))
 	}
@@ -129,7 +128,7 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 	return notes, nil
 }
 
-// namingBaseline lists the conditions of p that name a baseline.
+// namingBaseline returns the conditions of p that name a baseline.
 func namingBaseline(p *profiles.Profile, abort *results.Abort) []string {
 	named := results.NamingBaseline(p.Expect)
 	for _, path := range abort.NamingBaseline() {
@@ -145,8 +144,8 @@ func (d difference) String() string {
 	return fmt.Sprintf("%s was %s and is %s", d.path, d.before, d.now)
 }
 
-// differences are the fields of the profile in which two differ, by their paths,
-// in order; false when one cannot be read.
+// differences returns the fields in which two profiles differ, ordered by path; false if
+// one of them cannot be read.
 func differences(before, now []byte) ([]difference, bool) {
 	a, b := map[string]string{}, map[string]string{}
 	for doc, to := range map[*[]byte]map[string]string{&before: a, &now: b} {
@@ -180,7 +179,7 @@ func differences(before, now []byte) ([]difference, bool) {
 	return list, true
 }
 
-// flatten puts the leaves of a document into a map by their dotted paths.
+// flatten puts the leaves of a document into a map, by their dotted paths.
 func flatten(node any, path string, to map[string]string) {
 	switch node := node.(type) {
 	case map[string]any:
@@ -200,10 +199,10 @@ func flatten(node any, path string, to map[string]string) {
 	}
 }
 
-// apart tells fields that make another load, with which nothing can be compared,
-// from those that make another length or another target, which somebody may mean.
-// A pool, a client and the seed are what runs are compared for, or chance.
-func apart(list []difference) (other, minor []string) {
+// classify separates fields that make another load, with which nothing can be compared,
+// from fields that make another length or another target, which may be intended. Pool
+// and client are what runs are compared for, and the seed is chance.
+func classify(list []difference) (other, minor []string) {
 	lengths := []string{"load.duration", "load.count", "load.warm_up", "load.max_lag"}
 	for _, d := range list {
 		section, _, _ := strings.Cut(d.path, ".")

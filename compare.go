@@ -22,7 +22,7 @@ import (
 // ComparedArm is one of the configurations of a comparison.
 type ComparedArm struct {
 	Name    string
-	Change  map[string]string // profile path -> value, to be shown: without secrets
+	Change  map[string]string // profile path -> value, as reports show it: without secrets
 	Profile *profiles.Profile // valid, and resolved
 }
 
@@ -33,30 +33,28 @@ type CompareOptions struct {
 	Axes           []results.Axis
 	Repeats        int           // blocks, each with a run of every arm; at least 1
 	Seed           uint64        // of the order within blocks and of the arrivals; 0: a new one
-	CoolDown       time.Duration // the most to wait before a run for TIME_WAIT sockets to go
-	// Resume goes on with the comparison in Out, which must be that of the same
-	// arms, Repeats and Seed: runs that were made whole are not made again.
+	CoolDown       time.Duration // how long a run may wait until no TIME_WAIT sockets are left
+	// Resume continues the comparison in Out, which must have the same arms, Repeats and
+	// Seed. Complete runs are not made again.
 	Resume bool
-	// Before, if set, is told of each run before it is made.
+	// Before, if set, is called before each run.
 	Before func(step, steps, block int, arm string)
-	// Cooling, if set, is told about once a second of how many TIME_WAIT sockets a
-	// run still waits for.
+	// Cooling, if set, is called about once a second with the number of TIME_WAIT sockets
+	// that a run still waits for.
 	Cooling func(waited time.Duration, left int)
 }
 
 // confidence of the intervals and tests of a comparison.
 const confidence = 0.95
 
-// Compare runs each arm Repeats times, interleaved: block by block, each with
-// every arm once, in an order drawn anew, so that what changes on the machine or
-// the target while the comparison goes on falls on all arms alike. The runs of a
-// block have the same random arrivals, those of another block others.
+// Compare runs each arm Repeats times, interleaved in blocks. A block has one run of every
+// arm, in a random order, so that changes of the machine or the target meanwhile affect all
+// arms alike. The runs of a block have the same random arrivals; each block has its own.
 //
-// The runs are kept below Out, numbered in the order in which they were made. A
-// comparison that was stopped early is returned all the same, marked as
-// interrupted. The error is an *InputError when an arm could not be run at all,
-// and nothing was sent then; when results could not be written it comes together
-// with the comparison.
+// The runs are kept below Out, numbered in the order in which they were made. A comparison
+// that was stopped early is still returned, marked as interrupted. The error is an
+// *InputError when an arm could not be run at all; no request was sent then. An error that
+// results could not be written comes together with the comparison.
 func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*results.Comparison, error) {
 	if len(arms) < 2 {
 		return nil, &InputError{compare.ErrNoPairs}
@@ -117,8 +115,8 @@ type comparing struct {
 	runs   []compare.Run // beside doc.Runs
 }
 
-// takeForRuns claims the directory of a comparison, or that of one to go on with,
-// and holds the lock on it.
+// takeForRuns claims the directory of a new comparison, or of one that is resumed, and
+// returns the lock on it.
 func takeForRuns(arms []ComparedArm, opts CompareOptions) (*flock.Flock, *results.Plan, error) {
 	if !opts.Resume {
 		settings, secrets, err := settingsOf(arms)
@@ -143,7 +141,7 @@ func takeForRuns(arms []ComparedArm, opts CompareOptions) (*flock.Flock, *result
 	return lock, plan, err
 }
 
-// blocks makes the runs. The error is what could not be written.
+// blocks makes the runs. The error says what could not be written.
 func (b *comparing) blocks(ctx context.Context) error {
 	order := rand.New(rand.NewPCG(b.opts.Seed, 0))
 	arrivals := rand.New(rand.NewPCG(b.opts.Seed, 1))
@@ -164,7 +162,7 @@ func (b *comparing) blocks(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// one makes one run, and says whether there may be more.
+// one makes one run, and reports whether there may be more.
 func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed uint64) (more bool, err error) {
 	stopped := func() bool { return ctx.Err() != nil || closed(b.opts.Stop) }
 	if stopped() {
@@ -183,7 +181,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 	if p.Load.Seed == 0 {
 		p.Load.Seed = seed
 	}
-	runtime.GC() // what the run before has left is not to be this one's
+	runtime.GC() // so that this run does not pay for what the last one has left
 	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1 && b.before == nil, stop: b.opts.Stop, cooling: b.opts.Cooling})
 	if stopped() {
 		return false, nil
@@ -212,7 +210,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 	return !stopped(), errors.Join(err, b.keep())
 }
 
-// fits finds out whether a run of p could begin, without any of its traffic.
+// fits finds out whether a run of p could begin, without sending its traffic.
 func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
 	abort, err := results.ParseAbort(p.AbortWhen)
 	if err != nil {
@@ -222,7 +220,7 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	}
 	if p.Network != nil {
-		return sandbox.Available() // the rest its own process finds out, in a network of its own
+		return sandbox.Available() // the run's own process checks the rest
 	}
 	if err := checkStockPool(p); err != nil {
 		return err
@@ -239,11 +237,10 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 	return err
 }
 
-// longestName is how many characters of an arm's name go into that of a
-// directory.
+// longestName is how many characters of an arm's name become part of a directory's name.
 const longestName = 60
 
-// fileName is name as a part of a directory's.
+// fileName returns name as part of a directory's name.
 func fileName(name string) string {
 	safe := []rune(results.Slug(name, "-_.="))
 	return string(safe[:min(len(safe), longestName)])

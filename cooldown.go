@@ -10,27 +10,26 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// DefaultCoolDown is the most that a run of a comparison waits for TIME_WAIT
-// sockets to the target to go: a little more than the 60 s for which the kernel
-// keeps one, so that none is left.
+// DefaultCoolDown is the longest that a run of a comparison waits until no TIME_WAIT sockets
+// to the target are left: a little more than the 60 s for which the kernel keeps one.
 const DefaultCoolDown = 65 * time.Second
 
 // coolDownOptions bound the wait.
 type coolDownOptions struct {
 	limit   time.Duration
-	first   bool // there was no run before
+	first   bool // there was no earlier run
 	stop    <-chan struct{}
 	cooling func(waited time.Duration, left int)
 	every   time.Duration       // between two looks; 0: lookEvery
-	look    func() (int, error) // how many there are; nil: asks the kernel
+	look    func() (int, error) // the number of such sockets; nil: asks the kernel
 }
 
 // lookEvery is how often the sockets are looked at.
 const lookEvery = 250 * time.Millisecond
 
-// coolDown waits until no socket in TIME_WAIT is left of those between this
-// machine and p's target, on either side, for at most the limit. What is left of
-// a run before would be counted in the next one's, and holds its ports.
+// coolDown waits until there is no socket in TIME_WAIT between this machine and p's target,
+// on either side, but not longer than the limit. Sockets that an earlier run left would be
+// counted in this run's figures, and hold its ports.
 func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *results.CoolDown {
 	switch {
 	case p.Network != nil:
@@ -54,13 +53,12 @@ func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *resu
 			}
 		}
 	}
-	for told := began; ; {
+	for reported := began; ; {
 		if err == nil {
 			out.TimeWait, err = o.look()
 		}
 		if err != nil {
-			// All that can be done without seeing them is to wait for as long as they
-			// can be there.
+			// Sockets that cannot be seen may exist for as long as the limit.
 			out.TimeWait, out.Why = 0, "the sockets cannot be seen: "+err.Error()
 		}
 		waited := time.Since(began)
@@ -69,8 +67,8 @@ func coolDown(ctx context.Context, p *profiles.Profile, o coolDownOptions) *resu
 			out.Limited = !gone
 			return out
 		}
-		if o.cooling != nil && (told.Equal(began) || time.Since(told) >= time.Second) {
-			told = time.Now()
+		if o.cooling != nil && (reported.Equal(began) || time.Since(reported) >= time.Second) {
+			reported = time.Now()
 			o.cooling(waited, out.TimeWait)
 		}
 		select {

@@ -68,7 +68,7 @@ func (r *run) measurePackets() {
 	}
 }
 
-// judge says whether the run may be believed, and which expectations it met.
+// judge decides whether the run is valid, and which expectations it met.
 func (r *run) judge() {
 	load, doc, b := r.profile.Load, &r.doc, r.baseline
 	if why := r.watch.guard.Why(); why != "" {

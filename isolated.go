@@ -26,7 +26,7 @@ import (
 const inSandbox = "in-sandbox"
 
 // mayRunChildren is set by ExitIfChild. Without that call a child would not make its run
-// but begin the program anew.
+// but begin the program again.
 var mayRunChildren bool
 
 // ExitIfChild makes a run and exits, if Run started this process to make it in a private
@@ -77,7 +77,7 @@ type message struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
-// patience is how long a child may take to end after it was told to give up.
+// patience is how long a child may take to end after it got the order to give up.
 const patience = 20 * time.Second
 
 // runInSandbox is Run of a profile with a network, in a child.

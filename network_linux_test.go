@@ -28,7 +28,7 @@ func aloneInSandbox(t *testing.T) bool {
 	return false
 }
 
-// A run whose network broke says so, and is not to be believed.
+// A run whose network broke says so, and is invalid.
 func TestBrokenNetwork(t *testing.T) {
 	t.Parallel()
 	if !aloneInSandbox(t) {

@@ -157,7 +157,7 @@ expect: {failures.connect.port_exhausted: 0}
 		if err != nil {
 			t.Fatal(err)
 		}
-		// All 60 are in TIME_WAIT in the end, but for what closed after the last look.
+		// All 60 are in TIME_WAIT in the end, except those that closed after the last look.
 		if run.Counts.OK != 60 || run.Sockets.PortsAvailable != 100 || run.Sockets.PortsUsedPeak > 60 || run.Sockets.TimeWaitPeak > 60 || run.Sockets.TimeWaitPeak == 0 {
 			t.Errorf("%+v, %+v", run.Counts, run.Sockets)
 		}
@@ -259,7 +259,7 @@ expect: {closed.server: 0}
 	}
 }
 
-// The lives of connections are told from within a network too.
+// The lives of connections are reported from within a network too.
 func TestTraceInNetwork(t *testing.T) {
 	t.Parallel()
 	needSandbox(t)
@@ -352,7 +352,7 @@ func TestLiveAbortAndBaselineInNetwork(t *testing.T) {
 	}
 }
 
-// What the child finds wrong is told as by a run without one.
+// What the child finds wrong is reported as by a run without a child.
 func TestInputErrorsOfTheChild(t *testing.T) {
 	needSandbox(t)
 	p := networked(t, "name: n\nload: {rate: 100/s, count: 1}\nnetwork: {hosts: [{name: server, sysctls: {net.ipv4.no_such_thing: 1}}]}\ntarget: {lab: {}}")

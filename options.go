@@ -26,22 +26,22 @@ type Options struct {
 	// Progress, if set, is called about once a second while the run goes on, by one
 	// goroutine. A slow Progress misses some calls and does not delay the run.
 	Progress func(Progress)
-	// Live, if set, takes in the run as it goes on.
+	// Live, if set, follows the run as it goes on.
 	Live Feed
 	// Trace, if set, is called for each change to a connection, as
 	// dialers.Client.Tracer is. It may be called from several goroutines.
 	Trace func(dialers.TraceEvent)
 }
 
-// A Feed takes in a run while it goes on, to show it elsewhere.
+// A Feed follows a run while it goes on, to show it elsewhere.
 type Feed interface {
 	// Begin comes first, with the document as known before the first request. It does
 	// not come for a run that could not begin, or that another process makes.
 	Begin(*results.Run)
-	// Observe takes in an exchange that is over, and must not keep it. It may be called
+	// Observe gets each exchange that is over, and must not keep it. It may be called
 	// from many goroutines.
 	Observe(*results.Exchange)
-	// Sample takes in what was seen of the pool, the sockets and kabench itself.
+	// Sample gets what was seen of the pool, the sockets and kabench itself.
 	Sample(results.Sample)
 	// End comes last, with the finished document.
 	End(*results.Run)
@@ -49,7 +49,7 @@ type Feed interface {
 	// From comes instead of Begin when another process makes the run, as for a profile
 	// with a network: ask asks that process for data to show.
 	From(ask func())
-	// Put takes in such data; over says that no more will come.
+	// Put gets such data; over says that no more will come.
 	Put(data []byte, over bool)
 }
 

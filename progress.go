@@ -9,11 +9,10 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Progress is how far a run has come. Rates are per second, over the time since
-// the Progress before.
+// Progress is how far a run has come. Rates are per second, since the last Progress.
 type Progress struct {
 	Elapsed, Total time.Duration // Total is the schedule's length; 0: not known
-	WarmUp         time.Duration // of these, at the beginning
+	WarmUp         time.Duration // the part of Total at the beginning that is not counted
 	Totals         collectors.Totals
 	InFlight       int
 	Buffered       int
@@ -21,10 +20,10 @@ type Progress struct {
 	Offered, Achieved, Throughput float64 // due, started, ok
 
 	Pool       collectors.Gauges
-	MaxConns   int // the pool's cap; pool.NoCap: none, or not one for all; 0: not known
-	PendingMax int // the bound of its queue; pool.NoCap: none, or not one for all
+	MaxConns   int // the cap of the pool; pool.NoCap: no cap, or one for each origin or shard; 0: not known
+	PendingMax int // the bound of its queue; pool.NoCap: no bound, or one for each origin or shard
 
-	Sockets *results.SocketSample // as last seen; nil: not seen
+	Sockets *results.SocketSample // the latest look; nil: there was none
 	Ports   int                   // how many local ports there are towards the target; 0: not known
 }
 
@@ -92,7 +91,7 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
 }
 
 func (r *run) progress(now time.Duration, before Progress) Progress {
-	// In this order: see collectors.Sampler.
+	// The order matters: see collectors.Sampler.
 	totals := r.watch.recorder.Totals()
 	inFlight, buffered := r.traffic.open.Live()
 	p := Progress{

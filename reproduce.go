@@ -23,7 +23,7 @@ type ReproduceOptions struct {
 	Again func(results.MadeAgain)
 }
 
-// MostAgain is how often an invalid run is made again.
+// MostAgain is how often an invalid run is made again, at most.
 const MostAgain = 3
 
 // Reproduce runs the incident p and then each of its remedies, and says whether
@@ -31,7 +31,7 @@ const MostAgain = 3
 // made again, at most MostAgain times; invalid runs are neither kept nor judged,
 // and without a valid run of the incident no remedy is run. The runs are kept below
 // Out as "incident" and "remedy-1", "remedy-2" and so on. What was done until an
-// interruption or a failure is returned all the same.
+// interruption or a failure is still returned.
 func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) (*results.Reproduction, error) {
 	b, err := planReproduction(p, opts)
 	if err != nil {
@@ -159,8 +159,8 @@ func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *pr
 	}
 }
 
-// keep writes what there is of a reproduction that goes on, so that it can be read if
-// this process is killed.
+// keep writes an unfinished reproduction, so that it can be read if this
+// process is killed.
 func (b *reproducing) keep() {
 	if b.opts.Out == "" {
 		return
@@ -172,7 +172,7 @@ func (b *reproducing) keep() {
 	}
 }
 
-// says is what p has to say of its runs.
+// says returns what p says about its runs.
 func says(p *profiles.Profile) judge.Says {
 	s := judge.Says{Happened: p.Says.Happened, Set: p.Says.Set}
 	for _, remedy := range p.Remedies {

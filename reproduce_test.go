@@ -45,8 +45,8 @@ func TestAnInvalidRunIsMadeAgain(t *testing.T) {
 	}
 }
 
-// Of an incident that stays invalid nothing is judged: its remedies, which would
-// be held against it, are not run.
+// An incident that stays invalid is not judged. Its remedies are not run, because they would
+// be compared with it.
 func TestAnIncidentThatStaysInvalid(t *testing.T) {
 	out := t.TempDir()
 	runs := 0

@@ -18,11 +18,11 @@ import (
 	"github.com/kabench/kabench/results/compare"
 )
 
-// fileLock is locked by the process that makes the runs of a directory. It stays
-// there: a lock ends with its process, however that ends.
+// fileLock is locked by the process that makes the runs of a directory. The file is not
+// removed: the lock ends with its process, however that ends.
 const fileLock = ".lock"
 
-// lockRuns makes this process the one that makes the runs in dir. Unlock it after
+// lockRuns makes this process the only one that makes runs in dir. Close the lock after
 // use.
 func lockRuns(dir string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, fileLock))
@@ -35,8 +35,8 @@ func lockRuns(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// claimForRuns takes dir for several runs, and writes there what is planned.
-// Unlock it when they have been made.
+// claimForRuns takes dir for several runs, and writes the plan into it. Close the lock
+// after the runs.
 func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error) {
 	err = results.ClaimWith(dir, func() error {
 		if lock, err = lockRuns(dir); err == nil {
@@ -53,14 +53,14 @@ func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error)
 	return lock, err
 }
 
-// unclaim removes what claimForRuns made: nothing has been run.
+// unclaim removes what claimForRuns made, when nothing has been run.
 func unclaim(dir string) {
 	for _, name := range []string{results.PlanPath(dir), filepath.Join(dir, fileLock), dir} {
 		_ = os.Remove(name) // best effort; a directory that holds more stays
 	}
 }
 
-// settingsOf are the arms as a plan has them, and whether secrets were blanked.
+// settingsOf returns the arms as a plan records them, and whether secrets were blanked.
 func settingsOf(arms []ComparedArm) (list []results.Setting, secrets bool, err error) {
 	for _, arm := range arms {
 		redacted := profiles.Redact(*arm.Profile)
@@ -78,7 +78,7 @@ func settingsOf(arms []ComparedArm) (list []results.Setting, secrets bool, err e
 	return list, secrets, nil
 }
 
-// PlannedArms are the configurations of a plan, to go on with its comparison.
+// PlannedArms returns the configurations of a plan, so that its comparison can be resumed.
 func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
 	if plan.Secrets {
 		return nil, errors.New("its profiles had secrets, which were not written: give the arguments that it was started with as well")
@@ -94,8 +94,8 @@ func PlannedArms(plan *results.Plan) ([]ComparedArm, error) {
 	return arms, nil
 }
 
-// asWrittenNow are the settings with their profiles as this version writes them: an
-// earlier one wrote 0 for a cap that there is not.
+// asWrittenNow returns the settings with their profiles as this version writes them. Earlier
+// versions wrote 0 where there is no cap.
 func asWrittenNow(settings []results.Setting) []results.Setting {
 	now := slices.Clone(settings)
 	for i := range now {
@@ -108,7 +108,7 @@ func asWrittenNow(settings []results.Setting) []results.Setting {
 	return now
 }
 
-// fitsPlan complains about a comparison that is not the one that was planned.
+// fitsPlan complains if the comparison is not the one that was planned.
 func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error {
 	settings, _, err := settingsOf(arms)
 	if err != nil {
@@ -129,7 +129,7 @@ func fitsPlan(plan *results.Plan, arms []ComparedArm, opts CompareOptions) error
 	return nil
 }
 
-// resumed are the runs of a comparison that were made before.
+// resumed has the runs of a comparison that were made before it was resumed.
 type resumed struct {
 	dir  string
 	runs map[string]results.ComparedRun // as comparison.json has them, by block and arm
@@ -149,7 +149,7 @@ func openResumed(dir string) (*resumed, error) {
 
 func placeOf(block int, arm string) string { return strconv.Itoa(block) + " " + arm }
 
-// find is the whole run of that place, if it was made: the name of its directory
+// find returns the run of that block and arm, if it was made; the name of its directory
 // begins with base. Runs that were cut off or stopped early do not count.
 func (r *resumed) find(block int, arm, base string) (made results.ComparedRun, run compare.Run, found bool) {
 	if r == nil {
@@ -166,7 +166,7 @@ func (r *resumed) find(block int, arm, base string) (made results.ComparedRun, r
 		if err != nil || !doc.Complete || doc.Interrupted && doc.Stopped == nil {
 			continue
 		}
-		if made.Dir != name { // killed before comparison.json had it
+		if made.Dir != name { // the process was killed before it wrote comparison.json
 			made = results.ComparedRun{Arm: arm, Block: block, Dir: name}
 		}
 		made.Excluded = ""
@@ -174,8 +174,8 @@ func (r *resumed) find(block int, arm, base string) (made results.ComparedRun, r
 	}
 }
 
-// again is what the directory of a run is called that is made for the n-th time:
-// what was left of the first stays.
+// again returns the name of the directory of a run that is made for the n-th time. What is
+// left of earlier tries stays.
 func again(base string, n int) string {
 	if n == 1 {
 		return base
@@ -183,8 +183,7 @@ func again(base string, n int) string {
 	return fmt.Sprintf("%s-%d", base, n)
 }
 
-// freeName is the first of the names of a run's directory in dir that is not
-// taken.
+// freeName returns the first name for a run's directory that is not used in dir.
 func freeName(dir, base string) string {
 	for n := 1; ; n++ {
 		name := again(base, n)
@@ -194,8 +193,8 @@ func freeName(dir, base string) string {
 	}
 }
 
-// keep writes what there is of a comparison that goes on, so that it can be read
-// if this process is killed.
+// keep writes an unfinished comparison, so that it can be read if this
+// process is killed.
 func (b *comparing) keep() error {
 	if b.opts.Out == "" {
 		return nil

@@ -13,8 +13,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Run makes one run of p. A run that was stopped early is returned all the same, marked
-// as interrupted. The error is an *InputError when p is not valid or the run could not
+// Run makes one run of p. A run that was stopped early is still returned, marked as
+// interrupted. The error is an *InputError when p is not valid or the run could not
 // begin. An error that the results could not be written comes together with the run.
 //
 // A profile with a network runs in a process and a namespace of its own, which begins

@@ -73,8 +73,8 @@ func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span)
 	}
 }
 
-// weighs says, before a run is held against one baseline, how much the chance of
-// that run alone weighs.
+// weighs returns a note on how much chance alone may change the figures of the baseline,
+// if there is only one.
 func (b *Baseline) weighs(expect map[string]string) (notes []string) {
 	if b == nil || len(b.Others) > 0 {
 		return nil

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// Each of several targets has what came of its own requests: two hosts, one of
-// which answers with errors, and one that closes before its answer.
+// Each of several targets has the figures of its own requests. One host responds, one
+// responds with errors, and one closes before it responds.
 func TestFiguresOfEachTarget(t *testing.T) {
 	var text strings.Builder
 	for _, cfg := range []script.Server{{Body: 10}, {Body: 10, Status: 503}, {Body: 10, Fault: script.CloseBeforeResponse}} {

@@ -99,7 +99,7 @@ func (r *run) gauges() collectors.Gauges {
 
 func (r *run) live() (inFlight, buffered int) { return r.traffic.open.Live() }
 
-// sawSockets takes in a look at the sockets that was asked for between two samples.
+// sawSockets gets a look at the sockets that was asked for between two samples.
 func (r *run) sawSockets(s *results.SocketSample) {
 	r.watch.guard.Look(s)
 	r.watch.sockets.Add(s)

@@ -151,7 +151,7 @@ func (l ArrivalLaw) quantile(k uint64, d time.Duration) float64 {
 	return distuv.Normal{Mu: n * (low + high) / 2, Sigma: (high - low) * math.Sqrt(n/12)}.CDF(s)
 }
 
-// add takes in one exchange, unless it belongs to the warm-up.
+// add counts one exchange, unless it belongs to the warm-up.
 func (a *arrivals) add(e *results.Exchange) {
 	if a.span == 0 || e.WarmUp || e.Seq%a.span != 0 {
 		return
@@ -172,7 +172,7 @@ func (a *arrivals) add(e *results.Exchange) {
 	}
 }
 
-// value takes in the time that span gaps took. Called with mu held.
+// value counts the time that span gaps took. Called with mu held.
 func (a *arrivals) value(d time.Duration) {
 	a.count++
 	if a.off != nil {

@@ -20,7 +20,7 @@ type PortExhaustion struct {
 	recovered uint64        // number of such requests
 }
 
-// Observe takes in e, which is over. It does not keep e.
+// Observe counts e, which is over. It does not keep e.
 func (x *PortExhaustion) Observe(e *results.Exchange) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

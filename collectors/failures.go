@@ -20,7 +20,7 @@ type Failures struct {
 	kind map[results.Outcome]int // guarded by mu
 }
 
-// Observe takes in e, which is over, and keeps a copy if e is one of those failures.
+// Observe keeps a copy of e, which is over, if e is one of those failures.
 func (f *Failures) Observe(e *results.Exchange) {
 	if !e.Failed() || e.WarmUp || e.Local == "" {
 		return

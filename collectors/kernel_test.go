@@ -24,7 +24,7 @@ func readings(list ...map[string]uint64) func() (map[string]uint64, error) {
 	}
 }
 
-// Hosts count for themselves, and one that cannot be read is told of.
+// Hosts count for themselves, and a host that cannot be read is named in a warning.
 func TestKernelCountersOfHosts(t *testing.T) {
 	src := still(func(results.Sample) error { return nil })
 	src.Hosts = map[string]func() (map[string]uint64, error){

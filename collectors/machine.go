@@ -71,7 +71,7 @@ func (m *machine) begin(epoch time.Time) {
 	m.first, m.last, m.end = first, first, first
 }
 
-// look takes in the window since the last one, if that is a second long or the run is
+// look counts the window since the last one, if that is a second long or the run is
 // over.
 func (m *machine) look(over bool) {
 	if !m.known || !over && time.Since(m.last.at) < machinePeriod-samplePeriod/10 {
@@ -101,8 +101,8 @@ func (m *machine) look(over bool) {
 	m.sum.Saturated++
 	from, to := was.at.Sub(m.epoch), now.at.Sub(m.epoch)
 	for n := max(int(from/time.Second), 0); time.Duration(n)*time.Second < to && n < maxSeconds; n++ {
-		// Windows do not begin at whole seconds: one stands for each second of which
-		// it covers at least two fifths.
+		// Windows do not begin at whole seconds. A window stands for each second that
+		// it covers for at least two fifths.
 		begin := time.Duration(n) * time.Second
 		if min(to, begin+time.Second)-max(from, begin) >= 2*time.Second/5 {
 			m.full[n] = true

@@ -65,8 +65,8 @@ func (g *PortGuard) Dialing(string, string, syscall.RawConn) error {
 	return nil
 }
 
-// Look takes in a look at the sockets, nil if there was none. Only one goroutine may
-// call it.
+// Look checks what was seen of the sockets, nil if they were not looked at. Only one
+// goroutine may call it.
 func (g *PortGuard) Look(s *results.SocketSample) {
 	if s == nil {
 		return

@@ -43,7 +43,7 @@ func TestGuardAsksForALookAtTheLimit(t *testing.T) {
 	}
 }
 
-// The last sample is taken when the run is over: it says nothing of one that was
+// The last sample is taken when the run is over: it does not say that the run was
 // stopped.
 func TestGuardDoesNotStopWhatIsOver(t *testing.T) {
 	g := NewPortGuard(1000)

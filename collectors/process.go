@@ -98,7 +98,7 @@ func (p *process) look(now time.Time, lookAtFiles bool) (cpu float64) {
 	return cpu
 }
 
-// lookAtGC takes in the collections since the last look. The runtime keeps the last 256,
+// lookAtGC counts the collections since the last look. The runtime keeps the last 256,
 // far more than happen between two samples.
 func (p *process) lookAtGC() {
 	debug.ReadGCStats(&p.gc)

@@ -169,7 +169,7 @@ func (r *Recorder) all() *results.Tally {
 }
 
 // Glance is Fill for a run that goes on. It fills only the latencies named, because each of
-// them delays Observe by some tens of microseconds.
+// them delays Observe by tens of microseconds.
 func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []string) {
 	var all results.Tally
 	for i := range r.shards {

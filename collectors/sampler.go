@@ -10,10 +10,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// How often a Sampler looks. Sockets are looked at more rarely when a look
-// takes long: costFactor times as long as it took goes by before the next, so
-// that looking never takes more than a hundredth of one core, or a twentieth
-// while looks are urgent.
+// How often a Sampler looks. If a look at the sockets takes long, the next one waits for
+// costFactor times that time, or urgentFactor times if it is urgent. So looking never
+// takes more than a hundredth of one core, or a twentieth.
 const (
 	samplePeriod = 100 * time.Millisecond
 	socketPeriod = 500 * time.Millisecond
@@ -28,8 +27,8 @@ type Gauges struct {
 	Opened                         uint64 // connections opened since the start
 }
 
-// Sources are what a Sampler looks at. The functions are called from its
-// goroutine and must not wait for traffic.
+// Sources are what a Sampler looks at. It calls the functions from its own goroutine; they
+// must not wait for traffic.
 type Sources struct {
 	Pool   func() Gauges
 	Load   func() (inFlight, buffered int) // of the generator
@@ -43,27 +42,25 @@ type Sources struct {
 	// ServerSide count the sockets of the server's side by their state, each in a
 	// network namespace that is not this one; Servers is empty then.
 	ServerSide []func() (map[string]int, error)
-	// LocalAddrs is how many addresses of this machine connections are made from
-	// on purpose, each with its own ports; 0: from the one the kernel chooses.
+	// LocalAddrs is the number of source addresses that connections are bound to, each
+	// with its own ports; 0: the kernel chooses one.
 	LocalAddrs int
 
 	// Hosts read the kernel's counters of other network namespaces, by the names of
 	// their hosts.
 	Hosts map[string]func() (map[string]uint64, error)
 
-	// Sink takes each sample, in order. After its first error it is not
-	// called again.
+	// Sink takes each sample, in order. It is not called again after its first error.
 	Sink func(results.Sample) error
 
-	// Urgent asks for a look at the sockets between two samples, which Looked is
-	// given; nil: there are none.
+	// Urgent asks for a look at the sockets between two samples; Looked takes it. Nil:
+	// there are no such looks.
 	Urgent <-chan struct{}
 	Looked func(*results.SocketSample)
 }
 
-// Sampler watches a run at 10 samples a second, and the sockets in two of these,
-// from a goroutine of its own. It survives whatever it cannot see: the sample then has less in it, and the run
-// says why.
+// Sampler takes 10 samples a second from a goroutine of its own, 2 of them with the
+// sockets. Whatever it cannot see is missing from the sample, and the run says why.
 type Sampler struct {
 	src   Sources
 	epoch time.Time
@@ -77,15 +74,14 @@ type Sampler struct {
 	sockets                *sockets
 	process                process
 	machine                machine
-	kernel                 kernel // of Start and Stop
+	kernel                 kernel // read by Start and Stop
 	hosts                  map[string]*kernel
 	dueSoFar, startedSoFar uint64
 	sinkErr                error
 }
 
-// NewSampler opens what a Sampler looks at, and looks at the sockets once: what
-// earlier runs left behind can then be told from what this one makes. Where
-// sockets cannot be seen, Fill says why. Stop it after use.
+// NewSampler opens what a Sampler looks at, and counts the sockets once, so that those of
+// earlier runs are known. If sockets cannot be seen, Fill says why. Stop it after use.
 func NewSampler(src Sources) *Sampler {
 	watcher, err := host.NewSocketWatcher(host.Watch{Remotes: src.Remotes, Servers: src.Servers, Except: src.Except})
 	if err != nil {
@@ -101,9 +97,8 @@ func newSampler(src Sources, s *sockets) *Sampler {
 	return &Sampler{src: src, sockets: s, stop: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Start begins to sample. The run's stamps are offsets from epoch. Call it
-// once, before Stop. The kernel's counters are those of the network namespace
-// that the callers of Start and Stop are in.
+// Start begins to sample. The stamps of the run are offsets from epoch. Call Start once,
+// before Stop, and both in the network namespace whose kernel counters are wanted.
 func (s *Sampler) Start(epoch time.Time) {
 	s.started, s.epoch = true, epoch
 	s.process.begin(time.Now())
@@ -117,8 +112,8 @@ func (s *Sampler) Start(epoch time.Time) {
 	go s.loop()
 }
 
-// Stop takes the last sample, if any were taken, and gives back what NewSampler
-// opened. It returns the first error of the sink. Again does no harm.
+// Stop takes the last sample, if Start was called, and closes what NewSampler opened. It
+// returns the first error of the sink. It may be called more than once.
 func (s *Sampler) Stop() error {
 	s.stopOnce.Do(func() {
 		s.kernel.end()
@@ -142,7 +137,7 @@ func (s *Sampler) loop() {
 	defer ticker.Stop()
 	var socketsDue, filesDue due
 	urgent := s.src.Urgent
-	var again <-chan time.Time // when urgent may be heard again
+	var again <-chan time.Time // when urgent is read again
 	for {
 		select {
 		case <-urgent:
@@ -169,10 +164,10 @@ func (s *Sampler) loop() {
 
 // sample looks at everything, and at sockets and files if told to.
 func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
-	// In this order an exchange that ends in between is missed until the next
-	// sample; the other way round it would be counted twice. One that has given
-	// its slot back and is not observed yet is in neither: a running total that
-	// is less than it was is therefore taken to be what it was.
+	// In this order, an exchange that ends in between is missing until the next sample;
+	// in the other order it would be counted twice. An exchange that has given its slot
+	// back and is not observed yet is missing too, so a running total may seem to fall.
+	// Then it keeps its value.
 	totals := s.src.Totals()
 	inFlight, buffered := s.src.Load()
 	pool := s.src.Pool()
@@ -194,9 +189,8 @@ func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 	}
 }
 
-// Fill sets run.Sockets, run.Kernel and run.Instrument, and adds a warning when sockets in
-// TIME_WAIT were there before. Call it after Stop, and with run.Counts set: what
-// the run cost per exchange goes by them.
+// Fill sets run.Sockets, run.Kernel and run.Instrument, and warns if there were sockets in
+// TIME_WAIT before the run. Call it after Stop. The cost per exchange needs run.Counts.
 func (s *Sampler) Fill(run *results.Run) {
 	run.Sockets = s.sockets.peaks
 	run.Sockets.Why = s.sockets.why
@@ -229,11 +223,11 @@ func (s *Sampler) Fill(run *results.Run) {
 // that number, counted from 0. Call it after Stop.
 func (s *Sampler) Saturated(second int) bool { return s.machine.saturated(second) }
 
-// due says when something that is not done in every sample is to be done.
+// due is when something that is not part of every sample is done next.
 type due struct{ next time.Time }
 
-// now says whether it is time, and if so puts the next time a period away. A
-// little early counts as on time: samples are never exactly a period apart.
+// now reports whether it is time, and if so sets the next time one period later. A little
+// early counts as on time, because samples are never exactly one period apart.
 func (d *due) now(period time.Duration) bool {
 	t := time.Now()
 	if t.Add(samplePeriod / 10).Before(d.next) {
@@ -243,7 +237,7 @@ func (d *due) now(period time.Duration) bool {
 	return true
 }
 
-// notWithin puts the next time off until wait from now, if it is sooner.
+// notWithin delays the next time until wait from now, if it is earlier.
 func (d *due) notWithin(wait time.Duration) {
 	if t := time.Now().Add(wait); t.After(d.next) {
 		d.next = t

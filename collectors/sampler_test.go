@@ -34,7 +34,7 @@ func sampled(t *testing.T, d time.Duration, s *sockets) ([]results.Sample, *resu
 	return samples, run
 }
 
-// still are sources at rest, but for 3 exchanges in flight and 1 in the buffer.
+// still are sources at rest, except for 3 exchanges in flight and 1 in the buffer.
 func still(sink func(results.Sample) error) Sources {
 	return Sources{
 		Pool:   func() Gauges { return Gauges{Leased: 3, Idle: 4, Dialing: 1, Pending: 2, Opened: 9} },

@@ -35,12 +35,12 @@ type second struct {
 	counted            atomic.Uint32 // of dropped: those in the run's counts, without the warm-up
 }
 
-// NewScheduleWatch watches arrivals by law, of which none may be later than maxLag.
+// NewScheduleWatch watches arrivals that should follow law and be at most maxLag late.
 func NewScheduleWatch(law ArrivalLaw, maxLag time.Duration) *ScheduleWatch {
 	return &ScheduleWatch{maxLag: maxLag, arrivals: newArrivals(law, maxLag)}
 }
 
-// Observe takes in e, which is over. It does not keep e.
+// Observe counts e, which is over. It does not keep e.
 func (p *ScheduleWatch) Observe(e *results.Exchange) {
 	p.arrivals.add(e)
 	if s := p.at(e.Due); s != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// dueIn are n exchanges due in a second of the run: so many dropped, so many
-// late by 100 ms, each over a moment after it was started.
+// dueIn observes n exchanges due in one second of the run. dropped of them are dropped,
+// late of them start 100 ms late, and each ends a moment after it started.
 func dueIn(p *ScheduleWatch, second, n, dropped, late int) {
 	for i := range n {
 		due := time.Duration(second)*time.Second + time.Duration(i)*time.Second/time.Duration(n)/2

@@ -14,8 +14,8 @@ type SocketsSeen struct {
 	last  *results.SocketSample // guarded by mu
 }
 
-// Add takes in a look at the sockets, which the caller does not change afterwards; nil:
-// there was none.
+// Add adds what was seen of the sockets, which the caller must not change afterwards; nil:
+// they were not looked at.
 func (s *SocketsSeen) Add(look *results.SocketSample) {
 	if look == nil {
 		return

@@ -18,7 +18,7 @@ const (
 	// traceBuffer is how many events may wait to be written: as many as three million
 	// a second produce between two writes.
 	traceBuffer = 1 << 16
-	// traceLines bounds what a trace comes to: some 80 MB.
+	// traceLines bounds the size of a trace, to about 80 MB.
 	traceLines  = 1_000_000
 	tracePeriod = 20 * time.Millisecond
 )
@@ -68,7 +68,7 @@ func (t *Tracer) Begin(title string) {
 	t.waiting = append(t.waiting, traced{title: title})
 }
 
-// Add takes in e. It may be called from any goroutine.
+// Add queues e. It may be called from any goroutine.
 func (t *Tracer) Add(e dialers.TraceEvent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

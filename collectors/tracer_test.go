@@ -99,7 +99,7 @@ func TestTracerIsBounded(t *testing.T) {
 	}
 }
 
-// stuck is a writer that takes nothing until it is let go.
+// stuck is a writer that takes nothing until it is released.
 type stuck struct {
 	bytes.Buffer
 	begun chan struct{} // closed by the first write

@@ -24,8 +24,8 @@ import (
 // goroutines of their own, which leave what they have done for the next Wait.
 type Client struct {
 	// Tracer, if set before Begin or the first Do, is called for each change to a
-	// connection, in the middle of what the Client does: it must return at once,
-	// and not call the Client.
+	// connection, while the Client is busy with it: it must return at once, and not
+	// call the Client.
 	Tracer func(TraceEvent)
 
 	policy      pool.Policy
@@ -43,7 +43,7 @@ type Client struct {
 	doLoop           doLoop
 	buf              []byte // what is read at once
 
-	mu        sync.Mutex    // guards all below; held by whoever acts on it: the loop, Stats, Idles or Close
+	mu        sync.Mutex    // guards all below; held by the loop, and by Stats, Idles and Close
 	stamp     time.Duration // the time that stamps are given: see clock
 	pools     pools
 	exchanges exchanges
@@ -56,8 +56,7 @@ type Client struct {
 
 // Config is what a Client is made of.
 type Config struct {
-	// Policy says how connections are pooled. Start from pool.Default: the zero
-	// Policy keeps no connection.
+	// Policy says how connections are pooled. Start from pool.Default.
 	Policy pool.Policy
 	// Dialer makes the connections; nil: the zero Dialer.
 	Dialer *Dialer
@@ -82,8 +81,8 @@ type finished struct {
 	over func(*results.Exchange)
 }
 
-// decision is a decision of a shard's rules, and the error of the dial that
-// failed if it came of that.
+// decision is a decision of a shard's rules. If a failed dial led to it, err is the
+// dial's error.
 type decision struct {
 	pool.Decision
 	shard *shard
@@ -363,6 +362,14 @@ func (c *Client) Idles() Idles {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Idles{c.idles.longest, c.idles.peer.Quantiles()}
+}
+
+// Fill sets run.Connections, run.Pool and, of run.Idle, AtPeerClose and Longest.
+// Call it after the collectors have filled theirs.
+func (c *Client) Fill(run *results.Run) {
+	c.Stats().Fill(run)
+	idles := c.Idles()
+	run.Idle.AtPeerClose, run.Idle.Longest = &idles.AtPeerClose, max(run.Idle.Longest, idles.Longest.Seconds())
 }
 
 // Close closes the connections and returns when they are closed. Every exchange

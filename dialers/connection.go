@@ -57,8 +57,8 @@ func (c *connection) Writable() {
 	}
 }
 
-// Readable implements transport.Owner: it reads what has come, if that is to be
-// seen now.
+// Readable implements transport.Owner. It reads what has come if the exchange waits
+// for it, or if the policy watches idle connections.
 func (c *connection) Readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended

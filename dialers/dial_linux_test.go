@@ -64,7 +64,7 @@ func TestNoIPv6(t *testing.T) {
 	}
 }
 
-// With IPv6 at hand EADDRNOTAVAIL is what it was: no port is left.
+// With an IPv6 address EADDRNOTAVAIL is what it was: no port is left.
 func TestPortExhaustedIPv6(t *testing.T) {
 	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -101,7 +101,7 @@ func blackHole(t *testing.T, ip [4]byte) netip.AddrPort {
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: ip}); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Listen(fd, 0); err != nil { // which holds one connection all the same
+	if err := unix.Listen(fd, 0); err != nil { // a backlog of 0 still holds one connection
 		t.Fatal(err)
 	}
 	name, err := unix.Getsockname(fd)
@@ -117,8 +117,8 @@ func blackHole(t *testing.T, ip [4]byte) netip.AddrPort {
 	return addr
 }
 
-// A first address that does not answer leaves the second its part of the time,
-// whoever tries them.
+// A first address that does not answer leaves the second its part of the time, for
+// every client that tries them.
 func TestBlackHoleLeavesTime(t *testing.T) {
 	t.Parallel()
 	const timeout = 10 * time.Second

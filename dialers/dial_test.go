@@ -62,7 +62,7 @@ func TestFailedDials(t *testing.T) {
 	alert := serve(t, script.Server{TLS: true, Fault: script.TLSAlert})
 	plain := serve(t, script.Server{})
 	rude := serve(t, script.Server{Fault: script.CloseOnAccept})
-	closed := listen(t) // after the servers, none of which then has its port
+	closed := listen(t) // after the servers, so that none of them has its port
 	closed.Close()
 	for _, test := range []struct {
 		name, url string

@@ -22,8 +22,8 @@ func (d *dialStamps) stamp(e *results.Exchange) {
 	e.Age = 0
 }
 
-// dialing is a dial under way. Its methods are called with Client.mu held, but
-// for those that say otherwise.
+// dialing is a dial under way. Its methods are called with Client.mu held, except
+// resolveOnGoroutine and dialOnGoroutine.
 type dialing struct {
 	dialStamps
 	client *Client
@@ -78,9 +78,9 @@ func (d *dialing) start() {
 	ctx, cancel := c.loop.until(deadline)
 	d.cancel = cancel
 	if d.origin.TLS || !poll.Sockets {
-		c.loop.Go(func() { d.dialApart(ctx) })
+		c.loop.Go(func() { d.dialOnGoroutine(ctx) })
 	} else {
-		c.loop.Go(func() { d.resolveApart(ctx) })
+		c.loop.Go(func() { d.resolveOnGoroutine(ctx) })
 	}
 }
 
@@ -94,8 +94,8 @@ func (d *dialing) literal() (addr netip.AddrPort, known bool) {
 	return netip.AddrPortFrom(ip.Unmap(), uint16(port)), err == nil
 }
 
-// resolveApart looks the name up, on a goroutine of its own.
-func (d *dialing) resolveApart(ctx context.Context) {
+// resolveOnGoroutine looks the name up, on a goroutine of its own.
+func (d *dialing) resolveOnGoroutine(ctx context.Context) {
 	addrs, err := d.client.dialer.resolve(ctx, d.origin)
 	at := d.client.now()
 	d.client.loop.Post(func() { d.lookedUp(addrs, at, err) })
@@ -117,8 +117,8 @@ func (d *dialing) lookedUp(addrs []netip.AddrPort, at time.Duration, err error) 
 	d.connect()
 }
 
-// dialApart does all steps, on a goroutine of its own.
-func (d *dialing) dialApart(ctx context.Context) {
+// dialOnGoroutine does all steps, on a goroutine of its own.
+func (d *dialing) dialOnGoroutine(ctx context.Context) {
 	stamps := d.dialStamps
 	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, d.client.now, &stamps)
 	d.client.loop.Post(func() {
@@ -243,8 +243,9 @@ func (d *dialing) giveUp(why error) {
 	}
 }
 
-// whyGivenUp is err, of a step that a goroutine did. If the dial was given up
-// meanwhile it is that step and why: what came of it later does not count.
+// whyGivenUp returns err, the error of a step that a goroutine did. If the dial was
+// given up meanwhile, it returns that step and the reason instead: the later outcome
+// does not count.
 func (d *dialing) whyGivenUp(err error) error {
 	if d.givenUp == nil {
 		return err

@@ -22,8 +22,8 @@
 // generator.Doer.
 //
 // [Classify] is the step from what was seen of an exchange, its [Facts], to the
-// phase and the cause. It goes by the values of errors and never by their texts,
-// and can be used alone.
+// phase and the cause. It uses the values of errors and never their texts, and can
+// be used alone.
 //
 // exchange.go is the path of one request through a Client, from top to bottom.
 package dialers

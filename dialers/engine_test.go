@@ -321,8 +321,8 @@ func TestLateContinueIsNotTheResponse(t *testing.T) {
 	}
 }
 
-// Who ended the connection is told right also where the error of a write is all
-// that says so.
+// The client knows who ended the connection also where only the error of a write
+// says so.
 func TestResetThatAWriteMeets(t *testing.T) {
 	for _, liveness := range []pool.Liveness{pool.Events, pool.Probe, pool.None} {
 		for _, secure := range []bool{false, true} {

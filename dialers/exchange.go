@@ -12,9 +12,9 @@ import (
 )
 
 // This file is the path of one request, in the order of events. Each step is a
-// method of exchange; each waits for an event, which calls the next.
+// method of exchange; most wait for an event, which calls the next.
 //
-//	step      methods                          stamps                       may end as phase / cause
+//	step      methods                          stamps and notes             may end as phase / cause
 //	resolve   begin, resolve                                                resolve / nxdomain, dns, timeout
 //	acquire   acquire, refused                                              acquire / queue_full, timeout, closed
 //	dial      dial (then dialing.go)           Leased, Resolved, Connected, resolve, connect, tls / refused, unreachable,
@@ -22,11 +22,11 @@ import (
 //	leased    leased                           Leased, Conn, Use, Idle, Age
 //	send      send, awaitContinue, sendBody    WroteHeaders, Wrote          write_headers, write_body / rst, pipe, timeout
 //	await     requestWritten                                                before_response / fin, rst, close_notify, timeout
-//	receive   received, headRead,              FirstByte, GotHeaders        response_headers, during_response / fin, rst,
-//	          responseComplete, streamEnded                                 truncated, malformed, timeout
-//	classify  end, connectionFate              Done, SeenPhase, SeenCause
-//	resend    end, which calls resolve again
-//	done      done                             Phase, Cause, Err
+//	receive   received (feed in attempt.go),   FirstByte, GotHeaders,       response_headers, during_response / fin, rst,
+//	          responseComplete, streamEnded    Status                       truncated, malformed, timeout
+//	classify  end, connectionFate              Done; Seen-, Phase, Cause
+//	resend    end, which calls resolve again   Tries, Twice
+//	done      done                             Local, AtLease, AtFailure
 
 // exchange is an exchange under way; results.Exchange is its record. Its methods
 // are called with Client.mu held.
@@ -180,7 +180,7 @@ func (x *exchange) send() {
 		}
 		if err != nil {
 			x.facts.Write = err
-			x.conn.notePeerEnd(err) // the kernel tells of a reset once
+			x.conn.notePeerEnd(err) // the kernel reports a reset once
 			break
 		}
 	}
@@ -218,7 +218,7 @@ func (x *exchange) requestWritten() {
 	if c.Tracer != nil && f.Write == nil {
 		conn.trace(TraceEvent{At: x.record.Wrote, State: RequestSent, Bytes: int64(x.out.written)})
 	}
-	// A write that timed out says nothing of the peer, which may never respond.
+	// After a write that timed out, the peer may never respond.
 	gaveUp := f.Write != nil && (c.policy.OnWriteError == pool.StopAtWriteError || errors.Is(f.Write, os.ErrDeadlineExceeded))
 	switch {
 	case x.reading != stillReading || gaveUp:

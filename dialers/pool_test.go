@@ -107,7 +107,7 @@ func (s *lastSocket) ended() bool {
 	return waiting || err != nil
 }
 
-// bareConn is a connection of which only the descriptor is at hand.
+// bareConn is a connection that has only its descriptor.
 type bareConn struct {
 	net.Conn
 	raw syscall.RawConn

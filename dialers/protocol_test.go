@@ -21,8 +21,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// handshakeFaults are what a server sends in the place of its handshake. It
-// then keeps the connection.
+// handshakeFaults are what a server sends instead of its handshake. It then keeps
+// the connection.
 var handshakeFaults = map[string][]byte{
 	"endless message":   append([]byte{22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff}, record(22, 1<<14)...),
 	"flood of warnings": bytes.Repeat([]byte{21, 3, 3, 0, 2, 1, 90}, 40),
@@ -31,7 +31,7 @@ var handshakeFaults = map[string][]byte{
 	"no TLS":            []byte("HTTP/1.1 400 Bad Request\r\n\r\n"),
 }
 
-// record is a TLS record of a type, with so many bytes of zeros in it.
+// record is a TLS record of the given type, with size zero bytes in it.
 func record(kind byte, size int) []byte {
 	return append([]byte{kind, 3, 3, byte(size >> 8), byte(size)}, make([]byte, size)...)
 }

@@ -29,8 +29,8 @@ type Request struct {
 }
 
 // continueTimeout is how long a request with Expect: 100-continue holds its body
-// back before it sends it all the same, as RFC 9110, section 10.1.1, wants: the
-// server may not know that header. curl waits as long.
+// back. Then it sends the body without a 100 Continue, as RFC 9110, section 10.1.1,
+// wants: the server may not know that header. curl waits as long.
 const continueTimeout = time.Second
 
 // requestID is the header by which a server recognizes a request that is sent
@@ -121,46 +121,15 @@ func fold(h http.Header, name string) {
 // names are sent as they are spelled. The error says what is wrong with the
 // method, the URL or a header.
 func NewRequest(method, rawURL string, header http.Header, body []byte) (*Request, error) {
-	u, err := url.Parse(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
 		return nil, err
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%s: the scheme is %q, want http or https", rawURL, u.Scheme)
-	}
-	if u.Hostname() == "" {
-		return nil, fmt.Errorf("%s: the URL has no host", rawURL)
 	}
 	hr, err := http.NewRequest(method, rawURL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	asked := header.Clone() // to look names up in
-	if asked == nil {
-		asked = http.Header{}
-	}
-	for _, name := range append(readByName, "User-Agent") {
-		fold(asked, name)
-	}
-	if header != nil {
-		hr.Header = header.Clone()
-	}
-	fold(hr.Header, "Host") // which net/http writes
-	if host := asked.Get("Host"); host != "" {
-		hr.Host = host
-	}
-	if u.User != nil && asked.Get("Authorization") == "" {
-		password, _ := u.User.Password()
-		fold(hr.Header, "Authorization")
-		hr.SetBasicAuth(u.User.Username(), password)
-	}
-	switch _, as := hr.Header["User-Agent"]; {
-	case as: // net/http writes it
-	case asked["User-Agent"] != nil:
-		hr.Header["User-Agent"] = []string{""} // so that net/http does not add its own to the one spelled otherwise
-	default:
-		hr.Header.Set("User-Agent", UserAgent)
-	}
+	asked := setHeader(hr, u, header)
 	if len(body) == 0 {
 		hr.Body, hr.GetBody = nil, nil
 	}
@@ -191,6 +160,48 @@ func NewRequest(method, rawURL string, header http.Header, body []byte) (*Reques
 		r.origin.Port = map[bool]string{false: "80", true: "443"}[r.origin.TLS]
 	}
 	return r, nil
+}
+
+func parseURL(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%s: the scheme is %q, want http or https", rawURL, u.Scheme)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("%s: the URL has no host", rawURL)
+	}
+	return u, nil
+}
+
+// setHeader gives hr the header, and what the URL and net/http need in it. It
+// returns the header by canonical names, to look names up in.
+func setHeader(hr *http.Request, u *url.URL, header http.Header) (asked http.Header) {
+	asked = http.Header{}
+	if header != nil {
+		asked, hr.Header = header.Clone(), header.Clone()
+	}
+	for _, name := range append(readByName, "User-Agent") {
+		fold(asked, name)
+	}
+	fold(hr.Header, "Host") // which net/http writes
+	if host := asked.Get("Host"); host != "" {
+		hr.Host = host
+	}
+	if u.User != nil && asked.Get("Authorization") == "" {
+		password, _ := u.User.Password()
+		fold(hr.Header, "Authorization")
+		hr.SetBasicAuth(u.User.Username(), password)
+	}
+	switch _, as := hr.Header["User-Agent"]; {
+	case as: // net/http writes it
+	case asked["User-Agent"] != nil:
+		hr.Header["User-Agent"] = []string{""} // so that net/http does not add its own to the one spelled otherwise
+	default:
+		hr.Header.Set("User-Agent", UserAgent)
+	}
+	return asked
 }
 
 // Origin returns the server that the request goes to.

@@ -219,7 +219,7 @@ func soakPolicy(rng *rand.Rand, liveness pool.Liveness) pool.Policy {
 	return p
 }
 
-// descriptors is how many this process has open; 0 where that cannot be told.
+// descriptors is how many this process has open; 0 where the system does not say.
 func descriptors() int {
 	entries, _ := os.ReadDir("/proc/self/fd")
 	return len(entries)

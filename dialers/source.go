@@ -123,7 +123,7 @@ func (d *Dialer) CheckSources(ctx context.Context, remotes []netip.AddrPort) err
 			}
 		}
 		if !reached && len(remotes) > 0 {
-			return fmt.Errorf("%v is not of the family of the target, which is at %v; take it out", source, remotes[0].Addr())
+			return fmt.Errorf("%v and the target, at %v, are of different address families; remove it", source, remotes[0].Addr())
 		}
 	}
 	return nil
@@ -139,11 +139,11 @@ func (d *Dialer) checkSource(ctx context.Context, source netip.Addr, remote neti
 	var bind *transport.SourceError
 	switch {
 	case errors.As(err, &bind) && errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w; add it (ip address add %v/%d dev INTERFACE), or take it out", bind, source, source.BitLen())
+		return fmt.Errorf("%w; add it (ip address add %v/%d dev INTERFACE), or remove it", bind, source, source.BitLen())
 	case errors.As(err, &bind):
 		return bind
 	case source.IsLoopback():
-		return fmt.Errorf("%v is a loopback address, and there is no way from it to %v; name an address of the interface that leads there", source, remote.Addr())
+		return fmt.Errorf("%v is a loopback address, which has no route to %v; use an address of the interface that leads there", source, remote.Addr())
 	}
-	return fmt.Errorf("there is no way from %v to %v (%w); take it out, or mend the routes", source, remote.Addr(), err)
+	return fmt.Errorf("there is no route from %v to %v (%w); remove it, or repair the routes", source, remote.Addr(), err)
 }

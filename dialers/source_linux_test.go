@@ -265,9 +265,9 @@ func TestSourcesMultiplyThePorts(t *testing.T) {
 			want   string // "": it can be used
 		}{
 			{"127.0.0.9", a, ""},
-			{"192.0.2.1", a, "192.0.2.1 is not an address of this machine; add it (ip address add 192.0.2.1/32 dev INTERFACE), or take it out"},
-			{"::1", a, "::1 is not of the family of the target, which is at 127.0.0.1; take it out"},
-			{"127.0.0.9", elsewhere, "127.0.0.9 is a loopback address, and there is no way from it to 192.0.2.7; name an address of the interface that leads there"},
+			{"192.0.2.1", a, "192.0.2.1 is not an address of this machine; add it (ip address add 192.0.2.1/32 dev INTERFACE), or remove it"},
+			{"::1", a, "::1 and the target, at 127.0.0.1, are of different address families; remove it"},
+			{"127.0.0.9", elsewhere, "127.0.0.9 is a loopback address, which has no route to 192.0.2.7; use an address of the interface that leads there"},
 		} {
 			err := (&Dialer{Sources: ips(test.source)}).CheckSources(ctx, []netip.AddrPort{test.remote})
 			if got := fmt.Sprint(err); got != test.want && (err != nil || test.want != "") {

@@ -121,6 +121,9 @@ func (s *Stock) Stats() Stats {
 	return s.stats
 }
 
+// Fill sets run.Connections and run.Pool.
+func (s *Stock) Fill(run *results.Run) { s.Stats().Fill(run) }
+
 // Close closes the idle connections. The exchanges must be over.
 func (s *Stock) Close() { s.transport.CloseIdleConnections() }
 

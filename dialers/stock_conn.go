@@ -35,7 +35,7 @@ type stockConn struct {
 
 	mu       sync.Mutex
 	read     int64    // guarded by mu
-	readEnd  error    // guarded by mu: the first error of a Read; nil: none but our own close
+	readEnd  error    // guarded by mu: the first error of a Read; nil: there was none before our own close
 	writeEnd error    // guarded by mu: of a Write, likewise
 	closing  bool     // guarded by mu: our own close has begun
 	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason

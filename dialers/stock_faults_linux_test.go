@@ -27,9 +27,9 @@ func takes(n int64, then func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// The kernel tells of a reset once, to a read, a write or the connect. Whoever was told,
-// a connection that the server reset is counted as reset, and the exchange on it
-// failed for that.
+// The kernel reports a reset once, to a read, a write or the connect. Whichever call
+// gets it, a connection that the server reset is counted as reset, and the exchange
+// on it failed for that.
 func TestStockKnowsResets(t *testing.T) {
 	upload := bytes.Repeat([]byte("x"), 24<<20) // more than the socket buffers of both ends may grow to
 	for name, test := range map[string]struct {

@@ -97,8 +97,8 @@ func traceLeased(x *exchange) {
 	c.trace(TraceEvent{At: x.client.clock(), State: RequestPrepared, Text: x.req.method, Bytes: int64(len(x.req.bytes))})
 }
 
-// traceEnd traces how the attempt ended, and what becomes of the connection, by
-// what the pool has decided and what is not carried out yet.
+// traceEnd traces how the attempt ended, and that the connection becomes idle unless
+// the pool has decided otherwise. The decisions are not carried out yet.
 func traceEnd(x *exchange, decisions []decision) {
 	c, e := x.conn, x.record
 	ended := TraceEvent{At: e.Done, State: ResponseCompleted, Bytes: x.facts.Bytes, On: true, Seq: e.Seq}

@@ -20,7 +20,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// tracer keeps what it is told.
+// tracer keeps the events that it gets.
 type tracer struct {
 	mu     sync.Mutex
 	events []TraceEvent

@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// server is a Doer that takes as long as it is told for each request.
+// server is a Doer that takes a given time for each request.
 type server struct {
 	epoch time.Time
 	takes func(seq uint64) time.Duration
@@ -96,7 +96,7 @@ func run(ctx context.Context, o *Open, stop <-chan struct{}, takes func(uint64) 
 	return b
 }
 
-// Run tells how long requests were due, without what was waited for after that.
+// Run returns how long requests were due, without what was waited for after that.
 func TestOpenTellsHowLongRequestsWereDue(t *testing.T) {
 	for _, tc := range []struct {
 		name        string

@@ -7,13 +7,13 @@ import (
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
-// ownDefaults are fields whose defaults are kabench's own and say nothing of
-// the user's client or traffic.
+// ownDefaults are fields whose defaults are kabench's own. They say nothing about the
+// user's client or traffic.
 var ownDefaults = []string{"load.timeout", "load.max_in_flight", "load.arrivals", "target.tcp.keep_alive"}
 
-// LoadToCheck applies sets, each of the form path=value, to Default and
-// validates the outcome as Load does, but for use by Check alone: it may do
-// without a rate and without a target, and what nobody gave is Assumed.
+// LoadToCheck applies sets, each of the form path=value, to Default, for a check
+// without a run. It validates the result as Load does, but needs no rate and no
+// target. Fields of ownDefaults that no set gives are Assumed.
 func LoadToCheck(sets []string) (*Profile, error) {
 	p := Default()
 	d := newDecoder(Default())
@@ -34,8 +34,9 @@ func LoadToCheck(sets []string) (*Profile, error) {
 	return &p, nil
 }
 
-// AssumeUnsaid marks as Assumed what neither the profile's text nor sets give: for
-// a profile whose pool is a client's that sends the user's traffic, and not kabench's.
+// AssumeUnsaid marks as Assumed the fields of ownDefaults that neither the profile's
+// text nor sets give. It is for a profile whose pool belongs to a client that sends
+// the user's own traffic.
 func (p *Profile) AssumeUnsaid(text []byte, sets []string) {
 	d, scratch := newDecoder(Default()), Default()
 	d.document(text, reflect.ValueOf(&scratch).Elem())
@@ -45,7 +46,7 @@ func (p *Profile) AssumeUnsaid(text []byte, sets []string) {
 	p.Assumed = d.notGiven()
 }
 
-// notGiven are those of ownDefaults that were not set.
+// notGiven returns the fields of ownDefaults that were not set.
 func (d *decoder) notGiven() map[string]bool {
 	assumed := map[string]bool{}
 	for _, field := range ownDefaults {
@@ -69,8 +70,7 @@ func (d *decoder) hasWithin(path string) bool {
 	return false
 }
 
-// ValidateFacts returns every complaint about p.Server and p.Via as an Errors;
-// nil when there is none.
+// ValidateFacts returns every complaint about p.Server and p.Via as an Errors, or nil.
 func (p *Profile) ValidateFacts() error {
 	return append(strictyaml.Under("server", p.Server.Validate()), strictyaml.Under("via", p.Via.Validate())...).Err()
 }

@@ -19,13 +19,13 @@ type Complaint = strictyaml.Complaint
 // Errors is everything wrong with a profile: a list of Complaint.
 type Errors = strictyaml.Errors
 
-// A decoder reads profiles and parts of them, with the presets that pools, labs
-// and facts of a server may begin with.
+// A decoder reads profiles and parts of them. A pool, a lab and facts about a server
+// may begin with a preset.
 type decoder struct {
 	*strictyaml.Decoder
 	preset string   // the preset that the pool began with
 	based  bool     // the pool began with a preset
-	notes  []string // warnings of files that were read for a setting
+	notes  []string // warnings about files that a setting named
 }
 
 // newDecoder makes a decoder of fields of a value such as defaults.
@@ -35,7 +35,7 @@ func newDecoder(defaults any) *decoder {
 	return d
 }
 
-// warnings are what was written in an old spelling.
+// warnings lists the fields that were written in an old spelling.
 func (d *decoder) warnings() []string {
 	list := slices.Clone(d.notes)
 	for _, w := range d.Warnings {
@@ -46,11 +46,11 @@ func (d *decoder) warnings() []string {
 
 var profilePaths = strictyaml.PathsOf(reflect.TypeFor[Profile](), "")
 
-// Fields are the paths of all fields of a profile, as --set takes them.
+// Fields lists the paths of all fields of a profile, as --set takes them.
 func Fields() []string { return slices.Clone(profilePaths) }
 
-// presetValue is the decoder's Preset: it returns the preset's value for a pool,
-// for a server's script or for what is known of a server.
+// presetValue is strictyaml.Decoder.Preset. It returns the preset's value for a pool,
+// for a server's script or for facts about a server.
 func (d *decoder) presetValue(t reflect.Type, name string) (v reflect.Value, may bool, err error) {
 	switch t {
 	case reflect.TypeFor[pool.Policy]():
@@ -77,11 +77,11 @@ func (d *decoder) presetValue(t reflect.Type, name string) (v reflect.Value, may
 	return v, false, nil
 }
 
-// mostPaths bounds how many fields a complaint names.
+// mostPaths bounds how many fields a complaint lists.
 const mostPaths = 4
 
-// label gives p the preset that its pool began with, and refuses one that only
-// labels a pool.
+// label sets p.Preset to the preset that p's pool began with. It refuses a preset that
+// only labels the pool, without giving it its values.
 func (d *decoder) label(p *Profile) {
 	labelled := p.Preset
 	if d.based {
@@ -91,7 +91,7 @@ func (d *decoder) label(p *Profile) {
 	found, known := FindPool(labelled)
 	switch {
 	case !said || labelled == "" || !known || labelled == p.Preset && d.based:
-		return // an unknown one is complained about by complaints
+		return // complaints() reports an unknown one
 	case d.based && found.Name == p.Preset:
 		return
 	case d.based:
@@ -111,15 +111,15 @@ func (d *decoder) label(p *Profile) {
 		paths = append(paths[:mostPaths:mostPaths], fmt.Sprintf("%d others", n-mostPaths))
 	}
 	d.Errs = append(d.Errs, Complaint{Source: m.Source, Line: m.Line, Column: m.Column, Path: "preset", Text: fmt.Sprintf(
-		"it only labels the pool, which is not that of %s: it differs in %s; write the name into the pool, as pool: %s, or pool: {preset: %s, %s: ...} with what you change (--set pool=%s)",
+		"it names %s, but the pool differs from it in %s; write the name into the pool, as pool: %s, or pool: {preset: %s, %s: ...} with your changes (--set pool=%s)",
 		found.Name, strings.Join(paths, ", "), found.Name, found.Name, strings.TrimPrefix(paths[0], "pool."), found.Name)})
 }
 
-// takesPreset are the paths that take a preset's name.
+// takesPreset are the paths of the fields that take a preset's name.
 var takesPreset = map[string]bool{"pool": true, "target.lab": true, "server": true, "via": true}
 
-// withoutPresetKey is the path of the section that path names the preset of:
-// pool.preset sets pool.
+// withoutPresetKey turns the path of a preset's name into that of the section that it
+// fills: pool.preset sets pool.
 func withoutPresetKey(path string) string {
 	if section, found := strings.CutSuffix(path, "."+strictyaml.PresetKey); found && takesPreset[section] {
 		return section

@@ -12,8 +12,8 @@ import (
 
 const basedRest = "\nload: {rate: 1/s}\ntarget: {url: 'http://h/'}\n"
 
-// A pool can be a preset's, as it is or but for what is set; the label goes with
-// it, and what was set otherwise is known.
+// A pool can be a preset's, unchanged or with fields set otherwise. The label goes
+// with it, and the changed fields are known.
 func TestPoolBeginsWithAPreset(t *testing.T) {
 	preset, _ := FindPool("reactor-netty")
 	changed := preset.Pool
@@ -82,7 +82,7 @@ func TestLabelsMustFit(t *testing.T) {
 		text, set string
 		says      []string
 	}{
-		{"preset: reactor-netty", "", []string{"t:1:1: preset: ", "only labels the pool", "pool.max_conns", "pool: reactor-netty"}},
+		{"preset: reactor-netty", "", []string{"t:1:1: preset: ", "but the pool differs from it in", "pool.max_conns", "pool: reactor-netty"}},
 		{"name: x\npreset: reactor-netty\npool: {idle_timeout: 15s}", "", []string{"t:2:1: preset: ", "pool: {preset: reactor-netty, "}},
 		{"preset: okhttp\npool: reactor-netty", "", []string{"the pool is reactor-netty and not okhttp; remove this line"}},
 		{"", "preset=reactor-netty", []string{"--set preset=reactor-netty: ", "--set pool=reactor-netty"}},
@@ -114,7 +114,7 @@ func TestLabelsMustFit(t *testing.T) {
 // A profile without a pool is no pool.
 func TestPoolOfAProfileWithoutOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bare.yaml")
-	for text, want := range map[string]string{basedRest: "has no pool of its own", "preset: okhttp" + basedRest: "only labels the pool"} {
+	for text, want := range map[string]string{basedRest: "has no pool of its own", "preset: okhttp" + basedRest: "but the pool differs from it in"} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestPoolOfAProfileWithoutOne(t *testing.T) {
 	}
 }
 
-// A server can be named as a pool can: as a lab, and as what is known of one.
+// A server can be named like a pool: as a lab, and as facts about a server.
 func TestServersByName(t *testing.T) {
 	tomcat, _ := FindServer("tomcat")
 	script := tomcat.Lab

@@ -12,7 +12,6 @@
 // [Pools] are the pools of real HTTP clients, and [Servers] are real servers.
 // [LoadPool], [ReadServer] and [Find] take their names.
 //
-// A profile is data: the package starts nothing. To run one, see package kabench; to
-
-// check one without traffic, see package lint.
+// A profile is data: the package starts nothing. kabench.Run runs one, and
+// lint.Check checks one without traffic.
 package profiles

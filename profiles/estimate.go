@@ -8,14 +8,14 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Sending is how long p's load lasts, the warm-up included: one that is ended by
-// a count, as long as that takes at the mean rate.
+// Sending is how long p's load lasts, including the warm-up. A load with a count lasts
+// as long as the count takes at the mean rate.
 func (p *Profile) Sending() time.Duration {
 	lasts, _ := p.sending()
 	return lasts
 }
 
-// sending is Sending, and when the last request is due.
+// sending returns how long the load lasts, and when the last request is due.
 func (p *Profile) sending() (lasts, last time.Duration) {
 	l := p.Load
 	lasts = l.WarmUp + l.Duration
@@ -24,14 +24,14 @@ func (p *Profile) sending() (lasts, last time.Duration) {
 		return lasts, lasts
 	}
 	if counted := l.WarmUp + seconds(float64(l.Count)/rate); l.Duration == 0 || counted < lasts {
-		return counted, counted - seconds(1/rate) // nothing is due in the gap that follows it
+		return counted, counted - seconds(1/rate) // the gap after the last request is not part of it
 	}
 	return lasts, lasts
 }
 
-// Takes is how long p's run is expected to last, up to its last answer: of an
-// incident, with those of its remedies. It goes by what the profile says of
-// delays, caps and timeouts, and knows nothing of the machine.
+// Takes is how long p's run is expected to last, up to the last response; for an
+// incident, the runs of its remedies are included. It follows from the profile's
+// delays, caps and timeouts, and not from the machine.
 func (p *Profile) Takes() time.Duration {
 	takes := p.answered()
 	for _, r := range p.Remedies {
@@ -42,12 +42,12 @@ func (p *Profile) Takes() time.Duration {
 	return takes
 }
 
-// answered is when the last answer is there, by Little's law: n requests that
-// hold one of c places for t each take n × t / c.
+// answered is when the last response arrives. By Little's law, n requests that hold
+// one of c places for t each take n × t / c.
 func (p *Profile) answered() time.Duration {
 	sending, end := p.sending()
 	if p.Target.Lab == nil {
-		return end // somebody else's server, of which nothing is said
+		return end // nothing is known about another server
 	}
 	way, bandwidth := p.way()
 	each := way + meanDelay(p.Target.Lab.Delay)
@@ -60,7 +60,7 @@ func (p *Profile) answered() time.Duration {
 	due := p.Load.MeanRate() * sending.Seconds()
 	places := least(p.Load.MaxInFlight, p.Pool.MaxConns*max(p.Pool.Shards, 1), p.Target.Lab.Threads, p.Target.Lab.MaxConnections)
 	served := seconds(due * each.Seconds() / float64(places))
-	if most := p.Pool.PendingMax; most > 0 { // what finds no room in the queue is not waited for
+	if most := p.Pool.PendingMax; most > 0 { // a request that finds no room in the queue fails at once
 		served = min(served, end+seconds(each.Seconds()*float64(most)/float64(places)))
 	}
 	last := max(end+each, served)
@@ -76,7 +76,7 @@ func (p *Profile) answered() time.Duration {
 	return last
 }
 
-// way is the round trip between the client and the server, and the least
+// way returns the round trip between the client and the server, and the smallest
 // bandwidth on it in bits per second; 0: unlimited.
 func (p *Profile) way() (trip time.Duration, bandwidth int64) {
 	if p.Target.Link != nil {
@@ -89,7 +89,7 @@ func (p *Profile) way() (trip time.Duration, bandwidth int64) {
 	if err != nil {
 		return 0, 0
 	}
-	longest := map[string]time.Duration{} // by where a piece of the way begins: of several, one is taken
+	longest := map[string]time.Duration{} // by the near end of a leg: a request takes one of several
 	for _, g := range p.legs(path) {
 		for _, l := range p.Network.Links {
 			if !g.carriedBy(l) {
@@ -115,8 +115,7 @@ func (p *Profile) way() (trip time.Duration, bandwidth int64) {
 	return trip, bandwidth
 }
 
-// toTimeOut reports whether requests are expected to wait for an answer until
-// load.timeout.
+// toTimeOut reports whether the profile expects requests to wait until load.timeout.
 func (p *Profile) toTimeOut() bool {
 	for path, condition := range p.Expect {
 		if !strings.HasPrefix(path, "failures.") || !strings.HasSuffix(path, ".timeout") || path == "failures.acquire.timeout" {
@@ -129,7 +128,7 @@ func (p *Profile) toTimeOut() bool {
 	return false
 }
 
-// least is the smallest of the caps that there are: 0 and below is none.
+// least returns the smallest of the caps. A cap of 0 or below is none.
 func least(first int, caps ...int) int {
 	for _, c := range caps {
 		if c > 0 {
@@ -139,7 +138,7 @@ func least(first int, caps ...int) int {
 	return max(first, 1)
 }
 
-// seconds is s as a Duration, at most 36 years: a count may be any.
+// seconds is s as a Duration, limited to 36 years, because a count may be any number.
 func seconds(s float64) time.Duration {
 	return time.Duration(min(s*float64(time.Second), 1<<60))
 }

@@ -44,7 +44,7 @@ target:
 `), nil)
 	fmt.Println(err)
 	// Output:
-	// mine.yaml:4:12: load.timeout: 10 has no unit; say "10s" or "10ms"
+	// mine.yaml:4:12: load.timeout: 10 has no unit; write "10s" or "10ms"
 	// mine.yaml:6:3: pool.idle_timout: unknown key; did you mean idle_timeout?
 	// mine.yaml:8:3: target.url: not a URL: first path segment in URL cannot contain colon
 }

@@ -11,43 +11,43 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// ServerFacts is what is known of a server or a load balancer whose settings
-// kabench does not make: the `server:` and `via:` sections of a profile. What is
-// 0 or false is not known.
+// ServerFacts describes a server or a load balancer that kabench does not configure:
+// the sections `server:` and `via:` of a profile. A field that is 0 or false is not
+// known.
 type ServerFacts struct {
-	// IdleTimeout is how long it keeps an idle connection; a load balancer, to
-	// either side. It may close up to IdleEarly sooner.
+	// IdleTimeout is how long it keeps an idle connection; a load balancer, on both
+	// sides. It may close up to IdleEarly sooner.
 	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
 	IdleEarly   time.Duration `yaml:"idle_early,omitempty"`
-	// IdleForEver says that it never closes a connection for being idle, which an
-	// IdleTimeout of 0 leaves open.
+	// IdleForEver says that it never closes an idle connection. An IdleTimeout of 0 only
+	// means that the timeout is not known.
 	IdleForEver bool `yaml:"idle_for_ever,omitempty"`
-	// Hint is what it announces as `Keep-Alive: timeout=`.
+	// Hint is the time that it announces as `Keep-Alive: timeout=`.
 	Hint time.Duration `yaml:"hint,omitempty"`
-	// Silent says that it forgets an idle connection without closing it, as
-	// NATs, firewalls and layer-4 balancers do; the connection is then the
-	// server's, not its own.
+	// Silent says that it forgets an idle connection without closing it, as NATs,
+	// firewalls and layer-4 balancers do. The client's connections then end at the
+	// server.
 	Silent bool `yaml:"silent,omitempty"`
-	// PassesOn says that connections do not end at it though it resets or closes
-	// those that are idle: they are the server's, as with Silent.
+	// PassesOn says that it passes connections on, so that they end at the server as with
+	// Silent, but resets or closes idle ones.
 	PassesOn bool `yaml:"passes_on,omitempty"`
-	// MaxRequests and MaxLifetime end a connection; Unannounced, without a
-	// `Connection: close` on the last answer.
+	// MaxRequests and MaxLifetime end a connection. With Unannounced, the last response
+	// has no `Connection: close`.
 	MaxRequests int           `yaml:"max_requests,omitempty"`
 	MaxLifetime time.Duration `yaml:"max_lifetime,omitempty"`
 	Unannounced bool          `yaml:"unannounced,omitempty"`
-	// MaxConnections and Threads are per worker, of which there are Workers (0:
-	// one); Backlog is the listener's queue.
+	// MaxConnections and Threads are per worker; Workers is the number of workers (0:
+	// one). Backlog is the length of the listener's queue.
 	MaxConnections int `yaml:"max_connections,omitempty"`
 	Threads        int `yaml:"threads,omitempty"`
 	Workers        int `yaml:"workers,omitempty"`
 	Backlog        int `yaml:"backlog,omitempty"`
-	// Delay is the mean time from request to answer.
+	// Delay is the mean time from request to response.
 	Delay time.Duration `yaml:"delay,omitempty"`
 }
 
-// Validate returns every complaint about f, joined, each beginning with the
-// name of the field; nil when there is none.
+// Validate returns every complaint about f, joined, or nil. Each begins with the name
+// of the field.
 func (f ServerFacts) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -85,8 +85,9 @@ func (f ServerFacts) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Take fills f with what the script of a server says; what it leaves at 0 stays.
-// A hint that only clients get that ask for one is not among it.
+// Take copies the facts that a server's script gives; fields that the script leaves at
+// 0 keep their values. It leaves out a hint that the server sends only to clients that
+// ask for one.
 func (f *ServerFacts) Take(c script.Server) {
 	if c.IdleTimeout > 0 {
 		f.IdleTimeout, f.IdleForEver = c.IdleTimeout, false
@@ -106,7 +107,7 @@ func (f *ServerFacts) Take(c script.Server) {
 	}
 }
 
-// HintTimeout is the timeout that a Keep-Alive header announces; 0: none.
+// HintTimeout returns the timeout in a Keep-Alive header; 0 if there is none.
 func HintTimeout(header string) time.Duration {
 	seconds := hintSeconds.FindStringSubmatch(header)
 	if seconds == nil {
@@ -121,7 +122,7 @@ var hintSeconds = regexp.MustCompile(`(?i)\btimeout=([0-9]{1,9})\b`)
 // EndsBehind reports whether a connection through it ends at the server.
 func (f ServerFacts) EndsBehind() bool { return f.Silent || f.PassesOn }
 
-// meanDelay is the mean of a delay; of a normal or exponential one, its parameter.
+// meanDelay is the mean of a delay.
 func meanDelay(d script.Delay) time.Duration {
 	if d.Form == script.Uniform {
 		return d.A/2 + d.B/2

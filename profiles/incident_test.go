@@ -38,7 +38,7 @@ func TestIncidentComplaints(t *testing.T) {
 		"load: {rate: 1}\ntarget: {lab: {}, request_id: true, headers: {x-request-id: a}}\n": "has an X-Request-Id already",
 		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                                  "",
 		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 1001}\n":                               "target.pipeline: 1001 is not between",
-		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3, method: POST}\n":                    "target.pipeline: requests with a body",
+		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3, method: POST}\n":                    "target.pipeline: a request with a body",
 		"load: {rate: 1}\ntarget: {lab: {}, pipeline: 3, request_id: true}\n":                "target.pipeline: not used with request_id",
 		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                   "target.pipeline: the stock client",
 		"load: {rate: 1}\ntarget: {lab: {}, split_writes: true}\n":                           "target.split_writes: has no effect without a body",

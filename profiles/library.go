@@ -49,14 +49,14 @@ func (p *Profile) NeedsNetwork() bool {
 	return false
 }
 
-// Find is the example profile or incident of that name; see NotFound.
+// Find returns the example profile or incident of that name.
 func Find(name string) (Embedded, bool) {
 	e, err := pick("profile", name, append(Profiles(), Incidents()...))
 	return e, err == nil
 }
 
-// NotFound is the error to give when Find found no profile of that name: it has
-// the nearest name and lists all.
+// NotFound returns the error to give if Find does not know the name. It contains the
+// nearest name, or says which commands list all names.
 func NotFound(name string) error {
 	_, err := pick("profile", name, append(Profiles(), Incidents()...))
 	return err
@@ -73,10 +73,10 @@ func pick(what, name string, all []Embedded) (Embedded, error) {
 	return Embedded{}, notFound(what, name, names)
 }
 
-// partOfDocument decodes a part of what a profile holds: alone, into part; when
-// there is a key for it, as a document of its own kind, into document, which is
-// a pointer to what d's defaults are; or from a profile, which it hands over. It
-// returns the path of the part within what was read.
+// partOfDocument decodes a part of a profile, such as a pool. The file may hold the
+// part alone (decoded into part), a document with the part under key (decoded into
+// document, a pointer to a value of the type of d's defaults), or a whole profile
+// (passed to fromProfile). It returns the path of the part within the file.
 func (d *decoder) partOfDocument(source string, data []byte, key string, part, document any, fromProfile func(*Profile)) (section string) {
 	d.Source, d.Lined = source, true
 	n := d.Document(data)
@@ -104,7 +104,7 @@ func (d *decoder) partOfDocument(source string, data []byte, key string, part, d
 	return ""
 }
 
-// fileText is a file of the library; empty when there is none.
+// fileText returns a file of the library, or "" if there is none.
 func fileText(folder, name string) string {
 	text, err := library.ReadFile(folder + "/" + name + ".yaml")
 	if err != nil {
@@ -113,8 +113,8 @@ func fileText(folder, name string) string {
 	return string(text)
 }
 
-// shelf reads one folder of the library. That each file is named after what is
-// in it, and loads, is held by a test.
+// shelf reads one folder of the library. A test checks that each file loads and is
+// named after its content.
 func shelf(folder string) []Embedded {
 	files, _ := fs.Glob(library, folder+"/*.yaml") // the pattern is well formed
 	var all []Embedded
@@ -128,7 +128,7 @@ func shelf(folder string) []Embedded {
 	return all
 }
 
-// about is what a text of the library says it asks, and where it is from.
+// about returns the question and the source in a text of the library.
 func about(text string) (question, source string) {
 	var d strictyaml.Decoder
 	n, _ := d.Document([]byte(text)).(*ast.MappingNode)

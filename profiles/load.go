@@ -16,10 +16,9 @@ import (
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
-// Load reads a profile onto Default, applies sets, each of the form path=value,
-// and validates the outcome. The name stands for the data in complaints; empty
-// data is a profile made of sets alone. The error is an Errors with every
-// complaint there is.
+// Load reads a profile onto Default, applies sets, each of the form path=value, and
+// validates the result. name stands for the data in complaints. Empty data makes a
+// profile from sets alone. The error is an Errors with all complaints.
 func Load(name string, data []byte, sets []string) (*Profile, error) {
 	p := Default()
 	d := newDecoder(Default())
@@ -29,7 +28,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	for _, set := range sets {
 		d.setArgument(&p, set)
 	}
-	// What was refused is not complained about again for being absent.
+	// A field that was refused is not reported again as missing.
 	refused := d.Errs
 	for _, c := range p.complaints() {
 		if !refused.Touch(c.Path) {
@@ -43,7 +42,7 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 	return &p, nil
 }
 
-// LoadFile is Load of a file.
+// LoadFile loads the profile in a file.
 func LoadFile(path string, sets []string) (*Profile, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -52,7 +51,39 @@ func LoadFile(path string, sets []string) (*Profile, error) {
 	return Load(path, data, sets)
 }
 
-// readFile reads a file of at most strictyaml.MaxSize bytes.
+// Open loads the profile of that name in the library, or the one in that file, and
+// applies sets, each of the form path=value. "" makes a profile from sets alone.
+func Open(nameOrFile string, sets []string) (*Profile, error) {
+	switch {
+	case nameOrFile == "":
+		return Load("", nil, sets)
+	case IsFile(nameOrFile):
+		if data, err := os.ReadFile(nameOrFile); err == nil && IsMatrix(data) {
+			return nil, fmt.Errorf("%s is a matrix of settings, not a profile: kabench compare %s", nameOrFile, nameOrFile)
+		}
+		return LoadFile(nameOrFile, sets)
+	}
+	embedded, found := Find(nameOrFile)
+	if !found {
+		return nil, NotFound(nameOrFile)
+	}
+	return Load(embedded.Name, []byte(embedded.Text), sets)
+}
+
+// IsFile reports whether nameOrFile is a file's path: it contains a dot or a slash.
+// Otherwise it is a name.
+func IsFile(nameOrFile string) bool { return strings.ContainsAny(nameOrFile, `./\`) }
+
+// IsMatrix reports whether a YAML text is a matrix and not a profile: it has the key
+// axes or profile.
+func IsMatrix(data []byte) bool {
+	var d strictyaml.Decoder
+	n := d.Document(data)
+	return n != nil && (strictyaml.HasKey(n, "axes") || strictyaml.HasKey(n, "profile"))
+}
+
+// readFile reads a file up to strictyaml.MaxSize bytes, and one byte more if it is
+// larger.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -61,7 +92,7 @@ func readFile(path string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, strictyaml.MaxSize+1))
 	if err != nil {
-		return nil, err // an *fs.PathError: it names the file
+		return nil, err // an *fs.PathError, which names the file
 	}
 	return data, nil
 }
@@ -73,27 +104,27 @@ func (d *decoder) document(data []byte, v reflect.Value) {
 	}
 }
 
-// notFound is the error for a name that is none of names.
+// notFound returns the error for a name that is not among names.
 func notFound(what, name string, names []string) error {
 	hint := "known are " + strings.Join(names, ", ")
 	if list, found := map[string]string{"profile": "'kabench profiles' and 'kabench incidents' list", "pool": "'kabench pools' lists", "server": "'kabench servers' lists"}[what]; found {
 		hint = list + " them"
 	}
 	if near := nearest.Name(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %s?", near) // the whole list would bury it
+		hint = fmt.Sprintf("did you mean %s?", near) // a list of all names would hide the nearest one
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)
 }
 
-// Marshal writes p as YAML with nothing left out but what is empty and
-// optional. A valid p loads back to the same; see also Redact.
+// Marshal writes p as YAML. It leaves out only what is empty and optional, so that a
+// valid p loads back to the same profile. Redact p first to remove secrets.
 func Marshal(p *Profile) ([]byte, error) {
 	bare := *p
-	bare.Preset = "" // the pool has it
+	bare.Preset = "" // it is written as a key of the pool
 	return strictyaml.Marshal(bare, strictyaml.Extra{Section: "pool", Key: strictyaml.PresetKey, Value: p.Preset})
 }
 
-// MarshalJSON is what Marshal writes, as JSON.
+// MarshalJSON writes what Marshal writes, as JSON.
 func (p Profile) MarshalJSON() ([]byte, error) {
 	text, err := Marshal(&p)
 	if err != nil {

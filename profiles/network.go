@@ -14,26 +14,26 @@ import (
 // maxProxies bounds target.proxies.
 const maxProxies = 2
 
-// The hosts that serve unless the profile names others.
+// The hosts that serve target.lab and the proxies if the profile names no others.
 const (
 	serverHost = "server"
 	proxyHost  = "proxy"
 )
 
-// Path is the way of the requests through a profile's network, by the names of
-// hosts and balancers. Everything on it listens at Port.
+// Path is the path of requests through a profile's network, by the names of hosts and
+// balancers. Every server on it listens at Port.
 type Path struct {
 	At      string   // where the client connects to
 	Proxies []string // the hosts of target.proxies, in their order
-	// Upstream is where the last of the proxies connects to: a balancer, or
-	// hosts among the servers. Empty without proxies.
+	// Upstream is what the last proxy connects to: a balancer, or hosts among Servers. It
+	// is empty without proxies.
 	Upstream []string
 	Servers  []string // the hosts that serve target.lab
 	Port     uint16   // 80, or 443 if the client speaks TLS; below all ephemeral ports
 }
 
-// TLS reports whether p's client speaks TLS to target.lab, or to the first of the
-// proxies before it.
+// TLS reports whether p's client speaks TLS to target.lab, or to the first proxy if
+// there is one.
 func (p *Profile) TLS() bool {
 	if len(p.Target.Proxies) > 0 {
 		return p.Target.Proxies[0].TLS
@@ -41,14 +41,14 @@ func (p *Profile) TLS() bool {
 	return p.Target.Lab != nil && p.Target.Lab.TLS
 }
 
-// Path is the way through p's network, which it must have. The error has every
-// reason why there is none, joined, each beginning with the path of a field.
+// Path returns the path through p's network, which p must have. The error joins all
+// reasons why there is no path; each begins with the path of a field.
 func (p *Profile) Path() (Path, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	path := Path{At: p.Target.At, Port: 80}
 	if p.Target.Lab == nil {
-		return path, errors.New("network: nothing is served in it; set target.lab (what is outside cannot be reached from within)")
+		return path, errors.New("network: it has no server; set target.lab (a private network cannot reach a server outside)")
 	}
 	if p.TLS() {
 		path.Port = 443
@@ -57,7 +57,7 @@ func (p *Profile) Path() (Path, error) {
 	known := func(field, name string) bool {
 		switch {
 		case name == network.ClientName:
-			bad("%s: the client cannot be it; name another host", field)
+			bad("%s: it cannot be the client; name another host", field)
 		case !slices.Contains(hosts, name):
 			bad("%s: there is no host %q; %s", field, name, hostsThereAre(hosts))
 		default:
@@ -80,7 +80,7 @@ func (p *Profile) Path() (Path, error) {
 			name = proxyHost
 		}
 		if known(field, name) && (slices.Contains(path.Servers, name) || slices.Contains(path.Proxies, name)) {
-			bad("%s: %q is taken; a proxy needs a host of its own", field, name)
+			bad("%s: %q is in use; a proxy needs its own host", field, name)
 		}
 		path.Proxies = append(path.Proxies, name)
 	}
@@ -91,7 +91,7 @@ func (p *Profile) Path() (Path, error) {
 	return path, errors.Join(errs...)
 }
 
-// servers are the hosts that serve target.lab.
+// servers returns the hosts that serve target.lab.
 func (p *Profile) servers(hosts []string) []string {
 	switch {
 	case len(p.Target.On) > 0:
@@ -107,9 +107,9 @@ func (p *Profile) servers(hosts []string) []string {
 	return nil
 }
 
-// join finds where the client and the last proxy connect to.
+// join finds what the client and the last proxy connect to.
 func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
-	behind := path.Servers // what the client is to reach
+	behind := path.Servers // what the client's requests must reach
 	if len(path.Proxies) > 0 {
 		behind = path.Proxies[:1]
 	}
@@ -131,7 +131,7 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 	case b == nil && !slices.Contains(hostNames(p.Network), path.At):
 		bad("target.at: there is no host or balancer %q; %s", path.At, hostsThereAre(append(hostNames(p.Network), balancerNames(p.Network)...)))
 	case b == nil && !slices.Contains(behind, path.At), b != nil && !among(b.Backends, behind):
-		bad("target.at: %q does not lead to %s, where the requests are to go; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
+		bad("target.at: %q does not lead to %s, which the requests must reach; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
 	}
 	if len(path.Proxies) > 0 {
 		path.Upstream = path.Servers
@@ -141,7 +141,7 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 	}
 }
 
-// among reports whether all of names are among others.
+// among reports whether all names are among others.
 func among(names, others []string) bool {
 	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(others, n) })
 }
@@ -178,11 +178,11 @@ func hostsThereAre(names []string) string {
 	return "there are " + strings.Join(names, ", ")
 }
 
-// leg is a piece of the way that one link carries: connections are opened from
-// the near end to the far one, and the packets have these addresses.
+// leg is a part of the path that one link carries. Connections are opened from the
+// near end to the far end.
 type leg struct {
 	near, far string
-	clients   []string // whose addresses packets from the near end have
+	clients   []string // the hosts whose addresses are the source of packets from the near end
 }
 
 // carriedBy reports whether l is the link of the leg.
@@ -190,7 +190,7 @@ func (g leg) carriedBy(l network.Link) bool {
 	return l.Between == [2]string{g.near, g.far} || l.Between == [2]string{g.far, g.near}
 }
 
-// legs are all pieces of the way.
+// legs returns all parts of the path.
 func (p *Profile) legs(path Path) []leg {
 	var legs []leg
 	to := func(from string, next []string) {
@@ -219,11 +219,11 @@ func (p *Profile) legs(path Path) []leg {
 	return legs
 }
 
-// index is the number of an element in the path of a field as package network
-// writes it: hosts[0].name.
+// index matches the number of an element in a field's path as package network writes
+// it: hosts[0].name.
 var index = regexp.MustCompile(`\[(\d+)\]`)
 
-// networkComplaints are those about the network and what is served in it.
+// networkComplaints returns the complaints about the network and about target.proxies.
 func (p *Profile) networkComplaints() Errors {
 	list := p.proxyComplaints()
 	if p.Network == nil {
@@ -231,7 +231,7 @@ func (p *Profile) networkComplaints() Errors {
 	}
 	list = append(list, broken("target",
 		rule{p.Target.Link != nil, "link", "is for a target on the loopback; in a network use network.links"},
-		rule{p.Target.AllowPortExhaustion, "allow_port_exhaustion", "has no effect in a network, whose ports are its own; remove it"},
+		rule{p.Target.AllowPortExhaustion, "allow_port_exhaustion", "has no effect in a network, which has its own ports; remove it"},
 	)...)
 	own := strictyaml.Under("network", p.Network.Validate())
 	for i := range own {
@@ -246,7 +246,8 @@ func (p *Profile) networkComplaints() Errors {
 	return append(list, p.linkComplaints(path)...)
 }
 
-// proxyComplaints are those about target.proxies, with a network and without.
+// proxyComplaints returns the complaints about target.proxies that do not depend on a
+// network.
 func (p *Profile) proxyComplaints() Errors {
 	var list Errors
 	proxies, served := p.Target.Proxies, p.Target.Lab
@@ -256,7 +257,7 @@ func (p *Profile) proxyComplaints() Errors {
 	some := len(proxies) > 0
 	list = append(list, broken("target",
 		rule{len(proxies) > maxProxies, "proxies", fmt.Sprintf("there are %d; at most %d can stand in a row", len(proxies), maxProxies)},
-		rule{some && served == nil, "proxies", "stand before target.lab only; set it, or remove them"},
+		rule{some && served == nil, "proxies", "need target.lab, because they stand in front of it; set it, or remove them"},
 		rule{some && served != nil && served.TLS, "lab.tls", "the proxies speak plain HTTP to the server; remove it, or target.proxies (target.proxies.0.tls is for the client's side)"},
 	)...)
 	for i, proxy := range proxies {
@@ -266,7 +267,7 @@ func (p *Profile) proxyComplaints() Errors {
 	return list
 }
 
-// withoutNetwork are the complaints about settings that need a network.
+// withoutNetwork returns the complaints about settings that need a network.
 func (p *Profile) withoutNetwork() Errors {
 	const text = "has no effect without network; remove it"
 	list := broken("target",
@@ -278,7 +279,7 @@ func (p *Profile) withoutNetwork() Errors {
 	return list
 }
 
-// linkComplaints are those about links that no request passes, and about their
+// linkComplaints returns the complaints about links that no request passes, and about
 // rules that would match nothing.
 func (p *Profile) linkComplaints(path Path) Errors {
 	var list Errors
@@ -300,7 +301,7 @@ func (p *Profile) linkComplaints(path Path) Errors {
 	return list
 }
 
-// wayText is the way of the requests in words.
+// wayText writes the path of requests for a complaint.
 func wayText(legs []leg) string {
 	var list []string
 	for _, g := range legs {

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/profiles/network"
 )
 
-// unmatched says why no packet on the leg, in the network c, can match r; ""
-// when one can.
+// unmatched says why r can match no packet on the leg in the network c; "" if it can
+// match one.
 func (g leg) unmatched(c *network.Config, r network.Rule, port uint16) string {
 	if r.After != "" || r.Until != "" {
 		return "after and until wait for events, and in a profile's run there are none"
@@ -28,8 +28,8 @@ func (g leg) unmatched(c *network.Config, r network.Rule, port uint16) string {
 	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
 }
 
-// isOneOf reports whether a rule's src or dst, a name or an address, may be that
-// of a packet whose host or balancer is one of names.
+// isOneOf reports whether want, a rule's src or dst (a name or an address), can be the
+// address of one of names.
 func isOneOf(c *network.Config, want string, names ...string) bool {
 	addr, err := netip.ParseAddr(want)
 	if want == "" || slices.Contains(names, want) {
@@ -38,8 +38,8 @@ func isOneOf(c *network.Config, want string, names ...string) bool {
 	return err == nil && slices.ContainsFunc(names, func(n string) bool { return slices.Contains(c.Addrs(n), addr) })
 }
 
-// isClientPort reports whether a connection over the leg may come from the port;
-// 0 is any.
+// isClientPort reports whether a connection over the leg may come from the port; 0
+// stands for any port.
 func (g leg) isClientPort(c *network.Config, port uint16) bool {
 	return port == 0 || slices.ContainsFunc(g.clients, func(n string) bool {
 		ports, known := c.Ports(n)
@@ -47,9 +47,9 @@ func (g leg) isClientPort(c *network.Config, port uint16) bool {
 	})
 }
 
-// neverSent says why TCP sends no packet of r's flags; "" if it does.
+// neverSent says why TCP never sends a packet with r's flags; "" if it does.
 func neverSent(r network.Rule) string {
-	const alone = "stands alone or with . (ACK), and without data"
+	const alone = "comes alone or with . (ACK), and without data"
 	has := func(f network.Flags) bool { return r.Flags&f != 0 }
 	switch {
 	case has(network.SYN) && (has(network.FIN|network.RST|network.PSH|network.URG) || r.Data):
@@ -62,9 +62,9 @@ func neverSent(r network.Rule) string {
 	return ""
 }
 
-// sentByOpener reports whether the end that opens a connection may send packets
-// of r's flags, and sentByOther whether the other may: the first S is the
-// opener's, and the one in answer has the ACK.
+// sentByOpener reports whether the side that opens a connection may send packets with
+// r's flags, and sentByOther whether the other side may. The first SYN has no ACK and
+// comes from the opener; the SYN that responds to it has one.
 func sentByOpener(r network.Rule) bool {
 	return r.Flags&(network.SYN|network.ACK) != network.SYN|network.ACK
 }

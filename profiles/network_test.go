@@ -111,13 +111,13 @@ func TestSignatureThatNobodyCounts(t *testing.T) {
 func TestNetworkIsRefused(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"unknown host":        {"target.on=srever", `--set target.on=srever: there is no host "srever"; there are server, other, proxy`},
-		"the client":          {"target.on=client", `--set target.on=client: the client cannot be it; name another host`},
+		"the client":          {"target.on=client", `--set target.on=client: it cannot be the client; name another host`},
 		"twice":               {"target.on=[server, server]", `--set target.on=[server, server]: "server" twice; remove one`},
 		"unknown at":          {"target.at=lb", `--set target.at=lb: there is no host or balancer "lb"; there are server, other, proxy`},
-		"elsewhere":           {"target.at=other", `--set target.at=other: "other" does not lead to server, where the requests are to go; see target.on and target.proxies`},
-		"no lab":              {"", "p.yaml:3:1: network: nothing is served in it; set target.lab (what is outside cannot be reached from within)"},
+		"elsewhere":           {"target.at=other", `--set target.at=other: "other" does not lead to server, which the requests must reach; see target.on and target.proxies`},
+		"no lab":              {"", "p.yaml:3:1: network: it has no server; set target.lab (a private network cannot reach a server outside)"},
 		"link in a network":   {"target.link={delay: 1ms}", "is for a target on the loopback; in a network use network.links"},
-		"a proxy's host":      {"target.proxies=[{on: server}]", `--set target.proxies=[{on: server}]: target.proxies.0.on: "server" is taken; a proxy needs a host of its own`},
+		"a proxy's host":      {"target.proxies=[{on: server}]", `--set target.proxies=[{on: server}]: target.proxies.0.on: "server" is in use; a proxy needs its own host`},
 		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
 		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP to the server"},
 		"TLS between proxies": {"target={lab: {}, proxies: [{tls: true}, {tls: true, on: other}]}", "target.proxies.1.tls: the proxy before it speaks plain HTTP to it"},
@@ -131,7 +131,7 @@ func TestNetworkIsRefused(t *testing.T) {
 		"outside the range":   {"network.links.0.rules=[{from: server, dst_port: 61000, do: rst}]", "would match nothing"},
 		"an address":          {"network.links.0.rules=[{src: 10.9.9.9, do: rst}]", "would match nothing"},
 		"another's address":   {"network.links.0.rules=[{src: 10.77.0.3, do: rst}]", "would match nothing"},
-		"S and F":             {"network.links.0.rules=[{flags: SF, do: rst}]", "would match nothing: the flag S stands alone or with . (ACK), and without data"},
+		"S and F":             {"network.links.0.rules=[{flags: SF, do: rst}]", "would match nothing: the flag S comes alone or with . (ACK), and without data"},
 		"S with data":         {"network.links.0.rules=[{flags: S, data: true, do: rst}]", "would match nothing: the flag S"},
 		"R with P":            {"network.links.0.rules=[{flags: RP, do: rst}]", "would match nothing: the flag R"},
 		"data without ACK":    {"network.links.0.rules=[{not_flags: ., data: true, do: rst}]", "would match nothing: only packets with the flag S or R"},
@@ -179,7 +179,7 @@ func TestRulesThatMatch(t *testing.T) {
 	}
 }
 
-// Times of what the profile never does cannot be measured.
+// A phase that the profile never has cannot be measured.
 func TestSignatureOfWhatNeverIsMeasured(t *testing.T) {
 	const lab, url = "load: {rate: 10/s}\ntarget: {lab: {}}\n", "load: {rate: 10/s}\ntarget: {url: 'http://127.0.0.1:1/'}\n"
 	for _, c := range []struct {
@@ -194,7 +194,7 @@ func TestSignatureOfWhatNeverIsMeasured(t *testing.T) {
 		{lab, "tls.count: 0", nil, ""},
 		{lab, "buffer.max: '< 1s'", nil, "nothing waits in a buffer without load.buffer"},
 		{lab, "buffer.max: '< 1s'", []string{"load.buffer=3"}, ""},
-		{lab, "ports.met: 1", nil, "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"},
+		{lab, "ports.met: 1", nil, "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"},
 		{lab, "ports.predicted: '> 1s'", []string{"pool.max_idle=0"}, ""},
 		{lab, "ports.met: 1", []string{"pool.max_requests=2"}, ""},
 		{lab, "ports.recovered: 0", nil, ""},

@@ -8,25 +8,25 @@ import (
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
-// Preset is the pool of a real client, made in one of its ways, as a policy:
-// what a file of the library holds, and what --pool takes.
+// Preset is the pool of a real client, in one of the ways to configure it, as a
+// policy. It is the content of a file in the library, and what --pool takes.
 type Preset struct {
 	Name string   `yaml:"name"`
-	Also []string `yaml:"also,omitempty"` // other names it goes by
+	Also []string `yaml:"also,omitempty"` // other names of the same preset
 	What string   `yaml:"what"`
-	// Client is the family whose words its log would use: reactor-netty, go,
-	// apache-hc4, ...; empty for kabench's own default.
+	// Client is the family of clients whose log texts apply: reactor-netty, go,
+	// apache-hc4, ... It is empty for kabench's own default.
 	Client   string `yaml:"client,omitempty"`
-	Versions string `yaml:"versions"` // it holds for
-	// References says where the value of each parameter is from: the file in
-	// the client's repository, its setting or its documentation.
+	Versions string `yaml:"versions"` // the client's versions that behave so
+	// References says where the value of each parameter comes from: a file in the
+	// client's repository, a setting or its documentation.
 	References map[string]string `yaml:"references,omitempty"`
-	// Cannot is what the client does and a policy cannot express.
+	// Cannot lists what the client does and a policy cannot express.
 	Cannot []string    `yaml:"cannot,omitempty"`
 	Pool   pool.Policy `yaml:"pool"`
-	// Base is the preset that Pool began with, in a file; see Profile.Preset.
+	// Base is the preset that Pool began with; see Profile.Preset.
 	Base string
-	// Warnings are what was understood although it is written in an old spelling.
+	// Warnings lists the fields that are written in an old spelling.
 	Warnings []string
 }
 
@@ -34,29 +34,28 @@ func (p Preset) names() []string { return append([]string{p.Name}, p.Also...) }
 
 var pools presets[Preset]
 
-func init() { pools = presetsIn("pool", "pools", parsePreset) } // whose pools may name one another
+func init() { pools = presetsIn("pool", "pools", parsePreset) } // in init, because pools may name one another
 
-// Pools lists the presets, by name. They are the caller's to read, not to
-// change.
+// Pools lists the presets by name. The caller must not change them.
 func Pools() []Preset { return slices.Clone(pools.all()) }
 
-// FindPool is the preset of that name.
+// FindPool returns the preset of that name.
 func FindPool(name string) (Preset, bool) { return pools.find(name) }
 
-// Text is the preset's YAML, comments and all; empty for one that is not of the
+// Text returns the preset's YAML with its comments; "" if the preset is not in the
 // library.
 func (p Preset) Text() string { return fileText(pools.folder, p.Name) }
 
-// LoadPool is a pool preset, or the pool in a YAML file: its parameters alone,
-// or a document with them under `pool:`, which a profile is too. What they
-// leave out is pool.Default's.
+// LoadPool returns the pool of a preset or of a YAML file. The file may hold the
+// pool's parameters alone, or a document with them under `pool:`, such as a profile.
+// Parameters that it leaves out are pool.Default's.
 func LoadPool(nameOrFile string) (pool.Policy, error) {
 	p, err := readPool(nameOrFile)
 	return p.Pool, err
 }
 
-// readPool is LoadPool with the preset's name: that of the preset, or of the one
-// that the file's pool began with.
+// readPool returns the preset of that name, or the pool in that file with the name of
+// the preset that it began with.
 func readPool(nameOrFile string) (Preset, error) {
 	p, err := pools.read(nameOrFile)
 	if _, found := FindPool(nameOrFile); found {
@@ -87,15 +86,15 @@ func parsePreset(source string, data []byte) (Preset, error) {
 	return p, WithoutSecrets(d.Errs.Err(), string(data))
 }
 
-// Override is a field of a pool that differs from the preset it began with.
+// Override is a field of a pool that differs from the preset that the pool began with.
 type Override struct {
 	Path   string // as in --set
 	Preset string // the preset's value, as YAML
-	Run    string // the pool's
+	Run    string // the pool's value, as YAML
 }
 
-// Overrides are the fields in which p's pool differs from its preset's, in their
-// order; none without a preset.
+// Overrides lists the fields in which p's pool differs from its preset, in the order
+// of the fields. There are none without a preset.
 func Overrides(p *Profile) []Override {
 	preset, found := FindPool(p.Preset)
 	if !found {

@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// presets is a folder of the library in which each file holds a T.
+// presets is a folder of the library whose files each hold a T.
 type presets[T named] struct {
 	kind, folder string
 	parse        func(source string, data []byte) (T, error)
 	all          func() []T // by name
 }
 
-// named is what has a name, which comes first, and maybe others it goes by.
+// named has a name, which comes first, and perhaps further names.
 type named interface{ names() []string }
 
 func presetsIn[T named](kind, folder string, parse func(string, []byte) (T, error)) presets[T] {
 	return presets[T]{kind, folder, parse, sync.OnceValue(func() []T {
 		var all []T
 		for _, e := range shelf(folder) {
-			p, _ := parse(e.Name, []byte(e.Text)) // a test holds that it loads
+			p, _ := parse(e.Name, []byte(e.Text)) // a test checks that it loads
 			all = append(all, p)
 		}
 		return all
@@ -37,7 +37,7 @@ func (s presets[T]) find(name string) (found T, ok bool) {
 	return found, false
 }
 
-// known are the names of all.
+// known lists the first names of all presets.
 func (s presets[T]) known() (names []string) {
 	for _, p := range s.all() {
 		names = append(names, p.names()[0])
@@ -45,7 +45,7 @@ func (s presets[T]) known() (names []string) {
 	return names
 }
 
-// read is the preset of that name, or what is in the file.
+// read returns the preset of that name, or the one in that file.
 func (s presets[T]) read(nameOrFile string) (T, error) {
 	p, found := s.find(nameOrFile)
 	if found {

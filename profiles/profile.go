@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"net/http"
+	"net/url"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -9,57 +10,57 @@ import (
 	"github.com/kabench/kabench/profiles/network"
 )
 
-// Profile is a question and the load, pool, target and expectations that ask
-// it. The yaml names are the paths of --set.
+// Profile is a question, with the load, pool, target and expectations that ask it. The
+// yaml names are the paths of --set.
 type Profile struct {
 	Name     string `yaml:"name"`
 	Question string `yaml:"question"`
-	// Source says where an incident comes from, and Scale by how much its
-	// timers were shortened.
+	// Source says where an incident comes from, and Scale by how much its timers are
+	// shortened.
 	Source string `yaml:"source,omitempty"`
 	Scale  string `yaml:"scale,omitempty"`
-	// Client is who performs the exchanges: policy (the pool below) or stock
-	// (net/http's Transport as shipped).
+	// Client performs the exchanges: policy (the pool below) or stock (net/http's
+	// Transport as shipped).
 	Client string         `yaml:"client"`
 	Load   generator.Load `yaml:"load"`
 	Pool   pool.Policy    `yaml:"pool"`
-	// Preset is the preset that Pool began with, if it did, whatever was changed
-	// since (Overrides): reports use its client's words. Written, it is a key of pool.
+	// Preset is the preset that Pool began with, even if fields were changed since
+	// (Overrides). Reports use the log texts of its client. It is written as a key of
+	// pool.
 	Preset string `yaml:"preset,omitempty"`
 	Target Target `yaml:"target"`
-	// Network is a private network to run in: the client, and the hosts that
-	// target.lab and target.proxies are served on. See Path.
+	// Network is a private network to run in, with the client and the hosts that serve
+	// target.lab and target.proxies. See Path.
 	Network *network.Config `yaml:"network,omitempty"`
-	// Server and Via are what is known of a target that is not target.lab, and
-	// of a load balancer on the way to it. Only Check looks at them.
+	// Server and Via describe a target that kabench does not serve, and a load balancer
+	// in front of it. Only package lint uses them.
 	Server ServerFacts `yaml:"server,omitempty"`
 	Via    ServerFacts `yaml:"via,omitempty"`
-	// Expect maps a path in the results to a condition; see
-	// results.ParseCondition. In an incident it is the signature.
+	// Expect maps a path in the results to a condition; see results.ParseCondition. In an
+	// incident it is the signature: what the run must show.
 	Expect map[string]string `yaml:"expect,omitempty"`
-	// AbortWhen maps a path to a condition under which the run is stopped; see
-	// results.ParseAbort.
+	// AbortWhen maps a path to a condition that stops the run; see results.ParseAbort.
 	AbortWhen map[string]string `yaml:"abort_when,omitempty"`
-	// Remedies, in an incident, are changes that clear it.
+	// Remedies are changes that clear an incident.
 	Remedies []Remedy `yaml:"remedies,omitempty"`
-	// Says, in an incident, is the verdict in words; its figures are measured.
+	// Says is an incident's verdict in words; its figures are filled in from the run.
 	Says Says `yaml:"says,omitempty"`
-	// Warnings are what Load and Set understood although it is written in an old
-	// spelling, each with its place. They are not written.
+	// Warnings lists fields that Load and Set read in an old spelling, each with its
+	// place. They are not written.
 	Warnings []string
-	// Assumed are the paths of fields that nobody gave and that Check must not
-	// take for facts of the user's: see LoadToCheck. It is not written. Empty: all is
-	// as it is said.
+	// Assumed are the paths of fields that nobody gave, so that lint must not use them as
+	// facts about the user's client; see LoadToCheck. It is not written.
 	Assumed map[string]bool
 }
 
-// The clients a profile can name.
+// The clients that a profile can name.
 const (
 	ClientPolicy = "policy"
 	ClientStock  = "stock"
 )
 
-// Default is what a profile is read onto: what it leaves out stays as here.
+// Default is the profile that Load begins with. Fields that a profile leaves out keep
+// these values.
 func Default() Profile {
 	return Profile{
 		Client: ClientPolicy,
@@ -69,7 +70,8 @@ func Default() Profile {
 	}
 }
 
-// Remedy is a change to an incident's profile and what its run must show.
+// Remedy is a change to an incident's profile, and what the changed profile's run must
+// show.
 type Remedy struct {
 	Name   string            `yaml:"name"`
 	Set    Changes           `yaml:"set"`
@@ -77,8 +79,8 @@ type Remedy struct {
 	Cost   string            `yaml:"cost,omitempty"` // in words; the figures are measured
 }
 
-// Changes maps a path to the value that --set would be given for it. A null in
-// YAML is the text "null": the change it makes is to reset the field.
+// Changes maps a path to a value, as --set takes them. A null in YAML is the text
+// "null", which resets the field when the change is applied.
 type Changes map[string]string
 
 // Says completes the sentences of an incident's verdict.
@@ -87,8 +89,19 @@ type Says struct {
 	Set      string `yaml:"set,omitempty"`      // "Set ...: none of 1027 requests failed"
 }
 
-// Clone is a copy of p that shares nothing with it that can be changed.
+// Clone returns a copy of p that shares nothing changeable with it.
 func (p *Profile) Clone() *Profile {
 	c := strictyaml.Clone(*p)
 	return &c
+}
+
+// NameByTarget gives a profile without a name the name of the host it sends to.
+func (p *Profile) NameByTarget() {
+	if p.Name != "" {
+		return
+	}
+	p.Name = "run"
+	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
+		p.Name = u.Hostname()
+	}
 }

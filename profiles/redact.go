@@ -8,11 +8,11 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Redact is a copy of p for the results: the values of headers that carry
-// secrets, and in URLs the user, the fragment and parameters that look like
-// secrets are blanked, in what remedies set too. Where one of these values
-// stands elsewhere in what is sent, it is blanked there as well; the rest of
-// bodies is kept.
+// Redact returns a copy of p without secrets, for the results. It blanks the values of
+// headers that carry secrets, and in URLs the user, the fragment and parameters that
+// look like secrets; also in the changes of remedies. If one of these values also
+// stands in the question or in a body, it is blanked there; the rest of a body is
+// kept.
 func Redact(p Profile) Profile {
 	c := *p.Clone()
 	known := Secrets(&p, nil)
@@ -31,8 +31,8 @@ func Redact(p Profile) Profile {
 	return c
 }
 
-// blankPath is a URL without secrets behind its host, which a user may be called
-// after.
+// blankPath blanks secrets in a URL behind its host. A user may have the same name as
+// the host.
 func blankPath(text string, known *results.Secrets) string {
 	at := strings.Index(text, "//") + len("//")
 	if i := strings.IndexAny(text[min(at, len(text)):], "/?"); at >= len("//") && i >= 0 {
@@ -41,7 +41,7 @@ func blankPath(text string, known *results.Secrets) string {
 	return text
 }
 
-// redactSetting is the value that may be shown for what was set at path.
+// redactSetting returns the value that may be shown for a value that was set at path.
 func redactSetting(path, value string) string {
 	header, isHeader := strings.CutPrefix(path, "target.headers.")
 	section, _, _ := strings.Cut(path, ".")
@@ -49,14 +49,14 @@ func redactSetting(path, value string) string {
 	case isHeader && secrets.Named(header):
 		return secrets.Blanked
 	case path == "target", path == "target.headers", section == "remedies":
-		return secrets.Blanked // headers may be in it
+		return secrets.Blanked // it may contain headers
 	case path == "target.url":
 		return secrets.RedactURL(value)
 	}
 	return value
 }
 
-// RedactChange is a change as it may be shown: secrets are blanked.
+// RedactChange returns a change as it may be shown: secrets are blanked.
 func RedactChange(change map[string]string) map[string]string {
 	shown := make(map[string]string, len(change))
 	for path, value := range change {
@@ -65,8 +65,7 @@ func RedactChange(change map[string]string) map[string]string {
 	return shown
 }
 
-// Secrets are the credentials that p names and that requests send, which may be
-// nil: what Redact blanks.
+// Secrets returns the credentials in p and in requests, which may be nil.
 func Secrets(p *Profile, requests []targets.Request) *results.Secrets {
 	return results.NewSecrets(secretValues(p, requests)...)
 }
@@ -99,8 +98,8 @@ func secretValues(p *Profile, requests []targets.Request) []string {
 	return values
 }
 
-// WithoutSecrets is err without the secrets in the texts that it may quote: the
-// arguments, or a file, in any format and however broken.
+// WithoutSecrets returns err without the secrets that it may quote from texts:
+// arguments or files, in any format and however broken.
 func WithoutSecrets(err error, texts ...string) error {
 	if err == nil {
 		return nil

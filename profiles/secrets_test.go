@@ -52,8 +52,8 @@ remedies:
 	loadsBack(t, &red)
 }
 
-// A user who is called as the host, or as a word of an error, hides neither the
-// host nor the fields of a profile.
+// A user with the same name as the host, or as a field in an error, hides neither
+// the host nor the fields of a profile.
 func TestRedactKeepsTheHost(t *testing.T) {
 	p := Default()
 	p.Target.URL = "http://orders:orders@orders.example:8080/orders"

@@ -7,21 +7,21 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// ServerPreset is a real server, or the side of a proxy or load balancer that
-// clients see, as a script of the lab: what a file of the library holds, and
-// what `kabench lab --as` takes.
+// ServerPreset is a real server, or the client's side of a proxy or load balancer, as
+// a script of the lab. It is the content of a file in the library, and what `kabench
+// lab --as` takes.
 type ServerPreset struct {
 	Name     string   `yaml:"name"`
-	Also     []string `yaml:"also,omitempty"` // other names it goes by
+	Also     []string `yaml:"also,omitempty"` // other names of the same preset
 	What     string   `yaml:"what"`
-	Versions string   `yaml:"versions"` // it holds for
-	// References says where each value is from, by its path: lab.idle_timeout.
+	Versions string   `yaml:"versions"` // the server's versions that behave so
+	// References says where each value comes from, by its path: lab.idle_timeout.
 	References map[string]string `yaml:"references,omitempty"`
-	// Cannot is what the server does and the lab cannot.
+	// Cannot lists what the server does and the lab cannot.
 	Cannot []string      `yaml:"cannot,omitempty"`
 	Lab    script.Server `yaml:"lab"`
-	// Facts is what is known of it beyond the script: what its limits are, and
-	// that it forgets connections silently.
+	// Facts describes the server beyond the script: its limits, and whether it forgets
+	// connections silently.
 	Facts ServerFacts `yaml:"facts,omitempty"`
 }
 
@@ -29,24 +29,23 @@ func (p ServerPreset) names() []string { return append([]string{p.Name}, p.Also.
 
 var servers presets[ServerPreset]
 
-func init() { servers = presetsIn("server", "servers", parseServer) } // whose labs may name one another
+func init() { servers = presetsIn("server", "servers", parseServer) } // in init, because labs may name one another
 
-// Servers lists the server presets, by name. They are the caller's to read,
-// not to change.
+// Servers lists the server presets by name. The caller must not change them.
 func Servers() []ServerPreset { return slices.Clone(servers.all()) }
 
-// FindServer is the server preset of that name.
+// FindServer returns the server preset of that name.
 func FindServer(name string) (ServerPreset, bool) { return servers.find(name) }
 
-// Text is the preset's YAML, comments and all; empty for one that is not of the
+// Text returns the preset's YAML with its comments; "" if the preset is not in the
 // library.
 func (p ServerPreset) Text() string { return fileText(servers.folder, p.Name) }
 
-// ReadServer is a server preset, or the one in a YAML file: the lab's settings
+// ReadServer returns a server preset, or the server in a YAML file: the lab's settings
 // alone, a document with them under `lab:`, or a profile with target.lab.
 func ReadServer(nameOrFile string) (ServerPreset, error) { return servers.read(nameOrFile) }
 
-// LoadServer is the script of ReadServer's server.
+// LoadServer returns the script of a server preset or file.
 func LoadServer(nameOrFile string) (script.Server, error) {
 	p, err := ReadServer(nameOrFile)
 	return p.Lab, err

@@ -9,12 +9,15 @@ import (
 )
 
 // Set changes the field of p at a dotted path: `load.rate`, `target.headers.X-A`,
-// `remedies.0.cost`. The value is YAML, in which null resets a field to what it
-// is in Default and takes a header or an expectation out, but for a field of text,
-// which takes it as it is unless it is quoted. A pool, a lab, server and via may be
-// named: `pool` set to a preset or a file is what --pool does, and `target.lab` set
-// to one serves as that server does. On an error,
-// which begins with `--set path=value`, p is as before. Set does not validate.
+// `remedies.0.cost`.
+//
+// The value is parsed as YAML. null resets the field to its default, or deletes a map
+// entry. A string field takes the text literally unless it is quoted. `pool` and
+// `target.lab` also accept a preset's name or a file; `server` and `via` accept the
+// name of a server preset.
+//
+// On an error, which begins with `--set path=value`, p is unchanged. Set does not
+// validate.
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
 	d.set(p, path, value)
@@ -26,13 +29,13 @@ func Set(p *Profile, path, value string) error {
 func (d *decoder) setArgument(p *Profile, argument string) {
 	path, value, found := strings.Cut(argument, "=")
 	if !found || path == "" {
-		d.Errs = append(d.Errs, Complaint{Source: strictyaml.SetFlag + argument, Text: "say which field and what: --set path=value"})
+		d.Errs = append(d.Errs, Complaint{Source: strictyaml.SetFlag + argument, Text: "write a field and its value: --set path=value"})
 		return
 	}
 	d.set(p, path, value)
 }
 
-// set changes p, or complains and leaves it as it was.
+// set changes p. If there is a complaint, p is unchanged.
 func (d *decoder) set(p *Profile, path, value string) {
 	d.Source, d.Lined = strictyaml.SetFlag+path+"="+strictyaml.Shorten(value), false
 	if !utf8.ValidString(value) || !utf8.ValidString(path) {
@@ -62,7 +65,7 @@ func (d *decoder) set(p *Profile, path, value string) {
 		return
 	}
 	changed, before := p.Clone(), len(d.Errs)
-	delete(d.Places, "preset") // what was said before was looked at
+	delete(d.Places, "preset") // label looked at what was set before
 	d.preset, d.based = "", false
 	d.Decoder.Set(reflect.ValueOf(changed).Elem(), path, value)
 	if path == "pool" && strictyaml.IsNullText(value) {
@@ -74,8 +77,8 @@ func (d *decoder) set(p *Profile, path, value string) {
 	}
 }
 
-// isName reports whether the value of a pool or a lab is a preset's or a file's
-// name and not the pool or lab itself.
+// isName reports whether the value of a pool or a lab is a name or a file, and not the
+// pool or lab itself.
 func isName(value string) bool {
 	return value != "" && !strictyaml.IsNullText(value) && !strings.ContainsAny(value, "{\n") && !strings.Contains(value+" ", ": ")
 }

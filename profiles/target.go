@@ -14,58 +14,58 @@ import (
 	"github.com/kabench/kabench/profiles/targets"
 )
 
-// Target is where the requests go and what they are: one of URL, File and Lab.
+// Target is what requests are sent, and where: to one of URL, File and Lab.
 type Target struct {
 	URL     string            `yaml:"url,omitempty"`
 	Method  string            `yaml:"method"`
 	Headers map[string]string `yaml:"headers,omitempty"`
 	Body    string            `yaml:"body,omitempty"`
-	// BodySize, in place of Body, is the length of a body whose bytes do not
-	// matter.
+	// BodySize, instead of Body, is the length of a body whose content does not matter.
 	BodySize int `yaml:"body_size,omitempty"`
-	// Pipeline makes each exchange so many requests in a row on one connection,
-	// sent without waiting for an answer, and over with the last one; 0 and 1: one.
+	// Pipeline is how many requests each exchange sends on one connection without waiting
+	// for a response; the exchange ends with the last response. 0 and 1: one.
 	Pipeline int `yaml:"pipeline,omitempty"`
 	// SplitWrites sends the head and the body of a request in two writes.
 	SplitWrites bool `yaml:"split_writes,omitempty"`
-	// RequestID sends X-Request-Id with each exchange: its number, the same in
-	// each of its attempts.
+	// RequestID sends X-Request-Id with each exchange: the exchange's number, which is
+	// the same in all of its attempts.
 	RequestID bool `yaml:"request_id,omitempty"`
-	// File is a vegeta target file, Format its format: http (also when empty) or
-	// json. Each of its targets has its own method, headers and body.
+	// File is a vegeta target file and Format its format: http (also if empty) or json.
+	// Each target in it has its own method, headers and body.
 	File   string `yaml:"file,omitempty"`
 	Format string `yaml:"format,omitempty"`
 	TLS    TLS    `yaml:"tls,omitempty"`
 	TCP    TCP    `yaml:"tcp,omitempty"`
-	// SourceAddresses are addresses of this machine that connections come from,
-	// in turn, each with its own ports; none: the kernel chooses one.
+	// SourceAddresses are addresses of this machine. Connections come from them in turn,
+	// and each has its own ports. If empty, the kernel chooses.
 	SourceAddresses []string `yaml:"source_addresses,omitempty"`
-	// Lab makes kabench serve the target itself, in place of URL and File.
+	// Lab makes kabench serve the target itself, instead of URL and File.
 	Lab *script.Server `yaml:"lab,omitempty"`
-	// On are the hosts of the network that serve Lab, alike; empty: the host
-	// "server", or without one the backends of the balancer that At is.
+	// On are the hosts of the network that serve Lab, all alike. If empty: the host
+	// "server", or without one the backends of the balancer At.
 	On Names `yaml:"on,omitempty"`
-	// At is the host or balancer that the client connects to; "": the first
+	// At is the host or balancer that the client connects to. If empty: the first
 	// balancer, else the first proxy's host, else the first of On.
 	At string `yaml:"at,omitempty"`
-	// Proxies stand before Lab, the client's side first: none, one or two.
+	// Proxies stand between the client and Lab, the client's side first: none, one or
+	// two.
 	Proxies []Proxy `yaml:"proxies,omitempty"`
-	// AllowPortExhaustion lets a run outside of a private network take more than
-	// half of this machine's ephemeral ports towards the target.
+	// AllowPortExhaustion lets a run outside a private network use more than half of this
+	// machine's ephemeral ports to the target.
 	AllowPortExhaustion bool `yaml:"allow_port_exhaustion,omitempty"`
-	// Link puts a forwarding link with delay between kabench and the target.
+	// Link is a forwarding link with delay between kabench and the target.
 	Link *script.Link `yaml:"link,omitempty"`
 }
 
-// Proxy is one of the proxies before the lab's server.
+// Proxy is one of the proxies in front of the lab's server.
 type Proxy struct {
-	// On is the host of the network that it runs on; "": the host "proxy". Without
-	// a network it runs on the loopback, and On has no effect.
+	// On is the host of the network that the proxy runs on; "" is the host "proxy".
+	// Without a network it runs on the loopback, and On has no effect.
 	On           string `yaml:"on,omitempty"`
 	script.Proxy `yaml:",inline"`
 }
 
-// Names is a list of names; a single one may be given without brackets.
+// Names is a list of names. In YAML, a single name needs no brackets.
 type Names []string
 
 // UnmarshalYAML reads a name or a list of them.
@@ -84,25 +84,25 @@ func (n *Names) UnmarshalYAML(decode func(any) error) error {
 // MarshalYAML writes a list.
 func (n Names) MarshalYAML() (any, error) { return []string(n), nil }
 
-// TLS is how the server's certificate is checked. By default it is verified
-// against the system's roots.
+// TLS is how the client checks the server's certificate. By default it uses the
+// system's roots.
 type TLS struct {
 	Insecure   bool   `yaml:"insecure,omitempty"`
 	CAFile     string `yaml:"ca_file,omitempty"`
 	ServerName string `yaml:"server_name,omitempty"`
 }
 
-// TCP is socket options of the connections to the target.
+// TCP is the socket options of connections to the target.
 type TCP struct {
-	// Nagle turns TCP_NODELAY off; it is on by default.
+	// Nagle turns TCP_NODELAY off, which is on by default.
 	Nagle bool `yaml:"nagle,omitempty"`
 	// KeepAlive is the period of TCP keep-alive probes; 0: off.
 	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
 }
 
-// Requests is what p's target says to send, at least one: the target itself, or
-// those in its file, in order. When p's target is a lab, set Target.URL to where
-// the lab listens first. Errors name the file and the target in it.
+// Requests returns the requests that p's target describes, at least one: the target
+// itself, or those in its file, in order. If p's target is a lab, first set Target.URL
+// to the lab's address. Errors name the file and the target in it.
 func Requests(p *Profile) ([]targets.Request, error) {
 	t := p.Target
 	if t.File == "" {
@@ -113,8 +113,8 @@ func Requests(p *Profile) ([]targets.Request, error) {
 	return t.Requests()
 }
 
-// Requests is what t says to send: itself, with an empty URL if it has none, or the
-// targets in its file. See the function Requests.
+// Requests returns the target itself, with an empty URL if it has none, or the targets
+// in its file. See the function Requests.
 func (t Target) Requests() ([]targets.Request, error) {
 	if t.File != "" {
 		return readTargets(t.File, t.Format)
@@ -147,7 +147,7 @@ func readTargets(path, format string) ([]targets.Request, error) {
 	return requests, nil
 }
 
-// Sources is SourceAddresses of a valid target.
+// Sources returns SourceAddresses of a valid target.
 func (t Target) Sources() []netip.Addr {
 	var list []netip.Addr
 	for _, text := range t.SourceAddresses {
@@ -158,10 +158,10 @@ func (t Target) Sources() []netip.Addr {
 	return list
 }
 
-// literal is the address that connections to t go to, if t says.
+// literal returns the address that connections to t go to, if t contains one.
 func (t Target) literal() (netip.Addr, bool) {
 	if t.Lab != nil || t.Link != nil {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true // where labs and links listen
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), true // labs and links listen there
 	}
 	u, err := url.Parse(t.URL)
 	if err != nil {
@@ -187,15 +187,4 @@ func (t Target) SourceCount() int {
 		return max(of[0], of[1], 1)
 	}
 	return min(of[0], of[1])
-}
-
-// NameByTarget gives a profile without a name the name of the host it sends to.
-func (p *Profile) NameByTarget() {
-	if p.Name != "" {
-		return
-	}
-	p.Name = "run"
-	if u, err := url.Parse(p.Target.URL); err == nil && u.Hostname() != "" {
-		p.Name = u.Hostname()
-	}
 }

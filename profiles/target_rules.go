@@ -13,16 +13,16 @@ import (
 	"github.com/kabench/kabench/profiles/targets"
 )
 
-// A rule is broken when its condition holds: the field at path is wrong then, and
-// the text says what to do.
+// A rule is broken if when is true: the field at path is wrong then, and text says
+// what to do.
 type rule struct {
 	when bool
 	path string
 	text string
 }
 
-// broken are the complaints about the rules that are broken, with their paths in
-// a section; "" is the profile itself.
+// broken returns the complaints about the rules that are broken. section is the part
+// of the profile that their paths are in; "" is the profile itself.
 func broken(section string, rules ...rule) (list Errors) {
 	for _, r := range rules {
 		if r.when {
@@ -38,7 +38,7 @@ const maxPipeline = 1000
 // maxBody bounds a body that is given by its size.
 const maxBody = 64 << 20
 
-// complaints are those about the section target.
+// complaints returns those about the section target.
 func (t Target) complaints() Errors {
 	list := broken("target", slices.Concat(t.placeRules(), t.headerRules(), t.bodyRules(), t.sendingRules(), t.sourceRules())...)
 	if t.Lab != nil {
@@ -50,7 +50,7 @@ func (t Target) complaints() Errors {
 	return list
 }
 
-// placeRules are about where the requests go: one of url, file and lab.
+// placeRules are about the destination of requests: one of url, file and lab.
 func (t Target) placeRules() []rule {
 	url, file, served := t.URL != "", t.File != "", t.Lab != nil
 	wrong := ""
@@ -83,14 +83,14 @@ func (t Target) headerRules() []rule {
 	return rules
 }
 
-// bodyRules are about what else a request consists of.
+// bodyRules are about the body.
 func (t Target) bodyRules() []rule {
 	file, sized := t.File != "", 0 < t.BodySize && t.BodySize <= maxBody
 	return []rule{
-		{file && len(t.Headers) > 0, "headers", "not used with target.file, whose targets have their own; remove them"},
-		{file && t.Body != "", "body", "not used with target.file, whose targets have their own; remove it"},
+		{file && len(t.Headers) > 0, "headers", "not used with target.file: its targets have their own; remove them"},
+		{file && t.Body != "", "body", "not used with target.file: its targets have their own; remove it"},
 		{t.BodySize < 0 || t.BodySize > maxBody, "body_size", fmt.Sprintf("%d is not between 0 and %d bytes", t.BodySize, maxBody)},
-		{sized && file, "body_size", "not used with target.file, whose targets have their own; remove it"},
+		{sized && file, "body_size", "not used with target.file: its targets have their own; remove it"},
 		{sized && !file && t.Body != "", "body_size", "target.body is a body already; remove one"},
 	}
 }
@@ -103,7 +103,7 @@ func (t Target) sendingRules() []rule {
 	known := t.Format == targets.FormatHTTP || t.Format == targets.FormatJSON
 	return []rule{
 		{t.Pipeline < 0 || t.Pipeline > maxPipeline, "pipeline", fmt.Sprintf("%d is not between 0 and %d requests", t.Pipeline, maxPipeline)},
-		{pipelined && unsafe, "pipeline", "requests with a body, of a file, or that are not idempotent are not sent before the answer to those ahead of them is known; remove it"},
+		{pipelined && unsafe, "pipeline", "a request with a body, from a file, or with a method that is not idempotent must not be sent before the previous response; remove it"},
 		{pipelined && !unsafe && t.RequestID, "pipeline", "not used with request_id, which is one number for each exchange; remove one"},
 		{t.SplitWrites && !body, "split_writes", "has no effect without a body; give body or body_size"},
 		{t.RequestID && t.hasHeader("X-Request-Id"), "request_id", "target.headers has an X-Request-Id already; remove one"},
@@ -114,7 +114,7 @@ func (t Target) sendingRules() []rule {
 	}
 }
 
-// hasHeader reports whether target.headers has a header, however it is spelled.
+// hasHeader reports whether target.headers contains a header, in any spelling.
 func (t Target) hasHeader(name string) bool {
 	for spelled := range t.Headers {
 		if strings.EqualFold(spelled, name) {
@@ -124,8 +124,8 @@ func (t Target) hasHeader(name string) bool {
 	return false
 }
 
-// sourceRules are about source_addresses. Whether the addresses belong to this
-// machine is for the run to find out: a profile may be checked on another one.
+// sourceRules are about source_addresses. The run checks whether the addresses belong
+// to its machine: a profile may be checked on another one.
 func (t Target) sourceRules() []rule {
 	var rules []rule
 	bad := func(i int, format string, args ...any) {
@@ -154,7 +154,7 @@ func (t Target) sourceRules() []rule {
 	return rules
 }
 
-// textOf is an error's text; "" if there is none.
+// textOf returns an error's text, or "".
 func textOf(err error) string {
 	if err == nil {
 		return ""

@@ -14,8 +14,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Validate returns every complaint about p as an Errors; nil when there is
-// none. It changes nothing, and reads no file but a pool that a remedy names.
+// Validate returns every complaint about p as an Errors, or nil. It changes nothing,
+// and reads no file except a pool that a remedy names.
 func (p *Profile) Validate() error { return p.complaints().Err() }
 
 func (p *Profile) complaints() Errors {
@@ -28,7 +28,7 @@ func (p *Profile) complaints() Errors {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "name"), Text: "a remedy needs a name"})
 		}
 		if len(r.Set) == 0 {
-			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; say what to set, as path: value"})
+			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; write what to set, as path: value"})
 		}
 		list = append(list, badExpectations(strictyaml.Join(at, "expect"), r.Expect, results.ValidateRemedy)...)
 		list = append(list, badWords(strictyaml.Join(at, "cost"), r.Cost)...)
@@ -41,10 +41,10 @@ func (p *Profile) complaints() Errors {
 			continue
 		}
 		if len(own) > 0 {
-			continue // the same would be said again
+			continue // the same complaints would be repeated
 		}
 		list = append(list, remedied.neverKnown(strictyaml.Join(at, "expect"), remedied.Expect)...)
-		remedied.Expect = nil // looked at above
+		remedied.Expect = nil // checked above
 		for _, c := range remedied.ownComplaints() {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "with this change, " + c.Error()})
 		}
@@ -52,8 +52,8 @@ func (p *Profile) complaints() Errors {
 	return list
 }
 
-// With is p changed as the remedy says, its expectations in place of p's. It is
-// not validated.
+// With returns p with the remedy's changes, and with its expectations instead of p's.
+// It does not validate the result.
 func (p *Profile) With(r Remedy) (*Profile, error) {
 	changed := p.Clone()
 	var list Errors
@@ -68,11 +68,11 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 	return changed, list.Err()
 }
 
-// ownComplaints are those about p without its remedies.
+// ownComplaints returns the complaints about p without its remedies.
 func (p *Profile) ownComplaints() Errors {
 	list := broken("",
 		rule{p.Client != ClientPolicy && p.Client != ClientStock, "client", fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)},
-		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client writes requests its own way; remove it"},
+		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
 	)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -92,7 +92,8 @@ func (p *Profile) ownComplaints() Errors {
 	return append(list, badExpectations("abort_when", p.AbortWhen, results.ValidateAbort)...)
 }
 
-// neverKnown are the conditions, in that section, on what p's runs cannot know.
+// neverKnown returns complaints about conditions, in that section, on results that p's
+// runs cannot have.
 func (p *Profile) neverKnown(section string, conditions map[string]string) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(conditions)) {
@@ -107,7 +108,7 @@ func (p *Profile) neverKnown(section string, conditions map[string]string) Error
 	return list
 }
 
-// neverCounted says why p's runs do not count what is at path; "" if they do.
+// neverCounted says why p's runs do not count the result at path; "" if they do.
 func (p *Profile) neverCounted(path string) string {
 	section, rest, _ := strings.Cut(path, ".")
 	name, _, dotted := strings.Cut(rest, ".")
@@ -118,13 +119,13 @@ func (p *Profile) neverCounted(path string) string {
 		return "the server keeps no headers without target.lab.record_headers: true"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
-			return "when ports run out is predicted only where each connection serves so many requests: pool.max_idle: 0 or pool.max_requests"
+			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"
 		}
 	}
 	return p.neverMeasured(path)
 }
 
-// neverMeasured says why p's runs have no time of what is at path; "" if they do.
+// neverMeasured says why p's runs do not measure the time at path; "" if they do.
 func (p *Profile) neverMeasured(path string) string {
 	for _, kind := range []string{"fresh.", "reused.", "failed."} {
 		path = strings.TrimPrefix(path, kind)
@@ -154,7 +155,7 @@ func badExpectations(section string, expect map[string]string, validate func(map
 	return list
 }
 
-// badWords complains about the figures named in words of the verdict.
+// badWords complains about unknown figures in a text of the verdict.
 func badWords(path, text string) Errors {
 	if err := results.ValidateFillIn(text); err != nil {
 		return Errors{{Path: path, Text: err.Error()}}

@@ -50,8 +50,8 @@ type Exchange struct {
 	AtLease   *TCPInfo // of some failures: its connection when leased, if reused
 	AtFailure *TCPInfo // of some failures: its connection when it failed
 	Local     string   // our end of the connection that a failure was on, as 10.0.0.1:40000; "": not known. Not recorded
-	SeenPhase Phase    // where it ended as seen on its connection: another than Phase only where the client hides that from its caller. Not recorded
-	SeenCause Cause    // likewise
+	SeenPhase Phase    // where it ended as seen on its connection; differs from Phase only if the client hides that from its caller. Not recorded
+	SeenCause Cause    // why, as seen on its connection
 	Unbounded bool     // it is done, and its response had neither a length nor chunks: that it is whole is not known
 
 	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last

@@ -172,7 +172,7 @@ func (p *Core) Release(now time.Duration, c *Conn, reason Reason, hint time.Dura
 	o := p.origins[c.Origin]
 	c.released = now
 	if reason == Keep {
-		reason = p.heed(c, hint)
+		reason = p.applyHint(c, hint)
 	}
 	if reason == Keep {
 		reason = p.unfitAtRelease(now, o, c)

@@ -9,7 +9,7 @@ import (
 // Order is the order in which idle connections are leased.
 type Order uint8
 
-// The lease orders. FIFO and LIFO go by the time of the last release.
+// The lease orders. FIFO and LIFO use the time of the last release.
 const (
 	LIFO     Order = iota // the one released last: a few hot connections, the rest expire
 	FIFO                  // the one released first: all connections age together
@@ -131,7 +131,7 @@ const (
 )
 
 // Methods are the methods that a resend rule applies to: "all", "idempotent", "safe",
-// "bodyless", methods by name ("GET HEAD"), or all but those ("!POST LOCK").
+// "bodyless", methods by name ("GET HEAD"), or all except those ("!POST LOCK").
 // "safe+key" is safe, and whatever carries an Idempotency-Key or
 // X-Idempotency-Key header.
 type Methods string

@@ -18,9 +18,9 @@ func (p *Core) sweep(now time.Duration) {
 	}
 }
 
-// heed sets how long c may be idle, by the hint in the last response. It returns
+// applyHint sets how long c may be idle, by the hint in the last response. It returns
 // Hinted when that leaves no time at all.
-func (p *Core) heed(c *Conn, hint time.Duration) Reason {
+func (p *Core) applyHint(c *Conn, hint time.Duration) Reason {
 	c.idleTimeout = p.policy.IdleTimeout
 	if p.policy.ServerHint == HintIgnore || hint == NoHint {
 		return Keep

@@ -109,7 +109,7 @@ type ResendRule struct {
 	After After `yaml:"after"`
 	// Methods are the methods it applies to: all, idempotent (GET HEAD OPTIONS
 	// TRACE PUT DELETE), safe (GET HEAD OPTIONS TRACE), bodyless (those
-	// without a body), or a list of methods; "!POST LOCK" is all but those.
+	// without a body), or a list of methods; "!POST LOCK" is all except those.
 	Methods Methods `yaml:"methods"`
 	// Max is how many times; 0: until an attempt on a fresh connection fails.
 	Max int `yaml:"max"`

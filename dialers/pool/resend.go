@@ -85,8 +85,8 @@ func (m Methods) check() error {
 	return nil
 }
 
-// ResendsUnsent reports whether a rule applies to requests of which no byte was
-// written.
+// ResendsUnsent reports whether a rule applies before the first byte of a request
+// was written.
 func (p *Policy) ResendsUnsent() bool {
 	return slices.ContainsFunc(p.Resend, func(r ResendRule) bool { return r.After&AfterUnsent != 0 })
 }

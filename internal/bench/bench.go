@@ -16,35 +16,35 @@ import (
 type sample struct {
 	Scenario string `json:"scenario"`
 	Tool     string `json:"tool"`
-	Repeat   int    `json:"repeat"` // from 1
-	Order    int    `json:"order"`  // its place in the whole run, from 1
+	Repeat   int    `json:"repeat"` // counted from 1
+	Order    int    `json:"order"`  // its place in the whole run, counted from 1
 
-	Command []string `json:"command"`           // of a search: of its last step
-	Offered float64  `json:"offered"`           // per second; 0: as fast as it can
-	Closed  bool     `json:"closed,omitempty"`  // a closed loop: what it sent depends on the answers
-	Seconds int      `json:"seconds"`           // it was asked to send for
-	Ended   string   `json:"ended,omitempty"`   // exit status other than 0, and why it was ended
+	Command []string `json:"command"`           // in a search: that of the last step
+	Offered float64  `json:"offered"`           // per second; 0: as fast as possible
+	Closed  bool     `json:"closed,omitempty"`  // a closed loop: its rate depends on the responses
+	Seconds int      `json:"seconds"`           // how long it was asked to send
+	Ended   string   `json:"ended,omitempty"`   // exit status if not 0, and why bench ended it
 	Nothing string   `json:"nothing,omitempty"` // why there are no figures
 
-	Requests    int64   `json:"requests"`    // that reached the server
+	Requests    int64   `json:"requests"`    // requests that reached the server
 	Achieved    float64 `json:"achieved"`    // per second
-	Lag         *lags   `json:"lag"`         // of a constant rate; else null
+	Lag         *lags   `json:"lag"`         // null unless the rate is constant
 	Settled     *lags   `json:"lag_settled"` // the same, without the first half second
 	CPU         float64 `json:"cpu_us"`      // of the tool per request, µs
-	Errors      *int64  `json:"errors"`      // that the tool reported; null: it did not say
-	Connections int64   `json:"connections"` // that carried a request
-	Accepted    int64   `json:"accepted"`    // connections, those without a request included
+	Errors      *int64  `json:"errors"`      // errors that the tool reported; null: it reported no number
+	Connections int64   `json:"connections"` // connections that carried a request
+	Accepted    int64   `json:"accepted"`    // all connections, also those without a request
 	Peak        int64   `json:"peak"`        // most connections open at once
 	Refused     int64   `json:"refused,omitempty"`
-	RSS         int64   `json:"rss"` // of the tool, peak, bytes; 0: not known
+	RSS         int64   `json:"rss"` // peak memory of the tool in bytes; 0: not known
 
 	ServerCPU float64 `json:"server_cpu_us"` // of the recording server per request, µs; 0: not known
-	Others    float64 `json:"others"`        // CPUs that the rest of the machine used meanwhile; -1: not known
+	Others    float64 `json:"others"`        // CPUs that other programs used meanwhile; -1: not known
 
 	Steps []step `json:"steps,omitempty"` // of a search
 
 	Record  int64 `json:"record_bytes,omitempty"`  // size of kabench's exchange record
-	Results int64 `json:"results_bytes,omitempty"` // and of all it wrote
+	Results int64 `json:"results_bytes,omitempty"` // size of all files that kabench wrote
 }
 
 // step is one step of a search.
@@ -62,21 +62,21 @@ type bench struct {
 	rec       *recorder
 	addr      string            // of the recording server
 	programs  map[string]string // by tool
-	dir       string            // for what tools write; emptied after each
+	dir       string            // where tools write
 	rng       *rand.Rand
-	waitQuiet time.Duration // the most to wait before each measurement for the machine to be quiet
-	loopbacks int           // addresses given out
-	loopback  byte          // the second byte of these
+	waitQuiet time.Duration // longest wait before each measurement until the machine is quiet
+	loopbacks int           // number of addresses given out
+	loopback  byte          // the second byte of these addresses
 	order     int
 	log       io.Writer
 }
 
-// grace is how long a tool may take above the time it was asked to send for.
+// grace is how much longer than asked a tool may take.
 const grace = 20 * time.Second
 
-// measure runs a tool once. An error means that the benchmark cannot go on; what
-// is wrong with the tool is in the sample. quota is the number of requests after
-// which the tool is ended; 0: none.
+// measure runs a tool once. An error means that the benchmark cannot go on; failures of
+// the tool are in the sample. quota is the number of requests after which the tool is
+// ended; 0: none.
 func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample, []int64, error) {
 	if err := b.rec.idle(ctx); err != nil {
 		return sample{}, nil, err
@@ -90,7 +90,7 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	j.dir = dir
 	c, err := t.call(j)
 	if err != nil {
-		return sample{}, nil, err // plan has asked before
+		return sample{}, nil, err // cannot happen: plan has called it already
 	}
 	program := b.programs[t.name]
 	s := sample{
@@ -98,7 +98,7 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	}
 	patience := 5 * time.Second
 	if quota > 0 {
-		patience = 500 * time.Millisecond // an interrupted vegeta first sends all that was due
+		patience = 500 * time.Millisecond // after an interrupt, vegeta first sends all requests that are due
 	}
 	run, err := b.drive(ctx, j, quota, func(ctx context.Context) (usage, error) {
 		return runProcess(ctx, program, c, dir, patience)
@@ -112,7 +112,7 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	}
 	out := run.used.stdout
 	if t.after != nil {
-		// What it wrote is summed up by itself, outside of the measurement.
+		// The tool itself sums up its results, outside of the measurement.
 		sum, err := runProcess(ctx, program, call{args: t.after(j)}, dir, patience)
 		if err != nil {
 			return sample{}, nil, err
@@ -206,7 +206,7 @@ func (s *sample) fill(d driven, j job, quota int64) {
 
 func micros(d time.Duration) float64 { return float64(d) / 1e3 }
 
-// busyNow is the result of busy, or -1 if it is unknown.
+// busyNow returns the result of busy, or -1 if it is not known.
 func busyNow() time.Duration {
 	d, ok := busy()
 	if !ok {
@@ -227,7 +227,7 @@ func (b *bench) endAt(ctx context.Context, quota int64, end func()) {
 		}
 		requests, _, err := b.rec.count()
 		if err != nil {
-			return // the measurement meets it too
+			return // the measurement will fail with it too
 		}
 		if requests >= quota {
 			end()
@@ -236,8 +236,8 @@ func (b *bench) endAt(ctx context.Context, quota int64, end func()) {
 	}
 }
 
-// quiet waits until the machine has used less than a tenth of a CPU for half a
-// second, or the time for that is over.
+// quiet waits until the machine has used less than a tenth of a CPU for half a second,
+// but not longer than waitQuiet.
 func (b *bench) quiet(ctx context.Context) {
 	deadline := time.Now().Add(b.waitQuiet)
 	for time.Now().Before(deadline) {
@@ -257,7 +257,7 @@ func (b *bench) quiet(ctx context.Context) {
 }
 
 // sizes returns the bytes of kabench's exchange record and of its whole results
-// directory; both 0 when there is none.
+// directory; 0 for both if there is no directory.
 func sizes(dir string) (record, all int64, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
@@ -276,15 +276,15 @@ func sizes(dir string) (record, all int64, err error) {
 	return record, all, err
 }
 
-// freshAddress has the server listen on a loopback address that nothing in this
-// run has used: connections that were closed hold their ports for a minute, but
-// only towards the address they went to.
+// freshAddress makes the server listen on a loopback address that this run has not used
+// yet: closed connections keep their ports for a minute, but only towards their old
+// address.
 func (b *bench) freshAddress() (string, error) {
 	b.loopbacks++
 	return b.rec.listen(fmt.Sprintf("127.%d.%d.%d", b.loopback, b.loopbacks/250, b.loopbacks%250+1))
 }
 
-// highest searches for the highest rate that a tool holds.
+// highest searches for the highest rate that a tool sustains.
 func (b *bench) highest(ctx context.Context, t tool, j job, find search) (sample, error) {
 	var total, best sample
 	for {
@@ -298,7 +298,7 @@ func (b *bench) highest(ctx context.Context, t tool, j job, find search) (sample
 			return sample{}, err
 		}
 		achieved, lag, held := sustained(stamps, rate, time.Duration(j.seconds)*time.Second)
-		find.tell(held)
+		find.report(held)
 		total.Steps = append(total.Steps, step{rate, achieved, lag.P99, s.CPU, s.Others, held})
 		total.Command = s.Command
 		if held {

@@ -15,10 +15,10 @@ import (
 
 // installer finds the tools, and installs those that are missing.
 type installer struct {
-	install bool      // may it?
-	cache   string    // directory for Go modules' programs, kept from run to run
-	temp    string    // directory that goes with this run
-	log     io.Writer // says what it does
+	install bool      // it may install tools
+	cache   string    // directory for the programs of Go modules, kept between runs
+	temp    string    // directory that is removed after this run
+	log     io.Writer // where it writes what it does
 }
 
 // get returns the path of a tool's program.
@@ -48,10 +48,10 @@ func (in *installer) get(ctx context.Context, t tool) (string, error) {
 	return exec.LookPath(name)
 }
 
-// module returns the program of a Go module at an exact version, built into the
-// cache when it is not there. A module of its own requires it, which is what 'go
-// install' comes to without asking the module service for other versions: not
-// every service lists them.
+// module returns the program of a Go module at an exact version. If the cache does not
+// have it, module builds it there, in a temporary module that requires it. Unlike 'go
+// install', this does not ask the module service for a list of versions, which not every
+// service has.
 func (in *installer) module(ctx context.Context, module string) (string, error) {
 	path, version, _ := strings.Cut(module, "@")
 	program := filepath.Join(in.cache, strings.NewReplacer("/", "_", "@", "_").Replace(module)) + exeSuffix()
@@ -80,8 +80,8 @@ func (in *installer) module(ctx context.Context, module string) (string, error) 
 	return program, moveFile(built, program)
 }
 
-// moveFile moves a program to a directory that may be on another file system,
-// and there it appears whole or not at all.
+// moveFile moves a program to a directory that may be on another file system. The
+// program appears there completely or not at all.
 func moveFile(from, to string) error {
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -94,7 +94,7 @@ func moveFile(from, to string) error {
 	return os.Rename(part, to)
 }
 
-// kabench builds kabench from the module that the working directory is in.
+// kabench builds kabench from the module of the working directory.
 func (in *installer) kabench(ctx context.Context) (string, error) {
 	path := filepath.Join(in.temp, kabenchName+exeSuffix())
 	if err := in.command(ctx, "", "go", "build", "-o", path, "github.com/kabench/kabench/cmd/kabench"); err != nil {
@@ -110,8 +110,8 @@ func exeSuffix() string {
 	return ""
 }
 
-// command runs a program for at most five minutes; its error holds what it last
-// said.
+// command runs a program for at most five minutes. Its error has the end of the
+// program's output.
 func (in *installer) command(ctx context.Context, dir, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()

@@ -14,15 +14,14 @@ type lags struct {
 	Max float64 `json:"max_us"`
 }
 
-// lateness compares arrivals (nanoseconds, in order) with the ideal schedule of rate
-// requests per second: arrival i is due at origin + i/rate. Only the tool knows its
-// origin, so lateness takes the latest origin at which no arrival is early: the minimum
-// of arrival i − i/rate. A constant delay between tool and server therefore does not
-// count, and a request that is sent early makes all others late: a burst is no better
-// than a pause. A request that is never sent makes the following ones late too, as it
-// should.
+// lateness compares arrivals (nanoseconds, in order) with the ideal schedule of rate per
+// second: arrival i is due at origin + i/rate. Only the tool knows its origin, so
+// lateness uses the latest origin for which no request arrived too early: the minimum of
+// arrival i − i/rate. A constant delay between tool and server therefore does not count.
+// A request that was sent too early makes all others late, so a burst is no better than
+// a pause. A request that was never sent makes the following ones late too, as it should.
 //
-// span is the time from the origin to the last arrival. rate must be above 0; without
+// span is the time from the origin to the last arrival. rate must be above 0. Without
 // arrivals all results are 0.
 func lateness(arrivals []int64, rate float64) (lag lags, span time.Duration) {
 	if len(arrivals) == 0 {
@@ -41,8 +40,8 @@ func lateness(arrivals []int64, rate float64) (lag lags, span time.Duration) {
 	return lags{quantile(late, 0.5), quantile(late, 0.9), quantile(late, 0.99), late[len(late)-1]}, span
 }
 
-// quantile returns the value of sorted data below or at which the share q of it
-// lies (nearest rank).
+// quantile returns the smallest value of sorted data that the share q of the data does
+// not exceed (nearest rank).
 func quantile(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -51,11 +50,11 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
-// spread summarises the repeats of a measurement.
+// spread is the median and range of the repeats of a measurement.
 type spread struct{ median, min, max float64 }
 
-// summarize returns the median of values, of an even number the mean of the
-// middle two, and their range. ok is false without values.
+// summarize returns the median of values and their range. For an even number of values,
+// the median is the mean of the middle two. ok is false without values.
 func summarize(values []float64) (s spread, ok bool) {
 	if len(values) == 0 {
 		return spread{}, false

@@ -108,7 +108,7 @@ func TestSearch(t *testing.T) {
 			if steps++; steps > 18 {
 				t.Fatalf("limit %v: more than 18 steps", limit)
 			}
-			s.tell(rate <= limit)
+			s.report(rate <= limit)
 		}
 		want := min(limit, 320_000)
 		switch {
@@ -127,7 +127,7 @@ func TestSearchForgivesOneFailure(t *testing.T) {
 		if !more {
 			break
 		}
-		s.tell(rate <= 20_000 && i != 1) // the second step meets a busy machine
+		s.report(rate <= 20_000 && i != 1) // the second step meets a busy machine
 	}
 	if s.held < 19_000 {
 		t.Errorf("held %v, want 20,000 or 5 %% less", s.held)

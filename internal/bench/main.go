@@ -24,8 +24,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// serveMain is this program as the recording server. An interrupt from the
-// terminal reaches it too and is not for it: it goes when bench has gone.
+// serveMain runs this program as the recording server. It ignores an interrupt from the
+// terminal, and ends when bench has ended.
 func serveMain() int {
 	signal.Ignore(os.Interrupt)
 	srv, err := newServer()
@@ -52,8 +52,8 @@ type options struct {
 	waitQuiet time.Duration
 }
 
-// parse reads the command line. Its error is flag.ErrHelp or says what is wrong;
-// either has been printed.
+// parse reads the command line. Its error is flag.ErrHelp or says what is wrong. It has
+// printed the help or the error.
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var toolList, scenarioList string
@@ -70,12 +70,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.out, "out", "", "write the Markdown to `FILE` instead of stdout")
 	f.StringVar(&o.json, "json", "", "write all figures to `FILE`")
 	f.StringVar(&o.kabench, "kabench", "", "measure this `BINARY` instead of building kabench")
-	f.StringVar(&toolList, "tools", "", "only these, as kabench,wrk2: "+strings.Join(names(tools, func(t tool) string { return t.name }), " "))
-	f.StringVar(&scenarioList, "scenarios", "", "only these, as steady,fast: "+strings.Join(names(scenarios(false), func(s scenario) string { return s.name }), " "))
-	f.Uint64Var(&o.seed, "seed", 0, "of the tools' order; 0: a new one")
-	f.DurationVar(&o.waitQuiet, "wait-quiet", 0, "wait up to so long before each measurement for the rest of the machine to be quiet")
+	f.StringVar(&toolList, "tools", "", "only these tools, such as kabench,wrk2: "+strings.Join(names(tools, func(t tool) string { return t.name }), " "))
+	f.StringVar(&scenarioList, "scenarios", "", "only these scenarios, such as steady,fast: "+strings.Join(names(scenarios(false), func(s scenario) string { return s.name }), " "))
+	f.Uint64Var(&o.seed, "seed", 0, "seed of the order of the tools; 0: a new one")
+	f.DurationVar(&o.waitQuiet, "wait-quiet", 0, "wait at most this long before each measurement until the rest of the machine is quiet")
 	f.BoolVar(&install, "install", true, "get missing tools: Go modules into the user's cache, and as root Debian packages with apt-get")
-	f.BoolVar(&noInstall, "no-install", false, "leave missing tools out")
+	f.BoolVar(&noInstall, "no-install", false, "do not install missing tools, measure without them")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -88,7 +88,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	var err error
 	if f.NArg() > 0 {
-		err = fmt.Errorf("it takes no arguments, and there is %q", f.Arg(0))
+		err = fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.repeats < 1 || o.repeats > 100 {
 		err = errors.Join(err, fmt.Errorf("--repeats %d: want 1 to 100", o.repeats))
@@ -128,7 +128,7 @@ func choose(flag, list string, known []string) ([]string, error) {
 	return chosen, nil
 }
 
-// The exit codes, which are kabench's.
+// The exit codes, the same as those of kabench.
 const (
 	exitDone        = 0
 	exitFailed      = 1
@@ -154,7 +154,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err = measureAll(ctx, o, r, stderr)
 	if ctx.Err() != nil {
 		r.Interrupted = true
-		fmt.Fprintln(stderr, "bench: interrupted; these are the results so far")
+		fmt.Fprintln(stderr, "bench: interrupted; the report has what was measured so far")
 	} else if err != nil {
 		r.Failed = err.Error()
 		fmt.Fprintf(stderr, "bench: %v\n", err)
@@ -172,7 +172,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitDone
 }
 
-// write writes the report to where it belongs.
+// write writes the report to the files of the flags, or to stdout.
 func (r *report) write(o options, stdout io.Writer) error {
 	var err error
 	if o.json != "" {
@@ -189,7 +189,7 @@ func (r *report) write(o options, stdout io.Writer) error {
 	return errors.Join(err, r.markdown(&text), os.WriteFile(o.out, []byte(text.String()), 0o644))
 }
 
-// measureAll fills the report. What it has when an error ends it is kept.
+// measureAll fills the report. After an error the report keeps what was measured.
 func measureAll(ctx context.Context, o options, r *report, log io.Writer) (err error) {
 	temp, err := os.MkdirTemp("", "kabench-bench")
 	if err != nil {
@@ -241,12 +241,11 @@ func measureAll(ctx context.Context, o options, r *report, log io.Writer) (err e
 	return nil
 }
 
-// get finds or installs the tools; those that cannot be had are named in the
-// report.
+// get finds or installs the tools. The report names those that are missing.
 func (b *bench) get(ctx context.Context, o options, r *report, temp string) ([]tool, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		cache = temp // no home directory: they are built again next time
+		cache = temp // no home directory: the next run builds the tools again
 	}
 	in := installer{install: o.install, cache: filepath.Join(cache, "kabench-bench"), temp: temp, log: b.log}
 	var present []tool
@@ -282,8 +281,8 @@ func (b *bench) get(ctx context.Context, o options, r *report, temp string) ([]t
 	return present, nil
 }
 
-// origin is the version of a tool: of its module or its package, or the output of
-// 'kabench version', with the git revision if kabench was built here.
+// origin returns the version of a tool: that of its module or package, or the output of
+// kabench version, with the revision of this repository if kabench was built here.
 func origin(ctx context.Context, t tool, path string, built bool) string {
 	switch {
 	case t.module != "":

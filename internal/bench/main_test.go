@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// sendCommand makes the test binary a simple load generator: it sends a number of
-// requests, one after the other over one connection, and prints how many failed. With
+// sendCommand makes the test binary a kind of load generator: it sends a given number of
+// requests, one after the other over one connection, and says how many failed. With
 // -1 it sends until it is ended.
 const sendCommand = "send-requests"
 
@@ -169,7 +169,7 @@ func TestParse(t *testing.T) {
 		{[]string{"--tools", "kabench,ab"}, `--tools: there is no "ab"`},
 		{[]string{"--scenarios", "slow"}, `--scenarios: there is no "slow"`},
 		{[]string{"--wait-quiet", "-1s"}, "--wait-quiet -1s"},
-		{[]string{"steady"}, `there is "steady"`},
+		{[]string{"steady"}, `unexpected argument "steady"`},
 		{[]string{"--repeat", "3"}, "flag provided but not defined"},
 	} {
 		var stderr bytes.Buffer

@@ -13,22 +13,21 @@ import (
 
 // usage is what a process cost and how it ended.
 type usage struct {
-	cpu    time.Duration // user and system, of it and the children it waited for
-	rss    int64         // its peak resident memory in bytes; 0 when it is not known
-	ended  string        // "" for exit code 0, else as "exit status 3"
+	cpu    time.Duration // user and system time of the process and of children it waited for
+	rss    int64         // peak resident memory in bytes; 0: not known
+	ended  string        // "" for exit code 0, otherwise such as "exit status 3"
 	stdout string
-	stderr string // its end
+	stderr string // the end of it
 }
 
-// Why a process is ended before it ends on its own.
+// Reasons to end a process.
 var (
 	errEnough  = errors.New("ended: as many requests were sent as the ports allow")
 	errTooLong = errors.New("ended: it did not end in time")
 )
 
-// runProcess runs a program to its end, or until ctx is done: then it is
-// interrupted, and killed if it does not go within its patience. An error means
-// that it did not run at all.
+// runProcess runs a program to its end. When ctx is done, it interrupts the program, and
+// kills it after patience. An error means that the program did not run.
 func runProcess(ctx context.Context, path string, c call, dir string, patience time.Duration) (usage, error) {
 	cmd := exec.CommandContext(ctx, path, c.args...)
 	cmd.Dir = dir
@@ -61,7 +60,7 @@ func runProcess(ctx context.Context, path string, c call, dir string, patience t
 	return u, nil
 }
 
-// tail returns the end of a text, at most most bytes, in one line.
+// tail returns the last most bytes of a text, in one line.
 func tail(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// recorder is the recording server's process, as seen from outside; serve has
-// its commands.
+// recorder is the process of the recording server, as bench uses it. serve describes its
+// commands.
 type recorder struct {
 	cmd *exec.Cmd
 	mu  sync.Mutex // one command at a time
@@ -23,7 +23,7 @@ type recorder struct {
 	out *bufio.Reader
 }
 
-// startRecorder starts the program exe, which is this one, as recording server.
+// startRecorder starts this program, exe, as the recording server.
 func startRecorder(exe string) (*recorder, error) {
 	cmd := exec.Command(exe, serveCommand)
 	cmd.Stderr = os.Stderr
@@ -41,7 +41,7 @@ func startRecorder(exe string) (*recorder, error) {
 	return &recorder{cmd: cmd, in: in, out: bufio.NewReaderSize(out, 1<<16)}, nil
 }
 
-// ask sends a command and scans the words of its answer into fields.
+// ask sends a command and scans the words of the line that it gets back into fields.
 func (r *recorder) ask(command string, fields ...any) error {
 	if _, err := fmt.Fprintln(r.in, command); err != nil {
 		return fmt.Errorf("recording server: %s: %w", command, err)
@@ -59,7 +59,8 @@ func (r *recorder) ask(command string, fields ...any) error {
 	return nil
 }
 
-// listen has the server listen on another address and returns it with its port.
+// listen makes the server listen on another address, and returns the address with its
+// port.
 func (r *recorder) listen(host string) (addr string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -98,8 +99,8 @@ func (r *recorder) take() (seen, error) {
 	return s, nil
 }
 
-// idle waits until no connection is open: the tool that ran last is gone, and
-// the server has noticed.
+// idle waits until no connection is open: the last tool has ended, and the server has
+// noticed it.
 func (r *recorder) idle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -118,8 +119,8 @@ func (r *recorder) idle(ctx context.Context) error {
 	}
 }
 
-// close ends the server: it goes when its input ends, and is killed if it does
-// not.
+// close ends the server, which stops at the end of its input. If it does not, close
+// kills it.
 func (r *recorder) close() error {
 	closed := r.in.Close()
 	kill := time.AfterFunc(5*time.Second, func() { r.cmd.Process.Kill() })

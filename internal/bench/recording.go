@@ -5,37 +5,37 @@ import (
 	"time"
 )
 
-// recording has the counts and stamps of a recording server since the last reset.
+// recording is what a recording server has seen since the last reset.
 type recording struct {
-	origin   time.Time // of the stamps; Go's monotonic clock, which on Linux is CLOCK_MONOTONIC
-	stamps   []int64   // arrival of each request in nanoseconds since origin; requests beyond its capacity are only counted
-	requests int64     // all of them
-	first    int64     // arrival of the first one, and of the last; 0 without any
+	origin   time.Time // time 0 of the stamps, by Go's monotonic clock (CLOCK_MONOTONIC on Linux)
+	stamps   []int64   // arrival of each request in nanoseconds since origin, up to its capacity
+	requests int64     // number of all requests
+	first    int64     // arrivals of the first and the last request; 0 without requests
 	last     int64
 
 	accepted int64 // connections
 	used     int64 // connections that carried a request
-	refused  int64 // connections closed immediately because no file descriptor was free
-	broken   int64 // connections closed because they sent no valid request
-	open     int64 // connections now
+	refused  int64 // connections closed at once, because no file descriptor was left
+	broken   int64 // connections closed, because they sent something that is no request
+	open     int64 // connections open now
 	peak     int64 // most connections open at once
 
 	closeEach bool  // every response ends its connection
-	epoch     int64 // number of resets; distinguishes what a connection did before the last reset
+	epoch     int64 // number of resets; a stream from an earlier epoch has not carried a request since
 }
 
 func newRecording() *recording {
 	return &recording{origin: time.Now(), stamps: make([]int64, 0, 1)}
 }
 
-// reset clears the recording and makes room for capacity stamps. Connections stay open,
-// and count as accepted in the new recording.
+// reset starts a new recording with room for capacity stamps. Connections stay open, and
+// count as accepted in the new recording.
 func (r *recording) reset(capacity int, closeEach bool) {
 	stamps := r.stamps[:0]
 	if cap(stamps) < capacity {
 		stamps = make([]int64, capacity)
 		for i := range stamps {
-			stamps[i] = 1 // so that the pages are allocated now, not while requests arrive
+			stamps[i] = 1 // touch the memory now and not while requests arrive
 		}
 		stamps = stamps[:0]
 	}
@@ -47,7 +47,7 @@ func (r *recording) reset(capacity int, closeEach bool) {
 
 func (r *recording) now() int64 { return int64(time.Since(r.origin)) }
 
-// arrived counts requests that were read at the same moment.
+// arrived counts requests that were read at the same time.
 func (r *recording) arrived(now int64, requests int) {
 	if r.requests == 0 {
 		r.first = now
@@ -67,26 +67,25 @@ func (r *recording) opened() {
 
 func (r *recording) closed() { r.open-- }
 
-// stream is one connection as the recording knows it.
+// stream is what the recording keeps of a connection.
 type stream struct {
-	held []byte // the beginning of a head whose end has not come
+	held []byte // the beginning of a head that has not arrived completely
 	used int64  // the epoch in which it last carried a request
 }
 
-// maxHead is the most a request's head may hold, in bytes. Beyond it a connection
-// is closed.
+// maxHead is how many bytes a request's head may have. If it has more, the connection is
+// closed.
 const maxHead = 16 << 10
 
-// What a server answers with.
+// The responses of a server.
 var (
 	answer      = []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 	answerClose = []byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 )
 
-// took accounts for data read from a connection and returns how many answers it
-// is owed, and whether the last of them ends it; what follows a request that
-// ends its connection is not looked at. ok is false when this cannot become a
-// request.
+// took counts the requests in data read from a connection. It returns how many responses
+// the connection must get, and whether the last of them ends it. Data after a request
+// that ends the connection is ignored. ok is false if the data cannot be a request.
 func (r *recording) took(c *stream, data []byte, now int64) (answers int, last, ok bool) {
 	if len(c.held) > 0 {
 		c.held = append(c.held, data...)
@@ -109,9 +108,9 @@ func (r *recording) took(c *stream, data []byte, now int64) (answers int, last, 
 }
 
 // heads counts the complete request heads in data, up to the first that ends its
-// connection: one that says "Connection: close", or any when each does. rest is
-// what follows the last one counted. Requests have no bodies here: the load
-// generators send GET.
+// connection: one that says "Connection: close", or any one if closeEach is set. rest is
+// the data after the last head. Requests have no bodies, because the load generators
+// send GET.
 func heads(data []byte, each bool) (n int, last bool, rest []byte) {
 	last = each
 	for line, rest := data, data; ; {
@@ -123,7 +122,7 @@ func heads(data []byte, each bool) (n int, last bool, rest []byte) {
 		first := len(line) == len(rest)
 		line = line[end+1:]
 		switch {
-		case len(text) == 0 && first: // an empty line before a request is none (RFC 9112 section 2.2)
+		case len(text) == 0 && first: // an empty line before a request is ignored (RFC 9112 section 2.2)
 			rest = line
 		case len(text) == 0:
 			n++
@@ -140,7 +139,7 @@ func heads(data []byte, each bool) (n int, last bool, rest []byte) {
 // saysClose reports whether a header line is "Connection: close", in any case
 // (RFC 9112 section 9.6).
 func saysClose(line []byte) bool {
-	if line[0]|0x20 != 'c' { // spares most lines the rest
+	if line[0]|0x20 != 'c' { // most lines end here
 		return false
 	}
 	name, value, _ := bytes.Cut(line, []byte{':'})

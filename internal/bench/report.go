@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// report is everything a run came to: the raw figures as JSON, and what the
-// tables are made of.
+// report is the result of a run: the raw figures as JSON, from which the tables are
+// made.
 type report struct {
 	Date        time.Time           `json:"date"`
 	Machine     machine             `json:"machine"`
 	Command     string              `json:"command"`
-	Seed        uint64              `json:"seed"` // of the order
+	Seed        uint64              `json:"seed"` // seed of the order
 	Repeats     int                 `json:"repeats"`
-	Interrupted bool                `json:"interrupted,omitempty"` // by a signal, or what Failed says
+	Interrupted bool                `json:"interrupted,omitempty"` // by a signal, or because of Failed
 	Failed      string              `json:"failed,omitempty"`
 	Programs    []program           `json:"programs"`
-	LeftOut     []string            `json:"left_out"`  // tools that could not be had, each with the reason
-	CannotDo    map[string][]string `json:"cannot_do"` // by scenario: tools that take no part in it, each with the reason
-	Samples     []sample            `json:"samples"`   // in the order they were measured
-	scenarios   []scenario          // those asked for
+	LeftOut     []string            `json:"left_out"`  // missing tools, each with the reason
+	CannotDo    map[string][]string `json:"cannot_do"` // by scenario: tools that cannot take part, each with the reason
+	Samples     []sample            `json:"samples"`   // in the order in which they were measured
+	scenarios   []scenario          // the scenarios of this run
 }
 
-// program is a tool as it was run.
+// program says which version of a tool was run.
 type program struct {
 	Tool string `json:"tool"`
 	From string `json:"from"` // module and version, or path
@@ -48,7 +48,7 @@ func thisMachine() machine {
 // column is one figure of a table.
 type column struct {
 	head  string
-	value func(sample) (float64, bool) // false: this sample has none
+	value func(sample) (float64, bool) // false: the sample has no such figure
 	text  func(float64) string
 	ratio bool // worth comparing between tools
 }
@@ -88,7 +88,7 @@ func perRequest(f func(sample) int64) func(sample) (float64, bool) {
 	return func(s sample) (float64, bool) { return float64(f(s)) / float64(s.Requests), f(s) > 0 }
 }
 
-// columns are those of a scenario's table.
+// columns returns the columns of a scenario's table.
 func (k kind) columns() []column {
 	switch k {
 	case highest:
@@ -124,10 +124,10 @@ func (r *report) markdown(w io.Writer) error {
 		p.linef("- Left out: %s", why)
 	}
 	if r.Interrupted {
-		p.linef("- **Interrupted**: not every scenario was repeated so often.")
+		p.linef("- **Interrupted**: not every scenario has all its repeats.")
 	}
 	if r.Failed != "" {
-		p.linef("- **Failed**: %s; what was measured before it is here.", r.Failed)
+		p.linef("- **Failed**: %s; the tables have what was measured before.", r.Failed)
 	}
 	for _, sc := range r.scenarios {
 		r.scenario(p, sc)
@@ -203,7 +203,7 @@ func (r *report) scenario(p *printer, sc scenario) {
 	}
 }
 
-// place is where a tool stands in the tables.
+// place returns the row of a tool in the tables.
 func place(name string) int {
 	i := slices.IndexFunc(tools, func(t tool) bool { return t.name == name })
 	if i < 0 {
@@ -212,7 +212,7 @@ func place(name string) int {
 	return i
 }
 
-// cell is the spread of a column over samples, as figures and as text.
+// cell returns the spread of a column over samples, as figures and as text.
 func cell(c column, samples []sample) (spread, string) {
 	var values []float64
 	for _, s := range samples {
@@ -241,7 +241,7 @@ func quotient(c column, mine, theirs float64) string {
 	return strconv.FormatFloat(mine/theirs, 'g', 3, 64)
 }
 
-// remarks say what the figures of a tool leave out.
+// remarks returns what the figures of the tools leave out.
 func remarks(name string, samples []sample) []string {
 	var texts []string
 	counts := map[string]int{}
@@ -256,7 +256,7 @@ func remarks(name string, samples []sample) []string {
 			counts[text]++
 		}
 		if s.Refused > 0 {
-			texts = append(texts, fmt.Sprintf("the server had no file descriptor for %d connections", s.Refused))
+			texts = append(texts, fmt.Sprintf("the server had no file descriptors left for %d connections", s.Refused))
 		}
 	}
 	for i, text := range texts {
@@ -268,7 +268,7 @@ func remarks(name string, samples []sample) []string {
 	return texts
 }
 
-// neighbours say how much else the machine did.
+// neighbours returns how much CPU other programs used.
 func neighbours(byTool map[string][]sample) []string {
 	var values []float64
 	for _, samples := range byTool {
@@ -282,14 +282,14 @@ func neighbours(byTool map[string][]sample) []string {
 	if !ok {
 		return nil
 	}
-	return []string{fmt.Sprintf("Meanwhile the rest of the machine used %.2f CPUs [%.2f, %.2f].", s.median, s.min, s.max)}
+	return []string{fmt.Sprintf("Other programs used %.2f CPUs meanwhile [%.2f, %.2f].", s.median, s.min, s.max)}
 }
 
 func decimal(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
 func percent(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
 
-// thousands writes a number to the unit, its digits in groups of three.
+// thousands returns a number as a whole number, with digits in groups of three.
 func thousands(f float64) string {
 	digits := strconv.FormatFloat(f, 'f', 0, 64)
 	var out strings.Builder

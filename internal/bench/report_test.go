@@ -62,7 +62,7 @@ About it.
 
 - hey: exit status 1 (1 of 1).
 - hey: no request arrived (exit status 1): usage (1 of 1).
-- Meanwhile the rest of the machine used 0.25 CPUs [0.25, 0.25].
+- Other programs used 0.25 CPUs meanwhile [0.25, 0.25].
 - Left out: wrk: it cannot offer a rate.
 
 ## Highest

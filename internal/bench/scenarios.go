@@ -12,25 +12,25 @@ import (
 // conns is the number of connections of every tool in every scenario.
 const conns = 16
 
-// scenario is one question put to all tools that can answer it.
+// scenario is one measurement that is made with all tools that can do it.
 type scenario struct {
 	name  string
 	title string
 	about string // what the figures mean, for the report
-	job   job    // without its address
+	job   job    // its address is set later
 	kind  kind
 }
 
 type kind int
 
 const (
-	paced    kind = iota // at the job's rate
-	highest              // at the highest rate the tool holds, or as fast as its closed loop goes
-	fresh                // a new connection for each request, up to the job's rate
-	overhead             // kabench alone, with its instruments and without
+	paced    kind = iota // at the rate of the job
+	highest              // at the highest rate that the tool sustains, or as fast as its closed loop is
+	fresh                // a new connection for each request, up to the rate of the job
+	overhead             // only kabench, with and without its instruments
 )
 
-// scenarios are in the order of the report.
+// scenarios returns the scenarios in the order of the report.
 func scenarios(quick bool) []scenario {
 	long, short, fresher := 10, 3, 5
 	if quick {
@@ -38,19 +38,19 @@ func scenarios(quick bool) []scenario {
 	}
 	return []scenario{
 		{"steady", fmt.Sprintf("400/s for %d s over %d connections", long, conns),
-			"Lag is how late requests reached the server, compared with an ideal schedule of constant rate; settled lag leaves out the first half second, in which some tools open their connections one after the other.",
+			"Lag is how late requests reached the server against an ideal schedule of constant rate; settled is the same without the first half second, in which some tools open their connections one after the other.",
 			job{rate: 400, seconds: long, conns: conns}, paced},
 		{"fast", fmt.Sprintf("30,000/s for %d s over %d connections", long, conns),
-			"Achieved is what reached the server, over the time it took; above 100 % is a tool that sends more than it was asked to.",
+			"Achieved is the number of requests that reached the server, divided by the time they took. A tool above 100 % sends more than it was asked to.",
 			job{rate: 30_000, seconds: long, conns: conns}, paced},
 		{"highest", fmt.Sprintf("Highest sustained rate over %d connections, in steps of %d s", conns, short),
-			fmt.Sprintf("The highest offered rate at which at least %.1f %% of the requests arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step; a step that was not held is tried once more. "+
-				"A tool marked as closed loop has no such rate: its value is its rate when it sends as soon as it may.", heldShare*100, heldLag/1e3),
+			fmt.Sprintf("The highest offered rate at which at least %.1f %% of the requests arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step. A step that fails is tried a second time. "+
+				"A tool marked as closed loop has no such rate: its figure is its rate when each connection sends again as soon as it has its response.", heldShare*100, heldLag/1e3),
 			job{seconds: short, conns: conns}, highest},
 		{"fresh", fmt.Sprintf("A new connection for each request: up to 20,000/s for %d s, %d at a time", fresher, conns),
-			"The rate is from the first request to the last; a tool is ended when it has used three quarters of the ephemeral ports towards its destination, which no other run uses.",
+			"The rate is measured from the first request to the last. A tool is ended when it has used three quarters of the ephemeral ports towards its destination. Each run has a destination of its own.",
 			job{rate: 20_000, seconds: fresher, conns: conns, fresh: true}, fresh},
-		{"overhead", fmt.Sprintf("kabench at 10,000/s for %d s, with its instruments and without", long),
+		{"overhead", fmt.Sprintf("kabench at 10,000/s for %d s, with and without its instruments", long),
 			"Record is the file of exchanges on disk.",
 			job{rate: 10_000, seconds: long, conns: conns}, overhead},
 	}
@@ -63,11 +63,11 @@ type entry struct {
 	job      job
 }
 
-// plainName is kabench without its instruments, in tables.
+// plainName is the name of kabench without its instruments in tables.
 const plainName = kabenchName + " " + plainFlag
 
-// plan says which tools take part in which scenario. left names the others of
-// those there are, each with the reason.
+// plan returns which tools take part in which scenario. left names, by scenario, the
+// tools that do not, each with the reason.
 func plan(all []scenario, present []tool, hasPlain bool) (entries []entry, left map[string][]string) {
 	left = map[string][]string{}
 	leave := func(sc scenario, name, why string) {
@@ -82,7 +82,7 @@ func plan(all []scenario, present []tool, hasPlain bool) (entries []entry, left 
 			case sc.kind == highest && t.open:
 				j.rate = 1 // the search sets it
 			case sc.kind == fresh && !manyLoopbacks:
-				leave(sc, t.name, "this system has one loopback address, and its ports would be used up")
+				leave(sc, t.name, "this system has only one loopback address, whose ports would be used up")
 				continue
 			}
 			j.url = "http://127.0.0.1:1/"
@@ -110,7 +110,7 @@ func plan(all []scenario, present []tool, hasPlain bool) (entries []entry, left 
 	return entries, left
 }
 
-// label is the name of an entry in tables.
+// label returns the name of an entry in tables.
 func (e entry) label() string {
 	if e.job.plain {
 		return plainName
@@ -118,8 +118,8 @@ func (e entry) label() string {
 	return e.tool.name
 }
 
-// repeat runs every scenario once, its tools in a new random order, and passes each
-// sample to keep.
+// repeat runs every scenario once, with its tools in a new random order, and passes on
+// each measurement when it is made.
 func (b *bench) repeat(ctx context.Context, number int, entries []entry, find search, keep func(sample)) error {
 	for len(entries) > 0 {
 		name := entries[0].scenario.name
@@ -164,7 +164,7 @@ func (b *bench) one(ctx context.Context, e entry, find search) (sample, error) {
 	return s, err
 }
 
-// hasFlag reports whether kabench's run command has a flag.
+// hasFlag reports whether the command kabench run has a flag.
 func hasFlag(ctx context.Context, kabench, flag string) (bool, error) {
 	out, err := exec.CommandContext(ctx, kabench, "run", "--help").CombinedOutput()
 	if err != nil {

@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// search looks for the highest rate a tool holds: it doubles the rate until a
-// step fails (or halves it until one succeeds), then halves the gap between the
-// two, as a ratio, until it is small. A step fails when it was not held twice in a
-// row: once may have been the machine.
+// search looks for the highest rate that a tool sustains. It doubles the rate until a
+// step fails, or halves it until a step succeeds. Then it halves the gap between the two
+// rates, as a ratio, until the gap is small. A step fails if the tool misses the rate
+// twice in a row, because the machine may cause a single miss.
 type search struct {
-	held, failed float64 // highest rate that was held, lowest that was not; 0: none yet
-	rate         float64 // of the next step
-	again        bool    // the rate was not held once
-	steps        int     // left
-	min, max     float64 // rates that are tried
+	held, failed float64 // highest rate that succeeded, lowest that failed; 0: none yet
+	rate         float64 // rate of the next step
+	again        bool    // the tool has missed the rate once
+	steps        int     // steps left
+	min, max     float64 // limits of the rates
 }
 
 // closeEnough is the ratio of failed to held at which a search ends.
 const closeEnough = 1.05
 
-// next returns the rate to try; false when the search is over.
+// next returns the rate to try; false: the search is over.
 func (s *search) next() (float64, bool) {
 	switch {
 	case s.steps == 0, s.rate < s.min, s.rate > s.max,
@@ -30,8 +30,8 @@ func (s *search) next() (float64, bool) {
 	return s.rate, true
 }
 
-// tell says how the step at the rate of next went.
-func (s *search) tell(held bool) {
+// report records whether the tool sustained the rate of next.
+func (s *search) report(held bool) {
 	s.steps--
 	if s.again = !held && !s.again; s.again {
 		return
@@ -51,15 +51,15 @@ func (s *search) tell(held bool) {
 	}
 }
 
-// What a step of the search must reach.
+// What a tool must reach in a step of the search.
 const (
 	heldShare = 0.995 // of the offered rate
 	heldLag   = 10e3  // 99th percentile of lag, µs
 	settling  = 500 * time.Millisecond
 )
 
-// sustained judges a run at a rate by the arrivals (nanoseconds, in order) that
-// came after the first half second: how the run began is not what it held.
+// sustained judges a run at a rate by its arrivals (nanoseconds, in order). It ignores
+// the first half second, because the start of a run says nothing about its rate.
 func sustained(arrivals []int64, rate float64, length time.Duration) (achieved float64, lag lags, held bool) {
 	if len(arrivals) == 0 {
 		return 0, lags{}, false
@@ -75,7 +75,7 @@ func sustained(arrivals []int64, rate float64, length time.Duration) (achieved f
 	return achieved, lag, held
 }
 
-// settled leaves out the arrivals of the first half second.
+// settled returns the arrivals after the first half second.
 func settled(arrivals []int64) []int64 {
 	for i, at := range arrivals {
 		if time.Duration(at-arrivals[0]) >= settling {
@@ -85,8 +85,8 @@ func settled(arrivals []int64) []int64 {
 	return nil
 }
 
-// perSecond is the rate of n arrivals. first and last are the times of the first and
-// the last one in nanoseconds; the rate is 0 if they do not define it.
+// perSecond returns the rate of n arrivals. first and last are the times of the first
+// and last arrival in nanoseconds. 0: there are too few arrivals.
 func perSecond(n, first, last int64) float64 {
 	if n < 2 || last <= first {
 		return 0

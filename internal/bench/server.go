@@ -9,36 +9,36 @@ import (
 	"strings"
 )
 
-// server answers every request with the same bytes and keeps a recording.
+// server sends the same response to every request and keeps a recording.
 type server interface {
-	// listen opens a port of its own choice on an address, and returns both.
+	// listen opens a free port on an address, and returns address and port.
 	listen(host string) (addr string, err error)
-	// do runs f while nothing else touches the recording.
+	// do runs f while nothing else uses the recording.
 	do(f func(*recording)) error
 	close() error
 }
 
-// serveCommand is the hidden sub-command by which bench starts itself as the
-// recording server.
+// serveCommand is the hidden sub-command with which bench starts itself as the recording
+// server.
 const serveCommand = "recording-server"
 
-// seen is what the server hands back of a recording; see there.
+// seen is the part of a recording that the server returns; see recording.
 type seen struct {
 	requests, accepted, used, refused, broken, open, peak int64
 	first, last                                           int64
-	cpu                                                   int64 // of the server since the reset, ns; 0 where it is not known
+	cpu                                                   int64 // CPU time of the server since the reset, ns; 0: not known
 
 	stamps []int64
 }
 
-// serve is the recording server's process: it reads commands, one per line, and
-// responds to each with one line, "ok ..." or "error ...". It ends when in does.
+// serve is the process of the recording server. It reads commands, one per line, and
+// writes one line for each, "ok ..." or "error ...". It ends at the end of in.
 //
 //	listen HOST             ok HOST:PORT
-//	reset CAPACITY CLOSE    ok              CLOSE is true if each response must end its connection
+//	reset CAPACITY CLOSE    ok              CLOSE: true if each response ends its connection
 //	count                   ok REQUESTS OPEN
 //	take                    ok REQUESTS ACCEPTED USED REFUSED BROKEN OPEN PEAK FIRST LAST CPU STAMPS,
-//	                                        and after the line the stamps, 8 bytes each, little end first
+//	                                        after the line that many stamps of 8 bytes, little-endian
 func serve(srv server, in io.Reader, out io.Writer) error {
 	w := bufio.NewWriter(out)
 	cpuAtReset := cpuTime()
@@ -89,7 +89,7 @@ func serveLine(srv server, line string, cpuAtReset *int64, w *bufio.Writer) erro
 			var b [8]byte
 			for _, stamp := range r.stamps {
 				binary.LittleEndian.PutUint64(b[:], uint64(stamp))
-				w.Write(b[:]) // its error is kept, and returned by Flush
+				w.Write(b[:]) // Flush returns its error
 			}
 		})
 	default:

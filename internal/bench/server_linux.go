@@ -25,24 +25,25 @@ func cpuTime() int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// epollServer is the recording server at the least cost: its own epoll loop over
-// non-blocking sockets, in one goroutine that never parks and so stays on its
-// thread; a read and a write for each request, and nothing between them that
-// wakes or waits for another thread. (The goroutine is not locked to the thread:
-// after each interruption by the scheduler a locked one costs two switches.)
+// epollServer is the recording server with the least CPU time: an epoll loop over
+// non-blocking sockets, in one goroutine that never parks and so stays on its thread.
+// For each request it makes one read and one write, and neither wakes nor waits for
+// another thread. (The goroutine is not locked to its thread, because the scheduler
+// interrupts it at times, and each interruption of a locked goroutine costs two
+// switches.)
 type epollServer struct {
 	epoll, wake int // descriptors; wake is an eventfd
 
 	mu       sync.Mutex
 	commands []func()      // guarded by mu; the loop runs them
-	ended    chan struct{} // closed, under mu, when the loop is no more
-	failed   error         // what ended it; to be read when ended is closed
+	ended    chan struct{} // closed, under mu, when the loop has ended
+	failed   error         // why it ended; read after ended is closed
 
-	// The loop's own.
+	// Used only by the loop.
 	rec       *recording
 	listeners map[int]bool // descriptors
 	conns     []epollConn  // by descriptor
-	spare     int          // a descriptor kept free, for connections there is none for
+	spare     int          // a descriptor in reserve, for connections when no other is left
 	buf       []byte
 	stopping  bool
 }
@@ -50,8 +51,8 @@ type epollServer struct {
 type epollConn struct {
 	stream
 	live bool
-	owed []byte // answers the socket would not take; nothing is read until it has
-	last bool   // the connection ends when they are written
+	owed []byte // responses that the socket has not taken yet; until then nothing is read
+	last bool   // the connection ends when owed is written
 }
 
 func newEpollServer() (*epollServer, error) {
@@ -94,7 +95,7 @@ func (s *epollServer) inLoop(f func()) error {
 	case <-s.ended:
 	}
 	select {
-	case <-ran: // it was what ended the loop
+	case <-ran: // f itself ended the loop
 		return nil
 	default:
 		return s.gone()
@@ -143,7 +144,7 @@ func (s *epollServer) listenOn(ip netip.Addr) (string, error) {
 		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: ip.As4()}); err != nil {
 			return nil, fmt.Errorf("bind: %w", err)
 		}
-		if err := unix.Listen(fd, 1<<15); err != nil { // the kernel's somaxconn is the limit
+		if err := unix.Listen(fd, 1<<15); err != nil { // limited by the kernel's somaxconn
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 		if err := s.watch(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN); err != nil {
@@ -203,12 +204,11 @@ func (s *epollServer) loop() {
 	close(s.ended)
 }
 
-// epollWait waits without telling Go's scheduler. Told, it takes the processor
-// away from a thread that waits and has to give it back for every event: of a
-// few hundred requests per second each then costs four futex calls and a busy
-// monitor thread, which is several times the rest. Not told, the monitor
-// interrupts the wait every 10 ms (EINTR), which is also what lets a garbage
-// collection through.
+// epollWait waits without notice to Go's scheduler. With notice, the scheduler takes the
+// processor from a waiting thread and gives it back for every event: at a few hundred
+// requests per second, each request then costs four futex calls and a busy monitor
+// thread, several times the other costs. Without notice, the monitor interrupts the wait
+// every 10 ms (EINTR), which also lets a garbage collection run.
 func epollWait(epoll int, events []unix.EpollEvent) (int, unix.Errno) {
 	n, _, err := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)),
 		^uintptr(0), 0, 0) // no timeout, no signal mask
@@ -220,7 +220,7 @@ func epollWait(epoll int, events []unix.EpollEvent) (int, unix.Errno) {
 
 func (s *epollServer) runCommands() {
 	var b [8]byte
-	unix.Read(s.wake, b[:]) // resets the eventfd; when it was reset already the commands have run
+	unix.Read(s.wake, b[:]) // resets the eventfd; an error means that the commands have run already
 	s.mu.Lock()
 	commands := s.commands
 	s.commands = nil
@@ -243,7 +243,7 @@ func (s *epollServer) accept(listener int) {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
-			// Left in the queue it would wake the loop again at once, for ever.
+			// A connection that stays in the queue would wake the loop again and again.
 			s.rec.refused++
 			unix.Close(s.spare)
 			if fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC); err == nil {
@@ -253,10 +253,10 @@ func (s *epollServer) accept(listener int) {
 			return
 		case errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EINTR):
 			continue
-		case err != nil: // EAGAIN: that was all
+		case err != nil: // EAGAIN: no further connection
 			return
 		}
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // without it pipelined answers would wait for ACKs
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // otherwise pipelined responses would wait for ACKs
 		if s.watch(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN) != nil {
 			s.rec.refused++
 			unix.Close(fd)
@@ -267,11 +267,11 @@ func (s *epollServer) accept(listener int) {
 		}
 		s.conns[fd] = epollConn{stream: stream{held: s.conns[fd].held[:0]}, live: true}
 		s.rec.opened()
-		s.ready(fd) // the request is often there by now
+		s.ready(fd) // the request has often arrived by now
 	}
 }
 
-// ready reads once and answers what has come, or writes what is owed.
+// ready reads once and responds to the requests, or writes what is owed.
 func (s *epollServer) ready(fd int) {
 	c := &s.conns[fd]
 	if len(c.owed) > 0 {
@@ -306,8 +306,7 @@ func (s *epollServer) ready(fd int) {
 	}
 }
 
-// write writes data after what is owed, and keeps what the socket does not take
-// until it does.
+// write writes what is owed, then data. It keeps what the socket does not take.
 func (s *epollServer) write(fd int, data []byte) {
 	c := &s.conns[fd]
 	waited := len(c.owed) > 0

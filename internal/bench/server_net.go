@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// netServer is the recording server as any system runs it: a goroutine for each
+// netServer is the recording server for any system, with a goroutine for each
 // connection. It costs a few microseconds per request more than [epollServer].
 type netServer struct {
 	mu        sync.Mutex
@@ -42,7 +42,7 @@ func (s *netServer) accept(l net.Listener) {
 		}
 		s.mu.Lock()
 		switch {
-		case err != nil: // no file descriptor, most likely: one comes free when a connection ends
+		case err != nil: // most likely no file descriptor is left until a connection ends
 			s.rec.refused++
 			s.mu.Unlock()
 			time.Sleep(time.Millisecond)

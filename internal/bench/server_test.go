@@ -125,10 +125,10 @@ func TestServerAnswersPipelinedRequests(t *testing.T) {
 	})
 }
 
-// A client that sends much faster than it reads still gets every response.
+// A client that sends much faster than it reads gets every response anyway.
 func TestServerOwesAnswers(t *testing.T) {
 	eachServer(t, func(t *testing.T, srv server, addr string) {
-		const requests = 200_000 // their responses are more than a socket's buffers hold
+		const requests = 200_000 // their answers are more than a socket's buffers hold
 		conn, _ := dial(t, addr)
 		sent := make(chan error, 1)
 		go func() {

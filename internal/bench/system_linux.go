@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchPeak follows the peak resident memory of a process from beside it; the
-// function it returns stops that and says how high it was seen.
+// watchPeak reads the peak resident memory of a process again and again. The function
+// that it returns stops this and returns the highest value.
 func watchPeak(pid int) func() int64 {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	var peak int64
@@ -35,7 +35,7 @@ func watchPeak(pid int) func() int64 {
 	return func() int64 { close(stop); done.Wait(); return peak }
 }
 
-// highWater reads VmHWM of a status file, in bytes; 0 when there is none.
+// highWater reads VmHWM from a status file, in bytes; 0: it has none.
 func highWater(path string) int64 {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -50,11 +50,11 @@ func highWater(path string) int64 {
 	return kib << 10
 }
 
-// peakMemory is the peak memory of an ended process. The value of wait4 (ru_maxrss)
-// includes the moment in which it was still a copy of this process, before exec
-// (setmax_mm_hiwater_rss in the kernel's fs/exec.c). So it is used only if it is above
-// this process's own peak; otherwise the result is watched, which was sampled until the
-// last tenth of a second.
+// peakMemory returns the peak memory of an ended process. The figure of wait4
+// (ru_maxrss) includes the moment before exec, in which the process was a copy of this
+// one (setmax_mm_hiwater_rss in the kernel's fs/exec.c). So it is right only if it is
+// above the peak of this process. Otherwise the result is the peak that watchPeak saw,
+// which may miss the last tenth of a second.
 func peakMemory(state *os.ProcessState, watched int64) int64 {
 	u, ok := state.SysUsage().(*syscall.Rusage)
 	if ok && u.Maxrss<<10 > highWater("/proc/self/status") {
@@ -63,8 +63,8 @@ func peakMemory(state *os.ProcessState, watched int64) int64 {
 	return watched
 }
 
-// busy returns the CPU time that all processes of the machine have used, and the time
-// that its host took from it; false if it is unknown.
+// busy returns the CPU time that all processes of the machine have used, plus the time
+// that the hypervisor took; false: not known.
 func busy() (time.Duration, bool) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -85,10 +85,10 @@ func busy() (time.Duration, bool) {
 			ticks += n
 		}
 	}
-	return time.Duration(ticks) * (time.Second / 100), true // USER_HZ is 100 on every architecture Go has
+	return time.Duration(ticks) * (time.Second / 100), true // USER_HZ is 100 on all of Go's architectures
 }
 
-// portRange is the number of ephemeral ports.
+// portRange returns the number of ephemeral ports.
 func portRange() int {
 	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	var low, high int
@@ -101,10 +101,10 @@ func portRange() int {
 	return high - low + 1
 }
 
-// manyLoopbacks reports whether each address of 127.0.0.0/8 can be used.
+// manyLoopbacks reports whether every address of 127.0.0.0/8 can be used.
 const manyLoopbacks = true
 
-// systemFacts are the CPU's model and the kernel's version.
+// systemFacts returns the CPU's model and the kernel's version.
 func systemFacts() (cpu, kernel string) {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {

@@ -10,16 +10,16 @@ import (
 
 func watchPeak(int) func() int64 { return func() int64 { return 0 } }
 
-// peakMemory is not known here.
+// peakMemory returns 0: not known.
 func peakMemory(*os.ProcessState, int64) int64 { return 0 }
 
-// busy is not known here.
+// busy returns false: not known.
 func busy() (time.Duration, bool) { return 0, false }
 
-// portRange is the range of RFC 6335 section 6, which other systems use.
+// portRange returns the number of ports of RFC 6335 section 6, which other systems use.
 func portRange() int { return 16_384 }
 
-// manyLoopbacks reports whether each address of 127.0.0.0/8 can be used.
+// manyLoopbacks reports whether every address of 127.0.0.0/8 can be used.
 const manyLoopbacks = false
 
 func systemFacts() (cpu, kernel string) { return "", runtime.GOOS }

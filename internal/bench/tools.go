@@ -9,39 +9,39 @@ import (
 	"strings"
 )
 
-// job is what a tool is asked to do once.
+// job is one task of a tool.
 type job struct {
 	url     string  // http://IP:PORT/
-	rate    float64 // per second; 0: as fast as it can
+	rate    float64 // per second; 0: as fast as possible
 	seconds int
-	conns   int    // kept connections, or as many at a time when they are fresh
+	conns   int    // number of kept connections; with fresh, the number at the same time
 	fresh   bool   // a new connection for each request
-	plain   bool   // kabench alone: without its instruments
-	dir     string // an empty directory for the tool's output
+	plain   bool   // only for kabench: without its instruments
+	dir     string // an empty directory in which the tool writes
 }
 
-// call is a job as a tool's command line, without the program's name.
+// call is the command line of a tool for a job, without the program's name.
 type call struct {
 	args  []string
 	stdin string
 }
 
-// tool is a load generator: how to get it, and how to call it.
+// tool is a load generator: how to get it and how to call it.
 type tool struct {
 	name   string
-	open   bool   // open loop: it offers a rate whatever the responses do, and takes part in the search for the highest
+	open   bool   // its rate does not depend on responses; it takes part in the search for the highest rate
 	module string // Go module at an exact version, whose main package is the module's root
-	debian string // package that has it
-	hint   string // how a user gets it otherwise
-	binary string // its name in PATH, when not name
+	debian string // Debian package of the tool
+	hint   string // how else a user can get it
+	binary string // its name in PATH, if not name
 
-	// call translates a job into the tool's command line, or returns why it cannot.
+	// call returns the command line for a job, or why the tool cannot do it.
 	call func(job) (call, error)
-	// after is the command that reports on the finished job; its output replaces the
-	// tool's own. nil: there is none.
+	// after is the command line of a second call, which sums up the results; its
+	// output replaces that of the first. nil: none.
 	after func(job) []string
-	// errors finds the number of requests that failed, or were dropped, in what
-	// the tool wrote; false when it is not there, as after an interrupt.
+	// errors finds the number of failed or dropped requests in the tool's output;
+	// false: the output has none, as after an interrupt.
 	errors func(stdout string) (int64, bool)
 }
 
@@ -78,7 +78,7 @@ func kabenchCall(j job) (call, error) {
 	return call{args: args}, nil
 }
 
-// plainFlag has kabench run without collectors and record, where it has it.
+// plainFlag makes kabench run without collectors and record.
 const plainFlag = "--no-instruments"
 
 var (
@@ -97,9 +97,9 @@ func kabenchErrors(stdout string) (int64, bool) {
 	return run.Counts.Failed + run.Counts.Dropped + run.Counts.Unfinished, true
 }
 
-// vegetaCall: vegeta keeps as many idle connections as -connections says and
-// opens as many as it likes, unless -max-connections forbids it. It writes
-// a results file, which is summed up when it is done.
+// vegetaCall returns the call of vegeta. vegeta keeps at most -connections idle
+// connections and opens at most -max-connections, without limit by default. It writes a
+// results file, which is summed up afterwards.
 func vegetaCall(capped bool) func(job) (call, error) {
 	return func(j job) (call, error) {
 		if j.rate == 0 {
@@ -111,8 +111,8 @@ func vegetaCall(capped bool) func(job) (call, error) {
 			args = append(args, "-max-connections", strconv.Itoa(j.conns))
 		}
 		if j.fresh {
-			// It binds its source address, and a bound port is taken for every
-			// destination: each run gets an address of its own for that too.
+			// vegeta binds its source address, and a bound port is used up for every
+			// destination. So each run gets a source address of its own too.
 			host, _, _ := strings.Cut(strings.TrimPrefix(j.url, "http://"), ":")
 			args = append(args, "-keepalive=false", "-laddr", host)
 		}
@@ -156,7 +156,7 @@ func wrkCall(paced bool) func(job) (call, error) {
 	}
 }
 
-// wrkErrors: wrk does not mention errors if there are none.
+// wrkErrors finds the errors of wrk, which does not mention errors if there are none.
 func wrkErrors(stdout string) (int64, bool) {
 	if !strings.Contains(stdout, "Requests/sec:") {
 		return 0, false
@@ -166,7 +166,7 @@ func wrkErrors(stdout string) (int64, bool) {
 	return socket + status, true
 }
 
-// perConn splits a rate over connections for tools that want it so.
+// perConn returns the rate per connection, for tools that need it.
 func perConn(j job) (string, error) {
 	each := j.rate / float64(j.conns)
 	if each != math.Trunc(each) {
@@ -205,7 +205,7 @@ func heyCall(j job) (call, error) {
 	return call{args: append(args, j.url)}, nil
 }
 
-// heyErrors: hey lists each error with its count, and nothing when there is none.
+// heyErrors adds up the errors of hey, which lists each error with its count.
 func heyErrors(stdout string) (int64, bool) {
 	if !strings.Contains(stdout, "Requests/sec:") {
 		return 0, false
@@ -242,7 +242,7 @@ func fortioCall(j job) (call, error) {
 	if j.fresh {
 		args = append(args, "-keepalive=false")
 	}
-	return call{args: append(args, j.url)}, nil // -qps 0 is as fast as it can
+	return call{args: append(args, j.url)}, nil // -qps 0: as fast as possible
 }
 
 func fortioErrors(stdout string) (int64, bool) {
@@ -268,8 +268,8 @@ func httperfCall(j job) (call, error) {
 		"--num-conns", whole(j.rate * float64(j.seconds)), "--num-calls", "1", "--timeout", "5"}}, nil
 }
 
-// sumOf returns a function that adds up the groups of all matches of a pattern,
-// and says whether there were as many matches as needed.
+// sumOf returns a function that adds up the groups of all matches of a pattern, and
+// reports whether there were at least as many matches as needed.
 func sumOf(pattern string, need int) func(string) (int64, bool) {
 	re := regexp.MustCompile(pattern)
 	return func(text string) (int64, bool) {

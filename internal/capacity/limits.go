@@ -11,10 +11,10 @@ import (
 // Limits is what this machine lets a run have.
 type Limits struct {
 	openFiles  uint64 // 0: not known
-	inUse      int    // of these
+	inUse      int    // open already
 	Ports      int    // ephemeral ports towards one address; 0: not known
 	timeWait   time.Duration
-	maxInWait  int // TIME_WAIT sockets there may be; 0: not known
+	maxInWait  int // how many TIME_WAIT sockets there may be; 0: not known
 	waitReused bool
 }
 
@@ -40,8 +40,8 @@ func ReadLimits(remotes []netip.AddrPort) Limits {
 	return l
 }
 
-// portsReturn is how long a port stays taken after we closed first. A connect
-// may take it sooner with net.ipv4.tcp_tw_reuse 1, or 2 (the default) on the
+// portsReturn returns how long a port stays in use after we closed first. A connect may
+// use it sooner with net.ipv4.tcp_tw_reuse 1, or 2 (the default) on the
 // loopback interface: after a second, or net.ipv4.tcp_tw_reuse_delay (in ms,
 // since 6.13); Documentation/networking/ip-sysctl.rst.
 func portsReturn(sysctls map[string]string, remotes []netip.AddrPort) (d time.Duration, reused bool) {

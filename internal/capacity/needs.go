@@ -15,16 +15,16 @@ import (
 type Needs struct {
 	open     int     // connections open at once, at most
 	why      string  // what bounds them, for a person
-	capped   bool    // by the pool: else only by what is in flight
-	files    int     // for each of them
-	extra    string  // what the files beside our own socket are for
-	dials    float64 // connections a second that we open and close again, by the profile's own rules
+	capped   bool    // by the pool; otherwise only by the requests in flight
+	files    int     // for each connection
+	extra    string  // what files other than our own sockets are for
+	dials    float64 // connections a second that we open and close, by the rules of the profile
 	dialsWhy string
 	length   time.Duration // of the run; 0: not known
-	places   int           // pairs of source and target address, each with the ports to itself
+	places   int           // pairs of source and target address, each with all the ports
 }
 
-// spareFiles are for the record, the samples, the poller and the like.
+// spareFiles is room for the record, the samples, the poller and the like.
 const spareFiles = 32
 
 // sourceAddresses is the number of addresses that connections come from. Each has all
@@ -58,7 +58,7 @@ func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 		n.dialsWhy = fmt.Sprintf("pool.max_requests is %d", p.Pool.MaxRequests)
 	}
 	if p.Target.Lab != nil && p.Target.Lab.SayClose {
-		n.dials = 0 // the server closes first, and has the TIME_WAIT
+		n.dials = 0 // the server closes first, and keeps the TIME_WAIT socket
 	}
 	return n
 }
@@ -78,7 +78,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 	if p.Pool.MaxIdle == 0 {
 		lower(inFlight, false, fmt.Sprintf("load.max_in_flight %d", inFlight))
 	}
-	// What is due in all, with room for chance.
+	// The number of requests due in all, with room for chance.
 	if length := p.Sending(); length > 0 {
 		due := 2*p.Load.MeanRate()*length.Seconds() + 100
 		if due < float64(n.open) {
@@ -86,7 +86,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 		}
 	}
 	if p.Client == profiles.ClientStock || p.Pool.CapCounts == pool.CountLeased && p.Pool.MaxIdle == pool.NoCap {
-		return // a cap that idle connections do not count in caps nothing
+		return // without idle connections in the count, the cap is no bound
 	}
 	shards := max(p.Pool.Shards, 1)
 	with := ""
@@ -108,7 +108,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 	}
 }
 
-// times is a·b, held at what no machine has.
+// times is a·b, at most what no machine has.
 func times(a, b int) int {
 	if b > 0 && a > 1<<40/b {
 		return 1 << 40
@@ -116,7 +116,7 @@ func times(a, b int) int {
 	return a * b
 }
 
-// Check compares what is needed with what there is. The error names what the profile
+// Check compares what is needed with what is available. The error names what the profile
 // or the machine lacks and how to change it; notes say what may happen if the target
 // is slow. Check does not complain about ports or files that expect wants to run
 // out.

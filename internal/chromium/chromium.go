@@ -1,4 +1,4 @@
-// Package chromium gives tests a real browser without a window.
+// Package chromium starts a real browser without a window for tests.
 package chromium
 
 import (
@@ -11,10 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Start starts a headless Chromium that ends with the test, and returns the
-// context of its first tab. It looks nothing up and asks nothing of the network
-// but what the test opens. Where there is none the test is skipped; with CI set
-// in the environment it fails.
+// Start starts a headless Chromium that ends with the test, and returns the context of
+// its first tab. Chromium uses the network only for what the test opens. If there is no
+// Chromium, the test is skipped; with CI set in the environment, it fails.
 func Start(t testing.TB) context.Context {
 	t.Helper()
 	path := find()
@@ -37,11 +36,11 @@ func Start(t testing.TB) context.Context {
 	ctx, quit := chromedp.NewContext(allocator)
 	ctx, expire := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx) // asks it to end, and waits for that
+		_ = chromedp.Cancel(ctx) // asks Chromium to end and waits until it has
 		expire()
 		quit()
 		stop()
-		// Its own children write for a moment after it has ended.
+		// Its child processes write for a moment after it has ended.
 		for range 100 {
 			if os.RemoveAll(home) == nil {
 				break
@@ -55,7 +54,7 @@ func Start(t testing.TB) context.Context {
 	return ctx
 }
 
-// find is where a Chromium is; "": nowhere.
+// find returns the path of a Chromium; "" if there is none.
 func find() string {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {

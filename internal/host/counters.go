@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// Counters are the kernel's network counters by group and name joined, as
-// nstat(8) prints them: "TcpExtTCPAbortOnData", "TcpOutRsts". They only rise.
+// Counters are the kernel's network counters. A key is group and name, as nstat(8)
+// prints them: "TcpExtTCPAbortOnData", "TcpOutRsts". Counters never decrease.
 type Counters map[string]uint64
 
-// add takes in the text of /proc/net/netstat or /proc/net/snmp: pairs of lines
-// that begin with the group, the names first and then the values
-// (net/ipv4/proc.c). Limits, which may be negative, are left out.
+// add adds the counters in the text of /proc/net/netstat or /proc/net/snmp. The text has
+// pairs of lines that begin with the group: a line of names, then a line of values
+// (net/ipv4/proc.c). It leaves out limits, which may be negative.
 func (c Counters) add(text []byte) error {
 	var names []byte
 	for line := range bytes.Lines(text) {

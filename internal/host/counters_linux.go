@@ -6,9 +6,8 @@ import (
 	"runtime"
 )
 
-// ReadCounters reads the counters of the network namespace that the calling
-// thread is in. They are of everything in it, whichever program's. It takes some
-// 0.2 ms.
+// ReadCounters reads the counters of the calling thread's network namespace. They count
+// what all programs in it do. It takes about 0.2 ms.
 func ReadCounters() (Counters, error) {
 	runtime.LockOSThread() // so that both files are of one namespace
 	defer runtime.UnlockOSThread()

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// CPUTimes are what the machine's cores have done since it started, of all
-// cores together, in ticks (USER_HZ, as a rule 10 ms): /proc/stat, proc_stat(5).
+// CPUTimes are the times of all cores together since the machine started, in ticks
+// (USER_HZ, usually 10 ms): /proc/stat, proc_stat(5).
 type CPUTimes struct {
-	Busy    uint64 // neither idle nor waiting for a disk; Steal is in it, because it was no time of ours
-	Steal   uint64 // taken by the hypervisor for others
+	Busy    uint64 // neither idle nor waiting for a disk; includes Steal, because that time is not free either
+	Steal   uint64 // taken by the hypervisor for other machines
 	Total   uint64
-	Running int // tasks that run or are ready to, at this moment
+	Running int // tasks that run or are ready to run at this moment
 }
 
 // parseCPUTimes reads /proc/stat.
@@ -33,7 +33,7 @@ func parseCPUTimes(stat []byte) (CPUTimes, error) {
 			t.Running = n
 		case len(fields) >= 5 && fields[0] == "cpu":
 			// user nice system idle iowait irq softirq steal guest guest_nice;
-			// what guests took is in user and nice already.
+			// user and nice already include the time of guests.
 			for i, field := range fields[1:min(len(fields), 9)] {
 				n, err := strconv.ParseUint(field, 10, 62)
 				if err != nil {
@@ -56,8 +56,8 @@ func parseCPUTimes(stat []byte) (CPUTimes, error) {
 	return t, nil
 }
 
-// parsePressure reads the total of the line "some" of /proc/pressure/cpu: how
-// long some task has waited for a core (Documentation/accounting/psi.rst).
+// parsePressure reads the total of the line "some" of /proc/pressure/cpu: how long at
+// least one task has waited for a core (Documentation/accounting/psi.rst).
 func parsePressure(text []byte) (time.Duration, error) {
 	for line := range bytes.Lines(text) {
 		fields := strings.Fields(string(line))
@@ -77,12 +77,12 @@ func parsePressure(text []byte) (time.Duration, error) {
 	return 0, errors.New("no total of some in /proc/pressure/cpu")
 }
 
-// CPUQuota is what a control group lets this process have of the cores. The
-// zero value is a group without a limit.
+// CPUQuota is how much CPU time a control group allows this process. The zero value is a
+// group without a limit.
 type CPUQuota struct {
 	Cores     float64       // 0: no limit
-	Throttled time.Duration // how long the group was kept from running, summed over its cores
-	Times     uint64        // in how many periods it was
+	Throttled time.Duration // how long the group was not allowed to run, summed over its cores
+	Times     uint64        // in how many periods this happened
 }
 
 // parseCPUMax reads cpu.max of cgroup v2, "100000 100000" or "max 100000", as a
@@ -98,7 +98,7 @@ func parseCPUMax(text string) (float64, error) {
 	return cores(fields[0], fields[1])
 }
 
-// cores is a quota of so many µs in each period of so many.
+// cores returns a quota in µs per period in µs as a number of cores.
 func cores(quota, period string) (float64, error) {
 	q, err := strconv.ParseInt(quota, 10, 53)
 	if err != nil {
@@ -111,8 +111,8 @@ func cores(quota, period string) (float64, error) {
 	return max(float64(q)/float64(p), 0), nil // v1 writes -1 for no limit
 }
 
-// parseThrottling reads what cpu.stat tells of throttling: throttled_usec in
-// cgroup v2, throttled_time (ns) in v1. A group without a limit tells nothing.
+// parseThrottling reads the throttling from cpu.stat: throttled_usec in cgroup v2,
+// throttled_time (ns) in v1. A group without a limit has neither.
 func parseThrottling(stat []byte, q *CPUQuota) error {
 	for line := range bytes.Lines(stat) {
 		name, value, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
@@ -140,8 +140,8 @@ func parseThrottling(stat []byte, q *CPUQuota) error {
 	return nil
 }
 
-// cgroupPaths reads /proc/self/cgroup: this process's group in the unified
-// hierarchy (v2), and in that of v1 which has the cpu controller; "" for none.
+// cgroupPaths reads /proc/self/cgroup: this process's group in the unified hierarchy
+// (v2), and in the v1 hierarchy of the cpu controller; "" if there is none.
 func cgroupPaths(text []byte) (unified, cpu string) {
 	for line := range bytes.Lines(text) {
 		parts := strings.SplitN(strings.TrimSpace(string(line)), ":", 3)

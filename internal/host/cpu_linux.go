@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadCPUTimes reads what the cores have done so far.
+// ReadCPUTimes reads the times of the cores.
 func ReadCPUTimes() (CPUTimes, error) {
 	stat, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -17,8 +17,8 @@ func ReadCPUTimes() (CPUTimes, error) {
 	return parseCPUTimes(stat)
 }
 
-// CPUPressure is how long some task has waited for a core since the machine
-// started. Kernels without CONFIG_PSI do not tell.
+// CPUPressure returns how long at least one task has waited for a core since the machine
+// started. It fails on kernels without CONFIG_PSI.
 func CPUPressure() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/pressure/cpu")
 	if err != nil {
@@ -27,8 +27,8 @@ func CPUPressure() (time.Duration, error) {
 	return parsePressure(text)
 }
 
-// InvoluntarySwitches is how often this process's threads were taken off a core
-// that they still wanted (getrusage(2), ru_nivcsw).
+// InvoluntarySwitches returns how often the kernel took a core from a thread of this
+// process that still needed it (getrusage(2), ru_nivcsw).
 func InvoluntarySwitches() (uint64, error) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -37,9 +37,9 @@ func InvoluntarySwitches() (uint64, error) {
 	return uint64(u.Nivcsw), nil
 }
 
-// ReadCPUQuota reads the tightest limit of this process's control group and of
-// those it lies in, and how often that one was hit. Where no limit can be seen
-// it is the zero CPUQuota.
+// ReadCPUQuota reads the lowest limit of this process's control group and of the groups
+// around it, and how often that limit was reached. It returns the zero CPUQuota if it
+// finds no limit.
 func ReadCPUQuota() (CPUQuota, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
@@ -49,8 +49,8 @@ func ReadCPUQuota() (CPUQuota, error) {
 	var tightest CPUQuota
 	look := func(mount, group string, read func(dir string) (CPUQuota, error)) {
 		for group != "" {
-			// In a container the path is the host's, and what is there is seen at
-			// the mount itself.
+			// In a container the path is that of the host; the group itself is at the
+			// mount point.
 			q, err := read(path.Join(mount, group))
 			if err == nil && q.Cores > 0 && (tightest.Cores == 0 || q.Cores < tightest.Cores) {
 				tightest = q
@@ -73,7 +73,7 @@ func ReadCPUQuota() (CPUQuota, error) {
 func readQuotaV2(dir string) (q CPUQuota, err error) {
 	limit, err := os.ReadFile(path.Join(dir, "cpu.max"))
 	if err != nil {
-		return q, err // the root has none
+		return q, err // the root group has no limit
 	}
 	if q.Cores, err = parseCPUMax(string(limit)); err != nil {
 		return q, err

@@ -1,12 +1,12 @@
-// Package host reads what the machine says of itself: TCP sockets towards a
-// target by state and side, the ephemeral ports there are, kernel settings and
-// limits, and what this process uses.
+// Package host reads figures of the machine: TCP sockets towards a target by state and
+// side, the range of ephemeral ports, kernel settings and limits, CPU times, and what
+// this process uses.
 //
-// Linux answers all of it. On other systems the functions of the Linux files
-// return [ErrNeedsLinux].
+// Linux has all of them. On other systems the functions of other.go return
+// [ErrNeedsLinux].
 package host
 
 import "errors"
 
-// ErrNeedsLinux is returned for what only Linux answers.
+// ErrNeedsLinux is the error for figures that only Linux has.
 var ErrNeedsLinux = errors.New("not available here: needs Linux")

@@ -1,8 +1,8 @@
 package host
 
-// Facts are what a run's result says of the machine it was made on.
+// Facts are what the result of a run says about its machine.
 type Facts struct {
 	Kernel    string            // release, as uname -r prints it
 	OpenFiles uint64            // soft limit of open files (RLIMIT_NOFILE)
-	Sysctls   map[string]string // name -> value; those that could not be read are left out
+	Sysctls   map[string]string // by name; without those that could not be read
 }

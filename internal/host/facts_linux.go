@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysctls are the kernel settings that shape what a pool's connections meet:
-// ports, TIME_WAIT, accept queues, how lost and idle connections are treated.
+// sysctls are the kernel settings that matter to the connections of a pool: ports,
+// TIME_WAIT, accept queues, and how the kernel treats lost and idle connections.
 var sysctls = []string{
 	"net.core.somaxconn",
 	"net.ipv4.ip_local_port_range",
@@ -31,7 +31,7 @@ var sysctls = []string{
 	"net.ipv4.tcp_tw_reuse_delay",
 }
 
-// ReadFacts reads the facts; what cannot be read is left zero.
+// ReadFacts reads the facts. A fact that cannot be read is zero.
 func ReadFacts() Facts {
 	f := Facts{Sysctls: make(map[string]string, len(sysctls))}
 	var uts unix.Utsname
@@ -72,5 +72,5 @@ func readSysctl(name string) (string, error) {
 	return string(value), err
 }
 
-// trim is what a file of one value says.
+// trim returns the value in a file of one value.
 func trim(text []byte) string { return strings.TrimSpace(string(text)) }

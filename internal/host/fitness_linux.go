@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// sandboxSysctls forbid or limit user namespaces: Debian's, the kernel's own
-// (namespaces(7)) and Ubuntu's.
+// sandboxSysctls are the settings that forbid or limit user namespaces: one of Debian,
+// two of the kernel (namespaces(7)) and one of Ubuntu.
 var sandboxSysctls = []string{
 	"kernel.unprivileged_userns_clone",
 	"user.max_user_namespaces",
@@ -58,9 +58,9 @@ func readNumber(name string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(value))
 }
 
-// TryNamespaces starts this program once more with args, which must make it do
-// nothing and end, in a user and network namespace of its own: what the kernel,
-// its settings and the security modules together allow is told by trying.
+// TryNamespaces starts this program again in a user and network namespace of its own.
+// args must make it end without doing anything. Only an attempt shows what the kernel,
+// its settings and the security modules allow together.
 func TryNamespaces(args ...string) Namespaces {
 	var n Namespaces
 	c := exec.Command("/proc/self/exe", args...)

@@ -4,7 +4,7 @@ package host
 
 import "errors"
 
-// OpenFileLimit returns an error: here no process has such a limit.
+// OpenFileLimit returns an error: processes have no such limit here.
 func OpenFileLimit() (soft, hard uint64, err error) {
 	return 0, 0, errors.New("no limit of open files on this system")
 }

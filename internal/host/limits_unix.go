@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenFileLimit is how many files this process may open, and how far it may
-// raise that itself (RLIMIT_NOFILE, setrlimit(2)). Go has already raised the one
-// to the other, or to one below it, when the process began (package os,
-// rlimit.go).
+// OpenFileLimit returns how many files this process may open (soft), and up to which
+// value it may raise that itself (hard): RLIMIT_NOFILE, setrlimit(2). When the process
+// starts, Go raises soft to hard or to one below (package os, rlimit.go).
 func OpenFileLimit() (soft, hard uint64, err error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {

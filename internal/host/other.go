@@ -4,13 +4,13 @@ package host
 
 import "time"
 
-// ReadFacts leaves all facts zero: they are read as Linux tells them.
+// ReadFacts returns zero facts: they can be read only on Linux.
 func ReadFacts() Facts { return Facts{} }
 
 // Ports returns ErrNeedsLinux.
 func Ports() (EphemeralPorts, error) { return EphemeralPorts{}, ErrNeedsLinux }
 
-// ReadFitness leaves all facts zero: they are read as Linux tells them.
+// ReadFitness returns zero facts: they can be read only on Linux.
 func ReadFitness() Fitness { return Fitness{} }
 
 // TryNamespaces returns ErrNeedsLinux for both.
@@ -43,7 +43,7 @@ func ReadCPUQuota() (CPUQuota, error) { return CPUQuota{}, ErrNeedsLinux }
 // ReadCounters returns ErrNeedsLinux.
 func ReadCounters() (Counters, error) { return nil, ErrNeedsLinux }
 
-// A SocketWatcher counts the TCP sockets of a Watch. Only Linux has one.
+// A SocketWatcher counts the TCP sockets of a Watch. It exists only on Linux.
 type SocketWatcher struct{}
 
 // NewSocketWatcher returns ErrNeedsLinux.

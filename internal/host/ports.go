@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// EphemeralPorts are the ports from which the kernel picks the local one of a
-// connection that is not bound.
+// EphemeralPorts are the ports from which the kernel picks the local port of a
+// connection that is not bound to one.
 type EphemeralPorts struct {
 	First, Last uint16 // net.ipv4.ip_local_port_range, both included; for IPv6 too
-	Reserved    int    // of these, never picked: net.ipv4.ip_local_reserved_ports
+	Reserved    int    // how many of them are never picked: net.ipv4.ip_local_reserved_ports
 }
 
-// Available is how many there are to pick from, for each pair of local address
-// and remote address and port.
+// Available returns how many ports the kernel can pick from, for each combination of
+// local address, remote address and remote port.
 func (p EphemeralPorts) Available() int { return int(p.Last) - int(p.First) + 1 - p.Reserved }
 
-// parseEphemeral reads the two settings in the form in which the kernel
-// prints them: "32768\t60999", and "8080,9148-9200" or nothing.
+// parseEphemeral reads the two settings as the kernel prints them: "32768\t60999", and
+// "8080,9148-9200" or an empty text.
 func parseEphemeral(portRange, reserved string) (EphemeralPorts, error) {
 	var p EphemeralPorts
 	fields := strings.Fields(portRange)
@@ -29,8 +29,8 @@ func parseEphemeral(portRange, reserved string) (EphemeralPorts, error) {
 	if p.First, p.Last, err = parsePorts(fields[0], fields[1]); err != nil {
 		return EphemeralPorts{}, err
 	}
-	// Each list the kernel prints is sorted and without overlaps; one that is
-	// not is read the same.
+	// The kernel prints a sorted list without overlaps; other lists are accepted
+	// too.
 	var taken [1 << 16]bool
 	for item := range strings.SplitSeq(strings.TrimSpace(reserved), ",") {
 		if item == "" {

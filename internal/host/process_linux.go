@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CPUTime is the processor time this process has used, user and system.
+// CPUTime returns the processor time that this process has used, user and system.
 func CPUTime() (time.Duration, error) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -20,15 +20,15 @@ func CPUTime() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// OpenFiles is how many file descriptors this process has open.
+// OpenFiles returns how many file descriptors this process has open.
 func OpenFiles() (int, error) {
 	const dir = "/proc/self/fd"
 	info, err := os.Stat(dir)
 	if err != nil {
 		return 0, err
 	}
-	// Since Linux 6.2 the directory's size is the number, and reading it for
-	// tens of thousands of connections is not needed.
+	// Since Linux 6.2 the size of the directory is the number, so that it need not
+	// be read when there are tens of thousands of connections.
 	if n := info.Size(); n > 0 {
 		return int(n), nil
 	}
@@ -38,11 +38,11 @@ func OpenFiles() (int, error) {
 	}
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
-	return max(len(names)-1, 0), err // less f itself
+	return max(len(names)-1, 0), err // without f itself
 }
 
-// PeakRSS is the most memory this process had resident, in bytes, since it
-// began or since the last ResetPeakRSS.
+// PeakRSS returns the peak of this process's resident memory in bytes, since its start
+// or since the last ResetPeakRSS.
 func PeakRSS() (uint64, error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -51,8 +51,8 @@ func PeakRSS() (uint64, error) {
 	return parseHighWater(status)
 }
 
-// ResetPeakRSS makes PeakRSS count from now, so that one run does not show the
-// peak of another before it in the same process.
+// ResetPeakRSS makes PeakRSS count from now on, so that a run does not report the peak
+// of an earlier run in the same process.
 func ResetPeakRSS() error {
 	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // proc_pid_clear_refs(5)
 }

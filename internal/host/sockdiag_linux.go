@@ -13,18 +13,19 @@ import (
 )
 
 const (
-	// lookLimit bounds one Count. A dump of a million sockets takes about a
-	// second; this is for a kernel that does not answer at all.
+	// lookLimit bounds one Count. A dump of a million sockets takes about a second; the
+	// limit is for a kernel that does not respond at all.
 	lookLimit = 10 * time.Second
-	// dumpBuffer is the most the kernel puts in one datagram of a dump
-	// (netlink_recvmsg caps max_recvmsg_len there); less means more of them.
+	// dumpBuffer is the largest datagram of a dump that the kernel sends
+	// (netlink_recvmsg limits max_recvmsg_len to it). A smaller buffer means more
+	// datagrams.
 	dumpBuffer = 32 << 10
 )
 
-// A SocketWatcher counts the TCP sockets of a Watch by asking the kernel over
-// sock_diag(7). The kernel sends only sockets that match, so what a Count costs
-// grows with their number: about half a microsecond each. It needs no privilege and
-// sees the network namespace it was made in. It is not safe for concurrent use.
+// A SocketWatcher counts the TCP sockets of a Watch. It asks the kernel with
+// sock_diag(7). The kernel sends only sockets that match; each costs about half a
+// microsecond. A SocketWatcher needs no privilege and sees the network namespace in
+// which it was made. It is not safe for concurrent use.
 type SocketWatcher struct {
 	sides    *sides
 	conn     *netlink.Conn
@@ -33,8 +34,8 @@ type SocketWatcher struct {
 	buf      []byte
 }
 
-// NewSocketWatcher opens a socket to the kernel. The error says when no address
-// was given, or sock_diag is refused (as in some sandboxes). Close it after use.
+// NewSocketWatcher opens a socket to the kernel; Close closes it. It fails if w has no
+// address, or if the kernel refuses sock_diag (as in some sandboxes).
 func NewSocketWatcher(w Watch) (*SocketWatcher, error) {
 	s, err := newSides(w)
 	if err != nil {
@@ -51,18 +52,18 @@ func NewSocketWatcher(w Watch) (*SocketWatcher, error) {
 	filter := socketFilter(s)
 	return &SocketWatcher{
 		sides: s, conn: conn, raw: raw, buf: make([]byte, dumpBuffer),
-		// IPv4 connections are IPv6 sockets too where a server listens on
-		// both families or a client is written so: always ask for both.
+		// An IPv4 connection may have an IPv6 socket, if a server listens on both
+		// families or a client does so: always ask for both.
 		requests: [][]byte{dumpRequest(unix.AF_INET, filter), dumpRequest(unix.AF_INET6, filter)},
 	}, nil
 }
 
-// Close gives the socket back.
+// Close closes the socket to the kernel.
 func (w *SocketWatcher) Close() error { return w.conn.Close() }
 
-// Count counts the sockets there are now. It is no snapshot: sockets come and
-// go while the kernel walks its tables. After an error the watcher is of no
-// further use.
+// Count counts the sockets that exist now. The result is not a snapshot: sockets are
+// made and closed while the kernel walks its tables. After an error the watcher cannot
+// be used any more.
 func (w *SocketWatcher) Count() (SocketCount, error) {
 	w.sides.reset()
 	if err := w.conn.SetReadDeadline(time.Now().Add(lookLimit)); err != nil {
@@ -76,7 +77,7 @@ func (w *SocketWatcher) Count() (SocketCount, error) {
 	return w.sides.total(), nil
 }
 
-// dump asks for the sockets of one family and adds them to the count.
+// dump asks the kernel for the sockets of one family and counts them.
 func (w *SocketWatcher) dump(request []byte) error {
 	sent, err := w.conn.Send(netlink.Message{
 		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | netlink.Dump},
@@ -116,8 +117,8 @@ const (
 	sizeofCondition = 8 // inet_diag_hostcond, less the address
 )
 
-// dumpRequest is an inet_diag_req_v2 for every TCP socket of the family but
-// listeners, and the filter as its attribute.
+// dumpRequest returns an inet_diag_req_v2 for every TCP socket of the family except
+// listeners, with the filter as its attribute.
 func dumpRequest(family uint8, filter []byte) []byte {
 	b := make([]byte, sizeofRequest, sizeofRequest+unix.NLA_HDRLEN+len(filter))
 	b[0], b[1] = family, unix.IPPROTO_TCP
@@ -130,15 +131,15 @@ func dumpRequest(family uint8, filter []byte) []byte {
 	return b
 }
 
-// socketFilter is the program that inet_diag_bc_run (net/ipv4/inet_diag.c)
-// runs on each socket: peer is a remote, or local address is a server. It is
-// nil when the program would be too long for its attribute; then the kernel
-// sends all sockets, and sides.add picks.
+// socketFilter returns the program that inet_diag_bc_run (net/ipv4/inet_diag.c) runs on
+// each socket. It accepts a socket whose peer is a remote or whose local address is a
+// server. It is nil if the program would be too long for its attribute; then the kernel
+// sends all sockets, and sides.add selects.
 //
-// A program accepts by ending exactly at its end and rejects by jumping four
-// bytes past it. So each condition, when met, goes on to a jump to the end,
-// and when not, over that jump to the next condition; the last has no jump,
-// and over it is past the end.
+// A program accepts a socket by reaching exactly its end, and rejects it by jumping four
+// bytes past the end. So a condition that holds is followed by a jump to the end. A
+// condition that does not hold skips this jump and goes on with the next condition. The
+// last condition has no jump, so that skipping it leads past the end.
 func socketFilter(s *sides) []byte {
 	type condition struct {
 		op uint8
@@ -154,13 +155,13 @@ func socketFilter(s *sides) []byte {
 		}
 	}
 	var program []byte
-	var jumps []int // where each jump is; they can be aimed when the end is known
+	var jumps []int // the position of each jump; its target is set when the end is known
 	for i, c := range conditions {
 		if i > 0 {
 			jumps = append(jumps, len(program))
 			program = append(program, opJump, sizeofOp, 0, 0)
 		}
-		// The kernel lets an IPv4 condition match IPv4-mapped IPv6 sockets.
+		// An IPv4 condition also matches IPv4-mapped IPv6 sockets.
 		family, ip := uint8(unix.AF_INET6), c.Addr().AsSlice()
 		if c.Addr().Is4() {
 			family = unix.AF_INET
@@ -181,10 +182,10 @@ func socketFilter(s *sides) []byte {
 	return program
 }
 
-// parseDump reads one datagram of the answer to the request numbered seq, and
-// calls add for each socket in it. It says whether the answer is complete, and
-// returns the kernel's error if that is the answer, or one if b is malformed.
-// Messages of another number are left over from a dump given up: not ours.
+// parseDump reads one datagram of the kernel's response to the request with the number
+// seq, and calls add for each socket in it. It reports whether the response is complete.
+// It fails if the response is an error or b is malformed. It skips messages with another
+// number, which belong to a dump that was given up.
 func parseDump(b []byte, seq uint32, add func(State, netip.AddrPort, netip.AddrPort)) (done bool, err error) {
 	for len(b) > 0 {
 		if len(b) < unix.NLMSG_HDRLEN {
@@ -220,7 +221,7 @@ func parseDump(b []byte, seq uint32, add func(State, netip.AddrPort, netip.AddrP
 	return false, nil
 }
 
-// sockID reads the two ends from an inet_diag_sockid.
+// sockID reads the two ends of a connection from an inet_diag_sockid.
 func sockID(family uint8, id []byte) (local, remote netip.AddrPort) {
 	sport, dport := binary.BigEndian.Uint16(id), binary.BigEndian.Uint16(id[2:])
 	if family == unix.AF_INET {

@@ -33,7 +33,7 @@ var stateNames = [numStates]string{
 	"CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING",
 }
 
-// String is the state's name as the kernel writes it, without "TCP_".
+// String returns the name of the state as the kernel writes it, without "TCP_".
 func (s State) String() string {
 	if s > 0 && int(s) < numStates {
 		return stateNames[s]
@@ -41,10 +41,10 @@ func (s State) String() string {
 	return fmt.Sprintf("state(%d)", uint8(s))
 }
 
-// ByState is a number of sockets in each state, indexed by State.
+// ByState is the number of sockets in each state, indexed by State.
 type ByState [numStates]int
 
-// Total is the number of sockets in any state.
+// Total returns the number of sockets in all states.
 func (b *ByState) Total() int {
 	n := 0
 	for _, k := range b {
@@ -53,7 +53,7 @@ func (b *ByState) Total() int {
 	return n
 }
 
-// Map is the counts above zero by the state's name.
+// Map returns the numbers above zero, by the name of the state.
 func (b *ByState) Map() map[string]int {
 	m := make(map[string]int)
 	for s, n := range b {
@@ -64,39 +64,39 @@ func (b *ByState) Map() map[string]int {
 	return m
 }
 
-// Watch says which sockets to count. An unspecified address stands for the
-// loopback address of its family, which is where a connection to it goes; IPv6
-// zones are not looked at.
+// Watch says which sockets to count. An unspecified address stands for the loopback
+// address of its family, because a connection to it goes there. IPv6 zones are ignored.
 type Watch struct {
-	// Remotes are where the client connects to. A socket whose peer is one of
-	// them is the client's.
+	// Remotes are the addresses to which the client connects. A socket whose peer is
+	// one of them belongs to the client.
 	Remotes []netip.AddrPort
-	// Servers are where the server accepts; nil: at Remotes. They differ when
-	// something forwards between the two. A socket bound to one of them is the
-	// server's.
+	// Servers are the addresses at which the server accepts; nil: Remotes. The two
+	// differ if something forwards connections. A socket bound to one of Servers
+	// belongs to the server.
 	Servers []netip.AddrPort
-	// Except are client's ends of connections whose sockets do not count, on
-	// neither side: they are being closed, or closed. One that is ESTABLISHED has
-	// taken the port for itself, and counts.
+	// Except are connections that do not count on either side, given by the client's
+	// end: they are closed or being closed. If such a socket is ESTABLISHED, a new
+	// connection uses the port, and it counts.
 	Except []netip.AddrPort
 }
 
-// SocketCount is the sockets of a Watch at one moment. Listeners are left out.
-// Whoever opened the sockets, they count: TIME_WAIT has no owner any more.
+// SocketCount has the numbers of the sockets of a Watch at one moment, without
+// listeners. The sockets of all programs count, because a socket in TIME_WAIT has no
+// owner.
 type SocketCount struct {
 	Client ByState
 	Server ByState
 	// PortsUsed is the number of different local ports on the client's side,
-	// TIME_WAIT included. A port that serves several remotes counts once, one
-	// that several local addresses have in use, once for each.
+	// TIME_WAIT included. A port that is used towards several remotes counts once; a
+	// port that is used at several local addresses counts once for each.
 	PortsUsed int
-	// ServerSide is whether an address of Servers is one of this machine, so
-	// that Server says something. Behind address translation, as with a
-	// container's published port, it is true and Server stays empty.
+	// ServerSide reports whether an address of Servers belongs to this machine, so that
+	// Server is known. With address translation, as for the published port of a
+	// container, ServerSide is true and Server stays empty.
 	ServerSide bool
 }
 
-// sides tells the client's sockets from the server's, and counts them.
+// sides separates the sockets of client and server, and counts them.
 type sides struct {
 	remotes, servers, except map[netip.AddrPort]struct{}
 
@@ -125,7 +125,7 @@ func newSides(w Watch) (*sides, error) {
 	return s, nil
 }
 
-// endpoints is the set of addrs in the form in which they are compared.
+// endpoints returns the set of addrs in the form in which they are compared.
 func endpoints(addrs []netip.AddrPort) map[netip.AddrPort]struct{} {
 	set := make(map[netip.AddrPort]struct{}, len(addrs))
 	for _, a := range addrs {
@@ -141,7 +141,7 @@ func endpoints(addrs []netip.AddrPort) map[netip.AddrPort]struct{} {
 	return set
 }
 
-// localAddrs is the addresses of this machine's interfaces.
+// localAddrs returns the addresses of this machine's interfaces.
 func localAddrs() (map[netip.Addr]bool, error) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
@@ -156,7 +156,7 @@ func localAddrs() (map[netip.Addr]bool, error) {
 	return local, nil
 }
 
-// reset forgets the sockets counted.
+// reset starts a new count.
 func (s *sides) reset() {
 	s.count = SocketCount{ServerSide: s.count.ServerSide}
 	for _, set := range s.ports {
@@ -188,7 +188,7 @@ func (s *sides) add(state State, local, remote netip.AddrPort) {
 	}
 }
 
-// total is what was counted since the last reset.
+// total returns the count since the last reset.
 func (s *sides) total() SocketCount {
 	c := s.count
 	for _, set := range s.ports {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// SleepLateness is how late time.Sleep wakes, n times, in a program that has
-// something to poll, as every one with a connection has: the runtime then waits
-// in the poller, on Linux by whole milliseconds (epoll_wait(2)).
+// SleepLateness measures n times how late time.Sleep wakes. It does so in a program that
+// polls a descriptor, as every program with a connection does: the runtime then waits in
+// its poller, on Linux for whole milliseconds (epoll_wait(2)).
 func SleepLateness(n int, nap time.Duration) []time.Duration {
-	if r, w, err := os.Pipe(); err == nil { // where it fails, the sleeps are better than they will be
+	if r, w, err := os.Pipe(); err == nil { // without it, the sleeps are more exact than those of a real program
 		defer r.Close()
 		defer w.Close()
 	}
@@ -22,7 +22,7 @@ func SleepLateness(n int, nap time.Duration) []time.Duration {
 	return late
 }
 
-// ClockCost is what one reading of the clock takes, on average of n.
+// ClockCost returns how long one reading of the clock takes, as the average of n.
 func ClockCost(n int) time.Duration {
 	begin := time.Now()
 	for range n {

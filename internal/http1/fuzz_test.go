@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// netHTTPResponse is what net/http says of a stream that begins with a response.
+// netHTTPResponse is how net/http reads a stream that begins with a response.
 func netHTTPResponse(method, stream string) (s seen) {
 	s.Hint = NoKeepAlive
 	src := strings.NewReader(stream)
@@ -60,7 +60,7 @@ func netHTTPResponse(method, stream string) (s seen) {
 	return s
 }
 
-// agrees compares what response and net/http say of a stream; empty: the
+// agrees compares how Response and net/http read a stream; empty: the
 // same. Only whether there is an error is compared, not its words.
 //
 // There are two deliberate differences. A code below 100 is malformed: see
@@ -83,7 +83,7 @@ func agrees(t *testing.T, method, stream string) string {
 	return cmp.Diff(want, got)
 }
 
-// checkResponse holds a response against net/http, and against itself fed in pieces.
+// checkResponse compares a Response with net/http, and with itself fed in pieces.
 func checkResponse(t *testing.T, method, stream string, seed uint64) {
 	t.Helper()
 	if diff := agrees(t, method, stream); diff != "" {

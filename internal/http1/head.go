@@ -31,15 +31,8 @@ func (r *Response) headOver() error {
 	h := &r.head
 	// HTTP/1.0 has no transfer codings. net/http takes 0.0 for 1.1 here.
 	chunked := h.encodings > 0 && (h.major > 1 || h.major == 1 && h.minor > 0 || h.major == 0 && h.minor == 0)
-	switch {
-	case chunked && h.encodings > 1:
-		return errors.New("malformed header: more than one Transfer-Encoding")
-	case chunked && h.badEncoding != nil:
-		return h.badEncoding
-	case h.badLength != nil:
-		return h.badLength
-	case chunked && h.badTrailer != nil:
-		return h.badTrailer
+	if err := h.malformed(chunked); err != nil {
+		return err
 	}
 	switching := h.code == 101
 	if h.code < 200 && !switching {
@@ -71,6 +64,21 @@ func (r *Response) headOver() error {
 		r.Length, r.part, r.Close = -1, inStream, true
 	default:
 		r.Length, r.left, r.part, r.Done = announced, announced, inLength, announced == 0
+	}
+	return nil
+}
+
+// malformed is the error of a field that has a meaning in this head.
+func (h *head) malformed(chunked bool) error {
+	switch {
+	case chunked && h.encodings > 1:
+		return errors.New("malformed header: more than one Transfer-Encoding")
+	case chunked && h.badEncoding != nil:
+		return h.badEncoding
+	case h.badLength != nil:
+		return h.badLength
+	case chunked && h.badTrailer != nil:
+		return h.badTrailer
 	}
 	return nil
 }

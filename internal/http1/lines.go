@@ -11,7 +11,7 @@ import (
 type lines struct {
 	at          place
 	joined      int    // bytes of buf that are a field line, joined and trimmed, whose continuation is being gathered behind it
-	whole       bool   // buf is such a line and nothing else; the next byte tells whether it is continued
+	whole       bool   // buf is such a line and nothing else; the next byte decides whether it is continued
 	crlf        bool   // the last line ended in CRLF, not in a bare LF
 	endedInCRLF bool   // the blank line did, and so did the one before it
 	buf         []byte // what came in pieces

@@ -171,7 +171,7 @@ var (
 
 // chunks is how far a chunked body (RFC 9112, section 7.1) has come.
 type chunks struct {
-	left   uint64 // bytes of data that have not come of the chunk under way
+	left   uint64 // bytes of the current chunk that have not arrived
 	excess int64  // bytes of chunk lines beyond what the data makes plausible
 }
 

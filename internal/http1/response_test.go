@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seen is what a response says of a stream, or net/http does.
+// seen is how a Response, or net/http, reads a stream.
 type seen struct {
 	HeadRead, Done, Close bool
 	Status                int

@@ -10,12 +10,12 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Says is what an incident's profile has to say of its runs; results.FillIn fills in
-// their figures.
+// Says are the texts of an incident's profile about its runs; results.FillIn fills in the
+// figures.
 type Says struct {
 	Happened string   // of the incident's own run
 	Set      string   // of the first remedy
-	Costs    []string // what each remedy costs, in their order; "" where nothing is said
+	Costs    []string // what each remedy costs, in their order; "" for none
 }
 
 // Reproduction sets rep.Verdict and rep.Reproduced by the runs made so far. An
@@ -38,7 +38,7 @@ func madeAgain(rep *results.Reproduction) string {
 	return text.String()
 }
 
-// Shown reports whether a run may be believed and showed all it was to show.
+// Shown reports whether a run is valid and met all its expectations.
 func Shown(run *results.Run) bool {
 	if !run.Valid || run.Interrupted {
 		return false

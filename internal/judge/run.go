@@ -14,11 +14,11 @@ type Limits struct {
 	Buffer      int           // load.buffer
 }
 
-// rules each return reasons why a run may not be believed. A rule may also set what it
+// rules each return reasons why a run is invalid. A rule may also set what it
 // decides in the document.
 var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers}
 
-// Run adds to d.Invalid the reasons why d may not be believed, and sets d.Valid and
+// Run adds to d.Invalid the reasons why d is invalid, and sets d.Valid and
 // d.Instrument.Schedule.Overload.
 func Run(d *results.Run, l Limits) {
 	for _, rule := range rules {
@@ -51,8 +51,8 @@ func schedule(d *results.Run, l Limits) []string {
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
 	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
-		// Requests that waited when the run was stopped were dropped at that moment,
-		// through nobody's fault.
+		// Requests that waited when the run was stopped were dropped at that moment, and
+		// nothing was at fault.
 		s.dropped, s.schedule.DroppedLate, s.schedule.DroppedSaturated = 0, 0, 0
 		a := &d.Instrument.Arrivals
 		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"

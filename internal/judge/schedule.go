@@ -24,8 +24,8 @@ type standing struct {
 // allows one in a hundred to be late.
 const ownShare = 0.01
 
-// verdict returns who was overloaded, "" for nobody, and the reasons why the run may not
-// be believed.
+// verdict returns who was overloaded, "" for nobody, and the reasons why the run is
+// invalid.
 //
 // An open loop drops a request because load.max_in_flight requests are in flight. Two
 // causes look alike in the accounts and mean opposite things. If the target, or the
@@ -37,10 +37,10 @@ const ownShare = 0.01
 //   - kabench was late (more than one in a hundred requests beyond max_lag): it sent late
 //     requests all at once, or did not read responses that were there. The drops are
 //     kabench's.
-//   - the CPU was saturated (the machine 95 % busy or more, kabench using 95 % of what it
-//     may use, or its control group throttled): responses waited for a core, those of a
+//   - the CPU was saturated (the machine 95 % busy or more, kabench using 95 % of its
+//     cores, or its control group throttled): responses waited for a core, those of a
 //     server on this machine too. The target may have been slow as well; the run cannot
-//     tell, so it may not be believed.
+//     tell, so it is invalid.
 //   - otherwise kabench was on time with cores to spare, and waited: the drops are the
 //     target's.
 //

@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// A server that closes after a second request, and what it tells of it.
+// A server that closes after a second request, and the story of its connection.
 func ExampleStart() {
 	server, err := lab.Start(script.Server{Body: 5, MaxRequests: 2}, "")
 	if err != nil {

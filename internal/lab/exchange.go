@@ -72,7 +72,7 @@ func (c *conn) exchange(use int) *story.Ending {
 	return nil
 }
 
-// readHead reads the request's head and decides what becomes of it.
+// readHead reads the request's head and decides what happens to the request.
 func (x *exchange) readHead() *story.Ending {
 	var err error
 	if x.req, err = http.ReadRequest(x.r); err != nil {
@@ -124,8 +124,8 @@ func (x *exchange) record() http.Header {
 	return h
 }
 
-// whenRead is whether the body is read before the response, and what becomes of
-// it if not.
+// whenRead returns whether the body is read before the response, and otherwise what
+// happens to it.
 func (x *exchange) whenRead() script.Upload {
 	if x.req.Body == http.NoBody || x.fault.WhileReading() {
 		return script.ReadFirst

@@ -6,7 +6,7 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// connectionHeader is what the Connection header of a response says.
+// connectionHeader is the Connection header of a response.
 type connectionHeader uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	saysKeepAlive // HTTP/1.0's way to keep a connection
 )
 
-// http10 reports whether the exchange goes by the rules of HTTP/1.0.
+// http10 reports whether the exchange follows the rules of HTTP/1.0.
 func (x *exchange) http10() bool {
 	return x.s.cfg.Version == script.HTTP10 || !x.req.ProtoAtLeast(1, 1)
 }
@@ -31,8 +31,8 @@ func (x *exchange) keeps() bool {
 	return !x.s.cfg.IgnoreKeepAlive && serve.HasToken(asked, "keep-alive") && !serve.HasToken(asked, "close")
 }
 
-// after is what the response says of the connection, and why the connection ends
-// after it; "" when it is kept.
+// after returns the Connection header of the response, and why the connection ends
+// after it; "" if it is kept.
 func (x *exchange) after() (connectionHeader, story.Why) {
 	cfg := x.s.cfg
 	last := saysClose

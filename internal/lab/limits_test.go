@@ -17,7 +17,7 @@ import (
 )
 
 // With one place the next connection is accepted when the first has ended, and
-// the client notices nothing but the wait.
+// the client only notices the wait.
 func TestMaxConnections(t *testing.T) {
 	s := start(t, script.Server{MaxConnections: 1})
 	first := labtest.Dial(t, s.Addr())
@@ -145,8 +145,8 @@ func (c *countingWrites) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Reloaded, a server closes what is idle, tells what is busy, and serves what
-// comes later as before.
+// At a reload, a server closes idle connections, says close in the responses to busy
+// ones, and serves later connections as before.
 func TestReload(t *testing.T) {
 	s := start(t, script.Server{})
 	idle, busy, fresh := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())

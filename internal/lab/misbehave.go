@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// misbehave does what the fault puts in the place of a response; nil when it
-// leaves the response alone.
+// misbehave does what the fault does instead of a response; nil if the fault leaves
+// the response alone.
 func (x *exchange) misbehave() *story.Ending {
 	switch x.fault {
 	case script.CloseBeforeResponse, script.ResetBeforeResponse:
@@ -44,8 +44,8 @@ func (x *exchange) misbehave() *story.Ending {
 	return story.ServerEnds(howOf(x.fault), story.WhyFault)
 }
 
-// unfinished is what a response says of the connection if the fault breaks it off:
-// the server had not decided to end the connection.
+// unfinished returns the Connection header of a response that the fault breaks off: the
+// server has not decided to end the connection.
 func (x *exchange) unfinished() connectionHeader {
 	if x.http10() && x.keeps() {
 		return saysKeepAlive

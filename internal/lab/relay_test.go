@@ -31,7 +31,7 @@ func TestFlowOrder(t *testing.T) {
 	})
 }
 
-// A FIN that was a RST in truth is replaced while it is under way, even when
+// A FIN that was really a RST is replaced while it is under way, even when
 // somebody waits for it already; data before it is not.
 func TestFlowResetInsteadOfFIN(t *testing.T) {
 	for _, instead := range []bool{true, false} {
@@ -63,7 +63,7 @@ func TestFlowResetInsteadOfFIN(t *testing.T) {
 	}
 }
 
-// The memory of what is under way is bounded, by waiting.
+// The memory of the data in flight is bounded, by waiting.
 func TestFlowIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

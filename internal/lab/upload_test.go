@@ -16,8 +16,8 @@ import (
 
 const closedEarly = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nkab"
 
-// What came of a body that the server never reads makes its close a RST; the
-// answer is before it, for who still reads.
+// The body that the server never reads makes its close a RST. The response arrives
+// before it, and a client that still reads gets it.
 func TestAnswerBeforeUpload(t *testing.T) {
 	for _, upload := range []script.Upload{script.AnswerClose, script.ShutInput} {
 		if upload == script.ShutInput && runtime.GOOS != "linux" {

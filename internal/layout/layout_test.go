@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// terminal is one of so many columns.
+// terminal is a Terminal with that number of columns.
 type terminal struct {
 	strings.Builder
 	columns int

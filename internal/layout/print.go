@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Terminal is a writer that knows how many columns its text has to fit.
+// Terminal is a writer that knows how many columns its text may have.
 type Terminal interface {
 	io.Writer
-	Columns() int // 0: as many as it likes
+	Columns() int // 0: no limit
 }
 
-// Print lays marked text out and writes it: in the columns of w, if it is a
-// Terminal that has some, and else in so many; 0 is no limit.
-func Print(w io.Writer, marked string, otherwise int) error {
-	p := page{columns: otherwise}
+// Print lays out marked text and writes it. If w is a Terminal with a number of columns,
+// the text fits into them; otherwise it fits into columns, where 0 means no limit.
+func Print(w io.Writer, marked string, columns int) error {
+	p := page{columns: columns}
 	if t, ok := w.(Terminal); ok && t.Columns() > 0 {
 		p = page{columns: t.Columns(), strict: true}
 	}
@@ -25,16 +25,16 @@ func Print(w io.Writer, marked string, otherwise int) error {
 	return err
 }
 
-// page is text being laid out.
+// page is text that is being laid out.
 type page struct {
 	columns int // 0: no limit
-	// strict: a line that is no paragraph is wrapped, and a word that is longer than a
-	// line broken. In a file they stay whole, to be searched for.
+	// strict wraps lines that are no paragraphs, and breaks words that are longer than
+	// a line. In a file they stay whole, so that they can be searched for.
 	strict bool
 	out    strings.Builder
 }
 
-// lay lays out lines, each with its end.
+// lay lays out lines, which have their line ends.
 func (p *page) lay(lines []string) {
 	for i := 0; i < len(lines); i++ {
 		line := strings.TrimSuffix(lines[i], "\n")
@@ -63,7 +63,8 @@ func (p *page) lay(lines []string) {
 	}
 }
 
-// until is how many lines there are before the one that is mark, or all.
+// until returns how many lines stand before the first line that is mark; all lines if
+// there is none.
 func until(lines []string, mark string) int {
 	if i := slices.IndexFunc(lines, func(line string) bool { return strings.TrimSuffix(line, "\n") == mark }); i >= 0 {
 		return i
@@ -89,9 +90,9 @@ func (p *page) write(line string) {
 	p.out.WriteByte('\n')
 }
 
-// line writes a line that is no paragraph. One that is too wide is wrapped; its
-// later lines begin where its last column begins that is in the left half, or a
-// little behind its beginning.
+// line writes a line that is no paragraph. If it is too wide, it is wrapped. Its later
+// lines begin at its last column in the left half, or a little further right than the
+// line itself.
 func (p *page) line(line string) {
 	if !p.strict || !p.tooWide(Columns(line)) {
 		p.write(line)
@@ -106,12 +107,12 @@ func (p *page) line(line string) {
 	}
 	columns := Columns(line[:hang])
 	if indent > 0 && hang == indent {
-		columns += gap // it goes on below, as an example of a command does
+		columns += gap // later lines are indented, as in an example of a command
 	}
 	p.wrap(line[:hang], columns, words(line[hang:]))
 }
 
-// wrap writes prefix and words; later lines are indented by hang columns.
+// wrap writes prefix and words. Later lines are indented by hang columns.
 func (p *page) wrap(prefix string, hang int, text []string) {
 	if p.tooWide(Columns(prefix)) {
 		prefix, text = "", append(words(prefix), text...)
@@ -140,8 +141,7 @@ func (p *page) wrap(prefix string, hang int, text []string) {
 	p.write(line)
 }
 
-// head is how many bytes of word take at most so many columns, one character at
-// least.
+// head returns how many bytes of word fit into columns; at least one character.
 func head(word string, columns int) int {
 	used := 0
 	for i, r := range word {
@@ -152,7 +152,7 @@ func head(word string, columns int) int {
 	return len(word)
 }
 
-// table lays out the rows of a block of that kind.
+// table lays out the rows of a block of this kind.
 func (p *page) table(kind string, lines []string) {
 	var rows [][]string
 	for _, line := range lines {
@@ -169,7 +169,7 @@ func (p *page) table(kind string, lines []string) {
 // gap is between two columns.
 const gap = 2
 
-// widths are those of the columns, the last cell of a row not counted.
+// widths returns the widths of the columns, without the last cell of each row.
 func widths(rows [][]string) []int {
 	var list []int
 	for _, row := range rows {
@@ -183,8 +183,8 @@ func widths(rows [][]string) []int {
 	return list
 }
 
-// beside is a row with its cells in columns of these widths; starts is where its
-// last cell begins.
+// beside returns a row with its cells in columns of these widths. starts is the column
+// at which its last cell begins.
 func beside(row []string, widths []int) (text string, starts int) {
 	var b strings.Builder
 	for i, cell := range row {
@@ -199,8 +199,8 @@ func beside(row []string, widths []int) (text string, starts int) {
 	return b.String(), starts
 }
 
-// rows writes a table. A row that is too wide has its last cell wrapped, if that
-// begins in the left two thirds, and else all that follows the first one.
+// rows writes a table. In a row that is too wide, the last cell is wrapped if it begins
+// in the left two thirds; otherwise everything after the first cell is.
 func (p *page) rows(rows [][]string) {
 	w := widths(rows)
 	for _, row := range rows {
@@ -219,7 +219,7 @@ func (p *page) rows(rows [][]string) {
 		for _, cell := range row[1:] {
 			for i, word := range words(cell) {
 				if i == 0 {
-					word = " " + word // two cells are further apart than two words
+					word = " " + word // cells are further apart than words
 				}
 				cells = append(cells, word)
 			}
@@ -240,7 +240,7 @@ func (p *page) grid(rows [][]string, repeated int) {
 			all[i] = max(all[i], Columns(cell))
 		}
 	}
-	kept, room := min(repeated, columns), 0 // what the kept ones take, each with a gap
+	kept, room := min(repeated, columns), 0 // width of the repeated columns, each with a gap
 	for i := range kept {
 		room += all[i] + gap
 	}
@@ -264,8 +264,8 @@ func (p *page) grid(rows [][]string, repeated int) {
 	p.block(rows, block, all)
 }
 
-// block writes these columns of a grid. Where not even two fit, the cell stands
-// below its label.
+// block writes these columns of a grid. If not even two fit, each cell stands below its
+// label.
 func (p *page) block(rows [][]string, columns, all []int) {
 	var picked [][]string
 	for _, row := range rows {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Columns is how many columns of a terminal text takes. A character of an East
-// Asian script takes two, a combining mark none.
+// Columns returns how many columns of a terminal text takes. A character of an East
+// Asian script takes two columns, a combining mark none.
 func Columns(text string) int {
 	n := 0
 	for _, r := range text {
@@ -31,9 +31,9 @@ func runeColumns(r rune) int {
 	return 1
 }
 
-// Cut is text in at most so many columns, and how many it takes. What is not
-// printable, as an escape sequence in a profile's name, is shown as a question
-// mark.
+// Cut returns the beginning of text that fits into columns, and how many columns it
+// takes. Characters that are not printable, as in an escape sequence in a profile's
+// name, become question marks.
 func Cut(text string, columns int) (string, int) {
 	var b strings.Builder
 	used := 0
@@ -56,7 +56,7 @@ func Cut(text string, columns int) (string, int) {
 	return b.String(), used
 }
 
-// printable is text without what a terminal would act upon.
+// printable returns text without characters that control a terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

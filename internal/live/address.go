@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// loopback is where a page is served unless a host is named.
+// loopback is the host at which the page is served unless the user names another.
 const loopback = "127.0.0.1"
 
-// address splits what a user gave: ":8080" and "8080" are on the loopback, port 0
-// is any that is free.
+// address splits the address that a user gave. ":8080" and "8080" are on the loopback;
+// port 0 is any free port.
 func address(given string) (host, port string, err error) {
 	full := given
 	if !strings.Contains(given, ":") {
@@ -27,7 +27,7 @@ func address(given string) (host, port string, err error) {
 		}
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("%q is not an address to serve on: %w; write :8080 for this machine alone, :0 for any free port, or 0.0.0.0:8080 for others too", given, err)
+		return "", "", fmt.Errorf("%q is not an address to serve on: %w; write :8080 for this machine only, :0 for any free port, or 0.0.0.0:8080 for other machines too", given, err)
 	}
 	if host == "" {
 		host = loopback
@@ -35,10 +35,10 @@ func address(given string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// visitors says which Host headers are those of our own address. A page of
-// another site whose name was pointed at this machine (DNS rebinding) sends that
-// site's name, and would read what is served here as its own. Numbers cannot be
-// pointed elsewhere.
+// visitors decides which Host headers belong to the server's own address. Another site
+// can point its name at this machine (DNS rebinding); its pages could then read what is
+// served here. Their requests have that name in the Host header. An IP address cannot be
+// pointed elsewhere, so the server's own addresses are accepted.
 type visitors struct {
 	named string     // the host that the user named
 	bound netip.Addr // where the server listens; unspecified: everywhere

@@ -1,4 +1,4 @@
-// Package live shows a run while it goes on: a Feed takes in what happens beside
-// those who record it, and a Server gives the page of a report made of that to
-// browsers, and newer data as they ask for it.
+// Package live shows a run in a browser while it goes on: a Feed receives the exchanges
+// and samples of the run, and a Server serves the page of a report made from them, and
+// newer data when the page asks for it.
 package live

@@ -12,24 +12,24 @@ import (
 )
 
 const (
-	// queued is how many exchanges wait for the gatherer, at some 400 bytes each;
+	// queued is how many exchanges may wait for the gatherer, at about 400 bytes each;
 	// there are two such queues.
 	queued = 1 << 14
-	// gatherEvery is how often they are fetched: queued in this time is what a Feed
-	// keeps up with, 160,000 a second.
+	// gatherEvery is how often the gatherer takes them. So a Feed can take 160,000
+	// exchanges per second: queued in this time.
 	gatherEvery = 100 * time.Millisecond
-	// fresh is how old data may be that is given out. Making it takes some
-	// milliseconds of a core, however many ask.
+	// fresh is how old the data for a page may be. Making it takes a few milliseconds
+	// of a core, whatever the number of pages.
 	fresh = 800 * time.Millisecond
 )
 
-// Feed takes in one run and makes the data of a page of it. What it holds does
-// not grow with the run. All its methods may be called from any goroutine. Make
-// one with NewFeed.
+// Feed receives the exchanges of one run and makes the data of its page. Its size does
+// not grow with the run. All its methods may be called from any goroutine. Make one with
+// NewFeed.
 //
-// An observed exchange is copied to a queue, which takes a fraction of a
-// microsecond; what is made of it is made by a goroutine between Begin and End.
-// One for which the queue has no room is missing from the page, which says so.
+// Observe copies an exchange to a queue, which takes less than a microsecond. A
+// goroutine that runs between Begin and End takes exchanges from the queue. If the queue
+// is full, the exchange is missing from the page, and the page says so.
 type Feed struct {
 	queue struct {
 		sync.Mutex
@@ -42,21 +42,21 @@ type Feed struct {
 
 	mu       sync.Mutex
 	gatherer *page.Gatherer // guarded by mu; nil before Begin
-	ask      func()         // guarded by mu; asks for data that is made elsewhere
-	data     []byte         // guarded by mu; the newest; nil: none yet
-	at       time.Time      // guarded by mu; when data was made, or asked for
-	over     bool           // guarded by mu; data is the last there will be
+	ask      func()         // guarded by mu; asks another process for its data
+	data     []byte         // guarded by mu; the newest data; nil: none yet
+	at       time.Time      // guarded by mu; when data was made or asked for
+	over     bool           // guarded by mu; data is final
 }
 
-// NewFeed makes one that has taken in nothing.
+// NewFeed returns an empty Feed.
 func NewFeed() *Feed {
 	f := &Feed{spare: make([]results.Exchange, 0, queued), stop: make(chan struct{}), done: make(chan struct{})}
 	f.queue.list = make([]results.Exchange, 0, queued)
 	return f
 }
 
-// Begin begins with the document as known before the first request. It comes
-// first, and once; a Feed whose run never begins needs no End.
+// Begin begins the run with its document as known before the first request. It must be
+// the first call, and the only Begin. If there is no Begin, there need be no End.
 func (f *Feed) Begin(doc *results.Run) {
 	begun := *doc
 	f.mu.Lock()
@@ -78,7 +78,7 @@ func (f *Feed) Begin(doc *results.Run) {
 	}()
 }
 
-// Observe takes in e, which is over. It does not keep e.
+// Observe receives an exchange that has ended. It does not keep e.
 func (f *Feed) Observe(e *results.Exchange) {
 	q := &f.queue
 	q.Lock()
@@ -90,10 +90,10 @@ func (f *Feed) Observe(e *results.Exchange) {
 	q.Unlock()
 }
 
-// Sample takes in what the gauges said.
+// Sample receives a sample of the gauges.
 func (f *Feed) Sample(s results.Sample) { f.gatherer.Sample(s) }
 
-// gather shows the gatherer what is queued.
+// gather gives the queued exchanges to the gatherer.
 func (f *Feed) gather() {
 	q := &f.queue
 	q.Lock()
@@ -103,11 +103,11 @@ func (f *Feed) gather() {
 	for i := range full {
 		f.gatherer.Observe(&full[i])
 	}
-	clear(full) // errors and attempts are not kept
+	clear(full) // so that errors and attempts can be freed
 	f.spare = full[:0]
 }
 
-// End ends it with the run's document, which is copied. It comes after the last
+// End ends the run with its document, which it copies. It must be called after the last
 // Observe and Sample.
 func (f *Feed) End(doc *results.Run) {
 	close(f.stop)
@@ -120,23 +120,23 @@ func (f *Feed) End(doc *results.Run) {
 	f.over = true
 }
 
-// From makes f pass on what another Feed, in another process, has made: ask is
-// called for newer data, which comes by Put. There is no Begin then.
+// From makes f serve the data of a Feed in another process: f calls ask when it needs
+// newer data, and Put receives it. There is no Begin then.
 func (f *Feed) From(ask func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ask = ask
 }
 
-// Put takes in data made elsewhere, and whether it is the last.
+// Put receives data from another process; over says that it is final.
 func (f *Feed) Put(data []byte, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.data, f.over = data, over
 }
 
-// Data is page.Data as JSON, not older than a second, and whether it is the last
-// there will be. It is not to be changed. Before the run has begun it has no run.
+// Data returns page.Data as JSON, at most a second old, and whether it is final. The
+// caller must not change it. Before Begin it has no run.
 func (f *Feed) Data() (data []byte, over bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -155,7 +155,7 @@ func (f *Feed) Data() (data []byte, over bool) {
 	return f.data, f.over
 }
 
-// make makes data; f.mu is held.
+// make makes the data. The caller holds f.mu.
 func (f *Feed) make() {
 	d := f.gatherer.Data()
 	f.queue.Lock()
@@ -172,16 +172,16 @@ var notBegun = encoded(&page.Data{
 	Headline: results.Headline{Answer: "The run has not begun yet.", Good: true, Figures: []results.Figure{}},
 })
 
-// encoded is d as JSON.
+// encoded returns d as JSON.
 func encoded(d *page.Data) []byte {
 	var b bytes.Buffer
 	if err := page.WriteData(&b, d); err != nil {
-		panic(err) // it holds nothing that has no JSON
+		panic(err) // cannot happen: all fields have a JSON form
 	}
 	return b.Bytes()
 }
 
-// decoded is the opposite.
+// decoded reads the JSON of encoded.
 func decoded(data []byte) (*page.Data, error) {
 	d := &page.Data{}
 	return d, json.Unmarshal(data, d)

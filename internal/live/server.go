@@ -17,30 +17,31 @@ import (
 )
 
 const (
-	maxClients = 32 // connections at a time; others wait
+	maxClients = 32 // connections at the same time; others wait
 	// polling is how often a page asks for newer data, with time for it to arrive.
 	polling = 1500 * time.Millisecond
-	// grace is how long the last data is kept for a page that was there.
+	// grace is how long the server waits at the end for an open page to get the final
+	// data.
 	grace = 5 * time.Second
 )
 
-// Server gives the page of a Feed to browsers.
+// Server serves the page of a Feed to browsers.
 type Server struct {
 	feed     *Feed
 	http     *http.Server
 	url      string
-	alone    bool // none but this machine can reach it
+	alone    bool // only this machine can reach it
 	visitors visitors
 	served   chan struct{} // closed when Serve has returned
-	last     chan struct{} // closed when the last data was given to somebody
+	last     chan struct{} // closed when a page has got the final data
 	lastOnce sync.Once
 
 	mu    sync.Mutex
-	asked time.Time // guarded by mu: when somebody asked last
+	asked time.Time // guarded by mu: when a page last asked for data
 }
 
-// Start serves feed at an address as ":8080" or "0.0.0.0:8080": without a host
-// on the loopback alone, with port 0 on any that is free.
+// Start serves feed at an address such as ":8080" or "0.0.0.0:8080". Without a host it
+// is only on the loopback; with port 0 it is on any free port.
 func Start(given string, feed *Feed) (*Server, error) {
 	host, port, err := address(given)
 	if err != nil {
@@ -48,7 +49,7 @@ func Start(given string, feed *Feed) (*Server, error) {
 	}
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, fmt.Errorf("nothing can be served at %s: %w; give another port, or :0 for any free one", given, err)
+		return nil, fmt.Errorf("the page cannot be served at %s: %w; give another port, or :0 for any free one", given, err)
 	}
 	at := listener.Addr().(*net.TCPAddr).AddrPort()
 	s := &Server{
@@ -68,15 +69,15 @@ func Start(given string, feed *Feed) (*Server, error) {
 	}
 	go func() {
 		defer close(s.served)
-		_ = s.http.Serve(netutil.LimitListener(listener, maxClients)) // until it is closed
+		_ = s.http.Serve(netutil.LimitListener(listener, maxClients)) // returns when it is closed
 	}()
 	return s, nil
 }
 
-// URL is what to open in a browser.
+// URL returns the address to open in a browser.
 func (s *Server) URL() string { return s.url }
 
-// Alone reports whether nobody can reach the server from another machine.
+// Alone reports whether only this machine can reach the server.
 func (s *Server) Alone() bool { return s.alone }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -85,14 +86,14 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // the page has a policy of its own beside it
+	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // in addition to the policy in the page
 	switch {
 	case !s.visitors.welcome(r.Host):
-		http.Error(w, "this is "+s.url+", and is not served under another name", http.StatusMisdirectedRequest)
+		http.Error(w, "this server is "+s.url+" and does not serve other names", http.StatusMisdirectedRequest)
 		return
 	case r.Method != http.MethodGet:
 		h.Set("Allow", http.MethodGet)
-		http.Error(w, "there is nothing here but to GET", http.StatusMethodNotAllowed)
+		http.Error(w, "only GET is allowed here", http.StatusMethodNotAllowed)
 		return
 	}
 	switch r.URL.Path {
@@ -128,7 +129,7 @@ func (s *Server) data(w http.ResponseWriter) {
 	s.give(w, data, over)
 }
 
-// newest is the data, and notes that somebody asked.
+// newest returns the data, and notes that a page asked.
 func (s *Server) newest() (data []byte, over bool) {
 	s.mu.Lock()
 	s.asked = time.Now()
@@ -143,9 +144,9 @@ func (s *Server) give(w http.ResponseWriter, body []byte, over bool) {
 	}
 }
 
-// Close ends the serving when the run is over. Pages that were open get the last
-// data first, for which a few seconds are given; with stay above 0 it is served
-// for so long to whoever comes. When ctx is done it ends at once.
+// Close ends the server when the run is over. If stay is above 0, it first serves the
+// final data for that long; otherwise it waits a few seconds until open pages have got
+// the final data. When ctx is done it ends at once.
 func (s *Server) Close(ctx context.Context, stay time.Duration) {
 	s.mu.Lock()
 	watched := time.Since(s.asked) < 2*polling
@@ -164,7 +165,7 @@ func (s *Server) Close(ctx context.Context, stay time.Duration) {
 	<-s.served
 }
 
-// wait waits for so long, and reports whether it was for event.
+// wait waits for d or for event, and reports whether event happened.
 func wait(ctx context.Context, d time.Duration, event <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -2,8 +2,8 @@ package poll
 
 import "time"
 
-// A Clock waits by Go's timers, to which a testing/synctest bubble is true. It
-// belongs to one goroutine, but for Wake.
+// A Clock waits with Go's timers, which work in a testing/synctest bubble. It belongs to
+// one goroutine; only Wake may be called from others.
 type Clock struct {
 	wake  chan struct{}
 	timer *time.Timer
@@ -16,10 +16,10 @@ func NewClock() *Clock {
 	return c
 }
 
-// Close gives back what NewClock took. Nobody may be waiting.
+// Close releases the timer. No Wait may be in progress.
 func (c *Clock) Close() { c.timer.Stop() }
 
-// Wake makes a Wait under way, or else the next one, return at once. It may be
+// Wake makes the Wait in progress, or otherwise the next one, return at once. It may be
 // called from any goroutine.
 func (c *Clock) Wake() {
 	select {
@@ -28,8 +28,8 @@ func (c *Clock) Wake() {
 	}
 }
 
-// Wait returns after d or when woken, and always 0. With d 0 it does not wait,
-// with d below 0 it waits without limit.
+// Wait waits for d or for Wake, and returns 0. It does not wait if d is 0, and waits
+// without limit if d is below 0.
 func (c *Clock) Wait(_ []Event, d time.Duration) int {
 	switch {
 	case d == 0:

@@ -1,11 +1,11 @@
 // Package poll waits, on one goroutine, for sockets and for the clock.
 //
-// A [Poller] wakes within microseconds of the time it was asked for. Go's own
-// timers wake about 0.6 ms late in the median and 1.1 ms at p99 on Linux, and a
-// goroutine parked in its network poller is woken by another thread; a load
-// generator that starts its requests from such a wake-up measures those first.
-// On Linux it is epoll with a timeout in nanoseconds; elsewhere there are no
-// sockets to add, and the clock is Go's.
+// A [Poller] wakes within microseconds of its deadline. On Linux, Go's own timers wake
+// about 0.6 ms late in the median and 1.1 ms at p99, and another thread must wake a
+// goroutine that waits in Go's network poller. A load generator that started its
+// requests after such a wake-up would measure these delays too. A Poller uses epoll
+// with a timeout in nanoseconds. On other systems it takes no sockets and waits with
+// Go's timers.
 package poll
 
 import "time"
@@ -13,16 +13,16 @@ import "time"
 // Event is what has happened to a socket that was added.
 type Event struct {
 	Token    uint64 // as given to Add
-	Readable bool   // there is something to read: bytes, an end or an error
-	Writable bool   // there is room to write, or a connect is over
-	Ended    bool   // the peer has ended its side, or the connection failed: reading on will tell how
+	Readable bool   // there is something to read: bytes, the end or an error
+	Writable bool   // there is room to write, or a connect has ended
+	Ended    bool   // the peer has ended its side, or the connection failed; a read returns which
 }
 
-// Forever as a time to wait is until something happens.
+// Forever, as a time to wait, means to wait until something happens.
 const Forever time.Duration = -1
 
-// Lateness is how late a Poller wakes for a deadline, n times d ahead. The error
-// is New's.
+// Lateness measures n times how late a Poller wakes for a deadline d from now. The error
+// is that of New.
 func Lateness(n int, d time.Duration) ([]time.Duration, error) {
 	p, err := New()
 	if err != nil {

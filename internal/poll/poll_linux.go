@@ -13,37 +13,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sockets says that sockets can be added.
+// Sockets reports whether sockets can be added.
 const Sockets = true
 
 const (
-	// maxSpin bounds the time before a deadline that is spent awake. It is above
-	// the lateness of a sleeping thread on an idle machine, some 50 us.
+	// maxSpin bounds how long the thread spins before a deadline. It is longer than the
+	// lateness of a sleeping thread on an idle machine, about 50 us.
 	maxSpin = 100 * time.Microsecond
-	// share is how much of the time asleep may be spent on being exact, by waking
-	// for everything and spinning: one in so many. Beyond it, what happens within
-	// a quantum is seen together.
+	// share bounds the cost of exactness, which is waking for every event and spinning:
+	// it may take at most 1/share of the time asleep. Beyond that, the events of a
+	// quantum are taken together.
 	share = 10
-	// maxCredit is how much of that may be kept for later.
+	// maxCredit is how much of that time may be saved for later.
 	maxCredit = 2 * time.Millisecond
-	// wakeCost is what waking a sleeping thread costs, about.
+	// wakeCost is about what waking a sleeping thread costs.
 	wakeCost = 20 * time.Microsecond
-	// quantum is the least time between two wake-ups where there is no credit left
-	// and a deadline sooner than that.
+	// quantum is the shortest time between two wake-ups when no credit is left and the
+	// deadline is sooner.
 	quantum = 100 * time.Microsecond
-	// yieldEvery is how often the goroutine passes through the scheduler. A P
-	// whose goroutine has not done so for 10 ms is taken from it in its next
-	// system call (runtime.retake), and to take it back costs several wake-ups
-	// of other threads at every wait. To pass through costs one.
+	// yieldEvery is how often the goroutine calls the scheduler. If it has not done so
+	// for 10 ms, the runtime takes its P away at the next system call
+	// (runtime.retake); to get a P back then costs several wake-ups of other threads at
+	// every wait. A call of the scheduler costs one.
 	yieldEvery = 8 * time.Millisecond
 )
 
 // wakeToken is the token of the descriptor behind Wake.
 const wakeToken = ^uint64(0)
 
-// A Poller waits for sockets and for the clock. It belongs to one goroutine,
-// but for Wake. Its errors are of the machine (no descriptors left), so a
-// Poller that was made works until it is closed.
+// A Poller waits for sockets and for the clock. It belongs to one goroutine; only Wake
+// may be called from others. New fails only if the machine has no descriptors left, and
+// a Poller works until it is closed.
 type Poller struct {
 	epoll, wake int
 	woken       atomic.Bool
@@ -52,7 +52,7 @@ type Poller struct {
 	raw         [256]unix.EpollEvent
 	noPwait2    bool // the kernel is older than 5.11
 
-	early   time.Duration // how long before a deadline the thread is to be awake
+	early   time.Duration // how long before a deadline the thread must be awake
 	credit  time.Duration // see share
 	yielded time.Time
 	awake   time.Time // when it last woke from a sleep
@@ -78,7 +78,7 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Close gives the Poller's own descriptors back. Nobody may be waiting.
+// Close closes the Poller's own descriptors. No Wait may be in progress.
 func (p *Poller) Close() {
 	p.closing.Lock()
 	defer p.closing.Unlock()
@@ -87,9 +87,9 @@ func (p *Poller) Close() {
 	unix.Close(p.wake)
 }
 
-// Add has Wait tell of a non-blocking socket, once for each change, until it is
-// closed: who is told that it is readable must read until there is nothing
-// left. A token must not be ^uint64(0).
+// Add makes Wait return an event for each change of a non-blocking socket, until the
+// socket is closed. After an event that the socket is readable, the caller must read
+// until nothing is left. The token must not be ^uint64(0).
 func (p *Poller) Add(fd int, token uint64) error {
 	return p.add(fd, token, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
 }
@@ -99,7 +99,7 @@ func (p *Poller) add(fd int, token uint64, events uint32) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &ev))
 }
 
-// Wake makes a Wait under way, or else the next one, return at once. It may be
+// Wake makes the Wait in progress, or otherwise the next one, return at once. It may be
 // called from any goroutine, and does nothing after Close.
 func (p *Poller) Wake() {
 	p.closing.Lock()
@@ -110,9 +110,9 @@ func (p *Poller) Wake() {
 	}
 }
 
-// Wait returns when something has happened, after d, when woken, or sooner for
-// no reason. It fills events, none of them unless it was the first, and returns
-// how many. With d 0 it does not wait, with d below 0 it waits without limit.
+// Wait returns when an event has happened, after d, or after Wake; it may also return
+// earlier without a reason. It stores the events that have happened and returns their
+// number. It does not wait if d is 0, and waits without limit if d is below 0.
 func (p *Poller) Wait(events []Event, d time.Duration) int {
 	if d == 0 {
 		return p.take(events, p.look())
@@ -133,7 +133,7 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	if d > early {
 		n := p.sleep(d - early)
 		left := d - time.Since(start)
-		if n > 0 || early == 0 || left > early { // the last by a signal
+		if n > 0 || early == 0 || left > early { // the last case: a signal
 			return p.take(events, n)
 		}
 		p.learn(early - left)
@@ -150,7 +150,7 @@ func (p *Poller) Wait(events []Event, d time.Duration) int {
 	}
 }
 
-// learn moves early towards the median of how late the thread wakes.
+// learn moves early towards the median lateness of the thread.
 func (p *Poller) learn(late time.Duration) {
 	const step = time.Microsecond
 	if late > p.early {
@@ -160,7 +160,7 @@ func (p *Poller) learn(late time.Duration) {
 	}
 }
 
-// yield lets the scheduler see the goroutine, if it has not for a while.
+// yield calls the scheduler if yieldEvery has passed since the last call.
 func (p *Poller) yield(now time.Time) {
 	if now.Sub(p.yielded) >= yieldEvery {
 		p.yielded = now
@@ -168,9 +168,9 @@ func (p *Poller) yield(now time.Time) {
 	}
 }
 
-// look takes what has happened, without waiting.
+// look stores the events that have happened, without waiting.
 func (p *Poller) look() int {
-	// A raw call: it returns at once, so the scheduler need not know.
+	// A raw call: it returns at once, so the scheduler need not know about it.
 	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll), uintptr(unsafe.Pointer(&p.raw[0])), uintptr(len(p.raw)), 0, 0, 0)
 	if errno != 0 {
 		return 0
@@ -178,7 +178,7 @@ func (p *Poller) look() int {
 	return int(n)
 }
 
-// nap sleeps for a quantum, whatever happens.
+// nap sleeps for a quantum, even if events happen.
 func (p *Poller) nap() {
 	p.exact()
 	ts := unix.NsecToTimespec(int64(quantum))
@@ -186,12 +186,12 @@ func (p *Poller) nap() {
 	p.awake = time.Now()
 }
 
-// exact has the kernel wake this thread when it is time. It groups wake-ups
-// within a thread's slack, 50 us unless it is set (prctl(2)), and a goroutine may
-// have come to another thread since the last time.
+// exact makes the kernel wake this thread without timer slack. The kernel groups
+// wake-ups within the slack of a thread, 50 us by default (prctl(2)). It must be set
+// again each time, because the goroutine may have moved to another thread.
 func (p *Poller) exact() { unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, 1, 0) }
 
-// sleep waits for d, or without limit when it is negative, and takes what has
+// sleep waits for d, or without limit if d is negative, and stores the events that have
 // happened.
 func (p *Poller) sleep(d time.Duration) int {
 	p.exact()
@@ -212,7 +212,7 @@ func (p *Poller) sleep(d time.Duration) int {
 		if errno == 0 {
 			return int(n)
 		}
-		// Sandboxes of system calls refuse what they do not know by EPERM.
+		// Sandboxes refuse system calls that they do not know with EPERM.
 		p.noPwait2 = errors.Is(errno, syscall.ENOSYS) || errors.Is(errno, syscall.EPERM)
 		if !p.noPwait2 {
 			return 0 // interrupted by a signal
@@ -234,7 +234,7 @@ func (p *Poller) take(events []Event, n int) int {
 		if token == wakeToken {
 			var b [8]byte
 			unix.Read(p.wake, b[:])
-			p.woken.Store(false) // after the read: a Wake in between is this one
+			p.woken.Store(false) // after the read: a Wake in between counts for this Wait
 			continue
 		}
 		events[filled] = Event{
@@ -248,6 +248,5 @@ func (p *Poller) take(events []Event, n int) int {
 	return filled
 }
 
-// MaxEvents is how many events one Wait may return; the slice it is given must
-// have room for them.
+// MaxEvents is how many events one Wait may return. Its slice must be that long.
 const MaxEvents = 256

@@ -4,18 +4,18 @@ package poll
 
 import "errors"
 
-// Sockets says that sockets can be added.
+// Sockets reports whether sockets can be added.
 const Sockets = false
 
-// MaxEvents is how many events one Wait may return; the slice it is given must
-// have room for them.
+// MaxEvents is how many events one Wait may return. Its slice must be that long.
 const MaxEvents = 1
 
-// A Poller waits for the clock. It belongs to one goroutine, but for Wake.
+// A Poller waits for the clock. It belongs to one goroutine; only Wake may be called
+// from others.
 type Poller struct{ *Clock }
 
 // New returns a Poller.
 func New() (*Poller, error) { return &Poller{NewClock()}, nil }
 
-// Add refuses.
+// Add returns an error.
 func (*Poller) Add(int, uint64) error { return errors.ErrUnsupported }

@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/profiles/network"
 )
 
-// blanking is written in the place of each byte that must not be shown.
+// blanking replaces each byte that must not be shown.
 const blanking = '*'
 
 // sent holds the packets that one end of a connection sent and the record still has.

@@ -381,41 +381,13 @@ func (c *core) hand(f *frame, node int, now int64) {
 	c.drop(f, FateRefused, 0, now)
 }
 
-// expire forgets flows that have been idle for too long, and sends RSTs where the
-// network says so.
+// expire makes links and balancers forget flows that have been idle for too long.
 func (c *core) expire(now int64) {
 	for _, l := range c.links {
-		for l.flows != nil {
-			f, ok := l.flows.expired(now)
-			if !ok {
-				break
-			}
-			if l.cfg.AtExpiry == network.ExpiryRST {
-				there, back := l.hops[0], l.hops[1]
-				if int(f.from) != l.ends[0] {
-					there, back = back, there
-				}
-				c.resetEnds(&f, there, back, l.by, now)
-			}
-		}
+		l.expire(c, now)
 	}
 	for _, b := range c.at[c.hosts:] {
 		b.expire(c, now)
-	}
-}
-
-// resetEnds sends a RST to both ends of a forgotten flow, in the name of the peer.
-// there leads to side 1 of the key, back to side 0.
-func (c *core) resetEnds(f *flow, there, back *hop, by uint16, now int64) {
-	if f.closing {
-		return // both ends are closing it
-	}
-	k := &f.key
-	if f.heard[0] {
-		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: network.RST}, by, now)
-	}
-	if f.heard[1] {
-		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: network.RST}, by, now)
 	}
 }
 

@@ -119,3 +119,35 @@ func (h *hop) reverse() *hop {
 	}
 	return h.link.hops[0]
 }
+
+// expire forgets flows that have been idle for too long, and sends RSTs if the link's
+// network.Flows say so.
+func (l *link) expire(c *core, now int64) {
+	for l.flows != nil {
+		f, ok := l.flows.expired(now)
+		if !ok {
+			return
+		}
+		if l.cfg.AtExpiry == network.ExpiryRST {
+			l.resetEnds(c, &f, now)
+		}
+	}
+}
+
+// resetEnds sends a RST to both ends of a forgotten flow, in the name of the peer.
+func (l *link) resetEnds(c *core, f *flow, now int64) {
+	if f.closing {
+		return // both ends are closing it
+	}
+	there, back := l.hops[0], l.hops[1] // there leads to side 1 of the key, back to side 0
+	if int(f.from) != l.ends[0] {
+		there, back = back, there
+	}
+	k := &f.key
+	if f.heard[0] {
+		c.inject(there, reset{src: k.addr[0], sport: k.port[0], dst: k.addr[1], dport: k.port[1], seq: f.next[0], flags: network.RST}, l.by, now)
+	}
+	if f.heard[1] {
+		c.inject(back, reset{src: k.addr[1], sport: k.port[1], dst: k.addr[0], dport: k.port[0], seq: f.next[1], flags: network.RST}, l.by, now)
+	}
+}

@@ -135,12 +135,6 @@ func (h *Host) onThread(f func() error) error {
 // Name returns the host's name.
 func (h *Host) Name() string { return h.name }
 
-// Addr returns the host's first address.
-func (h *Host) Addr() netip.Addr { return h.addrs[0] }
-
-// Addrs returns all addresses of the host.
-func (h *Host) Addrs() []netip.Addr { return append([]netip.Addr(nil), h.addrs...) }
-
 // Do runs f on a thread in the host's namespace. Sockets that f opens belong to the
 // host from then on. Goroutines that f starts are not in the namespace, and f may run
 // on another goroutine than the caller's. Do may be called concurrently.

@@ -376,8 +376,8 @@ func TestAProgramRunsInItsHost(t *testing.T) {
 	}
 }
 
-// TestTheMainThreadStaysInItsNamespace runs so many goroutines in a host at once that
-// the first thread of the process takes some of them.
+// TestTheMainThreadStaysInItsNamespace runs many goroutines in a host at once, enough
+// for the first thread of the process to take some of them.
 func TestTheMainThreadStaysInItsNamespace(t *testing.T) {
 	n := startNetwork(t, network.Config{Hosts: []network.Host{{Name: "server"}}})
 	here, err := os.Readlink("/proc/self/ns/net")

@@ -81,12 +81,6 @@ type Host struct{}
 // Name returns "".
 func (*Host) Name() string { return "" }
 
-// Addr returns no address.
-func (*Host) Addr() netip.Addr { return netip.Addr{} }
-
-// Addrs returns no addresses.
-func (*Host) Addrs() []netip.Addr { return nil }
-
 // Do returns ErrNeedsLinux.
 func (*Host) Do(func() error) error { return ErrNeedsLinux }
 

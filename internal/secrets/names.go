@@ -8,20 +8,20 @@ import (
 )
 
 var (
-	// secretParts tell a secret wherever in a name they are, which is compared
-	// without what is between its words; some tell a little more besides.
+	// secretParts show a secret anywhere in a name, after what separates its words is
+	// removed.
 	secretParts = []string{
 		"auth", "bearer", "cookie", "credential", "csrf", "jwt", "pass", "pwd", "secret", "sess", "sig", "token", "xsrf",
 	}
-	// secretWords tell one as a word of their own, and not as a part of others.
+	// secretWords show a secret only as separate words.
 	secretWords = []string{"key", "otp", "totp", "sid"}
 
 	notWord = regexp.MustCompile(`[^A-Za-z]+`)
 	newWord = regexp.MustCompile(`([a-z])([A-Z])`)
 )
 
-// Named reports whether a header or a parameter of that name carries a
-// secret, as far as a name can tell. It errs on the side of secrecy.
+// Named reports whether a header or a parameter of that name carries a secret, as far
+// as the name shows. It errs on the side of secrecy.
 func Named(name string) bool {
 	words := strings.Split(strings.ToLower(notWord.ReplaceAllString(newWord.ReplaceAllString(name, "$1-$2"), "-")), "-")
 	joined := strings.Join(words, "")

@@ -11,21 +11,23 @@ var (
 	urlInText = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*:)?//[^\s"'<>]+`)
 	// userInText is a user and a password in a URL without its scheme.
 	userInText = regexp.MustCompile(`[^\s"'<>=/:]+:[^\s"'<>/][^\s"'<>]*@`)
-	// namedInText is what has a value: a field of YAML or JSON, a header, a setting.
+	// namedInText matches a name with a value after it: a field of YAML or JSON, a
+	// header, a setting.
 	namedInText = regexp.MustCompile(`["']?([A-Za-z][\w.-]*)["']?[ \t]*[:=][ \t]*\[?[ \t]*`)
-	// nameInText begins a header that lacks its colon, and schemeInText is how a secret is used.
+	// nameInText matches the beginning of a header that lacks its colon, and schemeInText
+	// a secret after an authentication scheme.
 	nameInText   = regexp.MustCompile(`(?m)^[ \t]*([A-Za-z][\w-]*)[ \t]+`)
 	schemeInText = regexp.MustCompile(`(?i)\b(?:bearer|basic|digest|negotiate)[ \t]+([^\s"',}\]]+)`)
 	quotedInText = regexp.MustCompile(`^,?[ \t]*(?:"((?:[^"\\]|\\.)*)"?|'([^']*)'?)`)
 )
 
-// InText finds what looks like a secret by the name before it, in a text that need
-// not be well-formed.
+// InText finds values that look like secrets because of the name before them. The text
+// need not be well-formed.
 func InText(text string) (values []string) {
 	for _, at := range urlInText.FindAllStringIndex(text, -1) {
 		values = append(values, InURL(text[at[0]:at[1]])...)
 		line, _, _ := strings.Cut(text[at[0]:], "\n")
-		if _, err := url.Parse(text[at[0]:at[1]]); err != nil { // a blank or a quote in the password
+		if _, err := url.Parse(text[at[0]:at[1]]); err != nil { // the password has a blank or a quote
 			_, rest, _ := strings.Cut(line[:min(len(line), 1<<10)], "//")
 			values = append(values, userIn(rest)...)
 		}
@@ -50,8 +52,8 @@ func InText(text string) (values []string) {
 	return values
 }
 
-// valuesAt are the values that begin at from, whose name begins at named: quoted
-// ones, or what is left of the line with the lines indented below it.
+// valuesAt returns the values that begin at from, whose name begins at named: quoted
+// values, or the rest of the line and the lines indented below it.
 func valuesAt(text string, named, from int) (values []string) {
 	rest := text[from:]
 	for {
@@ -70,7 +72,7 @@ func valuesAt(text string, named, from int) (values []string) {
 	}
 	begin := strings.LastIndexByte(text[:named], '\n') + 1
 	line, below, _ := strings.Cut(rest, "\n")
-	if strings.Contains(text[begin:named], "{") { // the others of a mapping on one line are no secrets
+	if strings.Contains(text[begin:named], "{") { // other values of a mapping on one line are not secret
 		if i := strings.IndexAny(line, ",}"); i >= 0 {
 			return []string{line[:i]}
 		}

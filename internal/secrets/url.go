@@ -7,9 +7,9 @@ import (
 )
 
 var (
-	// pathParameter is a parameter of a segment of a path, as in /a;jsessionid=1/b.
+	// pathParameter is a parameter of a path segment, as in /a;jsessionid=1/b.
 	pathParameter = regexp.MustCompile(`;[^;/]*`)
-	// queryParameter is a parameter of a query, or of a URL in one.
+	// queryParameter is a parameter of a query, or of a URL in a query.
 	queryParameter = regexp.MustCompile(`[?&;][^?&;]*`)
 )
 
@@ -17,7 +17,7 @@ var (
 // and leaves the rest as it is.
 func RedactURL(text string) string {
 	u, err := url.Parse(text)
-	if err != nil || strings.Contains(u.Opaque, "@") { // a user, it may be
+	if err != nil || strings.Contains(u.Opaque, "@") { // it may have a user
 		return Blanked
 	}
 	text, fragment, _ := strings.Cut(text, "#")
@@ -40,8 +40,8 @@ func RedactURL(text string) string {
 	return text
 }
 
-// redactParameter is ?name=value without the value if it is a secret. The first
-// character is what separates the parameter from what is before it.
+// redactParameter returns ?name=value without the value if the value is a secret. The
+// first character separates the parameter from the text before it.
 func redactParameter(text string) string {
 	name, _, _ := strings.Cut(text[1:], "=")
 	if plain, err := url.QueryUnescape(name); err != nil || Named(plain) {
@@ -50,7 +50,8 @@ func redactParameter(text string) string {
 	return text
 }
 
-// InURL is what RedactURL blanks of a URL, whether or not it is one.
+// InURL returns the values that RedactURL blanks in a URL. The text need not be a
+// valid URL.
 func InURL(text string) (values []string) {
 	text, fragment, _ := strings.Cut(text, "#")
 	values = append(values, fragment)
@@ -75,7 +76,8 @@ func InURL(text string) (values []string) {
 
 var anyParameter = regexp.MustCompile(`[?&;][^?&;]*`)
 
-// userIn is the user of a URL that cannot be parsed, from behind its slashes on.
+// userIn returns the user in a URL that cannot be parsed. rest is the URL after its
+// slashes.
 func userIn(rest string) []string {
 	i := strings.LastIndexByte(rest, '@')
 	if i < 0 {

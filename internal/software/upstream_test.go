@@ -85,8 +85,8 @@ func linked(t *testing.T, delay time.Duration, server string) string {
 	return l.Addr()
 }
 
-// both runs real and emulated at the same time, against the real program and against
-// the emulation, and logs the result of each.
+// both runs the real thing and the emulation at the same time, and logs what each
+// showed.
 func both(t *testing.T, real, emulated func() string) {
 	t.Helper()
 	var sides [2]string
@@ -322,10 +322,9 @@ backend b
 	}
 }
 
-// pairs sends atOnce requests at the same time, and 900 ms after the last response,
-// which came over the link, the same number again on the connections that they left.
-// It does so rounds times; each round begins when the connections of the round before
-// have been closed.
+// pairs sends atOnce requests at once, and 900 ms after the last answer, which
+// the link brought, as many again on the connections they left: rounds times,
+// each beginning when the connections of the round before have been closed.
 func pairs(t *testing.T, proxy, method string, rounds, atOnce int) map[int]int {
 	t.Helper()
 	sum := map[int]int{}

@@ -298,12 +298,12 @@ func (d *Decoder) decodeDuration(path string, n ast.Node, v reflect.Value) {
 	value, err := time.ParseDuration(text)
 	if number, notBare := strconv.ParseFloat(text, 64); notBare == nil {
 		if number != 0 && !math.IsNaN(number) && !math.IsInf(number, 0) {
-			d.Complain(path, placeOf(n), "%s has no unit; say \"%ss\" or \"%sms\"", text, text, text)
+			d.Complain(path, placeOf(n), "%s has no unit; write \"%ss\" or \"%sms\"", text, text, text)
 			return
 		}
 	}
 	if err != nil {
-		d.Complain(path, placeOf(n), `%q is not a duration; say it with the units ns, us, ms, s, m or h, as in "250ms" or "1m30s"`, text)
+		d.Complain(path, placeOf(n), `%q is not a duration; write it with a unit (ns, us, ms, s, m or h), as in "250ms" or "1m30s"`, text)
 		return
 	}
 	v.SetInt(int64(value))

@@ -10,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// SetFlag begins the Source of what a flag has set.
+// SetFlag begins the Source of a field that a flag has set.
 const SetFlag = "--set "
 
 // Set changes the field of v at a dotted path. The value is YAML; a string field

@@ -45,8 +45,7 @@ func withPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// addresses are those a name and port stand for; none when they cannot be
-// looked up.
+// addresses returns the addresses of a host and port; none if they cannot be looked up.
 func addresses(ctx context.Context, hostport string) []netip.AddrPort {
 	host, port, err := net.SplitHostPort(hostport)
 	if err != nil {

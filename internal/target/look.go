@@ -23,17 +23,17 @@ const (
 	farewellTime = time.Second     // for the server to close too, after we have
 )
 
-// looks are the connections opened before a run, to see whether somebody accepts
-// where the requests go. What they leave in TIME_WAIT is not the run's.
+// looks are the connections opened before a run, to see whether the servers accept
+// connections. Sockets that they leave in TIME_WAIT are not the run's.
 type looks struct {
 	over   sync.WaitGroup // closing them
 	mu     sync.Mutex
 	before results.Before   // guarded by mu
-	local  []netip.AddrPort // guarded by mu: our ends of those that may be left
+	local  []netip.AddrPort // guarded by mu: our ends of the connections that may be left in TIME_WAIT
 }
 
-// Before is what the document says of the connections opened before a run; nil: there
-// were none.
+// Before returns what the document says about the connections opened before a run; nil:
+// there were none.
 func (t *Target) Before() *results.Before {
 	l := &t.looks
 	l.mu.Lock()
@@ -59,7 +59,8 @@ func (l *looks) note(f func(*results.Before)) {
 	f(&l.before)
 }
 
-// reach finds out where the requests go and whether somebody accepts there.
+// reach finds out where the requests go and whether the servers there accept
+// connections.
 func (t *Target) reach(ctx context.Context) error {
 	defer t.looks.over.Wait()
 	seen := map[dialers.Origin]bool{}
@@ -82,18 +83,17 @@ func (t *Target) reach(ctx context.Context) error {
 	return nil
 }
 
-// lookAt looks whether somebody accepts connections at addr, and in the protocol
-// that the target's name says. A target that cannot be reached at all is a mistake
-// in the profile far more often than a finding, and a minute of connect/refused
-// teaches nothing. Whoever resets or closes a connection has accepted it, and that
-// may be what is to be measured.
+// lookAt finds out whether a server at addr accepts connections, in the protocol that the
+// target's URL names. A target that cannot be reached is far more often a mistake in the
+// profile than a finding, and a minute of connect/refused shows nothing. A server that
+// resets or closes the connection has accepted it, which may be what the run measures.
 func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) error {
 	if len(t.lab) > 0 || t.link != nil {
 		return nil // ours, or looked at before the link was put in front
 	}
 	limited, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	// One address after the other: of two at once, one is closed unused.
+	// One address after the other: of two at once, one would be closed unused.
 	conn, err := (&net.Dialer{FallbackDelay: -1}).DialContext(limited, "tcp", addr)
 	switch {
 	case ctx.Err() != nil:
@@ -112,7 +112,7 @@ func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) err
 	defer t.looks.over.Go(l.close)
 	host, port, _ := net.SplitHostPort(addr) // it was dialed
 	if !secure && port != "443" {
-		return nil // what a server does with a ClientHello that it did not expect is an error in its log
+		return nil // a server logs an error for a ClientHello that it did not expect
 	}
 	config := t.Dialer.TLS.Clone()
 	if config.ServerName == "" {
@@ -149,18 +149,18 @@ func (l *look) opened() {
 	}
 }
 
-// spoken is what a server answers a ClientHello in.
+// spoken is the protocol in which a server responds to a ClientHello.
 type spoken uint8
 
 const (
-	unheard spoken = iota // nothing came in time, or nothing that is known
+	unheard spoken = iota // no response in time, or an unknown one
 	plainHTTP
 	plainText // some servers send an error page without a status line
 	withTLS
 )
 
-// handshake says what the server speaks. Its certificate is not verified: that is
-// for the run.
+// handshake finds out what the server speaks. It does not verify the certificate, which the
+// run does.
 func (l *look) handshake(ctx context.Context, config *tls.Config) spoken {
 	ctx, cancel := context.WithTimeout(ctx, tlsTimeout)
 	defer cancel()
@@ -193,20 +193,20 @@ func (l *look) handshake(ctx context.Context, config *tls.Config) spoken {
 // a TLS record is.
 func notText(c byte) bool { return c != '\n' && c != '\r' && c != '\t' && (c < ' ' || c > '~') }
 
-// keptOpen is a connection that crypto/tls cannot close when it gives up a
-// handshake: it lets go of it instead.
+// keptOpen is a connection that crypto/tls cannot close when a handshake fails. Instead,
+// its reads and writes end.
 type keptOpen struct{ net.Conn }
 
 func (c keptOpen) Close() error { return c.SetDeadline(time.Unix(1, 0)) }
 
-// close closes the connection as a client does that has nothing more to say: by
-// close_notify over TLS, and a FIN. Then it reads until the server closes too,
-// because closing with bytes unread is an RST, which servers log as an error.
+// close closes the connection as a client does that is done: with close_notify over TLS,
+// and a FIN. Then it reads until the server closes too, because a close with unread bytes
+// sends an RST, which servers log as an error.
 func (l *look) close() {
 	defer l.Close()
 	l.SetDeadline(time.Now().Add(farewellTime))
 	if l.secure != nil {
-		l.secure.CloseWrite() // an error shows below, as that of the next one does
+		l.secure.CloseWrite() // an error shows below, as one of the next call does
 	}
 	l.CloseWrite()
 	if _, err := io.Copy(io.Discard, l.TCPConn); errors.Is(err, syscall.ECONNRESET) {
@@ -214,8 +214,7 @@ func (l *look) close() {
 	}
 }
 
-// reset is called when a call has met the server's RST, of which the kernel tells
-// once.
+// reset is called when a call has met the server's RST, which the kernel reports once.
 func (l *look) reset() { l.looks.note(func(b *results.Before) { b.Reset++ }) }
 
 func unreachable(name string, err error) error {

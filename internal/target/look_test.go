@@ -70,7 +70,7 @@ func looked(t *testing.T, url string) (*results.Before, error) {
 	return looking(t, url)()
 }
 
-// Whoever resets a connection, or closes it without a byte, has accepted it.
+// A server that resets a connection, or closes it without a byte, has accepted it.
 func TestLookTakesWhoeverAccepts(t *testing.T) {
 	for name, test := range map[string]struct {
 		serve  func(net.Conn) error

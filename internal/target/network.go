@@ -63,7 +63,7 @@ func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 	return u.String(), nil
 }
 
-// on starts something in a host, at the address that others reach it by.
+// on starts something in a host, at the address at which others reach it.
 func (t *Target) on(name string, path profiles.Path, start func(addr string, h *sandbox.Host) error) error {
 	h := t.network.Host(name)
 	if h == nil {
@@ -75,7 +75,7 @@ func (t *Target) on(name string, path profiles.Path, start func(addr string, h *
 	return nil
 }
 
-// address is that of a host or balancer, with the port of the path.
+// address returns the address of a host or balancer, with the port of the path.
 func (t *Target) address(name string, path profiles.Path) string {
 	return net.JoinHostPort(t.network.Addr(name).String(), strconv.Itoa(int(path.Port)))
 }

@@ -28,7 +28,7 @@ const (
 // before.
 func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results.Packets, []results.Evidence, error) {
 	n := t.network
-	// What the servers close when they are stopped is not the run's doing.
+	// What the servers close when they are stopped must not count.
 	all, until := n.Connections(), time.Since(n.Began())
 	err := t.Close()
 	stats := n.Stats()
@@ -81,7 +81,7 @@ func (t *Target) evidence(e *results.Exchange, began, until time.Duration) resul
 	remote := t.Remotes[0]
 	local, err := netip.ParseAddrPort(e.Local)
 	if err != nil {
-		return results.Evidence{} // it was written by us: see dialers
+		return results.Evidence{} // does not happen: dialers wrote it
 	}
 	packets := sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased)
 	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
@@ -112,8 +112,8 @@ func (t *Target) evidence(e *results.Exchange, began, until time.Duration) resul
 	return out
 }
 
-// sameConnection are those of packets that belong to the connection that was
-// there at the moment at: ports are used again.
+// sameConnection returns the packets of the connection that existed at the moment at:
+// another connection may use the same ports.
 func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Duration) []sandbox.Packet {
 	first, last := 0, len(packets)
 	var seq uint32
@@ -132,7 +132,7 @@ func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Dur
 	return packets[first:last]
 }
 
-// notes are kabench's own stamps of an exchange.
+// notes returns kabench's own stamps of an exchange.
 func notes(e *results.Exchange, began time.Duration) []sandbox.Note {
 	var list []sandbox.Note
 	note := func(at time.Duration, format string, args ...any) {
@@ -151,8 +151,8 @@ func notes(e *results.Exchange, began time.Duration) []sandbox.Note {
 	return list
 }
 
-// saw is what the client saw of a failure, in the words of its system calls: what
-// the error behind its cause stands for. The cause itself may say less.
+// saw names what the client saw of a failure, in the words of its system calls. The cause
+// itself may say less.
 func saw(c results.Cause) string {
 	switch c {
 	case results.CauseFIN:

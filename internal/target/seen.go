@@ -23,7 +23,7 @@ func (t *Target) Fill(run *results.Run) {
 	}
 }
 
-// labSeen is what the servers saw, together.
+// labSeen adds up what the servers saw.
 func labSeen(servers []*lab.Server) *results.LabSeen {
 	var sum results.LabSeen
 	for _, s := range servers {
@@ -40,7 +40,7 @@ func labSeen(servers []*lab.Server) *results.LabSeen {
 	return &sum
 }
 
-// proxySeen is what the proxies saw, together.
+// proxySeen adds up what the proxies saw.
 func proxySeen(proxies []*proxy.Proxy) *results.ProxySeen {
 	var sum results.ProxySeen
 	for _, p := range proxies {

@@ -113,8 +113,8 @@ func (t *Target) Sources() int {
 	return n
 }
 
-// serve starts the lab and what stands before it on the loopback, and returns
-// the address of its page.
+// serve starts the lab and the proxies before it on the loopback, and returns the URL for
+// the requests.
 func (t *Target) serve(p *profiles.Profile) (string, error) {
 	server, err := onCleanPort(func() (*lab.Server, error) { return lab.Start(*p.Target.Lab, "") })
 	if err != nil {
@@ -156,7 +156,7 @@ func (t *Target) Close() error {
 	return nil
 }
 
-// certificates are those of what t serves, as PEM.
+// certificates returns the certificates of the servers and proxies of t, as PEM.
 func (t *Target) certificates() (pem []byte) {
 	for _, s := range t.lab {
 		pem = append(pem, s.CertPEM()...)
@@ -167,7 +167,7 @@ func (t *Target) certificates() (pem []byte) {
 	return pem
 }
 
-// dialer is p's, which trusts the certificates served unless the profile names
+// dialer returns p's dialer, which trusts the certificates served, unless the profile names
 // others.
 func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
@@ -178,7 +178,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 			return nil, fmt.Errorf("target.tls.ca_file: %w", err)
 		}
 	} else if pem = served; len(pem) > 0 && p.Network != nil && config.ServerName == "" {
-		config.ServerName = "localhost" // which all of them are good for: the address may be a balancer's
+		config.ServerName = "localhost" // which all certificates are valid for; the address may be a balancer's
 	}
 	if len(pem) > 0 || p.Target.TLS.CAFile != "" {
 		config.RootCAs = x509.NewCertPool()
@@ -199,7 +199,7 @@ func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []
 	if err != nil {
 		return err
 	}
-	// A link accepts whether or not there is a server behind it.
+	// A link accepts connections whether or not there is a server behind it.
 	if err := t.lookAt(ctx, server.String(), withPort(server), server.Scheme == "https"); err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (t *Target) putLinkBefore(ctx context.Context, cfg script.Link, requests []
 	return nil
 }
 
-// oneServer is the server that all the requests go to.
+// oneServer returns the server that all requests go to.
 func oneServer(requests []targets.Request) (*url.URL, error) {
 	var server *url.URL
 	for _, r := range requests {

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 )
 
-var errSourcesNeedLinux = errors.New("source addresses are used on Linux only; elsewhere a port taken from one is taken for every destination")
+var errSourcesNeedLinux = errors.New("source addresses are used on Linux only; on other systems each port of one would serve a single destination")
 
 // Bind always fails: see bind_linux.go.
 func Bind(_ int, source netip.Addr) error { return &SourceError{source, errSourcesNeedLinux} }

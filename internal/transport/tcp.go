@@ -47,9 +47,9 @@ func (t *TCP) Close() error {
 	return t.Conn.Close()
 }
 
-// Meaning turns err, the error of a read of the TLS stream over t, into what it
-// says of the peer: a FIN (io.EOF), ErrCloseNotify, a *TLSError, or err itself,
-// the error of t's own read.
+// Meaning turns err, the error of a read of the TLS stream over t, into what the
+// peer did: io.EOF for a FIN, ErrCloseNotify, or a *TLSError. Otherwise err is the
+// error of t's own read, and is returned.
 func (t *TCP) Meaning(err error) error {
 	switch {
 	case err == io.EOF && t.err != io.EOF:

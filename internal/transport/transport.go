@@ -1,5 +1,5 @@
 // Package transport moves bytes over TCP connections for a loop that must never
-// wait, and asks the kernel what became of them.
+// wait, and asks the kernel how they ended.
 //
 // A [Socket] needs no goroutine: the kernel says by events when it can be read
 // or written. A [Stream] has goroutines that wait in its place; it carries TLS,
@@ -58,8 +58,8 @@ type Loop interface {
 	Go(f func())
 	// Post has the loop run f soon. It may be called from any goroutine.
 	Post(f func())
-	// Watch has l.Event called for each event on a socket, until Forget. The token is
-	// to be forgotten after an error too.
+	// Watch has l.Event called for each event on a socket, until Forget. Forget
+	// the token after an error too.
 	Watch(fd int, l Listener) (token uint64, err error)
 	// Forget ends what Watch began.
 	Forget(token uint64)

@@ -6,22 +6,23 @@ import (
 	"strings"
 )
 
-// client is a client, a proxy, a kernel, or what several clients are built on.
+// client is a client, a proxy, a kernel, or a library that several clients are built
+// on.
 type client struct {
 	Name    string   `yaml:"name"`
-	Extends string   `yaml:"extends"` // what it is built on, whose words it writes as well
-	Generic bool     `yaml:"generic"` // it stands for all that are built on it
-	Marks   []string `yaml:"marks"`   // words that tell it: packages, file names, prefixes; ~ begins a regular expression
+	Extends string   `yaml:"extends"` // the client that it is built on, whose texts it writes as well
+	Generic bool     `yaml:"generic"` // it stands for all clients that are built on it
+	Marks   []string `yaml:"marks"`   // words that name it: packages, file names, prefixes; ~ begins a regular expression
 	Idle    string   `yaml:"idle"`    // its setting for the longest idle time of a connection
-	NoIdle  string   `yaml:"no_idle"` // what to do where it has none
+	NoIdle  string   `yaml:"no_idle"` // what to do if it has no such setting
 
 	marks []mark
 }
 
-// mark is one word that tells a client.
+// mark is a word by which a text names a client.
 type mark struct {
 	word string
-	form *regexp.Regexp // nil: the word itself
+	form *regexp.Regexp // nil: look for word
 }
 
 func newMark(text string) (mark, error) {
@@ -32,7 +33,7 @@ func newMark(text string) (mark, error) {
 	return mark{word: normalise(text)}, nil
 }
 
-// in reports whether the text has the mark, and not as the end of another word.
+// in reports whether the text has the mark, but not as the end of another word.
 func (m mark) in(flat string) bool {
 	if m.form != nil {
 		return m.form.MatchString(flat)
@@ -50,18 +51,18 @@ func (m mark) in(flat string) bool {
 	}
 }
 
-// kin is how a wording's client stands to the clients that a text names.
+// kin is the relation of a wording's client to the clients that a text names.
 type kin int
 
 const (
-	rival    kin = iota // another one is named that is built on the same
-	stranger            // another one is named
-	possible            // none is named, or only what it is built on
-	own                 // it is named, or one that is built on it
+	rival    kin = iota // the text names another client that is built on the same library
+	stranger            // the text names another client
+	possible            // the text names no client, or only what this one is built on
+	own                 // the text names it, or a client that is built on it
 )
 
-// named lists the clients that a text names by their marks. One that another is
-// built on gives way to that other.
+// named lists the clients that a text names by their marks. If one is built on
+// another, only the former is listed.
 func (l library) named(flat string) []string {
 	var names []string
 	for _, name := range l.families {
@@ -74,7 +75,7 @@ func (l library) named(flat string) []string {
 	})
 }
 
-// builtOn reports whether a client is the other, or is built on it.
+// builtOn reports whether a client is the other one, or is built on it.
 func (l library) builtOn(name, other string) bool {
 	for ; name != ""; name = l.clients[name].Extends {
 		if name == other {
@@ -84,8 +85,8 @@ func (l library) builtOn(name, other string) bool {
 	return false
 }
 
-// kinship says how a wording's client stands to those named, and which of them
-// wrote it: the client itself, or the one named that is built on it.
+// kinship returns the relation of a wording's client to the named ones, and the client
+// that wrote the wording: name itself, or a named client that is built on it.
 func (l library) kinship(name string, named []string) (kin, string) {
 	if len(named) == 0 {
 		return possible, name
@@ -104,7 +105,8 @@ func (l library) kinship(name string, named []string) (kin, string) {
 	return stranger, name
 }
 
-// root is the first of what a client is built on.
+// root returns the library at the bottom that a client is built on, or the client
+// itself.
 func (l library) root(name string) string {
 	for l.clients[name].Extends != "" {
 		name = l.clients[name].Extends
@@ -112,19 +114,19 @@ func (l library) root(name string) string {
 	return name
 }
 
-// class is an exception's class, to be found by its simple name.
+// class is an exception's class. A text is searched for its simple name.
 type class struct{ full, simple string }
 
 func newClass(name string) class {
 	simple := name
-	if !strings.HasPrefix(simple, "Errno::") { // what follows is a word of every client
+	if !strings.HasPrefix(simple, "Errno::") { // the word after it is used by every client
 		simple = simple[strings.LastIndexAny(simple, ".$:")+1:]
 	}
 	return class{normalise(name), normalise(simple)}
 }
 
-// in reports whether a text has the class: by its simple name alone, or with the
-// package of this one. HttpClient's ConnectTimeoutException is not Netty's.
+// in reports whether a text has the class, by its simple name alone or with the same
+// package: HttpClient's ConnectTimeoutException is not Netty's.
 func (c class) in(flat string) (span, bool) {
 	if c.simple == "" {
 		return span{}, false
@@ -155,9 +157,9 @@ func (c class) in(flat string) (span, bool) {
 // a library.
 func (c Candidate) Generic() bool { return known().clients[c.Client].Generic }
 
-// Shared reports whether the text does not tell which client wrote it: the best
-// candidate is any client, or all that are built on a language, or one of
-// several as likely, or was told by a word or two.
+// Shared reports whether the text does not show which client wrote it. The best
+// candidate is then any client, or all clients of a language, or one of several that
+// are equally likely, or the text is only a word or two.
 func Shared(candidates []Candidate) bool {
 	if len(candidates) == 0 {
 		return false

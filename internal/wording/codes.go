@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// codeWorth is what a code is worth in a place where only one proxy writes it:
-// less than the same proxy's details beside it.
+// codeWorth is the score of a code in a place where only one proxy writes it. A code
+// with more details of the same proxy around it scores higher.
 const codeWorth = 45
 
-// codeNames is what the codes are, by proxy.
+// codeNames says what each proxy calls its codes.
 var codeNames = map[string]string{"haproxy": "termination state", "envoy": "response flag", "alb": "status", "heroku": "code", "nginx": "status", "libcurl": "error"}
 
-// codeForm is a place in a line where a proxy writes its codes, as a regular
-// expression over the line in lower case with one kind of quotes. Each group is
-// a code, or several with commas between.
+// codeForm is a place in a line where a proxy writes its codes: a regular expression
+// over the line in lower case with one kind of quotes. Each group is a code, or
+// several with commas between them.
 type codeForm struct {
 	client string
 	form   *regexp.Regexp
-	prefix string // before the code in the table
-	sign   string // what a text has that has the form, to look for first
+	prefix string // precedes the code in the table
+	sign   string // a text without it is not searched: every match contains it
 }
 
 // Envoy's flags, as in its documentation, "Access logging", %RESPONSE_FLAGS%.
@@ -61,7 +61,7 @@ var codeForms = []codeForm{
 	{"nginx", regexp.MustCompile(`'?upstream_status'? ?[:=] ?'?(502|504)\b`), "upstream ", "upstream_status"},
 }
 
-// codes are the candidates for the proxies' codes in the text.
+// codes returns candidates for the proxies' codes in the text.
 func (r reading) codes() []Candidate {
 	var list []Candidate
 	for _, form := range codeForms {
@@ -85,7 +85,7 @@ func (r reading) codes() []Candidate {
 	return list
 }
 
-// codeOf looks a code up. Of HAProxy's four letters, the first two count.
+// codeOf looks a code up. Of HAProxy's four letters, only the first two count.
 func codeOf(form codeForm, code string) (Candidate, bool) {
 	for _, w := range known().wordings {
 		if w.code == "" || w.Client != form.client {

@@ -56,7 +56,7 @@ func compile(files ...[]byte) (library, error) {
 	return l, errors.Join(errs...)
 }
 
-// bare reports whether a pattern has hardly a word besides an errno's text.
+// bare reports whether a pattern has almost no words besides an errno's text.
 func (s systems) bare(parts []part) bool {
 	letters, had := 0, false
 	for _, p := range parts {
@@ -121,7 +121,7 @@ func (e entry) compile(d document) (Wording, error) {
 	return w, w.setText(e)
 }
 
-// setText compiles the pattern and says how the wording is shown.
+// setText compiles the pattern and sets the text that is shown.
 func (w *Wording) setText(e entry) error {
 	var err error
 	switch {
@@ -144,7 +144,7 @@ func (w *Wording) setText(e entry) error {
 	return err
 }
 
-// setting puts a client's own setting into a meaning's advice.
+// setting puts the client's own setting into a meaning's advice.
 func (c client) setting(advice string) string {
 	if c.NoIdle != "" && strings.Contains(advice, "{idle}") {
 		return c.NoIdle

@@ -9,32 +9,32 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// MaxText is how many bytes of a text are looked at.
+// MaxText is how many bytes of a text are read.
 const MaxText = 1 << 20
 
 // Candidate is a wording that a text matches.
 type Candidate struct {
 	Wording
-	Numbers []Number `json:"numbers,omitempty"` // picked up from the text
+	Numbers []Number `json:"numbers,omitempty"` // numbers in the text
 	Partial bool     `json:"partial,omitempty"` // the text has only a part of the pattern, or only the exception's class
-	Vague   bool     `json:"vague,omitempty"`   // the text is so short that others may write it as well
-	Score   int      `json:"score"`             // bytes of literal text recognised, the client's own marks included
+	Vague   bool     `json:"vague,omitempty"`   // the text is so short that other clients may write it as well
+	Score   int      `json:"score"`             // recognised bytes of literal text, including the client's marks
 
 	at    span
-	plain bool // made for an errno, not out of the table
+	plain bool // made from an errno, not from the table
 }
 
 // Number is one figure of a text.
 type Number struct {
 	Of    string `json:"of"`
 	Value string `json:"value"`
-	Means string `json:"means,omitempty"` // what this very value gives away
+	Means string `json:"means,omitempty"` // what this value shows
 }
 
-// reading is a text as it is looked at.
+// reading is a text, prepared for the search.
 type reading struct {
 	text
-	cased  string   // the same with its case
+	cased  string   // the same text with its upper-case letters
 	named  []string // the clients that the text names
 	faults []fault
 	inner  *fault // the innermost of them; nil: none
@@ -50,13 +50,14 @@ func read(s string) reading {
 	return r
 }
 
-// Explain lists the wordings a text may stand for, the likeliest first. What
-// carries the text is taken off (unwrap), errnos are brought into one language
-// (translate), and the clients that the text names are found by their marks. Of
-// what matches, the longest literal text is best, if a client named may have
-// written it. An errno that no wording explains is explained for each client
-// named, or for any client (Client is ""). Of the text, MaxText bytes are read.
-// None: the text is unknown; see Nearest.
+// Explain lists the wordings that a text may stand for, the likeliest first; none if
+// the text is unknown (see Nearest). It reads up to MaxText bytes.
+//
+// It removes envelopes (unwrap), translates errnos into one language (translate), and
+// finds the clients that the text names by their marks. The longest match of literal
+// text is best, if a named client may have written it. If no wording explains an
+// errno, the errno is explained for each named client, or for any client (then Client
+// is "").
 func Explain(s string) []Candidate {
 	r := read(s)
 	found := r.codes()
@@ -74,9 +75,9 @@ func Explain(s string) []Candidate {
 	return found
 }
 
-// distinct leaves out what a better one covers, of a client's those that say
-// less, and, beside a whole match, those of which the text has a part only. What
-// a wrapper says of the connection holds for what it carries.
+// distinct removes candidates that a better one covers: those that say less about the
+// same client, and partial matches if there is a whole one. What a wrapper says about
+// the connection is kept for the text that it carries.
 func distinct(found []Candidate) []Candidate {
 	found = slices.DeleteFunc(slices.Clone(found), func(c Candidate) bool {
 		return c.Partial && slices.ContainsFunc(found, func(o Candidate) bool {
@@ -89,7 +90,7 @@ func distinct(found []Candidate) []Candidate {
 			return k.Client == c.Client && (k.Pattern == c.Pattern && k.code == c.code || c.wrapper || c.plain)
 		})
 		if c.plain && better < 0 && slices.ContainsFunc(found, func(o Candidate) bool { return o.Client == c.Client && o.code != "" }) {
-			continue // the proxy's own code says more than an errno's text beside it
+			continue // the proxy's own code says more than the errno beside it
 		}
 		if better >= 0 && c.wrapper && kept[better].Reused == "unknown" {
 			kept[better].Reused = c.Reused
@@ -101,21 +102,22 @@ func distinct(found []Candidate) []Candidate {
 	return kept
 }
 
-// coveredBy reports whether a longer match, and no worse one, includes this one's place.
+// coveredBy reports whether o is a longer match that includes c's place and does not
+// score less.
 func (c Candidate) coveredBy(o Candidate) bool {
 	return o.Score >= c.Score && o.at.from <= c.at.from && c.at.to <= o.at.to && o.at.to-o.at.from > c.at.to-c.at.from
 }
 
-// What a match is worth besides the bytes of literal text.
+// What counts for a match besides its bytes of literal text.
 const (
 	namedWorth    = 30 // the text names the client
-	decisiveWorth = 20 // no client is named, and the words are hardly another's
+	decisiveWorth = 20 // no client is named, and hardly another client writes these words
 	decisiveBytes = 24
 	vagueBytes    = 12
-	wrapperWorth  = 6 // in place of its bytes: the text carried says more
+	wrapperWorth  = 6 // instead of its bytes: the text inside says more
 )
 
-// match reports whether the text may be the wording, and makes a candidate of it.
+// match reports whether the text may be the wording, and returns it as a candidate.
 func (r reading) match(w Wording) (Candidate, bool) {
 	if w.Silent || w.code != "" {
 		return Candidate{}, false
@@ -137,8 +139,7 @@ func (r reading) match(w Wording) (Candidate, bool) {
 	return r.narrow(c)
 }
 
-// score is how many bytes of literal text count for a wording, before its client
-// is looked at.
+// score is how many bytes count for a wording before its client is considered.
 func (r reading) score(w Wording, m location, kin kin) int {
 	switch {
 	case w.wrapper:
@@ -151,7 +152,7 @@ func (r reading) score(w Wording, m location, kin kin) int {
 	return m.bytes
 }
 
-// location is where a text has a wording, and how much of it.
+// location is the place of a wording in a text, and how much of it is there.
 type location struct {
 	at       span
 	bytes    int  // of literal text recognised
@@ -160,8 +161,8 @@ type location struct {
 	decisive bool // the pattern is so long that hardly another client writes it
 }
 
-// locate finds the wording's pattern in the text; else the text in the pattern;
-// else the exception's class, if that alone tells.
+// locate looks for the wording's pattern in the text; else for the text in the
+// pattern; else for the exception's class, if the class alone decides.
 func (r reading) locate(w Wording, k kin) (location, bool) {
 	at, whole := r.find(w.parts, w.alone)
 	class, classed := w.class.in(r.flat)
@@ -183,7 +184,7 @@ func (r reading) locate(w Wording, k kin) (location, bool) {
 	return m, true
 }
 
-// weight is how many bytes the innermost fault has.
+// weight is how many bytes of text show the innermost fault.
 func (r reading) weight() int {
 	if r.inner == nil {
 		return 0
@@ -191,7 +192,7 @@ func (r reading) weight() int {
 	return r.inner.weight
 }
 
-// narrow takes the cause from the innermost fault, where the text has one.
+// narrow takes the cause from the innermost fault, if the text has one near the match.
 func (r reading) narrow(c Candidate) (Candidate, bool) {
 	if r.inner == nil || c.at.from > r.inner.at.to+traceReach || r.inner.at.from > c.at.to+traceReach {
 		return c, true
@@ -201,7 +202,7 @@ func (r reading) narrow(c Candidate) (Candidate, bool) {
 		outcomes = r.inner.ends()
 	}
 	if !fits && c.Partial && r.inner.weight > 3 && c.classAlone {
-		return c, false // the class is right, and what it carries is another thing
+		return c, false // the class matches, but the exception carries another error
 	}
 	c.Outcomes = outcomes
 	return c, true
@@ -237,7 +238,7 @@ func (r reading) plain() []Candidate {
 	return list
 }
 
-// hasPart reports whether the text, as a whole, is words out of the pattern.
+// hasPart reports whether the whole text is a part of the pattern.
 func (w Wording) hasPart(flat string) bool {
 	flat = strings.TrimSpace(flat)
 	if len(flat) < 6 || len(flat) > holeReach {
@@ -253,13 +254,14 @@ func (w Wording) hasPart(flat string) bool {
 }
 
 var (
-	// [c457f217-2, L:/127.0.0.1:46168 ! R:/127.0.0.1:18080]: the connection, the
-	// ordinal of the request on it, its ends, and whether it is open.
+	// [c457f217-2, L:/127.0.0.1:46168 ! R:/127.0.0.1:18080]: the connection, the number
+	// of the request on it, its ends, and whether it is open.
 	channel = regexp.MustCompile(`\[(?:id: ?)?(?:0x)?[0-9a-f]{8}-([0-9]{1,9}), l:[^ ]{0,80}:([0-9]{1,5}) ([!-]) r:[^ \]]{0,80}:([0-9]{1,5})\]`)
 	address = regexp.MustCompile(`(?:[0-9]{1,3}\.){3}[0-9]{1,3}:([0-9]{1,5})(?:[^0-9.]|$)|://[a-z0-9.-]{1,80}:([0-9]{1,5})|\[[0-9a-f:]{2,40}\]:([0-9]{1,5})`)
 )
 
-// reuseSigns are what other lines of a client's log say of the connection.
+// reuseSigns are other lines of a client's log that say whether the connection was
+// reused.
 var reuseSigns = []struct {
 	client string
 	form   *regexp.Regexp
@@ -269,7 +271,7 @@ var reuseSigns = []struct {
 	{"hyper", regexp.MustCompile(`(reuse idle connection for|starting new connection)`)},
 }
 
-// pickUp adds the numbers of the text, and what they say of the connection.
+// pickUp adds the numbers in the text, and what they say about the connection.
 func (c *Candidate) pickUp(t text) {
 	for _, p := range c.parts {
 		v, ok := c.at.numbers[p.hole]
@@ -327,8 +329,8 @@ func (c *Candidate) readChannel(m []string) {
 	c.Numbers = append(c.Numbers, request, Number{Of: "local port", Value: m[2]}, Number{Of: "port", Value: m[4], Means: state})
 }
 
-// setReused takes what a text says of the connection: a fresh one has not been
-// idle.
+// setReused sets whether the connection was reused. A fresh connection cannot have
+// been idle.
 func (c *Candidate) setReused(reused string) {
 	if reused == "" {
 		return

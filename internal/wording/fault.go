@@ -14,7 +14,7 @@ import (
 //go:embed faults.yaml
 var embeddedFaults []byte
 
-// errno is an error of the operating system, in the words of every system.
+// errno is an error of the operating system, with its text on every system.
 type errno struct {
 	Name     string              `yaml:"name"`
 	Text     string              `yaml:"text"`    // glibc's
@@ -32,13 +32,13 @@ type fault struct {
 	*errno
 	at        span
 	operation string // connect, tls, write, read, body; "" is unknown
-	weight    int    // bytes that tell it
+	weight    int    // bytes of text that show it
 }
 
-// systems compiles faults.yaml.
+// systems is faults.yaml, compiled.
 type systems struct {
-	foreign map[string]*errno // texts that are not glibc's, lower case
-	known   map[string]*errno // glibc's texts and the names, lower case
+	foreign map[string]*errno // other systems' texts, in lower case
+	known   map[string]*errno // glibc's texts and the names, in lower case
 	numbers map[string]string
 }
 
@@ -70,14 +70,14 @@ func compileFaults(errnos []*errno, meanings map[string]meaning) (systems, error
 	return s, nil
 }
 
-// found is one of a table's texts in a text.
+// found is a place in a text that has one of a table's texts.
 type found struct {
 	from, to int
 	*errno
 }
 
-// occurrences lists where a text, in lower case, has the texts of a table: from
-// left to right, the longer one of two that overlap.
+// occurrences lists the places where a text in lower case has the texts of a table,
+// from left to right. Of two that overlap, the longer one counts.
 func occurrences(in string, table map[string]*errno) []found {
 	var all []found
 	for text, e := range table {
@@ -106,11 +106,11 @@ func occurrences(in string, table map[string]*errno) []found {
 // error(-54), SocketException (10054), (61: ...
 var numbered = regexp.MustCompile(`(?i)(errno ?[:=]? ?-?|winerror |os error |error\(-?|error: |exception \(|code[=: ]{1,2}|\()(1?[0-9]{2,4})([\]):,} ]|$)`)
 
-// ownWords tells the clients that write "operation timed out" for a limit of
-// their own. musl and macOS write it for ETIMEDOUT.
+// ownWords names the clients that write "operation timed out" for their own time
+// limit. musl and macOS write it for ETIMEDOUT.
 var ownWords = regexp.MustCompile(`(?i)curl|reqwest|error sending request`)
 
-// translate turns the errnos of every system and language into glibc's.
+// translate replaces the errnos of every system and language with glibc's.
 func (s systems) translate(text string) string {
 	own := ownWords.MatchString(text)
 	low, end := lower(text), 0
@@ -139,8 +139,8 @@ func (s systems) translate(text string) string {
 	})
 }
 
-// operations are the words near an errno that say what was being done. The
-// nearest one counts.
+// operations are words near an errno that say what the program was doing. The nearest
+// one counts.
 var operations = []struct {
 	name  string
 	words *regexp.Regexp
@@ -152,13 +152,13 @@ var operations = []struct {
 	{"read", regexp.MustCompile(`\bread|recv|readv|readaddress|inputstream|getresponse|read0|receive`)},
 }
 
-// errnoNumber is a number that stands for an errno, by itself.
+// errnoNumber is a number that stands for an errno.
 var errnoNumber = regexp.MustCompile(`(?:errno[ :=]{1,2}-?|os error |delayed[ _]connect[ _]error:[ _])([0-9]{2,3})\b`)
 
-// nearby is how far from an errno the word for its operation may stand.
+// nearby is how far from an errno the word for its operation may be, in bytes.
 const nearby = 160
 
-// faults lists the errnos of a text, at most some thousands.
+// faults lists the errnos in a text, up to maxStarts of them.
 func (s systems) faults(t text) []fault {
 	var list []fault
 	places := occurrences(t.flat, s.known)
@@ -179,7 +179,7 @@ func (s systems) faults(t text) []fault {
 		f := fault{errno: p.errno, at: place, weight: p.to - p.from}
 		before := t.flat[max(0, p.from-nearby):p.from]
 		if strings.HasSuffix(before, "code: '") || strings.HasSuffix(before, "'code':'") {
-			f.weight = 3 // Node gives one to each end, a reset or not
+			f.weight = 3 // Node prints this code whether or not there was a reset
 		}
 		f.operation = operation(before, t.flat[p.to:min(len(t.flat), p.to+nearby)])
 		list = append(list, f)
@@ -202,9 +202,9 @@ func operation(before, after string) string {
 	return name
 }
 
-// innermost is the fault at the bottom of a chain of causes: the last one, as
-// Java, .NET, Go, Rust and Node print it; the first one in Python's tracebacks,
-// where the outer exception comes after "During handling of the above exception".
+// innermost returns the fault at the bottom of a chain of causes. Java, .NET, Go, Rust
+// and Node print it last. Python prints it first: the outer exception follows "During
+// handling of the above exception".
 func innermost(faults []fault, flat string) *fault {
 	if len(faults) == 0 {
 		return nil
@@ -221,7 +221,7 @@ func innermost(faults []fault, flat string) *fault {
 	return best
 }
 
-// ends lists where and why an exchange with this fault ended.
+// ends lists the outcomes of an exchange with this fault.
 func (f fault) ends() []Outcome {
 	if list := f.outcomes[f.operation]; len(list) > 0 {
 		return list
@@ -229,8 +229,8 @@ func (f fault) ends() []Outcome {
 	return f.outcomes["any"]
 }
 
-// narrow leaves of the outcomes those of the fault's cause and operation; all of
-// them where none fits.
+// narrow returns the outcomes that have the fault's cause and operation; all of them
+// if none has.
 func (f fault) narrow(outcomes []Outcome) (narrowed []Outcome, fits bool) {
 	ends := f.ends()
 	keep := func(ok func(Outcome) bool) {

@@ -7,17 +7,17 @@ import (
 	"unicode"
 )
 
-// How far a hole reaches, in bytes. With a bound on the starts tried they keep
-// the time for a long text linear.
+// How far a hole may reach, in bytes. Together with the bound on starting points, they
+// keep the search linear in the length of the text.
 const (
 	holeReach  = 400  // <name>: a URL, an address, a list of them
 	traceReach = 4000 // <...>: from an exception to its cause
 	maxStarts  = 2000
 )
 
-// part is a hole, and the literal text that follows it.
+// part is a hole and the literal text that follows it.
 type part struct {
-	hole    string // "" at the pattern's start: there is none
+	hole    string // "" for the part at the pattern's start
 	number  bool
 	reach   int
 	literal string // normalised
@@ -52,7 +52,7 @@ func parsePattern(pattern string) ([]part, error) {
 	return parts, nil
 }
 
-// display is the pattern as a person reads it: N for numbers, … for the rest.
+// display writes a pattern for people: N stands for a number, … for other text.
 func display(pattern string) string {
 	return holes.ReplaceAllStringFunc(pattern, func(hole string) string {
 		switch {
@@ -65,11 +65,11 @@ func display(pattern string) string {
 	})
 }
 
-// normalise takes away what differs between logs: case, kinds of quotes and
-// their escapes, and runs of blanks. A line's end stays one.
+// normalise removes the differences between logs: case, kinds of quotes and their
+// escapes, and runs of blanks. It keeps line ends.
 func normalise(text string) string { return lower(unify(text)) }
 
-// lower changes no length, so that offsets hold in both forms of a text.
+// lower keeps the length of the text, so that offsets are the same in both forms.
 func lower(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
@@ -79,11 +79,11 @@ func lower(s string) string {
 	}, s)
 }
 
-// unify is normalise but for the case.
+// unify is normalise without the change of case.
 func unify(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
-	blank := byte(0) // to write before the next rune
+	blank := byte(0) // the blank to write before the next rune
 	for _, r := range text {
 		switch {
 		case r == '\n' || r == '\u2028' || r == '\r':
@@ -109,28 +109,28 @@ func unify(text string) string {
 	return closes.ReplaceAllString(opens.ReplaceAllString(strings.ReplaceAll(b.String(), `\'`, `'`), "("), ")")
 }
 
-// Rust's and Python's printers set what is in parentheses on lines of its own,
-// and end it with a comma.
+// Rust's and Python's printers put what is in parentheses on separate lines that end
+// with a comma.
 var (
 	opens  = regexp.MustCompile(`\([ \n]`)
 	closes = regexp.MustCompile(`,?[ \n]\)|,\)`)
 )
 
-// text is what is to be explained, normalised. In flat, a line's end is a
-// blank; the offsets are the same.
+// text is a text to explain, normalised. flat has a blank for each line end; the
+// offsets are the same.
 type text struct{ lined, flat string }
 
 func newText(lined string) text {
 	return text{lined, strings.ReplaceAll(lined, "\n", " ")}
 }
 
-// span is where a pattern matched, and the numbers in its holes.
+// span is the place of a match, with the numbers in its holes.
 type span struct {
 	from, to int
 	numbers  map[string]string
 }
 
-// find is the first place where the parts come one after the other.
+// find returns the first place where the parts follow one another.
 func (t text) find(parts []part, alone bool) (span, bool) {
 	from := 0
 	for range maxStarts {
@@ -172,7 +172,7 @@ func (t text) follow(parts []part, s *span) bool {
 	return true
 }
 
-// digits is the length of the number s begins with: 45000, 0.1, 129,072.
+// digits returns the length of the number that s begins with: 45000, 0.1, 129,072.
 func digits(s string) int {
 	n := 0
 	for n < len(s) && n < 20 && (isDigit(s[n]) || n > 0 && s[n] == '.' && n+1 < len(s) && isDigit(s[n+1]) || thousands(s[n:]) && n > 0) {
@@ -192,8 +192,8 @@ func isWord(c byte) bool {
 	return isDigit(c) || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_' || c >= 0x80
 }
 
-// bounded reports whether a match does not begin or end inside a word; alone
-// wants it to be a message of its own as well.
+// bounded reports whether a match begins and ends at word boundaries. With alone it
+// must also be a message of its own.
 func (t text) bounded(s span, alone bool) bool {
 	before, after := t.lined[:s.from], t.lined[s.to:]
 	if before != "" && isWord(before[len(before)-1]) && isWord(t.flat[s.from]) {
@@ -217,7 +217,7 @@ func lastRune(s string) rune {
 	return r[len(r)-1]
 }
 
-// literals is how many bytes of a pattern are given text.
+// literals is how many bytes of a pattern are literal text.
 func literals(parts []part) int {
 	n := 0
 	for _, p := range parts {

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Nearest lists the n wordings most like an unknown text, by the share of their
-// letter triples found in it; those that have nothing in common with it are
-// left out.
+// Nearest lists the n wordings that are most like an unknown text, by the share of
+// their letter triples in it. It leaves out wordings that have nothing in common with
+// the text.
 func Nearest(s string, n int) []Wording {
 	have := triples(newText(normalise(unwrap(s[:min(len(s), MaxText)]))).flat)
 	type near struct {
@@ -17,7 +17,7 @@ func Nearest(s string, n int) []Wording {
 	var list []near
 	seen := map[string]bool{}
 	for _, w := range known().wordings {
-		want := triples(normalise(display(w.Pattern))) // not the class: every Java text has java.io and Exception
+		want := triples(normalise(display(w.Pattern))) // without the class: every Java text has java.io and Exception
 		common := 0
 		for triple := range want {
 			if have[triple] {
@@ -28,8 +28,8 @@ func Nearest(s string, n int) []Wording {
 			continue
 		}
 		seen[w.Text] = true
-		// A text is longer than the pattern, or a piece of it; of two patterns that
-		// cover it alike, the one with less besides is nearer.
+		// A text may be longer than the pattern or a part of it. Of two patterns that cover
+		// it equally, the one with fewer other letters is nearer.
 		share := float64(common)/float64(min(len(want), max(len(have), 8))) + float64(common)/float64(len(want)+len(have))
 		list = append(list, near{w, share * min(1, float64(common)/12)})
 	}

@@ -8,17 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// maxLayers is how many envelopes, one inside the other, are taken off: a JSON
-// string in a JSON string in a page of HTML.
+// maxLayers bounds how many nested envelopes are removed, such as a JSON string in a
+// JSON string in an HTML page.
 const maxLayers = 4
 
 var (
 	colours = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
-	// Kubernetes' container log, a line: time, stream, and whether the line is
-	// whole (F) or goes on in the next one (P).
+	// A line of a Kubernetes container log: time, stream, and whether the line is
+	// complete (F) or continues in the next one (P).
 	criLine = regexp.MustCompile(`(?m)^[ \t]*[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,20}(?:Z|[+-][0-9:]{4,6}) (?:stdout|stderr) ([FP]) `)
-	// What loggers write before a message. A line's end is put after it, so that
-	// the message begins a line.
+	// What loggers write before a message. A line end is added after it, so that the
+	// message begins a line.
 	logPrefix = regexp.MustCompile(`(?m)^[ \t]*(?:` +
 		`[IWEF][0-9]{4} [0-9:.]{8,15} +[0-9]{1,10} [^ \]]{1,80}\]` + // klog
 		`|(?:TRAC|DEBU|INFO|WARN|ERRO|FATA|PANI)\[[0-9T:+Z-]{1,30}\]` + // logrus
@@ -27,12 +27,13 @@ var (
 		`)[ \t]+`)
 )
 
-// tags are HTML's. What Rust and Python print in angle brackets is none of them.
+// tags are HTML's. Texts in angle brackets that Rust and Python print are not among
+// them.
 var tags = regexp.MustCompile(`(?i)</?(?:a|b|i|em|strong|p|br|div|span|pre|code|samp|tt|td|th|tr|table|tbody|li|ul|ol|h[1-6]|html|body|title|center|hr)(?: [^<>]{0,200})?/?>`)
 
-// unwrap takes a message out of what carries it: colours, escapes of JSON, Java
-// and Python, HTML entities, syslog's #012, lines of container logs. Names of
-// fields and loggers stay, because they tell the client.
+// unwrap removes what encloses a message: colours, escapes of JSON, Java and Python,
+// HTML entities, syslog's #012, lines of container logs. It keeps names of fields and
+// loggers, because they name the client.
 func unwrap(text string) string {
 	text = colours.ReplaceAllString(text, "")
 	for range maxLayers {
@@ -48,8 +49,7 @@ func unwrap(text string) string {
 	return logPrefix.ReplaceAllString(joinCRI(tags.ReplaceAllString(text, "\n")), "$0\n")
 }
 
-// joinCRI takes away the prefixes of a container log, and puts the parts of a
-// cut line together.
+// joinCRI removes the prefixes of a container log and joins the parts of a cut line.
 func joinCRI(text string) string {
 	if !criLine.MatchString(text) {
 		return text
@@ -71,8 +71,8 @@ func joinCRI(text string) string {
 	return b.String()
 }
 
-// unescape decodes one layer of backslash escapes, and syslog's #012 and #011.
-// A backslash before anything else stays, as in a PHP class or a Windows path.
+// unescape decodes one layer of backslash escapes, and syslog's #012 and #011. It
+// keeps a backslash before other characters, as in a PHP class or a Windows path.
 func unescape(text string) string {
 	if !strings.ContainsAny(text, `\#`) {
 		return text
@@ -92,8 +92,8 @@ func unescape(text string) string {
 	return b.String()
 }
 
-// escape is the text that an escape at the beginning of s stands for, and the
-// escape's length; 0 when s does not begin with one.
+// escape returns the text that the escape at the beginning of s stands for, and the
+// escape's length; 0 if s does not begin with one.
 func escape(s string) (string, int) {
 	switch {
 	case strings.HasPrefix(s, "#012"):

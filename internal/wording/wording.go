@@ -24,29 +24,29 @@ var embeddedCodes []byte
 // Wording is one text that one client or proxy writes, and what it means.
 type Wording struct {
 	Client       string    `json:"client"`      // family: reactor-netty, go, nginx, ...
-	ClientName   string    `json:"client_name"` // as people write it
-	Text         string    `json:"text"`        // as For gives it
+	ClientName   string    `json:"client_name"` // as people write the name
+	Text         string    `json:"text"`        // as For returns it
 	Pattern      string    `json:"pattern,omitempty"`
-	Example      string    `json:"example,omitempty"` // as in a log
-	Outcomes     []Outcome `json:"outcomes"`          // the usual one first
-	Reused       string    `json:"reused"`            // yes, no or unknown: whether the connection had served a request before
+	Example      string    `json:"example,omitempty"` // a line of a log
+	Outcomes     []Outcome `json:"outcomes"`          // the most frequent one first
+	Reused       string    `json:"reused"`            // yes, no or unknown: whether the connection had carried a request before
 	Proves       string    `json:"proves"`
 	DoesNotProve string    `json:"does_not_prove,omitempty"`
 	Check        string    `json:"check"`
-	Incidents    []string  `json:"incidents,omitempty"` // those that show the mechanism
+	Incidents    []string  `json:"incidents,omitempty"` // the incidents that show the mechanism
 	Setting      string    `json:"setting,omitempty"`   // what to set, and what it costs
 	Source       string    `json:"source"`
-	Versions     string    `json:"versions,omitempty"` // those it was seen or read in
-	Silent       bool      `json:"silent,omitempty"`   // the log has nothing: Text says why
+	Versions     string    `json:"versions,omitempty"` // the versions in which it was seen or read
+	Silent       bool      `json:"silent,omitempty"`   // the client logs nothing; Text says why
 
 	class      class  // of the exception
-	classAlone bool   // the class tells, without its message
-	alone      bool   // the pattern counts only as a message of its own
-	http2      bool   // of HTTP/2 only, which kabench does not speak: not for For
-	wrapper    bool   // the text carries another one, which says what happened
+	classAlone bool   // the class alone decides, without its message
+	alone      bool   // the pattern counts only as a separate message
+	http2      bool   // of HTTP/2, which kabench does not speak; For leaves it out
+	wrapper    bool   // the text carries another one that says what happened
 	bare       bool   // the pattern is an errno's text, which every client writes
-	code       string // of a proxy's access log; | between several of one meaning
-	advice     string // the setting, before the client's own is put in
+	code       string // the code in a proxy's access log; | separates several with one meaning
+	advice     string // the setting, before the client's own name for it is put in
 	values     []value
 	parts      []part // the compiled pattern
 }
@@ -64,15 +64,15 @@ func (o Outcome) String() string {
 	return o.Phase.String() + " / " + o.Cause.String()
 }
 
-// value is what a number in the text gives away.
+// value is what a number in the text shows.
 type value struct {
 	Of     string `yaml:"of"`
 	Is     string `yaml:"is"`
 	Means  string `yaml:"means"`
-	Reused string `yaml:"reused"` // yes or no, where the number tells
+	Reused string `yaml:"reused"` // yes or no, if the number shows it
 }
 
-// document is one of the files, or all of them together.
+// document is the content of one of the files, or of all together.
 type document struct {
 	Clients  map[string]client  `yaml:"clients"`
 	Meanings map[string]meaning `yaml:"meanings"`
@@ -86,7 +86,7 @@ type meaning struct {
 	DoesNotProve string   `yaml:"does_not_prove"`
 	Check        string   `yaml:"check"`
 	Incidents    []string `yaml:"incidents"`
-	Setting      string   `yaml:"setting"` // {idle} is the client's setting for the longest idle time
+	Setting      string   `yaml:"setting"` // {idle} stands for the client's setting of the longest idle time
 }
 
 type entry struct {
@@ -97,8 +97,8 @@ type entry struct {
 	Alone      bool     `yaml:"alone"`
 	Wrapper    bool     `yaml:"wrapper"`
 	HTTP2      bool     `yaml:"http2"`
-	Code       string   `yaml:"code"`   // of a proxy's access log, in place of a pattern
-	Silent     string   `yaml:"silent"` // why the log has nothing
+	Code       string   `yaml:"code"`   // of a proxy's access log, instead of a pattern
+	Silent     string   `yaml:"silent"` // why the client logs nothing
 	Example    string   `yaml:"example"`
 	Outcomes   []string `yaml:"outcomes"`
 	Reused     string   `yaml:"reused"`
@@ -106,8 +106,8 @@ type entry struct {
 	Values     []value  `yaml:"values"`
 	Source     string   `yaml:"source"`
 	Versions   string   `yaml:"versions"`
-	Note       string   `yaml:"note"`    // added to what the meaning proves
-	Own        meaning  `yaml:",inline"` // in place of what the meaning says
+	Note       string   `yaml:"note"`    // added to the meaning's Proves
+	Own        meaning  `yaml:",inline"` // instead of the meaning's fields
 }
 
 // library is the document, compiled.
@@ -118,7 +118,7 @@ type library struct {
 	systems  systems
 }
 
-// known is compiled from the embedded files, which a test holds to be sound.
+// known is compiled from the embedded files. A test checks them.
 var known = sync.OnceValue(func() library {
 	l, err := compile(embeddedClients, embeddedFaults, embedded, embeddedOthers, embeddedCodes)
 	if err != nil {
@@ -130,8 +130,8 @@ var known = sync.OnceValue(func() library {
 // All lists every wording known, in the order of wordings.yaml.
 func All() []Wording { return slices.Clone(known().wordings) }
 
-// Family is the client that a pool preset's name begins with, as apache-hc5 for
-// apache-hc5-classic; "" when there is none.
+// Family returns the client whose name a pool preset's name begins with, such as
+// apache-hc5 for apache-hc5-classic; "" if there is none.
 func Family(preset string) string {
 	best := ""
 	for _, f := range known().families {
@@ -142,11 +142,11 @@ func Family(preset string) string {
 	return best
 }
 
-// For is what the log of a client would have said for an outcome: one text or
-// several possible ones, or a remark in parentheses where it says nothing. The
-// client is a family or a pool preset's name. An outcome that no text of the
-// client stands for gives none; but a close_notify is to a client, unless it has
-// words for it, the end that a FIN is.
+// For returns the texts that the log of a client has for an outcome: one or several
+// possible texts, or a remark in parentheses if the client logs nothing. client is a
+// family or a pool preset's name. There is none if no text of the client stands for
+// the outcome. A close_notify without a text of its own is treated as a FIN, because
+// clients handle both alike.
 func For(client string, phase results.Phase, cause results.Cause, reused bool) []string {
 	family, contrary := Family(client), "yes"
 	if reused {

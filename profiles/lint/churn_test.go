@@ -111,10 +111,10 @@ func TestPortsOfSteadyTraffic(t *testing.T) {
 			t.Errorf("%q has no %q", f.Numbers[0], part)
 		}
 	}
-	if !strings.HasPrefix(f.Seen, "not in steady traffic; if requests come at the same moment") {
+	if !strings.HasPrefix(f.Seen, "not in steady traffic; if many requests come at the same moment") {
 		t.Errorf("seen %q", f.Seen)
 	}
-	// 1667/s in steady traffic: the ports run out all the same.
+	// 1667/s in steady traffic: the ports run out in steady traffic too.
 	if f = finding("load.rate=5000/s"); !strings.HasPrefix(f.Seen, "from about 17s on in steady traffic") {
 		t.Errorf("seen %q", f.Seen)
 	}

@@ -13,24 +13,24 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// keeper is who keeps connections to what comes next on the way to the server,
-// and sends requests on them: the client by its pool, or a proxy by its script.
+// keeper is the side of a hop that keeps connections and sends requests on them: the
+// client with its pool, or a proxy with its script.
 type keeper struct {
 	pool.Policy
 	name      string        // in Finding.Hop
-	section   string        // where its fields are
-	resends   string        // the field that says what is sent again, in words
-	roundTrip time.Duration // to what comes next; 0: not known
+	section   string        // the path of its fields
+	resends   string        // what does not send a request again, in words
+	roundTrip time.Duration // to the next hop; 0: not known
 	keepsNone bool          // no connection is used twice
 
-	// proxy is the script, if it is a proxy's. Its lifetime and its caps are
-	// looked at when a connection is given back, and no idle time is bounded by them.
+	// proxy is the script; nil if the keeper is the client. A proxy checks its lifetime
+	// and its caps only when a connection is given back, so they do not limit idle time.
 	proxy *script.Proxy
 }
 
 func (k keeper) path(field string) string { return strictyaml.Join(k.section, field) }
 
-// none is what to set so that no connection is used twice.
+// none returns the field and the change with which no connection is used twice.
 func (k keeper) none() (path, set string) {
 	if k.proxy != nil {
 		return k.path("max_requests"), k.path("max_requests") + "=1"
@@ -38,28 +38,27 @@ func (k keeper) none() (path, set string) {
 	return k.path("max_idle"), k.path("max_idle") + "=0"
 }
 
-// client is the client as the keeper of its pool.
+// client returns the client as a keeper.
 func (s *subject) client() keeper {
 	return keeper{
 		Policy: s.pool, name: "client", section: "pool", resends: "no resend rule covers", roundTrip: s.roundTrip, keepsNone: s.keepsNone(),
 	}
 }
 
-// innerLeg is the way from a proxy to what comes next.
+// innerLeg is the hop from a proxy to the next proxy or the server.
 type innerLeg struct {
 	from     keeper
 	to       hop
-	section  string        // of the proxy
-	workers  int           // pools of its own that the proxy has
-	backends int           // servers among which its requests are dealt
-	within   time.Duration // the round trips from here on to the server
+	section  string        // the path of the proxy's fields
+	workers  int           // the proxy's workers, each with a pool of its own
+	backends int           // the servers that share its requests
+	within   time.Duration // the round trips from here to the server
 }
 
 func (g innerLeg) hop() string { return g.from.name + " -> " + g.to.name }
 
-// lineUp sets what the client's connections come to, the round trips, and the
-// legs behind the proxies of the profile.
-func (s *subject) lineUp() {
+// buildLegs sets entry, the round trips, and the legs behind the profile's proxies.
+func (s *subject) buildLegs() {
 	proxies := s.profile.Target.Proxies
 	names, upstream := s.lead()
 	s.entry = s.server
@@ -92,14 +91,14 @@ func (s *subject) lineUp() {
 		g := &s.legs[i]
 		rest += g.from.roundTrip
 		g.within = rest
-		if c := *g.from.proxy; c.HopByHop == script.Removed && !s.keeps(i+1, spoken{}.through(c)) {
-			g.from.keepsNone = true // HTTP/1.0 without a word of keep-alive, say
+		if c := *g.from.proxy; c.HopByHop == script.Removed && !s.keeps(i+1, connectionHeaders{}.through(c)) {
+			g.from.keepsNone = true // for example HTTP/1.0 without Connection: keep-alive
 		}
 	}
 }
 
-// lead finds the client's round trip, and in a network the proxies' hosts and
-// what the last of them connects to.
+// lead sets the client's round trip. In a network it returns the proxies' hosts and
+// the hosts that the last proxy connects to.
 func (s *subject) lead() (proxies, upstream []string) {
 	if link := s.profile.Target.Link; link != nil {
 		s.roundTrip = 2 * link.Delay
@@ -115,7 +114,7 @@ func (s *subject) lead() (proxies, upstream []string) {
 	return path.Proxies, path.Upstream
 }
 
-// roundTrip is the delay of the links there and back, through a balancer to the
+// roundTrip is the delay of the links there and back; through a balancer, to the
 // farthest of its backends.
 func roundTrip(c *network.Config, from, to string) time.Duration {
 	d := time.Duration(0)
@@ -143,7 +142,7 @@ func roundTrip(c *network.Config, from, to string) time.Duration {
 	return d + beyond
 }
 
-// proxyHop is the i-th of n proxies as those see it who connect to it.
+// proxyHop describes the i-th of n proxies as its clients see it.
 func proxyHop(c script.Proxy, i, n int, on string) hop {
 	h := hop{who: "the proxy", name: "proxy", section: fmt.Sprintf("target.proxies.%d", i), settled: true, proxy: true}
 	if n > 1 {
@@ -155,12 +154,12 @@ func proxyHop(c script.Proxy, i, n int, on string) hop {
 	h.IdleTimeout, h.MaxRequests, h.Hint = c.IdleTimeout, c.MaxRequests, profiles.HintTimeout(c.Hint)
 	h.forEver = c.IdleTimeout == 0
 	if c.HopByHop == script.Blind {
-		h.MaxRequests = 1 // it ends with the server's connection
+		h.MaxRequests = 1 // the client's connection ends with the server's
 	}
 	return h
 }
 
-// proxyKeeper is a proxy's pool as a policy.
+// proxyKeeper describes a proxy's pool as a policy.
 func proxyKeeper(c *script.Proxy, h hop) keeper {
 	u := c.Upstream
 	k := keeper{name: h.name, section: h.section + ".upstream", proxy: c}

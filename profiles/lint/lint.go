@@ -14,7 +14,7 @@ import (
 // A Finding is one rule that a profile breaks.
 type Finding struct {
 	Rule    string    `json:"rule"`          // its name, which does not change
-	Hop     string    `json:"hop,omitempty"` // with target.proxies: between whom, as proxy -> server
+	Hop     string    `json:"hop,omitempty"` // with target.proxies, the hop, such as proxy -> server
 	Path    string    `json:"path"`          // of the field to change
 	Says    string    `json:"says"`          // the rule
 	Numbers [2]string `json:"numbers"`       // what was compared: each a name and its value
@@ -22,18 +22,18 @@ type Finding struct {
 	Set     string    `json:"set"`           // what to change: path=value where a profile has the field
 }
 
-// A Checklist is what became of every rule.
+// A Checklist is the result of Check.
 type Checklist struct {
 	Findings []Finding
-	Checked  []string    // rules that were looked at, at least in part
-	Lacking  []Unchecked // rules that were not, or in part only
-	Notes    []string    // what is known and makes a rule hold that one might wonder about
+	Checked  []string    // rules that were checked, at least in part
+	Lacking  []Unchecked // rules that were not fully checked
+	Notes    []string    // known facts that make a rule hold
 }
 
-// Unchecked is a rule for which facts are missing.
+// Unchecked is a rule that was not fully checked because facts are missing.
 type Unchecked struct {
 	Rule  string
-	Lacks []string // paths of the fields that would say
+	Lacks []string // paths of the missing fields
 }
 
 func (u Unchecked) String() string { return u.Rule + " (" + strings.Join(u.Lacks, ", ") + ")" }
@@ -52,8 +52,8 @@ const (
 	RuleClient      = "client"
 )
 
-// DefaultPorts is how many local ports Linux has for connections to one
-// destination unless told otherwise: ip_local_port_range 32768 to 60999.
+// DefaultPorts is how many local ports Linux has for connections to one destination by
+// default: ip_local_port_range 32768 to 60999.
 const DefaultPorts = 28232
 
 var rules = []struct {
@@ -72,13 +72,14 @@ var rules = []struct {
 	{RuleClient, checkClient},
 }
 
-// Options are what a check is told beside the profile. The zero value is a
-// client's machine as Linux sets it up, and no words of clients.
+// Options are what a check needs to know besides the profile. The zero value stands
+// for a client on Linux with default settings.
 type Options struct {
 	// Ports is how many local ports the client's machine has for connections to
 	// one destination, from each source address; 0: DefaultPorts.
 	Ports int
-	// Words give the log texts of the profile's client; nil: findings show none.
+	// Words give the log texts of the profile's client; if nil, findings name the texts
+	// of several clients.
 	Words Words
 }
 
@@ -105,23 +106,23 @@ func Check(p *profiles.Profile, o Options) Checklist {
 	if p.Client == profiles.ClientStock {
 		for i := range list.Findings {
 			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {
-				continue // it is for the server, or for the sockets, which the stock client has
+				continue // it concerns the server or the sockets, which the stock client has too
 			}
-			list.Findings[i].Set += "; the stock client has no settings, so first client=policy with pool=" + stockPool
+			list.Findings[i].Set += "; the stock client has no settings, so first set client=policy and pool=" + stockPool
 		}
 	}
 	for _, h := range []*hop{s.via, &s.server} {
 		if h != nil && h.IdleForEver {
-			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" closes no connection for being idle, so no idle timeout is too long for it; one that nobody closes stays open on both sides")
+			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" never closes an idle connection, so no idle timeout of its client is too long. A connection that neither side closes stays open")
 		}
 	}
 	return list
 }
 
-// stockPool is the preset that behaves as the stock client does.
+// stockPool is the preset that behaves like the stock client.
 const stockPool = "go-default-transport"
 
-// outcome is what became of one rule.
+// outcome is the result of one rule.
 type outcome struct {
 	rule     string
 	checked  bool
@@ -129,8 +130,8 @@ type outcome struct {
 	lacking  []string
 }
 
-// found adds a finding of the rule, which was checked then, with the values of its
-// field that the rule permits.
+// found adds a finding of the rule, with the values that the rule allows for the
+// finding's field.
 func (o *outcome) found(f Finding, permits ...bounds) {
 	f.Rule = o.rule
 	b := bounded{Finding: f}
@@ -141,7 +142,7 @@ func (o *outcome) found(f Finding, permits ...bounds) {
 	o.checked = true
 }
 
-// lacks notes a fact that is missing, if it is, and reports that.
+// lacks notes a fact if it is missing, and returns missing.
 func (o *outcome) lacks(missing bool, path string) bool {
 	switch {
 	case missing && !slices.Contains(o.lacking, path):
@@ -152,7 +153,7 @@ func (o *outcome) lacks(missing bool, path string) bool {
 	return missing
 }
 
-// checkClient looks for settings of the pool that the stock client does not have.
+// checkClient looks for pool settings that the stock client does not have.
 func checkClient(s *subject, o *outcome) {
 	p, standard := s.profile, pool.Default()
 	if p.Client != profiles.ClientStock {
@@ -172,14 +173,14 @@ func checkClient(s *subject, o *outcome) {
 	}
 	o.found(Finding{
 		Path:    "client",
-		Says:    "The settings of pool have an effect with client: policy only; the stock client is net/http's Transport as shipped.",
+		Says:    "The section pool applies only with client: policy. The stock client is net/http's Transport as shipped.",
 		Numbers: [2]string{"client " + p.Client, listOf(changed)},
-		Seen:    "`kabench run` refuses the profile; the other findings here are about pool " + stockPool,
-		Set:     "client=policy; or pool=default, for what the stock client does by itself",
+		Seen:    "`kabench run` refuses the profile. The other findings here are about the pool " + stockPool,
+		Set:     "client=policy; or pool=default, to run the stock client with its own settings",
 	})
 }
 
-// poolOf is the policy that p's client goes by.
+// poolOf returns the policy that p's client follows.
 func poolOf(p *profiles.Profile) pool.Policy {
 	if p.Client == profiles.ClientStock {
 		if policy, err := profiles.LoadPool(stockPool); err == nil {

@@ -70,9 +70,9 @@ func TestLintFindings(t *testing.T) {
 		{"looked at by a sweep alone", []string{"pool.expiry=[sweep]", "pool.sweep_every=2s"}, RuleIdleOrder, "pool.idle_timeout",
 			[2]string{"pool.idle_timeout and pool.sweep_every 6s", "target.lab.idle_timeout 5s"}, "", "pool.idle_timeout=4s, with pool.expiry=[lease,sweep]"},
 		{"sent again", []string{"pool.idle_timeout=0", "pool.resend=[{on: reused, after: [eof, rst], methods: safe, max: 1, path: fresh}]"}, RuleIdleOrder, "pool.idle_timeout",
-			[2]string{"pool.idle_timeout for ever", "target.lab.idle_timeout 5s"}, "each is sent again", "pool.idle_timeout=4s"},
+			[2]string{"pool.idle_timeout for ever", "target.lab.idle_timeout 5s"}, "each of these requests is sent again", "pool.idle_timeout=4s"},
 		{"a hint that is not true", foreign("pool.server_hint=replace", "server.hint=6s"), RuleIdleOrder, "pool.hint_cap",
-			[2]string{"the server's hint, as pool.server_hint takes it: 6s", "server.idle_timeout 5s"}, "", "pool.hint_cap=4s"},
+			[2]string{"the server's hint (pool.server_hint) 6s", "server.idle_timeout 5s"}, "", "pool.hint_cap=4s"},
 		{"a server that is early", foreign("server.idle_early=1s"), RuleIdleOrder, "pool.idle_timeout",
 			[2]string{"pool.idle_timeout 4s", "server.idle_timeout 5s less 1s"}, "idle for about 4s", "pool.idle_timeout=3s"},
 		{"a load balancer in between", foreign("via.idle_timeout=3s"), RuleIdleOrder, "pool.idle_timeout",
@@ -109,7 +109,7 @@ func TestLintFindings(t *testing.T) {
 			[2]string{"400/s x 50ms = 20 connections", "server.backlog 19"}, "1 s, 2 s, 3 s", "server.backlog=20, or more"},
 
 		{"too few connections", []string{"pool.max_conns=16"}, RulePending, "pool.max_conns",
-			[2]string{"400/s x 50ms = 20 connections", "pool.max_conns 16"}, "no more than 320/s succeed; the others fail to acquire (queue_full)", "pool.max_conns=25"},
+			[2]string{"400/s x 50ms = 20 connections", "pool.max_conns 16"}, "no more than 320/s succeed; the others fail at once to acquire (queue_full)", "pool.max_conns=25"},
 		{"too few for the average of ramp", []string{"load.arrivals={process: ramp, to: 1200/s}"}, RulePending, "pool.max_conns",
 			[2]string{"800/s x 50ms = 40 connections", "pool.max_conns 32"}, "640/s", "pool.max_conns=50"},
 		{"a queue too short for a burst", []string{"load.rate=840/s", "load.arrivals={process: burst, on: 500ms, off: 500ms}"}, RulePending, "pool.pending_max",
@@ -129,10 +129,10 @@ func TestLintFindings(t *testing.T) {
 		{"a POST sent again", []string{"target.method=POST", "pool.resend=[{on: reused, after: [unsent, eof], methods: all, max: 1, path: fresh}]"}, RuleRetry, "pool.resend.0",
 			[2]string{"pool.resend.0: a POST sent up to 2", "executions it allows 1"}, "duplicates", "pool.resend.0.methods=idempotent, or pool.resend.0.after=[unsent]"},
 		{"a PATCH sent again and again", []string{"target.method=PATCH", "pool.resend=[{on: any, after: [unsent], methods: all}, {on: any, after: [body], methods: all}]"}, RuleRetry, "pool.resend.1",
-			[2]string{"pool.resend.1: a PATCH sent until one on a fresh connection fails", "executions it allows 1"}, "", "pool.resend.1.methods=idempotent"},
+			[2]string{"pool.resend.1: a PATCH sent until an attempt on a fresh connection fails", "executions it allows 1"}, "", "pool.resend.1.methods=idempotent"},
 
 		{"an idle cap below what is busy", []string{"pool.max_idle=19"}, RuleChurn, "pool.max_idle",
-			[2]string{"400/s x 50ms = 20 connections", "pool.max_idle 19"}, "comes back to 19 idle ones is closed: in steady traffic up to about 5 % of the requests open a new one, at most 5 %", "pool.max_idle=20"},
+			[2]string{"400/s x 50ms = 20 connections", "pool.max_idle 19"}, "given back when 19 are idle is closed: in steady traffic up to about 5 % of the requests open a new one, at most 5 %", "pool.max_idle=20"},
 		{"an idle cap over all", []string{"pool.max_idle_all=5", "pool.shards=2"}, RuleChurn, "pool.max_idle_all",
 			[2]string{"400/s x 50ms = 20 connections", "pool.max_idle_all 5 x pool.shards 2 = 10"}, "", "pool.max_idle_all=10"},
 		{"no keep-alive", []string{"pool.max_idle=0"}, RuleChurn, "pool.max_idle",
@@ -262,7 +262,7 @@ func TestLintIdleChurnTakesPorts(t *testing.T) {
 	}
 }
 
-// What is to be changed at the server needs no other client.
+// A change at the server needs no other client.
 func TestLintStockClientKeepsWhatIsNotThePools(t *testing.T) {
 	sets := foreign("pool=default", "client=stock", "load.timeout=0", "server.max_connections=2000", "server.threads=2000", "server.backlog=2000",
 		"load.rate=20/s", "server.idle_timeout=100s", "via.idle_timeout=100s", "via.delay=50ms")
@@ -295,8 +295,7 @@ func TestLintStockClientHasNoSettings(t *testing.T) {
 	}
 }
 
-// A server that is known to keep connections for ever is not one of which
-// nothing is known.
+// A server that keeps connections for ever is known, and not a missing fact.
 func TestLintForEver(t *testing.T) {
 	for _, sets := range [][]string{{"server.idle_timeout=0s", "server.idle_for_ever=true"}, {"server.idle_timeout=0s"}} {
 		list := Check(lintProfile(t, foreign(append(sets, "pool.idle_timeout=0s")...)...), Options{})
@@ -459,7 +458,7 @@ func TestServerFactsValidate(t *testing.T) {
 	}
 }
 
-// A pool alone can be checked; what is set must be right all the same.
+// A pool alone can be checked; but the fields that are set must be valid.
 func TestLoadToCheck(t *testing.T) {
 	p, err := profiles.LoadToCheck([]string{"pool=default", "server.idle_timeout=60s"})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// bounds are the values that a finding's rule permits in its field: from least
-// on, up to most. 0 is no bound; none permits 0 alone.
+// bounds are the values that a finding's rule allows for its field: from least up to
+// most. 0 is no bound; none allows only 0.
 type bounds struct {
 	least, most int64
 	none        bool
@@ -20,23 +20,22 @@ type bounds struct {
 func atLeast[T int | time.Duration](n T) bounds { return bounds{least: int64(n)} }
 func atMost[T int | time.Duration](n T) bounds  { return bounds{most: int64(n)} }
 
-// upTo is atMost(d), and 0 permits 0 alone.
+// upTo is atMost(d); upTo(0) allows only 0.
 func upTo(d time.Duration) bounds { return bounds{most: int64(d), none: d == 0} }
 
-// bounded is a finding with the bounds of its field's value.
+// bounded is a finding with the bounds for its field.
 type bounded struct {
 	Finding
 	bounds
 }
 
-// stricter reports whether b leaves less room to the same side than other does.
+// stricter reports whether b allows fewer values than other on the same side.
 func (b bounds) stricter(other bounds) bool {
 	return b.none || !other.none && (b.most > 0 && (other.most == 0 || b.most < other.most) || b.most == 0 && b.least > other.least)
 }
 
-// merged has one finding for each rule and field, and one advice for each field:
-// a value with which all rules that complain about it are content, or that there
-// is none.
+// merged returns one finding for each rule and field, and one piece of advice for each
+// field: a value that all rules allow, or the statement that there is none.
 func merged(findings []bounded) []Finding {
 	var one []bounded
 	for _, f := range findings {
@@ -45,10 +44,10 @@ func merged(findings []bounded) []Finding {
 		case i < 0 || f.bounds == (bounds{}):
 			one = append(one, f)
 		case f.bounds.stricter(one[i].bounds):
-			f.Numbers[1] = together(f.Numbers[1], one[i].Numbers[1])
+			f.Numbers[1] = joinTexts(f.Numbers[1], one[i].Numbers[1])
 			one[i] = f
 		default:
-			one[i].Numbers[1] = together(one[i].Numbers[1], f.Numbers[1])
+			one[i].Numbers[1] = joinTexts(one[i].Numbers[1], f.Numbers[1])
 		}
 	}
 	list := []Finding{}
@@ -59,16 +58,16 @@ func merged(findings []bounded) []Finding {
 	return list
 }
 
-// together is two texts, or one where they are the same.
-func together(a, b string) string {
+// joinTexts joins two texts, or returns one of them if they are equal.
+func joinTexts(a, b string) string {
 	if a == b {
 		return a
 	}
 	return a + ", " + b
 }
 
-// advise gives the findings about the same field as the i-th one advice, if the
-// i-th is the first of them.
+// advise gives all findings about the i-th finding's field the same advice. It does
+// nothing unless the i-th is the first of them.
 func advise(all []bounded, i int) {
 	var same []int
 	for j, f := range all {
@@ -79,7 +78,7 @@ func advise(all []bounded, i int) {
 	if len(same) < 2 || same[0] != i {
 		return
 	}
-	low, high := -1, -1 // who has the highest least, and the lowest most
+	low, high := -1, -1 // the findings with the highest least and the lowest most
 	for _, j := range same {
 		if b := all[j].bounds; b.least > 0 && (low < 0 || b.least > all[low].bounds.least) {
 			low = j
@@ -97,10 +96,10 @@ func advise(all []bounded, i int) {
 	default:
 		least, most, path := all[low].bounds.least, all[high].bounds.most, all[i].Path
 		if least <= most {
-			set = fmt.Sprintf("%s=%s: %s needs at least %s, and %s permits up to %s", path, all[i].value(most), all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most))
+			set = fmt.Sprintf("%s=%s: %s needs at least %s, and %s allows at most %s", path, all[i].value(most), all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most))
 			break
 		}
-		set = fmt.Sprintf("no value of %s does: %s needs at least %s, and %s permits up to %s; first change what was compared with it: %s",
+		set = fmt.Sprintf("no value of %s satisfies all rules: %s needs at least %s, and %s allows at most %s. First change %s",
 			path, all[low].Rule, all[i].value(least), all[high].Rule, all[i].value(most), all[high].Numbers[1])
 	}
 	for _, j := range same {
@@ -108,7 +107,7 @@ func advise(all []bounded, i int) {
 	}
 }
 
-// value is a bound in the form of the finding's field.
+// value returns a bound in the form of the finding's field.
 func (f Finding) value(n int64) string {
 	if v, found := strictyaml.FieldAt(reflect.ValueOf(profiles.Default()), f.Path); found && v.Type() == reflect.TypeFor[time.Duration]() {
 		return time.Duration(n).String()

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Whatever several rules say of one field, it is one advice; if they cannot all
-// be content, that is said.
+// Several rules about one field give one piece of advice. If no value satisfies all
+// of them, the advice says so.
 func TestOneFieldHasOneAdvice(t *testing.T) {
 	for _, c := range []struct {
 		name, path string
@@ -20,11 +20,11 @@ func TestOneFieldHasOneAdvice(t *testing.T) {
 	}{
 		{"two that close", "pool.idle_timeout", foreign("pool.idle_timeout=30s", "via.idle_timeout=10s", "via.passes_on=true"), []string{RuleIdleOrder}, "pool.idle_timeout=4s"},
 		{"idle cap", "pool.max_idle", foreign("pool.max_idle=2", "pool.max_conns=none", "load.rate=700/s", "load.max_in_flight=50", "server.max_connections=200"), []string{RulePorts, RuleChurn}, "pool.max_idle=35"},
-		{"room for both", "pool.max_conns", []string{"pool.max_conns=120", "load.rate=2000/s", "pool.shards=1", "server.max_connections=110", "server.threads=200", "target.lab.delay=90ms", "load.max_in_flight=500"}, []string{RuleConnections, RulePending}, "no value of pool.max_conns does: pending needs at least 200, and connections permits up to 110"},
+		{"room for both", "pool.max_conns", []string{"pool.max_conns=120", "load.rate=2000/s", "pool.shards=1", "server.max_connections=110", "server.threads=200", "target.lab.delay=90ms", "load.max_in_flight=500"}, []string{RuleConnections, RulePending}, "no value of pool.max_conns satisfies all rules: pending needs at least 200, and connections allows at most 110"},
 		{"a range", "pool.max_requests", foreign("pool.max_requests=3", "load.rate=3000/s", "pool.max_conns=none", "load.max_in_flight=100", "server.max_requests=2", "server.unannounced=true", "server.threads=200"), []string{RuleMaxRequests, RulePorts},
-			"no value of pool.max_requests does: ports needs at least 13, and max-requests-order permits up to 2; first change what was compared with it: server.max_requests 2, unannounced"},
+			"no value of pool.max_requests satisfies all rules: ports needs at least 13, and max-requests-order allows at most 2. First change server.max_requests 2, unannounced"},
 		{"none can be kept", "pool.max_idle", foreign("pool.max_idle=5", "server.idle_timeout=60ms"), []string{RuleIdleOrder, RuleChurn},
-			"no value of pool.max_idle does: max-idle-churn needs at least 20, and idle-order permits up to 0; first change what was compared with it: server.idle_timeout 60ms"},
+			"no value of pool.max_idle satisfies all rules: max-idle-churn needs at least 20, and idle-order allows at most 0. First change server.idle_timeout 60ms"},
 		{"probes", "target.tcp.keep_alive", foreign("via.idle_timeout=6s", "via.silent=true", "server.silent=true", "target.tcp.keep_alive=15s"), []string{RuleTimeouts}, "target.tcp.keep_alive=2.5s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestLintInTheClientsWords(t *testing.T) {
 	}
 	for pool, want := range map[string]string{
 		"envoy":   "in the log of envoy `envoy before_response fin true`, `envoy before_response rst true`;",
-		"default": "in the words of Reactor Netty `Connection prematurely closed",
+		"default": "logged by Reactor Netty as `Connection prematurely closed",
 	} {
 		p, err := profiles.LoadToCheck([]string{"pool=" + pool, "server.idle_timeout=5s"})
 		if err != nil {

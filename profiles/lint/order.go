@@ -10,18 +10,18 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// timerSlack is what timers and schedulers add to the round trip in which a
-// request and a FIN can miss each other.
+// timerSlack is added to the round trip in which a request and a FIN can cross: timers
+// and schedulers are late by about this much.
 const timerSlack = 50 * time.Millisecond
 
-// idleLimit is how long a keeper may keep a connection idle and still use it.
+// idleLimit is how long a keeper may leave a connection idle and still use it.
 type idleLimit struct {
 	unbounded bool
 	d         time.Duration
 	text      string
 }
 
-// idleLimit is the keeper's limit on connections to h.
+// idleLimit returns the keeper's limit on connections to h.
 func (k keeper) idleLimit(h hop) idleLimit {
 	p := k.Policy
 	if k.keepsNone {
@@ -30,7 +30,7 @@ func (k keeper) idleLimit(h hop) idleLimit {
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	if looked == 0 {
 		if p.IdleTimeout > 0 {
-			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never looked at", k.path("idle_timeout"), p.IdleTimeout)}
+			return idleLimit{unbounded: true, text: fmt.Sprintf("%s %v, never checked", k.path("idle_timeout"), p.IdleTimeout)}
 		}
 		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
 	}
@@ -41,10 +41,10 @@ func (k keeper) idleLimit(h hop) idleLimit {
 			promised = min(promised, p.HintCap)
 		}
 		if promised <= 0 {
-			return idleLimit{text: "no connection is kept, by " + h.path("hint")}
+			return idleLimit{text: "no connection is kept, because of " + h.path("hint")}
 		}
 		if p.ServerHint == pool.HintReplace || d == 0 || promised < d {
-			d, text = promised, "the server's hint, as pool.server_hint takes it:"
+			d, text = promised, "the server's hint (pool.server_hint)"
 		}
 	}
 	if p.MaxLifetime > 0 && k.proxy == nil && (d == 0 || p.MaxLifetime < d) {
@@ -59,14 +59,14 @@ func (k keeper) idleLimit(h hop) idleLimit {
 	return idleLimit{d: d, text: text + " " + d.String()}
 }
 
-// within reports whether the limit lets go in time for a peer that may close
-// after peers.
+// within reports whether the keeper stops using a connection early enough, if its peer
+// may close after peers.
 func (l idleLimit) within(peers, roundTrip time.Duration) bool {
 	return !l.unbounded && (l.d == 0 || l.d < peers-roundTrip-timerSlack)
 }
 
-// below is an idle timeout that lets go in time for peers, with room to spare;
-// 0 when there is none.
+// below returns an idle timeout that is shorter than peers by a margin; 0 if peers is
+// too short for one.
 func below(peers, roundTrip time.Duration) time.Duration {
 	d := peers - min(max(time.Second, peers/10), peers/2)
 	if d >= peers-roundTrip-timerSlack {
@@ -75,13 +75,13 @@ func below(peers, roundTrip time.Duration) time.Duration {
 	return d
 }
 
-const saysIdleOrder = "Who uses a connection must let go of it when idle before who serves it does, by more than a round trip: client, then load balancer, then server."
+const saysIdleOrder = "The side that sends requests must close an idle connection first: the client before the load balancer, the load balancer before the server. Its idle timeout must be shorter than the other side's, by more than one round trip."
 
 func checkIdleOrder(s *subject, o *outcome) {
-	for _, h := range s.forgetful() {
+	for _, h := range s.forgetting() {
 		s.checkSilent(o, h)
 	}
-	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAwake(*s.via)) {
+	if s.via != nil && !o.lacks(!s.via.idleKnown(), s.via.path("idle_timeout")) && !s.via.Silent && !(s.via.PassesOn && s.keptAlive(*s.via)) {
 		s.checkClientIdle(o, *s.via)
 	}
 	s.checkEntryIdle(o)
@@ -90,8 +90,8 @@ func checkIdleOrder(s *subject, o *outcome) {
 	}
 }
 
-// checkEntryIdle compares who connects to the server, or to the first of the
-// proxies, with it: the client, or a load balancer before it.
+// checkEntryIdle compares the server (or the first proxy) with the side that connects
+// to it: the client, or a load balancer in front.
 func (s *subject) checkEntryIdle(o *outcome) {
 	if o.lacks(!s.entry.idleKnown(), s.entry.path("idle_timeout")) || s.entry.forEver || s.entry.Silent {
 		return
@@ -104,8 +104,8 @@ func (s *subject) checkEntryIdle(o *outcome) {
 	if !via.idleKnown() || via.IdleTimeout < s.entry.limit()-timerSlack {
 		return
 	}
-	// The smallest of ways up that leave the load balancer as it is: managed
-	// ones cannot always be changed.
+	// The longer timeout leaves the load balancer as it is, because a managed one cannot
+	// always be changed.
 	longer := via.IdleTimeout + max(time.Second, via.IdleTimeout/10) + s.entry.IdleEarly
 	between := ""
 	if len(s.legs) > 0 {
@@ -116,7 +116,7 @@ func (s *subject) checkEntryIdle(o *outcome) {
 		Path:    s.entry.path("idle_timeout"),
 		Says:    saysIdleOrder,
 		Numbers: [2]string{idleText(via), idleText(s.entry)},
-		Seen:    "a few 502 from the load balancer that the server knows nothing of, most when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
+		Seen:    "a few 502 responses from the load balancer that the server's log does not have, mostly when traffic is low; nginx: `upstream prematurely closed connection while reading response header from upstream`; HAProxy: `SH--`, or nothing at all; Envoy: `UC`",
 		Set:     fmt.Sprintf("%s=%v, or more; or less for the load balancer", s.entry.path("idle_timeout"), longer),
 	}, atLeast(longer))
 }
@@ -129,52 +129,53 @@ func idleText(h hop) string {
 	return text
 }
 
-// checkClientIdle compares the client's limit with that of a hop that closes.
+// checkClientIdle compares the client's limit with the idle timeout of h.
 func (s *subject) checkClientIdle(o *outcome, h hop) {
 	k := s.client()
 	limit := k.idleLimit(h)
 	if limit.within(h.limit(), k.roundTrip) {
 		return
 	}
-	path, set := k.letGo(h)
+	path, set := k.closeEarlier(h)
 	o.found(Finding{
 		Hop:     s.clientHop(h),
 		Path:    path,
 		Says:    saysIdleOrder,
 		Numbers: [2]string{limit.text, idleText(h)},
 		Seen: fmt.Sprintf("failures before_response (fin or rst) on reused connections that were idle for about %v: %s; %s",
-			h.limit(), s.logged(results.PhaseBeforeResponse, true, severalStale, results.CauseFIN, results.CauseRST), s.whatBecomesOfStale(k)),
+			h.limit(), s.logged(results.PhaseBeforeResponse, true, severalStale, results.CauseFIN, results.CauseRST), s.staleOutcome(k)),
 		Set: set,
 	}, upTo(below(h.limit(), k.roundTrip)))
 }
 
-// letGo is the field to change so that the keeper lets go before h, and how.
-func (k keeper) letGo(h hop) (path, set string) {
+// closeEarlier returns the field to change so that the keeper closes before h, and the
+// change.
+func (k keeper) closeEarlier(h hop) (path, set string) {
 	p, d := k.Policy, below(h.limit(), k.roundTrip)
 	idle, sweep := k.path("idle_timeout"), k.path("expiry")
 	if d == 0 {
 		path, set = k.none()
-		return path, fmt.Sprintf("%s: %v is too short to keep a connection for", set, h.limit())
+		return path, fmt.Sprintf("%s: %v is too short to keep a connection", set, h.limit())
 	}
 	looked := p.Expiry &^ pool.ExpireAtRelease
 	switch {
 	case looked == 0:
 		return idle, fmt.Sprintf("%s=%v, with %s=[lease]", idle, d, sweep)
 	case looked == pool.ExpireBySweep:
-		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone comes up to %v late", idle, d, sweep, p.SweepEvery)
+		return idle, fmt.Sprintf("%s=%v, with %s=[lease,sweep]: a sweep alone is up to %v late", idle, d, sweep, p.SweepEvery)
 	case p.ServerHint == pool.HintReplace && h.Hint > 0:
-		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the hint promises more than is kept", k.path("hint_cap"), d)
+		return k.path("hint_cap"), fmt.Sprintf("%s=%v, or less: the server announces a longer time than it keeps", k.path("hint_cap"), d)
 	}
 	return idle, fmt.Sprintf("%s=%v, or less", idle, d)
 }
 
-// whatBecomesOfStale says what the caller gets of a request that met a
-// connection just closed.
-func (s *subject) whatBecomesOfStale(k keeper) string {
+// staleOutcome says what callers see when a request meets a connection that was
+// just closed.
+func (s *subject) staleOutcome(k keeper) string {
 	var errs []string
 	requests, err := s.requests()
 	if err != nil {
-		return "no resend rule was looked at, because " + err.Error()
+		return "the resend rules were not checked, because " + err.Error()
 	}
 	for _, a := range requests {
 		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
@@ -185,46 +186,47 @@ func (s *subject) whatBecomesOfStale(k keeper) string {
 		}
 	}
 	if len(errs) == 0 {
-		return "each is sent again, so callers see none and attempts are above requests"
+		return "each of these requests is sent again, so callers see no error and attempts exceed requests"
 	}
 	return fmt.Sprintf("callers see them, because %s %s", k.resends, listOf(errs))
 }
 
-// keptAwake reports whether TCP keep-alive probes keep connections in use for h.
-func (s *subject) keptAwake(h hop) bool {
+// keptAlive reports whether TCP keep-alive probes keep connections alive in h.
+func (s *subject) keptAlive(h hop) bool {
 	probes := s.profile.Target.TCP.KeepAlive
 	return probes > 0 && probes < h.limit()
 }
 
-// checkSilent compares the client's limit with a device that forgets. Keep-alive
-// probes below its timer keep the connection known to it.
+// checkSilent compares the client's limit with a device that forgets idle connections.
+// TCP keep-alive probes that are more frequent than its timer keep a connection alive.
 func (s *subject) checkSilent(o *outcome, h hop) {
 	k := s.client()
 	limit := k.idleLimit(s.entry)
-	if s.keptAwake(h) || limit.within(h.limit(), k.roundTrip) {
+	if s.keptAlive(h) || limit.within(h.limit(), k.roundTrip) {
 		return
 	}
-	path, set := k.letGo(hop{ServerFacts: profiles.ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
+	path, set := k.closeEarlier(hop{ServerFacts: profiles.ServerFacts{IdleTimeout: h.IdleTimeout, IdleEarly: h.IdleEarly, Hint: s.entry.Hint}})
 	o.found(Finding{
 		Path:    path,
-		Says:    "What forgets idle connections without closing them must see less idle time than it bears: the client lets go before, or TCP keep-alive probes come more often.",
+		Says:    "A device that forgets idle connections without closing them must not see one idle for so long: the client must close it first, or send TCP keep-alive probes more often.",
 		Numbers: [2]string{limit.text, idleText(h)},
-		Seen:    "the first request after a silence hangs until its timeout (before_response, timeout; retransmissions, no FIN), or meets a rst; all others are well",
-		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.unsaidKeepAlive(),
+		Seen:    "the first request after a pause hangs until its timeout (before_response, timeout; retransmissions, no FIN), or gets a reset (rst); all others succeed",
+		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.keepAliveNote(),
 	}, upTo(below(h.limit(), k.roundTrip)))
 }
 
-// unsaidKeepAlive asks for what the client's sockets do, if nobody said.
-func (s *subject) unsaidKeepAlive() string {
+// keepAliveNote notes that kabench does not know the client's TCP keep-alive
+// setting.
+func (s *subject) keepAliveNote() string {
 	if s.given("target.tcp.keep_alive") {
 		return ""
 	}
-	return ", or what the client's sockets have: it was not said, and 0s is the default of kabench"
+	return "; this field is not given, so kabench assumes that the client's sockets send no probes"
 }
 
 const (
-	saysMaxRequests = "A server that ends connections without announcing it must not be the first to: the client's own limit is no higher."
-	saysEndsFirst   = "A client's limit above the server's is never reached: the server ends each connection first, and says so."
+	saysMaxRequests = "If the server closes connections without announcing it, the client must close them first: its own limit must not be higher."
+	saysEndsFirst   = "A client's limit above the server's has no effect: the server closes each connection first, and announces it."
 )
 
 func checkMaxRequests(s *subject, o *outcome) {
@@ -235,8 +237,8 @@ func checkMaxRequests(s *subject, o *outcome) {
 	}
 }
 
-// checkEnds compares after how many requests and how long the keeper ends its
-// connections to h with when h does.
+// checkEnds compares the number of requests and the lifetime after which the keeper
+// closes its connections to h with those after which h does.
 func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 	o.lacks(!h.settled && h.MaxRequests == 0 && h.MaxLifetime == 0, h.path("max_requests"))
 	if k.keepsNone {
@@ -245,17 +247,17 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 	requests, lifetime := k.path("max_requests"), k.path("max_lifetime")
 	if !h.Unannounced {
 		if h.MaxRequests > 0 && k.MaxRequests > h.MaxRequests {
-			told := fmt.Sprintf("TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.who)
+			signs := fmt.Sprintf("TIME_WAIT on %s; evictions for server_said_close, and none for max_requests", h.who)
 			if k.proxy != nil {
-				told = "proxy.upstream_said_close above 0"
+				signs = "proxy.upstream_said_close above 0"
 			}
 			o.found(Finding{
 				Hop:     between,
 				Path:    requests,
 				Says:    saysEndsFirst,
 				Numbers: [2]string{countText(requests, k.MaxRequests, ""), fmt.Sprintf("%s %d", h.path("max_requests"), h.MaxRequests)},
-				Seen:    fmt.Sprintf("no failure, but connections opened at every %d requests, and %s", h.MaxRequests, told),
-				Set:     fmt.Sprintf("%s=%d, or no limit; or more for %s", requests, h.MaxRequests, h.who),
+				Seen:    fmt.Sprintf("no failure, but a new connection after every %d requests, and %s", h.MaxRequests, signs),
+				Set:     fmt.Sprintf("%s=%d, or none; or a higher limit for %s", requests, h.MaxRequests, h.who),
 			}, atMost(h.MaxRequests))
 		}
 		return
@@ -266,8 +268,8 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 			Path:    requests,
 			Says:    saysMaxRequests,
 			Numbers: [2]string{countText(requests, k.MaxRequests, "no limit"), fmt.Sprintf("%s %d, unannounced", h.path("max_requests"), h.MaxRequests)},
-			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was hardly idle; %s", h.MaxRequests+1, s.whatBecomesOfStale(k)),
-			Set:     fmt.Sprintf("%s=%d; or have %s say `Connection: close`", requests, h.MaxRequests, h.who),
+			Seen:    fmt.Sprintf("up to one in %d requests fails before_response (fin) on a connection that was idle for a short time only; %s", h.MaxRequests+1, s.staleOutcome(k)),
+			Set:     fmt.Sprintf("%s=%d; or make %s send `Connection: close`", requests, h.MaxRequests, h.who),
 		}, atMost(h.MaxRequests))
 	}
 	margin := k.roundTrip + timerSlack
@@ -277,7 +279,7 @@ func (s *subject) checkEnds(o *outcome, k keeper, h hop, between string) {
 			Path:    lifetime,
 			Says:    saysMaxRequests,
 			Numbers: [2]string{durationText(lifetime, k.MaxLifetime, "for ever"), fmt.Sprintf("%s %v, unannounced", h.path("max_lifetime"), h.MaxLifetime)},
-			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.whatBecomesOfStale(k)),
+			Seen:    fmt.Sprintf("failures before_response (fin) on connections about %v old, in waves if they were opened together; %s", h.MaxLifetime, s.staleOutcome(k)),
 			Set:     fmt.Sprintf("%s=%v, or less", lifetime, below(h.MaxLifetime, k.roundTrip)),
 		}
 		if below(h.MaxLifetime, k.roundTrip) == 0 {

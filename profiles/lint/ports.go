@@ -9,34 +9,35 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// timeWait is how long a port stays taken after a close on Linux.
+// timeWait is how long Linux keeps a port after a close.
 const timeWait = 60 * time.Second
 
-// opening is how many connections per second the client opens because one of
-// its settings closed others.
+// opening is how many connections per second the client opens because one of its
+// settings closed others.
 type opening struct {
-	most   float64 // when requests come at the same moment
-	steady float64 // when they come one by one, most at the most
+	most   float64 // if all requests arrive at the same moment
+	steady float64 // if they arrive one by one; not above most
 	path   string  // of the setting
 	set    string
 	bounds bounds
 }
 
-// portsTaken is how many ports are taken by so many new connections per second.
-func portsTaken(perSecond float64) int { return whole(perSecond * timeWait.Seconds()) }
+// portsTaken is how many ports are in use if connections are opened at that rate.
+func portsTaken(perSecond float64) int { return roundUp(perSecond * timeWait.Seconds()) }
 
-// checkPorts estimates how many ports the client's own closes keep taken.
+// checkPorts estimates how many ports the client's own closes keep in use.
 func checkPorts(s *subject, o *outcome) {
 	if o.lacks(!s.loaded(), "load.rate") {
 		return
 	}
 	if s.endsEach() || s.asksClose() {
-		return // the server closes first, and keeps the TIME_WAIT
+		return // the server closes first, and has the TIME_WAIT socket
 	}
 	worst := opening{}
 	for _, w := range s.opened(o) {
 		w.most, w.steady = w.most*s.share(), w.steady*s.share()
-		// What takes the ports in any traffic comes before what does in bursts.
+		// A cause that uses up the ports in any traffic comes before one that does so only
+		// in bursts.
 		if surely, before := portsTaken(w.steady) > s.ports, portsTaken(worst.steady) > s.ports; surely && (!before || w.steady > worst.steady) || !surely && !before && w.most > worst.most {
 			worst = w
 		}
@@ -53,22 +54,23 @@ func checkPorts(s *subject, o *outcome) {
 	case worst.steady < worst.most && surely:
 		when = fmt.Sprintf("from about %v on in steady traffic, from %v on at the earliest", from(worst.steady), from(worst.most))
 	case worst.steady < worst.most:
-		when = fmt.Sprintf("not in steady traffic; if requests come at the same moment, as from callers in step, from %v on at the earliest", from(worst.most))
+		when = fmt.Sprintf("not in steady traffic; if many requests come at the same moment, from %v on at the earliest", from(worst.most))
 	}
 	if worst.steady < worst.most {
 		taken = fmt.Sprintf("at most %s; in steady traffic up to about %s x 60s = %d ports", taken, perSecond(worst.steady), portsTaken(worst.steady))
 	}
 	o.found(Finding{
 		Path:    worst.path,
-		Says:    "Who closes first keeps the port for a minute: new connections per second x 60 s must stay below the ports there are for one destination.",
+		Says:    "The side that closes a connection first keeps its port for a minute. New connections per second x 60 s must stay below the number of local ports for one destination.",
 		Numbers: [2]string{taken, s.portsSay},
 		Seen: when + ", connect failures (port_exhausted): " + s.logged(results.PhaseConnect, false, "`cannot assign requested address`, EADDRNOTAVAIL", results.CausePortExhausted) +
-			"; sockets in TIME_WAIT on the client up to the port range",
+			"; TIME_WAIT sockets on the client fill the port range",
 		Set: worst.set,
 	}, worst.bounds)
 }
 
-// opened are the settings that have the client close connections and open others.
+// opened returns the settings that make the client close connections and open
+// new ones.
 func (s *subject) opened(o *outcome) []opening {
 	rate, p := s.rate(), s.pool
 	var all []opening
@@ -78,7 +80,7 @@ func (s *subject) opened(o *outcome) []opening {
 		busy, known = max(s.busy(held), 1), true
 	}
 	if p.MaxRequests != pool.NoCap {
-		enough := max(2*p.MaxRequests, whole(2*rate*timeWait.Seconds()/float64(s.ports)))
+		enough := max(2*p.MaxRequests, roundUp(2*rate*timeWait.Seconds()/float64(s.ports)))
 		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", enough), atLeast(enough))
 	}
 	if p.MaxLifetime > 0 && p.Expiry != 0 {
@@ -86,8 +88,8 @@ func (s *subject) opened(o *outcome) []opening {
 		consider(min(busy/p.MaxLifetime.Seconds(), rate), "pool.max_lifetime", fmt.Sprintf("pool.max_lifetime=%v, or more", enough), atLeast(enough))
 	}
 	most, field, part := s.idleCap()
-	if most == 0 || most > 0 && !o.lacks(!known, s.server.path("delay")) && busy*part > float64(times(most, s.shards())) {
-		keep := whole(busy * part / float64(s.shards()))
+	if most == 0 || most > 0 && !o.lacks(!known, s.server.path("delay")) && busy*part > float64(multiply(most, s.shards())) {
+		keep := roundUp(busy * part / float64(s.shards()))
 		together, steady := s.churn(busy)
 		all = append(all, opening{together, steady, field, fmt.Sprintf("%s=%d", field, keep), atLeast(keep)})
 	}
@@ -112,20 +114,21 @@ func (s *subject) opened(o *outcome) []opening {
 	return all
 }
 
-// churn is how many connections per second are opened because the idle cap, below
-// what is busy, has others closed as they come back.
+// churn is how many connections per second are opened because the idle cap is below
+// the number of busy connections, so that the pool closes connections that are given
+// back.
 //
-// At most those beyond the cap are, of all that are busy: when all requests come
-// at the same moment. In steady traffic a request that comes takes an idle
-// connection, and one that ends gives one back: the number of idle ones goes up
-// and down by one, between 0 and the cap. Where both are as likely (Poisson), each
-// of the cap+1 numbers is, and the request that finds none opens one: rate/(cap+1).
-// That is so for a cap far below what is busy; nearer to it, and with even
-// arrivals, fewer are opened. A burst is steady within, and its end closes what is
-// beyond the cap.
+// most is for requests that all arrive at the same moment: each connection beyond the
+// cap is closed. In steady traffic, an arriving request takes an idle connection and
+// an ending one gives one back. The number of idle connections changes by one at a
+// time, between 0 and the cap. If both directions are equally likely (Poisson), each
+// of the cap+1 numbers is equally likely, and a request that finds none opens a
+// connection: rate/(cap+1). This holds for a cap far below the number of busy
+// connections; near it, or with even arrivals, fewer are opened. A burst is steady
+// inside, and its end closes the connections beyond the cap.
 func (s *subject) churn(busy float64) (most, steady float64) {
 	idle, _, part := s.idleCap()
-	kept, rate := float64(times(idle, s.shards())), s.rate()
+	kept, rate := float64(multiply(idle, s.shards())), s.rate()
 	most = rate * max(1-kept/(busy*part), 0)
 	if idle == 0 {
 		return rate, rate
@@ -137,8 +140,8 @@ func (s *subject) churn(busy float64) (most, steady float64) {
 	return most, min(steady, most)
 }
 
-// idleCap is how many idle connections each shard keeps, or pool.NoCap, the field
-// that says so, and the part of the load that those are for.
+// idleCap returns how many idle connections each shard keeps, or pool.NoCap; the field
+// that sets it; and the part of the load that the cap applies to.
 func (s *subject) idleCap() (most int, path string, part float64) {
 	most, path, part = s.pool.MaxIdle, "pool.max_idle", s.share()
 	if all := s.pool.MaxIdleAll; all != pool.NoCap && (most == pool.NoCap || float64(all) < float64(most)/part) {
@@ -151,37 +154,37 @@ func (s *subject) idleCap() (most int, path string, part float64) {
 func checkChurn(s *subject, o *outcome) {
 	most, path, part := s.idleCap()
 	if most == pool.NoCap || s.pool.MaxRequests == 1 || s.endsEach() || s.asksClose() {
-		o.checked = true // none is closed for being one too many
+		o.checked = true // the cap closes no connection
 		return
 	}
 	if s.lacksLoad(o) {
 		return
 	}
 	held, _ := s.held()
-	asked, need := whole(needed(s.peak()*part, held)), whole(s.busy(held)*part)
-	if has := times(most, s.shards()); need > has {
+	asked, need := roundUp(needed(s.peak()*part, held)), roundUp(s.busy(held)*part)
+	if has := multiply(most, s.shards()); need > has {
 		closed := "every connection is closed after one request"
 		if has > 0 {
 			together, steady := s.churn(s.busy(held))
-			closed = fmt.Sprintf("a connection that comes back to %d idle ones is closed: in steady traffic up to about %.2g %% of the requests open a new one, at most %.2g %% if they come at the same moment",
+			closed = fmt.Sprintf("a connection that is given back when %d are idle is closed: in steady traffic up to about %.2g %% of the requests open a new one, at most %.2g %% if they come at the same moment",
 				has, 100*steady/s.rate(), 100*together/s.rate())
 		}
 		needs := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()*part), held, asked)
 		if need < asked {
-			needs += fmt.Sprintf(", of which there can be %d", need)
+			needs += fmt.Sprintf(", limited to %d", need)
 		}
 		o.found(Finding{
 			Path:    path,
-			Says:    "A pool keeps as many idle connections as are busy at once (Little's law), or it closes them after use and opens them again.",
+			Says:    "The pool must keep as many idle connections as are busy at once (Little's law). Otherwise it closes connections after use and opens new ones.",
 			Numbers: [2]string{needs, capText(path, most, s.shards())},
-			Seen:    closed + "; a connect in each of those, TIME_WAIT on the client" + s.discards(),
+			Seen:    closed + "; each of these requests waits for a connect, and TIME_WAIT sockets stay on the client" + s.discards(),
 			Set:     fmt.Sprintf("%s=%d", path, (need+s.shards()-1)/s.shards()),
 		}, atLeast((need+s.shards()-1)/s.shards()))
 	}
 }
 
-// discards is what urllib3 and what is made of it log of a connection closed for
-// the idle cap; other clients log nothing.
+// discards returns what urllib3, and clients built on it, log about a connection that
+// is closed because of the idle cap. Other clients log nothing.
 func (s *subject) discards() string {
 	switch clientFamily(s.profile) {
 	case "urllib3", "requests", "boto3", "":

@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// checkLegIdle compares how long a proxy keeps its connections with how long
-// what comes next does.
+// checkLegIdle compares how long a proxy keeps its connections with the idle timeout
+// of the next hop.
 func (s *subject) checkLegIdle(o *outcome, g innerLeg) {
 	if o.lacks(!g.to.idleKnown(), g.to.path("idle_timeout")) || g.to.forEver {
 		return
@@ -22,40 +22,40 @@ func (s *subject) checkLegIdle(o *outcome, g innerLeg) {
 	if limit.within(g.to.limit(), g.from.roundTrip) {
 		return
 	}
-	path, set := g.from.letGo(g.to)
+	path, set := g.from.closeEarlier(g.to)
 	seen := g.staleWords()
 	if g.to.Silent {
-		seen = "the first request after a silence waits for the proxy's timeout, and is answered with 504"
+		seen = "the first request after a pause waits for the proxy's timeout and gets 504"
 	}
 	o.found(Finding{
 		Hop: g.hop(), Path: path, Says: saysIdleOrder,
 		Numbers: [2]string{limit.text, idleText(g.to)},
-		Seen:    seen + "; " + s.whatBecomesOfStale(g.from),
+		Seen:    seen + "; " + s.staleOutcome(g.from),
 		Set:     fmt.Sprintf("%s; or more for %s", set, g.to.who),
 	})
 }
 
-// staleWords say how a proxy's request fails on a connection just closed.
+// staleWords say how a proxy's request fails on a connection that was just closed.
 func (g innerLeg) staleWords() string {
-	seen := "a few requests fail behind the proxy (proxy.stale), most when traffic is low, and the server knows nothing of them: "
+	seen := "a few requests fail behind the proxy (proxy.stale), mostly when traffic is low, and the server's log does not have them: "
 	switch g.from.proxy.Errors {
 	case script.LikeHAProxy:
-		return seen + "it closes the client's connection without an answer; HAProxy logs `SH--`, or nothing at all"
+		return seen + "the proxy closes the client's connection without a response; HAProxy logs `SH--`, or nothing at all"
 	case script.LikeALB:
 		return seen + "502, counted in HTTPCode_ELB_502_Count"
 	}
 	return seen + "502, `upstream prematurely closed connection while reading response header from upstream`"
 }
 
-// checkLegConnections compares what the last proxy keeps, and keeps busy, with
-// what the server has room for.
+// checkLegConnections compares the last proxy's idle and busy connections with the
+// server's limits.
 func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
-	if g.to.proxy || s.lacksLoad(o) { // a proxy takes all that come
+	if g.to.proxy || s.lacksLoad(o) { // a proxy accepts all connections
 		return
 	}
-	o.checked = false // by what comes now
+	o.checked = false // what follows decides whether the rule was checked
 	held, inFlight := g.to.Delay+g.within, s.inFlight()
-	busy := min(whole(needed(s.peak(), held)), inFlight)
+	busy := min(roundUp(needed(s.peak(), held)), inFlight)
 	busyText := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()), held, busy)
 	most, mostText, fewer := busy, busyText, ""
 	if kept, text := g.kept(inFlight); kept > busy {
@@ -67,12 +67,12 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 		n          int
 		text, seen string
 	}{
-		{"max_connections", g.to.MaxConnections, g.to.workers(), most, mostText, "idle connections of the proxy's pool hold the places, and others wait in the server's backlog: the proxy's connects are slow, then time out: 504"},
-		{"threads", g.to.Threads, g.to.workers(), busy, busyText, "requests wait in the server, up to the proxy's timeout: 504"},
+		{"max_connections", g.to.MaxConnections, g.to.workers(), most, mostText, "idle connections of the proxy use up the server's limit, and new ones wait in the backlog: the proxy's connects are slow, then time out (504)"},
+		{"threads", g.to.Threads, g.to.workers(), busy, busyText, "requests wait in the server, up to the proxy's timeout (504)"},
 		{"backlog", g.to.Backlog, 1, busy, busyText, "when all connect at once some SYNs are dropped: connects of the proxy that take 1 s, 2 s, 3 s (1 s, 3 s, 7 s before Linux 6.5), ListenOverflows on the server"},
 	} {
 		path := g.to.path(room.field)
-		if o.lacks(room.each == 0, path) || room.n <= times(room.each, room.of) {
+		if o.lacks(room.each == 0, path) || room.n <= multiply(room.each, room.of) {
 			continue
 		}
 		set := fmt.Sprintf("%s=%d, or more", path, (room.n-1)/room.of+1)
@@ -81,29 +81,30 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 		}
 		o.found(Finding{
 			Hop: g.hop(), Path: path,
-			Says:    "What a proxy keeps idle, and what it passes on at a time, must fit in what the server accepts and works on.",
+			Says:    "The server must accept all connections that a proxy keeps idle or uses, and must handle all requests that it passes on at a time.",
 			Numbers: [2]string{room.text, capOf(path, room.each, g.to.path("workers"), room.of)},
 			Seen:    room.seen, Set: set,
 		})
 	}
 }
 
-// kept is how many idle connections the proxy may come to keep, and why, when no
-// more than inFlight requests are on the way at a time.
+// kept returns how many idle connections the proxy may keep if at most inFlight
+// requests are in progress, and why.
 func (g innerLeg) kept(inFlight int) (n int, why string) {
 	path := g.from.path("max_idle")
 	switch {
 	case g.from.keepsNone:
 		return 0, ""
 	case g.from.MaxIdleAll == pool.NoCap && inFlight == math.MaxInt:
-		return 0, "" // how many there may be is not known
+		return 0, "" // the number is not known
 	case g.from.MaxIdleAll == pool.NoCap:
 		return inFlight, fmt.Sprintf("%s no limit, load.max_in_flight %d", path, inFlight)
 	}
-	return times(g.from.MaxIdleAll, g.workers), capOf(path, g.from.MaxIdleAll, g.section+".workers", g.workers)
+	return multiply(g.from.MaxIdleAll, g.workers), capOf(path, g.from.MaxIdleAll, g.section+".workers", g.workers)
 }
 
-// checkLegRetry looks for requests that a proxy sends again and must not.
+// checkLegRetry looks for requests that a proxy sends again although they may have
+// been executed.
 func (s *subject) checkLegRetry(o *outcome, g innerLeg, kinds []pool.Attempt) {
 	var methods []string
 	for _, rule := range g.from.Resend {
@@ -116,19 +117,19 @@ func (s *subject) checkLegRetry(o *outcome, g innerLeg, kinds []pool.Attempt) {
 	o.found(Finding{
 		Hop: g.hop(), Path: path, Says: saysRetry,
 		Numbers: [2]string{fmt.Sprintf("%s %v: %s", path, g.from.proxy.Upstream.Retry, listOf(methods)), "executions it allows 1"},
-		Seen:    "duplicates on the server and no error on the client; proxy.attempts above proxy.requests, and only counting arrivals at the server tells",
+		Seen:    "duplicates on the server and no error on the client; proxy.attempts exceeds proxy.requests, and only counting the requests that arrive at the server shows it",
 		Set:     path + "=unsent",
 	})
 }
 
-// A wait is a time limit, and how often it may run out before its owner gives up.
+// A wait is a time limit, and how often it may pass before its owner gives up.
 type wait struct {
 	path  string
 	d     time.Duration
 	tries int
 }
 
-func (w wait) total() time.Duration { return time.Duration(times(int(w.d), w.tries)) }
+func (w wait) total() time.Duration { return time.Duration(multiply(int(w.d), w.tries)) }
 
 func (w wait) String() string {
 	if w.tries > 1 {
@@ -137,8 +138,8 @@ func (w wait) String() string {
 	return fmt.Sprintf("%s %v", w.path, w.d)
 }
 
-// patience is how long the client waits for an answer; without a path, for ever.
-func (s *subject) patience() wait {
+// clientWait is how long the client waits for a response; without a path, for ever.
+func (s *subject) clientWait() wait {
 	whole := wait{"load.timeout", s.timeout(), 1}
 	if d := s.pool.ResponseTimeout; d > 0 && (whole.d == 0 || d < whole.d) {
 		whole = wait{"pool.response_timeout", d, 1}
@@ -146,10 +147,10 @@ func (s *subject) patience() wait {
 	return whole
 }
 
-// checkLegTimeouts looks for limits of proxies that do not run out before those
-// of who waits for the proxy.
+// checkLegTimeouts looks for proxies' time limits that are not shorter than the limit
+// of the side that waits for the proxy.
 func (s *subject) checkLegTimeouts(o *outcome) {
-	outer := s.patience()
+	outer := s.clientWait()
 	for _, g := range s.legs {
 		u := g.from.proxy.Upstream
 		for _, inner := range []wait{
@@ -161,9 +162,9 @@ func (s *subject) checkLegTimeouts(o *outcome) {
 			}
 			o.found(Finding{
 				Hop: g.hop(), Path: inner.path,
-				Says:    "Whoever waits for a proxy must wait for longer than the proxy does, or its 504 reaches nobody.",
+				Says:    "A client must wait longer for a proxy than the proxy waits for the server. Otherwise nobody receives the proxy's 504.",
 				Numbers: [2]string{inner.String(), outer.String()},
-				Seen:    "timeouts before_response instead of 504, and nothing that says which hop was slow; proxy and server go on working for nobody, nginx logs 499",
+				Seen:    "timeouts before_response instead of 504, so nothing shows which hop was slow; proxy and server continue work that nobody waits for, and nginx logs 499",
 				Set:     fmt.Sprintf("%s=%v, or less; or a longer %s", inner.path, outer.d/2/time.Duration(inner.tries), outer.path),
 			}, atMost(outer.d/2/time.Duration(inner.tries)))
 		}
@@ -172,15 +173,15 @@ func (s *subject) checkLegTimeouts(o *outcome) {
 	o.checked = o.checked || len(s.legs) > 0
 }
 
-// tries is how often a proxy tries what ran into its time limit at that point:
-// such a request goes to another server only.
+// tries is how many times a proxy sends a request that timed out at that point: it
+// tries other servers only.
 func (s *subject) tries(g innerLeg, after pool.After) int {
 	requests, err := s.requests()
 	if err != nil || g.backends < 2 {
 		return 1
 	}
 	if !slices.ContainsFunc(requests, func(a pool.Attempt) bool {
-		a.After, a.Reused = after, true // a rule for any connection holds for these too
+		a.After, a.Reused = after, true // a rule for any connection applies to reused ones too
 		_, again := g.from.ResendBy(a)
 		return again
 	}) {
@@ -189,31 +190,32 @@ func (s *subject) tries(g innerLeg, after pool.After) int {
 	return cmp.Or(g.from.proxy.Upstream.Retries, g.backends-1) + 1
 }
 
-// spoken is what a request says of the connection it comes on.
-type spoken struct {
+// connectionHeaders is what a request says about the connection that it is sent on.
+type connectionHeaders struct {
 	old             bool     // HTTP/1.0
-	connection      []string // what Connection names, in lower case
+	connection      []string // the words of the header Connection, in lower case
 	proxyConnection []string
 }
 
-func (w spoken) says(word string) bool { return slices.Contains(w.connection, word) }
+func (w connectionHeaders) says(word string) bool { return slices.Contains(w.connection, word) }
 
-// keptBy reports whether a proxy keeps the connection on which it gets this.
-func (w spoken) keptBy(c script.Proxy) bool {
+// keptBy reports whether a proxy keeps the connection on which it receives such a
+// request.
+func (w connectionHeaders) keptBy(c script.Proxy) bool {
 	says := func(word string) bool {
 		return w.says(word) || c.ProxyConnection == script.Understood && slices.Contains(w.proxyConnection, word)
 	}
 	return c.MaxRequests != 1 && !says("close") && (!w.old || says("keep-alive"))
 }
 
-// keptByLab reports the same of the server.
-func (w spoken) keptByLab(c script.Server) bool {
+// keptByLab reports whether the lab's server does.
+func (w connectionHeaders) keptByLab(c script.Server) bool {
 	old := w.old || c.Version == script.HTTP10
 	return c.MaxRequests != 1 && !c.SayClose && !c.UntilClose && !w.says("close") && (!old || w.says("keep-alive") && !c.IgnoreKeepAlive)
 }
 
-// through is what the proxy says when it passes a request on.
-func (w spoken) through(c script.Proxy) spoken {
+// through is what the proxy says when it passes the request on.
+func (w connectionHeaders) through(c script.Proxy) connectionHeaders {
 	if c.HopByHop == script.Blind {
 		return w
 	}
@@ -234,14 +236,14 @@ func (w spoken) through(c script.Proxy) spoken {
 	return w
 }
 
-func (w spoken) String() string {
+func (w connectionHeaders) String() string {
 	switch {
 	case len(w.connection) > 0:
 		return "Connection: " + listOf(w.connection)
 	case len(w.proxyConnection) > 0:
 		return "Proxy-Connection: " + listOf(w.proxyConnection)
 	}
-	return "HTTP/1.1, which keeps a connection unless told to close it"
+	return "HTTP/1.1 without Connection: close, which keeps a connection open"
 }
 
 // tokens are the words of a header's lists, in lower case.
@@ -257,7 +259,7 @@ func tokens(values []string) []string {
 	return list
 }
 
-// checkHopByHop looks for proxies that pass on what is said of one connection.
+// checkHopByHop looks for proxies that pass on headers of one connection.
 func checkHopByHop(s *subject, o *outcome) {
 	if len(s.legs) == 0 {
 		return
@@ -268,8 +270,8 @@ func checkHopByHop(s *subject, o *outcome) {
 	}
 	found := make([]bool, len(s.legs))
 	for _, r := range targets {
-		w := spoken{connection: tokens(r.Values("Connection")), proxyConnection: tokens(r.Values("Proxy-Connection"))}
-		reused := s.pool.MaxIdle != 0 && s.pool.MaxIdleAll != 0 && s.pool.MaxRequests != 1 // the connection that it comes on
+		w := connectionHeaders{connection: tokens(r.Values("Connection")), proxyConnection: tokens(r.Values("Proxy-Connection"))}
+		reused := s.pool.MaxIdle != 0 && s.pool.MaxIdleAll != 0 && s.pool.MaxRequests != 1 // of the connection that the request arrives on
 		for i, g := range s.legs {
 			next := w.through(*g.from.proxy)
 			if !found[i] {
@@ -280,14 +282,15 @@ func checkHopByHop(s *subject, o *outcome) {
 	}
 }
 
-// checkPassedOn looks at what one proxy makes of a request, which comes on a
-// connection that is used again or not. It reports whether something is wrong.
-func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) bool {
+// checkPassedOn checks what one proxy does with the headers of a request. reused
+// reports whether the request's connection is used again. It returns whether there is
+// a finding.
+func (s *subject) checkPassedOn(o *outcome, i int, w, next connectionHeaders, reused bool) bool {
 	g := s.legs[i]
 	path := g.section + ".hop_by_hop"
 	f := Finding{
 		Hop: g.hop(), Path: path,
-		Says: "Connection, and what it names, is for one connection: a proxy removes it before it passes a message on (RFC 9110, 7.6.1).",
+		Says: "The header Connection, and the headers it names, are for one connection: a proxy must remove them before it passes a message on (RFC 9110, 7.6.1).",
 		Set:  fmt.Sprintf("%s=removed, with %s.proxy_connection=removed", path, g.section),
 	}
 	switch g.from.proxy.HopByHop {
@@ -296,13 +299,13 @@ func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) 
 			return false
 		}
 		f.Numbers = [2]string{path + " forwarded", w.String()}
-		f.Seen = fmt.Sprintf("%s gets headers that were for the proxy, and takes what the client says of its connection for the proxy's word", g.to.who)
+		f.Seen = fmt.Sprintf("%s gets headers that were for the proxy, and applies the client's Connection header to its connection with the proxy", g.to.who)
 	case script.Blind:
 		if !reused || !s.keeps(i+1, next) {
 			return false
 		}
 		f.Numbers = [2]string{path + " blind", next.String()}
-		f.Seen = fmt.Sprintf("a connection's first request is answered, and the second never read: %s keeps the proxy's connection, whose end the proxy waits for; timeouts before_response on reused connections", g.to.who)
+		f.Seen = fmt.Sprintf("the first request on a connection gets its response, and the second is never read: %s keeps the proxy's connection open, and the proxy waits for its end; timeouts before_response on reused connections", g.to.who)
 	default:
 		return false
 	}
@@ -310,9 +313,9 @@ func (s *subject) checkPassedOn(o *outcome, i int, w, next spoken, reused bool) 
 	return true
 }
 
-// keeps reports whether the i-th proxy, or behind the last the server, keeps a
-// connection on which it gets this.
-func (s *subject) keeps(i int, w spoken) bool {
+// keeps reports whether the i-th proxy, or the server behind the last one, keeps a
+// connection on which it receives such a request.
+func (s *subject) keeps(i int, w connectionHeaders) bool {
 	switch {
 	case i < len(s.legs):
 		return w.keptBy(*s.legs[i].from.proxy)

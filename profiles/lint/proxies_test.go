@@ -48,11 +48,11 @@ func TestLintFindingsOfProxies(t *testing.T) {
 		{"the proxy above the server", []string{up + "idle_timeout=6s"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
 			[2]string{up + "idle_timeout 6s", "target.lab.idle_timeout 5s"}, "502, `upstream prematurely"},
 		{"a proxy that keeps for ever", []string{up + "idle_timeout=0", "target.proxies.0.errors=haproxy"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
-			[2]string{up + "idle_timeout for ever", "target.lab.idle_timeout 5s"}, "without an answer"},
+			[2]string{up + "idle_timeout for ever", "target.lab.idle_timeout 5s"}, "without a response"},
 		{"a proxy whose lifetime bounds no idle time", []string{up + "idle_timeout=0", up + "max_lifetime=1s"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
 			[2]string{up + "idle_timeout for ever", "target.lab.idle_timeout 5s"}, "retry none does not cover GET"},
 		{"a proxy that sends again", []string{up + "idle_timeout=5s", up + "retry=idempotent"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
-			[2]string{up + "idle_timeout 5s", "target.lab.idle_timeout 5s"}, "each is sent again"},
+			[2]string{up + "idle_timeout 5s", "target.lab.idle_timeout 5s"}, "each of these requests is sent again"},
 		{"a proxy that does not send a POST again", []string{up + "idle_timeout=5s", up + "retry=idempotent", "target.method=POST"}, RuleIdleOrder, up + "idle_timeout", "proxy -> server",
 			[2]string{up + "idle_timeout 5s", "target.lab.idle_timeout 5s"}, "retry idempotent does not cover POST"},
 		{"nearer than a round trip of the network", network("600ms"), RuleIdleOrder, up + "max_requests", "proxy edge -> server",
@@ -74,7 +74,7 @@ func TestLintFindingsOfProxies(t *testing.T) {
 			[2]string{up + "max_requests no limit", "target.lab.max_requests 100, unannounced"}, "one in 101"},
 
 		{"a pool above the server's places", []string{"target.lab.max_connections=29"}, RuleConnections, "target.lab.max_connections", "proxy -> server",
-			[2]string{up + "max_idle 30", "target.lab.max_connections 29"}, "hold the places"},
+			[2]string{up + "max_idle 30", "target.lab.max_connections 29"}, "use up the server's limit"},
 		{"pools of several workers", []string{"target.proxies.0.workers=4"}, RuleConnections, "server.max_connections", "proxy -> server",
 			[2]string{up + "max_idle 30 x target.proxies.0.workers 4 = 120", "server.max_connections 100"}, ""},
 		{"a pool without a cap", []string{up + "max_idle=0"}, RuleConnections, "server.max_connections", "proxy -> server",
@@ -99,7 +99,7 @@ func TestLintFindingsOfProxies(t *testing.T) {
 		{"Connection sent on", []string{"target.proxies.0.hop_by_hop=forwarded", "target.proxies.0.proxy_connection=forwarded", "target.headers.connection=X-A, keep-alive"}, RuleHopByHop, "target.proxies.0.hop_by_hop", "proxy -> server",
 			[2]string{"target.proxies.0.hop_by_hop forwarded", "Connection: x-a, keep-alive"}, "headers that were for the proxy"},
 		{"a blind proxy", []string{"target.proxies=[{hop_by_hop: blind, proxy_connection: forwarded}]"}, RuleHopByHop, "target.proxies.0.hop_by_hop", "proxy -> server",
-			[2]string{"target.proxies.0.hop_by_hop blind", "HTTP/1.1, which keeps a connection unless told to close it"}, "never read"},
+			[2]string{"target.proxies.0.hop_by_hop blind", "HTTP/1.1 without Connection: close, which keeps a connection open"}, "never read"},
 	} {
 		t.Run(c.rule+" "+c.name, func(t *testing.T) {
 			sets := proxied(c.sets...)
@@ -192,8 +192,8 @@ func TestLintProxiesBetween(t *testing.T) {
 	}
 }
 
-// Of the incidents with proxies each gets what its remedies remove, and only the
-// remedied profile does not. What is left is said of the others too.
+// Each incident with proxies has the finding that its remedies remove, and the
+// remedied profile does not have it. The remaining findings are the same.
 func TestLintIncidentsOfProxies(t *testing.T) {
 	const up = " target.proxies.0.upstream."
 	idle := RuleIdleOrder + up + "idle_timeout"

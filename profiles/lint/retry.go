@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 )
 
-// requests is one attempt of each kind that the target has: what a resend rule
-// looks at.
+// requests returns one attempt of each kind that the target has; resend rules are
+// tried on them.
 func (s *subject) requests() ([]pool.Attempt, error) {
 	all, err := s.targets()
 	if err != nil {
@@ -29,11 +29,12 @@ func (s *subject) requests() ([]pool.Attempt, error) {
 
 func listOf(words []string) string { return strings.Join(words, ", ") }
 
-// written is the points at which a server may have executed the request.
+// written is the points of failure at which a server may already have executed the
+// request.
 var written = []pool.After{pool.AfterEOF, pool.AfterRST, pool.AfterPartial, pool.AfterBody}
 
-// methodsResent are those of the kinds of requests that may not be executed
-// twice and that the rule has sent again after they were written.
+// methodsResent lists the methods of the requests that must not be executed twice and
+// that the rule sends again although they were written.
 func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 	alone := pool.Policy{Resend: []pool.ResendRule{rule}}
 	var methods []string
@@ -41,7 +42,7 @@ func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 		if pool.Idempotent(a.Method) || a.IdempotencyKey || slices.Contains(methods, a.Method) {
 			continue
 		}
-		a.Reused = true // a rule for any connection holds for these too
+		a.Reused = true // a rule for any connection applies to reused ones too
 		for _, a.After = range written {
 			if _, resent := alone.ResendBy(a); resent {
 				methods = append(methods, a.Method)
@@ -52,17 +53,17 @@ func methodsResent(rule pool.ResendRule, kinds []pool.Attempt) []string {
 	return methods
 }
 
-const saysRetry = "A request that was written may have been executed; only idempotent ones may be sent again then (RFC 9110, 9.2.2)."
+const saysRetry = "A request that was written may have been executed. Only an idempotent request may then be sent again (RFC 9110, 9.2.2)."
 
-// checkRetry looks for rules that may have a request executed twice that must
-// not be.
+// checkRetry looks for rules that may execute a request twice although it must not be.
 func checkRetry(s *subject, o *outcome) {
 	kinds, err := s.requests()
 	if o.lacks(err != nil, "target.file") {
 		return
 	}
 	if t := s.profile.Target; t.URL == "" && t.File == "" && t.Lab == nil && t.Method == http.MethodGet {
-		// A pool alone, and the method is only the default: what a POST would come to is not known.
+		// Only a pool is checked, and the method is the default: what happens to a POST is
+		// not known.
 		post := pool.Attempt{Method: http.MethodPost, HasBody: true, Reused: true}
 		if slices.ContainsFunc(written, func(after pool.After) bool {
 			post.After = after
@@ -79,7 +80,7 @@ func checkRetry(s *subject, o *outcome) {
 		if len(methods) == 0 {
 			continue
 		}
-		times := "until one on a fresh connection fails"
+		times := "until an attempt on a fresh connection fails"
 		if rule.Max > 0 {
 			times = fmt.Sprintf("up to %d", rule.Max+1)
 		}
@@ -92,7 +93,7 @@ func checkRetry(s *subject, o *outcome) {
 			Path:    path,
 			Says:    saysRetry,
 			Numbers: [2]string{fmt.Sprintf("%s: a %s sent %s", path, listOf(methods), times), "executions it allows 1"},
-			Seen:    "duplicates on the server and no error on the client; attempts above requests, and only counting arrivals at the server tells",
+			Seen:    "duplicates on the server and no error on the client; attempts exceed requests, and only counting the requests that arrive at the server shows it",
 			Set:     set + "; or an Idempotency-Key header that the server honours",
 		})
 	}
@@ -101,9 +102,9 @@ func checkRetry(s *subject, o *outcome) {
 	}
 }
 
-const saysTimeouts = "A time limit within a request has an effect only if it is below the request's own."
+const saysTimeouts = "A time limit for a part of a request has an effect only if it is shorter than the limit for the whole request."
 
-// checkTimeouts looks for time limits that never come to bear.
+// checkTimeouts looks for time limits that never have an effect.
 func checkTimeouts(s *subject, o *outcome) {
 	p, whole := s.pool, s.timeout()
 	if !o.lacks(!s.loaded() || !s.given("load.timeout"), "load.timeout") && whole > 0 {
@@ -112,9 +113,9 @@ func checkTimeouts(s *subject, o *outcome) {
 			seen string
 			d    time.Duration
 		}{
-			{"pool.connect_timeout", "slow connects show as timeouts in phase connect or tls of the whole request, and cost all of its time", p.ConnectTimeout},
-			{"pool.response_timeout", "slow answers show as timeouts of the whole request, at load.timeout and not at the response's", p.ResponseTimeout},
-			{"pool.pending_timeout", "requests that wait for a connection end at load.timeout, and never in the words of the pool", p.PendingTimeout},
+			{"pool.connect_timeout", "slow connects end as timeouts of the whole request (phase connect or tls), after load.timeout", p.ConnectTimeout},
+			{"pool.response_timeout", "slow responses end as timeouts of the whole request, after load.timeout", p.ResponseTimeout},
+			{"pool.pending_timeout", "requests that wait for a connection end after load.timeout, and never with the pool's own error", p.PendingTimeout},
 		} {
 			if limit.d > whole {
 				o.found(Finding{
@@ -128,14 +129,14 @@ func checkTimeouts(s *subject, o *outcome) {
 	}
 	s.checkLegTimeouts(o)
 	probes := s.profile.Target.TCP.KeepAlive
-	for _, h := range s.forgetful() {
+	for _, h := range s.forgetting() {
 		o.checked = true
 		if probes >= h.limit() && probes > 0 {
 			o.found(Finding{
 				Path:    "target.tcp.keep_alive",
-				Says:    "TCP keep-alive probes keep a connection known to what forgets idle ones only if they come more often than it forgets.",
+				Says:    "A device that forgets idle connections keeps one only if TCP keep-alive probes are sent more often than it forgets.",
 				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(h)},
-				Seen:    "the probes themselves go unanswered: connections die idle (timeout, or a rst), and the next request opens a new one or hangs",
+				Seen:    "the probes get no response: connections die while idle (timeout or rst), and the next request opens a new one or hangs",
 				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", h.limit()/2),
 			}, atMost(h.limit()/2))
 		}

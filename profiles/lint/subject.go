@@ -18,15 +18,15 @@ import (
 	"github.com/kabench/kabench/profiles/targets"
 )
 
-// hop is what a client's connections reach or pass.
+// hop is a server, proxy or device that the client's connections end at or pass.
 type hop struct {
 	profiles.ServerFacts
-	who     string            // in sentences
+	who     string            // its name in sentences
 	name    string            // in Finding.Hop
-	section string            // where facts about it are written
-	paths   map[string]string // of fields that are written elsewhere
-	forEver bool              // it is known never to close an idle connection, or to have none
-	settled bool              // kabench serves it: limits of requests and lifetimes that are not there are none
+	section string            // the path of its fields
+	paths   map[string]string // of fields that are elsewhere
+	forEver bool              // it never closes an idle connection, or it has none
+	settled bool              // kabench serves it: a limit that is not set does not exist
 	proxy   bool              // it is one of target.proxies
 }
 
@@ -41,28 +41,28 @@ func (h hop) workers() int { return max(h.Workers, 1) }
 
 func (h hop) idleKnown() bool { return h.forEver || h.IdleTimeout > 0 }
 
-// limit is the idle time from which it may close.
+// limit is the idle time after which it may close.
 func (h hop) limit() time.Duration { return h.IdleTimeout - h.IdleEarly }
 
-// subject is a profile, seen as the rules need it.
+// subject is a profile as the rules need it.
 type subject struct {
 	profile   *profiles.Profile
 	pool      pool.Policy
 	server    hop // where requests are executed
-	entry     hop // where the client's connections, or those of via, end: the server or the first of the proxies
+	entry     hop // where the connections of the client, or of via, end: the server or the first proxy
 	via       *hop
-	legs      []innerLeg                        // from each proxy on
-	roundTrip time.Duration                     // on the links to entry; 0: not known
+	legs      []innerLeg                        // one for each proxy
+	roundTrip time.Duration                     // of the links to entry; 0: not known
 	ports     int                               // of all source addresses together
-	portsSay  string                            // the same in words
-	targets   func() ([]targets.Request, error) // what is sent; read once
-	words     Words                             // of clients; nil: not known
+	portsSay  string                            // how ports was computed
+	targets   func() ([]targets.Request, error) // the requests; read once
+	words     Words                             // log texts of clients; nil: not known
 }
 
 func newSubject(p *profiles.Profile, ports int) *subject {
 	s := &subject{profile: p, pool: poolOf(p), ports: ports, portsSay: fmt.Sprintf("ports %d", ports)}
 	if n := p.Target.SourceCount(); n > 1 {
-		s.ports = times(ports, n)
+		s.ports = multiply(ports, n)
 		s.portsSay = fmt.Sprintf("ports %d x %d source addresses = %d", ports, n, s.ports)
 	}
 	s.targets = sync.OnceValues(func() ([]targets.Request, error) { return p.Target.Requests() })
@@ -74,11 +74,11 @@ func newSubject(p *profiles.Profile, ports int) *subject {
 	if p.Via != (profiles.ServerFacts{}) {
 		s.via = &hop{ServerFacts: p.Via, who: "the load balancer", name: "load balancer", section: "via", forEver: p.Via.IdleForEver}
 	}
-	s.lineUp()
+	s.buildLegs()
 	return s
 }
 
-// servedBy is h with the facts that the lab's script settles.
+// servedBy is h with the facts that the lab's script decides.
 func (h hop) servedBy(c script.Server) hop {
 	h.IdleTimeout, h.IdleEarly, h.Hint, h.Delay = 0, 0, 0, 0
 	h.MaxRequests, h.Unannounced, h.Silent, h.IdleForEver = 0, false, false, false
@@ -95,8 +95,8 @@ func (h hop) servedBy(c script.Server) hop {
 	return h
 }
 
-// nearest is where the client's connections end: the load balancer, unless it
-// only passes them on.
+// nearest is the hop at which the client's connections end: the load balancer, unless
+// it only passes them on.
 func (s *subject) nearest() hop {
 	if s.via != nil && !s.via.EndsBehind() {
 		return *s.via
@@ -104,8 +104,7 @@ func (s *subject) nearest() hop {
 	return s.entry
 }
 
-// clientHop is the way from the client to h in words, if proxies make it one of
-// several.
+// clientHop names the hop from the client to h; "" if there are no proxies.
 func (s *subject) clientHop(h hop) string {
 	if len(s.legs) == 0 {
 		return ""
@@ -113,8 +112,9 @@ func (s *subject) clientHop(h hop) string {
 	return "client -> " + h.name
 }
 
-// forgetful is what the client's connections pass that forgets them when idle.
-func (s *subject) forgetful() []hop {
+// forgetting lists the hops that the client's connections pass and that forget idle
+// ones.
+func (s *subject) forgetting() []hop {
 	var all []hop
 	if s.via != nil && s.via.Silent && s.via.idleKnown() {
 		all = append(all, *s.via)
@@ -131,11 +131,11 @@ func (s *subject) keepsNone() bool {
 		s.asksClose() || s.endsEach() && !s.nearest().Unannounced
 }
 
-// endsEach reports whether whoever serves the client closes after each answer.
+// endsEach reports whether the client's server closes after each response.
 func (s *subject) endsEach() bool { return s.nearest().MaxRequests == 1 }
 
-// asksClose reports whether every request says `Connection: close`; the server
-// then closes after its answer (RFC 9112, section 9.6).
+// asksClose reports whether every request has `Connection: close`; the server then
+// closes after its response (RFC 9112, section 9.6).
 func (s *subject) asksClose() bool {
 	all, err := s.targets()
 	return err == nil && !slices.ContainsFunc(all, func(r targets.Request) bool {
@@ -155,7 +155,7 @@ func (s *subject) rate() float64 {
 	return 0
 }
 
-// peak is the highest rate the load comes to on purpose; chance is not counted.
+// peak is the highest rate that the arrival process plans; random peaks do not count.
 func (s *subject) peak() float64 {
 	l := s.profile.Load
 	switch l.Arrivals.Process {
@@ -169,8 +169,8 @@ func (s *subject) peak() float64 {
 	return float64(l.Rate)
 }
 
-// held is how long a request holds its connection on average; false when that
-// is not known.
+// held is how long a request holds its connection on average, and whether that is
+// known.
 func (s *subject) held() (time.Duration, bool) {
 	known := s.profile.Target.Lab != nil || s.server.Delay > 0
 	held := s.server.Delay + s.roundTrip
@@ -180,15 +180,14 @@ func (s *subject) held() (time.Duration, bool) {
 	return held, known
 }
 
-// needed is how many connections a rate keeps busy: Little's law.
+// needed is how many connections a rate keeps busy (Little's law).
 func needed(perSecond float64, held time.Duration) float64 { return perSecond * held.Seconds() }
 
-// whole rounds up, but for what is above a whole number only by the error of
-// floating point.
-func whole(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
+// roundUp rounds up, except for an excess that is only a floating-point error.
+func roundUp(x float64) int { return int(math.Ceil(min(x, 1e15) - 1e-9)) }
 
-// cap is how many connections each shard may have, or pool.NoCap, the field that
-// says so, and the part of the load that those are for.
+// cap returns how many connections each shard may have, or pool.NoCap; the field that
+// sets it; and the part of the load that the cap applies to.
 func (s *subject) cap() (each int, path string, part float64) {
 	each, path, part = s.pool.MaxConns, "pool.max_conns", s.share()
 	if all := s.pool.MaxConnsAll; all != pool.NoCap && (each == pool.NoCap || float64(all) < float64(each)/part) {
@@ -197,22 +196,21 @@ func (s *subject) cap() (each int, path string, part float64) {
 	return each, path, part
 }
 
-// busy is how many connections a peak keeps busy, or as many of them as there
-// can be.
+// busy is how many connections are busy at a peak, limited by the caps.
 func (s *subject) busy(held time.Duration) float64 {
 	most := min(needed(s.peak(), held), float64(s.inFlight()))
 	if each, _, part := s.cap(); each != pool.NoCap {
-		most = min(most, float64(times(each, s.shards()))/part)
+		most = min(most, float64(multiply(each, s.shards()))/part)
 	}
 	return most
 }
 
-// given reports whether somebody said what is at path, and it is not merely a
-// default of kabench's own.
+// given reports whether somebody gave the field at path, so that it is not merely
+// kabench's default.
 func (s *subject) given(path string) bool { return !s.profile.Assumed[path] }
 
-// inFlight is how many requests there can be at a time; the largest number if
-// that is not known.
+// inFlight is the most requests in progress at a time; the largest int if that is not
+// known.
 func (s *subject) inFlight() int {
 	if !s.given("load.max_in_flight") {
 		return math.MaxInt
@@ -228,8 +226,8 @@ func (s *subject) timeout() time.Duration {
 	return s.profile.Load.Timeout
 }
 
-// share is the part of the requests that the destination gets which gets most:
-// of several in a target file, which are sent in turn. 1 when that is not known.
+// share is the part of all requests that go to the busiest destination of a target
+// file. It is 1 if that is not known.
 func (s *subject) share() float64 {
 	targets, err := s.targets()
 	if err != nil {
@@ -246,20 +244,21 @@ func (s *subject) share() float64 {
 	return float64(most) / float64(len(targets))
 }
 
-// lacksLoad notes what is missing to know how many connections are busy.
+// lacksLoad notes the facts that are missing to compute the number of busy
+// connections.
 func (s *subject) lacksLoad(o *outcome) bool {
 	_, known := s.held()
 	lacks := o.lacks(!s.loaded(), "load.rate")
 	return o.lacks(!known, s.server.path("delay")) || lacks
 }
 
-// times is a x b, neither below 0, or the largest number there is.
-func times(a, b int) int {
+// multiply returns a x b, or the largest int if that is larger. Neither may be negative.
+func multiply(a, b int) int {
 	if b > 0 && a > math.MaxInt/b {
 		return math.MaxInt
 	}
 	return a * b
 }
 
-// perSecond is a rate as it is written: 400/s.
+// perSecond writes a rate: 400/s.
 func perSecond(rate float64) string { return fmt.Sprintf("%.4g/s", rate) }

@@ -8,16 +8,16 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Words are what the log of a client would have said of an outcome; a remark in
-// parentheses where it says nothing, and none where nothing is known.
+// Words returns the log texts of a client for an outcome: texts, or one remark in
+// parentheses if the client logs nothing, or nothing if the texts are not known.
 type Words func(client string, phase results.Phase, cause results.Cause, reused bool) []string
 
-// mostWords bounds how many texts of a client a finding shows: so many for one
-// cause, and one for each of several.
+// mostWords bounds how many texts of a client a finding shows for one cause. Of
+// several causes it shows one text each.
 const mostWords = 2
 
-// clientFamily is the family of the client whose pool it is; "" if the pool is
-// nobody's.
+// clientFamily is the family of the client that the pool belongs to; "" if there is
+// none.
 func clientFamily(p *profiles.Profile) string {
 	name := p.Preset
 	if p.Client == profiles.ClientStock {
@@ -27,8 +27,8 @@ func clientFamily(p *profiles.Profile) string {
 	return preset.Client
 }
 
-// logged is how the log of the profile's client tells of outcomes of one phase;
-// without a client, or without words, it is the words of several.
+// logged says what the log of the profile's client shows for outcomes of one phase. If
+// the client or its texts are not known, it is ofSeveral.
 func (s *subject) logged(phase results.Phase, reused bool, ofSeveral string, causes ...results.Cause) string {
 	client := clientFamily(s.profile)
 	if client == "" || s.words == nil {
@@ -56,14 +56,14 @@ func (s *subject) logged(phase results.Phase, reused bool, ofSeveral string, cau
 	case remark != "":
 		return "in the log of " + client + " " + remark
 	}
-	return "in no words that are known of " + client
+	return "with a log text that kabench does not know, in the log of " + client
 }
 
 func quote(text string) string { return "`" + strings.TrimSpace(text) + "`" }
 
-// Of a pool that is nobody's, the words of some clients.
+// The log texts of several clients, for a pool that belongs to no client.
 const (
-	severalStale     = "in the words of Reactor Netty `Connection prematurely closed BEFORE response`, of HttpClient `failed to respond`, of Node `socket hang up`, of Python `RemoteDisconnected`"
-	severalQueueFull = "in the words of Reactor Netty `Pending acquire queue has reached its maximum size`, of fasthttp `no free connections available to host`, of Envoy `reset reason: overflow`"
-	severalPending   = "in the words of Reactor Netty `Pool#acquire(Duration) has been pending for more than the configured timeout`, of HttpClient `ConnectionRequestTimeoutException`, of httpx `PoolTimeout`"
+	severalStale     = "logged by Reactor Netty as `Connection prematurely closed BEFORE response`, by HttpClient as `failed to respond`, by Node as `socket hang up`, by Python as `RemoteDisconnected`"
+	severalQueueFull = "logged by Reactor Netty as `Pending acquire queue has reached its maximum size`, by fasthttp as `no free connections available to host`, by Envoy as `reset reason: overflow`"
+	severalPending   = "logged by Reactor Netty as `Pool#acquire(Duration) has been pending for more than the configured timeout`, by HttpClient as `ConnectionRequestTimeoutException`, by httpx as `PoolTimeout`"
 )

@@ -13,28 +13,28 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// Matrix is a comparison to make: a profile, and the fields that take one value
-// after another. It is what `kabench compare` reads from a file.
+// Matrix is a comparison to make: a profile, and the fields that take one value after
+// another. It is what `kabench compare` reads from a file.
 type Matrix struct {
-	Profile  string           `yaml:"profile"` // a name, or a file: from the matrix file's directory
+	Profile  string           `yaml:"profile"` // a name, or a file relative to the matrix file's directory
 	Name     string           `yaml:"name"`
 	Question string           `yaml:"question"`
-	Set      profiles.Changes `yaml:"set"` // of all arms
+	Set      profiles.Changes `yaml:"set"` // for all arms
 	Axes     Axes             `yaml:"axes"`
 	Repeats  int              `yaml:"repeats"`
 	Seed     uint64           `yaml:"seed"` // of the order of runs; 0: a new one
 	CoolDown time.Duration    `yaml:"cool_down"`
-	// Has reports which keys were given, where their absence is not their zero value.
+	// Has contains the keys that were given, for fields whose zero value does not show
+	// it.
 	Has map[string]bool `yaml:"-"`
 
-	file string `yaml:"-"` // that it was read from
+	file string `yaml:"-"` // the file it was read from
 }
 
-// Axes are fields and their values, in the order in which they were given.
+// Axes are fields with their values, in the order in which they were given.
 type Axes []Axis
 
-// Axis is one field of the profile and the values it takes, each as --set would
-// be given it.
+// Axis is one field of the profile and its values, as --set takes them.
 type Axis struct {
 	Path   string
 	Values []string
@@ -42,9 +42,8 @@ type Axis struct {
 	Sources []string
 }
 
-// Load reads a matrix. The name stands for the data in complaints. The
-// error is an Errors. That the paths and values fit the profile is not looked at
-// here.
+// Load reads a matrix. name stands for the data in complaints. The error is an Errors.
+// Load does not check whether the paths and values fit the profile; Plan does.
 func Load(name string, data []byte) (*Matrix, error) {
 	m := &Matrix{Has: map[string]bool{}, file: name}
 	d := decoder{strictyaml.NewDecoder(Matrix{})}
@@ -89,7 +88,7 @@ func (m *Matrix) complaints() (list profiles.Errors) {
 		list = append(list, profiles.Complaint{Path: "profile", Text: profiles.NotFound(m.Profile).Error()})
 	}
 	if len(m.Axes) == 0 {
-		list = append(list, profiles.Complaint{Path: "axes", Text: "which fields are to differ? for example pool.idle_timeout: [0, 3s]"})
+		list = append(list, profiles.Complaint{Path: "axes", Text: "which fields differ? for example pool.idle_timeout: [0, 3s]"})
 	}
 	if m.Has["repeats"] && m.Repeats < 1 {
 		list = append(list, profiles.Complaint{Path: "repeats", Text: fmt.Sprintf("%d is not at least 1", m.Repeats)})
@@ -103,7 +102,7 @@ func (m *Matrix) complaints() (list profiles.Errors) {
 // A decoder reads a matrix.
 type decoder struct{ *strictyaml.Decoder }
 
-// axes are the mapping of paths to lists of values.
+// axes reads the mapping of paths to lists of values.
 func (d decoder) axes(key *token.Token, n ast.Node) (axes Axes) {
 	for path, value := range d.Pairs("axes", n) {
 		at := strictyaml.Join("axes", path.Value)

@@ -58,7 +58,7 @@ func TestMatrix(t *testing.T) {
 func TestMatrixComplaints(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                                  "m.yaml: is empty",
-		"profile: quick":                                    "axes: which fields are to differ?",
+		"profile: quick":                                    "axes: which fields differ?",
 		"axes: {pool.max_idle: [1, 2]}":                     "profile: which profile?",
 		"profile: quik\naxes: {pool: [a]}":                  "m.yaml:1:1: profile: profile quik: no such name or file; did you mean quick?",
 		"profile: quick\naxes: {pool: a}":                   "m.yaml:2:8: axes.pool: is a single value; a list of values belongs here",

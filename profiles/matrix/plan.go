@@ -74,7 +74,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 			return nil, err
 		}
 		profile.NameByTarget()
-		profile.Remedies = nil // an incident's are not run
+		profile.Remedies = nil // a comparison does not run an incident's remedies
 		p.Arms = append(p.Arms, Arm{Name: point.name(m.Axes), Change: profiles.RedactChange(point.change()), Profile: profile})
 	}
 	if len(complaints) > 0 {
@@ -87,7 +87,7 @@ func (m *Matrix) Plan(sets []string) (*Plan, error) {
 	return p, nil
 }
 
-// addNew adds to list what is not in it.
+// addNew adds to list the complaints that it does not contain.
 func addNew(list, more profiles.Errors) profiles.Errors {
 	for _, c := range more {
 		if !slices.Contains(list, c) {
@@ -97,7 +97,7 @@ func addNew(list, more profiles.Errors) profiles.Errors {
 	return list
 }
 
-// describe fills what is shown of the comparison.
+// describe sets the fields that show the comparison.
 func (p *Plan) describe(m *Matrix) {
 	for _, axis := range m.Axes {
 		a := results.Axis{Path: axis.Path}
@@ -154,7 +154,7 @@ func (m *Matrix) bounds() error {
 	case len(m.Axes) == 0:
 		return noComparison("there is nothing to compare: give --pool at least twice, or --axis path=value,value, or a matrix file")
 	case arms < 2:
-		return noComparison("there is only one setting, and nothing to compare it with; give --pool at least twice, or an axis with several values")
+		return noComparison("there is one setting only, and nothing to compare it with; give --pool at least twice, or an axis with several values")
 	case m.Repeats < 1:
 		return noComparison("--repeats %d: want at least 1", m.Repeats)
 	case m.CoolDown < 0:
@@ -165,8 +165,8 @@ func (m *Matrix) bounds() error {
 	return nil
 }
 
-// overlap reports whether the axis at path sets what the earlier one sets. A field of a
-// preset may follow the preset.
+// overlap reports whether the axis at path changes a field that the earlier axis
+// changes. An axis of a field may follow an axis of presets.
 func overlap(earlier, path string) bool {
 	preset := earlier == "pool" || earlier == "target.lab"
 	return earlier == path || strings.HasPrefix(path, earlier+".") && !preset || strings.HasPrefix(earlier, path+".")
@@ -192,4 +192,94 @@ func (p *Plan) distinct() error {
 		}
 	}
 	return nil
+}
+
+// point is one value of each axis.
+type point []setting
+
+type setting struct{ path, value, source string }
+
+// points returns all combinations of values; the last axis changes fastest.
+func points(axes Axes) []point {
+	all := []point{nil}
+	for _, axis := range axes {
+		var next []point
+		for _, p := range all {
+			for i, v := range axis.Values {
+				next = append(next, append(slices.Clone(p), setting{axis.Path, v, axis.Sources[i]}))
+			}
+		}
+		all = next
+	}
+	return all
+}
+
+func (p point) sets() (sets []string) {
+	for _, s := range p {
+		sets = append(sets, s.path+"="+s.value)
+	}
+	return sets
+}
+
+func (p point) change() map[string]string {
+	change := map[string]string{}
+	for _, s := range p {
+		change[s.path] = s.value
+	}
+	return change
+}
+
+// longestValue is how many characters of a value a name shows.
+const longestValue = 32
+
+// name returns the arm's name, for example "idle_timeout=3s lease_order=fifo". A pool preset
+// is shown by its name alone.
+func (p point) name(axes Axes) string {
+	ends := map[string]int{}
+	end := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+	for _, axis := range axes {
+		ends[end(axis.Path)]++
+	}
+	var parts []string
+	for _, s := range p {
+		value := shownValue(axes, s)
+		switch {
+		case s.path == "pool" && !strings.ContainsAny(value, "{:"):
+			parts = append(parts, value)
+		case ends[end(s.path)] > 1:
+			parts = append(parts, s.path+"="+value)
+		default:
+			parts = append(parts, end(s.path)+"="+value)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// shownValue returns a value as it appears in a name: in one line, without secrets, and
+// without the parts that all values of its axis have in common.
+func shownValue(axes Axes, s setting) string {
+	axis := axes[slices.IndexFunc(axes, func(a Axis) bool { return a.Path == s.path })]
+	shown := make([]string, len(axis.Values))
+	for i, value := range axis.Values {
+		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
+		shown[i] = strings.Join(strings.Fields(value), " ")
+	}
+	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
+}
+
+// inAxes makes a complaint about a value name the flag or the place in the matrix file
+// that the value came from.
+func (p point) inAxes(list profiles.Errors) profiles.Errors {
+	for i, c := range list {
+		for _, s := range p {
+			if !strings.HasPrefix(c.Source, "--set "+s.path+"=") {
+				continue
+			}
+			list[i].Source = s.source
+			if strings.HasPrefix(s.source, "--") && c.Path == s.path {
+				list[i].Path = "" // the flag names it
+			}
+		}
+	}
+	return list
 }

@@ -114,7 +114,7 @@ type Flows struct {
 // Balancer is an L4 balancer with an address of its own. It sends a packet that
 // arrives there on to one of its backends, with the backend's address as destination;
 // it sends the backend's packets back with its own address as source. It carries TCP
-// on any port. Of its own accord it sends at most RSTs.
+// on any port. By itself it sends at most RSTs.
 type Balancer struct {
 	Name     string   `yaml:"name"`
 	Backends []string `yaml:"backends"` // hosts

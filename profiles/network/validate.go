@@ -71,7 +71,7 @@ func (v *validator) name(at, name string, taken bool) {
 	case name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != "":
 		v.bad("%s.name: %q is not a name of lower-case letters, digits and _", at, name)
 	case taken:
-		v.bad("%s.name: %q is there already", at, name)
+		v.bad("%s.name: %q is taken already", at, name)
 	}
 }
 
@@ -103,7 +103,7 @@ func (v *validator) balancer(at string, b Balancer, taken map[string]string) {
 	v.name(at, b.Name, v.names[b.Name])
 	v.names[b.Name] = true
 	if len(b.Backends) == 0 {
-		v.bad("%s.backends: there are none; name the hosts to which it is to pass connections on", at)
+		v.bad("%s.backends: there are none; name the hosts to which the balancer sends connections", at)
 	}
 	for _, name := range b.Backends {
 		switch {

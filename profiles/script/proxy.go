@@ -117,8 +117,8 @@ type Retry uint8
 
 const (
 	RetryNone       Retry = iota
-	RetryUnsent           // those of which no byte was written
-	RetryIdempotent       // those, and all methods but POST, LOCK and PATCH, as nginx does
+	RetryUnsent           // requests of which no byte was written
+	RetryIdempotent       // those, and all methods except POST, LOCK and PATCH, as nginx does
 	RetryAlways           // all
 )
 

@@ -13,11 +13,11 @@ import (
 	"github.com/kabench/kabench/internal/nearest"
 )
 
-// jsonTargetKeys are the keys of a target in the json format: vegeta's schema,
-// which permits no others.
+// jsonTargetKeys are the keys of a target in the json format. They are vegeta's; no
+// others are allowed.
 var jsonTargetKeys = []string{"method", "url", "body", "header"}
 
-// jsonTarget is the target on one line of the json format.
+// jsonTarget reads the target on one line of the json format.
 func jsonTarget(line []byte) (Request, error) {
 	switch {
 	case line[0] == '[' || line[0] == ']':
@@ -63,8 +63,8 @@ func jsonTarget(line []byte) (Request, error) {
 	return r, nil
 }
 
-// eachMember reads the object that d is at, and calls read at the value of each
-// key. A key that comes twice is an error.
+// eachMember reads the object that d is at, and calls read at the value of each key. A
+// repeated key is an error.
 func eachMember(d *json.Decoder, read func(key string) error) error {
 	if _, err := d.Token(); err != nil {
 		return jsonFault(err)
@@ -75,7 +75,7 @@ func eachMember(d *json.Decoder, read func(key string) error) error {
 		if err != nil {
 			return jsonFault(err)
 		}
-		key := token.(string) // the decoder takes nothing else here
+		key := token.(string) // the decoder accepts only a string here
 		if seen[key] {
 			return fmt.Errorf("%q is given twice; remove one", key)
 		}
@@ -102,7 +102,8 @@ func jsonFault(err error) error {
 	return fmt.Errorf("not JSON: %w", err)
 }
 
-// jsonValue reads the value that d is at, which is to be of a kind.
+// jsonValue reads the value that d is at into to. kind describes the right value in
+// the error.
 func jsonValue(d *json.Decoder, key, kind string, to any) error {
 	err := d.Decode(to)
 	var wrong *json.UnmarshalTypeError

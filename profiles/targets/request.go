@@ -14,15 +14,15 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// A Request is one of the things to send.
+// A Request is a request to send.
 type Request struct {
 	Method string
 	URL    string      // absolute
-	Header http.Header // names as they are spelled; Host too, if the target names one
-	Body   []byte      // shared; not to be changed
+	Header http.Header // names in their original spelling; includes Host if the target has one
+	Body   []byte      // shared; do not change
 }
 
-// Values are those of a header, however its name is spelled.
+// Values returns the values of a header, in any spelling of its name.
 func (r Request) Values(name string) []string {
 	var all []string
 	for _, spelled := range slices.Sorted(maps.Keys(r.Header)) {
@@ -56,8 +56,8 @@ func (t Request) check() error {
 	return nil
 }
 
-// aboutHeader names the header that an error is about, unless the name is none
-// and may be anything.
+// aboutHeader adds the header's name to an error. It leaves out a name that is not
+// valid, because that may be anything.
 func aboutHeader(name string, err error) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("a header: %w", err)
@@ -65,7 +65,7 @@ func aboutHeader(name string, err error) error {
 	return fmt.Errorf("header %q: %w", name, err)
 }
 
-// CheckURL says what keeps text from being the URL of a target.
+// CheckURL says why text cannot be the URL of a target; nil if it can.
 func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	var bad *url.Error
@@ -86,7 +86,7 @@ func CheckURL(text string) error {
 
 func validPort(port string) bool {
 	if port == "" {
-		return true // the scheme's
+		return true // the scheme's default port
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && n > 0
@@ -95,7 +95,7 @@ func validPort(port string) bool {
 // ValidMethod reports whether a method is a token, as header names are.
 func ValidMethod(method string) bool { return httpguts.ValidHeaderFieldName(method) }
 
-// CheckHeader says what keeps a header from being sent.
+// CheckHeader says why a header cannot be sent; nil if it can.
 func CheckHeader(name, value string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):

@@ -25,9 +25,9 @@ const (
 	MaxLine    = 64 << 10
 )
 
-// Parse reads targets in the formats of vegeta, strictly: what vegeta's
-// own parsers drop without a word is an error. Errors name the target and its
-// line, and hold nothing of what a header or a body says.
+// Parse reads targets in vegeta's formats, strictly: what vegeta's own parsers drop
+// silently is an error. Errors name the target and its line, and never quote a
+// header's value or a body.
 func Parse(data []byte, format string) ([]Request, error) {
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("longer than %d MiB", MaxFile>>20)
@@ -63,8 +63,8 @@ func Parse(data []byte, format string) ([]Request, error) {
 	return requests, nil
 }
 
-// targetText is data without the byte order mark that editors on Windows put
-// before UTF-8. Other encodings are refused.
+// targetText removes the byte order mark that editors on Windows put before UTF-8. It
+// refuses other encodings.
 func targetText(data []byte) ([]byte, error) {
 	const save = "save it as UTF-8 (in PowerShell: Set-Content -Encoding utf8)"
 	switch {
@@ -77,17 +77,17 @@ func targetText(data []byte) ([]byte, error) {
 	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
 }
 
-// take is given each target with the line on which it, or the fault in it, is.
+// take receives each target with its line, or the error and the line of the error.
 type take func(line int, r Request, err error) error
 
-// requestLine is how a target of the http format begins.
+// requestLine matches the beginning of a target in the http format.
 var requestLine = regexp.MustCompile(`^[A-Z]+\s+\S+://`)
 
-// readHTTPTargets reads the http format: a line with method and URL, headers, and
-// maybe @ and the name of a file with the body, which ends the target as a blank
-// line does. Lines that begin with # are comments.
+// readHTTPTargets reads the http format: a line with method and URL, then headers,
+// then optionally @ and the name of a file with the body. A blank line or the body
+// ends the target. Lines that begin with # are comments.
 func readHTTPTargets(data []byte, take take) error {
-	var open *Request // whose headers are being read
+	var open *Request // the target whose headers are being read
 	number, begun := 0, 0
 	done := func() (err error) {
 		if open != nil {
@@ -113,7 +113,7 @@ func readHTTPTargets(data []byte, take take) error {
 			}
 			open.Body = body
 			err = done()
-		case open != nil && number == begun+1 && requestLine.MatchString(line): // as vegeta takes it
+		case open != nil && number == begun+1 && requestLine.MatchString(line): // as vegeta reads it
 			if err = done(); err == nil {
 				open, begun, err = beginTarget(line, number, take)
 			}
@@ -157,7 +157,7 @@ func beginTarget(line string, number int, take take) (*Request, int, error) {
 	return &Request{Method: method, URL: words[1], Header: http.Header{}}, number, nil
 }
 
-// addHeader reads a line of the http format below a target's first.
+// addHeader reads a line after the first one of a target in the http format.
 func (r *Request) addHeader(line string) error {
 	if requestLine.MatchString(line) {
 		return errors.New("another target begins here; put a blank line before it")

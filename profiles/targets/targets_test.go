@@ -21,8 +21,8 @@ func utf16LE(mark bool, text string) string {
 	return string(b)
 }
 
-// What a target file says and would not be sent is an error with its line and
-// the fix; of what headers and bodies hold it tells nothing.
+// Content of a target file that would not be sent is an error with its line and the
+// fix. The error never quotes headers or bodies.
 func TestTargetFilesAreStrict(t *testing.T) {
 	const secret = "s3cret"
 	for _, c := range []struct {

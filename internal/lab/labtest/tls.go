@@ -33,7 +33,7 @@ func (c *Tap) LastRecord() (last byte) {
 // RecordAlert is the content type of alerts.
 const RecordAlert = 21
 
-// DialTLS speaks TLS 1.2, in which an alert's record can be told from others.
+// DialTLS speaks TLS 1.2, in which the type of a record shows that it is an alert.
 func DialTLS(t *testing.T, s interface {
 	Addr() string
 	CertPEM() []byte

@@ -88,7 +88,7 @@ func upstreamEnded(t *testing.T, p *Proxy, i int) story.Story {
 	return st
 }
 
-// A proxy keeps its connections apart from its clients', and tells of both.
+// A proxy has stories of its clients' connections and of its own.
 func TestProxyKeepsBothSides(t *testing.T) {
 	s := start(t, script.Server{Body: 5})
 	p := startProxy(t, script.Proxy{}, s.Addr())
@@ -132,7 +132,7 @@ func TestProxyIdleTimeouts(t *testing.T) {
 		c := labtest.Dial(t, p.Addr())
 		c.Send(get)
 		c.Response()
-		if unwatched { // the timer is looked at when the connection is to be used
+		if unwatched { // the proxy checks the timer when it uses the connection
 			time.Sleep(2 * short)
 			c.Send(get)
 			c.Response()

@@ -13,7 +13,7 @@ import (
 )
 
 // A proxy speaks TLS to its clients and plain HTTP to the server, and ends
-// connections with a close_notify unless it is told not to.
+// connections with a close_notify unless no_close_notify is set.
 func TestProxyTLS(t *testing.T) {
 	s := start(t, script.Server{Body: 5, Chunked: true})
 	ends := start(t, script.Server{Version: script.HTTP10, Body: 5}) // what a blind proxy waits for
@@ -53,8 +53,8 @@ func TestProxyTLS(t *testing.T) {
 	}
 }
 
-// What is no TLS, or ends before it is, is told as that; and the proxy closes
-// with a connection in the midst of its handshake.
+// A connection that sends no TLS, or ends before the handshake, has that in its story.
+// The proxy closes a connection in the middle of its handshake.
 func TestProxyTLSHandshakeFails(t *testing.T) {
 	p := startProxy(t, script.Proxy{TLS: true}, start(t, script.Server{}).Addr())
 	plain, gone := labtest.Dial(t, p.Addr()), labtest.Dial(t, p.Addr())
