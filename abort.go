@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // aborter stops a run when a condition of its abort_when is met.
 type aborter struct {
-	conditions *results.Abort // nil: none
-	latencies  []string       // those that conditions ask for
-	stop       chan struct{}  // closed to stop the run
+	conditions *expect.Abort // nil: none
+	latencies  []string      // those that conditions ask for
+	stop       chan struct{} // closed to stop the run
 
 	mu  sync.Mutex
 	why *results.Stopped // guarded by mu; nil: it was not stopped
 }
 
-func newAborter(conditions *results.Abort) *aborter {
+func newAborter(conditions *expect.Abort) *aborter {
 	return &aborter{conditions: conditions, latencies: conditions.Latencies(), stop: make(chan struct{})}
 }
 
@@ -29,7 +30,7 @@ func (a *aborter) check(r *run, now time.Duration) {
 	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
 		return
 	}
-	s := a.conditions.Check(r.soFar(measured, a.latencies), results.Beside{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
+	s := a.conditions.Check(r.soFar(measured, a.latencies), expect.References{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
 	if s == nil {
 		return
 	}

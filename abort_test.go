@@ -7,6 +7,8 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // A run that would last an hour ends when what it must not see is seen, and its
@@ -37,7 +39,7 @@ func TestAbortWhenStopsARun(t *testing.T) {
 			if !run.Interrupted || !run.Complete || !run.Counts.Balance() || run.Counts.Failed == 0 || run.Counts.Unfinished > 0 {
 				t.Errorf("interrupted %v, complete %v, %+v", run.Interrupted, run.Complete, run.Counts)
 			}
-			d, err := results.Open(dir)
+			d, err := record.Open(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,9 +47,9 @@ func TestAbortWhenStopsARun(t *testing.T) {
 			if err != nil || kept.Stopped == nil || *kept.Stopped != *run.Stopped {
 				t.Errorf("kept: %+v, %v", kept.Stopped, err)
 			}
-			var text strings.Builder
-			if results.RenderRun(&text, kept); !strings.Contains(text.String(), "by abort_when: "+c.path) {
-				t.Errorf("the report does not say what stopped the run:\n%s", text.String())
+			var report strings.Builder
+			if text.RenderRun(&report, kept); !strings.Contains(report.String(), "by abort_when: "+c.path) {
+				t.Errorf("the report does not say what stopped the run:\n%s", report.String())
 			}
 		})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Baseline is an earlier run that a run is compared with.
@@ -85,7 +86,7 @@ func (b *Baseline) document() *results.Baseline {
 
 // fits returns, before there is any traffic, why a run of p cannot be compared with b, or
 // notes on what limits the comparison. A nil b fits a p that names no baseline.
-func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []string, err error) {
+func (b *Baseline) fits(p *profiles.Profile, abort *expect.Abort) (notes []string, err error) {
 	if b != nil {
 		for _, other := range b.Others {
 			if _, err := other.fits(p, nil); err != nil {
@@ -129,8 +130,8 @@ func (b *Baseline) fits(p *profiles.Profile, abort *results.Abort) (notes []stri
 }
 
 // namingBaseline returns the conditions of p that name a baseline.
-func namingBaseline(p *profiles.Profile, abort *results.Abort) []string {
-	named := results.NamingBaseline(p.Expect)
+func namingBaseline(p *profiles.Profile, abort *expect.Abort) []string {
+	named := expect.NamingBaseline(p.Expect)
 	for _, path := range abort.NamingBaseline() {
 		named = append(named, "abort_when."+path)
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
+	"github.com/kabench/kabench/results/expect"
+	"github.com/kabench/kabench/results/record"
 )
 
 // ComparedArm is one of the configurations of a comparison.
@@ -124,13 +126,13 @@ func takeForRuns(arms []ComparedArm, opts CompareOptions) (*flock.Flock, *result
 			return nil, nil, err
 		}
 		plan := &results.Plan{
-			Version: opts.Version, Kind: results.KindComparison, Name: opts.Name, Question: opts.Question, Start: time.Now(),
+			Version: opts.Version, Kind: record.KindComparison, Name: opts.Name, Question: opts.Question, Start: time.Now(),
 			Seed: opts.Seed, Repeats: opts.Repeats, CoolDown: opts.CoolDown.Seconds(), Axes: opts.Axes, Settings: settings, Secrets: secrets,
 		}
 		lock, err := claimForRuns(opts.Out, plan)
 		return lock, plan, err
 	}
-	plan, err := results.OpenPlan(opts.Out)
+	plan, err := record.OpenPlan(opts.Out)
 	if err == nil {
 		err = fitsPlan(plan, arms, opts)
 	}
@@ -202,7 +204,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 	}
 	run := compare.Run{Doc: doc}
 	if opts.Out != "" {
-		if dir, openErr := results.Open(opts.Out); openErr == nil {
+		if dir, openErr := record.Open(opts.Out); openErr == nil {
 			run.Dir = dir
 		}
 	}
@@ -212,7 +214,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 
 // fits finds out whether a run of p could begin, without sending its traffic.
 func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
-	abort, err := results.ParseAbort(p.AbortWhen)
+	abort, err := expect.ParseAbort(p.AbortWhen)
 	if err != nil {
 		return fmt.Errorf("abort_when: %w", err)
 	}
@@ -242,6 +244,6 @@ const longestName = 60
 
 // fileName returns name as part of a directory's name.
 func fileName(name string) string {
-	safe := []rune(results.Slug(name, "-_.="))
+	safe := []rune(record.Slug(name, "-_.="))
 	return string(safe[:min(len(safe), longestName)])
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // short are two arms whose runs take a fraction of a second: connections are kept,
@@ -53,7 +54,7 @@ func TestCompareInBlocks(t *testing.T) {
 		if r.Block != i/2+1 || r.Excluded != "" || r.CoolDown == nil || r.CoolDown.Why == "" {
 			t.Errorf("run %d: %+v", i, r)
 		}
-		d, err := results.Open(filepath.Join(out, r.Dir))
+		d, err := record.Open(filepath.Join(out, r.Dir))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +112,7 @@ func TestCompareInterrupted(t *testing.T) {
 	if err != nil || !c.Interrupted || len(c.Runs) != 3 || len(c.Pairs) != 1 || c.Verdict == "" {
 		t.Fatalf("%v: %+v", err, c)
 	}
-	if inside := results.RunsIn(out); len(inside) != 3 {
+	if inside := record.RunsIn(out); len(inside) != 3 {
 		t.Errorf("kept: %v", inside)
 	}
 	stopped, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // measure completes the document with what was counted and seen.
@@ -77,7 +78,7 @@ func (r *run) judge() {
 	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}
 	judge.Run(doc, limits)
 	judge.Advise(doc, limits)
-	doc.Expect = results.CheckBeside(doc, results.Beside{
+	doc.Expect = expect.CheckAgainst(doc, expect.References{
 		Incident: r.opts.Incident, Baseline: b.run(), Baselines: b.all(), Above: r.watch.recorder.Above, Spans: r.spans(),
 	}, r.profile.Expect)
 }

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 func printed(t *testing.T, run *results.Run) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := results.RenderRun(&b, run); err != nil {
+	if err := text.RenderRun(&b, run); err != nil {
 		t.Fatal(err)
 	}
 	return strings.Join(strings.Fields(b.String()), " ")

@@ -13,16 +13,17 @@ import (
 	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
+	"github.com/kabench/kabench/results/record"
 )
 
 // plan is what a run is to do. It is made before anything is opened.
 type plan struct {
 	profile  *profiles.Profile // with a seed
 	schedule generator.Schedule
-	abort    *results.Abort // abort_when
-	baseline *Baseline      // nil: none
-	notes    []string       // warnings of the checks before the run
+	abort    *expect.Abort // abort_when
+	baseline *Baseline     // nil: none
+	notes    []string      // warnings of the checks before the run
 }
 
 // newPlan returns the plan of a run of p. The error is an *InputError.
@@ -42,7 +43,7 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	abort, err := results.ParseAbort(p.AbortWhen)
+	abort, err := expect.ParseAbort(p.AbortWhen)
 	if err != nil {
 		return nil, inputErrorf("abort_when: %w", err)
 	}
@@ -64,7 +65,7 @@ func validate(p *profiles.Profile, remedy bool) error {
 	}
 	bare := p.Clone()
 	bare.Expect = nil
-	return errors.Join(bare.Validate(), results.ValidateRemedy(p.Expect))
+	return errors.Join(bare.Validate(), expect.ValidateRemedy(p.Expect))
 }
 
 // newSeed is above 0, and small enough for JSON readers that keep 53 bits.
@@ -109,7 +110,7 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	r.watch.exhaustion.Predicted = need.Exhausts(limits)
 	t.Dialer.Control = r.watch.guard.Dialing
 	if opts.Out != "" && !opts.Bare {
-		if r.record, err = results.Create(opts.Out); err != nil {
+		if r.record, err = record.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
 		}
 		r.record.SuccessesOneIn = uint64(max(1, math.Ceil(plan.profile.Load.MeanRate()/recordLimit)))

@@ -11,6 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // ReproduceOptions are Options for several runs.
@@ -39,7 +40,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 	}
 	if opts.Out != "" {
 		lock, err := claimForRuns(opts.Out, &results.Plan{
-			Version: opts.Version, Kind: results.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: b.incident.Load.Seed,
+			Version: opts.Version, Kind: record.KindIncident, Name: p.Name, Question: p.Question, Start: time.Now(), Seed: b.incident.Load.Seed,
 		})
 		if err != nil {
 			return nil, &InputError{err}
@@ -167,7 +168,7 @@ func (b *reproducing) keep() {
 	}
 	doc := *b.doc
 	judge.Reproduction(says(b.incident), &doc)
-	if err := results.SaveReproduction(b.opts.Out, &doc); err != nil {
+	if err := record.SaveReproduction(b.opts.Out, &doc); err != nil {
 		b.problems = append(b.problems, err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // A run that this machine was too busy for is made again, and only a valid one
@@ -40,7 +42,7 @@ func TestAnInvalidRunIsMadeAgain(t *testing.T) {
 	if !strings.Contains(rep.Verdict, "because its run was invalid: "+heard[len(heard)-1].Invalid[0]) {
 		t.Errorf("the verdict does not say so: %s", rep.Verdict)
 	}
-	if kept := results.RunsIn(out); len(kept) != 1 || !strings.HasSuffix(kept[0], "incident") {
+	if kept := record.RunsIn(out); len(kept) != 1 || !strings.HasSuffix(kept[0], "incident") {
 		t.Errorf("kept: %q", kept)
 	}
 }
@@ -65,8 +67,8 @@ func TestAnIncidentThatStaysInvalid(t *testing.T) {
 	if runs, err := filepath.Glob(filepath.Join(out, "*", "run.json")); err != nil || len(runs) != 1 {
 		t.Errorf("%v, kept %v", err, runs)
 	}
-	var text strings.Builder
-	if err := results.RenderReproduction(&text, rep); err != nil || strings.Contains(text.String(), "NOT MET") || !strings.Contains(text.String(), "NOT JUDGED") {
-		t.Errorf("%v\n%s", err, text.String())
+	var report strings.Builder
+	if err := text.RenderReproduction(&report, rep); err != nil || strings.Contains(report.String(), "NOT MET") || !strings.Contains(report.String(), "NOT JUDGED") {
+		t.Errorf("%v\n%s", err, report.String())
 	}
 }

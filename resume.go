@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
+	"github.com/kabench/kabench/results/record"
 )
 
 // fileLock is locked by the process that makes the runs of a directory. The file is not
@@ -38,9 +39,9 @@ func lockRuns(dir string) (*flock.Flock, error) {
 // claimForRuns takes dir for several runs, and writes the plan into it. Close the lock
 // after the runs.
 func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error) {
-	err = results.ClaimWith(dir, func() error {
+	err = record.ClaimWith(dir, func() error {
 		if lock, err = lockRuns(dir); err == nil {
-			err = results.SavePlan(dir, plan)
+			err = record.SavePlan(dir, plan)
 		}
 		if err != nil {
 			_ = os.Remove(filepath.Join(dir, fileLock))
@@ -55,7 +56,7 @@ func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error)
 
 // unclaim removes what claimForRuns made, when nothing has been run.
 func unclaim(dir string) {
-	for _, name := range []string{results.PlanPath(dir), filepath.Join(dir, fileLock), dir} {
+	for _, name := range []string{record.PlanPath(dir), filepath.Join(dir, fileLock), dir} {
 		_ = os.Remove(name) // best effort; a directory that holds more stays
 	}
 }
@@ -137,7 +138,7 @@ type resumed struct {
 
 func openResumed(dir string) (*resumed, error) {
 	r := &resumed{dir, map[string]results.ComparedRun{}}
-	c, err := results.OpenComparison(dir)
+	c, err := record.OpenComparison(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func (r *resumed) find(block int, arm, base string) (made results.ComparedRun, r
 	made = r.runs[placeOf(block, arm)]
 	for n := 1; ; n++ {
 		name := again(base, n)
-		dir, err := results.Open(filepath.Join(r.dir, name))
+		dir, err := record.Open(filepath.Join(r.dir, name))
 		if err != nil {
 			return made, run, false
 		}
@@ -206,5 +207,5 @@ func (b *comparing) keep() error {
 	if err := compare.Judge(&c, b.runs); err != nil {
 		return err
 	}
-	return results.SaveComparison(b.opts.Out, &c)
+	return record.SaveComparison(b.opts.Out, &c)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Run makes one run of p. A run that was stopped early is still returned, marked as
@@ -46,7 +47,7 @@ type run struct {
 	target  *target.Target
 	watch   *watchers
 	traffic traffic
-	record  *results.Writer // nil: nothing is written
+	record  *record.Writer // nil: nothing is written
 	doc     results.Run
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // load is the profile of that name, "" of sets alone, whose runs are valid however
@@ -230,7 +231,7 @@ func TestReproductionHoldsNoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	if err := results.EncodeReproduction(&text, rep); err != nil {
+	if err := record.EncodeReproduction(&text, rep); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(text.String(), "s3cret") {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
+	"github.com/kabench/kabench/results/record"
 )
 
 // spanCount counts, in each of the parts into which a run is cut, what a condition
@@ -17,7 +19,7 @@ import (
 type spanCount struct {
 	path   string
 	limit  time.Duration
-	event  results.Event
+	event  expect.Event
 	length time.Duration // of the run
 
 	mu    sync.Mutex
@@ -44,8 +46,8 @@ func (b *Baseline) spanCounts(p *profiles.Profile) (list []*spanCount) {
 	if b == nil || len(b.Others) > 0 {
 		return nil
 	}
-	for path, limit := range results.TestedAgainst(b.Run, p.Expect) {
-		if event := results.EventAt(path, limit); event != nil {
+	for path, limit := range expect.TestedAgainst(b.Run, p.Expect) {
+		if event := expect.EventAt(path, limit); event != nil {
 			list = append(list, &spanCount{
 				path: path, limit: limit, event: event, length: p.Sending(), spans: make([]results.Span, results.Spans),
 			})
@@ -54,7 +56,7 @@ func (b *Baseline) spanCounts(p *profiles.Profile) (list []*spanCount) {
 	return list
 }
 
-// spans returns the run's results.Beside.Spans; nil if nothing was counted. The
+// spans returns the run's expect.References.Spans; nil if nothing was counted. The
 // baseline's counts are read from its record.
 func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span) {
 	if len(r.watch.spans) == 0 {
@@ -66,7 +68,7 @@ func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span)
 			return nil, nil
 		}
 		own = slices.Clone(r.watch.spans[i].spans)
-		if dir, err := results.OpenOnly(r.baseline.Dir); err == nil {
+		if dir, err := record.OpenOnly(r.baseline.Dir); err == nil {
 			baseline = dir.SpansOf(r.baseline.Run, r.watch.spans[i].event)
 		}
 		return own, baseline
@@ -75,14 +77,14 @@ func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span)
 
 // weighs returns a note on how much chance alone may change the figures of the baseline,
 // if there is only one.
-func (b *Baseline) weighs(expect map[string]string) (notes []string) {
+func (b *Baseline) weighs(conditions map[string]string) (notes []string) {
 	if b == nil || len(b.Others) > 0 {
 		return nil
 	}
 	var says []string
-	tested := results.TestedAgainst(b.Run, expect)
+	tested := expect.TestedAgainst(b.Run, conditions)
 	for _, path := range slices.Sorted(maps.Keys(tested)) {
-		if text := results.ChanceOf(b.Run, path); text != "" {
+		if text := expect.ChanceOf(b.Run, path); text != "" {
 			says = append(says, text)
 		}
 	}

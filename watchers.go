@@ -7,6 +7,7 @@ import (
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // watchers are what sees the exchanges and the sockets of a run.
@@ -55,7 +56,7 @@ func law(l generator.Load) collectors.ArrivalLaw {
 // observers sees each exchange without the target's secrets, which a server may have
 // repeated in what became an error's text, and shows it to every observer.
 type observers struct {
-	secrets *results.Secrets
+	secrets *redact.Secrets
 	list    []generator.Observer
 }
 

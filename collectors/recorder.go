@@ -182,7 +182,7 @@ func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []
 	all.Fill(run, measured)
 }
 
-// Above implements results.Beside.Above. It blocks Observe, so call it only after the
+// Above implements expect.References.Above. It blocks Observe, so call it only after the
 // run.
 func (r *Recorder) Above(name string, d time.Duration) (above, of uint64) {
 	return r.all().Above(name, d)

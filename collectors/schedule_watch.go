@@ -85,7 +85,7 @@ func (p *ScheduleWatch) at(offset time.Duration) *second {
 // second.
 func (p *ScheduleWatch) Fill(run *results.Run, walked time.Duration, saturated func(second int) bool) {
 	run.Instrument.Arrivals = p.arrivals.result(p.maxLag)
-	var s results.Punctuals
+	var s results.ScheduleKept
 	var through []uint32
 	for n := 0; n < maxSeconds && time.Duration(n)*time.Second < walked; n++ {
 		sec := p.at(time.Duration(n) * time.Second)

@@ -38,7 +38,7 @@ func TestSecondsHeld(t *testing.T) {
 	dueIn(p, 7, 600, 0, 0) // not a whole second
 	var run results.Run
 	p.Fill(&run, 7500*time.Millisecond, func(n int) bool { return n == 5 })
-	want := results.Punctuals{Seconds: 6, Held: 2, HeldRate: 300, Through: 491, DroppedLate: 9, DroppedSaturated: 7}
+	want := results.ScheduleKept{Seconds: 6, Held: 2, HeldRate: 300, Through: 491, DroppedLate: 9, DroppedSaturated: 7}
 	if diff := cmp.Diff(want, run.Instrument.Schedule); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/profiles/network"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Sending is how long p's load lasts, including the warm-up. A load with a count lasts
@@ -121,7 +121,7 @@ func (p *Profile) toTimeOut() bool {
 		if !strings.HasPrefix(path, "failures.") || !strings.HasSuffix(path, ".timeout") || path == "failures.acquire.timeout" {
 			continue
 		}
-		if c, err := results.ParseCondition(condition); err == nil && !c.Met(0) {
+		if c, err := expect.ParseCondition(condition); err == nil && !c.Met(0) {
 			return true
 		}
 	}

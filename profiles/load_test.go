@@ -15,7 +15,7 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 const good = "load: {rate: 400/s}\ntarget: {url: http://127.0.0.1:8080/}\n"
@@ -39,7 +39,7 @@ func complaints(t *testing.T, text string, sets ...string) []string {
 
 // resultsSay is the complaint about an expectation in the words of results.
 func resultsSay(path, want string) string {
-	return results.ValidateExpectations(map[string]string{path: want}).Error()
+	return expect.Validate(map[string]string{path: want}).Error()
 }
 
 func TestLoad(t *testing.T) {

@@ -36,10 +36,10 @@ type Profile struct {
 	// in front of it. Only package lint uses them.
 	Server ServerFacts `yaml:"server,omitempty"`
 	Via    ServerFacts `yaml:"via,omitempty"`
-	// Expect maps a path in the results to a condition; see results.ParseCondition. In an
+	// Expect maps a path in the results to a condition; see expect.ParseCondition. In an
 	// incident it is the signature: what the run must show.
 	Expect map[string]string `yaml:"expect,omitempty"`
-	// AbortWhen maps a path to a condition that stops the run; see results.ParseAbort.
+	// AbortWhen maps a path to a condition that stops the run; see expect.ParseAbort.
 	AbortWhen map[string]string `yaml:"abort_when,omitempty"`
 	// Remedies are changes that clear an incident.
 	Remedies []Remedy `yaml:"remedies,omitempty"`

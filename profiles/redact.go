@@ -5,7 +5,7 @@ import (
 
 	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/profiles/targets"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // Redact returns a copy of p without secrets, for the results. It blanks the values of
@@ -33,7 +33,7 @@ func Redact(p Profile) Profile {
 
 // blankPath blanks secrets in a URL behind its host. A user may have the same name as
 // the host.
-func blankPath(text string, known *results.Secrets) string {
+func blankPath(text string, known *redact.Secrets) string {
 	at := strings.Index(text, "//") + len("//")
 	if i := strings.IndexAny(text[min(at, len(text)):], "/?"); at >= len("//") && i >= 0 {
 		return text[:at+i] + known.Blank(text[at+i:])
@@ -66,8 +66,8 @@ func RedactChange(change map[string]string) map[string]string {
 }
 
 // Secrets returns the credentials in p and in requests, which may be nil.
-func Secrets(p *Profile, requests []targets.Request) *results.Secrets {
-	return results.NewSecrets(secretValues(p, requests)...)
+func Secrets(p *Profile, requests []targets.Request) *redact.Secrets {
+	return redact.NewSecrets(secretValues(p, requests)...)
 }
 
 func secretValues(p *Profile, requests []targets.Request) []string {
@@ -108,7 +108,7 @@ func WithoutSecrets(err error, texts ...string) error {
 	for _, text := range texts {
 		values = append(values, secrets.InText(text)...)
 	}
-	known := results.NewSecrets(values...)
+	known := redact.NewSecrets(values...)
 	list, ok := err.(Errors)
 	if !ok {
 		return known.Error(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Validate returns every complaint about p as an Errors, or nil. It changes nothing,
@@ -30,7 +31,7 @@ func (p *Profile) complaints() Errors {
 		if len(r.Set) == 0 {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "changes nothing; write what to set, as path: value"})
 		}
-		list = append(list, badExpectations(strictyaml.Join(at, "expect"), r.Expect, results.ValidateRemedy)...)
+		list = append(list, badExpectations(strictyaml.Join(at, "expect"), r.Expect, expect.ValidateRemedy)...)
 		list = append(list, badWords(strictyaml.Join(at, "cost"), r.Cost)...)
 		remedied, err := p.With(r)
 		var bad Errors
@@ -88,8 +89,8 @@ func (p *Profile) ownComplaints() Errors {
 	}
 	list = append(list, p.neverKnown("expect", p.Expect)...)
 	list = append(list, p.neverKnown("abort_when", p.AbortWhen)...)
-	list = append(list, badExpectations("expect", p.Expect, results.ValidateExpectations)...)
-	return append(list, badExpectations("abort_when", p.AbortWhen, results.ValidateAbort)...)
+	list = append(list, badExpectations("expect", p.Expect, expect.Validate)...)
+	return append(list, badExpectations("abort_when", p.AbortWhen, expect.ValidateAbort)...)
 }
 
 // neverKnown returns complaints about conditions, in that section, on results that p's
@@ -97,7 +98,7 @@ func (p *Profile) ownComplaints() Errors {
 func (p *Profile) neverKnown(section string, conditions map[string]string) Errors {
 	var list Errors
 	for _, path := range slices.Sorted(maps.Keys(conditions)) {
-		why := results.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil)
+		why := expect.NeverKnown(path, p.Client, p.Target.Lab != nil, len(p.Target.Proxies) > 0, p.Network != nil)
 		if why == "" {
 			why = p.neverCounted(path)
 		}
@@ -157,7 +158,7 @@ func badExpectations(section string, expect map[string]string, validate func(map
 
 // badWords complains about unknown figures in a text of the verdict.
 func badWords(path, text string) Errors {
-	if err := results.ValidateFillIn(text); err != nil {
+	if err := expect.ValidateFillIn(text); err != nil {
 		return Errors{{Path: path, Text: err.Error()}}
 	}
 	return nil

@@ -63,9 +63,9 @@ func (c *Comparison) Missing() string {
 		return ""
 	}
 	if more := len(of) - missingNamed; more > 0 {
-		of = append(of[:missingNamed], fmt.Sprintf("those of %s", plural(uint64(more), "other setting")))
+		of = append(of[:missingNamed], fmt.Sprintf("those of %s", FormatCount(uint64(more), "other setting")))
 	}
-	return fmt.Sprintf("%d of %s are missing: %s; kabench compare --resume DIR makes them", all, plural(uint64(c.Repeats*len(c.Arms)), "run"), strings.Join(of, ", "))
+	return fmt.Sprintf("%d of %s are missing: %s; kabench compare --resume DIR makes them", all, FormatCount(uint64(c.Repeats*len(c.Arms)), "run"), strings.Join(of, ", "))
 }
 
 // ExcludedInterrupted begins Excluded of a run that was stopped early.

@@ -1,8 +1,12 @@
-// Package results holds what one run measured and how each exchange ended, and
-// knows how to store, read, check, export and print it.
+// Package results is the vocabulary of kabench and the document of a run.
 //
-// The vocabulary of kabench lives here, because every other room speaks it:
-// [Exchange] is one request as measured, [Phase] says where it ended, [Cause]
-// says why, and [Run] is the document written as run.json. The package imports
-// no other room.
+// [Exchange] is one request as measured, [Phase] says where it ended and [Cause]
+// says why. A [Tally] counts exchanges, and fills a [Run] with them: the document
+// that is kept as run.json. [Reproduction] and [Comparison] are the documents of
+// several runs.
+//
+// Every room speaks this vocabulary, so it imports none of them. What is done with
+// results has rooms of its own: results/record keeps them on disk, results/expect
+// checks what a run must show, results/text prints them, results/export writes them
+// for other tools, and results/redact takes out what must not be shown.
 package results

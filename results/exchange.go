@@ -169,3 +169,30 @@ func (e *Exchange) Phases() iter.Seq2[Phase, time.Duration] {
 		}
 	}
 }
+
+// TCPInfo is what the kernel says of a connection at one moment (tcp(7),
+// TCP_INFO; Linux only). Unacked, Retransmits and the times are of what is
+// outstanding; the sums are of the connection's whole life.
+type TCPInfo struct {
+	State         string        // one of TCPStates
+	RTT           time.Duration // smoothed round trip, in µs; 0: none measured yet
+	RTTVar        time.Duration // its mean deviation
+	Unacked       int           // segments sent and not acknowledged
+	Retransmits   int           // timeouts in a row of the oldest of these
+	TotalRetrans  int           // segments sent again so far
+	SinceSent     time.Duration // since data was last sent; in ms, and exact to a tick of the kernel's (1 to 10 ms)
+	SinceReceived time.Duration // since data was last received; as SinceSent. Before the first: since the connection was made
+	BytesAcked    int64         // of ours that the peer has acknowledged; on a client's connection 1 more, its SYN
+	BytesReceived int64         // data of the peer's; its FIN counts as 1
+}
+
+// TCPStates are the states of a TCPInfo, by the kernel's numbers
+// (net/tcp_states.h) less 1.
+var TCPStates = [...]string{
+	"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK",
+	"LISTEN", "CLOSING", "NEW_SYN_RECV",
+}
+
+// Established reports whether neither side had ended the connection, as far as
+// the kernel on our side knew.
+func (i *TCPInfo) Established() bool { return i.State == TCPStates[0] }

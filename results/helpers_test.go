@@ -2,9 +2,127 @@ package results
 
 import (
 	"errors"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
+
+// compared is a small comparison: two arms, two runs of each, one excluded.
+func compared() *Comparison {
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	return &Comparison{
+		Version: "v1.2.3", Name: "quick", Question: "which?", Start: start, End: start.Add(time.Minute),
+		Seed: 7, Repeats: 2, Confidence: 0.95,
+		Axes: []Axis{{Path: "pool.idle_timeout", Values: []string{"0", "3s"}}},
+		Arms: []Arm{
+			{Name: "idle_timeout=0", Change: map[string]string{"pool.idle_timeout": "0"}, Runs: 2, Measures: map[string]Measure{
+				MeasureFailureRate:                          {Unit: UnitRatio, Known: true, Value: 0.1, Bounded: true, Low: 0.08, High: 0.12, Per: []float64{0.1, 0.1}},
+				MeasureFailureRate + ".before_response.fin": {Unit: UnitRatio, Known: true, Value: 0.1, Bounded: true, Low: 0.08, High: 0.12, Per: []float64{0.1, 0.1}},
+				MeasureResponse + ".p99":                    {Unit: UnitSeconds, Known: true, Value: 0.05, Per: []float64{0.05, 0.05}, Why: "two runs are too few for an interval"},
+			}},
+			{Name: "idle_timeout=3s", Change: map[string]string{"pool.idle_timeout": "3s"}, Runs: 1, Excluded: 1, Measures: map[string]Measure{
+				MeasureFailureRate: {Unit: UnitRatio, Known: true, Bounded: true, High: 0.003, Per: []float64{0}},
+			}},
+		},
+		Runs: []ComparedRun{
+			{Arm: "idle_timeout=0", Block: 1, Dir: "01-idle_timeout-0"},
+			{Arm: "idle_timeout=3s", Block: 1, Dir: "02-idle_timeout-3s", CoolDown: &CoolDown{Seconds: 1.5}},
+			{Arm: "idle_timeout=3s", Block: 2, Dir: "03-idle_timeout-3s", Excluded: "lag p99 of 9 ms is above 2 ms", CoolDown: &CoolDown{Seconds: 20, TimeWait: 12, Limited: true}},
+			{Arm: "idle_timeout=0", Block: 2, Dir: "04-idle_timeout-0"},
+		},
+		Pairs: []Pair{{A: "idle_timeout=0", B: "idle_timeout=3s", Verdict: "It helps.", Tests: []Test{
+			{Measure: MeasureFailureRate, Unit: UnitRatio, Method: "Fisher's exact test", Difference: -0.1, Effect: 0.01, EffectName: "odds ratio", P: 1e-9, PAdjusted: 2e-9, Differs: true},
+		}}},
+		Warnings: []string{"one is odd"}, Verdict: "Set it.",
+	}
+}
+
+func docs(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/results.md")
+	must(t, err)
+	return string(text)
+}
+
+// section is the text under one heading of docs, up to the next heading.
+func section(t *testing.T, docs, heading string) string {
+	t.Helper()
+	_, text, found := strings.Cut(docs, "\n"+heading+"\n")
+	if !found {
+		t.Errorf("docs/results.md has no section %q", heading)
+	}
+	if end := regexp.MustCompile(`(?m)^#`).FindStringIndex(text); end != nil {
+		text = text[:end[0]]
+	}
+	return text
+}
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// tabled lists the names in the first column of a section's table. One that
+// begins with a dot belongs to what the name before it belongs to.
+func tabled(section string) []string {
+	var names []string
+	for line := range strings.Lines(section) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		last := ""
+		for _, span := range codeSpan.FindAllStringSubmatch(cells[1], -1) {
+			name := span[1]
+			if strings.HasPrefix(name, ".") {
+				name = last[:max(strings.LastIndex(last, "."), 0)] + name
+			}
+			names = append(names, name)
+			last = name
+		}
+	}
+	return names
+}
+
+// fieldsOf lists the names of typ's fields, those of its parts dotted. A
+// latency is described in a place of its own.
+func fieldsOf(typ reflect.Type, prefix string) []string {
+	var names []string
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Anonymous {
+			continue // its fields are visible too
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name = prefix + name
+		part := f.Type
+		if part.Kind() == reflect.Slice && part.Elem().Kind() == reflect.Struct {
+			part, name = part.Elem(), name+"[]"
+		}
+		if part.Kind() == reflect.Pointer {
+			part = part.Elem()
+		}
+		if part.Kind() == reflect.Struct && part != reflect.TypeFor[time.Time]() && part != reflect.TypeFor[Quantiles]() {
+			names = append(names, fieldsOf(part, name+".")...)
+		} else {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// describes holds the table under a heading of docs/results.md to the fields of typ.
+func describes(t *testing.T, heading string, typ reflect.Type) {
+	t.Helper()
+	want, got := fieldsOf(typ, ""), tabled(section(t, docs(t), heading))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/results.md, %s (-fields +documented):\n%s", heading, diff)
+	}
+}
 
 const ms = time.Millisecond
 
@@ -128,20 +246,24 @@ func mixed(n int) []*Exchange {
 	return list
 }
 
-// begun is a document as known when a run begins.
-func begun() *Run {
-	return &Run{
-		Version: "v0.1.0", Name: "idle-race", Question: "How many requests meet a connection the server is closing?",
-		Start:   time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC),
-		Profile: []byte(`{"name":"idle-race","load":{"rate":"400/s","duration":"1m0s","warm_up":"0s","max_lag":"50ms"},"target":{"url":"http://127.0.0.1:8080/","method":"POST"}}`),
-		Host:    Host{OS: "linux", Arch: "amd64", Kernel: "6.1", CPUs: 2, GoVersion: "go1.26"},
-	}
-}
-
 // must is for what cannot fail unless the test is wrong.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func tallied(list []*Exchange) *Tally {
+	t := &Tally{}
+	for _, e := range list {
+		t.Add(e)
+	}
+	return t
+}
+
+func filled(t *Tally, measured time.Duration) *Run {
+	run := &Run{}
+	t.Fill(run, measured)
+	return run
 }

@@ -1,10 +1,7 @@
 package results
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -61,36 +58,6 @@ type EvidenceRow struct {
 	Who   string   `json:"who,omitempty"`  // the link or rule that decided the fate or made the packet
 }
 
-// closers and manners are what Closing.By and How may be in a path.
-var (
-	closers = []string{"client", "server", "link"}
-	manners = []string{"fin", "rst", "alert"}
-)
-
-// closedPath counts the client's connections that ended as the path
-// closed.<by>[.<how>] says.
-func closedPath(run *Run, rest string) (value, bool) {
-	by, how, hasHow := strings.Cut(rest, ".")
-	if !slices.Contains(closers, by) || hasHow && !slices.Contains(manners, how) {
-		return value{}, false
-	}
-	if run.Packets == nil {
-		return value{why: noPackets}, true
-	}
-	if n := run.Packets.Overwritten; n > 0 {
-		return value{why: fmt.Sprintf("the connections of the first %d packets are not known, which the record has no room for: raise network.record.packets", n)}, true
-	}
-	var n uint64
-	for _, c := range run.Packets.Closed {
-		if c.Opened == "client" && c.By == by && (!hasHow || c.How == how) {
-			n += c.Count
-		}
-	}
-	return count(n), true
-}
-
-const noPackets = "packets are seen in a private network only: the profile has none"
-
 // String is the row as a line of a ladder.
 func (r EvidenceRow) String() string { return r.line(len("server")) }
 
@@ -133,28 +100,4 @@ func (r EvidenceRow) line(width int) string {
 		fmt.Fprintf(&b, "  (%s)", r.Who)
 	}
 	return b.String()
-}
-
-// renderEvidence writes the ladder of a failure.
-func renderEvidence(b *bytes.Buffer, e Evidence) {
-	closed := "not closed"
-	if e.By != "" {
-		closed = fmt.Sprintf("closed first by the %s, by %s", e.By, strings.ToUpper(e.How))
-	}
-	fmt.Fprintf(b, "Exchange %d, use %d of connection %d, %v / %v (%s to %s, %s):\n", e.Seq, e.Use, e.Conn, e.Phase, e.Cause, e.Client, e.Server, closed)
-	if e.Earlier > 0 {
-		fmt.Fprintf(b, "  ... %s before\n", plural(uint64(e.Earlier), "packet"))
-	}
-	for _, line := range e.Lines() {
-		fmt.Fprintln(b, line)
-	}
-}
-
-// WriteEvidence writes evidence.json: a list of what is known of failures.
-func (w *Writer) WriteEvidence(all []Evidence) error {
-	text, err := json.MarshalIndent(all, "", " ")
-	if err != nil {
-		return err
-	}
-	return writeWhole(w.dir, fileEvidence, append(text, '\n'))
 }

@@ -1,14 +1,40 @@
 package results
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
-	"io/fs"
-	"path/filepath"
-	"strings"
-	"syscall"
+	"time"
 )
+
+// PlanSchema is the name and version of Plan's document.
+const PlanSchema = "kabench.plan/v1"
+
+// Plan is what several runs are to be made of, written as plan.json before the
+// first of them: with it, results that were cut off can be read and a comparison
+// can go on.
+type Plan struct {
+	Schema    string    `json:"schema"` // PlanSchema
+	Version   string    `json:"version"`
+	Kind      string    `json:"kind"` // comparison, incident or catalogue
+	Name      string    `json:"name"`
+	Question  string    `json:"question,omitempty"`
+	Start     time.Time `json:"start"`
+	Seed      uint64    `json:"seed,omitempty"`      // of the order of runs and of the arrivals
+	Repeats   int       `json:"repeats,omitempty"`   // of each setting
+	CoolDown  float64   `json:"cool_down,omitempty"` // the most to wait before a run for TIME_WAIT sockets, in seconds
+	Axes      []Axis    `json:"axes,omitempty"`
+	Settings  []Setting `json:"settings,omitempty"`  // of a comparison, in their order
+	Secrets   bool      `json:"secrets,omitempty"`   // the profiles of Settings had secrets, which are blanked
+	Incidents []string  `json:"incidents,omitempty"` // of a catalogue, in their order
+}
+
+// Setting is one of the configurations of a comparison.
+type Setting struct {
+	Name    string            `json:"name"`
+	Change  map[string]string `json:"change"`  // profile path -> value
+	Profile string            `json:"profile"` // YAML, as resolved, secrets blanked
+}
+
+// KindCatalogue is Plan's for directories of several incidents.
+const KindCatalogue = "catalogue"
 
 // Reproduction is the document printed by `kabench reproduce --json`,
 // and kept as reproduction.json beside the directories of its runs.
@@ -40,47 +66,4 @@ type RemedyRun struct {
 	Change  map[string]string `json:"change"`  // profile path -> value: what the remedy sets
 	Cleared bool              `json:"cleared"` // it met its expectations
 	*Run
-}
-
-// SaveReproduction writes r to dir, which must be there, as reproduction.json,
-// whole or not at all.
-func SaveReproduction(dir string, r *Reproduction) error {
-	var b bytes.Buffer
-	if err := EncodeReproduction(&b, r); err != nil {
-		return fmt.Errorf("writing %s: %w", fileReproduction, err)
-	}
-	return writeWhole(dir, fileReproduction, b.Bytes())
-}
-
-// OpenReproduction reads the reproduction.json of dir. The error is
-// os.ErrNotExist when there is none, and ErrNewerSchema when a newer kabench
-// made it; one that is there and cannot be read names the runs beside it, which
-// may be read all the same.
-func OpenReproduction(dir string) (*Reproduction, error) {
-	return openBeside(dir, fileReproduction, decodeReproduction)
-}
-
-// openBeside reads the document called name in dir, which stands beside the
-// directories of runs. When it is there and cannot be read the error names them.
-func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, error) {
-	path := filepath.Join(dir, name)
-	data, err := readDocument(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if errors.Is(err, syscall.ENOTDIR) {
-		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", dir)
-	}
-	var doc *T
-	if err == nil {
-		doc, err = decode(data)
-	}
-	if err == nil {
-		return doc, nil
-	}
-	err = fmt.Errorf("%s: %w", path, withoutPath(err))
-	if runs := RunsIn(dir); len(runs) > 0 {
-		err = fmt.Errorf("%w; its runs can be read one by one: %s", err, strings.Join(runs, ", "))
-	}
-	return nil, err
 }

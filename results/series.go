@@ -43,7 +43,7 @@ func (s *series) add(d time.Duration, n uint64) {
 		d = HistogramMax
 	}
 	// The value is within the histogram's range, so this cannot fail.
-	_ = s.h.RecordValues(micros(d), int64(n))
+	_ = s.h.RecordValues(Micros(d), int64(n))
 }
 
 func (s *series) merge(o *series) {
@@ -77,11 +77,11 @@ func (s *series) quantiles() Quantiles {
 	}
 }
 
-// micros is d in µs, rounded to the nearest so that many short phases are not
+// Micros is d in µs, rounded to the nearest so that many short phases are not
 // all counted short.
-func micros(d time.Duration) int64 {
+func Micros(d time.Duration) int64 {
 	if d < 0 {
-		return -micros(max(-d, 0)) // the least Duration has no positive twin
+		return -Micros(max(-d, 0)) // the least Duration has no positive twin
 	}
 	if d > math.MaxInt64-time.Microsecond {
 		return int64(d / time.Microsecond)
@@ -95,7 +95,7 @@ func (s *series) above(d time.Duration) (n uint64) {
 	if s.h == nil || d >= s.max {
 		return 0
 	}
-	limit := micros(max(d, 0))
+	limit := Micros(max(d, 0))
 	for _, bar := range s.h.Distribution() {
 		if bar.Count > 0 && bar.From > limit {
 			n += uint64(bar.Count)

@@ -40,10 +40,10 @@ type latencies struct {
 
 // Add counts e, which is over. Exchanges due in the warm-up count as that and
 // as nothing else. It does not keep e.
-func (t *Tally) Add(e *Exchange) { t.add(e, 1) }
+func (t *Tally) Add(e *Exchange) { t.AddTimes(e, 1) }
 
-// add counts e as n exchanges like it.
-func (t *Tally) add(e *Exchange, n uint64) {
+// AddTimes counts e as n exchanges like it.
+func (t *Tally) AddTimes(e *Exchange, n uint64) {
 	if e.WarmUp {
 		t.counts.WarmUp += n
 		return
@@ -130,7 +130,7 @@ func (t *Tally) outcome(e *Exchange, n uint64) {
 		}
 	}
 	if o.example == "" && e.Err != nil {
-		o.example = errorText(e.Err)
+		o.example = ErrorText(e.Err)
 	}
 }
 
@@ -222,7 +222,7 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
 	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
-	run.ErrorAnswers = errorAnswers(run.Statuses)
+	run.ErrorAnswers = CountErrorAnswers(run.Statuses)
 	run.Outcomes = t.sortedOutcomes()
 	var ok latencies
 	for i := range t.ok {

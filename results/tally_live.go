@@ -27,6 +27,10 @@ func (t *Tally) of(name string) []*series {
 	return nil
 }
 
+// IsLatency reports whether a Tally has durations under that name: "response",
+// "failed.response".
+func IsLatency(name string) bool { return len(new(Tally).of(name)) > 0 }
+
 func pick(name string, from ...*latencies) []*series {
 	var list []*series
 	for _, l := range from {

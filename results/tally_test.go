@@ -9,20 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func tallied(list []*Exchange) *Tally {
-	t := &Tally{}
-	for _, e := range list {
-		t.Add(e)
-	}
-	return t
-}
-
-func filled(t *Tally, measured time.Duration) *Run {
-	run := &Run{}
-	t.Fill(run, measured)
-	return run
-}
-
 func TestTallyAccounts(t *testing.T) {
 	warm := done(1)
 	warm.WarmUp = true
@@ -222,7 +208,7 @@ func TestTallyMergeIsAddingAll(t *testing.T) {
 
 func TestErrorTextIsShortAndValid(t *testing.T) {
 	for _, text := range []string{"short", string(make([]byte, 1000)), "\xff\xfe bad bytes", repeat("é", 150), repeat("x", 199) + "é"} {
-		got := errorText(errors.New(text))
+		got := ErrorText(errors.New(text))
 		if len(got) > maxErrorText {
 			t.Errorf("%q: %d bytes", text, len(got))
 		}

@@ -1,12 +1,7 @@
 package results
 
 import (
-	"bytes"
-	"fmt"
-	"strings"
 	"sync"
-
-	"github.com/kabench/kabench/internal/layout"
 )
 
 // maxTargets is how many targets of a run have figures of their own: each has a
@@ -95,79 +90,4 @@ func (t *ByTarget) Fill(run *Run) {
 		f.Response = t.response[i].quantiles()
 		run.Targets = append(run.Targets, f)
 	}
-}
-
-// TargetRows is a table of the figures of run's targets, its head first; nil if it
-// had one target.
-func (run *Run) TargetRows() [][]string {
-	if len(run.Targets) == 0 {
-		return nil
-	}
-	rows := [][]string{{"target", "started", "ok", "failed", "error answers", "response p50", "p99"}}
-	for _, f := range run.Targets {
-		p50, p99 := unknown, unknown
-		if f.Response.Count > 0 {
-			p50, p99 = humanSeconds(f.Response.P50), humanSeconds(f.Response.P99)
-		}
-		rows = append(rows, []string{f.Target, fmt.Sprint(f.Started), fmt.Sprint(f.OK), fmt.Sprint(f.Failed), fmt.Sprint(f.ErrorAnswers), p50, p99})
-	}
-	return rows
-}
-
-// renderTargets writes the figures of each target, if there are several: the
-// target in a line of its own, as it can be long.
-func renderTargets(b *bytes.Buffer, run *Run) {
-	rows := run.TargetRows()
-	if rows == nil {
-		return
-	}
-	fmt.Fprintln(b, "\nBy target")
-	t := layout.Grid(b, 1)
-	for i, row := range rows {
-		label := fmt.Sprintf("  [%d]", i)
-		if i == 0 {
-			label = ""
-		}
-		fmt.Fprint(t, label)
-		for _, cell := range row[1:] {
-			fmt.Fprint(t, "\t"+cell)
-		}
-		fmt.Fprintln(t)
-	}
-	t.Flush()
-	for i, row := range rows[1:] {
-		wrap(b, fmt.Sprintf("  [%d] ", i+1), row[0])
-	}
-}
-
-// markdownTargets is the figures of the targets of each run that has several.
-func (k *Kept) markdownTargets() string {
-	var rows [][]string
-	for _, r := range k.Runs {
-		if r.Run == nil || len(r.Run.Targets) == 0 {
-			continue
-		}
-		for i, row := range r.Run.TargetRows() {
-			if i == 0 && rows != nil {
-				continue
-			}
-			for j := range row {
-				row[j] = inline(row[j], maxLabel)
-			}
-			if len(k.Runs) > 1 {
-				name := inline(r.Name, maxLabel)
-				if i == 0 {
-					name = "run"
-				}
-				row = append([]string{name}, row...)
-			}
-			rows = append(rows, row)
-		}
-	}
-	if rows == nil {
-		return ""
-	}
-	var b strings.Builder
-	markdownRows(&b, rows, ":---")
-	return b.String()
 }

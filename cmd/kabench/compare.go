@@ -16,6 +16,8 @@ import (
 	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // compareOptions holds the flags of 'kabench compare'.
@@ -150,7 +152,7 @@ func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resum
 		return err
 	}
 	if out != "" {
-		if saveErr := results.SaveComparison(out, doc); err == nil {
+		if saveErr := record.SaveComparison(out, doc); err == nil {
 			err = saveErr
 		}
 	}
@@ -169,9 +171,9 @@ func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resum
 
 func (s *streams) printComparison(c *results.Comparison) error {
 	if s.json {
-		return results.EncodeComparison(s.out, c)
+		return record.EncodeComparison(s.out, c)
 	}
-	return results.RenderComparison(s.out, c)
+	return text.RenderComparison(s.out, c)
 }
 
 // compareFinished compares finished runs.
@@ -199,7 +201,7 @@ func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []str
 		for i := range doc.Runs {
 			doc.Runs[i].Dir = resultsdir.Relative(out, doc.Runs[i].Dir)
 		}
-		if err := results.ClaimWith(out, func() error { return results.SaveComparison(out, doc) }); err != nil {
+		if err := record.ClaimWith(out, func() error { return record.SaveComparison(out, doc) }); err != nil {
 			return err
 		}
 	}

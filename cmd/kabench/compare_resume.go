@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // resume continues the comparison in o.resume. Secrets are not kept, so a comparison that
@@ -66,11 +67,11 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 
 // openBegun reads the plan of the comparison that was begun in dir.
 func openBegun(dir string) (*results.Plan, error) {
-	begun, err := results.OpenPlan(dir)
+	begun, err := record.OpenPlan(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("this directory has no comparison to continue; name the directory given with --out")
 	}
-	if err == nil && begun.Kind != results.KindComparison {
+	if err == nil && begun.Kind != record.KindComparison {
 		err = fmt.Errorf("it holds the runs of the %s %s, not a comparison; run that again instead", begun.Kind, begun.Name)
 	}
 	return begun, err

@@ -10,8 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/export"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/redact"
+	"github.com/kabench/kabench/results/text"
 )
 
 // exportOptions holds the flags of 'kabench export'.
@@ -28,31 +32,31 @@ type exportOptions struct {
 type format struct {
 	name      string
 	of        string // what it is, for the help
-	documents func(io.Writer, *exportOptions, []*results.Kept) (notes []string, err error)
-	record    func(io.Writer, *exportOptions, *results.Dir) (notes []string, err error)
+	documents func(io.Writer, *exportOptions, []*record.Archive) (notes []string, err error)
+	record    func(io.Writer, *exportOptions, *record.Dir) (notes []string, err error)
 }
 
 var formats = []format{
-	{name: "markdown", of: "a report for a pull request or a wiki, at most 64 KiB", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
-		return nil, results.RenderMarkdown(w, all...)
+	{name: "markdown", of: "a report for a pull request or a wiki, at most 64 KiB", documents: func(w io.Writer, _ *exportOptions, all []*record.Archive) ([]string, error) {
+		return nil, text.RenderMarkdown(w, all...)
 	}},
 	{name: "json", of: "the documents as JSON; for several directories a list of them", documents: exportJSON},
 	{name: "csv", of: "one run: a row for each request; an incident, a comparison or several directories: a row for each run",
-		documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
-			return results.ExportRunsCSV(w, all...)
+		documents: func(w io.Writer, _ *exportOptions, all []*record.Archive) ([]string, error) {
+			return export.RunsCSV(w, all...)
 		},
-		record: func(w io.Writer, _ *exportOptions, d *results.Dir) ([]string, error) { return results.ExportCSV(w, d) }},
-	{name: "bench", of: "Go benchmark lines for benchstat, one for each run", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
-		return results.ExportBench(w, all...)
+		record: func(w io.Writer, _ *exportOptions, d *record.Dir) ([]string, error) { return export.CSV(w, d) }},
+	{name: "bench", of: "Go benchmark lines for benchstat, one for each run", documents: func(w io.Writer, _ *exportOptions, all []*record.Archive) ([]string, error) {
+		return export.Bench(w, all...)
 	}},
-	{name: "junit", of: "JUnit XML for CI: a test case for each expectation, and for the validity of each run", documents: func(w io.Writer, _ *exportOptions, all []*results.Kept) ([]string, error) {
-		return results.ExportJUnit(w, all...)
+	{name: "junit", of: "JUnit XML for CI: a test case for each expectation, and for the validity of each run", documents: func(w io.Writer, _ *exportOptions, all []*record.Archive) ([]string, error) {
+		return export.JUnit(w, all...)
 	}},
-	{name: "vegeta", of: "a run's results for 'vegeta report' and 'vegeta plot'", record: func(w io.Writer, _ *exportOptions, d *results.Dir) ([]string, error) {
-		return results.ExportVegeta(w, d)
+	{name: "vegeta", of: "a run's results for 'vegeta report' and 'vegeta plot'", record: func(w io.Writer, _ *exportOptions, d *record.Dir) ([]string, error) {
+		return export.Vegeta(w, d)
 	}},
-	{name: "hdrhistogram", of: "a run's latency log, for HdrHistogram's tools; use --tag for tools without support for tags", record: func(w io.Writer, o *exportOptions, d *results.Dir) ([]string, error) {
-		return results.ExportHdrHistogram(w, d, o.tag)
+	{name: "hdrhistogram", of: "a run's latency log, for HdrHistogram's tools; use --tag for tools without support for tags", record: func(w io.Writer, o *exportOptions, d *record.Dir) ([]string, error) {
+		return export.HdrHistogram(w, d, o.tag)
 	}},
 }
 
@@ -143,7 +147,7 @@ func doExport(s *streams, o *exportOptions) error {
 		return err
 	}
 	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
 	}
 	switch {
 	case s.json:
@@ -160,21 +164,21 @@ func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error
 	if len(o.dirs) > 1 && f.documents == nil {
 		return nil, usage.Errorf("kabench export", "--format %s exports one run; export the %d directories one at a time", f.name, len(o.dirs))
 	}
-	var all []*results.Kept
-	redact := &results.Redactor{}
+	var all []*record.Archive
+	redact := &redact.Redactor{}
 	for _, path := range o.dirs {
 		if f.documents == nil {
 			break
 		}
-		k, err := results.OpenKept(path)
+		k, err := record.OpenArchive(path)
 		if err != nil {
 			return nil, err
 		}
-		if f.record != nil && k.Kind() == results.KindRun && len(o.dirs) == 1 {
+		if f.record != nil && k.Kind() == record.KindRun && len(o.dirs) == 1 {
 			break // its record is the export
 		}
 		if o.hide {
-			k = redact.Kept(k)
+			k = redact.Archive(k)
 		}
 		all = append(all, k)
 	}
@@ -184,7 +188,7 @@ func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error
 	if o.hide {
 		return nil, usage.Errorf("kabench export", "--hide-hosts does not work with this format: it has the errors of single requests, which may contain anything")
 	}
-	dir, err := results.OpenOnly(o.dirs[0])
+	dir, err := record.OpenOnly(o.dirs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -192,17 +196,17 @@ func (f format) open(o *exportOptions) (func(io.Writer) ([]string, error), error
 }
 
 // exportJSON writes the document, or a list of them.
-func exportJSON(w io.Writer, _ *exportOptions, all []*results.Kept) (notes []string, err error) {
+func exportJSON(w io.Writer, _ *exportOptions, all []*record.Archive) (notes []string, err error) {
 	var list []json.RawMessage
 	for _, k := range all {
 		var b bytes.Buffer
 		switch {
 		case k.Reproduction != nil:
-			err = results.EncodeReproduction(&b, k.Reproduction)
+			err = record.EncodeReproduction(&b, k.Reproduction)
 		case k.Comparison != nil:
-			err = results.EncodeComparison(&b, k.Comparison)
+			err = record.EncodeComparison(&b, k.Comparison)
 		default:
-			err = results.EncodeRun(&b, k.Run)
+			err = record.EncodeRun(&b, k.Run)
 		}
 		if err != nil {
 			return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // A comparison that is killed keeps its finished runs. They are reported and exported, the
@@ -28,7 +29,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 	var c *results.Comparison
 	waitFor(t, "the second run's end", func() bool {
 		var err error
-		c, err = results.OpenComparison(dir)
+		c, err = record.OpenComparison(dir)
 		return err == nil && len(c.Runs) >= 2
 	})
 	p.Process.Signal(syscall.SIGSTOP) // so that it makes no more runs while others are looked at
@@ -37,7 +38,7 @@ func TestKilledComparisonGoesOn(t *testing.T) {
 	}
 	p.Process.Kill()
 	p.Wait()
-	c, err := results.OpenComparison(dir)
+	c, err := record.OpenComparison(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func dirsOf(c *results.Comparison) (names []string) {
 
 func seedOf(t *testing.T, dir string) float64 {
 	t.Helper()
-	d, err := results.Open(dir)
+	d, err := record.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +128,8 @@ func seedOf(t *testing.T, dir string) float64 {
 func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "comparison")
 	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
-	waitFor(t, "a run", func() bool { return len(results.RunsIn(dir)) == 1 })
-	recorded(t, results.RunsIn(dir)[0])
+	waitFor(t, "a run", func() bool { return len(record.RunsIn(dir)) == 1 })
+	recorded(t, record.RunsIn(dir)[0])
 	p.Process.Kill()
 	p.Wait()
 	text, _ := says(t, exit.Done, "report", dir)
@@ -137,15 +138,15 @@ func TestComparisonKilledInItsFirstRun(t *testing.T) {
 	}
 	says(t, exit.Done, "export", dir, "--format", "markdown")
 	// The header is a secret and was not kept.
-	if plan, err := os.ReadFile(results.PlanPath(dir)); err != nil || bytes.Contains(plan, []byte("hush")) {
+	if plan, err := os.ReadFile(record.PlanPath(dir)); err != nil || bytes.Contains(plan, []byte("hush")) {
 		t.Errorf("the plan holds the secret (%v)", err)
 	}
 	if _, stderr := says(t, exit.Input, "compare", "--resume", dir); !strings.Contains(stderr, "secrets, which were not written") {
 		t.Errorf("without the secret: %s", stderr)
 	}
 	whole := compared(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--resume", dir, "--json")
-	if len(whole.Runs) != 2 || whole.Interrupted || len(results.RunsIn(dir)) != 3 {
-		t.Errorf("%+v, with the runs %v", whole.Runs, results.RunsIn(dir))
+	if len(whole.Runs) != 2 || whole.Interrupted || len(record.RunsIn(dir)) != 3 {
+		t.Errorf("%+v, with the runs %v", whole.Runs, record.RunsIn(dir))
 	}
 }
 
@@ -155,12 +156,12 @@ func TestKilledReproductionIsReported(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "all", "truncated")
 	p := start(t, "reproduce", "truncated", "--set", "load.max_lag=0", "--out", dir)
 	waitFor(t, "the incident's document", func() bool {
-		_, err := results.OpenReproduction(dir)
+		_, err := record.OpenReproduction(dir)
 		return err == nil
 	})
 	p.Process.Kill()
 	p.Wait()
-	rep, err := results.OpenReproduction(dir)
+	rep, err := record.OpenReproduction(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestKilledReproductionIsReported(t *testing.T) {
 	// The same in the directory of a 'reproduce --all' that was killed.
 	all := filepath.Dir(dir)
 	plan := &results.Plan{Kind: results.KindCatalogue, Name: "all", Start: time.Now(), Incidents: []string{"truncated", "idle-race", "port-exhaustion"}}
-	if err := errors.Join(results.SavePlan(all, plan), os.Mkdir(filepath.Join(all, "idle-race"), 0o755)); err != nil {
+	if err := errors.Join(record.SavePlan(all, plan), os.Mkdir(filepath.Join(all, "idle-race"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	text, _ = says(t, exit.Done, "report", all)

@@ -16,10 +16,10 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results"
 )
 
 func main() {
@@ -43,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 	}
 	if err != nil {
 		text := profiles.WithoutSecrets(errors.New(usage.Text(err)), args...).Error()
-		text = results.Printable(text) // a file or a server may be quoted in it
+		text = layout.Printable(text) // a file or a server may be quoted in it
 		if misused, ok := errors.AsType[*usage.Error](err); ok {
 			text += fmt.Sprintf(" (see '%s --help')", misused.Command)
 		}

@@ -8,9 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/results"
 	html "github.com/kabench/kabench/results/page"
+	"github.com/kabench/kabench/results/redact"
 	"github.com/kabench/kabench/results/site"
 )
 
@@ -64,11 +65,11 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 	for _, p := range done {
 		notes := p.Notes
 		if p.State == site.LeftOut {
-			fmt.Fprintf(s.err, "kabench: %s was left out, because %s; --include-invalid publishes it anyway, marked as such\n", p.Slug, results.OneLine(notes[0]))
+			fmt.Fprintf(s.err, "kabench: %s was left out, because %s; --include-invalid publishes it anyway, marked as such\n", p.Slug, layout.OneLine(notes[0]))
 			left, notes = left+1, notes[1:]
 		}
 		for _, note := range notes {
-			fmt.Fprintf(s.err, "kabench: %s: %s\n", p.Slug, results.OneLine(note))
+			fmt.Fprintf(s.err, "kabench: %s: %s\n", p.Slug, layout.OneLine(note))
 		}
 		if !s.json && p.State != site.LeftOut {
 			fmt.Fprintf(s.out, "%-9s %s/reports/%s/\n", p.State, o.Out, p.Slug)
@@ -86,11 +87,11 @@ func (s *streams) published(o site.Options, done []site.Published) error {
 }
 
 // redactedPage writes the HTML report of the results in dir, with its texts redacted.
-// redact knows the secrets and hosts in the documents of dir already.
-func redactedPage(w io.Writer, dir string, redact *results.Redactor) error {
+// redactor knows the secrets and hosts in the documents of dir already.
+func redactedPage(w io.Writer, dir string, redactor *redact.Redactor) error {
 	data, err := html.Gather(dir)
 	if err != nil {
 		return err
 	}
-	return html.Write(w, results.Redacted(redact, data))
+	return html.Write(w, redact.Document(redactor, data))
 }

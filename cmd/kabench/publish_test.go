@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // plantedRun writes a run whose record, document and evidence have host names, addresses and
@@ -17,7 +18,7 @@ import (
 func plantedRun(t *testing.T, dir string) {
 	t.Helper()
 	const text = `Get "https://u:planted@db01.acme.example:8443/orders?token=planted": read tcp 192.0.2.7:40211->203.0.113.9:443: lookup db02 on 203.0.113.53:53: Cookie: planted`
-	w, err := results.Create(dir)
+	w, err := record.Create(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 func newReport(s *streams) *cobra.Command {
@@ -58,7 +61,7 @@ The exit code is 0, whatever the runs showed.`,
 }
 
 func doReport(s *streams, dir string) error {
-	c, err := results.OpenComparison(dir)
+	c, err := record.OpenComparison(dir)
 	if err == nil {
 		if err := s.printComparison(c); err != nil {
 			return err
@@ -71,25 +74,25 @@ func doReport(s *streams, dir string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	rep, err := results.OpenReproduction(dir)
+	rep, err := record.OpenReproduction(dir)
 	if err == nil {
-		print := results.RenderReproduction
+		print := text.RenderReproduction
 		if s.json {
-			print = results.EncodeReproduction
+			print = record.EncodeReproduction
 		}
 		return print(s.out, rep)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	plan, err := results.OpenPlan(dir)
+	plan, err := record.OpenPlan(dir)
 	if err == nil && plan.Kind == results.KindCatalogue {
 		return reportAll(s, dir, plan)
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	run, err := results.OpenOnly(dir)
+	run, err := record.OpenOnly(dir)
 	if err != nil {
 		return err
 	}
@@ -100,11 +103,11 @@ func doReport(s *streams, dir string) error {
 	return s.printRun(doc)
 }
 
-// unfold calls results.Unfold and prints its notes on standard error.
+// unfold calls record.Unfold and prints its notes on standard error.
 func unfold(s *streams, dirs []string) ([]string, error) {
-	unfolded, notes, err := results.Unfold(dirs)
+	unfolded, notes, err := record.Unfold(dirs)
 	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
 	}
 	return unfolded, err
 }
@@ -152,7 +155,7 @@ func doPage(s *streams, o *pageOptions) error {
 		return s.line(map[string]any{"file": o.output, "notes": data.Notes}, "")
 	}
 	for _, note := range data.Notes {
-		fmt.Fprintln(s.err, "kabench: "+results.OneLine(note))
+		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
 	}
 	fmt.Fprintf(s.err, "written: %s\n", o.output)
 	return nil

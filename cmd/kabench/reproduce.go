@@ -16,10 +16,13 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // reproduceOptions holds the flags of 'kabench reproduce'.
@@ -102,7 +105,7 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 		Again: func(a results.MadeAgain) {
 			progress.end()
 			if !s.json {
-				fmt.Fprintf(s.err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, results.OneLine(strings.Join(a.Invalid, "; ")))
+				fmt.Fprintf(s.err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
 			}
 		},
 	})
@@ -113,13 +116,13 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 	}
 	err = errors.Join(err, traceErr)
 	if out != "" {
-		if saveErr := results.SaveReproduction(out, rep); err == nil {
+		if saveErr := record.SaveReproduction(out, rep); err == nil {
 			err = saveErr
 		}
 	}
-	print := results.RenderReproduction
+	print := text.RenderReproduction
 	if s.json {
-		print = results.EncodeReproduction
+		print = record.EncodeReproduction
 	}
 	if printErr := print(s.out, rep); printErr != nil {
 		return printErr
@@ -151,7 +154,7 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 		for _, e := range all {
 			plan.Incidents = append(plan.Incidents, e.Name)
 		}
-		if err := results.ClaimWith(out, func() error { return results.SavePlan(out, plan) }); err != nil {
+		if err := record.ClaimWith(out, func() error { return record.SavePlan(out, plan) }); err != nil {
 			return &kabench.InputError{Err: err}
 		}
 		fmt.Fprintf(s.err, "results: %s\n", out)

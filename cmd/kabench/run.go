@@ -12,6 +12,8 @@ import (
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // runOptions holds the flags of 'kabench run'.
@@ -107,9 +109,9 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 
 func (s *streams) printRun(run *results.Run) error {
 	if s.json {
-		return results.EncodeRun(s.out, run)
+		return record.EncodeRun(s.out, run)
 	}
-	return results.RenderRun(s.out, run)
+	return text.RenderRun(s.out, run)
 }
 
 func (s *streams) saved(dir string) {
@@ -145,7 +147,7 @@ func openBaselines(dirs []string) (*kabench.Baseline, error) {
 }
 
 func openBaseline(path string) (*kabench.Baseline, error) {
-	d, err := results.Open(path)
+	d, err := record.Open(path)
 	if err != nil {
 		return nil, err
 	}

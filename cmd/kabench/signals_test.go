@@ -21,6 +21,7 @@ import (
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // process is a kabench of its own: this test's binary under the name kabench,
@@ -100,7 +101,7 @@ func waitFor(t *testing.T, what string, seen func() bool) {
 func recorded(t *testing.T, dir string) {
 	t.Helper()
 	waitFor(t, "a record with an exchange", func() bool {
-		if d, err := results.Open(dir); err == nil {
+		if d, err := record.Open(dir); err == nil {
 			for range d.Exchanges() {
 				return true
 			}

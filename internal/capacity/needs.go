@@ -9,6 +9,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Needs is what a profile may ask of the machine.
@@ -195,14 +196,14 @@ func roughly(d time.Duration) time.Duration {
 	return d.Round(100 * time.Microsecond)
 }
 
-// wants reports whether expect has a condition on failures with this cause that zero
+// wants reports whether conditions has one on failures with this cause that zero
 // failures would not satisfy.
-func wants(expect map[string]string, cause results.Cause) bool {
-	for path, condition := range expect {
+func wants(conditions map[string]string, cause results.Cause) bool {
+	for path, condition := range conditions {
 		if !strings.HasSuffix(path, "."+cause.String()) {
 			continue
 		}
-		if c, err := results.ParseCondition(condition); err == nil && !c.Met(0) {
+		if c, err := expect.ParseCondition(condition); err == nil && !c.Met(0) {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // control says how an incident is tested beyond its own signature.
@@ -109,7 +110,7 @@ func shows(t *testing.T, p *profiles.Profile, rep *results.Reproduction, c contr
 		}
 	}
 	if len(p.Remedies) > 0 {
-		cleared := results.CheckBeside(rep.IncidentRun, results.Beside{Incident: rep.IncidentRun}, p.Remedies[0].Expect)
+		cleared := expect.CheckAgainst(rep.IncidentRun, expect.References{Incident: rep.IncidentRun}, p.Remedies[0].Expect)
 		if allMet(cleared) {
 			t.Errorf("the incident itself meets what %q must show: %+v", p.Remedies[0].Name, cleared)
 		}

@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // indexFile is the file in which the directory keeps what README.md lists.
@@ -19,13 +20,13 @@ const indexFile = "reports.json"
 
 // entry is a report in the list.
 type entry struct {
-	Name     string           `json:"name"`
-	Question string           `json:"question"`
-	Outcome  string           `json:"outcome"`
-	Headline results.Headline `json:"headline"`
-	Version  string           `json:"version"`
-	Measured string           `json:"measured"` // the day, UTC
-	HasPage  bool             `json:"page"`
+	Name     string        `json:"name"`
+	Question string        `json:"question"`
+	Outcome  string        `json:"outcome"`
+	Headline text.Headline `json:"headline"`
+	Version  string        `json:"version"`
+	Measured string        `json:"measured"` // the day, UTC
+	HasPage  bool          `json:"page"`
 }
 
 // readIndex reads what the directory has already; nothing if it is new.
@@ -48,11 +49,11 @@ func readIndex(dir string) ([]entry, error) {
 // writeIndex writes reports.json and README.md, which list all reports.
 func writeIndex(dir string, all []entry) error {
 	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
-	text, err := json.MarshalIndent(append([]entry{}, all...), "", "  ")
+	index, err := json.MarshalIndent(append([]entry{}, all...), "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := results.WriteWhole(filepath.Join(dir, indexFile), append(text, '\n')); err != nil {
+	if err := record.WriteWhole(filepath.Join(dir, indexFile), append(index, '\n')); err != nil {
 		return err
 	}
 	var b bytes.Buffer
@@ -72,10 +73,10 @@ open it in a browser, or make one of any run with ` + "`kabench report DIR -o re
 		}
 		var figures []string
 		for _, f := range x.Headline.Figures {
-			figures = append(figures, results.MarkdownText(f.Value)+" "+results.MarkdownText(f.Label))
+			figures = append(figures, text.MarkdownText(f.Value)+" "+text.MarkdownText(f.Label))
 		}
-		fmt.Fprintf(&b, "| [%s](%[1]s.md)%s | %s | **%s**: %s | %s, %s |\n", x.Name, page, results.MarkdownText(x.Question),
-			results.MarkdownText(x.Outcome), strings.Join(figures, "; "), x.Measured, results.MarkdownText(x.Version))
+		fmt.Fprintf(&b, "| [%s](%[1]s.md)%s | %s | **%s**: %s | %s, %s |\n", x.Name, page, text.MarkdownText(x.Question),
+			text.MarkdownText(x.Outcome), strings.Join(figures, "; "), x.Measured, text.MarkdownText(x.Version))
 	}
-	return results.WriteWhole(filepath.Join(dir, "README.md"), b.Bytes())
+	return record.WriteWhole(filepath.Join(dir, "README.md"), b.Bytes())
 }

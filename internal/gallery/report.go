@@ -10,31 +10,33 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/redact"
+	"github.com/kabench/kabench/results/text"
 )
 
 // write writes the reports of the results in dir.
 func (o *options) write(dir, name, made string) (entry, error) {
-	k, err := results.OpenKept(dir)
+	k, err := record.OpenArchive(dir)
 	if err != nil {
 		return entry{}, err
 	}
-	redact := &results.Redactor{}
-	k = redact.Kept(k)
+	redact := &redact.Redactor{}
+	k = redact.Archive(k)
 	for i := range k.Runs {
 		k.Runs[i].Run.Version = made
 	}
 	var b bytes.Buffer
-	if err := results.RenderMarkdown(&b, k); err != nil {
+	if err := text.RenderMarkdown(&b, k); err != nil {
 		return entry{}, err
 	}
 	fmt.Fprintf(&b, "\nMade again by `go run ./internal/gallery --only %s`. [All reports](README.md)\n", name)
-	if err := results.WriteWhole(filepath.Join(o.out, name+".md"), b.Bytes()); err != nil {
+	if err := record.WriteWhole(filepath.Join(o.out, name+".md"), b.Bytes()); err != nil {
 		return entry{}, err
 	}
 	x := entry{
-		Name: name, Question: k.Question(), Outcome: k.Outcome(), Headline: k.Headline(),
+		Name: name, Question: k.Question(), Outcome: text.OutcomeOf(k), Headline: text.HeadlineOf(k),
 		Version: made, Measured: k.Start().UTC().Format("2006-01-02"), HasPage: slices.Contains(o.html, name),
 	}
 	if !x.HasPage {
@@ -44,17 +46,17 @@ func (o *options) write(dir, name, made string) (entry, error) {
 	if err := writePage(&b, dir, redact); err != nil {
 		return entry{}, err
 	}
-	return x, results.WriteWhole(filepath.Join(o.out, name+".html"), b.Bytes())
+	return x, record.WriteWhole(filepath.Join(o.out, name+".html"), b.Bytes())
 }
 
-// writePage writes the HTML report of the results in dir, with what redact makes of its
+// writePage writes the HTML report of the results in dir, with what redactor makes of its
 // texts. It has learned the secrets in the documents of dir.
-func writePage(w io.Writer, dir string, redact *results.Redactor) error {
+func writePage(w io.Writer, dir string, redactor *redact.Redactor) error {
 	data, err := page.Gather(dir)
 	if err != nil {
 		return err
 	}
-	return page.Write(w, results.Redacted(redact, data))
+	return page.Write(w, redact.Document(redactor, data))
 }
 
 // measuredBy is the version that the reports name: the commit of the working copy.

@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench/internal/children"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Result is the outcome of the reproduction of one incident.
@@ -56,7 +57,7 @@ func Reproduce(ctx context.Context, stop <-chan struct{}, kabench children.Progr
 // off; it returns nil if the incident was not begun.
 func Read(dir, name string) (*Result, error) {
 	r := &Result{Name: name}
-	rep, err := results.OpenReproduction(filepath.Join(dir, name))
+	rep, err := record.OpenReproduction(filepath.Join(dir, name))
 	switch {
 	case err == nil:
 		return r, r.take(rep)
@@ -73,7 +74,7 @@ func Read(dir, name string) (*Result, error) {
 // take fills r from a reproduction that was kept.
 func (r *Result) take(rep *results.Reproduction) error {
 	var b bytes.Buffer
-	if err := results.EncodeReproduction(&b, rep); err != nil {
+	if err := record.EncodeReproduction(&b, rep); err != nil {
 		return err
 	}
 	r.Reproduction, r.JSON, r.Code = rep, bytes.TrimSpace(b.Bytes()), exit.OfReproduction(rep)

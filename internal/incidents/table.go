@@ -11,6 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // PrintJSON writes a list of the reproductions, and for an incident without one its name and
@@ -71,7 +72,7 @@ func (r *Result) printShortcomings(w io.Writer, out string) error {
 		return nil
 	}
 	fmt.Fprintf(w, "\n%s\n", r.Name)
-	if err := results.RenderShortcomings(w, r.Reproduction); err != nil {
+	if err := text.RenderShortcomings(w, r.Reproduction); err != nil {
 		return err
 	}
 	more := "kabench reproduce " + r.Name

@@ -8,9 +8,10 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
-// Says are the texts of an incident's profile about its runs; results.FillIn fills in the
+// Says are the texts of an incident's profile about its runs; expect.FillIn fills in the
 // figures.
 type Says struct {
 	Happened string   // of the incident's own run
@@ -91,7 +92,7 @@ func happened(says Says, run *results.Run) string {
 		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
 	}
 	s = strings.ToUpper(s[:1]) + s[1:] // "none of" begins the sentence
-	return s + ": " + results.FillIn(says.Happened, run, run) + "."
+	return s + ": " + expect.FillIn(says.Happened, run, run) + "."
 }
 
 // remedied returns the sentence about the i-th remedy. The first is the one that Says.Set
@@ -118,11 +119,11 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
 	}
 	s := fmt.Sprintf("With %q, which is %s, %s. It took %s", r.Remedy, strings.Join(sets, " and "), outcome, cost(before, r.Run))
-	if advice := results.FillIn(says.Set, r.Run, before); i == 0 && advice != "" {
+	if advice := expect.FillIn(says.Set, r.Run, before); i == 0 && advice != "" {
 		s = fmt.Sprintf("Set %s: with %s %s. It costs %s", advice, strings.Join(sets, " and "), outcome, cost(before, r.Run))
 	}
 	if says.Costs[i] != "" {
-		s += ": " + results.FillIn(says.Costs[i], r.Run, before)
+		s += ": " + expect.FillIn(says.Costs[i], r.Run, before)
 	}
 	return s + "."
 }

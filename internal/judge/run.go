@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Limits are the load's fields that a run is judged by.
@@ -39,7 +40,7 @@ func requests(d *results.Run, _ Limits) []string {
 	case d.Counts.Due > 0:
 		return nil
 	case d.Interrupted || !d.Complete:
-		return []string{results.NothingMeasured}
+		return []string{record.NothingMeasured}
 	}
 	return []string{"no request was due: raise load.duration or load.rate"}
 }

@@ -14,7 +14,7 @@ type standing struct {
 	lagP99      float64 // seconds
 	due         uint64
 	dropped     uint64
-	schedule    results.Punctuals
+	schedule    results.ScheduleKept
 	machine     *results.Machine // nil: not known
 	arrivals    results.Arrivals
 }

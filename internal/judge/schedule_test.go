@@ -11,7 +11,7 @@ import (
 func TestOverloadVerdict(t *testing.T) {
 	busy := &results.Machine{Seconds: 10, Saturated: 9}
 	idle := &results.Machine{Seconds: 10}
-	held := results.Punctuals{Seconds: 10, Held: 3, HeldRate: 4000, Through: 3900}
+	held := results.ScheduleKept{Seconds: 10, Held: 3, HeldRate: 4000, Through: 3900}
 	lateDrops, fullDrops, never := held, held, held
 	lateDrops.DroppedLate = 200
 	fullDrops.DroppedSaturated, fullDrops.DroppedLate = 300, 100

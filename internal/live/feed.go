@@ -9,6 +9,7 @@ import (
 
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
+	"github.com/kabench/kabench/results/text"
 )
 
 const (
@@ -169,7 +170,7 @@ func (f *Feed) make() {
 
 var notBegun = encoded(&page.Data{
 	Kind: page.KindRun, Title: "kabench", Notes: []string{}, Runs: []page.Run{}, Live: true,
-	Headline: results.Headline{Answer: "The run has not begun yet.", Good: true, Figures: []results.Figure{}},
+	Headline: text.Headline{Answer: "The run has not begun yet.", Good: true, Figures: []text.Figure{}},
 })
 
 // encoded returns d as JSON.

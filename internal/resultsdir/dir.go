@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // parent is where results go unless --out says otherwise.
@@ -25,7 +25,7 @@ func Out(flag, name string) string {
 	case "none":
 		return ""
 	case "":
-		return filepath.Join(parent, time.Now().UTC().Format(stamp)+"-"+results.Slug(name, "-_"))
+		return filepath.Join(parent, time.Now().UTC().Format(stamp)+"-"+record.Slug(name, "-_"))
 	}
 	return flag
 }

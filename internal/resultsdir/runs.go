@@ -9,6 +9,7 @@ import (
 
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Gather opens the directories and sorts their runs into the settings of a comparison. A
@@ -16,7 +17,7 @@ import (
 // target or name differ are refused with compare.ErrOtherQuestion, unless anyQuestion.
 func Gather(dirs []string, anyQuestion bool) (*results.Comparison, []compare.Run, error) {
 	if len(dirs) == 1 {
-		doc, err := results.OpenComparison(dirs[0])
+		doc, err := record.OpenComparison(dirs[0])
 		if err == nil {
 			return again(dirs[0], doc)
 		}
@@ -86,7 +87,7 @@ func once(seen map[string]string, path string) error {
 
 // open opens the run in path.
 func open(path string) (compare.Run, error) {
-	dir, err := results.Open(path)
+	dir, err := record.Open(path)
 	if err != nil {
 		return compare.Run{}, err
 	}
@@ -96,12 +97,12 @@ func open(path string) (compare.Run, error) {
 
 // RunsOf returns the run that dir is, or those that it holds.
 func RunsOf(dir string) ([]string, error) {
-	_, err := results.Open(dir)
+	_, err := record.Open(dir)
 	if err == nil {
 		return []string{dir}, nil
 	}
-	if errors.Is(err, results.ErrNotARun) {
-		if inside := results.RunsIn(dir); len(inside) > 0 {
+	if errors.Is(err, record.ErrNotARun) {
+		if inside := record.RunsIn(dir); len(inside) > 0 {
 			return inside, nil
 		}
 	} else if !strings.ContainsAny(dir, `/\`) {

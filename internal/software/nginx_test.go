@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // profile is the profile of that name, "" for one of settings alone. Its runs are
@@ -74,7 +75,7 @@ func closesAtOneSecond(t *testing.T, addr string) {
 
 	p := profile(t, "nginx-1s")
 	incident := uniformGaps(t, link.Addr(), 0)
-	for _, e := range results.CheckExpectations(incident, p.Expect) {
+	for _, e := range expect.Check(incident, p.Expect) {
 		if !e.Met {
 			t.Errorf("%s %s: seen %s %s; outcomes %+v", e.Path, e.Want, e.Seen, e.Why, incident.Outcomes)
 		}

@@ -4,13 +4,13 @@ import (
 	"net/url"
 
 	"github.com/kabench/kabench/profiles/targets"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // names returns what results calls the targets of requests: method and URL, without
 // user, query and fragment, which may be secrets or differ between requests to one
 // target.
-func names(requests []targets.Request, secrets *results.Secrets) []string {
+func names(requests []targets.Request, secrets *redact.Secrets) []string {
 	list := make([]string, len(requests))
 	for i, r := range requests {
 		list[i] = r.Method

@@ -19,15 +19,15 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/profiles/targets"
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // Target is a profile's target, ready for connections: whatever the profile has
 // kabench serve is being served.
 type Target struct {
 	Requests []*dialers.Request
-	Names    []string         // of the targets of Requests, as results shows them
-	Secrets  *results.Secrets // what the requests carry that nothing may show
+	Names    []string        // of the targets of Requests, as results shows them
+	Secrets  *redact.Secrets // what the requests carry that nothing may show
 	Dialer   *dialers.Dialer
 	Remotes  []netip.AddrPort // where connections go
 	Servers  []netip.AddrPort // where the server accepts, if not there

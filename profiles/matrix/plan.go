@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -264,7 +265,7 @@ func shownValue(axes Axes, s setting) string {
 		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
 		shown[i] = strings.Join(strings.Fields(value), " ")
 	}
-	return results.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
+	return layout.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
 }
 
 // inAxes makes a complaint about a value name the flag or the place in the matrix file

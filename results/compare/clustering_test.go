@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 const recorded = 4000
 
-// record is a run that was recorded, read back.
-func record(t *testing.T, fails func(i int) bool) Run {
+// recordedRun is a run that was recorded, read back.
+func recordedRun(t *testing.T, fails func(i int) bool) Run {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "run")
 	recordTo(t, path, fails)
@@ -25,7 +26,7 @@ func record(t *testing.T, fails func(i int) bool) Run {
 // recordTo writes a run of exchanges over ten seconds; fails says which failed.
 func recordTo(t *testing.T, path string, fails func(i int) bool) {
 	t.Helper()
-	w, err := results.Create(path)
+	w, err := record.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func recordTo(t *testing.T, path string, fails func(i int) bool) {
 
 func reopened(t *testing.T, path string) Run {
 	t.Helper()
-	dir, err := results.Open(path)
+	dir, err := record.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,9 +87,9 @@ func held(t *testing.T, a, b []Run) *results.Comparison {
 // Failures that come in a few large groups say less than as many that come alone.
 func TestGroupsWithinARun(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	alone := record(t, func(int) bool { return r.Float64() < 0.01 })
-	group := record(t, func(i int) bool { return i >= 1000 && i < 1040 })
-	none := record(t, func(int) bool { return false })
+	alone := recordedRun(t, func(int) bool { return r.Float64() < 0.01 })
+	group := recordedRun(t, func(i int) bool { return i >= 1000 && i < 1040 })
+	none := recordedRun(t, func(int) bool { return false })
 
 	scattered := find(&held(t, []Run{alone}, []Run{none}).Pairs[0], results.MeasureFailureRate)
 	grouped := find(&held(t, []Run{group}, []Run{none}).Pairs[0], results.MeasureFailureRate)
@@ -110,7 +111,7 @@ func TestTornRecord(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	path := filepath.Join(t.TempDir(), "torn")
 	recordTo(t, path, func(int) bool { return r.Float64() < 0.05 })
-	none := record(t, func(int) bool { return false })
+	none := recordedRun(t, func(int) bool { return false })
 	file := filepath.Join(path, "exchanges.ndjson.zst")
 	info, err := os.Stat(file)
 	if err == nil {
@@ -131,7 +132,7 @@ func TestSharedRhythmIsNoCluster(t *testing.T) {
 	runs := func(failures int) (list []Run) {
 		for i := range 5 {
 			n := failures + i%3 - 1 // within a percent or so
-			list = append(list, record(t, func(i int) bool { return i >= 2000 && i < 2000+n }))
+			list = append(list, recordedRun(t, func(i int) bool { return i >= 2000 && i < 2000+n }))
 		}
 		return list
 	}
@@ -144,7 +145,7 @@ func TestSharedRhythmIsNoCluster(t *testing.T) {
 	scattered := func(failures int) (list []Run) {
 		for range 5 {
 			at := r.IntN(recorded - failures)
-			list = append(list, record(t, func(i int) bool { return i >= at && i < at+failures }))
+			list = append(list, recordedRun(t, func(i int) bool { return i >= at && i < at+failures }))
 		}
 		return list
 	}

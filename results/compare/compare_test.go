@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // setting describes the simulated runs of an arm.
@@ -75,7 +76,7 @@ func judged(t interface{ Fatal(...any) }, c *results.Comparison, runs []Run) {
 		t.Fatal(err)
 	}
 	var text strings.Builder
-	if err := results.EncodeComparison(&text, c); err != nil {
+	if err := record.EncodeComparison(&text, c); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range c.Pairs {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
 )
 
@@ -135,7 +136,7 @@ func armName(c *results.Comparison, r Finished, change map[string]string) string
 	if name == "" || name == "(not set)" || len(name) > 60 {
 		name = filepath.Base(r.Path)
 	}
-	name = results.OneLine(name) // it comes from a file
+	name = layout.OneLine(name) // it comes from a file
 	taken := func(name string) bool {
 		return slices.ContainsFunc(c.Arms, func(a results.Arm) bool { return a.Name == name })
 	}

@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Run is a run of a comparison. Doc is nil if the run left no document.
 type Run struct {
 	Doc *results.Run
-	Dir *results.Dir // its directory, with the record; nil: nothing was kept
+	Dir *record.Dir // its directory, with the record; nil: nothing was kept
 
 	read *reading // made by Judge
 }
@@ -89,7 +91,7 @@ func Unfit(run *results.Run) string {
 		return "it left no results"
 	case run.Stopped != nil:
 		s := run.Stopped
-		return results.OneLine(fmt.Sprintf("stopped by abort_when after %s: %s %s, and it was %s", results.UnitSeconds.Text(s.At), s.Path, s.When, s.Seen))
+		return layout.OneLine(fmt.Sprintf("stopped by abort_when after %s: %s %s, and it was %s", results.UnitSeconds.Text(s.At), s.Path, s.When, s.Seen))
 	case run.Interrupted:
 		return results.ExcludedInterrupted + "it was stopped early"
 	case !run.Complete:

@@ -6,6 +6,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // rates are two settings' counts, and how much their rates vary by chance.
@@ -105,7 +106,7 @@ func (r rates) halfEvent() float64 {
 // the hypergeometric distribution, doubled, so that the two directions share the error
 // equally.
 func fisher(a, b counted) float64 {
-	smaller := min(results.FisherMore(a.k, a.n, b.k, b.n), results.FisherMore(b.k, b.n, a.k, a.n))
+	smaller := min(expect.FisherMore(a.k, a.n, b.k, b.n), expect.FisherMore(b.k, b.n, a.k, a.n))
 	return min(1, 2*smaller)
 }
 

@@ -86,7 +86,7 @@ func (j *judge) failuresDiffer(p *results.Pair, fails *results.Test) string {
 	if less(fails) {
 		more = "fewer"
 	}
-	return fmt.Sprintf("With %s %s requests fail than with %s: %s (adjusted p %s).", p.B, more, p.A, j.instead(p, fails), results.PText(fails.PAdjusted))
+	return fmt.Sprintf("With %s %s requests fail than with %s: %s (adjusted p %s).", p.B, more, p.A, j.instead(p, fails), results.FormatP(fails.PAdjusted))
 }
 
 // failuresAlike is the sentence about failure rates that do not differ significantly.
@@ -95,7 +95,7 @@ func (j *judge) failuresAlike(p *results.Pair, fails *results.Test) string {
 		return j.unseen(p, fails)
 	}
 	return fmt.Sprintf("The failure rate differs in every run (%s with %s), but the runs are too few, or too different, to rule out chance (adjusted p %s); %s.",
-		j.instead(p, fails), p.B, results.PText(fails.PAdjusted), j.more())
+		j.instead(p, fails), p.B, results.FormatP(fails.PAdjusted), j.more())
 }
 
 // others lists the other measures that differ: where b has less, and where b has more.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // Failures have a half of the chance of a false finding, p50 and p99 a quarter, all
@@ -78,11 +79,11 @@ func TestInterruptedInTheFirstRun(t *testing.T) {
 	if want := "Interrupted before there was a valid run: nothing was compared."; c.Verdict != want || len(c.Warnings) > 0 {
 		t.Errorf("%q, and %q, want %q", c.Verdict, c.Warnings, want)
 	}
-	var text strings.Builder
-	if err := results.RenderComparison(&text, c); err != nil {
+	var report strings.Builder
+	if err := text.RenderComparison(&report, c); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(text.String(), " - ") || strings.Contains(text.String(), "failure rate") || strings.Count(text.String(), "\n") > 3 {
-		t.Errorf("more than a line:\n%s", text.String())
+	if strings.Contains(report.String(), " - ") || strings.Contains(report.String(), "failure rate") || strings.Count(report.String(), "\n") > 3 {
+		t.Errorf("more than a line:\n%s", report.String())
 	}
 }

@@ -25,6 +25,7 @@ import (
 
 	"github.com/kabench/kabench/internal/chromium"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // tab is a page in a browser, with what it complained of and asked for.
@@ -178,7 +179,7 @@ func hostileComparison() *results.Comparison {
 func hostileData() *Data {
 	c := hostileComparison()
 	d := &Data{
-		Kind: KindComparison, Title: hostile, Question: hostile, Headline: results.HeadlineOfComparison(c), Notes: []string{hostile},
+		Kind: KindComparison, Title: hostile, Question: hostile, Headline: text.HeadlineOfComparison(c), Notes: []string{hostile},
 		Runs: []Run{gathered(hostile, true), gathered("b", false)}, Comparison: c,
 	}
 	for _, name := range c.MeasureNames() {
@@ -209,7 +210,7 @@ func TestPageInABrowser(t *testing.T) {
 		run := gathered("run", true)
 		run.Doc.Warnings = []string{"w1", "w2", "w3", "w4", "w5"}
 		run.Doc.Preset = &results.Preset{Name: "reactor-netty", Changed: []results.PresetChange{{Path: "pool.idle_timeout", Preset: "0s", Run: "15s"}}}
-		headline := results.HeadlineOfRun(run.Doc)
+		headline := text.HeadlineOfRun(run.Doc)
 		headline.More = []string{"another remedy"}
 		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: headline, Notes: []string{"n"}, Runs: []Run{run}}))
 		if head := eval[string](tab, `document.querySelector('header').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
@@ -237,7 +238,7 @@ func TestPageInABrowser(t *testing.T) {
 	t.Run("no interval", func(t *testing.T) { testNoInterval(t, b) })
 	t.Run("nothing recorded", func(t *testing.T) {
 		run := NewGatherer("run", &results.Run{Name: "n"}).Run()
-		d := &Data{Kind: KindRun, Title: "t", Headline: results.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
+		d := &Data{Kind: KindRun, Title: "t", Headline: text.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
 		tab := visit(t, b, file(t, d))
 		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 6 && document.querySelectorAll('main table').length > 0`)
 		tab.quiet("file://")
@@ -368,7 +369,7 @@ func testNoInterval(t *testing.T, b context.Context) {
 		Pairs: []results.Pair{{A: "a", B: "b", Verdict: "Nothing.", Tests: []results.Test{{Measure: name, Unit: results.UnitSeconds, Difference: 0.02, P: 1, PAdjusted: 1, Why: "one run"}}}},
 	}
 	tab := openTab(t, b, file(t, &Data{
-		Kind: KindComparison, Title: "t", Headline: results.HeadlineOfComparison(c), Notes: []string{}, Comparison: c, Measures: [][2]string{{name, "response p99"}},
+		Kind: KindComparison, Title: "t", Headline: text.HeadlineOfComparison(c), Notes: []string{}, Comparison: c, Measures: [][2]string{{name, "response p99"}},
 		Runs: []Run{gathered("a", false), gathered("b", false)},
 	}))
 	label := eval[string](tab, `[...document.querySelectorAll('.chart')].map((c) => c.getAttribute('aria-label') || '').find((l) => l.startsWith('response p99'))`)

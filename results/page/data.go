@@ -5,7 +5,10 @@
 // the length of a run. Write puts Data, and the program that draws it, into a page.
 package page
 
-import "github.com/kabench/kabench/results"
+import (
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
+)
 
 // Kinds of report.
 const (
@@ -20,7 +23,7 @@ type Data struct {
 	Kind       string              `json:"kind"`
 	Title      string              `json:"title"`
 	Question   string              `json:"question"`
-	Headline   results.Headline    `json:"headline"`
+	Headline   text.Headline       `json:"headline"`
 	Notes      []string            `json:"notes"` // files that could not be read, and what is missing because of that
 	Runs       []Run               `json:"runs"`  // the incident first, then remedies; in a comparison by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`

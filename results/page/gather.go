@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // maxRuns is how many runs a page draws; the measures of a comparison include the
@@ -22,14 +24,14 @@ const maxRuns = 12
 // and only a part is missing, Data.Notes says so.
 func Gather(dirs ...string) (*Data, error) {
 	if len(dirs) == 1 {
-		c, err := results.OpenComparison(dirs[0])
+		c, err := record.OpenComparison(dirs[0])
 		if err == nil {
 			return gatherComparison(dirs[0], c)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		r, err := results.OpenReproduction(dirs[0])
+		r, err := record.OpenReproduction(dirs[0])
 		if err == nil {
 			return gatherReproduction(dirs[0], r)
 		}
@@ -69,7 +71,7 @@ func (d *Data) note(format string, args ...any) {
 
 // run reads one run of a page with the given number of runs.
 func (d *Data) run(s source, runs int) (Run, error) {
-	dir, err := results.Open(s.dir)
+	dir, err := record.Open(s.dir)
 	if err == nil && s.doc == nil {
 		s.doc, err = dir.Run()
 	}
@@ -115,7 +117,7 @@ func (d *Data) noteBroken(name, thing string, read uint64, err error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.note("%s: no %ss were recorded; their charts are empty.", name, thing)
-	case errors.Is(err, results.ErrTorn):
+	case errors.Is(err, record.ErrTorn):
 		d.note("%s: the last part of the file is incomplete; the %s before it are shown.", name, results.FormatCount(read, thing))
 	default:
 		d.note("%s: reading stopped after %s: %v", name, results.FormatCount(read, thing), err)
@@ -148,7 +150,7 @@ func gatherRuns(dirs []string) (*Data, error) {
 	if len(d.Runs) == 1 {
 		d.Runs[0].Name = cmp.Or(first.Name, KindRun) // its directory's name need not be published
 	}
-	d.Title, d.Question, d.Headline = first.Name, first.Question, results.HeadlineOfRun(first)
+	d.Title, d.Question, d.Headline = first.Name, first.Question, text.HeadlineOfRun(first)
 	if len(d.Runs) == 1 {
 		return d, nil
 	}
@@ -167,7 +169,7 @@ func (d *Data) headOfSeveral() {
 	var failed []Run
 	invalid, answered := 0, 0
 	for _, r := range d.Runs {
-		h := results.HeadlineOfRun(r.Doc)
+		h := text.HeadlineOfRun(r.Doc)
 		answers = append(answers, fmt.Sprintf("%s: %s", r.Name, h.Answer))
 		d.Headline.Good = d.Headline.Good && h.Good
 		if r.Doc.Counts.Failed > 0 {
@@ -197,7 +199,7 @@ func (d *Data) headOfSeveral() {
 		answers = []string{fmt.Sprintf("No request failed in any of %d runs.", len(d.Runs))}
 		if len(failed) > 0 {
 			worst := slices.MaxFunc(failed, func(a, b Run) int { return cmp.Compare(rate(a), rate(b)) })
-			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, results.HeadlineOfRun(worst.Doc).Answer)}
+			answers = []string{fmt.Sprintf("Requests failed in %d of %d runs; most in %s: %s", len(failed), len(d.Runs), worst.Name, text.HeadlineOfRun(worst.Doc).Answer)}
 		}
 		if answered > 0 {
 			answers = append(answers, fmt.Sprintf("Error responses (4xx or 5xx) arrived in %d of %d runs.", answered, len(d.Runs)))
@@ -208,9 +210,9 @@ func (d *Data) headOfSeveral() {
 		answers = append(answers, "The table has the values of each run.")
 	}
 	for _, r := range shown {
-		figures := results.HeadlineOfRun(r.Doc).Figures[:1]
+		figures := text.HeadlineOfRun(r.Doc).Figures[:1]
 		if r.Doc.ErrorAnswers.Sum() > 0 {
-			figures = results.HeadlineOfRun(r.Doc).Figures[:2]
+			figures = text.HeadlineOfRun(r.Doc).Figures[:2]
 		}
 		for _, f := range figures {
 			f.Label += ", " + r.Name
@@ -229,12 +231,12 @@ func (d *Data) headOfSeveral() {
 
 // runsOf lists the runs of a directory: itself, or those inside.
 func runsOf(dir string) ([]source, error) {
-	_, err := results.Open(dir)
+	_, err := record.Open(dir)
 	if err == nil {
 		return []source{{name: filepath.Base(filepath.Clean(dir)), dir: dir}}, nil
 	}
 	var list []source
-	for _, path := range results.RunsIn(dir) {
+	for _, path := range record.RunsIn(dir) {
 		list = append(list, source{name: filepath.Base(filepath.Clean(dir)) + "/" + filepath.Base(path), dir: path})
 	}
 	if len(list) == 0 {
@@ -245,7 +247,7 @@ func runsOf(dir string) ([]source, error) {
 
 func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 	d := &Data{
-		Kind: KindReproduction, Title: r.Incident, Question: r.Question, Headline: results.HeadlineOfReproduction(r),
+		Kind: KindReproduction, Title: r.Incident, Question: r.Question, Headline: text.HeadlineOfReproduction(r),
 		Notes: []string{}, Runs: []Run{},
 	}
 	list := []source{{"incident", filepath.Join(dir, "incident"), r.IncidentRun}}
@@ -261,7 +263,7 @@ func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 
 func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
 	d := &Data{
-		Kind: KindComparison, Title: c.Name, Question: c.Question, Headline: results.HeadlineOfComparison(c),
+		Kind: KindComparison, Title: c.Name, Question: c.Question, Headline: text.HeadlineOfComparison(c),
 		Notes: []string{}, Runs: []Run{}, Comparison: c,
 	}
 	for _, name := range c.MeasureNames() {
@@ -284,7 +286,7 @@ func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
 		if !filepath.IsAbs(s.dir) {
 			s.dir = filepath.Join(dir, s.dir)
 		}
-		open, err := results.Open(s.dir)
+		open, err := record.Open(s.dir)
 		if err == nil {
 			s.doc, err = open.Run()
 		}

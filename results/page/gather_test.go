@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // total adds up what was counted in spans.
@@ -162,7 +164,7 @@ func TestGatherWhatIsBroken(t *testing.T) {
 // A run that was cut off has a report, and so has one without a success.
 func TestGatherCutOffAndZeroSuccesses(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	w, err := results.Create(dir)
+	w, err := record.Create(dir)
 	must(t, err)
 	s := synthetic{50, 400}
 	must(t, w.Begin(s.doc()))
@@ -195,13 +197,13 @@ func TestGatherSeveral(t *testing.T) {
 	if len(d.Runs) != 2 || d.Title != "a, b" || d.Question != "How long does a report take?" || len(d.Headline.Figures) != 2 || !strings.Contains(d.Notes[0], "by more than chance") {
 		t.Errorf("%+v", d)
 	}
-	dir, err := results.Open(b)
+	dir, err := record.Open(b)
 	must(t, err)
 	doc, err := dir.Run()
 	must(t, err)
 	doc.Question = "Another?"
 	var text bytes.Buffer
-	must(t, results.EncodeRun(&text, doc))
+	must(t, record.EncodeRun(&text, doc))
 	must(t, os.WriteFile(filepath.Join(b, "run.json"), text.Bytes(), 0o644))
 	d, err = Gather(a, b)
 	must(t, err)
@@ -226,7 +228,7 @@ func TestGatherAReproduction(t *testing.T) {
 	s := synthetic{400, 400}
 	dir := t.TempDir()
 	s.write(t, filepath.Join(dir, "incident"))
-	must(t, results.SaveReproduction(dir, &results.Reproduction{
+	must(t, record.SaveReproduction(dir, &results.Reproduction{
 		Incident: "race", Question: "Why?", Reproduced: true, Verdict: "So.", IncidentRun: s.doc(),
 		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc()}, {Remedy: "not run"}},
 	}))
@@ -245,7 +247,7 @@ func TestGatherAComparison(t *testing.T) {
 	dir := t.TempDir()
 	s.write(t, filepath.Join(dir, "1-a"))
 	measure := map[string]results.Measure{results.MeasureFailureRate: {Unit: results.UnitRatio, Known: true, Value: 0.1, Per: []float64{0.1}}}
-	must(t, results.SaveComparison(dir, &results.Comparison{
+	must(t, record.SaveComparison(dir, &results.Comparison{
 		Name: "pools", Question: "Which?", Verdict: "a.", Confidence: 0.95,
 		Arms: []results.Arm{{Name: "a", Runs: 1, Measures: measure}, {Name: "b", Runs: 1, Measures: measure}, {Name: "c", Excluded: 1}},
 		Runs: []results.ComparedRun{{Arm: "a", Block: 1, Dir: "1-a"}, {Arm: "b", Block: 1, Dir: "2-b"}, {Arm: "c", Block: 1, Dir: "3-c", Excluded: "it lagged"}},
@@ -313,7 +315,7 @@ func TestGathererIsAskedTwice(t *testing.T) {
 }
 
 func TestManyBesideEachOther(t *testing.T) {
-	d := &Data{Headline: results.Headline{Good: true}}
+	d := &Data{Headline: text.Headline{Good: true}}
 	for i, failed := range []uint64{0, 1, 0, 50, 2} {
 		doc := synthetic{100, 100}.doc()
 		doc.Counts.Failed, doc.Counts.OK = failed, 100-failed

@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/text"
 )
 
 // maxShown is how many stays the lifelines of a page have, over all its runs: about
@@ -106,8 +107,8 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 		g.flow.add(&g.flow.ok, e.Done, n)
 		g.heat.add(e.Due, e.ResponseTime(), n)
 		if !e.WarmUp {
-			record(g.response, e.ResponseTime(), n)
-			record(g.service, e.ServiceTime(), n)
+			recordIn(g.response, e.ResponseTime(), n)
+			recordIn(g.service, e.ServiceTime(), n)
 		}
 	case e.Failed():
 		g.flow.fail(outcome{e.Phase, e.Cause}, max(e.Done, e.Start))
@@ -118,7 +119,7 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 	g.lives.observe(e)
 }
 
-func record(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
+func recordIn(h *hdrhistogram.Histogram, d time.Duration, n uint64) {
 	us := min(max(d, 0), results.HistogramMax).Round(time.Microsecond).Microseconds()
 	_ = h.RecordValues(us, int64(min(n, math.MaxInt32))) // it is within the histogram's range
 }
@@ -152,7 +153,7 @@ func (g *Gatherer) Run() Run {
 	}
 	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
 	if !g.live { // during the run, how connections ended is unknown
-		r.NoTimer = results.NoTimerMet(&doc)
+		r.NoTimer = text.NoTimerMet(&doc)
 	}
 	r.Response, r.Service = curve(g.response), curve(g.service)
 
@@ -198,7 +199,7 @@ func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
 func (g *Gatherer) Data() *Data {
 	r := g.Run()
 	return &Data{
-		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: results.HeadlineOfRun(r.Doc),
+		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: text.HeadlineOfRun(r.Doc),
 		Notes: []string{}, Runs: []Run{r}, Live: g.live,
 	}
 }

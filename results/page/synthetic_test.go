@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 const ms = time.Millisecond
@@ -88,7 +89,7 @@ func (s synthetic) sample(i int) results.Sample {
 
 // write writes the run to a new directory.
 func (s synthetic) write(t testing.TB, dir string) {
-	w, err := results.Create(dir)
+	w, err := record.Create(dir)
 	must(t, err)
 	must(t, w.Begin(s.doc()))
 	var e results.Exchange

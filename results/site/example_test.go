@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 	"github.com/kabench/kabench/results/site"
 )
 
@@ -20,7 +21,7 @@ func ExamplePublish() {
 	}
 	defer os.RemoveAll(dir)
 	run := filepath.Join(dir, "run")
-	w, err := results.Create(run)
+	w, err := record.Create(run)
 	if err != nil {
 		fmt.Println(err)
 		return

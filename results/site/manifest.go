@@ -17,7 +17,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // fileManifest says that a directory was made here, and what is in it.
@@ -39,18 +40,18 @@ type manifest struct {
 
 // Entry is a report on the site.
 type Entry struct {
-	Slug      string           `json:"slug"`
-	Kind      string           `json:"kind"`
-	Title     string           `json:"title"`
-	Question  string           `json:"question,omitempty"`
-	Outcome   string           `json:"outcome"` // the verdict in a word or two
-	Headline  results.Headline `json:"headline"`
-	Start     time.Time        `json:"start"`
-	Version   string           `json:"version"` // of the kabench that measured it
-	Published time.Time        `json:"published"`
-	Updated   time.Time        `json:"updated"` // when its content last changed
-	Digest    string           `json:"digest"`  // of its content
-	HasPage   bool             `json:"page"`
+	Slug      string        `json:"slug"`
+	Kind      string        `json:"kind"`
+	Title     string        `json:"title"`
+	Question  string        `json:"question,omitempty"`
+	Outcome   string        `json:"outcome"` // the verdict in a word or two
+	Headline  text.Headline `json:"headline"`
+	Start     time.Time     `json:"start"`
+	Version   string        `json:"version"` // of the kabench that measured it
+	Published time.Time     `json:"published"`
+	Updated   time.Time     `json:"updated"` // when its content last changed
+	Digest    string        `json:"digest"`  // of its content
+	HasPage   bool          `json:"page"`
 }
 
 // file is the path of one of the report's files in the site.
@@ -95,7 +96,7 @@ func openManifest(dir string) (*manifest, error) {
 	}
 	if m.Schema != schema {
 		if strings.HasPrefix(m.Schema, "kabench.site/v") {
-			return nil, fmt.Errorf("%s: schema %s: %w; this one writes %s", filepath.Join(dir, fileManifest), m.Schema, results.ErrNewerSchema, schema)
+			return nil, fmt.Errorf("%s: schema %s: %w; this one writes %s", filepath.Join(dir, fileManifest), m.Schema, record.ErrNewerSchema, schema)
 		}
 		return nil, fmt.Errorf("%s was not made by 'kabench publish': its schema is %q", filepath.Join(dir, fileManifest), m.Schema)
 	}

@@ -18,7 +18,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/redact"
+	"github.com/kabench/kabench/results/text"
 )
 
 // Options say where a site is and what it contains.
@@ -33,7 +35,7 @@ type Options struct {
 	Unfit     bool // also publish invalid, cut-off and interrupted results, marked as such
 	// Page writes the HTML report of the results in dir, with texts redacted by redact;
 	// nil: there are no pages.
-	Page func(w io.Writer, dir string, redact *results.Redactor) error
+	Page func(w io.Writer, dir string, redact *redact.Redactor) error
 }
 
 // Published is a report on the site.
@@ -129,24 +131,24 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 
 // report makes the report of the results in dir.
 func (o Options) report(dir string) (report, error) {
-	k, err := results.OpenKept(dir)
+	k, err := record.OpenArchive(dir)
 	if err != nil {
 		return report{}, err
 	}
 	// One Redactor for each: the name that replaces a host must not depend on other
 	// reports.
-	redact := &results.Redactor{ShowHosts: o.ShowHosts}
+	redact := &redact.Redactor{ShowHosts: o.ShowHosts}
 	slugOf := slug(k, redact)
-	k = redact.Kept(k)
+	k = redact.Archive(k)
 	r := report{notes: k.Notes, unfit: k.Unfit(), Entry: Entry{
-		Slug: slugOf, Kind: k.Kind(), Title: k.Title(), Question: k.Question(), Outcome: k.Outcome(),
-		Headline: k.Headline(), Start: k.Start(), Version: k.Version(),
+		Slug: slugOf, Kind: k.Kind(), Title: k.Title(), Question: k.Question(), Outcome: text.OutcomeOf(k),
+		Headline: text.HeadlineOf(k), Start: k.Start(), Version: k.Version(),
 	}}
 	if r.Title == "" {
 		r.Title = r.Kind
 	}
 	var b bytes.Buffer
-	if err := results.RenderMarkdown(&b, k); err != nil {
+	if err := text.RenderMarkdown(&b, k); err != nil {
 		return report{}, fmt.Errorf("%s: %w", dir, err)
 	}
 	r.markdown = bytes.Clone(b.Bytes())
@@ -164,16 +166,16 @@ func (o Options) report(dir string) (report, error) {
 
 // slug is the part of a link that stays the same for a report: its name, kind and
 // start.
-func slug(k *results.Kept, redact *results.Redactor) string {
+func slug(k *record.Archive, redact *redact.Redactor) string {
 	for _, r := range k.Runs {
 		redact.Learn(r.Run)
 	}
-	words := strings.FieldsFunc(results.Slug(strings.ToLower(redact.Text(k.Title())), ""), func(r rune) bool { return r == '-' })
+	words := strings.FieldsFunc(record.Slug(strings.ToLower(redact.Text(k.Title())), ""), func(r rune) bool { return r == '-' })
 	name := strings.Join(words, "-")
 	when := k.Start().UTC().Format("20060102-150405.000")
 	if k.Start().IsZero() {
 		var b bytes.Buffer
-		_ = results.RenderMarkdown(&b, redact.Kept(k)) // its content makes it unique
+		_ = text.RenderMarkdown(&b, redact.Archive(k)) // its content makes it unique
 		sum := sha256.Sum256(b.Bytes())
 		when = "undated-" + hex.EncodeToString(sum[:6])
 	}
@@ -209,7 +211,7 @@ func (m *manifest) write(out string, files map[string][]byte) error {
 	if err != nil {
 		return err
 	}
-	if err := results.WriteWhole(filepath.Join(out, fileManifest), text); err != nil {
+	if err := record.WriteWhole(filepath.Join(out, fileManifest), text); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -217,7 +219,7 @@ func (m *manifest) write(out string, files map[string][]byte) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := results.WriteWhole(path, files[name]); err != nil {
+		if err := record.WriteWhole(path, files[name]); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/redact"
 )
 
 func must(t testing.TB, err error) {
@@ -34,7 +36,7 @@ var began = time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC)
 func keep(t testing.TB, change func(*results.Run)) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	w, err := results.Create(dir)
+	w, err := record.Create(dir)
 	must(t, err)
 	run := &results.Run{
 		Version: "v1.2.3", Name: "idle-race", Question: "How many?", Start: began, End: began.Add(time.Second), Complete: true, Valid: true,
@@ -49,7 +51,7 @@ func keep(t testing.TB, change func(*results.Run)) string {
 }
 
 // page stands for the HTML report.
-func page(w io.Writer, dir string, redact *results.Redactor) error {
+func page(w io.Writer, dir string, redact *redact.Redactor) error {
 	_, err := io.WriteString(w, "<!doctype html><title>"+redact.Foreign("at db01.acme.example")+"</title>")
 	return err
 }
@@ -253,8 +255,8 @@ func TestPublishRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.say) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", name, err, tt.say)
 		}
-		if name == "newer" && !errors.Is(err, results.ErrNewerSchema) {
-			t.Errorf("%v is not %v", err, results.ErrNewerSchema)
+		if name == "newer" && !errors.Is(err, record.ErrNewerSchema) {
+			t.Errorf("%v is not %v", err, record.ErrNewerSchema)
 		}
 		if tt.out != file {
 			after := files(t, tt.out)

@@ -1,0 +1,39 @@
+package expect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// closers and manners are what Closing.By and How may be in a path.
+var (
+	closers = []string{"client", "server", "link"}
+	manners = []string{"fin", "rst", "alert"}
+)
+
+// closedPath counts the client's connections that ended as the path
+// closed.<by>[.<how>] says.
+func closedPath(run *results.Run, rest string) (Value, bool) {
+	by, how, hasHow := strings.Cut(rest, ".")
+	if !slices.Contains(closers, by) || hasHow && !slices.Contains(manners, how) {
+		return Value{}, false
+	}
+	if run.Packets == nil {
+		return Value{Why: noPackets}, true
+	}
+	if n := run.Packets.Overwritten; n > 0 {
+		return Value{Why: fmt.Sprintf("the connections of the first %d packets are not known, which the record has no room for: raise network.record.packets", n)}, true
+	}
+	var n uint64
+	for _, c := range run.Packets.Closed {
+		if c.Opened == "client" && c.By == by && (!hasHow || c.How == how) {
+			n += c.Count
+		}
+	}
+	return count(n), true
+}
+
+const noPackets = "packets are seen in a private network only: the profile has none"

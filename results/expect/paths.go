@@ -1,0 +1,430 @@
+package expect
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kabench/kabench/internal/nearest"
+	"github.com/kabench/kabench/results"
+)
+
+// answersPath finds error_answers, error_answers.rate, .client and .server.
+func answersPath(run *results.Run, name string) (Value, bool) {
+	e := results.CountErrorAnswers(run.Statuses)
+	switch name {
+	case "":
+		return count(e.Sum()), true
+	case "client":
+		return count(e.Client), true
+	case "server":
+		return count(e.Server), true
+	case "rate":
+		if run.Counts.OK == 0 {
+			return Value{Unit: results.UnitRatio, Why: "no exchange was ok"}, true
+		}
+		return Value{Number: float64(e.Sum()) / float64(run.Counts.OK), Unit: results.UnitRatio}, true
+	}
+	return Value{}, false
+}
+
+// Value is a result found at a path. why says why there is none.
+type Value struct {
+	Number float64
+	Unit   results.Unit
+	Why    string
+}
+
+func count[N int | uint64](n N) Value { return Value{Number: float64(n)} }
+
+// Lookup finds the value at path in run. The error says that no run has such a
+// path.
+func Lookup(run *results.Run, path string) (Value, error) {
+	head, rest, _ := strings.Cut(path, ".")
+	switch head {
+	case "valid":
+		if rest == "" {
+			return Value{Number: float64(b2i(run.Valid)), Unit: results.UnitBool}, nil
+		}
+	case "attempts":
+		switch rest {
+		case "":
+			return count(run.Attempts), nil
+		case "resent":
+			once := run.Reuse.Fresh + run.Reuse.Reused // requests put on a connection
+			return count(max(run.Attempts, once) - once), nil
+		}
+	case "failures":
+		if v, found := failures(run, rest); found {
+			return v, nil
+		}
+	case "statuses":
+		if isStatus(rest) {
+			return count(run.Statuses[rest]), nil
+		}
+	case "error_answers":
+		if v, found := answersPath(run, rest); found {
+			return v, nil
+		}
+	case "connections":
+		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
+			v := count(run.Connections.Evictions[reason])
+			v.Why = unseen(run, head, rest)
+			return v, nil
+		}
+	case "kernel":
+		if v, found := kernelPath(run, rest); found {
+			return v, nil
+		}
+	case "lab":
+		if name, found := strings.CutPrefix(rest, "headers."); found && name != "" {
+			return labHeader(run, name), nil
+		}
+	case "ports":
+		if v, found := portsPath(run, rest); found {
+			return v, nil
+		}
+	case "closed":
+		if v, found := closedPath(run, rest); found {
+			return v, nil
+		}
+	case "failed":
+		name, stat, _ := strings.Cut(rest, ".")
+		if name == "statuses" && isStatus(stat) {
+			return count(run.StatusFail[stat]), nil
+		}
+		if v, found := latency(run.LatencyFail, name, stat); found && name != results.LatencyLag {
+			return v, nil
+		}
+	case "fresh", "reused":
+		name, stat, _ := strings.Cut(rest, ".")
+		m := run.LatencyFresh
+		if head == "reused" {
+			m = run.LatencyReused
+		}
+		if v, found := latency(m, name, stat); found && name != results.LatencyLag {
+			return v, nil
+		}
+	case "idle_at_failure":
+		q := map[string]results.Quantiles{}
+		if run.IdleFailed != nil {
+			q[head] = *run.IdleFailed
+		}
+		if v, found := quantile(q, head, rest); found {
+			return v, nil
+		}
+	default:
+		if v, found := latency(run.Latency, head, rest); found {
+			return v, nil
+		}
+	}
+	if section, found := sections(run)[head]; found {
+		if v, found := field(section, rest); found {
+			v.Why = unseen(run, head, rest)
+			return v, nil
+		}
+	}
+	return Value{}, unknownPath(path)
+}
+
+func isStatus(text string) bool {
+	status, err := strconv.Atoi(text)
+	return err == nil && len(text) == 3 && status >= 100
+}
+
+// failures are the paths failures, failures.fresh, failures.reused,
+// failures.no_connection, failures.rate, failures.<phase> and
+// failures.<phase>.<cause>.
+func failures(run *results.Run, rest string) (Value, bool) {
+	var matches func(results.Outcome) bool
+	switch rest {
+	case "":
+		return count(run.Counts.Failed), true
+	case "rate":
+		if run.Counts.Started == 0 {
+			return Value{Unit: results.UnitRatio, Why: "no exchange was started"}, true
+		}
+		return Value{Number: float64(run.Counts.Failed) / float64(run.Counts.Started), Unit: results.UnitRatio}, true
+	case "fresh":
+		matches = func(o results.Outcome) bool { return o.Connection() == results.ConnectionFresh }
+	case "reused":
+		matches = func(o results.Outcome) bool { return o.Connection() == results.ConnectionReused }
+	case "no_connection":
+		matches = func(o results.Outcome) bool { return o.Connection() == results.ConnectionNone }
+	default:
+		phaseName, causeName, hasCause := strings.Cut(rest, ".")
+		var phase results.Phase
+		var cause results.Cause
+		if phase.UnmarshalText([]byte(phaseName)) != nil || phase == results.PhaseSchedule || phase == results.PhaseDone {
+			return Value{}, false
+		}
+		if hasCause && (cause.UnmarshalText([]byte(causeName)) != nil || cause == results.CauseNone) {
+			return Value{}, false
+		}
+		matches = func(o results.Outcome) bool { return o.Phase == phase && (!hasCause || o.Cause == cause) }
+	}
+	var n uint64
+	for _, o := range run.Outcomes {
+		if o.Failed() && matches(o) {
+			n += o.Count
+		}
+	}
+	return count(n), true
+}
+
+// portsPath finds a path of the section ports.
+func portsPath(run *results.Run, name string) (Value, bool) {
+	if run.Ports == nil {
+		run = &results.Run{Ports: &results.Ports{}}
+	}
+	p := run.Ports
+	none := func(missing bool, why string) string {
+		if missing {
+			return why
+		}
+		return ""
+	}
+	noPrediction := none(p.Predicted == 0, "the ports were not to run out")
+	noFailure := none(p.FirstFail == 0, "no request failed for want of a port")
+	switch name {
+	case "predicted":
+		return Value{Number: p.Predicted, Unit: results.UnitSeconds, Why: noPrediction}, true
+	case "first":
+		return Value{Number: p.FirstFail, Unit: results.UnitSeconds, Why: noFailure}, true
+	case "last":
+		return Value{Number: p.LastFail, Unit: results.UnitSeconds, Why: noFailure}, true
+	case "back":
+		return Value{Number: p.Back, Unit: results.UnitSeconds, Why: none(p.Back == 0, "no port came back")}, true
+	case "met":
+		return Value{Number: p.Met(), Unit: results.UnitRatio, Why: cmp.Or(noPrediction, noFailure)}, true
+	case "recovered":
+		return count(p.Recovered), true
+	}
+	return Value{}, false
+}
+
+func latency(m map[string]results.Quantiles, name, stat string) (Value, bool) {
+	if !slices.Contains(results.LatencyNames(), name) {
+		return Value{}, false
+	}
+	return quantile(m, name, stat)
+}
+
+func quantile(m map[string]results.Quantiles, name, stat string) (Value, bool) {
+	q := m[name]
+	v, found := field(reflect.ValueOf(q), stat)
+	if !found {
+		return Value{}, false
+	}
+	if stat != "count" && stat != "overflow" {
+		v.Unit = results.UnitSeconds
+		if q.Count == 0 {
+			v.Why = "there were none to measure"
+		}
+	}
+	return v, true
+}
+
+// sections are the parts of the document whose fields are paths.
+func sections(run *results.Run) map[string]reflect.Value {
+	var lab results.LabSeen
+	if run.Lab != nil {
+		lab = *run.Lab
+	}
+	var proxy results.ProxySeen
+	if run.Proxy != nil {
+		proxy = *run.Proxy
+	}
+	var packets results.Packets
+	if run.Packets != nil {
+		packets = *run.Packets
+	}
+	return map[string]reflect.Value{
+		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
+		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
+		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
+		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy),
+	}
+}
+
+// noProxies is why there is nothing in the section proxy.
+const noProxies = "no proxies of kabench's own stand before the server"
+
+// labHeader counts the requests that came with a header of that name, in
+// whatever case.
+func labHeader(run *results.Run, name string) Value {
+	if run.Lab == nil {
+		return Value{Why: notOurServer}
+	}
+	if run.Lab.Headers == nil {
+		return Value{Why: "the server kept no headers (target.lab.record_headers)"}
+	}
+	return count(run.Lab.Headers[http.CanonicalHeaderKey(name)])
+}
+
+// notOurServer is why nothing is known of what the server saw.
+const notOurServer = "the target is not kabench's own server"
+
+// unseen says why the value in a section is not one that was measured.
+func unseen(run *results.Run, section, name string) string {
+	switch {
+	case section == "lab" && run.Lab == nil:
+		return notOurServer
+	case section == "proxy" && run.Proxy == nil:
+		return noProxies
+	case section == "packets" && run.Packets == nil:
+		return noPackets
+	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
+		return "the stock client's pool does not tell it"
+	case section != "sockets" || name == "available" || name == "server_side":
+		return ""
+	case !run.Sockets.Available:
+		if run.Sockets.Why != "" {
+			return "sockets could not be seen: " + run.Sockets.Why
+		}
+		return "sockets could not be seen"
+	case name == "time_wait_server_peak" && !run.Sockets.ServerSide:
+		return "the server's sockets could not be seen"
+	}
+	return ""
+}
+
+// NeverKnown says why no run with that client, with or without kabench's own
+// server, proxies before it and a private network, can know the result at path; "" when one can.
+func NeverKnown(path, client string, lab, proxies, network bool) string {
+	section, name, _ := strings.Cut(path, ".")
+	switch {
+	case section == "lab" && !lab:
+		return notOurServer
+	case section == "proxy" && !proxies:
+		return noProxies
+	case (section == "packets" || section == "closed") && !network:
+		return noPackets
+	case section == "kernel" && strings.Contains(name, ".") && !network:
+		return "hosts count for themselves in a private network only: the profile has none"
+	case client == "stock" && ofOwnPool(section, name):
+		return "the stock client's pool does not tell it"
+	}
+	return ""
+}
+
+// ofOwnPool reports whether a figure is known of kabench's own pool only.
+// net/http's Transport queues, dials, evicts and re-sends out of sight.
+func ofOwnPool(section, name string) bool {
+	switch section {
+	case "pool":
+		return name == "peak_pending" || name == "peak_dialing"
+	case "connections":
+		return strings.HasPrefix(name, "evictions.")
+	case "resends": // attempts.resent has what was seen of the Transport's
+		return true
+	}
+	return false
+}
+
+// clientOf is the client a profile names, "" if it cannot be read.
+func clientOf(profile json.RawMessage) string {
+	var p struct {
+		Client string `json:"client"`
+	}
+	if json.Unmarshal(profile, &p) != nil {
+		return ""
+	}
+	return p.Client
+}
+
+// field finds the number or bool that section's document calls name.
+func field(section reflect.Value, name string) (Value, bool) {
+	for _, typ := range reflect.VisibleFields(section.Type()) {
+		tag, _, _ := strings.Cut(typ.Tag.Get("json"), ",")
+		if tag != name {
+			continue
+		}
+		switch f := section.FieldByIndex(typ.Index); f.Kind() {
+		case reflect.Int:
+			return Value{Number: float64(f.Int())}, true
+		case reflect.Uint64:
+			return Value{Number: float64(f.Uint())}, true
+		case reflect.Float64:
+			unit := results.UnitPerSecond
+			if strings.HasPrefix(name, "late_") {
+				unit = results.UnitSeconds
+			}
+			return Value{Number: f.Float(), Unit: unit}, true
+		case reflect.Bool:
+			return Value{Number: float64(b2i(f.Bool())), Unit: results.UnitBool}, true
+		}
+	}
+	return Value{}, false
+}
+
+// evictions are the reasons in Connections.Evictions.
+var evictions = []string{
+	"expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
+	"server_said_close", "broken", "shutdown",
+}
+
+// knownPaths lists every path, with 200 for any status.
+func knownPaths() []string {
+	paths := []string{
+		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection",
+		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
+		"error_answers", "error_answers.rate", "error_answers.client", "error_answers.server",
+	}
+	for p := results.PhaseAcquire; p < results.PhaseDone; p++ {
+		paths = append(paths, "failures."+p.String())
+		for c := results.CauseNone + 1; int(c) < results.NumCauses; c++ {
+			paths = append(paths, "failures."+p.String()+"."+c.String())
+		}
+	}
+	for _, reason := range evictions {
+		paths = append(paths, "connections.evictions."+reason)
+	}
+	for _, c := range results.KernelCounters {
+		paths = append(paths, "kernel."+c.Name, "kernel.server."+c.Name)
+	}
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met")
+	for _, by := range closers {
+		paths = append(paths, "closed."+by)
+		for _, how := range manners {
+			paths = append(paths, "closed."+by+"."+how)
+		}
+	}
+	for name, section := range sections(&results.Run{}) {
+		paths = append(paths, fieldNames(name, section)...)
+	}
+	for _, name := range results.LatencyNames() {
+		paths = append(paths, fieldNames(name, reflect.ValueOf(results.Quantiles{}))...)
+		if name != results.LatencyLag {
+			for _, of := range []string{"failed.", "fresh.", "reused."} {
+				paths = append(paths, fieldNames(of+name, reflect.ValueOf(results.Quantiles{}))...)
+			}
+		}
+	}
+	paths = append(paths, fieldNames("idle_at_failure", reflect.ValueOf(results.Quantiles{}))...)
+	slices.Sort(paths)
+	return paths
+}
+
+func fieldNames(prefix string, section reflect.Value) []string {
+	var names []string
+	for i := range section.NumField() {
+		name, _, _ := strings.Cut(section.Type().Field(i).Tag.Get("json"), ",")
+		if _, found := field(section, name); found {
+			names = append(names, prefix+"."+name)
+		}
+	}
+	return names
+}
+
+func unknownPath(path string) error {
+	if known := nearest.Name(path, knownPaths()); known != "" {
+		return fmt.Errorf("%q is not a result; the nearest is %s", path, known)
+	}
+	return fmt.Errorf("%q is not a result, and none has a name like it; docs/results.md lists them", path)
+}

@@ -1,0 +1,256 @@
+package export
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+)
+
+// benchUnits are the values of a benchmark line. A time is in ns, which
+// benchstat makes seconds of.
+var benchUnits = []struct {
+	unit   string
+	better string // lower, higher; "": neither
+	of     func(*results.Run) (float64, bool)
+}{
+	{"failures/req", "lower", func(r *results.Run) (float64, bool) { return perRequest(r, float64(r.Counts.Failed)) }},
+	{"dropped/req", "lower", func(r *results.Run) (float64, bool) {
+		return float64(r.Counts.Dropped) / float64(max(r.Counts.Due, 1)), r.Counts.Due > 0
+	}},
+	{"response-p50-ns", "lower", latencyIn(results.LatencyResponse, p50)},
+	{"response-p99-ns", "lower", latencyIn(results.LatencyResponse, p99)},
+	{"response-p999-ns", "lower", latencyIn(results.LatencyResponse, p999)},
+	{"service-p50-ns", "lower", latencyIn(results.LatencyService, p50)},
+	{"service-p99-ns", "lower", latencyIn(results.LatencyService, p99)},
+	{"service-p999-ns", "lower", latencyIn(results.LatencyService, p999)},
+	{"acquire-p99-ns", "lower", latencyIn(results.PhaseAcquire.String(), p99)},
+	{"ok/s", "higher", func(r *results.Run) (float64, bool) { return r.Rate.Throughput, true }},
+	{"conns/1k-req", "lower", func(r *results.Run) (float64, bool) {
+		n := r.Counts.Started + r.Counts.WarmUp // connections are of the whole run
+		return 1000 * float64(r.Connections.Opened) / float64(max(n, 1)), n > 0
+	}},
+	{"peak-pending", "lower", func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), true }},
+	{"peak-time-wait", "lower", func(r *results.Run) (float64, bool) { return float64(r.Sockets.TimeWaitPeak), r.Sockets.Available }},
+	{"peak-time-wait-server", "lower", func(r *results.Run) (float64, bool) {
+		return float64(r.Sockets.TimeWaitServer), r.Sockets.Available && r.Sockets.ServerSide
+	}},
+	{"peak-ports", "lower", func(r *results.Run) (float64, bool) { return float64(r.Sockets.PortsUsedPeak), r.Sockets.Available }},
+	{"cpu-ns/req", "lower", func(r *results.Run) (float64, bool) {
+		return r.Instrument.CPUPerExchange * 1e9, r.Instrument.CPUPerExchange > 0
+	}},
+}
+
+func perRequest(r *results.Run, n float64) (float64, bool) {
+	return n / float64(max(r.Counts.Started, 1)), r.Counts.Started > 0
+}
+
+func latencyIn(name string, stat func(results.Quantiles) float64) func(*results.Run) (float64, bool) {
+	return func(r *results.Run) (float64, bool) {
+		q := r.Latency[name]
+		return stat(q) * 1e9, q.Count > 0
+	}
+}
+
+// Bench writes a line for each run of all in the format of Go's
+// benchmarks, for benchstat: the runs of one arm are samples of one benchmark.
+// The pool's settings, and what else the runs were made with, are configuration
+// lines. Of times that no exchange had there is no value.
+//
+// Runs that are invalid or were left out of a comparison are left out, and the
+// notes name them. It is an error when none is left.
+func Bench(w io.Writer, all ...*record.Archive) (notes []string, err error) {
+	out := bufio.NewWriter(w)
+	for _, u := range benchUnits {
+		fmt.Fprintf(out, "Unit %s better=%s\n", u.unit, u.better)
+	}
+	var now map[string]string // the configuration in force
+	arms := map[string]bool{}
+	lines := 0
+	for _, k := range all {
+		notes = append(notes, k.Notes...)
+		for _, r := range byArm(k) {
+			if why := whyUnusable(&r); why != "" {
+				notes = append(notes, fmt.Sprintf("a run of %s is left out: %s", cmp.Or(r.Name, record.KindRun), why))
+				continue
+			}
+			config := benchConfig(r.Run)
+			configure(out, now, config)
+			now = config
+			name := "Benchmark" + benchName(k.Title())
+			if k.Run == nil {
+				arm := benchValue(r.Name)
+				arms[arm] = true
+				name += "/arm=" + arm
+			}
+			fmt.Fprintf(out, "%s-%d %d", name, max(r.Run.Host.CPUs, 1), r.Run.Counts.Started)
+			for _, u := range benchUnits {
+				if v, known := u.of(r.Run); known {
+					fmt.Fprintf(out, " %s %s", strconv.FormatFloat(v, 'f', -1, 64), u.unit)
+				}
+			}
+			fmt.Fprintln(out)
+			lines++
+		}
+	}
+	if lines == 0 {
+		return nil, fmt.Errorf("there is no run to export: %s", strings.Join(notes, "; "))
+	}
+	if len(arms) > 1 {
+		notes = append(notes, "to see the arms beside each other: benchstat -table goos -col /arm FILE")
+	}
+	return notes, out.Flush()
+}
+
+// byArm is the runs of k, those of the first arm of a comparison first: it is
+// what benchstat holds the others against.
+func byArm(k *record.Archive) []record.ArchivedRun {
+	if k.Comparison == nil {
+		return k.Runs
+	}
+	place := func(r record.ArchivedRun) int {
+		return slices.IndexFunc(k.Comparison.Arms, func(a results.Arm) bool { return a.Name == r.Name })
+	}
+	return slices.SortedStableFunc(slices.Values(k.Runs), func(a, b record.ArchivedRun) int { return cmp.Compare(place(a), place(b)) })
+}
+
+// whyUnusable is why a run's figures are in no export of figures; "" if they are.
+func whyUnusable(r *record.ArchivedRun) string {
+	switch {
+	case r.Run == nil:
+		return "it has no document"
+	case r.Excluded != "":
+		return r.Excluded
+	case !r.Run.Valid:
+		return "it is invalid: " + strings.Join(r.Run.Invalid, "; ")
+	case r.Run.Counts.Started == 0:
+		return "no request was started"
+	}
+	return ""
+}
+
+// configure writes what is different in next from now.
+func configure(w io.Writer, now, next map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		if next[key] == "" {
+			fmt.Fprintf(w, "%s:\n", key) // is no longer set
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(next)) {
+		if next[key] != now[key] {
+			fmt.Fprintf(w, "%s: %s\n", key, next[key])
+		}
+	}
+}
+
+// benchConfig is what a run was made with: the machine, kabench, the load and
+// each setting of the pool, by its path in the profile.
+func benchConfig(run *results.Run) map[string]string {
+	config := map[string]string{"goos": run.Host.OS, "goarch": run.Host.Arch, "kabench": run.Version}
+	if run.Preset != nil {
+		config["preset"] = run.Preset.Name
+	}
+	var profile struct {
+		Client string                     `json:"client"`
+		Load   map[string]json.RawMessage `json:"load"`
+		Pool   map[string]json.RawMessage `json:"pool"`
+	}
+	if json.Unmarshal(run.Profile, &profile) != nil {
+		profile.Load, profile.Pool = nil, nil
+	}
+	config["client"] = profile.Client
+	for _, name := range []string{"arrivals", "duration", "rate", "warm_up"} {
+		config["load."+name] = setting(profile.Load[name])
+	}
+	for name, value := range profile.Pool {
+		if name != "" && name != "preset" { // which has its line
+			config["pool."+name] = setting(value)
+		}
+	}
+	lines := map[string]string{}
+	for key, value := range config {
+		if value = layout.Clean(value, maxLabel); value != "" && configKey(key) {
+			lines[key] = value
+		}
+	}
+	return lines
+}
+
+// configKey reports whether key can be that of a configuration line.
+func configKey(key string) bool {
+	for i, r := range key {
+		if i == 0 && !unicode.IsLower(r) || unicode.IsSpace(r) || unicode.IsUpper(r) || r == ':' || unicode.IsControl(r) {
+			return false
+		}
+	}
+	return key != ""
+}
+
+// setting is a value of a profile as it would be written there: a text without
+// quotes, a list of texts with commas between.
+func setting(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	var list []string
+	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
+		return strings.Join(list, ",")
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil {
+		return ""
+	}
+	return b.String()
+}
+
+// benchName is name as a benchmark's: idle-race is IdleRace.
+func benchName(name string) string {
+	var b strings.Builder
+	upper := true
+	for _, r := range layout.Clean(name, maxLabel) {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			upper = true
+			continue
+		}
+		if upper {
+			r = unicode.ToUpper(r)
+		}
+		b.WriteRune(r)
+		upper = false
+	}
+	return cmp.Or(b.String(), "Run")
+}
+
+// benchValue is text as a part of a benchmark's name.
+func benchValue(text string) string {
+	return cmp.Or(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || strings.ContainsRune(`/"`, r) {
+			return '_'
+		}
+		return r
+	}, layout.Clean(text, maxLabel)), "none")
+}
+
+// maxLabel is the same of a name, and maxSentence of a sentence.
+const (
+	maxLabel    = 120
+	maxSentence = 600
+)
+
+func p50(q results.Quantiles) float64 { return q.P50 }
+
+func p99(q results.Quantiles) float64 { return q.P99 }
+
+func p999(q results.Quantiles) float64 { return q.P999 }

@@ -1,0 +1,123 @@
+package results
+
+import (
+	"strconv"
+)
+
+// ErrorAnswers count the responses that arrived whole and say by their status that
+// the request was not served: 400 and above, RFC 9110, sections 15.5 and 15.6.
+// They are ok as exchanges. Statuses of 600 and above, which HTTP does not know,
+// count as the server's.
+type ErrorAnswers struct {
+	Client uint64 `json:"client"` // 4xx
+	Server uint64 `json:"server"` // 5xx
+}
+
+// Sum is how many there were.
+func (e ErrorAnswers) Sum() uint64 { return e.Client + e.Server }
+
+// CountErrorAnswers counts them among the exchanges that are ok.
+func CountErrorAnswers(statuses map[string]uint64) (e ErrorAnswers) {
+	for status, n := range statuses {
+		switch code, err := strconv.Atoi(status); {
+		case err != nil || code < 400:
+		case code < 500:
+			e.Client += n
+		default:
+			e.Server += n
+		}
+	}
+	return e
+}
+
+// FailureCounts is how many exchanges failed in each way, by the measure's name.
+func (run *Run) FailureCounts() map[string]uint64 {
+	counts := map[string]uint64{}
+	for _, o := range run.Outcomes {
+		if o.Failed() {
+			counts[MeasureFailureRate+"."+o.Phase.String()+"."+o.Cause.String()] += o.Count
+		}
+	}
+	return counts
+}
+
+// Failed reports whether the outcome is a failure: started, and neither done
+// nor given up.
+func (o Outcome) Failed() bool {
+	return o.Phase != PhaseSchedule && o.Phase != PhaseDone && o.Cause != CauseAborted
+}
+
+// Counts are the accounts of a run. They balance: Due = Started + Dropped and
+// Started = OK + Failed + Unfinished.
+type Counts struct {
+	Due        uint64 `json:"due"`
+	Started    uint64 `json:"started"`
+	Dropped    uint64 `json:"dropped"` // due, never started: the cap on requests in flight was reached
+	OK         uint64 `json:"ok"`
+	Failed     uint64 `json:"failed"`
+	Unfinished uint64 `json:"unfinished"` // given up when the run was aborted
+	Waited     uint64 `json:"waited"`     // of Started: those that waited in the bounded buffer first
+	WarmUp     uint64 `json:"warm_up"`    // due in the warm-up; in none of the others
+	Unbounded  uint64 `json:"unbounded"`  // of OK: whether the response is whole cannot be known, because only the connection's end was its end
+}
+
+// Balance reports whether the accounts add up.
+func (c Counts) Balance() bool {
+	return c.Due == c.Started+c.Dropped && c.Started == c.OK+c.Failed+c.Unfinished
+}
+
+// Outcome counts the exchanges that ended in one way.
+type Outcome struct {
+	Phase   Phase  `json:"phase"`
+	Cause   Cause  `json:"cause"`
+	Reused  bool   `json:"reused"` // false also when there was no connection: see Connection
+	Count   uint64 `json:"count"`
+	Example string `json:"example,omitempty"`         // text of one error behind it
+	Looked  uint64 `json:"looked_at_lease,omitempty"` // of Count: those whose socket was looked at when leased
+	Stale   uint64 `json:"stale_at_lease,omitempty"`  // of Looked: the peer had ended the connection by then
+}
+
+// Resends count what the pool's policy sent again. What the stock client re-sends
+// out of sight is in Run.Attempts alone.
+type Resends struct {
+	Count      uint64        `json:"count"`       // attempts made again, over all exchanges
+	Exchanges  uint64        `json:"exchanges"`   // that were sent again, however often
+	Rescued    uint64        `json:"rescued"`     // of Exchanges: those that are ok in the end
+	MaybeTwice uint64        `json:"maybe_twice"` // exchanges that may have been executed more than once, and are not idempotent
+	Causes     []ResendCause `json:"causes"`      // how the attempts that were made again had failed
+}
+
+// ResendCause counts the attempts that failed in one way and were made again.
+type ResendCause struct {
+	Phase  Phase  `json:"phase"`
+	Cause  Cause  `json:"cause"`
+	Reused bool   `json:"reused"`
+	Count  uint64 `json:"count"`
+}
+
+// Unasked is how many attempts were made that the policy did not ask for: the
+// stock client's transport re-sends on its own.
+func (run *Run) Unasked() uint64 {
+	asked := run.Reuse.Fresh + run.Reuse.Reused + run.Resends.Count // one attempt each, and those again
+	return max(run.Attempts, asked) - asked
+}
+
+// What Outcome.Connection returns.
+const (
+	ConnectionNone   = "no connection"
+	ConnectionFresh  = "fresh"
+	ConnectionReused = "reused"
+)
+
+// Connection is the kind of connection the exchanges were put on: "fresh",
+// "reused", or "no connection" when they ended before there was one.
+func (o Outcome) Connection() string {
+	switch {
+	case o.Phase < PhaseWriteHeaders: // schedule, acquire, resolve, connect, tls
+		return ConnectionNone
+	case o.Reused:
+		return ConnectionReused
+	default:
+		return ConnectionFresh
+	}
+}

@@ -1,0 +1,237 @@
+package record
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Dir is a run directory, to read from.
+type Dir struct{ path string }
+
+// ErrTorn means that a file of a run directory ends in the middle of a piece:
+// the run was killed while it was written. What came before is whole.
+var ErrTorn = errors.New("the end was not written whole")
+
+// ErrNotARun means that a directory holds no run.
+var ErrNotARun = errors.New("not a run directory: it holds neither run.json nor exchanges.ndjson.zst")
+
+// Open looks at the directory path. It fails if there is none or if no run was
+// written to it (ErrNotARun).
+func Open(path string) (*Dir, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: there is no such directory", path)
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", path)
+	}
+	d := &Dir{path: path}
+	for _, name := range []string{fileRun, fileExchanges} {
+		if _, err := os.Stat(d.file(name)); err == nil {
+			return d, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", path, ErrNotARun)
+}
+
+// Path is where the directory is.
+func (d *Dir) Path() string { return d.path }
+
+func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
+
+// Run is the document of the run. When run.json is missing, because the run
+// was cut off, it is rebuilt from what was recorded until then: Complete is
+// false, and Warnings say what is missing or estimated.
+func (d *Dir) Run() (*results.Run, error) {
+	run, err := d.document(fileRun)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.rebuild()
+	}
+	return run, err
+}
+
+func (d *Dir) document(name string) (*results.Run, error) {
+	data, err := readDocument(d.file(name))
+	if err != nil {
+		return nil, err
+	}
+	run, err := DecodeRun(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.file(name), err)
+	}
+	return run, nil
+}
+
+// Exchanges yields the recorded exchanges, about in the order in which they
+// ended. The Exchange is overwritten by the next one. An error ends the
+// sequence; ErrTorn means that everything before it is good.
+func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
+	return func(yield func(*results.Exchange, error) bool) {
+		path := d.file(fileExchanges)
+		f, err := os.Open(path)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer f.Close()
+		for e, err := range readExchanges(f) {
+			if err != nil {
+				err = fmt.Errorf("%s: %w", path, err)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// readExchanges reads a record from compressed bytes.
+func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
+	return func(yield func(*results.Exchange, error) bool) {
+		// No reading ahead in goroutines, and no more memory than a record of
+		// ours can need: what is read may be anything.
+		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*recordWindow))
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer dec.Close()
+		var e results.Exchange
+		for frame, err := range frames(r) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if err := dec.Reset(bytes.NewReader(frame)); err != nil {
+				yield(nil, damaged(err))
+				return
+			}
+			for text, err := range lines(dec) {
+				if err == nil {
+					err = readLine(text, &e)
+				}
+				if err != nil {
+					yield(nil, damaged(err))
+					return
+				}
+				if !yield(&e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// RunsIn lists the directories in dir that hold a run, by name.
+func RunsIn(dir string) []string {
+	var found []string
+	entries, _ := os.ReadDir(dir) // what cannot be listed holds none to name
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := Open(path); err == nil {
+			found = append(found, path)
+		}
+	}
+	return found
+}
+
+// Samples yields the samples in the order of time. An error ends the sequence;
+// ErrTorn means that everything before it is good.
+func (d *Dir) Samples() iter.Seq2[results.Sample, error] {
+	return func(yield func(results.Sample, error) bool) {
+		path := d.file(fileSamples)
+		f, err := os.Open(path)
+		if err != nil {
+			yield(results.Sample{}, err)
+			return
+		}
+		defer f.Close()
+		for text, err := range lines(f) {
+			var s results.Sample
+			if err == nil {
+				err = json.Unmarshal(text, &s)
+			}
+			if err != nil {
+				if errors.Is(err, io.ErrUnexpectedEOF) {
+					err = ErrTorn
+				} else {
+					err = damaged(err)
+				}
+				yield(results.Sample{}, fmt.Errorf("%s: %w", path, err))
+				return
+			}
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// errLongLine is a line that no writer of ours writes.
+var errLongLine = fmt.Errorf("a line is longer than %d KiB", maxLine>>10)
+
+// lines yields the lines of r, without their ends. Text after the last line's
+// end is io.ErrUnexpectedEOF: only whole lines are ever written.
+func lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		buffered := bufio.NewReaderSize(r, maxLine)
+		for {
+			text, err := buffered.ReadSlice('\n')
+			switch {
+			case err == nil:
+				if !yield(text[:len(text)-1], nil) {
+					return
+				}
+				continue
+			case errors.Is(err, bufio.ErrBufferFull):
+				err = errLongLine
+			case err == io.EOF && len(text) == 0:
+				return
+			case err == io.EOF:
+				err = io.ErrUnexpectedEOF
+			}
+			yield(nil, err)
+			return
+		}
+	}
+}
+
+// SpansOf reads from d's record how often what is counted was met in each part of the run; nil when
+// there is no whole record. What the record left out counts through what stands for it.
+func (d *Dir) SpansOf(run *results.Run, event func(*results.Exchange) (could, was bool)) []results.Span {
+	if event == nil || run.Recording.Error != "" {
+		return nil
+	}
+	spans, oneIn := make([]results.Span, results.Spans), max(run.Recording.SuccessesOneIn, 1)
+	for e, err := range d.Exchanges() {
+		if err != nil {
+			return nil
+		}
+		stands := uint64(1)
+		if optional(e) {
+			stands = oneIn
+		}
+		if could, was := event(e); could && !e.WarmUp {
+			s := &spans[results.SpanOf(e.Due, run.End.Sub(run.Start))]
+			s.N += stands
+			if was {
+				s.K += stands
+			}
+		}
+	}
+	return spans
+}

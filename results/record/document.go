@@ -1,0 +1,210 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/kabench/kabench/results"
+)
+
+// maxDocument bounds a document when reading, in bytes. That of a run is some
+// ten KiB; targets inlined in the profile can make it larger.
+const maxDocument = 64 << 20
+
+var errLongDocument = fmt.Errorf("it is larger than %d MiB", maxDocument>>20)
+
+// EncodeRun writes run as the document run.json, indented. Lists and maps that
+// have no entries are written as [] and {}, never null.
+func EncodeRun(w io.Writer, run *results.Run) error { return encode(w, filledRun(run)) }
+
+// EncodeReproduction writes r as the document of `kabench reproduce --json`,
+// under the same rules as EncodeRun.
+func EncodeReproduction(w io.Writer, r *results.Reproduction) error {
+	return encode(w, filledReproduction(r))
+}
+
+// filledReproduction is a copy of r as Run's is.
+func filledReproduction(r *results.Reproduction) *results.Reproduction {
+	doc := *r
+	doc.Schema = results.ReproductionSchema
+	if doc.IncidentRun != nil {
+		doc.IncidentRun = filledRun(doc.IncidentRun)
+	}
+	doc.RemedyRuns = make([]results.RemedyRun, len(r.RemedyRuns))
+	for i, remedy := range r.RemedyRuns {
+		if remedy.Run != nil {
+			remedy.Run = filledRun(remedy.Run)
+		}
+		remedy.Change = filledMap(remedy.Change)
+		doc.RemedyRuns[i] = remedy
+	}
+	return &doc
+}
+
+func encode(w io.Writer, doc any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(doc)
+}
+
+// filledRun is a copy of run with its schema set and nothing nil that the
+// contract promises to be there.
+func filledRun(run *results.Run) *results.Run {
+	doc := *run
+	doc.Schema = results.Schema
+	doc.Warnings = filledList(doc.Warnings)
+	doc.Outcomes = filledList(doc.Outcomes)
+	doc.Expect = filledList(doc.Expect)
+	doc.Resends.Causes = filledList(doc.Resends.Causes)
+	doc.Statuses = filledMap(doc.Statuses)
+	doc.StatusFail = filledMap(doc.StatusFail)
+	doc.ErrorAnswers = results.CountErrorAnswers(doc.Statuses) // which documents of earlier versions have not
+	doc.Latency = filledMap(doc.Latency)
+	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
+	doc.LatencyFail = filledMap(doc.LatencyFail)
+	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
+	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
+	if doc.Packets != nil {
+		packets := *doc.Packets
+		packets.Fates, packets.Struck = filledMap(packets.Fates), filledMap(packets.Struck)
+		packets.Closed, packets.Failures = filledList(packets.Closed), filledList(packets.Failures)
+		doc.Packets = &packets
+	}
+	return &doc
+}
+
+func filledList[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func filledMap[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
+	}
+	return m
+}
+
+// ErrNewerSchema means that a document was made by a newer kabench.
+var ErrNewerSchema = errors.New("made by a newer kabench")
+
+// checkSchema checks that data is a document of the schema wanted, and says
+// what kind of document it should be if it is not.
+func checkSchema(data []byte, wanted, kind string) error {
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return fmt.Errorf("not valid JSON: %w", err)
+	}
+	if head.Schema == wanted {
+		return nil
+	}
+	ours, _, _ := strings.Cut(wanted, "/v")
+	name, version, _ := strings.Cut(head.Schema, "/v")
+	if n, err := strconv.Atoi(version); name == ours && err == nil && n > 1 {
+		return fmt.Errorf("schema %s: %w; this one reads %s", head.Schema, ErrNewerSchema, wanted)
+	}
+	return fmt.Errorf("not a %s document: its schema is %q, not %q", kind, head.Schema, wanted)
+}
+
+// DecodeRun reads the document run.json. Fields it does not know are ignored:
+// v1 may gain some.
+func DecodeRun(data []byte) (*results.Run, error) {
+	if err := checkSchema(data, results.Schema, "run"); err != nil {
+		return nil, err
+	}
+	run := &results.Run{}
+	if err := json.Unmarshal(data, run); err != nil {
+		return nil, fmt.Errorf("not a valid run document: %w", err)
+	}
+	return filledRun(run), nil
+}
+
+// DecodeReproduction reads the document reproduction.json, as decodeRun does.
+func DecodeReproduction(data []byte) (*results.Reproduction, error) {
+	if err := checkSchema(data, results.ReproductionSchema, "reproduction"); err != nil {
+		return nil, err
+	}
+	r := &results.Reproduction{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("not a valid reproduction document: %w", err)
+	}
+	if r.IncidentRun == nil {
+		return nil, errors.New("not a valid reproduction document: it has no incident_run")
+	}
+	return filledReproduction(r), nil
+}
+
+// readDocument reads the file at path, which may not be longer than a document
+// can be.
+func readDocument(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxDocument+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxDocument {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errLongDocument}
+	}
+	return data, nil
+}
+
+// SaveReproduction writes r to dir, which must be there, as reproduction.json,
+// whole or not at all.
+func SaveReproduction(dir string, r *results.Reproduction) error {
+	var b bytes.Buffer
+	if err := EncodeReproduction(&b, r); err != nil {
+		return fmt.Errorf("writing %s: %w", fileReproduction, err)
+	}
+	return writeWhole(dir, fileReproduction, b.Bytes())
+}
+
+// OpenReproduction reads the reproduction.json of dir. The error is
+// os.ErrNotExist when there is none, and ErrNewerSchema when a newer kabench
+// made it; one that is there and cannot be read names the runs beside it, which
+// may be read all the same.
+func OpenReproduction(dir string) (*results.Reproduction, error) {
+	return openBeside(dir, fileReproduction, DecodeReproduction)
+}
+
+// openBeside reads the document called name in dir, which stands beside the
+// directories of runs. When it is there and cannot be read the error names them.
+func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, error) {
+	path := filepath.Join(dir, name)
+	data, err := readDocument(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, fmt.Errorf("%s: not a directory; name the directory that --out made", dir)
+	}
+	var doc *T
+	if err == nil {
+		doc, err = decode(data)
+	}
+	if err == nil {
+		return doc, nil
+	}
+	err = fmt.Errorf("%s: %w", path, withoutPath(err))
+	if runs := RunsIn(dir); len(runs) > 0 {
+		err = fmt.Errorf("%w; its runs can be read one by one: %s", err, strings.Join(runs, ", "))
+	}
+	return nil, err
+}

@@ -1,0 +1,86 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Unfold puts the directories of its incidents, those that have results, in the
+// place of each directory of a catalogue. The others stay. The notes say which
+// incidents have none, a sentence each.
+func Unfold(dirs []string) (unfolded, notes []string, err error) {
+	for _, dir := range dirs {
+		plan, err := OpenPlan(dir)
+		switch {
+		case missing(err) || err == nil && plan.Kind != results.KindCatalogue:
+			unfolded = append(unfolded, dir)
+			continue
+		case err != nil:
+			return nil, nil, err
+		}
+		var without []string
+		found := 0
+		for _, name := range plan.Incidents {
+			_, err := OpenReproduction(filepath.Join(dir, name))
+			switch {
+			case err == nil:
+				unfolded = append(unfolded, filepath.Join(dir, name))
+				found++
+			case errors.Is(err, fs.ErrNotExist):
+				without = append(without, name)
+			default:
+				return nil, nil, err
+			}
+		}
+		if found == 0 {
+			return nil, nil, fmt.Errorf("%s: none of its %d incidents was run to its end: run 'kabench reproduce --all' again", dir, len(plan.Incidents))
+		}
+		if len(without) > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d of %d incidents have no results: %s", dir, len(without), len(plan.Incidents), strings.Join(without, ", ")))
+		}
+	}
+	return unfolded, notes, nil
+}
+
+// SavePlan writes p to dir, which must be there, as plan.json, whole or not at
+// all.
+func SavePlan(dir string, p *results.Plan) error {
+	p.Schema = results.PlanSchema
+	var b bytes.Buffer
+	if err := encode(&b, p); err != nil {
+		return fmt.Errorf("writing %s: %w", filePlan, err)
+	}
+	return writeWhole(dir, filePlan, b.Bytes())
+}
+
+// OpenPlan reads the plan.json of dir. The error is os.ErrNotExist when there is
+// none, and ErrNewerSchema when a newer kabench made it.
+func OpenPlan(dir string) (*results.Plan, error) {
+	path := filepath.Join(dir, filePlan)
+	data, err := readDocument(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	p := &results.Plan{}
+	if err == nil {
+		err = checkSchema(data, results.PlanSchema, "plan")
+	}
+	if err == nil {
+		err = json.Unmarshal(data, p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, withoutPath(err))
+	}
+	return p, nil
+}
+
+// PlanPath is where the plan of the results in dir is.
+func PlanPath(dir string) string { return filepath.Join(dir, filePlan) }

@@ -1,0 +1,209 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/kabench/kabench/results"
+)
+
+// rebuild makes the document of a run that was cut off from what it wrote
+// until then: the document as it was at the beginning, the record, the
+// samples.
+func (d *Dir) rebuild() (*results.Run, error) {
+	run, err := d.beginning()
+	if err != nil {
+		return nil, err
+	}
+	run.Complete = false
+	run.Warnings = append(run.Warnings, "the run was cut off: this is what was recorded until then")
+	if r := run.Recording; r.Error != "" {
+		run.Warnings = append(run.Warnings, fmt.Sprintf(
+			"the record stopped before the run did, with at least %s missing (%s): counts, outcomes and latencies end there",
+			results.FormatCount(r.Lost, "exchange"), r.Error))
+	}
+	run.Kernel.Why = "the run was cut off, and its counters at the end are not known"
+	last := d.rebuildFromRecord(run)
+	last = max(last, d.rebuildFromSamples(run))
+	if run.Start.IsZero() {
+		run.Start = d.made()
+	}
+	run.End = run.Start.Add(last)
+	run.Warnings = append(run.Warnings,
+		"how connections were closed is written at the end of a run and is not known for this one; "+
+			"what was known of connections, pool and sockets comes from the samples")
+	if run.Counts.Due == 0 {
+		run.Invalid = append(run.Invalid, NothingMeasured)
+	}
+	run.Valid = len(run.Invalid) == 0
+	return filledRun(run), nil
+}
+
+// NothingMeasured is why a run is invalid that ended before its first request, or
+// in its warm-up.
+const NothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
+
+// beginning is the document that Writer.Begin left, or what the profile tells.
+func (d *Dir) beginning() (*results.Run, error) {
+	run, err := d.document(fileBegun)
+	if err == nil {
+		return run, nil
+	}
+	if errors.Is(err, ErrNewerSchema) {
+		return nil, err
+	}
+	run = &results.Run{}
+	run.Warnings = append(run.Warnings, "when the run began is estimated from its oldest file, and where is not known: "+fileBegun+" is missing or damaged")
+	text, err := os.ReadFile(d.file(fileProfile))
+	if err == nil {
+		run.Profile, err = yaml.YAMLToJSON(text)
+	}
+	if err != nil || !json.Valid(run.Profile) {
+		run.Profile = nil
+		run.Warnings = append(run.Warnings, "the profile is not known: "+fileProfile+" is missing or damaged")
+		return run, nil
+	}
+	var named struct {
+		Name     string `json:"name"`
+		Question string `json:"question"`
+	}
+	if json.Unmarshal(run.Profile, &named) == nil {
+		run.Name, run.Question = named.Name, named.Question
+	}
+	return run, nil
+}
+
+// made is about when the directory's first files were written: before the run
+// began. What nobody has written to since says so best.
+func (d *Dir) made() time.Time {
+	var first time.Time
+	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency} {
+		info, err := os.Stat(d.file(name))
+		if err == nil && (first.IsZero() || info.ModTime().Before(first)) {
+			first = info.ModTime()
+		}
+	}
+	return first
+}
+
+// rebuildFromRecord fills what a Tally knows, and returns the last stamp.
+func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
+	var tally results.Tally
+	var conns, written uint64
+	firstCounted := results.Never
+	oneIn := max(run.Recording.SuccessesOneIn, 1)
+	for e, err := range d.Exchanges() {
+		if err != nil {
+			run.Warnings = append(run.Warnings, endOfFile(fileExchanges, written, "exchanges", err))
+			break
+		}
+		weight := uint64(1)
+		if optional(e) {
+			weight = oneIn
+		}
+		tally.AddTimes(e, weight)
+		written++
+		conns = max(conns, e.Conn)
+		for _, try := range e.Tries {
+			conns = max(conns, try.Conn)
+		}
+		last = max(last, e.Due, e.Done)
+		if !e.WarmUp && (firstCounted == results.Never || e.Due < firstCounted) {
+			firstCounted = e.Due
+		}
+	}
+	if oneIn > 1 {
+		run.Warnings = append(run.Warnings, fmt.Sprintf(
+			"counts of successes are estimates: one in %d was recorded, and each stands for %d", oneIn, oneIn))
+	}
+	load := LoadOf(run.Profile)
+	measured := last - max(firstCounted, 0)
+	if load.WarmUp > 0 {
+		measured = last - load.WarmUp
+	}
+	if load.duration > 0 {
+		measured = min(measured, load.duration)
+	}
+	tally.Fill(run, measured)
+	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
+	run.Connections.Opened = conns
+	if lag, limit := run.Latency[results.LatencyLag], load.maxLag.Seconds(); limit > 0 && lag.P99 > limit {
+		run.Invalid = append(run.Invalid, fmt.Sprintf("the generator lagged: p99 of lag is %s, above %s (load.max_lag)",
+			results.FormatSeconds(lag.P99), results.FormatSeconds(limit)))
+	}
+	return last
+}
+
+// rebuildFromSamples fills what the gauges knew, and returns the time of the
+// last sample.
+func (d *Dir) rebuildFromSamples(run *results.Run) (last time.Duration) {
+	var read uint64
+	before := 0.0
+	for s, err := range d.Samples() {
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) {
+				run.Warnings = append(run.Warnings, endOfFile(fileSamples, read, "samples", err))
+			}
+			break
+		}
+		read++
+		run.Connections.Opened = max(run.Connections.Opened, s.Opened)
+		run.Connections.MaxOpen = max(run.Connections.MaxOpen, s.Leased+s.Idle)
+		run.Pool.PeakLeased = max(run.Pool.PeakLeased, s.Leased)
+		run.Pool.PeakIdle = max(run.Pool.PeakIdle, s.Idle)
+		run.Pool.PeakDialing = max(run.Pool.PeakDialing, s.Dialing)
+		run.Pool.PeakPending = max(run.Pool.PeakPending, s.Pending)
+		run.Instrument.PeakGoroutines = max(run.Instrument.PeakGoroutines, s.Goroutines)
+		run.Instrument.PeakOpenFiles = max(run.Instrument.PeakOpenFiles, s.OpenFiles)
+		if s.T > before {
+			run.Instrument.CPUSeconds += s.CPU * (s.T - before)
+			before = s.T
+		}
+		if s.Sockets != nil {
+			run.Sockets.Add(s.Sockets)
+		}
+	}
+	run.Instrument.SetCPUPerExchange(run.Counts)
+	// A sample's time is a number from a file: keep it within what a run can last.
+	return time.Duration(min(before, float64(maxMicros)/1e6) * float64(time.Second))
+}
+
+// endOfFile says what became of the end of a file, with the number of things
+// read before it.
+func endOfFile(name string, read uint64, things string, err error) string {
+	if errors.Is(err, ErrTorn) {
+		return fmt.Sprintf("the end of %s was not written whole: %d %s could be read", name, read, things)
+	}
+	return fmt.Sprintf("reading stopped after %d %s: %v", read, things, err)
+}
+
+// load is what rebuild needs of a profile's load section. What cannot be read
+// is 0.
+type load struct{ duration, WarmUp, maxLag time.Duration }
+
+func LoadOf(profile json.RawMessage) load {
+	var p struct {
+		Load struct {
+			Duration string `json:"duration"`
+			WarmUp   string `json:"warm_up"`
+			MaxLag   string `json:"max_lag"`
+		} `json:"load"`
+	}
+	if json.Unmarshal(profile, &p) != nil {
+		return load{}
+	}
+	parse := func(s string) time.Duration {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return 0
+		}
+		return max(d, 0)
+	}
+	return load{duration: parse(p.Load.Duration), WarmUp: parse(p.Load.WarmUp), maxLag: parse(p.Load.MaxLag)}
+}

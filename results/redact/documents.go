@@ -1,0 +1,186 @@
+package redact
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+)
+
+// ownFields are the fields of documents whose texts kabench or the profile's
+// author wrote, or that are names of settings: only what is known goes.
+var ownFields = map[string]bool{
+	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
+	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
+	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
+	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
+	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
+}
+
+// Document is a copy of v, any document or what is made of one, in which every
+// text is what r makes of it. Of profiles only what the traffic and the pool
+// were is left.
+func Document[T any](r *Redactor, v T) T {
+	c := r.copy(reflect.ValueOf(&v).Elem(), true)
+	return c.Interface().(T)
+}
+
+var rawJSON = reflect.TypeFor[json.RawMessage]()
+
+// hasText reports whether values of t can hold text.
+func hasText(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Interface, reflect.Map, reflect.Struct:
+		return true
+	case reflect.Slice:
+		return t == rawJSON || hasText(t.Elem())
+	case reflect.Array, reflect.Pointer:
+		return hasText(t.Elem())
+	}
+	return false
+}
+
+// copy is the copy of v that Redacted makes. What holds no text it shares.
+func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
+	if !hasText(v.Type()) {
+		return v
+	}
+	c := reflect.New(v.Type()).Elem()
+	switch v.Kind() {
+	case reflect.String:
+		c.SetString(r.text(v.String(), foreign))
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return v
+		}
+		inner := r.copy(v.Elem(), foreign)
+		if v.Kind() == reflect.Interface {
+			c.Set(inner)
+			return c
+		}
+		p := reflect.New(v.Type().Elem())
+		p.Elem().Set(inner)
+		return p
+	case reflect.Struct:
+		c.Set(v) // what is not exported too: the time of a time.Time
+		if host, ok := v.Interface().(results.Host); ok {
+			host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // whoever built it may have named it
+			c.Set(reflect.ValueOf(host))
+			v = c
+		}
+		for i := range v.NumField() {
+			f := v.Type().Field(i)
+			switch {
+			case !f.IsExported():
+			case f.Name == "Dir" && f.Type.Kind() == reflect.String:
+				if !r.ShowHosts && v.Field(i).Len() > 0 {
+					c.Field(i).SetString("(path)") // relative, it has no form
+				}
+			default:
+				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+			}
+		}
+	case reflect.Slice:
+		if v.IsNil() {
+			return v
+		}
+		if v.Type() == rawJSON {
+			return reflect.ValueOf(r.profile(v.Bytes()))
+		}
+		c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
+		for i := range v.Len() {
+			c.Index(i).Set(r.copy(v.Index(i), foreign))
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			c.Index(i).Set(r.copy(v.Index(i), foreign))
+		}
+	case reflect.Map:
+		if v.IsNil() {
+			return v
+		}
+		c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
+		keys := v.MapKeys() // in order, so that hosts have the same numbers each time
+		if v.Type().Key().Kind() == reflect.String {
+			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		}
+		for _, key := range keys {
+			c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
+		}
+	}
+	return c
+}
+
+// shownOfProfile are the sections of a profile that say nothing of where it was
+// run.
+var shownOfProfile = []string{"name", "question", "client", "load", "pool", "preset", "scale", "source"}
+
+func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
+	var all map[string]any
+	if json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	shown := map[string]any{}
+	for _, section := range shownOfProfile {
+		if v, found := all[section]; found {
+			shown[section] = r.texts(v)
+		}
+	}
+	text, err := json.Marshal(shown)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// texts is Text of every text in v, which was JSON.
+func (r *Redactor) texts(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.Text(v)
+	case []any:
+		for i := range v {
+			v[i] = r.texts(v[i])
+		}
+	case map[string]any:
+		for key := range v {
+			v[key] = r.texts(v[key])
+		}
+	}
+	return v
+}
+
+// Archive is a copy of k that is fit to be shown, its own paths left out.
+func (r *Redactor) Archive(k *record.Archive) *record.Archive {
+	r.learnPath(k.Path)
+	for _, run := range k.Runs {
+		r.Learn(run.Run)
+		if run.Dir != nil {
+			r.learnPath(run.Dir.Path())
+		}
+	}
+	r.learnArms(k.Comparison)
+	c := *k
+	c.Run, c.Reproduction, c.Comparison = Document(r, k.Run), Document(r, k.Reproduction), Document(r, k.Comparison)
+	c.Notes = Document(r, k.Notes)
+	c.Runs = make([]record.ArchivedRun, len(k.Runs))
+	for i, run := range k.Runs {
+		run.Name, run.Change, run.Excluded, run.Run = r.Text(run.Name), changeOf(r, run.Change), r.Foreign(run.Excluded), Document(r, run.Run)
+		c.Runs[i] = run // its Dir holds no text that is shown
+	}
+	return &c
+}
+
+func changeOf(r *Redactor, change map[string]string) map[string]string {
+	if change == nil {
+		return nil
+	}
+	shown := map[string]string{}
+	for path, value := range change {
+		shown[path] = r.Text(value)
+	}
+	return shown
+}

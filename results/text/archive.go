@@ -1,0 +1,45 @@
+package text
+
+import (
+	"github.com/kabench/kabench/results/record"
+)
+
+// HeadlineOf is the answer.
+func HeadlineOf(k *record.Archive) Headline {
+	switch {
+	case k.Reproduction != nil:
+		return HeadlineOfReproduction(k.Reproduction)
+	case k.Comparison != nil:
+		return HeadlineOfComparison(k.Comparison)
+	}
+	return HeadlineOfRun(k.Run)
+}
+
+// OutcomeOf is the verdict in a word or two.
+func OutcomeOf(k *record.Archive) string {
+	switch {
+	case k.Reproduction != nil:
+		return reproductionOutcome(k.Reproduction)
+	case k.Comparison != nil && k.Comparison.Interrupted:
+		return "Stopped early"
+	case k.Comparison != nil && k.Comparison.Unfit() != "":
+		return "Not all compared"
+	case k.Comparison != nil:
+		return "Compared"
+	case !k.Run.Valid:
+		return "Invalid"
+	case !k.Run.Complete:
+		return "Cut off"
+	case k.Run.Interrupted:
+		return "Stopped early"
+	}
+	for _, e := range k.Run.Expect {
+		if !e.Met {
+			return "Expectations not met"
+		}
+	}
+	if len(k.Run.Expect) > 0 {
+		return "Expectations met"
+	}
+	return "Measured"
+}

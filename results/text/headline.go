@@ -1,0 +1,340 @@
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
+)
+
+// Headline is the answer of a report on its first screen: a sentence, and three
+// figures that it rests on.
+type Headline struct {
+	Answer  string   `json:"answer"`
+	More    []string `json:"more,omitempty"` // what else the verdict says, as of other remedies; for after the figures
+	Good    bool     `json:"good"`           // the run is valid and showed what it was to show
+	Figures []Figure `json:"figures"`
+}
+
+// Figure is a number with what it says, as printed.
+type Figure struct {
+	Value string `json:"value"` // "10.0 %"
+	Label string `json:"label"` // "of requests failed"
+	Note  string `json:"note,omitempty"`
+}
+
+// unknown is the value of a figure that there is nothing to make of.
+const unknown = "-"
+
+// HeadlineOfRun answers what run showed: how many requests failed and how, what
+// the others took, and first of all whether that may be believed.
+func HeadlineOfRun(run *results.Run) Headline {
+	c := run.Counts
+	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e results.Expectation) bool { return e.Met })
+	h := Headline{
+		Good:    run.Unfit() == "" && len(unmet) == 0 && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
+		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
+	}
+	if run.ErrorAnswers.Sum() > 0 {
+		h.Figures = slices.Insert(h.Figures, 1, errorFigure(run))
+	}
+	var says []string
+	if !run.Valid {
+		says = append(says, "This run is invalid, and its figures do not say what they seem to: "+cmp.Or(strings.Join(run.Invalid, "; "), "no reason was recorded")+".")
+	}
+	says = append(says, runAnswer(run))
+	if c.Dropped > 0 {
+		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as load.max_in_flight allows were under way.", c.Dropped, c.Due))
+	}
+	if n := run.Resends.Rescued; n > 0 {
+		says = append(says, fmt.Sprintf("%s ok only because the pool sent again.", pluralWas(n, "request")))
+	}
+	if n := run.Unasked(); n > 0 {
+		says = append(says, fmt.Sprintf("%s sent again below the pool, unasked.", pluralWas(n, "request")))
+	}
+	for _, e := range unmet {
+		says = append(says, fmt.Sprintf("Expected %s %s, %s.", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
+	}
+	switch {
+	case !run.Complete:
+		says = append(says, "The run was cut off; this is what was recorded until then.")
+	case run.Stopped != nil:
+		says = append(says, fmt.Sprintf("The run was stopped early by abort_when: %s %s, seen %s.", run.Stopped.Path, run.Stopped.When, run.Stopped.Seen))
+	case run.Interrupted:
+		says = append(says, "The run was stopped early.")
+	}
+	h.Answer = strings.Join(says, " ")
+	return h
+}
+
+// runAnswer is what came of the requests of a run, in a sentence or two: error
+// answers first, where nothing else failed.
+func runAnswer(run *results.Run) string {
+	if errors := errorSentence(run); errors != "" && run.Counts.Failed == 0 {
+		return errors + " " + exchangesAnswer(run)
+	} else if errors != "" {
+		return exchangesAnswer(run) + " " + errors
+	}
+	return exchangesAnswer(run)
+}
+
+// exchangesAnswer is runAnswer without regard to what the answers say.
+func exchangesAnswer(run *results.Run) string {
+	c := run.Counts
+	switch worst, q := worstOutcome(run), run.Latency[results.LatencyResponse]; {
+	case c.Started == 0:
+		return "No request was started, so there is nothing to answer with."
+	case c.OK == 0 && c.Failed == 0:
+		return fmt.Sprintf("None of the %s came to an end.", results.FormatCount(c.Started, "request"))
+	case c.OK == 0:
+		return fmt.Sprintf("Not one of %s succeeded: %s.", results.FormatCount(c.Started, "request"), worst)
+	case c.Failed > 0:
+		return fmt.Sprintf("%d of %s failed: %s.", c.Failed, results.FormatCount(c.Started, "request"), worst)
+	case q.Count == 0:
+		return fmt.Sprintf("None of %s failed; what they took was not recorded.", results.FormatCount(c.Started, "request"))
+	default:
+		return fmt.Sprintf("None of %s failed; half were answered within %s, and 99 in 100 within %s.",
+			results.FormatCount(c.Started, "request"), results.FormatSeconds(q.P50), results.FormatSeconds(q.P99))
+	}
+}
+
+// worstOutcome names the most frequent way in which exchanges of run failed.
+func worstOutcome(run *results.Run) string {
+	failures := slices.DeleteFunc(slices.Clone(run.Outcomes), func(o results.Outcome) bool { return !o.Failed() })
+	if len(failures) == 0 {
+		return "how is not known"
+	}
+	o := slices.MaxFunc(failures, func(a, b results.Outcome) int { return cmp.Compare(a.Count, b.Count) })
+	how := fmt.Sprintf("%v / %v", o.Phase, o.Cause)
+	if kind := o.Connection(); kind != results.ConnectionNone {
+		how += " on " + kind + " connections"
+	}
+	if q := run.IdleFailed; o.Reused && q != nil {
+		how += fmt.Sprintf(", idle for %s in the median", results.FormatSeconds(q.P50))
+	}
+	if len(failures) == 1 {
+		return "all " + how
+	}
+	return fmt.Sprintf("%d of them %s", o.Count, how)
+}
+
+func failedFigure(run *results.Run) Figure {
+	c := run.Counts
+	f := Figure{Value: unknown, Label: "of requests failed", Note: "none was started"}
+	switch {
+	case c.Started > 0 && c.OK+c.Failed == 0:
+		f.Note = "none came to an end"
+	case c.Started > 0:
+		f.Value, f.Note = ratio(c.Failed, c.Started), "95 % interval "+interval(c.Failed, c.Started)
+	}
+	return f
+}
+
+func responseFigure(run *results.Run) Figure {
+	q := run.Latency[results.LatencyResponse]
+	f := Figure{Value: unknown, Label: "response time, 99th percentile", Note: "no request was ok"}
+	if q.Count > 0 {
+		f.Value, f.Note = results.FormatSeconds(q.P99), "half within "+results.FormatSeconds(q.P50)
+	}
+	return f
+}
+
+func openedFigure(run *results.Run) Figure {
+	f := Figure{Value: fmt.Sprint(run.Connections.Opened), Label: "connections opened"}
+	if n := run.Counts.Started + run.Counts.WarmUp; n > 0 {
+		f.Note = results.FormatThree(1000*float64(run.Connections.Opened)/float64(n)) + " for 1000 requests"
+	}
+	return f
+}
+
+// HeadlineOfReproduction answers whether an incident was reproduced and what
+// cleared it.
+func HeadlineOfReproduction(r *results.Reproduction) Headline {
+	incident := cmp.Or(r.IncidentRun, &results.Run{})
+	h := Headline{Good: r.Reproduced}
+	// A line says what happened, the next what to set: that is the answer, and the
+	// figures have to follow on the same screen of a telephone.
+	for line := range strings.Lines(r.Verdict) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			h.More = append(h.More, line)
+		}
+	}
+	n := min(len(h.More), 2)
+	h.Answer, h.More = strings.Join(h.More[:n], " "), h.More[n:]
+	if h.Answer == "" {
+		h.Answer = reproductionOutcome(r) + ". " + runAnswer(incident)
+	}
+	failed := failedFigure(incident)
+	failed.Label = "of requests failed in the incident"
+	h.Figures = []Figure{failed}
+	if remedy := bestRemedy(r); remedy != nil {
+		f := failedFigure(remedy.Run)
+		f.Label = "failed with the remedy “" + remedy.Remedy + "”"
+		opened := Figure{
+			Value: fmt.Sprintf("%d → %d", incident.Connections.Opened, remedy.Connections.Opened),
+			Label: "connections opened, before and after",
+		}
+		if a, b := incident.Sockets, remedy.Sockets; a.Available && b.Available {
+			opened.Note = fmt.Sprintf("TIME_WAIT on our side, at most: %d → %d", a.TimeWaitPeak, b.TimeWaitPeak)
+		}
+		if incident.Counts.Failed == 0 && remedy.Counts.Failed == 0 {
+			h.Figures = append(shiftedFigures(incident, remedy), opened)
+			return h
+		}
+		h.Figures = append(h.Figures, f, opened)
+		return h
+	}
+	if incident.ErrorAnswers.Sum() > 0 {
+		h.Figures = append(h.Figures, errorFigure(incident))
+	}
+	h.Figures = append(h.Figures, responseFigure(incident), openedFigure(incident))
+	return h
+}
+
+// shiftedFigures are of an incident without failures, which is about something
+// else: the two figures of its signature, and of what its remedy was to show, that
+// the remedy changed the most. Connections opened are left to a figure of their own.
+func shiftedFigures(incident *results.Run, remedy *results.RemedyRun) []Figure {
+	type shift struct {
+		path string
+		a, b expect.Value
+		by   float64
+	}
+	var shifts []shift
+	seen := map[string]bool{}
+	for _, e := range slices.Concat(incident.Expect, remedy.Expect) {
+		a, errA := expect.Lookup(incident, e.Path)
+		b, errB := expect.Lookup(remedy.Run, e.Path)
+		if seen[e.Path] || e.Path == "connections.opened" || errA != nil || errB != nil || a.Why != "" || b.Why != "" || a.Unit == results.UnitBool || a.Number == b.Number {
+			continue
+		}
+		seen[e.Path] = true
+		floor := 1.0 // a count of 0 is one below 1
+		if a.Unit != results.UnitCount {
+			floor = 1e-3 // below a millisecond or a thousandth there is little to tell
+		}
+		shifts = append(shifts, shift{e.Path, a, b, math.Abs(math.Log(max(b.Number, floor) / max(a.Number, floor)))})
+	}
+	slices.SortStableFunc(shifts, func(x, y shift) int { return cmp.Compare(y.by, x.by) })
+	var figures []Figure
+	for _, s := range shifts[:min(len(shifts), 2)] {
+		figures = append(figures, Figure{
+			Value: s.a.String() + " → " + s.b.String(),
+			Label: s.path + ", before and after",
+			Note:  "with the remedy “" + remedy.Remedy + "”",
+		})
+	}
+	// There are two in any case.
+	failed, response := failedFigure(incident), responseFigure(incident)
+	failed.Label += " in the incident"
+	response.Label += " in the incident"
+	return append(figures, failed, response)[:2]
+}
+
+// reproductionOutcome is the verdict of a reproduction in a word or two.
+func reproductionOutcome(r *results.Reproduction) string {
+	switch {
+	case r.Reproduced:
+		return "Reproduced"
+	case !wasJudged(r):
+		return "Not judged"
+	default:
+		return "Not reproduced"
+	}
+}
+
+// bestRemedy is the remedy that cleared the incident with the fewest failures, or nil.
+func bestRemedy(r *results.Reproduction) *results.RemedyRun {
+	var best *results.RemedyRun
+	for i := range r.RemedyRuns {
+		remedy := &r.RemedyRuns[i]
+		if remedy.Run == nil || !remedy.Cleared {
+			continue
+		}
+		if best == nil || failureRate(remedy.Run) < failureRate(best.Run) {
+			best = remedy
+		}
+	}
+	return best
+}
+
+func failureRate(run *results.Run) float64 {
+	return float64(run.Counts.Failed) / float64(max(run.Counts.Started, 1))
+}
+
+// HeadlineOfComparison answers which of the arms differ. Its figures are of the
+// measures that tell arms apart most often: failures, response time, and the
+// connections they cost, each of the first arm and of the one that is furthest
+// from it.
+func HeadlineOfComparison(c *results.Comparison) Headline {
+	h := Headline{Answer: strings.Join(strings.Fields(c.Verdict), " ")}
+	excluded, valid := 0, 0
+	for _, arm := range c.Arms {
+		excluded += arm.Excluded
+		if arm.Runs > 0 {
+			valid++
+		}
+	}
+	h.Good = valid == len(c.Arms) && valid > 1 && !c.Interrupted
+	if h.Answer == "" {
+		h.Answer = "There is no verdict."
+		if valid < 2 {
+			h.Answer = "There are not two configurations with valid runs, so there is nothing to hold against each other."
+		}
+	}
+	if excluded > 0 {
+		h.Answer += fmt.Sprintf(" %s left out.", pluralWas(uint64(excluded), "run"))
+	}
+	if c.Interrupted {
+		h.Answer += " The comparison was stopped early"
+		if missing := c.Missing(); missing != "" {
+			h.Answer += ": " + missing
+		}
+		h.Answer += "."
+	}
+	for _, name := range []string{results.MeasureFailureRate, results.MeasureResponse + ".p99", results.MeasureOpened} {
+		h.Figures = append(h.Figures, comparisonFigure(c, name))
+	}
+	return h
+}
+
+// comparisonFigure holds the measure name of the first arm against that of the arm that is
+// furthest from it.
+func comparisonFigure(c *results.Comparison, name string) Figure {
+	f := Figure{Value: unknown, Label: results.MeasureLabel(name), Note: "not measured"}
+	if len(c.Arms) == 0 {
+		return f
+	}
+	first, found := c.Arms[0].Measures[name]
+	if !found || !first.Known {
+		f.Note = cmp.Or(first.Why, f.Note)
+		return f
+	}
+	f.Value, f.Note = first.String(), c.Arms[0].Name
+	var far *results.Arm
+	gap := 0.0
+	for i := range c.Arms[1:] {
+		arm := &c.Arms[i+1]
+		m, found := arm.Measures[name]
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.Known && (far == nil || d > gap) {
+			far, gap = arm, d
+		}
+	}
+	if far != nil {
+		f.Value += " → " + far.Measures[name].String()
+		f.Note += " → " + far.Name
+	}
+	return f
+}
+
+// pluralWas is "1 run was", "2 runs were".
+func pluralWas(n uint64, thing string) string {
+	if n == 1 {
+		return results.FormatCount(n, thing) + " was"
+	}
+	return results.FormatCount(n, thing) + " were"
+}

@@ -1,0 +1,451 @@
+package text
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/results"
+)
+
+// textWidth is how many columns a report takes, unless what it is written to is a
+// layout.Terminal that has others.
+const textWidth = 100
+
+// RenderRun writes the summary of run for a terminal: whether it is valid
+// first, then the accounts, failures, connections, sockets, latencies,
+// warnings and expectations.
+func RenderRun(w io.Writer, run *results.Run) error {
+	var b bytes.Buffer
+	renderHead(&b, run)
+	renderAccounts(&b, run)
+	renderFailures(&b, run)
+	renderErrorAnswers(&b, run)
+	renderKernel(&b, run)
+	renderPreset(&b, run.Preset)
+	renderConnections(&b, run)
+	renderIdle(&b, run)
+	renderLatency(&b, run)
+	renderTargets(&b, run)
+	renderNotes(&b, run)
+	if run.Packets != nil {
+		for _, e := range run.Packets.Failures {
+			fmt.Fprintln(&b)
+			renderEvidence(&b, e)
+		}
+	}
+	if text := uncountedErrors(run); text != "" {
+		fmt.Fprintln(&b)
+		wrap(&b, "", text)
+	}
+	return layout.Print(w, b.String(), textWidth)
+}
+
+func renderHead(b *bytes.Buffer, run *results.Run) {
+	name := run.Name
+	if name == "" {
+		name = "run"
+	}
+	if run.Version != "" {
+		name += "  (kabench " + run.Version + ")"
+	}
+	fmt.Fprintln(b, name)
+	if run.Question != "" {
+		wrap(b, "", run.Question)
+	}
+	if !run.Valid {
+		for _, why := range run.Invalid {
+			wrap(b, "INVALID  ", why)
+		}
+		if len(run.Invalid) == 0 {
+			fmt.Fprintln(b, "INVALID")
+		}
+	}
+	if !run.Complete {
+		fmt.Fprintln(b, "INCOMPLETE: the run was cut off; this is what was recorded until then")
+	}
+	switch s := run.Stopped; {
+	case s != nil:
+		wrap(b, "STOPPED  ", fmt.Sprintf("after %s by abort_when: %s %s (seen %s)", results.FormatSeconds(s.At), s.Path, s.When, s.Seen))
+	case run.Interrupted:
+		fmt.Fprintln(b, "Interrupted: stopped early by a signal")
+	}
+	if run.Preset != nil {
+		wrap(b, "Pool  ", run.Preset.String())
+	}
+	fmt.Fprintln(b)
+}
+
+func renderAccounts(b *bytes.Buffer, run *results.Run) {
+	c := run.Counts
+	t := table(b)
+	fmt.Fprintf(t, "Exchanges\t%d due = %d started + %d dropped\n", c.Due, c.Started, c.Dropped)
+	fmt.Fprintf(t, "\t%d started = %d ok + %d failed + %d unfinished\n", c.Started, c.OK, c.Failed, c.Unfinished)
+	if !c.Balance() {
+		fmt.Fprintf(t, "\tTHE ACCOUNTS DO NOT BALANCE\n")
+	}
+	if c.Waited > 0 {
+		fmt.Fprintf(t, "\t%d of the started waited in the buffer first\n", c.Waited)
+	}
+	if c.WarmUp > 0 {
+		fmt.Fprintf(t, "\t%d more in the warm-up, not counted\n", c.WarmUp)
+	}
+	fmt.Fprintf(t, "Rate\t%s/s offered, %s/s achieved, %s/s throughput\n",
+		results.FormatThree(run.Rate.Offered), results.FormatThree(run.Rate.Achieved), results.FormatThree(run.Rate.Throughput))
+	renderInstrument(t, run)
+	if len(run.Statuses) > 0 {
+		fmt.Fprintf(t, "Statuses\t%s\n", statuses(run.Statuses))
+	}
+	t.Flush()
+	if text := attempts(run); text != "" {
+		wrap(b, "Attempts   ", text) // as wide as the table's first column
+	}
+}
+
+// renderInstrument writes how well kabench kept to its schedule, where there is
+// something to say of it.
+func renderInstrument(w io.Writer, run *results.Run) {
+	s := run.Instrument.Schedule
+	if s.Overload != "" || s.Held < s.Seconds {
+		fmt.Fprintf(w, "Held\t%d of %d whole seconds without a drop or too much lag", s.Held, s.Seconds)
+		if s.Held > 0 {
+			fmt.Fprintf(w, ", at most %s/s", results.FormatThree(s.HeldRate))
+		}
+		fmt.Fprintf(w, "; %s/s got through", results.FormatThree(s.Through))
+		if s.Overload != "" {
+			fmt.Fprintf(w, " (overloaded: the %s)", map[string]string{results.OverloadKabench: "generator", results.OverloadMachine: "machine", results.OverloadTarget: "target or pool"}[s.Overload])
+		}
+		fmt.Fprintln(w)
+	}
+	switch a := run.Instrument.Arrivals; {
+	case a.Law == "" || a.Verdict == results.ArrivalsNotTested:
+	case a.Distance != nil:
+		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (D %.3f, p %.2g, %d values)\n", a.Law, yesNo(a.Verdict == results.ArrivalsFit), *a.Distance, *a.P, a.Count)
+	case a.OffP99 != nil:
+		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (gaps off by %s at p99, %d values)\n", a.Law, yesNo(a.Verdict == results.ArrivalsFit), results.FormatSeconds(*a.OffP99), a.Count)
+	}
+}
+
+func yesNo(v bool) string {
+	if v {
+		return "yes"
+	}
+	return "NO"
+}
+
+// attempts compares the attempts with the requests; "" when each request was put
+// on a connection once.
+func attempts(run *results.Run) string {
+	r, unasked := run.Resends, run.Unasked()
+	if run.Attempts == run.Counts.Started && r.Count == 0 && unasked == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d for %s", run.Attempts, results.FormatCount(run.Counts.Started, "request"))
+	if n := run.Reuse.NoConnection; n > 0 {
+		text += fmt.Sprintf("; %d put on no connection", n)
+	}
+	if r.Count > 0 {
+		text += fmt.Sprintf("; %d sent again", r.Exchanges)
+		if r.Count != r.Exchanges {
+			text += fmt.Sprintf(", %d times in all", r.Count)
+		}
+		text += retries(r) + fmt.Sprintf(", %d of these ok", r.Rescued)
+	}
+	if r.MaybeTwice > 0 {
+		text += fmt.Sprintf("; %d may have been executed twice", r.MaybeTwice)
+	}
+	if unasked > 0 {
+		text += fmt.Sprintf("; %d sent again below the pool, unasked", unasked)
+	}
+	return text
+}
+
+// retriesNamed is how many ways of failing a summary names.
+const retriesNamed = 4
+
+// retries lists how the attempts had failed that were made again, in brackets:
+// " (48 before_response/fin on reused, 2 otherwise)".
+func retries(r results.Resends) string {
+	var list []string
+	rest := r.Count
+	for i, c := range r.Causes {
+		if i == retriesNamed {
+			break
+		}
+		on := results.Outcome{Phase: c.Phase, Reused: c.Reused}.Connection()
+		list = append(list, fmt.Sprintf("%d %v/%v on %s", c.Count, c.Phase, c.Cause, on))
+		rest -= min(rest, c.Count)
+	}
+	if len(list) > 0 && rest > 0 {
+		list = append(list, fmt.Sprintf("%d otherwise", rest))
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
+func renderFailures(b *bytes.Buffer, run *results.Run) {
+	c := run.Counts
+	fmt.Fprintln(b)
+	if ended := c.OK + c.Failed; c.Failed == 0 {
+		switch {
+		case c.Started > 0 && ended == 0:
+			fmt.Fprintf(b, "None of %d started came to an end, so that nothing is known of failures\n", c.Started)
+		case c.Unfinished > 0:
+			fmt.Fprintf(b, "No failures in %d that came to an end (95 %% interval %s)\n", ended, interval(0, ended))
+		case c.Started > 0:
+			fmt.Fprintf(b, "No failures in %d started (95 %% interval %s)\n", c.Started, interval(0, c.Started))
+		default:
+			fmt.Fprintln(b, "No failures in 0 started")
+		}
+		return
+	}
+	fmt.Fprintf(b, "Failures: %d of %d, %s (95 %% interval %s)\n",
+		c.Failed, c.Started, ratio(c.Failed, c.Started), interval(c.Failed, c.Started))
+	t := table(b)
+	for _, o := range run.Outcomes {
+		if o.Failed() {
+			fmt.Fprintf(t, "  %v / %v\t%s\t%d\t%s\t(%s)\n", o.Phase, o.Cause, o.Connection(), o.Count,
+				ratio(o.Count, c.Started), interval(o.Count, c.Started))
+		}
+	}
+	t.Flush()
+	for _, o := range run.Outcomes {
+		if o.Failed() && o.Example != "" {
+			wrap(b, fmt.Sprintf("  e.g. %v / %v: ", o.Phase, o.Cause), o.Example)
+		}
+	}
+	for _, o := range run.Outcomes {
+		if o.Failed() && o.Looked > 0 {
+			wrap(b, fmt.Sprintf("  %v / %v: ", o.Phase, o.Cause), fmt.Sprintf(
+				"when leased, %d of the %d sockets looked at were ESTABLISHED; the peer had closed %d already", o.Looked-o.Stale, o.Looked, o.Stale))
+		}
+	}
+	if q := run.IdleFailed; q != nil {
+		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
+			results.FormatSeconds(q.Min), results.FormatSeconds(q.P50), results.FormatSeconds(q.Max))
+	}
+}
+
+// renderErrorAnswers counts the answers that say by their status that the request
+// was not served.
+func renderErrorAnswers(b *bytes.Buffer, run *results.Run) {
+	e := run.ErrorAnswers
+	if e.Sum() == 0 {
+		return
+	}
+	fmt.Fprintf(b, "Error answers: %d of %d, %s (95 %% interval %s): %d of status 4xx, %d of 5xx\n",
+		e.Sum(), run.Counts.OK, ratio(e.Sum(), run.Counts.OK), interval(e.Sum(), run.Counts.OK), e.Client, e.Server)
+}
+
+// renderPreset tells the failures in the words of the client whose pool it was.
+func renderPreset(b *bytes.Buffer, p *results.Preset) {
+	if p == nil {
+		return
+	}
+	if len(p.Log) > 0 {
+		fmt.Fprintf(b, "\nWhat the log of %s would have said\n", p.Client)
+		for _, line := range p.Log {
+			wrap(b, fmt.Sprintf("  %v / %v: ", line.Phase, line.Cause), strings.Join(line.Says, " | "))
+		}
+	}
+	if len(p.Cannot) > 0 {
+		fmt.Fprintf(b, "\nWhat %s does and this policy cannot\n", p.Name)
+		for _, text := range p.Cannot {
+			wrap(b, "  - ", text)
+		}
+	}
+}
+
+// portsText is when the ports ran out, beside the prediction.
+func portsText(p results.Ports) string {
+	s := "not predicted to run out"
+	if p.Predicted > 0 {
+		s = "predicted to run out after " + results.FormatSeconds(p.Predicted)
+	}
+	if p.FirstFail == 0 {
+		return s + "; every request got one"
+	}
+	s += fmt.Sprintf("; requests without one started from %s to %s", results.FormatSeconds(p.FirstFail), results.FormatSeconds(p.LastFail))
+	if p.Recovered == 0 {
+		return s + "; no port came back"
+	}
+	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", results.FormatSeconds(p.Back), p.Recovered)
+}
+
+func renderConnections(b *bytes.Buffer, run *results.Run) {
+	c, k, p := run.Connections, run.Sockets, run.Pool
+	fmt.Fprintln(b)
+	t := table(b)
+	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	if run.Complete {
+		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
+		if c.Unknown > 0 {
+			fmt.Fprintf(t, ", %d not known", c.Unknown)
+		}
+		fmt.Fprintln(t)
+		if c.NotifiedUs+c.NotifiedPeer > 0 {
+			fmt.Fprintf(t, "\tclose_notify first: %d by us, %d by the peer\n", c.NotifiedUs, c.NotifiedPeer)
+		}
+	}
+	if len(c.Evictions) > 0 {
+		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
+	}
+	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
+	fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
+	switch {
+	case k.Available && k.ServerSide:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
+	case k.Available:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
+	case k.Why != "":
+		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
+	default:
+		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	}
+	if k.Available {
+		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)
+		if k.PortsAvailable > 0 {
+			fmt.Fprintf(t, " of %d (%s)", k.PortsAvailable, ratio(uint64(max(k.PortsUsedPeak, 0)), uint64(k.PortsAvailable)))
+		}
+		fmt.Fprintln(t)
+	}
+	if p := run.Ports; p != nil {
+		fmt.Fprintf(t, "\t%s\n", portsText(*p))
+	}
+	if p := run.Packets; p != nil {
+		fmt.Fprintf(t, "Packets\t%d seen, %d no longer recorded, delivered late by %s at p99\n", p.Seen, p.Overwritten, results.FormatSeconds(p.LateP99))
+		for _, c := range p.Closed {
+			if c.By == "" {
+				fmt.Fprintf(t, "\t%s of the %s not closed\n", results.FormatCount(c.Count, "connection"), c.Opened)
+			} else {
+				fmt.Fprintf(t, "\t%s of the %s closed first by the %s, by %s\n", results.FormatCount(c.Count, "connection"), c.Opened, c.By, strings.ToUpper(c.How))
+			}
+		}
+	}
+	if l := run.Lab; l != nil {
+		fmt.Fprintf(t, "Server saw\t%s, %s; it closed %d first, %d of them idle\n",
+			results.FormatCount(l.Connections, "connection"), results.FormatCount(l.Requests, "request"), l.ClosedFirst, l.ClosedIdle)
+	}
+	t.Flush()
+}
+
+func renderLatency(b *bytes.Buffer, run *results.Run) {
+	title := "Latency (ok)"
+	if run.Counts.OK == 0 {
+		title = "Latency" // lag alone, which is of all that were started
+	}
+	latencyTable(b, title, run.Latency)
+	latencyTable(b, "Latency (failed)", run.LatencyFail)
+}
+
+func latencyTable(b *bytes.Buffer, title string, m map[string]results.Quantiles) {
+	if !slices.ContainsFunc(results.LatencyNames(), func(name string) bool { return m[name].Count > 0 }) {
+		return
+	}
+	fmt.Fprintln(b)
+	t := table(b)
+	fmt.Fprintf(t, "%s\tp50\tp90\tp99\tp99.9\tmax\tcount\n", title)
+	for _, name := range results.LatencyNames() {
+		if q := m[name]; q.Count > 0 {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, results.FormatSeconds(q.P50), results.FormatSeconds(q.P90),
+				results.FormatSeconds(q.P99), results.FormatSeconds(q.P999), results.FormatSeconds(q.Max), q.Count)
+		}
+	}
+	t.Flush()
+}
+
+func renderNotes(b *bytes.Buffer, run *results.Run) {
+	warnings := slices.Clone(run.Warnings)
+	if run.Recording.Error != "" && run.Complete { // else the warnings say it
+		warnings = append(warnings, fmt.Sprintf("not everything was recorded (%s lost): %s",
+			results.FormatCount(run.Recording.Lost, "exchange"), run.Recording.Error))
+	}
+	if len(warnings) > 0 {
+		fmt.Fprintf(b, "\nWarnings\n")
+		for _, text := range warnings {
+			wrap(b, "  - ", text)
+		}
+	}
+	renderExpectations(b, run)
+	if n := run.Recording.SuccessesOneIn; n > 1 && run.Recording.Error == "" {
+		fmt.Fprintf(b, "\nThe record holds one success in %d, every failure, and all that was sent again.\n", n)
+	}
+}
+
+// renderExpectations writes each with what was expected and what was seen: in
+// columns, unless one is too long for that.
+func renderExpectations(b *bytes.Buffer, run *results.Run) {
+	if len(run.Expect) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\nExpectations\n")
+	var rows, stacked bytes.Buffer
+	t := table(&rows)
+	verdict := map[bool]string{true: "met    ", false: "NOT MET"}
+	seen := func(e results.Expectation) string {
+		if e.Why != "" {
+			return e.Why
+		}
+		return "seen " + e.Seen
+	}
+	for _, e := range run.Expect {
+		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict[e.Met], e.Path, e.Want, seen(e))
+	}
+	t.Flush()
+	for _, e := range run.Expect {
+		wrap(&stacked, "  "+verdict[e.Met]+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+		wrap(&stacked, "           ", seen(e))
+	}
+	layout.Either(b, rows.String(), stacked.String())
+	if d := run.Baseline; d != nil {
+		text := fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir)
+		if n := len(d.Others); n > 0 {
+			text += fmt.Sprintf(", and %d more", n)
+		}
+		wrap(b, "  The baseline: ", text)
+	}
+}
+
+func table(b *bytes.Buffer) *layout.Rows { return layout.Table(b) }
+
+// pairs prints a map in the order of its keys: "200 23880, 503 12".
+func pairs(m map[string]uint64) string {
+	list := make([]string, 0, len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s %d", key, m[key]))
+	}
+	return strings.Join(list, ", ")
+}
+
+// statuses is "200: 395, 503: 5".
+func statuses(m map[string]uint64) string {
+	list := make([]string, 0, len(m))
+	for _, status := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, fmt.Sprintf("%s: %d", status, m[status]))
+	}
+	return strings.Join(list, ", ")
+}
+
+func ratio(k, n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return results.FormatPercent(float64(k) / float64(n))
+}
+
+// interval prints the 95 % interval of k in n.
+func interval(k, n uint64) string {
+	lo, hi := results.Interval(k, n, 0.95)
+	return results.FormatPercent(lo) + " to " + results.FormatPercent(hi)
+}
+
+// wrap writes prefix and text, to be broken between words, with later lines
+// indented to the length of prefix.
+func wrap(b *bytes.Buffer, prefix, text string) { layout.Paragraph(b, prefix, text) }

@@ -1,0 +1,116 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/kabench/kabench/internal/enum"
+)
+
+// Text is v as a person reads it: "40", "12.3 ms", "0.31 %", "400/s".
+func (u Unit) Text(v float64) string {
+	switch u {
+	case UnitSeconds:
+		return FormatSeconds(v)
+	case UnitRatio:
+		return FormatPercent(v)
+	case UnitPerSecond:
+		return FormatThree(v) + "/s"
+	case UnitBool:
+		return strconv.FormatBool(v != 0)
+	}
+	if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+		return strconv.FormatInt(int64(v), 10)
+	}
+	return FormatThree(v)
+}
+
+// FormatP is a P value as a person reads it: "0.012", "< 0.001". Smaller ones are
+// those of a model rather than of the world, and the least are no number at all.
+func FormatP(p float64) string {
+	if p < 0.001 {
+		return "< 0.001"
+	}
+	return fmt.Sprintf("%.2g", p)
+}
+
+// Unit is what the number of a condition, or of a result, counts.
+type Unit uint8
+
+// The units. Each says how a number is written in a condition.
+const (
+	UnitCount     Unit = iota // 40
+	UnitSeconds               // 5ms, 1m30s; a bare 0 too
+	UnitRatio                 // 1%, or 0.01
+	UnitPerSecond             // 400/s, or 400
+	UnitBool                  // true, false
+)
+
+var unitNames = enum.Names[Unit]{"a count", "a duration", "a ratio", "a rate", "true or false"}
+
+func (u Unit) String() string { return unitNames.Text(u) }
+
+// unitKeys are the units as JSON has them.
+var unitKeys = enum.Names[Unit]{"count", "seconds", "ratio", "per_second", "bool"}
+
+// MarshalText is the unit in JSON: count, seconds, ratio, per_second or bool.
+func (u Unit) MarshalText() ([]byte, error) {
+	if !unitKeys.Known(u) {
+		return nil, fmt.Errorf("%v has no name", u)
+	}
+	return unitKeys.Marshal(u)
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (u *Unit) UnmarshalText(text []byte) error {
+	if err := unitKeys.Unmarshal(text, u); err != nil {
+		return fmt.Errorf("unit %w", err)
+	}
+	return nil
+}
+
+// FormatSeconds is a duration in seconds with three significant digits and the
+// unit a person would choose: 61 µs, 12.3 ms, 1.24 s.
+func FormatSeconds(s float64) string {
+	switch abs := math.Abs(s); {
+	case abs == 0:
+		return "0"
+	case abs < 999.5e-6:
+		return FormatThree(s*1e6) + " µs"
+	case abs < 999.5e-3:
+		return FormatThree(s*1e3) + " ms"
+	default:
+		return FormatThree(s) + " s"
+	}
+}
+
+// FormatThree prints v with three significant digits, or with all those before the
+// point if there are more, and no exponent.
+func FormatThree(v float64) string {
+	decimals := 2
+	switch abs := math.Abs(v); {
+	case abs >= 99.95:
+		decimals = 0
+	case abs >= 9.995:
+		decimals = 1
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
+}
+
+// FormatPercent is a ratio as a percentage: "0.31 %".
+func FormatPercent(ratio float64) string {
+	p := ratio * 100
+	if p != 0 && math.Abs(p) < 0.01 {
+		return fmt.Sprintf("%.2g %%", p)
+	}
+	return FormatThree(p) + " %"
+}
+
+// FormatCount is "1 failure", "2 failures".
+func FormatCount(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.FormatUint(n, 10) + " " + thing + "s"
+}
