@@ -12,6 +12,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+
+	"github.com/kabench/kabench/results/text"
 )
 
 //go:embed assets
@@ -41,7 +43,7 @@ var prepared = sync.OnceValue(func() *static {
 		}
 		return string(text)
 	}
-	s := &static{style: read("page.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
+	s := &static{style: read("page.css"), head: template.Must(template.New("page").Funcs(template.FuncMap{"targetRows": text.TargetRows}).Parse(read("page.html")))}
 	var app strings.Builder
 	app.WriteString("'use strict';\n(() => {\n")
 	for _, name := range program {
