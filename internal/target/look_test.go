@@ -179,7 +179,7 @@ func TestLookKnowsTheScheme(t *testing.T) {
 			conn.Write([]byte{0x80, 1, 2, 3, 4, 5, 6, 7})
 			return readAll(conn)
 		})
-		if _, err := looked(t, "https://"+at); err != nil { // broken TLS may be what is to be measured
+		if _, err := looked(t, "https://"+at); err != nil { // a run may measure broken TLS
 			t.Error(err)
 		}
 	})

@@ -117,7 +117,7 @@ type Retry uint8
 
 const (
 	RetryNone       Retry = iota
-	RetryUnsent           // requests of which no byte was written
+	RetryUnsent           // requests with no byte written
 	RetryIdempotent       // those, and all methods except POST, LOCK and PATCH, as nginx does
 	RetryAlways           // all
 )
