@@ -163,6 +163,19 @@ type Expectation struct {
 	Why  string `json:"why,omitempty"` // when it could not be checked
 }
 
+// Unmet lists the expectations that run did not meet, those that could not be checked
+// among them.
+func (run *Run) Unmet() []Expectation {
+	var unmet []Expectation
+	for _, e := range run.Expect {
+		if !e.Met {
+			unmet = append(unmet, e)
+		}
+	}
+	return unmet
+}
+
+// Unfit says why c should not be shown to others as a result; "" if it may.
 func (c *Comparison) Unfit() string {
 	if c.Interrupted {
 		return "it was interrupted"
@@ -175,6 +188,8 @@ func (c *Comparison) Unfit() string {
 	return ""
 }
 
+// Unfit says why run should not be shown to others as a result, to follow a word for
+// it: "is invalid"; "" if it may. A run that abort_when stopped is a result.
 func (run *Run) Unfit() string {
 	switch {
 	case run == nil:

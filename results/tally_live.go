@@ -49,7 +49,7 @@ func pick(name string, from ...*latencies) []*series {
 	return list
 }
 
-// Above is Beside.Above of what t has counted.
+// Above is References.Above of what t has counted.
 func (t *Tally) Above(name string, d time.Duration) (above, of uint64) {
 	for _, s := range t.of(name) {
 		above += s.above(d)

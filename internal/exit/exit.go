@@ -40,11 +40,8 @@ func OfRun(run *results.Run) Code {
 		return Invalid
 	case run.Stopped != nil:
 		return Unmet
-	}
-	for _, e := range run.Expect {
-		if !e.Met {
-			return Unmet
-		}
+	case len(run.Unmet()) > 0:
+		return Unmet
 	}
 	return Done
 }

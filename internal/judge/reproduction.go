@@ -41,15 +41,7 @@ func madeAgain(rep *results.Reproduction) string {
 
 // Shown reports whether a run is valid and met all its expectations.
 func Shown(run *results.Run) bool {
-	if !run.Valid || run.Interrupted {
-		return false
-	}
-	for _, e := range run.Expect {
-		if !e.Met {
-			return false
-		}
-	}
-	return true
+	return run.Valid && !run.Interrupted && len(run.Unmet()) == 0
 }
 
 // verdict returns a sentence that says what happened and, for each remedy, a sentence
@@ -178,14 +170,8 @@ func commonest(run *results.Run) string {
 
 func unmet(run *results.Run) string {
 	var all []string
-	for _, e := range run.Expect {
-		if !e.Met {
-			seen := "seen: " + e.Seen
-			if e.Why != "" {
-				seen = e.Why
-			}
-			all = append(all, fmt.Sprintf("%s %s (%s)", e.Path, e.Want, seen))
-		}
+	for _, e := range run.Unmet() {
+		all = append(all, fmt.Sprintf("%s %s (%s)", e.Path, e.Want, cmp.Or(e.Why, "seen: "+e.Seen)))
 	}
 	return strings.Join(all, ", ")
 }

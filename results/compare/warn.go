@@ -1,7 +1,6 @@
 package compare
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -58,11 +57,7 @@ func (j *judge) seeded() (names []string) {
 	for _, a := range j.arms {
 		seeds := map[uint64]bool{}
 		for _, run := range a.docs() {
-			var profile struct{ Load struct{ Seed uint64 } }
-			if json.Unmarshal(run.Profile, &profile) != nil {
-				profile.Load.Seed = 0
-			}
-			seeds[profile.Load.Seed] = true
+			seeds[results.SetupOf(run).Seed] = true
 		}
 		if len(a.runs) > 1 && len(seeds) == 1 && !seeds[0] {
 			names = append(names, a.name)

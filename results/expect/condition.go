@@ -18,7 +18,7 @@ type Condition struct {
 	Low  float64
 	High float64 // of a range only
 	// LowOf and HighOf, if not nil, are the figures that stand in the place of Low
-	// and High. Such a condition is met by nothing: CheckExpectations looks them up.
+	// and High. Such a condition is met by nothing: Check looks them up.
 	LowOf, HighOf *Reference
 	unit          results.Unit // as written; a bare number is a count and fits other units too
 }

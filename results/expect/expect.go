@@ -21,7 +21,7 @@ func Validate(expect map[string]string) error {
 	return validate(figures{&results.Run{}, References{Baseline: &results.Run{}}}, expect)
 }
 
-// ValidateRemedy is ValidateExpectations of what a remedy expects, which may
+// ValidateRemedy is Validate of what a remedy expects, which may
 // name the incident.
 func ValidateRemedy(expect map[string]string) error {
 	return validate(figures{&results.Run{}, References{Incident: &results.Run{}, Baseline: &results.Run{}}}, expect)
@@ -77,7 +77,7 @@ func Check(run *results.Run, expect map[string]string) []results.Expectation {
 	return CheckAgainst(run, References{}, expect)
 }
 
-// CheckAgainst is CheckExpectations of a run whose conditions may name others.
+// CheckAgainst is Check of a run whose conditions may name others.
 func CheckAgainst(run *results.Run, beside References, expect map[string]string) []results.Expectation {
 	in := figures{run, beside}
 	checked := []results.Expectation{}

@@ -2,7 +2,6 @@ package expect
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -31,105 +30,6 @@ func answersPath(run *results.Run, name string) (Value, bool) {
 		return Value{Number: float64(e.Sum()) / float64(run.Counts.OK), Unit: results.UnitRatio}, true
 	}
 	return Value{}, false
-}
-
-// Value is a result found at a path. why says why there is none.
-type Value struct {
-	Number float64
-	Unit   results.Unit
-	Why    string
-}
-
-func count[N int | uint64](n N) Value { return Value{Number: float64(n)} }
-
-// Lookup finds the value at path in run. The error says that no run has such a
-// path.
-func Lookup(run *results.Run, path string) (Value, error) {
-	head, rest, _ := strings.Cut(path, ".")
-	switch head {
-	case "valid":
-		if rest == "" {
-			return Value{Number: float64(b2i(run.Valid)), Unit: results.UnitBool}, nil
-		}
-	case "attempts":
-		switch rest {
-		case "":
-			return count(run.Attempts), nil
-		case "resent":
-			once := run.Reuse.Fresh + run.Reuse.Reused // requests put on a connection
-			return count(max(run.Attempts, once) - once), nil
-		}
-	case "failures":
-		if v, found := failures(run, rest); found {
-			return v, nil
-		}
-	case "statuses":
-		if isStatus(rest) {
-			return count(run.Statuses[rest]), nil
-		}
-	case "error_answers":
-		if v, found := answersPath(run, rest); found {
-			return v, nil
-		}
-	case "connections":
-		if reason, found := strings.CutPrefix(rest, "evictions."); found && slices.Contains(evictions, reason) {
-			v := count(run.Connections.Evictions[reason])
-			v.Why = unseen(run, head, rest)
-			return v, nil
-		}
-	case "kernel":
-		if v, found := kernelPath(run, rest); found {
-			return v, nil
-		}
-	case "lab":
-		if name, found := strings.CutPrefix(rest, "headers."); found && name != "" {
-			return labHeader(run, name), nil
-		}
-	case "ports":
-		if v, found := portsPath(run, rest); found {
-			return v, nil
-		}
-	case "closed":
-		if v, found := closedPath(run, rest); found {
-			return v, nil
-		}
-	case "failed":
-		name, stat, _ := strings.Cut(rest, ".")
-		if name == "statuses" && isStatus(stat) {
-			return count(run.StatusFail[stat]), nil
-		}
-		if v, found := latency(run.LatencyFail, name, stat); found && name != results.LatencyLag {
-			return v, nil
-		}
-	case "fresh", "reused":
-		name, stat, _ := strings.Cut(rest, ".")
-		m := run.LatencyFresh
-		if head == "reused" {
-			m = run.LatencyReused
-		}
-		if v, found := latency(m, name, stat); found && name != results.LatencyLag {
-			return v, nil
-		}
-	case "idle_at_failure":
-		q := map[string]results.Quantiles{}
-		if run.IdleFailed != nil {
-			q[head] = *run.IdleFailed
-		}
-		if v, found := quantile(q, head, rest); found {
-			return v, nil
-		}
-	default:
-		if v, found := latency(run.Latency, head, rest); found {
-			return v, nil
-		}
-	}
-	if section, found := sections(run)[head]; found {
-		if v, found := field(section, rest); found {
-			v.Why = unseen(run, head, rest)
-			return v, nil
-		}
-	}
-	return Value{}, unknownPath(path)
 }
 
 func isStatus(text string) bool {
@@ -230,28 +130,6 @@ func quantile(m map[string]results.Quantiles, name, stat string) (Value, bool) {
 	return v, true
 }
 
-// sections are the parts of the document whose fields are paths.
-func sections(run *results.Run) map[string]reflect.Value {
-	var lab results.LabSeen
-	if run.Lab != nil {
-		lab = *run.Lab
-	}
-	var proxy results.ProxySeen
-	if run.Proxy != nil {
-		proxy = *run.Proxy
-	}
-	var packets results.Packets
-	if run.Packets != nil {
-		packets = *run.Packets
-	}
-	return map[string]reflect.Value{
-		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
-		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
-		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
-		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy),
-	}
-}
-
 // noProxies is why there is nothing in the section proxy.
 const noProxies = "no proxies of kabench's own stand before the server"
 
@@ -279,7 +157,7 @@ func unseen(run *results.Run, section, name string) string {
 		return noProxies
 	case section == "packets" && run.Packets == nil:
 		return noPackets
-	case ofOwnPool(section, name) && clientOf(run.Profile) == "stock":
+	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
@@ -325,17 +203,6 @@ func ofOwnPool(section, name string) bool {
 		return true
 	}
 	return false
-}
-
-// clientOf is the client a profile names, "" if it cannot be read.
-func clientOf(profile json.RawMessage) string {
-	var p struct {
-		Client string `json:"client"`
-	}
-	if json.Unmarshal(profile, &p) != nil {
-		return ""
-	}
-	return p.Client
 }
 
 // field finds the number or bool that section's document calls name.

@@ -17,7 +17,7 @@ const rounds = 1000
 
 func mostFalse() float64 { return rounds*worseLevel + 3*math.Sqrt(rounds*worseLevel*(1-worseLevel)) }
 
-// withDurations is a run of these responses, and what Beside.Above says of them.
+// withDurations is a run of these responses, and what References.Above says of them.
 func withDurations(list []time.Duration) (*results.Run, func(string, time.Duration) (uint64, uint64)) {
 	slices.Sort(list)
 	n := len(list)

@@ -2,9 +2,7 @@ package export
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -161,21 +159,14 @@ func benchConfig(run *results.Run) map[string]string {
 	if run.Preset != nil {
 		config["preset"] = run.Preset.Name
 	}
-	var profile struct {
-		Client string                     `json:"client"`
-		Load   map[string]json.RawMessage `json:"load"`
-		Pool   map[string]json.RawMessage `json:"pool"`
-	}
-	if json.Unmarshal(run.Profile, &profile) != nil {
-		profile.Load, profile.Pool = nil, nil
-	}
-	config["client"] = profile.Client
+	setup := results.SetupOf(run)
+	config["client"] = setup.Client
 	for _, name := range []string{"arrivals", "duration", "rate", "warm_up"} {
-		config["load."+name] = setting(profile.Load[name])
+		config["load."+name] = setup.Load[name]
 	}
-	for name, value := range profile.Pool {
+	for name, value := range setup.Pool {
 		if name != "" && name != "preset" { // which has its line
-			config["pool."+name] = setting(value)
+			config["pool."+name] = value
 		}
 	}
 	lines := map[string]string{}
@@ -195,24 +186,6 @@ func configKey(key string) bool {
 		}
 	}
 	return key != ""
-}
-
-// setting is a value of a profile as it would be written there: a text without
-// quotes, a list of texts with commas between.
-func setting(value json.RawMessage) string {
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return text
-	}
-	var list []string
-	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
-		return strings.Join(list, ",")
-	}
-	var b bytes.Buffer
-	if json.Compact(&b, value) != nil {
-		return ""
-	}
-	return b.String()
 }
 
 // benchName is name as a benchmark's: idle-race is IdleRace.

@@ -29,7 +29,7 @@ var csvHeader = []string{
 // due, so that done_us is the response time. A stamp that was not reached is
 // empty. An error that a spreadsheet would take for a formula has an apostrophe
 // before it. tries and tcp are those of the record as JSON, empty if there were none. The
-// notes are as those of ExportVegeta.
+// notes are as those of Vegeta.
 func CSV(w io.Writer, d *record.Dir) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {

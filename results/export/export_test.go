@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/tsenart/vegeta/v12/lib"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"github.com/tsenart/vegeta/v12/lib/plot"
 
 	"github.com/kabench/kabench/results"
@@ -154,8 +154,10 @@ func TestExportCSV(t *testing.T) {
 // the last frame of its record was.
 func killed(t *testing.T, list []*results.Exchange) string {
 	t.Helper()
-	w, dir := create(t)
+	dir := filepath.Join(t.TempDir(), "run")
 	synctest.Test(t, func(t *testing.T) { // a frame is a second
+		w, err := record.Create(dir)
+		must(t, err)
 		must(t, w.Begin(begun()))
 		for part := range slices.Chunk(list, 20) {
 			for _, e := range part {

@@ -213,7 +213,7 @@ func dated() *results.Run {
 	return run
 }
 
-// archiveOf is a run as OpenKept gives it, of a document alone.
+// archiveOf is a run as OpenArchive gives it, of a document alone.
 func archiveOf(run *results.Run) *record.Archive {
 	return &record.Archive{Run: run, Runs: []record.ArchivedRun{{Name: run.Name, Run: run}}}
 }

@@ -26,7 +26,7 @@ var hlogInterval = regexp.MustCompile(`^Tag=([a-z]+),[0-9.]+,[0-9.]+,[0-9.]+,([A
 // know none; "" is all of them, tagged.
 //
 // A line that was not written whole at the end of a run that was cut off is
-// left out. The notes are as those of ExportVegeta.
+// left out. The notes are as those of Vegeta.
 func HdrHistogram(w io.Writer, d *record.Dir, tag string) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
@@ -40,8 +40,8 @@ func HdrHistogram(w io.Writer, d *record.Dir, tag string) (notes []string, err e
 	} else if run.Recording.Error != "" {
 		notes = append(notes, "the latency log stops early: "+run.Recording.Error)
 	}
-	if record.LoadOf(run.Profile).WarmUp > 0 {
-		notes = append(notes, fmt.Sprintf("the log covers the warm-up too, which the report leaves out: skip what is before %v", record.LoadOf(run.Profile).WarmUp))
+	if warmUp := results.SetupOf(run).WarmUp; warmUp > 0 {
+		notes = append(notes, fmt.Sprintf("the log covers the warm-up too, which the report leaves out: skip what is before %v", warmUp))
 	}
 	out := bufio.NewWriter(w)
 	intervals := 0

@@ -17,7 +17,7 @@ import (
 
 // RunsCSV writes a header and a row for each run of all, the invalid ones
 // and those left out of a comparison too: what it was, whether it may be
-// believed, and the figures that ExportBench writes, under the same names but
+// believed, and the figures that Bench writes, under the same names but
 // for times, which are in seconds. What a run does not know is empty.
 func RunsCSV(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	changed := map[string]bool{}

@@ -3,14 +3,13 @@ package export
 import (
 	"cmp"
 	"container/heap"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/tsenart/vegeta/v12/lib"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
@@ -73,7 +72,8 @@ func tornAsKnown(err error, run *results.Run) bool {
 
 func writeVegeta(w io.Writer, d *record.Dir, run *results.Run) error {
 	out := &vegetaWriter{encode: vegeta.NewJSONEncoder(w), run: run}
-	out.method, out.url = requestOf(run.Profile)
+	setup := results.SetupOf(run)
+	out.method, out.url = setup.Method, setup.URL
 	var held dueHeap
 	for e, err := range d.Exchanges() {
 		if tornAsKnown(err, run) {
@@ -146,22 +146,6 @@ func (w *vegetaWriter) write(r vegetaResult) error {
 	})
 	w.written++
 	return err
-}
-
-// requestOf is the method and URL of a profile's target; empty if the requests
-// come from a file.
-func requestOf(profile json.RawMessage) (method, url string) {
-	var p struct {
-		Target struct {
-			URL    string `json:"url"`
-			Method string `json:"method"`
-			File   string `json:"file"`
-		} `json:"target"`
-	}
-	if json.Unmarshal(profile, &p) != nil || p.Target.File != "" {
-		return "", ""
-	}
-	return cmp.Or(p.Target.Method, http.MethodGet), p.Target.URL
 }
 
 // dueHeap has the result due first at its root.

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"sync"
@@ -140,10 +139,10 @@ func (g *Gatherer) Sample(s results.Sample) {
 func (g *Gatherer) Run() Run {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	set := settingsOf(g.doc.Profile)
+	set := results.SetupOf(g.doc)
 	doc := *g.doc
 	if g.live {
-		g.count(&doc, set.warmUp)
+		g.count(&doc, set.WarmUp)
 	}
 	doc.Profile = nil // it may be long, and the page does not show it
 	if doc.Packets != nil {
@@ -151,7 +150,7 @@ func (g *Gatherer) Run() Run {
 		packets.Failures = nil // they are in the lifelines
 		doc.Packets = &packets
 	}
-	r := Run{Name: g.name, Doc: &doc, WarmUp: set.warmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
+	r := Run{Name: g.name, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}
@@ -160,7 +159,7 @@ func (g *Gatherer) Run() Run {
 	t, high := g.pool.data()
 	r.Pool = Pool{
 		T: t, Leased: high[0], Idle: high[1], Dialing: high[2], Pending: high[3], InFlight: high[4],
-		MaxConns: set.maxConns, PendingMax: set.pendingMax,
+		MaxConns: set.MaxConns, PendingMax: set.PendingMax,
 	}
 	t, high = g.sockets.data()
 	r.Sockets = Sockets{T: t, Established: high[0], TimeWait: high[1], TimeWaitServer: []int{}, PortsUsed: high[3], PortsAvailable: doc.Sockets.PortsAvailable}
@@ -172,7 +171,7 @@ func (g *Gatherer) Run() Run {
 	}
 
 	lanes := g.lives.data(g.stays)
-	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.idleTimeout.Seconds(), OneIn: g.oneIn}
+	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.PeerIdleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)
 	for _, lane := range lanes {
 		if lane.Conn == 0 {
@@ -226,52 +225,4 @@ func curve(h *hdrhistogram.Histogram) []Point {
 			return list
 		}
 	}
-}
-
-// settings are the fields of a profile that a page needs. They are 0 if the profile
-// cannot be read or is missing.
-type settings struct {
-	warmUp      time.Duration
-	idleTimeout time.Duration // of the client's peer: the first proxy, or the server
-	maxConns    int
-	pendingMax  int
-}
-
-func settingsOf(profile json.RawMessage) settings {
-	type peer struct {
-		IdleTimeout string `json:"idle_timeout"`
-	}
-	var p struct {
-		Load struct {
-			WarmUp string `json:"warm_up"`
-		} `json:"load"`
-		Pool struct {
-			MaxConns   int `json:"max_conns"`
-			PendingMax int `json:"pending_max"`
-		} `json:"pool"`
-		Target struct {
-			Lab     *peer  `json:"lab"`
-			Proxies []peer `json:"proxies"`
-		} `json:"target"`
-	}
-	p.Pool.MaxConns, p.Pool.PendingMax = -1, -1
-	if json.Unmarshal(profile, &p) != nil {
-		return settings{maxConns: -1, pendingMax: -1}
-	}
-	s := settings{warmUp: span(p.Load.WarmUp), maxConns: p.Pool.MaxConns, pendingMax: p.Pool.PendingMax}
-	switch {
-	case len(p.Target.Proxies) > 0:
-		s.idleTimeout = span(p.Target.Proxies[0].IdleTimeout)
-	case p.Target.Lab != nil:
-		s.idleTimeout = span(p.Target.Lab.IdleTimeout)
-	}
-	return s
-}
-
-func span(text string) time.Duration {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0
-	}
-	return max(d, 0)
 }

@@ -66,7 +66,7 @@ func plannedComparison(p *results.Plan) *results.Comparison {
 	return filledComparison(c)
 }
 
-// DecodeComparison reads the document comparison.json, as decodeRun does.
+// DecodeComparison reads the document comparison.json, as DecodeRun does.
 func DecodeComparison(data []byte) (*results.Comparison, error) {
 	if err := checkSchema(data, results.ComparisonSchema, "comparison"); err != nil {
 		return nil, err

@@ -133,7 +133,7 @@ func DecodeRun(data []byte) (*results.Run, error) {
 	return filledRun(run), nil
 }
 
-// DecodeReproduction reads the document reproduction.json, as decodeRun does.
+// DecodeReproduction reads the document reproduction.json, as DecodeRun does.
 func DecodeReproduction(data []byte) (*results.Reproduction, error) {
 	if err := checkSchema(data, results.ReproductionSchema, "reproduction"); err != nil {
 		return nil, err

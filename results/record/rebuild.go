@@ -122,18 +122,18 @@ func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
 		run.Warnings = append(run.Warnings, fmt.Sprintf(
 			"counts of successes are estimates: one in %d was recorded, and each stands for %d", oneIn, oneIn))
 	}
-	load := LoadOf(run.Profile)
+	setup := results.SetupOf(run)
 	measured := last - max(firstCounted, 0)
-	if load.WarmUp > 0 {
-		measured = last - load.WarmUp
+	if setup.WarmUp > 0 {
+		measured = last - setup.WarmUp
 	}
-	if load.duration > 0 {
-		measured = min(measured, load.duration)
+	if setup.Duration > 0 {
+		measured = min(measured, setup.Duration)
 	}
 	tally.Fill(run, measured)
 	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
 	run.Connections.Opened = conns
-	if lag, limit := run.Latency[results.LatencyLag], load.maxLag.Seconds(); limit > 0 && lag.P99 > limit {
+	if lag, limit := run.Latency[results.LatencyLag], setup.MaxLag.Seconds(); limit > 0 && lag.P99 > limit {
 		run.Invalid = append(run.Invalid, fmt.Sprintf("the generator lagged: p99 of lag is %s, above %s (load.max_lag)",
 			results.FormatSeconds(lag.P99), results.FormatSeconds(limit)))
 	}
@@ -181,29 +181,4 @@ func endOfFile(name string, read uint64, things string, err error) string {
 		return fmt.Sprintf("the end of %s was not written whole: %d %s could be read", name, read, things)
 	}
 	return fmt.Sprintf("reading stopped after %d %s: %v", read, things, err)
-}
-
-// load is what rebuild needs of a profile's load section. What cannot be read
-// is 0.
-type load struct{ duration, WarmUp, maxLag time.Duration }
-
-func LoadOf(profile json.RawMessage) load {
-	var p struct {
-		Load struct {
-			Duration string `json:"duration"`
-			WarmUp   string `json:"warm_up"`
-			MaxLag   string `json:"max_lag"`
-		} `json:"load"`
-	}
-	if json.Unmarshal(profile, &p) != nil {
-		return load{}
-	}
-	parse := func(s string) time.Duration {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return 0
-		}
-		return max(d, 0)
-	}
-	return load{duration: parse(p.Load.Duration), WarmUp: parse(p.Load.WarmUp), maxLag: parse(p.Load.MaxLag)}
 }

@@ -2,7 +2,6 @@ package redact
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"net/netip"
 	"net/url"
@@ -13,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/results"
-	"github.com/kabench/kabench/results/expect"
 )
 
 // blanked stands in reports where a secret was.
@@ -54,30 +52,8 @@ func (r *Redactor) Learn(run *results.Run) {
 	if run == nil || r.ShowHosts {
 		return
 	}
-	var profile struct {
-		Target struct {
-			URL     string            `json:"url"`
-			Headers map[string]string `json:"headers"`
-			TLS     struct {
-				ServerName string `json:"server_name"`
-			} `json:"tls"`
-			Sources []string `json:"source_addresses"`
-		} `json:"target"`
-	}
-	if json.Unmarshal(run.Profile, &profile) == nil {
-		t := profile.Target
-		if u, err := url.Parse(t.URL); err == nil {
-			r.learn(u.Hostname())
-		}
-		r.learn(t.TLS.ServerName)
-		for _, address := range t.Sources {
-			r.learn(address)
-		}
-		for name, value := range t.Headers {
-			if strings.EqualFold(name, "Host") {
-				r.learn(value)
-			}
-		}
+	for _, host := range results.SetupOf(run).Hosts {
+		r.learn(host)
 	}
 	if b := run.Baseline; b != nil {
 		if host, _, _ := strings.Cut(b.Name, ":"); hostForm(strings.ToLower(host)) {
@@ -383,43 +359,4 @@ func (r *Redactor) known(w, stands, rest string) string {
 		return w
 	}
 	return stands + rest
-}
-
-// ownEnds are the ends of names of files and settings, which are no hosts.
-var ownEnds = []string{"json", "ndjson", "zst", "hlog", "yaml", "pcapng", "go", "reserved"}
-
-// hostForm reports whether w has the form of a host's name with a domain. A path
-// in a profile or in results has it too; those are known.
-func hostForm(w string) bool {
-	labels := strings.Split(w, ".")
-	last := labels[len(labels)-1]
-	if len(labels) < 2 || len(last) < 2 || strings.ContainsRune(w, '_') || slices.Contains(ownEnds, last) {
-		return false
-	}
-	for _, c := range last {
-		if c >= '0' && c <= '9' && !strings.HasPrefix(last, "xn--") {
-			return false
-		}
-	}
-	for _, label := range labels {
-		if label == "" {
-			return false
-		}
-	}
-	return !ownPath(w, labels)
-}
-
-// ownPath reports whether w is a path in a profile, in results, or of a kernel's
-// setting.
-func ownPath(w string, labels []string) bool {
-	switch labels[0] {
-	case "pool", "load", "network":
-		return len(labels) == 2
-	case "target":
-		return len(labels) == 2 || slices.Contains([]string{"lab", "link", "tls", "tcp", "proxies"}, labels[1])
-	case "net":
-		return slices.Contains([]string{"core", "ipv4", "ipv6"}, labels[1])
-	}
-	_, err := expect.Lookup(&results.Run{}, w)
-	return err == nil
 }

@@ -33,13 +33,11 @@ func OutcomeOf(k *record.Archive) string {
 	case k.Run.Interrupted:
 		return "Stopped early"
 	}
-	for _, e := range k.Run.Expect {
-		if !e.Met {
-			return "Expectations not met"
-		}
+	switch {
+	case len(k.Run.Expect) == 0:
+		return "Measured"
+	case len(k.Run.Unmet()) > 0:
+		return "Expectations not met"
 	}
-	if len(k.Run.Expect) > 0 {
-		return "Expectations met"
-	}
-	return "Measured"
+	return "Expectations met"
 }

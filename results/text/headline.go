@@ -34,7 +34,7 @@ const unknown = "-"
 // the others took, and first of all whether that may be believed.
 func HeadlineOfRun(run *results.Run) Headline {
 	c := run.Counts
-	unmet := slices.DeleteFunc(slices.Clone(run.Expect), func(e results.Expectation) bool { return e.Met })
+	unmet := run.Unmet()
 	h := Headline{
 		Good:    run.Unfit() == "" && len(unmet) == 0 && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},

@@ -188,7 +188,7 @@ func dated() *results.Run {
 	return run
 }
 
-// archiveOf is a run as OpenKept gives it, of a document alone.
+// archiveOf is a run as OpenArchive gives it, of a document alone.
 func archiveOf(run *results.Run) *record.Archive {
 	return &record.Archive{Run: run, Runs: []record.ArchivedRun{{Name: run.Name, Run: run}}}
 }
@@ -262,7 +262,7 @@ var hostile = []string{
 	"\x00\x1b[31mred\u202egnp.exe\u2066", "\u2028\u2029", "\xff\xfe", "- [ ] task", "\t\tcode", "    code", "HTTP://EVIL.example", "xmpp:a@b.example", "ftp://evil.example",
 }
 
-// incidentArchive is r as OpenKept gives it, of a document alone.
+// incidentArchive is r as OpenArchive gives it, of a document alone.
 func incidentArchive(r *results.Reproduction) *record.Archive {
 	k := &record.Archive{Reproduction: r, Runs: []record.ArchivedRun{{Name: "incident", Run: r.IncidentRun}}}
 	for _, remedy := range r.RemedyRuns {

@@ -93,14 +93,8 @@ func renderUnmet(b *bytes.Buffer, who string, run *results.Run) {
 	if !run.Valid {
 		return // nothing is judged from it
 	}
-	for _, e := range run.Expect {
-		if !e.Met {
-			seen := "seen " + e.Seen
-			if e.Why != "" {
-				seen = e.Why
-			}
-			wrap(b, "NOT MET by "+who+": ", fmt.Sprintf("%s %s, %s", e.Path, e.Want, seen))
-		}
+	for _, e := range run.Unmet() {
+		wrap(b, "NOT MET by "+who+": ", fmt.Sprintf("%s %s, %s", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
 	}
 }
 

@@ -1,0 +1,139 @@
+package results
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Setup is what a run was made with, as far as readers of its results need it. The
+// profile itself belongs to the room profiles, which results does not know.
+// Whatever cannot be read has its zero value.
+type Setup struct {
+	Client   string
+	Duration time.Duration
+	WarmUp   time.Duration
+	MaxLag   time.Duration
+	Seed     uint64 // of the arrivals
+	Method   string // "" if the requests come from a file; URL too
+	URL      string
+	Hosts    []string // names and addresses that the target has in the profile
+
+	PeerIdleTimeout time.Duration // of the client's peer, if that is a server or proxy of kabench's own
+	MaxConns        int           // of the pool; -1: not known
+	PendingMax      int           // likewise
+
+	Load map[string]string // settings by their key, as the profile would have them
+	Pool map[string]string // likewise
+}
+
+// SetupOf reads what run was made with out of its profile. It is the only place
+// that knows where a profile keeps what; each section is read by itself, so that one
+// of another version hides no other.
+func SetupOf(run *Run) Setup {
+	var p struct{ Client, Load, Pool, Target json.RawMessage }
+	if json.Unmarshal(run.Profile, &p) != nil {
+		p.Client, p.Load, p.Pool, p.Target = nil, nil, nil, nil
+	}
+	s := Setup{Client: settingText(p.Client), Load: settingTexts(p.Load), Pool: settingTexts(p.Pool), MaxConns: -1, PendingMax: -1}
+	s.Duration, s.WarmUp, s.MaxLag = settingTime(s.Load["duration"]), settingTime(s.Load["warm_up"]), settingTime(s.Load["max_lag"])
+	var load struct {
+		Seed uint64 `json:"seed"`
+	}
+	if json.Unmarshal(p.Load, &load) == nil {
+		s.Seed = load.Seed
+	}
+	pool := struct {
+		MaxConns   int `json:"max_conns"`
+		PendingMax int `json:"pending_max"`
+	}{-1, -1}
+	if json.Unmarshal(p.Pool, &pool) == nil {
+		s.MaxConns, s.PendingMax = pool.MaxConns, pool.PendingMax
+	}
+	s.readTarget(p.Target)
+	return s
+}
+
+// readTarget sets what s has of a profile's target.
+func (s *Setup) readTarget(section json.RawMessage) {
+	type peer struct {
+		IdleTimeout string `json:"idle_timeout"`
+	}
+	var t struct {
+		URL     string            `json:"url"`
+		Method  string            `json:"method"`
+		File    string            `json:"file"`
+		Headers map[string]string `json:"headers"`
+		TLS     struct {
+			ServerName string `json:"server_name"`
+		} `json:"tls"`
+		Sources []string `json:"source_addresses"`
+		Lab     *peer    `json:"lab"`
+		Proxies []peer   `json:"proxies"`
+	}
+	if json.Unmarshal(section, &t) != nil {
+		return
+	}
+	if t.File == "" {
+		s.Method, s.URL = cmp.Or(t.Method, http.MethodGet), t.URL
+	}
+	if u, err := url.Parse(t.URL); err == nil {
+		s.Hosts = append(s.Hosts, u.Hostname())
+	}
+	s.Hosts = append(append(s.Hosts, t.TLS.ServerName), t.Sources...)
+	for name, value := range t.Headers {
+		if strings.EqualFold(name, "Host") {
+			s.Hosts = append(s.Hosts, value)
+		}
+	}
+	switch {
+	case len(t.Proxies) > 0:
+		s.PeerIdleTimeout = settingTime(t.Proxies[0].IdleTimeout)
+	case t.Lab != nil:
+		s.PeerIdleTimeout = settingTime(t.Lab.IdleTimeout)
+	}
+}
+
+// settingTexts are the settings of a section, by their key.
+func settingTexts(section json.RawMessage) map[string]string {
+	var values map[string]json.RawMessage
+	if json.Unmarshal(section, &values) != nil {
+		return nil
+	}
+	texts := map[string]string{}
+	for key, value := range values {
+		texts[key] = settingText(value)
+	}
+	return texts
+}
+
+// settingTime is a duration as a profile has it; 0 if it is none.
+func settingTime(text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return max(d, 0)
+}
+
+// settingText is a value of a profile as it would be written there: a text without
+// quotes, a list of texts with commas between.
+func settingText(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	var list []string
+	if json.Unmarshal(value, &list) == nil && len(list) > 0 {
+		return strings.Join(list, ",")
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, value) != nil {
+		return ""
+	}
+	return b.String()
+}

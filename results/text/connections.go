@@ -1,0 +1,108 @@
+package text
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// portsText is when the ports ran out, beside the prediction.
+func portsText(p results.Ports) string {
+	s := "not predicted to run out"
+	if p.Predicted > 0 {
+		s = "predicted to run out after " + results.FormatSeconds(p.Predicted)
+	}
+	if p.FirstFail == 0 {
+		return s + "; every request got one"
+	}
+	s += fmt.Sprintf("; requests without one started from %s to %s", results.FormatSeconds(p.FirstFail), results.FormatSeconds(p.LastFail))
+	if p.Recovered == 0 {
+		return s + "; no port came back"
+	}
+	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", results.FormatSeconds(p.Back), p.Recovered)
+}
+
+func renderConnections(b *bytes.Buffer, run *results.Run) {
+	c, k, p := run.Connections, run.Sockets, run.Pool
+	fmt.Fprintln(b)
+	t := table(b)
+	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	if run.Complete {
+		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
+		if c.Unknown > 0 {
+			fmt.Fprintf(t, ", %d not known", c.Unknown)
+		}
+		fmt.Fprintln(t)
+		if c.NotifiedUs+c.NotifiedPeer > 0 {
+			fmt.Fprintf(t, "\tclose_notify first: %d by us, %d by the peer\n", c.NotifiedUs, c.NotifiedPeer)
+		}
+	}
+	if len(c.Evictions) > 0 {
+		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
+	}
+	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
+	fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
+	switch {
+	case k.Available && k.ServerSide:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
+	case k.Available:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
+	case k.Why != "":
+		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
+	default:
+		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	}
+	if k.Available {
+		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)
+		if k.PortsAvailable > 0 {
+			fmt.Fprintf(t, " of %d (%s)", k.PortsAvailable, ratio(uint64(max(k.PortsUsedPeak, 0)), uint64(k.PortsAvailable)))
+		}
+		fmt.Fprintln(t)
+	}
+	if p := run.Ports; p != nil {
+		fmt.Fprintf(t, "\t%s\n", portsText(*p))
+	}
+	if p := run.Packets; p != nil {
+		fmt.Fprintf(t, "Packets\t%d seen, %d no longer recorded, delivered late by %s at p99\n", p.Seen, p.Overwritten, results.FormatSeconds(p.LateP99))
+		for _, c := range p.Closed {
+			if c.By == "" {
+				fmt.Fprintf(t, "\t%s of the %s not closed\n", results.FormatCount(c.Count, "connection"), c.Opened)
+			} else {
+				fmt.Fprintf(t, "\t%s of the %s closed first by the %s, by %s\n", results.FormatCount(c.Count, "connection"), c.Opened, c.By, strings.ToUpper(c.How))
+			}
+		}
+	}
+	if l := run.Lab; l != nil {
+		fmt.Fprintf(t, "Server saw\t%s, %s; it closed %d first, %d of them idle\n",
+			results.FormatCount(l.Connections, "connection"), results.FormatCount(l.Requests, "request"), l.ClosedFirst, l.ClosedIdle)
+	}
+	t.Flush()
+}
+
+func renderLatency(b *bytes.Buffer, run *results.Run) {
+	title := "Latency (ok)"
+	if run.Counts.OK == 0 {
+		title = "Latency" // lag alone, which is of all that were started
+	}
+	latencyTable(b, title, run.Latency)
+	latencyTable(b, "Latency (failed)", run.LatencyFail)
+}
+
+func latencyTable(b *bytes.Buffer, title string, m map[string]results.Quantiles) {
+	if !slices.ContainsFunc(results.LatencyNames(), func(name string) bool { return m[name].Count > 0 }) {
+		return
+	}
+	fmt.Fprintln(b)
+	t := table(b)
+	fmt.Fprintf(t, "%s\tp50\tp90\tp99\tp99.9\tmax\tcount\n", title)
+	for _, name := range results.LatencyNames() {
+		if q := m[name]; q.Count > 0 {
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, results.FormatSeconds(q.P50), results.FormatSeconds(q.P90),
+				results.FormatSeconds(q.P99), results.FormatSeconds(q.P999), results.FormatSeconds(q.Max), q.Count)
+		}
+	}
+	t.Flush()
+}
