@@ -80,6 +80,10 @@ type Run struct {
 	Targets       []TargetFigures      `json:"targets,omitempty"` // of each target, where there are several; not of a run that was cut off
 }
 
+// Partial reports whether a program filled run by itself, with the collectors that it used:
+// it has neither Schema nor Start then. What run lacks was not measured, and nobody has judged it.
+func (run *Run) Partial() bool { return run.Schema == "" && run.Start.IsZero() }
+
 // Preset is the real client whose pool a run's policy was taken from.
 type Preset struct {
 	Name   string    `json:"name"`

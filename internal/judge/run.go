@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/results"
-	"github.com/kabench/kabench/results/record"
 )
 
 // Limits are the load's fields that a run is judged by.
@@ -35,12 +34,15 @@ func accounts(d *results.Run, _ Limits) []string {
 	return []string{fmt.Sprintf("the accounts do not balance: %+v; this is a bug in kabench", d.Counts)}
 }
 
+// nothingMeasured: a run that ended before its first request, or in its warm-up.
+const nothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
+
 func requests(d *results.Run, _ Limits) []string {
 	switch {
 	case d.Counts.Due > 0:
 		return nil
 	case d.Interrupted || !d.Complete:
-		return []string{record.NothingMeasured}
+		return []string{nothingMeasured}
 	}
 	return []string{"no request was due: raise load.duration or load.rate"}
 }

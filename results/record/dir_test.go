@@ -150,7 +150,7 @@ func TestKilledRunThatLagged(t *testing.T) {
 	must(t, err)
 	run, err := d.Run()
 	must(t, err)
-	if run.Valid || len(run.Invalid) != 1 || !strings.Contains(run.Invalid[0], "lagged") {
+	if run.Valid || len(run.Invalid) != 1 || !strings.Contains(run.Invalid[0], "1 % of requests started at least 80.0 ms late") {
 		t.Errorf("valid %v, %q, want it invalid for its lag", run.Valid, run.Invalid)
 	}
 }

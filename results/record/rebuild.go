@@ -10,6 +10,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/results"
 )
 
@@ -38,16 +39,9 @@ func (d *Dir) rebuild() (*results.Run, error) {
 	run.Warnings = append(run.Warnings,
 		"how connections were closed is written at the end of a run and is not known for this one; "+
 			"what was known of connections, pool and sockets comes from the samples")
-	if run.Counts.Due == 0 {
-		run.Invalid = append(run.Invalid, NothingMeasured)
-	}
-	run.Valid = len(run.Invalid) == 0
+	judge.Run(run, judge.Limits{MaxLag: results.SetupOf(run).MaxLag})
 	return filledRun(run), nil
 }
-
-// NothingMeasured is why a run is invalid that ended before its first request, or
-// in its warm-up.
-const NothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
 
 // beginning is the document that Writer.Begin left, or what the profile tells.
 func (d *Dir) beginning() (*results.Run, error) {
@@ -133,10 +127,6 @@ func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
 	tally.Fill(run, measured)
 	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
 	run.Connections.Opened = conns
-	if lag, limit := run.Latency[results.LatencyLag], setup.MaxLag.Seconds(); limit > 0 && lag.P99 > limit {
-		run.Invalid = append(run.Invalid, fmt.Sprintf("the generator lagged: p99 of lag is %s, above %s (load.max_lag)",
-			results.FormatSeconds(lag.P99), results.FormatSeconds(limit)))
-	}
 	return last
 }
 

@@ -3,6 +3,7 @@ package text
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -29,7 +30,11 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 	c, k, p := run.Connections, run.Sockets, run.Pool
 	fmt.Fprintln(b)
 	t := table(b)
-	fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	if run.Partial() && c.Evictions == nil && c.Opened == 0 {
+		fmt.Fprintln(t, "Connections\tnot measured")
+	} else {
+		fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
+	}
 	if run.Complete {
 		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
 		if c.Unknown > 0 {
@@ -44,17 +49,12 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
 	}
 	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
-	fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
-	switch {
-	case k.Available && k.ServerSide:
-		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
-	case k.Available:
-		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
-	case k.Why != "":
-		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
-	default:
-		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	if run.Partial() && p == (results.PoolPeaks{}) {
+		fmt.Fprintln(t, "Pool peaks\tnot measured")
+	} else {
+		fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
 	}
+	renderSockets(t, run)
 	if k.Available {
 		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)
 		if k.PortsAvailable > 0 {
@@ -80,6 +80,22 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 			results.FormatCount(l.Connections, "connection"), results.FormatCount(l.Requests, "request"), l.ClosedFirst, l.ClosedIdle)
 	}
 	t.Flush()
+}
+
+func renderSockets(t io.Writer, run *results.Run) {
+	k := run.Sockets
+	switch {
+	case k.Available && k.ServerSide:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side, %d on the server's\n", k.TimeWaitPeak, k.TimeWaitServer)
+	case k.Available:
+		fmt.Fprintf(t, "TIME_WAIT\tat most %d on our side; the server's cannot be seen\n", k.TimeWaitPeak)
+	case k.Why != "":
+		fmt.Fprintf(t, "Sockets\tnot available here: %s\n", k.Why)
+	case run.Partial():
+		fmt.Fprintln(t, "Sockets\tnot measured")
+	default:
+		fmt.Fprintf(t, "Sockets\tnot available here\n")
+	}
 }
 
 func renderLatency(b *bytes.Buffer, run *results.Run) {

@@ -43,7 +43,7 @@ func HeadlineOfRun(run *results.Run) Headline {
 		h.Figures = slices.Insert(h.Figures, 1, errorFigure(run))
 	}
 	var says []string
-	if !run.Valid {
+	if !run.Valid && !(run.Partial() && len(run.Invalid) == 0) {
 		says = append(says, "This run is invalid, and its figures do not say what they seem to: "+cmp.Or(strings.Join(run.Invalid, "; "), "no reason was recorded")+".")
 	}
 	says = append(says, runAnswer(run))

@@ -58,7 +58,11 @@ func renderHead(b *bytes.Buffer, run *results.Run) {
 	if run.Question != "" {
 		wrap(b, "", run.Question)
 	}
-	if !run.Valid {
+	partial := run.Partial() && !run.Valid && !run.Complete && len(run.Invalid) == 0
+	switch {
+	case partial:
+		wrap(b, "", "Not judged: a program filled this document by itself, with what it measured")
+	case !run.Valid:
 		for _, why := range run.Invalid {
 			wrap(b, "INVALID  ", why)
 		}
@@ -66,7 +70,7 @@ func renderHead(b *bytes.Buffer, run *results.Run) {
 			fmt.Fprintln(b, "INVALID")
 		}
 	}
-	if !run.Complete {
+	if !run.Complete && !partial {
 		fmt.Fprintln(b, "INCOMPLETE: the run was cut off; this is what was recorded until then")
 	}
 	switch s := run.Stopped; {
