@@ -37,6 +37,7 @@ type stockConn struct {
 	read     int64    // guarded by mu
 	readEnd  error    // guarded by mu: the first error of a Read; nil: there was none before our own close
 	writeEnd error    // guarded by mu: of a Write, likewise
+	last     error    // guarded by mu: how the peer had ended it when we closed it, if the kernel said so only then
 	closing  bool     // guarded by mu: our own close has begun
 	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason
 	use      stockUse // guarded by mu
@@ -80,11 +81,14 @@ func (c *stockConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// keep keeps the first error that we have not caused: by a close, by what the peer
-// sends after it, or by the deadline that crypto/tls sets for its close_notify. mu
-// is held.
+// keep keeps the first error that we have not caused: by a close, by the peer's FIN
+// in reply to ours, or by the deadline that crypto/tls sets for its close_notify. A
+// reset is always kept: the kernel reports it to one call only. mu is held.
 func (c *stockConn) keep(first *error, err error) {
-	if *first == nil && !c.closing && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if c.closing && !errors.Is(err, syscall.ECONNRESET) {
+		return
+	}
+	if *first == nil && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		*first = err
 	}
 }
@@ -121,7 +125,7 @@ func (c *stockConn) endErrors() (read, write error) {
 
 // reset returns the error of the peer's reset, nil if there was none; mu is held.
 func (c *stockConn) reset() error {
-	for _, err := range []error{c.readEnd, c.writeEnd} {
+	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
 		if errors.Is(err, syscall.ECONNRESET) {
 			return err
 		}
@@ -138,7 +142,7 @@ func (c *stockConn) peerEnded() error {
 	if reset := c.reset(); reset != nil {
 		return reset
 	}
-	for _, err := range []error{c.readEnd, c.writeEnd} {
+	for _, err := range []error{c.readEnd, c.writeEnd, c.last} {
 		if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) {
 			return io.EOF
 		}
@@ -196,6 +200,14 @@ func (c *stockConn) closeBelow() (first Closer) {
 		first = CloserUnknown
 	}
 	c.closeErr = c.Conn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch first {
+	case CloserPeer:
+		c.last = io.EOF
+	case CloserReset:
+		c.last = syscall.ECONNRESET
+	}
 	return first
 }
 
