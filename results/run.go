@@ -48,14 +48,14 @@ type Run struct {
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
 	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
 
-	Counts       Counts               `json:"counts"`
-	Attempts     uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
-	Resends      Resends              `json:"resends"`         // what the policy sent again
-	Statuses     map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
-	ErrorAnswers ErrorAnswers         `json:"error_answers"`   // of Statuses: 400 and above
-	StatusFail   map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
-	Outcomes     []Outcome            `json:"outcomes"`
-	Latency      map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
+	Counts         Counts               `json:"counts"`
+	Attempts       uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
+	Resends        Resends              `json:"resends"`         // what the policy sent again
+	Statuses       map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
+	ErrorAnswers   ErrorAnswers         `json:"error_answers"`   // of Statuses: 400 and above
+	FailedStatuses map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
+	Outcomes       []Outcome            `json:"outcomes"`
+	Latency        map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
 	// Latency apart by the connection of the last attempt: new, or one that had
 	// served before. Without lag.
 	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`

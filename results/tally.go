@@ -214,14 +214,14 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// ErrorAnswers, StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Idle.AtLease, Rate and Reuse. Rates are over
+// ErrorAnswers, FailedStatuses, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Idle.AtLease, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Counts, run.Attempts, run.Reuse = t.counts, t.attempts, t.reuse
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
-	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
+	run.Statuses, run.FailedStatuses = byStatus(t.statuses), byStatus(t.cut)
 	run.ErrorAnswers = CountErrorAnswers(run.Statuses)
 	run.Outcomes = t.sortedOutcomes()
 	var ok latencies

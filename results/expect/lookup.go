@@ -98,7 +98,7 @@ func headersPath(run *results.Run, rest string) (Value, bool) {
 
 func failedPath(run *results.Run, rest string) (Value, bool) {
 	if status, found := strings.CutPrefix(rest, "statuses."); found && isStatus(status) {
-		return count(run.StatusFail[status]), true
+		return count(run.FailedStatuses[status]), true
 	}
 	return apart(run.LatencyFail, rest)
 }

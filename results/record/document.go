@@ -67,7 +67,7 @@ func filledRun(run *results.Run) *results.Run {
 	doc.Expect = filledList(doc.Expect)
 	doc.Resends.Causes = filledList(doc.Resends.Causes)
 	doc.Statuses = filledMap(doc.Statuses)
-	doc.StatusFail = filledMap(doc.StatusFail)
+	doc.FailedStatuses = filledMap(doc.FailedStatuses)
 	doc.ErrorAnswers = results.CountErrorAnswers(doc.Statuses) // which documents of earlier versions have not
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
