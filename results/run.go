@@ -60,7 +60,7 @@ type Run struct {
 	// served before. Without lag.
 	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`
 	LatencyReused map[string]Quantiles `json:"latency_reused"`
-	LatencyFail   map[string]Quantiles `json:"latency_failed"`    // of those that failed
+	FailedLatency map[string]Quantiles `json:"latency_failed"`    // of those that failed
 	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
 	Idle          Idle                 `json:"idle"`              // how long connections were idle
 	Rate          Rate                 `json:"rate"`              // per second

@@ -74,7 +74,7 @@ func TestTallyLatency(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]uint64{
 		"response": 2, "service": 2, "acquire": 2, "write_headers": 1, "before_response": 1,
-	}, counts(run.LatencyFail)); diff != "" {
+	}, counts(run.FailedLatency)); diff != "" {
 		t.Errorf("of failed (-want +got):\n%s", diff)
 	}
 	// Both that are ok are first on their connections.

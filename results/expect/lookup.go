@@ -100,7 +100,7 @@ func failedPath(run *results.Run, rest string) (Value, bool) {
 	if status, found := strings.CutPrefix(rest, "statuses."); found && isStatus(status) {
 		return count(run.FailedStatuses[status]), true
 	}
-	return apart(run.LatencyFail, rest)
+	return apart(run.FailedLatency, rest)
 }
 
 func freshPath(run *results.Run, rest string) (Value, bool) { return apart(run.LatencyFresh, rest) }

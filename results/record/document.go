@@ -71,7 +71,7 @@ func filledRun(run *results.Run) *results.Run {
 	doc.ErrorAnswers = results.CountErrorAnswers(doc.Statuses) // which documents of earlier versions have not
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
-	doc.LatencyFail = filledMap(doc.LatencyFail)
+	doc.FailedLatency = filledMap(doc.FailedLatency)
 	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
 	if doc.Packets != nil {
