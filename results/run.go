@@ -61,7 +61,7 @@ type Run struct {
 	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`
 	LatencyReused map[string]Quantiles `json:"latency_reused"`
 	FailedLatency map[string]Quantiles `json:"latency_failed"`    // of those that failed
-	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	IdleAtFailure *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
 	Idle          Idle                 `json:"idle"`              // how long connections were idle
 	Rate          Rate                 `json:"rate"`              // per second
 	Connections   Connections          `json:"connections"`       //

@@ -214,7 +214,7 @@ func (l *latencies) merge(o *latencies) {
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// ErrorAnswers, FailedStatuses, Outcomes, Latency, LatencyFresh, LatencyReused, FailedLatency, IdleFailed, Idle.AtLease, Rate and Reuse. Rates are over
+// ErrorAnswers, FailedStatuses, Outcomes, Latency, LatencyFresh, LatencyReused, FailedLatency, IdleAtFailure, Idle.AtLease, Rate and Reuse. Rates are over
 // measured, the length of the run without its warm-up; when that is not above
 // 0 they are 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
@@ -231,10 +231,10 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Latency, run.FailedLatency = ok.quantiles(), t.failed.quantiles()
 	run.LatencyFresh, run.LatencyReused = t.ok[0].quantiles(), t.ok[1].quantiles()
 	run.Latency[LatencyLag] = t.lag.quantiles()
-	run.IdleFailed = nil
+	run.IdleAtFailure = nil
 	if t.idle.count > 0 {
 		q := t.idle.quantiles()
-		run.IdleFailed = &q
+		run.IdleAtFailure = &q
 	}
 	run.Idle.AtLease = t.atLease.quantiles()
 	run.Idle.Longest = max(run.Idle.Longest, run.Idle.AtLease.Max)

@@ -87,7 +87,7 @@ func TestTallyLatency(t *testing.T) {
 	if got := run.Latency["lag"]; got.Max != 0.0001 {
 		t.Errorf("lag = %+v, want the refused one's 100 µs as max", got)
 	}
-	if q := run.IdleFailed; q == nil || q.Count != 1 || q.P50 != 0.998 {
+	if q := run.IdleAtFailure; q == nil || q.Count != 1 || q.P50 != 0.998 {
 		t.Errorf("idle at failure = %+v, want one of 998 ms", q)
 	}
 }
@@ -106,7 +106,7 @@ func TestTallyOverflow(t *testing.T) {
 
 func TestTallyEmpty(t *testing.T) {
 	run := filled(&Tally{}, 0)
-	if run.IdleFailed != nil || len(run.Outcomes) != 0 || run.Latency[LatencyResponse] != (Quantiles{}) || run.Rate != (Rate{}) {
+	if run.IdleAtFailure != nil || len(run.Outcomes) != 0 || run.Latency[LatencyResponse] != (Quantiles{}) || run.Rate != (Rate{}) {
 		t.Errorf("an empty tally shows something: %+v", run)
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {

@@ -118,8 +118,8 @@ func apart(m map[string]results.Quantiles, rest string) (Value, bool) {
 
 func idleAtFailurePath(run *results.Run, rest string) (Value, bool) {
 	var q results.Quantiles
-	if run.IdleFailed != nil {
-		q = *run.IdleFailed
+	if run.IdleAtFailure != nil {
+		q = *run.IdleAtFailure
 	}
 	return quantile(map[string]results.Quantiles{"": q}, "", rest)
 }

@@ -66,7 +66,7 @@ func TestReferences(t *testing.T) {
 			t.Errorf("%s %s: %v, want %q", tt.path, tt.want, err, tt.say)
 		}
 	}
-	incident.IdleFailed = nil
+	incident.IdleAtFailure = nil
 	e := CheckAgainst(remedy, References{Incident: incident}, map[string]string{"idle_at_failure.p50": "< incident"})[0]
 	if e.Met || !strings.Contains(e.Why, "incident: there were none") {
 		t.Errorf("a figure that nobody has: %+v", e)

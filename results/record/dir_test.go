@@ -58,8 +58,8 @@ func TestKilledRunIsRebuilt(t *testing.T) {
 		t.Errorf("document = %+v, want it as begun and not complete", run)
 	}
 	want := filled(tallied(list), 0)
-	if diff := cmp.Diff([]any{want.Counts, want.Statuses, want.Outcomes, want.Latency, want.IdleFailed, want.Reuse, want.Attempts},
-		[]any{run.Counts, run.Statuses, run.Outcomes, run.Latency, run.IdleFailed, run.Reuse, run.Attempts}); diff != "" {
+	if diff := cmp.Diff([]any{want.Counts, want.Statuses, want.Outcomes, want.Latency, want.IdleAtFailure, want.Reuse, want.Attempts},
+		[]any{run.Counts, run.Statuses, run.Outcomes, run.Latency, run.IdleAtFailure, run.Reuse, run.Attempts}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if run.Rate.Offered < 395 || run.Rate.Offered > 405 {
