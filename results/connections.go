@@ -8,8 +8,8 @@ type Kernel struct {
 	Available bool              `json:"available"` // false: they could not be read; Why gives the reason
 	Why       string            `json:"why,omitempty"`
 	Counters  map[string]uint64 `json:"counters"` // those of KernelCounters that this kernel has
-	// Hosts has the counters of each other host of a private network: every host has
-	// its own namespace. The client's are in Counters.
+	// Hosts has the counters of each host of a private network, because every host has
+	// its own namespace. Those of the host "client" are also in Counters.
 	Hosts map[string]map[string]uint64 `json:"hosts,omitempty"`
 }
 
