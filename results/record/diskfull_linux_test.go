@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// smallDisk is a directory on a file system of its own, of so many KiB.
+// smallDisk is a directory on its own file system, of size KiB.
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

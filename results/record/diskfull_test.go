@@ -16,8 +16,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// failing lets n bytes through and then says that the disk is full, after half
-// of what it was given, as disks do.
+// failing lets n bytes through. Then it writes half of the data and reports that the
+// disk is full, as disks do.
 type failing struct {
 	to io.Writer
 	n  int
@@ -152,8 +152,8 @@ func TestKilledOnAFullDisk(t *testing.T) {
 	stoppedEarly(t, dir, 100, 500)
 }
 
-// stoppedEarly checks that dir rebuilds as a run whose record ends after so
-// many exchanges, and says that others are missing.
+// stoppedEarly checks that dir is rebuilt as a run whose record ends after recorded
+// exchanges, and that the run reports lost missing ones.
 func stoppedEarly(t *testing.T, dir string, recorded, lost uint64) {
 	t.Helper()
 	d, err := Open(dir)

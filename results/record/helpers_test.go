@@ -206,8 +206,8 @@ func resent(seq uint64) *results.Exchange {
 	return e
 }
 
-// resentInVain is an exchange of which no attempt came to anything: two met the
-// peer's FIN, and for the third there was no connection.
+// resentInVain is an exchange whose attempts all failed: two met the peer's FIN, and
+// the third got no connection.
 func resentInVain(seq uint64) *results.Exchange {
 	e := stale(seq)
 	e.Again()

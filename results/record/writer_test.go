@@ -33,7 +33,7 @@ func read(t *testing.T, dir string) map[uint64]results.Exchange {
 	return seen
 }
 
-// sameExchange compares but for the error's type, which a record loses.
+// sameExchange compares exchanges, except the type of the error, which a record loses.
 var sameExchange = cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) })
 
 func TestRoundTrip(t *testing.T) {
@@ -192,7 +192,7 @@ func TestSuccessesAreSampledFailuresAreNot(t *testing.T) {
 	}
 }
 
-// stuck is a disk that does not answer until it is let go.
+// stuck is a disk that blocks every write until letGo is closed.
 type stuck struct {
 	to      io.Writer
 	entered chan struct{}
