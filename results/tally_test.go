@@ -77,7 +77,7 @@ func TestTallyLatency(t *testing.T) {
 	}, counts(run.FailedLatency)); diff != "" {
 		t.Errorf("of failed (-want +got):\n%s", diff)
 	}
-	// Both that are ok are first on their connections.
+	// Both exchanges that are ok are the first on their connections.
 	if f, r := counts(run.LatencyFresh), counts(run.LatencyReused); f["response"] != 2 || f["lag"] != 0 || len(r) != 0 {
 		t.Errorf("of ok: on fresh connections %v, on reused ones %v", f, r)
 	}
@@ -116,10 +116,10 @@ func TestTallyEmpty(t *testing.T) {
 	}
 }
 
-// TestTallyResends: an exchange is sent again as often as it has tries, and is
-// put on a connection as its last attempt that had one.
+// TestTallyResends: an exchange was sent again once for each of its tries. It counts as
+// fresh or reused by the last attempt that had a connection.
 func TestTallyResends(t *testing.T) {
-	hidden := done(12) // by the stock client: attempts that nobody asked for
+	hidden := done(12) // attempts of the stock client that the policy did not ask for
 	hidden.Attempts = 3
 	warm := resent(13)
 	warm.WarmUp = true
@@ -166,7 +166,7 @@ func TestUnasked(t *testing.T) {
 	}
 }
 
-// TestPhasesOfTheLastAttempt: the time of the attempts before it is in none.
+// TestPhasesOfTheLastAttempt: no phase contains the time of the earlier attempts.
 func TestPhasesOfTheLastAttempt(t *testing.T) {
 	us := time.Microsecond
 	for _, tt := range []struct {

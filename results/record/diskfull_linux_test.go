@@ -44,8 +44,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// TestFullDiskKeepsTheDocument fills a real disk, by the run itself and by
-// somebody else, and takes what is left on it at any moment as a run.
+// TestFullDiskKeepsTheDocument fills a real disk, by the run itself and by another
+// writer, and reads the directory as a run at several moments.
 func TestFullDiskKeepsTheDocument(t *testing.T) {
 	base := smallDisk(t, 300)
 	dir := filepath.Join(base, "run")

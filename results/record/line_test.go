@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Every stamp of a new TLS connection, and an answer that came before the
-// request was written whole, are read back as they were.
+// A line keeps every stamp of a new TLS connection, and of a response that arrived
+// before the request was completely written.
 func TestLineKeepsEveryStamp(t *testing.T) {
 	e := done(4900)
 	e.Resolved, e.Connected, e.Secured = e.Leased+7*time.Microsecond, e.Leased+9*time.Microsecond, e.Leased+20*time.Microsecond
