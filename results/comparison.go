@@ -22,12 +22,12 @@ type Comparison struct {
 	Start time.Time `json:"start"`
 	End   time.Time `json:"end"`
 
-	Seed       uint64  `json:"seed"`       // of the order of runs within blocks
-	Repeats    int     `json:"repeats"`    // blocks asked for; each has every arm once
-	Confidence float64 `json:"confidence"` // of all intervals, as 0.95
+	Seed       uint64  `json:"seed"`       // decides the order of runs within blocks
+	Repeats    int     `json:"repeats"`    // number of planned blocks; each has every arm once
+	Confidence float64 `json:"confidence"` // of all intervals, for example 0.95
 
 	Axes  []Axis        `json:"axes"` // of a matrix; empty when the arms were named one by one
-	Arms  []Arm         `json:"arms"` // the first is what the others are held against
+	Arms  []Arm         `json:"arms"` // the first is the baseline, with which the others are compared
 	Runs  []ComparedRun `json:"runs"` // in the order in which they were made
 	Pairs []Pair        `json:"pairs"`
 
@@ -38,9 +38,9 @@ type Comparison struct {
 // missingNamed is how many arms Missing names.
 const missingNamed = 5
 
-// Missing says which of the runs that were asked for were not made, or not to
-// their end; "" when none is missing. Of finished runs that were held against each
-// other there is none.
+// Missing says which of the planned runs were not made, or were interrupted; ""
+// when none is missing. A comparison of runs that had been made before (Seed 0)
+// misses none.
 func (c *Comparison) Missing() string {
 	if !c.Interrupted || c.Seed == 0 {
 		return ""
@@ -81,14 +81,14 @@ type Axis struct {
 type Arm struct {
 	Name     string             `json:"name"`
 	Change   map[string]string  `json:"change"` // profile path -> value
-	Runs     int                `json:"runs"`   // valid ones, which the measures are of
+	Runs     int                `json:"runs"`   // valid ones; the measures are computed from them
 	Excluded int                `json:"excluded"`
 	Measures map[string]Measure `json:"measures"` // by Measure name; see the list in docs/compare.md
 }
 
-// Measure is one figure of an arm: an estimate over its runs and the interval
-// that holds the true one with the comparison's confidence. Value is 0 when it
-// is not Known, Low and High are when it is not Bounded; Why says why.
+// Measure is one figure of an arm: an estimate over its runs, and the interval
+// that contains the true value with the comparison's confidence. Value is 0 when
+// Known is false; Low and High are 0 when Bounded is false. Why gives the reason.
 type Measure struct {
 	Unit    Unit      `json:"unit"`
 	Of      string    `json:"of"` // what Value is: "all runs together", "median of the runs", "mean of the runs"
@@ -97,7 +97,7 @@ type Measure struct {
 	Bounded bool      `json:"bounded"` // there is an interval
 	Low     float64   `json:"low"`
 	High    float64   `json:"high"`
-	Per     []float64 `json:"per_run"` // of the arm's valid runs that have one, in their order
+	Per     []float64 `json:"per_run"` // the figure of each valid run that has it, in the order of the runs
 	Why     string    `json:"why,omitempty"`
 }
 
@@ -110,28 +110,29 @@ type ComparedRun struct {
 	CoolDown *CoolDown `json:"cool_down,omitempty"`
 }
 
-// CoolDown is the wait before a run for TIME_WAIT sockets to the target to go.
+// CoolDown is the wait before a run until the TIME_WAIT sockets to the target are
+// gone.
 type CoolDown struct {
 	Seconds  float64 `json:"seconds"`
-	TimeWait int     `json:"time_wait_left"` // when the run began, of both sides as far as they were seen
+	TimeWait int     `json:"time_wait_left"` // when the run began; both sides, as far as they were visible
 	Limited  bool    `json:"limited"`        // the limit was reached before they were gone
 	Why      string  `json:"why,omitempty"`  // why there was nothing to wait for, or nothing to see
 }
 
-// Pair holds one arm against another.
+// Pair compares one arm with another.
 type Pair struct {
-	A       string `json:"a"` // held against
+	A       string `json:"a"` // the arm that B is compared with
 	B       string `json:"b"`
 	Verdict string `json:"verdict"` // a sentence
 	Tests   []Test `json:"tests"`
 }
 
-// Test is one measure of a pair: by how much B differs from A, and whether that
-// can be chance.
+// Test compares one measure of a pair: by how much B differs from A, and whether
+// the difference can be chance.
 type Test struct {
 	Measure    string  `json:"measure"`
 	Unit       Unit    `json:"unit"`       // of Difference, Low, High and Detectable
-	Method     string  `json:"method"`     // the test's name; empty: none was made, and Why says why
+	Method     string  `json:"method"`     // the test's name; empty: no test was made, and Why gives the reason
 	Difference float64 `json:"difference"` // B - A
 	Bounded    bool    `json:"bounded"`    // Low and High are known
 	Low        float64 `json:"low"`
@@ -142,8 +143,9 @@ type Test struct {
 	PAdjusted  float64 `json:"p_adjusted"`  // corrected for all tests of the comparison
 	Differs    bool    `json:"differs"`     // PAdjusted is below 1 - confidence
 	Detectable float64 `json:"detectable"`  // the least difference that 80 % of such experiments find; 0: not known
-	// RepeatsNeeded is the number of runs each with which 80 % of such experiments
-	// find the difference seen, up to 1000, 1001 for more; 0: not known, or found.
+	// RepeatsNeeded is how many runs each arm needs so that 80 % of such experiments
+	// find the difference seen: up to 1000, and 1001 if it needs more. It is 0 if this
+	// is not known, or if this experiment found the difference.
 	RepeatsNeeded int    `json:"repeats_needed"`
 	Why           string `json:"why,omitempty"`
 }

@@ -1,19 +1,19 @@
 package results
 
-// Kernel is how far the kernel's TCP counters rose in the course of a run, the
-// warm-up included, up to where the idle connections are closed at its end. They
-// are of the whole network namespace: of both sides when the server is in it,
-// and of every other program in it.
+// Kernel is how far the kernel's TCP counters rose during a run: from the start of
+// the warm-up until kabench begins to close the idle connections at the end. The
+// counters cover the whole network namespace: both sides when the server is in it,
+// and every other program in it.
 type Kernel struct {
-	Available bool              `json:"available"` // false: they could not be read; Why says
+	Available bool              `json:"available"` // false: they could not be read; Why gives the reason
 	Why       string            `json:"why,omitempty"`
 	Counters  map[string]uint64 `json:"counters"` // those of KernelCounters that this kernel has
-	// Hosts are the same of each host of a private network, which has a namespace
-	// of its own; the client's are the ones above.
+	// Hosts has the counters of each host of a private network, because every host has
+	// its own namespace. Those of the host "client" are also in Counters.
 	Hosts map[string]map[string]uint64 `json:"hosts,omitempty"`
 }
 
-// KernelCounter is a counter of the kernel's, as /proc/net names it.
+// KernelCounter is one of the kernel's counters, as /proc/net names it.
 type KernelCounter struct {
 	Group string // "Tcp": in /proc/net/snmp; "TcpExt": in /proc/net/netstat
 	Name  string
@@ -33,16 +33,16 @@ var KernelCounters = []KernelCounter{
 	{"TcpExt", "TCPSlowStartRetrans"}, {"TcpExt", "TCPKeepAlive"}, {"TcpExt", "DelayedACKs"}, {"TcpExt", "PAWSEstab"},
 }
 
-// Connections counts connections by how they came and went.
+// Connections counts connections by how they were opened and closed.
 type Connections struct {
 	Opened       uint64            `json:"opened"`                         // TCP (and TLS) handshakes completed
-	ClosedByUs   uint64            `json:"closed_by_us"`                   // our FIN left before anything of the peer's had come, the end of the run included
-	ClosedByPeer uint64            `json:"closed_by_peer"`                 // the peer's FIN had come by then
-	Reset        uint64            `json:"reset"`                          // the peer's RST had, with no FIN before it
-	Unknown      uint64            `json:"closed_unknown"`                 // whose was first cannot be told from our side
-	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify left before the peer's was read. It goes before a FIN, and is none
-	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's had been read by then
-	MaxOpen      int               `json:"max_open"`                       // most that were open at once
+	ClosedByUs   uint64            `json:"closed_by_us"`                   // our FIN was sent before a FIN or RST of the peer had arrived, also at the end of the run
+	ClosedByPeer uint64            `json:"closed_by_peer"`                 // the peer's FIN arrived before ours was sent
+	Reset        uint64            `json:"reset"`                          // the peer's RST arrived, without a FIN before it
+	Unknown      uint64            `json:"closed_unknown"`                 // our side cannot see who was first
+	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify was sent before the peer's was read. A close_notify precedes a FIN and does not count as one
+	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's close_notify was read before ours was sent
+	MaxOpen      int               `json:"max_open"`                       // the largest number open at once
 	Evictions    map[string]uint64 `json:"evictions"`                      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }
 
@@ -50,7 +50,7 @@ type Connections struct {
 type Reuse struct {
 	Fresh        uint64 `json:"fresh"`
 	Reused       uint64 `json:"reused"`
-	NoConnection uint64 `json:"no_connection"` // started, but never put on a connection, in no attempt
+	NoConnection uint64 `json:"no_connection"` // started, but no attempt was put on a connection
 }
 
 // PoolPeaks are the highest values the pool's gauges reached.
@@ -61,24 +61,24 @@ type PoolPeaks struct {
 	PeakDialing int `json:"peak_dialing"`
 }
 
-// Sockets is what the kernel said of the sockets to the target. TIME_WAIT is
-// held for 60 s by the side that closed first. The server's side is who accepts
-// the client's connections, be it a proxy. When it is on another machine it
-// cannot be seen and ServerSide is false.
+// Sockets counts the sockets to the target, as the kernel lists them. The side that
+// closed first keeps a TIME_WAIT socket for 60 s. The server's side is the process
+// that accepts the client's connections; it may be a proxy. If that process is on
+// another machine, kabench cannot see its sockets and ServerSide is false.
 type Sockets struct {
-	Available       bool   `json:"available"` // false: not on Linux, or sock_diag refused; Why says
+	Available       bool   `json:"available"` // false: not on Linux, or sock_diag refused; Why gives the reason
 	Why             string `json:"why,omitempty"`
 	TimeWaitPeak    int    `json:"time_wait_peak"` // on the client's side
 	TimeWaitServer  int    `json:"time_wait_server_peak"`
-	ServerSide      bool   `json:"server_side"` // the target is on this machine, or in the run's private network, so its side was seen
+	ServerSide      bool   `json:"server_side"` // the target is on this machine or in the run's private network, so the server's side is visible
 	EstablishedPeak int    `json:"established_peak"`
 	CloseWaitPeak   int    `json:"close_wait_peak"`
-	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included, those of each local address apart
-	PortsAvailable  int    `json:"ports_available"` // size of the ephemeral range less the reserved ones, times the source addresses
+	PortsUsedPeak   int    `json:"ports_used_peak"` // local ports in use towards the target, TIME_WAIT included; a port counts once for each local address
+	PortsAvailable  int    `json:"ports_available"` // ports in the ephemeral range, without the reserved ones, times the number of source addresses
 }
 
-// Add raises the peaks to what s shows, and marks the sockets as available. A
-// Server that is not nil, even if empty, is a server side that was seen.
+// Add raises the peaks to the values in s, and marks the sockets as available. If
+// s.Server is not nil, even if it is empty, the server's side was visible.
 func (k *Sockets) Add(s *SocketSample) {
 	k.Available = true
 	k.TimeWaitPeak = max(k.TimeWaitPeak, s.Client["TIME_WAIT"])
@@ -94,15 +94,15 @@ func (k *Sockets) Add(s *SocketSample) {
 // Ports say when the local ports towards the target ran out. Times are in
 // seconds since the start of the run.
 type Ports struct {
-	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not to run out
-	FirstFail float64 `json:"first"`     // when the first request that got none was started; 0: all got one
-	LastFail  float64 `json:"last"`      // when the last of them was
-	Back      float64 `json:"back"`      // when the first request that was ok on a new connection after the first failure was; 0: none was
+	Predicted float64 `json:"predicted"` // ports ÷ new connections per second; 0: they were not expected to run out
+	FirstFail float64 `json:"first"`     // when the first request started that got no port; 0: all got one
+	LastFail  float64 `json:"last"`      // when the last request started that got no port
+	Back      float64 `json:"back"`      // when the first request started that was ok on a new connection after the first failure; 0: there was none
 	Recovered uint64  `json:"recovered"` // requests that were ok on a new connection after the first failure
 }
 
-// Met is how the moment compares with the prediction: 1 when it is the same, 0
-// when one of them is missing.
+// Met is FirstFail ÷ Predicted: 1 when the ports ran out exactly as predicted, 0
+// when one of the two is missing.
 func (p Ports) Met() float64 {
 	if p.Predicted == 0 {
 		return 0
@@ -127,9 +127,9 @@ type Sample struct {
 	Failed  uint64 `json:"failed"`
 	Opened  uint64 `json:"opened"`
 
-	Sockets *SocketSample `json:"sockets,omitempty"` // absent when not looked at in this sample
+	Sockets *SocketSample `json:"sockets,omitempty"` // absent when this sample did not count them
 
-	CPU        float64 `json:"cpu"` // of one core, since the sample before
+	CPU        float64 `json:"cpu"` // in cores, since the previous sample
 	Goroutines int     `json:"goroutines"`
 	OpenFiles  int     `json:"open_files"`
 }

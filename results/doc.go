@@ -5,8 +5,8 @@
 // that is kept as run.json. [Reproduction] and [Comparison] are the documents of
 // several runs.
 //
-// Every room speaks this vocabulary, so it imports none of them. What is done with
-// results has rooms of its own: results/record keeps them on disk, results/expect
-// checks what a run must show, results/text prints them, results/export writes them
-// for other tools, and results/redact takes out what must not be shown.
+// Every room uses this vocabulary, so it imports none of them. Other rooms work with
+// results: results/record keeps them on disk, results/expect checks what a run must
+// show, results/text prints them, results/export writes them for other tools, and
+// results/redact removes what must not be shown.
 package results

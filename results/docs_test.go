@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestDocsNameEveryField: each field has its place in the table of its own
-// section, and what is in the table is a field.
+// TestDocsNameEveryField checks that each field is in the table of its section, and
+// that the tables contain only fields.
 func TestDocsNameEveryField(t *testing.T) {
 	for heading, typ := range map[string]reflect.Type{
 		"## run.json":       reflect.TypeFor[Run](),

@@ -8,18 +8,18 @@ import (
 // Never marks a stamp that was not reached.
 const Never time.Duration = -1
 
-// Exchange is one request as measured. It is filled in as it goes: Due by the
-// schedule, Start by the generator, the rest by the Doer that performs it.
+// Exchange is one request as measured. It is filled step by step: the schedule sets
+// Due, the generator sets Start, and the Doer that performs it sets the rest.
 //
 // Stamps are offsets from the start of the run on the monotonic clock; a stamp
 // that was not reached is Never. They never decrease in the order in which the
-// fields are listed, but for one case: a server may answer before the request
-// is written whole.
+// fields are listed, with one exception: a server may respond before the request
+// is completely written.
 type Exchange struct {
 	Seq      uint64 // place in the schedule, from 0; also counts requests that were dropped
 	Target   int    // index of the request among the run's targets
 	WarmUp   bool   // due in the warm-up: recorded, but left out of every count
-	Attempts int    // how often the request was put on a connection; above 1 only if something re-sent it
+	Attempts int    // how often the request was put on a connection; above 1 only if something sent it again
 
 	Due          time.Duration // when the schedule wanted it
 	Start        time.Duration // handed to the Doer
@@ -28,10 +28,10 @@ type Exchange struct {
 	Connected    time.Duration // new connections only
 	Secured      time.Duration // new TLS connections only
 	WroteHeaders time.Duration
-	Wrote        time.Duration // request written whole
+	Wrote        time.Duration // request completely written
 	FirstByte    time.Duration // first byte of the response
 	GotHeaders   time.Duration // head of the final response read
-	Done         time.Duration // over, however it ended
+	Done         time.Duration // when it ended, successful or not
 
 	Buffered time.Duration // how long it waited, after being due, for a slot in the generator's bounded buffer
 
@@ -40,37 +40,37 @@ type Exchange struct {
 	Idle time.Duration // how long the connection had been idle when leased; 0 when fresh
 	Age  time.Duration // time since the connection was established, when leased; 0 when fresh
 
-	Phase    Phase // where it ended, and why, as its caller is shown it: what every figure counts
+	Phase    Phase // where it ended, and why, as the client reports it to its caller. Every figure counts these
 	Cause    Cause
 	Status   int   // HTTP status of the final response, 0 if its head did not arrive
 	BytesOut int64 // request bytes written, head included
 	BytesIn  int64 // response bytes read, head included
-	Err      error // the error behind Cause, for the example in the outcome table; nil when done
+	Err      error // the error that Cause classifies, for the example in the outcome table; nil when done
 
-	AtLease   *TCPInfo // of some failures: its connection when leased, if reused
-	AtFailure *TCPInfo // of some failures: its connection when it failed
-	Local     string   // our end of the connection that a failure was on, as 10.0.0.1:40000; "": not known. Not recorded
-	SeenPhase Phase    // where it ended as seen on its connection; differs from Phase only if the client hides that from its caller. Not recorded
-	SeenCause Cause    // why, as seen on its connection
-	Unbounded bool     // it is done, and its response had neither a length nor chunks: that it is whole is not known
+	AtLease   *TCPInfo // its connection when leased, if reused; only some failures have it
+	AtFailure *TCPInfo // its connection when it failed; only some failures have it
+	Local     string   // local address of the connection that failed, as 10.0.0.1:40000; "": not known. Not recorded
+	SeenPhase Phase    // where it ended on its connection; differs from Phase only if the client hides this from its caller. Not recorded
+	SeenCause Cause    // why it ended on its connection. Not recorded
+	Unbounded bool     // it is done, but its response had neither a length nor chunks, so it may be incomplete
 
-	Tries []Try // the attempts before the last one, each of which failed; above, Attempts and the bytes are of all, the rest of the last
+	Tries []Try // the attempts before the last one; all of them failed. Attempts and the bytes count all attempts, the other fields describe the last
 	Twice bool  // it may have been executed more than once, and its method is not idempotent
 }
 
-// Try is an attempt that failed and was made again.
+// Try is an attempt that failed, after which the request was sent again.
 type Try struct {
 	Phase  Phase
 	Cause  Cause
-	Leased time.Duration // Never: no connection was had
+	Leased time.Duration // Never: it got no connection
 	Done   time.Duration
 	Conn   uint64
 	Use    int
 	Idle   time.Duration // of the connection, when leased
 }
 
-// Again puts the attempt that has just failed among the tries, and makes e ready
-// for the next.
+// Again appends the attempt that has just failed to Tries, and makes e ready for
+// the next attempt.
 func (e *Exchange) Again() {
 	e.Tries = append(e.Tries, Try{e.Phase, e.Cause, e.Leased, e.Done, e.Conn, e.Use, e.Idle})
 	e.Leased, e.Resolved, e.Connected, e.Secured = Never, Never, Never, Never
@@ -89,7 +89,7 @@ func (e *Exchange) Reset(seq uint64, due time.Duration) {
 	}
 }
 
-// OK reports whether the response arrived whole, whatever its status.
+// OK reports whether the complete response arrived, whatever its status.
 func (e *Exchange) OK() bool { return e.Phase == PhaseDone }
 
 // Unfinished reports whether the exchange was started and then given up
@@ -107,9 +107,8 @@ func (e *Exchange) Reused() bool { return e.Use > 1 }
 // Reused reports whether an earlier exchange had used the same connection.
 func (t *Try) Reused() bool { return t.Use > 1 }
 
-// lastUse is Use of the last connection the exchange was put on: the last
-// attempt's, or of the one before it when that got none. It is 0 when no attempt
-// was put on a connection.
+// lastUse is the Use of the last attempt that was put on a connection, or 0 when no
+// attempt was.
 func (e *Exchange) lastUse() int {
 	use := e.Use
 	for i := len(e.Tries) - 1; use == 0 && i >= 0; i-- {
@@ -118,21 +117,20 @@ func (e *Exchange) lastUse() int {
 	return use
 }
 
-// ResponseTime is what a user would have waited: from due to over.
+// ResponseTime is how long a user would have waited: from Due to Done.
 func (e *Exchange) ResponseTime() time.Duration { return e.Done - e.Due }
 
-// ServiceTime is what the pool and the server took: from start to over.
+// ServiceTime is how long the pool and the server took: from Start to Done.
 func (e *Exchange) ServiceTime() time.Duration { return e.Done - e.Start }
 
-// Lag is how late the generator itself was. Waiting in the bounded buffer is
-// policy, not lag, and is left out. Large lag spoils the run.
+// Lag is how late the generator itself was. It leaves out the time in the bounded
+// buffer, because that wait is policy. A large lag makes the run invalid.
 func (e *Exchange) Lag() time.Duration { return e.Start - e.Due - e.Buffered }
 
-// Phases yields every phase the last attempt went through and the time spent in
-// it, the phase in which it failed included. The first attempt begins at the
-// exchange's start, one made again at the end of the attempt before it: the time
-// of the attempts before the last is in none of the phases. Times are never
-// negative.
+// Phases yields every phase that the last attempt went through, and the time spent
+// in it. The phase in which the attempt failed is included. The first attempt begins
+// at Start; each further attempt begins when the one before it ended. So no phase
+// contains the time of the earlier attempts. Times are never negative.
 func (e *Exchange) Phases() iter.Seq2[Phase, time.Duration] {
 	return func(yield func(Phase, time.Duration) bool) {
 		last := e.Start
@@ -170,29 +168,29 @@ func (e *Exchange) Phases() iter.Seq2[Phase, time.Duration] {
 	}
 }
 
-// TCPInfo is what the kernel says of a connection at one moment (tcp(7),
-// TCP_INFO; Linux only). Unacked, Retransmits and the times are of what is
-// outstanding; the sums are of the connection's whole life.
+// TCPInfo is the kernel's state of a connection at one moment (tcp(7), TCP_INFO;
+// Linux only). Unacked and Retransmits describe the data that is outstanding; the
+// sums cover the connection's whole life.
 type TCPInfo struct {
 	State         string        // one of TCPStates
 	RTT           time.Duration // smoothed round trip, in µs; 0: none measured yet
 	RTTVar        time.Duration // its mean deviation
 	Unacked       int           // segments sent and not acknowledged
-	Retransmits   int           // timeouts in a row of the oldest of these
+	Retransmits   int           // consecutive timeouts of the oldest of these
 	TotalRetrans  int           // segments sent again so far
-	SinceSent     time.Duration // since data was last sent; in ms, and exact to a tick of the kernel's (1 to 10 ms)
-	SinceReceived time.Duration // since data was last received; as SinceSent. Before the first: since the connection was made
-	BytesAcked    int64         // of ours that the peer has acknowledged; on a client's connection 1 more, its SYN
-	BytesReceived int64         // data of the peer's; its FIN counts as 1
+	SinceSent     time.Duration // since data was last sent; in ms, exact to one kernel tick (1 to 10 ms)
+	SinceReceived time.Duration // since data was last received, or since the connection was made if there was none; exact as SinceSent
+	BytesAcked    int64         // our bytes that the peer has acknowledged; on a client's connection 1 more, for its SYN
+	BytesReceived int64         // the peer's data; its FIN counts as 1
 }
 
-// TCPStates are the states of a TCPInfo, by the kernel's numbers
-// (net/tcp_states.h) less 1.
+// TCPStates are the states of a TCPInfo. The index is the kernel's number
+// (net/tcp_states.h) minus 1.
 var TCPStates = [...]string{
 	"ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK",
 	"LISTEN", "CLOSING", "NEW_SYN_RECV",
 }
 
-// Established reports whether neither side had ended the connection, as far as
-// the kernel on our side knew.
+// Established reports whether both sides still had the connection open, as far as
+// our kernel knew.
 func (i *TCPInfo) Established() bool { return i.State == TCPStates[0] }

@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestStaleAtLeaseIsCounted: of the failures whose socket was looked at, those
-// whose peer had ended it before; merged tallies add up.
+// TestStaleAtLeaseIsCounted: a Tally counts the failures whose socket was checked when
+// leased, and those whose peer had ended the connection before. Merge adds them up.
 func TestStaleAtLeaseIsCounted(t *testing.T) {
 	dead := looked(1)
 	dead.AtLease.State = "CLOSE_WAIT"
@@ -20,8 +20,8 @@ func TestStaleAtLeaseIsCounted(t *testing.T) {
 	}
 }
 
-// TestAnotherAttemptIsAnotherConnection: what the kernel said is of the attempt
-// before.
+// TestAnotherAttemptIsAnotherConnection: Again removes the TCP_INFO, because it
+// describes the connection of the previous attempt.
 func TestAnotherAttemptIsAnotherConnection(t *testing.T) {
 	e := looked(1)
 	e.Again()

@@ -65,8 +65,8 @@ func section(t *testing.T, docs, heading string) string {
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// tabled lists the names in the first column of a section's table. One that
-// begins with a dot belongs to what the name before it belongs to.
+// tabled lists the names in the first column of a section's table. A name that begins
+// with a dot continues the path of the name before it.
 func tabled(section string) []string {
 	var names []string
 	for line := range strings.Lines(section) {
@@ -87,13 +87,13 @@ func tabled(section string) []string {
 	return names
 }
 
-// fieldsOf lists the names of typ's fields, those of its parts dotted. A
-// latency is described in a place of its own.
+// fieldsOf lists the names of typ's fields, with dotted paths for nested fields. It
+// leaves out latencies, because the document describes them elsewhere.
 func fieldsOf(typ reflect.Type, prefix string) []string {
 	var names []string
 	for _, f := range reflect.VisibleFields(typ) {
 		if f.Anonymous {
-			continue // its fields are visible too
+			continue // fields of an embedded struct belong to typ
 		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		name = prefix + name
@@ -113,7 +113,8 @@ func fieldsOf(typ reflect.Type, prefix string) []string {
 	return names
 }
 
-// describes holds the table under a heading of docs/results.md to the fields of typ.
+// describes checks that the table under a heading of docs/results.md has exactly the
+// fields of typ.
 func describes(t *testing.T, heading string, typ reflect.Type) {
 	t.Helper()
 	want, got := fieldsOf(typ, ""), tabled(section(t, docs(t), heading))
@@ -126,8 +127,8 @@ func describes(t *testing.T, heading string, typ reflect.Type) {
 
 const ms = time.Millisecond
 
-// done is an exchange that went well: due every 2.5 ms, started 50 µs late,
-// answered after 3 ms, on a connection of ten.
+// done is a successful exchange: due every 2.5 ms, started 50 µs late, with a response
+// after 3 ms, on one of ten connections.
 func done(seq uint64) *Exchange {
 	e := &Exchange{}
 	due := time.Duration(seq) * 2500 * time.Microsecond
@@ -159,8 +160,8 @@ func stale(seq uint64) *Exchange {
 	return e
 }
 
-// looked is a stale exchange whose connection the kernel was asked about: the
-// FIN came after it was leased, and segments had been lost on it before.
+// looked is a stale exchange with TCP_INFO of its connection: the FIN arrived after the
+// lease, and segments had been lost on the connection before.
 func looked(seq uint64) *Exchange {
 	e := stale(seq)
 	e.AtLease = &TCPInfo{
@@ -174,8 +175,8 @@ func looked(seq uint64) *Exchange {
 	return e
 }
 
-// resent is an exchange that met the peer's RST, and was answered on a fresh
-// connection. It is a POST.
+// resent is a POST exchange that met the peer's RST, and got its response on a fresh
+// connection.
 func resent(seq uint64) *Exchange {
 	e := stale(seq)
 	e.Phase, e.Cause, e.Done = PhaseBeforeResponse, CauseRST, e.Due+2050*time.Microsecond
@@ -189,8 +190,8 @@ func resent(seq uint64) *Exchange {
 	return e
 }
 
-// resentInVain is an exchange of which no attempt came to anything: two met the
-// peer's FIN, and for the third there was no connection.
+// resentInVain is an exchange whose attempts all failed: two met the peer's FIN, and
+// the third got no connection.
 func resentInVain(seq uint64) *Exchange {
 	e := stale(seq)
 	e.Again()
@@ -224,7 +225,8 @@ func aborted(seq uint64) *Exchange {
 	return e
 }
 
-// mixed is a short run's exchanges: n well, and some of every other kind.
+// mixed is the exchanges of a short run: n successful ones, and some of every other
+// kind.
 func mixed(n int) []*Exchange {
 	var list []*Exchange
 	for seq := range uint64(n) {
@@ -246,7 +248,8 @@ func mixed(n int) []*Exchange {
 	return list
 }
 
-// must is for what cannot fail unless the test is wrong.
+// must fails the test if err is not nil. It is for calls that only fail if the test is
+// wrong.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -1,6 +1,6 @@
 package results
 
-// LatencyNames are the names a latency path may begin with.
+// LatencyNames lists the names with which a latency path may begin.
 func LatencyNames() []string {
 	names := []string{LatencyResponse, LatencyService, LatencyLag, LatencyBuffer}
 	for p := PhaseAcquire; p < PhaseDone; p++ {
@@ -25,19 +25,20 @@ type Quantiles struct {
 
 // Idle says how long connections were idle in the pool, in seconds.
 type Idle struct {
-	AtLease Quantiles `json:"at_lease"` // when an exchange was put on one that had served before, in the measured part
-	// AtPeerClose is when the peer ended an idle one, over the whole run; null where
-	// that is not seen: with the stock client, and in a run that was cut off.
+	AtLease Quantiles `json:"at_lease"` // when an exchange was put on a reused connection, in the measured part
+	// AtPeerClose is how long a connection had been idle when the peer ended it, over
+	// the whole run. It is null where kabench cannot see this: with the stock client,
+	// and in a run that was cut off.
 	AtPeerClose *Quantiles `json:"at_peer_close"`
-	Longest     float64    `json:"longest"` // in the whole run, as far as it was seen
+	Longest     float64    `json:"longest"` // in the whole run, as far as kabench could see it
 }
 
 // Keys of the Latency maps that are not phases.
 const (
-	LatencyResponse = "response" // due to done
-	LatencyService  = "service"  // start to done
-	LatencyLag      = "lag"      // due to start: how late the generator was
-	LatencyBuffer   = "buffer"   // time waited in the bounded buffer, of those that did
+	LatencyResponse = "response" // from due to done
+	LatencyService  = "service"  // from start to done
+	LatencyLag      = "lag"      // from due to start, without the buffer: how late the generator was
+	LatencyBuffer   = "buffer"   // time in the bounded buffer, of the exchanges that waited there
 )
 
 // Rate is in exchanges per second over the measured part of the run.

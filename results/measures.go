@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Names of the measures of a comparison. Those of failures by phase and cause
-// are MeasureFailureRate + ".before_response.fin" and the like.
+// Names of the measures of a comparison. The measure of the failures with one phase
+// and cause has a name such as MeasureFailureRate + ".before_response.fin".
 const (
 	MeasureFailureRate  = "failures.rate"          // failed ÷ started
 	MeasureDropped      = "dropped.rate"           // dropped ÷ due
@@ -15,7 +15,7 @@ const (
 	MeasureService      = "service"                // + .p50, .p99, .p999
 	MeasureAcquire      = "acquire"                // + .p50, .p99, .p999: the wait for a connection
 	MeasureOpened       = "connections.per_1000"   // opened, per 1000 requests
-	MeasureHandshakes   = "handshakes.share"       // of the time that requests were served: resolve, connect and tls
+	MeasureHandshakes   = "handshakes.share"       // share of resolve, connect and tls in the time that requests were served
 	MeasurePending      = "pool.peak_pending"      //
 	MeasureTimeWait     = "sockets.time_wait_peak" // on the client
 	MeasureTimeWaitPeer = "sockets.time_wait_server_peak"
@@ -23,8 +23,8 @@ const (
 	MeasureCPU          = "cpu.per_request" // seconds
 )
 
-// measureOrder is that of a report; a failure's phase and cause come after
-// MeasureFailureRate.
+// measureOrder is the order of the measures in a report. The measures of single
+// phases and causes of failure follow MeasureFailureRate.
 var measureOrder = []string{
 	MeasureFailureRate, MeasureDropped,
 	MeasureResponse + ".p50", MeasureResponse + ".p99", MeasureResponse + ".p999",
@@ -42,7 +42,7 @@ var measureLabels = map[string]string{
 	MeasurePorts: "ports used, peak", MeasureCPU: "CPU per request",
 }
 
-// MeasureLabel is what a measure is called in a report: "failure rate",
+// MeasureLabel is the name of a measure in a report: "failure rate",
 // "before_response / fin", "response p99.9".
 func MeasureLabel(name string) string {
 	if label, found := measureLabels[name]; found {
@@ -57,8 +57,8 @@ func MeasureLabel(name string) string {
 	return name
 }
 
-// MeasureNames lists the measures that an arm of c has, in the order of a
-// report: the failure rate, its parts, then times and what they cost.
+// MeasureNames lists the measures that any arm of c has, in the order of a report:
+// the failure rate, its parts, then times and costs.
 func (c *Comparison) MeasureNames() []string {
 	found := map[string]bool{}
 	for _, arm := range c.Arms {
@@ -83,7 +83,7 @@ func measurePlace(name string) int {
 	}
 	switch i := slices.Index(measureOrder, name); {
 	case i < 0:
-		return 2 * len(measureOrder) // none of ours
+		return 2 * len(measureOrder) // not a measure of this version
 	default:
 		return 2 * i
 	}

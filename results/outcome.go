@@ -4,19 +4,19 @@ import (
 	"strconv"
 )
 
-// ErrorAnswers count the responses that arrived whole and say by their status that
-// the request was not served: 400 and above, RFC 9110, sections 15.5 and 15.6.
-// They are ok as exchanges. Statuses of 600 and above, which HTTP does not know,
-// count as the server's.
+// ErrorAnswers count the complete responses whose status says that the request was
+// not served: 400 and above (RFC 9110, sections 15.5 and 15.6). As exchanges they
+// are ok. Statuses of 600 and above, which HTTP does not define, count as Server.
 type ErrorAnswers struct {
 	Client uint64 `json:"client"` // 4xx
 	Server uint64 `json:"server"` // 5xx
 }
 
-// Sum is how many there were.
+// Sum is the number of error responses.
 func (e ErrorAnswers) Sum() uint64 { return e.Client + e.Server }
 
-// CountErrorAnswers counts them among the exchanges that are ok.
+// CountErrorAnswers counts the error responses in statuses, the statuses of the
+// exchanges that are ok.
 func CountErrorAnswers(statuses map[string]uint64) (e ErrorAnswers) {
 	for status, n := range statuses {
 		switch code, err := strconv.Atoi(status); {
@@ -30,7 +30,8 @@ func CountErrorAnswers(statuses map[string]uint64) (e ErrorAnswers) {
 	return e
 }
 
-// FailureCounts is how many exchanges failed in each way, by the measure's name.
+// FailureCounts is how many exchanges failed with each phase and cause, by the name
+// of the measure.
 func (run *Run) FailureCounts() map[string]uint64 {
 	counts := map[string]uint64{}
 	for _, o := range run.Outcomes {
@@ -41,53 +42,55 @@ func (run *Run) FailureCounts() map[string]uint64 {
 	return counts
 }
 
-// Failed reports whether the outcome is a failure: started, and neither done
-// nor given up.
+// Failed reports whether the outcome is a failure: its exchanges were started, and
+// were neither done nor given up.
 func (o Outcome) Failed() bool {
 	return o.Phase != PhaseSchedule && o.Phase != PhaseDone && o.Cause != CauseAborted
 }
 
-// Counts are the accounts of a run. They balance: Due = Started + Dropped and
+// Counts are the numbers of a run's exchanges. They add up: Due = Started + Dropped and
 // Started = OK + Failed + Unfinished.
 type Counts struct {
 	Due        uint64 `json:"due"`
 	Started    uint64 `json:"started"`
-	Dropped    uint64 `json:"dropped"` // due, never started: the cap on requests in flight was reached
+	Dropped    uint64 `json:"dropped"` // due, but never started: the limit of requests in flight was reached
 	OK         uint64 `json:"ok"`
 	Failed     uint64 `json:"failed"`
 	Unfinished uint64 `json:"unfinished"` // given up when the run was aborted
 	Waited     uint64 `json:"waited"`     // of Started: those that waited in the bounded buffer first
-	WarmUp     uint64 `json:"warm_up"`    // due in the warm-up; in none of the others
-	Unbounded  uint64 `json:"unbounded"`  // of OK: whether the response is whole cannot be known, because only the connection's end was its end
+	WarmUp     uint64 `json:"warm_up"`    // due in the warm-up; not in any other count
+	Unbounded  uint64 `json:"unbounded"`  // of OK: the response ended only with the connection, so nobody knows whether it is complete
 }
 
-// Balance reports whether the accounts add up.
+// Balance reports whether the counts add up.
 func (c Counts) Balance() bool {
 	return c.Due == c.Started+c.Dropped && c.Started == c.OK+c.Failed+c.Unfinished
 }
 
-// Outcome counts the exchanges that ended in one way.
+// Outcome counts the exchanges that ended with the same phase and cause, on the same
+// kind of connection.
 type Outcome struct {
 	Phase   Phase  `json:"phase"`
 	Cause   Cause  `json:"cause"`
 	Reused  bool   `json:"reused"` // false also when there was no connection: see Connection
 	Count   uint64 `json:"count"`
-	Example string `json:"example,omitempty"`         // text of one error behind it
-	Looked  uint64 `json:"looked_at_lease,omitempty"` // of Count: those whose socket was looked at when leased
+	Example string `json:"example,omitempty"`         // text of the error of one of them
+	Looked  uint64 `json:"looked_at_lease,omitempty"` // of Count: those whose socket was checked when leased
 	Stale   uint64 `json:"stale_at_lease,omitempty"`  // of Looked: the peer had ended the connection by then
 }
 
-// Resends count what the pool's policy sent again. What the stock client re-sends
-// out of sight is in Run.Attempts alone.
+// Resends count what the pool's policy sent again. What the stock client sends again
+// by itself is only in Run.Attempts.
 type Resends struct {
-	Count      uint64        `json:"count"`       // attempts made again, over all exchanges
-	Exchanges  uint64        `json:"exchanges"`   // that were sent again, however often
+	Count      uint64        `json:"count"`       // attempts after which the request was sent again, over all exchanges
+	Exchanges  uint64        `json:"exchanges"`   // exchanges that were sent again at least once
 	Rescued    uint64        `json:"rescued"`     // of Exchanges: those that are ok in the end
-	MaybeTwice uint64        `json:"maybe_twice"` // exchanges that may have been executed more than once, and are not idempotent
-	Causes     []ResendCause `json:"causes"`      // how the attempts that were made again had failed
+	MaybeTwice uint64        `json:"maybe_twice"` // exchanges that are not idempotent and may have been executed more than once
+	Causes     []ResendCause `json:"causes"`      // how those attempts had failed
 }
 
-// ResendCause counts the attempts that failed in one way and were made again.
+// ResendCause counts the attempts that failed with the same phase and cause, on the
+// same kind of connection, and after which the request was sent again.
 type ResendCause struct {
 	Phase  Phase  `json:"phase"`
 	Cause  Cause  `json:"cause"`
@@ -95,10 +98,10 @@ type ResendCause struct {
 	Count  uint64 `json:"count"`
 }
 
-// Unasked is how many attempts were made that the policy did not ask for: the
-// stock client's transport re-sends on its own.
+// Unasked is how many attempts the policy did not ask for: the stock client's
+// transport sends requests again by itself.
 func (run *Run) Unasked() uint64 {
-	asked := run.Reuse.Fresh + run.Reuse.Reused + run.Resends.Count // one attempt each, and those again
+	asked := run.Reuse.Fresh + run.Reuse.Reused + run.Resends.Count // one attempt each, and the resends
 	return max(run.Attempts, asked) - asked
 }
 

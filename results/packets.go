@@ -5,30 +5,30 @@ import (
 	"strings"
 )
 
-// Packets is what the links of a private network saw.
+// Packets counts what the links of a private network saw.
 type Packets struct {
-	Seen        uint64            `json:"seen"`        // packets that were sent, or made by a link
-	Overwritten uint64            `json:"overwritten"` // of them, no longer in packets.pcapng: the oldest
+	Seen        uint64            `json:"seen"`        // packets that a host sent or a link made
+	Overwritten uint64            `json:"overwritten"` // of them, the oldest, which are no longer in packets.pcapng
 	Unseen      uint64            `json:"unseen"`      // dropped by the kernel before a link saw them
-	Forgotten   uint64            `json:"forgotten"`   // open connections that links and balancers forgot when their time was over
-	Fates       map[string]uint64 `json:"fates"`       // what became of the packets
-	Struck      map[string]uint64 `json:"struck"`      // how many each rule struck, by "LINK: RULE"
+	Forgotten   uint64            `json:"forgotten"`   // open connections that links and balancers forgot because of a timeout
+	Fates       map[string]uint64 `json:"fates"`       // number of packets by what happened to them
+	Struck      map[string]uint64 `json:"struck"`      // number of packets that each rule applied to, by "LINK: RULE"
 	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds
 	LateMax     float64           `json:"late_max"`
-	Closed      []Closing         `json:"closed"`   // how connections ended whose first packet is not overwritten
+	Closed      []Closing         `json:"closed"`   // how those connections ended whose first packet is not overwritten
 	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
 }
 
 // Closing counts connections by who closed them first and how.
 type Closing struct {
 	Opened string `json:"opened_by"` // the host
-	By     string `json:"by"`        // client (which opened it), server, link; "": nobody
-	How    string `json:"how"`       // fin, rst, alert; "": not at all
+	By     string `json:"by"`        // client (which opened it), server or link; "": not closed
+	How    string `json:"how"`       // fin, rst or alert; "": not closed
 	Count  uint64 `json:"count"`
 }
 
-// Evidence is the last packets of the connection of an exchange that failed,
-// with kabench's own stamps between them.
+// Evidence is about one failed exchange: the last packets of its connection, with
+// kabench's own stamps between them.
 type Evidence struct {
 	Seq     uint64        `json:"seq"` // of the exchange
 	Conn    uint64        `json:"conn"`
@@ -43,14 +43,14 @@ type Evidence struct {
 	Rows    []EvidenceRow `json:"rows"`
 }
 
-// EvidenceRow is a packet, or a stamp of kabench's own.
+// EvidenceRow is a packet, or one of kabench's own stamps.
 type EvidenceRow struct {
-	At    float64  `json:"at"`             // since the start of the run, at the client, seconds
-	Sent  *float64 `json:"sent,omitempty"` // when what the client received was sent
+	At    float64  `json:"at"`             // seconds since the start of the run, at the client
+	Sent  *float64 `json:"sent,omitempty"` // for a packet that the client received: when it was sent
 	Note  string   `json:"note,omitempty"` // the stamp; "" for a packet
 	From  string   `json:"from,omitempty"` // client, server, link
 	To    string   `json:"to,omitempty"`   // client, server
-	Host  string   `json:"host,omitempty"` // the server's, which sent or received the packet, of several behind a balancer; "": it reached none
+	Host  string   `json:"host,omitempty"` // of several servers behind a balancer, the one that sent or received the packet; "": it reached none
 	Flags string   `json:"flags,omitempty"`
 	Seq   uint32   `json:"seq,omitempty"`
 	Len   int      `json:"len,omitempty"`  // bytes of payload
@@ -74,14 +74,14 @@ func (e Evidence) Lines() []string {
 	return lines
 }
 
-// line is the row as a line of a ladder whose names take so many columns.
+// line is the row as a line of a ladder. Names take width columns.
 func (r EvidenceRow) line(width int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%10.6f s  ", r.At)
 	if r.Note != "" {
 		return b.String() + "· " + r.Note
 	}
-	// The client stands on the left, whoever sends.
+	// The client is always on the left, also when it receives.
 	left, arrow, right := r.From, "→", r.To
 	if r.To == "client" {
 		left, arrow, right = r.To, "←", r.From

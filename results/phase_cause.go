@@ -12,14 +12,14 @@ import (
 // belongs to PhaseDone and to nothing else.
 type Cause uint8
 
-// The causes. Each says what was seen, not who is to blame.
+// The causes. Each says what kabench saw, not who made the mistake.
 const (
 	CauseNone          Cause = iota // the exchange is done
 	CauseTimeout                    // a deadline passed, or the kernel gave up (ETIMEDOUT)
 	CauseFIN                        // the peer closed its half in order (read returned EOF)
 	CauseRST                        // the peer reset the connection (ECONNRESET)
 	CausePipe                       // we wrote to a connection known to be closed (EPIPE)
-	CauseCloseNotify                // TLS: the peer's close_notify alert was read, and no FIN; that may have come too
+	CauseCloseNotify                // TLS: the peer's close_notify alert was read, but no FIN; a FIN may have arrived too
 	CauseAlert                      // TLS: the peer sent a fatal alert
 	CauseCertificate                // TLS: the peer's certificate was not accepted
 	CauseNXDomain                   // the name does not exist
@@ -30,10 +30,10 @@ const (
 	CauseFDExhausted                // EMFILE, ENFILE
 	CauseQueueFull                  // the pool's pending queue is at pending_max
 	CauseClosed                     // the pool was closed while we waited
-	CauseTruncated                  // FIN before Content-Length bytes had come
-	CauseMalformed                  // what came is not HTTP/1.1, or not TLS, or exceeds the limits we set
-	CauseDropped                    // due, and no slot in flight was free (phase schedule)
-	CauseAborted                    // we were told to stop; the exchange counts as unfinished
+	CauseTruncated                  // FIN before Content-Length bytes had arrived
+	CauseMalformed                  // the response is not HTTP/1.1, or not TLS, or exceeds the limits we set
+	CauseDropped                    // due, but the limit of requests in flight was reached (phase schedule)
+	CauseAborted                    // the run was aborted; the exchange counts as unfinished
 	CauseOther                      // none of these; the exchange's error text says more
 
 	NumCauses = int(CauseOther) + 1
@@ -62,8 +62,8 @@ func (c *Cause) UnmarshalText(text []byte) error {
 // outcome, in bytes. What a server sends can end up in it.
 const maxErrorText = 200
 
-// ErrorText is the text of err as recorded: at most maxErrorText bytes, valid
-// UTF-8, cut between characters.
+// ErrorText is the text of err as the record holds it: at most maxErrorText bytes,
+// valid UTF-8, cut between characters.
 func ErrorText(err error) string {
 	text := err.Error()
 	if len(text) > maxErrorText {
@@ -78,7 +78,7 @@ func ErrorText(err error) string {
 }
 
 // Phase names the part of an exchange in which it ended. The zero value is
-// PhaseSchedule: a request that was never started ended where it was due.
+// PhaseSchedule: a request that was never started ended in the schedule.
 type Phase uint8
 
 // The phases in the order in which a request passes through them.
@@ -93,7 +93,7 @@ const (
 	PhaseBeforeResponse               // request sent, no byte of the response seen
 	PhaseResponseHeaders              // first byte seen, head of the response not complete
 	PhaseDuringResponse               // head complete, body not complete
-	PhaseDone                         // the response arrived whole
+	PhaseDone                         // the complete response arrived
 
 	NumPhases = int(PhaseDone) + 1
 )

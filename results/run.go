@@ -11,11 +11,11 @@ import (
 type Stopped struct {
 	Path string  `json:"path"`
 	When string  `json:"when"` // the condition, as written
-	Seen string  `json:"seen"` // what there was when the run was stopped
+	Seen string  `json:"seen"` // the value seen when the run was stopped
 	At   float64 `json:"at"`   // seconds since the start of the run
 }
 
-// Schema is the name and version of the document that Run is written as.
+// Schema is the name and version of Run's document.
 const Schema = "kabench.run/v1"
 
 // Run is everything one run measured and everything needed to run it again. It
@@ -29,10 +29,10 @@ type Run struct {
 	Version     string `json:"version"` // of kabench
 	Name        string `json:"name"`
 	Question    string `json:"question,omitempty"`
-	Complete    bool   `json:"complete"`              // false: cut off; what is here was read back from the record
-	Interrupted bool   `json:"interrupted,omitempty"` // stopped early, by a signal or as Stopped says; complete all the same
+	Complete    bool   `json:"complete"`              // false: the run was cut off, and this document was rebuilt from its record
+	Interrupted bool   `json:"interrupted,omitempty"` // stopped early, by a signal or by the condition in Stopped. Such a run is still complete
 
-	Stopped *Stopped `json:"stopped,omitempty"` // the condition of abort_when that stopped it; nil: none did
+	Stopped *Stopped `json:"stopped,omitempty"` // the condition of abort_when that stopped the run; nil: none did
 
 	Start   time.Time       `json:"start"`
 	End     time.Time       `json:"end"`
@@ -46,55 +46,56 @@ type Run struct {
 
 	Valid    bool     `json:"valid"`
 	Invalid  []string `json:"invalid,omitempty"` // why Valid is false
-	Warnings []string `json:"warnings"`          // true, odd, not fatal; phrased as advice
+	Warnings []string `json:"warnings"`          // unusual facts that do not make the run invalid; phrased as advice
 
-	Counts       Counts               `json:"counts"`
-	Attempts     uint64               `json:"attempts"`        // requests put on a connection; above started−(failed before one was had) something re-sent
-	Resends      Resends              `json:"resends"`         // what the policy sent again
-	Statuses     map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
-	ErrorAnswers ErrorAnswers         `json:"error_answers"`   // of Statuses: 400 and above
-	StatusFail   map[string]uint64    `json:"statuses_failed"` // the same of those that failed after the head had arrived
-	Outcomes     []Outcome            `json:"outcomes"`
-	Latency      map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag: of all started
-	// Latency apart by the connection of the last attempt: new, or one that had
-	// served before. Without lag.
+	Counts         Counts               `json:"counts"`
+	Attempts       uint64               `json:"attempts"`        // how often a request was put on a connection. More than the exchanges that got one: something sent requests again
+	Resends        Resends              `json:"resends"`         // what the policy sent again
+	Statuses       map[string]uint64    `json:"statuses"`        // HTTP status -> exchanges that are ok
+	ErrorAnswers   ErrorAnswers         `json:"error_answers"`   // of Statuses: 400 and above
+	FailedStatuses map[string]uint64    `json:"statuses_failed"` // HTTP status -> exchanges that failed after the head had arrived
+	Outcomes       []Outcome            `json:"outcomes"`
+	Latency        map[string]Quantiles `json:"latency"` // of exchanges that are ok; lag is of all that were started
+	// LatencyFresh and LatencyReused are Latency split by the connection of the last
+	// attempt: new, or used before. They have no lag.
 	LatencyFresh  map[string]Quantiles `json:"latency_fresh"`
 	LatencyReused map[string]Quantiles `json:"latency_reused"`
-	LatencyFail   map[string]Quantiles `json:"latency_failed"`    // of those that failed
-	IdleFailed    *Quantiles           `json:"idle_at_failure"`   // idle age at lease of failures on reused connections; null when there were none
+	FailedLatency map[string]Quantiles `json:"latency_failed"`    // of exchanges that failed
+	IdleAtFailure *Quantiles           `json:"idle_at_failure"`   // for failures on reused connections: how long the connection was idle when leased; null: no such failure
 	Idle          Idle                 `json:"idle"`              // how long connections were idle
 	Rate          Rate                 `json:"rate"`              // per second
 	Connections   Connections          `json:"connections"`       //
 	Reuse         Reuse                `json:"reuse"`             // exchanges by kind of connection
 	Pool          PoolPeaks            `json:"pool"`              //
 	Sockets       Sockets              `json:"sockets"`           //
-	Kernel        Kernel               `json:"kernel"`            // what its TCP counted
+	Kernel        Kernel               `json:"kernel"`            // what the kernel's TCP counted
 	Instrument    Instrument           `json:"instrument"`        // kabench itself
 	Recording     Recording            `json:"recording"`         // what the exchange record holds
-	Expect        []Expectation        `json:"expectations"`      // of the profile, each with what was seen
-	Ports         *Ports               `json:"ports,omitempty"`   // nil: they were neither to run out nor did
+	Expect        []Expectation        `json:"expectations"`      // the profile's, each with the value seen
+	Ports         *Ports               `json:"ports,omitempty"`   // nil: ports were not expected to run out and did not
 	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
-	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link before the target did; nil: there was none
+	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link in front of the target did; nil: there was none
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 	Proxy         *ProxySeen           `json:"proxy,omitempty"`   // what kabench's own proxies saw; nil: there were none
-	Targets       []TargetFigures      `json:"targets,omitempty"` // of each target, where there are several; not of a run that was cut off
+	Targets       []TargetFigures      `json:"targets,omitempty"` // of each target if there are several; nil in a run that was cut off
 }
 
-// Partial reports whether a program filled run by itself, with the collectors that it used:
-// it has neither Schema nor Start then. What run lacks was not measured, and nobody has judged it.
+// Partial reports whether a program filled run itself, with the collectors of its
+// choice. Such a run has neither Schema nor Start. Its empty fields were not measured,
+// and its validity was not judged.
 func (run *Run) Partial() bool { return run.Schema == "" && run.Start.IsZero() }
 
 // Preset is the real client whose pool a run's policy was taken from.
 type Preset struct {
 	Name   string    `json:"name"`
-	Client string    `json:"client"` // its family
-	Cannot []string  `json:"cannot"` // what it does and the policy could not express
-	Log    []LogLine `json:"log"`    // what its log would have said of the failures
-	// Changed is what the profile set otherwise than the preset has it.
+	Client string    `json:"client"` // the client's family
+	Cannot []string  `json:"cannot"` // what the client does but the policy cannot express
+	Log    []LogLine `json:"log"`    // the lines that the client would have logged for the failures
+	// Changed lists the fields that the profile sets differently from the preset.
 	Changed []PresetChange `json:"changed"`
 }
 
-// PresetChange is a field of a pool that is not as the preset has it.
+// PresetChange is a field of a pool that differs from the preset.
 type PresetChange struct {
 	Path   string `json:"path"`   // in the profile: pool.idle_timeout
 	Preset string `json:"preset"` // the preset's value
@@ -115,31 +116,32 @@ func (p *Preset) String() string {
 	return text
 }
 
-// Before is what kabench opened to the target before the run, one connection to
-// each server, to see whether it accepts them. They are in no other figure.
+// Before counts the connections that kabench opened before the run, one to each
+// server, to check that the server accepts them. No other figure counts them.
 type Before struct {
 	Connections uint64 `json:"connections"`
 	TLS         uint64 `json:"tls"`   // of them, with a finished TLS handshake
 	Reset       uint64 `json:"reset"` // of them, reset by the server; the others were closed by FIN
 }
 
-// Baseline says which run a run was held against.
+// Baseline names the earlier run that a run was compared with.
 type Baseline struct {
 	Dir     string    `json:"dir"` // as it was given
 	Name    string    `json:"name"`
 	Version string    `json:"version"` // of the kabench that made it
 	Start   time.Time `json:"start"`
-	// Others are more runs that it was held against.
+	// Others are further runs that it was compared with.
 	Others []BaselineRun `json:"others,omitempty"`
 }
 
-// BaselineRun is one of several runs that a run was held against.
+// BaselineRun is one of several earlier runs that a run was compared with.
 type BaselineRun struct {
 	Dir   string    `json:"dir"`
 	Start time.Time `json:"start"`
 }
 
-// LogLine is the words a client has for an outcome; of several one is seen.
+// LogLine is what a client logs for an outcome. If Says has several texts, the client
+// logs one of them.
 type LogLine struct {
 	Phase  Phase    `json:"phase"`
 	Cause  Cause    `json:"cause"`
@@ -147,7 +149,7 @@ type LogLine struct {
 	Says   []string `json:"says"`
 }
 
-// Host is the machine the run was made on.
+// Host is the machine on which the run was made.
 type Host struct {
 	OS        string            `json:"os"`
 	Arch      string            `json:"arch"`
@@ -167,8 +169,8 @@ type Expectation struct {
 	Why  string `json:"why,omitempty"` // when it could not be checked
 }
 
-// Unmet lists the expectations that run did not meet, those that could not be checked
-// among them.
+// Unmet lists the expectations that run did not meet, including those that could not
+// be checked.
 func (run *Run) Unmet() []Expectation {
 	var unmet []Expectation
 	for _, e := range run.Expect {
@@ -179,7 +181,7 @@ func (run *Run) Unmet() []Expectation {
 	return unmet
 }
 
-// Unfit says why c should not be shown to others as a result; "" if it may.
+// Unfit says why c should not be shown to others as a result; "" if it can be.
 func (c *Comparison) Unfit() string {
 	if c.Interrupted {
 		return "it was interrupted"
@@ -192,8 +194,9 @@ func (c *Comparison) Unfit() string {
 	return ""
 }
 
-// Unfit says why run should not be shown to others as a result, to follow a word for
-// it: "is invalid"; "" if it may. A run that abort_when stopped is a result.
+// Unfit says why run should not be shown to others as a result; "" if it can be. The
+// text continues a sentence about the run: "is invalid". A run that abort_when
+// stopped is a result.
 func (run *Run) Unfit() string {
 	switch {
 	case run == nil:

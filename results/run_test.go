@@ -41,8 +41,8 @@ func TestSocketsAdd(t *testing.T) {
 	}
 }
 
-// TestServerWithoutSockets: a server side that was seen and had none is not
-// one that could not be seen, in samples.ndjson too.
+// TestServerWithoutSockets: a visible server side without sockets differs from one that
+// is not visible, also in samples.ndjson.
 func TestServerWithoutSockets(t *testing.T) {
 	for seen, server := range map[bool]map[string]int{true: {}, false: nil} {
 		text, err := json.Marshal(Sample{Sockets: &SocketSample{Client: map[string]int{}, Server: server}})

@@ -11,7 +11,7 @@ import (
 // ones are counted as overflow and clamped to it in the percentiles.
 const HistogramMax = 60 * time.Second
 
-// NewHistogram is an empty histogram as used for every latency: values in µs,
+// NewHistogram makes an empty histogram as every latency uses it: values in µs,
 // from 1 µs to HistogramMax, with three significant digits.
 func NewHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, HistogramMax.Microseconds(), 3)
@@ -64,8 +64,8 @@ func (s *series) quantiles() Quantiles {
 	if s.h == nil {
 		return Quantiles{}
 	}
-	// A histogram answers with the upper edge of a bucket, which may lie above
-	// the largest value seen.
+	// A histogram returns the upper edge of a bucket, which may be above the largest
+	// value seen.
 	at := func(percentile float64) float64 {
 		d := time.Duration(s.h.ValueAtPercentile(percentile)) * time.Microsecond
 		return min(max(d, s.min), s.max).Seconds()
@@ -77,11 +77,11 @@ func (s *series) quantiles() Quantiles {
 	}
 }
 
-// Micros is d in µs, rounded to the nearest so that many short phases are not
-// all counted short.
+// Micros is d in µs, rounded to the nearest: if it rounded down, the sum of many
+// short phases would be too small.
 func Micros(d time.Duration) int64 {
 	if d < 0 {
-		return -Micros(max(-d, 0)) // the least Duration has no positive twin
+		return -Micros(max(-d, 0)) // the smallest Duration has no positive counterpart
 	}
 	if d > math.MaxInt64-time.Microsecond {
 		return int64(d / time.Microsecond)
@@ -89,8 +89,8 @@ func Micros(d time.Duration) int64 {
 	return int64((d + time.Microsecond/2) / time.Microsecond)
 }
 
-// above is how many of the durations were longer than d. One that a histogram
-// cannot tell from d is not.
+// above is how many of the durations were longer than d. A duration that the
+// histogram cannot distinguish from d does not count as longer.
 func (s *series) above(d time.Duration) (n uint64) {
 	if s.h == nil || d >= s.max {
 		return 0

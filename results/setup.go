@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Setup is what a run was made with, as far as readers of its results need it. The
-// profile itself belongs to the room profiles, which results does not know.
-// Whatever cannot be read has its zero value.
+// Setup is the part of a run's profile that readers of its results need. The profile
+// itself belongs to the room profiles, which results does not import. A field that
+// cannot be read has its zero value.
 type Setup struct {
 	Client   string
 	Duration time.Duration
 	WarmUp   time.Duration
 	MaxLag   time.Duration
-	Seed     uint64 // of the arrivals
-	Method   string // "" if the requests come from a file; URL too
+	Seed     uint64 // decides the arrivals
+	Method   string // "" if the requests come from a file; so is URL then
 	URL      string
-	Hosts    []string // names and addresses that the target has in the profile
+	Hosts    []string // the target's names and addresses in the profile
 
-	PeerIdleTimeout time.Duration // of the client's peer, if that is a server or proxy of kabench's own
+	PeerIdleTimeout time.Duration // of the client's peer, if the peer is kabench's own server or proxy
 	MaxConns        int           // of the pool; -1: not known
 	PendingMax      int           // likewise
 
@@ -31,9 +31,9 @@ type Setup struct {
 	Pool map[string]string // likewise
 }
 
-// SetupOf reads what run was made with out of its profile. It is the only place
-// that knows where a profile keeps what; each section is read by itself, so that one
-// of another version hides no other.
+// SetupOf reads the Setup from run's profile. Only this function knows where a profile
+// keeps these settings. It reads each section by itself, so that a section of another
+// version does not make the others unreadable.
 func SetupOf(run *Run) Setup {
 	var p struct{ Client, Load, Pool, Target json.RawMessage }
 	if json.Unmarshal(run.Profile, &p) != nil {
@@ -58,7 +58,7 @@ func SetupOf(run *Run) Setup {
 	return s
 }
 
-// readTarget sets what s has of a profile's target.
+// readTarget sets the fields of s that the profile's section target determines.
 func (s *Setup) readTarget(section json.RawMessage) {
 	type peer struct {
 		IdleTimeout string `json:"idle_timeout"`
@@ -111,7 +111,7 @@ func settingTexts(section json.RawMessage) map[string]string {
 	return texts
 }
 
-// settingTime is a duration as a profile has it; 0 if it is none.
+// settingTime reads a duration of a profile; 0 if text is no duration.
 func settingTime(text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if err != nil {
@@ -120,8 +120,8 @@ func settingTime(text string) time.Duration {
 	return max(d, 0)
 }
 
-// settingText is a value of a profile as it would be written there: a text without
-// quotes, a list of texts with commas between.
+// settingText is a value as a profile would write it: a text without quotes, a list
+// of texts separated by commas.
 func settingText(value json.RawMessage) string {
 	var text string
 	if json.Unmarshal(value, &text) == nil {

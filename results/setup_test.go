@@ -20,7 +20,7 @@ func TestSetupOf(t *testing.T) {
 			Load: map[string]string{"duration": "1m0s", "warm_up": "5s", "max_lag": "50ms", "seed": "7"},
 			Pool: map[string]string{"max_conns": "10", "expiry": "lease,sweep"},
 		},
-		// A section that cannot be read hides no other.
+		// A section that cannot be read does not make the others unreadable.
 		`{"client":"stock","load":{"seed":"x"},"target":{"url":"http://h/","file":"f.json","proxies":[{"idle_timeout":"2s"}],"lab":{}}}`: {
 			Client: "stock", Hosts: []string{"h", ""}, PeerIdleTimeout: 2 * time.Second, MaxConns: -1, PendingMax: -1,
 			Load: map[string]string{"seed": "x"},

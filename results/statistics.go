@@ -6,8 +6,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// SpanOf is in which of the Spans of a run an exchange is that was due at that
-// offset; length is the run's.
+// SpanOf is the index of the span in which an exchange was due: due is its offset
+// from the start of the run, and length is the length of the run.
 func SpanOf(due, length time.Duration) int {
 	if length <= 0 {
 		return 0
@@ -15,19 +15,18 @@ func SpanOf(due, length time.Duration) int {
 	return min(max(int(float64(due)/float64(length)*Spans), 0), Spans-1)
 }
 
-// Interval is the exact (Clopper-Pearson) confidence interval of a probability
-// of which k in n trials came true: it holds the true value at least as often
-// as confidence says, for example 0.95, however small k is. Without trials, or
-// with a confidence outside (0, 1), nothing is known: 0 to 1. A k above n
-// counts as n.
+// Interval is the exact (Clopper-Pearson) confidence interval of the probability of
+// an event that occurred in k of n trials. It contains the true value at least as
+// often as confidence says, for example 0.95, even if k is small. Without trials, or
+// with a confidence outside (0, 1), it is 0 to 1. A k above n counts as n.
 func Interval(k, n uint64, confidence float64) (lo, hi float64) {
 	return EffectiveInterval(float64(k), float64(n), confidence)
 }
 
 // EffectiveInterval is Interval for trials that depend on each other: n is the
-// number of independent trials that would tell as much, and k is n times the
-// share that came true. Neither need be whole (Korn and Graubard, Survey
-// Methodology 24, 1998).
+// number of independent trials with the same information, and k is n times the share
+// of trials in which the event occurred. k and n need not be whole numbers (Korn and
+// Graubard, Survey Methodology 24, 1998).
 func EffectiveInterval(k, n, confidence float64) (lo, hi float64) {
 	if !(n > 0) || !(k >= 0) || !(confidence > 0 && confidence < 1) {
 		return 0, 1
@@ -44,14 +43,10 @@ func EffectiveInterval(k, n, confidence float64) (lo, hi float64) {
 	return lo, hi
 }
 
-// A run is held against several baselines by how much these differ among
-// themselves: runs of the same setting differ by more than the chance within one
-// of them. With so few, t distributions say how much more.
-
-// Span counts, in a part of a run, the exchanges that could have been what is
-// counted, and those that were.
+// Span counts exchanges in a part of a run: N could have had the event that is
+// counted, and K had it.
 type Span struct{ K, N uint64 }
 
-// Spans is into how many parts of equal length a run is cut, to see whether what is
-// counted comes in groups.
+// Spans is the number of parts of equal length into which a run is cut, to see
+// whether events are clustered.
 const Spans = 20

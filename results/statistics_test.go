@@ -12,7 +12,7 @@ func TestIntervalKnown(t *testing.T) {
 		k, n   uint64
 		lo, hi float64
 	}{
-		// Published values (R's binom.test), and for none and all the closed form.
+		// Published values (R's binom.test); for k = 0 and k = n the closed form.
 		{0, 100, 0, 1 - math.Pow(0.025, 0.01)},
 		{100, 100, math.Pow(0.025, 0.01), 1},
 		{1, 10, 0.002528579, 0.445016117},
@@ -60,7 +60,7 @@ func TestIntervalOfNothing(t *testing.T) {
 	}
 }
 
-// Effective trials need not be whole (scipy's beta.ppf).
+// Effective trials need not be whole numbers (values of scipy's beta.ppf).
 func TestEffectiveInterval(t *testing.T) {
 	lo, hi := EffectiveInterval(3.4, 51.7, 0.95)
 	if math.Abs(lo-0.015682228) > 1e-8 || math.Abs(hi-0.170914454) > 1e-8 {

@@ -7,15 +7,14 @@ import (
 	"time"
 )
 
-// Tally accumulates exchanges into the counted and measured parts of a Run.
-// Its memory is bounded whatever the number of exchanges. The zero Tally is
-// empty and ready to use; it is not safe for concurrent use: keep one per
-// shard and Merge them.
+// Tally counts and measures exchanges, for the fields of a Run that Fill sets. Its
+// memory does not grow with the number of exchanges. The zero Tally is empty and
+// ready to use. It is not safe for concurrent use: keep one per shard and Merge them.
 type Tally struct {
 	counts   Counts
 	attempts uint64
 	statuses map[int]uint64 // of those that are ok
-	cut      map[int]uint64 // of those that failed after the head
+	cut      map[int]uint64 // of those that failed after the head had arrived
 	outcomes [NumPhases][NumCauses][2]struct {
 		count   uint64
 		example string
@@ -25,24 +24,24 @@ type Tally struct {
 	ok      [2]latencies // on fresh connections, and on reused ones
 	failed  latencies
 	lag     series // of all started
-	idle    series // idle age at lease of failures on reused connections
-	atLease series // the same of all exchanges on them
+	idle    series // failures on reused connections: how long the connection was idle when leased
+	atLease series // the same for all exchanges on reused connections
 	reuse   Reuse
-	resends Resends                // Causes apart
-	retried map[ResendCause]uint64 // by all but Count
+	resends Resends                // without Causes, which are in retried
+	retried map[ResendCause]uint64 // the key's Count is 0
 }
 
-// latencies are the times of exchanges that came out alike.
+// latencies are the times of exchanges with the same outcome.
 type latencies struct {
 	response, service, buffer series
 	phases                    [NumPhases]series
 }
 
-// Add counts e, which is over. Exchanges due in the warm-up count as that and
-// as nothing else. It does not keep e.
+// Add counts e, which has ended. An exchange that was due in the warm-up only counts
+// in WarmUp. Add does not keep e.
 func (t *Tally) Add(e *Exchange) { t.AddTimes(e, 1) }
 
-// AddTimes counts e as n exchanges like it.
+// AddTimes counts n exchanges that are equal to e.
 func (t *Tally) AddTimes(e *Exchange, n uint64) {
 	if e.WarmUp {
 		t.counts.WarmUp += n
@@ -145,7 +144,7 @@ func (l *latencies) add(e *Exchange, n uint64) {
 	}
 }
 
-// Merge adds what o counted to t. It leaves o as it is.
+// Merge adds the counts and durations of o to t. It does not change o.
 func (t *Tally) Merge(o *Tally) {
 	t.mergeCounts(o)
 	t.lag.merge(&o.lag)
@@ -210,31 +209,32 @@ func (l *latencies) merge(o *latencies) {
 	}
 }
 
-// Counts are the accounts so far.
+// Counts are the counts so far.
 func (t *Tally) Counts() Counts { return t.counts }
 
 // Fill sets the fields of run that t knows: Counts, Attempts, Resends, Statuses,
-// ErrorAnswers, StatusFail, Outcomes, Latency, LatencyFresh, LatencyReused, LatencyFail, IdleFailed, Idle.AtLease, Rate and Reuse. Rates are over
-// measured, the length of the run without its warm-up; when that is not above
-// 0 they are 0.
+// ErrorAnswers, FailedStatuses, Outcomes, Latency, LatencyFresh, LatencyReused,
+// FailedLatency, IdleAtFailure, Idle.AtLease, Rate and Reuse. It computes rates over
+// measured, the length of the run without its warm-up; they are 0 if measured is not
+// above 0.
 func (t *Tally) Fill(run *Run, measured time.Duration) {
 	run.Counts, run.Attempts, run.Reuse = t.counts, t.attempts, t.reuse
 	run.Resends = t.resends
 	run.Resends.Causes = t.sortedRetries()
-	run.Statuses, run.StatusFail = byStatus(t.statuses), byStatus(t.cut)
+	run.Statuses, run.FailedStatuses = byStatus(t.statuses), byStatus(t.cut)
 	run.ErrorAnswers = CountErrorAnswers(run.Statuses)
 	run.Outcomes = t.sortedOutcomes()
 	var ok latencies
 	for i := range t.ok {
 		ok.merge(&t.ok[i])
 	}
-	run.Latency, run.LatencyFail = ok.quantiles(), t.failed.quantiles()
+	run.Latency, run.FailedLatency = ok.quantiles(), t.failed.quantiles()
 	run.LatencyFresh, run.LatencyReused = t.ok[0].quantiles(), t.ok[1].quantiles()
 	run.Latency[LatencyLag] = t.lag.quantiles()
-	run.IdleFailed = nil
+	run.IdleAtFailure = nil
 	if t.idle.count > 0 {
 		q := t.idle.quantiles()
-		run.IdleFailed = &q
+		run.IdleAtFailure = &q
 	}
 	run.Idle.AtLease = t.atLease.quantiles()
 	run.Idle.Longest = max(run.Idle.Longest, run.Idle.AtLease.Max)
@@ -246,7 +246,7 @@ func (t *Tally) Fill(run *Run, measured time.Duration) {
 	}
 }
 
-// addTo counts n of a status in a map that is made when the first one comes.
+// addTo adds n to the count of a status. It makes the map when the first one comes.
 func addTo(m *map[int]uint64, status int, n uint64) {
 	if *m == nil {
 		*m = make(map[int]uint64)
@@ -262,8 +262,8 @@ func byStatus(m map[int]uint64) map[string]uint64 {
 	return named
 }
 
-// sortedOutcomes lists what occurred: done first, then the most frequent, then
-// by name, so that two runs alike print alike.
+// sortedOutcomes lists the outcomes that occurred: done first, then by frequency,
+// then by name, so that equal runs print equal tables.
 func (t *Tally) sortedOutcomes() []Outcome {
 	list := []Outcome{}
 	for p := range t.outcomes {
@@ -285,8 +285,8 @@ func (t *Tally) sortedOutcomes() []Outcome {
 	return list
 }
 
-// sortedRetries lists how attempts failed that were made again, the most
-// frequent first.
+// sortedRetries lists how attempts failed before the request was sent again, the
+// most frequent first.
 func (t *Tally) sortedRetries() []ResendCause {
 	list := []ResendCause{}
 	for way, n := range t.retried {
@@ -307,8 +307,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// quantiles has an entry for every phase, also for one nobody went through, so
-// that a reader of run.json need not ask which are there.
+// quantiles has an entry for every phase, also for a phase that no exchange went
+// through, so that a reader of run.json need not check which entries exist.
 func (l *latencies) quantiles() map[string]Quantiles {
 	m := map[string]Quantiles{
 		LatencyResponse: l.response.quantiles(),

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// of are the series that the latency of a name is of: "response" of exchanges
-// that are ok, "failed.response", "fresh.response", "reused.response" of some;
-// nil when there is no such.
+// of returns the series that belong to a latency's name: "response" is of all
+// exchanges that are ok; "failed.response", "fresh.response" and "reused.response"
+// are of some exchanges. It returns nil for an unknown name.
 func (t *Tally) of(name string) []*series {
 	kind, rest, found := strings.Cut(name, ".")
 	switch {
@@ -27,8 +27,8 @@ func (t *Tally) of(name string) []*series {
 	return nil
 }
 
-// IsLatency reports whether a Tally has durations under that name: "response",
-// "failed.response".
+// IsLatency reports whether a Tally has durations with this name, for example
+// "response" or "failed.response".
 func IsLatency(name string) bool { return len(new(Tally).of(name)) > 0 }
 
 func pick(name string, from ...*latencies) []*series {
@@ -49,7 +49,8 @@ func pick(name string, from ...*latencies) []*series {
 	return list
 }
 
-// Above is References.Above of what t has counted.
+// Above returns how many durations with this name are longer than d, and how many t
+// has counted.
 func (t *Tally) Above(name string, d time.Duration) (above, of uint64) {
 	for _, s := range t.of(name) {
 		above += s.above(d)
@@ -58,8 +59,8 @@ func (t *Tally) Above(name string, d time.Duration) (above, of uint64) {
 	return above, of
 }
 
-// Glance is a copy of what t has counted, and of the durations those of the
-// latencies named alone: little enough to be made while t's owner waits.
+// Glance copies the counts of t, and only the durations of the named latencies. The
+// copy is small enough to be made while t's owner waits.
 func (t *Tally) Glance(latencies []string) *Tally {
 	c := &Tally{}
 	c.mergeCounts(t)

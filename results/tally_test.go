@@ -74,10 +74,10 @@ func TestTallyLatency(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]uint64{
 		"response": 2, "service": 2, "acquire": 2, "write_headers": 1, "before_response": 1,
-	}, counts(run.LatencyFail)); diff != "" {
+	}, counts(run.FailedLatency)); diff != "" {
 		t.Errorf("of failed (-want +got):\n%s", diff)
 	}
-	// Both that are ok are first on their connections.
+	// Both exchanges that are ok are the first on their connections.
 	if f, r := counts(run.LatencyFresh), counts(run.LatencyReused); f["response"] != 2 || f["lag"] != 0 || len(r) != 0 {
 		t.Errorf("of ok: on fresh connections %v, on reused ones %v", f, r)
 	}
@@ -87,7 +87,7 @@ func TestTallyLatency(t *testing.T) {
 	if got := run.Latency["lag"]; got.Max != 0.0001 {
 		t.Errorf("lag = %+v, want the refused one's 100 µs as max", got)
 	}
-	if q := run.IdleFailed; q == nil || q.Count != 1 || q.P50 != 0.998 {
+	if q := run.IdleAtFailure; q == nil || q.Count != 1 || q.P50 != 0.998 {
 		t.Errorf("idle at failure = %+v, want one of 998 ms", q)
 	}
 }
@@ -106,7 +106,7 @@ func TestTallyOverflow(t *testing.T) {
 
 func TestTallyEmpty(t *testing.T) {
 	run := filled(&Tally{}, 0)
-	if run.IdleFailed != nil || len(run.Outcomes) != 0 || run.Latency[LatencyResponse] != (Quantiles{}) || run.Rate != (Rate{}) {
+	if run.IdleAtFailure != nil || len(run.Outcomes) != 0 || run.Latency[LatencyResponse] != (Quantiles{}) || run.Rate != (Rate{}) {
 		t.Errorf("an empty tally shows something: %+v", run)
 	}
 	for p := PhaseAcquire; p < PhaseDone; p++ {
@@ -116,10 +116,10 @@ func TestTallyEmpty(t *testing.T) {
 	}
 }
 
-// TestTallyResends: an exchange is sent again as often as it has tries, and is
-// put on a connection as its last attempt that had one.
+// TestTallyResends: an exchange was sent again once for each of its tries. It counts as
+// fresh or reused by the last attempt that had a connection.
 func TestTallyResends(t *testing.T) {
-	hidden := done(12) // by the stock client: attempts that nobody asked for
+	hidden := done(12) // attempts of the stock client that the policy did not ask for
 	hidden.Attempts = 3
 	warm := resent(13)
 	warm.WarmUp = true
@@ -166,7 +166,7 @@ func TestUnasked(t *testing.T) {
 	}
 }
 
-// TestPhasesOfTheLastAttempt: the time of the attempts before it is in none.
+// TestPhasesOfTheLastAttempt: no phase contains the time of the earlier attempts.
 func TestPhasesOfTheLastAttempt(t *testing.T) {
 	us := time.Microsecond
 	for _, tt := range []struct {

@@ -4,36 +4,36 @@ import (
 	"sync"
 )
 
-// maxTargets is how many targets of a run have figures of their own: each has a
-// histogram. Those that come after them in the target file have theirs together.
+// maxTargets is how many targets of a run have their own figures; each needs a
+// histogram. All later targets in the target file share one set of figures.
 const maxTargets = 20
 
-// OtherTargets is the name under which they have them.
+// OtherTargets is the name of the figures that the targets after maxTargets share.
 const OtherTargets = "other targets"
 
-// TargetFigures is what came of the requests to one of several targets, without
-// the warm-up.
+// TargetFigures counts and times the requests to one of several targets, without the
+// warm-up.
 type TargetFigures struct {
 	Target       string    `json:"target"` // method and URL, as "GET http://host/path"
 	Started      uint64    `json:"started"`
 	OK           uint64    `json:"ok"`
 	Failed       uint64    `json:"failed"`
 	ErrorAnswers uint64    `json:"error_answers"` // of OK: those with a status of 400 or above
-	Response     Quantiles `json:"response"`      // response time of OK, seconds
+	Response     Quantiles `json:"response"`      // response times of the exchanges that are ok, seconds
 }
 
-// ByTarget adds up exchanges by target. Several goroutines may use it. A nil
-// ByTarget, of a run with one target, adds up nothing.
+// ByTarget counts exchanges by target. Several goroutines may use it. A run with one
+// target has a nil ByTarget, which counts nothing.
 type ByTarget struct {
 	of []int // the index in figures of each of the run's requests
 
 	mu       sync.Mutex
 	figures  []TargetFigures // guarded by mu
-	response []series        // guarded by mu; of figures
+	response []series        // guarded by mu; one for each of figures
 }
 
-// NewByTarget makes one for requests to targets of these names, one name for each
-// request; nil if they are all the same.
+// NewByTarget makes a ByTarget. names has the target's name of each of the run's
+// requests. It returns nil if all names are equal.
 func NewByTarget(names []string) *ByTarget {
 	t := &ByTarget{}
 	index := map[string]int{}
@@ -56,7 +56,7 @@ func NewByTarget(names []string) *ByTarget {
 	return t
 }
 
-// Observe adds e, which is over. It does not keep e.
+// Observe counts e, which has ended. It does not keep e.
 func (t *ByTarget) Observe(e *Exchange) {
 	if t == nil || e.WarmUp || e.Phase == PhaseSchedule || e.Target < 0 || e.Target >= len(t.of) {
 		return

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// However many targets there are, the figures are of a few, and together of all.
+// With many targets only a few have their own figures, and the sum of the figures
+// covers all targets.
 func TestByTargetIsBounded(t *testing.T) {
 	var names []string
 	for i := range 1000 {

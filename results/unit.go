@@ -26,8 +26,8 @@ func (u Unit) Text(v float64) string {
 	return FormatThree(v)
 }
 
-// FormatP is a P value as a person reads it: "0.012", "< 0.001". Smaller ones are
-// those of a model rather than of the world, and the least are no number at all.
+// FormatP is a P value as a person reads it: "0.012", "< 0.001". It does not print
+// smaller values, because they depend more on the model than on the measurement.
 func FormatP(p float64) string {
 	if p < 0.001 {
 		return "< 0.001"
@@ -35,13 +35,13 @@ func FormatP(p float64) string {
 	return fmt.Sprintf("%.2g", p)
 }
 
-// Unit is what the number of a condition, or of a result, counts.
+// Unit is the unit of the number in a condition or a result.
 type Unit uint8
 
 // The units. Each says how a number is written in a condition.
 const (
 	UnitCount     Unit = iota // 40
-	UnitSeconds               // 5ms, 1m30s; a bare 0 too
+	UnitSeconds               // 5ms, 1m30s; also 0 without a unit
 	UnitRatio                 // 1%, or 0.01
 	UnitPerSecond             // 400/s, or 400
 	UnitBool                  // true, false
@@ -51,10 +51,10 @@ var unitNames = enum.Names[Unit]{"a count", "a duration", "a ratio", "a rate", "
 
 func (u Unit) String() string { return unitNames.Text(u) }
 
-// unitKeys are the units as JSON has them.
+// unitKeys are the names of the units in JSON.
 var unitKeys = enum.Names[Unit]{"count", "seconds", "ratio", "per_second", "bool"}
 
-// MarshalText is the unit in JSON: count, seconds, ratio, per_second or bool.
+// MarshalText writes the unit as in JSON: count, seconds, ratio, per_second or bool.
 func (u Unit) MarshalText() ([]byte, error) {
 	if !unitKeys.Known(u) {
 		return nil, fmt.Errorf("%v has no name", u)
@@ -62,7 +62,7 @@ func (u Unit) MarshalText() ([]byte, error) {
 	return unitKeys.Marshal(u)
 }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText reads a text that MarshalText wrote.
 func (u *Unit) UnmarshalText(text []byte) error {
 	if err := unitKeys.Unmarshal(text, u); err != nil {
 		return fmt.Errorf("unit %w", err)
@@ -85,8 +85,8 @@ func FormatSeconds(s float64) string {
 	}
 }
 
-// FormatThree prints v with three significant digits, or with all those before the
-// point if there are more, and no exponent.
+// FormatThree prints v with three significant digits and no exponent. It prints all
+// digits before the decimal point, even if there are more than three.
 func FormatThree(v float64) string {
 	decimals := 2
 	switch abs := math.Abs(v); {

@@ -138,8 +138,8 @@ func isTheRace(t *testing.T, rep *results.Reproduction) {
 			t.Errorf("an outcome that is not the race's: %+v", o)
 		}
 	}
-	if run.IdleFailed == nil || run.IdleFailed.Count != run.Counts.Failed {
-		t.Errorf("idle ages of %d failures: %+v", run.Counts.Failed, run.IdleFailed)
+	if run.IdleAtFailure == nil || run.IdleAtFailure.Count != run.Counts.Failed {
+		t.Errorf("idle ages of %d failures: %+v", run.Counts.Failed, run.IdleAtFailure)
 	}
 	if remedy.Counts.Failed != 0 || remedy.Connections.Evictions["expired"] == 0 {
 		t.Errorf("the remedy: %+v, %+v", remedy.Counts, remedy.Connections)

@@ -77,7 +77,7 @@ func happened(says Says, run *results.Run) string {
 	if run.Counts.Failed > 0 {
 		s += ", " + commonest(run)
 	}
-	if q := run.IdleFailed; q != nil && q.Count > 0 {
+	if q := run.IdleAtFailure; q != nil && q.Count > 0 {
 		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
 	if !Shown(run) {

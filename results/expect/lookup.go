@@ -98,9 +98,9 @@ func headersPath(run *results.Run, rest string) (Value, bool) {
 
 func failedPath(run *results.Run, rest string) (Value, bool) {
 	if status, found := strings.CutPrefix(rest, "statuses."); found && isStatus(status) {
-		return count(run.StatusFail[status]), true
+		return count(run.FailedStatuses[status]), true
 	}
-	return apart(run.LatencyFail, rest)
+	return apart(run.FailedLatency, rest)
 }
 
 func freshPath(run *results.Run, rest string) (Value, bool) { return apart(run.LatencyFresh, rest) }
@@ -118,8 +118,8 @@ func apart(m map[string]results.Quantiles, rest string) (Value, bool) {
 
 func idleAtFailurePath(run *results.Run, rest string) (Value, bool) {
 	var q results.Quantiles
-	if run.IdleFailed != nil {
-		q = *run.IdleFailed
+	if run.IdleAtFailure != nil {
+		q = *run.IdleAtFailure
 	}
 	return quantile(map[string]results.Quantiles{"": q}, "", rest)
 }

@@ -66,7 +66,7 @@ func TestReferences(t *testing.T) {
 			t.Errorf("%s %s: %v, want %q", tt.path, tt.want, err, tt.say)
 		}
 	}
-	incident.IdleFailed = nil
+	incident.IdleAtFailure = nil
 	e := CheckAgainst(remedy, References{Incident: incident}, map[string]string{"idle_at_failure.p50": "< incident"})[0]
 	if e.Met || !strings.Contains(e.Why, "incident: there were none") {
 		t.Errorf("a figure that nobody has: %+v", e)
@@ -96,8 +96,8 @@ func TestTallyOfDoubtfulResponses(t *testing.T) {
 	tally := tallied([]*results.Exchange{open, done(3)})
 	tally.Merge(tallied([]*results.Exchange{cut, stale(4)}))
 	run := filled(tally, 1)
-	if run.Counts.Unbounded != 1 || run.Counts.OK != 2 || run.Statuses["200"] != 2 || run.StatusFail["200"] != 1 || len(run.StatusFail) != 1 {
-		t.Errorf("%+v, statuses %v, of failures %v", run.Counts, run.Statuses, run.StatusFail)
+	if run.Counts.Unbounded != 1 || run.Counts.OK != 2 || run.Statuses["200"] != 2 || run.FailedStatuses["200"] != 1 || len(run.FailedStatuses) != 1 {
+		t.Errorf("%+v, statuses %v, of failures %v", run.Counts, run.Statuses, run.FailedStatuses)
 	}
 	seen := Check(run, map[string]string{"failed.statuses.200": "1", "counts.unbounded": "1", "failed.statuses.500": "0"})
 	for _, e := range seen {

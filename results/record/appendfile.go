@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// growing is what the files of a run that grow have in common: when one of
-// them cannot be written, none is any more. What the others would still take
-// is room that the documents need, and a record that ends where the samples do
-// can be read together with them.
+// growing is shared by all files of a run that grow: when one of them cannot be
+// written, none of them is written any more. The documents need the room that the
+// others would still take. And a record that ends when the samples end can be read
+// together with them.
 type growing struct {
 	mu  sync.Mutex
 	err error // the first failed write
@@ -34,8 +34,9 @@ func (g *growing) fail(err error) error {
 	return g.err
 }
 
-// appendFile is a file that only grows by whole pieces. After a failed write
-// it is cut back to the last whole piece and takes no more, nor do the others.
+// appendFile is a file that grows only by whole pieces. After a failed write it is
+// cut back to the last whole piece. Then neither it nor the other growing files
+// accept another piece.
 type appendFile struct {
 	name string
 	all  *growing
@@ -43,7 +44,7 @@ type appendFile struct {
 	mu   sync.Mutex
 	out  io.Writer // the file; tests put a failing one in its place
 	file *os.File
-	size int64 // of the pieces written whole
+	size int64 // of the pieces that are completely written
 }
 
 // createAppend makes a file that must not exist yet.
@@ -62,8 +63,8 @@ func (f *appendFile) append(piece []byte) error {
 		return err
 	}
 	if _, err := f.out.Write(piece); err != nil {
-		// A full disk still lets a file shrink; if it does not, readers cope
-		// with the torn end.
+		// A file can be shortened even on a full disk. If this fails, readers can
+		// handle the incomplete end.
 		_ = f.file.Truncate(f.size)
 		return f.all.fail(fmt.Errorf("writing %s: %w", f.name, withoutPath(err)))
 	}

@@ -20,24 +20,24 @@ type Archive struct {
 	Reproduction *results.Reproduction
 	Comparison   *results.Comparison
 
-	Runs  []ArchivedRun // its runs: of an incident it first, of a comparison in the order in which they were made
-	Notes []string      // what could not be read, a sentence each
+	Runs  []ArchivedRun // its runs; an incident's begin with the incident run, a comparison's are in the order in which they were made
+	Notes []string      // one sentence about each thing that could not be read
 }
 
 // ArchivedRun is a run with its place among the others.
 type ArchivedRun struct {
-	Name     string            // "incident", the remedy's, the arm's; of a run alone its own
+	Name     string            // "incident", or the name of the remedy, the arm or the single run
 	Change   map[string]string // profile path -> value: what makes it differ from the others
-	Block    int               // of a comparison, from 1
-	Excluded string            // of a comparison: why it is in no measure
+	Block    int               // of a comparison's run, from 1
+	Excluded string            // of a comparison's run: why no measure includes it
 	Run      *results.Run
-	Dir      *Dir // nil: only its document is there
+	Dir      *Dir // nil: only its document exists
 }
 
-// OpenArchive reads the document in the directory path, and those of its runs. Of
-// a directory that holds nothing but one run's it reads that. A run that was cut
-// off is rebuilt; one of several that cannot be read is left out, and a note
-// says so.
+// OpenArchive reads the document in the directory path, and the documents of its
+// runs. If the directory only contains the directory of one run, it reads that run.
+// It rebuilds a run that was cut off. It leaves out one of several runs that it
+// cannot read, and adds a note about it.
 func OpenArchive(path string) (*Archive, error) {
 	k := &Archive{Path: path}
 	rep, err := OpenReproduction(path)
@@ -68,14 +68,14 @@ func OpenArchive(path string) (*Archive, error) {
 	return k, nil
 }
 
-// missing reports whether err says that a document is not there: then it is
-// another kind of directory, or none.
+// missing reports whether err says that a document does not exist: then the
+// directory has another kind, or does not exist.
 func missing(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
-// OpenOnly is Open of a run's directory, or of the only run's in one that holds
-// directories of runs; of several the error names them.
+// OpenOnly opens a run's directory. If path contains directories of runs instead, it
+// opens the only one; if there are several, the error names them.
 func OpenOnly(path string) (*Dir, error) {
 	dir, err := Open(path)
 	if !errors.Is(err, ErrNotARun) {
@@ -91,8 +91,8 @@ func OpenOnly(path string) (*Dir, error) {
 	}
 }
 
-// addReproduced finds the directories of a reproduction's runs, which need not
-// have been kept.
+// addReproduced finds the directories of a reproduction's runs. A directory may be
+// missing, because the user may not have kept it.
 func (k *Archive) addReproduced() {
 	at := func(name string) *Dir {
 		dir, err := Open(filepath.Join(k.Path, name))
@@ -111,8 +111,8 @@ func (k *Archive) addReproduced() {
 	}
 }
 
-// addCompared reads the runs that a comparison was made of. They may lie
-// elsewhere: `kabench compare DIR DIR` leaves them where they are.
+// addCompared reads the runs of a comparison. They may be outside of its directory:
+// `kabench compare DIR DIR` leaves them where they are.
 func (k *Archive) addCompared() error {
 	change := map[string]map[string]string{}
 	for _, arm := range k.Comparison.Arms {
@@ -149,7 +149,7 @@ func (k *Archive) addCompared() error {
 	return nil
 }
 
-// Kinds of Kept.
+// Kinds of Archive.
 const (
 	KindRun        = "run"
 	KindIncident   = "incident"
@@ -167,7 +167,7 @@ func (k *Archive) Kind() string {
 	return KindRun
 }
 
-// Title is the name of what was run.
+// Title is the name of the incident, the comparison or the run.
 func (k *Archive) Title() string {
 	switch {
 	case k.Reproduction != nil:
@@ -178,7 +178,7 @@ func (k *Archive) Title() string {
 	return k.Run.Name
 }
 
-// Question is what was asked; "" if nothing was.
+// Question is the question that the profile or the comparison asks; "" if it asks none.
 func (k *Archive) Question() string {
 	switch {
 	case k.Reproduction != nil:
@@ -189,8 +189,7 @@ func (k *Archive) Question() string {
 	return k.Run.Question
 }
 
-// Start is when the first of the runs began; the zero time when that is not
-// known.
+// Start is when the first run began; the zero time if this is not known.
 func (k *Archive) Start() time.Time {
 	if k.Comparison != nil {
 		return k.Comparison.Start
@@ -201,7 +200,7 @@ func (k *Archive) Start() time.Time {
 	return time.Time{}
 }
 
-// Version is that of the kabench that made the first of the runs.
+// Version is the version of kabench that made the first run.
 func (k *Archive) Version() string {
 	if k.Comparison != nil {
 		return k.Comparison.Version
@@ -212,9 +211,9 @@ func (k *Archive) Version() string {
 	return ""
 }
 
-// Unfit is why k should not be shown to others as a result: one of its runs is
-// invalid, was cut off or stopped by a signal; "" if it may. What an abort_when
-// stopped is a result.
+// Unfit says why k should not be shown to others as a result: one of its runs is
+// invalid, was cut off, or was stopped by a signal. It is "" if k can be shown. A run
+// that abort_when stopped is a result.
 func (k *Archive) Unfit() string {
 	switch {
 	case k.Reproduction != nil:

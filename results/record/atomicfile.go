@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// writeWhole writes data to name in dir so that the file is there whole or not
-// at all, whatever happens to the machine.
+// writeWhole writes data to name in dir. Whatever happens to the machine, the file is
+// there completely or not at all.
 func writeWhole(dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, name+".*.tmp")
 	if err == nil {
@@ -36,8 +36,8 @@ func writeDocument(dir, name string, run *results.Run) error {
 	return writeWhole(dir, name, b.Bytes())
 }
 
-// settle makes f, a file in dir, the one called name there, with data in it and
-// nothing else. It closes f.
+// settle writes data into f, a file in dir, as its only content, closes f, and
+// renames it to name.
 func settle(f *os.File, dir, name string, data []byte) error {
 	_, err := f.WriteAt(data, 0)
 	if err == nil {
@@ -56,8 +56,8 @@ func settle(f *os.File, dir, name string, data []byte) error {
 	return nil
 }
 
-// syncDir makes a rename in dir durable. Where directories cannot be synced
-// the rename is as durable as the system makes it.
+// syncDir makes a rename in dir durable. If the system cannot sync directories, the
+// rename is as durable as the system makes it.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()
@@ -65,11 +65,11 @@ func syncDir(dir string) {
 	}
 }
 
-// withoutPath is the reason within err, if err is of a file: messages name the
+// withoutPath is the reason inside err, if err has a file's path: messages name the
 // file themselves, without its directory.
 func withoutPath(err error) error {
 	var at *fs.PathError
-	var between *os.LinkError // of a rename
+	var between *os.LinkError // from a rename
 	switch {
 	case errors.As(err, &at):
 		return at.Err
@@ -79,21 +79,21 @@ func withoutPath(err error) error {
 	return err
 }
 
-// reserve is room on the disk for a document that is to be written later, when
-// there may be no other: a file of the document's size, which becomes it.
+// reserve is room on the disk for a document that will be written later, when the
+// disk may be full. It is a file of the document's size, which becomes the document.
 type reserve struct{ dir, name string }
 
-// reserved is what the file that holds the room for name is called.
+// reserved is the name of the file that holds the room for name.
 func reserved(name string) string { return name + ".reserved" }
 
-// hold takes room for size bytes of name in dir. After an error it holds none.
+// hold takes room for size bytes of name in dir. After an error it holds no room.
 func hold(dir, name string, size int) (*reserve, error) {
-	noise := make([]byte, size) // a file system that compresses would hold no room with zeros
+	noise := make([]byte, size) // a file system that compresses would keep no room for zeros
 	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
 	f, err := os.OpenFile(filepath.Join(dir, reserved(name)), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
 		_, err = f.Write(noise)
-		// Some file systems say only now that there is no room.
+		// Some file systems report only now that there is no room.
 		if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 			_ = os.Remove(f.Name())
 		}
@@ -105,8 +105,7 @@ func hold(dir, name string, size int) (*reserve, error) {
 }
 
 // become writes run as the document, into the room that was held for it. The
-// document takes its name when it is whole. After an error the room is still
-// held.
+// document gets its name when it is complete. After an error the room is still held.
 func (r *reserve) become(run *results.Run) error {
 	var b bytes.Buffer
 	err := EncodeRun(&b, run)
@@ -122,16 +121,16 @@ func (r *reserve) become(run *results.Run) error {
 	return nil
 }
 
-// release gives the room back. It is best effort: what stays is room taken,
-// and named by the next Create.
+// release gives the room back. It ignores errors: if the file stays, the next Create
+// names it.
 func (r *reserve) release() {
 	_ = os.Remove(r.path())
 }
 
 func (r *reserve) path() string { return filepath.Join(r.dir, reserved(r.name)) }
 
-// WriteWhole writes data to the file at path, whose directory must be there, so
-// that it is there whole or not at all.
+// WriteWhole writes data to the file at path, whose directory must exist. The file is
+// there completely or not at all.
 func WriteWhole(path string, data []byte) error {
 	return writeWhole(filepath.Dir(path), filepath.Base(path), data)
 }

@@ -9,25 +9,25 @@ import (
 	"path/filepath"
 )
 
-// fileClaim is there while a process takes a directory for its results. It is
-// made by O_EXCL, so that of several processes exactly one takes a directory.
+// fileClaim exists while a process takes a directory for its results. The process
+// creates it with O_EXCL, so that only one of several processes takes a directory.
 const fileClaim = ".claim"
 
-// mostMade is how often claim makes a directory that another process removes
-// before it can be claimed.
+// mostMade is how often takeClaim makes a directory that another process removes
+// before takeClaim can claim it.
 const mostMade = 100
 
-// claim is a directory that this process, and no other, may write results to.
+// claim is a directory to which only this process may write results.
 type claim struct {
 	dir  string
 	made bool // dir did not exist before
-	held bool // fileClaim is there, and ours
+	held bool // fileClaim exists, and this process created it
 }
 
-// takeClaim makes the directory dir, its parents too, and claims it. A dir that
-// holds anything, or that another process is taking, is refused with a
-// *DirectoryError. End the claim with release or drop, once there is something
-// else in dir that shows that it is taken.
+// takeClaim makes the directory dir and its parents, and claims it. It returns a
+// *DirectoryError if dir contains anything, or if another process is claiming it. End
+// the claim with release when another file in dir shows that it is taken, or with
+// drop.
 func takeClaim(dir string) (*claim, error) {
 	c := &claim{dir: dir}
 	path := filepath.Join(dir, fileClaim)
@@ -41,7 +41,7 @@ func takeClaim(dir string) (*claim, error) {
 			err = os.MkdirAll(dir, 0o755)
 		}
 		if errors.Is(err, fs.ErrExist) && tries < mostMade {
-			continue // it was there for a moment: another process made it, and removed it
+			continue // it existed for a moment: another process made it, and removed it
 		}
 		if err != nil {
 			return nil, fmt.Errorf("the results cannot be written: %w", err)
@@ -60,17 +60,17 @@ func takeClaim(dir string) (*claim, error) {
 			c.drop()
 			return nil, err
 		}
-		// Another may have taken it, and ended its claim, since we looked.
+		// Since the first check another process may have taken dir and ended its claim.
 		if found, err := occupied(dir); found != fileClaim {
 			c.made = false
 			c.drop()
-			return nil, cmp.Or(err, error(&DirectoryError{Dir: dir, Found: fileClaim})) // somebody removed it
+			return nil, cmp.Or(err, error(&DirectoryError{Dir: dir, Found: fileClaim})) // another process removed it
 		}
 		return c, nil
 	}
 }
 
-// release ends the claim of a directory that now shows by itself that it is taken.
+// release ends the claim of a directory whose files now show that it is taken.
 func (c *claim) release() error {
 	if err := os.Remove(filepath.Join(c.dir, fileClaim)); err != nil {
 		return fmt.Errorf("removing %s: %w", fileClaim, withoutPath(err))
@@ -79,19 +79,19 @@ func (c *claim) release() error {
 	return nil
 }
 
-// drop ends the claim and leaves the directory as it was: everything else that
-// this process made in it must have been removed.
+// drop ends the claim and leaves the directory as it was before. The caller must
+// have removed everything else that this process made in it.
 func (c *claim) drop() {
 	if c.held {
-		_ = os.Remove(filepath.Join(c.dir, fileClaim)) // best effort; what stays is named by the next claim
+		_ = os.Remove(filepath.Join(c.dir, fileClaim)) // errors are ignored: the next claim names what stays
 	}
 	if c.made {
-		_ = os.Remove(c.dir) // which fails if another process is using it by now
+		_ = os.Remove(c.dir) // this fails if another process is using it now
 	}
 }
 
-// occupied names something that is in dir, and says by a *DirectoryError that it
-// is in the way; "" and nil when dir is empty or not there.
+// occupied returns the name of something in dir and a *DirectoryError about it. It
+// returns "" and nil when dir is empty or does not exist.
 func occupied(dir string) (found string, err error) {
 	entries, err := os.ReadDir(dir)
 	switch {
@@ -118,10 +118,10 @@ func occupied(dir string) (found string, err error) {
 	return found, &DirectoryError{Dir: dir, Found: found}
 }
 
-// ClaimWith makes the directory dir, its parents too, for results that are made of several
-// runs below it, and calls write to put a first file there. A dir that holds
-// anything, or that another process is taking, is refused with a
-// *DirectoryError. After an error dir is as it was before.
+// ClaimWith makes the directory dir and its parents, for the results of several runs
+// below it, and calls write to put a first file there. It returns a *DirectoryError
+// if dir contains anything, or if another process is claiming it. After an error dir
+// is as it was before.
 func ClaimWith(dir string, write func() error) error {
 	c, err := takeClaim(dir)
 	if err != nil {

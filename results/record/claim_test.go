@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Of several that want the same directory at the same moment exactly one gets it,
-// and what it wrote stays whatever the others do.
+// If several processes want the same directory at the same moment, exactly one gets it,
+// and the others do not change its files.
 func TestOneOfManyGetsADirectory(t *testing.T) {
 	const rounds, wanting = 150, 4
 	base := t.TempDir()
@@ -75,7 +75,7 @@ func TestOneOfManyGetsADirectory(t *testing.T) {
 	}
 }
 
-// Who gives a directory up takes nothing of who gets it next.
+// A process that gives up a directory removes nothing that the next process wrote.
 func TestAbortBesideOthers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	var all sync.WaitGroup
@@ -114,7 +114,7 @@ func TestAbortBesideOthers(t *testing.T) {
 	}
 }
 
-// A claim that a killed process left behind is named, with what to do.
+// The error names a claim that a killed process left behind, and advises what to do.
 func TestLeftClaimIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, fileClaim), nil, 0o644))

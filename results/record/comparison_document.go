@@ -13,7 +13,7 @@ import (
 )
 
 // EncodeComparison writes c as the document of `kabench compare --json`, under
-// the same rules as EncodeRun. It refuses a figure that is no number.
+// the same rules as EncodeRun. It returns an error if a figure is not a finite number.
 func EncodeComparison(w io.Writer, c *results.Comparison) error {
 	doc := filledComparison(c)
 	if err := checkFinite(doc); err != nil {
@@ -22,8 +22,8 @@ func EncodeComparison(w io.Writer, c *results.Comparison) error {
 	return encode(w, doc)
 }
 
-// SaveComparison writes c to dir, which must be there, as comparison.json, whole
-// or not at all.
+// SaveComparison writes c to dir, which must exist, as comparison.json, completely or
+// not at all.
 func SaveComparison(dir string, c *results.Comparison) error {
 	var b bytes.Buffer
 	if err := EncodeComparison(&b, c); err != nil {
@@ -32,11 +32,11 @@ func SaveComparison(dir string, c *results.Comparison) error {
 	return writeWhole(dir, fileComparison, b.Bytes())
 }
 
-// OpenComparison reads the comparison.json of dir. Of a comparison that was cut
-// off in its first run it is what was planned, without runs. The error is
-// os.ErrNotExist when there is neither, and ErrNewerSchema when a newer kabench made it; one that
-// is there and cannot be read names the runs beside it, which may be read all
-// the same.
+// OpenComparison reads the comparison.json of dir. If the comparison was cut off in
+// its first run, OpenComparison returns the planned comparison, without runs. The
+// error is os.ErrNotExist when dir has neither comparison.json nor a plan, and
+// ErrNewerSchema when a newer kabench made it. If the document exists but cannot be
+// read, the error names the runs beside it, which can still be read.
 func OpenComparison(dir string) (*results.Comparison, error) {
 	c, err := openBeside(dir, fileComparison, DecodeComparison)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -81,7 +81,7 @@ func DecodeComparison(data []byte) (*results.Comparison, error) {
 	return filledComparison(c), nil
 }
 
-// filledComparison is a copy of c as Run's is.
+// filledComparison copies c and fills the copy as filledRun does.
 func filledComparison(c *results.Comparison) *results.Comparison {
 	doc := *c
 	doc.Schema = results.ComparisonSchema
@@ -111,7 +111,7 @@ func filledComparison(c *results.Comparison) *results.Comparison {
 	return &doc
 }
 
-// checkFinite complains about the first figure that JSON has no form for.
+// checkFinite returns an error for the first figure that JSON cannot represent.
 func checkFinite(c *results.Comparison) error {
 	isFinite := func(values ...float64) bool {
 		for _, v := range values {

@@ -20,7 +20,7 @@ func TestComparisonRoundTrip(t *testing.T) {
 	}
 	c := compared()
 	must(t, SaveComparison(dir, c))
-	must(t, SaveComparison(dir, c)) // in the place of the one before
+	must(t, SaveComparison(dir, c)) // replaces the first
 	got, err := OpenComparison(dir)
 	must(t, err)
 	if diff := cmp.Diff(filledComparison(c), got); diff != "" {

@@ -17,18 +17,18 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Dir is a run directory, to read from.
+// Dir reads a run directory.
 type Dir struct{ path string }
 
-// ErrTorn means that a file of a run directory ends in the middle of a piece:
-// the run was killed while it was written. What came before is whole.
+// ErrTorn means that a file of a run directory ends in the middle of a piece: the run
+// was killed while it wrote the piece. Everything before that piece is complete.
 var ErrTorn = errors.New("the end was not written whole")
 
 // ErrNotARun means that a directory holds no run.
 var ErrNotARun = errors.New("not a run directory: it holds neither run.json nor exchanges.ndjson.zst")
 
-// Open looks at the directory path. It fails if there is none or if no run was
-// written to it (ErrNotARun).
+// Open opens the directory path. It fails if the directory does not exist, or if no
+// run was written to it (ErrNotARun).
 func Open(path string) (*Dir, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -76,9 +76,9 @@ func (d *Dir) document(name string) (*results.Run, error) {
 	return run, nil
 }
 
-// Exchanges yields the recorded exchanges, about in the order in which they
-// ended. The Exchange is overwritten by the next one. An error ends the
-// sequence; ErrTorn means that everything before it is good.
+// Exchanges yields the recorded exchanges, roughly in the order in which they ended.
+// The next exchange overwrites the one before. An error ends the sequence; ErrTorn
+// means that everything before it is valid.
 func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
 	return func(yield func(*results.Exchange, error) bool) {
 		path := d.file(fileExchanges)
@@ -102,8 +102,8 @@ func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
 // readExchanges reads a record from compressed bytes.
 func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
 	return func(yield func(*results.Exchange, error) bool) {
-		// No reading ahead in goroutines, and no more memory than a record of
-		// ours can need: what is read may be anything.
+		// The decoder must not read ahead in goroutines, nor use more memory than
+		// kabench's own records need: the input may be anything.
 		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*recordWindow))
 		if err != nil {
 			yield(nil, err)
@@ -139,7 +139,7 @@ func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
 // RunsIn lists the directories in dir that hold a run, by name.
 func RunsIn(dir string) []string {
 	var found []string
-	entries, _ := os.ReadDir(dir) // what cannot be listed holds none to name
+	entries, _ := os.ReadDir(dir) // a directory that cannot be listed has no runs to name
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if _, err := Open(path); err == nil {
@@ -150,7 +150,7 @@ func RunsIn(dir string) []string {
 }
 
 // Samples yields the samples in the order of time. An error ends the sequence;
-// ErrTorn means that everything before it is good.
+// ErrTorn means that everything before it is valid.
 func (d *Dir) Samples() iter.Seq2[results.Sample, error] {
 	return func(yield func(results.Sample, error) bool) {
 		path := d.file(fileSamples)
@@ -181,11 +181,11 @@ func (d *Dir) Samples() iter.Seq2[results.Sample, error] {
 	}
 }
 
-// errLongLine is a line that no writer of ours writes.
+// errLongLine reports a line that is longer than any that kabench writes.
 var errLongLine = fmt.Errorf("a line is longer than %d KiB", maxLine>>10)
 
-// lines yields the lines of r, without their ends. Text after the last line's
-// end is io.ErrUnexpectedEOF: only whole lines are ever written.
+// lines yields the lines of r, without their line ends. Text after the last line end
+// gives io.ErrUnexpectedEOF, because kabench only writes whole lines.
 func lines(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		buffered := bufio.NewReaderSize(r, maxLine)
@@ -210,8 +210,9 @@ func lines(r io.Reader) iter.Seq2[[]byte, error] {
 	}
 }
 
-// SpansOf reads from d's record how often what is counted was met in each part of the run; nil when
-// there is no whole record. What the record left out counts through what stands for it.
+// SpansOf counts in d's record how often an event occurred in each part of the run. It
+// returns nil if the record is not complete. Each recorded success also counts for the
+// successes that the record left out.
 func (d *Dir) SpansOf(run *results.Run, event func(*results.Exchange) (could, was bool)) []results.Span {
 	if event == nil || run.Recording.Error != "" {
 		return nil

@@ -16,12 +16,12 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// cutOff is the directory of a run that was killed after list was written, in
-// frames of 20 exchanges; frames are the sizes of the record after each.
+// cutOff is the directory of a run that was killed after it wrote list in frames of 20
+// exchanges. frames has the size of the record after each frame.
 func cutOff(t *testing.T, oneIn uint64, list []*results.Exchange) (dir string, frames []int64) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "run")
-	synctest.Test(t, func(t *testing.T) { // a frame is a second
+	synctest.Test(t, func(t *testing.T) { // one frame a second
 		w, err := Create(dir)
 		must(t, err)
 		w.SuccessesOneIn = oneIn
@@ -58,8 +58,8 @@ func TestKilledRunIsRebuilt(t *testing.T) {
 		t.Errorf("document = %+v, want it as begun and not complete", run)
 	}
 	want := filled(tallied(list), 0)
-	if diff := cmp.Diff([]any{want.Counts, want.Statuses, want.Outcomes, want.Latency, want.IdleFailed, want.Reuse, want.Attempts},
-		[]any{run.Counts, run.Statuses, run.Outcomes, run.Latency, run.IdleFailed, run.Reuse, run.Attempts}); diff != "" {
+	if diff := cmp.Diff([]any{want.Counts, want.Statuses, want.Outcomes, want.Latency, want.IdleAtFailure, want.Reuse, want.Attempts},
+		[]any{run.Counts, run.Statuses, run.Outcomes, run.Latency, run.IdleAtFailure, run.Reuse, run.Attempts}); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if run.Rate.Offered < 395 || run.Rate.Offered > 405 {
@@ -80,8 +80,8 @@ func TestKilledRunIsRebuilt(t *testing.T) {
 	}
 }
 
-// TestRebuiltRunKeepsWhatWasKnownBefore: the range of ports is known before a
-// run, and no sample has it.
+// TestRebuiltRunKeepsWhatWasKnownBefore: the range of ports is known before a run, but
+// is not in the samples.
 func TestRebuiltRunKeepsWhatWasKnownBefore(t *testing.T) {
 	w, dir := create(t)
 	run := begun()
@@ -156,8 +156,7 @@ func TestKilledRunThatLagged(t *testing.T) {
 }
 
 // TestCutAtEveryByte cuts the record as SIGKILL may: anywhere in the last
-// frame. Every frame before must be readable, and the cut be told apart from
-// damage.
+// frame. All frames before it must be readable, and the error must not report damage.
 func TestCutAtEveryByte(t *testing.T) {
 	dir, frames := cutOff(t, 1, mixed(60))
 	path := filepath.Join(dir, fileExchanges)
@@ -197,9 +196,8 @@ func TestCutAtEveryByte(t *testing.T) {
 }
 
 // TestDamageIsNotACut flips each byte of the second of three frames, one at a
-// time. The first frame must be readable, and nothing of the second may pass
-// for good. Only where the byte says how long something is may damage look
-// like a cut.
+// time. The first frame must be readable, and no exchange of the second may be
+// accepted. Damage may only look like a cut if the byte is part of a length.
 func TestDamageIsNotACut(t *testing.T) {
 	dir, frames := cutOff(t, 1, mixed(60))
 	whole, err := os.ReadFile(filepath.Join(dir, fileExchanges))
@@ -288,7 +286,7 @@ func FuzzExchangeLine(f *testing.F) {
 	for _, e := range []*results.Exchange{done(3), stale(4), refused(5), dropped(6), aborted(7), resent(8), resentInVain(9), looked(10)} {
 		f.Add(appendLine(nil, e))
 	}
-	early := done(8) // answered before it was written whole
+	early := done(8) // got its response before the request was completely written
 	early.Wrote = early.GotHeaders
 	f.Add(appendLine(nil, early))
 	f.Add([]byte(`{"phase":"done","stamps":[-1,null,null,null,null,null,null]}`))
@@ -338,7 +336,8 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// Killed between Create and Begin, a run has its files' time, and is not valid.
+// A run that was killed between Create and Begin takes its start from the times of its
+// files, and is not valid.
 func TestKilledBeforeTheFirstRequest(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	before := time.Now().Add(-time.Minute)

@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// smallDisk is a directory on a file system of its own, of so many KiB.
+// smallDisk is a directory on its own file system, of size KiB.
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -44,8 +44,8 @@ func fill(t *testing.T, path string) {
 	}
 }
 
-// TestFullDiskKeepsTheDocument fills a real disk, by the run itself and by
-// somebody else, and takes what is left on it at any moment as a run.
+// TestFullDiskKeepsTheDocument fills a real disk, by the run itself and by another
+// writer, and reads the directory as a run at several moments.
 func TestFullDiskKeepsTheDocument(t *testing.T) {
 	base := smallDisk(t, 300)
 	dir := filepath.Join(base, "run")

@@ -16,8 +16,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// failing lets n bytes through and then says that the disk is full, after half
-// of what it was given, as disks do.
+// failing lets n bytes through. Then it writes half of the data and reports that the
+// disk is full, as disks do.
 type failing struct {
 	to io.Writer
 	n  int
@@ -88,7 +88,7 @@ func TestDiskFullWhileSampling(t *testing.T) {
 	}
 }
 
-// TestNothingGrowsOnAFullDisk: what stops one of the files stops them all.
+// TestNothingGrowsOnAFullDisk: an error that stops one of the files stops them all.
 func TestNothingGrowsOnAFullDisk(t *testing.T) {
 	for _, first := range []string{fileExchanges, fileSamples, FileLatency} {
 		dir := filepath.Join(t.TempDir(), "run")
@@ -99,7 +99,7 @@ func TestNothingGrowsOnAFullDisk(t *testing.T) {
 			must(t, w.Begin(begun()))
 			grow := func() {
 				w.Observe(done(0))
-				_ = w.Sample(results.Sample{T: 1}) // what they say is in recording
+				_ = w.Sample(results.Sample{T: 1}) // its error is in recording
 				_ = w.WriteInterval(results.LatencyLag, 0, time.Second, results.NewHistogram())
 				time.Sleep(time.Second)
 				synctest.Wait()
@@ -129,7 +129,7 @@ func TestNothingGrowsOnAFullDisk(t *testing.T) {
 	}
 }
 
-// TestKilledOnAFullDisk: what is rebuilt says that the record had stopped.
+// TestKilledOnAFullDisk: the rebuilt document says that the record had stopped.
 func TestKilledOnAFullDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	synctest.Test(t, func(t *testing.T) {
@@ -152,8 +152,8 @@ func TestKilledOnAFullDisk(t *testing.T) {
 	stoppedEarly(t, dir, 100, 500)
 }
 
-// stoppedEarly checks that dir rebuilds as a run whose record ends after so
-// many exchanges, and says that others are missing.
+// stoppedEarly checks that dir is rebuilt as a run whose record ends after recorded
+// exchanges, and that the run reports lost missing ones.
 func stoppedEarly(t *testing.T, dir string, recorded, lost uint64) {
 	t.Helper()
 	d, err := Open(dir)
@@ -172,8 +172,8 @@ func stoppedEarly(t *testing.T, dir string, recorded, lost uint64) {
 	}
 }
 
-// TestRunThatCannotBeWritten has a record that stopped and then a document
-// that cannot be written, into its room or otherwise.
+// TestRunThatCannotBeWritten has a record that stopped, and then a document that cannot
+// be written, neither into its room nor elsewhere.
 func TestRunThatCannotBeWritten(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	synctest.Test(t, func(t *testing.T) {
@@ -209,8 +209,8 @@ func noneReserved(t *testing.T, dir string) {
 	}
 }
 
-// TestRoomThatIsGone: without the room held the document is written anyhow, if
-// the disk has other room.
+// TestRoomThatIsGone: if the room that was held is gone, the document is still written
+// if the disk has other room.
 func TestRoomThatIsGone(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.Begin(begun()))
@@ -226,7 +226,7 @@ func TestRoomThatIsGone(t *testing.T) {
 	noneReserved(t, dir)
 }
 
-// TestLongDocument is longer than the room held for it.
+// TestLongDocument writes a document that is longer than the room held for it.
 func TestLongDocument(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.Begin(begun()))

@@ -1,11 +1,11 @@
 // Package record keeps results on disk, and reads them back.
 //
 // A [Writer] writes one run's directory while the run goes on: exchanges, samples
-// and latencies as they come, and run.json at the end, whole or not at all. Room
-// for run.json is taken at the beginning, so a disk that fills up costs the end of
-// the record and not the document. [Open] gives a [Dir], to read from; the document
-// of a run that was killed is rebuilt from what it had written.
+// and latencies as they come, and run.json at the end, completely or not at all. It
+// takes room for run.json at the beginning: if the disk fills up, the end of the record
+// is lost, but not the document. [Open] returns a [Dir], which reads a run's directory.
+// It rebuilds the document of a run that was killed from the other files of the run.
 //
-// [OpenArchive] opens whatever a directory holds: a run, an incident with its
-// remedies, or a comparison.
+// [OpenArchive] opens any directory of results: a run, an incident with its remedies,
+// or a comparison.
 package record

@@ -16,8 +16,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// maxDocument bounds a document when reading, in bytes. That of a run is some
-// ten KiB; targets inlined in the profile can make it larger.
+// maxDocument is the longest document that is read, in bytes. A run's document has
+// about ten KiB; targets inside the profile can make it larger.
 const maxDocument = 64 << 20
 
 var errLongDocument = fmt.Errorf("it is larger than %d MiB", maxDocument>>20)
@@ -32,7 +32,7 @@ func EncodeReproduction(w io.Writer, r *results.Reproduction) error {
 	return encode(w, filledReproduction(r))
 }
 
-// filledReproduction is a copy of r as Run's is.
+// filledReproduction copies r and fills the copy as filledRun does.
 func filledReproduction(r *results.Reproduction) *results.Reproduction {
 	doc := *r
 	doc.Schema = results.ReproductionSchema
@@ -57,8 +57,8 @@ func encode(w io.Writer, doc any) error {
 	return enc.Encode(doc)
 }
 
-// filledRun is a copy of run with its schema set and nothing nil that the
-// contract promises to be there.
+// filledRun copies run, sets the copy's schema, and replaces each nil list or map that
+// the format promises by an empty one.
 func filledRun(run *results.Run) *results.Run {
 	doc := *run
 	doc.Schema = results.Schema
@@ -67,11 +67,11 @@ func filledRun(run *results.Run) *results.Run {
 	doc.Expect = filledList(doc.Expect)
 	doc.Resends.Causes = filledList(doc.Resends.Causes)
 	doc.Statuses = filledMap(doc.Statuses)
-	doc.StatusFail = filledMap(doc.StatusFail)
-	doc.ErrorAnswers = results.CountErrorAnswers(doc.Statuses) // which documents of earlier versions have not
+	doc.FailedStatuses = filledMap(doc.FailedStatuses)
+	doc.ErrorAnswers = results.CountErrorAnswers(doc.Statuses) // documents of earlier versions do not have it
 	doc.Latency = filledMap(doc.Latency)
 	doc.LatencyFresh, doc.LatencyReused = filledMap(doc.LatencyFresh), filledMap(doc.LatencyReused)
-	doc.LatencyFail = filledMap(doc.LatencyFail)
+	doc.FailedLatency = filledMap(doc.FailedLatency)
 	doc.Kernel.Counters = filledMap(doc.Kernel.Counters)
 	doc.Connections.Evictions = filledMap(doc.Connections.Evictions)
 	if doc.Packets != nil {
@@ -100,8 +100,8 @@ func filledMap[V any](m map[string]V) map[string]V {
 // ErrNewerSchema means that a document was made by a newer kabench.
 var ErrNewerSchema = errors.New("made by a newer kabench")
 
-// checkSchema checks that data is a document of the schema wanted, and says
-// what kind of document it should be if it is not.
+// checkSchema checks that data is a document of the schema wanted. If it is not, the
+// error names kind, the kind of document that it should be.
 func checkSchema(data []byte, wanted, kind string) error {
 	var head struct {
 		Schema string `json:"schema"`
@@ -120,8 +120,8 @@ func checkSchema(data []byte, wanted, kind string) error {
 	return fmt.Errorf("not a %s document: its schema is %q, not %q", kind, head.Schema, wanted)
 }
 
-// DecodeRun reads the document run.json. Fields it does not know are ignored:
-// v1 may gain some.
+// DecodeRun reads the document run.json. It ignores fields that it does not know,
+// because later versions may add fields to v1.
 func DecodeRun(data []byte) (*results.Run, error) {
 	if err := checkSchema(data, results.Schema, "run"); err != nil {
 		return nil, err
@@ -148,8 +148,7 @@ func DecodeReproduction(data []byte) (*results.Reproduction, error) {
 	return filledReproduction(r), nil
 }
 
-// readDocument reads the file at path, which may not be longer than a document
-// can be.
+// readDocument reads the file at path. It fails if the file is longer than maxDocument.
 func readDocument(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -166,8 +165,8 @@ func readDocument(path string) ([]byte, error) {
 	return data, nil
 }
 
-// SaveReproduction writes r to dir, which must be there, as reproduction.json,
-// whole or not at all.
+// SaveReproduction writes r to dir, which must exist, as reproduction.json, completely
+// or not at all.
 func SaveReproduction(dir string, r *results.Reproduction) error {
 	var b bytes.Buffer
 	if err := EncodeReproduction(&b, r); err != nil {
@@ -176,16 +175,16 @@ func SaveReproduction(dir string, r *results.Reproduction) error {
 	return writeWhole(dir, fileReproduction, b.Bytes())
 }
 
-// OpenReproduction reads the reproduction.json of dir. The error is
-// os.ErrNotExist when there is none, and ErrNewerSchema when a newer kabench
-// made it; one that is there and cannot be read names the runs beside it, which
-// may be read all the same.
+// OpenReproduction reads the reproduction.json of dir. The error is os.ErrNotExist
+// when there is none, and ErrNewerSchema when a newer kabench made it. If the document
+// exists but cannot be read, the error names the runs beside it, which can still be
+// read.
 func OpenReproduction(dir string) (*results.Reproduction, error) {
 	return openBeside(dir, fileReproduction, DecodeReproduction)
 }
 
-// openBeside reads the document called name in dir, which stands beside the
-// directories of runs. When it is there and cannot be read the error names them.
+// openBeside reads the document called name in dir, where the directories of its runs
+// are too. If the document exists but cannot be read, the error names these runs.
 func openBeside[T any](dir, name string, decode func([]byte) (*T, error)) (*T, error) {
 	path := filepath.Join(dir, name)
 	data, err := readDocument(path)

@@ -22,7 +22,7 @@ func TestReproductionRoundTrip(t *testing.T) {
 		RemedyRuns: []results.RemedyRun{{Remedy: "shorter", Change: map[string]string{"pool.idle_timeout": "800ms"}, Cleared: true, Run: rendered()}},
 	}
 	must(t, SaveReproduction(dir, r))
-	must(t, SaveReproduction(dir, r)) // in the place of the one before
+	must(t, SaveReproduction(dir, r)) // replaces the first
 	got, err := OpenReproduction(dir)
 	must(t, err)
 	if diff := cmp.Diff(filledReproduction(r), got); diff != "" {

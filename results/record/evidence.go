@@ -9,9 +9,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Evidence reads evidence.json, the first failures of a run in a private network
-// packet by packet. A run that has none, because it was in no such network or was
-// cut off, gives an empty list.
+// Evidence reads evidence.json: the first failures of a run in a private network,
+// packet by packet. The list is empty if the run was not in a private network or was
+// cut off.
 func (d *Dir) Evidence() ([]results.Evidence, error) {
 	data, err := readDocument(d.file(fileEvidence))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -27,7 +27,7 @@ func (d *Dir) Evidence() ([]results.Evidence, error) {
 	return all, nil
 }
 
-// WriteEvidence writes evidence.json: a list of what is known of failures.
+// WriteEvidence writes evidence.json: the packets and stamps of the first failures.
 func (w *Writer) WriteEvidence(all []results.Evidence) error {
 	text, err := json.MarshalIndent(all, "", " ")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// A directory that kabench wrote, and what is in it.
+// Read a directory that kabench wrote.
 func ExampleOpen() {
 	dir := written()
 	defer os.RemoveAll(filepath.Dir(dir))

@@ -11,16 +11,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxFrame bounds a compressed frame when reading. A frame holds little more
-// than maxFrameLines, and no compression makes them twice as long.
+// maxFrame is the longest compressed frame that is read, in bytes. A frame holds
+// little more than maxFrameLines bytes of lines, and compression never doubles them.
 const maxFrame = 2 * maxFrameLines
 
 var errLongFrame = fmt.Errorf("a frame is longer than %d MiB", maxFrame>>20)
 
-// frames yields the zstd frames of r, each whole. A frame that r ends in the
-// middle of is ErrTorn. Only the frame's outline is followed here, so that
-// damage inside a frame is found by its decoder and not taken for a cut. The
-// frame is overwritten by the next one.
+// frames yields the complete zstd frames of r. If r ends in the middle of a frame, the
+// error is ErrTorn. frames only reads the headers of a frame and its blocks, so the
+// decoder finds damage inside a frame, and frames does not mistake damage for an
+// incomplete end. The next frame overwrites the one before.
 func frames(r io.Reader) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		f := frameReader{in: bufio.NewReader(r)}
@@ -59,7 +59,7 @@ func (f *frameReader) next() error {
 	var h zstd.Header
 	if err := h.Decode(start); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return ErrTorn // the header itself is cut
+			return ErrTorn // the header itself is incomplete
 		}
 		return damaged(err)
 	}

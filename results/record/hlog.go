@@ -19,11 +19,11 @@ type hlog struct {
 	file *appendFile
 
 	mu    sync.Mutex
-	start time.Time // of the run; the zero time until begin
+	start time.Time // when the run started; the zero time until begin
 	begun bool      // the header is written
 }
 
-// begin sets the time that intervals are offsets from.
+// begin sets the start of the run. Intervals are offsets from it.
 func (l *hlog) begin(start time.Time) {
 	l.mu.Lock()
 	l.start = start
@@ -51,8 +51,8 @@ func (l *hlog) write(tag string, start, end time.Duration, h *hdrhistogram.Histo
 	return l.file.append(b.Bytes())
 }
 
-// header writes start and base time itself: the library's own methods drop
-// the milliseconds.
+// header writes the start time and the base time itself, because the library's
+// methods drop the milliseconds.
 func (l *hlog) header(w *hdrhistogram.HistogramLogWriter) error {
 	if l.start.IsZero() {
 		l.start = time.Now()
@@ -71,8 +71,8 @@ func (l *hlog) header(w *hdrhistogram.HistogramLogWriter) error {
 	return w.OutputLegend()
 }
 
-// LatencyLog yields the lines of the run's latency log, without their ends. An
-// error ends the sequence; ErrTorn means that everything before it is good.
+// LatencyLog yields the lines of the run's latency log, without their line ends. An
+// error ends the sequence; ErrTorn means that everything before it is valid.
 func (d *Dir) LatencyLog() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		path := d.file(FileLatency)

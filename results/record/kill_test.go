@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// killedDir names the run directory to a copy of the test binary that writes
-// a run until it is killed.
+// killedDir is the environment variable with the run directory for a copy of the test
+// binary, which writes a run until it is killed.
 const killedDir = "RESULTS_TEST_KILLED_DIR"
 
 func TestMain(m *testing.M) {
@@ -48,7 +48,7 @@ func TestSIGKILL(t *testing.T) {
 		}
 	}
 	must(t, child.Process.Kill())
-	_ = child.Wait() // killed: that is what it says
+	_ = child.Wait() // the error only says that it was killed
 	d, err := Open(dir)
 	must(t, err)
 	run, err := d.Run()

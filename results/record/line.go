@@ -13,26 +13,26 @@ import (
 )
 
 // A line of the record is one exchange as a JSON object, described in
-// docs/results.md. Times are integers in µs: due and born from the start of the
-// run, and each stamp from the one reached before it, the first from due. What
-// is absent has its zero value, a stamp Never.
+// docs/results.md. Times are integers in µs. due and born count from the start of the
+// run. Each stamp counts from the stamp reached before it, and the first from due. A
+// field that is absent has its zero value; a stamp that is absent is Never.
 //
-// The form is chosen for its size on the disk. A stamp told from the one before
-// has few digits. Stamps are in lists because a key between two numbers that
-// change costs the compression more than the numbers do. And born, unlike the
-// connection's age, is the same in all of its lines.
+// The format keeps the record small. A stamp relative to the previous one has few
+// digits. Lists of stamps have no keys, because a key between two changing numbers
+// takes more compressed bytes than the numbers. And born, unlike the connection's age,
+// is the same in all lines of a connection.
 
 const (
-	// maxLine bounds a line of the record when reading, in bytes. What appendLine
-	// writes is below 2 KiB, and 200 bytes more for each try.
+	// maxLine is the longest line of the record that is read, in bytes. appendLine
+	// writes less than 2 KiB, and up to 200 bytes more for each try.
 	maxLine = 256 << 10
-	// maxTries is how many tries a line holds. A policy that sends again for as
-	// long as reused connections fail can make as many as the pool had idle.
+	// maxTries is how many tries a line holds. A policy that sends again while reused
+	// connections fail can make one try for each idle connection of the pool.
 	maxTries = 1000
 )
 
-// appendLine appends e and a newline to b. It allocates nothing but the text
-// of an error: it runs once per exchange, inside the run it records.
+// appendLine appends e and a newline to b. It only allocates the text of an error,
+// because it runs once per exchange, during the run that it records.
 func appendLine(b []byte, e *results.Exchange) []byte {
 	b = append(b, `{"seq":`...)
 	b = strconv.AppendUint(b, e.Seq, 10)
@@ -87,8 +87,8 @@ func appendLine(b []byte, e *results.Exchange) []byte {
 	return append(b, '}', '\n')
 }
 
-// The stamps of an exchange in the order in which they are reached, and which
-// of them only a new connection has: those from dialFrom to dialTo.
+// An exchange has numStamps stamps, in the order in which they are reached. Those from
+// dialFrom to dialTo-1 belong to new connections only.
 const (
 	numStamps        = 10
 	dialFrom, dialTo = 2, 5
@@ -100,7 +100,7 @@ func stampsOf(e *results.Exchange) [numStamps]*time.Duration {
 	}
 }
 
-// leasedOrDue is the moment at which Age was taken.
+// leasedOrDue is the moment to which Age refers.
 func leasedOrDue(e *results.Exchange) time.Duration {
 	if e.Leased == results.Never {
 		return e.Due
@@ -108,9 +108,9 @@ func leasedOrDue(e *results.Exchange) time.Duration {
 	return e.Leased
 }
 
-// appendStamps appends the lists of stamps, without one of which none was
-// reached. The differences are of whole µs, so that their sums are exact. It is
-// most of what a line costs, hence written out.
+// appendStamps appends the lists of stamps. It leaves out a list if none of its stamps
+// was reached. The differences are between whole µs, so that their sums are exact.
+// Most of a line's time is spent here, so there is no loop over all stamps.
 func appendStamps(b []byte, e *results.Exchange) []byte {
 	last, dial := int64(0), int64(0)
 	dialed := e.Resolved != results.Never || e.Connected != results.Never || e.Secured != results.Never
@@ -143,11 +143,11 @@ func appendStamps(b []byte, e *results.Exchange) []byte {
 	return b
 }
 
-// sinceDue is a stamp from due, in µs.
+// sinceDue is the time from due to stamp, in µs.
 func sinceDue(due, stamp time.Duration) int64 { return results.Micros(max(stamp-due, 0)) }
 
-// appendStep appends how long after last, the stamp reached before it, a stamp
-// was reached, and returns it as the next one's last. Both are in µs from due.
+// appendStep appends the time from last, the stamp reached before, to stamp. It also
+// returns the last for the next stamp. Both are in µs from due.
 func appendStep(b []byte, due, stamp time.Duration, last int64) ([]byte, int64) {
 	if stamp == results.Never {
 		return append(b, "null"...), last
@@ -221,7 +221,7 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// line is an exchange as read back.
+// line is an exchange as encoding/json reads it.
 type line struct {
 	Seq       uint64         `json:"seq"`
 	Due       int64          `json:"due"`
@@ -247,7 +247,7 @@ type line struct {
 	Error     string         `json:"error"`
 }
 
-// try is a Try as read back.
+// try is a Try as encoding/json reads it.
 type try struct {
 	Phase  *results.Phase `json:"phase"`
 	Cause  results.Cause  `json:"cause"`
@@ -258,12 +258,11 @@ type try struct {
 	Idle   int64          `json:"idle"`
 }
 
-// maxMicros is the longest time a line may hold: with due added it still fits
-// a time.Duration. It is 146 years.
+// maxMicros is the longest time in a line, 146 years: due + it fits a time.Duration.
 const maxMicros = math.MaxInt64 / 2 / int64(time.Microsecond)
 
-// readLine sets e to the exchange in text. It refuses what no writer of this
-// format writes: no phase, a negative number, a time beyond 146 years.
+// readLine sets e to the exchange in text. It returns an error for a line without a
+// phase, with a negative number, or with a time beyond 146 years.
 func readLine(text []byte, e *results.Exchange) error {
 	if readPlain(text, e) {
 		return nil
@@ -271,7 +270,7 @@ func readLine(text []byte, e *results.Exchange) error {
 	return readAny(text, e)
 }
 
-// readAny is readLine for whatever order and form JSON allows.
+// readAny is readLine for every order and form that JSON allows.
 func readAny(text []byte, e *results.Exchange) error {
 	l := line{Attempts: 1}
 	if err := json.Unmarshal(text, &l); err != nil {
@@ -337,7 +336,7 @@ func readAny(text []byte, e *results.Exchange) error {
 	return nil
 }
 
-// readStamps sets the stamps of e, whose Due is set.
+// readStamps sets the stamps of e. Due must be set already.
 func (l *line) readStamps(e *results.Exchange) error {
 	if n := len(l.Stamps); n != 0 && n != numStamps-(dialTo-dialFrom) {
 		return fmt.Errorf("stamps: %d numbers", n)
@@ -367,7 +366,7 @@ func (l *line) readStamps(e *results.Exchange) error {
 	return nil
 }
 
-// read is the Try in t, of an exchange due at due.
+// read returns t as a results.Try of an exchange that was due at due.
 func (t *try) read(due time.Duration) (results.Try, error) {
 	if t.Phase == nil {
 		return results.Try{}, errors.New("no phase")
@@ -393,8 +392,8 @@ func (t *try) read(due time.Duration) (results.Try, error) {
 	return read, nil
 }
 
-// recordedError is the text of an error read back from a record. The value
-// behind it is gone; Phase and Cause say what it was.
+// recordedError is the text of an error that was read from a record. The original
+// error value is lost; Phase and Cause say what it was.
 type recordedError string
 
 func (e recordedError) Error() string { return string(e) }

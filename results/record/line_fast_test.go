@@ -9,7 +9,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// What the quick reader takes, the careful one takes for the same.
+// If readPlain reads a line, readAny reads the same exchange from it.
 func FuzzPlainAgrees(f *testing.F) {
 	for _, e := range append(mixed(120), resent(1), resentInVain(2), looked(3), aborted(4), dropped(5)) {
 		f.Add(appendLine(nil, e)[:])
@@ -44,7 +44,7 @@ func FuzzPlainAgrees(f *testing.F) {
 	})
 }
 
-// The lines of a run are read by the quick reader: that is what it is for.
+// readPlain can read every line of such a run, so that reading a record is fast.
 func TestPlainTakesWhatIsWritten(t *testing.T) {
 	for _, e := range append(mixed(120), busy(1000)...) {
 		text := appendLine(nil, e)

@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Every stamp of a new TLS connection, and an answer that came before the
-// request was written whole, are read back as they were.
+// A line keeps every stamp of a new TLS connection, and of a response that arrived
+// before the request was completely written.
 func TestLineKeepsEveryStamp(t *testing.T) {
 	e := done(4900)
 	e.Resolved, e.Connected, e.Secured = e.Leased+7*time.Microsecond, e.Leased+9*time.Microsecond, e.Leased+20*time.Microsecond
@@ -29,8 +29,9 @@ func TestLineKeepsEveryStamp(t *testing.T) {
 	}
 }
 
-// The age of a connection is told by when it was established, which is in whole
-// µs the same for all of its exchanges, whatever the fractions of theirs.
+// The record has the time at which a connection was established instead of its age. In
+// whole µs this time is the same for all exchanges of the connection, although their
+// own times have fractions.
 func TestBornIsTheSameForAllExchangesOfAConnection(t *testing.T) {
 	const born = 3*time.Second + 1234567*time.Nanosecond
 	random := rand.New(rand.NewPCG(1, 2))
@@ -69,10 +70,9 @@ func TestBadStamps(t *testing.T) {
 	}
 }
 
-// busy is n exchanges as a run at 10,000/s has them: Poisson arrivals, 64
-// connections of which the one last used is leased first, and times that
-// scatter as they do on a machine with other work. A seed makes it the same
-// every time.
+// busy is n exchanges like those of a run at 10,000/s: Poisson arrivals, 64
+// connections (the one used last is leased first), and times that vary as on a machine
+// with other work. A fixed seed makes them the same every time.
 func busy(n int) []*results.Exchange {
 	random := rand.New(rand.NewPCG(1, 2))
 	scatter := func(least, mean float64) time.Duration { // an exponential tail above what it takes at least

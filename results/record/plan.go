@@ -13,9 +13,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Unfold puts the directories of its incidents, those that have results, in the
-// place of each directory of a catalogue. The others stay. The notes say which
-// incidents have none, a sentence each.
+// Unfold replaces each directory of a catalogue by the directories of its incidents
+// that have results. Other directories stay in the list. The notes say which incidents
+// have no results, one sentence for each catalogue.
 func Unfold(dirs []string) (unfolded, notes []string, err error) {
 	for _, dir := range dirs {
 		plan, err := OpenPlan(dir)
@@ -50,8 +50,7 @@ func Unfold(dirs []string) (unfolded, notes []string, err error) {
 	return unfolded, notes, nil
 }
 
-// SavePlan writes p to dir, which must be there, as plan.json, whole or not at
-// all.
+// SavePlan writes p to dir, which must exist, as plan.json, completely or not at all.
 func SavePlan(dir string, p *results.Plan) error {
 	p.Schema = results.PlanSchema
 	var b bytes.Buffer
@@ -82,5 +81,5 @@ func OpenPlan(dir string) (*results.Plan, error) {
 	return p, nil
 }
 
-// PlanPath is where the plan of the results in dir is.
+// PlanPath is the path of plan.json in dir.
 func PlanPath(dir string) string { return filepath.Join(dir, filePlan) }

@@ -14,9 +14,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// rebuild makes the document of a run that was cut off from what it wrote
-// until then: the document as it was at the beginning, the record, the
-// samples.
+// rebuild makes the document of a run that was cut off. It uses the files that the run
+// had written: the document of its beginning, the record and the samples.
 func (d *Dir) rebuild() (*results.Run, error) {
 	run, err := d.beginning()
 	if err != nil {
@@ -38,12 +37,13 @@ func (d *Dir) rebuild() (*results.Run, error) {
 	run.End = run.Start.Add(last)
 	run.Warnings = append(run.Warnings,
 		"how connections were closed is written at the end of a run and is not known for this one; "+
-			"what was known of connections, pool and sockets comes from the samples")
+			"what is known about connections, pool and sockets comes from the samples")
 	judge.Run(run, judge.Limits{MaxLag: results.SetupOf(run).MaxLag})
 	return filledRun(run), nil
 }
 
-// beginning is the document that Writer.Begin left, or what the profile tells.
+// beginning is the document that Writer.Begin wrote, or else one with the name and
+// question of the profile.
 func (d *Dir) beginning() (*results.Run, error) {
 	run, err := d.document(fileBegun)
 	if err == nil {
@@ -73,8 +73,9 @@ func (d *Dir) beginning() (*results.Run, error) {
 	return run, nil
 }
 
-// made is about when the directory's first files were written: before the run
-// began. What nobody has written to since says so best.
+// made estimates when the run began: it is the oldest time of change of the files that
+// were made before the run. The best estimate comes from a file that was not changed
+// since then.
 func (d *Dir) made() time.Time {
 	var first time.Time
 	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency} {
@@ -86,7 +87,8 @@ func (d *Dir) made() time.Time {
 	return first
 }
 
-// rebuildFromRecord fills what a Tally knows, and returns the last stamp.
+// rebuildFromRecord sets the fields of run that a Tally fills, and returns the last
+// stamp.
 func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
 	var tally results.Tally
 	var conns, written uint64
@@ -130,8 +132,8 @@ func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
 	return last
 }
 
-// rebuildFromSamples fills what the gauges knew, and returns the time of the
-// last sample.
+// rebuildFromSamples sets the fields of run that the samples contain, and returns the
+// time of the last sample.
 func (d *Dir) rebuildFromSamples(run *results.Run) (last time.Duration) {
 	var read uint64
 	before := 0.0
@@ -160,11 +162,11 @@ func (d *Dir) rebuildFromSamples(run *results.Run) (last time.Duration) {
 		}
 	}
 	run.Instrument.SetCPUPerExchange(run.Counts)
-	// A sample's time is a number from a file: keep it within what a run can last.
+	// A sample's time comes from a file, so limit it to the longest time a run can have.
 	return time.Duration(min(before, float64(maxMicros)/1e6) * float64(time.Second))
 }
 
-// endOfFile says what became of the end of a file, with the number of things
+// endOfFile says why the end of a file could not be read, and how many things were
 // read before it.
 func endOfFile(name string, read uint64, things string, err error) string {
 	if errors.Is(err, ErrTorn) {

@@ -16,62 +16,63 @@ import (
 )
 
 const (
-	// flushEvery is how much of a run may be lost when it is killed.
+	// flushEvery is the time between writes: a run that is killed loses at most this much.
 	flushEvery = time.Second
-	// collectEvery is how often lines are compressed: a tenth of a second's take
-	// a tenth of the memory, and are no long burst of work beside the load.
+	// collectEvery is the time between compressions. The lines of a tenth of a second
+	// need a tenth of the memory of a second's lines, and no long burst of work beside
+	// the load.
 	collectEvery = flushEvery / 10
-	// maxUnwritten bounds the exchanges waiting for the disk, over all shards:
-	// 5 s of 10,000/s, in 16 MiB.
+	// maxUnwritten is the most exchanges that wait for the disk, over all shards: 5 s
+	// at 10,000/s, in 16 MiB.
 	maxUnwritten = 50_000
-	// keptBuffer is the number of exchanges up to which a buffer is used again:
-	// what a slow disk made it grow to beyond that is given back.
+	// keptBuffer is the capacity, in exchanges, up to which a buffer is used again. A
+	// buffer that grew larger, because of a slow disk, is freed.
 	keptBuffer = 4_000
 	// lineChunk is how many bytes of lines are compressed at a time, and
 	// maxFrameLines how many a frame holds before it is written, early.
 	lineChunk     = 64 << 10
 	maxFrameLines = 16 << 20
-	// recordWindow is the compression window: what a reader must hold. Lines are
-	// like those just before them, so that a larger one makes the record larger,
-	// by 3 % at 1 MiB, and takes twice its size in memory.
+	// recordWindow is the compression window, which a reader must hold in memory. A
+	// larger window does not help, because lines resemble those just before them: with
+	// 1 MiB the record is 3 % larger. It also takes twice its size in memory.
 	recordWindow = 128 << 10
 )
 
-// errDiskSlow stops the record: holding back the load would falsify the run,
-// and holding the lines would grow without bound.
+// errDiskSlow stops the record: to slow down the load would falsify the run, and to
+// keep the lines in memory would need more and more memory.
 var errDiskSlow = errors.New("the disk is slower than the load: the record of exchanges stops here")
 
-// recorder is exchanges.ndjson.zst while it is written. Observers put copies of
-// exchanges into a few buffers; a goroutine makes lines of them, compresses
-// these, and writes them as one frame every second. Each frame is complete in
-// itself, so a cut in one spoils none before it. The lines are not made by the
-// observers, who have the next exchange waiting: a copy takes an eighth of the
-// time.
+// recorder writes exchanges.ndjson.zst. Observers put copies of exchanges into a few
+// buffers, the shards. A goroutine, the flusher, turns them into lines, compresses the
+// lines, and writes them as one frame every second. Each frame can be read by itself,
+// so an incomplete frame does not affect the frames before it. The observers do not
+// make the lines themselves, because the next exchange is waiting for them: a copy
+// takes an eighth of the time.
 type recorder struct {
 	file     *appendFile
-	oneIn    uint64 // set by begin, before there are observers
-	perShard int    // exchanges a shard may hold
+	oneIn    uint64 // set by begin, before observers start
+	perShard int    // the most exchanges that a shard may hold
 	shards   []shard
 	leftOut  atomic.Uint64
 	lost     atomic.Uint64
 	stopped  atomic.Bool
 
 	mu      sync.Mutex
-	err     error // why stopped
+	err     error // why it stopped
 	written uint64
 
 	flushed func() // called after each frame, by the flusher
 
 	begun sync.Once
 	quit  chan struct{} // closed by close
-	done  chan struct{} // closed when the flusher is gone; nil before begin
+	done  chan struct{} // closed when the flusher has ended; nil before begin
 
-	// owned by the flusher, and by close after it
+	// only used by the flusher, and by close when the flusher has ended
 	enc        *zstd.Encoder
 	lines      []byte       // not compressed yet
-	frame      bytes.Buffer // the next, so far
-	frameLines int          // bytes of lines compressed into it; 0: none begun
-	inFrame    uint64       // exchanges in it and in lines
+	frame      bytes.Buffer // the next frame, as far as it is filled
+	frameLines int          // bytes of lines compressed into frame; 0: no frame is begun
+	inFrame    uint64       // exchanges in frame and in lines
 	spare      []results.Exchange
 }
 
@@ -83,7 +84,7 @@ type shard struct {
 }
 
 func newRecord(file *appendFile, flushed func()) (*recorder, error) {
-	// Its tables are made with the first line.
+	// The encoder makes its tables when it gets the first line.
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(recordWindow))
 	if err != nil {
@@ -123,7 +124,7 @@ func (r *recorder) observe(e *results.Exchange) {
 	full := len(s.ended) >= r.perShard
 	if !full {
 		s.ended = append(s.ended, *e)
-		if len(e.Tries) > 0 { // e's owner may use them again
+		if len(e.Tries) > 0 { // the owner of e may use the list again
 			s.ended[len(s.ended)-1].Tries = slices.Clone(e.Tries[:min(len(e.Tries), maxTries)])
 		}
 	}
@@ -134,13 +135,12 @@ func (r *recorder) observe(e *results.Exchange) {
 	}
 }
 
-// optional reports whether the record may leave e out, when it holds one success
-// in so many: nothing happened to it.
+// optional reports whether a record of only some successes may leave e out: e is a
+// success at the first attempt.
 func optional(e *results.Exchange) bool { return e.OK() && len(e.Tries) == 0 }
 
-// kept reports whether success seq is one of the one in n that are recorded.
-// The hash (splitmix64's finalizer) keeps the choice clear of any rhythm in
-// the load.
+// kept reports whether a record of one success in n contains success seq. The hash
+// (splitmix64's finalizer) makes the choice independent of any rhythm in the load.
 func kept(seq, n uint64) bool {
 	if n <= 1 {
 		return true
@@ -151,7 +151,7 @@ func kept(seq, n uint64) bool {
 	return (seq^seq>>31)%n == 0
 }
 
-// stop ends the record for good; the first reason stays.
+// stop ends the record for good. It keeps the first reason.
 func (r *recorder) stop(err error) {
 	r.stopped.Store(true)
 	r.mu.Lock()
@@ -179,7 +179,7 @@ func (r *recorder) flushLoop() {
 	}
 }
 
-// collect makes lines of what the shards hold and compresses them, but for the
+// collect turns the exchanges in the shards into lines and compresses them, except the
 // last few.
 func (r *recorder) collect() {
 	for i := range r.shards {
@@ -191,14 +191,14 @@ func (r *recorder) collect() {
 				r.compress()
 			}
 		}
-		clear(ended) // of what they refer to
+		clear(ended) // so that they keep no errors and lists alive
 		if r.spare = ended[:0]; cap(ended) > keptBuffer {
 			r.spare = nil
 		}
 	}
 }
 
-// compress takes the lines into the frame, which it writes when it is long.
+// compress adds the lines to the frame, and writes the frame when it is long.
 func (r *recorder) compress() {
 	if len(r.lines) == 0 {
 		return
@@ -217,7 +217,7 @@ func (r *recorder) compress() {
 	}
 }
 
-// flush writes what the shards hold and what was collected.
+// flush writes all exchanges, in the shards and already collected.
 func (r *recorder) flush() {
 	r.collect()
 	r.compress()
@@ -226,8 +226,8 @@ func (r *recorder) flush() {
 	}
 }
 
-// write writes the frame. What is in it when the record can no longer be
-// written is lost, and counted.
+// write writes the frame. If it cannot, the exchanges in the frame are lost, and it
+// counts them.
 func (r *recorder) write() {
 	count := r.inFrame
 	r.inFrame, r.frameLines = 0, 0
@@ -244,7 +244,7 @@ func (r *recorder) write() {
 	r.lost.Add(count)
 }
 
-// take exchanges what the shard holds for an empty buffer.
+// take returns the shard's exchanges, and gives the shard the empty buffer.
 func (s *shard) take(empty []results.Exchange) []results.Exchange {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -263,12 +263,12 @@ func (r *recorder) recording() (results.Recording, error) {
 
 // close writes what is left and closes the file.
 func (r *recorder) close() {
-	r.begun.Do(func() {}) // from here on begin does nothing
+	r.begun.Do(func() {}) // now begin does nothing
 	close(r.quit)
 	if r.done != nil {
 		<-r.done
 	}
-	r.stopped.Store(true) // what is observed too late counts as lost
+	r.stopped.Store(true) // an exchange observed after this counts as lost
 	r.flush()
 	if err := r.file.close(); err != nil {
 		r.stop(err)

@@ -8,21 +8,21 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxSlug is how long a Slug is at most, in bytes: a name in a file system takes
-// 255, and there is a time and more beside it.
+// maxSlug is the longest Slug, in bytes. A file name may have 255 bytes, and it also
+// contains a time and more.
 const maxSlug = 120
 
-// Slug is name as a part of a file's or directory's name, or of a link: letters
-// and digits of any script, and the characters of keep. What stands between them
-// is a dash.
+// Slug makes name fit to be a part of a file name, a directory name or a link. It keeps
+// letters and digits of any script, and the characters in keep. It replaces every other
+// character by a dash.
 func Slug(name, keep string) string {
 	var b strings.Builder
-	for _, r := range norm.NFC.String(name) { // else two that look alike would be two
+	for _, r := range norm.NFC.String(name) { // otherwise two names that look the same could differ
 		switch {
 		case r == utf8.RuneError:
 			r = '-'
 		case unicode.IsLetter(r), unicode.IsDigit(r), strings.ContainsRune(keep, r):
-		case unicode.IsMark(r) && b.Len() > 0: // as vowels are, in scripts of India
+		case unicode.IsMark(r) && b.Len() > 0: // for example vowels in the scripts of India
 		default:
 			r = '-'
 		}

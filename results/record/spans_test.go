@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results/expect"
 )
 
-// The spans of a record are what the document counts.
+// The spans of a record add up to the counts of the document.
 func TestSpansOfARecord(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.Begin(begun()))

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// AppendTCP appends what is known of e's connection, of which there is
-// something, as a JSON object.
+// AppendTCP appends AtLease and AtFailure of e as a JSON object. At least one of them
+// must be set.
 func AppendTCP(b []byte, e *results.Exchange) []byte {
 	open := byte('{')
 	for _, at := range [...]struct {
@@ -43,13 +43,13 @@ func appendTCPInfo(i *results.TCPInfo, b []byte) []byte {
 	return append(b, '}')
 }
 
-// tcp is what a line has of a connection.
+// tcp is the field tcp of a line.
 type tcp struct {
 	Lease   *tcpInfo `json:"lease"`
 	Failure *tcpInfo `json:"failure"`
 }
 
-// tcpInfo is a TCPInfo as read back, times in µs.
+// tcpInfo is a TCPInfo as encoding/json reads it, with times in µs.
 type tcpInfo struct {
 	State         string `json:"state"`
 	RTT           int64  `json:"rtt"`
@@ -63,7 +63,7 @@ type tcpInfo struct {
 	Received      int64  `json:"received"`
 }
 
-// read is the TCPInfo in i, nil for nil.
+// read returns i as a results.TCPInfo; nil if i is nil.
 func (i *tcpInfo) read() (*results.TCPInfo, error) {
 	if i == nil {
 		return nil, nil
@@ -92,5 +92,6 @@ func (i *tcpInfo) read() (*results.TCPInfo, error) {
 	}, nil
 }
 
-// maxSegments is the most the kernel counts: it has 32 bits for it.
+// maxSegments is the highest number of segments that is accepted: the kernel counts
+// with 32 bits.
 const maxSegments = 1<<31 - 1

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// TestKilledRunKeepsWhatWasSentAgain: what was sent again is recorded whatever
-// the share of successes that is, and stands for itself.
+// TestKilledRunKeepsWhatWasSentAgain: exchanges that were sent again are always
+// recorded, even if only some successes are, and each counts once.
 func TestKilledRunKeepsWhatWasSentAgain(t *testing.T) {
 	list := []*results.Exchange{done(0), resentInVain(1)}
 	list[1].Tries[0].Conn = 99
@@ -33,8 +33,8 @@ func TestKilledRunKeepsWhatWasSentAgain(t *testing.T) {
 	}
 }
 
-// TestManyTriesFitALine: a request that met more dead connections than a line
-// holds is read back with as many as it holds, and all its attempts.
+// TestManyTriesFitALine: if a request has more tries than a line holds, the line keeps
+// maxTries of them, and the number of all attempts.
 func TestManyTriesFitALine(t *testing.T) {
 	e := stale(3)
 	e.Due = 100 * 24 * time.Hour

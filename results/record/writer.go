@@ -27,27 +27,27 @@ const (
 	fileRun       = "run.json"
 	filePackets   = "packets.pcapng"
 	fileEvidence  = "evidence.json"
-	fileBegun     = "begun.json" // what was known at the beginning; replaced by run.json at the end
+	fileBegun     = "begun.json" // the document of the beginning; run.json replaces it at the end
 
-	filePlan         = "plan.json"         // what is to be run, beside the directories of the runs
+	filePlan         = "plan.json"         // the planned runs; beside the directories of the runs
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
 	fileComparison   = "comparison.json"   // beside the directories of a comparison's runs
 )
 
-// roomForRun is what run.json may be longer than begun.json, in bytes: twice
-// what the longest list of outcomes, statuses and warnings, and three failures with
-// their packets, come to.
+// roomForRun is how many bytes run.json may be longer than begun.json: twice the
+// length of the longest lists of outcomes, statuses and warnings together with three
+// failures and their packets.
 const roomForRun = 192 << 10
 
-// roomForWord is what begun.json may grow by when it says why the record
-// stopped, in bytes.
+// roomForWord is how many bytes begun.json may grow when it gets the reason why the
+// record stopped.
 const roomForWord = 4 << 10
 
-// DirectoryError says that a run cannot be written to Dir, because something
-// is there already. Its text tells what to do about it.
+// DirectoryError says that a run cannot be written to Dir, because something is there
+// already. Its text advises the user what to do.
 type DirectoryError struct {
 	Dir   string
-	Found string // the name of something that is in it, or "" if Dir is not a directory
+	Found string // the name of something in Dir, or "" if Dir is not a directory
 }
 
 func (e *DirectoryError) Error() string {
@@ -67,12 +67,12 @@ func (e *DirectoryError) Error() string {
 	}
 }
 
-// Writer writes one run directory while the run goes on. All its methods may
-// be called from many goroutines; exactly one of Close and Abort ends it.
+// Writer writes one run directory during the run. Many goroutines may call its methods.
+// Either Close or Abort ends it.
 type Writer struct {
-	// SuccessesOneIn makes the record keep one success in so many, chosen by a
-	// hash of Seq; 0 and 1 keep every one. Everything that is not a success, or
-	// was sent again, is always kept. Set it before Begin.
+	// SuccessesOneIn makes the record keep one success in SuccessesOneIn, chosen by a
+	// hash of Seq; 0 and 1 keep every success. The record always keeps exchanges that
+	// are not a success or were sent again. Set it before Begin.
 	SuccessesOneIn uint64
 
 	dir       string
@@ -83,17 +83,18 @@ type Writer struct {
 	latency   *hlog
 
 	mu       sync.Mutex
-	firstErr error // of a sample or interval that could not be encoded
+	firstErr error // the first error of a sample or interval that could not be written
 	ended    bool
 
-	// Set by Begin; then owned by the record's flusher, and by Close after it.
+	// Set by Begin; then only used by the recorder's flusher, and by Close when the
+	// flusher has ended.
 	forRun  *reserve
-	forWord *reserve // nil before Begin, and when begun.json says why the record stopped
+	forWord *reserve // nil before Begin, and after begun.json got the reason why the record stopped
 }
 
-// Create makes the run directory dir, its parents too, and the files that are
-// written as the run goes. A dir that holds anything, or that another process is
-// taking at the same moment, is refused with a *DirectoryError.
+// Create makes the run directory dir and its parents, and the files that grow during
+// the run. It returns a *DirectoryError if dir contains anything, or if another process
+// is claiming it.
 func Create(dir string) (*Writer, error) {
 	claimed, err := takeClaim(dir)
 	if err != nil {
@@ -109,7 +110,7 @@ func Create(dir string) (*Writer, error) {
 		w.exchanges, err = newRecord(exchanges, w.leaveWord)
 	}
 	if err == nil {
-		err = claimed.release() // from here on the record says that there is a run
+		err = claimed.release() // now the record shows that the directory is taken
 	}
 	if err != nil {
 		for _, f := range []*appendFile{exchanges, samples, latency} {
@@ -132,11 +133,11 @@ func (w *Writer) WriteProfile(yaml []byte) error {
 }
 
 // Begin starts the record. run is the document as far as it is known: version,
-// name, question, start, profile, host. It is kept beside the record, so that
-// a run that is killed can be read all the same. Begin does not keep run.
+// name, question, start, profile, host. Begin writes it beside the record, so that a
+// run that is killed can still be read. Begin does not keep run.
 //
-// Room for run.json is taken now, so that a disk that fills up in the course
-// of the run costs the end of the record and not the document.
+// Begin takes room for run.json now: if the disk fills up during the run, the end of
+// the record is lost, but not the document.
 func (w *Writer) Begin(run *results.Run) error {
 	doc := *run
 	doc.Complete = false
@@ -160,14 +161,14 @@ func (w *Writer) Begin(run *results.Run) error {
 	return nil
 }
 
-// noRoom says what to do when a run cannot be begun.
+// noRoom adds to err what the user can do when a run cannot begin.
 func (w *Writer) noRoom(err error) error {
 	return fmt.Errorf("%s: %w; free space or choose another --out", w.dir, err)
 }
 
-// leaveWord writes into begun.json that the record has stopped, once it has:
-// the run may yet be killed, and what is rebuilt then must say so. It is
-// called every second, until that is written.
+// leaveWord writes into begun.json why the record has stopped, if it has. The run may
+// still be killed, and the document rebuilt then must say why the record stopped. The
+// flusher calls leaveWord every second; after one success it does nothing more.
 func (w *Writer) leaveWord() {
 	r, err := w.recording()
 	if err == nil || w.forWord == nil {
@@ -179,7 +180,7 @@ func (w *Writer) leaveWord() {
 	}
 }
 
-// begun is the document as known at the beginning, with r as its recording.
+// begun is the document of the beginning, with r as its Recording.
 func (w *Writer) begun(r results.Recording) (*results.Run, error) {
 	doc, err := (&Dir{path: w.dir}).document(fileBegun)
 	if err != nil {
@@ -189,24 +190,23 @@ func (w *Writer) begun(r results.Recording) (*results.Run, error) {
 	return doc, nil
 }
 
-// Observe records e, which is over. It never blocks on the disk and does not
-// keep e.
+// Observe records e, which has ended. It never waits for the disk and does not keep e.
 func (w *Writer) Observe(e *results.Exchange) { w.exchanges.observe(e) }
 
-// Sample appends s to the samples. After a first failure it does nothing but
-// return that failure again.
+// Sample appends s to the samples. After a failed write it only returns that error
+// again.
 func (w *Writer) Sample(s results.Sample) error { return w.keep(w.samples.appendJSON(s)) }
 
-// WriteInterval appends one interval to the HdrHistogram log: h, with values
-// in µs, is what was seen between start and end, offsets from the start of the
-// run. The tag is LatencyResponse, LatencyService or LatencyLag. It sets h's
-// tag and times, and leaves its counts alone.
+// WriteInterval appends one interval to the HdrHistogram log. h has the values, in µs,
+// that were seen between start and end, which are offsets from the start of the run.
+// The tag is LatencyResponse, LatencyService or LatencyLag. WriteInterval sets h's tag
+// and times, and does not change its counts.
 func (w *Writer) WriteInterval(tag string, start, end time.Duration, h *hdrhistogram.Histogram) error {
 	return w.keep(w.latency.write(tag, start, end, h))
 }
 
-// WritePackets makes packets.pcapng of what write writes. After an error there
-// is none.
+// WritePackets creates packets.pcapng and calls write to fill it. After an error the
+// file does not exist.
 func (w *Writer) WritePackets(write func(io.Writer) error) error {
 	path := filepath.Join(w.dir, filePackets)
 	f, err := os.Create(path)
@@ -234,8 +234,8 @@ func (w *Writer) keep(err error) error {
 	return err
 }
 
-// Recording says what the record holds so far: what was observed in the last
-// second may still be missing from it.
+// Recording says what the record contains so far. Exchanges of the last second may
+// still be missing.
 func (w *Writer) Recording() results.Recording {
 	r, _ := w.recording()
 	return r
@@ -257,10 +257,10 @@ func (w *Writer) recording() (results.Recording, error) {
 	return r, err
 }
 
-// Close writes what is left of the record, sets run.Recording, and writes run
-// as run.json, whole or not at all. The error is the first that befell any of
-// the files; run.json is written even if the record stopped early. If it cannot
-// be, the directory reads as a run that was cut off.
+// Close writes the rest of the record, sets run.Recording, and writes run as run.json,
+// completely or not at all. It writes run.json even if the record stopped early. It
+// returns the first error of any of the files. If it cannot write run.json, the
+// directory is read as a run that was cut off.
 func (w *Writer) Close(run *results.Run) error {
 	if !w.end() {
 		return errors.New("the run directory is closed already")
@@ -273,7 +273,7 @@ func (w *Writer) Close(run *results.Run) error {
 			return docErr
 		}
 		if doc, readErr := w.begun(run.Recording); readErr == nil {
-			_ = writeDocument(w.dir, fileBegun, doc) // with all that was lost; else it says what was until the record stopped
+			_ = writeDocument(w.dir, fileBegun, doc) // with the final counts; otherwise it has those of the moment when the record stopped
 		}
 		return fmt.Errorf("%w, after %w", docErr, err)
 	}
@@ -283,15 +283,15 @@ func (w *Writer) Close(run *results.Run) error {
 	return err
 }
 
-// writeRun writes run.json and gives back the room that was held.
+// writeRun writes run.json and frees the room that was held.
 func (w *Writer) writeRun(run *results.Run) error {
 	defer w.release()
 	if w.forRun != nil && w.forRun.become(run) == nil {
 		w.forRun = nil
 		return nil
 	}
-	// It is longer than the room held, or the file system writes nothing in
-	// place: what is given back may be what it lacks.
+	// The document is longer than the room, or the file system does not write in
+	// place. Free the room first: the new file may need it.
 	w.leaveWord()
 	w.release()
 	return writeDocument(w.dir, fileRun, run)
@@ -306,8 +306,8 @@ func (w *Writer) release() {
 	w.forRun, w.forWord = nil, nil
 }
 
-// Abort ends the writing without run.json. A directory in which nothing was
-// recorded is left as it was before Create.
+// Abort ends the writing without run.json. If nothing was recorded, it leaves the
+// directory as it was before Create.
 func (w *Writer) Abort() {
 	if !w.end() {
 		return
@@ -328,8 +328,8 @@ func (w *Writer) end() bool {
 	return first
 }
 
-// closeFiles writes what is left and closes what grows. Its errors are in
-// recording.
+// closeFiles writes the rest of the growing files and closes them. recording returns
+// its errors.
 func (w *Writer) closeFiles() {
 	w.exchanges.close()
 	w.samples.close()
@@ -338,7 +338,7 @@ func (w *Writer) closeFiles() {
 
 func (w *Writer) removeTraces() {
 	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency, filePackets, fileEvidence, fileBegun} {
-		_ = os.Remove(filepath.Join(w.dir, name)) // best effort; what stays is named by the next Create
+		_ = os.Remove(filepath.Join(w.dir, name)) // errors are ignored: the next Create names what stays
 	}
 	w.claim.drop()
 }

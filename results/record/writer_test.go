@@ -20,7 +20,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// read is the record of dir by number, in µs as recorded.
+// read returns the recorded exchanges of dir by their Seq; times are in whole µs.
 func read(t *testing.T, dir string) map[uint64]results.Exchange {
 	t.Helper()
 	d, err := Open(dir)
@@ -33,7 +33,7 @@ func read(t *testing.T, dir string) map[uint64]results.Exchange {
 	return seen
 }
 
-// sameExchange compares but for the error's type, which a record loses.
+// sameExchange compares exchanges, except the type of the error, which a record loses.
 var sameExchange = cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) })
 
 func TestRoundTrip(t *testing.T) {
@@ -192,7 +192,7 @@ func TestSuccessesAreSampledFailuresAreNot(t *testing.T) {
 	}
 }
 
-// stuck is a disk that does not answer until it is let go.
+// stuck is a disk that blocks every write until letGo is closed.
 type stuck struct {
 	to      io.Writer
 	entered chan struct{}
@@ -217,8 +217,8 @@ func TestSlowDiskStopsTheRecordNotTheRun(t *testing.T) {
 		w.exchanges.file.out = disk
 		must(t, w.Begin(begun()))
 		w.Observe(stale(0))
-		<-disk.entered           // the flusher's turn came, and it hangs
-		for seq := range 10000 { // would never return if it waited for the disk
+		<-disk.entered           // the flusher is now blocked in a write
+		for seq := range 10000 { // would block forever if Observe waited for the disk
 			w.Observe(stale(uint64(seq) + 1))
 		}
 		for i := range w.exchanges.shards {
@@ -270,7 +270,7 @@ func TestLatencyLog(t *testing.T) {
 			h.TotalCount(), h.Max()))
 	}
 	want := []string{"response +0..+1: 1 of 1000", "response +1..+2: 1 of 2000", "response +2..+3: 1 of 3000", "lag +0..+3: 7 of 40"}
-	// The middle of a bucket may stand for its values: three digits are kept.
+	// The middle of a bucket may replace its values: three digits are exact.
 	want[1] = strings.Replace(want[1], "2000", fmt.Sprint(largestOf(2000)), 1)
 	want[2] = strings.Replace(want[2], "3000", fmt.Sprint(largestOf(3000)), 1)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -278,15 +278,15 @@ func TestLatencyLog(t *testing.T) {
 	}
 }
 
-// largestOf is the maximum a histogram reports that holds v alone.
+// largestOf is the maximum that a histogram reports if it only contains v.
 func largestOf(v int64) int64 {
 	h := results.NewHistogram()
 	_ = h.RecordValue(v)
 	return h.Max()
 }
 
-// TestAtMostTheLastSecondIsLost kills a run at every tenth of a second: what
-// was observed up to a second before must be on the disk by then.
+// TestAtMostTheLastSecondIsLost kills a run at every tenth of a second. The exchanges
+// observed more than a second before must be on the disk.
 func TestAtMostTheLastSecondIsLost(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	synctest.Test(t, func(t *testing.T) {
@@ -337,7 +337,7 @@ func TestRecordingWhileObserved(t *testing.T) {
 	}
 }
 
-// An exchange is its owner's again when it was observed.
+// The owner may change an exchange after Observe returns.
 func TestObserveKeepsNothing(t *testing.T) {
 	w, dir := create(t)
 	must(t, w.Begin(begun()))
@@ -352,8 +352,8 @@ func TestObserveKeepsNothing(t *testing.T) {
 	}
 }
 
-// A record that grows faster than the clock is written in more frames, not in
-// longer ones, and gives back the room that took.
+// A record that grows fast is written in more frames, not in longer ones, and frees the
+// memory of its large buffers.
 func TestLongFramesAreWrittenEarly(t *testing.T) {
 	w, dir := create(t)
 	list := busy(10_000)
@@ -383,8 +383,8 @@ func TestLongFramesAreWrittenEarly(t *testing.T) {
 	}
 }
 
-// BenchmarkObserve keeps the record going: it makes room whenever the buffers
-// are half full, off the clock, because a stopped record costs nothing.
+// BenchmarkObserve empties the buffers whenever they are half full, with the timer
+// stopped: if they were full, the record would stop, and a stopped record costs nothing.
 func BenchmarkObserve(b *testing.B) {
 	w, _ := create(b)
 	e := done(25)
@@ -410,8 +410,8 @@ func BenchmarkObserve(b *testing.B) {
 	w.Abort()
 }
 
-// BenchmarkRecord is what an exchange of a busy run costs the record in all:
-// its line, the compression and the write.
+// BenchmarkRecord measures the total cost of recording one exchange of a busy run: its
+// line, the compression and the write.
 func BenchmarkRecord(b *testing.B) {
 	w, _ := create(b)
 	list := busy(10_000)

@@ -104,7 +104,7 @@ func renderLatency(b *bytes.Buffer, run *results.Run) {
 		title = "Latency" // lag alone, which is of all that were started
 	}
 	latencyTable(b, title, run.Latency)
-	latencyTable(b, "Latency (failed)", run.LatencyFail)
+	latencyTable(b, "Latency (failed)", run.FailedLatency)
 }
 
 func latencyTable(b *bytes.Buffer, title string, m map[string]results.Quantiles) {

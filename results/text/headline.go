@@ -113,7 +113,7 @@ func worstOutcome(run *results.Run) string {
 	if kind := o.Connection(); kind != results.ConnectionNone {
 		how += " on " + kind + " connections"
 	}
-	if q := run.IdleFailed; o.Reused && q != nil {
+	if q := run.IdleAtFailure; o.Reused && q != nil {
 		how += fmt.Sprintf(", idle for %s in the median", results.FormatSeconds(q.P50))
 	}
 	if len(failures) == 1 {

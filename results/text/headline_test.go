@@ -31,7 +31,7 @@ func withFailures(run *results.Run) {
 		{Phase: results.PhaseBeforeResponse, Cause: results.CauseRST, Reused: true, Count: 2},
 		{Phase: results.PhaseBeforeResponse, Cause: results.CauseFIN, Reused: true, Count: 102},
 	}
-	run.IdleFailed = &results.Quantiles{Count: 104, P50: 0.996}
+	run.IdleAtFailure = &results.Quantiles{Count: 104, P50: 0.996}
 }
 
 func TestHeadlineOfRun(t *testing.T) {

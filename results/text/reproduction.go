@@ -299,10 +299,10 @@ func countIn(o results.Outcome, run *results.Run) uint64 {
 }
 
 func idleAtFailure(run *results.Run, cell func(*results.Quantiles) string) string {
-	if run.IdleFailed == nil {
+	if run.IdleAtFailure == nil {
 		return "-"
 	}
-	return cell(run.IdleFailed)
+	return cell(run.IdleAtFailure)
 }
 
 func socketPeak(seen bool, n int) string {

@@ -231,7 +231,7 @@ func renderFailures(b *bytes.Buffer, run *results.Run) {
 				"when leased, %d of the %d sockets looked at were ESTABLISHED; the peer had closed %d already", o.Looked-o.Stale, o.Looked, o.Stale))
 		}
 	}
-	if q := run.IdleFailed; q != nil {
+	if q := run.IdleAtFailure; q != nil {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
 			results.FormatSeconds(q.Min), results.FormatSeconds(q.P50), results.FormatSeconds(q.Max))
 	}
