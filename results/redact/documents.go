@@ -43,75 +43,85 @@ func hasText(t reflect.Type) bool {
 	return false
 }
 
-// copy is the copy of v that Redacted makes. What holds no text it shares.
+// copy returns a redacted copy of v. A value that cannot hold text is returned as
+// it is. foreign says that a server or a system may have written the texts in v.
 func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
 	if !hasText(v.Type()) {
 		return v
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
+		if v.IsNil() {
+			return v
+		}
 	}
 	c := reflect.New(v.Type()).Elem()
 	switch v.Kind() {
 	case reflect.String:
 		c.SetString(r.text(v.String(), foreign))
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return v
-		}
-		inner := r.copy(v.Elem(), foreign)
-		if v.Kind() == reflect.Interface {
-			c.Set(inner)
-			return c
-		}
+	case reflect.Pointer:
 		p := reflect.New(v.Type().Elem())
-		p.Elem().Set(inner)
+		p.Elem().Set(r.copy(v.Elem(), foreign))
 		return p
+	case reflect.Interface:
+		c.Set(r.copy(v.Elem(), foreign))
 	case reflect.Struct:
-		c.Set(v) // what is not exported too: the time of a time.Time
-		if host, ok := v.Interface().(results.Host); ok {
-			host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // whoever built it may have named it
-			c.Set(reflect.ValueOf(host))
-			v = c
-		}
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			switch {
-			case !f.IsExported():
-			case f.Name == "Dir" && f.Type.Kind() == reflect.String:
-				if !r.ShowHosts && v.Field(i).Len() > 0 {
-					c.Field(i).SetString("(path)") // relative, it has no form
-				}
-			default:
-				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
-			}
-		}
+		r.copyFields(c, v, foreign)
 	case reflect.Slice:
-		if v.IsNil() {
-			return v
-		}
 		if v.Type() == rawJSON {
 			return reflect.ValueOf(r.profile(v.Bytes()))
 		}
 		c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		for i := range v.Len() {
-			c.Index(i).Set(r.copy(v.Index(i), foreign))
-		}
+		r.copyElements(c, v, foreign)
 	case reflect.Array:
-		for i := range v.Len() {
-			c.Index(i).Set(r.copy(v.Index(i), foreign))
-		}
+		r.copyElements(c, v, foreign)
 	case reflect.Map:
-		if v.IsNil() {
-			return v
-		}
 		c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
-		keys := v.MapKeys() // in order, so that hosts have the same numbers each time
-		if v.Type().Key().Kind() == reflect.String {
-			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		}
-		for _, key := range keys {
-			c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
-		}
+		r.copyEntries(c, v, foreign)
 	}
 	return c
+}
+
+// copyFields sets c to a redacted copy of the struct v.
+func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
+	c.Set(v) // with the fields that are not exported, such as the time in a time.Time
+	if host, ok := v.Interface().(results.Host); ok {
+		host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // the rest may contain a name that its builder chose
+		c.Set(reflect.ValueOf(host))
+		v = c
+	}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case !f.IsExported():
+		case f.Name == "Dir" && f.Type.Kind() == reflect.String:
+			if !r.ShowHosts && v.Field(i).Len() > 0 {
+				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
+			}
+		default:
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+		}
+	}
+}
+
+// copyElements sets the elements of c to redacted copies of the elements of v.
+// Both are slices or arrays of the same length.
+func (r *Redactor) copyElements(c, v reflect.Value, foreign bool) {
+	for i := range v.Len() {
+		c.Index(i).Set(r.copy(v.Index(i), foreign))
+	}
+}
+
+// copyEntries adds redacted copies of the entries of the map v to the map c. It
+// sorts the keys, so that hosts get the same numbers each time.
+func (r *Redactor) copyEntries(c, v reflect.Value, foreign bool) {
+	keys := v.MapKeys()
+	if v.Type().Key().Kind() == reflect.String {
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	}
+	for _, key := range keys {
+		c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
+	}
 }
 
 // shownOfProfile are the sections of a profile that say nothing of where it was
