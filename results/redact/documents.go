@@ -10,8 +10,9 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// ownFields are the fields of documents whose texts kabench or the profile's
-// author wrote, or that are names of settings: only what is known goes.
+// ownFields are the fields of documents whose texts kabench or the profile's author
+// wrote, or that are names of settings. In these fields a word that only looks like
+// the name of a host stays.
 var ownFields = map[string]bool{
 	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
 	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
@@ -20,9 +21,9 @@ var ownFields = map[string]bool{
 	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
 }
 
-// Document is a copy of v, any document or what is made of one, in which every
-// text is what r makes of it. Of profiles only what the traffic and the pool
-// were is left.
+// Document returns a copy of v with every text redacted by r. v is a document or a
+// value that was made from one. Of a profile, the copy keeps only the sections in
+// shownOfProfile.
 func Document[T any](r *Redactor, v T) T {
 	c := r.copy(reflect.ValueOf(&v).Elem(), true)
 	return c.Interface().(T)
@@ -124,8 +125,7 @@ func (r *Redactor) copyEntries(c, v reflect.Value, foreign bool) {
 	}
 }
 
-// shownOfProfile are the sections of a profile that say nothing of where it was
-// run.
+// shownOfProfile are the sections of a profile that do not reveal where it was run.
 var shownOfProfile = []string{"name", "question", "client", "load", "pool", "preset", "scale", "source"}
 
 func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
@@ -146,7 +146,7 @@ func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
 	return text
 }
 
-// texts is Text of every text in v, which was JSON.
+// texts applies Text to every text in v, which was decoded from JSON.
 func (r *Redactor) texts(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -163,7 +163,8 @@ func (r *Redactor) texts(v any) any {
 	return v
 }
 
-// Archive is a copy of k that is fit to be shown, its own paths left out.
+// Archive returns a redacted copy of k. It also removes the paths of k and of its runs
+// from all texts.
 func (r *Redactor) Archive(k *record.Archive) *record.Archive {
 	r.learnPath(k.Path)
 	for _, run := range k.Runs {
@@ -179,7 +180,7 @@ func (r *Redactor) Archive(k *record.Archive) *record.Archive {
 	c.Runs = make([]record.ArchivedRun, len(k.Runs))
 	for i, run := range k.Runs {
 		run.Name, run.Change, run.Excluded, run.Run = r.Text(run.Name), changeOf(r, run.Change), r.Foreign(run.Excluded), Document(r, run.Run)
-		c.Runs[i] = run // its Dir holds no text that is shown
+		c.Runs[i] = run // the texts in run.Dir are never shown
 	}
 	return &c
 }
