@@ -13,25 +13,25 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Abort is the conditions under which a run is stopped before its end. Make one
-// with ParseAbort; nil has none.
+// Abort holds the conditions under which a run is stopped before its end. Make one
+// with ParseAbort. A nil *Abort has no conditions.
 type Abort struct {
 	conditions []abortCondition // in the order of their paths
 }
 
-// abortCondition is one of them.
+// abortCondition is one condition of an Abort.
 type abortCondition struct {
 	path, text string        // text: as written
-	condition  string        // text without what it waits for
-	after      time.Duration // not judged sooner after the warm-up
-	requests   uint64        // nor before so many were started
+	condition  string        // text without its "after" clause
+	after      time.Duration // it is not judged before the run has measured for this long
+	requests   uint64        // it is not judged before this many requests were started
 }
 
-// ParseAbort reads a profile's abort_when, which maps a path to a condition, as
-// expect does, and to what must have gone by before it is judged: "> 50%", "> 50%
-// after 5s", "> 50% after 200 requests", "> 2s after 5s and 200 requests". The
-// error is every complaint, each beginning with its path: among them paths that
-// are known at the end of a run only.
+// ParseAbort reads a profile's abort_when. It maps a path to a condition, as expect
+// does. A clause after the condition says when kabench begins to judge it: "> 50%",
+// "> 50% after 5s", "> 50% after 200 requests", "> 2s after 5s and 200 requests".
+// The error joins all complaints, and each begins with its path. A path that is
+// known only at the end of a run is a complaint too.
 func ParseAbort(conditions map[string]string) (*Abort, error) {
 	if len(conditions) == 0 {
 		return nil, nil
@@ -49,7 +49,7 @@ func ParseAbort(conditions map[string]string) (*Abort, error) {
 	return a, errors.Join(errs...)
 }
 
-// ValidateAbort is ParseAbort for its complaints.
+// ValidateAbort returns the complaints of ParseAbort.
 func ValidateAbort(conditions map[string]string) error {
 	_, err := ParseAbort(conditions)
 	return err
@@ -96,8 +96,8 @@ func parseAbort(path, text string) (abortCondition, error) {
 	return c, nil
 }
 
-// liveSections are the first words of the paths whose figures are known while a
-// run goes on. Latencies are as well.
+// liveSections are the first words of the paths whose figures are known during a
+// run. Latencies are known during a run too.
 var liveSections = []string{
 	"attempts", "connections", "counts", "error_answers", "failed", "failures", "fresh", "idle_at_failure", "pool", "rate", "resends", "reuse", "reused", "sockets", "statuses",
 }
@@ -109,8 +109,8 @@ func liveKnown(path string) bool {
 	return slices.Contains(liveSections, head) || slices.Contains(results.LatencyNames(), head)
 }
 
-// Latencies names those whose percentiles the conditions ask for, as
-// Tally.Glance wants them.
+// Latencies names the latencies whose percentiles the conditions ask for, in the
+// form that Tally.Glance takes.
 func (a *Abort) Latencies() []string {
 	if a == nil {
 		return nil
@@ -137,7 +137,7 @@ func (a *Abort) Latencies() []string {
 	return names
 }
 
-// NamingBaseline is the function of that name for these conditions.
+// NamingBaseline lists the paths, in order, whose conditions name the baseline.
 func (a *Abort) NamingBaseline() []string {
 	if a == nil {
 		return nil
@@ -149,10 +149,10 @@ func (a *Abort) NamingBaseline() []string {
 	return NamingBaseline(expect)
 }
 
-// Check is the first condition that is met by run, so far: nil when none is, or
-// none is to be judged yet. So much of the run has been measured, the warm-up not
-// counted, and so much has gone by since its start. What is not known yet meets
-// none.
+// Check returns the first condition that run meets so far. It returns nil if run
+// meets none, or if it is too early to judge any. measured is how long the run has
+// measured, without the warm-up; elapsed is the time since the run started. A figure
+// that is not known yet meets no condition.
 func (a *Abort) Check(run *results.Run, beside References, measured, elapsed time.Duration) *results.Stopped {
 	if a == nil || measured <= 0 {
 		return nil

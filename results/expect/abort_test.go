@@ -55,7 +55,7 @@ func TestAbortOnFiguresOfOthers(t *testing.T) {
 	if got := strings.Join(a.Latencies(), " "); got != "lag response service reused.acquire" {
 		t.Errorf("%q", got)
 	}
-	// What there is none of yet stops nothing.
+	// A figure without a value yet does not stop the run.
 	for _, run := range []*results.Run{{}, {Sockets: results.Sockets{Why: "not on Linux"}}} {
 		a, err := ParseAbort(map[string]string{"failures.rate": ">= 0%", "response.p99": "< 1h", "sockets.time_wait_peak": ">= 0"})
 		must(t, err)
@@ -92,7 +92,7 @@ func TestAbortRefuses(t *testing.T) {
 	}
 }
 
-// Every path that is said to be known while a run goes on is filled by a glance.
+// A glance fills every path for which liveKnown reports true.
 func TestGlanceTellsWhatIsLive(t *testing.T) {
 	tally := tallied(append(mixed(1000), aborted(1001)))
 	names := []string{"response", "failed.response", "reused.service", "idle_at_failure", "lag"}
@@ -115,7 +115,7 @@ func TestGlanceTellsWhatIsLive(t *testing.T) {
 			t.Errorf("%s: %+v in a glance, %+v in all (%v, %v)", path, b, a, err1, err2)
 		}
 	}
-	// It is a copy: what is counted later is not in it.
+	// A glance is a copy: it does not contain what the tally counts later.
 	g := tally.Glance(names)
 	tally.Add(done(2000))
 	if above, of := g.Above("response", 0); above == 0 || of != whole.Latency["response"].Count {

@@ -8,8 +8,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// TestedAgainst are the paths in expect that are to be not worse than the baseline
-// run, and for percentiles the time from which on durations count.
+// TestedAgainst returns the paths in expect whose condition is "not worse than
+// baseline". For a percentile it adds the limit of the test, which counts durations
+// longer than this limit; for other paths the limit is 0.
 func TestedAgainst(baseline *results.Run, expect map[string]string) map[string]time.Duration {
 	tested := map[string]time.Duration{}
 	for path, want := range expect {
@@ -29,9 +30,9 @@ func TestedAgainst(baseline *results.Run, expect map[string]string) map[string]t
 	return tested
 }
 
-// ChanceOf says how far the figure at path could be from what it is by the chance
-// within run alone, its exchanges taken to be independent; "" when that cannot be
-// said.
+// ChanceOf describes in words how much chance within this run alone could have
+// changed the figure at path. It assumes that the exchanges are independent. It
+// returns "" if it cannot compute this.
 func ChanceOf(run *results.Run, path string) string {
 	in := figures{run, References{}}
 	v, err := Lookup(run, path)
@@ -43,10 +44,11 @@ func ChanceOf(run *results.Run, path string) string {
 		if n == 0 {
 			return ""
 		}
-		// By order statistics: the true percentile lies between two of the durations, by rank.
+		// By order statistics: the true percentile lies between two durations, and their ranks follow
+		// from the binomial distribution.
 		off := 1.96 * math.Sqrt(float64(n)*rank*(1-rank))
 		few := math.Floor(float64(n) * (1 - rank))
-		return fmt.Sprintf("its %s of %v rests on the %.0f longest of %s, of which %.0f to %.0f could as well be beyond it",
+		return fmt.Sprintf("its %s of %v rests on the %.0f longest of %s, and %.0f to %.0f could as well be beyond it",
 			path, v, few, results.FormatCount(n, "exchange"), max(0, math.Round(few-off)), math.Round(few+off))
 	}
 	part, whole := share(path)

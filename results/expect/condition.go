@@ -10,26 +10,29 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Condition is what an expectation asks of one number: that it compares to Low
-// by Op, or, when Op is "..", that it lies in [Low, High]. Booleans are 0 and
-// 1, durations in seconds.
+// Condition is what an expectation requires of one number: it must compare to Low
+// as Op says, or lie in [Low, High] if Op is "..". Booleans are 0 and 1; durations
+// are in seconds.
 type Condition struct {
 	Op   string // ==, !=, <, <=, >, >=, .. or opNotWorse
 	Low  float64
-	High float64 // of a range only
-	// LowOf and HighOf, if not nil, are the figures that stand in the place of Low
-	// and High. Such a condition is met by nothing: Check looks them up.
+	High float64 // only if Op is ".."
+	// LowOf and HighOf, if not nil, are references to other figures and replace Low
+	// and High. Until Check has looked these figures up, no number meets the condition.
 	LowOf, HighOf *Reference
 	unit          results.Unit // as written; a bare number is a count and fits other units too
 }
 
-// opNotWorse asks for a test in place of a comparison; see notWorse.
+// opNotWorse asks for a statistical test instead of a comparison; see figures.test.
 const opNotWorse = "not worse than"
 
-// ParseCondition reads "0", "== 0", "!= 0", "< 5ms", "<= 40", "> 0", ">= 5",
-// "< 1%", ">= 395/s", "975ms..1005ms", "true" or "false"; with another figure in
-// place of a number "== counts.started", "1..50% of incident", "<= 110% of
-// baseline"; and "not worse than baseline", "not worse than 110% of baseline".
+// ParseCondition reads a condition. The forms are:
+//
+//   - a comparison or a range: "0", "== 0", "!= 0", "< 5ms", "<= 40", "> 0", ">= 5",
+//     "< 1%", ">= 395/s", "975ms..1005ms", "true", "false"
+//   - with another figure in place of a number: "== counts.started", "1..50% of
+//     incident", "<= 110% of baseline"
+//   - a test: "not worse than baseline", "not worse than 110% of baseline"
 func ParseCondition(text string) (Condition, error) {
 	s := strings.Join(strings.Fields(text), " ")
 	if rest, found := strings.CutPrefix(s, opNotWorse+" "); found {
@@ -43,7 +46,7 @@ func ParseCondition(text string) (Condition, error) {
 		return parseRange(text, low, high)
 	}
 	c := Condition{Op: "=="}
-	for _, op := range [...]string{"==", "!=", "<=", ">=", "<", ">"} { // two characters before one
+	for _, op := range [...]string{"==", "!=", "<=", ">=", "<", ">"} { // the longer operators first: "<=" begins with "<"
 		if rest, found := strings.CutPrefix(s, op); found {
 			c.Op, s = op, rest
 			break
@@ -128,11 +131,11 @@ func parseValue(text string) (float64, results.Unit, error) {
 	return d.Seconds(), results.UnitSeconds, nil
 }
 
-// fits reports whether c can be asked of a number in unit: nil, or what to
-// write instead.
+// fits returns nil if c can be asked of a number in unit, and otherwise an error
+// that says what to write instead.
 func (c Condition) fits(unit results.Unit) error {
 	bare := c.unit == results.UnitCount
-	zero := (c.LowOf != nil || c.Low == 0) && (c.HighOf != nil || c.High == 0) // a reference has the unit it has
+	zero := (c.LowOf != nil || c.Low == 0) && (c.HighOf != nil || c.High == 0) // resolve checks the unit of a reference
 	switch {
 	case c.unit == unit, c.Op == opNotWorse,
 		bare && (unit == results.UnitRatio || unit == results.UnitPerSecond),
@@ -146,7 +149,7 @@ func (c Condition) fits(unit results.Unit) error {
 	}
 }
 
-// Met reports whether v, in the unit the condition was written in, meets c.
+// Met reports whether v meets c. v must be in the unit in which c was written.
 func (c Condition) Met(v float64) bool {
 	if c.LowOf != nil || c.HighOf != nil {
 		return false

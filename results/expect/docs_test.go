@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestDocsNameEveryPath holds the table of expectations to the paths there are.
+// TestDocsNameEveryPath checks that the table of expectations in the documentation
+// and the known paths are the same.
 func TestDocsNameEveryPath(t *testing.T) {
 	var patterns []*regexp.Regexp
 	for _, name := range tabled(section(t, docs(t), "## Expectations")) {

@@ -8,12 +8,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Event tells of an exchange whether it could have been what is counted at a path,
-// and whether it was.
+// Event reports whether an exchange could have been counted at a path, and whether
+// it was.
 type Event func(e *results.Exchange) (could, was bool)
 
-// EventAt is what "not worse than" counts at path: of a percentile, the durations
-// longer than limit. nil: that cannot be told from single exchanges.
+// EventAt returns the Event that "not worse than" counts at path. For a percentile it
+// counts the durations longer than limit. It returns nil if single exchanges do not
+// show what the path counts.
 func EventAt(path string, limit time.Duration) Event {
 	if name, _, ok := percentile(path); ok {
 		return longer(name, limit)
@@ -48,7 +49,7 @@ func answered(is func(status int) bool) Event {
 	return func(e *results.Exchange) (bool, bool) { return e.OK(), e.OK() && is(e.Status) }
 }
 
-// failedAs is of the paths below failures.
+// failedAs returns the Event for the path failures.<rest>.
 func failedAs(rest string) Event {
 	return started(func(e *results.Exchange) bool {
 		if !e.Failed() {
@@ -60,7 +61,7 @@ func failedAs(rest string) Event {
 	})
 }
 
-// longer is of the latency called name.
+// longer returns the Event "the latency called name was longer than limit".
 func longer(name string, limit time.Duration) Event {
 	kind, rest, found := strings.Cut(name, ".")
 	if !found {

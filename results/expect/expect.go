@@ -12,17 +12,17 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Validate returns every complaint about expect, joined, each
-// beginning with the path: paths that no run has, and conditions that cannot be
-// asked of what is there. It is for use before a run.
+// Validate returns all complaints about expect, joined. Each begins with its path:
+// no run has this path, or the condition does not fit the value at this path. Call
+// it before a run.
 //
-// The paths are listed in docs/results.md.
+// docs/results.md lists the paths.
 func Validate(expect map[string]string) error {
 	return validate(figures{&results.Run{}, References{Baseline: &results.Run{}}}, expect)
 }
 
-// ValidateRemedy is Validate of what a remedy expects, which may
-// name the incident.
+// ValidateRemedy is Validate for the expectations of a remedy, which may name the
+// incident.
 func ValidateRemedy(expect map[string]string) error {
 	return validate(figures{&results.Run{}, References{Incident: &results.Run{}, Baseline: &results.Run{}}}, expect)
 }
@@ -37,12 +37,12 @@ func validate(in figures, expect map[string]string) error {
 	return errors.Join(errs...)
 }
 
-// asked is the value at a path and the condition to hold it against.
+// asked is the value at a path, and the condition that it must meet.
 type asked struct {
 	Value
 	Condition
-	against []string // in words: the figures it was compared with
-	worse   bool     // by a test: the condition is opNotWorse
+	against []string // the figures that it was compared with, in words
+	worse   bool     // the result of the test, if the condition is opNotWorse
 }
 
 func (r figures) ask(path, want string) (asked, error) {
@@ -70,14 +70,14 @@ func (r figures) ask(path, want string) (asked, error) {
 	return a, nil
 }
 
-// Check holds run against expect, which maps a path in the results
-// to a condition, and says for each, in the order of the paths, what was seen.
-// What cannot be checked is not met, and Why says so.
+// Check compares run with expect, which maps a path in the results to a condition.
+// It returns one result for each path, in the order of the paths. An expectation
+// that cannot be checked is not met, and its Why gives the reason.
 func Check(run *results.Run, expect map[string]string) []results.Expectation {
 	return CheckAgainst(run, References{}, expect)
 }
 
-// CheckAgainst is Check of a run whose conditions may name others.
+// CheckAgainst is Check for conditions that may name the other runs in beside.
 func CheckAgainst(run *results.Run, beside References, expect map[string]string) []results.Expectation {
 	in := figures{run, beside}
 	checked := []results.Expectation{}
@@ -120,7 +120,7 @@ func NamingBaseline(expect map[string]string) []string {
 	return paths
 }
 
-// String prints v as in Expectation.Seen.
+// String formats v as Expectation.Seen shows it.
 func (v Value) String() string {
 	switch v.Unit {
 	case results.UnitSeconds:

@@ -134,8 +134,8 @@ func TestCheckExpectations(t *testing.T) {
 	}
 }
 
-// TestStockTellsLess: what net/http's Transport does out of sight is not 0 for
-// certain, and no condition on it is met.
+// TestStockTellsLess: net/http's Transport does not show some figures. kabench cannot
+// know that they are 0, so no condition on them is met.
 func TestStockTellsLess(t *testing.T) {
 	expect := map[string]string{
 		"pool.peak_pending": "0", "pool.peak_dialing": "0", "connections.evictions.expired": "0", "connections.evictions.surplus": "< 5",
@@ -160,8 +160,8 @@ func TestStockTellsLess(t *testing.T) {
 	must(t, Validate(expect))
 }
 
-// TestResendsSeen: what the policy sent again, and how often a request was put on
-// a connection beyond its first.
+// TestResendsSeen: the requests that the policy sent again, and how often a request
+// was put on another connection after its first.
 func TestResendsSeen(t *testing.T) {
 	run := filled(tallied([]*results.Exchange{done(0), resent(1), resent(2), resentInVain(3)}), 10*ms)
 	run.Connections.Evictions = map[string]uint64{"made_room": 3, "hint": 2}
@@ -186,8 +186,8 @@ func TestResendsSeen(t *testing.T) {
 	}
 }
 
-// TestCountedElsewhere: what the kernels of a network's hosts counted, and which
-// headers came to the server.
+// TestCountedElsewhere: the counters of the kernels of a network's hosts, and the
+// headers that the server received.
 func TestCountedElsewhere(t *testing.T) {
 	expect := map[string]string{
 		"kernel.TCPAbortOnData": "1", "kernel.server.TCPAbortOnData": "27", "lab.headers.x-hop": "3", "lab.headers.X-Hop": "3", "lab.headers.te": "0",

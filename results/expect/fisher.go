@@ -7,11 +7,11 @@ import (
 	"gonum.org/v1/gonum/stat/combin"
 )
 
-// FisherMore is the one-sided p-value of Fisher's exact test: how likely a first
-// sample with k or more of n is, beside a second with k0 of n0, if the chance is
-// the same in both, given how many there are in the two together. k may not be
-// above n, nor k0 above n0. It takes well under a millisecond for millions, which
-// the sums of the libraries at hand do not.
+// FisherMore returns the one-sided p-value of Fisher's exact test. The first sample
+// has k of n, the second k0 of n0. The p-value is the probability of k or more in the
+// first sample if both have the same rate, given the total k+k0. k must not exceed n,
+// and k0 must not exceed n0. It takes well under a millisecond for counts in the
+// millions; the sums in the available libraries take longer.
 func FisherMore(k, n, k0, n0 uint64) float64 {
 	drawn, all := float64(k)+float64(k0), float64(n)+float64(n0)
 	least, most := max(0, drawn-float64(n0)), min(float64(n), drawn)
@@ -19,15 +19,16 @@ func FisherMore(k, n, k0, n0 uint64) float64 {
 	if from <= least {
 		return 1
 	}
-	// The sum of hypergeometric probabilities from k on, begun at the largest of
-	// them, which does not vanish; each other is a ratio of its neighbour.
+	// This is the sum of the hypergeometric probabilities of k and more. It begins at
+	// the largest one, which cannot underflow to 0, and computes each other
+	// probability from its neighbour.
 	peak := min(max(math.Floor((drawn+1)*(float64(n)+1)/(all+2)), from), most)
 	choose := combin.LogGeneralizedBinomial
 	largest := math.Exp(choose(float64(n), peak) + choose(float64(n0), drawn-peak) - choose(all, drawn))
 	ratio := func(i float64) float64 { // P(i+1) / P(i)
 		return (float64(n) - i) * (drawn - i) / ((i + 1) * (float64(n0) - drawn + i + 1))
 	}
-	const negligible = 1e-17 // of the sum
+	const negligible = 1e-17 // a term below this share of the sum cannot change it
 	p := largest
 	for i, term := peak, largest; i < most && term > p*negligible; i++ {
 		term *= ratio(i)
@@ -40,13 +41,13 @@ func FisherMore(k, n, k0, n0 uint64) float64 {
 	return min(p, 1)
 }
 
-// worseLevel is how often "not worse than" is wrong about a run that is not
-// worse, at most.
+// worseLevel is the significance level of "not worse than": a run that is not worse
+// fails the test with at most this probability.
 const worseLevel = 0.05
 
-// worseFrom is the least k of n that the test takes for more than k0 of n0; n+1
-// when there is none.
+// worseFrom returns the smallest k of n that the test calls worse than k0 of n0, or
+// n+1 if no k is worse.
 func worseFrom(n, k0, n0 uint64) uint64 {
-	// A larger k is never likelier.
+	// The p-value never rises with k, so a binary search works.
 	return uint64(sort.Search(int(n)+1, func(k int) bool { return FisherMore(uint64(k), n, k0, n0) < worseLevel }))
 }

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// exactly is FisherMore by whole numbers.
+// exactly computes FisherMore with integers of any size.
 func exactly(k, n, k0, n0 int64) float64 {
 	drawn := k + k0
 	sum := new(big.Int)
@@ -31,7 +31,7 @@ func TestFisherIsExact(t *testing.T) {
 			t.Fatalf("%d of %d beside %d of %d: %g, want %g", k, n, k0, n0, got, want)
 		}
 	})
-	// At the size of long runs, where the first term alone would vanish.
+	// Counts as large as in long runs, where the first term alone underflows to 0.
 	for _, big := range []struct {
 		k, n, k0, n0 uint64
 		lo, hi       float64
@@ -46,7 +46,7 @@ func TestFisherIsExact(t *testing.T) {
 	}
 }
 
-// The least count that is worse is worse, and one less is not.
+// The count that worseFrom returns is worse, and a count smaller by one is not.
 func TestWorseFrom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, n0 := rapid.Uint64Range(1, 5000).Draw(t, "n"), rapid.Uint64Range(1, 5000).Draw(t, "n0")

@@ -33,8 +33,8 @@ func section(t *testing.T, docs, heading string) string {
 
 var codeSpan = regexp.MustCompile("`([^`]+)`")
 
-// tabled lists the names in the first column of a section's table. One that
-// begins with a dot belongs to what the name before it belongs to.
+// tabled lists the names in the first column of a section's table. A name that begins
+// with a dot has the same prefix as the name before it.
 func tabled(section string) []string {
 	var names []string
 	for line := range strings.Lines(section) {
@@ -118,8 +118,8 @@ func resent(seq uint64) *results.Exchange {
 	return e
 }
 
-// resentInVain is an exchange of which no attempt came to anything: two met the
-// peer's FIN, and for the third there was no connection.
+// resentInVain is an exchange whose attempts all failed: two met the peer's FIN, and
+// the third got no connection.
 func resentInVain(seq uint64) *results.Exchange {
 	e := stale(seq)
 	e.Again()
@@ -153,7 +153,8 @@ func aborted(seq uint64) *results.Exchange {
 	return e
 }
 
-// mixed is a short run's exchanges: n well, and some of every other kind.
+// mixed returns the n exchanges of a short run: most succeed, and some are of each
+// other kind.
 func mixed(n int) []*results.Exchange {
 	var list []*results.Exchange
 	for seq := range uint64(n) {
@@ -175,7 +176,7 @@ func mixed(n int) []*results.Exchange {
 	return list
 }
 
-// must is for what cannot fail unless the test is wrong.
+// must is for steps that fail only if the test itself is wrong.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

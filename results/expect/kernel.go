@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// isKernelCounter reports whether KernelCounters has one of that name.
+// isKernelCounter reports whether KernelCounters has a counter called name.
 func isKernelCounter(name string) bool {
 	return slices.ContainsFunc(results.KernelCounters, func(c results.KernelCounter) bool { return c.Name == name })
 }
@@ -34,7 +34,7 @@ func kernelPath(run *results.Run, rest string) (Value, bool) {
 	return v, true
 }
 
-// kernelValue is the counter of that name.
+// kernelValue returns the counter called name.
 func kernelValue(k *results.Kernel, counters map[string]uint64, name string) Value {
 	n, known := counters[name]
 	v := count(n)

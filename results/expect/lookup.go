@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Value is the result at a path. Why says why there is none.
+// Value is the result at a path. If there is no result, Why gives the reason.
 type Value struct {
 	Number float64
 	Unit   results.Unit
@@ -17,11 +17,12 @@ type Value struct {
 
 func count[N int | uint64](n N) Value { return Value{Number: float64(n)} }
 
-// finder finds the value at the rest of a path; false: it knows no such path.
+// finder finds the value at the rest of a path. It returns false if it does not know
+// the path.
 type finder func(run *results.Run, rest string) (Value, bool)
 
-// finders are the paths that are not just a field of a section, by their first word.
-// Latencies and sections are found without one.
+// finders find the paths that are not simply a field of a section, by their first
+// word. Lookup finds latencies and fields of sections without a finder.
 var finders = map[string]finder{
 	"valid":           validPath,
 	"attempts":        attemptsPath,
@@ -39,8 +40,7 @@ var finders = map[string]finder{
 	"idle_at_failure": idleAtFailurePath,
 }
 
-// Lookup finds the value at path in run. The error says that no run has such a
-// path.
+// Lookup finds the value at path in run. It returns an error if no run has this path.
 func Lookup(run *results.Run, path string) (Value, error) {
 	head, rest, _ := strings.Cut(path, ".")
 	if find := finders[head]; find != nil {
@@ -107,7 +107,8 @@ func freshPath(run *results.Run, rest string) (Value, bool) { return apart(run.L
 
 func reusedPath(run *results.Run, rest string) (Value, bool) { return apart(run.LatencyReused, rest) }
 
-// apart finds a latency of some of the exchanges. Lag is of all that were started.
+// apart finds a latency in m, which covers one group of exchanges only: failed, fresh
+// or reused. There is no lag for a group: lag covers all exchanges that were started.
 func apart(m map[string]results.Quantiles, rest string) (Value, bool) {
 	name, stat, _ := strings.Cut(rest, ".")
 	if name == results.LatencyLag {

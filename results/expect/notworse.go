@@ -11,20 +11,23 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// test holds a against another run by Fisher's exact test, one-sided, at
-// worseLevel, and says what it saw. The run is worse if so much would be seen in
-// fewer than one in twenty runs that are alike.
+// test compares a with another run by Fisher's exact test, one-sided, and fills in
+// a.worse and a.against. The run is worse if its p-value is below worseLevel: fewer
+// than one in twenty runs of equal quality would look this bad by chance.
 //
-//   - Of a count of exchanges, as failures: whether more of those that could have
-//     are in it than of the other run's.
-//   - Of a percentile, as response.p99: whether more durations are longer than the
-//     other run's percentile, or that share of it, than of the other's own. Of
-//     durations that follow one law, whatever law, that is the exact precedence
-//     test: the k-th longest of ours lies above the other's r-th shortest just if
-//     of the longest k + (m - r) of all k or more are ours.
+//   - For a count of exchanges, such as failures, the test compares two shares: the
+//     share of our exchanges that this count includes, and the other run's share.
+//   - For a percentile, such as response.p99, the limit is the other run's percentile
+//     times the share in the condition. The test compares the share of our durations
+//     above the limit with the share of the other run's durations above its own
+//     percentile. Without a tolerance, this is the exact precedence test, whatever
+//     distribution the durations have in common: with m durations in the other run,
+//     our k-th longest exceeds the other's r-th shortest if and only if at least k of
+//     the longest k + (m - r) of all durations are ours.
 //
-// Both take exchanges to be independent of each other, and the two runs alike
-// in all but what is under test.
+// Both tests assume that exchanges are independent, and that the two runs differ only
+// in what is under test. Where Spans shows that failures come in groups, test reduces
+// the counts first.
 func (r figures) test(a *asked, path string) error {
 	other, err := r.run(a.LowOf.Of)
 	if err != nil {
@@ -57,13 +60,13 @@ func (r figures) test(a *asked, path string) error {
 	limit := time.Duration(0)
 	if isPercentile {
 		if r.Above == nil {
-			a.Why = "the run's durations are not at hand, only their percentiles"
+			a.Why = "the run's durations are not available, only their percentiles"
 			return nil
 		}
 		limit = secondsOf(theirs.Number * a.LowOf.Share)
 		k, n = r.Above(name, limit)
 		n0 = r.countOf(other, name)
-		k0 = n0 - min(n0, max(1, uint64(math.Round(rank*float64(n0))))) // as a histogram ranks them
+		k0 = n0 - min(n0, max(1, uint64(math.Round(rank*float64(n0))))) // the rank that a histogram uses for this percentile
 		told += fmt.Sprintf("; above %s are %d of %d, and at most %d of its %d", results.FormatSeconds(limit.Seconds()), k, n, k0, n0)
 	} else {
 		k, n = r.number(r.own, part), r.number(r.own, whole)
@@ -99,8 +102,8 @@ func (r figures) test(a *asked, path string) error {
 
 func secondsOf(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
-// share names the count at path and the count it is a part of, when more of it
-// is worse; "" when there is none such.
+// share names the count at path, and the count that it is a part of. It returns "" if
+// path has no such count, or if a higher count is not worse.
 func share(path string) (part, whole string) {
 	head, rest, _ := strings.Cut(path, ".")
 	switch {
@@ -118,8 +121,8 @@ func share(path string) (part, whole string) {
 	return "", ""
 }
 
-// percentile splits the path of one, "fresh.response.p99", into the latency and
-// the rank, 0.99.
+// percentile splits the path of a percentile: "fresh.response.p99" is the latency
+// "fresh.response" and the rank 0.99.
 func percentile(path string) (name string, rank float64, ok bool) {
 	dot := max(strings.LastIndexByte(path, '.'), 0)
 	ranks := map[string]float64{".p50": 0.5, ".p90": 0.9, ".p99": 0.99, ".p999": 0.999}
@@ -132,7 +135,7 @@ func percentile(path string) (name string, rank float64, ok bool) {
 	return name, rank, ok && slices.Contains(results.LatencyNames(), own)
 }
 
-// number is the count at a path that there is.
+// number returns the count at path, or 0 if there is none.
 func (r figures) number(run *results.Run, path string) uint64 {
 	v, err := Lookup(run, path)
 	if err != nil || v.Number < 0 {
@@ -141,5 +144,5 @@ func (r figures) number(run *results.Run, path string) uint64 {
 	return uint64(v.Number)
 }
 
-// countOf is how many durations a latency is of.
+// countOf returns the number of durations in the latency called name.
 func (r figures) countOf(run *results.Run, name string) uint64 { return r.number(run, name+".count") }

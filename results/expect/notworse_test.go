@@ -8,7 +8,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// twoRuns are a run and its baseline, of so many started with so many failures.
+// twoRuns returns a run and its baseline, with these numbers of started and of failed
+// requests.
 func twoRuns(started, failed, started0, failed0 uint64) (own, baseline *results.Run) {
 	of := func(started, failed uint64) *results.Run {
 		return &results.Run{
@@ -32,7 +33,7 @@ func TestNotWorseOfCounts(t *testing.T) {
 		{1000, 10, 1000, 3, "failures.before_response.fin", false, "p 0.046", ""},
 		{1000, 10, 1000, 3, "failures.connect", true, "0 (of 1000; baseline 0 of 1000", ""},
 		{1000, 0, 1000, 0, "failures", true, "worse from 5 on", ""},
-		{100, 30, 1000, 300, "failures", true, "30 (of 100; baseline 300 of 1000", ""}, // of other lengths
+		{100, 30, 1000, 300, "failures", true, "30 (of 100; baseline 300 of 1000", ""}, // the runs differ in length
 		{2, 2, 2, 0, "failures", false, "", "too few to tell"},
 		{1000, 3, 0, 0, "failures", false, "", "too few to tell"},
 		{1000, 3, 0, 0, "failures.rate", false, "", "baseline: no exchange was started"},
@@ -47,13 +48,14 @@ func TestNotWorseOfCounts(t *testing.T) {
 	}
 }
 
-// A percentile is worse when more than chance explains lie above the baseline's.
+// A percentile is worse when more durations exceed the baseline's percentile than
+// chance explains.
 func TestNotWorseOfPercentiles(t *testing.T) {
 	law := func(n int, scale float64) *results.Tally {
 		tally := &results.Tally{}
 		for i := range n {
 			e := done(uint64(i))
-			// Evenly from 10 to 20 ms, in an order that does not matter.
+			// The durations are spread evenly from 10 to 20 ms; their order does not matter.
 			took := time.Duration(scale * float64(10*ms+time.Duration(i)*10*ms/time.Duration(n)))
 			e.Done = e.Due + took
 			tally.Add(e)

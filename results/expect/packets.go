@@ -8,14 +8,15 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// closers and manners are what Closing.By and How may be in a path.
+// closers and manners are the values of Closing.By and Closing.How that a path may
+// name.
 var (
 	closers = []string{"client", "server", "link"}
 	manners = []string{"fin", "rst", "alert"}
 )
 
-// closedPath counts the client's connections that ended as the path
-// closed.<by>[.<how>] says.
+// closedPath counts the client's connections that were closed by this side, and in
+// this manner if the path closed.<by>[.<how>] names one.
 func closedPath(run *results.Run, rest string) (Value, bool) {
 	by, how, hasHow := strings.Cut(rest, ".")
 	if !slices.Contains(closers, by) || hasHow && !slices.Contains(manners, how) {

@@ -37,7 +37,7 @@ func isStatus(text string) bool {
 	return err == nil && len(text) == 3 && status >= 100
 }
 
-// failures are the paths failures, failures.fresh, failures.reused,
+// failures finds the paths failures, failures.fresh, failures.reused,
 // failures.no_connection, failures.rate, failures.<phase> and
 // failures.<phase>.<cause>.
 func failures(run *results.Run, rest string) (Value, bool) {
@@ -90,7 +90,7 @@ func portsPath(run *results.Run, name string) (Value, bool) {
 		return ""
 	}
 	noPrediction := none(p.Predicted == 0, "the ports were not to run out")
-	noFailure := none(p.FirstFail == 0, "no request failed for want of a port")
+	noFailure := none(p.FirstFail == 0, "no request failed for lack of a port")
 	switch name {
 	case "predicted":
 		return Value{Number: p.Predicted, Unit: results.UnitSeconds, Why: noPrediction}, true
@@ -130,11 +130,11 @@ func quantile(m map[string]results.Quantiles, name, stat string) (Value, bool) {
 	return v, true
 }
 
-// noProxies is why there is nothing in the section proxy.
+// noProxies is the reason why the section proxy is empty.
 const noProxies = "no proxies of kabench's own stand before the server"
 
-// labHeader counts the requests that came with a header of that name, in
-// whatever case.
+// labHeader counts the requests that had a header called name, in upper or lower
+// case.
 func labHeader(run *results.Run, name string) Value {
 	if run.Lab == nil {
 		return Value{Why: notOurServer}
@@ -145,10 +145,11 @@ func labHeader(run *results.Run, name string) Value {
 	return count(run.Lab.Headers[http.CanonicalHeaderKey(name)])
 }
 
-// notOurServer is why nothing is known of what the server saw.
+// notOurServer is the reason why the section lab is empty.
 const notOurServer = "the target is not kabench's own server"
 
-// unseen says why the value in a section is not one that was measured.
+// unseen returns the reason why the value in a section was not measured, or "" if it
+// was.
 func unseen(run *results.Run, section, name string) string {
 	switch {
 	case section == "lab" && run.Lab == nil:
@@ -172,8 +173,9 @@ func unseen(run *results.Run, section, name string) string {
 	return ""
 }
 
-// NeverKnown says why no run with that client, with or without kabench's own
-// server, proxies before it and a private network, can know the result at path; "" when one can.
+// NeverKnown returns the reason why no run with this setup can know the result at
+// path, or "" if a run can. lab, proxies and network report whether the setup has
+// kabench's own server, proxies in front of the server, and a private network.
 func NeverKnown(path, client string, lab, proxies, network bool) string {
 	section, name, _ := strings.Cut(path, ".")
 	switch {
@@ -191,21 +193,21 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 	return ""
 }
 
-// ofOwnPool reports whether a figure is known of kabench's own pool only.
-// net/http's Transport queues, dials, evicts and re-sends out of sight.
+// ofOwnPool reports whether only kabench's own pool reports a figure. net/http's
+// Transport does not show when it queues, dials, evicts or re-sends.
 func ofOwnPool(section, name string) bool {
 	switch section {
 	case "pool":
 		return name == "peak_pending" || name == "peak_dialing"
 	case "connections":
 		return strings.HasPrefix(name, "evictions.")
-	case "resends": // attempts.resent has what was seen of the Transport's
+	case "resends": // attempts.resent counts the resends of the Transport that kabench saw
 		return true
 	}
 	return false
 }
 
-// field finds the number or bool that section's document calls name.
+// field finds the number or bool that is called name in the section's JSON.
 func field(section reflect.Value, name string) (Value, bool) {
 	for _, typ := range reflect.VisibleFields(section.Type()) {
 		tag, _, _ := strings.Cut(typ.Tag.Get("json"), ",")
@@ -230,7 +232,7 @@ func field(section reflect.Value, name string) (Value, bool) {
 	return Value{}, false
 }
 
-// evictions are the reasons in Connections.Evictions.
+// evictions are the reasons for which Connections.Evictions counts connections.
 var evictions = []string{
 	"expired", "lifetime", "max_requests", "surplus", "made_room", "hint", "peer_closed", "reset",
 	"server_said_close", "broken", "shutdown",

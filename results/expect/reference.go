@@ -11,25 +11,26 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// The words in a condition for another run: the incident's own, in a remedy's,
-// and an earlier one that was given. Alone each stands for the figure at the same
-// path, before a path for the figure there.
+// These words name another run in a condition. ofIncident is the run of the incident,
+// in the condition of a remedy; ofBaseline is an earlier run that the user gave.
+// Alone, the word means the figure at the same path in that run; before a path, it
+// means the figure at this path.
 const (
 	ofIncident = "incident"
 	ofBaseline = "baseline"
 )
 
-// Reference is an end of a condition that is another figure, or a share of it:
+// Reference is a figure, or a share of a figure, that replaces a number in a condition:
 // "counts.started", "50% of incident", "incident.connections.opened".
 type Reference struct {
 	Share float64 // 1 is all of it
-	Path  string  // "": the path the condition is asked of
-	Of    string  // whose figure it is: ofIncident, ofBaseline; "": that of the run at hand
+	Path  string  // "": the path that has the condition
+	Of    string  // the run that has the figure: ofIncident, ofBaseline; "": the run that is checked
 }
 
 var referenceForm = regexp.MustCompile(`^(?:([0-9]+(?:\.[0-9]+)?)% of )?([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)$`)
 
-// parseReference reads a Reference; nil when text is none.
+// parseReference reads a Reference. It returns nil if text is not a reference.
 func parseReference(text string) *Reference {
 	parts := referenceForm.FindStringSubmatch(strings.Join(strings.Fields(text), " "))
 	if parts == nil || !strings.Contains(parts[2], ".") && !strings.Contains(" attempts error_answers failures incident baseline ", " "+parts[2]+" ") {
@@ -52,7 +53,7 @@ func parseReference(text string) *Reference {
 	return r
 }
 
-// name is the figure in words.
+// name describes the figure in words, for a condition at path.
 func (r Reference) name(path string) string {
 	switch {
 	case r.Of != "" && (r.Path == "" || r.Path == path):
@@ -63,29 +64,32 @@ func (r Reference) name(path string) string {
 	return r.Path
 }
 
-// References is what a run's conditions may name beside the run itself.
+// References holds what the conditions of a run may refer to, apart from the run
+// itself.
 type References struct {
-	Incident *results.Run // the run is a remedy's, and this the incident's
+	Incident *results.Run // the run of the incident, if the run that is checked is a remedy's
 	Baseline *results.Run // an earlier run of the same question
-	// Baselines, if there are several, are all of them. Baseline is then the first.
+	// Baselines holds all baselines if there are several. Baseline is then the first.
 	Baselines []*results.Run
-	// Spans are, for a path that "not worse than baseline" is asked of, what is counted there in
-	// each part of the run and of the one baseline: of a percentile what is longer than limit. nil:
-	// not known, and exchanges are taken to be independent.
+	// Spans returns, for a path with "not worse than baseline", the counts in each part of the run
+	// and in each part of the single baseline. For a percentile it counts the durations longer than
+	// limit. If Spans is nil, exchanges are assumed to be independent.
 	Spans func(path string, limit time.Duration) (own, baseline []results.Span)
-	// Above counts how many of the durations that the latency name ("response",
-	// "failed.acquire") is of were longer than d, and how many there were. Without
-	// it no percentile can be said to be not worse than another.
+	// Above returns how many durations of the latency name ("response",
+	// "failed.acquire") were longer than d, and how many durations there were. If
+	// Above is nil, "not worse than" cannot be checked for percentiles.
 	Above func(name string, d time.Duration) (above, of uint64)
 }
 
-// figures are the run at hand and what stands beside it.
+// figures looks up figures in the run that is checked and in the runs that its
+// conditions may refer to.
 type figures struct {
 	own *results.Run
 	References
 }
 
-// find is the figure r stands for in a condition that is asked of path.
+// find returns the figure that ref stands for in a condition at path. With several
+// baselines it is their median.
 func (r figures) find(path string, ref Reference) (Value, error) {
 	run, err := r.run(ref.Of)
 	if err != nil {
@@ -110,7 +114,7 @@ func (r figures) find(path string, ref Reference) (Value, error) {
 	return v, nil
 }
 
-// run is the one that a Reference.Of names.
+// run returns the run that a Reference.Of names.
 func (r figures) run(of string) (*results.Run, error) {
 	switch {
 	case of == ofIncident && r.Incident == nil:
@@ -125,9 +129,9 @@ func (r figures) run(of string) (*results.Run, error) {
 	return r.own, nil
 }
 
-// resolve puts the figures in the place of the references in c, which is asked
-// of path in that unit. With them it returns the words for what they were, and
-// why there is none, if so.
+// resolve replaces the references in c, the condition at path, with their figures,
+// which must be in unit. said describes the figures in words. why is the reason if
+// a figure has no value.
 func (r figures) resolve(c *Condition, path string, unit results.Unit) (said []string, why string, err error) {
 	for _, end := range []struct {
 		ref *Reference
@@ -154,8 +158,9 @@ func (r figures) resolve(c *Condition, path string, unit results.Unit) (said []s
 
 var figure = regexp.MustCompile(`\{[^{}]*\}`)
 
-// FillIn puts figures of a run in the place of their paths in braces, and of
-// those that begin with "incident." the incident's: "{buffer.max} of waiting".
+// FillIn replaces each path in braces, as in "{buffer.max} of waiting", with the
+// figure at this path in run. A path that begins with "incident." takes its figure
+// from incident.
 func FillIn(text string, run, incident *results.Run) string {
 	in := figures{run, References{Incident: incident}}
 	return figure.ReplaceAllStringFunc(text, func(braced string) string {
@@ -170,8 +175,7 @@ func FillIn(text string, run, incident *results.Run) string {
 	})
 }
 
-// ValidateFillIn returns every complaint about the figures that text names,
-// joined.
+// ValidateFillIn returns all complaints about the figures that text names, joined.
 func ValidateFillIn(text string) error {
 	in := figures{&results.Run{}, References{Incident: &results.Run{}}}
 	var errs []error

@@ -7,8 +7,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A condition may have another figure in the place of a number, of the same run
-// or, in a remedy's, of the incident's.
+// A condition may name another figure instead of a number: a figure of the same run
+// or, in the condition of a remedy, a figure of the incident.
 func TestReferences(t *testing.T) {
 	incident, remedy := aRun(), aRun()
 	incident.Counts = results.Counts{Due: 100, Started: 100, OK: 60, Failed: 40}
@@ -87,8 +87,9 @@ func TestFillIn(t *testing.T) {
 	}
 }
 
-// A response that only the connection's end ended is ok and counted apart; the
-// status of one that broke off is kept apart from those of the ok.
+// A response that ends only because the connection ends is ok, and is also counted
+// separately. The status of a response that broke off is not counted among the
+// statuses of ok responses.
 func TestTallyOfDoubtfulResponses(t *testing.T) {
 	open, cut := done(1), stale(2)
 	open.Unbounded = true

@@ -13,9 +13,9 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// grouped is how many of what is counted come together, at least 1: the dispersion
-// of the spans of each run around its own rate (Pearson's chi square over its
-// degrees of freedom).
+// grouped returns how many counted exchanges, on average, come together as one group,
+// at least 1. It is the dispersion of each run's spans around the run's own rate:
+// Pearson's chi square over its degrees of freedom.
 func grouped(runs ...[]results.Span) float64 {
 	sum, free := 0.0, 0
 	for _, spans := range runs {
@@ -41,20 +41,20 @@ func grouped(runs ...[]results.Span) float64 {
 	return max(1, sum/float64(free))
 }
 
-// thinned is k of n when phi of them count as one.
+// thinned reduces k and n so that a group of phi exchanges counts as one.
 func thinned(k, n uint64, phi float64) (uint64, uint64) {
 	few := uint64(math.Round(float64(k) / phi))
 	return few, max(few, uint64(math.Round(float64(n)/phi)))
 }
 
-// portion is k of n, of one run.
+// portion is a count k out of n in one run.
 type portion struct{ k, n uint64 }
 
-// rateAbove is the one-sided p-value of own's rate against those of earlier runs
-// of the same: a t over runs, once on rates, whose variance is taken to be phi
-// times the binomial one, and once on their logarithms. The larger of the two
-// counts: rates that differ by a factor are skew, and counts near 0 have no
-// logarithm to rely on.
+// rateAbove returns the one-sided p-value for the question whether own's rate is above
+// the rates of earlier runs. It makes a t test over runs twice: on the rates, whose
+// variance is assumed to be phi times the binomial variance, and on their logarithms.
+// The larger p-value is the result, because each test alone can mislead: rates that
+// differ by a factor are skewed, and logarithms of counts near 0 are unreliable.
 func rateAbove(own portion, earlier []portion) float64 {
 	var all portion
 	for _, c := range earlier {
@@ -87,8 +87,9 @@ func rateAbove(own portion, earlier []portion) float64 {
 
 func logRate(c portion) float64 { return math.Log((float64(c.k) + 0.5) / (float64(c.n) + 1)) }
 
-// above is the one-sided p-value of a value against earlier ones: whether it lies
-// above the prediction interval by t that they give for one more.
+// above returns the one-sided p-value for the question whether own is above the earlier
+// values. It uses the prediction interval that a t distribution gives for one more
+// value.
 func above(own float64, earlier []float64) float64 {
 	if len(earlier) < 2 {
 		return 1
@@ -98,7 +99,7 @@ func above(own float64, earlier []float64) float64 {
 		return 1
 	}
 	if spread == 0 {
-		return 0 // they are all the same; the test within the runs decides
+		return 0 // the earlier values are equal; the test within the runs decides
 	}
 	m := float64(len(earlier))
 	return upperT((own-mean)/(spread*math.Sqrt(1+1/m)), m-1)
@@ -108,8 +109,9 @@ func upperT(t, free float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: free}.Survival(t)
 }
 
-// testRuns holds a against several baselines: it is worse if the exact test of all
-// their exchanges together says so, and the t over runs as well.
+// testRuns compares a with several baselines. The run is worse only if both tests say
+// so: the exact test on the exchanges of all baselines together, and the t test over
+// runs.
 func (r figures) testRuns(a *asked, path string) error {
 	name, rank, isPercentile := percentile(path)
 	part, whole := share(path)
@@ -158,7 +160,7 @@ func (r figures) testRuns(a *asked, path string) error {
 		return nil
 	}
 	if r.Above == nil {
-		a.Why = "the run's durations are not at hand, only their percentiles"
+		a.Why = "the run's durations are not available, only their percentiles"
 		return nil
 	}
 	middle := median(seen) * a.LowOf.Share

@@ -11,13 +11,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// rounds of a simulation, of which at most mostFalse may be false alarms: 5 %, and
-// three times the chance of the simulation itself.
+// rounds is the number of rounds in a simulation. At most mostFalse of them may be
+// false alarms: 5 %, and three standard deviations of the simulation itself.
 const rounds = 1000
 
 func mostFalse() float64 { return rounds*worseLevel + 3*math.Sqrt(rounds*worseLevel*(1-worseLevel)) }
 
-// withDurations is a run of these responses, and what References.Above says of them.
+// withDurations returns a run with these response times, and its References.Above.
 func withDurations(list []time.Duration) (*results.Run, func(string, time.Duration) (uint64, uint64)) {
 	slices.Sort(list)
 	n := len(list)
@@ -31,11 +31,11 @@ func withDurations(list []time.Duration) (*results.Run, func(string, time.Durati
 	}
 }
 
-// Of runs that are alike but for what differs from run to run, at most one in
-// twenty is said to be worse than several others.
+// If runs differ only by chance from run to run, at most one in twenty is called worse
+// than several others.
 func TestFalseAlarmsBesideSeveralBaselines(t *testing.T) {
 	for _, baselines := range []int{2, 3, 5, 10} {
-		for _, spread := range []float64{0.2, 0.5} { // of rates and times, from run to run
+		for _, spread := range []float64{0.2, 0.5} { // how much rates and times vary from run to run
 			random := rand.New(rand.NewPCG(uint64(baselines), uint64(100*spread)))
 			for _, mean := range []float64{3, 40} {
 				alarms := simulated(func() bool {
@@ -110,7 +110,7 @@ func poisson(random *rand.Rand, mean float64) (k uint64) {
 	return k
 }
 
-// What is worse by much is found.
+// A run that is much worse is called worse.
 func TestWorseIsFoundBesideSeveralBaselines(t *testing.T) {
 	of := func(failed uint64) *results.Run { r, _ := twoRuns(1000, failed, 1, 0); return r }
 	b := References{Baselines: []*results.Run{of(18), of(22), of(25), of(15), of(20)}}
@@ -126,8 +126,8 @@ func TestWorseIsFoundBesideSeveralBaselines(t *testing.T) {
 	}
 }
 
-// Several baselines say from where on a count would have been worse, or that even
-// all would not be.
+// With several baselines, the result names the smallest count that would have been
+// worse, or says that even the largest count would not.
 func TestWhatSeveralBaselinesCouldSee(t *testing.T) {
 	seen := func(started, failed uint64) results.Expectation {
 		of := func(failed uint64) *results.Run { r, _ := twoRuns(started, failed, 1, 0); return r }
@@ -145,12 +145,12 @@ func TestWhatSeveralBaselinesCouldSee(t *testing.T) {
 	}
 }
 
-// Slow answers that come in groups, as in a pause, are as few chances as there are
-// groups, also when there is one baseline only.
+// Slow responses that come in groups, as in a pause, count as one event for each
+// group, even if there is only one baseline.
 func TestFalseAlarmsBesideOneBaselineInGroups(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const n = 1000
-	run := func() []time.Duration { // in the order of time; some three pauses of ten answers each
+	run := func() []time.Duration { // in order of time, with about three pauses of ten responses each
 		list := make([]time.Duration, n)
 		for i := range list {
 			list[i] = time.Duration((10 + random.Float64()) * float64(time.Millisecond))
@@ -188,7 +188,7 @@ func TestFalseAlarmsBesideOneBaselineInGroups(t *testing.T) {
 		b.Spans = func(_ string, limit time.Duration) ([]results.Span, []results.Span) {
 			return spans(own, limit), spans(theirs, limit)
 		}
-		if !CheckAgainst(doc, b, expect)[0].Met { // one that cannot be checked is an alarm too
+		if !CheckAgainst(doc, b, expect)[0].Met { // a condition that cannot be checked is an alarm too
 			with++
 		}
 	}

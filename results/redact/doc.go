@@ -1,7 +1,7 @@
-// Package redact takes out of results what must not be shown to others.
+// Package redact removes from results what must not be shown to others.
 //
-// A [Redactor] replaces the names and addresses of hosts, paths of files and what
-// looks like a secret in a document; [Document] makes a redacted copy of any one.
-// [Secrets] knows the credentials that a run sends, and blanks them wherever a
-// server returns them, before results are written.
+// A [Redactor] replaces names and addresses of hosts, paths of files, and text that
+// looks like a secret. [Document] makes a redacted copy of any document. [Secrets]
+// knows the credentials that a run sends. Before results are written, it blanks
+// these credentials wherever a server returned them.
 package redact

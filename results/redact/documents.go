@@ -10,8 +10,9 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// ownFields are the fields of documents whose texts kabench or the profile's
-// author wrote, or that are names of settings: only what is known goes.
+// ownFields are the fields of documents whose texts kabench or the profile's author
+// wrote, or that are names of settings. In these fields a word that only looks like
+// the name of a host stays.
 var ownFields = map[string]bool{
 	"Schema": true, "Version": true, "Name": true, "Question": true, "Incident": true, "Remedy": true, "Title": true,
 	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
@@ -20,9 +21,9 @@ var ownFields = map[string]bool{
 	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
 }
 
-// Document is a copy of v, any document or what is made of one, in which every
-// text is what r makes of it. Of profiles only what the traffic and the pool
-// were is left.
+// Document returns a copy of v with every text redacted by r. v is a document or a
+// value that was made from one. Of a profile, the copy keeps only the sections in
+// shownOfProfile.
 func Document[T any](r *Redactor, v T) T {
 	c := r.copy(reflect.ValueOf(&v).Elem(), true)
 	return c.Interface().(T)
@@ -43,79 +44,88 @@ func hasText(t reflect.Type) bool {
 	return false
 }
 
-// copy is the copy of v that Redacted makes. What holds no text it shares.
+// copy returns a redacted copy of v. A value that cannot hold text is returned as
+// it is. foreign says that a server or a system may have written the texts in v.
 func (r *Redactor) copy(v reflect.Value, foreign bool) reflect.Value {
 	if !hasText(v.Type()) {
 		return v
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface, reflect.Slice, reflect.Map:
+		if v.IsNil() {
+			return v
+		}
 	}
 	c := reflect.New(v.Type()).Elem()
 	switch v.Kind() {
 	case reflect.String:
 		c.SetString(r.text(v.String(), foreign))
-	case reflect.Pointer, reflect.Interface:
-		if v.IsNil() {
-			return v
-		}
-		inner := r.copy(v.Elem(), foreign)
-		if v.Kind() == reflect.Interface {
-			c.Set(inner)
-			return c
-		}
+	case reflect.Pointer:
 		p := reflect.New(v.Type().Elem())
-		p.Elem().Set(inner)
+		p.Elem().Set(r.copy(v.Elem(), foreign))
 		return p
+	case reflect.Interface:
+		c.Set(r.copy(v.Elem(), foreign))
 	case reflect.Struct:
-		c.Set(v) // what is not exported too: the time of a time.Time
-		if host, ok := v.Interface().(results.Host); ok {
-			host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // whoever built it may have named it
-			c.Set(reflect.ValueOf(host))
-			v = c
-		}
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			switch {
-			case !f.IsExported():
-			case f.Name == "Dir" && f.Type.Kind() == reflect.String:
-				if !r.ShowHosts && v.Field(i).Len() > 0 {
-					c.Field(i).SetString("(path)") // relative, it has no form
-				}
-			default:
-				c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
-			}
-		}
+		r.copyFields(c, v, foreign)
 	case reflect.Slice:
-		if v.IsNil() {
-			return v
-		}
 		if v.Type() == rawJSON {
 			return reflect.ValueOf(r.profile(v.Bytes()))
 		}
 		c.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-		for i := range v.Len() {
-			c.Index(i).Set(r.copy(v.Index(i), foreign))
-		}
+		r.copyElements(c, v, foreign)
 	case reflect.Array:
-		for i := range v.Len() {
-			c.Index(i).Set(r.copy(v.Index(i), foreign))
-		}
+		r.copyElements(c, v, foreign)
 	case reflect.Map:
-		if v.IsNil() {
-			return v
-		}
 		c.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
-		keys := v.MapKeys() // in order, so that hosts have the same numbers each time
-		if v.Type().Key().Kind() == reflect.String {
-			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		}
-		for _, key := range keys {
-			c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
-		}
+		r.copyEntries(c, v, foreign)
 	}
 	return c
 }
 
-// shownOfProfile are the sections of a profile that say nothing of where it was
-// run.
+// copyFields sets c to a redacted copy of the struct v.
+func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
+	c.Set(v) // with the fields that are not exported, such as the time in a time.Time
+	if host, ok := v.Interface().(results.Host); ok {
+		host.Kernel, _, _ = strings.Cut(host.Kernel, "-") // the rest may contain a name that its builder chose
+		c.Set(reflect.ValueOf(host))
+		v = c
+	}
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case !f.IsExported():
+		case f.Name == "Dir" && f.Type.Kind() == reflect.String:
+			if !r.ShowHosts && v.Field(i).Len() > 0 {
+				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
+			}
+		default:
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+		}
+	}
+}
+
+// copyElements sets the elements of c to redacted copies of the elements of v.
+// Both are slices or arrays of the same length.
+func (r *Redactor) copyElements(c, v reflect.Value, foreign bool) {
+	for i := range v.Len() {
+		c.Index(i).Set(r.copy(v.Index(i), foreign))
+	}
+}
+
+// copyEntries adds redacted copies of the entries of the map v to the map c. It
+// sorts the keys, so that hosts get the same numbers each time.
+func (r *Redactor) copyEntries(c, v reflect.Value, foreign bool) {
+	keys := v.MapKeys()
+	if v.Type().Key().Kind() == reflect.String {
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	}
+	for _, key := range keys {
+		c.SetMapIndex(r.copy(key, foreign), r.copy(v.MapIndex(key), foreign))
+	}
+}
+
+// shownOfProfile are the sections of a profile that do not reveal where it was run.
 var shownOfProfile = []string{"name", "question", "client", "load", "pool", "preset", "scale", "source"}
 
 func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
@@ -136,7 +146,7 @@ func (r *Redactor) profile(raw json.RawMessage) json.RawMessage {
 	return text
 }
 
-// texts is Text of every text in v, which was JSON.
+// texts applies Text to every text in v, which was decoded from JSON.
 func (r *Redactor) texts(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -153,7 +163,8 @@ func (r *Redactor) texts(v any) any {
 	return v
 }
 
-// Archive is a copy of k that is fit to be shown, its own paths left out.
+// Archive returns a redacted copy of k. It also removes the paths of k and of its runs
+// from all texts.
 func (r *Redactor) Archive(k *record.Archive) *record.Archive {
 	r.learnPath(k.Path)
 	for _, run := range k.Runs {
@@ -169,7 +180,7 @@ func (r *Redactor) Archive(k *record.Archive) *record.Archive {
 	c.Runs = make([]record.ArchivedRun, len(k.Runs))
 	for i, run := range k.Runs {
 		run.Name, run.Change, run.Excluded, run.Run = r.Text(run.Name), changeOf(r, run.Change), r.Foreign(run.Excluded), Document(r, run.Run)
-		c.Runs[i] = run // its Dir holds no text that is shown
+		c.Runs[i] = run // the texts in run.Dir are never shown
 	}
 	return &c
 }

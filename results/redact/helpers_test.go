@@ -110,7 +110,8 @@ func aborted(seq uint64) *results.Exchange {
 	return e
 }
 
-// mixed is a short run's exchanges: n well, and some of every other kind.
+// mixed returns the n exchanges of a short run: most succeed, and some are of each
+// other kind.
 func mixed(n int) []*results.Exchange {
 	var list []*results.Exchange
 	for seq := range uint64(n) {
@@ -142,7 +143,7 @@ func begun() *results.Run {
 	}
 }
 
-// must is for what cannot fail unless the test is wrong.
+// must is for steps that fail only if the test itself is wrong.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -150,7 +151,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// dated is rendered with when and where it was made.
+// dated is rendered with the time and the host of the run.
 func dated() *results.Run {
 	run := rendered()
 	run.Start, run.Host = begun().Start, begun().Host
@@ -183,7 +184,7 @@ var hostile = []string{
 	"\x00\x1b[31mred\u202egnp.exe\u2066", "\u2028\u2029", "\xff\xfe", "- [ ] task", "\t\tcode", "    code", "HTTP://EVIL.example", "xmpp:a@b.example", "ftp://evil.example",
 }
 
-// rendered is aRun with its name, question and expectations.
+// rendered is aRun with a name, a question and expectations.
 func rendered() *results.Run {
 	run := aRun()
 	run.Version, run.Name, run.Question = "v0.1.0", "idle-race", begun().Question

@@ -8,11 +8,12 @@ import (
 	"github.com/kabench/kabench/results/expect"
 )
 
-// ownEnds are the ends of names of files and settings, which are no hosts.
+// ownEnds are the last labels of names that are not hosts but files or settings.
 var ownEnds = []string{"json", "ndjson", "zst", "hlog", "yaml", "pcapng", "go", "reserved"}
 
-// hostForm reports whether w has the form of a host's name with a domain. A path
-// in a profile or in results has it too; those are known.
+// hostForm reports whether w has the form of a host's name with a domain. Paths in a
+// profile or in results have the same form; hostForm recognizes them and reports
+// false.
 func hostForm(w string) bool {
 	labels := strings.Split(w, ".")
 	last := labels[len(labels)-1]
@@ -32,8 +33,8 @@ func hostForm(w string) bool {
 	return !ownPath(w, labels)
 }
 
-// ownPath reports whether w is a path in a profile, in results, or of a kernel's
-// setting.
+// ownPath reports whether w is a path in a profile or in results, or the name of a
+// kernel setting. labels are the parts of w between its dots.
 func ownPath(w string, labels []string) bool {
 	switch labels[0] {
 	case "pool", "load", "network":

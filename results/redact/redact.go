@@ -14,40 +14,39 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// blanked stands in reports where a secret was.
+// blanked replaces a secret.
 const blanked = "(blanked)"
 
-// Redactor makes what was measured fit to be shown to anybody: names and
-// addresses of hosts become host-1, address-1 and so on, the same everywhere it
-// has been used, paths of files and of URLs go, and what looks like a secret is
-// blanked. The values of headers, user names and secret parameters are blanked
-// in the results already; this is about texts that a server or a system wrote.
+// Redactor makes results fit to be shown to anybody. It replaces names and addresses
+// of hosts with host-1, address-1 and so on, always the same for one host or address.
+// It removes paths of files and of URLs, and blanks text that looks like a secret.
+// The values of headers, user names and secret parameters are already blanked in the
+// results; a Redactor is needed for texts that a server or a system wrote.
 //
-// The zero value knows no hosts: Learn them from each document before it is
-// used. It errs on the side of secrecy.
+// The zero value knows no hosts: call Learn for each document before redacting any.
+// When in doubt, a Redactor removes a text.
 type Redactor struct {
-	// ShowHosts leaves hosts, addresses and paths as they are, and blanks
-	// secrets alone.
+	// ShowHosts keeps hosts, addresses and paths. Only secrets are blanked.
 	ShowHosts bool
 
-	names     map[string]string     // a host's name, in lower case -> what stands for it
-	addresses map[netip.Addr]string // the same of addresses
-	keep      map[netip.Prefix]bool // private networks that kabench made
-	paths     []string              // of files and directories that are read, the longest first
-	arms      []arm                 // names that would change, the longest first
+	names     map[string]string     // a host's name, in lower case -> its replacement
+	addresses map[netip.Addr]string // an address -> its replacement
+	keep      map[netip.Prefix]bool // private networks that kabench made: their addresses stay
+	paths     []string              // of the files and directories with the results, the longest first
+	arms      []arm                 // names that redaction would change, the longest first
 	hosts     int
 }
 
-// arm is the name of a configuration, and what stands for it: two that differ
-// in a path or a secret must not be called the same.
+// arm is the name of a configuration, and its replacement. Two names that differ only
+// in a path or a secret need different replacements.
 type arm struct{ name, stands string }
 
-// standIn is what is in the place of the arm with this index while a text is gone
-// through: a character that no rule knows.
+// standIn returns the character that replaces the name of arm i while a text is
+// redacted. No pattern matches it.
 func standIn(i int) string { return string(rune(0xF0000 + i)) }
 
-// Learn notes the names of hosts in the profile of run, and which addresses are
-// of a private network and say nothing.
+// Learn notes the names of hosts in run. It also notes which addresses belong to a
+// private network that kabench made: these addresses reveal nothing and stay.
 func (r *Redactor) Learn(run *results.Run) {
 	if run == nil || r.ShowHosts {
 		return
@@ -79,8 +78,9 @@ func (r *Redactor) Learn(run *results.Run) {
 	}
 }
 
-// learnPath notes where results are, as it was given and in full: it goes
-// wherever it is in a text, whatever is in it. A name alone is no path, and may be a word.
+// learnPath notes the path of results, both as given and as an absolute path. The
+// path is removed wherever it occurs in a text, even with spaces in it. A name without
+// a separator is not noted, because it could be an ordinary word.
 func (r *Redactor) learnPath(path string) {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *Redactor) learnPath(path string) {
 	slices.SortFunc(r.paths, longestFirst)
 }
 
-// learnArms notes how the arms of c are called.
+// learnArms notes the names of c's arms and gives each a replacement of its own.
 func (r *Redactor) learnArms(c *results.Comparison) {
 	if c == nil {
 		return
@@ -118,30 +118,30 @@ func (r *Redactor) learnArms(c *results.Comparison) {
 	r.arms = list
 }
 
-// learn notes the host of text, with a port or without. Words that results are
-// made of say nothing, and stay.
+// learn notes the host in text, which may have a port. Words that results use
+// themselves reveal nothing and stay.
 func (r *Redactor) learn(text string) {
 	host := strings.ToLower(strings.Trim(text, "[] ."))
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Count(host, ":") == 1 {
 		host = host[:i]
 	}
 	if _, err := netip.ParseAddr(host); err == nil || host == "" || ownWords[host] {
-		return // addresses are found wherever they are
+		return // addresses have a form of their own, so they are found without being noted
 	}
 	r.nameOf(host)
 	if dashed := strings.ReplaceAll(host, ".", "-"); dashed != host {
-		r.names[dashed] = r.names[host] // as in the name of a directory
+		r.names[dashed] = r.names[host] // names of directories have this form
 	}
 }
 
-// ownWords are hosts whose names say nothing, because results use them as words.
+// ownWords are names of hosts that reveal nothing, because results use them as words.
 var ownWords = map[string]bool{
 	"localhost": true, "client": true, "server": true, "proxy": true, "link": true, "peer": true, "target": true,
 	"pool": true, "run": true, "incident": true, "remedy": true, "kabench": true, "host": true, "a": true,
 	"http": true, "https": true, "tcp": true, "tls": true, "fin": true, "rst": true, "ok": true, "failed": true,
 }
 
-// nameOf is what stands for the host called name.
+// nameOf returns the replacement for the host called name.
 func (r *Redactor) nameOf(name string) string {
 	if r.names == nil {
 		r.names = map[string]string{}
@@ -154,11 +154,12 @@ func (r *Redactor) nameOf(name string) string {
 	return r.names[name]
 }
 
-// network is the one that hosts of a private network of kabench's are in.
+// network returns the /16 network of a, which covers a private network of kabench.
 func network(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, 16).Masked() }
 
-// addressOf is what stands for an address. Loopback and unspecified ones are
-// everybody's, and those of kabench's own networks nobody's.
+// addressOf returns the replacement for an address, or "" if the address stays:
+// loopback and unspecified addresses exist on every machine, and addresses in
+// kabench's own networks identify no machine.
 func (r *Redactor) addressOf(a netip.Addr) string {
 	plain := a.Unmap().WithZone("")
 	if plain.IsLoopback() || plain.IsUnspecified() || plain.Is4() && r.keep[network(plain)] {
@@ -174,44 +175,46 @@ func (r *Redactor) addressOf(a netip.Addr) string {
 }
 
 var (
-	// lookedUp is the name in the error of a lookup, certified are those that a
-	// certificate was for, and authority is who signed it: no form tells what they are.
+	// lookedUp finds the name in the error of a lookup, certified the names in a
+	// certificate, and authority the name of its signer. Only the words around these
+	// names show what they are.
 	lookedUp  = regexp.MustCompile(`\blookup ([^\s:]+)`)
 	certified = regexp.MustCompile(`(valid for (?:any of )?)(.*)(, not )`)
 
 	authority = regexp.MustCompile(`(authority certificate )"[^"]*"`)
 
 	anyURL = regexp.MustCompile(`[A-Za-z][A-Za-z0-9+.-]*://[^\s"'<>|]+`)
-	// filePath is a path of two parts or more, from the root, a home, a drive or another machine.
+	// filePath finds a path that begins at the root, a home directory, a drive or another
+	// machine. From the root it must have at least two parts.
 	filePath = regexp.MustCompile(`(^|[\s"'(=:,<\[{])(~?(?:/[^\s/"'():,\]>}]+){2,}/?|~/[^\s"'():,]+|[A-Za-z]:\\[^\s"'():,]+|\\\\[^\s"'():,]+)`)
-	// pathError is a path in the error of a system call, where it may have spaces.
+	// pathError finds a path in the error of a system call. There it may have spaces.
 	pathError = regexp.MustCompile(`\b(open|read|write|stat|lstat|mkdir|remove|readdirent|fdopendir|truncate|close|sync|fork/exec) ((?:~?/|[A-Za-z]:\\|\\\\)[^:"\n]+|[^\s:"]*[/\\][^\s:"]*)(: )`)
-	// systemPath begins those that every machine has.
+	// systemPath matches the beginning of the paths that every machine has.
 	systemPath = regexp.MustCompile(`^/(?:proc|sys|dev)/`)
-	// word is a host name, an address, or another word with dots or colons in it.
+	// word finds words: host names, addresses, and all others, with their dots and colons.
 	word = regexp.MustCompile(`[\p{L}\p{N}_.:%*-]+`)
 
-	// named is a secret after its name, as in a header, a parameter or JSON.
+	// named finds a secret after its name, as in a header, a parameter or JSON.
 	named = regexp.MustCompile(`(?i)([\w-]*(?:auth|bearer|cookie|credential|csrf|jwt|passw|passphrase|pwd|secret|session|sessid|token|signature|xsrf|api[-_]?key|access[-_]?key|private[-_]?key)[\w-]*["']?\s*[:=]\s*)("[^"]*"?|'[^']*'?|[^\r\n"&]+)`)
-	// scheme is a secret after the name of how it is used.
+	// scheme finds a secret after the name of its authentication scheme.
 	scheme = regexp.MustCompile(`(?i)\b(bearer|basic|digest|negotiate)\s+[A-Za-z0-9._~+/=-]{6,}`)
-	// user is what stands before the host in a URL, or before that of an address of mail.
+	// user finds the user before the host in a URL or in a mail address.
 	user = regexp.MustCompile(`(//)[^/\s@"]+@|\b[\w.+-]+@([\w-]+\.)`)
-	// parameter is a secret after the name of a parameter that is too short to be one elsewhere.
+	// parameter finds a secret after one of the short names that mean a secret only if "="
+	// follows.
 	parameter = regexp.MustCompile(`(?i)\b(sid|sig|pass|otp)=[^\s"'&;]+`)
-	// numbered is a host named after its address, as a cloud does.
+	// numbered matches a host that a cloud named after its address.
 	numbered = regexp.MustCompile(`^ip-\d{1,3}(?:-\d{1,3}){3}$`)
-	// shaped are secrets that are known by their shape: JSON web tokens, keys of AWS,
-	// GitHub, GitLab, npm, Slack, Google, Stripe and those that begin alike, PEM.
+	// shaped finds secrets by their shape: JSON web tokens, keys of AWS, GitHub, GitLab,
+	// npm, Slack, Google and Stripe, other keys with the same prefixes, and PEM blocks.
 	shaped = regexp.MustCompile(`eyJ[\w-]{8,}\.[\w-]+\.?[\w-]*|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bnpm_\w{30,}|\bsk-[\w-]{20,}|\bxox[abprs]-[\w-]{10,}|\bAIza[\w-]{30,}|\b[sr]k_(?:live|test)_\w{10,}|-----BEGIN [^-]*-----[^-]*(?:-----END [^-]*-----)?`)
 )
 
-// Text is text with the hosts that are known, all addresses, paths of files and
-// secrets gone.
+// Text returns text without known hosts, addresses, paths of files and secrets.
 func (r *Redactor) Text(text string) string { return r.text(text, false) }
 
-// Foreign is Text of what a server or a system may have written: whatever has
-// the form of a host's name is gone as well.
+// Foreign is Text for a text that a server or a system may have written. It also
+// replaces every word that has the form of a host's name.
 func (r *Redactor) Foreign(text string) string { return r.text(text, true) }
 
 func (r *Redactor) text(text string, foreign bool) string {
@@ -277,7 +280,7 @@ func (r *Redactor) redact(text string, foreign bool) string {
 	return word.ReplaceAllStringFunc(text, func(w string) string { return r.word(w, foreign) })
 }
 
-// url is a URL with nothing left but its scheme and port.
+// url returns the URL with only its scheme, its port and the replacement of its host.
 func (r *Redactor) url(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -302,10 +305,10 @@ func (r *Redactor) url(text string) string {
 	return shown + u.Path
 }
 
-// word is a word of a text, in which a host may be, with the port after it or
-// the punctuation.
+// word returns w with the host in it replaced. w is one word of a text and may have a
+// port or punctuation after the host.
 func (r *Redactor) word(w string, foreign bool) string {
-	if a, err := netip.ParseAddr(w); err == nil { // whose end may be colons
+	if a, err := netip.ParseAddr(w); err == nil { // before the colons at the end are cut off: an IPv6 address may end with "::"
 		return r.known(w, r.addressOf(a), "")
 	}
 	core := strings.TrimRight(w, ".:")
@@ -317,9 +320,9 @@ func (r *Redactor) word(w string, foreign bool) string {
 	if i := strings.LastIndexByte(core, ':'); i >= 0 {
 		host, port = core[:i], core[i:]
 	}
-	// Between the ends of a connection stands "->", of which "-" is in the word.
+	// The two ends of a connection are joined by "->". Its "-" is part of the word.
 	host, arrow := strings.TrimRight(host, "-"), host[len(strings.TrimRight(host, "-")):]
-	host = strings.TrimSuffix(host, ".") // the root of names
+	host = strings.TrimSuffix(host, ".") // the dot of the DNS root
 	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return r.known(w, r.addressOf(a), arrow+port+tail)
 	}
@@ -337,7 +340,7 @@ func (r *Redactor) word(w string, foreign bool) string {
 	for _, name := range slices.SortedFunc(maps.Keys(r.names), longestFirst) {
 		switch {
 		case strings.HasSuffix(lower, "."+name), strings.Contains(name, ".") && strings.Contains(lower, name):
-			return r.nameOf(lower) + arrow + port + tail // a host below one that is known
+			return r.nameOf(lower) + arrow + port + tail // a host in the domain of a known host
 		case strings.Contains(name, "-") && strings.Contains(lower, name): // in the name of a directory
 			return strings.ReplaceAll(lower, name, r.names[name]) + arrow + port + tail
 		}
@@ -352,8 +355,7 @@ func longestFirst(a, b string) int {
 	return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 }
 
-// known is w, with what stands for its host in the host's place if there is
-// something.
+// known returns stands and rest, or w unchanged if stands is "".
 func (r *Redactor) known(w, stands, rest string) string {
 	if stands == "" {
 		return w

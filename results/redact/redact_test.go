@@ -11,7 +11,8 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// onHost is a run against host, with the names in the places that they get into.
+// onHost returns a run against host, with names in every place where a profile has
+// them.
 func onHost(host string) *results.Run {
 	run := dated()
 	run.Profile = fmt.Appendf(nil, `{"name":"n","pool":{"max_conns":5},"load":{"rate":"5/s"},"target":{"url":"https://%s:8443/orders","headers":{"Host":"vip.acme.example:443","X-A":"planted-header"},
@@ -49,7 +50,7 @@ func TestRedactor(t *testing.T) {
 		{"/a?sid=planted&n=1", "/a?sid=(blanked)&n=1"},
 		{"glpat-planted-planted-pl", "(blanked)"},
 		{`the candidate authority certificate "Acme Root"`, `the candidate authority certificate "(name)"`},
-		// What says nothing of anybody stays.
+		// Texts that reveal nothing stay.
 		{"read tcp 127.0.0.1:40211->[::1]:80: EOF", "read tcp 127.0.0.1:40211->[::1]:80: EOF"},
 		{"http://localhost:8080/", "http://localhost:8080/"},
 		{"p99 of lag is 80.0 ms, above 50.0 ms (load.max_lag); failures.rate, load.rate, pool.resend, target.link.delay", "p99 of lag is 80.0 ms, above 50.0 ms (load.max_lag); failures.rate, load.rate, pool.resend, target.link.delay"},
@@ -77,10 +78,10 @@ func TestRedactor(t *testing.T) {
 	}
 }
 
-// planted are texts that no redacted document may have in it.
+// planted are texts that no redacted document may contain.
 var planted = []string{"acme", "db01", "planted", "203.0.113", "192.0.2.7", "2001:db8", "alice", "orders", "buildfarm"}
 
-// plant puts them wherever a run has a text of others.
+// plant puts the planted texts wherever a run has a text that others wrote.
 func plant(run *results.Run) {
 	run.Name = "db01"
 	run.Host.Kernel = "6.1.0-buildfarm"
@@ -143,8 +144,8 @@ func TestRedactedDocuments(t *testing.T) {
 	}
 }
 
-// TestRedactedKeepsTypes: what is made of documents elsewhere is
-// copied too, and numbers are shared.
+// TestRedactedKeepsTypes: values of types that other packages make from documents are
+// copied too, and numbers stay the same.
 func TestRedactedKeepsTypes(t *testing.T) {
 	type other struct {
 		Facts []string
@@ -174,8 +175,8 @@ func FuzzRedactor(f *testing.F) {
 	})
 }
 
-// Arms that differ in nothing but what is taken out have names that tell them apart, in
-// every text that has them.
+// If the names of two arms differ only in what is redacted, their replacements differ,
+// in every text that has these names.
 func TestRedactedArmsDiffer(t *testing.T) {
 	c := compared()
 	c.Arms[0].Name, c.Arms[1].Name = "/home/alice/pools/a.yaml", "/home/alice/pools/b.yaml"

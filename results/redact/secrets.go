@@ -10,29 +10,29 @@ import (
 	"strings"
 )
 
-// Secrets knows the credentials that a run sends, so that a server that returns
-// one does not put it into the results. A secret is found as it is, with its
-// letters in any case, in base64, percent-encoded, quoted, and cut: of a long one,
-// any 8 bytes in a row count. One shorter than 4 bytes is not looked for, because
-// it would be found everywhere.
+// Secrets knows the credentials that a run sends. It keeps them out of the results
+// when a server returns them. It finds a secret in plain form, with letters in any
+// case, in base64, percent-encoded, quoted, or cut: any 8 consecutive bytes of a long
+// secret are enough. It does not look for a secret shorter than 4 bytes, because it
+// would find such a secret everywhere.
 //
-// A nil *Secrets knows none. It does not change, and may be used by several
-// goroutines.
+// A nil *Secrets knows none. A Secrets does not change after NewSecrets, so several
+// goroutines may use it.
 type Secrets struct {
-	windows []uint64        // every 8 bytes in a row of the forms that are that long, sorted
-	short   map[string]bool // the other forms
-	heads   map[string]bool // beginnings of the long forms that are shorter than a window: what a cut may leave
+	windows []uint64        // each is 8 consecutive bytes of a form with at least 8 bytes; sorted
+	short   map[string]bool // the forms with fewer than 8 bytes
+	heads   map[string]bool // the first 4 to 7 bytes of the long forms: a cut may leave only these
 }
 
 const (
 	minSecret = 4       // bytes
 	window    = 8       // bytes
-	many      = 1 << 20 // bytes of secrets above which only every fourth window is kept: what is cut out of one must have 11 bytes then
+	many      = 1 << 20 // bytes of all secrets; with more, only every fourth window is kept, and a piece of a secret must have 11 bytes to be found
 )
 
-// NewSecrets knows the values, such as those of headers, and what they are made
-// of: the token after "Bearer", the user and the password in "Basic", each value
-// of a cookie.
+// NewSecrets returns a Secrets that knows the values, such as values of headers, and
+// their parts: the token after "Bearer", the user and the password in "Basic", each
+// value of a cookie.
 func NewSecrets(values ...string) *Secrets {
 	s := &Secrets{short: map[string]bool{}, heads: map[string]bool{}}
 	seen, step, total := map[string]bool{}, 1, 0
@@ -57,7 +57,8 @@ func NewSecrets(values ...string) *Secrets {
 	return s
 }
 
-// add adds a form in lower case, and every so many of its windows.
+// add adds a form, which must be in lower case. Of a long form it adds every step-th
+// window and the last one.
 func (s *Secrets) add(form []byte, step int) {
 	switch n := len(form); {
 	case n < minSecret:
@@ -74,10 +75,11 @@ func (s *Secrets) add(form []byte, step int) {
 	}
 }
 
-// schemes are how the value of an Authorization begins that is followed by a secret.
+// schemes are the words before the secret in the value of an Authorization header.
 var schemes = []string{"apikey", "aws4-hmac-sha256", "basic", "bearer", "digest", "dpop", "key", "negotiate", "ntlm", "token"}
 
-// partsOf is a value and what in it is a secret by itself.
+// partsOf returns a value without its scheme, and the parts of it that are secrets by
+// themselves.
 func partsOf(value string) []string {
 	value = strings.TrimSpace(value)
 	scheme, rest, _ := strings.Cut(value, " ")
@@ -102,7 +104,8 @@ func partsOf(value string) []string {
 	return parts
 }
 
-// formsOf are the ways in which a secret, which may be percent-encoded, is written.
+// formsOf returns the forms in which a text may contain a secret. The secret itself
+// may be percent-encoded.
 func formsOf(secret string) (forms []string) {
 	if len(secret) < minSecret {
 		return nil
@@ -122,7 +125,8 @@ func formsOf(secret string) (forms []string) {
 	return slices.Compact(forms)
 }
 
-// lower is b with its ASCII letters in lower case: as long as b, whatever is in it.
+// lower returns b with its ASCII letters in lower case. The length stays the same,
+// even if b is not valid UTF-8.
 func lower(b []byte) []byte {
 	low := slices.Clone(b)
 	for i, c := range low {
@@ -133,7 +137,8 @@ func lower(b []byte) []byte {
 	return low
 }
 
-// Find is where in text secrets are: from and to of each place, in order.
+// Find returns the places of secrets in text, in order. A place is the index of its
+// first byte and the index after its last byte.
 func (s *Secrets) Find(text []byte) (places [][2]int) {
 	if s.none() {
 		return nil
@@ -162,8 +167,8 @@ func (s *Secrets) Find(text []byte) (places [][2]int) {
 
 func (s *Secrets) none() bool { return s == nil || len(s.windows) == 0 && len(s.short) == 0 }
 
-// shortAt is the length of the short secret that begins at i, or of what is left
-// there of a long one: of what a server sends only the beginning is quoted.
+// shortAt returns the length of the short secret that begins at i. A long secret that
+// was cut counts too, because error texts quote only the beginning of a response.
 func (s *Secrets) shortAt(low []byte, i int) int {
 	begins := i == 0 || !inWord(low[i-1])
 	if !begins && len(s.short) == 0 {
@@ -180,8 +185,8 @@ func (s *Secrets) shortAt(low []byte, i int) int {
 	return 0
 }
 
-// plainWord reports whether a secret may well be part of another word: it is all
-// letters, or all digits as in a number or an address.
+// plainWord reports whether a secret could easily be part of another word: it consists
+// only of letters, or only of digits as in a number or an address.
 func plainWord(word []byte) bool {
 	letter := func(c byte) bool { return 'a' <= c && c <= 'z' || c >= 0x80 }
 	digit := func(c byte) bool { return '0' <= c && c <= '9' || c == '.' || c == ':' }
@@ -192,7 +197,7 @@ func plainWord(word []byte) bool {
 // inWord reports whether c is part of a word.
 func inWord(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c >= 0x80 }
 
-// Blank is text with "(blanked)" where secrets are.
+// Blank returns text with each secret replaced by "(blanked)".
 func (s *Secrets) Blank(text string) string {
 	places := s.Find([]byte(text))
 	if places == nil {
@@ -208,8 +213,8 @@ func (s *Secrets) Blank(text string) string {
 	return b.String() + text[at:]
 }
 
-// Error is err if no secret is in its text, and else an error with the rest of
-// the text and nothing more.
+// Error returns err if its text has no secret. Otherwise it returns a new error with
+// the blanked text. The new error does not wrap err, whose text has the secret.
 func (s *Secrets) Error(err error) error {
 	if err == nil || s.none() {
 		return err

@@ -34,7 +34,7 @@ func TestSecretsAreBlanked(t *testing.T) {
 		"read tcp 10.0.0.1:40000->10.0.0.2:80: connection reset by peer":    "read tcp 10.0.0.1:40000->10.0.0.2:80: connection reset by peer",
 	} {
 		got := s.Blank(text)
-		if strings.HasPrefix(text, "in base64") { // padding is no secret
+		if strings.HasPrefix(text, "in base64") { // padding is not part of the secret
 			got, want = strings.TrimRight(got, "="), strings.TrimRight(want, "=")
 		}
 		if got != want {
@@ -43,7 +43,7 @@ func TestSecretsAreBlanked(t *testing.T) {
 	}
 }
 
-// Of a hundred thousand secrets each is found, whole and in part.
+// With a hundred thousand secrets, each is still found, whole and in part.
 func TestManySecrets(t *testing.T) {
 	var values []string
 	for i := range 100_000 {
@@ -62,7 +62,7 @@ func TestManySecrets(t *testing.T) {
 	}
 }
 
-// Words of which errors are made are no secrets because a cookie has them.
+// Words that are common in errors do not become secrets because a cookie has them.
 func TestSecretsLeaveErrorsReadable(t *testing.T) {
 	s := NewSecrets("proto=http; host=server; port=8080; peer=peer; on=true", "Bearer Zq7xWv93Kp2J")
 	for _, text := range []string{"http: server gave HTTP response to HTTPS client", "dial tcp 127.0.0.1:8080: connect: connection refused", "connection reset by peer"} {
@@ -84,8 +84,8 @@ func TestSecretsInErrors(t *testing.T) {
 	}
 }
 
-// FuzzSecrets holds that places are in order and within the text, and that a secret of
-// 8 bytes is found whatever is around it.
+// FuzzSecrets checks that places are in order and within the text, and that a secret of
+// at least 8 bytes is found, whatever is around it.
 func FuzzSecrets(f *testing.F) {
 	f.Add("Bearer Zq7xWv93Kp2J", "a", "b")
 	f.Add("u:p%20w=;\"", "%", "\x00")
