@@ -95,7 +95,10 @@ func (o *compareOptions) askedArms(p *matrix.Plan, args []string) error {
 	if err != nil {
 		return err
 	}
-	p.Arms, p.Repeats = asked.Arms, asked.Repeats
+	p.Arms = asked.Arms
+	if o.has("repeats") {
+		p.Repeats = asked.Repeats
+	}
 	if asked.Seed != 0 {
 		p.Seed = asked.Seed
 	}

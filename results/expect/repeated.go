@@ -147,10 +147,11 @@ func (r figures) testRuns(a *asked, path string) error {
 			within, between := tests(uint64(k))
 			return within < worseLevel && between < worseLevel
 		})
-		sees := fmt.Sprintf("worse from %d on, where both are below %v", from, worseLevel)
 		if from > int(own.n) {
-			sees = fmt.Sprintf("even %d of %d would not be called worse: give more baselines", own.n, own.n)
+			a.Why = fmt.Sprintf("too few to tell: beside %s, even %d of %d would not be called worse; give more baselines", told, own.n, own.n)
+			return nil
 		}
+		sees := fmt.Sprintf("worse from %d on, where both are below %v", from, worseLevel)
 		within, between := tests(own.k)
 		a.worse = within < worseLevel && between < worseLevel
 		a.against = []string{fmt.Sprintf("of %d; %s, together %d of %d; p %.2g within the runs, %.2g between them; %s", own.n, told, all.k, all.n, within, between, sees)}
