@@ -5,12 +5,12 @@ import (
 	"unicode"
 )
 
-// OneLine is text in one line, without what a terminal would act upon.
+// OneLine returns text on one line, without the characters that control a terminal.
 func OneLine(text string) string { return strings.Join(strings.Fields(Printable(text)), " ") }
 
-// Clean is text on one line, in characters that show: controls become spaces,
-// and marks that turn the direction of writing, join or hide what is around
-// them are gone. It is cut to limit characters.
+// Clean returns text on one line, with visible characters only. Control characters
+// become spaces. Marks that change the direction of writing, join characters or hide
+// them are removed. A text longer than limit characters is cut.
 func Clean(text string, limit int) string {
 	var b strings.Builder
 	n := 0
@@ -31,8 +31,8 @@ func Clean(text string, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
-// Printable is text without what a terminal would act upon but line ends: names and
-// reasons may come from files.
+// Printable returns text without the characters that control a terminal, except line
+// ends. Names and reasons need this because they may come from files.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && !unicode.IsPrint(r) {

@@ -7,9 +7,9 @@ import (
 
 const ellipsis = "..."
 
-// Shorten gives each name in at most so many characters, at least 10. A longer
-// name loses what all of them have alike: of http://h/delay/1000 and
-// http://h/delay/1100 the end stays. Names that differ stay different.
+// Shorten returns names of no more than most characters; most is at least 10. A longer
+// name loses the beginning or end that all names share: http://h/delay/1000 and
+// http://h/delay/1100 keep their ends. Names that differ stay different.
 func Shorten(names []string, most int) []string {
 	var different [][]rune
 	for _, name := range names {

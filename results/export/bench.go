@@ -16,8 +16,8 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// benchUnits are the values of a benchmark line. A time is in ns, which
-// benchstat makes seconds of.
+// benchUnits are the values of a benchmark line. A time is in ns; benchstat shows it
+// in seconds.
 var benchUnits = []struct {
 	unit   string
 	better string // lower, higher; "": neither
@@ -36,7 +36,7 @@ var benchUnits = []struct {
 	{"acquire-p99-ns", "lower", latencyIn(results.PhaseAcquire.String(), p99)},
 	{"ok/s", "higher", func(r *results.Run) (float64, bool) { return r.Rate.Throughput, true }},
 	{"conns/1k-req", "lower", func(r *results.Run) (float64, bool) {
-		n := r.Counts.Started + r.Counts.WarmUp // connections are of the whole run
+		n := r.Counts.Started + r.Counts.WarmUp // Opened covers the warm-up too
 		return 1000 * float64(r.Connections.Opened) / float64(max(n, 1)), n > 0
 	}},
 	{"peak-pending", "lower", func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), true }},
@@ -63,11 +63,11 @@ func latencyIn(name string, stat func(results.Quantiles) float64) func(*results.
 
 // Bench writes a line for each run of all in the format of Go's
 // benchmarks, for benchstat: the runs of one arm are samples of one benchmark.
-// The pool's settings, and what else the runs were made with, are configuration
-// lines. Of times that no exchange had there is no value.
+// The settings of the pool, the load and the machine are configuration
+// lines. A latency that no exchange had is left out of its line.
 //
-// Runs that are invalid or were left out of a comparison are left out, and the
-// notes name them. It is an error when none is left.
+// Invalid runs and runs that a comparison left out are not exported; the notes name
+// them. Bench returns an error if no run remains.
 func Bench(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	out := bufio.NewWriter(w)
 	for _, u := range benchUnits {
@@ -111,8 +111,8 @@ func Bench(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	return notes, out.Flush()
 }
 
-// byArm is the runs of k, those of the first arm of a comparison first: it is
-// what benchstat holds the others against.
+// byArm returns the runs of k in the order of the comparison's arms. The first arm
+// comes first because benchstat compares the others with it.
 func byArm(k *record.Archive) []record.ArchivedRun {
 	if k.Comparison == nil {
 		return k.Runs
@@ -123,7 +123,8 @@ func byArm(k *record.Archive) []record.ArchivedRun {
 	return slices.SortedStableFunc(slices.Values(k.Runs), func(a, b record.ArchivedRun) int { return cmp.Compare(place(a), place(b)) })
 }
 
-// whyUnusable is why a run's figures are in no export of figures; "" if they are.
+// whyUnusable returns the reason to leave the run's figures out of an export; "" if
+// they can be used.
 func whyUnusable(r *record.ArchivedRun) string {
 	switch {
 	case r.Run == nil:
@@ -138,11 +139,12 @@ func whyUnusable(r *record.ArchivedRun) string {
 	return ""
 }
 
-// configure writes what is different in next from now.
+// configure writes the configuration lines that differ between now, the configuration
+// in force, and next.
 func configure(w io.Writer, now, next map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(now)) {
 		if next[key] == "" {
-			fmt.Fprintf(w, "%s:\n", key) // is no longer set
+			fmt.Fprintf(w, "%s:\n", key) // no longer set
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(next)) {
@@ -152,8 +154,8 @@ func configure(w io.Writer, now, next map[string]string) {
 	}
 }
 
-// benchConfig is what a run was made with: the machine, kabench, the load and
-// each setting of the pool, by its path in the profile.
+// benchConfig returns the settings of a run: the machine, kabench, the load and each
+// setting of the pool, by its path in the profile.
 func benchConfig(run *results.Run) map[string]string {
 	config := map[string]string{"goos": run.Host.OS, "goarch": run.Host.Arch, "kabench": run.Version}
 	if run.Preset != nil {
@@ -165,7 +167,7 @@ func benchConfig(run *results.Run) map[string]string {
 		config["load."+name] = setup.Load[name]
 	}
 	for name, value := range setup.Pool {
-		if name != "" && name != "preset" { // which has its line
+		if name != "" && name != "preset" { // preset has a line of its own
 			config["pool."+name] = value
 		}
 	}
@@ -178,7 +180,7 @@ func benchConfig(run *results.Run) map[string]string {
 	return lines
 }
 
-// configKey reports whether key can be that of a configuration line.
+// configKey reports whether a configuration line can begin with key.
 func configKey(key string) bool {
 	for i, r := range key {
 		if i == 0 && !unicode.IsLower(r) || unicode.IsSpace(r) || unicode.IsUpper(r) || r == ':' || unicode.IsControl(r) {
@@ -188,7 +190,7 @@ func configKey(key string) bool {
 	return key != ""
 }
 
-// benchName is name as a benchmark's: idle-race is IdleRace.
+// benchName returns name as a benchmark's name: idle-race becomes IdleRace.
 func benchName(name string) string {
 	var b strings.Builder
 	upper := true
@@ -206,7 +208,7 @@ func benchName(name string) string {
 	return cmp.Or(b.String(), "Run")
 }
 
-// benchValue is text as a part of a benchmark's name.
+// benchValue returns text in a form that can stand inside a benchmark's name.
 func benchValue(text string) string {
 	return cmp.Or(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || strings.ContainsRune(`/"`, r) {
@@ -216,7 +218,8 @@ func benchValue(text string) string {
 	}, layout.Clean(text, maxLabel)), "none")
 }
 
-// maxLabel is the same of a name, and maxSentence of a sentence.
+// maxLabel and maxSentence are the longest name and the longest sentence that are
+// written, in characters. Longer ones are cut.
 const (
 	maxLabel    = 120
 	maxSentence = 600

@@ -21,15 +21,15 @@ var csvHeader = []string{
 	"tries", "twice", "tcp",
 }
 
-// CSV writes the record of d as CSV: a header, then a row for each
-// recorded exchange, those of the warm-up and the dropped ones included, about
-// in the order in which they ended.
+// CSV writes the record of d as CSV: a header, then a row for each recorded exchange,
+// including those of the warm-up and the dropped ones. The rows are roughly in the
+// order in which the exchanges ended.
 //
-// Times are in µs: due_us from the start of the run, the other stamps from
-// due, so that done_us is the response time. A stamp that was not reached is
-// empty. An error that a spreadsheet would take for a formula has an apostrophe
-// before it. tries and tcp are those of the record as JSON, empty if there were none. The
-// notes are as those of Vegeta.
+// Times are in µs. due_us counts from the start of the run; the other stamps count
+// from due, so done_us is the response time. A stamp that the exchange did not reach
+// is empty. An error text that a spreadsheet would execute as a formula gets an
+// apostrophe in front. tries and tcp hold the JSON of the record's fields of these
+// names, or are empty. The notes have the same meaning as those of [Vegeta].
 func CSV(w io.Writer, d *record.Dir) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
@@ -92,11 +92,11 @@ func fillRow(row []string, e *results.Exchange) {
 	})
 }
 
-// cellText is text as a cell that a spreadsheet takes for text: one that looks
-// like a formula would be run there, and a server may have written it. Numbers
-// stay as they are.
+// cellText returns text as a cell that a spreadsheet reads as text. A spreadsheet
+// would execute a text that looks like a formula, and a server may have written it.
+// Numbers stay as they are.
 //
-// What is not printed, as control bytes, is written as Go does: "\\x1b".
+// Characters that cannot be printed, such as control bytes, become Go escapes: "\\x1b".
 func cellText(text string) string {
 	text = visible(text)
 	if text == "" || !strings.ContainsRune("=+-@", rune(text[0])) {
@@ -108,7 +108,7 @@ func cellText(text string) string {
 	return "'" + text
 }
 
-// visible is text with each character that is not printed written as an escape.
+// visible returns text with an escape for each character that cannot be printed.
 func visible(text string) string {
 	if !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		return text

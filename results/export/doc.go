@@ -1,8 +1,8 @@
 // Package export writes results in the formats of other tools.
 //
-// [CSV], [Vegeta] and [HdrHistogram] write the record of one run: its exchanges
-// for a spreadsheet, for `vegeta report` and `vegeta plot`, and its latency log.
-// [Bench], [RunsCSV] and [JUnit] write the figures of many runs: for benchstat, for
-// a spreadsheet, and for CI. Each returns notes, which say what of the results the
-// export does not have.
+// Three functions write the record of one run: [CSV] its exchanges for a spreadsheet,
+// [Vegeta] its exchanges for `vegeta report` and `vegeta plot`, and [HdrHistogram] its
+// latency log. Three functions write the figures of many runs: [Bench] for benchstat,
+// [RunsCSV] for a spreadsheet, and [JUnit] for CI. Each function returns notes, which
+// say which results are missing from the export.
 package export

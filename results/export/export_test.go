@@ -23,8 +23,8 @@ import (
 	"github.com/kabench/kabench/results/text"
 )
 
-// finished is the directory of a whole run in which list was recorded, in an
-// order that is not the order of due times.
+// finished returns the directory of a complete run that recorded list, in an order
+// that is not the order of due times.
 func finished(t testing.TB, list []*results.Exchange) *record.Dir {
 	t.Helper()
 	w, dir := create(t)
@@ -150,8 +150,8 @@ func TestExportCSV(t *testing.T) {
 	}
 }
 
-// killed is the directory of a run that was killed after list was written, while
-// the last frame of its record was.
+// killed returns the directory of a run that was killed while it wrote the last frame
+// of its record, after list.
 func killed(t *testing.T, list []*results.Exchange) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
@@ -175,7 +175,7 @@ func killed(t *testing.T, list []*results.Exchange) string {
 	return dir
 }
 
-// rewrite puts run in the place of the document called name in dir.
+// rewrite replaces the document called name in dir with run.
 func rewrite(t testing.TB, dir, name string, run *results.Run) {
 	t.Helper()
 	var b bytes.Buffer
@@ -206,7 +206,7 @@ func TestExportOfACutOffRun(t *testing.T) {
 	}
 }
 
-// TestExportSaysWhatIsMissing: an export that is not all of the run says so.
+// TestExportSaysWhatIsMissing: the notes say which part of the run an export lacks.
 func TestExportSaysWhatIsMissing(t *testing.T) {
 	exports := map[string]func(io.Writer, *record.Dir) ([]string, error){"vegeta": Vegeta, "csv": CSV}
 	for _, tt := range []struct {
@@ -258,8 +258,8 @@ func TestExportSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestExportsOfLittle: what has nothing to show is exported all the same, or
-// refused in a sentence.
+// TestExportsOfLittle: a run without figures is still exported, or refused with a
+// sentence that says why.
 func TestExportsOfLittle(t *testing.T) {
 	nothing, err := record.DecodeRun([]byte(`{"schema":"kabench.run/v1"}`))
 	must(t, err)

@@ -82,8 +82,8 @@ func aRun() *results.Run {
 
 const ms = time.Millisecond
 
-// done is an exchange that went well: due every 2.5 ms, started 50 µs late,
-// answered after 3 ms, on a connection of ten.
+// done is an exchange that succeeded: due every 2.5 ms, started 50 µs late, with a
+// response after 3 ms, on one of ten connections.
 func done(seq uint64) *results.Exchange {
 	e := &results.Exchange{}
 	due := time.Duration(seq) * 2500 * time.Microsecond
@@ -115,8 +115,7 @@ func stale(seq uint64) *results.Exchange {
 	return e
 }
 
-// resent is an exchange that met the peer's RST, and was answered on a fresh
-// connection. It is a POST.
+// resent is a POST that met the peer's RST and got its response on a fresh connection.
 func resent(seq uint64) *results.Exchange {
 	e := stale(seq)
 	e.Phase, e.Cause, e.Done = results.PhaseBeforeResponse, results.CauseRST, e.Due+2050*time.Microsecond
@@ -130,8 +129,8 @@ func resent(seq uint64) *results.Exchange {
 	return e
 }
 
-// resentInVain is an exchange of which no attempt came to anything: two met the
-// peer's FIN, and for the third there was no connection.
+// resentInVain is an exchange whose attempts all failed: two met the peer's FIN, and
+// the third got no connection.
 func resentInVain(seq uint64) *results.Exchange {
 	e := stale(seq)
 	e.Again()
@@ -165,7 +164,7 @@ func aborted(seq uint64) *results.Exchange {
 	return e
 }
 
-// mixed is a short run's exchanges: n well, and some of every other kind.
+// mixed is the exchanges of a short run: n successes, and some of every other kind.
 func mixed(n int) []*results.Exchange {
 	var list []*results.Exchange
 	for seq := range uint64(n) {
@@ -187,7 +186,7 @@ func mixed(n int) []*results.Exchange {
 	return list
 }
 
-// begun is a document as known when a run begins.
+// begun is a run's document as it is when the run begins.
 func begun() *results.Run {
 	return &results.Run{
 		Version: "v0.1.0", Name: "idle-race", Question: "How many requests meet a connection the server is closing?",
@@ -197,7 +196,7 @@ func begun() *results.Run {
 	}
 }
 
-// must is for what cannot fail unless the test is wrong.
+// must ends the test on an error that occurs only if the test itself is wrong.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -213,7 +212,7 @@ func dated() *results.Run {
 	return run
 }
 
-// archiveOf is a run as OpenArchive gives it, of a document alone.
+// archiveOf is run as OpenArchive returns it for a document without other files.
 func archiveOf(run *results.Run) *record.Archive {
 	return &record.Archive{Run: run, Runs: []record.ArchivedRun{{Name: run.Name, Run: run}}}
 }

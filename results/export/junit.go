@@ -14,8 +14,8 @@ import (
 	"github.com/kabench/kabench/results/text"
 )
 
-// The document of JUnit as CI systems read it. The order of the fields is that
-// in which the schema wants the elements.
+// These types are a JUnit document as CI systems read it. The fields have the order in
+// which the schema expects the elements.
 type (
 	junitSuites struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -31,7 +31,7 @@ type (
 		Package    string          `xml:"package,attr"`
 		ID         int             `xml:"id,attr"`
 		Timestamp  string          `xml:"timestamp,attr"` // UTC, without a zone
-		Hostname   string          `xml:"hostname,attr"`  // "localhost": no result says which it was
+		Hostname   string          `xml:"hostname,attr"`  // "localhost": results do not record the host's name
 		Tests      int             `xml:"tests,attr"`
 		Failures   int             `xml:"failures,attr"`
 		Errors     int             `xml:"errors,attr"`
@@ -60,12 +60,12 @@ type (
 	}
 )
 
-// JUnit writes all as JUnit XML, for CI: a test suite for each, with a
-// test case for the validity of each of its runs and for each expectation. One
-// that was not met is a failure, with what was expected and seen; a run that is
-// invalid, and an expectation that could not be checked, is an error. A run
-// left out of a comparison is an error too; the comparison itself passes
-// whatever it found.
+// JUnit writes all archives as JUnit XML, for CI: one test suite for each archive. A
+// suite has a test case for the validity of each run and one for each expectation.
+//
+// An expectation that was not met is a failure, with the expected and the seen value.
+// These are errors: an invalid run, a run that was left out of a comparison, and an
+// expectation that could not be checked. A comparison itself passes, whatever it found.
 func JUnit(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	doc := junitSuites{Name: "kabench"}
 	var took float64
@@ -97,7 +97,7 @@ func junitSuiteOf(k *record.Archive, id int) junitSuite {
 	h := text.HeadlineOf(k)
 	s := junitSuite{
 		Name: xmlText(cmp.Or(k.Title(), record.KindRun)), Package: "kabench", ID: id, Hostname: "localhost",
-		Timestamp:  cmp.Or(k.Start(), time.Unix(0, 0)).UTC().Format("2006-01-02T15:04:05"), // it must have one
+		Timestamp:  cmp.Or(k.Start(), time.Unix(0, 0)).UTC().Format("2006-01-02T15:04:05"), // the schema requires one
 		Properties: []junitProperty{{"kabench", xmlText(k.Version())}, {"kind", k.Kind()}},
 		Out:        xmlText(text.OutcomeOf(k) + ". " + strings.Join(append([]string{h.Answer}, h.More...), "\n") + "\n"),
 		Err:        xmlText(strings.Join(k.Notes, "\n")),
@@ -138,7 +138,7 @@ func junitSuiteOf(k *record.Archive, id int) junitSuite {
 	return s
 }
 
-// junitTrouble is what keeps the run's figures from being believed, or nil.
+// junitTrouble returns the reason why the run's figures cannot be relied on, or nil.
 func junitTrouble(r *record.ArchivedRun) *junitReason {
 	var why []string
 	kind := "invalid"
@@ -160,7 +160,7 @@ func junitTrouble(r *record.ArchivedRun) *junitReason {
 	return &junitReason{Message: xmlText(text), Type: kind, Text: xmlText(text)}
 }
 
-// junitOf is the expectation as a failure or an error; both are nil if it was met.
+// junitOf returns the expectation as a failure or as an error; both are nil if it was met.
 func junitOf(e results.Expectation) (failure, trouble *junitReason) {
 	switch {
 	case e.Met:
@@ -173,7 +173,7 @@ func junitOf(e results.Expectation) (failure, trouble *junitReason) {
 	return &junitReason{Message: xmlText(text), Type: "expectation", Text: xmlText(text)}, nil
 }
 
-// secondsOf is how long the run took; 0 when that is not known.
+// secondsOf returns how long the run took; 0 if this is not known.
 func secondsOf(r *record.ArchivedRun) float64 {
 	if r.Run == nil || r.Run.Start.IsZero() {
 		return 0
@@ -183,8 +183,8 @@ func secondsOf(r *record.ArchivedRun) float64 {
 
 func junitSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }
 
-// xmlText is text without the characters that XML 1.0 has no form for, which
-// encoding/xml would put U+FFFD in the place of.
+// xmlText returns text without the characters that XML 1.0 cannot express.
+// encoding/xml would replace them with U+FFFD.
 func xmlText(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// junitForm is the usual schema: of each element its attributes, those that it
-// must have marked with "!", and its children in the order in which they may come.
+// junitForm is the usual schema. It has the attributes of each element, with "!" at
+// those that are required, and its children in the order in which they may come.
 var junitForm = map[string]struct{ attributes, children string }{
 	"testsuites": {"name tests failures errors time", "testsuite"},
 	"testsuite":  {"name! package! id! timestamp! hostname! tests! failures! errors! skipped time!", "properties! testcase system-out! system-err!"},
@@ -25,7 +25,7 @@ var junitForm = map[string]struct{ attributes, children string }{
 	"system-out": {"", ""}, "system-err": {"", ""},
 }
 
-// checkJUnit holds a document against junitForm, and counts its elements.
+// checkJUnit checks that a document follows junitForm, and counts its elements.
 func checkJUnit(t testing.TB, text []byte) map[string]int {
 	t.Helper()
 	type open struct {
@@ -106,7 +106,7 @@ func TestExportJUnit(t *testing.T) {
 	must(t, err)
 	count := checkJUnit(t, b.Bytes())
 	// The run has 3 expectations, the incident 3, its remedy 1; the comparison's four
-	// runs, one of which was left out, 3 each.
+	// runs 3 each, including the run that was left out.
 	if count["testsuite"] != 3 || count["testcase"] != (1+3)+(1+3)+(1+1)+4*(1+3) {
 		t.Errorf("elements %v", count)
 	}
@@ -122,7 +122,7 @@ func TestExportJUnit(t *testing.T) {
 	if c := s.Cases[0]; c.Error != nil || c.Failure != nil || c.Name != "the run is valid" || c.Classname != "idle-race" {
 		t.Errorf("%+v", c)
 	}
-	// What XML has no form for is dropped.
+	// Characters that XML cannot express are dropped.
 	if f := s.Cases[1].Failure; f == nil || f.Message != "failures.before_response: expected > 0 <b>&\ufffd\", seen 20" || f.Text != f.Message {
 		t.Errorf("%+v", f)
 	}

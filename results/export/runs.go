@@ -15,10 +15,10 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// RunsCSV writes a header and a row for each run of all, the invalid ones
-// and those left out of a comparison too: what it was, whether it may be
-// believed, and the figures that Bench writes, under the same names but
-// for times, which are in seconds. What a run does not know is empty.
+// RunsCSV writes a header and a row for each run of all, including invalid runs and
+// runs that a comparison left out. A row names the run, says whether it is valid, and
+// has the figures that [Bench] writes. The figures have the same names as in Bench,
+// except that times are in seconds. A value that the run does not have is empty.
 func RunsCSV(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	changed := map[string]bool{}
 	for _, k := range all {
@@ -70,7 +70,7 @@ func RunsCSV(w io.Writer, all ...*record.Archive) (notes []string, err error) {
 	return notes, out.Error()
 }
 
-// csvUnit is a unit as the head of a column: times are in seconds there.
+// csvUnit returns a unit as the head of a column: times in a column are in seconds.
 func csvUnit(unit string) string {
 	return strings.Replace(unit, "-ns", "-s", 1)
 }

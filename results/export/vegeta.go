@@ -22,14 +22,13 @@ const maxReorder = 600_000
 // Vegeta writes the record of d as vegeta's JSON results, one line each,
 // for `vegeta report` and `vegeta plot`.
 //
-// What was dropped or due in the warm-up is left out, as are successes that
-// were not recorded. Results are numbered from 0 in the order in which they
-// were due, because vegeta's plot needs that. A failure has code 0 even if its
-// status had arrived, as vegeta's own have: a code of 200 would count as a
-// success. A request that was sent again is one result, whose latency covers all
-// its attempts.
+// Dropped requests, requests due in the warm-up and successes that were not recorded
+// are left out. Results are numbered from 0 in the order in which they were due,
+// because vegeta's plot needs this order. A failure has code 0 even if its status had
+// arrived, as in vegeta's own results: a code of 200 would count as a success. A
+// request that was sent again is one result, and its latency covers all its attempts.
 //
-// The notes say, a sentence each, in what the export is not all of the run.
+// Each note is a sentence about a part of the run that the export does not have.
 func Vegeta(w io.Writer, d *record.Dir) (notes []string, err error) {
 	run, err := d.Run()
 	if err != nil {
@@ -39,8 +38,8 @@ func Vegeta(w io.Writer, d *record.Dir) (notes []string, err error) {
 	return notes, writeVegeta(w, d, run)
 }
 
-// notesOn says what is missing from an export of run's record, and what
-// that does to one who counts on it.
+// notesOn says what is missing from an export of run's record. so says what follows
+// from this for a reader who counts exchanges.
 func notesOn(run *results.Run, so string) []string {
 	var notes []string
 	r := run.Recording
@@ -64,8 +63,8 @@ func notesOn(run *results.Run, so string) []string {
 	return notes
 }
 
-// tornAsKnown reports whether err is an end that was not written whole, of a
-// record of which run already says that it stops early.
+// tornAsKnown reports whether err is an incomplete end of a record, and run already
+// says that its record stops early.
 func tornAsKnown(err error, run *results.Run) bool {
 	return errors.Is(err, record.ErrTorn) && (!run.Complete || run.Recording.Error != "")
 }
@@ -100,7 +99,8 @@ func writeVegeta(w io.Writer, d *record.Dir, run *results.Run) error {
 	return nil
 }
 
-// vegetaResult is what a vegeta.Result needs of an exchange, kept small.
+// vegetaResult has the parts of an exchange that a vegeta.Result needs. It is small
+// because up to maxReorder of them are held back.
 type vegetaResult struct {
 	seq     uint64
 	due     time.Duration
@@ -148,7 +148,7 @@ func (w *vegetaWriter) write(r vegetaResult) error {
 	return err
 }
 
-// dueHeap has the result due first at its root.
+// dueHeap is a heap; the result that was due first is at its root.
 type dueHeap []vegetaResult
 
 func (h dueHeap) Len() int { return len(h) }

@@ -10,11 +10,11 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// errorsShown is how many statuses a sentence names.
+// errorsShown is the largest number of statuses that a sentence names.
 const errorsShown = 4
 
-// errorStatuses lists the statuses of error answers, the most frequent first:
-// "80 with 503, 20 with 500".
+// errorStatuses lists the statuses of error responses, the most frequent first:
+// "80 with status 503, 20 with status 500".
 func errorStatuses(run *results.Run) string {
 	var codes []string
 	for _, status := range slices.Sorted(maps.Keys(run.Statuses)) {
@@ -37,7 +37,7 @@ func errorStatuses(run *results.Run) string {
 	return strings.Join(list, ", ")
 }
 
-// errorSentence says how many answers were errors; "" when none was.
+// errorSentence says how many responses were errors; "" if there were none.
 func errorSentence(run *results.Run) string {
 	n := run.ErrorAnswers.Sum()
 	if n == 0 {
@@ -46,7 +46,7 @@ func errorSentence(run *results.Run) string {
 	return fmt.Sprintf("%d of %s an error: %s.", n, pluralWas(run.Counts.OK, "answer"), errorStatuses(run))
 }
 
-// errorFigure is the number of error answers, to stand beside the failures.
+// errorFigure is the share of error responses, shown beside the failures.
 func errorFigure(run *results.Run) Figure {
 	e := run.ErrorAnswers
 	return Figure{
@@ -55,8 +55,8 @@ func errorFigure(run *results.Run) Figure {
 	}
 }
 
-// uncountedErrors says how to make error answers count; "" when there are none, or
-// an expectation is about them already.
+// uncountedErrors says how error responses can change the exit code; "" if there are
+// none, or if an expectation is about them already.
 func uncountedErrors(run *results.Run) string {
 	n := run.ErrorAnswers.Sum()
 	for _, e := range run.Expect {

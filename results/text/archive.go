@@ -4,7 +4,7 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// HeadlineOf is the answer.
+// HeadlineOf returns the headline of the reproduction, comparison or run in k.
 func HeadlineOf(k *record.Archive) Headline {
 	switch {
 	case k.Reproduction != nil:
@@ -15,7 +15,7 @@ func HeadlineOf(k *record.Archive) Headline {
 	return HeadlineOfRun(k.Run)
 }
 
-// OutcomeOf is the verdict in a word or two.
+// OutcomeOf returns the verdict in a word or two.
 func OutcomeOf(k *record.Archive) string {
 	switch {
 	case k.Reproduction != nil:

@@ -9,8 +9,9 @@ import (
 	"github.com/kabench/kabench/results/expect"
 )
 
-// Who sent the first FIN and who the first close_notify are two lines, and what is
-// not known is said; a run that had neither has no such line.
+// The report has one line for the side that sent the first FIN, and one for the side
+// that sent the first close_notify. It says so if the side is not known. A run without
+// either has no such line.
 func TestRenderClosers(t *testing.T) {
 	tls := rendered()
 	tls.Connections.Unknown, tls.Connections.NotifiedUs, tls.Connections.NotifiedPeer = 4, 7, 21

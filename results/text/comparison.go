@@ -12,8 +12,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// shownName is how many characters of an arm's name stand in a line above its
-// column.
+// shownName is the largest number of characters of an arm's name in one line above
+// its column.
 const shownName = 21
 
 // RenderComparison writes a comparison for a terminal: the question and the
@@ -38,7 +38,7 @@ func RenderComparison(w io.Writer, c *results.Comparison) error {
 	armTable(c, &b, c.Arms)
 	fmt.Fprintln(&b)
 	for _, p := range c.Pairs {
-		if len(c.Pairs) == 1 && strings.HasSuffix(c.Verdict, p.Verdict) { // it is said at the end
+		if len(c.Pairs) == 1 && strings.HasSuffix(c.Verdict, p.Verdict) { // the comparison's verdict has it, at the end
 			p.Verdict = ""
 		}
 		if p.Verdict == "" && !slices.ContainsFunc(p.Tests, func(t results.Test) bool { return t.Differs }) {
@@ -66,8 +66,7 @@ func renderWarnings(c *results.Comparison, b *bytes.Buffer) {
 	}
 }
 
-// renderNothing writes a comparison without a valid run: why there is none, and no
-// table.
+// renderNothing writes a comparison without a valid run: the reasons, and no table.
 func renderNothing(c *results.Comparison, w io.Writer, b *bytes.Buffer) error {
 	fmt.Fprintln(b)
 	if !c.Interrupted || len(c.Runs) > 1 {
@@ -78,7 +77,7 @@ func renderNothing(c *results.Comparison, w io.Writer, b *bytes.Buffer) error {
 	return layout.Print(w, b.String(), textWidth)
 }
 
-// renderChanges says what each arm sets, in a line or two, where its name does not.
+// renderChanges says in a line or two what an arm sets, unless its name says it.
 func renderChanges(c *results.Comparison, b *bytes.Buffer) {
 	const most = 180
 	var names, texts []string
@@ -88,7 +87,7 @@ func renderChanges(c *results.Comparison, b *bytes.Buffer) {
 	names, texts = layout.Shorten(names, most), layout.Shorten(texts, most)
 	for i, arm := range c.Arms {
 		if len(arm.Change) == 0 {
-			continue // finished runs of one setting
+			continue // an arm made of finished runs sets nothing
 		}
 		if !strings.Contains(arm.Name, "=") || len(arm.Change) > 1 {
 			wrap(b, "  ", names[i]+": "+texts[i])
@@ -96,7 +95,7 @@ func renderChanges(c *results.Comparison, b *bytes.Buffer) {
 	}
 }
 
-// runsMade says how many runs were made, and how.
+// runsMade says how many runs were made, of how many settings and in which order.
 func runsMade(c *results.Comparison) string {
 	left := 0
 	for _, r := range c.Runs {
@@ -114,8 +113,8 @@ func runsMade(c *results.Comparison) string {
 	return text + fmt.Sprintf("; intervals of %s", results.FormatPercent(c.Confidence))
 }
 
-// armTable writes the measures, the first arm repeated where not all fit beside
-// each other.
+// armTable writes the measures, a column for each arm. If the columns do not fit
+// beside each other, there are several tables, and each repeats the first arm.
 func armTable(c *results.Comparison, b *bytes.Buffer, arms []results.Arm) {
 	t := layout.Grid(b, 2)
 	heads := make([][]string, len(arms))
@@ -157,9 +156,8 @@ func armTable(c *results.Comparison, b *bytes.Buffer, arms []results.Arm) {
 	t.Flush()
 }
 
-// shortWords are the words of the arms' names, each in at most shownName
-// characters. Words that stand in the same place in several names are shortened
-// where these are alike.
+// shortWords maps each word of the arms' names to a form of at most shownName
+// characters. Words at the same place in several names lose the part that they share.
 func shortWords(c *results.Comparison) map[string]string {
 	short := map[string]string{}
 	for place, more := 0, true; more; place++ {
@@ -193,8 +191,8 @@ func inLines(name string, short map[string]string) []string {
 	return lines
 }
 
-// measureCell is "12.3 ms (12.1..12.5)", or "12.3 ms (seen 0.42..65.1)" when the runs
-// differ too much for an interval.
+// measureCell returns a measure with its interval: "12.3 ms (12.1..12.5)". If the runs
+// differ too much for an interval, it has the range: "12.3 ms (seen 0.42..65.1)".
 func measureCell(m results.Measure) string {
 	if !m.Bounded && m.Known && len(m.Per) > 1 && slices.Min(m.Per) < slices.Max(m.Per) {
 		m.Bounded, m.Low, m.High = true, slices.Min(m.Per), slices.Max(m.Per)
@@ -214,14 +212,14 @@ func measureCell(m results.Measure) string {
 		_, unit, _ := strings.Cut(high, " ")
 		factor := map[string]float64{"s": 1, "ms": 1e3, "µs": 1e6}[unit]
 		if strings.HasSuffix(text, " "+unit) {
-			high = strings.TrimSuffix(high, " "+unit) // said once
+			high = strings.TrimSuffix(high, " "+unit) // one unit for both ends
 		}
 		return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low*factor), high)
 	}
 	return fmt.Sprintf("%s (%s..%s)", text, shortNumber(m.Low), shortNumber(m.High))
 }
 
-// shortNumber is v as short as three digits let it be.
+// shortNumber returns v with three digits, and 0 as "0".
 func shortNumber(v float64) string {
 	if v == 0 {
 		return "0"
@@ -229,7 +227,7 @@ func shortNumber(v float64) string {
 	return results.FormatThree(v)
 }
 
-// renderPair writes what differs, and the verdict.
+// renderPair writes the measures that differ between the two arms, and the verdict.
 func renderPair(c *results.Comparison, b *bytes.Buffer, p results.Pair) {
 	t := table(b)
 	for _, test := range p.Tests {
@@ -252,7 +250,7 @@ func renderPair(c *results.Comparison, b *bytes.Buffer, p results.Pair) {
 	}
 }
 
-// signed is v with its sign.
+// signed returns v with its unit and its sign.
 func signed(u results.Unit, v float64) string {
 	if v > 0 {
 		return "+" + u.Text(v)
@@ -260,8 +258,8 @@ func signed(u results.Unit, v float64) string {
 	return u.Text(v)
 }
 
-// renderRuns names the runs that are in no measure, and says how the runs cooled
-// down.
+// renderRuns names the runs that were left out of all measures, and describes the
+// cool-downs between runs.
 func renderRuns(c *results.Comparison, b *bytes.Buffer) {
 	left := false
 	for i, r := range c.Runs {
@@ -287,7 +285,7 @@ func renderRuns(c *results.Comparison, b *bytes.Buffer) {
 	}
 }
 
-// coolDowns sums up the waits before the runs; "" when there is nothing to say.
+// coolDowns describes the waits before the runs; "" if no run waited.
 func coolDowns(c *results.Comparison) string {
 	waited, limited, longest, left := 0, 0, 0.0, 0
 	var why []string

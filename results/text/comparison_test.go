@@ -15,7 +15,7 @@ func TestRenderComparison(t *testing.T) {
 	golden(t, "comparison.txt", b.String())
 }
 
-// Whatever the names and figures are, a line is no longer than a terminal is wide.
+// With any names and figures, no line is wider than the terminal.
 func TestRenderComparisonFits(t *testing.T) {
 	c := compared()
 	c.Arms[0].Name = "idle_timeout=2500ms lease_order=first_fit max_conns=1000"
@@ -64,7 +64,7 @@ func TestRenderComparisonCooled(t *testing.T) {
 	}
 }
 
-// What came from a file cannot steer the terminal, however it is placed.
+// Text that came from a file cannot control the terminal, wherever it is printed.
 func TestRenderComparisonIsPlainText(t *testing.T) {
 	c := compared()
 	bad := "x\x1b[2J\x07\u009b\u202e\r\ny"
@@ -102,7 +102,7 @@ func TestComparisonOfOnePair(t *testing.T) {
 	}
 }
 
-// A comparison without a valid run is a line, and no table.
+// A comparison without a valid run is printed as a line, without a table.
 func TestRenderComparisonOfNothing(t *testing.T) {
 	c := compared()
 	c.Interrupted, c.Runs, c.Pairs, c.Warnings = true, []results.ComparedRun{{Arm: c.Arms[0].Name, Block: 1, Excluded: "interrupted: it was stopped early"}}, nil, nil
@@ -124,7 +124,7 @@ func TestRenderComparisonOfNothing(t *testing.T) {
 	}
 }
 
-// A figure without an interval does not stand alone if the runs differ.
+// A figure without an interval is printed with the range of the runs if they differ.
 func TestCellOfRunsThatDifferTooMuch(t *testing.T) {
 	m := results.Measure{Unit: results.UnitSeconds, Known: true, Value: 0.003733, Per: []float64{0.042335, 0.003367, 0.000365}}
 	if got := measureCell(m); got != "3.73 ms (seen 0.36..42.3)" {

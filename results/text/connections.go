@@ -10,7 +10,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// portsText is when the ports ran out, beside the prediction.
+// portsText says when the ports were predicted to run out, and when they did.
 func portsText(p results.Ports) string {
 	s := "not predicted to run out"
 	if p.Predicted > 0 {
@@ -101,7 +101,7 @@ func renderSockets(t io.Writer, run *results.Run) {
 func renderLatency(b *bytes.Buffer, run *results.Run) {
 	title := "Latency (ok)"
 	if run.Counts.OK == 0 {
-		title = "Latency" // lag alone, which is of all that were started
+		title = "Latency" // only lag, which every started request has
 	}
 	latencyTable(b, title, run.Latency)
 	latencyTable(b, "Latency (failed)", run.FailedLatency)

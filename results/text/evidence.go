@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// renderEvidence writes the ladder of a failure.
+// renderEvidence writes the packets of a failed exchange as a ladder diagram.
 func renderEvidence(b *bytes.Buffer, e results.Evidence) {
 	closed := "not closed"
 	if e.By != "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A ladder names the hosts behind a balancer, beneath one another.
+// A ladder names the hosts behind a balancer, one below the other.
 func TestEvidenceNamesTheHost(t *testing.T) {
 	var b bytes.Buffer
 	renderEvidence(&b, results.Evidence{Rows: []results.EvidenceRow{

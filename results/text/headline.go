@@ -12,26 +12,26 @@ import (
 )
 
 // Headline is the answer of a report on its first screen: a sentence, and three
-// figures that it rests on.
+// figures that support it.
 type Headline struct {
 	Answer  string   `json:"answer"`
-	More    []string `json:"more,omitempty"` // what else the verdict says, as of other remedies; for after the figures
-	Good    bool     `json:"good"`           // the run is valid and showed what it was to show
+	More    []string `json:"more,omitempty"` // the rest of the verdict, such as other remedies; shown after the figures
+	Good    bool     `json:"good"`           // the run is valid and showed what it should show
 	Figures []Figure `json:"figures"`
 }
 
-// Figure is a number with what it says, as printed.
+// Figure is a number, as printed, and its meaning.
 type Figure struct {
 	Value string `json:"value"` // "10.0 %"
 	Label string `json:"label"` // "of requests failed"
 	Note  string `json:"note,omitempty"`
 }
 
-// unknown is the value of a figure that there is nothing to make of.
+// unknown stands in for a figure that cannot be computed.
 const unknown = "-"
 
-// HeadlineOfRun answers what run showed: how many requests failed and how, what
-// the others took, and first of all whether that may be believed.
+// HeadlineOfRun says what run showed: first whether it is valid, then how many
+// requests failed and how, and the response times of the others.
 func HeadlineOfRun(run *results.Run) Headline {
 	c := run.Counts
 	unmet := run.Unmet()
@@ -71,8 +71,8 @@ func HeadlineOfRun(run *results.Run) Headline {
 	return h
 }
 
-// runAnswer is what came of the requests of a run, in a sentence or two: error
-// answers first, where nothing else failed.
+// runAnswer says in a sentence or two how the requests of a run ended. Error
+// responses come first if no request failed.
 func runAnswer(run *results.Run) string {
 	if errors := errorSentence(run); errors != "" && run.Counts.Failed == 0 {
 		return errors + " " + exchangesAnswer(run)
@@ -82,7 +82,7 @@ func runAnswer(run *results.Run) string {
 	return exchangesAnswer(run)
 }
 
-// exchangesAnswer is runAnswer without regard to what the answers say.
+// exchangesAnswer is runAnswer without the statuses of the responses.
 func exchangesAnswer(run *results.Run) string {
 	c := run.Counts
 	switch worst, q := worstOutcome(run), run.Latency[results.LatencyResponse]; {
@@ -151,13 +151,13 @@ func openedFigure(run *results.Run) Figure {
 	return f
 }
 
-// HeadlineOfReproduction answers whether an incident was reproduced and what
+// HeadlineOfReproduction says whether an incident was reproduced and which remedy
 // cleared it.
 func HeadlineOfReproduction(r *results.Reproduction) Headline {
 	incident := cmp.Or(r.IncidentRun, &results.Run{})
 	h := Headline{Good: r.Reproduced}
-	// A line says what happened, the next what to set: that is the answer, and the
-	// figures have to follow on the same screen of a telephone.
+	// The first line says what happened, the second what to set. The answer is these
+	// two, so that the figures fit on the same screen of a telephone.
 	for line := range strings.Lines(r.Verdict) {
 		if line = strings.Join(strings.Fields(line), " "); line != "" {
 			h.More = append(h.More, line)
@@ -195,9 +195,10 @@ func HeadlineOfReproduction(r *results.Reproduction) Headline {
 	return h
 }
 
-// shiftedFigures are of an incident without failures, which is about something
-// else: the two figures of its signature, and of what its remedy was to show, that
-// the remedy changed the most. Connections opened are left to a figure of their own.
+// shiftedFigures returns two figures for an incident that is not about failures. They
+// are the two paths in the expectations of the incident and of the remedy whose values
+// the remedy changed the most. connections.opened is left out because it has a figure
+// of its own.
 func shiftedFigures(incident *results.Run, remedy *results.RemedyRun) []Figure {
 	type shift struct {
 		path string
@@ -213,9 +214,9 @@ func shiftedFigures(incident *results.Run, remedy *results.RemedyRun) []Figure {
 			continue
 		}
 		seen[e.Path] = true
-		floor := 1.0 // a count of 0 is one below 1
+		floor := 1.0 // a count of 0 is treated as 1
 		if a.Unit != results.UnitCount {
-			floor = 1e-3 // below a millisecond or a thousandth there is little to tell
+			floor = 1e-3 // a change below a millisecond or a thousandth says little
 		}
 		shifts = append(shifts, shift{e.Path, a, b, math.Abs(math.Log(max(b.Number, floor) / max(a.Number, floor)))})
 	}
@@ -228,14 +229,14 @@ func shiftedFigures(incident *results.Run, remedy *results.RemedyRun) []Figure {
 			Note:  "with the remedy “" + remedy.Remedy + "”",
 		})
 	}
-	// There are two in any case.
+	// These two complete the list if the remedy changed fewer than two paths.
 	failed, response := failedFigure(incident), responseFigure(incident)
 	failed.Label += " in the incident"
 	response.Label += " in the incident"
 	return append(figures, failed, response)[:2]
 }
 
-// reproductionOutcome is the verdict of a reproduction in a word or two.
+// reproductionOutcome returns the verdict of a reproduction in a word or two.
 func reproductionOutcome(r *results.Reproduction) string {
 	switch {
 	case r.Reproduced:
@@ -247,7 +248,8 @@ func reproductionOutcome(r *results.Reproduction) string {
 	}
 }
 
-// bestRemedy is the remedy that cleared the incident with the fewest failures, or nil.
+// bestRemedy returns the remedy that cleared the incident with the lowest failure
+// rate, or nil.
 func bestRemedy(r *results.Reproduction) *results.RemedyRun {
 	var best *results.RemedyRun
 	for i := range r.RemedyRuns {
@@ -266,10 +268,9 @@ func failureRate(run *results.Run) float64 {
 	return float64(run.Counts.Failed) / float64(max(run.Counts.Started, 1))
 }
 
-// HeadlineOfComparison answers which of the arms differ. Its figures are of the
-// measures that tell arms apart most often: failures, response time, and the
-// connections they cost, each of the first arm and of the one that is furthest
-// from it.
+// HeadlineOfComparison says which arms differ. Its figures are the measures in which
+// arms differ most often: failures, response time and connections opened. Each figure
+// has the value of the first arm and that of the arm furthest from it.
 func HeadlineOfComparison(c *results.Comparison) Headline {
 	h := Headline{Answer: strings.Join(strings.Fields(c.Verdict), " ")}
 	excluded, valid := 0, 0
@@ -283,7 +284,7 @@ func HeadlineOfComparison(c *results.Comparison) Headline {
 	if h.Answer == "" {
 		h.Answer = "There is no verdict."
 		if valid < 2 {
-			h.Answer = "There are not two configurations with valid runs, so there is nothing to hold against each other."
+			h.Answer = "There are not two configurations with valid runs, so nothing could be compared."
 		}
 	}
 	if excluded > 0 {
@@ -302,8 +303,8 @@ func HeadlineOfComparison(c *results.Comparison) Headline {
 	return h
 }
 
-// comparisonFigure holds the measure name of the first arm against that of the arm that is
-// furthest from it.
+// comparisonFigure shows the measure called name for the first arm and for the arm
+// whose value is furthest from it.
 func comparisonFigure(c *results.Comparison, name string) Figure {
 	f := Figure{Value: unknown, Label: results.MeasureLabel(name), Note: "not measured"}
 	if len(c.Arms) == 0 {
@@ -331,7 +332,7 @@ func comparisonFigure(c *results.Comparison, name string) Figure {
 	return f
 }
 
-// pluralWas is "1 run was", "2 runs were".
+// pluralWas returns "1 run was" or "2 runs were".
 func pluralWas(n uint64, thing string) string {
 	if n == 1 {
 		return results.FormatCount(n, thing) + " was"

@@ -110,7 +110,7 @@ func TestHeadlineOfReproduction(t *testing.T) {
 	}
 }
 
-// An incident without failures is about something else, and its figures say what.
+// An incident without failures is about another effect, and its figures show which.
 func TestHeadlineOfAnIncidentWithoutFailures(t *testing.T) {
 	slow := headlineRun(func(r *results.Run) {
 		r.Latency = map[string]results.Quantiles{results.LatencyResponse: {Count: 1040, P50: 0.25}}

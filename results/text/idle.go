@@ -11,9 +11,9 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// timersMet reports whether an idle timer ran out on any connection, as far as it
-// was seen: the pool's, or the peer's, whose close met an idle connection or a
-// request on its way.
+// timersMet reports whether an idle timer was seen to run out on any connection. It is
+// the pool's timer, or the peer's: then the peer closed a connection that was idle or
+// had a request on its way.
 func timersMet(run *results.Run) bool {
 	ended := func(reused bool, c results.Cause) bool {
 		return reused && (c == results.CauseFIN || c == results.CauseRST || c == results.CauseCloseNotify)
@@ -29,8 +29,8 @@ func timersMet(run *results.Run) bool {
 	return run.Connections.ClosedByPeer+run.Connections.Reset > 0
 }
 
-// NoTimerMet says that no idle timer had a chance; "" when one ran out, when no
-// connection was idle, or when that is not known.
+// NoTimerMet says that no idle timer could run out. It returns "" if one ran out, if
+// no connection was opened, or if the run is not complete.
 func NoTimerMet(run *results.Run) string {
 	switch {
 	case !run.Complete || timersMet(run) || run.Connections.Opened == 0:
@@ -63,7 +63,7 @@ func renderIdle(b *bytes.Buffer, run *results.Run) {
 	}
 }
 
-// markdownIdle says of each run for how long connections were idle.
+// markdownIdle says for how long the connections of each run were idle.
 func markdownIdle(k *record.Archive) string {
 	var b strings.Builder
 	rows := [][]string{{"run", "idle", "p50", "p90", "p99", "max", "count"}}

@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// TestKernelCountersThatExplain: which counters a report has, by the failures
-// there were.
+// TestKernelCountersThatExplain: the failures of a run decide which counters its
+// report has.
 func TestKernelCountersThatExplain(t *testing.T) {
 	counters := map[string]uint64{}
 	for _, c := range results.KernelCounters {
@@ -74,8 +74,8 @@ func TestKernelCountersThatExplain(t *testing.T) {
 	}
 }
 
-// The comparison has the counters that bear on the failures of one of the runs
-// and differ between them.
+// The comparison has the counters that are related to the failures of one of the runs
+// and that differ between the runs.
 func TestKernelCountersCompared(t *testing.T) {
 	failing := []results.Outcome{{Phase: results.PhaseBeforeResponse, Cause: results.CauseFIN, Reused: true, Count: 7}}
 	run := func(outcomes []results.Outcome, counters map[string]uint64, hosts map[string]map[string]uint64) column {

@@ -12,27 +12,27 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// MaxMarkdown is the length below which RenderMarkdown stays, in bytes: what a
-// comment on a pull request takes.
+// MaxMarkdown is the length in bytes that RenderMarkdown stays below: the limit of a
+// comment on a pull request.
 const MaxMarkdown = 64 << 10
 
-// markdownRoom is what the parts of a report may take together, in bytes. The
-// rest is for the note that says which were left out.
+// markdownRoom is the largest length of all parts of a report together, in bytes. The
+// rest is for the note that names the parts that were left out.
 const markdownRoom = MaxMarkdown - 4<<10
 
-// part is a section of a Markdown report. When there is no room for all, those
-// of the highest rank are left out first; rank 0 stays.
+// part is a section of a Markdown report. If there is no room for all parts, those of
+// the highest rank are left out first. Parts of rank 0 always stay.
 type part struct {
 	rank int
-	name string // in words, for the note; without it there is no heading
+	name string // its heading, also named in the note; "": no heading
 	text string
 }
 
 // RenderMarkdown writes reports one after the other as GitHub's Markdown:
 // question, answer and three figures, the runs side by side, text charts, a
-// failure packet by packet. What came from a server or a file is escaped: it
-// can make neither markup nor a link. All are below MaxMarkdown: parts for
-// which there is no room are left out and named.
+// failure packet by packet. Text that came from a server or a file is escaped: it
+// creates neither markup nor a link. The whole is shorter than MaxMarkdown: parts
+// without room are left out, and a note names them.
 func RenderMarkdown(w io.Writer, all ...*record.Archive) error {
 	var b bytes.Buffer
 	for i, k := range all {
@@ -84,14 +84,14 @@ func writeMarkdown(k *record.Archive, b *bytes.Buffer, room int) {
 			}
 		}
 		if parts[worst].rank == 0 {
-			break // nothing more can go
+			break // the remaining parts must stay
 		}
 		left = append(left, parts[worst].name)
 		parts = slices.Delete(parts, worst, worst+1)
 	}
 	for i, p := range parts {
 		if i == len(parts)-1 && len(left) > 0 {
-			fmt.Fprintf(b, "\nLeft out for want of room: %s.\n", strings.Join(left, ", "))
+			fmt.Fprintf(b, "\nLeft out for lack of room: %s.\n", strings.Join(left, ", "))
 		}
 		b.WriteString(p.heading() + p.text)
 	}
@@ -134,7 +134,8 @@ func markdownHead(k *record.Archive) string {
 	return b.String()
 }
 
-// markdownPools says whose pool each run had, and what was changed of it.
+// markdownPools names the preset of each run's pool and the settings that differ from
+// the preset.
 func markdownPools(k *record.Archive) string {
 	var b strings.Builder
 	said := ""
@@ -150,8 +151,8 @@ func markdownPools(k *record.Archive) string {
 	return b.String()
 }
 
-// markdownRows writes a table. Its cells are Markdown already; all columns but
-// the first of a table with labels are aligned alike.
+// markdownRows writes a table. Its cells are Markdown already. align has the alignment
+// of the columns; the last entry applies to all further columns.
 func markdownRows(b *strings.Builder, rows [][]string, align ...string) {
 	for i, row := range rows {
 		fmt.Fprintf(b, "| %s |\n", strings.Join(row, " | "))
@@ -166,11 +167,11 @@ func markdownRows(b *strings.Builder, rows [][]string, align ...string) {
 	}
 }
 
-// markdownColumns is how many runs or arms stand beside each other.
+// markdownColumns is the largest number of runs or arms in one table.
 const markdownColumns = 5
 
-// markdownTable is the table of the terminal. What does not fit beside the first
-// run follows in tables of their own, the first repeated.
+// markdownTable returns the table that a terminal shows. Runs that do not fit beside
+// the first run follow in further tables, which repeat the first run.
 func markdownTable(k *record.Archive) string {
 	var b strings.Builder
 	var columns []column
@@ -231,7 +232,7 @@ func markdownExpectations(k *record.Archive) string {
 	return b.String()
 }
 
-// markdownLadder is the first failure of which there are packets.
+// markdownLadder returns the ladder of the first failure whose packets were recorded.
 func markdownLadder(k *record.Archive) string {
 	for _, r := range k.Runs {
 		if r.Run == nil || r.Run.Packets == nil || len(r.Run.Packets.Failures) == 0 {
@@ -244,7 +245,7 @@ func markdownLadder(k *record.Archive) string {
 	return ""
 }
 
-// markdownErrors is an example of each way in which exchanges failed, and what
+// markdownErrors returns an example of each way in which exchanges failed, and what
 // the client's log would have said.
 func markdownErrors(k *record.Archive) string {
 	var b bytes.Buffer
@@ -290,7 +291,7 @@ func markdownWarnings(k *record.Archive, torn []string) string {
 	return b.String()
 }
 
-// markdownFoot says by what, when and on what the report was measured.
+// markdownFoot says which version of kabench measured, when, and on which machine.
 func markdownFoot(k *record.Archive) string {
 	says := []string{"kabench " + cmp.Or(k.Version(), "of an unknown version")}
 	if start := k.Start(); !start.IsZero() {
@@ -312,10 +313,10 @@ func markdownPairs(c *results.Comparison) string {
 	return b.String()
 }
 
-// markdownArmsShown is how many arms the tables have; JSON has all.
+// markdownArmsShown is the largest number of arms in the tables. The JSON has all.
 const markdownArmsShown = 25
 
-// markdownArms is the table of the measures, an arm a column, with intervals.
+// markdownArms returns the table of the measures with intervals, a column for each arm.
 func markdownArms(c *results.Comparison) string {
 	var b strings.Builder
 	if len(c.Arms) == 0 {
@@ -360,7 +361,7 @@ func markdownArms(c *results.Comparison) string {
 	return b.String()
 }
 
-// measureInterval is the measure as printed, with its interval: "10.0 % (8.00 % to 12.0 %)".
+// measureInterval returns the measure as printed, with its interval: "10.0 % (8.00 % to 12.0 %)".
 func measureInterval(m results.Measure) string {
 	switch {
 	case !m.Known:

@@ -20,8 +20,8 @@ import (
 // stripColumns is the width of a text chart, in characters.
 const stripColumns = 60
 
-// charted are the lines of the chart of a run over time, and whether each is a
-// total, drawn as its rate.
+// charted are the lines of a run's chart over time. A line that is a total is drawn as
+// the rate at which the total rises.
 var charted = []struct {
 	name  string
 	total bool
@@ -47,12 +47,12 @@ func socketsIn(s results.Sample, client bool, state string) int {
 	return s.Sockets.Server[state]
 }
 
-// chartedRuns is how many runs are drawn over time.
+// chartedRuns is the largest number of runs that are drawn over time.
 const chartedRuns = 6
 
-// chartsOverTime draws the runs over time from their samples, each line of all of them
-// to one scale; "" if there are none. The notes say which could not be read to
-// their end.
+// chartsOverTime draws the runs over time from their samples; "" if there are none. A
+// line has the same scale in all runs. The notes name the samples that could not be
+// read to their end.
 func chartsOverTime(k *record.Archive) (text string, notes []string) {
 	type drawn struct {
 		name  string
@@ -90,8 +90,8 @@ func chartsOverTime(k *record.Archive) (text string, notes []string) {
 	return b.String(), notes
 }
 
-// strips reads the samples into columns of equal length, step in seconds: a
-// line for each of charted.
+// strips reads the samples into columns of equal length, and returns a line of columns
+// for each entry of charted. step is the length of a column in seconds.
 func strips(d *record.Dir, span time.Duration) (step float64, lines [][]float64, err error) {
 	const sampled = 0.1 // seconds between samples
 	columns := min(max(int(span.Seconds()/(2*sampled)), 1), stripColumns)
@@ -130,7 +130,7 @@ func strips(d *record.Dir, span time.Duration) (step float64, lines [][]float64,
 	return step, lines, err
 }
 
-// samplesError is what is wrong with samples, without the path of their file.
+// samplesError returns the error in samples without the path of their file.
 func samplesError(err error) error {
 	if at := (*fs.PathError)(nil); errors.As(err, &at) {
 		return at.Err
@@ -138,8 +138,8 @@ func samplesError(err error) error {
 	return cmp.Or(errors.Unwrap(err), err)
 }
 
-// rates makes totals, as they were at ends, the rates at which they rose, per
-// second. A column without a sample has the rate of the next that has one.
+// rates replaces totals, read at the times ends, with the rates per second at which
+// they rose. A column without a sample gets the rate of the next column that has one.
 func rates(totals, ends []float64) {
 	total, end, from := 0.0, 0.0, 0
 	for i := range totals {
@@ -155,7 +155,7 @@ func rates(totals, ends []float64) {
 	clear(totals[from:])
 }
 
-// wholeOrThree is v with three digits, or as it is if it is whole.
+// wholeOrThree returns a whole number with all its digits, and others with three.
 func wholeOrThree(v float64) string {
 	if v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', -1, 64)
@@ -177,9 +177,9 @@ func spark(values []float64, peak float64) string {
 	return string(bars)
 }
 
-// intervalCharts draws the measures that tell arms apart most often: the
-// estimate as a dot on its interval, those of one measure to one scale. An
-// interval that goes far beyond the estimates ends in an arrow.
+// intervalCharts draws the measures in which arms differ most often: the estimate is a
+// dot on its interval. All arms have the same scale for a measure. An interval that
+// goes far beyond the estimates ends in an arrow.
 func intervalCharts(c *results.Comparison) string {
 	var b bytes.Buffer
 	arms := c.Arms[:min(len(c.Arms), markdownArmsShown)]
@@ -194,7 +194,7 @@ func intervalCharts(c *results.Comparison) string {
 }
 
 func intervalChart(b *bytes.Buffer, arms []results.Arm, name string, width int) {
-	var unit results.Measure // of any arm that has the measure
+	var unit results.Measure // the measure of some arm that has it
 	value, high := 0.0, 0.0
 	for _, arm := range arms {
 		if m := arm.Measures[name]; m.Known {

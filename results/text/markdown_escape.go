@@ -8,28 +8,29 @@ import (
 	"github.com/kabench/kabench/internal/layout"
 )
 
-// How long a text of a Markdown report may be, in characters. Longer ones are
-// cut: whoever wrote them, the report has to stay readable.
+// These are the longest texts of a Markdown report, in characters. Longer ones are
+// cut, so that the report stays readable with a text from any source.
 const (
 	maxAnswer   = 4000
 	maxCodeLine = 240
 )
 
-// maxLabel is the same of a name, and maxSentence of a sentence.
+// maxLabel and maxSentence are the longest name and the longest sentence, in
+// characters. Longer ones are cut.
 const (
 	maxLabel    = 120
 	maxSentence = 600
 )
 
 var (
-	// listMark is what would begin a numbered list.
+	// listMark matches the beginning of a numbered list.
 	listMark = regexp.MustCompile(`^(\d+)([.)])( |$)`)
-	// linkMark is what GitHub makes a link of, without any markup.
+	// linkMark matches text that GitHub turns into a link without any markup.
 	linkMark = regexp.MustCompile(`(?i)(://|www\.|mailto:|xmpp:)`)
 )
 
-// prose is text as Markdown that shows as that text, on one line, wherever a
-// block may begin. No HTML, markup, link or mention of a user comes of it.
+// prose returns text as Markdown that is displayed as exactly this text, on one line,
+// even where a block may begin. It creates no HTML, markup, link or mention of a user.
 func prose(text string, limit int) string {
 	escaped := inline(text, limit)
 	if escaped != "" && strings.ContainsRune("-+=:", rune(escaped[0])) {
@@ -38,7 +39,7 @@ func prose(text string, limit int) string {
 	return listMark.ReplaceAllString(escaped, `$1\$2$3`)
 }
 
-// inline is prose within a line: in the cell of a table, or after other text.
+// inline is prose for a place inside a line: the cell of a table, or after other text.
 func inline(text string, limit int) string {
 	runes := []rune(layout.Clean(text, limit))
 	var b strings.Builder
@@ -49,7 +50,7 @@ func inline(text string, limit int) string {
 		}
 		b.WriteRune(r)
 		if r == '@' {
-			b.WriteRune('\u200b') // nobody is called, and no address is a link
+			b.WriteRune('\u200b') // GitHub then notifies no user and links no address
 		}
 	}
 	return linkMark.ReplaceAllStringFunc(b.String(), func(mark string) string {
@@ -58,12 +59,13 @@ func inline(text string, limit int) string {
 	})
 }
 
-// wordRune reports whether an underscore between two such as r is but itself.
+// wordRune reports whether r is a letter or digit. An underscore between two of them
+// is no markup.
 func wordRune(r rune) bool {
 	return r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// fence is text as a code block that nothing in it can end; "" for none.
+// fence returns text as a code block that no line of text can end; "" if text is blank.
 func fence(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return ""
@@ -82,6 +84,6 @@ func fence(text string) string {
 	return ticks + "text\n" + b.String() + ticks + "\n"
 }
 
-// MarkdownText is text for the cell of a table or the inside of a line of
-// Markdown: it shows as that text, whatever is in it.
+// MarkdownText returns text for the cell of a table or the inside of a line of
+// Markdown. It is displayed as exactly this text.
 func MarkdownText(text string) string { return inline(text, maxSentence) }

@@ -181,7 +181,7 @@ func TestMarkdownFits(t *testing.T) {
 	}
 	spoiled := archiveOf(dated())
 	spoil(reflect.ValueOf(spoiled), long)
-	left := regexp.MustCompile(`(?m)^Left out for want of room: .+\.$`)
+	left := regexp.MustCompile(`(?m)^Left out for lack of room: .+\.$`)
 	for name, all := range map[string][]*record.Archive{"remedies": {incident}, "arms": {many}, "warnings": {run}, "texts": {spoiled}, "several": {run, incident, many}} {
 		var b bytes.Buffer
 		must(t, RenderMarkdown(&b, all...))

@@ -19,9 +19,9 @@ type column struct {
 	run  *results.Run
 }
 
-// RenderReproduction writes the incident and its remedies side by side, then
-// whether it was reproduced, and the verdict. Remedies that do not fit beside
-// the incident follow in tables of their own, the incident repeated.
+// RenderReproduction writes the incident and its remedies side by side, then whether
+// the incident was reproduced, and the verdict. Remedies that do not fit beside the
+// incident follow in further tables, which repeat the incident.
 func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, r.Incident)
@@ -70,8 +70,8 @@ func changes(change map[string]string) string {
 	return cmp.Or(strings.Join(list, ", "), "changes nothing")
 }
 
-// RenderShortcomings writes what kept the runs from showing what they had to;
-// nothing when they showed it.
+// RenderShortcomings writes why runs are invalid and which expectations they did not
+// meet. It writes nothing if all are valid and met theirs.
 func RenderShortcomings(w io.Writer, r *results.Reproduction) error {
 	var b bytes.Buffer
 	renderShortcomings(r, &b)
@@ -85,21 +85,21 @@ func renderShortcomings(r *results.Reproduction, b *bytes.Buffer) {
 	}
 }
 
-// renderUnmet lists what kept a run from showing what it had to.
+// renderUnmet lists why run is invalid, or else the expectations that it did not meet.
 func renderUnmet(b *bytes.Buffer, who string, run *results.Run) {
 	for _, why := range run.Invalid {
 		wrap(b, "INVALID "+who+": ", why)
 	}
 	if !run.Valid {
-		return // nothing is judged from it
+		return // an invalid run is not judged
 	}
 	for _, e := range run.Unmet() {
 		wrap(b, "NOT MET by "+who+": ", fmt.Sprintf("%s %s, %s", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
 	}
 }
 
-// compare writes one table: a row for each figure, a column for each run, the
-// first one repeated where not all fit beside each other.
+// compare writes a row for each figure and a column for each run. If the columns do
+// not fit beside each other, there are several tables, and each repeats the first run.
 func compare(b *bytes.Buffer, runs []column) {
 	t := layout.Grid(b, 2)
 	for _, row := range sideBySide(runs) {
@@ -108,8 +108,8 @@ func compare(b *bytes.Buffer, runs []column) {
 	t.Flush()
 }
 
-// sideBySide is a table: the names of runs above, a row for each figure, its
-// label first. The label of what is a part of the row before it is indented.
+// sideBySide returns a table. The first row has the names of runs. Each further row is
+// a figure, with its label first. An indented label is a part of the row above it.
 func sideBySide(runs []column) [][]string {
 	var rows [][]string
 	row := func(label string, cell func(*results.Run) string) {
@@ -204,9 +204,9 @@ type kernelRow struct {
 	cell  func(*results.Run) string
 }
 
-// kernelRows are the counters that bear on the failures of any of runs and are
-// not the same in all: in a private network those of the client and, together,
-// those of the other hosts.
+// kernelRows returns the counters that are related to the failures of any run and
+// differ between the runs. In a private network a counter has a row for the client and
+// a row for the sum of the other hosts.
 func kernelRows(runs []column) []kernelRow {
 	var rows []kernelRow
 	add := func(label string, of func(*results.Kernel) (n uint64, known bool)) {
@@ -233,10 +233,10 @@ func kernelRows(runs []column) []kernelRow {
 		name = slices.Collect(maps.Keys(others))[0]
 	}
 	for _, x := range explanations {
-		bears := func(r *results.Run) bool {
+		related := func(r *results.Run) bool {
 			return slices.ContainsFunc(r.Outcomes, func(o results.Outcome) bool { return o.Failed() && x.of(o) })
 		}
-		if !anyOf(runs, bears) {
+		if !anyOf(runs, related) {
 			continue
 		}
 		label := "kernel " + x.counter
@@ -262,7 +262,8 @@ func anyOf(runs []column, is func(*results.Run) bool) bool {
 	return slices.ContainsFunc(runs, func(c column) bool { return is(c.run) })
 }
 
-// labOf is what kabench's own server saw; nothing, if it was another's.
+// labOf returns what kabench's own server saw; the zero value if the run used another
+// server.
 func labOf(r *results.Run) results.LabSeen {
 	if r.Lab == nil {
 		return results.LabSeen{}
@@ -270,7 +271,7 @@ func labOf(r *results.Run) results.LabSeen {
 	return *r.Lab
 }
 
-// attemptsAgain is how many attempts were made again, whoever did it.
+// attemptsAgain counts the attempts that were sent again, by the pool or below it.
 func attemptsAgain(run *results.Run) uint64 { return run.Resends.Count + run.Unasked() }
 
 // failuresOf lists the ways in which any of runs failed, once each.
@@ -328,8 +329,8 @@ func p999(q results.Quantiles) float64 { return q.P999 }
 
 func longest(q results.Quantiles) float64 { return q.Max }
 
-// wasJudged reports whether every run was made to its end and may be believed:
-// otherwise they do not say that the incident was not reproduced.
+// wasJudged reports whether every run reached its end and is valid. Otherwise the runs
+// do not show that the incident was not reproduced.
 func wasJudged(r *results.Reproduction) bool {
 	all := []*results.Run{r.IncidentRun}
 	for _, remedy := range r.RemedyRuns {

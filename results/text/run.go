@@ -13,13 +13,12 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// textWidth is how many columns a report takes, unless what it is written to is a
-// layout.Terminal that has others.
+// textWidth is the number of columns of a report, unless its writer is a
+// layout.Terminal with another number.
 const textWidth = 100
 
-// RenderRun writes the summary of run for a terminal: whether it is valid
-// first, then the accounts, failures, connections, sockets, latencies,
-// warnings and expectations.
+// RenderRun writes the summary of run for a terminal: first whether it is valid, then
+// the accounts, failures, connections, sockets, latencies, warnings and expectations.
 func RenderRun(w io.Writer, run *results.Run) error {
 	var b bytes.Buffer
 	renderHead(&b, run)
@@ -111,8 +110,8 @@ func renderAccounts(b *bytes.Buffer, run *results.Run) {
 	}
 }
 
-// renderInstrument writes how well kabench kept to its schedule, where there is
-// something to say of it.
+// renderInstrument writes how well kabench kept to its schedule, if it fell behind or
+// its arrivals were tested.
 func renderInstrument(w io.Writer, run *results.Run) {
 	s := run.Instrument.Schedule
 	if s.Overload != "" || s.Held < s.Seconds {
@@ -142,8 +141,8 @@ func yesNo(v bool) string {
 	return "NO"
 }
 
-// attempts compares the attempts with the requests; "" when each request was put
-// on a connection once.
+// attempts compares the attempts with the requests; "" if each request was put on a
+// connection exactly once.
 func attempts(run *results.Run) string {
 	r, unasked := run.Resends, run.Unasked()
 	if run.Attempts == run.Counts.Started && r.Count == 0 && unasked == 0 {
@@ -169,10 +168,10 @@ func attempts(run *results.Run) string {
 	return text
 }
 
-// retriesNamed is how many ways of failing a summary names.
+// retriesNamed is the largest number of ways of failing that a summary names.
 const retriesNamed = 4
 
-// retries lists how the attempts had failed that were made again, in brackets:
+// retries lists in brackets how attempts had failed before they were sent again:
 // " (48 before_response/fin on reused, 2 otherwise)".
 func retries(r results.Resends) string {
 	var list []string
@@ -200,7 +199,7 @@ func renderFailures(b *bytes.Buffer, run *results.Run) {
 	if ended := c.OK + c.Failed; c.Failed == 0 {
 		switch {
 		case c.Started > 0 && ended == 0:
-			fmt.Fprintf(b, "None of %d started came to an end, so that nothing is known of failures\n", c.Started)
+			fmt.Fprintf(b, "None of %d started came to an end, so the failure rate is unknown\n", c.Started)
 		case c.Unfinished > 0:
 			fmt.Fprintf(b, "No failures in %d that came to an end (95 %% interval %s)\n", ended, interval(0, ended))
 		case c.Started > 0:
@@ -237,8 +236,8 @@ func renderFailures(b *bytes.Buffer, run *results.Run) {
 	}
 }
 
-// renderErrorAnswers counts the answers that say by their status that the request
-// was not served.
+// renderErrorAnswers counts the responses whose status says that the request was not
+// served.
 func renderErrorAnswers(b *bytes.Buffer, run *results.Run) {
 	e := run.ErrorAnswers
 	if e.Sum() == 0 {
@@ -248,7 +247,8 @@ func renderErrorAnswers(b *bytes.Buffer, run *results.Run) {
 		e.Sum(), run.Counts.OK, ratio(e.Sum(), run.Counts.OK), interval(e.Sum(), run.Counts.OK), e.Client, e.Server)
 }
 
-// renderPreset tells the failures in the words of the client whose pool it was.
+// renderPreset describes the failures in the words of the client that the pool
+// imitates, and lists what this client does and the policy cannot.
 func renderPreset(b *bytes.Buffer, p *results.Preset) {
 	if p == nil {
 		return
@@ -269,7 +269,7 @@ func renderPreset(b *bytes.Buffer, p *results.Preset) {
 
 func renderNotes(b *bytes.Buffer, run *results.Run) {
 	warnings := slices.Clone(run.Warnings)
-	if run.Recording.Error != "" && run.Complete { // else the warnings say it
+	if run.Recording.Error != "" && run.Complete { // otherwise the warnings say it
 		warnings = append(warnings, fmt.Sprintf("not everything was recorded (%s lost): %s",
 			results.FormatCount(run.Recording.Lost, "exchange"), run.Recording.Error))
 	}
@@ -285,7 +285,7 @@ func renderNotes(b *bytes.Buffer, run *results.Run) {
 	}
 }
 
-// renderExpectations writes each with what was expected and what was seen: in
+// renderExpectations writes each expectation with the expected and the seen value: in
 // columns, unless one is too long for that.
 func renderExpectations(b *bytes.Buffer, run *results.Run) {
 	if len(run.Expect) == 0 {
@@ -330,7 +330,7 @@ func pairs(m map[string]uint64) string {
 	return strings.Join(list, ", ")
 }
 
-// statuses is "200: 395, 503: 5".
+// statuses prints counts by status: "200: 395, 503: 5".
 func statuses(m map[string]uint64) string {
 	list := make([]string, 0, len(m))
 	for _, status := range slices.Sorted(maps.Keys(m)) {
@@ -352,6 +352,6 @@ func interval(k, n uint64) string {
 	return results.FormatPercent(lo) + " to " + results.FormatPercent(hi)
 }
 
-// wrap writes prefix and text, to be broken between words, with later lines
-// indented to the length of prefix.
+// wrap writes prefix and text. Long text is broken between words, and later lines are
+// indented by the length of prefix.
 func wrap(b *bytes.Buffer, prefix, text string) { layout.Paragraph(b, prefix, text) }

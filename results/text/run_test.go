@@ -125,7 +125,7 @@ func TestRenderedTextIsNarrow(t *testing.T) {
 	}
 }
 
-// terminal is one of so many columns.
+// terminal is a terminal with this number of columns.
 type terminal struct {
 	strings.Builder
 	columns int
@@ -257,7 +257,8 @@ func TestRenderSaysWhatWasHeld(t *testing.T) {
 	}
 }
 
-// Requests that were given up are no successes, and no failure in so many.
+// Requests that were given up are no successes: a report must not say that none of
+// them failed.
 func TestNothingCameToAnEnd(t *testing.T) {
 	for _, test := range []struct {
 		counts results.Counts

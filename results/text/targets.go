@@ -10,8 +10,8 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// TargetRows is a table of the figures of run's targets, its head first; nil if it
-// had one target.
+// TargetRows returns a table of the figures of run's targets, with its head first; nil
+// if the run had one target.
 func TargetRows(run *results.Run) [][]string {
 	if len(run.Targets) == 0 {
 		return nil
@@ -27,8 +27,8 @@ func TargetRows(run *results.Run) [][]string {
 	return rows
 }
 
-// renderTargets writes the figures of each target, if there are several: the
-// target in a line of its own, as it can be long.
+// renderTargets writes the figures of each target, if there are several. A target has
+// a line of its own because it can be long.
 func renderTargets(b *bytes.Buffer, run *results.Run) {
 	rows := TargetRows(run)
 	if rows == nil {
@@ -53,7 +53,7 @@ func renderTargets(b *bytes.Buffer, run *results.Run) {
 	}
 }
 
-// markdownTargets is the figures of the targets of each run that has several.
+// markdownTargets returns the figures of the targets of each run that has several.
 func markdownTargets(k *record.Archive) string {
 	var rows [][]string
 	for _, r := range k.Runs {
