@@ -37,7 +37,7 @@ type stockConn struct {
 	read     int64    // guarded by mu
 	readEnd  error    // guarded by mu: the first error of a Read; nil: there was none before our own close
 	writeEnd error    // guarded by mu: of a Write, likewise
-	last     error    // guarded by mu: how the peer had ended it when we closed it, if the kernel said so only then
+	last     error    // guarded by mu: the end that the kernel reported when we closed it; nil: none
 	closing  bool     // guarded by mu: our own close has begun
 	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason
 	use      stockUse // guarded by mu
@@ -81,8 +81,8 @@ func (c *stockConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// keep keeps the first error that we have not caused: by a close, by the peer's FIN
-// in reply to ours, or by the deadline that crypto/tls sets for its close_notify. A
+// keep keeps the first error that we have not caused: by a close, by a FIN that
+// answers ours, or by the deadline that crypto/tls sets for its close_notify. A
 // reset is always kept: the kernel reports it to one call only. mu is held.
 func (c *stockConn) keep(first *error, err error) {
 	if c.closing && !errors.Is(err, syscall.ECONNRESET) {
