@@ -15,7 +15,10 @@ func TestProgressInTmux(t *testing.T) {
 		t.Skip("-short leaves out what takes seconds")
 	}
 	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("there is no tmux here")
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
 	}
 	self, err := os.Executable()
 	if err != nil {
