@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"slices"
+	"time"
 
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/script"
@@ -23,6 +24,32 @@ type ServerPreset struct {
 	// Facts describes the server beyond the script: its limits, and whether it forgets
 	// connections silently.
 	Facts ServerFacts `yaml:"facts,omitempty"`
+	// Measured is what a measurement of this server found; nil for a preset.
+	Measured *Measured `yaml:"measured,omitempty"`
+}
+
+// Measured is how a server was measured, and how exact the measurement is. `kabench
+// probe` and `kabench autopsy` write it.
+type Measured struct {
+	URL  string    `yaml:"url"`
+	From string    `yaml:"from"` // probe or autopsy
+	At   time.Time `yaml:"at"`
+	// IdleMin, IdleMedian and IdleMax are of the times from the response to the close, of
+	// Closes connections. IdleLow and IdleHigh are the 95 % interval of the median.
+	Closes     int           `yaml:"closes"`
+	IdleMin    time.Duration `yaml:"idle_min,omitempty"`
+	IdleLow    time.Duration `yaml:"idle_low,omitempty"`
+	IdleMedian time.Duration `yaml:"idle_median,omitempty"`
+	IdleHigh   time.Duration `yaml:"idle_high,omitempty"`
+	IdleMax    time.Duration `yaml:"idle_max,omitempty"`
+	// LongerThan: no idle connection was closed within this time.
+	LongerThan time.Duration `yaml:"longer_than,omitempty"`
+	Close      string        `yaml:"close,omitempty"` // fin, rst or close_notify
+	// RoundTrip is the median of TCP handshakes, Response from request to response.
+	RoundTrip    time.Duration `yaml:"round_trip,omitempty"`
+	RoundTripMax time.Duration `yaml:"round_trip_max,omitempty"`
+	Response     time.Duration `yaml:"response,omitempty"`
+	ResponseMax  time.Duration `yaml:"response_max,omitempty"`
 }
 
 func (p ServerPreset) names() []string { return append([]string{p.Name}, p.Also...) }
