@@ -3,6 +3,8 @@ package evidence
 import (
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Basis says how a statement is known.
@@ -14,6 +16,12 @@ const (
 	Seen
 )
 
+var basisNames = enum.Names[Basis]{"unknown", "inferred", "seen"}
+
+func (b Basis) String() string                   { return basisNames.Text(b) }
+func (b Basis) MarshalText() ([]byte, error)     { return basisNames.Marshal(b) }
+func (b *Basis) UnmarshalText(text []byte) error { return basisNames.Unmarshal(text, b) }
+
 // Side is an end of a connection, or a machine between the ends.
 type Side uint8
 
@@ -23,6 +31,12 @@ const (
 	ByServer             // the end that accepted it
 	ByMiddle             // neither: a firewall, NAT or balancer forged the segment
 )
+
+var sideNames = enum.Names[Side]{"nobody", "client", "server", "middle"}
+
+func (s Side) String() string                   { return sideNames.Text(s) }
+func (s Side) MarshalText() ([]byte, error)     { return sideNames.Marshal(s) }
+func (s *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, s) }
 
 // Kind is the way in which a connection was closed.
 type Kind uint8
@@ -35,8 +49,16 @@ const (
 	Silent             // segments were sent and nothing came back, no ACK either
 )
 
+var kindNames = enum.Names[Kind]{"open", "fin", "rst", "close_notify", "silent"}
+
+func (k Kind) String() string                   { return kindNames.Text(k) }
+func (k Kind) MarshalText() ([]byte, error)     { return kindNames.Marshal(k) }
+func (k *Kind) UnmarshalText(text []byte) error { return kindNames.Unmarshal(text, k) }
+
 // Exchange is a request and its response on a connection. Times are since the start
-// of the observation, as its observer saw them; NotSeen where it did not.
+// of the observation, as its observer saw them; NotSeen where it did not. An exchange
+// without Sent and with a Status is a response that the client did not ask for, as the
+// 408 of some servers to an idle connection.
 type Exchange struct {
 	Sent    time.Duration // the last byte of the request
 	First   time.Duration // the first byte of the response
@@ -68,11 +90,17 @@ const (
 	Waiting   Meeting = iota // the connection was not closed while it was observed
 	Crossed                  // the request was on the way when the server closed: neither end knew of the other's segment
 	Arrived                  // the request had arrived, and the server closed anyway
-	Late                     // the request was written after the server's close had come
+	TooLate                  // the request was written after the server's close had come
 	Forgotten                // a RST answered the request, and no close was seen before: the connection was no longer known there
 	Abandoned                // the client closed first: it waited no longer
 	Lost                     // the request was sent again and again, and no ACK came back
 )
+
+var meetingNames = enum.Names[Meeting]{"waiting", "crossed", "arrived", "late", "forgotten", "abandoned", "lost"}
+
+func (m Meeting) String() string                   { return meetingNames.Text(m) }
+func (m Meeting) MarshalText() ([]byte, error)     { return meetingNames.Marshal(m) }
+func (m *Meeting) UnmarshalText(text []byte) error { return meetingNames.Unmarshal(text, m) }
 
 // Unanswered is a request without a whole response.
 type Unanswered struct {
@@ -113,12 +141,12 @@ type Connection struct {
 	Half           time.Duration // the last byte of an unfinished request head, sent after all Exchanges, or NotSeen
 	Close          Close
 	Until          time.Duration // the end of the observation of this connection
-	Slack          time.Duration // how much later than on the wire a time here may have been taken
+	Slack          time.Duration // how far from its time on the wire a time here may be; 0 in a capture
 
 	// The rest is known only where segments were seen.
 
 	Since       time.Duration // the first segment
-	Requests    int           // all exchanges; Exchanges leaves out some of the middle where there are more than 64
+	Earlier     int           // exchanges before the first of Exchanges, which has the newest ones of a long connection
 	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
 	Unanswered  []Unanswered
 	Resets      []Reset
@@ -130,5 +158,4 @@ type Connection struct {
 	BothWait    bool // both ends do, because their FINs crossed
 	Missing     int  // bytes that were sent and not observed
 	Guessed     bool // which end is the client is a guess
-	Unasked     int  // the status of a response that no request had asked for, such as 408; 0: none
 }

@@ -1,6 +1,10 @@
-package evidence
+package segments
 
-import "time"
+import (
+	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
+)
 
 // protocol is what a connection carries.
 type protocol uint8
@@ -33,8 +37,8 @@ const maxPending = 64 // requests of one connection without a response
 // bytes were captured, by TLS records, and otherwise by changes of direction.
 type talk struct {
 	protocol    protocol
-	pending     []request // oldest first
-	current     Exchange  // the response to pending[0], if responding
+	pending     []request         // oldest first
+	current     evidence.Exchange // the response to pending[0], if responding
 	begun       time.Duration
 	responds    bool
 	requests    requests
@@ -43,25 +47,25 @@ type talk struct {
 	alerts      [2]mark // the newest alert of each side, if no record followed
 	handshake   bool
 	tls13       bool
-	last        time.Duration // the last byte of either side that was no alert, or NotSeen
-	orphan      bool          // the newest response has no request, whose bytes are missing
-	orphanAck   uint32        // and its first segment acknowledged this number
-	ack         uint32        // of the server's newest piece
-	missed      bool          // client bytes were missing since the last response
-	whole       bool          // the connection was seen from its SYN on
-	unasked     int           // the status of a response that no request asked for
-	unsolicited bool          // current is such a response
-	ready       time.Duration // TLS was established, or NotSeen
+	last        time.Duration     // the last byte of either side that was no alert, or NotSeen
+	orphan      bool              // the newest response has no request, whose bytes are missing
+	orphanAck   uint32            // and its first segment acknowledged this number
+	ack         uint32            // of the server's newest piece
+	missed      bool              // client bytes were missing since the last response
+	whole       bool              // the connection was seen from its SYN on
+	unasked     evidence.Exchange // a response that no request asked for
+	unsolicited bool              // current is such a response
+	ready       time.Duration     // TLS was established, or NotSeen
 
-	exchanges []Exchange
+	exchanges []evidence.Exchange
 	count     int
 	doneAt    time.Duration // of the newest exchange
 	longest   time.Duration // idle, survived
-	each      func(Exchange, int)
+	each      func(evidence.Exchange, int)
 }
 
 func (t *talk) begin() {
-	t.last, t.ready, t.doneAt = NotSeen, NotSeen, NotSeen
+	t.last, t.ready, t.doneAt = evidence.NotSeen, evidence.NotSeen, evidence.NotSeen
 	t.response.parser.Reset("GET")
 }
 
@@ -182,8 +186,8 @@ func (t *talk) askOrContinue(p piece) {
 // 408 when they close an idle connection.
 func (t *talk) answer(at time.Duration) {
 	t.responds = true
-	t.current = Exchange{Sent: NotSeen, First: at, Done: at}
-	t.begun = NotSeen
+	t.current = evidence.Exchange{Sent: evidence.NotSeen, First: at, Done: at}
+	t.begun = evidence.NotSeen
 	t.unsolicited = len(t.pending) == 0 && !t.missed && (t.whole || t.count > 0)
 	if len(t.pending) > 0 {
 		t.current.Sent, t.current.Asked, t.begun = t.pending[0].sent, t.pending[0].asked, t.pending[0].begun
@@ -196,11 +200,11 @@ func (t *talk) answer(at time.Duration) {
 func (t *talk) answered(at time.Duration) {
 	t.responds = false
 	if t.unsolicited {
-		t.unasked = t.current.Status
+		t.unasked = t.current
 		return
 	}
 	t.current.Done = at
-	if t.doneAt != NotSeen && t.begun != NotSeen {
+	if t.doneAt != evidence.NotSeen && t.begun != evidence.NotSeen {
 		t.longest = max(t.longest, t.begun-t.doneAt)
 	}
 	t.keep(t.current)
@@ -211,29 +215,38 @@ func (t *talk) answered(at time.Duration) {
 	t.missed = false
 }
 
-// The first and the newest exchanges of a connection are kept.
-const (
-	keptFirst  = 16
-	keptNewest = 48
-)
+// maxKept is how many of a connection's exchanges are kept: the newest.
+const maxKept = 64
 
-func (t *talk) keep(e Exchange) {
+func (t *talk) keep(e evidence.Exchange) {
 	t.count++
 	if t.each != nil {
 		t.each(e, t.count)
 	}
-	if len(t.exchanges) == keptFirst+2*keptNewest {
-		n := copy(t.exchanges[keptFirst:], t.exchanges[keptFirst+keptNewest:])
-		t.exchanges = t.exchanges[:keptFirst+n]
+	if len(t.exchanges) == 2*maxKept {
+		t.exchanges = append(t.exchanges[:0], t.exchanges[maxKept:]...)
 	}
 	t.exchanges = append(t.exchanges, e)
 }
 
-// kept returns the exchanges that are kept at the end.
-func (t *talk) kept() []Exchange {
-	if len(t.exchanges) > keptFirst+keptNewest {
-		n := copy(t.exchanges[keptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
-		t.exchanges = t.exchanges[:keptFirst+n]
+// kept returns the newest exchanges, how many there were before them, and the longest
+// idle time between two exchanges. The requests without a whole response are the last
+// ones.
+func (t *talk) kept() (list []evidence.Exchange, earlier int, longest time.Duration) {
+	list = t.exchanges[max(len(t.exchanges)-maxKept, 0):]
+	earlier = t.count - len(list)
+	if t.unasked.Status != 0 {
+		list = append(list, t.unasked)
 	}
-	return t.exchanges
+	for i, q := range t.pending {
+		if q.id == t.requests.id && t.requests.part == inRequestHead {
+			break // half a head is no request
+		}
+		e := evidence.Exchange{Sent: q.sent, First: evidence.NotSeen, Done: evidence.NotSeen, Asked: q.asked}
+		if i == 0 && t.responds {
+			e.First, e.Status = t.current.First, t.current.Status
+		}
+		list = append(list, e)
+	}
+	return list, earlier, t.longest
 }
