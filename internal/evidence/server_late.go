@@ -201,39 +201,37 @@ func (s *Server) judgeHint() {
 	h.Off = t.Median - h.Timeout
 }
 
-// backends tells the servers behind one address apart, if their responses name them and
-// each connection stays with one.
-func (s *Server) backends(lives []kept) {
+// backends tells the servers behind one address apart, if their responses name them.
+// Their timers are known if each connection stays with one server.
+func (s *Server) backends(list []kept) {
 	of := map[string][]kept{}
-	for _, l := range lives {
-		name, one := l.backend()
-		if !one {
-			s.Unsettled = true
+	for _, k := range list {
+		names := k.backends()
+		s.Unsettled = s.Unsettled || len(names) > 1
+		for _, name := range names {
+			of[name] = append(of[name], k)
 		}
-		of[name] = append(of[name], l)
 	}
-	if len(of) < 2 && !s.Unsettled {
+	if len(of) < 2 {
 		return
 	}
 	for name, own := range of {
-		closes, open := idleSpans(own)
-		s.Backends = append(s.Backends, Backend{name, len(own), timerOf(append(closes, open...))})
+		b := Backend{Name: name, Connections: len(own)}
+		if !s.Unsettled {
+			closes, open := idleSpans(own)
+			b.Idle = timerOf(append(closes, open...))
+		}
+		s.Backends = append(s.Backends, b)
 	}
 	slices.SortFunc(s.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// backend returns the name of the server that responded first, and whether all
-// responses on the connection have the same.
-func (l kept) backend() (name string, one bool) {
-	one, seen := true, false
-	for _, e := range l.c.Exchanges {
-		if !responded(e) {
-			continue
+// backends returns the names of the servers that responded on the connection.
+func (k kept) backends() (names []string) {
+	for _, e := range k.c.Exchanges {
+		if responded(e) && !slices.Contains(names, e.Backend) {
+			names = append(names, e.Backend)
 		}
-		if !seen {
-			name, seen = e.Backend, true
-		}
-		one = one && e.Backend == name
 	}
-	return name, one
+	return names
 }

@@ -46,7 +46,7 @@ func (s Server) idleStatement() Statement {
 		one.Basis, one.Why = Seen, "no idle connection was closed within this time"
 	case KeepsUntilIdle:
 		if one.Why == "" {
-			one.Why = fmt.Sprintf("%d idle connections were closed after %s to %s", s.Idle.Closes, seconds(s.Idle.Min), seconds(s.Idle.Max))
+			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
 		}
 		if s.Idle.StillOpen > 0 {
 			one.Why += fmt.Sprintf("; %d were still open after that", s.Idle.StillOpen)
@@ -133,7 +133,7 @@ func (s Server) limitStatement() Statement {
 	case s.Keeping == ClosesEach:
 	case s.AfterResponse > 0:
 		one.Basis, one.Text = Seen, fmt.Sprintf("closed %d connections directly after a response, after different numbers of responses", s.AfterResponse)
-	case l.MoreThan > 0:
+	case l.MoreThan > 1:
 		one.Basis, one.Text = Seen, fmt.Sprintf("serves at least %d requests on a connection", l.MoreThan)
 	}
 	return one
@@ -152,8 +152,8 @@ func (s Server) lifetimeStatement() Statement {
 func (b Burst) statement() Statement {
 	return Statement{
 		About: "burst", Basis: Inferred,
-		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s to %s: probably a reload, a deploy or a process that ended",
-			b.Closes, seconds(b.Until-b.At), kindWords(b.How), seconds(b.IdleMin), seconds(b.IdleMax)),
+		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s: probably a reload, a deploy or a process that ended",
+			b.Closes, seconds(b.Until-b.At), kindWords(b.How), fromTo(b.IdleMin, b.IdleMax)),
 		Why: fmt.Sprintf("the closes came together, %s after the start, and the idle timeout does not explain them", seconds(b.At)),
 	}
 }
@@ -230,7 +230,7 @@ func (t Timer) took(about, text string) Statement {
 	if !t.Known() {
 		return Statement{}
 	}
-	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s to %s)", text, seconds(t.Median), seconds(t.Min), seconds(t.Max))}
+	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s)", text, seconds(t.Median), fromTo(t.Min, t.Max))}
 }
 
 func (s Server) statusStatement() Statement {
