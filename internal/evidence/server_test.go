@@ -347,7 +347,7 @@ func TestLateRequestsAreSortedByTheirDistanceToTheTimer(t *testing.T) {
 		w.race(&c, timer, at)
 		w.list = append(w.list, c)
 	}
-	want := []Late{
+	want := []Reuse{
 		{From: -5 * time.Second, To: -100 * ms, Answered: 1},
 		{From: -10 * ms, To: -3 * ms, Answered: 1},
 		{From: -3 * ms, To: -ms, Answered: 1},

@@ -186,14 +186,14 @@ func (s Server) notifyStatement() Statement {
 
 // lateStatement says what requests met that were sent around or after the idle timeout.
 func (s Server) lateStatement() Statement {
-	var sum Late
+	var sum Reuse
 	for _, l := range s.Late {
 		if s.Idle.Known() && l.To > -30*time.Millisecond {
 			sum.Answered, sum.FIN, sum.RST = sum.Answered+l.Answered, sum.FIN+l.FIN, sum.RST+l.RST
 			sum.Status408, sum.Nothing = sum.Status408+l.Status408, sum.Nothing+l.Nothing
 		}
 	}
-	if sum == (Late{}) {
+	if sum == (Reuse{}) {
 		return Statement{}
 	}
 	text := "meets late requests with"
