@@ -184,16 +184,6 @@ type Server struct {
 
 // The JSON form of a Server has times in seconds, as run.json has them.
 
-// MarshalJSON writes s with its sentence and its statements.
-func (s Server) MarshalJSON() ([]byte, error) {
-	type fields Server // without methods
-	return json.Marshal(struct {
-		Sentence string `json:"sentence"`
-		fields
-		Statements []Statement `json:"statements"`
-	}{s.Sentence(), fields(s), s.Statements()})
-}
-
 func (t Timer) MarshalJSON() ([]byte, error) {
 	type form struct {
 		Closes     int     `json:"closes"`

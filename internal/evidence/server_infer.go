@@ -330,7 +330,7 @@ func (s *Server) closes(lives []kept) {
 		how.count(c.How)
 		switch {
 		case c.How != Notify:
-		case c.FIN == NotSeen:
+		case c.FIN < c.At: // it was not seen
 			s.BareNotify++
 			gaps = append(gaps, span{age: max(l.c.Until-c.At, 0)})
 		default:

@@ -67,9 +67,16 @@ func (s Server) otherStatement(t Timer) Statement {
 func (s Server) hintStatements() (list []Statement) {
 	h := s.Hints
 	if clause := s.hintClause(); clause != "" {
-		one := Statement{About: "hint", Basis: Seen, Text: clause}
-		if h.Verdict == HintUnchecked {
+		one := Statement{About: "hint", Basis: Seen, Text: clause, Why: "idle connections were closed about then"}
+		switch {
+		case h.Verdict == HintUnchecked:
 			one.Basis, one.Why = Unknown, "no idle connection was closed"
+		case !s.Idle.Known():
+			one.Why = "idle connections were still open " + seconds(s.Idle.LongerThan-h.Timeout) + " later"
+		case h.Off < -hintSlack:
+			one.Why = "an idle connection was closed " + seconds(-h.Off) + " earlier"
+		case h.Off > hintSlack:
+			one.Why = "idle connections were closed " + seconds(h.Off) + " later"
 		}
 		list = append(list, one)
 	}
