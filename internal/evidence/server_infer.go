@@ -55,12 +55,11 @@ func (s *Server) count(list []Connection) {
 			s.Address = c.Server.String()
 		}
 		s.TLS = s.TLS || c.TLS
+		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		if c.RoundTrip > 0 {
 			trips = append(trips, span{age: c.RoundTrip, closed: true})
 		}
-		s.Requests += c.Earlier
-		s.Responses += c.Earlier
-		for n, e := range c.Exchanges {
+		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
@@ -113,32 +112,60 @@ type kept struct {
 
 // keptOf describes the connections that carried a response.
 func keptOf(list []Connection) []kept {
-	lives := make([]kept, 0, len(list))
+	all := make([]kept, 0, len(list))
 	for i := range list {
-		l := kept{c: &list[i], responses: list[i].Earlier}
-		end, closed := l.c.end()
-		for _, e := range l.c.Exchanges {
+		k := kept{c: &list[i], responses: list[i].missingTurns()}
+		end, closed := k.c.end()
+		for _, e := range k.c.turns() {
 			if unasked(e) {
 				continue
 			}
 			if !responded(e) { // the request after the last response
-				if !closed || l.c.Close.At > e.Sent {
+				if !closed || k.c.Close.At > e.Sent && !k.c.crossed() {
 					end, closed = e.Sent, false
 				}
 				break
 			}
-			l.responses, l.last = l.responses+1, e
+			k.responses, k.last = k.responses+1, e
 		}
-		if l.responses == 0 || end == NotSeen {
+		if k.responses == 0 || end == NotSeen {
 			continue
 		}
-		if half := l.c.Half; half != NotSeen && half < end {
+		if half := k.c.Half; half != NotSeen && half < end {
 			end, closed = half, false
 		}
-		l.idle, l.closed = max(end-l.last.Done, 0), closed
-		lives = append(lives, l)
+		k.idle, k.closed = max(end-k.last.Done, 0), closed
+		all = append(all, k)
 	}
-	return lives
+	return all
+}
+
+// turns returns the exchanges of c, and after them the requests without a response.
+func (c *Connection) turns() []Exchange {
+	turns := slices.Clip(c.Exchanges)
+	for _, u := range c.Unanswered {
+		if c.Half == NotSeen || u.Whole { // else it is the half head
+			turns = append(turns, Exchange{Sent: u.Sent, First: u.First, Done: NotSeen})
+		}
+	}
+	return turns
+}
+
+// missingTurns is how many exchanges in the middle are left out of c.Exchanges.
+func (c *Connection) missingTurns() int { return max(c.Requests-len(c.Exchanges), 0) }
+
+// leftOut reports whether exchanges between turn i and the one before are left out.
+func (c *Connection) leftOut(i int) bool { return i == KeptFirst && c.missingTurns() > 0 }
+
+// crossed reports whether the first request without a response was on the way when the
+// server closed, so that the timer had run out.
+func (c *Connection) crossed() bool {
+	return len(c.Unanswered) > 0 && c.Unanswered[0].Met == Crossed && c.Unanswered[0].Basis == Seen
+}
+
+// waits reports whether e may still get its response: the observation ended soon after.
+func (c *Connection) waits(e Exchange) bool {
+	return e.First == NotSeen && c.Close.How == Open && c.Until-e.Sent < time.Second
 }
 
 // since returns how long the connection had been open when it was closed; -1: not seen.
@@ -178,15 +205,18 @@ func responded(e Exchange) bool { return e.Done != NotSeen && e.Status != 408 }
 // request was answered so.
 func unasked408(c *Connection) bool {
 	n := len(c.Exchanges)
-	return n > 0 && c.Exchanges[n-1].Status == 408
+	return c.Unasked == 408 || n > 0 && c.Exchanges[n-1].Status == 408
 }
 
 // gaps returns the idle times of c between a response and the next request, of at least
 // least, and the longest of the shorter ones. The server's timer is longer than each.
 func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Duration) {
+	if c.missingTurns() > 0 {
+		longest = c.LongestIdle
+	}
 	for i := 1; i < len(c.Exchanges); i++ {
 		before, next := c.Exchanges[i-1], c.Exchanges[i]
-		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) {
+		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) || c.leftOut(i) {
 			continue
 		}
 		if age := next.Sent - before.Done; age >= least {
@@ -194,9 +224,6 @@ func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Durat
 		} else {
 			longest = max(longest, age)
 		}
-	}
-	if c.Earlier > 0 && c.LongestIdle >= least { // it may be one that Exchanges lacks
-		spans = append(spans, span{age: c.LongestIdle, slack: c.Slack})
 	}
 	return spans, longest
 }
@@ -223,7 +250,7 @@ func (c *Connection) spanFrom(start time.Duration) (span, bool) {
 // used reports whether a request was sent on c, or a response received that was asked
 // for.
 func (c *Connection) used() bool {
-	return slices.ContainsFunc(c.Exchanges, func(e Exchange) bool { return !unasked(e) })
+	return slices.ContainsFunc(c.turns(), func(e Exchange) bool { return !unasked(e) })
 }
 
 func freshSpan(c *Connection) (span, bool) {
@@ -303,7 +330,7 @@ func (s *Server) closes(lives []kept) {
 		how.count(c.How)
 		switch {
 		case c.How != Notify:
-		case c.FIN == NotSeen:
+		case c.FIN < c.At: // it was not seen
 			s.BareNotify++
 			gaps = append(gaps, span{age: max(l.c.Until-c.At, 0)})
 		default:
