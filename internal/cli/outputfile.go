@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -10,10 +10,10 @@ import (
 	"syscall"
 )
 
-// writeFile makes the file at path from what write writes. The text goes to a new file beside
+// WriteFile makes the file at path from what write writes. The text goes to a new file beside
 // it first, which then replaces an older one, so that an error leaves the older file as it
 // was. A device or a pipe is written directly.
-func writeFile(path string, write func(io.Writer) error) (err error) {
+func WriteFile(path string, write func(io.Writer) error) (err error) {
 	name, whole := path, true
 	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
 		whole = false

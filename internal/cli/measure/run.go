@@ -1,4 +1,6 @@
-package main
+// Package measure has the commands that make runs, and the servers for them: run, compare,
+// reproduce and lab.
+package measure
 
 import (
 	"errors"
@@ -7,18 +9,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
-	"github.com/kabench/kabench/results/text"
 )
 
 // runOptions holds the flags of 'kabench run'.
 type runOptions struct {
-	traffic
+	cli.Traffic
 	out     string
 	against []string // directories of the baselines
 	bare    bool
@@ -26,8 +27,9 @@ type runOptions struct {
 	live    liveOptions
 }
 
-func newRun(s *streams) *cobra.Command {
-	o := &runOptions{traffic: traffic{command: "kabench run"}}
+// NewRun makes 'kabench run'.
+func NewRun(s *cli.Streams) *cobra.Command {
+	o := &runOptions{Traffic: cli.Traffic{Command: "kabench run"}}
 	c := &cobra.Command{
 		Use:   "run [PROFILE]",
 		Short: "Send a profile's traffic and report what happened",
@@ -41,19 +43,19 @@ expect in the profile.`,
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
 		Args:              usage.AtMostOne("profile"),
-		ValidArgsFunction: completeProfiles,
+		ValidArgsFunction: cli.CompleteProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				o.profile = args[0]
+				o.Profile = args[0]
 			}
-			o.given(c)
+			o.Given(c)
 			return doRun(c, s, o)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	o.flags(c, change{flag: "seed", path: "load.seed", usage: "seed of random arrivals, to repeat a run exactly"},
-		change{flag: "pool", path: "pool", usage: "pool preset or YAML file"})
+	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of random arrivals, to repeat a run exactly"},
+		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
@@ -62,8 +64,8 @@ expect in the profile.`,
 	return c
 }
 
-func doRun(c *cobra.Command, s *streams, o *runOptions) error {
-	p, err := o.load()
+func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
+	p, err := o.Load()
 	if err != nil {
 		return err
 	}
@@ -71,7 +73,7 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
 	if err != nil {
 		return err
 	}
@@ -79,45 +81,32 @@ func doRun(c *cobra.Command, s *streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer page.close(c.Context(), s, stop)
 	defer restore()
 	out := resultsdir.Out(o.out, p.Name)
 	if o.bare {
 		out = ""
 	}
-	progress := newProgress(s)
-	progress.title, progress.silent = p.Name, progress.silent || silent
+	progress := cli.NewProgress(s)
+	progress.Title, progress.Silent = p.Name, progress.Silent || silent
 	run, err := kabench.Run(ctx, p, kabench.Options{
-		Out: out, Bare: o.bare, Version: version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.show, Trace: trace.add(),
+		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Trace: trace.add(),
 	})
-	progress.end()
+	progress.End()
 	traceErr := trace.close()
 	if run == nil {
 		return err
 	}
 	err = errors.Join(err, traceErr)
-	if printErr := s.printRun(run); printErr != nil {
+	if printErr := s.PrintRun(run); printErr != nil {
 		return printErr
 	}
 	if err != nil {
 		return err
 	}
-	s.saved(out)
+	s.Saved(out)
 	return exit.OfRun(run).Err()
-}
-
-func (s *streams) printRun(run *results.Run) error {
-	if s.json {
-		return record.EncodeRun(s.out, run)
-	}
-	return text.RenderRun(s.out, run)
-}
-
-func (s *streams) saved(dir string) {
-	if dir != "" {
-		fmt.Fprintf(s.err, "results: %s (kabench report %s)\n", dir, dir)
-	}
 }
 
 // openBaselines reads the runs in these directories. A directory holds one run or several.

@@ -1,4 +1,6 @@
-package main
+// Package study has the commands that a reader uses before a run: profiles, incidents, pools,
+// servers, show, new-incident, lint, explain and doctor.
+package study
 
 import (
 	"bytes"
@@ -12,13 +14,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
-func newProfiles(s *streams) *cobra.Command {
+// NewProfiles makes 'kabench profiles'.
+func NewProfiles(s *cli.Streams) *cobra.Command {
 	return newList(s, "profiles", "List the example profiles that come with kabench",
 		"profile", "for 'kabench run NAME'", profiles.Profiles)
 }
@@ -34,8 +38,8 @@ type listed struct {
 	Network bool    `json:"needs_network,omitempty"`
 }
 
-// newIncidents lists the incidents, with how long each one takes.
-func newIncidents(s *streams) *cobra.Command {
+// NewIncidents makes 'kabench incidents', which also says how long each one takes.
+func NewIncidents(s *cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "incidents", Short: "List the incidents that come with kabench, and the question that each answers",
 		Args: usage.None,
@@ -48,8 +52,8 @@ func newIncidents(s *streams) *cobra.Command {
 				}
 				rows = append(rows, listed{"incident", e.Name, e.Question, e.Source, p.Takes().Seconds(), p.NeedsNetwork()})
 			}
-			if s.json {
-				return json.NewEncoder(s.out).Encode(rows)
+			if s.JSON {
+				return json.NewEncoder(s.Out).Encode(rows)
 			}
 			var b bytes.Buffer
 			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' reports whether this machine allows one)\n")
@@ -62,21 +66,21 @@ func newIncidents(s *streams) *cobra.Command {
 				fmt.Fprintf(w, "  %s%s\t%.0f s\t%s\n\t\t%s\n", r.Name, mark, r.Takes, r.Question, r.Source)
 			}
 			w.Flush()
-			return layout.Print(s.out, b.String(), 0)
+			return layout.Print(s.Out, b.String(), 0)
 		},
 	}
 }
 
-func newList(s *streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
+func newList(s *cli.Streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
-			if s.json {
+			if s.JSON {
 				rows := []listed{}
 				for _, e := range all() {
 					rows = append(rows, listed{Kind: kind, Name: e.Name, Question: e.Question, Source: e.Source})
 				}
-				return json.NewEncoder(s.out).Encode(rows)
+				return json.NewEncoder(s.Out).Encode(rows)
 			}
 			var b bytes.Buffer
 			fmt.Fprintf(&b, "%ss, %s\n", kind, use)
@@ -85,7 +89,7 @@ func newList(s *streams, name, short, kind, use string, all func() []profiles.Em
 				fmt.Fprintf(w, "  %s\t%s\n", e.Name, e.Question)
 			}
 			w.Flush()
-			return layout.Print(s.out, b.String(), 0)
+			return layout.Print(s.Out, b.String(), 0)
 		},
 	}
 }
@@ -119,22 +123,24 @@ func listedServers() []listedPreset {
 	return rows
 }
 
-func newPools(s *streams) *cobra.Command {
+// NewPools makes 'kabench pools'.
+func NewPools(s *cli.Streams) *cobra.Command {
 	return newPresets(s, "pools", "List the pool presets: real clients, with the versions that they describe",
 		"for --pool NAME; 'kabench show pool:NAME' prints the values with their sources, and what is not modelled", listedPools)
 }
 
-func newServers(s *streams) *cobra.Command {
+// NewServers makes 'kabench servers'.
+func NewServers(s *cli.Streams) *cobra.Command {
 	return newPresets(s, "servers", "List the server presets: real servers, with the versions that they describe",
 		"for 'kabench lab --as NAME'; 'kabench show server:NAME' prints the values with their sources, and what is not modelled", listedServers)
 }
 
-func newPresets(s *streams, name, short, use string, all func() []listedPreset) *cobra.Command {
+func newPresets(s *cli.Streams, name, short, use string, all func() []listedPreset) *cobra.Command {
 	return &cobra.Command{
 		Use: name, Short: short, Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
-			if s.json {
-				return json.NewEncoder(s.out).Encode(all())
+			if s.JSON {
+				return json.NewEncoder(s.Out).Encode(all())
 			}
 			var b bytes.Buffer
 			fmt.Fprintf(&b, "%s, %s\n", name, use)
@@ -143,12 +149,13 @@ func newPresets(s *streams, name, short, use string, all func() []listedPreset) 
 				fmt.Fprintf(w, "  %s\t%s\n  \t  %s\n", p.Name, p.What, p.Versions)
 			}
 			w.Flush()
-			return layout.Print(s.out, b.String(), 0)
+			return layout.Print(s.Out, b.String(), 0)
 		},
 	}
 }
 
-func newShow(s *streams) *cobra.Command {
+// NewShow makes 'kabench show'.
+func NewShow(s *cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
 		Short: "Print a profile, an incident, a pool or a server as YAML that you can edit",
@@ -162,10 +169,10 @@ func newShow(s *streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if s.json {
-				return json.NewEncoder(s.out).Encode(found)
+			if s.JSON {
+				return json.NewEncoder(s.Out).Encode(found)
 			}
-			_, err = io.WriteString(s.out, found.Text)
+			_, err = io.WriteString(s.Out, found.Text)
 			return err
 		},
 	}
@@ -224,33 +231,11 @@ func completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	list := names(append(profiles.Profiles(), profiles.Incidents()...))
+	list := cli.Names(append(profiles.Profiles(), profiles.Incidents()...))
 	for _, p := range append(listedPools(), listedServers()...) {
 		list = append(list, p.Name+"\t"+p.What, p.Kind+":"+p.Name+"\t"+p.What)
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
-}
-
-func completeProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return names(append(profiles.Profiles(), profiles.Incidents()...)), cobra.ShellCompDirectiveDefault
-}
-
-func completeIncidents(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return names(profiles.Incidents()), cobra.ShellCompDirectiveDefault
-}
-
-func names(all []profiles.Embedded) []string {
-	var list []string
-	for _, e := range all {
-		list = append(list, e.Name+"\t"+e.Question)
-	}
-	return list
 }
 
 // newIncident is what 'kabench new-incident --json' prints.
@@ -259,7 +244,8 @@ type newIncident struct {
 	Text string `json:"yaml"`
 }
 
-func newNewIncident(s *streams) *cobra.Command {
+// NewNewIncident makes 'kabench new-incident'.
+func NewNewIncident(s *cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "new-incident [FILE]",
 		Short: "Write a commented incident file to start from",
@@ -268,11 +254,11 @@ not exist yet, or to standard output. It works unchanged: 'kabench reproduce FIL
 		Example: "  kabench new-incident mine.yaml && kabench reproduce ./mine.yaml",
 		Args:    usage.AtMostOne("file"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 && s.json {
-				return s.line(newIncident{Text: profiles.NewIncident}, "")
+			if len(args) == 0 && s.JSON {
+				return s.Line(newIncident{Text: profiles.NewIncident}, "")
 			}
 			if len(args) == 0 {
-				_, err := io.WriteString(s.out, profiles.NewIncident)
+				_, err := io.WriteString(s.Out, profiles.NewIncident)
 				return err
 			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -286,10 +272,10 @@ not exist yet, or to standard output. It works unchanged: 'kabench reproduce FIL
 			if err = errors.Join(err, f.Close()); err != nil {
 				return err
 			}
-			if s.json {
-				return s.line(newIncident{File: args[0], Text: profiles.NewIncident}, "")
+			if s.JSON {
+				return s.Line(newIncident{File: args[0], Text: profiles.NewIncident}, "")
 			}
-			fmt.Fprintf(s.err, "written: %s (kabench reproduce ./%s)\n", args[0], args[0])
+			fmt.Fprintf(s.Err, "written: %s (kabench reproduce ./%s)\n", args[0], args[0])
 			return nil
 		},
 	}

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/usage"
 )
@@ -32,7 +33,7 @@ type livePage struct {
 
 // open serves the page if --live asks for it, and prints its address. Otherwise the feed is
 // nil.
-func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed, livePage, error) {
+func (o *liveOptions) open(command string, s *cli.Streams, bare bool) (kabench.Feed, livePage, error) {
 	switch {
 	case o.at == "" && o.stay != 0:
 		return nil, livePage{}, usage.Errorf(command, "--live-stay needs --live")
@@ -48,16 +49,16 @@ func (o *liveOptions) open(command string, s *streams, bare bool) (kabench.Feed,
 	if err != nil {
 		return nil, livePage{}, fmt.Errorf("--live: %w", err)
 	}
-	fmt.Fprintf(s.err, "live: %s\n", server.URL())
+	fmt.Fprintf(s.Err, "live: %s\n", server.URL())
 	if !server.Alone() {
-		fmt.Fprintln(s.err, "kabench: everyone who can reach this machine can read the live report; --live :PORT serves it to this machine only")
+		fmt.Fprintln(s.Err, "kabench: everyone who can reach this machine can read the live report; --live :PORT serves it to this machine only")
 	}
 	return feed, livePage{server, o.stay}, nil
 }
 
 // close stops serving the page: see live.Server.Close. It does not wait for --live-stay if
 // the run was stopped by a signal, and another signal ends the wait.
-func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}) {
+func (p livePage) close(ctx context.Context, s *cli.Streams, stopped <-chan struct{}) {
 	if p.server == nil {
 		return
 	}
@@ -70,7 +71,7 @@ func (p livePage) close(ctx context.Context, s *streams, stopped <-chan struct{}
 	default:
 	}
 	if stay > 0 {
-		fmt.Fprintf(s.err, "live: %s for another %v; press Ctrl-C to stop\n", p.server.URL(), stay)
+		fmt.Fprintf(s.Err, "live: %s for another %v; press Ctrl-C to stop\n", p.server.URL(), stay)
 	}
 	p.server.Close(ctx, stay)
 }

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"errors"
@@ -9,20 +9,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles/matrix"
-	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
 	"github.com/kabench/kabench/results/record"
-	"github.com/kabench/kabench/results/text"
 )
 
 // compareOptions holds the flags of 'kabench compare'.
 type compareOptions struct {
-	traffic
+	cli.Traffic
 	pools       []string
 	axes        []string
 	repeats     int
@@ -36,8 +35,9 @@ type compareOptions struct {
 // defaultRepeats is how often each setting runs without --repeats.
 const defaultRepeats = 5
 
-func newCompare(s *streams) *cobra.Command {
-	o := &compareOptions{traffic: traffic{command: "kabench compare"}}
+// NewCompare makes 'kabench compare'.
+func NewCompare(s *cli.Streams) *cobra.Command {
+	o := &compareOptions{Traffic: cli.Traffic{Command: "kabench compare"}}
 	c := &cobra.Command{
 		Use:   "compare [PROFILE] --pool A --pool B | MATRIX.yaml | DIR DIR...",
 		Short: "Run several pool settings and report which one helps and what it costs",
@@ -71,7 +71,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
   kabench compare kabench-results/20260301-* --json`,
 		ValidArgsFunction: completeCompared,
 		RunE: func(c *cobra.Command, args []string) error {
-			o.given(c)
+			o.Given(c)
 			if o.resume != "" {
 				return resume(c, s, o, args)
 			}
@@ -79,7 +79,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 				return compareFinished(c, s, o, args)
 			}
 			if len(args) > 0 {
-				o.profile = args[0]
+				o.Profile = args[0]
 			}
 			return compareRuns(c, s, o)
 		},
@@ -88,7 +88,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 	f.SortFlags = false
 	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give the flag once for each pool to compare")
 	f.StringArrayVar(&o.axes, "axis", nil, "field and its values, for example pool.idle_timeout=0,15s,3s; may be repeated")
-	o.flags(c)
+	o.Flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the order of runs and of random arrivals, to repeat a comparison exactly; 0: a new one")
 	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "longest wait before a run for TIME_WAIT sockets to the target to expire")
@@ -108,7 +108,7 @@ func finished(args []string) bool {
 }
 
 // compareRuns makes the runs and compares them.
-func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
+func compareRuns(c *cobra.Command, s *cli.Streams, o *compareOptions) error {
 	if o.anyQuestion {
 		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
 	}
@@ -116,38 +116,38 @@ func compareRuns(c *cobra.Command, s *streams, o *compareOptions) error {
 	if err != nil {
 		return err
 	}
-	if !s.json {
-		fmt.Fprintln(s.err, estimate(plan))
+	if !s.JSON {
+		fmt.Fprintln(s.Err, estimate(plan))
 	}
 	return makeRuns(c, s, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
 }
 
 // makeRuns makes the runs of a plan, or with resume those that out lacks, and compares
 // all of them.
-func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resume bool) error {
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
+func makeRuns(c *cobra.Command, s *cli.Streams, plan *matrix.Plan, out string, resume bool) error {
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
-	progress := newProgress(s)
+	progress := cli.NewProgress(s)
 	var arms []kabench.ComparedArm
 	for _, arm := range plan.Arms {
 		arms = append(arms, kabench.ComparedArm(arm))
 	}
 	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
-		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show},
+		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show},
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
-			progress.begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
+			progress.Begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
 		Cooling: func(waited time.Duration, left int) {
-			if s.json || int(waited.Seconds())%10 > 0 {
+			if s.JSON || int(waited.Seconds())%10 > 0 {
 				return
 			}
-			progress.end()
-			fmt.Fprintf(s.err, "waiting for %d TIME_WAIT sockets to the target to expire: %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
+			progress.End()
+			fmt.Fprintf(s.Err, "waiting for %d TIME_WAIT sockets to the target to expire: %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
 		},
 	})
-	progress.end()
+	progress.End()
 	if doc == nil {
 		return err
 	}
@@ -156,30 +156,23 @@ func makeRuns(c *cobra.Command, s *streams, plan *matrix.Plan, out string, resum
 			err = saveErr
 		}
 	}
-	if printErr := s.printComparison(doc); printErr != nil {
+	if printErr := s.PrintComparison(doc); printErr != nil {
 		return printErr
 	}
 	if err != nil {
 		return err
 	}
-	s.saved(out)
+	s.Saved(out)
 	if out != "" && doc.Missing() != "" {
-		fmt.Fprintf(s.err, "to continue: kabench compare --resume %s\n", out)
+		fmt.Fprintf(s.Err, "to continue: kabench compare --resume %s\n", out)
 	}
 	return exit.OfComparison(doc).Err()
 }
 
-func (s *streams) printComparison(c *results.Comparison) error {
-	if s.json {
-		return record.EncodeComparison(s.out, c)
-	}
-	return text.RenderComparison(s.out, c)
-}
-
 // compareFinished compares finished runs.
-func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []string) error {
-	for _, flag := range append(o.flagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
-		if o.has(flag) {
+func compareFinished(c *cobra.Command, s *cli.Streams, o *compareOptions, dirs []string) error {
+	for _, flag := range append(o.FlagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s is for new runs, but %s", flag, namedDirs(dirs))
 		}
 	}
@@ -205,10 +198,10 @@ func compareFinished(c *cobra.Command, s *streams, o *compareOptions, dirs []str
 			return err
 		}
 	}
-	if err := s.printComparison(doc); err != nil {
+	if err := s.PrintComparison(doc); err != nil {
 		return err
 	}
-	s.saved(out)
+	s.Saved(out)
 	return exit.OfComparison(doc).Err()
 }
 
@@ -217,4 +210,12 @@ func namedDirs(args []string) string {
 		return "several arguments must be directories of finished runs; to make new runs, name one PROFILE"
 	}
 	return args[0] + " is a directory of finished runs"
+}
+
+// completeCompared completes a profile or, after the first argument, directories.
+func completeCompared(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return cli.CompleteDirs(c, args, typed)
+	}
+	return cli.CompleteProfiles(c, args, typed)
 }

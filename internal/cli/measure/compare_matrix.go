@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"errors"
@@ -15,24 +15,24 @@ import (
 
 // plan reads what to compare from the flags and, if it is one, the matrix file.
 func (o *compareOptions) plan() (*matrix.Plan, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	m, err := o.matrix(o.profile)
+	m, err := o.matrix(o.Profile)
 	if err != nil {
 		return nil, err
 	}
-	for _, ch := range o.changes {
-		if slices.ContainsFunc(m.Axes, func(a matrix.Axis) bool { return a.Path == ch.path }) {
-			return nil, usage.Errorf("kabench compare", "--%s and the axis %s set the same field; give one", ch.flag, ch.path)
+	for _, ch := range o.Changes {
+		if slices.ContainsFunc(m.Axes, func(a matrix.Axis) bool { return a.Path == ch.Path }) {
+			return nil, usage.Errorf("kabench compare", "--%s and the axis %s set the same field; give one", ch.Flag, ch.Path)
 		}
 	}
-	plan, err := m.Plan(o.allSets())
+	plan, err := m.Plan(o.AllSets())
 	if none, ok := errors.AsType[*matrix.NoComparison](err); ok {
 		return nil, &usage.Error{Command: "kabench compare", Err: none}
 	}
 	if err != nil {
-		return nil, o.inFlags(err)
+		return nil, o.InFlags(err)
 	}
 	return plan, nil
 }
@@ -79,13 +79,13 @@ func (o *compareOptions) matrixFile(profileOrMatrix string) (*matrix.Matrix, err
 	if err != nil {
 		return nil, err
 	}
-	if !m.Has["repeats"] || o.has("repeats") {
+	if !m.Has["repeats"] || o.Has("repeats") {
 		m.Repeats = o.repeats
 	}
-	if !m.Has["cool_down"] || o.has("cool-down") {
+	if !m.Has["cool_down"] || o.Has("cool-down") {
 		m.CoolDown = o.coolDown
 	}
-	if o.has("seed") {
+	if o.Has("seed") {
 		m.Seed = o.seed
 	}
 	return m, nil

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"fmt"
@@ -16,46 +16,46 @@ import (
 // plainEvery is how often a line of progress is printed if stderr is no terminal.
 const plainEvery = 5 * time.Second
 
-// progress shows how far a run has come: as lines that are drawn over and over in a
+// Progress shows how far a run has come: as lines that are drawn over and over in a
 // terminal, as a line every five seconds elsewhere, and not at all with --json.
-type progress struct {
+type Progress struct {
 	screen *terminal.Screen
-	title  string
+	Title  string
 	last   time.Duration // when the last plain line was written
-	silent bool
+	Silent bool
 }
 
-func newProgress(s *streams) *progress {
-	to, ok := s.err.(*terminal.Screen)
+func NewProgress(s *Streams) *Progress {
+	to, ok := s.Err.(*terminal.Screen)
 	if !ok {
-		to = terminal.NewScreen(s.err)
+		to = terminal.NewScreen(s.Err)
 	}
-	return &progress{screen: to, silent: s.json}
+	return &Progress{screen: to, Silent: s.JSON}
 }
 
-// begin shows the title of a run that begins.
-func (p *progress) begin(title string) {
-	p.end()
-	p.title, p.last = title, 0
-	if !p.silent && !p.screen.IsTerminal() {
+// Begin shows the title of a run that begins.
+func (p *Progress) Begin(title string) {
+	p.End()
+	p.Title, p.last = title, 0
+	if !p.Silent && !p.screen.IsTerminal() {
 		fmt.Fprintln(p.screen, title)
 	}
 }
 
-// show draws now. It is the function for kabench.Options.Progress.
-func (p *progress) show(now kabench.Progress) {
+// Show draws now. It is the function for kabench.Options.Progress.
+func (p *Progress) Show(now kabench.Progress) {
 	switch {
-	case p.silent:
+	case p.Silent:
 	case p.screen.IsTerminal():
-		p.screen.Draw(progressLines(p.title, now))
+		p.screen.Draw(progressLines(p.Title, now))
 	case now.Elapsed-p.last >= plainEvery:
 		p.last = now.Elapsed
-		fmt.Fprintln(p.screen, plainProgress(p.title, now))
+		fmt.Fprintln(p.screen, plainProgress(p.Title, now))
 	}
 }
 
-// end clears the lines.
-func (p *progress) end() { p.screen.Draw(nil) }
+// End clears the lines.
+func (p *Progress) End() { p.screen.Draw(nil) }
 
 // elapsed returns for example "12 s of 35 s, warming up".
 func elapsed(now kabench.Progress) string {

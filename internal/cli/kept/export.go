@@ -1,4 +1,4 @@
-package main
+package kept
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/results/export"
@@ -68,7 +69,8 @@ func formatNames() []string {
 	return names
 }
 
-func newExport(s *streams) *cobra.Command {
+// NewExport makes 'kabench export'.
+func NewExport(s *cli.Streams) *cobra.Command {
 	o := &exportOptions{}
 	var list strings.Builder
 	for _, f := range formats {
@@ -86,7 +88,7 @@ addresses, paths and everything that looks like a secret, before you show the ex
   kabench export comparison --format bench | benchstat -table goos -col /arm -
   kabench export kabench-results/... --format vegeta | vegeta report
   kabench export kabench-results/... --format csv --output exchanges.csv`,
-		ValidArgsFunction: completeDirs,
+		ValidArgsFunction: cli.CompleteDirs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := o.check(s); err != nil {
 				return err
@@ -104,18 +106,19 @@ addresses, paths and everything that looks like a secret, before you show the ex
 	c.Flags().StringVar(&o.format, "format", "", "one of the formats above")
 	c.Flags().StringVarP(&o.output, "output", "o", "", "file to write to (default standard output)")
 	c.Flags().StringVar(&o.tag, "tag", "", "with --format hdrhistogram: write only response, service or lag, and no tags")
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveDefault)) // fails only for a missing flag
 	c.Flags().BoolVar(&o.hide, "hide-hosts", false, "remove host names, addresses, paths and secrets")
 	return c
 }
 
 // check refuses flags that are missing or cannot be combined.
-func (o *exportOptions) check(s *streams) error {
+func (o *exportOptions) check(s *cli.Streams) error {
 	switch {
 	case o.format == "":
 		return usage.Errorf("kabench export", "give --format: one of %s", strings.Join(formatNames(), ", "))
 	case !slices.Contains(formatNames(), o.format):
 		return usage.Errorf("kabench export", "--format %s: want one of %s%s", o.format, strings.Join(formatNames(), ", "), usage.DidYouMean(o.format, formatNames()))
-	case s.json && o.output == "":
+	case s.JSON && o.output == "":
 		return usage.Errorf("kabench export", "--json needs --output FILE: the export itself goes to standard output")
 	case o.tag != "" && o.format != "hdrhistogram":
 		return usage.Errorf("kabench export", "--tag needs --format hdrhistogram")
@@ -123,7 +126,7 @@ func (o *exportOptions) check(s *streams) error {
 	return nil
 }
 
-func doExport(s *streams, o *exportOptions) error {
+func doExport(s *cli.Streams, o *exportOptions) error {
 	i := slices.IndexFunc(formats, func(f format) bool { return f.name == o.format })
 	var err error
 	if o.dirs, err = unfold(s, o.dirs); err != nil {
@@ -139,21 +142,21 @@ func doExport(s *streams, o *exportOptions) error {
 		return err
 	}
 	if o.output == "" {
-		err = write(s.out)
+		err = write(s.Out)
 	} else {
-		err = writeFile(o.output, write)
+		err = cli.WriteFile(o.output, write)
 	}
 	if err != nil {
 		return err
 	}
 	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
+		fmt.Fprintln(s.Err, "kabench: "+layout.OneLine(note))
 	}
 	switch {
-	case s.json:
-		return s.line(map[string]any{"format": o.format, "file": o.output, "notes": notes}, "")
+	case s.JSON:
+		return s.Line(map[string]any{"format": o.format, "file": o.output, "notes": notes}, "")
 	case o.output != "":
-		fmt.Fprintf(s.err, "written: %s\n", o.output)
+		fmt.Fprintf(s.Err, "written: %s\n", o.output)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package study
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/usage"
@@ -29,7 +30,8 @@ type lintOptions struct {
 	sets    []string
 }
 
-func newLint(s *streams) *cobra.Command {
+// NewLint makes 'kabench lint'.
+func NewLint(s *cli.Streams) *cobra.Command {
 	o := &lintOptions{}
 	c := &cobra.Command{
 		Use:   "lint [PROFILE]",
@@ -48,7 +50,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
   kabench lint --pool go-default-transport --server tomcat --via aws-alb
   kabench lint --pool go-default-transport --set server.idle_timeout=60s --set load.rate=400/s --set server.delay=50ms`,
 		Args:              usage.AtMostOne("profile"),
-		ValidArgsFunction: completeProfiles,
+		ValidArgsFunction: cli.CompleteProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				o.profile = args[0]
@@ -66,19 +68,19 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	return c
 }
 
-func doLint(s *streams, o *lintOptions) error {
+func doLint(s *cli.Streams, o *lintOptions) error {
 	p, err := o.load()
 	if err != nil {
 		return err
 	}
 	for _, w := range p.Warnings {
-		fmt.Fprintln(s.err, "warning:", w)
+		fmt.Fprintln(s.Err, "warning:", w)
 	}
 	list := lint.Check(p, lint.Options{Ports: o.ports, Words: wording.For})
-	if s.json {
-		err = json.NewEncoder(s.out).Encode(list.Findings)
+	if s.JSON {
+		err = json.NewEncoder(s.Out).Encode(list.Findings)
 	} else {
-		err = terminal.Fitted(s.out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
+		err = terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
 	}
 	if err == nil && len(list.Findings) > 0 {
 		err = exit.Unmet

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/usage"
@@ -24,7 +25,8 @@ type labOptions struct {
 	sets    []string
 }
 
-func newLab(s *streams) *cobra.Command {
+// NewLab makes 'kabench lab'.
+func NewLab(s *cli.Streams) *cobra.Command {
 	o := &labOptions{}
 	c := &cobra.Command{
 		Use:   "lab [PROFILE]",
@@ -33,7 +35,7 @@ func newLab(s *streams) *cobra.Command {
   kabench lab --as node --set target.lab.idle_timeout=2s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
 		Args:              usage.AtMostOne("profile"),
-		ValidArgsFunction: completeProfiles,
+		ValidArgsFunction: cli.CompleteProfiles,
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (o.as == "") {
 				return usage.Errorf(c.CommandPath(), "name either a profile ('kabench profiles' and 'kabench incidents' list them) or a server with --as ('kabench servers' lists them)")
@@ -50,12 +52,12 @@ func newLab(s *streams) *cobra.Command {
 	return c
 }
 
-func doLab(c *cobra.Command, s *streams, o *labOptions) error {
+func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	p, cannot, err := o.load()
 	if err != nil {
 		return err
 	}
-	_, stop, restore := interrupt.Catch(c.Context(), s.err)
+	_, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	// Clients connect to the link, if there is one: it listens at --listen then.
 	serverAt, linkAt := o.listen, ""
@@ -104,13 +106,13 @@ func doLab(c *cobra.Command, s *streams, o *labOptions) error {
 	if len(cannot) > 0 {
 		serving["cannot"] = cannot
 	}
-	if err := s.line(serving, "serving %s at %s; press Ctrl-C to stop%s", p.Name, at, notes); err != nil {
+	if err := s.Line(serving, "serving %s at %s; press Ctrl-C to stop%s", p.Name, at, notes); err != nil {
 		return err
 	}
 	<-stop
 	server.Close()
 	seen := server.Seen()
-	return s.line(map[string]any{
+	return s.Line(map[string]any{
 		"connections": seen.Connections, "requests": seen.Requests, "closed_idle": seen.ClosedIdle,
 		"closed_first": seen.ClosedFirst, "client_closed": seen.ClientClosed,
 		"executed": seen.Executed, "duplicates": seen.Duplicates, "reloads": seen.Reloads,

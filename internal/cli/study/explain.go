@@ -1,4 +1,4 @@
-package main
+package study
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
@@ -24,7 +25,8 @@ const suggestions = 3
 // maxOthers is how many candidates are shown beside the best.
 const maxOthers = 8
 
-func newExplain(s *streams) *cobra.Command {
+// NewExplain makes 'kabench explain'.
+func NewExplain(s *cli.Streams) *cobra.Command {
 	list := false
 	c := &cobra.Command{
 		Use:   "explain TEXT | explain -",
@@ -44,21 +46,21 @@ Exit codes: 0 the text is known; 1 the text is unknown, and similar known texts 
 			case list && len(args) > 0:
 				return usage.Errorf(c.CommandPath(), "--list takes no TEXT")
 			case list:
-				return s.printWordings(wording.All())
+				return printWordings(s, wording.All())
 			case text == "-":
 				read, err := io.ReadAll(io.LimitReader(c.InOrStdin(), wording.MaxText+1))
 				if err != nil {
 					return fmt.Errorf("reading the text: %w", err)
 				}
 				if len(read) > wording.MaxText {
-					fmt.Fprintln(s.err, "kabench: the text is longer than 1 MiB; only its first MiB was read")
+					fmt.Fprintln(s.Err, "kabench: the text is longer than 1 MiB; only its first MiB was read")
 				}
 				text = string(read)
 			}
 			if strings.TrimSpace(text) == "" {
 				return usage.Errorf(c.CommandPath(), "give a text from a log, or - to read it from standard input; --list prints all known texts")
 			}
-			return s.explain(text)
+			return explain(s, text)
 		},
 	}
 	c.Flags().BoolVar(&list, "list", false, "list all known texts, by client")
@@ -75,7 +77,7 @@ type explanation struct {
 	Reproduce  []string            `json:"reproduce,omitempty"` // incidents of the best candidate that come with kabench
 }
 
-func (s *streams) explain(text string) error {
+func explain(s *cli.Streams, text string) error {
 	e := explanation{Candidates: []wording.Candidate{}}
 	e.Candidates = append(e.Candidates, wording.Explain(text)...)
 	e.Known = len(e.Candidates) > 0
@@ -87,12 +89,12 @@ func (s *streams) explain(text string) error {
 	}
 	var err error
 	switch {
-	case s.json:
-		err = json.NewEncoder(s.out).Encode(e)
+	case s.JSON:
+		err = json.NewEncoder(s.Out).Encode(e)
 	case e.Known:
-		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
+		err = terminal.Fitted(s.Out, pageWidth, func(b *bytes.Buffer) error { return printExplained(b, e) })
 	default:
-		err = terminal.Fitted(s.out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
+		err = terminal.Fitted(s.Out, pageWidth, func(b *bytes.Buffer) error { return printUnknown(b, e.Nearest) })
 	}
 	if err == nil && !e.Known {
 		return exit.Unmet
@@ -194,9 +196,9 @@ func printUnknown(to io.Writer, near []wording.Wording) error {
 	return w.err
 }
 
-func (s *streams) printWordings(all []wording.Wording) error {
-	if s.json {
-		return json.NewEncoder(s.out).Encode(all)
+func printWordings(s *cli.Streams, all []wording.Wording) error {
+	if s.JSON {
+		return json.NewEncoder(s.Out).Encode(all)
 	}
 	var b bytes.Buffer
 	w := layout.Table(&b)
@@ -204,7 +206,7 @@ func (s *streams) printWordings(all []wording.Wording) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", known.Client, known.Outcomes[0], known.Text)
 	}
 	w.Flush()
-	return layout.Print(s.out, b.String(), 0)
+	return layout.Print(s.Out, b.String(), 0)
 }
 
 func outcomes(list []wording.Outcome) string {

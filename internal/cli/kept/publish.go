@@ -1,4 +1,4 @@
-package main
+package kept
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
@@ -15,7 +16,8 @@ import (
 	"github.com/kabench/kabench/results/site"
 )
 
-func newPublish(s *streams) *cobra.Command {
+// NewPublish makes 'kabench publish'.
+func NewPublish(s *cli.Streams) *cobra.Command {
 	o := site.Options{}
 	c := &cobra.Command{
 		Use:   "publish DIR... --site OUT",
@@ -31,7 +33,7 @@ and marked. The exit code is 3 if all results were left out.
 Host names, addresses and paths are removed, unless --show-hosts is given. Whatever looks like a
 secret is always removed. Check what you publish: texts that a server wrote can contain anything.`,
 		Example:           `  kabench publish kabench-results/* --site public --base-url https://example.org/bench/`,
-		ValidArgsFunction: completeDirs,
+		ValidArgsFunction: cli.CompleteDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0:
@@ -39,7 +41,7 @@ secret is always removed. Check what you publish: texts that a server wrote can 
 			case o.Out == "":
 				return usage.Errorf(c.CommandPath(), "give --site: the directory of the site")
 			}
-			o.Version, o.Now, o.Page = version(), time.Now(), redactedPage
+			o.Version, o.Now, o.Page = cli.Version(), time.Now(), redactedPage
 			dirs, err := unfold(s, args)
 			if err != nil {
 				return err
@@ -48,7 +50,7 @@ secret is always removed. Check what you publish: texts that a server wrote can 
 			if err != nil {
 				return err
 			}
-			return s.published(o, done)
+			return published(s, o, done)
 		},
 	}
 	c.Flags().StringVar(&o.Out, "site", "", "directory of the site: a new one, an empty one, or a site made by this command")
@@ -60,23 +62,23 @@ secret is always removed. Check what you publish: texts that a server wrote can 
 }
 
 // published prints the outcome for each report.
-func (s *streams) published(o site.Options, done []site.Published) error {
+func published(s *cli.Streams, o site.Options, done []site.Published) error {
 	left := 0
 	for _, p := range done {
 		notes := p.Notes
 		if p.State == site.LeftOut {
-			fmt.Fprintf(s.err, "kabench: %s was left out, because %s; --include-invalid publishes it anyway, marked as such\n", p.Slug, layout.OneLine(notes[0]))
+			fmt.Fprintf(s.Err, "kabench: %s was left out, because %s; --include-invalid publishes it anyway, marked as such\n", p.Slug, layout.OneLine(notes[0]))
 			left, notes = left+1, notes[1:]
 		}
 		for _, note := range notes {
-			fmt.Fprintf(s.err, "kabench: %s: %s\n", p.Slug, layout.OneLine(note))
+			fmt.Fprintf(s.Err, "kabench: %s: %s\n", p.Slug, layout.OneLine(note))
 		}
-		if !s.json && p.State != site.LeftOut {
-			fmt.Fprintf(s.out, "%-9s %s/reports/%s/\n", p.State, o.Out, p.Slug)
+		if !s.JSON && p.State != site.LeftOut {
+			fmt.Fprintf(s.Out, "%-9s %s/reports/%s/\n", p.State, o.Out, p.Slug)
 		}
 	}
-	if s.json {
-		if err := s.line(map[string]any{"site": o.Out, "reports": done}, ""); err != nil {
+	if s.JSON {
+		if err := s.Line(map[string]any{"site": o.Out, "reports": done}, ""); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/results"
@@ -17,8 +18,8 @@ import (
 
 // resume continues the comparison in o.resume. Secrets are not kept, so a comparison that
 // needs some is resumed with the arguments that it was begun with.
-func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) error {
-	fromKept := len(args) == 0 && o.target == "" && o.targets == ""
+func resume(c *cobra.Command, s *cli.Streams, o *compareOptions, args []string) error {
+	fromKept := len(args) == 0 && o.Target == "" && o.Targets == ""
 	if err := o.checkResume(c, args, fromKept); err != nil {
 		return err
 	}
@@ -38,8 +39,8 @@ func resume(c *cobra.Command, s *streams, o *compareOptions, args []string) erro
 	if err != nil {
 		return fmt.Errorf("--resume %s: %w", o.resume, err)
 	}
-	if begun.Version != version() {
-		fmt.Fprintf(s.err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, version())
+	if begun.Version != cli.Version() {
+		fmt.Fprintf(s.Err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, cli.Version())
 	}
 	return makeRuns(c, s, p, o.resume, true)
 }
@@ -50,7 +51,7 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 	switch {
 	case len(args) > 1 || len(args) == 1 && finished(args):
 		return usage.Errorf(c.CommandPath(), "--resume %s continues that comparison; name no other directories", o.resume)
-	case o.has("out"):
+	case o.Has("out"):
 		return usage.Errorf(c.CommandPath(), "--resume %s adds to the results there; leave out --out", o.resume)
 	case o.anyQuestion:
 		return usage.Errorf(c.CommandPath(), "--any-question is only for directories of finished runs")
@@ -58,7 +59,7 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 		return nil
 	}
 	for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
-		if o.has(flag) {
+		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was started with", flag, o.resume)
 		}
 	}
@@ -89,14 +90,14 @@ func keptArms(p *matrix.Plan, begun *results.Plan) error {
 // askedArms takes the settings from the command line.
 func (o *compareOptions) askedArms(p *matrix.Plan, args []string) error {
 	if len(args) > 0 {
-		o.profile = args[0]
+		o.Profile = args[0]
 	}
 	asked, err := o.plan()
 	if err != nil {
 		return err
 	}
 	p.Arms = asked.Arms
-	if o.has("repeats") {
+	if o.Has("repeats") {
 		p.Repeats = asked.Repeats
 	}
 	if asked.Seed != 0 {

@@ -1,4 +1,5 @@
-package main
+// Package kept has the commands that show what earlier runs kept: report, export and publish.
+package kept
 
 import (
 	"errors"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/resultsdir"
@@ -15,10 +17,10 @@ import (
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/record"
-	"github.com/kabench/kabench/results/text"
 )
 
-func newReport(s *streams) *cobra.Command {
+// NewReport makes 'kabench report'.
+func NewReport(s *cli.Streams) *cobra.Command {
 	o := &pageOptions{}
 	c := &cobra.Command{
 		Use:   "report [DIR]... [-o report.html]",
@@ -36,7 +38,7 @@ Several DIRs are shown side by side.
 The exit code is 0, whatever the runs showed.`,
 		Example: `  kabench report
   kabench report kabench-results/... -o report.html`,
-		ValidArgsFunction: completeDirs,
+		ValidArgsFunction: cli.CompleteDirs,
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := dirOrNewest(args)
 			if err != nil {
@@ -60,14 +62,14 @@ The exit code is 0, whatever the runs showed.`,
 	return c
 }
 
-func doReport(s *streams, dir string) error {
+func doReport(s *cli.Streams, dir string) error {
 	c, err := record.OpenComparison(dir)
 	if err == nil {
-		if err := s.printComparison(c); err != nil {
+		if err := s.PrintComparison(c); err != nil {
 			return err
 		}
 		if c.Missing() != "" {
-			fmt.Fprintf(s.err, "to continue: kabench compare --resume %s\n", dir)
+			fmt.Fprintf(s.Err, "to continue: kabench compare --resume %s\n", dir)
 		}
 		return nil
 	}
@@ -76,11 +78,7 @@ func doReport(s *streams, dir string) error {
 	}
 	rep, err := record.OpenReproduction(dir)
 	if err == nil {
-		print := text.RenderReproduction
-		if s.json {
-			print = record.EncodeReproduction
-		}
-		return print(s.out, rep)
+		return s.PrintReproduction(rep)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -100,14 +98,14 @@ func doReport(s *streams, dir string) error {
 	if err != nil {
 		return err
 	}
-	return s.printRun(doc)
+	return s.PrintRun(doc)
 }
 
 // unfold calls record.Unfold and prints its notes on standard error.
-func unfold(s *streams, dirs []string) ([]string, error) {
+func unfold(s *cli.Streams, dirs []string) ([]string, error) {
 	unfolded, notes, err := record.Unfold(dirs)
 	for _, note := range notes {
-		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
+		fmt.Fprintln(s.Err, "kabench: "+layout.OneLine(note))
 	}
 	return unfolded, err
 }
@@ -122,7 +120,7 @@ func dirOrNewest(args []string) (string, error) {
 
 // reportAll prints the table of 'kabench reproduce --all' from the directory of
 // its results, which may have been cut off.
-func reportAll(s *streams, dir string, plan *results.Plan) error {
+func reportAll(s *cli.Streams, dir string, plan *results.Plan) error {
 	var done []*incidents.Result
 	for _, name := range plan.Incidents {
 		r, err := incidents.Read(dir, name)
@@ -133,7 +131,7 @@ func reportAll(s *streams, dir string, plan *results.Plan) error {
 			done = append(done, r)
 		}
 	}
-	return s.printIncidents(done, len(plan.Incidents), dir)
+	return s.PrintIncidents(done, len(plan.Incidents), dir)
 }
 
 // pageOptions holds the flags of 'kabench report -o'.
@@ -143,20 +141,20 @@ type pageOptions struct {
 }
 
 // doPage writes the page of the directories to a file.
-func doPage(s *streams, o *pageOptions) error {
+func doPage(s *cli.Streams, o *pageOptions) error {
 	data, err := page.Gather(o.dirs...)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(o.output, func(w io.Writer) error { return page.Write(w, data) }); err != nil {
+	if err := cli.WriteFile(o.output, func(w io.Writer) error { return page.Write(w, data) }); err != nil {
 		return err
 	}
-	if s.json {
-		return s.line(map[string]any{"file": o.output, "notes": data.Notes}, "")
+	if s.JSON {
+		return s.Line(map[string]any{"file": o.output, "notes": data.Notes}, "")
 	}
 	for _, note := range data.Notes {
-		fmt.Fprintln(s.err, "kabench: "+layout.OneLine(note))
+		fmt.Fprintln(s.Err, "kabench: "+layout.OneLine(note))
 	}
-	fmt.Fprintf(s.err, "written: %s\n", o.output)
+	fmt.Fprintf(s.Err, "written: %s\n", o.output)
 	return nil
 }

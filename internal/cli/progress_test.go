@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -49,15 +49,15 @@ pool       leased 0, idle 0, dialing 0, pending 0`
 
 func TestPlainProgressEveryFiveSeconds(t *testing.T) {
 	var b strings.Builder
-	s := &streams{err: &b}
-	p := newProgress(s)
-	p.begin("run 1 of 2")
+	s := &Streams{Err: &b}
+	p := NewProgress(s)
+	p.Begin("run 1 of 2")
 	for i := range 12 {
 		now := aProgress()
 		now.Elapsed = time.Duration(i) * time.Second
-		p.show(now)
+		p.Show(now)
 	}
-	p.end()
+	p.End()
 	want := `run 1 of 2
 run 1 of 2: 5 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports used 233
 run 1 of 2: 10 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 12 (connect 2, before_response 10), in flight 13 · leased 12 of 16, idle 4, dialing 1, pending 3 of 32 · TIME_WAIT 217, ports used 233
@@ -66,10 +66,10 @@ run 1 of 2: 10 s of 35 s · 398/s of 400/s started · due 4812, ok 4798, failed 
 		t.Errorf("%s", b.String())
 	}
 	b.Reset()
-	p = newProgress(&streams{err: &b, json: true})
-	p.begin("x")
-	p.show(aProgress())
-	p.end()
+	p = NewProgress(&Streams{Err: &b, JSON: true})
+	p.Begin("x")
+	p.Show(aProgress())
+	p.End()
 	if b.Len() > 0 {
 		t.Errorf("with --json there is progress: %s", b.String())
 	}

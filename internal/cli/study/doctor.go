@@ -1,4 +1,4 @@
-package main
+package study
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/doctor"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
@@ -24,7 +25,8 @@ import (
 // doctorOptions holds the flags of 'kabench doctor'.
 type doctorOptions struct{ quick bool }
 
-func newDoctor(s *streams) *cobra.Command {
+// NewDoctor makes 'kabench doctor'.
+func NewDoctor(s *cli.Streams) *cobra.Command {
 	o := &doctorOptions{}
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -41,13 +43,13 @@ Exit codes: 0 runs are possible, even if there are warnings; 1 runs are impossib
 	return c
 }
 
-func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
+func doDoctor(c *cobra.Command, s *cli.Streams, o *doctorOptions) error {
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	facts := doctor.Examine()
 	if !o.quick {
-		if !s.json {
-			fmt.Fprintln(s.err, "measuring the request rate that this machine sustains (at most ten seconds)")
+		if !s.JSON {
+			fmt.Fprintln(s.Err, "measuring the request rate that this machine sustains (at most ten seconds)")
 		}
 		err := facts.MeasureRate(func(rate int) (bool, error) { return holds(ctx, stop, rate) })
 		if errors.Is(err, kabench.ErrInterrupted) {
@@ -57,10 +59,10 @@ func doDoctor(c *cobra.Command, s *streams, o *doctorOptions) error {
 	facts.Finish()
 	list := facts.Checks()
 	var err error
-	if s.json {
-		err = json.NewEncoder(s.out).Encode(list)
+	if s.JSON {
+		err = json.NewEncoder(s.Out).Encode(list)
 	} else {
-		err = printChecks(s.out, list)
+		err = printChecks(s.Out, list)
 	}
 	if err == nil && slices.ContainsFunc(list, func(c doctor.Check) bool { return c.Verdict == doctor.Bad }) {
 		err = exit.Unmet
@@ -78,7 +80,7 @@ func holds(ctx context.Context, stop <-chan struct{}, rate int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	run, err := kabench.Run(ctx, p, kabench.Options{Version: version(), Stop: stop})
+	run, err := kabench.Run(ctx, p, kabench.Options{Version: cli.Version(), Stop: stop})
 	if err != nil {
 		return false, err
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"strings"
@@ -15,26 +15,23 @@ import (
 type completer = cobra.CompletionFunc
 
 // flagValues are the completions of flags, by name. If a flag means something else in one
-// command, its completion is under "command name".
+// command, that command's constructor sets its completion.
 var flagValues = map[string]completer{
 	"pool": listOf(pools), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
 	"set": completeSet, "axis": completeSet,
 	"arrivals": listOf(generator.Processes), "client": listOf(func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }),
-	"format": listOf(func() []string { return []string{"http", "json"} }), "export format": listOf(formatNames),
-	"tag": listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
-	"out": completeDirs, "site": completeDirs, "baseline": completeDirs,
+	"format": listOf(func() []string { return []string{"http", "json"} }),
+	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
+	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs,
 	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
 }
 
-// setFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs
+// SetFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs
 // and free texts have none.
-func setFlagCompletion(root *cobra.Command) {
+func SetFlagCompletion(root *cobra.Command) {
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
-			values, known := flagValues[c.Name()+" "+f.Name]
-			if !known {
-				values, known = flagValues[f.Name]
-			}
+			values, known := flagValues[f.Name]
 			if !known {
 				values = cobra.NoFileCompletions
 			}
@@ -90,7 +87,8 @@ func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Sh
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+// CompleteDirs offers directories.
+func CompleteDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
@@ -98,10 +96,28 @@ func completeFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	return nil, cobra.ShellCompDirectiveDefault
 }
 
-// completeCompared completes a profile or, after the first argument, directories.
-func completeCompared(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+// CompleteProfiles completes one argument with the profiles and incidents that come with kabench,
+// and with files.
+func CompleteProfiles(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
-		return completeDirs(c, args, typed)
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return completeProfiles(c, args, typed)
+	return Names(append(profiles.Profiles(), profiles.Incidents()...)), cobra.ShellCompDirectiveDefault
+}
+
+// CompleteIncidents completes one argument with the incidents that come with kabench, and with files.
+func CompleteIncidents(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return Names(profiles.Incidents()), cobra.ShellCompDirectiveDefault
+}
+
+// Names returns the names with their questions, as completion shows them.
+func Names(all []profiles.Embedded) []string {
+	var list []string
+	for _, e := range all {
+		list = append(list, e.Name+"\t"+e.Question)
+	}
+	return list
 }

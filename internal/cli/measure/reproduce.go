@@ -1,4 +1,4 @@
-package main
+package measure
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/children"
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/interrupt"
@@ -22,7 +23,6 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
-	"github.com/kabench/kabench/results/text"
 )
 
 // reproduceOptions holds the flags of 'kabench reproduce'.
@@ -35,7 +35,8 @@ type reproduceOptions struct {
 	jobs     int
 }
 
-func newReproduce(s *streams) *cobra.Command {
+// NewReproduce makes 'kabench reproduce'.
+func NewReproduce(s *cli.Streams) *cobra.Command {
 	o := &reproduceOptions{}
 	c := &cobra.Command{
 		Use:   "reproduce INCIDENT",
@@ -52,7 +53,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce --all --jobs 2`,
-		ValidArgsFunction: completeIncidents,
+		ValidArgsFunction: cli.CompleteIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case o.all && len(args) > 0:
@@ -81,35 +82,35 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 	return c
 }
 
-func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
+func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	p, err := profiles.Open(o.incident, o.sets)
 	if err != nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.err)
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	out := resultsdir.Out(o.out, p.Name)
-	progress := newProgress(s)
-	progress.silent = progress.silent || silent
+	progress := cli.NewProgress(s)
+	progress.Silent = progress.Silent || silent
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
-		Options: kabench.Options{Out: out, Version: version(), Stop: stop, Progress: progress.show, Trace: trace.add()},
+		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Trace: trace.add()},
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
-			progress.begin(title)
+			progress.Begin(title)
 			trace.begin(title)
 		},
 		Again: func(a results.MadeAgain) {
-			progress.end()
-			if !s.json {
-				fmt.Fprintf(s.err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
+			progress.End()
+			if !s.JSON {
+				fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
 			}
 		},
 	})
-	progress.end()
+	progress.End()
 	traceErr := trace.close()
 	if rep == nil {
 		return err
@@ -120,29 +121,25 @@ func doReproduce(c *cobra.Command, s *streams, o *reproduceOptions) error {
 			err = saveErr
 		}
 	}
-	print := text.RenderReproduction
-	if s.json {
-		print = record.EncodeReproduction
-	}
-	if printErr := print(s.out, rep); printErr != nil {
+	if printErr := s.PrintReproduction(rep); printErr != nil {
 		return printErr
 	}
 	if err != nil {
 		return err
 	}
-	s.saved(out)
+	s.Saved(out)
 	return exit.OfReproduction(rep).Err()
 }
 
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
-func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
+func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) error {
 	all := profiles.Incidents()
 	for _, e := range all { // before the first one is run
 		if _, err := profiles.Open(e.Name, o.sets); err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
-	ctx, stop, restore := interrupt.Catch(ctx, s.err)
+	ctx, stop, restore := interrupt.Catch(ctx, s.Err)
 	defer restore()
 	self, err := children.Self()
 	if err != nil {
@@ -150,14 +147,14 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 	}
 	out := resultsdir.Out(o.out, "all")
 	if out != "" {
-		plan := &results.Plan{Version: version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		plan := &results.Plan{Version: cli.Version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
 		for _, e := range all {
 			plan.Incidents = append(plan.Incidents, e.Name)
 		}
 		if err := record.ClaimWith(out, func() error { return record.SavePlan(out, plan) }); err != nil {
 			return &kabench.InputError{Err: err}
 		}
-		fmt.Fprintf(s.err, "results: %s\n", out)
+		fmt.Fprintf(s.Err, "results: %s\n", out)
 	}
 	done := make([]*incidents.Result, len(all))
 	children.Each(stop, o.jobs, len(all), func(i int) {
@@ -166,25 +163,16 @@ func reproduceAll(ctx context.Context, s *streams, o *reproduceOptions) error {
 			dir = filepath.Join(out, all[i].Name)
 		}
 		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
-		if !s.json {
-			fmt.Fprintf(s.err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+		if !s.JSON {
+			fmt.Fprintf(s.Err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
 		}
 	})
 	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun
-	if err := s.printIncidents(done, len(all), out); err != nil {
+	if err := s.PrintIncidents(done, len(all), out); err != nil {
 		return err
 	}
 	if children.Stopped(stop) {
 		return exit.Interrupted
 	}
 	return incidents.Worst(done).Err()
-}
-
-// printIncidents prints the outcomes of incidents. of is how many there were to be, and out is
-// where the results are.
-func (s *streams) printIncidents(done []*incidents.Result, of int, out string) error {
-	if s.json {
-		return incidents.PrintJSON(s.out, done)
-	}
-	return incidents.Print(s.out, done, of, out)
 }
