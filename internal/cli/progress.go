@@ -44,13 +44,19 @@ func (p *Progress) Begin(title string) {
 
 // Show draws now. It is the function for kabench.Options.Progress.
 func (p *Progress) Show(now kabench.Progress) {
+	p.Draw(now.Elapsed, progressLines(p.Title, now), plainProgress(p.Title, now))
+}
+
+// Draw shows lines in a terminal. Elsewhere it prints plain every five seconds. elapsed is
+// the time since Begin.
+func (p *Progress) Draw(elapsed time.Duration, lines []string, plain string) {
 	switch {
 	case p.Silent:
 	case p.screen.IsTerminal():
-		p.screen.Draw(progressLines(p.Title, now))
-	case now.Elapsed-p.last >= plainEvery:
-		p.last = now.Elapsed
-		fmt.Fprintln(p.screen, plainProgress(p.Title, now))
+		p.screen.Draw(lines)
+	case elapsed-p.last >= plainEvery:
+		p.last = elapsed
+		fmt.Fprintln(p.screen, plain)
 	}
 }
 

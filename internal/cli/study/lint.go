@@ -1,11 +1,9 @@
 package study
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -13,7 +11,6 @@ import (
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
@@ -80,7 +77,7 @@ func doLint(s *cli.Streams, o *lintOptions) error {
 	if s.JSON {
 		err = json.NewEncoder(s.Out).Encode(list.Findings)
 	} else {
-		err = terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
+		err = cli.PrintChecklist(s.Out, list)
 	}
 	if err == nil && len(list.Findings) > 0 {
 		err = exit.Unmet
@@ -180,41 +177,4 @@ func (o *lintOptions) inFlags(err error) error {
 		}
 	}
 	return list
-}
-
-// printChecklist prints a block for each finding, and what was checked.
-func printChecklist(w io.Writer, list lint.Checklist) error {
-	var b strings.Builder
-	for _, f := range list.Findings {
-		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
-		if f.Hop != "" {
-			fmt.Fprintf(&b, "  hop   %s\n", f.Hop)
-		}
-		fmt.Fprintf(&b, "  rule  %s\n", f.Says)
-		fmt.Fprintf(&b, "  here  %s; %s\n", f.Numbers[0], f.Numbers[1])
-		fmt.Fprintf(&b, "  seen  %s\n", f.Seen)
-		fmt.Fprintf(&b, "  set   %s\n\n", f.Set)
-	}
-	for _, note := range list.Notes {
-		fmt.Fprintf(&b, "note: %s\n", note)
-	}
-	switch n := len(list.Findings); n {
-	case 0:
-		b.WriteString("no findings")
-	case 1:
-		b.WriteString("1 finding")
-	default:
-		fmt.Fprintf(&b, "%d findings", n)
-	}
-	fmt.Fprintf(&b, ": checked %d rules", len(list.Checked))
-	if len(list.Lacking) > 0 {
-		var lacking []string
-		for _, u := range list.Lacking {
-			lacking = append(lacking, u.String())
-		}
-		fmt.Fprintf(&b, ";\nnot fully checked, because kabench does not know: %s", strings.Join(lacking, ", "))
-	}
-	b.WriteString("\n")
-	_, err := io.WriteString(w, b.String())
-	return err
 }
