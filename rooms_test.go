@@ -54,7 +54,7 @@ var rooms = map[string]room{
 	"internal/lab/story":   {nil, "it remembers what a server or a proxy tells it"},
 	"internal/lab/labtest": {nil, "it is a client for tests, and must not know how what it tests is made"},
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
-	"internal/evidence":    {[]string{"results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
+	"internal/evidence":    {[]string{"results", "internal/enum"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/enum":        {[]string{"internal/nearest"}, "it turns names into values and back, whatever they are names of; so rooms that know nothing may know it"},
 	"internal/nearest":     {nil, "it compares words, whatever they name"},
