@@ -91,7 +91,9 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
-		own.NewDiagnose(s), newVersion(s),
+		own.NewProbe(s),
+		own.NewDiagnose(s),
+		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)
 	usage.SetCompletion(root)

@@ -162,4 +162,3 @@ func (d *diagnosing) finish(err error) error {
 	}
 	return d.code().Err()
 }
-
