@@ -53,7 +53,7 @@ func raceOf(e results.Evidence) race {
 	}
 	for _, row := range e.Rows {
 		if row.Note != "" {
-			r.notes = append(r.notes, note{at: row.At, text: row.Note, bad: strings.Contains(row.Note, "failed")})
+			r.notes = append(r.notes, notesOf(row)...)
 			continue
 		}
 		f := flight{sent: row.At, arrived: row.At + way, fromClient: row.From == "client", byLink: row.From == "link", lost: row.Fate}
@@ -67,6 +67,18 @@ func raceOf(e results.Evidence) race {
 		r.packets = append(r.packets, f)
 	}
 	return r
+}
+
+// longNote is how many letters of a note fit beside the client.
+const longNote = 44
+
+// notesOf returns the note of a row, a long one as two lines.
+func notesOf(row results.EvidenceRow) []note {
+	bad := strings.Contains(row.Note, "failed")
+	if first, rest, found := strings.Cut(row.Note, ": "); found && len(row.Note) > longNote {
+		return []note{{at: row.At, text: first + ":", bad: bad}, {at: row.At, text: rest, bad: bad}}
+	}
+	return []note{{at: row.At, text: row.Note, bad: bad}}
 }
 
 // packetLabel returns the kind of a packet and its label.
@@ -91,9 +103,9 @@ func packetLabel(row results.EvidenceRow) (kind, label string) {
 
 // The geometry of a race, in pixels.
 const (
-	raceWidth  = 760
-	clientAt   = 350
-	serverAt   = 620
+	raceWidth  = 780
+	clientAt   = 390
+	serverAt   = 650
 	raceTop    = 46 // the first event
 	oneWay     = 56 // the height of a packet's way
 	leastSpace = 17 // between two events at the same side
