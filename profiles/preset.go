@@ -6,6 +6,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/settings"
 )
 
 // Preset is the pool of a real client, in one of the ways to configure it, as a
@@ -22,8 +23,10 @@ type Preset struct {
 	// client's repository, a setting or its documentation.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the client does and a policy cannot express.
-	Cannot []string    `yaml:"cannot,omitempty"`
-	Pool   pool.Policy `yaml:"pool"`
+	Cannot []string `yaml:"cannot,omitempty"`
+	// Settings are the client's own settings for fields of the pool.
+	Settings settings.Spellings `yaml:"settings,omitempty"`
+	Pool     pool.Policy        `yaml:"pool"`
 	// Base is the preset that Pool began with; see Profile.Preset.
 	Base string
 	// Warnings lists the fields that are written in an old spelling.
@@ -78,7 +81,7 @@ func parsePreset(source string, data []byte) (Preset, error) {
 	})
 	p.Base, p.Warnings = d.preset, d.warnings()
 	refused := d.Errs
-	for _, c := range strictyaml.Under(section, p.Pool.Validate()) {
+	for _, c := range append(strictyaml.Under(section, p.Pool.Validate()), strictyaml.Under("settings", p.Settings.Validate())...) {
 		if !refused.Touch(c.Path) {
 			d.Errs = append(d.Errs, d.Located(c, source))
 		}
