@@ -228,9 +228,9 @@ func isCloseNotify(data []byte) bool {
 // close. ok is false if something else than an idle timer can have ended it: the client
 // closed or sent something, no response came, or the response announced the close.
 func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
-	at, kind := c.serverFIN, "FIN"
+	at, kind := c.serverFIN, "fin"
 	if c.serverRST != 0 && (at == 0 || c.serverRST < at) {
-		at, kind = c.serverRST, "RST"
+		at, kind = c.serverRST, "rst"
 	}
 	if c.notify != 0 && (at == 0 || c.notify <= at) {
 		at, kind = c.notify, "close_notify"

@@ -1,61 +1,41 @@
 package software
 
 import (
-	"bufio"
 	"context"
-	"net"
-	"net/http"
-	"net/url"
-	"slices"
+	"encoding/json"
+	"fmt"
+	"os"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
+	engine "github.com/kabench/kabench/internal/probe"
 )
 
 type probed struct {
 	median, low, high, first, last time.Duration
+	closes                         int
 	kind                           string
 	requests                       int
 	took                           time.Duration
 }
 
 func probe(ctx context.Context, kabench, target string) (probed, error) {
-	begin := time.Now()
-	u, err := url.Parse(target)
+	ta, err := engine.Resolve(ctx, engine.Request{URL: target})
 	if err != nil {
 		return probed{}, err
 	}
-	times := make([]time.Duration, 24)
-	done := make(chan error)
-	for i := range times {
-		go func() {
-			done <- func() error {
-				time.Sleep(time.Duration(i) * 53 * time.Millisecond)
-				conn, err := net.Dial("tcp", u.Host)
-				if err != nil {
-					return err
-				}
-				defer conn.Close()
-				r, _ := http.NewRequest("GET", target, nil)
-				r.Write(conn)
-				br := bufio.NewReader(conn)
-				_, err = http.ReadResponse(br, r)
-				if err != nil {
-					return err
-				}
-				at := time.Now()
-				b := make([]byte, 10000)
-				for err == nil {
-					_, err = br.Read(b)
-				}
-				times[i] = time.Since(at)
-				return nil
-			}()
-		}()
+	r, err := engine.Run(ctx, ta, engine.Options{})
+	if err != nil {
+		return probed{}, err
 	}
-	for range times {
-		if err := <-done; err != nil {
-			return probed{}, err
-		}
+	if len(r.Sites) != 1 {
+		return probed{}, fmt.Errorf("%d sites", len(r.Sites))
 	}
-	slices.Sort(times)
-	return probed{median: times[12], low: times[6], high: times[17], first: times[0], last: times[23], kind: "FIN", requests: 24, took: time.Since(begin)}, nil
+	s := evidence.Infer(r.Sites[0].Connections)
+	if os.Getenv("DUMP") != "" {
+		b, _ := json.MarshalIndent(s, "", " ")
+		fmt.Println(target, s.Sentence(), string(b), r.Sites[0].Notes, r.Sites[0].Ended, r.Late, r.Requests, s.Requests)
+	}
+	return probed{median: s.Idle.Median, low: s.Idle.Low, high: s.Idle.High, first: s.Idle.Min, last: s.Idle.Max, closes: s.Idle.Closes,
+		kind: s.Close.String(), requests: r.Requests, took: r.Took}, nil
 }
