@@ -56,7 +56,8 @@ type Failure struct {
 	Client    string         `json:"client"`
 	Server    string         `json:"server"`
 	TLS       bool           `json:"tls,omitempty"`
-	Behind    string         `json:"behind,omitempty"` // the server to which this one, a proxy, passed it on
+	Behind    string         `json:"behind,omitempty"`  // the server to which this one, a proxy, passed it on
+	Strayed   string         `json:"strayed,omitempty"` // the server that got it, and had not got the connection's SYN
 	WhyBehind string         `json:"why_behind,omitempty"`
 	Close     evidence.Close `json:"-"`
 	place     int
