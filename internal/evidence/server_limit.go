@@ -219,9 +219,9 @@ func (s *Server) lifetime(lives []kept) {
 	spans := make([]span, 0, len(lives))
 	for _, l := range lives {
 		if l.closed && l.cause == byLifetime {
-			spans = append(spans, span{age: l.since(), closed: true, slack: l.c.Slack, close: &l.c.Close, with: l.c})
+			spans = append(spans, span{age: l.since(), closed: true, late: l.c.Slack, early: l.c.Slack, close: &l.c.Close, with: l.c})
 		} else if end, _ := l.c.end(); l.c.Opened != NotSeen {
-			spans = append(spans, span{age: end - l.c.Opened, slack: l.c.Slack})
+			spans = append(spans, span{age: end - l.c.Opened})
 		}
 	}
 	s.Lifetime = timerOf(spans)
