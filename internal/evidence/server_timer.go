@@ -104,6 +104,7 @@ func (k Kinds) Most() Kind {
 // interval's lower end is that of the earliest possible times, and its upper end that of
 // the latest: one late time does not widen it, and times that are all late do.
 func (t *Timer) estimate(spans []span) {
+	spans = typical(spans)
 	middle := walk(spans)
 	if middle.median < 0 { // most were still open after the last close: they follow another rule
 		spans = slices.DeleteFunc(slices.Clone(spans), func(s span) bool { return !s.closed && s.age > t.Max })
@@ -118,6 +119,25 @@ func (t *Timer) estimate(spans []span) {
 	t.Low, t.High = min(first.low, t.Median), max(last.high, t.Median)
 	t.Slack = t.High - t.Low - max(first.high-last.low, 0)
 	t.Confidence = 1 - first.missLow - last.missHigh
+}
+
+// typical leaves out what is far from most closes: where packets of a capture are
+// missing, a connection was closed or used without its being seen.
+func typical(spans []span) []span {
+	closes := make([]span, 0, len(spans))
+	for _, s := range spans {
+		if s.closed {
+			closes = append(closes, s)
+		}
+	}
+	if len(closes) < 6 {
+		return spans
+	}
+	slices.SortFunc(closes, func(a, b span) int { return cmp.Compare(a.age, b.age) })
+	middle, far := closes[len(closes)/2].age, max(5*inner(closes), 20*time.Millisecond)
+	return slices.DeleteFunc(slices.Clone(spans), func(s span) bool {
+		return s.age-s.late > middle+far || s.closed && s.age+s.early < middle-far
+	})
 }
 
 // moved returns the spans with other ages.

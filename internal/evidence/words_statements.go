@@ -12,6 +12,7 @@ func (s Server) Statements() []Statement {
 	for _, t := range s.Others {
 		list = append(list, s.otherStatement(t))
 	}
+	list = append(list, s.stillOpenStatement())
 	list = append(list, s.hintStatements()...)
 	list = append(list, s.backendStatements()...)
 	list = append(list, s.limitStatement(), s.lifetimeStatement())
@@ -48,9 +49,6 @@ func (s Server) idleStatement() Statement {
 		if one.Why == "" {
 			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
 		}
-		if s.Idle.StillOpen > 0 {
-			one.Why += fmt.Sprintf("; %d were still open after that", s.Idle.StillOpen)
-		}
 	}
 	return one
 }
@@ -61,6 +59,20 @@ func (s Server) otherStatement(t Timer) Statement {
 		About: "idle", Basis: Inferred,
 		Text: fmt.Sprintf("closes other idle connections after %s, by %s: there are probably two servers behind this address, or two timers", t.words(), kindWords(t.How)),
 		Why:  fmt.Sprintf("the idle times of %d and %d closes form groups with a gap between them", s.Idle.Closes, t.Closes),
+	}
+}
+
+// stillOpenStatement is about connections that were idle for longer than all that were
+// closed. One or two may be late requests, or packets that a capture lacks.
+func (s Server) stillOpenStatement() Statement {
+	t := s.Idle
+	if !t.Known() || len(s.Others) > 0 || t.StillOpen < max(3, t.Closes/10) {
+		return Statement{}
+	}
+	return Statement{
+		About: "idle", Basis: Inferred,
+		Text: fmt.Sprintf("did not close all connections then: %d were still open after more than %s, up to %s; there are probably two servers behind this address, or two rules", t.StillOpen, seconds(t.Max), seconds(t.LongerThan)),
+		Why:  fmt.Sprintf("%d idle connections were closed, and %d were not", t.Closes, t.StillOpen),
 	}
 }
 
