@@ -46,7 +46,9 @@ type Reproduction struct {
 	IncidentRun *Run        `json:"incident_run"`
 	RemedyRuns  []RemedyRun `json:"remedy_runs"`
 	MadeAgain   []MadeAgain `json:"made_again,omitempty"`
-	Verdict     string      `json:"verdict"` // what happened, and what to set, in words
+	// Forecast is what was expected of the incident's run; nil if nothing was.
+	Forecast *Forecast `json:"forecast,omitempty"`
+	Verdict  string    `json:"verdict"` // what happened, and what to set, in words
 }
 
 // MadeAgain is an invalid run that was repeated. Its results are not kept and do not
@@ -60,10 +62,13 @@ type MadeAgain struct {
 // ReproductionSchema is the name and version of Reproduction's document.
 const ReproductionSchema = "kabench.reproduction/v1"
 
-// RemedyRun is the run under one remedy: a run document with three more fields.
+// RemedyRun is the run under one remedy: a run document with more fields.
 type RemedyRun struct {
 	Remedy  string            `json:"remedy"`  // its name in the incident's profile
 	Change  map[string]string `json:"change"`  // profile path -> value: what the remedy sets
 	Cleared bool              `json:"cleared"` // it met its expectations
+	// Settings are the pool's part of Change in the words of real clients: of the client
+	// whose preset the pool began with, or of several if it began with none.
+	Settings []ClientSetting `json:"settings,omitempty"`
 	*Run
 }

@@ -90,11 +90,17 @@ const (
 	Waiting   Meeting = iota // the connection was not closed while it was observed
 	Crossed                  // the request was on the way when the server closed: neither end knew of the other's segment
 	Arrived                  // the request had arrived, and the server closed anyway
-	Late                     // the request was written after the server's close had come
+	TooLate                  // the request was written after the server's close had come
 	Forgotten                // a RST answered the request, and no close was seen before: the connection was no longer known there
 	Abandoned                // the client closed first: it waited no longer
 	Lost                     // the request was sent again and again, and no ACK came back
 )
+
+var meetingNames = enum.Names[Meeting]{"waiting", "crossed", "arrived", "late", "forgotten", "abandoned", "lost"}
+
+func (m Meeting) String() string                   { return meetingNames.Text(m) }
+func (m Meeting) MarshalText() ([]byte, error)     { return meetingNames.Marshal(m) }
+func (m *Meeting) UnmarshalText(text []byte) error { return meetingNames.Unmarshal(text, m) }
 
 // Unanswered is a request without a whole response.
 type Unanswered struct {
@@ -141,7 +147,7 @@ type Connection struct {
 	// The rest is known only where segments were seen.
 
 	Since       time.Duration // the first segment
-	Requests    int           // all exchanges; Exchanges leaves out some of the middle where there are more than 64
+	Earlier     int           // exchanges before the first of Exchanges, which has the newest ones of a long connection
 	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
 	Unanswered  []Unanswered
 	Resets      []Reset
@@ -153,5 +159,4 @@ type Connection struct {
 	BothWait    bool // both ends do, because their FINs crossed
 	Missing     int  // bytes that were sent and not observed
 	Guessed     bool // which end is the client is a guess
-	Unasked     int  // the status of a response that no request had asked for, such as 408; 0: none
 }

@@ -47,7 +47,7 @@ func ByAddress(list []Connection) []Server {
 // count counts what needs no inference, and measures the round trip and the response
 // time.
 func (s *Server) count(list []Connection) {
-	var trips, waits []span
+	var trips, waits []time.Duration
 	s.Connections, s.Statuses = len(list), map[int]int{}
 	for i := range list {
 		c := &list[i]
@@ -55,15 +55,15 @@ func (s *Server) count(list []Connection) {
 			s.Address = c.Server.String()
 		}
 		s.TLS = s.TLS || c.TLS
-		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		if c.RoundTrip > 0 {
-			trips = append(trips, span{age: c.RoundTrip, closed: true})
+			trips = append(trips, c.RoundTrip)
 		}
+		s.Requests, s.Responses = s.Requests+c.Earlier, s.Responses+c.Earlier
 		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
-			if n == 0 && e.Sent != NotSeen && e.First == NotSeen {
+			if n == 0 && c.Earlier == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
 				s.unanswered(c)
 			}
 			if e.Status != 0 {
@@ -74,11 +74,11 @@ func (s *Server) count(list []Connection) {
 			}
 			s.Responses++
 			if e.Sent != NotSeen && e.First >= e.Sent {
-				waits = append(waits, span{age: e.First - e.Sent, closed: true, late: c.responseSlack(), early: c.Slack})
+				waits = append(waits, e.First-e.Sent)
 			}
 		}
 	}
-	s.RoundTrip, s.Response = timerOf(trips), timerOf(waits)
+	s.RoundTrip, s.Response = timesOf(trips), timesOf(waits)
 }
 
 // unanswered notes that the first request on c got no response.
@@ -114,7 +114,7 @@ type kept struct {
 func keptOf(list []Connection) []kept {
 	all := make([]kept, 0, len(list))
 	for i := range list {
-		k := kept{c: &list[i], responses: list[i].missingTurns()}
+		k := kept{c: &list[i], responses: list[i].Earlier}
 		end, closed := k.c.end()
 		for _, e := range k.c.turns() {
 			if unasked(e) {
@@ -150,12 +150,6 @@ func (c *Connection) turns() []Exchange {
 	}
 	return turns
 }
-
-// missingTurns is how many exchanges in the middle are left out of c.Exchanges.
-func (c *Connection) missingTurns() int { return max(c.Requests-len(c.Exchanges), 0) }
-
-// leftOut reports whether exchanges between turn i and the one before are left out.
-func (c *Connection) leftOut(i int) bool { return i == keptFirst && c.missingTurns() > 0 }
 
 // crossed reports whether the first request without a response was on the way when the
 // server closed, so that the timer had run out.
@@ -214,18 +208,18 @@ func responded(e Exchange) bool { return e.Done != NotSeen && e.Status != 408 }
 // request was answered so.
 func unasked408(c *Connection) bool {
 	n := len(c.Exchanges)
-	return c.Unasked == 408 || n > 0 && c.Exchanges[n-1].Status == 408
+	return n > 0 && c.Exchanges[n-1].Status == 408
 }
 
 // gaps returns the idle times of c between a response and the next request, of at least
 // least, and the longest of the shorter ones. The server's timer is longer than each.
 func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Duration) {
-	if c.missingTurns() > 0 {
+	if c.Earlier > 0 {
 		longest = c.LongestIdle
 	}
 	for i := 1; i < len(c.Exchanges); i++ {
 		before, next := c.Exchanges[i-1], c.Exchanges[i]
-		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) || c.leftOut(i) {
+		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) {
 			continue
 		}
 		if age := next.Sent - before.Done; age >= least {

@@ -48,6 +48,21 @@ func timerOf(spans []span) Timer {
 	return t
 }
 
+// timesOf describes times that were all seen to their end. There may be millions, so the
+// ranks of its interval are the approximate ones.
+func timesOf(times []time.Duration) Timer {
+	n := len(times)
+	if n == 0 {
+		return Timer{}
+	}
+	slices.Sort(times)
+	low := max(int(float64(n)/2-math.Sqrt(float64(n))), 0)
+	return Timer{
+		Closes: n, Median: times[n/2], Min: times[0], Max: times[n-1], Low: times[low], High: times[n-1-low],
+		Confidence: min(0.95, 1-math.Pow(0.5, float64(n-1))), Basis: Seen,
+	}
+}
+
 // count counts the close of s by its kind and by who closed.
 func (t *Timer) count(s span) {
 	if s.close == nil {
@@ -118,7 +133,7 @@ func (t *Timer) estimate(spans []span) {
 	t.Median = middle.median
 	t.Low, t.High = min(first.low, t.Median), max(last.high, t.Median)
 	t.Slack = t.High - t.Low - max(first.high-last.low, 0)
-	t.Confidence = 1 - first.missLow - last.missHigh
+	t.Confidence = max(1-first.missLow-last.missHigh, 0)
 }
 
 // typical leaves out what is far from most closes: where packets of a capture are
@@ -239,11 +254,11 @@ func (p product) times(n float64) product {
 // with the same moments.
 func (p product) below(x float64) float64 {
 	variance := p.square - p.mean*p.mean
-	if variance <= 0 || math.IsNaN(variance) {
-		if p.mean < x {
-			return 1
-		}
+	switch far := 8 * math.Sqrt(max(variance, 0)); { // the many closes of a capture are quickly far from it
+	case p.mean-far >= x:
 		return 0
+	case p.mean+far <= x:
+		return 1
 	}
 	k := p.mean*(1-p.mean)/variance - 1
 	return mathext.RegIncBeta(p.mean*k, (1-p.mean)*k, x)
