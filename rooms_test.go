@@ -90,6 +90,7 @@ var rooms = map[string]room{
 	"results/export":       {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":       {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
 
+	"internal/capture":           {[]string{"internal/evidence/segments"}, "it reads files; what the segments in them mean is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 }
 

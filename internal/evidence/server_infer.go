@@ -58,12 +58,12 @@ func (s *Server) count(list []Connection) {
 		if c.RoundTrip > 0 {
 			trips = append(trips, c.RoundTrip)
 		}
-		s.Requests, s.Responses = s.Requests+c.Earlier, s.Responses+c.Earlier
+		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
-			if n == 0 && c.Earlier == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
+			if n == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
 				s.unanswered(c)
 			}
 			if e.Status != 0 {
@@ -114,7 +114,7 @@ type kept struct {
 func keptOf(list []Connection) []kept {
 	all := make([]kept, 0, len(list))
 	for i := range list {
-		k := kept{c: &list[i], responses: list[i].Earlier}
+		k := kept{c: &list[i], responses: list[i].missingTurns()}
 		end, closed := k.c.end()
 		for _, e := range k.c.turns() {
 			if unasked(e) {
@@ -150,6 +150,12 @@ func (c *Connection) turns() []Exchange {
 	}
 	return turns
 }
+
+// missingTurns is how many exchanges in the middle are left out of c.Exchanges.
+func (c *Connection) missingTurns() int { return max(c.Requests-len(c.Exchanges), 0) }
+
+// leftOut reports whether exchanges between turn i and the one before are left out.
+func (c *Connection) leftOut(i int) bool { return i == KeptFirst && c.missingTurns() > 0 }
 
 // crossed reports whether the first request without a response was on the way when the
 // server closed, so that the timer had run out.
@@ -208,18 +214,18 @@ func responded(e Exchange) bool { return e.Done != NotSeen && e.Status != 408 }
 // request was answered so.
 func unasked408(c *Connection) bool {
 	n := len(c.Exchanges)
-	return n > 0 && c.Exchanges[n-1].Status == 408
+	return c.Unasked == 408 || n > 0 && c.Exchanges[n-1].Status == 408
 }
 
 // gaps returns the idle times of c between a response and the next request, of at least
 // least, and the longest of the shorter ones. The server's timer is longer than each.
 func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Duration) {
-	if c.Earlier > 0 {
+	if c.missingTurns() > 0 {
 		longest = c.LongestIdle
 	}
 	for i := 1; i < len(c.Exchanges); i++ {
 		before, next := c.Exchanges[i-1], c.Exchanges[i]
-		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) {
+		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) || c.leftOut(i) {
 			continue
 		}
 		if age := next.Sent - before.Done; age >= least {

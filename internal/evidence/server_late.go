@@ -28,8 +28,8 @@ func meetings(list []Connection) (all []meeting) {
 	for i := range list {
 		c := &list[i]
 		before := NotSeen
-		for _, e := range c.turns() {
-			if before != NotSeen && e.Sent >= before && !c.waits(e) {
+		for i, e := range c.turns() {
+			if before != NotSeen && e.Sent >= before && !c.leftOut(i) && !c.waits(e) {
 				m := meeting{age: e.Sent - before, answered: e.First != NotSeen, status: e.Status}
 				if _, closed := c.end(); !m.answered && (closed || c.Close.How == Silent) {
 					m.met = c.Close.How

@@ -67,8 +67,10 @@ func announced(lives []kept, n int) bool {
 // place is the number of the response that ended l, from 1: the first that announced
 // it, or the last.
 func (l kept) place() (n int) {
-	n = l.c.Earlier
-	for _, e := range l.c.Exchanges {
+	for i, e := range l.c.Exchanges {
+		if l.c.leftOut(i) {
+			n += l.c.missingTurns()
+		}
 		if !responded(e) {
 			continue
 		}

@@ -398,11 +398,11 @@ func TestJSONHasSeconds(t *testing.T) {
 func TestRequestsThatSegmentsShowedWithoutAResponse(t *testing.T) {
 	w := newWorld(1)
 	w.idleAfter(20, 5*time.Second, 0, nil)
-	for _, met := range []Meeting{Crossed, Arrived, TooLate} {
+	for _, met := range []Meeting{Crossed, Arrived, Late} {
 		c := w.open()
 		c.exchange(c.Ready)
 		sent := c.done() + 4999*ms
-		if met == TooLate {
+		if met == Late {
 			sent += 2 * ms
 		}
 		c.Unanswered = []Unanswered{{Basis: Seen, Met: met, Sent: sent, First: NotSeen, Whole: true}}
@@ -426,10 +426,14 @@ func TestEarlierExchangesCount(t *testing.T) {
 	w := newWorld(1)
 	for range 4 {
 		c := w.open()
-		for i := range 4 { // the newest ones
-			c.exchange(c.Ready + 50*time.Second + time.Duration(i)*200*ms)
+		for range KeptFirst + 4 {
+			c.exchange(c.Ready + time.Duration(len(c.Exchanges))*200*ms)
 		}
-		c.Earlier, c.LongestIdle = 996, 700*ms
+		for i := range c.Exchanges[KeptFirst:] { // the exchanges between lasted 50 s
+			e := &c.Exchanges[KeptFirst+i]
+			e.Sent, e.First, e.Done = e.Sent+50*time.Second, e.First+50*time.Second, e.Done+50*time.Second
+		}
+		c.Requests, c.LongestIdle = 1000, 700*ms
 		c.last().Closing = true
 		c.closeAt(ByServer, FIN, c.done())
 		w.list = append(w.list, c)

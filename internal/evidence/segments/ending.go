@@ -15,7 +15,8 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 		t.answered(t.current.Done)
 	}
 	c.TLS = t.protocol == overTLS
-	c.Exchanges, c.Earlier, c.LongestIdle = t.kept()
+	t.trim()
+	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked = t.exchanges, t.count, t.longest, t.unasked
 	if c.TLS && t.ready != evidence.NotSeen {
 		c.Ready = t.ready
 	}
