@@ -17,8 +17,8 @@ func grouped(closes []span) [][]span {
 	least := max(3, len(closes)/10)
 	for i := least; i <= len(closes)-least; i++ {
 		below, above := closes[:i], closes[i:]
-		gap := reach(above, -1) - reach(below, +1)
-		if gap > 10*time.Millisecond && gap > 3*inner(below) && gap > 3*inner(above) && !ticked(below, above) {
+		wide := max(10*time.Millisecond, 3*inner(below), 3*inner(above))
+		if closes[i].age-closes[i-1].age > wide && reach(above, -1)-reach(below, +1) > wide && !ticked(below, above) {
 			return append(grouped(slices.Clone(below)), grouped(slices.Clone(above))...)
 		}
 	}

@@ -353,3 +353,22 @@ func TestOtherRulesInEveryWorld(t *testing.T) {
 func worldNamed(name string) func(*world) {
 	return worlds[slices.IndexFunc(worlds, func(k kindOfWorld) bool { return k.name == name })].fill
 }
+
+// BenchmarkInfer judges a capture of a million requests on 20,000 connections.
+func BenchmarkInfer(b *testing.B) {
+	w := newWorld(1)
+	for range 20_000 {
+		c := w.open()
+		c.exchange(c.Ready)
+		for range 49 {
+			c.exchange(c.done() + w.upTo(4*time.Second))
+		}
+		c.closeAt(ByServer, FIN, c.done()+5*time.Second+w.upTo(2*ms))
+		w.list = append(w.list, c)
+	}
+	for b.Loop() {
+		if s := Infer(w.list); !s.Idle.Known() {
+			b.Fatal(s.Sentence())
+		}
+	}
+}

@@ -47,6 +47,9 @@ func (s Server) keepingWords() string {
 		return s.forgetsWords()
 	case KeepsUntilIdle:
 		text := "closes idle connections after " + s.Idle.words() + ", by " + kindWords(s.Idle.How)
+		if middle := s.Idle.By.Middle; middle > 0 {
+			text += fmt.Sprintf(" (%d of %d from a machine in the path)", middle, s.Idle.Closes)
+		}
 		if s.Idle.Status408 > 0 {
 			text += " after a 408 response"
 		}
@@ -106,7 +109,7 @@ func (s Server) forgetsWords() string {
 	f := s.Forgets
 	what := "gets no response at all, not even an ACK"
 	if f.How == RST {
-		what = "is answered by RST"
+		what = "meets a RST"
 	}
 	when := fmt.Sprintf("at most %s", seconds(f.Until))
 	if f.After > 0 && f.After < f.Until {

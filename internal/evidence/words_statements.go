@@ -186,7 +186,7 @@ func (t Timer) statement(about, which string) Statement {
 			text += fmt.Sprintf(", with status 408 (%d of %d)", t.Status408, t.Closes)
 		}
 		return Statement{About: about, Basis: t.Basis, Text: text, Why: t.Why}
-	case t.LongerThan > 0:
+	case t.LongerThan >= time.Second: // less says nothing about any server
 		return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("keeps %s longer than %s", which, seconds(t.LongerThan))}
 	}
 	return Statement{}
@@ -206,8 +206,12 @@ func (s Server) notifyStatement() Statement {
 // lateStatement says what requests met that were sent around or after the idle timeout.
 func (s Server) lateStatement() Statement {
 	var sum Reuse
+	from := -30 * time.Millisecond
+	if s.Idle.Spread() {
+		from = s.Idle.Min - s.Idle.Median
+	}
 	for _, l := range s.Late {
-		if s.Idle.Known() && l.To > -30*time.Millisecond {
+		if s.Idle.Known() && l.To > from {
 			sum.Answered, sum.FIN, sum.RST = sum.Answered+l.Answered, sum.FIN+l.FIN, sum.RST+l.RST
 			sum.Status408, sum.Nothing = sum.Status408+l.Status408, sum.Nothing+l.Nothing
 		}
