@@ -154,13 +154,14 @@ type Connection struct {
 	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
 	Unanswered  []Unanswered
 	Resets      []Reset
-	SYNs        int  // how often the client sent its SYN
-	Resent      int  // data segments that the client sent again
-	ResentBack  int  // data segments that the server sent again
-	Near        Side // the end near which the segments were seen; Nobody: not known
-	TimeWait    Side // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
-	BothWait    bool // both ends do, because their FINs crossed
-	Missing     int  // bytes that were sent and not observed
-	Guessed     bool // which end is the client is a guess
-	Unasked     int  // the status of a response that no request had asked for, such as 408; 0: none
+	Start       uint32 // the first sequence number of the client, if SYNs > 0
+	SYNs        int    // how often the client sent its SYN
+	Resent      int    // data segments that the client sent again
+	ResentBack  int    // data segments that the server sent again
+	Near        Side   // the end near which the segments were seen; Nobody: not known
+	TimeWait    Side   // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
+	BothWait    bool   // both ends do, because their FINs crossed
+	Missing     int    // bytes that were sent and not observed
+	Guessed     bool   // which end is the client is a guess
+	Unasked     int    // the status of a response that no request had asked for, such as 408; 0: none
 }
