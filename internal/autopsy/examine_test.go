@@ -32,8 +32,10 @@ type sighting struct {
 
 // world makes connections to one server and keeps their segments.
 type world struct {
-	list []sighting
-	port uint16
+	list   []sighting
+	port   uint16
+	damage func(n int) bool // the n-th packet is missing in the capture; nil: none is
+	gone   int              // requests that meet a close and are missing
 }
 
 var (
@@ -92,6 +94,7 @@ func (c *talker) exchange(at time.Duration, target string) time.Duration {
 	c.send(at, true, data, "GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n", true)
 	c.send(at+trip/2+time.Millisecond, false, data, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true)
 	c.lastServed = at + trip/2 + time.Millisecond
+	c.send(at+trip+time.Millisecond, true, segments.FlagACK, "", true)
 	return at + trip + time.Millisecond
 }
 
@@ -113,7 +116,8 @@ func (c *talker) races(after, before time.Duration, target string) {
 	fin := c.closes(after)
 	request := fin + trip/2 - before // the FIN is not there yet
 	c.send(request, true, data, "GET "+target+" HTTP/1.1\r\nHost: a\r\n\r\n", false)
-	rst := segments.Segment{Src: serverEnd, Dst: c.end, Flags: segments.FlagRST, Seq: c.ack[0]}
+	c.send(fin+trip/2, true, segments.FlagACK, "", true)
+	rst := segments.Segment{Src: serverEnd, Dst: c.end, Flags: segments.FlagRST, Seq: c.ack[0] - 1}
 	c.w.list = append(c.w.list, sighting{rst, request + trip/2, false})
 }
 
@@ -139,7 +143,13 @@ func (w *world) capture(t testing.TB, atClient bool, ahead time.Duration, snap i
 		}
 		return s.sent + ahead
 	}
-	for _, s := range sorted(w.list, at) {
+	for n, s := range sorted(w.list, at) {
+		if w.damage != nil && w.damage(n) {
+			if strings.HasPrefix(string(s.Payload), "GET /late") {
+				w.gone++
+			}
+			continue
+		}
 		ttl := byte(64)
 		if s.up != atClient {
 			ttl = 57
