@@ -314,7 +314,7 @@ func (s *site) responded(c *conn) {
 	case c.late && s.known().timer():
 		s.finish(c) // answered; another wait for the timer would take too long
 	case r == Many && c.sent < c.plan.Requests && !c.response.Close:
-		c.state, c.next = pausing, s.now()
+		c.state, c.next = pausing, s.now()+betweenMany
 	case r == UsedHalf && !c.response.Close:
 		c.state, c.next = pausing, e.Done+c.plan.Again
 	case r == Used && c.plan.Again > 0 && c.sent < c.plan.Requests:
@@ -323,6 +323,10 @@ func (s *site) responded(c *conn) {
 		s.aim()
 	}
 }
+
+// betweenMany is the pause before the next of many requests on a connection: a FIN that
+// follows a response arrives within it, so that the request does not cross it.
+const betweenMany = 2 * time.Millisecond
 
 // noteStatus says once what a response with such a status means for the probe.
 func (s *site) noteStatus(c *conn) {
