@@ -34,7 +34,7 @@ type site struct {
 	events  chan event
 	over    sync.WaitGroup // the goroutines that open and read
 	notes   []string
-	silent  int // requests that met silence
+	lost    int // requests that met silence or an RST although the server had closed nothing
 	ending  string
 }
 
@@ -351,6 +351,9 @@ func (s *site) ended(c *conn, e event) {
 	}
 	if first {
 		c.endedAt, c.endedTick = e.at, e.slack
+		if c.late && waited && c.seen.Close.How == evidence.RST && len(s.known().Idle) == 0 {
+			s.lost++
+		}
 	}
 	more := c.seen.Close.How == evidence.Notify && c.seen.Close.FIN == evidence.NotSeen // its FIN is still to come
 	switch {
@@ -377,7 +380,7 @@ func (s *site) noResponse(c *conn) {
 			Basis: evidence.Seen, By: evidence.ByMiddle, How: evidence.Silent, At: evidence.NotSeen, FIN: evidence.NotSeen,
 			Why: "the request was sent again and again, and nothing came back, no ACK either",
 		}
-		s.silent++
+		s.lost++
 	case !c.late:
 		s.note("a request got no response within %v", s.o.Timeout)
 	}
