@@ -62,7 +62,7 @@ var rooms = map[string]room{
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
 	"internal/evidence":    {[]string{"results", "internal/enum"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
-	"internal/probepage":   {[]string{"internal/evidence", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
+	"internal/probepage":   {[]string{"internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":  {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},
 	"internal/enum":        {[]string{"internal/nearest"}, "it turns names into values and back, whatever they are names of; so rooms that know nothing may know it"},
 	"internal/nearest":     {nil, "it compares words, whatever they name"},
