@@ -20,7 +20,7 @@ func stories(s *lab.Server) map[string]story.Story {
 	return all
 }
 
-// compare holds the times and ends that the probe has seen against the server's own
+// compare checks the times and ends that the probe has seen against the server's own
 // story. Both are taken in this process, so they differ by what a busy machine makes of
 // a moment.
 func compare(t *testing.T, site Site, s *lab.Server) {
