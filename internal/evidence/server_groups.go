@@ -53,19 +53,22 @@ func (t *Timer) doubt(closes []span) {
 		return
 	}
 	first, last := closes[0].close.At, closes[0].close.At
-	used := make([]span, 0, len(closes)) // from opening to the last response
+	least, most := farthest, time.Duration(0) // from opening to the last response
 	for _, s := range closes {
 		first, last = min(first, s.close.At), max(last, s.close.At)
-		if s.with.Opened != NotSeen {
-			used = append(used, span{age: s.close.At - s.age - s.with.Opened})
+		switch used := s.close.At - s.age - s.with.Opened; {
+		case s.with.Opened == NotSeen:
+			least = 0
+			most = farthest
+		case t.Low <= s.age && s.age <= t.High:
+			least, most = min(least, used), max(most, used)
 		}
 	}
-	slices.SortFunc(used, func(a, b span) int { return cmp.Compare(a.age, b.age) })
 	switch {
 	case last-first < 2*together && t.Max-t.Min > 10*together:
 		t.Basis = Inferred
 		t.Why = "all closes came at the same moment, although the connections had been idle for different times; a restart of the server explains them as well"
-	case len(used) == len(closes) && inner(used) < 20*time.Millisecond+2*t.Slack:
+	case most-least < 20*time.Millisecond+2*(t.High-t.Low):
 		t.Basis = Inferred
 		t.Why = "all connections became idle directly after they were opened, so a lifetime of connections explains the closes as well"
 	}
@@ -76,7 +79,11 @@ func (t *Timer) doubt(closes []span) {
 func reach(group []span, side time.Duration) time.Duration {
 	end := time.Duration(-1)
 	for _, s := range group {
-		if at := s.age + side*s.slack; end < 0 || (at-end)*side > 0 {
+		at := s.age - s.late
+		if side > 0 {
+			at = s.age + s.early
+		}
+		if end < 0 || (at-end)*side > 0 {
 			end = at
 		}
 	}

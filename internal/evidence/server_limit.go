@@ -67,7 +67,10 @@ func announced(lives []kept, n int) bool {
 // place is the number of the response that ended l, from 1: the first that announced
 // it, or the last.
 func (l kept) place() (n int) {
-	for _, e := range l.c.Exchanges {
+	for i, e := range l.c.Exchanges {
+		if l.c.leftOut(i) {
+			n += l.c.missingTurns()
+		}
 		if !responded(e) {
 			continue
 		}
@@ -216,9 +219,9 @@ func (s *Server) lifetime(lives []kept) {
 	spans := make([]span, 0, len(lives))
 	for _, l := range lives {
 		if l.closed && l.cause == byLifetime {
-			spans = append(spans, span{age: l.since(), closed: true, slack: l.c.Slack, close: &l.c.Close, with: l.c})
+			spans = append(spans, span{age: l.since(), closed: true, late: l.c.Slack, early: l.c.Slack, close: &l.c.Close, with: l.c})
 		} else if end, _ := l.c.end(); l.c.Opened != NotSeen {
-			spans = append(spans, span{age: end - l.c.Opened, slack: l.c.Slack})
+			spans = append(spans, span{age: end - l.c.Opened})
 		}
 	}
 	s.Lifetime = timerOf(spans)

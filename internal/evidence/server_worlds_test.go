@@ -112,6 +112,24 @@ var worlds = []struct {
 }{
 	{"exact", 5001 * ms, 10 * ms, func(w *world) { w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) }) }},
 	{"exact, 1 s", 1001 * ms, 10 * ms, func(w *world) { w.probed(20, func() time.Duration { return time.Second + w.upTo(2*ms) }) }},
+	{"late by a tick of the kernel", 5001 * ms, 10 * ms, func(w *world) {
+		w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+		for i := range w.list {
+			c := &w.list[i]
+			c.Stamped, c.Slack = true, 4*ms
+			c.last().Done = c.last().First
+			c.Close.At = c.done() + w.truth[i] + w.upTo(4*ms)
+		}
+	}},
+	{"always as late as the slack", 5001 * ms, 10 * ms, func(w *world) {
+		w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+		for i := range w.list {
+			c := &w.list[i]
+			c.Stamped, c.Slack = true, 4*ms
+			c.last().Done = c.last().First
+			c.Close.At = c.done() + w.truth[i] + 4*ms
+		}
+	}},
 	{"early", 998500 * time.Microsecond, 10 * ms, func(w *world) { w.probed(24, func() time.Duration { return 996*ms + w.upTo(5*ms) }) }},
 	{"poll", 1950 * ms, 0, func(w *world) { w.probed(20, func() time.Duration { return time.Second + w.upTo(1900*ms) }) }},
 	{"tick", 5500 * ms, 0, func(w *world) { w.probed(32, func() time.Duration { return 5*time.Second + w.upTo(time.Second) }) }},

@@ -71,7 +71,7 @@ func (t Timer) words() string {
 	case t.Closes == 1:
 		return t.withInterval() + " (one close)"
 	case t.Spread():
-		return fmt.Sprintf("%s to %s (spread; half of them by %s)", seconds(t.Min), seconds(t.Max), seconds(t.Median))
+		return fmt.Sprintf("%s (spread; half of them by %s)", fromTo(t.Min, t.Max), seconds(t.Median))
 	}
 	return t.withInterval()
 }
@@ -130,7 +130,7 @@ func kindWords(k Kinds) string {
 	}
 	texts := make([]string, len(all))
 	for i, k := range all {
-		texts[i] = fmt.Sprintf("%s (%d times)", k.name, k.n)
+		texts[i] = fmt.Sprintf("%s (%d)", k.name, k.n)
 	}
 	return strings.Join(texts, " or ")
 }
@@ -150,18 +150,31 @@ func inUnit(d time.Duration) (float64, string) {
 }
 
 // withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The digits
-// are enough to tell the interval's ends apart.
+// are enough to tell the interval's ends apart, and its ends are rounded outwards.
 func (t Timer) withInterval() string {
 	v, unit := inUnit(t.Median)
-	scale := t.Median.Seconds() / v
-	low, high := t.Low.Seconds()/scale, t.High.Seconds()/scale
 	decimals := 2
-	if width := high - low; width > 0 {
-		decimals = min(max(int(math.Ceil(-math.Log10(width))), 0), 6)
+	switch {
+	case v >= 99.95:
+		decimals = 0
+	case v >= 9.995:
+		decimals = 1
 	}
-	text := strconv.FormatFloat(v, 'f', max(decimals-1, 2), 64) + " " + unit
-	if t.Closes < 2 || t.Low == t.High {
-		return text
+	perUnit := t.Median.Seconds() / v
+	low, high := t.Low.Seconds()/perUnit, t.High.Seconds()/perUnit
+	if t.Closes < 2 || t.Low == t.High || v == 0 {
+		return strconv.FormatFloat(v, 'f', decimals, 64) + " " + unit
 	}
-	return text + " (" + strconv.FormatFloat(low, 'f', decimals, 64) + " to " + strconv.FormatFloat(high, 'f', decimals, 64) + ")"
+	finer := min(max(int(math.Ceil(-math.Log10(high-low))), 0), 6)
+	grid := math.Pow10(finer)
+	return fmt.Sprintf("%s %s (%s to %s)", strconv.FormatFloat(v, 'f', max(decimals, finer-1), 64), unit,
+		strconv.FormatFloat(math.Floor(low*grid)/grid, 'f', finer, 64), strconv.FormatFloat(math.Ceil(high*grid)/grid, 'f', finer, 64))
+}
+
+// fromTo prints a range, or one time if its ends look alike.
+func fromTo(a, b time.Duration) string {
+	if seconds(a) == seconds(b) {
+		return seconds(a)
+	}
+	return seconds(a) + " to " + seconds(b)
 }

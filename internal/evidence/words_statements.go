@@ -46,7 +46,7 @@ func (s Server) idleStatement() Statement {
 		one.Basis, one.Why = Seen, "no idle connection was closed within this time"
 	case KeepsUntilIdle:
 		if one.Why == "" {
-			one.Why = fmt.Sprintf("%d idle connections were closed after %s to %s", s.Idle.Closes, seconds(s.Idle.Min), seconds(s.Idle.Max))
+			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
 		}
 		if s.Idle.StillOpen > 0 {
 			one.Why += fmt.Sprintf("; %d were still open after that", s.Idle.StillOpen)
@@ -67,9 +67,16 @@ func (s Server) otherStatement(t Timer) Statement {
 func (s Server) hintStatements() (list []Statement) {
 	h := s.Hints
 	if clause := s.hintClause(); clause != "" {
-		one := Statement{About: "hint", Basis: Seen, Text: clause}
-		if h.Verdict == HintUnchecked {
+		one := Statement{About: "hint", Basis: Seen, Text: clause, Why: "idle connections were closed about then"}
+		switch {
+		case h.Verdict == HintUnchecked:
 			one.Basis, one.Why = Unknown, "no idle connection was closed"
+		case !s.Idle.Known():
+			one.Why = "idle connections were still open " + seconds(s.Idle.LongerThan-h.Timeout) + " later"
+		case h.Off < -hintSlack:
+			one.Why = "an idle connection was closed " + seconds(-h.Off) + " earlier"
+		case h.Off > hintSlack:
+			one.Why = "idle connections were closed " + seconds(h.Off) + " later"
 		}
 		list = append(list, one)
 	}
@@ -133,7 +140,7 @@ func (s Server) limitStatement() Statement {
 	case s.Keeping == ClosesEach:
 	case s.AfterResponse > 0:
 		one.Basis, one.Text = Seen, fmt.Sprintf("closed %d connections directly after a response, after different numbers of responses", s.AfterResponse)
-	case l.MoreThan > 0:
+	case l.MoreThan > 1:
 		one.Basis, one.Text = Seen, fmt.Sprintf("serves at least %d requests on a connection", l.MoreThan)
 	}
 	return one
@@ -152,8 +159,8 @@ func (s Server) lifetimeStatement() Statement {
 func (b Burst) statement() Statement {
 	return Statement{
 		About: "burst", Basis: Inferred,
-		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s to %s: probably a reload, a deploy or a process that ended",
-			b.Closes, seconds(b.Until-b.At), kindWords(b.How), seconds(b.IdleMin), seconds(b.IdleMax)),
+		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s: probably a reload, a deploy or a process that ended",
+			b.Closes, seconds(b.Until-b.At), kindWords(b.How), fromTo(b.IdleMin, b.IdleMax)),
 		Why: fmt.Sprintf("the closes came together, %s after the start, and the idle timeout does not explain them", seconds(b.At)),
 	}
 }
@@ -186,14 +193,14 @@ func (s Server) notifyStatement() Statement {
 
 // lateStatement says what requests met that were sent around or after the idle timeout.
 func (s Server) lateStatement() Statement {
-	var sum Late
+	var sum Reuse
 	for _, l := range s.Late {
 		if s.Idle.Known() && l.To > -30*time.Millisecond {
 			sum.Answered, sum.FIN, sum.RST = sum.Answered+l.Answered, sum.FIN+l.FIN, sum.RST+l.RST
 			sum.Status408, sum.Nothing = sum.Status408+l.Status408, sum.Nothing+l.Nothing
 		}
 	}
-	if sum == (Late{}) {
+	if sum == (Reuse{}) {
 		return Statement{}
 	}
 	text := "meets late requests with"
@@ -230,7 +237,7 @@ func (t Timer) took(about, text string) Statement {
 	if !t.Known() {
 		return Statement{}
 	}
-	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s to %s)", text, seconds(t.Median), seconds(t.Min), seconds(t.Max))}
+	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s)", text, seconds(t.Median), fromTo(t.Min, t.Max))}
 }
 
 func (s Server) statusStatement() Statement {
