@@ -22,8 +22,8 @@ import (
 // wireConn is a connection as a packet capture shows it. Times are since 1970.
 type wireConn struct {
 	server         netip.AddrPort
-	requests       int           // segments with data from the client, after silence or data of the server
-	lastRequest    time.Duration // the client's last segment with data
+	requests       int           // segments with data from the client; each of the probe's is a request, or half a head
+	asked          time.Duration // the client's first segment with data since lastResponse; 0: none
 	lastResponse   time.Duration // the server's last segment with data, close_notify left out
 	notify         time.Duration // the server's close_notify; 0: none
 	serverFIN      time.Duration // its first
@@ -193,7 +193,9 @@ func segmentOf(frame []byte) (segment, error) {
 func (c *wireConn) fromClient(at time.Duration, s segment) {
 	if len(s.data) > 0 {
 		c.requests++
-		c.lastRequest = at
+		if c.asked == 0 {
+			c.asked = at
+		}
 	}
 	if s.flags&(fin|rst) != 0 && c.clientClose == 0 {
 		c.clientClose = at
@@ -206,7 +208,7 @@ func (c *wireConn) fromServer(at time.Duration, s segment) {
 	case isCloseNotify(s.data):
 		c.notify = at
 	default:
-		c.lastResponse, c.notify = at, 0
+		c.lastResponse, c.asked, c.notify = at, 0, 0
 		c.announcedClose = c.announcedClose || bytes.Contains(bytes.ToLower(s.data), []byte("\nconnection: close\r"))
 	}
 	if s.flags&fin != 0 && c.serverFIN == 0 {
@@ -226,7 +228,7 @@ func isCloseNotify(data []byte) bool {
 
 // idleClose is how long a connection was idle when the server closed it, and the kind of
 // close. ok is false if something else than an idle timer can have ended it: the client
-// closed or sent something, no response came, or the response announced the close.
+// closed or sent something before, no response came, or the response announced the close.
 func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
 	at, kind := c.serverFIN, "fin"
 	if c.serverRST != 0 && (at == 0 || c.serverRST < at) {
@@ -236,7 +238,7 @@ func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
 		at, kind = c.notify, "close_notify"
 	}
 	switch {
-	case at == 0, c.lastResponse == 0, c.announcedClose, c.lastRequest > c.lastResponse:
+	case at == 0, c.lastResponse == 0, c.announcedClose, c.asked != 0 && c.asked < at:
 		return 0, "", false
 	case c.clientClose != 0 && c.clientClose < at:
 		return 0, "", false
