@@ -16,11 +16,12 @@ import (
 // realServer is a real server whose idle timeout a test sets.
 type realServer struct {
 	name     string
-	settings [3]time.Duration // the idle timeouts to try; a test of one takes the first
+	settings []time.Duration // the idle timeouts to try; a test of one takes the first
+	secure   bool            // with TLS
+	closes   string          // how it closes idle connections, as kabench names it; "": fin
 
 	// A connection may be closed this much after its time. A server that looks at its
-	// clock every second is up to a second late, and more. All may be early by a few
-	// milliseconds, the grain of their clocks.
+	// clock every second is up to a second late, and more. For how early, see grain.
 	late time.Duration
 
 	start   func(t *testing.T, idle time.Duration) (addr string)
@@ -31,8 +32,8 @@ type realServer struct {
 
 // anyTime is for servers that take fractions of a second, wholeSeconds for the others.
 var (
-	anyTime      = [3]time.Duration{2200 * time.Millisecond, 6700 * time.Millisecond, 20 * time.Second}
-	wholeSeconds = [3]time.Duration{2 * time.Second, 7 * time.Second, 20 * time.Second}
+	anyTime      = []time.Duration{2200 * time.Millisecond, 6700 * time.Millisecond, 20 * time.Second}
+	wholeSeconds = []time.Duration{2 * time.Second, 7 * time.Second, 20 * time.Second}
 )
 
 // realServers is the table of servers. What is early and late is from their sources
@@ -53,6 +54,13 @@ func realServers() []realServer {
 		{name: "gunicorn (gthread)", settings: wholeSeconds, late: 1100 * time.Millisecond, start: startGunicorn, version: []string{python, "-m", "gunicorn", "--version"}},
 		{name: "uvicorn", settings: wholeSeconds, late: 20 * time.Millisecond, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
 		{name: "hypercorn", settings: anyTime, late: 20 * time.Millisecond, start: startHypercorn, version: []string{python, "-m", "pip", "show", "hypercorn"}},
+
+		// A close over TLS begins with a close_notify, or not. No server here resets idle
+		// connections.
+		{name: "nginx (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: 10 * time.Millisecond, start: startNginxTLS, version: []string{"nginx", "-v"}},
+		{name: "HAProxy (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: 10 * time.Millisecond, start: startHAProxyTLS, version: []string{"haproxy", "-v"}},
+		{name: "Node (TLS)", settings: anyTime[:1], secure: true, late: 1100 * time.Millisecond, start: startNodeTLS, version: []string{"node", "--version"}},
+		{name: "uvicorn (TLS)", settings: wholeSeconds[:1], secure: true, closes: "close_notify", late: 20 * time.Millisecond, start: startUvicornTLS, version: []string{python, "-m", "uvicorn", "--version"}},
 	}
 }
 
@@ -107,8 +115,15 @@ func portOf(addr string) string {
 	return port
 }
 
-func startNginx(t *testing.T, idle time.Duration) string {
-	addr, _ := nginxWith(t, 1, fmt.Sprintf(`keepalive_timeout %dms; server { listen %%s; location / { return 200 "hello\n"; } }`, idle.Milliseconds()))
+func startNginx(t *testing.T, idle time.Duration) string { return nginxKeeping(t, idle, "") }
+
+func startNginxTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return nginxKeeping(t, idle, fmt.Sprintf(" ssl; ssl_certificate %s; ssl_certificate_key %s", certificate, key))
+}
+
+func nginxKeeping(t *testing.T, idle time.Duration, secure string) string {
+	addr, _ := nginxWith(t, 1, fmt.Sprintf(`keepalive_timeout %dms; server { listen %%s%s; location / { return 200 "hello\n"; } }`, idle.Milliseconds(), secure))
 	return addr
 }
 
@@ -148,7 +163,15 @@ server.max-keep-alive-idle = %d
 	return addr
 }
 
-func startHAProxy(t *testing.T, idle time.Duration) string {
+func startHAProxy(t *testing.T, idle time.Duration) string { return haproxyKeeping(t, idle, "") }
+
+func startHAProxyTLS(t *testing.T, idle time.Duration) string {
+	_, _, both := certificate(t)
+	return haproxyKeeping(t, idle, " ssl crt "+both)
+}
+
+// haproxyKeeping starts HAProxy with more on the line of its address.
+func haproxyKeeping(t *testing.T, idle time.Duration, more string) string {
 	return haproxyWith(t, fmt.Sprintf(`
 defaults
 	mode http
@@ -156,9 +179,9 @@ defaults
 	timeout http-request 30s
 	timeout http-keep-alive %dms
 frontend f
-	bind %%s
+	bind %%s%s
 	http-request return status 200 content-type text/plain string hello
-`, idle.Milliseconds()))
+`, idle.Milliseconds(), more))
 }
 
 func startCaddy(t *testing.T, idle time.Duration) string {
@@ -194,9 +217,17 @@ func startJetty(t *testing.T, idle time.Duration) string {
 	return addr
 }
 
-func startNode(t *testing.T, idle time.Duration) string {
+func startNode(t *testing.T, idle time.Duration) string { return nodeWith(t, idle) }
+
+func startNodeTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return nodeWith(t, idle, certificate, key)
+}
+
+func nodeWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
-	launch(t, "", []string{addr}, program(t, "node", "nodejs"), testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds()))
+	args := append([]string{testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds())}, more...)
+	launch(t, "", []string{addr}, program(t, "node", "nodejs"), args...)
 	return addr
 }
 
@@ -225,10 +256,18 @@ func startGunicorn(t *testing.T, idle time.Duration) string {
 	return addr
 }
 
-func startUvicorn(t *testing.T, idle time.Duration) string {
+func startUvicorn(t *testing.T, idle time.Duration) string { return uvicornWith(t, idle) }
+
+func startUvicornTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return uvicornWith(t, idle, "--ssl-certfile", certificate, "--ssl-keyfile", key)
+}
+
+func uvicornWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
-	launchCmd(t, "", []string{addr}, pythonServer(t, "uvicorn", "--host", "127.0.0.1", "--port", portOf(addr), "--log-level", "warning",
-		"--timeout-keep-alive", fmt.Sprint(int(idle.Seconds())), "app:asgi"))
+	args := append([]string{"uvicorn", "--host", "127.0.0.1", "--port", portOf(addr), "--log-level", "warning",
+		"--timeout-keep-alive", fmt.Sprint(int(idle.Seconds())), "app:asgi"}, more...)
+	launchCmd(t, "", []string{addr}, pythonServer(t, args...))
 	return addr
 }
 
