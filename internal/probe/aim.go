@@ -47,8 +47,8 @@ func (s *site) aim() {
 		for _, c := range list {
 			c.next = never // soon more is known
 		}
-	case s.silent > 0:
-		for _, c := range list[:min(len(list), max(enoughSilent-s.silent, 0))] {
+	case s.lost > 0:
+		for _, c := range list[:min(len(list), max(enoughLost-s.lost, 0))] {
 			c.next = s.now()
 		}
 	default:
@@ -56,9 +56,9 @@ func (s *site) aim() {
 	}
 }
 
-// enoughSilent is how many requests must have met silence before the probe believes that
-// all kept connections are forgotten.
-const enoughSilent = 3
+// enoughLost is how many requests must have met silence or an RST before the probe believes
+// that a machine in the path forgets kept connections.
+const enoughLost = 3
 
 // lookAgain has one of list sent on at each age of looksAt, the oldest one first.
 func (s *site) lookAgain(list []*conn) {
@@ -130,8 +130,8 @@ func (s *site) finished() bool {
 	case k.keepsNone():
 		s.ending = "the server keeps no connection"
 		return true
-	case s.silent >= enoughSilent:
-		s.ending = "kept connections were forgotten without a word"
+	case s.lost >= enoughLost:
+		s.ending = "kept connections were forgotten on the way"
 		return true
 	case s.o.WaitAll:
 	case k.timer() && now > s.from+atMost(k.Median()):
@@ -162,7 +162,7 @@ func (s *site) limitReached(k *Known, now time.Duration) bool {
 		s.ending = "the time is over"
 		if !k.timer() {
 			list := s.lates()
-			for _, c := range list[:min(len(list), enoughSilent)] {
+			for _, c := range list[:min(len(list), enoughLost)] {
 				c.next = now
 			}
 		}

@@ -89,9 +89,11 @@ func Resolve(ctx context.Context, r Request) (*Target, error) {
 	return t, nil
 }
 
-// loopback reports whether all addresses are this machine's loopback.
+// loopback reports whether the server is a name, such as localhost, whose addresses are all
+// this machine's loopback.
 func (t *Target) loopback() bool {
-	return !slices.ContainsFunc(t.Addresses, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
+	_, err := netip.ParseAddr(t.messages.origin.Host)
+	return err != nil && !slices.ContainsFunc(t.Addresses, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
 }
 
 // Budget says what a probe of t may send at most.
