@@ -116,3 +116,14 @@ func TestKnown(t *testing.T) {
 		t.Errorf("a probe of a minute may take %v", d)
 	}
 }
+
+// A probe takes at most 1.1 times the timeout and 5 s. A server that looks at its timers
+// once a second closes up to 1.9 s late, and the last late request comes behind that.
+func TestPlanLeavesTimeForSlowTimers(t *testing.T) {
+	const timeout, late, behind, start = 2 * time.Second, 1900 * time.Millisecond, 500 * time.Millisecond, 300 * time.Millisecond
+	for _, o := range MakePlan(wholePlan).Openings {
+		if end := start + o.At + o.Pause + o.Again + timeout + late + behind; end > timeout*11/10+5*time.Second {
+			t.Errorf("%+v: over after %v", o, end)
+		}
+	}
+}
