@@ -13,6 +13,7 @@ func (s *site) known() *Known {
 	for _, c := range s.conns {
 		switch {
 		case !c.carried() || c.plan.Role == UsedHalf:
+		case c.plan.Role == Late && c.sent > 1 && !c.closed(): // see looksAt: it began to wait long after the others
 		case c.closed() || c.state == idle && c.sent >= c.plan.Requests || c.state == idle && c.plan.Role == Late:
 			k.add(&c.seen)
 		}
@@ -147,6 +148,10 @@ func (c *conn) settled() bool {
 	switch c.plan.Role {
 	case Fresh, Half, UsedHalf:
 		return c.state != planned && c.state != dialing
+	case Late:
+		if c.state == idle && c.sent > 1 {
+			return true
+		}
 	}
 	return c.state == done || c.state == closing || c.state == idle && c.closed() && c.next == never
 }
@@ -182,11 +187,11 @@ func (s *site) lastOpening() (at time.Duration) {
 	return at
 }
 
-// Left is how long the probe goes on, as far as is known; it ends sooner than the limit if
+// left is how long the probe goes on, as far as is known; it ends sooner than the limit if
 // the server closes idle connections.
 func (s *site) left(k *Known) time.Duration {
 	end := s.from + s.o.Limit
-	if k.timer() && !s.o.WaitAll {
+	if len(k.Idle) > 0 && !s.o.WaitAll {
 		end = min(end, max(s.from+s.lastOpening()+k.Idle[len(k.Idle)-1], s.lastDue()))
 	}
 	return max(end-s.now(), 0)
@@ -195,7 +200,7 @@ func (s *site) left(k *Known) time.Duration {
 // lastDue is the latest time at which something is to be done.
 func (s *site) lastDue() (at time.Duration) {
 	for _, c := range s.conns {
-		if c.next != never {
+		if c.next != never && c.state != asking { // a response comes sooner than it has to
 			at = max(at, c.next)
 		}
 	}

@@ -107,13 +107,23 @@ func (f *probeFound) text(b *bytes.Buffer) {
 		sent += ", until it was interrupted"
 	}
 	layout.Paragraph(b, "", sent)
-	if late := time.Duration(f.Lateness * float64(time.Second)); late > lateEnough {
-		layout.Paragraph(b, "", fmt.Sprintf("this machine was busy: kabench noticed nothing for up to %s; the intervals above include that. If they are too wide, stop other programs and measure again", results.FormatSeconds(f.Lateness)))
+	if slack := f.slack(); slack > exactEnough {
+		layout.Paragraph(b, "", fmt.Sprintf("this machine was busy: kabench took its times up to %s late, and the intervals include that. To make them narrower, stop other programs and measure again", results.FormatSeconds(slack.Seconds())))
 	}
 }
 
-// lateEnough is how late kabench itself must have been for the result to say so.
-const lateEnough = 5 * time.Millisecond
+// exactEnough is how late kabench may take its times without a word about it.
+const exactEnough = 2 * time.Millisecond
+
+// slack is how late the times of closes were taken, at the worst address.
+func (f *probeFound) slack() (d time.Duration) {
+	for _, found := range f.Servers {
+		if found.Server != nil {
+			d = max(d, found.Server.Idle.Slack)
+		}
+	}
+	return d
+}
 
 func count(n int, what string) string {
 	if n == 1 {
