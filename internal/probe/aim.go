@@ -134,13 +134,18 @@ func (s *site) finished() bool {
 	case s.lost >= enoughLost:
 		s.ending = "kept connections were forgotten on the way"
 		return true
-	case s.o.WaitAll:
+	case s.o.WaitAll || s.counting():
 	case k.timer() && now > s.from+atMost(k.Median()):
 		return true
 	case now > s.from+s.lastOpening() && k.Waiting == 0 && s.every(func(c *conn) bool { return c.settled() }):
 		return true
 	}
 	return s.limitReached(k, now)
+}
+
+// counting reports whether a connection for the limit of requests has more to send.
+func (s *site) counting() bool {
+	return slices.ContainsFunc(s.conns, func(c *conn) bool { return c.plan.Role == Many && (c.state == pausing || c.state == asking) })
 }
 
 // settled reports whether c tells nothing more about the idle timeout.

@@ -1,7 +1,6 @@
 package own
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +11,9 @@ import (
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/evidence"
-	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/probepage"
 	"github.com/kabench/kabench/internal/serverfile"
-	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/lint"
@@ -72,7 +69,7 @@ func (f *probeFound) print(s *cli.Streams) error {
 	if s.JSON {
 		return json.NewEncoder(s.Out).Encode(f)
 	}
-	if err := terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error { f.text(b); return nil }); err != nil {
+	if err := s.PrintProbe(f.Document); err != nil {
 		return err
 	}
 	if f.Lint == nil {
@@ -82,85 +79,12 @@ func (f *probeFound) print(s *cli.Streams) error {
 	return cli.PrintChecklist(s.Out, *f.Lint)
 }
 
-// text writes what was found, one block for each address.
-func (f *probeFound) text(b *bytes.Buffer) {
-	for i, found := range f.Servers {
-		if i > 0 {
-			b.WriteString("\n")
-		}
-		if found.Error != "" {
-			layout.Paragraph(b, "", fmt.Sprintf("%s: %s", found.Address, found.Error))
-			continue
-		}
-		layout.Paragraph(b, "", found.Address+" "+found.Says)
-		f.statements(b, found)
-	}
-	b.WriteString("\n")
-	for _, address := range f.NotProbed {
-		layout.Paragraph(b, "", "not probed: "+address)
-	}
-	if f.Stopped != "" {
-		layout.Paragraph(b, "", "stopped: "+f.Stopped)
-	}
-	sent := fmt.Sprintf("sent %s on %s in %s", count(f.Requests, "request"), count(f.Connections, "connection"), results.FormatSeconds(f.Took))
-	if f.Interrupted {
-		sent += ", until it was interrupted"
-	}
-	layout.Paragraph(b, "", sent)
-	if slack := f.slack(); slack > exactEnough {
-		layout.Paragraph(b, "", fmt.Sprintf("this machine was busy: kabench took its times up to %s late, and the intervals include that. To make them narrower, stop other programs and measure again", results.FormatSeconds(slack.Seconds())))
-	}
-}
-
-// exactEnough is how late kabench may take its times without a word about it.
-const exactEnough = 2 * time.Millisecond
-
-// slack is how late the times of closes were taken, at the worst address.
-func (f *probeFound) slack() (d time.Duration) {
-	for _, found := range f.Servers {
-		if found.Server != nil {
-			d = max(d, found.Server.Idle.Slack)
-		}
-	}
-	return d
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// statements writes what is known beyond the first sentence.
-func (f *probeFound) statements(b *bytes.Buffer, found probe.Found) {
-	for _, s := range found.Statements {
-		text := s.Text
-		if s.About == "hint" && strings.HasSuffix(found.Says, text) {
-			continue
-		}
-		if s.About == "idle" && strings.HasPrefix(found.Says, text) {
-			if s.Why == "" {
-				continue
-			}
-			text, s.Why = s.Why, ""
-		}
-		if s.Basis == evidence.Inferred && s.Why != "" {
-			text += " (inferred: " + s.Why + ")"
-		}
-		layout.Paragraph(b, fmt.Sprintf("  %-10s  ", strings.ReplaceAll(s.About, "_", " ")), layout.OneLine(text))
-	}
-	for _, note := range found.Notes {
-		layout.Paragraph(b, fmt.Sprintf("  %-10s  ", "note"), layout.OneLine(note))
-	}
-}
-
 // keep writes the files of a directory of results.
 func (f *probeFound) keep(dir string, r *probe.Result) error {
 	write := func(name string, what func(io.Writer) error) error {
 		return cli.WriteFile(filepath.Join(dir, name), what)
 	}
-	err := write("probe.json", func(w io.Writer) error {
+	err := write(cli.ProbeFile, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(f)
@@ -182,7 +106,7 @@ func (f *probeFound) keep(dir string, r *probe.Result) error {
 			return err
 		}
 	}
-	return write("report.html", f.writePage)
+	return write(cli.ProbePage, f.writePage)
 }
 
 func (f *probeFound) writePage(w io.Writer) error { return probepage.Write(w, f.Document) }
@@ -206,7 +130,7 @@ func showProbe(p *cli.Progress) func(probe.Progress) {
 
 // probeLine is one line of progress.
 func probeLine(now probe.Progress) string {
-	line := fmt.Sprintf("%.0f s · %s, %d open · %d of %d requests", now.Elapsed.Seconds(), count(now.Connections, "connection"), now.Open, now.Requests, now.Most)
+	line := fmt.Sprintf("%.0f s · %s, %d open · %d of %d requests", now.Elapsed.Seconds(), cli.Count(now.Connections, "connection"), now.Open, now.Requests, now.Most)
 	idle := now.Known.Idle
 	switch n := len(idle); {
 	case n == 0:
