@@ -54,14 +54,14 @@ var rooms = map[string]room{
 	"internal/cli/measure": {[]string{".", "collectors", "dialers", "internal/children", "internal/cli", "internal/exit", "internal/incidents", "internal/interrupt", "internal/lab", "internal/layout", "internal/live", "internal/resultsdir", "internal/usage", "profiles", "profiles/matrix", "results", "results/compare", "results/record"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/cli/kept":    {[]string{"internal/cli", "internal/exit", "internal/incidents", "internal/layout", "internal/resultsdir", "internal/usage", "results", "results/export", "results/page", "results/record", "results/redact", "results/site", "results/text"}, "it shows what was kept, so it can start nothing"},
 	"internal/cli/study":   {[]string{".", "internal/cli", "internal/doctor", "internal/exit", "internal/interrupt", "internal/layout", "internal/nearest", "internal/usage", "internal/wording", "profiles", "profiles/lint"}, "it shows what kabench knows before a run; results of runs are for others"},
-	"internal/cli/own":     {[]string{".", "internal/cli", "internal/consent", "internal/diagnose", "internal/evidence", "internal/exit", "internal/interrupt", "internal/layout", "internal/probe", "internal/probepage", "internal/resultsdir", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/record"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
+	"internal/cli/own":     {[]string{".", "internal/autopsy", "internal/cli", "internal/consent", "internal/diagnose", "internal/evidence", "internal/exit", "internal/interrupt", "internal/layout", "internal/probe", "internal/probepage", "internal/resultsdir", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/record"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/lab/proxy":   {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "as the server's: a proxy that shares code with the client under test would share its faults"},
 	"internal/lab/serve":   {nil, "it accepts connections and reads from them, whoever serves"},
 	"internal/lab/story":   {nil, "it remembers what a server or a proxy tells it"},
 	"internal/lab/labtest": {nil, "it is a client for tests, and must not know how what it tests is made"},
 	"internal/diagnose":    {[]string{"internal/wording", "profiles", "results"}, "it decides what is tried, and what the outcome means; who explains, measures and runs, it need not know"},
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
-	"internal/evidence":    {[]string{"results", "internal/enum", "internal/http1"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
+	"internal/evidence":    {[]string{"internal/enum", "internal/http1", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/probepage":   {[]string{"internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":  {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},
@@ -90,6 +90,10 @@ var rooms = map[string]room{
 	"results/text":         {[]string{"results", "results/record", "results/expect", "internal/layout"}, "it prints what was kept, for people; tools and pages have rooms of their own"},
 	"results/export":       {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":       {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
+
+	"internal/autopsy":           {[]string{"internal/capture", "internal/evidence", "internal/evidence/segments", "internal/secrets", "results"}, "it judges what captures hold; what to set and what lint says follows from its verdict"},
+	"internal/capture":           {[]string{"internal/evidence/segments"}, "it reads files; what the segments in them mean is for others"},
+	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 }
 
 // folders are the top-level folders there may be.

@@ -96,6 +96,12 @@ const (
 	Lost                     // the request was sent again and again, and no ACK came back
 )
 
+var meetingNames = enum.Names[Meeting]{"waiting", "crossed", "arrived", "late", "forgotten", "abandoned", "lost"}
+
+func (m Meeting) String() string                   { return meetingNames.Text(m) }
+func (m Meeting) MarshalText() ([]byte, error)     { return meetingNames.Marshal(m) }
+func (m *Meeting) UnmarshalText(text []byte) error { return meetingNames.Unmarshal(text, m) }
+
 // Unanswered is a request without a whole response.
 type Unanswered struct {
 	Basis   Basis
@@ -124,6 +130,9 @@ type Reset struct {
 	Why    string // the reason for Origin and Basis, for people
 }
 
+// KeptFirst is how many of the first exchanges of a long connection are kept.
+const KeptFirst = 16
+
 // Connection is the life of one TCP connection, as far as it was observed.
 type Connection struct {
 	Client, Server netip.AddrPort
@@ -141,17 +150,18 @@ type Connection struct {
 	// The rest is known only where segments were seen.
 
 	Since       time.Duration // the first segment
-	Requests    int           // all exchanges; Exchanges leaves out some of the middle where there are more than 64
+	Requests    int           // all exchanges; of a long connection, Exchanges has the first KeptFirst and the newest
 	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
 	Unanswered  []Unanswered
 	Resets      []Reset
-	SYNs        int  // how often the client sent its SYN
-	Resent      int  // data segments that the client sent again
-	ResentBack  int  // data segments that the server sent again
-	Near        Side // the end near which the segments were seen; Nobody: not known
-	TimeWait    Side // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
-	BothWait    bool // both ends do, because their FINs crossed
-	Missing     int  // bytes that were sent and not observed
-	Guessed     bool // which end is the client is a guess
-	Unasked     int  // the status of a response that no request had asked for, such as 408; 0: none
+	Start       uint32 // the first sequence number of the client, if SYNs > 0
+	SYNs        int    // how often the client sent its SYN
+	Resent      int    // data segments that the client sent again
+	ResentBack  int    // data segments that the server sent again
+	Near        Side   // the end near which the segments were seen; Nobody: not known
+	TimeWait    Side   // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
+	BothWait    bool   // both ends do, because their FINs crossed
+	Missing     int    // bytes that were sent and not observed
+	Guessed     bool   // which end is the client is a guess
+	Unasked     int    // the status of a response that no request had asked for, such as 408; 0: none
 }

@@ -14,9 +14,9 @@ func Infer(list []Connection) Server {
 	s.count(list)
 	lives := keptOf(list)
 	s.limit(lives)
+	s.lifetime(lives)
 	s.bursts(lives)
 	s.afterResponses(lives)
-	s.lifetime(lives)
 	s.idle(lives)
 	s.Fresh = timerOf(spansOf(list, freshSpan))
 	s.Half = timerOf(spansOf(list, halfSpan))
@@ -47,7 +47,7 @@ func ByAddress(list []Connection) []Server {
 // count counts what needs no inference, and measures the round trip and the response
 // time.
 func (s *Server) count(list []Connection) {
-	var trips, waits []span
+	var trips, waits []time.Duration
 	s.Connections, s.Statuses = len(list), map[int]int{}
 	for i := range list {
 		c := &list[i]
@@ -55,15 +55,15 @@ func (s *Server) count(list []Connection) {
 			s.Address = c.Server.String()
 		}
 		s.TLS = s.TLS || c.TLS
-		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		if c.RoundTrip > 0 {
-			trips = append(trips, span{age: c.RoundTrip, closed: true})
+			trips = append(trips, c.RoundTrip)
 		}
+		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
-			if n == 0 && e.Sent != NotSeen && e.First == NotSeen {
+			if n == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
 				s.unanswered(c)
 			}
 			if e.Status != 0 {
@@ -74,11 +74,11 @@ func (s *Server) count(list []Connection) {
 			}
 			s.Responses++
 			if e.Sent != NotSeen && e.First >= e.Sent {
-				waits = append(waits, span{age: e.First - e.Sent, closed: true, late: c.responseSlack(), early: c.Slack})
+				waits = append(waits, e.First-e.Sent)
 			}
 		}
 	}
-	s.RoundTrip, s.Response = timerOf(trips), timerOf(waits)
+	s.RoundTrip, s.Response = timesOf(trips), timesOf(waits)
 }
 
 // unanswered notes that the first request on c got no response.
@@ -155,7 +155,7 @@ func (c *Connection) turns() []Exchange {
 func (c *Connection) missingTurns() int { return max(c.Requests-len(c.Exchanges), 0) }
 
 // leftOut reports whether exchanges between turn i and the one before are left out.
-func (c *Connection) leftOut(i int) bool { return i == keptFirst && c.missingTurns() > 0 }
+func (c *Connection) leftOut(i int) bool { return i == KeptFirst && c.missingTurns() > 0 }
 
 // crossed reports whether the first request without a response was on the way when the
 // server closed, so that the timer had run out.

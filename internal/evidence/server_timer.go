@@ -48,6 +48,21 @@ func timerOf(spans []span) Timer {
 	return t
 }
 
+// timesOf describes times that were all seen to their end. There may be millions, so the
+// ranks of its interval are the approximate ones.
+func timesOf(times []time.Duration) Timer {
+	n := len(times)
+	if n == 0 {
+		return Timer{}
+	}
+	slices.Sort(times)
+	low := max(int(float64(n)/2-math.Sqrt(float64(n))), 0)
+	return Timer{
+		Closes: n, Median: times[n/2], Min: times[0], Max: times[n-1], Low: times[low], High: times[n-1-low],
+		Confidence: min(0.95, 1-math.Pow(0.5, float64(n-1))), Basis: Seen,
+	}
+}
+
 // count counts the close of s by its kind and by who closed.
 func (t *Timer) count(s span) {
 	if s.close == nil {
@@ -104,6 +119,7 @@ func (k Kinds) Most() Kind {
 // interval's lower end is that of the earliest possible times, and its upper end that of
 // the latest: one late time does not widen it, and times that are all late do.
 func (t *Timer) estimate(spans []span) {
+	spans = typical(spans)
 	middle := walk(spans)
 	if middle.median < 0 { // most were still open after the last close: they follow another rule
 		spans = slices.DeleteFunc(slices.Clone(spans), func(s span) bool { return !s.closed && s.age > t.Max })
@@ -117,7 +133,26 @@ func (t *Timer) estimate(spans []span) {
 	t.Median = middle.median
 	t.Low, t.High = min(first.low, t.Median), max(last.high, t.Median)
 	t.Slack = t.High - t.Low - max(first.high-last.low, 0)
-	t.Confidence = 1 - first.missLow - last.missHigh
+	t.Confidence = max(1-first.missLow-last.missHigh, 0)
+}
+
+// typical leaves out what is far from most closes: where packets of a capture are
+// missing, a connection was closed or used without its being seen.
+func typical(spans []span) []span {
+	closes := make([]span, 0, len(spans))
+	for _, s := range spans {
+		if s.closed {
+			closes = append(closes, s)
+		}
+	}
+	if len(closes) < 6 {
+		return spans
+	}
+	slices.SortFunc(closes, func(a, b span) int { return cmp.Compare(a.age, b.age) })
+	middle, far := closes[len(closes)/2].age, max(5*inner(closes), 20*time.Millisecond)
+	return slices.DeleteFunc(slices.Clone(spans), func(s span) bool {
+		return s.age-s.late > middle+far || s.closed && s.age+s.early < middle-far
+	})
 }
 
 // moved returns the spans with other ages.
@@ -219,11 +254,11 @@ func (p product) times(n float64) product {
 // with the same moments.
 func (p product) below(x float64) float64 {
 	variance := p.square - p.mean*p.mean
-	if variance <= 0 || math.IsNaN(variance) {
-		if p.mean < x {
-			return 1
-		}
+	switch far := 8 * math.Sqrt(max(variance, 0)); { // the many closes of a capture are quickly far from it
+	case p.mean-far >= x:
 		return 0
+	case p.mean+far <= x:
+		return 1
 	}
 	k := p.mean*(1-p.mean)/variance - 1
 	return mathext.RegIncBeta(p.mean*k, (1-p.mean)*k, x)

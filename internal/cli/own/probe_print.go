@@ -130,7 +130,7 @@ func showProbe(p *cli.Progress) func(probe.Progress) {
 
 // probeLine is one line of progress.
 func probeLine(now probe.Progress) string {
-	line := fmt.Sprintf("%.0f s · %s, %d open · %d of %d requests", now.Elapsed.Seconds(), cli.Count(now.Connections, "connection"), now.Open, now.Requests, now.Most)
+	line := fmt.Sprintf("%.0f s · %s, %d open · %d of %d requests", now.Elapsed.Seconds(), count(now.Connections, "connection"), now.Open, now.Requests, now.Most)
 	idle := now.Known.Idle
 	switch n := len(idle); {
 	case n == 0:
@@ -142,3 +142,5 @@ func probeLine(now probe.Progress) string {
 	}
 	return line + fmt.Sprintf(" · about %s left", round(now.Left.Round(time.Second)))
 }
+
+func count(n int, what string) string { return cli.Count(n, what) }

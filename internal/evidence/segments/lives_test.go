@@ -1,9 +1,11 @@
-package evidence
+package segments
 
 import (
 	"math"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 // Beginnings of stories, as the client's and as the server's end see them: the round
@@ -284,19 +286,19 @@ var stories = []struct{ name, text, want string }{
 5036 s F.
 5036 c P. ALERT
 5036 c F.
-5046 s R`, "1 requests, inferred server notify at 5.036s"},
+5046 s R`, "1 requests, inferred server close_notify at 5.036s"},
 	{"TLS 1.3, a request crosses close_notify", overTLS13 + `
 5034 c P. SEALED
 5036 s P. ALERT blind
 5036 s F. blind
 5036 c P. ALERT
-5044 s R`, "1 requests, inferred server notify at 5.036s; seen crossed 2ms idle 4.998s"},
+5044 s R`, "1 requests, inferred server close_notify at 5.036s; seen crossed 2ms idle 4.998s"},
 	{"TLS 1.3, close_notify long before the FIN", overTLS13 + `
 5036 s P. ALERT
 5036 c .
 6000 c P. SEALED
 6010 s .
-35036 s F.`, "1 requests, inferred server notify at 5.036s; seen late -964ms idle 5.964s"},
+35036 s F.`, "1 requests, inferred server close_notify at 5.036s; seen late -964ms idle 5.964s"},
 	{"TLS 1.2", `
 0  c S
 10 s S.
@@ -311,7 +313,7 @@ var stories = []struct{ name, text, want string }{
 35 c P. SEALED
 46 s P. SEALED
 5046 s P. ALERT2
-5046 s F.`, "1 requests, seen server notify at 5.046s"},
+5046 s F.`, "1 requests, seen server close_notify at 5.046s"},
 	{"TLS, nothing captured of the payload", overTLS13 + `
 1000 c P. SEALED cut=0
 1010 s P. SEALED cut=0
@@ -325,7 +327,7 @@ var stories = []struct{ name, text, want string }{
 5036 s P. ALERT blind
 5036 s F. blind
 5036 c P. ALERT
-5044 s R`, "1 requests, inferred server notify at 5.036s; seen crossed 2ms idle 4.998s"},
+5044 s R`, "1 requests, inferred server close_notify at 5.036s; seen crossed 2ms idle 4.998s"},
 }
 
 func TestStories(t *testing.T) {
@@ -347,8 +349,8 @@ func TestStories(t *testing.T) {
 func TestSidesAreFoundWithoutASYN(t *testing.T) {
 	// The client has the lower port, and the server's response is seen first.
 	for i, text := range []string{"31 s P. OK\n1000 c P. GET\n1010 s P. OK", "31 c P. GET\n1010 s P. OK"} {
-		var all []Connection
-		v := NewLives(func(c *Connection) { all = append(all, *c) }, nil)
+		var all []evidence.Connection
+		v := NewLives(func(c *evidence.Connection) { all = append(all, *c) }, nil)
 		for _, s := range story(t, text, [2]uint32{1, 1}) {
 			if s.Src == serverEnd {
 				s.Src, s.Dst = clientEnd, serverEnd
@@ -367,12 +369,12 @@ func TestSidesAreFoundWithoutASYN(t *testing.T) {
 func TestOriginOfARST(t *testing.T) {
 	for _, c := range []struct {
 		rst    string
-		origin Side
-		basis  Basis
+		origin evidence.Side
+		basis  evidence.Basis
 	}{
-		{"5029 s R. ttl=57", ByServer, Seen}, // its id continues
-		{"5029 s R. ttl=57 id=0", ByServer, Inferred},
-		{"5029 s R. ttl=63", ByMiddle, Inferred},
+		{"5029 s R. ttl=57", evidence.ByServer, evidence.Seen}, // its id continues
+		{"5029 s R. ttl=57 id=0", evidence.ByServer, evidence.Inferred},
+		{"5029 s R. ttl=63", evidence.ByMiddle, evidence.Inferred},
 	} {
 		all := live(t, atClient+c.rst, [2]uint32{1, 1})
 		r := all[0].Resets[0]
@@ -386,7 +388,7 @@ func TestOriginOfARST(t *testing.T) {
 }
 
 func TestWhereItWasSeen(t *testing.T) {
-	for want, text := range map[Side]string{ByClient: atClient, ByServer: atServer} {
+	for want, text := range map[evidence.Side]string{evidence.ByClient: atClient, evidence.ByServer: atServer} {
 		if got := live(t, text, [2]uint32{1, 1})[0].Near; got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -401,8 +403,8 @@ func TestPortsAreUsedAgain(t *testing.T) {
 5042 s .
 `, [2]uint32{1000, 2000})
 	again := live(t, atClient, [2]uint32{500000, 700000})
-	var both []Connection
-	v := NewLives(func(c *Connection) { both = append(both, *c) }, nil)
+	var both []evidence.Connection
+	v := NewLives(func(c *evidence.Connection) { both = append(both, *c) }, nil)
 	for _, s := range story(t, atClient+"5031 s F.\n5031 c .\n5032 c F.\n5042 s .", [2]uint32{1000, 2000}) {
 		v.Add(&s)
 	}

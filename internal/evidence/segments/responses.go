@@ -1,9 +1,10 @@
-package evidence
+package segments
 
 import (
 	"strconv"
 	"time"
 
+	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/http1"
 )
 
@@ -68,9 +69,9 @@ func (t *talk) readResponse(p piece) (used int, ok bool) {
 			method = t.pending[0].method
 		}
 		r.parser.Reset(method)
-		r.inside, r.interim, r.head, r.first = true, 0, 0, NotSeen
+		r.inside, r.interim, r.head, r.first = true, 0, 0, evidence.NotSeen
 	}
-	if r.first == NotSeen && !beginsInterim(p.payload) {
+	if r.first == evidence.NotSeen && !beginsInterim(p.payload) {
 		r.first = p.at
 		t.answer(p.at)
 		t.current.Status = statusOf(p.payload)

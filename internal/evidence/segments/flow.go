@@ -1,8 +1,10 @@
-package evidence
+package segments
 
 import (
 	"slices"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 const (
@@ -40,7 +42,7 @@ type piece struct {
 // flow is one direction of a connection.
 type flow struct {
 	known   bool   // next is
-	guessed bool   // next may be one too low, or follows from an ACK
+	guessed bool   // next may be one too low: it is that of a segment without data, or of an ACK
 	syn     bool   // its SYN was seen
 	isn     uint32 // of that SYN
 	next    uint32 // the number of the next byte in order
@@ -61,8 +63,14 @@ type flow struct {
 // take sorts a segment's data into the flow and returns the piece that is in order, if
 // there is one.
 func (f *flow) take(p piece) (piece, bool) {
-	if !f.known || f.guessed && p.length > 0 {
+	switch {
+	case !f.known:
 		f.known, f.guessed, f.next = true, p.length == 0, p.seq
+	case f.guessed && p.length > 0:
+		f.guessed = false
+		if p.seq == f.next+1 {
+			f.next = p.seq // the segment before was a keep-alive probe
+		}
 	}
 	end := p.seq + uint32(p.length)
 	switch {
@@ -124,7 +132,7 @@ func (f *flow) acked(ack uint32, at time.Duration) {
 		f.known, f.guessed, f.next = true, true, ack
 		return
 	}
-	if f.gap == NotSeen && after(ack, f.end()) {
+	if f.gap == evidence.NotSeen && after(ack, f.end()) {
 		f.gap = at
 	}
 }

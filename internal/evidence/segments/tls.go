@@ -1,4 +1,4 @@
-package evidence
+package segments
 
 // TLS record types and lengths (RFC 8446 §5.1, §5.2).
 const (

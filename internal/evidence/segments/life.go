@@ -1,8 +1,10 @@
-package evidence
+package segments
 
 import (
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 // The sides of a life's arrays.
@@ -12,11 +14,11 @@ const (
 )
 
 // sides are the names of the two ends.
-var sides = [2]Side{ByClient, ByServer}
+var sides = [2]evidence.Side{evidence.ByClient, evidence.ByServer}
 
 // life gathers what is seen of one connection at one place.
 type life struct {
-	c     Connection
+	c     evidence.Connection
 	flows [2]flow
 	talk  talk
 
@@ -54,13 +56,13 @@ const sameMoment = time.Millisecond
 
 func newLife(from, to netip.AddrPort, at time.Duration) *life {
 	l := &life{
-		c: Connection{
-			Client: from, Server: to, Opened: NotSeen, Ready: NotSeen, Half: NotSeen, Since: at,
-			Close: Close{At: NotSeen, FIN: NotSeen},
+		c: evidence.Connection{
+			Client: from, Server: to, Opened: evidence.NotSeen, Ready: evidence.NotSeen, Half: evidence.NotSeen, Since: at,
+			Close: evidence.Close{At: evidence.NotSeen, FIN: evidence.NotSeen},
 		},
-		synAckAt: NotSeen,
+		synAckAt: evidence.NotSeen,
 	}
-	l.flows[client].gap, l.flows[server].gap = NotSeen, NotSeen
+	l.flows[client].gap, l.flows[server].gap = evidence.NotSeen, evidence.NotSeen
 	l.talk.begin()
 	return l
 }
@@ -137,12 +139,12 @@ func (l *life) opening(side int, s *Segment) {
 	if side == client {
 		l.c.SYNs++
 		if l.c.SYNs == 1 {
-			l.c.Opened = s.At
+			l.c.Opened, l.c.Start = s.At, s.Seq
 		}
 		l.synAt = s.At
 		return
 	}
-	if l.synAckAt == NotSeen {
+	if l.synAckAt == evidence.NotSeen {
 		l.synAckAt = s.At
 		if l.c.SYNs == 1 {
 			l.c.RoundTrip = s.At - l.synAt
@@ -152,7 +154,7 @@ func (l *life) opening(side int, s *Segment) {
 
 // established notes when the client's ACK completes the handshake.
 func (l *life) established(side int, s *Segment) {
-	if side == client && l.synAckAt != NotSeen && l.c.Ready == NotSeen && s.Flags&FlagSYN == 0 {
+	if side == client && l.synAckAt != evidence.NotSeen && l.c.Ready == evidence.NotSeen && s.Flags&FlagSYN == 0 {
 		l.c.Ready = s.At
 		l.third, l.shaken = s.At-l.synAckAt, true
 	}
@@ -187,7 +189,7 @@ func (l *life) deliver(side int, p piece) {
 		l.swap()
 		side = 1 - side
 	}
-	if side == server && l.flows[client].gap != NotSeen {
+	if side == server && l.flows[client].gap != evidence.NotSeen {
 		l.talk.missed = true // the request was not observed, or is observed later
 	}
 	l.talk.take(side, p)
@@ -203,7 +205,7 @@ func (l *life) skip(side, n int, at time.Duration) {
 		return
 	}
 	f := &l.flows[side]
-	f.gap = NotSeen
+	f.gap = evidence.NotSeen
 	f.next += uint32(n)
 	f.missing += n
 	l.talk.miss(side, n, at)
@@ -217,11 +219,11 @@ func (l *life) skip(side, n int, at time.Duration) {
 func (l *life) settle(force bool) {
 	for side := range l.flows {
 		f, peer := &l.flows[side], &l.flows[1-side]
-		if f.gap == NotSeen && !force || !force && l.at-f.gap < settleAfter {
+		if f.gap == evidence.NotSeen && !force || !force && l.at-f.gap < settleAfter {
 			continue
 		}
 		at := f.gap
-		if at == NotSeen {
+		if at == evidence.NotSeen {
 			at = l.at
 		}
 		n := f.lost(peer.ack, peer.acks, force)
@@ -230,7 +232,7 @@ func (l *life) settle(force bool) {
 			f.fin = mark{seen: true, order: l.order, at: at, seq: f.next + 1, guess: true}
 			n = 0
 		}
-		f.gap = NotSeen
+		f.gap = evidence.NotSeen
 		for ; n > 0; n = f.lost(peer.ack, peer.acks, force) {
 			l.skip(side, n, at)
 		}

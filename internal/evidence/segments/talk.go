@@ -1,6 +1,10 @@
-package evidence
+package segments
 
-import "time"
+import (
+	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
+)
 
 // protocol is what a connection carries.
 type protocol uint8
@@ -33,8 +37,8 @@ const maxPending = 64 // requests of one connection without a response
 // bytes were captured, by TLS records, and otherwise by changes of direction.
 type talk struct {
 	protocol    protocol
-	pending     []request // oldest first
-	current     Exchange  // the response to pending[0], if responding
+	pending     []request         // oldest first
+	current     evidence.Exchange // the response to pending[0], if responding
 	begun       time.Duration
 	responds    bool
 	requests    requests
@@ -53,15 +57,15 @@ type talk struct {
 	unsolicited bool          // current is such a response
 	ready       time.Duration // TLS was established, or NotSeen
 
-	exchanges []Exchange
+	exchanges []evidence.Exchange
 	count     int
 	doneAt    time.Duration // of the newest exchange
 	longest   time.Duration // idle, survived
-	each      func(Exchange, int)
+	each      func(evidence.Exchange, int)
 }
 
 func (t *talk) begin() {
-	t.last, t.ready, t.doneAt = NotSeen, NotSeen, NotSeen
+	t.last, t.ready, t.doneAt = evidence.NotSeen, evidence.NotSeen, evidence.NotSeen
 	t.response.parser.Reset("GET")
 }
 
@@ -182,8 +186,8 @@ func (t *talk) askOrContinue(p piece) {
 // 408 when they close an idle connection.
 func (t *talk) answer(at time.Duration) {
 	t.responds = true
-	t.current = Exchange{Sent: NotSeen, First: at, Done: at}
-	t.begun = NotSeen
+	t.current = evidence.Exchange{Sent: evidence.NotSeen, First: at, Done: at}
+	t.begun = evidence.NotSeen
 	t.unsolicited = len(t.pending) == 0 && !t.missed && (t.whole || t.count > 0)
 	if len(t.pending) > 0 {
 		t.current.Sent, t.current.Asked, t.begun = t.pending[0].sent, t.pending[0].asked, t.pending[0].begun
@@ -200,7 +204,7 @@ func (t *talk) answered(at time.Duration) {
 		return
 	}
 	t.current.Done = at
-	if t.doneAt != NotSeen && t.begun != NotSeen {
+	if t.doneAt != evidence.NotSeen && t.begun != evidence.NotSeen {
 		t.longest = max(t.longest, t.begun-t.doneAt)
 	}
 	t.keep(t.current)
@@ -211,29 +215,24 @@ func (t *talk) answered(at time.Duration) {
 	t.missed = false
 }
 
-// The first and the newest exchanges of a connection are kept.
-const (
-	keptFirst  = 16
-	keptNewest = 48
-)
+// keptNewest is how many of a connection's newest exchanges are kept.
+const keptNewest = 48
 
-func (t *talk) keep(e Exchange) {
+func (t *talk) keep(e evidence.Exchange) {
 	t.count++
 	if t.each != nil {
 		t.each(e, t.count)
 	}
-	if len(t.exchanges) == keptFirst+2*keptNewest {
-		n := copy(t.exchanges[keptFirst:], t.exchanges[keptFirst+keptNewest:])
-		t.exchanges = t.exchanges[:keptFirst+n]
+	if len(t.exchanges) == evidence.KeptFirst+2*keptNewest {
+		t.trim()
 	}
 	t.exchanges = append(t.exchanges, e)
 }
 
-// kept returns the exchanges that are kept at the end.
-func (t *talk) kept() []Exchange {
-	if len(t.exchanges) > keptFirst+keptNewest {
-		n := copy(t.exchanges[keptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
-		t.exchanges = t.exchanges[:keptFirst+n]
+// trim leaves out exchanges of the middle.
+func (t *talk) trim() {
+	if len(t.exchanges) > evidence.KeptFirst+keptNewest {
+		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
+		t.exchanges = t.exchanges[:evidence.KeptFirst+n]
 	}
-	return t.exchanges
 }

@@ -1,4 +1,4 @@
-package evidence
+package segments
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 var (
@@ -152,10 +154,10 @@ func story(t testing.TB, text string, isn [2]uint32) []Segment {
 }
 
 // live returns the connections of a story.
-func live(t testing.TB, text string, isn [2]uint32) []Connection {
+func live(t testing.TB, text string, isn [2]uint32) []evidence.Connection {
 	t.Helper()
-	var all []Connection
-	v := NewLives(func(c *Connection) { all = append(all, *c) }, nil)
+	var all []evidence.Connection
+	v := NewLives(func(c *evidence.Connection) { all = append(all, *c) }, nil)
 	for _, s := range story(t, text, isn) {
 		v.Add(&s)
 	}
@@ -164,28 +166,27 @@ func live(t testing.TB, text string, isn [2]uint32) []Connection {
 }
 
 // sum writes what a test compares.
-func sum(c Connection) string {
+func sum(c evidence.Connection) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d requests, %s %s %s", c.Requests, [...]string{"unknown", "inferred", "seen"}[c.Close.Basis],
-		nameOf(c.Close.By), [...]string{"open", "fin", "rst", "notify", "silent"}[c.Close.How])
-	if c.Close.At != NotSeen {
+	fmt.Fprintf(&b, "%d requests, %v %v %v", c.Requests, c.Close.Basis,
+		c.Close.By, c.Close.How)
+	if c.Close.At != evidence.NotSeen {
 		fmt.Fprintf(&b, " at %v", c.Close.At)
 	}
 	for _, u := range c.Unanswered {
-		fmt.Fprintf(&b, "; %s %s", [...]string{"unknown", "inferred", "seen"}[u.Basis],
-			[...]string{"waiting", "crossed", "arrived", "late", "forgotten", "abandoned", "lost"}[u.Met])
-		if u.Sent != NotSeen {
+		fmt.Fprintf(&b, "; %v %v", u.Basis, u.Met)
+		if u.Sent != evidence.NotSeen {
 			fmt.Fprintf(&b, " %v", u.Apart)
 		}
-		if u.Idle != NotSeen {
+		if u.Idle != evidence.NotSeen {
 			fmt.Fprintf(&b, " idle %v", u.Idle)
 		}
 	}
 	switch {
 	case c.BothWait:
 		b.WriteString("; both wait")
-	case c.TimeWait != Nobody:
-		fmt.Fprintf(&b, "; %s waits", nameOf(c.TimeWait))
+	case c.TimeWait != evidence.Nobody:
+		fmt.Fprintf(&b, "; %v waits", c.TimeWait)
 	}
 	return b.String()
 }
