@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/cli/kept"
 	"github.com/kabench/kabench/internal/cli/measure"
+	"github.com/kabench/kabench/internal/cli/own"
 	"github.com/kabench/kabench/internal/cli/study"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
@@ -89,7 +90,10 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
-		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s), newVersion(s),
+		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
+		own.NewProbe(s),
+		own.NewDiagnose(s),
+		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)
 	usage.SetCompletion(root)

@@ -62,7 +62,12 @@ func (s *Streams) ReadText(c *cobra.Command, args []string) (string, error) {
 	if text != "-" {
 		return text, nil
 	}
-	read, err := io.ReadAll(io.LimitReader(c.InOrStdin(), wording.MaxText+1))
+	return s.ReadLog(c.InOrStdin())
+}
+
+// ReadLog returns the text of a log, up to wording.MaxText bytes.
+func (s *Streams) ReadLog(from io.Reader) (string, error) {
+	read, err := io.ReadAll(io.LimitReader(from, wording.MaxText+1))
 	if err != nil {
 		return "", fmt.Errorf("reading the text: %w", err)
 	}

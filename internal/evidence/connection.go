@@ -16,11 +16,11 @@ const (
 	Seen
 )
 
-var bases = enum.Names[Basis]{"unknown", "inferred", "seen"}
+var basisNames = enum.Names[Basis]{"unknown", "inferred", "seen"}
 
-func (b Basis) String() string                   { return bases.Text(b) }
-func (b Basis) MarshalText() ([]byte, error)     { return bases.Marshal(b) }
-func (b *Basis) UnmarshalText(text []byte) error { return bases.Unmarshal(text, b) }
+func (b Basis) String() string                   { return basisNames.Text(b) }
+func (b Basis) MarshalText() ([]byte, error)     { return basisNames.Marshal(b) }
+func (b *Basis) UnmarshalText(text []byte) error { return basisNames.Unmarshal(text, b) }
 
 // Side is an end of a connection, or a machine between the ends.
 type Side uint8
@@ -32,11 +32,11 @@ const (
 	ByMiddle             // neither: a firewall, NAT or balancer forged the segment
 )
 
-var sides = enum.Names[Side]{"nobody", "client", "server", "middle"}
+var sideNames = enum.Names[Side]{"nobody", "client", "server", "middle"}
 
-func (s Side) String() string                   { return sides.Text(s) }
-func (s Side) MarshalText() ([]byte, error)     { return sides.Marshal(s) }
-func (s *Side) UnmarshalText(text []byte) error { return sides.Unmarshal(text, s) }
+func (s Side) String() string                   { return sideNames.Text(s) }
+func (s Side) MarshalText() ([]byte, error)     { return sideNames.Marshal(s) }
+func (s *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, s) }
 
 // Kind is the way in which a connection was closed.
 type Kind uint8
@@ -49,11 +49,11 @@ const (
 	Silent             // segments were sent and nothing came back, no ACK either
 )
 
-var kinds = enum.Names[Kind]{"open", "fin", "rst", "close_notify", "silent"}
+var kindNames = enum.Names[Kind]{"open", "fin", "rst", "close_notify", "silent"}
 
-func (k Kind) String() string                   { return kinds.Text(k) }
-func (k Kind) MarshalText() ([]byte, error)     { return kinds.Marshal(k) }
-func (k *Kind) UnmarshalText(text []byte) error { return kinds.Unmarshal(text, k) }
+func (k Kind) String() string                   { return kindNames.Text(k) }
+func (k Kind) MarshalText() ([]byte, error)     { return kindNames.Marshal(k) }
+func (k *Kind) UnmarshalText(text []byte) error { return kindNames.Unmarshal(text, k) }
 
 // Exchange is a request and its response on a connection. Times are since the start
 // of the observation, as its observer saw them; NotSeen where it did not. An exchange

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/kabench/kabench/internal/enum"
@@ -60,11 +61,11 @@ const (
 	ClosesAtOnce           // it closes without a response
 )
 
-var keepings = enum.Names[Keeping]{"unknown", "until_idle", "longer", "closes_each", "closes_at_once"}
+var keepingNames = enum.Names[Keeping]{"unknown", "until_idle", "longer", "closes_each", "closes_at_once"}
 
-func (k Keeping) String() string                   { return keepings.Text(k) }
-func (k Keeping) MarshalText() ([]byte, error)     { return keepings.Marshal(k) }
-func (k *Keeping) UnmarshalText(text []byte) error { return keepings.Unmarshal(text, k) }
+func (k Keeping) String() string                   { return keepingNames.Text(k) }
+func (k Keeping) MarshalText() ([]byte, error)     { return keepingNames.Marshal(k) }
+func (k *Keeping) UnmarshalText(text []byte) error { return keepingNames.Unmarshal(text, k) }
 
 // Limit is the number of requests after which a server closes a connection.
 type Limit struct {
@@ -131,11 +132,11 @@ const (
 	HintWrong // the server closes earlier, or much later
 )
 
-var verdicts = enum.Names[Verdict]{"none", "unchecked", "true", "late", "wrong"}
+var verdictNames = enum.Names[Verdict]{"none", "unchecked", "true", "late", "wrong"}
 
-func (v Verdict) String() string                   { return verdicts.Text(v) }
-func (v Verdict) MarshalText() ([]byte, error)     { return verdicts.Marshal(v) }
-func (v *Verdict) UnmarshalText(text []byte) error { return verdicts.Unmarshal(text, v) }
+func (v Verdict) String() string                   { return verdictNames.Text(v) }
+func (v Verdict) MarshalText() ([]byte, error)     { return verdictNames.Marshal(v) }
+func (v *Verdict) UnmarshalText(text []byte) error { return verdictNames.Unmarshal(text, v) }
 
 // Backend is one of several servers behind one address, told apart by its responses.
 type Backend struct {
@@ -156,16 +157,17 @@ type Server struct {
 	RoundTrip Timer `json:"round_trip"` // of TCP handshakes
 	Response  Timer `json:"response"`   // from the request's last byte to the response's first
 
-	Keeping  Keeping  `json:"keeping"`
-	Idle     Timer    `json:"idle"`                 // idle connections that have carried an exchange
-	Others   []Timer  `json:"other_idle,omitempty"` // further, longer idle timers, if the times form groups
-	Fresh    Timer    `json:"fresh"`                // connections on which nothing was sent
-	Half     Timer    `json:"half"`                 // after half a request head on a fresh connection
-	UsedHalf Timer    `json:"used_half"`            // after half a request head on a used connection
-	Lifetime Timer    `json:"lifetime"`             // since a connection was opened, however it was used
-	Limit    Limit    `json:"limit"`
-	Bursts   []Burst  `json:"bursts,omitempty"`
-	Forgets  *Forgets `json:"forgets,omitempty"`
+	Keeping       Keeping  `json:"keeping"`
+	Idle          Timer    `json:"idle"`                 // idle connections that have carried an exchange
+	Others        []Timer  `json:"other_idle,omitempty"` // further, longer idle timers, if the times form groups
+	Fresh         Timer    `json:"fresh"`                // connections on which nothing was sent
+	Half          Timer    `json:"half"`                 // after half a request head on a fresh connection
+	UsedHalf      Timer    `json:"used_half"`            // after half a request head on a used connection
+	Lifetime      Timer    `json:"lifetime"`             // since a connection was opened, however it was used
+	Limit         Limit    `json:"limit"`
+	AfterResponse int      `json:"after_response,omitempty"` // closes directly after a response that no limit explains
+	Bursts        []Burst  `json:"bursts,omitempty"`
+	Forgets       *Forgets `json:"forgets,omitempty"`
 
 	Close      Kind  `json:"close"`                        // of idle connections: how most of them were closed; Open: none was
 	Notify     Timer `json:"notify_to_fin"`                // from close_notify to FIN
@@ -178,4 +180,96 @@ type Server struct {
 
 	AtOnce     Kinds `json:"at_once,omitzero"`     // how connections ended whose first request got no response
 	Unanswered int   `json:"unanswered,omitempty"` // first requests without a response, AtOnce included
+}
+
+// The JSON form of a Server has times in seconds, as run.json has them.
+
+// MarshalJSON writes s with its sentence and its statements.
+func (s Server) MarshalJSON() ([]byte, error) {
+	type fields Server // without methods
+	return json.Marshal(struct {
+		Sentence string `json:"sentence"`
+		fields
+		Statements []Statement `json:"statements"`
+	}{s.Sentence(), fields(s), s.Statements()})
+}
+
+func (t Timer) MarshalJSON() ([]byte, error) {
+	type form struct {
+		Closes     int     `json:"closes"`
+		Median     float64 `json:"median,omitempty"`
+		Min        float64 `json:"min,omitempty"`
+		Max        float64 `json:"max,omitempty"`
+		Low        float64 `json:"low,omitempty"`
+		High       float64 `json:"high,omitempty"`
+		Confidence float64 `json:"confidence,omitempty"`
+		Spread     bool    `json:"spread,omitempty"`
+		Slack      float64 `json:"slack,omitempty"`
+		LongerThan float64 `json:"longer_than,omitempty"`
+		StillOpen  int     `json:"still_open,omitempty"`
+		By         Sides   `json:"by,omitzero"`
+		How        Kinds   `json:"how,omitzero"`
+		Status408  int     `json:"status_408,omitempty"`
+		Basis      Basis   `json:"basis"`
+		Why        string  `json:"why,omitempty"`
+	}
+	return json.Marshal(form{
+		t.Closes, t.Median.Seconds(), t.Min.Seconds(), t.Max.Seconds(), t.Low.Seconds(), t.High.Seconds(), t.Confidence, t.Spread(),
+		t.Slack.Seconds(), t.LongerThan.Seconds(), t.StillOpen, t.By, t.How, t.Status408, t.Basis, t.Why,
+	})
+}
+
+func (b Burst) MarshalJSON() ([]byte, error) {
+	type form struct {
+		At      float64 `json:"at"` // since the start of the observation
+		Until   float64 `json:"until"`
+		Closes  int     `json:"closes"`
+		IdleMin float64 `json:"idle_min"`
+		IdleMax float64 `json:"idle_max"`
+		How     Kinds   `json:"how"`
+	}
+	return json.Marshal(form{b.At.Seconds(), b.Until.Seconds(), b.Closes, b.IdleMin.Seconds(), b.IdleMax.Seconds(), b.How})
+}
+
+func (l Late) MarshalJSON() ([]byte, error) {
+	type form struct {
+		From      float64  `json:"from"`
+		To        *float64 `json:"to,omitempty"` // absent: without an end
+		Answered  int      `json:"answered"`
+		FIN       int      `json:"fin"`
+		RST       int      `json:"rst"`
+		Status408 int      `json:"status_408"`
+		Nothing   int      `json:"nothing"`
+	}
+	return json.Marshal(form{l.From.Seconds(), upTo(l.To), l.Answered, l.FIN, l.RST, l.Status408, l.Nothing})
+}
+
+func upTo(d time.Duration) *float64 {
+	if d == farthest {
+		return nil
+	}
+	s := d.Seconds()
+	return &s
+}
+
+func (f Forgets) MarshalJSON() ([]byte, error) {
+	type form struct {
+		How   Kind    `json:"how"`
+		Count int     `json:"count"`
+		After float64 `json:"answered_after"`
+		Until float64 `json:"lost_after"`
+	}
+	return json.Marshal(form{f.How, f.Count, f.After.Seconds(), f.Until.Seconds()})
+}
+
+func (h Hints) MarshalJSON() ([]byte, error) {
+	type form struct {
+		Asked   HintCount `json:"asked"`
+		Unasked HintCount `json:"unasked"`
+		Timeout float64   `json:"timeout,omitempty"`
+		Max     int       `json:"max,omitempty"`
+		Verdict Verdict   `json:"verdict"`
+		Off     float64   `json:"off,omitempty"`
+	}
+	return json.Marshal(form{h.Asked, h.Unasked, h.Timeout.Seconds(), h.Max, h.Verdict, h.Off.Seconds()})
 }

@@ -12,9 +12,10 @@ import (
 func Infer(list []Connection) Server {
 	var s Server
 	s.count(list)
-	lives := livesOf(list)
+	lives := keptOf(list)
 	s.limit(lives)
 	s.bursts(lives)
+	s.afterResponses(lives)
 	s.lifetime(lives)
 	s.idle(lives)
 	s.Fresh = timerOf(spansOf(list, freshSpan))
@@ -95,10 +96,11 @@ const (
 	byLimit
 	byBurst
 	byLifetime
+	byResponse // directly after a response, without a limit that explains it
 )
 
-// life is a connection that has carried a response, with how it ended.
-type life struct {
+// kept is a connection that has carried a response, with how it ended.
+type kept struct {
 	c         *Connection
 	responses int           // complete ones that the client asked for
 	last      Exchange      // the last of them
@@ -107,17 +109,17 @@ type life struct {
 	cause     cause
 }
 
-// livesOf describes the connections that carried a response.
-func livesOf(list []Connection) []life {
-	lives := make([]life, 0, len(list))
+// keptOf describes the connections that carried a response.
+func keptOf(list []Connection) []kept {
+	lives := make([]kept, 0, len(list))
 	for i := range list {
-		l := life{c: &list[i]}
+		l := kept{c: &list[i]}
 		end, closed := l.c.end()
 		for _, e := range l.c.Exchanges {
 			if unasked(e) {
 				continue
 			}
-			if e.Done == NotSeen { // the request after the last response
+			if !responded(e) { // the request after the last response
 				if !closed || l.c.Close.At > e.Sent {
 					end, closed = e.Sent, false
 				}
@@ -138,7 +140,7 @@ func livesOf(list []Connection) []life {
 }
 
 // since returns how long the connection had been open when it was closed; -1: not seen.
-func (l life) since() time.Duration {
+func (l kept) since() time.Duration {
 	if l.c.Opened == NotSeen {
 		return -1
 	}
@@ -146,11 +148,11 @@ func (l life) since() time.Duration {
 }
 
 // timed reports whether the close is one that a timer has to explain.
-func (l life) timed() bool { return l.closed && l.cause == byTimer }
+func (l kept) timed() bool { return l.closed && l.cause == byTimer }
 
 // span returns the time after the last response. A close that another rule explains
 // only says that the idle timer was longer.
-func (l life) span() span {
+func (l kept) span() span {
 	return span{age: l.idle, closed: l.timed(), slack: l.c.Slack, close: &l.c.Close, with: l.c}
 }
 
@@ -166,6 +168,10 @@ func (c *Connection) end() (at time.Duration, closed bool) {
 // unasked reports whether e is a 408 that no request asked for.
 func unasked(e Exchange) bool { return e.Sent == NotSeen && e.Status == 408 }
 
+// responded reports whether e has a complete response, other than the 408 with which a
+// server closes a connection that it found idle.
+func responded(e Exchange) bool { return e.Done != NotSeen && e.Status != 408 }
+
 // unasked408 reports whether c ended with a 408: none was asked for, or the last
 // request was answered so.
 func unasked408(c *Connection) bool {
@@ -173,16 +179,21 @@ func unasked408(c *Connection) bool {
 	return n > 0 && c.Exchanges[n-1].Status == 408
 }
 
-// gaps returns the idle times of c between a response and the next request: the
-// server's timer is longer than each.
-func (c *Connection) gaps() (spans []span) {
+// gaps returns the idle times of c between a response and the next request, of at least
+// least, and the longest of the shorter ones. The server's timer is longer than each.
+func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Duration) {
 	for i := 1; i < len(c.Exchanges); i++ {
 		before, next := c.Exchanges[i-1], c.Exchanges[i]
-		if before.Done != NotSeen && next.Sent >= before.Done && next.Done != NotSeen {
-			spans = append(spans, span{age: next.Sent - before.Done, slack: c.Slack})
+		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) {
+			continue
+		}
+		if age := next.Sent - before.Done; age >= least {
+			spans = append(spans, span{age: age, slack: c.Slack})
+		} else {
+			longest = max(longest, age)
 		}
 	}
-	return spans
+	return spans, longest
 }
 
 // spansOf collects the spans that of finds in connections.
@@ -236,75 +247,47 @@ func usedHalfSpan(c *Connection) (span, bool) {
 
 // idle finds the idle timers. Times that form groups follow from several timers: the
 // shortest is Server.Idle.
-func (s *Server) idle(lives []life) {
-	var open []span // not closed by the timer
-	var closes []span
-	for _, l := range lives {
-		open = append(open, l.c.gaps()...)
-		if l.last.Closing {
-			continue
-		}
-		if one := l.span(); one.closed {
-			closes = append(closes, one)
-		} else {
-			open = append(open, one)
-		}
-	}
+func (s *Server) idle(lives []kept) {
+	closes, open := idleSpans(lives)
 	groups := grouped(closes)
 	if len(groups) == 0 {
 		s.Idle = timerOf(open)
 		return
 	}
 	s.Idle = timerOf(append(groups[0], open...))
+	s.Idle.doubt(groups[0])
 	for _, g := range groups[1:] {
 		s.Others = append(s.Others, timerOf(g))
 	}
 }
 
-// grouped splits closes where their times have a gap that is much wider than the times
-// on each side differ. A group has at least 3 closes and a tenth of all, so that a few
-// late observations are none.
-func grouped(closes []span) [][]span {
-	if len(closes) == 0 {
-		return nil
-	}
-	slices.SortFunc(closes, func(a, b span) int { return cmp.Compare(a.age, b.age) })
-	least := max(3, len(closes)/10)
-	for i := least; i <= len(closes)-least; i++ {
-		below, above := closes[:i], closes[i:]
-		gap := reach(above, -1) - reach(below, +1)
-		if gap > 10*time.Millisecond && gap > 3*inner(below) && gap > 3*inner(above) {
-			return append(grouped(slices.Clone(below)), grouped(slices.Clone(above))...)
+// idleSpans returns the idle times that the timer ended, and those that something else
+// ended. Of the latter, those shorter than all of the former say no more about the timer
+// than the longest of them, and there may be millions.
+func idleSpans(lives []kept) (closes, open []span) {
+	least, longest := farthest, time.Duration(0)
+	for _, l := range lives {
+		if one := l.span(); one.closed && !l.last.Closing {
+			closes = append(closes, one)
+			least = min(least, one.age-one.slack)
 		}
 	}
-	return [][]span{closes}
-}
-
-// reach is the end of a group of closes on the side of the gap, with the slack of the
-// times: the largest below the gap (side +1), the smallest above it (side -1).
-func reach(group []span, side time.Duration) time.Duration {
-	end := time.Duration(-1)
-	for _, s := range group {
-		if at := s.age + side*s.slack; end < 0 || (at-end)*side > 0 {
-			end = at
+	for _, l := range lives {
+		spans, shorter := l.c.gaps(least - l.c.Slack)
+		open, longest = append(open, spans...), max(longest, shorter)
+		if one := l.span(); !one.closed && !l.last.Closing {
+			open = append(open, one)
 		}
 	}
-	return end
-}
-
-// inner is the width of the middle of a sorted group: a tenth on each side is left out,
-// so that single outliers do not count.
-func inner(group []span) time.Duration {
-	cut := (len(group) + 9) / 10
-	if len(group) <= 2*cut {
-		cut = 0
+	if longest > 0 {
+		open = append(open, span{age: longest})
 	}
-	return group[len(group)-1-cut].age - group[cut].age
+	return closes, open
 }
 
 // closes says how idle connections were closed, and how long after a close_notify the
 // FIN came.
-func (s *Server) closes(lives []life) {
+func (s *Server) closes(lives []kept) {
 	var how Kinds
 	var gaps []span
 	for _, l := range lives {
@@ -326,7 +309,7 @@ func (s *Server) closes(lives []life) {
 }
 
 // keeping sums up how connections are treated after a response.
-func (s *Server) keeping(lives []life) {
+func (s *Server) keeping(lives []kept) {
 	switch each := closedEach(lives); {
 	case s.Responses == 0 && s.Requests > 0:
 		if closed := s.AtOnce.FIN + s.AtOnce.RST + s.AtOnce.Notify; 2*closed > s.Unanswered {

@@ -129,7 +129,7 @@ func (s *Server) forgets(list []Connection) {
 func (s *Server) hints(list []Connection) {
 	for i := range list {
 		for _, e := range list[i].Exchanges {
-			if e.Done == NotSeen || unasked(e) {
+			if !responded(e) {
 				continue
 			}
 			n := &s.Hints.Unasked
@@ -203,8 +203,8 @@ func (s *Server) judgeHint() {
 
 // backends tells the servers behind one address apart, if their responses name them and
 // each connection stays with one.
-func (s *Server) backends(lives []life) {
-	of := map[string][]life{}
+func (s *Server) backends(lives []kept) {
+	of := map[string][]kept{}
 	for _, l := range lives {
 		name, one := l.backend()
 		if !one {
@@ -216,21 +216,18 @@ func (s *Server) backends(lives []life) {
 		return
 	}
 	for name, own := range of {
-		var spans []span
-		for _, l := range own {
-			spans = append(spans, append(l.c.gaps(), l.span())...)
-		}
-		s.Backends = append(s.Backends, Backend{name, len(own), timerOf(spans)})
+		closes, open := idleSpans(own)
+		s.Backends = append(s.Backends, Backend{name, len(own), timerOf(append(closes, open...))})
 	}
 	slices.SortFunc(s.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // backend returns the name of the server that responded first, and whether all
 // responses on the connection have the same.
-func (l life) backend() (name string, one bool) {
+func (l kept) backend() (name string, one bool) {
 	one, seen := true, false
 	for _, e := range l.c.Exchanges {
-		if unasked(e) || e.Done == NotSeen {
+		if !responded(e) {
 			continue
 		}
 		if !seen {

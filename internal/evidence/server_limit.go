@@ -13,40 +13,62 @@ const soon = 10 * time.Millisecond
 
 // ended reports whether the last response ended the connection: it announced the close,
 // or the server closed directly after it.
-func (l life) ended() bool {
+func (l kept) ended() bool {
 	return l.last.Closing || l.closed && l.idle <= soon+2*l.c.Slack
 }
 
-// limit looks for a number of responses after which connections end.
-func (s *Server) limit(lives []life) {
+// limit looks for a number of responses after which connections end: those that come
+// so far end there, and none carries more. A limit that is announced and not kept is
+// found by its announcements.
+func (s *Server) limit(lives []kept) {
 	at := map[int]int{} // connections by the response that ended them
-	ended := 0
-	for i := range lives {
-		l := &lives[i]
-		s.Limit.MoreThan = max(s.Limit.MoreThan, l.responses)
-		if l.ended() && l.c.Opened != NotSeen {
-			at[l.place()]++
-			ended++
-		}
-	}
 	n, most := 0, 0
-	for place, count := range at {
-		if count > most || count == most && place > n {
-			n, most = place, count
+	for _, l := range lives {
+		s.Limit.MoreThan = max(s.Limit.MoreThan, l.responses)
+		if l.c.Opened == NotSeen || !l.ended() {
+			continue
+		}
+		place := l.place()
+		if at[place]++; at[place] > most || at[place] == most && place > n {
+			n, most = place, at[place]
 		}
 	}
-	if s.agedOut(lives) || n == 0 || n < s.Limit.MoreThan && !keptOpen(lives, n) || most*5 < ended*4 {
-		markEnded(lives)
+	if at[s.Limit.MoreThan] > 0 {
+		n, most = s.Limit.MoreThan, at[s.Limit.MoreThan]
+	}
+	reached, second := came(lives, n)
+	alone := most == 1 && n < 2*second && !announced(lives, n)
+	if s.agedOut(lives) || most == 0 || most*5 < reached*4 || alone || n < s.Limit.MoreThan && !keptOpen(lives, n) {
+		markAnnounced(lives)
 		return
 	}
-	s.setLimit(lives, n, most)
+	s.setLimit(lives, n, reached)
+}
+
+// came returns how many connections carried n responses, and the most responses on a
+// connection with fewer.
+func came(lives []kept, n int) (reached, second int) {
+	for _, l := range lives {
+		if l.responses >= n {
+			reached++
+		} else {
+			second = max(second, l.responses)
+		}
+	}
+	return reached, second
+}
+
+// announced reports whether the n-th response on some connection said Connection:
+// close.
+func announced(lives []kept, n int) bool {
+	return slices.ContainsFunc(lives, func(l kept) bool { return l.place() == n && announces(l.c) })
 }
 
 // place is the number of the response that ended l, from 1: the first that announced
 // it, or the last.
-func (l life) place() (n int) {
+func (l kept) place() (n int) {
 	for _, e := range l.c.Exchanges {
-		if unasked(e) || e.Done == NotSeen {
+		if !responded(e) {
 			continue
 		}
 		if n++; e.Closing {
@@ -58,7 +80,7 @@ func (l life) place() (n int) {
 
 // keptOpen reports whether connections carried more responses after the n-th had
 // announced the close, and none without that.
-func keptOpen(lives []life, n int) bool {
+func keptOpen(lives []kept, n int) bool {
 	for _, l := range lives {
 		if l.responses > n && l.place() > n {
 			return false
@@ -67,28 +89,30 @@ func keptOpen(lives []life, n int) bool {
 	return true
 }
 
-// setLimit notes that the n-th response ends connections, as most of them showed.
-func (s *Server) setLimit(lives []life, n, most int) {
-	limit := Limit{Basis: Seen, Requests: n, Seen: most, MoreThan: s.Limit.MoreThan}
-	announced, stayed := 0, 0
+// setLimit notes that the n-th response ends connections; reached of them came so far.
+func (s *Server) setLimit(lives []kept, n, reached int) {
+	limit := Limit{Basis: Seen, Requests: n, MoreThan: s.Limit.MoreThan}
+	said := 0
 	for i := range lives {
 		l := &lives[i]
 		if l.place() != n || !l.ended() {
 			continue
 		}
 		l.cause = byLimit
+		limit.Seen++
 		if announces(l.c) {
-			announced++
-			if l.responses > n || l.idle > time.Second && l.idle > 20*soon {
-				stayed++
-			}
+			said++
+			limit.KeepsOpen = limit.KeepsOpen || l.responses > n || l.idle > time.Second
 		}
 	}
-	limit.Announced, limit.KeepsOpen = announced*2 > most, stayed > 0
-	limit.Why = fmt.Sprintf("%d of %d connections with %d responses ended there, and none carried more", most, countAt(lives, n), n)
-	if most == 1 {
+	limit.Announced = said*2 > limit.Seen
+	limit.Why = fmt.Sprintf("%d of %d connections with %d responses ended there, and none carried more", limit.Seen, reached, n)
+	if limit.KeepsOpen {
+		limit.Why = fmt.Sprintf("response %d announced the close on %d connections", n, limit.Seen)
+	}
+	if limit.Seen == 1 {
 		limit.Basis = Inferred
-		limit.Why = fmt.Sprintf("one connection ended after %d responses; a second one would prove it", n)
+		limit.Why = fmt.Sprintf("one connection ended after %d responses; another connection has to show that this was no accident", n)
 	}
 	s.Limit = limit
 }
@@ -98,17 +122,8 @@ func announces(c *Connection) bool {
 	return slices.ContainsFunc(c.Exchanges, func(e Exchange) bool { return e.Closing })
 }
 
-func countAt(lives []life, n int) (count int) {
-	for _, l := range lives {
-		if l.responses >= n {
-			count++
-		}
-	}
-	return count
-}
-
-// markEnded gives announced closes a cause other than the idle timer.
-func markEnded(lives []life) {
+// markAnnounced gives announced closes a cause other than the idle timer.
+func markAnnounced(lives []kept) {
 	for i := range lives {
 		if l := &lives[i]; l.last.Closing && l.cause == byTimer {
 			l.cause = byLimit
@@ -116,8 +131,19 @@ func markEnded(lives []life) {
 	}
 }
 
+// afterResponses counts closes directly after a response that nothing else explains. An
+// idle timer does not.
+func (s *Server) afterResponses(lives []kept) {
+	for i := range lives {
+		if l := &lives[i]; l.timed() && l.ended() {
+			l.cause = byResponse
+			s.AfterResponse++
+		}
+	}
+}
+
 // closedEach reports whether nearly every first response ended its connection.
-func closedEach(lives []life) bool {
+func closedEach(lives []kept) bool {
 	ended, all := 0, 0
 	for _, l := range lives {
 		all++
@@ -130,7 +156,7 @@ func closedEach(lives []life) bool {
 
 // agedOut looks for a lifetime that responses announce: each response after it says
 // Connection: close, and none before it.
-func (s *Server) agedOut(lives []life) bool {
+func (s *Server) agedOut(lives []kept) bool {
 	var ages []time.Duration
 	places := map[int]bool{}
 	before := time.Duration(0) // the highest age of a connection at a response without it
@@ -140,7 +166,7 @@ func (s *Server) agedOut(lives []life) bool {
 		}
 		for _, e := range l.c.Exchanges {
 			switch {
-			case unasked(e) || e.Done == NotSeen:
+			case !responded(e):
 			case e.Closing:
 				ages = append(ages, e.Done-l.c.Opened)
 				places[l.place()] = true
@@ -168,19 +194,19 @@ func (s *Server) agedOut(lives []life) bool {
 
 // lifetime looks for closes at the same time since the connections were opened, however
 // long these had been idle.
-func (s *Server) lifetime(lives []life) {
-	var timed []*life
+func (s *Server) lifetime(lives []kept) {
+	var timed []*kept
 	for i := range lives {
 		if l := &lives[i]; l.timed() && l.since() >= 0 {
 			timed = append(timed, l)
 		}
 	}
-	slices.SortFunc(timed, func(a, b *life) int { return cmp.Compare(a.since(), b.since()) })
-	group := densest(timed, func(l *life) time.Duration { return l.since() })
+	slices.SortFunc(timed, func(a, b *kept) int { return cmp.Compare(a.since(), b.since()) })
+	group := densest(timed, func(l *kept) time.Duration { return l.since() })
 	if len(group) < max(3, len(timed)/4) {
 		return
 	}
-	opened, idle := width(group, (*life).sinceOpen), width(group, (*life).idleTime)
+	opened, idle := width(group, (*kept).sinceOpen), width(group, (*kept).idleTime)
 	if idle < 5*opened || idle < 20*time.Millisecond {
 		return
 	}
@@ -200,13 +226,13 @@ func (s *Server) lifetime(lives []life) {
 	s.Lifetime.Why = fmt.Sprintf("%d connections were closed at the same age, within %s, after idle times that differ by %s", len(group), seconds(opened), seconds(idle))
 }
 
-func (l *life) sinceOpen() time.Duration { return l.since() }
-func (l *life) idleTime() time.Duration  { return l.idle }
+func (l *kept) sinceOpen() time.Duration { return l.since() }
+func (l *kept) idleTime() time.Duration  { return l.idle }
 
 // densest returns the most members of a sorted list whose values differ by less than
 // 2 % or 20 ms.
-func densest(sorted []*life, value func(*life) time.Duration) []*life {
-	var best []*life
+func densest(sorted []*kept, value func(*kept) time.Duration) []*kept {
+	var best []*kept
 	from := 0
 	for to := range sorted {
 		for value(sorted[to])-value(sorted[from]) > max(value(sorted[to])/50, 20*time.Millisecond+2*sorted[to].c.Slack) {
@@ -220,7 +246,7 @@ func densest(sorted []*life, value func(*life) time.Duration) []*life {
 }
 
 // width is how far the values of a group differ, without a tenth on each side.
-func width(group []*life, value func(*life) time.Duration) time.Duration {
+func width(group []*kept, value func(*kept) time.Duration) time.Duration {
 	spans := make([]span, len(group))
 	for i, l := range group {
 		spans[i].age = value(l)

@@ -127,8 +127,7 @@ type curve struct {
 
 // walk follows the survival function of the spans, with each age moved by its slack
 // times shift. Its interval of the median is the beta product's (Fay, Brittain and
-// Proschan 2013), which without censoring is that of the order statistics: the 6th to
-// the 15th of 20.
+// Proschan 2013), which without censoring is that of the order statistics.
 func walk(spans []span, shift time.Duration) curve {
 	sorted := slices.Clone(spans)
 	for i := range sorted {
@@ -181,8 +180,10 @@ func walk(spans []span, shift time.Duration) curve {
 	return c
 }
 
-// tail is the chance on each side of a 95 % interval.
-const tail = 0.025
+// tail is the chance on each side of the interval. It is a little less than a 95 %
+// interval allows, because the closes of a server that looks at its timers only now and
+// then are not quite independent. From 20 closes, the interval is the 5th to the 16th.
+const tail = 0.02
 
 // medianAt returns the median, once half of the spans are over: between two closes if
 // they are exactly half.

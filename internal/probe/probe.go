@@ -94,6 +94,17 @@ func (t *Target) loopback() bool {
 	return !slices.ContainsFunc(t.Addresses, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
 }
 
+// Budget says what a probe of t may send at most.
+func (t *Target) Budget(o Options) string {
+	o = o.withDefaults()
+	n := max(len(t.Addresses), 1)
+	if t.loopback() {
+		n = 1
+	}
+	plan := MakePlan(max(o.Requests/n, 1))
+	return fmt.Sprintf("up to %d requests on up to %d connections", max(o.Requests, n), n*plan.Connections())
+}
+
 // Progress is how far a probe has come.
 type Progress struct {
 	Elapsed     time.Duration
@@ -127,6 +138,7 @@ type Site struct {
 	Address     netip.AddrPort
 	Err         error // why nothing was found; nil: Connections are what was seen
 	Connections []evidence.Connection
+	Late        []LateRequest
 	Notes       []string // sentences for people
 	Ended       string   // why it was over; "": all was seen
 }
@@ -268,7 +280,7 @@ func (p *probing) collect(r *Result, errs []error) error {
 			continue
 		}
 		some = some || errs[i] == nil
-		r.Sites = append(r.Sites, Site{Address: s.addr, Err: errs[i], Connections: s.observations(), Notes: s.notes, Ended: s.ending})
+		r.Sites = append(r.Sites, Site{Address: s.addr, Err: errs[i], Connections: s.observations(), Late: s.lateRequests(), Notes: s.notes, Ended: s.ending})
 	}
 	if !some {
 		return fmt.Errorf("%s: %w", p.target.Name, errs[0])

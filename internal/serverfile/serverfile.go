@@ -54,6 +54,9 @@ func Text(s evidence.Server, from Source) ([]byte, error) {
 	fmt.Fprintf(&b, "# The server at %s, measured by kabench %s from %s.\n", s.Address, from.From, oneLine(from.URL))
 	b.WriteString("# kabench lint --server FILE, lab --as FILE and reproduce --server FILE read it.\n")
 	b.WriteString("# It " + oneLine(s.Sentence()) + ".\n")
+	for _, statement := range s.Statements() {
+		b.WriteString("#   " + oneLine(statement.Text) + "\n")
+	}
 	b.Write(body)
 	return b.Bytes(), nil
 }
