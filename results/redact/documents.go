@@ -18,7 +18,7 @@ var ownFields = map[string]bool{
 	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
-	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
+	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true, "Spelled": true,
 }
 
 // Document returns a copy of v with every text redacted by r. v is a document or a
