@@ -32,7 +32,7 @@
 //     classifies how they ended; dialers/pool has the rules alone, without a socket
 //   - collectors: watch while a run goes on
 //   - results: the document of a run, and everything that reads it
-//   - cmd/kabench: the command line
+//   - cmd/kabench: the command line; its commands are in internal/cli
 //
 // The rooms can be used without this package, for example to send a schedule through a
 // client of your own; the examples of generator and collectors show how.

@@ -20,6 +20,9 @@ type ReproduceOptions struct {
 	// Before, if set, is called before each run with its name: "incident", or the
 	// remedy's.
 	Before func(step, steps int, name string)
+	// Forecast, if set, is what is expected of the incident's run. Without it, the
+	// profile's forecast is used, if there is one.
+	Forecast *results.Forecast
 	// Again, if set, is called with an invalid run before it is made again.
 	Again func(results.MadeAgain)
 }
@@ -46,6 +49,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 			return nil, &InputError{err}
 		}
 		defer lock.Close()
+		b.keepIncident()
 	}
 	if err := b.runIncident(ctx); err != nil {
 		if opts.Out != "" {
@@ -84,6 +88,7 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	opts.Incident = nil
 	b := &reproducing{incident: p, opts: opts, doc: &results.Reproduction{
 		Schema: results.ReproductionSchema, Incident: p.Name, Question: profiles.Redact(*p).Question, RemedyRuns: []results.RemedyRun{},
+		Forecast: forecastOf(p, opts.Forecast),
 	}}
 	for _, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
@@ -96,6 +101,22 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 		b.remedies = append(b.remedies, changed)
 	}
 	return b, nil
+}
+
+// forecastOf returns what is expected of p: more, or else what p itself says.
+func forecastOf(p *profiles.Profile, more *results.Forecast) *results.Forecast {
+	f := p.Forecast
+	if more != nil || f == nil {
+		return more
+	}
+	expected := &results.Forecast{
+		Path: f.Path, Mean: f.Mean, Low: f.Low, High: f.High, Seconds: p.Sending().Seconds(),
+		IdleFrom: (p.Server.IdleTimeout - p.Server.IdleEarly).Seconds(), IdleTo: p.Server.IdleTimeout.Seconds(),
+	}
+	if p.Target.Link != nil {
+		expected.LinkDelay = p.Target.Link.Delay.Seconds()
+	}
+	return expected
 }
 
 func (b *reproducing) runIncident(ctx context.Context) error {
@@ -159,6 +180,21 @@ func (b *reproducing) run(ctx context.Context, step int, name, dir string, p *pr
 		if b.opts.Again != nil {
 			b.opts.Again(again)
 		}
+	}
+}
+
+// keepIncident writes an incident that was aimed at a target, so that it can be run again.
+func (b *reproducing) keepIncident() {
+	if b.incident.Forecast == nil {
+		return
+	}
+	redacted := profiles.Redact(*b.incident)
+	text, err := profiles.Marshal(&redacted)
+	if err == nil {
+		err = record.SaveIncident(b.opts.Out, text)
+	}
+	if err != nil {
+		b.problems = append(b.problems, err)
 	}
 }
 

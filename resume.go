@@ -56,7 +56,7 @@ func claimForRuns(dir string, plan *results.Plan) (lock *flock.Flock, err error)
 
 // unclaim removes what claimForRuns made, when nothing has been run.
 func unclaim(dir string) {
-	for _, name := range []string{record.PlanPath(dir), filepath.Join(dir, fileLock), dir} {
+	for _, name := range []string{record.PlanPath(dir), filepath.Join(dir, record.FileIncident), filepath.Join(dir, fileLock), dir} {
 		_ = os.Remove(name) // best effort; a directory that holds more stays
 	}
 }

@@ -239,11 +239,15 @@ func withoutIPv6(err error, remote netip.AddrPort) error {
 	return &noIPv6Error{err}
 }
 
-func (d *Dialer) tlsConfig(host string) *tls.Config {
-	config := &tls.Config{}
-	if d.TLS != nil {
-		config = d.TLS.Clone()
+func (d *Dialer) tlsConfig(host string) *tls.Config { return TLSFor(d.TLS, host) }
+
+// TLSFor returns config, which may be nil, for connections to host: its certificate must
+// be for that name unless config names another, and only http/1.1 is offered.
+func TLSFor(config *tls.Config, host string) *tls.Config {
+	if config == nil {
+		config = &tls.Config{}
 	}
+	config = config.Clone()
 	if config.ServerName == "" {
 		config.ServerName = host
 	}

@@ -109,7 +109,9 @@ func (x *exchange) setStage(next stage) {
 // dialed, or refuses, at once or later.
 func (x *exchange) acquire(o Origin) {
 	c := x.client
-	x.shard = c.pools.next()
+	if x.failed == 0 { // what is sent again stays in its pool
+		x.shard = c.pools.next()
+	}
 	x.setStage(acquiring)
 	x.request.Origin, x.request.Safe, x.request.Fresh = x.shard.number(o), x.req.method == "GET", x.fresh
 	c.decide(x.shard, x.shard.core.Acquire(c.stamp, &x.request), nil)

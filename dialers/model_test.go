@@ -127,6 +127,22 @@ func TestShardsAreSeparatePools(t *testing.T) {
 	}
 }
 
+// A request is assigned to one shard, and stays there when it is sent again: a client
+// that sends again does so through its own pool.
+func TestAResendStaysInItsShard(t *testing.T) {
+	server := serve(t, script.Server{Fault: script.CloseBeforeResponse, FaultOn: script.OnReused})
+	policy := pool.Default()
+	policy.Shards = 3
+	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterEOF | pool.AfterRST, Methods: "all"}}
+	c := newClient(t, policy, &Dialer{}, long, request(t, "GET", server.URL(), nil))
+	for i := range 9 {
+		e := c.do(t)
+		if want := 1 + min(i/3, 1); !e.OK() || int(e.Attempts) != want { // a second attempt finds no connection in the shard
+			t.Fatalf("request %d: %s after %d attempts; want ok after %d", i, outcome(e), e.Attempts, want)
+		}
+	}
+}
+
 func TestKeyByAddressTakesTheAddressesInTurn(t *testing.T) {
 	var a addresses
 	o := Origin{Host: "shop.test", Port: "80", TLS: true}

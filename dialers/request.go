@@ -204,5 +204,8 @@ func setHeader(hr *http.Request, u *url.URL, header http.Header) (asked http.Hea
 	return asked
 }
 
+// Bytes returns what the request sends. The caller must not change it.
+func (r *Request) Bytes() []byte { return r.bytes }
+
 // Origin returns the server that the request goes to.
 func (r *Request) Origin() Origin { return r.origin }

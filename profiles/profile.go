@@ -45,6 +45,9 @@ type Profile struct {
 	Remedies []Remedy `yaml:"remedies,omitempty"`
 	// Says is an incident's verdict in words; its figures are filled in from the run.
 	Says Says `yaml:"says,omitempty"`
+	// Forecast is how many failures were expected when the incident was aimed at the
+	// target; nil if it was not.
+	Forecast *Forecast `yaml:"forecast,omitempty"`
 	// Warnings lists fields that Load and Set read in an old spelling, each with its
 	// place. They are not written.
 	Warnings []string

@@ -82,6 +82,7 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, p.networkComplaints()...)
 	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
 	list = append(list, strictyaml.Under("via", p.Via.Validate())...)
+	list = append(list, p.Forecast.complaints()...)
 	if p.Preset != "" {
 		if _, found := FindPool(p.Preset); !found {
 			list = append(list, Complaint{Path: "preset", Text: fmt.Sprintf("there is no preset %q; 'kabench pools' lists them, and --pool NAME takes one's parameters", p.Preset)})

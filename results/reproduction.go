@@ -46,7 +46,9 @@ type Reproduction struct {
 	IncidentRun *Run        `json:"incident_run"`
 	RemedyRuns  []RemedyRun `json:"remedy_runs"`
 	MadeAgain   []MadeAgain `json:"made_again,omitempty"`
-	Verdict     string      `json:"verdict"` // what happened, and what to set, in words
+	// Forecast is what was expected of the incident's run; nil if nothing was.
+	Forecast *Forecast `json:"forecast,omitempty"`
+	Verdict  string    `json:"verdict"` // what happened, and what to set, in words
 }
 
 // MadeAgain is an invalid run that was repeated. Its results are not kept and do not

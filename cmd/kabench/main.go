@@ -3,21 +3,23 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/cli/kept"
+	"github.com/kabench/kabench/internal/cli/measure"
+	"github.com/kabench/kabench/internal/cli/own"
+	"github.com/kabench/kabench/internal/cli/study"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
-	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
@@ -56,14 +58,8 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 	return exit.Done
 }
 
-// streams are where commands write to, and in which form.
-type streams struct {
-	out, err io.Writer
-	json     bool
-}
-
 func newRoot(stdout, stderr io.Writer) *cobra.Command {
-	s := &streams{out: terminal.Output{Writer: stdout}, err: terminal.NewScreen(stderr)}
+	s := cli.NewStreams(stdout, stderr)
 	root := &cobra.Command{
 		Use:   "kabench",
 		Short: "Reproduce, measure and explain incidents of pooled HTTP connections",
@@ -80,7 +76,7 @@ Exit codes: 0 done, and every expectation was met; 1 an expectation was not met,
 stopped the run, an incident was not reproduced, lint found a broken rule, or explain does not
 know the text; 2 the input is wrong, or the results could not be written; 3 the run is invalid;
 130 interrupted.`,
-		Version:       version(),
+		Version:       cli.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -88,48 +84,27 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usage.FlagError)
 	root.SetHelpCommand(usage.NewHelp())
-	root.SetHelpFunc(usage.Help(s.out))
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print JSON instead of text, and show no progress")
+	root.SetHelpFunc(usage.Help(s.Out))
+	root.PersistentFlags().BoolVar(&s.JSON, "json", false, "print JSON instead of text, and show no progress")
 	root.AddCommand(
-		newRun(s), newReproduce(s), newCompare(s), newLab(s), newReport(s), newExport(s), newPublish(s),
-		newProfiles(s), newIncidents(s), newNewIncident(s), newPools(s), newServers(s), newShow(s), newLint(s), newExplain(s), newDoctor(s), newVersion(s),
+		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
+		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
+		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
+		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
+		own.NewProbe(s),
+		own.NewDiagnose(s),
+		newVersion(s),
 	)
-	setFlagCompletion(root)
+	cli.SetFlagCompletion(root)
 	usage.SetCompletion(root)
 	return root
 }
 
-// line prints one line: v as JSON with --json, the text otherwise.
-func (s *streams) line(v any, format string, args ...any) error {
-	if s.json {
-		return json.NewEncoder(s.out).Encode(v)
-	}
-	_, err := fmt.Fprintf(s.out, format+"\n", args...)
-	return err
-}
-
-func newVersion(s *streams) *cobra.Command {
+func newVersion(s *cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print kabench's version", Args: usage.None,
 		RunE: func(*cobra.Command, []string) error {
-			return s.line(map[string]string{"version": version(), "go": runtime.Version()}, "kabench %s (%s)", version(), runtime.Version())
+			return s.Line(map[string]string{"version": cli.Version(), "go": runtime.Version()}, "kabench %s (%s)", cli.Version(), runtime.Version())
 		},
 	}
-}
-
-// version returns the module's version as built: a tag, or "devel" and the revision.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "devel"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
-			return "devel-" + setting.Value[:12]
-		}
-	}
-	return "devel"
 }

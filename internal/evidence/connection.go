@@ -3,6 +3,8 @@ package evidence
 import (
 	"net/netip"
 	"time"
+
+	"github.com/kabench/kabench/internal/enum"
 )
 
 // Basis says how a statement is known.
@@ -14,6 +16,12 @@ const (
 	Seen
 )
 
+var basisNames = enum.Names[Basis]{"unknown", "inferred", "seen"}
+
+func (b Basis) String() string                   { return basisNames.Text(b) }
+func (b Basis) MarshalText() ([]byte, error)     { return basisNames.Marshal(b) }
+func (b *Basis) UnmarshalText(text []byte) error { return basisNames.Unmarshal(text, b) }
+
 // Side is an end of a connection, or a machine between the ends.
 type Side uint8
 
@@ -23,6 +31,12 @@ const (
 	ByServer             // the end that accepted it
 	ByMiddle             // neither: a firewall, NAT or balancer forged the segment
 )
+
+var sideNames = enum.Names[Side]{"nobody", "client", "server", "middle"}
+
+func (s Side) String() string                   { return sideNames.Text(s) }
+func (s Side) MarshalText() ([]byte, error)     { return sideNames.Marshal(s) }
+func (s *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, s) }
 
 // Kind is the way in which a connection was closed.
 type Kind uint8
@@ -35,8 +49,16 @@ const (
 	Silent             // segments were sent and nothing came back, no ACK either
 )
 
+var kindNames = enum.Names[Kind]{"open", "fin", "rst", "close_notify", "silent"}
+
+func (k Kind) String() string                   { return kindNames.Text(k) }
+func (k Kind) MarshalText() ([]byte, error)     { return kindNames.Marshal(k) }
+func (k *Kind) UnmarshalText(text []byte) error { return kindNames.Unmarshal(text, k) }
+
 // Exchange is a request and its response on a connection. Times are since the start
-// of the observation, as its observer saw them; NotSeen where it did not.
+// of the observation, as its observer saw them; NotSeen where it did not. An exchange
+// without Sent and with a Status is a response that the client did not ask for, as the
+// 408 of some servers to an idle connection.
 type Exchange struct {
 	Sent    time.Duration // the last byte of the request
 	First   time.Duration // the first byte of the response
@@ -72,5 +94,5 @@ type Connection struct {
 	Half           time.Duration // the last byte of an unfinished request head, sent after all Exchanges, or NotSeen
 	Close          Close
 	Until          time.Duration // the end of the observation of this connection
-	Slack          time.Duration // how much later than on the wire a time here may have been taken
+	Slack          time.Duration // how far from its time on the wire a time here may be; 0 in a capture
 }

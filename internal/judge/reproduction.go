@@ -24,6 +24,11 @@ type Says struct {
 func Reproduction(says Says, rep *results.Reproduction) {
 	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(says.Costs)
 	rep.Verdict = verdict(says, rep) + madeAgain(rep)
+	if rep.Forecast != nil {
+		if rep.Forecast = Forecast(rep.Forecast, rep.IncidentRun); rep.Forecast.Says != "" {
+			rep.Verdict += "\n" + rep.Forecast.Says
+		}
+	}
 }
 
 // madeAgain says, in a line of its own for each, which runs were made again and

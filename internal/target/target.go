@@ -170,26 +170,38 @@ func (t *Target) certificates() (pem []byte) {
 // dialer returns p's dialer, which trusts the certificates served, unless the profile names
 // others.
 func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
-	config := &tls.Config{InsecureSkipVerify: p.Target.TLS.Insecure, ServerName: p.Target.TLS.ServerName}
-	var pem []byte
-	if path := p.Target.TLS.CAFile; path != "" {
-		var err error
-		if pem, err = os.ReadFile(path); err != nil {
-			return nil, fmt.Errorf("target.tls.ca_file: %w", err)
-		}
-	} else if pem = served; len(pem) > 0 && p.Network != nil && config.ServerName == "" {
-		config.ServerName = "localhost" // which all certificates are valid for; the address may be a balancer's
+	config, err := ClientTLS(p.Target, served)
+	if err != nil {
+		return nil, err
 	}
-	if len(pem) > 0 || p.Target.TLS.CAFile != "" {
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("target.tls.ca_file: %s holds no certificate in PEM form", p.Target.TLS.CAFile)
-		}
+	if p.Target.TLS.CAFile == "" && len(served) > 0 && p.Network != nil && config.ServerName == "" {
+		config.ServerName = "localhost" // which all certificates are valid for; the address may be a balancer's
 	}
 	return &dialers.Dialer{
 		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config,
 		Sources: p.Target.Sources(),
 	}, nil
+}
+
+// ClientTLS returns how a client checks the certificate of t's server: by the file that t
+// names, else by the certificates served, which are in PEM form, else, if there are none,
+// by the system's roots.
+func ClientTLS(t profiles.Target, served []byte) (*tls.Config, error) {
+	config := &tls.Config{InsecureSkipVerify: t.TLS.Insecure, ServerName: t.TLS.ServerName}
+	pem := served
+	if path := t.TLS.CAFile; path != "" {
+		var err error
+		if pem, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("target.tls.ca_file: %w", err)
+		}
+	}
+	if len(pem) > 0 || t.TLS.CAFile != "" {
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("target.tls.ca_file: %s holds no certificate in PEM form", t.TLS.CAFile)
+		}
+	}
+	return config, nil
 }
 
 // putLinkBefore starts a link to the server of the requests and sends them

@@ -75,6 +75,21 @@ func below(peers, roundTrip time.Duration) time.Duration {
 	return d
 }
 
+// Below returns an idle timeout, in two digits, for a client whose server may close after
+// peers: shorter by a margin that is longer than a round trip. It is 0 if peers is too
+// short for one.
+func Below(peers, roundTrip time.Duration) time.Duration {
+	d := below(peers, roundTrip)
+	unit := time.Duration(1)
+	for d/unit >= 100 {
+		unit *= 10
+	}
+	if near := d.Round(unit); near < peers-roundTrip-timerSlack {
+		return near
+	}
+	return d.Truncate(unit)
+}
+
 const saysIdleOrder = "The side that sends requests must close an idle connection first: the client before the load balancer, the load balancer before the server. Its idle timeout must be shorter than the other side's, by more than one round trip."
 
 func checkIdleOrder(s *subject, o *outcome) {

@@ -175,6 +175,10 @@ func SaveReproduction(dir string, r *results.Reproduction) error {
 	return writeWhole(dir, fileReproduction, b.Bytes())
 }
 
+// SaveIncident writes an incident that was aimed at a target to dir, which must exist,
+// as incident.yaml. 'kabench reproduce' runs it again.
+func SaveIncident(dir string, yaml []byte) error { return writeWhole(dir, FileIncident, yaml) }
+
 // OpenReproduction reads the reproduction.json of dir. The error is os.ErrNotExist
 // when there is none, and ErrNewerSchema when a newer kabench made it. If the document
 // exists but cannot be read, the error names the runs beside it, which can still be

@@ -171,6 +171,13 @@ func HeadlineOfReproduction(r *results.Reproduction) Headline {
 	failed := failedFigure(incident)
 	failed.Label = "of requests failed in the incident"
 	h.Figures = []Figure{failed}
+	if f := r.Forecast; f != nil && f.Seen != nil {
+		within := "outside the interval"
+		if f.Inside {
+			within = "inside the interval"
+		}
+		h.Figures = append(h.Figures, Figure{Value: fmt.Sprint(*f.Seen), Label: fmt.Sprintf("counted; %s [%d, %d] were expected", results.FormatMean(f.Mean), f.Low, f.High), Note: within})
+	}
 	if remedy := bestRemedy(r); remedy != nil {
 		f := failedFigure(remedy.Run)
 		f.Label = "failed with the remedy “" + remedy.Remedy + "”"
@@ -182,7 +189,7 @@ func HeadlineOfReproduction(r *results.Reproduction) Headline {
 			opened.Note = fmt.Sprintf("TIME_WAIT on our side, at most: %d → %d", a.TimeWaitPeak, b.TimeWaitPeak)
 		}
 		if incident.Counts.Failed == 0 && remedy.Counts.Failed == 0 {
-			h.Figures = append(shiftedFigures(incident, remedy), opened)
+			h.Figures = append(append(shiftedFigures(incident, remedy), h.Figures[1:]...), opened)
 			return h
 		}
 		h.Figures = append(h.Figures, f, opened)

@@ -1,0 +1,183 @@
+package aim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
+)
+
+// idleTimer makes requests meet the server's idle timer: they are sent on connections
+// that have been idle for about as long as the server keeps them.
+func (a *aiming) idleTimer() error {
+	if a.figure.of == nil {
+		a.figure = failures
+	}
+	if a.server.Idle.Seen == 0 {
+		a.nothingToMeet()
+		return nil
+	}
+	if err := a.search(1); err != nil {
+		return err
+	}
+	if err := a.resent(); err != nil {
+		return err
+	}
+	if err := a.settle(); err != nil {
+		return err
+	}
+	a.remedyIdle()
+	a.expectRace()
+	return nil
+}
+
+func (a *aiming) idleTimerTLS() error {
+	if !strings.HasPrefix(a.profile.Target.URL, "https:") {
+		return fmt.Errorf("%s is about TLS, and %s does not speak it; give an https URL, or reproduce idle-race", a.profile.Name, a.profile.Target.URL)
+	}
+	return a.idleTimer()
+}
+
+// nothingToMeet ends an order for which the server has no timer.
+func (a *aiming) nothingToMeet() {
+	a.shape(a.profile, shape{rate: 10, on: 100 * time.Millisecond, off: time.Second, cycles: 1})
+	a.reason = reason{
+		name: ReasonNoTimer, why: "no idle timer of the server is known, so no request can be aimed at its close",
+		takes: "a measurement that sees the server close idle connections: kabench probe with a longer --limit, and --server FILE",
+	}
+	if d := a.server.LongerThan; d > 0 {
+		a.reason.why = fmt.Sprintf("the server closed no idle connection within %v", d)
+	}
+	a.expectRace()
+	a.remedyIdle()
+}
+
+// settle makes the final forecast, and finds out why it is small if it is.
+func (a *aiming) settle() error {
+	p, e, err := a.try(func(*profiles.Profile) {}, simulated)
+	if err != nil {
+		return err
+	}
+	a.profile, a.estimate = p, e
+	if e.mean < enough {
+		a.reason = a.explain()
+	}
+	return nil
+}
+
+// resent changes the figure if the pool sends again what the server's close has met. Its
+// caller then sees no failure, and the incident is what was sent again.
+func (a *aiming) resent() error {
+	if a.figure.path != failures.path {
+		return nil
+	}
+	p, e, err := a.try(func(*profiles.Profile) {}, tried)
+	if err != nil || e.mean >= enough || e.meanOf(resends.of) < max(enough, 2*e.mean) {
+		return err
+	}
+	a.figure = resends
+	a.profile = p
+	a.profile.Says.Happened = "{resends.count} attempts met the server's close; the pool sent them again, so that its callers saw none of it"
+	return nil
+}
+
+// expectRace sets what the incident's run must show.
+func (a *aiming) expectRace() {
+	p, s := a.profile, a.server.Idle
+	p.Expect = map[string]string{
+		a.figure.path:    fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)),
+		"failures.fresh": "0",
+	}
+	if a.figure.path != failures.path || s.Seen == 0 || p.Pool.Liveness == pool.None {
+		return
+	}
+	slack := max(50*time.Millisecond, s.Median/50)
+	p.Expect["idle_at_failure.p50"] = fmt.Sprintf("%v..%v", round(max(s.Min-roundTrip(p, a.server)-slack, 0)), round(s.Max+slack))
+}
+
+// remedyIdle adds the remedy: the client closes first.
+func (a *aiming) remedyIdle() {
+	change, below := a.closeFirst()
+	r := profiles.Remedy{
+		Name: "idle_timeout below the server's", Set: change,
+		Expect: map[string]string{"failures": "0"},
+		Cost:   fmt.Sprintf("a connection that was idle for %v is closed, so a request after a longer silence needs a new one, and TIME_WAIT moves to the client", below),
+	}
+	if below == 0 {
+		r.Name, r.Cost = "no connection is kept", "a handshake for each request"
+	}
+	if a.figure.path == resends.path {
+		r.Expect["resends.count"] = "0"
+	}
+	a.profile.Remedies = append(a.profile.Remedies, r)
+}
+
+// closeFirst returns the change with which the client closes idle connections before the
+// server does, and the idle timeout that it sets; 0: the server's timer is too short to
+// keep a connection at all.
+func (a *aiming) closeFirst() (profiles.Changes, time.Duration) {
+	p := a.profile.Pool
+	below := lint.Below(a.server.Idle.Min, roundTrip(a.profile, a.server))
+	if below <= 0 {
+		return profiles.Changes{"pool.max_idle": "0"}, 0
+	}
+	change := profiles.Changes{"pool.idle_timeout": below.String()}
+	switch looked := p.Expiry &^ pool.ExpireAtRelease; {
+	case looked == 0:
+		change["pool.expiry"] = "[lease]"
+	case looked == pool.ExpireBySweep:
+		change["pool.expiry"] = "[lease, sweep]"
+	}
+	if p.ServerHint == pool.HintReplace && a.server.Hint > 0 {
+		change["pool.hint_cap"] = below.String()
+	}
+	return change, below
+}
+
+// hint meets the timer of a server that announces it to a client which does not listen.
+func (a *aiming) hint() error {
+	if a.server.Hint == 0 {
+		a.figure = failures
+		a.nothingToMeet()
+		a.reason = reason{name: ReasonNoHint, why: "the server sends no Keep-Alive header, so there is no hint to follow or to ignore", takes: "a server that announces its timer; idle-race shows the race without one"}
+		return nil
+	}
+	if err := a.idleTimer(); err != nil {
+		return err
+	}
+	margin := a.server.Hint - lint.Below(min(a.server.Idle.Min, a.server.Hint), roundTrip(a.profile, a.server))
+	if margin >= a.server.Hint {
+		return nil
+	}
+	a.profile.Remedies = []profiles.Remedy{{
+		Name:   "the hint is honoured, with a margin",
+		Set:    profiles.Changes{"pool.server_hint": "min", "pool.hint_margin": round(margin).String()},
+		Expect: map[string]string{"failures": "0"},
+		Cost:   fmt.Sprintf("connections are given up %v early", round(margin)),
+	}}
+	return nil
+}
+
+// behindBalancer meets the timer of the server behind a load balancer. What the balancer
+// does with its own connections shows in its responses.
+func (a *aiming) behindBalancer() error {
+	if a.order.Server.Measured != nil && a.order.Server.Measured.URL == a.order.URL {
+		return errors.New("l7-lb-order: the race is between the load balancer and the server behind it, so the server's timer must be known: probe the server itself, and give its file with --server (--target is the load balancer)")
+	}
+	a.figure = figure{"error_answers.server", failures.of}
+	if err := a.idleTimer(); err != nil {
+		return err
+	}
+	p := a.profile
+	p.Expect = map[string]string{a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1))}
+	for i := range p.Remedies {
+		p.Remedies[i].Name = "only the client below the server"
+		p.Remedies[i].Expect = map[string]string{a.figure.path: ">= 0"}
+		p.Remedies[i].Cost = "handshakes for nothing, if the balancer's pool outlives the client's connections; the balancer's own idle timeout must be below the server's"
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package aim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/results"
+)
+
+// Order is what is to be reproduced, where, and what it may cost.
+type Order struct {
+	Incident *profiles.Profile // of the library
+	URL      string            // of the target
+	Server   profiles.ServerPreset
+	Pool     string   // a preset or a file; "": the incident's own pool
+	Sets     []string // path=value, as --set; they come last
+	// Here says that the target is on this machine, so that kabench may put its own link
+	// before it.
+	Here bool
+	// LinkDelay is the link's delay in each direction: 0 for no link, nil for
+	// DefaultLinkDelay if the target is Here.
+	LinkDelay   *time.Duration
+	AllowUnsafe bool // requests may have a method that changes something
+	Budget      Budget
+}
+
+// Budget limits what is sent. A field that is 0 has the default.
+type Budget struct {
+	Time        time.Duration // of all runs, the remedies' included
+	Requests    int           // of one run
+	Connections int           // side by side
+}
+
+// The defaults of Budget and Order. DefaultTime is raised if one wait for the server's
+// timer takes longer.
+const (
+	DefaultTime        = 150 * time.Second
+	DefaultRequests    = 5000
+	DefaultConnections = 1000
+	DefaultLinkDelay   = 5 * time.Millisecond
+)
+
+// wanted is the number of failures to aim at: enough for a comparison with a remedy, and
+// no more than that.
+const wanted = 20
+
+// hopeless is a mean below which no request is sent, because a run would show nothing.
+const hopeless = 0.5
+
+// Hopeless reports whether a run would not show the incident, so that none should be made.
+func Hopeless(f *results.Forecast) bool { return f.Mean < hopeless }
+
+// Plan aims o's incident at its server. It returns the profile to reproduce, with its
+// remedies, and what to expect. If the forecast is Hopeless the profile is not fit to be
+// run. The error says what is wrong with the order.
+func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
+	aimed, err := adaptationOf(o.Incident.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	a := &aiming{order: o, adaptation: aimed, server: ServerOf(o.Server)}
+	a.order.Budget = o.Budget.filled(a.server)
+	if a.profile, err = a.base(); err != nil {
+		return nil, nil, err
+	}
+	if err := aimed.at(a); err != nil {
+		return nil, nil, err
+	}
+	a.finish()
+	if err := a.profile.Validate(); err != nil {
+		return nil, nil, err
+	}
+	return a.profile, a.forecast(), nil
+}
+
+// filled returns b with the defaults. A wait for the server's timer must fit into the
+// time of one run of two.
+func (b Budget) filled(s Server) Budget {
+	if b.Time == 0 {
+		b.Time = max(DefaultTime, 2*(s.Idle.Max+5*time.Second))
+	}
+	if b.Requests == 0 {
+		b.Requests = DefaultRequests
+	}
+	if b.Connections == 0 {
+		b.Connections = DefaultConnections
+	}
+	return b
+}
+
+// aiming is an order being carried out.
+type aiming struct {
+	order      Order
+	adaptation adaptation
+	server     Server
+	profile    *profiles.Profile
+	figure     figure
+	estimate   estimate
+	reason     reason
+	seconds    float64 // how long the remedies' runs take together
+	requests   uint64  // how many requests the remedies' runs send together
+}
+
+// base returns the profile without the load, the expectations and the remedies.
+func (a *aiming) base() (*profiles.Profile, error) {
+	o, own := a.order, a.order.Incident
+	p := profiles.Default()
+	p.Name, p.Question, p.Source, p.Says = own.Name, own.Question, own.Source, own.Says
+	if a.adaptation.says != (profiles.Says{}) {
+		p.Says = a.adaptation.says
+	}
+	p.Scale = "Timers and rates are set from what was measured of the server at " + o.URL
+	p.Load.Seed = rand.Uint64()>>11 | 1 // recorded, so that the same schedule is played and run
+	p.Load.MaxLag = 100 * time.Millisecond
+	p.Pool, p.Preset = own.Pool, own.Preset
+	p.Pool.Shards = 0 // of the library's incident, for its own server
+	p.Target.URL = o.URL
+	p.Server = facts(o.Server)
+	if delay := a.linkDelay(); delay > 0 {
+		p.Target.Link = &script.Link{Delay: delay}
+	}
+	if o.Pool != "" {
+		if err := profiles.Set(&p, "pool", o.Pool); err != nil {
+			return nil, err
+		}
+	}
+	for _, change := range a.adaptation.set {
+		if err := set(&p, change); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.applySets(&p); err != nil {
+		return nil, err
+	}
+	if !o.AllowUnsafe && !safe(p.Target.Method) {
+		return nil, fmt.Errorf("target.method: %s may change something on the server; add --allow-unsafe if it may be sent many times, or leave the method out (GET)", p.Target.Method)
+	}
+	return &p, nil
+}
+
+// linkDelay is the delay of kabench's link; 0: there is none.
+func (a *aiming) linkDelay() time.Duration {
+	switch {
+	case a.order.LinkDelay != nil:
+		return *a.order.LinkDelay
+	case a.order.Here:
+		return DefaultLinkDelay
+	}
+	return 0
+}
+
+// facts returns what p says about its server, with the measured timer.
+func facts(p profiles.ServerPreset) profiles.ServerFacts {
+	f := p.Facts
+	f.Take(p.Lab)
+	if m := p.Measured; m != nil && m.Closes > 0 {
+		f.IdleTimeout, f.IdleEarly, f.IdleForEver = round(m.IdleMedian), max(m.IdleMedian-m.IdleMin, 0), false
+	}
+	return f
+}
+
+func (a *aiming) applySets(p *profiles.Profile) error {
+	for _, change := range a.order.Sets {
+		if err := set(p, change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// set applies path=value.
+func set(p *profiles.Profile, change string) error {
+	path, value, found := strings.Cut(change, "=")
+	if !found || path == "" {
+		return fmt.Errorf("--set %s: write a field and its value: --set path=value", change)
+	}
+	return profiles.Set(p, path, value)
+}
+
+// isSet reports whether the user has set a field, or one within it.
+func (a *aiming) isSet(path string) bool {
+	for _, change := range a.order.Sets {
+		name, _, _ := strings.Cut(change, "=")
+		if name == path || strings.HasPrefix(name, path+".") || strings.HasPrefix(path, name+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// try plays the profile a few times with a change, and the user's sets after it.
+func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profile, estimate, error) {
+	p := a.profile.Clone()
+	change(p)
+	if err := a.applySets(p); err != nil {
+		return nil, estimate{}, err
+	}
+	if err := errors.Join(p.Load.Validate(), p.Pool.Validate()); err != nil {
+		return nil, estimate{}, err
+	}
+	e, err := expect(p, a.server, a.figure, runs)
+	return p, e, err
+}
+
+// perRun is the time that one of the runs may take.
+func (a *aiming) perRun(remedies int) time.Duration {
+	return a.order.Budget.Time / time.Duration(1+remedies)
+}
+
+// finish adds what the remedies' runs take, and the forecast.
+func (a *aiming) finish() {
+	p := a.profile
+	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high}
+	for _, r := range p.Remedies {
+		if changed, err := p.With(r); err == nil {
+			a.seconds += changed.Sending().Seconds()
+			a.requests += uint64(changed.Load.MeanRate()*changed.Sending().Seconds() + 0.5)
+		}
+	}
+}
+
+// forecast returns what to expect of the incident's run.
+func (a *aiming) forecast() *results.Forecast {
+	p := a.profile
+	requests := uint64(a.estimate.meanOf(func(c Counts) int { return c.Started }) + 0.5)
+	f := &results.Forecast{
+		Path: a.figure.path, Mean: p.Forecast.Mean, Low: a.estimate.low, High: a.estimate.high,
+		Requests: requests, Connections: uint64(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen }) + 0.5),
+		Seconds: p.Sending().Seconds(), Runs: 1 + len(p.Remedies), Reason: a.reason.name, Why: a.reason.why, Takes: a.reason.takes,
+	}
+	f.IdleFrom, f.IdleTo = a.server.Idle.Min.Seconds(), a.server.Idle.Max.Seconds()
+	f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
+	if p.Target.Link != nil {
+		f.LinkDelay = p.Target.Link.Delay.Seconds()
+	}
+	return f
+}
+
+// round returns d with about three digits, so that people can read it.
+func round(d time.Duration) time.Duration {
+	for _, unit := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond, 100 * time.Microsecond} {
+		if d >= 100*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(10 * time.Microsecond)
+}

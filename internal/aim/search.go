@@ -1,0 +1,177 @@
+package aim
+
+import (
+	"math"
+	"time"
+
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/profiles"
+)
+
+// shape is a load that sends bursts a constant time apart. So each connection that one
+// burst has used is idle until the next.
+type shape struct {
+	shards      int // copies of the pool, each with a connection or more; 0: as in the policy
+	rate        float64
+	on          time.Duration // of a burst
+	off, offMax time.Duration // of the silence
+	cycles      int           // silences
+}
+
+// shape sets the load of p.
+func (a *aiming) shape(p *profiles.Profile, s shape) {
+	p.Load.Rate = generator.Rate(s.rate)
+	p.Load.Arrivals = generator.Arrivals{Process: generator.Burst, On: s.on, Off: s.off}
+	if s.offMax > s.off {
+		p.Load.Arrivals.OffMax = s.offMax
+	}
+	p.Load.Duration = time.Duration(s.cycles)*(s.on+max(s.off, s.offMax)) + s.on
+	p.Load.WarmUp = 0
+	if s.shards > 0 {
+		p.Pool.Shards = s.shards
+	}
+	p.Load.MaxInFlight = max(200, s.shards+50)
+}
+
+// target is the idle times at which a reuse is most often met by the server's close.
+type target struct {
+	from, to time.Duration
+	chance   float64 // of one reuse
+}
+
+// bestAge returns the idle times at which the most reuses are lost: those whose FIN is on
+// its way. A client that never notices a FIN loses all later ones too.
+func (a *aiming) bestAge(p *profiles.Profile) target {
+	q, trip := a.server.Idle.expected(), roundTrip(p, a.server)
+	s := a.server.Idle
+	lost := func(age time.Duration) float64 {
+		chance := q.below(age + trip)
+		if p.Pool.Liveness != pool.None && !(p.Pool.Liveness == pool.Probe && p.Pool.ProbeAfter > age) {
+			chance -= q.below(age)
+		}
+		return chance
+	}
+	const steps = 400
+	from := max(s.Min-trip-s.Width()/20, 0)
+	step := max((s.Max+trip-from)/steps, 1)
+	best := 0.0
+	for i := range time.Duration(steps) {
+		best = max(best, lost(from+i*step))
+	}
+	// All ages that are nearly as good, from the first to the last.
+	t := target{from: -1, chance: best}
+	for i := range time.Duration(steps) {
+		if age := from + i*step; lost(age) >= 0.9*best {
+			if t.from < 0 {
+				t.from = age
+			}
+			t.to = age
+		}
+	}
+	if trip >= s.Width() { // one age meets all timers; its middle forgives the most lateness
+		t.from = (t.from + t.to) / 2
+		t.to = t.from
+	}
+	return t
+}
+
+// serviceTime is how long a request holds its connection.
+func (a *aiming) serviceTime(p *profiles.Profile) time.Duration {
+	return roundTrip(p, a.server) + a.server.Response
+}
+
+// search sets the load that meets the server's timer as often as wanted, by the fewest
+// requests and in the shortest time of the candidates. If none does, it is the one that
+// meets the timer most often. remedies is how many runs follow.
+func (a *aiming) search(remedies int) error {
+	age := a.bestAge(a.profile)
+	var best *profiles.Profile
+	most := -1.0
+	for _, s := range a.candidates(age, a.perRun(remedies)) {
+		p, e, err := a.try(func(p *profiles.Profile) { a.shape(p, s) }, tried)
+		if err != nil {
+			return err
+		}
+		met := e.mean
+		if a.figure.path == failures.path {
+			met = max(met, e.meanOf(resends.of))
+		}
+		if met > most {
+			best, most = p, met
+		}
+		if met >= wanted {
+			break
+		}
+	}
+	a.profile = best
+	return nil
+}
+
+// candidates returns loads to try, the cheapest first: bursts through one pool, and then
+// through as many copies of it as it takes.
+func (a *aiming) candidates(age target, budget time.Duration) []shape {
+	holds := a.serviceTime(a.profile)
+	// The last requests of a burst put as many connections back as the first ones of the
+	// next burst take, in the same order: each was idle for the silence.
+	least, most := fine(max(age.from, time.Millisecond)), fine(max(age.to, time.Millisecond))
+	var list []shape
+	for _, rate := range []float64{100, 200, 400} {
+		on := 250 * time.Millisecond
+		period := on + most
+		perBurst := rate * on.Seconds()
+		meets := age.chance * max(rate*holds.Seconds(), 1) // as many connections are in use side by side
+		cycles := min(math.Ceil(1.3*wanted/meets), math.Floor((budget-on).Seconds()/period.Seconds()), math.Floor(float64(a.order.Budget.Requests)/perBurst)-1)
+		if takes := time.Duration(cycles)*period + on; cycles >= 1 && takes <= patience {
+			list = append(list, shape{rate: rate, on: on, off: least, offMax: most, cycles: int(cycles)})
+		}
+	}
+	return append(list, a.copies(age, budget)...)
+}
+
+// patience is how long a run through one pool may take before copies of the pool are used
+// to shorten it.
+const patience = 20 * time.Second
+
+// copies returns loads through many copies of the pool, each of which sends one request in
+// each burst: as many clients would that have little to do.
+func (a *aiming) copies(age target, budget time.Duration) []shape {
+	b := a.order.Budget
+	holds := a.serviceTime(a.profile)
+	period := age.to + holds
+	most := max(int((budget-time.Second)/max(period, time.Millisecond)), 1)
+	reuses := math.Ceil(1.4 * wanted / max(age.chance, 1e-9))
+	var list []shape
+	for cycles := 1; cycles <= most; cycles++ {
+		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
+		enoughReuses := n*float64(cycles) >= 0.99*reuses
+		if !enoughReuses && cycles < most && cycles < 100 {
+			continue
+		}
+		list = append(list, a.spreadOut(age, int(max(n, 5)), cycles))
+		break
+	}
+	return list
+}
+
+// spreadOut returns bursts of n requests, one through each of n copies of the pool.
+func (a *aiming) spreadOut(age target, n, cycles int) shape {
+	holds := a.serviceTime(a.profile)
+	period := age.from + holds
+	// A server that looks at its timers now and then closes many connections at once, so
+	// a burst lasts about as long as the closes are spread.
+	length := max(a.server.Idle.Width(), 100*time.Millisecond)
+	rate := 1000.0
+	for _, r := range []float64{500, 200, 100, 50, 20} {
+		if on := float64(n) / r; on <= max(length, 2*time.Second).Seconds() && on <= period.Seconds()/2 && rate*length.Seconds() > float64(n) {
+			rate = r
+		}
+	}
+	n = min(n, max(int(rate*period.Seconds()/2), 1))
+	on := time.Duration(float64(n) / rate * float64(time.Second))
+	least := fine(max(period-on, time.Millisecond))
+	return shape{shards: n, rate: rate, on: on, off: least, offMax: least + fine(age.to-age.from), cycles: cycles}
+}
+
+// fine returns d to a tenth of a millisecond, which a profile can show.
+func fine(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }

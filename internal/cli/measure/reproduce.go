@@ -1,0 +1,178 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/children"
+	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+)
+
+// reproduceOptions holds the flags of 'kabench reproduce'.
+type reproduceOptions struct {
+	incident string
+	sets     []string
+	out      string
+	trace    traceOptions
+	all      bool
+	jobs     int
+}
+
+// NewReproduce makes 'kabench reproduce'.
+func NewReproduce(s *cli.Streams) *cobra.Command {
+	o := &reproduceOptions{}
+	c := &cobra.Command{
+		Use:   "reproduce INCIDENT",
+		Short: "Reproduce an incident, run its remedies, and show both side by side",
+		Long: `Reproduce an incident: run the traffic and the faults that cause it, and check that its
+symptoms appear. Then run each of its remedies and check that the symptoms are gone. INCIDENT is
+a name from 'kabench incidents', or a YAML file; 'kabench new-incident' writes one to start from.
+
+A run is invalid if this machine was too busy for it. An invalid run is repeated, at most three
+times, and nothing is concluded from it.
+
+With --all, kabench reproduces every incident that comes with it, each in a process of its own,
+and prints one table. With --json it prints a list with the JSON of each incident.`,
+		Example: `  kabench reproduce idle-race
+  kabench reproduce idle-race --set target.link.delay=2ms --json
+  kabench reproduce --all --jobs 2`,
+		ValidArgsFunction: cli.CompleteIncidents,
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case o.all && len(args) > 0:
+				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
+			case o.all && (o.jobs < 1 || o.jobs > 64):
+				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
+			case o.all && o.trace.to != "":
+				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
+			case o.all:
+				return reproduceAll(c.Context(), s, o)
+			case c.Flags().Changed("jobs"):
+				return usage.Errorf(c.CommandPath(), "--jobs needs --all")
+			}
+			if err := usage.One("an incident; 'kabench incidents' lists them")(c, args); err != nil {
+				return err
+			}
+			o.incident = args[0]
+			return doReproduce(c, s, o)
+		},
+	}
+	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.link.delay=2ms; may be repeated")
+	c.Flags().StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
+	o.trace.flags(c)
+	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
+	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
+	return c
+}
+
+func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
+	p, err := profiles.Open(o.incident, o.sets)
+	if err != nil {
+		return err
+	}
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	if err != nil {
+		return err
+	}
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	defer restore()
+	out := resultsdir.Out(o.out, p.Name)
+	progress := cli.NewProgress(s)
+	progress.Silent = progress.Silent || silent
+	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
+		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Trace: trace.add()},
+		Before: func(step, steps int, name string) {
+			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
+			progress.Begin(title)
+			trace.begin(title)
+		},
+		Again: func(a results.MadeAgain) {
+			progress.End()
+			if !s.JSON {
+				fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
+			}
+		},
+	})
+	progress.End()
+	traceErr := trace.close()
+	if rep == nil {
+		return err
+	}
+	err = errors.Join(err, traceErr)
+	if out != "" {
+		if saveErr := record.SaveReproduction(out, rep); err == nil {
+			err = saveErr
+		}
+	}
+	if printErr := s.PrintReproduction(rep); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.Saved(out)
+	return exit.OfReproduction(rep).Err()
+}
+
+// reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
+func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) error {
+	all := profiles.Incidents()
+	for _, e := range all { // before the first one is run
+		if _, err := profiles.Open(e.Name, o.sets); err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
+	ctx, stop, restore := interrupt.Catch(ctx, s.Err)
+	defer restore()
+	self, err := children.Self()
+	if err != nil {
+		return err
+	}
+	out := resultsdir.Out(o.out, "all")
+	if out != "" {
+		plan := &results.Plan{Version: cli.Version(), Kind: results.KindCatalogue, Name: "all", Start: time.Now()}
+		for _, e := range all {
+			plan.Incidents = append(plan.Incidents, e.Name)
+		}
+		if err := record.ClaimWith(out, func() error { return record.SavePlan(out, plan) }); err != nil {
+			return &kabench.InputError{Err: err}
+		}
+		fmt.Fprintf(s.Err, "results: %s\n", out)
+	}
+	done := make([]*incidents.Result, len(all))
+	children.Each(stop, o.jobs, len(all), func(i int) {
+		dir := "none"
+		if out != "" {
+			dir = filepath.Join(out, all[i].Name)
+		}
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
+		if !s.JSON {
+			fmt.Fprintf(s.Err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+		}
+	})
+	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun
+	if err := s.PrintIncidents(done, len(all), out); err != nil {
+		return err
+	}
+	if children.Stopped(stop) {
+		return exit.Interrupted
+	}
+	return incidents.Worst(done).Err()
+}

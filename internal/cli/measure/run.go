@@ -1,0 +1,148 @@
+// Package measure has the commands that make runs, and the servers for them: run, compare,
+// reproduce and lab.
+package measure
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/internal/resultsdir"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/results/record"
+)
+
+// runOptions holds the flags of 'kabench run'.
+type runOptions struct {
+	cli.Traffic
+	out     string
+	against []string // directories of the baselines
+	bare    bool
+	trace   traceOptions
+	live    liveOptions
+}
+
+// NewRun makes 'kabench run'.
+func NewRun(s *cli.Streams) *cobra.Command {
+	o := &runOptions{Traffic: cli.Traffic{Command: "kabench run"}}
+	c := &cobra.Command{
+		Use:   "run [PROFILE]",
+		Short: "Send a profile's traffic and report what happened",
+		Long: `Send the traffic of a profile (a YAML file, or the name of a profile that comes with kabench)
+and report how every request ended. Without a profile, give at least --target and --rate.
+
+The results are kept in a directory with profile.yaml, exchanges.ndjson.zst, samples.ndjson,
+latency.hlog and run.json. Failed requests alone do not change the exit code; set a limit with
+expect in the profile.`,
+		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
+  kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
+  kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
+		Args:              usage.AtMostOne("profile"),
+		ValidArgsFunction: cli.CompleteProfiles,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				o.Profile = args[0]
+			}
+			o.Given(c)
+			return doRun(c, s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of random arrivals, to repeat a run exactly"},
+		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
+	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
+	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
+	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
+	o.trace.flags(c)
+	o.live.flags(c)
+	return c
+}
+
+func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
+	p, err := o.Load()
+	if err != nil {
+		return err
+	}
+	baseline, err := openBaselines(o.against)
+	if err != nil {
+		return err
+	}
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	if err != nil {
+		return err
+	}
+	feed, page, err := o.live.open(c.CommandPath(), s, o.bare)
+	if err != nil {
+		return err
+	}
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	defer page.close(c.Context(), s, stop)
+	defer restore()
+	out := resultsdir.Out(o.out, p.Name)
+	if o.bare {
+		out = ""
+	}
+	progress := cli.NewProgress(s)
+	progress.Title, progress.Silent = p.Name, progress.Silent || silent
+	run, err := kabench.Run(ctx, p, kabench.Options{
+		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Trace: trace.add(),
+	})
+	progress.End()
+	traceErr := trace.close()
+	if run == nil {
+		return err
+	}
+	err = errors.Join(err, traceErr)
+	if printErr := s.PrintRun(run); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.Saved(out)
+	return exit.OfRun(run).Err()
+}
+
+// openBaselines reads the runs in these directories. A directory holds one run or several.
+// Without directories it returns nil.
+func openBaselines(dirs []string) (*kabench.Baseline, error) {
+	var all []*kabench.Baseline
+	sifted := false
+	for _, dir := range dirs {
+		paths, err := resultsdir.RunsOf(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--baseline: %w", err)
+		}
+		sifted = sifted || len(paths) > 1
+		for _, path := range paths {
+			run, err := openBaseline(path)
+			if err != nil {
+				return nil, fmt.Errorf("--baseline: %w", err)
+			}
+			all = append(all, run)
+		}
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	all[0].Others, all[0].Sifted = all[1:], sifted
+	return all[0], nil
+}
+
+func openBaseline(path string) (*kabench.Baseline, error) {
+	d, err := record.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	run, err := d.Run()
+	if err != nil {
+		return nil, err
+	}
+	return &kabench.Baseline{Dir: path, Run: run}, nil
+}

@@ -1,0 +1,62 @@
+package own
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kabench/kabench/internal/diagnose"
+	"github.com/kabench/kabench/internal/exit"
+)
+
+// next says what the step after this one is for.
+func (d *diagnosing) next(step string) string {
+	tries := len(d.doc.Choice.Tries) > 0
+	switch {
+	case step == diagnose.Explain && d.o.target != "" && d.server == nil:
+		return "probe measures " + d.doc.Target + ", above all when it closes idle connections."
+	case step == diagnose.Explain && d.server != nil:
+		return fmt.Sprintf("lint compares the pool %s with the server in %s.", d.doc.Choice.Pool.Name, d.o.server)
+	case step == diagnose.Explain:
+		return fmt.Sprintf("lint checks the pool %s, as far as that is possible without its server.", d.doc.Choice.Pool.Name)
+	case step == diagnose.Probe:
+		return fmt.Sprintf("lint compares the pool %s with what was measured.", d.doc.Choice.Pool.Name)
+	case d.o.target == "":
+		return "give --target with the URL of the server that the client talked to. kabench then measures that server and tries the incident on it; --dry-run says beforehand how much it would send."
+	case !tries:
+		return ""
+	}
+	return fmt.Sprintf("reproduce tries %s on %s, and then its remedies.", d.doc.Choice.Tries[0].Incident, d.doc.Target)
+}
+
+// conclude prints the last paragraphs: the verdict, and what else would show the cause.
+func (d *diagnosing) conclude() {
+	if d.doc.Verdict == "" {
+		d.doc.Verdict = d.verdict()
+	}
+	if d.doc.Interrupted {
+		d.doc.Verdict = strings.TrimSpace("The diagnosis was interrupted. " + d.doc.Verdict)
+	}
+	d.say("Verdict: ", d.doc.Verdict)
+	if d.doc.Reproduced {
+		return
+	}
+	for _, n := range d.doc.Choice.Not {
+		d.say("", fmt.Sprintf("%s fits the line too. It cannot be caused from outside: %s. To see whether it is the cause: %s.", n.Incident, n.Why, n.Capture))
+	}
+}
+
+// code is the exit code of a diagnosis that came to its end.
+func (d *diagnosing) code() exit.Code {
+	switch {
+	case d.doc.Would != nil, d.doc.Reproduced:
+		return exit.Done
+	case d.o.target == "" && d.doc.Explanation.Known && len(d.doc.Findings) == 0:
+		return exit.Done
+	}
+	for _, t := range d.doc.Tried {
+		if t.Reproduction != nil && exit.OfReproduction(t.Reproduction) == exit.Invalid {
+			return exit.Invalid
+		}
+	}
+	return exit.Unmet
+}

@@ -1,0 +1,94 @@
+// Package cli is the kit of kabench's commands: where they print to, their progress, the flags
+// that several commands share, the output file, and completion. The commands are in the
+// rooms below it.
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/terminal"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
+)
+
+// Streams are where commands write to, and in which form.
+type Streams struct {
+	Out, Err io.Writer
+	JSON     bool
+}
+
+// NewStreams returns the streams of a command: results go to stdout, everything else to stderr.
+func NewStreams(stdout, stderr io.Writer) *Streams {
+	return &Streams{Out: terminal.Output{Writer: stdout}, Err: terminal.NewScreen(stderr)}
+}
+
+// Line prints one line: v as JSON with --json, the text otherwise.
+func (s *Streams) Line(v any, format string, args ...any) error {
+	if s.JSON {
+		return json.NewEncoder(s.Out).Encode(v)
+	}
+	_, err := fmt.Fprintf(s.Out, format+"\n", args...)
+	return err
+}
+
+// Saved says where results were kept; with dir "" nothing was.
+func (s *Streams) Saved(dir string) {
+	if dir != "" {
+		fmt.Fprintf(s.Err, "results: %s (kabench report %s)\n", dir, dir)
+	}
+}
+
+// PrintRun prints the document of a run.
+func (s *Streams) PrintRun(run *results.Run) error {
+	if s.JSON {
+		return record.EncodeRun(s.Out, run)
+	}
+	return text.RenderRun(s.Out, run)
+}
+
+// PrintReproduction prints an incident with its remedies.
+func (s *Streams) PrintReproduction(rep *results.Reproduction) error {
+	if s.JSON {
+		return record.EncodeReproduction(s.Out, rep)
+	}
+	return text.RenderReproduction(s.Out, rep)
+}
+
+// PrintComparison prints a comparison.
+func (s *Streams) PrintComparison(c *results.Comparison) error {
+	if s.JSON {
+		return record.EncodeComparison(s.Out, c)
+	}
+	return text.RenderComparison(s.Out, c)
+}
+
+// PrintIncidents prints the outcomes of incidents. of is how many there were to be, and out is
+// where the results are.
+func (s *Streams) PrintIncidents(done []*incidents.Result, of int, out string) error {
+	if s.JSON {
+		return incidents.PrintJSON(s.Out, done)
+	}
+	return incidents.Print(s.Out, done, of, out)
+}
+
+// Version returns the module's version as built: a tag, or "devel" and the revision.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return "devel-" + setting.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
+)
+
+// Traffic describes the requests to send: a profile, and flags that replace some of its
+// fields. 'kabench run' and 'kabench compare' share it.
+type Traffic struct {
+	Command string // "kabench run"
+	Profile string // a name or a file; "": the flags give everything
+	Target  string
+	Targets string
+	Format  string
+	sets    []string
+	Changes []Change
+	Has     func(flag string) bool // reports whether the command line has the flag
+}
+
+// Change is a flag that sets a profile field.
+type Change struct {
+	Flag, Path, Usage string
+	value             string
+}
+
+// Flags adds the flags of the traffic to c, and after them more.
+func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
+	f := c.Flags()
+	f.StringVar(&o.Target, "target", "", "URL to send requests to, instead of the profile's target")
+	f.StringVar(&o.Targets, "targets", "", "vegeta target file that lists the requests to send")
+	f.StringVar(&o.Format, "format", "", "format of the --targets file: http (default) or json")
+	o.Changes = append([]Change{
+		{Flag: "rate", Path: "load.rate", Usage: "request rate, for example 400/s or 24000/m"},
+		{Flag: "arrivals", Path: "load.arrivals", Usage: "arrival process: constant, poisson, sine, ramp, burst or uniform"},
+		{Flag: "duration", Path: "load.duration", Usage: "how long to send requests after the warm-up, for example 30s"},
+		{Flag: "warm-up", Path: "load.warm_up", Usage: "how long to send requests before the measurement begins"},
+		{Flag: "client", Path: "client", Usage: "policy (the profile's pool) or stock (Go's http.Transport, unchanged)"},
+	}, more...)
+	for i := range o.Changes {
+		f.StringVar(&o.Changes[i].value, o.Changes[i].Flag, "", o.Changes[i].Usage)
+	}
+	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, for example pool.idle_timeout=3s; may be repeated")
+}
+
+// Given notes which flags the command line of c has.
+func (o *Traffic) Given(c *cobra.Command) {
+	o.Has = c.Flags().Changed
+	o.Changes = slices.DeleteFunc(o.Changes, func(ch Change) bool { return !o.Has(ch.Flag) })
+}
+
+// FlagNames returns the flags that describe what to send.
+func (o *Traffic) FlagNames() []string {
+	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "set"}
+}
+
+// Load makes the profile that the command line describes.
+func (o *Traffic) Load() (*profiles.Profile, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	p, err := profiles.Open(o.Profile, o.AllSets())
+	if err != nil {
+		return nil, o.InFlags(err)
+	}
+	p.NameByTarget()
+	return p, nil
+}
+
+// Check refuses flags that are not enough or contradict each other.
+func (o *Traffic) Check() error {
+	switch {
+	case o.Profile == "" && o.Target == "" && o.Targets == "" && len(o.sets) == 0:
+		return usage.Errorf(o.Command, "there is no target: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
+	case o.Target != "" && o.Targets != "":
+		return usage.Errorf(o.Command, "--target and --targets contradict each other; give one (a target file has its own URLs)")
+	case o.Format != "" && o.Targets == "":
+		return usage.Errorf(o.Command, "--format needs --targets: it is the format of that file")
+	}
+	return nil
+}
+
+// AllSets returns all flags in the form of --set, those of --set itself last.
+func (o *Traffic) AllSets() []string {
+	var sets []string
+	if o.Target != "" || o.Targets != "" {
+		sets = append(sets, "target.lab=null", "target.link=null", "target.proxies=null", "target.on=null", "target.at=", "network=null")
+	}
+	if o.Target != "" {
+		sets = append(sets, "target.file=", "target.url="+o.Target)
+	}
+	if o.Targets != "" {
+		sets = append(sets, "target.url=", "target.file="+o.Targets, "target.format="+o.Format)
+	}
+	for _, c := range o.Changes {
+		sets = append(sets, c.Path+"="+c.value)
+	}
+	return append(sets, o.sets...)
+}
+
+// InFlags makes a complaint about a value name the flag that set the value.
+func (o *Traffic) InFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		for _, ch := range o.Changes {
+			if c.Source == "--set "+ch.Path+"="+ch.value {
+				list[i].Source = "--" + ch.Flag + " " + ch.value
+				if c.Path == ch.Path {
+					list[i].Path = ""
+				}
+			}
+		}
+		if o.Target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // the rest may be blanked
+			list[i].Source, list[i].Path = "--target "+o.Target, ""
+		}
+		if o.Format != "" && c.Source == "--set target.format="+o.Format {
+			list[i].Source, list[i].Path = "--format "+o.Format, ""
+		}
+		if c.Path == "load.rate" && c.Source == "" {
+			list[i].Text += " (or --rate 300/s)"
+		}
+	}
+	return list
+}

@@ -1,0 +1,27 @@
+package diagnose
+
+// captures says, for incidents that no client can cause from outside, what would show
+// whether they are the cause.
+var captures = map[string]string{
+	"before-response":                  "capture at the server ('tcpdump -i any port PORT') until the line comes again: if the failed request was the first on its connection, or its connection was not idle before, the server's process or its limits ended it. Compare the time with the server's log",
+	"during-response":                  "the server's log at the same second, and a capture at the server: it shows which side ended the connection within the response",
+	"truncated":                        "a capture at the client: the bytes of the body against its Content-Length, and which side closed",
+	"while-sending-body":               "a capture at the client: a RST that comes while the body is being sent. The server's limits for the size of bodies have the reason",
+	"half-close":                       "a capture at the client: a response, and a RST after it, while the body is still being sent",
+	"data-after-close":                 "a capture at the server: data that arrives after its FIN, and the RST that its kernel sends for it (the counter TCPAbortOnData)",
+	"backpressure":                     "the pool's gauges over time: leased, idle and pending, beside the rate of requests",
+	"silent-drop":                      "a capture at both ends at the same time: segments that one end sends again and again, and that the other end never sees",
+	"lb-rst-unknown-flow":              "a capture at the client: the TTL of the RST beside the TTL of the server's data. If they differ, a machine between the two sent the RST",
+	"stateless-lb-round-robin":         "captures at two servers behind the balancer: a request that arrives at a server which never saw the connection's SYN",
+	"stateless-lb-hash":                "captures at the servers behind the balancer, to see which of them gets the packets of one connection",
+	"nginx-upstream-mismatch":          "a capture at the proxy of its connections to the server: SYNs that are sent again after 1 s and 3 s, and the counter ListenOverflows at the server",
+	"nginx-upstream-keepalive-timeout": "a capture at the proxy of its connections to the server: which side closes idle connections first",
+}
+
+// capture returns what would show whether an incident is the cause.
+func capture(incident string) string {
+	if text, known := captures[incident]; known {
+		return text
+	}
+	return "a capture at the client ('tcpdump -i any port PORT') while the line is written shows which side closed, and what the connection did before"
+}

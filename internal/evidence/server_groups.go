@@ -1,0 +1,174 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// grouped splits closes where their times have a gap that is much wider than the times
+// on each side differ. A group has at least 3 closes and a tenth of all, so that a few
+// late observations are none.
+func grouped(closes []span) [][]span {
+	if len(closes) == 0 {
+		return nil
+	}
+	slices.SortFunc(closes, func(a, b span) int { return cmp.Compare(a.age, b.age) })
+	least := max(3, len(closes)/10)
+	for i := least; i <= len(closes)-least; i++ {
+		below, above := closes[:i], closes[i:]
+		gap := reach(above, -1) - reach(below, +1)
+		if gap > 10*time.Millisecond && gap > 3*inner(below) && gap > 3*inner(above) && !ticked(below, above) {
+			return append(grouped(slices.Clone(below)), grouped(slices.Clone(above))...)
+		}
+	}
+	return [][]span{closes}
+}
+
+// ticked reports whether closes above a gap came at the same moments as closes below it.
+// Then the server looks at its timers only now and then, and the gap is one between the
+// times at which the connections became idle.
+func ticked(below, above []span) bool {
+	at := make([]time.Duration, len(below))
+	for i, s := range below {
+		at[i] = s.close.At
+	}
+	slices.Sort(at)
+	const near = 5 * time.Millisecond
+	if per := (at[len(at)-1] - at[0]) / time.Duration(len(at)); per > 0 && per < 10*near && len(at) > 10 {
+		return false // some closes come at the same moment by chance
+	}
+	same := 0
+	for _, s := range above {
+		if i, _ := slices.BinarySearch(at, s.close.At-near); i < len(at) && at[i] <= s.close.At+near {
+			same++
+		}
+	}
+	return same*2 > len(above)
+}
+
+// doubt says what else explains the closes of an idle timer.
+func (t *Timer) doubt(closes []span) {
+	if len(closes) < 2 {
+		return
+	}
+	first, last := closes[0].close.At, closes[0].close.At
+	used := make([]span, 0, len(closes)) // from opening to the last response
+	for _, s := range closes {
+		first, last = min(first, s.close.At), max(last, s.close.At)
+		if s.with.Opened != NotSeen {
+			used = append(used, span{age: s.close.At - s.age - s.with.Opened})
+		}
+	}
+	slices.SortFunc(used, func(a, b span) int { return cmp.Compare(a.age, b.age) })
+	switch {
+	case last-first < 2*together && t.Max-t.Min > 10*together:
+		t.Basis = Inferred
+		t.Why = "all closes came at the same moment, although the connections had been idle for different times; a restart of the server explains them as well"
+	case len(used) == len(closes) && inner(used) < 20*time.Millisecond+2*t.Slack:
+		t.Basis = Inferred
+		t.Why = "all connections became idle directly after they were opened, so a lifetime of connections explains the closes as well"
+	}
+}
+
+// reach is the end of a group of closes on the side of the gap, with the slack of the
+// times: the largest below the gap (side +1), the smallest above it (side -1).
+func reach(group []span, side time.Duration) time.Duration {
+	end := time.Duration(-1)
+	for _, s := range group {
+		if at := s.age + side*s.slack; end < 0 || (at-end)*side > 0 {
+			end = at
+		}
+	}
+	return end
+}
+
+// inner is the width of the middle of a sorted group: a tenth on each side is left out,
+// so that single outliers do not count.
+func inner(group []span) time.Duration {
+	cut := (len(group) + 9) / 10
+	if len(group) <= 2*cut {
+		cut = 0
+	}
+	return group[len(group)-1-cut].age - group[cut].age
+}
+
+// together is the longest time between two closes of one burst: the processes of a
+// server that reloads close their connections within about 100 ms of one another.
+const together = 100 * time.Millisecond
+
+// bursts finds moments in which many connections were closed, however long they had
+// been idle. A server that looks at its timers only now and then closes many at a time
+// too, but then each has been idle for about the timeout.
+func (s *Server) bursts(lives []kept) {
+	var timed []*kept
+	for i := range lives {
+		if l := &lives[i]; l.timed() {
+			timed = append(timed, l)
+		}
+	}
+	early := tooEarly(timed)
+	slices.SortFunc(early, func(a, b *kept) int { return cmp.Compare(a.c.Close.At, b.c.Close.At) })
+	for from := 0; from < len(early); {
+		to := from + 1
+		for to < len(early) && early[to].c.Close.At-early[to-1].c.Close.At <= together {
+			to++
+		}
+		if group := early[from:to]; isBurst(group) {
+			s.Bursts = append(s.Bursts, burstOf(group))
+		}
+		from = to
+	}
+}
+
+// tooEarly returns the closes that an idle timer does not explain: those before the
+// time at which the timer closed most, or all if their times have no such middle and
+// are too different for a timer that is looked at every few seconds.
+func tooEarly(timed []*kept) []*kept {
+	if len(timed) < 3 {
+		return nil
+	}
+	slices.SortFunc(timed, func(a, b *kept) int { return cmp.Compare(a.idle, b.idle) })
+	dense := densest(timed, (*kept).idleTime)
+	first, last := timed[0].idle, timed[len(timed)-1].idle
+	if len(dense) >= max(3, len(timed)/5) && !evenly(timed, dense) {
+		limit := dense[0].idle - max(dense[0].idle/50, 2*soon)
+		early, _ := slices.BinarySearchFunc(timed, limit, func(l *kept, at time.Duration) int { return cmp.Compare(l.idle, at) })
+		return slices.Clone(timed[:early])
+	}
+	if first*4 < last || last-first > 2500*time.Millisecond {
+		return slices.Clone(timed)
+	}
+	return nil
+}
+
+// evenly reports whether the closes before the dense ones follow them as closely as
+// one timer spreads them, so that they belong to the same timer.
+func evenly(timed, dense []*kept) bool {
+	first := timed[0].idle
+	return len(dense)*2 < len(timed) && first*4 >= dense[0].idle && dense[0].idle-first < 2500*time.Millisecond
+}
+
+// isBurst reports whether closes that came together had different idle times.
+func isBurst(group []*kept) bool {
+	if len(group) < 3 {
+		return false
+	}
+	slowest := slices.MaxFunc(group, func(a, b *kept) int { return cmp.Compare(a.idle, b.idle) })
+	took := group[len(group)-1].c.Close.At - group[0].c.Close.At
+	return took <= 10*together && width(group, (*kept).idleTime) > max(slowest.idle*3/100, 5*time.Millisecond)
+}
+
+// burstOf describes a burst, and notes it as the cause of its closes.
+func burstOf(group []*kept) Burst {
+	b := Burst{
+		At: group[0].c.Close.At, Until: group[len(group)-1].c.Close.At, Closes: len(group),
+		IdleMin: group[0].idle, IdleMax: group[0].idle,
+	}
+	for _, l := range group {
+		l.cause = byBurst
+		b.IdleMin, b.IdleMax = min(b.IdleMin, l.idle), max(b.IdleMax, l.idle)
+		b.How.count(l.c.Close.How)
+	}
+	return b
+}

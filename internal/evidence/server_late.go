@@ -1,0 +1,239 @@
+package evidence
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// edges are the ends of the ranges of Late, from the idle timeout's median.
+var edges = []time.Duration{
+	-100 * time.Millisecond, -30 * time.Millisecond, -10 * time.Millisecond, -3 * time.Millisecond, -time.Millisecond, 0,
+	time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond,
+}
+
+// meeting is what one request on an idle connection met.
+type meeting struct {
+	age      time.Duration // how long the connection had been idle
+	met      Kind          // Open: neither a response nor a close
+	answered bool
+	status   int
+}
+
+// meetings lists what requests on idle connections met. The client's own close says
+// nothing about the server.
+func meetings(list []Connection) (all []meeting) {
+	for i := range list {
+		c := &list[i]
+		before := NotSeen
+		for _, e := range c.Exchanges {
+			if before != NotSeen && e.Sent >= before {
+				m := meeting{age: e.Sent - before, answered: e.First != NotSeen, status: e.Status}
+				if _, closed := c.end(); !m.answered && (closed || c.Close.How == Silent) {
+					m.met = c.Close.How
+				}
+				all = append(all, m)
+			}
+			if !unasked(e) {
+				before = e.Done
+			}
+		}
+	}
+	return all
+}
+
+func (l *Late) add(m meeting) {
+	switch {
+	case m.status == 408:
+		l.Status408++
+	case m.answered:
+		l.Answered++
+	case m.met == RST:
+		l.RST++
+	case m.met == FIN, m.met == Notify:
+		l.FIN++
+	default:
+		l.Nothing++
+	}
+}
+
+// late sorts what requests met by how long the connection had been idle. Without an
+// idle timer the ranges are powers of two from a second on.
+func (s *Server) late(list []Connection) {
+	at := map[Late]*Late{}
+	for _, m := range meetings(list) {
+		bounds := s.bounds(m.age)
+		if at[bounds] == nil {
+			at[bounds] = &Late{From: bounds.From, To: bounds.To}
+		}
+		at[bounds].add(m)
+	}
+	for _, l := range at {
+		s.Late = append(s.Late, *l)
+	}
+	slices.SortFunc(s.Late, func(a, b Late) int { return cmp.Compare(a.To, b.To) })
+}
+
+// bounds returns the range of age.
+func (s *Server) bounds(age time.Duration) Late {
+	if !s.Idle.Known() {
+		to := time.Second
+		for to <= age {
+			to *= 2
+		}
+		if to == time.Second {
+			return Late{To: to}
+		}
+		return Late{From: to / 2, To: to}
+	}
+	i, exact := slices.BinarySearch(edges, age-s.Idle.Median)
+	if exact {
+		i++
+	}
+	switch i {
+	case 0:
+		return Late{From: -s.Idle.Median, To: edges[0]}
+	case len(edges):
+		return Late{From: edges[len(edges)-1], To: farthest}
+	}
+	return Late{From: edges[i-1], To: edges[i]}
+}
+
+// farthest is the end of the last range.
+const farthest = time.Duration(1<<63 - 1)
+
+// forgets looks for a machine that forgets idle connections: no connection was closed
+// while it was idle for as long, and requests after that met silence or a reset.
+func (s *Server) forgets(list []Connection) {
+	f := Forgets{Until: farthest}
+	for _, m := range meetings(list) {
+		switch {
+		case m.answered:
+			f.After = max(f.After, m.age)
+		case m.met == Silent || m.met == RST && !s.Idle.Known():
+			f.Count++
+			f.Until = min(f.Until, m.age)
+			if f.How != Silent {
+				f.How = m.met
+			}
+		}
+	}
+	if f.Count > 0 {
+		s.Forgets = &f
+	}
+}
+
+// hints compares what responses announce with what was measured.
+func (s *Server) hints(list []Connection) {
+	for i := range list {
+		for _, e := range list[i].Exchanges {
+			if !responded(e) {
+				continue
+			}
+			n := &s.Hints.Unasked
+			if e.Asked {
+				n = &s.Hints.Asked
+			}
+			n.Responses++
+			if e.Closing {
+				n.Closing++
+			}
+			if e.Hint == "" {
+				continue
+			}
+			n.KeepAlive++
+			timeout, requests := readHint(e.Hint)
+			s.Hints.Timeout, s.Hints.Max = max(s.Hints.Timeout, timeout), max(s.Hints.Max, requests)
+		}
+	}
+	s.judgeHint()
+}
+
+// readHint reads a Keep-Alive header: timeout in seconds, and max. What it cannot read
+// is 0.
+func readHint(header string) (timeout time.Duration, requests int) {
+	for part := range strings.SplitSeq(header, ",") {
+		name, value, _ := strings.Cut(part, "=")
+		n, err := strconv.ParseUint(strings.Trim(strings.TrimSpace(value), `"`), 10, 31)
+		if err != nil {
+			continue
+		}
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "timeout":
+			timeout = time.Duration(n) * time.Second
+		case "max":
+			requests = int(n)
+		}
+	}
+	return timeout, requests
+}
+
+// hintSlack is how far the close may be from the hint for it to be true. A client must
+// leave more than that anyway.
+const hintSlack = 50 * time.Millisecond
+
+// judgeHint compares the hint with the idle timer. A server that closes early is the
+// one that harms; one that closes a little late, as Node.js with its extra second, does
+// not.
+func (s *Server) judgeHint() {
+	h, t := &s.Hints, s.Idle
+	if h.Timeout == 0 {
+		return
+	}
+	h.Verdict = HintUnchecked
+	switch {
+	case !t.Known():
+		if t.LongerThan > h.Timeout+max(2*time.Second, h.Timeout/4) {
+			h.Verdict = HintWrong
+		}
+		return
+	case t.Low < h.Timeout-hintSlack:
+		h.Verdict = HintWrong
+	case t.Median <= h.Timeout+hintSlack:
+		h.Verdict = HintTrue
+	case t.Median <= h.Timeout+max(2*time.Second, h.Timeout/4):
+		h.Verdict = HintLate
+	default:
+		h.Verdict = HintWrong
+	}
+	h.Off = t.Median - h.Timeout
+}
+
+// backends tells the servers behind one address apart, if their responses name them and
+// each connection stays with one.
+func (s *Server) backends(lives []kept) {
+	of := map[string][]kept{}
+	for _, l := range lives {
+		name, one := l.backend()
+		if !one {
+			s.Unsettled = true
+		}
+		of[name] = append(of[name], l)
+	}
+	if len(of) < 2 && !s.Unsettled {
+		return
+	}
+	for name, own := range of {
+		closes, open := idleSpans(own)
+		s.Backends = append(s.Backends, Backend{name, len(own), timerOf(append(closes, open...))})
+	}
+	slices.SortFunc(s.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// backend returns the name of the server that responded first, and whether all
+// responses on the connection have the same.
+func (l kept) backend() (name string, one bool) {
+	one, seen := true, false
+	for _, e := range l.c.Exchanges {
+		if !responded(e) {
+			continue
+		}
+		if !seen {
+			name, seen = e.Backend, true
+		}
+		one = one && e.Backend == name
+	}
+	return name, one
+}

@@ -1,0 +1,167 @@
+package evidence
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/results"
+)
+
+// Statement is one thing that is known about a server, in words.
+type Statement struct {
+	About string `json:"about"` // idle, fresh, half, used_half, lifetime, limit, burst, forgets, notify, late, hint, backends, round_trip, response, status
+	Basis Basis  `json:"basis"`
+	Text  string `json:"text"` // a clause without a full stop; the server is its subject unless it names another
+	Why   string `json:"why,omitempty"`
+}
+
+// Sentence says in one clause how the server treats idle connections, as in "closes
+// idle connections after 5.00 s (4.998 to 5.003), by FIN, without saying so; its hint of
+// 15 s is wrong". The server is its subject.
+func (s Server) Sentence() string {
+	text := s.keepingWords()
+	if hint := s.hintClause(); hint != "" {
+		text += "; " + hint
+	}
+	return text
+}
+
+// keepingWords says what the server does with connections after a response.
+func (s Server) keepingWords() string {
+	switch s.Keeping {
+	case ClosesAtOnce:
+		return "closes connections without a response, by " + kindWords(s.AtOnce)
+	case ClosesEach:
+		if s.Limit.Announced {
+			return "closes the connection after each response, and says so"
+		}
+		return "closes the connection after each response, without saying so"
+	case KeepsLonger:
+		if s.Forgets == nil {
+			return "keeps idle connections longer than " + seconds(s.Idle.LongerThan)
+		}
+		return s.forgetsWords()
+	case KeepsUntilIdle:
+		text := "closes idle connections after " + s.Idle.words() + ", by " + kindWords(s.Idle.How)
+		if s.Idle.Status408 > 0 {
+			text += " after a 408 response"
+		}
+		if s.Hints.Verdict == NoHint || s.Hints.Verdict == HintWrong {
+			text += ", without saying so"
+		}
+		return text
+	}
+	if s.Forgets != nil {
+		return s.forgetsWords()
+	}
+	return "treats idle connections in a way that was not seen"
+}
+
+// words prints a timer: its median with the interval, or what the server spreads.
+func (t Timer) words() string {
+	switch {
+	case !t.Known() && t.LongerThan == 0:
+		return "a time that was not seen"
+	case !t.Known():
+		return "more than " + seconds(t.LongerThan)
+	case t.Closes == 1:
+		return t.withInterval() + " (one close)"
+	case t.Spread():
+		return fmt.Sprintf("%s to %s (spread; half of them by %s)", seconds(t.Min), seconds(t.Max), seconds(t.Median))
+	}
+	return t.withInterval()
+}
+
+// hintClause says whether the Keep-Alive hint is true.
+func (s Server) hintClause() string {
+	h := s.Hints
+	hint := "its hint of " + seconds(h.Timeout)
+	if h.Timeout%time.Second == 0 {
+		hint = fmt.Sprintf("its hint of %d s", h.Timeout/time.Second)
+	}
+	text := ""
+	switch h.Verdict {
+	case NoHint:
+		return ""
+	case HintTrue:
+		text = hint + " is true"
+	case HintLate:
+		text = fmt.Sprintf("that is %s later than %s", seconds(h.Off), hint)
+	case HintWrong:
+		text = hint + " is wrong"
+	case HintUnchecked:
+		text = hint + " was not checked"
+	}
+	if h.Asked.KeepAlive > 0 && h.Unasked.KeepAlive == 0 && h.Unasked.Responses > 0 {
+		text += ", and is given only to requests with Connection: keep-alive"
+	}
+	return text
+}
+
+func (s Server) forgetsWords() string {
+	f := s.Forgets
+	what := "gets no response at all, not even an ACK"
+	if f.How == RST {
+		what = "is answered by RST"
+	}
+	when := fmt.Sprintf("at most %s", seconds(f.Until))
+	if f.After > 0 && f.After < f.Until {
+		when = fmt.Sprintf("%s to %s", seconds(f.After), seconds(f.Until))
+	}
+	return fmt.Sprintf("does not close idle connections, but a machine in the path forgets them after %s: the next request %s", when, what)
+}
+
+// kindWords names the kinds of close, the most frequent first, with counts if there are
+// several.
+func kindWords(k Kinds) string {
+	type kind struct {
+		name string
+		n    int
+	}
+	all := []kind{{"FIN", k.FIN}, {"RST", k.RST}, {"close_notify", k.Notify}, {"silence", k.Silent}}
+	all = slices.DeleteFunc(all, func(k kind) bool { return k.n == 0 })
+	slices.SortStableFunc(all, func(a, b kind) int { return b.n - a.n })
+	if len(all) == 1 {
+		return all[0].name
+	}
+	texts := make([]string, len(all))
+	for i, k := range all {
+		texts[i] = fmt.Sprintf("%s (%d times)", k.name, k.n)
+	}
+	return strings.Join(texts, " or ")
+}
+
+// seconds prints d with three significant digits: 5.00 s, 12.3 ms, 40.0 µs.
+func seconds(d time.Duration) string { return results.FormatSeconds(d.Seconds()) }
+
+// inUnit returns d in the unit that people use for such a time.
+func inUnit(d time.Duration) (float64, string) {
+	switch abs := d.Abs(); {
+	case abs < 999500*time.Nanosecond:
+		return float64(d) / float64(time.Microsecond), "µs"
+	case abs < 999500*time.Microsecond:
+		return float64(d) / float64(time.Millisecond), "ms"
+	}
+	return d.Seconds(), "s"
+}
+
+// withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The digits
+// are enough to tell the interval's ends apart.
+func (t Timer) withInterval() string {
+	v, unit := inUnit(t.Median)
+	scale := t.Median.Seconds() / v
+	low, high := t.Low.Seconds()/scale, t.High.Seconds()/scale
+	decimals := 2
+	if width := high - low; width > 0 {
+		decimals = min(max(int(math.Ceil(-math.Log10(width))), 0), 6)
+	}
+	text := strconv.FormatFloat(v, 'f', max(decimals-1, 2), 64) + " " + unit
+	if t.Closes < 2 || t.Low == t.High {
+		return text
+	}
+	return text + " (" + strconv.FormatFloat(low, 'f', decimals, 64) + " to " + strconv.FormatFloat(high, 'f', decimals, 64) + ")"
+}

@@ -1,0 +1,62 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
+)
+
+// Forecast compares what was expected of an incident with what its run counted, and
+// returns f with that. If the run shows less than expected it says which of the reasons
+// it was, as far as the run's document tells.
+func Forecast(f *results.Forecast, run *results.Run) *results.Forecast {
+	held := *f
+	held.Seen, held.Inside, held.Says = nil, false, ""
+	if run == nil || !run.Valid || run.Interrupted {
+		return &held
+	}
+	v, err := expect.Lookup(run, f.Path)
+	if err != nil || v.Why != "" {
+		return &held
+	}
+	seen := uint64(math.Round(v.Number))
+	held.Seen, held.Inside = &seen, f.Low <= seen && seen <= f.High
+	held.Says = fmt.Sprintf("Expected beforehand: %s of %d [%d, %d] (%s). The run counted %d, ", results.FormatMean(f.Mean), run.Counts.Started, f.Low, f.High, f.Path, seen)
+	switch {
+	case held.Inside:
+		held.Says += "inside the interval."
+	case seen > f.High:
+		held.Says += "above the interval: more connections were met by the server's close than its measured timer says. Measure it again with kabench probe."
+	default:
+		held.Says += "below the interval: " + tooFew(f, run) + "."
+	}
+	if f.LinkDelay > 0 {
+		held.Says += fmt.Sprintf(" kabench had put its own link before the target, with a delay of %s in each direction.", results.FormatSeconds(f.LinkDelay))
+	}
+	return &held
+}
+
+// tooFew says why a run met the server's close less often than expected. The first cause
+// that the document shows is the one.
+func tooFew(f *results.Forecast, run *results.Run) string {
+	own := run.Connections.Evictions["expired"] + run.Connections.Evictions["lifetime"]
+	said := run.Connections.Evictions["server_said_close"]
+	closes := run.Idle.AtPeerClose
+	slack := max(0.05, 0.02*f.IdleTo)
+	switch {
+	case own > 0 && own >= run.Connections.ClosedByPeer:
+		return fmt.Sprintf("the pool's own timer is shorter and closed %d connections first. Raise pool.idle_timeout to see the race", own)
+	case said > 0 && 2*said >= run.Connections.Opened:
+		return fmt.Sprintf("the server closes by another rule: it ended %d of %d connections after a response (Connection: close), before they were idle for long", said, run.Connections.Opened)
+	case closes != nil && closes.Count > 0 && f.IdleTo > 0 && (closes.P50 < f.IdleFrom-slack || closes.P50 > f.IdleTo+slack):
+		return fmt.Sprintf("the server closes by another rule than measured: it closed idle connections after %s in the median, and %s to %s was measured. Measure it again with kabench probe",
+			results.FormatSeconds(closes.P50), results.FormatSeconds(f.IdleFrom), results.FormatSeconds(f.IdleTo))
+	case closes != nil && closes.Count > 0:
+		return fmt.Sprintf("the client noticed %d closes in time, before it used those connections. More connections or a larger --link-delay meet more", closes.Count)
+	case run.Connections.ClosedByPeer+run.Connections.Reset == 0 && f.IdleTo > 0:
+		return "the server closed no connection in this run, other than measured. Measure it again with kabench probe"
+	}
+	return "too few requests met it, by chance or because this machine was late. Run it again, or with a larger --budget-time"
+}
