@@ -246,11 +246,11 @@ func TestReproduceSpellsItsRemedies(t *testing.T) {
 			t.Fatal(err)
 		}
 		var clients []string
-		for _, s := range rep.RemedyRuns[0].Spelled {
+		for _, s := range rep.RemedyRuns[0].Settings {
 			clients = append(clients, s.Client)
 		}
-		if !slices.Equal(clients, test.clients) || rep.RemedyRuns[0].Spelled[0].Text != test.text {
-			t.Errorf("pool %q: %+v", test.pool, rep.RemedyRuns[0].Spelled)
+		if !slices.Equal(clients, test.clients) || rep.RemedyRuns[0].Settings[0].Text != test.text {
+			t.Errorf("pool %q: %+v", test.pool, rep.RemedyRuns[0].Settings)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func TestDocsNameEveryField(t *testing.T) {
 
 // docs/results.md names each field of a setting in the words of a client.
 func TestDocsNameEveryFieldOfASetting(t *testing.T) {
-	_, about, _ := strings.Cut(docs(t), "its `spelled` has")
+	_, about, _ := strings.Cut(docs(t), "its `settings` have")
 	about, _, _ = strings.Cut(about, "`plan.json`")
 	for i := range reflect.TypeFor[ClientSetting]().NumField() {
 		name, _, _ := strings.Cut(reflect.TypeFor[ClientSetting]().Field(i).Tag.Get("json"), ",")

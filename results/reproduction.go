@@ -67,8 +67,8 @@ type RemedyRun struct {
 	Remedy  string            `json:"remedy"`  // its name in the incident's profile
 	Change  map[string]string `json:"change"`  // profile path -> value: what the remedy sets
 	Cleared bool              `json:"cleared"` // it met its expectations
-	// Spelled is the pool's part of Change in the words of real clients: of the client
+	// Settings are the pool's part of Change in the words of real clients: of the client
 	// whose preset the pool began with, or of several if it began with none.
-	Spelled []ClientSetting `json:"spelled,omitempty"`
+	Settings []ClientSetting `json:"settings,omitempty"`
 	*Run
 }

@@ -252,7 +252,7 @@ func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 	}
 	list := []source{{"incident", filepath.Join(dir, "incident"), r.IncidentRun}}
 	for _, remedy := range text.SpelledRemedies(r) {
-		d.Spelled = append(d.Spelled, Spelled{remedy.Remedy, remedy.Spelled})
+		d.Spelled = append(d.Spelled, Spelled{remedy.Remedy, remedy.Settings})
 	}
 	for i, remedy := range r.RemedyRuns {
 		if remedy.Run == nil {

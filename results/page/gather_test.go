@@ -230,7 +230,7 @@ func TestGatherAReproduction(t *testing.T) {
 	s.write(t, filepath.Join(dir, "incident"))
 	must(t, record.SaveReproduction(dir, &results.Reproduction{
 		Incident: "race", Question: "Why?", Reproduced: true, Verdict: "So.", IncidentRun: s.doc(),
-		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc(), Spelled: []results.ClientSetting{{Client: "undici", Text: "new Agent()"}}}, {Remedy: "not run"}},
+		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc(), Settings: []results.ClientSetting{{Client: "undici", Text: "new Agent()"}}}, {Remedy: "not run"}},
 	}))
 	d, err := Gather(dir)
 	must(t, err)

@@ -18,7 +18,7 @@ var ownFields = map[string]bool{
 	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
-	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true, "Spelled": true,
+	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
 }
 
 // Document returns a copy of v with every text redacted by r. v is a document or a
@@ -28,6 +28,9 @@ func Document[T any](r *Redactor, v T) T {
 	c := r.copy(reflect.ValueOf(&v).Elem(), true)
 	return c.Interface().(T)
 }
+
+// clientSettings are words of kabench's own presets, with the addresses of examples.
+var clientSettings = reflect.TypeFor[[]results.ClientSetting]()
 
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
@@ -100,7 +103,7 @@ func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
 				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
 			}
 		default:
-			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name] && f.Type != clientSettings))
 		}
 	}
 }

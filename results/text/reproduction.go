@@ -60,9 +60,9 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 		wrap(&b, "", sentence)
 	}
 	for _, remedy := range SpelledRemedies(r) {
-		if ofOneClient(remedy.Spelled) {
+		if ofOneClient(remedy.Settings) {
 			fmt.Fprintf(&b, "\nRemedy %s\n", remedy.Remedy)
-			renderSpelled(&b, remedy.Spelled)
+			renderSpelled(&b, remedy.Settings)
 		}
 	}
 	return layout.Print(w, b.String(), textWidth)

@@ -62,7 +62,7 @@ func SpelledRemedies(r *results.Reproduction) []results.RemedyRun {
 	if len(cleared) == 0 {
 		cleared = r.RemedyRuns
 	}
-	return slices.DeleteFunc(slices.Clone(cleared), func(r results.RemedyRun) bool { return len(r.Spelled) == 0 })
+	return slices.DeleteFunc(slices.Clone(cleared), func(r results.RemedyRun) bool { return len(r.Settings) == 0 })
 }
 
 // markdownSpelled writes the settings of remedies: of one client as code, of several as a
@@ -71,7 +71,7 @@ func markdownSpelled(b *strings.Builder, r *results.Reproduction) {
 	for _, remedy := range SpelledRemedies(r) {
 		fmt.Fprintf(b, "\nRemedy **%s** in the words of clients:\n\n", inline(remedy.Remedy, maxLabel))
 		rows := [][]string{{"client", "write", "in"}}
-		for _, s := range remedy.Spelled {
+		for _, s := range remedy.Settings {
 			write := inline(s.Instead, maxSentence)
 			if s.Text != "" {
 				write = codeSpan(s.Text)
