@@ -38,6 +38,7 @@ func play(p *profiles.Profile, s Server, schedule generator.Schedule, seed uint6
 	w := &world{profile: p, server: s, rng: rng, trip: roundTrip(p, s)}
 	if s.Idle.Seen > 0 {
 		w.idle = s.Idle.drawn(rng)
+		w.sweep = newSweep(w)
 	}
 	if p.Target.Link == nil { // of the handshakes that were measured, a part is the machines' own work
 		w.trip = max(w.trip-time.Duration(rng.Float64()*float64(ownWork)), w.trip/5)
@@ -72,6 +73,7 @@ type world struct {
 	rng     *rand.Rand
 	trip    time.Duration
 	idle    quantiles
+	sweep   *sweep  // how the server looks at its timers; nil: it has one for each connection
 	late    float64 // the mean lateness of a timer, in nanoseconds
 	busy    float64 // how often the machine has something else to do
 	stall   float64 // and for how long, in nanoseconds
@@ -106,6 +108,7 @@ type connection struct {
 	served bool          // the server waits for the next request
 	closes time.Duration // when the server closes it, by its own clock; 0: never
 	fin    time.Duration // when the FIN reaches the client
+	over   time.Duration // when it has been idle for too long, if the server sweeps
 	turn   int           // counts requests, so that a timer of an earlier wait is void
 	busy   bool
 }
@@ -288,6 +291,9 @@ func (w *world) lease(r *request, c *connection) {
 	c.busy = true
 	reused := c.served
 	arrives := w.now + w.way()
+	if w.sweep != nil {
+		w.sweep.arrives(c, arrives)
+	}
 	if c.closes > 0 && c.closes <= arrives {
 		w.plan(max(w.now, c.fin), func() { w.lost(r, c, reused) })
 		return
@@ -318,6 +324,8 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		} else {
 			reason = pool.ServerSaidClose
 		}
+	} else if w.sweep != nil {
+		w.sweep.waits(c, done)
 	} else if w.idle.t[2] > 0 {
 		timer := w.idle.at(w.rng.Float64())
 		c.closes, c.fin = done+timer, max(done+timer+w.way(), w.now)
@@ -331,16 +339,25 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		hint = w.server.Hint
 	}
 	w.decided(c.shard, c.shard.core.Release(w.now, c.entry, reason, hint))
-	if turn := c.turn; c.closes > 0 && w.profile.Pool.Liveness == pool.Events {
-		// The same thread sends requests and sees events: where it is late, it sees what
-		// has come in the meantime before it sends.
-		w.plan(c.fin+handling, func() {
-			if c.turn == turn && !c.busy {
-				w.counts.Noticed++
-				w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))
-			}
-		})
+	if c.closes > 0 {
+		w.notice(c)
 	}
+}
+
+// notice lets the client see the FIN of c, unless it uses the connection before.
+func (w *world) notice(c *connection) {
+	if w.profile.Pool.Liveness != pool.Events {
+		return
+	}
+	turn := c.turn
+	// The same thread sends requests and sees events: where it is late, it sees what has
+	// come in the meantime before it sends.
+	w.plan(c.fin+handling, func() {
+		if c.turn == turn && !c.busy {
+			w.counts.Noticed++
+			w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))
+		}
+	})
 }
 
 // lost ends an attempt that the server's close has met.
