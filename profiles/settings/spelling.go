@@ -29,7 +29,8 @@ type Spelling struct {
 	Set string `yaml:"set,omitempty"`
 	// Values has the client's words for single values, by the value as in a profile.
 	// They replace the braces: 0s: infinite, none: -1, lifo: LIFO. The word of Other
-	// stands for all values that have none of their own.
+	// stands for all values that have none of their own; an empty word says that the
+	// setting cannot say the value.
 	Values map[string]string `yaml:"values,omitempty"`
 	// Note says what else the setting does.
 	Note string `yaml:"note,omitempty"`
