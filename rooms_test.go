@@ -89,6 +89,8 @@ var rooms = map[string]room{
 	"results/text":         {[]string{"results", "results/record", "results/expect", "internal/layout"}, "it prints what was kept, for people; tools and pages have rooms of their own"},
 	"results/export":       {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":       {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
+
+	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 }
 
 // folders are the top-level folders there may be.

@@ -83,6 +83,53 @@ type Close struct {
 	Why   string        // the reason for Basis and By, for people
 }
 
+// Meeting is how a request without a response and the end of its connection met.
+type Meeting uint8
+
+const (
+	Waiting   Meeting = iota // the connection was not closed while it was observed
+	Crossed                  // the request was on the way when the server closed: neither end knew of the other's segment
+	Arrived                  // the request had arrived, and the server closed anyway
+	TooLate                  // the request was written after the server's close had come
+	Forgotten                // a RST answered the request, and no close was seen before: the connection was no longer known there
+	Abandoned                // the client closed first: it waited no longer
+	Lost                     // the request was sent again and again, and no ACK came back
+)
+
+var meetingNames = enum.Names[Meeting]{"waiting", "crossed", "arrived", "late", "forgotten", "abandoned", "lost"}
+
+func (m Meeting) String() string                   { return meetingNames.Text(m) }
+func (m Meeting) MarshalText() ([]byte, error)     { return meetingNames.Marshal(m) }
+func (m *Meeting) UnmarshalText(text []byte) error { return meetingNames.Unmarshal(text, m) }
+
+// Unanswered is a request without a whole response.
+type Unanswered struct {
+	Basis   Basis
+	Met     Meeting
+	Line    string        // the method and the target, such as "GET /x"; "" if they were not captured
+	Number  int64         // of the packet in which the request began; 0: not seen
+	Nth     int           // of the requests of its connection that were seen, from 1
+	Begun   time.Duration // the first byte of the request, or NotSeen
+	Sent    time.Duration // its last byte that was seen, or NotSeen
+	Whole   bool          // the whole request was seen
+	First   time.Duration // the first byte of a response that was cut off; NotSeen: no byte came
+	Idle    time.Duration // how long the connection had been idle before the request, or NotSeen
+	Reused  bool          // the connection had carried an exchange before
+	Apart   time.Duration // from the request to the close, as seen; negative: the close was seen first
+	Retries int           // how often it was sent again
+	Why     string        // the reason for Met and Basis, for people
+}
+
+// Reset is a RST segment.
+type Reset struct {
+	At     time.Duration
+	Number int64
+	From   Side // whose addresses it carries
+	Origin Side // who made it
+	Basis  Basis
+	Why    string // the reason for Origin and Basis, for people
+}
+
 // Connection is the life of one TCP connection, as far as it was observed.
 type Connection struct {
 	Client, Server netip.AddrPort
@@ -95,4 +142,20 @@ type Connection struct {
 	Close          Close
 	Until          time.Duration // the end of the observation of this connection
 	Slack          time.Duration // how far from its time on the wire a time here may be; 0 in a capture
+
+	// The rest is known only where segments were seen.
+
+	Since       time.Duration // the first segment
+	Earlier     int           // exchanges before the first of Exchanges, which has the newest ones of a long connection
+	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
+	Unanswered  []Unanswered
+	Resets      []Reset
+	SYNs        int  // how often the client sent its SYN
+	Resent      int  // data segments that the client sent again
+	ResentBack  int  // data segments that the server sent again
+	Near        Side // the end near which the segments were seen; Nobody: not known
+	TimeWait    Side // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
+	BothWait    bool // both ends do, because their FINs crossed
+	Missing     int  // bytes that were sent and not observed
+	Guessed     bool // which end is the client is a guess
 }

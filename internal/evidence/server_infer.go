@@ -58,6 +58,8 @@ func (s *Server) count(list []Connection) {
 		if c.RoundTrip > 0 {
 			trips = append(trips, span{age: c.RoundTrip, closed: true})
 		}
+		s.Requests += c.Earlier
+		s.Responses += c.Earlier
 		for n, e := range c.Exchanges {
 			if e.Sent != NotSeen {
 				s.Requests++
@@ -113,7 +115,7 @@ type kept struct {
 func keptOf(list []Connection) []kept {
 	lives := make([]kept, 0, len(list))
 	for i := range list {
-		l := kept{c: &list[i]}
+		l := kept{c: &list[i], responses: list[i].Earlier}
 		end, closed := l.c.end()
 		for _, e := range l.c.Exchanges {
 			if unasked(e) {
@@ -192,6 +194,9 @@ func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Durat
 		} else {
 			longest = max(longest, age)
 		}
+	}
+	if c.Earlier > 0 && c.LongestIdle >= least { // it may be one that Exchanges lacks
+		spans = append(spans, span{age: c.LongestIdle, slack: c.Slack})
 	}
 	return spans, longest
 }

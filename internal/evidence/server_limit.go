@@ -67,6 +67,7 @@ func announced(lives []kept, n int) bool {
 // place is the number of the response that ended l, from 1: the first that announced
 // it, or the last.
 func (l kept) place() (n int) {
+	n = l.c.Earlier
 	for _, e := range l.c.Exchanges {
 		if !responded(e) {
 			continue

@@ -264,3 +264,21 @@ func parseHex(b []byte) (n uint64, ok bool) {
 	}
 	return n, true
 }
+
+// Skip passes over n bytes that were not captured. It returns false, and changes
+// nothing, if they may hold more than data of the body: then where the response ends
+// cannot be known.
+func (r *Response) Skip(n int64) bool {
+	switch {
+	case n <= 0:
+	case r.part == inLength && r.HeadRead && !r.Done && n <= r.left:
+		r.left -= n
+		r.Done = r.left == 0
+	case r.part == inStream && !r.Done:
+	case r.part == inChunk && uint64(n) < r.chunks.left:
+		r.chunks.left -= uint64(n)
+	default:
+		return false
+	}
+	return true
+}

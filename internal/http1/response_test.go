@@ -286,3 +286,37 @@ func TestKeepAliveIsParsed(t *testing.T) {
 		}
 	}
 }
+
+func TestSkip(t *testing.T) {
+	for _, c := range []struct {
+		fed  string
+		skip int64
+		ok   bool
+		rest string // what completes the response
+	}{
+		{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", 10, true, ""},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12", 3, true, "67890"},
+		{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", 11, false, "1234567890"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n12", 7, true, "0\r\n0\r\n\r\n"},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n12", 8, false, "34567890\r\n0\r\n\r\n"}, // the line end may be among them
+		{"HTTP/1.1 200 OK\r\nContent-Le", 3, false, "ngth: 0\r\n\r\n"},
+	} {
+		var r Response
+		r.Reset("GET")
+		if _, err := r.Feed([]byte(c.fed)); err != nil {
+			t.Fatal(err)
+		}
+		if ok := r.Skip(c.skip); ok != c.ok {
+			t.Errorf("%q: Skip(%d) is %v", c.fed, c.skip, ok)
+		}
+		if _, err := r.Feed([]byte(c.rest)); err != nil || !r.Done {
+			t.Errorf("%q, %d skipped, %q: done %v, error %v", c.fed, c.skip, c.rest, r.Done, err)
+		}
+	}
+	var r Response
+	r.Reset("GET")
+	r.Feed([]byte("HTTP/1.1 200 OK\r\n\r\nabc"))
+	if !r.Skip(1<<40) || r.Done || r.End() != nil || !r.Done {
+		t.Error("a body that ends with the stream may be skipped, and ends with it")
+	}
+}

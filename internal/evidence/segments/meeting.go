@@ -1,0 +1,146 @@
+package segments
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
+)
+
+// unanswered judges the requests that have no whole response.
+func (l *life) unanswered() {
+	t, c := &l.talk, &l.c
+	if t.requests.part == inRequestHead && len(t.pending) > 0 {
+		c.Half = t.pending[len(t.pending)-1].sent
+	}
+	for i, q := range t.pending {
+		if l.c.Close.How == evidence.Open && l.at < l.c.Until && i > 0 {
+			break // the others wait for the first one
+		}
+		u := evidence.Unanswered{
+			Line: q.line, Number: q.number, Nth: t.count + i + 1, Begun: q.begun, Sent: q.sent,
+			Whole: q.whole, First: evidence.NotSeen, Idle: evidence.NotSeen, Reused: t.count > 0, Retries: l.flows[client].tries,
+		}
+		if i == 0 {
+			u.Idle = l.idleBefore(q.begun)
+			if t.responds {
+				u.First = t.current.First
+			}
+		}
+		l.meet(&u, &q)
+		c.Unanswered = append(c.Unanswered, u)
+	}
+	if len(t.pending) == 0 && t.missed && l.flows[client].missing > 0 && c.Close.By == evidence.ByServer {
+		c.Unanswered = append(c.Unanswered, evidence.Unanswered{
+			Basis: evidence.Inferred, Met: l.metUnseen(), Nth: t.count + 1, Begun: evidence.NotSeen, Sent: evidence.NotSeen, First: evidence.NotSeen, Idle: evidence.NotSeen,
+			Reused: t.count > 0,
+			Why:    fmt.Sprintf("%d bytes of the client after the last response were not captured, and no response followed them", l.flows[client].missing),
+		})
+	}
+}
+
+// idleBefore is how long the connection had been idle when a request began.
+func (l *life) idleBefore(at time.Duration) time.Duration {
+	switch {
+	case l.talk.doneAt != evidence.NotSeen:
+		return at - l.talk.doneAt
+	case l.c.Ready != evidence.NotSeen:
+		return at - l.c.Ready
+	}
+	return evidence.NotSeen
+}
+
+// meet says how a request and the end of its connection met.
+func (l *life) meet(u *evidence.Unanswered, q *request) {
+	end := &l.c.Close
+	if end.At != evidence.NotSeen && q.sent != evidence.NotSeen {
+		u.Apart = end.At - q.sent
+	}
+	switch {
+	case end.How == evidence.Open:
+		u.Met, u.Basis, u.Why = evidence.Waiting, evidence.Seen, "the connection was still open at the end of the observation"
+	case end.How == evidence.Silent:
+		u.Met, u.Basis, u.Why = evidence.Lost, evidence.Seen, end.Why
+	case end.By == evidence.ByClient:
+		u.Met, u.Basis = evidence.Abandoned, end.Basis
+		u.Why = fmt.Sprintf("the client closed %v after it had sent the request", rounded(u.Apart))
+	case end.How == evidence.RST:
+		l.meetReset(u, q)
+	default:
+		l.meetClose(u, q, l.first(server))
+	}
+}
+
+// meetClose compares a request with the server's FIN or close_notify: the numbers that
+// each acknowledges say what its sender knew.
+func (l *life) meetClose(u *evidence.Unanswered, q *request, end closing) {
+	switch {
+	case end.acks && !end.guess0() && !after(q.to, end.ack):
+		u.Met, u.Basis = evidence.Arrived, evidence.Seen
+		u.Why = fmt.Sprintf("the server's close acknowledges the request: it had arrived %v before", rounded(end.at-q.sent))
+	case end.acks && !end.guess0() && after(end.ack, q.from):
+		u.Met, u.Basis = evidence.Arrived, evidence.Seen
+		u.Why = "the server's close acknowledges a part of the request: the rest was on the way"
+	case q.acks && !after(end.seq, q.ack):
+		u.Met, u.Basis = evidence.TooLate, evidence.Seen
+		u.Why = "the request acknowledges the server's close: it was written after the close had come"
+	case q.acks && end.acks && !end.guess0():
+		u.Met, u.Basis = evidence.Crossed, evidence.Seen
+		u.Why = "the server's close does not acknowledge the request, and the request does not acknowledge the close"
+	case q.acks && l.resetAnswers(q):
+		u.Met, u.Basis = evidence.Crossed, evidence.Inferred
+		u.Why = "the server's FIN was not captured; the request does not acknowledge it, and a RST answers the request"
+	default:
+		u.Met, u.Basis = evidence.Crossed, evidence.Inferred
+		u.Why = "the server's FIN was not captured, so that it cannot be said whether the request had arrived before"
+	}
+}
+
+// guess0 reports whether the segment of the event was not captured.
+func (c closing) guess0() bool { return c.guess && c.how == evidence.FIN }
+
+// meetReset compares a request with a RST that came without a FIN before.
+func (l *life) meetReset(u *evidence.Unanswered, q *request) {
+	r := &l.rst
+	u.Basis = l.c.Close.Basis
+	switch {
+	case r.acks && !after(q.to, r.ack):
+		u.Met, u.Why = evidence.Arrived, "the RST acknowledges the request: it had arrived"
+	case r.acks && r.order < q.order:
+		u.Met, u.Why = evidence.TooLate, "the RST was seen before the request"
+		if l.c.Near == evidence.ByServer {
+			u.Met, u.Why = evidence.Crossed, "the RST left the server before the request came, and does not acknowledge it"
+		}
+	case r.acks:
+		u.Met, u.Why = evidence.Crossed, "the RST does not acknowledge the request"
+	default:
+		u.Met, u.Why = evidence.Forgotten, "the RST answers the request, and no FIN was seen before: the connection did not exist there any more"
+	}
+	u.Why += "; " + l.c.Resets[0].Why
+}
+
+// resetAnswers reports whether a RST without ACK carries the number that q
+// acknowledged: so a host rejects a segment of a connection that it has closed.
+func (l *life) resetAnswers(q *request) bool {
+	return l.rst.seen && l.rstSide == server && !l.rst.acks && l.rst.seq == q.ack
+}
+
+// metUnseen guesses how a request that was not captured met the server's close.
+func (l *life) metUnseen() evidence.Meeting {
+	end := l.first(server)
+	if end.acks && end.seen && !after(l.flows[client].next, end.ack) {
+		return evidence.Arrived
+	}
+	return evidence.Crossed
+}
+
+// rounded returns a duration as people read it.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= time.Second:
+		return d.Round(time.Millisecond)
+	case d >= time.Millisecond:
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Microsecond)
+}

@@ -1,0 +1,252 @@
+package segments
+
+import (
+	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
+)
+
+// protocol is what a connection carries.
+type protocol uint8
+
+const (
+	unrecognised protocol = iota
+	overHTTP
+	overTLS
+)
+
+// request is one that has no whole response yet.
+type request struct {
+	id       int
+	begun    time.Duration
+	sent     time.Duration
+	order    int // of the segment in which it began
+	from, to uint32
+	ack      uint32 // the server's number that its first segment acknowledged
+	acks     bool
+	number   int64
+	line     string
+	method   string
+	asked    bool
+	whole    bool
+}
+
+const maxPending = 64 // requests of one connection without a response
+
+// talk finds the exchanges of one connection in its bytes: by HTTP/1 parsing where the
+// bytes were captured, by TLS records, and otherwise by changes of direction.
+type talk struct {
+	protocol    protocol
+	pending     []request         // oldest first
+	current     evidence.Exchange // the response to pending[0], if responding
+	begun       time.Duration
+	responds    bool
+	requests    requests
+	response    response
+	records     [2]records
+	alerts      [2]mark // the newest alert of each side, if no record followed
+	handshake   bool
+	tls13       bool
+	last        time.Duration     // the last byte of either side that was no alert, or NotSeen
+	orphan      bool              // the newest response has no request, whose bytes are missing
+	orphanAck   uint32            // and its first segment acknowledged this number
+	ack         uint32            // of the server's newest piece
+	missed      bool              // client bytes were missing since the last response
+	whole       bool              // the connection was seen from its SYN on
+	unasked     evidence.Exchange // a response that no request asked for
+	unsolicited bool              // current is such a response
+	ready       time.Duration     // TLS was established, or NotSeen
+
+	exchanges []evidence.Exchange
+	count     int
+	doneAt    time.Duration // of the newest exchange
+	longest   time.Duration // idle, survived
+	each      func(evidence.Exchange, int)
+}
+
+func (t *talk) begin() {
+	t.last, t.ready, t.doneAt = evidence.NotSeen, evidence.NotSeen, evidence.NotSeen
+	t.response.parser.Reset("GET")
+}
+
+func (t *talk) swap() {
+	t.records[client], t.records[server] = t.records[server], t.records[client]
+	t.alerts[client], t.alerts[server] = t.alerts[server], t.alerts[client]
+}
+
+// fresh reports whether nothing was recognised yet.
+func (t *talk) fresh() bool { return t.protocol == unrecognised && t.count == 0 }
+
+// wrongSide reports whether a piece can only have been sent by the other end.
+func (t *talk) wrongSide(side int, p piece) bool {
+	return p.begin && (side == client && beginsResponse(p.payload) || side == server && beginsRequest(p.payload))
+}
+
+// take takes the next bytes in order of one side.
+func (t *talk) take(side int, p piece) {
+	if t.protocol == unrecognised && p.begin {
+		t.recognise(side, p.payload)
+	}
+	if side == server {
+		t.ack = p.ack
+	}
+	switch {
+	case t.protocol == overTLS:
+		t.takeRecords(side, p)
+		return
+	case side == client:
+		t.takeRequest(p)
+	default:
+		t.takeResponse(p)
+	}
+	t.last = p.at
+}
+
+func (t *talk) recognise(side int, b []byte) {
+	switch {
+	case side == client && beginsRequest(b), side == server && beginsResponse(b):
+		t.protocol = overHTTP
+	case beginsRecord(b):
+		t.protocol = overTLS
+	}
+}
+
+// miss takes note of n bytes that were not observed.
+func (t *talk) miss(side, n int, at time.Duration) {
+	if side == client {
+		t.missed = true
+	}
+	if side == server && !t.responds && len(t.pending) > 0 && !(t.protocol == overTLS && n == recordHeader+sealedAlert) {
+		t.answer(at) // bytes of the server after a request are its response
+	}
+	switch {
+	case t.protocol == overTLS:
+		t.records[side].miss(n)
+	case side == client:
+		t.missRequest(n)
+	default:
+		if t.responds {
+			t.current.Done = at
+		}
+		t.missResponse(n, at)
+	}
+}
+
+// ask begins a request.
+func (t *talk) ask(p piece) {
+	if t.responds && (t.protocol != overHTTP || !t.response.inOrder) {
+		t.answered(t.current.Done) // where a response ends cannot be read, the next request ends it
+	}
+	if t.orphan && !after(p.seq+uint32(p.length), t.orphanAck) {
+		t.claim(p)
+		return
+	}
+	if len(t.pending) == maxPending {
+		return
+	}
+	t.requests.id++
+	t.pending = append(t.pending, request{
+		id: t.requests.id, begun: p.at, sent: p.at, order: p.order, from: p.seq, to: p.seq,
+		ack: p.ack, acks: p.acks, number: p.number,
+	})
+}
+
+// claim takes a request that was observed later than the response to it.
+func (t *talk) claim(p piece) {
+	t.requests.id++
+	t.orphan = false
+	if t.responds {
+		t.current.Sent = p.at
+	} else if n := len(t.exchanges); n > 0 {
+		t.exchanges[n-1].Sent = p.at
+	}
+}
+
+// continued adds n bytes to the newest request, if no response has ended it.
+func (t *talk) continued(p piece, n int) *request {
+	if len(t.pending) == 0 || t.pending[len(t.pending)-1].id != t.requests.id {
+		return nil
+	}
+	r := &t.pending[len(t.pending)-1]
+	r.sent = p.at
+	r.to = p.seq + uint32(n)
+	return r
+}
+
+// askOrContinue takes client bytes whose meaning cannot be read: after a response they
+// are a new request.
+func (t *talk) askOrContinue(p piece) {
+	if len(t.pending) == 0 || t.responds {
+		t.ask(p)
+	}
+	t.continued(p, p.length)
+}
+
+// answer begins a response. One that no request asked for is no exchange: servers say
+// 408 when they close an idle connection.
+func (t *talk) answer(at time.Duration) {
+	t.responds = true
+	t.current = evidence.Exchange{Sent: evidence.NotSeen, First: at, Done: at}
+	t.begun = evidence.NotSeen
+	t.unsolicited = len(t.pending) == 0 && !t.missed && (t.whole || t.count > 0)
+	if len(t.pending) > 0 {
+		t.current.Sent, t.current.Asked, t.begun = t.pending[0].sent, t.pending[0].asked, t.pending[0].begun
+	}
+	t.orphan = len(t.pending) == 0 && t.missed
+	t.orphanAck = t.ack
+}
+
+// answered ends the response.
+func (t *talk) answered(at time.Duration) {
+	t.responds = false
+	if t.unsolicited {
+		t.unasked = t.current
+		return
+	}
+	t.current.Done = at
+	if t.doneAt != evidence.NotSeen && t.begun != evidence.NotSeen {
+		t.longest = max(t.longest, t.begun-t.doneAt)
+	}
+	t.keep(t.current)
+	t.doneAt = at
+	if len(t.pending) > 0 {
+		t.pending = append(t.pending[:0], t.pending[1:]...)
+	}
+	t.missed = false
+}
+
+// maxKept is how many of a connection's exchanges are kept: the newest.
+const maxKept = 64
+
+func (t *talk) keep(e evidence.Exchange) {
+	t.count++
+	if t.each != nil {
+		t.each(e, t.count)
+	}
+	if len(t.exchanges) == 2*maxKept {
+		t.exchanges = append(t.exchanges[:0], t.exchanges[maxKept:]...)
+	}
+	t.exchanges = append(t.exchanges, e)
+}
+
+// kept returns the newest exchanges, how many there were before them, and the longest
+// idle time between two exchanges. The requests without a whole response are the last
+// ones.
+func (t *talk) kept() (list []evidence.Exchange, earlier int, longest time.Duration) {
+	list = t.exchanges[max(len(t.exchanges)-maxKept, 0):]
+	earlier = t.count - len(list)
+	if t.unasked.Status != 0 {
+		list = append(list, t.unasked)
+	}
+	for i, q := range t.pending {
+		if q.id == t.requests.id && t.requests.part == inRequestHead {
+			break // half a head is no request
+		}
+		e := evidence.Exchange{Sent: q.sent, First: evidence.NotSeen, Done: evidence.NotSeen, Asked: q.asked}
+		if i == 0 && t.responds {
+			e.First, e.Status = t.current.First, t.current.Status
+		}
+		list = append(list, e)
+	}
+	return list, earlier, t.longest
+}
