@@ -3,6 +3,7 @@ package profiles
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/settings"
 )
 
@@ -193,22 +195,36 @@ func TestSpelledTakesValuesOfGo(t *testing.T) {
 	}
 }
 
-// Without a client, the usual way of each of the usual clients is told.
-func TestSettingsFor(t *testing.T) {
+// Without a client, the usual way of each of the usual clients is told; with one, its
+// ways with the values of the profile's pool.
+func TestProfileSpelled(t *testing.T) {
 	change := map[string]string{"pool.idle_timeout": "4s", "load.rate": "1/s"}
+	load := func(pool string) *Profile {
+		t.Helper()
+		p, err := Load("p.yaml", []byte("load: {rate: 5/s}\ntarget: {lab: {}}\n"+pool), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 	var told []string
-	for _, s := range SettingsFor("", change) {
+	for _, s := range load("").Spelled(change) {
 		told = append(told, s.Client)
 	}
 	if diff := cmp.Diff(UsualClients(), told); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	for _, s := range SettingsFor("go-tuned", change) {
-		if s.Client != "go-tuned" || s.Text != "transport.IdleConnTimeout = 4 * time.Second" {
-			t.Errorf("%+v", s)
+	for _, test := range []struct{ pool, client, text string }{
+		{"pool: go-tuned\n", "go-tuned", "transport.IdleConnTimeout = 4 * time.Second"},
+		{"client: stock\n", "go-default-transport", "transport.IdleConnTimeout = 4 * time.Second"},
+		{"pool: {preset: okhttp, max_idle_all: 7}\n", "okhttp", "new OkHttpClient.Builder().connectionPool(new ConnectionPool(7, 4, TimeUnit.SECONDS))"},
+	} {
+		got := load(test.pool).Spelled(change)
+		if len(got) != 1 || got[0].Client != test.client || got[0].Text != test.text {
+			t.Errorf("%s: %+v", test.pool, got)
 		}
 	}
-	if got := SettingsFor("", map[string]string{"load.rate": "1/s"}); got != nil {
+	if got := load("").Spelled(map[string]string{"load.rate": "1/s"}); got != nil {
 		t.Errorf("no field of the pool changes: %+v", got)
 	}
 }
@@ -236,5 +252,37 @@ func TestComplaintsAboutSettings(t *testing.T) {
 	}
 	if got := p.Spelled("pool.idle_timeout", "4s"); len(got) != 1 || got[0].Text != "x=4" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// docs/presets.md has each field of a spelling and each form, in its words.
+func TestDocsNameEveryForm(t *testing.T) {
+	page, err := os.ReadFile("../docs/presets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, form := range settings.Forms {
+		if row := fmt.Sprintf("| `{%s}` | %s |", name, form.What); !strings.Contains(string(page), row) {
+			t.Errorf("docs/presets.md lacks %s", row)
+		}
+	}
+	if n := strings.Count(string(page), "| `{"); n != len(settings.Forms) {
+		t.Errorf("docs/presets.md has %d forms, there are %d", n, len(settings.Forms))
+	}
+	for _, field := range strictyaml.KeysOf(reflect.TypeFor[settings.Spelling]()) {
+		if !regexp.MustCompile("(?m)^\\| .*`" + field + "`.* \\|").Match(page) {
+			t.Errorf("docs/presets.md does not name %s", field)
+		}
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(settings:.*?)```").FindSubmatch(page)
+	if example == nil {
+		t.Fatal("no example")
+	}
+	p, err := parsePreset("docs/presets.md", []byte("name: x\nwhat: x\nversions: x\npool: {}\n"+string(example[1])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, _ := FindPool("reactor-netty"); !strings.HasPrefix(theirs.Settings["idle_timeout"][1].Set, p.Settings["idle_timeout"][1].Set) {
+		t.Error("the example is not reactor-netty's")
 	}
 }
