@@ -57,7 +57,7 @@ func threaded(t *testing.T, threads int, idle time.Duration) (url string) {
 }
 
 // Half a request head takes a thread of many servers, for ever in some. A probe must not
-// take the last one: it lets go of its half heads when requests get no response.
+// take the last one: it closes its half heads when requests get no response.
 func TestHalfHeadsDoNotBlockAServer(t *testing.T) {
 	for _, threads := range []int{1, 2, 4, 100} {
 		t.Run(fmt.Sprintf("%d threads", threads), func(t *testing.T) {

@@ -54,6 +54,7 @@ func realServers() []realServer {
 		{name: "Tomcat", settings: anyTime, late: 2 * time.Second, start: startTomcat, path: "/page.jsp?0", version: []string{"java", "-cp", catalinaHome + "/lib/catalina.jar", "org.apache.catalina.util.ServerInfo"}},
 		{name: "Jetty", settings: anyTime, late: exactly, start: startJetty, version: []string{"ls", jetty}},
 		{name: "Node", settings: anyTime, late: 1100 * time.Millisecond, start: startNode, version: []string{"node", "--version"}},
+		{name: "Hono on Node", settings: anyTime, late: 1100 * time.Millisecond, start: startHono, version: []string{"grep", `"version"`, filepath.Join(installed(), "node", "node_modules", "hono", "package.json")}},
 		{name: "Puma", settings: wholeSeconds, late: 500 * time.Millisecond, start: startPuma, version: []string{"puma", "--version"}},
 		{name: "gunicorn (gthread)", settings: wholeSeconds, late: 1100 * time.Millisecond, start: startGunicorn, version: []string{python, "-m", "gunicorn", "--version"}},
 		{name: "uvicorn", settings: wholeSeconds, late: exactly, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
@@ -232,6 +233,14 @@ func nodeWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
 	args := append([]string{testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds())}, more...)
 	launch(t, "", []string{addr}, program(t, "node", "nodejs"), args...)
+	return addr
+}
+
+func startHono(t *testing.T, idle time.Duration) string {
+	addr := freeAddr(t)
+	cmd := exec.Command(program(t, "node", "nodejs"), testdata(t, "hono.js"), portOf(addr), fmt.Sprint(idle.Milliseconds()))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+must(t, "node", "node_modules"))
+	launchCmd(t, "", []string{addr}, cmd)
 	return addr
 }
 

@@ -19,7 +19,7 @@ import (
 var (
 	onlyServers   = flag.String("servers", "", "TestProbeOnRealServers takes only the servers of these `NAMES`, such as nginx,Tomcat")
 	allSettings   = flag.Bool("all-settings", false, "TestProbeOnRealServers probes each server with three timeouts, and not with one, and holds the limits of time")
-	serversAtOnce = flag.Int("at-once", 6, "how many servers TestProbeOnRealServers probes at once")
+	serversAtOnce = flag.Int("at-once", 7, "how many servers TestProbeOnRealServers probes at once")
 	tableFile     = flag.String("table", "", "TestProbeOnRealServers writes its table into `FILE`, between the marks <!-- servers --> and <!-- /servers -->, or as the whole file if it has none")
 )
 
