@@ -29,7 +29,8 @@ type wireConn struct {
 	serverFIN      time.Duration // its first
 	serverRST      time.Duration
 	clientClose    time.Duration // the client's first FIN or RST
-	announcedClose bool          // a response said Connection: close
+	announcedClose bool          // a response said Connection: close; under TLS this cannot be seen
+	secure         bool          // it began with a TLS handshake
 }
 
 // capture is tcpdump on the loopback, which writes a file.
@@ -192,6 +193,7 @@ func segmentOf(frame []byte) (segment, error) {
 
 func (c *wireConn) fromClient(at time.Duration, s segment) {
 	if len(s.data) > 0 {
+		c.secure = c.secure || c.requests == 0 && s.data[0] == handshake
 		c.requests++
 		if c.asked == 0 {
 			c.asked = at
@@ -201,6 +203,9 @@ func (c *wireConn) fromClient(at time.Duration, s segment) {
 		c.clientClose = at
 	}
 }
+
+// handshake is the type of a TLS record.
+const handshake = 22
 
 func (c *wireConn) fromServer(at time.Duration, s segment) {
 	switch {
@@ -242,6 +247,8 @@ func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
 		return 0, "", false
 	case c.clientClose != 0 && c.clientClose < at:
 		return 0, "", false
+	case c.secure && at-c.lastResponse < 100*time.Millisecond: // as after Connection: close
+		return 0, "", false
 	}
 	return at - c.lastResponse, kind, true
 }
@@ -269,6 +276,14 @@ func truthOf(conns []*wireConn, addr string) (t truth, requests int) {
 	slices.Sort(kinds)
 	t.kind = strings.Join(slices.Compact(kinds), " and ")
 	return t, requests
+}
+
+// ends are the shortest and the longest idle time.
+func (t truth) ends() (first, last time.Duration) {
+	if len(t.idle) == 0 {
+		return 0, 0
+	}
+	return t.idle[0], t.idle[len(t.idle)-1]
 }
 
 // median is the middle of the idle times.

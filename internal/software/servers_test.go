@@ -36,31 +36,36 @@ var (
 	wholeSeconds = []time.Duration{2 * time.Second, 7 * time.Second, 20 * time.Second}
 )
 
+// exactly is how late a server is that sets a timer for each connection: the machine is
+// late as well.
+const exactly = 50 * time.Millisecond
+
 // realServers is the table of servers. What is early and late is from their sources
 // and documents: see docs/probe.md.
 func realServers() []realServer {
 	python := filepath.Join(installed(), "python", "bin", "python")
 	jetty := filepath.Join(installed(), "jars", "jetty-server-*.jar")
 	return []realServer{
-		{name: "nginx", settings: anyTime, late: 10 * time.Millisecond, start: startNginx, version: []string{"nginx", "-v"}},
+		{name: "nginx", settings: anyTime, late: exactly, start: startNginx, version: []string{"nginx", "-v"}},
 		{name: "Apache httpd", settings: anyTime, late: 120 * time.Millisecond, start: startApache, version: []string{"apache2", "-v"}},
 		{name: "lighttpd", settings: wholeSeconds, late: 2 * time.Second, start: startLighttpd, version: []string{"lighttpd", "-v"}},
-		{name: "HAProxy", settings: anyTime, late: 10 * time.Millisecond, start: startHAProxy, version: []string{"haproxy", "-v"}},
-		{name: "Caddy", settings: anyTime, late: 10 * time.Millisecond, start: startCaddy, version: []string{"caddy", "version"}},
+		{name: "HAProxy", settings: anyTime, late: exactly, start: startHAProxy, version: []string{"haproxy", "-v"}},
+		{name: "Caddy", settings: anyTime, late: exactly, start: startCaddy, version: []string{"caddy", "version"}},
 		{name: "Tomcat", settings: anyTime, late: 2 * time.Second, start: startTomcat, path: "/page.jsp?0", version: []string{"java", "-cp", catalinaHome + "/lib/catalina.jar", "org.apache.catalina.util.ServerInfo"}},
-		{name: "Jetty", settings: anyTime, late: 50 * time.Millisecond, start: startJetty, version: []string{"ls", jetty}},
+		{name: "Jetty", settings: anyTime, late: exactly, start: startJetty, version: []string{"ls", jetty}},
 		{name: "Node", settings: anyTime, late: 1100 * time.Millisecond, start: startNode, version: []string{"node", "--version"}},
+		{name: "Hono on Node", settings: anyTime, late: 1100 * time.Millisecond, start: startHono, version: []string{"grep", `"version"`, filepath.Join(installed(), "node", "node_modules", "hono", "package.json")}},
 		{name: "Puma", settings: wholeSeconds, late: 500 * time.Millisecond, start: startPuma, version: []string{"puma", "--version"}},
 		{name: "gunicorn (gthread)", settings: wholeSeconds, late: 1100 * time.Millisecond, start: startGunicorn, version: []string{python, "-m", "gunicorn", "--version"}},
-		{name: "uvicorn", settings: wholeSeconds, late: 20 * time.Millisecond, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
-		{name: "hypercorn", settings: anyTime, late: 20 * time.Millisecond, start: startHypercorn, version: []string{python, "-m", "pip", "show", "hypercorn"}},
+		{name: "uvicorn", settings: wholeSeconds, late: exactly, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
+		{name: "hypercorn", settings: anyTime, late: exactly, start: startHypercorn, version: []string{python, "-m", "pip", "show", "hypercorn"}},
 
 		// A close over TLS begins with a close_notify, or not. No server here resets idle
 		// connections.
-		{name: "nginx (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: 10 * time.Millisecond, start: startNginxTLS, version: []string{"nginx", "-v"}},
-		{name: "HAProxy (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: 10 * time.Millisecond, start: startHAProxyTLS, version: []string{"haproxy", "-v"}},
+		{name: "nginx (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: exactly, start: startNginxTLS, version: []string{"nginx", "-v"}},
+		{name: "HAProxy (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: exactly, start: startHAProxyTLS, version: []string{"haproxy", "-v"}},
 		{name: "Node (TLS)", settings: anyTime[:1], secure: true, late: 1100 * time.Millisecond, start: startNodeTLS, version: []string{"node", "--version"}},
-		{name: "uvicorn (TLS)", settings: wholeSeconds[:1], secure: true, closes: "close_notify", late: 20 * time.Millisecond, start: startUvicornTLS, version: []string{python, "-m", "uvicorn", "--version"}},
+		{name: "uvicorn (TLS)", settings: wholeSeconds[:1], secure: true, closes: "close_notify", late: exactly, start: startUvicornTLS, version: []string{python, "-m", "uvicorn", "--version"}},
 	}
 }
 
@@ -228,6 +233,14 @@ func nodeWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
 	args := append([]string{testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds())}, more...)
 	launch(t, "", []string{addr}, program(t, "node", "nodejs"), args...)
+	return addr
+}
+
+func startHono(t *testing.T, idle time.Duration) string {
+	addr := freeAddr(t)
+	cmd := exec.Command(program(t, "node", "nodejs"), testdata(t, "hono.js"), portOf(addr), fmt.Sprint(idle.Milliseconds()))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+must(t, "node", "node_modules"))
+	launchCmd(t, "", []string{addr}, cmd)
 	return addr
 }
 

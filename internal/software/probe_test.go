@@ -19,7 +19,7 @@ import (
 var (
 	onlyServers   = flag.String("servers", "", "TestProbeOnRealServers takes only the servers of these `NAMES`, such as nginx,Tomcat")
 	allSettings   = flag.Bool("all-settings", false, "TestProbeOnRealServers probes each server with three timeouts, and not with one, and holds the limits of time")
-	serversAtOnce = flag.Int("at-once", 6, "how many servers TestProbeOnRealServers probes at once")
+	serversAtOnce = flag.Int("at-once", 7, "how many servers TestProbeOnRealServers probes at once")
 	tableFile     = flag.String("table", "", "TestProbeOnRealServers writes its table into `FILE`, between the marks <!-- servers --> and <!-- /servers -->, or as the whole file if it has none")
 )
 
@@ -196,8 +196,9 @@ func (r row) check(t *testing.T) {
 	if n < 20 {
 		t.Fatalf("the capture has %d connections whose idle timer ran out, fewer than 20", n)
 	}
-	if lo, hi := r.truth.idle[0], r.truth.idle[n-1]; lo < r.setting-grain || hi > r.setting+r.late+grace {
-		t.Errorf("on the wire, idle connections are closed after %v to %v; the timeout is %v, and closes come up to %v after that", lo, hi, r.setting, r.late)
+	first, last := r.truth.ends()
+	if first < r.setting-grain || last > r.setting+r.late+grace {
+		t.Errorf("on the wire, idle connections are closed after %v to %v; the timeout is %v, and closes come up to %v after that", first, last, r.setting, r.late)
 	}
 	if !*allSettings && !r.inside(grace/20) {
 		t.Errorf("the capture's median is %v, outside the probe's interval %v to %v", r.truth.median(), r.probe.low, r.probe.high)
@@ -208,16 +209,16 @@ func (r row) check(t *testing.T) {
 	if r.probe.requests > 60 || !r.secure && r.requests > r.probe.requests { // a handshake is more segments
 		t.Errorf("the probe says that it sent %d requests, of at most 60; %d are on the wire", r.probe.requests, r.requests)
 	}
-	if width := r.probe.high - r.probe.low; width > exact+grace && r.truth.idle[n-1]-r.truth.idle[0] <= exact {
-		t.Errorf("the interval %v to %v is wider than %v, and all closes came within %v", r.probe.low, r.probe.high, exact, r.truth.idle[n-1]-r.truth.idle[0])
+	if width := r.probe.high - r.probe.low; width > exact+grace && last-first <= exact {
+		t.Errorf("the interval %v to %v is wider than %v, and all closes came within %v", r.probe.low, r.probe.high, exact, last-first)
 	}
-	if most := r.setting*11/10 + 5*time.Second; r.probe.took > most+60*grace {
-		t.Errorf("the probe took %v, longer than %v", r.probe.took, most)
+	if r.probe.took > r.most()+60*grace {
+		t.Errorf("the probe took %v, longer than %v", r.probe.took, r.most())
 	}
 }
 
-// columns are the columns of the table, and cells a row of it.
-var columns = []string{"server", "timeout", "on the wire: median", "[first, last]", "closes", "probe: median", "[interval]", "closes", "spread", "inside", "kind of close", "took", "of at most", "requests"}
+// columns are the columns of the table, and cells a row of it. Times are in seconds.
+var columns = []string{"server", "timeout", "capture: median [first, last]", "closes", "probe: median [interval]", "spread", "inside", "closed by", "took", "of at most", "requests"}
 
 func (r row) cells() []string {
 	inside := "yes"
@@ -226,27 +227,26 @@ func (r row) cells() []string {
 	}
 	kind := r.truth.kind
 	if r.probe.kind != kind {
-		kind = fmt.Sprintf("**%s**, not %s", r.probe.kind, kind)
+		kind = fmt.Sprintf("%s; probe: **%s**", kind, r.probe.kind)
 	}
-	var first, last time.Duration
-	if n := len(r.truth.idle); n > 0 {
-		first, last = r.truth.idle[0], r.truth.idle[n-1]
-	}
-	most := r.setting*11/10 + 5*time.Second
+	first, last := r.truth.ends()
 	return []string{
 		r.name + " " + r.is, seconds(r.setting, 1),
-		seconds(r.truth.median(), 4), fmt.Sprintf("[%s, %s]", seconds(first, 4), seconds(last, 4)), fmt.Sprint(len(r.truth.idle)),
-		seconds(r.probe.median, 4), fmt.Sprintf("[%s, %s]", seconds(r.probe.low, 4), seconds(r.probe.high, 4)), fmt.Sprint(r.probe.closes), seconds(r.probe.last-r.probe.first, 3),
-		inside, kind, seconds(r.probe.took, 1), seconds(most, 1), fmt.Sprint(r.probe.requests),
+		fmt.Sprintf("%s [%s, %s]", seconds(r.truth.median(), 4), seconds(first, 4), seconds(last, 4)), fmt.Sprint(len(r.truth.idle)),
+		fmt.Sprintf("%s [%s, %s]", seconds(r.probe.median, 4), seconds(r.probe.low, 4), seconds(r.probe.high, 4)), seconds(r.probe.last-r.probe.first, 3),
+		inside, kind, seconds(r.probe.took, 1), seconds(r.most(), 1), fmt.Sprint(r.probe.requests),
 	}
 }
 
+// most is how long the probe may take.
+func (r row) most() time.Duration { return r.setting*11/10 + 5*time.Second }
+
 func seconds(d time.Duration, digits int) string { return fmt.Sprintf("%.*f", digits, d.Seconds()) }
 
-// tableOf is the table in Markdown, with its date. Times are in seconds.
+// tableOf is the table in Markdown, with its date.
 func tableOf(rows []row) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, in seconds.\n\n", time.Now().UTC().Format(time.DateOnly))
+	fmt.Fprintf(&b, "Measured on %s, with %d servers at once; times in seconds.\n\n", time.Now().UTC().Format(time.DateOnly), *serversAtOnce)
 	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	line(columns)
 	line(slices.Repeat([]string{"---"}, len(columns)))
