@@ -35,11 +35,11 @@ func ReadProbe(dir string) (text []byte, d probe.Document, err error) {
 
 // PrintProbe prints what a probe has found, as text.
 func (s *Streams) PrintProbe(d probe.Document) error {
-	return terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error { probeText(b, d); return nil })
+	return terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error { ProbeText(b, d); return nil })
 }
 
-// probeText writes what was found, one block for each address.
-func probeText(b *bytes.Buffer, f probe.Document) {
+// ProbeText writes what was found, one block for each address.
+func ProbeText(b *bytes.Buffer, f probe.Document) {
 	for i, found := range f.Servers {
 		if i > 0 {
 			b.WriteString("\n")
