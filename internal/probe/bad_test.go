@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,4 +214,49 @@ func TestNothingIsLeftOpen(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Two servers behind one address, which name themselves, are told apart.
+func TestTwoBackends(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	at := raw(t, func(c *net.TCPConn) {
+		name, keep := "one", 400*time.Millisecond
+		if connections.Add(1)%2 == 0 {
+			name, keep = "two", 900*time.Millisecond
+		}
+		r := bufio.NewReader(c)
+		for {
+			c.SetReadDeadline(time.Now().Add(keep))
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 0\r\n\r\n", name)
+		}
+	})
+	r, err := probed(t, "http://"+at, nil)
+	_, s := one(t, r, err)
+	if len(s.Backends) != 2 {
+		t.Fatalf("backends %+v", s.Backends)
+	}
+	for _, b := range s.Backends {
+		least := map[string]time.Duration{"one": 400 * time.Millisecond, "two": 900 * time.Millisecond}[b.Name]
+		if least == 0 || b.Idle.Closes < 5 || b.Idle.Median+b.Idle.Slack < least || b.Idle.Median > least+300*time.Millisecond {
+			t.Errorf("%s closes after %+v", b.Name, b.Idle)
+		}
+	}
+}
+
+// FuzzReadHead reads any head: what it takes from it is short.
+func FuzzReadHead(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nServer: nginx\r\nKeep-Alive: timeout=5, max=100\r\nLocation: /x\r\n"))
+	f.Add([]byte("HTTP/1.1 200\n:\nVia: " + strings.Repeat("\xff", 500) + "\nvia:x"))
+	f.Fuzz(func(t *testing.T, head []byte) {
+		s := readHead(head)
+		for _, text := range []string{s.hint, s.backend, s.location} {
+			if len(text) > 130 {
+				t.Errorf("%q is %d bytes long", text, len(text))
+			}
+		}
+	})
 }
