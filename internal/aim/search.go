@@ -117,12 +117,16 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 	least, most := fine(max(age.from, time.Millisecond)), fine(max(age.to, time.Millisecond))
 	var list []shape
 	for _, rate := range []float64{100, 200, 400} {
+		if a.profile.Pool.Shards > 1 {
+			break // copies fit them
+		}
 		on := 250 * time.Millisecond
 		period := on + most
 		perBurst := rate * on.Seconds()
 		meets := age.chance * max(rate*holds.Seconds(), 1) // as many connections are in use side by side
 		cycles := min(math.Ceil(1.3*wanted/meets), math.Floor((budget-on).Seconds()/period.Seconds()), math.Floor(float64(a.order.Budget.Requests)/perBurst)-1)
-		if takes := time.Duration(cycles)*period + on; cycles >= 1 && takes <= patience {
+		// A user who wants one pool has the patience for it.
+		if takes := time.Duration(cycles)*period + on; cycles >= 1 && (takes <= patience || a.isSet("pool.shards")) {
 			list = append(list, shape{rate: rate, on: on, off: least, offMax: most, cycles: int(cycles)})
 		}
 	}
@@ -141,15 +145,20 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 	period := age.to + holds
 	most := max(int((budget-time.Second)/max(period, time.Millisecond)), 1)
 	reuses := math.Ceil(1.4 * wanted / max(age.chance, 1e-9))
+	fixed := a.isSet("pool.shards") // the user has chosen how many copies there are
+	if fixed && a.profile.Pool.Shards < 2 {
+		return nil
+	}
 	var list []shape
 	for cycles := 1; cycles <= most; cycles++ {
 		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
-		enoughReuses := n*float64(cycles) >= 0.99*reuses
-		if !enoughReuses && cycles < most && cycles < 100 {
-			continue
+		if fixed {
+			n = float64(a.profile.Pool.Shards)
 		}
-		list = append(list, a.spreadOut(age, int(max(n, 5)), cycles))
-		break
+		if n*float64(cycles) >= 0.7*reuses || cycles == most || cycles == 100 {
+			list = append(list, a.spreadOut(age, int(max(n, 5)), cycles))
+			break
+		}
 	}
 	return list
 }
