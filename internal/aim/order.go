@@ -26,6 +26,7 @@ type Order struct {
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
+	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	Budget      Budget
 }
 

@@ -22,6 +22,7 @@ const (
 	ReasonCap      = "cap"        // the pool has too few connections
 	ReasonResent   = "resent"     // the pool sends again what was lost
 	ReasonFew      = "few_hits"   // too few requests meet the close within the budget
+	ReasonForecast = "forecast"   // it is never made, because it would harm what else runs here
 	ReasonCapacity = "large_pool" // the pool is too large for the load
 )
 

@@ -120,11 +120,14 @@ func (o *aimedOptions) printHopeless(s *cli.Streams, a cli.Aimed) error {
 		Incident: a.Profile.Name, Question: a.Profile.Question, RemedyRuns: []results.RemedyRun{}, Forecast: a.Forecast,
 		Verdict: fmt.Sprintf("Not reproduced, and nothing was sent, because no failure is expected: %s. It would take %s.", a.Forecast.Why, a.Forecast.Takes),
 	}
+	if a.Forecast.Reason == aim.ReasonForecast {
+		rep.Verdict = fmt.Sprintf("A forecast; nothing was sent, because %s. To see it happen takes %s.", a.Forecast.Why, a.Forecast.Takes)
+	}
 	if s.JSON {
 		if err := s.PrintReproduction(rep); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintf(s.Out, "NOT REPRODUCED\n%s\n", rep.Verdict); err != nil {
+	} else if err := layout.Print(s.Out, "NOT REPRODUCED\n"+rep.Verdict+"\n", 0); err != nil {
 		return err
 	}
 	return exit.Unmet
