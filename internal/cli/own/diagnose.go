@@ -59,6 +59,9 @@ invalid; 130 interrupted.`,
 			if strings.TrimSpace(o.text) == "" {
 				return usage.Errorf(c.CommandPath(), "give the line of your log in quotes, a file with it, or - to read it from standard input")
 			}
+			if o.limit <= 0 {
+				return usage.Errorf(c.CommandPath(), "--limit %v: want a time above 0, for example 5m", o.limit)
+			}
 			return doDiagnose(c, s, o)
 		},
 	}

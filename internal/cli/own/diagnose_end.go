@@ -2,10 +2,12 @@ package own
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/results/record"
 )
 
 // next says what the step after this one is for.
@@ -31,17 +33,29 @@ func (d *diagnosing) next(step string) string {
 // conclude prints the last paragraphs: the verdict, and what else would show the cause.
 func (d *diagnosing) conclude() {
 	if d.doc.Verdict == "" {
-		d.doc.Verdict = d.verdict()
+		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Tried)
 	}
 	if d.doc.Interrupted {
 		d.doc.Verdict = strings.TrimSpace("The diagnosis was interrupted. " + d.doc.Verdict)
 	}
-	d.say("Verdict: ", d.doc.Verdict)
+	prefix := "Verdict: "
+	for line := range strings.Lines(d.doc.Verdict) {
+		d.say(prefix, strings.TrimSpace(line))
+		prefix = strings.Repeat(" ", len(prefix))
+	}
+	prefix = "Setting: "
+	for _, s := range d.doc.Settings {
+		d.say(prefix, diagnose.Spelled(s))
+		prefix = strings.Repeat(" ", len(prefix))
+	}
+	if d.exists(fileReport) {
+		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, fileReport), filepath.Join(d.out, d.last(), record.FileIncident)))
+	}
 	if d.doc.Reproduced {
 		return
 	}
 	for _, n := range d.doc.Choice.Not {
-		d.say("", fmt.Sprintf("%s fits the line too. It cannot be caused from outside: %s. To see whether it is the cause: %s.", n.Incident, n.Why, n.Capture))
+		d.say("Also possible: ", fmt.Sprintf("%s. It cannot be caused from outside: %s. What would show it: %s.", n.Incident, n.Why, n.Capture))
 	}
 }
 
@@ -59,4 +73,15 @@ func (d *diagnosing) code() exit.Code {
 		}
 	}
 	return exit.Unmet
+}
+
+// last returns the incident that was run last.
+func (d *diagnosing) last() string {
+	name := ""
+	for _, t := range d.doc.Tried {
+		if t.Reproduction != nil {
+			name = t.Incident
+		}
+	}
+	return name
 }

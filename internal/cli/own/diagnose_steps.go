@@ -30,13 +30,15 @@ type diagnosing struct {
 	ctx     context.Context
 	stop    <-chan struct{}
 
-	doc     *Diagnosis
-	out     string // "": nothing is kept
-	asked   diagnose.Asked
-	subject *profiles.Profile      // the client's pool and the target
-	server  *profiles.ServerPreset // measured, or of a file; nil: not known yet
-	began   time.Time              // of the current step
-	failed  error                  // the first error of printing
+	doc      *Diagnosis
+	out      string // "": nothing is kept
+	asked    diagnose.Asked
+	subject  *profiles.Profile      // the client's pool and the target
+	server   *profiles.ServerPreset // measured, or of a file; nil: not known yet
+	here     bool                   // the target is on this machine
+	measured string                 // the server in a sentence; "": it was not measured
+	began    time.Time              // of the current step
+	failed   error                  // the first error of printing
 }
 
 func doDiagnose(c *cobra.Command, s *cli.Streams, o *diagnoseOptions) error {
@@ -137,12 +139,14 @@ func (d *diagnosing) lint() error {
 
 // finish prints the verdict, and returns the exit code.
 func (d *diagnosing) finish(err error) error {
-	code, coded := exit.From(err)
-	d.doc.Interrupted = d.doc.Interrupted || errors.Is(err, kabench.ErrInterrupted) || code == exit.Interrupted
-	if err != nil && !coded {
-		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.target).Error()
+	if errors.Is(err, kabench.ErrInterrupted) {
+		d.doc.Interrupted, err = true, nil
 	}
-	d.conclude()
+	if _, coded := exit.From(err); err != nil && !coded { // the root command prints it, so the text says nothing more
+		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.target).Error()
+	} else {
+		d.conclude()
+	}
 	if keepErr := d.keep(); err == nil {
 		err = keepErr
 	}
