@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/aim"
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -81,7 +83,7 @@ func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident string,
 
 // measured reads or measures the server. It is not known if nothing may be sent.
 func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident string, stop <-chan struct{}) (server profiles.ServerPreset, known bool, err error) {
-	if err := cli.TakesTarget(incident); err != nil { // before anything is sent
+	if err := cli.CheckIncident(incident); err != nil { // before anything is sent
 		return server, false, err
 	}
 	if o.server != "" {

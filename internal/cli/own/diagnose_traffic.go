@@ -107,7 +107,7 @@ func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 	if err != nil {
 		return err
 	}
-	server, known := safest(result)
+	server, known := result.Safest()
 	if known {
 		preset := serverfile.Preset(server, sourceOf(result))
 		d.server = &preset
