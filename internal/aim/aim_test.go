@@ -235,7 +235,7 @@ func TestEveryIncidentIsInTheTable(t *testing.T) {
 	}
 }
 
-// An interval that is made from a measurement holds the count of a run against the true
+// An interval that is made from a measurement contains the count of a run with the true
 // server in about 95 % of the cases, whatever the server, as far as the model goes.
 func TestTheIntervalHoldsTheCount(t *testing.T) {
 	const worlds = 300

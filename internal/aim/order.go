@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Order is what is to be reproduced, where, and what it may cost.
+// Order says what to reproduce, where, and what it may cost.
 type Order struct {
 	Incident *profiles.Profile // of the library
 	URL      string            // of the target

@@ -15,8 +15,8 @@ import (
 // test, and kabench itself may be late.
 const maxBurst = 2000
 
-// slowLink is the delay of kabench's link before a target on this machine whose pool is to
-// be overloaded: responses then take so long that a modest rate does it.
+// slowLink is the delay of kabench's link before a target on this machine if the incident
+// overloads the pool: responses then take so long that a modest rate does it.
 const slowLink = 50 * time.Millisecond
 
 // slow makes the link to the target slower, unless the user has chosen its delay.

@@ -29,7 +29,7 @@ type Counts struct {
 
 // play makes one run of p against s on virtual time.
 //
-// The server draws its idle timer anew for each response. A request that arrives after
+// The server draws its idle timer again for each response. A request that arrives after
 // the server has closed is lost; the client may not lease a connection once the FIN has
 // arrived and the policy has noticed it.
 func play(p *profiles.Profile, s Server, schedule generator.Schedule, seed uint64) Counts {

@@ -151,8 +151,8 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 // to shorten it.
 const patience = 20 * time.Second
 
-// copies returns loads through many copies of the pool, each of which sends one request in
-// each burst: as many clients would that have little to do.
+// copies returns loads through many copies of the pool. Each copy sends one request in each
+// burst, as a client with little to do.
 func (a *aiming) copies(age target, budget time.Duration) []shape {
 	b := a.order.Budget
 	period := age.to + a.perUse()
