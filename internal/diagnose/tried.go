@@ -113,7 +113,7 @@ func Settings(rep *results.Reproduction) []results.ClientSetting {
 	return nil
 }
 
-// Outcome says in a sentence what came of the incidents that were tried.
+// Outcome says in a sentence how the incidents that were tried ended.
 func Outcome(all []Tried) string {
 	var parts []string
 	for _, t := range all {

@@ -14,7 +14,7 @@ import (
 func (d *diagnosing) next(step string) string {
 	tries := len(d.doc.Choice.Tries) > 0
 	switch {
-	case step == diagnose.Explain && d.o.target != "" && d.server == nil:
+	case step == diagnose.Explain && d.o.Target != "" && d.server == nil:
 		return "probe measures " + d.doc.Target + ", above all when it closes idle connections."
 	case step == diagnose.Explain && d.server != nil:
 		return fmt.Sprintf("lint compares the pool %s with the server in %s.", d.doc.Choice.Pool.Name, d.o.server)
@@ -22,7 +22,7 @@ func (d *diagnosing) next(step string) string {
 		return fmt.Sprintf("lint checks the pool %s, as far as that is possible without its server.", d.doc.Choice.Pool.Name)
 	case step == diagnose.Probe:
 		return fmt.Sprintf("lint compares the pool %s with what was measured.", d.doc.Choice.Pool.Name)
-	case d.o.target == "":
+	case d.o.Target == "":
 		return "give --target with the URL of the server that the client talked to. kabench then measures that server and tries the incident on it; --dry-run says beforehand how much it would send."
 	case !tries:
 		return ""
@@ -64,7 +64,7 @@ func (d *diagnosing) code() exit.Code {
 	switch {
 	case d.doc.Would != nil, d.doc.Reproduced:
 		return exit.Done
-	case d.o.target == "" && d.doc.Explanation.Known && len(d.doc.Findings) == 0:
+	case d.o.Target == "" && d.doc.Explanation.Known && len(d.doc.Findings) == 0:
 		return exit.Done
 	}
 	for _, t := range d.doc.Tried {

@@ -35,7 +35,6 @@ type diagnosing struct {
 	asked    diagnose.Asked
 	subject  *profiles.Profile      // the client's pool and the target
 	server   *profiles.ServerPreset // measured, or of a file; nil: not known yet
-	here     bool                   // the target is on this machine
 	measured string                 // the server in a sentence; "": it was not measured
 	began    time.Time              // of the current step
 	failed   error                  // the first error of printing
@@ -61,13 +60,16 @@ func (d *diagnosing) prepare() (err error) {
 		Explanation: cli.Explain(d.o.text), Findings: []lint.Finding{}, Tried: []diagnose.Tried{},
 	}
 	d.asked = diagnose.Asked{
-		Candidates: d.doc.Explanation.Candidates, Pool: d.o.pool, Target: d.o.target != "", Cannot: cannotAim,
+		Candidates: d.doc.Explanation.Candidates, Pool: d.o.Pool, Target: d.o.Target != "", Cannot: cannotAim,
 	}
 	if d.subject, err = d.o.subject(diagnose.Choose(d.asked).Pool.Name); err != nil {
 		return err
 	}
-	d.asked.TLS = strings.HasPrefix(strings.ToLower(d.o.target), "https:")
+	d.asked.TLS = strings.HasPrefix(strings.ToLower(d.o.Target), "https:")
 	d.doc.Choice = diagnose.Choose(d.asked)
+	if d.o.Pool == "" && d.doc.Choice.Pool.Name != diagnose.NoPreset { // else each incident's own pool
+		d.o.Pool = d.doc.Choice.Pool.Name
+	}
 	d.doc.Target = profiles.Redact(*d.subject).Target.URL
 	if d.o.server != "" {
 		server, err := profiles.ReadServer(d.o.server)
@@ -143,7 +145,7 @@ func (d *diagnosing) finish(err error) error {
 		d.doc.Interrupted, err = true, nil
 	}
 	if _, coded := exit.From(err); err != nil && !coded { // the root command prints it, so the text says nothing more
-		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.target).Error()
+		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.Target).Error()
 	} else {
 		d.conclude()
 	}

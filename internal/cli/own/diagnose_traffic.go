@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,14 +13,11 @@ import (
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/aim"
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/consent"
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/serverfile"
-	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/internal/terminal"
-	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/record"
@@ -34,28 +29,23 @@ func cannotAim(incident string) string {
 	return why
 }
 
-// probeOptions returns what the probe may do.
-func (d *diagnosing) probeOptions() probe.Options {
-	return probe.Options{Requests: probe.DefaultRequests, Limit: d.o.limit, Stop: d.stop}
-}
-
 // probe measures the server, unless a file has it.
 func (d *diagnosing) probe() error {
 	switch {
-	case d.o.target == "":
+	case d.o.Target == "":
 		return nil
 	case d.o.dryRun:
 		return d.wouldProbe()
 	}
-	options := d.probeOptions()
-	where, err := d.resolve(options)
-	if err != nil || d.server != nil {
+	if d.server != nil {
+		return nil
+	}
+	where, options, err := d.o.Probe(d.ctx)
+	if err != nil {
 		return err
 	}
 	d.begin(diagnose.Probe)
-	if options.TLS, err = target.ClientTLS(d.subject.Target, nil); err != nil {
-		return err
-	}
+	options.Limit, options.Stop = d.o.limit, d.stop
 	progress := cli.NewProgress(d.s)
 	options.Progress = showProbe(progress)
 	if !d.s.JSON {
@@ -67,29 +57,6 @@ func (d *diagnosing) probe() error {
 		return err
 	}
 	return d.probed(result, probeFound{Document: result.Document(cli.Version(), options)})
-}
-
-// resolve finds the addresses of the target, and refuses those that need consent.
-func (d *diagnosing) resolve(options probe.Options) (*probe.Target, error) {
-	requests, err := profiles.Requests(d.subject)
-	if err != nil {
-		return nil, err
-	}
-	r := requests[0]
-	where, err := probe.Resolve(d.ctx, probe.Request{URL: r.URL, Method: r.Method, Header: r.Header, Body: r.Body})
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.doc.Target, err)
-	}
-	var addrs []netip.Addr
-	for _, a := range where.Addresses {
-		addrs = append(addrs, a.Addr())
-	}
-	d.here = consent.Here(addrs)
-	if d.o.iMay {
-		return where, nil
-	}
-	sends := fmt.Sprintf("%s, and then up to %d requests for each run on up to %d connections", where.Budget(options), aim.DefaultRequests, aim.DefaultConnections)
-	return where, consent.Check(where.Name, addrs, sends)
 }
 
 // probed shows and keeps what the probe has found.
@@ -136,7 +103,7 @@ func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 
 // reproduce tries the incidents on the server, until one is shown.
 func (d *diagnosing) reproduce() error {
-	if d.o.target == "" || len(d.doc.Choice.Tries) == 0 {
+	if d.o.Target == "" || len(d.doc.Choice.Tries) == 0 {
 		return nil
 	}
 	d.begin(diagnose.Reproduce)
@@ -162,15 +129,14 @@ func (d *diagnosing) reproduce() error {
 // try aims an incident at the server, says what to expect, and runs it with its remedies.
 func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	tried := &diagnose.Tried{Try: try}
-	p, forecast, err := d.plan(try)
+	aimed, err := d.o.Plan(d.ctx, try.Incident, *d.server)
 	if err != nil {
 		return nil, err
 	}
-	tried.Forecast = forecast
-	hopeless := aim.Hopeless(forecast)
-	d.say("", diagnose.Expected(*tried, hopeless))
+	tried.Forecast = aimed.Forecast
+	d.say("", diagnose.Expected(*tried, aimed.Hopeless()))
 	d.say("", "")
-	if hopeless {
+	if aimed.Hopeless() {
 		return tried, nil
 	}
 	out := ""
@@ -178,13 +144,13 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 		out = filepath.Join(d.out, try.Incident)
 	}
 	progress := cli.NewProgress(d.s)
-	rep, err := kabench.Reproduce(d.ctx, p, kabench.ReproduceOptions{
+	rep, err := kabench.Reproduce(d.ctx, aimed.Profile, kabench.ReproduceOptions{
 		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: d.stop, Progress: progress.Show},
 		Before: func(step, steps int, name string) {
 			progress.Begin(fmt.Sprintf("%s, run %d of %d, %s", try.Incident, step, steps, name))
 		},
 		Again:    d.s.Again(progress),
-		Forecast: forecast,
+		Forecast: aimed.Forecast,
 	})
 	progress.End()
 	if rep == nil {
@@ -195,17 +161,6 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	d.show(func(w io.Writer) error { return d.s.PrintReproduction(rep) })
 	d.say("", "")
 	return tried, errors.Join(err, d.keepRuns(out, rep))
-}
-
-// plan aims an incident at the measured server.
-func (d *diagnosing) plan(try diagnose.Try) (*profiles.Profile, *results.Forecast, error) {
-	incident, err := profiles.Open(try.Incident, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	return aim.Plan(aim.Order{
-		Incident: incident, URL: d.o.target, Server: *d.server, Pool: d.doc.Choice.Pool.Name, Sets: d.o.sets, Here: d.here,
-	})
 }
 
 // keepRuns writes what belongs to the runs in out: the document and the page.
@@ -240,18 +195,17 @@ func (d *diagnosing) wouldProbe() error {
 
 // wouldReproduce says what the incidents would send: exactly if the server is known.
 func (d *diagnosing) wouldReproduce() error {
-	d.here = onThisMachine(d.o.target)
 	var texts []string
 	for _, try := range d.doc.Choice.Tries {
 		sends := diagnose.WouldAim(try, aim.DefaultConnections, aim.DefaultRequests, aim.DefaultTime)
 		if d.server != nil {
-			_, forecast, err := d.plan(try)
+			aimed, err := d.o.Plan(d.ctx, try.Incident, *d.server)
 			if err != nil {
 				return err
 			}
-			sends = diagnose.WouldReproduce(diagnose.Tried{Try: try, Forecast: forecast})
-			if aim.Hopeless(forecast) {
-				texts = append(texts, diagnose.Expected(diagnose.Tried{Try: try, Forecast: forecast}, true))
+			tried := diagnose.Tried{Try: try, Forecast: aimed.Forecast}
+			if sends = diagnose.WouldReproduce(tried); aimed.Hopeless() {
+				texts = append(texts, diagnose.Expected(tried, true))
 				continue
 			}
 		}
@@ -259,18 +213,4 @@ func (d *diagnosing) wouldReproduce() error {
 		texts = append(texts, sends.What)
 	}
 	return d.end(strings.Join(texts, " "), "")
-}
-
-// onThisMachine reports whether the host of a URL is this machine, without asking a name
-// server.
-func onThisMachine(target string) bool {
-	u, err := url.Parse(target)
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return err == nil && consent.Here([]netip.Addr{addr})
 }
