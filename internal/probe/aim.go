@@ -13,6 +13,7 @@ func (s *site) known() *Known {
 	for _, c := range s.conns {
 		switch {
 		case !c.carried() || c.plan.Role == UsedHalf:
+		case c.plan.Role == Late && c.sent > 1 && !c.closed(): // see looksAt: it began to wait long after the others
 		case c.closed() || c.state == idle && c.sent >= c.plan.Requests || c.state == idle && c.plan.Role == Late:
 			k.add(&c.seen)
 		}
@@ -133,7 +134,7 @@ func (s *site) finished() bool {
 	case s.lost >= enoughLost:
 		s.ending = "kept connections were forgotten on the way"
 		return true
-	case s.o.WaitAll:
+	case s.o.WaitAll || s.counting():
 	case k.timer() && now > s.from+atMost(k.Median()):
 		return true
 	case now > s.from+s.lastOpening() && k.Waiting == 0 && s.every(func(c *conn) bool { return c.settled() }):
@@ -142,11 +143,20 @@ func (s *site) finished() bool {
 	return s.limitReached(k, now)
 }
 
+// counting reports whether a connection for the limit of requests has more to send.
+func (s *site) counting() bool {
+	return slices.ContainsFunc(s.conns, func(c *conn) bool { return c.plan.Role == Many && (c.state == pausing || c.state == asking) })
+}
+
 // settled reports whether c tells nothing more about the idle timeout.
 func (c *conn) settled() bool {
 	switch c.plan.Role {
 	case Fresh, Half, UsedHalf:
 		return c.state != planned && c.state != dialing
+	case Late:
+		if c.state == idle && c.sent > 1 {
+			return true
+		}
 	}
 	return c.state == done || c.state == closing || c.state == idle && c.closed() && c.next == never
 }
@@ -182,11 +192,11 @@ func (s *site) lastOpening() (at time.Duration) {
 	return at
 }
 
-// Left is how long the probe goes on, as far as is known; it ends sooner than the limit if
+// left is how long the probe goes on, as far as is known; it ends sooner than the limit if
 // the server closes idle connections.
 func (s *site) left(k *Known) time.Duration {
 	end := s.from + s.o.Limit
-	if k.timer() && !s.o.WaitAll {
+	if len(k.Idle) > 0 && !s.o.WaitAll {
 		end = min(end, max(s.from+s.lastOpening()+k.Idle[len(k.Idle)-1], s.lastDue()))
 	}
 	return max(end-s.now(), 0)
@@ -195,7 +205,7 @@ func (s *site) left(k *Known) time.Duration {
 // lastDue is the latest time at which something is to be done.
 func (s *site) lastDue() (at time.Duration) {
 	for _, c := range s.conns {
-		if c.next != never {
+		if c.next != never && c.state != asking { // a response comes sooner than it has to
 			at = max(at, c.next)
 		}
 	}

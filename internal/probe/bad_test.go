@@ -1,13 +1,17 @@
 package probe
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,11 +105,17 @@ func TestRedirect(t *testing.T) {
 func TestUnasked408(t *testing.T) {
 	t.Parallel()
 	at := raw(t, func(c *net.TCPConn) {
-		c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-		respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 100)(c)
+		r := bufio.NewReader(c)
+		for {
+			c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+			if _, err := http.ReadRequest(r); err != nil {
+				break
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
 		io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})
-	r, err := probed(t, "http://"+at, func(_ *Target, o *Options) { o.Requests = 30 })
+	r, err := probed(t, "http://"+at, nil)
 	_, s := one(t, r, err)
 	if s.Idle.Status408 < s.Idle.Closes/2 || s.Idle.Closes < 5 {
 		t.Errorf("idle %+v", s.Idle)
@@ -129,6 +139,36 @@ func TestSeveralAddresses(t *testing.T) {
 	a, b := r.Sites[0].Server().Idle, r.Sites[2].Server().Idle
 	if a.Closes < 5 || b.Closes < 5 || a.Median < 300*ms || b.Median < 900*ms || a.Median >= b.Median {
 		t.Errorf("%+v and %+v", a, b)
+	}
+}
+
+// Of forty addresses a few are probed, no more than there are requests, and the others
+// are named.
+func TestManyAddresses(t *testing.T) {
+	t.Parallel()
+	server := serve(t, script.Server{IdleTimeout: 300 * ms})
+	at := netip.MustParseAddrPort(server.Addr())
+	target, err := Resolve(t.Context(), Request{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target.Addresses, target.Left = nil, nil
+	for i := range 40 {
+		a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}), at.Port())
+		target.add(a)
+	}
+	if len(target.Addresses) != maxAddresses || len(target.Left) != 40-maxAddresses {
+		t.Fatalf("%d addresses and %d left", len(target.Addresses), len(target.Left))
+	}
+	if text := target.Budget(Options{}); !strings.HasPrefix(text, "up to 60 requests on up to ") {
+		t.Error(text)
+	}
+	r, err := Run(t.Context(), target, Options{Requests: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Sites) != 5 || len(r.Left) != 35 || r.Requests > 5 {
+		t.Errorf("%d sites, %d addresses left, %d requests", len(r.Sites), len(r.Left), r.Requests)
 	}
 }
 
@@ -174,4 +214,49 @@ func TestNothingIsLeftOpen(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Two servers behind one address, which name themselves, are told apart.
+func TestTwoBackends(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int64
+	at := raw(t, func(c *net.TCPConn) {
+		name, keep := "one", 400*time.Millisecond
+		if connections.Add(1)%2 == 0 {
+			name, keep = "two", 900*time.Millisecond
+		}
+		r := bufio.NewReader(c)
+		for {
+			c.SetReadDeadline(time.Now().Add(keep))
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Length: 0\r\n\r\n", name)
+		}
+	})
+	r, err := probed(t, "http://"+at, nil)
+	_, s := one(t, r, err)
+	if len(s.Backends) != 2 {
+		t.Fatalf("backends %+v", s.Backends)
+	}
+	for _, b := range s.Backends {
+		least := map[string]time.Duration{"one": 400 * time.Millisecond, "two": 900 * time.Millisecond}[b.Name]
+		if least == 0 || b.Idle.Closes < 5 || b.Idle.Median+b.Idle.Slack < least || b.Idle.Median > least+300*time.Millisecond {
+			t.Errorf("%s closes after %+v", b.Name, b.Idle)
+		}
+	}
+}
+
+// FuzzReadHead reads any head: what it takes from it is short.
+func FuzzReadHead(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 200 OK\r\nServer: nginx\r\nKeep-Alive: timeout=5, max=100\r\nLocation: /x\r\n"))
+	f.Add([]byte("HTTP/1.1 200\n:\nVia: " + strings.Repeat("\xff", 500) + "\nvia:x"))
+	f.Fuzz(func(t *testing.T, head []byte) {
+		s := readHead(head)
+		for _, text := range []string{s.hint, s.backend, s.location} {
+			if len(text) > 130 {
+				t.Errorf("%q is %d bytes long", text, len(text))
+			}
+		}
+	})
 }

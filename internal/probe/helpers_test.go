@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"flag"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,15 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/profiles/script"
 )
+
+// The tests wait for timers nearly all the time, so 16 of them wait together.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // serve starts a server of the lab.
 func serve(t *testing.T, cfg script.Server) *lab.Server {

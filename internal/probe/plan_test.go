@@ -109,6 +109,9 @@ func TestKnown(t *testing.T) {
 	if !(&Known{AtOnce: 3, AtOnceNot: 3}).keepsNone() || (&Known{AtOnce: 3, AtOnceNot: 3, Asked: 1}).keepsNone() || (&Known{AtOnceNot: 6}).keepsNone() {
 		t.Error("whether a server keeps none is decided wrongly")
 	}
+	if !(&Known{AtOnce: 10, AtOnceNot: 10, Asked: 2}).keepsNone() || (&Known{AtOnce: 10, AtOnceNot: 10, Asked: 3}).keepsNone() {
+		t.Error("one connection in ten may look kept, and no more")
+	}
 	if !(&Known{AtOnceNot: 3, Asked: 5}).mustAsk() || (&Known{AtOnceNot: 3, NotAsked: 1}).mustAsk() {
 		t.Error("whether a server must be asked is decided wrongly")
 	}

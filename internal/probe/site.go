@@ -26,6 +26,7 @@ type site struct {
 	publish func(Progress)
 	told    time.Duration // when progress was last published
 
+	looks   int // how many connections look may open
 	plan    Plan
 	from    time.Duration // when the server's first response had come
 	conns   []*conn
@@ -57,7 +58,7 @@ func (s *site) note(format string, args ...any) {
 // error says what is wrong with the server; a server that only closes connections
 // without a response is none.
 func (s *site) look(ctx context.Context) error {
-	for range looksBeforeResponse {
+	for range s.looks {
 		c := newConn(Opening{At: s.now(), Role: Used, Requests: 1})
 		s.conns = append(s.conns, c)
 		s.loop(ctx, func() bool { return c.carried() || c.state == done || c.state == closing })
@@ -349,7 +350,7 @@ func (s *site) ended(c *conn, e event) {
 	}
 	more := c.seen.Close.How == evidence.Notify && c.seen.Close.FIN == evidence.NotSeen // its FIN is still to come
 	switch {
-	case c.plan.Role == Late && !c.late && c.carried() && !waited && !c.last().Closing:
+	case c.plan.Role == Late && !c.late && c.carried() && !waited && !c.last().Closing && at-c.last().Done > soon:
 		s.aim() // its late request comes behind the close
 	case waited || c.state == pausing:
 		c.state = idle
