@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Order is what is to be reproduced, where, and what it may cost.
+// Order says what to reproduce, where, and what it may cost.
 type Order struct {
 	Incident *profiles.Profile // of the library
 	URL      string            // of the target
@@ -26,6 +26,7 @@ type Order struct {
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
+	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	Budget      Budget
 }
 

@@ -30,12 +30,6 @@ func needed(addr netip.Addr, ours []netip.Addr) bool {
 	return !slices.Contains(ours, addr)
 }
 
-// Here reports whether an address is this machine's: loopback, or of an interface.
-func Here(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	return addr.IsLoopback() || addr.IsUnspecified() || slices.Contains(ours(), addr)
-}
-
 // ours returns the addresses of this machine's interfaces. If the system does not say
 // them, there are none, and more addresses need consent.
 func ours() []netip.Addr {
@@ -50,6 +44,18 @@ func ours() []netip.Addr {
 		}
 	}
 	return addrs
+}
+
+// Here reports whether all addresses, at least one, are this machine's own.
+func Here(addrs []netip.Addr) bool {
+	mine := ours()
+	for _, addr := range addrs {
+		addr = addr.Unmap().WithZone("")
+		if !addr.IsLoopback() && !slices.Contains(mine, addr) {
+			return false
+		}
+	}
+	return len(addrs) > 0
 }
 
 // Refusal is the error of a command that was not allowed to send to Addr.

@@ -26,6 +26,7 @@ type site struct {
 	publish func(Progress)
 	told    time.Duration // when progress was last published
 
+	looks   int // how many connections look may open
 	plan    Plan
 	from    time.Duration // when the server's first response had come
 	conns   []*conn
@@ -34,7 +35,7 @@ type site struct {
 	events  chan event
 	over    sync.WaitGroup // the goroutines that open and read
 	notes   []string
-	silent  int // requests that met silence
+	lost    int // requests that met silence or an RST although the server had closed nothing
 	ending  string
 }
 
@@ -57,7 +58,7 @@ func (s *site) note(format string, args ...any) {
 // error says what is wrong with the server; a server that only closes connections
 // without a response is none.
 func (s *site) look(ctx context.Context) error {
-	for range looksBeforeResponse {
+	for range s.looks {
 		c := newConn(Opening{At: s.now(), Role: Used, Requests: 1})
 		s.conns = append(s.conns, c)
 		s.loop(ctx, func() bool { return c.carried() || c.state == done || c.state == closing })
@@ -306,7 +307,7 @@ func (s *site) responded(c *conn) {
 	case c.late && s.known().timer():
 		s.finish(c) // answered; another wait for the timer would take too long
 	case r == Many && c.sent < c.plan.Requests && !c.response.Close:
-		c.state, c.next = pausing, s.now()
+		c.state, c.next = pausing, s.now()+betweenMany
 	case r == UsedHalf && !c.response.Close:
 		c.state, c.next = pausing, e.Done+c.plan.Again
 	case r == Used && c.plan.Again > 0 && c.sent < c.plan.Requests:
@@ -315,6 +316,10 @@ func (s *site) responded(c *conn) {
 		s.aim()
 	}
 }
+
+// betweenMany is the pause before the next of many requests on a connection: a FIN that
+// follows a response arrives within it, so that the request does not cross it.
+const betweenMany = 2 * time.Millisecond
 
 // noteStatus says once what a response with such a status means for the probe.
 func (s *site) noteStatus(c *conn) {
@@ -339,10 +344,13 @@ func (s *site) ended(c *conn, e event) {
 	}
 	if first {
 		c.endedAt, c.endedTick = e.at, e.slack
+		if c.late && waited && c.seen.Close.How == evidence.RST && len(s.known().Idle) == 0 {
+			s.lost++
+		}
 	}
 	more := c.seen.Close.How == evidence.Notify && c.seen.Close.FIN == evidence.NotSeen // its FIN is still to come
 	switch {
-	case c.plan.Role == Late && !c.late && c.carried() && !waited && !c.last().Closing:
+	case c.plan.Role == Late && !c.late && c.carried() && !waited && !c.last().Closing && at-c.last().Done > soon:
 		s.aim() // its late request comes behind the close
 	case waited || c.state == pausing:
 		c.state = idle
@@ -365,7 +373,7 @@ func (s *site) noResponse(c *conn) {
 			Basis: evidence.Seen, By: evidence.ByMiddle, How: evidence.Silent, At: evidence.NotSeen, FIN: evidence.NotSeen,
 			Why: "the request was sent again and again, and nothing came back, no ACK either",
 		}
-		s.silent++
+		s.lost++
 	case !c.late:
 		s.note("a request got no response within %v", s.o.Timeout)
 	}

@@ -62,7 +62,7 @@ measured; 3 the server was too busy, so the measurement is incomplete; 130 inter
 		Example: `  kabench probe http://10.0.0.7:8080/health
   kabench probe https://localhost:8443/ --pool reactor-netty --set target.tls.insecure=true
   kabench probe http://10.0.0.7:8080/health --facts server.yaml --out none`,
-		Args: usage.One("URL"),
+		Args: usage.One("the URL of a server, for example http://10.0.0.7:8080/health"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.url = args[0]
 			return doProbe(c, s, o)
