@@ -220,9 +220,21 @@ func (a *aiming) finish() {
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
-			a.requests += uint64(changed.Load.MeanRate()*changed.Sending().Seconds() + 0.5)
+			a.requests += due(changed)
 		}
 	}
+}
+
+// due is how many requests p sends.
+func due(p *profiles.Profile) (n uint64) {
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return 0
+	}
+	for range schedule {
+		n++
+	}
+	return n
 }
 
 // forecast returns what to expect of the incident's run.

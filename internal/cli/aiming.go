@@ -99,7 +99,7 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 	}
 	order := aim.Order{
 		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget,
-		Here: consent.Here(addrs),
+		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
 	}
 	if ports, err := host.Ports(); err == nil {
 		order.Ports = ports.Available()
