@@ -60,7 +60,7 @@ func TestProbeFileIsTaken(t *testing.T) {
 	server := labServer(t, script.Server{IdleTimeout: 900 * time.Millisecond, Hint: "timeout=15"})
 	dir := filepath.Join(t.TempDir(), "probe")
 	facts := filepath.Join(t.TempDir(), "facts.yaml")
-	code, stdout, stderr := command("probe", server.URL(), "--out", dir, "--facts", facts)
+	code, stdout, stderr := command("probe", server.URL(), "--out", dir, "-o", facts, "-o", filepath.Join(t.TempDir(), "page.html"))
 	if code != exit.Done {
 		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 	}
@@ -83,6 +83,11 @@ func TestProbeFileIsTaken(t *testing.T) {
 	} {
 		if code, stdout, stderr := command(args...); code != exit.Unmet || !strings.Contains(stdout, "server.idle_timeout 9") && !strings.Contains(stdout, "server.idle_timeout 8") {
 			t.Errorf("%q: exit code %d: %s%s", args, code, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{{"report", dir}, {"report", dir, "-o", filepath.Join(t.TempDir(), "again.html")}, {"report", dir, "--json"}} {
+		if code, again, stderr := command(args...); code != exit.Done || len(args) == 2 && again != stdout {
+			t.Errorf("%q: exit code %d: %s%s, want %s", args, code, again, stderr, stdout)
 		}
 	}
 	code, stdout, stderr = command("run", "--rate", "20/s", "--duration", "500ms", "--set", "target.lab="+facts, "--set", "load.max_lag=0", "--out", "none", "--json")
@@ -184,6 +189,7 @@ func TestProbeBadInput(t *testing.T) {
 		{[]string{}, "name the URL of a server"},
 		{[]string{"ftp://127.0.0.1/"}, "ftp"},
 		{[]string{plain.URL(), "--max-requests", "0"}, "--max-requests 0"},
+		{[]string{plain.URL(), "-o", "server.txt"}, "want a name that ends in .html, .yaml or .json"},
 		{[]string{plain.URL(), "--limit", "-1s"}, "--limit -1s"},
 		{[]string{plain.URL(), "--set", "load.rate=1/s"}, "only the fields of target"},
 		{[]string{plain.URL(), "--header", "nocolon"}, `--header "nocolon"`},

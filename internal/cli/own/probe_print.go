@@ -3,16 +3,11 @@ package own
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/probe"
-	"github.com/kabench/kabench/internal/probepage"
 	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
@@ -25,6 +20,8 @@ type probeFound struct {
 	probe.Document
 	Pool string          `json:"pool,omitempty"`
 	Lint *lint.Checklist `json:"lint,omitempty"` // with --pool: the pool against the measured server
+
+	result *probe.Result
 }
 
 func sourceOf(r *probe.Result) serverfile.Source {
@@ -32,8 +29,8 @@ func sourceOf(r *probe.Result) serverfile.Source {
 }
 
 // check compares the pool with the measured server, as 'kabench lint' does.
-func (f *probeFound) check(r *probe.Result, pool string) error {
-	server, known := r.Safest()
+func (f *probeFound) check(pool string) error {
+	server, known := f.result.Safest()
 	if !known {
 		return nil
 	}
@@ -41,7 +38,7 @@ func (f *probeFound) check(r *probe.Result, pool string) error {
 	if err != nil {
 		return err
 	}
-	preset := serverfile.Preset(server, sourceOf(r))
+	preset := serverfile.Preset(server, sourceOf(f.result))
 	p.Server = preset.Facts
 	p.Server.Take(preset.Lab)
 	list := lint.Check(p, lint.Options{Ports: lint.DefaultPorts, Words: wording.For})
@@ -62,47 +59,6 @@ func (f *probeFound) print(s *cli.Streams) error {
 	}
 	fmt.Fprintf(s.Out, "\npool %s against this server:\n", f.Pool)
 	return cli.PrintChecklist(s.Out, *f.Lint)
-}
-
-// keep writes the files of a directory of results.
-func (f *probeFound) keep(dir string, r *probe.Result) error {
-	write := func(name string, what func(io.Writer) error) error {
-		return cli.WriteFile(filepath.Join(dir, name), what)
-	}
-	err := write(cli.ProbeFile, func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		return e.Encode(f)
-	})
-	if err != nil {
-		return err
-	}
-	if server, known := r.Safest(); known {
-		if err := writeServer(filepath.Join(dir, "server.yaml"), server, r); err != nil {
-			return err
-		}
-	}
-	for _, site := range r.Sites {
-		if site.Err != nil || len(r.Sites) == 1 {
-			continue
-		}
-		name := "server-" + strings.NewReplacer(":", "-", "[", "", "]", "").Replace(site.Address.String()) + ".yaml"
-		if err := writeServer(filepath.Join(dir, name), site.Server(), r); err != nil {
-			return err
-		}
-	}
-	return write(cli.ProbePage, f.writePage)
-}
-
-func (f *probeFound) writePage(w io.Writer) error { return probepage.Write(w, f.Document) }
-
-// writeServer writes the facts of a server to a file.
-func writeServer(file string, server evidence.Server, r *probe.Result) error {
-	text, err := serverfile.Text(server, sourceOf(r))
-	if err != nil {
-		return err
-	}
-	return cli.WriteFile(file, func(w io.Writer) error { _, err := w.Write(text); return err })
 }
 
 // showProbe shows how far a probe has come.
