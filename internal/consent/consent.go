@@ -52,18 +52,6 @@ func ours() []netip.Addr {
 	return addrs
 }
 
-// Here reports whether all addresses, at least one, are this machine's own.
-func Here(addrs []netip.Addr) bool {
-	mine := ours()
-	for _, addr := range addrs {
-		addr = addr.Unmap().WithZone("")
-		if !addr.IsLoopback() && !slices.Contains(mine, addr) {
-			return false
-		}
-	}
-	return len(addrs) > 0
-}
-
 // Refusal is the error of a command that was not allowed to send to Addr.
 type Refusal struct {
 	Host  string     // as the user has named it
