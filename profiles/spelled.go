@@ -24,16 +24,20 @@ func (p Preset) Spelled(path string, value any) []Setting {
 	return p.SpelledChange(map[string]string{"pool." + strings.TrimPrefix(path, "pool."): text})
 }
 
+// Ways returns the settings of p's client: p's own, or those of the preset SettingsOf.
+func (p Preset) Ways() settings.Spellings {
+	if of, found := FindPool(p.SettingsOf); found {
+		return of.Settings
+	}
+	return p.Settings
+}
+
 // SpelledChange is Spelled for the fields of a change, as a remedy's: path -> value.
 // Fields that are not of the pool are left out.
 func (p Preset) SpelledChange(change map[string]string) (list []Setting) {
-	ways := p.Settings
-	if of, found := FindPool(p.SettingsOf); found {
-		ways = of.Settings
-	}
 	changed, paths := settings.Change(p.Pool, change)
 	for _, path := range paths {
-		for _, s := range ways.Spell(changed, path) {
+		for _, s := range p.Ways().Spell(changed, path) {
 			s.Client = p.Name
 			list = append(list, s)
 		}

@@ -17,14 +17,6 @@ import (
 	"github.com/kabench/kabench/profiles/settings"
 )
 
-// ways are the settings of a preset, its own or those of SettingsOf.
-func ways(p Preset) settings.Spellings {
-	if of, found := FindPool(p.SettingsOf); found {
-		return of.Settings
-	}
-	return p.Settings
-}
-
 // samples are values of each field, as in a profile.
 func samples(field string) []string {
 	switch field {
@@ -92,7 +84,7 @@ func TestSpelledTable(t *testing.T) {
 // A client is never told a longer time than was asked for, and never 0.
 func TestSpelledIsNeverLonger(t *testing.T) {
 	for _, p := range Pools() {
-		for _, field := range ways(p).Fields() {
+		for _, field := range p.Ways().Fields() {
 			if samples(field)[0] != "4s" {
 				continue
 			}
@@ -126,7 +118,7 @@ func TestSpelledIsNeverLonger(t *testing.T) {
 // contradicts another, the preset's values or what the preset says it cannot.
 func TestSettingsFitTheirPresets(t *testing.T) {
 	for _, p := range Pools() {
-		all := ways(p)
+		all := p.Ways()
 		if p.Client == "" {
 			if len(all) > 0 {
 				t.Errorf("%s is no client, and has settings", p.Name)

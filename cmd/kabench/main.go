@@ -93,6 +93,7 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
 		own.NewProbe(s),
 		own.NewDiagnose(s),
+		own.NewAutopsy(s),
 		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)

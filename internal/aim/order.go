@@ -114,7 +114,7 @@ func (a *aiming) base() (*profiles.Profile, error) {
 	if a.adaptation.says != (profiles.Says{}) {
 		p.Says = a.adaptation.says
 	}
-	p.Scale = "Timers and rates are set from what was measured of the server at " + o.URL
+	p.Scale = "Timers and rates are set from what was measured of the target"
 	p.Load.Seed = rand.Uint64()>>11 | 1 // recorded, so that the same schedule is played and run
 	p.Load.MaxLag = 100 * time.Millisecond
 	p.Pool, p.Preset = own.Pool, own.Preset

@@ -160,6 +160,9 @@ func (a Aimed) Print(w io.Writer) error {
 	text := fmt.Sprintf("%s at %s: %s (%s)\n", a.Profile.Name, profiles.Redact(*a.Profile).Target.URL, f, f.Path)
 	text += fmt.Sprintf("  %s, about %s and %d requests in all, at most %d connections side by side\n",
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
+	if n := a.Profile.Pool.Shards; n > 1 {
+		text += fmt.Sprintf("  through %d copies of the pool, as that many clients with little traffic each\n", n)
+	}
 	if f.LinkDelay > 0 {
 		text += fmt.Sprintf("  kabench puts its own link before the target, with a delay of %s in each direction (--link-delay 0: none)\n", results.FormatSeconds(f.LinkDelay))
 	}

@@ -18,7 +18,7 @@ import (
 // Measure probes the target, and returns the server at the address that closes idle
 // connections the soonest.
 func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) (profiles.ServerPreset, error) {
-	aimed, options, err := o.probe(ctx)
+	aimed, options, err := o.Probe(ctx)
 	if err != nil {
 		return profiles.ServerPreset{}, err
 	}
@@ -50,15 +50,16 @@ func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) 
 
 // WouldMeasure says what Measure would send.
 func (o *Aiming) WouldMeasure(ctx context.Context) (string, error) {
-	aimed, options, err := o.probe(ctx)
+	aimed, options, err := o.Probe(ctx)
 	if err != nil {
 		return "", err
 	}
 	return aimed.Budget(options), nil
 }
 
-// probe returns the probe's target, which may be loaded, and its options.
-func (o *Aiming) probe(ctx context.Context) (*probe.Target, probe.Options, error) {
+// Probe returns what a probe of the target needs: where it goes to, and its options. The error
+// is a *consent.Refusal if the target may not be loaded.
+func (o *Aiming) Probe(ctx context.Context) (*probe.Target, probe.Options, error) {
 	options := probe.Options{}
 	sets := []string{"target.url=" + o.Target}
 	for _, set := range o.Sets {

@@ -90,7 +90,7 @@ const (
 	Waiting   Meeting = iota // the connection was not closed while it was observed
 	Crossed                  // the request was on the way when the server closed: neither end knew of the other's segment
 	Arrived                  // the request had arrived, and the server closed anyway
-	TooLate                  // the request was written after the server's close had come
+	Late                     // the request was written after the server's close had come
 	Forgotten                // a RST answered the request, and no close was seen before: the connection was no longer known there
 	Abandoned                // the client closed first: it waited no longer
 	Lost                     // the request was sent again and again, and no ACK came back
@@ -130,6 +130,9 @@ type Reset struct {
 	Why    string // the reason for Origin and Basis, for people
 }
 
+// KeptFirst is how many of the first exchanges of a long connection are kept.
+const KeptFirst = 16
+
 // Connection is the life of one TCP connection, as far as it was observed.
 type Connection struct {
 	Client, Server netip.AddrPort
@@ -141,21 +144,24 @@ type Connection struct {
 	Half           time.Duration // the last byte of an unfinished request head, sent after all Exchanges, or NotSeen
 	Close          Close
 	Until          time.Duration // the end of the observation of this connection
-	Slack          time.Duration // how far from its time on the wire a time here may be; 0 in a capture
+	Slack          time.Duration // how much later than on the wire a time here may have been taken; 0 in a capture
+	Stamped        bool          // the responses' times are those of the kernel or of a capture, so Slack does not concern them
 
 	// The rest is known only where segments were seen.
 
 	Since       time.Duration // the first segment
-	Earlier     int           // exchanges before the first of Exchanges, which has the newest ones of a long connection
+	Requests    int           // all exchanges; of a long connection, Exchanges has the first KeptFirst and the newest
 	LongestIdle time.Duration // the longest time between two exchanges that the connection survived
 	Unanswered  []Unanswered
 	Resets      []Reset
-	SYNs        int  // how often the client sent its SYN
-	Resent      int  // data segments that the client sent again
-	ResentBack  int  // data segments that the server sent again
-	Near        Side // the end near which the segments were seen; Nobody: not known
-	TimeWait    Side // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
-	BothWait    bool // both ends do, because their FINs crossed
-	Missing     int  // bytes that were sent and not observed
-	Guessed     bool // which end is the client is a guess
+	Start       uint32 // the first sequence number of the client, if SYNs > 0
+	SYNs        int    // how often the client sent its SYN
+	Resent      int    // data segments that the client sent again
+	ResentBack  int    // data segments that the server sent again
+	Near        Side   // the end near which the segments were seen; Nobody: not known
+	TimeWait    Side   // the end that keeps the ports in TIME_WAIT; Nobody: none, or not known
+	BothWait    bool   // both ends do, because their FINs crossed
+	Missing     int    // bytes that were sent and not observed
+	Guessed     bool   // which end is the client is a guess
+	Unasked     int    // the status of a response that no request had asked for, such as 408; 0: none
 }

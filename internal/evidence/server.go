@@ -14,7 +14,7 @@ type Timer struct {
 	Median, Min, Max time.Duration // of the times seen
 	Low, High        time.Duration // interval of the median
 	Confidence       float64       // of that interval: 0.95 or more, and less with fewer than 6 closes
-	Slack            time.Duration // how late or early the times may have been taken, in the median
+	Slack            time.Duration // how much of the interval's width stands for late observations
 	LongerThan       time.Duration // the longest time after which a connection was still open; 0: not observed
 	StillOpen        int           // connections that were still open after more than Max
 	By               Sides         // who closed
@@ -29,7 +29,7 @@ func (t Timer) Known() bool { return t.Closes > 0 }
 
 // Spread reports whether the server itself spreads its closes: the times differ by
 // more than this machine's lateness explains.
-func (t Timer) Spread() bool { return t.Closes > 1 && t.High-t.Low-2*t.Slack > spreadFrom }
+func (t Timer) Spread() bool { return t.Closes > 1 && t.High-t.Low-t.Slack > spreadFrom }
 
 // spreadFrom is the width of an interval above which the server itself spreads its closes.
 const spreadFrom = 10 * time.Millisecond
@@ -87,10 +87,10 @@ type Burst struct {
 	How              Kinds
 }
 
-// Late counts what requests met that were sent when a connection had been idle for a
+// Reuse counts what requests met that were sent when a connection had been idle for a
 // time between From and To, since its last response. If the idle timeout is known,
 // From and To count from Timer.Median, so they are negative before it.
-type Late struct {
+type Reuse struct {
 	From, To                               time.Duration
 	Answered, FIN, RST, Status408, Nothing int // Nothing: neither a response nor a close
 }
@@ -173,7 +173,7 @@ type Server struct {
 	Notify     Timer `json:"notify_to_fin"`                // from close_notify to FIN
 	BareNotify int   `json:"notify_without_fin,omitempty"` // close_notifies without a FIN while they were observed
 
-	Late      []Late    `json:"late,omitempty"`
+	Late      []Reuse   `json:"late,omitempty"`
 	Hints     Hints     `json:"hints"`
 	Backends  []Backend `json:"backends,omitempty"`  // if the responses name several
 	Unsettled bool      `json:"unsettled,omitempty"` // several backends respond on one connection, so the closes are not theirs
@@ -183,16 +183,6 @@ type Server struct {
 }
 
 // The JSON form of a Server has times in seconds, as run.json has them.
-
-// MarshalJSON writes s with its sentence and its statements.
-func (s Server) MarshalJSON() ([]byte, error) {
-	type fields Server // without methods
-	return json.Marshal(struct {
-		Sentence string `json:"sentence"`
-		fields
-		Statements []Statement `json:"statements"`
-	}{s.Sentence(), fields(s), s.Statements()})
-}
 
 func (t Timer) MarshalJSON() ([]byte, error) {
 	type form struct {
@@ -231,7 +221,7 @@ func (b Burst) MarshalJSON() ([]byte, error) {
 	return json.Marshal(form{b.At.Seconds(), b.Until.Seconds(), b.Closes, b.IdleMin.Seconds(), b.IdleMax.Seconds(), b.How})
 }
 
-func (l Late) MarshalJSON() ([]byte, error) {
+func (l Reuse) MarshalJSON() ([]byte, error) {
 	type form struct {
 		From      float64  `json:"from"`
 		To        *float64 `json:"to,omitempty"` // absent: without an end

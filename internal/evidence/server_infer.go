@@ -14,9 +14,9 @@ func Infer(list []Connection) Server {
 	s.count(list)
 	lives := keptOf(list)
 	s.limit(lives)
+	s.lifetime(lives)
 	s.bursts(lives)
 	s.afterResponses(lives)
-	s.lifetime(lives)
 	s.idle(lives)
 	s.Fresh = timerOf(spansOf(list, freshSpan))
 	s.Half = timerOf(spansOf(list, halfSpan))
@@ -47,7 +47,7 @@ func ByAddress(list []Connection) []Server {
 // count counts what needs no inference, and measures the round trip and the response
 // time.
 func (s *Server) count(list []Connection) {
-	var trips, waits []span
+	var trips, waits []time.Duration
 	s.Connections, s.Statuses = len(list), map[int]int{}
 	for i := range list {
 		c := &list[i]
@@ -56,15 +56,14 @@ func (s *Server) count(list []Connection) {
 		}
 		s.TLS = s.TLS || c.TLS
 		if c.RoundTrip > 0 {
-			trips = append(trips, span{age: c.RoundTrip, closed: true})
+			trips = append(trips, c.RoundTrip)
 		}
-		s.Requests += c.Earlier
-		s.Responses += c.Earlier
-		for n, e := range c.Exchanges {
+		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
+		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
-			if n == 0 && e.Sent != NotSeen && e.First == NotSeen {
+			if n == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
 				s.unanswered(c)
 			}
 			if e.Status != 0 {
@@ -75,11 +74,11 @@ func (s *Server) count(list []Connection) {
 			}
 			s.Responses++
 			if e.Sent != NotSeen && e.First >= e.Sent {
-				waits = append(waits, span{age: e.First - e.Sent, closed: true, slack: c.Slack})
+				waits = append(waits, e.First-e.Sent)
 			}
 		}
 	}
-	s.RoundTrip, s.Response = timerOf(trips), timerOf(waits)
+	s.RoundTrip, s.Response = timesOf(trips), timesOf(waits)
 }
 
 // unanswered notes that the first request on c got no response.
@@ -113,32 +112,60 @@ type kept struct {
 
 // keptOf describes the connections that carried a response.
 func keptOf(list []Connection) []kept {
-	lives := make([]kept, 0, len(list))
+	all := make([]kept, 0, len(list))
 	for i := range list {
-		l := kept{c: &list[i], responses: list[i].Earlier}
-		end, closed := l.c.end()
-		for _, e := range l.c.Exchanges {
+		k := kept{c: &list[i], responses: list[i].missingTurns()}
+		end, closed := k.c.end()
+		for _, e := range k.c.turns() {
 			if unasked(e) {
 				continue
 			}
 			if !responded(e) { // the request after the last response
-				if !closed || l.c.Close.At > e.Sent {
+				if !closed || k.c.Close.At > e.Sent && !k.c.crossed() {
 					end, closed = e.Sent, false
 				}
 				break
 			}
-			l.responses, l.last = l.responses+1, e
+			k.responses, k.last = k.responses+1, e
 		}
-		if l.responses == 0 || end == NotSeen {
+		if k.responses == 0 || end == NotSeen {
 			continue
 		}
-		if half := l.c.Half; half != NotSeen && half < end {
+		if half := k.c.Half; half != NotSeen && half < end {
 			end, closed = half, false
 		}
-		l.idle, l.closed = max(end-l.last.Done, 0), closed
-		lives = append(lives, l)
+		k.idle, k.closed = max(end-k.last.Done, 0), closed
+		all = append(all, k)
 	}
-	return lives
+	return all
+}
+
+// turns returns the exchanges of c, and after them the requests without a response.
+func (c *Connection) turns() []Exchange {
+	turns := slices.Clip(c.Exchanges)
+	for _, u := range c.Unanswered {
+		if c.Half == NotSeen || u.Whole { // else it is the half head
+			turns = append(turns, Exchange{Sent: u.Sent, First: u.First, Done: NotSeen})
+		}
+	}
+	return turns
+}
+
+// missingTurns is how many exchanges in the middle are left out of c.Exchanges.
+func (c *Connection) missingTurns() int { return max(c.Requests-len(c.Exchanges), 0) }
+
+// leftOut reports whether exchanges between turn i and the one before are left out.
+func (c *Connection) leftOut(i int) bool { return i == KeptFirst && c.missingTurns() > 0 }
+
+// crossed reports whether the first request without a response was on the way when the
+// server closed, so that the timer had run out.
+func (c *Connection) crossed() bool {
+	return len(c.Unanswered) > 0 && c.Unanswered[0].Met == Crossed && c.Unanswered[0].Basis == Seen
+}
+
+// waits reports whether e may still get its response: the observation ended soon after.
+func (c *Connection) waits(e Exchange) bool {
+	return e.First == NotSeen && c.Close.How == Open && c.Until-e.Sent < time.Second
 }
 
 // since returns how long the connection had been open when it was closed; -1: not seen.
@@ -155,7 +182,7 @@ func (l kept) timed() bool { return l.closed && l.cause == byTimer }
 // span returns the time after the last response. A close that another rule explains
 // only says that the idle timer was longer.
 func (l kept) span() span {
-	return span{age: l.idle, closed: l.timed(), slack: l.c.Slack, close: &l.c.Close, with: l.c}
+	return span{age: l.idle, closed: l.timed(), late: l.c.Slack, early: l.c.responseSlack(), close: &l.c.Close, with: l.c}
 }
 
 // end is when c was closed, or seen for the last time. closed: somebody other than the
@@ -165,6 +192,15 @@ func (c *Connection) end() (at time.Duration, closed bool) {
 		return c.Until, false
 	}
 	return c.Close.At, c.Close.By == ByServer || c.Close.By == ByMiddle
+}
+
+// responseSlack is how much later than on the wire the times of responses may have been
+// taken.
+func (c *Connection) responseSlack() time.Duration {
+	if c.Stamped {
+		return 0
+	}
+	return c.Slack
 }
 
 // unasked reports whether e is a 408 that no request asked for.
@@ -178,25 +214,25 @@ func responded(e Exchange) bool { return e.Done != NotSeen && e.Status != 408 }
 // request was answered so.
 func unasked408(c *Connection) bool {
 	n := len(c.Exchanges)
-	return n > 0 && c.Exchanges[n-1].Status == 408
+	return c.Unasked == 408 || n > 0 && c.Exchanges[n-1].Status == 408
 }
 
 // gaps returns the idle times of c between a response and the next request, of at least
 // least, and the longest of the shorter ones. The server's timer is longer than each.
 func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Duration) {
+	if c.missingTurns() > 0 {
+		longest = c.LongestIdle
+	}
 	for i := 1; i < len(c.Exchanges); i++ {
 		before, next := c.Exchanges[i-1], c.Exchanges[i]
-		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) {
+		if before.Done == NotSeen || next.Sent < before.Done || !responded(next) || c.leftOut(i) {
 			continue
 		}
 		if age := next.Sent - before.Done; age >= least {
-			spans = append(spans, span{age: age, slack: c.Slack})
+			spans = append(spans, span{age: age, early: c.responseSlack()})
 		} else {
 			longest = max(longest, age)
 		}
-	}
-	if c.Earlier > 0 && c.LongestIdle >= least { // it may be one that Exchanges lacks
-		spans = append(spans, span{age: c.LongestIdle, slack: c.Slack})
 	}
 	return spans, longest
 }
@@ -217,13 +253,13 @@ func (c *Connection) spanFrom(start time.Duration) (span, bool) {
 	if start == NotSeen || end == NotSeen || end < start {
 		return span{}, false
 	}
-	return span{age: end - start, closed: closed, slack: c.Slack, close: &c.Close, with: c}, true
+	return span{age: end - start, closed: closed, late: c.Slack, early: c.Slack, close: &c.Close, with: c}, true
 }
 
 // used reports whether a request was sent on c, or a response received that was asked
 // for.
 func (c *Connection) used() bool {
-	return slices.ContainsFunc(c.Exchanges, func(e Exchange) bool { return !unasked(e) })
+	return slices.ContainsFunc(c.turns(), func(e Exchange) bool { return !unasked(e) })
 }
 
 func freshSpan(c *Connection) (span, bool) {
@@ -274,11 +310,11 @@ func idleSpans(lives []kept) (closes, open []span) {
 	for _, l := range lives {
 		if one := l.span(); one.closed && !l.last.Closing {
 			closes = append(closes, one)
-			least = min(least, one.age-one.slack)
+			least = min(least, one.age-one.late)
 		}
 	}
 	for _, l := range lives {
-		spans, shorter := l.c.gaps(least - l.c.Slack)
+		spans, shorter := l.c.gaps(least - l.c.responseSlack())
 		open, longest = append(open, spans...), max(longest, shorter)
 		if one := l.span(); !one.closed && !l.last.Closing {
 			open = append(open, one)
@@ -303,11 +339,11 @@ func (s *Server) closes(lives []kept) {
 		how.count(c.How)
 		switch {
 		case c.How != Notify:
-		case c.FIN == NotSeen:
+		case c.FIN < c.At: // it was not seen
 			s.BareNotify++
 			gaps = append(gaps, span{age: max(l.c.Until-c.At, 0)})
 		default:
-			gaps = append(gaps, span{age: c.FIN - c.At, closed: true, slack: l.c.Slack})
+			gaps = append(gaps, span{age: c.FIN - c.At, closed: true, late: l.c.Slack, early: l.c.Slack})
 		}
 	}
 	s.Close, s.Notify = how.Most(), timerOf(gaps)

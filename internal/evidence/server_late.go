@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// edges are the ends of the ranges of Late, from the idle timeout's median.
+// edges are the ends of the ranges of Server.Late, from the idle timeout's median, if the
+// server does not spread its closes. Otherwise they are its first and its last close.
 var edges = []time.Duration{
 	-100 * time.Millisecond, -30 * time.Millisecond, -10 * time.Millisecond, -3 * time.Millisecond, -time.Millisecond, 0,
 	time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond,
@@ -22,29 +23,28 @@ type meeting struct {
 	status   int
 }
 
-// meetings lists what requests on idle connections met. The client's own close says
-// nothing about the server.
-func meetings(list []Connection) (all []meeting) {
+// meetings calls each with what every request on an idle connection met. The client's
+// own close says nothing about the server.
+func meetings(list []Connection, each func(meeting)) {
 	for i := range list {
 		c := &list[i]
 		before := NotSeen
-		for _, e := range c.Exchanges {
-			if before != NotSeen && e.Sent >= before {
+		for i, e := range c.turns() {
+			if before != NotSeen && e.Sent >= before && !c.leftOut(i) && !c.waits(e) {
 				m := meeting{age: e.Sent - before, answered: e.First != NotSeen, status: e.Status}
 				if _, closed := c.end(); !m.answered && (closed || c.Close.How == Silent) {
 					m.met = c.Close.How
 				}
-				all = append(all, m)
+				each(m)
 			}
 			if !unasked(e) {
 				before = e.Done
 			}
 		}
 	}
-	return all
 }
 
-func (l *Late) add(m meeting) {
+func (l *Reuse) add(m meeting) {
 	switch {
 	case m.status == 408:
 		l.Status408++
@@ -62,31 +62,35 @@ func (l *Late) add(m meeting) {
 // late sorts what requests met by how long the connection had been idle. Without an
 // idle timer the ranges are powers of two from a second on.
 func (s *Server) late(list []Connection) {
-	at := map[Late]*Late{}
-	for _, m := range meetings(list) {
+	at := map[Reuse]*Reuse{}
+	meetings(list, func(m meeting) {
 		bounds := s.bounds(m.age)
 		if at[bounds] == nil {
-			at[bounds] = &Late{From: bounds.From, To: bounds.To}
+			at[bounds] = &Reuse{From: bounds.From, To: bounds.To}
 		}
 		at[bounds].add(m)
-	}
+	})
 	for _, l := range at {
 		s.Late = append(s.Late, *l)
 	}
-	slices.SortFunc(s.Late, func(a, b Late) int { return cmp.Compare(a.To, b.To) })
+	slices.SortFunc(s.Late, func(a, b Reuse) int { return cmp.Compare(a.To, b.To) })
 }
 
 // bounds returns the range of age.
-func (s *Server) bounds(age time.Duration) Late {
+func (s *Server) bounds(age time.Duration) Reuse {
 	if !s.Idle.Known() {
 		to := time.Second
 		for to <= age {
 			to *= 2
 		}
 		if to == time.Second {
-			return Late{To: to}
+			return Reuse{To: to}
 		}
-		return Late{From: to / 2, To: to}
+		return Reuse{From: to / 2, To: to}
+	}
+	edges := edges
+	if t := s.Idle; t.Spread() {
+		edges = []time.Duration{t.Min - t.Median, 0, t.Max - t.Median}
 	}
 	i, exact := slices.BinarySearch(edges, age-s.Idle.Median)
 	if exact {
@@ -94,11 +98,11 @@ func (s *Server) bounds(age time.Duration) Late {
 	}
 	switch i {
 	case 0:
-		return Late{From: -s.Idle.Median, To: edges[0]}
+		return Reuse{From: -s.Idle.Median, To: edges[0]}
 	case len(edges):
-		return Late{From: edges[len(edges)-1], To: farthest}
+		return Reuse{From: edges[len(edges)-1], To: farthest}
 	}
-	return Late{From: edges[i-1], To: edges[i]}
+	return Reuse{From: edges[i-1], To: edges[i]}
 }
 
 // farthest is the end of the last range.
@@ -108,7 +112,7 @@ const farthest = time.Duration(1<<63 - 1)
 // while it was idle for as long, and requests after that met silence or a reset.
 func (s *Server) forgets(list []Connection) {
 	f := Forgets{Until: farthest}
-	for _, m := range meetings(list) {
+	meetings(list, func(m meeting) {
 		switch {
 		case m.answered:
 			f.After = max(f.After, m.age)
@@ -119,7 +123,7 @@ func (s *Server) forgets(list []Connection) {
 				f.How = m.met
 			}
 		}
-	}
+	})
 	if f.Count > 0 {
 		s.Forgets = &f
 	}
@@ -201,39 +205,37 @@ func (s *Server) judgeHint() {
 	h.Off = t.Median - h.Timeout
 }
 
-// backends tells the servers behind one address apart, if their responses name them and
-// each connection stays with one.
-func (s *Server) backends(lives []kept) {
+// backends tells the servers behind one address apart, if their responses name them.
+// Their timers are known if each connection stays with one server.
+func (s *Server) backends(list []kept) {
 	of := map[string][]kept{}
-	for _, l := range lives {
-		name, one := l.backend()
-		if !one {
-			s.Unsettled = true
+	for _, k := range list {
+		names := k.backends()
+		s.Unsettled = s.Unsettled || len(names) > 1
+		for _, name := range names {
+			of[name] = append(of[name], k)
 		}
-		of[name] = append(of[name], l)
 	}
-	if len(of) < 2 && !s.Unsettled {
+	if len(of) < 2 {
 		return
 	}
 	for name, own := range of {
-		closes, open := idleSpans(own)
-		s.Backends = append(s.Backends, Backend{name, len(own), timerOf(append(closes, open...))})
+		b := Backend{Name: name, Connections: len(own)}
+		if !s.Unsettled {
+			closes, open := idleSpans(own)
+			b.Idle = timerOf(append(closes, open...))
+		}
+		s.Backends = append(s.Backends, b)
 	}
 	slices.SortFunc(s.Backends, func(a, b Backend) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// backend returns the name of the server that responded first, and whether all
-// responses on the connection have the same.
-func (l kept) backend() (name string, one bool) {
-	one, seen := true, false
-	for _, e := range l.c.Exchanges {
-		if !responded(e) {
-			continue
+// backends returns the names of the servers that responded on the connection.
+func (k kept) backends() (names []string) {
+	for _, e := range k.c.Exchanges {
+		if responded(e) && !slices.Contains(names, e.Backend) {
+			names = append(names, e.Backend)
 		}
-		if !seen {
-			name, seen = e.Backend, true
-		}
-		one = one && e.Backend == name
 	}
-	return name, one
+	return names
 }

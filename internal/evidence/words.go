@@ -47,6 +47,9 @@ func (s Server) keepingWords() string {
 		return s.forgetsWords()
 	case KeepsUntilIdle:
 		text := "closes idle connections after " + s.Idle.words() + ", by " + kindWords(s.Idle.How)
+		if middle := s.Idle.By.Middle; middle > 0 {
+			text += fmt.Sprintf(" (%d of %d from a machine in the path)", middle, s.Idle.Closes)
+		}
 		if s.Idle.Status408 > 0 {
 			text += " after a 408 response"
 		}
@@ -71,7 +74,7 @@ func (t Timer) words() string {
 	case t.Closes == 1:
 		return t.withInterval() + " (one close)"
 	case t.Spread():
-		return fmt.Sprintf("%s to %s (spread; half of them by %s)", seconds(t.Min), seconds(t.Max), seconds(t.Median))
+		return fmt.Sprintf("%s (spread; half of them by %s)", fromTo(t.Min, t.Max), seconds(t.Median))
 	}
 	return t.withInterval()
 }
@@ -106,7 +109,7 @@ func (s Server) forgetsWords() string {
 	f := s.Forgets
 	what := "gets no response at all, not even an ACK"
 	if f.How == RST {
-		what = "is answered by RST"
+		what = "meets a RST"
 	}
 	when := fmt.Sprintf("at most %s", seconds(f.Until))
 	if f.After > 0 && f.After < f.Until {
@@ -130,7 +133,7 @@ func kindWords(k Kinds) string {
 	}
 	texts := make([]string, len(all))
 	for i, k := range all {
-		texts[i] = fmt.Sprintf("%s (%d times)", k.name, k.n)
+		texts[i] = fmt.Sprintf("%s (%d)", k.name, k.n)
 	}
 	return strings.Join(texts, " or ")
 }
@@ -149,19 +152,47 @@ func inUnit(d time.Duration) (float64, string) {
 	return d.Seconds(), "s"
 }
 
-// withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The digits
-// are enough to tell the interval's ends apart.
+// withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The interval's
+// ends are rounded outwards, to milliseconds or better; its median has the digits that
+// put it between them.
 func (t Timer) withInterval() string {
 	v, unit := inUnit(t.Median)
-	scale := t.Median.Seconds() / v
-	low, high := t.Low.Seconds()/scale, t.High.Seconds()/scale
-	decimals := 2
-	if width := high - low; width > 0 {
-		decimals = min(max(int(math.Ceil(-math.Log10(width))), 0), 6)
+	decimals, finest := 2, 3
+	if unit != "s" {
+		finest = 1
 	}
-	text := strconv.FormatFloat(v, 'f', max(decimals-1, 2), 64) + " " + unit
-	if t.Closes < 2 || t.Low == t.High {
-		return text
+	switch {
+	case v >= 99.95:
+		decimals = 0
+	case v >= 9.995:
+		decimals = 1
 	}
-	return text + " (" + strconv.FormatFloat(low, 'f', decimals, 64) + " to " + strconv.FormatFloat(high, 'f', decimals, 64) + ")"
+	perUnit := t.Median.Seconds() / v
+	low, high := t.Low.Seconds()/perUnit, t.High.Seconds()/perUnit
+	if t.Closes < 2 || t.Low == t.High || v == 0 {
+		return strconv.FormatFloat(v, 'f', decimals, 64) + " " + unit
+	}
+	digits := min(max(int(math.Ceil(-math.Log10(high-low))), 0), finest)
+	grid := math.Pow10(digits)
+	low, high = math.Floor(low*grid)/grid, math.Ceil(high*grid)/grid
+	return fmt.Sprintf("%s %s (%s to %s)", between(v, low, high, decimals), unit,
+		strconv.FormatFloat(low, 'f', digits, 64), strconv.FormatFloat(high, 'f', digits, 64))
+}
+
+// between prints v with as many decimals as put it between low and high.
+func between(v, low, high float64, decimals int) string {
+	for ; ; decimals++ {
+		grid := math.Pow10(decimals)
+		if rounded := math.Round(v*grid) / grid; low <= rounded && rounded <= high || decimals == 6 {
+			return strconv.FormatFloat(v, 'f', decimals, 64)
+		}
+	}
+}
+
+// fromTo prints a range, or one time if its ends look alike.
+func fromTo(a, b time.Duration) string {
+	if seconds(a) == seconds(b) {
+		return seconds(a)
+	}
+	return seconds(a) + " to " + seconds(b)
 }

@@ -12,6 +12,7 @@ func (s Server) Statements() []Statement {
 	for _, t := range s.Others {
 		list = append(list, s.otherStatement(t))
 	}
+	list = append(list, s.stillOpenStatement())
 	list = append(list, s.hintStatements()...)
 	list = append(list, s.backendStatements()...)
 	list = append(list, s.limitStatement(), s.lifetimeStatement())
@@ -46,10 +47,7 @@ func (s Server) idleStatement() Statement {
 		one.Basis, one.Why = Seen, "no idle connection was closed within this time"
 	case KeepsUntilIdle:
 		if one.Why == "" {
-			one.Why = fmt.Sprintf("%d idle connections were closed after %s to %s", s.Idle.Closes, seconds(s.Idle.Min), seconds(s.Idle.Max))
-		}
-		if s.Idle.StillOpen > 0 {
-			one.Why += fmt.Sprintf("; %d were still open after that", s.Idle.StillOpen)
+			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
 		}
 	}
 	return one
@@ -64,12 +62,33 @@ func (s Server) otherStatement(t Timer) Statement {
 	}
 }
 
+// stillOpenStatement is about connections that were idle for longer than all that were
+// closed. One or two may be late requests, or packets that a capture lacks.
+func (s Server) stillOpenStatement() Statement {
+	t := s.Idle
+	if !t.Known() || len(s.Others) > 0 || t.StillOpen < max(3, t.Closes/10) {
+		return Statement{}
+	}
+	return Statement{
+		About: "idle", Basis: Inferred,
+		Text: fmt.Sprintf("did not close all connections then: %d were still open after more than %s, up to %s; there are probably two servers behind this address, or two rules", t.StillOpen, seconds(t.Max), seconds(t.LongerThan)),
+		Why:  fmt.Sprintf("%d idle connections were closed, and %d were not", t.Closes, t.StillOpen),
+	}
+}
+
 func (s Server) hintStatements() (list []Statement) {
 	h := s.Hints
 	if clause := s.hintClause(); clause != "" {
-		one := Statement{About: "hint", Basis: Seen, Text: clause}
-		if h.Verdict == HintUnchecked {
+		one := Statement{About: "hint", Basis: Seen, Text: clause, Why: "idle connections were closed about then"}
+		switch {
+		case h.Verdict == HintUnchecked:
 			one.Basis, one.Why = Unknown, "no idle connection was closed"
+		case !s.Idle.Known():
+			one.Why = "idle connections were still open " + seconds(s.Idle.LongerThan-h.Timeout) + " later"
+		case h.Off < -hintSlack:
+			one.Why = "an idle connection was closed " + seconds(-h.Off) + " earlier"
+		case h.Off > hintSlack:
+			one.Why = "idle connections were closed " + seconds(h.Off) + " later"
 		}
 		list = append(list, one)
 	}
@@ -133,7 +152,7 @@ func (s Server) limitStatement() Statement {
 	case s.Keeping == ClosesEach:
 	case s.AfterResponse > 0:
 		one.Basis, one.Text = Seen, fmt.Sprintf("closed %d connections directly after a response, after different numbers of responses", s.AfterResponse)
-	case l.MoreThan > 0:
+	case l.MoreThan > 1:
 		one.Basis, one.Text = Seen, fmt.Sprintf("serves at least %d requests on a connection", l.MoreThan)
 	}
 	return one
@@ -152,8 +171,8 @@ func (s Server) lifetimeStatement() Statement {
 func (b Burst) statement() Statement {
 	return Statement{
 		About: "burst", Basis: Inferred,
-		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s to %s: probably a reload, a deploy or a process that ended",
-			b.Closes, seconds(b.Until-b.At), kindWords(b.How), seconds(b.IdleMin), seconds(b.IdleMax)),
+		Text: fmt.Sprintf("closed %d connections within %s, by %s, after idle times of %s: probably a reload, a deploy or a process that ended",
+			b.Closes, seconds(b.Until-b.At), kindWords(b.How), fromTo(b.IdleMin, b.IdleMax)),
 		Why: fmt.Sprintf("the closes came together, %s after the start, and the idle timeout does not explain them", seconds(b.At)),
 	}
 }
@@ -167,7 +186,7 @@ func (t Timer) statement(about, which string) Statement {
 			text += fmt.Sprintf(", with status 408 (%d of %d)", t.Status408, t.Closes)
 		}
 		return Statement{About: about, Basis: t.Basis, Text: text, Why: t.Why}
-	case t.LongerThan > 0:
+	case t.LongerThan >= time.Second: // less says nothing about any server
 		return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("keeps %s longer than %s", which, seconds(t.LongerThan))}
 	}
 	return Statement{}
@@ -186,14 +205,18 @@ func (s Server) notifyStatement() Statement {
 
 // lateStatement says what requests met that were sent around or after the idle timeout.
 func (s Server) lateStatement() Statement {
-	var sum Late
+	var sum Reuse
+	from := -30 * time.Millisecond
+	if s.Idle.Spread() {
+		from = s.Idle.Min - s.Idle.Median
+	}
 	for _, l := range s.Late {
-		if s.Idle.Known() && l.To > -30*time.Millisecond {
+		if s.Idle.Known() && l.To > from {
 			sum.Answered, sum.FIN, sum.RST = sum.Answered+l.Answered, sum.FIN+l.FIN, sum.RST+l.RST
 			sum.Status408, sum.Nothing = sum.Status408+l.Status408, sum.Nothing+l.Nothing
 		}
 	}
-	if sum == (Late{}) {
+	if sum == (Reuse{}) {
 		return Statement{}
 	}
 	text := "meets late requests with"
@@ -230,7 +253,7 @@ func (t Timer) took(about, text string) Statement {
 	if !t.Known() {
 		return Statement{}
 	}
-	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s to %s)", text, seconds(t.Median), seconds(t.Min), seconds(t.Max))}
+	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s)", text, seconds(t.Median), fromTo(t.Min, t.Max))}
 }
 
 func (s Server) statusStatement() Statement {

@@ -19,6 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/settings"
 )
 
 // NewProfiles makes 'kabench profiles'.
@@ -104,13 +105,15 @@ type listedPreset struct {
 	Versions   string            `json:"versions"`
 	References map[string]string `json:"references,omitempty"`
 	Cannot     []string          `json:"cannot,omitempty"`
-	text       string
+	// Settings are the client's settings for fields of the pool.
+	Settings settings.Spellings `json:"settings,omitempty"`
+	text     string
 }
 
 func listedPools() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Pools() {
-		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Text()})
+		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Ways(), p.Text()})
 	}
 	return rows
 }
@@ -118,7 +121,7 @@ func listedPools() []listedPreset {
 func listedServers() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Servers() {
-		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, p.Text()})
+		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, nil, p.Text()})
 	}
 	return rows
 }

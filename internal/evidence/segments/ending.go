@@ -15,7 +15,8 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 		t.answered(t.current.Done)
 	}
 	c.TLS = t.protocol == overTLS
-	c.Exchanges, c.Earlier, c.LongestIdle = t.kept()
+	t.trim()
+	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked = t.exchanges, t.count, t.longest, t.unasked
 	if c.TLS && t.ready != evidence.NotSeen {
 		c.Ready = t.ready
 	}
@@ -33,6 +34,9 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 // round trip, and its packets have passed routers.
 func (l *life) near() evidence.Side {
 	const clear = 50 * time.Microsecond
+	if l.c.Client.Addr() == l.c.Server.Addr() || l.c.Client.Addr().IsLoopback() {
+		return evidence.Nobody // both ends are here
+	}
 	trip, third := l.c.RoundTrip, l.third
 	if l.c.SYNs == 1 && l.synAckAt != evidence.NotSeen && l.shaken {
 		switch {

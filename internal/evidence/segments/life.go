@@ -139,7 +139,7 @@ func (l *life) opening(side int, s *Segment) {
 	if side == client {
 		l.c.SYNs++
 		if l.c.SYNs == 1 {
-			l.c.Opened = s.At
+			l.c.Opened, l.c.Start = s.At, s.Seq
 		}
 		l.synAt = s.At
 		return

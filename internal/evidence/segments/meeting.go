@@ -82,7 +82,7 @@ func (l *life) meetClose(u *evidence.Unanswered, q *request, end closing) {
 		u.Met, u.Basis = evidence.Arrived, evidence.Seen
 		u.Why = "the server's close acknowledges a part of the request: the rest was on the way"
 	case q.acks && !after(end.seq, q.ack):
-		u.Met, u.Basis = evidence.TooLate, evidence.Seen
+		u.Met, u.Basis = evidence.Late, evidence.Seen
 		u.Why = "the request acknowledges the server's close: it was written after the close had come"
 	case q.acks && end.acks && !end.guess0():
 		u.Met, u.Basis = evidence.Crossed, evidence.Seen
@@ -107,7 +107,7 @@ func (l *life) meetReset(u *evidence.Unanswered, q *request) {
 	case r.acks && !after(q.to, r.ack):
 		u.Met, u.Why = evidence.Arrived, "the RST acknowledges the request: it had arrived"
 	case r.acks && r.order < q.order:
-		u.Met, u.Why = evidence.TooLate, "the RST was seen before the request"
+		u.Met, u.Why = evidence.Late, "the RST was seen before the request"
 		if l.c.Near == evidence.ByServer {
 			u.Met, u.Why = evidence.Crossed, "the RST left the server before the request came, and does not acknowledge it"
 		}

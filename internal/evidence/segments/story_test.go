@@ -165,21 +165,10 @@ func live(t testing.TB, text string, isn [2]uint32) []evidence.Connection {
 	return all
 }
 
-// answered counts the exchanges with a whole response.
-func answered(c *evidence.Connection) int {
-	n := c.Earlier
-	for _, e := range c.Exchanges {
-		if e.Done != evidence.NotSeen && !(e.Sent == evidence.NotSeen && e.Status == 408) {
-			n++
-		}
-	}
-	return n
-}
-
 // sum writes what a test compares.
 func sum(c evidence.Connection) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d requests, %v %v %v", answered(&c), c.Close.Basis,
+	fmt.Fprintf(&b, "%d requests, %v %v %v", c.Requests, c.Close.Basis,
 		c.Close.By, c.Close.How)
 	if c.Close.At != evidence.NotSeen {
 		fmt.Fprintf(&b, " at %v", c.Close.At)

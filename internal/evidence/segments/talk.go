@@ -47,15 +47,15 @@ type talk struct {
 	alerts      [2]mark // the newest alert of each side, if no record followed
 	handshake   bool
 	tls13       bool
-	last        time.Duration     // the last byte of either side that was no alert, or NotSeen
-	orphan      bool              // the newest response has no request, whose bytes are missing
-	orphanAck   uint32            // and its first segment acknowledged this number
-	ack         uint32            // of the server's newest piece
-	missed      bool              // client bytes were missing since the last response
-	whole       bool              // the connection was seen from its SYN on
-	unasked     evidence.Exchange // a response that no request asked for
-	unsolicited bool              // current is such a response
-	ready       time.Duration     // TLS was established, or NotSeen
+	last        time.Duration // the last byte of either side that was no alert, or NotSeen
+	orphan      bool          // the newest response has no request, whose bytes are missing
+	orphanAck   uint32        // and its first segment acknowledged this number
+	ack         uint32        // of the server's newest piece
+	missed      bool          // client bytes were missing since the last response
+	whole       bool          // the connection was seen from its SYN on
+	unasked     int           // the status of a response that no request asked for
+	unsolicited bool          // current is such a response
+	ready       time.Duration // TLS was established, or NotSeen
 
 	exchanges []evidence.Exchange
 	count     int
@@ -200,7 +200,7 @@ func (t *talk) answer(at time.Duration) {
 func (t *talk) answered(at time.Duration) {
 	t.responds = false
 	if t.unsolicited {
-		t.unasked = t.current
+		t.unasked = t.current.Status
 		return
 	}
 	t.current.Done = at
@@ -215,38 +215,24 @@ func (t *talk) answered(at time.Duration) {
 	t.missed = false
 }
 
-// maxKept is how many of a connection's exchanges are kept: the newest.
-const maxKept = 64
+// keptNewest is how many of a connection's newest exchanges are kept.
+const keptNewest = 48
 
 func (t *talk) keep(e evidence.Exchange) {
 	t.count++
 	if t.each != nil {
 		t.each(e, t.count)
 	}
-	if len(t.exchanges) == 2*maxKept {
-		t.exchanges = append(t.exchanges[:0], t.exchanges[maxKept:]...)
+	if len(t.exchanges) == evidence.KeptFirst+2*keptNewest {
+		t.trim()
 	}
 	t.exchanges = append(t.exchanges, e)
 }
 
-// kept returns the newest exchanges, how many there were before them, and the longest
-// idle time between two exchanges. The requests without a whole response are the last
-// ones.
-func (t *talk) kept() (list []evidence.Exchange, earlier int, longest time.Duration) {
-	list = t.exchanges[max(len(t.exchanges)-maxKept, 0):]
-	earlier = t.count - len(list)
-	if t.unasked.Status != 0 {
-		list = append(list, t.unasked)
+// trim leaves out exchanges of the middle.
+func (t *talk) trim() {
+	if len(t.exchanges) > evidence.KeptFirst+keptNewest {
+		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
+		t.exchanges = t.exchanges[:evidence.KeptFirst+n]
 	}
-	for i, q := range t.pending {
-		if q.id == t.requests.id && t.requests.part == inRequestHead {
-			break // half a head is no request
-		}
-		e := evidence.Exchange{Sent: q.sent, First: evidence.NotSeen, Done: evidence.NotSeen, Asked: q.asked}
-		if i == 0 && t.responds {
-			e.First, e.Status = t.current.First, t.current.Status
-		}
-		list = append(list, e)
-	}
-	return list, earlier, t.longest
 }

@@ -1,0 +1,127 @@
+package autopsy
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/kabench/kabench/internal/capture"
+	"github.com/kabench/kabench/internal/evidence"
+)
+
+// MaxListed is how many failures a verdict lists; further ones are counted.
+const MaxListed = 1000
+
+// judge makes the verdict.
+func (c *collector) judge(sum *capture.Summary) *Verdict {
+	v := &Verdict{
+		Schema: Schema, Files: c.o.Files, Begin: sum.Begin, Length: sum.End.Sub(sum.Begin).Seconds(),
+		Packets: sum.Packets, Segments: sum.Segments, Copies: c.copies, Notes: sum.Notes,
+		Met: map[string]int{}, Resets: map[string]int{}, TimeWait: map[string]int{}, Failures: []Failure{},
+	}
+	near := make([]evidence.Side, len(sum.Places))
+	clocks := make([]time.Duration, len(sum.Places))
+	for i, p := range sum.Places {
+		near[i] = c.near(i)
+		one := Place{Files: p.Files, Interface: p.Interface, Segments: p.Segments, Near: near[i]}
+		if i > 0 {
+			clocks[i], one.Shakes = c.clock(0, i)
+			one.Clock = clocks[i].Seconds()
+		}
+		v.Places = append(v.Places, one)
+	}
+	c.twins(clocks, near)
+	c.count(v)
+	list := c.passedOn(c.failures())
+	for _, f := range list {
+		v.Met[f.Met.String()]++
+	}
+	v.Servers = c.servers(list)
+	v.Clients = c.clients()
+	v.Failures, v.Left = list[:min(len(list), MaxListed)], max(len(list)-MaxListed, 0)
+	v.Found = len(list) > 0
+	v.speak(list)
+	v.Cannot = c.cannot(v, sum, list)
+	return v
+}
+
+// count counts what concerns all connections.
+func (c *collector) count(v *Verdict) {
+	for i := range c.list {
+		one := &c.list[i]
+		if one.twin {
+			continue
+		}
+		v.Connections++
+		v.Requests += one.Requests + len(one.Unanswered)
+		v.Connects.count(&one.Connection)
+		for _, r := range one.Resets {
+			v.Resets[r.Origin.String()]++
+		}
+		switch {
+		case one.BothWait:
+			v.TimeWait["both"]++
+		case one.TimeWait != evidence.Nobody:
+			v.TimeWait[one.TimeWait.String()]++
+		}
+	}
+	for i, s := range c.slow {
+		if i == 0 || s.Responses > v.Slow.Responses { // places see the same responses
+			v.Slow = s
+		}
+	}
+}
+
+func (n *Connects) count(c *evidence.Connection) {
+	if c.SYNs == 0 {
+		return
+	}
+	if c.SYNs > 1 {
+		n.Retried++
+	}
+	switch {
+	case c.Ready == evidence.NotSeen && c.Close.How == evidence.RST:
+		n.Refused++
+	case c.Ready == evidence.NotSeen && c.RoundTrip == 0 && c.Requests == 0:
+		n.Unanswered++
+	case !c.TLS && c.Ready != evidence.NotSeen:
+		n.Slowest = max(n.Slowest, (c.Ready - c.Opened).Seconds())
+	}
+}
+
+// servers judges each server by the connections to it. The servers with the most
+// failures come first, then those with the most requests.
+func (c *collector) servers(failures []Failure) []Server {
+	of := map[string][]evidence.Connection{}
+	for i := range c.list {
+		if one := &c.list[i]; !one.twin {
+			of[one.Server.String()] = append(of[one.Server.String()], one.Connection)
+		}
+	}
+	met := map[string]map[string]int{}
+	for _, f := range failures {
+		if met[f.Server] == nil {
+			met[f.Server] = map[string]int{}
+		}
+		met[f.Server][f.Met.String()]++
+	}
+	list := make([]Server, 0, len(of))
+	for address, own := range of {
+		facts := evidence.Infer(own)
+		one := Server{Address: address, Sentence: facts.Sentence(), Facts: facts, Statements: facts.Statements(), Met: met[address]}
+		for _, c := range own {
+			one.Requests += c.Requests + len(c.Unanswered)
+		}
+		list = append(list, one)
+	}
+	failed := func(s Server) (n int) {
+		for _, count := range s.Met {
+			n += count
+		}
+		return n
+	}
+	slices.SortFunc(list, func(a, b Server) int {
+		return cmp.Or(cmp.Compare(failed(b), failed(a)), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Address, b.Address))
+	})
+	return list
+}

@@ -1,0 +1,270 @@
+package autopsy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kabench/kabench/internal/capture"
+	"github.com/kabench/kabench/internal/evidence"
+)
+
+// speak writes the headline and the further sentences.
+func (v *Verdict) speak(list []Failure) {
+	if len(list) == 0 {
+		v.nothing()
+		return
+	}
+	for i := range v.Servers {
+		s := &v.Servers[i]
+		own := slices.DeleteFunc(slices.Clone(list), func(f Failure) bool { return f.Server != s.Address })
+		for _, met := range order {
+			group := slices.DeleteFunc(slices.Clone(own), func(f Failure) bool { return kindOf(f) != met })
+			if len(group) == 0 {
+				continue
+			}
+			v.Says = append(v.Says, upper(sentence(s, met, group)+"."))
+		}
+	}
+	v.Headline = v.Says[0]
+	v.Says = v.Says[1:]
+	v.Incident = incident(list)
+}
+
+// closeMet stands for all meetings with the server's close.
+const closeMet = evidence.Crossed
+
+// order is the order of the sentences about one server.
+var order = []evidence.Meeting{closeMet, evidence.Forgotten, evidence.Lost, evidence.Abandoned}
+
+func kindOf(f Failure) evidence.Meeting {
+	switch f.Met {
+	case evidence.Arrived, evidence.Late:
+		return closeMet
+	}
+	return f.Met
+}
+
+// sentence says what requests of one kind met at a server.
+func sentence(s *Server, met evidence.Meeting, group []Failure) string {
+	count := fmt.Sprintf("%s of %s", number(len(group)), plural(s.Requests, "request"))
+	switch met {
+	case closeMet:
+		text := fmt.Sprintf("%s met the server's close: %s %s", count, s.Address, s.Sentence)
+		if idle := idleTimes(group); idle != "" {
+			text += "; " + idle
+		}
+		return text + "; " + meetings(group)
+	case evidence.Forgotten:
+		return fmt.Sprintf("%s to %s were answered by RST, and no close was seen before: %s%s", count, s.Address, origin(group), also(idleTimes(group)))
+	case evidence.Lost:
+		return fmt.Sprintf("%s to %s got no ACK at all, although the client sent them again%s", count, s.Address, also(idleTimes(group)))
+	}
+	var waits []time.Duration
+	for _, f := range group {
+		waits = append(waits, f.Apart)
+	}
+	return fmt.Sprintf("the client gave up %s to %s, and closed first, %s after it had sent them", count, s.Address, between(waits))
+}
+
+func also(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "; " + text
+}
+
+// idleTimes says how long the connections had been idle.
+func idleTimes(group []Failure) string {
+	var times []time.Duration
+	fresh := 0
+	for _, f := range group {
+		switch {
+		case !f.Reused:
+			fresh++
+		case f.Idle != evidence.NotSeen:
+			times = append(times, f.Idle)
+		}
+	}
+	switch {
+	case fresh == len(group):
+		return "they were the first on their connections"
+	case len(times) == 0:
+		return ""
+	case len(times) == 1 && len(group) == 1:
+		return "its connection had been idle for " + between(times)
+	case len(times) == len(group):
+		return "their connections had been idle for " + between(times)
+	}
+	return fmt.Sprintf("the connections of %s of them had been idle for %s", number(len(times)), between(times))
+}
+
+// meetings says how the requests and the close met, and how far apart they were.
+func meetings(group []Failure) string {
+	var parts []string
+	for _, m := range []struct {
+		met  evidence.Meeting
+		cut  bool
+		text string
+	}{
+		{evidence.Crossed, false, "crossed the close, %s apart where they were seen"},
+		{evidence.Arrived, false, "had arrived %s before the server closed"},
+		{evidence.Late, false, "%s written %s after the close had come"},
+		{evidence.Arrived, true, "got the beginning of a response, and the close %s after the request"},
+	} {
+		var apart []time.Duration
+		n := 0
+		for _, f := range group {
+			if f.Met != m.met || m.cut != (f.First != evidence.NotSeen && m.met == evidence.Arrived) {
+				continue
+			}
+			n++
+			if f.Sent != evidence.NotSeen {
+				apart = append(apart, f.Apart.Abs())
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		far := between(apart)
+		if len(apart) == 0 {
+			far = "an unknown time"
+		}
+		who, was := number(n)+" of them", "were"
+		switch {
+		case n == 1 && len(group) == 1:
+			who, was = "it", "was"
+		case n == len(group):
+			who = "they"
+		case n == 1:
+			was = "was"
+		}
+		if m.met == evidence.Late {
+			parts = append(parts, who+" "+fmt.Sprintf(m.text, was, far))
+			continue
+		}
+		parts = append(parts, who+" "+fmt.Sprintf(m.text, far))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// origin says who made the RSTs.
+func origin(group []Failure) string {
+	for _, f := range group {
+		if _, why, ok := strings.Cut(f.Why, "there any more; "); ok {
+			if f.Close.By == evidence.ByMiddle {
+				return "a machine between the ends sent it (" + why + ")"
+			}
+			return "the RST seems to be the server's (" + why + ")"
+		}
+	}
+	return "who sent it is unknown"
+}
+
+// incident names the incident of the catalogue that shows the same.
+func incident(list []Failure) string {
+	votes := map[string]int{}
+	for _, f := range list {
+		votes[incidentOf(f)]++
+	}
+	best, most := "", 0
+	for name, n := range votes {
+		if n > most || n == most && name < best {
+			best, most = name, n
+		}
+	}
+	return best
+}
+
+func incidentOf(f Failure) string {
+	switch {
+	case f.Met == evidence.Lost:
+		return "silent-drop"
+	case f.Met == evidence.Forgotten:
+		return "lb-rst-unknown-flow"
+	case f.Met == evidence.Abandoned:
+		return ""
+	case f.First != evidence.NotSeen:
+		return "during-response"
+	case f.Met == evidence.Late && !f.TLS:
+		return "direct-idle-order"
+	case !f.Reused:
+		return "before-response"
+	case !f.Whole && f.Line != "" && !strings.HasPrefix(f.Line, "GET "):
+		return "while-sending-body"
+	case f.TLS:
+		return "idle-race-tls"
+	}
+	return "idle-race"
+}
+
+// nothing is the verdict when no request was left without a response.
+func (v *Verdict) nothing() {
+	text := fmt.Sprintf("No request met a close: all of %s got a response", plural(v.Requests, "request"))
+	if v.Requests == 0 {
+		text = fmt.Sprintf("No request was seen on %s", plural(v.Connections, "connection"))
+	}
+	switch s := v.Slow; {
+	case s.Responses == 0 || v.Requests == 0:
+	case s.Fresh == s.Responses:
+		text += fmt.Sprintf("; %s took over 1 s (at most %s), all as the first on their connections", plural(s.Responses, "response"), seconds(s.Longest))
+	default:
+		text += fmt.Sprintf("; %s took over 1 s (at most %s), %s of them as the first on their connections", plural(s.Responses, "response"), seconds(s.Longest), number(s.Fresh))
+	}
+	v.Headline = text + "."
+}
+
+// cannot lists what the captures cannot say, and which further capture would.
+func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (says []string) {
+	client, server := false, false
+	for _, p := range v.Places {
+		client = client || p.Near == evidence.ByClient
+		server = server || p.Near == evidence.ByServer
+	}
+	met := func(m evidence.Meeting) bool {
+		return slices.ContainsFunc(list, func(f Failure) bool { return f.Met == m })
+	}
+	if met(evidence.Crossed) && client && !server {
+		says = append(says, "When the server's close left: it was seen at the client. Capture at the server at the same time.")
+	}
+	if met(evidence.Arrived) {
+		says = append(says, "Whether the server executed the requests that had arrived: its log says so, or a capture behind it.")
+	}
+	if met(evidence.Lost) {
+		says = append(says, "Where the packets were lost. Capture at the server at the same time: if they do not arrive there, a machine in between drops them.")
+	}
+	if met(evidence.Abandoned) {
+		says = append(says, "Why the response was late. Capture at the server, to see whether it was late there too.")
+	}
+	tls, guessed, middle, missing := 0, 0, 0, 0
+	for i := range c.list {
+		one := &c.list[i]
+		if one.TLS {
+			tls++
+		}
+		if one.Guessed {
+			guessed++
+		}
+		if one.SYNs == 0 {
+			middle++
+		}
+		missing += one.Missing
+	}
+	if tls > 0 {
+		says = append(says, fmt.Sprintf("What the requests on %s were: they are encrypted. Where a response ends, and whether the last record is close_notify, follows from lengths and directions.", plural(tls, "TLS connection")))
+	}
+	if middle > 0 {
+		says = append(says, fmt.Sprintf("What happened on %s before the capture began. Start the capture first, then the client.", plural(middle, "connection")))
+	}
+	if guessed > 0 {
+		says = append(says, fmt.Sprintf("Which end of %s is the client: the lower port was taken for the server's. Name it with --server host:port.", plural(guessed, "connection")))
+	}
+	if missing > 0 {
+		says = append(says, fmt.Sprintf("What was in %s that the capture lacks: it lost packets. Give tcpdump a larger buffer (-B 65536), or a filter (tcp port N).", plural(missing, "byte")))
+	}
+	if c.left > 0 {
+		says = append(says, fmt.Sprintf("Timers from more than %s connections: %s further ones were only counted. Name one server with --server host:port.", number(maxConnections), number(c.left)))
+	}
+	return says
+}

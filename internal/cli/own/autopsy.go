@@ -1,0 +1,194 @@
+package own
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kabench/kabench/internal/autopsy"
+	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/serverfile"
+	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/internal/wording"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/lint"
+)
+
+// autopsyOptions holds the flags of 'kabench autopsy'.
+type autopsyOptions struct {
+	files  []string
+	server string
+	pool   string
+	facts  string
+}
+
+// autopsyFound is what 'kabench autopsy' prints with --json.
+type autopsyFound struct {
+	*autopsy.Verdict
+	Settings []profiles.Setting `json:"settings,omitempty"` // of the client, that would have prevented the failures
+	Pool     string             `json:"pool,omitempty"`
+	Lint     *lint.Checklist    `json:"lint,omitempty"` // with --pool: the pool against the server
+}
+
+// NewAutopsy makes 'kabench autopsy'.
+func NewAutopsy(s *cli.Streams) *cobra.Command {
+	o := &autopsyOptions{}
+	c := &cobra.Command{
+		Use:   "autopsy FILE...",
+		Short: "Give a verdict from a packet capture",
+		Long: `Read packet captures, and say which requests met the end of their connection, how, and why:
+which side closed first, after which idle time, and how far the request and the close were apart.
+It also reports the idle timeout of each server, what the clients do, and what the capture cannot
+say. It sends nothing.
+
+Captures are pcap or pcapng files, also compressed with gzip or zstd, from tcpdump, Wireshark or
+kabench itself (packets.pcapng). They may be cut to 96 bytes a packet, begin in the middle of
+connections, lack packets, or hold each packet twice. Several files are parts of one capture if
+they follow each other in time, and captures of several places if they overlap. - is the standard
+input.
+
+Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule; 2 wrong input.`,
+		Example: `  kabench autopsy dump.pcapng
+  kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
+  kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture; make one with tcpdump -i any -w FILE tcp")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			o.files = args
+			return doAutopsy(c, s, o)
+		},
+	}
+	f := c.Flags()
+	f.SortFlags = false
+	f.StringVar(&o.server, "server", "", "judge only this server, host:port")
+	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file: name the setting in this client's words, and check the pool against the server")
+	f.StringVar(&o.facts, "facts", "", "write the server with the most failures to this YAML file, for lint, lab --as and diagnose")
+	return c
+}
+
+func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
+	options := autopsy.Options{Files: o.files}
+	var err error
+	if options.Server, err = serverAddress(c, o.server); err != nil {
+		return err
+	}
+	if o.pool != "" {
+		if _, err := profiles.LoadToCheck([]string{"pool=" + o.pool}); err != nil {
+			return fmt.Errorf("--pool %s: %w", o.pool, err)
+		}
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	verdict, err := autopsy.Examine(options)
+	if err != nil {
+		return err
+	}
+	found := autopsyFound{Verdict: verdict}
+	if err := found.advise(o.pool); err != nil {
+		return err
+	}
+	if err := found.print(s); err != nil {
+		return err
+	}
+	if err := found.keep(s, o.facts); err != nil {
+		return err
+	}
+	if found.Lint != nil && len(found.Lint.Findings) > 0 {
+		return exit.Unmet
+	}
+	return nil
+}
+
+// gcPercent keeps the memory of a large capture low, for a little time.
+const gcPercent = 50
+
+// lookupTime bounds the lookup of a name.
+const lookupTime = 5 * time.Second
+
+// serverAddress reads --server. A name must have one address: a capture has numbers.
+func serverAddress(c *cobra.Command, text string) (netip.AddrPort, error) {
+	if text == "" {
+		return netip.AddrPort{}, nil
+	}
+	if a, err := netip.ParseAddrPort(text); err == nil {
+		return a, nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	number, wrong := strconv.ParseUint(port, 10, 16)
+	if err != nil || wrong != nil || host == "" {
+		return netip.AddrPort{}, usage.Errorf(c.CommandPath(), "--server %s: want host:port, for example 10.25.3.7:8080", text)
+	}
+	ctx, cancel := context.WithTimeout(c.Context(), lookupTime)
+	defer cancel()
+	list, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(list) != 1 {
+		return netip.AddrPort{}, usage.Errorf(c.CommandPath(), "--server %s: the name has %d addresses here; name the one in the capture, for example 10.25.3.7:%s", text, len(list), port)
+	}
+	return netip.AddrPortFrom(list[0].Unmap(), uint16(number)), nil
+}
+
+// advise adds the settings that would have prevented the failures, and with a pool what
+// lint says.
+func (f *autopsyFound) advise(pool string) error {
+	if len(f.Servers) == 0 {
+		return nil
+	}
+	if idle, ok := f.SafeIdle(); ok {
+		f.Settings = (&profiles.Profile{Preset: pool}).Spelled(map[string]string{"pool.idle_timeout": idle.String()})
+	}
+	if pool == "" {
+		return nil
+	}
+	p, err := profiles.LoadToCheck([]string{"pool=" + pool})
+	if err != nil {
+		return err
+	}
+	preset := serverfile.Preset(f.Worst(), f.source())
+	p.Server = preset.Facts
+	p.Server.Take(preset.Lab)
+	list := lint.Check(p, lint.Options{Ports: lint.DefaultPorts, Words: wording.For})
+	f.Pool, f.Lint = pool, &list
+	return nil
+}
+
+func (f *autopsyFound) source() serverfile.Source {
+	return serverfile.Source{URL: "http://" + f.Worst().Address + "/", From: "autopsy", At: f.Begin}
+}
+
+// keep writes the server's facts.
+func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
+	if facts == "" {
+		return nil
+	}
+	if len(f.Servers) == 0 {
+		fmt.Fprintf(s.Err, "not written: %s, because no server is in the capture\n", facts)
+		return nil
+	}
+	text, err := serverfile.Text(f.Worst(), f.source())
+	if err != nil {
+		return err
+	}
+	if err := cli.WriteFile(facts, writes(text)); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "written: %s (%s)\n", facts, f.Worst().Address)
+	return nil
+}
+
+func (f *autopsyFound) print(s *cli.Streams) error {
+	if s.JSON {
+		return json.NewEncoder(s.Out).Encode(f)
+	}
+	return f.text(s)
+}
