@@ -24,6 +24,7 @@ var (
 	headed   = regexp.MustCompile(`(?m)^(#+) (.*)$`)
 	linked   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	drawnAs  = regexp.MustCompile(`!\[[^\]]*\]\(([^)\s]+)\)`)
+	unbold   = regexp.MustCompile(`[\p{P}]\*\*\p{L}`) // Markdown ends no bold text between punctuation and a letter
 	plainEnd = regexp.MustCompile(`[^니\s]다\.`) // a Korean sentence that is not in the polite form
 )
 
@@ -144,13 +145,17 @@ func anchor(heading string) string {
 }
 
 // TestKoreanIsPolite: sentences of the Korean documents end in the polite form, as
-// Korean technical documents do. Texts of pictures are titles and need not.
+// Korean technical documents do, and bold words are bold. Texts of pictures are titles
+// and need not.
 func TestKoreanIsPolite(t *testing.T) {
 	for _, d := range translated {
 		text := drawnAs.ReplaceAllString(outsideCode(read(t, d.korean)), "")
 		for i, line := range strings.Split(text, "\n") {
 			if found := plainEnd.FindString(line); found != "" {
 				t.Errorf("%s, line %d without its code, ends a sentence in %q: %s", d.korean, i+1, found, line)
+			}
+			if found := unbold.FindString(line); found != "" {
+				t.Errorf("%s, line %d without its code: Markdown does not end bold text in %q: %s", d.korean, i+1, found, line)
 			}
 		}
 	}
