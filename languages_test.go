@@ -25,7 +25,7 @@ var (
 	linked   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	drawnAs  = regexp.MustCompile(`!\[[^\]]*\]\(([^)\s]+)\)`)
 	unbold   = regexp.MustCompile(`[\p{P}]\*\*\p{L}`) // Markdown ends no bold text between punctuation and a letter
-	plainEnd = regexp.MustCompile(`[^니\s]다\.`) // a Korean sentence that is not in the polite form
+	plainEnd = regexp.MustCompile(`[^니\s]다\.`)        // a Korean sentence that is not in the polite form
 )
 
 // TestLanguagesHaveTheSameCommands: both versions of a document have the same headings
