@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Order is what is to be reproduced, where, and what it may cost.
+// Order says what to reproduce, where, and what it may cost.
 type Order struct {
 	Incident *profiles.Profile // of the library
 	URL      string            // of the target
@@ -26,6 +26,7 @@ type Order struct {
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
+	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	Budget      Budget
 }
 
@@ -219,9 +220,21 @@ func (a *aiming) finish() {
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
-			a.requests += uint64(changed.Load.MeanRate()*changed.Sending().Seconds() + 0.5)
+			a.requests += due(changed)
 		}
 	}
+}
+
+// due is how many requests p sends.
+func due(p *profiles.Profile) (n uint64) {
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return 0
+	}
+	for range schedule {
+		n++
+	}
+	return n
 }
 
 // forecast returns what to expect of the incident's run.

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -30,16 +29,18 @@ type Counts struct {
 
 // play makes one run of p against s on virtual time.
 //
-// The server draws its idle timer anew for each response. A request that arrives after
+// The server draws its idle timer again for each response. A request that arrives after
 // the server has closed is lost; the client may not lease a connection once the FIN has
 // arrived and the policy has noticed it.
 func play(p *profiles.Profile, s Server, schedule generator.Schedule, seed uint64) Counts {
+	w := newWorld(p, s, seed)
+	w.run(schedule)
+	return w.counts
+}
+
+func newWorld(p *profiles.Profile, s Server, seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 0x61696d))
 	w := &world{profile: p, server: s, rng: rng, trip: roundTrip(p, s)}
-	if s.Idle.Seen > 0 {
-		w.idle = s.Idle.drawn(rng)
-		w.sweep = newSweep(w)
-	}
 	if p.Target.Link == nil { // of the handshakes that were measured, a part is the machines' own work
 		w.trip = max(w.trip-time.Duration(rng.Float64()*float64(ownWork)), w.trip/5)
 	}
@@ -48,13 +49,16 @@ func play(p *profiles.Profile, s Server, schedule generator.Schedule, seed uint6
 	w.late = 250e3 * math.Exp(0.8*rng.NormFloat64())
 	w.busy = min(0.01*math.Exp(1.2*rng.NormFloat64()), 0.3)
 	w.stall = 5e6 * math.Exp(0.5*rng.NormFloat64())
+	if s.Idle.Seen > 0 {
+		w.idle = s.Idle.drawn(rng)
+		w.sweep = newSweep(w)
+	}
 	for i := range max(p.Pool.Shards, 1) {
 		sh := &shard{core: pool.New(p.Pool, seed+uint64(i))}
 		sh.core.AddOrigin()
 		w.shards = append(w.shards, sh)
 	}
-	w.run(schedule)
-	return w.counts
+	return w
 }
 
 // roundTrip is how long a request and a FIN can miss each other.
@@ -268,15 +272,9 @@ func (w *world) tick(sh *shard) {
 	})
 }
 
-// dial makes a connection. Through kabench's own link a connect takes no round trip.
+// dial makes a connection.
 func (w *world) dial(sh *shard, d *pool.Dial) {
-	takes := w.trip
-	if w.profile.Target.Link != nil {
-		takes = 0
-	}
-	if strings.HasPrefix(w.profile.Target.URL, "https:") {
-		takes += w.trip + 2*time.Millisecond
-	}
+	takes := dialTime(w.profile, w.trip)
 	w.plan(w.now+takes, func() {
 		c := &connection{shard: sh}
 		entry, decisions := sh.core.Dialed(w.now, d, c)

@@ -2,6 +2,7 @@ package aim
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -81,6 +82,19 @@ func (a *aiming) serviceTime(p *profiles.Profile) time.Duration {
 	return roundTrip(p, a.server) + a.server.Response
 }
 
+// dialTime is how long a connection takes to open. One that was new in a burst is idle
+// for that much less until the next.
+func dialTime(p *profiles.Profile, trip time.Duration) time.Duration {
+	takes := trip
+	if p.Target.Link != nil {
+		takes = 0 // through kabench's own link a connect takes no round trip
+	}
+	if strings.HasPrefix(p.Target.URL, "https:") {
+		takes += trip + 2*time.Millisecond // and what the certificates cost to compute
+	}
+	return takes
+}
+
 // search sets the load that meets the server's timer as often as wanted, by the fewest
 // requests and in the shortest time of the candidates. If none does, it is the one that
 // meets the timer most often. remedies is how many runs follow.
@@ -137,12 +151,11 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 // to shorten it.
 const patience = 20 * time.Second
 
-// copies returns loads through many copies of the pool, each of which sends one request in
-// each burst: as many clients would that have little to do.
+// copies returns loads through many copies of the pool. Each copy sends one request in each
+// burst, as a client with little to do.
 func (a *aiming) copies(age target, budget time.Duration) []shape {
 	b := a.order.Budget
-	holds := a.serviceTime(a.profile)
-	period := age.to + holds
+	period := age.to + a.perUse()
 	most := max(int((budget-time.Second)/max(period, time.Millisecond)), 1)
 	reuses := math.Ceil(1.4 * wanted / max(age.chance, 1e-9))
 	fixed := a.isSet("pool.shards") // the user has chosen how many copies there are
@@ -163,10 +176,15 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 	return list
 }
 
+// perUse is the time between two bursts in which a connection that was new in the first is
+// not idle.
+func (a *aiming) perUse() time.Duration {
+	return a.serviceTime(a.profile) + dialTime(a.profile, roundTrip(a.profile, a.server))
+}
+
 // spreadOut returns bursts of n requests, one through each of n copies of the pool.
 func (a *aiming) spreadOut(age target, n, cycles int) shape {
-	holds := a.serviceTime(a.profile)
-	period := age.from + holds
+	period := age.from + a.perUse()
 	// A server that looks at its timers now and then closes many connections at once, so
 	// a burst lasts about as long as the closes are spread.
 	length := max(a.server.Idle.Width(), 100*time.Millisecond)

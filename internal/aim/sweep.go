@@ -39,10 +39,12 @@ func newSweep(w *world) *sweep {
 	if idle.Seen < few || idle.Width() < swept {
 		return nil
 	}
-	s := &sweep{w: w, timeout: w.idle.at(0)}
-	s.every = max(w.idle.at(1)-s.timeout, swept)
-	s.under = time.Duration(float64(s.every) * math.Pow(busier, -w.rng.Float64()))
-	s.next = time.Duration(w.rng.Float64() * float64(s.every))
+	every := max(w.idle.at(1)-w.idle.at(0), swept)
+	return sweepOf(w, w.idle.at(0), every, time.Duration(float64(every)*math.Pow(busier, -w.rng.Float64())))
+}
+
+func sweepOf(w *world, timeout, every, under time.Duration) *sweep {
+	s := &sweep{w: w, timeout: timeout, every: every, under: under, next: time.Duration(w.rng.Float64() * float64(every))}
 	s.plan()
 	return s
 }

@@ -64,9 +64,13 @@ func (o *Aiming) Check() error {
 	return nil
 }
 
-// TakesTarget returns an error that says why an incident cannot be aimed at a target; nil
+// TakesTarget reports whether an incident can be aimed at a target. If not, why says why,
+// as the end of a sentence.
+func TakesTarget(incident string) (takes bool, why string) { return aim.Takes(incident) }
+
+// CheckIncident returns an error that says why an incident cannot be aimed at a target; nil
 // if it can.
-func TakesTarget(incident string) error {
+func CheckIncident(incident string) error {
 	if takes, why := aim.Takes(incident); !takes {
 		return fmt.Errorf("%s cannot be aimed at a target: %s", incident, why)
 	}
@@ -82,7 +86,7 @@ type Aimed struct {
 // Plan aims an incident of the library at the target, whose measurement server is. It
 // sends nothing. The error is a *consent.Refusal if the target may not be loaded.
 func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.ServerPreset) (Aimed, error) {
-	if err := TakesTarget(incident); err != nil {
+	if err := CheckIncident(incident); err != nil {
 		return Aimed{}, err
 	}
 	p, err := profiles.Open(incident, nil)
@@ -96,6 +100,9 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 	order := aim.Order{
 		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget,
 		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
+	}
+	if ports, err := host.Ports(); err == nil {
+		order.Ports = ports.Available()
 	}
 	if order.Budget.Connections == 0 {
 		order.Budget.Connections = affordable()

@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/kabench/kabench/internal/aim"
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -81,7 +83,7 @@ func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident string,
 
 // measured reads or measures the server. It is not known if nothing may be sent.
 func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident string, stop <-chan struct{}) (server profiles.ServerPreset, known bool, err error) {
-	if err := cli.TakesTarget(incident); err != nil { // before anything is sent
+	if err := cli.CheckIncident(incident); err != nil { // before anything is sent
 		return server, false, err
 	}
 	if o.server != "" {
@@ -120,11 +122,14 @@ func (o *aimedOptions) printHopeless(s *cli.Streams, a cli.Aimed) error {
 		Incident: a.Profile.Name, Question: a.Profile.Question, RemedyRuns: []results.RemedyRun{}, Forecast: a.Forecast,
 		Verdict: fmt.Sprintf("Not reproduced, and nothing was sent, because no failure is expected: %s. It would take %s.", a.Forecast.Why, a.Forecast.Takes),
 	}
+	if a.Forecast.Reason == aim.ReasonForecast {
+		rep.Verdict = fmt.Sprintf("A forecast; nothing was sent, because %s. To see it happen takes %s.", a.Forecast.Why, a.Forecast.Takes)
+	}
 	if s.JSON {
 		if err := s.PrintReproduction(rep); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintf(s.Out, "NOT REPRODUCED\n%s\n", rep.Verdict); err != nil {
+	} else if err := layout.Print(s.Out, "NOT REPRODUCED\n"+rep.Verdict+"\n", 0); err != nil {
 		return err
 	}
 	return exit.Unmet
