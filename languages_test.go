@@ -31,9 +31,17 @@ var (
 // TestLanguagesHaveTheSameCommands: both versions of a document have the same headings
 // by level, tables, pictures and blocks of code; what kabench prints is English in
 // both. Only text blocks may differ: they are drawn with words.
+//
+//	KABENCH_LANGUAGES=write go test -run TestLanguages .   copies changed blocks of code to the Korean version
 func TestLanguagesHaveTheSameCommands(t *testing.T) {
 	for _, d := range translated {
 		english, korean := read(t, d.english), read(t, d.korean)
+		if os.Getenv("KABENCH_LANGUAGES") == "write" {
+			korean = withCode(korean, code(english))
+			if err := os.WriteFile(d.korean, []byte(korean), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, part := range []struct {
 			name string
 			of   func(text string) []string
@@ -54,6 +62,21 @@ func code(text string) (list []string) {
 		}
 	}
 	return list
+}
+
+// withCode is text with other blocks of code, if their number is the same.
+func withCode(text string, blocks []string) string {
+	if len(code(text)) != len(blocks) {
+		return text
+	}
+	return fenced.ReplaceAllStringFunc(text, func(block string) string {
+		if strings.HasPrefix(block, "```text\n") {
+			return block
+		}
+		next := blocks[0]
+		blocks = blocks[1:]
+		return "```" + next + "```"
+	})
 }
 
 // outsideCode is text without its blocks of code.
