@@ -61,7 +61,7 @@ var rooms = map[string]room{
 	"internal/lab/labtest": {nil, "it is a client for tests, and must not know how what it tests is made"},
 	"internal/diagnose":    {[]string{"internal/wording", "profiles", "results"}, "it decides what is tried, and what the outcome means; who explains, measures and runs, it need not know"},
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
-	"internal/evidence":    {[]string{"internal/enum", "internal/http1", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
+	"internal/evidence":    {[]string{"internal/enum", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/probepage":   {[]string{"internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":  {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},
