@@ -162,3 +162,26 @@ func (t *talk) turn(side int, p piece) {
 	}
 	t.moreResponse(p)
 }
+
+// EndsWithAlert reports whether the last TLS record in a segment is an alert, and
+// whether that was guessed from its length. length is the segment's length in bytes,
+// payload its captured beginning; the segment must begin with a record.
+func EndsWithAlert(payload []byte, length int) (alert, guessed bool) {
+	for at := 0; at < length; {
+		if at+recordHeader > len(payload) {
+			return false, false // not captured
+		}
+		kind := payload[at]
+		if kind < recordChangeCipher || kind > recordData || payload[at+1] != 3 {
+			return false, false // no record
+		}
+		size := int(payload[at+3])<<8 | int(payload[at+4])
+		alert = kind == recordAlert || kind == recordData && size == sealedAlert
+		guessed = alert && kind == recordData
+		at += recordHeader + size
+		if at > length {
+			return false, false // the record continues in the next segment, so it is no alert
+		}
+	}
+	return alert, guessed
+}
