@@ -55,7 +55,7 @@ func (a *apache) line(l *line) bool {
 			return false // what is left to say about a connection that has ended
 		}
 		c = a.lives.get(m[1], HttpClient, l)
-		c.ID, c.blocking = m[1], strings.HasPrefix(m[1], "http")
+		c.ID, c.Lazy = m[1], strings.HasPrefix(m[1], "http")
 		a.opened(c, l)
 	}
 	return a.event(c, l, m[2])
@@ -68,7 +68,7 @@ func (a *apache) connecting(l *line) bool {
 		c := a.lives.open[m[3]]
 		if c == nil {
 			c = a.lives.get(m[3], HttpClient, l)
-			c.ID, c.blocking = m[3], true
+			c.ID, c.Lazy = m[3], true
 		}
 		a.opening, a.local = m[2], m[1]
 		a.opened(c, l)

@@ -82,6 +82,7 @@ func (h *haproxy) judge(c *life, l *line, state, request string, status int, t [
 	}
 	switch who {
 	case 'S':
+		c.Vague = true
 		c.closed(end, evidence.ByServer, evidence.FIN, evidence.Inferred, "the server ended the connection (state "+state+"); a FIN and a RST look alike here")
 	case 's':
 		c.closed(end, evidence.ByClient, evidence.FIN, evidence.Seen, "HAProxy's timeout for the server ran out (state "+state+")")

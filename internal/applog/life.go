@@ -42,20 +42,21 @@ func newLives(take func(*Connection)) *lives {
 // life is a connection that is being followed.
 type life struct {
 	Connection
-	key      string
-	blocking bool  // its client looks at a connection only when it uses it
-	asked    *line // the request that has no response yet
-	request  evidence.Unanswered
-	first    *line // of the response that is not complete
-	tail     *line // the last line of that response so far
-	answer   evidence.Exchange
-	done     *line // the end of the last response
-	doneAt   time.Duration
-	ended    *line // the line that shows the end
-	doubt    bool  // which of several connections it is follows from their order only
-	known    bool  // the log shows whether this is its first request
-	passive  bool  // it was logged by the server
-	unsure   bool  // whether the response was complete when the connection ended
+	key     string
+	asked   *line // the request that has no response yet
+	request evidence.Unanswered
+	first   *line // of the response that is not complete
+	tail    *line // the last line of that response so far
+	answer  evidence.Exchange
+	done    *line // the end of the last response
+	doneAt  time.Duration
+	ended   *line // the line that shows the end
+	doubt   bool  // which of several connections it is follows from their order only
+	known   bool  // the log shows whether this is its first request
+	passive bool  // it was logged by the server
+	unsure  bool  // whether the response was complete when the connection ended
+	read    bool  // since the newest READ COMPLETE
+	bare    *line // a READ COMPLETE without a READ
 }
 
 // get returns the connection with this key, and makes it if there is none.
@@ -207,10 +208,7 @@ func (s *lives) end(c *life) {
 		c.idleQuotes()
 	}
 	c.Since, c.Until = max(c.Since, 0), max(c.Until, 0)
-	c.Slack = s.slack
-	if c.Slack == 0 {
-		c.Slack = time.Millisecond
-	}
+	c.Slack = max(s.slack, time.Millisecond) // threads write late
 	if q := c.quick(); q >= 0 {
 		if old, ok := s.quickest[c.server()]; !ok || q < old {
 			if len(s.quickest) < maxLives {

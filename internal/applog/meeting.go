@@ -69,7 +69,7 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the server had time to read it", far, usual)
 	case u.Apart*10 > quick*7:
 		return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: too close to tell", far, usual)
-	case c.blocking:
+	case c.Lazy:
 		return evidence.Late, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way or already there. This client looks at an idle connection only when it uses it, so it was probably there", far, usual)
 	}
 	return evidence.Crossed, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way before the request can have arrived", far, usual)

@@ -3,6 +3,7 @@ package applog
 import (
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/internal/evidence"
 )
@@ -13,6 +14,7 @@ type netty struct {
 	lives   *lives
 	keeps   *line // the line that says that the pool closes no connection itself
 	timed   bool  // a pool has an idle timeout or a lifetime
+	wired   bool  // wiretap shows what is read
 	whole   bool  // the log has lines that say that a response is complete
 	unasked map[string]bool
 
@@ -130,7 +132,13 @@ func (n *netty) event(c *life, l *line, event string, gone bool) {
 		c.ask(l, applied(event))
 	case is("WRITE"):
 		n.wrote(c, l, event)
-	case is("READ COMPLETE"), is("FLUSH"), is("USER_EVENT"):
+	case is("READ COMPLETE"):
+		c.bare = nil
+		if !c.read {
+			c.bare = l // nothing was read: the end of the stream, if the channel becomes inactive now
+		}
+		c.read = false
+	case is("FLUSH"), is("USER_EVENT"):
 	case is("READ"):
 		n.read(c, l, event)
 	case is("Received response"):
@@ -202,6 +210,7 @@ func requestLine(event string) string {
 
 // read is data that came: a response, or a request at the server.
 func (n *netty) read(c *life, l *line, event string) {
+	c.read, c.bare, n.wired = true, nil, true
 	if c.asked == nil && c.Requests == 0 && !n.unasked[c.key] && !c.passive {
 		c.passive = true
 		c.Client, c.Server = c.Server, c.Client
@@ -249,16 +258,28 @@ func (n *netty) gone(c *life, l *line) {
 	if c.ended == nil {
 		c.unsure = c.first != nil && !n.whole
 	}
+	how := "; without wiretap, a FIN and a RST look alike"
+	c.Vague = c.Vague || c.ended == nil && !n.wired
+	if n.wired {
+		how = " and without an EXCEPTION, so it read the end of the stream"
+	}
+	if c.bare != nil && !c.passive && (l.at == c.bare.at || l.at-c.bare.at < bareWithin) {
+		l, how = c.bare, ": this READ COMPLETE without a READ is the end of the stream"
+	}
 	switch {
 	case c.passive:
-		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel of the server became inactive, and it had not answered")
-	case n.keeps != nil && !n.timed:
-		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive without a CLOSE of this end, and its pool has no idle timeout and no lifetime; a FIN and a RST look alike here")
+		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel of the server became inactive, and it had not responded")
 	case c.asked != nil:
-		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive during an exchange without a CLOSE of this end; a FIN and a RST look alike here")
+		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive during an exchange without a CLOSE of this end"+how)
+	case n.keeps != nil && !n.timed:
+		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive without a CLOSE of this end, and its pool has no idle timeout and no lifetime"+how)
 	case n.timed:
 		c.closed(l, evidence.Nobody, evidence.FIN, evidence.Unknown, "the channel became inactive; the pool may have closed it, as it has an idle timeout or a lifetime")
 	default:
-		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive without a CLOSE of this end; whether its pool closes idle connections the log does not say")
+		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the channel became inactive without a CLOSE of this end"+how+"; whether its pool closes idle connections the log does not say")
 	}
 }
+
+// bareWithin is how long after a READ COMPLETE without a READ the channel must become
+// inactive for it to be the end of the stream.
+const bareWithin = 500 * time.Millisecond

@@ -150,7 +150,7 @@ func (o *okhttp) acquired(c *call, rest string, l *line) {
 	} else {
 		c.life = o.idle.take(c.server, l)
 	}
-	c.life.blocking = true
+	c.life.Lazy = true
 	c.since, c.ready = nil, nil
 }
 

@@ -127,6 +127,7 @@ func (r *reader) raw(text []byte) {
 		}
 		if r.one(&line{number: r.sum.Lines, text: part, whole: part, at: at}) {
 			r.clock.take(s, at)
+			r.lives.slack = r.clock.resolution()
 		}
 	}
 }
@@ -151,7 +152,6 @@ func (r *reader) one(l *line) bool {
 
 // end ends what the log left open.
 func (r *reader) end() {
-	r.lives.slack = r.clock.resolution()
 	r.lives.endAll(r.clock.last)
 }
 

@@ -17,7 +17,7 @@ func (c *collector) clients() []Client {
 	}
 	of := map[way][]*evidence.Connection{}
 	for i := range c.list {
-		if one := &c.list[i]; !one.twin {
+		if one := &c.list[i]; !one.twin && one.pooled() {
 			w := way{one.Client.Addr(), one.Server}
 			of[w] = append(of[w], &one.Connection)
 		}
