@@ -50,14 +50,14 @@ func (c *clock) of(s stamp) time.Duration {
 	case !c.timed:
 		return 0
 	}
-	at := max(s.at.Sub(c.begin)+c.day, 0)
+	at := s.at.Sub(c.begin) + c.day
 	if c.newDay(s) {
 		at += 24 * time.Hour
 	}
 	if at >= farthest {
 		return evidence.NotSeen
 	}
-	return at
+	return max(at, 0)
 }
 
 // newDay reports whether a time without a date is so much earlier than the one before

@@ -89,9 +89,10 @@ func newReader(name string, take func(*Connection)) *reader {
 // all reads the lines.
 func (r *reader) all(in *bufio.Reader) error {
 	var buffer []byte
+	cut := false
 	for {
 		part, err := in.ReadSlice('\n')
-		cut := len(buffer)+len(part) > maxLine
+		cut = cut || len(buffer)+len(part) > maxLine
 		buffer = append(buffer, part[:min(len(part), max(maxLine-len(buffer), 0))]...)
 		if errors.Is(err, bufio.ErrBufferFull) {
 			continue
@@ -102,7 +103,7 @@ func (r *reader) all(in *bufio.Reader) error {
 			}
 			r.raw(bytes.TrimRight(buffer, "\r\n"))
 		}
-		buffer = buffer[:0]
+		buffer, cut = buffer[:0], false
 		switch {
 		case err == io.EOF:
 			return nil
