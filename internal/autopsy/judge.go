@@ -2,6 +2,7 @@ package autopsy
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,6 +20,9 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 		Schema: Schema, Files: c.o.Files, Begin: sum.Begin, Length: sum.End.Sub(sum.Begin).Seconds(),
 		Packets: sum.Packets, Segments: sum.Segments, Copies: c.copies, Notes: sum.Notes,
 		Met: map[string]int{}, Resets: map[string]int{}, TimeWait: map[string]int{}, Failures: []Failure{},
+	}
+	if c.back > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("The clock of the capture went back: %s more than a second earlier than packets before.", plural(c.back, "packet")))
 	}
 	near := make([]evidence.Side, len(sum.Places)+len(c.logs))
 	clocks := make([]time.Duration, len(sum.Places)+len(c.logs))
@@ -56,6 +60,10 @@ func (c *collector) count(v *Verdict) {
 			continue
 		}
 		v.Connections++
+		if one.Other {
+			v.Other++
+			continue
+		}
 		v.Requests += one.Requests + len(one.Unanswered)
 		v.Connects.count(&one.Connection)
 		for _, r := range one.Resets {
@@ -101,7 +109,7 @@ func (n *Connects) count(c *evidence.Connection) {
 func (c *collector) servers(failures []Failure) []Server {
 	of, requests, bounds := map[string][]evidence.Connection{}, map[string]int{}, c.bounds()
 	for i := range c.list {
-		if one := &c.list[i]; !one.twin {
+		if one := &c.list[i]; !one.twin && !one.Other {
 			requests[one.server()] += one.Requests + len(one.Unanswered)
 			of[one.server()] = append(of[one.server()], one.facts())
 		}

@@ -83,6 +83,12 @@ func (c *collector) readLogs(files []string, places int) error {
 }
 
 func (c *collector) keepLogged(one *applog.Connection, place int, file string) {
+	if !one.Server.IsValid() && one.Host == "" {
+		if one.Requests == 0 && len(one.Unanswered) == 0 {
+			return // it was not connected yet
+		}
+		one.Host = "a server without a name"
+	}
 	before := len(c.list)
 	c.keep(&one.Connection, place)
 	if len(c.list) == before {

@@ -123,7 +123,9 @@ func (t *talk) inRecord(side int, p piece, n int) {
 	}
 	switch {
 	case side == client:
-		t.continued(p, n)
+		if len(t.pending) > 0 && !t.responds {
+			t.continued(p, n)
+		}
 		t.last = p.at
 	case t.responds:
 		t.current.Done = p.at
@@ -141,10 +143,14 @@ func (t *talk) turnRecord(side int, p piece) {
 		}
 		return
 	}
-	if len(t.pending) == 0 || t.responds {
+	if (len(t.pending) == 0 || t.responds) && t.records[client].size() >= smallestRequest {
 		t.ask(p)
 	}
 }
+
+// smallestRequest is the length of a record with the shortest HTTP/1.1 request, "GET /
+// HTTP/1.1" with an empty Host. Shorter ones are control frames of HTTP/2.
+const smallestRequest = 41
 
 // turn takes bytes in which the records are not found: a change of direction is what
 // is left.
