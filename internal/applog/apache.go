@@ -171,7 +171,7 @@ func (a *apache) in(c *life, l *line, rest string) {
 	c.respond(l, status)
 }
 
-// eof is the end of what the server sends.
+// eof is the end of the stream that the server sends.
 func (a *apache) eof(c *life, l *line) {
 	if c.first != nil && !a.framed[c.key] {
 		c.complete(l) // a response without a length ends so
@@ -179,7 +179,7 @@ func (a *apache) eof(c *life, l *line) {
 	c.closed(l, evidence.ByServer, evidence.FIN, evidence.Seen, "the client read the end of the stream")
 }
 
-// broken is an error of a read. A read that times out tells nothing if no response was
+// broken is an error of a read. A read that times out says nothing if no response was
 // expected: HttpClient tests idle connections so.
 func (a *apache) broken(c *life, l *line, text string) {
 	switch {

@@ -9,7 +9,7 @@ import (
 	"github.com/kabench/kabench/internal/secrets"
 )
 
-// Connection is the life of a connection as a log tells it.
+// Connection is the life of a connection as a log shows it.
 type Connection struct {
 	evidence.Connection
 	Format string

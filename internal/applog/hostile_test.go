@@ -28,19 +28,19 @@ func write(t *testing.T, name string, text []byte) string {
 }
 
 func TestBadLogs(t *testing.T) {
-	for want, text := range map[string]string{
-		"is empty: name a log":                 "",
-		"no line that tells of connections":    "2024-01-01 10:00:00 INFO started\n2024-01-01 10:00:01 INFO stopped\n",
-		"neither a packet capture nor a log":   "a\x00\x01\x02b\n\x00\x00",
-		"set the logger reactor.netty":         strings.Repeat("x", 3*maxLine),
-		"among 1: set the logger":              "\xff\xfe\xfd",
-		"no line that tells of connections ":   "{\"message\":\"hello\"}\n{\"message\":\n{}\nnull\n",
-		"no line that tells of connections a":  "[]\n[id: 0x]\n[-1, L: - R:]\n",
-		"no line that tells of connections am": "http-outgoing-0 << \"end of stream\"\nhttp-outgoing-0: Shutdown connection\n",
+	for _, one := range []struct{ want, text string }{
+		{"is empty: name a log", ""},
+		{"no line about a connection", "2024-01-01 10:00:00 INFO started\n2024-01-01 10:00:01 INFO stopped\n"},
+		{"neither a packet capture nor a log", "a\x00\x01\x02b\n\x00\x00"},
+		{"set the logger reactor.netty", strings.Repeat("x", 3*maxLine)},
+		{"no line about", "\xff\xfe\xfd"},
+		{"no line about a connection", "{\"message\":\"hello\"}\n{\"message\":\n{}\nnull\n"},
+		{"no line about a connection", "[]\n[id: 0x]\n[-1, L: - R:]\n"},
+		{"no line about a connection", "http-outgoing-0 << \"end of stream\"\nhttp-outgoing-0: Shutdown connection\n"},
 	} {
-		_, err := Read(write(t, "app.log", []byte(text)), func(*Connection) {})
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%.40q: %v, want %q", text, err, want)
+		_, err := Read(write(t, "app.log", []byte(one.text)), func(*Connection) {})
+		if err == nil || !strings.Contains(err.Error(), one.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.40q: %v, want %q", one.text, err, one.want)
 		}
 	}
 	if _, err := Read(t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "is a directory") {

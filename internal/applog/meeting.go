@@ -9,7 +9,7 @@ import (
 )
 
 // unanswered makes the request that has no response a part of the connection, and says
-// how it met the end as far as the log tells.
+// how it met the end as far as the log shows it.
 func (s *lives) unanswered(c *life) {
 	u := c.request
 	u.Apart = 0
@@ -55,11 +55,11 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 	case c.Close.How == evidence.RST && known && far != "" && u.Apart*10 >= quick*9:
 		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the reset came %safter the request, and the quickest response took %s: the server had time to read it", far, results.FormatSeconds(quick.Seconds()))
 	case c.Close.How == evidence.RST && (u.Reused || u.Nth == 0):
-		return evidence.Forgotten, evidence.Inferred, "the log says reset, and shows no close before it; who sent the RST, and whether the request had arrived, no log tells"
+		return evidence.Forgotten, evidence.Inferred, "the log says reset, and shows no close before it; who sent the RST, and whether the request had arrived, no log says"
 	case u.Nth == 1 && !u.Reused:
 		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("it was the first request of its connection, so no idle timer had run out; the end came %safter it", far)
 	case far == "":
-		return evidence.Crossed, evidence.Unknown, "the log does not tell how long after the request the end came"
+		return evidence.Crossed, evidence.Unknown, "the log does not say when the end came"
 	case !known:
 		return evidence.Crossed, evidence.Unknown, "the log has no response of this server to compare the time with"
 	}
@@ -68,7 +68,7 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 	case u.Apart*10 >= quick*9:
 		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the server had time to read it", far, usual)
 	case u.Apart*10 > quick*7:
-		return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: too close to tell", far, usual)
+		return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: too close to decide", far, usual)
 	case c.Lazy:
 		return evidence.Late, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way or already there. This client looks at an idle connection only when it uses it, so it was probably there", far, usual)
 	}

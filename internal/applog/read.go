@@ -167,7 +167,7 @@ func (r *reader) result(label string) (*Summary, error) {
 	case s.Known == 0 && r.binary:
 		return nil, fmt.Errorf("%s is neither a packet capture nor a log: it has binary data; name a pcap, a pcapng or a text file", label)
 	case s.Known == 0:
-		return nil, fmt.Errorf("%s has no line that tells of connections among %d: set the logger reactor.netty, org.apache.hc.client5.http or org.apache.http to DEBUG, give OkHttp a LoggingEventListener, set NODE_DEBUG=http,net or undici, or name a log of nginx or HAProxy", label, s.Lines)
+		return nil, fmt.Errorf("%s has no line about a connection in a format that kabench knows: set the logger reactor.netty, org.apache.hc.client5.http or org.apache.http to DEBUG, give OkHttp a LoggingEventListener, set NODE_DEBUG=http,net or undici, or name a log of nginx or HAProxy", label)
 	}
 	r.notes()
 	return s, nil
@@ -186,7 +186,7 @@ func (r *reader) notes() {
 		note("The times of %s do not say their zone.", s.File)
 	}
 	if s.Timed && s.Resolution >= time.Second {
-		note("The times of %s are in whole seconds: shorter times cannot be told.", s.File)
+		note("The times of %s are in whole seconds: shorter times are not in it.", s.File)
 	}
 	if n := r.clock.jumps; n > 0 {
 		note("The clock of %s goes back by more than a second %d times; times across such a jump are wrong.", s.File, n)

@@ -26,7 +26,7 @@ type logged struct {
 	vague  bool // a FIN and a RST look alike
 }
 
-// kinds tells captures from logs by their first bytes.
+// kinds distinguishes captures and logs by their first bytes.
 func kinds(files []string) (captures, logs []string, err error) {
 	for _, name := range files {
 		head, err := unpack.Head(name)
@@ -109,7 +109,7 @@ func (s *seen) server() string {
 	return s.Server.String()
 }
 
-// client names the client of a connection; "" if a log does not tell.
+// client names the client of a connection; "" if a log does not say.
 func (s *seen) client() string {
 	switch {
 	case !s.Client.IsValid():

@@ -35,9 +35,9 @@ func TestVerdictOfLogs(t *testing.T) {
 		{"httpclient5-late.log", "2 of 4 requests met the server's close", "closes idle connections after at most 1.2", "direct-idle-order"},
 		{"okhttp-events.log", "2 of 5 requests met the server's close", "closes idle connections after at most 1.00 s", "direct-idle-order"},
 		{"okhttp-interceptor.log", "2 of 4 requests met the close", "the close was on its way before they can have arrived", ""},
-		{"undici.log", "2 of 4 requests met the close", "how they met it, the log does not tell", ""},
+		{"undici.log", "2 of 4 requests met the close", "how they met it, the log does not say", ""},
 		{"node-reset.log", "1 of 4 requests to 127.0.0.1:18083 were answered by RST", "who sent the RST", ""},
-		{"nginx-error.log", "2 requests met the close of 127.0.0.1:18081", "the log does not tell", ""},
+		{"nginx-error.log", "2 requests met the close of 127.0.0.1:18081", "the log does not say", ""},
 		{"haproxy.log", "4 requests met the close of b/s1", "got the beginning of a response", ""},
 	} {
 		v := examine(t, loggedBy(one.file))
@@ -155,7 +155,7 @@ func TestServerOfLogs(t *testing.T) {
 func TestNeitherCaptureNorLog(t *testing.T) {
 	for want, text := range map[string]string{
 		"is empty: name a log":               "",
-		"no line that tells of connections":  "hello\n",
+		"no line about a connection":         "hello\n",
 		"is no packet capture: it begins":    "\x7fELF\x00\x00\x01\x02",
 		"is no packet capture: it is a zip":  "PK\x03\x04\x00\x00\x00",
 		"neither a packet capture nor a log": strings.Repeat("text ", 200) + "\x00\n",

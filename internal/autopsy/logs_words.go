@@ -59,7 +59,7 @@ func (b bound) sentence(facts evidence.Server) string {
 	return facts.Sentence()
 }
 
-// untold is the sentence about a server of which a log shows too little.
+// untold is the sentence about a server if a log shows too little.
 const untold = "shows nothing in the log of how it treats idle connections"
 
 // known reports whether the timer lies between the bounds.
@@ -109,7 +109,7 @@ func meetingsLogged(group []Failure) string {
 		{func(f Failure) bool { return f.Basis != evidence.Unknown && f.Met == evidence.Late }, "the close was probably there before %s, as this client does not look at idle connections%s"},
 		{func(f Failure) bool { return f.Met == evidence.Arrived && f.First == evidence.NotSeen }, "%s had arrived%s"},
 		{func(f Failure) bool { return f.Met == evidence.Arrived && f.First != evidence.NotSeen }, "%s got the beginning of a response%s"},
-		{func(f Failure) bool { return f.Basis == evidence.Unknown }, "how %s met it, the log does not tell%s"},
+		{func(f Failure) bool { return f.Basis == evidence.Unknown }, "how %s met it, the log does not say%s"},
 	} {
 		var apart []time.Duration
 		n := 0
@@ -144,7 +144,7 @@ func meetingsLogged(group []Failure) string {
 	return strings.Join(parts, "; ")
 }
 
-// incidentLogged names the incident that a failure in a log is, if the log tells enough.
+// incidentLogged names the incident that a failure in a log is, if the log shows enough.
 func incidentLogged(f Failure) string {
 	switch {
 	case f.Basis == evidence.Unknown, f.Met == evidence.Forgotten, f.Met == evidence.Abandoned:
@@ -198,7 +198,7 @@ func (c *collector) cannotLogs(v *Verdict, list []Failure) (says []string) {
 		says = append(says, fmt.Sprintf("How %s met the close: order and times in the log do not decide it. The same capture does.", plural(unknown, "request")))
 	}
 	if alone > 0 {
-		says = append(says, fmt.Sprintf("Which connections carried %s, and how long they had been idle: the lines do not name connections. The same capture tells, or a log that names them (for OkHttp a LoggingEventListener, for Apache HttpClient its wire log).", plural(alone, "request")))
+		says = append(says, fmt.Sprintf("Which connections carried %s, and how long they had been idle: the lines do not name connections. The same capture shows it, or a log that names them (for OkHttp a LoggingEventListener, for Apache HttpClient its wire log).", plural(alone, "request")))
 	}
 	for i := range v.Servers {
 		if b := c.bounds()[v.Servers[i].Address]; b.known() && !v.Servers[i].Facts.Idle.Known() {

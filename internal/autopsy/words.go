@@ -166,7 +166,7 @@ func meetings(group []Failure) string {
 // origin says who made the RSTs.
 func origin(group []Failure) string {
 	if group[0].logged {
-		return "who sent the RST, and whether the requests had arrived, the log does not tell"
+		return "who sent the RST, and whether the requests had arrived, the log does not say"
 	}
 	strayed, middle := 0, 0
 	why := ""

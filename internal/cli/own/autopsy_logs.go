@@ -69,7 +69,7 @@ func (f *autopsyFound) logs(b *bytes.Buffer) {
 			formats = append(formats, fmt.Sprintf("%s of %s", count(n, "line"), format))
 		}
 		slices.Sort(formats)
-		text := fmt.Sprintf("read %s: %s, of which %s tell of connections", log.File, count(int(log.Lines), "line"), strings.Join(formats, " and "))
+		text := fmt.Sprintf("read %s: %s; about connections are %s", log.File, count(int(log.Lines), "line"), strings.Join(formats, " and "))
 		if log.Clock != nil {
 			ahead := "ahead of"
 			if *log.Clock < 0 {
