@@ -248,12 +248,17 @@ func sound(t *testing.T, text []byte) {
 			t.Errorf("%d exchanges of %d", len(c.Exchanges), c.Requests)
 		}
 		for _, e := range c.Exchanges {
-			if e.Sent < 0 || e.First < 0 || e.Done < e.First {
+			if e.Sent < 0 || e.First < e.Sent || e.Done < e.First {
 				t.Errorf("exchange %+v", e)
 			}
 		}
 		if len(c.Unanswered) > 1 || c.Until < 0 || c.Since < 0 || c.Slack <= 0 {
 			t.Errorf("%+v", c)
+		}
+		for _, u := range c.Unanswered {
+			if u.Apart < 0 || u.Idle < evidence.NotSeen || u.Why == "" || len(c.Quotes) == 0 {
+				t.Errorf("unanswered %+v", u)
+			}
 		}
 		evidence.Infer([]evidence.Connection{c.Connection})
 	})

@@ -117,9 +117,8 @@ func (c *life) ask(l *line, text string) {
 	if !c.known {
 		c.request.Nth = 0
 	}
-	if c.doneAt != evidence.NotSeen && l.at != evidence.NotSeen && !c.doubt {
+	if c.doneAt != evidence.NotSeen && l.at >= c.doneAt && !c.doubt {
 		c.request.Idle = l.at - c.doneAt
-		c.LongestIdle = max(c.LongestIdle, 0)
 	}
 }
 
@@ -159,7 +158,7 @@ func (c *life) complete(l *line) {
 		c.LongestIdle = c.request.Idle
 	}
 	c.Requests++
-	if c.answer.Sent != evidence.NotSeen && c.answer.Done != evidence.NotSeen {
+	if e := c.answer; e.Sent != evidence.NotSeen && e.First >= e.Sent && e.Done >= e.First { // a line may lack its time, and a clock go back
 		if len(c.Exchanges) <= evidence.KeptFirst {
 			c.Exchanges = append(c.Exchanges, c.answer)
 		} else {

@@ -14,7 +14,7 @@ func (s *lives) unanswered(c *life) {
 	u := c.request
 	u.Apart = 0
 	if c.Close.At != evidence.NotSeen && u.Sent != evidence.NotSeen {
-		u.Apart = c.Close.At - u.Sent
+		u.Apart = max(c.Close.At-u.Sent, 0)
 	}
 	quick, known := s.quickest[c.server()]
 	if q := c.quick(); q >= 0 && (!known || q < quick) {
