@@ -21,7 +21,17 @@ func (a *apache) name() string { return HttpClient }
 
 // outgoing matches the name of a connection and what is said about it: HttpClient 5's
 // asynchronous client names them c-0000000001.
-var outgoing = regexp.MustCompile(`\b(http-outgoing-\d{1,10}|c-\d{10}):? (.*)`)
+var outgoing = regexp.MustCompile(`^(http-outgoing-\d{1,10}|c-\d{10}):? (.*)`)
+
+// named returns the text from the name of a connection on; "" if there is none.
+func named(text string) string {
+	for _, name := range []string{"http-outgoing-", "c-0"} {
+		if i := strings.Index(text, name); i >= 0 {
+			return text[i:]
+		}
+	}
+	return ""
+}
 
 // byID matches the pool's name of a connection in HttpClient 4.
 var byID = regexp.MustCompile(`Connection \[id: (\d{1,10})\].* can be kept alive`)
@@ -33,19 +43,16 @@ var pair = regexp.MustCompile(`([0-9a-fA-F.:\[\]/]{3,64}:\d{1,5})<->(\S{3,80}:\d
 var operator = regexp.MustCompile(`connected (\S+?)->(\S+) as (http-outgoing-\d{1,10})`)
 
 func (a *apache) line(l *line) bool {
-	switch {
-	case !strings.Contains(l.text, "onnect") && !strings.Contains(l.text, "-"):
-		return false
-	case a.connecting(l):
+	if a.connecting(l) {
 		return true
 	}
-	if m := byID.FindStringSubmatch(l.text); m != nil {
+	if m := find(byID, l.text, "Connection [id: "); m != nil {
 		if c := a.lives.open["http-outgoing-"+m[1]]; c != nil && c.first != nil {
 			c.complete(c.tail)
 		}
 		return true
 	}
-	m := outgoing.FindStringSubmatch(l.text)
+	m := outgoing.FindStringSubmatch(named(l.text))
 	if m == nil {
 		return false
 	}
@@ -64,7 +71,7 @@ func (a *apache) line(l *line) bool {
 // connecting reads the lines about a connect, which come before the connection has a
 // name.
 func (a *apache) connecting(l *line) bool {
-	if m := operator.FindStringSubmatch(l.text); m != nil {
+	if m := find(operator, l.text, " as http-outgoing-"); m != nil {
 		c := a.lives.open[m[3]]
 		if c == nil {
 			c = a.lives.get(m[3], HttpClient, l)
@@ -74,9 +81,12 @@ func (a *apache) connecting(l *line) bool {
 		a.opened(c, l)
 		return true
 	}
-	if m := pair.FindStringSubmatch(l.text); m != nil {
+	if m := find(pair, l.text, "<->"); m != nil {
 		a.local, a.opening = m[1], m[2]
 		return true
+	}
+	if !strings.Contains(l.text, "onnecting ") {
+		return false
 	}
 	for _, words := range []string{"Connecting to ", "connecting null->", "connecting endpoint to "} {
 		if _, to, ok := strings.Cut(l.text, words); ok && strings.Contains(l.text, "Connection") {

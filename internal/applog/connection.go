@@ -56,5 +56,5 @@ func Safe(text string) string {
 			text = strings.ReplaceAll(text, value, secrets.Blanked)
 		}
 	}
-	return layout.Clean(text, maxQuote)
+	return layout.Clean(layout.Printable(text), maxQuote)
 }

@@ -2,6 +2,7 @@ package applog
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,15 @@ type line struct {
 	text   string
 	whole  string        // the text with everything before the message
 	at     time.Duration // since the log's first time, or evidence.NotSeen
+}
+
+// find matches a pattern in a text that has a mark of it. Most lines have none, and a
+// pattern is slow.
+func find(pattern *regexp.Regexp, text, mark string) []string {
+	if !strings.Contains(text, mark) {
+		return nil
+	}
+	return pattern.FindStringSubmatch(text)
 }
 
 // envelope is what a collector of logs wrote around a message.

@@ -21,6 +21,9 @@ var haproxyLine = regexp.MustCompile(`(\S{3,64}:\d{1,5}) \[\d\d/[A-Z][a-z]{2}/\d
 	`\d{1,10}/\d{1,10}/\d{1,10}/\d{1,10}/(\+?\d{1,10}) \d{1,10}/\d{1,10} (?:\{.*\} )*"([^"]*)`)
 
 func (h *haproxy) line(l *line) bool {
+	if !dayIn(l.text) {
+		return false
+	}
 	m := haproxyLine.FindStringSubmatch(l.text)
 	if m == nil {
 		return false

@@ -8,6 +8,12 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
+// maxIdleQuotes and maxFailedQuotes are how many closes and failures of a log are quoted.
+const (
+	maxIdleQuotes   = 20
+	maxFailedQuotes = 2000
+)
+
 // maxLives is how many connections may be open at a time in a log.
 const maxLives = 50_000
 
@@ -18,6 +24,8 @@ type lives struct {
 	slack     time.Duration
 	quickest  map[string]time.Duration // the quickest response of each server
 	forgotten int
+	idle      int         // closes of idle connections that are quoted
+	failed    int         // failures that are quoted
 	statuses  map[int]int // of access logs
 	again     int         // requests that a proxy sent to a second server
 }
@@ -201,9 +209,11 @@ func (s *lives) end(c *life) {
 	if c.unsure && c.first != nil {
 		c.complete(c.tail)
 	}
-	if c.asked != nil && c.ended != nil {
+	switch {
+	case c.asked != nil && c.ended != nil:
 		s.unanswered(c)
-	} else {
+	case s.idle < maxIdleQuotes && c.ended != nil && c.done != nil:
+		s.idle++
 		c.idleQuotes()
 	}
 	c.Since, c.Until = max(c.Since, 0), max(c.Until, 0)
@@ -239,9 +249,6 @@ func (c *life) quick() time.Duration {
 
 // idleQuotes quotes the lines between which the connection was idle until its end.
 func (c *life) idleQuotes() {
-	if c.ended == nil || c.done == nil {
-		return
-	}
 	c.Quotes = []Quote{quote(c.done, "the connection became idle"), quote(c.ended, "it was closed: "+c.Close.Why)}
 }
 

@@ -22,6 +22,9 @@ func (s *lives) unanswered(c *life) {
 	}
 	u.Met, u.Basis, u.Why = c.meet(u, quick, known)
 	c.Unanswered = append(c.Unanswered, u)
+	if s.failed++; s.failed > maxFailedQuotes {
+		return
+	}
 	if c.asked.number == c.ended.number { // a log of failures has one line for all
 		c.Quotes = []Quote{quote(c.ended, "a request without a whole response: "+c.Close.Why)}
 		return

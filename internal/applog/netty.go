@@ -26,13 +26,30 @@ func (n *netty) name() string { return ReactorNetty }
 
 // channel matches [1965a96f-2, L:/127.0.0.1:59768 - R:localhost/127.0.0.1:9090] and
 // [id: 0x1965a96f, L:... ! R:...]. ! stands for a channel that is closed.
-var channel = regexp.MustCompile(`\[(?:id: 0x)?([0-9a-f]{6,16})(?:-(\d{1,9}))?(?:, L:([^\s\]]+)(?: ([-!]) R:([^\s\]]+))?)?\]`)
+var channel = regexp.MustCompile(`^\[(?:id: 0x)?([0-9a-f]{6,16})(?:-(\d{1,9}))?(?:, L:([^\s\]]+)(?: ([-!]) R:([^\s\]]+))?)?\]`)
+
+// channelIn finds the first channel in a line.
+func channelIn(text string) (from int, m []string) {
+	for i := 0; i < len(text); i++ {
+		if text[i] != '[' {
+			continue
+		}
+		id := strings.TrimPrefix(text[i+1:min(len(text), i+16)], "id: 0x")
+		if len(id) < 6 || strings.Trim(id[:6], "0123456789abcdef") != "" {
+			continue
+		}
+		if m = channel.FindStringSubmatch(text[i:]); m != nil {
+			return i, m
+		}
+	}
+	return 0, nil
+}
 
 // pool matches the settings of a new pool.
 var pool = regexp.MustCompile(`Creating a new \[.*\] client pool \[.*maxIdleTime=(-?\d+).*maxLifeTime=(-?\d+)`)
 
 func (n *netty) line(l *line) bool {
-	if m := pool.FindStringSubmatch(l.text); m != nil {
+	if m := find(pool, l.text, "] client pool ["); m != nil {
 		if m[1] == "-1" && m[2] == "-1" {
 			n.keeps = l
 		} else {
@@ -40,32 +57,26 @@ func (n *netty) line(l *line) bool {
 		}
 		return true
 	}
-	at := channel.FindStringSubmatchIndex(l.text)
-	if at == nil {
+	from, m := channelIn(l.text)
+	if m == nil {
 		return n.cause(l)
 	}
-	part := func(i int) string {
-		if at[2*i] < 0 {
-			return ""
-		}
-		return l.text[at[2*i]:at[2*i+1]]
-	}
-	event := strings.TrimSpace(l.text[at[1]:])
+	event := strings.TrimSpace(l.text[from+len(m[0]):])
 	if event == "" || strings.HasPrefix(event, "}") {
-		event = before(l.text[:at[0]])
+		event = before(l.text[:from])
 	}
 	if !known(event) {
 		return false
 	}
-	c := n.lives.get("n"+part(1), ReactorNetty, l)
-	c.ID = part(1)
-	if local, remote := address(part(3)), address(part(5)); remote.IsValid() {
+	c := n.lives.get("n"+m[1], ReactorNetty, l)
+	c.ID = m[1]
+	if local, remote := address(m[3]), address(m[5]); remote.IsValid() {
 		c.Client, c.Server = local, remote
 		if c.passive {
 			c.Client, c.Server = remote, local
 		}
 	}
-	n.event(c, l, event, part(4) == "!")
+	n.event(c, l, event, m[4] == "!")
 	n.last, n.lastAt = c, l.number
 	return true
 }

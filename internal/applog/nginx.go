@@ -27,8 +27,11 @@ var (
 )
 
 func (n *nginx) line(l *line) bool {
-	if m := nginxError.FindStringSubmatch(l.text); m != nil {
+	if m := find(nginxError, l.text, "#"); m != nil {
 		return n.failure(m[1], m[2], l)
+	}
+	if !dayIn(l.text) {
+		return false
 	}
 	if m := accessLine.FindStringSubmatch(l.text); m != nil {
 		n.access(m, l)
@@ -118,4 +121,14 @@ func (n *nginx) access(m []string, l *line) {
 	c.complete(l)
 	n.lives.count(status, upstream != nil && upstream[2] != "")
 	n.lives.end(c)
+}
+
+// dayIn reports whether a line has a date in brackets, as [28/Nov/2026:...].
+func dayIn(text string) bool {
+	for i := 0; i+8 < len(text); i++ {
+		if text[i] == '[' && text[i+3] == '/' && text[i+7] == '/' {
+			return true
+		}
+	}
+	return false
 }

@@ -38,6 +38,9 @@ var (
 )
 
 func (n *node) line(l *line) bool {
+	if !strings.Contains(l.text, "HTTP ") && !strings.Contains(l.text, "NET ") {
+		return false
+	}
 	m := nodeLine.FindStringSubmatch(l.text)
 	if m == nil {
 		return false

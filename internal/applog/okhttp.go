@@ -46,14 +46,10 @@ var (
 )
 
 func (o *okhttp) line(l *line) bool {
-	if m := okEvent.FindStringSubmatchIndex(l.text); m != nil {
-		rest := ""
-		if m[4] >= 0 {
-			rest = l.text[m[4]:m[5]]
-		}
-		return o.event(threadOf(l.text[:m[0]]), l.text[m[2]:m[3]], rest, l)
+	if m := find(okEvent, l.text, " ms] "); m != nil {
+		return o.event(threadOf(l.text[:len(l.text)-len(m[0])]), m[1], m[2], l)
 	}
-	if !strings.Contains(l.text, "--") {
+	if !strings.Contains(l.text, "--> ") && !strings.Contains(l.text, "<-- ") {
 		return false
 	}
 	return o.interceptor(l)

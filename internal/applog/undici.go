@@ -40,7 +40,10 @@ var localPort = regexp.MustCompile(`^\s*localPort: (\d{1,5}),?\s*$`)
 const errorFields = 40
 
 func (u *undici) line(l *line) bool {
-	m := undiciLine.FindStringSubmatch(l.text)
+	var m []string
+	if strings.Contains(l.text, "UNDICI ") || strings.Contains(l.text, "FETCH ") || strings.Contains(l.text, "WEBSOCKET ") {
+		m = undiciLine.FindStringSubmatch(l.text)
+	}
 	if m == nil {
 		return u.port(l)
 	}
