@@ -87,7 +87,7 @@ func (c *collector) keepLogged(one *applog.Connection, place int, file string) {
 		if one.Requests == 0 && len(one.Unanswered) == 0 {
 			return // it was not connected yet
 		}
-		one.Host = "a server without a name"
+		one.Host = "a server that the log does not name"
 	}
 	before := len(c.list)
 	c.keep(&one.Connection, place)
