@@ -28,7 +28,10 @@ type logged struct {
 
 // kinds distinguishes captures and logs by their first bytes.
 func kinds(files []string) (captures, logs []string, err error) {
-	for _, name := range files {
+	for i, name := range files {
+		if slices.Contains(files[:i], name) {
+			return nil, nil, fmt.Errorf("%s is named twice", unpack.Label(name))
+		}
 		head, err := unpack.Head(name)
 		switch {
 		case err != nil:
