@@ -26,6 +26,8 @@ func samples(field string) []string {
 		return []string{"4s", "4900ms", "0s"}
 	case "lease_order":
 		return []string{"lifo", "fifo"}
+	case "server_hint":
+		return []string{"min"}
 	case "resend":
 		return []string{"[]", "[{on: any, after: [eof], methods: idempotent, max: 1, path: pool}]"}
 	case "expiry":
@@ -187,7 +189,7 @@ func TestSpelledTakesValuesOfGo(t *testing.T) {
 	}
 }
 
-// Without a client, the usual way of each of the usual clients is told; with one, its
+// Without a client, the usual way of each of the usual clients is listed; with one, its
 // ways with the values of the profile's pool.
 func TestProfileSpelled(t *testing.T) {
 	change := map[string]string{"pool.idle_timeout": "4s", "load.rate": "1/s"}
