@@ -59,7 +59,7 @@ var rooms = map[string]room{
 	"internal/lab/serve":   {nil, "it accepts connections and reads from them, whoever serves"},
 	"internal/lab/story":   {nil, "it remembers what a server or a proxy tells it"},
 	"internal/lab/labtest": {nil, "it is a client for tests, and must not know how what it tests is made"},
-	"internal/diagnose":    {[]string{"internal/wording", "profiles", "results"}, "it decides what is tried, and what the outcome means; who explains, measures and runs, it need not know"},
+	"internal/diagnose":    {[]string{"internal/evidence", "internal/wording", "profiles", "profiles/lint", "results"}, "it decides what is tried, and what the outcome means; who explains, measures and runs, it need not know"},
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
 	"internal/evidence":    {[]string{"internal/enum", "internal/http1", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},

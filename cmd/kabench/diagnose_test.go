@@ -42,6 +42,7 @@ type diagnosis struct {
 		Forecast     results.Forecast
 		Reproduction *results.Reproduction
 	}
+	Choice                  diagnose.Choice
 	Reproduced, Interrupted bool
 	Verdict                 string
 	Settings                []results.ClientSetting

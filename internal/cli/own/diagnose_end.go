@@ -33,7 +33,7 @@ func (d *diagnosing) next(step string) string {
 // conclude prints the last paragraphs: the verdict, and what else would show the cause.
 func (d *diagnosing) conclude() {
 	if d.doc.Verdict == "" {
-		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Tried)
+		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Findings, d.doc.Tried)
 	}
 	if d.doc.Interrupted {
 		d.doc.Verdict = strings.TrimSpace("The diagnosis was interrupted. " + d.doc.Verdict)
@@ -55,6 +55,10 @@ func (d *diagnosing) conclude() {
 		return
 	}
 	for _, n := range d.doc.Choice.Not {
+		if n.RuledOut {
+			d.say("Ruled out: ", fmt.Sprintf("%s, because %s. What would show the cause: %s.", n.Incident, n.Why, n.Capture))
+			continue
+		}
 		d.say("Also possible: ", fmt.Sprintf("%s. It cannot be caused from outside: %s. What would show it: %s.", n.Incident, n.Why, n.Capture))
 	}
 }

@@ -87,6 +87,7 @@ func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 		}); err != nil {
 			return err
 		}
+		d.doc.Choice = diagnose.Measured(d.doc.Choice, server)
 		d.measured = fmt.Sprintf("The server at %s %s.", server.Address, server.Sentence())
 	}
 	switch {
