@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/results/record"
@@ -48,8 +49,8 @@ func (d *diagnosing) conclude() {
 		d.say(prefix, diagnose.Spelled(s))
 		prefix = strings.Repeat(" ", len(prefix))
 	}
-	if d.exists(fileReport) {
-		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, fileReport), filepath.Join(d.out, d.last(), record.FileIncident)))
+	if d.exists(cli.FileDiagnosisPage) {
+		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, cli.FileDiagnosisPage), filepath.Join(d.out, d.last(), record.FileIncident)))
 	}
 	if d.doc.Reproduced {
 		return
