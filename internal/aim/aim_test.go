@@ -176,6 +176,8 @@ func TestWhyNothingIsExpected(t *testing.T) {
 		"LIFO":           {order(t, "idle-race", "", slow, append(swings, "pool.lease_order=lifo")...), nil, ReasonLIFO, "lifo"},
 		"cap":            {order(t, "idle-race", "", slow, append(swings, "pool.max_conns=1", "pool.lease_order=fifo")...), nil, ReasonCap, "max_conns 1"},
 		"no timer":       {order(t, "idle-race", "reactor-netty", profiles.ServerPreset{Measured: &profiles.Measured{LongerThan: time.Minute}}), nil, ReasonNoTimer, "1m0s"},
+		"closes each":    {order(t, "idle-race", "reactor-netty", profiles.ServerPreset{Facts: profiles.ServerFacts{MaxRequests: 1}, Measured: &profiles.Measured{}}), nil, ReasonNotKept, "after one response"},
+		"forgets":        {order(t, "idle-race", "reactor-netty", profiles.ServerPreset{Facts: profiles.ServerFacts{Silent: true, IdleTimeout: time.Minute}, Measured: &profiles.Measured{}}), nil, ReasonNoTimer, "forgets idle connections after 1m0s"},
 		"no hint":        {order(t, "keep-alive-hint", "reactor-netty", nginx), nil, ReasonNoHint, "no Keep-Alive header"},
 		"spread":         {order(t, "idle-race", "reactor-netty", tomcat), &noLink, ReasonFew, "20.1s to 21.9s"},
 		"budget":         {withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Time: 20 * time.Second}), nil, ReasonBudget, "--budget-time 20s"},
