@@ -260,3 +260,18 @@ func FuzzReadHead(f *testing.F) {
 		}
 	})
 }
+
+// A server that ends each connection some time after it was opened has a lifetime, and
+// no idle timeout: the connections with a second request tell.
+func TestLifetime(t *testing.T) {
+	t.Parallel()
+	at := raw(t, func(c *net.TCPConn) {
+		c.SetDeadline(time.Now().Add(2 * time.Second))
+		respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 1000)(c)
+	})
+	r, err := probed(t, "http://"+at, nil)
+	_, s := one(t, r, err)
+	if !s.Lifetime.Known() || s.Lifetime.Median+s.Lifetime.Slack < 2*time.Second || s.Lifetime.Median > 2300*time.Millisecond {
+		t.Errorf("lifetime %+v, idle %+v; %s", s.Lifetime, s.Idle, s.Sentence())
+	}
+}

@@ -136,16 +136,24 @@ func (s *site) ended(c *conn, e event) {
 	}
 }
 
-// noResponse ends the wait for a response.
+// noResponse ends the wait for a response. It waits on if the peer has not acknowledged
+// the request: the kernel sends it again after times that double.
 func (s *site) noResponse(c *conn) {
+	silent, waiting := false, false
+	if !c.closed() {
+		silent, waiting = c.wire.silent()
+	}
 	switch {
 	case c.closed():
-	case c.wire.silent():
+	case silent:
 		c.seen.Close = evidence.Close{
 			Basis: evidence.Seen, By: evidence.ByMiddle, How: evidence.Silent, At: evidence.NotSeen, FIN: evidence.NotSeen,
 			Why: "the request was sent again and again, and nothing came back, no ACK either",
 		}
 		s.lost++
+	case waiting && s.now() < c.last().Sent+s.o.Timeout:
+		c.next = s.now() + longestWait
+		return
 	case !c.late:
 		s.note("a request got no response within %v", s.o.Timeout)
 	}

@@ -129,8 +129,8 @@ const (
 	// longestWait is how long the loop waits for something to happen, so that progress is
 	// published.
 	longestWait = 250 * time.Millisecond
-	// ahead is how long before a request is due the loop stops waiting, because timers are
-	// late. It spins for the rest.
+	// ahead is how long before a late request is due the loop stops waiting, because timers
+	// are late. It spins for the rest.
 	ahead = 1500 * time.Microsecond
 )
 
@@ -142,7 +142,7 @@ func (s *site) step(ctx context.Context) (next time.Duration) {
 			continue
 		}
 		due := c.next
-		if c.state == idle || c.state == pausing {
+		if c.isLate() {
 			due -= ahead
 		}
 		if due <= s.now() {
@@ -164,7 +164,7 @@ func (s *site) act(ctx context.Context, c *conn) {
 	case planned:
 		s.open(ctx, c)
 	case pausing, idle:
-		for s.now() < at { // see ahead
+		for c.isLate() && s.now() < at { // see ahead
 		}
 		if c.plan.Role == Half || c.plan.Role == UsedHalf && c.sent > 0 {
 			s.sendHalf(c)

@@ -197,8 +197,8 @@ func (r row) check(t *testing.T) {
 		t.Fatalf("the capture has %d connections whose idle timer ran out, fewer than 20", n)
 	}
 	first, last := r.truth.ends()
-	if first < r.setting-grain || last > r.setting+r.late+grace {
-		t.Errorf("on the wire, idle connections are closed after %v to %v; the timeout is %v, and closes come up to %v after that", first, last, r.setting, r.late)
+	if first < r.setting-max(r.early, grain) || last > r.setting+r.late+grace {
+		t.Errorf("on the wire, idle connections are closed after %v to %v; the timeout is %v, and closes come from %v before to %v after that", first, last, r.setting, max(r.early, grain), r.late)
 	}
 	if !*allSettings && !r.inside(grace/20) {
 		t.Errorf("the capture's median is %v, outside the probe's interval %v to %v", r.truth.median(), r.probe.low, r.probe.high)

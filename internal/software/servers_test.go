@@ -21,8 +21,10 @@ type realServer struct {
 	closes   string          // how it closes idle connections, as kabench names it; "": fin
 
 	// A connection may be closed this much after its time. A server that looks at its
-	// clock every second is up to a second late, and more. For how early, see grain.
-	late time.Duration
+	// clock every second is up to a second late, and more. lighttpd also counts from a full second that may be
+	// before the request.
+	late  time.Duration
+	early time.Duration // more than grain
 
 	start   func(t *testing.T, idle time.Duration) (addr string)
 	path    string   // of its page; "": /
@@ -48,7 +50,7 @@ func realServers() []realServer {
 	return []realServer{
 		{name: "nginx", settings: anyTime, late: exactly, start: startNginx, version: []string{"nginx", "-v"}},
 		{name: "Apache httpd", settings: anyTime, late: 120 * time.Millisecond, start: startApache, version: []string{"apache2", "-v"}},
-		{name: "lighttpd", settings: wholeSeconds, late: 2 * time.Second, start: startLighttpd, version: []string{"lighttpd", "-v"}},
+		{name: "lighttpd", settings: wholeSeconds, early: time.Second, late: 2 * time.Second, start: startLighttpd, version: []string{"lighttpd", "-v"}},
 		{name: "HAProxy", settings: anyTime, late: exactly, start: startHAProxy, version: []string{"haproxy", "-v"}},
 		{name: "Caddy", settings: anyTime, late: exactly, start: startCaddy, version: []string{"caddy", "version"}},
 		{name: "Tomcat", settings: anyTime, late: 2 * time.Second, start: startTomcat, path: "/page.jsp?0", version: []string{"java", "-cp", catalinaHome + "/lib/catalina.jar", "org.apache.catalina.util.ServerInfo"}},

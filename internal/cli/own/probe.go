@@ -44,11 +44,11 @@ func NewProbe(s *cli.Streams) *cobra.Command {
 		Short: "Measure how a server treats kept connections",
 		Long: `Measure, with a few dozen requests, how a server treats kept connections: after which time it
 closes idle ones and how, whether its Keep-Alive hint is true, what happens to a request that
-arrives at that time, how many requests a connection may carry, and its other timers. The probe takes
-about as long as the server's idle timeout.
+arrives at that time, how many requests a connection may carry, and its other timers. The probe
+takes about as long as the server keeps an idle connection.
 
 It sends at most --max-requests requests, to all addresses of the name together, and stops at
-once if the server responds with status 429 or 503. Connections end within --limit; a longer idle
+once if the server responds with status 429 or 503. It waits at most --limit; a longer idle
 timeout is reported as "longer than".
 
 The results are kept in a directory with server.yaml (which 'kabench lint --server', 'kabench lab

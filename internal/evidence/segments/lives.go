@@ -68,7 +68,7 @@ func (v *Lives) Add(s *Segment) {
 	key := pairOf(s)
 	l := v.open[key]
 	syn := s.Flags&(FlagSYN|FlagACK) == FlagSYN
-	if l != nil && syn && !l.same(s) {
+	if l != nil && (syn && !l.same(s) || l.ended && l.foreign(s)) {
 		v.finish(key, l, s.At)
 		l = nil
 	}
@@ -92,6 +92,26 @@ func (v *Lives) End() {
 // same reports whether a SYN of the client belongs to this connection.
 func (l *life) same(s *Segment) bool {
 	return s.Src == l.c.Client && l.flows[client].syn && l.flows[client].isn == s.Seq
+}
+
+// foreign reports whether a segment with data or a SYN, after the end of the connection,
+// belongs to a later one that uses the same ports and whose SYN was not observed: its
+// number is not one of this connection.
+func (l *life) foreign(s *Segment) bool {
+	const reach = 1 << 20 // further back than any copy
+	side := client
+	if s.Src != l.c.Client {
+		side = server
+	}
+	f := &l.flows[side]
+	if s.Len == 0 && s.Flags&FlagSYN == 0 || s.Flags&FlagRST != 0 || !f.known {
+		return false
+	}
+	if f.fin.seen && after(s.Seq, f.fin.seq) {
+		return true
+	}
+	ahead := int32(s.Seq - f.next)
+	return ahead > reach || ahead < -reach
 }
 
 func (l *life) key() pair {

@@ -2,6 +2,7 @@ package segments
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -392,6 +393,23 @@ func TestWhereItWasSeen(t *testing.T) {
 		if got := live(t, text, [2]uint32{1, 1})[0].Near; got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
+	}
+}
+
+// The SYNs of the second connection are missing.
+func TestPortsAreUsedAgainUnseen(t *testing.T) {
+	var got []string
+	v := NewLives(func(c *evidence.Connection) { got = append(got, sum(*c)) }, nil)
+	for _, s := range story(t, atClient+"5031 c F.\n5032 s F.\n5042 c .", [2]uint32{1000, 2000}) {
+		v.Add(&s)
+	}
+	for _, s := range story(t, atClient, [2]uint32{500000, 3000000})[3:] {
+		s.At += 6 * time.Second
+		v.Add(&s)
+	}
+	v.End()
+	if want := []string{"1 requests, seen client fin at 5.031s; client waits", "1 requests, unknown nobody open"}; !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
 	}
 }
 
