@@ -171,6 +171,7 @@ func TestWhyNothingIsExpected(t *testing.T) {
 	}{
 		"own timer":      {order(t, "idle-race", "reactor-netty", nginx, "pool.idle_timeout=3s"), nil, ReasonOwnTimer, "3s"},
 		"hint":           {order(t, "idle-race", "apache-hc5", withHint(nginx), "pool.resend=[]", "pool.hint_margin=1s", "pool.server_hint=min"), nil, ReasonOwnTimer, "hint"},
+		"timer, resends": {order(t, "idle-race", "ruby-net-http", nginx), nil, ReasonOwnTimer, "2s"},
 		"lifetime":       {order(t, "idle-race", "reactor-netty", nginx, "pool.max_lifetime=2s"), nil, ReasonLifetime, "2s"},
 		"nothing kept":   {order(t, "idle-race", "reactor-netty", nginx, "pool.max_idle=0"), nil, ReasonNotKept, "keeps no connection"},
 		"LIFO":           {order(t, "idle-race", "", slow, append(swings, "pool.lease_order=lifo")...), nil, ReasonLIFO, "lifo"},
