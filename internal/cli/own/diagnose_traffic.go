@@ -21,6 +21,7 @@ import (
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // cannotAim returns why an incident cannot be shown on a server from outside.
@@ -87,6 +88,7 @@ func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 		}); err != nil {
 			return err
 		}
+		d.doc.Choice = diagnose.Measured(d.doc.Choice, server)
 		d.measured = fmt.Sprintf("The server at %s %s.", server.Address, server.Sentence())
 	}
 	switch {
@@ -158,7 +160,7 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	}
 	tried.Reproduction, d.doc.Reproduced = rep, rep.Reproduced
 	d.doc.Settings = diagnose.Settings(rep)
-	d.show(func(w io.Writer) error { return d.s.PrintReproduction(rep) })
+	d.show(func(w io.Writer) error { return text.RenderReproduction(w, rep) })
 	d.say("", "")
 	return tried, errors.Join(err, d.keepRuns(out, rep))
 }
@@ -178,8 +180,8 @@ func (d *diagnosing) keepRuns(out string, rep *results.Reproduction) error {
 	if err != nil {
 		return err
 	}
-	d.doc.Files = slices.DeleteFunc(d.doc.Files, func(f string) bool { return f == fileReport })
-	return d.file(fileReport, func(w io.Writer) error { return page.Write(w, data) })
+	d.doc.Files = slices.DeleteFunc(d.doc.Files, func(f string) bool { return f == cli.FileDiagnosisPage })
+	return d.file(cli.FileDiagnosisPage, func(w io.Writer) error { return page.Write(w, data) })
 }
 
 // wouldProbe says what the probe would send.
