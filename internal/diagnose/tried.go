@@ -116,7 +116,7 @@ func Settings(rep *results.Reproduction) []results.ClientSetting {
 }
 
 // Outcome says in a sentence how the incidents that were tried ended.
-func Outcome(all []Tried) string {
+func Outcome(all []Tried, rest []Try) string {
 	var parts []string
 	for _, t := range all {
 		switch {
@@ -127,6 +127,9 @@ func Outcome(all []Tried) string {
 		default:
 			parts = append(parts, t.Incident+" was not reproduced.")
 		}
+	}
+	for _, t := range rest {
+		parts = append(parts, t.Incident+" was not reached.")
 	}
 	return strings.Join(parts, " ")
 }
