@@ -116,7 +116,7 @@ func Settings(rep *results.Reproduction) []results.ClientSetting {
 }
 
 // Outcome says in a sentence how the incidents that were tried ended.
-func Outcome(all []Tried) string {
+func Outcome(all []Tried, rest []Try) string {
 	var parts []string
 	for _, t := range all {
 		switch {
@@ -127,6 +127,9 @@ func Outcome(all []Tried) string {
 		default:
 			parts = append(parts, t.Incident+" was not reproduced.")
 		}
+	}
+	for _, t := range rest {
+		parts = append(parts, t.Incident+" was not tried any more.")
 	}
 	return strings.Join(parts, " ")
 }
@@ -159,14 +162,10 @@ func Verdict(measured string, c Choice, findings []lint.Finding, all []Tried) st
 	return strings.Join(lines, "\n")
 }
 
-// Spelled is a setting in the client's words, in a sentence.
+// Spelled says for which client a setting is, and where it is written, or why it cannot be.
 func Spelled(s results.ClientSetting) string {
 	if s.Text == "" {
 		return fmt.Sprintf("%s, %s: %s.", s.Client, s.In, strings.TrimSuffix(s.Instead, "."))
 	}
-	text := fmt.Sprintf("%s, %s (%s): %s", s.Client, s.In, s.Versions, s.Text)
-	if s.Note != "" {
-		text += " (" + strings.TrimSuffix(s.Note, ".") + ")"
-	}
-	return text
+	return fmt.Sprintf("%s, %s (%s):", s.Client, s.In, s.Versions)
 }

@@ -2,6 +2,7 @@ package own
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func (d *diagnosing) reproduce() error {
 			break
 		}
 	}
-	return d.end(diagnose.Outcome(d.doc.Tried), "")
+	return d.end(diagnose.Outcome(d.doc.Tried, d.doc.NotTried), "")
 }
 
 // try aims an incident at the server, says what to expect, and runs it with its remedies.
@@ -199,7 +200,8 @@ func (d *diagnosing) wouldProbe() error {
 func (d *diagnosing) wouldReproduce() error {
 	var texts []string
 	for _, try := range d.doc.Choice.Tries {
-		sends := diagnose.WouldAim(try, aim.DefaultConnections, aim.DefaultRequests, aim.DefaultTime)
+		b := d.o.Budget
+		sends := diagnose.WouldAim(try, cmp.Or(b.Connections, aim.DefaultConnections), cmp.Or(b.Requests, aim.DefaultRequests), cmp.Or(b.Time, aim.DefaultTime))
 		if d.server != nil {
 			aimed, err := d.o.Plan(d.ctx, try.Incident, *d.server)
 			if err != nil {
