@@ -3,6 +3,7 @@ package profiles
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
@@ -24,9 +25,11 @@ type Preset struct {
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the client does and a policy cannot express.
 	Cannot []string `yaml:"cannot,omitempty"`
-	// Settings are the client's own settings for fields of the pool.
-	Settings settings.Spellings `yaml:"settings,omitempty"`
-	Pool     pool.Policy        `yaml:"pool"`
+	// Settings are the client's own settings for fields of the pool. SettingsOf names the
+	// preset that has them, if several presets are of one client.
+	Settings   settings.Spellings `yaml:"settings,omitempty"`
+	SettingsOf string             `yaml:"settings_of,omitempty"`
+	Pool       pool.Policy        `yaml:"pool"`
 	// Base is the preset that Pool began with; see Profile.Preset.
 	Base string
 	// Warnings lists the fields that are written in an old spelling.
@@ -46,8 +49,16 @@ func Pools() []Preset { return slices.Clone(pools.all()) }
 func FindPool(name string) (Preset, bool) { return pools.find(name) }
 
 // Text returns the preset's YAML with its comments; "" if the preset is not in the
-// library.
-func (p Preset) Text() string { return fileText(pools.folder, p.Name) }
+// library. The settings of SettingsOf are written out.
+func (p Preset) Text() string {
+	text := fileText(pools.folder, p.Name)
+	own, _, found := strings.Cut(text, "settings_of:")
+	if !found {
+		return text
+	}
+	_, theirs, _ := strings.Cut(fileText(pools.folder, p.SettingsOf), "\nsettings:")
+	return own + "settings:" + theirs
+}
 
 // LoadPool returns the pool of a preset or of a YAML file. The file may hold the
 // pool's parameters alone, or a document with them under `pool:`, such as a profile.
@@ -86,7 +97,21 @@ func parsePreset(source string, data []byte) (Preset, error) {
 			d.Errs = append(d.Errs, d.Located(c, source))
 		}
 	}
+	if text := p.wrongSettingsOf(); text != "" {
+		d.Errs = append(d.Errs, d.Located(Complaint{Path: "settings_of", Text: text}, source))
+	}
 	return p, WithoutSecrets(d.Errs.Err(), string(data))
+}
+
+// wrongSettingsOf is the complaint about SettingsOf, or "".
+func (p Preset) wrongSettingsOf() string {
+	switch {
+	case p.SettingsOf != "" && len(p.Settings) > 0:
+		return "contradicts settings; remove one"
+	case p.SettingsOf != "" && !strings.Contains(fileText(pools.folder, p.SettingsOf), "\nsettings:"):
+		return "there is no preset " + p.SettingsOf + " with settings; 'kabench pools' lists the presets"
+	}
+	return ""
 }
 
 // Override is a field of a pool that differs from the preset that the pool began with.

@@ -26,7 +26,7 @@ func TestPresetsAreWhole(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		if p.Name != e.Name || p.What == "" || p.Versions == "" || p.Text() != e.Text {
+		if p.Name != e.Name || p.What == "" || p.Versions == "" || p.SettingsOf == "" && p.Text() != e.Text {
 			t.Errorf("%s: name %q, what %q, versions %q", e.Name, p.Name, p.What, p.Versions)
 		}
 		if p.Client == "" && p.Name != "default" {
@@ -46,6 +46,9 @@ func TestPresetsAreWhole(t *testing.T) {
 			if policy, err := LoadPool(name); err != nil || !cmp.Equal(policy, p.Pool) {
 				t.Errorf("%s: loaded as %+v, %v", name, policy, err)
 			}
+		}
+		if again, err := parsePreset(e.Name, []byte(p.Text())); err != nil || len(again.Settings) == 0 && p.Client != "" || !cmp.Equal(again.Pool, p.Pool) {
+			t.Errorf("%s: its text with all settings: %v", e.Name, err)
 		}
 		referenced(t, p.Name, p.References, pathsSet(t, e.Text, "pool"))
 	}

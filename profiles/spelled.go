@@ -3,6 +3,7 @@ package profiles
 import (
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/settings"
@@ -14,22 +15,26 @@ type Setting = results.ClientSetting
 
 // Spelled returns a value of one field of the pool in the words of the preset's client,
 // in each way that the client has; the usual way comes first. The path is as in --set:
-// pool.idle_timeout. The value is a Go value of the field, or YAML as a profile has it.
+// pool.idle_timeout, or without pool. The value is a Go value of the field, or YAML as a profile has it.
 // It is nil if the preset says nothing about the field, or if the value is not one.
 func (p Preset) Spelled(path string, value any) []Setting {
 	text, isText := value.(string)
 	if v := reflect.ValueOf(value); !isText && v.IsValid() {
 		text = strictyaml.ValueText(v)
 	}
-	return p.SpelledChange(map[string]string{path: text})
+	return p.SpelledChange(map[string]string{"pool." + strings.TrimPrefix(path, "pool."): text})
 }
 
 // SpelledChange is Spelled for the fields of a change, as a remedy's: path -> value.
 // Fields that are not of the pool are left out.
 func (p Preset) SpelledChange(change map[string]string) (list []Setting) {
+	ways := p.Settings
+	if of, found := FindPool(p.SettingsOf); found {
+		ways = of.Settings
+	}
 	changed, paths := settings.Change(p.Pool, change)
 	for _, path := range paths {
-		for _, s := range p.Settings.Spell(changed, path) {
+		for _, s := range ways.Spell(changed, path) {
 			s.Client = p.Name
 			if !slices.Contains(list, s) {
 				list = append(list, s)

@@ -135,7 +135,7 @@ const (
 
 // step acts on all connections whose time has come, and returns when the next one's does.
 func (s *site) step(ctx context.Context) (next time.Duration) {
-	next = never
+	next = s.unblock()
 	for _, c := range s.conns {
 		if c.next == never {
 			continue
@@ -260,15 +260,7 @@ const afterClose = 30 * time.Millisecond
 
 // patience is how long a late request may be without a response.
 func (s *site) patience() time.Duration {
-	longest := time.Duration(0)
-	for _, c := range s.conns {
-		for _, e := range c.seen.Exchanges {
-			if e.First != evidence.NotSeen && e.Sent != evidence.NotSeen {
-				longest = max(longest, e.First-e.Sent)
-			}
-		}
-	}
-	return min(1500*time.Millisecond+2*longest, s.o.Timeout)
+	return min(1500*time.Millisecond+2*s.longest(), s.o.Timeout)
 }
 
 // sendHalf sends half a request head.

@@ -61,7 +61,13 @@ func freeAddr(t *testing.T) string {
 // output and error, and log.
 func launch(t *testing.T, log string, addrs []string, name string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	launchCmd(t, log, addrs, exec.Command(name, args...))
+}
+
+// launchCmd is launch for a program that needs an environment or a directory.
+func launchCmd(t *testing.T, log string, addrs []string, cmd *exec.Cmd) {
+	t.Helper()
+	name := filepath.Base(cmd.Path)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

@@ -27,14 +27,14 @@ var Forms = map[string]Form{
 	"ms":       duration("whole milliseconds: 4500", time.Millisecond, func(d time.Duration) string { return count(d, time.Millisecond) }),
 	"minutes":  duration("whole minutes: 2", time.Minute, func(d time.Duration) string { return count(d, time.Minute) }),
 	"decimal":  duration("seconds: 4.5", time.Millisecond, decimal),
-	"unit":     duration("a number with s or ms: 4s, 4500ms", time.Millisecond, twoUnits("%ds", "%dms")),
+	"unit":     duration("a number with its unit: 4s, 4500ms", time.Millisecond, twoUnits("%ds", "%dms")),
 	"proto":    duration("seconds with s: 4.5s", time.Millisecond, func(d time.Duration) string { return decimal(d) + "s" }),
-	"java":     duration("of java.time.Duration: ofSeconds(4), ofMillis(4500)", time.Millisecond, twoUnits("ofSeconds(%d)", "ofMillis(%d)")),
-	"apache":   duration("of Apache's TimeValue: ofSeconds(4), ofMilliseconds(4500)", time.Millisecond, twoUnits("ofSeconds(%d)", "ofMilliseconds(%d)")),
+	"java":     duration("a java.time.Duration: Duration.ofSeconds(4)", time.Millisecond, twoUnits("Duration.ofSeconds(%d)", "Duration.ofMillis(%d)")),
+	"apache":   duration("a method of Apache's TimeValue and Timeout: ofSeconds(4)", time.Millisecond, twoUnits("ofSeconds(%d)", "ofMilliseconds(%d)")),
 	"timeunit": duration("a number and a java.util.concurrent.TimeUnit: 4, TimeUnit.SECONDS", time.Millisecond, twoUnits("%d, TimeUnit.SECONDS", "%d, TimeUnit.MILLISECONDS")),
-	"go":       duration("of Go's time.Duration: 4 * time.Second", time.Millisecond, twoUnits("%d * time.Second", "%d * time.Millisecond")),
-	"rust":     duration("of Rust's Duration: from_secs(4), from_millis(4500)", time.Millisecond, twoUnits("from_secs(%d)", "from_millis(%d)")),
-	"dotnet":   duration("of .NET's TimeSpan: FromSeconds(4), FromMilliseconds(4500)", time.Millisecond, twoUnits("FromSeconds(%d)", "FromMilliseconds(%d)")),
+	"go":       duration("a time.Duration of Go: 4 * time.Second", time.Millisecond, twoUnits("%d * time.Second", "%d * time.Millisecond")),
+	"rust":     duration("a Duration of Rust: Duration::from_secs(4)", time.Millisecond, twoUnits("Duration::from_secs(%d)", "Duration::from_millis(%d)")),
+	"dotnet":   duration("a TimeSpan of .NET: TimeSpan.FromSeconds(4)", time.Millisecond, twoUnits("TimeSpan.FromSeconds(%d)", "TimeSpan.FromMilliseconds(%d)")),
 }
 
 func duration(what string, unit time.Duration, text func(time.Duration) string) Form {

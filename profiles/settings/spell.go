@@ -19,7 +19,7 @@ func (s Spellings) Spell(p pool.Policy, path string) []results.ClientSetting {
 	if !known {
 		return nil
 	}
-	var list []results.ClientSetting
+	var list, refused []results.ClientSetting
 	for _, one := range s[field] {
 		out := results.ClientSetting{
 			Path: "pool." + field, Value: textOf(v, field), In: one.In, Note: one.Note, Instead: one.Instead,
@@ -27,11 +27,16 @@ func (s Spellings) Spell(p pool.Policy, path string) []results.ClientSetting {
 		}
 		if one.Set != "" {
 			out.Text, out.Value, out.Instead = one.write(p, field)
-			if out.Text == "" {
-				out.Note = ""
-			}
+		}
+		if one.Set != "" && out.Text == "" {
+			out.Note = ""
+			refused = append(refused, out)
+			continue
 		}
 		list = append(list, out)
+	}
+	if !slices.ContainsFunc(list, func(s results.ClientSetting) bool { return s.Text != "" }) {
+		list = append(refused, list...) // no way can say the value
 	}
 	return list
 }
@@ -50,6 +55,9 @@ func (s Spelling) write(p pool.Policy, field string) (text, value, why string) {
 			return written
 		}
 		if word, special := s.Values[value]; special {
+			return word
+		}
+		if word, any := s.Values[Other]; any && m[2] == "value" {
 			return word
 		}
 		written, took, reason := writeValue(p, field, m[2])

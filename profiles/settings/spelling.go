@@ -28,7 +28,8 @@ type Spelling struct {
 	// the value of another field of the pool, as {max_idle_all.n}.
 	Set string `yaml:"set,omitempty"`
 	// Values has the client's words for single values, by the value as in a profile.
-	// They replace the braces: 0s: infinite, none: -1, lifo: LIFO.
+	// They replace the braces: 0s: infinite, none: -1, lifo: LIFO. The word of Other
+	// stands for all values that have none of their own.
 	Values map[string]string `yaml:"values,omitempty"`
 	// Note says what else the setting does.
 	Note string `yaml:"note,omitempty"`
@@ -39,6 +40,9 @@ type Spelling struct {
 	// Unchecked says that kabench's authors have not read the source themselves.
 	Unchecked bool `yaml:"unchecked,omitempty"`
 }
+
+// Other is the key of Values for a value that is not among them.
+const Other = "other"
 
 // placeholder is a value in braces: a form, or a field and a form.
 var placeholder = regexp.MustCompile(`\{(?:([a-z_]+)\.)?([a-z]+)\}`)
@@ -120,6 +124,9 @@ func (s Spelling) checkSet(field string, bad func(key, format string, args ...an
 		bad("set", "holds no value; write a value in braces, as %s", strings.Join(formsFor(mustField(field)), " or "))
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Values)) {
+		if key == Other {
+			continue
+		}
 		if _, err := parsed(pool.Default(), field, key); err != nil {
 			bad("values."+key, "%v", err)
 		}

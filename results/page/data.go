@@ -126,5 +126,6 @@ type Stay struct {
 	// other facts that the record holds about the failure. Only some failures have them.
 	Ladder  []string `json:"ladder,omitempty"`
 	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not only stamps
+	Race    string   `json:"race,omitempty"`    // the packets drawn, as SVG
 	Facts   []string `json:"facts,omitempty"`
 }

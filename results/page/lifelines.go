@@ -352,6 +352,7 @@ func (ls *lifelines) stay(l *life, s stay) Stay {
 	if e, found := ls.evidence[s.seq]; found && (e.Conn == l.conn || e.Conn == 0) {
 		d.Ladder = packetLadder(e)
 		d.Packets = true
+		d.Race = raceOf(e).svg("The last packets of the connection, drawn: time runs down")
 	}
 	return d
 }

@@ -6,6 +6,13 @@ const laneHeight = 20;
 // shows all.
 const firstLanes = 24;
 
+// drawing makes an element of an SVG that kabench drew. Its texts are escaped, and the
+// page's policy runs no script in it.
+function drawing(svg) {
+  const parsed = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
+  return el('figure', { class: 'race' }, document.importNode(parsed, true));
+}
+
 function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
@@ -82,6 +89,7 @@ function lifelines(run, scale) {
       el('header', {}, el('h3', {}, 'Request ' + x.seq + (lane.conn ? ' on connection ' + lane.conn + ', use ' + x.use : ', on no connection') + ': ' + x.outcome), el('div', { class: 'buttons' }, lane.conn ? near : null, close)),
       el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
       x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has only its times: leased at ' + moment(x.leased) + ', done at ' + moment(x.done) + '.'),
+      x.race ? drawing(x.race) : null,
       x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with kabench\u2019s stamps between them; times are the client\u2019s' : run.doc.packets ? 'Its stamps; packets are kept for some failures only' : 'Its stamps; packets are visible only in a private network') : null,
       x.ladder && x.ladder.length ? el('pre', { tabindex: '0' }, x.ladder.join('\n')) : null,
     );

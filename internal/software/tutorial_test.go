@@ -1,0 +1,221 @@
+package software
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestTutorial runs docs/tutorial.md: it writes the files that the document shows, and
+// runs the commands of its console blocks in order, in an empty directory. The Korean
+// tutorial has the same blocks (languages_test.go). The rules:
+//
+//   - The ports 8081 and 8082 become free ports.
+//   - A command ends with exit code 0, unless "$ echo $?" follows it and shows another.
+//   - The words of each line of output that the document shows are in what the command
+//     printed; figures may differ. "..." stands for any output.
+func TestTutorial(t *testing.T) {
+	for _, need := range [][2]string{{"nginx", "nginx-light"}, {"java", "default-jre-headless"}, {"curl", "curl"}, {"bash", "bash"}} {
+		program(t, need[0], need[1])
+	}
+	if _, err := os.Stat(catalinaHome + "/bin/catalina.sh"); err != nil {
+		lacking(t, "Tomcat ("+catalinaHome+")", "tomcat10")
+	}
+	dir := t.TempDir()
+	build(t, filepath.Join(dir, "bin", "kabench"))
+	text, err := os.ReadFile("../../docs/tutorial.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := lesson{dir: filepath.Join(dir, "work"), ports: strings.NewReplacer("8081", freePort(t), "8082", freePort(t))}
+	if err := os.Mkdir(l.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.stop(t) })
+	steps := lessonSteps(string(text))
+	if len(steps) < 15 {
+		t.Fatalf("docs/tutorial.md has only %d steps", len(steps))
+	}
+	for _, s := range steps {
+		if !l.take(t, s) {
+			t.Fatal("the later steps need this one")
+		}
+	}
+}
+
+// build builds kabench.
+func build(t *testing.T, path string) {
+	t.Helper()
+	if out, err := exec.Command("go", "build", "-o", path, "../../cmd/kabench").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(freeAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// step is a file to write, or a command to run.
+type step struct {
+	file    string // its name; "" for a command
+	text    string // of the file
+	command string
+	shown   []string // the output that the document shows
+	code    int      // expected exit code
+}
+
+// block is a block of code, with the name of the file in the line above it, if any.
+var block = regexp.MustCompile("(?ms)(?:^`([\\w./-]+)`:\n\n)?^```(\\w+)\n(.*?)^```$")
+
+// lessonSteps returns the steps of a tutorial.
+func lessonSteps(text string) (steps []step) {
+	for _, m := range block.FindAllStringSubmatch(text, -1) {
+		switch name, language, body := m[1], m[2], m[3]; {
+		case name != "":
+			steps = append(steps, step{file: name, text: body})
+		case language == "console":
+			steps = append(steps, console(body)...)
+		}
+	}
+	return steps
+}
+
+func console(body string) (steps []step) {
+	code := false // the next line is an exit code
+	for line := range strings.Lines(body) {
+		line = strings.TrimSuffix(line, "\n")
+		command, isCommand := strings.CutPrefix(line, "$ ")
+		switch last := len(steps) - 1; {
+		case isCommand && command == "echo $?":
+			code = true
+		case isCommand:
+			steps = append(steps, step{command: command})
+		case code:
+			steps[last].code, _ = strconv.Atoi(line)
+			code = false
+		default:
+			steps[last].shown = append(steps[last].shown, line)
+		}
+	}
+	return steps
+}
+
+// lesson is a tutorial that is being followed.
+type lesson struct {
+	dir   string
+	ports *strings.Replacer
+}
+
+// take takes a step, and reports whether it came out as the document says.
+func (l lesson) take(t *testing.T, s step) bool {
+	t.Helper()
+	if s.file != "" {
+		write(t, l.dir, s.file, l.ports.Replace(s.text))
+		return true
+	}
+	begin := time.Now()
+	code, output := l.run(t, l.ports.Replace(s.command))
+	t.Logf("%.1f s: %s", time.Since(begin).Seconds(), s.command)
+	fine := code == s.code
+	if !fine {
+		t.Errorf("exit code %d, want %d", code, s.code)
+	}
+	have := strings.Join(strings.Fields(output), " ")
+	for _, line := range s.shown {
+		for _, phrase := range phrasesOf(line) {
+			if !strings.Contains(have, phrase) {
+				fine = false
+				t.Errorf("the output has no %q, which the document shows", phrase)
+			}
+		}
+	}
+	if !fine {
+		t.Logf("$ %s\n%s", s.command, output)
+	}
+	return fine
+}
+
+// run runs a command as the reader's shell does, and returns its exit code and what it
+// printed.
+func (l lesson) run(t *testing.T, command string) (code int, output string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-c", command)
+	cmd.Dir = l.dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(filepath.Dir(l.dir), "bin")+":"+os.Getenv("PATH"), "COLUMNS=100")
+	cmd.WaitDelay = 5 * time.Second // a server that it starts keeps its output open
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		return 0, string(out)
+	case ctx.Err() == nil && errors.As(err, &exit):
+		return exit.ExitCode(), string(out)
+	}
+	t.Fatalf("%s: %v\n%s", command, err, out)
+	return 0, ""
+}
+
+// stop ends the servers that a failed lesson has left.
+func (l lesson) stop(t *testing.T) {
+	for _, file := range []string{"nginx/nginx.pid", "tomcat/pid"} {
+		text, err := os.ReadFile(filepath.Join(l.dir, file))
+		if err != nil {
+			continue
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || pid <= 1 {
+			continue
+		}
+		server, err := os.FindProcess(pid)
+		if err != nil {
+			continue
+		}
+		if t.Failed() { // otherwise the last step has stopped them
+			_ = server.Signal(syscall.SIGTERM)
+		}
+		for end := time.Now().Add(20 * time.Second); lives(server) && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		}
+	}
+}
+
+// lives reports whether a process runs: it is there, and has not ended. Nobody may
+// collect a server whose parent has ended, so that it stays as a zombie.
+func lives(p *os.Process) bool {
+	if p.Signal(syscall.Signal(0)) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.Pid), "stat"))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// figure is a number with its unit.
+var figure = regexp.MustCompile(`[≤<>+±~-]?\d[\d.,:/]*(\s?(µs|ms|min|KiB|MiB|kB|MB|[smhB%])\b|\s?%|/s)?`)
+
+// phrasesOf returns the words between the figures of a line, where there are enough to
+// recognise.
+func phrasesOf(line string) (phrases []string) {
+	for _, part := range figure.Split(line, -1) {
+		part = strings.Join(strings.Fields(part), " ")
+		part = strings.Trim(part, " .,:;()[]")
+		if len(part) >= 8 && part != "..." {
+			phrases = append(phrases, part)
+		}
+	}
+	return phrases
+}

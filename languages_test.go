@@ -1,0 +1,157 @@
+package kabench_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// translated are the documents that exist in two languages.
+var translated = []struct{ english, korean string }{
+	{"README.md", "README.ko.md"},
+	{"docs/tutorial.md", "docs/ko/tutorial.md"},
+	{"docs/concepts.md", "docs/ko/concepts.md"},
+}
+
+var (
+	fenced   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```")
+	headed   = regexp.MustCompile(`(?m)^(#+) (.*)$`)
+	linked   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	drawnAs  = regexp.MustCompile(`!\[[^\]]*\]\(([^)\s]+)\)`)
+	plainEnd = regexp.MustCompile(`[^니\s]다\.`) // a Korean sentence that is not in the polite form
+)
+
+// TestLanguagesHaveTheSameCommands: both versions of a document have the same headings
+// by level, tables, pictures and blocks of code; what kabench prints is English in
+// both. Only text blocks may differ: they are drawn with words.
+func TestLanguagesHaveTheSameCommands(t *testing.T) {
+	for _, d := range translated {
+		english, korean := read(t, d.english), read(t, d.korean)
+		for _, part := range []struct {
+			name string
+			of   func(text string) []string
+		}{
+			{"commands and code", code}, {"headings", levels}, {"tables", rowsOfTables}, {"pictures", drawings},
+		} {
+			if diff := cmp.Diff(part.of(english), part.of(korean)); diff != "" {
+				t.Errorf("%s of %s (-) and %s (+) differ:\n%s", part.name, d.english, d.korean, diff)
+			}
+		}
+	}
+}
+
+func code(text string) (list []string) {
+	for _, block := range fenced.FindAllStringSubmatch(text, -1) {
+		if block[1] != "text" {
+			list = append(list, block[1]+"\n"+block[2])
+		}
+	}
+	return list
+}
+
+// outsideCode is text without its blocks of code.
+func outsideCode(text string) string { return fenced.ReplaceAllString(text, "") }
+
+func levels(text string) (list []string) {
+	for _, h := range headed.FindAllStringSubmatch(outsideCode(text), -1) {
+		list = append(list, h[1])
+	}
+	return list
+}
+
+// rowsOfTables lists the number of cells of each row.
+func rowsOfTables(text string) (list []string) {
+	for line := range strings.Lines(outsideCode(text)) {
+		if strings.HasPrefix(line, "|") {
+			list = append(list, strings.Repeat("|", strings.Count(line, " |")))
+		}
+	}
+	return list
+}
+
+// drawings lists the pictures, whatever language their words have.
+func drawings(text string) (list []string) {
+	for _, m := range drawnAs.FindAllStringSubmatch(text, -1) {
+		list = append(list, filepath.Base(m[1]))
+	}
+	return list
+}
+
+// TestLinksOfDocuments: each link of a translated document leads to a file and a heading
+// that exist, and the languages link each other at the top.
+func TestLinksOfDocuments(t *testing.T) {
+	for _, d := range translated {
+		for _, pair := range [][2]string{{d.english, d.korean}, {d.korean, d.english}} {
+			file, other := pair[0], pair[1]
+			text := read(t, file)
+			relative, err := filepath.Rel(filepath.Dir(file), other)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if top := strings.Join(slices.Collect(strings.Lines(text))[:4], ""); !strings.Contains(top, "]("+filepath.ToSlash(relative)+")") {
+				t.Errorf("%s does not link %s in its first lines", file, other)
+			}
+			for _, m := range linked.FindAllStringSubmatch(outsideCode(text), -1) {
+				leads(t, file, m[1])
+			}
+		}
+	}
+}
+
+func leads(t *testing.T, file, link string) {
+	t.Helper()
+	if strings.Contains(link, "://") {
+		return
+	}
+	path, heading, _ := strings.Cut(link, "#")
+	target := file
+	if path != "" {
+		target = filepath.Join(filepath.Dir(file), path)
+	}
+	if _, err := os.Stat(target); err != nil {
+		t.Errorf("%s links %s, which does not exist", file, link)
+		return
+	}
+	if heading == "" || filepath.Ext(target) != ".md" {
+		return
+	}
+	var anchors []string
+	for _, h := range headed.FindAllStringSubmatch(outsideCode(read(t, target)), -1) {
+		anchors = append(anchors, anchor(h[2]))
+	}
+	if !slices.Contains(anchors, heading) {
+		t.Errorf("%s links %s, and %s has only %q", file, link, target, anchors)
+	}
+}
+
+// anchor is the name of a heading in a link.
+func anchor(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_':
+			return unicode.ToLower(r)
+		case r == ' ':
+			return '-'
+		}
+		return -1
+	}, heading)
+}
+
+// TestKoreanIsPolite: sentences of the Korean documents end in the polite form, as
+// Korean technical documents do. Texts of pictures are titles and need not.
+func TestKoreanIsPolite(t *testing.T) {
+	for _, d := range translated {
+		text := drawnAs.ReplaceAllString(outsideCode(read(t, d.korean)), "")
+		for i, line := range strings.Split(text, "\n") {
+			if found := plainEnd.FindString(line); found != "" {
+				t.Errorf("%s, line %d without its code, ends a sentence in %q: %s", d.korean, i+1, found, line)
+			}
+		}
+	}
+}
