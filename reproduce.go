@@ -144,7 +144,7 @@ func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
 	cleared := judge.Shown(run)
 	b.doc.Reproduced = b.doc.Reproduced && cleared
 	b.doc.RemedyRuns = append(b.doc.RemedyRuns, results.RemedyRun{
-		Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run, Settings: profiles.SettingsFor(b.incident.Preset, remedy.Set),
+		Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run, Settings: b.incident.Spelled(remedy.Set),
 	})
 	b.keep()
 	return true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,6 +220,38 @@ func TestReproduceUsesOneSeed(t *testing.T) {
 	}
 	if a, b := rep.IncidentRun.Counts.Due, rep.RemedyRuns[0].Counts.Due; a != b {
 		t.Errorf("%d requests were due in the incident and %d in the remedy", a, b)
+	}
+}
+
+// A remedy tells what it sets in the words of the client whose preset the pool began
+// with, and of the usual clients if it began with none.
+func TestReproduceSpellsItsRemedies(t *testing.T) {
+	for _, test := range []struct {
+		pool    string
+		clients []string
+		text    string
+	}{
+		{"undici", []string{"undici"}, "setGlobalDispatcher(new Agent({ keepAliveTimeout: 700, keepAliveMaxTimeout: 700 }))"},
+		{"", profiles.UsualClients(), `ConnectionProvider.builder("pool").maxIdleTime(Duration.ofMillis(700))`},
+	} {
+		sets := []string{"load.duration=100ms", "load.max_lag=0"}
+		if test.pool != "" {
+			sets = append(sets, "pool="+test.pool)
+		}
+		p := load(t, "idle-race", sets...)
+		p.Remedies = p.Remedies[:1]
+		p.Remedies[0].Set = profiles.Changes{"pool.idle_timeout": "700ms"}
+		rep, err := Reproduce(t.Context(), p, ReproduceOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var clients []string
+		for _, s := range rep.RemedyRuns[0].Settings {
+			clients = append(clients, s.Client)
+		}
+		if !slices.Equal(clients, test.clients) || rep.RemedyRuns[0].Settings[0].Text != test.text {
+			t.Errorf("pool %q: %+v", test.pool, rep.RemedyRuns[0].Settings)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package profiles
 
 import (
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/internal/strictyaml"
@@ -25,20 +24,22 @@ func (p Preset) Spelled(path string, value any) []Setting {
 	return p.SpelledChange(map[string]string{"pool." + strings.TrimPrefix(path, "pool."): text})
 }
 
+// Ways returns the settings of p's client: p's own, or those of the preset SettingsOf.
+func (p Preset) Ways() settings.Spellings {
+	if of, found := FindPool(p.SettingsOf); found {
+		return of.Settings
+	}
+	return p.Settings
+}
+
 // SpelledChange is Spelled for the fields of a change, as a remedy's: path -> value.
 // Fields that are not of the pool are left out.
 func (p Preset) SpelledChange(change map[string]string) (list []Setting) {
-	ways := p.Settings
-	if of, found := FindPool(p.SettingsOf); found {
-		ways = of.Settings
-	}
 	changed, paths := settings.Change(p.Pool, change)
 	for _, path := range paths {
-		for _, s := range ways.Spell(changed, path) {
+		for _, s := range p.Ways().Spell(changed, path) {
 			s.Client = p.Name
-			if !slices.Contains(list, s) {
-				list = append(list, s)
-			}
+			list = append(list, s)
 		}
 	}
 	return list
@@ -49,16 +50,24 @@ func UsualClients() []string {
 	return []string{"reactor-netty", "spring-webclient", "apache-hc5", "okhttp", "node-agent", "undici", "go-default-transport", "requests", "nginx-upstream"}
 }
 
-// SettingsFor returns what a change sets, in the words of the client whose preset the
-// pool began with. Without a preset it returns the usual way of each of UsualClients.
-func SettingsFor(preset string, change map[string]string) (list []Setting) {
-	if p, found := FindPool(preset); found && p.Client != "" {
-		return p.SpelledChange(change)
+// Spelled returns what a change of p sets, in the words of the client whose preset p's
+// pool began with; see [Preset.SpelledChange]. If it began with none, Spelled returns
+// the usual way of each of UsualClients.
+func (p *Profile) Spelled(change map[string]string) (list []Setting) {
+	name := p.Preset
+	if p.Client == ClientStock {
+		name = "go-default-transport"
+	}
+	if preset, found := FindPool(name); found && preset.Client != "" {
+		if p.Client != ClientStock {
+			preset.Pool = p.Pool // with the values that differ from the preset's
+		}
+		return preset.SpelledChange(change)
 	}
 	for _, name := range UsualClients() {
-		p, _ := FindPool(name)
+		preset, _ := FindPool(name)
 		told := map[string]bool{}
-		for _, s := range p.SpelledChange(change) {
+		for _, s := range preset.SpelledChange(change) {
 			if !told[s.Path] {
 				list, told[s.Path] = append(list, s), true
 			}

@@ -3,6 +3,7 @@ package profiles
 import (
 	"fmt"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,16 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/settings"
 )
-
-// ways are the settings of a preset, its own or those of SettingsOf.
-func ways(p Preset) settings.Spellings {
-	if of, found := FindPool(p.SettingsOf); found {
-		return of.Settings
-	}
-	return p.Settings
-}
 
 // samples are values of each field, as in a profile.
 func samples(field string) []string {
@@ -90,7 +84,7 @@ func TestSpelledTable(t *testing.T) {
 // A client is never told a longer time than was asked for, and never 0.
 func TestSpelledIsNeverLonger(t *testing.T) {
 	for _, p := range Pools() {
-		for _, field := range ways(p).Fields() {
+		for _, field := range p.Ways().Fields() {
 			if samples(field)[0] != "4s" {
 				continue
 			}
@@ -124,7 +118,7 @@ func TestSpelledIsNeverLonger(t *testing.T) {
 // contradicts another, the preset's values or what the preset says it cannot.
 func TestSettingsFitTheirPresets(t *testing.T) {
 	for _, p := range Pools() {
-		all := ways(p)
+		all := p.Ways()
 		if p.Client == "" {
 			if len(all) > 0 {
 				t.Errorf("%s is no client, and has settings", p.Name)
@@ -193,22 +187,36 @@ func TestSpelledTakesValuesOfGo(t *testing.T) {
 	}
 }
 
-// Without a client, the usual way of each of the usual clients is told.
-func TestSettingsFor(t *testing.T) {
+// Without a client, the usual way of each of the usual clients is told; with one, its
+// ways with the values of the profile's pool.
+func TestProfileSpelled(t *testing.T) {
 	change := map[string]string{"pool.idle_timeout": "4s", "load.rate": "1/s"}
+	load := func(pool string) *Profile {
+		t.Helper()
+		p, err := Load("p.yaml", []byte("load: {rate: 5/s}\ntarget: {lab: {}}\n"+pool), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 	var told []string
-	for _, s := range SettingsFor("", change) {
+	for _, s := range load("").Spelled(change) {
 		told = append(told, s.Client)
 	}
 	if diff := cmp.Diff(UsualClients(), told); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	for _, s := range SettingsFor("go-tuned", change) {
-		if s.Client != "go-tuned" || s.Text != "transport.IdleConnTimeout = 4 * time.Second" {
-			t.Errorf("%+v", s)
+	for _, test := range []struct{ pool, client, text string }{
+		{"pool: go-tuned\n", "go-tuned", "transport.IdleConnTimeout = 4 * time.Second"},
+		{"client: stock\n", "go-default-transport", "transport.IdleConnTimeout = 4 * time.Second"},
+		{"pool: {preset: okhttp, max_idle_all: 7}\n", "okhttp", "new OkHttpClient.Builder().connectionPool(new ConnectionPool(7, 4, TimeUnit.SECONDS))"},
+	} {
+		got := load(test.pool).Spelled(change)
+		if len(got) != 1 || got[0].Client != test.client || got[0].Text != test.text {
+			t.Errorf("%s: %+v", test.pool, got)
 		}
 	}
-	if got := SettingsFor("", map[string]string{"load.rate": "1/s"}); got != nil {
+	if got := load("").Spelled(map[string]string{"load.rate": "1/s"}); got != nil {
 		t.Errorf("no field of the pool changes: %+v", got)
 	}
 }
@@ -236,5 +244,37 @@ func TestComplaintsAboutSettings(t *testing.T) {
 	}
 	if got := p.Spelled("pool.idle_timeout", "4s"); len(got) != 1 || got[0].Text != "x=4" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// docs/presets.md has each field of a spelling and each form, in its words.
+func TestDocsNameEveryForm(t *testing.T) {
+	page, err := os.ReadFile("../docs/presets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, form := range settings.Forms {
+		if row := fmt.Sprintf("| `{%s}` | %s |", name, form.What); !strings.Contains(string(page), row) {
+			t.Errorf("docs/presets.md lacks %s", row)
+		}
+	}
+	if n := strings.Count(string(page), "| `{"); n != len(settings.Forms) {
+		t.Errorf("docs/presets.md has %d forms, there are %d", n, len(settings.Forms))
+	}
+	for _, field := range strictyaml.KeysOf(reflect.TypeFor[settings.Spelling]()) {
+		if !regexp.MustCompile("(?m)^\\| .*`" + field + "`.* \\|").Match(page) {
+			t.Errorf("docs/presets.md does not name %s", field)
+		}
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(settings:.*?)```").FindSubmatch(page)
+	if example == nil {
+		t.Fatal("no example")
+	}
+	p, err := parsePreset("docs/presets.md", []byte("name: x\nwhat: x\nversions: x\npool: {}\n"+string(example[1])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if theirs, _ := FindPool("reactor-netty"); !strings.HasPrefix(theirs.Settings["idle_timeout"][1].Set, p.Settings["idle_timeout"][1].Set) {
+		t.Error("the example is not reactor-netty's")
 	}
 }

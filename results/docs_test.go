@@ -22,6 +22,18 @@ func TestDocsNameEveryField(t *testing.T) {
 	}
 }
 
+// docs/results.md names each field of a setting in the words of a client.
+func TestDocsNameEveryFieldOfASetting(t *testing.T) {
+	_, about, _ := strings.Cut(docs(t), "its `settings` have")
+	about, _, _ = strings.Cut(about, "`plan.json`")
+	for i := range reflect.TypeFor[ClientSetting]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[ClientSetting]().Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(about, "`"+name+"`") {
+			t.Errorf("docs/results.md does not name %s", name)
+		}
+	}
+}
+
 func TestDocsNameEveryPhaseAndCause(t *testing.T) {
 	text := strings.Join(strings.Fields(section(t, docs(t), "### Phases and causes")), " ")
 	phases, causes, _ := strings.Cut(text, ". ")

@@ -79,7 +79,7 @@ func Takes(incident string) (takes bool, why string) {
 
 func adaptationOf(incident string) (adaptation, error) {
 	if takes, why := Takes(incident); !takes {
-		return adaptation{}, fmt.Errorf("%s cannot be aimed at --target: %s", incident, why)
+		return adaptation{}, fmt.Errorf("%s cannot be aimed at a target: %s", incident, why)
 	}
 	return adaptations[incident], nil
 }

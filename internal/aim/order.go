@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Order is what is to be reproduced, where, and what it may cost.
+// Order says what to reproduce, where, and what it may cost.
 type Order struct {
 	Incident *profiles.Profile // of the library
 	URL      string            // of the target
@@ -26,6 +26,7 @@ type Order struct {
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
+	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	Budget      Budget
 }
 
@@ -114,7 +115,7 @@ func (a *aiming) base() (*profiles.Profile, error) {
 	if a.adaptation.says != (profiles.Says{}) {
 		p.Says = a.adaptation.says
 	}
-	p.Scale = "Timers and rates are set from what was measured of the server at " + o.URL
+	p.Scale = "Timers and rates are set from what was measured of the target"
 	p.Load.Seed = rand.Uint64()>>11 | 1 // recorded, so that the same schedule is played and run
 	p.Load.MaxLag = 100 * time.Millisecond
 	p.Pool, p.Preset = own.Pool, own.Preset

@@ -15,8 +15,8 @@ import (
 // test, and kabench itself may be late.
 const maxBurst = 2000
 
-// slowLink is the delay of kabench's link before a target on this machine whose pool is to
-// be overloaded: responses then take so long that a modest rate does it.
+// slowLink is the delay of kabench's link before a target on this machine if the incident
+// overloads the pool: responses then take so long that a modest rate does it.
 const slowLink = 50 * time.Millisecond
 
 // slow makes the link to the target slower, unless the user has chosen its delay.
@@ -162,7 +162,10 @@ func (a *aiming) timeWait() error {
 	p.Expect = map[string]string{"failures": "0", a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "sockets.time_wait_peak": fmt.Sprintf("<= %d", n/10)}
 	a.remedyIdle()
 	r := &p.Remedies[0]
-	r.Expect = map[string]string{"failures": "0", "connections.closed_by_us": fmt.Sprintf(">= %d", max(a.estimate.low/2, 1))}
+	if r.Set["pool.idle_timeout"] != "" { // it must not wait for the next lease, which comes too late
+		r.Set["pool.expiry"] = "[lease, timer]"
+	}
+	r.Expect = map[string]string{"failures": "0", "connections.closed_by_peer": "0", "connections.evictions.expired": fmt.Sprintf(">= %d", max(a.estimate.low/2, 1))}
 	r.Cost = "as many sockets in TIME_WAIT, but now the client's, each with one of its ports for 60 s"
 	p.Says = profiles.Says{
 		Happened: "the server closed {connections.closed_by_peer} connections first and keeps their sockets in TIME_WAIT; the client kept {sockets.time_wait_peak}",
@@ -207,8 +210,41 @@ func (a *aiming) retry() error {
 	return nil
 }
 
+// keepsPort is how long a closed connection keeps its port on Linux.
+const keepsPort = 60 * time.Second
+
 // ports is a forecast, and never a run: to use up the ports of a host would harm all that
 // runs on it.
 func (a *aiming) ports() error {
-	return fmt.Errorf("not yet")
+	a.figure = figure{"failures.connect.port_exhausted", func(Counts) int { return 0 }}
+	p := a.profile
+	if !a.isSet("load.rate") {
+		p.Load.Rate = 400
+	}
+	p.Load.Duration, p.Pool.MaxIdle = keepsPort, 0
+	ports := a.order.Ports
+	if ports == 0 {
+		ports = usualPorts
+	}
+	rate, most := float64(p.Load.Rate), float64(ports)/keepsPort.Seconds()
+	a.reason = reason{
+		name: ReasonForecast,
+		why: fmt.Sprintf("towards one address and port of a server there are %d local ports, and each connection that the client closes first keeps its port for %v: %.0f new connections/s can go on for ever",
+			ports, keepsPort, most),
+		takes: "a private network: 'kabench reproduce port-exhaustion' without --target shows it with 300 ports",
+	}
+	if rate > most {
+		a.reason.why += fmt.Sprintf(". A client that opens a connection for each of %v has no port left after %.0f s", p.Load.Rate, float64(ports)/rate)
+	} else {
+		a.reason.why += fmt.Sprintf(". A client that opens a connection for each of %v uses at most %.0f of them", p.Load.Rate, rate*keepsPort.Seconds())
+	}
+	p.Expect = map[string]string{a.figure.path: ">= 1"}
+	p.Remedies = []profiles.Remedy{{
+		Name: "keep connections alive", Set: profiles.Changes{"pool.max_idle": "-1"}, Expect: map[string]string{"failures": "0"},
+		Cost: "idle connections that either side may close",
+	}}
+	return nil
 }
+
+// usualPorts is the number of ephemeral ports of Linux by default.
+const usualPorts = 60999 - 32768 + 1

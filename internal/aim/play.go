@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -30,24 +29,36 @@ type Counts struct {
 
 // play makes one run of p against s on virtual time.
 //
-// The server draws its idle timer anew for each response. A request that arrives after
+// The server draws its idle timer again for each response. A request that arrives after
 // the server has closed is lost; the client may not lease a connection once the FIN has
 // arrived and the policy has noticed it.
 func play(p *profiles.Profile, s Server, schedule generator.Schedule, seed uint64) Counts {
+	w := newWorld(p, s, seed)
+	w.run(schedule)
+	return w.counts
+}
+
+func newWorld(p *profiles.Profile, s Server, seed uint64) *world {
 	rng := rand.New(rand.NewPCG(seed, 0x61696d))
 	w := &world{profile: p, server: s, rng: rng, trip: roundTrip(p, s)}
+	if p.Target.Link == nil { // of the handshakes that were measured, a part is the machines' own work
+		w.trip = max(w.trip-time.Duration(rng.Float64()*float64(ownWork)), w.trip/5)
+	}
+	// How late and how busy the machine is differs from run to run. A quiet one is late by
+	// a quarter of a millisecond, and by some milliseconds one time in a hundred.
+	w.late = 250e3 * math.Exp(0.8*rng.NormFloat64())
+	w.busy = min(0.01*math.Exp(1.2*rng.NormFloat64()), 0.3)
+	w.stall = 5e6 * math.Exp(0.5*rng.NormFloat64())
 	if s.Idle.Seen > 0 {
 		w.idle = s.Idle.drawn(rng)
+		w.sweep = newSweep(w)
 	}
-	// The machine is late by a time that differs from run to run.
-	w.late = 250e3 * math.Exp(0.8*rng.NormFloat64())
 	for i := range max(p.Pool.Shards, 1) {
 		sh := &shard{core: pool.New(p.Pool, seed+uint64(i))}
 		sh.core.AddOrigin()
 		w.shards = append(w.shards, sh)
 	}
-	w.run(schedule)
-	return w.counts
+	return w
 }
 
 // roundTrip is how long a request and a FIN can miss each other.
@@ -66,7 +77,10 @@ type world struct {
 	rng     *rand.Rand
 	trip    time.Duration
 	idle    quantiles
+	sweep   *sweep  // how the server looks at its timers; nil: it has one for each connection
 	late    float64 // the mean lateness of a timer, in nanoseconds
+	busy    float64 // how often the machine has something else to do
+	stall   float64 // and for how long, in nanoseconds
 
 	now    time.Duration
 	events events
@@ -98,6 +112,7 @@ type connection struct {
 	served bool          // the server waits for the next request
 	closes time.Duration // when the server closes it, by its own clock; 0: never
 	fin    time.Duration // when the FIN reaches the client
+	over   time.Duration // when it has been idle for too long, if the server sweeps
 	turn   int           // counts requests, so that a timer of an earlier wait is void
 	busy   bool
 }
@@ -134,14 +149,17 @@ func (w *world) plan(at time.Duration, do func()) {
 // something else to do.
 func (w *world) lateness() time.Duration {
 	late := w.rng.ExpFloat64() * w.late
-	if w.rng.Float64() < 0.01 {
-		late += w.rng.ExpFloat64() * float64(stall)
+	if w.rng.Float64() < w.busy {
+		late += w.rng.ExpFloat64() * float64(w.stall)
 	}
 	return time.Duration(late)
 }
 
-// stall is the mean of the long delays.
-const stall = 5 * time.Millisecond
+// ownWork is up to how much of a measured round trip no segment is on its way.
+const ownWork = 20 * time.Microsecond
+
+// handling is how long a client takes to act on a FIN that has arrived.
+const handling = 5 * time.Microsecond
 
 // way is how long a segment travels in one direction.
 func (w *world) way() time.Duration {
@@ -254,15 +272,9 @@ func (w *world) tick(sh *shard) {
 	})
 }
 
-// dial makes a connection. Through kabench's own link a connect takes no round trip.
+// dial makes a connection.
 func (w *world) dial(sh *shard, d *pool.Dial) {
-	takes := w.trip
-	if w.profile.Target.Link != nil {
-		takes = 0
-	}
-	if strings.HasPrefix(w.profile.Target.URL, "https:") {
-		takes += w.trip + 2*time.Millisecond
-	}
+	takes := dialTime(w.profile, w.trip)
 	w.plan(w.now+takes, func() {
 		c := &connection{shard: sh}
 		entry, decisions := sh.core.Dialed(w.now, d, c)
@@ -277,6 +289,9 @@ func (w *world) lease(r *request, c *connection) {
 	c.busy = true
 	reused := c.served
 	arrives := w.now + w.way()
+	if w.sweep != nil {
+		w.sweep.arrives(c, arrives)
+	}
 	if c.closes > 0 && c.closes <= arrives {
 		w.plan(max(w.now, c.fin), func() { w.lost(r, c, reused) })
 		return
@@ -307,6 +322,8 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		} else {
 			reason = pool.ServerSaidClose
 		}
+	} else if w.sweep != nil {
+		w.sweep.waits(c, done)
 	} else if w.idle.t[2] > 0 {
 		timer := w.idle.at(w.rng.Float64())
 		c.closes, c.fin = done+timer, max(done+timer+w.way(), w.now)
@@ -320,14 +337,25 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		hint = w.server.Hint
 	}
 	w.decided(c.shard, c.shard.core.Release(w.now, c.entry, reason, hint))
-	if turn := c.turn; c.closes > 0 && w.profile.Pool.Liveness == pool.Events {
-		w.plan(c.fin+w.lateness(), func() {
-			if c.turn == turn && !c.busy {
-				w.counts.Noticed++
-				w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))
-			}
-		})
+	if c.closes > 0 {
+		w.notice(c)
 	}
+}
+
+// notice lets the client see the FIN of c, unless it uses the connection before.
+func (w *world) notice(c *connection) {
+	if w.profile.Pool.Liveness != pool.Events {
+		return
+	}
+	turn := c.turn
+	// The same thread sends requests and sees events: where it is late, it sees what has
+	// come in the meantime before it sends.
+	w.plan(c.fin+handling, func() {
+		if c.turn == turn && !c.busy {
+			w.counts.Noticed++
+			w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))
+		}
+	})
 }
 
 // lost ends an attempt that the server's close has met.

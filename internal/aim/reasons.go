@@ -22,6 +22,7 @@ const (
 	ReasonCap      = "cap"        // the pool has too few connections
 	ReasonResent   = "resent"     // the pool sends again what was lost
 	ReasonFew      = "few_hits"   // too few requests meet the close within the budget
+	ReasonForecast = "forecast"   // it is never made, because it would harm what else runs here
 	ReasonCapacity = "large_pool" // the pool is too large for the load
 )
 
@@ -76,7 +77,7 @@ func (a *aiming) ownTimer() (reason, func(*pool.Policy)) {
 	return reason{
 			ReasonOwnTimer,
 			fmt.Sprintf("the pool's own timer is shorter (%s %v): it closes idle connections before the server, which closes after %v at the earliest", by, own, round(s.Idle.Min)),
-			"nothing: this pool is safe against this server. To see the race all the same, add --set pool.idle_timeout=0 --set pool.server_hint=ignore",
+			"nothing: this pool is safe against this server. To see the race anyway, add --set pool.idle_timeout=0 --set pool.server_hint=ignore",
 		}, func(p *pool.Policy) {
 			p.IdleTimeout, p.ServerHint, p.HintMargin, p.HintCap = 0, pool.HintIgnore, 0, 0
 		}
@@ -89,7 +90,7 @@ func (a *aiming) lifetime() (reason, func(*pool.Policy)) {
 	}
 	return reason{
 			ReasonLifetime, fmt.Sprintf("the pool closes connections after pool.max_lifetime %v, before the server's timer runs out (%v)", own, round(a.server.Idle.Min)),
-			"nothing: this pool is safe against this server. To see the race all the same, add --set pool.max_lifetime=0",
+			"nothing: this pool is safe against this server. To see the race anyway, add --set pool.max_lifetime=0",
 		}, func(p *pool.Policy) {
 			p.MaxLifetime, p.LifetimeJitter = 0, 0
 		}

@@ -2,6 +2,7 @@ package aim
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -81,6 +82,19 @@ func (a *aiming) serviceTime(p *profiles.Profile) time.Duration {
 	return roundTrip(p, a.server) + a.server.Response
 }
 
+// dialTime is how long a connection takes to open. One that was new in a burst is idle
+// for that much less until the next.
+func dialTime(p *profiles.Profile, trip time.Duration) time.Duration {
+	takes := trip
+	if p.Target.Link != nil {
+		takes = 0 // through kabench's own link a connect takes no round trip
+	}
+	if strings.HasPrefix(p.Target.URL, "https:") {
+		takes += trip + 2*time.Millisecond // and what the certificates cost to compute
+	}
+	return takes
+}
+
 // search sets the load that meets the server's timer as often as wanted, by the fewest
 // requests and in the shortest time of the candidates. If none does, it is the one that
 // meets the timer most often. remedies is how many runs follow.
@@ -117,12 +131,16 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 	least, most := fine(max(age.from, time.Millisecond)), fine(max(age.to, time.Millisecond))
 	var list []shape
 	for _, rate := range []float64{100, 200, 400} {
+		if a.profile.Pool.Shards > 1 {
+			break // copies fit them
+		}
 		on := 250 * time.Millisecond
 		period := on + most
 		perBurst := rate * on.Seconds()
 		meets := age.chance * max(rate*holds.Seconds(), 1) // as many connections are in use side by side
 		cycles := min(math.Ceil(1.3*wanted/meets), math.Floor((budget-on).Seconds()/period.Seconds()), math.Floor(float64(a.order.Budget.Requests)/perBurst)-1)
-		if takes := time.Duration(cycles)*period + on; cycles >= 1 && takes <= patience {
+		// A user who wants one pool has the patience for it.
+		if takes := time.Duration(cycles)*period + on; cycles >= 1 && (takes <= patience || a.isSet("pool.shards")) {
 			list = append(list, shape{rate: rate, on: on, off: least, offMax: most, cycles: int(cycles)})
 		}
 	}
@@ -133,31 +151,40 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 // to shorten it.
 const patience = 20 * time.Second
 
-// copies returns loads through many copies of the pool, each of which sends one request in
-// each burst: as many clients would that have little to do.
+// copies returns loads through many copies of the pool. Each copy sends one request in each
+// burst, as a client with little to do.
 func (a *aiming) copies(age target, budget time.Duration) []shape {
 	b := a.order.Budget
-	holds := a.serviceTime(a.profile)
-	period := age.to + holds
+	period := age.to + a.perUse()
 	most := max(int((budget-time.Second)/max(period, time.Millisecond)), 1)
 	reuses := math.Ceil(1.4 * wanted / max(age.chance, 1e-9))
+	fixed := a.isSet("pool.shards") // the user has chosen how many copies there are
+	if fixed && a.profile.Pool.Shards < 2 {
+		return nil
+	}
 	var list []shape
 	for cycles := 1; cycles <= most; cycles++ {
 		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
-		enoughReuses := n*float64(cycles) >= 0.99*reuses
-		if !enoughReuses && cycles < most && cycles < 100 {
-			continue
+		if fixed {
+			n = float64(a.profile.Pool.Shards)
 		}
-		list = append(list, a.spreadOut(age, int(max(n, 5)), cycles))
-		break
+		if n*float64(cycles) >= 0.7*reuses || cycles == most || cycles == 100 {
+			list = append(list, a.spreadOut(age, int(max(n, 5)), cycles))
+			break
+		}
 	}
 	return list
 }
 
+// perUse is the time between two bursts in which a connection that was new in the first is
+// not idle.
+func (a *aiming) perUse() time.Duration {
+	return a.serviceTime(a.profile) + dialTime(a.profile, roundTrip(a.profile, a.server))
+}
+
 // spreadOut returns bursts of n requests, one through each of n copies of the pool.
 func (a *aiming) spreadOut(age target, n, cycles int) shape {
-	holds := a.serviceTime(a.profile)
-	period := age.from + holds
+	period := age.from + a.perUse()
 	// A server that looks at its timers now and then closes many connections at once, so
 	// a burst lasts about as long as the closes are spread.
 	length := max(a.server.Idle.Width(), 100*time.Millisecond)

@@ -18,7 +18,7 @@ type Server struct {
 	LongerThan time.Duration // no idle connection was closed within this time; 0: not known
 	RoundTrip  time.Duration // the median
 	Response   time.Duration // from a request to its response, without the round trip; the median
-	// ResponseMax is the longest of the times of which Response is the median.
+	// ResponseMax is the longest of the times whose median is Response.
 	ResponseMax time.Duration
 	Hint        time.Duration // the timeout that it announces; 0: none
 	MaxRequests int           // of one connection; 0: no limit

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/profiles/lint"
+	"github.com/kabench/kabench/results"
 )
 
 // PrintChecklist prints a block for each finding, and what was checked.
@@ -25,7 +26,11 @@ func printChecklist(w io.Writer, list lint.Checklist) error {
 		fmt.Fprintf(&b, "  rule  %s\n", f.Says)
 		fmt.Fprintf(&b, "  here  %s; %s\n", f.Numbers[0], f.Numbers[1])
 		fmt.Fprintf(&b, "  seen  %s\n", f.Seen)
-		fmt.Fprintf(&b, "  set   %s\n\n", f.Set)
+		fmt.Fprintf(&b, "  set   %s\n", f.Set)
+		for _, s := range f.Settings {
+			fmt.Fprintf(&b, "  write %s\n", written(s))
+		}
+		b.WriteString("\n")
 	}
 	for _, note := range list.Notes {
 		fmt.Fprintf(&b, "note: %s\n", note)
@@ -49,4 +54,16 @@ func printChecklist(w io.Writer, list lint.Checklist) error {
 	b.WriteString("\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// written is a setting in the words of a client on one line.
+func written(s results.ClientSetting) string {
+	if s.Text == "" {
+		return s.In + ": " + s.Instead
+	}
+	about := s.In + "; " + s.Versions
+	if s.Note != "" {
+		about += "; " + s.Note
+	}
+	return fmt.Sprintf("%s (%s)", s.Text, about)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 // suggestions is how many known texts are shown for an unknown one.
@@ -29,6 +30,9 @@ type Explanation struct {
 	Candidates []wording.Candidate `json:"candidates"`
 	Nearest    []wording.Wording   `json:"nearest,omitempty"`
 	Reproduce  []string            `json:"reproduce,omitempty"` // incidents of the best candidate that come with kabench
+	// Settings are the fields that the setting of the best candidate is about, in the words
+	// of the client of a named pool, with values that stand for an example; see InWordsOf.
+	Settings []results.ClientSetting `json:"settings,omitempty"`
 }
 
 // Explain finds out what a text of a log stands for.
@@ -43,6 +47,26 @@ func Explain(text string) Explanation {
 		e.Nearest = wording.Nearest(text, suggestions)
 	}
 	return e
+}
+
+// examples are values of the fields that a setting is about.
+var examples = map[string]string{"pool.idle_timeout": "4s", "pool.max_conns": "64", "pool.pending_max": "1000", "pool.pending_timeout": "10s"}
+
+// InWordsOf adds what the setting of the best candidate is called in the client of a
+// pool preset. An error means that there is no such pool.
+func (e *Explanation) InWordsOf(pool string) error {
+	preset, found := profiles.FindPool(pool)
+	if !found {
+		_, err := profiles.LoadPool(pool)
+		return err
+	}
+	if !e.Known {
+		return nil
+	}
+	for _, path := range e.Candidates[0].Fields() {
+		e.Settings = append(e.Settings, preset.Spelled(path, examples[path])...)
+	}
+	return nil
 }
 
 // Print prints what the text stands for, or the nearest texts that kabench knows.
@@ -130,6 +154,9 @@ func printExplained(to io.Writer, e Explanation) error {
 	}
 	w.field("check", best.Check)
 	w.field("setting", best.Setting)
+	for _, s := range e.Settings {
+		w.field("for example", written(s))
+	}
 	w.field("incident", strings.Join(best.Incidents, ", "))
 	for _, name := range e.Reproduce {
 		w.field("reproduce", "kabench reproduce "+name)

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/incidents"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
@@ -57,6 +60,17 @@ func (s *Streams) PrintReproduction(rep *results.Reproduction) error {
 		return record.EncodeReproduction(s.Out, rep)
 	}
 	return text.RenderReproduction(s.Out, rep)
+}
+
+// Again returns the function for kabench.ReproduceOptions.Again. It says which run is
+// repeated, and why.
+func (s *Streams) Again(p *Progress) func(results.MadeAgain) {
+	return func(a results.MadeAgain) {
+		p.End()
+		if !s.JSON {
+			fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
+		}
+	}
 }
 
 // PrintComparison prints a comparison.

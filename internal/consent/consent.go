@@ -30,6 +30,12 @@ func needed(addr netip.Addr, ours []netip.Addr) bool {
 	return !slices.Contains(ours, addr)
 }
 
+// Here reports whether an address is this machine's: loopback, or of an interface.
+func Here(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return addr.IsLoopback() || addr.IsUnspecified() || slices.Contains(ours(), addr)
+}
+
 // ours returns the addresses of this machine's interfaces. If the system does not say
 // them, there are none, and more addresses need consent.
 func ours() []netip.Addr {

@@ -38,6 +38,10 @@ func Usual(family string) string {
 	return ""
 }
 
+// NoPreset is the pool that is checked if no preset fits the client. Incidents are then tried
+// with their own pools.
+const NoPreset = "default"
+
 // choosePool takes the pool that the user named, or else the one of the client that wrote
 // the line.
 func choosePool(a Asked) Pool {
@@ -57,11 +61,11 @@ func choosePool(a Asked) Pool {
 		}
 		return Pool{name, c.ClientName + " may have written the line; name another with --pool"}
 	}
-	why := "no preset fits the client; name the client with --pool ('kabench pools' lists them)"
+	why := "the line does not show a client that kabench has a preset of; name the client with --pool ('kabench pools' lists them)"
 	if len(a.Candidates) > 0 && a.Candidates[0].Client != "" {
 		why = fmt.Sprintf("kabench has no preset of %s; name a similar client with --pool ('kabench pools' lists them)", a.Candidates[0].ClientName)
 	}
-	return Pool{"default", why}
+	return Pool{NoPreset, why}
 }
 
 // ofQueue returns the preset of the candidate's client whose queue has the size that the

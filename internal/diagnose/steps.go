@@ -67,7 +67,7 @@ var proofs = map[string]string{
 }
 
 // Linted returns the choice after lint has found that the rules are broken. Incidents of a
-// broken rule come first. If nothing was to be tried, these incidents are tried.
+// broken rule come first. If there is no incident to try, these incidents are tried.
 func Linted(a Asked, c Choice, rules []string) Choice {
 	likely := func(incident string) (rule string) {
 		for _, r := range rules {

@@ -1,20 +1,165 @@
 package diagnose
 
-import "github.com/kabench/kabench/results"
+import (
+	"fmt"
+	"strings"
+	"time"
 
-// Sends is what a step would send.
-type Sends struct {
-	Step        string  `json:"step"`
-	What        string  `json:"what"`        // in words
-	Connections int     `json:"connections"` // at most
-	Requests    int     `json:"requests"`    // at most
-	Seconds     float64 `json:"seconds"`     // at most
-}
+	"github.com/kabench/kabench/results"
+)
 
-// Tried is an incident that was tried, or the reason why it was not.
+// Tried is an incident that was tried, or that was not because too few failures were
+// expected.
 type Tried struct {
 	Try
-	Not          string                `json:"not,omitempty"`   // why no request was sent
-	Takes        string                `json:"takes,omitempty"` // what it would take
-	Reproduction *results.Reproduction `json:"reproduction,omitempty"`
+	Forecast     *results.Forecast     `json:"forecast"`               // what was expected before the first request
+	Reproduction *results.Reproduction `json:"reproduction,omitempty"` // nil: no request was sent
+}
+
+// Sends is what a step would send, at most.
+type Sends struct {
+	Step        string  `json:"step"`
+	Incident    string  `json:"incident,omitempty"`
+	What        string  `json:"what"` // in words
+	Connections uint64  `json:"connections"`
+	Requests    uint64  `json:"requests"`
+	Seconds     float64 `json:"seconds"`
+}
+
+// WouldProbe says what a probe of one address would send.
+func WouldProbe(target string, connections, requests int, limit time.Duration) Sends {
+	return Sends{
+		Step: Probe, Connections: uint64(connections), Requests: uint64(requests), Seconds: limit.Seconds(),
+		What: fmt.Sprintf("Without --dry-run kabench would send up to %d requests to %s, on up to %d connections that are idle most of the time. The probe would take about as long as the server keeps an idle connection, and %s at most.",
+			requests, target, connections, results.FormatSeconds(limit.Seconds())),
+	}
+}
+
+// WouldReproduce says what an aimed incident would send.
+func WouldReproduce(t Tried) Sends {
+	f := t.Forecast
+	return Sends{
+		Step: Reproduce, Incident: t.Incident, Connections: f.Connections, Requests: f.AllRequests, Seconds: f.AllSeconds,
+		What: fmt.Sprintf("Without --dry-run kabench would try %s: %s.", t.Incident, sending(f)),
+	}
+}
+
+// WouldAim says what an incident would send at most, when the server is not measured yet.
+func WouldAim(t Try, connections, requests int, limit time.Duration) Sends {
+	return Sends{
+		Step: Reproduce, Incident: t.Incident, Connections: uint64(connections), Requests: uint64(requests), Seconds: limit.Seconds(),
+		What: fmt.Sprintf("Without --dry-run kabench would try %s: with up to %d requests in each run, on up to %d connections, within about %s in all. The measured timer decides how many it takes. With --server FILE, --dry-run knows it.",
+			t.Incident, requests, connections, results.FormatSeconds(limit.Seconds())),
+	}
+}
+
+// sending says how much the runs of an incident send.
+func sending(f *results.Forecast) string {
+	text := fmt.Sprintf("%d requests in %s, on up to %d connections, within %s", f.AllRequests, plural(f.Runs, "run"), f.Connections, results.FormatSeconds(f.AllSeconds))
+	if f.LinkDelay > 0 {
+		text += fmt.Sprintf(", over a link of kabench's own that delays by %s in each direction", results.FormatSeconds(f.LinkDelay))
+	}
+	return text
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Expected says what is expected of an incident, before its first request.
+func Expected(t Tried, hopeless bool) string {
+	f := t.Forecast
+	if hopeless {
+		return fmt.Sprintf("%s is not tried, because %s.%s", t.Incident, few(f), takes(f))
+	}
+	text := fmt.Sprintf("%s is tried, because %s. %s failures are expected, %d to %d, of %d requests (%s).",
+		t.Incident, t.Why, results.FormatMean(f.Mean), f.Low, f.High, f.Requests, sending(f))
+	if f.Reason != "" {
+		text += " That is few: " + f.Why + "." + takes(f)
+	}
+	return text
+}
+
+// few says that hardly a failure is expected, and why.
+func few(f *results.Forecast) string {
+	text := "no failure is expected"
+	if f.Mean > 0 {
+		text = "only " + results.FormatMean(f.Mean) + " failures are expected"
+	}
+	if f.Why == "" {
+		return text
+	}
+	return text + ": " + strings.TrimSuffix(f.Why, ".")
+}
+
+func takes(f *results.Forecast) string {
+	if f.Takes == "" {
+		return ""
+	}
+	return " What it would take: " + strings.TrimSuffix(f.Takes, ".") + "."
+}
+
+// Settings returns what the first remedy that cleared the incident sets, in the words of
+// the client.
+func Settings(rep *results.Reproduction) []results.ClientSetting {
+	for _, r := range rep.RemedyRuns {
+		if r.Cleared && rep.Reproduced {
+			return r.Settings
+		}
+	}
+	return nil
+}
+
+// Outcome says in a sentence how the incidents that were tried ended.
+func Outcome(all []Tried) string {
+	var parts []string
+	for _, t := range all {
+		switch {
+		case t.Reproduction == nil:
+			parts = append(parts, t.Incident+" was not tried, because too few failures are expected.")
+		case t.Reproduction.Reproduced:
+			parts = append(parts, t.Incident+" was reproduced, and its remedy cleared it.")
+		default:
+			parts = append(parts, t.Incident+" was not reproduced.")
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// Verdict says in a few sentences, each a line or more, what the diagnosis came to.
+// measured is the server, in a sentence; "": it is not known.
+func Verdict(measured string, c Choice, all []Tried) string {
+	var lines []string
+	if measured != "" {
+		lines = append(lines, measured)
+	}
+	for _, t := range all {
+		if t.Reproduction == nil {
+			lines = append(lines, fmt.Sprintf("%s was not tried, because %s.%s", t.Incident, few(t.Forecast), takes(t.Forecast)))
+			continue
+		}
+		lines = append(lines, t.Incident+": "+strings.TrimSpace(t.Reproduction.Verdict))
+	}
+	if len(all) == 0 && len(c.Tries) == 0 && len(c.Not) > 0 {
+		lines = append(lines, "No incident that fits the line can be caused from outside.")
+	}
+	if c.Unclear != "" {
+		lines = append(lines, "The line itself did not help: "+c.Unclear+".")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Spelled is a setting in the client's words, in a sentence.
+func Spelled(s results.ClientSetting) string {
+	if s.Text == "" {
+		return fmt.Sprintf("%s, %s: %s.", s.Client, s.In, strings.TrimSuffix(s.Instead, "."))
+	}
+	text := fmt.Sprintf("%s, %s (%s): %s", s.Client, s.In, s.Versions, s.Text)
+	if s.Note != "" {
+		text += " (" + strings.TrimSuffix(s.Note, ".") + ")"
+	}
+	return text
 }

@@ -144,7 +144,8 @@ type Connection struct {
 	Half           time.Duration // the last byte of an unfinished request head, sent after all Exchanges, or NotSeen
 	Close          Close
 	Until          time.Duration // the end of the observation of this connection
-	Slack          time.Duration // how far from its time on the wire a time here may be; 0 in a capture
+	Slack          time.Duration // how much later than on the wire a time here may have been taken; 0 in a capture
+	Stamped        bool          // the responses' times are those of the kernel or of a capture, so Slack does not concern them
 
 	// The rest is known only where segments were seen.
 

@@ -14,7 +14,7 @@ type Timer struct {
 	Median, Min, Max time.Duration // of the times seen
 	Low, High        time.Duration // interval of the median
 	Confidence       float64       // of that interval: 0.95 or more, and less with fewer than 6 closes
-	Slack            time.Duration // how late or early the times may have been taken, in the median
+	Slack            time.Duration // how much of the interval's width stands for late observations
 	LongerThan       time.Duration // the longest time after which a connection was still open; 0: not observed
 	StillOpen        int           // connections that were still open after more than Max
 	By               Sides         // who closed
@@ -29,7 +29,7 @@ func (t Timer) Known() bool { return t.Closes > 0 }
 
 // Spread reports whether the server itself spreads its closes: the times differ by
 // more than this machine's lateness explains.
-func (t Timer) Spread() bool { return t.Closes > 1 && t.High-t.Low-2*t.Slack > spreadFrom }
+func (t Timer) Spread() bool { return t.Closes > 1 && t.High-t.Low-t.Slack > spreadFrom }
 
 // spreadFrom is the width of an interval above which the server itself spreads its closes.
 const spreadFrom = 10 * time.Millisecond

@@ -17,8 +17,8 @@ func anyConnection(r *rand.Rand) Connection {
 		return time.Duration(r.Int64N(int64(3 * time.Second)))
 	}
 	c := Connection{
-		Opened: at(), Ready: at(), Half: NotSeen, Until: at(), RoundTrip: at(), Slack: time.Duration(r.Int64N(int64(ms))), Requests: r.IntN(4) * 30,
-		Close: Close{By: Side(r.IntN(4)), How: Kind(r.IntN(5)), At: at(), FIN: at()}, Unasked: r.IntN(2) * 408,
+		Opened: at(), Ready: at(), Half: NotSeen, Until: at(), RoundTrip: at(), Slack: time.Duration(r.Int64N(int64(ms))), Requests: r.IntN(4) * 30, Unasked: r.IntN(2) * 408,
+		Close: Close{By: Side(r.IntN(4)), How: Kind(r.IntN(5)), At: at(), FIN: at()},
 	}
 	if r.IntN(8) == 0 {
 		c.Half = at()

@@ -17,8 +17,8 @@ func grouped(closes []span) [][]span {
 	least := max(3, len(closes)/10)
 	for i := least; i <= len(closes)-least; i++ {
 		below, above := closes[:i], closes[i:]
-		gap := reach(above, -1) - reach(below, +1)
-		if gap > 10*time.Millisecond && gap > 3*inner(below) && gap > 3*inner(above) && !ticked(below, above) {
+		wide := max(10*time.Millisecond, 3*inner(below), 3*inner(above))
+		if closes[i].age-closes[i-1].age > wide && reach(above, -1)-reach(below, +1) > wide && !ticked(below, above) {
 			return append(grouped(slices.Clone(below)), grouped(slices.Clone(above))...)
 		}
 	}
@@ -53,19 +53,22 @@ func (t *Timer) doubt(closes []span) {
 		return
 	}
 	first, last := closes[0].close.At, closes[0].close.At
-	used := make([]span, 0, len(closes)) // from opening to the last response
+	least, most := farthest, time.Duration(0) // from opening to the last response
 	for _, s := range closes {
 		first, last = min(first, s.close.At), max(last, s.close.At)
-		if s.with.Opened != NotSeen {
-			used = append(used, span{age: s.close.At - s.age - s.with.Opened})
+		switch used := s.close.At - s.age - s.with.Opened; {
+		case s.with.Opened == NotSeen:
+			least = 0
+			most = farthest
+		case t.Low <= s.age && s.age <= t.High:
+			least, most = min(least, used), max(most, used)
 		}
 	}
-	slices.SortFunc(used, func(a, b span) int { return cmp.Compare(a.age, b.age) })
 	switch {
 	case last-first < 2*together && t.Max-t.Min > 10*together:
 		t.Basis = Inferred
 		t.Why = "all closes came at the same moment, although the connections had been idle for different times; a restart of the server explains them as well"
-	case len(used) == len(closes) && inner(used) < 20*time.Millisecond+2*t.Slack:
+	case most-least < 20*time.Millisecond+2*(t.High-t.Low):
 		t.Basis = Inferred
 		t.Why = "all connections became idle directly after they were opened, so a lifetime of connections explains the closes as well"
 	}
@@ -76,7 +79,11 @@ func (t *Timer) doubt(closes []span) {
 func reach(group []span, side time.Duration) time.Duration {
 	end := time.Duration(-1)
 	for _, s := range group {
-		if at := s.age + side*s.slack; end < 0 || (at-end)*side > 0 {
+		at := s.age - s.late
+		if side > 0 {
+			at = s.age + s.early
+		}
+		if end < 0 || (at-end)*side > 0 {
 			end = at
 		}
 	}
@@ -101,13 +108,10 @@ const together = 100 * time.Millisecond
 // been idle. A server that looks at its timers only now and then closes many at a time
 // too, but then each has been idle for about the timeout.
 func (s *Server) bursts(lives []kept) {
-	var timed []*kept
-	for i := range lives {
-		if l := &lives[i]; l.timed() {
-			timed = append(timed, l)
-		}
+	early, common := tooEarly(timedOf(lives))
+	if !common && !uneven(early) {
+		return
 	}
-	early := tooEarly(timed)
 	slices.SortFunc(early, func(a, b *kept) int { return cmp.Compare(a.c.Close.At, b.c.Close.At) })
 	for from := 0; from < len(early); {
 		to := from + 1
@@ -121,25 +125,38 @@ func (s *Server) bursts(lives []kept) {
 	}
 }
 
-// tooEarly returns the closes that an idle timer does not explain: those before the
-// time at which the timer closed most, or all if their times have no such middle and
-// are too different for a timer that is looked at every few seconds.
-func tooEarly(timed []*kept) []*kept {
-	if len(timed) < 3 {
-		return nil
+// timedOf returns the closes that a timer has to explain.
+func timedOf(lives []kept) (timed []*kept) {
+	for i := range lives {
+		if l := &lives[i]; l.timed() {
+			timed = append(timed, l)
+		}
 	}
+	return timed
+}
+
+// tooEarly returns the closes before the idle time at which most came, and whether they
+// have such a time in common. Without it, all are returned.
+func tooEarly(timed []*kept) (early []*kept, common bool) {
+	timed = slices.Clone(timed)
 	slices.SortFunc(timed, func(a, b *kept) int { return cmp.Compare(a.idle, b.idle) })
 	dense := densest(timed, (*kept).idleTime)
-	first, last := timed[0].idle, timed[len(timed)-1].idle
-	if len(dense) >= max(3, len(timed)/5) && !evenly(timed, dense) {
-		limit := dense[0].idle - max(dense[0].idle/50, 2*soon)
-		early, _ := slices.BinarySearchFunc(timed, limit, func(l *kept, at time.Duration) int { return cmp.Compare(l.idle, at) })
-		return slices.Clone(timed[:early])
+	if len(dense) < max(3, len(timed)/5) || evenly(timed, dense) {
+		return timed, false
 	}
-	if first*4 < last || last-first > 2500*time.Millisecond {
-		return slices.Clone(timed)
+	limit := dense[0].idle - max(dense[0].idle/50, 2*soon)
+	n, _ := slices.BinarySearchFunc(timed, limit, func(l *kept, at time.Duration) int { return cmp.Compare(l.idle, at) })
+	return timed[:n], true
+}
+
+// uneven reports whether idle times, the shortest first, are too different for one timer
+// that the server looks at every second or two.
+func uneven(sorted []*kept) bool {
+	if len(sorted) < 3 {
+		return false
 	}
-	return nil
+	first, last := sorted[0].idle, sorted[len(sorted)-1].idle
+	return first*4 < last || last-first > 2500*time.Millisecond
 }
 
 // evenly reports whether the closes before the dense ones follow them as closely as

@@ -14,9 +14,9 @@ func Infer(list []Connection) Server {
 	s.count(list)
 	lives := keptOf(list)
 	s.limit(lives)
+	s.lifetime(lives)
 	s.bursts(lives)
 	s.afterResponses(lives)
-	s.lifetime(lives)
 	s.idle(lives)
 	s.Fresh = timerOf(spansOf(list, freshSpan))
 	s.Half = timerOf(spansOf(list, halfSpan))
@@ -47,7 +47,7 @@ func ByAddress(list []Connection) []Server {
 // count counts what needs no inference, and measures the round trip and the response
 // time.
 func (s *Server) count(list []Connection) {
-	var trips, waits []span
+	var trips, waits []time.Duration
 	s.Connections, s.Statuses = len(list), map[int]int{}
 	for i := range list {
 		c := &list[i]
@@ -55,15 +55,15 @@ func (s *Server) count(list []Connection) {
 			s.Address = c.Server.String()
 		}
 		s.TLS = s.TLS || c.TLS
-		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		if c.RoundTrip > 0 {
-			trips = append(trips, span{age: c.RoundTrip, closed: true})
+			trips = append(trips, c.RoundTrip)
 		}
+		s.Requests, s.Responses = s.Requests+c.missingTurns(), s.Responses+c.missingTurns()
 		for n, e := range c.turns() {
 			if e.Sent != NotSeen {
 				s.Requests++
 			}
-			if n == 0 && e.Sent != NotSeen && e.First == NotSeen {
+			if n == 0 && c.Opened != NotSeen && e.Sent != NotSeen && e.First == NotSeen {
 				s.unanswered(c)
 			}
 			if e.Status != 0 {
@@ -74,11 +74,11 @@ func (s *Server) count(list []Connection) {
 			}
 			s.Responses++
 			if e.Sent != NotSeen && e.First >= e.Sent {
-				waits = append(waits, span{age: e.First - e.Sent, closed: true, slack: c.Slack})
+				waits = append(waits, e.First-e.Sent)
 			}
 		}
 	}
-	s.RoundTrip, s.Response = timerOf(trips), timerOf(waits)
+	s.RoundTrip, s.Response = timesOf(trips), timesOf(waits)
 }
 
 // unanswered notes that the first request on c got no response.
@@ -182,7 +182,7 @@ func (l kept) timed() bool { return l.closed && l.cause == byTimer }
 // span returns the time after the last response. A close that another rule explains
 // only says that the idle timer was longer.
 func (l kept) span() span {
-	return span{age: l.idle, closed: l.timed(), slack: l.c.Slack, close: &l.c.Close, with: l.c}
+	return span{age: l.idle, closed: l.timed(), late: l.c.Slack, early: l.c.responseSlack(), close: &l.c.Close, with: l.c}
 }
 
 // end is when c was closed, or seen for the last time. closed: somebody other than the
@@ -192,6 +192,15 @@ func (c *Connection) end() (at time.Duration, closed bool) {
 		return c.Until, false
 	}
 	return c.Close.At, c.Close.By == ByServer || c.Close.By == ByMiddle
+}
+
+// responseSlack is how much later than on the wire the times of responses may have been
+// taken.
+func (c *Connection) responseSlack() time.Duration {
+	if c.Stamped {
+		return 0
+	}
+	return c.Slack
 }
 
 // unasked reports whether e is a 408 that no request asked for.
@@ -220,7 +229,7 @@ func (c *Connection) gaps(least time.Duration) (spans []span, longest time.Durat
 			continue
 		}
 		if age := next.Sent - before.Done; age >= least {
-			spans = append(spans, span{age: age, slack: c.Slack})
+			spans = append(spans, span{age: age, early: c.responseSlack()})
 		} else {
 			longest = max(longest, age)
 		}
@@ -244,7 +253,7 @@ func (c *Connection) spanFrom(start time.Duration) (span, bool) {
 	if start == NotSeen || end == NotSeen || end < start {
 		return span{}, false
 	}
-	return span{age: end - start, closed: closed, slack: c.Slack, close: &c.Close, with: c}, true
+	return span{age: end - start, closed: closed, late: c.Slack, early: c.Slack, close: &c.Close, with: c}, true
 }
 
 // used reports whether a request was sent on c, or a response received that was asked
@@ -301,11 +310,11 @@ func idleSpans(lives []kept) (closes, open []span) {
 	for _, l := range lives {
 		if one := l.span(); one.closed && !l.last.Closing {
 			closes = append(closes, one)
-			least = min(least, one.age-one.slack)
+			least = min(least, one.age-one.late)
 		}
 	}
 	for _, l := range lives {
-		spans, shorter := l.c.gaps(least - l.c.Slack)
+		spans, shorter := l.c.gaps(least - l.c.responseSlack())
 		open, longest = append(open, spans...), max(longest, shorter)
 		if one := l.span(); !one.closed && !l.last.Closing {
 			open = append(open, one)
@@ -334,7 +343,7 @@ func (s *Server) closes(lives []kept) {
 			s.BareNotify++
 			gaps = append(gaps, span{age: max(l.c.Until-c.At, 0)})
 		default:
-			gaps = append(gaps, span{age: c.FIN - c.At, closed: true, slack: l.c.Slack})
+			gaps = append(gaps, span{age: c.FIN - c.At, closed: true, late: l.c.Slack, early: l.c.Slack})
 		}
 	}
 	s.Close, s.Notify = how.Most(), timerOf(gaps)

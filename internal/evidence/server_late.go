@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// edges are the ends of the ranges of Server.Late, from the idle timeout's median.
+// edges are the ends of the ranges of Server.Late, from the idle timeout's median, if the
+// server does not spread its closes. Otherwise they are its first and its last close.
 var edges = []time.Duration{
 	-100 * time.Millisecond, -30 * time.Millisecond, -10 * time.Millisecond, -3 * time.Millisecond, -time.Millisecond, 0,
 	time.Millisecond, 3 * time.Millisecond, 10 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond,
@@ -22,9 +23,9 @@ type meeting struct {
 	status   int
 }
 
-// meetings lists what requests on idle connections met. The client's own close says
-// nothing about the server.
-func meetings(list []Connection) (all []meeting) {
+// meetings calls each with what every request on an idle connection met. The client's
+// own close says nothing about the server.
+func meetings(list []Connection, each func(meeting)) {
 	for i := range list {
 		c := &list[i]
 		before := NotSeen
@@ -34,14 +35,13 @@ func meetings(list []Connection) (all []meeting) {
 				if _, closed := c.end(); !m.answered && (closed || c.Close.How == Silent) {
 					m.met = c.Close.How
 				}
-				all = append(all, m)
+				each(m)
 			}
 			if !unasked(e) {
 				before = e.Done
 			}
 		}
 	}
-	return all
 }
 
 func (l *Reuse) add(m meeting) {
@@ -63,13 +63,13 @@ func (l *Reuse) add(m meeting) {
 // idle timer the ranges are powers of two from a second on.
 func (s *Server) late(list []Connection) {
 	at := map[Reuse]*Reuse{}
-	for _, m := range meetings(list) {
+	meetings(list, func(m meeting) {
 		bounds := s.bounds(m.age)
 		if at[bounds] == nil {
 			at[bounds] = &Reuse{From: bounds.From, To: bounds.To}
 		}
 		at[bounds].add(m)
-	}
+	})
 	for _, l := range at {
 		s.Late = append(s.Late, *l)
 	}
@@ -87,6 +87,10 @@ func (s *Server) bounds(age time.Duration) Reuse {
 			return Reuse{To: to}
 		}
 		return Reuse{From: to / 2, To: to}
+	}
+	edges := edges
+	if t := s.Idle; t.Spread() {
+		edges = []time.Duration{t.Min - t.Median, 0, t.Max - t.Median}
 	}
 	i, exact := slices.BinarySearch(edges, age-s.Idle.Median)
 	if exact {
@@ -108,7 +112,7 @@ const farthest = time.Duration(1<<63 - 1)
 // while it was idle for as long, and requests after that met silence or a reset.
 func (s *Server) forgets(list []Connection) {
 	f := Forgets{Until: farthest}
-	for _, m := range meetings(list) {
+	meetings(list, func(m meeting) {
 		switch {
 		case m.answered:
 			f.After = max(f.After, m.age)
@@ -119,7 +123,7 @@ func (s *Server) forgets(list []Connection) {
 				f.How = m.met
 			}
 		}
-	}
+	})
 	if f.Count > 0 {
 		s.Forgets = &f
 	}

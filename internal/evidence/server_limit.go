@@ -196,39 +196,68 @@ func (s *Server) agedOut(lives []kept) bool {
 }
 
 // lifetime looks for closes at the same time since the connections were opened, however
-// long these had been idle.
+// long these had been idle. Hardly any connection may have lived longer.
 func (s *Server) lifetime(lives []kept) {
-	var timed []*kept
-	for i := range lives {
-		if l := &lives[i]; l.timed() && l.since() >= 0 {
-			timed = append(timed, l)
-		}
-	}
-	slices.SortFunc(timed, func(a, b *kept) int { return cmp.Compare(a.since(), b.since()) })
-	group := densest(timed, func(l *kept) time.Duration { return l.since() })
-	if len(group) < max(3, len(timed)/4) {
+	group := densest(bySince(unexplained(lives)), (*kept).sinceOpen)
+	if len(group) < 3 {
 		return
 	}
-	opened, idle := width(group, (*kept).sinceOpen), width(group, (*kept).idleTime)
-	if idle < 5*opened || idle < 20*time.Millisecond {
+	opened, idle, clock := width(group, (*kept).sinceOpen), width(group, (*kept).idleTime), width(group, (*kept).closedAt)
+	if idle < 5*opened || idle < 20*time.Millisecond || clock < 3*opened {
+		return
+	}
+	older, limit := 0, group[len(group)-1].since()+20*time.Millisecond
+	for _, l := range lives {
+		if end, _ := l.c.end(); l.c.Opened != NotSeen && end-l.c.Opened > limit {
+			older++
+		}
+	}
+	if older*10 > len(group) {
 		return
 	}
 	for _, l := range group {
 		l.cause = byLifetime
 	}
-	spans := make([]span, 0, len(lives))
-	for _, l := range lives {
-		if l.closed && l.cause == byLifetime {
-			spans = append(spans, span{age: l.since(), closed: true, slack: l.c.Slack, close: &l.c.Close, with: l.c})
-		} else if end, _ := l.c.end(); l.c.Opened != NotSeen {
-			spans = append(spans, span{age: end - l.c.Opened, slack: l.c.Slack})
-		}
-	}
-	s.Lifetime = timerOf(spans)
+	s.Lifetime = timerOf(lifeSpans(lives))
 	s.Lifetime.Basis = Inferred
 	s.Lifetime.Why = fmt.Sprintf("%d connections were closed at the same age, within %s, after idle times that differ by %s", len(group), seconds(opened), seconds(idle))
 }
 
+// unexplained returns the closes that the idle timer does not explain, or all if they
+// have no idle time in common.
+func unexplained(lives []kept) []*kept {
+	timed := timedOf(lives)
+	early, common := tooEarly(timed)
+	if !common {
+		return timed
+	}
+	return early
+}
+
+// bySince sorts closes by the age of the connection, and leaves out where it is unknown.
+func bySince(list []*kept) []*kept {
+	list = slices.DeleteFunc(slices.Clone(list), func(l *kept) bool { return l.since() < 0 })
+	slices.SortFunc(list, func(a, b *kept) int { return cmp.Compare(a.since(), b.since()) })
+	return list
+}
+
+// lifeSpans returns how long connections were open, until a lifetime ended them or
+// something else did.
+func lifeSpans(lives []kept) (spans []span) {
+	for _, l := range lives {
+		end, _ := l.c.end()
+		switch {
+		case l.c.Opened == NotSeen:
+		case l.closed && l.cause == byLifetime:
+			spans = append(spans, span{age: l.since(), closed: true, late: l.c.Slack, early: l.c.Slack, close: &l.c.Close, with: l.c})
+		default:
+			spans = append(spans, span{age: end - l.c.Opened})
+		}
+	}
+	return spans
+}
+
+func (l *kept) closedAt() time.Duration  { return l.c.Close.At }
 func (l *kept) sinceOpen() time.Duration { return l.since() }
 func (l *kept) idleTime() time.Duration  { return l.idle }
 

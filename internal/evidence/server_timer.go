@@ -13,9 +13,10 @@ import (
 // time before something else happened.
 type span struct {
 	age    time.Duration
-	closed bool // a close ended it; else it only lasted longer than age
-	slack  time.Duration
-	close  *Close // if closed
+	closed bool          // a close ended it; else it only lasted longer than age
+	late   time.Duration // by how much the end, and so age, may have been taken too late
+	early  time.Duration // by how much the start may have been, so that age is too short
+	close  *Close        // if closed
 	with   *Connection
 }
 
@@ -23,13 +24,13 @@ type span struct {
 // timer was longer, so the median is that of Kaplan and Meier.
 func timerOf(spans []span) Timer {
 	var t Timer
-	var ages, slacks []time.Duration
+	var ages []time.Duration
 	for _, s := range spans {
 		if !s.closed {
 			t.LongerThan = max(t.LongerThan, s.age)
 			continue
 		}
-		ages, slacks = append(ages, s.age), append(slacks, s.slack)
+		ages = append(ages, s.age)
 		t.count(s)
 	}
 	if t.Closes = len(ages); t.Closes == 0 {
@@ -37,15 +38,29 @@ func timerOf(spans []span) Timer {
 	}
 	t.Basis = Seen
 	slices.Sort(ages)
-	slices.Sort(slacks)
-	t.Min, t.Max, t.Slack = ages[0], ages[len(ages)-1], slacks[len(slacks)/2]
+	t.Min, t.Max = ages[0], ages[len(ages)-1]
 	for _, s := range spans {
-		if !s.closed && s.age-s.slack > t.Max {
+		if !s.closed && s.age-s.late > t.Max {
 			t.StillOpen++
 		}
 	}
 	t.estimate(spans)
 	return t
+}
+
+// timesOf describes times that were all seen to their end. There may be millions, so the
+// ranks of its interval are the approximate ones.
+func timesOf(times []time.Duration) Timer {
+	n := len(times)
+	if n == 0 {
+		return Timer{}
+	}
+	slices.Sort(times)
+	low := max(int(float64(n)/2-math.Sqrt(float64(n))), 0)
+	return Timer{
+		Closes: n, Median: times[n/2], Min: times[0], Max: times[n-1], Low: times[low], High: times[n-1-low],
+		Confidence: min(0.95, 1-math.Pow(0.5, float64(n-1))), Basis: Seen,
+	}
 }
 
 // count counts the close of s by its kind and by who closed.
@@ -100,23 +115,53 @@ func (k Kinds) Most() Kind {
 	return most
 }
 
-// estimate sets the median and its interval. Each time on the wire is within its slack
-// of the time taken, so the interval's lower end is that of the earliest possible times
-// and its upper end that of the latest: one late time does not widen it, and times that
-// are all late do.
+// estimate sets the median and its interval. A time may have been taken late, so the
+// interval's lower end is that of the earliest possible times, and its upper end that of
+// the latest: one late time does not widen it, and times that are all late do.
 func (t *Timer) estimate(spans []span) {
-	middle := walk(spans, 0)
+	spans = typical(spans)
+	middle := walk(spans)
 	if middle.median < 0 { // most were still open after the last close: they follow another rule
 		spans = slices.DeleteFunc(slices.Clone(spans), func(s span) bool { return !s.closed && s.age > t.Max })
-		middle = walk(spans, 0)
+		middle = walk(spans)
 	}
 	if middle.median < 0 {
 		middle.median = t.Max
 	}
-	low, high := walk(spans, -1), walk(spans, +1)
+	first := walk(moved(spans, func(s span) time.Duration { return -s.late }))
+	last := walk(moved(spans, func(s span) time.Duration { return s.early }))
 	t.Median = middle.median
-	t.Low, t.High = max(min(low.low, t.Median), 0), max(high.high, t.Median)
-	t.Confidence = 1 - low.missLow - high.missHigh
+	t.Low, t.High = min(first.low, t.Median), max(last.high, t.Median)
+	t.Slack = t.High - t.Low - max(first.high-last.low, 0)
+	t.Confidence = max(1-first.missLow-last.missHigh, 0)
+}
+
+// typical leaves out what is far from most closes: where packets of a capture are
+// missing, a connection was closed or used without its being seen.
+func typical(spans []span) []span {
+	closes := make([]span, 0, len(spans))
+	for _, s := range spans {
+		if s.closed {
+			closes = append(closes, s)
+		}
+	}
+	if len(closes) < 6 {
+		return spans
+	}
+	slices.SortFunc(closes, func(a, b span) int { return cmp.Compare(a.age, b.age) })
+	middle, far := closes[len(closes)/2].age, max(5*inner(closes), 20*time.Millisecond)
+	return slices.DeleteFunc(slices.Clone(spans), func(s span) bool {
+		return s.age-s.late > middle+far || s.closed && s.age+s.early < middle-far
+	})
+}
+
+// moved returns the spans with other ages.
+func moved(spans []span, by func(span) time.Duration) []span {
+	list := slices.Clone(spans)
+	for i, s := range list {
+		list[i].age = max(s.age+by(s), 0)
+	}
+	return list
 }
 
 // curve is what the walk along the survival function found; -1: it was not reached.
@@ -125,14 +170,10 @@ type curve struct {
 	missLow, missHigh float64 // the chance that the median lies outside on this side
 }
 
-// walk follows the survival function of the spans, with each age moved by its slack
-// times shift. Its interval of the median is the beta product's (Fay, Brittain and
+// walk follows the survival function of the spans. Its interval of the median is the beta product's (Fay, Brittain and
 // Proschan 2013), which without censoring is that of the order statistics.
-func walk(spans []span, shift time.Duration) curve {
+func walk(spans []span) curve {
 	sorted := slices.Clone(spans)
-	for i := range sorted {
-		sorted[i].age = max(sorted[i].age+shift*sorted[i].slack, 0)
-	}
 	slices.SortFunc(sorted, func(a, b span) int { // at the same age, what was still open comes after the closes
 		if c := cmp.Compare(a.age, b.age); c != 0 || a.closed == b.closed {
 			return c
@@ -213,11 +254,11 @@ func (p product) times(n float64) product {
 // with the same moments.
 func (p product) below(x float64) float64 {
 	variance := p.square - p.mean*p.mean
-	if variance <= 0 || math.IsNaN(variance) {
-		if p.mean < x {
-			return 1
-		}
+	switch far := 8 * math.Sqrt(max(variance, 0)); { // the many closes of a capture are quickly far from it
+	case p.mean-far >= x:
 		return 0
+	case p.mean+far <= x:
+		return 1
 	}
 	k := p.mean*(1-p.mean)/variance - 1
 	return mathext.RegIncBeta(p.mean*k, (1-p.mean)*k, x)

@@ -101,17 +101,37 @@ func median(list []time.Duration) time.Duration {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// worlds are servers whose idle timer must be found. The promise of the interval: it
-// holds the median that a packet capture shows, and the one that the server has, in
-// 95 % of the worlds.
-var worlds = []struct {
+type kindOfWorld struct {
 	name   string
 	median time.Duration // of the server's timer
 	width  time.Duration // the interval's limit; 0: the server spreads its closes
 	fill   func(*world)
-}{
+}
+
+// worlds are servers whose idle timer must be found. The promise of the interval: it
+// holds the median that a packet capture shows, and the one that the server has, in
+// 95 % of the worlds.
+var worlds = []kindOfWorld{
 	{"exact", 5001 * ms, 10 * ms, func(w *world) { w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) }) }},
 	{"exact, 1 s", 1001 * ms, 10 * ms, func(w *world) { w.probed(20, func() time.Duration { return time.Second + w.upTo(2*ms) }) }},
+	{"late by a tick of the kernel", 5001 * ms, 10 * ms, func(w *world) {
+		w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+		for i := range w.list {
+			c := &w.list[i]
+			c.Stamped, c.Slack = true, 4*ms
+			c.last().Done = c.last().First
+			c.Close.At = c.done() + w.truth[i] + w.upTo(4*ms)
+		}
+	}},
+	{"always as late as the slack", 5001 * ms, 10 * ms, func(w *world) {
+		w.probed(20, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+		for i := range w.list {
+			c := &w.list[i]
+			c.Stamped, c.Slack = true, 4*ms
+			c.last().Done = c.last().First
+			c.Close.At = c.done() + w.truth[i] + 4*ms
+		}
+	}},
 	{"early", 998500 * time.Microsecond, 10 * ms, func(w *world) { w.probed(24, func() time.Duration { return 996*ms + w.upTo(5*ms) }) }},
 	{"poll", 1950 * ms, 0, func(w *world) { w.probed(20, func() time.Duration { return time.Second + w.upTo(1900*ms) }) }},
 	{"tick", 5500 * ms, 0, func(w *world) { w.probed(32, func() time.Duration { return 5*time.Second + w.upTo(time.Second) }) }},
@@ -154,6 +174,50 @@ var worlds = []struct {
 			w.list = append(w.list, c)
 		}
 		w.cut(50)
+	}},
+	{"captured, damaged", 5001 * ms, 20 * ms, func(w *world) {
+		w.captured(40, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+		for i := range w.list {
+			c := &w.list[i]
+			if w.IntN(3) == 0 { // it was opened before the capture began
+				c.Opened, c.Ready = NotSeen, NotSeen
+			}
+			if n := len(c.Exchanges); n > 1 && w.IntN(50) == 0 { // its last exchange is missing
+				c.Exchanges = c.Exchanges[:n-1]
+			}
+			if w.IntN(50) == 0 { // its FIN is missing
+				c.Close, c.Until = Close{At: NotSeen, FIN: NotSeen}, w.now+30*time.Second
+			}
+		}
+	}},
+	{"captured, with a lifetime", 2001 * ms, 20 * ms, func(w *world) {
+		w.captured(24, func() time.Duration { return 2*time.Second + w.upTo(2*ms) })
+		for range 20 {
+			c := w.open()
+			c.exchange(c.Ready)
+			for {
+				next := c.done() + w.upTo(1900*ms)
+				if next > c.Opened+30*time.Second {
+					break
+				}
+				c.exchange(next)
+			}
+			c.closeAt(ByServer, FIN, c.Opened+30*time.Second+w.upTo(2*ms))
+			w.list = append(w.list, c)
+		}
+	}},
+	{"captured, with three reloads", 5001 * ms, 20 * ms, func(w *world) {
+		for range 3 {
+			w.captured(8, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
+			at := w.now + 5*time.Second
+			for range 10 { // a busy pool: its connections are hardly idle
+				c := w.open()
+				c.exchange(at - w.upTo(300*ms))
+				c.closeAt(ByServer, FIN, max(at, c.done())+w.upTo(20*ms))
+				w.list = append(w.list, c)
+			}
+			w.now = at + 10*time.Second
+		}
 	}},
 	{"captured, with a reload", 5001 * ms, 20 * ms, func(w *world) {
 		w.captured(24, func() time.Duration { return 5*time.Second + w.upTo(2*ms) })
@@ -218,5 +282,93 @@ func TestIntervalHoldsTheTruthInEveryWorld(t *testing.T) {
 				t.Errorf("an interval is %s wide; the limit is %s", widest, kind.width)
 			}
 		})
+	}
+}
+
+// TestOtherRulesInEveryWorld looks for rules beside the idle timer, and for the rules
+// that are not there.
+func TestOtherRulesInEveryWorld(t *testing.T) {
+	const rounds = 400
+	exact := func(w *world, at time.Duration) func() time.Duration {
+		return func() time.Duration { return at + w.upTo(2*ms) }
+	}
+	holds := func(t Timer, d time.Duration) bool { return t.Low <= d && d <= t.High }
+	plain := func(s Server) bool {
+		return s.Limit.Requests == 0 && len(s.Bursts) == 0 && !s.Lifetime.Known() && len(s.Others) == 0 && s.Forgets == nil
+	}
+	for _, kind := range []struct {
+		name  string
+		fill  func(*world)
+		found func(Server) bool
+	}{
+		{"two backends", func(w *world) {
+			for i := range 24 {
+				w.probed(1, exact(w, time.Duration(5+i%2)*time.Second))
+			}
+		}, func(s Server) bool {
+			return len(s.Others) == 1 && holds(s.Idle, 5001*ms) && holds(s.Others[0], 6001*ms)
+		}},
+		{"nothing else, probed", func(w *world) { w.probed(20, exact(w, 5*time.Second)) }, plain},
+		{"nothing else, poll", func(w *world) { w.probed(20, func() time.Duration { return time.Second + w.upTo(1900*ms) }) }, plain},
+		{"nothing else, a second's ticks", func(w *world) {
+			for range 20 {
+				c := w.open()
+				c.exchange(c.Ready + w.upTo(50*ms))
+				c.closeAt(ByServer, FIN, (c.done()+3*time.Second).Truncate(time.Second)+time.Second+w.upTo(3*ms))
+				w.list = append(w.list, c)
+			}
+		}, plain},
+		{"nothing else, captured", func(w *world) { w.captured(20, exact(w, 5*time.Second)) }, plain},
+		{"nothing else, captured and spread", func(w *world) { w.captured(20, func() time.Duration { return 2*time.Second + w.upTo(time.Second) }) }, plain},
+		{"a limit of requests", worldNamed("captured, with a limit of requests"), func(s Server) bool { return s.Limit.Requests == 50 && s.Limit.Seen >= 40 && len(s.Bursts) == 0 }},
+		{"a lifetime", worldNamed("captured, with a lifetime"), func(s Server) bool { return s.Lifetime.Closes >= 20 && holds(s.Lifetime, 30001*ms) }},
+		{"a reload", worldNamed("captured, with a reload"), func(s Server) bool { return len(s.Bursts) == 1 && s.Bursts[0].Closes > 25 && !s.Lifetime.Known() }},
+		{"reloads of a busy pool", worldNamed("captured, with three reloads"), func(s Server) bool { return len(s.Bursts) == 3 && s.Limit.Requests == 0 }},
+		{"a gap after the close_notify", func(w *world) {
+			w.probed(20, exact(w, 2*time.Second))
+			for i := range w.list {
+				c := &w.list[i]
+				c.Close.How, c.Close.FIN = Notify, c.Close.At+30*time.Second+w.upTo(ms)
+			}
+		}, func(s Server) bool { return s.Close == Notify && holds(s.Notify, 30*time.Second+ms/2) && plain(s) }},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			found := 0
+			for seed := range rounds {
+				w := newWorld(uint64(seed))
+				kind.fill(w)
+				if s := Infer(w.list); kind.found(s) {
+					found++
+				} else {
+					t.Logf("not in world %d: %+v", seed, s.Statements())
+				}
+			}
+			if found*100 < rounds*95 {
+				t.Errorf("found in %d of %d worlds", found, rounds)
+			}
+		})
+	}
+}
+
+func worldNamed(name string) func(*world) {
+	return worlds[slices.IndexFunc(worlds, func(k kindOfWorld) bool { return k.name == name })].fill
+}
+
+// BenchmarkInfer judges a capture of a million requests on 20,000 connections.
+func BenchmarkInfer(b *testing.B) {
+	w := newWorld(1)
+	for range 20_000 {
+		c := w.open()
+		c.exchange(c.Ready)
+		for range 49 {
+			c.exchange(c.done() + w.upTo(4*time.Second))
+		}
+		c.closeAt(ByServer, FIN, c.done()+5*time.Second+w.upTo(2*ms))
+		w.list = append(w.list, c)
+	}
+	for b.Loop() {
+		if s := Infer(w.list); !s.Idle.Known() {
+			b.Fatal(s.Sentence())
+		}
 	}
 }

@@ -47,6 +47,9 @@ func (s Server) keepingWords() string {
 		return s.forgetsWords()
 	case KeepsUntilIdle:
 		text := "closes idle connections after " + s.Idle.words() + ", by " + kindWords(s.Idle.How)
+		if middle := s.Idle.By.Middle; middle > 0 {
+			text += fmt.Sprintf(" (%d of %d from a machine in the path)", middle, s.Idle.Closes)
+		}
 		if s.Idle.Status408 > 0 {
 			text += " after a 408 response"
 		}
@@ -106,7 +109,7 @@ func (s Server) forgetsWords() string {
 	f := s.Forgets
 	what := "gets no response at all, not even an ACK"
 	if f.How == RST {
-		what = "is answered by RST"
+		what = "meets a RST"
 	}
 	when := fmt.Sprintf("at most %s", seconds(f.Until))
 	if f.After > 0 && f.After < f.Until {
@@ -149,11 +152,15 @@ func inUnit(d time.Duration) (float64, string) {
 	return d.Seconds(), "s"
 }
 
-// withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The digits
-// are enough to tell the interval's ends apart, and its ends are rounded outwards.
+// withInterval prints a median and its interval: 5.00 s (4.998 to 5.003). The interval's
+// ends are rounded outwards, to milliseconds or better; its median has the digits that
+// put it between them.
 func (t Timer) withInterval() string {
 	v, unit := inUnit(t.Median)
-	decimals := 2
+	decimals, finest := 2, 3
+	if unit != "s" {
+		finest = 1
+	}
 	switch {
 	case v >= 99.95:
 		decimals = 0
@@ -165,10 +172,21 @@ func (t Timer) withInterval() string {
 	if t.Closes < 2 || t.Low == t.High || v == 0 {
 		return strconv.FormatFloat(v, 'f', decimals, 64) + " " + unit
 	}
-	finer := min(max(int(math.Ceil(-math.Log10(high-low))), 0), 6)
-	grid := math.Pow10(finer)
-	return fmt.Sprintf("%s %s (%s to %s)", strconv.FormatFloat(v, 'f', max(decimals, finer-1), 64), unit,
-		strconv.FormatFloat(math.Floor(low*grid)/grid, 'f', finer, 64), strconv.FormatFloat(math.Ceil(high*grid)/grid, 'f', finer, 64))
+	digits := min(max(int(math.Ceil(-math.Log10(high-low))), 0), finest)
+	grid := math.Pow10(digits)
+	low, high = math.Floor(low*grid)/grid, math.Ceil(high*grid)/grid
+	return fmt.Sprintf("%s %s (%s to %s)", between(v, low, high, decimals), unit,
+		strconv.FormatFloat(low, 'f', digits, 64), strconv.FormatFloat(high, 'f', digits, 64))
+}
+
+// between prints v with as many decimals as put it between low and high.
+func between(v, low, high float64, decimals int) string {
+	for ; ; decimals++ {
+		grid := math.Pow10(decimals)
+		if rounded := math.Round(v*grid) / grid; low <= rounded && rounded <= high || decimals == 6 {
+			return strconv.FormatFloat(v, 'f', decimals, 64)
+		}
+	}
 }
 
 // fromTo prints a range, or one time if its ends look alike.

@@ -12,6 +12,7 @@ func (s Server) Statements() []Statement {
 	for _, t := range s.Others {
 		list = append(list, s.otherStatement(t))
 	}
+	list = append(list, s.stillOpenStatement())
 	list = append(list, s.hintStatements()...)
 	list = append(list, s.backendStatements()...)
 	list = append(list, s.limitStatement(), s.lifetimeStatement())
@@ -48,9 +49,6 @@ func (s Server) idleStatement() Statement {
 		if one.Why == "" {
 			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
 		}
-		if s.Idle.StillOpen > 0 {
-			one.Why += fmt.Sprintf("; %d were still open after that", s.Idle.StillOpen)
-		}
 	}
 	return one
 }
@@ -61,6 +59,20 @@ func (s Server) otherStatement(t Timer) Statement {
 		About: "idle", Basis: Inferred,
 		Text: fmt.Sprintf("closes other idle connections after %s, by %s: there are probably two servers behind this address, or two timers", t.words(), kindWords(t.How)),
 		Why:  fmt.Sprintf("the idle times of %d and %d closes form groups with a gap between them", s.Idle.Closes, t.Closes),
+	}
+}
+
+// stillOpenStatement is about connections that were idle for longer than all that were
+// closed. One or two may be late requests, or packets that a capture lacks.
+func (s Server) stillOpenStatement() Statement {
+	t := s.Idle
+	if !t.Known() || len(s.Others) > 0 || t.StillOpen < max(3, t.Closes/10) {
+		return Statement{}
+	}
+	return Statement{
+		About: "idle", Basis: Inferred,
+		Text: fmt.Sprintf("did not close all connections then: %d were still open after more than %s, up to %s; there are probably two servers behind this address, or two rules", t.StillOpen, seconds(t.Max), seconds(t.LongerThan)),
+		Why:  fmt.Sprintf("%d idle connections were closed, and %d were not", t.Closes, t.StillOpen),
 	}
 }
 
@@ -174,7 +186,7 @@ func (t Timer) statement(about, which string) Statement {
 			text += fmt.Sprintf(", with status 408 (%d of %d)", t.Status408, t.Closes)
 		}
 		return Statement{About: about, Basis: t.Basis, Text: text, Why: t.Why}
-	case t.LongerThan > 0:
+	case t.LongerThan >= time.Second: // less says nothing about any server
 		return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("keeps %s longer than %s", which, seconds(t.LongerThan))}
 	}
 	return Statement{}
@@ -194,8 +206,12 @@ func (s Server) notifyStatement() Statement {
 // lateStatement says what requests met that were sent around or after the idle timeout.
 func (s Server) lateStatement() Statement {
 	var sum Reuse
+	from := -30 * time.Millisecond
+	if s.Idle.Spread() {
+		from = s.Idle.Min - s.Idle.Median
+	}
 	for _, l := range s.Late {
-		if s.Idle.Known() && l.To > -30*time.Millisecond {
+		if s.Idle.Known() && l.To > from {
 			sum.Answered, sum.FIN, sum.RST = sum.Answered+l.Answered, sum.FIN+l.FIN, sum.RST+l.RST
 			sum.Status408, sum.Nothing = sum.Status408+l.Status408, sum.Nothing+l.Nothing
 		}

@@ -51,6 +51,22 @@ type Wording struct {
 	parts      []part // the compiled pattern
 }
 
+// Fields are the fields of a pool that Setting is about, as paths of a profile: the
+// idle timeout, or what lets a request wait for a connection. There may be none.
+func (w Wording) Fields() []string {
+	switch {
+	case strings.Contains(w.advice, "{idle}"):
+		return []string{"pool.idle_timeout"}
+	case w.Setting == "" || len(w.Outcomes) == 0:
+		return nil
+	case w.Outcomes[0] == Outcome{results.PhaseAcquire, results.CauseQueueFull}:
+		return []string{"pool.max_conns", "pool.pending_max"}
+	case w.Outcomes[0] == Outcome{results.PhaseAcquire, results.CauseTimeout}:
+		return []string{"pool.max_conns", "pool.pending_timeout"}
+	}
+	return nil
+}
+
 // Outcome is where and why an exchange ended.
 type Outcome struct {
 	Phase results.Phase `json:"phase"`

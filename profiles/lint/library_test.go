@@ -88,7 +88,7 @@ func TestLintBearsEverything(t *testing.T) {
 			}
 			p.Pool = policy
 			for _, f := range findingsOf(p) {
-				text := fmt.Sprintf("%q", f)
+				text := fmt.Sprintf("%q", []string{f.Rule, f.Path, f.Says, f.Numbers[0], f.Numbers[1], f.Seen, f.Set})
 				if f.Says == "" || f.Seen == "" || f.Set == "" || f.Path == "" || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || strings.Contains(text, " -") {
 					t.Errorf("%s, %+v: %s", preset.Name, p.Load, text)
 				}

@@ -9,6 +9,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 // A Finding is one rule that a profile breaks.
@@ -20,6 +21,8 @@ type Finding struct {
 	Numbers [2]string `json:"numbers"`       // what was compared: each a name and its value
 	Seen    string    `json:"seen"`          // what it will look like in results and logs
 	Set     string    `json:"set"`           // what to change: path=value where a profile has the field
+	// Settings are what Set says in the words of the pool's client, if it has one.
+	Settings []results.ClientSetting `json:"settings,omitempty"`
 }
 
 // A Checklist is the result of Check.
@@ -103,6 +106,9 @@ func Check(p *profiles.Profile, o Options) Checklist {
 		}
 	}
 	list.Findings = merged(all)
+	for i := range list.Findings {
+		list.Findings[i].Settings = inWordsOf(p, list.Findings[i].Set)
+	}
 	if p.Client == profiles.ClientStock {
 		for i := range list.Findings {
 			if !strings.HasPrefix(list.Findings[i].Set, "pool.") {

@@ -46,6 +46,7 @@ func TestSpell(t *testing.T) {
 		{"max_conns", "16", "x={n}", nil, "x=16", "16", ""},
 		{"max_conns", "none", "x={n}", nil, "", "", "no word for none"},
 		{"max_conns", "-1", "x={n}", map[string]string{"none": "0"}, "x=0", "none", ""},
+		{"max_idle", "0", "x={n}", map[string]string{"0": ""}, "", "", "no word for 0"},
 		{"lifetime_jitter", "10", "x={n}", nil, "x=10", "10", ""},
 		{"lease_order", "lifo", "x={value}", map[string]string{"lifo": "LIFO"}, "x=LIFO", "lifo", ""},
 		{"lease_order", "fifo", "x={value}", map[string]string{"lifo": "LIFO"}, "", "", "no word for fifo"},

@@ -55,6 +55,9 @@ func (s Spelling) write(p pool.Policy, field string) (text, value, why string) {
 			return written
 		}
 		if word, special := s.Values[value]; special {
+			if word == "" {
+				reasons = append(reasons, cannotSay(value))
+			}
 			return word
 		}
 		if word, any := s.Values[Other]; any && m[2] == "value" {
@@ -81,7 +84,7 @@ func writeValue(p pool.Policy, field, form string) (text, value, why string) {
 		if form == "n" && value != "none" {
 			return fmt.Sprint(v.Int()), value, ""
 		}
-		return "", value, fmt.Sprintf("this setting has no word for %s; leave it out if that is the client's default", value)
+		return "", value, cannotSay(value)
 	}
 	d := time.Duration(v.Int())
 	if d == 0 {
@@ -92,6 +95,10 @@ func writeValue(p pool.Policy, field, form string) (text, value, why string) {
 		return "", value, fmt.Sprintf("this setting counts in steps of %v and cannot say %v; the shortest time is %v", f.Unit, d, f.Unit)
 	}
 	return f.text(whole), whole.String(), ""
+}
+
+func cannotSay(value string) string {
+	return fmt.Sprintf("this setting has no word for %s; leave it out if that is the client's default", value)
 }
 
 // Change returns the policy with the fields that a change of a profile names, as

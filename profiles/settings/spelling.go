@@ -23,22 +23,23 @@ type Spellings map[string][]Spelling
 // either Set or Instead.
 type Spelling struct {
 	// In is where it is written: Java, a JVM option, nginx.conf, ...
-	In string `yaml:"in"`
+	In string `yaml:"in" json:"in"`
 	// Set is what to write. In braces stands the value in one of the Forms, as {ms}, or
 	// the value of another field of the pool, as {max_idle_all.n}.
-	Set string `yaml:"set,omitempty"`
+	Set string `yaml:"set,omitempty" json:"set,omitempty"`
 	// Values has the client's words for single values, by the value as in a profile.
 	// They replace the braces: 0s: infinite, none: -1, lifo: LIFO. The word of Other
-	// stands for all values that have none of their own.
-	Values map[string]string `yaml:"values,omitempty"`
+	// stands for all values that have none of their own; an empty word says that the
+	// setting cannot say the value.
+	Values map[string]string `yaml:"values,omitempty" json:"values,omitempty"`
 	// Note says what else the setting does.
-	Note string `yaml:"note,omitempty"`
+	Note string `yaml:"note,omitempty" json:"note,omitempty"`
 	// Instead says that there is no such setting, and what the client's users do.
-	Instead  string `yaml:"instead,omitempty"`
-	Versions string `yaml:"versions"` // the client's versions that have it
-	Source   string `yaml:"source"`   // the file, page or setting that says so
+	Instead  string `yaml:"instead,omitempty" json:"instead,omitempty"`
+	Versions string `yaml:"versions" json:"versions"` // the client's versions that have it
+	Source   string `yaml:"source" json:"source"`     // the file, page or setting that says so
 	// Unchecked says that kabench's authors have not read the source themselves.
-	Unchecked bool `yaml:"unchecked,omitempty"`
+	Unchecked bool `yaml:"unchecked,omitempty" json:"unchecked,omitempty"`
 }
 
 // Other is the key of Values for a value that is not among them.

@@ -181,6 +181,7 @@ func hostileData() *Data {
 	d := &Data{
 		Kind: KindComparison, Title: hostile, Question: hostile, Headline: text.HeadlineOfComparison(c), Notes: []string{hostile},
 		Runs: []Run{gathered(hostile, true), gathered("b", false)}, Comparison: c,
+		Spelled: []Spelled{{hostile, []results.ClientSetting{{Client: hostile, Path: hostile, Value: hostile, In: hostile, Text: hostile, Note: hostile}, {Client: "b", Instead: hostile}}}},
 	}
 	for _, name := range c.MeasureNames() {
 		d.Measures = append(d.Measures, [2]string{name, results.MeasureLabel(name)})
@@ -407,7 +408,7 @@ func testHostile(t *testing.T, b context.Context) {
 	if n := eval[int](tab, `document.querySelectorAll('script').length`); n != 4 { // data, library twice, program
 		t.Errorf("%d scripts, want 4", n)
 	}
-	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td"} {
+	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td", "#spelled h3", "#spelled td:nth-child(3)"} {
 		var seen bool
 		tab.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.includes('<script>window.pwned=1</script>'))`, place), &seen))
 		if !seen {

@@ -28,7 +28,14 @@ type Data struct {
 	Runs       []Run               `json:"runs"`  // the incident first, then remedies; in a comparison by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`
 	Measures   [][2]string         `json:"measures,omitempty"` // name and label of the comparison's measures, in the order of a report
+	Spelled    []Spelled           `json:"spelled,omitempty"`  // of an incident: what its remedies set, in the words of clients
 	Live       bool                `json:"live,omitempty"`     // the run continues, and newer Data is available
+}
+
+// Spelled is what a remedy sets, in the words of real clients.
+type Spelled struct {
+	Remedy   string                  `json:"remedy"`
+	Settings []results.ClientSetting `json:"settings"`
 }
 
 // Run is one run. Times are in seconds since its start unless a field says

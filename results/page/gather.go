@@ -251,6 +251,9 @@ func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 		Notes: []string{}, Runs: []Run{},
 	}
 	list := []source{{"incident", filepath.Join(dir, "incident"), r.IncidentRun}}
+	for _, remedy := range text.SpelledRemedies(r) {
+		d.Spelled = append(d.Spelled, Spelled{remedy.Remedy, remedy.Settings})
+	}
 	for i, remedy := range r.RemedyRuns {
 		if remedy.Run == nil {
 			d.note("The remedy “%s” was not run.", remedy.Remedy)

@@ -230,10 +230,13 @@ func TestGatherAReproduction(t *testing.T) {
 	s.write(t, filepath.Join(dir, "incident"))
 	must(t, record.SaveReproduction(dir, &results.Reproduction{
 		Incident: "race", Question: "Why?", Reproduced: true, Verdict: "So.", IncidentRun: s.doc(),
-		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc()}, {Remedy: "not run"}},
+		RemedyRuns: []results.RemedyRun{{Remedy: "gone", Cleared: true, Run: s.doc(), Settings: []results.ClientSetting{{Client: "undici", Text: "new Agent()"}}}, {Remedy: "not run"}},
 	}))
 	d, err := Gather(dir)
 	must(t, err)
+	if len(d.Spelled) != 1 || d.Spelled[0].Remedy != "gone" || d.Spelled[0].Settings[0].Client != "undici" {
+		t.Errorf("in the words of clients: %+v", d.Spelled)
+	}
 	if d.Kind != KindReproduction || d.Title != "race" || d.Headline.Answer != "So." || len(d.Runs) != 2 || total(d.Runs[0].Flow.Due) != 400 || len(d.Runs[1].Flow.Due) != 0 {
 		t.Errorf("%+v", d)
 	}

@@ -32,8 +32,8 @@ const (
 	filePlan         = "plan.json"         // the planned runs; beside the directories of the runs
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
 	// FileIncident is the incident that was reproduced, if it was aimed at a target.
-	FileIncident = "incident.yaml"
-	fileComparison   = "comparison.json"   // beside the directories of a comparison's runs
+	FileIncident   = "incident.yaml"
+	fileComparison = "comparison.json" // beside the directories of a comparison's runs
 )
 
 // roomForRun is how many bytes run.json may be longer than begun.json: twice the

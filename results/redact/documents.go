@@ -29,6 +29,9 @@ func Document[T any](r *Redactor, v T) T {
 	return c.Interface().(T)
 }
 
+// clientSettings are words of kabench's own presets, with the addresses of examples.
+var clientSettings = reflect.TypeFor[[]results.ClientSetting]()
+
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
 // hasText reports whether values of t can hold text.
@@ -100,7 +103,7 @@ func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
 				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
 			}
 		default:
-			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name]))
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name] && f.Type != clientSettings))
 		}
 	}
 }

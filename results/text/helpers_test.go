@@ -206,7 +206,10 @@ func reproduced() *results.Reproduction {
 	remedy.Expect = expect.Check(remedy, map[string]string{"failures": "0"})
 	return &results.Reproduction{
 		Incident: "idle-race", Question: begun().Question, Reproduced: true, IncidentRun: incident, Verdict: "It raced.\nSet it below the server's.",
-		RemedyRuns: []results.RemedyRun{{Remedy: "shorter", Change: map[string]string{"pool.idle_timeout": "800ms"}, Cleared: true, Run: remedy}},
+		RemedyRuns: []results.RemedyRun{{Remedy: "shorter", Change: map[string]string{"pool.idle_timeout": "800ms"}, Cleared: true, Run: remedy, Settings: []results.ClientSetting{
+			{Client: "undici", Path: "pool.idle_timeout", Value: "800ms", In: "JavaScript", Text: "new Agent({ keepAliveTimeout: 800 })", Versions: "undici 3.2 and later"},
+			{Client: "requests", Path: "pool.idle_timeout", Value: "800ms", In: "Python", Instead: "requests has no idle timeout", Versions: "requests 2.34"},
+		}}},
 	}
 }
 

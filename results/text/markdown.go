@@ -203,6 +203,7 @@ func markdownTable(k *record.Archive) string {
 		for _, r := range k.Reproduction.RemedyRuns {
 			fmt.Fprintf(&b, "- Remedy **%s**: %s\n", inline(r.Remedy, maxLabel), inline(changes(r.Change), maxSentence))
 		}
+		markdownSpelled(&b, k.Reproduction)
 	}
 	return b.String()
 }

@@ -59,6 +59,12 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 	for sentence := range strings.Lines(r.Verdict) {
 		wrap(&b, "", sentence)
 	}
+	for _, remedy := range SpelledRemedies(r) {
+		if ofOneClient(remedy.Settings) {
+			fmt.Fprintf(&b, "\nRemedy %s\n", remedy.Remedy)
+			renderSpelled(&b, remedy.Settings)
+		}
+	}
 	return layout.Print(w, b.String(), textWidth)
 }
 

@@ -92,6 +92,12 @@ func TestRenderReproduction(t *testing.T) {
 			"Set pool.idle_timeout below the server's keep-alive timeout by more than a round trip.",
 	}
 	r.IncidentRun.Expect = nil
+	r.RemedyRuns[0].Settings = []results.ClientSetting{
+		{Client: "reactor-netty", Path: "pool.idle_timeout", Value: "800ms", In: "Java", Text: `ConnectionProvider.builder("pool").maxIdleTime(Duration.ofMillis(800))`,
+			Versions: "Reactor Netty 0.9.5 and later", Source: "ConnectionProvider.java", Note: "a connection is checked when it is leased and released"},
+		{Client: "reactor-netty", Path: "pool.idle_timeout", Value: "800ms", In: "a system property", Text: "-Dreactor.netty.pool.maxIdleTime=800", Versions: "Reactor Netty 0.9.5 and later", Unchecked: true},
+		{Client: "reactor-netty", Path: "pool.expiry", Value: "[lease]", In: "Java", Instead: "Reactor Netty always checks at lease"},
+	}
 	var b bytes.Buffer
 	must(t, RenderReproduction(&b, r))
 	golden(t, "reproduction.txt", b.String())

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,6 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/interrupt"
-	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -33,6 +31,7 @@ type reproduceOptions struct {
 	trace    traceOptions
 	all      bool
 	jobs     int
+	aimed    aimedOptions
 }
 
 // NewReproduce makes 'kabench reproduce'.
@@ -48,13 +47,22 @@ a name from 'kabench incidents', or a YAML file; 'kabench new-incident' writes o
 A run is invalid if this machine was too busy for it. An invalid run is repeated, at most three
 times, and nothing is concluded from it.
 
+With --target, kabench reproduces the incident on a server of your own, through the pool of your
+client (--pool). It measures the server first, aims the requests at its timers, says how many
+failures to expect, and sends nothing if there would be none. It keeps the incident as
+incident.yaml in the directory of the results; 'kabench reproduce' runs that file again.
+
 With --all, kabench reproduces every incident that comes with it, each in a process of its own,
 and prints one table. With --json it prints a list with the JSON of each incident.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
+  kabench reproduce idle-race --target http://127.0.0.1:8080/ --pool reactor-netty
   kabench reproduce --all --jobs 2`,
 		ValidArgsFunction: cli.CompleteIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := o.aimed.check(c, o.all); err != nil {
+				return err
+			}
 			switch {
 			case o.all && len(args) > 0:
 				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
@@ -79,36 +87,33 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 	o.trace.flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
+	o.aimed.flags(c)
 	return c
 }
 
 func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
-	p, err := profiles.Open(o.incident, o.sets)
-	if err != nil {
+	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	defer restore()
+	p, forecast, err := o.profile(ctx, s, stop)
+	if err != nil || p == nil {
 		return err
 	}
 	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
-	defer restore()
 	out := resultsdir.Out(o.out, p.Name)
 	progress := cli.NewProgress(s)
 	progress.Silent = progress.Silent || silent
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
-		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Trace: trace.add()},
+		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Trace: trace.add()},
+		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
 			progress.Begin(title)
 			trace.begin(title)
 		},
-		Again: func(a results.MadeAgain) {
-			progress.End()
-			if !s.JSON {
-				fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
-			}
-		},
+		Again: s.Again(progress),
 	})
 	progress.End()
 	traceErr := trace.close()
@@ -129,6 +134,21 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	}
 	s.Saved(out)
 	return exit.OfReproduction(rep).Err()
+}
+
+// profile returns the incident, with a forecast if it is aimed at a target. nil, without
+// an error: it is not to be run.
+func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-chan struct{}) (*profiles.Profile, *results.Forecast, error) {
+	if o.aimed.Target == "" {
+		p, err := profiles.Open(o.incident, o.sets)
+		return p, nil, err
+	}
+	o.aimed.Sets = o.sets
+	aimed, err := o.aimed.aim(ctx, s, o.incident, stop)
+	if err != nil || aimed == nil {
+		return nil, nil, err
+	}
+	return aimed.Profile, aimed.Forecast, nil
 }
 
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.

@@ -145,7 +145,7 @@ func (f *autopsyFound) advise(pool string) error {
 		return nil
 	}
 	if idle, ok := f.SafeIdle(); ok {
-		f.Settings = profiles.SettingsFor(pool, map[string]string{"pool.idle_timeout": idle.String()})
+		f.Settings = (&profiles.Profile{Preset: pool}).Spelled(map[string]string{"pool.idle_timeout": idle.String()})
 	}
 	if pool == "" {
 		return nil

@@ -17,15 +17,12 @@ import (
 
 // diagnoseOptions holds the flags of 'kabench diagnose'.
 type diagnoseOptions struct {
+	cli.Aiming
 	text   string // the log line, or more of the log
-	target string
-	pool   string
 	server string
-	sets   []string
 	limit  time.Duration // of the probe
 	out    string
 	dryRun bool
-	iMay   bool
 }
 
 // NewDiagnose makes 'kabench diagnose'.
@@ -59,18 +56,25 @@ invalid; 130 interrupted.`,
 			if strings.TrimSpace(o.text) == "" {
 				return usage.Errorf(c.CommandPath(), "give the line of your log in quotes, a file with it, or - to read it from standard input")
 			}
+			if o.limit <= 0 {
+				return usage.Errorf(c.CommandPath(), "--limit %v: want a time above 0, for example 5m", o.limit)
+			}
+			if err := o.Aiming.Check(); err != nil {
+				return usage.Errorf(c.CommandPath(), "%w", err)
+			}
 			return doDiagnose(c, s, o)
 		},
 	}
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.target, "target", "", "URL of the server that the client in the log talked to; requests are sent there")
-	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file of the client (default: the client that wrote the line)")
+	f.StringVar(&o.Target, "target", "", "URL of the server that the client in the log talked to; requests are sent there")
+	f.StringVar(&o.Pool, "pool", "", "pool preset or YAML file of the client (default: the client that wrote the line)")
 	f.StringVar(&o.server, "server", "", "file with the measured server, as 'kabench probe' writes it, instead of measuring it")
-	f.StringArrayVar(&o.sets, "set", nil, "set a field of the target or the pool, for example target.headers.Authorization=..., target.tls.insecure=true or pool.idle_timeout=30s; may be repeated")
+	f.StringArrayVar(&o.Sets, "set", nil, "set a field of the target or the pool, for example target.headers.Authorization=..., target.tls.insecure=true or pool.idle_timeout=30s; may be repeated")
 	f.DurationVar(&o.limit, "limit", probe.DefaultLimit, "how long to wait for the server to close idle connections")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, how long it would take and on how many connections, and send nothing")
-	f.BoolVar(&o.iMay, consent.Flag, false, "you are allowed to load the target although it is not in a private network")
+	f.BoolVar(&o.IMay, consent.Flag, false, "you are allowed to load the target although it is not in a private network")
+	o.LimitFlags(f)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-diagnose)")
 	return c
 }
@@ -95,10 +99,10 @@ func readLine(c *cobra.Command, s *cli.Streams, args []string) (string, error) {
 // subject makes the profile that the client's pool and the target are checked in.
 func (o *diagnoseOptions) subject(pool string) (*profiles.Profile, error) {
 	sets := []string{"pool=" + pool}
-	if o.target != "" {
-		sets = append(sets, "target.url="+o.target)
+	if o.Target != "" {
+		sets = append(sets, "target.url="+o.Target)
 	}
-	p, err := profiles.LoadToCheck(append(sets, o.sets...))
+	p, err := profiles.LoadToCheck(append(sets, o.Sets...))
 	if err != nil {
 		return nil, o.inFlags(err)
 	}
@@ -113,10 +117,10 @@ func (o *diagnoseOptions) inFlags(err error) error {
 	}
 	for i, c := range list {
 		switch {
-		case c.Source == "--set pool="+o.pool:
-			list[i].Source, list[i].Path = "--pool "+o.pool, ""
+		case c.Source == "--set pool="+o.Pool:
+			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
 		case strings.HasPrefix(c.Source, "--set target.url="):
-			list[i].Source, list[i].Path = "--target "+o.target, ""
+			list[i].Source, list[i].Path = "--target "+o.Target, ""
 		}
 	}
 	return list

@@ -2,17 +2,19 @@ package own
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/results/record"
 )
 
 // next says what the step after this one is for.
 func (d *diagnosing) next(step string) string {
 	tries := len(d.doc.Choice.Tries) > 0
 	switch {
-	case step == diagnose.Explain && d.o.target != "" && d.server == nil:
+	case step == diagnose.Explain && d.o.Target != "" && d.server == nil:
 		return "probe measures " + d.doc.Target + ", above all when it closes idle connections."
 	case step == diagnose.Explain && d.server != nil:
 		return fmt.Sprintf("lint compares the pool %s with the server in %s.", d.doc.Choice.Pool.Name, d.o.server)
@@ -20,7 +22,7 @@ func (d *diagnosing) next(step string) string {
 		return fmt.Sprintf("lint checks the pool %s, as far as that is possible without its server.", d.doc.Choice.Pool.Name)
 	case step == diagnose.Probe:
 		return fmt.Sprintf("lint compares the pool %s with what was measured.", d.doc.Choice.Pool.Name)
-	case d.o.target == "":
+	case d.o.Target == "":
 		return "give --target with the URL of the server that the client talked to. kabench then measures that server and tries the incident on it; --dry-run says beforehand how much it would send."
 	case !tries:
 		return ""
@@ -31,17 +33,29 @@ func (d *diagnosing) next(step string) string {
 // conclude prints the last paragraphs: the verdict, and what else would show the cause.
 func (d *diagnosing) conclude() {
 	if d.doc.Verdict == "" {
-		d.doc.Verdict = d.verdict()
+		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Tried)
 	}
 	if d.doc.Interrupted {
 		d.doc.Verdict = strings.TrimSpace("The diagnosis was interrupted. " + d.doc.Verdict)
 	}
-	d.say("Verdict: ", d.doc.Verdict)
+	prefix := "Verdict: "
+	for line := range strings.Lines(d.doc.Verdict) {
+		d.say(prefix, strings.TrimSpace(line))
+		prefix = strings.Repeat(" ", len(prefix))
+	}
+	prefix = "Setting: "
+	for _, s := range d.doc.Settings {
+		d.say(prefix, diagnose.Spelled(s))
+		prefix = strings.Repeat(" ", len(prefix))
+	}
+	if d.exists(fileReport) {
+		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, fileReport), filepath.Join(d.out, d.last(), record.FileIncident)))
+	}
 	if d.doc.Reproduced {
 		return
 	}
 	for _, n := range d.doc.Choice.Not {
-		d.say("", fmt.Sprintf("%s fits the line too. It cannot be caused from outside: %s. To see whether it is the cause: %s.", n.Incident, n.Why, n.Capture))
+		d.say("Also possible: ", fmt.Sprintf("%s. It cannot be caused from outside: %s. What would show it: %s.", n.Incident, n.Why, n.Capture))
 	}
 }
 
@@ -50,7 +64,7 @@ func (d *diagnosing) code() exit.Code {
 	switch {
 	case d.doc.Would != nil, d.doc.Reproduced:
 		return exit.Done
-	case d.o.target == "" && d.doc.Explanation.Known && len(d.doc.Findings) == 0:
+	case d.o.Target == "" && d.doc.Explanation.Known && len(d.doc.Findings) == 0:
 		return exit.Done
 	}
 	for _, t := range d.doc.Tried {
@@ -59,4 +73,15 @@ func (d *diagnosing) code() exit.Code {
 		}
 	}
 	return exit.Unmet
+}
+
+// last returns the incident that was run last.
+func (d *diagnosing) last() string {
+	name := ""
+	for _, t := range d.doc.Tried {
+		if t.Reproduction != nil {
+			name = t.Incident
+		}
+	}
+	return name
 }

@@ -30,13 +30,14 @@ type diagnosing struct {
 	ctx     context.Context
 	stop    <-chan struct{}
 
-	doc     *Diagnosis
-	out     string // "": nothing is kept
-	asked   diagnose.Asked
-	subject *profiles.Profile      // the client's pool and the target
-	server  *profiles.ServerPreset // measured, or of a file; nil: not known yet
-	began   time.Time              // of the current step
-	failed  error                  // the first error of printing
+	doc      *Diagnosis
+	out      string // "": nothing is kept
+	asked    diagnose.Asked
+	subject  *profiles.Profile      // the client's pool and the target
+	server   *profiles.ServerPreset // measured, or of a file; nil: not known yet
+	measured string                 // the server in a sentence; "": it was not measured
+	began    time.Time              // of the current step
+	failed   error                  // the first error of printing
 }
 
 func doDiagnose(c *cobra.Command, s *cli.Streams, o *diagnoseOptions) error {
@@ -59,13 +60,16 @@ func (d *diagnosing) prepare() (err error) {
 		Explanation: cli.Explain(d.o.text), Findings: []lint.Finding{}, Tried: []diagnose.Tried{},
 	}
 	d.asked = diagnose.Asked{
-		Candidates: d.doc.Explanation.Candidates, Pool: d.o.pool, Target: d.o.target != "", Cannot: cannotAim,
+		Candidates: d.doc.Explanation.Candidates, Pool: d.o.Pool, Target: d.o.Target != "", Cannot: cannotAim,
 	}
 	if d.subject, err = d.o.subject(diagnose.Choose(d.asked).Pool.Name); err != nil {
 		return err
 	}
-	d.asked.TLS = strings.HasPrefix(strings.ToLower(d.o.target), "https:")
+	d.asked.TLS = strings.HasPrefix(strings.ToLower(d.o.Target), "https:")
 	d.doc.Choice = diagnose.Choose(d.asked)
+	if d.o.Pool == "" && d.doc.Choice.Pool.Name != diagnose.NoPreset { // else each incident's own pool
+		d.o.Pool = d.doc.Choice.Pool.Name
+	}
 	d.doc.Target = profiles.Redact(*d.subject).Target.URL
 	if d.o.server != "" {
 		server, err := profiles.ReadServer(d.o.server)
@@ -137,12 +141,14 @@ func (d *diagnosing) lint() error {
 
 // finish prints the verdict, and returns the exit code.
 func (d *diagnosing) finish(err error) error {
-	code, coded := exit.From(err)
-	d.doc.Interrupted = d.doc.Interrupted || errors.Is(err, kabench.ErrInterrupted) || code == exit.Interrupted
-	if err != nil && !coded {
-		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.target).Error()
+	if errors.Is(err, kabench.ErrInterrupted) {
+		d.doc.Interrupted, err = true, nil
 	}
-	d.conclude()
+	if _, coded := exit.From(err); err != nil && !coded { // the root command prints it, so the text says nothing more
+		d.doc.Verdict = profiles.WithoutSecrets(err, d.o.text, d.o.Target).Error()
+	} else {
+		d.conclude()
+	}
 	if keepErr := d.keep(); err == nil {
 		err = keepErr
 	}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/diagnose"
-	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/profiles/lint"
 	"github.com/kabench/kabench/results"
@@ -24,19 +24,20 @@ const DiagnosisSchema = "kabench.diagnosis/v1"
 
 // Diagnosis is what 'kabench diagnose --json' prints, and what is kept as diagnosis.json.
 type Diagnosis struct {
-	Schema      string            `json:"schema"`
-	Version     string            `json:"version"`
-	Start       time.Time         `json:"start"`
-	Target      string            `json:"target,omitempty"` // without secrets
-	Steps       []DiagnosisStep   `json:"steps"`
-	Explanation cli.Explanation   `json:"explanation"`
-	Choice      diagnose.Choice   `json:"choice"`
-	Would       []diagnose.Sends  `json:"would_send,omitempty"` // with --dry-run
-	Servers     []evidence.Server `json:"servers,omitempty"`    // measured, by address
-	Findings    []lint.Finding    `json:"findings"`
-	Tried       []diagnose.Tried  `json:"tried"`
-	Reproduced  bool              `json:"reproduced"` // an incident was shown on the server, and its remedy cleared it
-	Verdict     string            `json:"verdict"`
+	Schema      string           `json:"schema"`
+	Version     string           `json:"version"`
+	Start       time.Time        `json:"start"`
+	Target      string           `json:"target,omitempty"` // without secrets
+	Steps       []DiagnosisStep  `json:"steps"`
+	Explanation cli.Explanation  `json:"explanation"`
+	Choice      diagnose.Choice  `json:"choice"`
+	Would       []diagnose.Sends `json:"would_send,omitempty"` // with --dry-run
+	Servers     []probe.Found    `json:"servers,omitempty"`    // measured, by address
+	Findings    []lint.Finding   `json:"findings"`
+	Tried       []diagnose.Tried `json:"tried"`
+	NotTried    []diagnose.Try   `json:"not_tried,omitempty"` // because an earlier incident was shown, or the user has stopped
+	Reproduced  bool             `json:"reproduced"`          // an incident was shown on the server, and its remedy cleared it
+	Verdict     string           `json:"verdict"`
 	// Settings are what the verdict advises, in the client's words.
 	Settings    []results.ClientSetting `json:"settings,omitempty"`
 	Files       []string                `json:"files,omitempty"` // what is kept, in the directory of the results
@@ -57,7 +58,7 @@ const (
 	fileDiagnosis   = "diagnosis.json"
 	fileExplanation = "explanation.txt"
 	fileServer      = "server.yaml"
-	fileIncident    = "incident.yaml"
+	fileProbe       = "probe.json"
 	fileReport      = "report.html"
 )
 
@@ -74,7 +75,9 @@ func (d *diagnosing) end(found, next string) error {
 	step := &d.doc.Steps[len(d.doc.Steps)-1]
 	step.Found, step.Next, step.Took = found, next, time.Since(d.began).Seconds()
 	d.say("Found: ", found)
-	if next != "" {
+	if d.stopped() {
+		step.Next = ""
+	} else if next != "" {
 		d.say("Next: ", next)
 	}
 	d.say("", "")

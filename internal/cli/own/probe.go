@@ -228,7 +228,7 @@ func (o *probeOptions) finish(s *cli.Streams, r *probe.Result) error {
 
 // keep writes the files of the result.
 func (o *probeOptions) keep(s *cli.Streams, r *probe.Result, found probeFound) error {
-	if server, known := safest(r); known && o.facts != "" {
+	if server, known := r.Safest(); known && o.facts != "" {
 		if err := writeServer(o.facts, server, r); err != nil {
 			return err
 		}

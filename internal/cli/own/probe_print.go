@@ -30,28 +30,13 @@ type probeFound struct {
 	Lint *lint.Checklist `json:"lint,omitempty"` // with --pool: the pool against the measured server
 }
 
-// safest is the server at the address that closes idle connections the soonest: a client
-// that is safe there is safe at the others. known: something was found at all.
-func safest(r *probe.Result) (server evidence.Server, known bool) {
-	for _, site := range r.Sites {
-		if site.Err != nil || len(site.Connections) == 0 {
-			continue
-		}
-		s := site.Server()
-		if !known || s.Idle.Known() && (!server.Idle.Known() || s.Idle.Min < server.Idle.Min) {
-			server, known = s, true
-		}
-	}
-	return server, known
-}
-
 func sourceOf(r *probe.Result) serverfile.Source {
 	return serverfile.Source{URL: r.URL, From: "probe", At: r.Began}
 }
 
 // check compares the pool with the measured server, as 'kabench lint' does.
 func (f *probeFound) check(r *probe.Result, pool string) error {
-	server, known := safest(r)
+	server, known := r.Safest()
 	if !known {
 		return nil
 	}
@@ -158,7 +143,7 @@ func (f *probeFound) keep(dir string, r *probe.Result) error {
 	if err != nil {
 		return err
 	}
-	if server, known := safest(r); known {
+	if server, known := r.Safest(); known {
 		if err := writeServer(filepath.Join(dir, "server.yaml"), server, r); err != nil {
 			return err
 		}

@@ -17,16 +17,19 @@ import (
 
 // NewExplain makes 'kabench explain'.
 func NewExplain(s *cli.Streams) *cobra.Command {
-	list := false
+	list, pool := false, ""
 	c := &cobra.Command{
 		Use:   "explain TEXT | explain -",
 		Short: "Explain what a log line of a client or a proxy proves, and what it does not",
 		Long: `Find out which client or proxy wrote a log line, in which phase the request ended and why, what
 that proves and what it does not, which incident shows it, and what to check next. TEXT may be a
 part of the line or a whole stack trace. With -, it is read from standard input, up to 1 MiB.
+With --pool, the setting is also written as the documentation of that client spells it, with an
+example's value.
 
 Exit codes: 0 the text is known; 1 the text is unknown, and similar known texts are shown.`,
 		Example: `  kabench explain 'Pending acquire queue has reached its maximum size of 32'
+  kabench explain 'Connection prematurely closed BEFORE response' --pool spring-webclient
   kubectl logs api | grep -A5 Exception | kabench explain -
   kabench explain --list`,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -44,16 +47,22 @@ Exit codes: 0 the text is known; 1 the text is unknown, and similar known texts 
 			if strings.TrimSpace(text) == "" {
 				return usage.Errorf(c.CommandPath(), "give a text from a log, or - to read it from standard input; --list prints all known texts")
 			}
-			return explain(s, text)
+			return explain(s, text, pool)
 		},
 	}
+	c.Flags().StringVar(&pool, "pool", "", "pool preset: write the setting in the words of its client")
 	c.Flags().BoolVar(&list, "list", false, "list all known texts, by client")
 	return c
 }
 
-func explain(s *cli.Streams, text string) error {
+func explain(s *cli.Streams, text, pool string) error {
 	e := cli.Explain(text)
 	var err error
+	if pool != "" {
+		if err = e.InWordsOf(pool); err != nil {
+			return fmt.Errorf("--pool: %w", err)
+		}
+	}
 	if s.JSON {
 		err = json.NewEncoder(s.Out).Encode(e)
 	} else {

@@ -19,6 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/settings"
 )
 
 // NewProfiles makes 'kabench profiles'.
@@ -36,6 +37,8 @@ type listed struct {
 	// Only for an incident:
 	Takes   float64 `json:"takes,omitempty"` // seconds, with its remedies
 	Network bool    `json:"needs_network,omitempty"`
+	Target  bool    `json:"takes_target,omitempty"` // 'kabench reproduce --target' can aim it at a server
+	NoWay   string  `json:"no_target,omitempty"`    // otherwise: why not
 }
 
 // NewIncidents makes 'kabench incidents', which also says how long each one takes.
@@ -50,18 +53,22 @@ func NewIncidents(s *cli.Streams) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				rows = append(rows, listed{"incident", e.Name, e.Question, e.Source, p.Takes().Seconds(), p.NeedsNetwork()})
+				takes, why := cli.TakesTarget(e.Name)
+				rows = append(rows, listed{"incident", e.Name, e.Question, e.Source, p.Takes().Seconds(), p.NeedsNetwork(), takes, why})
 			}
 			if s.JSON {
 				return json.NewEncoder(s.Out).Encode(rows)
 			}
 			var b bytes.Buffer
-			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' reports whether this machine allows one)\n")
+			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' reports whether this machine allows one), + can be reproduced on a server of your own (--target URL)\n")
 			w := layout.Table(&b)
 			for _, r := range rows {
 				mark := ""
 				if r.Network {
 					mark = "*"
+				}
+				if r.Target {
+					mark += "+"
 				}
 				fmt.Fprintf(w, "  %s%s\t%.0f s\t%s\n\t\t%s\n", r.Name, mark, r.Takes, r.Question, r.Source)
 			}
@@ -104,13 +111,15 @@ type listedPreset struct {
 	Versions   string            `json:"versions"`
 	References map[string]string `json:"references,omitempty"`
 	Cannot     []string          `json:"cannot,omitempty"`
-	text       string
+	// Settings are the client's settings for fields of the pool.
+	Settings settings.Spellings `json:"settings,omitempty"`
+	text     string
 }
 
 func listedPools() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Pools() {
-		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Text()})
+		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Ways(), p.Text()})
 	}
 	return rows
 }
@@ -118,7 +127,7 @@ func listedPools() []listedPreset {
 func listedServers() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Servers() {
-		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, p.Text()})
+		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, nil, p.Text()})
 	}
 	return rows
 }

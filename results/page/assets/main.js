@@ -84,10 +84,20 @@ function laneCaption(runs) {
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may contain exchanges.' : '');
 }
 
+// spelledSection has what each remedy sets, in the words of real clients.
+function spelledSection(all) {
+  const says = (s) => (s.text ? s.text : s.instead) + (s.unchecked ? ' (not checked in its source)' : '');
+  const where = (s) => [s.in, s.versions, s.note].filter(Boolean).join('; ');
+  return section('spelled', 'What to set, in the words of clients', 'A setting of the pool as the client\u2019s documentation spells it, and the versions that have it. A time that a client cannot say exactly is shorter, never longer.',
+    all.map((r) => el('div', { class: 'panel' }, el('h3', {}, 'Remedy ' + r.remedy),
+      scroll(['client', 'field', 'write', 'where'], r.settings.map((s) => [s.client, s.path + ' = ' + s.value, says(s), where(s)]), [2, 3], true))), 'panels');
+}
+
 function body(data) {
   const runs = data.runs, s = scales(runs), found = [];
   if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || []));
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
+  if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];

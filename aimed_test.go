@@ -1,0 +1,107 @@
+package kabench_test
+
+import (
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/aim"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+)
+
+// someServer is a server whose timer the aim does not know, and what a probe would write
+// about a server that closes after closes.
+func someServer(t *testing.T, timer, closes time.Duration) (url string, measured profiles.ServerPreset) {
+	t.Helper()
+	server, err := lab.Start(script.Server{IdleTimeout: timer, Delay: script.Delay{A: time.Millisecond}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	const ms = time.Millisecond
+	return server.URL(), profiles.ServerPreset{Name: "some", Measured: &profiles.Measured{
+		From: "probe", Closes: 20, IdleMin: closes, IdleMedian: closes + ms/2, IdleMax: closes + 2*ms, Close: "fin",
+		RoundTrip: 50 * time.Microsecond, Response: 1500 * time.Microsecond, ResponseMax: 4 * ms,
+	}}
+}
+
+func aimedAt(t *testing.T, incident, url string, server profiles.ServerPreset, sets ...string) (*profiles.Profile, *results.Forecast) {
+	t.Helper()
+	own, err := profiles.Open(incident, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, f, err := aim.Plan(aim.Order{Incident: own, URL: url, Server: server, Pool: "reactor-netty", Here: true, Sets: sets})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, f
+}
+
+// An incident is aimed at a server of somebody else: it is reproduced as often as was
+// said, the remedy clears it, and the file that is kept does it again.
+func TestAimedIncident(t *testing.T) {
+	timer := time.Duration(700+rand.IntN(900)) * time.Millisecond
+	url, server := someServer(t, timer, timer)
+	// Twenty copies of the pool make the runs short. How late this machine is, is not the
+	// question.
+	p, f := aimedAt(t, "idle-race", url, server, "pool.shards=20", "load.max_lag=0s")
+	out := filepath.Join(t.TempDir(), "out")
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Options: kabench.Options{Out: out}, Forecast: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asForecast(t, rep)
+	if rep.IncidentRun.Link == nil || !strings.Contains(rep.Verdict, "own link before the target") {
+		t.Errorf("the link is not marked: %s", rep.Verdict)
+	}
+	again, err := profiles.LoadFile(filepath.Join(out, record.FileIncident), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err = kabench.Reproduce(t.Context(), again, kabench.ReproduceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asForecast(t, rep)
+}
+
+// asForecast checks that a reproduction shows about as many failures as were expected. A
+// busy machine moves some requests out of their window.
+func asForecast(t *testing.T, rep *results.Reproduction) {
+	t.Helper()
+	f := rep.Forecast
+	if f == nil || f.Seen == nil {
+		t.Fatalf("nothing was expected, or not compared: %+v", f)
+	}
+	t.Log(f, f.Says)
+	if n := *f.Seen; n < 1 || n < f.Low/2 || n > f.High+f.High/2 {
+		t.Errorf("the run counted %d, and %v was said", n, f)
+	}
+	if f.Inside != (f.Low <= *f.Seen && *f.Seen <= f.High) || !strings.Contains(rep.Verdict, f.Says) {
+		t.Errorf("%+v\n%s", f, rep.Verdict)
+	}
+	if len(rep.RemedyRuns) == 0 || rep.RemedyRuns[0].Counts.Failed > 0 {
+		t.Errorf("the remedy did not clear it: %s", rep.Verdict)
+	}
+}
+
+// A server that does not behave as measured: the report says so.
+func TestAimedAtAnotherTimer(t *testing.T) {
+	url, server := someServer(t, 200*time.Millisecond, 900*time.Millisecond)
+	p, f := aimedAt(t, "idle-race", url, server, "pool.shards=20", "load.max_lag=0s")
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Forecast: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep.Reproduced || rep.Forecast.Inside || !strings.Contains(rep.Verdict, "by another rule than measured") {
+		t.Errorf("%s", rep.Verdict)
+	}
+}

@@ -1,0 +1,56 @@
+package judge
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kabench/kabench/results"
+)
+
+func TestForecast(t *testing.T) {
+	run := func(failed uint64, change func(*results.Run)) *results.Run {
+		r := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 100, Started: 100, OK: 100 - failed, Failed: failed}}
+		r.Connections.Opened = 40
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	closes := func(after float64) func(*results.Run) {
+		return func(r *results.Run) {
+			r.Connections.ClosedByPeer = 30
+			r.Idle.AtPeerClose = &results.Quantiles{Count: 30, P50: after}
+		}
+	}
+	f := results.Forecast{Path: "failures", Mean: 20, Low: 15, High: 25, IdleFrom: 5, IdleTo: 5.01, LinkDelay: 0.005}
+	for name, test := range map[string]struct {
+		run    *results.Run
+		inside bool
+		says   string
+	}{
+		"inside":       {run(18, nil), true, "inside the interval"},
+		"at its edge":  {run(15, nil), true, "inside the interval"},
+		"above":        {run(26, nil), false, "above the interval"},
+		"own timer":    {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"expired": 30} }), false, "own timer is shorter and closed 30"},
+		"said close":   {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"server_said_close": 40} }), false, "by another rule: it ended 40 of 40"},
+		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
+		"noticed":      {run(0, closes(5.005)), false, "noticed 30 closes in time"},
+		"never closes": {run(0, nil), false, "closed no connection"},
+		"chance":       {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
+	} {
+		got := Forecast(&f, test.run)
+		if got.Seen == nil || *got.Seen != test.run.Counts.Failed || got.Inside != test.inside || !strings.Contains(got.Says, test.says) {
+			t.Errorf("%s: %+v; want %q", name, got, test.says)
+		}
+		if !strings.Contains(got.Says, "own link before the target") {
+			t.Errorf("%s: the link is not mentioned: %s", name, got.Says)
+		}
+	}
+	for name, r := range map[string]*results.Run{
+		"no run": nil, "invalid": {}, "interrupted": {Valid: true, Interrupted: true},
+	} {
+		if got := Forecast(&f, r); got.Seen != nil || got.Says != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
