@@ -74,6 +74,9 @@ func (f *Failure) Sentence() string {
 	return text
 }
 
+// clockShown is the difference of clocks, in seconds, that is worth a word.
+const clockShown = 0.001
+
 // Sentence says where and with which clock a place is; the first place's clock is the
 // one that counts.
 func (p *Place) Sentence() string {
@@ -88,7 +91,7 @@ func (p *Place) Sentence() string {
 	case evidence.ByServer:
 		text += ", at the server"
 	}
-	if p.Shakes > 0 {
+	if p.Shakes > 0 && max(p.Clock, -p.Clock) >= clockShown {
 		ahead := "ahead of"
 		if p.Clock < 0 {
 			ahead = "behind"

@@ -1,8 +1,12 @@
 package autopsy
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/internal/capture"
@@ -12,8 +16,8 @@ import (
 
 // Bounds of the connections that are kept. Further ones are counted, and their failures kept.
 const (
-	maxConnections = 100_000
-	maxExchanges   = 500_000 // beyond, a connection keeps its newest four
+	maxConnections = 50_000
+	maxExchanges   = 300_000 // beyond, a connection keeps its newest four
 	maxFailures    = 50_000
 )
 
@@ -35,6 +39,8 @@ type seen struct {
 	evidence.Connection
 	place int
 	twin  bool // it is another view of a connection that is in the list already
+
+	strayedTo netip.AddrPort // a server that got segments of the connection and not its SYN
 }
 
 // collector gathers the connections of all places.
@@ -43,19 +49,23 @@ type collector struct {
 	places    []*segments.Lives
 	list      []seen
 	exchanges int
-	left      int // connections that were not kept
+	left      map[netip.AddrPort]tally // connections that were not kept, by server
 	copies    int
 	strays    int
 	early     int
-	slow      []Slow // by place
+	slow      []Slow                 // by place
+	others    map[netip.AddrPort]int // SYNs to servers that are not judged
 }
 
 // Examine reads the captures and judges them.
 func Examine(o Options) (*Verdict, error) {
-	c := &collector{o: o}
+	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}}
 	sum, err := capture.Read(o.Files, c.take)
 	if err != nil {
 		return nil, err
+	}
+	if len(c.places) == 0 {
+		return nil, c.absent()
 	}
 	for _, lives := range c.places {
 		lives.End()
@@ -66,9 +76,31 @@ func Examine(o Options) (*Verdict, error) {
 	return c.judge(sum), nil
 }
 
+// absent is the error of a capture without the server that was asked for.
+func (c *collector) absent() error {
+	list := slices.SortedFunc(maps.Keys(c.others), func(a, b netip.AddrPort) int {
+		return cmp.Or(cmp.Compare(c.others[b], c.others[a]), a.Compare(b))
+	})
+	var names []string
+	for _, a := range list[:min(len(list), 10)] {
+		names = append(names, a.String())
+	}
+	there := "the capture has no SYN that would name another one"
+	if len(names) > 0 {
+		there = "servers there are " + strings.Join(names, ", ")
+	}
+	return fmt.Errorf("no segment to or from %s was captured; %s", c.o.Server, there)
+}
+
+// maxOthers bounds the servers that absent can name.
+const maxOthers = 1000
+
 // take passes a segment to its place.
 func (c *collector) take(place int, s *segments.Segment) {
 	if c.o.Server.IsValid() && s.Src != c.o.Server && s.Dst != c.o.Server {
+		if s.Flags&(segments.FlagSYN|segments.FlagACK) == segments.FlagSYN && len(c.others) < maxOthers {
+			c.others[s.Dst]++
+		}
 		return
 	}
 	for len(c.places) <= place {
@@ -102,7 +134,7 @@ func (c *collector) follow(place int) *segments.Lives {
 // keep keeps a connection that has ended.
 func (c *collector) keep(one *evidence.Connection, place int) {
 	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures {
-		c.left++
+		c.leave(one)
 		return
 	}
 	if c.exchanges > maxExchanges && len(one.Exchanges) > 4 {
@@ -111,4 +143,20 @@ func (c *collector) keep(one *evidence.Connection, place int) {
 	one.Exchanges = slices.Clone(one.Exchanges)
 	c.exchanges += len(one.Exchanges)
 	c.list = append(c.list, seen{Connection: *one, place: place})
+}
+
+// tally counts connections that are not kept.
+type tally struct{ connections, requests int }
+
+// leave counts a connection that is not kept. Servers beyond maxOthers are counted as
+// one, the zero address.
+func (c *collector) leave(one *evidence.Connection) {
+	address := one.Server
+	if _, known := c.left[address]; !known && len(c.left) >= maxOthers {
+		address = netip.AddrPort{}
+	}
+	n := c.left[address]
+	n.connections++
+	n.requests += one.Requests + len(one.Unanswered)
+	c.left[address] = n
 }

@@ -23,7 +23,12 @@ func (c *collector) failures() []Failure {
 				continue
 			}
 			u.Line = redacted(u.Line)
+			strayed := ""
+			if one.strayedTo.IsValid() && u.Met == evidence.Forgotten {
+				strayed = one.strayedTo.String()
+			}
 			list = append(list, Failure{
+				Strayed:    strayed,
 				Unanswered: u, Client: one.Client.String(), Server: one.Server.String(), TLS: one.TLS, Close: one.Close, place: one.place, leg: i,
 			})
 		}

@@ -2,6 +2,7 @@ package autopsy
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 		v.Places = append(v.Places, one)
 	}
 	c.twins(clocks, near)
+	c.strayed(clocks)
 	c.count(v)
 	list := c.passedOn(c.failures())
 	for _, f := range list {
@@ -64,6 +66,10 @@ func (c *collector) count(v *Verdict) {
 		case one.TimeWait != evidence.Nobody:
 			v.TimeWait[one.TimeWait.String()]++
 		}
+	}
+	for _, n := range c.left {
+		v.Connections += n.connections
+		v.Requests += n.requests
 	}
 	for i, s := range c.slow {
 		if i == 0 || s.Responses > v.Slow.Responses { // places see the same responses
@@ -111,6 +117,9 @@ func (c *collector) servers(failures []Failure) []Server {
 		one := Server{Address: address, Sentence: facts.Sentence(), Facts: facts, Statements: facts.Statements(), Met: met[address]}
 		for _, c := range own {
 			one.Requests += c.Requests + len(c.Unanswered)
+		}
+		if a, err := netip.ParseAddrPort(address); err == nil {
+			one.Requests += c.left[a].requests
 		}
 		list = append(list, one)
 	}

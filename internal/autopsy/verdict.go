@@ -53,14 +53,15 @@ type Place struct {
 // Failure is a request without a whole response.
 type Failure struct {
 	evidence.Unanswered
-	Client    string         `json:"client"`
-	Server    string         `json:"server"`
-	TLS       bool           `json:"tls,omitempty"`
-	Behind    string         `json:"behind,omitempty"` // the server to which this one, a proxy, passed it on
-	WhyBehind string         `json:"why_behind,omitempty"`
-	Close     evidence.Close `json:"-"`
-	place     int
-	leg       int // of the connection, in the order of the list
+	Client, Server string
+	TLS            bool
+	Close          evidence.Close
+	Behind         string // the server to which this one, a proxy, passed it on; "": none
+	WhyBehind      string // what it met there
+	Strayed        string // the server that got it, and had not got the connection's SYN; "": none
+
+	place int
+	leg   int // of the connection, in the order of the list
 }
 
 // Server is one server with what its clients' requests met there.

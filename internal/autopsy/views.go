@@ -43,14 +43,14 @@ func identityOf(c *seen) identity {
 func (c *collector) clock(a, b int) (ahead time.Duration, shakes int) {
 	first := map[identity]*seen{}
 	for i := range c.list {
-		if one := &c.list[i]; one.place == a && one.SYNs == 1 && one.RoundTrip > 0 {
+		if one := &c.list[i]; one.place == a && shaken(one) {
 			first[identityOf(one)] = one
 		}
 	}
 	var found []time.Duration
 	for i := range c.list {
 		one := &c.list[i]
-		if one.place != b || one.SYNs != 1 || one.RoundTrip <= 0 {
+		if one.place != b || !shaken(one) {
 			continue
 		}
 		if other := first[identityOf(one)]; other != nil && (other.Client == one.Client || other.Server == one.Server) {
@@ -62,6 +62,11 @@ func (c *collector) clock(a, b int) (ahead time.Duration, shakes int) {
 	}
 	slices.Sort(found)
 	return found[len(found)/2], len(found)
+}
+
+// shaken reports whether the whole handshake was seen.
+func shaken(one *seen) bool {
+	return one.SYNs == 1 && one.Ready != evidence.NotSeen && one.RoundTrip >= 0
 }
 
 // sameTime is how far two views of one connection may begin apart, clocks corrected.
@@ -91,7 +96,7 @@ func (c *collector) twins(clocks []time.Duration, near []evidence.Side) {
 					continue // the same first number is chance
 				}
 				b.twin = true
-				a.seenAgain(b)
+				a.seenAgain(b, near[b.place])
 				break
 			}
 		}
@@ -110,8 +115,60 @@ func (c *collector) rank(i int, near []evidence.Side) int {
 }
 
 // seenAgain completes a view by another one of the same connection.
-func (a *seen) seenAgain(b *seen) {
-	if len(a.Unanswered) == 1 && len(b.Unanswered) == 1 && a.Unanswered[0].Basis < b.Unanswered[0].Basis {
-		a.Unanswered[0].Basis, a.Unanswered[0].Met, a.Unanswered[0].Why = b.Unanswered[0].Basis, b.Unanswered[0].Met, b.Unanswered[0].Why
+func (a *seen) seenAgain(b *seen, near evidence.Side) {
+	if len(a.Unanswered) == 1 && len(b.Unanswered) == 1 {
+		u, other := &a.Unanswered[0], &b.Unanswered[0]
+		if u.Basis < other.Basis && other.Met != evidence.Waiting {
+			u.Basis, u.Met, u.Why = other.Basis, other.Met, other.Why
+		}
+	}
+	if near != evidence.ByServer || a.place == b.place {
+		return
+	}
+	for i := range a.Resets {
+		r := &a.Resets[i]
+		if r.From != evidence.ByServer || slices.ContainsFunc(b.Resets, func(o evidence.Reset) bool { return o.From == r.From }) {
+			continue
+		}
+		r.Origin, r.Basis, r.Why = evidence.ByMiddle, evidence.Seen, "it was seen at the client, and did not leave the server"
+		if i == 0 && a.Close.How == evidence.RST {
+			a.Close.By, a.Close.Basis, a.Close.Why = r.Origin, r.Basis, r.Why
+			for n := range a.Unanswered {
+				a.Unanswered[n].Why += "; " + r.Why
+			}
+		}
+	}
+}
+
+// strayed marks views of connections that arrived at a server which had never seen their
+// SYN: a balancer had sent them to another one before.
+func (c *collector) strayed(clocks []time.Duration) {
+	opened := map[netip.AddrPort][]int{}
+	for i := range c.list {
+		if one := &c.list[i]; one.SYNs > 0 && !one.twin {
+			opened[one.Client] = append(opened[one.Client], i)
+		}
+	}
+	for i := range c.list {
+		b := &c.list[i]
+		if b.SYNs > 0 || b.twin || b.Requests > 0 {
+			continue
+		}
+		for _, j := range opened[b.Client] {
+			a := &c.list[j]
+			at := b.Since - clocks[b.place]
+			if a.place == b.place || a.Server == b.Server || at < a.Since-clocks[a.place] || at > a.Until-clocks[a.place]+sameTime {
+				continue
+			}
+			b.twin = true
+			a.strayedTo = b.Server
+			if len(a.Resets) > 0 && len(b.Resets) > 0 && b.Resets[0].From == evidence.ByServer {
+				r := &a.Resets[0]
+				r.Origin, r.Basis, r.Why = evidence.ByServer, evidence.Seen, "it left "+b.Server.String()
+				if a.Close.How == evidence.RST {
+					a.Close.By, a.Close.Basis, a.Close.Why = r.Origin, r.Basis, r.Why
+				}
+			}
+		}
 	}
 }

@@ -151,15 +151,28 @@ func meetings(group []Failure) string {
 
 // origin says who made the RSTs.
 func origin(group []Failure) string {
+	strayed, middle := 0, 0
+	why := ""
 	for _, f := range group {
-		if _, why, ok := strings.Cut(f.Why, "there any more; "); ok {
-			if f.Close.By == evidence.ByMiddle {
-				return "a machine between the ends sent it (" + why + ")"
-			}
-			return "the RST seems to be the server's (" + why + ")"
+		switch {
+		case f.Strayed != "":
+			strayed++
+		case f.Close.By == evidence.ByMiddle:
+			middle++
+			why = f.Close.Why
+		default:
+			_, why, _ = strings.Cut(f.Why, "there any more; ")
 		}
 	}
-	return "who sent it is unknown"
+	switch {
+	case strayed*2 > len(group):
+		return fmt.Sprintf("%s arrived at another server, such as %s, which had not got the connection's SYN: a balancer changed its mind", number(strayed), group[0].Strayed)
+	case middle*2 > len(group):
+		return "a machine between the ends sent the RST (" + why + ")"
+	case why != "":
+		return "the RST seems to be the server's (" + why + ")"
+	}
+	return "who sent the RST is unknown"
 }
 
 // incident names the incident of the catalogue that shows the same.
@@ -181,6 +194,8 @@ func incidentOf(f Failure) string {
 	switch {
 	case f.Met == evidence.Lost:
 		return "silent-drop"
+	case f.Strayed != "":
+		return "stateless-lb-round-robin"
 	case f.Met == evidence.Forgotten:
 		return "lb-rst-unknown-flow"
 	case f.Met == evidence.Abandoned:
@@ -240,6 +255,9 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	tls, guessed, middle, missing := 0, 0, 0, 0
 	for i := range c.list {
 		one := &c.list[i]
+		if one.twin {
+			continue
+		}
 		if one.TLS {
 			tls++
 		}
@@ -263,8 +281,12 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	if missing > 0 {
 		says = append(says, fmt.Sprintf("What was in %s that the capture lacks: it lost packets. Give tcpdump a larger buffer (-B 65536), or a filter (tcp port N).", plural(missing, "byte")))
 	}
-	if c.left > 0 {
-		says = append(says, fmt.Sprintf("Timers from more than %s connections: %s further ones were only counted. Name one server with --server host:port.", number(maxConnections), number(c.left)))
+	left := 0
+	for _, n := range c.left {
+		left += n.connections
+	}
+	if left > 0 {
+		says = append(says, fmt.Sprintf("Timers from more than %s connections: %s further ones were only counted. Name one server with --server host:port.", number(maxConnections), number(left)))
 	}
 	return says
 }

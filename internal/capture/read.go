@@ -186,11 +186,13 @@ func chained(files []string) (chains [][]string, begin time.Time, err error) {
 	if slices.Contains(files, Stdin) {
 		return nil, time.Time{}, errors.New("the standard input must be the only capture")
 	}
-	var spans []span
 	for i, name := range files {
 		if slices.Contains(files[:i], name) {
 			return nil, time.Time{}, fmt.Errorf("%s is named twice", name)
 		}
+	}
+	var spans []span
+	for _, name := range files {
 		s, err := spanOf(name)
 		if err != nil {
 			return nil, time.Time{}, err

@@ -45,18 +45,20 @@ func NewAutopsy(s *cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "autopsy FILE...",
 		Short: "Give a verdict from a packet capture",
-		Long: `Read packet captures, and say which requests met the end of their connection, how, and why:
-which side closed first, after which idle time, and how far the request and the close were apart.
-It also reports the idle timeout of each server, what the clients do, and what the capture cannot
-say. It sends nothing.
+		Long: `Read packet captures, and say which requests met the end of their connection,
+how, and why: which side closed first, after which idle time, and how far the
+request and the close were apart. It also reports the idle timeout of each
+server, what the clients do, and what the capture cannot say. It sends nothing.
 
-Captures are pcap or pcapng files, also compressed with gzip or zstd, from tcpdump, Wireshark or
-kabench itself (packets.pcapng). They may be cut to 96 bytes a packet, begin in the middle of
-connections, lack packets, or hold each packet twice. Several files are parts of one capture if
-they follow each other in time, and captures of several places if they overlap. - is the standard
-input.
+Captures are pcap or pcapng files, also compressed with gzip or zstd, from
+tcpdump, Wireshark or kabench itself (packets.pcapng). They may be cut to 96
+bytes a packet, begin in the middle of connections, lack packets, or hold each
+packet twice. Several files are parts of one capture if they follow each other
+in time, and captures of several places if they overlap. The name - is the
+standard input.
 
-Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule; 2 wrong input.`,
+Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
+2 wrong input.`,
 		Example: `  kabench autopsy dump.pcapng
   kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
   kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,

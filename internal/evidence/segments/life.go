@@ -208,7 +208,7 @@ func (l *life) skip(side, n int, at time.Duration) {
 	f.gap = evidence.NotSeen
 	f.next += uint32(n)
 	f.missing += n
-	l.talk.miss(side, n, at)
+	l.talk.miss(side, n, at, f.next)
 	for p, ok := f.release(); ok; p, ok = f.release() {
 		l.deliver(side, p)
 	}

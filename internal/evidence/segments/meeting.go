@@ -41,13 +41,14 @@ func (l *life) unanswered() {
 
 // idleBefore is how long the connection had been idle when a request began.
 func (l *life) idleBefore(at time.Duration) time.Duration {
-	switch {
-	case l.talk.doneAt != evidence.NotSeen:
-		return at - l.talk.doneAt
-	case l.c.Ready != evidence.NotSeen:
-		return at - l.c.Ready
+	since := l.c.Ready
+	if l.talk.doneAt != evidence.NotSeen {
+		since = l.talk.doneAt
 	}
-	return evidence.NotSeen
+	if since == evidence.NotSeen || since > at {
+		return evidence.NotSeen
+	}
+	return at - since
 }
 
 // meet says how a request and the end of its connection met.

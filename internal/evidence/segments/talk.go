@@ -50,6 +50,7 @@ type talk struct {
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
+	answeredAck uint32        // what the last response acknowledged
 	ack         uint32        // of the server's newest piece
 	missed      bool          // client bytes were missing since the last response
 	whole       bool          // the connection was seen from its SYN on
@@ -111,13 +112,15 @@ func (t *talk) recognise(side int, b []byte) {
 	}
 }
 
-// miss takes note of n bytes that were not observed.
-func (t *talk) miss(side, n int, at time.Duration) {
-	if side == client {
-		t.missed = true
-	}
-	if side == server && !t.responds && len(t.pending) > 0 && !(t.protocol == overTLS && n == recordHeader+sealedAlert) {
-		t.answer(at) // bytes of the server after a request are its response
+// miss takes note of n bytes that were not observed. They had been sent at the time at
+// or before; end is the number behind them.
+func (t *talk) miss(side, n int, at time.Duration, end uint32) {
+	switch side {
+	case client:
+		// A response that acknowledges them is the response to them.
+		t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
+	case server:
+		t.missServer(n, at)
 	}
 	switch {
 	case t.protocol == overTLS:
@@ -125,12 +128,31 @@ func (t *talk) miss(side, n int, at time.Duration) {
 	case side == client:
 		t.missRequest(n)
 	default:
-		if t.responds {
-			t.current.Done = at
-		}
 		t.missResponse(n, at)
 	}
 }
+
+// missServer takes bytes of the server that were not observed for the response to the
+// request that waits.
+func (t *talk) missServer(n int, at time.Duration) {
+	switch {
+	case t.protocol == overTLS && n == recordHeader+sealedAlert:
+	case t.responds:
+		t.current.Done = max(t.current.Done, min(at, t.current.Done+slowest))
+	case len(t.pending) > 0:
+		t.answer(evidence.NotSeen)
+		t.current.Done = at
+		if at-t.pending[0].sent > slowest {
+			t.current.Done = t.pending[0].sent
+		}
+	default:
+		t.missed = false
+	}
+}
+
+// slowest is how long after a request the ACK of a response may come that was not
+// observed itself. If it comes later, it says nothing about the response's time.
+const slowest = time.Second
 
 // ask begins a request.
 func (t *talk) ask(p piece) {
@@ -199,6 +221,7 @@ func (t *talk) answer(at time.Duration) {
 // answered ends the response.
 func (t *talk) answered(at time.Duration) {
 	t.responds = false
+	t.answeredAck = t.ack
 	if t.unsolicited {
 		t.unasked = t.current.Status
 		return
