@@ -21,6 +21,7 @@ type half struct {
 	message  message
 	word     word
 	record   record
+	rest     []byte // of the piece, from the current byte on
 }
 
 // state is where in a message the next byte belongs.
@@ -82,8 +83,10 @@ func (h *half) blank(b []byte, begin bool) {
 			b[i] = c
 			continue
 		}
+		h.rest = b[i:]
 		b[i] = h.next(c)
 	}
+	h.rest = nil
 }
 
 // meet looks for the beginning of a message at the beginning of a segment, where none
@@ -179,7 +182,11 @@ type word struct {
 }
 
 // keep returns the next letter of the known word, or other if it is none.
-func (w *word) keep(known []string, c, other byte) byte {
+func (h *half) keep(known []string, c, other byte) byte {
+	w := &h.word
+	if w.n == 0 && !w.bad {
+		w.bad = !begins(h.rest, known)
+	}
 	if 'A' <= c && c <= 'Z' {
 		c |= 0x20
 	}
@@ -194,6 +201,19 @@ func (w *word) keep(known []string, c, other byte) byte {
 	}
 	w.bad = true
 	return other
+}
+
+// begins reports whether the first word of b is a known one, or may become one in the
+// next piece.
+func begins(b []byte, known []string) bool {
+	end := bytes.IndexAny(b, " \t,:;=\r\n")
+	for _, k := range known {
+		if end >= 0 && len(k) == end && bytes.EqualFold(b[:end], []byte(k)) ||
+			end < 0 && len(k) >= len(b) && bytes.EqualFold(b, []byte(k[:len(b)])) {
+			return true
+		}
+	}
+	return false
 }
 
 // is reports whether the word is the whole of a known one.

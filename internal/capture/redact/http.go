@@ -72,11 +72,11 @@ func (h *half) inLine(c byte) byte {
 			h.state, h.word = inTarget, word{}
 			return c
 		}
-		return h.word.keep(methods, c, blankLetter)
+		return h.keep(methods, c, blankLetter)
 	case inTarget:
 		return h.target(c)
 	case inVersion:
-		kept := h.word.keep(versions, c, blankByte)
+		kept := h.keep(versions, c, blankByte)
 		if h.word.bad {
 			h.state = inTarget
 		}
@@ -87,7 +87,7 @@ func (h *half) inLine(c byte) byte {
 			h.state = inCode
 			return c
 		}
-		if kept := h.word.keep(versions, c, blankByte); !h.word.bad || h.word.n >= len("HTTP/") {
+		if kept := h.keep(versions, c, blankByte); !h.word.bad || h.word.n >= len("HTTP/") {
 			return kept
 		}
 		h.state = lost
@@ -139,7 +139,7 @@ func (h *half) name(c byte) byte {
 		if h.message.trailer {
 			return blankByte
 		}
-		return h.word.keep(fields, c, blankByte)
+		return h.keep(fields, c, blankByte)
 	}
 	m := &h.message
 	for _, f := range fields {
@@ -200,7 +200,7 @@ func (h *half) list(known []string, c byte) byte {
 	case m.over: // two words without a comma
 		h.word.bad = true
 	}
-	return h.word.keep(known, c, blankByte)
+	return h.keep(known, c, blankByte)
 }
 
 // promise takes a byte of a Keep-Alive field: names with numbers.
@@ -223,7 +223,7 @@ func (h *half) promise(c byte) byte {
 		h.word.bad = true
 		return blankByte
 	}
-	return h.word.keep(promises, c, blankByte)
+	return h.keep(promises, c, blankByte)
 }
 
 // headOver begins what follows the head.
