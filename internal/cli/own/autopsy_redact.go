@@ -9,27 +9,37 @@ import (
 	"github.com/kabench/kabench/internal/capture"
 	"github.com/kabench/kabench/internal/capture/redact"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
-// examine reads the captures, and writes what it reads without what must not be shown,
-// if path is not "".
-func examine(options autopsy.Options, path string) (*autopsy.Verdict, error) {
-	if path == "" {
-		return autopsy.Examine(options)
+// examine reads the captures, gathers the times of requests if something is made of them,
+// and writes what it reads without what must not be shown.
+func (o *autopsyOptions) examine(options autopsy.Options) (*autopsy.Verdict, *autopsy.Gatherer, error) {
+	var takers []func(int, *segments.Segment)
+	var gather *autopsy.Gatherer
+	if o.incident != "" || o.requests != "" || o.out != "" {
+		gather = autopsy.NewGatherer(options.Server)
+		takers = append(takers, gather.Take)
+	}
+	options.Segment = func(place int, s *segments.Segment) {
+		for _, take := range takers {
+			take(place, s)
+		}
+	}
+	if o.redact == "" {
+		verdict, err := autopsy.Examine(options)
+		return verdict, gather, err
 	}
 	var verdict *autopsy.Verdict
-	err := cli.WriteFile(path, func(w io.Writer) (err error) {
+	err := cli.WriteFile(o.redact, func(w io.Writer) (err error) {
 		out := redact.NewWriter(w)
-		options.Segment = out.Take
+		takers = append(takers, out.Take)
 		if verdict, err = autopsy.Examine(options); err != nil {
 			return err
 		}
 		return out.End()
 	})
-	if err != nil {
-		return nil, err
-	}
-	return verdict, nil
+	return verdict, gather, err
 }
 
 // redacted says what was written to path, and whether it gives the same verdict.
