@@ -10,6 +10,7 @@ import (
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/aim"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
@@ -90,6 +91,33 @@ func asForecast(t *testing.T, rep *results.Reproduction) {
 	}
 	if len(rep.RemedyRuns) == 0 || rep.RemedyRuns[0].Counts.Failed > 0 {
 		t.Errorf("the remedy did not clear it: %s", rep.Verdict)
+	}
+}
+
+// The race behind a load balancer: its client sees errors of the balancer, as often as the
+// way between balancer and server lets expect.
+func TestAimedBehindABalancer(t *testing.T) {
+	timer := time.Second
+	url, server := someServer(t, timer, timer)
+	link, err := lab.StartLink(script.Link{Delay: 10 * time.Millisecond}, "", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	balancer, err := proxy.Start(script.Proxy{Errors: script.LikeALB}, "", link.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer balancer.Close()
+	server.Measured.RoundTrip, server.Measured.Response, server.Measured.ResponseMax = 20*time.Millisecond, 21500*time.Microsecond, 24*time.Millisecond
+	p, f := aimedAt(t, "l7-lb-order", balancer.URL(), server, "load.max_lag=0s")
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Forecast: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(f, rep.Verdict)
+	if n := rep.IncidentRun.ErrorAnswers.Server; !rep.Reproduced || n < 1 || n < f.Low/2 {
+		t.Errorf("%d errors of the balancer, and %v was said", n, f)
 	}
 }
 

@@ -24,15 +24,24 @@ var (
 	headed   = regexp.MustCompile(`(?m)^(#+) (.*)$`)
 	linked   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	drawnAs  = regexp.MustCompile(`!\[[^\]]*\]\(([^)\s]+)\)`)
-	plainEnd = regexp.MustCompile(`[^니\s]다\.`) // a Korean sentence that is not in the polite form
+	unbold   = regexp.MustCompile(`[\p{P}]\*\*\p{L}`) // Markdown ends no bold text between punctuation and a letter
+	plainEnd = regexp.MustCompile(`[^니\s]다\.`)        // a Korean sentence that is not in the polite form
 )
 
 // TestLanguagesHaveTheSameCommands: both versions of a document have the same headings
 // by level, tables, pictures and blocks of code; what kabench prints is English in
 // both. Only text blocks may differ: they are drawn with words.
+//
+//	KABENCH_LANGUAGES=write go test -run TestLanguages .   copies changed blocks of code to the Korean version
 func TestLanguagesHaveTheSameCommands(t *testing.T) {
 	for _, d := range translated {
 		english, korean := read(t, d.english), read(t, d.korean)
+		if os.Getenv("KABENCH_LANGUAGES") == "write" {
+			korean = withCode(korean, code(english))
+			if err := os.WriteFile(d.korean, []byte(korean), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, part := range []struct {
 			name string
 			of   func(text string) []string
@@ -53,6 +62,21 @@ func code(text string) (list []string) {
 		}
 	}
 	return list
+}
+
+// withCode is text with other blocks of code, if their number is the same.
+func withCode(text string, blocks []string) string {
+	if len(code(text)) != len(blocks) {
+		return text
+	}
+	return fenced.ReplaceAllStringFunc(text, func(block string) string {
+		if strings.HasPrefix(block, "```text\n") {
+			return block
+		}
+		next := blocks[0]
+		blocks = blocks[1:]
+		return "```" + next + "```"
+	})
 }
 
 // outsideCode is text without its blocks of code.
@@ -144,13 +168,17 @@ func anchor(heading string) string {
 }
 
 // TestKoreanIsPolite: sentences of the Korean documents end in the polite form, as
-// Korean technical documents do. Texts of pictures are titles and need not.
+// Korean technical documents do, and bold words are bold. Texts of pictures are titles
+// and need not.
 func TestKoreanIsPolite(t *testing.T) {
 	for _, d := range translated {
 		text := drawnAs.ReplaceAllString(outsideCode(read(t, d.korean)), "")
 		for i, line := range strings.Split(text, "\n") {
 			if found := plainEnd.FindString(line); found != "" {
 				t.Errorf("%s, line %d without its code, ends a sentence in %q: %s", d.korean, i+1, found, line)
+			}
+			if found := unbold.FindString(line); found != "" {
+				t.Errorf("%s, line %d without its code: Markdown does not end bold text in %q: %s", d.korean, i+1, found, line)
 			}
 		}
 	}

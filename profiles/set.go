@@ -64,6 +64,22 @@ func (d *decoder) set(p *Profile, path, value string) {
 		d.Remember(path)
 		return
 	}
+	if (path == "server" || path == "via") && isName(value) {
+		server, err := ReadServer(value)
+		if err != nil {
+			d.Complain(path, nil, "%v", err)
+			return
+		}
+		facts := server.Facts
+		facts.Take(server.Lab)
+		if path == "server" {
+			p.Server = facts
+		} else {
+			p.Via = facts
+		}
+		d.Remember(path)
+		return
+	}
 	changed, before := p.Clone(), len(d.Errs)
 	delete(d.Places, "preset") // label looked at what was set before
 	d.preset, d.based = "", false

@@ -26,6 +26,8 @@ func samples(field string) []string {
 		return []string{"4s", "4900ms", "0s"}
 	case "lease_order":
 		return []string{"lifo", "fifo"}
+	case "server_hint":
+		return []string{"min"}
 	case "resend":
 		return []string{"[]", "[{on: any, after: [eof], methods: idempotent, max: 1, path: pool}]"}
 	case "expiry":

@@ -119,6 +119,9 @@ func TestAPlanIsAWholeProfile(t *testing.T) {
 		case "idle-race-tls":
 			sets = []string{"target.url=https://127.0.0.1:8443/"}
 		case "l7-lb-order":
+			balanced := *server.Measured
+			balanced.RoundTrip = 10 * ms
+			server.Measured = &balanced
 			sets = []string{"target.url=http://127.0.0.1:8081/"}
 		case "keep-alive-hint":
 			server.Lab.Hint = "timeout=5"
@@ -175,6 +178,8 @@ func TestWhyNothingIsExpected(t *testing.T) {
 		"no timer":       {order(t, "idle-race", "reactor-netty", profiles.ServerPreset{Measured: &profiles.Measured{LongerThan: time.Minute}}), nil, ReasonNoTimer, "1m0s"},
 		"no hint":        {order(t, "keep-alive-hint", "reactor-netty", nginx), nil, ReasonNoHint, "no Keep-Alive header"},
 		"spread":         {order(t, "idle-race", "reactor-netty", tomcat), &noLink, ReasonFew, "20.1s to 21.9s"},
+		"budget":         {withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Time: 20 * time.Second}), nil, ReasonBudget, "--budget-time 20s"},
+		"balancer":       {withBudget(order(t, "l7-lb-order", "reactor-netty", elsewhere(tomcat)), Budget{}), nil, ReasonFew, "the balancer's request"},
 		"queue, no cap":  {order(t, "pending-queue-full", "go-default-transport", nginx), nil, ReasonCapacity, "no limit"},
 		"queue, too big": {order(t, "pending-queue-full", "reactor-netty", nginx, "target.link.delay=1ms"), nil, ReasonCapacity, "requests/s"},
 	} {
@@ -188,6 +193,19 @@ func TestWhyNothingIsExpected(t *testing.T) {
 			t.Errorf("%s: %v: %q: %s; it would take %s; want the reason %s with %q", name, f, f.Reason, f.Why, f.Takes, test.reason, test.says)
 		}
 	}
+}
+
+func withBudget(o Order, b Budget) Order {
+	o.Budget = b
+	return o
+}
+
+// elsewhere is a server that was measured at another address than the target's.
+func elsewhere(p profiles.ServerPreset) profiles.ServerPreset {
+	m := *p.Measured
+	m.URL = "http://127.0.0.1:9090/"
+	p.Measured = &m
+	return p
 }
 
 func withHint(p profiles.ServerPreset) profiles.ServerPreset {

@@ -30,7 +30,7 @@ func init() { // the functions refer to the table
 		"idle-race-tls":     {at: (*aiming).idleTimerTLS},
 		"direct-idle-order": {at: (*aiming).idleTimer},
 		"nginx-1s":          {at: (*aiming).idleTimer, says: profiles.Says{Happened: saysCrossed, Set: "the client's idle_timeout below the server's by more than a round trip"}},
-		"l7-lb-order":       {at: (*aiming).behindBalancer, says: profiles.Says{Happened: "the load balancer used connections that the server was closing, and answered {error_answers.server} requests with an error", Set: "each idle timeout below that of the next on the way to the server"}},
+		"l7-lb-order":       {at: (*aiming).behindBalancer, says: profiles.Says{Happened: "the load balancer used connections that the server was closing, and answered {error_answers.server} requests with an error; its idle timeout towards its servers must be below theirs, and the client's has no effect on that"}},
 		"keep-alive-hint":   {at: (*aiming).hint, set: []string{"pool.server_hint=ignore", "pool.hint_margin=0", "pool.hint_cap=0"}},
 
 		"pending-queue-full":    {at: (*aiming).queueFull},

@@ -72,6 +72,7 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 	if err := aimed.at(a); err != nil {
 		return nil, nil, err
 	}
+	a.withinBudget()
 	a.finish()
 	if err := a.profile.Validate(); err != nil {
 		return nil, nil, err
@@ -83,7 +84,7 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 // time of one run of two.
 func (b Budget) filled(s Server) Budget {
 	if b.Time == 0 {
-		b.Time = max(DefaultTime, 2*(s.Idle.Max+5*time.Second))
+		b.Time = max(DefaultTime, 3*(s.Idle.Max+5*time.Second)) // three runs at most
 	}
 	if b.Requests == 0 {
 		b.Requests = DefaultRequests
@@ -102,6 +103,8 @@ type aiming struct {
 	profile    *profiles.Profile
 	figure     figure
 	estimate   estimate
+	more       int  // remedies besides the one of the idle timer
+	behind     bool // the server is behind a load balancer, whose pool decides
 	reason     reason
 	seconds    float64 // how long the remedies' runs take together
 	requests   uint64  // how many requests the remedies' runs send together
@@ -204,13 +207,27 @@ func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profil
 	if err := errors.Join(p.Load.Validate(), p.Pool.Validate()); err != nil {
 		return nil, estimate{}, err
 	}
-	e, err := expect(p, a.server, a.figure, runs)
+	e, err := expect(a.model(p), a.server, a.figure, runs)
 	return p, e, err
 }
 
 // perRun is the time that one of the runs may take.
 func (a *aiming) perRun(remedies int) time.Duration {
 	return a.order.Budget.Time / time.Duration(1+remedies)
+}
+
+// withinBudget gives up a run that takes longer than the user allows.
+func (a *aiming) withinBudget() {
+	runs := 1 + len(a.profile.Remedies)
+	takes, most := a.profile.Sending(), a.perRun(runs-1)
+	if a.reason.name != "" || takes <= most+most/20 {
+		return
+	}
+	a.estimate.mean, a.estimate.low, a.estimate.high = 0, 0, 0
+	a.reason = reason{
+		name: ReasonBudget, why: fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), a.order.Budget.Time, most.Round(time.Second), runs),
+		takes: fmt.Sprintf("--budget-time %v", (time.Duration(runs)*takes).Round(time.Second)+time.Second),
+	}
 }
 
 // finish adds what the remedies' runs take, and the forecast.
@@ -220,9 +237,21 @@ func (a *aiming) finish() {
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
-			a.requests += uint64(changed.Load.MeanRate()*changed.Sending().Seconds() + 0.5)
+			a.requests += due(changed)
 		}
 	}
+}
+
+// due is how many requests p sends.
+func due(p *profiles.Profile) (n uint64) {
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return 0
+	}
+	for range schedule {
+		n++
+	}
+	return n
 }
 
 // forecast returns what to expect of the incident's run.

@@ -176,7 +176,7 @@ func (a *aiming) timeWait() error {
 
 // retry meets the server's timer with a pool that sends again what was lost.
 func (a *aiming) retry() error {
-	a.figure = resends
+	a.figure, a.more = resends, 1
 	p := a.profile
 	if !a.isSet("pool.resend") {
 		p.Pool.Resend = a.order.Incident.Pool.Resend // always, on a kept connection

@@ -22,6 +22,7 @@ const (
 	ReasonCap      = "cap"        // the pool has too few connections
 	ReasonResent   = "resent"     // the pool sends again what was lost
 	ReasonFew      = "few_hits"   // too few requests meet the close within the budget
+	ReasonBudget   = "budget"     // one wait for the server's timer takes longer than the user allows
 	ReasonForecast = "forecast"   // it is never made, because it would harm what else runs here
 	ReasonCapacity = "large_pool" // the pool is too large for the load
 )
@@ -35,6 +36,9 @@ type reason struct{ name, why, takes string }
 // explain finds out which rule of the pool keeps the incident away: the one without which
 // it would show. If there is none, the budget is too small.
 func (a *aiming) explain() reason {
+	if a.behind {
+		return a.fewHits() // the balancer's rules are not known
+	}
 	for _, f := range []func() (reason, func(*pool.Policy)){a.notKept, a.ownTimer, a.lifetime, a.lifo, a.cap, a.resends} {
 		r, without := f()
 		if without == nil {
@@ -141,10 +145,14 @@ func (a *aiming) fewHits() reason {
 	// A few more than enough, because fewer than the mean may come.
 	more := 2 * enough / max(a.estimate.mean, 1e-4)
 	n := float64(max(p.Pool.Shards, 1))
+	if a.behind {
+		return reason{ReasonFew, fmt.Sprintf("the server's closes are spread over %v (%s), and the balancer's request is lost only if it leaves within their round trip, %v as measured, before one: %s of the requests that are aimed",
+			round(s.Width()), s.text(), round(trip), percent(chance)), fmt.Sprintf("a longer --budget-time (%s), or a longer way between the balancer and the server", long(time.Duration(more*float64(a.order.Budget.Time))))}
+	}
 	takes := fmt.Sprintf("%.0f connections side by side (--max-connections %.0f --max-requests %.0f), or %s in all (--budget-time %v)",
 		math.Ceil(n*more), math.Ceil(n*more), math.Ceil(more*p.Load.MeanRate()*p.Sending().Seconds()),
 		long(time.Duration(more*float64(a.order.Budget.Time))), time.Duration(more*float64(a.order.Budget.Time)).Round(time.Second))
-	if delay := a.linkDelay(); a.order.Here {
+	if delay := a.linkDelay(); a.order.Here && !a.behind {
 		takes += fmt.Sprintf(", or --link-delay %v", round(max(time.Duration(float64(max(delay, trip/2))*more), time.Millisecond)).Round(time.Millisecond))
 	}
 	why := fmt.Sprintf("the server's closes are spread over %v (%s), and a request is lost only if it leaves within %v before one: %s of the requests that are aimed",

@@ -44,6 +44,7 @@ type target struct {
 // bestAge returns the idle times at which the most reuses are lost: those whose FIN is on
 // its way. A client that never notices a FIN loses all later ones too.
 func (a *aiming) bestAge(p *profiles.Profile) target {
+	p = a.model(p)
 	q, trip := a.server.Idle.expected(), roundTrip(p, a.server)
 	s := a.server.Idle
 	lost := func(age time.Duration) float64 {
@@ -79,7 +80,7 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 
 // serviceTime is how long a request holds its connection.
 func (a *aiming) serviceTime(p *profiles.Profile) time.Duration {
-	return roundTrip(p, a.server) + a.server.Response
+	return roundTrip(a.model(p), a.server) + a.server.Response
 }
 
 // dialTime is how long a connection takes to open. One that was new in a burst is idle
@@ -140,9 +141,16 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 		meets := age.chance * max(rate*holds.Seconds(), 1) // as many connections are in use side by side
 		cycles := min(math.Ceil(1.3*wanted/meets), math.Floor((budget-on).Seconds()/period.Seconds()), math.Floor(float64(a.order.Budget.Requests)/perBurst)-1)
 		// A user who wants one pool has the patience for it.
-		if takes := time.Duration(cycles)*period + on; cycles >= 1 && (takes <= patience || a.isSet("pool.shards")) {
+		patient := a.behind || a.isSet("pool.shards")
+		if patient {
+			cycles = max(cycles, 1)
+		}
+		if takes := time.Duration(cycles)*period + on; cycles >= 1 && (takes <= patience || patient) {
 			list = append(list, shape{rate: rate, on: on, off: least, offMax: most, cycles: int(cycles)})
 		}
+	}
+	if a.behind { // copies of the client's pool are none of the balancer's
+		return list
 	}
 	return append(list, a.copies(age, budget)...)
 }

@@ -13,6 +13,7 @@ func (s *site) known() *Known {
 	for _, c := range s.conns {
 		switch {
 		case !c.carried() || c.plan.Role == UsedHalf:
+		case c.plan.Role == Late && c.sent > 1 && !c.closed(): // see looksAt: it began to wait long after the others
 		case c.closed() || c.state == idle && c.sent >= c.plan.Requests || c.state == idle && c.plan.Role == Late:
 			k.add(&c.seen)
 		}
@@ -47,8 +48,8 @@ func (s *site) aim() {
 		for _, c := range list {
 			c.next = never // soon more is known
 		}
-	case s.silent > 0:
-		for _, c := range list[:min(len(list), max(enoughSilent-s.silent, 0))] {
+	case s.lost > 0:
+		for _, c := range list[:min(len(list), max(enoughLost-s.lost, 0))] {
 			c.next = s.now()
 		}
 	default:
@@ -56,9 +57,9 @@ func (s *site) aim() {
 	}
 }
 
-// enoughSilent is how many requests must have met silence before the probe believes that
-// all kept connections are forgotten.
-const enoughSilent = 3
+// enoughLost is how many requests must have met silence or an RST before the probe believes
+// that a machine in the path forgets kept connections.
+const enoughLost = 3
 
 // lookAgain has one of list sent on at each age of looksAt, the oldest one first.
 func (s *site) lookAgain(list []*conn) {
@@ -130,10 +131,10 @@ func (s *site) finished() bool {
 	case k.keepsNone():
 		s.ending = "the server keeps no connection"
 		return true
-	case s.silent >= enoughSilent:
-		s.ending = "kept connections were forgotten without a word"
+	case s.lost >= enoughLost:
+		s.ending = "kept connections were forgotten on the way"
 		return true
-	case s.o.WaitAll:
+	case s.o.WaitAll || s.counting():
 	case k.timer() && now > s.from+atMost(k.Median()):
 		return true
 	case now > s.from+s.lastOpening() && k.Waiting == 0 && s.every(func(c *conn) bool { return c.settled() }):
@@ -142,11 +143,20 @@ func (s *site) finished() bool {
 	return s.limitReached(k, now)
 }
 
+// counting reports whether a connection for the limit of requests has more to send.
+func (s *site) counting() bool {
+	return slices.ContainsFunc(s.conns, func(c *conn) bool { return c.plan.Role == Many && (c.state == pausing || c.state == asking) })
+}
+
 // settled reports whether c tells nothing more about the idle timeout.
 func (c *conn) settled() bool {
 	switch c.plan.Role {
 	case Fresh, Half, UsedHalf:
 		return c.state != planned && c.state != dialing
+	case Late:
+		if c.state == idle && c.sent > 1 {
+			return true
+		}
 	}
 	return c.state == done || c.state == closing || c.state == idle && c.closed() && c.next == never
 }
@@ -162,7 +172,7 @@ func (s *site) limitReached(k *Known, now time.Duration) bool {
 		s.ending = "the time is over"
 		if !k.timer() {
 			list := s.lates()
-			for _, c := range list[:min(len(list), enoughSilent)] {
+			for _, c := range list[:min(len(list), enoughLost)] {
 				c.next = now
 			}
 		}
@@ -182,11 +192,11 @@ func (s *site) lastOpening() (at time.Duration) {
 	return at
 }
 
-// Left is how long the probe goes on, as far as is known; it ends sooner than the limit if
+// left is how long the probe goes on, as far as is known; it ends sooner than the limit if
 // the server closes idle connections.
 func (s *site) left(k *Known) time.Duration {
 	end := s.from + s.o.Limit
-	if k.timer() && !s.o.WaitAll {
+	if len(k.Idle) > 0 && !s.o.WaitAll {
 		end = min(end, max(s.from+s.lastOpening()+k.Idle[len(k.Idle)-1], s.lastDue()))
 	}
 	return max(end-s.now(), 0)
@@ -195,7 +205,7 @@ func (s *site) left(k *Known) time.Duration {
 // lastDue is the latest time at which something is to be done.
 func (s *site) lastDue() (at time.Duration) {
 	for _, c := range s.conns {
-		if c.next != never {
+		if c.next != never && c.state != asking { // a response comes sooner than it has to
 			at = max(at, c.next)
 		}
 	}

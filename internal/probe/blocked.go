@@ -8,7 +8,7 @@ import (
 )
 
 // blockedAfter is how long a request waits for its response beyond the usual time before
-// the probe lets go of its half heads.
+// the probe closes its half heads.
 const blockedAfter = 400 * time.Millisecond
 
 // unblock closes the connections with half a head if a request gets no response while

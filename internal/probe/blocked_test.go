@@ -2,11 +2,15 @@ package probe
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 // threaded is a server with that many threads. Like many real ones, it gives a request a
@@ -53,41 +57,44 @@ func threaded(t *testing.T, threads int, idle time.Duration) (url string) {
 }
 
 // Half a request head takes a thread of many servers, for ever in some. A probe must not
-// take the last one: it lets go of its half heads when requests get no response.
+// take the last one: it closes its half heads when requests get no response.
 func TestHalfHeadsDoNotBlockAServer(t *testing.T) {
-	for _, threads := range []int{1, 2, 4} {
-		target, err := Resolve(t.Context(), Request{URL: threaded(t, threads, 2*time.Second)})
-		if err != nil {
-			t.Fatal(err)
+	for _, threads := range []int{1, 2, 4, 100} {
+		t.Run(fmt.Sprintf("%d threads", threads), func(t *testing.T) {
+			t.Parallel()
+			probeThreaded(t, threads)
+		})
+	}
+}
+
+func probeThreaded(t *testing.T, threads int) {
+	target, err := Resolve(t.Context(), Request{URL: threaded(t, threads, 2*time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), target, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := r.Sites[0]
+	used, closed := 0, 0
+	for _, c := range site.Connections {
+		if c.Half != evidence.NotSeen || len(c.Exchanges) == 0 {
+			continue
 		}
-		r, err := Run(t.Context(), target, Options{})
-		if err != nil {
-			t.Fatal(err)
+		used++
+		if e := c.Exchanges[0]; e.Done == evidence.NotSeen {
+			t.Errorf("a request sent after %v got no response", e.Sent)
 		}
-		used, closed := 0, 0
-		for _, c := range r.Sites[0].Connections {
-			if c.Half >= 0 || len(c.Exchanges) == 0 {
-				continue
-			}
-			used++
-			if e := c.Exchanges[len(c.Exchanges)-1]; e.Done >= 0 && c.Close.At > e.Done {
-				closed++
-			}
-			if e := c.Exchanges[0]; e.Done < 0 {
-				t.Errorf("%d threads: a request sent after %v got no response", threads, e.Sent)
-			}
+		if e := c.Exchanges[len(c.Exchanges)-1]; e.Done != evidence.NotSeen && c.Close.At > e.Done {
+			closed++
 		}
-		if closed < manyUsed {
-			t.Errorf("%d threads: of %d used connections, the idle timer ran out on %d; %v", threads, used, closed, r.Sites[0].Notes)
-		}
-		told := 0
-		for _, n := range r.Sites[0].Notes {
-			if strings.Contains(n, "half") {
-				told++
-			}
-		}
-		if want := threads <= 2*manyHalf; (told > 0) != want {
-			t.Errorf("%d threads: %v", threads, r.Sites[0].Notes)
-		}
+	}
+	if closed < manyUsed {
+		t.Errorf("of %d used connections, the idle timer ran out on %d; %v", used, closed, site.Notes)
+	}
+	told := slices.ContainsFunc(site.Notes, func(n string) bool { return strings.Contains(n, "half a request head") })
+	if want := threads <= 2*manyHalf; told != want {
+		t.Errorf("notes: %v", site.Notes)
 	}
 }

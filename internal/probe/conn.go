@@ -150,3 +150,6 @@ func (c *conn) carried() bool {
 
 // closed reports whether the peer has ended the connection.
 func (c *conn) closed() bool { return c.seen.Close.How != evidence.Open }
+
+// isLate reports whether the next request on c is a late one.
+func (c *conn) isLate() bool { return c.state == idle && c.plan.Role == Late && c.sent == 1 }

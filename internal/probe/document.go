@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -35,6 +36,7 @@ type Found struct {
 	Says       string                `json:"says,omitempty"`  // how it treats idle connections, in words
 	Statements []evidence.Statement  `json:"statements,omitempty"`
 	Notes      []string              `json:"notes,omitempty"`
+	Slack      float64               `json:"slack,omitempty"` // how late the times of closes were taken, in the median
 	Server     *evidence.Server      `json:"server,omitempty"`
 	Idle       []float64             `json:"idle,omitempty"` // how old idle connections were when the server closed them
 	Late       []LateRequest         `json:"late,omitempty"`
@@ -80,13 +82,22 @@ func (s Site) found() Found {
 		return f
 	}
 	server := s.Server()
-	f.Server, f.Says, f.Statements = &server, server.Sentence(), server.Statements()
+	f.Server, f.Says, f.Statements, f.Slack = &server, server.Sentence(), server.Statements(), server.Idle.Slack.Seconds()
 	for i := range s.Connections {
 		if idle, closed := idleAtClose(&s.Connections[i]); closed {
 			f.Idle = append(f.Idle, idle.Seconds())
 		}
 	}
 	return f
+}
+
+// UnmarshalJSON reads what was kept, except Server, which is only written.
+func (f *Found) UnmarshalJSON(text []byte) error {
+	type plain Found
+	return json.Unmarshal(text, &struct {
+		*plain
+		Server json.RawMessage `json:"server"`
+	}{plain: (*plain)(f)})
 }
 
 // Server is what follows for the server at s.

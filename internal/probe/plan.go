@@ -59,8 +59,8 @@ func (p Plan) Requests() int {
 // them. No two connections are opened at the same fraction of a second: a server that
 // looks at its timers once a second closes all those late by the same time.
 const (
-	usedEvery = 103 * time.Millisecond
-	lateFrom  = 2063 * time.Millisecond
+	usedEvery = 61 * time.Millisecond
+	lateFrom  = 1313 * time.Millisecond
 	lateEvery = 97 * time.Millisecond
 )
 

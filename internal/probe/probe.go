@@ -79,30 +79,48 @@ func Resolve(ctx context.Context, r Request) (*Target, error) {
 	}
 	t := &Target{Request: r, Name: net.JoinHostPort(m.origin.Host, m.origin.Port), messages: m}
 	for _, ip := range ips {
-		if a := netip.AddrPortFrom(ip.Unmap(), uint16(port)); !slices.Contains(t.Addresses, a) {
-			t.Addresses = append(t.Addresses, a)
-		}
-	}
-	if len(t.Addresses) > maxAddresses {
-		t.Addresses, t.Left = t.Addresses[:maxAddresses], t.Addresses[maxAddresses:]
+		t.add(netip.AddrPortFrom(ip.Unmap(), uint16(port)))
 	}
 	return t, nil
 }
 
-// loopback reports whether all addresses are this machine's loopback.
+// add adds an address of the name.
+func (t *Target) add(a netip.AddrPort) {
+	switch {
+	case slices.Contains(t.Addresses, a) || slices.Contains(t.Left, a):
+	case len(t.Addresses) < maxAddresses:
+		t.Addresses = append(t.Addresses, a)
+	default:
+		t.Left = append(t.Left, a)
+	}
+}
+
+// loopback reports whether the server is a name, such as localhost, whose addresses are all
+// this machine's loopback.
 func (t *Target) loopback() bool {
-	return !slices.ContainsFunc(t.Addresses, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
+	_, err := netip.ParseAddr(t.messages.origin.Host)
+	return err != nil && !slices.ContainsFunc(t.Addresses, func(a netip.AddrPort) bool { return !a.Addr().IsLoopback() })
+}
+
+// within returns t with at most n addresses: each takes a request at least.
+func (t *Target) within(n int) *Target {
+	if n >= len(t.Addresses) {
+		return t
+	}
+	less := *t
+	less.Addresses, less.Left = t.Addresses[:n], append(slices.Clone(t.Addresses[n:]), t.Left...)
+	return &less
 }
 
 // Budget says what a probe of t may send at most.
 func (t *Target) Budget(o Options) string {
 	o = o.withDefaults()
-	n := max(len(t.Addresses), 1)
+	n := len(t.within(o.Requests).Addresses)
 	if t.loopback() {
 		n = 1
 	}
-	plan := MakePlan(max(o.Requests/n, 1))
-	return fmt.Sprintf("up to %d requests on up to %d connections", max(o.Requests, n), n*plan.Connections())
+	plan := MakePlan(o.Requests / n)
+	return fmt.Sprintf("up to %d requests on up to %d connections", o.Requests, n*plan.Connections())
 }
 
 // Progress is how far a probe has come.
@@ -170,6 +188,7 @@ func Run(ctx context.Context, t *Target, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer c.close()
+	t = t.within(o.Requests)
 	r := &Result{URL: redactURL(t.Request.URL), Began: time.Now(), Left: t.Left}
 	p := &probing{target: t, o: o, began: r.Began, canary: c, stop: stop, progress: map[*site]Progress{}}
 	p.makeSites()
@@ -215,6 +234,7 @@ func (p *probing) makeSites() {
 	}
 	for _, a := range p.target.Addresses {
 		s := newSite(a, m, config, p.o, p.began, p.canary)
+		s.looks = min(looksBeforeResponse, p.o.Requests/len(p.target.Addresses))
 		s.stop = p.stop
 		s.publish = func(now Progress) { p.tell(s, now) }
 		p.sites = append(p.sites, s)

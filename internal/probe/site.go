@@ -26,6 +26,7 @@ type site struct {
 	publish func(Progress)
 	told    time.Duration // when progress was last published
 
+	looks   int // how many connections look may open
 	plan    Plan
 	from    time.Duration // when the server's first response had come
 	conns   []*conn
@@ -34,7 +35,7 @@ type site struct {
 	events  chan event
 	over    sync.WaitGroup // the goroutines that open and read
 	notes   []string
-	silent  int // requests that met silence
+	lost    int // requests that met silence or an RST although the server had closed nothing
 	ending  string
 }
 
@@ -57,7 +58,7 @@ func (s *site) note(format string, args ...any) {
 // error says what is wrong with the server; a server that only closes connections
 // without a response is none.
 func (s *site) look(ctx context.Context) error {
-	for range looksBeforeResponse {
+	for range s.looks {
 		c := newConn(Opening{At: s.now(), Role: Used, Requests: 1})
 		s.conns = append(s.conns, c)
 		s.loop(ctx, func() bool { return c.carried() || c.state == done || c.state == closing })
@@ -128,8 +129,8 @@ const (
 	// longestWait is how long the loop waits for something to happen, so that progress is
 	// published.
 	longestWait = 250 * time.Millisecond
-	// ahead is how long before a request is due the loop stops waiting, because timers are
-	// late. It spins for the rest.
+	// ahead is how long before a late request is due the loop stops waiting, because timers
+	// are late. It spins for the rest.
 	ahead = 1500 * time.Microsecond
 )
 
@@ -141,7 +142,7 @@ func (s *site) step(ctx context.Context) (next time.Duration) {
 			continue
 		}
 		due := c.next
-		if c.state == idle || c.state == pausing {
+		if c.isLate() {
 			due -= ahead
 		}
 		if due <= s.now() {
@@ -163,7 +164,7 @@ func (s *site) act(ctx context.Context, c *conn) {
 	case planned:
 		s.open(ctx, c)
 	case pausing, idle:
-		for s.now() < at { // see ahead
+		for c.isLate() && s.now() < at { // see ahead
 		}
 		if c.plan.Role == Half || c.plan.Role == UsedHalf && c.sent > 0 {
 			s.sendHalf(c)
@@ -174,203 +175,6 @@ func (s *site) act(ctx context.Context, c *conn) {
 		s.noResponse(c)
 	case dialing, closing, done:
 	}
-}
-
-// open begins to connect.
-func (s *site) open(ctx context.Context, c *conn) {
-	if c.plan.Role != Used && s.known().keepsNone() {
-		c.state = done
-		return
-	}
-	c.state = dialing
-	s.dials++
-	s.over.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, connectTime)
-		defer cancel()
-		e := dial(ctx, s.addr, s.config)
-		e.of = c
-		s.events <- e
-	})
-}
-
-// connectTime bounds a dial.
-const connectTime = 5 * time.Second
-
-// take takes what has happened on a connection.
-func (s *site) take(e event) {
-	c := e.of
-	switch e.kind {
-	case opened:
-		s.dials--
-		s.opened(c, e)
-	case failed:
-		s.dials--
-		c.err, c.state, c.next = &dialError{e.err, e.secure}, done, never
-		c.seen.Opened = s.since(e.begun)
-	case received:
-		s.received(c, e)
-	case ended:
-		s.ended(c, e)
-	case gone:
-		s.readers--
-		if c.state == closing {
-			c.state = done
-		}
-	}
-}
-
-// opened begins to read from a new connection.
-func (s *site) opened(c *conn, e event) {
-	if c.state == done { // the probe has ended meanwhile
-		e.wire.close()
-		return
-	}
-	c.wire = e.wire
-	c.seen.Opened, c.seen.Ready, c.seen.RoundTrip, c.seen.TLS = s.since(e.begun), s.since(e.at), e.trip, s.config != nil
-	c.seen.Server, c.seen.Client = s.addr, addrPort(e.wire.tap.LocalAddr())
-	s.readers++
-	s.over.Go(func() { e.wire.read(c, func(e event) { s.events <- e }) })
-	c.state, c.next = pausing, c.seen.Ready+c.plan.Pause
-	if c.plan.Role == Fresh {
-		c.state, c.next = idle, never
-	}
-}
-
-// send sends the next request on c.
-func (s *site) send(c *conn) {
-	asks, message := c.plan.Asks || s.known().mustAsk(), s.request.plain
-	if asks {
-		message = s.request.asking
-	}
-	c.late = c.plan.Role == Late && c.sent > 0
-	c.sent++
-	at, err := c.wire.send(message)
-	c.begin(s.since(at), asks, s.request.method)
-	c.state, c.next = asking, s.since(at)+s.o.Timeout
-	if c.late {
-		c.next = s.since(at) + s.patience()
-	}
-	if c.closed() || err != nil { // the reader says how it ended, or has said so
-		c.next = s.since(at) + afterClose
-	}
-}
-
-// afterClose is how long a request is followed that was sent when the close had come.
-const afterClose = 30 * time.Millisecond
-
-// patience is how long a late request may be without a response.
-func (s *site) patience() time.Duration {
-	return min(1500*time.Millisecond+2*s.longest(), s.o.Timeout)
-}
-
-// sendHalf sends half a request head.
-func (s *site) sendHalf(c *conn) {
-	at, err := c.wire.send(s.request.half)
-	c.sent++
-	c.state, c.next = idle, never
-	if err == nil {
-		c.seen.Half = s.since(at)
-	}
-}
-
-// received takes bytes.
-func (s *site) received(c *conn, e event) {
-	at := s.since(e.at)
-	if c.state == closing || c.state == done {
-		return
-	}
-	if c.state != asking && (len(c.seen.Exchanges) == 0 || c.last().Done != evidence.NotSeen) {
-		c.begin(evidence.NotSeen, false, s.request.method) // nobody has asked for it
-	}
-	whole, err := c.receive(e.data, at)
-	switch {
-	case err != nil:
-		c.err = err
-		s.note("a response was not understood: %v", err)
-		s.finish(c)
-	case whole && c.asked:
-		s.responded(c)
-	}
-}
-
-// responded goes on after a whole response.
-func (s *site) responded(c *conn) {
-	e := c.last()
-	c.state, c.next = idle, never
-	s.noteStatus(c)
-	if e.Status == 429 || e.Status == 503 {
-		s.stop(&Busy{e.Status})
-		return
-	}
-	switch r := c.plan.Role; {
-	case c.late && s.known().timer():
-		s.finish(c) // answered; another wait for the timer would take too long
-	case r == Many && c.sent < c.plan.Requests && !c.response.Close:
-		c.state, c.next = pausing, s.now()
-	case r == UsedHalf && !c.response.Close:
-		c.state, c.next = pausing, e.Done+c.plan.Again
-	case r == Used && c.plan.Again > 0 && c.sent < c.plan.Requests:
-		c.next = e.Done + c.plan.Again
-	case r == Late && !c.late:
-		s.aim()
-	}
-}
-
-// noteStatus says once what a response with such a status means for the probe.
-func (s *site) noteStatus(c *conn) {
-	switch e := c.last(); {
-	case e.Status >= 300 && e.Status < 400 && c.location != "":
-		s.note("the server redirects (status %d) to %s; kabench does not follow", e.Status, redactURL(c.location))
-	case e.Status >= 400 && e.Status != 429 && e.Status != 503:
-		s.note("the server responds with status %d; its connections are measured anyway", e.Status)
-	}
-}
-
-// ended takes the end of a connection.
-func (s *site) ended(c *conn, e event) {
-	at := s.since(e.at)
-	waited := c.state == asking
-	if c.state == closing || c.state == done {
-		return
-	}
-	first := !c.closed()
-	if whole := c.ended(e.err, at); whole {
-		s.responded(c)
-	}
-	if first {
-		c.endedAt, c.endedTick = e.at, e.slack
-	}
-	more := c.seen.Close.How == evidence.Notify && c.seen.Close.FIN == evidence.NotSeen // its FIN is still to come
-	switch {
-	case c.plan.Role == Late && !c.late && c.carried() && !waited && !c.last().Closing:
-		s.aim() // its late request comes behind the close
-	case waited || c.state == pausing:
-		c.state = idle
-		fallthrough
-	default:
-		c.next = never
-		if !more {
-			s.finish(c)
-		}
-		s.aim()
-	}
-}
-
-// noResponse ends the wait for a response.
-func (s *site) noResponse(c *conn) {
-	switch {
-	case c.closed():
-	case c.wire.silent():
-		c.seen.Close = evidence.Close{
-			Basis: evidence.Seen, By: evidence.ByMiddle, How: evidence.Silent, At: evidence.NotSeen, FIN: evidence.NotSeen,
-			Why: "the request was sent again and again, and nothing came back, no ACK either",
-		}
-		s.silent++
-	case !c.late:
-		s.note("a request got no response within %v", s.o.Timeout)
-	}
-	s.finish(c)
-	s.aim()
 }
 
 // finish closes our end of a connection, if it is open.

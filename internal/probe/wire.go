@@ -114,10 +114,12 @@ func (w *wire) send(b []byte) (time.Time, error) {
 }
 
 // silent reports whether the peer acknowledges nothing: what was sent has been sent again
-// in vain. False where the kernel does not tell.
-func (w *wire) silent() bool {
+// in vain, twice. waiting says that something is not acknowledged yet. Both are false
+// where the kernel does not tell.
+func (w *wire) silent() (silent, waiting bool) {
 	info, known := transport.Info(w.tap)
-	return known && info.Unacked > 0 && info.Retransmits >= 2
+	waiting = known && info.Unacked > 0
+	return waiting && info.Retransmits >= 2, waiting
 }
 
 // close closes the connection. The reader returns soon.

@@ -21,9 +21,9 @@ type Source struct {
 	At   time.Time // when
 }
 
-// Preset returns the server as a script of the lab, with facts and the measurement. Both
-// follow the earliest close, so that a client that is safe with the file is safe with the
-// server.
+// Preset returns the server as a script of the lab, with facts and the measurement. The
+// facts follow the earliest close, so that a client that is safe with the file is safe with
+// the server.
 func Preset(s evidence.Server, from Source) profiles.ServerPreset {
 	p := profiles.ServerPreset{
 		Name:     s.Address,
@@ -63,22 +63,47 @@ func Text(s evidence.Server, from Source) ([]byte, error) {
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// earliest is the shortest idle time after which the server closes, in whole
-// milliseconds; 0: none is known.
-func earliest(t evidence.Timer) time.Duration {
+// idleOf returns the idle timeout as its server is probably configured, and how much
+// earlier it may close: 5 s and 2 ms if the earliest close came after 4.9985 s. If no
+// round time is near, it is the earliest close, in whole milliseconds; 0: none is known.
+func idleOf(t evidence.Timer) (idle, early time.Duration) {
 	if !t.Known() {
-		return 0
+		return 0, 0
 	}
-	if at := (t.Min - t.Slack).Truncate(time.Millisecond); at > 0 {
-		return at
+	first := t.Min - t.Slack
+	if round := first.Round(roundTo(first)); round > 2*near && (round-first).Abs() <= near && round <= t.Max+t.Slack {
+		return round, max(ceil(round-first), 0)
 	}
-	return max(t.Min, 1)
+	if at := first.Truncate(time.Millisecond); at > 0 {
+		return at, 0
+	}
+	return max(t.Min, 1), 0
 }
 
-// spreadOf is how much later than the earliest close the latest one may be, in whole
-// milliseconds, if the server itself spreads them.
-func spreadOf(t evidence.Timer) script.Delay {
-	late := (t.Max - earliest(t)).Round(time.Millisecond)
+// near is how far from a round time a close may be that such a timer has caused: nginx
+// closes a little early, others wait for the end of a tick.
+const near = 5 * time.Millisecond
+
+// roundTo is what people round a timer of about d to.
+func roundTo(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return time.Second
+	case d >= time.Second:
+		return 100 * time.Millisecond
+	}
+	return 10 * time.Millisecond
+}
+
+// ceil rounds up to a whole millisecond.
+func ceil(d time.Duration) time.Duration {
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// spreadOf is how much later than idle the latest close may be, in whole milliseconds, if
+// the server itself spreads them.
+func spreadOf(t evidence.Timer, idle time.Duration) script.Delay {
+	late := (t.Max - idle).Round(time.Millisecond)
 	if !t.Spread() || late <= 0 {
 		return script.Delay{}
 	}
@@ -86,7 +111,8 @@ func spreadOf(t evidence.Timer) script.Delay {
 }
 
 func labOf(s evidence.Server) script.Server {
-	l := script.Server{TLS: s.TLS, IdleTimeout: earliest(s.Idle), IdleLate: spreadOf(s.Idle)}
+	idle, _ := idleOf(s.Idle)
+	l := script.Server{TLS: s.TLS, IdleTimeout: idle, IdleLate: spreadOf(s.Idle, idle)}
 	l.Delay = script.Delay{A: min(serverTime(s), time.Hour)}
 	h := s.Hints
 	if h.Unasked.Responses > 0 && h.Unasked.Closing == h.Unasked.Responses && h.Asked.Closing < h.Asked.Responses {
@@ -153,7 +179,8 @@ func hintOf(h evidence.Hints) (text string, ifAsked bool) {
 }
 
 func factsOf(s evidence.Server) profiles.ServerFacts {
-	f := profiles.ServerFacts{IdleTimeout: earliest(s.Idle), Hint: s.Hints.Timeout, Delay: serverTime(s)}
+	f := profiles.ServerFacts{Hint: s.Hints.Timeout, Delay: serverTime(s)}
+	f.IdleTimeout, f.IdleEarly = idleOf(s.Idle)
 	if s.Limit.Requests > 0 && !s.Limit.KeepsOpen {
 		f.MaxRequests, f.Unannounced = s.Limit.Requests, !s.Limit.Announced
 	}
@@ -161,7 +188,8 @@ func factsOf(s evidence.Server) profiles.ServerFacts {
 		f.MaxRequests, f.Unannounced = 1, !s.Limit.Announced
 	}
 	if s.Lifetime.Known() {
-		f.MaxLifetime = earliest(s.Lifetime)
+		life, early := idleOf(s.Lifetime)
+		f.MaxLifetime = max(life-early, 1)
 	}
 	if forgets := s.Forgets; forgets != nil && !s.Idle.Known() {
 		f.Silent, f.PassesOn = forgets.How != evidence.RST, forgets.How == evidence.RST

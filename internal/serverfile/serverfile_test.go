@@ -32,34 +32,34 @@ func TestPreset(t *testing.T) {
 	}{
 		"a timer": {
 			evidence.Server{Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.FIN},
-			script.Server{IdleTimeout: 4997 * ms}, profiles.ServerFacts{IdleTimeout: 4997 * ms},
+			script.Server{IdleTimeout: 5 * time.Second}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms},
 		},
 		"a spread timer": {
 			evidence.Server{Keeping: evidence.KeepsUntilIdle, Idle: timer(20, 1003*ms, 1900*ms, 2900*ms), Close: evidence.FIN},
-			script.Server{IdleTimeout: 1002 * ms, IdleLate: script.Delay{Form: script.Uniform, B: 1898 * ms}}, profiles.ServerFacts{IdleTimeout: 1002 * ms},
+			script.Server{IdleTimeout: time.Second, IdleLate: script.Delay{Form: script.Uniform, B: 1900 * ms}}, profiles.ServerFacts{IdleTimeout: time.Second},
 		},
 		"reset": {
 			evidence.Server{Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.RST},
-			script.Server{IdleTimeout: 4997 * ms, Fault: script.ResetOnIdle}, profiles.ServerFacts{IdleTimeout: 4997 * ms},
+			script.Server{IdleTimeout: 5 * time.Second, Fault: script.ResetOnIdle}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms},
 		},
 		"TLS without close_notify": {
 			evidence.Server{TLS: true, Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.FIN},
-			script.Server{IdleTimeout: 4997 * ms, TLS: true, Fault: script.TLSNoCloseNotify}, profiles.ServerFacts{IdleTimeout: 4997 * ms},
+			script.Server{IdleTimeout: 5 * time.Second, TLS: true, Fault: script.TLSNoCloseNotify}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms},
 		},
 		"TLS with a gap": {
 			evidence.Server{TLS: true, Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.Notify, Notify: timer(20, 29*time.Second, 30*time.Second, 31*time.Second)},
-			script.Server{IdleTimeout: 4997 * ms, TLS: true, NotifyLead: 30 * time.Second}, profiles.ServerFacts{IdleTimeout: 4997 * ms},
+			script.Server{IdleTimeout: 5 * time.Second, TLS: true, NotifyLead: 30 * time.Second}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms},
 		},
 		"hints to those who ask": {
 			evidence.Server{
 				Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.FIN,
 				Hints: evidence.Hints{Asked: evidence.HintCount{Responses: 20, KeepAlive: 20}, Unasked: evidence.HintCount{Responses: 20}, Timeout: 15 * time.Second, Max: 100},
 			},
-			script.Server{IdleTimeout: 4997 * ms, Hint: "timeout=15, max=100", HintIfAsked: true}, profiles.ServerFacts{IdleTimeout: 4997 * ms, Hint: 15 * time.Second},
+			script.Server{IdleTimeout: 5 * time.Second, Hint: "timeout=15, max=100", HintIfAsked: true}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms, Hint: 15 * time.Second},
 		},
 		"a limit": {
 			evidence.Server{Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.FIN, Limit: evidence.Limit{Basis: evidence.Seen, Requests: 100}},
-			script.Server{IdleTimeout: 4997 * ms, MaxRequests: 100, Unannounced: true}, profiles.ServerFacts{IdleTimeout: 4997 * ms, MaxRequests: 100, Unannounced: true},
+			script.Server{IdleTimeout: 5 * time.Second, MaxRequests: 100, Unannounced: true}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms, MaxRequests: 100, Unannounced: true},
 		},
 		"closes each": {
 			evidence.Server{Keeping: evidence.ClosesEach, Limit: evidence.Limit{Basis: evidence.Seen, Requests: 1, Announced: true}},
@@ -79,7 +79,7 @@ func TestPreset(t *testing.T) {
 		},
 		"slow": {
 			evidence.Server{Keeping: evidence.KeepsUntilIdle, Idle: five, Close: evidence.FIN, Response: timer(20, 30*ms, 40*ms, 90*ms), RoundTrip: timer(20, 9*ms, 10*ms, 11*ms)},
-			script.Server{IdleTimeout: 4997 * ms, Delay: script.Delay{A: 30 * ms}}, profiles.ServerFacts{IdleTimeout: 4997 * ms, Delay: 30 * ms},
+			script.Server{IdleTimeout: 5 * time.Second, Delay: script.Delay{A: 30 * ms}}, profiles.ServerFacts{IdleTimeout: 5 * time.Second, IdleEarly: 3 * ms, Delay: 30 * ms},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,4 +158,26 @@ func anyServer(r *rand.Rand) evidence.Server {
 		s.Forgets = &evidence.Forgets{How: []evidence.Kind{evidence.Silent, evidence.RST}[r.IntN(2)], Count: 3, After: time.Duration(r.IntN(2)) * time.Minute, Until: 2 * time.Minute}
 	}
 	return s
+}
+
+func TestRoundTimes(t *testing.T) {
+	const us = time.Microsecond
+	for _, test := range []struct{ min, max, idle, early time.Duration }{
+		{4998500 * us, 5003 * ms, 5 * time.Second, 2 * ms},
+		{5000200 * us, 5003 * ms, 5 * time.Second, 0},
+		{59990 * ms, 60010 * ms, 59989 * ms, 0}, // too far
+		{59996 * ms, 60010 * ms, time.Minute, 5 * ms},
+		{75*time.Second + 2*ms, 76 * time.Second, 75 * time.Second, 0},
+		{2075300 * us, 3800 * ms, 2075 * ms, 0},
+		{2520 * ms, 2521 * ms, 2519 * ms, 0},
+		{4997 * ms, 4998 * ms, 4996 * ms, 0}, // all closes come earlier
+		{401 * ms, 403 * ms, 400 * ms, 0},
+		{8 * ms, 9 * ms, 7 * ms, 0},
+		{100 * us, 200 * us, 100 * us, 0},
+	} {
+		got := timer(20, test.min, test.min, test.max)
+		if idle, early := idleOf(got); idle != test.idle || early != test.early {
+			t.Errorf("closes after %v to %v: %v less %v, want %v less %v", test.min, test.max, idle, early, test.idle, test.early)
+		}
+	}
 }

@@ -22,14 +22,15 @@ import (
 // wireConn is a connection as a packet capture shows it. Times are since 1970.
 type wireConn struct {
 	server         netip.AddrPort
-	requests       int           // segments with data from the client, after silence or data of the server
-	lastRequest    time.Duration // the client's last segment with data
+	requests       int           // segments with data from the client; each of the probe's is a request, or half a head
+	asked          time.Duration // the client's first segment with data since lastResponse; 0: none
 	lastResponse   time.Duration // the server's last segment with data, close_notify left out
 	notify         time.Duration // the server's close_notify; 0: none
 	serverFIN      time.Duration // its first
 	serverRST      time.Duration
 	clientClose    time.Duration // the client's first FIN or RST
-	announcedClose bool          // a response said Connection: close
+	announcedClose bool          // a response said Connection: close; under TLS this cannot be seen
+	secure         bool          // it began with a TLS handshake
 }
 
 // capture is tcpdump on the loopback, which writes a file.
@@ -192,13 +193,19 @@ func segmentOf(frame []byte) (segment, error) {
 
 func (c *wireConn) fromClient(at time.Duration, s segment) {
 	if len(s.data) > 0 {
+		c.secure = c.secure || c.requests == 0 && s.data[0] == handshake
 		c.requests++
-		c.lastRequest = at
+		if c.asked == 0 {
+			c.asked = at
+		}
 	}
 	if s.flags&(fin|rst) != 0 && c.clientClose == 0 {
 		c.clientClose = at
 	}
 }
+
+// handshake is the type of a TLS record.
+const handshake = 22
 
 func (c *wireConn) fromServer(at time.Duration, s segment) {
 	switch {
@@ -206,7 +213,7 @@ func (c *wireConn) fromServer(at time.Duration, s segment) {
 	case isCloseNotify(s.data):
 		c.notify = at
 	default:
-		c.lastResponse, c.notify = at, 0
+		c.lastResponse, c.asked, c.notify = at, 0, 0
 		c.announcedClose = c.announcedClose || bytes.Contains(bytes.ToLower(s.data), []byte("\nconnection: close\r"))
 	}
 	if s.flags&fin != 0 && c.serverFIN == 0 {
@@ -226,7 +233,7 @@ func isCloseNotify(data []byte) bool {
 
 // idleClose is how long a connection was idle when the server closed it, and the kind of
 // close. ok is false if something else than an idle timer can have ended it: the client
-// closed or sent something, no response came, or the response announced the close.
+// closed or sent something before, no response came, or the response announced the close.
 func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
 	at, kind := c.serverFIN, "fin"
 	if c.serverRST != 0 && (at == 0 || c.serverRST < at) {
@@ -236,9 +243,11 @@ func (c *wireConn) idleClose() (idle time.Duration, kind string, ok bool) {
 		at, kind = c.notify, "close_notify"
 	}
 	switch {
-	case at == 0, c.lastResponse == 0, c.announcedClose, c.lastRequest > c.lastResponse:
+	case at == 0, c.lastResponse == 0, c.announcedClose, c.asked != 0 && c.asked < at:
 		return 0, "", false
 	case c.clientClose != 0 && c.clientClose < at:
+		return 0, "", false
+	case c.secure && at-c.lastResponse < 100*time.Millisecond: // as after Connection: close
 		return 0, "", false
 	}
 	return at - c.lastResponse, kind, true
@@ -267,6 +276,14 @@ func truthOf(conns []*wireConn, addr string) (t truth, requests int) {
 	slices.Sort(kinds)
 	t.kind = strings.Join(slices.Compact(kinds), " and ")
 	return t, requests
+}
+
+// ends are the shortest and the longest idle time.
+func (t truth) ends() (first, last time.Duration) {
+	if len(t.idle) == 0 {
+		return 0, 0
+	}
+	return t.idle[0], t.idle[len(t.idle)-1]
 }
 
 // median is the middle of the idle times.

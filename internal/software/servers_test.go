@@ -16,11 +16,15 @@ import (
 // realServer is a real server whose idle timeout a test sets.
 type realServer struct {
 	name     string
-	settings [3]time.Duration // the idle timeouts to try; a test of one takes the first
+	settings []time.Duration // the idle timeouts to try; a test of one takes the first
+	secure   bool            // with TLS
+	closes   string          // how it closes idle connections, as kabench names it; "": fin
 
-	// A connection may be closed this much before and after its time. A server that
-	// looks at its clock every second is up to a second late, and more.
-	early, late time.Duration
+	// A connection may be closed this much after its time. A server that looks at its
+	// clock every second is up to a second late, and more. lighttpd also counts from a full second that may be
+	// before the request.
+	late  time.Duration
+	early time.Duration // more than grain
 
 	start   func(t *testing.T, idle time.Duration) (addr string)
 	path    string   // of its page; "": /
@@ -30,9 +34,13 @@ type realServer struct {
 
 // anyTime is for servers that take fractions of a second, wholeSeconds for the others.
 var (
-	anyTime      = [3]time.Duration{2200 * time.Millisecond, 6700 * time.Millisecond, 20 * time.Second}
-	wholeSeconds = [3]time.Duration{2 * time.Second, 7 * time.Second, 20 * time.Second}
+	anyTime      = []time.Duration{2200 * time.Millisecond, 6700 * time.Millisecond, 20 * time.Second}
+	wholeSeconds = []time.Duration{2 * time.Second, 7 * time.Second, 20 * time.Second}
 )
+
+// exactly is how late a server is that sets a timer for each connection: the machine is
+// late as well.
+const exactly = 50 * time.Millisecond
 
 // realServers is the table of servers. What is early and late is from their sources
 // and documents: see docs/probe.md.
@@ -40,18 +48,26 @@ func realServers() []realServer {
 	python := filepath.Join(installed(), "python", "bin", "python")
 	jetty := filepath.Join(installed(), "jars", "jetty-server-*.jar")
 	return []realServer{
-		{name: "nginx", settings: anyTime, early: 5 * time.Millisecond, late: 10 * time.Millisecond, start: startNginx, version: []string{"nginx", "-v"}},
+		{name: "nginx", settings: anyTime, late: exactly, start: startNginx, version: []string{"nginx", "-v"}},
 		{name: "Apache httpd", settings: anyTime, late: 120 * time.Millisecond, start: startApache, version: []string{"apache2", "-v"}},
-		{name: "lighttpd", settings: wholeSeconds, late: 2 * time.Second, start: startLighttpd, version: []string{"lighttpd", "-v"}},
-		{name: "HAProxy", settings: anyTime, late: 10 * time.Millisecond, start: startHAProxy, version: []string{"haproxy", "-v"}},
-		{name: "Caddy", settings: anyTime, late: 10 * time.Millisecond, start: startCaddy, version: []string{"caddy", "version"}},
+		{name: "lighttpd", settings: wholeSeconds, early: time.Second, late: 2 * time.Second, start: startLighttpd, version: []string{"lighttpd", "-v"}},
+		{name: "HAProxy", settings: anyTime, late: exactly, start: startHAProxy, version: []string{"haproxy", "-v"}},
+		{name: "Caddy", settings: anyTime, late: exactly, start: startCaddy, version: []string{"caddy", "version"}},
 		{name: "Tomcat", settings: anyTime, late: 2 * time.Second, start: startTomcat, path: "/page.jsp?0", version: []string{"java", "-cp", catalinaHome + "/lib/catalina.jar", "org.apache.catalina.util.ServerInfo"}},
-		{name: "Jetty", settings: anyTime, late: 50 * time.Millisecond, start: startJetty, version: []string{"ls", jetty}},
+		{name: "Jetty", settings: anyTime, late: exactly, start: startJetty, version: []string{"ls", jetty}},
 		{name: "Node", settings: anyTime, late: 1100 * time.Millisecond, start: startNode, version: []string{"node", "--version"}},
+		{name: "Hono on Node", settings: anyTime, late: 1100 * time.Millisecond, start: startHono, version: []string{"grep", `"version"`, filepath.Join(installed(), "node", "node_modules", "hono", "package.json")}},
 		{name: "Puma", settings: wholeSeconds, late: 500 * time.Millisecond, start: startPuma, version: []string{"puma", "--version"}},
 		{name: "gunicorn (gthread)", settings: wholeSeconds, late: 1100 * time.Millisecond, start: startGunicorn, version: []string{python, "-m", "gunicorn", "--version"}},
-		{name: "uvicorn", settings: wholeSeconds, late: 20 * time.Millisecond, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
-		{name: "hypercorn", settings: anyTime, late: 20 * time.Millisecond, start: startHypercorn, version: []string{python, "-m", "pip", "show", "hypercorn"}},
+		{name: "uvicorn", settings: wholeSeconds, late: exactly, start: startUvicorn, version: []string{python, "-m", "uvicorn", "--version"}},
+		{name: "hypercorn", settings: anyTime, late: exactly, start: startHypercorn, version: []string{python, "-m", "pip", "show", "hypercorn"}},
+
+		// A close over TLS begins with a close_notify, or not. No server here resets idle
+		// connections.
+		{name: "nginx (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: exactly, start: startNginxTLS, version: []string{"nginx", "-v"}},
+		{name: "HAProxy (TLS)", settings: anyTime[:1], secure: true, closes: "close_notify", late: exactly, start: startHAProxyTLS, version: []string{"haproxy", "-v"}},
+		{name: "Node (TLS)", settings: anyTime[:1], secure: true, late: 1100 * time.Millisecond, start: startNodeTLS, version: []string{"node", "--version"}},
+		{name: "uvicorn (TLS)", settings: wholeSeconds[:1], secure: true, closes: "close_notify", late: exactly, start: startUvicornTLS, version: []string{python, "-m", "uvicorn", "--version"}},
 	}
 }
 
@@ -106,8 +122,15 @@ func portOf(addr string) string {
 	return port
 }
 
-func startNginx(t *testing.T, idle time.Duration) string {
-	addr, _ := nginxWith(t, 1, fmt.Sprintf(`keepalive_timeout %dms; server { listen %%s; location / { return 200 "hello\n"; } }`, idle.Milliseconds()))
+func startNginx(t *testing.T, idle time.Duration) string { return nginxKeeping(t, idle, "") }
+
+func startNginxTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return nginxKeeping(t, idle, fmt.Sprintf(" ssl; ssl_certificate %s; ssl_certificate_key %s", certificate, key))
+}
+
+func nginxKeeping(t *testing.T, idle time.Duration, secure string) string {
+	addr, _ := nginxWith(t, 1, fmt.Sprintf(`keepalive_timeout %dms; server { listen %%s%s; location / { return 200 "hello\n"; } }`, idle.Milliseconds(), secure))
 	return addr
 }
 
@@ -147,7 +170,15 @@ server.max-keep-alive-idle = %d
 	return addr
 }
 
-func startHAProxy(t *testing.T, idle time.Duration) string {
+func startHAProxy(t *testing.T, idle time.Duration) string { return haproxyKeeping(t, idle, "") }
+
+func startHAProxyTLS(t *testing.T, idle time.Duration) string {
+	_, _, both := certificate(t)
+	return haproxyKeeping(t, idle, " ssl crt "+both)
+}
+
+// haproxyKeeping starts HAProxy with more on the line of its address.
+func haproxyKeeping(t *testing.T, idle time.Duration, more string) string {
 	return haproxyWith(t, fmt.Sprintf(`
 defaults
 	mode http
@@ -155,9 +186,9 @@ defaults
 	timeout http-request 30s
 	timeout http-keep-alive %dms
 frontend f
-	bind %%s
+	bind %%s%s
 	http-request return status 200 content-type text/plain string hello
-`, idle.Milliseconds()))
+`, idle.Milliseconds(), more))
 }
 
 func startCaddy(t *testing.T, idle time.Duration) string {
@@ -193,9 +224,25 @@ func startJetty(t *testing.T, idle time.Duration) string {
 	return addr
 }
 
-func startNode(t *testing.T, idle time.Duration) string {
+func startNode(t *testing.T, idle time.Duration) string { return nodeWith(t, idle) }
+
+func startNodeTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return nodeWith(t, idle, certificate, key)
+}
+
+func nodeWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
-	launch(t, "", []string{addr}, program(t, "node", "nodejs"), testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds()))
+	args := append([]string{testdata(t, "node.js"), portOf(addr), fmt.Sprint(idle.Milliseconds())}, more...)
+	launch(t, "", []string{addr}, program(t, "node", "nodejs"), args...)
+	return addr
+}
+
+func startHono(t *testing.T, idle time.Duration) string {
+	addr := freeAddr(t)
+	cmd := exec.Command(program(t, "node", "nodejs"), testdata(t, "hono.js"), portOf(addr), fmt.Sprint(idle.Milliseconds()))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+must(t, "node", "node_modules"))
+	launchCmd(t, "", []string{addr}, cmd)
 	return addr
 }
 
@@ -224,10 +271,18 @@ func startGunicorn(t *testing.T, idle time.Duration) string {
 	return addr
 }
 
-func startUvicorn(t *testing.T, idle time.Duration) string {
+func startUvicorn(t *testing.T, idle time.Duration) string { return uvicornWith(t, idle) }
+
+func startUvicornTLS(t *testing.T, idle time.Duration) string {
+	certificate, key, _ := certificate(t)
+	return uvicornWith(t, idle, "--ssl-certfile", certificate, "--ssl-keyfile", key)
+}
+
+func uvicornWith(t *testing.T, idle time.Duration, more ...string) string {
 	addr := freeAddr(t)
-	launchCmd(t, "", []string{addr}, pythonServer(t, "uvicorn", "--host", "127.0.0.1", "--port", portOf(addr), "--log-level", "warning",
-		"--timeout-keep-alive", fmt.Sprint(int(idle.Seconds())), "app:asgi"))
+	args := append([]string{"uvicorn", "--host", "127.0.0.1", "--port", portOf(addr), "--log-level", "warning",
+		"--timeout-keep-alive", fmt.Sprint(int(idle.Seconds())), "app:asgi"}, more...)
+	launchCmd(t, "", []string{addr}, pythonServer(t, args...))
 	return addr
 }
 

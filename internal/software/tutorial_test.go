@@ -3,6 +3,7 @@ package software
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -23,6 +24,8 @@ import (
 //   - A command ends with exit code 0, unless "$ echo $?" follows it and shows another.
 //   - The words of each line of output that the document shows are in what the command
 //     printed; figures may differ. "..." stands for any output.
+//   - A command that judges runs is run again, at most twice, if it comes out
+//     differently: a busy machine can let requests miss the server's timer.
 func TestTutorial(t *testing.T) {
 	for _, need := range [][2]string{{"nginx", "nginx-light"}, {"java", "default-jre-headless"}, {"curl", "curl"}, {"bash", "bash"}} {
 		program(t, need[0], need[1])
@@ -120,6 +123,10 @@ type lesson struct {
 	ports *strings.Replacer
 }
 
+// judging is a command whose result depends on when things happen, and its directory
+// of results.
+var judging = regexp.MustCompile(`^kabench (?:reproduce|compare|diagnose) .*--out (\S+)`)
+
 // take takes a step, and reports whether it came out as the document says.
 func (l lesson) take(t *testing.T, s step) bool {
 	t.Helper()
@@ -127,26 +134,46 @@ func (l lesson) take(t *testing.T, s step) bool {
 		write(t, l.dir, s.file, l.ports.Replace(s.text))
 		return true
 	}
-	begin := time.Now()
-	code, output := l.run(t, l.ports.Replace(s.command))
-	t.Logf("%.1f s: %s", time.Since(begin).Seconds(), s.command)
-	fine := code == s.code
-	if !fine {
-		t.Errorf("exit code %d, want %d", code, s.code)
+	tries := 1
+	out := judging.FindStringSubmatch(s.command)
+	if out != nil {
+		tries = 3
 	}
-	have := strings.Join(strings.Fields(output), " ")
+	for try := 1; ; try++ {
+		begin := time.Now()
+		code, output := l.run(t, l.ports.Replace(s.command))
+		t.Logf("%.1f s: %s", time.Since(begin).Seconds(), s.command)
+		wrong := l.differs(s, code, output)
+		if len(wrong) == 0 {
+			return true
+		}
+		report := fmt.Sprintf("%s\n$ %s\n%s", strings.Join(wrong, "\n"), s.command, output)
+		if try == tries {
+			t.Error(report)
+			return false
+		}
+		t.Logf("again: %s", report)
+		if err := os.RemoveAll(filepath.Join(l.dir, out[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// differs lists in what the result of a command is not what the document shows.
+func (l lesson) differs(s step, code int, output string) (list []string) {
+	if code != s.code {
+		list = append(list, fmt.Sprintf("exit code %d, want %d", code, s.code))
+	}
+	// Chance decides whether every raced request meets a FIN, or some an RST.
+	have := someOfThem.ReplaceAllString(strings.Join(strings.Fields(output), " "), "all before_response")
 	for _, line := range s.shown {
-		for _, phrase := range phrasesOf(line) {
+		for _, phrase := range phrasesOf(l.ports.Replace(line)) {
 			if !strings.Contains(have, phrase) {
-				fine = false
-				t.Errorf("the output has no %q, which the document shows", phrase)
+				list = append(list, fmt.Sprintf("the output has no %q, which the document shows", phrase))
 			}
 		}
 	}
-	if !fine {
-		t.Logf("$ %s\n%s", s.command, output)
-	}
-	return fine
+	return list
 }
 
 // run runs a command as the reader's shell does, and returns its exit code and what it
@@ -204,6 +231,8 @@ func lives(p *os.Process) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
+var someOfThem = regexp.MustCompile(`\d+ of them before_response`)
+
 // figure is a number with its unit.
 var figure = regexp.MustCompile(`[≤<>+±~-]?\d[\d.,:/]*(\s?(µs|ms|min|KiB|MiB|kB|MB|[smhB%])\b|\s?%|/s)?`)
 
@@ -218,4 +247,26 @@ func phrasesOf(line string) (phrases []string) {
 		}
 	}
 	return phrases
+}
+
+func TestLessonNoticesWhatDiffers(t *testing.T) {
+	steps := lessonSteps("`a/b.conf`:\n\n```nginx\nlisten 8081;\n```\n\n```console\n$ kabench lint x\n  set   pool.idle_timeout=1.999s, or less\n...\n$ echo $?\n1\n$ true\n```\n")
+	if len(steps) != 3 || steps[0].file != "a/b.conf" || steps[0].text != "listen 8081;\n" || steps[1].code != 1 || len(steps[1].shown) != 2 || steps[2].command != "true" {
+		t.Fatalf("%+v", steps)
+	}
+	l := lesson{ports: strings.NewReplacer()}
+	for _, c := range []struct {
+		code   int
+		output string
+		wrong  int
+	}{
+		{1, "here\n set pool.idle_timeout=23.5ms,\nor less", 0},
+		{0, "set pool.idle_timeout=2s, or less", 1},
+		{1, "set pool.max_conns=2, or less", 1},
+		{2, "", 2},
+	} {
+		if wrong := l.differs(steps[1], c.code, c.output); len(wrong) != c.wrong {
+			t.Errorf("exit code %d and %q: %q", c.code, c.output, wrong)
+		}
+	}
 }

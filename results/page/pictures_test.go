@@ -149,7 +149,7 @@ func races() map[string]labelled {
 var korean = map[string]string{
 	"client": "클라이언트", "server": "서버", "request": "요청", "response": "응답",
 	"timer starts": "타이머 시작", "timer of 1 s ends": "타이머 1초 만료", "no connection: RST": "커넥션 없음: RST 전송",
-	"connection goes back to the pool: idle":  "커넥션을 풀에 반납, 유휴 상태",
+	"connection goes back to the pool: idle":  "커넥션을 풀에 반환, 유휴 상태",
 	"leased after 992 ms idle; request sent":  "992 ms 동안 유휴였던 커넥션을 대여, 요청 전송",
 	"FIN read: failed, before_response / fin": "FIN 수신: 실패, before_response / fin",
 	"closes first":                       "먼저 종료",

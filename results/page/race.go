@@ -103,7 +103,7 @@ func packetLabel(row results.EvidenceRow) (kind, label string) {
 
 // The geometry of a race, in pixels.
 const (
-	raceWidth  = 780
+	raceWidth  = 800
 	clientAt   = 390
 	serverAt   = 650
 	raceTop    = 46 // the first event
@@ -220,7 +220,7 @@ func (f flight) draw(b *strings.Builder, place map[float64]float64) {
 		words(b, x2, y2+5, "middle", fmt.Sprintf(`fill="%s" font-size="16" font-weight="700"`, colour), "×")
 		words(b, x2+10, y2+16, "start", fmt.Sprintf(`fill="%s"`, colour), f.lost)
 	}
-	words(b, x1+0.2*(x2-x1), y1+0.2*(y2-y1)-5, "middle", fmt.Sprintf(`fill="%s" font-weight="600"`, colour), f.label)
+	words(b, x1+0.2*(x2-x1), y1+0.2*(y2-y1)-8, "middle", fmt.Sprintf(`fill="%s" font-weight="600"`, colour), f.label)
 }
 
 // head draws the head of an arrow that ends at x2, y2.

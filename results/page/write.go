@@ -67,6 +67,9 @@ var prepared = sync.OnceValue(func() *static {
 	return s
 })
 
+// Style returns the style sheet of a page, for pages that other rooms draw.
+func Style() string { return prepared().style }
+
 // hashOf is the hash of text in the form of a content security policy.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))

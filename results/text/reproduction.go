@@ -65,6 +65,10 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 			renderSpelled(&b, remedy.Settings)
 		}
 	}
+	if incident.run.Lab != nil && slices.ContainsFunc(SpelledRemedies(r), func(r results.RemedyRun) bool { return ofOneClient(r.Settings) }) {
+		fmt.Fprintln(&b)
+		wrap(&b, "", "The values are those of this incident's server; take values that fit the timers of your own ('kabench probe URL' measures them).")
+	}
 	return layout.Print(w, b.String(), textWidth)
 }
 

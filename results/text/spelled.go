@@ -55,14 +55,14 @@ func aboutSpelled(s results.ClientSetting) string {
 	return text
 }
 
-// SpelledRemedies returns the remedies whose settings are worth showing: those that cleared the
-// incident, or all if none did.
+// SpelledRemedies returns the remedies whose settings are worth showing: those that
+// cleared an incident that was there.
 func SpelledRemedies(r *results.Reproduction) []results.RemedyRun {
-	cleared := slices.DeleteFunc(slices.Clone(r.RemedyRuns), func(r results.RemedyRun) bool { return !r.Cleared })
-	if len(cleared) == 0 {
-		cleared = r.RemedyRuns
+	shown := r.IncidentRun != nil && r.IncidentRun.Valid && len(r.IncidentRun.Unmet()) == 0
+	if !shown && !r.Reproduced {
+		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(cleared), func(r results.RemedyRun) bool { return len(r.Settings) == 0 })
+	return slices.DeleteFunc(slices.Clone(r.RemedyRuns), func(r results.RemedyRun) bool { return !r.Cleared || len(r.Settings) == 0 })
 }
 
 // markdownSpelled writes the settings of remedies: of one client as code, of several as a

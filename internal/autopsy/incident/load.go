@@ -104,4 +104,6 @@ func digits(x float64) float64 {
 }
 
 // fine returns d to a tenth of a millisecond, which a profile can show.
-func fine(d time.Duration) time.Duration { return max(d.Round(100*time.Microsecond), 100*time.Microsecond) }
+func fine(d time.Duration) time.Duration {
+	return max(d.Round(100*time.Microsecond), 100*time.Microsecond)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,7 @@ func NewReport(s *cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report [DIR]... [-o report.html]",
 		Short: "Print the report of finished runs again, or write it as an HTML page",
-		Long: `Print again what 'kabench run', 'kabench reproduce' or 'kabench compare' printed at its end. DIR
+		Long: `Print again what 'kabench run', 'reproduce', 'compare' or 'probe' printed at its end. DIR
 is the directory of the results; without DIR, it is the newest below kabench-results. A run that
 was cut off, or has not ended yet, is reported up to its last second and marked as incomplete. If
 only some runs of a reproduction or a comparison are finished, those are reported, and the missing
@@ -44,6 +45,11 @@ The exit code is 0, whatever the runs showed.`,
 			if err != nil {
 				return err
 			}
+			if len(args) <= 1 {
+				if is, err := reportProbe(s, dir, o.output); is {
+					return err
+				}
+			}
 			if o.output != "" {
 				dirs, err := unfold(s, append([]string{dir}, args[min(len(args), 1):]...))
 				if err != nil {
@@ -60,6 +66,32 @@ The exit code is 0, whatever the runs showed.`,
 	}
 	c.Flags().StringVarP(&o.output, "output", "o", "", "write an HTML page to this file")
 	return c
+}
+
+// reportProbe prints what a probe has kept in dir, or copies its page to the file output.
+// It reports whether dir holds that.
+func reportProbe(s *cli.Streams, dir, output string) (is bool, err error) {
+	text, d, err := cli.ReadProbe(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return true, err
+	case output != "":
+		page, err := os.ReadFile(filepath.Join(dir, cli.ProbePage))
+		if err != nil {
+			return true, err
+		}
+		if err := cli.WriteFile(output, func(w io.Writer) error { _, err := w.Write(page); return err }); err != nil {
+			return true, err
+		}
+		fmt.Fprintf(s.Err, "written: %s\n", output)
+		return true, nil
+	case s.JSON:
+		_, err := s.Out.Write(text)
+		return true, err
+	}
+	return true, s.PrintProbe(d)
 }
 
 func doReport(s *cli.Streams, dir string) error {

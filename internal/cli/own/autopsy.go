@@ -160,15 +160,19 @@ func (f *autopsyFound) advise(pool string) error {
 	if len(f.Servers) == 0 {
 		return nil
 	}
+	sets := []string(nil)
+	if pool != "" {
+		sets = []string{"pool=" + pool}
+	}
+	p, err := profiles.LoadToCheck(sets)
+	if err != nil {
+		return err
+	}
 	if idle, ok := f.SafeIdle(); ok {
-		f.Settings = (&profiles.Profile{Preset: pool}).Spelled(map[string]string{"pool.idle_timeout": idle.String()})
+		f.Settings = p.Spelled(map[string]string{"pool.idle_timeout": idle.String()})
 	}
 	if pool == "" {
 		return nil
-	}
-	p, err := profiles.LoadToCheck([]string{"pool=" + pool})
-	if err != nil {
-		return err
 	}
 	preset := serverfile.Preset(f.Worst(), f.source())
 	p.Server = preset.Facts

@@ -62,7 +62,7 @@ func (d *diagnosing) probe() error {
 // probed shows and keeps what the probe has found.
 func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 	d.show(func(w io.Writer) error {
-		return terminal.Fitted(w, columns, func(b *bytes.Buffer) error { found.text(b); return nil })
+		return terminal.Fitted(w, columns, func(b *bytes.Buffer) error { cli.ProbeText(b, found.Document); return nil })
 	})
 	d.say("", "")
 	d.doc.Servers = found.Servers

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,7 +16,6 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/probe"
-	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/internal/usage"
@@ -32,11 +29,11 @@ type probeOptions struct {
 	headers []string
 	sets    []string
 	probe.Options
-	pool  string
-	facts string
-	out   string
-	page  string
-	iMay  bool
+	pool   string
+	facts  string
+	out    string
+	output []string
+	iMay   bool
 }
 
 // NewProbe makes 'kabench probe'.
@@ -47,11 +44,11 @@ func NewProbe(s *cli.Streams) *cobra.Command {
 		Short: "Measure how a server treats kept connections",
 		Long: `Measure, with a few dozen requests, how a server treats kept connections: after which time it
 closes idle ones and how, whether its Keep-Alive hint is true, what happens to a request that
-arrives at that time, how many requests a connection may carry, and its other timers. The probe takes
-about as long as the server's idle timeout.
+arrives at that time, how many requests a connection may carry, and its other timers. The probe
+takes about as long as the server keeps an idle connection.
 
 It sends at most --max-requests requests, to all addresses of the name together, and stops at
-once if the server responds with status 429 or 503. Connections end within --limit; a longer idle
+once if the server responds with status 429 or 503. It waits at most --limit; a longer idle
 timeout is reported as "longer than".
 
 The results are kept in a directory with server.yaml (which 'kabench lint --server', 'kabench lab
@@ -62,7 +59,7 @@ measured; 3 the server was too busy, so the measurement is incomplete; 130 inter
 		Example: `  kabench probe http://10.0.0.7:8080/health
   kabench probe https://localhost:8443/ --pool reactor-netty --set target.tls.insecure=true
   kabench probe http://10.0.0.7:8080/health --facts server.yaml --out none`,
-		Args: usage.One("URL"),
+		Args: usage.One("the URL of a server, for example http://10.0.0.7:8080/health"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.url = args[0]
 			return doProbe(c, s, o)
@@ -78,7 +75,7 @@ measured; 3 the server was too busy, so the measurement is incomplete; 130 inter
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file to check against the measured server, as 'kabench lint' does")
 	f.StringVar(&o.facts, "facts", "", "write the measured server to this YAML file")
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-probe)")
-	f.StringVarP(&o.page, "output", "o", "", "write the HTML page to this file")
+	f.StringArrayVarP(&o.output, "output", "o", nil, "write this file as well: report.html the page, server.yaml the measured server, probe.json what --json prints; may be repeated")
 	f.BoolVar(&o.iMay, consent.Flag, false, "you are allowed to load the server although it is not in a private network")
 	f.StringArrayVar(&o.sets, "set", nil, "set a field of the profile's target, for example target.tls.insecure=true; may be repeated")
 	return c
@@ -148,6 +145,11 @@ func (o *probeOptions) request(command string) (p *profiles.Profile, r probe.Req
 	if o.Limit <= 0 {
 		return nil, r, usage.Errorf(command, "--limit %v: want a time above 0, for example 5m", o.Limit)
 	}
+	for _, file := range o.output {
+		if (&probeFound{}).writerFor(file) == nil {
+			return nil, r, usage.Errorf(command, "-o %s: want a name that ends in .html, .yaml or .json", file)
+		}
+	}
 	sets := []string{"target.url=" + o.url}
 	if o.method != "" {
 		sets = append(sets, "target.method="+o.method)
@@ -203,16 +205,16 @@ func (o *probeOptions) inFlags(err error) error {
 
 // finish prints and keeps the result.
 func (o *probeOptions) finish(s *cli.Streams, r *probe.Result) error {
-	found := probeFound{Document: r.Document(cli.Version(), o.Options)}
+	found := &probeFound{Document: r.Document(cli.Version(), o.Options), result: r}
 	if o.pool != "" {
-		if err := found.check(r, o.pool); err != nil {
+		if err := found.check(o.pool); err != nil {
 			return err
 		}
 	}
 	if err := found.print(s); err != nil {
 		return err
 	}
-	if err := o.keep(s, r, found); err != nil {
+	if err := o.keep(s, found); err != nil {
 		return err
 	}
 	switch {
@@ -223,36 +225,6 @@ func (o *probeOptions) finish(s *cli.Streams, r *probe.Result) error {
 	case found.Lint != nil && len(found.Lint.Findings) > 0:
 		return exit.Unmet
 	}
-	return nil
-}
-
-// keep writes the files of the result.
-func (o *probeOptions) keep(s *cli.Streams, r *probe.Result, found probeFound) error {
-	if server, known := r.Safest(); known && o.facts != "" {
-		if err := writeServer(o.facts, server, r); err != nil {
-			return err
-		}
-		fmt.Fprintf(s.Err, "written: %s\n", o.facts)
-	} else if o.facts != "" {
-		fmt.Fprintf(s.Err, "not written: %s, because nothing is known about the server\n", o.facts)
-	}
-	if o.page != "" {
-		if err := cli.WriteFile(o.page, found.writePage); err != nil {
-			return err
-		}
-		fmt.Fprintf(s.Err, "written: %s\n", o.page)
-	}
-	dir := resultsdir.Out(o.out, "probe")
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := found.keep(dir, r); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Err, "results: %s\n", filepath.Join(dir, "report.html"))
 	return nil
 }
 

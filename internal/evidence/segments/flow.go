@@ -41,23 +41,24 @@ type piece struct {
 
 // flow is one direction of a connection.
 type flow struct {
-	known   bool   // next is
-	guessed bool   // next may be one too low: it is that of a segment without data, or of an ACK
-	syn     bool   // its SYN was seen
-	isn     uint32 // of that SYN
-	next    uint32 // the number of the next byte in order
-	ack     uint32 // the highest number that this side acknowledged
-	acks    bool   // ack is known
-	fin     mark
-	ttl     uint8
-	id      uint16
-	hasID   bool
-	held    []piece
-	gap     time.Duration // since when the peer's ACK covers bytes that were not observed, or NotSeen
-	missing int
-	resent  int
-	tries   int           // segments sent again since the peer sent one
-	since   time.Duration // when the oldest bytes without an ACK were sent
+	known    bool   // next is
+	guessed  bool   // next may be one too low: it is that of a segment without data, or of an ACK
+	syn      bool   // its SYN was seen
+	isn      uint32 // of that SYN
+	next     uint32 // the number of the next byte in order
+	ack      uint32 // the highest number that this side acknowledged
+	acks     bool   // ack is known
+	fin      mark
+	ttl      uint8
+	id       uint16
+	hasID    bool
+	held     []piece
+	gapOrder int           // of the segment with that ACK
+	gap      time.Duration // since when the peer's ACK covers bytes that were not observed, or NotSeen
+	missing  int
+	resent   int
+	tries    int           // segments sent again since the peer sent one
+	since    time.Duration // when the oldest bytes without an ACK were sent
 }
 
 // take sorts a segment's data into the flow and returns the piece that is in order, if
@@ -127,13 +128,13 @@ func (f *flow) release() (piece, bool) {
 
 // acked takes an ACK of the peer. An ACK of bytes that were not observed says that
 // they were sent anyway.
-func (f *flow) acked(ack uint32, at time.Duration) {
+func (f *flow) acked(ack uint32, at time.Duration, order int) {
 	if !f.known {
 		f.known, f.guessed, f.next = true, true, ack
 		return
 	}
 	if f.gap == evidence.NotSeen && after(ack, f.end()) {
-		f.gap = at
+		f.gap, f.gapOrder = at, order
 	}
 }
 

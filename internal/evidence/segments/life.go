@@ -22,7 +22,7 @@ type life struct {
 	flows [2]flow
 	talk  talk
 
-	order    int           // of the newest segment, from 1
+	order    int           // of the newest segment: 2, 4, ...; odd ones are of segments that were not observed
 	at       time.Duration // of the newest segment
 	synAt    time.Duration // the newest SYN of the client
 	synAckAt time.Duration // the first SYN of the server, or NotSeen
@@ -99,7 +99,7 @@ func (l *life) add(s *Segment) {
 	if l.copied(s) {
 		return
 	}
-	l.order++
+	l.order += 2
 	l.at = s.At
 	l.settle(false)
 	side := client
@@ -118,7 +118,7 @@ func (l *life) add(s *Segment) {
 	f.ttl, f.id, f.hasID = s.TTL, s.ID, s.HasID && s.ID != 0
 	if s.Flags&FlagACK != 0 {
 		l.established(side, s)
-		peer.acked(s.Ack, s.At)
+		peer.acked(s.Ack, s.At, l.order)
 		if !f.acks || after(s.Ack, f.ack) {
 			f.ack, f.acks = s.Ack, true
 		}
@@ -229,7 +229,7 @@ func (l *life) settle(force bool) {
 		n := f.lost(peer.ack, peer.acks, force)
 		if n == 1 && !f.fin.seen && len(f.held) == 0 && peer.ack == f.next+1 {
 			// One byte more than was seen, and nothing behind it: the FIN.
-			f.fin = mark{seen: true, order: l.order, at: at, seq: f.next + 1, guess: true}
+			f.fin = mark{seen: true, order: f.gapOrder - 1, at: at, seq: f.next + 1, guess: true}
 			n = 0
 		}
 		f.gap = evidence.NotSeen
@@ -242,8 +242,8 @@ func (l *life) settle(force bool) {
 // fin notes the first FIN of a side.
 func (l *life) fin(side int, s *Segment) {
 	f := &l.flows[side]
-	if f.fin.seen && !f.fin.guess {
-		f.tries++
+	if f.fin.seen {
+		f.tries++ // of a FIN that was not observed, a copy does not say when it left first
 		return
 	}
 	if side == client && f.tries >= 2 {

@@ -31,6 +31,9 @@ func pairOf(s *Segment) pair {
 type Lives struct {
 	done func(*evidence.Connection)
 	each func(*evidence.Connection, evidence.Exchange, int)
+	// Asked, if not nil, is called with the line of every request, as far as it was
+	// captured, and the time of its first byte. Set it before the first Add.
+	Asked func(c *evidence.Connection, line string, begun time.Duration)
 
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
@@ -68,7 +71,7 @@ func (v *Lives) Add(s *Segment) {
 	key := pairOf(s)
 	l := v.open[key]
 	syn := s.Flags&(FlagSYN|FlagACK) == FlagSYN
-	if l != nil && syn && !l.same(s) {
+	if l != nil && (syn && !l.same(s) || l.ended && l.foreign(s)) {
 		v.finish(key, l, s.At)
 		l = nil
 	}
@@ -94,6 +97,26 @@ func (l *life) same(s *Segment) bool {
 	return s.Src == l.c.Client && l.flows[client].syn && l.flows[client].isn == s.Seq
 }
 
+// foreign reports whether a segment with data or a SYN, after the end of the connection,
+// belongs to a later one that uses the same ports and whose SYN was not observed: its
+// number is not one of this connection.
+func (l *life) foreign(s *Segment) bool {
+	const reach = 1 << 20 // further back than any copy
+	side := client
+	if s.Src != l.c.Client {
+		side = server
+	}
+	f := &l.flows[side]
+	if s.Len == 0 && s.Flags&FlagSYN == 0 || s.Flags&FlagRST != 0 || !f.known {
+		return false
+	}
+	if f.fin.seen && after(s.Seq, f.fin.seq) {
+		return true
+	}
+	ahead := int32(s.Seq - f.next)
+	return ahead > reach || ahead < -reach
+}
+
 func (l *life) key() pair {
 	return pairOf(&Segment{Src: l.c.Client, Dst: l.c.Server})
 }
@@ -113,6 +136,9 @@ func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	l.c.Guessed = guessed
 	if v.each != nil {
 		l.talk.each = func(e evidence.Exchange, nth int) { v.each(&l.c, e, nth) }
+	}
+	if v.Asked != nil {
+		l.talk.named = func(line string, begun time.Duration) { v.Asked(&l.c, line, begun) }
 	}
 	v.open[key] = l
 	return l

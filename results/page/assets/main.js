@@ -88,7 +88,7 @@ function laneCaption(runs) {
 function spelledSection(all) {
   const says = (s) => (s.text ? s.text : s.instead) + (s.unchecked ? ' (not checked in its source)' : '');
   const where = (s) => [s.in, s.versions, s.note].filter(Boolean).join('; ');
-  return section('spelled', 'What to set, in the words of clients', 'A setting of the pool as the client\u2019s documentation spells it, and the versions that have it. A time that a client cannot say exactly is shorter, never longer.',
+  return section('spelled', 'What to set, in the words of clients', 'A setting of the pool as the client\u2019s documentation spells it, and the versions that have it. A time that a client cannot say exactly is shorter, never longer. The values fit the server of this incident.',
     all.map((r) => el('div', { class: 'panel' }, el('h3', {}, 'Remedy ' + r.remedy),
       scroll(['client', 'field', 'write', 'where'], r.settings.map((s) => [s.client, s.path + ' = ' + s.value, says(s), where(s)]), [2, 3], true))), 'panels');
 }
