@@ -223,7 +223,7 @@ func TestReproduceUsesOneSeed(t *testing.T) {
 	}
 }
 
-// A remedy tells what it sets in the words of the client whose preset the pool began
+// A remedy says what it sets in the words of the client whose preset the pool began
 // with, and of the usual clients if it began with none.
 func TestReproduceSpellsItsRemedies(t *testing.T) {
 	for _, test := range []struct {

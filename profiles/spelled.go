@@ -45,7 +45,7 @@ func (p Preset) SpelledChange(change map[string]string) (list []Setting) {
 	return list
 }
 
-// UsualClients are the presets whose settings are told to somebody who named no client.
+// UsualClients are the presets whose settings somebody gets who named no client.
 func UsualClients() []string {
 	return []string{"reactor-netty", "spring-webclient", "apache-hc5", "okhttp", "node-agent", "undici", "go-default-transport", "requests", "nginx-upstream"}
 }

@@ -189,7 +189,7 @@ func TestSpelledTakesValuesOfGo(t *testing.T) {
 	}
 }
 
-// Without a client, the usual way of each of the usual clients is told; with one, its
+// Without a client, the usual way of each of the usual clients is listed; with one, its
 // ways with the values of the profile's pool.
 func TestProfileSpelled(t *testing.T) {
 	change := map[string]string{"pool.idle_timeout": "4s", "load.rate": "1/s"}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Form is how a value is written in the place of a placeholder.
+// Form is how a value is written where the placeholder stands.
 type Form struct {
 	// What says it for people, with an example.
 	What string

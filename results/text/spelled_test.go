@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// The settings of a remedy are told if the incident was there and the remedy cleared it.
+// The settings of a remedy are printed if the incident was there and the remedy cleared it.
 func TestSpelledRemedies(t *testing.T) {
 	words := []results.ClientSetting{{Client: "undici", Text: "x"}}
 	unmet := &results.Run{Valid: true, Expect: []results.Expectation{{Path: "failures", Want: "> 1", Seen: "0"}}}
