@@ -45,22 +45,51 @@ type gathered struct {
 	left        map[netip.AddrPort]int // requests that were not kept
 	numbers     map[life]known
 	opened      map[netip.AddrPort]int
-	connections map[netip.AddrPort][]evidence.Connection
+	connections map[netip.AddrPort][]Lifeline
 	kept        int
+	last        map[[2]netip.AddrPort]*newest
+}
+
+// Lifeline is a connection with its last segments, if a request on it failed.
+type Lifeline struct {
+	evidence.Connection
+	Number int                // as Request.Connection
+	Last   []segments.Segment // without their payload
+}
+
+// newest keeps the newest segments of a connection.
+type newest struct {
+	list [lastSegments]segments.Segment
+	n    int // of all
+}
+
+const (
+	lastSegments = 10
+	maxFollowed  = 60_000 // connections whose newest segments are kept at a time
+)
+
+func (n *newest) add(s *segments.Segment) {
+	one := *s
+	one.Payload = nil
+	n.list[n.n%lastSegments] = one
+	n.n++
+}
+
+// all returns them in the order of time.
+func (n *newest) all() (list []segments.Segment) {
+	for i := max(n.n-lastSegments, 0); i < n.n; i++ {
+		list = append(list, n.list[i%lastSegments])
+	}
+	return list
 }
 
 // life names a connection that is not over.
 type life struct {
-	a, b  netip.AddrPort // the smaller one first
+	ends  [2]netip.AddrPort
 	since time.Duration
 }
 
-func lifeOf(c *evidence.Connection) life {
-	if c.Client.Compare(c.Server) < 0 {
-		return life{c.Client, c.Server, c.Since}
-	}
-	return life{c.Server, c.Client, c.Since}
-}
+func lifeOf(c *evidence.Connection) life { return life{pairOf(c.Client, c.Server), c.Since} }
 
 // known is what is known of a connection so far.
 type known struct {
@@ -76,13 +105,34 @@ func (g *Gatherer) Take(place int, s *segments.Segment) {
 	for len(g.places) <= place {
 		g.places = append(g.places, newGathered(g.server))
 	}
-	g.places[place].lives.Add(s)
+	g.places[place].take(s)
+}
+
+func (g *gathered) take(s *segments.Segment) {
+	g.lives.Add(s)
+	key := pairOf(s.Src, s.Dst)
+	n := g.last[key]
+	if n == nil || s.Flags&(segments.FlagSYN|segments.FlagACK) == segments.FlagSYN {
+		if len(g.last) >= maxFollowed {
+			clear(g.last)
+		}
+		n = &newest{}
+		g.last[key] = n
+	}
+	n.add(s)
+}
+
+func pairOf(a, b netip.AddrPort) [2]netip.AddrPort {
+	if a.Compare(b) < 0 {
+		return [2]netip.AddrPort{a, b}
+	}
+	return [2]netip.AddrPort{b, a}
 }
 
 func newGathered(server netip.AddrPort) *gathered {
 	g := &gathered{
 		requests: map[netip.AddrPort][]Request{}, left: map[netip.AddrPort]int{}, numbers: map[life]known{},
-		opened: map[netip.AddrPort]int{}, connections: map[netip.AddrPort][]evidence.Connection{},
+		opened: map[netip.AddrPort]int{}, connections: map[netip.AddrPort][]Lifeline{}, last: map[[2]netip.AddrPort]*newest{},
 	}
 	g.lives = segments.NewLives(g.over, g.answered)
 	if server.IsValid() {
@@ -132,12 +182,18 @@ func (g *gathered) over(c *evidence.Connection) {
 			g.keep(c.Server, Request{Sent: u.Sent, Client: c.Client, Connection: n.nth, Nth: u.Nth, Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
 		}
 	}
+	key := pairOf(c.Client, c.Server)
+	last := g.last[key]
+	delete(g.last, key)
 	if g.kept >= maxKept && len(c.Unanswered) == 0 || g.kept >= maxKept+maxFailures {
 		return
 	}
 	g.kept++
-	one := *c
+	one := Lifeline{Connection: *c, Number: n.nth}
 	one.Exchanges = slices.Clone(one.Exchanges)
+	if last != nil && len(c.Unanswered) > 0 {
+		one.Last = last.all()
+	}
 	g.connections[c.Server] = append(g.connections[c.Server], one)
 }
 
@@ -145,7 +201,7 @@ func (g *gathered) over(c *evidence.Connection) {
 // counts those that were not kept.
 type Gathered struct {
 	Requests    []Request
-	Connections []evidence.Connection
+	Connections []Lifeline
 	Left        int
 }
 

@@ -82,6 +82,7 @@ Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 	f.StringVar(&o.server, "server", "", "judge only this server, host:port")
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file: name the setting in this client's words, and check the pool against the server")
 	f.StringVar(&o.facts, "facts", "", "write the server with the most failures to this YAML file, for lint, lab --as and diagnose")
+	f.StringVar(&o.out, "out", "", "write report.html, autopsy.json and server.yaml into this directory")
 	f.StringVar(&o.incident, "incident", "", "write a profile to this YAML file which shows the same failures: kabench reproduce FILE")
 	f.StringVar(&o.requests, "requests", "", "write the times of the requests to the server with the most failures to this file (CSV)")
 	f.StringVar(&o.redact, "redact", "", "write the same packets to this pcapng file without payloads, addresses, ports and dates, so that it can be shown to others")

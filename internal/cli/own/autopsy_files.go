@@ -1,14 +1,23 @@
 package own
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/kabench/kabench/internal/autopsy"
 	"github.com/kabench/kabench/internal/autopsy/incident"
+	"github.com/kabench/kabench/internal/autopsypage"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/usage"
 )
+
+// fileAutopsy is the verdict in a directory of results.
+const fileAutopsy = "autopsy.json"
 
 // outputs checks the names of the files that are to be written.
 func (o *autopsyOptions) outputs(command string) error {
@@ -50,10 +59,63 @@ func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *auto
 			return err
 		}
 	}
+	if o.out != "" && o.out != "none" {
+		if err := found.keepIn(s, o.out, seen); err != nil {
+			return err
+		}
+	}
 	if o.redact != "" {
 		return redacted(s, found.Verdict, o.redact)
 	}
 	return nil
+}
+
+// keepIn writes the page, the verdict and the server into a directory.
+func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	doc := autopsypage.Document{Verdict: f.Verdict, Seen: seen, Advice: f.adviceSentences(), Version: cli.Version()}
+	page := filepath.Join(dir, fileReport)
+	if err := cli.WriteFile(page, func(w io.Writer) error { return autopsypage.Write(w, doc) }); err != nil {
+		return err
+	}
+	err := cli.WriteFile(filepath.Join(dir, fileAutopsy), func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(f)
+	})
+	if err != nil {
+		return err
+	}
+	if len(f.Servers) > 0 {
+		text, err := serverfile.Text(f.Worst(), f.source())
+		if err != nil {
+			return err
+		}
+		if err := cli.WriteFile(filepath.Join(dir, fileServer), writes(text)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(s.Err, "results: %s\n", page)
+	return nil
+}
+
+// adviceSentences says what would have prevented the failures.
+func (f *autopsyFound) adviceSentences() (list []string) {
+	idle, ok := f.SafeIdle()
+	if !ok {
+		return nil
+	}
+	list = append(list, fmt.Sprintf("Close idle connections at the client before the server does, after %s (pool.idle_timeout).", idle))
+	for _, one := range f.Settings {
+		text := one.Text
+		if text == "" {
+			text = one.Instead
+		}
+		list = append(list, one.Client+": "+layout.OneLine(text))
+	}
+	return list
 }
 
 // writeIncident writes a profile that shows the same.
