@@ -57,7 +57,10 @@ type view struct {
 	Closes   *chart.Chart
 	Lives    *chart.Chart
 	Servers  []server
+	Says     []string
+	Advice   []string
 	Clients  []string
+	Cannot   []string
 	Read     []string
 }
 
@@ -81,6 +84,7 @@ func Write(w io.Writer, d Document) error {
 		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",
 		Style:  template.CSS(style), Doc: d, Files: layout.OneLine(strings.Join(v.Files, ", ")),
 		Figures: figuresOf(v), Races: racesOf(d), Closes: closesChart(d), Lives: livesChart(d), Clients: clientsOf(v), Read: readOf(v),
+		Says: clean(v.Says), Advice: clean(d.Advice), Cannot: clean(v.Cannot),
 	}
 	o.Title, o.Answer, _ = strings.Cut(layout.OneLine(v.Headline), ": ")
 	if o.Answer != "" {
@@ -96,8 +100,19 @@ func Write(w io.Writer, d Document) error {
 	return pages.Execute(w, o)
 }
 
+// clean makes the texts that may have bytes of a capture printable.
+func clean(texts []string) (list []string) {
+	for _, text := range texts {
+		list = append(list, layout.OneLine(text))
+	}
+	return list
+}
+
 func rowOf(f *autopsy.Failure) failure {
 	r := failure{Client: f.Client, Server: f.Server, Request: layout.Clean(f.Line, 120), Met: f.Sentence(), Why: layout.OneLine(f.Why)}
+	if f.Behind != "" { // the race was behind a proxy
+		r.Why = layout.OneLine("passed on to " + f.Behind + ": " + f.WhyBehind)
+	}
 	if f.Begun != evidence.NotSeen {
 		r.When = fmt.Sprintf("%.6f s", f.Begun.Seconds())
 	}
