@@ -14,19 +14,19 @@ import (
 // first packet, NotSeen if they were not observed.
 type Request struct {
 	Sent       time.Duration // its last byte
-	Client     netip.AddrPort
-	Connection int           // of its server, from 1 in the order in which they were seen
-	Nth        int           // of the requests of its connection
+	Client     netip.Addr
+	Connection int32         // of its server, from 1 in the order in which they were seen
+	Nth        int32         // of the requests of its connection
 	Idle       time.Duration // how long the connection was idle before
 	Took       time.Duration // until the first byte of the response
-	Status     int           // of the response
+	Status     int16         // of the response; 0: not known
 	Met        evidence.Meeting
 	Failed     bool // Met is known
 }
 
-// Bounds of what is gathered. Failures have their own.
+// Bounds of a Gatherer. Failures have their own.
 const (
-	maxRequests = 1_000_000
+	maxRequests = 500_000
 	maxKept     = 20_000 // connections
 )
 
@@ -53,14 +53,23 @@ type gathered struct {
 // Lifeline is a connection with its last segments, if a request on it failed.
 type Lifeline struct {
 	evidence.Connection
-	Number int                // as Request.Connection
-	Last   []segments.Segment // without their payload
+	Number int // as Request.Connection
+	Last   []Packet
+}
+
+// Packet is a segment as a picture shows it.
+type Packet struct {
+	At         time.Duration
+	Number     int64 // in its file
+	Len        int
+	Flags      segments.Flags
+	FromClient bool
 }
 
 // newest keeps the newest segments of a connection.
 type newest struct {
-	list [lastSegments]segments.Segment
-	n    int // of all
+	list [lastSegments]Packet // FromClient means here: from the smaller end
+	n    int                  // of all
 }
 
 const (
@@ -68,17 +77,17 @@ const (
 	maxFollowed  = 60_000 // connections whose newest segments are kept at a time
 )
 
-func (n *newest) add(s *segments.Segment) {
-	one := *s
-	one.Payload = nil
-	n.list[n.n%lastSegments] = one
+func (n *newest) add(s *segments.Segment, small netip.AddrPort) {
+	n.list[n.n%lastSegments] = Packet{s.At, s.Number, s.Len, s.Flags, s.Src == small}
 	n.n++
 }
 
-// all returns them in the order of time.
-func (n *newest) all() (list []segments.Segment) {
+// all returns them in the order of time. small says that the client is the smaller end.
+func (n *newest) all(small bool) (list []Packet) {
 	for i := max(n.n-lastSegments, 0); i < n.n; i++ {
-		list = append(list, n.list[i%lastSegments])
+		one := n.list[i%lastSegments]
+		one.FromClient = one.FromClient == small
+		list = append(list, one)
 	}
 	return list
 }
@@ -91,7 +100,7 @@ type life struct {
 
 func lifeOf(c *evidence.Connection) life { return life{pairOf(c.Client, c.Server), c.Since} }
 
-// known is what is known of a connection so far.
+// known has the facts about a connection so far.
 type known struct {
 	nth  int
 	done time.Duration // the newest response, or NotSeen
@@ -119,7 +128,7 @@ func (g *gathered) take(s *segments.Segment) {
 		n = &newest{}
 		g.last[key] = n
 	}
-	n.add(s)
+	n.add(s, key[0])
 }
 
 func pairOf(a, b netip.AddrPort) [2]netip.AddrPort {
@@ -141,7 +150,7 @@ func newGathered(server netip.AddrPort) *gathered {
 	return g
 }
 
-// known returns what is known of a connection.
+// known returns the facts about a connection.
 func (g *gathered) known(c *evidence.Connection) known {
 	n, ok := g.numbers[lifeOf(c)]
 	if !ok {
@@ -154,7 +163,7 @@ func (g *gathered) known(c *evidence.Connection) known {
 func (g *gathered) answered(c *evidence.Connection, e evidence.Exchange, nth int) {
 	n := g.known(c)
 	if e.Sent != evidence.NotSeen {
-		r := Request{Sent: e.Sent, Client: c.Client, Connection: n.nth, Nth: nth, Idle: evidence.NotSeen, Took: e.First - e.Sent, Status: e.Status}
+		r := Request{Sent: e.Sent, Client: c.Client.Addr(), Connection: int32(n.nth), Nth: int32(nth), Idle: evidence.NotSeen, Took: e.First - e.Sent, Status: int16(e.Status)}
 		if n.done != evidence.NotSeen {
 			r.Idle = max(e.Sent-n.done, 0)
 		}
@@ -179,7 +188,7 @@ func (g *gathered) over(c *evidence.Connection) {
 	delete(g.numbers, lifeOf(c))
 	for _, u := range c.Unanswered {
 		if u.Sent != evidence.NotSeen && u.Met != evidence.Waiting {
-			g.keep(c.Server, Request{Sent: u.Sent, Client: c.Client, Connection: n.nth, Nth: u.Nth, Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
+			g.keep(c.Server, Request{Sent: u.Sent, Client: c.Client.Addr(), Connection: int32(n.nth), Nth: int32(u.Nth), Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
 		}
 	}
 	key := pairOf(c.Client, c.Server)
@@ -192,7 +201,7 @@ func (g *gathered) over(c *evidence.Connection) {
 	one := Lifeline{Connection: *c, Number: n.nth}
 	one.Exchanges = slices.Clone(one.Exchanges)
 	if last != nil && len(c.Unanswered) > 0 {
-		one.Last = last.all()
+		one.Last = last.all(c.Client == key[0])
 	}
 	g.connections[c.Server] = append(g.connections[c.Server], one)
 }

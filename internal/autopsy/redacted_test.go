@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -359,4 +360,38 @@ func hostile(t *testing.T, private, public, wide netip.Addr) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestLargeRedacted redacts a capture of KABENCH_CAPTURE_MB megabytes (default 8), and says
+// how long it took and how much memory.
+func TestLargeRedacted(t *testing.T) {
+	size := 8
+	if text := os.Getenv("KABENCH_CAPTURE_MB"); text != "" {
+		fmt.Sscan(text, &size)
+	}
+	path := filepath.Join(t.TempDir(), "large.pcap")
+	large(t, path, int64(size)<<20)
+	defer debug.SetGCPercent(debug.SetGCPercent(50))
+	begin := time.Now()
+	f, err := os.Create(filepath.Join(t.TempDir(), "redacted.pcapng"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w, g := redact.NewWriter(f), NewGatherer(netip.AddrPort{})
+	v := examined(t, Options{Files: []string{path}, Segment: func(place int, s *segments.Segment) {
+		w.Take(place, s)
+		g.Take(place, s)
+	}})
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	seen := g.End(v.Servers[0].Address)
+	t.Logf("%d MiB, %d packets: %v, at most %d MiB; %d of %d requests are gathered", size, v.Packets, time.Since(begin).Round(time.Millisecond), peak(t)>>20, len(seen.Requests), v.Requests)
+	if text := Differs(v, examined(t, Options{Files: []string{f.Name()}})); text != "" {
+		t.Error(text)
+	}
+	if len(seen.Requests)+seen.Left != v.Requests {
+		t.Errorf("%d requests are gathered and %d left out, of %d", len(seen.Requests), seen.Left, v.Requests)
+	}
 }

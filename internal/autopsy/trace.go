@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -17,13 +18,13 @@ func WriteRequests(w io.Writer, list []Request) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintln(b, "# kabench.requests/v1: times of the requests of a capture, in seconds")
 	fmt.Fprintln(b, "sent,client,connection,nth,idle,took,status,met")
-	clients := map[string]int{}
+	clients := map[netip.Addr]int{}
 	start := time.Duration(0)
 	if len(list) > 0 {
 		start = list[0].Sent
 	}
 	for _, r := range list {
-		host := r.Client.Addr().String()
+		host := r.Client
 		if clients[host] == 0 {
 			clients[host] = len(clients) + 1
 		}
@@ -32,7 +33,7 @@ func WriteRequests(w io.Writer, list []Request) error {
 			met = r.Met.String()
 		}
 		if r.Status > 0 {
-			status = strconv.Itoa(r.Status)
+			status = strconv.Itoa(int(r.Status))
 		}
 		fmt.Fprintf(b, "%s,%d,%d,%d,%s,%s,%s,%s\n", exactly(r.Sent-start), clients[host], r.Connection, r.Nth, exactly(r.Idle), exactly(r.Took), status, met)
 	}

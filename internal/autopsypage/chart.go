@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
-// Bounds of what a picture shows.
+// Bounds of a picture.
 const (
 	maxDots    = 500 // of a row
 	maxFailed  = 40  // connections

@@ -69,7 +69,7 @@ type figure struct{ Value, Label, Note string }
 // failure is a row of the table of failures.
 type failure struct{ When, Client, Server, Request, Idle, Met, Why, Packet string }
 
-// server is what is known of a server.
+// server has the facts about a server.
 type server struct {
 	Address, Says string
 	Statements    []evidence.Statement

@@ -41,10 +41,10 @@ func document(line string) Document {
 				First: evidence.NotSeen, Idle: 5 * time.Second, Reused: true, Apart: 2 * ms, Why: "neither knew of the other",
 			}
 			one.Unanswered = []evidence.Unanswered{u}
-			one.Last = []segments.Segment{
-				{At: u.Sent, Number: 77, Src: clientEnd, Dst: serverEnd, Flags: segments.FlagACK | segments.FlagPSH, Len: 40},
-				{At: c.Close.At, Number: 78, Src: serverEnd, Dst: clientEnd, Flags: segments.FlagFIN | segments.FlagACK},
-				{At: c.Close.At + 8*ms, Number: 79, Src: serverEnd, Dst: clientEnd, Flags: segments.FlagRST},
+			one.Last = []autopsy.Packet{
+				{At: u.Sent, Number: 77, FromClient: true, Flags: segments.FlagACK | segments.FlagPSH, Len: 40},
+				{At: c.Close.At, Number: 78, Flags: segments.FlagFIN | segments.FlagACK},
+				{At: c.Close.At + 8*ms, Number: 79, Flags: segments.FlagRST},
 			}
 			d.Verdict.Failures = []autopsy.Failure{{Unanswered: u, Client: clientEnd.String(), Server: serverEnd.String(), Close: c.Close}}
 			d.Seen.Requests = append(d.Seen.Requests, autopsy.Request{Sent: u.Sent, Nth: 3, Idle: u.Idle, Failed: true, Met: u.Met})

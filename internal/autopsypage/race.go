@@ -62,7 +62,7 @@ func laddered(f *autopsy.Failure, c *autopsy.Lifeline) results.Evidence {
 	}
 	for _, s := range c.Last {
 		row := results.EvidenceRow{At: s.At.Seconds(), From: "client", To: "server", Flags: s.Flags.String(), Len: s.Len}
-		if s.Src != c.Client {
+		if !s.FromClient {
 			sent := (s.At - way).Seconds()
 			row.From, row.To, row.Sent = "server", "client", &sent
 			if made[s.Number] == evidence.ByMiddle {

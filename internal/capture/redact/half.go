@@ -49,7 +49,7 @@ const (
 	atChunkLF
 )
 
-// message is what is known of the current message.
+// message has the facts about the current message.
 type message struct {
 	left    uint64 // bytes of the body or chunk
 	length  uint64

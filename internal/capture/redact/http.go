@@ -120,7 +120,7 @@ func (h *half) inLine(c byte) byte {
 	return blankByte
 }
 
-// target takes a byte of a request's target. Its first one says of which form it is.
+// target takes a byte of a request's target. The first byte remains: it shows the form.
 func (h *half) target(c byte) byte {
 	first := h.word.n == 0 && !h.word.bad
 	h.word.bad = true

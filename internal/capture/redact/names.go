@@ -57,7 +57,7 @@ func numbered(k kind, n uint32) netip.Addr {
 		if n < 1<<17 { // for benchmarks (RFC 2544)
 			return netip.AddrFrom4([4]byte{198, 18 + b[1], b[2], b[3]})
 		}
-		return netip.AddrFrom4([4]byte{240 + b[0]&15, b[1], b[2], b[3]}) // nobody's
+		return netip.AddrFrom4([4]byte{240 + b[0]&15, b[1], b[2], b[3]}) // reserved (RFC 1112)
 	}
 	wide := [16]byte{}
 	copy(wide[12:], b[:])
@@ -114,7 +114,7 @@ type names struct {
 	servers map[uint16]uint16 // ports of servers by their old number
 }
 
-const maxHosts, maxEnds = 200_000, 400_000
+const maxHosts, maxEnds = 100_000, 150_000
 
 func newNames(rng *rand.Rand) *names {
 	return &names{

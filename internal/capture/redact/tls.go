@@ -24,7 +24,7 @@ func beginsRecord(b []byte) bool {
 	return len(b) < recordHeader || int(b[3])<<8|int(b[4]) <= recordMax
 }
 
-// blankRecords blanks all but the headers of records.
+// blankRecords blanks the content of records. Their headers remain.
 func (h *half) blankRecords(b []byte) {
 	r := &h.record
 	for i, c := range b {

@@ -17,12 +17,12 @@ import (
 	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
-// Bounds of what waits for earlier bytes of its connection.
+// Bounds of the segments that wait for earlier bytes of their connection.
 const (
 	maxWaiting      = 50_000
 	maxWaitingBytes = 32 << 20
-	maxHeld         = 32 // segments of one direction
-	maxConnections  = 100_000
+	maxHeld         = 32     // segments of one direction
+	maxConnections  = 60_000 // more than are followed at a time
 )
 
 // epoch is when a redacted capture begins.
@@ -293,7 +293,7 @@ func (w *Writer) packet(one *waiting) {
 	w.packets++
 }
 
-// begin writes the header, with the statement of what is in the file.
+// begin writes the header, with the list of its content.
 func (w *Writer) begin() (err error) {
 	w.places = 1
 	w.out, err = pcapgo.NewNgWriterInterface(w.into, placed(0), pcapgo.NgWriterOptions{

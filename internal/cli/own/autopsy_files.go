@@ -19,7 +19,7 @@ import (
 // fileAutopsy is the verdict in a directory of results.
 const fileAutopsy = "autopsy.json"
 
-// outputs checks the names of the files that are to be written.
+// outputs checks the names of the output files.
 func (o *autopsyOptions) outputs(command string) error {
 	named := map[string]string{}
 	for _, one := range []struct{ flag, path string }{

@@ -65,16 +65,19 @@ func redacted(s *cli.Streams, verdict *autopsy.Verdict, path string) error {
 	return nil
 }
 
-// overwrites is the error of an output file that is an input; nil: it is none.
+// overwrites is the error of an output file that is an input; nil: it is none. A file is
+// first written beside its place, under a name that may be an input's too.
 func overwrites(flag, path string, files []string) error {
-	out, err := os.Stat(path)
-	for _, name := range files {
-		same := path == name
-		if in, wrong := os.Stat(name); err == nil && wrong == nil && name != capture.Stdin {
-			same = same || os.SameFile(in, out)
-		}
-		if same {
-			return fmt.Errorf("%s %s: this is a capture that is read; name another file", flag, path)
+	for _, target := range []string{path, path + cli.Unfinished} {
+		out, err := os.Stat(target)
+		for _, name := range files {
+			same := target == name
+			if in, wrong := os.Stat(name); err == nil && wrong == nil && name != capture.Stdin {
+				same = same || os.SameFile(in, out)
+			}
+			if same {
+				return fmt.Errorf("%s %s: it would overwrite %s, which is read; name another file", flag, path, name)
+			}
 		}
 	}
 	return nil
