@@ -38,7 +38,8 @@ func TestAutopsyRedactsRealCaptures(t *testing.T) {
 			}))
 			server.Config.IdleTimeout = timeout
 			server.EnableHTTP2 = false
-			file, stop := tcpdump(t, server.Listener.Addr().(*net.TCPAddr).Port, c.arguments...)
+			port := server.Listener.Addr().(*net.TCPAddr).Port
+			file, stop := tcpdump(t, append(c.arguments, "tcp", "port", fmt.Sprint(port))...)
 			if c.tls {
 				server.StartTLS()
 			} else {

@@ -18,7 +18,7 @@ import (
 
 // enough is how many failures a run of the capture's own load must be expected to show.
 // Otherwise the traffic is planned, so that it meets the server's timer.
-const enough = 10
+const enough = 5
 
 // Made is a profile with what it follows from.
 type Made struct {

@@ -16,8 +16,11 @@ import (
 	"github.com/kabench/kabench/internal/usage"
 )
 
-// fileAutopsy is the verdict in a directory of results.
-const fileAutopsy = "autopsy.json"
+// The files in a directory of results, beside server.yaml.
+const (
+	fileAutopsy = "autopsy.json"
+	filePage    = "report.html"
+)
 
 // outputs checks the names of the output files.
 func (o *autopsyOptions) outputs(command string) error {
@@ -76,7 +79,7 @@ func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered)
 		return err
 	}
 	doc := autopsypage.Document{Verdict: f.Verdict, Seen: seen, Advice: f.adviceSentences(), Version: cli.Version()}
-	page := filepath.Join(dir, fileReport)
+	page := filepath.Join(dir, filePage)
 	if err := cli.WriteFile(page, func(w io.Writer) error { return autopsypage.Write(w, doc) }); err != nil {
 		return err
 	}
