@@ -30,6 +30,10 @@ const slowFrom = time.Second
 type Options struct {
 	Files  []string
 	Server netip.AddrPort // the only server that is judged; the zero value: all
+
+	// Segment, if not nil, is called with every segment that is judged and the index of
+	// its place. The segment is valid during the call.
+	Segment func(place int, s *segments.Segment)
 }
 
 // seen is a connection at one place.
@@ -123,6 +127,9 @@ func (c *collector) take(place int, s *segments.Segment) {
 		c.slow = append(c.slow, Slow{})
 	}
 	c.places[place].Add(s)
+	if c.o.Segment != nil {
+		c.o.Segment(place, s)
+	}
 }
 
 func (c *collector) follow(place int) *segments.Lives {

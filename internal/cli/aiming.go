@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"time"
 
@@ -124,6 +125,18 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 	return Aimed{planned, forecast}, err
 }
 
+// Possible returns what is wrong with the order however the server behaves, so that it is
+// found before the server is measured. It sends nothing.
+func (o *Aiming) Possible(ctx context.Context, incident string) error {
+	any := *o
+	any.IMay = true // asked for with the measurement
+	_, err := any.Plan(ctx, incident, profiles.ServerPreset{
+		Facts:    profiles.ServerFacts{Hint: 5 * time.Second},
+		Measured: &profiles.Measured{URL: o.Target, Closes: 1, IdleMin: 5 * time.Second, IdleMedian: 5 * time.Second, IdleMax: 5 * time.Second},
+	})
+	return err
+}
+
 // affordable is how many connections this process may have open, each with two further
 // sockets of the link, if that is less than the default; 0 otherwise.
 func affordable() int {
@@ -156,6 +169,15 @@ func hostOf(target string) string {
 		return u.Hostname()
 	}
 	return target
+}
+
+// KeptIncident says where an aimed incident was kept, and what is missing in the file.
+func (s *Streams) KeptIncident(file string, p *profiles.Profile) {
+	note := ""
+	if redacted := profiles.Redact(*p); !reflect.DeepEqual(redacted.Target, p.Target) {
+		note = "; secrets are blanked in it, so give them with --set"
+	}
+	fmt.Fprintf(s.Err, "to run it again: kabench reproduce %s%s\n", file, note)
 }
 
 // Hopeless reports whether no run should be made, because it would show nothing.

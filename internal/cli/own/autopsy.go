@@ -28,6 +28,11 @@ type autopsyOptions struct {
 	server string
 	pool   string
 	facts  string
+
+	redact   string
+	incident string
+	requests string
+	out      string
 }
 
 // autopsyFound is what 'kabench autopsy' prints with --json.
@@ -84,6 +89,10 @@ Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 	f.StringVar(&o.server, "server", "", "judge only this server, host:port")
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file: name the setting in this client's words, and check the pool against the server")
 	f.StringVar(&o.facts, "facts", "", "write the server with the most failures to this YAML file, for lint, lab --as and diagnose")
+	f.StringVar(&o.out, "out", "", "write report.html, autopsy.json and server.yaml into this directory")
+	f.StringVar(&o.incident, "incident", "", "write a profile to this YAML file which shows the same failures: kabench reproduce FILE")
+	f.StringVar(&o.requests, "requests", "", "write the times of the requests to the server with the most failures to this file (CSV)")
+	f.StringVar(&o.redact, "redact", "", "write the same packets to this pcapng file without payloads, addresses, ports and dates, so that it can be shown to others")
 	return c
 }
 
@@ -98,8 +107,11 @@ func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
 			return fmt.Errorf("--pool %s: %w", o.pool, err)
 		}
 	}
+	if err := o.outputs(c.CommandPath()); err != nil {
+		return err
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	verdict, err := autopsy.Examine(options)
+	verdict, gather, err := o.examine(options)
 	if err != nil {
 		return err
 	}
@@ -111,6 +123,9 @@ func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
 		return err
 	}
 	if err := found.keep(s, o.facts); err != nil {
+		return err
+	}
+	if err := o.write(s, &found, gather); err != nil {
 		return err
 	}
 	if found.Lint != nil && len(found.Lint.Findings) > 0 {

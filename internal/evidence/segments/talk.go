@@ -49,6 +49,7 @@ type talk struct {
 	strange     int // segments whose beginning is none of HTTP/1 and TLS
 	tls13       bool
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
+	early       *request      // of the newest response, if it began before the request was over
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
 	answeredAck uint32        // what the last response acknowledged
@@ -132,8 +133,10 @@ func (t *talk) other() bool {
 func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	switch side {
 	case client:
-		// A response that acknowledges them is the response to them.
-		t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
+		// A response that acknowledges them is the response to them; and the rest of a body
+		// belongs to a request that has its response.
+		rest := len(t.pending) == 0 && (t.requests.inBody() || t.requests.stray)
+		t.missed = t.missed || !rest && (t.count == 0 || after(end, t.answeredAck))
 	case server:
 		t.missServer(n, at)
 	}
@@ -247,7 +250,10 @@ func (t *talk) answered(at time.Duration) {
 	}
 	t.keep(t.current)
 	t.doneAt = at
-	if len(t.pending) > 0 {
+	if t.early = nil; len(t.pending) > 0 {
+		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
+			t.early = &q
+		}
 		t.pending = append(t.pending[:0], t.pending[1:]...)
 	}
 	t.missed = false
