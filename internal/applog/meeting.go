@@ -20,6 +20,7 @@ func (s *lives) unanswered(c *life) {
 	if q := c.quick(); q >= 0 && (!known || q < quick) {
 		quick, known = q, true
 	}
+	c.Early = known && u.First == evidence.NotSeen && u.Sent != evidence.NotSeen && c.Close.At != evidence.NotSeen && u.Apart*10 <= quick*7 && c.Close.How == evidence.FIN && c.Close.By != evidence.ByClient
 	u.Met, u.Basis, u.Why = c.meet(u, quick, known)
 	c.Unanswered = append(c.Unanswered, u)
 	if s.failed++; s.failed > maxFailedQuotes {
@@ -75,5 +76,5 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 	case c.Lazy:
 		return evidence.Late, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way or already there. This client looks at an idle connection only when it uses it, so it was probably there", far, usual)
 	}
-	return evidence.Crossed, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way before the request can have arrived", far, usual)
+	return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the server closed for another reason than the request. Whether the two crossed, or one had arrived before the other, only a capture shows", far, usual)
 }
