@@ -52,7 +52,13 @@ func Safe(text string) string {
 		}
 		return pair
 	})
-	for _, value := range secrets.InText(text) {
+	message := text
+	if _, after, ok := strings.Cut(text, " --- ["); ok { // Spring's layout: the name of a logger is no secret's
+		if _, rest, ok := strings.Cut(after, " : "); ok {
+			message = rest
+		}
+	}
+	for _, value := range secrets.InText(message) {
 		if value = strings.TrimSpace(value); value != "" && !strings.HasPrefix(value, secrets.Blanked) {
 			text = strings.ReplaceAll(text, value, secrets.Blanked)
 		}

@@ -31,7 +31,7 @@ func (c *collector) bounds() map[string]bound {
 		}
 		b.above = max(b.above, one.LongestIdle)
 		for _, u := range one.Unanswered {
-			if u.Idle > 0 && (u.Met == evidence.Crossed || u.Met == evidence.Late) && (b.most == 0 || u.Idle+max(u.Apart, 0) < b.most) {
+			if u.Idle > 0 && one.log.lazy && one.log.early && (b.most == 0 || u.Idle+max(u.Apart, 0) < b.most) {
 				b.most = u.Idle + max(u.Apart, 0)
 			}
 		}
