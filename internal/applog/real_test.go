@@ -68,7 +68,7 @@ func TestLogsOfRealPrograms(t *testing.T) {
 		{"httpclient5-reset.log", HttpClient, "1, 1 arrived inferred by nobody rst"},
 		{"httpclient5-cut.log", HttpClient, "0, 1 arrived seen cut by server fin"},
 		{"httpclient5-async.log", HttpClient, "1, 1 crossed unknown by server fin"},
-		{"httpclient5-async-idle.log", HttpClient, "2"},
+		{"httpclient5-async-idle.log", HttpClient, "1"},
 		{"okhttp-events.log", OkHttp, "3, 2 late inferred by server fin"},
 		{"okhttp-interceptor.log", OkHttp, "2, 2 crossed unknown by server fin"},
 		{"okhttp-reset.log", OkHttp, "3, 1 arrived inferred by nobody rst"},
