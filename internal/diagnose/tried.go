@@ -129,7 +129,7 @@ func Outcome(all []Tried, rest []Try) string {
 		}
 	}
 	for _, t := range rest {
-		parts = append(parts, t.Incident+" was not reached.")
+		parts = append(parts, t.Incident+" was not tried any more.")
 	}
 	return strings.Join(parts, " ")
 }
@@ -162,14 +162,10 @@ func Verdict(measured string, c Choice, findings []lint.Finding, all []Tried) st
 	return strings.Join(lines, "\n")
 }
 
-// Spelled is a setting in the client's words, in a sentence.
+// Spelled says for which client a setting is, and where it is written, or why it cannot be.
 func Spelled(s results.ClientSetting) string {
 	if s.Text == "" {
 		return fmt.Sprintf("%s, %s: %s.", s.Client, s.In, strings.TrimSuffix(s.Instead, "."))
 	}
-	text := fmt.Sprintf("%s, %s (%s): %s", s.Client, s.In, s.Versions, s.Text)
-	if s.Note != "" {
-		text += " (" + strings.TrimSuffix(s.Note, ".") + ")"
-	}
-	return text
+	return fmt.Sprintf("%s, %s (%s):", s.Client, s.In, s.Versions)
 }

@@ -2,12 +2,14 @@ package own
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -48,6 +50,16 @@ func (d *diagnosing) conclude() {
 	for _, s := range d.doc.Settings {
 		d.say(prefix, diagnose.Spelled(s))
 		prefix = strings.Repeat(" ", len(prefix))
+		if s.Text == "" {
+			continue
+		}
+		d.show(func(w io.Writer) error { // on a line of its own, to be copied
+			_, err := fmt.Fprintf(w, "%s%s\n", prefix, layout.OneLine(s.Text))
+			return err
+		})
+		if s.Note != "" {
+			d.say(prefix, "("+strings.TrimSuffix(s.Note, ".")+")")
+		}
 	}
 	if d.exists(cli.FileDiagnosisPage) {
 		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, cli.FileDiagnosisPage), filepath.Join(d.out, d.last(), record.FileIncident)))
