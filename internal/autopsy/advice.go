@@ -46,6 +46,9 @@ func (f *Failure) Sentence() string {
 		far = seconds(f.Apart.Abs().Seconds())
 	}
 	text := ""
+	if f.logged {
+		return f.loggedSentence(far)
+	}
 	switch f.Met {
 	case evidence.Crossed:
 		text = "crossed the close"
@@ -113,6 +116,13 @@ func (c *Client) Sentence() string {
 	}
 	if t := c.IdleTimeout; t != nil {
 		parts = append(parts, fmt.Sprintf("it closes idle connections itself after %s (half of %s between %s and %s)", seconds(t.Median), plural(t.Count, "close"), seconds(t.Low), seconds(t.High)))
+	}
+	switch {
+	case c.Failed < 3:
+	case c.Resent*2 >= c.Failed && c.ByChance*3 < float64(c.Resent):
+		parts = append(parts, fmt.Sprintf("it sends failed requests again (the same request soon came on another connection after %s of %s)", number(c.Resent), number(c.Failed)))
+	case c.Resent == 0:
+		parts = append(parts, "it does not send failed requests again at once")
 	}
 	return strings.Join(parts, "; ")
 }

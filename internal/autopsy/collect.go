@@ -3,12 +3,14 @@ package autopsy
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/internal/applog"
 	"github.com/kabench/kabench/internal/capture"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
@@ -28,6 +30,10 @@ const slowFrom = time.Second
 type Options struct {
 	Files  []string
 	Server netip.AddrPort // the only server that is judged; the zero value: all
+
+	// Segment, if not nil, is called with every segment that is judged and the index of
+	// its place. The segment is valid during the call.
+	Segment func(place int, s *segments.Segment)
 }
 
 // seen is a connection at one place.
@@ -36,6 +42,8 @@ type seen struct {
 	place int
 	twin  bool // it is another view of a connection that is in the list already
 
+	log       *logged        // what a log says about it; nil: it was captured
+	quoted    []applog.Quote // the lines of a log about its failure
 	strayedTo netip.AddrPort // a server that got segments of the connection and not its SYN
 }
 
@@ -49,25 +57,39 @@ type collector struct {
 	copies    int
 	strays    int
 	early     int
-	slow      []Slow                 // by place
+	back      int     // segments whose time is before that of earlier ones
+	slow      []Slow  // by place
+	asks      []*asks // by place
+	again     map[way]resend
+	logs      []*applog.Summary
 	others    map[netip.AddrPort]int // SYNs to servers that are not judged
 }
 
-// Examine reads the captures and judges them.
+// Examine reads captures and logs, and judges them.
 func Examine(o Options) (*Verdict, error) {
-	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}}
-	sum, err := capture.Read(o.Files, c.take)
+	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}, again: map[way]resend{}}
+	captures, logs, err := kinds(o.Files)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.places) == 0 {
-		return nil, c.absent()
+	sum := &capture.Summary{}
+	if len(logs) == 0 || len(captures) > 0 {
+		if sum, err = capture.Read(captures, c.take); err != nil {
+			return nil, err
+		}
+		if len(c.places) == 0 {
+			return nil, c.absent()
+		}
 	}
 	for _, lives := range c.places {
 		lives.End()
 		c.copies += lives.Copies
 		c.strays += lives.Strays
 		c.early += lives.Early
+		c.back += lives.Resumed
+	}
+	if err := c.readLogs(logs, len(sum.Places)); err != nil {
+		return nil, err
 	}
 	return c.judge(sum), nil
 }
@@ -100,10 +122,14 @@ func (c *collector) take(place int, s *segments.Segment) {
 		return
 	}
 	for len(c.places) <= place {
+		c.asks = append(c.asks, &asks{seed: maphash.MakeSeed()})
 		c.places = append(c.places, c.follow(len(c.places)))
 		c.slow = append(c.slow, Slow{})
 	}
 	c.places[place].Add(s)
+	if c.o.Segment != nil {
+		c.o.Segment(place, s)
+	}
 }
 
 func (c *collector) follow(place int) *segments.Lives {
@@ -118,6 +144,9 @@ func (c *collector) follow(place int) *segments.Lives {
 		}
 		s.Longest = max(s.Longest, (e.First - e.Sent).Seconds())
 	})
+	lives.Asked = func(one *evidence.Connection, line string, begun time.Duration) {
+		c.asks[place].add(one.Client, line, begun)
+	}
 	if c.o.Server.IsValid() {
 		lives.Server(c.o.Server)
 	}
@@ -126,6 +155,9 @@ func (c *collector) follow(place int) *segments.Lives {
 
 // keep keeps a connection that has ended.
 func (c *collector) keep(one *evidence.Connection, place int) {
+	if len(c.again) < maxOthers && place < len(c.asks) {
+		c.resends(one, place)
+	}
 	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures {
 		c.leave(one)
 		return

@@ -25,11 +25,26 @@ func (v *Verdict) speak(list []Failure) {
 				continue
 			}
 			v.Says = append(v.Says, upper(sentence(s, met, group)+"."))
+			if text := v.behind(group); text != "" {
+				v.Says = append(v.Says, text)
+			}
 		}
 	}
 	v.Headline = v.Says[0]
 	v.Says = v.Says[1:]
 	v.Incident = incident(list)
+}
+
+// behind says what the server behind a proxy does, if requests failed there too.
+func (v *Verdict) behind(group []Failure) string {
+	for _, f := range group {
+		for i := range v.Servers {
+			if s := &v.Servers[i]; f.Behind == s.Address {
+				return fmt.Sprintf("%s passes requests on to %s, which %s.", f.Server, s.Address, s.Sentence)
+			}
+		}
+	}
+	return ""
 }
 
 // closeMet stands for all meetings with the server's close.
@@ -49,9 +64,15 @@ func kindOf(f Failure) evidence.Meeting {
 // sentence says what requests of one kind met at a server.
 func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 	count := fmt.Sprintf("%s of %s", number(len(group)), plural(s.Requests, "request"))
+	if group[0].logged && s.failed() == s.Requests { // a log of errors has no others
+		count = plural(len(group), "request")
+	}
 	switch met {
 	case closeMet:
 		text := fmt.Sprintf("%s met the server's close: %s %s", count, s.Address, s.Sentence)
+		if s.Sentence == untold {
+			text = fmt.Sprintf("%s met the close of %s", count, s.Address)
+		}
 		if idle := idleTimes(group); idle != "" {
 			text += "; " + idle
 		}
@@ -63,7 +84,12 @@ func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 	}
 	var waits []time.Duration
 	for _, f := range group {
-		waits = append(waits, f.Apart)
+		if f.Sent != evidence.NotSeen {
+			waits = append(waits, f.Apart)
+		}
+	}
+	if len(waits) == 0 {
+		return fmt.Sprintf("the client gave up %s to %s, and closed first", count, s.Address)
 	}
 	return fmt.Sprintf("the client gave up %s to %s, and closed first, %s after it had sent them", count, s.Address, between(waits))
 }
@@ -81,7 +107,7 @@ func idleTimes(group []Failure) string {
 	fresh := 0
 	for _, f := range group {
 		switch {
-		case !f.Reused:
+		case !f.Reused && f.Nth > 0:
 			fresh++
 		case f.Idle != evidence.NotSeen:
 			times = append(times, f.Idle)
@@ -102,6 +128,9 @@ func idleTimes(group []Failure) string {
 
 // meetings says how the requests and the close met, and how far apart they were.
 func meetings(group []Failure) string {
+	if group[0].logged {
+		return meetingsLogged(group)
+	}
 	var parts []string
 	for _, m := range []struct {
 		met  evidence.Meeting
@@ -151,6 +180,9 @@ func meetings(group []Failure) string {
 
 // origin says who made the RSTs.
 func origin(group []Failure) string {
+	if group[0].logged {
+		return "who sent the RST, and whether the requests had arrived, the log does not say"
+	}
 	strayed, middle := 0, 0
 	why := ""
 	for _, f := range group {
@@ -192,6 +224,8 @@ func incident(list []Failure) string {
 
 func incidentOf(f Failure) string {
 	switch {
+	case f.logged:
+		return incidentLogged(f)
 	case f.Met == evidence.Lost:
 		return "silent-drop"
 	case f.Strayed != "":
@@ -200,14 +234,14 @@ func incidentOf(f Failure) string {
 		return "lb-rst-unknown-flow"
 	case f.Met == evidence.Abandoned:
 		return ""
+	case !f.Whole && f.Line != "" && !strings.HasPrefix(f.Line, "GET "):
+		return "while-sending-body"
 	case f.First != evidence.NotSeen:
 		return "during-response"
 	case f.Met == evidence.Late && !f.TLS:
 		return "direct-idle-order"
 	case !f.Reused:
 		return "before-response"
-	case !f.Whole && f.Line != "" && !strings.HasPrefix(f.Line, "GET "):
-		return "while-sending-body"
 	case f.TLS:
 		return "idle-race-tls"
 	}
@@ -255,7 +289,7 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	tls, guessed, middle, missing := 0, 0, 0, 0
 	for i := range c.list {
 		one := &c.list[i]
-		if one.twin {
+		if one.twin || one.log != nil {
 			continue
 		}
 		if one.TLS {
@@ -280,6 +314,9 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	}
 	if missing > 0 {
 		says = append(says, fmt.Sprintf("What was in %s that the capture lacks: it lost packets. Give tcpdump a larger buffer (-B 65536), or a filter (tcp port N).", plural(missing, "byte")))
+	}
+	if v.Other > 0 {
+		says = append(says, fmt.Sprintf("What happened on %s with another protocol than HTTP/1 and TLS.", plural(v.Other, "connection")))
 	}
 	left := 0
 	for _, n := range c.left {

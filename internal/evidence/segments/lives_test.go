@@ -149,6 +149,29 @@ var stories = []struct{ name, text, want string }{
 5031 s P. 408
 5031 s F.
 5031 c F.`, "1 requests, seen server fin at 5.031s; server waits"},
+	{"the server responds early and resets", `
+0  c S
+10 s S.
+10 c .
+20 c P. UPLOAD
+21 c P. len=1000
+31 s P. BYE
+31 s F.
+32 c P. len=1000
+33 s R`, "0 requests, seen server fin at 31ms; inferred arrived 10ms"},
+	{"the server responds early, and the rest of the body was not captured", `
+0  c S
+10 s S.
+10 c .
+20 c P. UPLOAD
+21 c P. len=1000
+31 s P. OK
+32 c P. len=9000 lost
+33 c P. len=1000
+50 s .
+60 c P. GET
+70 s P. OK
+5070 s F.`, "2 requests, seen server fin at 5.07s"},
 	{"100 Continue is not the response", `
 0  c S
 10 s S.
@@ -329,6 +352,26 @@ var stories = []struct{ name, text, want string }{
 5036 s F. blind
 5036 c P. ALERT
 5044 s R`, "1 requests, inferred server close_notify at 5.036s; seen crossed 2ms idle 4.998s"},
+}
+
+// Another protocol has no requests that could be judged.
+func TestOtherProtocols(t *testing.T) {
+	for name, c := range map[string]struct {
+		text    string
+		other   bool
+		unasked int
+	}{
+		"a database":       {"0 c S\n10 s S.\n10 c .\n11 c P. QUERY\n22 s P. ROW\n22 c .\n500 c P. QUERY\n520 s F.", true, 0},
+		"from the middle":  {"11 c P. QUERY\n22 s P. ROW\n30 c P. QUERY\n40 s P. ROW\n500 c P. QUERY\n520 s F.", true, 0},
+		"HTTP":             {atClient + "500 c P. GET\n520 s F.", false, 1},
+		"a part of a body": {"11 c P. QUERY\n22 s P. OK\n500 c P. GET\n520 s F.", false, 1},
+		"HTTP/2 in TLS: SETTINGS are acknowledged": {overTLS13 + "37 c P. FRAME\n5036 s P. ALERT\n5036 s F.", false, 0},
+	} {
+		all := live(t, c.text, [2]uint32{1, 1})
+		if len(all) != 1 || all[0].Other != c.other || len(all[0].Unanswered) != c.unasked {
+			t.Errorf("%s: %s", name, sum(all[0]))
+		}
+	}
 }
 
 func TestStories(t *testing.T) {

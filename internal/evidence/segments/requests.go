@@ -30,16 +30,24 @@ type requests struct {
 	head   []byte // of the request whose head is not over
 	left   int64  // bytes of the body
 	chunks *http1.Response
+	stray  bool // bytes that are out of step are the rest of a body
 }
+
+// inBody reports whether the next byte belongs to the body of a request.
+func (r *requests) inBody() bool { return r.part == inRequestBody || r.part == inChunks }
 
 // takeRequest takes bytes of the client on a connection that is not TLS.
 func (t *talk) takeRequest(p piece) {
 	r := &t.requests
 	begins := p.begin && beginsRequest(p.payload)
 	if t.protocol != overHTTP || r.part == outOfStep && !begins {
+		if r.stray && len(t.pending) == 0 {
+			return
+		}
 		t.askOrContinue(p)
 		return
 	}
+	r.stray = false
 	if r.part == outOfStep {
 		r.part = beforeRequest
 	}
@@ -122,7 +130,7 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	head := r.head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
-	t.named(line, h.asked)
+	t.name(line, h.asked)
 	r.head = keepSmall(r.head)
 	switch {
 	case h.chunked:
@@ -147,12 +155,15 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// named tells the newest request what its head says.
-func (t *talk) named(line []byte, asked bool) {
+// name gives the newest request what its head says.
+func (t *talk) name(line []byte, asked bool) {
 	if n := len(t.pending); n > 0 && t.pending[n-1].id == t.requests.id {
 		q := &t.pending[n-1]
 		q.line, q.method = requestLine(line)
 		q.asked = asked
+		if t.named != nil {
+			t.named(q.line, q.begun)
+		}
 	}
 }
 
@@ -160,7 +171,7 @@ func (t *talk) named(line []byte, asked bool) {
 func (t *talk) cutHead() {
 	r := &t.requests
 	line, fields, _ := bytes.Cut(r.head, []byte("\n"))
-	t.named(line, readFields(fields).asked)
+	t.name(line, readFields(fields).asked)
 	r.head = keepSmall(r.head)
 	r.part = outOfStep
 }
@@ -179,6 +190,7 @@ func (t *talk) missRequest(n int) {
 			}
 		}
 	default:
+		r.stray = r.inBody()
 		r.part, r.chunks = outOfStep, nil
 	}
 }

@@ -46,8 +46,10 @@ type talk struct {
 	records     [2]records
 	alerts      [2]mark // the newest alert of each side, if no record followed
 	handshake   bool
+	strange     int // segments whose beginning is none of HTTP/1 and TLS
 	tls13       bool
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
+	early       *request      // of the newest response, if it began before the request was over
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
 	answeredAck uint32        // what the last response acknowledged
@@ -63,6 +65,7 @@ type talk struct {
 	doneAt    time.Duration // of the newest exchange
 	longest   time.Duration // idle, survived
 	each      func(evidence.Exchange, int)
+	named     func(line string, begun time.Duration)
 }
 
 func (t *talk) begin() {
@@ -109,7 +112,20 @@ func (t *talk) recognise(side int, b []byte) {
 		t.protocol = overHTTP
 	case beginsRecord(b):
 		t.protocol = overTLS
+	case len(b) >= enough:
+		t.strange++
 	}
+}
+
+// enough is how many bytes of a segment must have been captured to say that no request,
+// no response and no TLS record begins there.
+const enough = 8
+
+// other reports whether the connection carries another protocol: bytes were captured,
+// and none of them begins HTTP/1 or TLS. In the middle of a connection, a few of them may
+// be parts of a body.
+func (t *talk) other() bool {
+	return t.protocol == unrecognised && (t.whole && t.strange > 0 || t.strange > 3)
 }
 
 // miss takes note of n bytes that were not observed. They had been sent at the time at
@@ -117,8 +133,10 @@ func (t *talk) recognise(side int, b []byte) {
 func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	switch side {
 	case client:
-		// A response that acknowledges them is the response to them.
-		t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
+		// A response that acknowledges them is the response to them; and the rest of a body
+		// belongs to a request that has its response.
+		rest := len(t.pending) == 0 && (t.requests.inBody() || t.requests.stray)
+		t.missed = t.missed || !rest && (t.count == 0 || after(end, t.answeredAck))
 	case server:
 		t.missServer(n, at)
 	}
@@ -232,7 +250,10 @@ func (t *talk) answered(at time.Duration) {
 	}
 	t.keep(t.current)
 	t.doneAt = at
-	if len(t.pending) > 0 {
+	if t.early = nil; len(t.pending) > 0 {
+		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
+			t.early = &q
+		}
 		t.pending = append(t.pending[:0], t.pending[1:]...)
 	}
 	t.missed = false
