@@ -164,7 +164,11 @@ func (a Aimed) Hopeless() bool { return aim.Hopeless(a.Forecast) }
 // Print says in words what will be sent and what is expected.
 func (a Aimed) Print(w io.Writer) error {
 	f := a.Forecast
-	text := fmt.Sprintf("%s at %s: %s (%s)\n", a.Profile.Name, profiles.Redact(*a.Profile).Target.URL, f, f.Path)
+	name := a.Profile.Name + " at " + profiles.Redact(*a.Profile).Target.URL
+	if f.AllRequests == 0 { // nothing was simulated, so there are no numbers
+		return layout.Print(w, fmt.Sprintf("%s: there is nothing to send\n  %s\n  it would take %s\n", name, f.Why, f.Takes), 0)
+	}
+	text := fmt.Sprintf("%s: %s (%s)\n", name, f, f.Path)
 	text += fmt.Sprintf("  %s, about %s and %d requests in all, at most %d connections side by side\n",
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
 	if n := a.Profile.Pool.Shards; n > 1 {
