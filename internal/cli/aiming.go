@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -62,6 +64,33 @@ func (o *Aiming) Check() error {
 		return fmt.Errorf("--link-delay %v: want at most 1m", o.LinkDelay)
 	}
 	return nil
+}
+
+// CheckSets refuses a pool and fields that cannot be, before anything is sent.
+func (o *Aiming) CheckSets() error {
+	sets := []string{"target.url=" + o.Target}
+	if o.Pool != "" {
+		sets = append(sets, "pool="+o.Pool)
+	}
+	_, err := profiles.LoadToCheck(append(sets, o.Sets...))
+	return o.InFlags(err)
+}
+
+// InFlags makes a complaint about a value name the flag that set the value.
+func (o *Aiming) InFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		switch {
+		case c.Source == "--set pool="+o.Pool:
+			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
+		case strings.HasPrefix(c.Source, "--set target.url="):
+			list[i].Source, list[i].Path = "--target "+o.Target, ""
+		}
+	}
+	return list
 }
 
 // TakesTarget reports whether an incident can be aimed at a target. If not, why says why,
