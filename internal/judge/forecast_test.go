@@ -22,6 +22,7 @@ func TestForecast(t *testing.T) {
 			r.Idle.AtPeerClose = &results.Quantiles{Count: 30, P50: after}
 		}
 	}
+	lateLink := func(r *results.Run) { r.Link = &results.LinkSeen{Late: results.Late{LateP99: 0.03}} }
 	f := results.Forecast{Path: "failures", Mean: 20, Low: 15, High: 25, IdleFrom: 5, IdleTo: 5.01, LinkDelay: 0.005}
 	for name, test := range map[string]struct {
 		run    *results.Run
@@ -36,6 +37,8 @@ func TestForecast(t *testing.T) {
 		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
 		"noticed":      {run(0, closes(5.005)), false, "noticed 30 closes in time"},
 		"never closes": {run(0, nil), false, "closed no connection"},
+		"late link":    {run(26, lateLink), false, "1 % of what kabench's link delivered was at least 30.0 ms late"},
+		"late, few":    {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "was at least 30.0 ms late"},
 		"chance":       {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
 	} {
 		got := Forecast(&f, test.run)
@@ -51,6 +54,18 @@ func TestForecast(t *testing.T) {
 	} {
 		if got := Forecast(&f, r); got.Seen != nil || got.Says != "" {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// A queue says nothing about closes.
+func TestForecastOfAQueue(t *testing.T) {
+	f := results.Forecast{Path: "failures.acquire.queue_full", Mean: 20, Low: 15, High: 25, IdleFrom: 5, IdleTo: 5.01}
+	for _, refused := range []uint64{3, 40} {
+		r := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 100, Started: 100, OK: 100 - refused, Failed: refused}}
+		r.Outcomes = []results.Outcome{{Phase: results.PhaseAcquire, Cause: results.CauseQueueFull, Count: refused}}
+		if got := Forecast(&f, r); got.Seen == nil || got.Inside || strings.Contains(got.Says, "close") {
+			t.Errorf("%d: %+v", refused, got)
 		}
 	}
 }
