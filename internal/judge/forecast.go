@@ -65,7 +65,7 @@ func lateness(f *results.Forecast, run *results.Run) string {
 		parts = append(parts, "1 % of the requests started at least "+results.FormatSeconds(lag.P99)+" late")
 	}
 	if f.LinkDelay > 0 && run.Link != nil && run.Link.LateP99 >= 2*f.LinkDelay {
-		parts = append(parts, "1 % of what kabench's link delivered was at least "+results.FormatSeconds(run.Link.LateP99)+" late")
+		parts = append(parts, "1 % of the deliveries of kabench's link were at least "+results.FormatSeconds(run.Link.LateP99)+" late")
 	}
 	return strings.Join(parts, ", ")
 }

@@ -37,8 +37,8 @@ func TestForecast(t *testing.T) {
 		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
 		"noticed":      {run(0, closes(5.005)), false, "noticed 30 closes in time"},
 		"never closes": {run(0, nil), false, "closed no connection"},
-		"late link":    {run(26, lateLink), false, "1 % of what kabench's link delivered was at least 30.0 ms late"},
-		"late, few":    {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "was at least 30.0 ms late"},
+		"late link":    {run(26, lateLink), false, "1 % of the deliveries of kabench's link were at least 30.0 ms late"},
+		"late, few":    {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "were at least 30.0 ms late"},
 		"chance":       {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
 	} {
 		got := Forecast(&f, test.run)
