@@ -281,9 +281,9 @@ func (p *probing) measure(ctx context.Context, errs []error) Plan {
 	for i, s := range p.sites {
 		if errs[i] == nil && s.conns[len(s.conns)-1].carried() {
 			found = append(found, s)
-		} else {
-			left -= s.sent()
+			left++ // the plan counts the look that has had its response
 		}
+		left -= s.sent()
 	}
 	if len(found) == 0 || ctx.Err() != nil {
 		return Plan{}
