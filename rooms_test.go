@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	"internal/http1":       {nil, "it parses bytes: a parser that knew the pool's rules could be kind to one of them"},
 	"internal/transport":   {[]string{"results", "internal/poll"}, "it moves bytes and asks the kernel: what the bytes mean, and when a connection is used, is for others"},
 	"internal/judge":       {[]string{"results", "results/expect"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
-	"internal/target":      {[]string{"results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets", "results/redact"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
+	"internal/target":      {[]string{"internal/evidence", "internal/evidence/ladder", "internal/evidence/segments", "results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets", "results/redact"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
 	"internal/capacity":    {[]string{"results", "dialers/pool", "profiles", "internal/host", "results/expect"}, "it compares a profile with a machine, before there is a target or a run"},
 	"internal/poll":        {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":            {[]string{"results", "internal/poll", "internal/enum"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
@@ -61,7 +61,7 @@ var rooms = map[string]room{
 	"internal/lab/labtest": {nil, "it is a client for tests, and must not know how what it tests is made"},
 	"internal/diagnose":    {[]string{"internal/wording", "profiles", "results"}, "it decides what is tried, and what the outcome means; who explains, measures and runs, it need not know"},
 	"internal/consent":     {nil, "it looks at an address; what would be sent there it is told"},
-	"internal/evidence":    {[]string{"internal/enum", "internal/http1", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
+	"internal/evidence":    {[]string{"internal/enum", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":       {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/probepage":   {[]string{"internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":  {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},
@@ -93,6 +93,7 @@ var rooms = map[string]room{
 
 	"internal/autopsy":           {[]string{"internal/capture", "internal/evidence", "internal/evidence/segments", "internal/secrets", "results"}, "it judges what captures hold; what to set and what lint says follows from its verdict"},
 	"internal/capture":           {[]string{"internal/evidence/segments"}, "it reads files; what the segments in them mean is for others"},
+	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,9 +19,8 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 )
 
-// tcpdump captures what is sent to and from a port of loopback until stop is called, and
-// returns the file.
-func tcpdump(t *testing.T, port int, arguments ...string) (file string, stop func()) {
+// tcpdump captures what its arguments choose until stop is called, and returns the file.
+func tcpdump(t *testing.T, arguments ...string) (file string, stop func()) {
 	t.Helper()
 	path, err := exec.LookPath("tcpdump")
 	if err != nil {
@@ -30,7 +30,7 @@ func tcpdump(t *testing.T, port int, arguments ...string) (file string, stop fun
 		t.Skip("tcpdump is not installed")
 	}
 	file = filepath.Join(t.TempDir(), "dump.pcap")
-	c := exec.Command(path, append(arguments, "-Z", "root", "-U", "-w", file, "tcp", "port", fmt.Sprint(port))...)
+	c := exec.Command(path, append([]string{"-Z", "root", "-U", "-w", file}, arguments...)...)
 	messages, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,9 @@ type verdict struct {
 	Met                   map[string]int
 	Failures              []struct{ Met, Request string }
 	Servers               []struct {
-		Facts struct {
+		Requests int
+		Met      map[string]int
+		Facts    struct {
 			Idle struct {
 				Closes int
 				Min    float64
@@ -96,7 +98,7 @@ func TestAutopsyOfARealCapture(t *testing.T) {
 				t.Fatal(err)
 			}
 			port := l.Addr().(*net.TCPAddr).Port
-			file, stop := tcpdump(t, port, arguments...)
+			file, stop := tcpdump(t, append(arguments, "tcp", "port", fmt.Sprint(port))...)
 			server := &http.Server{IdleTimeout: timeout, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/taken" {
 					c, _, err := w.(http.Hijacker).Hijack()
@@ -162,4 +164,53 @@ func TestAutopsyOfARealCapture(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Every request of a run that meets the server's close is found in what tcpdump has
+// captured beside the run, and no other one.
+func TestAutopsyBesideARun(t *testing.T) {
+	t.Parallel()
+	profile := filepath.Join(t.TempDir(), "race.yaml")
+	write(t, profile, `
+name: race
+load: {rate: 300/s, arrivals: {process: burst, on: 250ms, off: 950ms, off_max: 1000ms, within: poisson}, duration: 5s, warm_up: 0s, timeout: 10s, max_lag: 0}
+pool: {lease_order: fifo, idle_timeout: 0s, liveness: events}
+target:
+  lab: {idle_timeout: 1s, delay: 40ms}
+  link: {delay: 5ms}
+`)
+	file, stop := tcpdump(t, "-i", "any", "-B", "16384", "tcp", "and", "host", "127.0.0.1")
+	dir := filepath.Join(t.TempDir(), "out")
+	var chatter bytes.Buffer
+	if code := run([]string{"run", profile, "--out", dir, "--json"}, io.Discard, &chatter); code != exit.Done && code != exit.Invalid {
+		t.Fatalf("exit code %d: %s", code, &chatter)
+	}
+	stop()
+	var document struct {
+		Counts struct{ Started, OK, Failed int }
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	out, _ := says(t, exit.Done, "autopsy", file, "--json")
+	var v verdict
+	if err := json.Unmarshal([]byte(out), &v); err != nil {
+		t.Fatal(err)
+	}
+	counts := document.Counts
+	t.Logf("%d of %d requests failed", counts.Failed, counts.Started)
+	for _, s := range v.Servers {
+		met := 0
+		for _, n := range s.Met {
+			met += n
+		}
+		if s.Requests == counts.Started && met == counts.Failed {
+			return
+		}
+	}
+	t.Errorf("%d of %d requests failed, and no server in the capture shows that: %s", counts.Failed, counts.Started, v.Headline)
 }

@@ -114,6 +114,13 @@ func (c *Client) Sentence() string {
 	if t := c.IdleTimeout; t != nil {
 		parts = append(parts, fmt.Sprintf("it closes idle connections itself after %s (half of %s between %s and %s)", seconds(t.Median), plural(t.Count, "close"), seconds(t.Low), seconds(t.High)))
 	}
+	switch {
+	case c.Failed < 3:
+	case c.Resent*2 >= c.Failed && c.ByChance*3 < float64(c.Resent):
+		parts = append(parts, fmt.Sprintf("it sends failed requests again (the same request soon came on another connection after %s of %s)", number(c.Resent), number(c.Failed)))
+	case c.Resent == 0:
+		parts = append(parts, "it does not send failed requests again at once")
+	}
 	return strings.Join(parts, "; ")
 }
 

@@ -9,15 +9,17 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
+// way is a client and a server that it uses.
+type way struct {
+	client netip.Addr
+	server netip.AddrPort
+}
+
 // clients says what the connections of each client to a server show about its pool.
 func (c *collector) clients() []Client {
-	type way struct {
-		client netip.Addr
-		server netip.AddrPort
-	}
 	of := map[way][]*evidence.Connection{}
 	for i := range c.list {
-		if one := &c.list[i]; !one.twin {
+		if one := &c.list[i]; !one.twin && !one.Other {
 			w := way{one.Client.Addr(), one.Server}
 			of[w] = append(of[w], &one.Connection)
 		}
@@ -27,6 +29,9 @@ func (c *collector) clients() []Client {
 		one := Client{Address: w.client.String(), Server: w.server.String(), Connections: len(own)}
 		one.idle(own)
 		one.order(own)
+		if n := c.again[w]; n.failed > 0 {
+			one.Failed, one.Resent, one.ByChance = n.failed, n.followed, n.chance
+		}
 		list = append(list, one)
 	}
 	slices.SortFunc(list, func(a, b Client) int {

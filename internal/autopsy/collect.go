@@ -3,6 +3,7 @@ package autopsy
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"net/netip"
 	"slices"
@@ -49,13 +50,16 @@ type collector struct {
 	copies    int
 	strays    int
 	early     int
-	slow      []Slow                 // by place
+	back      int     // segments whose time is before that of earlier ones
+	slow      []Slow  // by place
+	asks      []*asks // by place
+	again     map[way]resend
 	others    map[netip.AddrPort]int // SYNs to servers that are not judged
 }
 
 // Examine reads the captures and judges them.
 func Examine(o Options) (*Verdict, error) {
-	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}}
+	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}, again: map[way]resend{}}
 	sum, err := capture.Read(o.Files, c.take)
 	if err != nil {
 		return nil, err
@@ -68,6 +72,7 @@ func Examine(o Options) (*Verdict, error) {
 		c.copies += lives.Copies
 		c.strays += lives.Strays
 		c.early += lives.Early
+		c.back += lives.Resumed
 	}
 	return c.judge(sum), nil
 }
@@ -100,6 +105,7 @@ func (c *collector) take(place int, s *segments.Segment) {
 		return
 	}
 	for len(c.places) <= place {
+		c.asks = append(c.asks, &asks{seed: maphash.MakeSeed()})
 		c.places = append(c.places, c.follow(len(c.places)))
 		c.slow = append(c.slow, Slow{})
 	}
@@ -118,6 +124,9 @@ func (c *collector) follow(place int) *segments.Lives {
 		}
 		s.Longest = max(s.Longest, (e.First - e.Sent).Seconds())
 	})
+	lives.Asked = func(one *evidence.Connection, line string, begun time.Duration) {
+		c.asks[place].add(one.Client, line, begun)
+	}
 	if c.o.Server.IsValid() {
 		lives.Server(c.o.Server)
 	}
@@ -126,6 +135,9 @@ func (c *collector) follow(place int) *segments.Lives {
 
 // keep keeps a connection that has ended.
 func (c *collector) keep(one *evidence.Connection, place int) {
+	if len(c.again) < maxOthers {
+		c.resends(one, place)
+	}
 	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures {
 		c.leave(one)
 		return

@@ -2,6 +2,7 @@ package autopsy
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,6 +20,9 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 		Schema: Schema, Files: c.o.Files, Begin: sum.Begin, Length: sum.End.Sub(sum.Begin).Seconds(),
 		Packets: sum.Packets, Segments: sum.Segments, Copies: c.copies, Notes: sum.Notes,
 		Met: map[string]int{}, Resets: map[string]int{}, TimeWait: map[string]int{}, Failures: []Failure{},
+	}
+	if c.back > 0 {
+		v.Notes = append(v.Notes, fmt.Sprintf("The clock of the capture went back: %s more than a second earlier than packets before.", plural(c.back, "packet")))
 	}
 	near := make([]evidence.Side, len(sum.Places))
 	clocks := make([]time.Duration, len(sum.Places))
@@ -55,6 +59,10 @@ func (c *collector) count(v *Verdict) {
 			continue
 		}
 		v.Connections++
+		if one.Other {
+			v.Other++
+			continue
+		}
 		v.Requests += one.Requests + len(one.Unanswered)
 		v.Connects.count(&one.Connection)
 		for _, r := range one.Resets {
@@ -100,7 +108,7 @@ func (n *Connects) count(c *evidence.Connection) {
 func (c *collector) servers(failures []Failure) []Server {
 	of := map[string][]evidence.Connection{}
 	for i := range c.list {
-		if one := &c.list[i]; !one.twin {
+		if one := &c.list[i]; !one.twin && !one.Other {
 			of[one.Server.String()] = append(of[one.Server.String()], one.Connection)
 		}
 	}

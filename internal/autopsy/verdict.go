@@ -28,6 +28,7 @@ type Verdict struct {
 	Notes    []string  `json:"notes,omitempty"` // what was not read
 
 	Connections int            `json:"connections"`
+	Other       int            `json:"other_protocols,omitempty"` // connections that carry neither HTTP/1 nor TLS, and are not judged
 	Requests    int            `json:"requests"`
 	Met         map[string]int `json:"met"` // requests without a whole response, by how they met the end
 	Failures    []Failure      `json:"failures"`
@@ -85,6 +86,9 @@ type Client struct {
 	LeaseOrder  string  `json:"lease_order,omitempty"`  // a guess: lifo, fifo or other
 	Choices     int     `json:"choices,omitempty"`      // requests that LeaseOrder follows from
 	Agree       float64 `json:"agree,omitempty"`        // the share of them that agrees
+	Failed      int     `json:"failed,omitempty"`       // requests that met the end of their connection
+	Resent      int     `json:"resent,omitempty"`       // of them, those after which the same request soon came on another connection
+	ByChance    float64 `json:"by_chance,omitempty"`    // how many of them would be expected anyway
 }
 
 // Range is the median of some times and the middle half of them, in seconds.

@@ -281,6 +281,9 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	if missing > 0 {
 		says = append(says, fmt.Sprintf("What was in %s that the capture lacks: it lost packets. Give tcpdump a larger buffer (-B 65536), or a filter (tcp port N).", plural(missing, "byte")))
 	}
+	if v.Other > 0 {
+		says = append(says, fmt.Sprintf("What happened on %s with another protocol than HTTP/1 and TLS.", plural(v.Other, "connection")))
+	}
 	left := 0
 	for _, n := range c.left {
 		left += n.connections

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/kabench/kabench/profiles/network"
@@ -10,6 +11,11 @@ import (
 type flowKey struct {
 	addr [2]uint32
 	port [2]uint16
+}
+
+// ends returns the addresses of the two ends.
+func (k flowKey) ends() [2]netip.AddrPort {
+	return [2]netip.AddrPort{addrPort(k.addr[0], k.port[0]), addrPort(k.addr[1], k.port[1])}
 }
 
 func keyOf(a uint32, ap uint16, b uint32, bp uint16) flowKey {

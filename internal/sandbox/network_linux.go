@@ -158,13 +158,14 @@ func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 	return packets
 }
 
-// Connections returns the TCP connections whose SYN is still kept, in the order in
-// which they were opened. The wire stands still for short times during the call.
-func (n *Network) Connections() []Connection {
+// Packets calls each with the packets that are still kept, in the order of sending, and
+// with the two ends of their connection: the same ones for all packets of it, also
+// behind a balancer. The wire stands still for short times during the call, and each
+// may not use the network.
+func (n *Network) Packets(each func(between [2]netip.AddrPort, p Packet)) {
 	rec := n.core.rec
 	var id, end uint64
 	n.wire.do(func() { id, end = rec.oldest(), rec.count })
-	all := connections{now: map[flowKey]*opened{}}
 	const chunk = 128
 	for id <= end {
 		n.wire.do(func() {
@@ -172,12 +173,11 @@ func (n *Network) Connections() []Connection {
 			for until := min(id+chunk-1, end); id <= until; id++ {
 				p := rec.packet(id)
 				if p.Proto == protoTCP {
-					all.add(n.core.throughBalancer(p.Src, p.Dst), p)
+					each(n.core.throughBalancer(p.Src, p.Dst).ends(), p)
 				}
 			}
 		})
 	}
-	return all.list()
 }
 
 // Stats returns the counters of the wire.

@@ -57,8 +57,8 @@ func (*Network) Forget(string) (flows int, err error) { return 0, ErrNeedsLinux 
 // Connection returns nothing.
 func (*Network) Connection(a, b netip.AddrPort, last int) []Packet { return nil }
 
-// Connections returns nothing.
-func (*Network) Connections() []Connection { return nil }
+// Packets does nothing.
+func (*Network) Packets(func([2]netip.AddrPort, Packet)) {}
 
 // Stats returns nothing.
 func (*Network) Stats() Stats { return Stats{} }

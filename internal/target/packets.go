@@ -11,6 +11,9 @@ import (
 	"github.com/kabench/kabench/profiles/network"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/evidence"
+	"github.com/kabench/kabench/internal/evidence/ladder"
+	"github.com/kabench/kabench/internal/evidence/segments"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/results"
 )
@@ -20,6 +23,7 @@ const (
 	packetsBefore = 6 // of a connection, before it was leased
 	rowsKept      = 30
 	soonAfter     = time.Second // after the failure
+	protocolTCP   = 6
 )
 
 // Packets closes the network, when all of its packets have been sent, and returns what
@@ -29,13 +33,15 @@ const (
 func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results.Packets, []results.Evidence, error) {
 	n := t.network
 	// What the servers close when they are stopped must not count.
-	all, until := n.Connections(), time.Since(n.Began())
+	var all ladder.Connections
+	n.Packets(func(between [2]netip.AddrPort, p sandbox.Packet) { all.Add(between, observed(p)) })
+	until := time.Since(n.Began())
 	err := t.Close()
 	stats := n.Stats()
 	seen := &results.Packets{
 		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
-		Closed: closings(all),
+		Closed: closings(all.List()),
 	}
 	kept := []results.Evidence{}
 	shown := map[results.Outcome]bool{}
@@ -58,11 +64,32 @@ func (t *Target) WritePackets(w io.Writer) error {
 	return t.network.WritePcapng(w)
 }
 
+// observed is a packet of the private network for those who judge packets.
+func observed(p sandbox.Packet) ladder.Packet {
+	out := ladder.Packet{
+		Segment: segments.Segment{
+			At: p.At, Number: int64(p.ID), Src: p.Src, Dst: p.Dst, Flags: segments.Flags(p.Flags),
+			Seq: p.Seq, Ack: p.Ack, Len: p.Len, Payload: p.Payload,
+		},
+		Arrived: p.Left, From: p.From, To: p.To, ByLink: p.ByLink(), By: p.By,
+	}
+	if p.Fate != sandbox.FateDelivered {
+		out.Fate = p.Fate.String()
+	}
+	return out
+}
+
+// closers and manners are the words of run.json for who closed a connection, and how.
+var (
+	closers = map[evidence.Side]string{evidence.ByClient: "client", evidence.ByServer: "server", evidence.ByMiddle: "link"}
+	manners = map[evidence.Kind]string{evidence.FIN: "fin", evidence.RST: "rst", evidence.Notify: "alert"}
+)
+
 // closings counts connections by how they ended.
-func closings(all []sandbox.Connection) []results.Closing {
+func closings(all []ladder.Connection) []results.Closing {
 	counts := map[results.Closing]uint64{}
 	for _, c := range all {
-		counts[results.Closing{Opened: c.From, By: string(c.Closed.By), How: string(c.Closed.How)}]++
+		counts[results.Closing{Opened: c.From, By: closers[c.Closed.By], How: manners[c.Closed.How]}]++
 	}
 	list := []results.Closing{}
 	for c, n := range counts {
@@ -83,16 +110,20 @@ func (t *Target) evidence(e *results.Exchange, began, until time.Duration) resul
 	if err != nil {
 		return results.Evidence{} // does not happen: dialers wrote it
 	}
-	packets := sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased)
-	packets = slices.DeleteFunc(packets, func(p sandbox.Packet) bool { return p.At > until })
-	closed := sandbox.ClosedBy(packets, local)
+	var packets []ladder.Packet
+	for _, p := range sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased) {
+		if p.Proto == protocolTCP && p.At <= until {
+			packets = append(packets, observed(p))
+		}
+	}
+	closed := ladder.ClosedBy(packets, local)
 	out := results.Evidence{
 		Seq: e.Seq, Conn: e.Conn, Use: e.Use, Phase: e.Phase, Cause: e.Cause,
-		Client: e.Local, Server: remote.String(), By: string(closed.By), How: string(closed.How),
+		Client: e.Local, Server: remote.String(), By: closers[closed.By], How: manners[closed.How],
 		Rows: []results.EvidenceRow{},
 	}
-	rows := sandbox.Ladder(packets, local, notes(e, began))
-	leased := slices.IndexFunc(rows, func(row sandbox.Row) bool { return row.At >= began+e.Leased })
+	rows := ladder.Of(packets, local, notes(e, began))
+	leased := slices.IndexFunc(rows, func(row ladder.Row) bool { return row.At >= began+e.Leased })
 	done := 0
 	for i, row := range rows {
 		if row.At <= began+e.Done || i == done && row.Sent <= began+e.Done+soonAfter {
@@ -133,11 +164,11 @@ func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Dur
 }
 
 // notes returns kabench's own stamps of an exchange.
-func notes(e *results.Exchange, began time.Duration) []sandbox.Note {
-	var list []sandbox.Note
+func notes(e *results.Exchange, began time.Duration) []ladder.Note {
+	var list []ladder.Note
 	note := func(at time.Duration, format string, args ...any) {
 		if at != results.Never {
-			list = append(list, sandbox.Note{At: began + at, Text: fmt.Sprintf(format, args...)})
+			list = append(list, ladder.Note{At: began + at, Text: fmt.Sprintf(format, args...)})
 		}
 	}
 	if e.Reused() {
@@ -169,7 +200,7 @@ func saw(c results.Cause) string {
 	return "gave up"
 }
 
-func evidenceRow(row sandbox.Row, began time.Duration) results.EvidenceRow {
+func evidenceRow(row ladder.Row, began time.Duration) results.EvidenceRow {
 	out := results.EvidenceRow{At: (row.At - began).Seconds(), Note: row.Note}
 	if row.Note != "" {
 		return out
@@ -185,9 +216,6 @@ func evidenceRow(row sandbox.Row, began time.Duration) results.EvidenceRow {
 		sent := (row.Sent - began).Seconds()
 		out.Sent = &sent
 	}
-	out.Host, out.Flags, out.Seq, out.Len, out.Who = row.Host, row.Flags.String(), row.Seq, row.Len, row.By
-	if row.Fate != sandbox.FateDelivered {
-		out.Fate = row.Fate.String()
-	}
+	out.Host, out.Flags, out.Seq, out.Len, out.Fate, out.Who = row.Host, row.Flags.String(), row.Seq, row.Len, row.Fate, row.By
 	return out
 }

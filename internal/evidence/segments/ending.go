@@ -14,7 +14,7 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 	if t.responds && (!t.response.inside || t.response.parser.End() == nil) {
 		t.answered(t.current.Done)
 	}
-	c.TLS = t.protocol == overTLS
+	c.TLS, c.Other = t.protocol == overTLS, t.other()
 	t.trim()
 	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked = t.exchanges, t.count, t.longest, t.unasked
 	if c.TLS && t.ready != evidence.NotSeen {

@@ -31,6 +31,9 @@ func pairOf(s *Segment) pair {
 type Lives struct {
 	done func(*evidence.Connection)
 	each func(*evidence.Connection, evidence.Exchange, int)
+	// Asked, if not nil, is called with the line of every request, as far as it was
+	// captured, and the time of its first byte. Set it before the first Add.
+	Asked func(c *evidence.Connection, line string, begun time.Duration)
 
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
@@ -133,6 +136,9 @@ func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	l.c.Guessed = guessed
 	if v.each != nil {
 		l.talk.each = func(e evidence.Exchange, nth int) { v.each(&l.c, e, nth) }
+	}
+	if v.Asked != nil {
+		l.talk.named = func(line string, begun time.Duration) { v.Asked(&l.c, line, begun) }
 	}
 	v.open[key] = l
 	return l

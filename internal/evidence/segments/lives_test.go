@@ -331,6 +331,26 @@ var stories = []struct{ name, text, want string }{
 5044 s R`, "1 requests, inferred server close_notify at 5.036s; seen crossed 2ms idle 4.998s"},
 }
 
+// Another protocol has no requests that could be judged.
+func TestOtherProtocols(t *testing.T) {
+	for name, c := range map[string]struct {
+		text    string
+		other   bool
+		unasked int
+	}{
+		"a database":       {"0 c S\n10 s S.\n10 c .\n11 c P. QUERY\n22 s P. ROW\n22 c .\n500 c P. QUERY\n520 s F.", true, 0},
+		"from the middle":  {"11 c P. QUERY\n22 s P. ROW\n30 c P. QUERY\n40 s P. ROW\n500 c P. QUERY\n520 s F.", true, 0},
+		"HTTP":             {atClient + "500 c P. GET\n520 s F.", false, 1},
+		"a part of a body": {"11 c P. QUERY\n22 s P. OK\n500 c P. GET\n520 s F.", false, 1},
+		"HTTP/2 in TLS: SETTINGS are acknowledged": {overTLS13 + "37 c P. FRAME\n5036 s P. ALERT\n5036 s F.", false, 0},
+	} {
+		all := live(t, c.text, [2]uint32{1, 1})
+		if len(all) != 1 || all[0].Other != c.other || len(all[0].Unanswered) != c.unasked {
+			t.Errorf("%s: %s", name, sum(all[0]))
+		}
+	}
+}
+
 func TestStories(t *testing.T) {
 	for _, s := range stories {
 		for name, isn := range map[string][2]uint32{"": {1000, 2000}, ", numbers wrap": {math.MaxUint32 - 20, math.MaxUint32 - 30}} {

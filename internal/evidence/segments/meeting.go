@@ -10,6 +10,9 @@ import (
 // unanswered judges the requests that have no whole response.
 func (l *life) unanswered() {
 	t, c := &l.talk, &l.c
+	if c.Other {
+		return // what is a request there is not known
+	}
 	if t.requests.part == inRequestHead && len(t.pending) > 0 {
 		c.Half = t.pending[len(t.pending)-1].sent
 	}

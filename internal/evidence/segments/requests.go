@@ -122,7 +122,7 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	head := r.head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
-	t.named(line, h.asked)
+	t.name(line, h.asked)
 	r.head = keepSmall(r.head)
 	switch {
 	case h.chunked:
@@ -147,12 +147,15 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// named tells the newest request what its head says.
-func (t *talk) named(line []byte, asked bool) {
+// name gives the newest request what its head says.
+func (t *talk) name(line []byte, asked bool) {
 	if n := len(t.pending); n > 0 && t.pending[n-1].id == t.requests.id {
 		q := &t.pending[n-1]
 		q.line, q.method = requestLine(line)
 		q.asked = asked
+		if t.named != nil {
+			t.named(q.line, q.begun)
+		}
 	}
 }
 
@@ -160,7 +163,7 @@ func (t *talk) named(line []byte, asked bool) {
 func (t *talk) cutHead() {
 	r := &t.requests
 	line, fields, _ := bytes.Cut(r.head, []byte("\n"))
-	t.named(line, readFields(fields).asked)
+	t.name(line, readFields(fields).asked)
 	r.head = keepSmall(r.head)
 	r.part = outOfStep
 }

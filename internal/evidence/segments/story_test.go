@@ -28,6 +28,9 @@ var words = map[string]string{
 	"100":    "HTTP/1.1 100 Continue\r\n\r\n",
 	"HELLO":  record(22, 200), // a client's or a server's handshake
 	"CCS":    record(20, 1),
+	"FRAME":  record(23, 26), // a control frame of HTTP/2
+	"QUERY":  "Q\x00\x00\x00\x10select 1\x00",
+	"ROW":    "T\x00\x00\x00\x10one row\x00\x00",
 	"SEALED": record(23, 100), // data, or an encrypted handshake
 	"ALERT":  record(23, 19),  // of TLS 1.3
 	"ALERT2": record(21, 26),  // of TLS 1.2

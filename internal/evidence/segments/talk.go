@@ -46,6 +46,7 @@ type talk struct {
 	records     [2]records
 	alerts      [2]mark // the newest alert of each side, if no record followed
 	handshake   bool
+	strange     int // segments whose beginning is none of HTTP/1 and TLS
 	tls13       bool
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
 	orphan      bool          // the newest response has no request, whose bytes are missing
@@ -63,6 +64,7 @@ type talk struct {
 	doneAt    time.Duration // of the newest exchange
 	longest   time.Duration // idle, survived
 	each      func(evidence.Exchange, int)
+	named     func(line string, begun time.Duration)
 }
 
 func (t *talk) begin() {
@@ -109,7 +111,20 @@ func (t *talk) recognise(side int, b []byte) {
 		t.protocol = overHTTP
 	case beginsRecord(b):
 		t.protocol = overTLS
+	case len(b) >= enough:
+		t.strange++
 	}
+}
+
+// enough is how many bytes of a segment must have been captured to say that no request,
+// no response and no TLS record begins there.
+const enough = 8
+
+// other reports whether the connection carries another protocol: bytes were captured,
+// and none of them begins HTTP/1 or TLS. In the middle of a connection, a few of them may
+// be parts of a body.
+func (t *talk) other() bool {
+	return t.protocol == unrecognised && (t.whole && t.strange > 0 || t.strange > 3)
 }
 
 // miss takes note of n bytes that were not observed. They had been sent at the time at

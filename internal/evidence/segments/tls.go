@@ -123,7 +123,9 @@ func (t *talk) inRecord(side int, p piece, n int) {
 	}
 	switch {
 	case side == client:
-		t.continued(p, n)
+		if len(t.pending) > 0 && !t.responds {
+			t.continued(p, n)
+		}
 		t.last = p.at
 	case t.responds:
 		t.current.Done = p.at
@@ -141,10 +143,14 @@ func (t *talk) turnRecord(side int, p piece) {
 		}
 		return
 	}
-	if len(t.pending) == 0 || t.responds {
+	if (len(t.pending) == 0 || t.responds) && t.records[client].size() >= smallestRequest {
 		t.ask(p)
 	}
 }
+
+// smallestRequest is the length of a record with the shortest HTTP/1.1 request, "GET /
+// HTTP/1.1" with an empty Host. Shorter ones are control frames of HTTP/2.
+const smallestRequest = 41
 
 // turn takes bytes in which the records are not found: a change of direction is what
 // is left.
@@ -161,4 +167,27 @@ func (t *talk) turn(side int, p piece) {
 		return
 	}
 	t.moreResponse(p)
+}
+
+// EndsWithAlert reports whether the last TLS record in a segment is an alert, and
+// whether that was guessed from its length. length is the segment's length in bytes,
+// payload its captured beginning; the segment must begin with a record.
+func EndsWithAlert(payload []byte, length int) (alert, guessed bool) {
+	for at := 0; at < length; {
+		if at+recordHeader > len(payload) {
+			return false, false // not captured
+		}
+		kind := payload[at]
+		if kind < recordChangeCipher || kind > recordData || payload[at+1] != 3 {
+			return false, false // no record
+		}
+		size := int(payload[at+3])<<8 | int(payload[at+4])
+		alert = kind == recordAlert || kind == recordData && size == sealedAlert
+		guessed = alert && kind == recordData
+		at += recordHeader + size
+		if at > length {
+			return false, false // the record continues in the next segment, so it is no alert
+		}
+	}
+	return alert, guessed
 }
