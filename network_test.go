@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/internal/autopsy"
 	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -68,6 +69,44 @@ func TestRunInNetwork(t *testing.T) {
 			for _, file := range []string{"packets.pcapng", "evidence.json", "run.json"} {
 				if info, err := os.Stat(filepath.Join(dir, file)); err != nil || info.Size() == 0 {
 					t.Errorf("%s: %v", file, err)
+				}
+			}
+		})
+	}
+}
+
+// The packets of a private network show an autopsy the same failures as the run, and
+// the server's timer.
+func TestAutopsyOfANetwork(t *testing.T) {
+	t.Parallel()
+	needSandbox(t)
+	for name, target := range map[string]string{"plain": "lab: {idle_timeout: 300ms}", "tls": "lab: {idle_timeout: 300ms, tls: true}"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "out")
+			run, err := Run(t.Context(), networked(t, `
+name: n
+load: {rate: 150/s, arrivals: {process: burst, on: 100ms, off: 260ms, off_max: 300ms, within: poisson}, duration: 4s, timeout: 5s, warm_up: 0s}
+pool: {lease_order: fifo, idle_timeout: 0s, liveness: events}
+network: {hosts: [{name: server}], links: [{between: [client, server], delay: 20ms}]}
+target: {`+target+"}\n"), Options{Out: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := autopsy.Examine(autopsy.Options{Files: []string{filepath.Join(dir, "packets.pcapng")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Log(v.Headline)
+			if uint64(len(v.Failures)) != run.Counts.Failed || uint64(v.Requests) != run.Counts.Started {
+				t.Errorf("the autopsy found %d failures of %d requests, the run %d of %d", len(v.Failures), v.Requests, run.Counts.Failed, run.Counts.Started)
+			}
+			if idle := v.Servers[0].Facts.Idle; idle.Closes > 0 && idle.Min < 299*time.Millisecond {
+				t.Errorf("the server's timer: %+v", idle)
+			}
+			for _, p := range v.Places {
+				if p.Clock > 0.001 || p.Clock < -0.001 {
+					t.Errorf("one clock stamps all packets, and the autopsy sees a difference: %+v", p)
 				}
 			}
 		})

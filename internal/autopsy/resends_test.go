@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A client that sends failed requests again is told from one that does not, and from
+// A client that sends failed requests again differs from one that does not, and from
 // one whose requests come so often that nobody can say.
 func TestResends(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -25,11 +25,26 @@ func (v *Verdict) speak(list []Failure) {
 				continue
 			}
 			v.Says = append(v.Says, upper(sentence(s, met, group)+"."))
+			if text := v.behind(group); text != "" {
+				v.Says = append(v.Says, text)
+			}
 		}
 	}
 	v.Headline = v.Says[0]
 	v.Says = v.Says[1:]
 	v.Incident = incident(list)
+}
+
+// behind says what the server behind a proxy does, if requests failed there too.
+func (v *Verdict) behind(group []Failure) string {
+	for _, f := range group {
+		for i := range v.Servers {
+			if s := &v.Servers[i]; f.Behind == s.Address {
+				return fmt.Sprintf("%s passes requests on to %s, which %s.", f.Server, s.Address, s.Sentence)
+			}
+		}
+	}
+	return ""
 }
 
 // closeMet stands for all meetings with the server's close.

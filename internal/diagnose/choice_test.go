@@ -89,6 +89,25 @@ func TestChooseTheNamedPool(t *testing.T) {
 	}
 }
 
+// What the line shows of the pool is set, unless the preset has it.
+func TestChooseWhatTheLineShows(t *testing.T) {
+	const waited = "PoolAcquireTimeoutException: Pool#acquire(Duration) has been pending for more than the configured timeout of "
+	for line, want := range map[string]string{
+		waited + "45000ms": "",
+		waited + "2500ms":  "pool.pending_timeout=2.5s",
+		"Pending acquire queue has reached its maximum size of 32":                                  "",
+		"Pending acquire queue has reached its maximum size of 64":                                  "pool.pending_max=64 pool.max_conns=32",
+		"io.netty.channel.ConnectTimeoutException: connection timed out after 500 ms: x/1.2.3.4:80": "",
+		premature: "",
+	} {
+		if got := strings.Join(diagnose.Choose(asked(line, plain, "")).Pool.Sets, " "); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+const premature = "reactor.netty.http.client.PrematureCloseException: Connection prematurely closed BEFORE response"
+
 // An unknown line and a known line without an incident say so.
 func TestChooseWithoutAnIncident(t *testing.T) {
 	for line, want := range map[string]string{

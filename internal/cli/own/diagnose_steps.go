@@ -62,7 +62,9 @@ func (d *diagnosing) prepare() (err error) {
 	d.asked = diagnose.Asked{
 		Candidates: d.doc.Explanation.Candidates, Pool: d.o.Pool, Target: d.o.Target != "", Cannot: cannotAim,
 	}
-	if d.subject, err = d.o.subject(diagnose.Choose(d.asked).Pool.Name); err != nil {
+	pool := diagnose.Choose(d.asked).Pool
+	d.o.Sets = append(slices.Clone(pool.Sets), d.o.Sets...) // the user's win
+	if d.subject, err = d.o.subject(pool.Name); err != nil {
 		return err
 	}
 	d.asked.TLS = strings.HasPrefix(strings.ToLower(d.o.Target), "https:")
