@@ -132,8 +132,7 @@ func (t *talk) other() bool {
 func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	switch side {
 	case client:
-		// A response that acknowledges them is the response to them.
-		t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
+		t.missClient(n, end)
 	case server:
 		t.missServer(n, at)
 	}
@@ -145,6 +144,19 @@ func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	default:
 		t.missResponse(n, at)
 	}
+}
+
+// missClient takes bytes of the client that were not observed for a request. A response
+// that acknowledges them is the response to them. Under TLS, fewer bytes than a request
+// has are a close_notify.
+func (t *talk) missClient(n int, end uint32) {
+	if t.protocol == overTLS && n < recordHeader+smallestRequest {
+		return
+	}
+	if t.responds && t.protocol == overTLS && after(end, t.ack) {
+		t.answered(t.current.Done) // the next request ends it, as in ask
+	}
+	t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
 }
 
 // missServer takes bytes of the server that were not observed for the response to the

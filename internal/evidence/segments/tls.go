@@ -137,8 +137,8 @@ func (t *talk) inRecord(side int, p piece, n int) {
 func (t *talk) turnRecord(side int, p piece) {
 	if side == server {
 		// What nobody asked for is a session ticket or the like, except at the beginning of
-		// an observation.
-		if !t.responds && (len(t.pending) > 0 || t.count == 0 && !t.handshake) {
+		// an observation, and where the request can be among bytes that were not observed.
+		if !t.responds && (len(t.pending) > 0 || t.missed || t.count == 0 && !t.handshake) {
 			t.answer(p.at)
 		}
 		return
