@@ -2,6 +2,7 @@ package software
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -228,19 +229,32 @@ func tagged(list []frame) []frame {
 	return list
 }
 
-// startOf returns where the addresses of an IP packet's TCP segment begin, its flags,
-// and whether it is one.
-func segmentIn(f frame) (from, to string, flags byte, ok bool) {
-	packet, _ := packetOf(f)
-	if len(packet) < 40 || packet[0]>>4 != 4 || packet[9] != 6 {
-		return "", "", 0, false
+// wireConns returns the connections of a capture, as a reader sees them that shares no
+// code with kabench: each packet at the place where it was seen first.
+func wireConns(t *testing.T, list []frame) []*wireConn {
+	t.Helper()
+	if len(list) == 0 {
+		return nil
 	}
-	tcp := packet[4*int(packet[0]&15):]
-	if len(tcp) < 14 {
-		return "", "", 0, false
+	if list[0].at0 != "" {
+		list = inPlace("client")(list)
 	}
-	end := func(address []byte, port []byte) string {
-		return addrPort([4]byte(address), binary.BigEndian.Uint16(port))
+	var b bytes.Buffer
+	list = relinked(list, ethernet)
+	for i := range list {
+		list[i].at0 = ""
 	}
-	return end(packet[12:16], tcp), end(packet[16:20], tcp[2:]), tcp[13], true
+	w := bufio.NewWriter(&b)
+	write := writerOf(t, w, list)
+	for _, one := range list {
+		if err := write(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Flush()
+	conns, err := readCapture(&b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	return conns
 }

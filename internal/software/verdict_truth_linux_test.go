@@ -3,7 +3,6 @@ package software
 import (
 	"cmp"
 	"encoding/json"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -175,10 +174,6 @@ func (r *ownRun) behindProxies() int {
 		return 0
 	}
 	return int(r.Proxy.Stale + r.Proxy.BadGateways + r.Proxy.Silent + r.Proxy.Truncated)
-}
-
-func addrPort(address [4]byte, port uint16) string {
-	return netip.AddrPortFrom(netip.AddrFrom4(address), port).String()
 }
 
 func label(r *ownRun) string {
