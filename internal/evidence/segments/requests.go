@@ -36,6 +36,10 @@ type requests struct {
 func (t *talk) takeRequest(p piece) {
 	r := &t.requests
 	begins := p.begin && beginsRequest(p.payload)
+	if t.protocol == overHTTP && r.part == outOfStep && p.begin && !begins && len(p.payload) >= enough {
+		t.continued(p, p.length) // of a body
+		return
+	}
 	if t.protocol != overHTTP || r.part == outOfStep && !begins {
 		t.askOrContinue(p)
 		return

@@ -104,3 +104,68 @@ func TestWrongGuess(t *testing.T) {
 		t.Errorf("the connection whose ends were guessed: %+v", all)
 	}
 }
+
+// The end of the handshake and the first request are in one segment, which was not
+// captured.
+func TestMissingFirstRequest(t *testing.T) {
+	for name, text := range map[string]string{
+		"the request": `
+0  c S
+10 s S.
+10 c .
+11 c P. HELLO
+22 s P. HELLO
+22 s P. CCS
+22 s P. SEALED
+23 c P. CCS lost
+23 c P. SEALED lost
+24 c P. SEALED lost
+35 s P. SEALED`,
+		"the first hello": `
+0  c S
+10 s S.
+10 c .
+11 c P. HELLO lost
+22 s P. HELLO
+22 s P. CCS
+22 s P. SEALED
+23 c P. CCS
+23 c P. SEALED
+24 c P. SEALED
+35 s P. SEALED`,
+	} {
+		for _, c := range live(t, text+`
+36 c .
+1036 s P. ALERT
+1036 s F.
+1036 c .
+1100 c P. ALERT
+1110 s R`, [2]uint32{7, 9}) {
+			if c.Requests != 1 || len(c.Unanswered) != 0 || c.Close.By != evidence.ByServer {
+				t.Errorf("%s: got %s: %+v", name, sum(c), c.Unanswered)
+			}
+		}
+	}
+}
+
+// The body of an upload goes on after the response and the server's FIN: it is no
+// further request, whatever was captured of it.
+func TestBodyAfterTheResponse(t *testing.T) {
+	for name, text := range map[string]string{
+		"cut":         "20 c P. UPLOAD cut=30\n30 s P. OK\n30 s F.\n31 c .\n",
+		"whole":       "20 c P. UPLOAD\n30 s P. OK\n30 s F.\n31 c .\n",
+		"one missing": "20 c P. UPLOAD\n30 s P. OK\n30 s F.\n31 c .\n32 c P. len=300 lost\n38 s .\n50 c . len=200\n",
+	} {
+		for _, c := range live(t, "0 c S\n10 s S.\n10 c .\n"+text+`
+60 c P. PART cut=30
+70 s .
+70 c P. PART cut=30
+80 s .
+90 c F.
+100 s .`, [2]uint32{7, 9}) {
+			if c.Requests != 1 || len(c.Unanswered) != 0 {
+				t.Errorf("%s: got %s: %+v", name, sum(c), c.Unanswered)
+			}
+		}
+	}
+}

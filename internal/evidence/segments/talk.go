@@ -48,6 +48,7 @@ type talk struct {
 	handshake   bool
 	strange     int // segments whose beginning is none of HTTP/1 and TLS
 	tls13       bool
+	helloAck    uint32        // what the server had of the client when its handshake began
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
@@ -150,8 +151,11 @@ func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 // that acknowledges them is the response to them. Under TLS, fewer bytes than a request
 // has are a close_notify.
 func (t *talk) missClient(n int, end uint32) {
-	if t.protocol == overTLS && n < recordHeader+smallestRequest {
+	switch r := &t.requests; {
+	case t.protocol == overTLS && n < recordHeader+smallestRequest:
 		return
+	case t.protocol == overHTTP && r.part == inRequestBody && int64(n) <= r.left:
+		return // they belong to a request that was seen
 	}
 	if t.responds && t.protocol == overTLS && after(end, t.ack) {
 		t.answered(t.current.Done) // the next request ends it, as in ask
