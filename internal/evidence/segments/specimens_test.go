@@ -169,3 +169,16 @@ func TestBodyAfterTheResponse(t *testing.T) {
 		}
 	}
 }
+
+// The server closed before the capture began. The client writes a request all the same,
+// finds the FIN and closes at once: it did not give up.
+func TestCloseBeforeTheCapture(t *testing.T) {
+	for _, c := range live(t, `
+0    c P. GET
+0.01 c F.
+80   s R`, [2]uint32{7, 9}) {
+		if len(c.Unanswered) != 1 || c.Unanswered[0].Met != evidence.Forgotten || c.Unanswered[0].Basis != evidence.Inferred {
+			t.Errorf("got %s: %+v", sum(c), c.Unanswered)
+		}
+	}
+}
