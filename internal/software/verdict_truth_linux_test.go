@@ -110,8 +110,8 @@ type score struct {
 	invented      []string
 }
 
-// lateness is how far the record and a capture may differ in time.
-const lateness = 50 * time.Millisecond
+// lateness is how far the record and a capture may differ in time, on the slowest link.
+const lateness = 150 * time.Millisecond
 
 // howOf says in which way a request of a verdict failed.
 func howOf(f *autopsy.Failure) how {
