@@ -74,6 +74,36 @@ func TestAimedIncident(t *testing.T) {
 	asForecast(t, rep)
 }
 
+// The other incidents that take a target, on a server that is not theirs.
+func TestOtherAimedIncidents(t *testing.T) {
+	for _, test := range []struct {
+		incident string
+		sets     []string
+	}{
+		{"pending-queue-full", []string{"pool.max_conns=16", "pool.pending_max=32"}},
+		{"pending-timeout", []string{"pool.max_conns=16", "pool.pending_max=400", "pool.pending_timeout=200ms"}},
+		{"handshake-cost", []string{"load.duration=1s"}},
+		{"time-wait-shift", nil},
+		{"retry-and-idempotence", []string{"pool.shards=20"}},
+	} {
+		t.Run(test.incident, func(t *testing.T) {
+			url, server := someServer(t, 600*time.Millisecond, 600*time.Millisecond)
+			p, f := aimedAt(t, test.incident, url, server, append(test.sets, "load.max_lag=0s")...)
+			rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Forecast: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.incident == "time-wait-shift" && !rep.IncidentRun.Sockets.Available {
+				t.Skip("this system does not show its sockets")
+			}
+			seen := rep.Forecast.Seen
+			if !rep.Reproduced || seen == nil || *seen < f.Low/2 || *seen > f.High+f.High/2 {
+				t.Errorf("%v\n%s", f, rep.Verdict)
+			}
+		})
+	}
+}
+
 // asForecast checks that a reproduction shows about as many failures as were expected. A
 // busy machine moves some requests out of their window.
 func asForecast(t *testing.T, rep *results.Reproduction) {

@@ -29,7 +29,7 @@ var (
 )
 
 // TestLanguagesHaveTheSameCommands: both versions of a document have the same headings
-// by level, tables, pictures and blocks of code; what kabench prints is English in
+// by level, tables, lists, pictures and blocks of code; what kabench prints is English in
 // both. Only text blocks may differ: they are drawn with words.
 //
 //	KABENCH_LANGUAGES=write go test -run TestLanguages .   copies changed blocks of code to the Korean version
@@ -46,7 +46,7 @@ func TestLanguagesHaveTheSameCommands(t *testing.T) {
 			name string
 			of   func(text string) []string
 		}{
-			{"commands and code", code}, {"headings", levels}, {"tables", rowsOfTables}, {"pictures", drawings},
+			{"commands and code", code}, {"headings", levels}, {"tables", rowsOfTables}, {"lists", items}, {"pictures", drawings},
 		} {
 			if diff := cmp.Diff(part.of(english), part.of(korean)); diff != "" {
 				t.Errorf("%s of %s (-) and %s (+) differ:\n%s", part.name, d.english, d.korean, diff)
@@ -97,6 +97,11 @@ func rowsOfTables(text string) (list []string) {
 		}
 	}
 	return list
+}
+
+// items lists the beginnings of the items of lists.
+func items(text string) []string {
+	return regexp.MustCompile(`(?m)^- `).FindAllString(outsideCode(text), -1)
 }
 
 // drawings lists the pictures, whatever language their words have.

@@ -42,6 +42,7 @@ type diagnosis struct {
 		Forecast     results.Forecast
 		Reproduction *results.Reproduction
 	}
+	Choice                  diagnose.Choice
 	Reproduced, Interrupted bool
 	Verdict                 string
 	Settings                []results.ClientSetting
@@ -109,7 +110,7 @@ func TestDiagnose(t *testing.T) {
 		t.Errorf("the verdict lacks numbers: %s", d.Verdict)
 	}
 	// What is kept can be used again.
-	for _, name := range []string{"diagnosis.json", "explanation.txt", "probe.json", "report.html"} {
+	for _, name := range []string{"diagnosis.json", "diagnosis.txt", "probe.json", "report.html"} {
 		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 			t.Error(err)
 		}
@@ -119,6 +120,9 @@ func TestDiagnose(t *testing.T) {
 		t.Errorf("incident.yaml: %v", err)
 	}
 	says(t, exit.Done, "report", filepath.Join(out, "idle-race"))
+	if text, _ := says(t, exit.Done, "report", out); !strings.Contains(text, "Setting: ") || !strings.Contains(text, "REPRODUCED") {
+		t.Errorf("the report of the diagnosis:\n%s", text)
+	}
 	again, _ := diagnosed(t, exit.Done, premature, "--target", server.URL(), "--server", filepath.Join(out, "server.yaml"), "--dry-run")
 	if len(again.Would) != 1 || again.Would[0].Requests == 0 || steps(again) != "explain lint reproduce" {
 		t.Errorf("with the measured server: %s, %+v", steps(again), again.Would)

@@ -71,6 +71,8 @@ happened, which side closed the connection, and what it cost.
   kabench run --target http://host:port/ --rate 300/s   measure your own server
   kabench compare --target http://host:port/ --rate 300/s --pool a --pool b
                                                      compare pool settings
+  kabench diagnose 'LOG LINE' --target http://host:port/
+                                                     from a log line to a setting that ends it
 
 Exit codes: 0 done, and every expectation was met; 1 an expectation was not met, abort_when
 stopped the run, an incident was not reproduced, lint found a broken rule, or explain does not

@@ -29,6 +29,9 @@ var (
 	noticed  = figure{"connections.closed_by_peer", func(c Counts) int { return c.Noticed }}
 )
 
+// met is the number of attempts that meet the server's close.
+func met(c Counts) int { return c.Met }
+
 // estimate is what many simulated runs say about a figure.
 type estimate struct {
 	mean      float64

@@ -49,8 +49,15 @@ func (a *aiming) nothingToMeet() {
 		name: ReasonNoTimer, why: "no idle timer of the server is known, so no request can be aimed at its close",
 		takes: "a measurement that sees the server close idle connections: kabench probe with a longer --limit, and --server FILE",
 	}
-	if d := a.server.LongerThan; d > 0 {
-		a.reason.why = fmt.Sprintf("the server closed no idle connection within %v", d)
+	facts := a.order.Server.Facts
+	switch {
+	case a.server.MaxRequests == 1:
+		a.reason = reason{ReasonNotKept, "the server ends each connection after one response, so none can be stale", "a server that keeps connections"}
+	case facts.Silent:
+		a.reason.why = fmt.Sprintf("a machine on the way forgets idle connections after %v without closing them, so there is no close to meet", facts.IdleTimeout)
+		a.reason.takes = "another incident: kabench reproduce silent-drop shows what its clients see"
+	case a.server.LongerThan > 0:
+		a.reason.why = fmt.Sprintf("the server closed no idle connection within %v", a.server.LongerThan)
 	}
 	a.expectRace()
 	a.remedyIdle()

@@ -50,7 +50,13 @@ func (a *aiming) explain() reason {
 		if err != nil {
 			continue
 		}
-		if e.mean >= max(enough, 3*a.estimate.mean) {
+		// A pool with several such rules has the first of them for a reason, even if the
+		// others hide what is met.
+		shown, before := e.mean, a.estimate.mean
+		if r.name != ReasonResent && a.figure.path != noticed.path {
+			shown, before = e.meanOf(met), a.estimate.meanOf(met)
+		}
+		if shown >= max(enough, 3*before) {
 			return r
 		}
 	}

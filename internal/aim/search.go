@@ -54,6 +54,8 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 		}
 		return chance
 	}
+	// A machine that is late by more than the round trip misses what it aims at.
+	steady := trip.Seconds() / (trip + usualLag).Seconds()
 	const steps = 400
 	from := max(s.Min-trip-s.Width()/20, 0)
 	step := max((s.Max+trip-from)/steps, 1)
@@ -62,7 +64,7 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 		best = max(best, lost(from+i*step))
 	}
 	// All ages that are nearly as good, from the first to the last.
-	t := target{from: -1, chance: best}
+	t := target{from: -1, chance: best * steady}
 	for i := range time.Duration(steps) {
 		if age := from + i*step; lost(age) >= 0.9*best {
 			if t.from < 0 {
@@ -77,6 +79,9 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 	}
 	return t
 }
+
+// usualLag is by how much requests leave early or late, as a rule.
+const usualLag = 400 * time.Microsecond
 
 // serviceTime is how long a request holds its connection.
 func (a *aiming) serviceTime(p *profiles.Profile) time.Duration {

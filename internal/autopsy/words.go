@@ -215,14 +215,14 @@ func incidentOf(f Failure) string {
 		return "lb-rst-unknown-flow"
 	case f.Met == evidence.Abandoned:
 		return ""
+	case !f.Whole && f.Line != "" && !strings.HasPrefix(f.Line, "GET "):
+		return "while-sending-body"
 	case f.First != evidence.NotSeen:
 		return "during-response"
 	case f.Met == evidence.Late && !f.TLS:
 		return "direct-idle-order"
 	case !f.Reused:
 		return "before-response"
-	case !f.Whole && f.Line != "" && !strings.HasPrefix(f.Line, "GET "):
-		return "while-sending-body"
 	case f.TLS:
 		return "idle-race-tls"
 	}

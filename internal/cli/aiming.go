@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"slices"
 	"time"
 
@@ -156,6 +157,15 @@ func hostOf(target string) string {
 		return u.Hostname()
 	}
 	return target
+}
+
+// KeptIncident says where an aimed incident was kept, and what is missing in the file.
+func (s *Streams) KeptIncident(file string, p *profiles.Profile) {
+	note := ""
+	if redacted := profiles.Redact(*p); !reflect.DeepEqual(redacted.Target, p.Target) {
+		note = "; secrets are blanked in it, so give them with --set"
+	}
+	fmt.Fprintf(s.Err, "to run it again: kabench reproduce %s%s\n", file, note)
 }
 
 // Hopeless reports whether no run should be made, because it would show nothing.

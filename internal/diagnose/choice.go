@@ -33,11 +33,13 @@ type Try struct {
 	Why      string `json:"why"`
 }
 
-// Not is an incident that fits the line, and that no client can cause from outside.
+// Not is an incident that fits the line, and that is not tried: no client can cause it from
+// outside, or the server as measured rules it out.
 type Not struct {
 	Incident string `json:"incident"`
 	Why      string `json:"why"`
-	Capture  string `json:"capture"` // what would show whether it is the cause
+	Capture  string `json:"capture"`             // what would show the cause
+	RuledOut bool   `json:"ruled_out,omitempty"` // by the measurement of the server
 }
 
 // Choose decides what to try. An unknown line gets the idle race, because that is the most
@@ -46,7 +48,7 @@ func Choose(a Asked) Choice {
 	c := Choice{Pool: choosePool(a), Tries: []Try{}, Unclear: unclear(a.Candidates)}
 	for _, f := range fitting(a) {
 		if why := a.Cannot(f.incident); why != "" {
-			c.Not = append(c.Not, Not{f.incident, why, capture(f.incident)})
+			c.Not = append(c.Not, Not{Incident: f.incident, Why: why, Capture: capture(f.incident)})
 			continue
 		}
 		c.Tries = append(c.Tries, Try{f.incident, f.why})

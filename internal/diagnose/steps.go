@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/wording"
 )
 
@@ -56,6 +57,35 @@ func (c Choice) say() string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// ofIdle are the incidents that need connections which the server keeps for some time.
+var ofIdle = []string{"idle-race", "idle-race-tls", "direct-idle-order", "nginx-1s", "l7-lb-order", "keep-alive-hint", "retry-and-idempotence"}
+
+// Measured returns the choice after the server has been measured. If the server keeps no
+// connection, incidents of idle connections are not tried.
+func Measured(c Choice, s evidence.Server) Choice {
+	var why, capture string
+	switch s.Keeping {
+	case evidence.ClosesAtOnce:
+		why = "the server closes connections without a response, so none is ever idle"
+		capture = "the server's log, and a request by hand: no setting of a client helps as long as the server does not respond"
+	case evidence.ClosesEach:
+		why = "the server closes each connection after its response, so none is ever idle"
+		capture = "a capture at the client: a FIN right behind each response. If the responses do not say Connection: close, a client that keeps the connection can send its next request before it notices the FIN"
+	default:
+		return c
+	}
+	var tries []Try
+	for _, t := range c.Tries {
+		if slices.Contains(ofIdle, t.Incident) {
+			c.Not = append(slices.Clone(c.Not), Not{Incident: t.Incident, Why: why, Capture: capture, RuledOut: true})
+			continue
+		}
+		tries = append(tries, t)
+	}
+	c.Tries = tries
+	return c
 }
 
 // proofs are the incidents that a rule of lint makes likely.

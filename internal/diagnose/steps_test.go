@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/internal/diagnose"
+	"github.com/kabench/kabench/internal/evidence"
 )
 
 // Lint puts the incident of a broken rule first, and gives one to a line that names none.
@@ -49,6 +50,33 @@ func TestExplained(t *testing.T) {
 			if !strings.Contains(got, w) {
 				t.Errorf("%s: %q lacks %q", line, got, w)
 			}
+		}
+	}
+}
+
+// A server that keeps no connection cannot show an incident of idle connections.
+func TestMeasured(t *testing.T) {
+	a := asked(premature, plain, "")
+	full := asked("Pending acquire queue has reached its maximum size of 32", plain, "")
+	for _, c := range []struct {
+		asked   diagnose.Asked
+		keeping evidence.Keeping
+		want    string
+	}{
+		{a, evidence.KeepsUntilIdle, "idle-race"},
+		{a, evidence.KeepsLonger, "idle-race"},
+		{a, evidence.ClosesEach, ""},
+		{a, evidence.ClosesAtOnce, ""},
+		{full, evidence.ClosesEach, "pending-queue-full"},
+	} {
+		before := diagnose.Choose(c.asked)
+		got := diagnose.Measured(before, evidence.Server{Keeping: c.keeping})
+		tries, not := names(got)
+		if tries != c.want || c.want == "" && !strings.Contains(not, "idle-race") {
+			t.Errorf("%v: tries %q, not %q", c.keeping, tries, not)
+		}
+		if again := diagnose.Choose(c.asked); len(again.Not) != len(before.Not) {
+			t.Error("the choice was changed in place")
 		}
 	}
 }

@@ -2,9 +2,11 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/profiles/lint"
 	"github.com/kabench/kabench/results"
 )
 
@@ -114,7 +116,7 @@ func Settings(rep *results.Reproduction) []results.ClientSetting {
 }
 
 // Outcome says in a sentence how the incidents that were tried ended.
-func Outcome(all []Tried) string {
+func Outcome(all []Tried, rest []Try) string {
 	var parts []string
 	for _, t := range all {
 		switch {
@@ -126,12 +128,15 @@ func Outcome(all []Tried) string {
 			parts = append(parts, t.Incident+" was not reproduced.")
 		}
 	}
+	for _, t := range rest {
+		parts = append(parts, t.Incident+" was not tried any more.")
+	}
 	return strings.Join(parts, " ")
 }
 
 // Verdict says in a few sentences, each a line or more, what the diagnosis came to.
 // measured is the server, in a sentence; "": it is not known.
-func Verdict(measured string, c Choice, all []Tried) string {
+func Verdict(measured string, c Choice, findings []lint.Finding, all []Tried) string {
 	var lines []string
 	if measured != "" {
 		lines = append(lines, measured)
@@ -144,7 +149,12 @@ func Verdict(measured string, c Choice, all []Tried) string {
 		lines = append(lines, t.Incident+": "+strings.TrimSpace(t.Reproduction.Verdict))
 	}
 	if len(all) == 0 && len(c.Tries) == 0 && len(c.Not) > 0 {
-		lines = append(lines, "No incident that fits the line can be caused from outside.")
+		lines = append(lines, "No incident that fits the line can be caused on this server from outside.")
+	}
+	if !slices.ContainsFunc(all, func(t Tried) bool { return t.Reproduction != nil && t.Reproduction.Reproduced }) {
+		for _, f := range findings {
+			lines = append(lines, fmt.Sprintf("Lint found that %s is broken (%s; %s): set %s.", f.Rule, f.Numbers[0], f.Numbers[1], f.Set))
+		}
 	}
 	if c.Unclear != "" {
 		lines = append(lines, "The line itself did not help: "+c.Unclear+".")
@@ -152,14 +162,10 @@ func Verdict(measured string, c Choice, all []Tried) string {
 	return strings.Join(lines, "\n")
 }
 
-// Spelled is a setting in the client's words, in a sentence.
+// Spelled says for which client a setting is, and where it is written, or why it cannot be.
 func Spelled(s results.ClientSetting) string {
 	if s.Text == "" {
 		return fmt.Sprintf("%s, %s: %s.", s.Client, s.In, strings.TrimSuffix(s.Instead, "."))
 	}
-	text := fmt.Sprintf("%s, %s (%s): %s", s.Client, s.In, s.Versions, s.Text)
-	if s.Note != "" {
-		text += " (" + strings.TrimSuffix(s.Note, ".") + ")"
-	}
-	return text
+	return fmt.Sprintf("%s, %s (%s):", s.Client, s.In, s.Versions)
 }

@@ -28,9 +28,12 @@ func TestForecast(t *testing.T) {
 		inside bool
 		says   string
 	}{
-		"inside":       {run(18, nil), true, "inside the interval"},
-		"at its edge":  {run(15, nil), true, "inside the interval"},
-		"above":        {run(26, nil), false, "above the interval"},
+		"inside":      {run(18, nil), true, "inside the interval"},
+		"at its edge": {run(15, nil), true, "inside the interval"},
+		"above":       {run(26, nil), false, "above the interval"},
+		"late link": {run(40, func(r *results.Run) {
+			r.Link = &results.LinkSeen{Late: results.Late{LateP99: 0.08}}
+		}), false, "1 % of its deliveries by at least 80.0 ms"},
 		"own timer":    {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"expired": 30} }), false, "own timer is shorter and closed 30"},
 		"said close":   {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"server_said_close": 40} }), false, "by another rule: it ended 40 of 40"},
 		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func NewReport(s *cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "report [DIR]... [-o report.html]",
 		Short: "Print the report of finished runs again, or write it as an HTML page",
-		Long: `Print again what 'kabench run', 'reproduce', 'compare' or 'probe' printed at its end. DIR
+		Long: `Print again what 'kabench run', 'reproduce', 'compare', 'probe' or 'diagnose' printed. DIR
 is the directory of the results; without DIR, it is the newest below kabench-results. A run that
 was cut off, or has not ended yet, is reported up to its last second and marked as incomplete. If
 only some runs of a reproduction or a comparison are finished, those are reported, and the missing
@@ -46,6 +47,9 @@ The exit code is 0, whatever the runs showed.`,
 				return err
 			}
 			if len(args) <= 1 {
+				if is, err := reportDiagnosis(s, dir, o.output); is {
+					return err
+				}
 				if is, err := reportProbe(s, dir, o.output); is {
 					return err
 				}
@@ -68,12 +72,43 @@ The exit code is 0, whatever the runs showed.`,
 	return c
 }
 
+// reportDiagnosis prints the diagnosis in dir, or copies its page to the file output. It
+// reports whether dir holds one.
+func reportDiagnosis(s *cli.Streams, dir, output string) (is bool, err error) {
+	if _, err := os.Stat(filepath.Join(dir, cli.FileDiagnosis)); err != nil {
+		return false, nil
+	}
+	name := cli.FileDiagnosisText
+	switch {
+	case output != "":
+		name = cli.FileDiagnosisPage
+	case s.JSON:
+		name = cli.FileDiagnosis
+	}
+	text, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, os.ErrNotExist) && output != "" {
+		return true, fmt.Errorf("%s: no incident was run in this diagnosis, so there is no page; leave out -o", dir)
+	}
+	if err != nil {
+		return true, err
+	}
+	if output == "" {
+		_, err := s.Out.Write(text)
+		return true, err
+	}
+	if err := cli.WriteFile(output, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+		return true, err
+	}
+	fmt.Fprintf(s.Err, "written: %s\n", output)
+	return true, nil
+}
+
 // reportProbe prints what a probe has kept in dir, or copies its page to the file output.
 // It reports whether dir holds that.
 func reportProbe(s *cli.Streams, dir, output string) (is bool, err error) {
 	text, d, err := cli.ReadProbe(dir)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return false, nil
 	case err != nil:
 		return true, err

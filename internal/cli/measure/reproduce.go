@@ -133,6 +133,9 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 		return err
 	}
 	s.Saved(out)
+	if out != "" && p.Forecast != nil {
+		s.KeptIncident(filepath.Join(out, record.FileIncident), p)
+	}
 	return exit.OfReproduction(rep).Err()
 }
 

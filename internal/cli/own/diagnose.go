@@ -42,7 +42,7 @@ explains the line, checks the pool and sends nothing. --dry-run says what would 
 
 Exit codes: 0 the failure was reproduced and cleared; 1 it was not, or without --target lint found
 a broken rule or the line is unknown; 2 wrong input, or the server cannot be measured; 3 a run is
-invalid; 130 interrupted.`,
+invalid, or the server was too busy to be measured; 130 interrupted.`,
 		Example: `  kabench diagnose 'Connection prematurely closed BEFORE response'
   kabench diagnose 'Connection prematurely closed BEFORE response' --target http://10.0.0.7:8080/health --pool reactor-netty
   kubectl logs api | grep -A5 Exception | kabench diagnose - --target http://10.0.0.7:8080/health --dry-run`,

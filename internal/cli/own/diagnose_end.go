@@ -2,11 +2,14 @@ package own
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
+	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/diagnose"
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -33,7 +36,7 @@ func (d *diagnosing) next(step string) string {
 // conclude prints the last paragraphs: the verdict, and what else would show the cause.
 func (d *diagnosing) conclude() {
 	if d.doc.Verdict == "" {
-		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Tried)
+		d.doc.Verdict = diagnose.Verdict(d.measured, d.doc.Choice, d.doc.Findings, d.doc.Tried)
 	}
 	if d.doc.Interrupted {
 		d.doc.Verdict = strings.TrimSpace("The diagnosis was interrupted. " + d.doc.Verdict)
@@ -47,14 +50,28 @@ func (d *diagnosing) conclude() {
 	for _, s := range d.doc.Settings {
 		d.say(prefix, diagnose.Spelled(s))
 		prefix = strings.Repeat(" ", len(prefix))
+		if s.Text == "" {
+			continue
+		}
+		d.show(func(w io.Writer) error { // on a line of its own, to be copied
+			_, err := fmt.Fprintf(w, "%s%s\n", prefix, layout.OneLine(s.Text))
+			return err
+		})
+		if s.Note != "" {
+			d.say(prefix, "("+strings.TrimSuffix(s.Note, ".")+")")
+		}
 	}
-	if d.exists(fileReport) {
-		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, fileReport), filepath.Join(d.out, d.last(), record.FileIncident)))
+	if d.exists(cli.FileDiagnosisPage) {
+		d.say("Keep: ", fmt.Sprintf("%s to show to others, and %s to run the incident again with 'kabench reproduce', in CI too.", filepath.Join(d.out, cli.FileDiagnosisPage), filepath.Join(d.out, d.last(), record.FileIncident)))
 	}
 	if d.doc.Reproduced {
 		return
 	}
 	for _, n := range d.doc.Choice.Not {
+		if n.RuledOut {
+			d.say("Ruled out: ", fmt.Sprintf("%s, because %s. What would show the cause: %s.", n.Incident, n.Why, n.Capture))
+			continue
+		}
 		d.say("Also possible: ", fmt.Sprintf("%s. It cannot be caused from outside: %s. What would show it: %s.", n.Incident, n.Why, n.Capture))
 	}
 }

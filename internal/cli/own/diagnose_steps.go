@@ -1,6 +1,7 @@
 package own
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type diagnosing struct {
 	server   *profiles.ServerPreset // measured, or of a file; nil: not known yet
 	measured string                 // the server in a sentence; "": it was not measured
 	began    time.Time              // of the current step
+	text     bytes.Buffer           // what was printed, or would be without --json
 	failed   error                  // the first error of printing
 }
 
@@ -112,9 +114,6 @@ func (d *diagnosing) explain() error {
 	d.begin(diagnose.Explain)
 	d.show(d.doc.Explanation.Print)
 	d.say("", "")
-	if err := d.file(fileExplanation, d.doc.Explanation.Print); err != nil {
-		return err
-	}
 	found := diagnose.Explained(d.asked.Candidates, d.doc.Choice)
 	pool := d.doc.Choice.Pool
 	return d.end(found+fmt.Sprintf(" The pool is %s: %s.", pool.Name, pool.Why), d.next(diagnose.Explain))
@@ -159,9 +158,7 @@ func (d *diagnosing) finish(err error) error {
 			err = printErr
 		}
 	}
-	if d.out != "" {
-		fmt.Fprintf(d.s.Err, "results: %s\n", d.out)
-	}
+	d.s.Saved(d.out)
 	switch {
 	case err != nil:
 		return err

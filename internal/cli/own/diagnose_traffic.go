@@ -2,6 +2,7 @@ package own
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/page"
 	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/text"
 )
 
 // cannotAim returns why an incident cannot be shown on a server from outside.
@@ -87,6 +89,7 @@ func (d *diagnosing) probed(result *probe.Result, found probeFound) error {
 		}); err != nil {
 			return err
 		}
+		d.doc.Choice = diagnose.Measured(d.doc.Choice, server)
 		d.measured = fmt.Sprintf("The server at %s %s.", server.Address, server.Sentence())
 	}
 	switch {
@@ -123,7 +126,7 @@ func (d *diagnosing) reproduce() error {
 			break
 		}
 	}
-	return d.end(diagnose.Outcome(d.doc.Tried), "")
+	return d.end(diagnose.Outcome(d.doc.Tried, d.doc.NotTried), "")
 }
 
 // try aims an incident at the server, says what to expect, and runs it with its remedies.
@@ -158,7 +161,7 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	}
 	tried.Reproduction, d.doc.Reproduced = rep, rep.Reproduced
 	d.doc.Settings = diagnose.Settings(rep)
-	d.show(func(w io.Writer) error { return d.s.PrintReproduction(rep) })
+	d.show(func(w io.Writer) error { return text.RenderReproduction(w, rep) })
 	d.say("", "")
 	return tried, errors.Join(err, d.keepRuns(out, rep))
 }
@@ -178,8 +181,8 @@ func (d *diagnosing) keepRuns(out string, rep *results.Reproduction) error {
 	if err != nil {
 		return err
 	}
-	d.doc.Files = slices.DeleteFunc(d.doc.Files, func(f string) bool { return f == fileReport })
-	return d.file(fileReport, func(w io.Writer) error { return page.Write(w, data) })
+	d.doc.Files = slices.DeleteFunc(d.doc.Files, func(f string) bool { return f == cli.FileDiagnosisPage })
+	return d.file(cli.FileDiagnosisPage, func(w io.Writer) error { return page.Write(w, data) })
 }
 
 // wouldProbe says what the probe would send.
@@ -197,7 +200,8 @@ func (d *diagnosing) wouldProbe() error {
 func (d *diagnosing) wouldReproduce() error {
 	var texts []string
 	for _, try := range d.doc.Choice.Tries {
-		sends := diagnose.WouldAim(try, aim.DefaultConnections, aim.DefaultRequests, aim.DefaultTime)
+		b := d.o.Budget
+		sends := diagnose.WouldAim(try, cmp.Or(b.Connections, aim.DefaultConnections), cmp.Or(b.Requests, aim.DefaultRequests), cmp.Or(b.Time, aim.DefaultTime))
 		if d.server != nil {
 			aimed, err := d.o.Plan(d.ctx, try.Incident, *d.server)
 			if err != nil {

@@ -3,6 +3,7 @@ package own
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -53,13 +54,10 @@ type DiagnosisStep struct {
 	Took  float64 `json:"took"` // seconds
 }
 
-// The files of a diagnosis.
+// The files of a diagnosis, besides those that 'kabench report' reads.
 const (
-	fileDiagnosis   = "diagnosis.json"
-	fileExplanation = "explanation.txt"
-	fileServer      = "server.yaml"
-	fileProbe       = "probe.json"
-	fileReport      = "report.html"
+	fileServer = "server.yaml"
+	fileProbe  = "probe.json"
 )
 
 // begin prints the title of a step.
@@ -86,25 +84,28 @@ func (d *diagnosing) end(found, next string) error {
 
 // say prints a paragraph, unless --json asks for one document.
 func (d *diagnosing) say(prefix, text string) {
-	if d.s.JSON || d.failed != nil {
-		return
-	}
-	d.failed = terminal.Fitted(d.s.Out, columns, func(b *bytes.Buffer) error {
-		if text == "" {
-			b.WriteString("\n")
+	d.show(func(w io.Writer) error {
+		return terminal.Fitted(w, columns, func(b *bytes.Buffer) error {
+			if text == "" {
+				b.WriteString("\n")
+				return nil
+			}
+			layout.Paragraph(b, prefix, text)
 			return nil
-		}
-		layout.Paragraph(b, prefix, text)
-		return nil
+		})
 	})
 }
 
 // columns is how wide a diagnosis is if standard output is no terminal.
 const columns = 110
 
-// show prints what a step has to show, unless --json asks for one document.
+// show prints what a step has to show, unless --json asks for one document. The text is also
+// kept, for 'kabench report'.
 func (d *diagnosing) show(print func(io.Writer) error) {
-	if !d.s.JSON && d.failed == nil {
+	if d.failed != nil {
+		return
+	}
+	if d.failed = print(&d.text); d.failed == nil && !d.s.JSON {
 		d.failed = print(d.s.Out)
 	}
 }
@@ -114,10 +115,11 @@ func (d *diagnosing) keep() error {
 	if d.out == "" {
 		return d.failed
 	}
-	if err := d.file(fileDiagnosis, d.encode); err != nil {
-		return err
+	err := d.file(cli.FileDiagnosisText, func(w io.Writer) error { _, err := w.Write(d.text.Bytes()); return err })
+	if err == nil {
+		err = d.file(cli.FileDiagnosis, d.encode)
 	}
-	return d.failed
+	return errors.Join(err, d.failed)
 }
 
 func (d *diagnosing) encode(w io.Writer) error {
@@ -136,7 +138,7 @@ func (d *diagnosing) file(name string, write func(io.Writer) error) error {
 	for _, f := range d.doc.Files {
 		known = known || f == name
 	}
-	if !known && name != fileDiagnosis {
+	if !known && name != cli.FileDiagnosis {
 		d.doc.Files = append(d.doc.Files, name)
 	}
 	return cli.WriteFile(filepath.Join(d.out, name), write)
@@ -148,7 +150,7 @@ func (d *diagnosing) claim() error {
 		return nil
 	}
 	return record.ClaimWith(d.out, func() error {
-		return cli.WriteFile(filepath.Join(d.out, fileDiagnosis), d.encode)
+		return cli.WriteFile(filepath.Join(d.out, cli.FileDiagnosis), d.encode)
 	})
 }
 

@@ -149,6 +149,29 @@ var stories = []struct{ name, text, want string }{
 5031 s P. 408
 5031 s F.
 5031 c F.`, "1 requests, seen server fin at 5.031s; server waits"},
+	{"the server responds early and resets", `
+0  c S
+10 s S.
+10 c .
+20 c P. UPLOAD
+21 c P. len=1000
+31 s P. BYE
+31 s F.
+32 c P. len=1000
+33 s R`, "0 requests, seen server fin at 31ms; inferred arrived 10ms"},
+	{"the server responds early, and the rest of the body was not captured", `
+0  c S
+10 s S.
+10 c .
+20 c P. UPLOAD
+21 c P. len=1000
+31 s P. OK
+32 c P. len=9000 lost
+33 c P. len=1000
+50 s .
+60 c P. GET
+70 s P. OK
+5070 s F.`, "2 requests, seen server fin at 5.07s"},
 	{"100 Continue is not the response", `
 0  c S
 10 s S.

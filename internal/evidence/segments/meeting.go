@@ -16,6 +16,9 @@ func (l *life) unanswered() {
 	if t.requests.part == inRequestHead && len(t.pending) > 0 {
 		c.Half = t.pending[len(t.pending)-1].sent
 	}
+	if l.rst.seen && l.rstSide == server && t.early != nil && len(t.pending) == 0 {
+		l.overtaken()
+	}
 	for i, q := range t.pending {
 		if l.c.Close.How == evidence.Open && l.at < l.c.Until && i > 0 {
 			break // the others wait for the first one
@@ -40,6 +43,27 @@ func (l *life) unanswered() {
 			Why:    fmt.Sprintf("%d bytes of the client after the last response were not captured, and no response followed them", l.flows[client].missing),
 		})
 	}
+}
+
+// overtaken takes back a response that began before its request was over, if the server
+// then reset the connection: the client may not have read it.
+func (l *life) overtaken() {
+	t, c := &l.talk, &l.c
+	q, n := t.early, len(c.Exchanges)
+	if n == 0 {
+		return
+	}
+	e := c.Exchanges[n-1]
+	c.Exchanges, c.Requests = c.Exchanges[:n-1], c.Requests-1
+	u := evidence.Unanswered{
+		Basis: evidence.Inferred, Met: evidence.Arrived, Line: q.line, Number: q.number, Nth: t.count, Begun: q.begun, Sent: q.sent,
+		First: e.First, Idle: evidence.NotSeen, Reused: t.count > 1,
+		Why: "the server responded and closed before the whole request had arrived, and a RST followed: the client may not have read the response",
+	}
+	if c.Close.At != evidence.NotSeen {
+		u.Apart = c.Close.At - q.sent
+	}
+	c.Unanswered = append(c.Unanswered, u)
 }
 
 // idleBefore is how long the connection had been idle when a request began.

@@ -30,7 +30,11 @@ type requests struct {
 	head   []byte // of the request whose head is not over
 	left   int64  // bytes of the body
 	chunks *http1.Response
+	stray  bool // bytes that are out of step are the rest of a body
 }
+
+// inBody reports whether the next byte belongs to the body of a request.
+func (r *requests) inBody() bool { return r.part == inRequestBody || r.part == inChunks }
 
 // takeRequest takes bytes of the client on a connection that is not TLS.
 func (t *talk) takeRequest(p piece) {
@@ -41,9 +45,13 @@ func (t *talk) takeRequest(p piece) {
 		return
 	}
 	if t.protocol != overHTTP || r.part == outOfStep && !begins {
+		if r.stray && len(t.pending) == 0 {
+			return
+		}
 		t.askOrContinue(p)
 		return
 	}
+	r.stray = false
 	if r.part == outOfStep {
 		r.part = beforeRequest
 	}
@@ -186,6 +194,7 @@ func (t *talk) missRequest(n int) {
 			}
 		}
 	default:
+		r.stray = r.inBody()
 		r.part, r.chunks = outOfStep, nil
 	}
 }

@@ -50,6 +50,7 @@ type talk struct {
 	tls13       bool
 	helloAck    uint32        // what the server had of the client when its handshake began
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
+	early       *request      // of the newest response, if it began before the request was over
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
 	answeredAck uint32        // what the last response acknowledged
@@ -154,8 +155,8 @@ func (t *talk) missClient(n int, end uint32) {
 	switch r := &t.requests; {
 	case t.protocol == overTLS && n < recordHeader+smallestRequest:
 		return
-	case t.protocol == overHTTP && r.part == inRequestBody && int64(n) <= r.left:
-		return // they belong to a request that was seen
+	case r.part == inRequestBody && int64(n) <= r.left, len(t.pending) == 0 && (r.inBody() || r.stray):
+		return // they belong to the body of a request that was seen
 	}
 	if t.responds && t.protocol == overTLS && after(end, t.ack) {
 		t.answered(t.current.Done) // the next request ends it, as in ask
@@ -263,7 +264,10 @@ func (t *talk) answered(at time.Duration) {
 	}
 	t.keep(t.current)
 	t.doneAt = at
-	if len(t.pending) > 0 {
+	if t.early = nil; len(t.pending) > 0 {
+		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
+			t.early = &q
+		}
 		t.pending = append(t.pending[:0], t.pending[1:]...)
 	}
 	t.missed = false
