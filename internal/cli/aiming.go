@@ -125,6 +125,18 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 	return Aimed{planned, forecast}, err
 }
 
+// Possible returns what is wrong with the order however the server behaves, so that it is
+// found before the server is measured. It sends nothing.
+func (o *Aiming) Possible(ctx context.Context, incident string) error {
+	any := *o
+	any.IMay = true // asked for with the measurement
+	_, err := any.Plan(ctx, incident, profiles.ServerPreset{
+		Facts:    profiles.ServerFacts{Hint: 5 * time.Second},
+		Measured: &profiles.Measured{URL: o.Target, Closes: 1, IdleMin: 5 * time.Second, IdleMedian: 5 * time.Second, IdleMax: 5 * time.Second},
+	})
+	return err
+}
+
 // affordable is how many connections this process may have open, each with two further
 // sockets of the link, if that is less than the default; 0 otherwise.
 func affordable() int {

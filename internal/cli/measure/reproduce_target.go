@@ -92,6 +92,9 @@ func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident st
 		}
 		return server, true, nil
 	}
+	if err := o.Possible(ctx, incident); err != nil {
+		return server, false, err
+	}
 	if !o.dryRun {
 		server, err = o.Measure(ctx, s, stop)
 		if err == nil && stopped(stop) {

@@ -48,7 +48,7 @@ func NewAutopsy(s *cli.Streams) *cobra.Command {
 	o := &autopsyOptions{}
 	c := &cobra.Command{
 		Use:   "autopsy FILE...",
-		Short: "Give a verdict from a packet capture",
+		Short: "Give a verdict from a packet capture or a log",
 		Long: `Read packet captures, and say which requests met the end of their connection,
 how, and why: which side closed first, after which idle time, and how far the
 request and the close were apart. It also reports the idle timeout of each
@@ -61,14 +61,21 @@ packet twice. Several files are parts of one capture if they follow each other
 in time, and captures of several places if they overlap. The name - is the
 standard input.
 
+Logs are those of Reactor Netty, Apache HttpClient 4 and 5 and OkHttp, of Node
+with NODE_DEBUG=http,net or undici, of nginx and of HAProxy, as text or as JSON
+lines, several in one file too. The lines that decided something are quoted. A
+log tells less than a capture; both may be given together, and then the log's
+lines stand beside the capture's failures.
+
 Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 2 wrong input.`,
 		Example: `  kabench autopsy dump.pcapng
   kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
+  kabench autopsy app.log dump.pcapng
   kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture; make one with tcpdump -i any -w FILE tcp")
+				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture or a log; make a capture with tcpdump -i any -w FILE tcp")
 			}
 			return nil
 		},
@@ -193,7 +200,7 @@ func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
 		return nil
 	}
 	if len(f.Servers) == 0 {
-		fmt.Fprintf(s.Err, "not written: %s, because no server is in the capture\n", facts)
+		fmt.Fprintf(s.Err, "not written: %s, because no server is in what was read\n", facts)
 		return nil
 	}
 	text, err := serverfile.Text(f.Worst(), f.source())
