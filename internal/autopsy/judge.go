@@ -124,6 +124,9 @@ func (c *collector) servers(failures []Failure) []Server {
 	list := make([]Server, 0, len(of))
 	for address, own := range of {
 		facts := evidence.Infer(own)
+		if facts.Address == "" {
+			facts.Address = address // a log may name the server otherwise
+		}
 		if bounds[address].vague {
 			facts.Close = evidence.Open
 		}
