@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
-// mixed returns a world of messages of many forms, in segments of random sizes, of which
+// mixed returns a world of messages of many forms, in segments of random sizes. Some
 // a few are missing, late or sent twice.
 func mixed(random *rand.Rand) *world {
 	requests := []string{
