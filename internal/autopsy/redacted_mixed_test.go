@@ -11,8 +11,8 @@ import (
 	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
-// mixed returns a world of messages of many forms, in segments of random sizes. Some
-// a few are missing, late or sent twice.
+// mixed returns a world of messages of many forms, in segments of random sizes. A
+// few of them are missing, late or sent twice.
 func mixed(random *rand.Rand) *world {
 	requests := []string{
 		"GET /a HTTP/1.1\r\nHost: b\r\n\r\n", "HEAD /a HTTP/1.1\r\nHost: b\r\nConnection: keep-alive\r\n\r\n",
