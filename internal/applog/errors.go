@@ -40,6 +40,9 @@ var urlIn = regexp.MustCompile(`https?://[^\s"'<>,;)]+`)
 // line notes the error of a record. It never claims a line: a format may know it.
 func (e *errorsOnly) line(l *line) {
 	text := strings.TrimSpace(l.text)
+	if text == "" {
+		return
+	}
 	switch {
 	case l.at != evidence.NotSeen:
 		e.counted, e.timed, e.at = false, true, l.at

@@ -66,6 +66,7 @@ type Failure struct {
 	Close          evidence.Close
 	Lines          []applog.Quote // of a log, that show it
 	logged         bool           // it is known from a log only
+	early          bool           // the end was no reaction to the request
 	Behind         string         // the server to which this one, a proxy, passed it on; "": none
 	WhyBehind      string         // what it met there
 	Strayed        string         // the server that got it, and had not got the connection's SYN; "": none
