@@ -38,7 +38,12 @@ func TestForecast(t *testing.T) {
 		"said close":   {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"server_said_close": 40} }), false, "by another rule: it ended 40 of 40"},
 		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
 		"noticed":      {run(0, closes(5.005)), false, "noticed 30 closes in time"},
-		"never closes": {run(0, nil), false, "closed no connection"},
+		"too early": {run(0, func(r *results.Run) {
+			r.Idle.AtLease = results.Quantiles{Count: 30, P50: 4.9, Max: 4.97}
+		}), false, "had been idle for at most 4.97 s"},
+		"never closes": {run(0, func(r *results.Run) {
+			r.Idle.AtLease = results.Quantiles{Count: 30, P50: 5.005, Max: 5.01}
+		}), false, "closed no connection"},
 		"chance":       {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
 	} {
 		got := Forecast(&f, test.run)
