@@ -27,7 +27,9 @@ type Order struct {
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
-	Budget      Budget
+	// Late is how late this machine woke, each time after Nap; nil: not measured.
+	Late   []time.Duration
+	Budget Budget
 }
 
 // Budget limits what is sent. A field that is 0 has the default.
@@ -65,6 +67,7 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 		return nil, nil, err
 	}
 	a := &aiming{order: o, adaptation: aimed, server: ServerOf(o.Server)}
+	a.server.Late = o.Late
 	a.order.Budget = o.Budget.filled(a.server)
 	if a.profile, err = a.base(); err != nil {
 		return nil, nil, err
@@ -233,7 +236,7 @@ func (a *aiming) withinBudget() {
 // finish adds what the remedies' runs take, and the forecast.
 func (a *aiming) finish() {
 	p := a.profile
-	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high}
+	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high, IdleFrom: a.server.Idle.Min, IdleTo: a.server.Idle.Max}
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
@@ -257,13 +260,13 @@ func due(p *profiles.Profile) (n uint64) {
 // forecast returns what to expect of the incident's run.
 func (a *aiming) forecast() *results.Forecast {
 	p := a.profile
-	requests := uint64(a.estimate.meanOf(func(c Counts) int { return c.Started }) + 0.5)
 	f := &results.Forecast{
 		Path: a.figure.path, Mean: p.Forecast.Mean, Low: a.estimate.low, High: a.estimate.high,
-		Requests: requests, Connections: uint64(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen }) + 0.5),
+		Requests: due(p), Connections: uint64(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen }) + 0.5),
 		Seconds: p.Sending().Seconds(), Runs: 1 + len(p.Remedies), Reason: a.reason.name, Why: a.reason.why, Takes: a.reason.takes,
+		Disturbed: disturbed(a.server),
 	}
-	f.IdleFrom, f.IdleTo = a.server.Idle.Min.Seconds(), a.server.Idle.Max.Seconds()
+	f.IdleFrom, f.IdleTo = p.Forecast.IdleFrom.Seconds(), p.Forecast.IdleTo.Seconds()
 	f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
 	if p.Target.Link != nil {
 		f.LinkDelay = p.Target.Link.Delay.Seconds()

@@ -73,12 +73,15 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 			t.to = age
 		}
 	}
-	if trip >= s.Width() { // one age meets all timers; its middle forgives the most lateness
+	if best > mostOf { // one age meets most timers; its middle forgives the most lateness
 		t.from = (t.from + t.to) / 2
 		t.to = t.from
 	}
 	return t
 }
+
+// mostOf is the share of the closes above which one age is aimed at.
+const mostOf = 0.6
 
 // usualLag is by how much requests leave early or late, as a rule.
 const usualLag = 400 * time.Microsecond
@@ -176,7 +179,9 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 		return nil
 	}
 	var list []shape
-	for cycles := 1; cycles <= most; cycles++ {
+	// Several silences, if there is time: one that this machine disturbs is not all.
+	least := min(most, int(severalWithin/max(period, time.Millisecond)), severalCycles)
+	for cycles := max(least, 1); cycles <= most; cycles++ {
 		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
 		if fixed {
 			n = float64(a.profile.Pool.Shards)
@@ -188,6 +193,13 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 	}
 	return list
 }
+
+// severalCycles is how many silences a run through copies of a pool has at least, if they
+// do not take longer than severalWithin.
+const (
+	severalCycles = 3
+	severalWithin = 45 * time.Second
+)
 
 // perUse is the time between two bursts in which a connection that was new in the first is
 // not idle.

@@ -67,7 +67,7 @@ func (s *sweep) look() {
 		case i.over > w.now:
 			kept = append(kept, i)
 		default:
-			i.c.closes, i.c.fin = w.now, w.now+w.way()
+			i.c.closes, i.c.fin = w.now, w.across(w.now)
 			w.notice(i.c)
 		}
 	}
@@ -95,6 +95,6 @@ func (s *sweep) arrives(c *connection, then time.Duration) {
 		s.plan()
 	}
 	if c.closes == 0 && c.served && c.over <= s.next && s.next <= then {
-		c.closes, c.fin = s.next, s.next+s.w.way()
+		c.closes, c.fin = s.next, s.w.across(s.next)
 	}
 }
