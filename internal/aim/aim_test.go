@@ -63,6 +63,71 @@ func TestOneLateTimeIsNoSpread(t *testing.T) {
 	}
 }
 
+// withTimes is a server whose closes a probe has seen after these times.
+func withTimes(slack time.Duration, times ...time.Duration) profiles.ServerPreset {
+	times = slices.Sorted(slices.Values(times))
+	n := len(times)
+	p := measured(n, times[0], times[n/2], times[n-1])
+	p.Measured.Idle, p.Measured.IdleSlack = times, slack
+	return p
+}
+
+// The simulation draws from the times themselves: late ones do not stretch the others, and
+// the requests are aimed at where most closes are. If this machine has made them late, the
+// interval reaches to what comes if it had not.
+func TestTheTimesThemselves(t *testing.T) {
+	var times []time.Duration
+	for i := range 20 {
+		times = append(times, 3700*ms+time.Duration(i)*ms/10)
+	}
+	for i := range 10 { // a third of them late, up to two round trips
+		times = append(times, 3704*ms+time.Duration(2*i)*ms)
+	}
+	_, blurred := plan(t, order(t, "idle-race", "reactor-netty", measured(30, 3700*ms, 3701500*time.Microsecond, 3722*ms)))
+	p, f := plan(t, order(t, "idle-race", "reactor-netty", withTimes(20*ms, times...)))
+	// Of three silences the second meets nothing if the first meets all.
+	if most := uint64(2 * p.Pool.Shards); f.Reason != "" || f.High < most-2 || f.Disturbed == "" {
+		t.Errorf("%v of %d that can be met, %q; without the times %v", f, most, f.Disturbed, blurred)
+	}
+	if aimed := p.Load.Arrivals.On + p.Load.Arrivals.Off - 11*ms; aimed > 3702*ms {
+		t.Errorf("requests are aimed %v after the ones before, and most closes come before 3.702 s", aimed)
+	}
+	var spread []time.Duration
+	for i := range 12 { // Tomcat's: some together, the others spread
+		spread = append(spread, 2500*ms+time.Duration(i)*2*ms)
+	}
+	for i := range 12 {
+		spread = append(spread, 2300*ms+time.Duration(i)*90*ms)
+	}
+	if width := ServerOf(withTimes(0, spread...)).Idle.Width(); width < 800*ms {
+		t.Errorf("the closes are spread over %v, and not over 990ms", width)
+	}
+}
+
+// A busy machine widens the interval, and the forecast says so. A run has several silences,
+// so that one stall does not spoil all of it.
+func TestABusyMachine(t *testing.T) {
+	o := order(t, "idle-race", "reactor-netty", nginx)
+	p, quiet := plan(t, o)
+	if n := p.Load.Duration / (p.Load.Arrivals.On + p.Load.Arrivals.Off); n < 3 {
+		t.Errorf("%d silences", n)
+	}
+	for i := range 500 {
+		late := 100 * time.Microsecond
+		if i%25 == 0 {
+			late = 25 * ms
+		}
+		o.Late = append(o.Late, late)
+	}
+	p, busy := plan(t, o)
+	if busy.High-busy.Low <= quiet.High-quiet.Low || quiet.Disturbed != "" || !strings.Contains(busy.Disturbed, "busy") {
+		t.Errorf("%v on a busy machine (%q), %v on a quiet one (%q)", busy, busy.Disturbed, quiet, quiet.Disturbed)
+	}
+	if want := p.Expect["failures.before_response"]; want == "" || want > ">= 5" || len(want) > 4 {
+		t.Errorf("the incident expects %s of %v", want, busy)
+	}
+}
+
 func TestQuantiles(t *testing.T) {
 	for _, q := range []quantiles{evenly(time.Second, 2*time.Second).expected(), ServerOf(nginx).Idle.expected(), {[]float64{0, 0.25, 0.5, 0.75, 1}, []float64{1e9, 1e9, 1e9, 2e9, 2e9}}} {
 		last := 0.0
@@ -351,5 +416,28 @@ func TestTheIntervalHoldsTheCount(t *testing.T) {
 	t.Logf("%d of %d inside, %d above", inside, worlds, tooHigh)
 	if share < 0.90 {
 		t.Errorf("%.0f %% of the runs lie inside the interval, want about 95 %%", 100*share)
+	}
+}
+
+// A plan that does not even simulate a run has no numbers.
+func TestNothingToSend(t *testing.T) {
+	for _, incident := range []string{"keep-alive-hint", "port-exhaustion"} {
+		_, f := plan(t, order(t, incident, "reactor-netty", nginx))
+		if !Hopeless(f) || f.Requests != 0 || f.AllRequests != 0 || f.Connections != 0 || f.Reason == "" {
+			t.Errorf("%s: %+v", incident, f)
+		}
+	}
+}
+
+// A budget that is too small for any aim is kept, and the plan says what it takes.
+func TestTinyBudgetsAreKept(t *testing.T) {
+	for flag, b := range map[string]Budget{
+		"--max-requests": {Requests: 5}, "--max-connections": {Connections: 1}, "--budget-time": {Time: time.Second},
+	} {
+		o := order(t, "idle-race", "reactor-netty", nginx)
+		o.Budget = b
+		if _, f := plan(t, o); f.Reason != ReasonBudget || !Hopeless(f) || !strings.HasPrefix(f.Takes, flag+" ") {
+			t.Errorf("%s: %+v", flag, f)
+		}
 	}
 }

@@ -47,6 +47,9 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 	p = a.model(p)
 	q, trip := a.server.Idle.expected(), roundTrip(p, a.server)
 	s := a.server.Idle
+	if s.sweeps() { // when it looks next has nothing to do with the connection
+		q = through(evenly(q.at(0), q.at(1)).points, []float64{0, 0.25, 0.5, 0.75, 1})
+	}
 	lost := func(age time.Duration) float64 {
 		chance := q.below(age + trip)
 		if p.Pool.Liveness != pool.None && !(p.Pool.Liveness == pool.Probe && p.Pool.ProbeAfter > age) {
@@ -182,6 +185,9 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 	// Several silences, if there is time: one that this machine disturbs is not all.
 	least := min(most, int(severalWithin/max(period, time.Millisecond)), severalCycles)
 	for cycles := max(least, 1); cycles <= most; cycles++ {
+		// A connection that is lost at the end of a silence is new in the next.
+		lost := 1 + age.chance*float64(cycles-1)/float64(cycles)
+		reuses := reuses * lost
 		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
 		if fixed {
 			n = float64(a.profile.Pool.Shards)

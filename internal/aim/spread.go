@@ -45,8 +45,9 @@ func spreadOf(m profiles.Measured) Spread {
 	return s
 }
 
-// leaveOut leaves out what is far from the middle part of the times, which low and high
-// bound: a busy machine has taken it too late.
+// leaveOut leaves out the few times that are far from the middle part, which low and high
+// bound: a busy machine has taken them too late. If there are more than a few, the server
+// spreads its closes.
 func (s *Spread) leaveOut(low, high time.Duration) {
 	if s.Seen >= fewForMiddle {
 		far := 3*(high-low)/2 + time.Millisecond/2
@@ -56,7 +57,9 @@ func (s *Spread) leaveOut(low, high time.Duration) {
 				near = append(near, inside)
 			}
 		}
-		s.points = near
+		if !s.whole || 8*len(near) >= 7*len(s.points) {
+			s.points = near
+		}
 	}
 	s.Min, s.Max = s.points[0], s.points[len(s.points)-1]
 }
