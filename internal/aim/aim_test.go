@@ -92,6 +92,12 @@ func TestTheTimesThemselves(t *testing.T) {
 	if aimed := p.Load.Arrivals.On + p.Load.Arrivals.Off - 11*ms; aimed > 3702*ms {
 		t.Errorf("requests are aimed %v after the ones before, and most closes come before 3.702 s", aimed)
 	}
+	for i := range 10 { // the server's times too, on a machine that is very busy
+		times[20+i] = 3710*ms + time.Duration(25*i)*ms
+	}
+	if s := ServerOf(withTimes(10*ms, times...)).Idle; s.sweeps() {
+		t.Errorf("late closes are taken for those of a sweep: %v", times)
+	}
 	var spread []time.Duration
 	for i := range 12 { // Tomcat's: some together, the others spread
 		spread = append(spread, 2500*ms+time.Duration(i)*2*ms)
@@ -99,8 +105,11 @@ func TestTheTimesThemselves(t *testing.T) {
 	for i := range 12 {
 		spread = append(spread, 2300*ms+time.Duration(i)*90*ms)
 	}
-	if width := ServerOf(withTimes(0, spread...)).Idle.Width(); width < 800*ms {
-		t.Errorf("the closes are spread over %v, and not over 990ms", width)
+	if s := ServerOf(withTimes(0, spread...)).Idle; s.Width() < 800*ms {
+		t.Errorf("the closes are spread over %v, and not over 990ms", s.Width())
+	}
+	if s := ServerOf(withTimes(0, spread[12:]...)).Idle; !s.sweeps() {
+		t.Errorf("the closes are evenly spread over %v, and are none of a sweep", s.Width())
 	}
 }
 

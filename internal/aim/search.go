@@ -218,7 +218,10 @@ func (a *aiming) spreadOut(age target, n, cycles int) shape {
 	period := age.from + a.perUse()
 	// A server that looks at its timers now and then closes many connections at once, so
 	// a burst lasts about as long as the closes are spread.
-	length := max(a.server.Idle.Width(), 100*time.Millisecond)
+	length := swept
+	if a.server.Idle.sweeps() {
+		length = a.server.Idle.Width()
+	}
 	rate := 1000.0
 	for _, r := range []float64{500, 200, 100, 50, 20} {
 		if on := float64(n) / r; on <= max(length, 2*time.Second).Seconds() && on <= period.Seconds()/2 && rate*length.Seconds() > float64(n) {

@@ -136,7 +136,8 @@ func (s Spread) less(late time.Duration) []time.Duration {
 	if late <= 0 {
 		return s.points
 	}
-	dense := s.densest()
+	from, to := s.densest()
+	dense := (from + to) / 2
 	list := make([]time.Duration, len(s.points))
 	for i, t := range s.points {
 		list[i] = min(max(dense, t-late), t+late)
@@ -144,8 +145,8 @@ func (s Spread) less(late time.Duration) []time.Duration {
 	return list
 }
 
-// densest is the middle of the shortest range with half of the points.
-func (s Spread) densest() time.Duration {
+// densest is the shortest range with half of the points.
+func (s Spread) densest() (from, to time.Duration) {
 	half := len(s.points) / 2
 	best := 0
 	for i := range len(s.points) - half {
@@ -153,7 +154,7 @@ func (s Spread) densest() time.Duration {
 			best = i
 		}
 	}
-	return (s.points[best] + s.points[best+half]) / 2
+	return s.points[best], s.points[best+half]
 }
 
 // quantiles maps a probability to a time, by straight lines through points in order.
