@@ -175,6 +175,7 @@ func TestPlanOfTheIdleTimer(t *testing.T) {
 		"20 s, spread":    {"idle-race", "reactor-netty", tomcat, nil, Budget{}},
 		"few connections": {"idle-race", "reactor-netty", nginx, nil, Budget{Connections: 10}},
 		"few requests":    {"idle-race", "reactor-netty", nginx, nil, Budget{Requests: 100}},
+		"all requests":    {"idle-race", "reactor-netty", tomcat, nil, Budget{Requests: 3000}},
 		"LIFO":            {"nginx-1s", "okhttp", nginx, nil, Budget{}},
 		"its own pool":    {"direct-idle-order", "", nginx, nil, Budget{}},
 	} {
@@ -197,6 +198,21 @@ func TestPlanOfTheIdleTimer(t *testing.T) {
 				t.Errorf("link %v", p.Target.Link)
 			}
 		})
+	}
+}
+
+// A plan that needs about as many requests as the budget has ends in time.
+func TestPlanWithinTheRequests(t *testing.T) {
+	few := time.Duration(0)
+	for _, o := range []Order{
+		withBudget(order(t, "pending-queue-full", "reactor-netty-builder", nginx), Budget{Requests: 301}),
+		withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Requests: 777}),
+		{Incident: order(t, "idle-race", "", tomcat).Incident, URL: "http://127.0.0.1:8080/", Pool: "reactor-netty", Server: tomcat, LinkDelay: &few},
+	} {
+		_, f := plan(t, o)
+		if most := o.Budget.filled(ServerOf(o.Server)).Requests; int(f.Requests) > most || f.Reason == ReasonBudget {
+			t.Errorf("%v, and %d are allowed: %s", f, most, f.Why)
+		}
 	}
 }
 

@@ -211,8 +211,31 @@ func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profil
 	if err := errors.Join(p.Load.Validate(), p.Pool.Validate()); err != nil {
 		return nil, estimate{}, err
 	}
+	if err := a.limit(p); err != nil {
+		return nil, estimate{}, err
+	}
 	e, err := expect(a.model(p), a.server, a.figure, runs)
 	return p, e, err
+}
+
+// limit ends p's load before it sends more requests than the budget has, unless the user
+// has chosen the load: the silences are drawn, so a shape has a few requests more or less.
+func (a *aiming) limit(p *profiles.Profile) error {
+	if a.isSet("load") {
+		return nil
+	}
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for at := range schedule {
+		if n++; n > a.order.Budget.Requests {
+			p.Load.Duration = at
+			break
+		}
+	}
+	return nil
 }
 
 // perRun is the time that one of the runs may take.
