@@ -353,3 +353,26 @@ func TestTheIntervalHoldsTheCount(t *testing.T) {
 		t.Errorf("%.0f %% of the runs lie inside the interval, want about 95 %%", 100*share)
 	}
 }
+
+// A plan that does not even simulate a run has no numbers.
+func TestNothingToSend(t *testing.T) {
+	for _, incident := range []string{"keep-alive-hint", "port-exhaustion"} {
+		_, f := plan(t, order(t, incident, "reactor-netty", nginx))
+		if !Hopeless(f) || f.Requests != 0 || f.AllRequests != 0 || f.Connections != 0 || f.Reason == "" {
+			t.Errorf("%s: %+v", incident, f)
+		}
+	}
+}
+
+// A budget that is too small for any aim is kept, and the plan says what it takes.
+func TestTinyBudgetsAreKept(t *testing.T) {
+	for flag, b := range map[string]Budget{
+		"--max-requests": {Requests: 5}, "--max-connections": {Connections: 1}, "--budget-time": {Time: time.Second},
+	} {
+		o := order(t, "idle-race", "reactor-netty", nginx)
+		o.Budget = b
+		if _, f := plan(t, o); f.Reason != ReasonBudget || !Hopeless(f) || !strings.HasPrefix(f.Takes, flag+" ") {
+			t.Errorf("%s: %+v", flag, f)
+		}
+	}
+}

@@ -227,6 +227,33 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
+// In a log without lines about connections, the errors of the application are counted,
+// each once, however often its trace repeats it.
+func TestErrorsOfApplications(t *testing.T) {
+	text := "2024-05-01 10:00:00.123 ERROR 1 --- [exec-1] c.e.OrderService : call failed\n" +
+		"org.springframework.WebClientRequestException: Connection prematurely closed BEFORE response\n" +
+		"\tat org.springframework.web.Connection reset(X.java:136)\n" +
+		"Caused by: reactor.netty.http.client.PrematureCloseException: Connection prematurely closed BEFORE response\n" +
+		"2024-05-01 10:00:05.123 ERROR 1 --- [exec-1] x : java.io.IOException: unexpected end of stream on http://pay.internal:8080/...\n" +
+		"2024-05-01 10:00:06.123 ERROR 1 --- [exec-1] x : I/O error on POST request for \"http://10.1.2.3:8080/pay?token=abc\": Connection reset\n"
+	var got []Connection
+	sum, err := Read(write(t, "app.log", []byte(text)), func(c *Connection) { got = append(got, *c) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if told(got) != "0, 2 crossed unknown by server fin, 1 forgotten inferred by nobody rst" || sum.Formats[Errors] != 3 {
+		t.Errorf("%s, %v", told(got), sum.Formats)
+	}
+	if got[1].Host != "pay.internal:8080" || got[2].Server.String() != "10.1.2.3:8080" || got[1].Close.At != 5*time.Second {
+		t.Errorf("%+v", got)
+	}
+	text += "2024-05-01 10:00:07.123 DEBUG [1234abcd, L:/127.0.0.1:5 - R:h/127.0.0.1:80] ACTIVE\n"
+	got = nil
+	if sum, err = Read(write(t, "app.log", []byte(text)), func(c *Connection) { got = append(got, *c) }); err != nil || len(got) != 1 || sum.Formats[Errors] != 0 {
+		t.Errorf("with a format of connections: %v, %d connections, %v", err, len(got), sum.Formats)
+	}
+}
+
 func clean(text string) bool {
 	for _, r := range text {
 		if !unicode.IsPrint(r) {

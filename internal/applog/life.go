@@ -75,12 +75,18 @@ func (s *lives) get(key, format string, l *line) *life {
 	if len(s.open) >= maxLives {
 		s.forgetOldest()
 	}
+	one := newLife(key, format, l)
+	s.open[key] = one
+	return one
+}
+
+// newLife begins a connection of which nothing is known yet.
+func newLife(key, format string, l *line) *life {
 	one := &life{key: key, known: true, doneAt: evidence.NotSeen}
 	one.Format = format
 	one.Opened, one.Ready, one.Half, one.Since = evidence.NotSeen, evidence.NotSeen, evidence.NotSeen, l.at
 	one.Close = evidence.Close{At: evidence.NotSeen, FIN: evidence.NotSeen}
 	one.Until = l.at
-	s.open[key] = one
 	return one
 }
 

@@ -65,7 +65,9 @@ type reader struct {
 	clock   clock
 	lives   *lives
 	formats []format
-	long    int // lines that were cut
+	errors  errorsOnly
+	errorAt clock // the times of errors, which count if nothing else is known
+	long    int   // lines that were cut
 	binary  bool
 }
 
@@ -79,6 +81,7 @@ type format interface {
 func newReader(name string, take func(*Connection)) *reader {
 	r := &reader{sum: Summary{File: name, Formats: map[string]int{}}}
 	r.lives = newLives(take)
+	r.errors.lives = r.lives
 	r.formats = []format{
 		&apache{lives: r.lives}, &netty{lives: r.lives, unasked: map[string]bool{}}, newOkHTTP(r.lives), newUndici(r.lives), newNode(r.lives),
 		&nginx{lives: r.lives}, &haproxy{lives: r.lives},
@@ -126,9 +129,14 @@ func (r *reader) raw(text []byte) {
 		if n == maxParts {
 			break
 		}
-		if r.one(&line{number: r.sum.Lines, text: part, whole: part, at: at}) {
+		l := &line{number: r.sum.Lines, text: part, whole: part, at: at}
+		if r.one(l) {
 			r.clock.take(s, at)
 			r.lives.slack = r.clock.resolution()
+		} else if r.sum.Known == 0 {
+			l.at = r.errorAt.of(s)
+			r.errorAt.take(s, l.at)
+			r.errors.line(l)
 		}
 	}
 }
@@ -153,6 +161,11 @@ func (r *reader) one(l *line) bool {
 
 // end ends what the log left open.
 func (r *reader) end() {
+	if r.sum.Known == 0 {
+		r.clock = r.errorAt
+		r.lives.slack = r.clock.resolution()
+	}
+	r.errors.end(r)
 	r.lives.endAll(r.clock.last)
 }
 

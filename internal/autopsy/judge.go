@@ -18,7 +18,7 @@ const MaxListed = 1000
 func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v := &Verdict{
 		Schema: Schema, Files: c.o.Files, Begin: sum.Begin, Length: sum.End.Sub(sum.Begin).Seconds(),
-		Packets: sum.Packets, Segments: sum.Segments, Copies: c.copies, Notes: sum.Notes,
+		Packets: sum.Packets, Segments: sum.Segments, FINs: sum.FINs, RSTs: sum.RSTs, Copies: c.copies, Notes: sum.Notes,
 		Met: map[string]int{}, Resets: map[string]int{}, TimeWait: map[string]int{}, Failures: []Failure{},
 	}
 	if c.back > 0 {

@@ -28,7 +28,10 @@ type logged struct {
 
 // kinds distinguishes captures and logs by their first bytes.
 func kinds(files []string) (captures, logs []string, err error) {
-	for _, name := range files {
+	for i, name := range files {
+		if slices.Contains(files[:i], name) {
+			return nil, nil, fmt.Errorf("%s is named twice", unpack.Label(name))
+		}
 		head, err := unpack.Head(name)
 		switch {
 		case err != nil:
@@ -87,7 +90,7 @@ func (c *collector) keepLogged(one *applog.Connection, place int, file string) {
 		if one.Requests == 0 && len(one.Unanswered) == 0 {
 			return // it was not connected yet
 		}
-		one.Host = "a server without a name"
+		one.Host = "a server that the log does not name"
 	}
 	before := len(c.list)
 	c.keep(&one.Connection, place)

@@ -36,7 +36,7 @@ func TestVerdictOfLogs(t *testing.T) {
 		{"okhttp-events.log", "2 of 5 requests met the server's close", "closes idle connections after at most 1.00 s", "direct-idle-order"},
 		{"okhttp-interceptor.log", "2 of 4 requests met the close", "the close was on its way before they can have arrived", ""},
 		{"undici.log", "2 of 4 requests met the close", "how they met it, the log does not say", ""},
-		{"node-reset.log", "1 of 4 requests to 127.0.0.1:18083 were answered by RST", "who sent the RST", ""},
+		{"node-reset.log", "1 of 4 requests to 127.0.0.1:18083 was answered by RST", "who sent the RST", ""},
 		{"nginx-error.log", "2 requests met the close of 127.0.0.1:18081", "the log does not say", ""},
 		{"haproxy.log", "4 requests met the close of b/s1", "got the beginning of a response", ""},
 	} {

@@ -24,6 +24,8 @@ type Verdict struct {
 	Length   float64           `json:"length"`
 	Packets  int               `json:"packets"`
 	Segments int               `json:"segments"`
+	FINs     int               `json:"fins"`             // segments with FIN, copies included
+	RSTs     int               `json:"rsts"`             // segments with RST, copies included
 	Copies   int               `json:"copies,omitempty"` // segments that were seen twice
 	Places   []Place           `json:"places"`
 	Logs     []*applog.Summary `json:"logs,omitempty"`

@@ -78,7 +78,11 @@ func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 		}
 		return text + "; " + meetings(group)
 	case evidence.Forgotten:
-		return fmt.Sprintf("%s to %s were answered by RST, and no close was seen before: %s%s", count, s.Address, origin(group), also(idleTimes(group)))
+		were := "were"
+		if len(group) == 1 {
+			were = "was"
+		}
+		return fmt.Sprintf("%s to %s %s answered by RST, and no close was seen before: %s%s", count, s.Address, were, origin(group), also(idleTimes(group)))
 	case evidence.Lost:
 		return fmt.Sprintf("%s to %s got no ACK at all, although the client sent them again%s", count, s.Address, also(idleTimes(group)))
 	}
@@ -181,7 +185,7 @@ func meetings(group []Failure) string {
 // origin says who made the RSTs.
 func origin(group []Failure) string {
 	if group[0].logged {
-		return "who sent the RST, and whether the requests had arrived, the log does not say"
+		return "who sent the RST, and whether the request had arrived, the log does not say"
 	}
 	strayed, middle := 0, 0
 	why := ""

@@ -27,6 +27,7 @@ type Summary struct {
 	Fragments  int // parts of segments, which are left out
 	Short      int // packets whose TCP header was not captured
 	Cut        int // segments whose payload was not captured whole
+	FINs, RSTs int // segments with these flags, each as often as it is in the files
 	Places     []Place
 	Notes      []string // sentences about what was not read
 }
@@ -111,11 +112,8 @@ func (r *reader) file(name string) error {
 			place[p.channel] = at
 		}
 		s.At, s.Number = p.at.Sub(r.sum.Begin), f.count
-		r.sum.Segments++
+		r.segment(&s)
 		r.sum.Places[at].Segments++
-		if len(s.Payload) < s.Len {
-			r.sum.Cut++
-		}
 		r.take(at, &s)
 	}
 }
@@ -128,6 +126,20 @@ func (r *reader) packet(p *packet) {
 	r.sum.Packets++
 	if p.at.After(r.sum.End) {
 		r.sum.End = p.at
+	}
+}
+
+// segment counts a segment of TCP.
+func (r *reader) segment(s *segments.Segment) {
+	r.sum.Segments++
+	if len(s.Payload) < s.Len {
+		r.sum.Cut++
+	}
+	if s.Flags&segments.FlagFIN != 0 {
+		r.sum.FINs++
+	}
+	if s.Flags&segments.FlagRST != 0 {
+		r.sum.RSTs++
 	}
 }
 

@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -63,6 +65,33 @@ func (o *Aiming) Check() error {
 		return fmt.Errorf("--link-delay %v: want at most 1m", o.LinkDelay)
 	}
 	return nil
+}
+
+// CheckSets refuses a pool and fields that cannot be, before anything is sent.
+func (o *Aiming) CheckSets() error {
+	sets := []string{"target.url=" + o.Target}
+	if o.Pool != "" {
+		sets = append(sets, "pool="+o.Pool)
+	}
+	_, err := profiles.LoadToCheck(append(sets, o.Sets...))
+	return o.InFlags(err)
+}
+
+// InFlags makes a complaint about a value name the flag that set the value.
+func (o *Aiming) InFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		switch {
+		case c.Source == "--set pool="+o.Pool:
+			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
+		case strings.HasPrefix(c.Source, "--set target.url="):
+			list[i].Source, list[i].Path = "--target "+o.Target, ""
+		}
+	}
+	return list
 }
 
 // TakesTarget reports whether an incident can be aimed at a target. If not, why says why,
@@ -186,7 +215,11 @@ func (a Aimed) Hopeless() bool { return aim.Hopeless(a.Forecast) }
 // Print says in words what will be sent and what is expected.
 func (a Aimed) Print(w io.Writer) error {
 	f := a.Forecast
-	text := fmt.Sprintf("%s at %s: %s (%s)\n", a.Profile.Name, profiles.Redact(*a.Profile).Target.URL, f, f.Path)
+	name := a.Profile.Name + " at " + profiles.Redact(*a.Profile).Target.URL
+	if f.AllRequests == 0 { // nothing was simulated, so there are no numbers
+		return layout.Print(w, fmt.Sprintf("%s: there is nothing to send\n  %s\n  it would take %s\n", name, f.Why, f.Takes), 0)
+	}
+	text := fmt.Sprintf("%s: %s (%s)\n", name, f, f.Path)
 	text += fmt.Sprintf("  %s, about %s and %d requests in all, at most %d connections side by side\n",
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
 	if n := a.Profile.Pool.Shards; n > 1 {

@@ -38,6 +38,17 @@ func (s Side) String() string                   { return sideNames.Text(s) }
 func (s Side) MarshalText() ([]byte, error)     { return sideNames.Marshal(s) }
 func (s *Side) UnmarshalText(text []byte) error { return sideNames.Unmarshal(text, s) }
 
+// Other returns the other end; a machine between the ends has none.
+func (s Side) Other() Side {
+	switch s {
+	case ByClient:
+		return ByServer
+	case ByServer:
+		return ByClient
+	}
+	return s
+}
+
 // Kind is the way in which a connection was closed.
 type Kind uint8
 

@@ -176,7 +176,7 @@ func (s *site) limitReached(k *Known, now time.Duration) bool {
 			}
 		}
 	}
-	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next != never }) || now > limit+s.o.Timeout
+	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next <= now }) || now > limit+s.o.Timeout
 }
 
 func (s *site) every(is func(*conn) bool) bool {

@@ -76,7 +76,7 @@ func TestProbeOnRealServers(t *testing.T) {
 		slices.SortStableFunc(rows, func(a, b row) int {
 			return slices.IndexFunc(servers, named(a.name)) - slices.IndexFunc(servers, named(b.name))
 		})
-		writeTable(t, *tableFile, tableOf(rows))
+		writeTable(t, *tableFile, "servers", tableOf(rows))
 	}
 }
 
@@ -257,9 +257,9 @@ func tableOf(rows []row) string {
 }
 
 // writeTable writes the table into a file: between the marks, or as the whole file.
-func writeTable(t *testing.T, file, table string) {
+func writeTable(t *testing.T, file, mark, table string) {
 	t.Helper()
-	const begin, end = "<!-- servers -->\n", "<!-- /servers -->"
+	begin, end := "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
 	text, err := os.ReadFile(file)
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)

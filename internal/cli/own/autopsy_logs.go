@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/internal/applog"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/results"
 )
 
@@ -32,6 +33,7 @@ func (f *autopsyFound) lines(b *bytes.Buffer) {
 		layout.Paragraph(b, "", fmt.Sprintf("%s, %s: %s", name(layout.Clean(one.Line, 60)), one.Sentence(), layout.OneLine(one.Why)))
 		quotes(b, one.Lines)
 	}
+	f.meanings(b)
 	closes := f.Closes
 	if shown > 0 {
 		closes = closes[:min(len(closes), 2)]
@@ -40,6 +42,28 @@ func (f *autopsyFound) lines(b *bytes.Buffer) {
 		b.WriteString("\n")
 		layout.Paragraph(b, "", "Closes of idle connections in the log:")
 		quotes(b, closes)
+	}
+}
+
+// meanings says what the texts of clients and proxies in the quoted lines prove, and what
+// they do not, as 'kabench explain' does.
+func (f *autopsyFound) meanings(b *bytes.Buffer) {
+	said := map[string]bool{}
+	for i := range f.Failures[:min(len(f.Failures), shownQuoted)] {
+		for _, q := range f.Failures[i].Lines {
+			found := wording.Explain(q.Text)
+			if len(found) == 0 || found[0].Vague || found[0].Partial || wording.Shared(found) || said[found[0].Text] {
+				continue
+			}
+			one := found[0]
+			said[one.Text] = true
+			b.WriteString("\n")
+			layout.Paragraph(b, "", fmt.Sprintf("%s writes %q; kabench explain knows it:", one.ClientName, layout.Clean(one.Text, 120)))
+			layout.Paragraph(b, "  proves          ", one.Proves)
+			if one.DoesNotProve != "" {
+				layout.Paragraph(b, "  does not prove  ", one.DoesNotProve)
+			}
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type life struct {
 	rst      mark          // the first RST
 	rstSide  int
 	silent   bool // the client had sent data again and again without an ACK when it gave up
-	past     [4]sight
+	past     [8]sight
 	copies   int // segments that were seen twice
 
 	older, newer *life // neighbours in a list of Lives
@@ -75,6 +75,19 @@ func (l *life) swap() {
 	l.rstSide = 1 - l.rstSide
 }
 
+// turn says that a guess was wrong, after the bytes were read: the client is the server.
+// Who closed is known the other way round; what was asked is not.
+func (l *life) turn(c *evidence.Connection) {
+	c.Client, c.Server, c.Guessed = c.Server, c.Client, false
+	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked, c.Unanswered = nil, 0, 0, 0, nil
+	c.Half, c.Ready = evidence.NotSeen, evidence.NotSeen
+	c.Resent, c.ResentBack = c.ResentBack, c.Resent
+	c.Near, c.TimeWait, c.Close.By = c.Near.Other(), c.TimeWait.Other(), c.Close.By.Other()
+	for i := range c.Resets {
+		c.Resets[i].From, c.Resets[i].Origin = c.Resets[i].From.Other(), c.Resets[i].Origin.Other()
+	}
+}
+
 // copied reports whether the segment is a second sight of an earlier one: it passed two
 // interfaces of this place.
 func (l *life) copied(s *Segment) bool {
@@ -89,7 +102,7 @@ func (l *life) copied(s *Segment) bool {
 			return true
 		}
 	}
-	copy(l.past[1:], l.past[:3])
+	copy(l.past[1:], l.past[:])
 	l.past[0] = now
 	return false
 }

@@ -196,6 +196,9 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	v.live.remove(l)
 	delete(v.open, key)
 	c := l.finish(until)
+	if c.Guessed && v.known[c.Client] && !v.known[c.Server] {
+		l.turn(&c)
+	}
 	v.Copies += l.copies
 	if c.SYNs == 0 && l.talk.count == 0 && len(c.Unanswered) == 0 && l.talk.last == evidence.NotSeen && c.Opened == evidence.NotSeen && !l.tells() {
 		v.Strays++

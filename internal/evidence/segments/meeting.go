@@ -89,6 +89,9 @@ func (l *life) meet(u *evidence.Unanswered, q *request) {
 		u.Met, u.Basis, u.Why = evidence.Waiting, evidence.Seen, "the connection was still open at the end of the observation"
 	case end.How == evidence.Silent:
 		u.Met, u.Basis, u.Why = evidence.Lost, evidence.Seen, end.Why
+	case end.By == evidence.ByClient && l.resetAnswers(q):
+		u.Met, u.Basis = evidence.Forgotten, evidence.Inferred
+		u.Why = "a RST answers the request, although the client closed first: the connection did not exist there any more; " + l.c.Resets[0].Why
 	case end.By == evidence.ByClient:
 		u.Met, u.Basis = evidence.Abandoned, end.Basis
 		u.Why = fmt.Sprintf("the client closed %v after it had sent the request", rounded(u.Apart))

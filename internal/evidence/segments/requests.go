@@ -40,6 +40,10 @@ func (r *requests) inBody() bool { return r.part == inRequestBody || r.part == i
 func (t *talk) takeRequest(p piece) {
 	r := &t.requests
 	begins := p.begin && beginsRequest(p.payload)
+	if t.protocol == overHTTP && r.part == outOfStep && p.begin && !begins && len(p.payload) >= enough {
+		t.continued(p, p.length) // of a body
+		return
+	}
 	if t.protocol != overHTTP || r.part == outOfStep && !begins {
 		if r.stray && len(t.pending) == 0 {
 			return

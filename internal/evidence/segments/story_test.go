@@ -21,6 +21,7 @@ var words = map[string]string{
 	"GET":    "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n",
 	"POST":   "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
 	"UPLOAD": "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 11000\r\n\r\n",
+	"PART":   strings.Repeat("a part of a body ", 60),
 	"OK":     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
 	"LONG":   "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
 	"STREAM": "HTTP/1.1 200 OK\r\n\r\nabc",

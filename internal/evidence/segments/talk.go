@@ -48,6 +48,7 @@ type talk struct {
 	handshake   bool
 	strange     int // segments whose beginning is none of HTTP/1 and TLS
 	tls13       bool
+	helloAck    uint32        // what the server had of the client when its handshake began
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
 	early       *request      // of the newest response, if it began before the request was over
 	orphan      bool          // the newest response has no request, whose bytes are missing
@@ -133,10 +134,7 @@ func (t *talk) other() bool {
 func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	switch side {
 	case client:
-		// A response that acknowledges them is the response to them; and the rest of a body
-		// belongs to a request that has its response.
-		rest := len(t.pending) == 0 && (t.requests.inBody() || t.requests.stray)
-		t.missed = t.missed || !rest && (t.count == 0 || after(end, t.answeredAck))
+		t.missClient(n, end)
 	case server:
 		t.missServer(n, at)
 	}
@@ -148,6 +146,22 @@ func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	default:
 		t.missResponse(n, at)
 	}
+}
+
+// missClient takes bytes of the client that were not observed for a request. A response
+// that acknowledges them is the response to them. Under TLS, fewer bytes than a request
+// has are a close_notify.
+func (t *talk) missClient(n int, end uint32) {
+	switch r := &t.requests; {
+	case t.protocol == overTLS && n < recordHeader+smallestRequest:
+		return
+	case r.part == inRequestBody && int64(n) <= r.left, len(t.pending) == 0 && (r.inBody() || r.stray):
+		return // they belong to the body of a request that was seen
+	}
+	if t.responds && t.protocol == overTLS && after(end, t.ack) {
+		t.answered(t.current.Done) // the next request ends it, as in ask
+	}
+	t.missed = t.missed || t.count == 0 || after(end, t.answeredAck)
 }
 
 // missServer takes bytes of the server that were not observed for the response to the

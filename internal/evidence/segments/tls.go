@@ -96,6 +96,9 @@ func (t *talk) record(side int, p piece) {
 		}
 	case r.kind() == recordHandshake:
 		t.handshake = true
+		if side == server {
+			t.helloAck = p.ack
+		}
 	case r.kind() == recordChangeCipher:
 		t.ready = p.at
 	default:
@@ -104,7 +107,7 @@ func (t *talk) record(side int, p piece) {
 			t.ready = p.at // it is the client's Finished
 			return
 		}
-		if side == server && t.handshake && t.records[client].data == 0 {
+		if side == server && t.handshake && t.records[client].data == 0 && !(t.missed && int32(p.ack-t.helloAck) >= finishedAndRequest) {
 			t.tls13 = true // its handshake looks like data
 			return
 		}
@@ -137,8 +140,8 @@ func (t *talk) inRecord(side int, p piece, n int) {
 func (t *talk) turnRecord(side int, p piece) {
 	if side == server {
 		// What nobody asked for is a session ticket or the like, except at the beginning of
-		// an observation.
-		if !t.responds && (len(t.pending) > 0 || t.count == 0 && !t.handshake) {
+		// an observation, and where the request can be among bytes that were not observed.
+		if !t.responds && (len(t.pending) > 0 || t.missed || t.count == 0 && !t.handshake) {
 			t.answer(p.at)
 		}
 		return
@@ -147,6 +150,10 @@ func (t *talk) turnRecord(side int, p piece) {
 		t.ask(p)
 	}
 }
+
+// finishedAndRequest is how many bytes a client has sent at least when it has sent the
+// end of its handshake in TLS 1.3 (64 or 80 bytes) and a request.
+const finishedAndRequest = 64 + recordHeader + smallestRequest
 
 // smallestRequest is the length of a record with the shortest HTTP/1.1 request, "GET /
 // HTTP/1.1" with an empty Host. Shorter ones are control frames of HTTP/2.
@@ -163,7 +170,7 @@ func (t *talk) turn(side int, p piece) {
 		t.askOrContinue(p)
 		return
 	}
-	if !t.responds && len(t.pending) == 0 && (t.count > 0 || t.handshake) {
+	if !t.responds && !t.missed && len(t.pending) == 0 && (t.count > 0 || t.handshake) {
 		return
 	}
 	t.moreResponse(p)
