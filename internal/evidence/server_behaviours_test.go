@@ -111,6 +111,21 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 10.0 s", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	{"a lifetime, and most connections were used once", func(w *world) {
+		for i := range 30 { // as a probe does it; the server counts from its accept, which is late for some
+			c := w.open()
+			c.exchange(c.Ready)
+			if i < 4 {
+				c.exchange(c.done() + time.Duration(i+1)*300*ms)
+			}
+			late := time.Duration(i%3) * ms
+			if i == 20 || i == 25 {
+				late = 45 * ms
+			}
+			c.closeAt(ByServer, FIN, c.Opened+5*time.Second+late)
+			w.list = append(w.list, c)
+		}
+	}, "keeps idle connections longer than 5.04 s", []string{"ends connections 5.00 s (5.000 to 5.002) after they were opened, however they are used"}},
 	{"a lifetime beside an idle timer", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		for i := range 20 {
