@@ -48,6 +48,7 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v.Failures, v.Left = list[:min(len(list), MaxListed)], max(len(list)-MaxListed, 0)
 	v.Found = len(list) > 0
 	v.speak(list)
+	v.logged = c.gathered()
 	v.Cannot = append(c.cannot(v, sum, list), c.cannotLogs(v, list)...)
 	return v
 }

@@ -44,6 +44,8 @@ type Verdict struct {
 	Slow        Slow           `json:"slow"`
 	Resets      map[string]int `json:"resets,omitempty"`    // RSTs by who made them
 	TimeWait    map[string]int `json:"time_wait,omitempty"` // connections by the end that keeps the ports
+
+	logged map[string]Gathered // what logs say, by server
 }
 
 // Place is where segments were captured.

@@ -72,7 +72,9 @@ Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 		Example: `  kabench autopsy dump.pcapng
   kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
   kabench autopsy app.log dump.pcapng
-  kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,
+  kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml
+  kabench autopsy dump.pcapng --out verdict --redact out.pcapng
+  kabench autopsy dump.pcapng --pool okhttp --incident mine.yaml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture or a log; make a capture with tcpdump -i any -w FILE tcp")
