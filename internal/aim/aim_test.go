@@ -113,6 +113,13 @@ func TestTheTimesThemselves(t *testing.T) {
 	}
 }
 
+// A file of a long capture may have millions of closes and no list of their times.
+func TestManyCloses(t *testing.T) {
+	if _, f := plan(t, order(t, "idle-race", "reactor-netty", measured(1<<40, 4998*ms, 5000*ms, 5003*ms))); f.Mean < enough {
+		t.Errorf("%v", f)
+	}
+}
+
 // A busy machine widens the interval, and the forecast says so. A run has several silences,
 // so that one stall does not spoil all of it.
 func TestABusyMachine(t *testing.T) {
