@@ -223,6 +223,16 @@ func TestPlanWithinTheRequests(t *testing.T) {
 	}
 }
 
+// A run that shows few failures keeps to the time too.
+func TestFewAreWithinTheTime(t *testing.T) {
+	for range 3 {
+		o := withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Time: 20 * time.Second, Connections: 400})
+		if p, f := plan(t, o); !Hopeless(f) && p.Sending() > 11*time.Second {
+			t.Errorf("%v for each of two runs within 20 s: %v", p.Sending(), f)
+		}
+	}
+}
+
 // The remedies of a plan clear it, on virtual time.
 func TestRemediesClear(t *testing.T) {
 	for _, pool := range profiles.Pools() {
