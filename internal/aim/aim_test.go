@@ -113,6 +113,13 @@ func TestTheTimesThemselves(t *testing.T) {
 	}
 }
 
+// A file of a long capture may have millions of closes and no list of their times.
+func TestManyCloses(t *testing.T) {
+	if _, f := plan(t, order(t, "idle-race", "reactor-netty", measured(1<<40, 4998*ms, 5000*ms, 5003*ms))); f.Mean < enough {
+		t.Errorf("%v", f)
+	}
+}
+
 // A busy machine widens the interval, and the forecast says so. A run has several silences,
 // so that one stall does not spoil all of it.
 func TestABusyMachine(t *testing.T) {
@@ -212,6 +219,16 @@ func TestPlanWithinTheRequests(t *testing.T) {
 		_, f := plan(t, o)
 		if most := o.Budget.filled(ServerOf(o.Server)).Requests; int(f.Requests) > most || f.Reason == ReasonBudget {
 			t.Errorf("%v, and %d are allowed: %s", f, most, f.Why)
+		}
+	}
+}
+
+// A run that shows few failures keeps to the time too.
+func TestFewAreWithinTheTime(t *testing.T) {
+	for range 3 {
+		o := withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Time: 20 * time.Second, Connections: 400})
+		if p, f := plan(t, o); !Hopeless(f) && p.Sending() > 11*time.Second {
+			t.Errorf("%v for each of two runs within 20 s: %v", p.Sending(), f)
 		}
 	}
 }

@@ -220,6 +220,7 @@ func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profil
 
 // limit ends p's load before it sends more requests than the budget has, unless the user
 // has chosen the load: the silences are drawn, so a shape has a few requests more or less.
+// A load that is much too large is left as it is, and given up later.
 func (a *aiming) limit(p *profiles.Profile) error {
 	if a.isSet("load") {
 		return nil
@@ -228,12 +229,14 @@ func (a *aiming) limit(p *profiles.Profile) error {
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, most, end := 0, a.order.Budget.Requests, time.Duration(0)
 	for at := range schedule {
-		if n++; n > a.order.Budget.Requests {
-			p.Load.Duration = at
-			break
+		if n++; n == most+1 {
+			end = at
 		}
+	}
+	if n > most && n <= most+most/4 {
+		p.Load.Duration = end
 	}
 	return nil
 }
@@ -251,7 +254,7 @@ func (a *aiming) withinBudget() {
 	connections := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen })))
 	over := reason{name: ReasonBudget}
 	switch {
-	case a.reason.name != "":
+	case a.reason.name != "" && a.estimate.mean < hopeless: // nothing is sent anyway
 		return
 	case takes > most+most/20:
 		over.why = fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), b.Time, most.Round(time.Second), runs)

@@ -19,6 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -206,6 +207,9 @@ func (o *Aiming) addresses(ctx context.Context) ([]netip.Addr, error) {
 	}
 	return list, nil
 }
+
+// Shown is the target without secrets.
+func (o *Aiming) Shown() string { return secrets.RedactURL(o.Target) }
 
 func hostOf(target string) string {
 	if u, err := url.Parse(target); err == nil {

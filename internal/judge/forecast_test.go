@@ -44,7 +44,11 @@ func TestForecast(t *testing.T) {
 		}), false, "closed no connection"},
 		"late link": {run(26, lateLink), false, "1 % of the deliveries of kabench's link were at least 30.0 ms late"},
 		"late, few": {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "were at least 30.0 ms late"},
-		"chance":    {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
+		"late, noticed": {run(3, func(r *results.Run) {
+			closes(5.005)(r)
+			lateLink(r)
+		}), false, "this machine was late"},
+		"chance": {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
 	} {
 		got := Forecast(&f, test.run)
 		if got.Seen == nil || *got.Seen != test.run.Counts.Failed || got.Inside != test.inside || !strings.Contains(got.Says, test.says) {

@@ -110,7 +110,7 @@ func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident st
 		return server, false, err
 	}
 	return server, false, s.Line(map[string]string{"probe": sends},
-		"kabench would measure %s first, with %s. What it sends then depends on what it finds: run 'kabench probe %s --facts server.yaml', and give --server server.yaml here", o.Target, sends, o.Target)
+		"kabench would measure %s first, with %s. What it sends then depends on what it finds: run 'kabench probe %s --facts server.yaml', and give --server server.yaml here", o.Shown(), sends, o.Shown())
 }
 
 func stopped(stop <-chan struct{}) bool {
