@@ -42,6 +42,10 @@ type Measured struct {
 	IdleMedian time.Duration `yaml:"idle_median,omitempty"`
 	IdleHigh   time.Duration `yaml:"idle_high,omitempty"`
 	IdleMax    time.Duration `yaml:"idle_max,omitempty"`
+	// Idle are these times in order; of more than 40, as many that stand for them. IdleSlack
+	// is by how much they may be late, because the machine that measured was.
+	Idle      []time.Duration `yaml:"idle,omitempty"`
+	IdleSlack time.Duration   `yaml:"idle_slack,omitempty"`
 	// LongerThan: no idle connection was closed within this time.
 	LongerThan time.Duration `yaml:"longer_than,omitempty"`
 	Close      string        `yaml:"close,omitempty"` // fin, rst or close_notify

@@ -18,6 +18,7 @@ import (
 	"github.com/kabench/kabench/internal/consent"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -33,6 +34,10 @@ type Aiming struct {
 	AllowUnsafe bool
 	IMay        bool
 }
+
+// napping is how often this machine's lateness is measured before an aim: that takes a
+// second, or more on a busy machine.
+const napping = 500
 
 // Flags adds the flags of an aim, except --set.
 func (o *Aiming) Flags(f *pflag.FlagSet) {
@@ -116,6 +121,15 @@ type Aimed struct {
 // Plan aims an incident of the library at the target, whose measurement server is. It
 // sends nothing. The error is a *consent.Refusal if the target may not be loaded.
 func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.ServerPreset) (Aimed, error) {
+	late, err := poll.Lateness(napping, aim.Nap)
+	if err != nil {
+		return Aimed{}, err
+	}
+	return o.plan(ctx, incident, server, late)
+}
+
+// plan is Plan on a machine whose timers are that late.
+func (o *Aiming) plan(ctx context.Context, incident string, server profiles.ServerPreset, late []time.Duration) (Aimed, error) {
 	if err := CheckIncident(incident); err != nil {
 		return Aimed{}, err
 	}
@@ -128,7 +142,7 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 		return Aimed{}, err
 	}
 	order := aim.Order{
-		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget,
+		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late,
 		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
 	}
 	if ports, err := host.Ports(); err == nil {
@@ -159,10 +173,10 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 func (o *Aiming) Possible(ctx context.Context, incident string) error {
 	any := *o
 	any.IMay = true // asked for with the measurement
-	_, err := any.Plan(ctx, incident, profiles.ServerPreset{
+	_, err := any.plan(ctx, incident, profiles.ServerPreset{
 		Facts:    profiles.ServerFacts{Hint: 5 * time.Second},
 		Measured: &profiles.Measured{URL: o.Target, Closes: 1, IdleMin: 5 * time.Second, IdleMedian: 5 * time.Second, IdleMax: 5 * time.Second},
-	})
+	}, nil)
 	return err
 }
 
@@ -227,6 +241,9 @@ func (a Aimed) Print(w io.Writer) error {
 	}
 	if f.LinkDelay > 0 {
 		text += fmt.Sprintf("  kabench puts its own link before the target, with a delay of %s in each direction (--link-delay 0: none)\n", results.FormatSeconds(f.LinkDelay))
+	}
+	if f.Disturbed != "" {
+		text += "  " + f.Disturbed + "\n"
 	}
 	if f.Reason != "" {
 		text += fmt.Sprintf("  few or none are expected: %s\n  it would take %s\n", f.Why, f.Takes)

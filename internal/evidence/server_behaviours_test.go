@@ -184,6 +184,21 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 3.61 s", []string{"closed 12 connections within 11.0 ms"}},
+	{"two reloads under load", func(w *world) {
+		w.reloaded(16, 5*time.Second)
+		w.reloaded(16, 9*time.Second)
+	}, "keeps idle connections longer than 17.0 ms", []string{"closed 12 connections within 1.40 ms", "!ends connections after", "!closed 12 connections directly", "!in the path"}},
+	{"a limit that differs by connection, under load", func(w *world) {
+		for i := range 40 {
+			w.now = 0
+			c := w.open()
+			for n := range 20 + i*3 {
+				c.exchange(c.Ready + time.Duration(n*10+i)*ms)
+			}
+			c.closeAt(ByServer, FIN, c.done()+ms/10)
+			w.list = append(w.list, c)
+		}
+	}, "keeps idle connections longer than 9.00 ms", []string{"closed 40 connections directly after a response", "!reload"}},
 	{"timers that are looked at once per second", func(w *world) {
 		for i := range 20 { // in two groups of starts
 			c := w.open()
@@ -271,6 +286,26 @@ func (w *world) forgotten(how Kind) {
 			c.unanswered(c.done() + time.Duration(i+1)*time.Second)
 			c.Close = Close{Basis: Seen, By: ByMiddle, How: how, At: c.last().Sent + ms, FIN: NotSeen}
 			c.Until = c.last().Sent + 3*time.Second
+		}
+		w.list = append(w.list, c)
+	}
+}
+
+// reloaded adds connections that are used every 10 ms, until the server closes them all
+// at one moment. Some had just sent a request, which the server resets.
+func (w *world) reloaded(n int, at time.Duration) {
+	for i := range n {
+		w.now = at - 2*time.Second
+		c := w.open()
+		for next := c.Ready + time.Duration(i)*17*ms; next < at-10*ms; next += 10 * ms {
+			c.exchange(next)
+		}
+		c.exchange(at - 2*ms)
+		end := at + time.Duration(i)*ms/10
+		c.closeAt(ByServer, FIN, end)
+		if i%4 == 0 {
+			c.closeAt(ByServer, RST, end)
+			c.Unanswered = []Unanswered{{Basis: Seen, Met: Arrived, Sent: end - ms/10, First: NotSeen, Whole: true}}
 		}
 		w.list = append(w.list, c)
 	}

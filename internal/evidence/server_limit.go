@@ -14,7 +14,7 @@ const soon = 10 * time.Millisecond
 // ended reports whether the last response ended the connection: it announced the close,
 // or the server closed directly after it.
 func (l kept) ended() bool {
-	return l.last.Closing || l.closed && l.idle <= soon+2*l.c.Slack
+	return l.last.Closing || l.closed && l.cause != byBurst && l.idle <= soon+2*l.c.Slack
 }
 
 // limit looks for a number of responses after which connections end: those that come

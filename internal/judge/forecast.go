@@ -89,6 +89,9 @@ func tooFew(f *results.Forecast, run *results.Run) string {
 		return fmt.Sprintf("the client noticed %d closes in time, before it used those connections. More connections or a larger --link-delay meet more", closes.Count)
 	case !ofCloses(f):
 		return "the server was faster than measured, or it was chance. Measure it again with kabench probe"
+	case run.Idle.AtLease.Count > 0 && f.IdleFrom > 0 && run.Idle.AtLease.Max < f.IdleFrom-2*f.LinkDelay:
+		return fmt.Sprintf("this machine was late, so no request was sent when the server closed: the connections had been idle for at most %s, and the server closes after %s at the earliest. Run it again",
+			results.FormatSeconds(run.Idle.AtLease.Max), results.FormatSeconds(f.IdleFrom))
 	case run.Connections.ClosedByPeer+run.Connections.Reset == 0 && f.IdleTo > 0:
 		return "the server closed no connection in this run, other than measured. Measure it again with kabench probe"
 	}

@@ -208,9 +208,12 @@ func measuredOf(s evidence.Server, from Source) *profiles.Measured {
 	m := &profiles.Measured{
 		URL: from.URL, From: from.From, At: from.At.UTC().Truncate(time.Second), Closes: s.Idle.Closes,
 		IdleMin: round(s.Idle.Min), IdleLow: round(s.Idle.Low), IdleMedian: round(s.Idle.Median),
-		IdleHigh: round(s.Idle.High), IdleMax: round(s.Idle.Max),
+		IdleHigh: round(s.Idle.High), IdleMax: round(s.Idle.Max), IdleSlack: round(s.Idle.Slack),
 		RoundTrip: round(s.RoundTrip.Median), RoundTripMax: round(s.RoundTrip.Max),
 		Response: round(s.Response.Median), ResponseMax: round(s.Response.Max),
+	}
+	for _, d := range s.Idle.Times {
+		m.Idle = append(m.Idle, round(d))
 	}
 	if !s.Idle.Known() {
 		m.LongerThan = round(s.Idle.LongerThan)
