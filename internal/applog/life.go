@@ -80,7 +80,7 @@ func (s *lives) get(key, format string, l *line) *life {
 	return one
 }
 
-// newLife begins a connection. Nothing is known of it yet.
+// newLife begins a connection. Nothing is known about it yet.
 func newLife(key, format string, l *line) *life {
 	one := &life{key: key, known: true, doneAt: evidence.NotSeen}
 	one.Format = format

@@ -34,6 +34,8 @@ type Aiming struct {
 	Budget      aim.Budget
 	AllowUnsafe bool
 	IMay        bool
+
+	flags *pflag.FlagSet
 }
 
 // napping is how often this machine's lateness is measured before an aim: that takes a
@@ -45,28 +47,32 @@ func (o *Aiming) Flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Target, "target", "", "URL of a server of your own to reproduce the incident on ('kabench incidents' marks those that take one)")
 	f.StringVar(&o.Pool, "pool", "", "with --target: pool preset or YAML file of your client (default: the incident's own pool)")
 	o.LimitFlags(f)
-	f.BoolVar(&o.IMay, consent.Flag, false, "you are allowed to load the target although it is not in a private network")
+	IMayFlag(f, &o.IMay)
 }
 
 // LimitFlags adds the flags that say what an aim may send, and how.
 func (o *Aiming) LimitFlags(f *pflag.FlagSet) {
+	o.flags = f
 	f.DurationVar(&o.LinkDelay, "link-delay", -1, "delay of kabench's own link before a target on this machine, in each direction (default "+aim.DefaultLinkDelay.String()+"; 0: no link)")
 	f.DurationVar(&o.Budget.Time, "budget-time", 0, "how long all runs together may take (default "+aim.DefaultTime.String()+", or what one wait for the server's timer takes)")
 	f.IntVar(&o.Budget.Requests, "max-requests", 0, fmt.Sprintf("how many requests one run may send (default %d)", aim.DefaultRequests))
 	f.IntVar(&o.Budget.Connections, "max-connections", 0, fmt.Sprintf("how many connections may be open side by side (default %d)", aim.DefaultConnections))
 	f.BoolVar(&o.AllowUnsafe, "allow-unsafe", false, "requests may have a method that changes something on the server, such as POST")
-	f.Lookup("link-delay").DefValue = ""
+	f.Lookup("link-delay").DefValue = "0" // the text of the flag says the default
 }
 
 // Check refuses flags that cannot be.
 func (o *Aiming) Check() error {
+	below := func(flag string, zero bool) bool { return zero && o.flags != nil && o.flags.Changed(flag) }
 	switch {
-	case o.Budget.Time < 0:
+	case o.Budget.Time < 0, below("budget-time", o.Budget.Time == 0):
 		return fmt.Errorf("--budget-time %v: want a time above 0, for example 2m", o.Budget.Time)
-	case o.Budget.Requests < 0:
+	case o.Budget.Requests < 0, below("max-requests", o.Budget.Requests == 0):
 		return fmt.Errorf("--max-requests %d: want at least 1", o.Budget.Requests)
-	case o.Budget.Connections < 0:
+	case o.Budget.Connections < 0, below("max-connections", o.Budget.Connections == 0):
 		return fmt.Errorf("--max-connections %d: want at least 1", o.Budget.Connections)
+	case below("link-delay", o.LinkDelay < 0):
+		return fmt.Errorf("--link-delay %v: want 0 (no link) to 1m", o.LinkDelay)
 	case o.LinkDelay > time.Minute:
 		return fmt.Errorf("--link-delay %v: want at most 1m", o.LinkDelay)
 	}
@@ -218,9 +224,42 @@ func hostOf(target string) string {
 	return target
 }
 
+// OtherServer warns if a file with a measured server is about another server than the target.
+func (s *Streams) OtherServer(file string, server profiles.ServerPreset, target string) {
+	if server.Measured == nil || server.Measured.URL == "" || sameServer(server.Measured.URL, target) {
+		return
+	}
+	p := profiles.Default()
+	p.Target.URL = target
+	fmt.Fprintf(s.Err, "kabench: %s was measured at %s, and the target is %s; if they are not the same server, probe the target\n", file, server.Measured.URL, profiles.Redact(p).Target.URL)
+}
+
+// sameServer reports whether two URLs have the same scheme, host and port. The names of the
+// loopback are all the same host.
+func sameServer(a, b string) bool {
+	server := func(text string) string {
+		u, err := url.Parse(text)
+		if err != nil {
+			return text
+		}
+		name, port := strings.ToLower(u.Hostname()), u.Port()
+		if addr, err := netip.ParseAddr(name); name == "localhost" || err == nil && addr.IsLoopback() {
+			name = "localhost"
+		}
+		if port == "" {
+			port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		}
+		return u.Scheme + "://" + name + ":" + port
+	}
+	return server(a) == server(b)
+}
+
 // KeptIncident says where an aimed incident was kept, and what is missing in the file.
-func (s *Streams) KeptIncident(file string, p *profiles.Profile) {
+func (s *Streams) KeptIncident(file string, p *profiles.Profile, iMay bool) {
 	note := ""
+	if iMay {
+		file += " --" + consent.Flag
+	}
 	if redacted := profiles.Redact(*p); !reflect.DeepEqual(redacted.Target, p.Target) {
 		note = "; secrets are blanked in it, so give them with --set"
 	}

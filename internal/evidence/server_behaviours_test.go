@@ -110,7 +110,7 @@ var behaviours = []struct {
 			c.closeAt(ByServer, FIN, c.Opened+10*time.Second+time.Duration(i%3)*ms)
 			w.list = append(w.list, c)
 		}
-	}, "keeps idle connections longer than 10.0 s", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	}, "keeps idle connections until 10.0 s (10.000 to 10.002) after they were opened", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
 	{"a lifetime, and most connections were used once", func(w *world) {
 		for i := range 30 { // as a probe does it; the server counts from its accept, which is late for some
 			c := w.open()
@@ -125,7 +125,7 @@ var behaviours = []struct {
 			c.closeAt(ByServer, FIN, c.Opened+5*time.Second+late)
 			w.list = append(w.list, c)
 		}
-	}, "keeps idle connections longer than 5.04 s", []string{"ends connections 5.00 s (5.000 to 5.002) after they were opened, however they are used"}},
+	}, "keeps idle connections until 5.00 s (5.000 to 5.002) after they were opened", []string{"ends connections 5.00 s (5.000 to 5.002) after they were opened, however they are used"}},
 	{"a lifetime beside an idle timer", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		for i := range 20 {
@@ -149,6 +149,22 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 469 ms", []string{"after they were opened, however they are used", "!ends connections after"}},
+	{"a lifetime that the same response announces on all connections", func(w *world) { // nginx keepalive_time 1s, probed
+		w.idleAfter(16, 2*time.Second, ms/10, nil)
+		for i := range 4 {
+			c := w.open()
+			c.exchange(c.Ready)
+			c.exchange(c.Ready + time.Duration(i+1)*372*ms)
+			if i < 2 {
+				c.closeAt(ByServer, FIN, c.done()+2*time.Second)
+			} else {
+				announce(&c)
+				c.closeAt(ByServer, FIN, c.done())
+			}
+			w.list = append(w.list, c)
+		}
+		w.ended(1, 4, func(c *Connection) { c.closeAt(ByServer, FIN, c.done()+2*time.Second) })
+	}, "closes idle connections after 2.00 s (2.000 to 2.002), by FIN, without saying so", []string{"after they were opened, however they are used", "!ends connections after"}},
 	{"a reload while connections are idle", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		at := w.now + 20*time.Second

@@ -179,7 +179,7 @@ func (s *Server) agedOut(lives []kept) bool {
 		}
 	}
 	slices.Sort(ages)
-	if len(ages) < 2 || len(places) < 2 || before == 0 || before > ages[0] {
+	if len(ages) < 2 || mayBeLimit(lives, places) || before == 0 || before > ages[0] {
 		return false
 	}
 	s.Lifetime = Timer{
@@ -243,6 +243,19 @@ func explained(lives []kept, group []*kept) []*kept {
 	}
 	return group
 }
+
+// mayBeLimit reports whether a limit of requests explains responses that announced the close:
+// all were at the same place, and no connection got that far without it.
+func mayBeLimit(lives []kept, places map[int]bool) bool {
+	if len(places) > 1 {
+		return false
+	}
+	return !slices.ContainsFunc(lives, func(l kept) bool { return places[l.place()] && !announces(l.c) })
+}
+
+// livesUntil reports whether the lifetime ends idle connections, and not only those with a
+// response.
+func (s Server) livesUntil() bool { return s.Lifetime.Known() && s.Lifetime.How != Kinds{} }
 
 // unexplained returns the closes that the idle timer does not explain, or all if they
 // have no idle time in common.

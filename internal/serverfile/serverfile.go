@@ -36,6 +36,9 @@ func Preset(s evidence.Server, from Source) profiles.ServerPreset {
 	if p.Name == "" {
 		p.Name = "measured"
 	}
+	if s.Lifetime.Known() {
+		p.Cannot = append(p.Cannot, "the server ends connections some time after they were opened; the lab does not")
+	}
 	if s.Forgets != nil {
 		p.Cannot = append(p.Cannot, "a machine in the path forgets idle connections; the lab has only the server")
 	}
