@@ -39,7 +39,7 @@ func (o *autopsyOptions) outputs(command string) error {
 		}
 		named[one.path] = one.flag
 	}
-	return nil
+	return cli.CheckFiles(o.facts, o.incident, o.requests, o.redact) // to read the captures may take long
 }
 
 // write writes what is made of the captures beside the verdict.

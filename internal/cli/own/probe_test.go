@@ -1,6 +1,8 @@
 package own
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,5 +40,13 @@ func TestRound(t *testing.T) {
 		if got := round(d); got != want {
 			t.Errorf("%v is printed as %s, want %s", d, got, want)
 		}
+	}
+}
+
+// A file that cannot be written is refused before the captures are read.
+func TestAutopsyChecksItsFilesFirst(t *testing.T) {
+	o := &autopsyOptions{facts: filepath.Join(t.TempDir(), "none", "server.yaml")}
+	if err := o.outputs("kabench autopsy"); err == nil || !strings.Contains(err.Error(), "name a file in a directory that exists") {
+		t.Errorf("%v", err)
 	}
 }
