@@ -136,7 +136,7 @@ func stoppedBy(run *results.Run) string {
 
 // cost compares the connections and sockets that the two runs took.
 func cost(before, after *results.Run) string {
-	s := fmt.Sprintf("%d connections opened instead of %d", after.Connections.Opened, before.Connections.Opened)
+	s := fmt.Sprintf("%s opened instead of %d", results.FormatCount(after.Connections.Opened, "connection"), before.Connections.Opened)
 	if after.Connections.Opened == before.Connections.Opened {
 		s = fmt.Sprintf("the same number of connections (%d)", before.Connections.Opened)
 	}
