@@ -105,6 +105,26 @@ func TestWrongGuess(t *testing.T) {
 	}
 }
 
+// A capture that begins within an upload: the rest of its body, after the server's close,
+// is no request.
+func TestBodyFromTheMiddle(t *testing.T) {
+	for _, c := range live(t, `
+0  c P. PART
+10 s .
+10 c P. PART
+20 s P. OK
+20 s F.
+21 c P. PART
+30 c P. PART
+40 s .
+50 c F.
+60 s .`, [2]uint32{7, 9}) {
+		if c.Requests != 1 || len(c.Unanswered) != 0 {
+			t.Errorf("got %s: %+v", sum(c), c.Unanswered)
+		}
+	}
+}
+
 // The end of the handshake and the first request are in one segment, which was not
 // captured.
 func TestMissingFirstRequest(t *testing.T) {
