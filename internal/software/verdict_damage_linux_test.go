@@ -258,3 +258,14 @@ func wireConns(t *testing.T, list []frame) []*wireConn {
 	}
 	return conns
 }
+
+// closed returns when the server closed the connection first in any way, the zero time
+// if it did not.
+func (c *wireConn) closed() time.Time {
+	for _, at := range []time.Duration{c.notify, c.serverFIN, c.serverRST} {
+		if at != 0 {
+			return time.Unix(0, int64(at))
+		}
+	}
+	return time.Time{}
+}
