@@ -76,8 +76,11 @@ func (e *estimate) of(f figure) {
 	e.low, e.high = uint64(seen[max(low, 0)]), uint64(seen[min(high, len(seen)-1)])
 }
 
-// meanOf is the mean of another figure.
+// meanOf is the mean of another figure; 0 if no run was simulated.
 func (e *estimate) meanOf(f func(Counts) int) float64 {
+	if len(e.runs) == 0 {
+		return 0
+	}
 	sum := 0
 	for _, c := range e.runs {
 		sum += f(c)

@@ -3,6 +3,7 @@ package aim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -216,18 +217,30 @@ func (a *aiming) perRun(remedies int) time.Duration {
 	return a.order.Budget.Time / time.Duration(1+remedies)
 }
 
-// withinBudget gives up a run that takes longer than the user allows.
+// withinBudget gives up a run that takes more than the user allows.
 func (a *aiming) withinBudget() {
-	runs := 1 + len(a.profile.Remedies)
+	runs, b := 1+len(a.profile.Remedies), a.order.Budget
 	takes, most := a.profile.Sending(), a.perRun(runs-1)
-	if a.reason.name != "" || takes <= most+most/20 {
+	requests := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.Started })))
+	connections := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen })))
+	over := reason{name: ReasonBudget}
+	switch {
+	case a.reason.name != "":
+		return
+	case takes > most+most/20:
+		over.why = fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), b.Time, most.Round(time.Second), runs)
+		over.takes = fmt.Sprintf("--budget-time %v", (time.Duration(runs)*takes).Round(time.Second)+time.Second)
+	case requests > b.Requests:
+		over.why = fmt.Sprintf("a run sends %d requests, and --max-requests allows %d", requests, b.Requests)
+		over.takes = fmt.Sprintf("--max-requests %d", requests)
+	case connections > b.Connections:
+		over.why = fmt.Sprintf("a run needs %d connections side by side, and --max-connections allows %d", connections, b.Connections)
+		over.takes = fmt.Sprintf("--max-connections %d", connections)
+	default:
 		return
 	}
 	a.estimate.mean, a.estimate.low, a.estimate.high = 0, 0, 0
-	a.reason = reason{
-		name: ReasonBudget, why: fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), a.order.Budget.Time, most.Round(time.Second), runs),
-		takes: fmt.Sprintf("--budget-time %v", (time.Duration(runs)*takes).Round(time.Second)+time.Second),
-	}
+	a.reason = over
 }
 
 // finish adds what the remedies' runs take, and the forecast.
@@ -264,7 +277,9 @@ func (a *aiming) forecast() *results.Forecast {
 		Seconds: p.Sending().Seconds(), Runs: 1 + len(p.Remedies), Reason: a.reason.name, Why: a.reason.why, Takes: a.reason.takes,
 	}
 	f.IdleFrom, f.IdleTo = a.server.Idle.Min.Seconds(), a.server.Idle.Max.Seconds()
-	f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
+	if len(a.estimate.runs) > 0 {
+		f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
+	}
 	if p.Target.Link != nil {
 		f.LinkDelay = p.Target.Link.Delay.Seconds()
 	}

@@ -324,7 +324,7 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		}
 	} else if w.sweep != nil {
 		w.sweep.waits(c, done)
-	} else if w.idle.t[2] > 0 {
+	} else if w.idle.t[4] > 0 {
 		timer := w.idle.at(w.rng.Float64())
 		c.closes, c.fin = done+timer, max(done+timer+w.way(), w.now)
 	}

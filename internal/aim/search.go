@@ -47,6 +47,9 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 	p = a.model(p)
 	q, trip := a.server.Idle.expected(), roundTrip(p, a.server)
 	s := a.server.Idle
+	if s.sweeps() { // when it looks next has nothing to do with the connection
+		q = evenly(q.at(0), q.at(1)).through(0, 0.25, 0.5, 0.75, 1)
+	}
 	lost := func(age time.Duration) float64 {
 		chance := q.below(age + trip)
 		if p.Pool.Liveness != pool.None && !(p.Pool.Liveness == pool.Probe && p.Pool.ProbeAfter > age) {

@@ -33,10 +33,12 @@ const busier = 5
 // machine is late by so much all the time.
 const swept = 100 * time.Millisecond
 
+// sweeps reports whether the closes are spread as those of a server with a sweep.
+func (s Spread) sweeps() bool { return s.Seen >= few && s.Width() >= swept }
+
 // newSweep returns the sweep of w's server; nil if it has none.
 func newSweep(w *world) *sweep {
-	idle := w.server.Idle
-	if idle.Seen < few || idle.Width() < swept {
+	if !w.server.Idle.sweeps() {
 		return nil
 	}
 	every := max(w.idle.at(1)-w.idle.at(0), swept)

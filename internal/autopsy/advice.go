@@ -46,6 +46,9 @@ func (f *Failure) Sentence() string {
 		far = seconds(f.Apart.Abs().Seconds())
 	}
 	text := ""
+	if f.logged {
+		return f.loggedSentence(far)
+	}
 	switch f.Met {
 	case evidence.Crossed:
 		text = "crossed the close"

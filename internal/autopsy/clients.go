@@ -19,7 +19,7 @@ type way struct {
 func (c *collector) clients() []Client {
 	of := map[way][]*evidence.Connection{}
 	for i := range c.list {
-		if one := &c.list[i]; !one.twin && !one.Other {
+		if one := &c.list[i]; !one.twin && !one.Other && one.pooled() {
 			w := way{one.Client.Addr(), one.Server}
 			of[w] = append(of[w], &one.Connection)
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/internal/applog"
 	"github.com/kabench/kabench/internal/capture"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
@@ -29,6 +30,10 @@ const slowFrom = time.Second
 type Options struct {
 	Files  []string
 	Server netip.AddrPort // the only server that is judged; the zero value: all
+
+	// Segment, if not nil, is called with every segment that is judged and the index of
+	// its place. The segment is valid during the call.
+	Segment func(place int, s *segments.Segment)
 }
 
 // seen is a connection at one place.
@@ -37,6 +42,8 @@ type seen struct {
 	place int
 	twin  bool // it is another view of a connection that is in the list already
 
+	log       *logged        // what a log says about it; nil: it was captured
+	quoted    []applog.Quote // the lines of a log about its failure
 	strayedTo netip.AddrPort // a server that got segments of the connection and not its SYN
 }
 
@@ -54,18 +61,25 @@ type collector struct {
 	slow      []Slow  // by place
 	asks      []*asks // by place
 	again     map[way]resend
+	logs      []*applog.Summary
 	others    map[netip.AddrPort]int // SYNs to servers that are not judged
 }
 
-// Examine reads the captures and judges them.
+// Examine reads captures and logs, and judges them.
 func Examine(o Options) (*Verdict, error) {
 	c := &collector{o: o, others: map[netip.AddrPort]int{}, left: map[netip.AddrPort]tally{}, again: map[way]resend{}}
-	sum, err := capture.Read(o.Files, c.take)
+	captures, logs, err := kinds(o.Files)
 	if err != nil {
 		return nil, err
 	}
-	if len(c.places) == 0 {
-		return nil, c.absent()
+	sum := &capture.Summary{}
+	if len(logs) == 0 || len(captures) > 0 {
+		if sum, err = capture.Read(captures, c.take); err != nil {
+			return nil, err
+		}
+		if len(c.places) == 0 {
+			return nil, c.absent()
+		}
 	}
 	for _, lives := range c.places {
 		lives.End()
@@ -73,6 +87,9 @@ func Examine(o Options) (*Verdict, error) {
 		c.strays += lives.Strays
 		c.early += lives.Early
 		c.back += lives.Resumed
+	}
+	if err := c.readLogs(logs, len(sum.Places)); err != nil {
+		return nil, err
 	}
 	return c.judge(sum), nil
 }
@@ -110,6 +127,9 @@ func (c *collector) take(place int, s *segments.Segment) {
 		c.slow = append(c.slow, Slow{})
 	}
 	c.places[place].Add(s)
+	if c.o.Segment != nil {
+		c.o.Segment(place, s)
+	}
 }
 
 func (c *collector) follow(place int) *segments.Lives {
@@ -135,7 +155,7 @@ func (c *collector) follow(place int) *segments.Lives {
 
 // keep keeps a connection that has ended.
 func (c *collector) keep(one *evidence.Connection, place int) {
-	if len(c.again) < maxOthers {
+	if len(c.again) < maxOthers && place < len(c.asks) {
 		c.resends(one, place)
 	}
 	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures {

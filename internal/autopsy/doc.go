@@ -1,4 +1,4 @@
-// Package autopsy gives a verdict from packet captures: which requests met the end of
+// Package autopsy gives a verdict from packet captures and logs: which requests met the end of
 // their connection and how, how each server treats idle connections, what the clients
-// do, and what the captures cannot say.
+// do, and what these cannot say.
 package autopsy

@@ -15,7 +15,7 @@ func (c *collector) failures() []Failure {
 	var list []Failure
 	for i := range c.list {
 		one := &c.list[i]
-		if one.twin {
+		if one.twin || one.log != nil {
 			continue
 		}
 		for _, u := range one.Unanswered {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/kabench/kabench/internal/applog"
 	"github.com/kabench/kabench/internal/evidence"
 )
 
@@ -32,6 +33,7 @@ type failureForm struct {
 	CloseWhy  string           `json:"closed_why,omitempty"`
 	Behind    string           `json:"behind,omitempty"` // the server to which this one, a proxy, passed it on
 	WhyBehind string           `json:"why_behind,omitempty"`
+	Lines     []applog.Quote   `json:"lines,omitempty"`   // of a log, that show it
 	Strayed   string           `json:"strayed,omitempty"` // the server that got it, and had not got the connection's SYN
 }
 
@@ -46,7 +48,7 @@ func (f Failure) MarshalJSON() ([]byte, error) {
 		Begun: at(f.Begun), Sent: at(f.Sent), Whole: f.Whole, FirstByte: at(f.First), Idle: at(f.Idle), Reused: f.Reused,
 		Met: f.Met, Basis: f.Basis, Why: f.Why, Apart: apart, Retries: f.Retries,
 		Closed: f.Close.By, How: f.Close.How, ClosedAt: at(f.Close.At), CloseWhy: f.Close.Why,
-		Behind: f.Behind, WhyBehind: f.WhyBehind, Strayed: f.Strayed,
+		Behind: f.Behind, WhyBehind: f.WhyBehind, Strayed: f.Strayed, Lines: f.Lines,
 	})
 }
 

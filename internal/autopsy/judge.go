@@ -24,8 +24,8 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	if c.back > 0 {
 		v.Notes = append(v.Notes, fmt.Sprintf("The clock of the capture went back: %s more than a second earlier than packets before.", plural(c.back, "packet")))
 	}
-	near := make([]evidence.Side, len(sum.Places))
-	clocks := make([]time.Duration, len(sum.Places))
+	near := make([]evidence.Side, len(sum.Places)+len(c.logs))
+	clocks := make([]time.Duration, len(sum.Places)+len(c.logs))
 	for i, p := range sum.Places {
 		near[i] = c.near(i)
 		one := Place{Files: p.Files, Interface: p.Interface, Segments: p.Segments, Near: near[i]}
@@ -37,8 +37,9 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	}
 	c.twins(clocks, near)
 	c.strayed(clocks)
+	c.joinLogs(v, sum)
 	c.count(v)
-	list := c.passedOn(c.failures())
+	list := c.withLogs(c.passedOn(c.failures()))
 	for _, f := range list {
 		v.Met[f.Met.String()]++
 	}
@@ -47,7 +48,7 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v.Failures, v.Left = list[:min(len(list), MaxListed)], max(len(list)-MaxListed, 0)
 	v.Found = len(list) > 0
 	v.speak(list)
-	v.Cannot = c.cannot(v, sum, list)
+	v.Cannot = append(c.cannot(v, sum, list), c.cannotLogs(v, list)...)
 	return v
 }
 
@@ -106,10 +107,11 @@ func (n *Connects) count(c *evidence.Connection) {
 // servers judges each server by the connections to it. The servers with the most
 // failures come first, then those with the most requests.
 func (c *collector) servers(failures []Failure) []Server {
-	of := map[string][]evidence.Connection{}
+	of, requests, bounds := map[string][]evidence.Connection{}, map[string]int{}, c.bounds()
 	for i := range c.list {
 		if one := &c.list[i]; !one.twin && !one.Other {
-			of[one.Server.String()] = append(of[one.Server.String()], one.Connection)
+			requests[one.server()] += one.Requests + len(one.Unanswered)
+			of[one.server()] = append(of[one.server()], one.facts())
 		}
 	}
 	met := map[string]map[string]int{}
@@ -122,23 +124,28 @@ func (c *collector) servers(failures []Failure) []Server {
 	list := make([]Server, 0, len(of))
 	for address, own := range of {
 		facts := evidence.Infer(own)
-		one := Server{Address: address, Sentence: facts.Sentence(), Facts: facts, Statements: facts.Statements(), Met: met[address]}
-		for _, c := range own {
-			one.Requests += c.Requests + len(c.Unanswered)
+		if bounds[address].vague {
+			facts.Close = evidence.Open
+		}
+		one := Server{Address: address, Sentence: facts.Sentence(), Facts: facts, Statements: facts.Statements(), Met: met[address], Requests: requests[address]}
+		if b, logged := bounds[address]; logged {
+			one.Sentence = b.sentence(facts)
 		}
 		if a, err := netip.ParseAddrPort(address); err == nil {
 			one.Requests += c.left[a].requests
 		}
 		list = append(list, one)
 	}
-	failed := func(s Server) (n int) {
-		for _, count := range s.Met {
-			n += count
-		}
-		return n
-	}
 	slices.SortFunc(list, func(a, b Server) int {
-		return cmp.Or(cmp.Compare(failed(b), failed(a)), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Address, b.Address))
+		return cmp.Or(cmp.Compare(b.failed(), a.failed()), cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Address, b.Address))
 	})
 	return list
+}
+
+// failed counts the failures at a server.
+func (s *Server) failed() (n int) {
+	for _, count := range s.Met {
+		n += count
+	}
+	return n
 }

@@ -3,6 +3,7 @@ package autopsy
 import (
 	"time"
 
+	"github.com/kabench/kabench/internal/applog"
 	"github.com/kabench/kabench/internal/evidence"
 )
 
@@ -18,16 +19,18 @@ type Verdict struct {
 	Says     []string `json:"says,omitempty"`     // further sentences, the most important first
 	Cannot   []string `json:"cannot,omitempty"`   // what the captures cannot say, and which further capture would
 
-	Files    []string  `json:"files"`
-	Begin    time.Time `json:"begin"`
-	Length   float64   `json:"length"`
-	Packets  int       `json:"packets"`
-	Segments int       `json:"segments"`
-	FINs     int       `json:"fins"`             // segments with FIN, copies included
-	RSTs     int       `json:"rsts"`             // segments with RST, copies included
-	Copies   int       `json:"copies,omitempty"` // segments that were seen twice
-	Places   []Place   `json:"places"`
-	Notes    []string  `json:"notes,omitempty"` // what was not read
+	Files    []string          `json:"files"`
+	Begin    time.Time         `json:"begin"`
+	Length   float64           `json:"length"`
+	Packets  int               `json:"packets"`
+	Segments int               `json:"segments"`
+	FINs     int               `json:"fins"`             // segments with FIN, copies included
+	RSTs     int               `json:"rsts"`             // segments with RST, copies included
+	Copies   int               `json:"copies,omitempty"` // segments that were seen twice
+	Places   []Place           `json:"places"`
+	Logs     []*applog.Summary `json:"logs,omitempty"`
+	Notes    []string          `json:"notes,omitempty"`  // what was not read
+	Closes   []applog.Quote    `json:"closes,omitempty"` // lines of a log that show closes of idle connections, the first few
 
 	Connections int            `json:"connections"`
 	Other       int            `json:"other_protocols,omitempty"` // connections that carry neither HTTP/1 nor TLS, and are not judged
@@ -59,9 +62,11 @@ type Failure struct {
 	Client, Server string
 	TLS            bool
 	Close          evidence.Close
-	Behind         string // the server to which this one, a proxy, passed it on; "": none
-	WhyBehind      string // what it met there
-	Strayed        string // the server that got it, and had not got the connection's SYN; "": none
+	Lines          []applog.Quote // of a log, that show it
+	logged         bool           // it is known from a log only
+	Behind         string         // the server to which this one, a proxy, passed it on; "": none
+	WhyBehind      string         // what it met there
+	Strayed        string         // the server that got it, and had not got the connection's SYN; "": none
 
 	place int
 	leg   int // of the connection, in the order of the list

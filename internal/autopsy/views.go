@@ -79,7 +79,9 @@ func (c *collector) twins(clocks []time.Duration, near []evidence.Side) {
 	begun := func(one *seen) time.Duration { return one.Since - clocks[one.place] }
 	views := map[identity][]int{}
 	for i := range c.list {
-		views[identityOf(&c.list[i])] = append(views[identityOf(&c.list[i])], i)
+		if c.list[i].log == nil {
+			views[identityOf(&c.list[i])] = append(views[identityOf(&c.list[i])], i)
+		}
 	}
 	for _, list := range views {
 		if len(list) < 2 {
@@ -145,13 +147,13 @@ func (a *seen) seenAgain(b *seen, near evidence.Side) {
 func (c *collector) strayed(clocks []time.Duration) {
 	opened := map[netip.AddrPort][]int{}
 	for i := range c.list {
-		if one := &c.list[i]; one.SYNs > 0 && !one.twin {
+		if one := &c.list[i]; one.SYNs > 0 && !one.twin && one.log == nil {
 			opened[one.Client] = append(opened[one.Client], i)
 		}
 	}
 	for i := range c.list {
 		b := &c.list[i]
-		if b.SYNs > 0 || b.twin || b.Requests > 0 {
+		if b.SYNs > 0 || b.twin || b.Requests > 0 || b.log != nil {
 			continue
 		}
 		for _, j := range opened[b.Client] {

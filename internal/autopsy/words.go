@@ -64,21 +64,36 @@ func kindOf(f Failure) evidence.Meeting {
 // sentence says what requests of one kind met at a server.
 func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 	count := fmt.Sprintf("%s of %s", number(len(group)), plural(s.Requests, "request"))
+	if group[0].logged && s.failed() == s.Requests { // a log of errors has no others
+		count = plural(len(group), "request")
+	}
 	switch met {
 	case closeMet:
 		text := fmt.Sprintf("%s met the server's close: %s %s", count, s.Address, s.Sentence)
+		if s.Sentence == untold {
+			text = fmt.Sprintf("%s met the close of %s", count, s.Address)
+		}
 		if idle := idleTimes(group); idle != "" {
 			text += "; " + idle
 		}
 		return text + "; " + meetings(group)
 	case evidence.Forgotten:
-		return fmt.Sprintf("%s to %s were answered by RST, and no close was seen before: %s%s", count, s.Address, origin(group), also(idleTimes(group)))
+		were := "were"
+		if len(group) == 1 {
+			were = "was"
+		}
+		return fmt.Sprintf("%s to %s %s answered by RST, and no close was seen before: %s%s", count, s.Address, were, origin(group), also(idleTimes(group)))
 	case evidence.Lost:
 		return fmt.Sprintf("%s to %s got no ACK at all, although the client sent them again%s", count, s.Address, also(idleTimes(group)))
 	}
 	var waits []time.Duration
 	for _, f := range group {
-		waits = append(waits, f.Apart)
+		if f.Sent != evidence.NotSeen {
+			waits = append(waits, f.Apart)
+		}
+	}
+	if len(waits) == 0 {
+		return fmt.Sprintf("the client gave up %s to %s, and closed first", count, s.Address)
 	}
 	return fmt.Sprintf("the client gave up %s to %s, and closed first, %s after it had sent them", count, s.Address, between(waits))
 }
@@ -96,7 +111,7 @@ func idleTimes(group []Failure) string {
 	fresh := 0
 	for _, f := range group {
 		switch {
-		case !f.Reused:
+		case !f.Reused && f.Nth > 0:
 			fresh++
 		case f.Idle != evidence.NotSeen:
 			times = append(times, f.Idle)
@@ -117,6 +132,9 @@ func idleTimes(group []Failure) string {
 
 // meetings says how the requests and the close met, and how far apart they were.
 func meetings(group []Failure) string {
+	if group[0].logged {
+		return meetingsLogged(group)
+	}
 	var parts []string
 	for _, m := range []struct {
 		met  evidence.Meeting
@@ -166,6 +184,9 @@ func meetings(group []Failure) string {
 
 // origin says who made the RSTs.
 func origin(group []Failure) string {
+	if group[0].logged {
+		return "who sent the RST, and whether the request had arrived, the log does not say"
+	}
 	strayed, middle := 0, 0
 	why := ""
 	for _, f := range group {
@@ -207,6 +228,8 @@ func incident(list []Failure) string {
 
 func incidentOf(f Failure) string {
 	switch {
+	case f.logged:
+		return incidentLogged(f)
 	case f.Met == evidence.Lost:
 		return "silent-drop"
 	case f.Strayed != "":
@@ -270,7 +293,7 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 	tls, guessed, middle, missing := 0, 0, 0, 0
 	for i := range c.list {
 		one := &c.list[i]
-		if one.twin {
+		if one.twin || one.log != nil {
 			continue
 		}
 		if one.TLS {

@@ -3,29 +3,20 @@ package capture
 import (
 	"bufio"
 	"bytes"
-	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
+
+	"github.com/kabench/kabench/internal/unpack"
 )
 
 // Stdin is the name of the standard input among files.
-const Stdin = "-"
-
-// readAhead is the size of the buffer of a file in bytes.
-const readAhead = 1 << 20
-
-// zstdWindow bounds the memory of a zstd stream; zstd itself wants no more without
-// --long.
-const zstdWindow = 64 << 20
+const Stdin = unpack.Stdin
 
 // file is one capture that is being read.
 type file struct {
@@ -48,42 +39,26 @@ type packet struct {
 // open begins to read a capture. The errors of a file that is none say so, and what to
 // do.
 func open(name string) (*file, error) {
-	f := &file{name: name, close: func() {}}
-	var in io.Reader = os.Stdin
-	if name != Stdin {
-		opened, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		info, err := opened.Stat()
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a directory: name the capture files in it", name)
-		}
-		if err != nil {
-			opened.Close()
-			return nil, err
-		}
-		in, f.close = opened, func() { opened.Close() }
+	in, err := unpack.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	if err := f.begin(in); err != nil {
+	f := &file{name: name, close: in.Close}
+	if err := f.begin(in.Reader); err != nil {
 		f.close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *file) begin(in io.Reader) error {
-	r, err := f.unpacked(bufio.NewReaderSize(in, readAhead))
-	if err != nil {
-		return err
-	}
+func (f *file) begin(r *bufio.Reader) error {
 	magic, err := r.Peek(4)
 	switch {
 	case len(magic) == 0 && err != io.EOF:
 		return fmt.Errorf("%s cannot be read: %v", f.label(), err)
 	case len(magic) == 0:
 		return fmt.Errorf("%s is empty: capture again, and end tcpdump with Ctrl-C so that it writes its last packets", f.label())
-	case bytes.Equal(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
+	case bytes.Equal(magic, pcapng):
 		f.ng, err = pcapgo.NewNgReader(r, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 	case isPcap(magic):
 		f.pcap, err = pcapgo.NewReader(r)
@@ -96,29 +71,13 @@ func (f *file) begin(in io.Reader) error {
 	return nil
 }
 
-// unpacked returns the uncompressed bytes of a file.
-func (f *file) unpacked(r *bufio.Reader) (*bufio.Reader, error) {
-	magic, _ := r.Peek(4)
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, fmt.Errorf("%s begins as a gzip file, but cannot be unpacked: %v", f.label(), err)
-		}
-		return bufio.NewReaderSize(z, readAhead), nil
-	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, fmt.Errorf("%s begins as a zstd file, but cannot be unpacked: %v", f.label(), err)
-		}
-		before := f.close
-		f.close = func() { z.Close(); before() }
-		return bufio.NewReaderSize(z, readAhead), nil
-	case bytes.HasPrefix(magic, []byte("BZh")):
-		return bufio.NewReaderSize(bzip2.NewReader(r), readAhead), nil
-	}
-	return r, nil
+// Is reports whether a file that begins with these bytes is a capture.
+func Is(head []byte) bool {
+	return len(head) >= 4 && (isPcap(head[:4]) || bytes.Equal(head[:4], pcapng))
 }
+
+// pcapng is how a pcapng file begins.
+var pcapng = []byte{0x0a, 0x0d, 0x0d, 0x0a}
 
 func isPcap(magic []byte) bool {
 	for _, known := range [][]byte{{0xa1, 0xb2, 0xc3, 0xd4}, {0xd4, 0xc3, 0xb2, 0xa1}, {0xa1, 0xb2, 0x3c, 0x4d}, {0x4d, 0x3c, 0xb2, 0xa1}} {
@@ -155,12 +114,7 @@ func printable(b []byte) bool {
 }
 
 // label names the file in messages.
-func (f *file) label() string {
-	if f.name == Stdin {
-		return "the standard input"
-	}
-	return f.name
-}
+func (f *file) label() string { return unpack.Label(f.name) }
 
 // errCut is the end of a file in the middle of a packet.
 var errCut = errors.New("cut")

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bufio"
 	"bytes"
 	"strings"
 	"testing"
@@ -208,7 +209,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		in := &file{name: "a", close: func() {}}
 		defer func() { in.close() }()
-		if err := in.begin(bytes.NewReader(b)); err != nil {
+		if err := in.begin(bufio.NewReader(bytes.NewReader(b))); err != nil {
 			if err.Error() == "" || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%q", err)
 			}

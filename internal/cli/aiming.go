@@ -2,12 +2,14 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"net/url"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -63,6 +65,33 @@ func (o *Aiming) Check() error {
 		return fmt.Errorf("--link-delay %v: want at most 1m", o.LinkDelay)
 	}
 	return nil
+}
+
+// CheckSets refuses a pool and fields that cannot be, before anything is sent.
+func (o *Aiming) CheckSets() error {
+	sets := []string{"target.url=" + o.Target}
+	if o.Pool != "" {
+		sets = append(sets, "pool="+o.Pool)
+	}
+	_, err := profiles.LoadToCheck(append(sets, o.Sets...))
+	return o.InFlags(err)
+}
+
+// InFlags makes a complaint about a value name the flag that set the value.
+func (o *Aiming) InFlags(err error) error {
+	list, ok := errors.AsType[profiles.Errors](err)
+	if !ok {
+		return err
+	}
+	for i, c := range list {
+		switch {
+		case c.Source == "--set pool="+o.Pool:
+			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
+		case strings.HasPrefix(c.Source, "--set target.url="):
+			list[i].Source, list[i].Path = "--target "+o.Target, ""
+		}
+	}
+	return list
 }
 
 // TakesTarget reports whether an incident can be aimed at a target. If not, why says why,
@@ -125,6 +154,18 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 	return Aimed{planned, forecast}, err
 }
 
+// Possible returns what is wrong with the order however the server behaves, so that it is
+// found before the server is measured. It sends nothing.
+func (o *Aiming) Possible(ctx context.Context, incident string) error {
+	any := *o
+	any.IMay = true // asked for with the measurement
+	_, err := any.Plan(ctx, incident, profiles.ServerPreset{
+		Facts:    profiles.ServerFacts{Hint: 5 * time.Second},
+		Measured: &profiles.Measured{URL: o.Target, Closes: 1, IdleMin: 5 * time.Second, IdleMedian: 5 * time.Second, IdleMax: 5 * time.Second},
+	})
+	return err
+}
+
 // affordable is how many connections this process may have open, each with two further
 // sockets of the link, if that is less than the default; 0 otherwise.
 func affordable() int {
@@ -174,7 +215,11 @@ func (a Aimed) Hopeless() bool { return aim.Hopeless(a.Forecast) }
 // Print says in words what will be sent and what is expected.
 func (a Aimed) Print(w io.Writer) error {
 	f := a.Forecast
-	text := fmt.Sprintf("%s at %s: %s (%s)\n", a.Profile.Name, profiles.Redact(*a.Profile).Target.URL, f, f.Path)
+	name := a.Profile.Name + " at " + profiles.Redact(*a.Profile).Target.URL
+	if f.AllRequests == 0 { // nothing was simulated, so there are no numbers
+		return layout.Print(w, fmt.Sprintf("%s: there is nothing to send\n  %s\n  it would take %s\n", name, f.Why, f.Takes), 0)
+	}
+	text := fmt.Sprintf("%s: %s (%s)\n", name, f, f.Path)
 	text += fmt.Sprintf("  %s, about %s and %d requests in all, at most %d connections side by side\n",
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
 	if n := a.Profile.Pool.Shards; n > 1 {

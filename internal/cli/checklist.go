@@ -43,7 +43,7 @@ func printChecklist(w io.Writer, list lint.Checklist) error {
 	default:
 		fmt.Fprintf(&b, "%d findings", n)
 	}
-	fmt.Fprintf(&b, ": checked %d rules", len(list.Checked))
+	fmt.Fprintf(&b, ": checked %s", results.FormatCount(uint64(len(list.Checked)), "rule"))
 	if len(list.Lacking) > 0 {
 		var lacking []string
 		for _, u := range list.Lacking {

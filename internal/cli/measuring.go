@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/consent"
 	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/secrets"
@@ -35,7 +36,9 @@ func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) 
 	switch {
 	case err != nil:
 		return profiles.ServerPreset{}, err
-	case found.Stopped != nil && !found.Interrupted():
+	case found.Interrupted():
+		return profiles.ServerPreset{}, kabench.ErrInterrupted
+	case found.Stopped != nil:
 		return profiles.ServerPreset{}, fmt.Errorf("the server could not be measured: %w", found.Stopped)
 	}
 	server, known := found.Safest()

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// Unfinished ends the name of a file that is being written.
+const Unfinished = ".new"
+
 // WriteFile makes the file at path from what write writes. The text goes to a new file beside
 // it first, which then replaces an older one, so that an error leaves the older file as it
 // was. A device or a pipe is written directly.
@@ -19,7 +22,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 		whole = false
 	}
 	if whole {
-		name += ".new"
+		name += Unfinished
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	defer func() {

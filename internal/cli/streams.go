@@ -1,6 +1,6 @@
-// Package cli is the kit of kabench's commands: where they print to, their progress, the flags
-// that several commands share, the output file, and completion. The commands are in the
-// rooms below it.
+// Package cli is the kit of kabench's commands: where they print to, their progress, the flags,
+// steps and texts that several commands share, the output file, and completion. The
+// commands are in the rooms below it.
 package cli
 
 import (

@@ -31,6 +31,15 @@ var behaviours = []struct {
 	{"Node.js: a second later than its hint", func(w *world) {
 		w.idleAfter(20, 6*time.Second, ms/10, func(_ int, c *Connection) { c.last().Hint = "timeout=5" })
 	}, "closes idle connections after 6.00 s (6.000 to 6.002), by FIN; that is 1.00 s later than its hint of 5 s", nil},
+	{"a late hint, if asked for", func(w *world) {
+		w.idleAfter(20, 6*time.Second, ms/10, func(i int, c *Connection) {
+			if c.last().Asked = i%2 == 0; c.last().Asked {
+				c.last().Hint = "timeout=5"
+			}
+		})
+	}, "closes idle connections after 6.00 s (6.000 to 6.002), by FIN; that is 1.00 s later than its hint of 5 s, which is given only to requests with Connection: keep-alive", nil},
+	{"a spread of some milliseconds", func(w *world) { w.idleAfter(20, 60*time.Second, 2*ms, nil) },
+		"closes idle connections after 60.000 s to 60.038 s (spread; half of them by 60.019 s), by FIN, without saying so", nil},
 	{"Tomcat: spread", func(w *world) { w.idleAfter(20, time.Second, 100*ms, nil) },
 		"closes idle connections after 1.00 s to 2.90 s (spread; half of them by 1.95 s), by FIN, without saying so", nil},
 	{"resets", func(w *world) {

@@ -48,6 +48,9 @@ func (s Server) idleStatement() Statement {
 	case KeepsUntilIdle:
 		if one.Why == "" {
 			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
+			if s.Idle.Closes == 1 {
+				one.Why = "1 idle connection was closed after " + fromTo(s.Idle.Min, s.Idle.Max)
+			}
 		}
 	}
 	return one

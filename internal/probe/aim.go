@@ -38,7 +38,7 @@ func (s *site) aim() {
 	list := s.lates()
 	k := s.known()
 	switch {
-	case len(list) == 0:
+	case len(list) == 0, s.ending != "":
 	case k.timer():
 		ages := spread(lateAges(k.Idle, s.roundTrip(), max(s.planned(Late), 1)))
 		for _, c := range list {
@@ -170,14 +170,13 @@ func (s *site) limitReached(k *Known, now time.Duration) bool {
 	}
 	if s.ending == "" {
 		s.ending = "the time is over"
-		if !k.timer() {
-			list := s.lates()
-			for _, c := range list[:min(len(list), enoughLost)] {
+		for i, c := range s.lates() {
+			if c.next = never; i < enoughLost && !k.timer() {
 				c.next = now
 			}
 		}
 	}
-	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next != never }) || now > limit+s.o.Timeout
+	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next <= now }) || now > limit+s.o.Timeout
 }
 
 func (s *site) every(is func(*conn) bool) bool {

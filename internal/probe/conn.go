@@ -114,7 +114,8 @@ func (c *conn) readHead() {
 // ended notes how the peer has ended the connection at the time at. It reports whether a
 // response was complete by that.
 func (c *conn) ended(err error, at time.Duration) (whole bool) {
-	if c.state == asking && err == io.EOF && c.response.End() == nil {
+	over := err == io.EOF || errors.Is(err, transport.ErrCloseNotify)
+	if c.state == asking && over && c.response.End() == nil {
 		c.last().Done, whole = at, true
 	}
 	cl := &c.seen.Close

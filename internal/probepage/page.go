@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/kabench/kabench/internal/chart"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/probe"
@@ -24,7 +25,7 @@ var markup string
 //go:embed page.css
 var ownStyle string
 
-var pages = template.Must(template.New("page").Funcs(template.FuncMap{"seconds": results.FormatSeconds}).Parse(markup))
+var pages = template.Must(template.New("page").Funcs(template.FuncMap{"seconds": results.FormatSeconds}).Parse(chart.Template + markup))
 
 // view is what the template draws.
 type view struct {
@@ -39,8 +40,8 @@ type view struct {
 type server struct {
 	probe.Found
 	Figures []figure
-	Closes  *chart
-	Lives   *chart
+	Closes  *chart.Chart
+	Lives   *chart.Chart
 }
 
 // figure is a value behind the first sentence.
@@ -48,7 +49,7 @@ type figure struct{ Value, Label, Note string }
 
 // Write writes the page of d. It needs no network and runs no program.
 func Write(w io.Writer, d probe.Document) error {
-	style := page.Style() + ownStyle
+	style := page.Style() + chart.Style + ownStyle
 	sum := sha256.Sum256([]byte(style))
 	v := view{
 		Policy: "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",

@@ -86,11 +86,17 @@ func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident st
 	if err := cli.CheckIncident(incident); err != nil { // before anything is sent
 		return server, false, err
 	}
+	if err := o.CheckSets(); err != nil {
+		return server, false, err
+	}
 	if o.server != "" {
 		if server, err = profiles.ReadServer(o.server); err != nil {
 			return server, false, fmt.Errorf("--server: %w", err)
 		}
 		return server, true, nil
+	}
+	if err := o.Possible(ctx, incident); err != nil {
+		return server, false, err
 	}
 	if !o.dryRun {
 		server, err = o.Measure(ctx, s, stop)

@@ -28,6 +28,11 @@ type autopsyOptions struct {
 	server string
 	pool   string
 	facts  string
+
+	redact   string
+	incident string
+	requests string
+	out      string
 }
 
 // autopsyFound is what 'kabench autopsy' prints with --json.
@@ -43,7 +48,7 @@ func NewAutopsy(s *cli.Streams) *cobra.Command {
 	o := &autopsyOptions{}
 	c := &cobra.Command{
 		Use:   "autopsy FILE...",
-		Short: "Give a verdict from a packet capture",
+		Short: "Give a verdict from a packet capture or a log",
 		Long: `Read packet captures, and say which requests met the end of their connection,
 how, and why: which side closed first, after which idle time, and how far the
 request and the close were apart. It also reports the idle timeout of each
@@ -56,14 +61,21 @@ packet twice. Several files are parts of one capture if they follow each other
 in time, and captures of several places if they overlap. The name - is the
 standard input.
 
+Logs are those of Reactor Netty, Apache HttpClient 4 and 5 and OkHttp, of Node
+with NODE_DEBUG=http,net or undici, of nginx and of HAProxy, as text or as JSON
+lines, several in one file too. The lines that decided something are quoted. A
+log tells less than a capture; both may be given together, and then the log's
+lines stand beside the capture's failures.
+
 Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 2 wrong input.`,
 		Example: `  kabench autopsy dump.pcapng
   kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
+  kabench autopsy app.log dump.pcapng
   kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture; make one with tcpdump -i any -w FILE tcp")
+				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture or a log; make a capture with tcpdump -i any -w FILE tcp")
 			}
 			return nil
 		},
@@ -77,6 +89,10 @@ Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 	f.StringVar(&o.server, "server", "", "judge only this server, host:port")
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file: name the setting in this client's words, and check the pool against the server")
 	f.StringVar(&o.facts, "facts", "", "write the server with the most failures to this YAML file, for lint, lab --as and diagnose")
+	f.StringVar(&o.out, "out", "", "write report.html, autopsy.json and server.yaml into this directory")
+	f.StringVar(&o.incident, "incident", "", "write a profile to this YAML file which shows the same failures: kabench reproduce FILE")
+	f.StringVar(&o.requests, "requests", "", "write the times of the requests to the server with the most failures to this file (CSV)")
+	f.StringVar(&o.redact, "redact", "", "write the same packets to this pcapng file without payloads, addresses, ports and dates, so that it can be shown to others")
 	return c
 }
 
@@ -91,8 +107,11 @@ func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
 			return fmt.Errorf("--pool %s: %w", o.pool, err)
 		}
 	}
+	if err := o.outputs(c.CommandPath()); err != nil {
+		return err
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	verdict, err := autopsy.Examine(options)
+	verdict, gather, err := o.examine(options)
 	if err != nil {
 		return err
 	}
@@ -104,6 +123,9 @@ func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
 		return err
 	}
 	if err := found.keep(s, o.facts); err != nil {
+		return err
+	}
+	if err := o.write(s, &found, gather); err != nil {
 		return err
 	}
 	if found.Lint != nil && len(found.Lint.Findings) > 0 {
@@ -178,7 +200,7 @@ func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
 		return nil
 	}
 	if len(f.Servers) == 0 {
-		fmt.Fprintf(s.Err, "not written: %s, because no server is in the capture\n", facts)
+		fmt.Fprintf(s.Err, "not written: %s, because no server is in what was read\n", facts)
 		return nil
 	}
 	text, err := serverfile.Text(f.Worst(), f.source())

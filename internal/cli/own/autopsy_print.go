@@ -33,6 +33,7 @@ func (f *autopsyFound) text(s *cli.Streams) error {
 			layout.Paragraph(b, "", layout.OneLine(sentence))
 		}
 		f.failures(b)
+		f.lines(b)
 		f.servers(b)
 		f.clients(b)
 		f.advice(b)
@@ -53,7 +54,11 @@ func (f *autopsyFound) failures(b *bytes.Buffer) {
 	}
 	b.WriteString("\n")
 	rows := layout.Table(b)
-	fmt.Fprint(rows, "time\tclient\tserver\trequest\tidle before\tmet\tpacket\n")
+	number := "packet"
+	if f.Segments == 0 {
+		number = "line"
+	}
+	fmt.Fprintf(rows, "time\tclient\tserver\trequest\tidle before\tmet\t%s\n", number)
 	for i := range f.Failures[:min(len(f.Failures), shownFailures)] {
 		one := &f.Failures[i]
 		idle, when, packet, line := "", "", "", one.Line
@@ -138,12 +143,23 @@ func (f *autopsyFound) advice(b *bytes.Buffer) {
 func (f *autopsyFound) rest(b *bytes.Buffer) {
 	if len(f.Cannot) > 0 {
 		b.WriteString("\n")
-		layout.Paragraph(b, "", "Not in the capture:")
+		what := "Not in the capture:"
+		if f.Segments == 0 {
+			what = "Not in the log:"
+		}
+		layout.Paragraph(b, "", what)
 		for _, text := range f.Cannot {
 			layout.Paragraph(b, "  - ", text)
 		}
 	}
 	b.WriteString("\n")
+	f.logs(b)
+	if f.Segments == 0 {
+		for _, note := range f.Notes {
+			layout.Paragraph(b, "", layout.OneLine(note))
+		}
+		return
+	}
 	read := fmt.Sprintf("read %s of TCP on %s in %s", count(f.Segments, "segment"), count(f.Connections, "connection"), (time.Duration(f.Length * float64(time.Second))).Round(time.Millisecond))
 	if f.Copies > 0 {
 		read += fmt.Sprintf("; %d of them are copies of others", f.Copies)

@@ -1,7 +1,6 @@
 package own
 
 import (
-	"errors"
 	"os"
 	"strings"
 	"time"
@@ -104,24 +103,7 @@ func (o *diagnoseOptions) subject(pool string) (*profiles.Profile, error) {
 	}
 	p, err := profiles.LoadToCheck(append(sets, o.Sets...))
 	if err != nil {
-		return nil, o.inFlags(err)
+		return nil, o.InFlags(err)
 	}
 	return p, nil
-}
-
-// inFlags makes a complaint about a value name the flag that set the value.
-func (o *diagnoseOptions) inFlags(err error) error {
-	list, ok := errors.AsType[profiles.Errors](err)
-	if !ok {
-		return err
-	}
-	for i, c := range list {
-		switch {
-		case c.Source == "--set pool="+o.Pool:
-			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
-		case strings.HasPrefix(c.Source, "--set target.url="):
-			list[i].Source, list[i].Path = "--target "+o.Target, ""
-		}
-	}
-	return list
 }

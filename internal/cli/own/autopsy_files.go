@@ -1,0 +1,144 @@
+package own
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/kabench/kabench/internal/autopsy"
+	"github.com/kabench/kabench/internal/autopsy/incident"
+	"github.com/kabench/kabench/internal/autopsypage"
+	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/serverfile"
+	"github.com/kabench/kabench/internal/usage"
+)
+
+// The files in a directory of results, beside server.yaml.
+const (
+	fileAutopsy = "autopsy.json"
+	filePage    = "report.html"
+)
+
+// outputs checks the names of the output files.
+func (o *autopsyOptions) outputs(command string) error {
+	named := map[string]string{}
+	for _, one := range []struct{ flag, path string }{
+		{"--facts", o.facts}, {"--incident", o.incident}, {"--requests", o.requests}, {"--redact", o.redact},
+	} {
+		if one.path == "" {
+			continue
+		}
+		if err := overwrites(one.flag, one.path, o.files); err != nil {
+			return usage.Errorf(command, "%v", err)
+		}
+		if other := named[one.path]; other != "" {
+			return usage.Errorf(command, "%s and %s name the same file, %s", other, one.flag, one.path)
+		}
+		named[one.path] = one.flag
+	}
+	return nil
+}
+
+// write writes what is made of the captures beside the verdict.
+func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *autopsy.Gatherer) error {
+	var seen autopsy.Gathered
+	if gather != nil && len(found.Servers) > 0 {
+		seen = gather.End(found.Servers[0].Address)
+	}
+	if o.requests != "" {
+		if err := cli.WriteFile(o.requests, func(w io.Writer) error { return autopsy.WriteRequests(w, seen.Requests) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Err, "written: %s (%s)\n", o.requests, count(len(seen.Requests), "request"))
+		if seen.Left > 0 {
+			fmt.Fprintf(s.Err, "%s more are not in it\n", count(seen.Left, "request"))
+		}
+	}
+	if o.incident != "" {
+		if err := writeIncident(s, found.Verdict, seen, o.pool, o.incident); err != nil {
+			return err
+		}
+	}
+	if o.out != "" && o.out != "none" {
+		if err := found.keepIn(s, o.out, seen); err != nil {
+			return err
+		}
+	}
+	if o.redact != "" {
+		return redacted(s, found.Verdict, o.redact)
+	}
+	return nil
+}
+
+// keepIn writes the page, the verdict and the server into a directory.
+func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	doc := autopsypage.Document{Verdict: f.Verdict, Seen: seen, Advice: f.adviceSentences(), Version: cli.Version()}
+	page := filepath.Join(dir, filePage)
+	if err := cli.WriteFile(page, func(w io.Writer) error { return autopsypage.Write(w, doc) }); err != nil {
+		return err
+	}
+	err := cli.WriteFile(filepath.Join(dir, fileAutopsy), func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(f)
+	})
+	if err != nil {
+		return err
+	}
+	if len(f.Servers) > 0 {
+		text, err := serverfile.Text(f.Worst(), f.source())
+		if err != nil {
+			return err
+		}
+		if err := cli.WriteFile(filepath.Join(dir, fileServer), writes(text)); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(s.Err, "results: %s\n", page)
+	return nil
+}
+
+// adviceSentences says what would have prevented the failures.
+func (f *autopsyFound) adviceSentences() (list []string) {
+	idle, ok := f.SafeIdle()
+	if !ok {
+		return nil
+	}
+	list = append(list, fmt.Sprintf("Close idle connections at the client before the server does, after %s (pool.idle_timeout).", idle))
+	for _, one := range f.Settings {
+		text := one.Text
+		if text == "" {
+			text = one.Instead
+		}
+		list = append(list, one.Client+": "+layout.OneLine(text))
+	}
+	return list
+}
+
+// writeIncident writes a profile that shows the same.
+func writeIncident(s *cli.Streams, v *autopsy.Verdict, seen autopsy.Gathered, pool, path string) error {
+	made, err := incident.Of(v, seen, pool)
+	if err != nil {
+		fmt.Fprintf(s.Err, "not written: %s, because %v\n", path, err)
+		return nil
+	}
+	text, err := made.Text()
+	if err != nil {
+		return err
+	}
+	if err := cli.WriteFile(path, writes(text)); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "written: %s; run it: kabench reproduce %s\n", path, path)
+	for _, says := range made.Says {
+		fmt.Fprintf(s.Err, "  %s\n", says)
+	}
+	fmt.Fprintf(s.Err, "  Expect about %.0f failures (%d to %d) of %s.\n", made.Forecast.Mean, made.Forecast.Low, made.Forecast.High, count(int(made.Forecast.Requests), "request"))
+	return nil
+}
