@@ -22,15 +22,23 @@ func legOf(one *seen) leg { return leg{one.Client.Addr(), one.Server} }
 // leg before the proxy.
 func (c *collector) passedOn(list []Failure) []Failure {
 	of := map[leg][]int{}
+	from := map[netip.Addr][]leg{} // legs by their client
 	for i := range list {
 		l := legOf(&c.list[list[i].leg])
+		if of[l] == nil {
+			from[l.client] = append(from[l.client], l)
+		}
 		of[l] = append(of[l], i)
 	}
 	gone := map[int]bool{}
+	pairs := 0
 	for before, fronts := range of {
-		for behind, backs := range of {
-			if before.server.Addr() == behind.client && before.server != behind.server && c.proxied(before, behind) {
-				match(list, fronts, backs, gone)
+		for _, behind := range from[before.server.Addr()] {
+			if before.server == behind.server || pairs == maxPairs {
+				continue
+			}
+			if pairs++; c.proxied(before, behind) {
+				match(list, fronts, of[behind], gone)
 			}
 		}
 	}
@@ -42,6 +50,10 @@ func (c *collector) passedOn(list []Failure) []Failure {
 	}
 	return kept
 }
+
+// maxPairs bounds the pairs of legs that are compared: each is a walk through all
+// connections.
+const maxPairs = 200
 
 // passing is how long after the end of a request its proxy may still pass it on.
 const passing = 100 * time.Millisecond

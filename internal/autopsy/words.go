@@ -16,9 +16,13 @@ func (v *Verdict) speak(list []Failure) {
 		v.nothing()
 		return
 	}
+	of := map[string][]Failure{}
+	for _, f := range list {
+		of[f.Server] = append(of[f.Server], f)
+	}
 	for i := range v.Servers {
 		s := &v.Servers[i]
-		own := slices.DeleteFunc(slices.Clone(list), func(f Failure) bool { return f.Server != s.Address })
+		own := of[s.Address]
 		for _, met := range order {
 			group := slices.DeleteFunc(slices.Clone(own), func(f Failure) bool { return kindOf(f) != met })
 			if len(group) == 0 {
