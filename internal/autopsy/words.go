@@ -10,6 +10,9 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
+// maxSays is about how many sentences are said about servers with failures.
+const maxSays = 20
+
 // speak writes the headline and the further sentences.
 func (v *Verdict) speak(list []Failure) {
 	if len(list) == 0 {
@@ -21,6 +24,10 @@ func (v *Verdict) speak(list []Failure) {
 		of[f.Server] = append(of[f.Server], f)
 	}
 	for i := range v.Servers {
+		if len(v.Says) > maxSays {
+			v.Says = append(v.Says, "Requests to further servers failed as well.")
+			break
+		}
 		s := &v.Servers[i]
 		own := of[s.Address]
 		for _, met := range order {

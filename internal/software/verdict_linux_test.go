@@ -151,7 +151,7 @@ func fromMiddle(list []frame, from *time.Time) []frame {
 	return between(list, *from, list[len(list)-1].at.Add(time.Second))
 }
 
-func missing(list []frame) []frame { return without(list, 10, 1) }
+func missing(list []frame) []frame { return thinned(list, 10, 1) }
 func short(list []frame) []frame   { return cutTo(list, 96) }
 func inPlace(side string) func([]frame) []frame {
 	return func(list []frame) []frame {
@@ -227,6 +227,9 @@ func (t timing) holds(slack time.Duration) bool {
 // off is how far the verdict is from the lab's setting, whose timers run late.
 func (t timing) off() time.Duration { return (t.median - t.script).Abs() }
 
+// enoughCloses is how many closes an interval of 95 % takes.
+const enoughCloses = 6
+
 const near = 20 * time.Millisecond
 
 // margin is how long before the start of a run its packets begin: with the connection by
@@ -247,7 +250,8 @@ func (m *measured) take(t *testing.T, dir string, r reproduction) {
 			end = runs[i+1].Start.Add(-margin)
 		}
 		for file, views := range map[string][]view{onLoopback: lo, onAny: any0} {
-			m.view(t, run, between(readFrames(t, filepath.Join(dir, file)), run.Start.Add(-margin), end), views)
+			all, begin := readFrames(t, filepath.Join(dir, file)), run.Start.Add(-margin)
+			m.view(t, run, without(between(all, begin, end), servers(between(all, time.Time{}, begin))), views)
 		}
 	}
 }
@@ -318,7 +322,7 @@ func (n *tallies) timer(run *ownRun, v *autopsy.Verdict, whole []*wireConn) {
 	}
 	for _, s := range v.Servers {
 		real, _ := truthOf(whole, s.Address)
-		if idle := s.Facts.Idle; idle.Known() && idle.By.Server > idle.By.Client && len(real.idle) > 0 {
+		if idle := s.Facts.Idle; idle.Closes >= enoughCloses && idle.By.Server > idle.By.Client && len(real.idle) > 0 {
 			n.timers = append(n.timers, timing{label(run) + " " + s.Address, timeout, real, idle.Median, idle.Low, idle.High, idle.Closes})
 		}
 	}
