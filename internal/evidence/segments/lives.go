@@ -38,6 +38,7 @@ type Lives struct {
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
 	open    map[pair]*life
+	weight  int      // bytes that they hold
 	live    lifeList // the least recently seen first
 	ended   lifeList // the first to end first
 	Early   int      // connections that had to make room before they ended
@@ -81,6 +82,7 @@ func (v *Lives) Add(s *Segment) {
 	l.add(s)
 	l.talk.whole = l.flows[client].syn
 	v.place(l)
+	v.weigh(l)
 }
 
 // End finishes all connections that are left.
@@ -124,12 +126,7 @@ func (l *life) key() pair {
 // begin begins to follow a connection.
 func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	if len(v.open) >= maxLives {
-		v.Early++
-		oldest := v.ended.oldest()
-		if oldest == nil {
-			oldest = v.live.oldest()
-		}
-		v.finish(oldest.key(), oldest, v.now)
+		v.evict(nil)
 	}
 	from, to, guessed := v.ends(s, syn)
 	l := newLife(from, to, s.At)
@@ -195,6 +192,7 @@ func (v *Lives) expire() {
 func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	v.live.remove(l)
 	delete(v.open, key)
+	v.weight -= l.weighs
 	c := l.finish(until)
 	if c.Guessed && v.known[c.Client] && !v.known[c.Server] {
 		l.turn(&c)
