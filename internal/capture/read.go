@@ -87,6 +87,9 @@ func (r *reader) file(name string) error {
 		switch {
 		case err == io.EOF:
 			return nil
+		case err == errCut && f.count == 0:
+			r.sum.Notes = append(r.sum.Notes, f.label()+" is cut off within its first packet.")
+			return nil
 		case err == errCut:
 			r.sum.Notes = append(r.sum.Notes, fmt.Sprintf("%s is cut off behind packet %d; the packets before were read.", f.label(), f.count))
 			return nil
