@@ -3,6 +3,7 @@ package aim
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -27,7 +28,9 @@ type Order struct {
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
-	Budget      Budget
+	// Late is how late this machine woke, each time after Nap; nil: not measured.
+	Late   []time.Duration
+	Budget Budget
 }
 
 // Budget limits what is sent. A field that is 0 has the default.
@@ -65,6 +68,7 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 		return nil, nil, err
 	}
 	a := &aiming{order: o, adaptation: aimed, server: ServerOf(o.Server)}
+	a.server.Late = o.Late
 	a.order.Budget = o.Budget.filled(a.server)
 	if a.profile, err = a.base(); err != nil {
 		return nil, nil, err
@@ -119,7 +123,7 @@ func (a *aiming) base() (*profiles.Profile, error) {
 		p.Says = a.adaptation.says
 	}
 	p.Scale = "Timers and rates are set from what was measured of the target"
-	p.Load.Seed = rand.Uint64()>>11 | 1 // recorded, so that the same schedule is played and run
+	p.Load.Seed = newSeed()
 	p.Load.MaxLag = 100 * time.Millisecond
 	p.Pool, p.Preset = own.Pool, own.Preset
 	p.Pool.Shards = 0 // of the library's incident, for its own server
@@ -146,6 +150,10 @@ func (a *aiming) base() (*profiles.Profile, error) {
 	}
 	return &p, nil
 }
+
+// newSeed draws a seed of the load. It is recorded, so that the same schedule is played and
+// run.
+func newSeed() uint64 { return rand.Uint64()>>11 | 1 }
 
 // linkDelay is the delay of kabench's link; 0: there is none.
 func (a *aiming) linkDelay() time.Duration {
@@ -207,8 +215,34 @@ func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profil
 	if err := errors.Join(p.Load.Validate(), p.Pool.Validate()); err != nil {
 		return nil, estimate{}, err
 	}
+	if err := a.limit(p); err != nil {
+		return nil, estimate{}, err
+	}
 	e, err := expect(a.model(p), a.server, a.figure, runs)
 	return p, e, err
+}
+
+// limit ends p's load before it sends more requests than the budget has, unless the user
+// has chosen the load: the silences are drawn, so a shape has a few requests more or less.
+// A load that is much too large is left as it is, and given up later.
+func (a *aiming) limit(p *profiles.Profile) error {
+	if a.isSet("load") {
+		return nil
+	}
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return err
+	}
+	n, most, end := 0, a.order.Budget.Requests, time.Duration(0)
+	for at := range schedule {
+		if n++; n == most+1 {
+			end = at
+		}
+	}
+	if n > most && n <= most+most/4 {
+		p.Load.Duration = end
+	}
+	return nil
 }
 
 // perRun is the time that one of the runs may take.
@@ -216,24 +250,36 @@ func (a *aiming) perRun(remedies int) time.Duration {
 	return a.order.Budget.Time / time.Duration(1+remedies)
 }
 
-// withinBudget gives up a run that takes longer than the user allows.
+// withinBudget gives up a run that takes more than the user allows.
 func (a *aiming) withinBudget() {
-	runs := 1 + len(a.profile.Remedies)
+	runs, b := 1+len(a.profile.Remedies), a.order.Budget
 	takes, most := a.profile.Sending(), a.perRun(runs-1)
-	if a.reason.name != "" || takes <= most+most/20 {
+	requests := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.Started })))
+	connections := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen })))
+	over := reason{name: ReasonBudget}
+	switch {
+	case a.reason.name != "" && a.estimate.mean < hopeless: // nothing is sent anyway
+		return
+	case takes > most+most/20:
+		over.why = fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), b.Time, most.Round(time.Second), runs)
+		over.takes = fmt.Sprintf("--budget-time %v", (time.Duration(runs)*takes).Round(time.Second)+time.Second)
+	case requests > b.Requests:
+		over.why = fmt.Sprintf("a run sends %d requests, and --max-requests allows %d", requests, b.Requests)
+		over.takes = fmt.Sprintf("--max-requests %d", requests)
+	case connections > b.Connections:
+		over.why = fmt.Sprintf("a run needs %d connections side by side, and --max-connections allows %d", connections, b.Connections)
+		over.takes = fmt.Sprintf("--max-connections %d", connections)
+	default:
 		return
 	}
 	a.estimate.mean, a.estimate.low, a.estimate.high = 0, 0, 0
-	a.reason = reason{
-		name: ReasonBudget, why: fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), a.order.Budget.Time, most.Round(time.Second), runs),
-		takes: fmt.Sprintf("--budget-time %v", (time.Duration(runs)*takes).Round(time.Second)+time.Second),
-	}
+	a.reason = over
 }
 
 // finish adds what the remedies' runs take, and the forecast.
 func (a *aiming) finish() {
 	p := a.profile
-	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high}
+	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high, IdleFrom: a.server.Idle.Min, IdleTo: a.server.Idle.Max}
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
@@ -262,9 +308,12 @@ func (a *aiming) forecast() *results.Forecast {
 		Path: a.figure.path, Mean: p.Forecast.Mean, Low: a.estimate.low, High: a.estimate.high,
 		Requests: requests, Connections: uint64(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen }) + 0.5),
 		Seconds: p.Sending().Seconds(), Runs: 1 + len(p.Remedies), Reason: a.reason.name, Why: a.reason.why, Takes: a.reason.takes,
+		Disturbed: disturbed(a.server),
 	}
-	f.IdleFrom, f.IdleTo = a.server.Idle.Min.Seconds(), a.server.Idle.Max.Seconds()
-	f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
+	f.IdleFrom, f.IdleTo = p.Forecast.IdleFrom.Seconds(), p.Forecast.IdleTo.Seconds()
+	if len(a.estimate.runs) > 0 {
+		f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
+	}
 	if p.Target.Link != nil {
 		f.LinkDelay = p.Target.Link.Delay.Seconds()
 	}

@@ -30,6 +30,6 @@ func ExampleInfer() {
 	}
 	// Output:
 	// It closes idle connections after 5.00 s (4.997 to 5.003), by FIN, without saying so; its hint of 15 s is wrong
-	// idle (seen): 20 idle connections were closed after 5.00 s
+	// idle (seen): 20 idle connections were closed after 4.995 s to 5.005 s
 	// hint (seen): an idle connection was closed 10.0 s earlier
 }

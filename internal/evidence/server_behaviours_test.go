@@ -31,6 +31,15 @@ var behaviours = []struct {
 	{"Node.js: a second later than its hint", func(w *world) {
 		w.idleAfter(20, 6*time.Second, ms/10, func(_ int, c *Connection) { c.last().Hint = "timeout=5" })
 	}, "closes idle connections after 6.00 s (6.000 to 6.002), by FIN; that is 1.00 s later than its hint of 5 s", nil},
+	{"a late hint, if asked for", func(w *world) {
+		w.idleAfter(20, 6*time.Second, ms/10, func(i int, c *Connection) {
+			if c.last().Asked = i%2 == 0; c.last().Asked {
+				c.last().Hint = "timeout=5"
+			}
+		})
+	}, "closes idle connections after 6.00 s (6.000 to 6.002), by FIN; that is 1.00 s later than its hint of 5 s, which is given only to requests with Connection: keep-alive", nil},
+	{"a spread of some milliseconds", func(w *world) { w.idleAfter(20, 60*time.Second, 2*ms, nil) },
+		"closes idle connections after 60.000 s to 60.038 s (spread; half of them by 60.019 s), by FIN, without saying so", nil},
 	{"Tomcat: spread", func(w *world) { w.idleAfter(20, time.Second, 100*ms, nil) },
 		"closes idle connections after 1.00 s to 2.90 s (spread; half of them by 1.95 s), by FIN, without saying so", nil},
 	{"resets", func(w *world) {
@@ -101,7 +110,22 @@ var behaviours = []struct {
 			c.closeAt(ByServer, FIN, c.Opened+10*time.Second+time.Duration(i%3)*ms)
 			w.list = append(w.list, c)
 		}
-	}, "keeps idle connections longer than 10.0 s", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	}, "keeps idle connections until 10.0 s (10.000 to 10.002) after they were opened", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	{"a lifetime, and most connections were used once", func(w *world) {
+		for i := range 30 { // as a probe does it; the server counts from its accept, which is late for some
+			c := w.open()
+			c.exchange(c.Ready)
+			if i < 4 {
+				c.exchange(c.done() + time.Duration(i+1)*300*ms)
+			}
+			late := time.Duration(i%3) * ms
+			if i == 20 || i == 25 {
+				late = 45 * ms
+			}
+			c.closeAt(ByServer, FIN, c.Opened+5*time.Second+late)
+			w.list = append(w.list, c)
+		}
+	}, "keeps idle connections until 5.00 s (5.000 to 5.002) after they were opened", []string{"ends connections 5.00 s (5.000 to 5.002) after they were opened, however they are used"}},
 	{"a lifetime beside an idle timer", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		for i := range 20 {
@@ -125,6 +149,22 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 469 ms", []string{"after they were opened, however they are used", "!ends connections after"}},
+	{"a lifetime that the same response announces on all connections", func(w *world) { // nginx keepalive_time 1s, probed
+		w.idleAfter(16, 2*time.Second, ms/10, nil)
+		for i := range 4 {
+			c := w.open()
+			c.exchange(c.Ready)
+			c.exchange(c.Ready + time.Duration(i+1)*372*ms)
+			if i < 2 {
+				c.closeAt(ByServer, FIN, c.done()+2*time.Second)
+			} else {
+				announce(&c)
+				c.closeAt(ByServer, FIN, c.done())
+			}
+			w.list = append(w.list, c)
+		}
+		w.ended(1, 4, func(c *Connection) { c.closeAt(ByServer, FIN, c.done()+2*time.Second) })
+	}, "closes idle connections after 2.00 s (2.000 to 2.002), by FIN, without saying so", []string{"after they were opened, however they are used", "!ends connections after"}},
 	{"a reload while connections are idle", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		at := w.now + 20*time.Second

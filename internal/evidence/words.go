@@ -41,6 +41,9 @@ func (s Server) keepingWords() string {
 		}
 		return "closes the connection after each response, without saying so"
 	case KeepsLonger:
+		if s.livesUntil() {
+			return "keeps idle connections until " + s.Lifetime.words() + " after they were opened"
+		}
 		if s.Forgets == nil {
 			return "keeps idle connections longer than " + seconds(s.Idle.LongerThan)
 		}
@@ -74,7 +77,11 @@ func (t Timer) words() string {
 	case t.Closes == 1:
 		return t.withInterval() + " (one close)"
 	case t.Spread():
-		return fmt.Sprintf("%s (spread; half of them by %s)", fromTo(t.Min, t.Max), seconds(t.Median))
+		half := seconds(t.Median)
+		if half == seconds(t.Min) || half == seconds(t.Max) {
+			return fmt.Sprintf("%s to %s (spread; half of them by %s)", milliseconds(t.Min), milliseconds(t.Max), milliseconds(t.Median))
+		}
+		return fmt.Sprintf("%s (spread; half of them by %s)", fromTo(t.Min, t.Max), half)
 	}
 	return t.withInterval()
 }
@@ -100,7 +107,11 @@ func (s Server) hintClause() string {
 		text = hint + " was not checked"
 	}
 	if h.Asked.KeepAlive > 0 && h.Unasked.KeepAlive == 0 && h.Unasked.Responses > 0 {
-		text += ", and is given only to requests with Connection: keep-alive"
+		joint := ", and"
+		if h.Verdict == HintLate { // the sentence is about the close
+			joint = ", which"
+		}
+		text += joint + " is given only to requests with Connection: keep-alive"
 	}
 	return text
 }
@@ -189,10 +200,21 @@ func between(v, low, high float64, decimals int) string {
 	}
 }
 
-// fromTo prints a range, or one time if its ends look alike.
+// fromTo prints a range with as many digits as its ends differ in, or one time if they
+// look alike to the millisecond.
 func fromTo(a, b time.Duration) string {
-	if seconds(a) == seconds(b) {
-		return seconds(a)
+	for _, digits := range []func(time.Duration) string{seconds, milliseconds} {
+		if digits(a) != digits(b) {
+			return digits(a) + " to " + digits(b)
+		}
 	}
-	return seconds(a) + " to " + seconds(b)
+	return seconds(a)
+}
+
+// milliseconds prints a time above a second to the millisecond.
+func milliseconds(d time.Duration) string {
+	if d < time.Second {
+		return seconds(d)
+	}
+	return fmt.Sprintf("%.3f s", d.Seconds())
 }

@@ -45,9 +45,15 @@ func (s Server) idleStatement() Statement {
 		one.Basis, one.Why = Seen, fmt.Sprintf("%d responses on %d connections", s.Responses, s.Connections)
 	case KeepsLonger:
 		one.Basis, one.Why = Seen, "no idle connection was closed within this time"
+		if s.livesUntil() {
+			one.Why = "no idle connection was closed before"
+		}
 	case KeepsUntilIdle:
 		if one.Why == "" {
 			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))
+			if s.Idle.Closes == 1 {
+				one.Why = "1 idle connection was closed after " + fromTo(s.Idle.Min, s.Idle.Max)
+			}
 		}
 	}
 	return one
@@ -253,7 +259,11 @@ func (t Timer) took(about, text string) Statement {
 	if !t.Known() {
 		return Statement{}
 	}
-	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s)", text, seconds(t.Median), fromTo(t.Min, t.Max))}
+	took := seconds(t.Median)
+	if spread := fromTo(t.Min, t.Max); spread != took {
+		took += " (" + spread + ")"
+	}
+	return Statement{About: about, Basis: Seen, Text: text + " " + took}
 }
 
 func (s Server) statusStatement() Statement {

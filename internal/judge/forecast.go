@@ -3,6 +3,7 @@ package judge
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
@@ -38,12 +39,35 @@ func Forecast(f *results.Forecast, run *results.Run) *results.Forecast {
 	return &held
 }
 
-// tooMany says why a run met the server's close more often than expected.
+// tooMany says why a run counts more than expected.
 func tooMany(f *results.Forecast, run *results.Run) string {
-	if run.Link != nil && run.Link.LateP99 > f.LinkDelay/2 {
-		return fmt.Sprintf("this machine was busy, and kabench's link late, 1 %% of its deliveries by at least %s; so a FIN and a request could miss each other for longer", results.FormatSeconds(run.Link.LateP99))
+	late := lateness(f, run)
+	switch {
+	case late != "" && ofCloses(f):
+		return "this machine was late, so a close took longer and met more requests (" + late + "). Run it again on a quieter machine"
+	case late != "":
+		return "this machine was late (" + late + "). Run it again when it is quieter"
+	case ofCloses(f):
+		return "more connections were met by the server's close than its measured timer says. Under load a server may look at its timers more often. Measure it again with kabench probe"
 	}
-	return "more connections were met by the server's close than its measured timer says. Under load a server may look at its timers more often. Measure it again with kabench probe"
+	return "the server was slower than measured, or it was chance. Measure it again with kabench probe"
+}
+
+// ofCloses reports whether f counts what the server's closes have met.
+func ofCloses(f *results.Forecast) bool { return !strings.HasPrefix(f.Path, "failures.acquire") }
+
+// lateness says how late kabench was, if that is as much as the time within which a
+// request meets a close: a round trip through kabench's own link. "" if it is less, or not
+// known.
+func lateness(f *results.Forecast, run *results.Run) string {
+	var parts []string
+	if lag := run.Latency[results.LatencyLag]; f.LinkDelay > 0 && lag.P99 >= 2*f.LinkDelay {
+		parts = append(parts, "1 % of the requests started at least "+results.FormatSeconds(lag.P99)+" late")
+	}
+	if f.LinkDelay > 0 && run.Link != nil && run.Link.LateP99 > f.LinkDelay/2 {
+		parts = append(parts, "1 % of the deliveries of kabench's link were at least "+results.FormatSeconds(run.Link.LateP99)+" late")
+	}
+	return strings.Join(parts, ", ")
 }
 
 // tooFew says why a run met the server's close less often than expected. The first cause
@@ -61,6 +85,20 @@ func tooFew(f *results.Forecast, run *results.Run) string {
 	case closes != nil && closes.Count > 0 && f.IdleTo > 0 && (closes.P50 < f.IdleFrom-slack || closes.P50 > f.IdleTo+slack):
 		return fmt.Sprintf("the server closes by another rule than measured: it closed idle connections after %s in the median, and %s to %s was measured. Measure it again with kabench probe",
 			results.FormatSeconds(closes.P50), results.FormatSeconds(f.IdleFrom), results.FormatSeconds(f.IdleTo))
+	case !ofCloses(f):
+		return "the server was faster than measured, or it was chance. Measure it again with kabench probe"
+	}
+	late := lateness(f, run)
+	switch {
+	case run.Idle.AtLease.Count > 0 && f.IdleFrom > 0 && run.Idle.AtLease.Max < f.IdleFrom-2*f.LinkDelay:
+		text := fmt.Sprintf("no request was sent when the server closed: the connections had been idle for at most %s, and the server closes after %s at the earliest",
+			results.FormatSeconds(run.Idle.AtLease.Max), results.FormatSeconds(f.IdleFrom))
+		if late != "" {
+			text += ". This machine was late (" + late + "). Run it again on a quieter machine"
+		}
+		return text
+	case late != "":
+		return "this machine was late, so too few requests met it (" + late + "). Run it again on a quieter machine"
 	case closes != nil && closes.Count > 0:
 		return fmt.Sprintf("the client noticed %d closes in time, before it used those connections. More connections or a larger --link-delay meet more", closes.Count)
 	case run.Connections.ClosedByPeer+run.Connections.Reset == 0 && f.IdleTo > 0:

@@ -38,7 +38,7 @@ func (s *site) aim() {
 	list := s.lates()
 	k := s.known()
 	switch {
-	case len(list) == 0:
+	case len(list) == 0, s.ending != "":
 	case k.timer():
 		ages := spread(lateAges(k.Idle, s.roundTrip(), max(s.planned(Late), 1)))
 		for _, c := range list {
@@ -170,14 +170,13 @@ func (s *site) limitReached(k *Known, now time.Duration) bool {
 	}
 	if s.ending == "" {
 		s.ending = "the time is over"
-		if !k.timer() {
-			list := s.lates()
-			for _, c := range list[:min(len(list), enoughLost)] {
+		for i, c := range s.lates() {
+			if c.next = never; i < enoughLost && !k.timer() {
 				c.next = now
 			}
 		}
 	}
-	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next != never }) || now > limit+s.o.Timeout
+	return !slices.ContainsFunc(s.conns, func(c *conn) bool { return c.state == asking || c.plan.Role == Late && c.next <= now }) || now > limit+s.o.Timeout
 }
 
 func (s *site) every(is func(*conn) bool) bool {
@@ -215,13 +214,21 @@ func (s *site) lastDue() (at time.Duration) {
 // observations returns what was seen of each connection that was opened.
 func (s *site) observations() (list []evidence.Connection) {
 	for _, c := range s.conns {
-		if c.seen.Ready == evidence.NotSeen {
+		if c.seen.Ready == evidence.NotSeen || s.blurred(c) {
 			continue
 		}
 		c.seen.Slack = s.slack(c)
 		list = append(list, c.seen)
 	}
 	return list
+}
+
+// blurred reports whether c was closed about when its response was read, by a process that
+// had noticed nothing for some time. The kernel stamps what is read in one go with the time of
+// the last segment, the FIN included: how long c had been idle is not known.
+func (s *site) blurred(c *conn) bool {
+	idle, closed := idleAtClose(&c.seen)
+	return closed && idle <= soon && s.canary.slack(c.readAt) > soon
 }
 
 // slack is how far the times of c may be from those on the wire.
@@ -232,6 +239,9 @@ func (s *site) slack(c *conn) time.Duration {
 	late := s.canary.slack(c.endedAt)
 	if c.endedTick != unknownSlack {
 		late = min(late, c.endedTick)
+	}
+	if c.unstamped {
+		late = max(late, s.canary.slack(c.readAt))
 	}
 	return late
 }

@@ -21,7 +21,7 @@ func (s *site) unblock() (next time.Duration) {
 	patience := blockedAfter + 2*s.longest()
 	next = never
 	for _, c := range s.conns {
-		if c.state == asking {
+		if c.state == asking && c.last().First == evidence.NotSeen {
 			next = min(next, c.last().Sent+patience)
 		}
 	}

@@ -45,6 +45,8 @@ type conn struct {
 	length   int64  // of the response so far
 	location string // where a redirect points to
 
+	readAt    time.Time     // when bytes of a response were read the last time
+	unstamped bool          // the kernel did not say when they had come
 	endedAt   time.Time     // when the close was noticed; see site.slack
 	endedTick time.Duration // by how much that can be late at most, by the kernel; unknownSlack: it does not say
 }
@@ -114,7 +116,8 @@ func (c *conn) readHead() {
 // ended notes how the peer has ended the connection at the time at. It reports whether a
 // response was complete by that.
 func (c *conn) ended(err error, at time.Duration) (whole bool) {
-	if c.state == asking && err == io.EOF && c.response.End() == nil {
+	over := err == io.EOF || errors.Is(err, transport.ErrCloseNotify)
+	if c.state == asking && over && c.response.End() == nil {
 		c.last().Done, whole = at, true
 	}
 	cl := &c.seen.Close

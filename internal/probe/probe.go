@@ -120,7 +120,14 @@ func (t *Target) Budget(o Options) string {
 		n = 1
 	}
 	plan := MakePlan(o.Requests / n)
-	return fmt.Sprintf("up to %d requests on up to %d connections", o.Requests, n*plan.Connections())
+	return "up to " + counted(o.Requests, "request") + " on up to " + counted(n*plan.Connections(), "connection")
+}
+
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // Progress is how far a probe has come.
@@ -274,9 +281,9 @@ func (p *probing) measure(ctx context.Context, errs []error) Plan {
 	for i, s := range p.sites {
 		if errs[i] == nil && s.conns[len(s.conns)-1].carried() {
 			found = append(found, s)
-		} else {
-			left -= s.sent()
+			left++ // the plan counts the look that has had its response
 		}
+		left -= s.sent()
 	}
 	if len(found) == 0 || ctx.Err() != nil {
 		return Plan{}

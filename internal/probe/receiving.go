@@ -55,6 +55,7 @@ func (s *site) received(c *conn, e event) {
 	if c.state != asking && (len(c.seen.Exchanges) == 0 || c.last().Done != evidence.NotSeen) {
 		c.begin(evidence.NotSeen, false, s.request.method) // nobody has asked for it
 	}
+	c.readAt, c.unstamped = time.Now(), e.slack == unknownSlack
 	whole, err := c.receive(e.data, at)
 	switch {
 	case err != nil:
@@ -63,7 +64,20 @@ func (s *site) received(c *conn, e event) {
 		s.finish(c)
 	case whole && c.asked:
 		s.responded(c)
+	default:
+		s.stopIfBusy(c)
 	}
+}
+
+// stopIfBusy ends the probe if the server says that it has too much to do, be the body of
+// that response complete or not. It reports whether it did.
+func (s *site) stopIfBusy(c *conn) bool {
+	status := c.last().Status
+	if status == 429 || status == 503 {
+		s.stop(&Busy{status})
+		return true
+	}
+	return false
 }
 
 // responded goes on after a whole response.
@@ -71,8 +85,7 @@ func (s *site) responded(c *conn) {
 	e := c.last()
 	c.state, c.next = idle, never
 	s.noteStatus(c)
-	if e.Status == 429 || e.Status == 503 {
-		s.stop(&Busy{e.Status})
+	if s.stopIfBusy(c) {
 		return
 	}
 	switch r := c.plan.Role; {
