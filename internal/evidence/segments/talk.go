@@ -149,15 +149,25 @@ func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	}
 }
 
+// holdsRequest reports whether n bytes of the client that were not observed can hold a
+// request. Under TLS, fewer bytes than a request has are a close_notify and a FIN; the
+// bytes of a body belong to a request that was seen.
+func (t *talk) holdsRequest(n int) bool {
+	r := &t.requests
+	switch {
+	case t.protocol == overTLS:
+		return n >= recordHeader+smallestRequest
+	case r.part == inRequestBody && int64(n) <= r.left:
+		return false
+	}
+	return len(t.pending) > 0 || !r.inBody() && !r.stray
+}
+
 // missClient takes bytes of the client that were not observed for a request. A response
-// that acknowledges them is the response to them. Under TLS, fewer bytes than a request
-// has are a close_notify.
+// that acknowledges them is the response to them.
 func (t *talk) missClient(n int, end uint32) {
-	switch r := &t.requests; {
-	case t.protocol == overTLS && n < recordHeader+smallestRequest:
+	if !t.holdsRequest(n) {
 		return
-	case r.part == inRequestBody && int64(n) <= r.left, len(t.pending) == 0 && (r.inBody() || r.stray):
-		return // they belong to the body of a request that was seen
 	}
 	if t.responds && t.protocol == overTLS && after(end, t.ack) {
 		t.answered(t.current.Done) // the next request ends it, as in ask
