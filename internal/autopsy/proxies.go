@@ -54,10 +54,6 @@ func (c *collector) passedOn(list []Failure) []Failure {
 	return kept
 }
 
-// maxPairs bounds the pairs of legs that are compared: each is a walk through all
-// connections.
-const maxPairs = 200
-
 // passing is how long after the end of a request its proxy may still pass it on.
 const passing = 100 * time.Millisecond
 
