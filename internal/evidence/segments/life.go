@@ -35,6 +35,7 @@ type life struct {
 	copies   int // segments that were seen twice
 
 	older, newer *life // neighbours in a list of Lives
+	weighs       int   // as counted in Lives.weight
 	ended        bool
 	endedAt      time.Duration
 }

@@ -39,6 +39,7 @@ type Lives struct {
 	known   map[netip.AddrPort]bool // servers
 	shared  map[netip.AddrPort]int  // how many connections without a SYN have this end
 	open    map[pair]*life
+	weight  int      // bytes that they hold
 	live    lifeList // the least recently seen first
 	ended   lifeList // the first to end first
 	Early   int      // connections that had to make room before they ended
@@ -82,6 +83,7 @@ func (v *Lives) Add(s *Segment) {
 	l.add(s)
 	l.talk.whole = l.flows[client].syn
 	v.place(l)
+	v.weigh(l)
 }
 
 // End finishes all connections that are left.
@@ -125,12 +127,7 @@ func (l *life) key() pair {
 // begin begins to follow a connection.
 func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	if len(v.open) >= maxLives {
-		v.Early++
-		oldest := v.ended.oldest()
-		if oldest == nil {
-			oldest = v.live.oldest()
-		}
-		v.finish(oldest.key(), oldest, v.now)
+		v.evict(nil)
 	}
 	from, to, guessed := v.ends(s, syn)
 	l := newLife(from, to, s.At)
@@ -221,6 +218,7 @@ func (v *Lives) expire() {
 func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	v.live.remove(l)
 	delete(v.open, key)
+	v.weight -= l.weighs
 	c := l.finish(until)
 	if v.turned(&c) {
 		l.turn(&c)

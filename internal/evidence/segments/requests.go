@@ -127,15 +127,22 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	r := &t.requests
 	before := len(r.head)
 	b = b[:min(len(b), maxHead-before)]
-	r.head = append(r.head, b...)
-	end := headEnd(r.head, max(before-3, 0))
+	head := b
+	if before > 0 {
+		r.head = append(r.head, b...)
+		head = r.head
+	}
+	end := headEnd(head, max(before-3, 0))
 	if end < 0 {
+		if before == 0 {
+			r.head = append(r.head, b...)
+		}
 		if len(r.head) == maxHead {
 			t.cutHead()
 		}
 		return len(b), false
 	}
-	head := r.head[:end]
+	head = head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
 	t.name(line, h)

@@ -285,8 +285,12 @@ func (t *talk) answered(at time.Duration) {
 	t.missed = false
 }
 
-// keptNewest is how many of a connection's newest exchanges are kept.
-const keptNewest = 48
+// How many of a connection's newest exchanges are kept, and how many if all connections
+// together hold much.
+const (
+	keptNewest = 48
+	keptHeavy  = 4
+)
 
 func (t *talk) keep(e evidence.Exchange) {
 	t.count++
@@ -300,9 +304,11 @@ func (t *talk) keep(e evidence.Exchange) {
 }
 
 // trim leaves out exchanges of the middle.
-func (t *talk) trim() {
-	if len(t.exchanges) > evidence.KeptFirst+keptNewest {
-		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
+func (t *talk) trim() { t.trimTo(keptNewest) }
+
+func (t *talk) trimTo(newest int) {
+	if len(t.exchanges) > evidence.KeptFirst+newest {
+		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-newest:])
 		t.exchanges = t.exchanges[:evidence.KeptFirst+n]
 	}
 }
