@@ -111,7 +111,7 @@ func forecastOf(p *profiles.Profile, more *results.Forecast) *results.Forecast {
 	}
 	expected := &results.Forecast{
 		Path: f.Path, Mean: f.Mean, Low: f.Low, High: f.High, Seconds: p.Sending().Seconds(),
-		IdleFrom: (p.Server.IdleTimeout - p.Server.IdleEarly).Seconds(), IdleTo: p.Server.IdleTimeout.Seconds(),
+		IdleFrom: f.IdleFrom.Seconds(), IdleTo: f.IdleTo.Seconds(),
 	}
 	if p.Target.Link != nil {
 		expected.LinkDelay = p.Target.Link.Delay.Seconds()

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -42,6 +43,10 @@ type Measured struct {
 	IdleMedian time.Duration `yaml:"idle_median,omitempty"`
 	IdleHigh   time.Duration `yaml:"idle_high,omitempty"`
 	IdleMax    time.Duration `yaml:"idle_max,omitempty"`
+	// Idle are these times in order; of more than 40, as many that stand for them. IdleSlack
+	// is by how much they may be late, because the machine that measured was.
+	Idle      []time.Duration `yaml:"idle,omitempty"`
+	IdleSlack time.Duration   `yaml:"idle_slack,omitempty"`
 	// LongerThan: no idle connection was closed within this time.
 	LongerThan time.Duration `yaml:"longer_than,omitempty"`
 	Close      string        `yaml:"close,omitempty"` // fin, rst or close_notify
@@ -50,6 +55,26 @@ type Measured struct {
 	RoundTripMax time.Duration `yaml:"round_trip_max,omitempty"`
 	Response     time.Duration `yaml:"response,omitempty"`
 	ResponseMax  time.Duration `yaml:"response_max,omitempty"`
+}
+
+// complaints are about the section measured.
+func (m *Measured) complaints() Errors {
+	if m == nil {
+		return nil
+	}
+	negative := func(list ...time.Duration) bool {
+		return slices.ContainsFunc(list, func(d time.Duration) bool { return d < 0 })
+	}
+	return broken("measured",
+		rule{m.Closes < 0, "closes", fmt.Sprintf("%d is negative", m.Closes)},
+		rule{negative(m.IdleMin, m.IdleLow, m.IdleMedian, m.IdleHigh, m.IdleMax), "idle_min", "the times of closes are negative; want 0 or more"},
+		rule{m.IdleMin > m.IdleMedian || m.IdleMedian > m.IdleMax, "idle_median", fmt.Sprintf("%v is not between idle_min (%v) and idle_max (%v)", m.IdleMedian, m.IdleMin, m.IdleMax)},
+		rule{negative(m.Idle...), "idle", "has a negative time; want 0 or more"},
+		rule{negative(m.IdleSlack), "idle_slack", fmt.Sprintf("%v is negative", m.IdleSlack)},
+		rule{negative(m.LongerThan), "longer_than", fmt.Sprintf("%v is negative", m.LongerThan)},
+		rule{negative(m.RoundTrip, m.RoundTripMax), "round_trip", "is negative; want 0 or more"},
+		rule{negative(m.Response, m.ResponseMax), "response", "is negative; want 0 or more"},
+	)
 }
 
 func (p ServerPreset) names() []string { return append([]string{p.Name}, p.Also...) }
@@ -91,7 +116,7 @@ func parseServer(source string, data []byte) (ServerPreset, error) {
 		p.Lab = *whole.Target.Lab
 	})
 	refused := d.Errs
-	for _, c := range append(strictyaml.Under(section, p.Lab.Validate()), strictyaml.Under(facts, p.Facts.Validate())...) {
+	for _, c := range slices.Concat(strictyaml.Under(section, p.Lab.Validate()), strictyaml.Under(facts, p.Facts.Validate()), p.Measured.complaints()) {
 		if !refused.Touch(c.Path) {
 			d.Errs = append(d.Errs, d.Located(c, source))
 		}

@@ -205,3 +205,25 @@ func TestSetLab(t *testing.T) {
 		t.Errorf("%+v, %v", p.Target.Lab, err)
 	}
 }
+
+// A measurement that cannot be is refused, with its place.
+func TestMeasuredThatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		"closes: -1":              "measured.closes",
+		"idle_min: -5s":           "measured.idle_min",
+		"idle: [5s, -1s]":         "measured.idle",
+		"idle_slack: -1ms":        "measured.idle_slack",
+		"longer_than: -1s":        "measured.longer_than",
+		"round_trip: -1ms":        "measured.round_trip",
+		"response_max: -1ms":      "measured.response",
+		"idle_min: 5s, closes: 2": "measured.idle_median",
+	} {
+		file := filepath.Join(t.TempDir(), "server.yaml")
+		if err := os.WriteFile(file, []byte("lab: {idle_timeout: 5s}\nmeasured: {"+text+"}\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadServer(file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", text, err, want)
+		}
+	}
+}

@@ -28,6 +28,8 @@ type Forecast struct {
 	Reason string `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
 	Takes  string `json:"takes,omitempty"`
+	// Disturbed says why the interval is wide, if a busy machine is the reason.
+	Disturbed string `json:"disturbed,omitempty"`
 	// Seen is the run's own count, and Inside says that it lies from Low to High. Both
 	// are absent before the run. Says compares them in words.
 	Seen   *uint64 `json:"seen,omitempty"`

@@ -146,3 +146,23 @@ target:
 		t.Errorf("reproduce: exit code %d\n%s%s", code, again.stdout.String(), again.stderr.String())
 	}
 }
+
+// A log gives the times of requests and a page. It cannot be redacted as packets.
+func TestAutopsyFilesOfALog(t *testing.T) {
+	const log = "../../internal/autopsy/testdata/both-reactor-netty.log"
+	dir := t.TempDir()
+	redacted, requests, page := filepath.Join(dir, "out.pcapng"), filepath.Join(dir, "req.csv"), filepath.Join(dir, "page")
+	if _, stderr := says(t, exit.Input, "autopsy", log, "--redact", redacted); !strings.Contains(stderr, "only packets can be written again") {
+		t.Error(stderr)
+	}
+	if left, _ := filepath.Glob(redacted + "*"); len(left) > 0 {
+		t.Errorf("%v is left behind", left)
+	}
+	says(t, exit.Done, "autopsy", log, "--requests", requests, "--out", page)
+	if text, err := os.ReadFile(requests); err != nil || strings.Count(string(text), "\n") != 9 || !strings.Contains(string(text), ",arrived\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+	if text, err := os.ReadFile(filepath.Join(page, "report.html")); err != nil || !bytes.Contains(text, []byte("lines of the log")) {
+		t.Errorf("the page is %d bytes long, %v", len(text), err)
+	}
+}

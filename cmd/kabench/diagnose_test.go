@@ -123,6 +123,10 @@ func TestDiagnose(t *testing.T) {
 	if text, _ := says(t, exit.Done, "report", out); !strings.Contains(text, "Setting: ") || !strings.Contains(text, "REPRODUCED") {
 		t.Errorf("the report of the diagnosis:\n%s", text)
 	}
+	site := filepath.Join(t.TempDir(), "site")
+	if text, _ := says(t, exit.Done, "publish", out, "--site", site); !strings.Contains(text, "idle-race") {
+		t.Errorf("the diagnosis was published as %s", text)
+	}
 	again, _ := diagnosed(t, exit.Done, premature, "--target", server.URL(), "--server", filepath.Join(out, "server.yaml"), "--dry-run")
 	if len(again.Would) != 1 || again.Would[0].Requests == 0 || steps(again) != "explain lint reproduce" {
 		t.Errorf("with the measured server: %s, %+v", steps(again), again.Would)

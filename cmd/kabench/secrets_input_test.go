@@ -110,3 +110,12 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 		})
 	}
 }
+
+// What would be measured first is said without the secrets of the target.
+func TestDryRunShowsNoSecret(t *testing.T) {
+	t.Chdir(t.TempDir())
+	out, chatter := says(t, exit.Done, "reproduce", "idle-race", "--dry-run", "--target", "http://zyxwvuts:"+token+"@127.0.0.1:1/?key="+token)
+	if list := leaks(out + chatter); len(list) > 0 || !strings.Contains(out, "kabench would measure http://") {
+		t.Errorf("%q: %s%s", list, out, chatter)
+	}
+}

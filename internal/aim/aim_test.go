@@ -63,8 +63,89 @@ func TestOneLateTimeIsNoSpread(t *testing.T) {
 	}
 }
 
+// withTimes is a server whose closes a probe has seen after these times.
+func withTimes(slack time.Duration, times ...time.Duration) profiles.ServerPreset {
+	times = slices.Sorted(slices.Values(times))
+	n := len(times)
+	p := measured(n, times[0], times[n/2], times[n-1])
+	p.Measured.Idle, p.Measured.IdleSlack = times, slack
+	return p
+}
+
+// The simulation draws from the times themselves: late ones do not stretch the others, and
+// the requests are aimed at where most closes are. If this machine has made them late, the
+// interval reaches to what comes if it had not.
+func TestTheTimesThemselves(t *testing.T) {
+	var times []time.Duration
+	for i := range 20 {
+		times = append(times, 3700*ms+time.Duration(i)*ms/10)
+	}
+	for i := range 10 { // a third of them late, up to two round trips
+		times = append(times, 3704*ms+time.Duration(2*i)*ms)
+	}
+	_, blurred := plan(t, order(t, "idle-race", "reactor-netty", measured(30, 3700*ms, 3701500*time.Microsecond, 3722*ms)))
+	p, f := plan(t, order(t, "idle-race", "reactor-netty", withTimes(20*ms, times...)))
+	// Of three silences the second meets nothing if the first meets all.
+	if most := uint64(2 * p.Pool.Shards); f.Reason != "" || f.High < most-2 || f.Disturbed == "" {
+		t.Errorf("%v of %d that can be met, %q; without the times %v", f, most, f.Disturbed, blurred)
+	}
+	if aimed := p.Load.Arrivals.On + p.Load.Arrivals.Off - 11*ms; aimed > 3702*ms {
+		t.Errorf("requests are aimed %v after the ones before, and most closes come before 3.702 s", aimed)
+	}
+	for i := range 10 { // the server's times too, on a machine that is very busy
+		times[20+i] = 3710*ms + time.Duration(25*i)*ms
+	}
+	if s := ServerOf(withTimes(10*ms, times...)).Idle; s.sweeps() {
+		t.Errorf("late closes are taken for those of a sweep: %v", times)
+	}
+	var spread []time.Duration
+	for i := range 12 { // Tomcat's: some together, the others spread
+		spread = append(spread, 2500*ms+time.Duration(i)*2*ms)
+	}
+	for i := range 12 {
+		spread = append(spread, 2300*ms+time.Duration(i)*90*ms)
+	}
+	if s := ServerOf(withTimes(0, spread...)).Idle; s.Width() < 800*ms {
+		t.Errorf("the closes are spread over %v, and not over 990ms", s.Width())
+	}
+	if s := ServerOf(withTimes(0, spread[12:]...)).Idle; !s.sweeps() {
+		t.Errorf("the closes are evenly spread over %v, and are none of a sweep", s.Width())
+	}
+}
+
+// A file of a long capture may have millions of closes and no list of their times.
+func TestManyCloses(t *testing.T) {
+	if _, f := plan(t, order(t, "idle-race", "reactor-netty", measured(1<<40, 4998*ms, 5000*ms, 5003*ms))); f.Mean < enough {
+		t.Errorf("%v", f)
+	}
+}
+
+// A busy machine widens the interval, and the forecast says so. A run has several silences,
+// so that one stall does not spoil all of it.
+func TestABusyMachine(t *testing.T) {
+	o := order(t, "idle-race", "reactor-netty", nginx)
+	p, quiet := plan(t, o)
+	if n := p.Load.Duration / (p.Load.Arrivals.On + p.Load.Arrivals.Off); n < 3 {
+		t.Errorf("%d silences", n)
+	}
+	for i := range 500 {
+		late := 100 * time.Microsecond
+		if i%25 == 0 {
+			late = 25 * ms
+		}
+		o.Late = append(o.Late, late)
+	}
+	p, busy := plan(t, o)
+	if busy.High-busy.Low <= quiet.High-quiet.Low || quiet.Disturbed != "" || !strings.Contains(busy.Disturbed, "busy") {
+		t.Errorf("%v on a busy machine (%q), %v on a quiet one (%q)", busy, busy.Disturbed, quiet, quiet.Disturbed)
+	}
+	if want := p.Expect["failures.before_response"]; want == "" || want > ">= 5" || len(want) > 4 {
+		t.Errorf("the incident expects %s of %v", want, busy)
+	}
+}
+
 func TestQuantiles(t *testing.T) {
-	for _, q := range []quantiles{evenly(time.Second, 2*time.Second).expected(), ServerOf(nginx).Idle.expected(), {[5]float64{0, 0.25, 0.5, 0.75, 1}, [5]float64{1e9, 1e9, 1e9, 2e9, 2e9}}} {
+	for _, q := range []quantiles{evenly(time.Second, 2*time.Second).expected(), ServerOf(nginx).Idle.expected(), {[]float64{0, 0.25, 0.5, 0.75, 1}, []float64{1e9, 1e9, 1e9, 2e9, 2e9}}} {
 		last := 0.0
 		for d := 500 * ms; d < 10*time.Second; d += 3 * ms {
 			p := q.below(d)
@@ -101,6 +182,7 @@ func TestPlanOfTheIdleTimer(t *testing.T) {
 		"20 s, spread":    {"idle-race", "reactor-netty", tomcat, nil, Budget{}},
 		"few connections": {"idle-race", "reactor-netty", nginx, nil, Budget{Connections: 10}},
 		"few requests":    {"idle-race", "reactor-netty", nginx, nil, Budget{Requests: 100}},
+		"all requests":    {"idle-race", "reactor-netty", tomcat, nil, Budget{Requests: 3000}},
 		"LIFO":            {"nginx-1s", "okhttp", nginx, nil, Budget{}},
 		"its own pool":    {"direct-idle-order", "", nginx, nil, Budget{}},
 	} {
@@ -123,6 +205,31 @@ func TestPlanOfTheIdleTimer(t *testing.T) {
 				t.Errorf("link %v", p.Target.Link)
 			}
 		})
+	}
+}
+
+// A plan that needs about as many requests as the budget has ends in time.
+func TestPlanWithinTheRequests(t *testing.T) {
+	few := time.Duration(0)
+	for _, o := range []Order{
+		withBudget(order(t, "pending-queue-full", "reactor-netty-builder", nginx), Budget{Requests: 301}),
+		withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Requests: 777}),
+		{Incident: order(t, "idle-race", "", tomcat).Incident, URL: "http://127.0.0.1:8080/", Pool: "reactor-netty", Server: tomcat, LinkDelay: &few},
+	} {
+		_, f := plan(t, o)
+		if most := o.Budget.filled(ServerOf(o.Server)).Requests; int(f.Requests) > most || f.Reason == ReasonBudget {
+			t.Errorf("%v, and %d are allowed: %s", f, most, f.Why)
+		}
+	}
+}
+
+// A run that shows few failures keeps to the time too.
+func TestFewAreWithinTheTime(t *testing.T) {
+	for range 3 {
+		o := withBudget(order(t, "idle-race", "reactor-netty", tomcat), Budget{Time: 20 * time.Second, Connections: 400})
+		if p, f := plan(t, o); !Hopeless(f) && p.Sending() > 11*time.Second {
+			t.Errorf("%v for each of two runs within 20 s: %v", p.Sending(), f)
+		}
 	}
 }
 
@@ -307,7 +414,7 @@ func TestTheIntervalHoldsTheCount(t *testing.T) {
 	for i := range worlds {
 		timeout := time.Duration(500+rng.IntN(4000)) * ms
 		spread := time.Duration(float64(ms) * math.Exp(8*rng.Float64())) // 1 ms to 3 s
-		truth := evenly(timeout, timeout+spread).through(0, 0.25, 0.5, 0.75, 1)
+		truth := through(evenly(timeout, timeout+spread).points, []float64{0, 0.25, 0.5, 0.75, 1})
 		var seen []time.Duration
 		for range 20 {
 			seen = append(seen, truth.at(rng.Float64()))

@@ -1,6 +1,7 @@
 package aim
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -36,6 +37,7 @@ func met(c Counts) int { return c.Met }
 type estimate struct {
 	mean      float64
 	low, high uint64 // 95 % of the runs
+	least     uint64 // of all runs
 	runs      []Counts
 }
 
@@ -73,10 +75,16 @@ func (e *estimate) of(f figure) {
 	// The interval of the next run, by ranks: it lies between them with the probability
 	// of the ranks left out on each side.
 	low, high := int(math.Floor(0.025*(n+1)))-1, int(math.Ceil(0.975*(n+1)))-1
+	e.least = uint64(seen[0])
 	e.low, e.high = uint64(seen[max(low, 0)]), uint64(seen[min(high, len(seen)-1)])
 }
 
-// meanOf is the mean of another figure; 0 if no run was simulated.
+// atLeast is what a run must count to show the incident: a third of the least of the
+// simulated runs, and not none. So a run that is made again and again, as in CI, does not
+// fail by chance.
+func (a *aiming) atLeast() string { return fmt.Sprintf(">= %d", max(a.estimate.least/3, 1)) }
+
+// meanOf is the mean of another figure; 0 without runs.
 func (e *estimate) meanOf(f func(Counts) int) float64 {
 	if len(e.runs) == 0 {
 		return 0

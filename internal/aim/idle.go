@@ -96,13 +96,13 @@ func (a *aiming) resent() error {
 func (a *aiming) expectRace() {
 	p, s := a.profile, a.server.Idle
 	p.Expect = map[string]string{
-		a.figure.path:    fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)),
+		a.figure.path:    a.atLeast(),
 		"failures.fresh": "0",
 	}
 	if a.figure.path != failures.path || s.Seen == 0 || p.Pool.Liveness == pool.None {
 		return
 	}
-	slack := max(50*time.Millisecond, s.Median/50)
+	slack := max(50*time.Millisecond, s.Max/50)
 	p.Expect["idle_at_failure.p50"] = fmt.Sprintf("%v..%v", round(max(s.Min-roundTrip(p, a.server)-slack, 0)), round(s.Max+slack))
 }
 
@@ -128,7 +128,7 @@ func (a *aiming) remedyIdle() {
 // keep a connection at all.
 func (a *aiming) closeFirst() (profiles.Changes, time.Duration) {
 	p := a.profile.Pool
-	below := lint.Below(a.server.Idle.Min, roundTrip(a.profile, a.server))
+	below := lint.Below(a.server.Idle.First, roundTrip(a.profile, a.server))
 	if below <= 0 {
 		return profiles.Changes{"pool.max_idle": "0"}, 0
 	}
@@ -156,7 +156,7 @@ func (a *aiming) hint() error {
 	if err := a.idleTimer(); err != nil {
 		return err
 	}
-	margin := a.server.Hint - lint.Below(min(a.server.Idle.Min, a.server.Hint), roundTrip(a.profile, a.server))
+	margin := a.server.Hint - lint.Below(min(a.server.Idle.First, a.server.Hint), roundTrip(a.profile, a.server))
 	if margin >= a.server.Hint {
 		return nil
 	}
@@ -191,7 +191,7 @@ func (a *aiming) behindBalancer() error {
 	if err := a.settle(); err != nil {
 		return err
 	}
-	a.profile.Expect = map[string]string{a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1))}
+	a.profile.Expect = map[string]string{a.figure.path: a.atLeast()}
 	return nil
 }
 

@@ -28,7 +28,9 @@ type Order struct {
 	LinkDelay   *time.Duration
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
-	Budget      Budget
+	// Late is how late this machine woke, each time after Nap; nil: not measured.
+	Late   []time.Duration
+	Budget Budget
 }
 
 // Budget limits what is sent. A field that is 0 has the default.
@@ -66,6 +68,7 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 		return nil, nil, err
 	}
 	a := &aiming{order: o, adaptation: aimed, server: ServerOf(o.Server)}
+	a.server.Late = o.Late
 	a.order.Budget = o.Budget.filled(a.server)
 	if a.profile, err = a.base(); err != nil {
 		return nil, nil, err
@@ -208,8 +211,34 @@ func (a *aiming) try(change func(*profiles.Profile), runs int) (*profiles.Profil
 	if err := errors.Join(p.Load.Validate(), p.Pool.Validate()); err != nil {
 		return nil, estimate{}, err
 	}
+	if err := a.limit(p); err != nil {
+		return nil, estimate{}, err
+	}
 	e, err := expect(a.model(p), a.server, a.figure, runs)
 	return p, e, err
+}
+
+// limit ends p's load before it sends more requests than the budget has, unless the user
+// has chosen the load: the silences are drawn, so a shape has a few requests more or less.
+// A load that is much too large is left as it is, and given up later.
+func (a *aiming) limit(p *profiles.Profile) error {
+	if a.isSet("load") {
+		return nil
+	}
+	schedule, err := p.Load.Schedule()
+	if err != nil {
+		return err
+	}
+	n, most, end := 0, a.order.Budget.Requests, time.Duration(0)
+	for at := range schedule {
+		if n++; n == most+1 {
+			end = at
+		}
+	}
+	if n > most && n <= most+most/4 {
+		p.Load.Duration = end
+	}
+	return nil
 }
 
 // perRun is the time that one of the runs may take.
@@ -225,7 +254,7 @@ func (a *aiming) withinBudget() {
 	connections := int(math.Ceil(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen })))
 	over := reason{name: ReasonBudget}
 	switch {
-	case a.reason.name != "":
+	case a.reason.name != "" && a.estimate.mean < hopeless: // nothing is sent anyway
 		return
 	case takes > most+most/20:
 		over.why = fmt.Sprintf("a run takes %v, and --budget-time %v leaves %v for each of %d runs", takes.Round(time.Second), b.Time, most.Round(time.Second), runs)
@@ -246,7 +275,7 @@ func (a *aiming) withinBudget() {
 // finish adds what the remedies' runs take, and the forecast.
 func (a *aiming) finish() {
 	p := a.profile
-	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high}
+	p.Forecast = &profiles.Forecast{Path: a.figure.path, Mean: float64(int(100*a.estimate.mean+0.5)) / 100, Low: a.estimate.low, High: a.estimate.high, IdleFrom: a.server.Idle.Min, IdleTo: a.server.Idle.Max}
 	for _, r := range p.Remedies {
 		if changed, err := p.With(r); err == nil {
 			a.seconds += changed.Sending().Seconds()
@@ -275,8 +304,9 @@ func (a *aiming) forecast() *results.Forecast {
 		Path: a.figure.path, Mean: p.Forecast.Mean, Low: a.estimate.low, High: a.estimate.high,
 		Requests: requests, Connections: uint64(a.estimate.meanOf(func(c Counts) int { return c.MaxOpen }) + 0.5),
 		Seconds: p.Sending().Seconds(), Runs: 1 + len(p.Remedies), Reason: a.reason.name, Why: a.reason.why, Takes: a.reason.takes,
+		Disturbed: disturbed(a.server),
 	}
-	f.IdleFrom, f.IdleTo = a.server.Idle.Min.Seconds(), a.server.Idle.Max.Seconds()
+	f.IdleFrom, f.IdleTo = p.Forecast.IdleFrom.Seconds(), p.Forecast.IdleTo.Seconds()
 	if len(a.estimate.runs) > 0 {
 		f.AllSeconds, f.AllRequests = f.Seconds+a.seconds, f.Requests+a.requests
 	}

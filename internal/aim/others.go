@@ -105,7 +105,7 @@ func (a *aiming) overload(n int, longer profiles.Changes, name, cost string) err
 // queueRemedies sets the expectations and the remedies of an overloaded pool.
 func (a *aiming) queueRemedies(longer profiles.Changes, name, cost string) {
 	p := a.profile
-	p.Expect = map[string]string{a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "failures": "== " + a.figure.path}
+	p.Expect = map[string]string{a.figure.path: a.atLeast(), "failures": "== " + a.figure.path}
 	byLittle := int(math.Ceil(1.6 * float64(p.Load.Rate) * a.serviceTime(p).Seconds()))
 	p.Remedies = []profiles.Remedy{
 		{
@@ -159,13 +159,13 @@ func (a *aiming) timeWait() error {
 	if a.estimate.mean < enough {
 		a.reason = a.explain()
 	}
-	p.Expect = map[string]string{"failures": "0", a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "sockets.time_wait_peak": fmt.Sprintf("<= %d", n/10)}
+	p.Expect = map[string]string{"failures": "0", a.figure.path: a.atLeast(), "sockets.time_wait_peak": fmt.Sprintf("<= %d", n/10)}
 	a.remedyIdle()
 	r := &p.Remedies[0]
 	if r.Set["pool.idle_timeout"] != "" { // it must not wait for the next lease, which comes too late
 		r.Set["pool.expiry"] = "[lease, timer]"
 	}
-	r.Expect = map[string]string{"failures": "0", "connections.closed_by_peer": "0", "connections.evictions.expired": fmt.Sprintf(">= %d", max(a.estimate.low/2, 1))}
+	r.Expect = map[string]string{"failures": "0", "connections.closed_by_peer": "0", "connections.evictions.expired": a.atLeast()}
 	r.Cost = "as many sockets in TIME_WAIT, but now the client's, each with one of its ports for 60 s"
 	p.Says = profiles.Says{
 		Happened: "the server closed {connections.closed_by_peer} connections first and keeps their sockets in TIME_WAIT; the client kept {sockets.time_wait_peak}",
@@ -188,14 +188,14 @@ func (a *aiming) retry() error {
 		return err
 	}
 	p = a.profile
-	p.Expect = map[string]string{a.figure.path: fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "failures": "0"}
+	p.Expect = map[string]string{a.figure.path: a.atLeast(), "failures": "0"}
 	p.Says = profiles.Says{
 		Happened: "the pool sent {resends.exchanges} requests again that died on a kept connection, and its callers saw nothing; {resends.maybe_twice} of them are not idempotent and may have been carried out twice",
 		Set:      "pool.resend to what is idempotent; a POST that died on a kept connection may have been carried out",
 	}
 	never := profiles.Remedy{
 		Name: "never", Set: profiles.Changes{"pool.resend": "[]"},
-		Expect: map[string]string{"failures": fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "resends.count": "0"},
+		Expect: map[string]string{"failures": a.atLeast(), "resends.count": "0"},
 		Cost:   "{failures} requests fail, and none is carried out twice",
 	}
 	p.Remedies = append([]profiles.Remedy{never}, p.Remedies...)
@@ -204,7 +204,7 @@ func (a *aiming) retry() error {
 	}
 	p.Remedies[0] = profiles.Remedy{
 		Name: p.Target.Method + ", idempotent only", Set: profiles.Changes{"pool.resend": "[{on: reused, after: [unsent, eof, rst], methods: idempotent, max: 0, path: pool}]"},
-		Expect: map[string]string{"failures": fmt.Sprintf(">= %d", max(a.estimate.low/2, 1)), "resends.maybe_twice": "0"},
+		Expect: map[string]string{"failures": a.atLeast(), "resends.maybe_twice": "0"},
 		Cost:   "{failures} requests fail that somebody has to look after; none was carried out twice",
 	}
 	return nil

@@ -44,11 +44,7 @@ func newWorld(p *profiles.Profile, s Server, seed uint64) *world {
 	if p.Target.Link == nil { // of the handshakes that were measured, a part is the machines' own work
 		w.trip = max(w.trip-time.Duration(rng.Float64()*float64(ownWork)), w.trip/5)
 	}
-	// How late and how busy the machine is differs from run to run. A quiet one is late by
-	// a quarter of a millisecond, and by some milliseconds one time in a hundred.
-	w.late = 250e3 * math.Exp(0.8*rng.NormFloat64())
-	w.busy = min(0.01*math.Exp(1.2*rng.NormFloat64()), 0.3)
-	w.stall = 5e6 * math.Exp(0.5*rng.NormFloat64())
+	w.machine = newMachine(rng, s.Late, p.Sending()+time.Second)
 	if s.Idle.Seen > 0 {
 		w.idle = s.Idle.drawn(rng)
 		w.sweep = newSweep(w)
@@ -77,10 +73,8 @@ type world struct {
 	rng     *rand.Rand
 	trip    time.Duration
 	idle    quantiles
-	sweep   *sweep  // how the server looks at its timers; nil: it has one for each connection
-	late    float64 // the mean lateness of a timer, in nanoseconds
-	busy    float64 // how often the machine has something else to do
-	stall   float64 // and for how long, in nanoseconds
+	sweep   *sweep // how the server looks at its timers; nil: it has one for each connection
+	machine machine
 
 	now    time.Duration
 	events events
@@ -145,35 +139,25 @@ func (w *world) plan(at time.Duration, do func()) {
 	heap.Push(&w.events, event{max(at, w.now), w.order, do})
 }
 
-// lateness is how late a timer of this machine fires. Now and then the machine has
-// something else to do.
-func (w *world) lateness() time.Duration {
-	late := w.rng.ExpFloat64() * w.late
-	if w.rng.Float64() < w.busy {
-		late += w.rng.ExpFloat64() * float64(w.stall)
-	}
-	return time.Duration(late)
-}
-
 // ownWork is up to how much of a measured round trip no segment is on its way.
 const ownWork = 20 * time.Microsecond
 
 // handling is how long a client takes to act on a FIN that has arrived.
 const handling = 5 * time.Microsecond
 
-// way is how long a segment travels in one direction.
-func (w *world) way() time.Duration {
+// across returns when a segment arrives that leaves then.
+func (w *world) across(leaves time.Duration) time.Duration {
 	if w.profile.Target.Link == nil {
-		return w.trip / 2
+		return leaves + w.trip/2
 	}
-	return w.trip/2 + w.lateness()
+	return awake(w.machine.link, leaves+w.trip/2+w.machine.lateness())
 }
 
 // run starts each request when it is due, and returns when the last one is over.
 func (w *world) run(schedule generator.Schedule) {
 	start := time.Duration(0)
 	for due := range schedule {
-		start = max(start, due+w.lateness())
+		start = max(start, awake(w.machine.client, due+w.machine.lateness()))
 		for len(w.events) > 0 && w.events[0].at <= start {
 			w.next()
 		}
@@ -288,7 +272,7 @@ func (w *world) lease(r *request, c *connection) {
 	c.turn++
 	c.busy = true
 	reused := c.served
-	arrives := w.now + w.way()
+	arrives := w.across(w.now)
 	if w.sweep != nil {
 		w.sweep.arrives(c, arrives)
 	}
@@ -298,7 +282,7 @@ func (w *world) lease(r *request, c *connection) {
 	}
 	c.closes = 0
 	done := arrives + w.responseTime()
-	w.plan(done+w.way(), func() { w.answered(r, c, done) })
+	w.plan(awake(w.machine.client, w.across(done)), func() { w.answered(r, c, done) })
 }
 
 func (w *world) responseTime() time.Duration {
@@ -324,9 +308,9 @@ func (w *world) answered(r *request, c *connection, done time.Duration) {
 		}
 	} else if w.sweep != nil {
 		w.sweep.waits(c, done)
-	} else if w.idle.t[4] > 0 {
+	} else if len(w.idle.t) > 0 && w.idle.last() > 0 {
 		timer := w.idle.at(w.rng.Float64())
-		c.closes, c.fin = done+timer, max(done+timer+w.way(), w.now)
+		c.closes, c.fin = done+timer, max(w.across(done+timer), w.now)
 	}
 	if r.tries > 0 {
 		w.counts.Rescued++
@@ -350,7 +334,7 @@ func (w *world) notice(c *connection) {
 	turn := c.turn
 	// The same thread sends requests and sees events: where it is late, it sees what has
 	// come in the meantime before it sends.
-	w.plan(c.fin+handling, func() {
+	w.plan(awake(w.machine.client, c.fin+handling), func() {
 		if c.turn == turn && !c.busy {
 			w.counts.Noticed++
 			w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))

@@ -48,7 +48,7 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 	q, trip := a.server.Idle.expected(), roundTrip(p, a.server)
 	s := a.server.Idle
 	if s.sweeps() { // when it looks next has nothing to do with the connection
-		q = evenly(q.at(0), q.at(1)).through(0, 0.25, 0.5, 0.75, 1)
+		q = through(evenly(q.at(0), q.at(1)).points, []float64{0, 0.25, 0.5, 0.75, 1})
 	}
 	lost := func(age time.Duration) float64 {
 		chance := q.below(age + trip)
@@ -76,12 +76,15 @@ func (a *aiming) bestAge(p *profiles.Profile) target {
 			t.to = age
 		}
 	}
-	if trip >= s.Width() { // one age meets all timers; its middle forgives the most lateness
+	if best > mostOf { // one age meets most timers; its middle forgives the most lateness
 		t.from = (t.from + t.to) / 2
 		t.to = t.from
 	}
 	return t
 }
+
+// mostOf is the share of the closes above which one age is aimed at.
+const mostOf = 0.6
 
 // usualLag is by how much requests leave early or late, as a rule.
 const usualLag = 400 * time.Microsecond
@@ -179,7 +182,12 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 		return nil
 	}
 	var list []shape
-	for cycles := 1; cycles <= most; cycles++ {
+	// Several silences, if there is time: one that this machine disturbs is not all.
+	least := min(most, int(severalWithin/max(period, time.Millisecond)), severalCycles)
+	for cycles := max(least, 1); cycles <= most; cycles++ {
+		// A connection that is lost at the end of a silence is new in the next.
+		lost := 1 + age.chance*float64(cycles-1)/float64(cycles)
+		reuses := reuses * lost
 		n := min(reuses/float64(cycles), float64(b.Connections), float64(b.Requests/(cycles+1)))
 		if fixed {
 			n = float64(a.profile.Pool.Shards)
@@ -192,6 +200,13 @@ func (a *aiming) copies(age target, budget time.Duration) []shape {
 	return list
 }
 
+// severalCycles is how many silences a run through copies of a pool has at least, if they
+// do not take longer than severalWithin.
+const (
+	severalCycles = 3
+	severalWithin = 45 * time.Second
+)
+
 // perUse is the time between two bursts in which a connection that was new in the first is
 // not idle.
 func (a *aiming) perUse() time.Duration {
@@ -203,7 +218,10 @@ func (a *aiming) spreadOut(age target, n, cycles int) shape {
 	period := age.from + a.perUse()
 	// A server that looks at its timers now and then closes many connections at once, so
 	// a burst lasts about as long as the closes are spread.
-	length := max(a.server.Idle.Width(), 100*time.Millisecond)
+	length := swept
+	if a.server.Idle.sweeps() {
+		length = a.server.Idle.Width()
+	}
 	rate := 1000.0
 	for _, r := range []float64{500, 200, 100, 50, 20} {
 		if on := float64(n) / r; on <= max(length, 2*time.Second).Seconds() && on <= period.Seconds()/2 && rate*length.Seconds() > float64(n) {

@@ -33,8 +33,15 @@ const busier = 5
 // machine is late by so much all the time.
 const swept = 100 * time.Millisecond
 
-// sweeps reports whether the closes are spread as those of a server with a sweep.
-func (s Spread) sweeps() bool { return s.Seen >= few && s.Width() >= swept }
+// sweeps reports whether the closes are spread as those of a server with a sweep: not
+// only late ones are far from the others.
+func (s Spread) sweeps() bool {
+	if s.Seen < few || s.Width() < swept {
+		return false
+	}
+	from, to := s.densest()
+	return to-from >= swept/2
+}
 
 // newSweep returns the sweep of w's server; nil if it has none.
 func newSweep(w *world) *sweep {
@@ -69,7 +76,7 @@ func (s *sweep) look() {
 		case i.over > w.now:
 			kept = append(kept, i)
 		default:
-			i.c.closes, i.c.fin = w.now, w.now+w.way()
+			i.c.closes, i.c.fin = w.now, w.across(w.now)
 			w.notice(i.c)
 		}
 	}
@@ -97,6 +104,6 @@ func (s *sweep) arrives(c *connection, then time.Duration) {
 		s.plan()
 	}
 	if c.closes == 0 && c.served && c.over <= s.next && s.next <= then {
-		c.closes, c.fin = s.next, s.next+s.w.way()
+		c.closes, c.fin = s.next, s.w.across(s.next)
 	}
 }

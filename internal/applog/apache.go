@@ -15,13 +15,15 @@ type apache struct {
 	since   *line
 	local   string // its local address
 	framed  map[string]bool
+	over    map[string]string // connections by exchange
+	reactor bool              // the asynchronous client logs what it reads
 }
 
 func (a *apache) name() string { return HttpClient }
 
 // outgoing matches the name of a connection and what is said about it: HttpClient 5's
 // asynchronous client names them c-0000000001.
-var outgoing = regexp.MustCompile(`^(http-outgoing-\d{1,10}|c-\d{10}):? (.*)`)
+var outgoing = regexp.MustCompile(`^(http-outgoing-\d{1,10}|c-\d{10})(?:\[[A-Z]+\]\[[a-z:]*\])?:? (.*)`)
 
 // named returns the text from the name of a connection on; "" if there is none.
 func named(text string) string {
@@ -40,10 +42,16 @@ var byID = regexp.MustCompile(`Connection \[id: (\d{1,10})\].* can be kept alive
 var pair = regexp.MustCompile(`([0-9a-fA-F.:\[\]/]{3,64}:\d{1,5})<->(\S{3,80}:\d{1,5})`)
 
 // operator matches HttpClient 5's "connected null->/127.0.0.1:8080 as http-outgoing-1".
-var operator = regexp.MustCompile(`connected (\S+?)->(\S+) as (http-outgoing-\d{1,10})`)
+var operator = regexp.MustCompile(`connected (\S+?)->(\S+) as (http-outgoing-\d{1,10}|c-\d{10})`)
+
+// over matches the connection of an exchange of HttpClient 5, and failed its error.
+var (
+	over   = regexp.MustCompile(`executing exchange (ex-\d{1,12}) over (http-outgoing-\d{1,10}|c-\d{10})`)
+	failed = regexp.MustCompile(`(ex-\d{1,12}): execution failed: (.*)`)
+)
 
 func (a *apache) line(l *line) bool {
-	if a.connecting(l) {
+	if a.connecting(l) || a.exchange(l) {
 		return true
 	}
 	if m := find(byID, l.text, "Connection [id: "); m != nil {
@@ -68,14 +76,34 @@ func (a *apache) line(l *line) bool {
 	return a.event(c, l, m[2])
 }
 
+// exchange reads the lines that name an exchange of HttpClient 5.
+func (a *apache) exchange(l *line) bool {
+	if m := find(over, l.text, "executing exchange ex-"); m != nil {
+		if a.over == nil || len(a.over) > maxLives {
+			a.over = map[string]string{}
+		}
+		a.over[m[1]] = m[2]
+		return true
+	}
+	m := find(failed, l.text, "execution failed: ")
+	if m == nil {
+		return false
+	}
+	if c := a.lives.open[a.over[m[1]]]; c != nil && c.asked != nil {
+		by, how, basis, why := causeOf(m[2])
+		c.closed(l, by, how, basis, why)
+	}
+	return true
+}
+
 // connecting reads the lines about a connect, which come before the connection has a
 // name.
 func (a *apache) connecting(l *line) bool {
-	if m := find(operator, l.text, " as http-outgoing-"); m != nil {
+	if m := find(operator, l.text, " as "); m != nil {
 		c := a.lives.open[m[3]]
 		if c == nil {
 			c = a.lives.get(m[3], HttpClient, l)
-			c.ID, c.Lazy = m[3], true
+			c.ID, c.Lazy = m[3], strings.HasPrefix(m[3], "http")
 		}
 		a.opening, a.local = m[2], m[1]
 		a.opened(c, l)
@@ -90,7 +118,8 @@ func (a *apache) connecting(l *line) bool {
 	}
 	for _, words := range []string{"Connecting to ", "connecting null->", "connecting endpoint to "} {
 		if _, to, ok := strings.Cut(l.text, words); ok && strings.Contains(l.text, "Connection") {
-			if server := address(strings.Fields(to + " ")[0]); server.IsValid() {
+			to, _, _ = strings.Cut(to, " ")
+			if server := address(to); server.IsValid() {
 				a.opening, a.since, a.local = server.String(), l, ""
 			}
 			return true
@@ -119,11 +148,16 @@ func (a *apache) event(c *life, l *line, event string) bool {
 		a.out(c, l, rest)
 	case dir == "<<":
 		a.in(c, l, rest)
+	case strings.HasSuffix(event, "bytes read"):
+		a.reactor = true
+		if event == "-1 bytes read" {
+			a.eof(c, l)
+		}
 	case strings.Contains(event, "can be kept alive"):
 		if c.first != nil {
 			c.complete(c.tail)
 		}
-	case strings.HasPrefix(strings.ToLower(event), "close connection"), strings.HasPrefix(event, "Shutdown connection"), strings.HasPrefix(event, "shutdown connection"):
+	case strings.HasPrefix(strings.ToLower(event), "close "), strings.HasPrefix(event, "Shutdown connection"), strings.HasPrefix(event, "shutdown connection"):
 		a.closing(c, l)
 	case strings.Contains(event, "is stale"):
 		c.closed(l, evidence.ByServer, evidence.FIN, evidence.Inferred, "the client found it closed")
@@ -150,6 +184,11 @@ func (a *apache) out(c *life, l *line, rest string) {
 	}
 	if name, value, ok := strings.Cut(text, ":"); ok && strings.EqualFold(name, "Host") && !c.Server.IsValid() && c.Host == "" {
 		c.Host = strings.TrimSpace(value)
+	}
+	if c.asked == nil && strings.HasPrefix(c.ID, "c-") {
+		a.sent(c)
+		c.ask(l, "") // the wire log of the asynchronous client cuts lines after 16 bytes
+		return
 	}
 	c.wrote(l)
 }
@@ -205,7 +244,11 @@ func (a *apache) closing(c *life, l *line) {
 	if c.ended == nil && c.first != nil {
 		c.complete(c.tail)
 	}
-	c.closed(l, evidence.ByClient, evidence.FIN, evidence.Seen, "the client closed the connection")
+	if c.Lazy || a.reactor {
+		c.closed(l, evidence.ByClient, evidence.FIN, evidence.Seen, "the client closed the connection")
+	} else {
+		c.closed(l, evidence.Nobody, evidence.FIN, evidence.Unknown, "the client closed the connection; whether the server had before, the logger org.apache.hc.core5 would say")
+	}
 	a.sent(c)
 	a.lives.end(c)
 }

@@ -20,7 +20,7 @@ func causeOf(text string) (by evidence.Side, how evidence.Kind, basis evidence.B
 	switch {
 	case has("reset", "econnreset", "broken pipe", "epipe"):
 		return evidence.Nobody, evidence.RST, evidence.Seen, "the log says that the connection was reset"
-	case has("end of stream", "eofexception", "other side closed", "socket hang up", "prematurely closed", "failed to respond", "end of input", "unexpected end"):
+	case has("end of stream", "eofexception", "other side closed", "socket hang up", "prematurely closed", "failed to respond", "end of input", "unexpected end", "closed by peer"):
 		return evidence.ByServer, evidence.FIN, evidence.Seen, "the client read the end of the stream"
 	case has("timeout", "timed out", "etimedout"):
 		return evidence.ByClient, evidence.FIN, evidence.Seen, "the client's timeout ran out"

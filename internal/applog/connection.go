@@ -18,6 +18,7 @@ type Connection struct {
 	Quotes []Quote // the lines that decided how it ended
 	Timed  bool    // its lines have times
 	Alone  bool    // the log says nothing about the connection besides this request
+	Early  bool    // its end came sooner after the request than any response did, so it was no reaction to the request
 	Vague  bool    // a FIN and a RST look alike in this log
 	Lazy   bool    // its client notices a close only when it uses the connection, so the close may be older than it looks
 }
@@ -51,7 +52,13 @@ func Safe(text string) string {
 		}
 		return pair
 	})
-	for _, value := range secrets.InText(text) {
+	message := text
+	if _, after, ok := strings.Cut(text, " --- ["); ok { // Spring's layout: the name of a logger is no secret's
+		if _, rest, ok := strings.Cut(after, " : "); ok {
+			message = rest
+		}
+	}
+	for _, value := range secrets.InText(message) {
 		if value = strings.TrimSpace(value); value != "" && !strings.HasPrefix(value, secrets.Blanked) {
 			text = strings.ReplaceAll(text, value, secrets.Blanked)
 		}

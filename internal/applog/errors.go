@@ -9,7 +9,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
-// Errors is the format of a log in which only the application's errors speak of
+// Errors is the format of a log in which only the application's errors mention
 // connections.
 const Errors = "application errors"
 
@@ -24,7 +24,7 @@ type errorsOnly struct {
 	kept    []*life
 }
 
-// phrases are parts of errors that speak of the end of a connection. Each of them is
+// phrases are parts of errors that report the end of a connection. Each of them is
 // from one client or one system.
 var phrases = []string{
 	"prematurely closed", "failed to respond", "unexpected end of stream", "Connection reset", "ECONNRESET", "socket hang up", "other side closed",
@@ -40,6 +40,9 @@ var urlIn = regexp.MustCompile(`https?://[^\s"'<>,;)]+`)
 // line notes the error of a record. It never claims a line: a format may know it.
 func (e *errorsOnly) line(l *line) {
 	text := strings.TrimSpace(l.text)
+	if text == "" {
+		return
+	}
 	switch {
 	case l.at != evidence.NotSeen:
 		e.counted, e.timed, e.at = false, true, l.at

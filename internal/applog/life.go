@@ -22,7 +22,7 @@ type lives struct {
 	take      func(*Connection)
 	open      map[string]*life
 	slack     time.Duration
-	quickest  map[string]time.Duration // the quickest response of each server
+	took      map[string][]time.Duration // the newest response times of each server
 	forgotten int
 	idle      int         // closes of idle connections that are quoted
 	failed    int         // failures that are quoted
@@ -44,7 +44,7 @@ func (s *lives) count(status int, again bool) {
 }
 
 func newLives(take func(*Connection)) *lives {
-	return &lives{take: take, open: map[string]*life{}, quickest: map[string]time.Duration{}}
+	return &lives{take: take, open: map[string]*life{}, took: map[string][]time.Duration{}}
 }
 
 // life is a connection that is being followed.
@@ -80,7 +80,7 @@ func (s *lives) get(key, format string, l *line) *life {
 	return one
 }
 
-// newLife begins a connection of which nothing is known yet.
+// newLife begins a connection. Nothing is known about it yet.
 func newLife(key, format string, l *line) *life {
 	one := &life{key: key, known: true, doneAt: evidence.NotSeen}
 	one.Format = format
@@ -202,7 +202,7 @@ func (s *lives) endAll(at time.Duration) {
 	slices.Sort(keys)
 	for _, key := range keys {
 		one := s.open[key]
-		if one.Timed && one.ended == nil {
+		if one.Timed && one.ended == nil && one.Format == ReactorNetty { // others may not notice a close, or not log it
 			one.Until = max(one.Until, at)
 		}
 		s.end(one)
@@ -224,13 +224,7 @@ func (s *lives) end(c *life) {
 	}
 	c.Since, c.Until = max(c.Since, 0), max(c.Until, 0)
 	c.Slack = max(s.slack, time.Millisecond) // threads write late
-	if q := c.quick(); q >= 0 {
-		if old, ok := s.quickest[c.server()]; !ok || q < old {
-			if len(s.quickest) < maxLives {
-				s.quickest[c.server()] = q
-			}
-		}
-	}
+	s.note(c)
 	s.take(&c.Connection)
 }
 
@@ -242,15 +236,40 @@ func (c *life) server() string {
 	return c.Server.String()
 }
 
-// quick returns the quickest response of the connection; -1: none.
-func (c *life) quick() time.Duration {
-	best := evidence.NotSeen
-	for _, e := range c.Exchanges {
-		if d := e.First - e.Sent; best < 0 || d < best {
-			best = d
-		}
+// maxTook is how many response times of a server are kept.
+const maxTook = 64
+
+// note keeps the response times of a connection.
+func (s *lives) note(c *life) {
+	name := c.server()
+	if _, known := s.took[name]; !known && len(s.took) >= maxServers {
+		return
 	}
-	return best
+	list := s.took[name]
+	for _, e := range c.Exchanges {
+		if len(list) >= maxTook {
+			list = list[1:]
+		}
+		list = append(list, e.First-e.Sent)
+	}
+	if len(list) > 0 {
+		s.took[name] = slices.Clone(list)
+	}
+}
+
+// usual returns the response time of a server that a tenth of its responses do not
+// reach, and the one in the middle. A single time may be wrong: a program that adds the
+// times to lines may add the same to many.
+func (s *lives) usual(c *life) (low, middle time.Duration, ok bool) {
+	list := slices.Clone(s.took[c.server()])
+	for _, e := range c.Exchanges {
+		list = append(list, e.First-e.Sent)
+	}
+	if len(list) == 0 {
+		return 0, 0, false
+	}
+	slices.Sort(list)
+	return list[len(list)/10], list[len(list)/2], true
 }
 
 // idleQuotes quotes the lines between which the connection was idle until its end.

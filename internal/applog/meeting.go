@@ -16,11 +16,9 @@ func (s *lives) unanswered(c *life) {
 	if c.Close.At != evidence.NotSeen && u.Sent != evidence.NotSeen {
 		u.Apart = max(c.Close.At-u.Sent, 0)
 	}
-	quick, known := s.quickest[c.server()]
-	if q := c.quick(); q >= 0 && (!known || q < quick) {
-		quick, known = q, true
-	}
-	u.Met, u.Basis, u.Why = c.meet(u, quick, known)
+	quick, middle, known := s.usual(c)
+	c.Early = known && u.First == evidence.NotSeen && u.Sent != evidence.NotSeen && c.Close.At != evidence.NotSeen && u.Apart*10 <= quick*7 && c.Close.How == evidence.FIN && c.Close.By != evidence.ByClient
+	u.Met, u.Basis, u.Why = c.meet(u, quick, middle, known)
 	c.Unanswered = append(c.Unanswered, u)
 	if s.failed++; s.failed > maxFailedQuotes {
 		return
@@ -40,7 +38,7 @@ func (s *lives) unanswered(c *life) {
 }
 
 // meet says how a request without a whole response met the end of its connection.
-func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evidence.Meeting, evidence.Basis, string) {
+func (c *life) meet(u evidence.Unanswered, quick, middle time.Duration, known bool) (evidence.Meeting, evidence.Basis, string) {
 	far := ""
 	if u.Sent != evidence.NotSeen && c.Close.At != evidence.NotSeen {
 		far = results.FormatSeconds(u.Apart.Seconds()) + " "
@@ -56,7 +54,7 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 	case c.passive:
 		return evidence.Arrived, evidence.Seen, "the server's own log shows that the request was read"
 	case c.Close.How == evidence.RST && known && far != "" && u.Apart*10 >= quick*9:
-		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the reset came %safter the request, and the quickest response took %s: the server had time to read it", far, results.FormatSeconds(quick.Seconds()))
+		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the reset came %safter the request, and responses take %s: the server had time to read it", far, results.FormatSeconds(middle.Seconds()))
 	case c.Close.How == evidence.RST && (u.Reused || u.Nth == 0):
 		return evidence.Forgotten, evidence.Inferred, "the log says reset, and shows no close before it; who sent the RST, and whether the request had arrived, no log says"
 	case u.Nth == 1 && !u.Reused:
@@ -66,14 +64,14 @@ func (c *life) meet(u evidence.Unanswered, quick time.Duration, known bool) (evi
 	case !known:
 		return evidence.Crossed, evidence.Unknown, "the log has no response of this server to compare the time with"
 	}
-	usual := results.FormatSeconds(quick.Seconds())
+	usual := results.FormatSeconds(middle.Seconds())
 	switch {
-	case u.Apart*10 >= quick*9:
-		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the server had time to read it", far, usual)
+	case u.Apart*10 >= middle*9:
+		return evidence.Arrived, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and responses take %s: the server had time to read it", far, usual)
 	case u.Apart*10 > quick*7:
-		return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: too close to decide", far, usual)
+		return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and responses take %s: too close to decide", far, usual)
 	case c.Lazy:
-		return evidence.Late, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way or already there. This client looks at an idle connection only when it uses it, so it was probably there", far, usual)
+		return evidence.Late, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and responses take %s: the close was on the way or already there. This client looks at an idle connection only when it uses it, so it was probably there", far, usual)
 	}
-	return evidence.Crossed, evidence.Inferred, fmt.Sprintf("the end came %safter the request, and the quickest response took %s: the close was on the way before the request can have arrived", far, usual)
+	return evidence.Crossed, evidence.Unknown, fmt.Sprintf("the end came %safter the request, and responses take %s: the server closed for another reason than the request. Whether the two crossed, or one had arrived before the other, only a capture shows", far, usual)
 }

@@ -214,21 +214,69 @@ type Gathered struct {
 	Left        int
 }
 
+func (g *Gathered) sort() {
+	slices.SortStableFunc(g.Requests, func(a, b Request) int { return cmp.Compare(a.Sent, b.Sent) })
+}
+
 // End ends the connections that are still open, and returns what was seen of a server at
-// the place that saw the most of it. It may be called once.
-func (g *Gatherer) End(server string) Gathered {
-	var best *gathered
+// the place that saw the most of it. If captures saw nothing of it, logs may. It may be
+// called once.
+func (g *Gatherer) End(v *Verdict, server string) Gathered {
+	best := &gathered{}
 	address, _ := netip.ParseAddrPort(server)
 	for _, place := range g.places {
 		place.lives.End()
-		if best == nil || len(place.requests[address]) > len(best.requests[address]) {
+		if len(place.requests[address]) > len(best.requests[address]) {
 			best = place
 		}
 	}
-	if best == nil {
-		return Gathered{}
-	}
 	out := Gathered{best.requests[address], best.connections[address], best.left[address]}
-	slices.SortStableFunc(out.Requests, func(a, b Request) int { return cmp.Compare(a.Sent, b.Sent) })
+	if len(out.Requests) == 0 {
+		return v.logged[server]
+	}
+	out.sort()
 	return out
+}
+
+// gathered returns what logs say about each server.
+func (c *collector) gathered() map[string]Gathered {
+	if len(c.logs) == 0 {
+		return nil
+	}
+	of := map[string]Gathered{}
+	for i := range c.list {
+		one := &c.list[i]
+		if one.log == nil || one.Other {
+			continue
+		}
+		g := of[one.server()]
+		n := len(g.Connections) + 1
+		done := one.Ready
+		for i, e := range one.Exchanges {
+			if e.Sent == evidence.NotSeen {
+				continue
+			}
+			r := Request{Sent: e.Sent, Client: one.Client.Addr(), Connection: int32(n), Nth: int32(i + 1), Idle: evidence.NotSeen, Took: evidence.NotSeen, Status: int16(e.Status)}
+			if done != evidence.NotSeen {
+				r.Idle = max(e.Sent-done, 0)
+			}
+			if e.First != evidence.NotSeen {
+				r.Took = e.First - e.Sent
+			}
+			done = e.Done
+			g.Requests = append(g.Requests, r)
+		}
+		for _, u := range one.Unanswered {
+			if u.Sent != evidence.NotSeen && u.Met != evidence.Waiting {
+				g.Requests = append(g.Requests, Request{Sent: u.Sent, Client: one.Client.Addr(), Connection: int32(n), Nth: int32(u.Nth), Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
+			}
+		}
+		g.Left += max(one.Requests-len(one.Exchanges), 0)
+		g.Connections = append(g.Connections, Lifeline{Connection: one.Connection, Number: n})
+		of[one.server()] = g
+	}
+	for _, g := range of {
+		g.sort()
+	}
+	return of
 }

@@ -13,7 +13,7 @@ func TestGathered(t *testing.T) {
 	files := []string{w.capture(t, true, 0, 0), w.capture(t, false, time.Second, 0)}
 	g := NewGatherer(serverEnd)
 	v := examined(t, Options{Files: files, Segment: g.Take})
-	seen := g.End(v.Servers[0].Address)
+	seen := g.End(v, v.Servers[0].Address)
 	failed := 0
 	for i, r := range seen.Requests {
 		if i > 0 && r.Sent < seen.Requests[i-1].Sent {

@@ -53,6 +53,7 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v.Failures, v.Left = list[:min(len(list), MaxListed)], max(len(list)-MaxListed, 0)
 	v.Found = len(list) > 0
 	v.speak(list)
+	v.logged = c.gathered()
 	v.Cannot = append(c.cannot(v, sum, list), c.cannotLogs(v, list)...)
 	return v
 }
@@ -129,6 +130,9 @@ func (c *collector) servers(failures []Failure) []Server {
 	list := make([]Server, 0, len(of))
 	for address, own := range of {
 		facts := evidence.Infer(own)
+		if facts.Address == "" {
+			facts.Address = address // a log may name the server otherwise
+		}
 		if bounds[address].vague {
 			facts.Close = evidence.Open
 		}

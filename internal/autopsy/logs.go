@@ -23,6 +23,7 @@ type logged struct {
 	timed  bool
 	alone  bool
 	lazy   bool
+	early  bool // the end was no reaction to the request
 	vague  bool // a FIN and a RST look alike
 }
 
@@ -100,7 +101,7 @@ func (c *collector) keepLogged(one *applog.Connection, place int, file string) {
 	for i := range one.Quotes {
 		one.Quotes[i].File = file
 	}
-	c.list[before].log = &logged{one.Format, one.Host, one.Quotes, one.Timed, one.Alone, one.Lazy, one.Vague}
+	c.list[before].log = &logged{one.Format, one.Host, one.Quotes, one.Timed, one.Alone, one.Lazy, one.Early, one.Vague}
 	c.list[before].Unanswered = slices.Clone(one.Unanswered)
 }
 
@@ -290,7 +291,7 @@ func (c *collector) withLogs(list []Failure) []Failure {
 		for _, u := range one.Unanswered {
 			u.Line = redacted(u.Line)
 			list = append(list, Failure{
-				Unanswered: u, Client: one.client(), Server: one.server(), TLS: one.TLS, Close: one.Close, Lines: one.log.quotes, logged: true, place: one.place, leg: i,
+				Unanswered: u, Client: one.client(), Server: one.server(), TLS: one.TLS, Close: one.Close, Lines: one.log.quotes, logged: true, early: one.log.early, place: one.place, leg: i,
 			})
 		}
 	}

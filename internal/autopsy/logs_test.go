@@ -34,7 +34,7 @@ func TestVerdictOfLogs(t *testing.T) {
 		{"reactor-netty-during.log", "1 request met the close of 127.0.0.1:18082", "got the beginning of a response", "during-response"},
 		{"httpclient5-late.log", "2 of 4 requests met the server's close", "closes idle connections after at most 1.2", "direct-idle-order"},
 		{"okhttp-events.log", "2 of 5 requests met the server's close", "closes idle connections after at most 1.00 s", "direct-idle-order"},
-		{"okhttp-interceptor.log", "2 of 4 requests met the close", "the close was on its way before they can have arrived", ""},
+		{"okhttp-interceptor.log", "2 of 4 requests met the close", "the server did not close because of them: no response ever came so soon", ""},
 		{"undici.log", "2 of 4 requests met the close", "how they met it, the log does not say", ""},
 		{"node-reset.log", "1 of 4 requests to 127.0.0.1:18083 was answered by RST", "who sent the RST", ""},
 		{"nginx-error.log", "2 requests met the close of 127.0.0.1:18081", "the log does not say", ""},

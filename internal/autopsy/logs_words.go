@@ -31,7 +31,7 @@ func (c *collector) bounds() map[string]bound {
 		}
 		b.above = max(b.above, one.LongestIdle)
 		for _, u := range one.Unanswered {
-			if u.Idle > 0 && (u.Met == evidence.Crossed || u.Met == evidence.Late) && (b.most == 0 || u.Idle+max(u.Apart, 0) < b.most) {
+			if u.Idle > 0 && one.log.lazy && one.log.early && (b.most == 0 || u.Idle+max(u.Apart, 0) < b.most) {
 				b.most = u.Idle + max(u.Apart, 0)
 			}
 		}
@@ -84,8 +84,6 @@ func (f *Failure) loggedSentence(far string) string {
 		text = "met the close"
 	case f.Met == evidence.Late:
 		text = "the close was there already"
-	case f.Met == evidence.Crossed:
-		text = "crossed the close"
 	case f.Met == evidence.Arrived:
 		text = "had arrived"
 	}
@@ -105,11 +103,11 @@ func meetingsLogged(group []Failure) string {
 		is   func(Failure) bool
 		text string
 	}{
-		{func(f Failure) bool { return f.Basis != evidence.Unknown && f.Met == evidence.Crossed }, "the close was on its way before %s can have arrived%s"},
+		{func(f Failure) bool { return f.Basis == evidence.Unknown && f.early }, "the server did not close because of %s: no response ever came so soon%s"},
 		{func(f Failure) bool { return f.Basis != evidence.Unknown && f.Met == evidence.Late }, "the close was probably there before %s, as this client does not look at idle connections%s"},
 		{func(f Failure) bool { return f.Met == evidence.Arrived && f.First == evidence.NotSeen }, "%s had arrived%s"},
 		{func(f Failure) bool { return f.Met == evidence.Arrived && f.First != evidence.NotSeen }, "%s got the beginning of a response%s"},
-		{func(f Failure) bool { return f.Basis == evidence.Unknown }, "how %s met it, the log does not say%s"},
+		{func(f Failure) bool { return f.Basis == evidence.Unknown && !f.early }, "how %s met it, the log does not say%s"},
 	} {
 		var apart []time.Duration
 		n := 0
@@ -131,7 +129,7 @@ func meetingsLogged(group []Failure) string {
 			who = "it"
 		case n == len(group):
 			who = "they"
-			if strings.Contains(m.text, "before %s,") {
+			if strings.Contains(m.text, "before %s,") || strings.Contains(m.text, "because of %s") {
 				who = "them"
 			}
 		}
@@ -147,6 +145,11 @@ func meetingsLogged(group []Failure) string {
 // incidentLogged names the incident that a failure in a log is, if the log shows enough.
 func incidentLogged(f Failure) string {
 	switch {
+	case f.early && f.Met == evidence.Crossed && f.Idle != evidence.NotSeen && f.Reused:
+		if f.TLS {
+			return "idle-race-tls"
+		}
+		return "idle-race"
 	case f.Basis == evidence.Unknown, f.Met == evidence.Forgotten, f.Met == evidence.Abandoned:
 		return ""
 	case f.First != evidence.NotSeen:
@@ -155,12 +158,8 @@ func incidentLogged(f Failure) string {
 		return "before-response"
 	case f.Met == evidence.Late:
 		return "direct-idle-order"
-	case f.Idle == evidence.NotSeen:
-		return ""
-	case f.TLS:
-		return "idle-race-tls"
 	}
-	return "idle-race"
+	return ""
 }
 
 // cannotLogs lists what the logs cannot say, and which capture would.

@@ -45,6 +45,8 @@ type Verdict struct {
 	Slow        Slow           `json:"slow"`
 	Resets      map[string]int `json:"resets,omitempty"`    // RSTs by who made them
 	TimeWait    map[string]int `json:"time_wait,omitempty"` // connections by the end that keeps the ports
+
+	logged map[string]Gathered // what logs say, by server
 }
 
 // Place is where segments were captured.
@@ -65,6 +67,7 @@ type Failure struct {
 	Close          evidence.Close
 	Lines          []applog.Quote // of a log, that show it
 	logged         bool           // it is known from a log only
+	early          bool           // the end was no reaction to the request
 	Behind         string         // the server to which this one, a proxy, passed it on; "": none
 	WhyBehind      string         // what it met there
 	Strayed        string         // the server that got it, and had not got the connection's SYN; "": none

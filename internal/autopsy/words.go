@@ -30,6 +30,9 @@ func (v *Verdict) speak(list []Failure) {
 		}
 		s := &v.Servers[i]
 		own := of[s.Address]
+		if i == 0 && s.inBursts(own)*2 <= len(own) { // the library has no incident of a reload
+			v.Incident = incident(list)
+		}
 		for _, met := range order {
 			group := slices.DeleteFunc(slices.Clone(own), func(f Failure) bool { return kindOf(f) != met })
 			if len(group) == 0 {
@@ -43,7 +46,6 @@ func (v *Verdict) speak(list []Failure) {
 	}
 	v.Headline = v.Says[0]
 	v.Says = v.Says[1:]
-	v.Incident = incident(list)
 }
 
 // behind says what the server behind a proxy does, if requests failed there too.
@@ -87,6 +89,9 @@ func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 		if idle := idleTimes(group); idle != "" {
 			text += "; " + idle
 		}
+		if n := s.inBursts(group); n > 0 {
+			text += fmt.Sprintf("; %s of them met it when it closed many connections at one moment (probably a reload, a deploy or a process that ended)", number(n))
+		}
 		return text + "; " + meetings(group)
 	case evidence.Forgotten:
 		were := "were"
@@ -107,6 +112,17 @@ func sentence(s *Server, met evidence.Meeting, group []Failure) string {
 		return fmt.Sprintf("the client gave up %s to %s, and closed first", count, s.Address)
 	}
 	return fmt.Sprintf("the client gave up %s to %s, and closed first, %s after it had sent them", count, s.Address, between(waits))
+}
+
+// inBursts counts the failures that met a close in one of the server's bursts.
+func (s *Server) inBursts(group []Failure) (n int) {
+	const near = 100 * time.Millisecond
+	for _, f := range group {
+		if slices.ContainsFunc(s.Facts.Bursts, func(b evidence.Burst) bool { return f.Close.At >= b.At-near && f.Close.At <= b.Until+near }) {
+			n++
+		}
+	}
+	return n
 }
 
 func also(text string) string {

@@ -67,7 +67,10 @@ type view struct {
 type figure struct{ Value, Label, Note string }
 
 // failure is a row of the table of failures.
-type failure struct{ When, Client, Server, Request, Idle, Met, Why, Packet string }
+type failure struct {
+	When, Client, Server, Request, Idle, Met, Why, Packet string
+	Lines                                                 []string // of a log, that show it
+}
 
 // server has the facts about a server.
 type server struct {
@@ -119,6 +122,9 @@ func rowOf(f *autopsy.Failure) failure {
 	if f.Idle != evidence.NotSeen {
 		r.Idle = results.FormatSeconds(f.Idle.Seconds())
 	}
+	for _, q := range f.Lines {
+		r.Lines = append(r.Lines, fmt.Sprintf("line %d: %s (%s)", q.Line, layout.OneLine(q.Text), layout.OneLine(q.Shows)))
+	}
 	if f.Number > 0 {
 		r.Packet = fmt.Sprint(f.Number)
 	}
@@ -154,6 +160,9 @@ func clientsOf(v *autopsy.Verdict) (list []string) {
 func readOf(v *autopsy.Verdict) (list []string) {
 	for i := range v.Places {
 		list = append(list, layout.OneLine(v.Places[i].Sentence())+".")
+	}
+	for _, one := range v.Logs {
+		list = append(list, fmt.Sprintf("%s: %d lines; %d are about connections.", layout.OneLine(one.File), one.Lines, one.Known))
 	}
 	for _, note := range v.Notes {
 		list = append(list, layout.OneLine(note))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -180,72 +179,4 @@ func (r *reader) nothing(files []string) error {
 		return fmt.Errorf("%s: the packets were cut before the end of their TCP headers; capture at least 96 bytes of each: tcpdump -s 96", what)
 	}
 	return fmt.Errorf("%s: none of the %d packets is TCP; capture with tcpdump -i any -w FILE tcp", what, r.sum.Packets)
-}
-
-// span is the time that a file covers.
-type span struct {
-	name        string
-	first, last time.Time
-	links       string
-}
-
-// chained sorts files into captures: the files of one follow each other in time. begin
-// is the time of the first packet, if there are several files.
-func chained(files []string) (chains [][]string, begin time.Time, err error) {
-	if len(files) == 1 {
-		return [][]string{files}, time.Time{}, nil
-	}
-	if slices.Contains(files, Stdin) {
-		return nil, time.Time{}, errors.New("the standard input must be the only capture")
-	}
-	for i, name := range files {
-		if slices.Contains(files[:i], name) {
-			return nil, time.Time{}, fmt.Errorf("%s is named twice", name)
-		}
-	}
-	var spans []span
-	for _, name := range files {
-		s, err := spanOf(name)
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		spans = append(spans, s)
-	}
-	slices.SortStableFunc(spans, func(a, b span) int { return a.first.Compare(b.first) })
-	var last []span
-	for _, s := range spans {
-		if !s.first.IsZero() && (begin.IsZero() || s.first.Before(begin)) {
-			begin = s.first
-		}
-		i := slices.IndexFunc(last, func(l span) bool { return l.links == s.links && !s.first.Before(l.last.Add(-rotation)) })
-		if i < 0 {
-			chains, last = append(chains, []string{s.name}), append(last, s)
-			continue
-		}
-		chains[i], last[i] = append(chains[i], s.name), s
-	}
-	return chains, begin, nil
-}
-
-// rotation is how far the packets of two files of one capture may overlap.
-const rotation = 100 * time.Millisecond
-
-// spanOf reads a file for the time that it covers.
-func spanOf(name string) (span, error) {
-	f, err := open(name)
-	if err != nil {
-		return span{}, err
-	}
-	defer f.close()
-	s := span{name: name}
-	var p packet
-	for f.next(&p) == nil {
-		if s.first.IsZero() {
-			s.first, s.links = p.at, fmt.Sprint(p.link, f.channel(p.channel))
-		}
-		if p.at.After(s.last) {
-			s.last = p.at
-		}
-	}
-	return s, nil
 }

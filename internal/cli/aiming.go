@@ -18,6 +18,8 @@ import (
 	"github.com/kabench/kabench/internal/consent"
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -32,35 +34,45 @@ type Aiming struct {
 	Budget      aim.Budget
 	AllowUnsafe bool
 	IMay        bool
+
+	flags *pflag.FlagSet
 }
+
+// napping is how often this machine's lateness is measured before an aim: that takes a
+// second, or more on a busy machine.
+const napping = 500
 
 // Flags adds the flags of an aim, except --set.
 func (o *Aiming) Flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Target, "target", "", "URL of a server of your own to reproduce the incident on ('kabench incidents' marks those that take one)")
 	f.StringVar(&o.Pool, "pool", "", "with --target: pool preset or YAML file of your client (default: the incident's own pool)")
 	o.LimitFlags(f)
-	f.BoolVar(&o.IMay, consent.Flag, false, "you are allowed to load the target although it is not in a private network")
+	IMayFlag(f, &o.IMay)
 }
 
 // LimitFlags adds the flags that say what an aim may send, and how.
 func (o *Aiming) LimitFlags(f *pflag.FlagSet) {
+	o.flags = f
 	f.DurationVar(&o.LinkDelay, "link-delay", -1, "delay of kabench's own link before a target on this machine, in each direction (default "+aim.DefaultLinkDelay.String()+"; 0: no link)")
 	f.DurationVar(&o.Budget.Time, "budget-time", 0, "how long all runs together may take (default "+aim.DefaultTime.String()+", or what one wait for the server's timer takes)")
 	f.IntVar(&o.Budget.Requests, "max-requests", 0, fmt.Sprintf("how many requests one run may send (default %d)", aim.DefaultRequests))
 	f.IntVar(&o.Budget.Connections, "max-connections", 0, fmt.Sprintf("how many connections may be open side by side (default %d)", aim.DefaultConnections))
 	f.BoolVar(&o.AllowUnsafe, "allow-unsafe", false, "requests may have a method that changes something on the server, such as POST")
-	f.Lookup("link-delay").DefValue = ""
+	f.Lookup("link-delay").DefValue = "0" // the text of the flag says the default
 }
 
 // Check refuses flags that cannot be.
 func (o *Aiming) Check() error {
+	below := func(flag string, zero bool) bool { return zero && o.flags != nil && o.flags.Changed(flag) }
 	switch {
-	case o.Budget.Time < 0:
+	case o.Budget.Time < 0, below("budget-time", o.Budget.Time == 0):
 		return fmt.Errorf("--budget-time %v: want a time above 0, for example 2m", o.Budget.Time)
-	case o.Budget.Requests < 0:
+	case o.Budget.Requests < 0, below("max-requests", o.Budget.Requests == 0):
 		return fmt.Errorf("--max-requests %d: want at least 1", o.Budget.Requests)
-	case o.Budget.Connections < 0:
+	case o.Budget.Connections < 0, below("max-connections", o.Budget.Connections == 0):
 		return fmt.Errorf("--max-connections %d: want at least 1", o.Budget.Connections)
+	case below("link-delay", o.LinkDelay < 0):
+		return fmt.Errorf("--link-delay %v: want 0 (no link) to 1m", o.LinkDelay)
 	case o.LinkDelay > time.Minute:
 		return fmt.Errorf("--link-delay %v: want at most 1m", o.LinkDelay)
 	}
@@ -116,6 +128,15 @@ type Aimed struct {
 // Plan aims an incident of the library at the target, whose measurement server is. It
 // sends nothing. The error is a *consent.Refusal if the target may not be loaded.
 func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.ServerPreset) (Aimed, error) {
+	late, err := poll.Lateness(napping, aim.Nap)
+	if err != nil {
+		return Aimed{}, err
+	}
+	return o.plan(ctx, incident, server, late)
+}
+
+// plan is Plan on a machine whose timers are that late.
+func (o *Aiming) plan(ctx context.Context, incident string, server profiles.ServerPreset, late []time.Duration) (Aimed, error) {
 	if err := CheckIncident(incident); err != nil {
 		return Aimed{}, err
 	}
@@ -128,7 +149,7 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 		return Aimed{}, err
 	}
 	order := aim.Order{
-		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget,
+		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late,
 		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
 	}
 	if ports, err := host.Ports(); err == nil {
@@ -159,10 +180,10 @@ func (o *Aiming) Plan(ctx context.Context, incident string, server profiles.Serv
 func (o *Aiming) Possible(ctx context.Context, incident string) error {
 	any := *o
 	any.IMay = true // asked for with the measurement
-	_, err := any.Plan(ctx, incident, profiles.ServerPreset{
+	_, err := any.plan(ctx, incident, profiles.ServerPreset{
 		Facts:    profiles.ServerFacts{Hint: 5 * time.Second},
 		Measured: &profiles.Measured{URL: o.Target, Closes: 1, IdleMin: 5 * time.Second, IdleMedian: 5 * time.Second, IdleMax: 5 * time.Second},
-	})
+	}, nil)
 	return err
 }
 
@@ -193,6 +214,9 @@ func (o *Aiming) addresses(ctx context.Context) ([]netip.Addr, error) {
 	return list, nil
 }
 
+// Shown is the target without secrets.
+func (o *Aiming) Shown() string { return secrets.RedactURL(o.Target) }
+
 func hostOf(target string) string {
 	if u, err := url.Parse(target); err == nil {
 		return u.Hostname()
@@ -200,9 +224,42 @@ func hostOf(target string) string {
 	return target
 }
 
+// OtherServer warns if a file with a measured server is about another server than the target.
+func (s *Streams) OtherServer(file string, server profiles.ServerPreset, target string) {
+	if server.Measured == nil || server.Measured.URL == "" || sameServer(server.Measured.URL, target) {
+		return
+	}
+	p := profiles.Default()
+	p.Target.URL = target
+	fmt.Fprintf(s.Err, "kabench: %s was measured at %s, and the target is %s; if they are not the same server, probe the target\n", file, server.Measured.URL, profiles.Redact(p).Target.URL)
+}
+
+// sameServer reports whether two URLs have the same scheme, host and port. The names of the
+// loopback are all the same host.
+func sameServer(a, b string) bool {
+	server := func(text string) string {
+		u, err := url.Parse(text)
+		if err != nil {
+			return text
+		}
+		name, port := strings.ToLower(u.Hostname()), u.Port()
+		if addr, err := netip.ParseAddr(name); name == "localhost" || err == nil && addr.IsLoopback() {
+			name = "localhost"
+		}
+		if port == "" {
+			port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		}
+		return u.Scheme + "://" + name + ":" + port
+	}
+	return server(a) == server(b)
+}
+
 // KeptIncident says where an aimed incident was kept, and what is missing in the file.
-func (s *Streams) KeptIncident(file string, p *profiles.Profile) {
+func (s *Streams) KeptIncident(file string, p *profiles.Profile, iMay bool) {
 	note := ""
+	if iMay {
+		file += " --" + consent.Flag
+	}
 	if redacted := profiles.Redact(*p); !reflect.DeepEqual(redacted.Target, p.Target) {
 		note = "; secrets are blanked in it, so give them with --set"
 	}
@@ -227,6 +284,9 @@ func (a Aimed) Print(w io.Writer) error {
 	}
 	if f.LinkDelay > 0 {
 		text += fmt.Sprintf("  kabench puts its own link before the target, with a delay of %s in each direction (--link-delay 0: none)\n", results.FormatSeconds(f.LinkDelay))
+	}
+	if f.Disturbed != "" {
+		text += "  " + f.Disturbed + "\n"
 	}
 	if f.Reason != "" {
 		text += fmt.Sprintf("  few or none are expected: %s\n  it would take %s\n", f.Why, f.Takes)

@@ -3,22 +3,26 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"strings"
 
-	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/consent"
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Measure probes the target, and returns the server at the address that closes idle
-// connections the soonest.
-func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) (profiles.ServerPreset, error) {
+// connections the soonest. If it is interrupted, it keeps what it found in the directory out
+// ("": nowhere), and the error is exit.Interrupted.
+func (o *Aiming) Measure(ctx context.Context, s *Streams, out string, stop <-chan struct{}) (profiles.ServerPreset, error) {
 	aimed, options, err := o.Probe(ctx)
 	if err != nil {
 		return profiles.ServerPreset{}, err
@@ -37,7 +41,7 @@ func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) 
 	case err != nil:
 		return profiles.ServerPreset{}, err
 	case found.Interrupted():
-		return profiles.ServerPreset{}, kabench.ErrInterrupted
+		return profiles.ServerPreset{}, interrupted(s, found, out)
 	case found.Stopped != nil:
 		return profiles.ServerPreset{}, fmt.Errorf("the server could not be measured: %w", found.Stopped)
 	}
@@ -48,7 +52,40 @@ func (o *Aiming) Measure(ctx context.Context, s *Streams, stop <-chan struct{}) 
 	if !s.JSON {
 		fmt.Fprintf(s.Err, "%s %s\n", server.Address, server.Sentence())
 	}
-	return serverfile.Preset(server, serverfile.Source{URL: found.URL, From: "probe", At: found.Began}), nil
+	return serverfile.Preset(server, sourceOf(found)), nil
+}
+
+func sourceOf(r *probe.Result) serverfile.Source {
+	return serverfile.Source{URL: r.URL, From: "probe", At: r.Began}
+}
+
+// interrupted says that the probe was interrupted, and keeps what it found in the directory
+// out if it knows an idle timeout.
+func interrupted(s *Streams, found *probe.Result, out string) error {
+	server, known := found.Safest()
+	if !known || !server.Idle.Known() {
+		fmt.Fprintln(s.Err, "kabench: interrupted during the probe, before the server's idle timeout was known; nothing is kept")
+		return exit.Interrupted
+	}
+	if out == "" {
+		fmt.Fprintf(s.Err, "kabench: interrupted during the probe; %s %s\n", server.Address, server.Sentence())
+		return exit.Interrupted
+	}
+	file := filepath.Join(out, "server.yaml")
+	err := record.ClaimWith(out, func() error {
+		return WriteFile(file, func(w io.Writer) error {
+			text, err := serverfile.Text(server, sourceOf(found))
+			if err == nil {
+				_, err = w.Write(text)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "kabench: interrupted during the probe. What it found is kept: %s (--server %s goes on from there)\n", file, file)
+	return exit.Interrupted
 }
 
 // WouldMeasure says what Measure would send.

@@ -8,10 +8,62 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/kabench/kabench/results/record"
 )
 
 // Unfinished ends the name of a file that is being written.
 const Unfinished = ".new"
+
+// CheckFile returns the error that WriteFile would meet if the file could not be made, so that
+// it is known before the work whose result goes there. It leaves the file as it is.
+func CheckFile(path string) error {
+	name := path
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return fmt.Errorf("%s is a directory; name a file", path)
+		}
+		return nil // to open a pipe could wait for its reader
+	}
+	name += Unfinished
+	_, err := os.Stat(name)
+	left := err == nil
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			err = at.Err
+		}
+		return fmt.Errorf("%s cannot be written: %w; name a file in a directory that exists and that you may write to", path, err)
+	}
+	if err := f.Close(); err != nil || left {
+		return err
+	}
+	return os.Remove(name)
+}
+
+// CheckFiles returns the first error of CheckFile, of those that have a name.
+func CheckFiles(paths ...string) error {
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if err := CheckFile(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// InOut makes an error about the directory of the results say which flag names another one.
+func InOut(dir string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, is := errors.AsType[*record.DirectoryError](err); is {
+		return err // it says what to do
+	}
+	return fmt.Errorf("--out %s: %w; name a directory that you may write to, or none to keep nothing", dir, err)
+}
 
 // WriteFile makes the file at path from what write writes. The text goes to a new file beside
 // it first, which then replaces an older one, so that an error leaves the older file as it

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type Traffic struct {
 	sets    []string
 	Changes []Change
 	Has     func(flag string) bool // reports whether the command line has the flag
+	iMay    bool
 }
 
 // Change is a flag that sets a profile field.
@@ -47,6 +49,16 @@ func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 		f.StringVar(&o.Changes[i].value, o.Changes[i].Flag, "", o.Changes[i].Usage)
 	}
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, for example pool.idle_timeout=3s; may be repeated")
+	IMayFlag(f, &o.iMay)
+}
+
+// MayLoad returns a *consent.Refusal if a server of the load needs consent that the command
+// line does not give.
+func (o *Traffic) MayLoad(ctx context.Context, l Load) error {
+	if o.iMay {
+		return nil
+	}
+	return l.Check(ctx)
 }
 
 // Given notes which flags the command line of c has.

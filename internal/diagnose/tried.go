@@ -79,6 +79,9 @@ func Expected(t Tried, hopeless bool) string {
 	}
 	text := fmt.Sprintf("%s is tried, because %s. %s failures are expected, %d to %d, of %d requests (%s).",
 		t.Incident, t.Why, results.FormatMean(f.Mean), f.Low, f.High, f.Requests, sending(f))
+	if f.Disturbed != "" {
+		text += " (" + f.Disturbed + ".)"
+	}
 	if f.Reason != "" {
 		text += " That is few: " + f.Why + "." + takes(f)
 	}

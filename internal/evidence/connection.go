@@ -79,6 +79,14 @@ type Exchange struct {
 	Closing bool          // the response said Connection: close
 	Hint    string        // the response's Keep-Alive header
 	Backend string        // what the response says about the machine that sent it
+	Origin  Origin        // what the request's headers say about where it came from
+}
+
+// Origin is what the headers of a request say about the way that it has come. A proxy
+// keeps Trace and sets Passed.
+type Origin struct {
+	Trace  uint64 // of X-Request-Id, X-Correlation-Id, or the trace of traceparent, as a number; 0: none
+	Passed bool   // Via, Forwarded or X-Forwarded-For says that a proxy passed the request on
 }
 
 // NotSeen is the time of an event that was not observed.
@@ -128,6 +136,7 @@ type Unanswered struct {
 	Reused  bool          // the connection had carried an exchange before
 	Apart   time.Duration // from the request to the close, as seen; negative: the close was seen first
 	Retries int           // how often it was sent again
+	Origin  Origin        `json:"-"`
 	Why     string        // the reason for Met and Basis, for people
 }
 

@@ -10,18 +10,19 @@ import (
 // Timer is a time after which a server closes connections, as it follows from several
 // closes.
 type Timer struct {
-	Closes           int           // how many closes it follows from
-	Median, Min, Max time.Duration // of the times seen
-	Low, High        time.Duration // interval of the median
-	Confidence       float64       // of that interval: 0.95 or more, and less with fewer than 6 closes
-	Slack            time.Duration // how much of the interval's width stands for late observations
-	LongerThan       time.Duration // the longest time after which a connection was still open; 0: not observed
-	StillOpen        int           // connections that were still open after more than Max
-	By               Sides         // who closed
-	How              Kinds         // how
-	Status408        int           // closes that came after a response with status 408
-	Basis            Basis         // Inferred if something else explains the closes as well
-	Why              string        // the reason for Basis, for people
+	Closes           int             // how many closes it follows from
+	Median, Min, Max time.Duration   // of the times seen
+	Low, High        time.Duration   // interval of the median
+	Confidence       float64         // of that interval: 0.95 or more, and less with fewer than 6 closes
+	Slack            time.Duration   // how much of the interval's width stands for late observations
+	Times            []time.Duration // the times seen, in order; of more than 40, as many that stand for them
+	LongerThan       time.Duration   // the longest time after which a connection was still open; 0: not observed
+	StillOpen        int             // connections that were still open after more than Max
+	By               Sides           // who closed
+	How              Kinds           // how
+	Status408        int             // closes that came after a response with status 408
+	Basis            Basis           // Inferred if something else explains the closes as well
+	Why              string          // the reason for Basis, for people
 }
 
 // Known reports whether the timer ran out at least once.

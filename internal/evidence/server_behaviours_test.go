@@ -110,7 +110,22 @@ var behaviours = []struct {
 			c.closeAt(ByServer, FIN, c.Opened+10*time.Second+time.Duration(i%3)*ms)
 			w.list = append(w.list, c)
 		}
-	}, "keeps idle connections longer than 10.0 s", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	}, "keeps idle connections until 10.0 s (10.000 to 10.002) after they were opened", []string{"ends connections 10.0 s (10.000 to 10.002) after they were opened, however they are used"}},
+	{"a lifetime, and most connections were used once", func(w *world) {
+		for i := range 30 { // as a probe does it; the server counts from its accept, which is late for some
+			c := w.open()
+			c.exchange(c.Ready)
+			if i < 4 {
+				c.exchange(c.done() + time.Duration(i+1)*300*ms)
+			}
+			late := time.Duration(i%3) * ms
+			if i == 20 || i == 25 {
+				late = 45 * ms
+			}
+			c.closeAt(ByServer, FIN, c.Opened+5*time.Second+late)
+			w.list = append(w.list, c)
+		}
+	}, "keeps idle connections until 5.00 s (5.000 to 5.002) after they were opened", []string{"ends connections 5.00 s (5.000 to 5.002) after they were opened, however they are used"}},
 	{"a lifetime beside an idle timer", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		for i := range 20 {
@@ -134,6 +149,22 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 469 ms", []string{"after they were opened, however they are used", "!ends connections after"}},
+	{"a lifetime that the same response announces on all connections", func(w *world) { // nginx keepalive_time 1s, probed
+		w.idleAfter(16, 2*time.Second, ms/10, nil)
+		for i := range 4 {
+			c := w.open()
+			c.exchange(c.Ready)
+			c.exchange(c.Ready + time.Duration(i+1)*372*ms)
+			if i < 2 {
+				c.closeAt(ByServer, FIN, c.done()+2*time.Second)
+			} else {
+				announce(&c)
+				c.closeAt(ByServer, FIN, c.done())
+			}
+			w.list = append(w.list, c)
+		}
+		w.ended(1, 4, func(c *Connection) { c.closeAt(ByServer, FIN, c.done()+2*time.Second) })
+	}, "closes idle connections after 2.00 s (2.000 to 2.002), by FIN, without saying so", []string{"after they were opened, however they are used", "!ends connections after"}},
 	{"a reload while connections are idle", func(w *world) {
 		w.idleAfter(20, 5*time.Second, ms/10, nil)
 		at := w.now + 20*time.Second
@@ -153,6 +184,21 @@ var behaviours = []struct {
 			w.list = append(w.list, c)
 		}
 	}, "keeps idle connections longer than 3.61 s", []string{"closed 12 connections within 11.0 ms"}},
+	{"two reloads under load", func(w *world) {
+		w.reloaded(16, 5*time.Second)
+		w.reloaded(16, 9*time.Second)
+	}, "keeps idle connections longer than 17.0 ms", []string{"closed 12 connections within 1.40 ms", "!ends connections after", "!closed 12 connections directly", "!in the path"}},
+	{"a limit that differs by connection, under load", func(w *world) {
+		for i := range 40 {
+			w.now = 0
+			c := w.open()
+			for n := range 20 + i*3 {
+				c.exchange(c.Ready + time.Duration(n*10+i)*ms)
+			}
+			c.closeAt(ByServer, FIN, c.done()+ms/10)
+			w.list = append(w.list, c)
+		}
+	}, "keeps idle connections longer than 9.00 ms", []string{"closed 40 connections directly after a response", "!reload"}},
 	{"timers that are looked at once per second", func(w *world) {
 		for i := range 20 { // in two groups of starts
 			c := w.open()
@@ -240,6 +286,26 @@ func (w *world) forgotten(how Kind) {
 			c.unanswered(c.done() + time.Duration(i+1)*time.Second)
 			c.Close = Close{Basis: Seen, By: ByMiddle, How: how, At: c.last().Sent + ms, FIN: NotSeen}
 			c.Until = c.last().Sent + 3*time.Second
+		}
+		w.list = append(w.list, c)
+	}
+}
+
+// reloaded adds connections that are used every 10 ms, until the server closes them all
+// at one moment. Some had just sent a request, which the server resets.
+func (w *world) reloaded(n int, at time.Duration) {
+	for i := range n {
+		w.now = at - 2*time.Second
+		c := w.open()
+		for next := c.Ready + time.Duration(i)*17*ms; next < at-10*ms; next += 10 * ms {
+			c.exchange(next)
+		}
+		c.exchange(at - 2*ms)
+		end := at + time.Duration(i)*ms/10
+		c.closeAt(ByServer, FIN, end)
+		if i%4 == 0 {
+			c.closeAt(ByServer, RST, end)
+			c.Unanswered = []Unanswered{{Basis: Seen, Met: Arrived, Sent: end - ms/10, First: NotSeen, Whole: true}}
 		}
 		w.list = append(w.list, c)
 	}

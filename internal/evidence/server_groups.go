@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 )
@@ -113,15 +114,58 @@ func (s *Server) bursts(lives []kept) {
 		return
 	}
 	slices.SortFunc(early, func(a, b *kept) int { return cmp.Compare(a.c.Close.At, b.c.Close.At) })
-	for from := 0; from < len(early); {
-		to := from + 1
-		for to < len(early) && early[to].c.Close.At-early[to-1].c.Close.At <= together {
-			to++
-		}
-		if group := early[from:to]; isBurst(group) {
+	for group := range closedTogether(early) {
+		if isBurst(group) {
 			s.Bursts = append(s.Bursts, burstOf(group))
 		}
-		from = to
+	}
+}
+
+// busyBursts finds bursts under load, when each connection has just carried a response:
+// at one moment the server closed most of the connections that were open, after different
+// numbers of responses.
+func (s *Server) busyBursts(lives []kept) {
+	var ended []*kept
+	var opened, over []time.Duration
+	for i := range lives {
+		l := &lives[i]
+		opened = append(opened, max(l.c.Opened, l.c.Since))
+		end, _ := l.c.end()
+		over = append(over, end)
+		if l.timed() && l.ended() && !l.last.Closing && l.responses > 2 {
+			ended = append(ended, l)
+		}
+	}
+	slices.Sort(opened)
+	slices.Sort(over)
+	slices.SortFunc(ended, func(a, b *kept) int { return cmp.Compare(a.c.Close.At, b.c.Close.At) })
+	for group := range closedTogether(ended) {
+		at := group[0].c.Close.At
+		before, _ := slices.BinarySearch(opened, at)
+		gone, _ := slices.BinarySearch(over, at)
+		took, numbers := group[len(group)-1].c.Close.At-at, map[int]bool{}
+		for _, l := range group {
+			numbers[l.responses] = true
+		}
+		if len(group) >= 3 && len(numbers)*2 > len(group) && len(group)*2 >= before-gone && took <= 10*together {
+			s.Bursts = append(s.Bursts, burstOf(group))
+		}
+	}
+}
+
+// closedTogether splits closes, which are in the order of time, at the pauses between them.
+func closedTogether(list []*kept) iter.Seq[[]*kept] {
+	return func(yield func([]*kept) bool) {
+		for from := 0; from < len(list); {
+			to := from + 1
+			for to < len(list) && list[to].c.Close.At-list[to-1].c.Close.At <= together {
+				to++
+			}
+			if !yield(list[from:to]) {
+				return
+			}
+			from = to
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ func Infer(list []Connection) Server {
 	var s Server
 	s.count(list)
 	lives := keptOf(list)
+	s.busyBursts(lives)
 	s.limit(lives)
 	s.lifetime(lives)
 	s.bursts(lives)

@@ -19,6 +19,7 @@ var edges = []time.Duration{
 type meeting struct {
 	age      time.Duration // how long the connection had been idle
 	met      Kind          // Open: neither a response nor a close
+	told     bool          // it is known how the request met the close, so that nothing was forgotten
 	answered bool
 	status   int
 }
@@ -33,7 +34,7 @@ func meetings(list []Connection, each func(meeting)) {
 			if before != NotSeen && e.Sent >= before && !c.leftOut(i) && !c.waits(e) {
 				m := meeting{age: e.Sent - before, answered: e.First != NotSeen, status: e.Status}
 				if _, closed := c.end(); !m.answered && (closed || c.Close.How == Silent) {
-					m.met = c.Close.How
+					m.met, m.told = c.Close.How, c.toldClose()
 				}
 				each(m)
 			}
@@ -57,6 +58,16 @@ func (l *Reuse) add(m meeting) {
 	default:
 		l.Nothing++
 	}
+}
+
+// toldClose reports whether the client was told of the close, or the server had got the
+// request: a machine that forgets connections does neither.
+func (c *Connection) toldClose() bool {
+	if len(c.Unanswered) == 0 {
+		return false
+	}
+	met := c.Unanswered[0].Met
+	return met == Crossed || met == Arrived || met == Late
 }
 
 // late sorts what requests met by how long the connection had been idle. Without an
@@ -116,7 +127,7 @@ func (s *Server) forgets(list []Connection) {
 		switch {
 		case m.answered:
 			f.After = max(f.After, m.age)
-		case m.met == Silent || m.met == RST && !s.Idle.Known():
+		case m.met == Silent || m.met == RST && !m.told && !s.Idle.Known():
 			f.Count++
 			f.Until = min(f.Until, m.age)
 			if f.How != Silent {

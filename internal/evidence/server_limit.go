@@ -14,7 +14,7 @@ const soon = 10 * time.Millisecond
 // ended reports whether the last response ended the connection: it announced the close,
 // or the server closed directly after it.
 func (l kept) ended() bool {
-	return l.last.Closing || l.closed && l.idle <= soon+2*l.c.Slack
+	return l.last.Closing || l.closed && l.cause != byBurst && l.idle <= soon+2*l.c.Slack
 }
 
 // limit looks for a number of responses after which connections end: those that come
@@ -179,7 +179,7 @@ func (s *Server) agedOut(lives []kept) bool {
 		}
 	}
 	slices.Sort(ages)
-	if len(ages) < 2 || len(places) < 2 || before == 0 || before > ages[0] {
+	if len(ages) < 2 || mayBeLimit(lives, places) || before == 0 || before > ages[0] {
 		return false
 	}
 	s.Lifetime = Timer{
@@ -206,13 +206,7 @@ func (s *Server) lifetime(lives []kept) {
 	if idle < 5*opened || idle < 20*time.Millisecond || clock < 3*opened {
 		return
 	}
-	older, limit := 0, group[len(group)-1].since()+20*time.Millisecond
-	for _, l := range lives {
-		if end, _ := l.c.end(); l.c.Opened != NotSeen && end-l.c.Opened > limit {
-			older++
-		}
-	}
-	if older*10 > len(group) {
+	if group = explained(lives, group); group == nil {
 		return
 	}
 	for _, l := range group {
@@ -222,6 +216,46 @@ func (s *Server) lifetime(lives []kept) {
 	s.Lifetime.Basis = Inferred
 	s.Lifetime.Why = fmt.Sprintf("%d connections were closed at the same age, within %s, after idle times that differ by %s", len(group), seconds(opened), seconds(idle))
 }
+
+// explained returns the closes that a lifetime explains if it explains those of group: all
+// timed ones, or else the group. It returns nil if more than a few connections lived longer.
+// A server counts from its accept, and a busy one accepts late.
+func explained(lives []kept, group []*kept) []*kept {
+	const near = 20 * time.Millisecond
+	least, most := group[0].since()-near, group[len(group)-1].since()+near
+	fit, older := 0, 0
+	for _, l := range lives {
+		end, _ := l.c.end()
+		switch age := end - l.c.Opened; {
+		case l.c.Opened == NotSeen:
+		case age > most:
+			older++
+		case l.timed() && age >= least:
+			fit++
+		}
+	}
+	timed := bySince(timedOf(lives))
+	switch {
+	case older*10 > fit:
+		return nil
+	case len(timed) > 0 && timed[0].since() >= least:
+		return timed
+	}
+	return group
+}
+
+// mayBeLimit reports whether a limit of requests explains responses that announced the close:
+// all were at the same place, and no connection got that far without it.
+func mayBeLimit(lives []kept, places map[int]bool) bool {
+	if len(places) > 1 {
+		return false
+	}
+	return !slices.ContainsFunc(lives, func(l kept) bool { return places[l.place()] && !announces(l.c) })
+}
+
+// livesUntil reports whether the lifetime ends idle connections, and not only those with a
+// response.
+func (s Server) livesUntil() bool { return s.Lifetime.Known() && s.Lifetime.How != Kinds{} }
 
 // unexplained returns the closes that the idle timer does not explain, or all if they
 // have no idle time in common.

@@ -38,7 +38,7 @@ func timerOf(spans []span) Timer {
 	}
 	t.Basis = Seen
 	slices.Sort(ages)
-	t.Min, t.Max = ages[0], ages[len(ages)-1]
+	t.Min, t.Max, t.Times = ages[0], ages[len(ages)-1], thinned(ages)
 	for _, s := range spans {
 		if !s.closed && s.age-s.late > t.Max {
 			t.StillOpen++
@@ -46,6 +46,22 @@ func timerOf(spans []span) Timer {
 	}
 	t.estimate(spans)
 	return t
+}
+
+// keptTimes is how many times of a timer are kept: enough to see how they are spread.
+const keptTimes = 40
+
+// thinned returns keptTimes of ages that are in order, at equal distances in rank. If there
+// are no more, it returns ages.
+func thinned(ages []time.Duration) []time.Duration {
+	if len(ages) <= keptTimes {
+		return ages
+	}
+	list := make([]time.Duration, keptTimes)
+	for i := range list {
+		list[i] = ages[(2*i+1)*len(ages)/(2*keptTimes)]
+	}
+	return list
 }
 
 // timesOf describes times that were all seen to their end. There may be millions, so the

@@ -41,6 +41,9 @@ func (s Server) keepingWords() string {
 		}
 		return "closes the connection after each response, without saying so"
 	case KeepsLonger:
+		if s.livesUntil() {
+			return "keeps idle connections until " + s.Lifetime.words() + " after they were opened"
+		}
 		if s.Forgets == nil {
 			return "keeps idle connections longer than " + seconds(s.Idle.LongerThan)
 		}

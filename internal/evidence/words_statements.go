@@ -45,6 +45,9 @@ func (s Server) idleStatement() Statement {
 		one.Basis, one.Why = Seen, fmt.Sprintf("%d responses on %d connections", s.Responses, s.Connections)
 	case KeepsLonger:
 		one.Basis, one.Why = Seen, "no idle connection was closed within this time"
+		if s.livesUntil() {
+			one.Why = "no idle connection was closed before"
+		}
 	case KeepsUntilIdle:
 		if one.Why == "" {
 			one.Why = fmt.Sprintf("%d idle connections were closed after %s", s.Idle.Closes, fromTo(s.Idle.Min, s.Idle.Max))

@@ -54,7 +54,7 @@ func (o *options) make(ctx context.Context, stderr io.Writer) error {
 	children.Each(stop, o.jobs, len(names), func(i int) {
 		dir := filepath.Join(g.work, names[i])
 		defer os.RemoveAll(dir)
-		r := incidents.Reproduce(ctx, stop, kabench, names[i], dir, o.sets)
+		r := incidents.Reproduce(ctx, stop, kabench, names[i], dir, o.sets, false)
 		g.take(r, dir)
 	})
 	if err := writeIndex(o.out, g.reports); err != nil {

@@ -29,11 +29,14 @@ type Result struct {
 }
 
 // Reproduce reproduces the incident of that name with kabench, which keeps the results
-// in dir ("none": nowhere) and is given each of sets as --set.
-func Reproduce(ctx context.Context, stop <-chan struct{}, kabench children.Program, name, dir string, sets []string) *Result {
+// in dir ("none": nowhere) and is given each of sets as --set, and --i-may if the user has given it.
+func Reproduce(ctx context.Context, stop <-chan struct{}, kabench children.Program, name, dir string, sets []string, iMay bool) *Result {
 	args := []string{"reproduce", name, "--json", "--out", dir}
 	for _, set := range sets {
 		args = append(args, "--set", set)
+	}
+	if iMay {
+		args = append(args, "--i-may")
 	}
 	child := kabench.Run(ctx, stop, args...)
 	r := &Result{Name: name, Took: child.Took, Code: exit.Code(child.Code)}

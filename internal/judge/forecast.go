@@ -85,15 +85,24 @@ func tooFew(f *results.Forecast, run *results.Run) string {
 	case closes != nil && closes.Count > 0 && f.IdleTo > 0 && (closes.P50 < f.IdleFrom-slack || closes.P50 > f.IdleTo+slack):
 		return fmt.Sprintf("the server closes by another rule than measured: it closed idle connections after %s in the median, and %s to %s was measured. Measure it again with kabench probe",
 			results.FormatSeconds(closes.P50), results.FormatSeconds(f.IdleFrom), results.FormatSeconds(f.IdleTo))
-	case closes != nil && closes.Count > 0:
-		return fmt.Sprintf("the client noticed %d closes in time, before it used those connections. More connections or a larger --link-delay meet more", closes.Count)
 	case !ofCloses(f):
 		return "the server was faster than measured, or it was chance. Measure it again with kabench probe"
+	}
+	late := lateness(f, run)
+	switch {
+	case run.Idle.AtLease.Count > 0 && f.IdleFrom > 0 && run.Idle.AtLease.Max < f.IdleFrom-2*f.LinkDelay:
+		text := fmt.Sprintf("no request was sent when the server closed: the connections had been idle for at most %s, and the server closes after %s at the earliest",
+			results.FormatSeconds(run.Idle.AtLease.Max), results.FormatSeconds(f.IdleFrom))
+		if late != "" {
+			text += ". This machine was late (" + late + "). Run it again on a quieter machine"
+		}
+		return text
+	case late != "":
+		return "this machine was late, so too few requests met it (" + late + "). Run it again on a quieter machine"
+	case closes != nil && closes.Count > 0:
+		return fmt.Sprintf("the client noticed %d closes in time, before it used those connections. More connections or a larger --link-delay meet more", closes.Count)
 	case run.Connections.ClosedByPeer+run.Connections.Reset == 0 && f.IdleTo > 0:
 		return "the server closed no connection in this run, other than measured. Measure it again with kabench probe"
-	}
-	if late := lateness(f, run); late != "" {
-		return "this machine was late, so too few requests met it (" + late + "). Run it again on a quieter machine"
 	}
 	return "too few requests met it, by chance or because this machine was late. Run it again, or with a larger --budget-time"
 }

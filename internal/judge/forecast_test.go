@@ -29,17 +29,26 @@ func TestForecast(t *testing.T) {
 		inside bool
 		says   string
 	}{
-		"inside":       {run(18, nil), true, "inside the interval"},
-		"at its edge":  {run(15, nil), true, "inside the interval"},
-		"above":        {run(26, nil), false, "above the interval"},
-		"own timer":    {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"expired": 30} }), false, "own timer is shorter and closed 30"},
-		"said close":   {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"server_said_close": 40} }), false, "by another rule: it ended 40 of 40"},
-		"other timer":  {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
-		"noticed":      {run(0, closes(5.005)), false, "noticed 30 closes in time"},
-		"never closes": {run(0, nil), false, "closed no connection"},
-		"late link":    {run(26, lateLink), false, "1 % of the deliveries of kabench's link were at least 30.0 ms late"},
-		"late, few":    {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "were at least 30.0 ms late"},
-		"chance":       {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
+		"inside":      {run(18, nil), true, "inside the interval"},
+		"at its edge": {run(15, nil), true, "inside the interval"},
+		"above":       {run(26, nil), false, "above the interval"},
+		"own timer":   {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"expired": 30} }), false, "own timer is shorter and closed 30"},
+		"said close":  {run(0, func(r *results.Run) { r.Connections.Evictions = map[string]uint64{"server_said_close": 40} }), false, "by another rule: it ended 40 of 40"},
+		"other timer": {run(0, closes(2)), false, "closed idle connections after 2.00 s"},
+		"noticed":     {run(0, closes(5.005)), false, "noticed 30 closes in time"},
+		"too early": {run(0, func(r *results.Run) {
+			r.Idle.AtLease = results.Quantiles{Count: 30, P50: 4.9, Max: 4.97}
+		}), false, "had been idle for at most 4.97 s"},
+		"never closes": {run(0, func(r *results.Run) {
+			r.Idle.AtLease = results.Quantiles{Count: 30, P50: 5.005, Max: 5.01}
+		}), false, "closed no connection"},
+		"late link": {run(26, lateLink), false, "1 % of the deliveries of kabench's link were at least 30.0 ms late"},
+		"late, few": {run(3, func(r *results.Run) { lateLink(r); r.Connections.Reset = 3 }), false, "were at least 30.0 ms late"},
+		"late, noticed": {run(3, func(r *results.Run) {
+			closes(5.005)(r)
+			lateLink(r)
+		}), false, "this machine was late"},
+		"chance": {run(3, func(r *results.Run) { r.Connections.Reset = 3 }), false, "too few requests met it"},
 	} {
 		got := Forecast(&f, test.run)
 		if got.Seen == nil || *got.Seen != test.run.Counts.Failed || got.Inside != test.inside || !strings.Contains(got.Says, test.says) {

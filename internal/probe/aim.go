@@ -214,13 +214,21 @@ func (s *site) lastDue() (at time.Duration) {
 // observations returns what was seen of each connection that was opened.
 func (s *site) observations() (list []evidence.Connection) {
 	for _, c := range s.conns {
-		if c.seen.Ready == evidence.NotSeen {
+		if c.seen.Ready == evidence.NotSeen || s.blurred(c) {
 			continue
 		}
 		c.seen.Slack = s.slack(c)
 		list = append(list, c.seen)
 	}
 	return list
+}
+
+// blurred reports whether c was closed about when its response was read, by a process that
+// had noticed nothing for some time. The kernel stamps what is read in one go with the time of
+// the last segment, the FIN included: how long c had been idle is not known.
+func (s *site) blurred(c *conn) bool {
+	idle, closed := idleAtClose(&c.seen)
+	return closed && idle <= soon && s.canary.slack(c.readAt) > soon
 }
 
 // slack is how far the times of c may be from those on the wire.
@@ -231,6 +239,9 @@ func (s *site) slack(c *conn) time.Duration {
 	late := s.canary.slack(c.endedAt)
 	if c.endedTick != unknownSlack {
 		late = min(late, c.endedTick)
+	}
+	if c.unstamped {
+		late = max(late, s.canary.slack(c.readAt))
 	}
 	return late
 }

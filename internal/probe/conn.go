@@ -45,6 +45,8 @@ type conn struct {
 	length   int64  // of the response so far
 	location string // where a redirect points to
 
+	readAt    time.Time     // when bytes of a response were read the last time
+	unstamped bool          // the kernel did not say when they had come
 	endedAt   time.Time     // when the close was noticed; see site.slack
 	endedTick time.Duration // by how much that can be late at most, by the kernel; unknownSlack: it does not say
 }

@@ -41,13 +41,3 @@ func lateAges(idle []time.Duration, roundTrip time.Duration, n int) []time.Durat
 var looksAt = []time.Duration{
 	31 * time.Second, 61 * time.Second, 121 * time.Second, 241 * time.Second, 301 * time.Second, 351 * time.Second, 601 * time.Second,
 }
-
-// nextLook returns the first of looksAt that is later than age; -1: there is none.
-func nextLook(age time.Duration) time.Duration {
-	for _, at := range looksAt {
-		if at > age {
-			return at
-		}
-	}
-	return -1
-}

@@ -55,6 +55,7 @@ func (s *site) received(c *conn, e event) {
 	if c.state != asking && (len(c.seen.Exchanges) == 0 || c.last().Done != evidence.NotSeen) {
 		c.begin(evidence.NotSeen, false, s.request.method) // nobody has asked for it
 	}
+	c.readAt, c.unstamped = time.Now(), e.slack == unknownSlack
 	whole, err := c.receive(e.data, at)
 	switch {
 	case err != nil:

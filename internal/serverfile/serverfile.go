@@ -36,6 +36,9 @@ func Preset(s evidence.Server, from Source) profiles.ServerPreset {
 	if p.Name == "" {
 		p.Name = "measured"
 	}
+	if s.Lifetime.Known() {
+		p.Cannot = append(p.Cannot, "the server ends connections some time after they were opened; the lab does not")
+	}
 	if s.Forgets != nil {
 		p.Cannot = append(p.Cannot, "a machine in the path forgets idle connections; the lab has only the server")
 	}
@@ -205,9 +208,12 @@ func measuredOf(s evidence.Server, from Source) *profiles.Measured {
 	m := &profiles.Measured{
 		URL: from.URL, From: from.From, At: from.At.UTC().Truncate(time.Second), Closes: s.Idle.Closes,
 		IdleMin: round(s.Idle.Min), IdleLow: round(s.Idle.Low), IdleMedian: round(s.Idle.Median),
-		IdleHigh: round(s.Idle.High), IdleMax: round(s.Idle.Max),
+		IdleHigh: round(s.Idle.High), IdleMax: round(s.Idle.Max), IdleSlack: round(s.Idle.Slack),
 		RoundTrip: round(s.RoundTrip.Median), RoundTripMax: round(s.RoundTrip.Max),
 		Response: round(s.Response.Median), ResponseMax: round(s.Response.Max),
+	}
+	for _, d := range s.Idle.Times {
+		m.Idle = append(m.Idle, round(d))
 	}
 	if !s.Idle.Known() {
 		m.LongerThan = round(s.Idle.LongerThan)

@@ -118,8 +118,12 @@ func TestTheFileIsReadBack(t *testing.T) {
 		RoundTrip: timer(40, 90*time.Microsecond, 104*time.Microsecond, 2*ms), Response: timer(50, 200*time.Microsecond, 300*time.Microsecond, 9*ms),
 		Hints: evidence.Hints{Asked: evidence.HintCount{Responses: 20, KeepAlive: 20}, Unasked: evidence.HintCount{Responses: 20, KeepAlive: 20}, Timeout: 15 * time.Second, Verdict: evidence.HintWrong},
 	}
-	if diff := cmp.Diff(Preset(s, from), readBack(t, s)); diff != "" {
-		t.Errorf("(-written +read):\n%s", diff)
+	for i := range 24 {
+		s.Idle.Times = append(s.Idle.Times, 4998*ms+time.Duration(i)*217*time.Microsecond)
+	}
+	read := readBack(t, s)
+	if diff := cmp.Diff(Preset(s, from), read); diff != "" || len(read.Measured.Idle) != 24 {
+		t.Errorf("%d times (-written +read):\n%s", len(read.Measured.Idle), diff)
 	}
 }
 

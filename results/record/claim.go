@@ -70,6 +70,16 @@ func takeClaim(dir string) (*claim, error) {
 	}
 }
 
+// Claimable returns the error that ClaimWith would return now, and leaves dir as it is. With it
+// a mistake is found before the work whose results go there.
+func Claimable(dir string) error {
+	c, err := takeClaim(dir)
+	if err == nil {
+		c.drop()
+	}
+	return err
+}
+
 // release ends the claim of a directory whose files now show that it is taken.
 func (c *claim) release() error {
 	if err := os.Remove(filepath.Join(c.dir, fileClaim)); err != nil {

@@ -82,7 +82,7 @@ func baseOf(v *autopsy.Verdict) (string, error) {
 	closes := met[evidence.Crossed.String()] + met[evidence.Arrived.String()] + met[evidence.Late.String()]
 	switch takes, _ := aim.Takes(v.Incident); {
 	case closes > 0 && !v.Servers[0].Facts.Idle.Known():
-		return "", errors.New("the capture does not show after which time the server closes idle connections; a longer capture does, or kabench probe")
+		return "", errors.New("it is not known after which time the server closes idle connections; a longer capture shows it, or kabench probe")
 	case closes > 0 && takes:
 		return v.Incident, nil
 	case closes > 0:

@@ -111,7 +111,7 @@ func TestOfOthers(t *testing.T) {
 	abandoned.Incident, abandoned.Servers[0].Met = "", map[string]int{"abandoned": 3}
 	fresh.Servers[0].Facts.Idle = evidence.Timer{}
 	for want, v := range map[string]*autopsy.Verdict{
-		"nothing to reproduce": none, "kabench reproduce silent-drop": silent, "gave up on these requests itself": abandoned, "does not show after which time": fresh,
+		"nothing to reproduce": none, "kabench reproduce silent-drop": silent, "gave up on these requests itself": abandoned, "not known after which time": fresh,
 	} {
 		if _, err := Of(v, autopsy.Gathered{}, ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -92,7 +92,8 @@ func (h *half) blank(b []byte, begin bool) {
 // meet looks for the beginning of a message at the beginning of a segment, where none
 // is expected.
 func (h *half) meet(b []byte) {
-	request, response := beginsRequest(b), beginsResponse(b)
+	request := beginsRequest(b) && !(h.role && h.response)
+	response := beginsResponse(b) && (!h.role || h.response)
 	if *h.protocol == unrecognised {
 		switch {
 		case request || response:
@@ -109,7 +110,6 @@ func (h *half) meet(b []byte) {
 	case *h.protocol != overHTTP || !request && !response:
 	case !h.role:
 		h.role, h.response, h.state = true, response, between
-	case response != h.response:
 	case h.state == lost, response && h.message.fresh && (h.state == inBody || h.state == inStream):
 		h.state = between // the latter was the response to a HEAD
 	}
@@ -160,7 +160,7 @@ func beginsRequest(b []byte) bool {
 	}
 	method, rest := b[:n], b[n:]
 	switch {
-	case n < 3 || n > 16 || string(method) == "PRI": // of HTTP/2
+	case n < 3 || n > 16 || string(method) == "PRI" || bytes.HasPrefix([]byte("HTTP"), b): // of HTTP/2, of a response
 		return false
 	case len(rest) < 2:
 		return len(rest) == 0 || rest[0] == ' '

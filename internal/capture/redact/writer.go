@@ -72,6 +72,7 @@ type link struct {
 type stream struct {
 	half  half
 	known bool   // next is
+	guess bool   // next may be one too low: it is that of a keep-alive probe or of an ACK
 	next  uint32 // the number of the next byte
 	moved uint32 // what is added to its numbers
 	held  []*waiting
@@ -101,7 +102,12 @@ func (w *Writer) Take(place int, s *segments.Segment) {
 	w.rename(one, l, way, back)
 	w.queue = append(w.queue, one)
 	w.bytes += len(one.s.Payload)
-	way.take(one, s)
+	if s.Flags&segments.FlagRST == 0 || s.Len > 0 {
+		if s.Flags&segments.FlagACK != 0 && !back.known {
+			back.known, back.guess, back.next = true, true, s.Ack
+		}
+		way.take(one, s)
+	}
 	w.write(false)
 }
 
@@ -138,6 +144,9 @@ func (w *Writer) link(place int, s *segments.Segment) *link {
 	}
 	w.move(l)
 	l.up.half.protocol, l.down.half.protocol = &l.protocol, &l.protocol
+	if l.shaken {
+		l.up.half.role, l.down.half.role, l.down.half.response = true, true, true
+	}
 	w.open.put(key, l)
 	return l
 }
@@ -195,9 +204,13 @@ func (w *Writer) rename(one *waiting, l *link, way, back *stream) {
 
 // take blanks the payload of a segment, now or when the bytes before have come.
 func (t *stream) take(one *waiting, s *segments.Segment) {
-	if s.Flags&segments.FlagSYN != 0 || !t.known && s.Len > 0 {
-		if !t.known {
-			t.known, t.next = true, one.begin
+	switch {
+	case !t.known:
+		t.known, t.guess, t.next = true, s.Len == 0 && s.Flags&segments.FlagSYN == 0, one.begin
+	case t.guess && s.Len > 0:
+		t.guess = false
+		if one.begin == t.next+1 {
+			t.next = one.begin
 		}
 	}
 	if s.Len == 0 {
@@ -205,7 +218,10 @@ func (t *stream) take(one *waiting, s *segments.Segment) {
 	}
 	if int32(one.begin-t.next) > 0 {
 		one.ready, one.stream = false, t
-		i, _ := slices.BinarySearchFunc(t.held, one, func(a, b *waiting) int { return int(int32(a.begin - b.begin)) })
+		i := len(t.held) // behind those that begin with the same byte: they came first
+		for i > 0 && int32(t.held[i-1].begin-one.begin) > 0 {
+			i--
+		}
 		t.held = slices.Insert(t.held, i, one)
 		if len(t.held) > maxHeld {
 			t.skip()

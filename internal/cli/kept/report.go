@@ -168,13 +168,38 @@ func doReport(s *cli.Streams, dir string) error {
 	return s.PrintRun(doc)
 }
 
-// unfold calls record.Unfold and prints its notes on standard error.
+// unfold calls record.Unfold and prints its notes on standard error. A diagnosis stands for the
+// incidents that were run in it.
 func unfold(s *cli.Streams, dirs []string) ([]string, error) {
-	unfolded, notes, err := record.Unfold(dirs)
+	var all []string
+	for _, dir := range dirs {
+		if _, err := os.Stat(filepath.Join(dir, cli.FileDiagnosis)); err != nil {
+			all = append(all, dir)
+			continue
+		}
+		run := reproductionsIn(dir)
+		if len(run) == 0 {
+			return nil, fmt.Errorf("%s: no incident was run in this diagnosis, so there are no results to show", dir)
+		}
+		all = append(all, run...)
+	}
+	unfolded, notes, err := record.Unfold(all)
 	for _, note := range notes {
 		fmt.Fprintln(s.Err, "kabench: "+layout.OneLine(note))
 	}
 	return unfolded, err
+}
+
+// reproductionsIn returns the directories in dir that hold a reproduction.
+func reproductionsIn(dir string) (found []string) {
+	entries, _ := os.ReadDir(dir) // if it cannot be read, there are none
+	for _, e := range entries {
+		at := filepath.Join(dir, e.Name())
+		if _, err := record.OpenReproduction(at); e.IsDir() && err == nil {
+			found = append(found, at)
+		}
+	}
+	return found
 }
 
 // dirOrNewest returns the directory named on the command line, or else the newest one.

@@ -57,7 +57,8 @@ every combination of their values), or the axes of a matrix file:
 
 Every setting runs --repeats times. The runs are interleaved: each block has one run of every
 setting, in random order. Before each run kabench waits until TIME_WAIT sockets to the target have
-expired, for at most --cool-down. If the profile is an incident, its remedies are not run.
+expired, for at most --cool-down. If the profile is an incident, its remedies are not run. A target that is
+neither on this machine nor in a private network needs --i-may.
 
 A comparison that was stopped or killed continues with --resume DIR, in the same order and with
 the same seed. Finished runs are not repeated.
@@ -116,15 +117,22 @@ func compareRuns(c *cobra.Command, s *cli.Streams, o *compareOptions) error {
 	if err != nil {
 		return err
 	}
-	if !s.JSON {
-		fmt.Fprintln(s.Err, estimate(plan))
-	}
-	return makeRuns(c, s, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
+	return makeRuns(c, s, o, plan, resultsdir.Out(o.out, "compare-"+plan.Name), false)
 }
 
 // makeRuns makes the runs of a plan, or with resume those that out lacks, and compares
 // all of them.
-func makeRuns(c *cobra.Command, s *cli.Streams, plan *matrix.Plan, out string, resume bool) error {
+func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.Plan, out string, resume bool) error {
+	load := cli.Load{Repeats: plan.Repeats}
+	for _, arm := range plan.Arms {
+		load.Profiles = append(load.Profiles, arm.Profile)
+	}
+	if err := o.MayLoad(c.Context(), load); err != nil {
+		return err
+	}
+	if !s.JSON && !resume {
+		fmt.Fprintln(s.Err, estimate(plan))
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	progress := cli.NewProgress(s)

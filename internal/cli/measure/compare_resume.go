@@ -42,7 +42,7 @@ func resume(c *cobra.Command, s *cli.Streams, o *compareOptions, args []string) 
 	if begun.Version != cli.Version() {
 		fmt.Fprintf(s.Err, "kabench: kabench %s began this comparison, and this is kabench %s\n", begun.Version, cli.Version())
 	}
-	return makeRuns(c, s, p, o.resume, true)
+	return makeRuns(c, s, o, p, o.resume, true)
 }
 
 // checkResume refuses arguments that cannot be combined with --resume. With fromKept the

@@ -28,6 +28,7 @@ type reproduceOptions struct {
 	incident string
 	sets     []string
 	out      string
+	dir      string // of the results; "": nothing is kept
 	trace    traceOptions
 	all      bool
 	jobs     int
@@ -50,7 +51,8 @@ times, and nothing is concluded from it.
 With --target, kabench reproduces the incident on a server of your own, through the pool of your
 client (--pool). It measures the server first, aims the requests at its timers, says how many
 failures to expect, and sends nothing if there would be none. It keeps the incident as
-incident.yaml in the directory of the results; 'kabench reproduce' runs that file again.
+incident.yaml in the directory of the results; 'kabench reproduce' runs that file again. A server
+that is neither on this machine nor in a private network needs --i-may, with --target and in a file.
 
 With --all, kabench reproduces every incident that comes with it, each in a process of its own,
 and prints one table. With --json it prints a list with the JSON of each incident.`,
@@ -102,7 +104,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	out := resultsdir.Out(o.out, p.Name)
+	out := o.dir
 	progress := cli.NewProgress(s)
 	progress.Silent = progress.Silent || silent
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
@@ -134,7 +136,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	}
 	s.Saved(out)
 	if out != "" && p.Forecast != nil {
-		s.KeptIncident(filepath.Join(out, record.FileIncident), p)
+		s.KeptIncident(filepath.Join(out, record.FileIncident), p, o.aimed.IMay)
 	}
 	return exit.OfReproduction(rep).Err()
 }
@@ -144,10 +146,18 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-chan struct{}) (*profiles.Profile, *results.Forecast, error) {
 	if o.aimed.Target == "" {
 		p, err := profiles.Open(o.incident, o.sets)
+		if err != nil {
+			return nil, nil, err
+		}
+		o.dir = resultsdir.Out(o.out, p.Name)
+		if !o.aimed.IMay {
+			err = cli.Load{Profiles: []*profiles.Profile{p}, Remedies: true}.Check(ctx)
+		}
 		return p, nil, err
 	}
 	o.aimed.Sets = o.sets
-	aimed, err := o.aimed.aim(ctx, s, o.incident, stop)
+	o.dir = resultsdir.Out(o.out, o.incident)
+	aimed, err := o.aimed.aim(ctx, s, o.incident, o.dir, stop)
 	if err != nil || aimed == nil {
 		return nil, nil, err
 	}
@@ -158,7 +168,11 @@ func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-c
 func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) error {
 	all := profiles.Incidents()
 	for _, e := range all { // before the first one is run
-		if _, err := profiles.Open(e.Name, o.sets); err != nil {
+		p, err := profiles.Open(e.Name, o.sets)
+		if err == nil && !o.aimed.IMay {
+			err = cli.Load{Profiles: []*profiles.Profile{p}, Remedies: true}.Check(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
@@ -185,7 +199,7 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 		if out != "" {
 			dir = filepath.Join(out, all[i].Name)
 		}
-		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets)
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets, o.aimed.IMay)
 		if !s.JSON {
 			fmt.Fprintf(s.Err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // aimedOptions holds the flags with which 'kabench reproduce' aims at a server of the
@@ -41,7 +42,7 @@ func (o *aimedOptions) check(c *cobra.Command, all bool) error {
 		}
 		return nil
 	}
-	for _, flag := range []string{"pool", "server", "link-delay", "budget-time", "max-requests", "max-connections", "allow-unsafe", "i-may", "dry-run"} {
+	for _, flag := range []string{"pool", "server", "link-delay", "budget-time", "max-requests", "max-connections", "allow-unsafe", "dry-run"} {
 		if c.Flags().Changed(flag) {
 			hint := ""
 			if flag == "pool" {
@@ -55,8 +56,8 @@ func (o *aimedOptions) check(c *cobra.Command, all bool) error {
 
 // aim returns the incident, aimed at the target. nil, without an error: it was only to be
 // said what would be sent.
-func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident string, stop <-chan struct{}) (*cli.Aimed, error) {
-	server, known, err := o.measured(ctx, s, incident, stop)
+func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident, out string, stop <-chan struct{}) (*cli.Aimed, error) {
+	server, known, err := o.measured(ctx, s, incident, out, stop)
 	if err != nil || !known {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident string,
 }
 
 // measured reads or measures the server. It is not known if nothing may be sent.
-func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident string, stop <-chan struct{}) (server profiles.ServerPreset, known bool, err error) {
+func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident, out string, stop <-chan struct{}) (server profiles.ServerPreset, known bool, err error) {
 	if err := cli.CheckIncident(incident); err != nil { // before anything is sent
 		return server, false, err
 	}
@@ -93,13 +94,19 @@ func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident st
 		if server, err = profiles.ReadServer(o.server); err != nil {
 			return server, false, fmt.Errorf("--server: %w", err)
 		}
+		s.OtherServer(o.server, server, o.Target)
 		return server, true, nil
 	}
 	if err := o.Possible(ctx, incident); err != nil {
 		return server, false, err
 	}
 	if !o.dryRun {
-		server, err = o.Measure(ctx, s, stop)
+		if out != "" { // the probe takes long, so a mistake is to be found before
+			if err := record.Claimable(out); err != nil {
+				return server, false, cli.InOut(out, err)
+			}
+		}
+		server, err = o.Measure(ctx, s, out, stop)
 		if err == nil && stopped(stop) {
 			err = exit.Interrupted
 		}
@@ -110,7 +117,7 @@ func (o *aimedOptions) measured(ctx context.Context, s *cli.Streams, incident st
 		return server, false, err
 	}
 	return server, false, s.Line(map[string]string{"probe": sends},
-		"kabench would measure %s first, with %s. What it sends then depends on what it finds: run 'kabench probe %s --facts server.yaml', and give --server server.yaml here", o.Target, sends, o.Target)
+		"kabench would measure %s first, with %s. What it sends then depends on what it finds: run 'kabench probe %s --facts server.yaml', and give --server server.yaml here", o.Shown(), sends, o.Shown())
 }
 
 func stopped(stop <-chan struct{}) bool {

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -35,6 +36,8 @@ func NewRun(s *cli.Streams) *cobra.Command {
 		Short: "Send a profile's traffic and report what happened",
 		Long: `Send the traffic of a profile (a YAML file, or the name of a profile that comes with kabench)
 and report how every request ended. Without a profile, give at least --target and --rate.
+
+A target that is neither on this machine nor in a private network needs --i-may.
 
 The results are kept in a directory with profile.yaml, exchanges.ndjson.zst, samples.ndjson,
 latency.hlog and run.json. Failed requests alone do not change the exit code; set a limit with
@@ -67,6 +70,9 @@ expect in the profile.`,
 func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	p, err := o.Load()
 	if err != nil {
+		return err
+	}
+	if err := o.MayLoad(c.Context(), cli.Load{Profiles: []*profiles.Profile{p}}); err != nil {
 		return err
 	}
 	baseline, err := openBaselines(o.against)

@@ -72,7 +72,9 @@ Exit codes: 0 done, whatever was found; 1 with --pool, lint found a broken rule;
 		Example: `  kabench autopsy dump.pcapng
   kabench autopsy client.pcap server.pcap --server 10.25.3.7:8080
   kabench autopsy app.log dump.pcapng
-  kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml`,
+  kabench autopsy dump.pcap.gz --pool reactor-netty --facts server.yaml
+  kabench autopsy dump.pcapng --out verdict --redact out.pcapng
+  kabench autopsy dump.pcapng --pool okhttp --incident mine.yaml`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usage.Errorf(c.CommandPath(), "FILE is missing: name a packet capture or a log; make a capture with tcpdump -i any -w FILE tcp")
@@ -201,6 +203,10 @@ func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
 	}
 	if len(f.Servers) == 0 {
 		fmt.Fprintf(s.Err, "not written: %s, because no server is in what was read\n", facts)
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(f.Worst().Address); err != nil {
+		fmt.Fprintf(s.Err, "not written: %s, because the log does not give the address of %s\n", facts, f.Worst().Address)
 		return nil
 	}
 	text, err := serverfile.Text(f.Worst(), f.source())

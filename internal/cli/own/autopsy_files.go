@@ -46,9 +46,11 @@ func (o *autopsyOptions) outputs(command string) error {
 func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *autopsy.Gatherer) error {
 	var seen autopsy.Gathered
 	if gather != nil && len(found.Servers) > 0 {
-		seen = gather.End(found.Servers[0].Address)
+		seen = gather.End(found.Verdict, found.Servers[0].Address)
 	}
-	if o.requests != "" {
+	if o.requests != "" && len(seen.Requests) == 0 {
+		fmt.Fprintf(s.Err, "not written: %s, because the time of no request is known\n", o.requests)
+	} else if o.requests != "" {
 		if err := cli.WriteFile(o.requests, func(w io.Writer) error { return autopsy.WriteRequests(w, seen.Requests) }); err != nil {
 			return err
 		}

@@ -37,6 +37,9 @@ func (o *autopsyOptions) examine(options autopsy.Options) (*autopsy.Verdict, *au
 		if verdict, err = autopsy.Examine(options); err != nil {
 			return err
 		}
+		if len(verdict.Logs) > 0 {
+			return fmt.Errorf("--redact %s: only packets can be written again, and %s is a log; name captures only", o.redact, verdict.Logs[0].File)
+		}
 		return out.End()
 	})
 	return verdict, gather, err

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/consent"
 	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -72,7 +71,7 @@ invalid, or the server was too busy to be measured; 130 interrupted.`,
 	f.StringArrayVar(&o.Sets, "set", nil, "set a field of the target or the pool, for example target.headers.Authorization=..., target.tls.insecure=true or pool.idle_timeout=30s; may be repeated")
 	f.DurationVar(&o.limit, "limit", probe.DefaultLimit, "how long to wait for the server to close idle connections")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, how long it would take and on how many connections, and send nothing")
-	f.BoolVar(&o.IMay, consent.Flag, false, "you are allowed to load the target although it is not in a private network")
+	cli.IMayFlag(f, &o.IMay)
 	o.LimitFlags(f)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-diagnose)")
 	return c

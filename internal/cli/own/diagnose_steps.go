@@ -80,12 +80,15 @@ func (d *diagnosing) prepare() (err error) {
 		if err != nil {
 			return fmt.Errorf("--server: %w", err)
 		}
+		if d.o.Target != "" {
+			d.s.OtherServer(d.o.server, server, d.o.Target)
+		}
 		d.server = &server
 	}
-	if !d.o.dryRun {
+	if !d.o.dryRun && (d.o.Target != "" || d.o.out != "") { // what is only explained is not worth a directory
 		d.out = resultsdir.Out(d.o.out, "diagnose")
 	}
-	return d.claim()
+	return cli.InOut(d.out, d.claim())
 }
 
 // walk goes from step to step, until one ends the way.

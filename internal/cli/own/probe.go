@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/probe"
+	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/internal/usage"
@@ -34,6 +36,7 @@ type probeOptions struct {
 	out    string
 	output []string
 	iMay   bool
+	dir    string // of the results; "": nothing is kept
 }
 
 // NewProbe makes 'kabench probe'.
@@ -93,6 +96,14 @@ func doProbe(c *cobra.Command, s *cli.Streams, o *probeOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := cli.CheckFiles(append(slices.Clone(o.output), o.facts)...); err != nil {
+		return err
+	}
+	if o.dir = resultsdir.Out(o.out, "probe"); o.dir != "" {
+		if err := o.claim(aim.Name); err != nil {
+			return cli.InOut(o.dir, err)
+		}
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	progress := cli.NewProgress(s)
@@ -102,10 +113,12 @@ func doProbe(c *cobra.Command, s *cli.Streams, o *probeOptions) error {
 	}
 	result, err := probe.Run(ctx, aim, o.Options)
 	progress.End()
-	if err != nil {
-		return err
+	if err == nil {
+		err = o.finish(s, result)
+	} else {
+		o.unclaim()
 	}
-	return o.finish(s, result)
+	return err
 }
 
 // ProbeTarget finds where a probe goes to, and refuses what needs consent.

@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/evidence"
+	"github.com/kabench/kabench/internal/probe"
 	"github.com/kabench/kabench/internal/probepage"
-	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/serverfile"
+	"github.com/kabench/kabench/results/record"
 )
 
 // keep writes the files that the command line names, and the directory of results.
@@ -28,18 +30,32 @@ func (o *probeOptions) keep(s *cli.Streams, found *probeFound) error {
 			return err
 		}
 	}
-	dir := resultsdir.Out(o.out, "probe")
-	if dir == "" {
+	if o.dir == "" {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := found.keep(o.dir); err != nil {
 		return err
 	}
-	if err := found.keep(dir); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Err, "results: %s\n", filepath.Join(dir, cli.ProbePage))
+	fmt.Fprintf(s.Err, "results: %s\n", filepath.Join(o.dir, cli.ProbePage))
 	return nil
+}
+
+// claim takes the directory of the results before anything is sent. Until the probe ends, the
+// document there says that it was interrupted.
+func (o *probeOptions) claim(url string) error {
+	begun := &probeFound{Document: probe.Document{
+		Schema: probe.Schema, Version: cli.Version(), URL: url, Start: time.Now().UTC(), Interrupted: true,
+		MaxRequests: o.Requests, Limit: o.Limit.Seconds(), Servers: []probe.Found{},
+	}}
+	return record.ClaimWith(o.dir, func() error { return cli.WriteFile(filepath.Join(o.dir, cli.ProbeFile), begun.writeJSON) })
+}
+
+// unclaim removes the directory of a probe that has no result.
+func (o *probeOptions) unclaim() {
+	if o.dir != "" {
+		_ = os.Remove(filepath.Join(o.dir, cli.ProbeFile)) // the next probe there names what stays
+		_ = os.Remove(o.dir)
+	}
 }
 
 // errNothing says that there is no server to write down.

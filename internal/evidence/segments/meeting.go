@@ -25,7 +25,7 @@ func (l *life) unanswered() {
 		}
 		u := evidence.Unanswered{
 			Line: q.line, Number: q.number, Nth: t.count + i + 1, Begun: q.begun, Sent: q.sent,
-			Whole: q.whole, First: evidence.NotSeen, Idle: evidence.NotSeen, Reused: t.count > 0, Retries: l.flows[client].tries,
+			Whole: q.whole, First: evidence.NotSeen, Idle: evidence.NotSeen, Reused: t.count > 0, Retries: l.flows[client].tries, Origin: q.origin,
 		}
 		if i == 0 {
 			u.Idle = l.idleBefore(q.begun)
@@ -57,7 +57,7 @@ func (l *life) overtaken() {
 	c.Exchanges, c.Requests = c.Exchanges[:n-1], c.Requests-1
 	u := evidence.Unanswered{
 		Basis: evidence.Inferred, Met: evidence.Arrived, Line: q.line, Number: q.number, Nth: t.count, Begun: q.begun, Sent: q.sent,
-		First: e.First, Idle: evidence.NotSeen, Reused: t.count > 1,
+		First: e.First, Idle: evidence.NotSeen, Reused: t.count > 1, Origin: q.origin,
 		Why: "the server responded and closed before the whole request had arrived, and a RST followed: the client may not have read the response",
 	}
 	if c.Close.At != evidence.NotSeen {

@@ -2,7 +2,6 @@ package segments
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/kabench/kabench/internal/http1"
 )
@@ -139,7 +138,7 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	head := r.head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
-	t.name(line, h.asked)
+	t.name(line, h)
 	r.head = keepSmall(r.head)
 	switch {
 	case h.chunked:
@@ -165,11 +164,11 @@ func keepSmall(b []byte) []byte {
 }
 
 // name gives the newest request what its head says.
-func (t *talk) name(line []byte, asked bool) {
+func (t *talk) name(line []byte, h fields) {
 	if n := len(t.pending); n > 0 && t.pending[n-1].id == t.requests.id {
 		q := &t.pending[n-1]
 		q.line, q.method = requestLine(line)
-		q.asked = asked
+		q.asked, q.origin = h.asked, h.origin
 		if t.named != nil {
 			t.named(q.line, q.begun)
 		}
@@ -180,7 +179,7 @@ func (t *talk) name(line []byte, asked bool) {
 func (t *talk) cutHead() {
 	r := &t.requests
 	line, fields, _ := bytes.Cut(r.head, []byte("\n"))
-	t.name(line, readFields(fields).asked)
+	t.name(line, readFields(fields))
 	r.head = keepSmall(r.head)
 	r.part = outOfStep
 }
@@ -213,37 +212,6 @@ func requestLine(line []byte) (text, method string) {
 	text = string(line)
 	name, _, _ := bytes.Cut(line, []byte(" "))
 	return text, string(name)
-}
-
-// fields is what a request's fields say, as far as it matters here.
-type fields struct {
-	length  int64
-	chunked bool
-	asked   bool // Connection: keep-alive
-}
-
-func readFields(b []byte) fields {
-	var h fields
-	for len(b) > 0 {
-		var line []byte
-		line, b, _ = bytes.Cut(b, []byte("\n"))
-		name, value, ok := bytes.Cut(line, []byte(":"))
-		if !ok {
-			continue
-		}
-		value = bytes.TrimSpace(value)
-		switch {
-		case len(name) == len("Content-Length") && bytes.EqualFold(name, []byte("Content-Length")):
-			if n, err := strconv.ParseInt(string(value), 10, 64); err == nil && n > 0 {
-				h.length = n
-			}
-		case len(name) == len("Transfer-Encoding") && bytes.EqualFold(name, []byte("Transfer-Encoding")):
-			h.chunked = bytes.Contains(bytes.ToLower(value), []byte("chunked"))
-		case len(name) == len("Connection") && bytes.EqualFold(name, []byte("Connection")):
-			h.asked = bytes.Contains(bytes.ToLower(value), []byte("keep-alive"))
-		}
-	}
-	return h
 }
 
 // headEnd returns where the head ends, the blank line included; -1: it is not over.

@@ -29,6 +29,7 @@ type request struct {
 	method   string
 	asked    bool
 	whole    bool
+	origin   evidence.Origin
 }
 
 const maxPending = 64 // requests of one connection without a response
@@ -254,7 +255,8 @@ func (t *talk) answer(at time.Duration) {
 	t.begun = evidence.NotSeen
 	t.unsolicited = len(t.pending) == 0 && !t.missed && (t.whole || t.count > 0)
 	if len(t.pending) > 0 {
-		t.current.Sent, t.current.Asked, t.begun = t.pending[0].sent, t.pending[0].asked, t.pending[0].begun
+		q := &t.pending[0]
+		t.current.Sent, t.current.Asked, t.current.Origin, t.begun = q.sent, q.asked, q.origin, q.begun
 	}
 	t.orphan = len(t.pending) == 0 && t.missed
 	t.orphanAck = t.ack
