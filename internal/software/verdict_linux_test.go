@@ -128,8 +128,8 @@ func reproductions() (list []reproduction) {
 	})
 }
 
-// view is a way in which a capture is damaged. It may move the beginning, from which on
-// requests count.
+// view is a way in which a capture is damaged. It may move the beginning, and only requests after
+// it count.
 type view struct {
 	name    string
 	whole   bool // nothing is missing that an autopsy needs

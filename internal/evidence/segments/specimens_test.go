@@ -221,7 +221,7 @@ func TestBodyAfterTheResponse(t *testing.T) {
 	}
 }
 
-// The server closed before the capture began. The client writes a request all the same,
+// The server closed before the capture began. The client still writes a request,
 // finds the FIN and closes at once: it did not give up.
 func TestCloseBeforeTheCapture(t *testing.T) {
 	for _, c := range live(t, `
