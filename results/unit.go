@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/kabench/kabench/internal/enum"
 )
@@ -83,6 +84,35 @@ func FormatSeconds(s float64) string {
 	default:
 		return FormatThree(s) + " s"
 	}
+}
+
+// FormatSecondsRange is the time from one duration to another, such as "3.994 s to 4.003 s", with
+// as many digits as tell them apart; one duration if they are the same to a nanosecond.
+func FormatSecondsRange(from, to float64) string {
+	low, high := FormatSecondsWithin(from, from, to), FormatSecondsWithin(to, from, to)
+	if low == high {
+		return high
+	}
+	return low + " to " + high
+}
+
+// FormatSecondsWithin is a duration in seconds, as FormatSeconds, with more digits if those
+// are needed to tell it from the others between from and to.
+func FormatSecondsWithin(s, from, to float64) string {
+	usual, width := FormatSeconds(s), math.Abs(to-from)
+	if width < 1e-9 || width > 0.05*max(math.Abs(from), math.Abs(to)) {
+		return usual // three digits tell them apart
+	}
+	unit, scale, most := "s", 1.0, 9
+	switch {
+	case strings.HasSuffix(usual, "µs"):
+		unit, scale, most = "µs", 1e-6, 3
+	case strings.HasSuffix(usual, "ms"):
+		unit, scale, most = "ms", 1e-3, 6
+	}
+	decimals := int(math.Ceil(-math.Log10(width/scale))) + 1 // two digits of the width
+	_, fraction, _ := strings.Cut(strings.Fields(usual)[0], ".")
+	return strconv.FormatFloat(s/scale, 'f', max(len(fraction), min(decimals, most)), 64) + " " + unit
 }
 
 // FormatThree prints v with three significant digits and no exponent. It prints all

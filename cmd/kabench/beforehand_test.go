@@ -65,6 +65,19 @@ func TestMistakesAreFoundBeforeSending(t *testing.T) {
 	}
 }
 
+// What is only explained is not worth a directory, unless one is named.
+func TestExplainedOnlyKeepsNothing(t *testing.T) {
+	t.Chdir(t.TempDir())
+	command("diagnose", premature)
+	if _, err := os.Stat("kabench-results"); err == nil {
+		t.Error("there is a directory of results")
+	}
+	command("diagnose", premature, "--out", "named")
+	if _, err := os.Stat(filepath.Join("named", "diagnosis.txt")); err != nil {
+		t.Error(err)
+	}
+}
+
 // A probe that finds no server leaves no directory.
 func TestProbeOfNothingLeavesNothing(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,9 @@ func (a *aiming) idleTimer() error {
 	if err := a.search(1 + a.more); err != nil {
 		return err
 	}
+	if err := a.chooseSilences(); err != nil {
+		return err
+	}
 	if err := a.resent(); err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (a *aiming) base() (*profiles.Profile, error) {
 		p.Says = a.adaptation.says
 	}
 	p.Scale = "Timers and rates are set from what was measured of the target"
-	p.Load.Seed = rand.Uint64()>>11 | 1 // recorded, so that the same schedule is played and run
+	p.Load.Seed = newSeed()
 	p.Load.MaxLag = 100 * time.Millisecond
 	p.Pool, p.Preset = own.Pool, own.Preset
 	p.Pool.Shards = 0 // of the library's incident, for its own server
@@ -150,6 +150,10 @@ func (a *aiming) base() (*profiles.Profile, error) {
 	}
 	return &p, nil
 }
+
+// newSeed draws a seed of the load. It is recorded, so that the same schedule is played and
+// run.
+func newSeed() uint64 { return rand.Uint64()>>11 | 1 }
 
 // linkDelay is the delay of kabench's link; 0: there is none.
 func (a *aiming) linkDelay() time.Duration {

@@ -3,6 +3,7 @@ package aim
 import (
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -134,7 +135,11 @@ func (a *aiming) handshakes() error {
 		Expect: map[string]string{"failures": "0", "reuse.reused": ">= 1"},
 		Cost:   "an idle connection, which either side may close; the median is {response.p50} instead of {incident.response.p50}",
 	}}
-	p.Says = profiles.Says{Happened: "each request opened a connection and took {response.p50} in the median, {connect.p50} of that to connect", Set: "so that a connection serves more than one request"}
+	p.Question = "What does a new connection for each request cost on this server?"
+	p.Says = profiles.Says{Happened: "each request opened a connection and took {response.p50} in the median, {connect.p50} of that to connect", Set: "pool.max_idle above 0, so that a connection serves more than one request"}
+	if p.Target.Link != nil {
+		p.Says.Happened += " (kabench's own link delays what is sent on a connection, and no connect; on a real way each connect takes one round trip more)"
+	}
 	return nil
 }
 
@@ -178,6 +183,16 @@ func (a *aiming) timeWait() error {
 func (a *aiming) retry() error {
 	a.figure, a.more = resends, 1
 	p := a.profile
+	whose := "the pool"
+	if a.order.Pool != "" && !a.isSet("pool.resend") {
+		whose = "by the incident's own rule (pool.resend), which is not that of " + a.order.Pool + ", the pool"
+		switch {
+		case len(p.Pool.Resend) == 0:
+			whose = "by the incident's own rule (pool.resend), because " + a.order.Pool + " re-sends nothing, the pool"
+		case reflect.DeepEqual(p.Pool.Resend, a.order.Incident.Pool.Resend):
+			whose = "the pool"
+		}
+	}
 	if !a.isSet("pool.resend") {
 		p.Pool.Resend = a.order.Incident.Pool.Resend // always, on a kept connection
 	}
@@ -190,7 +205,7 @@ func (a *aiming) retry() error {
 	p = a.profile
 	p.Expect = map[string]string{a.figure.path: a.atLeast(), "failures": "0"}
 	p.Says = profiles.Says{
-		Happened: "the pool sent {resends.exchanges} requests again that died on a kept connection, and its callers saw nothing; {resends.maybe_twice} of them are not idempotent and may have been carried out twice",
+		Happened: whose + " sent {resends.exchanges} requests again that died on a kept connection, and its callers saw nothing; {resends.maybe_twice} of them are not idempotent and may have been carried out twice",
 		Set:      "pool.resend to what is idempotent; a POST that died on a kept connection may have been carried out",
 	}
 	never := profiles.Remedy{

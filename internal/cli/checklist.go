@@ -6,54 +6,54 @@ import (
 	"io"
 	"strings"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/profiles/lint"
 	"github.com/kabench/kabench/results"
 )
 
+// checklistWidth is how wide a checklist is if standard output is no terminal.
+const checklistWidth = 100
+
 // PrintChecklist prints a block for each finding, and what was checked.
 func PrintChecklist(w io.Writer, list lint.Checklist) error {
-	return terminal.Fitted(w, 0, func(b *bytes.Buffer) error { return printChecklist(b, list) })
+	return terminal.Fitted(w, checklistWidth, func(b *bytes.Buffer) error { printChecklist(b, list); return nil })
 }
 
-func printChecklist(w io.Writer, list lint.Checklist) error {
-	var b strings.Builder
+func printChecklist(b *bytes.Buffer, list lint.Checklist) {
 	for _, f := range list.Findings {
-		fmt.Fprintf(&b, "%s: %s\n", f.Rule, f.Path)
+		layout.Paragraph(b, "", f.Rule+": "+f.Path)
 		if f.Hop != "" {
-			fmt.Fprintf(&b, "  hop   %s\n", f.Hop)
+			layout.Paragraph(b, "  hop   ", f.Hop)
 		}
-		fmt.Fprintf(&b, "  rule  %s\n", f.Says)
-		fmt.Fprintf(&b, "  here  %s; %s\n", f.Numbers[0], f.Numbers[1])
-		fmt.Fprintf(&b, "  seen  %s\n", f.Seen)
-		fmt.Fprintf(&b, "  set   %s\n", f.Set)
+		layout.Paragraph(b, "  rule  ", f.Says)
+		layout.Paragraph(b, "  here  ", f.Numbers[0]+"; "+f.Numbers[1])
+		layout.Paragraph(b, "  seen  ", f.Seen)
+		layout.Paragraph(b, "  set   ", f.Set)
 		for _, s := range f.Settings {
-			fmt.Fprintf(&b, "  write %s\n", written(s))
+			layout.Paragraph(b, "  write ", written(s))
 		}
 		b.WriteString("\n")
 	}
 	for _, note := range list.Notes {
-		fmt.Fprintf(&b, "note: %s\n", note)
+		layout.Paragraph(b, "note: ", note)
 	}
-	switch n := len(list.Findings); n {
-	case 0:
-		b.WriteString("no findings")
-	case 1:
-		b.WriteString("1 finding")
-	default:
-		fmt.Fprintf(&b, "%d findings", n)
+	text := "no findings"
+	if n := len(list.Findings); n > 0 {
+		text = results.FormatCount(uint64(n), "finding")
 	}
-	fmt.Fprintf(&b, ": checked %s", results.FormatCount(uint64(len(list.Checked)), "rule"))
+	text += ": checked " + results.FormatCount(uint64(len(list.Checked)), "rule")
+	if len(list.Lacking) > 0 {
+		text += ";"
+	}
+	layout.Paragraph(b, "", text)
 	if len(list.Lacking) > 0 {
 		var lacking []string
 		for _, u := range list.Lacking {
 			lacking = append(lacking, u.String())
 		}
-		fmt.Fprintf(&b, ";\nnot fully checked, because kabench does not know: %s", strings.Join(lacking, ", "))
+		layout.Paragraph(b, "", "not fully checked, because kabench does not know: "+strings.Join(lacking, ", "))
 	}
-	b.WriteString("\n")
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // written is a setting in the words of a client on one line.

@@ -157,7 +157,7 @@ func printExplained(to io.Writer, e Explanation) error {
 	for _, s := range e.Settings {
 		w.field("for example", written(s))
 	}
-	w.field("incident", strings.Join(best.Incidents, ", "))
+	w.field("incident", strings.Join(slices.DeleteFunc(slices.Clone(best.Incidents), func(name string) bool { return slices.Contains(e.Reproduce, name) }), ", "))
 	for _, name := range e.Reproduce {
 		w.field("reproduce", "kabench reproduce "+name)
 	}

@@ -151,7 +151,11 @@ func progressLines(title string, now kabench.Progress) []string {
 
 func plainProgress(title string, now kabench.Progress) string {
 	t := now.Totals
-	line := fmt.Sprintf("%s · %.0f/s of %.0f/s started · due %d, ok %d%s, failed %d", elapsed(now), now.Achieved, now.Offered, t.Due, t.OK, errorsOf(t), t.Failed)
+	rate := "nothing due now" // between bursts
+	if now.Offered >= 0.5 || now.Achieved >= 0.5 {
+		rate = fmt.Sprintf("%.0f/s of %.0f/s started", now.Achieved, now.Offered)
+	}
+	line := fmt.Sprintf("%s · %s · due %d, ok %d%s, failed %d", elapsed(now), rate, t.Due, t.OK, errorsOf(t), t.Failed)
 	if title != "" {
 		line = title + ": " + line
 	}

@@ -47,6 +47,15 @@ pool       leased 0, idle 0, dialing 0, pending 0`
 	}
 }
 
+// In the silence between bursts nothing is due, and no rate is printed.
+func TestPlainProgressInASilence(t *testing.T) {
+	now := aProgress()
+	now.Offered, now.Achieved = 0, 0
+	if got := plainProgress("", now); !strings.HasPrefix(got, "12 s of 35 s · nothing due now · due 4812") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestPlainProgressEveryFiveSeconds(t *testing.T) {
 	var b strings.Builder
 	s := &Streams{Err: &b}

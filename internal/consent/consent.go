@@ -12,13 +12,9 @@ import (
 // Flag is the name of the flag by which a user says that a server may be loaded.
 const Flag = "i-may"
 
-// Needed reports whether an address may be loaded only with --i-may. It may be loaded
-// without if it is a loopback address, one of this machine's own, link-local, or of a
-// private network: RFC 1918, and fc00::/7 of RFC 4193.
-func Needed(addr netip.Addr) bool {
-	return needed(addr, ours())
-}
-
+// needed reports whether an address may be loaded only with --i-may. It may be loaded
+// without if it is a loopback address, one of this machine's own (ours), link-local, or of
+// a private network: RFC 1918, and fc00::/7 of RFC 4193.
 func needed(addr netip.Addr, ours []netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	switch {

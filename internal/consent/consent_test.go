@@ -32,7 +32,7 @@ func TestThisMachinesOwnAddresses(t *testing.T) {
 		t.Skip("this machine has no addresses")
 	}
 	for _, addr := range found {
-		if Needed(addr) {
+		if needed(addr, found) {
 			t.Errorf("%v is ours and needs consent", addr)
 		}
 	}

@@ -1,7 +1,9 @@
 package diagnose
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -149,7 +151,7 @@ func Verdict(measured string, c Choice, findings []lint.Finding, all []Tried) st
 			lines = append(lines, fmt.Sprintf("%s was not tried, because %s.%s", t.Incident, few(t.Forecast), takes(t.Forecast)))
 			continue
 		}
-		lines = append(lines, t.Incident+": "+strings.TrimSpace(t.Reproduction.Verdict))
+		lines = append(lines, outcome(t))
 	}
 	if len(all) == 0 && len(c.Tries) == 0 && len(c.Not) > 0 {
 		lines = append(lines, "No incident that fits the line can be caused on this server from outside.")
@@ -163,6 +165,42 @@ func Verdict(measured string, c Choice, findings []lint.Finding, all []Tried) st
 		lines = append(lines, "The line itself did not help: "+c.Unclear+".")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// outcome says in a few sentences what the runs of an incident came to. The paragraphs of
+// the reproduction say more, and stand before the verdict.
+func outcome(t Tried) string {
+	rep := t.Reproduction
+	if !rep.Reproduced {
+		first, _, _ := strings.Cut(strings.TrimSpace(rep.Verdict), "\n")
+		return fmt.Sprintf("%s: %s %s", t.Incident, first, counted(rep.Forecast))
+	}
+	before := rep.IncidentRun
+	text := fmt.Sprintf("%s was reproduced: %d of %d requests failed. %s", t.Incident, before.Counts.Failed, before.Counts.Started, counted(rep.Forecast))
+	for _, r := range rep.RemedyRuns {
+		if !r.Cleared {
+			continue
+		}
+		var sets []string
+		for _, path := range slices.Sorted(maps.Keys(r.Change)) {
+			sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
+		}
+		return strings.TrimSpace(text) + fmt.Sprintf(" With %s %d of %d failed, and %d connections were opened instead of %d.",
+			strings.Join(sets, " and "), r.Counts.Failed, r.Counts.Started, r.Connections.Opened, before.Connections.Opened)
+	}
+	return text
+}
+
+// counted compares what was expected with what came; "" if nothing was.
+func counted(f *results.Forecast) string {
+	if f == nil {
+		return ""
+	}
+	text := fmt.Sprintf("Expected beforehand: %s, %d to %d", results.FormatMean(f.Mean), f.Low, f.High)
+	if f.Seen != nil {
+		text += fmt.Sprintf("; counted: %d", *f.Seen)
+	}
+	return text + " (" + f.Path + ")."
 }
 
 // Spelled says for which client a setting is, and where it is written, or why it cannot be.

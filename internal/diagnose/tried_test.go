@@ -43,7 +43,11 @@ func TestExpected(t *testing.T) {
 // The verdict has the server, each incident that was tried, and what lint found if none of
 // them was shown.
 func TestVerdict(t *testing.T) {
-	shown := &results.Reproduction{Reproduced: true, Verdict: "14 of 600 requests failed.\nSet it."}
+	seen := uint64(14)
+	shown := &results.Reproduction{
+		Reproduced: true, Verdict: "14 of 600 requests failed: a long story.\nSet it.", IncidentRun: run(14, 600, 20), Forecast: &results.Forecast{Path: "failures", Mean: 15, Low: 9, High: 20, Seen: &seen},
+		RemedyRuns: []results.RemedyRun{{Run: run(3, 600, 30)}, {Cleared: true, Run: run(0, 600, 70), Change: map[string]string{"pool.idle_timeout": "2s"}}},
+	}
 	missed := &results.Reproduction{Verdict: "None of 600 requests failed."}
 	findings := []lint.Finding{{Rule: "max-requests-order", Numbers: [2]string{"a 1", "b 2"}, Set: "pool.max_requests=1"}}
 	for name, c := range map[string]struct {
@@ -51,7 +55,7 @@ func TestVerdict(t *testing.T) {
 		all      []diagnose.Tried
 		want, no string
 	}{
-		"shown":     {nil, []diagnose.Tried{tried("idle-race", good, shown)}, "The server closes.\nidle-race: 14 of 600 requests failed.\nSet it.", "max-requests-order"},
+		"shown":     {nil, []diagnose.Tried{tried("idle-race", good, shown)}, "The server closes.\nidle-race was reproduced: 14 of 600 requests failed. Expected beforehand: 15, 9 to 20; counted: 14 (failures). With pool.idle_timeout 2s 0 of 600 failed, and 70 connections were opened instead of 20.", "max-requests-order"},
 		"not shown": {nil, []diagnose.Tried{tried("idle-race", good, missed)}, "set pool.max_requests=1", "REPRODUCED"},
 		"not tried": {nil, []diagnose.Tried{tried("idle-race", none, nil)}, "idle-race was not tried, because no failure is expected", "failed"},
 		"nothing":   {nil, nil, "The server closes.", "failed"},
@@ -65,6 +69,10 @@ func TestVerdict(t *testing.T) {
 	if got != "a was not tried, because too few failures are expected. b was reproduced, and its remedy cleared it. c was not tried any more." {
 		t.Errorf("%q", got)
 	}
+}
+
+func run(failed, started, opened uint64) *results.Run {
+	return &results.Run{Counts: results.Counts{Failed: failed, Started: started}, Connections: results.Connections{Opened: opened}}
 }
 
 // Settings are those of the first remedy that cleared the incident, and only of an incident

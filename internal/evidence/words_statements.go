@@ -259,7 +259,11 @@ func (t Timer) took(about, text string) Statement {
 	if !t.Known() {
 		return Statement{}
 	}
-	return Statement{About: about, Basis: Seen, Text: fmt.Sprintf("%s %s (%s)", text, seconds(t.Median), fromTo(t.Min, t.Max))}
+	took := seconds(t.Median)
+	if spread := fromTo(t.Min, t.Max); spread != took {
+		took += " (" + spread + ")"
+	}
+	return Statement{About: about, Basis: Seen, Text: text + " " + took}
 }
 
 func (s Server) statusStatement() Statement {

@@ -117,7 +117,11 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 	}
 	s := fmt.Sprintf("With %q, which is %s, %s. It took %s", r.Remedy, strings.Join(sets, " and "), outcome, cost(before, r.Run))
 	if advice := expect.FillIn(says.Set, r.Run, before); i == 0 && advice != "" {
-		s = fmt.Sprintf("Set %s: with %s %s. It costs %s", advice, strings.Join(sets, " and "), outcome, cost(before, r.Run))
+		takes := "costs"
+		if r.Connections.Opened < before.Connections.Opened { // which is no cost
+			takes = "takes"
+		}
+		s = fmt.Sprintf("Set %s: with %s %s. It %s %s", advice, strings.Join(sets, " and "), outcome, takes, cost(before, r.Run))
 	}
 	if says.Costs[i] != "" {
 		s += ": " + expect.FillIn(says.Costs[i], r.Run, before)

@@ -14,7 +14,8 @@ import (
 	"github.com/kabench/kabench/profiles/script"
 )
 
-// The tests wait for timers nearly all the time, so 16 of them wait together.
+// The tests wait for timers nearly all the time, so several of them wait together. With many more, a small machine
+// is late for some.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "5"); err != nil {

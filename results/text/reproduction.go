@@ -165,11 +165,11 @@ func sideBySide(runs []column) [][]string {
 		number("ok, whole or not", func(r *results.Run) uint64 { return r.Counts.Unbounded })
 	}
 	row("idle at failure, p50", func(r *results.Run) string {
-		return idleAtFailure(r, func(q *results.Quantiles) string { return results.FormatSeconds(q.P50) })
+		return idleAtFailure(r, func(q *results.Quantiles) string { return results.FormatSecondsWithin(q.P50, q.Min, q.Max) })
 	})
 	row("  min to max", func(r *results.Run) string {
 		return idleAtFailure(r, func(q *results.Quantiles) string {
-			return results.FormatSeconds(q.Min) + " to " + results.FormatSeconds(q.Max)
+			return results.FormatSecondsRange(q.Min, q.Max)
 		})
 	})
 	number("connections opened", func(r *results.Run) uint64 { return r.Connections.Opened })

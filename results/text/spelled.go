@@ -3,7 +3,6 @@ package text
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -11,19 +10,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// RenderSpelled writes settings in the words of one client: what to write, and where.
-// It writes nothing if there are none, or if they are of several clients.
-func RenderSpelled(w io.Writer, list []results.ClientSetting) error {
-	var b bytes.Buffer
-	renderSpelled(&b, list)
-	return layout.Print(w, b.String(), textWidth)
-}
-
 // ofOneClient reports whether the settings are of one client.
 func ofOneClient(list []results.ClientSetting) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(s results.ClientSetting) bool { return s.Client != list[0].Client })
 }
 
+// renderSpelled writes settings in the words of one client: what to write, and where.
+// It writes nothing if there are none, or if they are of several clients.
 func renderSpelled(b *bytes.Buffer, list []results.ClientSetting) {
 	if !ofOneClient(list) {
 		return

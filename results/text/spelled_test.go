@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
 )
 
@@ -48,8 +49,9 @@ func TestRenderSpelled(t *testing.T) {
 		{[]results.ClientSetting{one, other}, ""},
 		{nil, ""},
 	} {
-		var b bytes.Buffer
-		must(t, RenderSpelled(&b, test.list))
+		var plain, b bytes.Buffer
+		renderSpelled(&plain, test.list)
+		must(t, layout.Print(&b, plain.String(), textWidth))
 		if b.String() != test.want {
 			t.Errorf("%q", b.String())
 		}

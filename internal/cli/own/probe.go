@@ -48,7 +48,7 @@ func NewProbe(s *cli.Streams) *cobra.Command {
 		Long: `Measure, with a few dozen requests, how a server treats kept connections: after which time it
 closes idle ones and how, whether its Keep-Alive hint is true, what happens to a request that
 arrives at that time, how many requests a connection may carry, and its other timers. The probe
-takes about as long as the server keeps an idle connection.
+takes two or three seconds longer than the server keeps an idle connection.
 
 It sends at most --max-requests requests, to all addresses of the name together, and stops at
 once if the server responds with status 429 or 503. It waits at most --limit; a longer idle

@@ -79,7 +79,7 @@ func probeLine(now probe.Progress) string {
 	case n == 1:
 		line += " · one close after " + results.FormatSeconds(idle[0].Seconds())
 	default:
-		line += fmt.Sprintf(" · %d closes after %s to %s", n, results.FormatSeconds(slices.Min(idle).Seconds()), results.FormatSeconds(slices.Max(idle).Seconds()))
+		line += fmt.Sprintf(" · %d closes after %s", n, results.FormatSecondsRange(slices.Min(idle).Seconds(), slices.Max(idle).Seconds()))
 	}
 	return line + fmt.Sprintf(" · about %s left", round(now.Left.Round(time.Second)))
 }
