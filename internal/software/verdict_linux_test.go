@@ -128,8 +128,8 @@ func reproductions() (list []reproduction) {
 	})
 }
 
-// view is a way in which a capture is damaged. It may move the time at which requests
-// begin to count.
+// view is a way in which a capture is damaged. It may move the beginning, and only requests after
+// it count.
 type view struct {
 	name    string
 	whole   bool // nothing is missing that an autopsy needs
@@ -328,6 +328,10 @@ func (n *tallies) timer(run *ownRun, v *autopsy.Verdict, whole []*wireConn) {
 	}
 }
 
+// chance is how many requests may be missed where there are too few for a share: with
+// one packet in 100 missing, the only one that shows a failure may be among them.
+const chance = 3
+
 // judge compares with what is promised.
 func (m *measured) judge(t *testing.T) {
 	for _, one := range m.order {
@@ -344,7 +348,7 @@ func (m *measured) judge(t *testing.T) {
 		switch {
 		case one.whole && n.found[met] != n.failed[met]:
 			t.Errorf("%s: %d of %d requests were found", one.name, n.found[met], n.failed[met])
-		case n.found[met]*100 < n.failed[met]*95:
+		case n.found[met]*100 < n.failed[met]*95 && n.failed[met]-n.found[met] > chance:
 			t.Errorf("%s: %d of %d requests were found", one.name, n.found[met], n.failed[met])
 		}
 		if n.wrong > 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// ownRun is a run of kabench, with the failures of its record.
+// ownRun is a run of kabench, with the failures in its record.
 type ownRun struct {
 	name, part string // the incident, and "incident" or "remedy-1"
 	dir        string
