@@ -53,6 +53,7 @@ type collector struct {
 	places    []*segments.Lives
 	list      []seen
 	exchanges int
+	failed    int                      // requests without a response in list
 	left      map[netip.AddrPort]tally // connections that were not kept, by server
 	copies    int
 	strays    int
@@ -158,7 +159,7 @@ func (c *collector) keep(one *evidence.Connection, place int) {
 	if len(c.again) < maxOthers && place < len(c.asks) {
 		c.resends(one, place)
 	}
-	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures {
+	if len(c.list) >= maxConnections && len(one.Unanswered) == 0 || len(c.list) >= maxConnections+maxFailures || c.failed >= 2*maxFailures {
 		c.leave(one)
 		return
 	}
@@ -166,7 +167,7 @@ func (c *collector) keep(one *evidence.Connection, place int) {
 		one.Exchanges = one.Exchanges[len(one.Exchanges)-4:]
 	}
 	one.Exchanges = slices.Clone(one.Exchanges)
-	c.exchanges += len(one.Exchanges)
+	c.exchanges, c.failed = c.exchanges+len(one.Exchanges), c.failed+len(one.Unanswered)
 	c.list = append(c.list, seen{Connection: *one, place: place})
 }
 

@@ -14,6 +14,10 @@ import (
 // MaxListed is how many failures a verdict lists; further ones are counted.
 const MaxListed = 1000
 
+// maxServers is how many servers a verdict lists, those with the most failures first;
+// further ones are counted.
+const maxServers = 1000
+
 // judge makes the verdict.
 func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v := &Verdict{
@@ -43,7 +47,8 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	for _, f := range list {
 		v.Met[f.Met.String()]++
 	}
-	v.Servers = c.servers(list)
+	servers := c.servers(list)
+	v.Servers, v.ServersLeft = servers[:min(len(servers), maxServers)], max(len(servers)-maxServers, 0)
 	v.Clients = c.clients()
 	v.Failures, v.Left = list[:min(len(list), MaxListed)], max(len(list)-MaxListed, 0)
 	v.Found = len(list) > 0

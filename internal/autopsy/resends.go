@@ -15,6 +15,10 @@ const (
 	around    = time.Second           // before a failure: how often the same request comes anyway
 )
 
+// maxJudged is how many failures of one client at one server are judged: for each, the
+// requests of some seconds are looked through.
+const maxJudged = 2000
+
 // ask is a request that was sent.
 type ask struct {
 	at     time.Duration
@@ -74,7 +78,11 @@ func (a *asks) judge(client netip.AddrPort, line string, at, within time.Duratio
 
 // resends judges the failures of a connection that has ended.
 func (c *collector) resends(one *evidence.Connection, place int) {
+	w := way{one.Client.Addr(), one.Server}
 	for _, u := range one.Unanswered {
+		if c.again[w].failed == maxJudged {
+			return
+		}
 		if u.Line == "" || u.Met == evidence.Waiting || u.Begun == evidence.NotSeen {
 			continue
 		}
@@ -82,7 +90,6 @@ func (c *collector) resends(one *evidence.Connection, place int) {
 		if !known {
 			continue
 		}
-		w := way{one.Client.Addr(), one.Server}
 		n := c.again[w]
 		n.failed++
 		n.chance += chance

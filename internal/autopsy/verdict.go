@@ -39,6 +39,7 @@ type Verdict struct {
 	Failures    []Failure      `json:"failures"`
 	Left        int            `json:"failures_left_out,omitempty"` // further failures, which are only counted
 	Servers     []Server       `json:"servers"`
+	ServersLeft int            `json:"servers_left_out,omitempty"` // further servers, which are only counted
 	Clients     []Client       `json:"clients,omitempty"`
 	Connects    Connects       `json:"connects"`
 	Slow        Slow           `json:"slow"`

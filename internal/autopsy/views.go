@@ -72,6 +72,10 @@ func shaken(one *seen) bool {
 // sameTime is how far two views of one connection may begin apart, clocks corrected.
 const sameTime = 2 * time.Second
 
+// maxViews is how many earlier views of the same number one is compared with: as many
+// places see a connection, and chance brings few more.
+const maxViews = 64
+
 // twins marks the further views of connections that were seen at several places, or on
 // both sides of an address translation. The view nearest to the client remains: there
 // stands what the client saw.
@@ -89,7 +93,7 @@ func (c *collector) twins(clocks []time.Duration, near []evidence.Side) {
 		}
 		slices.SortStableFunc(list, func(a, b int) int { return c.rank(a, near) - c.rank(b, near) })
 		for n, i := range list {
-			for _, j := range list[:n] {
+			for _, j := range list[max(0, n-maxViews):n] {
 				a, b := &c.list[j], &c.list[i]
 				if a.twin || (a.Start != b.Start || a.SYNs == 0) && a.place == b.place || (begun(a)-begun(b)).Abs() > sameTime {
 					continue

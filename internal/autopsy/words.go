@@ -10,15 +10,26 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
+// maxSays is about how many sentences are said about servers with failures.
+const maxSays = 20
+
 // speak writes the headline and the further sentences.
 func (v *Verdict) speak(list []Failure) {
 	if len(list) == 0 {
 		v.nothing()
 		return
 	}
+	of := map[string][]Failure{}
+	for _, f := range list {
+		of[f.Server] = append(of[f.Server], f)
+	}
 	for i := range v.Servers {
+		if len(v.Says) > maxSays {
+			v.Says = append(v.Says, "Requests to further servers failed as well.")
+			break
+		}
 		s := &v.Servers[i]
-		own := slices.DeleteFunc(slices.Clone(list), func(f Failure) bool { return f.Server != s.Address })
+		own := of[s.Address]
 		if i == 0 && s.inBursts(own)*2 <= len(own) { // the library has no incident of a reload
 			v.Incident = incident(list)
 		}

@@ -87,6 +87,9 @@ func (r *reader) file(name string) error {
 		switch {
 		case err == io.EOF:
 			return nil
+		case err == errCut && f.count == 0:
+			r.sum.Notes = append(r.sum.Notes, f.label()+" is cut off within its first packet.")
+			return nil
 		case err == errCut:
 			r.sum.Notes = append(r.sum.Notes, fmt.Sprintf("%s is cut off behind packet %d; the packets before were read.", f.label(), f.count))
 			return nil
@@ -168,6 +171,8 @@ func (r *reader) place(channel string) int {
 func (r *reader) nothing(files []string) error {
 	what := strings.Join(files, ", ")
 	switch {
+	case r.sum.Packets == 0 && len(r.sum.Notes) > 0:
+		return fmt.Errorf("no packet can be read: %s; capture again with tcpdump -i any -w FILE tcp", strings.TrimSuffix(strings.TrimSuffix(r.sum.Notes[0], "; the packets before were read."), "."))
 	case r.sum.Packets == 0:
 		return fmt.Errorf("%s: no packet was captured; capture on the interface that the traffic takes: tcpdump -i any -w FILE tcp", what)
 	case len(r.links) > 0 && r.sum.Short+r.sum.Other == 0:

@@ -60,7 +60,7 @@ func (l *Reuse) add(m meeting) {
 	}
 }
 
-// toldClose reports whether the client was told of the close, or the server had got the
+// toldClose reports whether the client got a FIN or a RST, or the server had got the
 // request: a machine that forgets connections does neither.
 func (c *Connection) toldClose() bool {
 	if len(c.Unanswered) == 0 {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"slices"
 	"testing"
@@ -164,10 +165,30 @@ func cutTo(list []frame, bytes int) []frame {
 	return list
 }
 
-// without leaves out some of 1000 packets.
-func without(list []frame, perMille int, seed uint64) []frame {
+// thinned leaves out some of 1000 packets.
+func thinned(list []frame, perMille int, seed uint64) []frame {
 	random := rand.New(rand.NewPCG(seed, 1))
 	return only(list, func(frame) bool { return random.IntN(1000) >= perMille })
+}
+
+// servers returns the addresses to which SYNs were sent.
+func servers(list []frame) map[netip.AddrPort]bool {
+	found := map[netip.AddrPort]bool{}
+	for _, f := range relinked(list, ethernet) {
+		if s, err := segmentOf(f.data); err == nil && s.flags&(syn|ack) == syn {
+			found[s.to] = true
+		}
+	}
+	return found
+}
+
+// without leaves out the packets to and from servers: those of an earlier run, whose last
+// packets come late.
+func without(list []frame, servers map[netip.AddrPort]bool) []frame {
+	return only(list, func(f frame) bool {
+		s, err := segmentOf(relinked([]frame{f}, ethernet)[0].data)
+		return err != nil || !servers[s.from] && !servers[s.to]
+	})
 }
 
 // twice shows each packet twice, as two interfaces of a router do.
@@ -257,4 +278,15 @@ func wireConns(t *testing.T, list []frame) []*wireConn {
 		t.Fatal(err)
 	}
 	return conns
+}
+
+// closed returns when the server closed the connection first in any way, the zero time
+// if it did not.
+func (c *wireConn) closed() time.Time {
+	for _, at := range []time.Duration{c.notify, c.serverFIN, c.serverRST} {
+		if at != 0 {
+			return time.Unix(0, int64(at))
+		}
+	}
+	return time.Time{}
 }

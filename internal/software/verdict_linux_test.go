@@ -21,6 +21,7 @@ var (
 	verdictKept  = flag.String("captures", "", "TestVerdicts keeps its captures in this `DIRECTORY`, and judges again those that are there")
 	verdictOnly  = flag.String("incidents", "", "TestVerdicts takes only these incidents, by `NAMES` with commas")
 	verdictTable = flag.String("verdicts", "", "TestVerdicts writes its table into `FILE`, between the marks <!-- verdicts --> and <!-- /verdicts -->, or as the whole file if it has none")
+	counting     = flag.Bool("referees", true, "TestVerdicts compares its counts with those of tcpdump and tshark, in the captures of the first seed")
 	capturing    = flag.Int("captures-at-once", 2, "how many incidents TestVerdicts reproduces at once")
 )
 
@@ -29,7 +30,8 @@ var shortOnes = []reproduction{
 	{name: "idle-race", sets: []string{"load.duration=4s"}},
 	{name: "idle-race", sets: []string{"load.duration=4s", "target.lab.tls=true"}},
 	{name: "before-response"}, {name: "during-response"}, {name: "truncated"}, {name: "while-sending-body"},
-	{name: "nginx-upstream-ok"}, {name: "direct-idle-order"}, {name: "stateless-lb-hash"},
+	{name: "nginx-upstream-ok"}, {name: "direct-idle-order"},
+	{name: "lb-rst-unknown-flow", sets: []string{"load.duration=5s", "remedies=null"}}, {name: "idle-race-tls", sets: []string{"remedies=null"}},
 }
 
 // overTLS are the incidents on the loopback that are reproduced over TLS as well.
@@ -79,11 +81,30 @@ func TestVerdicts(t *testing.T) {
 			m.take(t, filepath.Join(dir, r.dir()), r)
 		}
 	}
+	m.referees(t, kabench, dir, list)
 	m.judge(t)
 	text := m.table()
-	t.Logf("%d runs\n%s", m.runs, text)
+	t.Logf("\n%s", text)
 	if *verdictTable != "" {
 		writeTable(t, *verdictTable, "verdicts", text)
+	}
+}
+
+// referees lets tcpdump and tshark count: in all captures of one seed, or in some of the
+// short ones.
+func (m *measured) referees(t *testing.T, kabench, dir string, list []reproduction) {
+	if !*counting {
+		return
+	}
+	for _, r := range list {
+		if r.seed > 1 || *verdictSeeds == 0 && r.name != "idle-race" && r.name != "lb-rst-unknown-flow" {
+			continue
+		}
+		files, n := referees(t, kabench, filepath.Join(dir, r.dir()))
+		m.files, m.flags.FINs, m.flags.RSTs = m.files+files, m.flags.FINs+n.FINs, m.flags.RSTs+n.RSTs
+	}
+	if m.flags.FINs == 0 || m.flags.RSTs == 0 {
+		t.Errorf("%+v were counted in %d files", m.flags, m.files)
 	}
 }
 
@@ -107,11 +128,12 @@ func reproductions() (list []reproduction) {
 	})
 }
 
-// view is a way in which a capture is damaged. It may move the beginning, from which on
-// requests count.
+// view is a way in which a capture is damaged. It may move the beginning, and only requests after
+// it count.
 type view struct {
 	name    string
 	whole   bool // nothing is missing that an autopsy needs
+	far     bool // what a machine between the ends does to the client is not seen there
 	damaged func(list []frame, from *time.Time) []frame
 }
 
@@ -129,7 +151,7 @@ func fromMiddle(list []frame, from *time.Time) []frame {
 	return between(list, *from, list[len(list)-1].at.Add(time.Second))
 }
 
-func missing(list []frame) []frame { return without(list, 10, 1) }
+func missing(list []frame) []frame { return thinned(list, 10, 1) }
 func short(list []frame) []frame   { return cutTo(list, 96) }
 func inPlace(side string) func([]frame) []frame {
 	return func(list []frame) []frame {
@@ -139,38 +161,39 @@ func inPlace(side string) func([]frame) []frame {
 
 var (
 	lo = []view{
-		{"tcpdump -i lo, Ethernet", true, as(func(l []frame) []frame { return l })},
-		{"with a VLAN tag", true, as(tagged)},
-		{"96 bytes of each packet", true, as(short)},
-		{"each packet twice", true, as(twice)},
-		{"from the middle", false, fromMiddle},
-		{"1 % of the packets missing", false, as(missing)},
-		{"96 bytes, from the middle, 1 % missing", false, func(l []frame, from *time.Time) []frame { return missing(short(fromMiddle(l, from))) }},
+		{name: "tcpdump -i lo, Ethernet", whole: true, damaged: as(func(l []frame) []frame { return l })},
+		{name: "with a VLAN tag", whole: true, damaged: as(tagged)},
+		{name: "96 bytes of each packet", whole: false, damaged: as(short)},
+		{name: "each packet twice", whole: true, damaged: as(twice)},
+		{name: "from the middle", whole: false, damaged: fromMiddle},
+		{name: "1 % of the packets missing", whole: false, damaged: as(missing)},
+		{name: "96 bytes, from the middle, 1 % missing", whole: false, damaged: func(l []frame, from *time.Time) []frame { return missing(short(fromMiddle(l, from))) }},
 	}
 	any0 = []view{
-		{"tcpdump -i any, cooked v2", true, as(func(l []frame) []frame { return l })},
-		{"cooked v1", true, as(func(l []frame) []frame { return relinked(l, cooked1) })},
+		{name: "tcpdump -i any, cooked v2", whole: true, damaged: as(func(l []frame) []frame { return l })},
+		{name: "cooked v1", whole: true, damaged: as(func(l []frame) []frame { return relinked(l, cooked1) })},
 	}
 	wire = []view{
-		{"packets.pcapng, both ends", true, as(func(l []frame) []frame { return l })},
-		{"only the client's end", true, as(inPlace("client"))},
-		{"only the server's end", false, as(func(l []frame) []frame {
+		{name: "packets.pcapng, both ends", whole: true, damaged: as(func(l []frame) []frame { return l })},
+		{name: "only the client's end", whole: true, damaged: as(inPlace("client"))},
+		{name: "only the server's end", whole: true, far: true, damaged: as(func(l []frame) []frame {
 			return only(l, func(f frame) bool { return !strings.HasPrefix(f.at0, "client") })
 		})},
-		{"the client's, as Ethernet", true, as(func(l []frame) []frame { return relinked(inPlace("client")(l), ethernet) })},
-		{"the client's, 96 bytes", true, as(func(l []frame) []frame { return short(inPlace("client")(l)) })},
-		{"the client's, from the middle", false, func(l []frame, from *time.Time) []frame { return fromMiddle(inPlace("client")(l), from) }},
-		{"the client's, 1 % missing", false, as(func(l []frame) []frame { return missing(inPlace("client")(l)) })},
-		{"both, 1 % missing", false, as(missing)},
+		{name: "the client's, as Ethernet", whole: true, damaged: as(func(l []frame) []frame { return relinked(inPlace("client")(l), ethernet) })},
+		{name: "the client's, 96 bytes", whole: true, damaged: as(func(l []frame) []frame { return short(inPlace("client")(l)) })},
+		{name: "the client's, from the middle", whole: false, damaged: func(l []frame, from *time.Time) []frame { return fromMiddle(inPlace("client")(l), from) }},
+		{name: "the client's, 1 % missing", whole: false, damaged: as(func(l []frame) []frame { return missing(inPlace("client")(l)) })},
+		{name: "both, 1 % missing", whole: false, damaged: as(missing)},
 	}
 )
 
 // measured gathers what all verdicts showed.
 type measured struct {
-	runs   int
-	order  []view
-	views  map[string]*tallies
-	timers []timing
+	runs  int
+	order []view
+	views map[string]*tallies
+	files int     // in which tcpdump and tshark have counted as kabench does
+	flags counted // in these
 }
 
 // tallies is what the verdicts of one view showed.
@@ -196,16 +219,26 @@ type timing struct {
 
 // holds reports whether the interval of the verdict holds the median of the whole capture,
 // as a reader sees it that shares no code with kabench.
-func (t timing) holds() bool { return t.low <= t.truth.median() && t.truth.median() <= t.high }
+func (t timing) holds(slack time.Duration) bool {
+	m := t.truth.median()
+	return t.low-slack <= m && m <= t.high+slack
+}
 
 // off is how far the verdict is from the lab's setting, whose timers run late.
 func (t timing) off() time.Duration { return (t.median - t.script).Abs() }
 
+// enoughCloses is how many closes an interval of 95 % takes.
+const enoughCloses = 6
+
 const near = 20 * time.Millisecond
+
+// margin is how long before the start of a run its packets begin: with the connection by
+// which kabench checks its target.
+const margin = 50 * time.Millisecond
 
 // take judges the captures of a reproduction.
 func (m *measured) take(t *testing.T, dir string, r reproduction) {
-	runs := ownRuns(t, filepath.Join(dir, ownResults), r.dir(), r.seed)
+	runs := ownRuns(t, filepath.Join(dir, ownResults), r.dir())
 	for i, run := range runs {
 		m.runs++
 		if run.Packets != nil {
@@ -214,10 +247,11 @@ func (m *measured) take(t *testing.T, dir string, r reproduction) {
 		}
 		end := run.End.Add(2 * time.Second)
 		if i+1 < len(runs) && runs[i+1].Start.Before(end) {
-			end = runs[i+1].Start.Add(-lateness)
+			end = runs[i+1].Start.Add(-margin)
 		}
 		for file, views := range map[string][]view{onLoopback: lo, onAny: any0} {
-			m.view(t, run, between(readFrames(t, filepath.Join(dir, file)), run.Start.Add(-lateness), end), views)
+			all, begin := readFrames(t, filepath.Join(dir, file)), run.Start.Add(-margin)
+			m.view(t, run, without(between(all, begin, end), servers(between(all, time.Time{}, begin))), views)
 		}
 	}
 }
@@ -225,6 +259,9 @@ func (m *measured) take(t *testing.T, dir string, r reproduction) {
 func (m *measured) view(t *testing.T, run *ownRun, frames []frame, views []view) {
 	whole := wireConns(t, frames)
 	for _, one := range views {
+		if one.far && run.middlebox() {
+			continue
+		}
 		n := m.views[one.name]
 		if n == nil {
 			n = &tallies{view: one}
@@ -244,7 +281,11 @@ func (m *measured) view(t *testing.T, run *ownRun, frames []frame, views []view)
 			t.Errorf("%s, %s: %v", label(run), one.name, err)
 			continue
 		}
-		n.add(run, v, run.compare(v, from), whole)
+		until := list[len(list)-1].at
+		if one.far {
+			until = until.Add(-margin) // what is on the way when the capture ends is not seen there
+		}
+		n.add(run, v, run.compare(v, from, until), slices.DeleteFunc(slices.Clone(whole), func(c *wireConn) bool { return c.closed().Before(from) }))
 	}
 }
 
@@ -272,19 +313,24 @@ func (n *tallies) add(run *ownRun, v *autopsy.Verdict, s score, whole []*wireCon
 }
 
 // timer notes the idle timeout of the lab's server, where the run has closed idle
-// connections by it. A proxy has a timer of its own, so runs with proxies are left out.
+// connections by it. A proxy has a timer of its own, so runs with proxies are left out;
+// so are runs in which the machine was too busy for the lab's timers.
 func (n *tallies) timer(run *ownRun, v *autopsy.Verdict, whole []*wireConn) {
 	timeout, err := time.ParseDuration(run.profile.Target.Lab.IdleTimeout)
-	if err != nil || run.Lab == nil || run.Lab.ClosedIdle == 0 || len(run.profile.Target.Proxies) > 0 {
+	if err != nil || run.Lab == nil || run.Lab.ClosedIdle == 0 || run.Lab.LateP99 > near.Seconds() || len(run.profile.Target.Proxies) > 0 {
 		return
 	}
 	for _, s := range v.Servers {
 		real, _ := truthOf(whole, s.Address)
-		if idle := s.Facts.Idle; idle.Known() && idle.By.Server > idle.By.Client && len(real.idle) > 0 {
+		if idle := s.Facts.Idle; idle.Closes >= enoughCloses && idle.By.Server > idle.By.Client && len(real.idle) > 0 {
 			n.timers = append(n.timers, timing{label(run) + " " + s.Address, timeout, real, idle.Median, idle.Low, idle.High, idle.Closes})
 		}
 	}
 }
+
+// chance is how many requests may be missed where there are too few for a share: with
+// one packet in 100 missing, the only one that shows a failure may be among them.
+const chance = 3
 
 // judge compares with what is promised.
 func (m *measured) judge(t *testing.T) {
@@ -294,7 +340,7 @@ func (m *measured) judge(t *testing.T) {
 			t.Logf("%s: %s", one.name, text)
 		}
 		for _, timer := range n.timers {
-			if !timer.holds() || timer.wide() || timer.off() > near {
+			if !timer.holds(0) || timer.wide() || timer.off() > near {
 				t.Logf("%s: %s: set to %v; the capture's median is %v of %d; said: %v, between %v and %v, from %d closes", one.name, timer.of,
 					timer.script, timer.truth.median(), len(timer.truth.idle), timer.median, timer.low, timer.high, timer.closes)
 			}
@@ -302,7 +348,7 @@ func (m *measured) judge(t *testing.T) {
 		switch {
 		case one.whole && n.found[met] != n.failed[met]:
 			t.Errorf("%s: %d of %d requests were found", one.name, n.found[met], n.failed[met])
-		case n.found[met]*100 < n.failed[met]*95:
+		case n.found[met]*100 < n.failed[met]*95 && n.failed[met]-n.found[met] > chance:
 			t.Errorf("%s: %d of %d requests were found", one.name, n.found[met], n.failed[met])
 		}
 		if n.wrong > 0 {
@@ -319,9 +365,18 @@ func (m *measured) judge(t *testing.T) {
 
 func (t timing) wide() bool { return t.closes >= 20 && t.high-t.low > near }
 
+// slack is what is added to an interval where there are too few for a share: one in 20 may
+// miss.
+func (n *tallies) slack() time.Duration {
+	if len(n.timers) < 40 && *verdictSeeds == 0 {
+		return 5 * time.Millisecond
+	}
+	return 0
+}
+
 func (n *tallies) timing() (held, wide, close int) {
 	for _, timer := range n.timers {
-		if timer.holds() {
+		if timer.holds(n.slack()) {
 			held++
 		}
 		if timer.wide() {
@@ -336,6 +391,11 @@ func (n *tallies) timing() (held, wide, close int) {
 
 func (m *measured) table() string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "%d runs.", m.runs)
+	if *counting {
+		fmt.Fprintf(&b, " tcpdump and tshark count %d FINs and %d RSTs in %d captures, as kabench does.", m.flags.FINs, m.flags.RSTs, m.files)
+	}
+	b.WriteString("\n\n")
 	b.WriteString("| capture | runs | requests that met a close, by `run.json` | of these found | cut off, found | client gave up, found | controls, with a finding | intervals that hold the idle timeout | within 20 ms of the setting | widest from 20 closes |\n")
 	b.WriteString(strings.Repeat("| --- ", 10) + "|\n")
 	for _, one := range m.order {

@@ -15,10 +15,9 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// ownRun is a run of kabench, with what its record says of failures.
+// ownRun is a run of kabench, with the failures in its record.
 type ownRun struct {
 	name, part string // the incident, and "incident" or "remedy-1"
-	seed       int
 	dir        string
 	*results.Run
 	profile runProfile
@@ -32,6 +31,10 @@ type runProfile struct {
 			IdleTimeout string `json:"idle_timeout"`
 		}
 		Proxies []struct{}
+	}
+	Network struct {
+		Links     []struct{ Flows json.RawMessage }
+		Balancers []struct{}
 	}
 }
 
@@ -51,7 +54,7 @@ const (
 )
 
 // ownRuns reads the runs of a reproduction, in the order in which they were made.
-func ownRuns(t *testing.T, dir, name string, seed int) (list []*ownRun) {
+func ownRuns(t *testing.T, dir, name string) (list []*ownRun) {
 	t.Helper()
 	for _, path := range record.RunsIn(dir) {
 		d, err := record.Open(path)
@@ -62,7 +65,7 @@ func ownRuns(t *testing.T, dir, name string, seed int) (list []*ownRun) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := &ownRun{name: name, part: filepath.Base(path), seed: seed, dir: path, Run: run}
+		one := &ownRun{name: name, part: filepath.Base(path), dir: path, Run: run}
 		if err := json.Unmarshal(run.Profile, &one.profile); err != nil {
 			t.Fatal(err)
 		}
@@ -124,16 +127,16 @@ func howOf(f *autopsy.Failure) how {
 	return met
 }
 
-// compare compares the requests that a verdict names with those that failed at or after
-// a time. Each failed request is found by one of the verdict's at most. What is left
+// compare compares the requests that a verdict names with those that failed between two
+// times. Each failed request is found by one of the verdict's at most. What is left
 // over was invented, if no request failed at that time: a capture can show a
 // failure twice, before and behind a link.
-func (r *ownRun) compare(v *autopsy.Verdict, from time.Time) score {
+func (r *ownRun) compare(v *autopsy.Verdict, from, until time.Time) score {
 	var s score
 	taken := make([]bool, len(r.failed))
 	attempts := slices.SortedFunc(slices.Values(r.failed), func(a, b attempt) int { return a.to.Compare(b.to) })
 	for _, a := range attempts {
-		if !a.from.Before(from) {
+		if !a.from.Before(from) && a.from.Before(until) {
 			s.failed[a.how]++
 		}
 	}
@@ -146,19 +149,23 @@ func (r *ownRun) compare(v *autopsy.Verdict, from time.Time) score {
 				continue
 			}
 			known = true
-			if taken[i] || a.from.Before(from) {
+			if taken[i] || a.from.Before(from) || !a.from.Before(until) {
 				continue
 			}
 			taken[i] = true
 			s.found[a.how]++
 			break
 		}
-		if !known && howOf(&f) != quit {
+		if !known && howOf(&f) != quit && !strings.Contains(f.Why, mayBeRead) {
 			s.invented = append(s.invented, f.Server+": "+f.Met.String()+": "+f.Why)
 		}
 	}
 	return s
 }
+
+// mayBeRead marks early responses that a RST followed. Whether the client had read the
+// response before the RST came is in no packet: half-close has both kinds of clients.
+const mayBeRead = "may not have read the response"
 
 func when(f *autopsy.Failure) time.Duration {
 	if f.Begun != evidence.NotSeen {
@@ -176,6 +183,12 @@ func (r *ownRun) behindProxies() int {
 	return int(r.Proxy.Stale + r.Proxy.BadGateways + r.Proxy.Silent + r.Proxy.Truncated)
 }
 
+// middlebox reports whether a machine between client and server forgets connections.
+func (r *ownRun) middlebox() bool {
+	n := &r.profile.Network
+	return len(n.Balancers) > 0 || len(n.Links) > 0 && len(n.Links[0].Flows) > 0
+}
+
 func label(r *ownRun) string {
-	return strings.TrimSuffix(r.name, ".yaml") + " " + r.part
+	return r.name + " " + r.part
 }

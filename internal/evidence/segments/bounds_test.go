@@ -1,10 +1,12 @@
 package segments
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,4 +209,48 @@ func decode(b []byte) (*Segment, int) {
 	n := min(int(binary.BigEndian.Uint16(b[14:])), len(b)-16, s.Len)
 	s.Payload = b[16 : 16+n]
 	return s, 16 + n
+}
+
+// What 50,000 connections hold is bounded: unfinished heads, segments that wait for
+// earlier ones, pipelined requests, and many exchanges each.
+func TestWeight(t *testing.T) {
+	head := []byte("GET / HTTP/1.1\r\nX: " + strings.Repeat("a", 12000))
+	pipelined := bytes.Repeat([]byte("GET /"+strings.Repeat("b", 190)+" HTTP/1.1\r\n\r\n"), maxPending)
+	small, reply := bytes.Repeat([]byte("GET / HTTP/1.1\r\n\r\n"), 50), bytes.Repeat([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), 50)
+	server := netip.MustParseAddrPort("10.0.0.9:80")
+	for name, feed := range map[string]func(v *Lives, client netip.AddrPort){
+		"heads": func(v *Lives, client netip.AddrPort) { v.Add(said(client, server, 1, 1, head)) },
+		"held": func(v *Lives, client netip.AddrPort) {
+			v.Add(&Segment{Src: client, Dst: server, Flags: FlagSYN})
+			for i := range uint32(8) {
+				v.Add(said(client, server, 70000+i*20000, 1, head))
+			}
+		},
+		"pipelined": func(v *Lives, client netip.AddrPort) { v.Add(said(client, server, 1, 1, pipelined)) },
+		"exchanges": func(v *Lives, client netip.AddrPort) {
+			for i := range uint32(2) {
+				v.Add(said(client, server, 1+i*uint32(len(small)), 1+i*uint32(len(reply)), small))
+				v.Add(said(server, client, 1+i*uint32(len(reply)), 1+(i+1)*uint32(len(small)), reply))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests := 0
+			v := NewLives(func(c *evidence.Connection) { requests += c.Requests + len(c.Unanswered) }, nil)
+			for n := range 12_000 {
+				feed(v, netip.AddrPortFrom(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), 1000))
+				if v.weight > maxWeight {
+					t.Fatalf("%d connections hold %d bytes", n+1, v.weight)
+				}
+			}
+			v.End()
+			if v.weight != 0 || name == "exchanges" && requests != 12_000*100 {
+				t.Errorf("%d bytes are left, and %d requests were counted", v.weight, requests)
+			}
+		})
+	}
+}
+
+func said(src, dst netip.AddrPort, seq, ack uint32, b []byte) *Segment {
+	return &Segment{Src: src, Dst: dst, Flags: FlagACK | FlagPSH, Seq: seq, Ack: ack, Len: len(b), Payload: b}
 }

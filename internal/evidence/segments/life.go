@@ -35,6 +35,7 @@ type life struct {
 	copies   int // segments that were seen twice
 
 	older, newer *life // neighbours in a list of Lives
+	weighs       int   // as counted in Lives.weight
 	ended        bool
 	endedAt      time.Duration
 }
@@ -202,7 +203,7 @@ func (l *life) deliver(side int, p piece) {
 		l.swap()
 		side = 1 - side
 	}
-	if side == server && l.flows[client].gap != evidence.NotSeen {
+	if f := &l.flows[client]; side == server && f.gap != evidence.NotSeen && l.talk.holdsRequest(int(l.flows[server].ack-f.next)) {
 		l.talk.missed = true // the request was not observed, or is observed later
 	}
 	l.talk.take(side, p)

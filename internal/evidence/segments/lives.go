@@ -37,7 +37,9 @@ type Lives struct {
 
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
+	shared  map[netip.AddrPort]int  // how many connections without a SYN have this end
 	open    map[pair]*life
+	weight  int      // bytes that they hold
 	live    lifeList // the least recently seen first
 	ended   lifeList // the first to end first
 	Early   int      // connections that had to make room before they ended
@@ -51,7 +53,7 @@ type Lives struct {
 // its number on its connection, from 1; the Connection is not complete then, and may
 // not be changed.
 func NewLives(done func(*evidence.Connection), each func(*evidence.Connection, evidence.Exchange, int)) *Lives {
-	v := &Lives{done: done, each: each, known: map[netip.AddrPort]bool{}, open: map[pair]*life{}}
+	v := &Lives{done: done, each: each, known: map[netip.AddrPort]bool{}, shared: map[netip.AddrPort]int{}, open: map[pair]*life{}}
 	v.live.begin()
 	v.ended.begin()
 	return v
@@ -81,6 +83,7 @@ func (v *Lives) Add(s *Segment) {
 	l.add(s)
 	l.talk.whole = l.flows[client].syn
 	v.place(l)
+	v.weigh(l)
 }
 
 // End finishes all connections that are left.
@@ -124,12 +127,7 @@ func (l *life) key() pair {
 // begin begins to follow a connection.
 func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	if len(v.open) >= maxLives {
-		v.Early++
-		oldest := v.ended.oldest()
-		if oldest == nil {
-			oldest = v.live.oldest()
-		}
-		v.finish(oldest.key(), oldest, v.now)
+		v.evict(nil)
 	}
 	from, to, guessed := v.ends(s, syn)
 	l := newLife(from, to, s.At)
@@ -165,10 +163,35 @@ func (v *Lives) ends(s *Segment, syn bool) (from, to netip.AddrPort, guessed boo
 			return s.Dst, s.Src, false
 		}
 		return s.Src, s.Dst, false
+	}
+	src, dst := v.share(s.Src), v.share(s.Dst)
+	switch {
+	case src > dst:
+		return s.Dst, s.Src, true
+	case src < dst:
+		return s.Src, s.Dst, true
 	case s.Src.Port() < s.Dst.Port(): // servers have the lower ports, mostly
 		return s.Dst, s.Src, true
 	}
 	return s.Src, s.Dst, true
+}
+
+// share counts a connection without a SYN for one of its ends, and returns how many that
+// end has: a server has many.
+func (v *Lives) share(end netip.AddrPort) int {
+	n := v.shared[end] + 1
+	if n > 1 || len(v.shared) < maxKnown {
+		v.shared[end] = n
+	}
+	return n
+}
+
+// turned reports whether what is known by now says that a guess was wrong.
+func (v *Lives) turned(c *evidence.Connection) bool {
+	if !c.Guessed || v.known[c.Server] {
+		return false
+	}
+	return v.known[c.Client] || v.shared[c.Client] > v.shared[c.Server]
 }
 
 // place puts a connection where it belongs after a segment.
@@ -195,8 +218,9 @@ func (v *Lives) expire() {
 func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	v.live.remove(l)
 	delete(v.open, key)
+	v.weight -= l.weighs
 	c := l.finish(until)
-	if c.Guessed && v.known[c.Client] && !v.known[c.Server] {
+	if v.turned(&c) {
 		l.turn(&c)
 	}
 	v.Copies += l.copies

@@ -35,12 +35,17 @@ type requests struct {
 // inBody reports whether the next byte belongs to the body of a request.
 func (r *requests) inBody() bool { return r.part == inRequestBody || r.part == inChunks }
 
+// inside reports whether bytes that begin no request can only be a part of one: enough
+// of them were captured, and they are no blank lines, which may precede a request.
+func (r *requests) inside(b []byte) bool { return len(b) >= enough && blankLines(b) == 0 }
+
 // takeRequest takes bytes of the client on a connection that is not TLS.
 func (t *talk) takeRequest(p piece) {
 	r := &t.requests
 	begins := p.begin && beginsRequest(p.payload)
-	if t.protocol == overHTTP && r.part == outOfStep && p.begin && !begins && len(p.payload) >= enough {
-		t.continued(p, p.length) // of a body
+	if t.protocol == overHTTP && (r.part == outOfStep || r.part == beforeRequest) && p.begin && !begins && r.inside(p.payload) {
+		r.part = outOfStep
+		t.continued(p, p.length)
 		return
 	}
 	if t.protocol != overHTTP || r.part == outOfStep && !begins {
@@ -122,15 +127,22 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	r := &t.requests
 	before := len(r.head)
 	b = b[:min(len(b), maxHead-before)]
-	r.head = append(r.head, b...)
-	end := headEnd(r.head, max(before-3, 0))
+	head := b
+	if before > 0 {
+		r.head = append(r.head, b...)
+		head = r.head
+	}
+	end := headEnd(head, max(before-3, 0))
 	if end < 0 {
+		if before == 0 {
+			r.head = append(r.head, b...)
+		}
 		if len(r.head) == maxHead {
 			t.cutHead()
 		}
 		return len(b), false
 	}
-	head := r.head[:end]
+	head = head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
 	t.name(line, h)

@@ -105,6 +105,57 @@ func TestWrongGuess(t *testing.T) {
 	}
 }
 
+// Connections without a SYN: the end that several of them share is the server.
+func TestSharedEnd(t *testing.T) {
+	high := netip.MustParseAddrPort("10.0.0.2:45463")
+	var list []Segment
+	for n := range uint16(3) {
+		for _, s := range story(t, `
+0   s P. SEALED
+40  c .
+400 s P. ALERT
+400 s F.
+440 c .
+480 c F.
+481 s .`, [2]uint32{700, 900}) {
+			s.At += time.Duration(n) * 10 * time.Millisecond
+			ends := map[netip.AddrPort]netip.AddrPort{serverEnd: high, clientEnd: netip.AddrPortFrom(clientEnd.Addr(), 37000+n)}
+			s.Src, s.Dst = ends[s.Src], ends[s.Dst]
+			list = append(list, s)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Segment) int { return int(a.At - b.At) })
+	v := NewLives(func(c *evidence.Connection) {
+		if c.Server != high || len(c.Unanswered) != 0 || c.Close.By != evidence.ByServer {
+			t.Errorf("the server is said to be %v: %s", c.Server, sum(*c))
+		}
+	}, nil)
+	for _, s := range list {
+		v.Add(&s)
+	}
+	v.End()
+}
+
+// A capture that begins within an upload: the rest of its body, after the server's close,
+// is no request.
+func TestBodyFromTheMiddle(t *testing.T) {
+	for _, c := range live(t, `
+0  c P. PART
+10 s .
+10 c P. PART
+20 s P. OK
+20 s F.
+21 c P. PART
+30 c P. PART
+40 s .
+50 c F.
+60 s .`, [2]uint32{7, 9}) {
+		if c.Requests != 1 || len(c.Unanswered) != 0 {
+			t.Errorf("got %s: %+v", sum(c), c.Unanswered)
+		}
+	}
+}
+
 // The end of the handshake and the first request are in one segment, which was not
 // captured.
 func TestMissingFirstRequest(t *testing.T) {
@@ -170,7 +221,7 @@ func TestBodyAfterTheResponse(t *testing.T) {
 	}
 }
 
-// The server closed before the capture began. The client writes a request all the same,
+// The server closed before the capture began. The client still writes a request,
 // finds the FIN and closes at once: it did not give up.
 func TestCloseBeforeTheCapture(t *testing.T) {
 	for _, c := range live(t, `

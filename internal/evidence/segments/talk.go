@@ -149,15 +149,25 @@ func (t *talk) miss(side, n int, at time.Duration, end uint32) {
 	}
 }
 
+// holdsRequest reports whether n bytes of the client that were not observed can hold a
+// request. Under TLS, fewer bytes than a request has are a close_notify and a FIN; the
+// bytes of a body belong to a request that was seen.
+func (t *talk) holdsRequest(n int) bool {
+	r := &t.requests
+	switch {
+	case t.protocol == overTLS:
+		return n >= recordHeader+smallestRequest
+	case r.part == inRequestBody && int64(n) <= r.left:
+		return false
+	}
+	return len(t.pending) > 0 || !r.inBody() && !r.stray
+}
+
 // missClient takes bytes of the client that were not observed for a request. A response
-// that acknowledges them is the response to them. Under TLS, fewer bytes than a request
-// has are a close_notify.
+// that acknowledges them is the response to them.
 func (t *talk) missClient(n int, end uint32) {
-	switch r := &t.requests; {
-	case t.protocol == overTLS && n < recordHeader+smallestRequest:
+	if !t.holdsRequest(n) {
 		return
-	case r.part == inRequestBody && int64(n) <= r.left, len(t.pending) == 0 && (r.inBody() || r.stray):
-		return // they belong to the body of a request that was seen
 	}
 	if t.responds && t.protocol == overTLS && after(end, t.ack) {
 		t.answered(t.current.Done) // the next request ends it, as in ask
@@ -275,8 +285,12 @@ func (t *talk) answered(at time.Duration) {
 	t.missed = false
 }
 
-// keptNewest is how many of a connection's newest exchanges are kept.
-const keptNewest = 48
+// How many of a connection's newest exchanges are kept, and how many if all connections
+// together hold much.
+const (
+	keptNewest = 48
+	keptHeavy  = 4
+)
 
 func (t *talk) keep(e evidence.Exchange) {
 	t.count++
@@ -290,9 +304,11 @@ func (t *talk) keep(e evidence.Exchange) {
 }
 
 // trim leaves out exchanges of the middle.
-func (t *talk) trim() {
-	if len(t.exchanges) > evidence.KeptFirst+keptNewest {
-		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-keptNewest:])
+func (t *talk) trim() { t.trimTo(keptNewest) }
+
+func (t *talk) trimTo(newest int) {
+	if len(t.exchanges) > evidence.KeptFirst+newest {
+		n := copy(t.exchanges[evidence.KeptFirst:], t.exchanges[len(t.exchanges)-newest:])
 		t.exchanges = t.exchanges[:evidence.KeptFirst+n]
 	}
 }
