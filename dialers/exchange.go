@@ -28,8 +28,7 @@ import (
 //	resend    end, which calls resolve again   Tries, Twice
 //	done      done                             Local, AtLease, AtFailure
 
-// exchange is an exchange under way; results.Exchange is its record. Its methods
-// are called with Client.mu held.
+// exchange is an exchange under way, recorded in record. Client.mu guards its methods.
 type exchange struct {
 	client *Client
 	record *results.Exchange
@@ -341,8 +340,7 @@ func (x *exchange) end() {
 	x.resolve()
 }
 
-// connectionFate is why the connection, which is given back, is closed; Keep: it
-// is not.
+// connectionFate is why the released connection is closed, or Keep.
 func (x *exchange) connectionFate() pool.Reason {
 	switch f := &x.facts; {
 	case f.Complete && x.endsConnection():

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"hash/fnv"
+	"net/netip"
 
 	"github.com/kabench/kabench/profiles/network"
 )
@@ -197,4 +198,28 @@ func (b *balancer) resetEnds(c *core, f *flow, now int64) {
 			seq: f.next[server], flags: network.RST,
 		}, b.by, now)
 	}
+}
+
+// connectionKey returns the key under which the record finds a packet: the connection
+// as the client sees it. b is the balancer through which it will come back, or nil.
+func (c *core) connectionKey(h *header, b *balancer) flowKey {
+	if b != nil {
+		return keyOf(b.addr, h.sport, h.dst, h.dport)
+	}
+	return h.key()
+}
+
+// throughBalancer returns the key under which the record finds the connection between
+// a and b when one of them is a backend: the connection as the client sees it.
+func (c *core) throughBalancer(a, b netip.AddrPort) flowKey {
+	end := func(e netip.AddrPort) (uint32, uint16) {
+		addr := addrNumber(e.Addr())
+		if node, ok := c.byAddr[addr]; ok && c.behind[node] != nil {
+			addr = c.behind[node].addr
+		}
+		return addr, e.Port()
+	}
+	aa, ap := end(a)
+	ba, bp := end(b)
+	return keyOf(aa, ap, ba, bp)
 }

@@ -224,15 +224,6 @@ func (c *core) receive(f *frame, from int, now int64) {
 	c.enter(c.hops[from][to], f, now)
 }
 
-// connectionKey returns the key under which the record finds a packet: the connection
-// as the client sees it. b is the balancer through which it will come back, or nil.
-func (c *core) connectionKey(h *header, b *balancer) flowKey {
-	if b != nil {
-		return keyOf(b.addr, h.sport, h.dst, h.dport)
-	}
-	return h.key()
-}
-
 // enter puts f onto a hop, unless a rule, the link's memory of flows, loss or the
 // queue stops it.
 func (c *core) enter(h *hop, f *frame, now int64) {
@@ -389,19 +380,4 @@ func (c *core) expire(now int64) {
 	for _, b := range c.at[c.hosts:] {
 		b.expire(c, now)
 	}
-}
-
-// throughBalancer returns the key under which the record finds the connection between
-// a and b when one of them is a backend: the connection as the client sees it.
-func (c *core) throughBalancer(a, b netip.AddrPort) flowKey {
-	end := func(e netip.AddrPort) (uint32, uint16) {
-		addr := addrNumber(e.Addr())
-		if node, ok := c.byAddr[addr]; ok && c.behind[node] != nil {
-			addr = c.behind[node].addr
-		}
-		return addr, e.Port()
-	}
-	aa, ap := end(a)
-	ba, bp := end(b)
-	return keyOf(aa, ap, ba, bp)
 }
