@@ -18,25 +18,19 @@ func (v *Verdict) Worst() evidence.Server {
 	return v.Servers[0].Facts
 }
 
-// SafeIdle returns the idle timeout with which the client would have closed before the
-// server with the most failures did; ok is false if no request met a close, or the
-// server's timer is not known.
-func (v *Verdict) SafeIdle() (idle time.Duration, ok bool) {
+// EarliestClose returns the shortest idle time after which the server with the most
+// failures closed a connection, and the round trip to it; ok is false if no request met a
+// close, or the server's timer is not known. A client that closes sooner prevents the
+// failures.
+func (v *Verdict) EarliestClose() (idle, roundTrip time.Duration, ok bool) {
 	if len(v.Servers) == 0 || v.Met[evidence.Crossed.String()]+v.Met[evidence.Arrived.String()]+v.Met[evidence.Late.String()] == 0 {
-		return 0, false
+		return 0, 0, false
 	}
-	timer := v.Servers[0].Facts.Idle
-	if !timer.Known() || timer.Min < 100*time.Millisecond {
-		return 0, false
+	facts := v.Servers[0].Facts
+	if !facts.Idle.Known() || facts.Idle.Min < 100*time.Millisecond {
+		return 0, 0, false
 	}
-	switch early := timer.Min; {
-	case early > 20*time.Second:
-		return (early - 5*time.Second).Truncate(time.Second), true
-	case early > 2*time.Second:
-		return (early - time.Second + 50*time.Millisecond).Truncate(time.Second), true
-	default:
-		return (early / 2).Truncate(50 * time.Millisecond), true
-	}
+	return facts.Idle.Min, facts.RoundTrip.Median, true
 }
 
 // Sentence says how the request met the end of its connection.

@@ -164,6 +164,17 @@ func serverAddress(c *cobra.Command, text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(list[0].Unmap(), uint16(number)), nil
 }
 
+// safeIdle returns an idle timeout for the client that would have prevented the failures,
+// by the rule of lint; ok is false if none is known.
+func (f *autopsyFound) safeIdle() (idle time.Duration, ok bool) {
+	earliest, roundTrip, ok := f.EarliestClose()
+	if !ok {
+		return 0, false
+	}
+	idle = lint.Below(earliest, roundTrip)
+	return idle, idle > 0
+}
+
 // advise adds the settings that would have prevented the failures, and with a pool what
 // lint says.
 func (f *autopsyFound) advise(pool string) error {
@@ -178,7 +189,7 @@ func (f *autopsyFound) advise(pool string) error {
 	if err != nil {
 		return err
 	}
-	if idle, ok := f.SafeIdle(); ok {
+	if idle, ok := f.safeIdle(); ok {
 		f.Settings = p.Spelled(map[string]string{"pool.idle_timeout": idle.String()})
 	}
 	if pool == "" {

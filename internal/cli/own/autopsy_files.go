@@ -108,7 +108,7 @@ func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered)
 
 // adviceSentences says what would have prevented the failures.
 func (f *autopsyFound) adviceSentences() (list []string) {
-	idle, ok := f.SafeIdle()
+	idle, ok := f.safeIdle()
 	if !ok {
 		return nil
 	}

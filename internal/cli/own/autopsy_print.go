@@ -128,7 +128,7 @@ func (f *autopsyFound) advice(b *bytes.Buffer) {
 	if len(f.Settings) == 0 {
 		return
 	}
-	idle, _ := f.SafeIdle()
+	idle, _ := f.safeIdle()
 	layout.Paragraph(b, "", fmt.Sprintf("Close idle connections at the client before the server does, after %s (pool.idle_timeout):", idle))
 	for _, s := range f.Settings {
 		text := s.Text
