@@ -185,7 +185,7 @@ func TestProbeBadInput(t *testing.T) {
 		{[]string{"http://192.0.2.1/"}, "kabench would send up to 60 requests on up to 40 connections. Add --i-may"},
 		{[]string{"http://[2001:db8::1]:8080/"}, "--i-may"},
 		{[]string{"https://" + plain.Addr() + "/"}, "write http://"},
-		{[]string{"http://127.0.0.1:1/"}, "nothing listens at"},
+		{[]string{"http://127.0.0.1:1/"}, "127.0.0.1:1: nothing listens there"},
 		{[]string{}, "name the URL of a server"},
 		{[]string{"ftp://127.0.0.1/"}, "ftp"},
 		{[]string{plain.URL(), "--max-requests", "0"}, "--max-requests 0"},
@@ -195,7 +195,7 @@ func TestProbeBadInput(t *testing.T) {
 		{[]string{plain.URL(), "--header", "nocolon"}, `--header "nocolon"`},
 		{[]string{plain.URL(), "--header", "Connection: close"}, "ends each connection"},
 		{[]string{plain.URL(), "--pool", "nosuchpool"}, "nosuchpool"},
-		{[]string{"http://user:hidden@127.0.0.1:1/?token=hidden"}, "nothing listens at"},
+		{[]string{"http://user:hidden@127.0.0.1:1/?token=hidden"}, "127.0.0.1:1: nothing listens there"},
 	} {
 		code, stdout, stderr := command(append([]string{"probe"}, append(test.args, "--out", "none")...)...)
 		if code != exit.Input || !strings.Contains(stderr, test.want) || stdout != "" || strings.Contains(stderr, "hidden") {

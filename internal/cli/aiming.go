@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/netip"
@@ -91,19 +90,7 @@ func (o *Aiming) CheckSets() error {
 
 // InFlags makes a complaint about a value name the flag that set the value.
 func (o *Aiming) InFlags(err error) error {
-	list, ok := errors.AsType[profiles.Errors](err)
-	if !ok {
-		return err
-	}
-	for i, c := range list {
-		switch {
-		case c.Source == "--set pool="+o.Pool:
-			list[i].Source, list[i].Path = "--pool "+o.Pool, ""
-		case strings.HasPrefix(c.Source, "--set target.url="):
-			list[i].Source, list[i].Path = "--target "+o.Target, ""
-		}
-	}
-	return list
+	return InFlags(err, Given{"pool", o.Pool, "--pool"}, Given{"target.url", o.Target, "--target"})
 }
 
 // TakesTarget reports whether an incident can be aimed at a target. If not, why says why,

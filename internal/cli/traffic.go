@@ -118,27 +118,41 @@ func (o *Traffic) AllSets() []string {
 
 // InFlags makes a complaint about a value name the flag that set the value.
 func (o *Traffic) InFlags(err error) error {
+	given := []Given{{"target.url", o.Target, "--target"}, {"target.format", o.Format, "--format"}}
+	for _, ch := range o.Changes {
+		given = append(given, Given{ch.Path, ch.value, "--" + ch.Flag})
+	}
+	err = InFlags(err, given...)
+	if list, ok := errors.AsType[profiles.Errors](err); ok {
+		for i, c := range list {
+			if c.Path == "load.rate" && c.Source == "" {
+				list[i].Text += " (or --rate 300/s)"
+			}
+		}
+	}
+	return err
+}
+
+// Given is a flag or an argument whose value was put at a path of the profile.
+type Given struct{ Path, Value, Flag string }
+
+// InFlags makes complaints about values of --set name the flags that the user gave
+// instead.
+func InFlags(err error, given ...Given) error {
 	list, ok := errors.AsType[profiles.Errors](err)
 	if !ok {
 		return err
 	}
 	for i, c := range list {
-		for _, ch := range o.Changes {
-			if c.Source == "--set "+ch.Path+"="+ch.value {
-				list[i].Source = "--" + ch.Flag + " " + ch.value
-				if c.Path == ch.Path {
-					list[i].Path = ""
-				}
+		for _, g := range given {
+			url := g.Path == "target.url" && strings.HasPrefix(c.Source, "--set target.url=") // the rest may be blanked
+			if g.Value == "" || !url && c.Source != "--set "+g.Path+"="+g.Value {
+				continue
 			}
-		}
-		if o.Target != "" && strings.HasPrefix(c.Source, "--set target.url=") { // the rest may be blanked
-			list[i].Source, list[i].Path = "--target "+o.Target, ""
-		}
-		if o.Format != "" && c.Source == "--set target.format="+o.Format {
-			list[i].Source, list[i].Path = "--format "+o.Format, ""
-		}
-		if c.Path == "load.rate" && c.Source == "" {
-			list[i].Text += " (or --rate 300/s)"
+			list[i].Source = g.Flag + " " + g.Value
+			if c.Path == g.Path {
+				list[i].Path = ""
+			}
 		}
 	}
 	return list

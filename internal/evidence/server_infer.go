@@ -1,8 +1,6 @@
 package evidence
 
 import (
-	"cmp"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -29,20 +27,6 @@ func Infer(list []Connection) Server {
 	s.backends(lives)
 	s.keeping(lives)
 	return s
-}
-
-// ByAddress judges each server by itself. Servers are in the order of their addresses.
-func ByAddress(list []Connection) []Server {
-	of := map[netip.AddrPort][]Connection{}
-	for _, c := range list {
-		of[c.Server] = append(of[c.Server], c)
-	}
-	servers := make([]Server, 0, len(of))
-	for _, own := range of {
-		servers = append(servers, Infer(own))
-	}
-	slices.SortFunc(servers, func(a, b Server) int { return cmp.Compare(a.Address, b.Address) })
-	return servers
 }
 
 // count counts what needs no inference, and measures the round trip and the response

@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"encoding/json"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -123,17 +122,6 @@ func TestLateRequestsAreSortedByTheirDistanceToTheTimer(t *testing.T) {
 		if got[i] != want[i] {
 			t.Errorf("range %d is %+v, not %+v", i, got[i], want[i])
 		}
-	}
-}
-
-func TestByAddressJudgesEachServerByItself(t *testing.T) {
-	w := newWorld(1)
-	for i, host := range []string{"10.0.0.2:80", "10.0.0.1:80"} {
-		w.idleAfter(8, time.Duration(i+1)*time.Second, 0, func(_ int, c *Connection) { c.Server = netip.MustParseAddrPort(host) })
-	}
-	got := ByAddress(w.list)
-	if len(got) != 2 || got[0].Address != "10.0.0.1:80" || got[0].Idle.Median != 2*time.Second || got[1].Idle.Median != time.Second {
-		t.Errorf("got %d servers: %+v", len(got), got)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestBadServers(t *testing.T) {
 		url  string
 		want string
 	}{
-		"nothing listens":  {"http://" + closed.Addr().String(), "nothing listens at"},
+		"nothing listens":  {"http://" + closed.Addr().String(), "nothing listens there (the connection was refused); start the server"},
 		"http to TLS":      {"http://" + secure.Addr(), "https://"},
 		"TLS to http":      {"https://" + plain.Addr(), "write http://"},
 		"unknown issuer":   {secure.URL(), "target.tls.ca_file"},

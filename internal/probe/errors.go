@@ -32,7 +32,7 @@ func (s *site) explain(err error) error {
 	case d.secure:
 		return explainTLS(d.err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens at %v: the connection was refused", s.addr)
+		return errors.New("nothing listens there (the connection was refused); start the server, or check the address and the port")
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%v did not accept a connection within %v", s.addr, connectTime)
 	}

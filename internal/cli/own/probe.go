@@ -2,7 +2,6 @@ package own
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -199,21 +198,8 @@ func (o *probeOptions) request(command string) (p *profiles.Profile, r probe.Req
 
 // inFlags makes a complaint about a value name the flag or argument that set the value.
 func (o *probeOptions) inFlags(err error) error {
-	list, ok := errors.AsType[profiles.Errors](err)
-	if !ok {
-		return err
-	}
-	for i, c := range list {
-		switch {
-		case c.Source == "--set pool="+o.pool:
-			list[i].Source, list[i].Path = "--pool "+o.pool, ""
-		case strings.HasPrefix(c.Source, "--set target.url="):
-			list[i].Source, list[i].Path = "URL "+o.url, ""
-		case strings.HasPrefix(c.Source, "--set target.method="):
-			list[i].Source, list[i].Path = "--method "+o.method, ""
-		}
-	}
-	return list
+	return cli.InFlags(err, cli.Given{Path: "pool", Value: o.pool, Flag: "--pool"},
+		cli.Given{Path: "target.url", Value: o.url, Flag: "URL"}, cli.Given{Path: "target.method", Value: o.method, Flag: "--method"})
 }
 
 // finish prints and keeps the result.

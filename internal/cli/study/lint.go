@@ -2,7 +2,6 @@ package study
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -106,7 +105,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 		p, err = profiles.Open(o.profile, sets)
 	}
 	if err != nil {
-		return nil, o.inFlags(err)
+		return nil, cli.InFlags(err, cli.Given{Path: "pool", Value: o.pool, Flag: "--pool"})
 	}
 	if o.profile != "" && o.pool != "" {
 		p.AssumeUnsaid(textOf(o.profile), sets)
@@ -160,21 +159,4 @@ func (o *lintOptions) setAgain(p *profiles.Profile) error {
 		}
 	}
 	return nil
-}
-
-// inFlags makes a complaint about the pool name the flag --pool.
-func (o *lintOptions) inFlags(err error) error {
-	list, ok := errors.AsType[profiles.Errors](err)
-	if !ok {
-		return err
-	}
-	for i, c := range list {
-		if c.Source == "--set pool="+o.pool {
-			list[i].Source = "--pool " + o.pool
-			if c.Path == "pool" {
-				list[i].Path = ""
-			}
-		}
-	}
-	return list
 }

@@ -2,10 +2,8 @@ package ladder
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/internal/evidence/segments"
@@ -92,37 +90,4 @@ func inOrderOfSending(packets []Packet) []Packet {
 	return slices.SortedStableFunc(slices.Values(packets), func(a, b Packet) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Number, b.Number))
 	})
-}
-
-// String returns the row as a line, without a line end.
-func (r Row) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%10.6f s  ", r.At.Seconds())
-	if r.Note != "" {
-		return b.String() + "· " + r.Note
-	}
-	from, arrow, to := "client", "→", cmp.Or(r.Host, "server")
-	if !r.FromClient {
-		arrow = "←"
-	}
-	if r.ByLink {
-		if r.FromClient {
-			from = "link"
-		} else {
-			to = "link"
-		}
-	}
-	fmt.Fprintf(&b, "%-6s %s %-6s  %-3s %6d B", from, arrow, to, r.Flags, r.Len)
-	if r.At != r.Sent {
-		fmt.Fprintf(&b, "  sent %.6f s", r.Sent.Seconds())
-	}
-	if r.Fate != "" {
-		fmt.Fprintf(&b, "  %s", r.Fate)
-		if r.By != "" {
-			fmt.Fprintf(&b, " (%s)", r.By)
-		}
-	} else if r.By != "" {
-		fmt.Fprintf(&b, "  (%s)", r.By)
-	}
-	return b.String()
 }
