@@ -21,8 +21,7 @@ import (
 )
 
 // TestTinyConnections reads captures of KABENCH_TINY connections (default 60,000) that
-// carry at most one request each, and says how much memory that took. It is bounded: ten times as
-// many connections take no more.
+// carry at most one request each, and logs how much memory that took.
 func TestTinyConnections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves large captures out")
