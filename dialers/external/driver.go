@@ -17,6 +17,7 @@ type Driver struct {
 	warmed   *results.DriverWarmUp // nil: not yet
 	base     time.Time             // our clock's zero for this driver
 	process  *process
+	limits   limits
 	clock    clock
 	faults   faults
 	settings map[string]any // of the last Configure, as sent
@@ -38,15 +39,20 @@ type receiver interface {
 	ended(why string)
 }
 
-// Time limits of a driver. docs/drivers.md says them.
-const (
-	helloTime  = 20 * time.Second // a JVM starts, on a busy machine
-	configTime = 20 * time.Second
-	byeTime    = 5 * time.Second
-	termTime   = time.Second
-	clockTime  = 10 * time.Second // how long a clock may have no reply
-	readTime   = 5 * time.Second  // how long frames may wait unread
-)
+// limits are how long a driver may take. docs/drivers.md says them.
+type limits struct {
+	hello  time.Duration // a JVM starts, on a busy machine
+	config time.Duration
+	clock  time.Duration // how long a clock may have no reply
+	read   time.Duration // how long frames may wait unread
+	bye    time.Duration
+	term   time.Duration // from SIGTERM to SIGKILL
+}
+
+var usual = limits{
+	hello: 20 * time.Second, config: 20 * time.Second, clock: 10 * time.Second, read: 5 * time.Second,
+	bye: 5 * time.Second, term: time.Second,
+}
 
 // syncs is how many times the clock is asked when a driver is configured. The best reply
 // counts.
@@ -54,14 +60,16 @@ const syncs = 25
 
 // Start starts a driver in a process group of its own, and waits at most 20 s for its
 // hello. The process ends with this one.
-func Start(ctx context.Context, c Command) (*Driver, error) {
-	d := &Driver{command: c, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
+func Start(ctx context.Context, c Command) (*Driver, error) { return start(ctx, c, usual) }
+
+func start(ctx context.Context, c Command, l limits) (*Driver, error) {
+	d := &Driver{command: c, limits: l, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
 	var err error
 	if d.process, err = run(c); err != nil {
 		return nil, fmt.Errorf("the driver %s did not start: %w", c.name(), err)
 	}
 	go d.read()
-	f, err := d.await(ctx, helloTime, "say hello", "hello")
+	f, err := d.await(ctx, d.limits.hello, "say hello", "hello")
 	if err == nil {
 		d.hello = f.Hello
 		err = d.hello.check()
@@ -78,7 +86,7 @@ func (d *Driver) give() {
 	d.mu.Lock()
 	d.closing = true
 	d.mu.Unlock()
-	d.process.end(termTime)
+	d.process.end(d.limits.term)
 	<-d.over
 }
 
@@ -127,7 +135,7 @@ func (d *Driver) Configure(ctx context.Context, c Config) error {
 	if err := d.process.out.send(frame); err != nil {
 		return fmt.Errorf("the driver %s does not read its config: %w", d.Name(), d.broken(err))
 	}
-	f, err := d.await(ctx, configTime, "reply to its config", "ready", "refused")
+	f, err := d.await(ctx, d.limits.config, "reply to its config", "ready", "refused")
 	if err != nil {
 		return fmt.Errorf("the driver %s %w", d.Name(), err)
 	}
@@ -153,11 +161,11 @@ func (d *Driver) sync(ctx context.Context) error {
 		default:
 		}
 		d.ping()
-		timer := time.NewTimer(clockTime)
+		timer := time.NewTimer(d.limits.clock)
 		select {
 		case <-d.synced:
 		case <-timer.C:
-			return fmt.Errorf("the driver %s did not reply to clock within %v", d.Name(), clockTime)
+			return fmt.Errorf("the driver %s did not reply to clock within %v", d.Name(), d.limits.clock)
 		case <-d.over:
 			return fmt.Errorf("the driver %s %s", d.Name(), d.ended())
 		case <-ctx.Done():
@@ -249,19 +257,19 @@ func (d *Driver) Close() error {
 	d.closing = true
 	d.mu.Unlock()
 	if again || had {
-		d.process.end(termTime)
+		d.process.end(d.limits.term)
 		<-d.over
 		return nil
 	}
 	_ = d.process.out.send(byeFrame)
-	intime := d.process.within(byeTime)
+	intime := d.process.within(d.limits.bye)
 	if !intime {
-		d.process.end(termTime)
+		d.process.end(d.limits.term)
 	}
 	<-d.over
 	switch {
 	case !intime:
-		return fmt.Errorf("the driver %s did not end within %v of bye, and was ended", d.Name(), byeTime)
+		return fmt.Errorf("the driver %s did not end within %v of bye, and was ended", d.Name(), d.limits.bye)
 	case d.process.err != nil:
 		return fmt.Errorf("the driver %s %s", d.Name(), d.process.how())
 	}

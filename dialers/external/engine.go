@@ -267,10 +267,10 @@ func (e *Engine) watch() {
 			pinged = now
 			e.driver.ping()
 		}
-		if stuck := e.driver.process.out.stuck(now); stuck > readTime {
+		if stuck := e.driver.process.out.stuck(now); stuck > e.driver.limits.read {
 			e.driver.fail(FaultHangs, fmt.Sprintf("read nothing for %v", stuck.Round(time.Second)))
 		}
-		if mute := e.driver.unanswered(now); mute > clockTime {
+		if mute := e.driver.unanswered(now); mute > e.driver.limits.clock {
 			e.driver.fail(FaultHangs, fmt.Sprintf("did not reply to clock for %v", mute.Round(time.Second)))
 		}
 		e.expire(now.Sub(e.epoch))
