@@ -37,7 +37,7 @@ type Entry struct {
 	Note     string   // a sentence for users, or empty
 
 	// Sources are the files of the driver, named by their paths in this package:
-	// java/Kit.java. A file keeps its base name in the directory where it is built, except
+	// java/kit/Kit.java. A file keeps its base name in the directory where it is built, except
 	// as "from=to": node/undici.json=package.json.
 	Sources []string
 	// Main is what is started: the class for Java, the script for Node.js, Python and Ruby,
