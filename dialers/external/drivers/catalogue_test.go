@@ -138,3 +138,20 @@ func TestFind(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestCommand: a name is a driver's; everything else is a command line.
+func TestCommand(t *testing.T) {
+	t.Setenv("KABENCH_DRIVERS", t.TempDir())
+	if _, err := Command("reactor-netty"); err == nil || err.Error() != "driver reactor-netty is not built yet: run `kabench driver build reactor-netty`" {
+		t.Error(err)
+	}
+	if _, err := Command("reactor-nety"); err == nil || !strings.Contains(err.Error(), "did you mean reactor-netty?") {
+		t.Error(err)
+	}
+	if c, err := Command("python9 my_driver.py"); err != nil || len(c.Argv) != 2 {
+		t.Errorf("%v, %v", c, err)
+	}
+	if c, err := Command("/bin/sh"); err != nil || len(c.Argv) != 1 {
+		t.Errorf("%v, %v", c, err)
+	}
+}
