@@ -31,11 +31,14 @@ export function agentOptions(settings, insecure) {
   return options
 }
 
-export const gaugeNames = ['sockets', 'freeSockets', 'requests']
+// maps are the agent's maps of lists, by the gauge that counts what is in them.
+const maps = { active: 'sockets', idle: 'freeSockets', pending: 'requests' }
+
+export const gaugeNames = Object.keys(maps)
 
 // gaugesOf counts what the agents' maps hold, over all hosts.
 export const gaugesOf = (agents) => Object.fromEntries(gaugeNames.map((name) => [name, agents().reduce((sum, agent) =>
-  Object.values(agent[name]).reduce((n, list) => n + list.length, sum), 0)]))
+  Object.values(agent[maps[name]]).reduce((n, list) => n + list.length, sum), 0)]))
 
 // ask makes one request with the module http, as its users do, and reads the whole body.
 export function ask(request, { agents, timeout, idle = null, insecure }, done) {

@@ -5,14 +5,15 @@ import { Agent, request as call } from 'undici'
 import { object, run, signal } from './kit.mjs'
 import { agentOptions, settings } from './undici-settings.mjs'
 
-const gauges = ['connected', 'free', 'pending', 'queued', 'running', 'size']
+// Its own statistics by the gauge that shows them: a Pool's pending has those that are queued in it.
+const gauges = { active: 'running', idle: 'free', pending: 'pending', connected: 'connected' }
 
 run({
   driver: 'undici',
   client: 'undici',
   version: createRequire(import.meta.url)('undici/package.json').version,
   settings,
-  gauges,
+  gauges: Object.keys(gauges),
   open(given, { timeout, insecure }) {
     const agent = new Agent(agentOptions(given, insecure))
     return {
@@ -32,7 +33,8 @@ run({
       },
       gauges() {
         const pools = Object.values(agent.stats)
-        return Object.fromEntries(gauges.map((name) => [name, pools.reduce((sum, pool) => sum + (pool[name] ?? 0), 0)]))
+        return Object.fromEntries(Object.entries(gauges).map(([name, own]) =>
+          [name, pools.reduce((sum, pool) => sum + Number(pool[own] ?? 0), 0)]))
       },
       close: () => agent.destroy()
     }

@@ -22,7 +22,7 @@ class Aiohttp(kit.Driver):
         kit.setting("sock_connect", "duration", 30000, pool="connect_timeout", least=1),
         kit.setting("sock_read", "duration", None, least=1),
     )
-    gauge_names = ("acquired", "idle", "waiters")
+    gauge_names = ("active", "idle", "pending")
     session = None
     bound = None  # total bounds the whole request
 
@@ -48,8 +48,8 @@ class Aiohttp(kit.Driver):
             return response.status, len(await response.read())
 
     def gauges(self):
-        return {"acquired": len(self.connector._acquired), "idle": sum(map(len, list(self.connector._conns.values()))),
-                "waiters": sum(map(len, list(self.connector._waiters.values())))}
+        return {"active": len(self.connector._acquired), "idle": sum(map(len, list(self.connector._conns.values()))),
+                "pending": sum(map(len, list(self.connector._waiters.values())))}
 
     async def close(self):
         if self.session is not None:

@@ -23,7 +23,7 @@ class Httpx(kit.Driver):
         kit.setting("write", "duration", 5000, least=1),
         kit.setting("pool", "duration", 5000, pool="pending_timeout", least=1),
     )
-    gauge_names = ("connections", "idle", "queued")
+    gauge_names = ("active", "idle", "pending")
     session = None
     bound = None  # of the whole request: httpx has no limit of its own for it
 
@@ -43,8 +43,9 @@ class Httpx(kit.Driver):
 
     def gauges(self):
         pool = self.session._transport._pool
-        return {"connections": len(pool.connections), "idle": sum(c.is_idle() for c in list(pool.connections)),
-                "queued": sum(request.is_queued() for request in list(pool._requests))}
+        idle = [connection.is_idle() for connection in list(pool.connections)]
+        return {"active": len(idle) - sum(idle), "idle": sum(idle),
+                "pending": sum(request.is_queued() for request in list(pool._requests))}
 
     async def close(self):
         if self.session is not None:

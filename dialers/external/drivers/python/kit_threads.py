@@ -91,5 +91,4 @@ def urllib3_gauges(managers):
     """Counts what the pools of urllib3's managers hold. A place of a pool's queue without a connection is None."""
     pools = [pool for manager in managers for pool in list(manager.pools._container.values())]
     queues = [list(pool.pool.queue) for pool in pools if pool.pool is not None]
-    return {"num_connections": sum(pool.num_connections for pool in pools),
-            "idle": sum(connection is not None for queue in queues for connection in queue)}
+    return {"idle": sum(connection is not None for queue in queues for connection in queue)}

@@ -1,4 +1,7 @@
-"""niquests: one Session for all threads, as requests is used. It speaks HTTP/1.1 without TLS, and over TLS what both ends can."""
+"""niquests: one Session for all threads, as requests is used. It speaks HTTP/1.1 without TLS, and over TLS what both ends can.
+
+Unlike requests, a pool has no more than pool_maxsize connections, and a request waits for one without a limit of time.
+"""
 
 import niquests
 
@@ -10,7 +13,7 @@ class Niquests(kit.Driver):
     name, client, version = "niquests", "niquests", niquests.__version__
     settings = (
         kit.setting("pool_connections", "count", 10, off=False, least=1),
-        kit.setting("pool_maxsize", "count", 10, pool="max_idle", off=False, least=1),
+        kit.setting("pool_maxsize", "count", 10, pool="max_conns", off=False, least=1),
         kit.setting("retries", "count", 0, off=False),
         # Its keep-alive pings are those of HTTP/2 and later.
         kit.setting("keepalive_delay", "duration", 600000),
@@ -20,7 +23,7 @@ class Niquests(kit.Driver):
         kit.setting("connect_timeout", "duration", None, pool="connect_timeout", least=1),
         kit.setting("read_timeout", "duration", 30000, pool="response_timeout", least=1),
     )
-    gauge_names = ("num_connections",)
+    gauge_names = ("active", "idle")
     session = None
 
     def open(self, settings, timeout, insecure):
@@ -39,9 +42,10 @@ class Niquests(kit.Driver):
         return response.status_code, len(response.content or b"")
 
     def gauges(self):
-        pools = [pool for adapter in list(self.session.adapters.values())
-                 for pool in list(adapter.poolmanager.pools._container.values())]
-        return {"num_connections": sum(pool.num_connections for pool in pools)}
+        pools = [pool.pool for adapter in list(self.session.adapters.values())
+                 for pool in list(adapter.poolmanager.pools._registry.values()) if pool.pool is not None]
+        idle = sum(pool.qsize() for pool in pools)
+        return {"active": sum(pool.rsize() for pool in pools) - idle, "idle": idle}
 
     def close(self):
         if self.session is not None:

@@ -37,7 +37,9 @@ class Curl(kit.Driver):
         self.spare = []
 
     def open(self, settings, timeout, insecure):
-        self.easy, self.insecure = {}, insecure
+        self.easy = {pycurl.NOSIGNAL: 1, pycurl.PROXY: ""}  # no proxy from the environment
+        if insecure:
+            self.easy |= {pycurl.SSL_VERIFYPEER: 0, pycurl.SSL_VERIFYHOST: 0}
         for name in SECONDS:
             if name in settings:
                 value = kit.seconds(settings[name] or 0)
@@ -79,16 +81,9 @@ class Curl(kit.Driver):
         def count(data):
             call.bytes += len(data)
 
-        for option, value in self.easy.items():
+        for option, value in {**self.easy, pycurl.URL: url, pycurl.WRITEFUNCTION: count}.items():
             easy.setopt(option, value)
-        easy.setopt(pycurl.URL, url)
-        easy.setopt(pycurl.NOSIGNAL, 1)
-        easy.setopt(pycurl.PROXY, "")
         easy.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
-        easy.setopt(pycurl.WRITEFUNCTION, count)
-        if self.insecure:
-            easy.setopt(pycurl.SSL_VERIFYPEER, 0)
-            easy.setopt(pycurl.SSL_VERIFYHOST, 0)
         if method in METHODS:
             easy.setopt(METHODS[method], 1)
         else:

@@ -20,7 +20,7 @@ class Requests(kit.Driver):
         kit.setting("connect_timeout", "duration", None, pool="connect_timeout", least=1),
         kit.setting("read_timeout", "duration", None, pool="response_timeout", least=1),
     )
-    gauge_names = ("num_connections", "idle")
+    gauge_names = ("idle",)
     session = None
 
     def open(self, settings, timeout, insecure):

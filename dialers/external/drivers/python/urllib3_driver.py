@@ -19,7 +19,7 @@ class Urllib3(kit.Driver):
         kit.setting("connect", "duration", None, pool="connect_timeout", least=1),
         kit.setting("read", "duration", None, pool="response_timeout", least=1),
     )
-    gauge_names = ("num_connections", "idle")
+    gauge_names = ("idle",)
     manager = None
 
     def open(self, settings, timeout, insecure):
