@@ -10,13 +10,14 @@ import (
 
 // Request is one request of a connection, as far as it and its response have come.
 type Request struct {
-	Nth   int           // of the requests of its connection, from 1
-	Trace uint64        // TraceOf its X-Request-Id; 0: that was not read
-	Begun time.Duration // the first byte, or NotSeen
-	Sent  time.Duration // the last byte that was seen, or NotSeen
-	Since time.Duration // when the response before it was over; NotSeen: it is the first one, or waited for it
-	Head  bool          // its whole head was seen
-	Whole bool          // it was seen whole
+	Nth    int           // of the requests of its connection, from 1
+	Trace  uint64        // TraceOf its X-Request-Id; 0: that was not read
+	Sealed bool          // it is encrypted: only that there is a request was seen
+	Begun  time.Duration // the first byte, or NotSeen
+	Sent   time.Duration // the last byte that was seen, or NotSeen
+	Since  time.Duration // when the response before it, or the handshake of TLS, was over; NotSeen: neither was seen
+	Head   bool          // its whole head was seen
+	Whole  bool          // it was seen whole
 
 	First     time.Duration // the first byte of the response, interim ones left out, or NotSeen
 	Done      time.Duration // the last byte of the response that was seen, or NotSeen
@@ -108,7 +109,7 @@ func (l *life) responseOver() bool {
 func (t *talk) request(i int) Request {
 	q := &t.pending[i]
 	r := Request{
-		Nth: t.count + i + 1, Trace: q.origin.Trace, Begun: q.begun, Sent: q.sent, Since: q.since, Head: q.headed, Whole: q.whole,
+		Nth: t.count + i + 1, Trace: q.origin.Trace, Sealed: t.protocol == overTLS, Begun: q.begun, Sent: q.sent, Since: q.since, Head: q.headed, Whole: q.whole,
 		First: evidence.NotSeen, Done: evidence.NotSeen,
 	}
 	if i == 0 && t.responds {
@@ -139,7 +140,7 @@ func (t *talk) tellAnswered() {
 	if t.watch == nil {
 		return
 	}
-	r := Request{Nth: t.count + 1, Begun: evidence.NotSeen, Sent: evidence.NotSeen, Since: evidence.NotSeen}
+	r := Request{Nth: t.count + 1, Sealed: t.protocol == overTLS, Begun: evidence.NotSeen, Sent: evidence.NotSeen, Since: evidence.NotSeen}
 	if len(t.pending) > 0 {
 		r = t.request(0)
 	}

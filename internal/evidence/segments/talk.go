@@ -31,7 +31,7 @@ type request struct {
 	whole    bool
 	origin   evidence.Origin
 	headed   bool          // its whole head was seen
-	since    time.Duration // when the response before it was over, or NotSeen
+	since    time.Duration // when the response before it, or the handshake of TLS, was over; or NotSeen
 }
 
 const maxPending = 64 // requests of one connection without a response
@@ -218,6 +218,9 @@ func (t *talk) ask(p piece) {
 		id: t.requests.id, begun: p.at, sent: p.at, order: p.order, from: p.seq, to: p.seq,
 		ack: p.ack, acks: p.acks, number: p.number, since: t.doneAt,
 	})
+	if t.doneAt == evidence.NotSeen {
+		t.pending[len(t.pending)-1].since = t.ready
+	}
 	t.tell(len(t.pending) - 1)
 }
 
