@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/external"
@@ -89,6 +90,7 @@ func (w *Witness) dial(c *conn, epoch time.Time, win window) (Dial, bool) {
 // connection failed in its time.
 func (w *Witness) failedDial(epoch time.Time, win window) []external.Attempt {
 	dials := w.dials(epoch, win)
+	dials = slices.DeleteFunc(dials, func(d Dial) bool { return d.Cause == results.CauseNone && d.SYNs < 2 }) // it may still succeed
 	if len(dials) == 0 {
 		return nil
 	}

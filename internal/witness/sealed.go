@@ -206,15 +206,16 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) 
 // one that ended otherwise.
 const clearly = 2 * time.Millisecond
 
-// far is how far the beginning and the end of a request are from the window's ends.
+// far is how far the beginning and the end of a request are from the window's ends. A client
+// writes as soon as it may, and is often late to read; so the beginning counts more.
 func (v window) far(begun, end time.Duration) (far time.Duration) {
 	if v.from > -1<<62 {
-		far += max(begun-v.from, 0)
+		far += begun - v.from
 	}
 	if v.to < 1<<62 {
-		return far + v.to - end
+		end = v.to - end
 	}
-	return far + end // the first to end was asked for first
+	return far + end/64 // without a window, the first to end is asked for first
 }
 
 func alike(all []candidate) bool {
