@@ -42,7 +42,12 @@ func (d *decoder) set(p *Profile, path, value string) {
 		d.Complain(path, nil, "is not UTF-8 text")
 		return
 	}
-	path = withoutPresetKey(path)
+	path = driverPath(withoutPresetKey(path))
+	if path == "driver" && isName(value) {
+		p.setDriver(value)
+		d.Remember(path)
+		return
+	}
 	if path == "pool" && isName(value) {
 		preset, err := readPool(value)
 		if err != nil {
