@@ -38,7 +38,7 @@ func (r *run) measure() {
 func (r *run) measured() time.Duration {
 	load, walked := r.profile.Load, r.traffic.walked
 	switch {
-	case r.doc.Interrupted || r.watch.guard.Why() != "":
+	case r.doc.Interrupted, r.watch.guard.Why() != "", closed(brokenOf(r.traffic.client)):
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.

@@ -18,20 +18,13 @@ import (
 type Driver struct {
 	// Name is one of those that 'kabench driver list' shows.
 	Name string `yaml:"name,omitempty"`
-	// Command is a program and its arguments, separated by spaces. Quotes of either kind
-	// keep spaces.
+	// Command is a program and its arguments, as a shell would read them.
 	Command string `yaml:"command,omitempty"`
 	// Settings are the client's own, by the client's own names, as text: a duration with
 	// its unit, a number, true, a word, or none for no limit. Whether the client has them
 	// is found out when the driver has started. They win over what the pool says.
 	Settings Changes `yaml:"settings,omitempty"`
 }
-
-// noSetting are the words for a limit that a client shall not have.
-var noSetting = []string{"none", "null", "off"}
-
-// NoLimit reports whether the text of a driver's setting means that there is no limit.
-func NoLimit(text string) bool { return slices.Contains(noSetting, strings.ToLower(text)) }
 
 // settingName is the name of a setting in some language.
 var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
@@ -42,36 +35,6 @@ func (d *Driver) String() string {
 		return d.Command
 	}
 	return d.Name
-}
-
-// Argv returns the words of the command. The error says which quote is open.
-func (d *Driver) Argv() (words []string, err error) {
-	var word strings.Builder
-	quote, some := rune(0), false
-	for _, r := range d.Command {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case quote == 0 && (r == '"' || r == '\''):
-			quote, some = r, true
-		case quote == 0 && (r == ' ' || r == '\t' || r == '\n'):
-			if some {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			some = false
-		default:
-			word.WriteRune(r)
-			some = true
-		}
-	}
-	if quote != 0 {
-		return nil, fmt.Errorf("the quote %c is not closed", quote)
-	}
-	if some {
-		words = append(words, word.String())
-	}
-	return words, nil
 }
 
 // IsDriverCommand reports whether what --driver takes is a command and not the name of a
@@ -111,12 +74,10 @@ func (p *Profile) driverComplaints() Errors {
 	if d == nil {
 		return list
 	}
-	_, err := d.Argv()
 	list = append(list, broken("driver",
 		rule{external && d.Name == "" && d.Command == "", "name", "there is no driver; set driver.name ('kabench driver list' shows the names) or driver.command"},
 		rule{d.Name != "" && d.Command != "", "command", "driver.name is a driver already; remove one"},
 		rule{d.Name != "" && IsDriverCommand(d.Name), "name", fmt.Sprintf("%q is no name; write it as driver.command, or name one of 'kabench driver list'", d.Name)},
-		rule{err != nil, "command", textOf(err)},
 		rule{d.Command != "" && strings.TrimSpace(d.Command) == "", "command", "is empty; write a program and its arguments"},
 	)...)
 	for _, name := range slices.Sorted(maps.Keys(d.Settings)) {
