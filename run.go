@@ -7,7 +7,6 @@ import (
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"

@@ -40,6 +40,8 @@ type Run struct {
 	Host    Host            `json:"host"`
 	Preset  *Preset         `json:"preset,omitempty"` // the real client whose pool this was
 
+	Driver *DriverSeen `json:"driver,omitempty"` // the real client that performed the exchanges; nil: kabench's own did
+
 	Before *Before `json:"before,omitempty"` // what was opened before the run; nil: nothing
 
 	Baseline *Baseline `json:"baseline,omitempty"` // the earlier run that the expectations name
