@@ -105,6 +105,11 @@ var rooms = map[string]room{
 	"internal/capture/redact":    {[]string{"internal/evidence/segments"}, "it writes segments again; what they were read from, and what follows from them, it need not know"},
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
+
+	// Drivers of real clients in Go.
+	"dialers/external/drivers/golang/kit":     {nil, "drivers are built at their users' machines from the sources alone: what they imported of this house would have to be carried along"},
+	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "a driver is a program of its own: a real client, and how it is spoken to"},
+	"dialers/external/drivers/proxies":        {[]string{"dialers/external/drivers/golang/kit"}, "as nethttp: the proxy is the client, and the house sees its packets only"},
 }
 
 // folders are the top-level folders there may be.
