@@ -26,6 +26,9 @@ func (r *run) measure() {
 	}
 	tr.client.Fill(doc)
 	r.target.Fill(doc)
+	if r.outsider != nil {
+		r.outsider.witness.fill(doc, doc.Start)
+	}
 	w.exhaustion.Fill(doc)
 	r.measurePackets()
 	doc.Instrument.SetCPUPerExchange(doc.Counts)
@@ -51,6 +54,9 @@ func (r *run) measured() time.Duration {
 // puts what it saw into the document and the directory.
 func (r *run) measurePackets() {
 	if !r.target.Networked() {
+		if r.outsider != nil {
+			r.outsider.witness.measure(r)
+		}
 		return
 	}
 	seen, evidence, err := r.target.Packets(r.watch.failures.Kept(), r.doc.Start)

@@ -27,7 +27,6 @@ const gaugesEvery = 100 * time.Millisecond
 type outsider struct {
 	driver  *external.Driver
 	config  external.Config
-	warmUp  external.WarmedUp
 	lacks   []string // fields of the pool that the client has no setting for
 	notes   []string // warnings of the run
 	witness sight
@@ -84,7 +83,7 @@ func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, s
 	if err := o.configure(ctx, p); err != nil {
 		return nil, err
 	}
-	if o.warmUp, err = o.driver.WarmUp(ctx, external.WarmUp{}); err != nil {
+	if _, err = o.driver.WarmUp(ctx, external.WarmUp{}); err != nil {
 		return nil, err
 	}
 	if err := o.configure(ctx, p); err != nil { // a client that has sent nothing
@@ -96,14 +95,19 @@ func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, s
 	return o, nil
 }
 
-// close ends the driver and its process group.
+// close ends the driver, and looking at its connections.
 func (o *outsider) close() {
 	if o == nil {
 		return
 	}
+	o.end()
 	o.witness.close()
+}
+
+// end ends the driver and its process group.
+func (o *outsider) end() {
 	if o.driver != nil {
-		_ = o.driver.Close() // the run is over; what the driver did in it has been judged
+		_ = o.driver.Close() // the run is over; what the driver did in it has been noted
 	}
 }
 
@@ -157,18 +161,6 @@ func availableIn(h external.Hello) []results.DriverSetting {
 	return list
 }
 
-// fill adds to run what is known of the driver beside its engine's report.
-func (o *outsider) fill(run *results.Run) {
-	if run.Driver == nil {
-		return
-	}
-	d := run.Driver
-	d.Available, d.Lacks = availableIn(o.driver.Hello()), append([]string{}, o.lacks...)
-	if o.warmUp.Requests > 0 {
-		d.WarmUp = &results.DriverWarmUp{Requests: uint64(o.warmUp.Requests), Failed: uint64(o.warmUp.Failed), Seconds: o.warmUp.Took.Seconds()}
-	}
-}
-
 // externalClient performs the exchanges of a run through the driver.
 type externalClient struct {
 	*external.Engine
@@ -188,7 +180,15 @@ func newExternalClient(p *profiles.Profile, t *target.Target, o *outsider, trace
 // Fill implements client.
 func (c *externalClient) Fill(run *results.Run) {
 	c.Engine.Fill(run)
-	c.outsider.fill(run)
+	seen := c.Report()
+	seen.Available, seen.Lacks = availableIn(c.outsider.driver.Hello()), append([]string{}, c.outsider.lacks...)
+	run.Driver = &seen
+}
+
+// Close implements client. The driver ends with it, so that its idle connections are closed.
+func (c *externalClient) Close() {
+	c.Engine.Close()
+	c.outsider.end()
 }
 
 // brokenOf returns what is closed when a real client has ended, so that nothing more can be

@@ -98,6 +98,7 @@ func (p *Profile) notOfExternal() Errors {
 		rule{t.TCP.Nagle, "tcp.nagle", "a real client sets its own socket options; remove it"},
 		rule{t.TCP.KeepAlive > 0, "tcp.keep_alive", "a real client sets its own socket options; remove it"},
 		rule{len(t.SourceAddresses) > 0, "source_addresses", "a real client chooses its own source address; remove them"},
+		rule{t.hasHeader("X-Request-Id"), "headers", "have an X-Request-Id, by which the requests of a real client are known; remove it"},
 		rule{t.TLS.CAFile != "", "tls.ca_file", "a driver gets no certificates; set tls.insecure, or remove it to have the client check by its own roots"},
 		rule{t.TLS.ServerName != "", "tls.server_name", "a real client names the server of the URL; remove it"},
 	)
