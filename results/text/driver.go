@@ -63,10 +63,10 @@ func DriverErrorLines(e results.DriverError) (head string, more []string) {
 	}
 	outcome := func(o *results.DriverErrorOutcome) string { return fmt.Sprintf("%v / %v", o.Phase, o.Cause) }
 	switch {
+	case !e.Agree && e.Differ != "":
+		more = append(more, "DISAGREES: "+e.Differ)
 	case e.Wire != nil && e.Words != nil && e.Agree:
 		more = append(more, "seen: "+outcome(e.Wire)+"; its words mean the same")
-	case e.Wire != nil && e.Words != nil:
-		more = append(more, "seen: "+outcome(e.Wire)+"; kabench takes its words for "+outcome(e.Words)+", which is wrong")
 	case e.Wire != nil:
 		more = append(more, "seen: "+outcome(e.Wire)+"; kabench does not know its words")
 	case e.Words != nil:
@@ -114,7 +114,8 @@ func DriverRows(d *results.DriverSeen) (rows [][2]string) {
 	} else {
 		add("sent again unasked", "not seen")
 	}
-	add("its own lag", "p50 %s, p99 %s, at most %s", results.FormatSeconds(d.Lag.P50), results.FormatSeconds(d.Lag.P99), results.FormatSeconds(d.Lag.Max))
+	add("late, its calls", "p50 %s, p99 %s, at most %s", results.FormatSeconds(d.Late.P50), results.FormatSeconds(d.Late.P99), results.FormatSeconds(d.Late.Max))
+	add("  of it its own lag", "p50 %s, p99 %s, at most %s", results.FormatSeconds(d.Lag.P50), results.FormatSeconds(d.Lag.P99), results.FormatSeconds(d.Lag.Max))
 	if w := d.WarmUp; w != nil {
 		add("warmed up", "%d requests in %s, before the run", w.Requests, results.FormatSeconds(w.Seconds))
 	}
