@@ -79,13 +79,16 @@ var ErrNoAnswer = errors.New("there was no done")
 
 // Next returns the next answer, or what is wrong if there is none in time.
 func (c *Conversation) Next(within time.Duration) (Answer, error) {
-	timer := time.NewTimer(within)
-	defer timer.Stop()
 	select {
 	case a := <-c.answers:
 		return a, nil
 	default:
 	}
+	if within <= 0 {
+		return Answer{}, ErrNoAnswer
+	}
+	timer := time.NewTimer(within)
+	defer timer.Stop()
 	select {
 	case a := <-c.answers:
 		return a, nil
@@ -195,3 +198,6 @@ func (d *Driver) Hangup() error {
 	<-d.over
 	return nil
 }
+
+// Now is the time on the clock of an Answer's times.
+func (c *Conversation) Now() time.Duration { return time.Since(c.driver.base) }
