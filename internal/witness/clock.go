@@ -14,6 +14,8 @@ type clock struct {
 	from  time.Duration // when read was called last, and the time before
 	to    time.Duration
 	Steps int // of the wall clock
+
+	offsetOf func(now time.Time) (mono, shift time.Duration) // since base; tests replace it
 }
 
 // stepped is how far the wall clock must have moved for a step. The two clocks are read
@@ -22,6 +24,7 @@ const stepped = 20 * time.Microsecond
 
 func newClock(now func() time.Time) *clock {
 	c := &clock{now: now, base: now()}
+	c.offsetOf = c.offset
 	c.shift = c.measure()
 	c.old = c.shift
 	return c
@@ -32,27 +35,28 @@ func newClock(now func() time.Time) *clock {
 func (c *clock) measure() time.Duration {
 	var all [5]time.Duration
 	for i := range all {
-		all[i] = c.offset(c.now())
+		_, all[i] = c.offsetOf(c.now())
 	}
 	slices.Sort(all[:])
 	return all[len(all)/2]
 }
 
-func (c *clock) offset(now time.Time) time.Duration {
-	return time.Duration(now.UnixNano()-c.base.UnixNano()) - now.Sub(c.base)
+func (c *clock) offset(now time.Time) (mono, shift time.Duration) {
+	mono = now.Sub(c.base)
+	return mono, time.Duration(now.UnixNano()-c.base.UnixNano()) - mono
 }
 
 // read looks at the clocks. It is called before the packets that have come since are
 // converted.
 func (c *clock) read() {
-	now := c.now()
-	if d := c.offset(now) - c.shift; d > stepped || d < -stepped {
+	mono, shift := c.offsetOf(c.now())
+	if d := shift - c.shift; d > stepped || d < -stepped {
 		if shift := c.measure(); shift-c.shift > stepped || shift-c.shift < -stepped {
 			c.old, c.shift = c.shift, shift
 			c.Steps++
 		}
 	}
-	c.from, c.to = c.to, now.Sub(c.base)
+	c.from, c.to = c.to, mono
 }
 
 // since returns the time of a packet as an offset from base. A packet from before a step

@@ -41,6 +41,7 @@ type conn struct {
 	pending []*attempt      // without a response
 	recent  []*attempt      // of TLS, the newest ones
 	first   closing         // as seen in passing; Stats counts it
+	fin     uint32          // the number after the first FIN
 	last    uint64          // in kept: its newest packet
 	sight   *segments.Sight // once segments has let go of it, without its exchanges
 	done    time.Duration   // the last byte of its last response, or NotSeen
@@ -55,6 +56,7 @@ const (
 	byClient
 	byServer
 	byReset
+	crossed
 )
 
 // begun takes a new connection.
@@ -76,21 +78,33 @@ func (w *Witness) begun(c *evidence.Connection) {
 
 // closes notes the first FIN or RST of a connection.
 func (w *Witness) closes(c *conn, s *segments.Segment) {
-	fromClient := s.Src == c.client
-	if c.first != notClosed || s.Flags&(segments.FlagFIN|segments.FlagRST) == 0 {
-		return
-	}
-	w.conns.now--
+	v, fromClient, reset := &w.conns, s.Src == c.client, s.Flags&segments.FlagRST != 0
 	switch {
-	case fromClient:
-		c.first = byClient
-		w.conns.stats.ClosedByUs++
-	case s.Flags&segments.FlagRST != 0:
-		c.first = byReset
-		w.conns.stats.ClosedReset++
-	default:
-		c.first = byServer
-		w.conns.stats.ClosedByPeer++
+	case s.Flags&(segments.FlagFIN|segments.FlagRST) == 0:
+	case c.first == notClosed:
+		v.now--
+		c.first, c.fin = byServer, s.Seq+uint32(s.Len)+1
+		switch {
+		case fromClient:
+			c.first = byClient
+			v.stats.ClosedByUs++
+		case reset:
+			c.first = byReset
+			v.stats.ClosedReset++
+		default:
+			v.stats.ClosedByPeer++
+		}
+	case !reset && int32(s.Ack-c.fin) < 0: // the two FINs crossed
+		switch {
+		case c.first == byClient && !fromClient:
+			v.stats.ClosedByUs--
+		case c.first == byServer && fromClient:
+			v.stats.ClosedByPeer--
+		default:
+			return
+		}
+		c.first = crossed
+		v.stats.ClosedUnknown++
 	}
 }
 

@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/external"
@@ -17,7 +18,7 @@ type Dial struct {
 	Opened time.Duration // the first SYN
 	SYNs   int
 	Ended  time.Duration // the RST, FIN or alert
-	Phase  results.Phase // connect or tls
+	Phase  results.Phase // connect or tls; write_headers if it was reset as soon as it was open
 	Cause  results.Cause // CauseNone: nothing has ended it, or the client did
 	Why    string
 }
@@ -42,15 +43,16 @@ func (w *Witness) dials(epoch time.Time, win window) (all []Dial) {
 		if c.since > win.to || c.served > 0 || len(c.pending) > 0 || len(c.recent) > 0 {
 			continue
 		}
-		if d, ok := w.dial(c, epoch); ok {
+		if d, ok := w.dial(c, epoch, win); ok {
 			all = append([]Dial{d}, all...)
 		}
 	}
 	return all
 }
 
-// dial judges a connection without requests; false: it was opened.
-func (w *Witness) dial(c *conn, epoch time.Time) (Dial, bool) {
+// dial judges a connection without requests; false: it was opened, and not reset within
+// the window.
+func (w *Witness) dial(c *conn, epoch time.Time, win window) (Dial, bool) {
 	s := w.look(c)
 	if s == nil || s.SYNs == 0 || s.Connection.Requests+len(s.Unanswered) > 0 {
 		return Dial{}, false
@@ -75,6 +77,9 @@ func (w *Witness) dial(c *conn, epoch time.Time) (Dial, bool) {
 		}
 	case s.Handshake == evidence.NotSeen && s.Rejected != evidence.NotSeen:
 		d.Cause = results.CauseRST
+	case !s.TLS && s.Close.How == evidence.RST && s.Close.By != evidence.ByClient && win.holds(s.Close.At):
+		// The client's write met the RST, so that nothing left.
+		d.Phase, d.Cause = results.PhaseWriteHeaders, results.CauseRST
 	default:
 		return Dial{}, false
 	}
@@ -85,6 +90,7 @@ func (w *Witness) dial(c *conn, epoch time.Time) (Dial, bool) {
 // connection failed in its time.
 func (w *Witness) failedDial(epoch time.Time, win window) []external.Attempt {
 	dials := w.dials(epoch, win)
+	dials = slices.DeleteFunc(dials, func(d Dial) bool { return d.Cause == results.CauseNone && d.SYNs < 2 }) // it may still succeed
 	if len(dials) == 0 {
 		return nil
 	}

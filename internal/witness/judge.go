@@ -50,6 +50,9 @@ func (w *Witness) judge(a *attempt, s *segments.Sight) *verdict {
 	default:
 		v.cause = cause(r, s, v.phase)
 	}
+	if v.end != evidence.NotSeen {
+		v.end = max(v.end, r.Sent) // the close may have come before the request
+	}
 	if r.Sealed && r.First != evidence.NotSeen && v.cause != results.CauseNone {
 		v.basis = min(v.basis, evidence.Inferred)
 		v.why += "; the response is encrypted, so whether its head was whole is not known"
@@ -75,8 +78,10 @@ func answered(r *segments.Request, s *segments.Sight) *verdict {
 		}
 	case r.Sealed && s.Connection.Requests <= r.Nth:
 		done.basis, done.why = evidence.Inferred, "an encrypted response came; that it is whole cannot be seen"
+	case s.Connection.Requests > r.Nth:
+		done.basis, done.why = evidence.Inferred, "the response is over because another request followed it; where it ends was not read"
 	default:
-		done.basis, done.why = evidence.Inferred, "the response is over because something else followed it; where it ends was not read"
+		done.basis, done.why = evidence.Unknown, "parts of the response were not captured, so whether it is whole is not known"
 	}
 	return done
 }

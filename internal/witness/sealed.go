@@ -1,8 +1,10 @@
 package witness
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/external"
@@ -144,56 +146,97 @@ func storyAlone(f story.Found, epoch time.Time) external.Attempt {
 	return a
 }
 
+// candidate is a request that may be the one that is asked for.
+type candidate struct {
+	a    *attempt
+	seen external.Attempt
+	far  time.Duration // from the window's ends
+}
+
 // eliminated returns the request that no story explains: it began within the window, has
-// no whole response, and the server has not read it. Where there are several, only what they have
-// in common is said, if all is true.
+// no whole response, and the server has not read it. Those whose connection has ended come
+// first, because whoever asks is done with the request. Of several that ended alike the
+// nearest to the window's ends is taken; where they differ, and none is clearly nearer, only what they
+// have in common is said, if all is true.
 func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) []external.Attempt {
-	var left []*attempt
+	var ended, open []candidate
 	for _, c := range w.sealedOpen() {
 		for _, a := range c.recent {
 			if a.claimed == seq+1 {
 				return []external.Attempt{w.attempt(a, epoch)}
 			}
-			if a.claimed == 0 && win.holds(a.Begun) && w.unexplained(a) {
-				left = append(left, a)
+			if a.claimed != 0 || !win.holds(a.Begun) || !w.unexplained(a) {
+				continue
+			}
+			one := candidate{a: a, seen: w.attempt(a, epoch)}
+			if one.seen.Cause == results.CauseNone {
+				open = append(open, one)
+			} else if end := max(w.clock.onWire(epoch, one.seen.Done), a.Begun); one.seen.Done == results.Never || win.holds(end) {
+				one.far = win.far(a.Begun, end)
+				ended = append(ended, one)
 			}
 		}
 	}
-	switch len(left) {
-	case 0:
-		return nil
-	case 1:
-		left[0].claimed = seq + 1
-		a := w.attempt(left[0], epoch)
-		a.Basis = min(a.Basis, evidence.Inferred)
-		a.Why = "the only request in this time that the server did not read; " + a.Why
-		return []external.Attempt{a}
+	left := ended
+	if len(left) == 0 {
+		left = open
 	}
-	if !all {
+	if len(left) == 0 {
 		return nil
 	}
-	return []external.Attempt{w.common(left, epoch)}
+	slices.SortStableFunc(left, func(a, b candidate) int { return cmp.Compare(a.far, b.far) })
+	why := "the only request in this time that the server did not read"
+	switch {
+	case len(left) == 1:
+	case len(ended) > 0 && (alike(left) || left[1].far-left[0].far > clearly):
+		why = fmt.Sprintf("of %d requests that the server did not read, this one fits the time best", len(left))
+	case all:
+		return []external.Attempt{common(left)}
+	default:
+		return nil
+	}
+	one := left[0]
+	one.a.claimed = seq + 1
+	one.seen.Basis = min(one.seen.Basis, evidence.Inferred)
+	one.seen.Why = why + "; " + one.seen.Why
+	return []external.Attempt{one.seen}
+}
+
+// clearly is how much nearer in time the request that is asked for must be than another
+// one that ended otherwise.
+const clearly = 2 * time.Millisecond
+
+// far is how far the beginning and the end of a request are from the window's ends. A client
+// writes as soon as it may, and is often late to read; so the beginning counts more.
+func (v window) far(begun, end time.Duration) (far time.Duration) {
+	if v.from > -1<<62 {
+		far += begun - v.from
+	}
+	if v.to < 1<<62 {
+		end = v.to - end
+	}
+	return far + end/64 // without a window, the first to end is asked for first
+}
+
+func alike(all []candidate) bool {
+	one := &all[0].seen
+	for i := range all {
+		a := &all[i].seen
+		if a.Phase != one.Phase || a.Cause != one.Cause || (a.Use > 1) != (one.Use > 1) {
+			return false
+		}
+	}
+	return true
 }
 
 // common is what several requests have in common, one of which is asked for.
-func (w *Witness) common(left []*attempt, epoch time.Time) external.Attempt {
-	one := w.attempt(left[0], epoch)
-	same, reused := true, true
-	for _, l := range left {
-		a := w.attempt(l, epoch)
-		same = same && a.Phase == one.Phase && a.Cause == one.Cause && (a.Use > 1) == (one.Use > 1)
-		reused = reused && a.Use > 1
-	}
+func common(left []candidate) external.Attempt {
+	one := left[0].seen
 	out := blank()
 	out.Why = fmt.Sprintf("%d requests in this time were not read by the server; which one this is cannot be seen", len(left))
-	if same {
-		out.Phase, out.Cause, out.Basis = one.Phase, one.Cause, evidence.Inferred
-		out.Why += ", but all ended alike"
-	}
-	if !reused {
-		out.Use = 1
-	} else if same {
-		out.Use = 2
+	if alike(left) {
+		out.Phase, out.Cause, out.Basis, out.Use = one.Phase, one.Cause, evidence.Inferred, min(one.Use, 2)
+		out.Why += ", but all went alike"
 	}
 	return out
 }
