@@ -152,6 +152,25 @@ func ShownDriverErrors(d *results.DriverSeen) []results.DriverError {
 	return d.Errors[:min(len(d.Errors), mostDriverErrors)]
 }
 
+// remedySets says what a remedy sets: on a real client by the client's own settings, where
+// it has them.
+func remedySets(r results.RemedyRun) string {
+	rest := maps.Clone(r.Change)
+	var own []string
+	if r.Run != nil && r.Driver != nil {
+		for _, s := range r.Settings {
+			if _, there := rest[s.Path]; there && s.Text != "" {
+				own = append(own, s.Text)
+				delete(rest, s.Path)
+			}
+		}
+	}
+	if len(rest) > 0 || len(own) == 0 {
+		own = append(own, changes(rest))
+	}
+	return strings.Join(own, ", ")
+}
+
 // notAvailable says which remedies cannot be set on the client of a reproduction.
 func notAvailable(r *results.Reproduction) (lines []string) {
 	for _, n := range r.NotAvailable {

@@ -42,7 +42,7 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 		fmt.Fprintln(&b)
 	}
 	for _, remedy := range r.RemedyRuns {
-		wrap(&b, "Remedy "+remedy.Remedy+": ", changes(remedy.Change))
+		wrap(&b, "Remedy "+remedy.Remedy+": ", remedySets(remedy))
 	}
 	for _, line := range notAvailable(r) {
 		wrap(&b, "", line)
