@@ -72,10 +72,11 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 // ownComplaints returns the complaints about p without its remedies.
 func (p *Profile) ownComplaints() Errors {
 	list := broken("",
-		rule{p.Client != ClientPolicy && p.Client != ClientStock, "client", fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)},
+		rule{!slices.Contains(Clients(), p.Client), "client", fmt.Sprintf("%q is none of %s", p.Client, strings.Join(Clients(), ", "))},
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
 	)
+	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
 	list = append(list, p.Target.complaints()...)
