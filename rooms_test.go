@@ -45,14 +45,16 @@ var rooms = map[string]room{
 	"internal/poll":        {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":            {[]string{"results", "internal/poll", "internal/enum"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
 	"dialers":              {[]string{"results", "dialers/pool", "internal/http1", "internal/transport", "internal/poll"}, "a connection must not know why or when it is used"},
+	"dialers/external":     {[]string{"dialers", "internal/evidence", "internal/poll", "internal/wording", "results"}, "it hands requests to a process and reads its answers; which client that is, and when a request is due, it is told"},
 	"collectors":           {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":             {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/settings", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets", "results/expect", "results/redact"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	".":                    {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity", "results/record", "results/expect", "results/redact"}, "it is where the rooms meet; the command line is one of its callers"},
-	"cmd/kabench":          {[]string{".", "internal/cli", "internal/cli/kept", "internal/cli/measure", "internal/cli/own", "internal/cli/study", "internal/exit", "internal/layout", "internal/usage", "profiles"}, "it puts the commands together; what they do is in the rooms of commands"},
+	"cmd/kabench":          {[]string{".", "internal/cli", "internal/cli/clients", "internal/cli/kept", "internal/cli/measure", "internal/cli/own", "internal/cli/study", "internal/exit", "internal/layout", "internal/usage", "profiles"}, "it puts the commands together; what they do is in the rooms of commands"},
 	"internal/aim":         {[]string{"results", "profiles", "profiles/lint", "profiles/script", "dialers/pool", "generator"}, "it computes what will happen; what it could open or ask the clock, it could not compute beforehand"},
 	"internal/cli":         {[]string{".", "collectors", "generator", "internal/aim", "internal/consent", "internal/evidence", "internal/exit", "internal/host", "internal/incidents", "internal/layout", "internal/poll", "internal/probe", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/record", "results/text"}, "it is what commands share, so it can know none of them"},
 	"internal/cli/measure": {[]string{".", "collectors", "dialers", "internal/aim", "internal/children", "internal/cli", "internal/exit", "internal/incidents", "internal/interrupt", "internal/lab", "internal/layout", "internal/live", "internal/resultsdir", "internal/usage", "profiles", "profiles/matrix", "results", "results/compare", "results/record"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/cli/kept":    {[]string{"internal/cli", "internal/exit", "internal/incidents", "internal/layout", "internal/resultsdir", "internal/usage", "results", "results/export", "results/page", "results/record", "results/redact", "results/site", "results/text"}, "it shows what was kept, so it can start nothing"},
+	"internal/cli/clients": {[]string{"dialers/external", "internal/cli", "internal/exit", "internal/layout", "internal/usage"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/cli/study":   {[]string{".", "internal/cli", "internal/doctor", "internal/exit", "internal/interrupt", "internal/layout", "internal/nearest", "internal/usage", "internal/wording", "profiles", "profiles/lint", "profiles/settings"}, "it shows what kabench knows before a run; results of runs are for others"},
 	"internal/cli/own":     {[]string{".", "internal/aim", "internal/autopsy", "internal/cli", "internal/consent", "internal/diagnose", "internal/evidence", "internal/exit", "internal/interrupt", "internal/layout", "internal/probe", "internal/probepage", "internal/resultsdir", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/page", "results/record", "results/text", "internal/applog", "internal/autopsy/incident", "internal/autopsypage", "internal/capture", "internal/capture/redact", "internal/evidence/segments"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/lab/proxy":   {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "as the server's: a proxy that shares code with the client under test would share its faults"},
@@ -93,6 +95,8 @@ var rooms = map[string]room{
 	"results/export":       {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":       {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
 
+	"dialers/external/drivers": {[]string{"dialers/external", "internal/nearest"}, "it builds programs and says how they are started; what they are asked, and what is made of their words, it need not know"},
+
 	"internal/applog":            {[]string{"internal/evidence", "internal/layout", "internal/secrets", "internal/unpack", "results"}, "it reads lines; what the connections in them mean together is for others"},
 	"internal/unpack":            {nil, "it opens files, whatever is in them"},
 	"internal/autopsy":           {[]string{"internal/applog", "internal/capture", "internal/evidence", "internal/evidence/segments", "internal/secrets", "internal/unpack", "results"}, "it judges what captures and logs hold; what to set and what lint says follows from its verdict"},
@@ -101,6 +105,10 @@ var rooms = map[string]room{
 	"internal/capture/redact":    {[]string{"internal/evidence/segments"}, "it writes segments again; what they were read from, and what follows from them, it need not know"},
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
+
+	// Drivers of real clients in Go.
+	"dialers/external/drivers/golang/kit":     {nil, "drivers are built at their users' machines from the sources alone: what they imported of this house would have to be carried along"},
+	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "a driver is a program of its own: a real client, and how it is spoken to"},
 }
 
 // folders are the top-level folders there may be.

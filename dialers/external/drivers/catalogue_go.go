@@ -1,0 +1,4 @@
+package drivers
+
+// goDrivers are the drivers in Go.
+var goDrivers []Entry

@@ -1,0 +1,4 @@
+package drivers
+
+// javaDrivers are the drivers in Java.
+var javaDrivers []Entry
