@@ -42,10 +42,6 @@ func (m machine) stop() time.Duration {
 	return <-m.most
 }
 
-// slack is how late something may be before the play says nothing. The moments of a story
-// that depend on one another are at least twice as far apart.
-const slack = 40 * time.Millisecond
-
 // disturbed says how the machine disturbed a play, or "".
 func (s Story) disturbed(stalled, started, server time.Duration) string {
 	for _, one := range []struct {
@@ -56,7 +52,7 @@ func (s Story) disturbed(stalled, started, server time.Duration) string {
 		{"a request was started late by", started},
 		{"the story's server was late by", server},
 	} {
-		if one.late > slack {
+		if one.late > s.Slack {
 			return fmt.Sprintf("%s %v", one.what, one.late.Round(time.Millisecond))
 		}
 	}

@@ -18,7 +18,7 @@ func idleStories() []Story {
 			Name:  "idle-alive-" + short(idle),
 			Asks:  "The server keeps connections. Is a connection used again after " + short(idle) + " of idleness, or when was it closed?",
 			About: AboutIdle, Rounds: []Round{one(0, "GET"), one(idle, "GET")},
-			Looks: Looks{Closes: ms(600)}, Short: idle == ms(300) || idle == ms(3000),
+			Watch: ms(250), Looks: Looks{Closes: ms(600)}, Slack: ms(200), Short: idle == ms(300) || idle == ms(3000),
 		})
 	}
 	for _, end := range []End{FIN, RST} {
@@ -32,7 +32,7 @@ func idleStories() []Story {
 					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 100 ms. What becomes of a %s after %s?", end, method, short(age)),
 					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(100), End: end}},
 					Rounds: []Round{one(0, "GET"), one(age, method)},
-					Short:  age == ms(300),
+					Slack:  ms(120), Short: age == ms(300),
 				})
 			}
 			list = append(list, Story{
@@ -44,7 +44,7 @@ func idleStories() []Story {
 					Idle:  &Idle{After: ms(100), Uses: 1, End: end},
 				},
 				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(60), method), one(ms(60), method)},
-				Short:  method == "GET" && end == FIN,
+				Slack:  ms(100), Short: method == "GET" && end == FIN,
 			})
 		}
 	}
@@ -60,7 +60,7 @@ func idleStories() []Story {
 				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What becomes of the next %s?", then, method),
 				About: AboutIdle, Server: Script{Idle: &Idle{After: ms(100), Uses: 1, Say: timeout408, End: end}},
 				Rounds: []Round{one(0, "GET"), one(ms(300), method)},
-				Short:  method == "GET" && end == FIN,
+				Slack:  ms(120), Short: method == "GET" && end == FIN,
 			})
 		}
 	}

@@ -29,7 +29,7 @@ func hintStories() []Story {
 				Name: name, Asks: "The server says " + asks + ". When does the client close, and what does it use again?",
 				About:  AboutHints,
 				Server: Script{Rules: []Rule{{Act: Act{Response: Response{Body: 2, Headers: headers}}}}},
-				Rounds: []Round{one(0, "GET")}, Looks: Looks{Closes: ms(600)}, Short: hint.seconds <= 2,
+				Rounds: []Round{one(0, "GET")}, Watch: ms(250), Looks: Looks{Closes: ms(600)}, Slack: ms(200), Short: hint.seconds <= 2,
 			}
 			for _, gap := range hint.gaps {
 				s.Rounds = append(s.Rounds, one(gap, "GET"))
@@ -61,7 +61,7 @@ func http10Stories() []Story {
 				Name: name, Asks: fmt.Sprintf("The server responds with %s, %s. Is the connection used again?", one10.says, then),
 				About: AboutHTTP10, Server: Script{Rules: []Rule{{Act: Act{Response: one10.response, End: end}}}},
 				Rounds: []Round{one(0, "GET"), one(ms(150), "GET"), one(ms(150), "POST")},
-				Short:  true,
+				Slack:  ms(100), Short: true,
 			})
 		}
 	}
@@ -70,24 +70,24 @@ func http10Stories() []Story {
 
 // orderStories ask which of five idle connections is leased.
 func orderStories() []Story {
-	// The five are opened 40 ms apart, and come free 60 ms apart in the order 3 5 1 4 2.
+	// The five are opened 60 ms apart, and come free 100 ms apart in the order 3 5 1 4 2.
 	var free []Rule
-	for i, delay := range []int{420, 500, 220, 360, 200} {
+	for i, delay := range []int{700, 840, 380, 620, 360} {
 		free = append(free, Rule{Arrival: i + 1, Through: i + 1, Act: Act{Delay: ms(delay)}})
 	}
-	held := append(slices.Clone(free), Rule{Arrival: 6, Act: Act{Delay: ms(300)}})
+	held := append(slices.Clone(free), Rule{Arrival: 6, Act: Act{Delay: ms(500)}})
 	single := Story{
 		Name: "order-five", Asks: "Five idle connections came free in another order than they were opened. Which do six single requests use?",
-		About: AboutOrder, Server: Script{Rules: free}, Looks: Looks{Which: true}, Short: true,
-		Rounds: []Round{many(0, "GET", 5, ms(40))},
+		About: AboutOrder, Server: Script{Rules: free}, Looks: Looks{Which: true}, Slack: ms(45), Short: true,
+		Rounds: []Round{many(0, "GET", 5, ms(60))},
 	}
 	for range 6 {
 		single.Rounds = append(single.Rounds, one(ms(70), "GET"))
 	}
 	return []Story{single, {
 		Name: "order-five-at-once", Asks: "Five idle connections came free in another order than they were opened. In which order do five requests at once take them?",
-		About: AboutOrder, Server: Script{Rules: held}, Looks: Looks{Which: true},
-		Rounds: []Round{many(0, "GET", 5, ms(40)), many(ms(100), "GET", 5, ms(40))},
+		About: AboutOrder, Server: Script{Rules: held}, Looks: Looks{Which: true}, Slack: ms(45),
+		Rounds: []Round{many(0, "GET", 5, ms(60)), many(ms(100), "GET", 5, ms(60))},
 	}}
 }
 
@@ -98,12 +98,12 @@ func capStories() []Story {
 	for _, n := range []int{30, 130, 600} {
 		list = append(list, Story{
 			Name: fmt.Sprintf("cap-%d", n), Asks: fmt.Sprintf("Of %d requests at once, how many are at the server at the same time?", n),
-			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(250 + n), Once: true}}}}, Looks: Looks{Totals: true}, Alone: true, Short: n == 30,
+			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(250 + n), Once: true}}}}, Looks: Looks{Totals: true}, Slack: ms(200), Alone: true, Short: n == 30,
 			Rounds: []Round{many(0, "GET", n, time.Millisecond)},
 		})
 	}
 	bursts := func(name, asks string, n, rounds int) Story {
-		s := Story{Name: name, Asks: asks, About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(80)}}}}, Looks: Looks{Totals: true}, Alone: true, Short: n == 10}
+		s := Story{Name: name, Asks: asks, About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(120)}}}}, Looks: Looks{Totals: true}, Slack: ms(90), Alone: true, Short: n == 10}
 		for range rounds {
 			s.Rounds = append(s.Rounds, many(ms(40), "GET", n, 0))
 		}
@@ -114,7 +114,7 @@ func capStories() []Story {
 		bursts("forty-times-five", "Of five bursts of forty requests, how many connections are opened?", 40, 5),
 		Story{
 			Name: "queue", Asks: "The server responds to 130 requests at once after 6 s. Which are refused, or give up while they wait for a connection?",
-			About: AboutQueues, Server: Script{Rules: []Rule{{Act: Act{Until: 6 * time.Second}}}}, Alone: true,
+			About: AboutQueues, Server: Script{Rules: []Rule{{Act: Act{Until: 6 * time.Second}}}}, Slack: ms(300), Alone: true,
 			Looks: Looks{Totals: true, Ends: ms(700)}, Rounds: []Round{many(0, "GET", 130, time.Millisecond)},
 		})
 }
@@ -126,7 +126,7 @@ func timeStories() []Story {
 		list = append(list, Story{
 			Name: "silent-12s-" + strings.ToLower(method), Asks: fmt.Sprintf("The server responds to a %s after 12 s. Does the client wait?", method),
 			About: AboutTimes, Server: Script{Rules: []Rule{{Through: 1, Act: Act{Delay: 12 * time.Second}}}},
-			Looks: Looks{Ends: ms(700), Closes: ms(700)}, Rounds: []Round{one(0, method), one(ms(100), "GET")},
+			Watch: ms(250), Slack: ms(300), Looks: Looks{Ends: ms(700), Closes: ms(700)}, Rounds: []Round{one(0, method), one(ms(100), "GET")},
 		})
 	}
 	return list

@@ -18,7 +18,7 @@ func raceStories() []Story {
 				Asks:  fmt.Sprintf("A %s on a reused connection meets a %v instead of a response. Is it sent again?", method, end),
 				About: AboutRaces, Server: Script{Rules: []Rule{{From: 2, Act: Act{Cut: Nothing, End: end}}}},
 				Rounds: []Round{one(0, "GET"), one(ms(120), method)},
-				Short:  end != FINThenRST && method != "PUT",
+				Slack:  between, Short: end != FINThenRST && method != "PUT",
 			})
 		}
 		for _, method := range []string{"GET", "POST"} {
@@ -27,7 +27,7 @@ func raceStories() []Story {
 				Asks:  fmt.Sprintf("Six idle connections look alive, and each meets its next request with a %v. How often is a %s sent?", end, method),
 				About: AboutRaces, Server: Script{Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(150)}}, {From: 2, Act: Act{Cut: Nothing, End: end}}}},
 				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(150), method), one(ms(100), method)},
-				Short:  end == FIN && method == "GET",
+				Slack:  ms(90), Short: end == FIN && method == "GET",
 			})
 		}
 	}
@@ -46,19 +46,19 @@ func resendStories() []Story {
 					Name:  fmt.Sprintf("fresh-%s-%s", lower(end), m),
 					Asks:  fmt.Sprintf("A %s on a fresh connection meets a %v, and then the server is well. Is it sent again?", method, end),
 					About: AboutResends, Server: Script{Rules: []Rule{{Through: 1, Act: fail}}},
-					Rounds: []Round{one(0, method)}, Short: method != "PUT",
+					Rounds: []Round{one(0, method)}, Slack: ms(200), Short: method != "PUT",
 				},
 				Story{
 					Name:  fmt.Sprintf("fresh-%s-always-%s", lower(end), m),
 					Asks:  fmt.Sprintf("Every %s meets a %v. How often is it sent?", method, end),
 					About: AboutResends, Server: Script{Rules: []Rule{{Act: fail}}},
-					Rounds: []Round{one(0, method)}, Short: method == "GET",
+					Rounds: []Round{one(0, method)}, Slack: ms(200), Short: method == "GET",
 				},
 				Story{
 					Name:  fmt.Sprintf("then-%s-%s", lower(end), m),
 					Asks:  fmt.Sprintf("A %s on a reused connection meets a %v, and so does every attempt after it. How often is it sent?", method, end),
 					About: AboutResends, Server: Script{Rules: []Rule{{Arrival: 2, Act: fail}}},
-					Rounds: []Round{one(0, "GET"), one(ms(120), method)}, Short: method == "GET",
+					Rounds: []Round{one(0, "GET"), one(ms(120), method)}, Slack: ms(200), Short: method == "GET",
 				})
 		}
 	}
@@ -100,7 +100,7 @@ func cutStories() []Story {
 					Asks:  fmt.Sprintf("The response to %s is cut %s by a %v. What is the caller told?", on.what, cut.where, end),
 					About: AboutCuts, Server: Script{Rules: []Rule{rule}},
 					Rounds: append(on.rounds, one(ms(100), on.method), one(ms(100), "GET")),
-					Short:  on.name == "-reused",
+					Slack:  between, Short: on.name == "-reused",
 				})
 			}
 		}

@@ -21,6 +21,9 @@ type Story struct {
 	// over before that when no connection is open any more.
 	Watch time.Duration
 	Looks Looks
+	// Slack is how late the machine may be before a play says nothing. The moments of the
+	// story that depend on one another are farther apart.
+	Slack time.Duration
 	// Alone is set if the story is a burst, which must not be played beside others.
 	Alone bool
 	// Short is set if the story belongs to the short set.
