@@ -109,6 +109,7 @@ var rooms = map[string]room{
 	// Drivers of real clients in Go.
 	"dialers/external/drivers/golang/kit":     {nil, "drivers are built at their users' machines from the sources alone: what they imported of this house would have to be carried along"},
 	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "a driver is a program of its own: a real client, and how it is spoken to"},
+	"dialers/external/drivers/proxies":        {[]string{"dialers/external/drivers/golang/kit"}, "as nethttp: the proxy is the client, and the house sees its packets only"},
 }
 
 // folders are the top-level folders there may be.

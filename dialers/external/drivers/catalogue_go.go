@@ -5,7 +5,7 @@ package drivers
 // Their sources are packages of this module, so that the compiler and vet see them, and
 // of the same module where they are built alone: golang/module is its go.mod. (A file
 // named go.mod in the folder would make the folder a module of its own, which cannot be
-// embedded.) They import nothing but the standard library and golang/kit, so that a build
+// embedded.) They import the standard library and golang/kit only, so that a build
 // downloads nothing.
 var goDrivers = []Entry{
 	{

@@ -24,8 +24,8 @@ type talk struct {
 	out *bufio.Reader
 }
 
-// reply is a frame of a driver.
-type reply struct {
+// frame is what a driver writes.
+type frame struct {
 	Type, Setting, Text, Driver, Version string
 	Seq                                  uint64
 	Now, Received, Called, Finished      int64
@@ -63,7 +63,7 @@ func built(t *testing.T, name string) []string {
 }
 
 // start starts a driver and reads its hello.
-func start(t *testing.T, name string) (*talk, reply) {
+func start(t *testing.T, name string) (*talk, frame) {
 	t.Helper()
 	argv := built(t, name)
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -105,14 +105,14 @@ func (d *talk) say(format string, args ...any) {
 }
 
 // next returns the next frame of one of the types; those of other types are passed over.
-func (d *talk) next(types ...string) reply {
+func (d *talk) next(types ...string) frame {
 	d.t.Helper()
 	for {
 		line, err := d.out.ReadBytes('\n')
 		if err != nil {
 			d.t.Fatalf("waiting for %v: %v", types, err)
 		}
-		var r reply
+		var r frame
 		if err := json.Unmarshal(line, &r); err != nil {
 			d.t.Fatalf("%v in %s", err, line)
 		}
@@ -134,7 +134,7 @@ func (d *talk) configure(settings, origin string) {
 }
 
 // send performs one exchange and returns how it ended.
-func (d *talk) send(seq int, method, url string, body int) reply {
+func (d *talk) send(seq int, method, url string, body int) frame {
 	d.t.Helper()
 	d.say(`{"type":"dispatch","seq":%d,"method":%q,"url":%q,"headers":[["X-Request-Id","%020d"]],"body":%d}`, seq, method, url, seq, body)
 	r := d.next("done")
@@ -201,7 +201,7 @@ func refusing(t *testing.T) string {
 
 // expect fails unless the exchange failed with a class or text, of itself or of a cause,
 // that contains each of the texts.
-func expect(t *testing.T, what string, r reply, texts ...string) {
+func expect(t *testing.T, what string, r frame, texts ...string) {
 	t.Helper()
 	if r.Error == nil {
 		t.Errorf("%s: status %d, and no error; wanted %q", what, r.Status, texts)
@@ -268,5 +268,90 @@ func TestGoDriversTakeTheWholeKit(t *testing.T) {
 		if !strings.HasSuffix(f, "_test.go") && !strings.Contains(sources, filepath.ToSlash(f)+"=") {
 			t.Errorf("goSources lacks %s", f)
 		}
+	}
+}
+
+// A proxy is driven through its faults: the words are those of its log.
+func TestProxies(t *testing.T) {
+	for _, p := range []struct {
+		name, settings, times, twice    string // settings that keep connections, of time limits, of a second config
+		cut, reset, body, slow, refused []string
+	}{
+		{
+			name: "nginx", settings: `"keepalive":8`, times: `"proxy_read_timeout":200`, twice: `"keepalive":8,"keepalive_timeout":50`,
+			cut:     []string{"nginx [error]", "upstream prematurely closed connection while reading response header from upstream"},
+			reset:   []string{"recv() failed (104: Connection reset by peer) while reading response header from upstream"},
+			body:    []string{"upstream prematurely closed connection while reading upstream"},
+			slow:    []string{"upstream timed out (110: Connection timed out) while reading response header from upstream"},
+			refused: []string{"connect() failed (111: Connection refused) while connecting to upstream"},
+		},
+		{
+			name: "haproxy", settings: `"retries":0`, times: `"timeout server":200`, twice: `"pool-max-conn":0`,
+			cut: []string{"haproxy", "502 SH--"}, reset: []string{"502 SH--"}, body: []string{"200 SD--"}, slow: []string{"504 sH--"}, refused: []string{"503 SC--"},
+		},
+		{
+			name: "envoy", settings: `"concurrency":1`, times: `"timeout":200`, twice: `"idle_timeout":50`,
+			cut:     []string{"503 UC upstream_reset_before_response_started{connection_termination}", "reset reason: connection termination"},
+			reset:   []string{"503 UC upstream_reset_before_response_started{connection_termination"},
+			body:    []string{"200 UPE upstream_reset_after_response_started{protocol_error}"},
+			slow:    []string{"504 UT"},
+			refused: []string{"503 UF"},
+		},
+	} {
+		t.Run(p.name, func(t *testing.T) {
+			if p.name == "envoy" && os.Getenv("KABENCH_ALL_DRIVERS") == "" {
+				t.Skip("KABENCH_ALL_DRIVERS is not set: Envoy is a download of 37 MB")
+			}
+			d, _ := start(t, p.name)
+			url, opened := faulty(t)
+			d.configure(p.settings, url)
+			for i := range 4 {
+				if r := d.send(i+1, "POST", url+"/x", 10); r.Error != nil || r.Status != 200 || r.Bytes != int64(len("POST 10 "))+20 {
+					t.Errorf("%+v %+v", r, r.Error)
+				}
+			}
+			if n := opened(); n != 1 {
+				t.Errorf("%d connections for 4 requests", n)
+			}
+			fresh := refusing(t)
+			for i, c := range []struct {
+				url   string
+				texts []string
+			}{{url + "/cut", p.cut}, {url + "/reset", p.reset}, {url + "/body", p.body}, {fresh, p.refused}} {
+				d.configure(p.settings, c.url) // a fresh connection: HAProxy logs no failure of one that was used before
+				r := d.send(11+i, "POST", c.url, 3)
+				expect(t, c.url, r, c.texts...)
+				logError(t, c.url, r)
+			}
+			if p.name == "haproxy" { // it leaves the retry to its client, and logs nothing
+				d.configure(p.settings, url)
+				d.send(17, "GET", url, 0)
+				expect(t, "cut on a connection that was used before", d.send(18, "GET", url+"/cut", 0), "closed its client's connection without a response", "EOF")
+			}
+			d.configure(p.settings+","+p.times, url)
+			r := d.send(21, "POST", url+"/slow", 0)
+			expect(t, "slow", r, p.slow...)
+			logError(t, "slow", r)
+
+			d.configure(p.twice, url)
+			d.send(31, "GET", url, 0)
+			before := opened()
+			time.Sleep(400 * time.Millisecond)
+			d.send(32, "GET", url, 0)
+			if opened() == before {
+				t.Errorf("a connection was used again with %s", p.twice)
+			}
+			d.say(`{"type":"config","settings":{"maxIdle":4}}`)
+			if r := d.next("ready", "refused"); r.Type != "refused" || r.Setting != "maxIdle" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// logError shows what a driver said, for the eyes of those who run the test with -v.
+func logError(t *testing.T, what string, r frame) {
+	if r.Error != nil {
+		t.Logf("%s: status %d after %.1f ms: %s: %s %q", what, r.Status, float64(r.Finished-r.Called)/1e6, r.Error.Class, r.Error.Text, r.Error.Causes)
 	}
 }

@@ -65,6 +65,8 @@ type Response struct {
 	Status int
 	Bytes  int64 // of the body, all read
 	Err    error
+	// Finished is Now when the response or the error was there; 0: when Do returned.
+	Finished int64
 }
 
 // Refused says which setting the client cannot take, and what it can.
@@ -87,7 +89,7 @@ type frame struct {
 	Body     int            `json:"body"`
 }
 
-// done reports one exchange. Its times are of now.
+// done reports one exchange. Its times are of Now.
 type done struct {
 	Type     string   `json:"type"`
 	Seq      uint64   `json:"seq"`
@@ -110,8 +112,8 @@ const maxCauses = 8
 
 var start = time.Now()
 
-// now is the driver's clock: nanoseconds since it started.
-func now() int64 { return int64(time.Since(start)) }
+// Now is the driver's clock: nanoseconds since it started.
+func Now() int64 { return int64(time.Since(start)) }
 
 // output writes whole frames, one at a time.
 type output struct {
@@ -177,9 +179,9 @@ func (s *session) take(f frame) bool {
 	case "config":
 		s.configure(f)
 	case "clock":
-		s.out.write(map[string]any{"type": "clock", "now": now()})
+		s.out.write(map[string]any{"type": "clock", "now": Now()})
 	case "dispatch":
-		received := now()
+		received := Now()
 		if s.client == nil {
 			s.out.write(done{Type: "done", Seq: f.Seq, Received: received, Called: received, Finished: received,
 				Error: &failure{Class: "kabench.protocol", Text: "dispatch before config"}})
@@ -195,9 +197,12 @@ func (s *session) take(f frame) bool {
 
 // perform carries out one exchange and reports it.
 func (s *session) perform(c Client, f frame, received int64) {
-	called := now()
+	called := Now()
 	r := c.Do(Request{Method: f.Method, URL: f.URL, Headers: f.Headers, Body: f.Body})
-	d := done{Type: "done", Seq: f.Seq, Received: received, Called: called, Finished: now(), Status: r.Status, Bytes: r.Bytes}
+	if r.Finished == 0 {
+		r.Finished = Now()
+	}
+	d := done{Type: "done", Seq: f.Seq, Received: received, Called: called, Finished: r.Finished, Status: r.Status, Bytes: r.Bytes}
 	if r.Err != nil {
 		d.Error = describe(r.Err)
 	}
@@ -240,7 +245,7 @@ func (s *session) tick(c Client, every time.Duration, end chan struct{}) {
 		case <-end:
 			return
 		case <-t.C:
-			s.out.write(map[string]any{"type": "gauges", "at": now(), "values": c.Gauges()})
+			s.out.write(map[string]any{"type": "gauges", "at": Now(), "values": c.Gauges()})
 		}
 	}
 }
