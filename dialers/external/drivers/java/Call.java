@@ -92,7 +92,7 @@ public final class Call {
     /** Gives the call up, if it is not over. */
     void giveUp(long afterMillis) {
         if (!over()) {
-            finish(new TimedOut("the driver gave the call up after kabench's timeout of " + afterMillis + " ms"));
+            finish(new TimedOut(afterMillis));
             if (cancel != null) {
                 cancel.run();
             }
@@ -129,12 +129,5 @@ public final class Call {
         error.put("class", t.getClass().getName());
         error.put("text", t.getMessage() == null ? "" : t.getMessage());
         return error;
-    }
-
-    /** TimedOut is no word of the client's: kabench's limit of the whole exchange has passed. */
-    private static final class TimedOut extends Exception {
-        TimedOut(String text) {
-            super(text, null, false, false);
-        }
     }
 }
