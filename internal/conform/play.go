@@ -25,8 +25,8 @@ type Engine interface {
 // Player makes an Engine with a fresh pool, for one play of a story.
 type Player interface {
 	// Prepare returns the engine, and how to end it. Exchange.Target is an index into
-	// requests.
-	Prepare(ctx context.Context, requests []*dialers.Request) (Engine, func() error, error)
+	// requests, which go to origin. What end returns says that the play counts for nothing.
+	Prepare(ctx context.Context, origin string, requests []*dialers.Request) (engine Engine, end func() error, err error)
 }
 
 // Seen is what one play of a story showed.
@@ -39,7 +39,7 @@ type Seen struct {
 // Request is what became of one request.
 type Request struct {
 	Method   string        `json:"method"`
-	OK       bool          `json:"ok"`     // the caller was told of a response
+	OK       bool          `json:"ok"`     // the caller was told of a response of the server, which never has a status of 5xx
 	Status   int           `json:"status"` // of it
 	Error    string        `json:"error,omitempty"`
 	Took     time.Duration `json:"took"`     // from the call to its end, in nanoseconds
@@ -61,7 +61,7 @@ func Play(ctx context.Context, story Story, player Player) (Seen, error) {
 	if err != nil {
 		return Seen{}, err
 	}
-	engine, end, err := player.Prepare(ctx, requests)
+	engine, end, err := player.Prepare(ctx, strings.TrimSuffix(server.URL(), "/"), requests)
 	if err != nil {
 		return Seen{}, err
 	}
@@ -70,12 +70,15 @@ func Play(ctx context.Context, story Story, player Player) (Seen, error) {
 	err = p.run(ctx)
 	stalled := machine.stop()
 	seen := p.seen()
+	_, _, late := server.Saw()
+	seen.Disturbed = story.disturbed(stalled, p.late, late)
+	if lagging, ok := engine.(interface{ Lag() time.Duration }); ok && seen.Disturbed == "" {
+		if lag := lagging.Lag(); lag > story.Slack {
+			seen.Disturbed = fmt.Sprintf("the driver called its client %v after a request was due", lag.Round(time.Millisecond))
+		}
+	}
 	if endErr := end(); err == nil {
 		err = endErr
-	}
-	_, _, late := server.Saw()
-	if err == nil {
-		seen.Disturbed = story.disturbed(stalled, p.late, late)
 	}
 	return seen, err
 }
@@ -222,7 +225,7 @@ func (p *play) seen() Seen {
 	place := map[string]int{}
 	for i, e := range p.list {
 		place[fmt.Sprintf("%020d", e.Seq)] = i
-		r := Request{Method: p.method(e), OK: e.OK(), Status: e.Status, Took: e.Done - e.Start}
+		r := Request{Method: p.method(e), OK: e.OK() && e.Status < http.StatusInternalServerError, Status: e.Status, Took: e.Done - e.Start}
 		if e.Err != nil {
 			r.Error = e.Err.Error()
 		}

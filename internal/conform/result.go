@@ -39,6 +39,7 @@ type Report struct {
 	Preset   string         `json:"preset"`
 	Run      []string       `json:"run"`                // the versions for which the preset was run before
 	Settings map[string]any `json:"settings,omitempty"` // of the client, for a preset that is not its default
+	Date     string         `json:"date"`               // of the day, as 2026-01-31
 	Seconds  float64        `json:"seconds"`            // how long all took
 	Error    string         `json:"error,omitempty"`    // why nothing was played
 	Results  []Result       `json:"results"`
