@@ -95,7 +95,7 @@ type Idle struct {
 
 // between is the time between the two halves of FINThenRST, and between a cut response
 // and the end of its connection: long enough for a client to have read what came before.
-const between = 50 * time.Millisecond
+const between = 120 * time.Millisecond
 
 // bytes returns the response as it is sent, and without what Cut leaves out.
 func (r Response) bytes(cut Cut, head bool) []byte {

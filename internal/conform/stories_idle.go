@@ -29,10 +29,10 @@ func idleStories() []Story {
 				}
 				list = append(list, Story{
 					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), short(age), strings.ToLower(method)),
-					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 100 ms. What becomes of a %s after %s?", end, method, short(age)),
-					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(100), End: end}},
+					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What becomes of a %s after %s?", end, method, short(age)),
+					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), End: end}},
 					Rounds: []Round{one(0, "GET"), one(age, method)},
-					Slack:  ms(120), Short: age == ms(300),
+					Slack:  ms(170), Short: age == ms(300),
 				})
 			}
 			list = append(list, Story{
@@ -40,11 +40,11 @@ func idleStories() []Story {
 				Asks:  fmt.Sprintf("Six idle connections are dead by a %v. What becomes of the next three requests, by %s?", end, method),
 				About: AboutIdle,
 				Server: Script{
-					Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(150)}}},
+					Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(300)}}},
 					Idle:  &Idle{After: ms(100), Uses: 1, End: end},
 				},
 				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(60), method), one(ms(60), method)},
-				Slack:  ms(100), Short: method == "GET" && end == FIN,
+				Slack:  ms(220), Short: method == "GET" && end == FIN,
 			})
 		}
 	}
@@ -58,9 +58,9 @@ func idleStories() []Story {
 			list = append(list, Story{
 				Name:  name,
 				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What becomes of the next %s?", then, method),
-				About: AboutIdle, Server: Script{Idle: &Idle{After: ms(100), Uses: 1, Say: timeout408, End: end}},
+				About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), Uses: 1, Say: timeout408, End: end}},
 				Rounds: []Round{one(0, "GET"), one(ms(300), method)},
-				Slack:  ms(120), Short: method == "GET" && end == FIN,
+				Slack:  ms(170), Short: method == "GET" && end == FIN,
 			})
 		}
 	}

@@ -70,24 +70,24 @@ func http10Stories() []Story {
 
 // orderStories ask which of five idle connections is leased.
 func orderStories() []Story {
-	// The five are opened 60 ms apart, and come free 100 ms apart in the order 3 5 1 4 2.
+	// The five are opened 150 ms apart, and come free 200 ms apart in the order 3 5 1 4 2.
 	var free []Rule
-	for i, delay := range []int{700, 840, 380, 620, 360} {
+	for i, delay := range []int{1300, 1550, 600, 1050, 500} {
 		free = append(free, Rule{Arrival: i + 1, Through: i + 1, Act: Act{Delay: ms(delay)}})
 	}
-	held := append(slices.Clone(free), Rule{Arrival: 6, Act: Act{Delay: ms(500)}})
+	held := append(slices.Clone(free), Rule{Arrival: 6, Act: Act{Delay: ms(900)}})
 	single := Story{
 		Name: "order-five", Asks: "Five idle connections came free in another order than they were opened. Which do six single requests use?",
-		About: AboutOrder, Server: Script{Rules: free}, Looks: Looks{Which: true}, Slack: ms(45), Short: true,
-		Rounds: []Round{many(0, "GET", 5, ms(60))},
+		About: AboutOrder, Server: Script{Rules: free}, Looks: Looks{Which: true}, Slack: ms(120), Short: true,
+		Rounds: []Round{many(0, "GET", 5, ms(150))},
 	}
 	for range 6 {
-		single.Rounds = append(single.Rounds, one(ms(70), "GET"))
+		single.Rounds = append(single.Rounds, one(ms(200), "GET"))
 	}
 	return []Story{single, {
 		Name: "order-five-at-once", Asks: "Five idle connections came free in another order than they were opened. In which order do five requests at once take them?",
-		About: AboutOrder, Server: Script{Rules: held}, Looks: Looks{Which: true}, Slack: ms(45),
-		Rounds: []Round{many(0, "GET", 5, ms(60)), many(ms(100), "GET", 5, ms(60))},
+		About: AboutOrder, Server: Script{Rules: held}, Looks: Looks{Which: true}, Slack: ms(120),
+		Rounds: []Round{many(0, "GET", 5, ms(150)), many(ms(300), "GET", 5, ms(150))},
 	}}
 }
 
@@ -98,12 +98,12 @@ func capStories() []Story {
 	for _, n := range []int{30, 130, 600} {
 		list = append(list, Story{
 			Name: fmt.Sprintf("cap-%d", n), Asks: fmt.Sprintf("Of %d requests at once, how many are at the server at the same time?", n),
-			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(250 + n), Once: true}}}}, Looks: Looks{Totals: true}, Slack: ms(200), Alone: true, Short: n == 30,
+			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(350 + n), Once: true}}}}, Looks: Looks{Totals: true}, Slack: ms(300), Alone: true, Short: n == 30,
 			Rounds: []Round{many(0, "GET", n, time.Millisecond)},
 		})
 	}
 	bursts := func(name, asks string, n, rounds int) Story {
-		s := Story{Name: name, Asks: asks, About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(120)}}}}, Looks: Looks{Totals: true}, Slack: ms(90), Alone: true, Short: n == 10}
+		s := Story{Name: name, Asks: asks, About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(250)}}}}, Looks: Looks{Totals: true}, Slack: ms(220), Alone: true, Short: n == 10}
 		for range rounds {
 			s.Rounds = append(s.Rounds, many(ms(40), "GET", n, 0))
 		}

@@ -25,9 +25,9 @@ func raceStories() []Story {
 			list = append(list, Story{
 				Name:  fmt.Sprintf("race-%s-six-%s", lower(end), strings.ToLower(method)),
 				Asks:  fmt.Sprintf("Six idle connections look alive, and each meets its next request with a %v. How often is a %s sent?", end, method),
-				About: AboutRaces, Server: Script{Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(150)}}, {From: 2, Act: Act{Cut: Nothing, End: end}}}},
+				About: AboutRaces, Server: Script{Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(300)}}, {From: 2, Act: Act{Cut: Nothing, End: end}}}},
 				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(150), method), one(ms(100), method)},
-				Slack:  ms(90), Short: end == FIN && method == "GET",
+				Slack:  ms(200), Short: end == FIN && method == "GET",
 			})
 		}
 	}
