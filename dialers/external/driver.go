@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kabench/kabench/dialers/external/process"
 	"github.com/kabench/kabench/results"
 )
 
@@ -16,7 +17,7 @@ type Driver struct {
 	hello    Hello
 	warmed   *results.DriverWarmUp // nil: not yet
 	base     time.Time             // our clock's zero for this driver
-	process  *process
+	process  *process.Process
 	limits   limits
 	clock    clock
 	faults   faults
@@ -65,7 +66,7 @@ func Start(ctx context.Context, c Command) (*Driver, error) { return start(ctx, 
 func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	d := &Driver{command: c, limits: l, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
 	var err error
-	if d.process, err = run(c); err != nil {
+	if d.process, err = process.Run(process.Command{Argv: c.Argv, Dir: c.Dir, Env: c.Env, Stderr: c.Stderr}); err != nil {
 		return nil, fmt.Errorf("the driver %s did not start: %w", c.name(), err)
 	}
 	go d.read()
@@ -86,7 +87,7 @@ func (d *Driver) give() {
 	d.mu.Lock()
 	d.closing = true
 	d.mu.Unlock()
-	d.process.end(d.limits.term)
+	d.process.End(d.limits.term)
 	<-d.over
 }
 
@@ -106,7 +107,7 @@ func (d *Driver) await(ctx context.Context, most time.Duration, what string, typ
 		case <-d.over:
 			return frame{}, fmt.Errorf("did not %s: it %s", what, d.ended())
 		case <-timer.C:
-			return frame{}, fmt.Errorf("did not %s within %v%s", what, most, d.process.lastWords())
+			return frame{}, fmt.Errorf("did not %s within %v%s", what, most, d.process.LastWords())
 		case <-ctx.Done():
 			return frame{}, fmt.Errorf("did not %s: %w", what, context.Cause(ctx))
 		}
@@ -120,7 +121,7 @@ func (d *Driver) Hello() Hello { return d.hello }
 func (d *Driver) Name() string { return d.command.name() }
 
 // Stderr returns the last lines that the driver wrote to stderr.
-func (d *Driver) Stderr() string { return d.process.stderr.String() }
+func (d *Driver) Stderr() string { return d.process.Stderr() }
 
 // Configure makes the driver close its client and make a new one, and sets its clock
 // beside ours. A config that it does not take is a *RefusedError.
@@ -132,7 +133,7 @@ func (d *Driver) Configure(ctx context.Context, c Config) error {
 	for len(d.replies) > 0 {
 		<-d.replies
 	}
-	if err := d.process.out.send(frame); err != nil {
+	if err := d.process.In.Send(frame); err != nil {
 		return fmt.Errorf("the driver %s does not read its config: %w", d.Name(), d.broken(err))
 	}
 	f, err := d.await(ctx, d.limits.config, "reply to its config", "ready", "refused")
@@ -185,7 +186,7 @@ func (d *Driver) ping() {
 	d.mu.Lock()
 	d.pings = append(d.pings, time.Since(d.base))
 	d.mu.Unlock()
-	_ = d.process.out.send(clockFrame) // what is wrong with the pipe, the next dispatch or the reader learns
+	_ = d.process.In.Send(clockFrame) // what is wrong with the pipe, the next dispatch or the reader learns
 }
 
 // unanswered is for how long the oldest clock has had no reply.
@@ -222,7 +223,7 @@ func (d *Driver) fail(what Fault, text string) {
 	d.mu.Unlock()
 	if first {
 		d.faults.add(what, text)
-		kill(d.process.cmd.Process)
+		d.process.Kill()
 	}
 }
 
@@ -238,7 +239,7 @@ func (d *Driver) ended() string {
 
 // broken is why the driver has ended if it has, or is about to; else err.
 func (d *Driver) broken(err error) error {
-	timer := time.NewTimer(leftover)
+	timer := time.NewTimer(process.Leftover)
 	defer timer.Stop()
 	select {
 	case <-d.over:
@@ -257,21 +258,21 @@ func (d *Driver) Close() error {
 	d.closing = true
 	d.mu.Unlock()
 	if again || had {
-		d.process.end(d.limits.term)
+		d.process.End(d.limits.term)
 		<-d.over
 		return nil
 	}
-	_ = d.process.out.send(byeFrame)
-	intime := d.process.within(d.limits.bye)
+	_ = d.process.In.Send(byeFrame)
+	intime := d.process.Within(d.limits.bye)
 	if !intime {
-		d.process.end(d.limits.term)
+		d.process.End(d.limits.term)
 	}
 	<-d.over
 	switch {
 	case !intime:
 		return fmt.Errorf("the driver %s did not end within %v of bye, and was ended", d.Name(), d.limits.bye)
-	case d.process.err != nil:
-		return fmt.Errorf("the driver %s %s", d.Name(), d.process.how())
+	case d.process.Err != nil:
+		return fmt.Errorf("the driver %s %s", d.Name(), d.process.How())
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/external/process"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/results"
 )
@@ -148,7 +149,7 @@ func (e *Engine) Start(x *results.Exchange) {
 	e.seqs.set(x.Seq, numberSent)
 	e.buf = e.dispatches[x.Target].appendTo(e.buf[:0], x.Seq)
 	f.sent = e.sinceBase()
-	if err := e.driver.process.out.send(e.buf); err == errQueued {
+	if err := e.driver.process.In.Send(e.buf); err == process.ErrQueued {
 		// Not here: ending a process may take longer than Start may.
 		go e.driver.fail(FaultHangs, fmt.Sprintf("reads too slowly: %v", err))
 	}
@@ -267,7 +268,7 @@ func (e *Engine) watch() {
 			pinged = now
 			e.driver.ping()
 		}
-		if stuck := e.driver.process.out.stuck(now); stuck > e.driver.limits.read {
+		if stuck := e.driver.process.In.Stuck(now); stuck > e.driver.limits.read {
 			e.driver.fail(FaultHangs, fmt.Sprintf("read nothing for %v", stuck.Round(time.Second)))
 		}
 		if mute := e.driver.unanswered(now); mute > e.driver.limits.clock {

@@ -62,27 +62,37 @@ func (e *Engine) judge(f *flight, gone string) {
 // much that may be wrong. It notes the driver's lags, and times that cannot be: then the
 // frame's coming counts.
 func (e *Engine) finishedAt(f *flight) (at, wrong time.Duration) {
-	a, clock := &f.answer, &e.driver.clock
-	received, wrongReceived := clock.ours(*a.Received)
-	called, _ := clock.ours(*a.Called)
-	finished, wrong := clock.ours(*a.Finished)
-	lie := ""
+	a, d := &f.answer, e.driver
+	lie, wrong := d.impossible(a, f.sent, f.came)
+	if lie != "" {
+		d.faults.add(FaultTimes, fmt.Sprintf("number %d: %s", f.record.Seq, lie))
+		return f.came - e.ahead, 0
+	}
+	received, _ := d.clock.ours(*a.Received)
+	called, _ := d.clock.ours(*a.Called)
+	finished, _ := d.clock.ours(*a.Finished)
+	e.seen.lags(time.Duration(*a.Called-*a.Received), max(received-f.sent, 0), max(called-f.sent, 0))
+	return min(finished, f.came) - e.ahead, wrong
+}
+
+// impossible says which of an answer's times cannot be; "": none. sent and came are when
+// the request left and the answer came. wrong is by how much finished may be off.
+func (d *Driver) impossible(a *answer, sent, came time.Duration) (lie string, wrong time.Duration) {
+	received, wrongReceived := d.clock.ours(*a.Received)
+	finished, wrong := d.clock.ours(*a.Finished)
 	switch {
-	case received+wrongReceived+clockSlack < f.sent:
-		lie = fmt.Sprintf("received %v before it was dispatched", f.sent-received)
+	case received+wrongReceived+clockSlack < sent:
+		lie = fmt.Sprintf("received %v before it was dispatched", (sent - received).Round(time.Microsecond))
 	case *a.Called < *a.Received:
 		lie = "called before it was received"
 	case *a.Finished < *a.Called:
 		lie = "finished before it was called"
-	case finished-wrong-clockSlack > f.came:
-		lie = fmt.Sprintf("finished %v after its done came", finished-f.came)
+	case finished-wrong-clockSlack > came:
+		lie = fmt.Sprintf("finished %v after its done came", (finished - came).Round(time.Microsecond))
+	default:
+		return "", wrong
 	}
-	if lie != "" {
-		e.driver.faults.add(FaultTimes, fmt.Sprintf("number %d: %s (the clocks differ by at most %v)", f.record.Seq, lie, wrong))
-		return f.came - e.ahead, 0
-	}
-	e.seen.lags(time.Duration(*a.Called-*a.Received), max(received-f.sent, 0), max(called-f.sent, 0))
-	return min(finished, f.came) - e.ahead, wrong
+	return fmt.Sprintf("%s (the clocks differ by at most %v)", lie, wrong), wrong
 }
 
 // fill writes the verdict into the record. Stamps are kept in order: those of the wire

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/kabench/kabench/dialers/external/process"
 )
 
 // What a driver may write that nobody asked for, until it floods: gauges, unknown frames,
@@ -17,7 +19,7 @@ const (
 // read reads the driver's frames until there are no more.
 func (d *Driver) read() {
 	defer close(d.over)
-	r := bufio.NewReaderSize(d.process.in, 64<<10)
+	r := bufio.NewReaderSize(d.process.Out, 64<<10)
 	extra := budget{perSecond: extraPerSecond, most: extraAtOnce}
 	var room, line []byte
 	var err error
@@ -33,19 +35,19 @@ func (d *Driver) read() {
 		}
 		f, wrong := parseFrame(line)
 		if !began && (wrong != nil || f.Type != "hello") {
-			d.fail(FaultGarbage, fmt.Sprintf("wrote to stdout, before its hello: %q. Frames go to stdout, and logs to stderr", short(line, 200)))
+			d.fail(FaultGarbage, fmt.Sprintf("wrote to stdout, before its hello: %q. Frames go to stdout, and logs to stderr", process.Short(line, 200)))
 			break
 		}
 		began = true
 		asked := true
 		if wrong != nil {
-			d.faults.add(FaultGarbage, fmt.Sprintf("%q: %v", short(line, 200), wrong))
+			d.faults.add(FaultGarbage, fmt.Sprintf("%q: %v", process.Short(line, 200), wrong))
 			asked = false
 		} else {
 			asked = d.take(&f, came)
 		}
 		if !asked && !extra.take(came.Seconds()) {
-			d.fail(FaultFloods, fmt.Sprintf("wrote more than %d lines a second that nobody asked for; the last: %q", extraPerSecond, short(line, 200)))
+			d.fail(FaultFloods, fmt.Sprintf("wrote more than %d lines a second that nobody asked for; the last: %q", extraPerSecond, process.Short(line, 200)))
 			break
 		}
 	}
@@ -57,17 +59,14 @@ func (d *Driver) read() {
 
 // drained ends what is left of the process when its frames have ended.
 func (d *Driver) drained() {
-	if !d.process.within(leftover) {
+	if !d.process.Within(process.Leftover) {
 		d.fail(FaultDied, "closed its stdout")
-		kill(d.process.cmd.Process)
-		<-d.process.exited
+		d.process.Kill()
+		<-d.process.Exited
 	}
-	select {
-	case <-d.process.stderr.done:
-	case <-time.After(leftover / 2): // a process outside the group holds it
-	}
-	d.fail(FaultDied, d.process.how())
-	d.process.in.Close()
+	d.process.Read()
+	d.fail(FaultDied, d.process.How())
+	d.process.Out.Close()
 	d.mu.Lock()
 	r := d.receiver
 	d.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/external/process"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/results"
 )
@@ -75,11 +76,11 @@ func (s *seen) noteError(seq uint64, t told, v verdict) {
 		told = &Error{Text: fmt.Sprintf("(no error: status %d)", t.status)}
 	}
 	d := &results.DriverError{
-		Class: short(told.Class, maxErrorText), Text: short(told.Text, maxErrorText), Causes: []results.DriverErrorCause{},
+		Class: process.Short(told.Class, maxErrorText), Text: process.Short(told.Text, maxErrorText), Causes: []results.DriverErrorCause{},
 		Seq: seq, Agree: v.differ == "", Differ: v.differ,
 	}
 	for _, c := range told.Causes {
-		d.Causes = append(d.Causes, results.DriverErrorCause{Class: short(c.Class, maxErrorText), Text: short(c.Text, maxErrorText)})
+		d.Causes = append(d.Causes, results.DriverErrorCause{Class: process.Short(c.Class, maxErrorText), Text: process.Short(c.Text, maxErrorText)})
 	}
 	if v.wire != nil && v.last != nil && v.last.Basis != evidence.Unknown {
 		d.Wire = &results.DriverErrorOutcome{Phase: v.wire.Phase, Cause: v.wire.Cause}

@@ -128,7 +128,7 @@ func (w *warming) send(ctx context.Context, d *Driver, bounds WarmUp, began time
 			frames = w.dispatch.appendTo(frames, warmUpSeqs+uint64(did.Requests))
 		}
 		if len(frames) > 0 {
-			if err := d.process.out.send(frames); err != nil {
+			if err := d.process.In.Send(frames); err != nil {
 				return did, fmt.Errorf("the driver %s during its warm-up: %w", d.Name(), d.broken(err))
 			}
 		}

@@ -22,7 +22,3 @@ the protocol.`,
 	c.AddCommand(newDriverCheck(s))
 	return c
 }
-
-func newDriverCheck(s *cli.Streams) *cobra.Command {
-	return &cobra.Command{Use: "check NAME | check COMMAND", Short: "Check that a driver keeps the protocol's rules"}
-}

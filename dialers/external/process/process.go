@@ -1,4 +1,6 @@
-package external
+// Package process runs a driver's process: in a process group of its own that ends with
+// this process, with a stdin that never blocks its writer.
+package process
 
 import (
 	"bufio"
@@ -14,23 +16,32 @@ import (
 	"time"
 )
 
-// process is a driver's process, and the ends of its pipes that are ours.
-type process struct {
-	cmd    *exec.Cmd
-	out    *writer  // to its stdin
-	in     *os.File // from its stdout
-	stderr tail
-	exited chan struct{} // it has ended, and its group was killed
-	err    error         // of Wait; valid after exited
+// Command is what is run.
+type Command struct {
+	Argv   []string
+	Dir    string
+	Env    []string  // NAME=value, added to this process's environment
+	Stderr io.Writer // also gets what it writes to stderr; nil: nobody does
 }
 
-// run starts the process. It ends with this one: by the system on Linux, and by the end
+// Process is a process, and the ends of its pipes that are ours.
+type Process struct {
+	In     *Writer       // its stdin
+	Out    *os.File      // its stdout
+	Exited chan struct{} // closed when it has ended, and its group was killed
+	Err    error         // why it did not end well; valid after Exited
+
+	cmd    *exec.Cmd
+	stderr tail
+}
+
+// Run starts a process. It ends with this one: by the system on Linux, and by the end
 // of its stdin everywhere.
-func run(c Command) (*process, error) {
+func Run(c Command) (*Process, error) {
 	if len(c.Argv) == 0 {
 		return nil, errors.New("the command is empty")
 	}
-	p := &process{cmd: exec.Command(c.Argv[0], c.Argv[1:]...), exited: make(chan struct{})}
+	p := &Process{cmd: exec.Command(c.Argv[0], c.Argv[1:]...), Exited: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env = c.Dir, environment(c.Env)
 	apart(p.cmd)
 	var files [6]*os.File // stdin, stdout and stderr: read and write ends
@@ -50,9 +61,9 @@ func run(c Command) (*process, error) {
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
-			p.err = p.cmd.Wait()
+			p.Err = p.cmd.Wait()
 			kill(p.cmd.Process) // what it had started
-			close(p.exited)
+			close(p.Exited)
 		}
 	}()
 	err := <-started
@@ -61,20 +72,20 @@ func run(c Command) (*process, error) {
 		closeAll([]*os.File{files[1], files[2], files[4]})
 		return nil, err
 	}
-	p.out, p.in = newWriter(files[1]), files[2]
+	p.In, p.Out = newWriter(files[1]), files[2]
 	p.stderr.read(files[4], c.Stderr)
 	go func() {
-		<-p.exited
-		p.out.close()
-		time.Sleep(leftover)
-		p.in.SetReadDeadline(time.Now()) // a process outside the group may hold the other end
+		<-p.Exited
+		p.In.Close()
+		time.Sleep(Leftover)
+		p.Out.SetReadDeadline(time.Now()) // a process outside the group may hold the other end
 		files[4].SetReadDeadline(time.Now())
 	}()
 	return p, nil
 }
 
-// leftover is how long is read from the pipes of a process that has ended.
-const leftover = time.Second
+// Leftover is how long is read from the pipes of a process that has ended.
+const Leftover = time.Second
 
 func closeAll(files []*os.File) {
 	for _, f := range files {
@@ -92,38 +103,38 @@ func environment(more []string) []string {
 	return append(env, more...)
 }
 
-// how says how the process ended; it has.
-func (p *process) how() string {
+// How says how the process ended; it has.
+func (p *Process) How() string {
 	text := "ended by itself"
 	if p.cmd.ProcessState != nil && !p.cmd.ProcessState.Success() {
 		text = "ended with " + strings.ReplaceAll(p.cmd.ProcessState.String(), "exit status", "exit code")
 	}
-	return text + p.lastWords()
+	return text + p.LastWords()
 }
 
-// lastWords is what the process wrote to stderr, to append to a sentence.
-func (p *process) lastWords() string {
+// LastWords is what the process wrote to stderr, to append to a sentence.
+func (p *Process) LastWords() string {
 	if text := p.stderr.String(); text != "" {
 		return "; the end of its stderr: " + text
 	}
 	return "; its stderr is empty"
 }
 
-// end ends the process group: politely, then not.
-func (p *process) end(grace time.Duration) {
+// End ends the process group: politely, then not.
+func (p *Process) End(grace time.Duration) {
 	terminate(p.cmd.Process)
-	if !p.within(grace) {
+	if !p.Within(grace) {
 		kill(p.cmd.Process)
-		<-p.exited
+		<-p.Exited
 	}
 }
 
-// within waits for the process to end, and reports whether it did in time.
-func (p *process) within(d time.Duration) bool {
+// Within waits for the process to end, and reports whether it did in time.
+func (p *Process) Within(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 		return true
 	case <-timer.C:
 		return false
@@ -131,7 +142,7 @@ func (p *process) within(d time.Duration) bool {
 }
 
 const (
-	tailLines = 12  // how many lines of stderr are kept
+	tailLines = 12  // How many lines of stderr are kept
 	tailWidth = 300 // bytes of a line that are kept
 )
 
@@ -169,7 +180,7 @@ func (t *tail) keep(line string) {
 	if len(t.lines) == tailLines {
 		t.lines = slices.Delete(t.lines, 0, 1)
 	}
-	t.lines = append(t.lines, short(line, tailWidth))
+	t.lines = append(t.lines, Short(line, tailWidth))
 }
 
 func (t *tail) String() string {
@@ -178,8 +189,23 @@ func (t *tail) String() string {
 	return strings.Join(t.lines, " | ")
 }
 
-// short is the beginning of a text, valid UTF-8.
-func short[T string | []byte](text T, most int) string {
+// Stderr returns the last lines of its stderr.
+func (p *Process) Stderr() string { return p.stderr.String() }
+
+// Read waits for the end of its stderr, but not long: a process outside the group may
+// hold it.
+func (p *Process) Read() {
+	select {
+	case <-p.stderr.done:
+	case <-time.After(Leftover / 2):
+	}
+}
+
+// Kill kills the process group.
+func (p *Process) Kill() { kill(p.cmd.Process) }
+
+// Short is the beginning of a text, valid UTF-8.
+func Short[T string | []byte](text T, most int) string {
 	if len(text) <= most {
 		return strings.ToValidUTF8(string(text), "?")
 	}

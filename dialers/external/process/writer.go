@@ -1,4 +1,4 @@
-package external
+package process
 
 import (
 	"errors"
@@ -7,18 +7,20 @@ import (
 	"time"
 )
 
-// maxQueued is how many bytes may wait for a driver to read them: some 60,000 requests.
+// maxQueued is how many bytes may wait for a process to read them: some 60,000 frames.
 const maxQueued = 16 << 20
 
 var (
-	errQueued = errors.New("16 MiB of frames wait, and it does not read them")
-	errGone   = errors.New("its stdin is closed")
+	// ErrQueued is a process that does not read what it is sent.
+	ErrQueued = errors.New("16 MiB wait, and it does not read them")
+	// ErrGone is a process that closed its stdin.
+	ErrGone = errors.New("its stdin is closed")
 )
 
-// writer writes frames to a driver without ever blocking the caller. As long as the pipe
+// Writer writes to a process without ever blocking the caller. As long as the pipe
 // has room, the caller's own thread writes, so that no other has to wake up. What finds
 // no room is queued, and a goroutine writes it.
-type writer struct {
+type Writer struct {
 	file *os.File
 
 	mu     sync.Mutex
@@ -31,28 +33,28 @@ type writer struct {
 	done   chan struct{}
 }
 
-func newWriter(file *os.File) *writer {
-	w := &writer{file: file, done: make(chan struct{})}
+func newWriter(file *os.File) *Writer {
+	w := &Writer{file: file, done: make(chan struct{})}
 	w.ready.L = &w.mu
 	widen(file)
 	go w.run()
 	return w
 }
 
-// send writes frames, or queues them.
-func (w *writer) send(frames []byte) error {
+// Send writes bytes, or queues them.
+func (w *Writer) Send(frames []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		return w.err
 	}
 	if w.closed {
-		return errGone
+		return ErrGone
 	}
 	if !w.busy && len(w.queue) == 0 {
 		n, err := tryWrite(w.file, frames)
 		if err != nil {
-			w.err = errGone
+			w.err = ErrGone
 			return w.err
 		}
 		frames = frames[n:]
@@ -62,7 +64,7 @@ func (w *writer) send(frames []byte) error {
 		w.since = time.Now()
 	}
 	if len(w.queue)+len(frames) > maxQueued {
-		w.err = errQueued
+		w.err = ErrQueued
 		return w.err
 	}
 	w.queue = append(w.queue, frames...)
@@ -71,7 +73,7 @@ func (w *writer) send(frames []byte) error {
 }
 
 // run writes what was queued.
-func (w *writer) run() {
+func (w *Writer) run() {
 	defer close(w.done)
 	var room []byte
 	w.mu.Lock()
@@ -90,7 +92,7 @@ func (w *writer) run() {
 		w.mu.Lock()
 		room, w.busy = chunk, false
 		if err != nil {
-			w.err = errGone
+			w.err = ErrGone
 			return
 		}
 	}
@@ -99,7 +101,7 @@ func (w *writer) run() {
 // writeSize is how much is written at once, so that since is not far behind.
 const writeSize = 64 << 10
 
-func (w *writer) write(chunk []byte) error {
+func (w *Writer) write(chunk []byte) error {
 	for len(chunk) > 0 {
 		n, err := w.file.Write(chunk[:min(len(chunk), writeSize)])
 		if err != nil {
@@ -113,8 +115,8 @@ func (w *writer) write(chunk []byte) error {
 	return nil
 }
 
-// stuck is for how long frames have waited without any being read; 0: none wait.
-func (w *writer) stuck(now time.Time) time.Duration {
+// Stuck is for how long bytes have waited without any being read; 0: none wait.
+func (w *Writer) Stuck(now time.Time) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.busy && len(w.queue) == 0 || w.err != nil {
@@ -123,8 +125,8 @@ func (w *writer) stuck(now time.Time) time.Duration {
 	return now.Sub(w.since)
 }
 
-// close closes the driver's stdin. What is queued is lost.
-func (w *writer) close() {
+// Close closes the process's stdin. What is queued is lost.
+func (w *Writer) Close() {
 	w.mu.Lock()
 	w.closed, w.queue = true, nil
 	w.ready.Signal()

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package external
+package process
 
 import (
 	"os"
