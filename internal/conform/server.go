@@ -36,7 +36,7 @@ type Arrival struct {
 	ID        string
 	Method    string
 	At        time.Duration // when it was there, as far as it came
-	Responded time.Duration // when the server was done with it; 0: never
+	Responded time.Duration // when the server began to respond; 0: never
 	Whole     bool          // it came to its end
 }
 
@@ -44,7 +44,7 @@ type Arrival struct {
 type Conn struct {
 	Opened time.Duration
 	Uses   int           // whole requests
-	Last   time.Duration // when the last response had been written; 0: there was none
+	Last   time.Duration // when the last response was written; 0: there was none
 	Closed time.Duration // 0: it was open when the story was over
 	By     Closer
 	Reset  bool // it was closed by a RST
@@ -236,13 +236,13 @@ func (s *Server) act(c *serverConn, n int) bool {
 	if !s.hold(act) {
 		return false
 	}
-	if out := act.Response.bytes(act.Cut, a.Method == "HEAD"); len(out) > 0 {
-		c.net.Write(out) // an error is one of reading, too
-	}
-	s.mu.Lock()
+	s.mu.Lock() // before the client can act on the response
 	s.arrivals[n].Responded = s.now()
 	c.Last = s.now()
 	s.mu.Unlock()
+	if out := act.Response.bytes(act.Cut, a.Method == "HEAD"); len(out) > 0 {
+		c.net.Write(out) // an error is one of reading, too
+	}
 	end := act.End
 	if end == Keep && (act.Cut != Whole || act.Response.Framing == UntilClose) {
 		end = FIN
