@@ -27,12 +27,13 @@ type Facts struct {
 	Written     bool  // the whole request did
 	Write       error // why the rest could not be written
 
-	Bytes    int64 // of the response, head included
-	HeadRead bool  // the final response's head was read and understood
-	Length   int64 // its Content-Length; -1 when it has none
-	Complete bool  // the response arrived whole
-	Read     error // what the connection said when reading ended; nil: nothing
-	Parse    error // what the parser said
+	Bytes      int64 // of the response, head included
+	StatusRead bool  // the response's status line was read
+	HeadRead   bool  // the final response's head was read and understood
+	Length     int64 // its Content-Length; -1 when it has none
+	Complete   bool  // the response arrived whole
+	Read       error // what the connection said when reading ended; nil: nothing
+	Parse      error // what the parser said
 
 	Aborted bool // we gave it up because the run is being aborted
 }
@@ -202,10 +203,11 @@ func lookupOrTLSCause(err error) results.Cause {
 }
 
 // failurePoint returns how far an attempt had come when its connection failed; n
-// bytes of the request had been written. It returns 0 when the attempt did not
+// bytes of the request had been written, and statusRead says that the status line
+// of the response was complete. It returns 0 when the attempt did not
 // fail, or failed for a reason after which no pool sends a request again: no
 // connection, a timeout, a response that is not HTTP, the end of the run.
-func failurePoint(e *results.Exchange, n int) pool.After {
+func failurePoint(e *results.Exchange, n int, statusRead bool) pool.After {
 	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
 	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
 	switch {
@@ -215,8 +217,10 @@ func failurePoint(e *results.Exchange, n int) pool.After {
 		return pool.AfterUnsent
 	case e.SeenPhase == results.PhaseDuringResponse:
 		return pool.AfterBody
+	case e.SeenPhase == results.PhaseResponseHeaders && statusRead:
+		return pool.AfterHeaders
 	case e.SeenPhase == results.PhaseResponseHeaders:
-		return pool.AfterPartial
+		return pool.AfterStatus
 	case reset:
 		return pool.AfterRST
 	}
