@@ -20,11 +20,14 @@ type Preset struct {
 	// apache-hc4, ... It is empty for kabench's own default.
 	Client   string `yaml:"client,omitempty"`
 	Versions string `yaml:"versions"` // the client's versions that behave so
+	// Run are the versions of the client that 'kabench conform' has played beside the
+	// preset. It is empty if the values were only read.
+	Run []string `yaml:"run,omitempty"`
 	// References says where the value of each parameter comes from: a file in the
 	// client's repository, a setting or its documentation.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the client does and a policy cannot express.
-	Cannot []string `yaml:"cannot,omitempty"`
+	Cannot Limits `yaml:"cannot,omitempty"`
 	// Settings are the client's own settings for fields of the pool. SettingsOf names the
 	// preset that has them, if several presets are of one client.
 	Settings   settings.Spellings `yaml:"settings,omitempty"`
