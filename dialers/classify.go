@@ -207,24 +207,24 @@ func lookupOrTLSCause(err error) results.Cause {
 // of the response was complete. It returns 0 when the attempt did not
 // fail, or failed for a reason after which no pool sends a request again: no
 // connection, a timeout, a response that is not HTTP, the end of the run.
-func failurePoint(e *results.Exchange, n int, statusRead bool) pool.After {
-	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
+func failurePoint(e *results.Exchange, n int, statusRead bool) (at pool.After, reset bool) {
+	reset = e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
 	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
 	switch {
 	case !reset && !closed || e.Conn == 0:
-		return 0
+		return 0, false
 	case n == 0:
-		return pool.AfterUnsent
+		return pool.AfterUnsent, reset
 	case e.SeenPhase == results.PhaseDuringResponse:
-		return pool.AfterBody
+		return pool.AfterBody, reset
 	case e.SeenPhase == results.PhaseResponseHeaders && statusRead:
-		return pool.AfterHeaders
+		return pool.AfterHeaders, reset
 	case e.SeenPhase == results.PhaseResponseHeaders:
-		return pool.AfterStatus
+		return pool.AfterStatus, reset
 	case reset:
-		return pool.AfterRST
+		return pool.AfterRST, reset
 	}
-	return pool.AfterEOF
+	return pool.AfterEOF, reset
 }
 
 // shown returns what the caller of e is shown of how e ended. That is what was

@@ -333,9 +333,10 @@ func (x *exchange) end() {
 	e.Done = c.stamp
 	e.SeenPhase, e.SeenCause = Classify(*f)
 	e.Err = errorBehind(e.SeenCause, *f)
+	point, reset := failurePoint(e, x.out.written, f.StatusRead)
 	rule, resend := c.policy.ResendBy(pool.Attempt{
 		Method: x.req.method, HasBody: len(x.out.bytes) > x.req.head, IdempotencyKey: x.req.hasKey,
-		Reused: e.Reused(), After: failurePoint(e, x.out.written, f.StatusRead), Before: x.failed, Fresh: x.failedFresh,
+		Reused: e.Reused(), After: point, Reset: reset, Before: x.failed, Fresh: x.failedFresh,
 	})
 	e.Phase, e.Cause, e.Err = shown(e, !resend && c.policy.ResendElse == pool.ElseHangup)
 	if c.Tracer != nil && conn != nil {

@@ -14,6 +14,7 @@ const (
 	LIFO     Order = iota // the one released last: a few hot connections, the rest expire
 	FIFO                  // the one released first: all connections age together
 	FirstFit              // the one created first
+	LastFit               // the one created last
 )
 
 // Liveness says how the pool notices that the peer has closed an idle connection.
@@ -111,6 +112,15 @@ const (
 	OnAny
 )
 
+// CutBy is how the peer ended the connection of the failed attempt.
+type CutBy uint8
+
+const (
+	CutByAny CutBy = iota
+	CutByFIN       // or by a close_notify
+	CutByRST
+)
+
 // Path is where a request is sent again.
 type Path uint8
 
@@ -153,7 +163,7 @@ const (
 type Methods string
 
 var (
-	orderNames        = enum.Names[Order]{"lifo", "fifo", "first_fit"}
+	orderNames        = enum.Names[Order]{"lifo", "fifo", "first_fit", "last_fit"}
 	livenessNames     = enum.Names[Liveness]{"events", "probe", "none"}
 	reapNames         = enum.Names[Reap]{"event", "lease"}
 	hintNames         = enum.Names[Hint]{"ignore", "min", "replace", "drop"}
@@ -165,6 +175,7 @@ var (
 	onWriteErrorNames = enum.Names[OnWriteError]{"read", "stop"}
 	keyNames          = enum.Names[Key]{"origin", "address"}
 	onNames           = enum.Names[On]{"reused", "any"}
+	cutByNames        = enum.Names[CutBy]{"any", "fin", "rst"}
 	pathNames         = enum.Names[Path]{"pool", "fresh"}
 	expiryNames       = enum.Names[uint8]{"lease", "release", "timer", "sweep"}
 	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "status", "headers", "body"}
@@ -182,6 +193,7 @@ func (r ResendElse) String() string   { return resendElseNames.Text(r) }
 func (o OnWriteError) String() string { return onWriteErrorNames.Text(o) }
 func (k Key) String() string          { return keyNames.Text(k) }
 func (o On) String() string           { return onNames.Text(o) }
+func (c CutBy) String() string        { return cutByNames.Text(c) }
 func (p Path) String() string         { return pathNames.Text(p) }
 func (e Expiry) String() string       { return "[" + strings.Join(e.Names(), ", ") + "]" }
 func (a After) String() string        { return "[" + strings.Join(a.Names(), ", ") + "]" }
@@ -198,6 +210,7 @@ func (r ResendElse) MarshalText() ([]byte, error)   { return resendElseNames.Mar
 func (o OnWriteError) MarshalText() ([]byte, error) { return onWriteErrorNames.Marshal(o) }
 func (k Key) MarshalText() ([]byte, error)          { return keyNames.Marshal(k) }
 func (o On) MarshalText() ([]byte, error)           { return onNames.Marshal(o) }
+func (c CutBy) MarshalText() ([]byte, error)        { return cutByNames.Marshal(c) }
 func (p Path) MarshalText() ([]byte, error)         { return pathNames.Marshal(p) }
 
 func (o *Order) UnmarshalText(text []byte) error        { return orderNames.Unmarshal(text, o) }
@@ -212,6 +225,7 @@ func (r *ResendElse) UnmarshalText(text []byte) error   { return resendElseNames
 func (o *OnWriteError) UnmarshalText(text []byte) error { return onWriteErrorNames.Unmarshal(text, o) }
 func (k *Key) UnmarshalText(text []byte) error          { return keyNames.Unmarshal(text, k) }
 func (o *On) UnmarshalText(text []byte) error           { return onNames.Unmarshal(text, o) }
+func (c *CutBy) UnmarshalText(text []byte) error        { return cutByNames.Unmarshal(text, c) }
 func (p *Path) UnmarshalText(text []byte) error         { return pathNames.Unmarshal(text, p) }
 
 // Names lists the moments in e.

@@ -112,6 +112,8 @@ type ResendRule struct {
 	On On `yaml:"on"`
 	// After is how far the attempt had come.
 	After After `yaml:"after"`
+	// CutBy is how the peer ended the connection.
+	CutBy CutBy `yaml:"cut_by,omitempty"`
 	// Methods are the methods it applies to: all, idempotent (GET HEAD OPTIONS
 	// TRACE PUT DELETE), safe (GET HEAD OPTIONS TRACE), bodyless (those
 	// without a body), or a list of methods; "!POST LOCK" is all except those.

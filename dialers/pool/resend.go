@@ -15,6 +15,7 @@ type Attempt struct {
 	IdempotencyKey bool  // it carries an Idempotency-Key or X-Idempotency-Key header
 	Reused         bool  // the connection had served before
 	After          After // the point at which it failed
+	Reset          bool  // by a reset, and not by a FIN
 	Before         int   // attempts made before this one
 	Fresh          int   // of these, on fresh connections
 }
@@ -34,6 +35,8 @@ func (r ResendRule) fits(a Attempt) bool {
 	switch {
 	case r.On == OnReused && !a.Reused && !r.oneMoreFresh(a),
 		r.After&a.After == 0,
+		r.CutBy == CutByFIN && a.Reset,
+		r.CutBy == CutByRST && !a.Reset,
 		r.Max > 0 && a.Before >= r.Max,
 		r.Max == 0 && !a.Reused && !r.oneMoreFresh(a): // until a fresh one fails
 		return false
