@@ -67,13 +67,13 @@ func (p Preset) Text() string {
 // pool's parameters alone, or a document with them under `pool:`, such as a profile.
 // Parameters that it leaves out are pool.Default's.
 func LoadPool(nameOrFile string) (pool.Policy, error) {
-	p, err := readPool(nameOrFile)
+	p, err := ReadPool(nameOrFile)
 	return p.Pool, err
 }
 
-// readPool returns the preset of that name, or the pool in that file with the name of
+// ReadPool returns the preset of that name, or the pool in that file with the name of
 // the preset that it began with.
-func readPool(nameOrFile string) (Preset, error) {
+func ReadPool(nameOrFile string) (Preset, error) {
 	p, err := pools.read(nameOrFile)
 	if _, found := FindPool(nameOrFile); found {
 		p.Base = p.Name

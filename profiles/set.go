@@ -44,7 +44,7 @@ func (d *decoder) set(p *Profile, path, value string) {
 	}
 	path = withoutPresetKey(path)
 	if path == "pool" && isName(value) {
-		preset, err := readPool(value)
+		preset, err := ReadPool(value)
 		if err != nil {
 			d.Complain(path, nil, "%v", err)
 			return

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/cli/clients"
 	"github.com/kabench/kabench/internal/cli/kept"
 	"github.com/kabench/kabench/internal/cli/measure"
 	"github.com/kabench/kabench/internal/cli/own"
@@ -96,6 +97,7 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		own.NewProbe(s),
 		own.NewDiagnose(s),
 		own.NewAutopsy(s),
+		clients.NewDriver(s), clients.NewConform(s),
 		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)

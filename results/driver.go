@@ -1,0 +1,79 @@
+package results
+
+// DriverSeen is a real client that performed the exchanges of a run in a process of its
+// own, a driver, and what was seen of it. What happened on the connections is not taken
+// from the driver where somebody else could look: see Looked.
+type DriverSeen struct {
+	Name     string         `json:"name"`     // as it was asked for: a name of the catalogue, or the command
+	Driver   string         `json:"driver"`   // as it calls itself
+	Client   string         `json:"client"`   // the client that it drives
+	Version  string         `json:"version"`  // the client's
+	Runtime  string         `json:"runtime"`  // such as Java 17.0.17
+	Settings map[string]any `json:"settings"` // as sent to it; durations in milliseconds, null is "off"
+	Gauges   []string       `json:"gauges"`   // the names of the gauges that it reports
+
+	WarmUp *DriverWarmUp `json:"warm_up,omitempty"` // nil: it was not warmed up
+
+	// Seconds. Late is what delayed the load, so it can make the run invalid. Its parts are
+	// Pickup, until the driver had read the request, and Lag, from then to the client's call.
+	// Lag is by the driver's own clock; the others are exact to ClockError.
+	Late       Quantiles `json:"late"` // from handing a request over to the client's call
+	Pickup     Quantiles `json:"pickup"`
+	Lag        Quantiles `json:"lag"`
+	ClockError float64   `json:"clock_error"` // seconds: how far its clock, set beside ours, may be off
+
+	Dispatched uint64 `json:"dispatched"` // requests handed to it
+	Answered   uint64 `json:"answered"`   // of these, those that it said were over
+	// Looked says whether what happened on the connections was seen without the driver.
+	// If not, phases and causes are read from the client's error texts.
+	Looked  bool   `json:"looked"`
+	Arrived uint64 `json:"arrived"` // how often a request was put on a connection, if Looked
+	Resends uint64 `json:"resends"` // of Arrived, those after the first of the same exchange
+
+	Faults []DriverFault `json:"faults"` // what it did that no driver may do; any makes the run invalid
+	// Disagreements counts the exchanges where what the client said, as kabench
+	// understands its words, is not what was seen. It is a fault of kabench's table of
+	// words, or of the client.
+	Disagreements uint64        `json:"disagreements"`
+	Errors        []DriverError `json:"errors"` // what the client said, the most frequent first
+	Ended         string        `json:"ended"`  // why it was ended during the run, or ended by itself; "": it was not
+}
+
+// DriverWarmUp is what a driver did before the run, so that its code was compiled.
+type DriverWarmUp struct {
+	Requests uint64  `json:"requests"` // against a server of kabench's own
+	Failed   uint64  `json:"failed"`   // of them
+	Seconds  float64 `json:"seconds"`
+}
+
+// DriverFault is something that a driver did and no driver may do.
+type DriverFault struct {
+	Name    string `json:"name"` // such as "answers twice"; docs/drivers.md lists them
+	Count   uint64 `json:"count"`
+	Example string `json:"example"`
+}
+
+// DriverError is an error as a client gave it to its caller, beside what was seen.
+type DriverError struct {
+	Class  string              `json:"class"`
+	Text   string              `json:"text"`
+	Causes []DriverErrorCause  `json:"causes"` // outermost first
+	Count  uint64              `json:"count"`
+	Seq    uint64              `json:"seq"`              // of the first of these exchanges
+	Wire   *DriverErrorOutcome `json:"wire,omitempty"`   // as seen; nil: nobody could look, or nothing was on a connection
+	Words  *DriverErrorOutcome `json:"words,omitempty"`  // as kabench understands the text; nil: it does not know it
+	Agree  bool                `json:"agree"`            // false only if what was said and what was seen differ
+	Differ string              `json:"differ,omitempty"` // how, in words
+}
+
+// DriverErrorCause is one link of a client's chain of causes.
+type DriverErrorCause struct {
+	Class string `json:"class"`
+	Text  string `json:"text"`
+}
+
+// DriverErrorOutcome is where and why an exchange ended.
+type DriverErrorOutcome struct {
+	Phase Phase `json:"phase"`
+	Cause Cause `json:"cause"`
+}
