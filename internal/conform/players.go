@@ -33,13 +33,7 @@ type Real struct {
 // tens of milliseconds apart, so it need not have compiled all.
 var warmUp = external.WarmUp{Requests: 400, Most: 3 * time.Second, Rate: 400}
 
-// StartReal starts a driver, with settings of its client by the client's own names, and
-// warms it up.
-func StartReal(ctx context.Context, command external.Command, settings map[string]any) (*Real, error) {
-	r := &Real{command: command, settings: settings}
-	return r, r.start(ctx)
-}
-
+// start starts the driver and warms it up.
 func (r *Real) start(ctx context.Context) error {
 	driver, err := external.Start(ctx, r.command)
 	if err != nil {
@@ -75,6 +69,9 @@ func (r *Real) Again(ctx context.Context) error {
 
 // Prepare implements Player.
 func (r *Real) Prepare(ctx context.Context, origin string, requests []*dialers.Request) (Engine, func() error, error) {
+	if r.driver == nil {
+		return nil, nil, errNoDriver
+	}
 	if err := r.driver.Configure(ctx, external.Config{Settings: r.settings, Insecure: true, Origins: []string{origin}}); err != nil {
 		return nil, nil, err
 	}
@@ -92,6 +89,9 @@ func (r *Real) Prepare(ctx context.Context, origin string, requests []*dialers.R
 		}
 	}, nil
 }
+
+// errNoDriver says that a driver ended and did not start again.
+var errNoDriver = errors.New("the driver could not be started again")
 
 // errBroken says that a driver cannot be asked any more.
 var errBroken = errors.New("the driver has ended, or was ended because of a fault")

@@ -2,6 +2,7 @@ package clients
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -84,7 +85,7 @@ func doConform(c *cobra.Command, s *cli.Streams, o *conformOptions) error {
 	if o.list {
 		return printStories(s, stories)
 	}
-	pairs, err := o.pairs(stories)
+	list, err := o.clients(stories)
 	if err != nil {
 		return usage.Errorf(c.CommandPath(), "%w", err)
 	}
@@ -102,7 +103,7 @@ func doConform(c *cobra.Command, s *cli.Streams, o *conformOptions) error {
 		case <-ctx.Done():
 		}
 	}()
-	reports := playAll(ctx, s, pairs)
+	reports := playAll(ctx, s, list)
 	if err := o.save(reports); err != nil {
 		return err
 	}
@@ -127,108 +128,108 @@ func (o *conformOptions) stories() ([]conform.Story, error) {
 	return stories, err
 }
 
-// pairs are the clients and presets to play.
-func (o *conformOptions) pairs(stories []conform.Story) ([]conform.Pair, error) {
+// clients are the clients to play.
+func (o *conformOptions) clients(stories []conform.Story) ([]conform.Client, error) {
 	if o.command != "" {
 		return o.own(stories)
 	}
-	var pairs []conform.Pair
+	var list []conform.Client
 	for _, name := range o.names {
 		entry, err := drivers.Find(name)
 		if err != nil {
 			return nil, err
 		}
-		command, built := entry.Built()
-		if !built {
+		if _, built := entry.Built(); !built {
 			return nil, &drivers.NotBuiltError{Driver: name}
 		}
-		more, err := o.pairsOf(entry, command, stories)
+		client, err := o.client(entry, stories)
 		if err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, more...)
+		list = append(list, client)
 	}
 	if len(o.names) > 0 {
-		return pairs, nil
+		return list, nil
 	}
 	for _, entry := range drivers.All() {
-		if command, built := entry.Built(); built {
-			more, err := o.pairsOf(entry, command, stories)
-			if err != nil {
-				return nil, err
-			}
-			pairs = append(pairs, more...)
+		if _, built := entry.Built(); !built || len(entry.Preset) == 0 {
+			continue
 		}
+		client, err := o.client(entry, stories)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, client)
 	}
-	if len(pairs) == 0 {
-		return nil, fmt.Errorf("no driver is built; 'kabench driver list' shows the drivers, and 'kabench driver build NAME' builds one")
+	if len(list) == 0 {
+		return nil, errors.New("no driver is built; 'kabench driver list' shows the drivers, and 'kabench driver build NAME' builds one")
 	}
-	return pairs, nil
+	return list, nil
 }
 
-// pairsOf are a driver and each of its presets.
-func (o *conformOptions) pairsOf(e drivers.Entry, command external.Command, stories []conform.Story) ([]conform.Pair, error) {
+// client is a driver with its presets, or with the one of --preset.
+func (o *conformOptions) client(e drivers.Entry, stories []conform.Story) (conform.Client, error) {
+	command, _ := e.Built()
 	command.Name = e.Name
-	var pairs []conform.Pair
-	for i, name := range e.Preset {
+	c := conform.Client{Command: command, Stories: stories, Lanes: o.lanes}
+	for _, name := range e.Preset {
 		preset, found := profiles.FindPool(name)
 		if !found {
-			return nil, fmt.Errorf("driver %s: there is no pool preset %s", e.Name, name)
+			return c, fmt.Errorf("driver %s: there is no pool preset %s", e.Name, name)
 		}
-		pairs = append(pairs, conform.Pair{Command: command, Preset: preset, Defaults: preset, Stories: stories, Lanes: o.lanes})
-		if i > 0 {
-			pairs[i].Defaults = pairs[0].Preset
+		c.Presets = append(c.Presets, preset)
+		if o.preset != "" && (preset.Name == o.preset || slices.Contains(preset.Also, o.preset)) {
+			c.Only = preset.Name
 		}
 	}
-	if o.preset == "" {
-		return pairs, nil
-	}
-	for _, p := range pairs {
-		if p.Preset.Name == o.preset || slices.Contains(p.Preset.Also, o.preset) {
-			return []conform.Pair{p}, nil
-		}
+	if o.preset == "" || c.Only != "" {
+		return c, nil
 	}
 	preset, err := profiles.ReadPool(o.preset)
-	return []conform.Pair{{Command: command, Preset: preset, Defaults: preset, Stories: stories, Lanes: o.lanes}}, err
+	c.Presets = []profiles.Preset{preset}
+	return c, err
 }
 
-// own is the pair of a driver of the user's own.
-func (o *conformOptions) own(stories []conform.Story) ([]conform.Pair, error) {
+// own is a driver of the user's own.
+func (o *conformOptions) own(stories []conform.Story) ([]conform.Client, error) {
 	switch {
 	case len(o.names) > 0:
 		return nil, fmt.Errorf("--command and the driver %s are two clients; give one of them", o.names[0])
 	case o.preset == "":
-		return nil, fmt.Errorf("--command needs --preset: the pool preset or YAML file that its client is held against")
+		return nil, errors.New("--command needs --preset: the pool preset or YAML file that its client is held against")
 	}
 	command, err := external.ParseCommand(o.command)
 	if err != nil {
 		return nil, fmt.Errorf("--command: %w", err)
 	}
 	preset, err := profiles.ReadPool(o.preset)
-	return []conform.Pair{{Command: command, Preset: preset, Defaults: preset, Stories: stories, Lanes: o.lanes}}, err
+	return []conform.Client{{Command: command, Presets: []profiles.Preset{preset}, Stories: stories, Lanes: o.lanes}}, err
 }
 
-// playAll plays the pairs one after another, and shows how far it is.
-func playAll(ctx context.Context, s *cli.Streams, pairs []conform.Pair) []conform.Report {
+// playAll plays the clients one after another, and shows how far it is.
+func playAll(ctx context.Context, s *cli.Streams, list []conform.Client) []conform.Report {
 	progress := cli.NewProgress(s)
 	defer progress.End()
 	reports := []conform.Report{}
-	for i, p := range pairs {
+	for i, c := range list {
 		if ctx.Err() != nil {
 			break
 		}
-		title := fmt.Sprintf("%s beside preset %s (%d of %d)", p.Command.Name, p.Preset.Name, i+1, len(pairs))
+		title, began, over, differ := fmt.Sprintf("%s (%d of %d)", c.Command.Name, i+1, len(list)), time.Now(), 0, 0
 		progress.Begin(title)
-		began, over, differ := time.Now(), 0, 0
-		p.Done = func(r conform.Result) {
+		c.Begins = func(preset string) {
+			title, began, over, differ = fmt.Sprintf("%s beside preset %s (%d of %d)", c.Command.Name, preset, i+1, len(list)), time.Now(), 0, 0
+			progress.Begin(title)
+		}
+		c.Done = func(r conform.Result) {
 			over++
 			if r.Verdict == conform.Differs {
 				differ++
 			}
-			line := fmt.Sprintf("%s: %d of %d stories, %d differ", title, over, len(p.Stories), differ)
+			line := fmt.Sprintf("%s: %d of %d stories, %d differ", title, over, len(c.Stories), differ)
 			progress.Draw(time.Since(began), []string{line}, line)
 		}
-		reports = append(reports, conform.Hold(ctx, p))
+		reports = append(reports, conform.Hold(ctx, c)...)
 	}
 	return reports
 }
