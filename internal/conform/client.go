@@ -18,9 +18,12 @@ type Client struct {
 	// Presets imitate the client. One of them has the values of its defaults in the
 	// version that is here; for the others the client is set, as far as it can be.
 	Presets []profiles.Preset
-	Only    string // the preset to play; "": all
-	Stories []Story
-	Lanes   int // how many processes of the client play at the same time
+	// Settings are the client's settings for a preset, by the preset's name and the client's
+	// own names. Without them those are set that differ from the preset of the defaults.
+	Settings map[string]map[string]any
+	Only     string // the preset to play; "": all
+	Stories  []Story
+	Lanes    int // how many processes of the client play at the same time
 	// Begins, if set, is called before the stories are played with a preset.
 	Begins func(preset string)
 	Done   func(Result)
@@ -45,7 +48,10 @@ func Hold(ctx context.Context, c Client) []Report {
 		if ctx.Err() != nil {
 			break
 		}
-		settings, err := Settings(hello, defaults.Pool, preset.Pool)
+		settings, err := c.Settings[preset.Name], error(nil)
+		if settings == nil {
+			settings, err = Settings(hello, defaults.Pool, preset.Pool)
+		}
 		if c.Only != "" && preset.Name != c.Only || err != nil && c.Only == "" && len(c.Presets) > 1 {
 			continue // it is of another version, or of another way to make the client
 		}

@@ -171,7 +171,7 @@ func (o *conformOptions) clients(stories []conform.Story) ([]conform.Client, err
 func (o *conformOptions) client(e drivers.Entry, stories []conform.Story) (conform.Client, error) {
 	command, _ := e.Built()
 	command.Name = e.Name
-	c := conform.Client{Command: command, Stories: stories, Lanes: o.lanes}
+	c := conform.Client{Command: command, Settings: e.Settings, Stories: stories, Lanes: o.lanes}
 	for _, name := range e.Preset {
 		preset, found := profiles.FindPool(name)
 		if !found {
