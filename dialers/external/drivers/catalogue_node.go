@@ -1,0 +1,4 @@
+package drivers
+
+// nodeDrivers are the drivers in Node.js.
+var nodeDrivers []Entry

@@ -1,0 +1,4 @@
+package drivers
+
+// pythonDrivers are the drivers in Python.
+var pythonDrivers []Entry

@@ -1,0 +1,4 @@
+package drivers
+
+// rubyDrivers are the drivers in Ruby.
+var rubyDrivers []Entry

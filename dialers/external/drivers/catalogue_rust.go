@@ -1,0 +1,4 @@
+package drivers
+
+// rustDrivers are the drivers in Rust.
+var rustDrivers []Entry
