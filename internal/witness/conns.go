@@ -43,7 +43,7 @@ type conn struct {
 	first   closing         // as seen in passing; Stats counts it
 	fin     uint32          // the number after the first FIN
 	last    uint64          // in kept: its newest packet
-	sight   *segments.Sight // once segments has let go of it, without its exchanges
+	sight   *segments.Sight // once segments no longer follows it, without its exchanges
 	done    time.Duration   // the last byte of its last response, or NotSeen
 	served  int             // responses
 }
@@ -140,13 +140,13 @@ func (w *Witness) over(s *segments.Sight) {
 	}
 }
 
-// learn takes what is known of the connection's beginning.
+// learn takes the facts about the connection's beginning.
 func (c *conn) learn(s *segments.Sight) {
 	c.opened, c.ready, c.secured = s.Opened, s.Handshake, s.Secured
 	c.sealed = c.sealed || s.TLS
 }
 
-// look returns what is known of a connection now.
+// look returns the facts about a connection until now.
 func (w *Witness) look(c *conn) *segments.Sight {
 	if c.sight != nil {
 		return c.sight

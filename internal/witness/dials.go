@@ -86,8 +86,8 @@ func (w *Witness) dial(c *conn, epoch time.Time, win window) (Dial, bool) {
 	return d, true
 }
 
-// failedDial is the attempt of a request of which nothing was seen, if the opening of a
-// connection failed in its time.
+// failedDial is the attempt of a request that was not seen, if the opening of a connection
+// failed in its time.
 func (w *Witness) failedDial(epoch time.Time, win window) []external.Attempt {
 	dials := w.dials(epoch, win)
 	dials = slices.DeleteFunc(dials, func(d Dial) bool { return d.Cause == results.CauseNone && d.SYNs < 2 }) // it may still succeed

@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Stories is a server of kabench's own that tells which requests it read: a lab.Server or
+// Stories is a server of kabench's own that knows which requests it read: a lab.Server or
 // a proxy.Proxy. It must follow its requests: call its Follow before the first one.
 type Stories interface {
 	Find(id string) []story.Found
@@ -92,7 +92,7 @@ func (a *attempt) latest(w *Witness) time.Duration {
 	return now.Done
 }
 
-// sealedAttempt finds the attempt that a story tells of.
+// sealedAttempt finds the attempt that belongs to a story.
 func (w *Witness) sealedAttempt(f story.Found, read time.Duration) (found *attempt) {
 	remote, err := netip.ParseAddrPort(f.Remote)
 	if err != nil {
@@ -155,7 +155,7 @@ type candidate struct {
 
 // eliminated returns the request that no story explains: it began within the window, has
 // no whole response, and the server has not read it. Those whose connection has ended come
-// first, because whoever asks is done with the request. Of several that ended alike the
+// first, because the client is done with the request. Of several that ended alike the
 // nearest to the window's ends is taken; where they differ, and none is clearly nearer, only what they
 // have in common is said, if all is true.
 func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) []external.Attempt {
@@ -229,7 +229,7 @@ func alike(all []candidate) bool {
 	return true
 }
 
-// common is what several requests have in common, one of which is asked for.
+// common is what several requests have in common. One of them is asked for.
 func common(left []candidate) external.Attempt {
 	one := left[0].seen
 	out := blank()
@@ -242,7 +242,7 @@ func common(left []candidate) external.Attempt {
 }
 
 // sealedOpen returns the TLS connections that may carry what is asked for: those that
-// segments follows, and those that it has let go of and on which a request had no response.
+// segments follows, and those that are over and on which a request had no response.
 func (w *Witness) sealedOpen() (all []*conn) {
 	for _, c := range w.conns.open {
 		if c.sealed {
