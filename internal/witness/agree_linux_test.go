@@ -251,7 +251,8 @@ func compare(pairs []pair) (a agreement) {
 			if cause == results.CauseNone && got.Phase != results.PhaseDone && try.Cause == results.CauseTimeout {
 				cause = results.CauseTimeout // that the client gave up, the wire need not show
 			}
-			if got.Phase == try.Phase && (cause == try.Cause || either(cause, try.Cause)) {
+			dial := try.Conn == 0 && got.Basis == evidence.Inferred // of several that failed at one time, perhaps another one
+			if got.Phase == try.Phase && (cause == try.Cause || either(cause, try.Cause) || dial) {
 				a.phase++
 			} else {
 				differ("attempt %d: %v/%v, seen %v/%v", i+1, try.Phase, try.Cause, got.Phase, got.Cause)

@@ -25,6 +25,7 @@ type conns struct {
 	open   map[ends]*conn           // those that segments still follows
 	newest map[netip.AddrPort]*conn // by the client's end
 	stats  dialers.Stats
+	sealed bool    // some are TLS
 	failed []*conn // of TLS, the newest of those that are over and on which a request had no response
 	now    int     // connections that nobody has closed
 }
@@ -120,7 +121,7 @@ func (w *Witness) over(s *segments.Sight) {
 		w.conns.now--
 		w.conns.stats.ClosedUnknown++
 	}
-	c.learn(s)
+	w.learn(c, s)
 	for _, a := range append(c.recent, c.pending...) {
 		a.update(s)
 		if !a.settled() {
@@ -141,9 +142,10 @@ func (w *Witness) over(s *segments.Sight) {
 }
 
 // learn takes the facts about the connection's beginning.
-func (c *conn) learn(s *segments.Sight) {
+func (w *Witness) learn(c *conn, s *segments.Sight) {
 	c.opened, c.ready, c.secured = s.Opened, s.Handshake, s.Secured
 	c.sealed = c.sealed || s.TLS
+	w.conns.sealed = w.conns.sealed || s.TLS
 }
 
 // look returns the facts about a connection until now.
@@ -155,7 +157,7 @@ func (w *Witness) look(c *conn) *segments.Sight {
 	if !ok {
 		return nil
 	}
-	c.learn(s)
+	w.learn(c, s)
 	return s
 }
 

@@ -52,7 +52,7 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 		sight.Attempts = w.sealed(seq, id, epoch, win)
 	}
 	if len(sight.Attempts) == 0 && from != results.Never {
-		sight.Attempts = w.failedDial(epoch, win)
+		sight.Attempts = w.failedDial(epoch, from, win)
 	}
 	if len(sight.Attempts) == 0 && w.asked.Gone+w.lost > 0 {
 		return external.Sight{} // it may be among what was lost, or is no longer kept

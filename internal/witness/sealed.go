@@ -39,7 +39,7 @@ func (w *Witness) sealed(seq uint64, id string, epoch time.Time, win window) (al
 	// An attempt after those that the server knows, or the only one.
 	if last := len(all) - 1; last < 0 || all[last].Phase != results.PhaseDone {
 		if last >= 0 {
-			win.from = max(win.from, w.clock.onWire(epoch, all[last].Began)+1)
+			win.from = max(win.from, w.clock.onWire(epoch, max(all[last].Began, all[last].Done)))
 		}
 		all = append(all, w.eliminated(seq, epoch, win, last < 0)...)
 	}
@@ -156,13 +156,14 @@ type candidate struct {
 // eliminated returns the request that no story explains: it began within the window, has
 // no whole response, and the server has not read it. Those whose connection has ended come
 // first, because the client is done with the request. Of several that ended alike the
-// nearest to the window's ends is taken; where they differ, and none is clearly nearer, only what they
-// have in common is said, if all is true.
+// nearest to the window's ends is taken; where they differ, and none is clearly nearer,
+// only what they have in common is said. all is false if there were attempts before: then
+// there must be one such request alone.
 func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) []external.Attempt {
 	var ended, open []candidate
 	for _, c := range w.sealedOpen() {
 		for _, a := range c.recent {
-			if a.claimed == seq+1 {
+			if a.claimed == seq+1 && all {
 				return []external.Attempt{w.attempt(a, epoch)}
 			}
 			if a.claimed != 0 || !win.holds(a.Begun) || !w.unexplained(a) {
@@ -188,12 +189,12 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) 
 	why := "the only request in this time that the server did not read"
 	switch {
 	case len(left) == 1:
+	case !all:
+		return nil
 	case len(ended) > 0 && (alike(left) || left[1].far-left[0].far > clearly):
 		why = fmt.Sprintf("of %d requests that the server did not read, this one fits the time best", len(left))
-	case all:
-		return []external.Attempt{common(left)}
 	default:
-		return nil
+		return []external.Attempt{common(left)}
 	}
 	one := left[0]
 	one.a.claimed = seq + 1
