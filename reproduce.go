@@ -97,7 +97,7 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	}}
 	for _, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
-		if err == nil {
+		if err == nil && changed.CannotSend() == "" { // else it is not run
 			err = validate(changed, true)
 		}
 		if err != nil {
@@ -167,6 +167,9 @@ func (b *reproducing) lacking(i int) string {
 	seen := b.doc.IncidentRun.Driver
 	if seen == nil {
 		return ""
+	}
+	if why := b.remedies[i].CannotSend(); why != "" {
+		return why
 	}
 	d := settings.Driver{Client: seen.Client, Has: seen.Available}
 	_, lacks, why := d.Spelled(b.remedies[i].Pool, b.incident.Remedies[i].Set)

@@ -68,6 +68,7 @@ var rooms = map[string]room{
 	"internal/evidence":        {[]string{"internal/enum", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":           {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/chart":           {nil, "it places times; what they are times of, it is told"},
+	"internal/witness":         {[]string{"dialers", "dialers/external", "internal/capture", "internal/evidence", "internal/evidence/segments", "internal/lab/story", "results"}, "it says what the wire shows of a client's requests; what the client says, and what a run makes of it, would sway it"},
 	"internal/autopsypage":     {[]string{"internal/autopsy", "internal/chart", "internal/evidence", "internal/layout", "results", "results/page"}, "it draws a verdict; it reads no capture, and knows no command"},
 	"internal/probepage":       {[]string{"internal/chart", "internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":      {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},

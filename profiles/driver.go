@@ -89,6 +89,15 @@ func (p *Profile) driverComplaints() Errors {
 	return list
 }
 
+// CannotSend says what of p only kabench's own client can do, if p's client is a real one;
+// "" if there is nothing. A remedy that sets such a field is not available.
+func (p *Profile) CannotSend() string {
+	if list := p.notOfExternal(); p.Client == ClientExternal && len(list) > 0 {
+		return list[0].Path + ": " + strings.TrimSuffix(strings.TrimSuffix(list[0].Text, "; remove it"), "; remove them")
+	}
+	return ""
+}
+
 // notOfExternal returns the complaints about what only kabench's own client can do.
 func (p *Profile) notOfExternal() Errors {
 	t := p.Target

@@ -72,6 +72,46 @@ func TestSetDriver(t *testing.T) {
 	}
 }
 
+// A remedy that only kabench's own client can do does not keep an incident from being run
+// with a real one.
+func TestRemedyThatNoDriverCanDo(t *testing.T) {
+	p, err := Open("silent-drop", []string{"driver=okhttp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cannot := 0
+	for _, r := range p.Remedies {
+		changed, err := p.With(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed.CannotSend() != "" {
+			cannot++
+		}
+	}
+	if cannot != 1 {
+		t.Errorf("%d remedies cannot be done by a real client, want that with target.tcp.keep_alive", cannot)
+	}
+}
+
+// The one incident that a real client cannot run says why.
+func TestIncidentsWithADriver(t *testing.T) {
+	var cannot []string
+	for _, e := range Incidents() {
+		if _, err := Open(e.Name, []string{"driver=okhttp"}); err != nil {
+			for line := range strings.Lines(err.Error()) {
+				if !strings.Contains(line, "a real client") {
+					t.Errorf("%s: %s", e.Name, line)
+				}
+			}
+			cannot = append(cannot, e.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"nagle-delayed-ack"}, cannot); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // What looks like a credential in a command or in a setting is not shown.
 func TestDriverSecrets(t *testing.T) {
 	p, err := Load("p.yaml", []byte("load: {rate: 1/s}\ntarget: {lab: {}}\nquestion: is hunter22 shown?\n"),

@@ -46,6 +46,9 @@ func (p *Profile) complaints() Errors {
 		}
 		list = append(list, remedied.neverKnown(strictyaml.Join(at, "expect"), remedied.Expect)...)
 		remedied.Expect = nil // checked above
+		if remedied.CannotSend() != "" {
+			continue // it is not available on this client
+		}
 		for _, c := range remedied.ownComplaints() {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "with this change, " + c.Error()})
 		}
