@@ -33,33 +33,33 @@ type Request struct {
 // wants: the server may not know that header. curl waits as long.
 const continueTimeout = time.Second
 
-// requestID is the header by which a server recognizes a request that is sent
+// RequestID is the header by which a server recognizes a request that is sent
 // again.
-const requestID = "X-Request-Id"
+const RequestID = "X-Request-Id"
 
 // idDigits is the number of digits of the largest exchange number.
 const idDigits = 20
 
-// idOf returns the value of the header for exchange number seq.
-func idOf(seq uint64) string { return fmt.Sprintf("%0*d", idDigits, seq) }
+// IDOf returns the value of RequestID for exchange number seq.
+func IDOf(seq uint64) string { return fmt.Sprintf("%0*d", idDigits, seq) }
 
 // Numbered returns r with a header X-Request-Id: the number of the exchange. All
 // attempts of an exchange have the same, and no other exchange has it.
 func (r *Request) Numbered() *Request {
 	n := *r
 	n.template = r.template.Clone(r.template.Context())
-	fold(n.template.Header, requestID)
-	n.template.Header.Del(requestID)
+	fold(n.template.Header, RequestID)
+	n.template.Header.Del(RequestID)
 	var head bytes.Buffer
 	lines := bytes.SplitAfter(r.bytes[:r.head-len("\r\n")], []byte("\r\n"))
 	for _, line := range lines {
-		if name, _, _ := bytes.Cut(line, []byte(":")); !strings.EqualFold(string(name), requestID) {
+		if name, _, _ := bytes.Cut(line, []byte(":")); !strings.EqualFold(string(name), RequestID) {
 			head.Write(line)
 		}
 	}
-	head.WriteString(requestID + ": ")
+	head.WriteString(RequestID + ": ")
 	n.id = head.Len()
-	head.WriteString(idOf(0) + "\r\n\r\n")
+	head.WriteString(IDOf(0) + "\r\n\r\n")
 	n.head = head.Len()
 	n.bytes = append(head.Bytes(), r.bytes[r.head:]...)
 	return &n
@@ -92,7 +92,7 @@ func (r *Request) sent(seq uint64) []byte {
 	}
 	// A copy for each exchange: one that waits for the socket keeps its number.
 	b := bytes.Clone(r.bytes)
-	copy(b[r.id:], idOf(seq))
+	copy(b[r.id:], IDOf(seq))
 	return b
 }
 
@@ -209,3 +209,34 @@ func (r *Request) Bytes() []byte { return r.bytes }
 
 // Origin returns the server that the request goes to.
 func (r *Request) Origin() Origin { return r.origin }
+
+// Parts are what a request is made of, for a client that writes it itself.
+type Parts struct {
+	Method string
+	URL    string      // without a user's name and password, which are in Headers
+	Header [][2]string // in the order in which they are sent; without RequestID, and without what a client adds itself
+	Body   int         // length
+}
+
+// Parts returns what r is made of. Left out are the headers that each client writes in
+// its own way: Content-Length, Host unless it is not the URL's, and User-Agent unless
+// the caller of NewRequest named one.
+func (r *Request) Parts() Parts {
+	u := *r.template.URL
+	u.User = nil
+	p := Parts{Method: r.method, URL: u.String(), Body: len(r.bytes) - r.head}
+	if r.responses > 1 {
+		p.Body = 0
+	}
+	head := r.bytes[:bytes.Index(r.bytes, []byte("\r\n\r\n"))]
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		name, value, isHeader := strings.Cut(line, ": ")
+		switch {
+		case !isHeader, strings.EqualFold(name, RequestID), strings.EqualFold(name, "Content-Length"):
+		case strings.EqualFold(name, "Host") && value == u.Host, strings.EqualFold(name, "User-Agent") && value == UserAgent:
+		default:
+			p.Header = append(p.Header, [2]string{name, value})
+		}
+	}
+	return p
+}

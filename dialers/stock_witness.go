@@ -169,7 +169,7 @@ func (w *witness) perform(ctx context.Context) Facts {
 func (w *witness) request(ctx context.Context) *http.Request {
 	hr := w.req.template.Clone(httptrace.WithClientTrace(ctx, w.hooks()))
 	if w.req.id > 0 {
-		hr.Header.Set(requestID, idOf(w.e.Seq))
+		hr.Header.Set(RequestID, IDOf(w.e.Seq))
 	}
 	if body := w.req.bytes[w.req.head:]; len(body) > 0 {
 		hr.Body = io.NopCloser(bytes.NewReader(body))

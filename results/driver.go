@@ -14,7 +14,12 @@ type DriverSeen struct {
 
 	WarmUp *DriverWarmUp `json:"warm_up,omitempty"` // nil: it was not warmed up
 
-	Lag        Quantiles `json:"lag"`         // seconds from the moment it had read a request to the client's call, by its own clock
+	// Seconds. Late is what delayed the load, so it can make the run invalid. Its parts are
+	// Pickup, until the driver had read the request, and Lag, from then to the client's call.
+	// Lag is by the driver's own clock; the others are exact to ClockError.
+	Late       Quantiles `json:"late"` // from handing a request over to the client's call
+	Pickup     Quantiles `json:"pickup"`
+	Lag        Quantiles `json:"lag"`
 	ClockError float64   `json:"clock_error"` // seconds: how far its clock, set beside ours, may be off
 
 	Dispatched uint64 `json:"dispatched"` // requests handed to it
@@ -54,10 +59,11 @@ type DriverError struct {
 	Text   string              `json:"text"`
 	Causes []DriverErrorCause  `json:"causes"` // outermost first
 	Count  uint64              `json:"count"`
-	Seq    uint64              `json:"seq"` // of the first of these exchanges
-	Wire   *DriverErrorOutcome `json:"wire,omitempty"`  // as seen; nil: nobody could look, or nothing was on a connection
-	Words  *DriverErrorOutcome `json:"words,omitempty"` // as kabench understands the text; nil: it does not know it
-	Agree  bool                `json:"agree"`           // false only if both are known and differ
+	Seq    uint64              `json:"seq"`              // of the first of these exchanges
+	Wire   *DriverErrorOutcome `json:"wire,omitempty"`   // as seen; nil: nobody could look, or nothing was on a connection
+	Words  *DriverErrorOutcome `json:"words,omitempty"`  // as kabench understands the text; nil: it does not know it
+	Agree  bool                `json:"agree"`            // false only if what was said and what was seen differ
+	Differ string              `json:"differ,omitempty"` // how, in words
 }
 
 // DriverErrorCause is one link of a client's chain of causes.

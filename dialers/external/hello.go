@@ -1,5 +1,10 @@
 package external
 
+import (
+	"errors"
+	"fmt"
+)
+
 // Protocol is the version of the protocol that this package speaks.
 const Protocol = 1
 
@@ -58,4 +63,27 @@ func (h *Hello) ForPool(field string) (Setting, bool) {
 		}
 	}
 	return Setting{}, false
+}
+
+// check says what is wrong with a hello, as a clause after the driver's name.
+func (h *Hello) check() error {
+	switch {
+	case h.Protocol != Protocol:
+		return fmt.Errorf("speaks protocol %d, and kabench speaks %d", h.Protocol, Protocol)
+	case h.Driver == "" || h.Client == "":
+		return errors.New(`says hello without "driver" or "client"`)
+	}
+	seen := map[string]bool{}
+	for _, s := range h.Settings {
+		switch s.Kind {
+		case KindDuration, KindCount, KindBool, KindText:
+		default:
+			return fmt.Errorf("has the setting %q of the unknown kind %q; the kinds are duration, count, bool and text", s.Name, s.Kind)
+		}
+		if s.Name == "" || seen[s.Name] {
+			return fmt.Errorf("names the setting %q twice, or has one without a name", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	return nil
 }

@@ -40,11 +40,14 @@ type reading struct {
 	inner  *fault // the innermost of them; nil: none
 }
 
-func read(s string) reading {
+func read(s, writer string) reading {
 	l := known()
 	exact := unify(l.systems.translate(unify(unwrap(s[:min(len(s), MaxText)]))))
 	r := reading{text: newText(lower(exact)), cased: exact}
 	r.named = l.named(r.flat)
+	if _, ok := l.clients[writer]; ok {
+		r.named = []string{writer}
+	}
 	r.faults = l.systems.faults(r.text)
 	r.inner = innermost(r.faults, r.flat)
 	return r
@@ -58,8 +61,12 @@ func read(s string) reading {
 // text is best, if a named client may have written it. If no wording explains an
 // errno, the errno is explained for each named client, or for any client (then Client
 // is "").
-func Explain(s string) []Candidate {
-	r := read(s)
+func Explain(s string) []Candidate { return ExplainAs("", s) }
+
+// ExplainAs is Explain for a text that a known client wrote: a family, or a pool preset's
+// name. If the client is unknown, the text's marks name it, as for Explain.
+func ExplainAs(client, s string) []Candidate {
+	r := read(s, Family(client))
 	found := r.codes()
 	for _, w := range known().wordings {
 		if c, ok := r.match(w); ok {

@@ -105,6 +105,6 @@ func FuzzUnwrap(f *testing.F) {
 		if len(plain) > 4*len(text)+16 {
 			t.Errorf("%d bytes became %d", len(text), len(plain))
 		}
-		read(text)
+		read(text, "")
 	})
 }

@@ -3,7 +3,7 @@ package drivers
 import "slices"
 
 // javaKit are the sources that all drivers in Java share.
-var javaKit = []string{"java/Kit.java", "java/Writer.java", "java/Call.java", "java/Config.java", "java/Json.java", "java/TrustAll.java"}
+var javaKit = []string{"java/kit/Kit.java", "java/kit/Writer.java", "java/kit/Call.java", "java/kit/Config.java", "java/kit/Json.java", "java/kit/TimedOut.java", "java/kit/TrustAll.java"}
 
 // java returns the sources of a driver in Java.
 func java(files ...string) []string {
@@ -48,7 +48,7 @@ var javaDrivers = []Entry{
 		Preset:  []string{"reactor-netty", "spring-webclient"},
 		Note:    "WebClient.create() over Reactor Netty 1.3.6",
 		Sources: java("ReactorPool", "SpringWebClient"), Main: "kabench.SpringWebClient",
-		Pins: []string{"org.springframework:spring-webflux:7.0.10", reactorNetty},
+		Pins: []string{"org.springframework:spring-webflux:7.0.10", "org.springframework:spring-context:7.0.10", reactorNetty}, // the connector's lifecycle is in spring-context
 	},
 	{
 		Name: "apache-hc5", Client: "Apache HttpClient 5", Version: "5.6.5", Language: Java,

@@ -15,6 +15,8 @@ public final class Config {
 
     /** Says why a config is not taken. */
     static final class Refused extends Exception {
+        private static final long serialVersionUID = 1;
+
         final String setting;
 
         Refused(String setting, Throwable why) {

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package process
+
+import (
+	"os"
+	"os/exec"
+)
+
+func apart(*exec.Cmd) {}
+
+func terminate(p *os.Process) { _ = p.Kill() }
+func kill(p *os.Process)      { _ = p.Kill() }
+
+func widen(*os.File) {}
