@@ -30,6 +30,7 @@ type Driver struct {
 	receiver receiver        // guarded by mu; nil: nobody expects anything
 	pings    []time.Duration // guarded by mu: when the clocks were sent that have no reply
 	closing  bool            // guarded by mu: Close was called
+	drained  bool            // guarded by mu: the receiver was told that it has ended
 	why      string          // guarded by mu: why it ended, as a clause; "": it has not, or was closed
 }
 
@@ -67,7 +68,7 @@ func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	d := &Driver{command: c, limits: l, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
 	var err error
 	if d.process, err = process.Run(process.Command{Argv: c.Argv, Dir: c.Dir, Env: c.Env, Stderr: c.Stderr}); err != nil {
-		return nil, fmt.Errorf("the driver %s did not start: %w", c.name(), err)
+		return nil, fmt.Errorf("the driver %s did not start: %w", c.String(), err)
 	}
 	go d.read()
 	f, err := d.await(ctx, d.limits.hello, "say hello", "hello")
@@ -77,7 +78,7 @@ func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	}
 	if err != nil {
 		d.give()
-		return nil, fmt.Errorf("the driver %s %w", c.name(), err)
+		return nil, fmt.Errorf("the driver %s %w", c.String(), err)
 	}
 	return d, nil
 }
@@ -118,7 +119,7 @@ func (d *Driver) await(ctx context.Context, most time.Duration, what string, typ
 func (d *Driver) Hello() Hello { return d.hello }
 
 // Name returns what the driver was asked for as.
-func (d *Driver) Name() string { return d.command.name() }
+func (d *Driver) Name() string { return d.command.String() }
 
 // Stderr returns the last lines that the driver wrote to stderr.
 func (d *Driver) Stderr() string { return d.process.Stderr() }
@@ -203,13 +204,10 @@ func (d *Driver) unanswered(now time.Time) time.Duration {
 func (d *Driver) receive(r receiver) {
 	d.mu.Lock()
 	d.receiver = r
+	ended := d.drained
 	d.mu.Unlock()
-	select {
-	case <-d.over:
-		if r != nil {
-			r.ended(d.ended())
-		}
-	default:
+	if ended && r != nil {
+		r.ended(d.ended())
 	}
 }
 
