@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (e Entry) Build(ctx context.Context, log io.Writer) (external.Command, erro
 	if c, ok := e.Built(); ok {
 		return c, nil
 	}
-	if missing := e.Missing(); len(missing) > 0 {
+	if missing := e.Missing(nil); len(missing) > 0 {
 		return none, &MissingError{e.Name, missing}
 	}
 	root, err := Cache()
@@ -114,7 +115,7 @@ func (b builder) run(env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(b.ctx, name, args...)
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdout = io.MultiWriter(b.log, &said)
+	cmd.Stdout = plain{io.MultiWriter(b.log, &said)}
 	cmd.Stderr = cmd.Stdout
 	inGroup(cmd)
 	cmd.WaitDelay = killTime
@@ -126,6 +127,21 @@ func (b builder) run(env []string, name string, args ...string) error {
 		return fmt.Errorf("%s: %w: %s", filepath.Base(name), err, telling(said.String()))
 	}
 	return nil
+}
+
+// escapes are how a program colours its words for a terminal; mvn does so for any reader.
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
+// plain leaves out escapes.
+type plain struct{ to io.Writer }
+
+func (p plain) Write(text []byte) (int, error) {
+	if left := escapes.ReplaceAll(text, nil); len(left) > 0 {
+		if _, err := p.to.Write(left); err != nil {
+			return 0, err
+		}
+	}
+	return len(text), nil
 }
 
 // telling is the line of a tool's output that says most: the first with the word error,

@@ -93,7 +93,7 @@ func (e Entry) buildJava(b builder) error {
 		if err := os.WriteFile(filepath.Join(b.dir, "pom.xml"), []byte(e.pom()), 0o644); err != nil {
 			return err
 		}
-		if err := b.run(nil, "mvn", "--quiet", "--batch-mode", copyDependencies, "-DoutputDirectory=lib"); err != nil {
+		if err := b.run(nil, "mvn", "--quiet", "--batch-mode", "-Dstyle.color=never", copyDependencies, "-DoutputDirectory=lib"); err != nil {
 			return err
 		}
 	}

@@ -50,12 +50,23 @@ func (e Entry) needs() []string {
 	return append(e.languageTools(), e.Tools...)
 }
 
-// Missing returns the tools of the driver that are not on this machine.
-func (e Entry) Missing() []Tool {
+// Missing returns the tools of the driver that are not on this machine. checked remembers
+// them by name for several calls; it may be nil.
+func (e Entry) Missing(checked map[string]bool) []Tool {
 	var missing []Tool
 	for _, name := range e.needs() {
 		for _, t := range tools {
-			if t.Name == name && !t.there() {
+			if t.Name != name {
+				continue
+			}
+			there, known := checked[name]
+			if !known {
+				there = t.there()
+			}
+			if checked != nil {
+				checked[name] = there
+			}
+			if !there {
 				missing = append(missing, t)
 			}
 		}
