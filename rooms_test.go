@@ -40,7 +40,7 @@ var rooms = map[string]room{
 	"internal/http1":           {nil, "it parses bytes: a parser that knew the pool's rules could be kind to one of them"},
 	"internal/transport":       {[]string{"results", "internal/poll"}, "it moves bytes and asks the kernel: what the bytes mean, and when a connection is used, is for others"},
 	"internal/judge":           {[]string{"results", "results/expect"}, "it judges documents: what it could look at beside them, a run rebuilt from its record would lack"},
-	"internal/target":          {[]string{"internal/evidence", "internal/evidence/ladder", "internal/evidence/segments", "results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets", "results/redact"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
+	"internal/target":          {[]string{"internal/evidence", "internal/evidence/ladder", "internal/evidence/segments", "results", "dialers", "profiles", "internal/lab", "internal/sandbox", "internal/host", "internal/lab/proxy", "profiles/network", "profiles/script", "profiles/targets", "results/redact", "internal/lab/story"}, "it stands before a run begins: how the run is made, watched and judged may not change what is served"},
 	"internal/capacity":        {[]string{"results", "dialers/pool", "profiles", "internal/host", "results/expect"}, "it compares a profile with a machine, before there is a target or a run"},
 	"internal/poll":            {nil, "it waits for descriptors and the clock, and knows nothing of what they are for"},
 	"generator":                {[]string{"results", "internal/poll", "internal/enum"}, "it decides when, whatever performs the exchanges: an Engine is an interface declared there"},
@@ -50,7 +50,7 @@ var rooms = map[string]room{
 	"dialers/external/check":   {[]string{"dialers", "dialers/external", "results"}, "it speaks to a driver as a run does, and measures no run"},
 	"collectors":               {[]string{"results", "dialers", "internal/host"}, "they watch; what they could steer they would shape"},
 	"profiles":                 {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/settings", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets", "results/expect", "results/redact"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
-	".":                        {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity", "results/record", "results/expect", "results/redact"}, "it is where the rooms meet; the command line is one of its callers"},
+	".":                        {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity", "results/record", "results/expect", "results/redact", "dialers/external", "dialers/external/drivers", "internal/evidence", "internal/evidence/segments", "internal/witness", "profiles/settings"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":              {[]string{".", "internal/cli", "internal/cli/clients", "internal/cli/kept", "internal/cli/measure", "internal/cli/own", "internal/cli/study", "internal/exit", "internal/layout", "internal/usage", "profiles"}, "it puts the commands together; what they do is in the rooms of commands"},
 	"internal/aim":             {[]string{"results", "profiles", "profiles/lint", "profiles/script", "dialers/pool", "generator"}, "it computes what will happen; what it could open or ask the clock, it could not compute beforehand"},
 	"internal/cli":             {[]string{".", "collectors", "generator", "internal/aim", "internal/consent", "internal/evidence", "internal/exit", "internal/host", "internal/incidents", "internal/layout", "internal/poll", "internal/probe", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/record", "results/text"}, "it is what commands share, so it can know none of them"},
@@ -68,6 +68,7 @@ var rooms = map[string]room{
 	"internal/evidence":        {[]string{"internal/enum", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":           {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/chart":           {nil, "it places times; what they are times of, it is told"},
+	"internal/witness":         {[]string{"dialers", "dialers/external", "internal/capture", "internal/evidence", "internal/evidence/segments", "internal/lab/story", "results"}, "it says what the wire shows of a client's requests; what the client says, and what a run makes of it, would sway it"},
 	"internal/autopsypage":     {[]string{"internal/autopsy", "internal/chart", "internal/evidence", "internal/layout", "results", "results/page"}, "it draws a verdict; it reads no capture, and knows no command"},
 	"internal/probepage":       {[]string{"internal/chart", "internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":      {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script"}, "it writes down what was measured, whoever measured it and whatever reads it"},
@@ -107,6 +108,11 @@ var rooms = map[string]room{
 	"internal/capture/redact":    {[]string{"internal/evidence/segments"}, "it writes segments again; what they were read from, and what follows from them, it need not know"},
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
+
+	// Drivers of real clients in Go.
+	"dialers/external/drivers/golang/kit":     {nil, "drivers are built at their users' machines from the sources alone: what they imported of this house would have to be carried along"},
+	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "a driver is a program of its own: a real client, and how it is spoken to"},
+	"dialers/external/drivers/proxies":        {[]string{"dialers/external/drivers/golang/kit"}, "as nethttp: the proxy is the client, and the house sees its packets only"},
 }
 
 // folders are the top-level folders there may be.

