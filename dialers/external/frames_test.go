@@ -214,4 +214,3 @@ func BenchmarkParseDone(b *testing.B) {
 		}
 	}
 }
-

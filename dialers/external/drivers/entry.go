@@ -37,6 +37,9 @@ type Entry struct {
 	Language Language // of the driver
 	Preset   []string // the pool presets that imitate the client, the one of its defaults first
 	Note     string   // a sentence for users, or empty
+	// Settings are the settings, by the client's own names, with which the client is what a
+	// preset imitates, for presets that its settings for fields of the pool do not tell.
+	Settings map[string]map[string]any
 
 	// Sources are the files of the driver, named by their paths in this package:
 	// java/kit/Kit.java. A file keeps its base name in the directory where it is built, except
