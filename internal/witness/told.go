@@ -7,13 +7,13 @@ import (
 )
 
 // Told is a witness that sees no packets: it has the stories of kabench's own servers and
-// nothing else, where a packet socket is not allowed. Of a request that a server has not read it
-// says that it could not look. What it says is inferred.
+// nothing else. It is for machines where a packet socket is not allowed. If no server has
+// read a request, Seen is false. All that it says is inferred.
 type Told struct{ stories []Stories }
 
 var _ external.Witness = (*Told)(nil)
 
-// Hear returns a witness of what these servers tell. They must follow their requests.
+// Hear returns a witness that has these servers' stories. They must follow their requests.
 func Hear(stories ...Stories) *Told { return &Told{stories} }
 
 // Saw implements external.Witness. Connections are numbered in the order in which their
