@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -165,6 +166,9 @@ func availableIn(h external.Hello) []results.DriverSetting {
 type externalClient struct {
 	*external.Engine
 	outsider *outsider
+
+	mu           sync.Mutex
+	leased, idle int // guarded by mu; the largest numbers that were seen
 }
 
 // newExternalClient makes p's client of t.
@@ -174,13 +178,24 @@ func newExternalClient(p *profiles.Profile, t *target.Target, o *outsider, trace
 		return nil, err
 	}
 	engine.Tracer = trace
-	return &externalClient{engine, o}, nil
+	return &externalClient{Engine: engine, outsider: o}, nil
+}
+
+// Stats implements client. Where nobody counts the peaks, they are those of the samples.
+func (c *externalClient) Stats() dialers.Stats {
+	s := c.Engine.Stats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leased, c.idle = max(c.leased, s.Leased, s.PeakLeased), max(c.idle, s.Idle, s.PeakIdle)
+	s.PeakLeased, s.PeakIdle = c.leased, c.idle
+	return s
 }
 
 // Fill implements client.
 func (c *externalClient) Fill(run *results.Run) {
-	c.Engine.Fill(run)
+	c.Stats().Fill(run)
 	seen := c.Report()
+	seen.Counted = c.outsider.witness.packets != nil
 	seen.Available, seen.Lacks = availableIn(c.outsider.driver.Hello()), append([]string{}, c.outsider.lacks...)
 	run.Driver = &seen
 }
