@@ -96,7 +96,7 @@ func asPreset(profile *profiles.Profile, outcomes []results.Outcome) *results.Pr
 	if !found || p.Client == "" {
 		return nil
 	}
-	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot...), Log: []results.LogLine{}, Changed: []results.PresetChange{}}
+	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot.Texts()...), Log: []results.LogLine{}, Changed: []results.PresetChange{}}
 	for _, c := range profiles.Overrides(profile) {
 		said.Changed = append(said.Changed, results.PresetChange(c))
 	}

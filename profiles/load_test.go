@@ -128,7 +128,7 @@ func TestComplaints(t *testing.T) {
 			`p.yaml:3:22: target.lab.body: "-0x1" is not plain decimal; write it with the digits 0 to 9 alone`,
 		}},
 		{"below zero", "load: {rate: 1, seed: -1}\ntarget: {lab: {}}\n", []string{`p.yaml:1:23: load.seed: "-1" is not a whole number from 0`}},
-		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit; did you mean fifo?`}},
+		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit, last_fit; did you mean fifo?`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
 			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},

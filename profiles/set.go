@@ -50,7 +50,7 @@ func (d *decoder) set(p *Profile, path, value string) {
 		return
 	}
 	if path == "pool" && isName(value) {
-		preset, err := readPool(value)
+		preset, err := ReadPool(value)
 		if err != nil {
 			d.Complain(path, nil, "%v", err)
 			return

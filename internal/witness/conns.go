@@ -25,6 +25,7 @@ type conns struct {
 	open   map[ends]*conn           // those that segments still follows
 	newest map[netip.AddrPort]*conn // by the client's end
 	stats  dialers.Stats
+	sealed bool    // some are TLS
 	failed []*conn // of TLS, the newest of those that are over and on which a request had no response
 	now    int     // connections that nobody has closed
 }
@@ -43,7 +44,7 @@ type conn struct {
 	first   closing         // as seen in passing; Stats counts it
 	fin     uint32          // the number after the first FIN
 	last    uint64          // in kept: its newest packet
-	sight   *segments.Sight // once segments has let go of it, without its exchanges
+	sight   *segments.Sight // once segments no longer follows it, without its exchanges
 	done    time.Duration   // the last byte of its last response, or NotSeen
 	served  int             // responses
 }
@@ -120,7 +121,7 @@ func (w *Witness) over(s *segments.Sight) {
 		w.conns.now--
 		w.conns.stats.ClosedUnknown++
 	}
-	c.learn(s)
+	w.learn(c, s)
 	for _, a := range append(c.recent, c.pending...) {
 		a.update(s)
 		if !a.settled() {
@@ -140,13 +141,14 @@ func (w *Witness) over(s *segments.Sight) {
 	}
 }
 
-// learn takes what is known of the connection's beginning.
-func (c *conn) learn(s *segments.Sight) {
+// learn takes the facts about the connection's beginning.
+func (w *Witness) learn(c *conn, s *segments.Sight) {
 	c.opened, c.ready, c.secured = s.Opened, s.Handshake, s.Secured
 	c.sealed = c.sealed || s.TLS
+	w.conns.sealed = w.conns.sealed || s.TLS
 }
 
-// look returns what is known of a connection now.
+// look returns the facts about a connection until now.
 func (w *Witness) look(c *conn) *segments.Sight {
 	if c.sight != nil {
 		return c.sight
@@ -155,7 +157,7 @@ func (w *Witness) look(c *conn) *segments.Sight {
 	if !ok {
 		return nil
 	}
-	c.learn(s)
+	w.learn(c, s)
 	return s
 }
 

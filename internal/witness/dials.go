@@ -1,6 +1,7 @@
 package witness
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -18,7 +19,7 @@ type Dial struct {
 	Opened time.Duration // the first SYN
 	SYNs   int
 	Ended  time.Duration // the RST, FIN or alert
-	Phase  results.Phase // connect or tls; write_headers if it was reset as soon as it was open
+	Phase  results.Phase // connect or tls; write_headers if it was reset as soon as it was open, and it is not TLS
 	Cause  results.Cause // CauseNone: nothing has ended it, or the client did
 	Why    string
 }
@@ -80,21 +81,26 @@ func (w *Witness) dial(c *conn, epoch time.Time, win window) (Dial, bool) {
 	case !s.TLS && s.Close.How == evidence.RST && s.Close.By != evidence.ByClient && win.holds(s.Close.At):
 		// The client's write met the RST, so that nothing left.
 		d.Phase, d.Cause = results.PhaseWriteHeaders, results.CauseRST
+		if w.conns.sealed || len(w.stories) > 0 {
+			d.Phase = results.PhaseTLS
+		}
 	default:
 		return Dial{}, false
 	}
 	return d, true
 }
 
-// failedDial is the attempt of a request of which nothing was seen, if the opening of a
-// connection failed in its time.
-func (w *Witness) failedDial(epoch time.Time, win window) []external.Attempt {
+// failedDial is the attempt of a request that was not seen, if the opening of a connection
+// failed in its time.
+func (w *Witness) failedDial(epoch time.Time, from time.Duration, win window) []external.Attempt {
 	dials := w.dials(epoch, win)
 	dials = slices.DeleteFunc(dials, func(d Dial) bool { return d.Cause == results.CauseNone && d.SYNs < 2 }) // it may still succeed
 	if len(dials) == 0 {
 		return nil
 	}
-	d := dials[len(dials)-1]
+	d := slices.MinFunc(dials, func(a, b Dial) int {
+		return cmp.Compare((a.Opened - from).Abs(), (b.Opened - from).Abs())
+	})
 	a := blank()
 	a.Conn, a.Local, a.Use, a.Opened, a.Done = d.Conn, d.Local, 1, d.Opened, d.Ended
 	a.Phase, a.Cause, a.Basis = d.Phase, d.Cause, evidence.Inferred

@@ -18,7 +18,7 @@
 //     over. In the second version each frame is there as soon as it is filled, and the
 //     kernel fills it before TCP handles the packet.
 //   - recvmmsg takes packets from the socket's queue, whose bytes net.core.rmem_max bounds
-//     where the process is not root outside of its namespace: 200 KiB are some 200 packets,
+//     where the process is not root outside of its namespace: 200 KiB are about 200 packets,
 //     10 ms at 20,000 packets/s.
 //
 // Reading the ring needs no system call, so a question costs about a microsecond when
@@ -35,8 +35,8 @@
 // A request counts as written when its last byte was on the wire. What a client has
 // written into its socket's buffer, and the kernel has not sent, is not written here.
 //
-// When the ring was full, packets are lost: [Witness.Lost] counts them, and what is said
-// of the connections that were open then is at most inferred.
+// When the ring was full, packets are lost: [Witness.Lost] counts them, and statements
+// about the connections that were open then are at most inferred.
 //
 // Over TLS a request's id cannot be read. If kabench's own server ends the TLS connection,
 // its story says which request came on which connection: [Witness.Hear]. A request that

@@ -122,7 +122,7 @@ func (c *conn) forget(a *attempt) {
 	}
 }
 
-// update takes what a look at the connection says of the attempt.
+// update takes the facts about the attempt from a look at the connection.
 func (a *attempt) update(s *segments.Sight) {
 	for _, r := range s.Requests {
 		if r.Nth == a.Nth {
@@ -133,7 +133,7 @@ func (a *attempt) update(s *segments.Sight) {
 	}
 }
 
-// settled reports whether nothing that comes can change what is known of the attempt.
+// settled reports whether nothing that comes can change the facts about the attempt.
 func (a *attempt) settled() bool {
 	return a.verdict != nil || a.Answered && a.Exact && a.Whole
 }

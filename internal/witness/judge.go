@@ -17,7 +17,7 @@ type verdict struct {
 	end   time.Duration // the last byte of the response, or the end of the attempt; NotSeen: it has not ended
 }
 
-// judge says where an attempt ended, from what is known of its connection. The words are
+// judge says where an attempt ended, from the facts about its connection. The words are
 // those of a client that reads what its kernel tells it: the one of the peer's FIN and RST
 // that came first is what a read meets, because a FIN is remembered; a write after both
 // meets EPIPE.
@@ -66,10 +66,8 @@ func answered(r *segments.Request, s *segments.Sight) *verdict {
 	switch {
 	case !r.Whole && !r.Sealed && s.Rejected != evidence.NotSeen && s.Connection.Requests <= r.Nth:
 		// A client that goes on writing meets the RST, and may not read the response.
-		return &verdict{
-			phase: results.PhaseWriteBody, cause: results.CauseRST, basis: evidence.Inferred, end: s.Rejected,
-			why: "the server responded before the request was over, and a RST followed: the client may not have read the response",
-		}
+		done.basis = evidence.Inferred
+		done.why = "the server responded before the request was over, and a RST followed: the client may not have read the response"
 	case r.Exact:
 	case r.Sealed && s.Connection.Requests <= r.Nth && (s.Cut || s.Close.How == evidence.RST && s.Close.By != evidence.ByClient):
 		return &verdict{

@@ -15,6 +15,7 @@ import (
 // Witness is what package external asks.
 var (
 	_ external.Witness = (*Witness)(nil)
+	_ external.Watcher = (*Witness)(nil)
 	_ external.Counter = (*Witness)(nil)
 )
 
@@ -31,6 +32,9 @@ func (w *Witness) Saw(seq uint64, epoch time.Time) external.Sight {
 // A request whose id was not seen is looked for by elimination, within the window if
 // there is one: see [Witness.Hear] for TLS. If there is none either, and a window, then a
 // connection whose opening failed within it is the only attempt: see [Witness.Dials].
+//
+// Seen is false if that cannot be said: packets were lost and none of the request is among
+// the others, or it is one of several that cannot be told apart and ended differently.
 func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) external.Sight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -48,10 +52,13 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 		sight.Attempts = w.sealed(seq, id, epoch, win)
 	}
 	if len(sight.Attempts) == 0 && from != results.Never {
-		sight.Attempts = w.failedDial(epoch, win)
+		sight.Attempts = w.failedDial(epoch, from, win)
 	}
 	if len(sight.Attempts) == 0 && w.asked.Gone+w.lost > 0 {
-		sight.Attempts = []external.Attempt{w.unknown(epoch)}
+		return external.Sight{} // it may be among what was lost, or is no longer kept
+	}
+	if slices.ContainsFunc(sight.Attempts, func(a external.Attempt) bool { return a.Phase == results.PhaseSchedule }) {
+		return external.Sight{} // several may be it, and they differ
 	}
 	slices.SortStableFunc(sight.Attempts, func(a, b external.Attempt) int { return cmp.Compare(start(a), start(b)) })
 	return sight
@@ -83,17 +90,7 @@ func (w *Witness) window(epoch time.Time, from, to time.Duration) window {
 
 func (v window) holds(at time.Duration) bool { return v.from <= at && at <= v.to }
 
-// unknown is what is said of a request whose packets may have been lost.
-func (w *Witness) unknown(epoch time.Time) external.Attempt {
-	a := blank()
-	a.Why = fmt.Sprintf("%d packets were lost, and the request is not among those that were seen", w.lost)
-	if w.lost == 0 {
-		a.Why = "what was seen of it is no longer kept"
-	}
-	return a
-}
-
-// blank is an attempt of which nothing is known.
+// blank is an attempt before anything is known about it.
 func blank() external.Attempt {
 	return external.Attempt{
 		Opened: results.Never, Ready: results.Never, Secured: results.Never, Began: results.Never, Sent: results.Never, First: results.Never, Done: results.Never,
@@ -101,7 +98,7 @@ func blank() external.Attempt {
 	}
 }
 
-// attempt returns what is known of an attempt now.
+// attempt returns the facts about an attempt until now.
 func (w *Witness) attempt(a *attempt, epoch time.Time) external.Attempt {
 	at := w.offsets(epoch)
 	c := a.conn
@@ -112,9 +109,9 @@ func (w *Witness) attempt(a *attempt, epoch time.Time) external.Attempt {
 	if v == nil {
 		s := w.look(c)
 		if s == nil {
-			return w.unknown(epoch)
+			return blank()
 		}
-		fresh := *a // the index keeps what was told of the request, not what follows if the connection ended now
+		fresh := *a // the index keeps what has happened, not what follows if the connection ended now
 		fresh.update(s)
 		a = &fresh
 		v = w.judge(a, s)

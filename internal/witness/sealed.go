@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Stories is a server of kabench's own that tells which requests it read: a lab.Server or
+// Stories is a server of kabench's own that knows which requests it read: a lab.Server or
 // a proxy.Proxy. It must follow its requests: call its Follow before the first one.
 type Stories interface {
 	Find(id string) []story.Found
@@ -39,7 +39,7 @@ func (w *Witness) sealed(seq uint64, id string, epoch time.Time, win window) (al
 	// An attempt after those that the server knows, or the only one.
 	if last := len(all) - 1; last < 0 || all[last].Phase != results.PhaseDone {
 		if last >= 0 {
-			win.from = max(win.from, w.clock.onWire(epoch, all[last].Began)+1)
+			win.from = max(win.from, w.clock.onWire(epoch, max(all[last].Began, all[last].Done)))
 		}
 		all = append(all, w.eliminated(seq, epoch, win, last < 0)...)
 	}
@@ -92,7 +92,7 @@ func (a *attempt) latest(w *Witness) time.Duration {
 	return now.Done
 }
 
-// sealedAttempt finds the attempt that a story tells of.
+// sealedAttempt finds the attempt that belongs to a story.
 func (w *Witness) sealedAttempt(f story.Found, read time.Duration) (found *attempt) {
 	remote, err := netip.ParseAddrPort(f.Remote)
 	if err != nil {
@@ -155,14 +155,15 @@ type candidate struct {
 
 // eliminated returns the request that no story explains: it began within the window, has
 // no whole response, and the server has not read it. Those whose connection has ended come
-// first, because whoever asks is done with the request. Of several that ended alike the
-// nearest to the window's ends is taken; where they differ, and none is clearly nearer, only what they
-// have in common is said, if all is true.
+// first, because the client is done with the request. Of several that ended alike the
+// nearest to the window's ends is taken; where they differ, and none is clearly nearer,
+// only what they have in common is said. all is false if there were attempts before: then
+// there must be one such request alone.
 func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) []external.Attempt {
 	var ended, open []candidate
 	for _, c := range w.sealedOpen() {
 		for _, a := range c.recent {
-			if a.claimed == seq+1 {
+			if a.claimed == seq+1 && all {
 				return []external.Attempt{w.attempt(a, epoch)}
 			}
 			if a.claimed != 0 || !win.holds(a.Begun) || !w.unexplained(a) {
@@ -188,12 +189,12 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) 
 	why := "the only request in this time that the server did not read"
 	switch {
 	case len(left) == 1:
+	case !all:
+		return nil
 	case len(ended) > 0 && (alike(left) || left[1].far-left[0].far > clearly):
 		why = fmt.Sprintf("of %d requests that the server did not read, this one fits the time best", len(left))
-	case all:
-		return []external.Attempt{common(left)}
 	default:
-		return nil
+		return []external.Attempt{common(left)}
 	}
 	one := left[0]
 	one.a.claimed = seq + 1
@@ -229,7 +230,7 @@ func alike(all []candidate) bool {
 	return true
 }
 
-// common is what several requests have in common, one of which is asked for.
+// common is what several requests have in common. One of them is asked for.
 func common(left []candidate) external.Attempt {
 	one := left[0].seen
 	out := blank()
@@ -242,7 +243,7 @@ func common(left []candidate) external.Attempt {
 }
 
 // sealedOpen returns the TLS connections that may carry what is asked for: those that
-// segments follows, and those that it has let go of and on which a request had no response.
+// segments follows, and those that are over and on which a request had no response.
 func (w *Witness) sealedOpen() (all []*conn) {
 	for _, c := range w.conns.open {
 		if c.sealed {

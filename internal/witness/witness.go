@@ -142,9 +142,10 @@ func (w *Witness) Lost() uint64 {
 	return w.lost
 }
 
-// Packets returns how many packets were seen.
+// Seen returns how many packets were seen.
 func (w *Witness) Seen() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.drain()
 	return w.packets
 }

@@ -3,7 +3,7 @@ package drivers
 import "slices"
 
 // javaKit are the sources that all drivers in Java share.
-var javaKit = []string{"java/Kit.java", "java/Writer.java", "java/Call.java", "java/Config.java", "java/Json.java", "java/TimedOut.java", "java/TrustAll.java"}
+var javaKit = []string{"java/kit/Kit.java", "java/kit/Writer.java", "java/kit/Call.java", "java/kit/Config.java", "java/kit/Json.java", "java/kit/TimedOut.java", "java/kit/TrustAll.java"}
 
 // java returns the sources of a driver in Java.
 func java(files ...string) []string {

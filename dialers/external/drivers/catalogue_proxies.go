@@ -7,9 +7,10 @@ package drivers
 var proxyDrivers = []Entry{
 	{
 		Name: "nginx", Client: "nginx", Language: Go,
-		Preset:  []string{"nginx-upstream-old", "nginx-upstream"},
-		Note:    "the machine's nginx as a proxy; before 1.29.7 it keeps no upstream connection unless keepalive is set",
-		Sources: proxySources(), Args: []string{"nginx"}, Tools: []string{"nginx"},
+		Preset:   []string{"nginx-upstream-old", "nginx-upstream"},
+		Settings: map[string]map[string]any{"nginx-upstream": {"keepalive": 32, "proxy_http_version": "1.1"}},
+		Note:     "the machine's nginx as a proxy; before 1.29.7 it keeps no upstream connection unless keepalive is set",
+		Sources:  proxySources(), Args: []string{"nginx"}, Tools: []string{"nginx"},
 	},
 	{
 		Name: "haproxy", Client: "HAProxy", Language: Go,

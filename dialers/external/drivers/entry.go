@@ -3,10 +3,12 @@ package drivers
 import (
 	"embed"
 	"fmt"
+	"os/exec"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/internal/nearest"
 )
 
@@ -35,9 +37,12 @@ type Entry struct {
 	Language Language // of the driver
 	Preset   []string // the pool presets that imitate the client, the one of its defaults first
 	Note     string   // a sentence for users, or empty
+	// Settings are the settings, by the client's own names, with which the client is what a
+	// preset imitates, for presets that its settings for fields of the pool do not tell.
+	Settings map[string]map[string]any
 
 	// Sources are the files of the driver, named by their paths in this package:
-	// java/Kit.java. A file keeps its base name in the directory where it is built, except
+	// java/kit/Kit.java. A file keeps its base name in the directory where it is built, except
 	// as "from=to": node/undici.json=package.json.
 	Sources []string
 	// Main is what is started: the class for Java, the script for Node.js, Python and Ruby,
@@ -78,6 +83,27 @@ func Find(name string) (Entry, error) {
 		hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
 	return Entry{}, fmt.Errorf("there is no driver %s; %s", name, hint)
+}
+
+// Command returns the command of a driver by its name or its command line: what users give as
+// NAME|COMMAND. A driver of kabench's own must be built; the error is a [*NotBuiltError] if it
+// is not. A single word that is neither a driver nor a program gets the error of [Find].
+func Command(text string) (external.Command, error) {
+	e, unknown := Find(text)
+	if unknown == nil {
+		c, built := e.Built()
+		if !built {
+			return c, &NotBuiltError{e.Name}
+		}
+		return c, nil
+	}
+	c, err := external.ParseCommand(text)
+	if err == nil && len(c.Argv) == 1 {
+		if _, none := exec.LookPath(c.Argv[0]); none != nil {
+			return c, unknown
+		}
+	}
+	return c, err
 }
 
 // file is a source of a driver.

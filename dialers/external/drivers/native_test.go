@@ -355,3 +355,71 @@ func logError(t *testing.T, what string, r frame) {
 		t.Logf("%s: status %d after %.1f ms: %s: %s %q", what, r.Status, float64(r.Finished-r.Called)/1e6, r.Error.Class, r.Error.Text, r.Error.Causes)
 	}
 }
+
+// A client in Rust is driven through its faults: the words are those of its error and of the
+// errors beneath it.
+func TestRust(t *testing.T) {
+	if os.Getenv("KABENCH_ALL_DRIVERS") == "" {
+		t.Skip("KABENCH_ALL_DRIVERS is not set: to build these takes minutes")
+	}
+	for _, c := range []struct {
+		name, settings, idle            string
+		cut, reset, body, slow, refused []string
+	}{
+		{
+			name: "reqwest", settings: `"read_timeout":300,"pool_max_idle_per_host":8`, idle: `"pool_idle_timeout":50`,
+			cut:     []string{"reqwest::Error", "error sending request for url", "client error (SendRequest)", "hyper::Error", "connection closed before message completed"},
+			reset:   []string{"connection error", "Connection reset by peer (os error 104)", "std::io::Error"},
+			body:    []string{"error decoding response body", "end of file before message length reached"},
+			slow:    []string{"operation timed out"},
+			refused: []string{"client error (Connect)", "tcp connect error", "Connection refused (os error 111)"},
+		},
+		{
+			name: "ureq", settings: `"timeout_recv_response":300`, idle: `"max_idle_age":50`,
+			cut:     []string{"ureq::Error::Io", "Peer disconnected"},
+			reset:   []string{"Connection reset by peer (os error 104)"},
+			body:    []string{"Peer disconnected"},
+			slow:    []string{"ureq::Error::Timeout", "timeout"},
+			refused: []string{"Connection refused (os error 111)"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, hello := start(t, c.name)
+			if e, _ := Find(c.name); hello.Version != e.Version {
+				t.Errorf("hello of version %s, the catalogue has %s", hello.Version, e.Version)
+			}
+			url, opened := faulty(t)
+			d.configure(c.settings, url)
+			for i := range 3 {
+				if r := d.send(i+1, "POST", url+"/x", 10); r.Error != nil || r.Status != 200 || r.Bytes != int64(len("POST 10 "))+20 {
+					t.Errorf("%+v %+v", r, r.Error)
+				}
+			}
+			if n := opened(); n != 1 {
+				t.Errorf("%d connections for 3 requests", n)
+			}
+			for i, fault := range []struct {
+				url   string
+				texts []string
+			}{{url + "/cut", c.cut}, {url + "/reset", c.reset}, {url + "/body", c.body}, {url + "/slow", c.slow}, {refusing(t), c.refused}} {
+				r := d.send(11+i, "POST", fault.url, 3)
+				expect(t, fault.url, r, fault.texts...)
+				logError(t, fault.url, r)
+			}
+			d.configure(c.idle, url)
+			d.send(31, "GET", url, 0)
+			before := opened()
+			time.Sleep(400 * time.Millisecond)
+			d.send(32, "GET", url, 0)
+			if opened() == before {
+				t.Errorf("a connection was used again with %s", c.idle)
+			}
+			for setting, text := range map[string]string{`"maxIdle":4`: "there is no such setting", strings.Replace(c.idle, "50", "-1", 1): "milliseconds"} {
+				d.say(`{"type":"config","settings":{%s}}`, setting)
+				if r := d.next("ready", "refused"); r.Type != "refused" || !strings.Contains(r.Text, text) {
+					t.Errorf("%s: %s %q", setting, r.Type, r.Text)
+				}
+			}
+		})
+	}
+}

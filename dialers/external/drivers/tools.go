@@ -27,6 +27,7 @@ var tools = []Tool{
 	{"cargo", []string{"cargo"}, "apt install cargo"},
 	{"go", []string{"go"}, "apt install golang-go"},
 	{"ruby", []string{"ruby"}, "apt install ruby"},
+	{"ruby's net-http-persistent", []string{"ruby", "-e", `require "net/http/persistent"`}, "apt install ruby-net-http-persistent"},
 	{"nginx", []string{"nginx"}, "apt install nginx-light"},
 	{"haproxy", []string{"haproxy"}, "apt install haproxy"},
 }

@@ -118,7 +118,7 @@ func (t *talk) request(i int) Request {
 	return r
 }
 
-// answering adds what is known of the response.
+// answering adds the facts about the response.
 func (t *talk) answering(r *Request) {
 	parser := &t.response.parser
 	r.First, r.Done, r.Status, r.Malformed = t.current.First, t.current.Done, t.current.Status, t.bad

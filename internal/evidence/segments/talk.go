@@ -70,7 +70,7 @@ type talk struct {
 	longest   time.Duration // idle, survived
 	each      func(evidence.Exchange, int)
 	named     func(line string, begun time.Duration)
-	watch     func(Request) // told of each request as it begins, has its head and is answered; or nil
+	watch     func(Request) // called with each request as it begins, has its head and is answered; or nil
 	bad       bool          // bytes of current are no HTTP/1
 }
 

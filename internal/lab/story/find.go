@@ -19,8 +19,8 @@ type Found struct {
 	ClosedAt time.Time
 }
 
-// index finds requests by their ids and connections by the client's address, without a copy
-// of what the log keeps. It is kept only if somebody asked for it: Follow.
+// index finds requests by their ids and connections by the client's address. It refers to
+// the writers that the log keeps. It is kept only after Follow.
 type index struct {
 	mu      sync.Mutex
 	on      bool

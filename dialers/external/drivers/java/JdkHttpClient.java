@@ -4,15 +4,12 @@ import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.ByteBuffer;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionStage;
-import java.util.concurrent.Flow;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
 
@@ -107,7 +104,7 @@ final class JdkHttpClient implements Kit.Client {
         call.begin();
         CompletableFuture<HttpResponse<Void>> sent = client.sendAsync(built, response -> {
             call.status(response.statusCode());
-            return new Drop(call);
+            return HttpResponse.BodySubscribers.ofByteArrayConsumer(part -> part.ifPresent(b -> call.read(b.length)));
         });
         call.onTimeout(() -> sent.cancel(true));
         sent.whenComplete((response, error) -> {
@@ -121,39 +118,4 @@ final class JdkHttpClient implements Kit.Client {
 
     @Override
     public void close() {} // closing is not public before Java 21; the garbage collector ends the client
-
-    /** Drops the body. */
-    private static final class Drop implements HttpResponse.BodySubscriber<Void> {
-        private final Call call;
-        private final CompletableFuture<Void> whole = new CompletableFuture<>();
-
-        Drop(Call call) {
-            this.call = call;
-        }
-
-        @Override
-        public CompletionStage<Void> getBody() {
-            return whole;
-        }
-
-        @Override
-        public void onSubscribe(Flow.Subscription s) {
-            s.request(Long.MAX_VALUE);
-        }
-
-        @Override
-        public void onNext(List<ByteBuffer> parts) {
-            parts.forEach(p -> call.read(p.remaining()));
-        }
-
-        @Override
-        public void onError(Throwable e) {
-            whole.completeExceptionally(e);
-        }
-
-        @Override
-        public void onComplete() {
-            whole.complete(null);
-        }
-    }
 }

@@ -59,6 +59,7 @@ public final class Kit {
     private final Writer out = new Writer(new FileOutputStream(FileDescriptor.out));
     private final ConcurrentLinkedDeque<Call> open = new ConcurrentLinkedDeque<>(); // in the order of their starts
     private final ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor(daemon("timer"));
+    private final Executor canceller = Executors.newSingleThreadExecutor(daemon("cancel")); // a client may take long over it
     private List<String> gauges = List.of();
     private ScheduledFuture<?> gaugesTimer;
     private Executor threads = Runnable::run;
@@ -229,7 +230,9 @@ public final class Kit {
         long now = System.nanoTime();
         for (Call c = open.peek(); c != null && (c.over() || now - c.expires >= 0); c = open.peek()) {
             open.poll();
-            c.giveUp(timeout / 1_000_000);
+            if (c.giveUp(timeout / 1_000_000)) {
+                canceller.execute(c::cancel);
+            }
         }
     }
 

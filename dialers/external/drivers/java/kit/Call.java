@@ -89,20 +89,22 @@ public final class Call {
         return over.get();
     }
 
-    /** Gives the call up, if it is not over. */
-    void giveUp(long afterMillis) {
-        if (!over()) {
-            finish(new TimedOut(afterMillis));
-            if (cancel != null) {
-                cancel.run();
-            }
+    /** Gives the call up, unless it is over. Says whether it did. */
+    boolean giveUp(long afterMillis) {
+        return !over() && finish(new TimedOut(afterMillis));
+    }
+
+    /** Makes the client give the call up. */
+    void cancel() {
+        if (cancel != null) {
+            cancel.run();
         }
     }
 
-    private void finish(Throwable error) {
+    private boolean finish(Throwable error) {
         long finished = System.nanoTime();
         if (!over.compareAndSet(false, true)) {
-            return; // it was given up
+            return false; // it was given up
         }
         Map<String, Object> frame = new LinkedHashMap<>();
         frame.put("type", "done");
@@ -122,6 +124,7 @@ public final class Call {
             frame.put("error", described);
         }
         out.send(frame);
+        return true;
     }
 
     private static Map<String, Object> describe(Throwable t) {
