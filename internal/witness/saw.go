@@ -43,7 +43,9 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 	id := idOf(seq)
 	sight := external.Sight{Seen: true}
 	for _, a := range w.asked.of[segments.TraceOf(id)] {
-		sight.Attempts = append(sight.Attempts, w.attempt(a, epoch))
+		if a.Begun >= win.from { // else it is an earlier run's, whose numbers begin alike
+			sight.Attempts = append(sight.Attempts, w.attempt(a, epoch))
+		}
 	}
 	if len(sight.Attempts) == 0 {
 		sight.Attempts = w.halves(segments.TraceOf(id), epoch)
