@@ -37,7 +37,7 @@ func (r *run) begin() (err error) {
 		start = time.Now().Add(lead)
 	}
 	r.doc.Start = start
-	if tr.client, err = makeClient(r.profile, r.target, r.opts.Trace); err != nil {
+	if tr.client, err = makeClient(r.profile, r.target, r.outsider, r.opts.Trace); err != nil {
 		return err
 	}
 	tr.open = &generator.Open{
@@ -72,6 +72,10 @@ func (r *run) beginRecord(start time.Time) error {
 		Start: start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.baseline.document(), Before: r.target.Before(),
 	}
+	if r.outsider != nil {
+		r.doc.Driver = &results.DriverSeen{Faults: []results.DriverFault{}, Errors: []results.DriverError{}}
+		r.outsider.describe(r.doc.Driver)
+	}
 	if r.record == nil {
 		return nil
 	}
@@ -98,7 +102,7 @@ func (r *run) drive(ctx context.Context) {
 	}
 	tr.ticker = r.startTicker()
 	over := make(chan struct{})
-	tr.walked = tr.open.Run(ctx, r.doc.Start, anyOf(over, r.opts.Stop, w.guard.Stop(), w.abort.stop))
+	tr.walked = tr.open.Run(ctx, r.doc.Start, anyOf(over, r.opts.Stop, w.guard.Stop(), w.abort.stop, brokenOf(tr.client)))
 	close(over)
 }
 

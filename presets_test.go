@@ -75,6 +75,11 @@ var resendRows = []struct {
 	{"apache-hc4", "4 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"apache-hc5", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"okhttp", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
+	{"okhttp-5", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
+	{"okhttp-5-sync", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
+	{"jetty-httpclient", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"vertx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"async-http-client", "6 err", "6 err", "3 ok", "3 ok", "2 err", "2 err"},
 	{"jdk-httpclient-17", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"httpurlconnection", "2 err", "2 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"node-globalagent", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
@@ -85,6 +90,7 @@ var resendRows = []struct {
 	{"httpx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"boto3", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"ruby-net-http", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
+	{"libcurl-multi", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"libcurl", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"hyper-reqwest", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"fasthttp", "5 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
@@ -95,7 +101,8 @@ var resendRows = []struct {
 	{"spring-webclient", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"apache-hc5-async", "1 err", "1 err", "2 err", "2 err", "3 ok", "2 err"},
 	{"okhttp-sync", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
-	{"jdk-httpclient", "5 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
+	{"jdk-httpclient-26", "5 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
+	{"jdk-httpclient", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"go-tuned", "1 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"node-agent", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"aiohttp", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
@@ -266,11 +273,12 @@ func TestPresetsChurn(t *testing.T) {
 // clients: created as 1 and 2, released in one order and in the other.
 func TestPresetsLeaseNext(t *testing.T) {
 	for order, names := range map[string][]string{
-		"fifo":      {"reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
-		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "boto3", "hyper-reqwest", "nginx-upstream"},
-		"first fit": {"undici", "httpx", "okhttp", "libcurl"},
+		"fifo":      {"haproxy", "reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
+		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "boto3", "hyper-reqwest", "nginx-upstream", "async-http-client"},
+		"first fit": {"undici", "httpx", "okhttp", "okhttp-5", "libcurl", "jetty-httpclient"},
+		"last fit":  {"vertx"},
 	} {
-		want := map[string][2]int{"fifo": {2, 1}, "lifo": {1, 2}, "first fit": {1, 1}}[order]
+		want := map[string][2]int{"fifo": {2, 1}, "lifo": {1, 2}, "first fit": {1, 1}, "last fit": {2, 2}}[order]
 		for _, name := range names {
 			t.Run(name, func(t *testing.T) {
 				policy, err := profiles.LoadPool(name)

@@ -164,9 +164,10 @@ func (in *incoming) noteHead(now time.Duration, e *results.Exchange, f *Facts) {
 // end of the last response.
 func (in *incoming) endsWithStream() bool { return in.expected == 1 && in.End() == nil }
 
-// keepAlive is what the response announced with `Keep-Alive: timeout=`.
-func (in *incoming) keepAlive() time.Duration {
-	if in.KeepAlive == http1.NoKeepAlive {
+// keepAlive is what the response announced with `Keep-Alive: timeout=`, if the policy
+// reads it.
+func (in *incoming) keepAlive(p *pool.Policy) time.Duration {
+	if in.KeepAlive == http1.NoKeepAlive || p.HintIfKeepAlive && !in.SaysKeep {
 		return pool.NoHint
 	}
 	return in.KeepAlive

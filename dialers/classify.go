@@ -27,12 +27,13 @@ type Facts struct {
 	Written     bool  // the whole request did
 	Write       error // why the rest could not be written
 
-	Bytes    int64 // of the response, head included
-	HeadRead bool  // the final response's head was read and understood
-	Length   int64 // its Content-Length; -1 when it has none
-	Complete bool  // the response arrived whole
-	Read     error // what the connection said when reading ended; nil: nothing
-	Parse    error // what the parser said
+	Bytes      int64 // of the response, head included
+	StatusRead bool  // the response's status line was read
+	HeadRead   bool  // the final response's head was read and understood
+	Length     int64 // its Content-Length; -1 when it has none
+	Complete   bool  // the response arrived whole
+	Read       error // what the connection said when reading ended; nil: nothing
+	Parse      error // what the parser said
 
 	Aborted bool // we gave it up because the run is being aborted
 }
@@ -202,25 +203,28 @@ func lookupOrTLSCause(err error) results.Cause {
 }
 
 // failurePoint returns how far an attempt had come when its connection failed; n
-// bytes of the request had been written. It returns 0 when the attempt did not
+// bytes of the request had been written, and statusRead says that the status line
+// of the response was complete. It returns 0 when the attempt did not
 // fail, or failed for a reason after which no pool sends a request again: no
 // connection, a timeout, a response that is not HTTP, the end of the run.
-func failurePoint(e *results.Exchange, n int) pool.After {
-	reset := e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
+func failurePoint(e *results.Exchange, n int, statusRead bool) (at pool.After, reset bool) {
+	reset = e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
 	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
 	switch {
 	case !reset && !closed || e.Conn == 0:
-		return 0
+		return 0, false
 	case n == 0:
-		return pool.AfterUnsent
+		return pool.AfterUnsent, reset
 	case e.SeenPhase == results.PhaseDuringResponse:
-		return pool.AfterBody
+		return pool.AfterBody, reset
+	case e.SeenPhase == results.PhaseResponseHeaders && statusRead:
+		return pool.AfterHeaders, reset
 	case e.SeenPhase == results.PhaseResponseHeaders:
-		return pool.AfterPartial
+		return pool.AfterStatus, reset
 	case reset:
-		return pool.AfterRST
+		return pool.AfterRST, reset
 	}
-	return pool.AfterEOF
+	return pool.AfterEOF, reset
 }
 
 // shown returns what the caller of e is shown of how e ended. That is what was

@@ -40,10 +40,11 @@ type exchange struct {
 	responseTimer timer // in responseTimers
 	continueTimer timer // in continueTimers
 
-	failed    int    // attempts that failed
-	sent      bool   // a whole head has left once: the server may have carried the request out
-	fresh     bool   // it wants a new connection
-	attemptID uint64 // numbers attempts, over all exchanges that this one is used for
+	failed      int    // attempts that failed
+	failedFresh int    // of these, on fresh connections
+	sent        bool   // a whole head has left once: the server may have carried the request out
+	fresh       bool   // it wants a new connection
+	attemptID   uint64 // numbers attempts, over all exchanges that this one is used for
 
 	shard   *shard
 	request pool.Request
@@ -63,7 +64,7 @@ func (x *exchange) begin(e *results.Exchange, over func(*results.Exchange)) {
 	c := x.client
 	x.record, x.req, x.over = e, c.requests[e.Target], over
 	x.out = outgoing{req: x.req, bytes: x.req.sent(e.Seq)}
-	x.failed, x.sent, x.fresh = 0, false, false
+	x.failed, x.failedFresh, x.sent, x.fresh = 0, 0, false, false
 	if c.timeout > 0 {
 		c.loop.exchangeTimers.add(&x.timer, e.Due+c.timeout)
 	}
@@ -287,7 +288,16 @@ func (x *exchange) responseComplete() {
 }
 
 // endsConnection reports whether the connection ends after this response.
-func (x *exchange) endsConnection() bool { return x.in.Close || x.req.last }
+func (x *exchange) endsConnection() bool {
+	ends := x.in.Close
+	switch x.client.policy.HTTP10 {
+	case pool.HTTP10Keep:
+		ends = ends && !x.in.OldClose
+	case pool.HTTP10Never:
+		ends = ends || x.in.HTTP10
+	}
+	return ends || x.req.last
+}
 
 // streamEnded follows when the stream ends before the response is whole. That may
 // be the end of the response.
@@ -314,18 +324,19 @@ func (x *exchange) end() {
 	c.loop.continueTimers.remove(&x.continueTimer)
 	before := len(c.decisions)
 	if conn != nil {
-		f.HeadWritten, f.Written = x.out.headWritten(), x.out.whole()
+		f.HeadWritten, f.Written, f.StatusRead = x.out.headWritten(), x.out.whole(), x.in.StatusLine
 		conn.exchange, conn.idleSince = nil, c.stamp
-		c.decide(conn.shard, conn.shard.core.Release(c.stamp, conn.entry, x.connectionFate(), x.in.keepAlive()), nil)
+		c.decide(conn.shard, conn.shard.core.Release(c.stamp, conn.entry, x.connectionFate(), x.in.keepAlive(&c.policy)), nil)
 	}
 	e.Twice = e.Twice || x.sent && f.HeadWritten && !pool.Idempotent(x.req.method)
 	x.sent = x.sent || f.HeadWritten
 	e.Done = c.stamp
 	e.SeenPhase, e.SeenCause = Classify(*f)
 	e.Err = errorBehind(e.SeenCause, *f)
+	point, reset := failurePoint(e, x.out.written, f.StatusRead)
 	rule, resend := c.policy.ResendBy(pool.Attempt{
 		Method: x.req.method, HasBody: len(x.out.bytes) > x.req.head, IdempotencyKey: x.req.hasKey,
-		Reused: e.Reused(), After: failurePoint(e, x.out.written), Before: x.failed,
+		Reused: e.Reused(), After: point, Reset: reset, Before: x.failed, Fresh: x.failedFresh,
 	})
 	e.Phase, e.Cause, e.Err = shown(e, !resend && c.policy.ResendElse == pool.ElseHangup)
 	if c.Tracer != nil && conn != nil {
@@ -334,6 +345,9 @@ func (x *exchange) end() {
 	if !resend {
 		x.done()
 		return
+	}
+	if !e.Reused() {
+		x.failedFresh++
 	}
 	e.Again()
 	x.failed, x.fresh = x.failed+1, rule.Path == pool.PathFresh

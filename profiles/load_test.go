@@ -128,7 +128,7 @@ func TestComplaints(t *testing.T) {
 			`p.yaml:3:22: target.lab.body: "-0x1" is not plain decimal; write it with the digits 0 to 9 alone`,
 		}},
 		{"below zero", "load: {rate: 1, seed: -1}\ntarget: {lab: {}}\n", []string{`p.yaml:1:23: load.seed: "-1" is not a whole number from 0`}},
-		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit; did you mean fifo?`}},
+		{"a name that is none", good + "pool: {lease_order: filo}\n", []string{`p.yaml:3:21: pool.lease_order: "filo" is none of lifo, fifo, first_fit, last_fit; did you mean fifo?`}},
 		{"a rate of zero is said once", "load: {rate: 0/s}\ntarget: {lab: {}}\n", []string{`p.yaml:1:14: load.rate: "0/s": a rate must be above 0 and finite, as in 400/s`}},
 		{"arrivals by a wrong name", "load: {rate: 1, arrivals: poison}\ntarget: {lab: {}}\n", []string{
 			`p.yaml:1:27: load.arrivals: "poison" is none of constant, poisson, ramp, burst, uniform, sine; did you mean poisson?`}},
@@ -182,7 +182,7 @@ expect:
   failures: many
   failurs: 0
 `, []string{
-			`p.yaml:2:1: client: "policy2" is none of policy, stock`,
+			`p.yaml:2:1: client: "policy2" is none of policy, stock, external`,
 			"p.yaml:8:3: load.max_in_flight: 0 is below 1; set how many exchanges may be in flight, for example 1000",
 			"p.yaml:7:5: load.arrivals.gap_min: has no effect, because process is ramp; set process: uniform or remove it",
 			"p.yaml:5:3: load.arrivals.to: a ramp needs the rate it ends at, above 0 and at most 1e9/s; set it, for example to 400/s",

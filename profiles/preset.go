@@ -20,11 +20,14 @@ type Preset struct {
 	// apache-hc4, ... It is empty for kabench's own default.
 	Client   string `yaml:"client,omitempty"`
 	Versions string `yaml:"versions"` // the client's versions that behave so
+	// Run are the versions of the client that 'kabench conform' has played beside the
+	// preset. It is empty if the values were only read.
+	Run []string `yaml:"run,omitempty"`
 	// References says where the value of each parameter comes from: a file in the
 	// client's repository, a setting or its documentation.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the client does and a policy cannot express.
-	Cannot []string `yaml:"cannot,omitempty"`
+	Cannot Limits `yaml:"cannot,omitempty"`
 	// Settings are the client's own settings for fields of the pool. SettingsOf names the
 	// preset that has them, if several presets are of one client.
 	Settings   settings.Spellings `yaml:"settings,omitempty"`
@@ -64,13 +67,13 @@ func (p Preset) Text() string {
 // pool's parameters alone, or a document with them under `pool:`, such as a profile.
 // Parameters that it leaves out are pool.Default's.
 func LoadPool(nameOrFile string) (pool.Policy, error) {
-	p, err := readPool(nameOrFile)
+	p, err := ReadPool(nameOrFile)
 	return p.Pool, err
 }
 
-// readPool returns the preset of that name, or the pool in that file with the name of
+// ReadPool returns the preset of that name, or the pool in that file with the name of
 // the preset that it began with.
-func readPool(nameOrFile string) (Preset, error) {
+func ReadPool(nameOrFile string) (Preset, error) {
 	p, err := pools.read(nameOrFile)
 	if _, found := FindPool(nameOrFile); found {
 		p.Base = p.Name

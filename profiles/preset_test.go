@@ -138,7 +138,12 @@ func TestPresetValues(t *testing.T) {
 	goRules := []pool.ResendRule{
 		rule(pool.OnReused, pool.AfterUnsent, "all", 0, pool.PathPool), rule(pool.OnReused, sent, "safe+key", 0, pool.PathPool),
 	}
-	okRules := []pool.ResendRule{rule(pool.OnReused, all, "all", 0, pool.PathPool)}
+	okRules := []pool.ResendRule{rule(pool.OnReused, all|pool.AfterPartial, "all", 0, pool.PathPool)}
+	ok5Rules := []pool.ResendRule{okRules[0]}
+	ok5Rules[0].ThenFresh = 1
+	ahcRules := []pool.ResendRule{rule(pool.OnAny, pool.AfterEOF|pool.AfterStatus|pool.AfterBody, "all", 5, pool.PathPool)}
+	ahcRules[0].CutBy = pool.CutByFIN
+	curlRules := []pool.ResendRule{rule(pool.OnReused, all, "all", 5, pool.PathPool)}
 	reactor := func(cap, queue int) row {
 		return row{perKey: cap, idle: -1, idleAll: -1, queue: queue, wait: 45 * s, order: fifo, expiry: lease | release, reap: pool.ReapAtLease}
 	}
@@ -164,12 +169,21 @@ func TestPresetValues(t *testing.T) {
 		"jdk-httpclient-17": {idle: -1, idleAll: -1, queue: -1, order: fifo, idleTimeout: 1200 * s, expiry: timer,
 			resend: []pool.ResendRule{rule(pool.OnAny, sent, "GET HEAD", 1, pool.PathPool)}},
 		"jdk-httpclient": {idle: -1, idleAll: -1, queue: -1, order: fifo, idleTimeout: 30 * s, expiry: timer,
+			resend: []pool.ResendRule{rule(pool.OnAny, sent, "GET HEAD", 1, pool.PathPool)}},
+		"jdk-httpclient-26": {idle: -1, idleAll: -1, queue: -1, order: fifo, idleTimeout: 30 * s, expiry: timer,
 			resend: []pool.ResendRule{rule(pool.OnAny, sent, "GET HEAD", 4, pool.PathPool)}},
+		"okhttp-5": {perKey: 5, overall: 64, idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s,
+			counts: pool.CountLeased, resend: ok5Rules},
+		"okhttp-5-sync":     {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: ok5Rules},
+		"jetty-httpclient":  {perKey: 64, idle: -1, idleAll: -1, queue: 1024, lateBind: true, order: first, expiry: lease},
+		"vertx":             {perKey: 5, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
+		"async-http-client": {idle: -1, idleAll: -1, queue: -1, idleTimeout: 60 * s, expiry: sweep, resend: ahcRules},
+		"libcurl-multi":     {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, resend: curlRules},
 		"httpurlconnection": {idle: 5, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: lease | sweep, hint: pool.HintReplace, liveness: pool.None,
 			resend: []pool.ResendRule{rule(pool.OnAny, all, "all", 1, pool.PathFresh)}},
-		"node-agent":       {idle: 256, idleAll: -1, queue: -1, expiry: lease},
+		"node-agent":       {idle: 256, idleAll: -1, queue: -1, expiry: lease, hint: pool.HintDrop},
 		"node-globalagent": {idle: 256, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: timer, hint: pool.HintMin},
-		"agentkeepalive":   {idle: 256, idleAll: -1, queue: -1, idleTimeout: 4 * s, expiry: timer, hint: pool.HintMin},
+		"agentkeepalive":   {idle: 256, idleAll: -1, queue: -1, idleTimeout: 4 * s, expiry: timer, hint: pool.HintDrop},
 		"undici":           {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 4 * s, expiry: timer, hint: pool.HintReplace},
 		"urllib3": {idle: 1, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 3, pool.PathPool)}},
@@ -180,15 +194,15 @@ func TestPresetValues(t *testing.T) {
 		"nginx-upstream": {idle: -1, idleAll: 32, idleTimeout: 60 * s, expiry: timer | release, counts: pool.CountLeased,
 			resend: []pool.ResendRule{rule(pool.OnReused, all|pool.AfterPartial, "!POST LOCK PATCH", 0, pool.PathPool)}},
 		"nginx-upstream-old": {idleAll: -1, expiry: lease, counts: pool.CountLeased},
-		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, idleTimeout: 5 * s, expiry: sweep, counts: pool.CountLeased},
+		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, order: fifo, idleTimeout: 5 * s, expiry: sweep, counts: pool.CountLeased},
 		"envoy":              {overall: 1024, idle: -1, idleAll: -1, queue: 1024, lateBind: true, idleTimeout: time.Hour, expiry: timer},
 		"hyper-reqwest": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 90 * s, expiry: lease | sweep,
 			resend: []pool.ResendRule{rule(pool.OnReused, pool.AfterUnsent, "all", 0, pool.PathPool)}},
 		"libcurl": {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe,
-			resend: []pool.ResendRule{rule(pool.OnReused, all, "all", 5, pool.PathFresh)}},
+			resend: curlRules},
 		"dotnet-socketshttphandler": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 60 * s, expiry: lease | sweep, hint: pool.HintMin, liveness: pool.Probe,
 			resend: []pool.ResendRule{rule(pool.OnAny, pool.AfterUnsent|pool.AfterEOF, "bodyless", 3, pool.PathPool)}},
-		"aws-sdk-java-v2": {perKey: 50, idle: -1, idleAll: -1, queue: 10000, wait: 10 * s, order: lifo, idleTimeout: 60 * s, expiry: sweep},
+		"aws-sdk-java-v2": {perKey: 50, idle: -1, idleAll: -1, queue: 10000, wait: 10 * s, order: lifo, idleTimeout: 5 * s, expiry: timer},
 		"boto3":           {idle: 10, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe},
 		"ruby-net-http": {perKey: 1, idle: -1, idleAll: -1, queue: -1, idleTimeout: 2 * s, expiry: lease, liveness: pool.Probe,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 1, pool.PathFresh)}},
@@ -218,20 +232,22 @@ func TestPresetValues(t *testing.T) {
 	}
 	// The rest of the table, where few differ.
 	for name, ok := range map[string]bool{
-		"nginx-upstream":   policyOf(t, "nginx-upstream").MaxLifetime == time.Hour && policyOf(t, "nginx-upstream").MaxRequests == 1000,
-		"libcurl":          policyOf(t, "libcurl").MaxLifetime == 24*time.Hour,
-		"haproxy":          policyOf(t, "haproxy").ResendElse == pool.ElseHangup,
-		"envoy":            policyOf(t, "envoy").DialFail == pool.FailAllPending,
-		"okhttp":           policyOf(t, "okhttp").ProbeUnsafeOnly,
-		"undici":           policyOf(t, "undici").HintMargin == 2*s && policyOf(t, "undici").HintCap == 600*s,
-		"node-globalagent": policyOf(t, "node-globalagent").HintMargin == s,
-		"dotnet":           policyOf(t, "dotnet-socketshttphandler").HintMargin == s,
-		"apache-hc4":       policyOf(t, "apache-hc4").MakeRoom,
-		"apache-hc5":       policyOf(t, "apache-hc5").MakeRoom,
-		"httpx":            policyOf(t, "httpx").MakeRoom,
-		"persistent":       policyOf(t, "net-http-persistent").MakeRoom,
-		"reactor-netty":    policyOf(t, "reactor-netty").Key == pool.ByAddress,
-		"spring-webclient": policyOf(t, "spring-webclient").MaxLifetime == 60*s,
+		"nginx-upstream":    policyOf(t, "nginx-upstream").MaxLifetime == time.Hour && policyOf(t, "nginx-upstream").MaxRequests == 1000,
+		"libcurl":           policyOf(t, "libcurl").MaxLifetime == 24*time.Hour,
+		"haproxy":           policyOf(t, "haproxy").ResendElse == pool.ElseHangup,
+		"envoy":             policyOf(t, "envoy").DialFail == pool.FailAllPending,
+		"okhttp":            policyOf(t, "okhttp").ProbeUnsafeOnly,
+		"undici":            policyOf(t, "undici").HintMargin == 2*s && policyOf(t, "undici").HintCap == 600*s,
+		"httpurlconnection": policyOf(t, "httpurlconnection").HintIfKeepAlive,
+		"jetty":             policyOf(t, "jetty-httpclient").DialFail == pool.FailAllPending,
+		"node-globalagent":  policyOf(t, "node-globalagent").HintMargin == s,
+		"dotnet":            policyOf(t, "dotnet-socketshttphandler").HintMargin == s,
+		"apache-hc4":        policyOf(t, "apache-hc4").MakeRoom,
+		"apache-hc5":        policyOf(t, "apache-hc5").MakeRoom,
+		"httpx":             policyOf(t, "httpx").MakeRoom,
+		"persistent":        policyOf(t, "net-http-persistent").MakeRoom,
+		"reactor-netty":     policyOf(t, "reactor-netty").Key == pool.ByAddress,
+		"spring-webclient":  policyOf(t, "spring-webclient").MaxLifetime == 60*s,
 	} {
 		if !ok {
 			t.Errorf("%s: not what the client does", name)

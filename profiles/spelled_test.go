@@ -134,7 +134,7 @@ func TestSettingsFitTheirPresets(t *testing.T) {
 		}
 		for field, list := range all {
 			for i, one := range list {
-				for _, cannot := range p.Cannot {
+				for _, cannot := range p.Cannot.Texts() {
 					if one.Set != "" && strings.Contains(cannot, "no "+strings.ReplaceAll(field, "_", " ")) {
 						t.Errorf("%s: %s is set by %s, and the preset says: %s", p.Name, field, one.Set, cannot)
 					}

@@ -1,5 +1,7 @@
 package results
 
+import "slices"
+
 // DriverSeen is a real client that performed the exchanges of a run in a process of its
 // own, a driver, and what was seen of it. What happened on the connections is not taken
 // from the driver where somebody else could look: see Looked.
@@ -11,6 +13,12 @@ type DriverSeen struct {
 	Runtime  string         `json:"runtime"`  // such as Java 17.0.17
 	Settings map[string]any `json:"settings"` // as sent to it; durations in milliseconds, null is "off"
 	Gauges   []string       `json:"gauges"`   // the names of the gauges that it reports
+
+	// Available are the settings that the client has, and Lacks the fields of the profile's
+	// pool that were to be set and that it has no setting for, as pool.lease_order. Its own
+	// behaviour stands there.
+	Available []DriverSetting `json:"available"`
+	Lacks     []string        `json:"lacks"`
 
 	WarmUp *DriverWarmUp `json:"warm_up,omitempty"` // nil: it was not warmed up
 
@@ -26,7 +34,10 @@ type DriverSeen struct {
 	Answered   uint64 `json:"answered"`   // of these, those that it said were over
 	// Looked says whether what happened on the connections was seen without the driver.
 	// If not, phases and causes are read from the client's error texts.
-	Looked  bool   `json:"looked"`
+	Looked bool `json:"looked"`
+	// Counted says whether its connections were counted. If not, run.Connections and the
+	// idle times are empty because they are not known.
+	Counted bool   `json:"counted"`
 	Arrived uint64 `json:"arrived"` // how often a request was put on a connection, if Looked
 	Resends uint64 `json:"resends"` // of Arrived, those after the first of the same exchange
 
@@ -77,3 +88,25 @@ type DriverErrorOutcome struct {
 	Phase Phase `json:"phase"`
 	Cause Cause `json:"cause"`
 }
+
+// DriverSetting is something that can be set on a real client.
+type DriverSetting struct {
+	Name    string `json:"name"` // as the client spells it
+	Kind    string `json:"kind"` // duration, count, bool or text
+	Default any    `json:"default"`
+	// Pool is the field of a profile's pool that means the same, as idle_timeout; "": there
+	// is none.
+	Pool   string            `json:"pool,omitempty"`
+	Values []string          `json:"values,omitempty"` // of a text, the allowed ones; none: any
+	Words  map[string]string `json:"words,omitempty"`  // from the pool's words to the client's
+}
+
+// Tells reports whether the run tells a gauge of its pool: active, idle or pending. A real
+// client does if it reports that gauge, or, but for pending, if its connections were counted.
+func (run *Run) Tells(gauge string) bool {
+	d := run.Driver
+	return d == nil || d.Counted && gauge != "pending" || slices.Contains(d.Gauges, gauge)
+}
+
+// CountsConnections reports whether run.Connections and run.Idle are known.
+func (run *Run) CountsConnections() bool { return run.Driver == nil || run.Driver.Counted }

@@ -97,7 +97,7 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		own.NewProbe(s),
 		own.NewDiagnose(s),
 		own.NewAutopsy(s),
-		clients.NewDriver(s),
+		clients.NewDriver(s), clients.NewConform(s),
 		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)

@@ -14,6 +14,9 @@ type Config struct {
 	Timeout  time.Duration // of a request, from the client's call; 0: none
 	Insecure bool          // certificates are not verified
 	Gauges   time.Duration // how often the driver reports its gauges; 0: never
+	// Origins are where requests will go, such as http://127.0.0.1:8080, as far as it is
+	// known: a driver of a proxy needs them to be ready.
+	Origins []string
 }
 
 // RefusedError is a config that a driver does not take.

@@ -153,7 +153,8 @@ func encodeConfig(c Config) ([]byte, error) {
 		Timeout  any            `json:"timeout"`
 		Insecure bool           `json:"insecure"`
 		Gauges   float64        `json:"gauges"`
-	}{"config", settings, orNone(c.Timeout), c.Insecure, milliseconds(c.Gauges)})
+		Origins  []string       `json:"origins,omitempty"`
+	}{"config", settings, orNone(c.Timeout), c.Insecure, milliseconds(c.Gauges), c.Origins})
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

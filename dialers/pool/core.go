@@ -33,7 +33,7 @@ type Core struct {
 type origin struct {
 	used      int // connections that count towards max_conns
 	idle      idleList
-	fit       heapOf[Conn] // idle connections by creation; with FirstFit only
+	fit       heapOf[Conn] // idle connections by creation; with FirstFit and LastFit only
 	waiting   requestQueue
 	bindable  requestQueue // with late_bind only
 	heapIndex int          // in Core.waiting; -1: not in it
@@ -64,10 +64,14 @@ func New(policy Policy, seed uint64) *Core {
 
 // AddOrigin adds a sub-pool and returns its number, from 0.
 func (p *Core) AddOrigin() int {
+	before := func(a, b *Conn) bool { return a.id < b.id }
+	if p.policy.LeaseOrder == LastFit {
+		before = func(a, b *Conn) bool { return a.id > b.id }
+	}
 	p.origins = append(p.origins, &origin{
 		heapIndex: -1,
 		fit: heapOf[Conn]{
-			before: func(a, b *Conn) bool { return a.id < b.id },
+			before: before,
 			index:  func(c *Conn) *int { return &c.fitIndex },
 		},
 	})

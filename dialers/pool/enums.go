@@ -14,6 +14,7 @@ const (
 	LIFO     Order = iota // the one released last: a few hot connections, the rest expire
 	FIFO                  // the one released first: all connections age together
 	FirstFit              // the one created first
+	LastFit               // the one created last
 )
 
 // Liveness says how the pool notices that the peer has closed an idle connection.
@@ -40,6 +41,17 @@ const (
 	HintIgnore  Hint = iota
 	HintMin          // it lowers idle_timeout
 	HintReplace      // it takes the place of idle_timeout
+	HintDrop         // it is ignored, unless it leaves no time: then the connection is not kept
+)
+
+// HTTP10 says when a connection is kept after a response of HTTP/1.0, which ends
+// it unless both sides ask to keep it (RFC 9112, section 9.3).
+type HTTP10 uint8
+
+const (
+	HTTP10Ask   HTTP10 = iota // if the response says `Connection: keep-alive`
+	HTTP10Keep                // unless the response says `Connection: close`, as with HTTP/1.1
+	HTTP10Never               // never
 )
 
 // Clock says what response_timeout measures.
@@ -100,6 +112,15 @@ const (
 	OnAny
 )
 
+// CutBy is how the peer ended the connection of the failed attempt.
+type CutBy uint8
+
+const (
+	CutByAny CutBy = iota
+	CutByFIN       // or by a close_notify
+	CutByRST
+)
+
 // Path is where a request is sent again.
 type Path uint8
 
@@ -126,8 +147,13 @@ const (
 	AfterUnsent  After = 1 << iota // no byte of the request was written
 	AfterEOF                       // written, FIN or close_notify, no byte of a response
 	AfterRST                       // written, reset, no byte of a response
-	AfterPartial                   // the response's head had begun
+	AfterStatus                    // the response had begun, and its status line was not complete
+	AfterHeaders                   // the status line was complete, the head was not
 	AfterBody                      // the response's head was complete
+
+	// AfterPartial is the response's head begun. Its name, partial, is read wherever
+	// names of this set are, and written as the two.
+	AfterPartial = AfterStatus | AfterHeaders
 )
 
 // Methods are the methods that a resend rule applies to: "all", "idempotent", "safe",
@@ -137,10 +163,11 @@ const (
 type Methods string
 
 var (
-	orderNames        = enum.Names[Order]{"lifo", "fifo", "first_fit"}
+	orderNames        = enum.Names[Order]{"lifo", "fifo", "first_fit", "last_fit"}
 	livenessNames     = enum.Names[Liveness]{"events", "probe", "none"}
 	reapNames         = enum.Names[Reap]{"event", "lease"}
-	hintNames         = enum.Names[Hint]{"ignore", "min", "replace"}
+	hintNames         = enum.Names[Hint]{"ignore", "min", "replace", "drop"}
+	http10Names       = enum.Names[HTTP10]{"ask", "keep", "never"}
 	clockNames        = enum.Names[Clock]{"total", "gap"}
 	capCountsNames    = enum.Names[CapCounts]{"all", "leased"}
 	dialFailNames     = enum.Names[DialFail]{"own", "all_pending"}
@@ -148,15 +175,17 @@ var (
 	onWriteErrorNames = enum.Names[OnWriteError]{"read", "stop"}
 	keyNames          = enum.Names[Key]{"origin", "address"}
 	onNames           = enum.Names[On]{"reused", "any"}
+	cutByNames        = enum.Names[CutBy]{"any", "fin", "rst"}
 	pathNames         = enum.Names[Path]{"pool", "fresh"}
 	expiryNames       = enum.Names[uint8]{"lease", "release", "timer", "sweep"}
-	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "partial", "body"}
+	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "status", "headers", "body"}
 )
 
 func (o Order) String() string        { return orderNames.Text(o) }
 func (l Liveness) String() string     { return livenessNames.Text(l) }
 func (r Reap) String() string         { return reapNames.Text(r) }
 func (h Hint) String() string         { return hintNames.Text(h) }
+func (h HTTP10) String() string       { return http10Names.Text(h) }
 func (c Clock) String() string        { return clockNames.Text(c) }
 func (c CapCounts) String() string    { return capCountsNames.Text(c) }
 func (d DialFail) String() string     { return dialFailNames.Text(d) }
@@ -164,6 +193,7 @@ func (r ResendElse) String() string   { return resendElseNames.Text(r) }
 func (o OnWriteError) String() string { return onWriteErrorNames.Text(o) }
 func (k Key) String() string          { return keyNames.Text(k) }
 func (o On) String() string           { return onNames.Text(o) }
+func (c CutBy) String() string        { return cutByNames.Text(c) }
 func (p Path) String() string         { return pathNames.Text(p) }
 func (e Expiry) String() string       { return "[" + strings.Join(e.Names(), ", ") + "]" }
 func (a After) String() string        { return "[" + strings.Join(a.Names(), ", ") + "]" }
@@ -172,6 +202,7 @@ func (o Order) MarshalText() ([]byte, error)        { return orderNames.Marshal(
 func (l Liveness) MarshalText() ([]byte, error)     { return livenessNames.Marshal(l) }
 func (r Reap) MarshalText() ([]byte, error)         { return reapNames.Marshal(r) }
 func (h Hint) MarshalText() ([]byte, error)         { return hintNames.Marshal(h) }
+func (h HTTP10) MarshalText() ([]byte, error)       { return http10Names.Marshal(h) }
 func (c Clock) MarshalText() ([]byte, error)        { return clockNames.Marshal(c) }
 func (c CapCounts) MarshalText() ([]byte, error)    { return capCountsNames.Marshal(c) }
 func (d DialFail) MarshalText() ([]byte, error)     { return dialFailNames.Marshal(d) }
@@ -179,12 +210,14 @@ func (r ResendElse) MarshalText() ([]byte, error)   { return resendElseNames.Mar
 func (o OnWriteError) MarshalText() ([]byte, error) { return onWriteErrorNames.Marshal(o) }
 func (k Key) MarshalText() ([]byte, error)          { return keyNames.Marshal(k) }
 func (o On) MarshalText() ([]byte, error)           { return onNames.Marshal(o) }
+func (c CutBy) MarshalText() ([]byte, error)        { return cutByNames.Marshal(c) }
 func (p Path) MarshalText() ([]byte, error)         { return pathNames.Marshal(p) }
 
 func (o *Order) UnmarshalText(text []byte) error        { return orderNames.Unmarshal(text, o) }
 func (l *Liveness) UnmarshalText(text []byte) error     { return livenessNames.Unmarshal(text, l) }
 func (r *Reap) UnmarshalText(text []byte) error         { return reapNames.Unmarshal(text, r) }
 func (h *Hint) UnmarshalText(text []byte) error         { return hintNames.Unmarshal(text, h) }
+func (h *HTTP10) UnmarshalText(text []byte) error       { return http10Names.Unmarshal(text, h) }
 func (c *Clock) UnmarshalText(text []byte) error        { return clockNames.Unmarshal(text, c) }
 func (c *CapCounts) UnmarshalText(text []byte) error    { return capCountsNames.Unmarshal(text, c) }
 func (d *DialFail) UnmarshalText(text []byte) error     { return dialFailNames.Unmarshal(text, d) }
@@ -192,6 +225,7 @@ func (r *ResendElse) UnmarshalText(text []byte) error   { return resendElseNames
 func (o *OnWriteError) UnmarshalText(text []byte) error { return onWriteErrorNames.Unmarshal(text, o) }
 func (k *Key) UnmarshalText(text []byte) error          { return keyNames.Unmarshal(text, k) }
 func (o *On) UnmarshalText(text []byte) error           { return onNames.Unmarshal(text, o) }
+func (c *CutBy) UnmarshalText(text []byte) error        { return cutByNames.Unmarshal(text, c) }
 func (p *Path) UnmarshalText(text []byte) error         { return pathNames.Unmarshal(text, p) }
 
 // Names lists the moments in e.
@@ -208,12 +242,12 @@ func (a After) MarshalYAML() (any, error) { return a.Names(), nil }
 
 // UnmarshalYAML reads a list of names, or one name.
 func (e *Expiry) UnmarshalYAML(decode func(any) error) error {
-	return unmarshalSet(e, expiryNames, decode)
+	return unmarshalSet(e, expiryNames, nil, decode)
 }
 
 // UnmarshalYAML reads a list of names, or one name.
 func (a *After) UnmarshalYAML(decode func(any) error) error {
-	return unmarshalSet(a, afterNames, decode)
+	return unmarshalSet(a, afterNames, map[string]After{"partial": AfterPartial}, decode)
 }
 
 // UnmarshalYAML reads one of the words, or a list of methods.
@@ -241,14 +275,19 @@ func namesIn[T ~uint8](set T, names enum.Names[uint8]) []string {
 	return in
 }
 
-// unmarshalSet reads the names of a set's members, or one name.
-func unmarshalSet[T ~uint8](v *T, names enum.Names[uint8], decode func(any) error) error {
+// unmarshalSet reads the names of a set's members, or one name. A name of several
+// stands for several members.
+func unmarshalSet[T ~uint8](v *T, names enum.Names[uint8], several map[string]T, decode func(any) error) error {
 	members, err := oneOrMore(decode)
 	if err != nil {
 		return err
 	}
 	var set T
 	for _, name := range members {
+		if all, found := several[name]; found {
+			set |= all
+			continue
+		}
 		bit, err := names.Parse(name)
 		if err != nil {
 			return err

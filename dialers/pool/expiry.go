@@ -21,23 +21,32 @@ func (p *Core) sweep(now time.Duration) {
 // applyHint sets how long c may be idle, by the hint in the last response. It returns
 // Hinted when that leaves no time at all.
 func (p *Core) applyHint(c *Conn, hint time.Duration) Reason {
-	c.idleTimeout = p.policy.IdleTimeout
-	if p.policy.ServerHint == HintIgnore || hint == NoHint {
-		return Keep
-	}
-	promised := hint - p.policy.HintMargin
-	if p.policy.HintCap > 0 {
-		promised = min(promised, p.policy.HintCap)
-	}
-	if promised <= 0 {
+	idle, kept := p.policy.IdleAfter(hint)
+	c.idleTimeout = idle
+	if !kept {
 		return Hinted
 	}
-	if p.policy.ServerHint == HintReplace || c.idleTimeout == 0 {
-		c.idleTimeout = promised
-	} else {
-		c.idleTimeout = min(c.idleTimeout, promised)
-	}
 	return Keep
+}
+
+// IdleAfter returns how long a connection may be idle after a response with the hint,
+// or NoHint; 0: no limit. kept is false if the hint leaves no time at all.
+func (p *Policy) IdleAfter(hint time.Duration) (idle time.Duration, kept bool) {
+	idle = p.IdleTimeout
+	if p.ServerHint == HintIgnore || hint == NoHint {
+		return idle, true
+	}
+	promised := hint - p.HintMargin
+	if p.HintCap > 0 {
+		promised = min(promised, p.HintCap)
+	}
+	switch {
+	case promised <= 0:
+		return idle, false
+	case p.ServerHint == HintReplace, p.ServerHint == HintMin && (idle == 0 || promised < idle):
+		return promised, true
+	}
+	return idle, true
 }
 
 func (p *Core) drawLifetime() time.Duration {

@@ -103,14 +103,15 @@ func TestServerHint(t *testing.T) {
 		lives  time.Duration // idle it is still leased after this
 		dies   time.Duration // and not after this
 	}{
-		"ignored":                  {func(p *Policy) { p.IdleTimeout = 10 * s }, 3 * s, 9 * s, 10 * s},
-		"lowers":                   {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintMin }, 3 * s, 2 * s, 3 * s},
-		"does not raise":           {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintMin }, 60 * s, 9 * s, 10 * s},
-		"lowers for ever":          {func(p *Policy) { p.ServerHint = HintMin }, 3 * s, 2 * s, 3 * s},
-		"replaces":                 {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintReplace }, 60 * s, 59 * s, 60 * s},
-		"less a margin":            {func(p *Policy) { p.IdleTimeout, p.ServerHint, p.HintMargin = 10*s, HintReplace, 2*s }, 5 * s, 2 * s, 3 * s},
-		"at most the cap":          {func(p *Policy) { p.ServerHint, p.HintCap = HintReplace, 7*s }, 60 * s, 6 * s, 7 * s},
-		"absent: the policy's own": {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintReplace }, NoHint, 9 * s, 10 * s},
+		"ignored":                           {func(p *Policy) { p.IdleTimeout = 10 * s }, 3 * s, 9 * s, 10 * s},
+		"lowers":                            {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintMin }, 3 * s, 2 * s, 3 * s},
+		"does not raise":                    {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintMin }, 60 * s, 9 * s, 10 * s},
+		"lowers for ever":                   {func(p *Policy) { p.ServerHint = HintMin }, 3 * s, 2 * s, 3 * s},
+		"replaces":                          {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintReplace }, 60 * s, 59 * s, 60 * s},
+		"less a margin":                     {func(p *Policy) { p.IdleTimeout, p.ServerHint, p.HintMargin = 10*s, HintReplace, 2*s }, 5 * s, 2 * s, 3 * s},
+		"at most the cap":                   {func(p *Policy) { p.ServerHint, p.HintCap = HintReplace, 7*s }, 60 * s, 6 * s, 7 * s},
+		"ignored, unless it leaves nothing": {func(p *Policy) { p.IdleTimeout, p.ServerHint, p.HintMargin = 10*s, HintDrop, s }, 2 * s, 9 * s, 10 * s},
+		"absent: the policy's own":          {func(p *Policy) { p.IdleTimeout, p.ServerHint = 10*s, HintReplace }, NoHint, 9 * s, 10 * s},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, idle := range []time.Duration{test.lives, test.dies} {
@@ -131,6 +132,25 @@ func TestServerHint(t *testing.T) {
 		story.open("1")
 		story.expect("release", story.core.Release(story.now, story.conns["1"], Keep, s), "close 1 hint")
 	})
+}
+
+// A hint that leaves no time ends the connection even where hints are ignored otherwise.
+func TestHintDrops(t *testing.T) {
+	story := newStory(t, func(p *Policy) { p.ServerHint, p.HintMargin = HintDrop, time.Second })
+	story.open("1")
+	story.expect("release", story.core.Release(story.now, story.conns["1"], Keep, time.Second), "close 1 hint")
+}
+
+// The order of creation decides, whatever the order of release.
+func TestFirstAndLastFit(t *testing.T) {
+	for order, want := range map[Order]string{FirstFit: "lease a 1", LastFit: "lease a 3"} {
+		s := newStory(t, func(p *Policy) { p.LeaseOrder = order })
+		s.open("1", "2", "3")
+		for _, c := range []string{"3", "1", "2"} {
+			s.release(c)
+		}
+		s.acquire("a", want)
+	}
 }
 
 func TestLifetimeJitter(t *testing.T) {
@@ -268,23 +288,32 @@ func TestResendRules(t *testing.T) {
 		a    Attempt
 		want bool
 	}{
-		"on reused":                {ResendRule{After: AfterEOF, Methods: "all"}, get, true},
-		"not on fresh":             {ResendRule{After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Reused = false }), false},
-		"any, once":                {ResendRule{On: OnAny, After: AfterEOF, Methods: "all", Max: 1}, with(get, func(a *Attempt) { a.Reused = false }), true},
-		"any, once, a second time": {ResendRule{On: OnAny, After: AfterEOF, Methods: "all", Max: 1}, with(get, func(a *Attempt) { a.Before = 1 }), false},
-		"until a fresh one fails":  {ResendRule{On: OnAny, After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Before = 9 }), true},
-		"a fresh one failed":       {ResendRule{On: OnAny, After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Reused = false; a.Before = 1 }), false},
-		"after another point":      {ResendRule{After: AfterRST | AfterBody, Methods: "all"}, get, false},
-		"safe":                     {ResendRule{After: AfterEOF, Methods: "safe"}, get, true},
-		"not safe":                 {ResendRule{After: AfterEOF, Methods: "safe"}, post, false},
-		"with a key":               {ResendRule{After: AfterEOF, Methods: "safe+key"}, with(post, func(a *Attempt) { a.IdempotencyKey = true }), true},
-		"idempotent":               {ResendRule{After: AfterEOF, Methods: "idempotent"}, with(get, func(a *Attempt) { a.Method = "DELETE" }), true},
-		"bodyless":                 {ResendRule{After: AfterEOF, Methods: "bodyless"}, with(post, func(a *Attempt) { a.HasBody = false }), true},
-		"has a body":               {ResendRule{After: AfterEOF, Methods: "bodyless"}, post, false},
-		"named":                    {ResendRule{After: AfterEOF, Methods: "GET HEAD"}, get, true},
-		"not named":                {ResendRule{After: AfterEOF, Methods: "GET HEAD"}, post, false},
-		"all but":                  {ResendRule{After: AfterEOF, Methods: "!POST LOCK"}, post, false},
-		"all but others":           {ResendRule{After: AfterEOF, Methods: "!POST LOCK"}, get, true},
+		"on reused":                               {ResendRule{After: AfterEOF, Methods: "all"}, get, true},
+		"not on fresh":                            {ResendRule{After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Reused = false }), false},
+		"any, once":                               {ResendRule{On: OnAny, After: AfterEOF, Methods: "all", Max: 1}, with(get, func(a *Attempt) { a.Reused = false }), true},
+		"any, once, a second time":                {ResendRule{On: OnAny, After: AfterEOF, Methods: "all", Max: 1}, with(get, func(a *Attempt) { a.Before = 1 }), false},
+		"until a fresh one fails":                 {ResendRule{On: OnAny, After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Before = 9 }), true},
+		"a fresh one failed after a reused one":   {ResendRule{After: AfterEOF, Methods: "all", ThenFresh: 1}, with(get, func(a *Attempt) { a.Reused = false; a.Before = 3 }), true},
+		"two fresh ones failed after a reused":    {ResendRule{After: AfterEOF, Methods: "all", ThenFresh: 1}, with(get, func(a *Attempt) { a.Reused = false; a.Before, a.Fresh = 4, 1 }), false},
+		"a fresh one failed, and none was reused": {ResendRule{After: AfterEOF, Methods: "all", ThenFresh: 1}, with(get, func(a *Attempt) { a.Reused = false }), false},
+		"within the status line":                  {ResendRule{After: AfterStatus, Methods: "all"}, with(get, func(a *Attempt) { a.After = AfterStatus }), true},
+		"within the headers, not the status line": {ResendRule{After: AfterStatus, Methods: "all"}, with(get, func(a *Attempt) { a.After = AfterHeaders }), false},
+		"by a FIN":                                {ResendRule{After: AfterBody, CutBy: CutByFIN, Methods: "all"}, with(get, func(a *Attempt) { a.After = AfterBody }), true},
+		"by a FIN, not a reset":                   {ResendRule{After: AfterBody, CutBy: CutByFIN, Methods: "all"}, with(get, func(a *Attempt) { a.After, a.Reset = AfterBody, true }), false},
+		"by a reset, not a FIN":                   {ResendRule{After: AfterBody, CutBy: CutByRST, Methods: "all"}, with(get, func(a *Attempt) { a.After = AfterBody }), false},
+		"partial is either":                       {ResendRule{After: AfterPartial, Methods: "all"}, with(get, func(a *Attempt) { a.After = AfterHeaders }), true},
+		"a fresh one failed":                      {ResendRule{On: OnAny, After: AfterEOF, Methods: "all"}, with(get, func(a *Attempt) { a.Reused = false; a.Before = 1 }), false},
+		"after another point":                     {ResendRule{After: AfterRST | AfterBody, Methods: "all"}, get, false},
+		"safe":                                    {ResendRule{After: AfterEOF, Methods: "safe"}, get, true},
+		"not safe":                                {ResendRule{After: AfterEOF, Methods: "safe"}, post, false},
+		"with a key":                              {ResendRule{After: AfterEOF, Methods: "safe+key"}, with(post, func(a *Attempt) { a.IdempotencyKey = true }), true},
+		"idempotent":                              {ResendRule{After: AfterEOF, Methods: "idempotent"}, with(get, func(a *Attempt) { a.Method = "DELETE" }), true},
+		"bodyless":                                {ResendRule{After: AfterEOF, Methods: "bodyless"}, with(post, func(a *Attempt) { a.HasBody = false }), true},
+		"has a body":                              {ResendRule{After: AfterEOF, Methods: "bodyless"}, post, false},
+		"named":                                   {ResendRule{After: AfterEOF, Methods: "GET HEAD"}, get, true},
+		"not named":                               {ResendRule{After: AfterEOF, Methods: "GET HEAD"}, post, false},
+		"all but":                                 {ResendRule{After: AfterEOF, Methods: "!POST LOCK"}, post, false},
+		"all but others":                          {ResendRule{After: AfterEOF, Methods: "!POST LOCK"}, get, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := Default()

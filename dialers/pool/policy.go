@@ -43,6 +43,11 @@ type Policy struct {
 	ServerHint Hint          `yaml:"server_hint"`
 	HintMargin time.Duration `yaml:"hint_margin"`
 	HintCap    time.Duration `yaml:"hint_cap"`
+	// HintIfKeepAlive reads the hint only in a response that says `Connection:
+	// keep-alive` as well.
+	HintIfKeepAlive bool `yaml:"hint_if_keep_alive,omitempty"`
+	// HTTP10 says when a connection is kept after a response of HTTP/1.0.
+	HTTP10 HTTP10 `yaml:"http10,omitempty"`
 	// Liveness says how a connection that died while idle is noticed.
 	Liveness Liveness `yaml:"liveness"`
 	// ProbeAfter is the idle time from which Liveness probe looks at a
@@ -107,6 +112,8 @@ type ResendRule struct {
 	On On `yaml:"on"`
 	// After is how far the attempt had come.
 	After After `yaml:"after"`
+	// CutBy is how the peer ended the connection.
+	CutBy CutBy `yaml:"cut_by,omitempty"`
 	// Methods are the methods it applies to: all, idempotent (GET HEAD OPTIONS
 	// TRACE PUT DELETE), safe (GET HEAD OPTIONS TRACE), bodyless (those
 	// without a body), or a list of methods; "!POST LOCK" is all except those.
@@ -115,6 +122,10 @@ type ResendRule struct {
 	Max int `yaml:"max"`
 	// Path is where the next attempt goes: the pool, or a fresh connection.
 	Path Path `yaml:"path"`
+	// ThenFresh is how many attempts more there are after the first that failed on
+	// a fresh connection, if one on a reused connection had failed before. It is for
+	// Max 0.
+	ThenFresh int `yaml:"then_fresh,omitempty"`
 }
 
 // NoCap is the value of a cap that is absent: of MaxConns, MaxConnsAll, MaxIdle,
@@ -169,12 +180,16 @@ func (p Policy) Validate() error {
 	p.contradictions(v)
 	for i, r := range p.Resend {
 		if r.After == 0 {
-			v.bad("resend.%d.after: is empty, so the rule never holds; name some of unsent, eof, rst, partial, body", i)
+			v.bad("resend.%d.after: is empty, so the rule never holds; name some of unsent, eof, rst, status, headers, body", i)
 		}
 		if err := r.Methods.check(); err != nil {
 			v.bad("resend.%d.methods: %w", i, err)
 		}
 		v.atLeast(fmt.Sprintf("resend.%d.max", i), r.Max, 0, "0 means until an attempt on a fresh connection fails")
+		v.atLeast(fmt.Sprintf("resend.%d.then_fresh", i), r.ThenFresh, 0, "0 means none")
+		if r.ThenFresh > 0 && r.Max > 0 {
+			v.bad("resend.%d.then_fresh: has no effect, because max is %d; set max: 0 or remove it", i, r.Max)
+		}
 	}
 	return errors.Join(v.errs...)
 }
@@ -193,9 +208,10 @@ func (p Policy) contradictions(v *complaints) {
 		{"max_lifetime", p.MaxLifetime > 0, p.Expiry != 0, "expiry is empty; add lease, release, timer or sweep to expiry"},
 		{"lifetime_jitter", p.LifetimeJitter > 0, p.MaxLifetime > 0, "max_lifetime is off; set max_lifetime or remove it"},
 		{"pending_timeout", p.PendingTimeout > 0, p.PendingMax != 0, "pending_max is 0 and nobody waits; raise pending_max or remove it"},
-		{"server_hint", hint, p.Expiry&^ExpireAtRelease != 0, "expiry is " + p.Expiry.String() + ", so no idle time is looked at; add lease, timer or sweep to expiry"},
+		{"server_hint", hint && p.ServerHint != HintDrop, p.Expiry&^ExpireAtRelease != 0, "expiry is " + p.Expiry.String() + ", so no idle time is looked at; add lease, timer or sweep to expiry"},
 		{"hint_margin", p.HintMargin > 0, hint, "server_hint is ignore; set server_hint: min or replace, or remove it"},
 		{"hint_cap", p.HintCap > 0, hint, "server_hint is ignore; set server_hint: min or replace, or remove it"},
+		{"hint_if_keep_alive", p.HintIfKeepAlive, hint, "server_hint is ignore; set server_hint: min or replace, or remove it"},
 		{"probe_after", p.ProbeAfter > 0, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"probe_unsafe_only", p.ProbeUnsafeOnly, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"reap", p.Reap == ReapAtLease, p.Liveness == Events, "liveness is " + p.Liveness.String() + "; set liveness: events or remove it"},

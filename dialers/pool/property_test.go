@@ -169,9 +169,9 @@ func TestRandomEvents(t *testing.T) {
 		p := Policy{
 			MaxConns: limit("max_conns", 4), MaxIdle: number("max_idle", -1, 3),
 			PendingMax: number("pending_max", -1, 4), PendingTimeout: seconds("pending_timeout"), LateBind: yes("late_bind"),
-			LeaseOrder: Order(number("lease_order", 0, 2)), IdleTimeout: seconds("idle_timeout"),
+			LeaseOrder: Order(number("lease_order", 0, 3)), IdleTimeout: seconds("idle_timeout"),
 			Expiry: Expiry(number("expiry", 0, 15)), SweepEvery: time.Second,
-			ServerHint: Hint(number("server_hint", 0, 2)), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap"),
+			ServerHint: Hint(number("server_hint", 0, 3)), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap"),
 			Liveness: Liveness(number("liveness", 0, 2)), ProbeAfter: seconds("probe_after"), ProbeUnsafeOnly: yes("probe_unsafe_only"),
 			Reap: Reap(number("reap", 0, 1)), MaxLifetime: seconds("max_lifetime"), LifetimeJitter: number("lifetime_jitter", 0, 100),
 			MaxRequests: limit("max_requests", 3), MaxConnsAll: limit("max_conns_all", 5), MakeRoom: yes("make_room"),
@@ -253,5 +253,69 @@ func TestRandomEvents(t *testing.T) {
 				}
 			},
 		})
+	})
+}
+
+// However a request fails, its attempts end: after max re-sends, or with the first
+// fresh connections that fail.
+func TestResendsEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rule := ResendRule{
+			On: On(rapid.IntRange(0, 1).Draw(t, "on")), After: After(rapid.IntRange(1, 63).Draw(t, "after")), CutBy: CutBy(rapid.IntRange(0, 2).Draw(t, "cut_by")),
+			Methods: "all", Max: rapid.IntRange(0, 3).Draw(t, "max"), ThenFresh: rapid.IntRange(0, 2).Draw(t, "then_fresh"),
+		}
+		p := Policy{Resend: []ResendRule{rule}}
+		idle := rapid.IntRange(0, 5).Draw(t, "idle")
+		a := Attempt{Method: "POST", HasBody: true}
+		for {
+			a.Reused = a.Before < idle
+			a.After = After(1 << rapid.IntRange(0, 5).Draw(t, "failed"))
+			a.Reset = rapid.Bool().Draw(t, "reset")
+			if _, again := p.ResendBy(a); !again {
+				break
+			}
+			if rule.After&a.After == 0 || rule.CutBy == CutByFIN && a.Reset || rule.CutBy == CutByRST && !a.Reset || rule.On == OnReused && !a.Reused && rule.ThenFresh == 0 {
+				t.Fatalf("%+v sends again after %+v", rule, a)
+			}
+			if !a.Reused {
+				a.Fresh++
+			}
+			a.Before++
+		}
+		fresh := rule.ThenFresh
+		if idle == 0 {
+			fresh = 0 // none on a reused connection failed
+		}
+		if rule.Max > 0 && a.Before > rule.Max || rule.Max == 0 && a.Before > idle+fresh {
+			t.Fatalf("%+v made %d attempts with %d idle connections", rule, a.Before+1, idle)
+		}
+	})
+}
+
+// A hint never makes an idle time longer than the policy's, unless it replaces it, and
+// never than hint_cap where it counts.
+func TestIdleAfterAHint(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seconds := func(name string) time.Duration {
+			return time.Duration(rapid.IntRange(0, 5).Draw(t, name)) * time.Second
+		}
+		p := Policy{IdleTimeout: seconds("idle_timeout"), ServerHint: Hint(rapid.IntRange(0, 3).Draw(t, "server_hint")), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap")}
+		hint := seconds("hint")
+		idle, kept := p.IdleAfter(hint)
+		switch {
+		case p.ServerHint == HintIgnore && (!kept || idle != p.IdleTimeout):
+			t.Fatalf("%+v: %v, %v after the hint %v, which is ignored", p, idle, kept, hint)
+		case kept != (p.ServerHint == HintIgnore || hint > p.HintMargin):
+			t.Fatalf("%+v: kept %v after the hint %v", p, kept, hint)
+		case kept && p.ServerHint == HintDrop && idle != p.IdleTimeout:
+			t.Fatalf("%+v: %v after the hint %v", p, idle, hint)
+		case kept && p.ServerHint == HintMin && p.IdleTimeout > 0 && idle > p.IdleTimeout:
+			t.Fatalf("%+v: the hint %v raises it to %v", p, hint, idle)
+		case kept && p.ServerHint == HintReplace && (idle > hint-p.HintMargin || p.HintCap > 0 && idle > p.HintCap):
+			t.Fatalf("%+v: %v after the hint %v", p, idle, hint)
+		}
+		if idle, kept := p.IdleAfter(NoHint); !kept || idle != p.IdleTimeout {
+			t.Fatalf("%+v: %v, %v without a hint", p, idle, kept)
+		}
 	})
 }

@@ -15,7 +15,9 @@ type Attempt struct {
 	IdempotencyKey bool  // it carries an Idempotency-Key or X-Idempotency-Key header
 	Reused         bool  // the connection had served before
 	After          After // the point at which it failed
+	Reset          bool  // by a reset, and not by a FIN
 	Before         int   // attempts made before this one
+	Fresh          int   // of these, on fresh connections
 }
 
 // ResendBy returns the first rule that allows another attempt after a; false when
@@ -31,13 +33,21 @@ func (p *Policy) ResendBy(a Attempt) (ResendRule, bool) {
 
 func (r ResendRule) fits(a Attempt) bool {
 	switch {
-	case r.On == OnReused && !a.Reused,
+	case r.On == OnReused && !a.Reused && !r.oneMoreFresh(a),
 		r.After&a.After == 0,
+		r.CutBy == CutByFIN && a.Reset,
+		r.CutBy == CutByRST && !a.Reset,
 		r.Max > 0 && a.Before >= r.Max,
-		r.Max == 0 && !a.Reused: // until a fresh one fails
+		r.Max == 0 && !a.Reused && !r.oneMoreFresh(a): // until a fresh one fails
 		return false
 	}
 	return r.Methods.include(a)
+}
+
+// oneMoreFresh reports whether the rule allows another attempt after a, which was
+// on a fresh connection.
+func (r ResendRule) oneMoreFresh(a Attempt) bool {
+	return a.Before > a.Fresh && a.Fresh < r.ThenFresh
 }
 
 var (

@@ -197,7 +197,7 @@ func (p *Core) candidate(o *origin) *Conn {
 	switch p.policy.LeaseOrder {
 	case FIFO:
 		return o.idle.first
-	case FirstFit:
+	case FirstFit, LastFit:
 		return o.fit.first()
 	default:
 		return o.idle.last
@@ -213,7 +213,7 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 	o.idle.push(c)
 	p.idle.push(c)
 	p.stats.Idle++
-	if p.policy.LeaseOrder == FirstFit {
+	if p.policy.LeaseOrder == FirstFit || p.policy.LeaseOrder == LastFit {
 		o.fit.push(c)
 	}
 	if _, expires := c.deadline(); expires && p.policy.Expiry&ExpireByTimer != 0 {

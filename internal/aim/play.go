@@ -96,6 +96,7 @@ type request struct {
 	pool.Request
 	shard *shard
 	tries int
+	fresh int // of the tries, on fresh connections
 	over  bool
 }
 
@@ -348,7 +349,7 @@ func (w *world) lost(r *request, c *connection, reused bool) {
 	w.decided(c.shard, c.shard.core.Release(w.now, c.entry, pool.Broken, pool.NoHint))
 	t := w.profile.Target
 	rule, again := w.profile.Pool.ResendBy(pool.Attempt{
-		Method: t.Method, HasBody: t.Body != "" || t.BodySize > 0, Reused: reused, After: pool.AfterEOF, Before: r.tries,
+		Method: t.Method, HasBody: t.Body != "" || t.BodySize > 0, Reused: reused, After: pool.AfterEOF, Before: r.tries, Fresh: r.fresh,
 	})
 	if !again {
 		w.counts.Failed++
@@ -356,6 +357,9 @@ func (w *world) lost(r *request, c *connection, reused bool) {
 		return
 	}
 	r.tries++
+	if !reused {
+		r.fresh++
+	}
 	r.Request = pool.Request{Fresh: rule.Path == pool.PathFresh}
 	w.attempt(r)
 }

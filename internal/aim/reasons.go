@@ -75,13 +75,15 @@ func (a *aiming) notKept() (reason, func(*pool.Policy)) {
 func (a *aiming) ownTimer() (reason, func(*pool.Policy)) {
 	p, s := a.profile.Pool, a.server
 	own, by := p.IdleTimeout, "pool.idle_timeout"
-	if p.ServerHint != pool.HintIgnore && s.Hint > 0 && (own == 0 || p.ServerHint == pool.HintReplace || s.Hint-p.HintMargin < own) {
-		own, by = s.Hint-p.HintMargin, "the server's hint less pool.hint_margin"
-		if p.HintCap > 0 {
-			own = min(own, p.HintCap)
+	if s.Hint > 0 {
+		if hinted, kept := p.IdleAfter(s.Hint); !kept || hinted != own {
+			own, by = hinted, "the server's hint less pool.hint_margin"
+			if !kept {
+				own = 0
+			}
 		}
 	}
-	if own == 0 {
+	if own == 0 && by == "pool.idle_timeout" {
 		return reason{}, nil
 	}
 	return reason{

@@ -52,7 +52,10 @@ func (r *Response) headOver() error {
 	if h.lengthText > 0 {
 		announced = h.length
 	}
-	r.Close = h.major < 1 || h.saysClose || switching || h.major == 1 && h.minor == 0 && !h.saysKeep
+	r.HTTP10, r.SaysKeep = h.major == 1 && h.minor == 0, h.saysKeep
+	r.Close = h.major < 1 || h.saysClose || switching
+	r.OldClose = r.HTTP10 && !h.saysKeep && !r.Close
+	r.Close = r.Close || r.OldClose
 	switch {
 	case r.toHEAD:
 		r.Length, r.Done = announced, true
@@ -61,7 +64,7 @@ func (r *Response) headOver() error {
 	case chunked: // it overrides Content-Length (RFC 9112, section 6.3)
 		r.Length, r.part = -1, inSize
 	case announced < 0:
-		r.Length, r.part, r.Close = -1, inStream, true
+		r.Length, r.part, r.Close, r.OldClose = -1, inStream, true, false
 	default:
 		r.Length, r.left, r.part, r.Done = announced, announced, inLength, announced == 0
 	}

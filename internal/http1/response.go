@@ -32,12 +32,16 @@ var errTooManyInterim = errors.New("more than 8 interim (1xx) responses before t
 // sooner. Other differences are stated where they are. The zero value is not
 // ready: call Reset.
 type Response struct {
-	HeadRead  bool          // the head of the final response (101, or 200 and above) was read and understood
-	Done      bool          // the response arrived whole
-	Close     bool          // the connection ends after it: it says so, or is HTTP/1.0 without keep-alive, a 101, or ends with the stream
-	Status    int           // 0 before HeadRead, as Length
-	Length    int64         // Content-Length; -1: none, or overridden by chunked; 0 where there can be no body, except that to HEAD it is what a GET would have had
-	KeepAlive time.Duration // Keep-Alive: timeout=N; NoKeepAlive before HeadRead, and when the response has none
+	StatusLine bool          // the status line of the head that is being read, or was read, is complete
+	HeadRead   bool          // the head of the final response (101, or 200 and above) was read and understood
+	Done       bool          // the response arrived whole
+	Close      bool          // the connection ends after it: it says so, or is HTTP/1.0 without keep-alive, a 101, or ends with the stream
+	Status     int           // 0 before HeadRead, as Length
+	Length     int64         // Content-Length; -1: none, or overridden by chunked; 0 where there can be no body, except that to HEAD it is what a GET would have had
+	HTTP10     bool          // it is of HTTP/1.0
+	SaysKeep   bool          // it says Connection: keep-alive
+	OldClose   bool          // Close is true for one reason only: it is HTTP/1.0 without keep-alive
+	KeepAlive  time.Duration // Keep-Alive: timeout=N; NoKeepAlive before HeadRead, and when the response has none
 
 	InterimBytes int // the length of the interim (1xx) responses before it
 
@@ -128,6 +132,7 @@ func (r *Response) feedHead(b []byte) (used int, err error) {
 	}
 	used, over, err := r.lines.feed(b[:min(len(b), r.room)], &r.head)
 	r.room -= used
+	r.StatusLine = r.lines.at != atStatus && r.head.code > 0
 	switch {
 	case err != nil:
 		return used, err

@@ -35,16 +35,13 @@ func (k keeper) idleLimit(h hop) idleLimit {
 		return idleLimit{unbounded: true, text: k.path("idle_timeout") + " for ever"}
 	}
 	d, text := p.IdleTimeout, k.path("idle_timeout")
-	if p.ServerHint != pool.HintIgnore && h.Hint > 0 {
-		promised := h.Hint - p.HintMargin
-		if p.HintCap > 0 {
-			promised = min(promised, p.HintCap)
-		}
-		if promised <= 0 {
+	if h.Hint > 0 {
+		hinted, kept := p.IdleAfter(h.Hint)
+		if !kept {
 			return idleLimit{text: "no connection is kept, because of " + h.path("hint")}
 		}
-		if p.ServerHint == pool.HintReplace || d == 0 || promised < d {
-			d, text = promised, "the server's hint (pool.server_hint)"
+		if p.ServerHint == pool.HintReplace || hinted != d {
+			d, text = hinted, "the server's hint (pool.server_hint)"
 		}
 	}
 	if p.MaxLifetime > 0 && k.proxy == nil && (d == 0 || p.MaxLifetime < d) {

@@ -160,6 +160,8 @@ func unseen(run *results.Run, section, name string) string {
 		return noPackets
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
+	case untold(run, section+"."+name):
+		return "unknown: " + run.Driver.Client + " does not tell it, and it cannot be seen from outside"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
 	case !run.Sockets.Available:
@@ -191,6 +193,23 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 		return "the stock client's pool does not tell it"
 	}
 	return ""
+}
+
+// untold reports whether only kabench's own pool has a figure, and a real client made the
+// run. What a client's gauges say is told.
+func untold(run *results.Run, path string) bool {
+	d := run.Driver
+	section, name, _ := strings.Cut(path, ".")
+	switch {
+	case d == nil:
+		return false
+	case section == "pool":
+		gauge, known := map[string]string{"peak_pending": "pending", "peak_leased": "active", "peak_idle": "idle"}[name]
+		return !known || !run.Tells(gauge)
+	case section == "connections" || section == "idle" || section == "idle_at_failure" || section == "reuse":
+		return !d.Counted || ofOwnPool(section, name)
+	}
+	return ofOwnPool(section, name)
 }
 
 // ofOwnPool reports whether only kabench's own pool reports a figure. net/http's

@@ -13,12 +13,12 @@ import (
 func NewDriver(s *cli.Streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "driver",
-		Short: "Check the drivers of real clients",
+		Short: "List, build and check the drivers of real clients",
 		Long: `A driver is a program that lets kabench send requests through a real HTTP client. kabench decides
 when a request is due; the driver makes the call and reports how it ended. docs/drivers.md describes
 the protocol.`,
 		Args: usage.None,
 	}
-	c.AddCommand(newDriverCheck(s))
+	c.AddCommand(newDriverList(s), newDriverBuild(s), newDriverCheck(s))
 	return c
 }

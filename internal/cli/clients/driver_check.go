@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/dialers/external/check"
+	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
@@ -27,21 +28,22 @@ type checkOptions struct {
 func newDriverCheck(s *cli.Streams) *cobra.Command {
 	o := checkOptions{}
 	c := &cobra.Command{
-		Use:   "check COMMAND",
+		Use:   "check NAME | check COMMAND",
 		Short: "Check that a driver keeps the rules of the protocol",
 		Long: `Start a driver and check each rule of the protocol, with requests to a server of kabench's own on
-loopback. COMMAND is a program with its arguments, as one argument or as several. What is wrong is
-printed with what to change.
+loopback. NAME is a driver of kabench's own; COMMAND is a program with its arguments, as one argument
+or as several. What is wrong is printed with what to change.
 
 Exit codes: 0 the driver keeps all rules; 1 it breaks a rule; 2 the input is wrong, or the command
 cannot be run; 130 interrupted.`,
-		Example: `  kabench driver check 'python3 my_driver.py'
+		Example: `  kabench driver check reactor-netty
+  kabench driver check 'python3 my_driver.py'
   kabench driver check --no-load -- java -jar my-driver.jar`,
-		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
+		ValidArgsFunction: completeCheck,
 		RunE: func(c *cobra.Command, args []string) error {
-			command, err := driverCommand(args)
+			command, err := driverCommand(c.CommandPath(), args)
 			if err != nil {
-				return usage.Errorf(c.CommandPath(), "%w", err)
+				return err
 			}
 			if o.stderr {
 				command.Stderr = s.Err
@@ -56,14 +58,23 @@ cannot be run; 130 interrupted.`,
 }
 
 // driverCommand is the command that a command line names.
-func driverCommand(args []string) (external.Command, error) {
+func driverCommand(path string, args []string) (external.Command, error) {
 	switch len(args) {
 	case 0:
-		return external.Command{}, fmt.Errorf("give the driver's command, such as 'python3 my_driver.py'")
+		return external.Command{}, usage.Errorf(path, "name a driver, or give its command, such as 'python3 my_driver.py'")
 	case 1:
-		return external.ParseCommand(args[0])
+		return drivers.Command(args[0])
 	}
 	return external.Command{Argv: args}, nil
+}
+
+// completeCheck offers drivers, and files for a command.
+func completeCheck(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	names, _ := completeDrivers(c, nil, typed)
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 func checkDriver(s *cli.Streams, command external.Command, o checkOptions) error {

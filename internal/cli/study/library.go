@@ -109,6 +109,7 @@ type listedPreset struct {
 	What       string            `json:"what"`
 	Client     string            `json:"client,omitempty"`
 	Versions   string            `json:"versions"`
+	Run        []string          `json:"run,omitempty"` // the versions that were played beside the preset
 	References map[string]string `json:"references,omitempty"`
 	Cannot     []string          `json:"cannot,omitempty"`
 	// Settings are the client's settings for fields of the pool.
@@ -119,7 +120,7 @@ type listedPreset struct {
 func listedPools() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Pools() {
-		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.References, p.Cannot, p.Ways(), p.Text()})
+		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.Run, p.References, p.Cannot.Texts(), p.Ways(), p.Text()})
 	}
 	return rows
 }
@@ -127,7 +128,7 @@ func listedPools() []listedPreset {
 func listedServers() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Servers() {
-		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.References, p.Cannot, nil, p.Text()})
+		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, nil, p.References, p.Cannot, nil, p.Text()})
 	}
 	return rows
 }

@@ -1,0 +1,90 @@
+package conform
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Schema names the form of a Document.
+const Schema = "kabench.conform/v1"
+
+// Document is what 'kabench conform' prints with --json, and keeps beside the page that
+// it writes.
+type Document struct {
+	Schema  string   `json:"schema"`
+	Kabench string   `json:"kabench"` // its version
+	Counts  Counts   `json:"counts"`
+	Reports []Report `json:"reports"`
+}
+
+// NewDocument makes a document of reports.
+func NewDocument(version string, reports []Report) Document {
+	if reports == nil {
+		reports = []Report{}
+	}
+	return Document{Schema, version, Count(reports...), reports}
+}
+
+// Encode writes d as JSON.
+func (d Document) Encode(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	e.SetEscapeHTML(false)
+	return e.Encode(d)
+}
+
+// Read reads a document. A file that is not there is an empty document.
+func Read(path string) (Document, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return NewDocument("", nil), nil
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	var d Document
+	if err := json.Unmarshal(data, &d); err != nil {
+		return d, fmt.Errorf("%s: %w", path, err)
+	}
+	if d.Schema != Schema {
+		return d, fmt.Errorf("%s: its schema is %q, and this kabench reads %s", path, d.Schema, Schema)
+	}
+	return d, nil
+}
+
+// With returns the reports of d with those of others in their places: a report takes the
+// place of the one of the same driver and preset.
+func (d Document) With(version string, others []Report) Document {
+	all := slices.Clone(d.Reports)
+	for _, r := range others {
+		same := func(o Report) bool { return o.Driver == r.Driver && o.Preset == r.Preset }
+		all = append(slices.DeleteFunc(all, same), r)
+	}
+	slices.SortFunc(all, func(a, b Report) int {
+		return cmp.Or(strings.Compare(a.Driver, b.Driver), strings.Compare(a.Preset, b.Preset))
+	})
+	return NewDocument(version, all)
+}
+
+// The marks between which Insert writes.
+const (
+	beginMark = "<!-- conform -->"
+	endMark   = "<!-- /conform -->"
+)
+
+// Insert returns page with table between its marks.
+func Insert(page, table string) (string, error) {
+	before, rest, begins := strings.Cut(page, beginMark)
+	_, after, ends := strings.Cut(rest, endMark)
+	if !begins || !ends {
+		return "", fmt.Errorf("it has no place for the table: a line %s and, below it, a line %s", beginMark, endMark)
+	}
+	return before + beginMark + "\n" + strings.TrimSpace(table) + "\n" + endMark + after, nil
+}

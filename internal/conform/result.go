@@ -1,0 +1,87 @@
+package conform
+
+import "time"
+
+// Verdict is what became of a story.
+type Verdict string
+
+// The verdicts.
+const (
+	Agrees    Verdict = "agrees"
+	Differs   Verdict = "differs"
+	Told      Verdict = "told"       // differs, and the preset names the story in its cannot
+	Disturbed Verdict = "disturbed"  // the machine was too busy each time
+	Failed    Verdict = "failed"     // it could not be played
+	NotPlayed Verdict = "not played" // somebody stopped kabench before
+)
+
+// Result is what a story said of a client and its preset.
+type Result struct {
+	Story       string       `json:"story"`
+	Asks        string       `json:"asks"`
+	About       About        `json:"about"`
+	Verdict     Verdict      `json:"verdict"`
+	Told        string       `json:"told,omitempty"`   // what the preset says it cannot express
+	Why         string       `json:"why,omitempty"`    // of disturbed and failed
+	Plays       int          `json:"plays"`            // how often it was played, with disturbed plays
+	Varies      bool         `json:"varies"`           // one play agreed and another one differed
+	Differences []Difference `json:"differences"`      // of the last play
+	Client      *Seen        `json:"client,omitempty"` // the last play
+	Preset      *Seen        `json:"preset,omitempty"`
+}
+
+// Report is what the stories said of one client and one preset.
+type Report struct {
+	Driver   string         `json:"driver"`
+	Client   string         `json:"client"`
+	Version  string         `json:"version"` // as the driver said
+	Runtime  string         `json:"runtime"`
+	Preset   string         `json:"preset"`
+	Run      []string       `json:"run"`                // the versions for which the preset was run before
+	Settings map[string]any `json:"settings,omitempty"` // of the client, for a preset that is not its default
+	Date     string         `json:"date"`               // of the day, as 2026-01-31
+	Seconds  float64        `json:"seconds"`            // how long all took
+	Error    string         `json:"error,omitempty"`    // why nothing was played
+	Results  []Result       `json:"results"`
+}
+
+// Counts are how many stories ended with each verdict.
+type Counts struct {
+	Pairs   int `json:"pairs"` // judged: agrees, told or differs
+	Agree   int `json:"agree"`
+	Told    int `json:"told"`
+	Differ  int `json:"differ"`
+	Unknown int `json:"unknown"` // disturbed, failed or not played
+}
+
+// Count counts the verdicts of the reports.
+func Count(reports ...Report) Counts {
+	var c Counts
+	for _, r := range reports {
+		for _, one := range r.Results {
+			switch one.Verdict {
+			case Agrees:
+				c.Agree++
+			case Told:
+				c.Told++
+			case Differs:
+				c.Differ++
+			default:
+				c.Unknown++
+			}
+		}
+	}
+	c.Pairs = c.Agree + c.Told + c.Differ
+	return c
+}
+
+// Held is the share of the pairs that agree or are told, from 0 to 1; 1 without pairs.
+func (c Counts) Held() float64 {
+	if c.Pairs == 0 {
+		return 1
+	}
+	return float64(c.Agree+c.Told) / float64(c.Pairs)
+}
+
+// took rounds a time to what a report says.
+func took(d time.Duration) float64 { return d.Round(100 * time.Millisecond).Seconds() }
