@@ -12,7 +12,7 @@ import (
 )
 
 // Where no packets can be seen, the server's story is what is left.
-func TestTold(t *testing.T) {
+func TestAlone(t *testing.T) {
 	needSandbox(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
@@ -23,7 +23,7 @@ func TestTold(t *testing.T) {
 	}
 	defer s.Close()
 	s.Follow()
-	w := Hear(s)
+	w := Alone{s}
 	c := client(t, s.URL(), pool.Default())
 	epoch := time.Now()
 	for seq := range uint64(4) {
