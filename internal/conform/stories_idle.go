@@ -15,8 +15,8 @@ func idleStories() []Story {
 	var list []Story
 	for _, idle := range []time.Duration{ms(300), ms(1500), ms(3000), ms(7500), ms(12000), ms(33000)} {
 		list = append(list, Story{
-			Name:  "idle-alive-" + short(idle),
-			Asks:  "The server keeps connections. Is a connection used again after " + short(idle) + " of idleness, or when was it closed?",
+			Name:  "idle-alive-" + written(idle),
+			Asks:  "The server keeps connections. Is a connection used again after " + written(idle) + " of idleness, or when was it closed?",
 			About: AboutIdle, Rounds: []Round{one(0, "GET"), one(idle, "GET")},
 			Watch: ms(250), Looks: Looks{Closes: ms(600)}, Slack: ms(200), Short: idle == ms(300) || idle == ms(3000),
 		})
@@ -28,8 +28,8 @@ func idleStories() []Story {
 					continue
 				}
 				list = append(list, Story{
-					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), short(age), strings.ToLower(method)),
-					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What becomes of a %s after %s?", end, method, short(age)),
+					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), written(age), strings.ToLower(method)),
+					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What becomes of a %s after %s?", end, method, written(age)),
 					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), End: end}},
 					Rounds: []Round{one(0, "GET"), one(age, method)},
 					Slack:  ms(170), Short: age == ms(300),
@@ -67,8 +67,8 @@ func idleStories() []Story {
 	return list
 }
 
-// short writes a time as the names of stories have it: 300ms, 7.5s.
-func short(d time.Duration) string { return d.String() }
+// written writes a time as the names of stories have it: 300ms, 7.5s.
+func written(d time.Duration) string { return d.String() }
 
 // lower writes an end as the names of stories have it.
 func lower(e End) string { return strings.ToLower(strings.ReplaceAll(e.String(), " ", "-")) }

@@ -128,10 +128,11 @@ func (s Story) waits() time.Duration {
 			sum += r.Requests[n-1].At
 		}
 	}
+	delay := time.Duration(0)
 	for _, r := range s.Server.Rules {
-		sum += r.Delay
+		delay = max(delay, r.Delay, r.Until)
 	}
-	return sum
+	return sum + delay
 }
 
 // one is a round of a single request.
