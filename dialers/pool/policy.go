@@ -31,6 +31,9 @@ type Policy struct {
 	LateBind bool `yaml:"late_bind"`
 	// LeaseOrder chooses among idle connections.
 	LeaseOrder Order `yaml:"lease_order"`
+	// Slots keeps the place of a connection that has ended in LeaseOrder. The request
+	// whose turn it is there dials, although other connections may be idle.
+	Slots bool `yaml:"slots,omitempty"`
 	// IdleTimeout is how long a connection may be idle.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// Expiry says when IdleTimeout and MaxLifetime are checked. Empty means never.

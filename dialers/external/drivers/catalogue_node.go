@@ -54,7 +54,7 @@ var nodeDrivers = []Entry{
 	},
 	{
 		Name: "got", Client: "got", Version: "14.6.6", Language: Node,
-		Preset:  []string{"node-globalagent", "node-agent"},
+		Preset:  []string{"got", "node-agent"},
 		Note:    "without an agent, and with its 2 retries; a setting of the pool makes an http.Agent with keepAlive",
 		Sources: packed(node("agents", "got")), Main: "got.mjs",
 	},
