@@ -124,9 +124,7 @@ pub fn describe(error: &(dyn Error + 'static), class: fn(&(dyn Error + 'static))
         causes.push(one(cause));
         next = cause.source();
     }
-    if !causes.is_empty() {
-        described["causes"] = causes.into();
-    }
+    described["causes"] = causes.into();
     described
 }
 
@@ -175,7 +173,7 @@ pub fn run<C>(driver: Driver<C>) {
                 match &client {
                     Some(c) => (driver.start)(c, dispatch),
                     None => done(dispatch.seq, dispatch.received, Outcome { called: now(), status: 0, bytes: 0,
-                        error: Some(json!({"class": "kabench.protocol", "text": "dispatch before config"})) }),
+                        error: Some(json!({"class": "kabench.protocol", "text": "dispatch before config", "causes": []})) }),
                 }
             }
             "bye" => {

@@ -102,9 +102,14 @@ type done struct {
 }
 
 type failure struct {
-	Class  string    `json:"class"`
-	Text   string    `json:"text"`
-	Causes []failure `json:"causes,omitempty"`
+	Class  string  `json:"class"`
+	Text   string  `json:"text"`
+	Causes []cause `json:"causes"`
+}
+
+type cause struct {
+	Class string `json:"class"`
+	Text  string `json:"text"`
 }
 
 // maxCauses bounds the chain beneath an error.
@@ -184,7 +189,7 @@ func (s *session) take(f frame) bool {
 		received := Now()
 		if s.client == nil {
 			s.out.write(done{Type: "done", Seq: f.Seq, Received: received, Called: received, Finished: received,
-				Error: &failure{Class: "kabench.protocol", Text: "dispatch before config"}})
+				Error: &failure{Class: "kabench.protocol", Text: "dispatch before config", Causes: []cause{}}})
 			break
 		}
 		go s.perform(s.client, f, received)
@@ -275,15 +280,16 @@ func (f *Failure) Unwrap() error { return f.Cause }
 // describe turns an error and the chain beneath it into a frame's fields.
 func describe(err error) *failure {
 	top := one(err)
-	for cause := errors.Unwrap(err); cause != nil && len(top.Causes) < maxCauses; cause = errors.Unwrap(cause) {
-		top.Causes = append(top.Causes, one(cause))
+	f := &failure{top.Class, top.Text, []cause{}}
+	for e := errors.Unwrap(err); e != nil && len(f.Causes) < maxCauses; e = errors.Unwrap(e) {
+		f.Causes = append(f.Causes, one(e))
 	}
-	return &top
+	return f
 }
 
-func one(err error) failure {
+func one(err error) cause {
 	if f, ok := err.(*Failure); ok {
-		return failure{Class: f.Class, Text: f.Text}
+		return cause{f.Class, f.Text}
 	}
-	return failure{Class: fmt.Sprintf("%T", err), Text: err.Error()}
+	return cause{fmt.Sprintf("%T", err), err.Error()}
 }
