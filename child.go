@@ -110,8 +110,11 @@ func (c *child) run(ctx context.Context, o order) message {
 	if err == nil && !sandbox.Inside() {
 		err = errors.New("not in a network namespace of its own")
 	}
+	if err == nil && p.Network == nil {
+		err = sandbox.LoopbackUp()
+	}
 	if err == nil {
-		p.Expect, p.Warnings = o.Expect, o.Warnings
+		p.Expect, p.Warnings, p.Given = o.Expect, o.Warnings, o.Given
 		m.Run, err = c.runTraced(ctx, p, o)
 	}
 	if err != nil {

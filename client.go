@@ -20,8 +20,11 @@ type client interface {
 	Close()
 }
 
-// makeClient makes p's client of t.
-func makeClient(p *profiles.Profile, t *target.Target, trace func(dialers.TraceEvent)) (client, error) {
+// makeClient makes p's client of t. real is its driver, if it is a real client.
+func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace func(dialers.TraceEvent)) (client, error) {
+	if real != nil {
+		return newExternalClient(p, t, real, trace)
+	}
 	if p.Client != profiles.ClientStock {
 		c, err := dialers.NewClient(dialers.Config{Policy: p.Pool, Dialer: t.Dialer, Requests: t.Requests, Timeout: p.Load.Timeout})
 		if err != nil {

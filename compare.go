@@ -221,6 +221,11 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 	if named := namingBaseline(p, abort); len(named) > 0 {
 		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	}
+	if p.Client == profiles.ClientExternal {
+		if _, _, err := driverCommand(p.Driver); err != nil {
+			return err
+		}
+	}
 	if p.Network != nil {
 		return sandbox.Available() // the run's own process checks the rest
 	}

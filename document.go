@@ -26,6 +26,9 @@ func (r *run) measure() {
 	}
 	tr.client.Fill(doc)
 	r.target.Fill(doc)
+	if r.outsider != nil {
+		r.outsider.witness.fill(doc, doc.Start)
+	}
 	w.exhaustion.Fill(doc)
 	r.measurePackets()
 	doc.Instrument.SetCPUPerExchange(doc.Counts)
@@ -38,7 +41,7 @@ func (r *run) measure() {
 func (r *run) measured() time.Duration {
 	load, walked := r.profile.Load, r.traffic.walked
 	switch {
-	case r.doc.Interrupted || r.watch.guard.Why() != "":
+	case r.doc.Interrupted, r.watch.guard.Why() != "", closed(brokenOf(r.traffic.client)):
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.
@@ -51,6 +54,9 @@ func (r *run) measured() time.Duration {
 // puts what it saw into the document and the directory.
 func (r *run) measurePackets() {
 	if !r.target.Networked() {
+		if r.outsider != nil {
+			r.outsider.witness.measure(r)
+		}
 		return
 	}
 	seen, evidence, err := r.target.Packets(r.watch.failures.Kept(), r.doc.Start)

@@ -37,7 +37,7 @@ func (r *run) begin() (err error) {
 		start = time.Now().Add(lead)
 	}
 	r.doc.Start = start
-	if tr.client, err = makeClient(r.profile, r.target, r.opts.Trace); err != nil {
+	if tr.client, err = makeClient(r.profile, r.target, r.outsider, r.opts.Trace); err != nil {
 		return err
 	}
 	tr.open = &generator.Open{
@@ -98,7 +98,7 @@ func (r *run) drive(ctx context.Context) {
 	}
 	tr.ticker = r.startTicker()
 	over := make(chan struct{})
-	tr.walked = tr.open.Run(ctx, r.doc.Start, anyOf(over, r.opts.Stop, w.guard.Stop(), w.abort.stop))
+	tr.walked = tr.open.Run(ctx, r.doc.Start, anyOf(over, r.opts.Stop, w.guard.Stop(), w.abort.stop, brokenOf(tr.client)))
 	close(over)
 }
 

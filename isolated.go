@@ -17,7 +17,8 @@ import (
 
 // A profile with a network runs in a child of this process, in a namespace of its own:
 // what one run leaves in TIME_WAIT, and the kernel settings it changes, end with the
-// namespace. Each run of a reproduction is such a child, rather than the reproduction as
+// namespace. So does a real client with a server of kabench's own, whose packets can be
+// seen there without any right on this machine. Each run of a reproduction is such a child, rather than the reproduction as
 // a whole, so that the runs to be compared begin alike. This process keeps the flags, the
 // output and the signals. The child reads what to run on its standard input, and writes
 // progress and the outcome to its standard output.
@@ -52,8 +53,10 @@ type order struct {
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
 	Trace    bool              `json:"trace,omitempty"` // send the changes to connections
-	// Warnings are the profile's, whose rewritten text no longer causes them.
-	Warnings []string `json:"warnings,omitempty"`
+	// Warnings are the profile's, whose rewritten text no longer causes them, and Given
+	// says where fields of its pool were set.
+	Warnings []string                  `json:"warnings,omitempty"`
+	Given    map[string]profiles.Place `json:"given,omitempty"`
 }
 
 const (
@@ -80,14 +83,35 @@ type message struct {
 // patience is how long a child may take to end after it got the order to give up.
 const patience = 20 * time.Second
 
-// runInSandbox is Run of a profile with a network, in a child.
-func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+// needsNamespace reports whether a run of p is to be made in a child. The error is an
+// *InputError: p needs one that cannot be made. The note is a warning of the run: it is
+// made without one, and what that means.
+func needsNamespace(p *profiles.Profile) (needs bool, note string, err error) {
+	real := p.Client == profiles.ClientExternal && p.Target.Lab != nil
+	if p.Network == nil && !real || sandbox.Inside() {
+		return false, "", nil
+	}
+	if p.Network != nil {
+		if !mayRunChildren {
+			return false, "", inputErrorf("%s needs a private network, which a process of its own makes: call kabench.ExitIfChild first in main", p.Name)
+		}
+		if err := sandbox.Available(); err != nil {
+			return false, "", inputErrorf("%s needs a private network, and %w", p.Name, err)
+		}
+		return true, "", nil
+	}
+	const unseen = "The packets of the real client are not seen, because this run is in no namespace of its own: %s. What happened is taken from the server alone"
 	if !mayRunChildren {
-		return nil, inputErrorf("%s needs a private network, which a process of its own makes: call kabench.ExitIfChild first in main", p.Name)
+		return false, fmt.Sprintf(unseen, "the program does not call kabench.ExitIfChild first in main"), nil
 	}
-	if err := sandbox.Available(); err != nil {
-		return nil, inputErrorf("%s needs a private network, and %w", p.Name, err)
+	if err := sandbox.Isolates(); err != nil {
+		return false, fmt.Sprintf(unseen, err), nil
 	}
+	return true, "", nil
+}
+
+// runInSandbox is Run in a child.
+func runInSandbox(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
 	first, err := orderFor(p, opts)
 	if err != nil {
 		return nil, err
@@ -147,7 +171,7 @@ func orderFor(p *profiles.Profile, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil, p.Warnings})
+	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil, p.Warnings, p.Given})
 }
 
 // outcome is what Run returned in the child.

@@ -10,9 +10,10 @@ import (
 	"github.com/kabench/kabench/internal/sandbox"
 )
 
-// The test binary is the child that runs in a network of its own, too.
+// The test binary is the child that runs in a network of its own, too, and a driver.
 func TestMain(m *testing.M) {
 	ExitIfChild()
+	driveIfDriver()
 	// Runs wait for timers most of the time: as many at once as there are cores
 	// would leave the cores idle.
 	flag.Parse()

@@ -108,6 +108,17 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	plan.notes = append(plan.notes, notes...)
 	r := &run{plan: plan, opts: opts, target: t, watch: newWatchers(plan, t, limits)}
 	r.watch.exhaustion.Predicted = need.Exhausts(limits)
+	if plan.profile.Client == profiles.ClientExternal {
+		if r.outsider, err = startOutsider(ctx, plan.profile, t, opts.Stop); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				r.outsider.close()
+			}
+		}()
+		plan.notes = append(plan.notes, r.outsider.notes...)
+	}
 	t.Dialer.Control = r.watch.guard.Dialing
 	if opts.Out != "" && !opts.Bare {
 		if r.record, err = record.Create(opts.Out); err != nil {
@@ -120,17 +131,8 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 
 // openTarget opens p's target, and gives up when stop is closed.
 func openTarget(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target.Target, error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := untilStopped(ctx, stop)
 	defer cancel()
-	opened := make(chan struct{})
-	defer close(opened)
-	go func() {
-		select {
-		case <-stop:
-			cancel()
-		case <-opened:
-		}
-	}()
 	t, err := target.Open(ctx, p)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -139,4 +141,18 @@ func openTarget(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) 
 		return nil, &InputError{err}
 	}
 	return t, nil
+}
+
+// untilStopped returns a context that is done when ctx is, or stop is closed. cancel must
+// be called after use.
+func untilStopped(ctx context.Context, stop <-chan struct{}) (_ context.Context, cancel func()) {
+	ctx, end := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stop:
+			end()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, end
 }

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/settings"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
 )
@@ -92,7 +97,7 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	}}
 	for _, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
-		if err == nil {
+		if err == nil && changed.CannotSend() == "" { // else it is not run
 			err = validate(changed, true)
 		}
 		if err != nil {
@@ -133,6 +138,11 @@ func (b *reproducing) runIncident(ctx context.Context) error {
 // runRemedy runs the i-th remedy, and reports whether there is a run of it.
 func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
 	remedy := profiles.Redact(*b.incident).Remedies[i] // what it sets may be a secret
+	if why := b.lacking(i); why != "" {
+		b.doc.NotAvailable = append(b.doc.NotAvailable, results.NotAvailable{Remedy: remedy.Name, Change: remedy.Set, Why: why})
+		b.keep()
+		return true
+	}
 	run, err := b.run(ctx, i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), b.remedies[i])
 	switch {
 	case errors.Is(err, ErrInterrupted):
@@ -144,10 +154,64 @@ func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
 	cleared := judge.Shown(run)
 	b.doc.Reproduced = b.doc.Reproduced && cleared
 	b.doc.RemedyRuns = append(b.doc.RemedyRuns, results.RemedyRun{
-		Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run, Settings: b.incident.Spelled(remedy.Set),
+		Remedy: remedy.Name, Change: remedy.Set, Cleared: cleared, Run: run, Settings: b.spelled(i, run),
 	})
 	b.keep()
 	return true
+}
+
+// lacking says why the i-th remedy cannot be set on the real client that has made the
+// incident's run; "" if it can, or if kabench's own client has made it. A remedy whose field
+// the driver's own settings say already would change nothing.
+func (b *reproducing) lacking(i int) string {
+	seen := b.doc.IncidentRun.Driver
+	if seen == nil {
+		return ""
+	}
+	if why := b.remedies[i].CannotSend(); why != "" {
+		return why
+	}
+	d := settings.Driver{Client: seen.Client, Has: seen.Available}
+	_, lacks, why := d.Spelled(b.remedies[i].Pool, b.incident.Remedies[i].Set)
+	if len(lacks) > 0 {
+		return strings.Join(why, "; ")
+	}
+	for _, path := range slices.Sorted(maps.Keys(b.incident.Remedies[i].Set)) {
+		if s, found := d.For(strings.TrimPrefix(path, "pool.")); found && strings.HasPrefix(path, "pool.") {
+			if _, own := b.remedies[i].Driver.Settings[s.Name]; own {
+				return fmt.Sprintf("driver.settings.%s sets it already; leave that out", s.Name)
+			}
+		}
+	}
+	return ""
+}
+
+// spelled is the i-th remedy in the words of clients: of the real client that made the run,
+// or of the preset's.
+func (b *reproducing) spelled(i int, run *results.Run) []results.ClientSetting {
+	change := b.incident.Remedies[i].Set
+	seen := run.Driver
+	if seen == nil {
+		return b.incident.Spelled(change)
+	}
+	d := settings.Driver{Client: seen.Client, Has: seen.Available}
+	list, _, _ := d.Spelled(b.remedies[i].Pool, change)
+	for k := range list {
+		list[k].Versions = strings.TrimSpace(seen.Client + " " + seen.Version)
+	}
+	entry, err := drivers.Find(b.incident.Driver.Name)
+	if err != nil || len(list) == 0 || len(entry.Preset) == 0 {
+		return list
+	}
+	if preset, found := profiles.FindPool(entry.Preset[0]); found {
+		for _, s := range preset.SpelledChange(change) {
+			if s.Text != "" {
+				s.Client = seen.Client
+				list = append(list, s)
+			}
+		}
+	}
+	return list
 }
 
 // run makes a run of p, and makes it again while it is invalid. An error means that
@@ -215,7 +279,7 @@ func (b *reproducing) keep() {
 func says(p *profiles.Profile) judge.Says {
 	s := judge.Says{Happened: p.Says.Happened, Set: p.Says.Set}
 	for _, remedy := range p.Remedies {
-		s.Costs = append(s.Costs, remedy.Cost)
+		s.Costs, s.Names = append(s.Costs, remedy.Cost), append(s.Names, remedy.Name)
 	}
 	return s
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/generator"
-	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -18,11 +17,20 @@ import (
 // interrupted. The error is an *InputError when p is not valid or the run could not
 // begin. An error that the results could not be written comes together with the run.
 //
-// A profile with a network runs in a process and a namespace of its own, which begins
-// with this program's main: see ExitIfChild.
+// A profile with a network, or with a real client and a server of kabench's own, runs in a
+// process and a namespace of its own, which begins with this program's main: see
+// ExitIfChild.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
-	if p.Network != nil && !sandbox.Inside() {
+	isolate, note, err := needsNamespace(p)
+	if err != nil {
+		return nil, err
+	}
+	if isolate {
 		return runInSandbox(ctx, p, opts)
+	}
+	if note != "" {
+		p = p.Clone()
+		p.Warnings = append(p.Warnings, note)
 	}
 	r, err := prepare(ctx, p, opts)
 	if err != nil {
@@ -43,12 +51,14 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 // stage that fails undoes what it has done; close undoes prepare.
 type run struct {
 	*plan
-	opts    Options
-	target  *target.Target
-	watch   *watchers
-	traffic traffic
-	record  *record.Writer // nil: nothing is written
-	doc     results.Run
+	opts   Options
+	target *target.Target
+	// outsider is the real client; nil: it is kabench's own, or net/http's in this process.
+	outsider *outsider
+	watch    *watchers
+	traffic  traffic
+	record   *record.Writer // nil: nothing is written
+	doc      results.Run
 }
 
 // traffic is what begin makes and drain ends.
@@ -67,6 +77,7 @@ func (r *run) close() {
 	if r.traffic.ticker != nil {
 		r.traffic.ticker.wait()
 	}
+	r.outsider.close()
 	_ = r.target.Close() // a broken network has been noticed by measure
 }
 

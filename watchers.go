@@ -80,7 +80,7 @@ func (r *run) observers() *observers {
 	for _, s := range w.spans {
 		list = append(list, s)
 	}
-	if r.target.Networked() {
+	if r.target.Networked() || r.outsider != nil {
 		list = append(list, &w.failures)
 	}
 	if r.record != nil {

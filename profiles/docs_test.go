@@ -83,6 +83,7 @@ func TestDocsTellTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	defaults := Default()
+	defaults.Driver = new(Driver)
 	defaults.Network, defaults.Forecast = new(network.Config), new(Forecast)
 	defaults.Target.Lab, defaults.Target.Link = new(script.Server), new(script.Link) // of a section that is given, but empty
 	texts := func(cell string) []string {

@@ -39,6 +39,10 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 		return nil, WithoutSecrets(d.Errs, append(slices.Clone(sets), string(data))...)
 	}
 	p.Warnings = d.warnings()
+	if p.Client == ClientExternal {
+		embedded, found := Find(name)
+		p.Given = d.given(&p, found && embedded.Text == string(data))
+	}
 	return &p, nil
 }
 

@@ -182,7 +182,7 @@ expect:
   failures: many
   failurs: 0
 `, []string{
-			`p.yaml:2:1: client: "policy2" is none of policy, stock`,
+			`p.yaml:2:1: client: "policy2" is none of policy, stock, external`,
 			"p.yaml:8:3: load.max_in_flight: 0 is below 1; set how many exchanges may be in flight, for example 1000",
 			"p.yaml:7:5: load.arrivals.gap_min: has no effect, because process is ramp; set process: uniform or remove it",
 			"p.yaml:5:3: load.arrivals.to: a ramp needs the rate it ends at, above 0 and at most 1e9/s; set it, for example to 400/s",

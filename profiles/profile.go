@@ -19,9 +19,11 @@ type Profile struct {
 	// shortened.
 	Source string `yaml:"source,omitempty"`
 	Scale  string `yaml:"scale,omitempty"`
-	// Client performs the exchanges: policy (the pool below) or stock (net/http's
-	// Transport as shipped).
+	// Client performs the exchanges: policy (the pool below), stock (net/http's
+	// Transport as shipped) or external (the real client behind Driver, which gets what it
+	// can of the pool below).
 	Client string         `yaml:"client"`
+	Driver *Driver        `yaml:"driver,omitempty"`
 	Load   generator.Load `yaml:"load"`
 	Pool   pool.Policy    `yaml:"pool"`
 	// Preset is the preset that Pool began with, even if fields were changed since
@@ -54,13 +56,21 @@ type Profile struct {
 	// Assumed are the paths of fields that nobody gave, so that lint must not use them as
 	// facts about the user's client; see LoadToCheck. It is not written.
 	Assumed map[string]bool
+	// Given are, for an external client, the fields of the pool that were set, by path, each
+	// with its place: a flag or a line of a file. Remedies do not add to it. It is not
+	// written.
+	Given map[string]Place
 }
 
 // The clients that a profile can name.
 const (
-	ClientPolicy = "policy"
-	ClientStock  = "stock"
+	ClientPolicy   = "policy"
+	ClientStock    = "stock"
+	ClientExternal = "external"
 )
+
+// Clients lists the clients that a profile can name.
+func Clients() []string { return []string{ClientPolicy, ClientStock, ClientExternal} }
 
 // Default is the profile that Load begins with. Fields that a profile leaves out keep
 // these values.

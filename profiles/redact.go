@@ -22,6 +22,7 @@ func Redact(p Profile) Profile {
 			c.Target.Headers[name] = secrets.Blanked
 		}
 	}
+	c.redactDriver()
 	c.Question, c.Target.Body = known.Blank(c.Question), known.Blank(c.Target.Body)
 	for _, r := range c.Remedies {
 		for path, value := range r.Set {
@@ -52,6 +53,8 @@ func redactSetting(path, value string) string {
 		return secrets.Blanked // it may contain headers
 	case path == "target.url":
 		return secrets.RedactURL(value)
+	case section == "driver" || section == "client":
+		return redactDriverSetting(path, value)
 	}
 	return value
 }
@@ -77,6 +80,7 @@ func secretValues(p *Profile, requests []targets.Request) []string {
 			values = append(values, value)
 		}
 	}
+	values = append(values, p.driverSecrets()...)
 	for _, r := range p.Remedies {
 		for path, value := range r.Set {
 			values = append(values, secrets.InText(path+"="+value)...)

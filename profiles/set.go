@@ -14,7 +14,8 @@ import (
 // The value is parsed as YAML. null resets the field to its default, or deletes a map
 // entry. A string field takes the text literally unless it is quoted. `pool` and
 // `target.lab` also accept a preset's name or a file; `server` and `via` accept the
-// name of a server preset.
+// name of a server preset. `driver` also accepts the name of a driver or a command, which
+// then is the client; `driver.X` is short for `driver.settings.X`.
 //
 // On an error, which begins with `--set path=value`, p is unchanged. Set does not
 // validate.
@@ -42,7 +43,12 @@ func (d *decoder) set(p *Profile, path, value string) {
 		d.Complain(path, nil, "is not UTF-8 text")
 		return
 	}
-	path = withoutPresetKey(path)
+	path = driverPath(withoutPresetKey(path))
+	if path == "driver" && !strictyaml.IsNullText(value) && !strings.HasPrefix(strings.TrimSpace(value), "{") {
+		p.setDriver(value)
+		d.Remember(path)
+		return
+	}
 	if path == "pool" && isName(value) {
 		preset, err := ReadPool(value)
 		if err != nil {

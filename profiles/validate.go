@@ -46,6 +46,9 @@ func (p *Profile) complaints() Errors {
 		}
 		list = append(list, remedied.neverKnown(strictyaml.Join(at, "expect"), remedied.Expect)...)
 		remedied.Expect = nil // checked above
+		if remedied.CannotSend() != "" {
+			continue // it is not available on this client
+		}
 		for _, c := range remedied.ownComplaints() {
 			list = append(list, Complaint{Path: strictyaml.Join(at, "set"), Text: "with this change, " + c.Error()})
 		}
@@ -72,10 +75,11 @@ func (p *Profile) With(r Remedy) (*Profile, error) {
 // ownComplaints returns the complaints about p without its remedies.
 func (p *Profile) ownComplaints() Errors {
 	list := broken("",
-		rule{p.Client != ClientPolicy && p.Client != ClientStock, "client", fmt.Sprintf("%q is none of %s, %s", p.Client, ClientPolicy, ClientStock)},
+		rule{!slices.Contains(Clients(), p.Client), "client", fmt.Sprintf("%q is none of %s", p.Client, strings.Join(Clients(), ", "))},
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
 	)
+	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
 	list = append(list, p.Target.complaints()...)

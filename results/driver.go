@@ -12,6 +12,12 @@ type DriverSeen struct {
 	Settings map[string]any `json:"settings"` // as sent to it; durations in milliseconds, null is "off"
 	Gauges   []string       `json:"gauges"`   // the names of the gauges that it reports
 
+	// Available are the settings that the client has, and Lacks the fields of the profile's
+	// pool that were to be set and that it has no setting for, as pool.lease_order. Its own
+	// behaviour stands there.
+	Available []DriverSetting `json:"available"`
+	Lacks     []string        `json:"lacks"`
+
 	WarmUp *DriverWarmUp `json:"warm_up,omitempty"` // nil: it was not warmed up
 
 	// Seconds. Late is what delayed the load, so it can make the run invalid. Its parts are
@@ -76,4 +82,16 @@ type DriverErrorCause struct {
 type DriverErrorOutcome struct {
 	Phase Phase `json:"phase"`
 	Cause Cause `json:"cause"`
+}
+
+// DriverSetting is something that can be set on a real client.
+type DriverSetting struct {
+	Name    string `json:"name"` // as the client spells it
+	Kind    string `json:"kind"` // duration, count, bool or text
+	Default any    `json:"default"`
+	// Pool is the field of a profile's pool that means the same, as idle_timeout; "": there
+	// is none.
+	Pool   string            `json:"pool,omitempty"`
+	Values []string          `json:"values,omitempty"` // of a text, the allowed ones; none: any
+	Words  map[string]string `json:"words,omitempty"`  // from the pool's words to the client's
 }

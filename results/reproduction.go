@@ -46,10 +46,20 @@ type Reproduction struct {
 	Reproduced  bool        `json:"reproduced"` // the incident run met its expectations, and so did every remedy's run
 	IncidentRun *Run        `json:"incident_run"`
 	RemedyRuns  []RemedyRun `json:"remedy_runs"`
-	MadeAgain   []MadeAgain `json:"made_again,omitempty"`
+	// NotAvailable are the remedies that cannot be set on the real client that made the
+	// incident's run. They were not run, and say nothing about whether it was reproduced.
+	NotAvailable []NotAvailable `json:"not_available,omitempty"`
+	MadeAgain    []MadeAgain    `json:"made_again,omitempty"`
 	// Forecast is what was expected of the incident's run; nil if nothing was.
 	Forecast *Forecast `json:"forecast,omitempty"`
 	Verdict  string    `json:"verdict"` // what happened, and what to set, in words
+}
+
+// NotAvailable is a remedy that cannot be set on a real client.
+type NotAvailable struct {
+	Remedy string            `json:"remedy"`
+	Change map[string]string `json:"change"` // profile path -> value: what the remedy sets
+	Why    string            `json:"why"`    // what the client lacks
 }
 
 // MadeAgain is an invalid run that was repeated. Its results are not kept and do not

@@ -30,6 +30,7 @@ type Driver struct {
 	receiver receiver        // guarded by mu; nil: nobody expects anything
 	pings    []time.Duration // guarded by mu: when the clocks were sent that have no reply
 	closing  bool            // guarded by mu: Close was called
+	drained  bool            // guarded by mu: the receiver was told that it has ended
 	why      string          // guarded by mu: why it ended, as a clause; "": it has not, or was closed
 }
 
@@ -203,13 +204,10 @@ func (d *Driver) unanswered(now time.Time) time.Duration {
 func (d *Driver) receive(r receiver) {
 	d.mu.Lock()
 	d.receiver = r
+	ended := d.drained
 	d.mu.Unlock()
-	select {
-	case <-d.over:
-		if r != nil {
-			r.ended(d.ended())
-		}
-	default:
+	if ended && r != nil {
+		r.ended(d.ended())
 	}
 }
 

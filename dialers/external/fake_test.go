@@ -74,6 +74,12 @@ func (f *fake) run() {
 		os.Exit(3)
 	case "nobye":
 		signal.Ignore(syscall.SIGTERM)
+	case "environment":
+		for _, e := range os.Environ() {
+			if name, _, _ := strings.Cut(e, "="); name == "PATH" || strings.HasSuffix(strings.ToLower(name), "_proxy") {
+				fmt.Fprintln(os.Stderr, name)
+			}
+		}
 	}
 	f.write(object{"type": "hello", "protocol": protocol, "driver": "fake", "client": "Fake", "version": "1", "runtime": "Go", "new": true,
 		"settings": []object{{"name": "idle", "kind": "duration", "default": nil, "pool": "idle_timeout"}}, "gauges": []string{"active"}})

@@ -54,11 +54,11 @@ func (d *Driver) read() {
 	if errors.Is(err, errTooLong) {
 		d.fail(FaultFloods, fmt.Sprintf("wrote %v", err))
 	}
-	d.drained()
+	d.drain()
 }
 
-// drained ends what is left of the process when its frames have ended.
-func (d *Driver) drained() {
+// drain ends what is left of the process when its frames have ended.
+func (d *Driver) drain() {
 	if !d.process.Within(process.Leftover) {
 		d.fail(FaultDied, "closed its stdout")
 		d.process.Kill()
@@ -69,6 +69,7 @@ func (d *Driver) drained() {
 	d.process.Out.Close()
 	d.mu.Lock()
 	r := d.receiver
+	d.drained = true
 	d.mu.Unlock()
 	if r != nil {
 		r.ended(d.ended())

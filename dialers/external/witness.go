@@ -20,6 +20,13 @@ type Witness interface {
 	Saw(seq uint64, epoch time.Time) Sight
 }
 
+// A Watcher is a Witness that also finds a request by its time, where its id cannot be
+// read: over TLS. If a Witness is one, Between is called instead of Saw; the exchange was
+// handed to the driver at from, and over at to or before, as offsets from epoch.
+type Watcher interface {
+	Between(seq uint64, epoch time.Time, from, to time.Duration) Sight
+}
+
 // A Counter is a Witness that also counts connections. If a Witness is one, the
 // Engine's Stats are the Counter's, with the driver's gauges added where they are 0.
 type Counter interface {

@@ -41,6 +41,13 @@ func known(link int) bool {
 	return false
 }
 
+// IP takes the TCP segment out of an IP packet of size bytes; data is its captured
+// beginning. It returns false if there is none, or if its header was not captured. It fills all fields of s
+// except the time and the number; s.Payload is a part of data.
+func IP(data []byte, size int, s *segments.Segment) bool {
+	return len(data) > 0 && decodeIP(data, size, s) == isTCP
+}
+
 // decode takes the TCP segment out of a packet. size is the length of the packet on the
 // wire, data its captured beginning. It fills all fields of s except the time and the
 // number; s.Payload is a part of data.

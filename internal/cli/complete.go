@@ -19,7 +19,7 @@ type completer = cobra.CompletionFunc
 var flagValues = map[string]completer{
 	"pool": listOf(pools), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
 	"set": completeSet, "axis": completeSet,
-	"arrivals": listOf(generator.Processes), "client": listOf(func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }),
+	"arrivals": listOf(generator.Processes), "client": listOf(profiles.Clients),
 	"format": listOf(func() []string { return []string{"http", "json"} }),
 	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
 	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs,
@@ -76,7 +76,7 @@ func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Sh
 		return list, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	}
 	values := map[string]func() []string{"pool": pools, "load.arrivals": generator.Processes, "load.arrivals.process": generator.Processes,
-		"client": func() []string { return []string{profiles.ClientPolicy, profiles.ClientStock} }, "target.lab": servers}[path]
+		"client": profiles.Clients, "target.lab": servers}[path]
 	if values == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

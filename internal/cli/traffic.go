@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -32,6 +33,16 @@ type Change struct {
 	value             string
 }
 
+// DriverChange is the flag --driver of a command that takes one.
+func DriverChange() Change {
+	return Change{Flag: "driver", Path: "driver", Usage: driverUsage}
+}
+
+const driverUsage = "real client to send through: a name of 'kabench driver list', or a command"
+
+// DriverFlag adds --driver to f.
+func DriverFlag(f *pflag.FlagSet, to *string) { f.StringVar(to, "driver", "", driverUsage) }
+
 // Flags adds the flags of the traffic to c, and after them more.
 func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 	f := c.Flags()
@@ -43,7 +54,7 @@ func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 		{Flag: "arrivals", Path: "load.arrivals", Usage: "arrival process: constant, poisson, sine, ramp, burst or uniform"},
 		{Flag: "duration", Path: "load.duration", Usage: "how long to send requests after the warm-up, for example 30s"},
 		{Flag: "warm-up", Path: "load.warm_up", Usage: "how long to send requests before the measurement begins"},
-		{Flag: "client", Path: "client", Usage: "policy (the profile's pool) or stock (Go's http.Transport, unchanged)"},
+		{Flag: "client", Path: "client", Usage: "policy (the profile's pool), stock (Go's http.Transport, unchanged) or external (a real client; see --driver)"},
 	}, more...)
 	for i := range o.Changes {
 		f.StringVar(&o.Changes[i].value, o.Changes[i].Flag, "", o.Changes[i].Usage)

@@ -15,7 +15,7 @@ type advice struct {
 // Advise adds warnings to d: what a reader must know about the figures, and what to do
 // about it.
 func Advise(d *results.Run, l Limits) {
-	for _, list := range [][]advice{packets(d), load(d, l), machine(d), sending(d)} {
+	for _, list := range [][]advice{packets(d), load(d, l), machine(d), sending(d), words(d)} {
 		for _, a := range list {
 			if a.applies {
 				d.Warnings = append(d.Warnings, a.text)
@@ -33,6 +33,30 @@ func packets(d *results.Run) []advice {
 		{p.Overwritten > 0, fmt.Sprintf("The first %d packets were not kept, so it is not known how their connections ended. Raise network.record.packets", p.Overwritten)},
 		{p.Unseen > 0, fmt.Sprintf("%d packets were dropped, because the private network could not keep up. Free up CPU or lower load.rate", p.Unseen)},
 		{p.LateP99 > 0.001, fmt.Sprintf("1 %% of packets were delivered at least %s late, in addition to the links' delay. Free up CPU or lower load.rate", results.FormatSeconds(p.LateP99))},
+	}
+}
+
+// words are about what a real client said beside what was seen.
+func words(d *results.Run) []advice {
+	r := d.Driver
+	if r == nil {
+		return nil
+	}
+	example := ""
+	for _, e := range r.Errors {
+		if !e.Agree {
+			example = fmt.Sprintf(". For example %q of exchange %d: %s", e.Text, e.Seq, e.Differ)
+			break
+		}
+	}
+	var warm results.DriverWarmUp
+	if r.WarmUp != nil {
+		warm = *r.WarmUp
+	}
+	return []advice{
+		{r.Disagreements > 0, fmt.Sprintf("For %d of %d exchanges, what %s said, as kabench understands its words, is not what was seen on the wire. What was seen counts%s. Please report it: kabench's table of words is wrong, or what it saw", r.Disagreements, r.Answered, r.Client, example)},
+		{!r.Looked && r.Answered > 0, fmt.Sprintf("Nobody saw the connections of %s, so phases and causes are read from its error texts, and hidden re-sends, idle times and who closed first are not known", r.Client)},
+		{warm.Failed > 0, fmt.Sprintf("%d of %d requests of the client's warm-up failed, so it may have been measured cold", warm.Failed, warm.Requests)},
 	}
 }
 

@@ -17,12 +17,13 @@ type Says struct {
 	Happened string   // of the incident's own run
 	Set      string   // of the first remedy
 	Costs    []string // what each remedy costs, in their order; "" for none
+	Names    []string // of the remedies, in their order
 }
 
 // Reproduction sets rep.Verdict and rep.Reproduced by the runs made so far. An
 // incident is reproduced only when all of its remedies have been run.
 func Reproduction(says Says, rep *results.Reproduction) {
-	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns) == len(says.Costs)
+	rep.Reproduced = rep.Reproduced && len(rep.RemedyRuns)+len(rep.NotAvailable) == len(says.Costs)
 	rep.Verdict = verdict(says, rep) + madeAgain(rep)
 	if rep.Forecast != nil {
 		if rep.Forecast = Forecast(rep.Forecast, rep.IncidentRun); rep.Forecast.Says != "" {
@@ -69,9 +70,15 @@ func verdict(says Says, rep *results.Reproduction) string {
 		return sentences[0] // there is nothing for a remedy to clear
 	}
 	for i, r := range rep.RemedyRuns {
+		if n := slices.Index(says.Names, r.Remedy); n >= 0 {
+			i = n // some may not be available
+		}
 		sentences = append(sentences, remedied(says, i, rep.IncidentRun, r))
 	}
-	if missing := len(says.Costs) - len(rep.RemedyRuns); missing > 0 {
+	for _, n := range rep.NotAvailable {
+		sentences = append(sentences, fmt.Sprintf("%q is not available on this client, so it was not run: %s.", n.Remedy, n.Why))
+	}
+	if missing := len(says.Costs) - len(rep.RemedyRuns) - len(rep.NotAvailable); missing > 0 {
 		sentences = append(sentences, fmt.Sprintf("Not judged: %d of %d remedies were not run to their end.", missing, len(says.Costs)))
 	}
 	return strings.Join(sentences, "\n")
@@ -107,10 +114,7 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 	if !r.Cleared {
 		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), unmet(r.Run))
 	}
-	var sets []string
-	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
-		sets = append(sets, path+" "+cmp.Or(r.Change[path], `""`))
-	}
+	sets := setBy(r)
 	outcome := failed(r.Run)
 	if r.Counts.Dropped > 0 {
 		outcome += fmt.Sprintf(" and %d were dropped", r.Counts.Dropped)
@@ -127,6 +131,22 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 		s += ": " + expect.FillIn(says.Costs[i], r.Run, before)
 	}
 	return s + "."
+}
+
+// setBy is what a remedy sets: on a real client by its own settings, where it has them.
+func setBy(r results.RemedyRun) (sets []string) {
+	own := map[string]string{}
+	if r.Run != nil && r.Driver != nil {
+		for _, s := range r.Settings {
+			if _, told := own[s.Path]; !told && s.Text != "" {
+				own[s.Path] = s.Text
+			}
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(r.Change)) {
+		sets = append(sets, cmp.Or(own[path], path+" "+cmp.Or(r.Change[path], `""`)))
+	}
+	return sets
 }
 
 // stoppedBy returns the condition that stopped a run.

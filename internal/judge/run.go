@@ -16,7 +16,7 @@ type Limits struct {
 
 // rules each return reasons why a run is invalid. A rule may also set what it
 // decides in the document.
-var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers}
+var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers, driver}
 
 // Run adds to d.Invalid the reasons why d is invalid, and sets d.Valid and
 // d.Instrument.Schedule.Overload.
@@ -66,6 +66,39 @@ func schedule(d *results.Run, l Limits) []string {
 		d.Instrument.Schedule.Overload = overload
 	}
 	return invalid
+}
+
+// driver returns what a real client's driver did that no figure can stand for: it was late,
+// it broke a rule of its protocol, or it ended.
+func driver(d *results.Run, l Limits) (invalid []string) {
+	r := d.Driver
+	if r == nil {
+		return nil
+	}
+	if l.MaxLag > 0 && r.Late.P99 > l.MaxLag.Seconds() {
+		where := "it read them late"
+		if r.Lag.P99 >= r.Pickup.P99 {
+			where = "it held them before it made the client's call"
+		}
+		invalid = append(invalid, fmt.Sprintf("the driver of %s was late: 1 %% of the client's calls were made at least %s after kabench had handed the request over, because %s (load.max_lag is %v). kabench itself started 99 %% within %s. Lower load.rate or free up CPU",
+			r.Client, results.FormatSeconds(r.Late.P99), where, l.MaxLag, results.FormatSeconds(d.Latency[results.LatencyLag].P99)))
+	}
+	for _, f := range r.Faults {
+		invalid = append(invalid, fmt.Sprintf("the driver of %s broke the protocol, %s: %s (%s). What it reports cannot be relied on; 'kabench driver check' shows what it does",
+			r.Client, times(f.Count), f.Name, f.Example))
+	}
+	if r.Ended != "" {
+		invalid = append(invalid, fmt.Sprintf("the driver of %s ended during the run: %s", r.Client, r.Ended))
+	}
+	return invalid
+}
+
+// times writes how often something happened.
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // servers returns which of kabench's own servers, links and networks were later than

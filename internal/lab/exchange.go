@@ -85,7 +85,7 @@ func (x *exchange) readHead() *story.Ending {
 	}
 	x.id = identify(x.req)
 	x.s.tally.received(x.id)
-	x.story.Read(story.Exchange{Read: time.Now(), Struck: struck, Header: x.record()})
+	x.story.Read(story.Exchange{ID: x.id.id, Read: time.Now(), Struck: struck, Header: x.record()})
 	x.upload = x.whenRead()
 	x.framing = x.framed()
 	return nil

@@ -96,6 +96,16 @@ func (s *Server) Close() error { return s.ln.Close() }
 // A story has its connection's end before the client can see that end.
 func (s *Server) Stories() []story.Story { return s.stories.Stories() }
 
+// Follow indexes the requests that are read from now on, for Find and Reads.
+func (s *Server) Follow() { s.stories.Follow() }
+
+// Find returns where the requests with this X-Request-Id were read; see [story.Log.Find].
+func (s *Server) Find(id string) []story.Found { return s.stories.Find(id) }
+
+// Reads returns how many requests were read on the newest connection from remote; see
+// [story.Log.Reads].
+func (s *Server) Reads(remote string) (n int, ok bool) { return s.stories.Reads(remote) }
+
 // Executions returns how often each of the first 100,000 different requests arrived.
 func (s *Server) Executions() []Execution { return s.tally.executions() }
 

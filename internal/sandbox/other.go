@@ -25,6 +25,12 @@ func Inside() bool { return false }
 // Available returns ErrNeedsLinux.
 func Available() error { return ErrNeedsLinux }
 
+// Isolates returns ErrNeedsLinux.
+func Isolates() error { return ErrNeedsLinux }
+
+// LoopbackUp returns ErrNeedsLinux.
+func LoopbackUp() error { return ErrNeedsLinux }
+
 // Reexec returns ErrNeedsLinux.
 func Reexec(context.Context, []string, Stdio) (code int, err error) { return 0, ErrNeedsLinux }
 

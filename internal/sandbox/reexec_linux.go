@@ -79,7 +79,7 @@ func Reexec(ctx context.Context, args []string, stdio Stdio) (code int, err erro
 	err = cmd.Start()
 	restore()
 	if err != nil {
-		if why := Available(); why != nil {
+		if why := Isolates(); why != nil {
 			return 0, why
 		}
 		return 0, fmt.Errorf("sandbox: %w", err)
@@ -156,13 +156,19 @@ func Available() error {
 		return fmt.Errorf("the sandbox cannot be made: %w%s", err, tunHint(err))
 	}
 	_ = tun.Close()
+	return Isolates()
+}
+
+// Isolates returns nil if Reexec can make a namespace here, in which there need be no
+// Network; otherwise the error says what to enable.
+func Isolates() error {
 	attr := isolated()
 	if attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
 		// In two steps: the second one needs the rights that the first one gives.
 		attr.Cloneflags, attr.Unshareflags = unix.CLONE_NEWUSER, unix.CLONE_NEWNET
 	}
 	const nothing = "/proc/self/fdinfo/no-such-program"
-	_, err = syscall.ForkExec(nothing, []string{nothing}, &syscall.ProcAttr{Sys: attr})
+	_, err := syscall.ForkExec(nothing, []string{nothing}, &syscall.ProcAttr{Sys: attr})
 	if errors.Is(err, syscall.ENOENT) {
 		return nil
 	}

@@ -71,6 +71,10 @@ func ipNet(a netip.Addr, bits int) *net.IPNet {
 	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, a.BitLen())}
 }
 
+// LoopbackUp enables the loopback device of the namespace in which Reexec has started this
+// process. A Network does so by itself.
+func LoopbackUp() error { return loopbackUp() }
+
 // loopbackUp enables the loopback device in the namespace of the calling thread.
 func loopbackUp() error {
 	lo, err := netlink.LinkByName("lo")

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/profiles/network"
@@ -116,13 +117,18 @@ func (t *Target) evidence(e *results.Exchange, began, until time.Duration) resul
 			packets = append(packets, observed(p))
 		}
 	}
+	return evidenceOf(e, packets, local, remote, began, t.real)
+}
+
+// evidenceOf is what the packets of its connection show of a failure.
+func evidenceOf(e *results.Exchange, packets []ladder.Packet, local, remote netip.AddrPort, began time.Duration, real bool) results.Evidence {
 	closed := ladder.ClosedBy(packets, local)
 	out := results.Evidence{
 		Seq: e.Seq, Conn: e.Conn, Use: e.Use, Phase: e.Phase, Cause: e.Cause,
 		Client: e.Local, Server: remote.String(), By: closers[closed.By], How: manners[closed.How],
 		Rows: []results.EvidenceRow{},
 	}
-	rows := ladder.Of(packets, local, notes(e, began))
+	rows := ladder.Of(packets, local, notes(e, began, real))
 	leased := slices.IndexFunc(rows, func(row ladder.Row) bool { return row.At >= began+e.Leased })
 	done := 0
 	for i, row := range rows {
@@ -163,8 +169,9 @@ func sameConnection(packets []sandbox.Packet, client netip.AddrPort, at time.Dur
 	return packets[first:last]
 }
 
-// notes returns kabench's own stamps of an exchange.
-func notes(e *results.Exchange, began time.Duration) []ladder.Note {
+// notes returns kabench's own stamps of an exchange. Those of a real client are taken from
+// the packets; what it said at the end is its own.
+func notes(e *results.Exchange, began time.Duration, real bool) []ladder.Note {
 	var list []ladder.Note
 	note := func(at time.Duration, format string, args ...any) {
 		if at != results.Never {
@@ -175,6 +182,10 @@ func notes(e *results.Exchange, began time.Duration) []ladder.Note {
 		note(e.Leased, "leased, idle %.3f s", e.Idle.Seconds())
 	} else {
 		note(e.Leased, "dialed")
+	}
+	if real {
+		note(e.Done, "the client: %s", strings.Join(strings.Fields(fmt.Sprint(e.Err)), " "))
+		return list
 	}
 	note(e.Wrote, "wrote %d B", e.BytesOut)
 	note(e.FirstByte, "read the first byte of the answer")

@@ -27,7 +27,7 @@ func TestNoteOfAFailure(t *testing.T) {
 		e := &results.Exchange{}
 		e.Reset(1, 0)
 		e.Leased, e.Done, e.Phase, e.Cause, e.Err = 1, 2, results.PhaseBeforeResponse, c.cause, c.err
-		list := notes(e, 0)
+		list := notes(e, 0, false)
 		if got := list[len(list)-1].Text; !strings.Contains(got, c.want) {
 			t.Errorf("%v of %v: %q, want %q", c.cause, c.err, got, c.want)
 		}

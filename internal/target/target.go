@@ -37,6 +37,7 @@ type Target struct {
 	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
 	link    *lab.Link        // nil: none
 	looks   looks
+	real    bool // the client is a real one, in a process of its own
 
 	watchers []*host.SocketWatcher // of CountAccepted
 }
@@ -45,7 +46,7 @@ type Target struct {
 // connections. An error says what the user must change, or that ctx is done;
 // whatever Open started has been stopped then.
 func Open(ctx context.Context, p *profiles.Profile) (_ *Target, err error) {
-	t := &Target{}
+	t := &Target{real: p.Client == profiles.ClientExternal}
 	defer func() {
 		if err != nil {
 			t.Close()
@@ -81,7 +82,7 @@ func Open(ctx context.Context, p *profiles.Profile) (_ *Target, err error) {
 		if err != nil {
 			return nil, profiles.WithoutSecrets(fmt.Errorf("target %s: %w", r.URL, err), r.URL)
 		}
-		if p.Target.RequestID {
+		if p.Target.RequestID || t.real { // a real client's requests are known by it
 			prepared = prepared.Numbered()
 		}
 		if p.Target.Pipeline > 1 {

@@ -40,6 +40,9 @@ type Axis struct {
 	Values []string
 	// Sources say where each value was given, for complaints: "matrix.yaml:4:22".
 	Sources []string
+	// Paths are the fields that the values are for, if they are not all for Path: a pool and
+	// a driver are both kinds of client. nil: Path.
+	Paths []string
 }
 
 // Load reads a matrix. name stands for the data in complaints. The error is an Errors.

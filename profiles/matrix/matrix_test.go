@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -38,9 +39,9 @@ func TestMatrix(t *testing.T) {
 		t.Error(diff)
 	}
 	want := Axes{
-		{"pool.idle_timeout", []string{"0", "15s", "3s"}, []string{"m.yaml:6:23", "m.yaml:6:26", "m.yaml:6:31"}},
-		{"pool", []string{"default", "{max_idle: 2}"}, []string{"m.yaml:7:10", "m.yaml:7:19"}},
-		{"load.arrivals", []string{"{process: burst, on: 1s, off: 1s}", "null"}, []string{"m.yaml:9:7", "m.yaml:10:7"}},
+		{"pool.idle_timeout", []string{"0", "15s", "3s"}, []string{"m.yaml:6:23", "m.yaml:6:26", "m.yaml:6:31"}, nil},
+		{"pool", []string{"default", "{max_idle: 2}"}, []string{"m.yaml:7:10", "m.yaml:7:19"}, nil},
+		{"load.arrivals", []string{"{process: burst, on: 1s, off: 1s}", "null"}, []string{"m.yaml:9:7", "m.yaml:10:7"}, nil},
 	}
 	if diff := cmp.Diff(want, m.Axes); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -102,4 +103,46 @@ func FuzzMatrix(f *testing.F) {
 			t.Errorf("%q: %+v", data, m)
 		}
 	})
+}
+
+// A pool and a driver are two values of one axis: which client sends the requests. The real
+// one has its own defaults, as a preset has.
+func TestPoolBesideDriver(t *testing.T) {
+	m := &Matrix{Profile: "idle-race", Repeats: 1, Axes: Axes{{
+		Path: "client", Values: []string{"okhttp", "okhttp"}, Paths: []string{"pool", "driver"}, Sources: []string{"--pool okhttp", "--driver okhttp"},
+	}}}
+	plan, err := m.Plan(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	preset, real := plan.Arms[0], plan.Arms[1]
+	if preset.Name != "okhttp" || real.Name != "driver okhttp" {
+		t.Errorf("%q and %q", preset.Name, real.Name)
+	}
+	if preset.Profile.Client != profiles.ClientPolicy || preset.Profile.Preset != "okhttp" {
+		t.Errorf("the preset's client is %s, with %q", preset.Profile.Client, preset.Profile.Preset)
+	}
+	if d := real.Profile.Driver; real.Profile.Client != profiles.ClientExternal || d == nil || d.Name != "okhttp" {
+		t.Errorf("the real client is %s, %+v", real.Profile.Client, d)
+	}
+	if len(real.Profile.Given) > 0 || real.Profile.Pool.LeaseOrder != pool.LIFO {
+		t.Errorf("the incident's pool was kept: %v", real.Profile.Given)
+	}
+	if diff := cmp.Diff([]string{"pool okhttp", "driver okhttp"}, plan.Axes[0].Values); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// An axis of a driver's setting may be written without settings.
+func TestAxisOfADriversSetting(t *testing.T) {
+	m := &Matrix{Profile: "idle-race", Repeats: 1, Axes: Axes{{Path: "driver.maxIdleTime", Values: []string{"none", "4s"}, Sources: []string{"", ""}}}}
+	plan, err := m.Plan([]string{"driver=reactor-netty"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"none", "4s"} {
+		if arm := plan.Arms[i]; arm.Name != "maxIdleTime="+want || arm.Profile.Driver.Settings["maxIdleTime"] != want {
+			t.Errorf("%s: %+v", arm.Name, arm.Profile.Driver)
+		}
+	}
 }

@@ -102,8 +102,13 @@ func addNew(list, more profiles.Errors) profiles.Errors {
 func (p *Plan) describe(m *Matrix) {
 	for _, axis := range m.Axes {
 		a := results.Axis{Path: axis.Path}
-		for _, v := range axis.Values {
-			a.Values = append(a.Values, profiles.RedactChange(map[string]string{axis.Path: v})[axis.Path])
+		for i, v := range axis.Values {
+			path := axis.pathOf(i)
+			shown := profiles.RedactChange(map[string]string{path: v})[path]
+			if path != axis.Path {
+				shown = path + " " + shown
+			}
+			a.Values = append(a.Values, shown)
 		}
 		p.Axes = append(p.Axes, a)
 	}
@@ -169,7 +174,7 @@ func (m *Matrix) bounds() error {
 // overlap reports whether the axis at path changes a field that the earlier axis
 // changes. An axis of a field may follow an axis of presets.
 func overlap(earlier, path string) bool {
-	preset := earlier == "pool" || earlier == "target.lab"
+	preset := earlier == "pool" || earlier == "target.lab" || earlier == "driver"
 	return earlier == path || strings.HasPrefix(path, earlier+".") && !preset || strings.HasPrefix(earlier, path+".")
 }
 
@@ -198,7 +203,20 @@ func (p *Plan) distinct() error {
 // point is one value of each axis.
 type point []setting
 
-type setting struct{ path, value, source string }
+// setting is a value of an axis, and at which path. mixed says that other values of the axis
+// are for other paths.
+type setting struct {
+	path, value, source string
+	mixed               bool
+}
+
+// pathOf is the path that the i-th value is for.
+func (a Axis) pathOf(i int) string {
+	if a.Paths == nil {
+		return a.Path
+	}
+	return a.Paths[i]
+}
 
 // points returns all combinations of values; the last axis changes fastest.
 func points(axes Axes) []point {
@@ -207,7 +225,7 @@ func points(axes Axes) []point {
 		var next []point
 		for _, p := range all {
 			for i, v := range axis.Values {
-				next = append(next, append(slices.Clone(p), setting{axis.Path, v, axis.Sources[i]}))
+				next = append(next, append(slices.Clone(p), setting{axis.pathOf(i), v, axis.Sources[i], axis.Paths != nil}))
 			}
 		}
 		all = next
@@ -217,6 +235,10 @@ func points(axes Axes) []point {
 
 func (p point) sets() (sets []string) {
 	for _, s := range p {
+		if s.mixed && s.path == "driver" {
+			// Beside presets, which are clients with their defaults, a real client has its own.
+			sets = append(sets, "pool=null")
+		}
 		sets = append(sets, s.path+"="+s.value)
 	}
 	return sets
@@ -245,7 +267,9 @@ func (p point) name(axes Axes) string {
 	for _, s := range p {
 		value := shownValue(axes, s)
 		switch {
-		case s.path == "pool" && !strings.ContainsAny(value, "{:"):
+		case s.mixed && s.path == "driver":
+			parts = append(parts, "driver "+value)
+		case (s.path == "pool" || s.path == "driver") && !strings.ContainsAny(value, "{:"):
 			parts = append(parts, value)
 		case ends[end(s.path)] > 1:
 			parts = append(parts, s.path+"="+value)
@@ -259,13 +283,21 @@ func (p point) name(axes Axes) string {
 // shownValue returns a value as it appears in a name: in one line, without secrets, and
 // without the parts that all values of its axis have in common.
 func shownValue(axes Axes, s setting) string {
-	axis := axes[slices.IndexFunc(axes, func(a Axis) bool { return a.Path == s.path })]
-	shown := make([]string, len(axis.Values))
-	for i, value := range axis.Values {
-		value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
-		shown[i] = strings.Join(strings.Fields(value), " ")
+	var shown []string
+	at := -1
+	for _, axis := range axes {
+		for i, value := range axis.Values {
+			if axis.pathOf(i) != s.path {
+				continue
+			}
+			if value == s.value {
+				at = len(shown)
+			}
+			value = profiles.RedactChange(map[string]string{s.path: value})[s.path]
+			shown = append(shown, strings.Join(strings.Fields(value), " "))
+		}
 	}
-	return layout.Shorten(shown, longestValue)[slices.Index(axis.Values, s.value)]
+	return layout.Shorten(shown, longestValue)[at]
 }
 
 // inAxes makes a complaint about a value name the flag or the place in the matrix file

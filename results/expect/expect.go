@@ -88,7 +88,7 @@ func CheckAgainst(run *results.Run, beside References, expect map[string]string)
 		case err != nil:
 			e.Why = err.Error()
 		case a.Why != "":
-			e.Why = a.Why
+			e.Why, e.Unknown = a.Why, untold(run, path)
 		default:
 			e.Seen, e.Met = a.Value.String(), a.met()
 			if len(a.against) > 0 {

@@ -160,6 +160,8 @@ func unseen(run *results.Run, section, name string) string {
 		return noPackets
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
+	case untold(run, section+"."+name):
+		return "unknown: " + run.Driver.Client + " does not tell it"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
 	case !run.Sockets.Available:
@@ -191,6 +193,18 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 		return "the stock client's pool does not tell it"
 	}
 	return ""
+}
+
+// untold reports whether only kabench's own pool has a figure, and a real client made the
+// run. What a client's gauges say is told.
+func untold(run *results.Run, path string) bool {
+	d := run.Driver
+	section, name, _ := strings.Cut(path, ".")
+	if d == nil || !ofOwnPool(section, name) && section != "pool" {
+		return false
+	}
+	gauge, known := map[string]string{"peak_pending": "pending", "peak_leased": "active", "peak_idle": "idle"}[name]
+	return section != "pool" || !known || !slices.Contains(d.Gauges, gauge)
 }
 
 // ofOwnPool reports whether only kabench's own pool reports a figure. net/http's

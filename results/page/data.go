@@ -52,6 +52,22 @@ type Run struct {
 	Sockets   Sockets      `json:"sockets"`
 	Lifelines Lifelines    `json:"lifelines"`
 	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
+	Driver    *Driver      `json:"driver,omitempty"`   // the real client; nil: kabench's own
+}
+
+// Driver is a real client that made a run, for people.
+type Driver struct {
+	Client string        `json:"client"`
+	Line   string        `json:"line"`   // its version, its driver, and what was set
+	Rows   [][2]string   `json:"rows"`   // figures with their labels
+	Errors []DriverError `json:"errors"` // what it said
+}
+
+// DriverError is an error as the client gave it to its caller.
+type DriverError struct {
+	Count uint64   `json:"count"`
+	Text  string   `json:"text"`
+	More  []string `json:"more"` // its causes, and what was seen
 }
 
 // Flow counts the requests due, started, ok and failed in equal spans of time.

@@ -154,6 +154,7 @@ func (g *Gatherer) Run() Run {
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}
+	r.Driver = driverOf(doc.Driver)
 	r.Response, r.Service = curve(g.response), curve(g.service)
 
 	t, high := g.pool.data()

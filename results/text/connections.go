@@ -65,7 +65,9 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 	if p := run.Ports; p != nil {
 		fmt.Fprintf(t, "\t%s\n", portsText(*p))
 	}
-	if p := run.Packets; p != nil {
+	if p := run.Packets; p != nil && run.Driver != nil && len(p.Fates) == 0 {
+		fmt.Fprintf(t, "Packets\t%d seen on the client's connections\n", p.Seen)
+	} else if p != nil {
 		fmt.Fprintf(t, "Packets\t%d seen, %d no longer recorded, delivered late by %s at p99\n", p.Seen, p.Overwritten, results.FormatSeconds(p.LateP99))
 		for _, c := range p.Closed {
 			if c.By == "" {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
 )
@@ -140,7 +141,13 @@ func markdownPools(k *record.Archive) string {
 	var b strings.Builder
 	said := ""
 	for _, r := range k.Runs {
-		if r.Run == nil || r.Run.Preset == nil {
+		if r.Run == nil {
+			continue
+		}
+		if d := r.Run.Driver; d != nil {
+			fmt.Fprintf(&b, "\nClient of %s: %s\n", inline(cmp.Or(r.Name, record.KindRun), maxLabel), inline(DriverLine(d), maxSentence))
+		}
+		if r.Run.Preset == nil {
 			continue
 		}
 		if text := inline(r.Run.Preset.String(), maxSentence); text != said {
@@ -219,7 +226,10 @@ func markdownExpectations(k *record.Archive) string {
 		}
 		for _, e := range r.Run.Expect {
 			met := "met"
-			if !e.Met {
+			switch {
+			case e.Unknown:
+				met = "unknown"
+			case !e.Met:
 				met = "**not met**"
 			}
 			rows = append(rows, []string{met, inline(r.Name, maxLabel), inline(e.Path, maxLabel), inline(e.Want, maxLabel), inline(cmp.Or(e.Why, e.Seen), maxSentence)})
@@ -257,6 +267,12 @@ func markdownErrors(k *record.Archive) string {
 		for _, o := range r.Run.Outcomes {
 			if o.Failed() && o.Example != "" {
 				fmt.Fprintf(&b, "%s: %v / %v: %s\n", r.Name, o.Phase, o.Cause, o.Example)
+			}
+		}
+		if d := r.Run.Driver; d != nil {
+			for _, e := range ShownDriverErrors(d) {
+				head, more := DriverErrorLines(e)
+				fmt.Fprintf(&b, "%s: %d x %s: %s; %s\n", r.Name, e.Count, d.Client, layout.OneLine(head), layout.OneLine(strings.Join(more, "; ")))
 			}
 		}
 		if p := r.Run.Preset; p != nil {

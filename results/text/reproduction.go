@@ -29,6 +29,9 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 		wrap(&b, "", r.Question)
 	}
 	incident := column{"incident", cmp.Or(r.IncidentRun, &results.Run{})}
+	if d := incident.run.Driver; d != nil {
+		wrap(&b, "Client  ", DriverLine(d))
+	}
 	runs := []column{incident}
 	for _, remedy := range r.RemedyRuns {
 		runs = append(runs, column{remedy.Remedy, cmp.Or(remedy.Run, &results.Run{})})
@@ -39,10 +42,17 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 		fmt.Fprintln(&b)
 	}
 	for _, remedy := range r.RemedyRuns {
-		wrap(&b, "Remedy "+remedy.Remedy+": ", changes(remedy.Change))
+		wrap(&b, "Remedy "+remedy.Remedy+": ", remedySets(remedy))
+	}
+	for _, line := range notAvailable(r) {
+		wrap(&b, "", line)
 	}
 	fmt.Fprintln(&b)
 	renderShortcomings(r, &b)
+	if d := incident.run.Driver; d != nil {
+		renderDriver(&b, incident.run)
+		fmt.Fprintln(&b)
+	}
 	if p := incident.run.Packets; p != nil && len(p.Failures) > 0 {
 		fmt.Fprintln(&b, "A failure of the incident, packet by packet")
 		renderEvidence(&b, p.Failures[0])
@@ -192,7 +202,7 @@ func sideBySide(runs []column) [][]string {
 	for _, k := range kernelRows(runs) {
 		row(k.label, k.cell)
 	}
-	row("pending peak", func(r *results.Run) string { return fmt.Sprint(r.Pool.PeakPending) })
+	row("pending peak", pendingPeak)
 	if anyOf(runs, func(r *results.Run) bool { return r.Pool.PeakPending > 0 }) {
 		row("longest acquire, ok", func(r *results.Run) string { return latencyCell(r, results.PhaseAcquire.String(), longest) })
 	}
@@ -329,6 +339,14 @@ func latencyCell(run *results.Run, name string, stat func(results.Quantiles) flo
 		return "-"
 	}
 	return results.FormatSeconds(stat(q))
+}
+
+// pendingPeak is the peak of the requests that waited for a connection, if the client tells.
+func pendingPeak(r *results.Run) string {
+	if r.Driver != nil && !slices.Contains(r.Driver.Gauges, "pending") {
+		return "not told"
+	}
+	return fmt.Sprint(r.Pool.PeakPending)
 }
 
 func p50(q results.Quantiles) float64 { return q.P50 }

@@ -26,6 +26,7 @@ func RenderRun(w io.Writer, run *results.Run) error {
 	renderFailures(&b, run)
 	renderErrorAnswers(&b, run)
 	renderKernel(&b, run)
+	renderDriver(&b, run)
 	renderPreset(&b, run.Preset)
 	renderConnections(&b, run)
 	renderIdle(&b, run)
@@ -77,6 +78,9 @@ func renderHead(b *bytes.Buffer, run *results.Run) {
 		wrap(b, "STOPPED  ", fmt.Sprintf("after %s by abort_when: %s %s (seen %s)", results.FormatSeconds(s.At), s.Path, s.When, s.Seen))
 	case run.Interrupted:
 		fmt.Fprintln(b, "Interrupted: stopped early by a signal")
+	}
+	if run.Driver != nil {
+		wrap(b, "Client  ", DriverLine(run.Driver))
 	}
 	if run.Preset != nil {
 		wrap(b, "Pool  ", run.Preset.String())
@@ -294,7 +298,15 @@ func renderExpectations(b *bytes.Buffer, run *results.Run) {
 	fmt.Fprintf(b, "\nExpectations\n")
 	var rows, stacked bytes.Buffer
 	t := table(&rows)
-	verdict := map[bool]string{true: "met    ", false: "NOT MET"}
+	verdict := func(e results.Expectation) string {
+		switch {
+		case e.Met:
+			return "met    "
+		case e.Unknown:
+			return "unknown"
+		}
+		return "NOT MET"
+	}
 	seen := func(e results.Expectation) string {
 		if e.Why != "" {
 			return e.Why
@@ -302,11 +314,11 @@ func renderExpectations(b *bytes.Buffer, run *results.Run) {
 		return "seen " + e.Seen
 	}
 	for _, e := range run.Expect {
-		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict[e.Met], e.Path, e.Want, seen(e))
+		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict(e), e.Path, e.Want, seen(e))
 	}
 	t.Flush()
 	for _, e := range run.Expect {
-		wrap(&stacked, "  "+verdict[e.Met]+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+		wrap(&stacked, "  "+verdict(e)+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
 		wrap(&stacked, "           ", seen(e))
 	}
 	layout.Either(b, rows.String(), stacked.String())

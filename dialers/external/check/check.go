@@ -112,6 +112,9 @@ func (k *checking) begin(c external.Config) error {
 	if c.Timeout == 0 {
 		c.Timeout = replyTime
 	}
+	if c.Origins == nil {
+		c.Origins = []string{k.server.url}
+	}
 	if err := k.driver.Configure(k.ctx, c); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func TestBrokenRules(t *testing.T) {
 		{"bytes", "of 100000 bytes, 0", []string{"return response.status, size", "return response.status, 0"}},
 		{"error", "the class", []string{`type(e).__module__ + "." + type(e).__name__`, `""`}},
 		{"timeout", "number", []string{"timeout=self.timeout", "timeout=60"}},
-		{"insecure", "nobody signed", []string{"ssl.create_default_context()", "ssl._create_unverified_context()"}},
+		{"insecure", "nobody signed", []string{"ssl._create_unverified_context()", "ssl.create_default_context()"}},
 		{"open loop", "only when others", []string{"threading.Thread(target=perform, args=(client, frame, received), daemon=True).start()",
 			"import concurrent.futures; POOL.submit(perform, client, frame, received)", "class Client:", "import concurrent.futures\nPOOL = concurrent.futures.ThreadPoolExecutor(5)\nclass Client:"}},
 		{"stdout", "sending", []string{"response = conn.getresponse()", "response = conn.getresponse(); print('sending', flush=True)"}},

@@ -47,7 +47,7 @@ func (k *checking) settings() {
 		`reply {"type":"refused","setting":NAME,"text":WHY} to a setting that the driver does not know`, "refused")
 	var wrong []string
 	for _, s := range h.Settings {
-		if err := k.driver.Configure(k.ctx, external.Config{Settings: map[string]any{s.Name: s.Default}}); err != nil {
+		if err := k.takes(s); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s (%v): %v", s.Name, s.Default, err))
 		}
 	}
@@ -63,6 +63,22 @@ func (k *checking) settings() {
 	if len(h.Gauges) > 0 {
 		k.rule("gauges", k.gauges(), "write {\"type\":\"gauges\",...} every so many milliseconds as config says, with the names of hello; 0 means never", strings.Join(h.Gauges, ", "))
 	}
+}
+
+// takes configures the driver with a setting's own default, in a new process if this one
+// refuses: some clients read a setting once.
+func (k *checking) takes(s external.Setting) error {
+	c := external.Config{Settings: map[string]any{s.Name: s.Default}}
+	err := k.driver.Configure(k.ctx, c)
+	if refused := new(external.RefusedError); !errors.As(err, &refused) {
+		return err
+	}
+	again, failed := external.Start(k.ctx, k.command)
+	if failed != nil {
+		return failed
+	}
+	defer func() { _ = again.Close() }()
+	return again.Configure(k.ctx, c)
 }
 
 func refusal(err error, setting string) error {

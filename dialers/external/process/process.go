@@ -33,6 +33,8 @@ type Process struct {
 
 	cmd    *exec.Cmd
 	stderr tail
+	mu     sync.Mutex
+	reaped bool // guarded by mu: its number, and its group's, may be another's
 }
 
 // Run starts a process. It ends with this one: by the system on Linux, and by the end
@@ -61,8 +63,7 @@ func Run(c Command) (*Process, error) {
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
-			p.Err = p.cmd.Wait()
-			kill(p.cmd.Process) // what it had started
+			p.Err = wait(p.cmd, p.last)
 			close(p.Exited)
 		}
 	}()
@@ -122,9 +123,9 @@ func (p *Process) LastWords() string {
 
 // End ends the process group: politely, then not.
 func (p *Process) End(grace time.Duration) {
-	terminate(p.cmd.Process)
+	p.signal(terminate)
 	if !p.Within(grace) {
-		kill(p.cmd.Process)
+		p.Kill()
 		<-p.Exited
 	}
 }
@@ -189,6 +190,9 @@ func (t *tail) String() string {
 	return strings.Join(t.lines, " | ")
 }
 
+// PID is the process's number.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Stderr returns the last lines of its stderr.
 func (p *Process) Stderr() string { return p.stderr.String() }
 
@@ -201,8 +205,25 @@ func (p *Process) Read() {
 	}
 }
 
-// Kill kills the process group.
-func (p *Process) Kill() { kill(p.cmd.Process) }
+// Kill kills the process group, unless it has ended.
+func (p *Process) Kill() { p.signal(kill) }
+
+// last kills what the process had started, and lets nothing be sent to its number any
+// more.
+func (p *Process) last() {
+	p.Kill()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reaped = true
+}
+
+func (p *Process) signal(end func(*os.Process)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		end(p.cmd.Process)
+	}
+}
 
 // Short is the beginning of a text, valid UTF-8.
 func Short[T string | []byte](text T, most int) string {

@@ -13,3 +13,9 @@ import (
 func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func widen(*os.File) {}
+
+// wait waits until a process has ended, and calls ended.
+func wait(cmd *exec.Cmd, ended func()) error {
+	defer ended()
+	return cmd.Wait()
+}

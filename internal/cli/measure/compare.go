@@ -23,6 +23,7 @@ import (
 type compareOptions struct {
 	cli.Traffic
 	pools       []string
+	drivers     []string
 	axes        []string
 	repeats     int
 	seed        uint64
@@ -45,7 +46,7 @@ func NewCompare(s *cli.Streams) *cobra.Command {
 much, and whether the difference can be chance. The first setting is the baseline: every other
 one is compared with it. Without a profile, give at least --target and --rate.
 
-The settings are pools (--pool), values of any field of the profile (--axis; several axes make
+The settings are pools (--pool), real clients (--driver), values of any field of the profile (--axis; several axes make
 every combination of their values), or the axes of a matrix file:
 
   profile: quick
@@ -63,10 +64,14 @@ neither on this machine nor in a private network needs --i-may.
 A comparison that was stopped or killed continues with --resume DIR, in the same order and with
 the same seed. Finished runs are not repeated.
 
+With --pool and --driver, each is a setting, and a real client has its own defaults in place of the
+profile's pool. With --driver alone it gets what it can of the profile's pool.
+
 If the arguments are directories of finished runs, or of a comparison, those runs are compared.`,
 		Example: `  kabench compare quick --pool default --pool reactor-netty
   kabench compare --target http://localhost:8080/ --rate 100/s --pool reactor-netty --pool okhttp
   kabench compare steady --axis pool.idle_timeout=0,15s,3s --axis pool.lease_order=fifo,lifo
+  kabench compare idle-race --pool okhttp --driver okhttp
   kabench compare matrix.yaml --repeats 8 --seed 42
   kabench compare --resume kabench-results/20260301-120000.000-compare-quick
   kabench compare kabench-results/20260301-* --json`,
@@ -88,6 +93,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringArrayVar(&o.pools, "pool", nil, "pool preset or YAML file; give the flag once for each pool to compare")
+	f.StringArrayVar(&o.drivers, "driver", nil, "real client to send through: a name of 'kabench driver list', or a command; give the flag once for each to compare")
 	f.StringArrayVar(&o.axes, "axis", nil, "field and its values, for example pool.idle_timeout=0,15s,3s; may be repeated")
 	o.Flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
@@ -179,7 +185,7 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 
 // compareFinished compares finished runs.
 func compareFinished(c *cobra.Command, s *cli.Streams, o *compareOptions, dirs []string) error {
-	for _, flag := range append(o.FlagNames(), "pool", "axis", "repeats", "seed", "cool-down") {
+	for _, flag := range append(o.FlagNames(), "pool", "driver", "axis", "repeats", "seed", "cool-down") {
 		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s is for new runs, but %s", flag, namedDirs(dirs))
 		}

@@ -43,11 +43,7 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*matrix.Matrix, error) 
 	if err != nil {
 		return nil, err
 	}
-	if len(o.pools) > 0 {
-		axis := matrix.Axis{Path: "pool", Values: o.pools}
-		for _, v := range o.pools {
-			axis.Sources = append(axis.Sources, "--pool "+v)
-		}
+	if axis, given := o.clients(); given {
 		m.Axes = append(matrix.Axes{axis}, m.Axes...)
 	}
 	for _, text := range o.axes {
@@ -62,6 +58,26 @@ func (o *compareOptions) matrix(profileOrMatrix string) (*matrix.Matrix, error) 
 		m.Axes = append(m.Axes, axis)
 	}
 	return m, nil
+}
+
+// clients is the axis of --pool and --driver.
+func (o *compareOptions) clients() (axis matrix.Axis, given bool) {
+	for _, flag := range []struct {
+		path   string
+		values []string
+	}{{"pool", o.pools}, {"driver", o.drivers}} {
+		for _, v := range flag.values {
+			axis.Path = flag.path
+			axis.Values, axis.Paths = append(axis.Values, v), append(axis.Paths, flag.path)
+			axis.Sources = append(axis.Sources, "--"+flag.path+" "+v)
+		}
+	}
+	if len(o.pools) > 0 && len(o.drivers) > 0 {
+		axis.Path = "client"
+	} else {
+		axis.Paths = nil
+	}
+	return axis, len(axis.Values) > 0
 }
 
 // matrixFile reads the matrix in a file, or makes one without axes of a profile. Flags

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ import (
 type reproduceOptions struct {
 	incident string
 	sets     []string
+	driver   string
 	out      string
 	dir      string // of the results; "": nothing is kept
 	trace    traceOptions
@@ -54,11 +56,16 @@ failures to expect, and sends nothing if there would be none. It keeps the incid
 incident.yaml in the directory of the results; 'kabench reproduce' runs that file again. A server
 that is neither on this machine nor in a private network needs --i-may, with --target and in a file.
 
+With --driver, a real client sends the requests, in a process of its own. It gets what it can of the
+incident's pool, and remedies that cannot be set on it are named. 'kabench driver list' shows the
+clients.
+
 With --all, kabench reproduces every incident that comes with it, each in a process of its own,
 and prints one table. With --json it prints a list with the JSON of each incident.`,
 		Example: `  kabench reproduce idle-race
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce idle-race --target http://127.0.0.1:8080/ --pool reactor-netty
+  kabench reproduce idle-race --driver okhttp
   kabench reproduce --all --jobs 2`,
 		ValidArgsFunction: cli.CompleteIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -85,12 +92,21 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 		},
 	}
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.link.delay=2ms; may be repeated")
+	cli.DriverFlag(c.Flags(), &o.driver)
 	c.Flags().StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	o.trace.flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	o.aimed.flags(c)
 	return c
+}
+
+// allSets are the flags in the form of --set.
+func (o *reproduceOptions) allSets() []string {
+	if o.driver == "" {
+		return o.sets
+	}
+	return append([]string{"driver=" + o.driver}, o.sets...)
 }
 
 func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
@@ -145,9 +161,9 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 // an error: it is not to be run.
 func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-chan struct{}) (*profiles.Profile, *results.Forecast, error) {
 	if o.aimed.Target == "" {
-		p, err := profiles.Open(o.incident, o.sets)
+		p, err := profiles.Open(o.incident, o.allSets())
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, cli.InFlags(err, cli.Given{Path: "driver", Value: o.driver, Flag: "--driver"})
 		}
 		o.dir = resultsdir.Out(o.out, p.Name)
 		if !o.aimed.IMay {
@@ -155,7 +171,7 @@ func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-c
 		}
 		return p, nil, err
 	}
-	o.aimed.Sets = o.sets
+	o.aimed.Sets = o.allSets()
 	o.dir = resultsdir.Out(o.out, o.incident)
 	aimed, err := o.aimed.aim(ctx, s, o.incident, o.dir, stop)
 	if err != nil || aimed == nil {
@@ -164,11 +180,32 @@ func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-c
 	return aimed.Profile, aimed.Forecast, nil
 }
 
+// notWithDriver says why a real client cannot reproduce an incident that kabench's own
+// client can; "" if it can, or if err has another reason.
+func (o *reproduceOptions) notWithDriver(e profiles.Embedded, err error) string {
+	if o.driver == "" || err == nil {
+		return ""
+	}
+	list, ok := errors.AsType[profiles.Errors](err)
+	if _, other := profiles.Open(e.Name, o.sets); !ok || other != nil {
+		return ""
+	}
+	if strings.HasPrefix(list[0].Path, "driver") {
+		return "" // the driver itself is wrong
+	}
+	return list[0].Path + ": " + list[0].Text
+}
+
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
 func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) error {
-	all := profiles.Incidents()
-	for _, e := range all { // before the first one is run
-		p, err := profiles.Open(e.Name, o.sets)
+	var all []profiles.Embedded
+	for _, e := range profiles.Incidents() { // before the first one is run
+		p, err := profiles.Open(e.Name, o.allSets())
+		if why := o.notWithDriver(e, err); why != "" {
+			fmt.Fprintf(s.Err, "%s: left out, because %s\n", e.Name, why)
+			continue
+		}
+		all = append(all, e)
 		if err == nil && !o.aimed.IMay {
 			err = cli.Load{Profiles: []*profiles.Profile{p}, Remedies: true}.Check(ctx)
 		}
@@ -199,7 +236,7 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 		if out != "" {
 			dir = filepath.Join(out, all[i].Name)
 		}
-		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.sets, o.aimed.IMay)
+		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.allSets(), o.aimed.IMay)
 		if !s.JSON {
 			fmt.Fprintf(s.Err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
 		}

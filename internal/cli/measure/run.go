@@ -58,7 +58,8 @@ expect in the profile.`,
 	f := c.Flags()
 	f.SortFlags = false
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of random arrivals, to repeat a run exactly"},
-		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
+		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"},
+		cli.DriverChange())
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")

@@ -9,9 +9,11 @@ import (
 
 // finish returns what was seen of the connection. until is the end of the observation.
 func (l *life) finish(until time.Duration) evidence.Connection {
-	l.settle(true)
+	if !l.looked {
+		l.settle(true)
+	}
 	t, c := &l.talk, &l.c
-	if t.responds && (!t.response.inside || t.response.parser.End() == nil) {
+	if t.responds && l.responseOver() {
 		t.answered(t.current.Done)
 	}
 	c.TLS, c.Other = t.protocol == overTLS, t.other()

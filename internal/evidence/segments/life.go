@@ -34,6 +34,8 @@ type life struct {
 	past     [8]sight
 	copies   int // segments that were seen twice
 
+	looked bool // this is a copy, whose connection may go on
+
 	older, newer *life // neighbours in a list of Lives
 	weighs       int   // as counted in Lives.weight
 	ended        bool

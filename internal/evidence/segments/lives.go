@@ -35,6 +35,15 @@ type Lives struct {
 	// captured, and the time of its first byte. Set it before the first Add.
 	Asked func(c *evidence.Connection, line string, begun time.Duration)
 
+	// Begun, Watch and Ended, if not nil, let those watch who cannot wait until a
+	// connection is over: Begun is called with each new connection, Watch with each of
+	// its requests as it begins, when its head is there and when it is answered, and
+	// Ended before done, for strays too. Set them before the first Add. The Connection
+	// is not complete before Ended, and may not be changed.
+	Begun func(c *evidence.Connection)
+	Watch func(c *evidence.Connection, r Request)
+	Ended func(*Sight)
+
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
 	shared  map[netip.AddrPort]int  // how many connections without a SYN have this end
@@ -138,6 +147,12 @@ func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	if v.Asked != nil {
 		l.talk.named = func(line string, begun time.Duration) { v.Asked(&l.c, line, begun) }
 	}
+	if v.Watch != nil {
+		l.talk.watch = func(r Request) { v.Watch(&l.c, r) }
+	}
+	if v.Begun != nil {
+		v.Begun(&l.c)
+	}
 	v.open[key] = l
 	return l
 }
@@ -219,7 +234,17 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 	v.live.remove(l)
 	delete(v.open, key)
 	v.weight -= l.weighs
+	var over []Request
+	if l.talk.watch = nil; v.Ended != nil {
+		l.talk.watch = func(r Request) { over = append(over, r) }
+	}
+	handshake := l.c.Ready
 	c := l.finish(until)
+	if v.Ended != nil {
+		s := l.sight(c, handshake)
+		s.Requests = append(over, s.Requests...)
+		v.Ended(s)
+	}
 	if v.turned(&c) {
 		l.turn(&c)
 	}

@@ -145,7 +145,7 @@ func (t *talk) readHead(b []byte) (used int, over bool) {
 	head = head[:end]
 	line, fields, _ := bytes.Cut(head, []byte("\n"))
 	h := readFields(fields)
-	t.name(line, h)
+	t.name(line, h, true)
 	r.head = keepSmall(r.head)
 	switch {
 	case h.chunked:
@@ -170,15 +170,16 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
-// name gives the newest request what its head says.
-func (t *talk) name(line []byte, h fields) {
+// name gives the newest request what its head says. whole: all of the head was seen.
+func (t *talk) name(line []byte, h fields, whole bool) {
 	if n := len(t.pending); n > 0 && t.pending[n-1].id == t.requests.id {
 		q := &t.pending[n-1]
 		q.line, q.method = requestLine(line)
-		q.asked, q.origin = h.asked, h.origin
+		q.asked, q.origin, q.headed = h.asked, h.origin, whole
 		if t.named != nil {
 			t.named(q.line, q.begun)
 		}
+		t.tell(n - 1)
 	}
 }
 
@@ -186,7 +187,7 @@ func (t *talk) name(line []byte, h fields) {
 func (t *talk) cutHead() {
 	r := &t.requests
 	line, fields, _ := bytes.Cut(r.head, []byte("\n"))
-	t.name(line, readFields(fields))
+	t.name(line, readFields(fields), false)
 	r.head = keepSmall(r.head)
 	r.part = outOfStep
 }

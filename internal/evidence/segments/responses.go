@@ -22,7 +22,7 @@ type response struct {
 func (t *talk) takeResponse(p piece) {
 	r := &t.response
 	if t.protocol != overHTTP || !r.inOrder {
-		if t.protocol != overHTTP || !p.begin || !beginsResponse(p.payload) {
+		if t.protocol != overHTTP || !t.atBeginning() && (!p.begin || !beginsResponse(p.payload)) {
 			t.moreResponse(p)
 			return
 		}
@@ -37,6 +37,7 @@ func (t *talk) takeResponse(p piece) {
 		if !ok {
 			r.inOrder, r.inside = false, false
 			t.moreResponse(p)
+			t.bad = true
 			return
 		}
 	}
@@ -49,6 +50,12 @@ func (t *talk) takeResponse(p piece) {
 		}
 		t.missResponse(p.length, p.at)
 	}
+}
+
+// atBeginning reports whether the first bytes of the server must be a response: every
+// byte of the connection was observed, and those who watch want to know if they are none.
+func (t *talk) atBeginning() bool {
+	return t.watch != nil && t.whole && t.count == 0 && !t.responds && !t.missed && len(t.pending) > 0
 }
 
 // moreResponse takes bytes whose meaning cannot be read.

@@ -30,6 +30,8 @@ type request struct {
 	asked    bool
 	whole    bool
 	origin   evidence.Origin
+	headed   bool          // its whole head was seen
+	since    time.Duration // when the response before it, or the handshake of TLS, was over; or NotSeen
 }
 
 const maxPending = 64 // requests of one connection without a response
@@ -68,6 +70,8 @@ type talk struct {
 	longest   time.Duration // idle, survived
 	each      func(evidence.Exchange, int)
 	named     func(line string, begun time.Duration)
+	watch     func(Request) // called with each request as it begins, has its head and is answered; or nil
+	bad       bool          // bytes of current are no HTTP/1
 }
 
 func (t *talk) begin() {
@@ -212,8 +216,12 @@ func (t *talk) ask(p piece) {
 	t.requests.id++
 	t.pending = append(t.pending, request{
 		id: t.requests.id, begun: p.at, sent: p.at, order: p.order, from: p.seq, to: p.seq,
-		ack: p.ack, acks: p.acks, number: p.number,
+		ack: p.ack, acks: p.acks, number: p.number, since: t.doneAt,
 	})
+	if t.doneAt == evidence.NotSeen {
+		t.pending[len(t.pending)-1].since = t.ready
+	}
+	t.tell(len(t.pending) - 1)
 }
 
 // claim takes a request that was observed later than the response to it.
@@ -252,6 +260,7 @@ func (t *talk) askOrContinue(p piece) {
 func (t *talk) answer(at time.Duration) {
 	t.responds = true
 	t.current = evidence.Exchange{Sent: evidence.NotSeen, First: at, Done: at}
+	t.bad = false
 	t.begun = evidence.NotSeen
 	t.unsolicited = len(t.pending) == 0 && !t.missed && (t.whole || t.count > 0)
 	if len(t.pending) > 0 {
@@ -271,6 +280,7 @@ func (t *talk) answered(at time.Duration) {
 		return
 	}
 	t.current.Done = at
+	t.tellAnswered()
 	if t.doneAt != evidence.NotSeen && t.begun != evidence.NotSeen {
 		t.longest = max(t.longest, t.begun-t.doneAt)
 	}

@@ -137,7 +137,7 @@ func (c *clientConn) read() (*clientRequest, *story.Ending) {
 		return nil, c.refuse(errMalformed)
 	}
 	c.p.requests.Add(1)
-	c.story.Read(story.Exchange{Read: time.Now()})
+	c.story.Read(story.Exchange{ID: m.header.Get("X-Request-Id"), Read: time.Now()})
 	req := &clientRequest{message: m, http10: v == script.HTTP10, sized: m.header.Get("Content-Length") != "" || body.framing == byChunks}
 	req.keep = c.keeps(req)
 	if req.sized && !req.http10 && m.hasToken("Expect", "100-continue") {

@@ -148,6 +148,17 @@ func (p *Proxy) backend(first uint64, again int) int {
 // of accept. A story has its connection's end before the client can see that end.
 func (p *Proxy) Stories() []story.Story { return p.clients.Stories() }
 
+// Follow indexes the requests that are read from clients from now on, for Find and Reads.
+func (p *Proxy) Follow() { p.clients.Follow() }
+
+// Find returns where the requests with this X-Request-Id were read from clients; see
+// [story.Log.Find].
+func (p *Proxy) Find(id string) []story.Found { return p.clients.Find(id) }
+
+// Reads returns how many requests were read on a client's newest connection from remote;
+// see [story.Log.Reads].
+func (p *Proxy) Reads(remote string) (n int, ok bool) { return p.clients.Reads(remote) }
+
 // Upstream returns the stories of the last 10,000 connections to servers, in the order
 // in which they were made. The proxy is their client.
 func (p *Proxy) Upstream() []story.Story { return p.upstreams.Stories() }

@@ -5,6 +5,7 @@ package story
 import (
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -52,6 +53,7 @@ const (
 const (
 	keepStories   = 10_000 // connections
 	keepExchanges = 64     // of each connection
+	maxID         = 64     // bytes of a request's id
 )
 
 // Story is what happened on one connection, as the server saw it. For a proxy's
@@ -80,6 +82,7 @@ type Story struct {
 // completely.
 type Exchange struct {
 	Use       int       // counted from 1 on its connection
+	ID        string    // its X-Request-Id, at most 64 bytes of it; "": it had none
 	Read      time.Time // after its head was read
 	Responded time.Time // after the last byte of the whole response was written; zero: never
 	Executed  bool      // it was read completely
@@ -91,7 +94,8 @@ type Exchange struct {
 
 // Writer writes one Story. Its methods may be called while the Story is read.
 type Writer struct {
-	mu sync.Mutex
+	log *Log
+	mu  sync.Mutex
 	Story
 	next int // index in Exchanges of the next one, once there are keepExchanges
 }
@@ -102,6 +106,10 @@ func (s *Writer) Read(e Exchange) {
 	defer s.mu.Unlock()
 	s.Requests++
 	e.Use = s.Requests
+	e.ID = strings.Clone(e.ID[:min(len(e.ID), maxID)]) // it may be a part of a large head
+	if s.log != nil {
+		s.log.note(e.ID, s, e.Use)
+	}
 	if len(s.Exchanges) < keepExchanges {
 		s.Exchanges = append(s.Exchanges, e)
 		return
@@ -159,6 +167,8 @@ type Log struct {
 	kept []*Writer
 	next int    // index in kept of the next one, once it is full
 	last uint64 // ID of the last one
+
+	index index
 }
 
 // Begin opens the story of a connection.
@@ -166,11 +176,13 @@ func (s *Log) Begin(remote, local net.Addr, now time.Time) *Writer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	st := &Writer{Story: Story{ID: s.last, Remote: remote.String(), Local: local.String(), AcceptedAt: now}}
+	st := &Writer{log: s, Story: Story{ID: s.last, Remote: remote.String(), Local: local.String(), AcceptedAt: now}}
 	if len(s.kept) < keepStories {
 		s.kept = append(s.kept, st)
+		s.index.begin(st, nil)
 		return st
 	}
+	s.index.begin(st, s.kept[s.next])
 	s.kept[s.next] = st
 	s.next = (s.next + 1) % keepStories
 	return st

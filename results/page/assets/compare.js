@@ -27,7 +27,7 @@ const rows = [
   ['idle at lease, longest', (r) => idle(r.idle.at_lease, 'max')],
   ['closed by the peer while idle', (r) => (r.idle.at_peer_close ? integer(r.idle.at_peer_close.count) : 'not seen')],
   ['idle at the peer\u2019s close, p50', (r) => idle(r.idle.at_peer_close, 'p50')],
-  ['pending, peak', (r) => integer(r.pool.peak_pending)],
+  ['pending, peak', (r) => (r.driver && !(r.driver.gauges || []).includes('pending') ? 'not told' : integer(r.pool.peak_pending))],
   ['TIME_WAIT peak, ours', (r) => (r.sockets.available ? integer(r.sockets.time_wait_peak) : 'not seen')],
   ['TIME_WAIT peak, the server\u2019s', (r) => (r.sockets.available && r.sockets.server_side ? integer(r.sockets.time_wait_server_peak) : 'not seen')],
   ['CPU per request', (r) => (r.instrument.cpu_seconds_per_exchange ? duration(r.instrument.cpu_seconds_per_exchange) : '-')],
@@ -61,7 +61,7 @@ function figureTable(runs) {
 }
 
 function expectations(runs) {
-  const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [runs.length > 1 ? r.name : '', e.path, e.want, e.why || e.seen, e.met ? 'met' : { bad: 'not met' }]));
+  const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [runs.length > 1 ? r.name : '', e.path, e.want, e.why || e.seen, e.met ? 'met' : e.unknown ? 'unknown' : { bad: 'not met' }]));
   return all.length ? scroll([runs.length > 1 ? 'run' : '', 'value', 'expected', 'measured', ''], all, [1, 2, 3], true) : null;
 }
 

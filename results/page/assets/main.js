@@ -84,6 +84,14 @@ function laneCaption(runs) {
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may contain exchanges.' : '');
 }
 
+// driverPanel says what a real client did and said.
+function driverPanel(run, several) {
+  const d = run.driver;
+  const parts = [el('h3', {}, (several ? run.name + ': ' : '') + d.line), scroll(['', ''], d.rows, [1], true)];
+  if (d.errors.length) parts.push(scroll(['count', 'what ' + d.client + ' said', 'what was seen'], d.errors.map((e) => [integer(e.count), e.text, e.more.join('; ')]), [1, 2], true));
+  return el('div', { class: 'panel' }, ...parts);
+}
+
 // spelledSection has what each remedy sets, in the words of real clients.
 function spelledSection(all) {
   const says = (s) => (s.text ? s.text : s.instead) + (s.unchecked ? ' (not checked in its source)' : '');
@@ -99,6 +107,8 @@ function body(data) {
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
   if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
+  const real = runs.filter((r) => r.driver);
+  if (real.length) found.push(section('driver', 'The real client', 'The requests were sent by a real client in a process of its own. What happened on its connections was seen by kabench, not told by the client; its error texts stand beside that.', real.map((r) => driverPanel(r, runs.length > 1)), 'panels'));
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
   const bounds = (r) => [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');

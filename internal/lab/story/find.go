@@ -1,0 +1,128 @@
+package story
+
+import (
+	"sync"
+	"time"
+)
+
+// keepFound is how many requests an index holds, the newest ones.
+const keepFound = 100_000
+
+// Found is where a request was read.
+type Found struct {
+	Remote   string // the client's address
+	Local    string // the server's address
+	Accepted time.Time
+	Exchange
+	First    Side // who closed the connection first; "": it is open
+	How      How
+	ClosedAt time.Time
+}
+
+// index finds requests by their ids and connections by the client's address. It refers to
+// the writers that the log keeps. It is kept only after Follow.
+type index struct {
+	mu      sync.Mutex
+	on      bool
+	byID    map[string][]place
+	order   []string // the ids, in the order in which they were read
+	next    int      // index in order of the next one, once it is full
+	remotes map[string]*Writer
+}
+
+// place is an exchange of a story.
+type place struct {
+	story *Writer
+	use   int
+}
+
+// Follow begins to index what is read from now on, for Find and Reads. It costs about 20 MB
+// at most.
+func (s *Log) Follow() {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	if !s.index.on {
+		s.index.on, s.index.byID, s.index.remotes = true, map[string][]place{}, map[string]*Writer{}
+	}
+}
+
+// Find returns where the requests with this id were read, in the order of time. The log
+// must follow. Of a long connection only the newest exchanges are known.
+func (s *Log) Find(id string) []Found {
+	s.index.mu.Lock()
+	places := append([]place(nil), s.index.byID[id]...)
+	s.index.mu.Unlock()
+	var all []Found
+	for _, p := range places {
+		if f, ok := p.story.found(p.use); ok {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Reads returns how many requests were read on the newest connection of this client's
+// address; ok is false if there is none. The log must follow.
+func (s *Log) Reads(remote string) (n int, ok bool) {
+	s.index.mu.Lock()
+	st := s.index.remotes[remote]
+	s.index.mu.Unlock()
+	if st == nil {
+		return 0, false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.Requests, true
+}
+
+// begin notes a connection, and forgets the one that made room for it.
+func (x *index) begin(st, gone *Writer) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.on {
+		return
+	}
+	if gone != nil && x.remotes[gone.Remote] == gone {
+		delete(x.remotes, gone.Remote)
+	}
+	x.remotes[st.Remote] = st
+}
+
+// note notes that the request with this id was read.
+func (s *Log) note(id string, st *Writer, use int) {
+	x := &s.index
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.on || id == "" {
+		return
+	}
+	if len(x.order) < keepFound {
+		x.order = append(x.order, id)
+	} else {
+		old := x.order[x.next]
+		if places := x.byID[old]; len(places) > 1 {
+			x.byID[old] = places[1:]
+		} else {
+			delete(x.byID, old)
+		}
+		x.order[x.next] = id
+		x.next = (x.next + 1) % keepFound
+	}
+	x.byID[id] = append(x.byID[id], place{st, use})
+}
+
+// found returns exchange number use; false: it is no longer kept.
+func (s *Writer) found(use int) (Found, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := use - 1
+	if s.Requests > keepExchanges {
+		if use <= s.Requests-keepExchanges {
+			return Found{}, false
+		}
+		i %= keepExchanges
+	}
+	f := Found{Remote: s.Remote, Local: s.Local, Accepted: s.AcceptedAt, Exchange: s.Exchanges[i], First: s.First, How: s.How, ClosedAt: s.ClosedAt}
+	f.Header = nil
+	return f, true
+}

@@ -1,0 +1,432 @@
+package witness
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/external"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/evidence"
+	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/profiles/network"
+	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/results"
+)
+
+// up brings lo up: the namespace of the tests begins without.
+var up = sync.OnceValue(func() error {
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	return err
+})
+
+// served is a lab server that a test's client talks to.
+type served struct {
+	lab  *lab.Server
+	at   netip.AddrPort
+	url  string
+	cert []byte
+}
+
+// onLoopback serves cfg on lo; behind a link if there is a delay.
+func onLoopback(t *testing.T, cfg script.Server, delay time.Duration) served {
+	t.Helper()
+	needSandbox(t)
+	if err := up(); err != nil {
+		t.Fatal(err)
+	}
+	return startLab(t, cfg, delay)
+}
+
+func startLab(t testing.TB, cfg script.Server, delay time.Duration) served {
+	t.Helper()
+	s, err := lab.Start(cfg, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	addr := s.Addr()
+	if delay > 0 {
+		link, err := lab.StartLink(script.Link{Delay: delay}, "", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { link.Close() })
+		addr = link.Addr()
+	}
+	return servedAt(s, addr, cfg.TLS)
+}
+
+func servedAt(s *lab.Server, addr string, secure bool) served {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	return served{s, netip.MustParseAddrPort(addr), scheme + "://" + addr + "/", s.CertPEM()}
+}
+
+// inNetwork serves cfg on a host of a private network, whose packets cross a TUN device.
+func inNetwork(t *testing.T, cfg script.Server, delay time.Duration) served {
+	t.Helper()
+	needSandbox(t)
+	n, err := sandbox.Start(network.Config{
+		Hosts:  []network.Host{{Name: "server"}},
+		Links:  []network.Link{{Between: [2]string{network.ClientName, "server"}, Conditions: network.Conditions{Delay: delay}}},
+		Record: network.Record{Packets: 1 << 10},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { n.Close() })
+	addr := netip.AddrPortFrom(n.Addr("server"), 8080).String()
+	var s *lab.Server
+	if err := n.Host("server").Do(func() (err error) { s, err = lab.Start(cfg, addr); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return servedAt(s, addr, cfg.TLS)
+}
+
+// pair is an exchange as the client reports it, and as the witness saw it.
+type pair struct {
+	e    results.Exchange
+	seen external.Sight
+}
+
+// watched asks the witness at the moment at which an exchange is over.
+type watched struct {
+	w     *Witness
+	epoch time.Time
+	mu    sync.Mutex
+	pairs []pair
+
+	silent bool          // nothing is kept
+	took   time.Duration // the questions
+}
+
+func (o *watched) Observe(e *results.Exchange) {
+	if o.silent {
+		if o.w != nil {
+			began := time.Now()
+			if s := o.w.Between(e.Seq, o.epoch, e.Start, e.Done); len(s.Attempts) != 1 || s.Attempts[0].Phase != e.Phase {
+				panic("not seen")
+			}
+			o.took += time.Since(began)
+		}
+		return
+	}
+	seen := o.w.Between(e.Seq, o.epoch, e.Start, e.Done)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	one := *e
+	one.Tries = append([]results.Try(nil), e.Tries...)
+	o.pairs = append(o.pairs, pair{one, seen})
+}
+
+// load is a run's client and what it sends.
+type load struct {
+	policy  pool.Policy
+	load    generator.Load
+	method  string
+	body    []byte
+	stories bool // the witness hears the server's
+}
+
+// run makes a run of kabench's own client against s, and returns what both say.
+func run(t *testing.T, s served, l load) ([]pair, *Witness) {
+	t.Helper()
+	w, err := Listen([]netip.AddrPort{s.at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	if l.stories {
+		s.lab.Follow()
+		w.Hear(s.lab)
+	}
+	if l.method == "" {
+		l.method = "GET"
+	}
+	r, err := dialers.NewRequest(l.method, s.url, http.Header{}, l.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer := &dialers.Dialer{}
+	if s.cert != nil {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(s.cert)
+		dialer.TLS = &tls.Config{RootCAs: roots, ServerName: "localhost"}
+	}
+	c, err := dialers.NewClient(dialers.Config{Policy: l.policy, Dialer: dialer, Requests: []*dialers.Request{r.Numbered()}, Timeout: l.load.Timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	l.load.MaxInFlight = 10_000
+	schedule, err := l.load.Schedule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &watched{w: w, epoch: time.Now().Add(20 * time.Millisecond)}
+	open := &generator.Open{Load: l.load, Schedule: schedule, Engine: c, Observer: o, Targets: 1}
+	open.Run(context.Background(), o.epoch, nil)
+	return o.pairs, w
+}
+
+// agreement counts how far the two agree.
+type agreement struct {
+	exchanges, attempts, failures, reused     int
+	phase, conn, use, idle, inferred, unknown int
+	explained, swapped                        int
+	worst                                     time.Duration // between the two idle times
+	differ                                    []string
+}
+
+func (a agreement) String() string {
+	return fmt.Sprintf("%d exchanges, %d attempts, %d failed, %d on reused connections: phase and cause %d, connection %d, use %d, idle %d within 1 ms (off by %v at most, %d explained to the millisecond); %d inferred, %d of them on another connection, %d unknown",
+		a.exchanges, a.attempts, a.failures, a.reused, a.phase, a.conn, a.use, a.idle, a.worst.Round(time.Microsecond), a.explained, a.inferred, a.swapped, a.unknown)
+}
+
+// lateness is how late the client read the response of a connection's use.
+type lateness struct {
+	use  int
+	read time.Duration
+}
+
+// compare compares each attempt of each exchange. The client's idle times begin when it has
+// read a response and end before it writes a request; on a busy machine it does both
+// late. What it was late by is taken off.
+func compare(pairs []pair) (a agreement) {
+	ours, theirs := map[uint64]uint64{}, map[uint64]uint64{}
+	last := map[uint64]lateness{}
+	for _, p := range pairs {
+		a.exchanges++
+		tries := append([]results.Try(nil), p.e.Tries...)
+		tries = append(tries, results.Try{Phase: p.e.Phase, Cause: p.e.Cause, Leased: p.e.Leased, Done: p.e.Done, Conn: p.e.Conn, Use: p.e.Use, Idle: p.e.Idle})
+		differ := func(format string, args ...any) {
+			a.differ = append(a.differ, fmt.Sprintf("%d: ", p.e.Seq)+fmt.Sprintf(format, args...)+fmt.Sprintf("\n\tclient %v/%v conn %d use %d idle %v leased %v first %v done %v: %v\n\twitness %+v", p.e.Phase, p.e.Cause, p.e.Conn, p.e.Use, p.e.Idle, p.e.Leased, p.e.FirstByte, p.e.Done, p.e.Err, p.seen))
+		}
+		if !p.seen.Seen {
+			a.attempts += len(tries)
+			a.unknown += len(tries)
+			continue
+		}
+		if len(tries) != len(p.seen.Attempts) {
+			differ("%d attempts, seen %d", len(tries), len(p.seen.Attempts))
+			continue
+		}
+		for i, try := range tries {
+			a.attempts++
+			got := p.seen.Attempts[i]
+			if try.Phase != results.PhaseDone {
+				a.failures++
+			}
+			if try.Use > 1 {
+				a.reused++
+			}
+			switch got.Basis {
+			case evidence.Inferred:
+				a.inferred++
+			case evidence.Unknown:
+				a.unknown++
+				continue
+			}
+			cause := got.Cause
+			if cause == results.CauseNone && got.Phase != results.PhaseDone && try.Cause == results.CauseTimeout {
+				cause = results.CauseTimeout // that the client gave up, the wire need not show
+			}
+			dial := try.Conn == 0 && got.Basis == evidence.Inferred // of several that failed at one time, perhaps another one
+			if got.Phase == try.Phase && (cause == try.Cause || either(cause, try.Cause) || dial) {
+				a.phase++
+			} else {
+				differ("attempt %d: %v/%v, seen %v/%v", i+1, try.Phase, try.Cause, got.Phase, got.Cause)
+			}
+			if try.Conn == 0 {
+				continue
+			}
+			if mine, known := ours[try.Conn]; !known && theirs[got.Conn] == 0 {
+				ours[try.Conn], theirs[got.Conn] = got.Conn, try.Conn
+				a.conn++
+			} else if mine == got.Conn {
+				a.conn++
+			} else if got.Basis == evidence.Inferred {
+				a.swapped++ // of several that ended alike at one time, another one
+				continue
+			} else {
+				differ("attempt %d: connection %d was %d, is %d", i+1, try.Conn, mine, got.Conn)
+			}
+			if got.Use == try.Use {
+				a.use++
+			} else {
+				differ("attempt %d: use %d, seen %d", i+1, try.Use, got.Use)
+			}
+			off := (got.Idle - try.Idle).Abs()
+			a.worst = max(a.worst, off)
+			if off <= time.Millisecond {
+				a.idle++
+			}
+			before, known := last[got.Conn]
+			last[got.Conn] = lateness{got.Use, try.Done - got.Done}
+			if late := before.read + got.Began - try.Leased; known && before.use == got.Use-1 && (got.Idle-try.Idle-late).Abs() > time.Millisecond {
+				differ("attempt %d: idle %v, seen %v, of which the client was late by %v", i+1, try.Idle, got.Idle, late)
+			} else if known && before.use == got.Use-1 {
+				a.explained++
+			}
+		}
+	}
+	return a
+}
+
+// either reports whether two causes are one event to a client that writes: which of them
+// it meets depends on whether its write or its read came first.
+func either(a, b results.Cause) bool {
+	write := func(c results.Cause) bool { return c == results.CausePipe || c == results.CauseRST }
+	return write(a) && write(b)
+}
+
+// check fails unless the two agree, wherever the witness knows.
+func check(t *testing.T, a agreement, failures, unknown int) {
+	t.Helper()
+	t.Log(a)
+	for i, d := range a.differ {
+		if i == 8 {
+			t.Errorf("and %d more", len(a.differ)-i)
+			break
+		}
+		t.Error(d)
+	}
+	if a.unknown > unknown {
+		t.Errorf("%d are unknown", a.unknown)
+	}
+	if a.failures < failures {
+		t.Errorf("%d failures, want at least %d for the comparison to mean something", a.failures, failures)
+	}
+}
+
+// bursts are requests whose silences are about as long as a server keeps connections.
+func bursts(rate float64, off time.Duration, count uint64) generator.Load {
+	return generator.Load{
+		Rate: generator.Rate(rate), Count: count, Timeout: 2 * time.Second, Seed: 1,
+		Arrivals: generator.Arrivals{Process: generator.Burst, On: 50 * time.Millisecond, Off: off - 10*time.Millisecond, OffMax: off + 10*time.Millisecond, Within: generator.Poisson},
+	}
+}
+
+func fifo(liveness pool.Liveness) pool.Policy {
+	p := pool.Default()
+	p.LeaseOrder, p.Liveness = pool.FIFO, liveness
+	return p
+}
+
+const keeps = 150 * time.Millisecond // how long the servers of the tests keep connections
+
+func TestAgreesInAnIdleRace(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		server   script.Server
+		network  bool
+		delay    time.Duration
+		liveness pool.Liveness
+		off      time.Duration
+		failures int
+	}{
+		{"lo, blind", script.Server{IdleTimeout: keeps}, false, 0, pool.None, keeps, 10},
+		{"lo, events", script.Server{IdleTimeout: keeps, Delay: script.Delay{}}, false, 0, pool.Events, keeps, 0},
+		{"lo, link", script.Server{IdleTimeout: keeps}, false, 5 * time.Millisecond, pool.Events, keeps, 5},
+		{"network", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.Events, keeps, 5},
+		{"network, blind", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.None, keeps, 5},
+		{"lo, TLS, blind", script.Server{IdleTimeout: keeps, TLS: true}, false, 0, pool.None, keeps, 10},
+		{"network, TLS", script.Server{IdleTimeout: keeps, TLS: true}, true, 5 * time.Millisecond, pool.Events, keeps, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			serve := onLoopback
+			if c.network {
+				serve = inNetwork
+			}
+			pairs, w := run(t, serve(t, c.server, c.delay), load{policy: fifo(c.liveness), load: bursts(300, c.off, 400), stories: c.server.TLS})
+			check(t, compare(pairs), c.failures, 0)
+			if n := w.Lost(); n > 0 {
+				t.Errorf("%d packets were lost", n)
+			}
+		})
+	}
+}
+
+func TestAgreesOnEveryFault(t *testing.T) {
+	upload := bytes.Repeat([]byte("x"), 24<<20)
+	for _, fault := range []script.Server{
+		{Fault: script.CloseBeforeResponse}, {Fault: script.ResetBeforeResponse},
+		{Fault: script.CloseInHeaders}, {Fault: script.ResetInHeaders},
+		{Fault: script.CloseDuringResponse, Body: 1000}, {Fault: script.ResetDuringResponse, Body: 1000},
+		{Fault: script.CloseDuringResponse, Body: 1000, Chunked: true}, {Fault: script.ResetDuringResponse, Body: 1000, Chunked: true},
+		{Fault: script.Garbage}, {Fault: script.EndlessHeaders}, {Fault: script.EndlessBody}, {Fault: script.EndlessBody, Chunked: true}, {Fault: script.Silent},
+		{Fault: script.CloseOnIdle}, {Fault: script.ResetOnIdle}, {Fault: script.CloseOnAccept}, {Fault: script.ResetOnAccept},
+		{Fault: script.CloseWhileReading}, {Fault: script.ResetWhileReading},
+		{MaxRequests: 3, Body: 100_000, Chunked: true}, {SayClose: true},
+	} {
+		for _, place := range []struct {
+			name  string
+			serve func(*testing.T, script.Server, time.Duration) served
+		}{{"lo", onLoopback}, {"network", inNetwork}} {
+			name := fmt.Sprintf("%v chunked=%v %s", fault.Fault, fault.Chunked, place.name)
+			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+				l := load{policy: pool.Default(), load: generator.Load{Rate: 100, Count: 20, Timeout: 300 * time.Millisecond, Seed: 1, Arrivals: generator.Arrivals{Process: generator.Poisson}}}
+				cfg := fault
+				if cfg.Fault != script.FaultNone && !cfg.Fault.OnConnection() {
+					cfg.FaultOn = 2
+				}
+				if cfg.Fault.WhileReading() {
+					l.method, l.body, l.load.Count, l.load.Rate, l.load.Timeout = "POST", upload, 4, 4, 10*time.Second
+				}
+				if cfg.Fault == script.EndlessHeaders || cfg.Fault == script.EndlessBody {
+					l.load.Count = 4
+				}
+				pairs, _ := run(t, place.serve(t, cfg, 0), l)
+				unknown := 0
+				if cfg.Fault == script.EndlessBody {
+					unknown = 2 // no ring holds what it sends
+				}
+				check(t, compare(pairs), 0, unknown)
+			})
+		}
+	}
+}
+
+// Over TLS the wire shows less: where a response is cut is not known, and a request that
+// the server has not read is found by its time.
+func TestAgreesOnFaultsOverTLS(t *testing.T) {
+	for _, fault := range []script.Server{
+		{Fault: script.CloseBeforeResponse}, {Fault: script.ResetBeforeResponse},
+		{Fault: script.CloseDuringResponse, Body: 1000}, {Fault: script.ResetDuringResponse, Body: 1000},
+		{Fault: script.Silent}, {Fault: script.CloseOnIdle}, {Fault: script.ResetOnIdle},
+		{Fault: script.CloseOnAccept}, {Fault: script.ResetOnAccept}, {Fault: script.TLSAlert}, {Fault: script.TLSNoCloseNotify},
+		{MaxRequests: 3, Body: 100_000}, {SayClose: true},
+	} {
+		t.Run(fault.Fault.String(), func(t *testing.T) {
+			cfg := fault
+			cfg.TLS = true
+			if cfg.Fault != script.FaultNone && !cfg.Fault.OnConnection() {
+				cfg.FaultOn = 2
+			}
+			l := load{policy: pool.Default(), stories: true, load: steady(100, 20)}
+			l.load.Timeout = 300 * time.Millisecond
+			pairs, _ := run(t, onLoopback(t, cfg, 0), l)
+			check(t, compare(pairs), 0, 0)
+		})
+	}
+}
