@@ -10,7 +10,10 @@ func python(way, name string) []string {
 	return append(sources, "python/"+name+"_driver.py", "python/"+name+".txt=requirements.txt")
 }
 
-// pythonDrivers are the drivers in Python.
+// pythonDrivers are the drivers in Python. One process runs on one core. With a p99 of the lag
+// below 1 ms, on two cores with nothing else to do, it carried: httpx 550/s, requests and
+// niquests 1,000/s, urllib3 1,300/s, aiohttp 1,500/s, pycurl 2,000/s. Above that requests pile
+// up, and httpx, whose pool looks at every connection for every request, does not recover.
 var pythonDrivers = []Entry{
 	{
 		Name: "requests", Client: "requests", Version: "2.34.2", Language: Python,
@@ -33,7 +36,7 @@ var pythonDrivers = []Entry{
 	{
 		Name: "httpx", Client: "httpx AsyncClient", Version: "0.28.1", Language: Python,
 		Preset:  []string{"httpx"},
-		Note:    "on asyncio, over httpcore 1.0.9",
+		Note:    "on asyncio, over httpcore 1.0.9; one process carries about 500/s",
 		Sources: python("asyncio", "httpx"), Main: "httpx_driver.py",
 	},
 	{
