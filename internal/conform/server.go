@@ -192,7 +192,7 @@ func (s *Server) serve(c *serverConn, requests <-chan int) {
 			if !ok || !s.act(c, n) {
 				return
 			}
-			if rule := s.script.Idle; rule != nil && (rule.Uses == 0 || rule.Uses == s.uses(c)) {
+			if rule := s.script.Idle; rule.applies(c.number, s.uses(c)) {
 				due = s.now() + rule.After
 				idle.Reset(rule.After)
 			}

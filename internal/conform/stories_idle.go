@@ -41,9 +41,9 @@ func idleStories() []Story {
 				About: AboutIdle,
 				Server: Script{
 					Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(300)}}},
-					Idle:  &Idle{After: ms(100), Uses: 1, End: end},
+					Idle:  &Idle{After: ms(100), Conns: 6, End: end},
 				},
-				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(60), method), one(ms(60), method)},
+				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(400), method), one(ms(400), method)},
 				Slack:  ms(220), Short: method == "GET" && end == FIN,
 			})
 		}
