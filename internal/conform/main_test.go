@@ -35,7 +35,7 @@ func own(t *testing.T) external.Command {
 	return external.Command{Name: "test", Argv: []string{self}, Env: []string{asDriver + "=1"}}
 }
 
-// stock is a client as a program has it that sets nothing but the idle connections.
+// stock is a client whose only setting is the number of idle connections.
 type stock struct{ *http.Client }
 
 func newStock(c kit.Config) (kit.Client, error) {

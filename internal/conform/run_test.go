@@ -115,7 +115,7 @@ func TestOtherPresetsDiffer(t *testing.T) {
 			// What the preset itself says is no difference.
 			mine.Cannot = profiles.Limits{{What: "all of it", Stories: []string{"*"}}}
 			for _, r := range Run(t.Context(), Options{Stories: pick(t, test.differ[0]), Preset: mine, Lanes: imitations(theirs, 1)}) {
-				if r.Verdict != Disturbed && (r.Verdict != Told || r.Told != "all of it" || r.Client == nil || len(r.Differences) == 0) {
+				if r.Verdict != Disturbed && (r.Verdict != Known || r.Known != "all of it" || r.Client == nil || len(r.Differences) == 0) {
 					t.Errorf("%+v", r)
 				}
 			}
@@ -201,7 +201,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// A real client in a process of its own is held against the presets that fit its version.
+// A real client in a process of its own is compared with the presets that fit its version.
 func TestHold(t *testing.T) {
 	defaults, tuned, other := preset(t, "go-default-transport"), preset(t, "go-default-transport"), preset(t, "okhttp")
 	defaults.Run = []string{"1.2.2"}

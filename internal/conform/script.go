@@ -88,8 +88,8 @@ const (
 // Idle is what happens to an idle connection.
 type Idle struct {
 	After time.Duration // since the last response was written
-	Uses  int           // only after so many responses; 0: after each
-	Conns int           // only of so many connections, the first ones; 0: of all
+	Uses  int           // only after this number of responses; 0: after each
+	Conns int           // only to the first connections, this number of them; 0: to all
 	Say   string        // sent first, unasked
 	End   End
 }

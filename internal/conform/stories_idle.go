@@ -9,7 +9,7 @@ import (
 // ms is a number of milliseconds.
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// idleStories ask what becomes of idle connections: those that the server leaves open, and
+// idleStories ask what happens to idle connections: those that the server leaves open, and
 // those that it closes.
 func idleStories() []Story {
 	var list []Story
@@ -29,7 +29,7 @@ func idleStories() []Story {
 				}
 				list = append(list, Story{
 					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), written(age), strings.ToLower(method)),
-					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What becomes of a %s after %s?", end, method, written(age)),
+					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What happens to a %s after %s?", end, method, written(age)),
 					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), End: end}},
 					Rounds: []Round{one(0, "GET"), one(age, method)},
 					Slack:  ms(170), Short: age == ms(300),
@@ -37,7 +37,7 @@ func idleStories() []Story {
 			}
 			list = append(list, Story{
 				Name:  fmt.Sprintf("idle-%s-six-%s", lower(end), strings.ToLower(method)),
-				Asks:  fmt.Sprintf("Six idle connections are dead by a %v. What becomes of the next three requests, by %s?", end, method),
+				Asks:  fmt.Sprintf("Six idle connections are dead by a %v. What happens to the next three requests, by %s?", end, method),
 				About: AboutIdle,
 				Server: Script{
 					Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(300)}}},
@@ -57,7 +57,7 @@ func idleStories() []Story {
 			}
 			list = append(list, Story{
 				Name:  name,
-				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What becomes of the next %s?", then, method),
+				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What happens to the next %s?", then, method),
 				About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), Uses: 1, Say: timeout408, End: end}},
 				Rounds: []Round{one(0, "GET"), one(ms(300), method)},
 				Slack:  ms(170), Short: method == "GET" && end == FIN,

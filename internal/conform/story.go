@@ -44,8 +44,8 @@ type Ask struct {
 	Body   int // bytes
 }
 
-// Looks says what of two plays is compared. By default it is, for each request, what the
-// caller was told, how often the request arrived, and whether on a fresh or a reused
+// Looks says what of two plays is compared. By default it is, for each request, how it
+// ended, how often the request arrived, and whether on a fresh or a reused
 // connection.
 type Looks struct {
 	Which  bool // which connection carried each request, by the order of opening
