@@ -68,7 +68,7 @@ func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	d := &Driver{command: c, limits: l, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
 	var err error
 	if d.process, err = process.Run(process.Command{Argv: c.Argv, Dir: c.Dir, Env: c.Env, Stderr: c.Stderr}); err != nil {
-		return nil, fmt.Errorf("the driver %s did not start: %w", c.name(), err)
+		return nil, fmt.Errorf("the driver %s did not start: %w", c.String(), err)
 	}
 	go d.read()
 	f, err := d.await(ctx, d.limits.hello, "say hello", "hello")
@@ -78,7 +78,7 @@ func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	}
 	if err != nil {
 		d.give()
-		return nil, fmt.Errorf("the driver %s %w", c.name(), err)
+		return nil, fmt.Errorf("the driver %s %w", c.String(), err)
 	}
 	return d, nil
 }
@@ -119,7 +119,7 @@ func (d *Driver) await(ctx context.Context, most time.Duration, what string, typ
 func (d *Driver) Hello() Hello { return d.hello }
 
 // Name returns what the driver was asked for as.
-func (d *Driver) Name() string { return d.command.name() }
+func (d *Driver) Name() string { return d.command.String() }
 
 // Stderr returns the last lines that the driver wrote to stderr.
 func (d *Driver) Stderr() string { return d.process.Stderr() }

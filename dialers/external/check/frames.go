@@ -24,7 +24,7 @@ func (k *checking) hello() (started bool, err error) {
 		h := k.driver.Hello()
 		r := k.report
 		r.Client, r.Version, r.Runtime, r.Settings = h.Client, h.Version, h.Runtime, len(h.Settings)
-		says = fmt.Sprintf("%s %s on %s, %d settings", h.Client, h.Version, h.Runtime, len(h.Settings))
+		says = fmt.Sprintf("%s %s on %s; settings: %d", h.Client, h.Version, h.Runtime, len(h.Settings))
 		if h.Version == "" || h.Runtime == "" {
 			err = errors.New("hello has no version or no runtime")
 		}
@@ -56,7 +56,7 @@ func (k *checking) settings() {
 		if len(wrong) > 0 {
 			err = errors.New(strings.Join(wrong, "; "))
 		}
-		k.rule("defaults", err, "take each setting's own default, as hello says it; null is \"off\"", fmt.Sprintf("all %d were taken", len(h.Settings)))
+		k.rule("defaults", err, "take each setting's own default, as hello says it; null is \"off\"", "taken")
 	}
 	k.rule("fresh pool", k.freshPool(), "close the client and make a new one for each config: a run begins with an empty pool", "a new config has a new connection")
 	k.rule("unknown fields", k.unknownFields(), "ignore fields and frames that the driver does not know", "ignored")
