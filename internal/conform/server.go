@@ -26,7 +26,7 @@ type Server struct {
 	arrivals []Arrival
 	quiet    bool          // no request came for as long as a rule says
 	late     time.Duration // the most that a timer of the script was late
-	news     chan struct{} // closed and made anew when a request arrives
+	news     chan struct{} // closed and made again when a request arrives
 }
 
 // Arrival is a request as the server saw it. Times are offsets from the server's epoch.
@@ -192,7 +192,7 @@ func (s *Server) serve(c *serverConn, requests <-chan int) {
 			if !ok || !s.act(c, n) {
 				return
 			}
-			if rule := s.script.Idle; rule != nil && (rule.Uses == 0 || rule.Uses == s.uses(c)) {
+			if rule := s.script.Idle; rule.applies(c.number, s.uses(c)) {
 				due = s.now() + rule.After
 				idle.Reset(rule.After)
 			}

@@ -57,7 +57,7 @@ var nodeDrivers = []Entry{
 	},
 	{
 		Name: "got", Client: "got", Version: "14.6.6", Language: Node,
-		Preset: []string{"node-globalagent", "node-agent"},
+		Preset: []string{"got", "node-globalagent", "node-agent"},
 		Note:   "without an agent, and with its 2 retries; a setting of the pool makes an http.Agent with keepAlive",
 		Settings: map[string]map[string]any{
 			"node-globalagent": {"retry": 0},

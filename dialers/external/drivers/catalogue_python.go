@@ -29,6 +29,7 @@ var pythonDrivers = []Entry{
 	},
 	{
 		Name: "niquests", Client: "niquests", Version: "3.21.2", Language: Python,
+		Preset:  []string{"niquests"},
 		Note:    "a Session for all threads, over urllib3-future 2.25.904",
 		Sources: python("threads", "niquests"), Main: "niquests_driver.py",
 	},
@@ -45,7 +46,7 @@ var pythonDrivers = []Entry{
 	},
 	{
 		Name: "pycurl", Client: "libcurl (pycurl, CurlMulti)", Version: "8.23.0", Language: Python,
-		Preset:  []string{"libcurl"},
+		Preset:  []string{"libcurl-multi"},
 		Note:    "the libcurl 8.23.0 inside pycurl 7.49.0, with a multi handle",
 		Sources: python("", "pycurl"), Main: "pycurl_driver.py",
 	},
