@@ -62,8 +62,12 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 	if slices.ContainsFunc(sight.Attempts, func(a external.Attempt) bool { return a.Phase == results.PhaseSchedule }) {
 		return external.Sight{} // several may be it, and they differ
 	}
-	slices.SortStableFunc(sight.Attempts, func(a, b external.Attempt) int { return cmp.Compare(start(a), start(b)) })
+	sortAttempts(sight.Attempts)
 	return sight
+}
+
+func sortAttempts(all []external.Attempt) {
+	slices.SortStableFunc(all, func(a, b external.Attempt) int { return cmp.Compare(start(a), start(b)) })
 }
 
 func start(a external.Attempt) time.Duration {

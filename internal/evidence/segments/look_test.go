@@ -50,7 +50,7 @@ func TestLookChangesNothing(t *testing.T) {
 	}
 }
 
-// What a look says of a request before its connection is over.
+// A look says how far a request has come before its connection is over.
 func TestLook(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
