@@ -27,7 +27,7 @@ func scripts(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
 	for _, e := range slices.Concat(nodeDrivers, pythonDrivers, rubyDrivers) {
 		t.Run(e.Name, func(t *testing.T) {
 			bare := !e.has("requirements.txt") && !e.has("package-lock.json")
-			if missing := e.Missing(); len(missing) > 0 && !*allScripts {
+			if missing := e.Missing(nil); len(missing) > 0 && !*allScripts {
 				needed(t, bare, (&MissingError{e.Name, missing}).Error())
 			}
 			if _, built := e.Built(); !built && bare {
