@@ -146,8 +146,8 @@ func (d Driver) Value(name, text string) (any, error) {
 	if word, found := s.Words[text]; found && s.Kind == KindText {
 		return word, nil
 	}
-	any := len(s.Values)+len(s.Words) == 0 && text != "null"
-	if s.Kind == KindText && (any || slices.Contains(s.Values, text) || slices.Contains(slices.Collect(maps.Values(s.Words)), text)) {
+	free := len(s.Values)+len(s.Words) == 0 && text != "null"
+	if s.Kind == KindText && (free || slices.Contains(s.Values, text) || slices.Contains(slices.Collect(maps.Values(s.Words)), text)) {
 		return text, nil
 	}
 	if slices.Contains(noLimit, strings.ToLower(text)) {
