@@ -15,8 +15,8 @@ type Command struct {
 	Stderr io.Writer // also gets what the driver writes to stderr; nil: nobody does
 }
 
-// name is how texts call the driver.
-func (c *Command) name() string {
+// String is how texts call the driver.
+func (c *Command) String() string {
 	if c.Name != "" {
 		return c.Name
 	}

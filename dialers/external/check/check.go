@@ -1,4 +1,4 @@
-// Package check tells whether a driver keeps the protocol's rules, for people who write
+// Package check says which of the protocol's rules a driver keeps, for people who write
 // one: it speaks to the driver as a run does, in front of a server of its own on loopback.
 package check
 
@@ -76,7 +76,7 @@ func Run(ctx context.Context, c external.Command, o Options, tell func(Rule)) (*
 		return nil, fmt.Errorf("the server for the check: %w", err)
 	}
 	defer s.close()
-	k := &checking{ctx: ctx, command: c, options: o, server: s, tell: tell, faults: map[string]string{}, report: &Report{Driver: c.Name, OK: true}}
+	k := &checking{ctx: ctx, command: c, options: o, server: s, tell: tell, faults: map[string]string{}, report: &Report{Driver: c.String(), OK: true}}
 	if started, err := k.hello(); !started {
 		return k.report, err
 	}

@@ -128,5 +128,5 @@ func verdict(r *check.Report) string {
 	if broken == 0 {
 		return fmt.Sprintf("The driver keeps all %d rules.", len(r.Rules))
 	}
-	return fmt.Sprintf("The driver breaks %d of %d rules; docs/drivers.md describes them.", broken, len(r.Rules))
+	return fmt.Sprintf("The driver breaks %d of the %d rules checked; docs/drivers.md describes them.", broken, len(r.Rules))
 }
