@@ -85,7 +85,7 @@ var javaDrivers = []Entry{
 	},
 	{
 		Name: "okhttp-5", Client: "OkHttp", Version: "5.5.1", Language: Java,
-		Preset:  []string{"okhttp"},
+		Preset:  []string{"okhttp-5"},
 		Note:    "calls through its Dispatcher, enqueue()",
 		Sources: java("OkHttp"), Main: "kabench.OkHttp", Args: []string{"okhttp-5"},
 		Pins: []string{"com.squareup.okhttp3:okhttp-jvm:5.5.1"},
