@@ -145,6 +145,8 @@ func TestPresetValues(t *testing.T) {
 	ahcRules[0].CutBy = pool.CutByFIN
 	hc5Rules := []pool.ResendRule{rule(pool.OnAny, all|pool.AfterStatus, "idempotent", 1, pool.PathPool), rule(pool.OnAny, pool.AfterHeaders, "idempotent", 1, pool.PathPool)}
 	hc5Rules[1].CutBy = pool.CutByRST
+	hc5AsyncRules := []pool.ResendRule{rule(pool.OnAny, pool.AfterRST|pool.AfterPartial|pool.AfterBody, "idempotent", 1, pool.PathPool)}
+	hc5AsyncRules[0].CutBy = pool.CutByRST
 	curlRules := []pool.ResendRule{rule(pool.OnReused, all|pool.AfterStatus, "all", 5, pool.PathPool)}
 	reactor := func(cap, queue int) row {
 		return row{perKey: cap, idle: -1, idleAll: -1, queue: queue, wait: 45 * s, order: fifo, expiry: lease | release, reap: pool.ReapAtLease}
@@ -164,7 +166,7 @@ func TestPresetValues(t *testing.T) {
 		"apache-hc5": {perKey: 5, overall: 25, idle: -1, idleAll: -1, queue: -1, wait: 180 * s, idleTimeout: 180 * s, expiry: lease, hint: pool.HintReplace,
 			liveness: pool.Probe, probeAfter: 2 * s, resend: hc5Rules},
 		"apache-hc5-async": {perKey: 5, overall: 25, idle: -1, idleAll: -1, queue: -1, wait: 180 * s, idleTimeout: 180 * s, expiry: lease, hint: pool.HintReplace,
-			resend: []pool.ResendRule{rule(pool.OnAny, pool.AfterRST, "idempotent", 1, pool.PathPool)}},
+			resend: hc5AsyncRules},
 		"okhttp": {perKey: 5, overall: 64, idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s,
 			counts: pool.CountLeased, resend: okRules},
 		"okhttp-sync": {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: okRules},
@@ -181,6 +183,8 @@ func TestPresetValues(t *testing.T) {
 		"vertx":            {perKey: 5, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
 		"got": {idle: 256, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: timer, hint: pool.HintMin,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "idempotent", 2, pool.PathPool)}},
+		"ureq":              {idle: -1, idleAll: 3, queue: -1, order: fifo, idleTimeout: 15 * s, expiry: lease, liveness: pool.Probe},
+		"ktor-cio":          {overall: 1000, idleAll: -1, queue: -1, expiry: lease},
 		"niquests":          {perKey: 10, idle: -1, idleAll: -1, queue: -1, order: fifo, expiry: lease, liveness: pool.Probe},
 		"async-http-client": {idle: -1, idleAll: -1, queue: -1, idleTimeout: 60 * s, expiry: sweep, resend: ahcRules},
 		"libcurl-multi":     {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, probeAfter: s, resend: curlRules},
@@ -200,7 +204,7 @@ func TestPresetValues(t *testing.T) {
 		"nginx-upstream": {idle: -1, idleAll: 32, idleTimeout: 60 * s, expiry: timer | release, counts: pool.CountLeased,
 			resend: []pool.ResendRule{rule(pool.OnReused, all|pool.AfterPartial, "!POST LOCK PATCH", 0, pool.PathPool)}},
 		"nginx-upstream-old": {idleAll: -1, expiry: lease, counts: pool.CountLeased},
-		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, order: fifo, idleTimeout: 10 * s, expiry: sweep, counts: pool.CountLeased},
+		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, order: fifo, idleTimeout: 12 * s, expiry: sweep, counts: pool.CountLeased},
 		"envoy":              {overall: 1024, idle: -1, idleAll: -1, queue: 1024, lateBind: true, idleTimeout: time.Hour, expiry: timer},
 		"hyper-reqwest": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 90 * s, expiry: lease | sweep,
 			resend: []pool.ResendRule{rule(pool.OnReused, pool.AfterUnsent, "all", 0, pool.PathPool)}},

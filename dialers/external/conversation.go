@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/dialers"
 )
 
-// Conversation speaks with a driver request by request, without a run: for a check of
-// what it does. It must be ended before an Engine uses the driver.
+// Conversation speaks with a driver request by request, without a run: to check
+// its behaviour. It must be ended before an Engine uses the driver.
 type Conversation struct {
 	driver  *Driver
 	answers chan Answer
@@ -111,6 +111,9 @@ func (c *Conversation) Gauges() []map[string]float64 {
 
 // done implements receiver.
 func (c *Conversation) done(a *answer, came time.Duration) bool {
+	if *a.Seq >= warmUpSeqs { // the warm-up's, given up
+		return true
+	}
 	c.mu.Lock()
 	sent, known := c.sent[*a.Seq]
 	again := c.twice[*a.Seq]

@@ -60,8 +60,8 @@ func Read(path string) (Document, error) {
 }
 
 // With returns a document with the reports of d and those of others. A report takes the
-// place of the one of the same driver and preset. If it is of the same version of the
-// client, it keeps the results of the stories that were not played again.
+// place of the one of the same driver and preset. If the client's version is
+// the same, it keeps the results of the stories that were not played again.
 func (d Document) With(version string, others []Report) Document {
 	all := slices.Clone(d.Reports)
 	for _, r := range others {

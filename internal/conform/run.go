@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -110,7 +111,7 @@ func (r *runner) play(ctx context.Context, lane Lane, i int) {
 			continue
 		}
 		result.Client, result.Preset = &client, &preset
-		if why := client.Disturbed + preset.Disturbed; why != "" && disturbed < mostDisturbed {
+		if why := cmp.Or(client.Disturbed, preset.Disturbed); why != "" && disturbed < mostDisturbed {
 			disturbed++
 			continue
 		} else if why != "" {

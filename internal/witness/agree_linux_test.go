@@ -184,7 +184,7 @@ func TestAgreesInAnIdleRace(t *testing.T) {
 			if c.network {
 				serve = inNetwork
 			}
-			pairs, w := run(t, serve(t, c.server, c.delay), load{policy: fifo(c.liveness), load: bursts(300, c.off, 400), stories: c.server.TLS})
+			pairs, w := run(t, serve(t, c.server, c.delay), load{policy: fifo(c.liveness), load: bursts(600, c.off, 300), stories: c.server.TLS})
 			check(t, compare(pairs), c.failures, 0)
 			if n := w.Lost(); n > 0 {
 				t.Errorf("%d packets were lost", n)
@@ -202,7 +202,7 @@ func TestAgreesBehindAMiddlebox(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := behind(t, script.Server{}, network.Link{Conditions: network.Conditions{Delay: 2 * time.Millisecond}, Flows: &flows})
-			l := load{policy: fifo(pool.Events), load: bursts(200, keeps, 150)}
+			l := load{policy: fifo(pool.Events), load: bursts(400, keeps, 150)}
 			l.load.Timeout = time.Second
 			pairs, _ := run(t, s, l)
 			check(t, compare(pairs), 1, 0)
