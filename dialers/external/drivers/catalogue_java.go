@@ -124,4 +124,11 @@ var javaDrivers = []Entry{
 		Sources: java("AsyncHttp"), Main: "kabench.AsyncHttp",
 		Pins: []string{"org.asynchttpclient:async-http-client:3.0.1"},
 	},
+	{
+		Name: "aws-sdk-java-v2", Client: "AWS SDK for Java 2 (Netty)", Version: "2.57.8", Language: Java,
+		Preset:  []string{"aws-sdk-java-v2"},
+		Note:    "the asynchronous HTTP client, without the SDK's retries above it",
+		Sources: java("AwsSdk"), Main: "kabench.AwsSdk",
+		Pins: []string{"software.amazon.awssdk:netty-nio-client:2.57.8"},
+	},
 }
