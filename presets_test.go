@@ -78,6 +78,10 @@ var resendRows = []struct {
 	{"okhttp-5", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"okhttp-5-sync", "1 err", "1 err", "3 ok", "3 ok", "3 ok", "3 ok"},
 	{"jetty-httpclient", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"got", "3 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
+	{"ktor-cio", "1 err", "1 err", "2 ok", "2 ok", "2 ok", "2 ok"}, // never reuses
+	{"ureq", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"niquests", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"vertx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"async-http-client", "6 err", "6 err", "3 ok", "3 ok", "2 err", "2 err"},
 	{"jdk-httpclient-17", "2 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
@@ -273,7 +277,7 @@ func TestPresetsChurn(t *testing.T) {
 // clients: created as 1 and 2, released in one order and in the other.
 func TestPresetsLeaseNext(t *testing.T) {
 	for order, names := range map[string][]string{
-		"fifo":      {"haproxy", "reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
+		"fifo":      {"haproxy", "niquests", "ureq", "reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
 		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "boto3", "hyper-reqwest", "nginx-upstream", "async-http-client"},
 		"first fit": {"undici", "httpx", "okhttp", "okhttp-5", "libcurl", "jetty-httpclient"},
 		"last fit":  {"vertx"},

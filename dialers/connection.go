@@ -82,6 +82,7 @@ func (c *connection) receive() {
 		x := c.exchange
 		switch {
 		case err == transport.ErrAgain:
+		case x == nil && err == nil && c.client.policy.Unasked == pool.UnaskedDrop:
 		case x == nil:
 			c.unsolicited(err)
 			return

@@ -94,3 +94,58 @@ func TestConnectionIsKept(t *testing.T) {
 		})
 	}
 }
+
+// Bytes that nobody asked for end an idle connection, or are dropped.
+func TestUnaskedBytes(t *testing.T) {
+	for unasked, want := range map[pool.Unasked][]uint64{pool.UnaskedClose: {1, 2}, pool.UnaskedDrop: {1, 1}} {
+		t.Run(unasked.String(), func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			sent := make(chan struct{})
+			go func() {
+				for first := true; ; first = false {
+					c, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer c.Close()
+						for buf, says := make([]byte, 4096), first; ; says = false {
+							if _, err := c.Read(buf); err != nil {
+								return
+							}
+							io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+							if says {
+								time.Sleep(50 * time.Millisecond)
+								io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+								close(sent)
+							}
+						}
+					}()
+				}
+			}()
+			policy := pool.Default()
+			policy.Unasked = unasked
+			r, err := NewRequest("GET", "http://"+l.Addr().String()+"/", nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := NewClient(Config{Policy: policy, Requests: []*Request{r}, Timeout: long})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			first := c.do(t)
+			<-sent
+			time.Sleep(100 * time.Millisecond) // they arrive
+			second := c.do(t)
+			if got := []uint64{first.Conn, second.Conn}; !slices.Equal(got, want) || second.Status != 200 {
+				t.Errorf("connections %v, status %d, want %v", got, second.Status, want)
+			}
+		})
+	}
+}

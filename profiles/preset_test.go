@@ -143,7 +143,11 @@ func TestPresetValues(t *testing.T) {
 	ok5Rules[0].ThenFresh = 1
 	ahcRules := []pool.ResendRule{rule(pool.OnAny, pool.AfterEOF|pool.AfterStatus|pool.AfterBody, "all", 5, pool.PathPool)}
 	ahcRules[0].CutBy = pool.CutByFIN
-	curlRules := []pool.ResendRule{rule(pool.OnReused, all, "all", 5, pool.PathPool)}
+	hc5Rules := []pool.ResendRule{rule(pool.OnAny, all|pool.AfterStatus, "idempotent", 1, pool.PathPool), rule(pool.OnAny, pool.AfterHeaders, "idempotent", 1, pool.PathPool)}
+	hc5Rules[1].CutBy = pool.CutByRST
+	hc5AsyncRules := []pool.ResendRule{rule(pool.OnAny, pool.AfterRST|pool.AfterPartial|pool.AfterBody, "idempotent", 1, pool.PathPool)}
+	hc5AsyncRules[0].CutBy = pool.CutByRST
+	curlRules := []pool.ResendRule{rule(pool.OnReused, all|pool.AfterStatus, "all", 5, pool.PathPool)}
 	reactor := func(cap, queue int) row {
 		return row{perKey: cap, idle: -1, idleAll: -1, queue: queue, wait: 45 * s, order: fifo, expiry: lease | release, reap: pool.ReapAtLease}
 	}
@@ -160,9 +164,9 @@ func TestPresetValues(t *testing.T) {
 		"apache-hc4": {perKey: 2, overall: 20, idle: -1, idleAll: -1, queue: -1, expiry: lease, hint: pool.HintReplace, liveness: pool.Probe, probeAfter: 2 * s,
 			resend: []pool.ResendRule{rule(pool.OnAny, all, "GET HEAD OPTIONS TRACE DELETE", 3, pool.PathPool), rule(pool.OnAny, pool.AfterUnsent, "all", 3, pool.PathPool)}},
 		"apache-hc5": {perKey: 5, overall: 25, idle: -1, idleAll: -1, queue: -1, wait: 180 * s, idleTimeout: 180 * s, expiry: lease, hint: pool.HintReplace,
-			liveness: pool.Probe, probeAfter: 2 * s, resend: []pool.ResendRule{rule(pool.OnAny, all, "idempotent", 1, pool.PathPool)}},
+			liveness: pool.Probe, probeAfter: 2 * s, resend: hc5Rules},
 		"apache-hc5-async": {perKey: 5, overall: 25, idle: -1, idleAll: -1, queue: -1, wait: 180 * s, idleTimeout: 180 * s, expiry: lease, hint: pool.HintReplace,
-			resend: []pool.ResendRule{rule(pool.OnAny, pool.AfterRST, "idempotent", 1, pool.PathPool)}},
+			resend: hc5AsyncRules},
 		"okhttp": {perKey: 5, overall: 64, idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s,
 			counts: pool.CountLeased, resend: okRules},
 		"okhttp-sync": {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: okRules},
@@ -174,11 +178,16 @@ func TestPresetValues(t *testing.T) {
 			resend: []pool.ResendRule{rule(pool.OnAny, sent, "GET HEAD", 4, pool.PathPool)}},
 		"okhttp-5": {perKey: 5, overall: 64, idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s,
 			counts: pool.CountLeased, resend: ok5Rules},
-		"okhttp-5-sync":     {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: ok5Rules},
-		"jetty-httpclient":  {perKey: 64, idle: -1, idleAll: -1, queue: 1024, lateBind: true, order: first, expiry: lease},
-		"vertx":             {perKey: 5, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
+		"okhttp-5-sync":    {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: ok5Rules},
+		"jetty-httpclient": {perKey: 64, idle: -1, idleAll: -1, queue: 1024, lateBind: true, order: first, expiry: lease},
+		"vertx":            {perKey: 5, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
+		"got": {idle: 256, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: timer, hint: pool.HintMin,
+			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "idempotent", 2, pool.PathPool)}},
+		"ureq":              {idle: -1, idleAll: 3, queue: -1, order: fifo, idleTimeout: 15 * s, expiry: lease, liveness: pool.Probe},
+		"ktor-cio":          {overall: 1000, idleAll: -1, queue: -1, expiry: lease},
+		"niquests":          {perKey: 10, idle: -1, idleAll: -1, queue: -1, order: fifo, expiry: lease, liveness: pool.Probe},
 		"async-http-client": {idle: -1, idleAll: -1, queue: -1, idleTimeout: 60 * s, expiry: sweep, resend: ahcRules},
-		"libcurl-multi":     {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, resend: curlRules},
+		"libcurl-multi":     {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, probeAfter: s, resend: curlRules},
 		"httpurlconnection": {idle: 5, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: lease | sweep, hint: pool.HintReplace, liveness: pool.None,
 			resend: []pool.ResendRule{rule(pool.OnAny, all, "all", 1, pool.PathFresh)}},
 		"node-agent":       {idle: 256, idleAll: -1, queue: -1, expiry: lease, hint: pool.HintDrop},
@@ -186,7 +195,8 @@ func TestPresetValues(t *testing.T) {
 		"agentkeepalive":   {idle: 256, idleAll: -1, queue: -1, idleTimeout: 4 * s, expiry: timer, hint: pool.HintDrop},
 		"undici":           {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 4 * s, expiry: timer, hint: pool.HintReplace},
 		"urllib3": {idle: 1, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe,
-			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 3, pool.PathPool)}},
+			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterStatus|pool.AfterBody, "idempotent", 3, pool.PathPool),
+				{On: pool.OnAny, After: pool.AfterHeaders, CutBy: pool.CutByRST, Methods: "idempotent", Max: 3, Path: pool.PathPool}}},
 		"requests": {idle: 10, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe},
 		"httpx":    {overall: 100, idle: -1, idleAll: 20, queue: -1, wait: 5 * s, order: first, idleTimeout: 5 * s, expiry: lease | release, liveness: pool.Probe},
 		"aiohttp": {overall: 100, idle: -1, idleAll: -1, queue: -1, order: fifo, idleTimeout: 15 * s, expiry: lease | sweep, counts: pool.CountLeased,
@@ -194,11 +204,11 @@ func TestPresetValues(t *testing.T) {
 		"nginx-upstream": {idle: -1, idleAll: 32, idleTimeout: 60 * s, expiry: timer | release, counts: pool.CountLeased,
 			resend: []pool.ResendRule{rule(pool.OnReused, all|pool.AfterPartial, "!POST LOCK PATCH", 0, pool.PathPool)}},
 		"nginx-upstream-old": {idleAll: -1, expiry: lease, counts: pool.CountLeased},
-		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, order: fifo, idleTimeout: 5 * s, expiry: sweep, counts: pool.CountLeased},
+		"haproxy":            {idle: -1, idleAll: -1, queue: -1, wait: 5 * s, order: fifo, idleTimeout: 12 * s, expiry: sweep, counts: pool.CountLeased},
 		"envoy":              {overall: 1024, idle: -1, idleAll: -1, queue: 1024, lateBind: true, idleTimeout: time.Hour, expiry: timer},
 		"hyper-reqwest": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 90 * s, expiry: lease | sweep,
 			resend: []pool.ResendRule{rule(pool.OnReused, pool.AfterUnsent, "all", 0, pool.PathPool)}},
-		"libcurl": {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe,
+		"libcurl": {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, probeAfter: s,
 			resend: curlRules},
 		"dotnet-socketshttphandler": {idle: -1, idleAll: -1, queue: -1, lateBind: true, idleTimeout: 60 * s, expiry: lease | sweep, hint: pool.HintMin, liveness: pool.Probe,
 			resend: []pool.ResendRule{rule(pool.OnAny, pool.AfterUnsent|pool.AfterEOF, "bodyless", 3, pool.PathPool)}},
@@ -236,6 +246,7 @@ func TestPresetValues(t *testing.T) {
 		"libcurl":           policyOf(t, "libcurl").MaxLifetime == 24*time.Hour,
 		"haproxy":           policyOf(t, "haproxy").ResendElse == pool.ElseHangup,
 		"envoy":             policyOf(t, "envoy").DialFail == pool.FailAllPending,
+		"slots":             policyOf(t, "undici").Slots && policyOf(t, "urllib3").Slots && policyOf(t, "requests").Slots && policyOf(t, "boto3").Slots,
 		"okhttp":            policyOf(t, "okhttp").ProbeUnsafeOnly,
 		"undici":            policyOf(t, "undici").HintMargin == 2*s && policyOf(t, "undici").HintCap == 600*s,
 		"httpurlconnection": policyOf(t, "httpurlconnection").HintIfKeepAlive,

@@ -22,6 +22,7 @@ type Core struct {
 	timers   heapOf[Conn]   // idle connections by when they expire; with ExpireByTimer only
 	waiting  heapOf[origin] // origins with waiting requests, by the arrival of the first
 	arrivals uint64
+	releases uint64
 	created  uint64
 	sweepAt  time.Duration
 	closed   bool
@@ -37,6 +38,7 @@ type origin struct {
 	waiting   requestQueue
 	bindable  requestQueue // with late_bind only
 	heapIndex int          // in Core.waiting; -1: not in it
+	slots     []slot       // empty ones, in the order of slot.key; with Slots only
 }
 
 // NoHint is a response without `Keep-Alive: timeout=`.
@@ -126,10 +128,13 @@ func (p *Core) Dialed(now time.Duration, d *Dial, data any) (*Conn, []Decision) 
 	p.begin(now)
 	o := p.origins[d.Origin]
 	c := &Conn{
-		Data: data, Origin: d.Origin, Created: now, released: now, id: p.created, idleTimeout: p.policy.IdleTimeout,
+		Data: data, Origin: d.Origin, Created: now, released: now, id: d.slot.id, idleTimeout: p.policy.IdleTimeout,
 		lifetime: p.drawLifetime(), fitIndex: -1, timerIndex: -1,
 	}
-	p.created++
+	if !d.hasSlot {
+		c.id = p.created
+		p.created++
+	}
 	p.stats.Dialing--
 	p.stats.Opened++
 	p.countLeased(1)
@@ -152,6 +157,9 @@ func (p *Core) DialFailed(now time.Duration, d *Dial) []Decision {
 	o := p.origins[d.Origin]
 	p.stats.Dialing--
 	p.count(o, -1)
+	if d.hasSlot {
+		p.empty(o, d.slot)
+	}
 	if r := d.request; r != nil {
 		if r.state == bindable {
 			p.unbind(o, r)
@@ -219,6 +227,11 @@ func (p *Core) Probed(now time.Duration, c *Conn, r *Request, found Reason) []De
 	p.evict(o, c, found)
 	if p.closed {
 		p.refuse(r, Closed)
+		return p.out
+	}
+	if p.slotFirst(o, nil) {
+		p.grantDial(o, r)
+		p.fill(o, r.dial)
 		return p.out
 	}
 	p.serve(now, o, r) // the dead connection has left room for a dial, at least

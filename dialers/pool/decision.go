@@ -84,7 +84,8 @@ type Conn struct {
 	Uses    int           // leases so far, the present one included
 	IdleFor time.Duration // how long it had been idle when last leased; 0 on its first lease
 
-	id          uint64 // order of creation
+	id          uint64 // order of creation; of its slot's, with Slots
+	release     uint64 // order of its last release
 	released    time.Duration
 	idleTimeout time.Duration // 0: none; the policy's, or by the server's hint
 	lifetime    time.Duration // 0: none
@@ -136,6 +137,8 @@ const (
 type Dial struct {
 	Origin  int
 	request *Request // the one it was granted for; nil: that was served otherwise, or taken back
+	slot    slot     // that the connection will take, if hasSlot
+	hasSlot bool
 }
 
 // Stats are the pool's gauges and their peaks, over all origins.

@@ -96,6 +96,14 @@ const (
 	StopAtWriteError                     // it gives up, and never sees a response that has come
 )
 
+// Unasked is what a client does with bytes that come on an idle connection.
+type Unasked uint8
+
+const (
+	UnaskedClose Unasked = iota // it closes the connection
+	UnaskedDrop                 // it throws them away and keeps the connection
+)
+
 // Key says what has a sub-pool of its own.
 type Key uint8
 
@@ -173,6 +181,7 @@ var (
 	dialFailNames     = enum.Names[DialFail]{"own", "all_pending"}
 	resendElseNames   = enum.Names[ResendElse]{"error", "hangup"}
 	onWriteErrorNames = enum.Names[OnWriteError]{"read", "stop"}
+	unaskedNames      = enum.Names[Unasked]{"close", "drop"}
 	keyNames          = enum.Names[Key]{"origin", "address"}
 	onNames           = enum.Names[On]{"reused", "any"}
 	cutByNames        = enum.Names[CutBy]{"any", "fin", "rst"}
@@ -191,6 +200,7 @@ func (c CapCounts) String() string    { return capCountsNames.Text(c) }
 func (d DialFail) String() string     { return dialFailNames.Text(d) }
 func (r ResendElse) String() string   { return resendElseNames.Text(r) }
 func (o OnWriteError) String() string { return onWriteErrorNames.Text(o) }
+func (u Unasked) String() string      { return unaskedNames.Text(u) }
 func (k Key) String() string          { return keyNames.Text(k) }
 func (o On) String() string           { return onNames.Text(o) }
 func (c CutBy) String() string        { return cutByNames.Text(c) }
@@ -208,6 +218,7 @@ func (c CapCounts) MarshalText() ([]byte, error)    { return capCountsNames.Mars
 func (d DialFail) MarshalText() ([]byte, error)     { return dialFailNames.Marshal(d) }
 func (r ResendElse) MarshalText() ([]byte, error)   { return resendElseNames.Marshal(r) }
 func (o OnWriteError) MarshalText() ([]byte, error) { return onWriteErrorNames.Marshal(o) }
+func (u Unasked) MarshalText() ([]byte, error)      { return unaskedNames.Marshal(u) }
 func (k Key) MarshalText() ([]byte, error)          { return keyNames.Marshal(k) }
 func (o On) MarshalText() ([]byte, error)           { return onNames.Marshal(o) }
 func (c CutBy) MarshalText() ([]byte, error)        { return cutByNames.Marshal(c) }
@@ -223,6 +234,7 @@ func (c *CapCounts) UnmarshalText(text []byte) error    { return capCountsNames.
 func (d *DialFail) UnmarshalText(text []byte) error     { return dialFailNames.Unmarshal(text, d) }
 func (r *ResendElse) UnmarshalText(text []byte) error   { return resendElseNames.Unmarshal(text, r) }
 func (o *OnWriteError) UnmarshalText(text []byte) error { return onWriteErrorNames.Unmarshal(text, o) }
+func (u *Unasked) UnmarshalText(text []byte) error      { return unaskedNames.Unmarshal(text, u) }
 func (k *Key) UnmarshalText(text []byte) error          { return keyNames.Unmarshal(text, k) }
 func (o *On) UnmarshalText(text []byte) error           { return onNames.Unmarshal(text, o) }
 func (c *CutBy) UnmarshalText(text []byte) error        { return cutByNames.Unmarshal(text, c) }

@@ -85,7 +85,7 @@ func (p *Core) unfitAtRelease(now time.Duration, o *origin, c *Conn) Reason {
 		return p.expired(now, c)
 	case p.policy.MaxIdle == 0:
 		return Surplus
-	case p.policy.MaxIdle != NoCap && p.firstTaker(o) == nil && o.idle.len >= p.policy.MaxIdle:
+	case p.policy.MaxIdle != NoCap && p.firstTaker(o) == nil && o.idle.len+len(o.slots) >= p.policy.MaxIdle:
 		return Surplus
 	}
 	return Keep

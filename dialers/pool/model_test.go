@@ -141,6 +141,45 @@ func TestHintDrops(t *testing.T) {
 	story.expect("release", story.core.Release(story.now, story.conns["1"], Keep, time.Second), "close 1 hint")
 }
 
+// A connection that has ended leaves its slot, and whoever comes to it dials.
+func TestSlots(t *testing.T) {
+	t.Run("a stack, as urllib3's", func(t *testing.T) {
+		s := newStory(t, func(p *Policy) { p.Slots, p.MaxIdle = true, 3 })
+		s.open("1", "2", "3")
+		s.release("1")
+		s.release("2")
+		s.releaseFor("3", Broken, "close 3 broken")
+		s.acquire("a", "dial a")
+		s.dialed("a", "4")
+		s.acquire("b", "lease b 2")
+		s.releaseFor("4", Broken, "close 4 broken")
+		s.release("2")
+		s.acquire("c", "lease c 2") // released last
+	})
+	t.Run("clients in order, as undici's", func(t *testing.T) {
+		s := newStory(t, func(p *Policy) { p.Slots, p.LeaseOrder = true, FirstFit })
+		s.open("1", "2", "3")
+		for _, c := range []string{"1", "2", "3"} {
+			s.release(c)
+		}
+		s.died("1", "close 1 peer_closed")
+		s.acquire("a", "dial a")
+		s.acquire("b", "lease b 2")
+		s.dialed("a", "4")
+		s.release("2")
+		s.release("4")
+		s.acquire("c", "lease c 4") // in the place of 1
+	})
+	t.Run("a probe finds the end", func(t *testing.T) {
+		s := newStory(t, func(p *Policy) { p.Slots, p.Liveness = true, Probe })
+		s.open("1", "2")
+		s.release("1")
+		s.release("2")
+		s.acquire("a", "probe a 2")
+		s.expect("probed", s.core.Probed(s.now, s.conns["2"], s.requests["a"], PeerClosed), "close 2 peer_closed", "dial a")
+	})
+}
+
 // The order of creation decides, whatever the order of release.
 func TestFirstAndLastFit(t *testing.T) {
 	for order, want := range map[Order]string{FirstFit: "lease a 1", LastFit: "lease a 3"} {

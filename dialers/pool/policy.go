@@ -31,6 +31,9 @@ type Policy struct {
 	LateBind bool `yaml:"late_bind"`
 	// LeaseOrder chooses among idle connections.
 	LeaseOrder Order `yaml:"lease_order"`
+	// Slots keeps the place of a connection that has ended in LeaseOrder. The request
+	// whose turn it is there dials, although other connections may be idle.
+	Slots bool `yaml:"slots,omitempty"`
 	// IdleTimeout is how long a connection may be idle.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// Expiry says when IdleTimeout and MaxLifetime are checked. Empty means never.
@@ -58,6 +61,9 @@ type Policy struct {
 	// Reap says until when a connection that Liveness events has found dead is
 	// counted.
 	Reap Reap `yaml:"reap"`
+	// Unasked says what becomes of bytes that come on an idle connection, such as a 408
+	// before the server closes. It is for Liveness events.
+	Unasked Unasked `yaml:"unasked,omitempty"`
 	// Resend are the rules under which a request is sent again after a failed
 	// attempt. The first that fits decides.
 	Resend []ResendRule `yaml:"resend"`
@@ -215,6 +221,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"probe_after", p.ProbeAfter > 0, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"probe_unsafe_only", p.ProbeUnsafeOnly, p.Liveness == Probe, "liveness is " + p.Liveness.String() + "; set liveness: probe or remove it"},
 		{"reap", p.Reap == ReapAtLease, p.Liveness == Events, "liveness is " + p.Liveness.String() + "; set liveness: events or remove it"},
+		{"unasked", p.Unasked != UnaskedClose, p.Liveness == Events, "liveness is " + p.Liveness.String() + ", and nothing is read while a connection is idle; set liveness: events or remove it"},
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
 		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events a response is read as it comes; set liveness: probe or none, or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},

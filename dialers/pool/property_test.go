@@ -114,6 +114,9 @@ func (w *world) check(t *rapid.T) {
 		if p.MaxIdle != NoCap && o.idle.len > p.MaxIdle {
 			t.Fatalf("origin %d has %d idle, above max_idle %d", i, o.idle.len, p.MaxIdle)
 		}
+		if slots := len(o.slots); slots > 0 && (!p.Slots || p.MaxIdle != NoCap && o.idle.len+slots > p.MaxIdle) {
+			t.Fatalf("origin %d has %d idle and %d empty slots, above max_idle %d", i, o.idle.len, slots, p.MaxIdle)
+		}
 		if p.PendingMax != NoCap && queue[i] > p.PendingMax {
 			t.Fatalf("%d wait for origin %d, above %d", queue[i], i, p.PendingMax)
 		}
@@ -169,7 +172,7 @@ func TestRandomEvents(t *testing.T) {
 		p := Policy{
 			MaxConns: limit("max_conns", 4), MaxIdle: number("max_idle", -1, 3),
 			PendingMax: number("pending_max", -1, 4), PendingTimeout: seconds("pending_timeout"), LateBind: yes("late_bind"),
-			LeaseOrder: Order(number("lease_order", 0, 3)), IdleTimeout: seconds("idle_timeout"),
+			LeaseOrder: Order(number("lease_order", 0, 3)), Slots: yes("slots"), IdleTimeout: seconds("idle_timeout"),
 			Expiry: Expiry(number("expiry", 0, 15)), SweepEvery: time.Second,
 			ServerHint: Hint(number("server_hint", 0, 3)), HintMargin: seconds("hint_margin"), HintCap: seconds("hint_cap"),
 			Liveness: Liveness(number("liveness", 0, 2)), ProbeAfter: seconds("probe_after"), ProbeUnsafeOnly: yes("probe_unsafe_only"),

@@ -176,6 +176,11 @@ func (p *Core) lease(now time.Duration, c *Conn, r *Request) {
 func (p *Core) leaseIdle(now time.Duration, o *origin, r *Request) bool {
 	for {
 		c := p.candidate(o)
+		if p.slotFirst(o, c) && p.hasRoom(o) {
+			p.grantDial(o, r)
+			p.fill(o, r.dial)
+			return true
+		}
 		if c == nil {
 			return false
 		}
@@ -210,6 +215,8 @@ func (p *Core) makeIdle(o *origin, c *Conn) {
 		p.count(o, -1)
 	}
 	c.state = idle
+	c.release = p.releases
+	p.releases++
 	o.idle.push(c)
 	p.idle.push(c)
 	p.stats.Idle++
@@ -285,6 +292,11 @@ func (p *Core) unidle(o *origin, c *Conn) {
 
 // evict closes c, idle or leased, for the reason, and forgets it.
 func (p *Core) evict(o *origin, c *Conn, reason Reason) {
+	left := slot{c.id, c.release}
+	if c.state == leased { // it ends as it is given back
+		left.release = p.releases
+		p.releases++
+	}
 	if c.state == idle {
 		p.unidle(o, c)
 		if p.policy.CapCounts == CountAll {
@@ -293,6 +305,9 @@ func (p *Core) evict(o *origin, c *Conn, reason Reason) {
 	} else {
 		p.countLeased(-1)
 		p.count(o, -1)
+	}
+	if p.policy.Slots && reason.leavesSlot() {
+		p.empty(o, left)
 	}
 	c.state = gone
 	if c.hungUp {

@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// Client is a real client and the presets that it is held against.
+// Client is a real client and the presets that it is compared with.
 type Client struct {
 	Command external.Command
 	// Presets imitate the client. One of them has the values of its defaults in the

@@ -48,8 +48,8 @@ func (c *comparison) requests(story Story, client, preset Seen) {
 	}
 }
 
-// Text says what became of request number i, from 0: the outcome, and how each arrival
-// came. With which, arrivals are told by their connections.
+// Text describes request number i, from 0: its outcome, and for each arrival whether the
+// connection was fresh or reused; with which, the connection's number.
 func (s Seen) Text(i int, which bool) string {
 	if i >= len(s.Requests) {
 		return "not sent"

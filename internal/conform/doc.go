@@ -3,8 +3,8 @@
 //
 // A [Story] is data: requests on a schedule, and a [Script] that says what the server
 // does with each request and with each idle connection. [Play] plays a story once, with
-// whatever performs the requests. [Compare] holds two plays against each other; it looks at
-// what arrived at the server and at what the caller was told, and at times only where the
+// whatever performs the requests. [Compare] compares two plays. It looks at
+// what arrived at the server and at how each request ended, and at times only where the
 // story is about them. [Run] plays all stories of one client, and plays a story again if
 // the machine disturbed it.
 package conform

@@ -59,18 +59,43 @@ func Read(path string) (Document, error) {
 	return d, nil
 }
 
-// With returns the reports of d with those of others in their places: a report takes the
-// place of the one of the same driver and preset.
+// With returns a document with the reports of d and those of others. A report takes the
+// place of the one of the same driver and preset. If the client's version is
+// the same, it keeps the results of the stories that were not played again.
 func (d Document) With(version string, others []Report) Document {
 	all := slices.Clone(d.Reports)
 	for _, r := range others {
 		same := func(o Report) bool { return o.Driver == r.Driver && o.Preset == r.Preset }
-		all = append(slices.DeleteFunc(all, same), r)
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			if all[i].Version == r.Version && all[i].Runtime == r.Runtime {
+				r.Results = merged(all[i].Results, r.Results)
+			}
+			all[i] = r
+		} else {
+			all = append(all, r)
+		}
 	}
 	slices.SortFunc(all, func(a, b Report) int {
 		return cmp.Or(strings.Compare(a.Driver, b.Driver), strings.Compare(a.Preset, b.Preset))
 	})
 	return NewDocument(version, all)
+}
+
+// merged returns the results in the order of the stories: the new one where there is one.
+// A story that kabench does not have any more is left out, and one that was not played
+// does not replace a result.
+func merged(old, new []Result) (list []Result) {
+	for _, s := range Stories() {
+		named := func(r Result) bool { return r.Story == s.Name }
+		i, j := slices.IndexFunc(old, named), slices.IndexFunc(new, named)
+		switch {
+		case j >= 0 && (new[j].Verdict != NotPlayed || i < 0):
+			list = append(list, new[j])
+		case i >= 0:
+			list = append(list, old[i])
+		}
+	}
+	return list
 }
 
 // The marks between which Insert writes.

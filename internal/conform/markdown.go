@@ -11,15 +11,15 @@ import (
 func (d Document) Markdown() string {
 	var b strings.Builder
 	c := d.Counts
-	fmt.Fprintf(&b, "%d pairs of a story and a client: %d agree, %d differ as the preset says (told), %d differ. %.1f %% agree or are told.\n\n",
-		c.Pairs, c.Agree, c.Told, c.Differ, 100*c.Held())
+	fmt.Fprintf(&b, "%d pairs of a story and a client: %d agree, %d differ as the preset says (known), and %d differ otherwise. %.1f %% agree or are known.\n\n",
+		c.Pairs, c.Agree, c.Known, c.Differ, 100*c.Held())
 	if c.Unknown > 0 {
-		fmt.Fprintf(&b, "%d more pairs could not be judged.\n\n", c.Unknown)
+		fmt.Fprintf(&b, "Not judged: %d.\n\n", c.Unknown)
 	}
-	b.WriteString("| driver | client | preset | pairs | agree | told | differ | run |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n")
+	b.WriteString("| driver | client | preset | pairs | agree | known | differ | run |\n| --- | --- | --- | ---: | ---: | ---: | ---: | --- |\n")
 	for _, r := range d.Reports {
 		c := Count(r)
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", r.Driver, r.Name(), r.Preset, c.Pairs, c.Agree, c.Told, c.Differ, r.when())
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %d | %d | %d | %s |\n", r.Driver, cell([]string{r.Name()}), r.Preset, c.Pairs, c.Agree, c.Known, c.Differ, r.when())
 	}
 	d.abouts(&b)
 	d.stories(&b, Differs, "### What differs", "| driver | preset | story | client | preset |\n| --- | --- | --- | --- | --- |\n", func(r Report, one Result) string {
@@ -30,7 +30,7 @@ func (d Document) Markdown() string {
 		}
 		return fmt.Sprintf("| %s | %s | %s | %s | %s |\n", r.Driver, r.Preset, one.Story, cell(client), cell(preset))
 	})
-	d.told(&b)
+	d.known(&b)
 	d.stories(&b, "", "### What could not be judged", "| driver | preset | story | why |\n| --- | --- | --- | --- |\n", func(r Report, one Result) string {
 		return fmt.Sprintf("| %s | %s | %s | %s: %s |\n", r.Driver, r.Preset, one.Story, one.Verdict, cell([]string{one.Why}))
 	})
@@ -52,7 +52,7 @@ func (r Report) when() string {
 
 // abouts counts what differs for each part of a pool's behaviour.
 func (d Document) abouts(b *strings.Builder) {
-	b.WriteString("\n| about | pairs | agree | told | differ |\n| --- | ---: | ---: | ---: | ---: |\n")
+	b.WriteString("\n| about | pairs | agree | known | differ |\n| --- | ---: | ---: | ---: | ---: |\n")
 	for _, about := range Abouts() {
 		var one Report
 		for _, r := range d.Reports {
@@ -63,7 +63,7 @@ func (d Document) abouts(b *strings.Builder) {
 			}
 		}
 		c := Count(one)
-		fmt.Fprintf(b, "| %s | %d | %d | %d | %d |\n", about, c.Pairs, c.Agree, c.Told, c.Differ)
+		fmt.Fprintf(b, "| %s | %d | %d | %d | %d |\n", about, c.Pairs, c.Agree, c.Known, c.Differ)
 	}
 }
 
@@ -73,7 +73,7 @@ func (d Document) stories(b *strings.Builder, v Verdict, title, head string, row
 	var rows []string
 	for _, r := range d.Reports {
 		for _, one := range r.Results {
-			judged := one.Verdict == Agrees || one.Verdict == Differs || one.Verdict == Told
+			judged := one.Verdict == Agrees || one.Verdict == Differs || one.Verdict == Known
 			if one.Verdict == v || v == "" && !judged {
 				rows = append(rows, row(r, one))
 			}
@@ -84,20 +84,20 @@ func (d Document) stories(b *strings.Builder, v Verdict, title, head string, row
 	}
 }
 
-// told lists what the presets say they cannot express, with the stories that show it.
-func (d Document) told(b *strings.Builder) {
+// known lists what the presets say they cannot express, with the stories that show it.
+func (d Document) known(b *strings.Builder) {
 	var rows []string
 	for _, r := range d.Reports {
 		var limits []string
 		stories := map[string][]string{}
 		for _, one := range r.Results {
-			if one.Verdict != Told {
+			if one.Verdict != Known {
 				continue
 			}
-			if !slices.Contains(limits, one.Told) {
-				limits = append(limits, one.Told)
+			if !slices.Contains(limits, one.Known) {
+				limits = append(limits, one.Known)
 			}
-			stories[one.Told] = append(stories[one.Told], one.Story)
+			stories[one.Known] = append(stories[one.Known], one.Story)
 		}
 		for _, limit := range limits {
 			rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s |\n", r.Driver, r.Preset, cell([]string{limit}), strings.Join(stories[limit], ", ")))

@@ -36,10 +36,10 @@ type Seen struct {
 	Disturbed string    `json:"disturbed,omitempty"` // how the machine disturbed the play; "": it did not
 }
 
-// Request is what became of one request.
+// Request is one request and how it ended.
 type Request struct {
 	Method   string        `json:"method"`
-	OK       bool          `json:"ok"`     // the caller was told of a response of the server, which never has a status of 5xx
+	OK       bool          `json:"ok"`     // the caller got a response; one of 5xx is a proxy's, because the server sends none
 	Status   int           `json:"status"` // of it
 	Error    string        `json:"error,omitempty"`
 	Took     time.Duration `json:"took"`     // from the call to its end, in nanoseconds

@@ -50,7 +50,7 @@ func (r *Real) start(ctx context.Context) error {
 	return nil
 }
 
-// Hello is what the driver said of itself.
+// Hello returns the driver's first frame.
 func (r *Real) Hello() external.Hello { return r.driver.Hello() }
 
 // Close ends the driver.

@@ -2,26 +2,26 @@ package conform
 
 import "time"
 
-// Verdict is what became of a story.
+// Verdict is the outcome of a story.
 type Verdict string
 
 // The verdicts.
 const (
 	Agrees    Verdict = "agrees"
 	Differs   Verdict = "differs"
-	Told      Verdict = "told"       // differs, and the preset names the story in its cannot
+	Known     Verdict = "known"      // differs, and the preset names the story in its cannot
 	Disturbed Verdict = "disturbed"  // the machine was too busy each time
 	Failed    Verdict = "failed"     // it could not be played
 	NotPlayed Verdict = "not played" // somebody stopped kabench before
 )
 
-// Result is what a story said of a client and its preset.
+// Result is the outcome of a story for a client and its preset.
 type Result struct {
 	Story       string       `json:"story"`
 	Asks        string       `json:"asks"`
 	About       About        `json:"about"`
 	Verdict     Verdict      `json:"verdict"`
-	Told        string       `json:"told,omitempty"`   // what the preset says it cannot express
+	Known       string       `json:"known,omitempty"`  // what the preset says it cannot express
 	Why         string       `json:"why,omitempty"`    // of disturbed and failed
 	Plays       int          `json:"plays"`            // how often it was played, with disturbed plays
 	Varies      bool         `json:"varies"`           // one play agreed and another one differed
@@ -30,7 +30,7 @@ type Result struct {
 	Preset      *Seen        `json:"preset,omitempty"`
 }
 
-// Report is what the stories said of one client and one preset.
+// Report has the outcomes of all stories for one client and one preset.
 type Report struct {
 	Driver   string         `json:"driver"`
 	Client   string         `json:"client"`
@@ -47,9 +47,9 @@ type Report struct {
 
 // Counts are how many stories ended with each verdict.
 type Counts struct {
-	Pairs   int `json:"pairs"` // judged: agrees, told or differs
+	Pairs   int `json:"pairs"` // judged: agrees, known or differs
 	Agree   int `json:"agree"`
-	Told    int `json:"told"`
+	Known   int `json:"known"`
 	Differ  int `json:"differ"`
 	Unknown int `json:"unknown"` // disturbed, failed or not played
 }
@@ -62,8 +62,8 @@ func Count(reports ...Report) Counts {
 			switch one.Verdict {
 			case Agrees:
 				c.Agree++
-			case Told:
-				c.Told++
+			case Known:
+				c.Known++
 			case Differs:
 				c.Differ++
 			default:
@@ -71,16 +71,16 @@ func Count(reports ...Report) Counts {
 			}
 		}
 	}
-	c.Pairs = c.Agree + c.Told + c.Differ
+	c.Pairs = c.Agree + c.Known + c.Differ
 	return c
 }
 
-// Held is the share of the pairs that agree or are told, from 0 to 1; 1 without pairs.
+// Held is the share of the pairs that agree or are known, from 0 to 1; 1 without pairs.
 func (c Counts) Held() float64 {
 	if c.Pairs == 0 {
 		return 1
 	}
-	return float64(c.Agree+c.Told) / float64(c.Pairs)
+	return float64(c.Agree+c.Known) / float64(c.Pairs)
 }
 
 // took rounds a time to what a report says.

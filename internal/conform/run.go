@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -13,8 +14,8 @@ import (
 // Lane is a client's process that plays stories one after another.
 type Lane interface {
 	Player
-	// Again makes the client usable again after a failure, for example by starting its
-	// process anew. The error says that this is not possible.
+	// Again makes the client usable again after a failure, for example by
+	// a new process. The error says that this is not possible.
 	Again(ctx context.Context) error
 }
 
@@ -73,8 +74,8 @@ type runner struct {
 	results   []Result
 }
 
-// long is the length from which on a story mostly waits: its two plays are at the same
-// time, and bursts of others do not matter to it.
+// A story of this length or longer mostly waits: its two plays are at the same time, and
+// bursts of other stories do not matter to it.
 const long = time.Second
 
 // mostDisturbed is how often a story is played again because the machine disturbed it.
@@ -110,7 +111,7 @@ func (r *runner) play(ctx context.Context, lane Lane, i int) {
 			continue
 		}
 		result.Client, result.Preset = &client, &preset
-		if why := client.Disturbed + preset.Disturbed; why != "" && disturbed < mostDisturbed {
+		if why := cmp.Or(client.Disturbed, preset.Disturbed); why != "" && disturbed < mostDisturbed {
 			disturbed++
 			continue
 		} else if why != "" {
@@ -128,8 +129,8 @@ func (r *runner) play(ctx context.Context, lane Lane, i int) {
 	}
 	result.Varies = agreed > 0 && differed > 0
 	if result.Verdict == Differs {
-		if limit, told := r.Preset.Cannot.Of(story.Name); told {
-			result.Verdict, result.Told = Told, limit.What
+		if limit, known := r.Preset.Cannot.Of(story.Name); known {
+			result.Verdict, result.Known = Known, limit.What
 		}
 	}
 	r.mu.Lock()

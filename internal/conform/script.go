@@ -88,9 +88,15 @@ const (
 // Idle is what happens to an idle connection.
 type Idle struct {
 	After time.Duration // since the last response was written
-	Uses  int           // only after so many responses; 0: after each
+	Uses  int           // only after this number of responses; 0: after each
+	Conns int           // only to the first connections, this number of them; 0: to all
 	Say   string        // sent first, unasked
 	End   End
+}
+
+// applies reports whether something happens to a connection after a response.
+func (i *Idle) applies(conn, uses int) bool {
+	return i != nil && (i.Uses == 0 || i.Uses == uses) && (i.Conns == 0 || conn <= i.Conns)
 }
 
 // between is the time between the two halves of FINThenRST, and between a cut response

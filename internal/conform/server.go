@@ -26,28 +26,29 @@ type Server struct {
 	arrivals []Arrival
 	quiet    bool          // no request came for as long as a rule says
 	late     time.Duration // the most that a timer of the script was late
-	news     chan struct{} // closed and made anew when a request arrives
+	news     chan struct{} // closed and made again when a request arrives
 }
 
-// Arrival is a request as the server saw it. Times are offsets from the server's epoch.
+// Arrival is a request as the server saw it. Times are offsets from the server's epoch, in
+// nanoseconds.
 type Arrival struct {
-	Conn      int // in the order in which the connections were accepted, from 1
-	Use       int // which request of the connection it is, from 1
-	ID        string
-	Method    string
-	At        time.Duration // when it was there, as far as it came
-	Responded time.Duration // when the server began to respond; 0: never
-	Whole     bool          // it came to its end
+	Conn      int           `json:"connection"` // in the order in which the connections were accepted, from 1
+	Use       int           `json:"use"`        // which request of the connection it is, from 1
+	ID        string        `json:"id"`
+	Method    string        `json:"method"`
+	At        time.Duration `json:"at"`        // when it was there, as far as it came
+	Responded time.Duration `json:"responded"` // when the server began to respond; 0: never
+	Whole     bool          `json:"whole"`     // it came to its end
 }
 
 // Conn is a connection as the server saw it.
 type Conn struct {
-	Opened time.Duration
-	Uses   int           // whole requests
-	Last   time.Duration // when the last response was written; 0: there was none
-	Closed time.Duration // 0: it was open when the story was over
-	By     Closer
-	Reset  bool // it was closed by a RST
+	Opened time.Duration `json:"opened"`
+	Uses   int           `json:"uses"`   // whole requests
+	Last   time.Duration `json:"last"`   // when the last response was written; 0: there was none
+	Closed time.Duration `json:"closed"` // 0: it was open when the story was over
+	By     Closer        `json:"by"`
+	Reset  bool          `json:"reset"` // it was closed by a RST
 }
 
 // Closer is who ended a connection.
@@ -192,7 +193,7 @@ func (s *Server) serve(c *serverConn, requests <-chan int) {
 			if !ok || !s.act(c, n) {
 				return
 			}
-			if rule := s.script.Idle; rule != nil && (rule.Uses == 0 || rule.Uses == s.uses(c)) {
+			if rule := s.script.Idle; rule.applies(c.number, s.uses(c)) {
 				due = s.now() + rule.After
 				idle.Reset(rule.After)
 			}

@@ -9,14 +9,14 @@ import (
 // ms is a number of milliseconds.
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 
-// idleStories ask what becomes of idle connections: those that the server leaves open, and
+// idleStories ask what happens to idle connections: those that the server leaves open, and
 // those that it closes.
 func idleStories() []Story {
 	var list []Story
 	for _, idle := range []time.Duration{ms(300), ms(1500), ms(3000), ms(7500), ms(12000), ms(33000)} {
 		list = append(list, Story{
-			Name:  "idle-alive-" + short(idle),
-			Asks:  "The server keeps connections. Is a connection used again after " + short(idle) + " of idleness, or when was it closed?",
+			Name:  "idle-alive-" + written(idle),
+			Asks:  "The server keeps connections. Is a connection used again after " + written(idle) + " of idleness, or when was it closed?",
 			About: AboutIdle, Rounds: []Round{one(0, "GET"), one(idle, "GET")},
 			Watch: ms(250), Looks: Looks{Closes: ms(600)}, Slack: ms(200), Short: idle == ms(300) || idle == ms(3000),
 		})
@@ -28,8 +28,8 @@ func idleStories() []Story {
 					continue
 				}
 				list = append(list, Story{
-					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), short(age), strings.ToLower(method)),
-					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What becomes of a %s after %s?", end, method, short(age)),
+					Name:  fmt.Sprintf("idle-%s-%s-%s", lower(end), written(age), strings.ToLower(method)),
+					Asks:  fmt.Sprintf("The server ends the idle connection by a %v after 60 ms. What happens to a %s after %s?", end, method, written(age)),
 					About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), End: end}},
 					Rounds: []Round{one(0, "GET"), one(age, method)},
 					Slack:  ms(170), Short: age == ms(300),
@@ -37,13 +37,13 @@ func idleStories() []Story {
 			}
 			list = append(list, Story{
 				Name:  fmt.Sprintf("idle-%s-six-%s", lower(end), strings.ToLower(method)),
-				Asks:  fmt.Sprintf("Six idle connections are dead by a %v. What becomes of the next three requests, by %s?", end, method),
+				Asks:  fmt.Sprintf("Six idle connections are dead by a %v. What happens to the next three requests, by %s?", end, method),
 				About: AboutIdle,
 				Server: Script{
 					Rules: []Rule{{Through: 6, Act: Act{Quiet: ms(300)}}},
-					Idle:  &Idle{After: ms(100), Uses: 1, End: end},
+					Idle:  &Idle{After: ms(100), Conns: 6, End: end},
 				},
-				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(60), method), one(ms(60), method)},
+				Rounds: []Round{many(0, "GET", 6, ms(20)), one(ms(400), method), one(ms(400), method), one(ms(400), method)},
 				Slack:  ms(220), Short: method == "GET" && end == FIN,
 			})
 		}
@@ -57,7 +57,7 @@ func idleStories() []Story {
 			}
 			list = append(list, Story{
 				Name:  name,
-				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What becomes of the next %s?", then, method),
+				Asks:  fmt.Sprintf("The server sends an unasked 408 on the idle connection, %s. What happens to the next %s?", then, method),
 				About: AboutIdle, Server: Script{Idle: &Idle{After: ms(60), Uses: 1, Say: timeout408, End: end}},
 				Rounds: []Round{one(0, "GET"), one(ms(300), method)},
 				Slack:  ms(170), Short: method == "GET" && end == FIN,
@@ -67,8 +67,8 @@ func idleStories() []Story {
 	return list
 }
 
-// short writes a time as the names of stories have it: 300ms, 7.5s.
-func short(d time.Duration) string { return d.String() }
+// written writes a time as the names of stories have it: 300ms, 7.5s.
+func written(d time.Duration) string { return d.String() }
 
 // lower writes an end as the names of stories have it.
 func lower(e End) string { return strings.ToLower(strings.ReplaceAll(e.String(), " ", "-")) }

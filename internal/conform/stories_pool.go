@@ -92,7 +92,7 @@ func orderStories() []Story {
 }
 
 // capStories ask how many connections are opened, how many requests are let through at
-// once, and what becomes of those that wait.
+// once, and what happens to those that wait.
 func capStories() []Story {
 	var list []Story
 	for _, n := range []int{30, 130, 600} {

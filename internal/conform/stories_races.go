@@ -7,7 +7,7 @@ import (
 
 var methods = []string{"GET", "POST", "PUT"}
 
-// raceStories ask what becomes of a request on a reused connection that the server ends
+// raceStories ask what happens to a request on a reused connection that the server ends
 // without a response, as if its FIN and the request had crossed.
 func raceStories() []Story {
 	var list []Story
@@ -65,7 +65,7 @@ func resendStories() []Story {
 	return list
 }
 
-// cutStories ask what the caller is told of a response that ends too early, and whether
+// cutStories ask how a request ends whose response is cut, and whether
 // the request is sent again.
 func cutStories() []Story {
 	var list []Story
@@ -97,7 +97,7 @@ func cutStories() []Story {
 				rule.Act = Act{Cut: cut.cut, Response: cut.response, End: end}
 				list = append(list, Story{
 					Name:  fmt.Sprintf("cut-%s-%s%s", cut.name, lower(end), on.name),
-					Asks:  fmt.Sprintf("The response to %s is cut %s by a %v. What is the caller told?", on.what, cut.where, end),
+					Asks:  fmt.Sprintf("The response to %s is cut %s by a %v. How does the request end?", on.what, cut.where, end),
 					About: AboutCuts, Server: Script{Rules: []Rule{rule}},
 					Rounds: append(on.rounds, one(ms(100), on.method), one(ms(100), "GET")),
 					Slack:  between, Short: on.name == "-reused",

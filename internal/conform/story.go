@@ -44,8 +44,8 @@ type Ask struct {
 	Body   int // bytes
 }
 
-// Looks says what of two plays is compared. By default it is, for each request, what the
-// caller was told, how often the request arrived, and whether on a fresh or a reused
+// Looks says what of two plays is compared. By default it is, for each request, how it
+// ended, how often the request arrived, and whether on a fresh or a reused
 // connection.
 type Looks struct {
 	Which  bool // which connection carried each request, by the order of opening
@@ -128,10 +128,11 @@ func (s Story) waits() time.Duration {
 			sum += r.Requests[n-1].At
 		}
 	}
+	delay := time.Duration(0)
 	for _, r := range s.Server.Rules {
-		sum += r.Delay
+		delay = max(delay, r.Delay, r.Until)
 	}
-	return sum
+	return sum + delay
 }
 
 // one is a round of a single request.

@@ -48,14 +48,21 @@ var nodeDrivers = []Entry{
 	},
 	{
 		Name: "axios", Client: "axios", Version: "1.21.1", Language: Node,
-		Preset:  []string{"node-globalagent", "node-agent"},
-		Note:    "without an agent; a setting makes an http.Agent with keepAlive",
+		Preset: []string{"node-globalagent", "node-agent"},
+		Note:   "without an agent; a setting makes an http.Agent with keepAlive",
+		Settings: map[string]map[string]any{
+			"node-agent": {"keepAlive": true},
+		},
 		Sources: packed(node("agents", "axios")), Main: "axios.mjs",
 	},
 	{
 		Name: "got", Client: "got", Version: "14.6.6", Language: Node,
-		Preset:  []string{"node-globalagent", "node-agent"},
-		Note:    "without an agent, and with its 2 retries; a setting of the pool makes an http.Agent with keepAlive",
+		Preset: []string{"got", "node-globalagent", "node-agent"},
+		Note:   "without an agent, and with its 2 retries; a setting of the pool makes an http.Agent with keepAlive",
+		Settings: map[string]map[string]any{
+			"node-globalagent": {"retry": 0},
+			"node-agent":       {"retry": 0, "keepAlive": true},
+		},
 		Sources: packed(node("agents", "got")), Main: "got.mjs",
 	},
 }

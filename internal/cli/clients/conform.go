@@ -50,11 +50,11 @@ kabench's own, and show where they differ: idle closes, races, re-sends, cut res
 order of leases, caps, queues and timeouts. NAME is a driver ('kabench driver list'); without names
 all drivers that are built are played. A client takes about a minute.
 
-What is compared is what arrived at the server and what the caller was told; times only where a
-story is about them. A story that this machine disturbed is played again, not judged. "told" means
-that the preset itself says that it cannot express what the story shows.
+kabench compares what arrived at the server and how each request ended for its caller; times only
+where a story is about them. A story that this machine disturbed is played again, not judged. A "known"
+difference is one that the preset lists as something that it cannot express.
 
-Exit codes: 0 everything agrees or is told; 1 something differs; 2 wrong input, or a client could
+Exit codes: 0 all agrees, or is a known difference; 1 something differs; 2 wrong input, or a client could
 not be played; 3 something could not be judged; 130 interrupted.`,
 		Example: `  kabench conform reactor-netty
   kabench conform okhttp --story 'idle-*,race-*'
@@ -70,7 +70,7 @@ not be played; 3 something could not be judged; 130 interrupted.`,
 	f.StringVar(&o.story, "story", "", "play only stories with these names; * stands for any characters, and a comma separates names")
 	f.BoolVar(&o.short, "short", false, "play only the short set, which takes a few seconds")
 	f.BoolVar(&o.list, "list", false, "list the stories and what each asks, and play none")
-	f.StringVar(&o.preset, "preset", "", "hold the client against this pool preset or YAML file instead of its own")
+	f.StringVar(&o.preset, "preset", "", "compare the client with this pool preset or YAML file instead of its own")
 	f.StringVar(&o.command, "command", "", "a driver of your own, with --preset: the command that starts it")
 	f.IntVar(&o.lanes, "lanes", defaultLanes, "how many processes of a client play at the same time")
 	f.StringVar(&o.write, "write", "", "write the tables into this Markdown file, and keep the results beside it as JSON; other clients keep their rows")
@@ -196,7 +196,7 @@ func (o *conformOptions) own(stories []conform.Story) ([]conform.Client, error) 
 	case len(o.names) > 0:
 		return nil, fmt.Errorf("--command and the driver %s are two clients; give one of them", o.names[0])
 	case o.preset == "":
-		return nil, errors.New("--command needs --preset: the pool preset or YAML file that its client is held against")
+		return nil, errors.New("--command needs --preset: the pool preset or YAML file to compare its client with")
 	}
 	command, err := external.ParseCommand(o.command)
 	if err != nil {

@@ -66,7 +66,7 @@ func printReport(b *bytes.Buffer, r conform.Report) {
 		return
 	}
 	c := conform.Count(r)
-	fmt.Fprintf(b, "  %d of %d stories agree, %d are told, %d differ", c.Agree, c.Pairs, c.Told, c.Differ)
+	fmt.Fprintf(b, "  %d of %d stories agree, %d are known differences, %d differ", c.Agree, c.Pairs, c.Known, c.Differ)
 	if c.Unknown > 0 {
 		fmt.Fprintf(b, ", %d could not be judged", c.Unknown)
 	}
@@ -82,7 +82,7 @@ func printReport(b *bytes.Buffer, r conform.Report) {
 	if !slices.Contains(r.Run, r.Version) {
 		layout.Paragraph(b, "  ", versionNote(r))
 	}
-	for _, v := range []conform.Verdict{conform.Differs, conform.Told, conform.Disturbed, conform.Failed, conform.NotPlayed} {
+	for _, v := range []conform.Verdict{conform.Differs, conform.Known, conform.Disturbed, conform.Failed, conform.NotPlayed} {
 		for _, one := range r.Results {
 			if one.Verdict == v {
 				printResult(b, one)
@@ -109,8 +109,8 @@ func printResult(b *bytes.Buffer, r conform.Result) {
 		return
 	}
 	layout.Paragraph(b, "    ", r.Asks)
-	if r.Told != "" {
-		layout.Paragraph(b, "    the preset cannot: ", r.Told)
+	if r.Known != "" {
+		layout.Paragraph(b, "    the preset cannot: ", r.Known)
 	}
 	if r.Why != "" {
 		layout.Paragraph(b, "    why: ", r.Why)
@@ -148,12 +148,12 @@ func rows(r conform.Result) []conform.Difference {
 // printTotals prints a row for each client and preset, and their sum.
 func printTotals(b *bytes.Buffer, reports []conform.Report) {
 	w := layout.Table(b)
-	fmt.Fprintf(w, "driver\tclient\tpreset\tpairs\tagree\ttold\tdiffer\tnot judged\n")
+	fmt.Fprintf(w, "driver\tclient\tpreset\tpairs\tagree\tknown\tdiffer\tnot judged\n")
 	for _, r := range reports {
 		c := conform.Count(r)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", r.Driver, r.Name(), r.Preset, c.Pairs, c.Agree, c.Told, c.Differ, c.Unknown)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", r.Driver, r.Name(), r.Preset, c.Pairs, c.Agree, c.Known, c.Differ, c.Unknown)
 	}
 	w.Flush()
 	c := conform.Count(reports...)
-	fmt.Fprintf(b, "\n%d pairs: %d agree, %d are told, %d differ; %.1f %% agree or are told\n", c.Pairs, c.Agree, c.Told, c.Differ, 100*c.Held())
+	fmt.Fprintf(b, "\n%d pairs: %d agree, %d are known differences, %d differ; %.1f %% agree or are known\n", c.Pairs, c.Agree, c.Known, c.Differ, 100*c.Held())
 }

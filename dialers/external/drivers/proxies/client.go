@@ -82,7 +82,11 @@ func (c *client) Do(r kit.Request) kit.Response {
 	switch {
 	case errors.Is(x.err, os.ErrDeadlineExceeded):
 		response.Err = &kit.Failure{Class: "timeout", Text: fmt.Sprintf("no whole response of %s within %v", c.name, c.config.Timeout)}
-	case x.err != nil || c.software.ours(x):
+	case x.err != nil:
+		response.Err = c.failure(x, proxy.journal)
+	case c.software.ours(x):
+		// The response is the proxy's word for a failure: of the target there is none.
+		response.Status, response.Bytes = 0, 0
 		response.Err = c.failure(x, proxy.journal)
 	}
 	return response
@@ -111,9 +115,13 @@ func (c *client) Gauges() map[string]float64 {
 		all = append(all, r)
 	}
 	c.mu.Unlock()
-	sum := map[string]float64{}
+	sum := map[string]float64{"active": 0, "idle": 0, "pending": 0}
 	for _, r := range all {
-		for name, v := range c.software.gauges(r.place) {
+		values := c.software.gauges(r.place)
+		if values == nil {
+			return nil
+		}
+		for name, v := range values {
 			sum[name] += v
 		}
 	}

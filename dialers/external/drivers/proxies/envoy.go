@@ -118,7 +118,12 @@ func (e *envoy) configure(p place, c kit.Config) ([]string, error) {
 	if p.tls {
 		tls := object{"@type": envoyTypes + "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "sni": p.host}
 		if !c.Insecure {
-			tls["common_tls_context"] = object{"validation_context": object{"system_root_certs": object{}}}
+			file, err := authorities()
+			if err != nil {
+				return nil, err
+			}
+			tls["common_tls_context"] = object{"validation_context": object{"trusted_ca": object{"filename": file}}}
+			tls["auto_sni_san_validation"] = true
 		}
 		cluster["transport_socket"] = object{"name": "tls", "typed_config": tls}
 	}

@@ -107,6 +107,13 @@ func (n *nginx) configure(p place, c kit.Config) ([]string, error) {
 	if p.tls {
 		scheme = "https"
 		fmt.Fprintf(&location, "proxy_ssl_server_name on;\nproxy_ssl_name %s;\n", p.host)
+		if !c.Insecure { // nginx itself verifies nothing unless it is told to
+			file, err := authorities()
+			if err != nil {
+				return nil, err
+			}
+			fmt.Fprintf(&location, "proxy_ssl_verify on;\nproxy_ssl_verify_depth 9;\nproxy_ssl_trusted_certificate %s;\n", file)
+		}
 	}
 	if os.Geteuid() == 0 {
 		user = "user root root;" // what it writes is in a directory of root's

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -116,6 +117,17 @@ func (r *running) stop() {
 		<-r.ended
 	}
 	os.RemoveAll(r.place.dir)
+}
+
+// authorities is the file of the machine's certificate authorities, as the common
+// distributions place it.
+func authorities() (string, error) {
+	for _, file := range []string{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"} {
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		}
+	}
+	return "", errors.New("this machine has no file of certificate authorities, such as /etc/ssl/certs/ca-certificates.crt: set insecure, or install ca-certificates")
 }
 
 // version runs a program and returns what it prints.

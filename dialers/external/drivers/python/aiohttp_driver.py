@@ -14,7 +14,7 @@ class Aiohttp(kit.Driver):
     settings = (
         kit.setting("limit", "count", 100, pool="max_conns_all"),
         kit.setting("limit_per_host", "count", None, pool="max_conns"),
-        kit.setting("keepalive_timeout", "duration", 15000, pool="idle_timeout", off=False),
+        kit.setting("keepalive_timeout", "duration", 15000, pool="idle_timeout"),
         kit.setting("force_close", "bool", False),
         # Of ClientTimeout. connect is the wait for a connection and the dial, total the whole request.
         kit.setting("total", "duration", 300000, pool="response_timeout", least=1),
@@ -36,7 +36,7 @@ class Aiohttp(kit.Driver):
             if name in options and options[name] is None:
                 options[name] = 0
         if "keepalive_timeout" in options:
-            options["keepalive_timeout"] = kit.seconds(options["keepalive_timeout"])
+            options["keepalive_timeout"] = kit.seconds(options["keepalive_timeout"]) or 1e9  # it must be a number
         if insecure:
             options["ssl"] = False
         self.connector = aiohttp.TCPConnector(**options)

@@ -33,6 +33,10 @@ def setting(name, kind, default, pool=None, values=None, off=True, least=0):
     return {"name": name, "kind": kind, "default": default, "pool": pool, "values": values, "off": off, "least": least}
 
 
+# No pool has more connections to a server than there are ports. Clients that have no word for "no limit" get this.
+PORTS = 65536
+
+
 def seconds(milliseconds):
     return None if milliseconds is None else milliseconds / 1000
 

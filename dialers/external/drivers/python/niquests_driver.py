@@ -13,7 +13,7 @@ class Niquests(kit.Driver):
     name, client, version = "niquests", "niquests", niquests.__version__
     settings = (
         kit.setting("pool_connections", "count", 10, off=False, least=1),
-        kit.setting("pool_maxsize", "count", 10, pool="max_conns", off=False, least=1),
+        kit.setting("pool_maxsize", "count", 10, pool="max_conns", least=1),
         kit.setting("retries", "count", 0, off=False),
         # Its keep-alive pings are those of HTTP/2 and later.
         kit.setting("keepalive_delay", "duration", 600000),
@@ -29,6 +29,8 @@ class Niquests(kit.Driver):
     def open(self, settings, timeout, insecure):
         settings = dict(settings)
         bounds = [kit.seconds(settings.pop(name, None)) or timeout for name in ("connect_timeout", "read_timeout")]
+        if settings.get("pool_maxsize", 0) is None:
+            settings["pool_maxsize"] = kit.PORTS
         for name in ("keepalive_delay", "keepalive_idle_window"):
             if name in settings:
                 settings[name] = kit.seconds(settings[name])

@@ -12,6 +12,7 @@ SECONDS = {"MAXAGE_CONN": pycurl.MAXAGE_CONN, "MAXLIFETIME_CONN": pycurl.MAXLIFE
 COUNTS = {"M_MAXCONNECTS": pycurl.M_MAXCONNECTS, "M_MAX_HOST_CONNECTIONS": pycurl.M_MAX_HOST_CONNECTIONS,
           "M_MAX_TOTAL_CONNECTIONS": pycurl.M_MAX_TOTAL_CONNECTIONS}
 METHODS = {"GET": pycurl.HTTPGET, "POST": pycurl.POST, "HEAD": pycurl.NOBODY}
+LONGEST = 2**31 - 1  # libcurl's 0 is a default, or at once
 EVENTS = {pycurl.POLL_IN: select.EPOLLIN, pycurl.POLL_OUT: select.EPOLLOUT, pycurl.POLL_INOUT: select.EPOLLIN | select.EPOLLOUT}
 
 
@@ -19,12 +20,12 @@ class Curl(kit.Driver):
     name, client = "pycurl", "libcurl (pycurl, CurlMulti)"
     version = pycurl.version_info()[1]
     settings = (
-        kit.setting("MAXAGE_CONN", "duration", 118000, pool="idle_timeout", off=False, least=1000),
+        kit.setting("MAXAGE_CONN", "duration", 118000, pool="idle_timeout", least=1000),
         kit.setting("MAXLIFETIME_CONN", "duration", 86400000, pool="max_lifetime"),
         kit.setting("M_MAXCONNECTS", "count", None, pool="max_idle_all", least=1),  # 4 for each running transfer
         kit.setting("M_MAX_HOST_CONNECTIONS", "count", None, pool="max_conns", least=1),
         kit.setting("M_MAX_TOTAL_CONNECTIONS", "count", None, pool="max_conns_all", least=1),
-        kit.setting("CONNECTTIMEOUT_MS", "duration", 300000, pool="connect_timeout", off=False, least=1),
+        kit.setting("CONNECTTIMEOUT_MS", "duration", 300000, pool="connect_timeout", least=1),
         kit.setting("TIMEOUT_MS", "duration", None, pool="response_timeout", least=1),  # the whole transfer
     )
     multi = None
@@ -42,12 +43,12 @@ class Curl(kit.Driver):
             self.easy |= {pycurl.SSL_VERIFYPEER: 0, pycurl.SSL_VERIFYHOST: 0}
         for name in SECONDS:
             if name in settings:
-                value = kit.seconds(settings[name] or 0)
+                value = LONGEST if settings[name] is None else settings[name] / 1000
                 if value != int(value):
                     raise ValueError(f"{name} must be whole seconds")
                 self.easy[SECONDS[name]] = int(value)
         if "CONNECTTIMEOUT_MS" in settings:
-            self.easy[pycurl.CONNECTTIMEOUT_MS] = max(1, round(settings["CONNECTTIMEOUT_MS"]))
+            self.easy[pycurl.CONNECTTIMEOUT_MS] = max(1, round(settings["CONNECTTIMEOUT_MS"] or LONGEST))
         bounds = [limit for limit in (settings.get("TIMEOUT_MS"), timeout and timeout * 1000) if limit]
         if bounds:
             self.easy[pycurl.TIMEOUT_MS] = max(1, round(min(bounds)))

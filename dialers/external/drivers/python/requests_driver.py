@@ -13,7 +13,7 @@ class Requests(kit.Driver):
     name, client, version = "requests", "requests", requests.__version__
     settings = (
         kit.setting("pool_connections", "count", 10, off=False, least=1),
-        kit.setting("pool_maxsize", "count", 10, pool="max_idle", off=False, least=1),
+        kit.setting("pool_maxsize", "count", 10, pool="max_idle", least=1),
         kit.setting("pool_block", "bool", False),
         kit.setting("max_retries", "count", 0, off=False),
         # timeout=(connect, read): each bounds one step, and neither the whole request.
@@ -26,6 +26,8 @@ class Requests(kit.Driver):
     def open(self, settings, timeout, insecure):
         settings = dict(settings)
         bounds = [kit.seconds(settings.pop(name, None)) or timeout for name in ("connect_timeout", "read_timeout")]
+        if settings.get("pool_maxsize", 0) is None:
+            settings["pool_maxsize"] = kit.PORTS
         session = requests.Session()
         session.trust_env = False  # no proxy from the environment
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -10,7 +10,7 @@ class Urllib3(kit.Driver):
     name, client, version = "urllib3", "urllib3", urllib3.__version__
     settings = (
         kit.setting("num_pools", "count", 10, off=False, least=1),
-        kit.setting("maxsize", "count", 1, pool="max_idle", off=False, least=1),
+        kit.setting("maxsize", "count", 1, pool="max_idle", least=1),
         kit.setting("block", "bool", False),
         kit.setting("retries", "count", 3, off=False),
         kit.setting("pool_timeout", "duration", None, pool="pending_timeout", least=1),  # with block only
@@ -28,6 +28,8 @@ class Urllib3(kit.Driver):
         steps = {name: kit.seconds(settings.pop(name)) for name in ("connect", "read") if name in settings}
         if steps:
             settings["timeout"] = urllib3.Timeout(**steps)
+        if settings.get("maxsize", 0) is None:
+            settings["maxsize"] = kit.PORTS
         if insecure:
             settings["cert_reqs"] = "CERT_NONE"
             urllib3.disable_warnings()

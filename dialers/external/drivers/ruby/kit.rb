@@ -32,6 +32,8 @@ module Kit
     { name: name, kind: kind, default: default, pool: pool, off: off, least: least }
   end
 
+  LONGEST = 1e9 # seconds, for clients that have no word for "no limit"
+
   def self.seconds(milliseconds)
     milliseconds && milliseconds / 1000.0
   end

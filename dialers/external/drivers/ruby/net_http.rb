@@ -19,7 +19,7 @@ class NetHTTP
 
   def settings
     [
-      Kit.setting("keep_alive_timeout", "duration", 2000, pool: "idle_timeout", off: false),
+      Kit.setting("keep_alive_timeout", "duration", 2000, pool: "idle_timeout"),
       Kit.setting("open_timeout", "duration", 60_000, pool: "connect_timeout", least: 1),
       Kit.setting("read_timeout", "duration", 60_000, pool: "response_timeout", least: 1),
       Kit.setting("write_timeout", "duration", 60_000, least: 1),
@@ -65,7 +65,10 @@ class NetHTTP
       http.use_ssl = true
       http.verify_mode = OpenSSL::SSL::VERIFY_NONE if @insecure
     end
-    @settings.each { |name, value| http.public_send("#{name}=", name == "max_retries" ? value : Kit.seconds(value)) }
+    @settings.each do |name, value|
+      value = Kit.seconds(value) || (name == "keep_alive_timeout" ? Kit::LONGEST : nil) unless name == "max_retries"
+      http.public_send("#{name}=", value)
+    end
     @lock.synchronize { @opened << http }
     http
   end

@@ -15,23 +15,24 @@ class NetHTTPPersistent
 
   def settings
     [
-      Kit.setting("pool_size", "count", Net::HTTP::Persistent::DEFAULT_POOL_SIZE, pool: "max_conns_all", off: false, least: 1),
+      Kit.setting("pool_size", "count", Net::HTTP::Persistent::DEFAULT_POOL_SIZE, pool: "max_conns_all", least: 1),
       Kit.setting("idle_timeout", "duration", 5000, pool: "idle_timeout"),
       Kit.setting("max_requests", "count", nil, pool: "max_requests", least: 1),
-      Kit.setting("open_timeout", "duration", 60_000, pool: "connect_timeout", off: false, least: 1), # of Net::HTTP
-      Kit.setting("read_timeout", "duration", 60_000, pool: "response_timeout", off: false, least: 1), # of Net::HTTP
+      Kit.setting("open_timeout", "duration", 60_000, pool: "connect_timeout", least: 1), # of Net::HTTP
+      Kit.setting("read_timeout", "duration", 60_000, pool: "response_timeout", least: 1), # of Net::HTTP
       *(Net::HTTP::Persistent.method_defined?(:max_retries=) ? [Kit.setting("max_retries", "count", 1, off: false)] : [])
     ]
   end
 
   def open(settings, insecure)
-    size = settings["pool_size"]
+    size = settings["pool_size"] || (65_536 if settings.key?("pool_size")) # a server has no more ports
     http = Net::HTTP::Persistent.new(name: "kabench", **(size ? { pool_size: size } : {}))
     http.verify_mode = OpenSSL::SSL::VERIFY_NONE if insecure
     settings.each do |name, value|
       next if name == "pool_size"
 
-      http.public_send("#{name}=", name.end_with?("_timeout") ? Kit.seconds(value) : value)
+      value = Kit.seconds(value) || (name == "idle_timeout" ? nil : Kit::LONGEST) if name.end_with?("_timeout")
+      http.public_send("#{name}=", value)
     end
     @http = http
   end

@@ -6,6 +6,7 @@
 use serde_json::{json, Map, Value};
 use std::error::Error;
 use std::io::{BufRead, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -81,6 +82,7 @@ fn milliseconds(ms: f64) -> Duration {
 
 /// One exchange to perform.
 pub struct Dispatch {
+    pub round: u64, // which config it came after
     pub seq: u64,
     pub received: u64,
     pub method: String,
@@ -97,14 +99,20 @@ pub struct Outcome {
     pub error: Option<Value>,
 }
 
-/// Reports an exchange that has just ended.
-pub fn done(seq: u64, received: u64, o: Outcome) {
-    let mut frame = json!({"type": "done", "seq": seq, "received": received, "called": o.called,
+/// How many configs there were.
+static ROUND: AtomicU64 = AtomicU64::new(0);
+
+/// Reports an exchange that has just ended, unless kabench has made a new client since: it
+/// has then given the exchange up.
+pub fn done(d: &Dispatch, o: Outcome) {
+    let mut frame = json!({"type": "done", "seq": d.seq, "received": d.received, "called": o.called,
         "finished": now(), "status": o.status, "bytes": o.bytes});
     if let Some(error) = o.error {
         frame["error"] = error;
     }
-    write(&frame);
+    if ROUND.load(Ordering::SeqCst) == d.round {
+        write(&frame);
+    }
 }
 
 /// Describes an error and the chain beneath it. class names the types that it knows.
@@ -158,6 +166,7 @@ pub fn run<C>(driver: Driver<C>) {
         };
         match frame["type"].as_str().unwrap_or("") {
             "config" => {
+                ROUND.fetch_add(1, Ordering::SeqCst);
                 client = None; // closes the one before
                 match configure(&driver, &frame) {
                     Ok(made) => {
@@ -172,7 +181,7 @@ pub fn run<C>(driver: Driver<C>) {
                 let dispatch = dispatch(&frame);
                 match &client {
                     Some(c) => (driver.start)(c, dispatch),
-                    None => done(dispatch.seq, dispatch.received, Outcome { called: now(), status: 0, bytes: 0,
+                    None => done(&dispatch, Outcome { called: now(), status: 0, bytes: 0,
                         error: Some(json!({"class": "kabench.protocol", "text": "dispatch before config", "causes": []})) }),
                 }
             }
@@ -189,6 +198,7 @@ fn dispatch(frame: &Value) -> Dispatch {
     let text = |v: &Value| v.as_str().unwrap_or("").to_string();
     let headers = frame["headers"].as_array().map(|all| all.iter().map(|h| (text(&h[0]), text(&h[1]))).collect());
     Dispatch {
+        round: ROUND.load(Ordering::SeqCst),
         seq: frame["seq"].as_u64().unwrap_or(0),
         method: text(&frame["method"]),
         url: text(&frame["url"]),

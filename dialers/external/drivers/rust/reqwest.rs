@@ -79,7 +79,7 @@ async fn perform(client: Client, d: Dispatch) {
     if let Err(e) = exchange(&client, &d, &mut o).await {
         o.error = Some(kit::describe(e.as_ref(), class));
     }
-    kit::done(d.seq, d.received, o);
+    kit::done(&d, o);
 }
 
 async fn exchange(client: &Client, d: &Dispatch, o: &mut Outcome) -> Result<(), Box<dyn Error>> {

@@ -92,7 +92,7 @@ fn perform((agent, d): Job) {
     if let Err(e) = exchange(&agent, &d, &mut o) {
         o.error = Some(describe(e.as_ref()));
     }
-    kit::done(d.seq, d.received, o);
+    kit::done(&d, o);
 }
 
 fn exchange(agent: &Agent, d: &Dispatch, o: &mut Outcome) -> Result<(), Box<dyn Error>> {

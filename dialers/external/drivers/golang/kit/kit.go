@@ -17,6 +17,8 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -49,7 +51,7 @@ type Config struct {
 // Client performs requests. Do is called by many goroutines at once.
 type Client interface {
 	Do(Request) Response
-	Gauges() map[string]float64 // by the names in Driver.Gauges
+	Gauges() map[string]float64 // by the names in Driver.Gauges; nil: unknown at present
 	Close()
 }
 
@@ -62,7 +64,7 @@ type Request struct {
 
 // Response is what the client told its caller.
 type Response struct {
-	Status int
+	Status int   // 0: the client gave no response to its caller
 	Bytes  int64 // of the body, all read
 	Err    error
 	// Finished is Now when the response or the error was there; 0: when Do returned.
@@ -145,7 +147,7 @@ func Run(d Driver) {
 	s := &session{driver: d, out: &output{w: os.Stdout}}
 	s.out.write(map[string]any{"type": "hello", "protocol": 1, "driver": d.Name, "client": d.Client, "version": d.Version,
 		"runtime": d.runtime(), "settings": d.Settings, "gauges": append([]string{}, d.Gauges...)})
-	in := bufio.NewReaderSize(os.Stdin, 1<<16)
+	in := bufio.NewReaderSize(stdin(), 1<<16)
 	for {
 		line, err := in.ReadBytes('\n')
 		if err != nil {
@@ -163,6 +165,15 @@ func Run(d Driver) {
 	s.stop()
 }
 
+// stdin is the standard input, read without blocking a thread: so the goroutine of an
+// exchange runs at once when the next frame is not there yet.
+func stdin() io.Reader {
+	if syscall.SetNonblock(0, true) != nil {
+		return os.Stdin
+	}
+	return os.NewFile(0, "stdin")
+}
+
 func (d Driver) runtime() string {
 	if d.Runtime != "" {
 		return d.Runtime
@@ -176,6 +187,7 @@ type session struct {
 	out    *output
 	client Client        // nil before the first config
 	ticks  chan struct{} // closed to end the gauges of client
+	round  atomic.Int64  // which config it is: kabench has given up what an earlier one began
 }
 
 // take acts on one frame of kabench, and says whether more may follow.
@@ -192,7 +204,7 @@ func (s *session) take(f frame) bool {
 				Error: &failure{Class: "kabench.protocol", Text: "dispatch before config", Causes: []cause{}}})
 			break
 		}
-		go s.perform(s.client, f, received)
+		go s.perform(s.client, f, received, s.round.Load())
 	case "bye":
 		s.out.write(map[string]string{"type": "bye"})
 		return false
@@ -200,8 +212,8 @@ func (s *session) take(f frame) bool {
 	return true
 }
 
-// perform carries out one exchange and reports it.
-func (s *session) perform(c Client, f frame, received int64) {
+// perform carries out one exchange and reports it, unless kabench has made a new client since.
+func (s *session) perform(c Client, f frame, received, round int64) {
 	called := Now()
 	r := c.Do(Request{Method: f.Method, URL: f.URL, Headers: f.Headers, Body: f.Body})
 	if r.Finished == 0 {
@@ -211,11 +223,14 @@ func (s *session) perform(c Client, f frame, received int64) {
 	if r.Err != nil {
 		d.Error = describe(r.Err)
 	}
-	s.out.write(d)
+	if s.round.Load() == round {
+		s.out.write(d)
+	}
 }
 
 // configure replaces the client by a new one, with a pool that is fresh.
 func (s *session) configure(f frame) {
+	s.round.Add(1)
 	s.stop()
 	c := Config{Insecure: f.Insecure, Origins: f.Origins, values: f.Settings}
 	if f.Timeout != nil {
@@ -250,7 +265,9 @@ func (s *session) tick(c Client, every time.Duration, end chan struct{}) {
 		case <-end:
 			return
 		case <-t.C:
-			s.out.write(map[string]any{"type": "gauges", "at": Now(), "values": c.Gauges()})
+			if values := c.Gauges(); values != nil {
+				s.out.write(map[string]any{"type": "gauges", "at": Now(), "values": values})
+			}
 		}
 	}
 }
