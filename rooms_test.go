@@ -98,7 +98,10 @@ var rooms = map[string]room{
 	"results/export":           {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":           {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
 
-	"dialers/external/drivers": {[]string{"dialers/external", "internal/nearest"}, "it builds programs and says how they are started; what they are asked, and what is made of their words, it need not know"},
+	"dialers/external/drivers":                {[]string{"dialers/external", "internal/nearest"}, "it builds programs and says how they are started; what they are asked, and what is made of their words, it need not know"},
+	"dialers/external/drivers/golang/kit":     {nil, "it is compiled alone, outside this module, into drivers in Go"},
+	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "it is compiled alone, outside this module: a driver is one client and the kit"},
+	"dialers/external/drivers/proxies":        {[]string{"dialers/external/drivers/golang/kit"}, "it is compiled alone, outside this module: a driver is one client and the kit"},
 
 	"internal/applog":            {[]string{"internal/evidence", "internal/layout", "internal/secrets", "internal/unpack", "results"}, "it reads lines; what the connections in them mean together is for others"},
 	"internal/unpack":            {nil, "it opens files, whatever is in them"},

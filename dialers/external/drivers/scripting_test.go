@@ -27,7 +27,7 @@ func scripts(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
 	for _, e := range slices.Concat(nodeDrivers, pythonDrivers, rubyDrivers) {
 		t.Run(e.Name, func(t *testing.T) {
 			bare := !e.has("requirements.txt") && !e.has("package-lock.json")
-			if missing := e.Missing(); len(missing) > 0 && !*allScripts {
+			if missing := e.Missing(nil); len(missing) > 0 && !*allScripts {
 				needed(t, bare, (&MissingError{e.Name, missing}).Error())
 			}
 			if _, built := e.Built(); !built && bare {
@@ -53,7 +53,7 @@ func needed(t *testing.T, must bool, why string) {
 	t.Skip(why)
 }
 
-// words are what a client says of a failure: the class and a part of the text, as "class: text";
+// words are how a client names a failure: the class and a part of the text, as "class: text";
 // or a status, for clients that do not notice. The client's own re-sends arrive as well.
 type words struct {
 	closed, reset, cut string
@@ -61,7 +61,7 @@ type words struct {
 }
 
 // wordsOf are the words of each client, read when it was run. A change of them is a change of
-// the client, to be told to package wording.
+// the client, and concerns package wording.
 var wordsOf = map[string]words{
 	"node-agent":       {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},
 	"node-globalagent": {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},

@@ -6,8 +6,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.List;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import javax.net.ssl.SSLContext;
@@ -21,16 +20,17 @@ final class JdkHttpClient implements Kit.Client {
     private static final String ALL_METHODS = "jdk.httpclient.enableAllMethodRetry";
     private static final String NO_CONNECT_RETRY = "jdk.httpclient.disableRetryConnect";
 
-    /** The properties of the JVM. The client reads them once, when its first request is made. */
+    private static final int KEEP_ALIVE_MS = Runtime.version().feature() < 20 ? 1_200_000 : 30_000;
+
+    /** The properties as they are read: once, when the first request is made. */
     private static Map<String, String> properties;
 
     private final HttpClient client;
     private final Duration timeout;
 
     public static void main(String[] args) throws Exception {
-        int keepAlive = Runtime.version().feature() < 20 ? 1_200_000 : 30_000;
         Kit.driver("jdk-httpclient", "JDK HttpClient", System.getProperty("java.version"))
-                .duration(KEEP_ALIVE, keepAlive, "idle_timeout")
+                .duration(KEEP_ALIVE, KEEP_ALIVE_MS, "idle_timeout")
                 .count(POOL_SIZE, null, "max_idle_all")
                 .count(RETRY_LIMIT, 5, null)
                 .bool(ALL_METHODS, false)
@@ -60,11 +60,18 @@ final class JdkHttpClient implements Kit.Client {
         client = builder.build();
     }
 
+    /** Sets the JVM's properties with the first config. A later config must have the same. */
     private static void setProperties(Config config) throws Exception {
-        Map<String, String> wanted = new HashMap<>();
+        Map<String, String> wanted = new LinkedHashMap<>();
+        wanted.put(KEEP_ALIVE, String.valueOf(KEEP_ALIVE_MS / 1000));
+        wanted.put(POOL_SIZE, "0"); // no limit
+        wanted.put(RETRY_LIMIT, "5");
+        wanted.put(ALL_METHODS, "false");
+        wanted.put(NO_CONNECT_RETRY, "false");
+        Map<String, String> defaults = Map.copyOf(wanted);
         config.on(KEEP_ALIVE, (Duration d) -> {
-            if (d == null || d.toMillis() % 1000 != 0) {
-                throw new IllegalArgumentException("it takes whole seconds; what is off there means at once");
+            if (d == null || d.toMillis() % 1000 != 0 || d.isZero()) {
+                throw new IllegalArgumentException("it takes whole seconds, 1 or more");
             }
             wanted.put(KEEP_ALIVE, String.valueOf(d.toSeconds()));
         });
@@ -72,15 +79,15 @@ final class JdkHttpClient implements Kit.Client {
         config.on(RETRY_LIMIT, (Integer n) -> wanted.put(RETRY_LIMIT, String.valueOf(positive(n))));
         config.on(ALL_METHODS, (Boolean on) -> wanted.put(ALL_METHODS, on.toString()));
         config.on(NO_CONNECT_RETRY, (Boolean on) -> wanted.put(NO_CONNECT_RETRY, on.toString()));
-        if (properties == null) {
-            wanted.forEach(System::setProperty);
-            properties = wanted;
-        }
-        for (String name : List.of(KEEP_ALIVE, POOL_SIZE, RETRY_LIMIT, ALL_METHODS, NO_CONNECT_RETRY)) {
-            if (!String.valueOf(wanted.get(name)).equals(String.valueOf(properties.get(name)))) {
-                throw new Config.Refused(name, "the JDK reads it once; a new value takes a new process of the driver");
+        for (Map.Entry<String, String> e : wanted.entrySet()) {
+            if (properties != null && !e.getValue().equals(properties.get(e.getKey()))) {
+                throw new Config.Refused(e.getKey(), "the JDK reads it once, and it is " + properties.get(e.getKey()) + "; another value takes a new process of the driver");
+            }
+            if (properties == null && !e.getValue().equals(defaults.get(e.getKey()))) {
+                System.setProperty(e.getKey(), e.getValue());
             }
         }
+        properties = wanted;
     }
 
     private static int positive(int n) {
