@@ -274,7 +274,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// overflows sends three requests at once, of which one at least must fail with the text.
+// overflows sends three requests at once. At least one must fail with the text.
 func (d *talk) overflows(url, text string) {
 	d.t.Helper()
 	for seq := range 3 {
