@@ -94,9 +94,9 @@ func (d *talk) refuses(name string, value any, text string) {
 	}
 }
 
-// faulty is a server whose paths fail: /cut closes and /reset resets after the request,
+// failing is a server whose paths fail: /cut closes and /reset resets after the request,
 // /body closes within the body, /slow takes 2 s. It counts connections.
-func faulty(t *testing.T) (url string, opened func() int) {
+func failing(t *testing.T) (url string, opened func() int) {
 	t.Helper()
 	connections := make(chan int, 1)
 	connections <- 0
@@ -172,7 +172,7 @@ func (d *talk) fails(seq int, method, url string, texts ...string) {
 
 func TestGo(t *testing.T) {
 	d := native(t, "go")
-	url, opened := faulty(t)
+	url, opened := failing(t)
 	d.fresh(url, frame{"MaxIdleConnsPerHost": 4, "ResponseHeaderTimeout": 300})
 	d.works(url, 3)
 	if n := opened(); n != 1 {
@@ -240,7 +240,7 @@ func TestProxies(t *testing.T) {
 				needsDownloads(t)
 			}
 			d := native(t, p.name)
-			url, opened := faulty(t)
+			url, opened := failing(t)
 			d.fresh(url, p.settings)
 			d.works(url, 4)
 			if n := opened(); n != 1 {
@@ -305,7 +305,7 @@ func TestRust(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			needsDownloads(t)
 			d := native(t, c.name)
-			url, opened := faulty(t)
+			url, opened := failing(t)
 			d.fresh(url, c.settings)
 			d.works(url, 3)
 			if n := opened(); n != 1 {
