@@ -108,8 +108,8 @@ func (w *Witness) failedDial(epoch time.Time, from time.Duration, win window) []
 	return []external.Attempt{a}
 }
 
-// foundReset is the attempt of a request of which nothing was on the wire, if a RST came on
-// an idle connection in its time, or just before: then the write fails, and nothing leaves.
+// foundReset is the attempt of a request that was never on the wire, if a RST came on an
+// idle connection in its time, or just before: then the write fails, and nothing leaves.
 // Of several such connections one is not told from another.
 func (w *Witness) foundReset(epoch time.Time, win window) []external.Attempt {
 	const before = 10 * time.Millisecond
