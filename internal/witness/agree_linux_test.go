@@ -109,6 +109,9 @@ func compare(pairs []pair) (a agreement) {
 			}
 			before, known := last[got.Conn]
 			last[got.Conn] = lateness{got.Use, try.Done - got.Done}
+			if got.Began == results.Never {
+				continue // nothing of it was on the wire
+			}
 			if late := before.read + got.Began - try.Leased; known && before.use == got.Use-1 && (got.Idle-try.Idle-late).Abs() > time.Millisecond {
 				differ("attempt %d: idle %v, seen %v, of which the client was late by %v", i+1, try.Idle, got.Idle, late)
 			} else if known && before.use == got.Use-1 {
@@ -171,13 +174,13 @@ func TestAgreesInAnIdleRace(t *testing.T) {
 		off      time.Duration
 		failures int
 	}{
-		{"lo, blind", script.Server{IdleTimeout: keeps}, false, 0, pool.None, keeps, 10},
+		{"lo, blind", script.Server{IdleTimeout: keeps}, false, 0, pool.None, keeps, 1},
 		{"lo, events", script.Server{IdleTimeout: keeps, Delay: script.Delay{}}, false, 0, pool.Events, keeps, 0},
-		{"lo, link", script.Server{IdleTimeout: keeps}, false, 5 * time.Millisecond, pool.Events, keeps, 5},
-		{"network", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.Events, keeps, 5},
-		{"network, blind", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.None, keeps, 5},
-		{"lo, TLS, blind", script.Server{IdleTimeout: keeps, TLS: true}, false, 0, pool.None, keeps, 10},
-		{"network, TLS", script.Server{IdleTimeout: keeps, TLS: true}, true, 5 * time.Millisecond, pool.Events, keeps, 5},
+		{"lo, link", script.Server{IdleTimeout: keeps}, false, 5 * time.Millisecond, pool.Events, keeps, 1},
+		{"network", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.Events, keeps, 1},
+		{"network, blind", script.Server{IdleTimeout: keeps}, true, 5 * time.Millisecond, pool.None, keeps, 1},
+		{"lo, TLS, blind", script.Server{IdleTimeout: keeps, TLS: true}, false, 0, pool.None, keeps, 1},
+		{"network, TLS", script.Server{IdleTimeout: keeps, TLS: true}, true, 5 * time.Millisecond, pool.Events, keeps, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			serve := onLoopback
@@ -202,10 +205,14 @@ func TestAgreesBehindAMiddlebox(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := behind(t, script.Server{}, network.Link{Conditions: network.Conditions{Delay: 2 * time.Millisecond}, Flows: &flows})
-			l := load{policy: fifo(pool.Events), load: bursts(400, keeps, 150)}
+			l := load{policy: fifo(pool.Events), load: bursts(400, keeps+20*time.Millisecond, 150)}
 			l.load.Timeout = time.Second
 			pairs, _ := run(t, s, l)
-			check(t, compare(pairs), 1, 0)
+			failures := 1
+			if flows.AtExpiry == network.ExpiryRST {
+				failures = 0 // the client mostly learns of it in time
+			}
+			check(t, compare(pairs), failures, 0)
 		})
 	}
 }
@@ -228,7 +235,7 @@ func TestAgreesOnEveryFault(t *testing.T) {
 		}{{"lo", onLoopback}, {"network", inNetwork}} {
 			name := fmt.Sprintf("%v chunked=%v %s", fault.Fault, fault.Chunked, place.name)
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-				l := load{policy: pool.Default(), load: generator.Load{Rate: 100, Count: 20, Timeout: 300 * time.Millisecond, Seed: 1, Arrivals: generator.Arrivals{Process: generator.Poisson}}}
+				l := load{policy: pool.Default(), load: generator.Load{Rate: 100, Count: 20, Timeout: 10 * time.Second, Seed: 1, Arrivals: generator.Arrivals{Process: generator.Poisson}}}
 				cfg := fault
 				if cfg.Fault != script.FaultNone && !cfg.Fault.OnConnection() {
 					cfg.FaultOn = 2
@@ -236,8 +243,11 @@ func TestAgreesOnEveryFault(t *testing.T) {
 				if cfg.Fault.WhileReading() {
 					l.method, l.body, l.load.Count, l.load.Rate, l.load.Timeout = "POST", upload, 4, 4, 10*time.Second
 				}
-				if cfg.Fault == script.EndlessHeaders || cfg.Fault == script.EndlessBody {
-					l.load.Count = 4
+				switch cfg.Fault {
+				case script.EndlessHeaders, script.EndlessBody:
+					l.load.Count, l.load.Timeout = 4, time.Second
+				case script.Silent:
+					l.load.Timeout = time.Second
 				}
 				pairs, _ := run(t, place.serve(t, cfg, 0), l)
 				unknown := 0
@@ -267,9 +277,13 @@ func TestAgreesOnFaultsOverTLS(t *testing.T) {
 				cfg.FaultOn = 2
 			}
 			l := load{policy: pool.Default(), stories: true, load: steady(100, 20)}
-			l.load.Timeout = 300 * time.Millisecond
+			l.load.Timeout = 10 * time.Second
+			unknown := 0
+			if cfg.Fault == script.Silent {
+				l.load.Timeout, unknown = time.Second, 20 // on a busy machine some do not get that far
+			}
 			pairs, _ := run(t, onLoopback(t, cfg, 0), l)
-			check(t, compare(pairs), 0, 0)
+			check(t, compare(pairs), 0, unknown)
 		})
 	}
 }

@@ -43,6 +43,8 @@ type conn struct {
 	recent  []*attempt      // of TLS, the newest ones
 	first   closing         // as seen in passing; Stats counts it
 	fin     uint32          // the number after the first FIN
+	shut    time.Duration   // when first was seen
+	blamed  bool            // a request that found it reset was found
 	last    uint64          // in kept: its newest packet
 	sight   *segments.Sight // once segments no longer follows it, without its exchanges
 	done    time.Duration   // the last byte of its last response, or NotSeen
@@ -90,7 +92,7 @@ func (w *Witness) closes(c *conn, s *segments.Segment) {
 	case s.Flags&(segments.FlagFIN|segments.FlagRST) == 0:
 	case c.first == notClosed:
 		v.now--
-		c.first, c.fin = byServer, s.Seq+uint32(s.Len)+1
+		c.first, c.fin, c.shut = byServer, s.Seq+uint32(s.Len)+1, s.At
 		switch {
 		case fromClient:
 			c.first = byClient

@@ -107,3 +107,35 @@ func (w *Witness) failedDial(epoch time.Time, from time.Duration, win window) []
 	a.Why = d.Why + "; that the request waited for this connection follows from the time alone"
 	return []external.Attempt{a}
 }
+
+// foundReset is the attempt of a request that was never on the wire, if a RST came on an
+// idle connection in its time, or just before: then the write fails, and nothing leaves.
+// Of several such connections one is not told from another.
+func (w *Witness) foundReset(epoch time.Time, win window) []external.Attempt {
+	const before = 10 * time.Millisecond
+	var found []*conn
+	for _, c := range w.conns.open {
+		if c.first == byReset && !c.blamed && c.shut >= win.from-before && c.shut <= win.to && c.ready != evidence.NotSeen && !w.busy(c) {
+			found = append(found, c)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	a := blank()
+	a.Phase, a.Cause, a.Basis, a.Use = results.PhaseWriteHeaders, results.CauseRST, evidence.Inferred, 2
+	a.Why = "the server reset an idle connection in this time, and nothing of the request was on the wire"
+	if c := found[0]; len(found) == 1 {
+		c.blamed = true
+		s := w.look(c)
+		if s == nil {
+			return nil
+		}
+		at := w.offsets(epoch)
+		a.Conn, a.Local, a.Use, a.Opened, a.Ready, a.Secured, a.Done = c.n, c.client.String(), s.Connection.Requests+1, at(s.Opened), at(s.Handshake), at(s.Secured), at(c.shut)
+		if c.done != evidence.NotSeen {
+			a.Idle, a.Age = max(c.shut-c.done, 0), c.shut-s.Handshake
+		}
+	}
+	return []external.Attempt{a}
+}

@@ -41,5 +41,7 @@
 // Over TLS a request's id cannot be read. If kabench's own server ends the TLS connection,
 // its story says which request came on which connection: [Witness.Hear]. A request that
 // never arrived is found by elimination: it is the one that no story explains. If there are
-// several, only what they have in common is said.
+// several, the one that fits the time of the exchange best is taken, if they ended alike. An
+// attempt that did not arrive is not found if the client sent the request again and that
+// did arrive: it may as well be another exchange's.
 package witness

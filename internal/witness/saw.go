@@ -31,7 +31,8 @@ func (w *Witness) Saw(seq uint64, epoch time.Time) external.Sight {
 //
 // A request whose id was not seen is looked for by elimination, within the window if
 // there is one: see [Witness.Hear] for TLS. If there is none either, and a window, then a
-// connection whose opening failed within it is the only attempt: see [Witness.Dials].
+// connection whose opening failed within it is the only attempt: see [Witness.Dials]. So is
+// an idle connection that the server reset then: the client's write met the RST.
 //
 // Seen is false if that cannot be said: packets were lost and none of the request is among
 // the others, or it is one of several that cannot be told apart and ended differently.
@@ -55,6 +56,9 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 	}
 	if len(sight.Attempts) == 0 && from != results.Never {
 		sight.Attempts = w.failedDial(epoch, from, win)
+	}
+	if len(sight.Attempts) == 0 && from != results.Never {
+		sight.Attempts = w.foundReset(epoch, win)
 	}
 	if len(sight.Attempts) == 0 && w.asked.Gone+w.lost > 0 {
 		return external.Sight{} // it may be among what was lost, or is no longer kept

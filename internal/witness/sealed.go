@@ -36,12 +36,8 @@ func (w *Witness) sealed(seq uint64, id string, epoch time.Time, win window) (al
 			all = append(all, w.told(f, seq, epoch))
 		}
 	}
-	// An attempt after those that the server knows, or the only one.
-	if last := len(all) - 1; last < 0 || all[last].Phase != results.PhaseDone {
-		if last >= 0 {
-			win.from = max(win.from, w.clock.onWire(epoch, max(all[last].Began, all[last].Done)))
-		}
-		all = append(all, w.eliminated(seq, epoch, win, last < 0)...)
+	if len(all) == 0 {
+		return w.eliminated(seq, epoch, win)
 	}
 	return all
 }
@@ -160,16 +156,15 @@ type candidate struct {
 }
 
 // eliminated returns the request that no story explains: it began within the window, has
-// no whole response, and the server has not read it. Those whose connection has ended come
-// first, because the client is done with the request. Of several that ended alike the
-// nearest to the window's ends is taken; where they differ, and none is clearly nearer,
-// only what they have in common is said. all is false if there were attempts before: then
-// there must be one such request alone.
-func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) []external.Attempt {
+// no whole response, the server has not read it, and its connection has ended. Of several
+// that ended alike the nearest to the window's ends is taken. A blank attempt says that it
+// may be one of several; where the connection is open, the request may be another
+// exchange's that is on its way.
+func (w *Witness) eliminated(seq uint64, epoch time.Time, win window) []external.Attempt {
 	var ended, open []candidate
 	for _, c := range w.sealedOpen() {
 		for _, a := range c.recent {
-			if a.claimed == seq+1 && all {
+			if a.claimed == seq+1 {
 				return []external.Attempt{w.attempt(a, epoch)}
 			}
 			if a.claimed != 0 || !win.holds(a.Begun) || !w.unexplained(a) {
@@ -185,8 +180,8 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) 
 		}
 	}
 	left := ended
-	if len(left) == 0 {
-		left = open
+	if len(open) > 0 && len(left) == 0 {
+		return []external.Attempt{blank()} // it is one of these, or none
 	}
 	if len(left) == 0 {
 		return nil
@@ -195,12 +190,10 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window, all bool) 
 	why := "the only request in this time that the server did not read"
 	switch {
 	case len(left) == 1:
-	case !all:
-		return nil
-	case len(ended) > 0 && (alike(left) || left[1].far-left[0].far > clearly):
+	case alike(left) || left[1].far-left[0].far > clearly:
 		why = fmt.Sprintf("of %d requests that the server did not read, this one fits the time best", len(left))
 	default:
-		return []external.Attempt{common(left)}
+		return []external.Attempt{blank()}
 	}
 	one := left[0]
 	one.a.claimed = seq + 1
@@ -234,18 +227,6 @@ func alike(all []candidate) bool {
 		}
 	}
 	return true
-}
-
-// common is what several requests have in common. One of them is asked for.
-func common(left []candidate) external.Attempt {
-	one := left[0].seen
-	out := blank()
-	out.Why = fmt.Sprintf("%d requests in this time were not read by the server; which one this is cannot be seen", len(left))
-	if alike(left) {
-		out.Phase, out.Cause, out.Basis, out.Use = one.Phase, one.Cause, evidence.Inferred, min(one.Use, 2)
-		out.Why += ", but all went alike"
-	}
-	return out
 }
 
 // sealedOpen returns the TLS connections that may carry what is asked for: those that
