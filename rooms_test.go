@@ -98,7 +98,10 @@ var rooms = map[string]room{
 	"results/export":           {[]string{"results", "results/record", "results/text", "internal/layout"}, "it writes what was kept, for other tools; of our own texts it knows the headline"},
 	"results/redact":           {[]string{"results", "results/record", "results/expect"}, "it changes documents before anybody prints them, so it can know no renderer"},
 
-	"dialers/external/drivers": {[]string{"dialers/external", "internal/nearest"}, "it builds programs and says how they are started; what they are asked, and what is made of their words, it need not know"},
+	"dialers/external/drivers":                {[]string{"dialers/external", "internal/nearest"}, "it builds programs and says how they are started; what they are asked, and what is made of their words, it need not know"},
+	"dialers/external/drivers/golang/kit":     {nil, "it is compiled alone, outside this module, into drivers in Go"},
+	"dialers/external/drivers/golang/nethttp": {[]string{"dialers/external/drivers/golang/kit"}, "it is compiled alone, outside this module: a driver is one client and the kit"},
+	"dialers/external/drivers/proxies":        {[]string{"dialers/external/drivers/golang/kit"}, "it is compiled alone, outside this module: a driver is one client and the kit"},
 
 	"internal/applog":            {[]string{"internal/evidence", "internal/layout", "internal/secrets", "internal/unpack", "results"}, "it reads lines; what the connections in them mean together is for others"},
 	"internal/unpack":            {nil, "it opens files, whatever is in them"},
@@ -109,7 +112,7 @@ var rooms = map[string]room{
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 
-	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it holds a client against a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
+	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
 }
 
 // folders are the top-level folders there may be.
