@@ -9,9 +9,9 @@ import (
 // in a million.
 const drift = 500e-6
 
-// clock sets a driver's clock beside ours. A reply to clock shows that the driver's time
-// in it fell between our sending and the reply's coming, so the offset between the
-// clocks lies in an interval. Each reply narrows it; time widens it, by drift.
+// clock sets a driver's clock beside ours. A response to clock shows that the driver's time
+// in it fell between our sending and the response's coming, so the offset between the
+// clocks lies in an interval. Each response narrows it; time widens it, by drift.
 type clock struct {
 	mu     sync.Mutex
 	lo, hi time.Duration // guarded by mu: ours = the driver's + something from lo to hi
@@ -27,7 +27,7 @@ func (c *clock) reset() {
 	c.known, c.worst = false, 0
 }
 
-// add takes a reply. It reports false if the driver's clock has jumped: the reply does
+// add takes a response. It reports false if the driver's clock has jumped: the response does
 // not fit the ones before.
 func (c *clock) add(sent, came time.Duration, driver int64) bool {
 	c.mu.Lock()
@@ -59,14 +59,14 @@ func (c *clock) ours(driver int64) (at, wrong time.Duration) {
 }
 
 // bound is by how much any time was wrong at most, apart from drift since the last
-// reply.
+// response.
 func (c *clock) bound() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return max(c.worst, (c.hi-c.lo)/2)
 }
 
-// settled forgets how wrong the first replies were.
+// settled forgets how wrong the first responses were.
 func (c *clock) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -36,7 +36,7 @@ func (e *RefusedError) Error() string {
 // WarmUp bounds what a driver does before a run, so that its code is compiled. The zero
 // value means the documented defaults.
 type WarmUp struct {
-	Requests int           // at most so many; 0: 3,000; below 0: none
+	Requests int           // how many at most; 0: 3,000; below 0: none
 	Most     time.Duration // for at most so long; 0: 4 s
 	Rate     float64       // per second; 0: 1,000
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/dialers"
 )
 
-// Conversation speaks with a driver request by request, without a run: for a check of
-// what it does. It must be ended before an Engine uses the driver.
+// Conversation speaks with a driver request by request, without a run: to check
+// its behaviour. It must be ended before an Engine uses the driver.
 type Conversation struct {
 	driver  *Driver
 	answers chan Answer

@@ -8,11 +8,11 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// told is what the driver said of how an exchange ended, or that it said nothing.
+// told is what the driver said about the end of an exchange, or that it said nothing.
 type told struct {
 	how      ending
 	status   int           // 0: an error
-	err      *Error        // nil: a response, or nothing was said
+	err      *Error        // nil: a response, or no answer
 	said     words         // what err may stand for
 	finished time.Duration // offset from the epoch
 	wrong    time.Duration // by how much finished may be wrong
@@ -75,7 +75,7 @@ func believed(t told) verdict {
 	return v
 }
 
-// causeOf is the cause of what is known by nothing but its time.
+// causeOf is the cause of an exchange about which only its time is known.
 func causeOf(t told) results.Cause {
 	switch {
 	case t.how == byAbort:
@@ -88,8 +88,8 @@ func causeOf(t told) results.Cause {
 	return results.CauseOther
 }
 
-// gaveUp is about an exchange whose end the driver did not report. A whole response that
-// its caller was not told of is one that it waited for.
+// gaveUp is about an exchange whose end the driver did not report. If a
+// whole response came, its caller still waited for it.
 func (v *verdict) gaveUp(t told) {
 	v.phase, v.cause = results.PhaseAcquire, causeOf(t)
 	if v.last != nil {
@@ -155,7 +155,7 @@ func (v *verdict) failed(t told, all []Attempt) {
 	a := v.last
 	over := a.Cause != results.CauseNone || a.Phase == results.PhaseDone
 	if over && t.said.onlyBefore() && a.Phase != results.PhaseDone {
-		// It was to be sent again, and got no connection for that.
+		// It should be sent again, and got no connection for that.
 		v.tries, v.last, v.wire = all, nil, nil
 		v.phase, v.cause = t.said[0].Phase, t.said[0].Cause
 		v.seenPhase, v.seenCause, v.status = v.phase, v.cause, 0

@@ -23,18 +23,18 @@ type Driver struct {
 	faults   faults
 	settings map[string]any // of the last Configure, as sent
 	replies  chan frame     // hello, ready, refused and bye
-	synced   chan struct{}  // a clock's reply came
+	synced   chan struct{}  // a clock's response came
 	over     chan struct{}  // nothing more will be read
 
 	mu       sync.Mutex
 	receiver receiver        // guarded by mu; nil: nobody expects anything
-	pings    []time.Duration // guarded by mu: when the clocks were sent that have no reply
+	pings    []time.Duration // guarded by mu: when the clocks were sent that have no response
 	closing  bool            // guarded by mu: Close was called
-	drained  bool            // guarded by mu: the receiver was told that it has ended
+	drained  bool            // guarded by mu: the receiver knows that it has ended
 	why      string          // guarded by mu: why it ended, as a clause; "": it has not, or was closed
 }
 
-// receiver is told what a driver does, on the goroutine that reads its frames.
+// receiver gets what a driver does, on the goroutine that reads its frames.
 type receiver interface {
 	done(a *answer, came time.Duration) (asked bool) // asked: it had been sent
 	gauges(values map[string]float64)
@@ -45,7 +45,7 @@ type receiver interface {
 type limits struct {
 	hello  time.Duration // a JVM starts, on a busy machine
 	config time.Duration
-	clock  time.Duration // how long a clock may have no reply
+	clock  time.Duration // how long a clock may have no response
 	read   time.Duration // how long frames may wait unread
 	bye    time.Duration
 	term   time.Duration // from SIGTERM to SIGKILL
@@ -56,7 +56,7 @@ var usual = limits{
 	bye: 5 * time.Second, term: time.Second,
 }
 
-// syncs is how many times the clock is asked when a driver is configured. The best reply
+// syncs is how many times the clock is asked when a driver is configured. The best response
 // counts.
 const syncs = 25
 
@@ -115,7 +115,7 @@ func (d *Driver) await(ctx context.Context, most time.Duration, what string, typ
 	}
 }
 
-// Hello returns what the driver said of itself.
+// Hello returns how the driver described itself.
 func (d *Driver) Hello() Hello { return d.hello }
 
 // Name returns what the driver was asked for as.
@@ -137,7 +137,7 @@ func (d *Driver) Configure(ctx context.Context, c Config) error {
 	if err := d.process.In.Send(frame); err != nil {
 		return fmt.Errorf("the driver %s does not read its config: %w", d.Name(), d.broken(err))
 	}
-	f, err := d.await(ctx, d.limits.config, "reply to its config", "ready", "refused")
+	f, err := d.await(ctx, d.limits.config, "respond to its config", "ready", "refused")
 	if err != nil {
 		return fmt.Errorf("the driver %s %w", d.Name(), err)
 	}
@@ -167,7 +167,7 @@ func (d *Driver) sync(ctx context.Context) error {
 		select {
 		case <-d.synced:
 		case <-timer.C:
-			return fmt.Errorf("the driver %s did not reply to clock within %v", d.Name(), d.limits.clock)
+			return fmt.Errorf("the driver %s did not respond to clock within %v", d.Name(), d.limits.clock)
 		case <-d.over:
 			return fmt.Errorf("the driver %s %s", d.Name(), d.ended())
 		case <-ctx.Done():
@@ -190,7 +190,7 @@ func (d *Driver) ping() {
 	_ = d.process.In.Send(clockFrame) // what is wrong with the pipe, the next dispatch or the reader learns
 }
 
-// unanswered is for how long the oldest clock has had no reply.
+// unanswered is for how long the oldest clock has had no response.
 func (d *Driver) unanswered(now time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -272,7 +272,7 @@ func (e *Engine) watch() {
 			e.driver.fail(FaultHangs, fmt.Sprintf("read nothing for %v", stuck.Round(time.Second)))
 		}
 		if mute := e.driver.unanswered(now); mute > e.driver.limits.clock {
-			e.driver.fail(FaultHangs, fmt.Sprintf("did not reply to clock for %v", mute.Round(time.Second)))
+			e.driver.fail(FaultHangs, fmt.Sprintf("did not respond to clock for %v", mute.Round(time.Second)))
 		}
 		e.expire(now.Sub(e.epoch))
 	}

@@ -14,7 +14,7 @@ type Fault string
 // The faults, as run.json names them. docs/drivers.md says what each means.
 const (
 	FaultDied    Fault = "died"               // its process ended, or it closed its stdout
-	FaultHangs   Fault = "hangs"              // it reads nothing, or does not reply to clock
+	FaultHangs   Fault = "hangs"              // it reads nothing, or does not respond to clock
 	FaultFloods  Fault = "floods"             // a line without end, or frames that nobody asked for without end
 	FaultGarbage Fault = "garbage on stdout"  // a line that is no frame
 	FaultUnsent  Fault = "answers the unsent" // done for a request that was not dispatched

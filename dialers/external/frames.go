@@ -177,7 +177,7 @@ var (
 	byeFrame   = []byte(`{"type":"bye"}` + "\n")
 )
 
-// dispatch is the frame of a request, prepared but for its number.
+// dispatch is the frame of a request, prepared except for its number.
 type dispatch struct{ begin, id, end []byte }
 
 // newDispatch prepares the frame of a request.

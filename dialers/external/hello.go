@@ -8,7 +8,7 @@ import (
 // Protocol is the version of the protocol that this package speaks.
 const Protocol = 1
 
-// Hello is what a driver says of itself when it begins.
+// Hello is how a driver describes itself when it begins.
 type Hello struct {
 	Protocol int       `json:"protocol"`
 	Driver   string    `json:"driver"`  // such as reactor-netty

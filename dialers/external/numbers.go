@@ -1,6 +1,6 @@
 package external
 
-// numbers remembers what became of the exchanges that were dispatched: two bits for
+// numbers remembers the states of the exchanges that were dispatched: two bits for
 // each, in blocks, because their numbers count up.
 type numbers struct {
 	blocks map[uint64]*[blockSize / 4]uint8
@@ -9,7 +9,7 @@ type numbers struct {
 // blockSize is how many numbers a block has.
 const blockSize = 1 << 14
 
-// numberState is what became of an exchange's number.
+// numberState is how far an exchange has come.
 type numberState uint8
 
 const (
@@ -19,7 +19,7 @@ const (
 	numberGivenUp // an answer may still come
 )
 
-// set notes what became of a number.
+// set notes the state of a number.
 func (n *numbers) set(seq uint64, s numberState) {
 	b := n.blocks[seq/blockSize]
 	if b == nil {
@@ -33,7 +33,7 @@ func (n *numbers) set(seq uint64, s numberState) {
 	b[in] = b[in]&^(3<<shift) | uint8(s)<<shift
 }
 
-// of returns what became of a number.
+// of returns the state of a number.
 func (n *numbers) of(seq uint64) numberState {
 	b := n.blocks[seq/blockSize]
 	if b == nil {

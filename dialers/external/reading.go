@@ -108,7 +108,7 @@ func (d *Driver) take(f *frame, came time.Duration) bool {
 	return false
 }
 
-// clocked takes a reply to clock.
+// clocked takes a response to clock.
 func (d *Driver) clocked(f *frame, came time.Duration) bool {
 	if f.Now == nil {
 		d.faults.add(FaultGarbage, `a clock without "now"`)

@@ -71,7 +71,7 @@ func (r *record) Observe(e *results.Exchange) {
 	r.all = append(r.all, *e)
 }
 
-// swift are limits for tests of what hangs.
+// swift are limits for tests of drivers that hang.
 var swift = limits{hello: time.Second, config: time.Second, clock: time.Second, read: 500 * time.Millisecond, bye: 300 * time.Millisecond, term: 200 * time.Millisecond}
 
 func started(t *testing.T, mode string, l limits) *Driver {
@@ -142,7 +142,7 @@ func TestStory(t *testing.T) {
 	t.Logf("late p50 %.0f us, p99 %.0f us; clock %.0f us", seen.Late.P50*1e6, seen.Late.P99*1e6, seen.ClockError*1e6)
 }
 
-// What a client says of an error is kept beside what was seen; here both are the same.
+// What a client says about an error is kept beside what was seen; here both are the same.
 func TestErrorsAreHeldAgainstTheWire(t *testing.T) {
 	s := newServer(t, func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 	seen, all := played(t, "", 5, "/cut", s, nil)
@@ -193,7 +193,7 @@ func TestFaults(t *testing.T) {
 		{"claims", FaultStatus, "no request was seen", "", nil},
 		{"forgets", FaultSilent, "nothing about number", "", quick},
 		{"lacks", FaultGarbage, "without finished", "", quick},
-		{"mute", FaultHangs, "did not reply to clock", "did not reply", func(c *EngineConfig) { c.Timeout = 0 }},
+		{"mute", FaultHangs, "did not respond to clock", "did not respond", func(c *EngineConfig) { c.Timeout = 0 }},
 	} {
 		t.Run(f.mode, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,7 @@ import (
 )
 
 // A Witness says what happened to the exchange numbered seq, from what was seen without
-// the driver. The stamps of what it returns are offsets from epoch.
+// the driver. Its stamps are offsets from epoch.
 //
 // It is asked once for every exchange, when the driver says that it is over, or when the
 // driver did not say so in time; one question at a time, on a goroutine that neither

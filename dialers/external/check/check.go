@@ -1,4 +1,4 @@
-// Package check tells whether a driver keeps the protocol's rules, for people who write
+// Package check says which of the protocol's rules a driver keeps, for people who write
 // one: it speaks to the driver as a run does, in front of a server of its own on loopback.
 package check
 

@@ -61,7 +61,7 @@ func TestDocumentedDriver(t *testing.T) {
 	}
 }
 
-// A driver that breaks a rule is told which, and what to change.
+// The report of a driver that breaks a rule names the rule, and what to change.
 func TestBrokenRules(t *testing.T) {
 	for _, b := range []struct {
 		rule, says string

@@ -36,7 +36,7 @@ func (k *checking) hello() (started bool, err error) {
 // configured checks that there is a client at all.
 func (k *checking) configured() bool {
 	err := k.begin(external.Config{})
-	return k.rule("config", err, `reply {"type":"ready"} to config, and {"type":"clock","now":ns} to clock`, "ready, with the client's own settings")
+	return k.rule("config", err, `respond to config with {"type":"ready"}, and to clock with {"type":"clock","now":ns}`, "ready, with the client's own settings")
 }
 
 // settings checks what config may say.
@@ -44,7 +44,7 @@ func (k *checking) settings() {
 	h := k.driver.Hello()
 	err := k.driver.Configure(k.ctx, external.Config{Settings: map[string]any{"kabench-does-not-exist": 1}})
 	k.rule("unknown setting", refusal(err, "kabench-does-not-exist"),
-		`reply {"type":"refused","setting":NAME,"text":WHY} to a setting that the driver does not know`, "refused")
+		`respond with {"type":"refused","setting":NAME,"text":WHY} to a setting that the driver does not know`, "refused")
 	var wrong []string
 	for _, s := range h.Settings {
 		if err := k.takes(s); err != nil {
@@ -61,7 +61,7 @@ func (k *checking) settings() {
 	k.rule("fresh pool", k.freshPool(), "close the client and make a new one for each config: a run begins with an empty pool", "a new config has a new connection")
 	k.rule("unknown fields", k.unknownFields(), "ignore fields and frames that the driver does not know", "ignored")
 	if len(h.Gauges) > 0 {
-		k.rule("gauges", k.gauges(), "write {\"type\":\"gauges\",...} every so many milliseconds as config says, with the names of hello; 0 means never", strings.Join(h.Gauges, ", "))
+		k.rule("gauges", k.gauges(), "write {\"type\":\"gauges\",...} at the interval that config gives in milliseconds, with the names of hello; 0 means never", strings.Join(h.Gauges, ", "))
 	}
 }
 
@@ -200,7 +200,7 @@ func (k *checking) endings() {
 	if err == nil {
 		err = k.driver.Bye()
 	}
-	k.rule("bye", err, `reply {"type":"bye"} to bye and exit with 0 within 5 s, without waiting for requests in flight`, "bye, and exit code 0")
+	k.rule("bye", err, `respond to bye with {"type":"bye"} and exit with 0 within 5 s, without waiting for requests in flight`, "bye, and exit code 0")
 	again, err := external.Start(k.ctx, k.command)
 	if err == nil {
 		k.driver = again

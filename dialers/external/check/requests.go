@@ -44,7 +44,7 @@ func (k *checking) answer(seq uint64) (external.Answer, error) {
 	}
 }
 
-// requests checks what is on the wire, and what the driver says of it.
+// requests checks what is on the wire, and what the driver reports.
 func (k *checking) requests() {
 	if err := k.begin(external.Config{}); err != nil {
 		k.rule("GET", err, "take config again after any number of them", "")
@@ -191,7 +191,7 @@ func (k *checking) timesOut() error {
 }
 
 // insecure asks for a page with a certificate that nobody signed. Some clients, such as
-// nginx, verify none by themselves: that is not the driver's doing, and is only said.
+// nginx, verify none by themselves: the driver cannot change that, so it fails nothing.
 func (k *checking) insecure() (says string, err error) {
 	says = "verified unless insecure"
 	for _, insecure := range []bool{true, false} {
@@ -205,7 +205,7 @@ func (k *checking) insecure() (says string, err error) {
 		case insecure && a.Status != 200:
 			return "", fmt.Errorf("insecure, and a certificate that nobody signed: %v", failure(a))
 		case !insecure && a.Err == nil:
-			says = "not verified: this client verifies none unless it is told to"
+			says = "not verified: this client verifies none by default"
 		}
 	}
 	k.end()
@@ -216,8 +216,8 @@ func (k *checking) insecure() (says string, err error) {
 const slowRequests = 200
 
 // openLoop holds all requests until each was called, or until that has taken too long.
-// The client's own pool may let only some of them onto the wire: that is not the driver's
-// doing, and they were called.
+// The client's own pool may let only some of them onto the wire: the driver cannot
+// change that, and the others were called as well.
 func (k *checking) openLoop() error {
 	if err := k.begin(external.Config{Timeout: time.Minute}); err != nil {
 		return err

@@ -130,7 +130,7 @@ func (s *server) hold(r *http.Request) {
 	s.mu.Unlock()
 }
 
-// again begins to hold requests anew.
+// again begins to hold requests again.
 func (s *server) again() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

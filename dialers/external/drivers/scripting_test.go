@@ -53,7 +53,7 @@ func needed(t *testing.T, must bool, why string) {
 	t.Skip(why)
 }
 
-// words are what a client says of a failure: the class and a part of the text, as "class: text";
+// words are how a client names a failure: the class and a part of the text, as "class: text";
 // or a status, for clients that do not notice. The client's own re-sends arrive as well.
 type words struct {
 	closed, reset, cut string
@@ -61,7 +61,7 @@ type words struct {
 }
 
 // wordsOf are the words of each client, read when it was run. A change of them is a change of
-// the client, to be told to package wording.
+// the client, and concerns package wording.
 var wordsOf = map[string]words{
 	"node-agent":       {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},
 	"node-globalagent": {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},

@@ -156,7 +156,7 @@ func number(v any) int64 {
 	return int64(f)
 }
 
-// tail keeps the end of what a driver logs.
+// tail keeps the end of a driver's log.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

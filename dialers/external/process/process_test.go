@@ -78,7 +78,7 @@ func TestWriterIsBounded(t *testing.T) {
 	}
 }
 
-// A process that ended is told of with its code and the end of its stderr.
+// The text about a process that ended has its code and the end of its stderr.
 func TestHow(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip(err)

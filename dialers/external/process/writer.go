@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxQueued is how many bytes may wait for a process to read them: some 60,000 frames.
+// maxQueued is how many bytes may wait for a process to read them: about 60,000 frames.
 const maxQueued = 16 << 20
 
 var (
