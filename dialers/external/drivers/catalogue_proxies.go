@@ -15,7 +15,7 @@ var proxyDrivers = []Entry{
 	{
 		Name: "haproxy", Client: "HAProxy", Language: Go,
 		Preset:  []string{"haproxy"},
-		Note:    "the machine's HAProxy as a proxy, with the timeouts of the manual's examples",
+		Note:    "the machine's HAProxy as a proxy, with one thread and the timeouts of the manual's examples",
 		Sources: proxySources(), Args: []string{"haproxy"}, Tools: []string{"haproxy"},
 	},
 	{

@@ -82,11 +82,7 @@ func (c *client) Do(r kit.Request) kit.Response {
 	switch {
 	case errors.Is(x.err, os.ErrDeadlineExceeded):
 		response.Err = &kit.Failure{Class: "timeout", Text: fmt.Sprintf("no whole response of %s within %v", c.name, c.config.Timeout)}
-	case x.err != nil:
-		response.Err = c.failure(x, proxy.journal)
-	case c.software.ours(x):
-		// The response is the proxy's word for a failure: of the target there is none.
-		response.Status, response.Bytes = 0, 0
+	case x.err != nil || c.software.ours(x): // its own response is beside the error
 		response.Err = c.failure(x, proxy.journal)
 	}
 	return response

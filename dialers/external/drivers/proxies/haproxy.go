@@ -16,7 +16,9 @@ import (
 
 // haproxy is a backend of HAProxy with one server.
 //
-// HAProxy has no default for its timeouts. Those here are of its manual's examples.
+// HAProxy has no default for its timeouts. Those here are of its manual's examples. HAProxy
+// itself runs a thread for each processor by default, each with idle connections of its own
+// that it leases first. Here it is one, so that there is one pool; null is HAProxy's default.
 type haproxy struct{}
 
 // haproxyForever stands for "no limit", which HAProxy has no word for.
@@ -28,7 +30,7 @@ func (haproxy) describe() (kit.Driver, error) {
 		return kit.Driver{}, err
 	}
 	v := "unknown"
-	if m := regexp.MustCompile(`[Vv]ersion (\d[\w.-]*)`).FindStringSubmatch(out); m != nil {
+	if m := regexp.MustCompile(`[Vv]ersion (\d[\d.]*(?:-dev\d+)?)`).FindStringSubmatch(out); m != nil {
 		v = m[1]
 	}
 	return kit.Driver{Name: "haproxy", Client: "HAProxy", Version: v, Gauges: []string{"active", "idle", "pending"}, Settings: []kit.Setting{
@@ -44,7 +46,7 @@ func (haproxy) describe() (kit.Driver, error) {
 		{Name: "timeout server", Kind: "duration", Default: 50_000, Pool: "response_timeout"},
 		{Name: "retries", Kind: "count", Default: 3},
 		{Name: "retry-on", Kind: "text", Default: "conn-failure"},
-		{Name: "nbthread", Kind: "count"},
+		{Name: "nbthread", Kind: "count", Default: 1},
 	}}, nil
 }
 
@@ -94,7 +96,7 @@ func (haproxy) configure(p place, c kit.Config) ([]string, error) {
 	if c.Has("retry-on") {
 		fmt.Fprintf(&defaults, "retry-on %s\n", c.Text("retry-on", "", "none"))
 	}
-	if n := c.Count("nbthread", 0, 0); n > 0 {
+	if n := c.Count("nbthread", 1, 0); n > 0 {
 		fmt.Fprintf(&global, "nbthread %d\n", n)
 	}
 	conf := filepath.Join(p.dir, "haproxy.cfg")

@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,8 +143,13 @@ func (o *output) write(v any) {
 	}
 }
 
+// garbage is how much the memory may grow, in percent, before the driver looks for garbage:
+// more than Go's 100, because there is little of it and each search costs time.
+const garbage = 400
+
 // Run speaks for d until kabench says bye or closes standard input.
 func Run(d Driver) {
+	debug.SetGCPercent(garbage)
 	s := &session{driver: d, out: &output{w: os.Stdout}}
 	s.out.write(map[string]any{"type": "hello", "protocol": 1, "driver": d.Name, "client": d.Client, "version": d.Version,
 		"runtime": d.runtime(), "settings": d.Settings, "gauges": append([]string{}, d.Gauges...)})
