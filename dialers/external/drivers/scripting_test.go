@@ -94,7 +94,7 @@ var wordsOf = map[string]words{
 // TestWords: an error has the class and the text that the client gives to its caller, and the
 // client's own re-sends are not hindered.
 func TestWords(t *testing.T) {
-	s := newFailing(t)
+	s := newPathServer(t)
 	scripts(t, func(t *testing.T, d *talk, e Entry) {
 		want := wordsOf[e.Name]
 		if e.Name == "net-http-persistent" && !strings.HasPrefix(fmt.Sprint(d.hello["version"]), "3.") {
@@ -138,7 +138,7 @@ func TestWords(t *testing.T) {
 // TestSettingsReachTheClient: the settings that stand for pool.idle_timeout and pool.max_conns
 // do what these do.
 func TestSettingsReachTheClient(t *testing.T) {
-	s := newFailing(t)
+	s := newPathServer(t)
 	scripts(t, func(t *testing.T, d *talk, e Entry) {
 		names := map[string]string{}
 		for _, v := range d.hello["settings"].([]any) {
@@ -183,21 +183,21 @@ func TestSettingsReachTheClient(t *testing.T) {
 // tooLong is what net-http-persistent says when it has waited for a connection for 0.5 s.
 var tooLong = regexp.MustCompile(`(?i)waited|timeout`)
 
-// failing is a server that fails as its path says. It counts the requests that arrive.
-type failing struct {
+// pathServer is a server that fails as its path says. It counts the requests that arrive.
+type pathServer struct {
 	addr                  string
 	arrived, opened, peak atomic.Int64
 	mu                    sync.Mutex
 	now                   int64 // guarded by mu: requests that are being answered
 }
 
-func newFailing(t *testing.T) *failing {
+func newPathServer(t *testing.T) *pathServer {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ln.Close() })
-	s := &failing{addr: ln.Addr().String()}
+	s := &pathServer{addr: ln.Addr().String()}
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -211,7 +211,7 @@ func newFailing(t *testing.T) *failing {
 	return s
 }
 
-func (s *failing) serve(conn *net.TCPConn) {
+func (s *pathServer) serve(conn *net.TCPConn) {
 	defer conn.Close()
 	for in := bufio.NewReader(conn); ; {
 		r, err := http.ReadRequest(in)
@@ -248,7 +248,7 @@ func (s *failing) serve(conn *net.TCPConn) {
 }
 
 // count counts a request that begins or ends.
-func (s *failing) count(by int64) {
+func (s *pathServer) count(by int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now += by
