@@ -14,7 +14,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// reply is what a storyServer does with a request: it writes Text, and then ends the
+// reply is how a storyServer responds to a request: it writes text, and then ends the
 // connection or keeps it.
 type reply struct {
 	text string
