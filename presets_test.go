@@ -80,6 +80,7 @@ var resendRows = []struct {
 	{"jetty-httpclient", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"got", "3 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"ktor-cio", "1 err", "1 err", "2 ok", "2 ok", "2 ok", "2 ok"}, // never reuses
+	{"micronaut", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"ureq", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"niquests", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"vertx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
