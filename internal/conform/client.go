@@ -39,7 +39,11 @@ func Hold(ctx context.Context, c Client) []Report {
 		}
 	}()
 	if err != nil {
-		return []Report{{Driver: c.Command.Name, Error: err.Error(), Results: []Result{}}}
+		report := Report{Driver: c.Command.Name, Preset: c.Only, Run: []string{}, Error: err.Error(), Results: []Result{}}
+		if c.Only == "" && len(c.Presets) > 0 {
+			report.Preset = c.Presets[0].Name
+		}
+		return []Report{report}
 	}
 	hello := lanes[0].Hello()
 	defaults := Defaults(c.Presets, hello.Version)
@@ -89,22 +93,28 @@ func (c Client) play(ctx context.Context, lanes []*Real, preset profiles.Preset,
 	report.Date, report.Seconds = began.UTC().Format(time.DateOnly), took(time.Since(began))
 }
 
-// start starts the client as often as it is needed. The returned lanes must be closed, also
-// beside an error.
+// start starts the client as often as it is needed. If this machine is too busy for that,
+// fewer of them play. The error says why none started.
 func (c Client) start(ctx context.Context) ([]*Real, error) {
 	if len(c.Presets) == 0 {
 		return nil, fmt.Errorf("no preset imitates %s; name one with --preset", c.Command.Name)
 	}
-	lanes := make([]*Real, max(1, min(c.Lanes, len(c.Stories))))
-	errs := make([]error, len(lanes))
+	all := make([]*Real, max(1, min(c.Lanes, len(c.Stories))))
+	errs := make([]error, len(all))
 	var starting sync.WaitGroup
-	for i := range lanes {
-		lanes[i] = &Real{command: c.Command}
-		starting.Go(func() { errs[i] = lanes[i].start(ctx) })
+	for i := range all {
+		all[i] = &Real{command: c.Command}
+		starting.Go(func() { errs[i] = all[i].start(ctx) })
 	}
 	starting.Wait()
-	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
-		return lanes, errs[i]
+	var lanes []*Real
+	for i, lane := range all {
+		if errs[i] == nil {
+			lanes = append(lanes, lane)
+		}
+	}
+	if len(lanes) == 0 {
+		return nil, errs[0]
 	}
 	return lanes, nil
 }

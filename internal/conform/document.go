@@ -67,6 +67,9 @@ func (d Document) With(version string, others []Report) Document {
 	for _, r := range others {
 		same := func(o Report) bool { return o.Driver == r.Driver && o.Preset == r.Preset }
 		if i := slices.IndexFunc(all, same); i >= 0 {
+			if r.Error != "" {
+				continue // what was played before still holds
+			}
 			if all[i].Version == r.Version && all[i].Runtime == r.Runtime {
 				r.Results = merged(all[i].Results, r.Results)
 			}

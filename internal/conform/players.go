@@ -3,6 +3,7 @@ package conform
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -83,7 +84,7 @@ func (r *Real) Prepare(ctx context.Context, origin string, requests []*dialers.R
 		defer engine.Close()
 		select {
 		case <-engine.Broken():
-			return errBroken
+			return fmt.Errorf("the driver %s", engine.Report().Ended)
 		default:
 			return nil
 		}
@@ -92,9 +93,6 @@ func (r *Real) Prepare(ctx context.Context, origin string, requests []*dialers.R
 
 // errNoDriver says that a driver ended and did not start again.
 var errNoDriver = errors.New("the driver could not be started again")
-
-// errBroken says that a driver cannot be asked any more.
-var errBroken = errors.New("the driver has ended, or was ended because of a fault")
 
 // lagging is an engine that says how late its client was called.
 type lagging struct{ *external.Engine }
