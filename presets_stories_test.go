@@ -14,9 +14,9 @@ import (
 	"github.com/kabench/kabench/profiles"
 )
 
-// reply is what a storyServer does with a request: it writes Text, and then ends the
+// answer is what a storyServer does with a request: it writes text, and then ends the
 // connection or keeps it.
-type reply struct {
+type answer struct {
 	text string
 	end  ending
 }
@@ -35,18 +35,18 @@ const whole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 // request on it, both from 1.
 type storyServer struct {
 	listener net.Listener
-	reply    func(conn, use int) reply
+	answer   func(conn, use int) answer
 	mu       sync.Mutex
 	arrived  [][2]int // conn and use, in order of arrival
 }
 
-func newStoryServer(t *testing.T, say func(conn, use int) reply) *storyServer {
+func newStoryServer(t *testing.T, say func(conn, use int) answer) *storyServer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storyServer{listener: l, reply: say}
+	s := &storyServer{listener: l, answer: say}
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for n := 1; ; n++ {
@@ -72,7 +72,7 @@ func (s *storyServer) serve(c *net.TCPConn, n int) {
 		s.mu.Lock()
 		s.arrived = append(s.arrived, [2]int{n, use})
 		s.mu.Unlock()
-		say := s.reply(n, use)
+		say := s.answer(n, use)
 		io.WriteString(c, say.text)
 		if say.end == keeps {
 			continue
@@ -157,10 +157,10 @@ func TestPresetsAfterACut(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s %s %v always=%v", name, cell.method, row.cut, row.end, cell.always), func(t *testing.T) {
 					t.Parallel()
 					var warm sync.Once
-					s := newStoryServer(t, func(_, use int) (r reply) {
-						r = reply{cuts[row.cut], row.end}
+					s := newStoryServer(t, func(_, use int) (r answer) {
+						r = answer{cuts[row.cut], row.end}
 						if cell.always {
-							warm.Do(func() { r = reply{whole, keeps} })
+							warm.Do(func() { r = answer{whole, keeps} })
 						}
 						return r
 					})
@@ -209,7 +209,7 @@ func TestPresetsKeepOrNot(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s/%.40q", row.name, row.answer), func(t *testing.T) {
 			t.Parallel()
-			s := newStoryServer(t, func(int, int) reply { return reply{row.answer, keeps} })
+			s := newStoryServer(t, func(int, int) answer { return answer{row.answer, keeps} })
 			p := presetClient(t, row.name, "GET", s)
 			for range 2 {
 				if e := p.do(); !e.OK() {
@@ -232,15 +232,15 @@ func TestPresetsAfterSeveralDeadConnections(t *testing.T) {
 			t.Parallel()
 			var together sync.WaitGroup
 			together.Add(6)
-			s := newStoryServer(t, func(conn, use int) reply {
+			s := newStoryServer(t, func(conn, use int) answer {
 				if conn <= 6 && use == 1 {
 					together.Done()
 					together.Wait() // so that six are open
 				}
 				if use > 1 {
-					return reply{"", fins}
+					return answer{"", fins}
 				}
-				return reply{whole, keeps}
+				return answer{whole, keeps}
 			})
 			p := presetClient(t, name, "GET", s)
 			var six sync.WaitGroup

@@ -80,6 +80,8 @@ var resendRows = []struct {
 	{"jetty-httpclient", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"got", "3 err", "1 err", "3 ok", "2 err", "3 ok", "2 err"},
 	{"ktor-cio", "1 err", "1 err", "2 ok", "2 ok", "2 ok", "2 ok"}, // never reuses
+	{"micronaut", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
+	{"quarkus-rest-client", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"ureq", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"niquests", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
 	{"vertx", "1 err", "1 err", "2 err", "2 err", "2 err", "2 err"},
@@ -280,7 +282,7 @@ func TestPresetsLeaseNext(t *testing.T) {
 		"fifo":      {"haproxy", "niquests", "ureq", "reactor-netty", "reactor-netty-builder", "jdk-httpclient", "fasthttp", "aiohttp"},
 		"lifo":      {"go-default-transport", "apache-hc4", "apache-hc5", "node-globalagent", "requests", "boto3", "hyper-reqwest", "nginx-upstream", "async-http-client"},
 		"first fit": {"undici", "httpx", "okhttp", "okhttp-5", "libcurl", "jetty-httpclient"},
-		"last fit":  {"vertx"},
+		"last fit":  {"vertx", "quarkus-rest-client"},
 	} {
 		want := map[string][2]int{"fifo": {2, 1}, "lifo": {1, 2}, "first fit": {1, 1}, "last fit": {2, 2}}[order]
 		for _, name := range names {

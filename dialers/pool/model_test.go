@@ -141,7 +141,7 @@ func TestHintDrops(t *testing.T) {
 	story.expect("release", story.core.Release(story.now, story.conns["1"], Keep, time.Second), "close 1 hint")
 }
 
-// A connection that has ended leaves its slot, and whoever comes to it dials.
+// A connection that has ended leaves its slot, and the request whose turn it is dials.
 func TestSlots(t *testing.T) {
 	t.Run("a stack, as urllib3's", func(t *testing.T) {
 		s := newStory(t, func(p *Policy) { p.Slots, p.MaxIdle = true, 3 })
@@ -168,7 +168,7 @@ func TestSlots(t *testing.T) {
 		s.dialed("a", "4")
 		s.release("2")
 		s.release("4")
-		s.acquire("c", "lease c 4") // in the place of 1
+		s.acquire("c", "lease c 4") // it has the slot of 1
 	})
 	t.Run("a probe finds the end", func(t *testing.T) {
 		s := newStory(t, func(p *Policy) { p.Slots, p.Liveness = true, Probe })

@@ -61,7 +61,7 @@ type Policy struct {
 	// Reap says until when a connection that Liveness events has found dead is
 	// counted.
 	Reap Reap `yaml:"reap"`
-	// Unasked says what becomes of bytes that come on an idle connection, such as a 408
+	// Unasked says what happens to bytes that come on an idle connection, such as a 408
 	// before the server closes. It is for Liveness events.
 	Unasked Unasked `yaml:"unasked,omitempty"`
 	// Resend are the rules under which a request is sent again after a failed
