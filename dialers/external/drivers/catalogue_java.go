@@ -17,6 +17,8 @@ func java(files ...string) []string {
 // Packages of the drivers in Java. What they depend on has exact versions in their own descriptions.
 const (
 	reactorNetty = "io.projectreactor.netty:reactor-netty-http:1.3.6"
+	okhttp4      = "com.squareup.okhttp3:okhttp:4.12.0"
+	okhttp5      = "com.squareup.okhttp3:okhttp-jvm:5.5.1"
 	hc5          = "org.apache.httpcomponents.client5:httpclient5:5.6.5"
 )
 
@@ -74,21 +76,28 @@ var javaDrivers = []Entry{
 		Preset:  []string{"okhttp"},
 		Note:    "calls through its Dispatcher, enqueue()",
 		Sources: java("OkHttp"), Main: "kabench.OkHttp", Args: []string{"okhttp"},
-		Pins: []string{"com.squareup.okhttp3:okhttp:4.12.0"},
+		Pins: []string{okhttp4},
 	},
 	{
 		Name: "okhttp-sync", Client: "OkHttp", Version: "4.12.0", Language: Java,
 		Preset:  []string{"okhttp-sync"},
 		Note:    "calls past its Dispatcher, execute()",
 		Sources: java("OkHttp"), Main: "kabench.OkHttp", Args: []string{"okhttp-sync", "execute"},
-		Pins: []string{"com.squareup.okhttp3:okhttp:4.12.0"},
+		Pins: []string{okhttp4},
 	},
 	{
 		Name: "okhttp-5", Client: "OkHttp", Version: "5.5.1", Language: Java,
 		Preset:  []string{"okhttp-5"},
 		Note:    "calls through its Dispatcher, enqueue()",
 		Sources: java("OkHttp"), Main: "kabench.OkHttp", Args: []string{"okhttp-5"},
-		Pins: []string{"com.squareup.okhttp3:okhttp-jvm:5.5.1"},
+		Pins: []string{okhttp5},
+	},
+	{
+		Name: "okhttp-5-sync", Client: "OkHttp", Version: "5.5.1", Language: Java,
+		Preset:  []string{"okhttp-5-sync"},
+		Note:    "calls past its Dispatcher, execute()",
+		Sources: java("OkHttp"), Main: "kabench.OkHttp", Args: []string{"okhttp-5-sync", "execute"},
+		Pins: []string{okhttp5},
 	},
 	{
 		Name: "jdk-httpclient", Client: "JDK HttpClient", Language: Java,
@@ -96,5 +105,30 @@ var javaDrivers = []Entry{
 		Note:    "the client of the JDK that runs; before JDK 20 the preset is jdk-httpclient-17",
 		Sources: java("JdkHttpClient"), Main: "kabench.JdkHttpClient",
 		Flags: []string{"-Djdk.httpclient.allowRestrictedHeaders=host,connection"},
+	}, {
+		Name: "jetty-httpclient", Client: "Jetty HttpClient", Version: "12.1.14", Language: Java,
+		Preset:  []string{"jetty-httpclient"},
+		Sources: java("Jetty"), Main: "kabench.Jetty",
+		Pins: []string{"org.eclipse.jetty:jetty-client:12.1.14"},
+	},
+	{
+		Name: "vertx", Client: "Vert.x HttpClient", Version: "5.0.7", Language: Java,
+		Preset:  []string{"vertx"},
+		Note:    "HTTP/1.1; all requests come from one thread, and so share an event loop",
+		Sources: java("VertxHttp"), Main: "kabench.VertxHttp",
+		Pins: []string{"io.vertx:vertx-core:5.0.7"},
+	},
+	{
+		Name: "async-http-client", Client: "AsyncHttpClient", Version: "3.0.1", Language: Java,
+		Preset:  []string{"async-http-client"},
+		Sources: java("AsyncHttp"), Main: "kabench.AsyncHttp",
+		Pins: []string{"org.asynchttpclient:async-http-client:3.0.1"},
+	},
+	{
+		Name: "aws-sdk-java-v2", Client: "AWS SDK for Java 2 (Netty)", Version: "2.57.8", Language: Java,
+		Preset:  []string{"aws-sdk-java-v2"},
+		Note:    "the asynchronous HTTP client, without the SDK's retries above it",
+		Sources: java("AwsSdk"), Main: "kabench.AwsSdk",
+		Pins: []string{"software.amazon.awssdk:netty-nio-client:2.57.8"},
 	},
 }
