@@ -53,15 +53,15 @@ func needed(t *testing.T, must bool, why string) {
 	t.Skip(why)
 }
 
-// words are how a client names a failure: the class and a part of the text, as "class: text";
+// words are what a client says about a failure: the class and a part of the text, as "class: text";
 // or a status, for clients that do not notice. The client's own re-sends arrive as well.
 type words struct {
 	closed, reset, cut string
 	get, post          int // arrivals of a GET and of a POST that is closed, on a connection that was used before; 0: 1
 }
 
-// wordsOf are the words of each client, read when it was run. A change of them is a change of
-// the client, and concerns package wording.
+// wordsOf are the words of each client, read when it was run. If they change, the client has
+// changed, and package wording needs its new texts.
 var wordsOf = map[string]words{
 	"node-agent":       {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},
 	"node-globalagent": {"Error: socket hang up", "Error: read ECONNRESET", "Error: aborted", 0, 0},

@@ -84,7 +84,7 @@ class Deadlines:
                     late.append(heapq.heappop(self.due)[2])
             for call in late:
                 if not call.answered.locked():
-                    call.done(error=TimeoutError("the client has no limit for a whole request; this one was given up"))
+                    call.done(error=TimeoutError(f"the driver gave the call up after kabench's timeout of {call.protocol.timeout * 1000:g} ms"))
 
 
 def urllib3_gauges(managers):

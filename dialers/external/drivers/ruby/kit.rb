@@ -159,7 +159,8 @@ module Kit
           end
         end
         late.each do |call|
-          call.done(@generation, error: Timeout::Error.new("the client has no limit for a whole request; this one was given up"))
+          text = "the driver gave the call up after kabench's timeout of #{(@timeout.to_f * 1000).round} ms"
+          call.done(@generation, error: Timeout::Error.new(text))
         end
       end
     end
