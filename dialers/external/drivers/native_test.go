@@ -211,8 +211,9 @@ func TestGoDriversTakeTheWholeKit(t *testing.T) {
 func TestProxies(t *testing.T) {
 	for _, p := range []struct {
 		name                            string
-		settings, times, idle           frame // that keep connections, with a time limit, with a short idle timeout
+		settings, times, idle, few      frame // that keep connections, with a time limit, with a short idle timeout, with a low cap
 		cut, reset, body, slow, refused []string
+		full                            string
 	}{
 		{
 			name: "nginx", settings: frame{"keepalive": 8}, times: frame{"proxy_read_timeout": 200}, idle: frame{"keepalive": 8, "keepalive_timeout": 50},
@@ -221,10 +222,12 @@ func TestProxies(t *testing.T) {
 			body:    []string{"upstream prematurely closed connection while reading upstream"},
 			slow:    []string{"upstream timed out (110: Connection timed out) while reading response header from upstream"},
 			refused: []string{"connect() failed (111: Connection refused) while connecting to upstream"},
+			few:     frame{"max_conns": 1}, full: "no live upstreams while connecting to upstream",
 		},
 		{
 			name: "haproxy", settings: frame{"retries": 0}, times: frame{"timeout server": 200}, idle: frame{"pool-max-conn": 0},
 			cut: []string{"haproxy", "502 SH--"}, reset: []string{"502 SH--"}, body: []string{"200 SD--"}, slow: []string{"504 sH--"}, refused: []string{"503 SC--"},
+			few: frame{"maxconn": 1, "timeout queue": 100}, full: "503 sQ--",
 		},
 		{
 			name: "envoy", settings: nil, times: frame{"timeout": 200}, idle: frame{"idle_timeout": 50},
@@ -233,6 +236,7 @@ func TestProxies(t *testing.T) {
 			body:    []string{"200 UPE upstream_reset_after_response_started{protocol_error}"},
 			slow:    []string{"504 UT"},
 			refused: []string{"503 UF"},
+			few:     frame{"max_connections": 1, "max_pending_requests": 1}, full: "503 UO upstream_reset_before_response_started{overflow}",
 		},
 	} {
 		t.Run(p.name, func(t *testing.T) {
@@ -262,8 +266,57 @@ func TestProxies(t *testing.T) {
 			d.fresh(url, p.times)
 			d.fails(21, "POST", url+"/slow", p.slow...)
 			d.expires(url, p.idle, opened)
+			d.fresh(url, p.few)
+			d.overflows(url+"/slow", p.full)
 			d.refuses("maxIdle", 4, "there is no such setting")
 			d.bye()
+		})
+	}
+}
+
+// overflows sends three requests at once. At least one must fail with the text.
+func (d *talk) overflows(url, text string) {
+	d.t.Helper()
+	for seq := range 3 {
+		d.dispatch(41+seq, "POST", url, 0)
+	}
+	all := ""
+	for range 3 {
+		all += fmt.Sprintln(d.done()["error"])
+	}
+	if !strings.Contains(all, text) {
+		d.t.Errorf("three at once: %s\nwanted %q", all, text)
+	}
+}
+
+// A driver that is killed takes its proxy with it.
+func TestProxiesEndWithTheirDriver(t *testing.T) {
+	for _, name := range []string{"nginx", "haproxy"} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("TMPDIR", t.TempDir()) // what it cannot remove
+			d := native(t, name)
+			d.fresh(refusing(t), nil)
+			lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", d.cmd.Process.Pid))
+			if err != nil || len(lists) == 0 {
+				t.Skip("this kernel lists no children of processes")
+			}
+			var pids []string
+			for _, list := range lists {
+				text, _ := os.ReadFile(list)
+				pids = append(pids, strings.Fields(string(text))...)
+			}
+			if len(pids) != 1 {
+				t.Fatalf("the driver has the children %v, and not its proxy alone", pids)
+			}
+			d.cmd.Process.Kill()
+			for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+				if text, err := os.ReadFile("/proc/" + pids[0] + "/cmdline"); err != nil || len(text) == 0 {
+					return
+				}
+				if time.Now().After(end) {
+					t.Fatalf("%s runs %v after its driver", name, patience)
+				}
+			}
 		})
 	}
 }

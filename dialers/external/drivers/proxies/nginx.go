@@ -107,7 +107,7 @@ func (n *nginx) configure(p place, c kit.Config) ([]string, error) {
 	if p.tls {
 		scheme = "https"
 		fmt.Fprintf(&location, "proxy_ssl_server_name on;\nproxy_ssl_name %s;\n", p.host)
-		if !c.Insecure { // nginx itself verifies nothing unless it is told to
+		if !c.Insecure { // by default nginx verifies nothing
 			file, err := authorities()
 			if err != nil {
 				return nil, err

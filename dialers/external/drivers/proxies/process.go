@@ -42,12 +42,19 @@ const (
 	stopTime  = 2 * time.Second
 )
 
+// longestParent keeps the names of sockets below 104 bytes, the least that a system allows.
+const longestParent = 60
+
 // launch starts a proxy for the origin of u, and waits until the proxy listens.
 //
 // The driver and the proxy speak over a Unix socket: it takes no port, leaves no
 // TIME_WAIT and is no packet, so what is measured on the network is the proxy's alone.
 func launch(s software, name string, u *url.URL, c kit.Config) (*running, error) {
-	dir, err := os.MkdirTemp("", "kabench-"+name+"-")
+	parent := os.TempDir()
+	if len(parent) > longestParent {
+		parent = "/tmp"
+	}
+	dir, err := os.MkdirTemp(parent, "kabench-"+name+"-")
 	if err != nil {
 		return nil, err
 	}
