@@ -222,7 +222,7 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
 	}
 	if p.Client == profiles.ClientExternal {
-		if _, _, err := driverCommand(p.Driver); err != nil {
+		if _, _, err := driverCommand(p); err != nil {
 			return err
 		}
 	}

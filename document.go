@@ -93,7 +93,7 @@ func (r *run) judge() {
 // would have logged for the failures; nil if the pool is no preset.
 func asPreset(profile *profiles.Profile, outcomes []results.Outcome) *results.Preset {
 	p, found := profiles.FindPool(profile.Preset)
-	if !found || p.Client == "" {
+	if !found || p.Client == "" || profile.Client == profiles.ClientExternal { // which speaks for itself
 		return nil
 	}
 	said := &results.Preset{Name: p.Name, Client: p.Client, Cannot: append([]string{}, p.Cannot.Texts()...), Log: []results.LogLine{}, Changed: []results.PresetChange{}}

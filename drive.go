@@ -72,6 +72,10 @@ func (r *run) beginRecord(start time.Time) error {
 		Start: start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.baseline.document(), Before: r.target.Before(),
 	}
+	if r.outsider != nil {
+		r.doc.Driver = &results.DriverSeen{Faults: []results.DriverFault{}, Errors: []results.DriverError{}}
+		r.outsider.describe(r.doc.Driver)
+	}
 	if r.record == nil {
 		return nil
 	}

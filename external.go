@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -17,6 +18,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/settings"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/redact"
 )
 
 // gaugesEvery is how often a driver reports its gauges: as often as samples are taken.
@@ -33,9 +35,11 @@ type outsider struct {
 }
 
 // driverCommand finds out how p's driver is started.
-func driverCommand(d *profiles.Driver) (external.Command, drivers.Entry, error) {
+func driverCommand(p *profiles.Profile) (external.Command, drivers.Entry, error) {
+	d := p.Driver
 	if d.Command != "" {
 		c, err := external.ParseCommand(d.Command)
+		c.Name = profiles.Redact(*p).Driver.Command
 		if err != nil {
 			return c, drivers.Entry{}, fmt.Errorf("driver.command: %w", err)
 		}
@@ -69,7 +73,7 @@ func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, s
 		}
 		o.close()
 	}()
-	command, entry, err := driverCommand(p.Driver)
+	command, entry, err := driverCommand(p)
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +169,10 @@ func availableIn(h external.Hello) []results.DriverSetting {
 type externalClient struct {
 	*external.Engine
 	outsider *outsider
+	secrets  *redact.Secrets
+
+	mu           sync.Mutex
+	leased, idle int // guarded by mu; the largest numbers that were seen
 }
 
 // newExternalClient makes p's client of t.
@@ -174,15 +182,61 @@ func newExternalClient(p *profiles.Profile, t *target.Target, o *outsider, trace
 		return nil, err
 	}
 	engine.Tracer = trace
-	return &externalClient{engine, o}, nil
+	return &externalClient{Engine: engine, outsider: o, secrets: t.Secrets}, nil
+}
+
+// Stats implements client. Where nobody counts the peaks, they are those of the samples.
+func (c *externalClient) Stats() dialers.Stats {
+	s := c.Engine.Stats()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leased, c.idle = max(c.leased, s.Leased, s.PeakLeased), max(c.idle, s.Idle, s.PeakIdle)
+	s.PeakLeased, s.PeakIdle = c.leased, c.idle
+	return s
 }
 
 // Fill implements client.
 func (c *externalClient) Fill(run *results.Run) {
-	c.Engine.Fill(run)
+	c.Stats().Fill(run)
 	seen := c.Report()
-	seen.Available, seen.Lacks = availableIn(c.outsider.driver.Hello()), append([]string{}, c.outsider.lacks...)
+	seen.Counted = c.outsider.witness.packets != nil
+	c.outsider.describe(&seen)
+	blank := func(texts ...*string) {
+		for _, text := range texts {
+			*text = c.secrets.Blank(*text)
+		}
+	}
+	for i := range seen.Errors {
+		e := &seen.Errors[i]
+		blank(&e.Class, &e.Text, &e.Differ)
+		for k := range e.Causes {
+			blank(&e.Causes[k].Class, &e.Causes[k].Text)
+		}
+	}
+	for i := range seen.Faults {
+		blank(&seen.Faults[i].Example)
+	}
+	blank(&seen.Ended)
 	run.Driver = &seen
+}
+
+// describe sets what is known of the driver before the run, without what looks like a
+// credential.
+func (o *outsider) describe(d *results.DriverSeen) {
+	hello := o.driver.Hello()
+	d.Name, d.Driver, d.Client, d.Version, d.Runtime = o.driver.Name(), hello.Driver, hello.Client, hello.Version, hello.Runtime
+	d.Available, d.Lacks, d.Gauges = availableIn(hello), append([]string{}, o.lacks...), append([]string{}, hello.Gauges...)
+	d.Settings = map[string]any{}
+	for name, value := range o.config.Settings {
+		switch v := value.(type) {
+		case time.Duration:
+			d.Settings[name] = v.Seconds() * 1000
+		case string:
+			d.Settings[name] = profiles.RedactChange(map[string]string{"driver." + name: v})["driver."+name]
+		default:
+			d.Settings[name] = value
+		}
+	}
 }
 
 // Close implements client. The driver ends with it, so that its idle connections are closed.

@@ -1,5 +1,7 @@
 package results
 
+import "slices"
+
 // DriverSeen is a real client that performed the exchanges of a run in a process of its
 // own, a driver, and what was seen of it. What happened on the connections is not taken
 // from the driver where somebody else could look: see Looked.
@@ -32,7 +34,10 @@ type DriverSeen struct {
 	Answered   uint64 `json:"answered"`   // of these, those that it said were over
 	// Looked says whether what happened on the connections was seen without the driver.
 	// If not, phases and causes are read from the client's error texts.
-	Looked  bool   `json:"looked"`
+	Looked bool `json:"looked"`
+	// Counted says whether its connections were counted. If not, run.Connections and the
+	// idle times are empty because they are not known.
+	Counted bool   `json:"counted"`
 	Arrived uint64 `json:"arrived"` // how often a request was put on a connection, if Looked
 	Resends uint64 `json:"resends"` // of Arrived, those after the first of the same exchange
 
@@ -95,3 +100,13 @@ type DriverSetting struct {
 	Values []string          `json:"values,omitempty"` // of a text, the allowed ones; none: any
 	Words  map[string]string `json:"words,omitempty"`  // from the pool's words to the client's
 }
+
+// Tells reports whether the run tells a gauge of its pool: active, idle or pending. A real
+// client does if it reports that gauge, or, but for pending, if its connections were counted.
+func (run *Run) Tells(gauge string) bool {
+	d := run.Driver
+	return d == nil || d.Counted && gauge != "pending" || slices.Contains(d.Gauges, gauge)
+}
+
+// CountsConnections reports whether run.Connections and run.Idle are known.
+func (run *Run) CountsConnections() bool { return run.Driver == nil || run.Driver.Counted }

@@ -58,6 +58,9 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			closed.Close()
+			if cache, err := exec.Command("go", "env", "GOCACHE").Output(); err == nil { // else no driver can be built
+				env.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
+			}
 			env.Setenv("SERVER", server.URL())
 			env.Setenv("CLOSED", "http://"+closed.Addr().String()+"/")
 			return nil

@@ -111,6 +111,9 @@ func (c *Conversation) Gauges() []map[string]float64 {
 
 // done implements receiver.
 func (c *Conversation) done(a *answer, came time.Duration) bool {
+	if *a.Seq >= warmUpSeqs { // the warm-up's, given up
+		return true
+	}
 	c.mu.Lock()
 	sent, known := c.sent[*a.Seq]
 	again := c.twice[*a.Seq]

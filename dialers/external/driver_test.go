@@ -215,3 +215,16 @@ func TestEnvironment(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// What a warm-up gave up may be answered later. That is no fault.
+func TestLateWarmUp(t *testing.T) {
+	d := started(t, "", usual)
+	c := d.Converse()
+	defer c.End()
+	if err := c.Raw([]byte(fmt.Sprintf(`{"type":"dispatch","seq":%d,"method":"GET","url":"http://127.0.0.1:1/"}`+"\n", warmUpSeqs+1))); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := c.Next(500 * time.Millisecond); !errors.Is(err, ErrNoAnswer) {
+		t.Errorf("%+v, %v", a, err)
+	}
+}

@@ -51,7 +51,7 @@ func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 	load := p.Load
 	n.length = p.Sending()
 	switch {
-	case p.Client == profiles.ClientStock:
+	case p.Client == profiles.ClientStock || p.Client == profiles.ClientExternal && p.Pool.MaxIdle != 0:
 	case p.Pool.MaxIdle == 0:
 		n.dials, n.dialsWhy = load.MeanRate(), "pool.max_idle is 0, so each request has a connection of its own"
 	case p.Pool.MaxRequests != pool.NoCap:
@@ -86,7 +86,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 			lower(int(due), false, "what is due in so short a run")
 		}
 	}
-	if p.Client == profiles.ClientStock || p.Pool.CapCounts == pool.CountLeased && p.Pool.MaxIdle == pool.NoCap {
+	if p.Client != profiles.ClientPolicy || p.Pool.CapCounts == pool.CountLeased && p.Pool.MaxIdle == pool.NoCap {
 		return // without idle connections in the count, the cap is no bound
 	}
 	shards := max(p.Pool.Shards, 1)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -17,7 +18,7 @@ type completer = cobra.CompletionFunc
 // flagValues are the completions of flags, by name. If a flag means something else in one
 // command, that command's constructor sets its completion.
 var flagValues = map[string]completer{
-	"pool": listOf(pools), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
+	"pool": listOf(pools), "driver": listOf(driverNames), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
 	"set": completeSet, "axis": completeSet,
 	"arrivals": listOf(generator.Processes), "client": listOf(profiles.Clients),
 	"format": listOf(func() []string { return []string{"http", "json"} }),
@@ -57,6 +58,14 @@ func pools() []string {
 	return names
 }
 
+func driverNames() []string {
+	var names []string
+	for _, e := range drivers.All() {
+		names = append(names, e.Name+"\t"+e.Client)
+	}
+	return names
+}
+
 func servers() []string {
 	var names []string
 	for _, p := range profiles.Servers() {
@@ -76,7 +85,7 @@ func completeSet(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Sh
 		return list, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	}
 	values := map[string]func() []string{"pool": pools, "load.arrivals": generator.Processes, "load.arrivals.process": generator.Processes,
-		"client": profiles.Clients, "target.lab": servers}[path]
+		"client": profiles.Clients, "driver": driverNames, "driver.name": driverNames, "target.lab": servers}[path]
 	if values == nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

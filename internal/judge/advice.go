@@ -55,7 +55,6 @@ func words(d *results.Run) []advice {
 	}
 	return []advice{
 		{r.Disagreements > 0, fmt.Sprintf("For %d of %d exchanges, what %s said, as kabench understands its words, is not what was seen on the wire. What was seen counts%s. Please report it: kabench's table of words is wrong, or what it saw", r.Disagreements, r.Answered, r.Client, example)},
-		{!r.Looked && r.Answered > 0, fmt.Sprintf("Nobody saw the connections of %s, so phases and causes are read from its error texts, and hidden re-sends, idle times and who closed first are not known", r.Client)},
 		{warm.Failed > 0, fmt.Sprintf("%d of %d requests of the client's warm-up failed, so it may have been measured cold", warm.Failed, warm.Requests)},
 	}
 }

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	maxConns  = 200_000 // whose ends are remembered
-	maxFailed = 1000    // see conns.failed
-	maxSealed = 64      // requests of a TLS connection that can still be asked for; a story keeps as many
+	maxConns  = 50_000 // whose ends are remembered
+	maxFailed = 1000   // see conns.failed
+	maxSealed = 64     // requests of a TLS connection that can still be asked for; a story keeps as many
 )
 
 // ends are the two ends of a connection.
@@ -60,9 +60,15 @@ const (
 	crossed
 )
 
-// begun takes a new connection.
+// begun takes a new connection. One that was opened before the witness listened is left
+// out: it is another client's, or what an earlier run has left. It is taken if its SYN may
+// have been lost.
 func (w *Witness) begun(c *evidence.Connection) {
 	v := &w.conns
+	if w.segment.Flags&segments.FlagSYN == 0 && w.lost == 0 {
+		delete(v.open, ends{c.Client, c.Server})
+		return
+	}
 	v.opened++
 	one := &conn{
 		ends: ends{c.Client, c.Server}, n: v.opened, since: c.Since,
@@ -175,7 +181,7 @@ type Conn struct {
 	Refused        bool          // a RST answered the SYN
 }
 
-// Conns returns the first 200,000 connections, in the order in which they were opened.
+// Conns returns the first 50,000 connections, in the order in which they were opened.
 func (w *Witness) Conns(epoch time.Time) []Conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()

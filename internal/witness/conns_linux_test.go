@@ -37,7 +37,7 @@ func steady(rate float64, count uint64) generator.Load {
 func TestAgreesWhenSentAgain(t *testing.T) {
 	policy := fifo(pool.None)
 	policy.Resend = []pool.ResendRule{{On: pool.OnReused, After: pool.AfterUnsent | pool.AfterEOF | pool.AfterRST, Methods: "all", Max: 3}}
-	pairs, _ := run(t, onLoopback(t, script.Server{IdleTimeout: keeps}, 0), load{policy: policy, load: bursts(300, keeps, 300)})
+	pairs, _ := run(t, onLoopback(t, script.Server{IdleTimeout: keeps}, 0), load{policy: policy, load: bursts(600, keeps, 250)})
 	a := compare(pairs)
 	check(t, a, 10, 0)
 	if a.attempts == a.exchanges {

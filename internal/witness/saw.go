@@ -43,7 +43,9 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 	id := idOf(seq)
 	sight := external.Sight{Seen: true}
 	for _, a := range w.asked.of[segments.TraceOf(id)] {
-		sight.Attempts = append(sight.Attempts, w.attempt(a, epoch))
+		if a.Begun >= win.from { // else it is an earlier run's, whose numbers begin alike
+			sight.Attempts = append(sight.Attempts, w.attempt(a, epoch))
+		}
 	}
 	if len(sight.Attempts) == 0 {
 		sight.Attempts = w.halves(segments.TraceOf(id), epoch)
@@ -60,8 +62,12 @@ func (w *Witness) Between(seq uint64, epoch time.Time, from, to time.Duration) e
 	if slices.ContainsFunc(sight.Attempts, func(a external.Attempt) bool { return a.Phase == results.PhaseSchedule }) {
 		return external.Sight{} // several may be it, and they differ
 	}
-	slices.SortStableFunc(sight.Attempts, func(a, b external.Attempt) int { return cmp.Compare(start(a), start(b)) })
+	sortAttempts(sight.Attempts)
 	return sight
+}
+
+func sortAttempts(all []external.Attempt) {
+	slices.SortStableFunc(all, func(a, b external.Attempt) int { return cmp.Compare(start(a), start(b)) })
 }
 
 func start(a external.Attempt) time.Duration {

@@ -126,10 +126,16 @@ func (w *Witness) earlier(client netip.AddrPort, at time.Duration) *conn {
 	return nil
 }
 
-// storyAlone is what the story says if no packets of the connection were seen.
+// storyAlone is what the story says if no packets of the connection were seen. When the
+// server had read the request's head is the nearest that it knows to when the request
+// began and was sent.
 func storyAlone(f story.Found, epoch time.Time) external.Attempt {
 	a := blank()
 	a.Local, a.Use, a.Began, a.Basis = f.Remote, f.Use, f.Read.Sub(epoch), evidence.Inferred
+	a.Sent, a.Opened, a.Age = a.Began, f.Accepted.Sub(epoch), f.Read.Sub(f.Accepted)
+	if a.Idle = max(f.Idle, 0); f.Use == 1 && a.Idle < fresh {
+		a.Idle, a.Age = 0, 0
+	}
 	a.Why = "the server's story alone: no packets of this connection were seen"
 	a.Phase = results.PhaseBeforeResponse
 	switch {

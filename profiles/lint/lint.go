@@ -117,6 +117,9 @@ func Check(p *profiles.Profile, o Options) Checklist {
 			list.Findings[i].Set += "; the stock client has no settings, so first set client=policy and pool=" + stockPool
 		}
 	}
+	if p.Client == profiles.ClientExternal {
+		list.Notes = append(list.Notes, "client: external: only what pool says is checked. For the rest a real client has its own defaults, which are not known before it has started; name its preset (--pool NAME, 'kabench pools') to check them")
+	}
 	for _, h := range []*hop{s.via, &s.server} {
 		if h != nil && h.IdleForEver {
 			list.Notes = append(list.Notes, h.path("idle_timeout")+" for ever: "+h.who+" never closes an idle connection, so no idle timeout of its client is too long. A connection that neither side closes stays open")

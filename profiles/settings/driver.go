@@ -143,11 +143,12 @@ func (d Driver) Value(name, text string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Kind == KindText && (slices.Contains(s.Values, text) || len(s.Values) == 0 && text != "null") {
-		return text, nil
-	}
 	if word, found := s.Words[text]; found && s.Kind == KindText {
 		return word, nil
+	}
+	free := len(s.Values)+len(s.Words) == 0 && text != "null"
+	if s.Kind == KindText && (free || slices.Contains(s.Values, text) || slices.Contains(slices.Collect(maps.Values(s.Words)), text)) {
+		return text, nil
 	}
 	if slices.Contains(noLimit, strings.ToLower(text)) {
 		return nil, nil

@@ -89,6 +89,9 @@ var costs = []measure{
 	{
 		name: results.MeasureOpened, unit: results.UnitCount, per: 1000, missing: noneStarted,
 		counts: func(r *results.Run) (uint64, uint64) {
+			if !r.CountsConnections() {
+				return 0, 0
+			}
 			n := r.Counts.Started + r.Counts.WarmUp // connections are counted in the warm-up too
 			return min(r.Connections.Opened, n), n
 		},
@@ -107,8 +110,8 @@ var costs = []measure{
 		},
 	},
 	{
-		name: results.MeasurePending, unit: results.UnitCount,
-		level: func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), true },
+		name: results.MeasurePending, unit: results.UnitCount, missing: "the client does not tell it",
+		level: func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), r.Tells("pending") },
 	},
 	socketMeasure(results.MeasureTimeWait, func(s results.Sockets) (int, bool) { return s.TimeWaitPeak, true }),
 	socketMeasure(results.MeasureTimeWaitPeer, func(s results.Sockets) (int, bool) { return s.TimeWaitServer, s.ServerSide }),

@@ -161,7 +161,7 @@ func unseen(run *results.Run, section, name string) string {
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
 	case untold(run, section+"."+name):
-		return "unknown: " + run.Driver.Client + " does not tell it"
+		return "unknown: " + run.Driver.Client + " does not tell it, and it cannot be seen from outside"
 	case section != "sockets" || name == "available" || name == "server_side":
 		return ""
 	case !run.Sockets.Available:
@@ -200,11 +200,16 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 func untold(run *results.Run, path string) bool {
 	d := run.Driver
 	section, name, _ := strings.Cut(path, ".")
-	if d == nil || !ofOwnPool(section, name) && section != "pool" {
+	switch {
+	case d == nil:
 		return false
+	case section == "pool":
+		gauge, known := map[string]string{"peak_pending": "pending", "peak_leased": "active", "peak_idle": "idle"}[name]
+		return !known || !run.Tells(gauge)
+	case section == "connections" || section == "idle" || section == "idle_at_failure" || section == "reuse":
+		return !d.Counted || ofOwnPool(section, name)
 	}
-	gauge, known := map[string]string{"peak_pending": "pending", "peak_leased": "active", "peak_idle": "idle"}[name]
-	return section != "pool" || !known || !slices.Contains(d.Gauges, gauge)
+	return ofOwnPool(section, name)
 }
 
 // ofOwnPool reports whether only kabench's own pool reports a figure. net/http's

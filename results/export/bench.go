@@ -37,9 +37,9 @@ var benchUnits = []struct {
 	{"ok/s", "higher", func(r *results.Run) (float64, bool) { return r.Rate.Throughput, true }},
 	{"conns/1k-req", "lower", func(r *results.Run) (float64, bool) {
 		n := r.Counts.Started + r.Counts.WarmUp // Opened covers the warm-up too
-		return 1000 * float64(r.Connections.Opened) / float64(max(n, 1)), n > 0
+		return 1000 * float64(r.Connections.Opened) / float64(max(n, 1)), n > 0 && r.CountsConnections()
 	}},
-	{"peak-pending", "lower", func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), true }},
+	{"peak-pending", "lower", func(r *results.Run) (float64, bool) { return float64(r.Pool.PeakPending), r.Tells("pending") }},
 	{"peak-time-wait", "lower", func(r *results.Run) (float64, bool) { return float64(r.Sockets.TimeWaitPeak), r.Sockets.Available }},
 	{"peak-time-wait-server", "lower", func(r *results.Run) (float64, bool) {
 		return float64(r.Sockets.TimeWaitServer), r.Sockets.Available && r.Sockets.ServerSide

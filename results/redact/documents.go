@@ -18,6 +18,7 @@ var ownFields = map[string]bool{
 	"Verdict": true, "Answer": true, "More": true, "Value": true, "Label": true, "Note": true, "Arm": true, "A": true, "B": true,
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
+	"Class": true, "Lacks": true, "Available": true, "Runtime": true, "Gauges": true,
 	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
 }
 
@@ -31,6 +32,9 @@ func Document[T any](r *Redactor, v T) T {
 
 // clientSettings are words of kabench's own presets, with the addresses of examples.
 var clientSettings = reflect.TypeFor[[]results.ClientSetting]()
+
+// driverSettings are a real client's settings by their names, as Dialer.Timeout.
+var driverSettings = reflect.TypeFor[map[string]any]()
 
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
@@ -103,7 +107,7 @@ func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
 				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
 			}
 		default:
-			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name] && f.Type != clientSettings))
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name] && f.Type != clientSettings && f.Type != driverSettings))
 		}
 	}
 }

@@ -59,6 +59,11 @@ func (r *Redactor) Learn(run *results.Run) {
 			r.learn(b.Name) // a run without a profile is named after its target
 		}
 	}
+	if d := run.Driver; d != nil {
+		for word := range strings.FieldsSeq(d.Name) { // of a command
+			r.learnPath(strings.Trim(word, `"'`))
+		}
+	}
 	if p := run.Packets; p != nil {
 		if r.keep == nil {
 			r.keep = map[netip.Prefix]bool{}

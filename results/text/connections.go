@@ -26,16 +26,36 @@ func portsText(p results.Ports) string {
 	return s + fmt.Sprintf("; from %s on ports came back, and %d requests were ok", results.FormatSeconds(p.Back), p.Recovered)
 }
 
+// toldPeaks lists the peaks of a real client's pool, as far as they are known.
+func toldPeaks(run *results.Run) string {
+	var list []string
+	for _, g := range []struct {
+		label, gauge string
+		peak         int
+	}{
+		{"leased", "active", run.Pool.PeakLeased}, {"idle", "idle", run.Pool.PeakIdle}, {"pending", "pending", run.Pool.PeakPending},
+	} {
+		if run.Tells(g.gauge) {
+			list = append(list, fmt.Sprintf("%s %d", g.label, g.peak))
+		} else {
+			list = append(list, g.label+" not told")
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
 func renderConnections(b *bytes.Buffer, run *results.Run) {
 	c, k, p := run.Connections, run.Sockets, run.Pool
 	fmt.Fprintln(b)
 	t := table(b)
 	if run.Partial() && c.Evictions == nil && c.Opened == 0 {
 		fmt.Fprintln(t, "Connections\tnot measured")
+	} else if !run.CountsConnections() {
+		fmt.Fprintln(t, "Connections\tnot seen")
 	} else {
 		fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
 	}
-	if run.Complete {
+	if run.Complete && run.CountsConnections() {
 		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
 		if c.Unknown > 0 {
 			fmt.Fprintf(t, ", %d not known", c.Unknown)
@@ -48,9 +68,13 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 	if len(c.Evictions) > 0 {
 		fmt.Fprintf(t, "\tleft the pool: %s\n", pairs(c.Evictions))
 	}
-	fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
+	if run.CountsConnections() {
+		fmt.Fprintf(t, "\texchanges: %d on fresh, %d on reused, %d on none\n", run.Reuse.Fresh, run.Reuse.Reused, run.Reuse.NoConnection)
+	}
 	if run.Partial() && p == (results.PoolPeaks{}) {
 		fmt.Fprintln(t, "Pool peaks\tnot measured")
+	} else if run.Driver != nil {
+		fmt.Fprintf(t, "Pool peaks\t%s\n", toldPeaks(run))
 	} else {
 		fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
 	}

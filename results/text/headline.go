@@ -144,6 +144,9 @@ func responseFigure(run *results.Run) Figure {
 }
 
 func openedFigure(run *results.Run) Figure {
+	if !run.CountsConnections() {
+		return Figure{Value: unknown, Label: "connections opened", Note: "not seen"}
+	}
 	f := Figure{Value: fmt.Sprint(run.Connections.Opened), Label: "connections opened"}
 	if n := run.Counts.Started + run.Counts.WarmUp; n > 0 {
 		f.Note = results.FormatThree(1000*float64(run.Connections.Opened)/float64(n)) + " for 1000 requests"

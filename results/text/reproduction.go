@@ -142,6 +142,14 @@ func sideBySide(runs []column) [][]string {
 	number := func(label string, cell func(*results.Run) uint64) {
 		row(label, func(r *results.Run) string { return fmt.Sprint(cell(r)) })
 	}
+	counted := func(label string, cell func(*results.Run) uint64) {
+		row(label, func(r *results.Run) string {
+			if !r.CountsConnections() {
+				return "not seen"
+			}
+			return fmt.Sprint(cell(r))
+		})
+	}
 	names := []string{""}
 	for _, c := range runs {
 		names = append(names, c.name)
@@ -182,19 +190,19 @@ func sideBySide(runs []column) [][]string {
 			return results.FormatSecondsRange(q.Min, q.Max)
 		})
 	})
-	number("connections opened", func(r *results.Run) uint64 { return r.Connections.Opened })
-	number("  closed first by us", func(r *results.Run) uint64 { return r.Connections.ClosedByUs })
-	number("  closed first by peer", func(r *results.Run) uint64 { return r.Connections.ClosedByPeer })
-	number("  reset by peer", func(r *results.Run) uint64 { return r.Connections.Reset })
+	counted("connections opened", func(r *results.Run) uint64 { return r.Connections.Opened })
+	counted("  closed first by us", func(r *results.Run) uint64 { return r.Connections.ClosedByUs })
+	counted("  closed first by peer", func(r *results.Run) uint64 { return r.Connections.ClosedByPeer })
+	counted("  reset by peer", func(r *results.Run) uint64 { return r.Connections.Reset })
 	if anyOf(runs, func(r *results.Run) bool { return r.Connections.Unknown > 0 }) {
-		number("  not known who first", func(r *results.Run) uint64 { return r.Connections.Unknown })
+		counted("  not known who first", func(r *results.Run) uint64 { return r.Connections.Unknown })
 	}
 	if anyOf(runs, func(r *results.Run) bool { return r.Connections.NotifiedUs+r.Connections.NotifiedPeer > 0 }) {
-		number("  close_notify by us", func(r *results.Run) uint64 { return r.Connections.NotifiedUs })
-		number("  close_notify by peer", func(r *results.Run) uint64 { return r.Connections.NotifiedPeer })
+		counted("  close_notify by us", func(r *results.Run) uint64 { return r.Connections.NotifiedUs })
+		counted("  close_notify by peer", func(r *results.Run) uint64 { return r.Connections.NotifiedPeer })
 	}
-	number("exchanges on fresh", func(r *results.Run) uint64 { return r.Reuse.Fresh })
-	number("  on reused", func(r *results.Run) uint64 { return r.Reuse.Reused })
+	counted("exchanges on fresh", func(r *results.Run) uint64 { return r.Reuse.Fresh })
+	counted("  on reused", func(r *results.Run) uint64 { return r.Reuse.Reused })
 	row("TIME_WAIT peak, ours", func(r *results.Run) string { return socketPeak(r.Sockets.Available, r.Sockets.TimeWaitPeak) })
 	row("  the server's", func(r *results.Run) string {
 		return socketPeak(r.Sockets.Available && r.Sockets.ServerSide, r.Sockets.TimeWaitServer)
@@ -343,7 +351,7 @@ func latencyCell(run *results.Run, name string, stat func(results.Quantiles) flo
 
 // pendingPeak is the peak of the requests that waited for a connection, if the client tells.
 func pendingPeak(r *results.Run) string {
-	if r.Driver != nil && !slices.Contains(r.Driver.Gauges, "pending") {
+	if !r.Tells("pending") {
 		return "not told"
 	}
 	return fmt.Sprint(r.Pool.PeakPending)

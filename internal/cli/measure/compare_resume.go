@@ -58,7 +58,7 @@ func (o *compareOptions) checkResume(c *cobra.Command, args []string, fromKept b
 	case !fromKept:
 		return nil
 	}
-	for _, flag := range []string{"pool", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
+	for _, flag := range []string{"pool", "driver", "axis", "set", "repeats", "seed", "cool-down", "format", "client", "rate", "arrivals", "duration", "warm-up"} {
 		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s: --resume takes the settings from %s; leave it out, or give all the arguments that the comparison was started with", flag, o.resume)
 		}

@@ -73,6 +73,8 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return err
 			}
 			switch {
+			case o.driver != "" && o.aimed.Target != "":
+				return usage.Errorf(c.CommandPath(), "--driver and --target: an incident is aimed at a server through copies of kabench's own pool, which a real client does not have, so what to expect is not known; to send your own traffic through the client: kabench run --target URL --rate 100/s --driver %s", o.driver)
 			case o.all && len(args) > 0:
 				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
 			case o.all && (o.jobs < 1 || o.jobs > 64):

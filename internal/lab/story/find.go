@@ -10,8 +10,10 @@ const keepFound = 100_000
 
 // Found is where a request was read.
 type Found struct {
-	Remote   string // the client's address
-	Local    string // the server's address
+	Story    uint64        // the ID of the connection's story
+	Idle     time.Duration // from the response before, or the accept, until its head was read; below 0: not kept
+	Remote   string        // the client's address
+	Local    string        // the server's address
 	Accepted time.Time
 	Exchange
 	First    Side // who closed the connection first; "": it is open
@@ -122,7 +124,15 @@ func (s *Writer) found(use int) (Found, bool) {
 		}
 		i %= keepExchanges
 	}
-	f := Found{Remote: s.Remote, Local: s.Local, Accepted: s.AcceptedAt, Exchange: s.Exchanges[i], First: s.First, How: s.How, ClosedAt: s.ClosedAt}
+	f := Found{Story: s.ID, Idle: -1, Remote: s.Remote, Local: s.Local, Accepted: s.AcceptedAt, Exchange: s.Exchanges[i], First: s.First, How: s.How, ClosedAt: s.ClosedAt}
 	f.Header = nil
+	if use == 1 {
+		f.Idle = f.Read.Sub(s.AcceptedAt)
+	} else if use-1 > s.Requests-keepExchanges {
+		before := (i + keepExchanges - 1) % keepExchanges
+		if r := s.Exchanges[before].Responded; !r.IsZero() {
+			f.Idle = f.Read.Sub(r)
+		}
+	}
 	return f, true
 }
