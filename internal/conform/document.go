@@ -56,7 +56,42 @@ func Read(path string) (Document, error) {
 	if d.Schema != Schema {
 		return d, fmt.Errorf("%s: its schema is %q, and this kabench reads %s", path, d.Schema, Schema)
 	}
+	for i := range d.Reports {
+		d.Reports[i].expand()
+	}
 	return d, nil
+}
+
+// expand makes results of the stories that agree, in the order of the stories.
+func (r *Report) expand() {
+	var agree []Result
+	for _, s := range Stories() {
+		if slices.Contains(r.Agree, s.Name) {
+			agree = append(agree, Result{Story: s.Name, Asks: s.Asks, About: s.About, Verdict: Agrees, Differences: []Difference{}})
+		}
+	}
+	r.Results, r.Agree = merged(r.Results, agree), nil
+}
+
+// Kept returns d as it is kept beside a page: without the plays, and with the names of the
+// stories that agree.
+func (d Document) Kept() Document {
+	kept := d
+	kept.Reports = nil
+	for _, r := range d.Reports {
+		all := r.Results
+		r.Results = []Result{}
+		for _, one := range all {
+			if one.Verdict == Agrees {
+				r.Agree = append(r.Agree, one.Story)
+				continue
+			}
+			one.Client, one.Preset = nil, nil
+			r.Results = append(r.Results, one)
+		}
+		kept.Reports = append(kept.Reports, r)
+	}
+	return kept
 }
 
 // With returns a document with the reports of d and those of others. A report takes the

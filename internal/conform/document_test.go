@@ -47,7 +47,7 @@ func TestDocumentOnDisk(t *testing.T) {
 	}}})
 	f, err := os.Create(file)
 	if err == nil {
-		err = d.Encode(f)
+		err = d.Kept().Encode(f)
 		f.Close()
 	}
 	if err != nil {
@@ -78,5 +78,21 @@ func TestDocumentOnDisk(t *testing.T) {
 	os.WriteFile(file, []byte(`{"schema":"other"}`), 0o644)
 	if _, err := Read(file); err == nil || !strings.Contains(err.Error(), "kabench.conform/v1") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The page of the documentation shows what is kept beside it.
+func TestPageShowsWhatIsKept(t *testing.T) {
+	d, err := Read("../../docs/conformance.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/conformance.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Insert(string(page), d.Markdown())
+	if err != nil || want != string(page) {
+		t.Errorf("docs/conformance.md is not what docs/conformance.json says; 'kabench conform NAME --write docs/conformance.md' writes both: %v", err)
 	}
 }

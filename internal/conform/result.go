@@ -42,6 +42,7 @@ type Report struct {
 	Date     string         `json:"date"`               // of the day, as 2026-01-31
 	Seconds  float64        `json:"seconds"`            // how long all took
 	Error    string         `json:"error,omitempty"`    // why nothing was played
+	Agree    []string       `json:"agree,omitempty"`    // in a kept document: the stories that agree, which Results then lacks
 	Results  []Result       `json:"results"`
 }
 

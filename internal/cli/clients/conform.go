@@ -253,7 +253,7 @@ func (o *conformOptions) save(reports []conform.Report) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.write, err)
 	}
-	if err := cli.WriteFile(kept, doc.Encode); err != nil {
+	if err := cli.WriteFile(kept, doc.Kept().Encode); err != nil {
 		return err
 	}
 	return cli.WriteFile(o.write, func(w io.Writer) error {
