@@ -172,3 +172,26 @@ func (in *incoming) keepAlive(p *pool.Policy) time.Duration {
 	}
 	return in.KeepAlive
 }
+
+// endsConnection reports whether the connection ends after this response.
+func (x *exchange) endsConnection() bool {
+	ends := x.in.Close
+	switch x.client.policy.HTTP10 {
+	case pool.HTTP10Keep:
+		ends = ends && !x.in.OldClose
+	case pool.HTTP10Never:
+		ends = ends || x.in.HTTP10
+	}
+	return ends || x.req.last
+}
+
+// connectionFate is why the released connection is closed, or Keep.
+func (x *exchange) connectionFate() pool.Reason {
+	switch f := &x.facts; {
+	case f.Complete && x.endsConnection():
+		return pool.ServerSaidClose
+	case !f.Complete || x.in.surplus || !f.Written || f.Aborted:
+		return pool.Broken
+	}
+	return x.conn.peerEnd
+}

@@ -287,18 +287,6 @@ func (x *exchange) responseComplete() {
 	x.end() // if the request is not written whole, the rest of it is of no use
 }
 
-// endsConnection reports whether the connection ends after this response.
-func (x *exchange) endsConnection() bool {
-	ends := x.in.Close
-	switch x.client.policy.HTTP10 {
-	case pool.HTTP10Keep:
-		ends = ends && !x.in.OldClose
-	case pool.HTTP10Never:
-		ends = ends || x.in.HTTP10
-	}
-	return ends || x.req.last
-}
-
 // streamEnded follows when the stream ends before the response is whole. That may
 // be the end of the response.
 func (x *exchange) streamEnded(err error) {
@@ -352,17 +340,6 @@ func (x *exchange) end() {
 	e.Again()
 	x.failed, x.fresh = x.failed+1, rule.Path == pool.PathFresh
 	x.resolve()
-}
-
-// connectionFate is why the released connection is closed, or Keep.
-func (x *exchange) connectionFate() pool.Reason {
-	switch f := &x.facts; {
-	case f.Complete && x.endsConnection():
-		return pool.ServerSaidClose
-	case !f.Complete || x.in.surplus || !f.Written || f.Aborted:
-		return pool.Broken
-	}
-	return x.conn.peerEnd
 }
 
 // done ends the exchange.
