@@ -14,15 +14,15 @@ func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 func idleStories() []Story {
 	var list []Story
 	for _, idle := range []time.Duration{ms(300), ms(1500), ms(3000), ms(7500), ms(12000), ms(33000)} {
-		slack := ms(200)
+		slack, closes := ms(200), ms(600)
 		if idle > ms(10000) {
-			slack = ms(500) // no timer is known to end so near to it
+			slack, closes = ms(500), ms(1000) // no timer is known to end so near to it
 		}
 		list = append(list, Story{
 			Name:  "idle-alive-" + written(idle),
 			Asks:  "The server keeps connections. Is a connection used again after " + written(idle) + " of idleness, or when was it closed?",
 			About: AboutIdle, Rounds: []Round{one(0, "GET"), one(idle, "GET")},
-			Watch: ms(250), Looks: Looks{Closes: ms(600)}, Slack: slack, Short: idle == ms(300) || idle == ms(3000),
+			Watch: ms(250), Looks: Looks{Closes: closes}, Slack: slack, Short: idle == ms(300) || idle == ms(3000),
 		})
 	}
 	for _, end := range []End{FIN, RST} {
