@@ -18,7 +18,7 @@ import (
 )
 
 // ofCI are the drivers that CI builds, one at least for each language.
-var ofCI = []string{"reactor-netty", "okhttp", "undici", "requests", "go", "nginx"}
+var ofCI = []string{"reactor-netty", "okhttp", "node-agent", "undici", "requests", "net-http", "net-http-persistent", "go", "nginx"}
 
 // each calls test for every driver that is built. Under CI those of ofCI must be.
 func each(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
