@@ -253,7 +253,7 @@ func TestAgreesOnEveryFault(t *testing.T) {
 		}{{"lo", onLoopback}, {"network", inNetwork}} {
 			name := fmt.Sprintf("%v chunked=%v %s", fault.Fault, fault.Chunked, place.name)
 			t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
-				l := load{policy: pool.Default(), load: generator.Load{Rate: 100, Count: 20, Timeout: 10 * time.Second, Seed: 1, Arrivals: generator.Arrivals{Process: generator.Poisson}}}
+				l := load{policy: pool.Default(), load: generator.Load{Rate: 100, Count: 12, Timeout: 10 * time.Second, Seed: 1, Arrivals: generator.Arrivals{Process: generator.Poisson}}}
 				cfg := fault
 				if cfg.Fault != script.FaultNone && !cfg.Fault.OnConnection() {
 					cfg.FaultOn = 2
