@@ -98,6 +98,17 @@ func (w words) onlyBefore() bool {
 	return len(w) > 0
 }
 
+// onReset reports whether in one of the outcomes a request met a reset before any
+// response.
+func (w words) onReset() bool {
+	for _, o := range w {
+		if sent(o.Phase) && sameCause(o.Cause, results.CauseRST) {
+			return true
+		}
+	}
+	return false
+}
+
 // say reports whether one of the outcomes is what was seen, as far as a wire and a client
 // can agree: see sameCause and sent.
 func (w words) say(phase results.Phase, cause results.Cause) bool {

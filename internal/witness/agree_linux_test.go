@@ -19,14 +19,14 @@ import (
 type agreement struct {
 	exchanges, attempts, failures, reused     int
 	phase, conn, use, idle, inferred, unknown int
-	explained, swapped, lost                  int
+	explained, swapped, lost, unwritten       int
 	worst                                     time.Duration // between the two idle times
 	differ                                    []string
 }
 
 func (a agreement) String() string {
-	return fmt.Sprintf("%d exchanges, %d attempts, %d failed, %d on reused connections: phase and cause %d, connection %d, use %d, idle %d within 1 ms (off by %v at most, %d explained to the millisecond); %d inferred, %d of them on another connection, %d with lost packets, %d unknown",
-		a.exchanges, a.attempts, a.failures, a.reused, a.phase, a.conn, a.use, a.idle, a.worst.Round(time.Microsecond), a.explained, a.inferred, a.swapped, a.lost, a.unknown)
+	return fmt.Sprintf("%d exchanges, %d attempts, %d failed, %d on reused connections: phase and cause %d, connection %d, use %d, idle %d within 1 ms (off by %v at most, %d explained to the millisecond); %d inferred, %d of them on another connection, %d with lost packets, %d that left nothing, %d unknown",
+		a.exchanges, a.attempts, a.failures, a.reused, a.phase, a.conn, a.use, a.idle, a.worst.Round(time.Microsecond), a.explained, a.inferred, a.swapped, a.lost, a.unwritten, a.unknown)
 }
 
 // lateness is how late the client read the response of a connection's use.
@@ -51,6 +51,12 @@ func compare(pairs []pair) (a agreement) {
 		if !p.seen.Seen {
 			a.attempts += len(tries)
 			a.unknown += len(tries)
+			continue
+		}
+		if len(p.seen.Attempts) == 0 && len(tries) == 1 && p.e.Phase == results.PhaseWriteHeaders && either(p.e.Cause, results.CauseRST) {
+			a.attempts++
+			a.failures++
+			a.unwritten++ // on a connection that a RST had closed, of which a busy client had not heard
 			continue
 		}
 		if len(tries) != len(p.seen.Attempts) {
