@@ -111,8 +111,8 @@ func (c *Conversation) Gauges() []map[string]float64 {
 
 // done implements receiver.
 func (c *Conversation) done(a *answer, came time.Duration) bool {
-	if *a.Seq >= warmUpSeqs { // the warm-up's, given up
-		return true
+	if *a.Seq >= warmUpSeqs { // the warm-up's, given up; they are few, so they are no flood
+		return false
 	}
 	c.mu.Lock()
 	sent, known := c.sent[*a.Seq]

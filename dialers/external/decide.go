@@ -136,12 +136,15 @@ func (v *verdict) neverLeft(t told) {
 	switch {
 	case before:
 		v.phase, v.cause = o.Phase, o.Cause
+	case t.said.onReset():
+		// It was put on a connection that a RST had closed: nothing leaves then.
+		v.phase, v.cause = results.PhaseWriteHeaders, results.CauseRST
 	case t.late:
 		v.phase, v.cause = results.PhaseAcquire, results.CauseTimeout
 	default:
 		v.phase, v.cause = results.PhaseAcquire, results.CauseOther
 	}
-	if len(t.said) > 0 && !before {
+	if len(t.said) > 0 && !before && !t.said.onReset() {
 		v.differ = fmt.Sprintf("its words stand for %v; no request was on a connection", t.said[0])
 		if t.said[0].Cause == results.CauseTimeout {
 			v.cause = results.CauseTimeout

@@ -63,6 +63,7 @@ func TestDecide(t *testing.T) {
 		"no connection for the next attempt": {told{err: failure, said: says(refused)}, seen(fin), results.PhaseConnect, results.CauseRefused, 1, false, false},
 		"a full queue although it was sent":  {told{err: failure, said: says(queueFull)}, seen(open), results.PhaseBeforeResponse, results.CauseQueueFull, 0, true, false},
 		"closed, and nothing was sent":       {told{err: failure, said: says(closedBefore)}, seen(), results.PhaseAcquire, results.CauseOther, 0, true, false},
+		"a write on a dead connection":       {told{err: failure, said: says(brokenPipe)}, seen(), results.PhaseWriteHeaders, results.CauseRST, 0, false, false},
 		"nothing was sent in time":           {told{err: failure, late: true}, seen(), results.PhaseAcquire, results.CauseTimeout, 0, false, false},
 
 		"the client gave up":           {told{err: failure, said: says(timedOut)}, seen(open), results.PhaseBeforeResponse, results.CauseTimeout, 0, false, false},

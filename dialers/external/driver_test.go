@@ -24,7 +24,11 @@ func TestStartErrors(t *testing.T) {
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			_, err := start(t.Context(), fakeDriver(mode), swift)
+			l := swift
+			if mode == "silent" {
+				l.hello = time.Second
+			}
+			_, err := start(t.Context(), fakeDriver(mode), l)
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%v; want %q", err, want)
 			}

@@ -206,8 +206,8 @@ func (e *Engine) done(a *answer, came time.Duration) (asked bool) {
 	}
 	switch e.seqs.of(seq) {
 	case numberUnsent:
-		if seq >= warmUpSeqs { // the warm-up's, given up
-			return true
+		if seq >= warmUpSeqs { // the warm-up's, given up; they are few, so they are no flood
+			return false
 		}
 		e.driver.faults.add(FaultUnsent, fmt.Sprintf("done for number %d, which was not dispatched", seq))
 	case numberAnswered:
@@ -224,8 +224,8 @@ func (e *Engine) gauges(values map[string]float64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.gaugesAt = values
-	for name, value := range values {
-		e.peaks[name] = max(e.peaks[name], value)
+	for _, name := range []string{gaugeActive, gaugeIdle, gaugePending} { // not what else a driver may name without end
+		e.peaks[name] = max(e.peaks[name], values[name])
 	}
 }
 

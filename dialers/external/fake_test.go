@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -54,9 +55,12 @@ func (f *fake) raw(text string) {
 	_, _ = io.WriteString(os.Stdout, text)
 }
 
-var fakeBegan = time.Now()
+var (
+	fakeBegan  = time.Now()
+	fakeJumped atomic.Int64 // ns
+)
 
-func fakeNow() int64 { return int64(time.Since(fakeBegan)) }
+func fakeNow() int64 { return int64(time.Since(fakeBegan)) + fakeJumped.Load() }
 
 type object map[string]any
 
@@ -97,14 +101,14 @@ func (f *fake) run() {
 }
 
 type fakeFrame struct {
-	Type          string
-	Seq           uint64
-	Method, URL   string
-	Headers       [][2]string
-	Body          int
-	Settings      map[string]any
-	Gauges        float64
-	received, now int64
+	Type        string
+	Seq         uint64
+	Method, URL string
+	Headers     [][2]string
+	Body        int
+	Settings    map[string]any
+	Gauges      float64
+	received    int64
 }
 
 func (f *fake) take(line string) {
@@ -176,7 +180,7 @@ func (f *fake) dispatch(in fakeFrame) {
 		os.Stdout.Close()
 		time.Sleep(time.Minute)
 	case "jumps":
-		fakeBegan = fakeBegan.Add(-time.Hour)
+		fakeJumped.Store(int64(time.Hour))
 	}
 	go f.send(in)
 }

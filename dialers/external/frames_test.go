@@ -165,6 +165,20 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// Texts that differ in numbers, or in which object they name, are one kind of error.
+func TestMasked(t *testing.T) {
+	one := &Error{Class: "java.io.EOFException", Text: "HttpConnectionOverHTTP@5c1e4f::SocketChannelEndPoint@77ab{l=/127.0.0.1:40312,r=/127.0.0.1:80,OPEN}"}
+	two := &Error{Class: "java.io.EOFException", Text: "HttpConnectionOverHTTP@e0b::SocketChannelEndPoint@3{l=/127.0.0.1:9,r=/127.0.0.1:80,OPEN}"}
+	if masked(one) != masked(two) {
+		t.Errorf("%s\n%s", masked(one), masked(two))
+	}
+	for _, other := range []string{"a@face closed", "a@f failed"} {
+		if e := (&Error{Text: "a@face failed"}); (masked(e) == masked(&Error{Text: other})) != strings.HasSuffix(other, "failed") {
+			t.Error(other)
+		}
+	}
+}
+
 func TestBudget(t *testing.T) {
 	b := budget{perSecond: 10, most: 5}
 	taken := 0

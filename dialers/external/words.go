@@ -50,16 +50,20 @@ func explained(client string, e *Error) words {
 	return nil
 }
 
-// masked is an error's text with 0 for each number.
+// masked is an error's text with 0 for each number. Java names an object by a number in
+// hexadecimal after an @, another one in each error.
 func masked(e *Error) string {
 	var b strings.Builder
 	write := func(text string) {
 		b.WriteByte('\n')
-		digits := false
+		number, object := false, false
 		for _, r := range text {
-			if digit := r >= '0' && r <= '9'; digit && digits {
+			digit := r >= '0' && r <= '9' || object && r >= 'a' && r <= 'f'
+			object = r == '@' || object && digit
+			if digit && number {
 				continue
-			} else if digits = digit; digit {
+			}
+			if number = digit; digit {
 				r = '0'
 			}
 			b.WriteRune(r)
@@ -92,6 +96,17 @@ func (w words) onlyBefore() bool {
 		}
 	}
 	return len(w) > 0
+}
+
+// onReset reports whether in one of the outcomes a request met a reset before any
+// response.
+func (w words) onReset() bool {
+	for _, o := range w {
+		if sent(o.Phase) && sameCause(o.Cause, results.CauseRST) {
+			return true
+		}
+	}
+	return false
 }
 
 // say reports whether one of the outcomes is what was seen, as far as a wire and a client

@@ -35,6 +35,10 @@
 // A request counts as written when its last byte was on the wire. What a client has
 // written into its socket's buffer, and the kernel has not sent, is not written here.
 //
+// A write on a connection that a RST has closed leaves no packet. If the RST came just before,
+// such a request is found by that; otherwise nothing is seen of it, and only the client's words
+// say that it was on a connection.
+//
 // When the ring was full, packets are lost: [Witness.Lost] counts them, and statements
 // about the connections that were open then are at most inferred.
 //

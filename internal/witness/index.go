@@ -23,6 +23,7 @@ type attempt struct {
 
 // index finds attempts by the trace of their request's id.
 type index struct {
+	most  int // attempts
 	of    map[uint64][]*attempt
 	order []*attempt
 	next  int
@@ -32,7 +33,7 @@ type index struct {
 func (x *index) add(a *attempt) {
 	a.trace = a.Trace
 	x.of[a.trace] = append(x.of[a.trace], a)
-	if len(x.order) < maxAsked {
+	if len(x.order) < x.most {
 		x.order = append(x.order, a)
 		return
 	}
@@ -43,7 +44,7 @@ func (x *index) add(a *attempt) {
 		delete(x.of, old.trace)
 	}
 	x.order[x.next] = a
-	x.next = (x.next + 1) % maxAsked
+	x.next = (x.next + 1) % x.most
 	x.Gone++
 }
 

@@ -64,7 +64,7 @@ func newWitness(servers []netip.AddrPort, c *clock) *Witness {
 	}
 	w.conns.open = map[ends]*conn{}
 	w.conns.newest = map[netip.AddrPort]*conn{}
-	w.asked.of = map[uint64][]*attempt{}
+	w.asked.most, w.asked.of = maxAsked, map[uint64][]*attempt{}
 	return w
 }
 

@@ -83,7 +83,7 @@ func TestBrokenRules(t *testing.T) {
 		{"insecure", "nobody signed", []string{"ssl._create_unverified_context()", "ssl.create_default_context()"}},
 		{"open loop", "only when others", []string{"threading.Thread(target=perform, args=(client, frame, received), daemon=True).start()",
 			"import concurrent.futures; POOL.submit(perform, client, frame, received)", "class Client:", "import concurrent.futures\nPOOL = concurrent.futures.ThreadPoolExecutor(5)\nclass Client:"}},
-		{"stdout", "sending", []string{"response = conn.getresponse()", "response = conn.getresponse(); print('sending', flush=True)"}},
+		{"stdout", "sending", []string{"response = conn.getresponse()", "response = conn.getresponse(); writing.acquire(); print('sending', flush=True); writing.release()"}},
 		{"one done each", "was over", []string{"          status=status, bytes=size, error=error)", "          status=status, bytes=size, error=error)\n    write(type='done', seq=frame['seq'], received=received, called=called, finished=finished, status=status, bytes=size, error=error)"}},
 		{"times", "before it was called", []string{"finished = time.monotonic_ns()", "finished = called - 1"}},
 		{"bye", "without saying bye", []string{"\nwrite(type=\"bye\")\n", "\n"}},

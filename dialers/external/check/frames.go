@@ -201,6 +201,7 @@ func (k *checking) endings() {
 		err = k.driver.Bye()
 	}
 	k.rule("bye", err, `respond to bye with {"type":"bye"} and exit with 0 within 5 s, without waiting for requests in flight`, "bye, and exit code 0")
+	_ = k.driver.Close() // after a bye it has ended already
 	again, err := external.Start(k.ctx, k.command)
 	if err == nil {
 		k.driver = again

@@ -268,6 +268,7 @@ func TestProxies(t *testing.T) {
 			d.expires(url, p.idle, opened)
 			d.fresh(url, p.few)
 			d.overflows(url+"/slow", p.full)
+			d.fails(51, "GET", "http://a;b:1/", "takes no host")
 			d.refuses("maxIdle", 4, "there is no such setting")
 			d.bye()
 		})

@@ -27,6 +27,7 @@ type Writer struct {
 	ready  sync.Cond
 	queue  []byte    // guarded by mu
 	busy   bool      // guarded by mu: the goroutine writes
+	left   int       // guarded by mu: bytes that it has yet to write
 	since  time.Time // guarded by mu: when bytes last left, while some wait
 	err    error     // guarded by mu: nothing can be written any more
 	closed bool      // guarded by mu
@@ -63,7 +64,7 @@ func (w *Writer) Send(frames []byte) error {
 		}
 		w.since = time.Now()
 	}
-	if len(w.queue)+len(frames) > maxQueued {
+	if w.left+len(w.queue)+len(frames) > maxQueued {
 		w.err = ErrQueued
 		return w.err
 	}
@@ -86,11 +87,11 @@ func (w *Writer) run() {
 			return
 		}
 		chunk := w.queue
-		w.queue, w.busy = room[:0], true
+		w.queue, w.busy, w.left = room[:0], true, len(chunk)
 		w.mu.Unlock()
 		err := w.write(chunk)
 		w.mu.Lock()
-		room, w.busy = chunk, false
+		room, w.busy, w.left = chunk, false, 0
 		if err != nil {
 			w.err = ErrGone
 			return
@@ -110,6 +111,7 @@ func (w *Writer) write(chunk []byte) error {
 		chunk = chunk[n:]
 		w.mu.Lock()
 		w.since = time.Now()
+		w.left = len(chunk)
 		w.mu.Unlock()
 	}
 	return nil

@@ -21,8 +21,9 @@ type Found struct {
 	ClosedAt time.Time
 }
 
-// index finds requests by their ids and connections by the client's address. It refers to
-// the writers that the log keeps. It is kept only after Follow.
+// index finds requests by their ids and connections by the client's address. It keeps the
+// writers of its requests, also those that the log no longer has. It is kept only after
+// Follow.
 type index struct {
 	mu      sync.Mutex
 	on      bool
@@ -38,7 +39,7 @@ type place struct {
 	use   int
 }
 
-// Follow begins to index what is read from now on, for Find and Reads. It costs about 20 MB
+// Follow begins to index what is read from now on, for Find and Reads. It costs about 50 MB
 // at most.
 func (s *Log) Follow() {
 	s.index.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,6 +43,10 @@ const (
 	stopTime  = 2 * time.Second
 )
 
+// hosts are those that can stand in a proxy's configuration: nothing in them ends a
+// directive.
+var hosts = regexp.MustCompile(`^[\w.:\[\]%-]+$`)
+
 // longestParent keeps the names of sockets below 104 bytes, the least that a system allows.
 const longestParent = 60
 
@@ -50,6 +55,9 @@ const longestParent = 60
 // The driver and the proxy speak over a Unix socket: it takes no port, leaves no
 // TIME_WAIT and is no packet, so what is measured on the network is the proxy's alone.
 func launch(s software, name string, u *url.URL, c kit.Config) (*running, error) {
+	if !hosts.MatchString(u.Host) {
+		return nil, fmt.Errorf("the configuration of %s takes no host like %q", name, u.Host)
+	}
 	parent := os.TempDir()
 	if len(parent) > longestParent {
 		parent = "/tmp"

@@ -2,9 +2,9 @@
 // it reads frames from standard input, starts each exchange at once, and reports its end
 // on standard output.
 //
-// A driver is built at its user's machine, from the sources that kabench carries. So the
-// packages of Go drivers import the standard library and one another, and nothing else:
-// building them downloads nothing.
+// A driver is built at its user's machine, from the sources that kabench carries. So this
+// package and the drivers of Go's own client and of proxies import the standard library and
+// one another, and nothing else: building them downloads no package of Go.
 package kit
 
 import (
