@@ -105,7 +105,8 @@ var javaDrivers = []Entry{
 		Note:    "the client of the JDK that runs; before JDK 20 the preset is jdk-httpclient-17",
 		Sources: java("JdkHttpClient"), Main: "kabench.JdkHttpClient",
 		Flags: []string{"-Djdk.httpclient.allowRestrictedHeaders=host,connection"},
-	}, {
+	},
+	{
 		Name: "jetty-httpclient", Client: "Jetty HttpClient", Version: "12.1.14", Language: Java,
 		Preset:  []string{"jetty-httpclient"},
 		Sources: java("Jetty"), Main: "kabench.Jetty",
@@ -130,5 +131,12 @@ var javaDrivers = []Entry{
 		Note:    "the asynchronous HTTP client, without the SDK's retries above it",
 		Sources: java("AwsSdk"), Main: "kabench.AwsSdk",
 		Pins: []string{"software.amazon.awssdk:netty-nio-client:2.57.8"},
+	},
+	{
+		Name: "httpurlconnection", Client: "HttpURLConnection", Language: Java,
+		Preset:  []string{"httpurlconnection"},
+		Note:    "of the JDK that runs",
+		Sources: java("HttpUrl"), Main: "kabench.HttpUrl",
+		Flags: []string{"--add-opens=java.base/sun.net.www.http=ALL-UNNAMED", "-Dsun.net.http.allowRestrictedHeaders=true"}, // a fresh cache of connections for each client
 	},
 }
