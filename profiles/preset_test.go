@@ -180,7 +180,7 @@ func TestPresetValues(t *testing.T) {
 		"okhttp-5": {perKey: 5, overall: 64, idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s,
 			counts: pool.CountLeased, resend: ok5Rules},
 		"okhttp-5-sync":    {idle: -1, idleAll: 5, queue: -1, order: first, idleTimeout: 300 * s, expiry: timer, liveness: pool.Probe, probeAfter: 10 * s, resend: ok5Rules},
-		"jetty-httpclient": {perKey: 64, idle: -1, idleAll: -1, queue: 1024, lateBind: true, order: first, expiry: lease},
+		"jetty-httpclient": {perKey: 64, idle: -1, idleAll: -1, queue: 1024, lateBind: true, order: first, idleTimeout: 30 * s, expiry: timer},
 		"vertx":            {perKey: 5, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
 		"got": {idle: 256, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: timer, hint: pool.HintMin,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "idempotent", 2, pool.PathPool)}},
