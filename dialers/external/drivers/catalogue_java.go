@@ -139,4 +139,15 @@ var javaDrivers = []Entry{
 		Sources: java("HttpUrl"), Main: "kabench.HttpUrl",
 		Flags: []string{"--add-opens=java.base/sun.net.www.http=ALL-UNNAMED", "-Dsun.net.http.allowRestrictedHeaders=true"}, // a fresh cache of connections for each client
 	},
+	{
+		Name: "ktor-cio", Client: "Ktor (CIO)", Version: "3.5.2", Language: Java,
+		Sources: java("KtorCio"), Main: "kabench.KtorCio",
+		Pins: []string{"io.ktor:ktor-client-cio-jvm:3.5.2"},
+	},
+	{
+		Name: "micronaut", Client: "Micronaut HTTP Client", Version: "4.10.15", Language: Java,
+		Note:    "HttpClient.create(), without Micronaut's beans",
+		Sources: java("Micronaut"), Main: "kabench.Micronaut",
+		Pins: []string{"io.micronaut:micronaut-http-client:4.10.15", "io.micronaut:micronaut-jackson-databind:4.10.15"}, // no client is made without a mapper of JSON
+	},
 }
