@@ -185,7 +185,7 @@ func TestPresetValues(t *testing.T) {
 		"got": {idle: 256, idleAll: -1, queue: -1, idleTimeout: 5 * s, expiry: timer, hint: pool.HintMin,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "idempotent", 2, pool.PathPool)}},
 		"ureq":                {idle: -1, idleAll: 3, queue: -1, order: fifo, idleTimeout: 15 * s, expiry: lease, liveness: pool.Probe},
-		"micronaut":           {idle: -1, idleAll: -1, queue: -1, lateBind: true, order: fifo, expiry: lease},
+		"micronaut":           {perKey: 1000, idle: -1, idleAll: -1, queue: -1, lateBind: true, order: fifo, expiry: lease},
 		"quarkus-rest-client": {perKey: 50, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
 		"ktor-cio":            {overall: 1000, idleAll: -1, queue: -1, expiry: lease},
 		"niquests":            {perKey: 10, idle: -1, idleAll: -1, queue: -1, order: fifo, expiry: lease, liveness: pool.Probe},

@@ -114,7 +114,7 @@ var javaDrivers = []Entry{
 	},
 	{
 		Name: "vertx", Client: "Vert.x HttpClient", Version: "5.0.7", Language: Java,
-		Preset:  []string{"vertx"},
+		Preset:  []string{"vertx", "quarkus-rest-client"},
 		Note:    "HTTP/1.1; all requests come from one thread, and so share an event loop",
 		Sources: java("VertxHttp"), Main: "kabench.VertxHttp",
 		Pins: []string{"io.vertx:vertx-core:5.0.7"},
@@ -141,11 +141,14 @@ var javaDrivers = []Entry{
 	},
 	{
 		Name: "ktor-cio", Client: "Ktor (CIO)", Version: "3.5.2", Language: Java,
+		Preset:  []string{"ktor-cio"},
+		Note:    "its coroutines are called from Java, as futures",
 		Sources: java("KtorCio"), Main: "kabench.KtorCio",
 		Pins: []string{"io.ktor:ktor-client-cio-jvm:3.5.2"},
 	},
 	{
 		Name: "micronaut", Client: "Micronaut HTTP Client", Version: "4.10.15", Language: Java,
+		Preset:  []string{"micronaut"},
 		Note:    "HttpClient.create(), without Micronaut's beans",
 		Sources: java("Micronaut"), Main: "kabench.Micronaut",
 		Pins: []string{"io.micronaut:micronaut-http-client:4.10.15", "io.micronaut:micronaut-jackson-databind:4.10.15"}, // no client is made without a mapper of JSON

@@ -21,6 +21,7 @@ import kotlin.coroutines.EmptyCoroutineContext;
 import kotlin.jvm.functions.Function2;
 import kotlinx.coroutines.CoroutineScope;
 import kotlinx.coroutines.CoroutineStart;
+import kotlinx.coroutines.GlobalScope;
 import kotlinx.coroutines.future.FutureKt;
 
 /** Ktor's HttpClient on its CIO engine. Futures stand for its coroutines. */
@@ -112,9 +113,9 @@ final class KtorCio implements Kit.Client {
         });
     }
 
-    /** Runs a suspending function of Kotlin as a coroutine of the client. */
-    private <T> CompletableFuture<T> future(Function2<CoroutineScope, Continuation<? super T>, Object> suspending) {
-        return FutureKt.future(client, EmptyCoroutineContext.INSTANCE, CoroutineStart.UNDISPATCHED, suspending);
+    /** Runs a suspending function of Kotlin. In the client's own scope a failure would end the client. */
+    private static <T> CompletableFuture<T> future(Function2<CoroutineScope, Continuation<? super T>, Object> suspending) {
+        return FutureKt.future(GlobalScope.INSTANCE, EmptyCoroutineContext.INSTANCE, CoroutineStart.UNDISPATCHED, suspending);
     }
 
     @Override
