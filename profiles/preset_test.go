@@ -187,7 +187,7 @@ func TestPresetValues(t *testing.T) {
 		"ureq":                {idle: -1, idleAll: 3, queue: -1, order: fifo, idleTimeout: 15 * s, expiry: lease, liveness: pool.Probe},
 		"micronaut":           {perKey: 1000, idle: -1, idleAll: -1, queue: -1, lateBind: true, order: fifo, expiry: lease},
 		"quarkus-rest-client": {perKey: 50, idle: -1, idleAll: -1, queue: -1, order: pool.LastFit, idleTimeout: 60 * s, expiry: sweep, hint: pool.HintReplace},
-		"ktor-cio":            {overall: 1000, idleAll: -1, queue: -1, expiry: lease},
+		"ktor-cio":            {perKey: 100, overall: 1000, idleAll: -1, queue: -1, wait: 5 * s, expiry: lease},
 		"niquests":            {perKey: 10, idle: -1, idleAll: -1, queue: -1, order: fifo, expiry: lease, liveness: pool.Probe},
 		"async-http-client":   {idle: -1, idleAll: -1, queue: -1, idleTimeout: 60 * s, expiry: sweep, resend: ahcRules},
 		"libcurl-multi":       {idle: -1, idleAll: -1, queue: -1, order: first, idleTimeout: 118 * s, expiry: lease | sweep, liveness: pool.Probe, probeAfter: s, resend: curlRules},

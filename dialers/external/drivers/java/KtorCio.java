@@ -31,7 +31,7 @@ final class KtorCio implements Kit.Client {
     public static void main(String[] args) throws Exception {
         Kit.driver("ktor-cio", "Ktor (CIO)", Kit.versionOf(CIO.class).replace("jvm-", ""))
                 .count("maxConnectionsCount", 1000, "max_conns_all")
-                .count("maxConnectionsPerRoute", 100, null) // it does not bound the connections of a destination
+                .count("maxConnectionsPerRoute", 100, "max_conns")
                 .bool("pipelining", false)
                 .count("pipelineMaxSize", 20, null)
                 .duration("keepAliveTime", 5000, null) // connections are kept with pipelining only
