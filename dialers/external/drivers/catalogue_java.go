@@ -105,7 +105,8 @@ var javaDrivers = []Entry{
 		Note:    "the client of the JDK that runs; before JDK 20 the preset is jdk-httpclient-17",
 		Sources: java("JdkHttpClient"), Main: "kabench.JdkHttpClient",
 		Flags: []string{"-Djdk.httpclient.allowRestrictedHeaders=host,connection"},
-	}, {
+	},
+	{
 		Name: "jetty-httpclient", Client: "Jetty HttpClient", Version: "12.1.14", Language: Java,
 		Preset:  []string{"jetty-httpclient"},
 		Sources: java("Jetty"), Main: "kabench.Jetty",
@@ -113,7 +114,7 @@ var javaDrivers = []Entry{
 	},
 	{
 		Name: "vertx", Client: "Vert.x HttpClient", Version: "5.0.7", Language: Java,
-		Preset:  []string{"vertx"},
+		Preset:  []string{"vertx", "quarkus-rest-client"},
 		Note:    "HTTP/1.1; all requests come from one thread, and so share an event loop",
 		Sources: java("VertxHttp"), Main: "kabench.VertxHttp",
 		Pins: []string{"io.vertx:vertx-core:5.0.7"},
@@ -130,5 +131,26 @@ var javaDrivers = []Entry{
 		Note:    "the asynchronous HTTP client, without the SDK's retries above it",
 		Sources: java("AwsSdk"), Main: "kabench.AwsSdk",
 		Pins: []string{"software.amazon.awssdk:netty-nio-client:2.57.8"},
+	},
+	{
+		Name: "httpurlconnection", Client: "HttpURLConnection", Language: Java,
+		Preset:  []string{"httpurlconnection"},
+		Note:    "of the JDK that runs",
+		Sources: java("HttpUrl"), Main: "kabench.HttpUrl",
+		Flags: []string{"--add-opens=java.base/sun.net.www.http=ALL-UNNAMED", "-Dsun.net.http.allowRestrictedHeaders=true"}, // a fresh cache of connections for each client
+	},
+	{
+		Name: "ktor-cio", Client: "Ktor (CIO)", Version: "3.5.2", Language: Java,
+		Preset:  []string{"ktor-cio"},
+		Note:    "its coroutines are called from Java, as futures",
+		Sources: java("KtorCio"), Main: "kabench.KtorCio",
+		Pins: []string{"io.ktor:ktor-client-cio-jvm:3.5.2"},
+	},
+	{
+		Name: "micronaut", Client: "Micronaut HTTP Client", Version: "4.10.15", Language: Java,
+		Preset:  []string{"micronaut"},
+		Note:    "HttpClient.create(), without Micronaut's beans",
+		Sources: java("Micronaut"), Main: "kabench.Micronaut",
+		Pins: []string{"io.micronaut:micronaut-http-client:4.10.15", "io.micronaut:micronaut-jackson-databind:4.10.15"}, // no client is made without a mapper of JSON
 	},
 }

@@ -3,6 +3,8 @@ package kabench;
 import io.netty.handler.codec.http.HttpHeaders;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.concurrent.Executor;
+import java.util.concurrent.Executors;
 import org.asynchttpclient.AsyncHandler;
 import org.asynchttpclient.AsyncHttpClient;
 import org.asynchttpclient.BoundRequestBuilder;
@@ -16,6 +18,7 @@ import org.asynchttpclient.ListenableFuture;
 /** AsyncHttpClient (AHC). */
 final class AsyncHttp implements Kit.Client {
     private final AsyncHttpClient client;
+    private final Executor callers; // threads, if the client blocks its caller while no connection is free
 
     public static void main(String[] args) throws Exception {
         Kit.driver("async-http-client", "AsyncHttpClient", Kit.versionOf(AsyncHttpClient.class))
@@ -38,6 +41,8 @@ final class AsyncHttp implements Kit.Client {
         DefaultAsyncHttpClientConfig.Builder b = Dsl.config().setCookieStore(null);
         config.on("maxConnectionsPerHost", (Integer n) -> b.setMaxConnectionsPerHost(n == null ? -1 : n));
         config.on("maxConnections", (Integer n) -> b.setMaxConnections(n == null ? -1 : n));
+        Duration acquire = config.get("acquireFreeChannelTimeout");
+        callers = acquire == null || acquire.isZero() ? Runnable::run : Executors.newCachedThreadPool();
         config.on("acquireFreeChannelTimeout", (Duration d) -> b.setAcquireFreeChannelTimeout(d == null ? 0 : (int) d.toMillis()));
         config.on("keepAlive", (Boolean on) -> b.setKeepAlive(on));
         config.on("pooledConnectionIdleTimeout", (Duration d) -> b.setPooledConnectionIdleTimeout(orOff(d)));
@@ -47,7 +52,8 @@ final class AsyncHttp implements Kit.Client {
         config.on("connectTimeout", (Duration d) -> b.setConnectTimeout(d == null ? Duration.ZERO : d));
         config.on("readTimeout", (Duration d) -> b.setReadTimeout(orOff(d)));
         config.on("requestTimeout", (Duration d) -> b.setRequestTimeout(orOff(d)));
-        client = Dsl.asyncHttpClient(b.setUseInsecureTrustManager(config.insecure));
+        b.setUseInsecureTrustManager(config.insecure).setDisableHttpsEndpointIdentificationAlgorithm(config.insecure);
+        client = Dsl.asyncHttpClient(b);
     }
 
     private static Duration orOff(Duration d) {
@@ -63,14 +69,23 @@ final class AsyncHttp implements Kit.Client {
         if (call.size > 0) {
             request.setBody(call.body());
         }
+        callers.execute(() -> send(call, request));
+    }
+
+    private static void send(Call call, BoundRequestBuilder request) {
         call.begin();
-        ListenableFuture<Object> sent = request.execute(new Drop(call));
-        call.onTimeout(() -> sent.abort(new TimedOut(0)));
+        try {
+            ListenableFuture<Object> sent = request.execute(new Drop(call));
+            call.onTimeout(() -> sent.abort(new TimedOut(0)));
+        } catch (RuntimeException e) {
+            call.failed(e);
+        }
     }
 
     /** Drops the body. */
     private static final class Drop implements AsyncHandler<Object> {
         private final Call call;
+        private long size;
 
         Drop(Call call) {
             this.call = call;
@@ -79,6 +94,7 @@ final class AsyncHttp implements Kit.Client {
         @Override
         public State onStatusReceived(HttpResponseStatus status) {
             call.status(status.getStatusCode());
+            size = 0; // the client may have sent the request again after a part of a body
             return State.CONTINUE;
         }
 
@@ -89,7 +105,7 @@ final class AsyncHttp implements Kit.Client {
 
         @Override
         public State onBodyPartReceived(HttpResponseBodyPart part) {
-            call.read(part.length());
+            size += part.length();
             return State.CONTINUE;
         }
 
@@ -100,6 +116,7 @@ final class AsyncHttp implements Kit.Client {
 
         @Override
         public Object onCompleted() {
+            call.read(size);
             call.done();
             return null;
         }

@@ -18,6 +18,7 @@ import software.amazon.awssdk.http.async.SdkAsyncHttpClient;
 import software.amazon.awssdk.http.async.SdkAsyncHttpResponseHandler;
 import software.amazon.awssdk.http.async.SdkHttpContentPublisher;
 import software.amazon.awssdk.http.nio.netty.NettyNioAsyncHttpClient;
+import software.amazon.awssdk.http.nio.netty.ProxyConfiguration;
 import software.amazon.awssdk.utils.AttributeMap;
 import software.amazon.awssdk.utils.async.SimplePublisher;
 
@@ -40,7 +41,8 @@ final class AwsSdk implements Kit.Client {
     }
 
     AwsSdk(Config config) throws Exception {
-        NettyNioAsyncHttpClient.Builder b = NettyNioAsyncHttpClient.builder();
+        NettyNioAsyncHttpClient.Builder b = NettyNioAsyncHttpClient.builder()
+                .proxyConfiguration(ProxyConfiguration.builder().useSystemPropertyValues(false).useEnvironmentVariableValues(false).build());
         config.on("maxConcurrency", (Integer n) -> b.maxConcurrency(n == null ? Integer.MAX_VALUE : n));
         config.on("maxPendingConnectionAcquires", (Integer n) -> b.maxPendingConnectionAcquires(n == null ? Integer.MAX_VALUE : n));
         config.on("connectionAcquisitionTimeout", (Duration d) -> b.connectionAcquisitionTimeout(given(d)));
@@ -56,11 +58,8 @@ final class AwsSdk implements Kit.Client {
         config.on("connectionTimeout", (Duration d) -> b.connectionTimeout(given(d)));
         config.on("readTimeout", (Duration d) -> b.readTimeout(d == null ? Duration.ZERO : d));
         config.on("writeTimeout", (Duration d) -> b.writeTimeout(d == null ? Duration.ZERO : d));
-        AttributeMap.Builder more = AttributeMap.builder();
-        if (config.insecure) {
-            more.put(SdkHttpConfigurationOption.TRUST_ALL_CERTIFICATES, true);
-        }
-        client = b.protocol(Protocol.HTTP1_1).buildWithDefaults(more.build());
+        AttributeMap more = AttributeMap.builder().put(SdkHttpConfigurationOption.TRUST_ALL_CERTIFICATES, config.insecure).build();
+        client = b.protocol(Protocol.HTTP1_1).buildWithDefaults(more);
     }
 
     private static Duration given(Duration d) {

@@ -22,10 +22,10 @@ final class Jetty implements Kit.Client {
         Kit.driver("jetty-httpclient", "Jetty HttpClient", Kit.versionOf(HttpClient.class))
                 .count("maxConnectionsPerDestination", 64, "max_conns")
                 .count("maxRequestsQueuedPerDestination", 1024, "pending_max")
-                .duration("idleTimeout", null, "idle_timeout")
+                .duration("idleTimeout", 30_000, "idle_timeout")
                 .duration("maxDuration", null, "max_lifetime")
                 .count("maxUsage", null, "max_requests")
-                .duration("connectTimeout", 15_000, "connect_timeout")
+                .duration("connectTimeout", 5_000, "connect_timeout")
                 .duration("timeout", null, "response_timeout")
                 .gauges("active", "idle", "pending")
                 .run(Jetty::new);

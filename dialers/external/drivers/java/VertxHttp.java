@@ -3,7 +3,9 @@ package kabench;
 import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.file.FileSystemOptions;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpMethod;
@@ -14,7 +16,8 @@ import java.util.concurrent.TimeUnit;
 
 /** Vert.x's HttpClient, HTTP/1.1. */
 final class VertxHttp implements Kit.Client {
-    private final Vertx vertx = Vertx.vertx();
+    // no directory is made for files of the class path
+    private final Vertx vertx = Vertx.vertx(new VertxOptions().setFileSystemOptions(new FileSystemOptions().setFileCachingEnabled(false).setClassPathResolvingEnabled(false)));
     private final HttpClient client;
     private final Duration idle;
 
@@ -64,6 +67,9 @@ final class VertxHttp implements Kit.Client {
         call.begin();
         Future<Void> exchange = client.request(request).compose(sending -> {
             call.onTimeout(sending::reset);
+            if (call.over()) { // its time was up before it got a connection
+                sending.reset();
+            }
             return call.size > 0 ? sending.send(Buffer.buffer(call.body())) : sending.send();
         }).compose(response -> {
             call.status(response.statusCode());
