@@ -45,6 +45,28 @@ func TestDriverIsJudged(t *testing.T) {
 	}
 }
 
+// A run of which a client tells nothing that it must show shows nothing.
+func TestNothingToldIsNothingShown(t *testing.T) {
+	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}, Driver: &results.DriverSeen{Client: "OkHttp"}}
+	run.Expect = []results.Expectation{{Path: "pool.peak_dialing", Want: ">= 1", Why: "unknown: OkHttp does not tell it", Unknown: true}}
+	told := *run
+	told.Expect = append([]results.Expectation{{Path: "failures", Want: "0", Seen: "0", Met: true}}, run.Expect...)
+	if Shown(run) || !Shown(&told) {
+		t.Errorf("shown: %v, with a condition that is met: %v", Shown(run), Shown(&told))
+	}
+	says := Says{Happened: "it broke", Costs: []string{""}, Names: []string{"shorter"}}
+	rep := &results.Reproduction{IncidentRun: run}
+	Reproduction(says, rep)
+	if want := "Not judged: none of 9 requests failed; nothing is known of what it must show: pool.peak_dialing >= 1 (unknown: OkHttp"; !strings.HasPrefix(rep.Verdict, want) {
+		t.Errorf("%s; want %s", rep.Verdict, want)
+	}
+	rep = &results.Reproduction{IncidentRun: &told, RemedyRuns: []results.RemedyRun{{Remedy: "shorter", Run: run}}}
+	Reproduction(says, rep)
+	if want := `"shorter" was not judged, because nothing is known of what its run must show`; !strings.Contains(rep.Verdict, want) {
+		t.Errorf("%s; want %s", rep.Verdict, want)
+	}
+}
+
 // A remedy that the client lacks is told, and does not count against the incident.
 func TestRemedyNotAvailable(t *testing.T) {
 	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}}
