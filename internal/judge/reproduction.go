@@ -98,7 +98,7 @@ func happened(says Says, run *results.Run) string {
 		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
 	if untold(run) {
-		return "Not judged: " + s + "; nothing is known of what it must show: " + conditions(run.Expect) + "."
+		return "Not judged: " + s + "; none of its conditions can be checked: " + conditions(run.Expect) + "."
 	}
 	if !Shown(run) {
 		return "Not reproduced: " + s + "; expected " + conditions(run.Unmet()) + "."
@@ -120,7 +120,7 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 		return fmt.Sprintf("%q was not judged, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
 	}
 	if untold(r.Run) {
-		return fmt.Sprintf("%q was not judged, because nothing is known of what its run must show: %s.", r.Remedy, conditions(r.Expect))
+		return fmt.Sprintf("%q was not judged, because none of its conditions can be checked: %s.", r.Remedy, conditions(r.Expect))
 	}
 	if !r.Cleared {
 		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), conditions(r.Unmet()))
