@@ -20,6 +20,7 @@ func TestRealClients(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it plays stories with real clients, for half a minute")
 	}
+	t.Parallel()
 	stories, err := conform.Pick(conform.Stories(), played)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestRealClients(t *testing.T) {
 					}
 				}
 				count := conform.Count(report)
-				t.Logf("%s beside %s: %+v in %v", report.Name(), report.Preset, count, time.Since(began).Round(time.Second))
+				t.Logf("%s beside %s: %v (in %v)", report.Name(), report.Preset, count, time.Since(began).Round(time.Second))
 				if 2*count.Unknown > len(stories) {
 					t.Error("the machine was too busy for most stories")
 				}

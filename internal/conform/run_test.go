@@ -89,6 +89,7 @@ func TestClientsThatAreTheirPresetsAgree(t *testing.T) {
 // A client that differs from a preset is found out by the stories that are about the
 // difference, and by no others.
 func TestOtherPresetsDiffer(t *testing.T) {
+	t.Parallel()
 	base := preset(t, "default").Pool
 	base.MaxConns = 20
 	for name, test := range map[string]struct {
