@@ -45,7 +45,20 @@ func TestDriverIsJudged(t *testing.T) {
 	}
 }
 
-// A run of which a client tells nothing that it must show shows nothing.
+// A remedy that the client lacks is told, and does not count against the incident.
+func TestRemedyNotAvailable(t *testing.T) {
+	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}}
+	rep := &results.Reproduction{
+		Reproduced: true, IncidentRun: run, RemedyRuns: []results.RemedyRun{},
+		NotAvailable: []results.NotAvailable{{Remedy: "a retry", Why: "OkHttp has no setting for resend"}},
+	}
+	Reproduction(Says{Happened: "it broke", Costs: []string{""}, Names: []string{"a retry"}}, rep)
+	if !rep.Reproduced || !strings.Contains(rep.Verdict, `"a retry" is not available on this client, so it was not run: OkHttp has no setting for resend.`) {
+		t.Errorf("%v: %s", rep.Reproduced, rep.Verdict)
+	}
+}
+
+// A run shows nothing if a real client does not tell any figure of its conditions.
 func TestNothingToldIsNothingShown(t *testing.T) {
 	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}, Driver: &results.DriverSeen{Client: "OkHttp"}}
 	run.Expect = []results.Expectation{{Path: "pool.peak_dialing", Want: ">= 1", Why: "unknown: OkHttp does not tell it", Unknown: true}}
@@ -64,18 +77,5 @@ func TestNothingToldIsNothingShown(t *testing.T) {
 	Reproduction(says, rep)
 	if want := `"shorter" was not judged, because none of its conditions can be checked`; !strings.Contains(rep.Verdict, want) {
 		t.Errorf("%s; want %s", rep.Verdict, want)
-	}
-}
-
-// A remedy that the client lacks is told, and does not count against the incident.
-func TestRemedyNotAvailable(t *testing.T) {
-	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}}
-	rep := &results.Reproduction{
-		Reproduced: true, IncidentRun: run, RemedyRuns: []results.RemedyRun{},
-		NotAvailable: []results.NotAvailable{{Remedy: "a retry", Why: "OkHttp has no setting for resend"}},
-	}
-	Reproduction(Says{Happened: "it broke", Costs: []string{""}, Names: []string{"a retry"}}, rep)
-	if !rep.Reproduced || !strings.Contains(rep.Verdict, `"a retry" is not available on this client, so it was not run: OkHttp has no setting for resend.`) {
-		t.Errorf("%v: %s", rep.Reproduced, rep.Verdict)
 	}
 }

@@ -50,7 +50,7 @@ func Shown(run *results.Run) bool {
 	return run.Valid && !run.Interrupted && len(run.Unmet()) == 0 && !untold(run)
 }
 
-// untold reports whether a real client tells nothing of what run must show.
+// untold reports whether run has conditions, and a real client tells no figure of them.
 func untold(run *results.Run) bool {
 	return len(run.Expect) > 0 && !slices.ContainsFunc(run.Expect, func(e results.Expectation) bool { return !e.Unknown })
 }
