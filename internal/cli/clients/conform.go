@@ -250,7 +250,7 @@ func (o *conformOptions) kept() (page string, before conform.Document, err error
 	}
 	text, err := os.ReadFile(o.write)
 	if err != nil {
-		return "", before, fmt.Errorf("--write: %w; it is a page that has a place for the tables, as docs/conformance.md", err)
+		return "", before, fmt.Errorf("--write: %w", err)
 	}
 	if _, err := conform.Insert(string(text), ""); err != nil {
 		return "", before, fmt.Errorf("--write: %s: %w", o.write, err)
