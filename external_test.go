@@ -11,13 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/kabench/kabench/dialers/external/drivers/golang/kit"
 	"github.com/kabench/kabench/profiles"
-
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -37,7 +37,7 @@ func driveIfDriver() {
 	case "stubborn":
 		os.Exit(3)
 	}
-	calls := make(chan struct{}, 1<<20)
+	clients := 0
 	kit.Run(kit.Driver{
 		Name: "fake", Client: "Fake", Version: "1.0",
 		Settings: []kit.Setting{
@@ -49,7 +49,8 @@ func driveIfDriver() {
 			t := http.DefaultTransport.(*http.Transport).Clone()
 			t.MaxIdleConnsPerHost, t.MaxIdleConns = 1000, 0
 			t.IdleConnTimeout = c.Duration("keepAlive", 90*time.Second, 0)
-			return &fakeClient{t, how, calls}, nil
+			clients++
+			return &fakeClient{Transport: t, how: how, warm: clients > 1}, nil
 		},
 	})
 	os.Exit(0)
@@ -58,20 +59,16 @@ func driveIfDriver() {
 type fakeClient struct {
 	*http.Transport
 	how   string
-	calls chan struct{}
+	warm  bool // the client is that of the run and not of the warm-up
+	calls atomic.Int64
 }
 
-// warmed is how many requests of the warm-up there may be before a misbehaving driver
-// begins to misbehave.
-const warmed = 3000
-
 func (c *fakeClient) Do(r kit.Request) kit.Response {
-	c.calls <- struct{}{}
-	n := len(c.calls)
+	n := c.calls.Add(1)
 	switch {
-	case c.how == "dies" && n == warmed+20:
+	case c.how == "dies" && c.warm && n == 20:
 		os.Exit(7)
-	case c.how == "lies" && n > warmed && n%10 == 0:
+	case c.how == "lies" && c.warm && n%10 == 0:
 		return kit.Response{Status: 200, Bytes: 3} // it sent nothing
 	}
 	request, err := http.NewRequest(r.Method, r.URL, io.NopCloser(bytes.NewReader(bytes.Repeat([]byte("x"), r.Body))))
@@ -228,18 +225,21 @@ func TestReproduceWithADriver(t *testing.T) {
 // A driver that breaks a rule, or ends, makes the run invalid, which says so.
 func TestMisbehavingDriver(t *testing.T) {
 	needSandbox(t)
+	t.Parallel()
 	for how, want := range map[string]string{
 		"lies": "the driver of Fake broke the protocol",
 		"dies": "the driver of Fake ended during the run",
 	} {
-		run, err := Run(t.Context(), loadRace(t, fakeDriver(t, how, ""), "expect=null", "load.duration=1s"), Options{})
-		if err != nil {
-			t.Errorf("%s: %v", how, err)
-			continue
-		}
-		if run.Valid || !slices.ContainsFunc(run.Invalid, func(why string) bool { return strings.Contains(why, want) }) {
-			t.Errorf("%s: valid %v, %q; want %q", how, run.Valid, run.Invalid, want)
-		}
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			run, err := Run(t.Context(), loadRace(t, fakeDriver(t, how, ""), "expect=null", "load.duration=1s"), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Valid || !slices.ContainsFunc(run.Invalid, func(why string) bool { return strings.Contains(why, want) }) {
+				t.Errorf("valid %v, %q; want %q", run.Valid, run.Invalid, want)
+			}
+		})
 	}
 }
 
@@ -247,6 +247,7 @@ func TestMisbehavingDriver(t *testing.T) {
 // what it has.
 func TestDriverIsRefused(t *testing.T) {
 	needSandbox(t)
+	t.Parallel()
 	for _, c := range []struct {
 		sets []string
 		want string
@@ -275,6 +276,7 @@ func TestDriverIsRefused(t *testing.T) {
 // However a run ends, its driver ends too.
 func TestDriverEndsWithItsRun(t *testing.T) {
 	needSandbox(t)
+	t.Parallel()
 	for name, c := range map[string]struct {
 		how   string
 		after time.Duration // the stop, from the driver's start
@@ -283,36 +285,39 @@ func TestDriverEndsWithItsRun(t *testing.T) {
 		"stopped while it warms": {"well", 500 * time.Millisecond},
 		"stopped before hello":   {"mute", 500 * time.Millisecond},
 	} {
-		note := filepath.Join(t.TempDir(), "pid")
-		stop := make(chan struct{})
-		go func() {
-			for range 600 {
-				if _, err := os.Stat(note); err == nil {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			note := filepath.Join(t.TempDir(), "pid")
+			stop := make(chan struct{})
+			go func() {
+				for range 600 {
+					if _, err := os.Stat(note); err == nil {
+						break
+					}
+					time.Sleep(50 * time.Millisecond)
+				}
+				time.Sleep(c.after)
+				close(stop)
+			}()
+			run, err := Run(t.Context(), loadRace(t, fakeDriver(t, c.how, note), "expect=null", "load.duration=60s"), Options{Stop: stop})
+			switch {
+			case run == nil && !errors.Is(err, ErrInterrupted):
+				t.Error(err)
+			case run != nil && !run.Interrupted:
+				t.Error("the run was not interrupted")
+			}
+			text, err := os.ReadFile(note)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, _ := strconv.Atoi(string(text))
+			for end := time.Now().Add(10 * time.Second); pid > 0 && alive(pid); time.Sleep(20 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Errorf("the driver, process %d, goes on", pid)
 					break
 				}
-				time.Sleep(50 * time.Millisecond)
 			}
-			time.Sleep(c.after)
-			close(stop)
-		}()
-		run, err := Run(t.Context(), loadRace(t, fakeDriver(t, c.how, note), "expect=null", "load.duration=60s"), Options{Stop: stop})
-		switch {
-		case run == nil && !errors.Is(err, ErrInterrupted):
-			t.Errorf("%s: %v", name, err)
-		case run != nil && !run.Interrupted:
-			t.Errorf("%s: the run was not interrupted", name)
-		}
-		text, err := os.ReadFile(note)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pid, _ := strconv.Atoi(string(text))
-		for end := time.Now().Add(10 * time.Second); pid > 0 && alive(pid); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(end) {
-				t.Errorf("%s: the driver, process %d, goes on", name, pid)
-				break
-			}
-		}
+		})
 	}
 }
 

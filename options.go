@@ -3,6 +3,9 @@ package kabench
 import (
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/results"
@@ -64,3 +67,13 @@ func inputErrorf(format string, args ...any) error { return &InputError{fmt.Erro
 
 // ErrInterrupted is returned for a run that was stopped before its first request.
 var ErrInterrupted = errors.New("interrupted before the first request")
+
+// StopSignals are the signals that should stop a run in an orderly way, with its results
+// written: SIGINT, SIGTERM, and SIGHUP, which a closed terminal sends. SIGHUP is left out
+// if this process ignores it, as under nohup.
+func StopSignals() []os.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []os.Signal{os.Interrupt, syscall.SIGTERM}
+	}
+	return []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+}

@@ -105,7 +105,7 @@ func TestUnaskedBytes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			sent := make(chan struct{})
+			idle, sent := make(chan struct{}), make(chan struct{})
 			go func() {
 				for first := true; ; first = false {
 					c, err := l.Accept()
@@ -120,7 +120,7 @@ func TestUnaskedBytes(t *testing.T) {
 							}
 							io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 							if says {
-								time.Sleep(50 * time.Millisecond)
+								<-idle
 								io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
 								close(sent)
 							}
@@ -140,6 +140,7 @@ func TestUnaskedBytes(t *testing.T) {
 			}
 			defer c.Close()
 			first := c.do(t)
+			close(idle)
 			<-sent
 			time.Sleep(100 * time.Millisecond) // they arrive
 			second := c.do(t)

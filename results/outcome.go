@@ -79,8 +79,9 @@ type Outcome struct {
 	Stale   uint64 `json:"stale_at_lease,omitempty"`  // of Looked: the peer had ended the connection by then
 }
 
-// Resends count what the pool's policy sent again. What the stock client sends again
-// by itself is only in Run.Attempts.
+// Resends count what the pool's policy sent again, or what a real client did, as far as
+// its connections were seen. What the stock client sends again by itself is only in
+// Run.Attempts.
 type Resends struct {
 	Count      uint64        `json:"count"`       // attempts after which the request was sent again, over all exchanges
 	Exchanges  uint64        `json:"exchanges"`   // exchanges that were sent again at least once

@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -16,6 +17,13 @@ const asDriver = "CONFORM_TEST_DRIVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asDriver) == "" {
+		// Stories wait most of the time.
+		flag.Parse()
+		given := false
+		flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+		if !given {
+			flag.Set("test.parallel", "4")
+		}
 		os.Exit(m.Run())
 	}
 	kit.Run(kit.Driver{

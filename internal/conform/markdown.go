@@ -11,8 +11,7 @@ import (
 func (d Document) Markdown() string {
 	var b strings.Builder
 	c := d.Counts
-	fmt.Fprintf(&b, "%d pairs of a story and a client: %d agree, %d differ as the preset says (known), and %d differ otherwise. %.1f %% agree or are known.\n\n",
-		c.Pairs, c.Agree, c.Known, c.Differ, 100*c.Held())
+	fmt.Fprintf(&b, "%v\n\n", c)
 	if c.Unknown > 0 {
 		fmt.Fprintf(&b, "Not judged: %d.\n\n", c.Unknown)
 	}

@@ -1,6 +1,9 @@
 package conform
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Verdict is the outcome of a story.
 type Verdict string
@@ -76,12 +79,13 @@ func Count(reports ...Report) Counts {
 	return c
 }
 
-// Held is the share of the pairs that agree or are known, from 0 to 1; 1 without pairs.
-func (c Counts) Held() float64 {
+// String says how many pairs agree, are known or differ, and what share agrees or is known.
+func (c Counts) String() string {
 	if c.Pairs == 0 {
-		return 1
+		return "No pair of a story and a client was judged."
 	}
-	return float64(c.Agree+c.Known) / float64(c.Pairs)
+	return fmt.Sprintf("%d pairs of a story and a client: %d agree, %d differ as the preset says (known), and %d differ otherwise. %.1f %% agree or are known.",
+		c.Pairs, c.Agree, c.Known, c.Differ, 100*float64(c.Agree+c.Known)/float64(c.Pairs))
 }
 
 // took rounds a time to what a report says.

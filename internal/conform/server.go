@@ -67,7 +67,7 @@ type serverConn struct {
 	net    *net.TCPConn
 }
 
-// Serve starts a server. Its epoch is now.
+// Serve starts a server. Its times count from now.
 func Serve(script Script) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,9 +81,6 @@ func Serve(script Script) (*Server, error) {
 
 // URL is where the server is.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() + "/" }
-
-// Epoch is the time from which the server's times count.
-func (s *Server) Epoch() time.Time { return s.epoch }
 
 // Close ends all connections, and returns when nothing of the server runs any more.
 func (s *Server) Close() {
@@ -123,6 +120,9 @@ func (s *Server) accept() {
 		s.mu.Lock()
 		c := &serverConn{Conn: &Conn{Opened: s.now()}, number: len(s.conns) + 1, net: conn.(*net.TCPConn)}
 		s.conns = append(s.conns, c)
+		if s.quit.Err() != nil { // Close has seen to the others already
+			conn.Close()
+		}
 		s.mu.Unlock()
 		requests := make(chan int, 64)
 		s.running.Go(func() { s.read(c, requests) })

@@ -158,7 +158,7 @@ func TestIdle(t *testing.T) {
 			t.Errorf("%v: %q, %v", end, got, err)
 		}
 		conns, _, late := s.Saw()
-		if idle := conns[0].Closed - conns[0].Last; conns[0].By != ByServer || idle < ms(60) || idle > ms(60)+late+ms(100) {
+		if idle := conns[0].Closed - conns[0].Last; conns[0].By != ByServer || idle < ms(60) || idle > ms(60)+late+time.Second {
 			t.Errorf("%v: closed by %s after %v", end, conns[0].By, idle)
 		}
 	}
@@ -183,6 +183,10 @@ func TestUnaskedOnOpenConnection(t *testing.T) {
 // Requests are held until no more come, and together: so those that were let through at
 // once are at the server at once.
 func TestHeldUntilQuiet(t *testing.T) {
+	mostlyTrue(t, heldUntilQuiet)
+}
+
+func heldUntilQuiet(t *testing.T) (wrong string) {
 	s := serve(t, Script{Rules: []Rule{{Act: Act{Quiet: ms(400), Once: true}}}})
 	var all []*caller
 	for i := range 5 {
@@ -197,7 +201,7 @@ func TestHeldUntilQuiet(t *testing.T) {
 	all[0].ask("GET", 5) // what was quiet once is over
 	all[0].head()
 	if took := time.Since(again); took > ms(350) {
-		t.Errorf("held again, for %v", took)
+		wrong = fmt.Sprintf("held again, for %v", took)
 	}
 	_, arrivals, _ := s.Saw()
 	last, first := arrivals[4].At, arrivals[0].Responded
@@ -205,11 +209,30 @@ func TestHeldUntilQuiet(t *testing.T) {
 		last, first = max(last, a.At), min(first, a.Responded)
 	}
 	if first-last < ms(350) {
-		t.Errorf("the last came at %v, and the first response went at %v", last, first)
+		wrong = fmt.Sprintf("the last came at %v, and the first response went at %v", last, first)
 	}
+	return wrong
 }
 
+// mostlyTrue tries a check up to five times: a machine that stands still for a moment spoils
+// one that is about time.
+func mostlyTrue(t *testing.T, check func(*testing.T) (wrong string)) {
+	t.Helper()
+	wrong := ""
+	for range 5 {
+		if wrong = check(t); wrong == "" {
+			return
+		}
+	}
+	t.Error(wrong)
+}
+
+// Each request is held until a time after the first, however late it came itself.
 func TestHeldUntil(t *testing.T) {
+	mostlyTrue(t, heldUntil)
+}
+
+func heldUntil(t *testing.T) (wrong string) {
 	s := serve(t, Script{Rules: []Rule{{Act: Act{Until: ms(300)}}}})
 	a := call(t, s)
 	a.ask("GET", 0)
@@ -219,9 +242,12 @@ func TestHeldUntil(t *testing.T) {
 	a.head()
 	b.head()
 	_, arrivals, _ := s.Saw()
-	if first, second := arrivals[0], arrivals[1]; first.Responded-first.At < ms(300) || second.Responded-first.At < ms(300) || second.Responded-second.At > ms(300) && second.At > ms(90) && first.Responded < ms(350) {
+	if first, second := arrivals[0], arrivals[1]; first.Responded-first.At < ms(300) || second.Responded-first.At < ms(300) {
 		t.Errorf("%+v", arrivals)
+	} else if second.Responded-second.At > ms(290) {
+		wrong = fmt.Sprintf("the second was held as long as the first: %+v", arrivals)
 	}
+	return wrong
 }
 
 // A head without an end, and nonsense, are no requests and end nothing.

@@ -57,3 +57,25 @@ func TestRemedyNotAvailable(t *testing.T) {
 		t.Errorf("%v: %s", rep.Reproduced, rep.Verdict)
 	}
 }
+
+// A run shows nothing if a real client does not tell any figure of its conditions.
+func TestNothingToldIsNothingShown(t *testing.T) {
+	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}, Driver: &results.DriverSeen{Client: "OkHttp"}}
+	run.Expect = []results.Expectation{{Path: "pool.peak_dialing", Want: ">= 1", Why: "unknown: OkHttp does not tell it", Unknown: true}}
+	told := *run
+	told.Expect = append([]results.Expectation{{Path: "failures", Want: "0", Seen: "0", Met: true}}, run.Expect...)
+	if Shown(run) || !Shown(&told) {
+		t.Errorf("shown: %v, with a condition that is met: %v", Shown(run), Shown(&told))
+	}
+	says := Says{Happened: "it broke", Costs: []string{""}, Names: []string{"shorter"}}
+	rep := &results.Reproduction{IncidentRun: run}
+	Reproduction(says, rep)
+	if want := "Not judged: none of 9 requests failed; none of its conditions can be checked: pool.peak_dialing >= 1 (unknown: OkHttp"; !strings.HasPrefix(rep.Verdict, want) {
+		t.Errorf("%s; want %s", rep.Verdict, want)
+	}
+	rep = &results.Reproduction{IncidentRun: &told, RemedyRuns: []results.RemedyRun{{Remedy: "shorter", Run: run}}}
+	Reproduction(says, rep)
+	if want := `"shorter" was not judged, because none of its conditions can be checked`; !strings.Contains(rep.Verdict, want) {
+		t.Errorf("%s; want %s", rep.Verdict, want)
+	}
+}

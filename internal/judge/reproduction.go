@@ -47,7 +47,12 @@ func madeAgain(rep *results.Reproduction) string {
 
 // Shown reports whether a run is valid and met all its expectations.
 func Shown(run *results.Run) bool {
-	return run.Valid && !run.Interrupted && len(run.Unmet()) == 0
+	return run.Valid && !run.Interrupted && len(run.Unmet()) == 0 && !untold(run)
+}
+
+// untold reports whether run has conditions, and a real client tells no figure of them.
+func untold(run *results.Run) bool {
+	return len(run.Expect) > 0 && !slices.ContainsFunc(run.Expect, func(e results.Expectation) bool { return !e.Unknown })
 }
 
 // verdict returns a sentence that says what happened and, for each remedy, a sentence
@@ -92,8 +97,11 @@ func happened(says Says, run *results.Run) string {
 	if q := run.IdleAtFailure; q != nil && q.Count > 0 {
 		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
+	if untold(run) {
+		return "Not judged: " + s + "; none of its conditions can be checked: " + conditions(run.Expect) + "."
+	}
 	if !Shown(run) {
-		return "Not reproduced: " + s + "; expected " + unmet(run) + "."
+		return "Not reproduced: " + s + "; expected " + conditions(run.Unmet()) + "."
 	}
 	s = strings.ToUpper(s[:1]) + s[1:] // "none of" begins the sentence
 	return s + ": " + expect.FillIn(says.Happened, run, run) + "."
@@ -111,8 +119,11 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 	if !r.Valid {
 		return fmt.Sprintf("%q was not judged, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
 	}
+	if untold(r.Run) {
+		return fmt.Sprintf("%q was not judged, because none of its conditions can be checked: %s.", r.Remedy, conditions(r.Expect))
+	}
 	if !r.Cleared {
-		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), unmet(r.Run))
+		return fmt.Sprintf("With %q %s; expected %s.", r.Remedy, failed(r.Run), conditions(r.Unmet()))
 	}
 	sets := setBy(r)
 	outcome := failed(r.Run)
@@ -197,9 +208,10 @@ func commonest(run *results.Run) string {
 	return s
 }
 
-func unmet(run *results.Run) string {
+// conditions writes conditions, each with what was seen or why it could not be checked.
+func conditions(list []results.Expectation) string {
 	var all []string
-	for _, e := range run.Unmet() {
+	for _, e := range list {
 		all = append(all, fmt.Sprintf("%s %s (%s)", e.Path, e.Want, cmp.Or(e.Why, "seen: "+e.Seen)))
 	}
 	return strings.Join(all, ", ")

@@ -11,7 +11,7 @@ import (
 // also as the figure that another one is compared with.
 func TestUnknownOfARealClient(t *testing.T) {
 	run := &results.Run{Driver: &results.DriverSeen{Client: "OkHttp", Gauges: []string{"pending"}, Counted: true}, Valid: true}
-	run.Sockets.Available = true
+	run.Sockets.Available, run.Driver.Looked = true, true
 	unseen := &results.Run{Driver: &results.DriverSeen{Client: "OkHttp"}}
 	for _, c := range []struct {
 		run        *results.Run
@@ -23,7 +23,9 @@ func TestUnknownOfARealClient(t *testing.T) {
 		{run, "pool.peak_idle", "0", false},
 		{run, "connections.evictions.expired", "0", true},
 		{run, "connections.opened", "0", false},
-		{run, "resends.count", "0", true},
+		{run, "resends.count", "0", false},
+		{run, "resends.maybe_twice", "0", false},
+		{unseen, "resends.count", "0", true},
 		{run, "counts.unbounded", "0", true},
 		{run, "counts.ok", "0", false},
 		{run, "sockets.time_wait_peak", "== connections.evictions.expired", true},

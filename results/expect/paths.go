@@ -210,6 +210,8 @@ func untold(run *results.Run, path string) bool {
 		return false
 	case path == "counts.unbounded": // which needs the response's head
 		return true
+	case section == "resends": // each attempt is on the wire
+		return !d.Looked
 	case section == "pool":
 		gauge, known := map[string]string{"peak_pending": "pending", "peak_leased": "active", "peak_idle": "idle"}[name]
 		return !known || !run.Tells(gauge)

@@ -70,9 +70,9 @@ func DriverErrorLines(e results.DriverError) (head string, more []string) {
 	case e.Wire != nil:
 		more = append(more, "seen: "+outcome(e.Wire)+"; kabench does not know its words")
 	case e.Words != nil:
-		more = append(more, "by its words: "+outcome(e.Words)+"; nothing of it was seen on a connection")
+		more = append(more, "by its words: "+outcome(e.Words)+"; not seen on a connection")
 	default:
-		more = append(more, "nothing of it was seen on a connection, and kabench does not know its words")
+		more = append(more, "not seen on a connection, and kabench does not know its words")
 	}
 	return head, more
 }

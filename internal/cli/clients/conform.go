@@ -89,7 +89,7 @@ func doConform(c *cobra.Command, s *cli.Streams, o *conformOptions) error {
 	if err != nil {
 		return usage.Errorf(c.CommandPath(), "%w", err)
 	}
-	if err := cli.CheckFiles(o.write); err != nil {
+	if _, _, err := o.kept(); err != nil { // before anything is played
 		return err
 	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
@@ -234,26 +234,46 @@ func playAll(ctx context.Context, s *cli.Streams, list []conform.Client) []confo
 	return reports
 }
 
+// results is the file beside the page of --write that keeps the results.
+func (o *conformOptions) results() string {
+	return strings.TrimSuffix(o.write, filepath.Ext(o.write)) + ".json"
+}
+
+// kept reads the page of --write and the results beside it. The error says why the tables
+// cannot be written there.
+func (o *conformOptions) kept() (page string, before conform.Document, err error) {
+	if o.write == "" {
+		return "", before, nil
+	}
+	if err := cli.CheckFiles(o.write, o.results()); err != nil {
+		return "", before, err
+	}
+	text, err := os.ReadFile(o.write)
+	if err != nil {
+		return "", before, fmt.Errorf("--write: %w", err)
+	}
+	if _, err := conform.Insert(string(text), ""); err != nil {
+		return "", before, fmt.Errorf("--write: %s: %w", o.write, err)
+	}
+	before, err = conform.Read(o.results())
+	return string(text), before, err
+}
+
 // save writes the tables into a page, with the results beside it.
 func (o *conformOptions) save(reports []conform.Report) error {
 	if o.write == "" {
 		return nil
 	}
-	page, err := os.ReadFile(o.write)
-	if err != nil {
-		return err
-	}
-	kept := strings.TrimSuffix(o.write, filepath.Ext(o.write)) + ".json"
-	before, err := conform.Read(kept)
+	page, before, err := o.kept() // again: another kabench may have written it meanwhile
 	if err != nil {
 		return err
 	}
 	doc := before.With(cli.Version(), reports)
-	text, err := conform.Insert(string(page), doc.Markdown())
+	text, err := conform.Insert(page, doc.Markdown())
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.write, err)
 	}
-	if err := cli.WriteFile(kept, doc.Kept().Encode); err != nil {
+	if err := cli.WriteFile(o.results(), doc.Kept().Encode); err != nil {
 		return err
 	}
 	return cli.WriteFile(o.write, func(w io.Writer) error {

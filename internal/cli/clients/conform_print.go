@@ -154,6 +154,5 @@ func printTotals(b *bytes.Buffer, reports []conform.Report) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\n", r.Driver, r.Name(), r.Preset, c.Pairs, c.Agree, c.Known, c.Differ, c.Unknown)
 	}
 	w.Flush()
-	c := conform.Count(reports...)
-	fmt.Fprintf(b, "\n%d pairs: %d agree, %d are known differences, %d differ; %.1f %% agree or are known\n", c.Pairs, c.Agree, c.Known, c.Differ, 100*c.Held())
+	fmt.Fprintf(b, "\n%v\n", conform.Count(reports...))
 }

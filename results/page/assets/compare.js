@@ -1,6 +1,9 @@
 // Several runs: a table of values, and the arms of a comparison as small multiples
 // with intervals.
 
+// counted is a number of connections, if they were counted: those of a real client may not be.
+const counted = (of) => (r) => (r.driver && !r.driver.counted ? 'not seen' : integer(of(r)));
+
 const rows = [
   ['valid', (r) => (r.valid ? 'yes' : { bad: 'NO' })],
   ['requests started', (r) => integer(r.counts.started)],
@@ -15,13 +18,13 @@ const rows = [
   ['service p50', (r) => latency(r, 'service', 'p50')],
   ['service p99', (r) => latency(r, 'service', 'p99')],
   ['lag p99', (r) => latency(r, 'lag', 'p99')],
-  ['connections opened', (r) => integer(r.connections.opened)],
-  ['closed first by us', (r) => integer(r.connections.closed_by_us)],
-  ['closed first by the peer', (r) => integer(r.connections.closed_by_peer)],
-  ['reset by the peer', (r) => integer(r.connections.reset)],
-  ['unknown who closed first', (r) => integer(r.connections.closed_unknown || 0)],
-  ['on fresh connections', (r) => integer(r.reuse.fresh)],
-  ['on reused connections', (r) => integer(r.reuse.reused)],
+  ['connections opened', counted((r) => r.connections.opened)],
+  ['closed first by us', counted((r) => r.connections.closed_by_us)],
+  ['closed first by the peer', counted((r) => r.connections.closed_by_peer)],
+  ['reset by the peer', counted((r) => r.connections.reset)],
+  ['unknown who closed first', counted((r) => r.connections.closed_unknown || 0)],
+  ['on fresh connections', counted((r) => r.reuse.fresh)],
+  ['on reused connections', counted((r) => r.reuse.reused)],
   ['idle at lease, p50', (r) => idle(r.idle.at_lease, 'p50')],
   ['idle at lease, p99', (r) => idle(r.idle.at_lease, 'p99')],
   ['idle at lease, longest', (r) => idle(r.idle.at_lease, 'max')],

@@ -108,10 +108,10 @@ function body(data) {
   if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
   const real = runs.filter((r) => r.driver);
-  if (real.length) found.push(section('driver', 'The real client', 'The requests were sent by a real client in a process of its own. What happened on its connections was seen by kabench, not told by the client; its error texts stand beside that.', real.map((r) => driverPanel(r, runs.length > 1)), 'panels'));
+  if (real.length) found.push(section('driver', 'The real client', 'The requests were sent by a real client in a process of its own. ' + (real.every((r) => r.doc.driver.looked) ? 'What happened on its connections was seen by kabench, not told by the client; its error texts stand beside that.' : 'What happened on its connections could not be seen in every run: where it was not, phases and causes are taken from the client\u2019s error texts.'), real.map((r) => driverPanel(r, runs.length > 1)), 'panels'));
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
-  const bounds = (r) => [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
+  const bounds = (r) => r.driver ? r.driver.line + ((r.doc.driver.gauges || []).includes('pending') ? '' : '; the number of pending requests is not told') : [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
   found.push(
     section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
