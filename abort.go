@@ -51,7 +51,11 @@ func (a *aborter) stopped() *results.Stopped {
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
 	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
 	r.watch.recorder.Glance(doc, measured, latencies)
-	r.traffic.client.Stats().Fill(doc)
+	if outside, ok := r.traffic.client.(*externalClient); ok {
+		outside.Fill(doc) // what it does not tell is unknown, and not 0
+	} else {
+		r.traffic.client.Stats().Fill(doc)
+	}
 	return doc
 }
 

@@ -90,15 +90,15 @@ func machine(d *results.Run) []advice {
 
 func sending(d *results.Run) []advice {
 	s := d.Sockets
-	limit := "Limit pool.resend to methods: idempotent"
+	limit, wider := "Limit pool.resend to methods: idempotent", "widen net.ipv4.ip_local_port_range, or add target.source_addresses"
 	if d.Driver != nil {
-		limit = "Configure the client not to do so"
+		limit, wider = "Configure the client not to do so", "or widen net.ipv4.ip_local_port_range"
 	}
 	return []advice{
 		{d.Unasked() > 0, fmt.Sprintf("The client sent %d requests again without being asked: %d attempts for %d exchanges", d.Unasked(), d.Attempts, d.Reuse.Fresh+d.Reuse.Reused)},
 		{d.Resends.MaybeTwice > 0, fmt.Sprintf("%d requests that are not idempotent were sent again although the server may have executed them. %s, or make the server detect duplicates", d.Resends.MaybeTwice, limit)},
 		{s.Available && s.PortsAvailable > 0 && s.PortsUsedPeak*2 > s.PortsAvailable,
-			fmt.Sprintf("%d of %d ephemeral ports towards the target were in use. When none is left, connects fail with \"cannot assign requested address\". Reuse connections, widen net.ipv4.ip_local_port_range, or add target.source_addresses", s.PortsUsedPeak, s.PortsAvailable)},
+			fmt.Sprintf("%d of %d ephemeral ports towards the target were in use. When none is left, connects fail with \"cannot assign requested address\". Reuse connections, %s", s.PortsUsedPeak, s.PortsAvailable, wider)},
 		{d.Counts.Unbounded > 0, fmt.Sprintf("%d of %d responses had neither a length nor chunks and ended with the connection, so it is not known whether they are complete. Make the server send a Content-Length or chunks", d.Counts.Unbounded, d.Counts.OK)},
 		{d.Counts.Unfinished > 0, fmt.Sprintf("%d requests were given up when the run was aborted. They count neither as ok nor as failed", d.Counts.Unfinished)},
 	}
