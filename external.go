@@ -225,7 +225,7 @@ func originsOf(t *target.Target) (list []string) {
 // bodyNote is a warning about the bodies that p's requests have: a driver gets only their
 // length. "" if there is nothing to say.
 func bodyNote(p *profiles.Profile, client string) string {
-	requests, err := profiles.Requests(p)
+	requests, err := p.Target.Requests()
 	if err != nil || p.Target.BodySize > 0 { // of a size, it has no text
 		return ""
 	}

@@ -108,6 +108,7 @@ func plantedDriver() *results.DriverSeen {
 	return &results.DriverSeen{
 		Name:   "python3 /home/alice/acme/driver.py --proxy http://a:planted@db01:3128/ --to other.acme.example --token=planted",
 		Driver: "mine at db01", Client: "client on db01", Version: "2 from /home/alice/x", Runtime: "Java 17 on db01",
+		Lacks:     []string{"pool.lease_order"},
 		Settings:  map[string]any{"sniHost": "tls.acme.example", "proxy": "http://a:planted@db01:3128/", "apiKey": "api_key=planted", "trust": "/home/alice/ca.pem", "near": "203.0.113.9", "via": "third.acme.example", "Dialer.Timeout": 1.0, "keepAliveTimeout": 4000.0},
 		Available: []results.DriverSetting{{Name: "proxy", Kind: "text", Default: "http://a:planted@db01:3128/", Values: []string{"db01"}}},
 		Faults:    []results.DriverFault{{Name: "garbage on stdout", Count: 1, Example: text}},
