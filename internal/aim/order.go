@@ -26,7 +26,7 @@ type Order struct {
 	// LinkDelay is the link's delay in each direction: 0 for no link, nil for
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay *time.Duration
-	// OneClient says that the requests go through a real client, of which there are no copies.
+	// OneClient says that a real client sends the requests. There are no copies of it.
 	OneClient   bool
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
