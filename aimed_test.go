@@ -2,6 +2,7 @@ package kabench_test
 
 import (
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,53 @@ func TestAimedIncident(t *testing.T) {
 		t.Fatal(err)
 	}
 	asForecast(t, rep)
+}
+
+// An incident is aimed at a server for the preset of a driver's client, through one pool, and
+// the driver sends the requests. The file that is kept can be run again, though it gives
+// fields of the pool that the client lacks.
+func TestAimedWithADriver(t *testing.T) {
+	url, server := someServer(t, 600*time.Millisecond, 600*time.Millisecond)
+	own, err := profiles.Open("idle-race", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, f, err := aim.Plan(aim.Order{
+		Incident: own, URL: url, Server: server, Pool: "go-tuned", Here: true, OneClient: true, AllowUnsafe: true, Budget: aim.Budget{Time: 20 * time.Second},
+		Sets: []string{"driver.command='" + self + "' driver well -", "target.method=POST", "target.body=x", "load.max_lag=0s"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Client != profiles.ClientExternal || p.Pool.Shards > 1 || aim.Hopeless(f) {
+		t.Fatalf("client %s, %d shards, %v, %s", p.Client, p.Pool.Shards, f, f.Why)
+	}
+	f.Preset = p.Preset
+	out := filepath.Join(t.TempDir(), "out")
+	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Options: kabench.Options{Out: out}, Forecast: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run := rep.IncidentRun; run.Driver == nil || run.Driver.Dispatched == 0 || run.Valid && run.Counts.Failed == 0 {
+		t.Errorf("driver %+v, counts %+v", run.Driver, run.Counts)
+	}
+	if len(rep.RemedyRuns) != 1 || rep.RemedyRuns[0].Settings[0].Client != "Fake" {
+		t.Errorf("remedies %+v, not available %+v", rep.RemedyRuns, rep.NotAvailable)
+	}
+	if want := "This was computed for the preset go-tuned"; !strings.Contains(rep.Verdict, want) {
+		t.Errorf("the verdict lacks %q: %s", want, rep.Verdict)
+	}
+	again, err := profiles.LoadFile(filepath.Join(out, record.FileIncident), []string{"load.duration=500ms", "expect=null"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := kabench.Run(t.Context(), again, kabench.Options{}); err != nil {
+		t.Error(err)
+	}
 }
 
 // The other incidents that take a target, on a server that is not theirs.

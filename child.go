@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/internal/live"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
@@ -119,6 +120,7 @@ func (c *child) run(ctx context.Context, o order) message {
 	}
 	if err != nil {
 		_, m.Input = errors.AsType[*InputError](err)
+		m.Refused, _ = errors.AsType[*external.RefusedError](err)
 		m.Interrupted = errors.Is(err, ErrInterrupted)
 		m.Error = err.Error()
 	}
@@ -131,7 +133,8 @@ func (c *child) run(ctx context.Context, o order) message {
 func (c *child) runTraced(ctx context.Context, p *profiles.Profile, o order) (*results.Run, error) {
 	opts := Options{
 		Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Stop: c.stop,
-		Progress: func(now Progress) { c.send(message{Progress: &now}) },
+		Progress:  func(now Progress) { c.send(message{Progress: &now}) },
+		Preparing: func(what string) { c.send(message{Preparing: what}) },
 	}
 	if c.feed != nil {
 		opts.Live = c.feed

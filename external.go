@@ -2,9 +2,7 @@ package kabench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,10 +11,8 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/dialers/external/drivers"
-	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/profiles/settings"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/redact"
 )
@@ -29,8 +25,9 @@ const gaugesEvery = 100 * time.Millisecond
 type outsider struct {
 	driver  *external.Driver
 	config  external.Config
-	lacks   []string // fields of the pool that the client has no setting for
-	notes   []string // warnings of the run
+	fields  map[string]string // by a setting of the client, the field of the pool that says it
+	lacks   []string          // fields of the pool that the client has no setting or no value for
+	notes   []string          // warnings of the run
 	witness sight
 }
 
@@ -57,11 +54,16 @@ func driverCommand(p *profiles.Profile) (external.Command, drivers.Entry, error)
 }
 
 // startOutsider starts p's driver and makes its client ready for t's requests. The error is
-// an *InputError, or ErrInterrupted when stop was closed meanwhile. Undo it with close.
-func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, stop <-chan struct{}) (_ *outsider, err error) {
-	ctx, cancel := untilStopped(ctx, stop)
+// an *InputError, or ErrInterrupted when opts.Stop was closed meanwhile. Undo it with close.
+func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, opts Options) (_ *outsider, err error) {
+	ctx, cancel := untilStopped(ctx, opts.Stop)
 	defer cancel()
 	o := &outsider{}
+	say := func(what string) {
+		if opts.Preparing != nil {
+			opts.Preparing(what)
+		}
+	}
 	defer func() {
 		switch {
 		case err == nil:
@@ -77,6 +79,7 @@ func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, s
 	if err != nil {
 		return nil, err
 	}
+	say("the driver " + command.Name + " is starting")
 	if o.driver, err = external.Start(ctx, command); err != nil {
 		return nil, err
 	}
@@ -84,9 +87,14 @@ func startOutsider(ctx context.Context, p *profiles.Profile, t *target.Target, s
 		return nil, err
 	}
 	o.config.Timeout, o.config.Insecure, o.config.Gauges = p.Load.Timeout, p.Target.Lab != nil || p.Target.TLS.Insecure, gaugesEvery
+	o.config.Origins = originsOf(t)
+	if note := bodyNote(p, o.driver.Hello().Client); note != "" {
+		o.notes = append(o.notes, note)
+	}
 	if err := o.configure(ctx, p); err != nil {
 		return nil, err
 	}
+	say(fmt.Sprintf("%s is warming up: %d requests to a server of kabench's own, in at most %v", o.driver.Hello().Client, external.WarmUpRequests, external.WarmUpTime))
 	if _, err = o.driver.WarmUp(ctx, external.WarmUp{}); err != nil {
 		return nil, err
 	}
@@ -113,56 +121,6 @@ func (o *outsider) end() {
 	if o.driver != nil {
 		_ = o.driver.Close() // the run is over; what the driver did in it has been noted
 	}
-}
-
-// configure gives the driver its config. A refused setting is named by its place.
-func (o *outsider) configure(ctx context.Context, p *profiles.Profile) error {
-	err := o.driver.Configure(ctx, o.config)
-	refused, is := errors.AsType[*external.RefusedError](err)
-	if !is || refused.Setting == "" {
-		return err
-	}
-	if _, own := p.Driver.Settings[refused.Setting]; own {
-		return fmt.Errorf("driver.settings.%s: %w", refused.Setting, err)
-	}
-	hello := o.driver.Hello()
-	if s, found := hello.Setting(refused.Setting); found && s.Pool != "" {
-		return fmt.Errorf("%s%w; set another value with --set pool.%s=... or --set driver.%s=...", saidAt(p, s.Pool), err, s.Pool, s.Name)
-	}
-	return err
-}
-
-// settle decides what the driver's client is to be set to: what p's pool says, as far as the
-// client has settings for it, and then what p says in the client's own words. The error
-// names a field that the user has set and the client lacks.
-func (o *outsider) settle(p *profiles.Profile, entry drivers.Entry) error {
-	hello := o.driver.Hello()
-	d := settings.Driver{Client: hello.Client, Has: availableIn(hello)}
-	given, err := fromPool(d, p, slices.Contains(entry.Preset, p.Preset))
-	if err != nil {
-		return err
-	}
-	o.lacks, o.notes = given.lacks, given.notes
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(p.Driver.Settings)) {
-		value, err := d.Value(name, p.Driver.Settings[name])
-		if err != nil {
-			errs = append(errs, fmt.Errorf("driver.settings.%s: %w", name, err))
-			continue
-		}
-		given.values[name] = value
-	}
-	o.config.Settings = given.values
-	return errors.Join(errs...)
-}
-
-// availableIn lists the settings of a client as results have them.
-func availableIn(h external.Hello) []results.DriverSetting {
-	list := make([]results.DriverSetting, len(h.Settings))
-	for i, s := range h.Settings {
-		list[i] = results.DriverSetting{Name: s.Name, Kind: string(s.Kind), Default: s.Default, Pool: s.Pool, Values: s.Values, Words: s.Words}
-	}
-	return list
 }
 
 // externalClient performs the exchanges of a run through the driver.
@@ -220,7 +178,7 @@ func (c *externalClient) Fill(run *results.Run) {
 	run.Driver = &seen
 }
 
-// describe sets what is known of the driver before the run, without what looks like a
+// describe sets what is known about the driver before the run, without what looks like a
 // credential.
 func (o *outsider) describe(d *results.DriverSeen) {
 	hello := o.driver.Hello()
@@ -254,70 +212,27 @@ func brokenOf(c client) <-chan struct{} {
 	return nil
 }
 
-// mapped is what a driver's client gets of a profile's pool.
-type mapped struct {
-	values map[string]any // by the client's own names
-	lacks  []string       // paths of fields that it has no setting for
-	notes  []string       // warnings about them
+// originsOf lists where requests to t go, each once.
+func originsOf(t *target.Target) (list []string) {
+	for _, r := range t.Requests {
+		if origin := r.Origin().String(); !slices.Contains(list, origin) {
+			list = append(list, origin)
+		}
+	}
+	return list
 }
 
-// fromPool finds the client's settings for the fields of p's pool that say something: those
-// that were given, and those that differ from the default policy. The default policy says
-// nothing by itself: with it the client keeps its own defaults. A field that the user has
-// set and that the client lacks is an error. One that the incident has set, or that comes
-// with a preset, is a warning, unless the preset is the client's own.
-func fromPool(d settings.Driver, p *profiles.Profile, own bool) (m mapped, err error) {
-	m.values = map[string]any{}
-	var errs []error
-	var byFile, byPreset []string
-	for _, field := range settings.Fields() {
-		path := "pool." + field
-		place, given := p.Given[path]
-		if !given && settings.Same(p.Pool, pool.Default(), field) {
-			continue
-		}
-		s, value, err := d.OfPool(p.Pool, field)
-		var none *settings.NoSettingError
-		switch {
-		case err == nil:
-			if _, twice := m.values[s.Name]; !twice { // two fields, one setting: the first of the pool's fields says it
-				m.values[s.Name] = value
-			}
-			continue
-		case place.Usual:
-			continue // the default policy's value, in a file that has every field
-		}
-		m.lacks = append(m.lacks, path)
-		switch {
-		case given && place.Mine:
-			errs = append(errs, fmt.Errorf("%s%w", saidAt(p, field), err))
-		case !errors.As(err, &none):
-			m.notes = append(m.notes, err.Error()+"; the client's own default stands")
-		case given || p.Preset == "":
-			byFile = append(byFile, path)
-		default:
-			byPreset = append(byPreset, path)
+// bodyNote is a warning about the bodies that p's requests have: a driver gets only their
+// length. "" if there is nothing to say.
+func bodyNote(p *profiles.Profile, client string) string {
+	requests, err := p.Target.Requests()
+	if err != nil || p.Target.BodySize > 0 { // of a size, it has no text
+		return ""
+	}
+	for _, r := range requests {
+		if strings.Trim(string(r.Body), "x") != "" {
+			return client + " sends bodies of the same length that consist of the letter x, because a driver does not get the text of a body"
 		}
 	}
-	if len(byFile) > 0 {
-		m.notes = append(m.notes, fmt.Sprintf("%s has no setting for %s, which %s sets; its own behaviour stands", d.Client, strings.Join(byFile, ", "), p.Name))
-	}
-	if len(byPreset) > 0 && !own {
-		m.notes = append(m.notes, fmt.Sprintf("%s has no setting for what the preset %s says of %s; its own behaviour stands", d.Client, p.Preset, strings.Join(byPreset, ", ")))
-	}
-	return m, errors.Join(errs...)
-}
-
-// saidAt is the beginning of a complaint about a field of p's pool: where it was set, if
-// that is known, and its path, unless the place is a flag that names it.
-func saidAt(p *profiles.Profile, field string) string {
-	path := "pool." + field
-	switch place := p.Given[path].Text; {
-	case place == "":
-		return path + ": "
-	case strings.HasPrefix(place, "--set "+path+"="):
-		return place + ": "
-	default:
-		return place + ": " + path + ": "
-	}
+	return ""
 }

@@ -46,6 +46,14 @@ func driveIfDriver() {
 			{Name: "order", Kind: "text", Default: "LIFO", Pool: "lease_order", Words: map[string]string{"lifo": "LIFO"}},
 		},
 		New: func(c kit.Config) (kit.Client, error) {
+			if how == "picky" {
+				switch d := c.Duration("keepAlive", time.Second, 0); {
+				case len(c.Origins) != 1 || !strings.HasPrefix(c.Origins[0], "http://127.0.0.1:"):
+					return nil, &kit.Refused{Text: fmt.Sprintf("the origins are %q", c.Origins)}
+				case d%time.Second > 0 || c.Null("keepAlive"):
+					return nil, &kit.Refused{Setting: "keepAlive", Text: "it takes whole seconds"}
+				}
+			}
 			t := http.DefaultTransport.(*http.Transport).Clone()
 			t.MaxIdleConnsPerHost, t.MaxIdleConns = 1000, 0
 			t.IdleConnTimeout = c.Duration("keepAlive", 90*time.Second, 0)
@@ -219,6 +227,40 @@ func TestReproduceWithADriver(t *testing.T) {
 		if info, err := os.Stat(filepath.Join(dir, "incident", file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: %v", file, err)
 		}
+	}
+}
+
+// What the incident sets and the client does not take is left out with a warning, a remedy
+// that it does not take is not available, and what the user sets is refused.
+func TestDriverTakesNotAll(t *testing.T) {
+	needSandbox(t)
+	p := loadRace(t, fakeDriver(t, "picky", ""), "load.duration=1s")
+	var prepared []string
+	rep, err := Reproduce(t.Context(), p, ReproduceOptions{Options: Options{Preparing: func(what string) { prepared = append(prepared, what) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := rep.IncidentRun
+	for _, want := range []string{
+		"Fake has no value for pool.idle_timeout none (keepAlive: it takes whole seconds); it keeps its own 90.0 s",
+		"Fake sends bodies of the same length that consist of the letter x",
+	} {
+		if !slices.ContainsFunc(run.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
+			t.Errorf("no warning %q in %q", want, run.Warnings)
+		}
+	}
+	if _, sent := run.Driver.Settings["keepAlive"]; sent || !slices.Contains(run.Driver.Lacks, "pool.idle_timeout") {
+		t.Errorf("settings %v, lacks %v", run.Driver.Settings, run.Driver.Lacks)
+	}
+	if n := rep.NotAvailable; len(n) != 2 || n[0].Why != "Fake does not take it as keepAlive: it takes whole seconds" || len(rep.RemedyRuns) != 0 {
+		t.Errorf("not available: %+v; %d remedies were run", n, len(rep.RemedyRuns))
+	}
+	if said := strings.Join(prepared, "\n"); !strings.Contains(said, "Fake is warming up: 3000 requests to a server of kabench's own, in at most 4s") || !strings.Contains(said, " is starting") {
+		t.Errorf("it said %s", said)
+	}
+	_, err = Run(t.Context(), loadRace(t, fakeDriver(t, "picky", ""), "pool.idle_timeout=1500ms"), Options{})
+	if _, input := errors.AsType[*InputError](err); !input || !strings.Contains(fmt.Sprint(err), "refused the setting keepAlive: it takes whole seconds") {
+		t.Errorf("what the user set: %v", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
@@ -18,10 +19,10 @@ import (
 // A profile with a network runs in a child of this process, in a namespace of its own:
 // what one run leaves in TIME_WAIT, and the kernel settings it changes, end with the
 // namespace. So does a real client with a server of kabench's own, whose packets can be
-// seen there without any right on this machine. Each run of a reproduction is such a child, rather than the reproduction as
-// a whole, so that the runs to be compared begin alike. This process keeps the flags, the
-// output and the signals. The child reads what to run on its standard input, and writes
-// progress and the outcome to its standard output.
+// seen there without any right on this machine. Each run of a reproduction is such a child,
+// rather than the reproduction as a whole, so that the runs to be compared begin alike. This
+// process keeps the flags, the output and the signals. The child reads what to run on its
+// standard input, and writes progress and the outcome to its standard output.
 
 // inSandbox is the first argument of the program when it is such a child.
 const inSandbox = "in-sandbox"
@@ -67,8 +68,9 @@ const (
 
 // message is a line that a child writes.
 type message struct {
-	Progress *Progress            `json:"progress,omitempty"`
-	Trace    []dialers.TraceEvent `json:"trace,omitempty"`
+	Progress  *Progress            `json:"progress,omitempty"`
+	Preparing string               `json:"preparing,omitempty"` // as Options.Preparing is called
+	Trace     []dialers.TraceEvent `json:"trace,omitempty"`
 	// Page is the data of the page that shows the run, as live.Feed makes it; with
 	// Over the last of it.
 	Page  json.RawMessage `json:"page,omitempty"`
@@ -76,14 +78,24 @@ type message struct {
 	Run   *results.Run    `json:"run,omitempty"`
 	Error string          `json:"error,omitempty"`
 	// What kind of error it is.
-	Input       bool `json:"input,omitempty"`
-	Interrupted bool `json:"interrupted,omitempty"`
+	Input       bool                   `json:"input,omitempty"`
+	Interrupted bool                   `json:"interrupted,omitempty"`
+	Refused     *external.RefusedError `json:"refused,omitempty"` // what a driver does not take
 }
+
+// relayed is an error of a child, with its cause if that makes a difference here.
+type relayed struct {
+	text  string
+	cause error
+}
+
+func (e *relayed) Error() string { return e.text }
+func (e *relayed) Unwrap() error { return e.cause }
 
 // patience is how long a child may take to end after it got the order to give up.
 const patience = 20 * time.Second
 
-// needsNamespace reports whether a run of p is to be made in a child. The error is an
+// needsNamespace reports whether a run of p must be made in a child. The error is an
 // *InputError: p needs one that cannot be made. The note is a warning of the run: it is
 // made without one, and what that means.
 func needsNamespace(p *profiles.Profile) (needs bool, note string, err error) {
@@ -179,6 +191,8 @@ func (m message) outcome() (*results.Run, error) {
 	switch {
 	case m.Interrupted:
 		return m.Run, ErrInterrupted
+	case m.Input && m.Refused != nil:
+		return m.Run, &InputError{&relayed{m.Error, m.Refused}}
 	case m.Input:
 		return m.Run, &InputError{errors.New(m.Error)}
 	case m.Error != "":
@@ -227,6 +241,8 @@ func listen(r io.Reader, opts Options) message {
 			return m
 		case m.Progress != nil && opts.Progress != nil:
 			opts.Progress(*m.Progress)
+		case m.Preparing != "" && opts.Preparing != nil:
+			opts.Preparing(m.Preparing)
 		}
 		for _, e := range m.Trace {
 			opts.Trace(e)

@@ -29,6 +29,9 @@ type Options struct {
 	// Progress, if set, is called about once a second while the run goes on, by one
 	// goroutine. A slow Progress misses some calls and does not delay the run.
 	Progress func(Progress)
+	// Preparing, if set, is called with what a run does that takes long before its first
+	// request, as a line of text: a real client starts and warms up.
+	Preparing func(what string)
 	// Live, if set, follows the run as it goes on.
 	Live Feed
 	// Trace, if set, is called for each change to a connection, as

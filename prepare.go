@@ -109,7 +109,7 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	r := &run{plan: plan, opts: opts, target: t, watch: newWatchers(plan, t, limits)}
 	r.watch.exhaustion.Predicted = need.Exhausts(limits)
 	if plan.profile.Client == profiles.ClientExternal {
-		if r.outsider, err = startOutsider(ctx, plan.profile, t, opts.Stop); err != nil {
+		if r.outsider, err = startOutsider(ctx, plan.profile, t, opts); err != nil {
 			return nil, err
 		}
 		defer func() {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kabench/kabench/dialers/external"
 	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/profiles"
@@ -97,6 +98,9 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	}}
 	for _, remedy := range p.Remedies {
 		changed, err := p.With(remedy)
+		if err == nil {
+			asked(changed, remedy)
+		}
 		if err == nil && changed.CannotSend() == "" { // else it is not run
 			err = validate(changed, true)
 		}
@@ -108,6 +112,20 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	return b, nil
 }
 
+// asked notes that what a remedy sets of p's pool must be set on a real client: without it,
+// the run would not be the remedy's.
+func asked(p *profiles.Profile, remedy profiles.Remedy) {
+	p.Given = maps.Clone(p.Given)
+	for path := range remedy.Set {
+		if strings.HasPrefix(path, "pool.") {
+			if p.Given == nil {
+				p.Given = map[string]profiles.Place{}
+			}
+			p.Given[path] = profiles.Place{Text: fmt.Sprintf("remedy %q", remedy.Name), Mine: true}
+		}
+	}
+}
+
 // forecastOf returns what is expected of p: more, or else what p itself says.
 func forecastOf(p *profiles.Profile, more *results.Forecast) *results.Forecast {
 	f := p.Forecast
@@ -117,6 +135,9 @@ func forecastOf(p *profiles.Profile, more *results.Forecast) *results.Forecast {
 	expected := &results.Forecast{
 		Path: f.Path, Mean: f.Mean, Low: f.Low, High: f.High, Seconds: p.Sending().Seconds(),
 		IdleFrom: f.IdleFrom.Seconds(), IdleTo: f.IdleTo.Seconds(),
+	}
+	if p.Client == profiles.ClientExternal {
+		expected.Preset = p.Preset
 	}
 	if p.Target.Link != nil {
 		expected.LinkDelay = p.Target.Link.Delay.Seconds()
@@ -144,7 +165,14 @@ func (b *reproducing) runRemedy(ctx context.Context, i int) bool {
 		return true
 	}
 	run, err := b.run(ctx, i+1, remedy.Name, fmt.Sprintf("remedy-%d", i+1), b.remedies[i])
+	refused, isRefused := errors.AsType[*external.RefusedError](err)
 	switch {
+	case isRefused:
+		b.doc.NotAvailable = append(b.doc.NotAvailable, results.NotAvailable{
+			Remedy: remedy.Name, Change: remedy.Set, Why: fmt.Sprintf("%s does not take it as %s: %s", b.doc.IncidentRun.Driver.Client, refused.Setting, refused.Text),
+		})
+		b.keep()
+		return true
 	case errors.Is(err, ErrInterrupted):
 		return false
 	case err != nil:

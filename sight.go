@@ -54,7 +54,7 @@ func secure(t *target.Target) bool {
 	return slices.ContainsFunc(t.Requests, func(r *dialers.Request) bool { return r.Origin().TLS })
 }
 
-// witness returns who is to be asked; nil: nobody looks.
+// witness returns who can be asked; nil: nobody looks.
 func (s *sight) witness() external.Witness {
 	switch {
 	case s.packets != nil:
@@ -91,7 +91,7 @@ func (s *sight) fill(run *results.Run, epoch time.Time) {
 	q := atClose.Quantiles()
 	run.Idle.AtPeerClose, run.Idle.Longest = &q, longest.Seconds()
 	if lost := s.packets.Lost(); lost > 0 {
-		run.Warnings = append(run.Warnings, fmt.Sprintf("%d packets of the client were not seen, because this machine was too busy. What is said of their connections is inferred. Free up CPU or lower load.rate", lost))
+		run.Warnings = append(run.Warnings, fmt.Sprintf("%d packets of the client were not seen, because this machine was too busy. The entries about their connections are inferred. Free up CPU or lower load.rate", lost))
 	}
 }
 

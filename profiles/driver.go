@@ -142,7 +142,7 @@ func (p *Profile) driverSecrets() (values []string) {
 	return values
 }
 
-// redactDriverSetting returns what may be shown of what was set at a path of the driver.
+// redactDriverSetting returns the value of a path of the driver without secrets.
 func redactDriverSetting(path, value string) string {
 	if name, _ := strings.CutPrefix(driverPath(path), "driver.settings."); secrets.Named(name) {
 		return secrets.Blanked
@@ -159,8 +159,8 @@ type Place struct {
 	// Mine says that the user has set it, by a flag or in a file. Otherwise a profile of the
 	// library has.
 	Mine bool
-	// Usual says that a file gives the value that the default policy has anyway: a profile
-	// that kabench has written gives every field.
+	// Usual says that a file gives the value that the default policy or the pool's preset
+	// has anyway: a profile that kabench has written gives every field.
 	Usual bool
 }
 
@@ -178,7 +178,12 @@ func (d *decoder) given(p *Profile, library bool) map[string]Place {
 		}
 		flag := strings.HasPrefix(m.Source, strictyaml.SetFlag)
 		same := reflect.DeepEqual(own.FieldByIndex(f.Index).Interface(), usual.FieldByIndex(f.Index).Interface())
-		place := Place{Text: m.Source, Mine: flag || !library, Usual: !flag && same}
+		if preset, found := FindPool(p.Preset); found && !same {
+			value := reflect.ValueOf(preset.Pool).FieldByIndex(f.Index).Interface()
+			same = reflect.DeepEqual(own.FieldByIndex(f.Index).Interface(), value)
+		}
+		// A forecast is in a file that kabench has written.
+		place := Place{Text: m.Source, Mine: flag || !library && p.Forecast == nil, Usual: !flag && same}
 		if m.Line > 0 {
 			place.Text = fmt.Sprintf("%s:%d:%d", m.Source, m.Line, m.Column)
 		}

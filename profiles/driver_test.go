@@ -139,6 +139,16 @@ func TestDriverSecrets(t *testing.T) {
 	}
 }
 
+// A driver that is set by a path makes the client a real one, as --driver does.
+func TestSetDriverByPath(t *testing.T) {
+	for set, want := range map[string]string{"driver.name=okhttp": "okhttp", "driver.command=./mine x": "./mine x"} {
+		p, err := Load("", []byte("load: {rate: 1/s}\ntarget: {lab: {}}\n"), []string{set})
+		if err != nil || p.Client != ClientExternal || p.Driver.String() != want {
+			t.Errorf("%s: %v, %+v", set, err, p)
+		}
+	}
+}
+
 // Where a field of the pool was set decides whether a client may lack it.
 func TestGiven(t *testing.T) {
 	text := []byte("load: {rate: 1/s}\ntarget: {lab: {}}\npool:\n  idle_timeout: 0s\n  lease_order: fifo\n")
@@ -153,6 +163,14 @@ func TestGiven(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, p.Given); diff != "" {
 		t.Error(diff)
+	}
+	// kabench itself has written what has a forecast, with every field of the preset.
+	text = []byte("load: {rate: 1/s}\ntarget: {lab: {}}\npool: {preset: go-tuned, lease_order: lifo, max_lifetime: 3s}\nforecast: {path: failures, mean: 1, low: 1, high: 1}\n")
+	if p, err = Load("mine.yaml", text, []string{"driver=okhttp"}); err != nil {
+		t.Fatal(err)
+	}
+	if order, most := p.Given["pool.lease_order"], p.Given["pool.max_lifetime"]; !order.Usual || order.Mine || most.Usual || most.Mine {
+		t.Errorf("a file with a forecast: %+v, %+v", order, most)
 	}
 	p, err = Open("idle-race", []string{"driver=okhttp"})
 	if err != nil {

@@ -90,6 +90,9 @@ func (d *decoder) set(p *Profile, path, value string) {
 	delete(d.Places, "preset") // label looked at what was set before
 	d.preset, d.based = "", false
 	d.Decoder.Set(reflect.ValueOf(changed).Elem(), path, value)
+	if (path == "driver.name" || path == "driver.command") && value != "" && !strictyaml.IsNullText(value) {
+		changed.Client = ClientExternal // as --driver
+	}
 	if path == "pool" && strictyaml.IsNullText(value) {
 		changed.Preset = ""
 	}

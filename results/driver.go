@@ -102,7 +102,7 @@ type DriverSetting struct {
 }
 
 // Tells reports whether the run tells a gauge of its pool: active, idle or pending. A real
-// client does if it reports that gauge, or, but for pending, if its connections were counted.
+// client does if it reports that gauge, or, except for pending, if its connections were counted.
 func (run *Run) Tells(gauge string) bool {
 	d := run.Driver
 	return d == nil || d.Counted && gauge != "pending" || slices.Contains(d.Gauges, gauge)

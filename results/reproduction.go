@@ -109,8 +109,10 @@ type Forecast struct {
 	High     uint64  `json:"high"`     //
 	Requests uint64  `json:"requests"` // of the incident's run
 	// Connections is how many are open side by side, at most.
-	Connections uint64  `json:"connections"`
-	Seconds     float64 `json:"seconds"` // how long the incident's run takes
+	Connections uint64 `json:"connections"`
+	// Preset is the preset whose pool was played for it, if a real client sends the requests.
+	Preset  string  `json:"preset,omitempty"`
+	Seconds float64 `json:"seconds"` // how long the incident's run takes
 	// Runs is how many runs there are, the incident's and its remedies', and AllSeconds
 	// and AllRequests are the sums over them.
 	Runs        int     `json:"runs"`

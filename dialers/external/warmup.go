@@ -17,8 +17,9 @@ const warmUpSeqs = 1 << 52
 
 // The defaults of WarmUp.
 const (
-	warmUpRequests = 3000
-	warmUpTime     = 4 * time.Second
+	WarmUpRequests = 3000
+	WarmUpTime     = 4 * time.Second
+
 	warmUpRate     = 1000
 	warmUpTick     = 2 * time.Millisecond
 	warmUpInFlight = 64 // more would wait for each other while nothing is compiled yet
@@ -32,10 +33,10 @@ func (d *Driver) WarmUp(ctx context.Context, w WarmUp) (WarmedUp, error) {
 		return WarmedUp{}, nil
 	}
 	if w.Requests == 0 {
-		w.Requests = warmUpRequests
+		w.Requests = WarmUpRequests
 	}
 	if w.Most <= 0 {
-		w.Most = warmUpTime
+		w.Most = WarmUpTime
 	}
 	if w.Rate <= 0 {
 		w.Rate = warmUpRate
@@ -67,7 +68,7 @@ func warmUpServer() (url string, closeServer func(), err error) {
 	}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
-	}), ReadHeaderTimeout: warmUpTime * 10}
+	}), ReadHeaderTimeout: WarmUpTime * 10}
 	go func() { _ = s.Serve(l) }()
 	return "http://" + l.Addr().String() + "/", func() { _ = s.Close() }, nil
 }

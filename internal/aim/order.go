@@ -25,7 +25,9 @@ type Order struct {
 	Here bool
 	// LinkDelay is the link's delay in each direction: 0 for no link, nil for
 	// DefaultLinkDelay if the target is Here.
-	LinkDelay   *time.Duration
+	LinkDelay *time.Duration
+	// OneClient says that a real client sends the requests. There are no copies of it.
+	OneClient   bool
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	// Late is how late this machine woke, each time after Nap; nil: not measured.
@@ -76,8 +78,12 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 	if err := aimed.at(a); err != nil {
 		return nil, nil, err
 	}
+	if n := a.profile.Pool.Shards; o.OneClient && n > 1 {
+		return nil, nil, fmt.Errorf("%s at this target takes %d clients with little traffic each, and a driver is one client; leave out the driver, and --pool NAME sends it through copies of the client's preset", o.Incident.Name, n)
+	}
 	a.withinBudget()
 	a.finish()
+	a.given()
 	if err := a.profile.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -149,6 +155,25 @@ func (a *aiming) base() (*profiles.Profile, error) {
 		return nil, fmt.Errorf("target.method: %s may change something on the server; add --allow-unsafe if it may be sent many times, or leave the method out (GET)", p.Target.Method)
 	}
 	return &p, nil
+}
+
+// given notes which fields of the pool the incident and the user have set, so that a real
+// client is known not to have them.
+func (a *aiming) given() {
+	places := map[string]profiles.Place{}
+	note := func(changes []string, p profiles.Place) {
+		for _, change := range changes {
+			if path, _, _ := strings.Cut(change, "="); strings.HasPrefix(path, "pool.") {
+				if p.Mine {
+					p.Text = "--set " + change
+				}
+				places[path] = p
+			}
+		}
+	}
+	note(a.adaptation.set, profiles.Place{Text: a.profile.Name})
+	note(a.order.Sets, profiles.Place{Mine: true})
+	a.profile.Given = places
 }
 
 // newSeed draws a seed of the load. It is recorded, so that the same schedule is played and

@@ -189,7 +189,7 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 		meets := age.chance * max(rate*holds.Seconds(), 1) // as many connections are in use side by side
 		cycles := min(math.Ceil(1.3*wanted/meets), math.Floor((budget-on).Seconds()/period.Seconds()), math.Floor(float64(a.order.Budget.Requests)/perBurst)-1)
 		// A user who wants one pool has the patience for it.
-		patient := a.behind || a.isSet("pool.shards")
+		patient := a.behind || a.order.OneClient || a.isSet("pool.shards")
 		if patient {
 			cycles = max(cycles, 1)
 		}
@@ -197,7 +197,7 @@ func (a *aiming) candidates(age target, budget time.Duration) []shape {
 			list = append(list, shape{rate: rate, on: on, off: least, offMax: most, cycles: int(cycles)})
 		}
 	}
-	if a.behind { // copies of the client's pool are none of the balancer's
+	if a.behind || a.order.OneClient { // copies of the client's pool are none of the balancer's
 		return list
 	}
 	return append(list, a.copies(age, budget)...)

@@ -34,7 +34,8 @@ type Aiming struct {
 	AllowUnsafe bool
 	IMay        bool
 
-	flags *pflag.FlagSet
+	flags     *pflag.FlagSet
+	oneClient bool // a real client sends the requests
 }
 
 // napping is how often this machine's lateness is measured before an aim: that takes a
@@ -136,7 +137,7 @@ func (o *Aiming) plan(ctx context.Context, incident string, server profiles.Serv
 		return Aimed{}, err
 	}
 	order := aim.Order{
-		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late,
+		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late, OneClient: o.oneClient,
 		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
 	}
 	if ports, err := host.Ports(); err == nil {
@@ -155,6 +156,7 @@ func (o *Aiming) plan(ctx context.Context, incident string, server profiles.Serv
 	if err != nil {
 		return Aimed{}, profiles.WithoutSecrets(err, append(slices.Clone(o.Sets), o.Target)...)
 	}
+	forecast.Preset = o.playedFor(planned)
 	if !o.IMay {
 		sends := fmt.Sprintf("%d requests in %d runs, on up to %d connections", forecast.AllRequests, forecast.Runs, forecast.Connections)
 		err = consent.Check(hostOf(o.Target), addrs, sends)
@@ -268,6 +270,9 @@ func (a Aimed) Print(w io.Writer) error {
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
 	if n := a.Profile.Pool.Shards; n > 1 {
 		text += fmt.Sprintf("  through %d copies of the pool, as that many clients with little traffic each\n", n)
+	}
+	if f.Preset != "" {
+		text += fmt.Sprintf("  computed for the preset %s; the real client sends the requests\n", f.Preset)
 	}
 	if f.LinkDelay > 0 {
 		text += fmt.Sprintf("  kabench puts its own link before the target, with a delay of %s in each direction (--link-delay 0: none)\n", results.FormatSeconds(f.LinkDelay))

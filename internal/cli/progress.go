@@ -47,6 +47,21 @@ func (p *Progress) Show(now kabench.Progress) {
 	p.Draw(now.Elapsed, progressLines(p.Title, now), plainProgress(p.Title, now))
 }
 
+// Prepare shows what goes on before the first request. It is the function for
+// kabench.Options.Preparing.
+func (p *Progress) Prepare(what string) {
+	if p.Title != "" {
+		what = p.Title + ": " + what
+	}
+	switch {
+	case p.Silent:
+	case p.screen.IsTerminal():
+		p.screen.Draw([]string{what})
+	default:
+		fmt.Fprintln(p.screen, what)
+	}
+}
+
 // Draw shows lines in a terminal. Elsewhere it prints plain every five seconds. elapsed is
 // the time since Begin.
 func (p *Progress) Draw(elapsed time.Duration, lines []string, plain string) {

@@ -45,7 +45,7 @@ func TestDriverIsJudged(t *testing.T) {
 	}
 }
 
-// A remedy that the client lacks is told, and does not count against the incident.
+// A remedy that the client lacks is reported, and does not count against the incident.
 func TestRemedyNotAvailable(t *testing.T) {
 	run := &results.Run{Valid: true, Complete: true, Counts: results.Counts{Due: 9, Started: 9, OK: 9}}
 	rep := &results.Reproduction{

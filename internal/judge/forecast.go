@@ -33,6 +33,9 @@ func Forecast(f *results.Forecast, run *results.Run) *results.Forecast {
 	default:
 		held.Says += "below the interval: " + tooFew(f, run) + "."
 	}
+	if f.Preset != "" {
+		held.Says += fmt.Sprintf(" This was computed for the preset %s, and the real client may differ from it.", f.Preset)
+	}
 	if f.LinkDelay > 0 {
 		held.Says += fmt.Sprintf(" kabench had put its own link before the target, with a delay of %s in each direction.", results.FormatSeconds(f.LinkDelay))
 	}

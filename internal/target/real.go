@@ -9,8 +9,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// Teller is a server or a proxy of kabench's own that the client connects to. It tells
-// which requests it has read, once it follows them.
+// Teller is a server or a proxy of kabench's own that the client connects to. Once it
+// follows them, its story has the requests that it has read.
 type Teller interface {
 	Follow()
 	Find(id string) []story.Found

@@ -201,7 +201,7 @@ func notTold(run *results.Run) string {
 }
 
 // untold reports whether only kabench's own pool has a figure, and a real client made the
-// run. What a client's gauges say is told.
+// run. The figures of a client's gauges are known.
 func untold(run *results.Run, path string) bool {
 	d := run.Driver
 	section, name, _ := strings.Cut(path, ".")

@@ -36,6 +36,9 @@ var clientSettings = reflect.TypeFor[[]results.ClientSetting]()
 // driverSettings are a real client's settings by their names, as Dialer.Timeout.
 var driverSettings = reflect.TypeFor[map[string]any]()
 
+// driverSeen has a user's command for a name.
+var driverSeen = reflect.TypeFor[results.DriverSeen]()
+
 var rawJSON = reflect.TypeFor[json.RawMessage]()
 
 // hasText reports whether values of t can hold text.
@@ -107,8 +110,21 @@ func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
 				c.Field(i).SetString("(path)") // no pattern recognizes a relative path
 			}
 		default:
-			c.Field(i).Set(r.copy(v.Field(i), foreign && !ownFields[f.Name] && f.Type != clientSettings && f.Type != driverSettings))
+			own := ownFields[f.Name] && (f.Name != "Name" || v.Type() != driverSeen) || f.Type == clientSettings || f.Type == driverSettings
+			c.Field(i).Set(r.copy(v.Field(i), foreign && !own))
+			if f.Type == driverSettings {
+				r.copyValues(c.Field(i), foreign)
+			}
 		}
+	}
+}
+
+// copyValues redacts the values of the map c, and leaves its keys as they are.
+func (r *Redactor) copyValues(c reflect.Value, foreign bool) {
+	keys := c.MapKeys()
+	slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range keys {
+		c.SetMapIndex(key, r.copy(c.MapIndex(key), foreign))
 	}
 }
 

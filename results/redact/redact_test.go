@@ -99,6 +99,45 @@ func plant(run *results.Run) {
 	run.Preset = &results.Preset{Name: "p", Client: "Reactor Netty", Log: []results.LogLine{{Says: []string{"reactor.netty.http.client.PrematureCloseException at db01/203.0.113.9:443"}}}}
 	run.Packets = &results.Packets{Struck: map[string]uint64{"db01: rule": 1}, Failures: []results.Evidence{{Client: "10.1.0.1:40000", Server: "203.0.113.9:443", Rows: []results.EvidenceRow{{Note: "to db01"}}}}}
 	run.Lab = &results.LabSeen{Headers: map[string]uint64{"X-Db01.acme.example": 1}}
+	run.Driver = plantedDriver()
+}
+
+// plantedDriver is a driver with the planted texts wherever its user or it wrote one.
+func plantedDriver() *results.DriverSeen {
+	const text = `Get "https://a:planted@db01:8443/orders?token=planted": dial tcp 203.0.113.9:443: password=planted; db01/203.0.113.9 in /home/alice/x and other.acme.example`
+	return &results.DriverSeen{
+		Name:   "python3 /home/alice/acme/driver.py --proxy http://a:planted@db01:3128/ --to other.acme.example --token=planted",
+		Driver: "mine at db01", Client: "client on db01", Version: "2 from /home/alice/x", Runtime: "Java 17 on db01",
+		Lacks:     []string{"pool.lease_order"},
+		Settings:  map[string]any{"sniHost": "tls.acme.example", "proxy": "http://a:planted@db01:3128/", "apiKey": "api_key=planted", "trust": "/home/alice/ca.pem", "near": "203.0.113.9", "via": "third.acme.example", "Dialer.Timeout": 1.0, "keepAliveTimeout": 4000.0},
+		Available: []results.DriverSetting{{Name: "proxy", Kind: "text", Default: "http://a:planted@db01:3128/", Values: []string{"db01"}}},
+		Faults:    []results.DriverFault{{Name: "garbage on stdout", Count: 1, Example: text}},
+		Errors: []results.DriverError{{
+			Class: "reactor.netty.http.client.PrematureCloseException", Text: text, Differ: "the client says " + text, Count: 1,
+			Causes: []results.DriverErrorCause{{Class: "java.net.ConnectException", Text: text}},
+		}},
+		Ended: "ended with code 1; its stderr: " + text,
+	}
+}
+
+// An error's class has the form of a host's name and stays, so that a reader recognizes it.
+func TestRedactedDriver(t *testing.T) {
+	run := onHost("db01")
+	run.Driver = plantedDriver()
+	r := &Redactor{}
+	r.Learn(run)
+	d := Document(r, run).Driver
+	if e := d.Errors[0]; e.Class != "reactor.netty.http.client.PrematureCloseException" || e.Causes[0].Class != "java.net.ConnectException" || e.Count != 1 {
+		t.Errorf("%+v", e)
+	}
+	if d.Settings["keepAliveTimeout"] != 4000.0 || d.Settings["Dialer.Timeout"] != 1.0 || d.Lacks[0] != "pool.lease_order" || d.Faults[0].Name != "garbage on stdout" || !strings.HasPrefix(d.Name, "python3 (path)") {
+		t.Errorf("%s, %v, %+v", d.Name, d.Settings, d.Faults)
+	}
+	show := &Redactor{ShowHosts: true}
+	show.Learn(run)
+	if text, err := json.Marshal(Document(show, run).Driver); err != nil || strings.Contains(string(text), "planted") || !strings.Contains(string(text), "db01") {
+		t.Errorf("with hosts shown: %s, %v", text, err)
+	}
 }
 
 func TestRedactedDocuments(t *testing.T) {

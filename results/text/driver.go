@@ -54,7 +54,7 @@ func driverValue(d *results.DriverSeen, name string) string {
 // mostDriverErrors is how many of a client's error texts a report shows.
 const mostDriverErrors = 8
 
-// DriverErrorLines says of an error what the client gave to its caller, what was seen, and
+// DriverErrorLines describes an error: what the client gave to its caller, what was seen, and
 // what kabench takes the words to mean.
 func DriverErrorLines(e results.DriverError) (head string, more []string) {
 	head = said(e.Class, e.Text)

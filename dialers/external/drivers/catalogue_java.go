@@ -101,8 +101,8 @@ var javaDrivers = []Entry{
 	},
 	{
 		Name: "jdk-httpclient", Client: "JDK HttpClient", Language: Java,
-		Preset:  []string{"jdk-httpclient", "jdk-httpclient-17"},
-		Note:    "the client of the JDK that runs; before JDK 20 the preset is jdk-httpclient-17",
+		Preset:  []string{"jdk-httpclient", "jdk-httpclient-17", "jdk-httpclient-26"},
+		Note:    "the client of the JDK that runs; before JDK 20 the preset is jdk-httpclient-17, from JDK 26 jdk-httpclient-26",
 		Sources: java("JdkHttpClient"), Main: "kabench.JdkHttpClient",
 		Flags: []string{"-Djdk.httpclient.allowRestrictedHeaders=host,connection"},
 	},

@@ -58,7 +58,8 @@ that is neither on this machine nor in a private network needs --i-may, with --t
 
 With --driver, a real client sends the requests, in a process of its own. It gets what it can of the
 incident's pool, and remedies that cannot be set on it are named. 'kabench driver list' shows the
-clients.
+clients. With --target too, the requests are aimed and the failures computed for the preset that
+imitates the client, or for --pool, and the client itself sends them.
 
 With --all, kabench reproduces every incident that comes with it, each in a process of its own,
 and prints one table. With --json it prints a list with the JSON of each incident.`,
@@ -66,6 +67,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
   kabench reproduce idle-race --set target.link.delay=2ms --json
   kabench reproduce idle-race --target http://127.0.0.1:8080/ --pool reactor-netty
   kabench reproduce idle-race --driver okhttp
+  kabench reproduce idle-race --target http://127.0.0.1:8080/ --driver reactor-netty
   kabench reproduce --all --jobs 2`,
 		ValidArgsFunction: cli.CompleteIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -73,8 +75,6 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return err
 			}
 			switch {
-			case o.driver != "" && o.aimed.Target != "":
-				return usage.Errorf(c.CommandPath(), "--driver and --target: an incident is aimed at a server through copies of kabench's own pool, which a real client does not have, so what to expect is not known; to send your own traffic through the client: kabench run --target URL --rate 100/s --driver %s", o.driver)
 			case o.all && len(args) > 0:
 				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
@@ -126,7 +126,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	progress := cli.NewProgress(s)
 	progress.Silent = progress.Silent || silent
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
-		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Trace: trace.add()},
+		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add()},
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)

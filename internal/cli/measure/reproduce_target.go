@@ -57,6 +57,9 @@ func (o *aimedOptions) check(c *cobra.Command, all bool) error {
 // aim returns the incident, aimed at the target. nil, without an error: it was only to be
 // said what would be sent.
 func (o *aimedOptions) aim(ctx context.Context, s *cli.Streams, incident, out string, stop <-chan struct{}) (*cli.Aimed, error) {
+	if err := o.ForDriver(); err != nil {
+		return nil, err
+	}
 	server, known, err := o.measured(ctx, s, incident, out, stop)
 	if err != nil || !known {
 		return nil, err

@@ -98,7 +98,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	progress := cli.NewProgress(s)
 	progress.Title, progress.Silent = p.Name, progress.Silent || silent
 	run, err := kabench.Run(ctx, p, kabench.Options{
-		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Trace: trace.add(),
+		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
 	})
 	progress.End()
 	traceErr := trace.close()

@@ -148,7 +148,7 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	}
 	progress := cli.NewProgress(d.s)
 	rep, err := kabench.Reproduce(d.ctx, aimed.Profile, kabench.ReproduceOptions{
-		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: d.stop, Progress: progress.Show},
+		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: d.stop, Progress: progress.Show, Preparing: progress.Prepare},
 		Before: func(step, steps int, name string) {
 			progress.Begin(fmt.Sprintf("%s, run %d of %d, %s", try.Incident, step, steps, name))
 		},

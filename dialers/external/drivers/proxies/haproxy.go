@@ -36,7 +36,7 @@ func (haproxy) describe() (kit.Driver, error) {
 	return kit.Driver{Name: "haproxy", Client: "HAProxy", Version: v, Gauges: []string{"active", "idle", "pending"}, Settings: []kit.Setting{
 		{Name: "http-reuse", Kind: "text", Default: "safe", Values: []string{"never", "safe", "aggressive", "always"}},
 		{Name: "pool-max-conn", Kind: "count", Pool: "max_idle"},
-		{Name: "pool-purge-delay", Kind: "duration", Default: 5_000, Pool: "idle_timeout"},
+		{Name: "pool-purge-delay", Kind: "duration", Default: 5_000, Pool: "sweep_every"},
 		{Name: "pool-low-conn", Kind: "count", Default: 0},
 		{Name: "max-reuse", Kind: "count"},
 		{Name: "maxconn", Kind: "count", Pool: "max_conns"},
