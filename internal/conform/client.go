@@ -119,8 +119,8 @@ func (c Client) start(ctx context.Context) ([]*Real, error) {
 	return lanes, nil
 }
 
-// ranFor reports whether a preset's note of what it was run for, such as "7.30.2 on Node
-// 20.20.2", is about this version.
+// ranFor reports whether an entry of a preset's run, such as "7.30.2 on Node 20.20.2", names
+// this version.
 func ranFor(run, version string) bool {
 	return run == version || strings.HasPrefix(run, version+" ")
 }
