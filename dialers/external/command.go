@@ -8,11 +8,13 @@ import (
 
 // Command is how a driver is started.
 type Command struct {
-	Name   string    // as it was asked for, for texts
-	Argv   []string  // the program and its arguments
-	Dir    string    // where it runs; "": here
-	Env    []string  // NAME=value, added to this process's environment
-	Stderr io.Writer // also gets what the driver writes to stderr; nil: nobody does
+	Name string   // as it was asked for, for texts
+	Argv []string // the program and its arguments
+	Dir  string   // where it runs; "": here
+	Env  []string // NAME=value, added to this process's environment
+	// Install is how the program that the command runs gets onto a Debian, if that is known.
+	Install string
+	Stderr  io.Writer // also gets what the driver writes to stderr; nil: nobody does
 }
 
 // String is how texts call the driver.

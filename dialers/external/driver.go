@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
 	"sync"
 	"time"
 
@@ -68,6 +69,9 @@ func start(ctx context.Context, c Command, l limits) (*Driver, error) {
 	d := &Driver{command: c, limits: l, base: time.Now(), replies: make(chan frame, 4), synced: make(chan struct{}, 1), over: make(chan struct{})}
 	var err error
 	if d.process, err = process.Run(process.Command{Argv: c.Argv, Dir: c.Dir, Env: c.Env, Stderr: c.Stderr}); err != nil {
+		if errors.Is(err, exec.ErrNotFound) && c.Install != "" {
+			err = fmt.Errorf("%w; on Debian: %s", err, c.Install)
+		}
 		return nil, fmt.Errorf("the driver %s did not start: %w", c.String(), err)
 	}
 	go d.read()

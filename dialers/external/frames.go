@@ -112,6 +112,9 @@ func joined(class, text string) string {
 func parseFrame(line []byte) (frame, error) {
 	var f frame
 	if err := json.Unmarshal(line, &f); err != nil {
+		if _, syntax := errors.AsType[*json.SyntaxError](err); syntax {
+			err = fmt.Errorf("it is no JSON object: %w", err)
+		}
 		return frame{}, err
 	}
 	if f.Type == "" {

@@ -119,7 +119,7 @@ func (w *warming) send(ctx context.Context, d *Driver, bounds WarmUp, began time
 		case <-end.C:
 			return did, nil
 		case why := <-w.gone:
-			return did, fmt.Errorf("the driver %s %s during its warm-up", d.Name(), why)
+			return did, fmt.Errorf("during its warm-up, the driver %s %s", d.Name(), why)
 		case <-ctx.Done():
 			return did, context.Cause(ctx)
 		}
@@ -130,7 +130,7 @@ func (w *warming) send(ctx context.Context, d *Driver, bounds WarmUp, began time
 		}
 		if len(frames) > 0 {
 			if err := d.process.In.Send(frames); err != nil {
-				return did, fmt.Errorf("the driver %s during its warm-up: %w", d.Name(), d.broken(err))
+				return did, fmt.Errorf("during the warm-up of the driver %s: %w", d.Name(), d.broken(err))
 			}
 		}
 	}

@@ -103,10 +103,22 @@ func (o *Traffic) Check() error {
 		return usage.Errorf(o.Command, "there is no target: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
 	case o.Target != "" && o.Targets != "":
 		return usage.Errorf(o.Command, "--target and --targets contradict each other; give one (a target file has its own URLs)")
+	case o.change("driver") != "" && o.change("client") != "" && o.change("client") != profiles.ClientExternal:
+		return usage.Errorf(o.Command, "--driver and --client %s contradict each other: a driver is the client; leave one of them out", o.change("client"))
 	case o.Format != "" && o.Targets == "":
 		return usage.Errorf(o.Command, "--format needs --targets: it is the format of that file")
 	}
 	return nil
+}
+
+// change is the value of a flag that sets a field; "" if it was not given.
+func (o *Traffic) change(flag string) string {
+	for _, c := range o.Changes {
+		if c.Flag == flag {
+			return c.value
+		}
+	}
+	return ""
 }
 
 // AllSets returns all flags in the form of --set, those of --set itself last.

@@ -119,6 +119,17 @@ func (c Client) start(ctx context.Context) ([]*Real, error) {
 	return lanes, nil
 }
 
+// ranFor reports whether an entry of a preset's run, such as "7.30.2 on Node 20.20.2", names
+// this version.
+func ranFor(run, version string) bool {
+	return run == version || strings.HasPrefix(run, version+" ")
+}
+
+// RanBefore reports whether the preset was run for this version of the client.
+func (r Report) RanBefore() bool {
+	return slices.ContainsFunc(r.Run, func(run string) bool { return ranFor(run, r.Version) })
+}
+
 // Defaults returns the preset whose values are the client's own in a version: one that was
 // run for this version, else for the same major version, else the first.
 func Defaults(presets []profiles.Preset, version string) profiles.Preset {
@@ -127,7 +138,7 @@ func Defaults(presets []profiles.Preset, version string) profiles.Preset {
 		return first
 	}
 	for _, same := range []func(run string) bool{
-		func(run string) bool { return run == version },
+		func(run string) bool { return ranFor(run, version) },
 		func(run string) bool { return major(run) == major(version) },
 	} {
 		for _, p := range presets {

@@ -61,6 +61,15 @@ func None(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// NoSubcommand refuses the name of a command that c does not have. A command with
+// subcommands has it as its Args.
+func NoSubcommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return noCommand(c, args[0])
+}
+
 // FlagError explains an error of the flag parser, and what to type instead.
 func FlagError(c *cobra.Command, err error) error {
 	say := func(format string, args ...any) error {
@@ -145,15 +154,20 @@ func UnknownCommand(root *cobra.Command, words []string) error {
 	if i < 0 {
 		return nil
 	}
+	return noCommand(root, words[i])
+}
+
+// noCommand says that parent has no command of this name, and which it may be.
+func noCommand(parent *cobra.Command, name string) error {
 	var names []string
-	for _, c := range root.Commands() {
+	for _, c := range parent.Commands() {
 		names = append(names, c.Name())
 	}
-	text := fmt.Sprintf("there is no command %s", words[i])
-	if near := nearest.Name(words[i], names); near != "" {
-		text += fmt.Sprintf("; did you mean 'kabench %s'?", near)
+	text := fmt.Sprintf("there is no command %s", strings.TrimPrefix(parent.CommandPath()+" "+name, "kabench "))
+	if near := nearest.Name(name, names); near != "" {
+		text += fmt.Sprintf("; did you mean '%s %s'?", parent.CommandPath(), near)
 	}
-	return &Error{"kabench", errors.New(text)}
+	return &Error{parent.CommandPath(), errors.New(text)}
 }
 
 // NewHelp makes a help command like cobra's, for which a wrong name is an error.

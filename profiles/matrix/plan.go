@@ -160,7 +160,7 @@ func (m *Matrix) bounds() error {
 	case len(m.Axes) == 0:
 		return noComparison("there is nothing to compare: give --pool at least twice, or --axis path=value,value, or a matrix file")
 	case arms < 2:
-		return noComparison("there is only one setting, and nothing to compare it with; give --pool at least twice, or an axis with several values")
+		return noComparison("there is only one setting, and nothing to compare it with; give at least two of --pool and --driver, or an axis with several values")
 	case m.Repeats < 1:
 		return noComparison("--repeats %d: want at least 1", m.Repeats)
 	case m.CoolDown < 0:

@@ -160,6 +160,8 @@ func unseen(run *results.Run, section, name string) string {
 		return noPackets
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
+	case untold(run, section+"."+name) && section == "resends":
+		return notTold(run) + "; attempts.resent counts what was seen to be sent again"
 	case untold(run, section+"."+name):
 		return notTold(run)
 	case section != "sockets" || name == "available" || name == "server_side":
@@ -320,8 +322,13 @@ func fieldNames(prefix string, section reflect.Value) []string {
 }
 
 func unknownPath(path string) error {
-	if known := nearest.Name(path, knownPaths()); known != "" {
+	paths := knownPaths()
+	if known := nearest.Name(path, paths); known != "" {
 		return fmt.Errorf("%q is not a result; the nearest is %s", path, known)
 	}
-	return fmt.Errorf("%q is not a result, and none has a name like it; docs/results.md lists them", path)
+	below := slices.DeleteFunc(paths, func(known string) bool { return !strings.HasPrefix(known, path+".") })
+	if len(below) > 1 {
+		return fmt.Errorf("%q is not a result, but a group of them, such as %s and %s; docs/results.md#expectations lists them", path, below[0], below[1])
+	}
+	return fmt.Errorf("%q is not a result that a condition can be about; docs/results.md#expectations lists those", path)
 }

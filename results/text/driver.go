@@ -120,7 +120,7 @@ func DriverRows(d *results.DriverSeen) (rows [][2]string) {
 		add("warmed up", "%d requests in %s, before the run", w.Requests, results.FormatSeconds(w.Seconds))
 	}
 	for _, f := range d.Faults {
-		add("FAULT", "%s, %d times: %s", f.Name, f.Count, layout.OneLine(f.Example))
+		add("FAULT", "%s, %d in all: %s", f.Name, f.Count, layout.OneLine(f.Example))
 	}
 	if d.Ended != "" {
 		add("ENDED", "%s", layout.OneLine(d.Ended))

@@ -96,14 +96,29 @@ func Run(ctx context.Context, c external.Command, o Options, tell func(Rule)) (*
 
 // rule notes a rule: err is what is wrong, nil if it is kept.
 func (k *checking) rule(name string, err error, change, says string) bool {
+	if k.ctx.Err() != nil {
+		return false // somebody stopped the check: nothing is known about the driver
+	}
 	r := Rule{Name: name, OK: err == nil, Says: says}
 	if err != nil {
 		r.Says, r.Change = err.Error(), change
+		if k.died() {
+			r.Change = "do not end before bye or the end of stdin: an error of the client belongs in the done of its request"
+		}
 		k.report.OK = false
 	}
 	k.report.Rules = append(k.report.Rules, r)
 	k.tell(r)
 	return err == nil
+}
+
+// died reports whether the driver's process ended although nobody asked it to.
+func (k *checking) died() bool {
+	if k.driver == nil {
+		return false
+	}
+	_, died := k.driver.Faults()[string(external.FaultDied)]
+	return died
 }
 
 // begin configures the driver, and begins a conversation.

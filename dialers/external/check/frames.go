@@ -24,13 +24,25 @@ func (k *checking) hello() (started bool, err error) {
 		h := k.driver.Hello()
 		r := k.report
 		r.Client, r.Version, r.Runtime, r.Settings = h.Client, h.Version, h.Runtime, len(h.Settings)
-		says = fmt.Sprintf("%s %s on %s; settings: %d", h.Client, h.Version, h.Runtime, len(h.Settings))
+		says = fmt.Sprintf("%s %s on %s; settings: %s", h.Client, h.Version, h.Runtime, names(h.Settings))
 		if h.Version == "" || h.Runtime == "" {
 			err = errors.New("hello has no version or no runtime")
 		}
 	}
 	k.rule("hello", err, "write {\"type\":\"hello\",\"protocol\":1,...} as the first line of stdout, within 20 s; logs belong on stderr", says)
 	return k.driver != nil, nil
+}
+
+// names lists settings.
+func names(settings []external.Setting) string {
+	if len(settings) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, s := range settings {
+		list = append(list, s.Name)
+	}
+	return strings.Join(list, ", ")
 }
 
 // configured checks that there is a client at all.

@@ -64,7 +64,7 @@ func (k *checking) requests() {
 	k.rule("timeout", k.timesOut(), "give the client config's timeout, in milliseconds, as its limit for a whole request", "the client ends it")
 	says, err := k.insecure()
 	k.rule("insecure", err, "verify no certificates if config has insecure", says)
-	k.rule("open loop", k.openLoop(), "start each dispatch at once: asynchronously, or on a thread of a pool without a limit", fmt.Sprintf("%d were called while none had a response", slowRequests))
+	k.rule("open loop", k.openLoop(), "start each dispatch at once: asynchronously, or on a thread of a pool without a limit; and write a done for each", fmt.Sprintf("%d were called while none had a response", slowRequests))
 }
 
 // exactly sends a request, and compares what arrived.

@@ -102,7 +102,7 @@ func TestMissingTools(t *testing.T) {
 		tools  map[string]string
 		want   string
 	}{
-		{"reactor-netty", nil, "driver reactor-netty: java and javac and mvn are missing; on Debian: apt install default-jdk-headless; apt install maven"},
+		{"reactor-netty", nil, "driver reactor-netty: java, javac and mvn are missing; on Debian: apt install default-jdk-headless; apt install maven"},
 		{"reactor-netty", map[string]string{"java": "", "javac": ""}, "driver reactor-netty: mvn is missing; on Debian: apt install maven"},
 		{"jdk-httpclient", map[string]string{"java": ""}, "driver jdk-httpclient: javac is missing; on Debian: apt install default-jdk-headless"},
 	} {

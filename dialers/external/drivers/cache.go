@@ -36,7 +36,7 @@ func Cache() (string, error) {
 type NotBuiltError struct{ Driver string }
 
 func (e *NotBuiltError) Error() string {
-	return fmt.Sprintf("driver %s is not built yet: run `kabench driver build %s`", e.Driver, e.Driver)
+	return fmt.Sprintf("the driver %s is not built; run 'kabench driver build %s'", e.Driver, e.Driver)
 }
 
 // Built returns the command of the driver, if the cache has it as its sources and pins are now.

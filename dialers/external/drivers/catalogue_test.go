@@ -143,7 +143,7 @@ func TestFind(t *testing.T) {
 // TestCommand: a name is a driver's; everything else is a command line.
 func TestCommand(t *testing.T) {
 	t.Setenv("KABENCH_DRIVERS", t.TempDir())
-	if _, err := Command("reactor-netty"); err == nil || err.Error() != "driver reactor-netty is not built yet: run `kabench driver build reactor-netty`" {
+	if _, err := Command("reactor-netty"); err == nil || err.Error() != "the driver reactor-netty is not built; run 'kabench driver build reactor-netty'" {
 		t.Error(err)
 	}
 	if _, err := Command("reactor-nety"); err == nil || !strings.Contains(err.Error(), "did you mean reactor-netty?") {
@@ -163,10 +163,12 @@ func TestCIBuildsWhatItNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(script), "driver build "+strings.Join(ofCI, " ")+"\n") {
-		t.Errorf(".ci/drivers does not build %v", ofCI)
-	}
+	_, list, _ := strings.Cut(string(script), "\ngo run ./cmd/kabench driver build ")
+	list, _, _ = strings.Cut(list, "\n")
 	for _, name := range ofCI {
+		if !slices.Contains(strings.Fields(list), name) {
+			t.Errorf(".ci/drivers does not build %s", name)
+		}
 		if _, err := Find(name); err != nil {
 			t.Error(err)
 		}

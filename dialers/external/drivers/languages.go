@@ -83,7 +83,13 @@ func (e Entry) command(dir string) external.Command {
 	case Rust, Go:
 		argv = []string{at("driver")}
 	}
-	return external.Command{Name: e.Name, Argv: append(argv, e.Args...), Env: e.Env}
+	install := ""
+	for _, t := range tools {
+		if t.Name == argv[0] {
+			install = t.Install
+		}
+	}
+	return external.Command{Name: e.Name, Argv: append(argv, e.Args...), Env: e.Env, Install: install}
 }
 
 // copyDependencies is the goal of Maven that copies packages, at a fixed version.

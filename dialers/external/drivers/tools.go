@@ -94,5 +94,9 @@ func (e *MissingError) Error() string {
 	if len(names) > 1 {
 		verb = "are"
 	}
-	return fmt.Sprintf("driver %s: %s %s missing; on Debian: %s", e.Driver, strings.Join(names, " and "), verb, strings.Join(installs, "; "))
+	list := names[len(names)-1]
+	if len(names) > 1 {
+		list = strings.Join(names[:len(names)-1], ", ") + " and " + list
+	}
+	return fmt.Sprintf("driver %s: %s %s missing; on Debian: %s", e.Driver, list, verb, strings.Join(installs, "; "))
 }

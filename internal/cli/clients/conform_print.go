@@ -67,8 +67,8 @@ func printReport(b *bytes.Buffer, r conform.Report) {
 	}
 	c := conform.Count(r)
 	fmt.Fprintf(b, "  %d of %d stories agree, %d are known differences, %d differ", c.Agree, c.Pairs, c.Known, c.Differ)
-	if c.Unknown > 0 {
-		fmt.Fprintf(b, ", %d could not be judged", c.Unknown)
+	if n := c.Unknown - notPlayed(r); n > 0 {
+		fmt.Fprintf(b, ", %d could not be judged", n)
 	}
 	fmt.Fprintf(b, "; %.0f s\n", r.Seconds)
 	if len(r.Settings) > 0 {
@@ -79,17 +79,31 @@ func printReport(b *bytes.Buffer, r conform.Report) {
 		slices.Sort(set)
 		layout.Paragraph(b, "  set on the client: ", strings.Join(set, ", "))
 	}
-	if !slices.Contains(r.Run, r.Version) {
+	if !r.RanBefore() {
 		layout.Paragraph(b, "  ", versionNote(r))
 	}
-	for _, v := range []conform.Verdict{conform.Differs, conform.Known, conform.Disturbed, conform.Failed, conform.NotPlayed} {
+	for _, v := range []conform.Verdict{conform.Differs, conform.Known, conform.Disturbed, conform.Failed} {
 		for _, one := range r.Results {
 			if one.Verdict == v {
 				printResult(b, one)
 			}
 		}
 	}
+	if n := notPlayed(r); n > 0 {
+		fmt.Fprintf(b, "\n  not played, because kabench was stopped: %d\n", n)
+	}
 	fmt.Fprintln(b)
+}
+
+// notPlayed counts the stories that were left out because somebody stopped kabench.
+func notPlayed(r conform.Report) int {
+	n := 0
+	for _, one := range r.Results {
+		if one.Verdict == conform.NotPlayed {
+			n++
+		}
+	}
+	return n
 }
 
 // versionNote says that this version is not one for which the preset was run.
@@ -105,9 +119,6 @@ const mostRows = 12
 
 func printResult(b *bytes.Buffer, r conform.Result) {
 	fmt.Fprintf(b, "\n  %s: %s\n", r.Verdict, r.Story)
-	if r.Verdict == conform.NotPlayed {
-		return
-	}
 	layout.Paragraph(b, "    ", r.Asks)
 	if r.Known != "" {
 		layout.Paragraph(b, "    the preset cannot: ", r.Known)

@@ -17,7 +17,8 @@ func NewDriver(s *cli.Streams) *cobra.Command {
 		Long: `A driver is a program that lets kabench send requests through a real HTTP client. kabench decides
 when a request is due; the driver makes the call and reports how it ended. docs/drivers.md describes
 the protocol.`,
-		Args: usage.None,
+		Args: usage.NoSubcommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newDriverList(s), newDriverBuild(s), newDriverCheck(s))
 	return c

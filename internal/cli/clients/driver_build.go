@@ -88,8 +88,8 @@ func buildDrivers(ctx context.Context, s *cli.Streams, entries []drivers.Entry) 
 			failed++
 		}
 		done = append(done, b)
-		if s.JSON {
-			continue
+		if s.JSON || b.Error != "" && len(entries) == 1 {
+			continue // of one driver, the command's own error says it
 		}
 		if err := b.print(s); err != nil {
 			return err

@@ -91,6 +91,7 @@ func checkDriver(s *cli.Streams, command external.Command, o checkOptions) error
 	report, err := check.Run(ctx, command, options, tell)
 	switch {
 	case ctx.Err() != nil:
+		fmt.Fprintln(s.Err, "kabench: stopped; the other rules were not checked")
 		return exit.Interrupted
 	case err != nil:
 		return err
