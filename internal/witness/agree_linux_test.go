@@ -56,7 +56,7 @@ func compare(pairs []pair) (a agreement) {
 		if len(p.seen.Attempts) == 0 && len(tries) == 1 && p.e.Phase == results.PhaseWriteHeaders && either(p.e.Cause, results.CauseRST) {
 			a.attempts++
 			a.failures++
-			a.unwritten++ // on a connection that a RST had closed, of which a busy client had not heard
+			a.unwritten++ // a RST had closed the connection, and a busy client did not know it yet
 			continue
 		}
 		if len(tries) != len(p.seen.Attempts) {

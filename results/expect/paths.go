@@ -160,8 +160,6 @@ func unseen(run *results.Run, section, name string) string {
 		return noPackets
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
-	case untold(run, section+"."+name) && section == "resends":
-		return notTold(run) + "; attempts.resent counts what was seen to be sent again"
 	case untold(run, section+"."+name):
 		return notTold(run)
 	case section != "sockets" || name == "available" || name == "server_side":
