@@ -204,7 +204,7 @@ func TestStopped(t *testing.T) {
 // A real client in a process of its own is compared with the presets that fit its version.
 func TestHold(t *testing.T) {
 	defaults, tuned, other := preset(t, "go-default-transport"), preset(t, "go-default-transport"), preset(t, "okhttp")
-	defaults.Run = []string{"1.2.2"}
+	defaults.Run, tuned.Run = []string{"1.2.2"}, nil
 	tuned.Name, tuned.Pool.MaxIdle = "tuned", 12
 	began := 0
 	reports := Hold(t.Context(), Client{
