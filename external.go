@@ -3,6 +3,7 @@ package kabench
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -123,6 +124,10 @@ func (o *outsider) end() {
 	}
 }
 
+// mostExchanges is more than a run has. Each run numbers its requests from a multiple of
+// it that was drawn by chance, and their X-Request-Id has at most 20 digits.
+const mostExchanges = 1e12
+
 // externalClient performs the exchanges of a run through the driver.
 type externalClient struct {
 	*external.Engine
@@ -135,7 +140,9 @@ type externalClient struct {
 
 // newExternalClient makes p's client of t.
 func newExternalClient(p *profiles.Profile, t *target.Target, o *outsider, trace func(dialers.TraceEvent)) (client, error) {
-	engine, err := external.NewEngine(external.EngineConfig{Driver: o.driver, Requests: t.Requests, Timeout: p.Load.Timeout, Witness: o.witness.witness()})
+	engine, err := external.NewEngine(external.EngineConfig{
+		Driver: o.driver, Requests: t.Requests, Timeout: p.Load.Timeout, Witness: o.witness.witness(), FirstID: (1 + rand.Uint64N(1e7)) * mostExchanges,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ type EngineConfig struct {
 	// report; 0: 2 s. A client may notice its own timeout late, but not as late as that.
 	Grace   time.Duration
 	Witness Witness // nil: nobody looks
+	// FirstID is added to the number of an exchange for its X-Request-Id, so that a
+	// server and a Witness tell apart the runs of one moment.
+	FirstID uint64
 }
 
 // Engine performs exchanges through a driver. It is a generator.Engine.
@@ -41,6 +44,7 @@ type Engine struct {
 	timeout    time.Duration
 	grace      time.Duration
 	witness    Witness
+	firstID    uint64
 	poller     *poll.Poller
 	room       []poll.Event
 
@@ -98,7 +102,7 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		driver: c.Driver, requests: c.Requests, timeout: c.Timeout, grace: c.Grace, witness: c.Witness,
+		driver: c.Driver, requests: c.Requests, timeout: c.Timeout, grace: c.Grace, witness: c.Witness, firstID: c.FirstID,
 		poller: poller, room: make([]poll.Event, poll.MaxEvents),
 		broken: make(chan struct{}), quit: make(chan struct{}),
 		flights: map[uint64]*flight{}, peaks: map[string]float64{},
@@ -111,7 +115,9 @@ func NewEngine(c EngineConfig) (*Engine, error) {
 	e.seen.errors = map[string]*results.DriverError{}
 	for _, r := range c.Requests {
 		parts := r.Parts()
-		e.dispatches = append(e.dispatches, newDispatch(parts))
+		d := newDispatch(parts)
+		d.from = c.FirstID
+		e.dispatches = append(e.dispatches, d)
 		e.bodies = append(e.bodies, int64(parts.Body))
 		e.methods = append(e.methods, parts.Method)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
@@ -181,7 +182,10 @@ var (
 )
 
 // dispatch is the frame of a request, prepared except for its number.
-type dispatch struct{ begin, id, end []byte }
+type dispatch struct {
+	begin, id, end []byte
+	from           uint64 // X-Request-Id of exchange number 0
+}
 
 // newDispatch prepares the frame of a request.
 func newDispatch(p dialers.Parts) dispatch {
@@ -207,15 +211,11 @@ const idDigits = 20
 // appendTo adds the frame of exchange number seq to b.
 func (d *dispatch) appendTo(b []byte, seq uint64) []byte {
 	var digits [idDigits]byte
-	first := idDigits
-	for n, rest := idDigits-1, seq; n >= 0; n, rest = n-1, rest/10 {
+	for n, rest := idDigits-1, d.from+seq; n >= 0; n, rest = n-1, rest/10 {
 		digits[n] = '0' + byte(rest%10)
-		if digits[n] != '0' {
-			first = n
-		}
 	}
 	b = append(b, d.begin...)
-	b = append(b, digits[min(first, idDigits-1):]...)
+	b = strconv.AppendUint(b, seq, 10)
 	b = append(b, d.id...)
 	b = append(b, digits[:]...)
 	return append(b, d.end...)

@@ -32,9 +32,9 @@ func (e *Engine) judge(f *flight, gone string) {
 	t.late = e.timeout > 0 && t.finished+t.wrong >= x.Due+e.timeout
 	var sight Sight
 	if watcher, ok := e.witness.(Watcher); ok {
-		sight = watcher.Between(x.Seq, e.epoch, x.Start, f.came-e.ahead)
+		sight = watcher.Between(e.firstID+x.Seq, e.epoch, x.Start, f.came-e.ahead)
 	} else if e.witness != nil {
-		sight = e.witness.Saw(x.Seq, e.epoch)
+		sight = e.witness.Saw(e.firstID+x.Seq, e.epoch)
 	}
 	v := decide(t, sight)
 	e.fill(x, t, v, sight)

@@ -8,8 +8,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A Witness says what happened to the exchange numbered seq, from what was seen without
-// the driver. Its stamps are offsets from epoch.
+// A Witness says what happened to an exchange, from what was seen without the driver. seq
+// is the number in the exchange's X-Request-Id; stamps are offsets from epoch.
 //
 // It is asked once for every exchange, when the driver says that it is over, or when the
 // driver did not say so in time; one question at a time, on a goroutine that neither
