@@ -11,6 +11,7 @@ var rustDrivers = []Entry{
 	},
 	{
 		Name: "ureq", Client: "ureq", Version: "3.5.2", Language: Rust,
+		Preset:  []string{"ureq"},
 		Note:    "blocking; as many threads as requests in flight",
 		Sources: rustSources("ureq"), Main: "ureq-driver",
 	},
