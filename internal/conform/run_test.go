@@ -205,7 +205,7 @@ func TestStopped(t *testing.T) {
 func TestHold(t *testing.T) {
 	defaults, tuned, other := preset(t, "go-default-transport"), preset(t, "go-default-transport"), preset(t, "okhttp")
 	defaults.Run = []string{"1.2.2"}
-	tuned.Name, tuned.Pool.MaxIdle = "tuned", 12
+	tuned.Name, tuned.Run, tuned.Pool.MaxIdle = "tuned", nil, 12
 	began := 0
 	reports := Hold(t.Context(), Client{
 		Command: own(t), Presets: []profiles.Preset{other, tuned, defaults}, Lanes: 2,
