@@ -144,6 +144,10 @@ func TestPresetsAfterACut(t *testing.T) {
 		{[]string{"jdk-httpclient", "jdk-httpclient-17"}, "nothing", fins, "2 err", "1 err", "2 err", "1 err"},
 		{[]string{"jdk-httpclient", "jdk-httpclient-17"}, "nothing", resets, "2 err", "1 err", "2 err", "1 err"},
 		{[]string{"jdk-httpclient", "jdk-httpclient-17"}, "headers", fins, "1 err", "1 err", "1 err", "1 err"},
+		{[]string{"ruby-net-http", "net-http-persistent"}, "status", fins, "2 err", "1 err", "2 err", "1 err"},
+		{[]string{"ruby-net-http", "net-http-persistent"}, "status", resets, "2 err", "1 err", "2 err", "1 err"},
+		{[]string{"ruby-net-http", "net-http-persistent"}, "headers", fins, "1 err", "1 err", "1 err", "1 err"},
+		{[]string{"ruby-net-http", "net-http-persistent"}, "headers", resets, "2 err", "1 err", "2 err", "1 err"},
 	} {
 		for _, cell := range []struct {
 			method string

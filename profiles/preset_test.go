@@ -148,6 +148,11 @@ func TestPresetValues(t *testing.T) {
 	hc5AsyncRules := []pool.ResendRule{rule(pool.OnAny, pool.AfterRST|pool.AfterPartial|pool.AfterBody, "idempotent", 1, pool.PathPool)}
 	hc5AsyncRules[0].CutBy = pool.CutByRST
 	curlRules := []pool.ResendRule{rule(pool.OnReused, all|pool.AfterStatus, "all", 5, pool.PathPool)}
+	rubyRules := []pool.ResendRule{
+		rule(pool.OnAny, all|pool.AfterStatus|pool.AfterBody, "idempotent", 1, pool.PathFresh),
+		rule(pool.OnAny, pool.AfterHeaders, "idempotent", 1, pool.PathFresh),
+	}
+	rubyRules[1].CutBy = pool.CutByRST
 	reactor := func(cap, queue int) row {
 		return row{perKey: cap, idle: -1, idleAll: -1, queue: queue, wait: 45 * s, order: fifo, expiry: lease | release, reap: pool.ReapAtLease}
 	}
@@ -218,9 +223,9 @@ func TestPresetValues(t *testing.T) {
 		"aws-sdk-java-v2": {perKey: 50, idle: -1, idleAll: -1, queue: 10000, wait: 10 * s, order: lifo, idleTimeout: 5 * s, expiry: timer},
 		"boto3":           {idle: 10, idleAll: -1, queue: -1, expiry: lease, liveness: pool.Probe},
 		"ruby-net-http": {perKey: 1, idle: -1, idleAll: -1, queue: -1, idleTimeout: 2 * s, expiry: lease, liveness: pool.Probe,
-			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 1, pool.PathFresh)}},
+			resend: rubyRules},
 		"net-http-persistent": {overall: 256, idle: -1, idleAll: -1, queue: -1, wait: s / 2, idleTimeout: 5 * s, expiry: lease, liveness: pool.Probe,
-			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterBody, "idempotent", 1, pool.PathFresh)}},
+			resend: rubyRules},
 		"fasthttp": {perKey: 512, idle: -1, idleAll: -1, order: fifo, idleTimeout: 10 * s, expiry: sweep, liveness: pool.None,
 			resend: []pool.ResendRule{rule(pool.OnAny, all|pool.AfterPartial|pool.AfterBody, "GET HEAD PUT", 4, pool.PathPool)}},
 	} {
@@ -249,7 +254,7 @@ func TestPresetValues(t *testing.T) {
 		"libcurl":           policyOf(t, "libcurl").MaxLifetime == 24*time.Hour,
 		"haproxy":           policyOf(t, "haproxy").ResendElse == pool.ElseHangup,
 		"envoy":             policyOf(t, "envoy").DialFail == pool.FailAllPending,
-		"slots":             policyOf(t, "undici").Slots && policyOf(t, "urllib3").Slots && policyOf(t, "requests").Slots && policyOf(t, "boto3").Slots,
+		"slots":             policyOf(t, "undici").Slots && policyOf(t, "urllib3").Slots && policyOf(t, "requests").Slots && policyOf(t, "boto3").Slots && policyOf(t, "net-http-persistent").Slots,
 		"okhttp":            policyOf(t, "okhttp").ProbeUnsafeOnly,
 		"undici":            policyOf(t, "undici").HintMargin == 2*s && policyOf(t, "undici").HintCap == 600*s,
 		"httpurlconnection": policyOf(t, "httpurlconnection").HintIfKeepAlive,

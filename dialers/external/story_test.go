@@ -185,7 +185,7 @@ func TestFaults(t *testing.T) {
 		{"line", FaultFloods, "1 MiB", "1 MiB", nil},
 		{"frames", FaultFloods, `hm`, "nobody asked for", nil},
 		{"gauges", FaultFloods, `gauges`, "nobody asked for", nil},
-		{"unsent", FaultUnsent, "1000000", "", nil},
+		{"unsent", FaultUnsent, "100000", "", nil},
 		{"twice", FaultTwice, "number", "", nil},
 		{"early", FaultTimes, "before it was dispatched", "", nil},
 		{"late", FaultTimes, "after its done came", "", nil},

@@ -100,7 +100,7 @@ func (s Seen) Totals() Totals {
 	t := Totals{Opened: len(s.Conns)}
 	var conns, requests []span
 	for _, c := range s.Conns {
-		conns = append(conns, span{c.Opened, c.Closed})
+		conns = append(conns, span{c.Opened, c.left()})
 	}
 	for _, r := range s.Requests {
 		switch {
@@ -118,6 +118,18 @@ func (s Seen) Totals() Totals {
 	}
 	t.AtOnce, t.Requests = peak(conns), peak(requests)
 	return t
+}
+
+// overlap is how much later the server may see the end of a connection than the beginning
+// of the one that the client opened in its place. The two come to it in any order.
+const overlap = 100 * time.Millisecond
+
+// left is when the client may have closed the connection; 0: it did not.
+func (c Conn) left() time.Duration {
+	if c.Closed == 0 || c.By != ByClient {
+		return c.Closed
+	}
+	return max(c.Closed-overlap, c.Opened+1)
 }
 
 // span is a time from one offset to another; 0: it has no end.

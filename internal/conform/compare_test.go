@@ -81,6 +81,25 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// A connection that the client opened in place of one that it closed is not one more at a
+// time, although the server saw its beginning first.
+func TestTotalsOfReplacedConnections(t *testing.T) {
+	for _, test := range []struct {
+		by   Closer
+		late time.Duration
+		want int
+	}{
+		{ByClient, 20 * time.Millisecond, 1},
+		{ByClient, time.Second, 2},
+		{ByServer, 20 * time.Millisecond, 2},
+	} {
+		s := Seen{Conns: []Conn{{Opened: 1, Closed: time.Second + test.late, By: test.by}, {Opened: time.Second}}}
+		if got := s.Totals().AtOnce; got != test.want {
+			t.Errorf("by %s, seen %v later: %d at a time, want %d", test.by, test.late, got, test.want)
+		}
+	}
+}
+
 // Times count where the story is about them, and only beyond the tolerance.
 func TestCompareTimes(t *testing.T) {
 	closed := func(by Closer, after time.Duration) Seen {

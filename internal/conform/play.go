@@ -73,7 +73,7 @@ func Play(ctx context.Context, story Story, player Player) (Seen, error) {
 	_, _, late := server.Saw()
 	seen.Disturbed = story.disturbed(stalled, p.late, late)
 	if lagging, ok := engine.(interface{ Lag() time.Duration }); ok && seen.Disturbed == "" {
-		if lag := lagging.Lag(); lag > story.Slack {
+		if lag := lagging.Lag(); lag > story.Slack+story.Patience {
 			seen.Disturbed = fmt.Sprintf("the driver called its client %v after a request was due", lag.Round(time.Millisecond))
 		}
 	}

@@ -98,7 +98,7 @@ func capStories() []Story {
 	for _, n := range []int{30, 130, 600} {
 		list = append(list, Story{
 			Name: fmt.Sprintf("cap-%d", n), Asks: fmt.Sprintf("Of %d requests at once, how many are at the server at the same time?", n),
-			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(350 + n), Once: true}}}}, Looks: Looks{Totals: true}, Slack: ms(300), Alone: true, Short: n == 30,
+			About: AboutCaps, Server: Script{Rules: []Rule{{Act: Act{Quiet: ms(350 + n), Once: true}}}}, Looks: Looks{Totals: true}, Slack: ms(300), Patience: ms(10 * n), Alone: true, Short: n == 30,
 			Rounds: []Round{many(0, "GET", n, time.Millisecond)},
 		})
 	}

@@ -24,6 +24,10 @@ type Story struct {
 	// Slack is how late the machine may be before a play says nothing. The moments of the
 	// story that depend on one another are farther apart.
 	Slack time.Duration
+	// Patience is how much later than Slack the driver may call its client. A client that is
+	// slow to hand out hundreds of connections keeps its driver's loop busy, and a server that
+	// waits until no more requests come (Act.Quiet) does not mind.
+	Patience time.Duration
 	// Alone is set if the story is a burst, which must not be played beside others.
 	Alone bool
 	// Short is set if the story belongs to the short set.

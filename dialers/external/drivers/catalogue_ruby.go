@@ -8,13 +8,13 @@ var rubyDrivers = []Entry{
 	{
 		Name: "net-http", Client: "Net::HTTP", Language: Ruby,
 		Preset:  []string{"ruby-net-http"},
-		Note:    "an object for each thread, and the thread that waited longest takes the next request",
+		Note:    "a started object for each of its `threads`, by default 1, one request after another; others wait in the driver",
 		Sources: ruby("net_http"), Main: "net_http.rb",
 	},
 	{
 		Name: "net-http-persistent", Client: "net-http-persistent", Language: Ruby,
 		Preset:  []string{"net-http-persistent"},
-		Note:    "Debian has 3.1.0; the preset is of 4.0",
+		Note:    "the machine's; Debian has 3.1.0",
 		Sources: ruby("net_http_persistent"), Main: "net_http_persistent.rb",
 		Tools: []string{"ruby's net-http-persistent"},
 	},

@@ -1,6 +1,7 @@
-# Ruby's Net::HTTP as programs with threads use it: an object is not for several threads, so each thread has its own, started
-# once and used again. The thread that has waited longest takes the next request, as threads that wait for one queue do
-# (Puma, Sidekiq). So the requests go round the connections, and their number is the highest number of requests at a time.
+# Ruby's Net::HTTP as services keep connections with it: an object is not for several threads at a time, so each of a few
+# threads has its own, started once and used for one request after another. A request that comes while all are busy waits
+# in the service's own queue, as in those of Puma and Sidekiq, and the thread that has waited longest takes it. The wait is
+# after "called": the queue is a part of the client here.
 
 require "net/http"
 require "openssl"
@@ -12,13 +13,14 @@ class NetHTTP
 
   def initialize
     @name, @client, @version, @order = "net-http", "Net::HTTP", Net::HTTP::VERSION, :first
+    @lanes = Queue.new
     @opened = []
-    @lock = Mutex.new
-    @generation = 0
+    @lock = Mutex.new # holds @opened
   end
 
   def settings
     [
+      Kit.setting("threads", "count", 1, pool: "max_conns", off: false, least: 1), # the service's, not the client's
       Kit.setting("keep_alive_timeout", "duration", 2000, pool: "idle_timeout"),
       Kit.setting("open_timeout", "duration", 60_000, pool: "connect_timeout", least: 1),
       Kit.setting("read_timeout", "duration", 60_000, pool: "response_timeout", least: 1),
@@ -28,16 +30,25 @@ class NetHTTP
   end
 
   def open(settings, insecure)
-    @settings, @insecure = settings, insecure
-    @generation += 1
+    threads = settings["threads"] || 1
+    @settings, @insecure = settings.except("threads"), insecure
+    lanes = Queue.new
+    threads.times { lanes << {} }
+    @lanes = lanes
   end
 
   def send_request(method, url, headers, body)
     uri = URI(url)
-    http = mine(uri)
-    http.start unless http.started?
-    response = http.request(Kit.request(method, uri, headers, body))
-    [response.code.to_i, response.body.to_s.bytesize]
+    lanes = @lanes
+    objects = lanes.pop
+    begin
+      http = objects[[uri.scheme, uri.hostname, uri.port]] ||= make(uri)
+      http.start unless http.started?
+      response = http.request(Kit.request(method, uri, headers, body))
+      [response.code.to_i, response.body.to_s.bytesize]
+    ensure
+      lanes << objects
+    end
   end
 
   def close
@@ -50,14 +61,6 @@ class NetHTTP
   end
 
   private
-
-  # The object of this thread for a server.
-  def mine(uri)
-    key = [@generation, uri.scheme, uri.hostname, uri.port]
-    objects = Thread.current[:objects]
-    objects = Thread.current[:objects] = {} unless objects&.keys&.first&.first == @generation
-    objects[key] ||= make(uri)
-  end
 
   def make(uri)
     http = Net::HTTP.new(uri.hostname, uri.port, nil) # nil: no proxy from the environment
