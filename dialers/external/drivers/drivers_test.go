@@ -20,7 +20,8 @@ import (
 // ofCI are the drivers that CI builds, one at least for each language.
 var ofCI = []string{"reactor-netty", "okhttp", "node-agent", "undici", "requests", "net-http", "net-http-persistent", "go", "nginx"}
 
-// each calls test for every driver that is built. Under CI those of ofCI must be.
+// each calls test for every driver that is built. Under CI those of ofCI must be, and
+// others that the machine happens to have are left out.
 func each(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
 	eachOf(t, func(*testing.T) {}, test)
 }
@@ -31,11 +32,15 @@ func eachAtOnce(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
 }
 
 func eachOf(t *testing.T, begin func(*testing.T), test func(t *testing.T, d *talk, e Entry)) {
+	ci := os.Getenv("CI") != ""
 	for _, e := range All() {
+		if ci && !slices.Contains(ofCI, e.Name) {
+			continue
+		}
 		t.Run(e.Name, func(t *testing.T) {
 			begin(t)
 			c, built := e.Built()
-			if !built && os.Getenv("CI") != "" && slices.Contains(ofCI, e.Name) {
+			if !built && ci {
 				t.Fatal((&NotBuiltError{e.Name}).Error() + ", and under CI nothing is skipped")
 			} else if !built {
 				t.Skip((&NotBuiltError{e.Name}).Error())
@@ -181,7 +186,7 @@ func TestOpenLoop(t *testing.T) {
 		defer server.Close()
 		defer let()
 		d.configure(nil, 20*time.Second, 10)
-		const n = 60
+		const n = 40 // fewer than a client of one of them lets wait or be on the wire
 		for seq := range n {
 			d.dispatch(seq, "GET", server.URL, 0)
 		}
