@@ -19,6 +19,15 @@ type Packets struct {
 	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
 }
 
+// PacketsNote says where the packets of a run were seen, if a reader could take them for
+// others; else it is "".
+func (run *Run) PacketsNote() string {
+	if run.Packets == nil || run.Driver == nil || run.Link == nil {
+		return ""
+	}
+	return "These packets are between the client and kabench's link, which acknowledges at once: the server gets a request, and the client the server's close, only after the link's delay."
+}
+
 // Closing counts connections by who closed them first and how.
 type Closing struct {
 	Opened string `json:"opened_by"` // the host

@@ -251,7 +251,11 @@ func markdownLadder(k *record.Archive) string {
 		}
 		var b bytes.Buffer
 		renderEvidence(&b, r.Run.Packets.Failures[0])
-		return fence(b.String())
+		ladder := fence(b.String())
+		if note := r.Run.PacketsNote(); note != "" {
+			ladder += "\n" + note + "\n"
+		}
+		return ladder
 	}
 	return ""
 }

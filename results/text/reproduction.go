@@ -56,6 +56,9 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 	if p := incident.run.Packets; p != nil && len(p.Failures) > 0 {
 		fmt.Fprintln(&b, "A failure of the incident, packet by packet")
 		renderEvidence(&b, p.Failures[0])
+		if note := incident.run.PacketsNote(); note != "" {
+			wrap(&b, "", note)
+		}
 		fmt.Fprintln(&b)
 	}
 	switch {

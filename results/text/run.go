@@ -38,6 +38,9 @@ func RenderRun(w io.Writer, run *results.Run) error {
 			fmt.Fprintln(&b)
 			renderEvidence(&b, e)
 		}
+		if note := run.PacketsNote(); note != "" && len(run.Packets.Failures) > 0 {
+			wrap(&b, "", note)
+		}
 	}
 	if text := uncountedErrors(run); text != "" {
 		fmt.Fprintln(&b)
