@@ -150,8 +150,8 @@ func TestUsual(t *testing.T) {
 			t.Errorf("%s: %q", p.Client, name)
 		}
 	}
-	if got := diagnose.Usual("vertx"); got != "" {
-		t.Errorf("vertx: %q", got)
+	if got := diagnose.Usual("varnish"); got != "" {
+		t.Errorf("varnish: %q", got)
 	}
 	// A family with several presets has one that somebody has chosen.
 	for family, want := range map[string]string{"go": "go-default-transport", "reactor-netty": "reactor-netty", "node": "node-globalagent", "jdk": "jdk-httpclient", "apache-hc5": "apache-hc5"} {
