@@ -125,7 +125,7 @@ func compare(pairs []pair) (a agreement) {
 				continue // nothing of it was on the wire
 			}
 			if late := before.read + got.Began - try.Leased; known && before.use == got.Use-1 && (got.Idle-try.Idle-late).Abs() > time.Millisecond {
-				differ("attempt %d: idle %v, seen %v, of which the client was late by %v", i+1, try.Idle, got.Idle, late)
+				differ("attempt %d: the client says it was idle for %v, the packets say %v; the client was late by %v", i+1, try.Idle, got.Idle, late)
 			} else if known && before.use == got.Use-1 {
 				a.explained++
 			}

@@ -149,6 +149,9 @@ func TestCommand(t *testing.T) {
 	if _, err := Command("reactor-nety"); err == nil || !strings.Contains(err.Error(), "did you mean reactor-netty?") {
 		t.Error(err)
 	}
+	if _, err := Command("./no-such"); err == nil || !strings.Contains(err.Error(), "the driver ./no-such cannot be started: ") {
+		t.Error(err)
+	}
 	if c, err := Command("python9 my_driver.py"); err != nil || len(c.Argv) != 2 {
 		t.Errorf("%v, %v", c, err)
 	}

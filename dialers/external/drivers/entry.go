@@ -99,7 +99,12 @@ func Command(text string) (external.Command, error) {
 	}
 	c, err := external.ParseCommand(text)
 	if err == nil && len(c.Argv) == 1 {
-		if _, none := exec.LookPath(c.Argv[0]); none != nil {
+		_, none := exec.LookPath(c.Argv[0])
+		switch {
+		case none == nil:
+		case strings.ContainsRune(c.Argv[0], '/'): // a path is no name with a typo
+			return c, fmt.Errorf("the driver %s cannot be started: %w", c.Argv[0], none)
+		default:
 			return c, unknown
 		}
 	}
