@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"reflect"
@@ -225,6 +226,19 @@ func BenchmarkParseDone(b *testing.B) {
 	for range b.N {
 		if _, err := parseFrame(line); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Runs that number from different places have no X-Request-Id in common, and the
+// driver's own number stays the exchange's.
+func TestFirstID(t *testing.T) {
+	d := newDispatch(dialers.Parts{Method: "GET", URL: "http://a/"})
+	d.from = 7_000_000_000_000
+	for seq, id := range map[uint64]string{0: "00000007000000000000", 12: "00000007000000000012"} {
+		line := string(d.appendTo(nil, seq))
+		if !strings.Contains(line, fmt.Sprintf(`"seq":%d,`, seq)) || !strings.Contains(line, `["`+dialers.RequestID+`","`+id+`"]`) {
+			t.Errorf("%d: %s", seq, line)
 		}
 	}
 }
