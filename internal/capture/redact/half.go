@@ -185,7 +185,7 @@ type word struct {
 func (h *half) keep(known []string, c, other byte) byte {
 	w := &h.word
 	if w.n == 0 && !w.bad {
-		w.bad = !begins(h.rest, known)
+		w.bad = !begins(h.rest, known, h.ends())
 	}
 	if 'A' <= c && c <= 'Z' {
 		c |= 0x20
@@ -203,10 +203,26 @@ func (h *half) keep(known []string, c, other byte) byte {
 	return other
 }
 
-// begins reports whether the first word of b is a known one, or may become one in the
-// next piece.
-func begins(b []byte, known []string) bool {
-	end := bytes.IndexAny(b, " \t,:;=\r\n")
+// ends has the bytes that end a word in the current state.
+func (h *half) ends() string {
+	switch h.state {
+	case inMethod, inStatus:
+		return " \r\n"
+	case inVersion:
+		return "\r\n"
+	case inName:
+		return ":\r\n"
+	}
+	if h.message.field == keepAlive {
+		return " \t,=\r\n"
+	}
+	return " \t,\r\n"
+}
+
+// begins reports whether the first word of b, up to one of ends, is a known one, or may
+// become one in the next piece.
+func begins(b []byte, known []string, ends string) bool {
+	end := bytes.IndexAny(b, ends)
 	for _, k := range known {
 		if end >= 0 && len(k) == end && bytes.EqualFold(b[:end], []byte(k)) ||
 			end < 0 && len(k) >= len(b) && bytes.EqualFold(b, []byte(k[:len(b)])) {
