@@ -34,6 +34,11 @@ type Options struct {
 	Preparing func(what string)
 	// Live, if set, follows the run as it goes on.
 	Live Feed
+	// Fleet, if set, sends the requests on several agents. This process prepares the run,
+	// joins their results and judges.
+	Fleet Fleet
+	// Share, if set, makes this run one agent's share of another.
+	Share *Share
 	// Trace, if set, is called for each change to a connection, as
 	// dialers.Client.Tracer is. It may be called from several goroutines.
 	Trace func(dialers.TraceEvent)

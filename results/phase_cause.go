@@ -33,6 +33,7 @@ const (
 	CauseTruncated                  // FIN before Content-Length bytes had arrived
 	CauseMalformed                  // the response is not HTTP/1.1, or not TLS, or exceeds the limits we set
 	CauseDropped                    // due, but the limit of requests in flight was reached (phase schedule)
+	CauseAgentLost                  // due, but the agent that was to send it was lost; whether it was sent is not known (phase schedule)
 	CauseAborted                    // the run was aborted; the exchange counts as unfinished
 	CauseOther                      // none of these; the exchange's error text says more
 
@@ -42,7 +43,7 @@ const (
 var causeNames = enum.Names[Cause]{
 	"", "timeout", "fin", "rst", "pipe", "close_notify", "alert", "certificate", "nxdomain", "dns",
 	"refused", "unreachable", "port_exhausted", "fd_exhausted", "queue_full", "closed", "truncated",
-	"malformed", "dropped", "aborted", "other",
+	"malformed", "dropped", "agent_lost", "aborted", "other",
 }
 
 func (c Cause) String() string { return causeNames.Text(c) }

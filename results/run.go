@@ -42,6 +42,8 @@ type Run struct {
 
 	Driver *DriverSeen `json:"driver,omitempty"` // the real client that performed the exchanges; nil: kabench's own did
 
+	Agents []Agent `json:"agents,omitempty"` // the processes that sent the requests, if there were several; nil: this one did
+
 	Before *Before `json:"before,omitempty"` // what was opened before the run; nil: nothing
 
 	Baseline *Baseline `json:"baseline,omitempty"` // the earlier run that the expectations name

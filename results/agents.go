@@ -1,0 +1,50 @@
+package results
+
+import "time"
+
+// Agent is one of the processes that sent the requests of a run together, each its share.
+// Its figures are those of its own run; the run's are of all agents.
+type Agent struct {
+	Index   int    `json:"index"` // it sent the arrivals Index, Index+n, … of the schedule, n agents in all
+	Name    string `json:"name"`
+	Version string `json:"version"` // of its kabench
+	Host    Host   `json:"host"`
+	// Network is the same for agents that share their network namespace. They share its
+	// ports too, and see each other's sockets.
+	Network string `json:"network,omitempty"`
+
+	Start    time.Time `json:"start"` // by its own clock
+	Valid    bool      `json:"valid"`
+	Invalid  []string  `json:"invalid,omitempty"` // why Valid is false
+	Warnings []string  `json:"warnings"`
+
+	Counts      Counts      `json:"counts"`
+	Lag         Quantiles   `json:"lag"`
+	Connections Connections `json:"connections"`
+	Pool        PoolPeaks   `json:"pool"`
+	Instrument  Instrument  `json:"instrument"`
+	Recording   Recording   `json:"recording"`
+
+	Clock Clock      `json:"clock"`
+	Lost  *AgentLost `json:"lost,omitempty"` // nil: it sent its whole share
+	// Again is how many times its results were sent before the controller had them whole.
+	Again int `json:"again,omitempty"`
+}
+
+// AgentLost says that an agent ended, or was not heard of any more, before its share was
+// sent. Its arrivals that no surviving record has are dropped, with the cause agent_lost.
+type AgentLost struct {
+	Why      string  `json:"why"`
+	At       float64 `json:"at"`       // seconds since the start of the run: the last that is known of it
+	Arrivals uint64  `json:"arrivals"` // that were dropped for it, warm-up included
+	Share    float64 `json:"share"`    // Arrivals by all that were due, 0 to 1
+}
+
+// Clock is how an agent's clock stood to the controller's.
+type Clock struct {
+	Offset   float64 `json:"offset"`     // seconds: the agent's minus the controller's, when the run began
+	Error    float64 `json:"error"`      // seconds: half of the least round trip by which it was measured
+	Drift    float64 `json:"drift"`      // seconds per second: by how much the offset grew
+	Measures int     `json:"measures"`   // how many times it was measured
+	Skew     float64 `json:"start_skew"` // seconds: when the agent began its schedule, minus the agreed moment
+}
