@@ -130,7 +130,7 @@ func (s *Share) await(ctx context.Context, stop <-chan struct{}) (time.Time, err
 	now := time.Now()
 	ahead := agreed.Sub(now)
 	if ahead < lead {
-		return agreed, fmt.Errorf("the agreed start was only %v ahead when this agent was told: it must be at least %v; agree on a later start", ahead.Round(time.Microsecond), lead)
+		return agreed, fmt.Errorf("the agreed start was only %v ahead for this agent: it must be at least %v; agree on a later start", ahead.Round(time.Microsecond), lead)
 	}
 	if monotonic := agreed != agreed.Round(0); monotonic {
 		return agreed, nil

@@ -18,8 +18,8 @@ type ArrivalLaw struct {
 	Process        string        // poisson, uniform or constant can be tested
 	Rate           float64       // per second, of poisson and constant
 	GapMin, GapMax time.Duration // of uniform
-	// Of is the number of loops to which the arrivals are dealt in turn, of which this run
-	// is one: each of its gaps is a sum of Of gaps of the law. 0 and 1: it has them all.
+	// Of is the number of loops to which the arrivals are dealt in turn. This run is one of
+	// them, and each of its gaps is a sum of Of gaps of the law. 0 and 1: it has them all.
 	Of int
 }
 

@@ -33,8 +33,8 @@ const spareFiles = 32
 func sourceAddresses(p *profiles.Profile) int { return max(len(p.Target.Sources()), 1) }
 
 // NeedsOf works out what p needs of this machine when its requests go to that number
-// of origins, at that number of addresses, and are dealt to that number of agents, of
-// which one is on this machine.
+// of origins, at that number of addresses, and are dealt to that number of agents. This
+// machine is one agent's.
 func NeedsOf(p *profiles.Profile, origins, addresses, agents int) Needs {
 	origins = max(origins, 1)
 	rate := p.Load.MeanRate() / float64(max(agents, 1))
