@@ -189,6 +189,14 @@ func (s *Seconds) Merge(o Seconds) {
 	}
 }
 
+// Saturated counts the seconds in which the machine was saturated.
+func (s Seconds) Saturated() (n int) {
+	for _, sec := range s {
+		n += b2i(sec.Saturated)
+	}
+	return n
+}
+
 // Kept is how well the schedule was kept in the first part of the run, in which
 // requests were due. It does not set Overload.
 func (s Seconds) Kept(walked time.Duration) (k ScheduleKept) {

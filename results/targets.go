@@ -59,7 +59,10 @@ func NewByTarget(names []string) *ByTarget {
 }
 
 // Observe counts e, which has ended. It does not keep e.
-func (t *ByTarget) Observe(e *Exchange) {
+func (t *ByTarget) Observe(e *Exchange) { t.AddTimes(e, 1) }
+
+// AddTimes counts n exchanges that are equal to e.
+func (t *ByTarget) AddTimes(e *Exchange, n uint64) {
 	if t == nil || e.WarmUp || e.Phase == PhaseSchedule || e.Target < 0 || e.Target >= len(t.of) {
 		return
 	}
@@ -67,16 +70,16 @@ func (t *ByTarget) Observe(e *Exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := &t.figures[i]
-	f.Started++
+	f.Started += n
 	switch {
 	case e.OK():
-		f.OK++
+		f.OK += n
 		if e.Status >= 400 {
-			f.ErrorAnswers++
+			f.ErrorAnswers += n
 		}
-		t.response[i].add(e.ResponseTime(), 1)
+		t.response[i].add(e.ResponseTime(), n)
 	case e.Failed():
-		f.Failed++
+		f.Failed += n
 	}
 }
 
