@@ -60,6 +60,8 @@ func schedule(d *results.Run, l Limits) []string {
 		a := &d.Instrument.Arrivals
 		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"
 	}
+	// What is counted by the second has the arrivals of lost agents too.
+	s.schedule.DroppedLate, s.schedule.DroppedSaturated = min(s.schedule.DroppedLate, s.dropped), min(s.schedule.DroppedSaturated, s.dropped)
 	s.arrivals = d.Instrument.Arrivals
 	overload, invalid := s.verdict()
 	if d.Complete { // how a run that was cut off kept to its schedule is not known
