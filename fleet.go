@@ -49,7 +49,9 @@ func runOnFleet(ctx context.Context, p *profiles.Profile, opts Options) (*result
 	}
 	parts, err := f.send(ctx, job)
 	if err != nil {
-		f.abandon()
+		if _, input := errors.AsType[*InputError](err); input || errors.Is(err, ErrInterrupted) {
+			f.abandon() // nothing was sent
+		}
 		return nil, err
 	}
 	return f.finish(ctx, parts)

@@ -22,14 +22,3 @@ func agents(d *results.Run, _ Limits) (invalid []string) {
 	}
 	return invalid
 }
-
-// lost is how many of the requests that count were dropped because their agent was lost. No
-// load explains them: the run says how many they are, and stays valid.
-func lost(d *results.Run) (n uint64) {
-	for _, o := range d.Outcomes {
-		if o.Phase == results.PhaseSchedule && o.Cause == results.CauseAgentLost {
-			n += o.Count
-		}
-	}
-	return n
-}

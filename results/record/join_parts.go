@@ -28,7 +28,7 @@ type part struct {
 	// If sums are counted from its record:
 	counted bool
 	written uint64        // exchanges counted
-	frames  int           // of its record, all of whose exchanges are counted
+	frames  int           // of its record: those whose exchanges are all counted
 	tail    []byte        // lines of the exchanges that are counted of the frame after these
 	seen    []uint64      // a bit for each arrival of its share that the record has
 	last    time.Duration // the last stamp in the record
@@ -277,10 +277,10 @@ func (p *part) lostSentence() (says []string) {
 	if lost == nil {
 		return nil
 	}
-	text := fmt.Sprintf("agent %s was lost at %s (%s): %s of the run, %s of all, are in no record. They count as dropped, with the cause agent_lost, and whether they were sent is not known",
+	text := fmt.Sprintf("Agent %s was lost after %s (%s). %s (%s of all) are in no record and count as dropped (agent_lost): whether they were sent is not known",
 		p.name, results.FormatSeconds(lost.At), lost.Why, results.FormatCount(lost.Arrivals, "arrival"), results.FormatPercent(lost.Share))
 	if p.cut && p.run.Recording.SuccessesOneIn > 1 {
-		text += fmt.Sprintf(". Its record had one success in %d, so these are those that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
+		text += fmt.Sprintf(". Its record had one success in %d, so these are the arrivals that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
 	}
 	return []string{text}
 }
