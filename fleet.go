@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
@@ -103,6 +104,11 @@ func prepareFleet(ctx context.Context, p *profiles.Profile, opts Options) (_ *fl
 			return nil, err
 		}
 	}
+	if opts.Fleet.Local() {
+		if err := f.fit(ctx); err != nil {
+			return nil, &InputError{err}
+		}
+	}
 	if f.dir == "" {
 		f.dir, err = os.MkdirTemp("", "kabench-fleet-")
 	} else {
@@ -118,6 +124,20 @@ func newFleetRun(plan *plan, opts Options, kept *kept) *fleetRun {
 	f := &fleetRun{plan: plan, opts: opts, dir: opts.Out, kept: kept}
 	f.beats = newFleetBeats(f)
 	return f
+}
+
+// fit compares what the agents need together with what this machine has.
+func (f *fleetRun) fit(ctx context.Context) error {
+	origins, remotes := 1, target.Addresses(ctx, f.profile)
+	if f.target != nil {
+		origins, remotes = f.target.Origins(), f.target.Remotes
+	}
+	n, limits := f.opts.Fleet.Size(), capacity.ReadLimits(remotes)
+	need := capacity.NeedsOf(f.profile, origins, len(remotes), n).Together(n)
+	notes, err := need.Check(limits, f.profile.Expect)
+	f.notes = append(f.notes, notes...)
+	f.kept.Notes, f.kept.Ports = f.notes, need.Exhausts(limits).Seconds()
+	return err
 }
 
 // job is what the agents are to do.
