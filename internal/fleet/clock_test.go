@@ -10,9 +10,9 @@ import (
 
 const second = int64(time.Second)
 
-// ask is a question to a controller whose clock is behind the agent's by offset, with the
+// asked is a question to a controller whose clock is behind the agent's by offset, with the
 // given times that a message takes there and back.
-func ask(at, offset int64, there, back time.Duration) question {
+func asked(at, offset int64, there, back time.Duration) question {
 	return question{asked: at, theirs: at - offset + int64(there), answered: at + int64(there+back)}
 }
 
@@ -22,10 +22,10 @@ func TestOffsetOfAQuestion(t *testing.T) {
 		q           question
 		want, error time.Duration
 	}{
-		{"the same clock", ask(0, 0, 5*time.Millisecond, 5*time.Millisecond), 0, 5 * time.Millisecond},
-		{"two seconds ahead", ask(77, 2*second, 40*time.Millisecond, 40*time.Millisecond), 2 * time.Second, 40 * time.Millisecond},
-		{"behind", ask(1, -second, time.Millisecond, time.Millisecond), -time.Second, time.Millisecond},
-		{"only the way there takes time", ask(0, 0, 10*time.Millisecond, 0), -5 * time.Millisecond, 5 * time.Millisecond},
+		{"the same clock", asked(0, 0, 5*time.Millisecond, 5*time.Millisecond), 0, 5 * time.Millisecond},
+		{"two seconds ahead", asked(77, 2*second, 40*time.Millisecond, 40*time.Millisecond), 2 * time.Second, 40 * time.Millisecond},
+		{"behind", asked(1, -second, time.Millisecond, time.Millisecond), -time.Second, time.Millisecond},
+		{"only the way there takes time", asked(0, 0, 10*time.Millisecond, 0), -5 * time.Millisecond, 5 * time.Millisecond},
 	} {
 		if got := time.Duration(test.q.offset()); got != test.want {
 			t.Errorf("%s: offset %v, want %v", test.name, got, test.want)
@@ -42,7 +42,7 @@ func TestOffsetIsWithinItsError(t *testing.T) {
 		true := rapid.Int64Range(-2*second, 2*second).Draw(t, "offset")
 		there := time.Duration(rapid.Int64Range(0, second).Draw(t, "there"))
 		back := time.Duration(rapid.Int64Range(0, second).Draw(t, "back"))
-		q := ask(1e18, true, there, back)
+		q := asked(1e18, true, there, back)
 		if abs(q.offset()-true) > q.roundTrip()/2+1 {
 			t.Fatalf("offset %d, true %d, error %d", q.offset(), true, q.roundTrip()/2)
 		}
@@ -51,7 +51,7 @@ func TestOffsetIsWithinItsError(t *testing.T) {
 
 func TestTheLeastRoundTripCounts(t *testing.T) {
 	round := []question{
-		ask(0, 100, 9, 3), ask(10, 100, 2, 2), ask(20, 100, 1, 8),
+		asked(0, 100, 9, 3), asked(10, 100, 2, 2), asked(20, 100, 1, 8),
 		{asked: 50, answered: 40}, // goes back: no measure
 	}
 	if q, ok := best(round); !ok || q != round[1] {
@@ -68,7 +68,7 @@ func measured(n int, skew int64, drift float64) *offsets {
 	var o offsets
 	for i := range n {
 		at := int64(i) * int64(measureEvery)
-		o.add("c", ask(at, skew+int64(drift*float64(at)), time.Millisecond, time.Millisecond))
+		o.add("c", asked(at, skew+int64(drift*float64(at)), time.Millisecond, time.Millisecond))
 	}
 	return &o
 }
@@ -111,7 +111,7 @@ func TestNothingMeasured(t *testing.T) {
 func TestAnotherControllerIsAnotherClock(t *testing.T) {
 	o := measured(12, 2*second, 0)
 	at := int64(200) * second
-	o.add("another", ask(at, 5*second, time.Millisecond, time.Millisecond))
+	o.add("another", asked(at, 5*second, time.Millisecond, time.Millisecond))
 	if s := o.state(at); s.Offset < 4.999 || s.Offset > 5.001 || s.Measures != 13 {
 		t.Errorf("%+v", s)
 	}

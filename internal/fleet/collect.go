@@ -2,8 +2,8 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -99,7 +99,6 @@ func (s *sending) receiveAll(seat *seat, in *incoming) {
 	dir := s.resultsOf(seat)
 	key := parcel.Key{Run: s.state.Run, Agent: seat.Index}
 	for s.over.Err() == nil {
-		_ = os.RemoveAll(dir) // of a controller that ended before it had noted that it has them
 		hash, err := s.carrier.receive(s.over, key, dir, func(have, size int64) {
 			s.mu.Lock()
 			in.have, in.size = have, size
@@ -114,9 +113,9 @@ func (s *sending) receiveAll(seat *seat, in *incoming) {
 			wake(s.changed)
 			return
 		}
-		in.again = s.over.Err() == nil && !s.away
-		if in.again {
-			s.sayf("the results of %s did not arrive whole: %v", seat.Name, err)
+		if s.over.Err() == nil {
+			in.again = errors.Is(err, parcel.ErrSendAgain)
+			s.sayf("the results of %s have not arrived: %v", seat.Name, err)
 		}
 		s.mu.Unlock()
 		sleep(s.over, between)

@@ -16,13 +16,13 @@ import (
 // share is the run that an agent is at. Its fields are guarded by crew.mu.
 type share struct {
 	holding
-	beat   *kabench.Beat
+	beat *kabench.Beat
 	// stopped is set when the controller has stopped the run.
 	stopped bool
-	halt   func()        // no more requests
-	cancel func()        // nor those in flight
-	start  chan struct{} // closed when the start is known
-	over   chan struct{} // closed when the run has ended
+	halt    func()        // no more requests
+	cancel  func()        // nor those in flight
+	start   chan struct{} // closed when the start is known
+	over    chan struct{} // closed when the run has ended
 }
 
 // serve begins to obey orders.
