@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/kabench/kabench/results"
 )
 
@@ -59,7 +57,7 @@ func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
 func (d *Dir) Run() (*results.Run, error) {
 	run, err := d.document(fileRun)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.rebuild()
+		return d.rebuild(d.Exchanges())
 	}
 	return run, err
 }
@@ -102,9 +100,7 @@ func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
 // readExchanges reads a record from compressed bytes.
 func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
 	return func(yield func(*results.Exchange, error) bool) {
-		// The decoder must not read ahead in goroutines, nor use more memory than
-		// kabench's own records need: the input may be anything.
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*recordWindow))
+		dec, err := newDecoder()
 		if err != nil {
 			yield(nil, err)
 			return
@@ -235,4 +231,23 @@ func (d *Dir) SpansOf(run *results.Run, event func(*results.Exchange) (could, wa
 		}
 	}
 	return spans
+}
+
+// AppendLine appends e to b as a line of the record.
+func AppendLine(b []byte, e *results.Exchange) []byte { return appendLine(b, e) }
+
+// ReadLines yields the exchanges of lines that AppendLine has made. The next exchange
+// overwrites the one before. An error ends the sequence.
+func ReadLines(text []byte) iter.Seq2[*results.Exchange, error] {
+	return func(yield func(*results.Exchange, error) bool) {
+		var e results.Exchange
+		for line, err := range lines(bytes.NewReader(text)) {
+			if err == nil {
+				err = readLine(line, &e)
+			}
+			if !yield(&e, err) || err != nil {
+				return
+			}
+		}
+	}
 }
