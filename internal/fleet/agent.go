@@ -67,14 +67,14 @@ type crew struct {
 	end     context.CancelCauseFunc
 
 	mu      sync.Mutex
-	offsets offsets           // guarded by mu
-	share   *share            // guarded by mu: the run it is at; nil: none
-	kept    []holding         // guarded by mu: runs of earlier processes
-	giving  map[string]bool   // guarded by mu: runs that are being delivered
-	contact time.Time         // guarded by mu: when a controller was last heard of
-	refused string            // guarded by mu: why the controller does not take it
-	taken   bool              // guarded by mu: a controller has taken it
-	leaving bool              // guarded by mu: it ends when nothing is left to do
+	offsets offsets         // guarded by mu
+	share   *share          // guarded by mu: the run it is at; nil: none
+	kept    []holding       // guarded by mu: runs of earlier processes
+	giving  map[string]bool // guarded by mu: runs that are being delivered
+	contact time.Time       // guarded by mu: when a controller was last heard of
+	refused string          // guarded by mu: why the controller does not take it
+	taken   bool            // guarded by mu: a controller has taken it
+	leaving bool            // guarded by mu: it ends when nothing is left to do
 
 	beating, asking chan struct{} // beat, and say hello, now
 }
