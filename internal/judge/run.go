@@ -16,7 +16,7 @@ type Limits struct {
 
 // rules each return reasons why a run is invalid. A rule may also set what it
 // decides in the document.
-var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers, driver}
+var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, agents, schedule, servers, driver}
 
 // Run adds to d.Invalid the reasons why d is invalid, and sets d.Valid and
 // d.Instrument.Schedule.Overload.
@@ -50,7 +50,7 @@ func requests(d *results.Run, _ Limits) []string {
 func schedule(d *results.Run, l Limits) []string {
 	s := standing{
 		maxLag: l.MaxLag, maxInFlight: l.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
-		due: d.Counts.Due, dropped: d.Counts.Dropped,
+		due: d.Counts.Due, dropped: d.Counts.Dropped - min(lost(d), d.Counts.Dropped),
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
 	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
