@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -311,11 +312,12 @@ func (f *fleetRun) write(parts []FleetPart) error {
 	if err := f.joined.Close(&f.doc); err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space and join the agents' results again with 'kabench fleet collect %s'", f.dir, err, f.dir)
 	}
+	if slices.ContainsFunc(parts, func(p FleetPart) bool { return p.Dir == "" }) {
+		return nil // what is missing may still come, and then the run is joined again
+	}
 	var errs []error
 	for _, p := range parts {
-		if p.Dir != "" {
-			errs = append(errs, record.DropExchanges(p.Dir))
-		}
+		errs = append(errs, record.DropExchanges(p.Dir))
 	}
 	f.tidy()
 	return errors.Join(errs...)
