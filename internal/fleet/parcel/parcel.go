@@ -87,6 +87,10 @@ func stream(run string) string { return "kabench-parcels-" + run }
 func (k Key) subject() string  { return fmt.Sprintf("kabench.parcel.%s.%d", k.Run, k.Agent) }
 func (k Key) manifest() string { return k.subject() + ".manifest" }
 
+// notice is the subject on which Send says that the manifest is stored. It is no stream's:
+// the message may be lost.
+func (k Key) notice() string { return fmt.Sprintf("kabench.sent.%s.%d", k.Run, k.Agent) }
+
 // chunk is the subject of a chunk; "*" stands for all.
 func (k Key) chunk(generation string, number any) string {
 	return fmt.Sprintf("%s.%s.%v", k.subject(), generation, number)

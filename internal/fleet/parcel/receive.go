@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	lookEvery   = 5 * time.Second // for a manifest; its publication wakes Receive before that
+	lookEvery   = 5 * time.Second // for a manifest; the sender wakes Receive before that
 	fetchWindow = 4               // chunks under way: 2 MB
 )
 
@@ -69,7 +69,7 @@ type receiver struct {
 // await waits for a manifest.
 func (r *receiver) await(ctx context.Context) (*manifest, error) {
 	news := make(chan *nats.Msg, 1)
-	sub, err := r.nc.ChanSubscribe(r.key.manifest(), news)
+	sub, err := r.nc.ChanSubscribe(r.key.notice(), news)
 	if err != nil {
 		return nil, fmt.Errorf("the results cannot be fetched: %w", err)
 	}
