@@ -49,6 +49,10 @@ type Key struct {
 type Options struct {
 	BytesPerSecond int64 // the most that Send sends; 0: no limit
 	MaxBytes       int64 // the largest parcel; 0: DefaultMaxBytes
+	// Turns, if set, is shared by several Receives that run at once, and bounds what they
+	// have under way together. It is needed when there are more than about 30 on one
+	// connection: a NATS server closes a connection that has 64 MB waiting for it.
+	Turns *Turns
 	// Progress, if set, is called after each chunk, by one goroutine at a time. have is
 	// the number of bytes that have arrived: at the broker for Send, in the directory for
 	// Receive.
