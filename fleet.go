@@ -232,6 +232,9 @@ func (f *fleetRun) finish(ctx context.Context, parts []FleetPart) (*results.Run,
 		}
 	}
 	if err := f.join(ctx, parts); err != nil {
+		if f.begun {
+			f.opts.Live.End(&f.doc)
+		}
 		if f.opts.Out == "" {
 			return nil, err
 		}
