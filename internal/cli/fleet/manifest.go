@@ -28,8 +28,8 @@ func NewManifest(s *cli.Streams) *cobra.Command {
 		Short: "Print what runs agents in Kubernetes: a Secret, a Service and an Indexed Job",
 		Long: `Print a Secret with the agents' credentials, a Service by which they find the controller, and an
 Indexed Job that runs one agent in each of its pods, on different nodes as far as there are
-nodes. Nothing is sent to a cluster; the first lines of what is printed say how it is used, and
-how the controller runs. What follows -- is the profile and the flags of a 'kabench run' that
+nodes. Nothing is sent to a cluster; the first lines of the output say how to use it, and how
+the controller runs. What follows -- is the profile and the flags of a 'kabench run' that
 becomes a Job beside the agents.
 
 Agents send only to the hosts that --allow-target names.`,
