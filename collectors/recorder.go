@@ -153,11 +153,12 @@ func (r *Recorder) Interval() Intervals {
 // Fill sets the fields of run that results.Tally.Fill names from everything
 // observed so far; measured is the length of the run without its warm-up.
 func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
-	r.all().Fill(run, measured)
+	r.Tally().Fill(run, measured)
 }
 
-// all merges what the shards have counted.
-func (r *Recorder) all() *results.Tally {
+// Tally returns what the shards have counted so far, together. It blocks Observe for
+// longer than a run should, so call it only after the run; Glance is for before.
+func (r *Recorder) Tally() *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
 		s := &r.shards[i]
@@ -185,5 +186,5 @@ func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []
 // Above implements expect.References.Above. It blocks Observe, so call it only after the
 // run.
 func (r *Recorder) Above(name string, d time.Duration) (above, of uint64) {
-	return r.all().Above(name, d)
+	return r.Tally().Above(name, d)
 }

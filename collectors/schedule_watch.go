@@ -1,7 +1,6 @@
 package collectors
 
 import (
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -11,13 +10,8 @@ import (
 // maxSeconds is how many seconds of a run are looked at one by one: a day's.
 const (
 	chunk      = 256
-	maxSeconds = 24 * 60 * 60 / chunk * chunk
+	maxSeconds = results.MaxSeconds / chunk * chunk
 )
-
-// lateShare is the share of the requests of a second that may be later than allowed if
-// the schedule of that second was kept: one in a hundred, as for the 99th percentile of
-// lag.
-const lateShare = 0.01
 
 // ScheduleWatch watches how well a run keeps to its schedule: second by second,
 // and whether arrivals follow their law. It is a generator.Observer. Make one
@@ -80,38 +74,24 @@ func (p *ScheduleWatch) at(offset time.Duration) *second {
 	return &c[n%chunk]
 }
 
+// Seconds returns the seconds in which requests were due, until walked; saturated
+// reports whether the machine was saturated in a given second.
+func (p *ScheduleWatch) Seconds(walked time.Duration, saturated func(second int) bool) results.Seconds {
+	var list results.Seconds
+	for n := 0; n < maxSeconds && time.Duration(n)*time.Second < walked; n++ {
+		s := p.at(time.Duration(n) * time.Second)
+		list = append(list, results.Second{
+			Due: uint64(s.due.Load()), Dropped: uint64(s.dropped.Load()), Late: uint64(s.late.Load()), Counted: uint64(s.counted.Load()),
+			Over: uint64(s.over.Load()), OK: uint64(s.ok.Load()), Saturated: saturated(n),
+		})
+	}
+	return list
+}
+
 // Fill sets run.Instrument.Arrivals and .Schedule, except Schedule.Overload. walked is how
 // long requests were due; saturated reports whether the machine was saturated in a given
 // second.
 func (p *ScheduleWatch) Fill(run *results.Run, walked time.Duration, saturated func(second int) bool) {
 	run.Instrument.Arrivals = p.arrivals.result(p.maxLag)
-	var s results.ScheduleKept
-	var through []uint32
-	for n := 0; n < maxSeconds && time.Duration(n)*time.Second < walked; n++ {
-		sec := p.at(time.Duration(n) * time.Second)
-		due, dropped, late := sec.due.Load(), sec.dropped.Load(), sec.late.Load()
-		behind := float64(late) > lateShare*float64(due-dropped)
-		if behind {
-			s.DroppedLate += uint64(sec.counted.Load())
-		}
-		if saturated(n) {
-			s.DroppedSaturated += uint64(sec.counted.Load())
-		}
-		if due == 0 || time.Duration(n+1)*time.Second > walked {
-			continue // nothing was due, or the second is not a whole one
-		}
-		s.Seconds++
-		through = append(through, sec.ok.Load())
-		if dropped == 0 && !behind {
-			s.Held++
-			// If more were due than ended, a backlog grew; if more ended than were
-			// due, a backlog shrank.
-			s.HeldRate = max(s.HeldRate, float64(min(due, sec.over.Load())))
-		}
-	}
-	if len(through) > 0 {
-		slices.Sort(through)
-		s.Through = float64(through[len(through)/2])
-	}
-	run.Instrument.Schedule = s
+	run.Instrument.Schedule = p.Seconds(walked, saturated).Kept(walked)
 }

@@ -361,7 +361,7 @@ func (c *Client) Stats() Stats {
 func (c *Client) Idles() Idles {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Idles{c.idles.longest, c.idles.peer.Quantiles()}
+	return Idles{c.idles.longest, c.idles.peer.Clone()}
 }
 
 // Fill sets run.Connections, run.Pool and, of run.Idle, AtPeerClose and Longest.
@@ -369,7 +369,8 @@ func (c *Client) Idles() Idles {
 func (c *Client) Fill(run *results.Run) {
 	c.Stats().Fill(run)
 	idles := c.Idles()
-	run.Idle.AtPeerClose, run.Idle.Longest = &idles.AtPeerClose, max(run.Idle.Longest, idles.Longest.Seconds())
+	atClose := idles.AtPeerClose.Quantiles()
+	run.Idle.AtPeerClose, run.Idle.Longest = &atClose, max(run.Idle.Longest, idles.Longest.Seconds())
 }
 
 // Close closes the connections and returns when they are closed. Every exchange

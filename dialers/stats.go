@@ -67,8 +67,8 @@ func (s Stats) Fill(run *results.Run) {
 
 // Idles are how long connections were idle, over the whole run.
 type Idles struct {
-	Longest     time.Duration     // at a lease, at the peer's close, or when we closed
-	AtPeerClose results.Quantiles // when the peer's FIN, close_notify or RST came
+	Longest     time.Duration      // at a lease, at the peer's close, or when we closed
+	AtPeerClose *results.Durations // when the peer's FIN, close_notify or RST came
 }
 
 // idles are the idle times that a Client has seen. Guarded by Client.mu.

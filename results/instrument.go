@@ -1,5 +1,11 @@
 package results
 
+import (
+	"encoding/json"
+	"slices"
+	"time"
+)
+
 // Instrument is what the run cost kabench itself, and the facts that decide whether
 // its measurements are valid. If the server runs in the same process, the costs
 // include the server's.
@@ -91,4 +97,136 @@ type Recording struct {
 	LeftOut        uint64 `json:"left_out"`         // successes not written, by choice
 	Lost           uint64 `json:"lost,omitempty"`   // exchanges of any kind not written, because the record had stopped
 	Error          string `json:"error,omitempty"`  // why the record, or the samples, stop early
+}
+
+// MaxSeconds is how many seconds of a run are looked at one by one: a day's.
+const MaxSeconds = 24 * 60 * 60
+
+// lateShare is the share of the requests of a second that may be later than allowed if
+// the schedule of that second was kept: one in a hundred, as for the 99th percentile of
+// lag.
+const lateShare = 0.01
+
+// Second is the accounts of one second of a run, warm-up included. As JSON it is a list
+// of the fields, in their order; Saturated is 0 or 1.
+type Second struct {
+	Due       uint64 // in this second
+	Dropped   uint64 // of Due
+	Late      uint64 // of Due: started later than load.max_lag allows
+	Counted   uint64 // of Dropped: not in the warm-up
+	Over      uint64 // ended in this second, whenever they were due
+	OK        uint64 // of Over
+	Saturated bool   // no core was free, or the control group's quota was used up
+}
+
+// MarshalJSON writes s as a list.
+func (s Second) MarshalJSON() ([]byte, error) {
+	return json.Marshal([...]uint64{s.Due, s.Dropped, s.Late, s.Counted, s.Over, s.OK, uint64(b2i(s.Saturated))})
+}
+
+// UnmarshalJSON reads the list that MarshalJSON writes.
+func (s *Second) UnmarshalJSON(text []byte) error {
+	var n [7]uint64
+	if err := json.Unmarshal(text, &n); err != nil {
+		return err
+	}
+	*s = Second{n[0], n[1], n[2], n[3], n[4], n[5], n[6] != 0}
+	return nil
+}
+
+// Seconds are the seconds of a run, from its start.
+type Seconds []Second
+
+// Add counts n exchanges that are equal to e, which is over. maxLag is load.max_lag; 0:
+// none is late.
+func (s *Seconds) Add(e *Exchange, n uint64, maxLag time.Duration) {
+	if due := s.at(e.Due); due != nil {
+		due.Due += n
+		switch {
+		case e.Phase == PhaseSchedule:
+			due.Dropped += n
+			if !e.WarmUp {
+				due.Counted += n
+			}
+		case maxLag > 0 && e.Lag() > maxLag:
+			due.Late += n
+		}
+	}
+	if e.Phase == PhaseSchedule || e.Unfinished() {
+		return
+	}
+	if done := s.at(e.Done); done != nil {
+		done.Over += n
+		if e.OK() {
+			done.OK += n
+		}
+	}
+}
+
+// at returns the second at an offset from the start; nil beyond MaxSeconds.
+func (s *Seconds) at(offset time.Duration) *Second {
+	if offset < 0 || offset >= MaxSeconds*time.Second {
+		return nil
+	}
+	n := int(offset / time.Second)
+	for len(*s) <= n {
+		*s = append(*s, Second{})
+	}
+	return &(*s)[n]
+}
+
+// Merge adds the accounts of o. A second is saturated if it is in one of the two.
+func (s *Seconds) Merge(o Seconds) {
+	for n, from := range o[:min(len(o), MaxSeconds)] {
+		to := s.at(time.Duration(n) * time.Second)
+		to.Due += from.Due
+		to.Dropped += from.Dropped
+		to.Late += from.Late
+		to.Counted += from.Counted
+		to.Over += from.Over
+		to.OK += from.OK
+		to.Saturated = to.Saturated || from.Saturated
+	}
+}
+
+// Saturated counts the seconds in which the machine was saturated.
+func (s Seconds) Saturated() (n int) {
+	for _, sec := range s {
+		n += b2i(sec.Saturated)
+	}
+	return n
+}
+
+// Kept is how well the schedule was kept in the first part of the run, in which
+// requests were due. It does not set Overload.
+func (s Seconds) Kept(walked time.Duration) (k ScheduleKept) {
+	var through []uint64
+	for n, sec := range s {
+		if time.Duration(n)*time.Second >= walked {
+			break
+		}
+		behind := float64(sec.Late) > lateShare*float64(sec.Due-min(sec.Dropped, sec.Due))
+		if behind {
+			k.DroppedLate += sec.Counted
+		}
+		if sec.Saturated {
+			k.DroppedSaturated += sec.Counted
+		}
+		if sec.Due == 0 || time.Duration(n+1)*time.Second > walked {
+			continue // nothing was due, or the second is not a whole one
+		}
+		k.Seconds++
+		through = append(through, sec.OK)
+		if sec.Dropped == 0 && !behind {
+			k.Held++
+			// If more were due than ended, a backlog grew; if more ended than were
+			// due, a backlog shrank.
+			k.HeldRate = max(k.HeldRate, float64(min(sec.Due, sec.Over)))
+		}
+	}
+	if len(through) > 0 {
+		slices.Sort(through)
+		k.Through = float64(through[len(through)/2])
+	}
+	return k
 }

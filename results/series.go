@@ -1,6 +1,13 @@
 package results
 
 import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -11,10 +18,13 @@ import (
 // ones are counted as overflow and clamped to it in the percentiles.
 const HistogramMax = 60 * time.Second
 
+// histogramDigits is the number of significant digits of a histogram of NewHistogram.
+const histogramDigits = 3
+
 // NewHistogram makes an empty histogram as every latency uses it: values in µs,
 // from 1 µs to HistogramMax, with three significant digits.
 func NewHistogram() *hdrhistogram.Histogram {
-	return hdrhistogram.New(1, HistogramMax.Microseconds(), 3)
+	return hdrhistogram.New(1, HistogramMax.Microseconds(), histogramDigits)
 }
 
 // series collects one kind of duration. Its histogram is allocated with the
@@ -113,3 +123,89 @@ func (d *Durations) Add(one time.Duration) { d.s.add(one, 1) }
 
 // Quantiles describe what was recorded.
 func (d *Durations) Quantiles() Quantiles { return d.s.quantiles() }
+
+// clone is a copy of s that shares nothing with it.
+func (s *series) clone() series {
+	c := *s
+	if s.h != nil {
+		c.h = s.h.Clone()
+	}
+	return c
+}
+
+// Clone is a copy of d that shares nothing with it.
+func (d *Durations) Clone() *Durations { return &Durations{d.s.clone()} }
+
+// Merge adds the durations of o to d. It does not change o.
+func (d *Durations) Merge(o *Durations) { d.s.merge(&o.s) }
+
+// seriesDocument is a series as JSON. Times are in ns. A series without values has none.
+type seriesDocument struct {
+	Count    uint64  `json:"count"`
+	Overflow uint64  `json:"overflow,omitempty"`
+	Sum      float64 `json:"sum_ns"`
+	Min      int64   `json:"min_ns"`
+	Max      int64   `json:"max_ns"`
+	// Histogram has the values in µs, in HdrHistogram's V2 compressed encoding, as base64.
+	Histogram string `json:"histogram"`
+}
+
+func (s *series) document() (*seriesDocument, error) {
+	if s.h == nil {
+		return nil, nil
+	}
+	text, err := s.h.Encode(hdrhistogram.V2CompressedEncodingCookieBase)
+	if err != nil {
+		return nil, err
+	}
+	return &seriesDocument{s.count, s.overflow, s.sum, int64(s.min), int64(s.max), string(text)}, nil
+}
+
+// into sets s to the series of d, which may be nil. Its error names the series.
+func (d *seriesDocument) into(s *series, name string) error {
+	if d == nil {
+		return nil
+	}
+	h, err := DecodeHistogram(d.Histogram)
+	switch {
+	case err != nil:
+	case d.Count == 0 || uint64(h.TotalCount()) != d.Count:
+		err = fmt.Errorf("it has %d values, and its histogram %d", d.Count, h.TotalCount())
+	case d.Min < 0 || d.Max < d.Min || d.Overflow > d.Count || !(d.Sum >= 0 && d.Sum <= math.MaxFloat64):
+		err = errors.New("its sum, its extremes or its overflow cannot be")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	*s = series{h, d.Count, d.Overflow, d.Sum, time.Duration(d.Min), time.Duration(d.Max)}
+	return nil
+}
+
+// DecodeHistogram reads a histogram of NewHistogram in HdrHistogram's V2 compressed
+// encoding, as base64. It refuses every other one, because a histogram with another
+// range cannot be added without loss, and may take any amount of memory.
+func DecodeHistogram(text string) (*hdrhistogram.Histogram, error) {
+	compressed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(compressed) < 8 {
+		return nil, errors.New("the histogram is not in base64")
+	}
+	z, err := zlib.NewReader(bytes.NewReader(compressed[8:])) // after the cookie and the length
+	if err != nil {
+		return nil, fmt.Errorf("the histogram is damaged: %w", err)
+	}
+	var header struct {
+		Cookie, Length, Offset, Digits int32
+		Lowest, Highest                int64
+	}
+	if err := binary.Read(io.LimitReader(z, hdrhistogram.ENCODING_HEADER_SIZE), binary.BigEndian, &header); err != nil {
+		return nil, fmt.Errorf("the histogram is damaged: %w", err)
+	}
+	if header.Digits != histogramDigits || header.Lowest != 1 || header.Highest != HistogramMax.Microseconds() {
+		return nil, errors.New("the histogram has another range than kabench's")
+	}
+	h, err := hdrhistogram.Decode([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("the histogram is damaged: %w", err)
+	}
+	return h, nil
+}

@@ -1,6 +1,8 @@
 package results
 
 import (
+	"encoding/json"
+	"fmt"
 	"sync"
 )
 
@@ -57,7 +59,10 @@ func NewByTarget(names []string) *ByTarget {
 }
 
 // Observe counts e, which has ended. It does not keep e.
-func (t *ByTarget) Observe(e *Exchange) {
+func (t *ByTarget) Observe(e *Exchange) { t.AddTimes(e, 1) }
+
+// AddTimes counts n exchanges that are equal to e.
+func (t *ByTarget) AddTimes(e *Exchange, n uint64) {
 	if t == nil || e.WarmUp || e.Phase == PhaseSchedule || e.Target < 0 || e.Target >= len(t.of) {
 		return
 	}
@@ -65,16 +70,16 @@ func (t *ByTarget) Observe(e *Exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := &t.figures[i]
-	f.Started++
+	f.Started += n
 	switch {
 	case e.OK():
-		f.OK++
+		f.OK += n
 		if e.Status >= 400 {
-			f.ErrorAnswers++
+			f.ErrorAnswers += n
 		}
-		t.response[i].add(e.ResponseTime(), 1)
+		t.response[i].add(e.ResponseTime(), n)
 	case e.Failed():
-		f.Failed++
+		f.Failed += n
 	}
 }
 
@@ -90,4 +95,100 @@ func (t *ByTarget) Fill(run *Run) {
 		f.Response = t.response[i].quantiles()
 		run.Targets = append(run.Targets, f)
 	}
+}
+
+// byTargetDocument is a ByTarget as JSON.
+type byTargetDocument struct {
+	Targets []targetDocument `json:"targets"`
+	Of      []int            `json:"of"` // the index in Targets of each of the run's requests
+}
+
+type targetDocument struct {
+	Target       string          `json:"target"`
+	Started      uint64          `json:"started"`
+	OK           uint64          `json:"ok"`
+	Failed       uint64          `json:"failed"`
+	ErrorAnswers uint64          `json:"error_answers"`
+	Response     *seriesDocument `json:"response,omitempty"`
+}
+
+// MarshalJSON writes all that t knows, so that UnmarshalJSON returns the same ByTarget.
+func (t *ByTarget) MarshalJSON() ([]byte, error) {
+	if t == nil {
+		return []byte("null"), nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := byTargetDocument{Of: t.of}
+	for i, f := range t.figures {
+		response, err := t.response[i].document()
+		if err != nil {
+			return nil, err
+		}
+		d.Targets = append(d.Targets, targetDocument{f.Target, f.Started, f.OK, f.Failed, f.ErrorAnswers, response})
+	}
+	return json.Marshal(d)
+}
+
+// UnmarshalJSON sets t to the ByTarget in text.
+func (t *ByTarget) UnmarshalJSON(text []byte) error {
+	var d byTargetDocument
+	if err := json.Unmarshal(text, &d); err != nil {
+		return err
+	}
+	if len(d.Targets) < 2 || len(d.Targets) > maxTargets+1 {
+		return fmt.Errorf("it has %d targets", len(d.Targets))
+	}
+	for _, i := range d.Of {
+		if i < 0 || i >= len(d.Targets) {
+			return fmt.Errorf("there is no target %d", i)
+		}
+	}
+	figures, response := make([]TargetFigures, len(d.Targets)), make([]series, len(d.Targets))
+	for i, f := range d.Targets {
+		figures[i] = TargetFigures{Target: f.Target, Started: f.Started, OK: f.OK, Failed: f.Failed, ErrorAnswers: f.ErrorAnswers}
+		if err := f.Response.into(&response[i], f.Target); err != nil {
+			return err
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of, t.figures, t.response = d.Of, figures, response
+	return nil
+}
+
+// Empty makes a ByTarget of the same targets that has counted nothing.
+func (t *ByTarget) Empty() *ByTarget {
+	if t == nil {
+		return nil
+	}
+	e := &ByTarget{of: t.of, response: make([]series, len(t.figures))}
+	for _, f := range t.figures {
+		e.figures = append(e.figures, TargetFigures{Target: f.Target})
+	}
+	return e
+}
+
+// Merge adds the figures of o, which must be of the same targets, to t. It does not
+// change o.
+func (t *ByTarget) Merge(o *ByTarget) error {
+	if len(t.figures) != len(o.figures) {
+		return fmt.Errorf("one counted %d targets, and the other %d", len(t.figures), len(o.figures))
+	}
+	for i, f := range o.figures {
+		if t.figures[i].Target != f.Target {
+			return fmt.Errorf("one counted %s where the other counted %s", t.figures[i].Target, f.Target)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, f := range o.figures {
+		to := &t.figures[i]
+		to.Started += f.Started
+		to.OK += f.OK
+		to.Failed += f.Failed
+		to.ErrorAnswers += f.ErrorAnswers
+		t.response[i].merge(&o.response[i])
+	}
+	return nil
 }

@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/kabench/kabench/results"
 )
 
@@ -59,7 +57,7 @@ func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
 func (d *Dir) Run() (*results.Run, error) {
 	run, err := d.document(fileRun)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.rebuild()
+		return d.rebuild(d.Exchanges())
 	}
 	return run, err
 }
@@ -102,9 +100,7 @@ func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
 // readExchanges reads a record from compressed bytes.
 func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
 	return func(yield func(*results.Exchange, error) bool) {
-		// The decoder must not read ahead in goroutines, nor use more memory than
-		// kabench's own records need: the input may be anything.
-		dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(8*recordWindow))
+		dec, err := newDecoder()
 		if err != nil {
 			yield(nil, err)
 			return

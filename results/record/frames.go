@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/kabench/kabench/results"
 )
 
 // maxFrame is the longest compressed frame that is read, in bytes. A frame holds
@@ -107,3 +111,128 @@ func (f *frameReader) take(n int) error {
 }
 
 func damaged(err error) error { return fmt.Errorf("damaged: %w", err) }
+
+// newDecoder makes a decoder of frames. It must not read ahead in goroutines, nor use
+// more memory than kabench's own records need: the input may be anything.
+func newDecoder() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(8*recordWindow), zstd.WithDecoderMaxMemory(maxFrame))
+}
+
+// newEncoder makes an encoder of frames. It makes its tables when it gets the first line.
+func newEncoder() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(recordWindow))
+}
+
+// frameSource reads the frames of one record in their order, each with the time of its
+// first exchange.
+type frameSource struct {
+	file   *os.File
+	frames frameReader
+	dec    *zstd.Decoder
+	line   *bufio.Reader // of dec
+
+	at   time.Duration // when the first exchange of the frame ended; never before that of an earlier frame
+	read int           // how many frames are read
+	err  error         // why there are no more: io.EOF, ErrTorn or damage
+}
+
+// next reads one frame, and reports whether there is one.
+func (s *frameSource) next() bool {
+	if s.err == nil {
+		s.err = s.frames.next()
+	}
+	if s.err == nil {
+		s.err = s.first()
+	}
+	if s.err != nil {
+		return false
+	}
+	s.read++
+	return true
+}
+
+// first sets at.
+func (s *frameSource) first() error {
+	if err := s.dec.Reset(bytes.NewReader(s.frames.frame.Bytes())); err != nil {
+		return damaged(err)
+	}
+	s.line.Reset(s.dec)
+	text, err := s.line.ReadSlice('\n')
+	var e results.Exchange
+	if err == nil {
+		err = readLine(text[:len(text)-1], &e)
+	}
+	if err != nil {
+		return damaged(err)
+	}
+	s.at = max(s.at, e.Due, e.Done)
+	return nil
+}
+
+// countFrames counts the exchanges in the first n frames of the record at path.
+func countFrames(path string, n int) (lines uint64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	dec, err := newDecoder()
+	if err != nil {
+		return 0, err
+	}
+	defer dec.Close()
+	for frame, err := range frames(f) {
+		if n--; n < 0 || err != nil {
+			return lines, nil
+		}
+		text, err := dec.DecodeAll(frame, nil)
+		if err != nil {
+			return lines, damaged(err)
+		}
+		lines += uint64(bytes.Count(text, []byte("\n")))
+	}
+	return lines, nil
+}
+
+// frameWriter makes frames of lines and appends them to a file.
+type frameWriter struct {
+	file  *appendFile
+	enc   *zstd.Encoder
+	frame bytes.Buffer
+	lines int // bytes of lines in frame
+	err   error
+}
+
+func newFrameWriter(file *appendFile) (*frameWriter, error) {
+	enc, err := newEncoder()
+	return &frameWriter{file: file, enc: enc}, err
+}
+
+// add adds whole lines.
+func (w *frameWriter) add(lines []byte) {
+	if w.err != nil || len(lines) == 0 {
+		return
+	}
+	if w.lines == 0 {
+		w.frame.Reset()
+		w.enc.Reset(&w.frame)
+	}
+	_, w.err = w.enc.Write(lines)
+	if w.lines += len(lines); w.lines >= maxFrameLines/4 {
+		w.err = errors.Join(w.err, w.close())
+	}
+}
+
+// close writes the frame that is not full.
+func (w *frameWriter) close() error {
+	if w.err != nil || w.lines == 0 {
+		return w.err
+	}
+	w.lines = 0
+	if w.err = w.enc.Close(); w.err == nil {
+		w.err = w.file.append(w.frame.Bytes())
+	}
+	return w.err
+}

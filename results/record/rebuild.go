@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 
 // rebuild makes the document of a run that was cut off. It uses the files that the run
 // had written: the document of its beginning, the record and the samples.
-func (d *Dir) rebuild() (*results.Run, error) {
+// exchanges are those of the record.
+func (d *Dir) rebuild(exchanges iter.Seq2[*results.Exchange, error]) (*results.Run, error) {
 	run, err := d.beginning()
 	if err != nil {
 		return nil, err
@@ -29,7 +31,7 @@ func (d *Dir) rebuild() (*results.Run, error) {
 			results.FormatCount(r.Lost, "exchange"), r.Error))
 	}
 	run.Kernel.Why = "the run was cut off, and its counters at the end are not known"
-	last := d.rebuildFromRecord(run)
+	last := d.rebuildFromRecord(run, exchanges)
 	last = max(last, d.rebuildFromSamples(run))
 	if run.Start.IsZero() {
 		run.Start = d.made()
@@ -89,12 +91,12 @@ func (d *Dir) made() time.Time {
 
 // rebuildFromRecord sets the fields of run that a Tally fills, and returns the last
 // stamp.
-func (d *Dir) rebuildFromRecord(run *results.Run) (last time.Duration) {
+func (d *Dir) rebuildFromRecord(run *results.Run, exchanges iter.Seq2[*results.Exchange, error]) (last time.Duration) {
 	var tally results.Tally
 	var conns, written uint64
 	firstCounted := results.Never
 	oneIn := max(run.Recording.SuccessesOneIn, 1)
-	for e, err := range d.Exchanges() {
+	for e, err := range exchanges {
 		if err != nil {
 			run.Warnings = append(run.Warnings, endOfFile(fileExchanges, written, "exchanges", err))
 			break

@@ -84,9 +84,7 @@ type shard struct {
 }
 
 func newRecord(file *appendFile, flushed func()) (*recorder, error) {
-	// The encoder makes its tables when it gets the first line.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(recordWindow))
+	enc, err := newEncoder()
 	if err != nil {
 		return nil, fmt.Errorf("compressing %s: %w", file.name, err)
 	}
