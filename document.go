@@ -45,7 +45,7 @@ func (r *run) measured() time.Duration {
 		return max(walked-load.WarmUp, 0)
 	case load.Count > 0 && (load.Duration == 0 || walked < load.WarmUp+load.Duration):
 		// Ended by its last request, and each stands for the gap that follows it.
-		return max(walked-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
+		return max(walked-load.WarmUp, 0) + time.Duration(float64(time.Second)*float64(r.share.agents())/load.MeanRate())
 	}
 	return load.Duration
 }
@@ -86,7 +86,7 @@ func (r *run) judge() {
 	judge.Advise(doc, limits)
 	doc.Expect = expect.CheckAgainst(doc, expect.References{
 		Incident: r.opts.Incident, Baseline: b.run(), Baselines: b.all(), Above: r.watch.recorder.Above, Spans: r.spans(),
-	}, r.profile.Expect)
+	}, r.expect)
 }
 
 // asPreset describes the real client whose pool the profile has, and what that client

@@ -3,6 +3,7 @@ package kabench
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,34 +17,53 @@ import (
 // in between does not make the first request late.
 const lead = 50 * time.Millisecond
 
-// begin opens the record, the client and what looks at the sockets. If that fails it
-// closes them again and leaves no record.
-func (r *run) begin() (err error) {
+// begin opens the record, the client and what looks at the sockets, and agrees on the start
+// of the run. If that fails it closes them again and leaves no record. The error is an
+// *InputError, or ErrInterrupted.
+func (r *run) begin(ctx context.Context) (err error) {
 	tr := &r.traffic
 	tr.sampler = r.newSampler()
 	defer func() {
-		if err != nil {
-			_ = tr.sampler.Stop()
-			if r.record != nil {
-				r.record.Abort()
-			}
+		if err == nil {
+			return
+		}
+		_ = tr.sampler.Stop()
+		if r.record != nil {
+			r.record.Abort()
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			err = &InputError{err}
 		}
 	}()
-	start := time.Now().Add(lead)
-	if err := r.beginRecord(start); err != nil {
+	if err := r.beginRecord(time.Now().Add(lead)); err != nil {
 		return err
 	}
-	if late := time.Until(start) < lead/2; late { // a slow disk
-		start = time.Now().Add(lead)
+	if err := r.setStart(ctx); err != nil {
+		return err
 	}
-	r.doc.Start = start
 	if tr.client, err = makeClient(r.profile, r.target, r.outsider, r.opts.Trace); err != nil {
 		return err
 	}
 	tr.open = &generator.Open{
 		Load: r.profile.Load, Schedule: r.schedule, Engine: tr.client, Observer: r.observers(), Targets: len(r.target.Requests),
+		Share: r.share.part(),
 	}
+	r.share.wait(ctx, r.doc.Start, r.opts.Stop)
 	return nil
+}
+
+// setStart sets the start of the run, now that everything is prepared.
+func (r *run) setStart(ctx context.Context) (err error) {
+	if r.share == nil {
+		if late := time.Until(r.doc.Start) < lead/2; late { // a slow disk
+			r.doc.Start = time.Now().Add(lead)
+		}
+		return nil
+	}
+	if r.doc.Start, err = r.share.await(ctx, r.opts.Stop); err != nil {
+		return err
+	}
+	return r.record.StartAt(&r.doc)
 }
 
 func (r *run) newSampler() *collectors.Sampler {

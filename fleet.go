@@ -34,7 +34,7 @@ type FleetJob struct {
 	Beats func([]*Beat)
 }
 
-// FleetPart is what became of one agent.
+// FleetPart is what one agent has done, as far as it is known.
 type FleetPart struct {
 	// Agent has what the fleet knows of it: Index, Name, Version, Network, Clock, Lost
 	// without Arrivals and Share, Again.

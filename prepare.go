@@ -21,9 +21,11 @@ import (
 type plan struct {
 	profile  *profiles.Profile // with a seed
 	schedule generator.Schedule
-	abort    *expect.Abort // abort_when
-	baseline *Baseline     // nil: none
-	notes    []string      // warnings of the checks before the run
+	abort    *expect.Abort     // abort_when
+	expect   map[string]string // what the run must show; nil for a share, which is judged as a part of the whole
+	baseline *Baseline         // nil: none
+	notes    []string          // warnings of the checks before the run
+	share    *Share            // nil: this run sends the whole schedule
 }
 
 // newPlan returns the plan of a run of p. The error is an *InputError.
@@ -31,7 +33,9 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if err := validate(p, opts.Incident != nil); err != nil {
 		return nil, &InputError{err}
 	}
-	baseline := opts.Baseline
+	if err := opts.Share.fits(p, opts); err != nil {
+		return nil, err
+	}
 	p = p.Clone()
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again
@@ -47,14 +51,20 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if err != nil {
 		return nil, inputErrorf("abort_when: %w", err)
 	}
-	if baseline, err = baseline.sift(p); err != nil {
+	plan := &plan{profile: p, schedule: schedule, abort: abort, notes: slices.Clone(p.Warnings), share: opts.Share}
+	if plan.share != nil {
+		return plan, nil
+	}
+	plan.expect = p.Expect
+	if plan.baseline, err = opts.Baseline.sift(p); err != nil {
 		return nil, &InputError{err}
 	}
-	notes, err := baseline.fits(p, abort)
+	notes, err := plan.baseline.fits(p, abort)
 	if err != nil {
 		return nil, &InputError{err}
 	}
-	return &plan{p, schedule, abort, baseline, slices.Concat(p.Warnings, notes, baseline.weighs(p.Expect))}, nil
+	plan.notes = append(plan.notes, slices.Concat(notes, plan.baseline.weighs(p.Expect))...)
+	return plan, nil
 }
 
 // validate complains about p, whose expectations may name the incident if it is a
@@ -83,6 +93,12 @@ func checkStockPool(p *profiles.Profile) error {
 // Above it only one in n is, so that the record does not grow faster.
 const recordLimit = 10_000
 
+// oneIn returns of how many successes one is recorded, when p's requests are dealt to that
+// number of agents: it is the same for all of them.
+func oneIn(p *profiles.Profile, agents int) uint64 {
+	return uint64(max(1, math.Ceil(p.Load.MeanRate()/float64(agents)/recordLimit)))
+}
+
 // prepare opens the target of p, compares what the run needs with this machine, and
 // creates the directory of the results. Undo it with close.
 func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, err error) {
@@ -100,7 +116,7 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 		}
 	}()
 	limits := capacity.ReadLimits(t.Remotes)
-	need := capacity.NeedsOf(plan.profile, t.Origins(), len(t.Remotes))
+	need := capacity.NeedsOf(plan.profile, t.Origins(), len(t.Remotes), plan.share.agents())
 	notes, err := need.Check(limits, plan.profile.Expect)
 	if err != nil {
 		return nil, &InputError{err}
@@ -124,7 +140,10 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 		if r.record, err = record.Create(opts.Out); err != nil {
 			return nil, &InputError{err}
 		}
-		r.record.SuccessesOneIn = uint64(max(1, math.Ceil(plan.profile.Load.MeanRate()/recordLimit)))
+		r.record.SuccessesOneIn = oneIn(plan.profile, plan.share.agents())
+	}
+	if plan.share != nil && plan.share.Follow {
+		r.follow = &follower{}
 	}
 	return r, nil
 }

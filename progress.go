@@ -7,6 +7,7 @@ import (
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
 )
 
 // Progress is how far a run has come. Rates are per second, since the last Progress.
@@ -31,8 +32,8 @@ type Progress struct {
 const tickPeriod = time.Second
 
 // ticker is the goroutines that act once a second while a run goes on. One writes the
-// latency log and asks whether the run must stop; the other calls Options.Progress,
-// which may take long, for example when a terminal is held up.
+// latency log and asks whether the run must stop; the others call Options.Progress and
+// Share.Beat, which may take long, for example when a terminal is held up.
 type ticker struct {
 	quit              chan struct{}
 	acting, reporting sync.WaitGroup
@@ -40,29 +41,36 @@ type ticker struct {
 
 func (r *run) startTicker() *ticker {
 	t := &ticker{quit: make(chan struct{})}
-	latest := make(chan Progress, 1)
+	latest, beats := make(chan Progress, 1), make(chan Beat, 1)
 	t.acting.Go(func() {
 		defer close(latest)
-		r.everySecond(t.quit, latest)
+		defer close(beats)
+		r.everySecond(t.quit, latest, beats)
 	})
 	t.reporting.Go(func() {
 		for now := range latest {
 			r.opts.Progress(now)
 		}
 	})
+	t.reporting.Go(func() {
+		for b := range beats {
+			b.Exchanges, b.LeftOut = r.follow.take()
+			r.share.Beat(b)
+		}
+	})
 	return t
 }
 
-// stop ends the first goroutine; the second ends after its last call of Progress.
+// stop ends the first goroutine; the others end after their last call.
 func (t *ticker) stop() {
 	close(t.quit)
 	t.acting.Wait()
 }
 
-// wait waits for the second.
+// wait waits for the others.
 func (t *ticker) wait() { t.reporting.Wait() }
 
-func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
+func (r *run) everySecond(stop <-chan struct{}, latest chan Progress, beats chan Beat) {
 	tick := time.NewTicker(tickPeriod)
 	defer tick.Stop()
 	var before Progress
@@ -79,15 +87,23 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress) {
 		}
 		p := r.progress(now, before)
 		before = p
-		if r.opts.Progress == nil || !more {
-			continue
+		if r.opts.Progress != nil && more {
+			put(latest, p)
 		}
-		select {
-		case <-latest: // Progress was too slow for it
-		default:
+		if r.share != nil && r.share.Beat != nil {
+			put(beats, r.beat(p))
 		}
-		latest <- p
 	}
+}
+
+// put puts v into latest, whose only sender is the caller, in place of a value that the
+// reader was too slow for.
+func put[T any](latest chan T, v T) {
+	select {
+	case <-latest:
+	default:
+	}
+	latest <- v
 }
 
 func (r *run) progress(now time.Duration, before Progress) Progress {
@@ -125,4 +141,83 @@ func (r *run) logLatency(from, to time.Duration) {
 	r.record.WriteInterval(results.LatencyResponse, from, to, i.Response)
 	r.record.WriteInterval(results.LatencyService, from, to, i.Service)
 	r.record.WriteInterval(results.LatencyLag, from, to, i.Lag)
+}
+
+// aborter stops a run when a condition of its abort_when is met.
+type aborter struct {
+	conditions *expect.Abort // nil: none, or another process checks them
+	latencies  []string      // those that conditions ask for
+	stop       chan struct{} // closed to stop the run
+
+	mu  sync.Mutex
+	why *results.Stopped // guarded by mu; nil: it was not stopped
+}
+
+// newAborter checks p's conditions, unless p is a share's: those are about the whole run.
+func newAborter(p *plan) *aborter {
+	a := &aborter{latencies: p.abort.Latencies(), stop: make(chan struct{})}
+	if p.share == nil {
+		a.conditions = p.abort
+	}
+	return a
+}
+
+// check evaluates the conditions of r at the offset now, and stops r if one is met. After
+// the last request was sent it does nothing, because rates fall then by themselves. Only
+// one goroutine may call it.
+func (a *aborter) check(r *run, now time.Duration) {
+	measured := now - r.profile.Load.WarmUp
+	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
+		return
+	}
+	s := a.conditions.Check(r.soFar(measured, a.latencies), expect.References{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
+	if s == nil {
+		return
+	}
+	a.mu.Lock()
+	a.why = s
+	a.mu.Unlock()
+	close(a.stop)
+}
+
+func (a *aborter) stopped() *results.Stopped {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.why
+}
+
+// soFar returns what the document would be if the run ended now, with only the latencies
+// named.
+func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
+	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
+	r.watch.recorder.Glance(latencies).Fill(doc, measured)
+	if outside, ok := r.traffic.client.(*externalClient); ok {
+		outside.Fill(doc) // what it does not tell is unknown, and not 0
+	} else {
+		r.traffic.client.Stats().Fill(doc)
+	}
+	return doc
+}
+
+// anyOf returns a channel that is closed when one of stops is; over ends the waiting. A
+// nil stop is never closed.
+func anyOf(over <-chan struct{}, stops ...<-chan struct{}) <-chan struct{} {
+	first := make(chan struct{})
+	halt := sync.OnceFunc(func() { close(first) })
+	for _, stop := range stops {
+		if stop == nil {
+			continue
+		}
+		if closed(stop) { // so that not a single request is started
+			halt()
+		}
+		go func() {
+			select {
+			case <-stop:
+				halt()
+			case <-over:
+			}
+		}()
+	}
+	return first
 }

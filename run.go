@@ -2,6 +2,7 @@ package kabench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,9 @@ import (
 // process and a namespace of its own, which begins with this program's main: see
 // ExitIfChild.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if opts.Fleet != nil {
+		return runOnFleet(ctx, p, opts)
+	}
 	isolate, note, err := needsNamespace(p)
 	if err != nil {
 		return nil, err
@@ -37,8 +41,8 @@ func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, 
 		return nil, err
 	}
 	defer r.close()
-	if err := r.begin(); err != nil {
-		return nil, &InputError{err}
+	if err := r.begin(ctx); err != nil {
+		return nil, err
 	}
 	r.drive(ctx)
 	r.drain(ctx)
@@ -56,6 +60,7 @@ type run struct {
 	// outsider is the real client; nil: it is kabench's own, or net/http's in this process.
 	outsider *outsider
 	watch    *watchers
+	follow   *follower // nil: nobody follows this share's exchanges
 	traffic  traffic
 	record   *record.Writer // nil: nothing is written
 	doc      results.Run
@@ -89,7 +94,11 @@ func (r *run) write() error {
 	if r.record == nil {
 		return nil
 	}
-	if err := r.record.Close(&r.doc); err != nil {
+	err := r.record.Close(&r.doc)
+	if r.share != nil {
+		err = errors.Join(err, r.keepTally())
+	}
+	if err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space or choose another --out", r.opts.Out, err)
 	}
 	return nil

@@ -2,21 +2,33 @@ package kabench
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Share makes a run one agent's part of a run on several: it sends the arrivals Index,
 // Index+Of, … of the schedule, with their numbers, and numbers its connections likewise, so
 // that no two agents have the same.
+//
+// The profile's target must not be one that kabench serves itself, and its load must have a
+// seed. Options.Out is needed, because the results of the agents are joined from there. The
+// run is judged, but expect and abort_when are about the whole run, and not checked.
 type Share struct {
 	Index, Of int // 0 <= Index < Of
 	// Await is called when everything is ready to send. It returns the moment at which the
 	// schedule begins, which must be at least 50 ms ahead.
 	Await func(context.Context) (time.Time, error)
-	// Beat, if set, is called about once a second and at the end, by one goroutine.
+	// Beat, if set, is called about once a second and at the end, by one goroutine. A slow
+	// Beat misses some calls, except the last, and does not delay the run.
 	Beat func(Beat)
 	// Follow puts exchanges into the beats, for a page that shows the run.
 	Follow bool
@@ -28,9 +40,168 @@ type Beat struct {
 	Progress Progress       `json:"progress"`
 	Tally    *results.Tally `json:"tally"` // so far: counts, and the latencies that abort_when asks for
 	Stats    dialers.Stats  `json:"stats"`
-	Sample   results.Sample `json:"sample"`
+	Sample   results.Sample `json:"sample"`            // the newest; the zero Sample before the first
+	Sending  bool           `json:"sending,omitempty"` // more requests will be started
 	// Exchanges are lines of the record, if they were asked for: those that ended since the
 	// last beat, at most maxFollowed of them, and how many are left out.
 	Exchanges []byte `json:"exchanges,omitempty"`
 	LeftOut   uint64 `json:"left_out,omitempty"`
+}
+
+// maxFollowed is how many exchanges a beat has at most. A line takes about 200 bytes.
+const maxFollowed = 2000
+
+// fits complains about what a share of a run of p cannot do.
+func (s *Share) fits(p *profiles.Profile, opts Options) error {
+	switch t := p.Target; {
+	case s == nil:
+		return nil
+	case s.Of < 1 || s.Index < 0 || s.Index >= s.Of:
+		return inputErrorf("share: there is no agent %d of %d: Index is counted from 0 and below Of", s.Index, s.Of)
+	case s.Await == nil:
+		return inputErrorf("share: Await is not set, so that nothing says when the agents begin")
+	case p.Load.Seed == 0:
+		return inputErrorf("share: load.seed is 0: without a seed the agents would send different schedules")
+	case opts.Out == "" || opts.Bare:
+		return inputErrorf("share: the results of agents are joined from their directories: set Out, and do not set Bare")
+	case p.Network != nil || t.Lab != nil || t.Link != nil || len(t.Proxies) > 0:
+		return inputErrorf("share: each agent would have a network, a server or a link of its own: give a target that all agents reach")
+	case opts.Trace != nil:
+		return inputErrorf("share: the connections of several agents cannot be traced: do not set Trace")
+	}
+	return nil
+}
+
+// agents is the number of agents that the schedule is dealt to.
+func (s *Share) agents() int {
+	if s == nil {
+		return 1
+	}
+	return s.Of
+}
+
+// part is the share of the schedule.
+func (s *Share) part() generator.Share {
+	if s == nil {
+		return generator.Share{}
+	}
+	return generator.Share{Index: s.Index, Of: s.Of}
+}
+
+// number gives the connections of e the numbers that they have in the whole run.
+func (s *Share) number(e *results.Exchange) {
+	if s == nil {
+		return
+	}
+	e.Conn = s.inWhole(e.Conn)
+	for i := range e.Tries {
+		e.Tries[i].Conn = s.inWhole(e.Tries[i].Conn)
+	}
+}
+
+// inWhole returns the number that the agent's connection own has in the whole run; 0 is
+// none.
+func (s *Share) inWhole(own uint64) uint64 {
+	if own == 0 {
+		return 0
+	}
+	return (own-1)*uint64(s.Of) + uint64(s.Index) + 1
+}
+
+// own is the reverse of inWhole.
+func (s *Share) own(inWhole uint64) uint64 {
+	if s == nil || inWhole == 0 {
+		return inWhole
+	}
+	return (inWhole-1)/uint64(s.Of) + 1
+}
+
+// await returns when the run begins, by this process's monotonic clock.
+func (s *Share) await(ctx context.Context, stop <-chan struct{}) (time.Time, error) {
+	limited, cancel := untilStopped(ctx, stop)
+	defer cancel()
+	agreed, err := s.Await(limited)
+	if err != nil {
+		if limited.Err() != nil {
+			return agreed, ErrInterrupted
+		}
+		return agreed, err
+	}
+	now := time.Now()
+	ahead := agreed.Sub(now)
+	if ahead < lead {
+		return agreed, fmt.Errorf("the agreed start was only %v ahead for this agent: it must be at least %v; agree on a later start", ahead.Round(time.Microsecond), lead)
+	}
+	if monotonic := agreed != agreed.Round(0); monotonic {
+		return agreed, nil
+	}
+	return now.Add(ahead), nil
+}
+
+// wait lets the time pass until shortly before start, so that nothing is sampled long before
+// the run. It returns early when the run is to stop.
+func (s *Share) wait(ctx context.Context, start time.Time, stop <-chan struct{}) {
+	if s == nil {
+		return
+	}
+	timer := time.NewTimer(time.Until(start) - lead)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop:
+	case <-ctx.Done():
+	}
+}
+
+// beat is how far r has come, without the exchanges.
+func (r *run) beat(p Progress) Beat {
+	b := Beat{
+		Progress: p, Tally: r.watch.recorder.Glance(r.watch.abort.latencies), Stats: r.traffic.client.Stats(), Sending: r.traffic.open.Sending(),
+	}
+	if s := r.watch.latest.Load(); s != nil {
+		b.Sample = *s
+	}
+	return b
+}
+
+// follower keeps the exchanges of a share for the next beat.
+type follower struct {
+	mu      sync.Mutex
+	lines   []byte // guarded by mu
+	n       int    // lines; guarded by mu
+	leftOut uint64 // guarded by mu
+}
+
+// Observe keeps e as a line. It does not keep e itself.
+func (f *follower) Observe(e *results.Exchange) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n == maxFollowed {
+		f.leftOut++
+		return
+	}
+	f.n++
+	f.lines = record.AppendLine(f.lines, e)
+}
+
+// take returns what was kept since the last call.
+func (f *follower) take() (lines []byte, leftOut uint64) {
+	if f == nil {
+		return nil, 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lines, leftOut = f.lines, f.leftOut
+	f.lines, f.n, f.leftOut = nil, 0, 0
+	return lines, leftOut
+}
+
+// keepTally writes what the share has counted beside its record, so that the controller can
+// add it up with the others'.
+func (r *run) keepTally() error {
+	text, err := json.Marshal(r.watch.recorder.Tally())
+	if err != nil {
+		return err
+	}
+	return record.WriteWhole(filepath.Join(r.opts.Out, "tally.json"), text)
 }

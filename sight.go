@@ -100,7 +100,7 @@ func (s *sight) measure(r *run) {
 	if s.packets == nil {
 		return
 	}
-	kept, shown := target.Observed(r.watch.failures.Kept(), func(conn uint64) []segments.Segment { return s.packets.Packets(conn, r.doc.Start) })
+	kept, shown := target.Observed(r.watch.failures.Kept(), func(conn uint64) []segments.Segment { return s.packets.Packets(r.share.own(conn), r.doc.Start) })
 	r.doc.Packets = &results.Packets{
 		Seen: s.packets.Seen(), Fates: map[string]uint64{}, Struck: map[string]uint64{}, Closed: []results.Closing{}, Failures: shown,
 	}

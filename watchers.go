@@ -1,6 +1,8 @@
 package kabench
 
 import (
+	"sync/atomic"
+
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/capacity"
@@ -19,6 +21,7 @@ type watchers struct {
 	exhaustion collectors.PortExhaustion
 	guard      *collectors.PortGuard
 	sockets    collectors.SocketsSeen
+	latest     atomic.Pointer[results.Sample] // nil: there was none
 	spans      []*spanCount
 	abort      *aborter
 
@@ -28,11 +31,11 @@ type watchers struct {
 func newWatchers(p *plan, t *target.Target, l capacity.Limits) *watchers {
 	return &watchers{
 		recorder: collectors.NewRecorder(),
-		schedule: collectors.NewScheduleWatch(law(p.profile.Load), p.profile.Load.MaxLag),
+		schedule: collectors.NewScheduleWatch(law(p.profile.Load, p.share.agents()), p.profile.Load.MaxLag),
 		byTarget: results.NewByTarget(t.Names),
 		guard:    newGuard(p.profile, l, t.Sources()),
 		spans:    p.baseline.spanCounts(p.profile),
-		abort:    newAborter(p.abort),
+		abort:    newAborter(p),
 		ports:    l.Ports * max(t.Sources(), 1),
 	}
 }
@@ -46,22 +49,26 @@ func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *collectors.P
 	return collectors.NewPortGuard(l.Ports * max(sources, 1))
 }
 
-// law is the law that the arrivals of l must follow.
-func law(l generator.Load) collectors.ArrivalLaw {
+// law is the law that the arrivals of l must follow when they are dealt to that number of
+// agents.
+func law(l generator.Load, agents int) collectors.ArrivalLaw {
 	return collectors.ArrivalLaw{
-		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax,
+		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax, Of: agents,
 	}
 }
 
 // observers sees each exchange without the target's secrets, which a server may have
-// repeated in what became an error's text, and shows it to every observer.
+// repeated in what became an error's text, and shows it to every observer. In a share of a
+// run, connections have the numbers of the whole run from here on.
 type observers struct {
 	secrets *redact.Secrets
+	share   *Share
 	list    []generator.Observer
 }
 
 func (o *observers) Observe(e *results.Exchange) {
 	e.Err = o.secrets.Error(e.Err)
+	o.share.number(e)
 	for _, each := range o.list {
 		each.Observe(e)
 	}
@@ -89,7 +96,10 @@ func (r *run) observers() *observers {
 	if r.opts.Live != nil {
 		list = append(list, r.opts.Live)
 	}
-	return &observers{r.target.Secrets, list}
+	if r.follow != nil {
+		list = append(list, r.follow)
+	}
+	return &observers{r.target.Secrets, r.share, list}
 }
 
 // gauges reads the pool's gauges.
@@ -109,6 +119,7 @@ func (r *run) sawSockets(s *results.SocketSample) {
 func (r *run) sample(s results.Sample) error {
 	r.watch.guard.Look(s.Sockets)
 	r.watch.sockets.Add(s.Sockets)
+	r.watch.latest.Store(&s)
 	if r.opts.Live != nil {
 		r.opts.Live.Sample(s)
 	}

@@ -18,7 +18,13 @@ type ArrivalLaw struct {
 	Process        string        // poisson, uniform or constant can be tested
 	Rate           float64       // per second, of poisson and constant
 	GapMin, GapMax time.Duration // of uniform
+	// Of is the number of loops to which the arrivals are dealt in turn. This run is one of
+	// them, and each of its gaps is a sum of Of gaps of the law. 0 and 1: it has them all.
+	Of int
 }
+
+// of is Of, at least 1.
+func (l ArrivalLaw) of() uint64 { return uint64(max(l.Of, 1)) }
 
 // The bounds of the test. With a million arrivals every law is refuted, because clocks
 // have ticks and threads wake late. A misfit must therefore be large, and not explained by
@@ -63,7 +69,8 @@ const (
 // at low rates it is 1. Mapped through the law's distribution function, the values are
 // uniform on [0, 1] if the law holds (for poisson, the sum of k gaps in units of the mean
 // has the Gamma(k) distribution, which is Exp(1) for k = 1). They are counted in lawBins
-// bins. No parameter of the law is estimated from the values, so Kolmogorov's statistic
+// bins. In a run that got every n-th arrival, a gap is itself a sum of n gaps of the law,
+// and a value of k·n. No parameter of the law is estimated from the values, so Kolmogorov's statistic
 // has the textbook's distribution.
 //
 // A dropped request arrived when it was dropped, and a buffered request when it was put
@@ -109,19 +116,20 @@ func (l ArrivalLaw) equalGaps() bool {
 	return l.Process == "constant" || l.Process == "uniform" && l.GapMin == l.GapMax
 }
 
-// span is the smallest number of gaps whose sum has a standard deviation of at least r or,
-// if the gaps are equal, is at least r long. It is 0 for a law that cannot be tested.
+// span is the smallest number of the run's own gaps whose sum has a standard deviation of
+// at least r or, if the gaps are equal, is at least r long. It is 0 for a law that cannot
+// be tested.
 func (l ArrivalLaw) span(r time.Duration) uint64 {
-	k := 0.0
+	k, of := 0.0, float64(l.of())
 	switch {
 	case l.equalGaps():
-		k = math.Ceil(r.Seconds() * l.Rate)
+		k = math.Ceil(r.Seconds() * l.Rate / of)
 	case l.Process == "poisson":
-		k = math.Ceil(math.Pow(r.Seconds()*l.Rate, 2)) // the deviation is √k / rate
+		k = math.Ceil(math.Pow(r.Seconds()*l.Rate, 2) / of) // the deviation is √(k·of) / rate
 	case l.Process == "uniform":
-		k = math.Ceil(math.Pow(r.Seconds()/(l.GapMax-l.GapMin).Seconds(), 2) * 12)
-		if k > 1 {
-			k = max(k, 12) // see quantile
+		k = math.Ceil(math.Pow(r.Seconds()/(l.GapMax-l.GapMin).Seconds(), 2) * 12 / of)
+		if k > 1 || of > 1 {
+			k = max(k, math.Ceil(12/of)) // see quantile
 		}
 	default:
 		return 0
@@ -132,7 +140,7 @@ func (l ArrivalLaw) span(r time.Duration) uint64 {
 	return uint64(max(k, 1))
 }
 
-// quantile is the law's distribution function of the sum of k gaps at d.
+// quantile is the law's distribution function of the sum of k gaps of the law at d.
 func (l ArrivalLaw) quantile(k uint64, d time.Duration) float64 {
 	n, s := float64(k), d.Seconds()
 	switch {
@@ -153,14 +161,15 @@ func (l ArrivalLaw) quantile(k uint64, d time.Duration) float64 {
 
 // add counts one exchange, unless it belongs to the warm-up.
 func (a *arrivals) add(e *results.Exchange) {
-	if a.span == 0 || e.WarmUp || e.Seq%a.span != 0 {
+	own := e.Seq / a.law.of() // its number within this run
+	if a.span == 0 || e.WarmUp || own%a.span != 0 {
 		return
 	}
 	at := e.Done // dropped
 	if e.Phase != results.PhaseSchedule {
 		at = e.Start - e.Buffered
 	}
-	n := e.Seq/a.span + 1
+	n := own/a.span + 1
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.ring[n%ringSize] = spanEnd{n, at}
@@ -172,15 +181,16 @@ func (a *arrivals) add(e *results.Exchange) {
 	}
 }
 
-// value counts the time that span gaps took. Called with mu held.
+// value counts the time that span gaps of the run took. Called with mu held.
 func (a *arrivals) value(d time.Duration) {
 	a.count++
+	gaps := a.span * a.law.of()
 	if a.off != nil {
-		want := time.Duration(float64(a.span) / a.law.Rate * 1e9)
+		want := time.Duration(float64(gaps) / a.law.Rate * 1e9)
 		record(a.off, (d - want).Abs())
 		return
 	}
-	a.bins[min(int(a.law.quantile(a.span, d)*lawBins), lawBins-1)]++
+	a.bins[min(int(a.law.quantile(gaps, d)*lawBins), lawBins-1)]++
 }
 
 // result judges the arrivals seen. maxOff is how far equal gaps may be off; 0: no bound.

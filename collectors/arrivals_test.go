@@ -86,6 +86,55 @@ func TestArrivalsAreHeldToTheirLaw(t *testing.T) {
 	}
 }
 
+// One of several loops to which the arrivals are dealt in turn has every n-th of them: its
+// gaps are sums of n gaps of the law.
+func TestArrivalsOfAShareAreHeldToTheLawOfTheWhole(t *testing.T) {
+	equal := func(*rand.Rand) float64 { return 1.0 / 3000 }
+	between := func(r *rand.Rand) float64 { return .001 + .002*r.Float64() }
+	uniform := ArrivalLaw{Process: "uniform", GapMin: time.Millisecond, GapMax: 3 * time.Millisecond}
+	for _, tc := range []struct {
+		name string
+		law  ArrivalLaw
+		gap  func(*rand.Rand) float64
+		n    int
+		of   int
+		want string
+		span uint64
+	}{
+		{"poisson, slow", ArrivalLaw{Process: "poisson", Rate: 100}, exponential(100), 12_000, 4, results.ArrivalsFit, 1},
+		{"poisson, fast", ArrivalLaw{Process: "poisson", Rate: 10000}, exponential(10000), 400_000, 4, results.ArrivalsFit, 100},
+		{"poisson, many loops", ArrivalLaw{Process: "poisson", Rate: 10000}, exponential(10000), 400_000, 1000, results.ArrivalsFit, 1},
+		{"poisson, 3 % slower", ArrivalLaw{Process: "poisson", Rate: 10000}, exponential(9700), 800_000, 4, results.ArrivalsMisfit, 100},
+		{"equal gaps for poisson", ArrivalLaw{Process: "poisson", Rate: 100}, func(*rand.Rand) float64 { return .01 }, 12_000, 4, results.ArrivalsMisfit, 1},
+		{"constant", ArrivalLaw{Process: "constant", Rate: 3000}, equal, 3000, 4, results.ArrivalsFit, 2},
+		{"poisson for constant, slow", ArrivalLaw{Process: "constant", Rate: 10}, exponential(10), 3000, 4, results.ArrivalsMisfit, 1},
+		{"uniform", uniform, between, 60_000, 4, results.ArrivalsFit, 3},
+		{"uniform, more loops than gaps in a value", uniform, between, 60_000, 20, results.ArrivalsFit, 1},
+		{"poisson for uniform", uniform, exponential(500), 60_000, 4, results.ArrivalsMisfit, 3},
+		{"a law that is not tested", ArrivalLaw{Process: "ramp", Rate: 10}, exponential(10), 3000, 4, results.ArrivalsNotTested, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.law.Of = tc.of
+			all := arriving(tc.n, tc.gap, rand.New(rand.NewPCG(1, 2)))
+			for index := range min(tc.of, 4) {
+				var own []*results.Exchange
+				for _, e := range all {
+					if e.Seq%uint64(tc.of) == uint64(index) {
+						own = append(own, e)
+					}
+				}
+				got := verdictOf(tc.law, 50*time.Millisecond, own)
+				if got.Verdict != tc.want || got.Span != tc.span {
+					t.Errorf("loop %d: %+v, want %s with spans of %d", index, got, tc.want, tc.span)
+				}
+				if most := uint64(len(own)-1) / max(tc.span, 1); tc.span > 0 && (got.Count > most || got.Count+2 < most) {
+					t.Errorf("loop %d: %d values of %d", index, got.Count, most)
+				}
+			}
+		})
+	}
+}
+
 // A thread that sleeps through 40 ms again and again, and catches up, keeps to
 // a 99th percentile of lag of 50 ms; its arrivals are bursts.
 func TestStallsWithinTheLagAreAMisfit(t *testing.T) {

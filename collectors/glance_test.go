@@ -15,7 +15,7 @@ func TestGlanceIsFillInPart(t *testing.T) {
 	}
 	var whole, part results.Run
 	r.Fill(&whole, time.Second)
-	r.Glance(&part, time.Second, []string{"response", "failed.response"})
+	r.Glance([]string{"response", "failed.response"}).Fill(&part, time.Second)
 	if part.Counts != whole.Counts || part.Counts.Failed != 10 || part.Latency["response"] != whole.Latency["response"] || part.FailedLatency["response"] != whole.FailedLatency["response"] {
 		t.Errorf("%+v, %+v; want %+v, %+v", part.Counts, part.Latency["response"], whole.Counts, whole.Latency["response"])
 	}

@@ -81,9 +81,17 @@ func NewRecorder() *Recorder {
 	return r
 }
 
+// shardOf selects one of n shards for an exchange, by a hash (the finalizer of MurmurHash3),
+// because in a share of a run all numbers may be even.
+func shardOf(seq uint64, n int) uint64 {
+	seq ^= seq >> 33
+	seq *= 0xff51afd7ed558ccd
+	return (seq ^ seq>>33) % uint64(n)
+}
+
 // Observe adds e, which is over. It does not keep e.
 func (r *Recorder) Observe(e *results.Exchange) {
-	s := &r.shards[e.Seq%uint64(len(r.shards))]
+	s := &r.shards[shardOf(e.Seq, len(r.shards))]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tally.Add(e)
@@ -156,8 +164,8 @@ func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
 	r.Tally().Fill(run, measured)
 }
 
-// Tally returns what the shards have counted so far, together. It blocks Observe for
-// longer than a run should, so call it only after the run; Glance is for before.
+// Tally returns everything observed so far. It blocks Observe, so call it only after the
+// run.
 func (r *Recorder) Tally() *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
@@ -169,9 +177,9 @@ func (r *Recorder) Tally() *results.Tally {
 	return &all
 }
 
-// Glance is Fill for a run that goes on. It fills only the latencies named, because each of
+// Glance is Tally for a run that goes on. It has only the latencies named, because each of
 // them delays Observe by tens of microseconds.
-func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []string) {
+func (r *Recorder) Glance(latencies []string) *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
 		s := &r.shards[i]
@@ -180,7 +188,7 @@ func (r *Recorder) Glance(run *results.Run, measured time.Duration, latencies []
 		s.mu.Unlock()
 		all.Merge(glance) // which takes longer than an Observe should wait
 	}
-	all.Fill(run, measured)
+	return &all
 }
 
 // Above implements expect.References.Above. It blocks Observe, so call it only after the

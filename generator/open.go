@@ -28,7 +28,8 @@ type Open struct {
 	Schedule Schedule // such as Load.Schedule
 	Engine   Engine
 	Observer Observer
-	Targets  int // request n goes to target n mod Targets; below 1 is taken as 1
+	Targets  int   // request n goes to target n mod Targets; below 1 is taken as 1
+	Share    Share // the part of Schedule that this loop sends; the zero Share is all of it
 
 	ctx       context.Context
 	epoch     time.Time
@@ -65,14 +66,12 @@ func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) t
 	o.walking.Store(true)
 	o.Engine.Begin(ctx, epoch, o.finished)
 	defer o.watch(ctx, stop)()
-	seq := uint64(0)
-	for due := range o.Schedule {
+	for seq, due := range o.Share.Deal(o.Schedule) {
 		now, reached := o.reach(due)
 		if !reached {
 			break
 		}
 		o.offer(seq, due, now)
-		seq++
 	}
 	walked := max(time.Since(epoch), 0)
 

@@ -33,9 +33,11 @@ const spareFiles = 32
 func sourceAddresses(p *profiles.Profile) int { return max(len(p.Target.Sources()), 1) }
 
 // NeedsOf works out what p needs of this machine when its requests go to that number
-// of origins, at that number of addresses.
-func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
+// of origins, at that number of addresses, and are dealt to that number of agents. This
+// machine is one agent's.
+func NeedsOf(p *profiles.Profile, origins, addresses, agents int) Needs {
 	origins = max(origins, 1)
+	rate := p.Load.MeanRate() / float64(max(agents, 1))
 	n := Needs{files: 1, places: sourceAddresses(p) * max(addresses, 1)}
 	if p.Target.Lab != nil {
 		n.files, n.extra = n.files+1, "the server's side, which is kabench too, "
@@ -46,16 +48,15 @@ func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 	if proxies := len(p.Target.Proxies); proxies > 0 {
 		n.files, n.extra = n.files+2*proxies, n.extra+"two of each proxy, "
 	}
-	n.bound(p, origins)
+	n.bound(p, origins, rate)
 
-	load := p.Load
 	n.length = p.Sending()
 	switch {
 	case p.Client == profiles.ClientStock || p.Client == profiles.ClientExternal && p.Pool.MaxIdle != 0:
 	case p.Pool.MaxIdle == 0:
-		n.dials, n.dialsWhy = load.MeanRate(), "pool.max_idle is 0, so each request has a connection of its own"
+		n.dials, n.dialsWhy = rate, "pool.max_idle is 0, so each request has a connection of its own"
 	case p.Pool.MaxRequests != pool.NoCap:
-		n.dials = load.MeanRate() / float64(p.Pool.MaxRequests)
+		n.dials = rate / float64(p.Pool.MaxRequests)
 		n.dialsWhy = fmt.Sprintf("pool.max_requests is %d", p.Pool.MaxRequests)
 	}
 	if p.Target.Lab != nil && p.Target.Lab.SayClose {
@@ -64,8 +65,8 @@ func NeedsOf(p *profiles.Profile, origins, addresses int) Needs {
 	return n
 }
 
-// bound sets how many connections may be open at once.
-func (n *Needs) bound(p *profiles.Profile, origins int) {
+// bound sets how many connections may be open at once, at that rate per second.
+func (n *Needs) bound(p *profiles.Profile, origins int, rate float64) {
 	inFlight := p.Load.MaxInFlight
 	n.open, n.why = times(inFlight, origins), fmt.Sprintf("load.max_in_flight %d", inFlight)
 	if origins > 1 {
@@ -81,7 +82,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int) {
 	}
 	// The number of requests due in all, with room for chance.
 	if length := p.Sending(); length > 0 {
-		due := 2*p.Load.MeanRate()*length.Seconds() + 100
+		due := 2*rate*length.Seconds() + 100
 		if due < float64(n.open) {
 			lower(int(due), false, "what is due in so short a run")
 		}

@@ -35,7 +35,7 @@ func TestNeeds(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := load(t, "quick", append([]string{"load.duration=60s"}, tc.sets...)...)
-			n := NeedsOf(p, tc.origins, tc.addresses)
+			n := NeedsOf(p, tc.origins, tc.addresses, 1)
 			if n.open != tc.open || n.capped != tc.capped || n.files != tc.files || n.places != tc.places || !strings.Contains(n.why, tc.why) {
 				t.Errorf("%+v, want %+v", n, tc)
 			}
@@ -81,7 +81,7 @@ func TestNeedsAgainstLimits(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := load(t, "quick", append([]string{"load.duration=60s"}, tc.sets...)...)
-			n := NeedsOf(p, 1, max(tc.places, 1))
+			n := NeedsOf(p, 1, max(tc.places, 1), 1)
 			notes, err := n.Check(tc.l, p.Expect)
 			if (err != nil) != (tc.err != "") || err != nil && !strings.Contains(err.Error(), tc.err) {
 				t.Errorf("error %v, want %q", err, tc.err)

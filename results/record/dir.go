@@ -232,3 +232,22 @@ func (d *Dir) SpansOf(run *results.Run, event func(*results.Exchange) (could, wa
 	}
 	return spans
 }
+
+// AppendLine appends e to b as a line of the record.
+func AppendLine(b []byte, e *results.Exchange) []byte { return appendLine(b, e) }
+
+// ReadLines yields the exchanges of lines that AppendLine has made. The next exchange
+// overwrites the one before. An error ends the sequence.
+func ReadLines(text []byte) iter.Seq2[*results.Exchange, error] {
+	return func(yield func(*results.Exchange, error) bool) {
+		var e results.Exchange
+		for line, err := range lines(bytes.NewReader(text)) {
+			if err == nil {
+				err = readLine(line, &e)
+			}
+			if !yield(&e, err) || err != nil {
+				return
+			}
+		}
+	}
+}

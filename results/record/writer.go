@@ -163,6 +163,21 @@ func (w *Writer) Begin(run *results.Run) error {
 	return nil
 }
 
+// StartAt says that the run, whose document Begin has written, starts at run.Start. It is for
+// a run whose start becomes known after Begin, and before its first exchange.
+func (w *Writer) StartAt(run *results.Run) error {
+	doc, err := w.begun(w.Recording())
+	if err == nil {
+		doc.Start = run.Start
+		err = writeDocument(w.dir, fileBegun, doc)
+	}
+	if err != nil {
+		return w.noRoom(err)
+	}
+	w.latency.begin(run.Start)
+	return nil
+}
+
 // noRoom adds to err what the user can do when a run cannot begin.
 func (w *Writer) noRoom(err error) error {
 	return fmt.Errorf("%s: %w; free space or choose another --out", w.dir, err)
