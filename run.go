@@ -94,11 +94,11 @@ func (r *run) write() error {
 	if r.record == nil {
 		return nil
 	}
-	err := r.record.Close(&r.doc)
+	var err error
 	if r.share != nil {
-		err = errors.Join(err, r.keepTally())
+		err = r.record.WriteTally(r.sums())
 	}
-	if err != nil {
+	if err = errors.Join(err, r.record.Close(&r.doc)); err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space or choose another --out", r.opts.Out, err)
 	}
 	return nil

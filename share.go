@@ -2,9 +2,7 @@ package kabench
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -196,12 +194,19 @@ func (f *follower) take() (lines []byte, leftOut uint64) {
 	return lines, leftOut
 }
 
-// keepTally writes what the share has counted beside its record, so that the controller can
-// add it up with the others'.
-func (r *run) keepTally() error {
-	text, err := json.Marshal(r.watch.recorder.Tally())
-	if err != nil {
-		return err
+// sums are the figures of the share in a form in which the controller can add them to the
+// others'.
+func (r *run) sums() record.Sums {
+	w := r.watch
+	sums := record.Sums{
+		Tally: w.recorder.Tally(), Targets: w.byTarget,
+		Seconds: w.schedule.Seconds(r.profile.Load.WarmUp+r.measured(), r.traffic.sampler.Saturated),
 	}
-	return record.WriteWhole(filepath.Join(r.opts.Out, "tally.json"), text)
+	switch c := r.traffic.client.(type) {
+	case *dialers.Client:
+		sums.AtPeerClose = c.Idles().AtPeerClose
+	case *externalClient:
+		sums.AtPeerClose = r.outsider.witness.atClose
+	}
+	return sums
 }

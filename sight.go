@@ -21,6 +21,7 @@ import (
 type sight struct {
 	packets *witness.Witness // nil: packets cannot be watched
 	stories witness.Alone
+	atClose *results.Durations // set by fill: how long connections had been idle when the server closed them
 }
 
 // open begins to look at the connections to t. The error is a warning of the run: not all
@@ -89,6 +90,7 @@ func (s *sight) fill(run *results.Run, epoch time.Time) {
 		}
 	}
 	q := atClose.Quantiles()
+	s.atClose = &atClose
 	run.Idle.AtPeerClose, run.Idle.Longest = &q, longest.Seconds()
 	if lost := s.packets.Lost(); lost > 0 {
 		run.Warnings = append(run.Warnings, fmt.Sprintf("%d packets of the client were not seen, because this machine was too busy. The entries about their connections are inferred. Free up CPU or lower load.rate", lost))

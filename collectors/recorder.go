@@ -164,8 +164,8 @@ func (r *Recorder) Fill(run *results.Run, measured time.Duration) {
 	r.Tally().Fill(run, measured)
 }
 
-// Tally returns everything observed so far. It blocks Observe, so call it only after the
-// run.
+// Tally returns what the shards have counted so far, together. It blocks Observe for
+// longer than a run should, so call it only after the run; Glance is for before.
 func (r *Recorder) Tally() *results.Tally {
 	var all results.Tally
 	for i := range r.shards {
