@@ -277,10 +277,10 @@ func (p *part) lostSentence() (says []string) {
 	if lost == nil {
 		return nil
 	}
-	text := fmt.Sprintf("agent %s was lost at %s (%s): %s of the run, %s of all, are in no record. They count as dropped, with the cause agent_lost, and whether they were sent is not known",
+	text := fmt.Sprintf("Agent %s was lost after %s (%s). %s (%s of all) are in no record and count as dropped (agent_lost): whether they were sent is not known",
 		p.name, results.FormatSeconds(lost.At), lost.Why, results.FormatCount(lost.Arrivals, "arrival"), results.FormatPercent(lost.Share))
 	if p.cut && p.run.Recording.SuccessesOneIn > 1 {
-		text += fmt.Sprintf(". Its record had one success in %d, so these are those that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
+		text += fmt.Sprintf(". Its record had one success in %d, so these are the arrivals that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
 	}
 	return []string{text}
 }
