@@ -115,6 +115,9 @@ var rooms = map[string]room{
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 
+	"internal/fleet/broker": {nil, "it carries messages, whatever they say; who is in a fleet, and what a run is, it need not know"},
+	"internal/fleet/parcel": {nil, "it carries files, whatever is in them; a controller and an agent hold the ends"},
+
 	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
 }
 
