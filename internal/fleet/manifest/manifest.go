@@ -89,7 +89,7 @@ func (c Config) Validate() error {
 	}
 	if c.Broker != "" {
 		u, err := url.Parse(c.Broker)
-		add(err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss",
+		add(err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls",
 			"--broker is not the URL of a NATS server: write nats://HOST:%d or tls://HOST:%d", Port, Port)
 	}
 	add(c.Claim != "" && len(c.Controller) == 0, "--claim keeps the results of a controller in the cluster: say after -- what it runs, for example -- steady --rate 20000/s")
