@@ -54,6 +54,7 @@ Agents send only to the hosts that --allow-target names.`,
 	f.StringVar(&o.Broker, "broker", "", "URL of a NATS server that runs already (default: the one in the controller)")
 	f.StringVar(&o.CPU, "cpu", manifest.DefaultCPU, "cores that an agent requests")
 	f.StringVar(&o.Memory, "memory", manifest.DefaultMemory, "memory that an agent requests, and may use at most")
+	f.BoolVar(&o.Once, "once", false, "end the agents after one run, so that the Job completes; always with a controller after --")
 	f.StringVar(&o.Claim, "claim", "", "PersistentVolumeClaim for the results of the controller after --")
 	return c
 }
@@ -66,7 +67,7 @@ func doManifest(c *cobra.Command, s *cli.Streams, o *manifestOptions) error {
 		return err
 	}
 	if len(o.AllowTargets) == 0 {
-		fmt.Fprintln(s.Err, "kabench: these agents refuse every target; name what they may send to with --allow-target HOST[:PORT]")
+		fmt.Fprintln(s.Err, "kabench: these agents would end at once; name what they may send to with --allow-target HOST[:PORT]")
 	}
 	if s.JSON {
 		return manifest.WriteJSON(s.Out, o.Config)
@@ -93,7 +94,7 @@ func (o *manifestOptions) readCredentials() (err error) {
 		return text
 	}
 	o.AgentCredentials = read(agent)
-	if len(o.Controller) > 0 && o.Broker == "" {
+	if len(o.Controller) > 0 {
 		o.ControllerCredentials = read(filepath.Join(filepath.Dir(agent), "controller.cred"))
 	}
 	return err

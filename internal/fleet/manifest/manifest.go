@@ -20,9 +20,11 @@ type Config struct {
 	Namespace string // "": the one that kubectl uses
 	Name      string // of all objects; "": DefaultName. A DNS label of at most mostName bytes
 
-	// AllowTargets are the hosts that agents may send to, as for 'kabench agent'. With none,
-	// agents refuse every run.
+	// AllowTargets are the hosts that agents may send to, as for 'kabench agent'. Without any,
+	// agents do not start.
 	AllowTargets []string
+	// Once ends agents after one run, so that the Job completes. So does Controller.
+	Once bool
 	// Broker is the URL of a NATS server that runs already. "": the controller's own, which
 	// agents find by the Service.
 	Broker string
@@ -118,7 +120,7 @@ func (c Config) address() string {
 	if c.Broker != "" {
 		return c.Broker
 	}
-	return "nats://" + c.host() + ":" + strconv.Itoa(Port)
+	return "tls://" + c.host() + ":" + strconv.Itoa(Port)
 }
 
 // secretBroker reports whether Broker has a user, a password or a token in it, so that it

@@ -104,7 +104,7 @@ func TestManifest(t *testing.T) {
 	}
 	privileges(t, pod)
 	one := pod.Containers[0]
-	want := []string{"agent", "--name=agent-$(JOB_COMPLETION_INDEX)", "--dir=/work/agent", "--join=nats://shop.load.svc:4222",
+	want := []string{"agent", "--name=agent-$(JOB_COMPLETION_INDEX)", "--dir=/work/agent", "--join=tls://shop.load.svc:4222",
 		"--credentials=/etc/kabench/agent.cred", "--allow-target=web.shop.svc:8080", "--allow-target=*.example.com"}
 	if !slices.Equal(one.Args, want) {
 		t.Errorf("%q", one.Args)
@@ -178,6 +178,9 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("the %s gets %v", key, items)
 		}
 	}
+	if args := o.jobs["kabench-agents"].Spec.Template.Spec.Containers[0].Args; !slices.Contains(args, "--once") {
+		t.Errorf("the agents never end: %q", args)
+	}
 	controller := o.jobs["kabench-controller"]
 	want := []string{"run", "steady", "--rate", "20000/s", "--agents=2", "--out=/work/results", "--listen=:4222", "--credentials=/etc/kabench/controller.cred"}
 	if got := controller.Spec.Template.Spec.Containers[0].Args; !slices.Equal(got, want) {
@@ -216,10 +219,15 @@ func TestBroker(t *testing.T) {
 			t.Errorf("%s: %q %v", name, one.Args, one.Env)
 		}
 	}
+	for name, job := range o.jobs {
+		if slices.ContainsFunc(job.Spec.Template.Spec.Volumes, func(v core.Volume) bool { return v.Secret != nil }) {
+			t.Errorf("%s mounts credentials, and the URL has a password", name)
+		}
+	}
 	o, _ = decoded(t, Config{Agents: 3, Image: "kabench", Broker: "nats://nats:4222"})
 	one := o.jobs["kabench-agents"].Spec.Template.Spec.Containers[0]
-	if !slices.Contains(one.Args, "--join=nats://nats:4222") || slices.ContainsFunc(one.Args, func(a string) bool { return strings.HasPrefix(a, "--credentials") }) {
-		t.Errorf("%q", one.Args)
+	if !slices.Contains(one.Args, "--join=nats://nats:4222") || !slices.Contains(one.Args, "--credentials=/etc/kabench/agent.cred") || o.secret.StringData["agent.cred"] == "" {
+		t.Errorf("%q %v", one.Args, o.secret)
 	}
 }
 

@@ -22,6 +22,9 @@ const user = 65532
 // start can join again; later a new pod has none of the records of the old one.
 const restarts = 3
 
+// patience is how long an agent of one run waits for a controller, and fails then.
+const patience = "30m"
+
 // keptSeconds is how long a Job that has ended stays, to be looked at.
 const keptSeconds = 3600
 
@@ -62,14 +65,11 @@ func (c Config) secret() object {
 		}
 		o.StringData[key] = fmt.Sprintf("Replace this by the file %s that 'kabench fleet credentials DIR --host %s' writes,\nor print this manifest again with --credentials DIR.\n", key, c.host())
 	}
-	switch {
-	case c.Broker == "":
+	if c.hasCredentials() {
 		add(keyAgent, c.AgentCredentials)
-		if len(c.Controller) > 0 {
-			add(keyController, c.ControllerCredentials)
-		}
-	case c.AgentCredentials != nil:
-		add(keyAgent, c.AgentCredentials)
+	}
+	if c.hasCredentials() && len(c.Controller) > 0 {
+		add(keyController, c.ControllerCredentials)
 	}
 	if c.secretBroker() {
 		o.StringData[keyBroker] = c.Broker
@@ -97,7 +97,10 @@ func (c Config) agents() object {
 	for _, t := range c.AllowTargets {
 		args = append(args, "--allow-target="+t)
 	}
-	pod := c.pod("agent", args, c.hasCredentials(keyAgent))
+	if c.Once || len(c.Controller) > 0 {
+		args = append(args, "--once", "--patience="+patience)
+	}
+	pod := c.pod("agent", args)
 	pod.Spec.Volumes = append(pod.Spec.Volumes, volume{Name: "work", EmptyDir: &struct{}{}})
 	// Two agents on one node share its cores and its link. Where nodes are fewer than agents,
 	// they must share.
@@ -129,7 +132,7 @@ func (c Config) controller() object {
 		args = append(args, "--listen=:"+strconv.Itoa(Port))
 	}
 	args = append(args, c.joining(keyController, "--broker=")...)
-	pod := c.pod("controller", args, c.hasCredentials(keyController))
+	pod := c.pod("controller", args)
 	if c.Broker == "" {
 		pod.Spec.Containers[0].Ports = []port{{Name: "nats", ContainerPort: Port}}
 	}
@@ -143,14 +146,9 @@ func (c Config) controller() object {
 	return o
 }
 
-// hasCredentials reports whether the Secret has that key. A broker that runs already may
-// need none, or have them in its URL.
-func (c Config) hasCredentials(key string) bool {
-	if c.Broker == "" {
-		return true
-	}
-	return key == keyAgent && c.AgentCredentials != nil
-}
+// hasCredentials reports whether the fleet proves who it is by files in the Secret. The URL of
+// a broker that runs already may say that.
+func (c Config) hasCredentials() bool { return c.AgentCredentials != nil || !c.secretBroker() }
 
 // joining are the arguments with which a process finds the broker and proves who it is.
 func (c Config) joining(key, flag string) (args []string) {
@@ -160,7 +158,7 @@ func (c Config) joining(key, flag string) (args []string) {
 	case c.Broker != "" || key == keyAgent:
 		args = append(args, flag+c.address())
 	}
-	if c.hasCredentials(key) {
+	if c.hasCredentials() {
 		args = append(args, "--credentials="+dirSecrets+"/"+key)
 	}
 	return args
@@ -168,7 +166,7 @@ func (c Config) joining(key, flag string) (args []string) {
 
 // pod returns the pod of one component: a user without rights, a file system that it cannot
 // change, and one volume to write to.
-func (c Config) pod(component string, args []string, credentials bool) template {
+func (c Config) pod(component string, args []string) template {
 	one := container{
 		Name: component, Image: c.Image, Command: []string{"kabench"}, Args: args,
 		Env: []variable{{Name: "TMPDIR", Value: dirWork}, {Name: "HOME", Value: dirWork}},
@@ -190,7 +188,7 @@ func (c Config) pod(component string, args []string, credentials bool) template 
 			SecurityContext: podSecurity{RunAsNonRoot: true, RunAsUser: user, RunAsGroup: user, FSGroup: user, SeccompProfile: seccompProfile{"RuntimeDefault"}},
 		},
 	}
-	if credentials {
+	if c.hasCredentials() {
 		key := keyAgent
 		if component == "controller" {
 			key = keyController

@@ -45,7 +45,7 @@ func (c Config) instructions() string {
 	say("The agents of a kabench fleet: %d pods of an Indexed Job, one agent each.", c.Agents)
 	say("Save this as fleet.yaml, then: kubectl apply%s -f fleet.yaml", in)
 	if len(c.AllowTargets) == 0 {
-		say("\nThese agents send nowhere: print the manifest again with --allow-target HOST[:PORT].")
+		say("\nThese agents end at once: print the manifest again with --allow-target HOST[:PORT].")
 	}
 	say("")
 	switch {
@@ -69,6 +69,9 @@ func (c Config) instructions() string {
 		say("  kubectl cp%s %s-controller:/tmp/results results", in, c.Name)
 		say("Or print this again with '-- PROFILE FLAGS' at the end, and the controller is a Job too.")
 		say("A controller outside of the cluster needs a broker inside it: --broker URL.")
+	}
+	if !c.Once && len(c.Controller) == 0 {
+		say("\nAgents wait for further runs until you delete them: kubectl delete%s -f fleet.yaml", in)
 	}
 	say("\nIt needs Kubernetes 1.29 or later. A pod that ends during a run takes its records with it, and")
 	say("those of its requests that the controller does not have yet are counted as dropped, agent_lost.")
