@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/children"
 	"github.com/kabench/kabench/internal/fleet"
 	"github.com/kabench/kabench/internal/fleet/broker"
@@ -57,23 +59,27 @@ func (o *Fleet) Check(c *cobra.Command) error {
 	return nil
 }
 
-// Open returns the controller of the agents; nil: there are none, and this process sends. With
-// inRun the run can be taken up by another process (--resume). The caller closes it.
-func (o *Fleet) Open(ctx context.Context, s *Streams, p *Progress, inRun bool) (*fleet.Controller, error) {
+// Open returns the agents; nil: there are none, and this process sends. With inRun the run can
+// be taken up by another process (--resume). The caller calls end after the last run.
+func (o *Fleet) Open(ctx context.Context, s *Streams, p *Progress, inRun bool) (f kabench.Fleet, end func(), err error) {
 	if o.Agents == "" {
-		return nil, nil
+		return nil, func() {}, nil
 	}
 	text, local := strings.CutPrefix(o.Agents, "local:")
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > fleet.MostAgents {
-		return nil, fmt.Errorf("--agents %s: want N, or local:N to start the agents on this machine; N is 1 to %d", o.Agents, fleet.MostAgents)
+		return nil, nil, fmt.Errorf("--agents %s: want N, or local:N to start the agents on this machine; N is 1 to %d", o.Agents, fleet.MostAgents)
 	}
 	c, err := o.Config(s, p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.Agents, c.Local, c.InRun = n, local, inRun
-	return fleet.New(ctx, c)
+	controller, err := fleet.New(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return controller, sync.OnceFunc(controller.Close), nil
 }
 
 // Config is what the flags say about the place where agents meet.

@@ -70,3 +70,6 @@ func (b *Begun) TakeUp(ctx context.Context, c Config) (*Controller, error) {
 	}
 	return f, nil
 }
+
+// Collected reports whether a controller has ended the run and reported it.
+func (b *Begun) Collected() bool { return b.state.Phase == phaseCollected }

@@ -42,6 +42,7 @@ type Config struct {
 type Broker struct {
 	server *server.Server
 	url    string
+	port   int
 	once   sync.Once
 }
 
@@ -69,7 +70,8 @@ func Start(c Config) (*Broker, error) {
 		s.WaitForShutdown()
 		return nil, fmt.Errorf("the broker was not ready after %s: see whether the disk of %s is too slow or too full", startWithin, c.Dir)
 	}
-	return &Broker{server: s, url: c.url(s.Addr())}, nil
+	port := s.Addr().(*net.TCPAddr).Port
+	return &Broker{server: s, url: c.url(port), port: port}, nil
 }
 
 // URL is where agents reach it. If it listens on every address, this is the loopback's:
@@ -77,7 +79,7 @@ func Start(c Config) (*Broker, error) {
 func (b *Broker) URL() string { return b.url }
 
 // Port is the port that it listens on.
-func (b *Broker) Port() int { return b.server.Addr().(*net.TCPAddr).Port }
+func (b *Broker) Port() int { return b.port }
 
 // Close ends it, and waits until it has ended. Everything that was acknowledged stays in Dir.
 func (b *Broker) Close() {
@@ -131,7 +133,7 @@ func (c Config) options() (*server.Options, error) {
 	return o, nil
 }
 
-func (c Config) url(at net.Addr) string {
+func (c Config) url(port int) string {
 	scheme := "nats"
 	if c.Credentials != nil {
 		scheme = "tls"
@@ -140,7 +142,7 @@ func (c Config) url(at net.Addr) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(at.(*net.TCPAddr).Port))
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
 
 // cannotStart says what to do about an error that ended the start.

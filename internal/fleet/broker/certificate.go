@@ -20,8 +20,8 @@ const (
 )
 
 // certify makes an authority, and a server's certificate from it for hosts and the loopback,
-// all as PEM. The authority's key is not kept, so it can never sign another certificate.
-func certify(hosts []string) (ca, certificate, key string, err error) {
+// all as PEM, valid around now. The authority's key is not kept, so it can never sign another certificate.
+func certify(hosts []string, now time.Time) (ca, certificate, key string, err error) {
 	names, addresses, err := sort(hosts)
 	if err != nil {
 		return "", "", "", err
@@ -34,7 +34,7 @@ func certify(hosts []string) (ca, certificate, key string, err error) {
 	if err != nil {
 		return "", "", "", err
 	}
-	authority := template("kabench fleet")
+	authority := template("kabench fleet", now)
 	authority.IsCA, authority.BasicConstraintsValid, authority.MaxPathLenZero = true, true, true
 	authority.KeyUsage = x509.KeyUsageCertSign
 	authorityDER, err := x509.CreateCertificate(rand.Reader, authority, authority, authorityKey.Public(), authorityKey)
@@ -44,7 +44,7 @@ func certify(hosts []string) (ca, certificate, key string, err error) {
 	if authority, err = x509.ParseCertificate(authorityDER); err != nil {
 		return "", "", "", err
 	}
-	broker := template("kabench broker")
+	broker := template("kabench broker", now)
 	broker.DNSNames, broker.IPAddresses = names, addresses
 	broker.KeyUsage = x509.KeyUsageDigitalSignature
 	broker.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
@@ -62,12 +62,11 @@ func certify(hosts []string) (ca, certificate, key string, err error) {
 	return text("CERTIFICATE", authorityDER), text("CERTIFICATE", brokerDER), text("PRIVATE KEY", keyDER), nil
 }
 
-func template(name string) *x509.Certificate {
+func template(name string, now time.Time) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 126))
 	if err != nil {
 		panic(err) // crypto/rand never fails
 	}
-	now := time.Now()
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      pkix.Name{CommonName: name},

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -47,7 +48,7 @@ const maxFile = 64 << 10
 // of the broker for hosts, which are names (*.example.com too) and addresses. The loopback's
 // names are always in it. It is valid for a year; the key of its authority is thrown away.
 func Generate(hosts []string) (forController, forAgents *Credentials, err error) {
-	ca, certificate, key, err := certify(hosts)
+	ca, certificate, key, err := certify(hosts, time.Now())
 	if err != nil {
 		return nil, nil, err
 	}
