@@ -38,7 +38,11 @@ func must[T any](v T, err error) T {
 // document is the run.json of the site's run.
 func (s *site) document() *results.Run {
 	s.t.Helper()
-	run, err := record.DecodeRun(must(os.ReadFile(filepath.Join(s.out, "run.json"))))
+	data, err := os.ReadFile(filepath.Join(s.out, "run.json"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	run, err := record.DecodeRun(data)
 	if err != nil {
 		s.t.Fatal(err)
 	}
