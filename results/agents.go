@@ -48,3 +48,14 @@ type Clock struct {
 	Measures int     `json:"measures"`   // how many times it was measured
 	Skew     float64 `json:"start_skew"` // seconds: when the agent began its schedule, minus the agreed moment
 }
+
+// LostArrivals is how many of the requests that were due, without the warm-up, were
+// dropped because their agent was lost.
+func (run *Run) LostArrivals() (n uint64) {
+	for _, o := range run.Outcomes {
+		if o.Cause == CauseAgentLost {
+			n += o.Count
+		}
+	}
+	return n
+}

@@ -50,7 +50,7 @@ func requests(d *results.Run, _ Limits) []string {
 func schedule(d *results.Run, l Limits) []string {
 	s := standing{
 		maxLag: l.MaxLag, maxInFlight: l.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
-		due: d.Counts.Due, dropped: d.Counts.Dropped,
+		due: d.Counts.Due, dropped: d.Counts.Dropped - min(d.LostArrivals(), d.Counts.Dropped),
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
 	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
