@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/fleet"
+	"github.com/kabench/kabench/internal/fleet/manifest"
 )
 
 // manifestSays runs 'kabench fleet manifest' with args.
@@ -60,5 +62,12 @@ func TestManifestBadInput(t *testing.T) {
 	}
 	if _, stderr, err := manifestSays("--agents", "20", "--image", "kabench"); err != nil || !strings.Contains(stderr, "--allow-target") {
 		t.Errorf("%v %q", err, stderr)
+	}
+}
+
+// A manifest has as many agents as a run can have.
+func TestManifestMostAgents(t *testing.T) {
+	if manifest.MostAgents != fleet.MostAgents {
+		t.Errorf("a manifest has at most %d agents, and a run %d", manifest.MostAgents, fleet.MostAgents)
 	}
 }

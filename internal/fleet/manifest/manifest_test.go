@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -269,7 +270,7 @@ func TestBadInput(t *testing.T) {
 		"--image \"a b\"":        func(c *Config) { c.Image = "a b" },
 		"--agents 0: name":       func(c *Config) { c.Agents = 0 },
 		"--agents -1: name":      func(c *Config) { c.Agents = -1 },
-		"--agents 100001":        func(c *Config) { c.Agents = 100001 },
+		"--agents 1001":          func(c *Config) { c.Agents = 1001 },
 		"--name \"Shop\"":        func(c *Config) { c.Name = "Shop" },
 		"--name \"-shop\"":       func(c *Config) { c.Name = "-shop" },
 		"--name \"a.b\"":         func(c *Config) { c.Name = "a.b" },
@@ -293,8 +294,10 @@ func TestBadInput(t *testing.T) {
 // Names and amounts are what Kubernetes takes.
 func TestKubernetesTakesWhatWeTake(t *testing.T) {
 	longest := strings.Repeat("a", mostName)
-	if problems := validation.IsDNS1123Label(longest + "-agents-99999"); len(problems) > 0 {
-		t.Error(problems)
+	for _, end := range []string{fmt.Sprintf("-agents-%d", MostAgents-1), "-controller"} {
+		if problems := validation.IsDNS1123Label(longest + end); len(problems) > 0 {
+			t.Error(problems)
+		}
 	}
 	for _, text := range []string{"", "a", "-", "a-", "1", "a.b", "A", "a_b", "a--b", strings.Repeat("a", 64)} {
 		c := Config{Agents: 1, Image: "kabench", Namespace: text}
