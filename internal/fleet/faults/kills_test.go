@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -135,10 +136,11 @@ func (f *fleet) killOne(at time.Duration) {
 	}
 }
 
-// again starts the controller again: it takes the run up, or begins if it had not begun.
+// again starts the controller again: it takes the run up, or begins a new one if nothing had
+// been sent.
 func (f *fleet) again() {
 	f.t.Helper()
-	if _, err := os.Stat(filepath.Join(f.out, "fleet.json")); err == nil {
+	if f.hasBegun() {
 		f.controller = f.resume()
 		return
 	}
@@ -146,6 +148,14 @@ func (f *fleet) again() {
 		f.t.Fatal(err)
 	}
 	f.controller = f.begin(f.external)
+}
+
+// hasBegun reports whether the start of the run was agreed, so that a user takes it up. A run
+// that had not begun is made again.
+func (f *fleet) hasBegun() bool {
+	var state struct{ Phase string }
+	data, err := os.ReadFile(filepath.Join(f.out, "fleet.json"))
+	return err == nil && json.Unmarshal(data, &state) == nil && state.Phase != "preparing"
 }
 
 // finish waits until the run has its results, taking it up as often as a user would, and
