@@ -100,7 +100,7 @@ func overhear(t *testing.T) (beat, other, exchange float64) {
 	return beatBytes / beats, otherBytes / others, float64(info.Size()) / float64(s.document().Counts.Due)
 }
 
-// crowd has 1,000 connections send beats of so many bytes to one subscriber, and then ask one
+// crowd has 1,000 connections send beats of that size to one subscriber, and then ask one
 // that responds. It returns how many of each were carried in a second.
 func crowd(t *testing.T, bytes int) (beats, asks float64) {
 	b := localBroker(t, t.TempDir())
@@ -181,7 +181,7 @@ func together(all []*nats.Conn, f func(*nats.Conn)) {
 	running.Wait()
 }
 
-// parcelled carries n parcels with so many bytes, some at a time, and returns the bytes in a
+// parcelled carries n parcels of that size, some at a time, and returns the bytes in a
 // second.
 func parcelled(t *testing.T, n, atOnce, bytes int) float64 {
 	dir := t.TempDir()

@@ -80,7 +80,7 @@ func begin(t *testing.T, h *sandbox.Host, name string, cmd *exec.Cmd) *process {
 			t.Errorf("%s is broken", name)
 		}
 		if t.Failed() {
-			t.Logf("%s: %s\n%s", name, strings.Join(cmd.Args[1:], " "), tail(printed, 6000))
+			t.Logf("%s: %s\n%s", name, strings.Join(cmd.Args[1:], " "), tail(p.stderr.String(), 6000))
 		}
 	})
 	return p
