@@ -263,20 +263,25 @@ func (b *Baseline) spanCounts(p *profiles.Profile) (list []*spanCount) {
 	return list
 }
 
-// spans returns the run's expect.References.Spans; nil if nothing was counted. The
-// baseline's counts are read from its record.
+// spans returns the run's expect.References.Spans; nil if nothing was counted.
 func (r *run) spans() func(string, time.Duration) (own, baseline []results.Span) {
-	if len(r.watch.spans) == 0 {
+	return spansOf(r.watch.spans, r.baseline, func(s *spanCount) []results.Span { return slices.Clone(s.spans) })
+}
+
+// spansOf returns expect.References.Spans of counts; nil if there are none. own returns a
+// run's own counts; the baseline's are read from its record.
+func spansOf(counts []*spanCount, b *Baseline, of func(*spanCount) []results.Span) func(string, time.Duration) (own, baseline []results.Span) {
+	if len(counts) == 0 {
 		return nil
 	}
 	return func(path string, limit time.Duration) (own, baseline []results.Span) {
-		i := slices.IndexFunc(r.watch.spans, func(g *spanCount) bool { return g.path == path && g.limit == limit })
+		i := slices.IndexFunc(counts, func(g *spanCount) bool { return g.path == path && g.limit == limit })
 		if i < 0 {
 			return nil, nil
 		}
-		own = slices.Clone(r.watch.spans[i].spans)
-		if dir, err := record.OpenOnly(r.baseline.Dir); err == nil {
-			baseline = dir.SpansOf(r.baseline.Run, r.watch.spans[i].event)
+		own = of(counts[i])
+		if dir, err := record.OpenOnly(b.Dir); err == nil {
+			baseline = dir.SpansOf(b.Run, counts[i].event)
 		}
 		return own, baseline
 	}

@@ -70,7 +70,7 @@ func Compare(ctx context.Context, arms []ComparedArm, opts CompareOptions) (*res
 		opts.Seed = newSeed()
 	}
 	for _, arm := range arms {
-		if err := fits(ctx, arm.Profile, opts.Stop); errors.Is(err, ErrInterrupted) {
+		if err := fits(ctx, arm.Profile, opts.Options); errors.Is(err, ErrInterrupted) {
 			return nil, err
 		} else if err != nil {
 			return nil, inputErrorf("%s: %w", arm.Name, err)
@@ -186,7 +186,7 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 		p.Load.Seed = seed
 	}
 	runtime.GC() // so that this run does not pay for what the last one has left
-	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1 && b.before == nil, stop: b.opts.Stop, cooling: b.opts.Cooling})
+	cool := coolDown(ctx, p, coolDownOptions{limit: b.opts.CoolDown, first: step == 1 && b.before == nil, stop: b.opts.Stop, cooling: b.opts.Cooling, look: elsewhere(b.opts.Fleet)})
 	if stopped() {
 		return false, nil
 	}
@@ -215,13 +215,16 @@ func (b *comparing) one(ctx context.Context, block int, arm ComparedArm, seed ui
 }
 
 // fits finds out whether a run of p could begin, without sending its traffic.
-func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error {
+func fits(ctx context.Context, p *profiles.Profile, opts Options) error {
 	abort, err := expect.ParseAbort(p.AbortWhen)
 	if err != nil {
 		return fmt.Errorf("abort_when: %w", err)
 	}
 	if named := namingBaseline(p, abort); len(named) > 0 {
 		return fmt.Errorf("these conditions name a baseline, but the runs of a comparison are compared with its first configuration: %s; leave them out with --set expect=null --set abort_when=null", strings.Join(named, ", "))
+	}
+	if opts.Fleet != nil {
+		return fitsFleet(p, opts)
 	}
 	if p.Client == profiles.ClientExternal {
 		if _, _, err := driverCommand(p); err != nil {
@@ -237,13 +240,23 @@ func fits(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) error 
 	if _, err := p.Load.Schedule(); err != nil {
 		return err
 	}
-	t, err := openTarget(ctx, p, stop)
+	t, err := openTarget(ctx, p, opts.Stop)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
 	_, err = capacity.NeedsOf(p, t.Origins(), len(t.Remotes), 1).Check(capacity.ReadLimits(t.Remotes), p.Expect)
 	return err
+}
+
+// fitsFleet is fits for a run on several agents. Whether they reach the target, and have
+// what the run needs, each of them finds out before its first request.
+func fitsFleet(p *profiles.Profile, opts Options) error {
+	plan, err := newPlan(p, opts)
+	if err != nil {
+		return err
+	}
+	return divisible(plan, opts)
 }
 
 // longestName is how many characters of an arm's name become part of a directory's name.
@@ -267,6 +280,15 @@ type coolDownOptions struct {
 	cooling func(waited time.Duration, left int)
 	every   time.Duration       // between two looks; 0: lookEvery
 	look    func() (int, error) // the number of such sockets; nil: asks the kernel
+}
+
+// elsewhere returns how the sockets of a fleet are looked at that is not on this machine:
+// they cannot be. nil: they are this machine's.
+func elsewhere(f Fleet) func() (int, error) {
+	if f == nil || f.Local() {
+		return nil
+	}
+	return func() (int, error) { return 0, errors.New("they are on the machines of the agents") }
 }
 
 // lookEvery is how often the sockets are looked at.

@@ -83,7 +83,9 @@ func (r *run) judge() {
 	}
 	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}
 	judge.Run(doc, limits)
-	judge.Advise(doc, limits)
+	if r.share == nil { // else the whole run is advised
+		judge.Advise(doc, limits)
+	}
 	doc.Expect = expect.CheckAgainst(doc, expect.References{
 		Incident: r.opts.Incident, Baseline: b.run(), Baselines: b.all(), Above: r.watch.recorder.Above, Spans: r.spans(),
 	}, r.expect)

@@ -2,42 +2,387 @@ package kabench
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/judge"
+	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/expect"
+	"github.com/kabench/kabench/results/record"
 )
 
-// Fleet is several agents that send the requests of a run together.
-type Fleet interface {
-	// Size is the number of agents.
-	Size() int
-	// Local reports whether every agent shares this machine's loopback.
-	Local() bool
-	// Send has each agent send its share, and returns when the results of each are in its
-	// directory, or it is lost. The error is an *InputError if nothing was sent, and
-	// ErrInterrupted if job.Stop was closed before the first request.
-	Send(ctx context.Context, job FleetJob) ([]FleetPart, error)
+// fleetRun is a run whose requests several agents send. This process stands before and
+// after them: it serves the target if that is kabench's own, has the agents send, joins what
+// they have measured, and judges.
+type fleetRun struct {
+	*plan
+	opts   Options
+	dir    string         // where everything is written
+	target *target.Target // nil: kabench serves nothing
+	kept   *kept          // controller.json
+	begun  bool           // Options.Live has begun
+	beats  *fleetBeats
+	joined *record.Joined
+	doc    results.Run
 }
 
-// FleetJob is what the agents are to do.
-type FleetJob struct {
-	Profile *profiles.Profile // valid, with a seed, and a target that the agents reach
-	Out     string            // the run's directory; the agents' are below it
-	Follow  bool              // agents send exchanges too, for a page
-	Stop    <-chan struct{}   // as Options.Stop
-	// Preparing and Begun are called as things happen; start is by this process's clock.
-	Preparing func(what string)
-	Begun     func(start time.Time)
-	// Beats is called about once a second by one goroutine, with the newest beat of each
-	// agent, by index; nil for one that has sent none.
-	Beats func([]*Beat)
+// runOnFleet is Run with Options.Fleet.
+func runOnFleet(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	f, err := prepareFleet(ctx, p, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	job, err := f.job()
+	if err != nil {
+		f.abandon()
+		return nil, &InputError{err}
+	}
+	parts, err := f.send(ctx, job)
+	if err != nil {
+		f.abandon()
+		return nil, err
+	}
+	return f.finish(ctx, parts)
 }
 
-// FleetPart is what one agent has done, as far as it is known.
-type FleetPart struct {
-	// Agent has what the fleet knows of it: Index, Name, Version, Network, Clock, Lost
-	// without Arrivals and Share, Again.
-	Agent results.Agent
-	Dir   string // the directory of its run; "": nothing of it survived
+// ResumeOnFleet finishes a run on several agents whose controller was killed. dir is the
+// run's directory, and opts.Fleet the fleet that takes the run up: its Send waits until the
+// agents have sent their shares, and fetches their results.
+//
+// The run is judged as it would have been. If kabench itself served the target, that ended
+// with the controller, and the run is invalid.
+func ResumeOnFleet(ctx context.Context, dir string, opts Options) (*results.Run, error) {
+	kept, plan, err := openKept(dir)
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	opts.Out, opts.Version, opts.Incident, opts.Baseline = dir, kept.Version, kept.Incident, kept.Baseline
+	f := newFleetRun(plan, opts, kept)
+	defer f.close()
+	parts, err := f.send(ctx, FleetJob{Profile: f.profile})
+	if err != nil {
+		return nil, err
+	}
+	return f.finish(ctx, parts)
+}
+
+// prepareFleet plans the run, serves the target if it is kabench's own, and takes the
+// directory of the results. Undo it with close.
+func prepareFleet(ctx context.Context, p *profiles.Profile, opts Options) (_ *fleetRun, err error) {
+	plan, err := newPlan(p, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := divisible(plan, opts); err != nil {
+		return nil, &InputError{err}
+	}
+	kept, err := keepFor(plan, opts)
+	if err != nil {
+		return nil, err
+	}
+	f := newFleetRun(plan, opts, kept)
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	if target.Serves(plan.profile) {
+		if f.target, err = openTarget(ctx, plan.profile, opts.Stop); err != nil {
+			return nil, err
+		}
+	}
+	if f.dir == "" {
+		f.dir, err = os.MkdirTemp("", "kabench-fleet-")
+	} else {
+		err = record.ClaimWith(f.dir, func() error { return f.kept.save(f.dir) })
+	}
+	if err != nil {
+		return nil, &InputError{err}
+	}
+	return f, nil
+}
+
+func newFleetRun(plan *plan, opts Options, kept *kept) *fleetRun {
+	f := &fleetRun{plan: plan, opts: opts, dir: opts.Out, kept: kept}
+	f.beats = newFleetBeats(f)
+	return f
+}
+
+// job is what the agents are to do.
+func (f *fleetRun) job() (FleetJob, error) {
+	p := f.profile.Clone()
+	if f.target != nil {
+		path, err := filepath.Abs(filepath.Join(f.dir, fileCertificates))
+		if err == nil {
+			p, err = f.target.ForOthers(p, path)
+		}
+		if err != nil {
+			return FleetJob{}, err
+		}
+	}
+	p.Expect, p.Remedies, p.Says, p.Forecast = mayRunOut(p.Expect), nil, profiles.Says{}, nil
+	return FleetJob{Profile: p}, p.Validate()
+}
+
+// mayRunOut returns the conditions on failures for lack of a port or a file. With them, an
+// agent does not take the lack for a mistake.
+func mayRunOut(conditions map[string]string) map[string]string {
+	few := map[string]string{}
+	for path, condition := range conditions {
+		for _, cause := range []results.Cause{results.CausePortExhausted, results.CauseFDExhausted} {
+			if one := map[string]string{path: condition}; strings.HasSuffix(path, "."+cause.String()) && expect.Validate(one) == nil {
+				few[path] = condition
+			}
+		}
+	}
+	return few
+}
+
+// send has the agents send, and returns what each has left.
+func (f *fleetRun) send(ctx context.Context, job FleetJob) ([]FleetPart, error) {
+	over := make(chan struct{})
+	defer close(over)
+	defer f.beats.close()
+	job.Out, job.Follow = f.dir, f.opts.Live != nil
+	job.Stop = anyOf(over, f.opts.Stop, f.beats.abort.stop)
+	job.Preparing = func(what string) {
+		if f.opts.Preparing != nil {
+			f.opts.Preparing(what)
+		}
+	}
+	job.Begun, job.Beats = f.begin, f.beats.take
+	parts, err := f.opts.Fleet.Send(ctx, job)
+	if err == nil && len(parts) != f.opts.Fleet.Size() {
+		err = fmt.Errorf("the fleet of %d agents has returned %d results; this is a bug in kabench", f.opts.Fleet.Size(), len(parts))
+	}
+	return parts, err
+}
+
+// begin notes the start of the run, which all agents have agreed on.
+func (f *fleetRun) begin(start time.Time) {
+	f.doc.Start = start
+	if f.target != nil {
+		f.target.Forget()
+	}
+	f.describe()
+	f.beats.begin(start)
+	if f.opts.Live != nil {
+		doc := f.doc
+		f.begun = true
+		f.opts.Live.Begin(&doc)
+	}
+}
+
+// describe sets what is known about the run without its agents.
+func (f *fleetRun) describe() {
+	redacted := profiles.Redact(*f.profile)
+	doc := &f.doc
+	doc.Schema, doc.Version, doc.Name, doc.Question = results.Schema, f.kept.Version, f.profile.Name, redacted.Question
+	doc.Profile, doc.Host, doc.Baseline = f.kept.Profile, collectors.HostFacts(), f.baseline.document()
+	doc.Warnings = append(append([]string{}, f.notes...), f.poolsNote())
+}
+
+// poolsNote says what several agents mean for the pool.
+func (f *fleetRun) poolsNote() string {
+	n, p := f.opts.Fleet.Size(), f.profile
+	text := fmt.Sprintf("%d agents have %d pools, as %d processes do", n, n, n)
+	if n == 1 {
+		text = "1 agent has one pool"
+	}
+	if c := p.Pool.MaxConns; p.Client == profiles.ClientPolicy && c != pool.NoCap {
+		text += fmt.Sprintf(": pool.max_conns %d means up to %d connections", c, c*n)
+	}
+	return text + fmt.Sprintf(". load.max_in_flight %d is for each agent", p.Load.MaxInFlight)
+}
+
+// finish makes the run's results of those of the agents.
+func (f *fleetRun) finish(ctx context.Context, parts []FleetPart) (*results.Run, error) {
+	if f.target != nil {
+		f.target.Drain(&f.profile.Target)
+		f.kept.served(f.target)
+		if err := f.kept.save(f.dir); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.join(ctx, parts); err != nil {
+		if f.opts.Out == "" {
+			return nil, err
+		}
+		return nil, fmt.Errorf("the results of the agents are in %s, and could not be joined: %w; mend that and join them with 'kabench fleet collect %s'", f.dir, err, f.dir)
+	}
+	f.judge()
+	return &f.doc, f.write(parts)
+}
+
+// join makes the document of the runs of the agents.
+func (f *fleetRun) join(ctx context.Context, parts []FleetPart) (err error) {
+	var list []record.Part
+	for _, p := range parts {
+		list = append(list, record.Part{Agent: p.Agent, Dir: p.Dir})
+	}
+	length := f.length(parts)
+	if f.joined, err = record.Join(f.dir, list, length.schedule, f.profile.Load.WarmUp, length.measured); err != nil {
+		return err
+	}
+	known, doc := f.doc, f.joined.Run
+	doc.Schema, doc.Version, doc.Name, doc.Question, doc.Profile = known.Schema, known.Version, known.Name, known.Question, known.Profile
+	doc.Host, doc.Baseline, doc.Start = known.Host, known.Baseline, known.Start
+	doc.Warnings = append(known.Warnings, doc.Warnings...)
+	doc.Stopped = f.beats.abort.stopped()
+	alive := len(parts) > f.lost(doc)
+	doc.Interrupted = doc.Interrupted || doc.Stopped != nil || !alive && (ctx.Err() != nil || closed(f.opts.Stop))
+	f.kept.fill(doc)
+	doc.Preset = asPreset(f.profile, doc.Outcomes)
+	f.doc = *doc
+	return nil
+}
+
+// lost is how many agents are lost.
+func (f *fleetRun) lost(doc *results.Run) (n int) {
+	for _, a := range doc.Agents {
+		if a.Lost != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// judge decides whether the run is valid, and which expectations it met.
+func (f *fleetRun) judge() {
+	load, doc := f.profile.Load, &f.doc
+	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}
+	judge.Run(doc, limits)
+	judge.Advise(doc, limits)
+	doc.Expect = expect.CheckAgainst(doc, expect.References{
+		Incident: f.opts.Incident, Baseline: f.baseline.run(), Baselines: f.baseline.all(), Above: f.joined.Tally.Above, Spans: f.spans(),
+	}, f.expect)
+}
+
+// spans is as the method of run. The run's own counts are read from the joined record.
+func (f *fleetRun) spans() func(string, time.Duration) (own, baseline []results.Span) {
+	counts := f.baseline.spanCounts(f.profile)
+	return spansOf(counts, f.baseline, func(s *spanCount) []results.Span {
+		dir, err := record.Open(f.dir)
+		if err != nil {
+			return nil
+		}
+		doc := f.doc
+		doc.End = doc.Start.Add(s.length)
+		return dir.SpansOf(&doc, s.event)
+	})
+}
+
+// write writes run.json, and removes what is in the joined record now.
+func (f *fleetRun) write(parts []FleetPart) error {
+	if f.begun {
+		defer f.opts.Live.End(&f.doc)
+	}
+	if err := f.joined.Close(&f.doc); err != nil {
+		return fmt.Errorf("the results could not be completely written to %s: %w; free space and join the agents' results again with 'kabench fleet collect %s'", f.dir, err, f.dir)
+	}
+	var errs []error
+	for _, p := range parts {
+		if p.Dir != "" {
+			errs = append(errs, record.DropExchanges(p.Dir))
+		}
+	}
+	f.tidy()
+	return errors.Join(errs...)
+}
+
+// close ends what the run has opened. What was written to a directory that nobody asked for
+// is removed.
+func (f *fleetRun) close() {
+	f.beats.wait()
+	if f.target != nil {
+		_ = f.target.Close() // there is no private network that could have broken
+	}
+	if f.opts.Out == "" && f.dir != "" {
+		_ = os.RemoveAll(f.dir)
+	}
+}
+
+// abandon removes what was written for a run that sent nothing.
+func (f *fleetRun) abandon() {
+	f.tidy()
+	_ = os.Remove(f.dir) // fails if the fleet has left something there
+}
+
+// tidy removes what only a controller that takes the run up needs.
+func (f *fleetRun) tidy() {
+	for _, name := range []string{fileKept, fileCertificates} {
+		_ = os.Remove(filepath.Join(f.dir, name)) // best effort
+	}
+}
+
+// length is how much of the schedule a run has walked.
+type length struct {
+	schedule generator.Schedule // what was due until the run ended
+	measured time.Duration      // without the warm-up
+}
+
+// length is how long the run of the agents was: what the schedule says, or up to the moment
+// when the last of them stopped early.
+func (f *fleetRun) length(parts []FleetPart) length {
+	load := f.profile.Load
+	if stopped, early := stoppedAt(parts); early {
+		end := load.WarmUp + stopped
+		return length{func(yield func(time.Duration) bool) {
+			for due := range f.schedule {
+				if due > end || !yield(due) {
+					return
+				}
+			}
+		}, stopped}
+	}
+	whole := length{f.schedule, load.Duration}
+	if load.Count == 0 {
+		return whole
+	}
+	last, counted := time.Duration(0), uint64(0)
+	for due := range f.schedule {
+		if last = due; due >= load.WarmUp {
+			counted++
+		}
+	}
+	if counted == load.Count { // ended by its last request, and each stands for the gap that follows it
+		whole.measured = max(last-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
+	}
+	return whole
+}
+
+// stoppedAt returns for how long, after the warm-up, requests were due in a run that all its
+// agents have stopped early; lost agents aside. It is false if one has sent its whole share.
+func stoppedAt(parts []FleetPart) (measured time.Duration, early bool) {
+	for _, p := range parts {
+		if p.Agent.Lost != nil || p.Dir == "" {
+			continue
+		}
+		dir, err := record.Open(p.Dir)
+		if err != nil {
+			continue
+		}
+		run, err := dir.Run()
+		if err != nil || !run.Complete {
+			continue
+		}
+		if !run.Interrupted {
+			return 0, false
+		}
+		early = true
+		if run.Rate.Offered > 0 {
+			measured = max(measured, time.Duration(float64(run.Counts.Due)/run.Rate.Offered*float64(time.Second)))
+		}
+	}
+	return measured, early
 }

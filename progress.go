@@ -83,7 +83,7 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress, beats chan
 		now := time.Since(r.doc.Start)
 		r.logLatency(before.Elapsed, now)
 		if more {
-			r.watch.abort.check(r, now)
+			r.watch.abort.check(r.plan, now, r.traffic.open.Sending(), r.soFar)
 		}
 		p := r.progress(now, before)
 		before = p
@@ -162,15 +162,16 @@ func newAborter(p *plan) *aborter {
 	return a
 }
 
-// check evaluates the conditions of r at the offset now, and stops r if one is met. After
-// the last request was sent it does nothing, because rates fall then by themselves. Only
-// one goroutine may call it.
-func (a *aborter) check(r *run, now time.Duration) {
-	measured := now - r.profile.Load.WarmUp
-	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !r.traffic.open.Sending() {
+// check evaluates the conditions of p at the offset now, and stops the run if one is met.
+// After the last request was sent it does nothing, because rates fall then by themselves.
+// soFar returns what the document would be if the run ended now, with only the latencies
+// named. Only one goroutine may call check.
+func (a *aborter) check(p *plan, now time.Duration, sending bool, soFar func(measured time.Duration, latencies []string) *results.Run) {
+	measured := now - p.profile.Load.WarmUp
+	if a.conditions == nil || measured <= 0 || a.stopped() != nil || !sending {
 		return
 	}
-	s := a.conditions.Check(r.soFar(measured, a.latencies), expect.References{Baseline: r.baseline.run(), Baselines: r.baseline.all()}, measured, now)
+	s := a.conditions.Check(soFar(measured, a.latencies), expect.References{Baseline: p.baseline.run(), Baselines: p.baseline.all()}, measured, now)
 	if s == nil {
 		return
 	}
@@ -186,8 +187,7 @@ func (a *aborter) stopped() *results.Stopped {
 	return a.why
 }
 
-// soFar returns what the document would be if the run ended now, with only the latencies
-// named.
+// soFar is the document so far, for an aborter.
 func (r *run) soFar(measured time.Duration, latencies []string) *results.Run {
 	doc := &results.Run{Profile: r.doc.Profile, Sockets: r.watch.sockets.Peaks()}
 	r.watch.recorder.Glance(latencies).Fill(doc, measured)

@@ -13,9 +13,11 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/compare"
+	"github.com/kabench/kabench/results/expect"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -208,4 +210,111 @@ func (b *comparing) keep() error {
 		return err
 	}
 	return record.SaveComparison(b.opts.Out, &c)
+}
+
+// The files of a run on several agents that only its controller needs. They are removed when
+// the run is complete.
+const (
+	fileKept         = "controller.json"
+	fileCertificates = "target.pem" // of kabench's own server, for the agents
+)
+
+// kept is what a controller must know to judge a run on several agents that another one has
+// begun. It is controller.json.
+type kept struct {
+	Version  string            `json:"version"`
+	YAML     string            `json:"profile_yaml"` // without secrets, and without what it expects
+	Profile  json.RawMessage   `json:"profile"`      // as the run's document has it
+	Expect   map[string]string `json:"expect"`       // a remedy's may name the incident
+	Incident *results.Run      `json:"incident,omitempty"`
+	Baseline *Baseline         `json:"baseline,omitempty"`
+	Notes    []string          `json:"notes"` // warnings of the checks before the run
+	// Serves says that the controller itself serves the target. Served has what was seen
+	// there, once the agents have ended; until then it ends with the controller.
+	Serves bool         `json:"serves,omitempty"`
+	Served *results.Run `json:"served,omitempty"`
+}
+
+// keepFor is what is kept of a run.
+func keepFor(p *plan, opts Options) (*kept, error) {
+	redacted := profiles.Redact(*p.profile)
+	k := &kept{
+		Version: opts.Version, Expect: redacted.Expect, Incident: opts.Incident, Baseline: p.baseline, Notes: p.notes,
+		Serves: target.Serves(p.profile),
+	}
+	var err error
+	if k.Profile, err = json.Marshal(&redacted); err != nil {
+		return nil, err
+	}
+	redacted.Expect, redacted.Remedies = nil, nil
+	text, err := profiles.Marshal(&redacted)
+	k.YAML = string(text)
+	return k, err
+}
+
+// save writes k into dir.
+func (k *kept) save(dir string) error {
+	text, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := record.WriteWhole(filepath.Join(dir, fileKept), append(text, '\n')); err != nil {
+		return fmt.Errorf("%s: %w; free space or choose another --out", dir, err)
+	}
+	return nil
+}
+
+// served notes what kabench's own server, proxies and link saw. They may end now.
+func (k *kept) served(t *target.Target) {
+	k.Served = &results.Run{Before: t.Before()}
+	t.Fill(k.Served)
+}
+
+// fill sets what was seen at kabench's own server in the document of the run.
+func (k *kept) fill(run *results.Run) {
+	switch {
+	case k.Served != nil:
+		run.Link, run.Lab, run.Proxy = k.Served.Link, k.Served.Lab, k.Served.Proxy
+		if b := k.Served.Before; b != nil {
+			if run.Before == nil {
+				run.Before = &results.Before{}
+			}
+			run.Before.Connections += b.Connections
+			run.Before.TLS += b.TLS
+			run.Before.Reset += b.Reset
+		}
+	case k.Serves:
+		run.Invalid = append(run.Invalid, "kabench's own server was the target, and it ended with the controller, which was killed: requests after that could not succeed, and what the server saw is not known. Run it again")
+	}
+}
+
+// openKept reads what another controller has kept in dir, and makes the run's plan of it.
+func openKept(dir string) (*kept, *plan, error) {
+	data, err := os.ReadFile(filepath.Join(dir, fileKept))
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := record.Open(dir); err == nil {
+			return nil, nil, fmt.Errorf("%s: the run in it is complete; 'kabench report %s' shows it", dir, dir)
+		}
+		return nil, nil, fmt.Errorf("%s: no run on several agents was begun in it; name the directory that --out made", dir)
+	}
+	k := &kept{}
+	if err == nil {
+		err = json.Unmarshal(data, k)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", filepath.Join(dir, fileKept), err)
+	}
+	p, err := profiles.Load("", []byte(k.YAML), nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: the profile: %w", filepath.Join(dir, fileKept), err)
+	}
+	p.Expect = k.Expect
+	plan := &plan{profile: p, expect: k.Expect, baseline: k.Baseline, notes: k.Notes}
+	if plan.schedule, err = p.Load.Schedule(); err != nil {
+		return nil, nil, err
+	}
+	if plan.abort, err = expect.ParseAbort(p.AbortWhen); err != nil {
+		return nil, nil, err
+	}
+	return k, plan, nil
 }

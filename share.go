@@ -2,12 +2,14 @@ package kabench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
@@ -44,6 +46,9 @@ type Beat struct {
 	// last beat, at most maxFollowed of them, and how many are left out.
 	Exchanges []byte `json:"exchanges,omitempty"`
 	LeftOut   uint64 `json:"left_out,omitempty"`
+	// Network is the agent's, as results.Agent has it. A Fleet may set it; without it,
+	// agents that are not local to each other are taken to have networks of their own.
+	Network string `json:"network,omitempty"`
 }
 
 // maxFollowed is how many exchanges a beat has at most. A line takes about 200 bytes.
@@ -209,4 +214,46 @@ func (r *run) sums() record.Sums {
 		sums.AtPeerClose = r.outsider.witness.atClose
 	}
 	return sums
+}
+
+// divisible says why a run cannot be divided among agents, and what to do; nil if it can.
+func divisible(p *plan, opts Options) error {
+	n, to := opts.Fleet.Size(), &p.profile.Target
+	switch local := opts.Fleet.Local(); {
+	case n < 1:
+		return errors.New("a fleet of no agents cannot send anything: ask for at least one")
+	case opts.Share != nil:
+		return errors.New("an agent cannot divide its share among others")
+	case opts.Bare:
+		return errors.New("the results of agents are joined from what they record, so a run on agents cannot do without recording: leave --agents or --no-instruments out")
+	case opts.Trace != nil:
+		return errors.New("connections are traced in the process that has them, and the agents have them: leave --agents or --trace out")
+	case p.profile.Network != nil:
+		return fmt.Errorf("%s has a private network, which lives in one process and cannot be divided among agents: leave --agents out, or choose a profile without network", p.profile.Name)
+	case target.Serves(p.profile) && !local:
+		return errors.New("kabench serves this target, or the link in front of it, on this machine's loopback, which agents elsewhere do not reach: give a server that they reach with target.url (--set target.lab=null --set target.link=null), or use --agents local:N")
+	case to.Link != nil && to.File != "":
+		return errors.New("the requests of target.file cannot be sent through target.link by agents: remove one of them, or leave --agents out")
+	case len(to.SourceAddresses) > 0 && !local:
+		return errors.New("target.source_addresses are addresses of one machine, and the agents may be on others: remove them; each agent has the ports of its own machine")
+	}
+	if p.profile.Client == profiles.ClientExternal && opts.Fleet.Local() {
+		if _, _, err := driverCommand(p.profile); err != nil {
+			return err
+		}
+	}
+	return enough(p, n)
+}
+
+// enough complains if there is an agent that would have no request that counts.
+func enough(p *plan, agents int) error {
+	counted := 0
+	for due := range p.schedule {
+		if due >= p.profile.Load.WarmUp {
+			if counted++; counted == agents {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("the schedule has %d requests after the warm-up, which are too few for %d agents: raise load.count, load.duration or load.rate, or use fewer agents", counted, agents)
 }

@@ -26,8 +26,29 @@ type Stats struct {
 	NotifiedByPeer uint64 // we had read the peer's
 }
 
+// Merge adds the gauges and counts of another Client to those of s. Its peaks are added too:
+// all together are not above that.
+func (s *Stats) Merge(o Stats) {
+	s.addPool(o.Stats)
+	s.ClosedByUs += o.ClosedByUs
+	s.ClosedByPeer += o.ClosedByPeer
+	s.ClosedReset += o.ClosedReset
+	s.ClosedUnknown += o.ClosedUnknown
+	s.NotifiedByUs += o.NotifiedByUs
+	s.NotifiedByPeer += o.NotifiedByPeer
+}
+
 func (sum *Stats) add(s *shard) {
-	c := s.core.Stats()
+	sum.addPool(s.core.Stats())
+	sum.ClosedByUs += s.closed[CloserUs]
+	sum.ClosedByPeer += s.closed[CloserPeer]
+	sum.ClosedReset += s.closed[CloserReset]
+	sum.ClosedUnknown += s.closed[CloserUnknown]
+	sum.NotifiedByUs += s.notified.us
+	sum.NotifiedByPeer += s.notified.peer
+}
+
+func (sum *Stats) addPool(c pool.Stats) {
 	for _, add := range []struct {
 		to *int
 		n  int
@@ -42,12 +63,6 @@ func (sum *Stats) add(s *shard) {
 	for reason, n := range c.Evicted {
 		sum.Evicted[reason] += n
 	}
-	sum.ClosedByUs += s.closed[CloserUs]
-	sum.ClosedByPeer += s.closed[CloserPeer]
-	sum.ClosedReset += s.closed[CloserReset]
-	sum.ClosedUnknown += s.closed[CloserUnknown]
-	sum.NotifiedByUs += s.notified.us
-	sum.NotifiedByPeer += s.notified.peer
 }
 
 // Fill sets run.Connections and run.Pool.

@@ -91,6 +91,13 @@ func (f *Feed) Observe(e *results.Exchange) {
 	q.Unlock()
 }
 
+// Missed says that n exchanges have ended that Observe does not receive.
+func (f *Feed) Missed(n uint64) {
+	f.queue.Lock()
+	f.queue.missed += n
+	f.queue.Unlock()
+}
+
 // Sample receives a sample of the gauges.
 func (f *Feed) Sample(s results.Sample) { f.gatherer.Sample(s) }
 

@@ -37,7 +37,9 @@ type Target struct {
 	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
 	link    *lab.Link        // nil: none
 	looks   looks
-	real    bool // the client is a real one, in a process of its own
+	url     string  // of the lab or the proxies before it; "": somebody else's
+	earlier earlier // what Fill leaves out
+	real    bool    // the client is a real one, in a process of its own
 
 	watchers []*host.SocketWatcher // of CountAccepted
 }
@@ -59,6 +61,7 @@ func Open(ctx context.Context, p *profiles.Profile) (_ *Target, err error) {
 		p.Target.URL, err = t.serveInNetwork(p)
 	case p.Target.Lab != nil:
 		p.Target.URL, err = t.serve(p)
+		t.url = p.Target.URL
 	}
 	if err != nil {
 		return nil, err

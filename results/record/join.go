@@ -370,3 +370,16 @@ func (j *joint) grow(name string, write func(*appendFile) error) error {
 	syncDir(j.dir)
 	return nil
 }
+
+// DropExchanges removes the record of exchanges of an agent's run, which a joined record
+// has. The record of a run that was cut off stays, because nothing else describes that run.
+func DropExchanges(dir string) error {
+	d := &Dir{path: dir}
+	if _, err := os.Stat(d.file(fileRun)); err != nil {
+		return nil
+	}
+	if err := os.Remove(d.file(fileExchanges)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the record of an agent: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,309 @@
+package kabench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers"
+	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
+)
+
+// silence is how old the newest beat of an agent may be for its gauges and rates to count.
+// An agent that was not heard of for longer may have ended.
+const silence = 3 * time.Second
+
+// fleetBeats adds up what agents say while they send: for Options.Progress and Options.Live,
+// and to stop the run when a condition of abort_when is met.
+type fleetBeats struct {
+	f      *fleetRun
+	abort  *aborter
+	latest chan Progress
+	once   sync.Once      // closes latest
+	shows  sync.WaitGroup // the goroutine that calls Options.Progress
+
+	// Owned by the goroutine that calls take.
+	agents []heard
+	peaks  collectors.SocketsSeen
+	start  time.Time
+	last   time.Duration // T of the sample that Options.Live got last
+}
+
+// heard is what is known of one agent.
+type heard struct {
+	beat *Beat     // the newest; nil: none yet
+	at   time.Time // when it came
+}
+
+func newFleetBeats(f *fleetRun) *fleetBeats {
+	b := &fleetBeats{f: f, abort: newAborter(f.plan), latest: make(chan Progress, 1), agents: make([]heard, f.opts.Fleet.Size())}
+	if f.opts.Progress != nil {
+		b.shows.Go(func() {
+			for p := range b.latest {
+				f.opts.Progress(p)
+			}
+		})
+	}
+	return b
+}
+
+// close says that there are no more beats, and wait waits for the last call of
+// Options.Progress.
+func (b *fleetBeats) close() { b.once.Do(func() { close(b.latest) }) }
+
+func (b *fleetBeats) wait() {
+	b.close()
+	b.shows.Wait()
+}
+
+// begin notes the start of the run.
+func (b *fleetBeats) begin(start time.Time) { b.start = start }
+
+// take takes the newest beat of each agent.
+func (b *fleetBeats) take(beats []*Beat) {
+	now := time.Now()
+	for i, beat := range beats[:min(len(beats), len(b.agents))] {
+		a := &b.agents[i]
+		if beat == nil || a.beat != nil && beat.Progress.Elapsed <= a.beat.Progress.Elapsed {
+			continue
+		}
+		b.show(beat)
+		a.beat, a.at = beat, now
+	}
+	sample := b.sample(now)
+	if sample.Sockets != nil {
+		b.peaks.Add(sample.Sockets)
+	}
+	if b.f.begun && sample.T > b.last.Seconds() {
+		b.last = time.Duration(sample.T * float64(time.Second))
+		b.f.opts.Live.Sample(sample)
+	}
+	if elapsed, known := b.elapsed(now); known {
+		b.abort.check(b.f.plan, elapsed, b.sending(), b.soFar)
+	}
+	if b.f.opts.Progress != nil && !b.start.IsZero() {
+		put(b.latest, b.progress(now))
+	}
+}
+
+// show shows the exchanges of a beat.
+func (b *fleetBeats) show(beat *Beat) {
+	if !b.f.begun {
+		return
+	}
+	for e, err := range record.ReadLines(beat.Exchanges) {
+		if err != nil {
+			return // a page misses them; the results do not come from beats
+		}
+		b.f.opts.Live.Observe(e)
+	}
+	if missed, can := b.f.opts.Live.(interface{ Missed(n uint64) }); can {
+		missed.Missed(beat.LeftOut)
+	}
+}
+
+// fresh yields the newest beats that are not too old, with their agents' indices.
+func (b *fleetBeats) fresh(now time.Time) func(yield func(int, *Beat) bool) {
+	return func(yield func(int, *Beat) bool) {
+		for i, a := range b.agents {
+			if a.beat != nil && now.Sub(a.at) <= silence && !yield(i, a.beat) {
+				return
+			}
+		}
+	}
+}
+
+// elapsed is how far the agents are on average. It is false as long as one that may still
+// beat has not.
+func (b *fleetBeats) elapsed(now time.Time) (mean time.Duration, known bool) {
+	heard := 0
+	for _, a := range b.agents {
+		if a.beat != nil {
+			heard++
+			mean += a.beat.Progress.Elapsed
+		}
+	}
+	if heard == 0 || heard < len(b.agents) && now.Sub(b.start) < 2*silence {
+		return 0, false
+	}
+	return mean / time.Duration(heard), true
+}
+
+// sending reports whether an agent will start more requests.
+func (b *fleetBeats) sending() bool {
+	for _, a := range b.agents {
+		if a.beat != nil && a.beat.Sending {
+			return true
+		}
+	}
+	return false
+}
+
+// soFar is the document so far, for an aborter.
+func (b *fleetBeats) soFar(measured time.Duration, _ []string) *results.Run {
+	var tally results.Tally
+	var stats dialers.Stats
+	for _, a := range b.agents {
+		if a.beat == nil {
+			continue
+		}
+		if a.beat.Tally != nil {
+			tally.Merge(a.beat.Tally)
+		}
+		stats.Merge(a.beat.Stats)
+	}
+	doc := &results.Run{Profile: b.f.kept.Profile, Sockets: b.peaks.Peaks()}
+	tally.Fill(doc, measured)
+	stats.Fill(doc)
+	return doc
+}
+
+// sample adds up the newest samples of the agents.
+func (b *fleetBeats) sample(now time.Time) results.Sample {
+	var sum results.Sample
+	for _, a := range b.agents {
+		if a.beat == nil {
+			continue
+		}
+		s := &a.beat.Sample
+		sum.T = max(sum.T, s.T)
+		sum.Due += s.Due
+		sum.Started += s.Started
+		sum.OK += s.OK
+		sum.Failed += s.Failed
+		sum.Opened += s.Opened
+	}
+	for _, beat := range b.fresh(now) {
+		s := &beat.Sample
+		sum.InFlight += s.InFlight
+		sum.Buffered += s.Buffered
+		sum.Leased += s.Leased
+		sum.Idle += s.Idle
+		sum.Dialing += s.Dialing
+		sum.Pending += s.Pending
+		sum.CPU += s.CPU
+		sum.Goroutines += s.Goroutines
+		sum.OpenFiles += s.OpenFiles
+	}
+	sum.Sockets, _ = b.sockets(now)
+	return sum
+}
+
+// sockets adds up the agents' latest looks at the sockets, and their local ports. Agents of
+// one network see each other's: the largest number counts. nil: nobody has looked.
+func (b *fleetBeats) sockets(now time.Time) (sum *results.SocketSample, ports int) {
+	type place struct {
+		sockets results.SocketSample
+		ports   int
+	}
+	places := map[any]*place{}
+	for i, beat := range b.fresh(now) {
+		p := &beat.Progress
+		if p.Sockets == nil {
+			continue
+		}
+		at := places[b.network(i, beat)]
+		if at == nil {
+			at = &place{sockets: results.SocketSample{Client: map[string]int{}}}
+			places[b.network(i, beat)] = at
+		}
+		at.ports = max(at.ports, p.Ports)
+		at.sockets.PortsUsed = max(at.sockets.PortsUsed, p.Sockets.PortsUsed)
+		raise(at.sockets.Client, p.Sockets.Client)
+		if p.Sockets.Server != nil {
+			if at.sockets.Server == nil {
+				at.sockets.Server = map[string]int{}
+			}
+			raise(at.sockets.Server, p.Sockets.Server)
+		}
+	}
+	for _, at := range places {
+		ports += at.ports
+		if sum == nil {
+			sum = &results.SocketSample{Client: map[string]int{}}
+		}
+		sum.PortsUsed += at.sockets.PortsUsed
+		add(sum.Client, at.sockets.Client)
+		if at.sockets.Server != nil {
+			if sum.Server == nil {
+				sum.Server = map[string]int{}
+			}
+			add(sum.Server, at.sockets.Server)
+		}
+	}
+	return sum, ports
+}
+
+// network tells agents with networks of their own apart.
+func (b *fleetBeats) network(i int, beat *Beat) any {
+	switch {
+	case beat.Network != "":
+		return beat.Network
+	case b.f.opts.Fleet.Local():
+		return ""
+	}
+	return i
+}
+
+// raise sets each value of to that is below that of from.
+func raise(to, from map[string]int) {
+	for state, n := range from {
+		to[state] = max(to[state], n)
+	}
+}
+
+// add adds the values of from to those of to.
+func add(to, from map[string]int) {
+	for state, n := range from {
+		to[state] += n
+	}
+}
+
+// progress adds up how far the agents have come.
+func (b *fleetBeats) progress(now time.Time) Progress {
+	load := b.f.profile.Load
+	sum := Progress{
+		Elapsed: max(now.Sub(b.start), 0), Total: load.WarmUp + load.Duration, WarmUp: load.WarmUp,
+		MaxConns: pool.NoCap, PendingMax: pool.NoCap,
+	}
+	if load.Duration == 0 {
+		sum.Total = 0 // it ends with its last request
+	}
+	for _, a := range b.agents {
+		if a.beat == nil {
+			continue
+		}
+		t := &a.beat.Progress.Totals
+		sum.Totals.Due += t.Due
+		sum.Totals.Started += t.Started
+		sum.Totals.OK += t.OK
+		sum.Totals.Failed += t.Failed
+		sum.Totals.Errors += t.Errors
+		for phase, n := range t.Phases {
+			sum.Totals.Phases[phase] += n
+		}
+		sum.Pool.Opened += a.beat.Progress.Pool.Opened
+		sum.MaxConns, sum.PendingMax = a.beat.Progress.MaxConns, a.beat.Progress.PendingMax // as many for each agent
+	}
+	for _, beat := range b.fresh(now) {
+		one := &beat.Progress
+		sum.InFlight += one.InFlight
+		sum.Buffered += one.Buffered
+		sum.Offered += one.Offered
+		sum.Achieved += one.Achieved
+		sum.Throughput += one.Throughput
+		sum.Pool.Leased += one.Pool.Leased
+		sum.Pool.Idle += one.Pool.Idle
+		sum.Pool.Dialing += one.Pool.Dialing
+		sum.Pool.Pending += one.Pool.Pending
+	}
+	for _, bound := range []*int{&sum.MaxConns, &sum.PendingMax} {
+		if *bound != pool.NoCap {
+			*bound *= len(b.agents)
+		}
+	}
+	sum.Sockets, sum.Ports = b.sockets(now)
+	return sum
+}
