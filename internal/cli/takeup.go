@@ -33,8 +33,8 @@ func (o *Meeting) TakeUp(c *cobra.Command, s *Streams, dir string) error {
 	}
 	defer agents.Close()
 	progress.Title = begun.Profile.Name
-	run, err := kabench.Run(ctx, begun.Profile, kabench.Options{
-		Out: dir, Version: Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: agents,
+	run, err := kabench.ResumeOnFleet(ctx, dir, kabench.Options{
+		Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: agents,
 	})
 	progress.End()
 	if run == nil {

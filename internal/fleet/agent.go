@@ -67,15 +67,16 @@ type crew struct {
 	end     context.CancelCauseFunc
 
 	mu      sync.Mutex
-	offsets offsets           // guarded by mu
-	share   *share            // guarded by mu: the run it is at; nil: none
-	kept    []holding         // guarded by mu: runs of earlier processes
-	giving  map[string]bool   // guarded by mu: runs that are being delivered
-	contact time.Time         // guarded by mu: when a controller was last heard of
-	refused string            // guarded by mu: why the controller does not take it
-	taken   bool              // guarded by mu: a controller has taken it
-	leaving bool              // guarded by mu: it ends when nothing is left to do
-	nudge   map[string]func() // beat and hello now
+	offsets offsets         // guarded by mu
+	share   *share          // guarded by mu: the run it is at; nil: none
+	kept    []holding       // guarded by mu: runs of earlier processes
+	giving  map[string]bool // guarded by mu: runs that are being delivered
+	contact time.Time       // guarded by mu: when a controller was last heard of
+	refused string          // guarded by mu: why the controller does not take it
+	taken   bool            // guarded by mu: a controller has taken it
+	leaving bool            // guarded by mu: it ends when nothing is left to do
+
+	beating, asking chan struct{} // beat, and say hello, now
 }
 
 // Run takes part in runs until ctx ends, or as the fields of Agent say. The error says in
@@ -100,12 +101,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	c.work.Go(c.measureClock)
-	beating := make(chan struct{}, 1)
-	c.nudge["beat"] = func() { wake(beating) }
-	asking := make(chan struct{}, 1)
-	c.nudge["hello"] = func() { wake(asking) }
-	c.work.Go(func() { c.every(beatEvery, beating, c.beat) })
-	c.work.Go(func() { c.every(helloEvery, asking, c.hello) })
+	c.work.Go(func() { c.every(beatEvery, c.beating, c.beat) })
+	c.work.Go(func() { c.every(helloEvery, c.asking, c.hello) })
 	select {
 	case <-ctx.Done():
 	case <-a.Stop:
@@ -131,7 +128,7 @@ const (
 var errDone = errors.New("done")
 
 func (a *Agent) crew() (*crew, error) {
-	c := &crew{Agent: a, clock: a.Clock, giving: map[string]bool{}, nudge: map[string]func(){}, contact: time.Now()}
+	c := &crew{Agent: a, clock: a.Clock, giving: map[string]bool{}, contact: time.Now(), beating: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	if c.clock == nil {
 		c.clock = SystemClock()
 	}

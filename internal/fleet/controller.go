@@ -73,6 +73,7 @@ type Controller struct {
 	hold    *holdBroker
 	locals  []*local
 	lock    *flock.Flock // of the directory of the run
+	missing bool         // a run lacks results
 }
 
 // New returns a controller, and an error if the configuration cannot work. A broker that is
@@ -93,7 +94,7 @@ func New(ctx context.Context, c Config) (*Controller, error) {
 		return f, nil
 	}
 	f.url = c.Broker
-	if err := f.connect(ctx, ""); err != nil {
+	if err := f.connect(ctx); err != nil {
 		f.Close()
 		return nil, err
 	}
@@ -161,7 +162,7 @@ func (c *Controller) open(ctx context.Context, dir string) error {
 		c.url = c.broker.URL()
 	}
 	if c.bus == nil {
-		if err := c.connect(ctx, dir); err != nil {
+		if err := c.connect(ctx); err != nil {
 			return err
 		}
 	}
@@ -177,7 +178,7 @@ func (c *Controller) listen() string {
 }
 
 // connect connects to the broker and begins to answer agents.
-func (c *Controller) connect(ctx context.Context, dir string) (err error) {
+func (c *Controller) connect(ctx context.Context) (err error) {
 	connect := c.dial
 	if connect == nil {
 		connect = func(ctx context.Context) (bus, carrier, error) {
@@ -191,7 +192,7 @@ func (c *Controller) connect(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	if b, isNATS := c.bus.(natsBus); isNATS && c.Broker != "" {
-		if c.hold, err = takeBroker(ctx, b.nc, c.claim(dir)); err != nil {
+		if c.hold, err = takeBroker(ctx, b.nc, c.claim(), holdFor); err != nil {
 			return err
 		}
 	}
@@ -328,10 +329,21 @@ func (c *Controller) Close() {
 	if c.scratch != "" {
 		_ = os.RemoveAll(c.scratch)
 	}
-	if c.lock != nil {
-		_ = c.lock.Unlock()
-		_ = os.Remove(c.lock.Path())
+	if c.lock == nil {
+		return
 	}
+	dir := filepath.Dir(c.lock.Path())
+	if c.broker != nil && c.InRun && !c.missing {
+		_ = os.RemoveAll(filepath.Join(dir, dirBroker)) // everything in it is here, or nothing was sent
+	}
+	c.unlock()
+	_ = os.Remove(dir) // if it is empty: nothing was sent
+}
+
+// unlock lets others have the directory of the run.
+func (c *Controller) unlock() {
+	_ = os.Remove(c.lock.Path())
+	_ = c.lock.Unlock()
 }
 
 // listensAt is where the embedded broker listens, with its port.

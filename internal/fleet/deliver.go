@@ -108,7 +108,7 @@ func (c *crew) isDelivered(h holding, left bool) {
 	rest, leaving := len(c.kept), c.leaving
 	c.mu.Unlock()
 	c.sayf("run %s: the controller has its results", h.Run)
-	c.nudge["beat"]()
+	wake(c.beating)
 	if leaving || c.Once && !left || c.DeliverOnly && rest == 0 {
 		c.end(errDone)
 	}

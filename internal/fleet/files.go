@@ -19,7 +19,6 @@ const (
 // withFiles returns a profile as YAML with its secrets, and the files that it names.
 func withFiles(p *profiles.Profile) (text string, files map[string][]byte, err error) {
 	p = p.Clone()
-	p.Expect, p.AbortWhen, p.Remedies, p.Forecast = nil, nil, nil, nil // the controller judges
 	files = map[string][]byte{}
 	if p.Target.File != "" {
 		if files[fileTargets], err = targetLines(p); err != nil {

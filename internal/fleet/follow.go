@@ -162,6 +162,7 @@ func (s *sending) finish() ([]kabench.FleetPart, error) {
 		defer cancel()
 		_ = s.carrier.remove(ctx, s.state.Run) // a stream that stays costs only room
 	} else {
+		s.missing = true
 		s.sayf("%s. 'kabench fleet collect %s' fetches them when their agents are back", missing(s.state.Seats), s.job.Out)
 	}
 	return parts, nil

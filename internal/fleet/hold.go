@@ -19,7 +19,6 @@ const (
 	bucketHold = "kabench"
 	keyHold    = "controller"
 	holdFor    = 15 * time.Second // after its last word a controller is gone
-	holdEvery  = 5 * time.Second
 )
 
 // claim is what the key holds.
@@ -30,7 +29,7 @@ type claim struct {
 	Run      string `json:"run,omitempty"` // that it takes up
 }
 
-func (c *Controller) claim(string) claim {
+func (c *Controller) claim() claim {
 	host, _ := os.Hostname()
 	own := claim{Instance: c.instance, Host: host, PID: os.Getpid()}
 	if c.resumed != nil {
@@ -46,26 +45,27 @@ type holdBroker struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	last   uint64 // the revision
+	lasts  time.Duration
 }
 
 // takeBroker holds the broker for a controller. A controller that takes a run up waits until
 // the key of the one before it has expired; another one is refused.
-func takeBroker(ctx context.Context, nc *nats.Conn, own claim) (*holdBroker, error) {
+func takeBroker(ctx context.Context, nc *nats.Conn, own claim, lasts time.Duration) (*holdBroker, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
 	}
 	making, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	kv, err := js.CreateOrUpdateKeyValue(making, jetstream.KeyValueConfig{Bucket: bucketHold, TTL: holdFor, History: 1, Description: "the controller of kabench's agents"})
+	kv, err := js.CreateOrUpdateKeyValue(making, jetstream.KeyValueConfig{Bucket: bucketHold, TTL: lasts, History: 1, Description: "the controller of kabench's agents"})
 	if err != nil {
 		return nil, fmt.Errorf("the broker lets no controller keep its place (JetStream bucket %s): %w", bucketHold, err)
 	}
-	h := &holdBroker{kv: kv}
+	h := &holdBroker{kv: kv, lasts: lasts}
 	if h.own, err = json.Marshal(own); err != nil {
 		return nil, err
 	}
-	until := time.Now().Add(holdFor + holdEvery)
+	until := time.Now().Add(lasts + lasts/2)
 	for {
 		h.last, err = kv.Create(ctx, keyHold, h.own)
 		if err == nil {
@@ -77,7 +77,7 @@ func takeBroker(ctx context.Context, nc *nats.Conn, own claim) (*holdBroker, err
 		if own.Run == "" || time.Now().After(until) {
 			return nil, h.refused(ctx)
 		}
-		if !sleep(ctx, 500*time.Millisecond) {
+		if !sleep(ctx, lasts/30) {
 			return nil, ctx.Err()
 		}
 	}
@@ -92,12 +92,12 @@ func (h *holdBroker) refused(ctx context.Context) error {
 	if entry, err := h.kv.Get(ctx, keyHold); err == nil {
 		_ = json.Unmarshal(entry.Value(), &other)
 	}
-	return fmt.Errorf("another controller uses this broker (process %d on %s); wait for it, or use another broker. One that has ended is forgotten after %v", other.PID, other.Host, holdFor)
+	return fmt.Errorf("another controller uses this broker (process %d on %s); wait for it, or use another broker. One that has ended is forgotten after %v", other.PID, other.Host, h.lasts)
 }
 
 // stay renews the key.
 func (h *holdBroker) stay(ctx context.Context) {
-	for sleep(ctx, holdEvery) {
+	for sleep(ctx, h.lasts/3) {
 		last, err := h.kv.Update(ctx, keyHold, h.own, h.last)
 		if err == nil {
 			h.last = last

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +17,11 @@ type roster struct {
 	version string // of the controller's kabench
 	want    int    // how many agents a run has
 	members map[string]*member
-	turned  map[string]string // why agents that asked were refused, by name
+	turned  map[string]turned // agents that asked and were refused
 }
+
+// turned is an agent that was refused.
+type turned struct{ name, why string }
 
 // member is an agent that is there, as far as the controller knows.
 type member struct {
@@ -29,18 +33,18 @@ type member struct {
 }
 
 func newRoster(version string, want int) *roster {
-	return &roster{version: version, want: want, members: map[string]*member{}, turned: map[string]string{}}
+	return &roster{version: version, want: want, members: map[string]*member{}, turned: map[string]turned{}}
 }
 
 // hello adds an agent, or returns why it cannot take part.
 func (r *roster) hello(h hello, now time.Time) (refused string) {
 	if refused = r.refuse(h, now); refused != "" {
 		if CheckName(h.Name) == nil { // else it could not be printed
-			r.turned[h.Name] = refused
+			r.turned[h.Instance] = turned{h.Name, refused}
 		}
 		return refused
 	}
-	delete(r.turned, h.Name)
+	delete(r.turned, h.Instance)
 	m := r.members[h.Instance]
 	if m == nil {
 		m = &member{}
@@ -124,13 +128,9 @@ func (r *roster) tooFew(waited time.Duration) error {
 	if len(free) > 0 {
 		text += ": " + names(free)
 	}
-	turned := make([]string, 0, len(r.turned))
-	for name := range r.turned {
-		turned = append(turned, name)
-	}
-	slices.SortFunc(turned, compareNames)
-	for _, name := range turned {
-		text += fmt.Sprintf("; %s was refused: %s", name, r.turned[name])
+	refused := slices.SortedFunc(maps.Values(r.turned), func(a, b turned) int { return compareNames(a.name, b.name) })
+	for _, t := range refused {
+		text += fmt.Sprintf("; %s was refused: %s", t.name, t.why)
 	}
 	busy := 0
 	for _, m := range r.members {

@@ -22,9 +22,9 @@ import (
 type made struct {
 	mu     sync.Mutex
 	starts map[int]time.Time
-	agents map[int]string
 	lasts  time.Duration
 	fails  func(index int) error
+	sent   map[int]bool // the start came, and the run had not been given up
 }
 
 // run stands in for kabench.Run: it waits for the start as a run does, lasts for some time,
@@ -44,10 +44,16 @@ func (m *made) run(ctx context.Context, p *profiles.Profile, o kabench.Options) 
 	}
 	m.mu.Lock()
 	if m.starts == nil {
-		m.starts, m.agents = map[int]time.Time{}, map[int]string{}
+		m.starts, m.sent = map[int]time.Time{}, map[int]bool{}
 	}
 	m.starts[o.Share.Index] = start
 	lasts := m.lasts
+	m.mu.Unlock()
+	if !sleep(ctx, time.Until(start)) {
+		return nil, ctx.Err()
+	}
+	m.mu.Lock()
+	m.sent[o.Share.Index] = true
 	m.mu.Unlock()
 	end := time.NewTimer(time.Until(start.Add(lasts)))
 	defer end.Stop()
@@ -63,7 +69,7 @@ func (m *made) run(ctx context.Context, p *profiles.Profile, o kabench.Options) 
 			over = true
 		case <-tick.C:
 		}
-		o.Share.Beat(kabench.Beat{LeftOut: 1})
+		o.Share.Beat(kabench.Beat{Sending: !over, LeftOut: 1})
 	}
 	doc := &results.Run{Start: start, Name: p.Name, Complete: true}
 	text, err := json.Marshal(doc)

@@ -79,8 +79,7 @@ func (s *sending) send(ctx context.Context) ([]kabench.FleetPart, error) {
 func (s *sending) openRun(ctx context.Context) (err error) {
 	if s.lock == nil || filepath.Dir(s.lock.Path()) != filepath.Clean(s.job.Out) {
 		if s.lock != nil {
-			_ = s.lock.Unlock()
-			_ = os.Remove(s.lock.Path())
+			s.unlock()
 		}
 		if s.lock, err = own(s.job.Out); err != nil {
 			return err

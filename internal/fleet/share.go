@@ -44,7 +44,7 @@ func (c *crew) serve() error {
 		return err
 	}
 	return c.bus.serve(subjectRollCall, func([]byte) []byte {
-		c.nudge["hello"]()
+		wake(c.asking)
 		answer, _ := encode(c.status())
 		return answer
 	})
@@ -76,7 +76,7 @@ func (c *crew) obey(o order) ack {
 	if o.Kind == orderPrepare {
 		return c.prepare(o)
 	}
-	defer c.nudge["beat"]()
+	defer wake(c.beating)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o.Kind == orderLeave {
@@ -209,13 +209,13 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 				c.mu.Lock()
 				s.beat = &b
 				c.mu.Unlock()
-				c.nudge["beat"]()
+				wake(c.beating)
 			},
 		},
 	})
 	c.ended(s, doc, err)
 	close(s.over)
-	c.nudge["beat"]()
+	wake(c.beating)
 	if doc != nil {
 		c.mu.Lock()
 		c.giving[s.Run] = true
@@ -272,7 +272,7 @@ func (c *crew) await(ctx context.Context, s *share, stop <-chan struct{}) (time.
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the agent's directory cannot be written: %w", err)
 	}
-	c.nudge["beat"]()
+	wake(c.beating)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

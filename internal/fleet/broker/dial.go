@@ -19,7 +19,8 @@ const (
 	answerWithin  = 10 * time.Second       // JetStream's first response
 	waitAtLeast   = 100 * time.Millisecond // before the first attempt to come back
 	waitAtMost    = 2 * time.Second        // before later ones
-	askAlive      = 5 * time.Second        // between pings; after two without response the connection is dead
+	askAlive      = 10 * time.Second       // between pings
+	silentPings   = 4                      // after this many without response the connection is dead: a slow line may hold that much data
 )
 
 // Dial connects to a broker, and says in one sentence why it cannot: see the errors of this
@@ -53,7 +54,7 @@ func Dial(ctx context.Context, address string, c *Credentials, name string) (*na
 		nats.ReconnectBufSize(-1),
 		nats.IgnoreAuthErrorAbort(), // the broker may come back with the right keys
 		nats.PingInterval(askAlive),
-		nats.MaxPingsOutstanding(2),
+		nats.MaxPingsOutstanding(silentPings),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // NATS would print them; nc.LastError has them
 	}
 	if c != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -14,6 +15,9 @@ import (
 // greetWithin is how long a server may take to send its first line. A NATS server sends it at
 // once; an HTTP server sends none.
 const greetWithin = 5 * time.Second
+
+// errNotNATS ends an attempt to connect to something else.
+var errNotNATS = errors.New("it is not a NATS server")
 
 // greeting is the first thing that a server sent.
 type greeting struct {
@@ -64,6 +68,10 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	d.last = g
 	d.mu.Unlock()
+	if !g.NATS {
+		conn.Close()
+		return nil, errNotNATS
+	}
 	return conn, nil
 }
 
