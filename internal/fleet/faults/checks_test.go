@@ -14,7 +14,8 @@ import (
 	"github.com/kabench/kabench/results/record"
 )
 
-// schedule is every due time of the site's profile, as one machine computes it.
+// schedule is every due time of the site's profile, as one machine computes and records it: in
+// whole microseconds.
 func (s *site) schedule() []time.Duration {
 	s.t.Helper()
 	p, err := profiles.Load(s.profile, must(os.ReadFile(s.profile)), nil)
@@ -25,7 +26,11 @@ func (s *site) schedule() []time.Duration {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return slices.Collect(p.Load.Bound(all))
+	var list []time.Duration
+	for due := range p.Load.Bound(all) {
+		list = append(list, time.Duration(results.Micros(due))*time.Microsecond)
+	}
+	return list
 }
 
 func must[T any](v T, err error) T {
