@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
@@ -49,7 +50,9 @@ func runOnFleet(ctx context.Context, p *profiles.Profile, opts Options) (*result
 	}
 	parts, err := f.send(ctx, job)
 	if err != nil {
-		f.abandon()
+		if _, input := errors.AsType[*InputError](err); input || errors.Is(err, ErrInterrupted) {
+			f.abandon() // nothing was sent
+		}
 		return nil, err
 	}
 	return f.finish(ctx, parts)
@@ -101,6 +104,11 @@ func prepareFleet(ctx context.Context, p *profiles.Profile, opts Options) (_ *fl
 			return nil, err
 		}
 	}
+	if opts.Fleet.Local() {
+		if err := f.fit(ctx); err != nil {
+			return nil, &InputError{err}
+		}
+	}
 	if f.dir == "" {
 		f.dir, err = os.MkdirTemp("", "kabench-fleet-")
 	} else {
@@ -116,6 +124,20 @@ func newFleetRun(plan *plan, opts Options, kept *kept) *fleetRun {
 	f := &fleetRun{plan: plan, opts: opts, dir: opts.Out, kept: kept}
 	f.beats = newFleetBeats(f)
 	return f
+}
+
+// fit compares what the agents need together with what this machine has.
+func (f *fleetRun) fit(ctx context.Context) error {
+	origins, remotes := 1, target.Addresses(ctx, f.profile)
+	if f.target != nil {
+		origins, remotes = f.target.Origins(), f.target.Remotes
+	}
+	n, limits := f.opts.Fleet.Size(), capacity.ReadLimits(remotes)
+	need := capacity.NeedsOf(f.profile, origins, len(remotes), n).Together(n)
+	notes, err := need.Check(limits, f.profile.Expect)
+	f.notes = append(f.notes, notes...)
+	f.kept.Notes, f.kept.Ports = f.notes, need.Exhausts(limits).Seconds()
+	return err
 }
 
 // job is what the agents are to do.
@@ -290,11 +312,12 @@ func (f *fleetRun) write(parts []FleetPart) error {
 	if err := f.joined.Close(&f.doc); err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space and join the agents' results again with 'kabench fleet collect %s'", f.dir, err, f.dir)
 	}
+	if slices.ContainsFunc(parts, func(p FleetPart) bool { return p.Dir == "" }) {
+		return nil // what is missing may still come, and then the run is joined again
+	}
 	var errs []error
 	for _, p := range parts {
-		if p.Dir != "" {
-			errs = append(errs, record.DropExchanges(p.Dir))
-		}
+		errs = append(errs, record.DropExchanges(p.Dir))
 	}
 	f.tidy()
 	return errors.Join(errs...)
@@ -323,66 +346,4 @@ func (f *fleetRun) tidy() {
 	for _, name := range []string{fileKept, fileCertificates} {
 		_ = os.Remove(filepath.Join(f.dir, name)) // best effort
 	}
-}
-
-// length is how much of the schedule a run has walked.
-type length struct {
-	schedule generator.Schedule // what was due until the run ended
-	measured time.Duration      // without the warm-up
-}
-
-// length is how long the run of the agents was: what the schedule says, or up to the moment
-// when the last of them stopped early.
-func (f *fleetRun) length(parts []FleetPart) length {
-	load := f.profile.Load
-	if stopped, early := stoppedAt(parts); early {
-		end := load.WarmUp + stopped
-		return length{func(yield func(time.Duration) bool) {
-			for due := range f.schedule {
-				if due > end || !yield(due) {
-					return
-				}
-			}
-		}, stopped}
-	}
-	whole := length{f.schedule, load.Duration}
-	if load.Count == 0 {
-		return whole
-	}
-	last, counted := time.Duration(0), uint64(0)
-	for due := range f.schedule {
-		if last = due; due >= load.WarmUp {
-			counted++
-		}
-	}
-	if counted == load.Count { // ended by its last request, and each stands for the gap that follows it
-		whole.measured = max(last-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
-	}
-	return whole
-}
-
-// stoppedAt returns for how long, after the warm-up, requests were due in a run that all its
-// agents have stopped early; lost agents aside. It is false if one has sent its whole share.
-func stoppedAt(parts []FleetPart) (measured time.Duration, early bool) {
-	for _, p := range parts {
-		if p.Agent.Lost != nil || p.Dir == "" {
-			continue
-		}
-		dir, err := record.Open(p.Dir)
-		if err != nil {
-			continue
-		}
-		run, err := dir.Run()
-		if err != nil || !run.Complete {
-			continue
-		}
-		if !run.Interrupted {
-			return 0, false
-		}
-		early = true
-		if run.Rate.Offered > 0 {
-			measured = max(measured, time.Duration(float64(run.Counts.Due)/run.Rate.Offered*float64(time.Second)))
-		}
-	}
-	return measured, early
 }

@@ -33,9 +33,6 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if err := validate(p, opts.Incident != nil); err != nil {
 		return nil, &InputError{err}
 	}
-	if err := opts.Share.fits(p, opts); err != nil {
-		return nil, err
-	}
 	p = p.Clone()
 	if p.Load.Seed == 0 {
 		p.Load.Seed = newSeed() // recorded, so that the run can be made again

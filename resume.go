@@ -233,6 +233,9 @@ type kept struct {
 	// there, once the agents have ended; until then it ends with the controller.
 	Serves bool         `json:"serves,omitempty"`
 	Served *results.Run `json:"served,omitempty"`
+	// Ports says when all agents together will have used up the ports of this machine,
+	// seconds after the start; 0: they will not, or are not on one machine.
+	Ports float64 `json:"ports,omitempty"`
 }
 
 // keepFor is what is kept of a run.
@@ -272,6 +275,12 @@ func (k *kept) served(t *target.Target) {
 
 // fill sets what was seen at kabench's own server in the document of the run.
 func (k *kept) fill(run *results.Run) {
+	if k.Ports > 0 {
+		if run.Ports == nil {
+			run.Ports = &results.Ports{}
+		}
+		run.Ports.Predicted = k.Ports
+	}
 	switch {
 	case k.Served != nil:
 		run.Link, run.Lab, run.Proxy = k.Served.Link, k.Served.Lab, k.Served.Proxy

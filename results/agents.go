@@ -35,7 +35,7 @@ type Agent struct {
 // sent. Its arrivals that no surviving record has are dropped, with the cause agent_lost.
 type AgentLost struct {
 	Why      string  `json:"why"`
-	At       float64 `json:"at"`       // seconds since the start of the run: the last that is known of it
+	At       float64 `json:"at"`       // seconds since the start of the run: when it was heard of last
 	Arrivals uint64  `json:"arrivals"` // that were dropped for it, warm-up included
 	Share    float64 `json:"share"`    // Arrivals by all that were due, 0 to 1
 }

@@ -162,7 +162,8 @@ func (s *sending) collect(ctx context.Context) {
 // hope reports whether results that are not here may come soon. The caller holds mu.
 func (s *sending) hope(seat *seat, now time.Time) bool {
 	if l := s.localOf(seat); l != nil && seat.Lost != nil {
-		return l.delivering()
+		_, ended := l.ended()
+		return !ended || l.delivering()
 	}
 	if seat.Stage == stageFailed {
 		return false // after the start: it has no results

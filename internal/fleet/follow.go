@@ -181,7 +181,10 @@ func (s *sending) settle() {
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		open := tally(s.state.Seats, func(seat *seat) bool { return seat.here() && seat.Lost == nil && !seat.knows })
+		open := tally(s.state.Seats, func(seat *seat) bool {
+			l := s.localOf(seat)
+			return seat.here() && !seat.knows && (seat.Lost == nil || l != nil && l.delivering())
+		})
 		s.mu.Unlock()
 		if open == 0 {
 			return

@@ -75,7 +75,7 @@ func (c *Controller) startLocal(name, dir string) (*local, error) {
 		return nil, err
 	}
 	l := &local{name: name, dir: dir, over: make(chan struct{})}
-	l.cmd, err = c.agentProcess(dir, "--name", name, "--allow-any-target")
+	l.cmd, err = c.agentProcess(dir, "--dir", dir, "--name", name, "--allow-any-target")
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (c *Controller) agentProcess(dir string, args ...string) (*exec.Cmd, error)
 		return nil, err
 	}
 	defer log.Close()
-	args = append([]string{"agent", "--join", c.url, "--dir", dir, "--patience", localPatience.String()}, args...)
+	args = append([]string{"agent", "--join", c.url, "--patience", localPatience.String()}, args...)
 	if c.CredentialsPath != "" {
 		args = append(args, "--credentials", c.CredentialsPath)
 	}
@@ -187,7 +187,7 @@ func (s *sending) fetchLocal() {
 		l.mu.Lock()
 		if l.done == nil {
 			l.done = make(chan struct{})
-			cmd, err := s.agentProcess(l.dir, "--name", l.name, "--deliver")
+			cmd, err := s.agentProcess(l.dir, "--deliver", l.dir, "--name", l.name)
 			if err != nil {
 				s.sayf("the results of %s could not be fetched: %v", l.name, err)
 				close(l.done)
@@ -209,7 +209,7 @@ func (l *local) delivering() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.done == nil {
-		return true
+		return false
 	}
 	select {
 	case <-l.done:
@@ -229,36 +229,44 @@ func (c *Controller) dismiss() {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, l := range c.locals {
-		if l.cmd == nil {
-			continue
-		}
 		all.Go(func() {
-			c.mu.Lock()
-			instance := ""
-			for id, m := range c.roster.members {
-				if m.PID == l.pid() {
-					instance = id
+			if _, ended := l.ended(); !ended {
+				c.bid(ctx, l)
+			}
+			for {
+				if _, ended := l.ended(); ended && !l.delivering() {
+					c.tidy(l)
+					return
 				}
-			}
-			c.mu.Unlock()
-			if _, ended := l.ended(); !ended && instance != "" && c.bus != nil {
-				data, _ := encode(order{Protocol: protocol, Controller: c.instance, Kind: orderLeave})
-				_, _ = c.bus.request(ctx, subjectOrder+instance, data)
-			}
-			if instance == "" {
-				_ = l.cmd.Process.Signal(syscall.SIGTERM) // it has joined no run
-			}
-			select {
-			case <-l.over:
-				c.tidy(l)
-			case <-ctx.Done():
-				c.sayf("agent %s still runs (process %d) and ends by itself; it keeps what it has in %s", l.name, l.pid(), l.dir)
+				if !sleep(ctx, 20*time.Millisecond) {
+					c.sayf("agent %s still runs and ends by itself; what it has is in %s", l.name, l.dir)
+					return
+				}
 			}
 		})
 	}
 	all.Wait()
 	for _, l := range c.locals {
 		_ = os.Remove(filepath.Dir(l.dir)) // if it is empty
+	}
+}
+
+// bid asks a local agent to end. One that the controller has not heard of yet gets a signal.
+func (c *Controller) bid(ctx context.Context, l *local) {
+	c.mu.Lock()
+	instance := ""
+	for id, m := range c.roster.members {
+		if m.Name == l.name {
+			instance = id
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case instance != "":
+		data, _ := encode(order{Protocol: protocol, Controller: c.instance, Kind: orderLeave})
+		_, _ = c.bus.request(ctx, subjectOrder+instance, data) // else its patience ends it
+	case l.cmd != nil:
+		_ = l.cmd.Process.Signal(syscall.SIGTERM)
 	}
 }
 

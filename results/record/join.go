@@ -32,8 +32,8 @@ type Joined struct {
 }
 
 // Join writes into dir the record, the samples and the latency log of the run that parts
-// are together, and returns its document. It decodes no record of an agent whose run
-// ended in order: it copies the pieces of which the record is made.
+// are together, and returns its document. It copies the
+// frames of the records, and decodes only records of agents that were killed.
 //
 // schedule is every arrival of the run that was due until it ended, as an offset from
 // its start, in order; the one numbered i belongs to agent i modulo the number of parts.

@@ -28,7 +28,7 @@ type part struct {
 	// If sums are counted from its record:
 	counted bool
 	written uint64        // exchanges counted
-	frames  int           // of its record, all of whose exchanges are counted
+	frames  int           // of its record: those whose exchanges are all counted
 	tail    []byte        // lines of the exchanges that are counted of the frame after these
 	seen    []uint64      // a bit for each arrival of its share that the record has
 	last    time.Duration // the last stamp in the record
