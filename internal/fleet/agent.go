@@ -312,6 +312,11 @@ func (c *crew) welcomed(w welcome) {
 			c.kept = slices.DeleteFunc(c.kept, func(h holding) bool { return h.Run == kept.Run })
 		}
 	}
+	if s := c.share; s != nil && slices.Contains(w.Forget, s.Run) && (s.Stage == stagePreparing || s.Stage == stageReady) {
+		s.stopped = true // its controller has ended before the start
+		s.halt()
+		s.cancel()
+	}
 	idle := len(c.kept) == 0 && len(c.giving) == 0
 	waits := c.DeliverOnly && len(deliver) == 0 && len(c.giving) == 0
 	c.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,7 @@ func (s *site) sameAsDisks(w *witness, all records) {
 			invented++
 		}
 	}
+	s.t.Logf("%d of %d exchanges are on the disks of %d agents' runs", len(disks), len(all), len(w.kept()))
 	if invented > 0 {
 		s.t.Errorf("%d exchanges of the result are on no disk, and were not dropped for a lost agent", invented)
 	}
@@ -112,6 +114,9 @@ func (s *site) balances(run *results.Run, all records) {
 		}
 		if a.Lost != nil {
 			lost += a.Lost.Arrivals
+			if says := strings.Join(append(run.Warnings, run.Invalid...), " "); a.Lost.Arrivals > 0 && !strings.Contains(says, a.Name) {
+				s.t.Errorf("%s was lost with %d arrivals, and the run only says: %s", a.Name, a.Lost.Arrivals, says)
+			}
 			if share := float64(a.Lost.Arrivals) / float64(len(all)); !near(share, a.Lost.Share, 1e-9) {
 				s.t.Errorf("%s: %d of %d arrivals were lost, and the share is %v", a.Name, a.Lost.Arrivals, len(all), a.Lost.Share)
 			}

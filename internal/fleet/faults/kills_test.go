@@ -54,16 +54,23 @@ type fleet struct {
 	server     *process // the external broker
 	agents     []*process
 	controller *process
+	begun      time.Time // the controller was first started
 }
 
-// span is how long a run takes, roughly: agents join, the start is two seconds ahead, the load
-// lasts three, and results are collected. Kills are spread over it.
-const span = 7 * time.Second
+// The moments of the kills, in seconds: from the first to startAt a run begins and agents
+// join, and what is later counts from its agreed start, which is at startAt. The load lasts
+// until startAt+lasts; then results are collected.
+const (
+	joins   = 1.5
+	startAt = 4.0
+	lasts   = 4.0
+	latest  = 10.0
+)
 
 func killsCase(t *testing.T, lane int, seed, n uint64, count int) {
 	random := rand.New(rand.NewPCG(seed, n))
 	f := &fleet{
-		site:   newSite(t, lane, 3, load{rate: 300, duration: 3 * time.Second, seed: 1 + random.Uint64N(1<<40)}),
+		site:   newSite(t, lane, 3, load{rate: 300, duration: lasts * time.Second, seed: 1 + random.Uint64N(1<<40)}),
 		random: random, external: n%2 == 0,
 	}
 	w := watch(t, f.agentDirs()...)
@@ -73,16 +80,16 @@ func killsCase(t *testing.T, lane int, seed, n uint64, count int) {
 	for i := range f.n {
 		f.agents = append(f.agents, f.startAgent(i))
 	}
+	f.begun = time.Now()
 	f.controller = f.begin(f.external)
-	began := time.Now()
-	moments := make([]time.Duration, count)
+	moments := make([]float64, count)
 	for i := range moments {
-		moments[i] = time.Duration(random.Int64N(int64(span)))
+		moments[i] = latest * random.Float64()
 	}
 	slices.Sort(moments)
 	for _, at := range moments {
-		time.Sleep(time.Until(began.Add(at)))
-		f.killOne(time.Since(began))
+		f.await(at)
+		f.killOne(at)
 	}
 	f.finish()
 	w.close()
@@ -90,8 +97,35 @@ func killsCase(t *testing.T, lane int, seed, n uint64, count int) {
 	t.Logf("%d exchanges, %d lost with their agent; valid %v %v", len(all), all.lost(), run.Valid, run.Invalid)
 }
 
-// killOne kills a process that is there, and starts it again after a moment.
-func (f *fleet) killOne(at time.Duration) {
+// await waits for a moment of the run.
+func (f *fleet) await(at float64) {
+	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	if at < joins {
+		time.Sleep(time.Until(f.begun.Add(seconds(at))))
+		return
+	}
+	for !f.controller.over() {
+		if start := f.state().Start; start != 0 {
+			time.Sleep(time.Until(time.Unix(0, start).Add(seconds(at - startAt))))
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// state is what fleet.json says about the run.
+func (f *fleet) state() (s struct {
+	Phase string
+	Start int64 // nanoseconds since 1970
+}) {
+	if data, err := os.ReadFile(filepath.Join(f.out, "fleet.json")); err == nil {
+		_ = json.Unmarshal(data, &s) // it is written whole or not at all
+	}
+	return s
+}
+
+// killOne kills a process that is there, and starts it again within a second.
+func (f *fleet) killOne(at float64) {
 	f.t.Helper()
 	victims := []int{}
 	for i, p := range f.agents {
@@ -113,13 +147,13 @@ func (f *fleet) killOne(at time.Duration) {
 	pause := time.Duration(f.random.Int64N(int64(700 * time.Millisecond)))
 	switch victim {
 	case controller:
-		f.t.Logf("%v: the controller is killed, and takes the run up %v later", at, pause)
+		f.t.Logf("%.2f s: the controller is killed, and takes the run up %v later", at, pause)
 		f.controller.kill()
 		time.Sleep(pause)
 		f.again()
 	case broker:
 		lost := f.random.IntN(3) == 0
-		f.t.Logf("%v: the broker is killed, and comes back %v later; its store is lost: %v", at, pause, lost)
+		f.t.Logf("%.2f s: the broker is killed, and comes back %v later; its store is lost: %v", at, pause, lost)
 		f.server.kill()
 		if lost {
 			if err := os.RemoveAll(f.store); err != nil {
@@ -129,7 +163,7 @@ func (f *fleet) killOne(at time.Duration) {
 		time.Sleep(pause)
 		f.server = f.startBroker()
 	default:
-		f.t.Logf("%v: agent-%d is killed, and comes back %v later", at, victim, pause)
+		f.t.Logf("%.2f s: agent-%d is killed, and comes back %v later", at, victim, pause)
 		f.agents[victim].kill()
 		time.Sleep(pause)
 		f.agents[victim] = f.startAgent(victim)
@@ -140,7 +174,7 @@ func (f *fleet) killOne(at time.Duration) {
 // been sent.
 func (f *fleet) again() {
 	f.t.Helper()
-	if f.hasBegun() {
+	if f.state().Start != 0 {
 		f.controller = f.resume()
 		return
 	}
@@ -148,14 +182,6 @@ func (f *fleet) again() {
 		f.t.Fatal(err)
 	}
 	f.controller = f.begin(f.external)
-}
-
-// hasBegun reports whether the start of the run was agreed, so that a user takes it up. A run
-// that had not begun is made again.
-func (f *fleet) hasBegun() bool {
-	var state struct{ Phase string }
-	data, err := os.ReadFile(filepath.Join(f.out, "fleet.json"))
-	return err == nil && json.Unmarshal(data, &state) == nil && state.Phase != "preparing"
 }
 
 // finish waits until the run has its results, taking it up as often as a user would, and
