@@ -28,10 +28,9 @@ type fleetBeats struct {
 	agents []heard
 	peaks  collectors.SocketsSeen
 	start  time.Time
-	last   time.Duration // T of the sample that Options.Live got last
 }
 
-// heard is what is known of one agent.
+// heard is what one agent has said.
 type heard struct {
 	beat *Beat     // the newest; nil: none yet
 	at   time.Time // when it came
@@ -63,21 +62,20 @@ func (b *fleetBeats) begin(start time.Time) { b.start = start }
 
 // take takes the newest beat of each agent.
 func (b *fleetBeats) take(beats []*Beat) {
-	now := time.Now()
+	now, news := time.Now(), false
 	for i, beat := range beats[:min(len(beats), len(b.agents))] {
 		a := &b.agents[i]
 		if beat == nil || a.beat != nil && beat.Progress.Elapsed <= a.beat.Progress.Elapsed {
 			continue
 		}
 		b.show(beat)
-		a.beat, a.at = beat, now
+		a.beat, a.at, news = beat, now, true
 	}
 	sample := b.sample(now)
 	if sample.Sockets != nil {
 		b.peaks.Add(sample.Sockets)
 	}
-	if b.f.begun && sample.T > b.last.Seconds() {
-		b.last = time.Duration(sample.T * float64(time.Second))
+	if b.f.begun && news {
 		b.f.opts.Live.Sample(sample)
 	}
 	if elapsed, known := b.elapsed(now); known {
@@ -162,13 +160,12 @@ func (b *fleetBeats) soFar(measured time.Duration, _ []string) *results.Run {
 
 // sample adds up the newest samples of the agents.
 func (b *fleetBeats) sample(now time.Time) results.Sample {
-	var sum results.Sample
+	sum := results.Sample{T: now.Sub(b.start).Seconds()}
 	for _, a := range b.agents {
 		if a.beat == nil {
 			continue
 		}
 		s := &a.beat.Sample
-		sum.T = max(sum.T, s.T)
 		sum.Due += s.Due
 		sum.Started += s.Started
 		sum.OK += s.OK

@@ -81,7 +81,7 @@ func (r *run) judge() {
 	if why := r.watch.guard.Why(); why != "" {
 		doc.Invalid = append(doc.Invalid, why)
 	}
-	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}
+	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer, Share: r.share != nil}
 	judge.Run(doc, limits)
 	if r.share == nil { // else the whole run is advised
 		judge.Advise(doc, limits)

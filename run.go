@@ -22,6 +22,9 @@ import (
 // process and a namespace of its own, which begins with this program's main: see
 // ExitIfChild.
 func Run(ctx context.Context, p *profiles.Profile, opts Options) (*results.Run, error) {
+	if err := opts.Share.fits(p, opts); err != nil {
+		return nil, err
+	}
 	if opts.Fleet != nil {
 		return runOnFleet(ctx, p, opts)
 	}

@@ -25,14 +25,14 @@ func shared(t *testing.T, server script.Server, sets ...string) (*profiles.Profi
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	return load(t, "", append([]string{"target.url=" + s.URL(), "load.rate=300/s", "load.duration=1s", "load.seed=7"}, sets...)...), s
+	return load(t, "", append([]string{"target.url=" + s.URL(), "load.rate=100/s", "load.duration=1s", "load.seed=7", "load.timeout=0", "pool.connect_timeout=0"}, sets...)...), s
 }
 
 // agreed returns an Await for n agents: all get the same start when each of them is ready.
 func agreed(n int) func(context.Context) (time.Time, error) {
 	var ready sync.WaitGroup
 	ready.Add(n)
-	start := sync.OnceValue(func() time.Time { return time.Now().Add(200 * time.Millisecond) })
+	start := sync.OnceValue(func() time.Time { return time.Now().Add(time.Second) })
 	return func(context.Context) (time.Time, error) {
 		ready.Done()
 		ready.Wait()
@@ -45,7 +45,7 @@ func agreed(n int) func(context.Context) (time.Time, error) {
 func TestSharesAreARun(t *testing.T) {
 	t.Parallel()
 	const n = 3
-	p, server := shared(t, script.Server{}, "load.arrivals=poisson", "load.warm_up=200ms", "load.rate=300/s")
+	p, server := shared(t, script.Server{}, "load.arrivals=poisson", "load.warm_up=200ms")
 	await, dir := agreed(n), t.TempDir()
 	runs, beats := make([]*results.Run, n), make([][]Beat, n)
 	var all sync.WaitGroup

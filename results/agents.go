@@ -35,7 +35,7 @@ type Agent struct {
 // sent. Its arrivals that no surviving record has are dropped, with the cause agent_lost.
 type AgentLost struct {
 	Why      string  `json:"why"`
-	At       float64 `json:"at"`       // seconds since the start of the run: the last that is known of it
+	At       float64 `json:"at"`       // seconds since the start of the run: when it was heard of last
 	Arrivals uint64  `json:"arrivals"` // that were dropped for it, warm-up included
 	Share    float64 `json:"share"`    // Arrivals by all that were due, 0 to 1
 }
@@ -47,4 +47,15 @@ type Clock struct {
 	Drift    float64 `json:"drift"`      // seconds per second: by how much the offset grew
 	Measures int     `json:"measures"`   // how many times it was measured
 	Skew     float64 `json:"start_skew"` // seconds: when the agent began its schedule, minus the agreed moment
+}
+
+// LostArrivals is how many of the requests that were due, without the warm-up, were
+// dropped because their agent was lost.
+func (run *Run) LostArrivals() (n uint64) {
+	for _, o := range run.Outcomes {
+		if o.Cause == CauseAgentLost {
+			n += o.Count
+		}
+	}
+	return n
 }

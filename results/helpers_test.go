@@ -104,6 +104,10 @@ func fieldsOf(typ reflect.Type, prefix string) []string {
 		if part.Kind() == reflect.Pointer {
 			part = part.Elem()
 		}
+		if prefix == "agents[]." && slices.Contains(ofARun(), part) {
+			names = append(names, name) // its fields are described where the run has them
+			continue
+		}
 		if part.Kind() == reflect.Struct && part != reflect.TypeFor[time.Time]() && part != reflect.TypeFor[Quantiles]() {
 			names = append(names, fieldsOf(part, name+".")...)
 		} else {
@@ -111,6 +115,16 @@ func fieldsOf(typ reflect.Type, prefix string) []string {
 		}
 	}
 	return names
+}
+
+// ofARun lists the types of a Run's fields that its agents have too.
+func ofARun() (types []reflect.Type) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Run]()) {
+		if f.Type.Kind() == reflect.Struct {
+			types = append(types, f.Type)
+		}
+	}
+	return types
 }
 
 // describes checks that the table under a heading of docs/results.md has exactly the

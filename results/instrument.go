@@ -113,7 +113,7 @@ type Second struct {
 	Due       uint64 // in this second
 	Dropped   uint64 // of Due
 	Late      uint64 // of Due: started later than load.max_lag allows
-	Counted   uint64 // of Dropped: not in the warm-up
+	Counted   uint64 // of Dropped: not in the warm-up, and not because an agent was lost
 	Over      uint64 // ended in this second, whenever they were due
 	OK        uint64 // of Over
 	Saturated bool   // no core was free, or the control group's quota was used up
@@ -145,7 +145,7 @@ func (s *Seconds) Add(e *Exchange, n uint64, maxLag time.Duration) {
 		switch {
 		case e.Phase == PhaseSchedule:
 			due.Dropped += n
-			if !e.WarmUp {
+			if !e.WarmUp && e.Cause != CauseAgentLost {
 				due.Counted += n
 			}
 		case maxLag > 0 && e.Lag() > maxLag:

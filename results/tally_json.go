@@ -40,7 +40,7 @@ func (t *Tally) MarshalJSON() ([]byte, error) {
 	return json.Marshal(d)
 }
 
-// UnmarshalJSON sets t to the Tally in text. It takes at most some 8 MiB beside the
+// UnmarshalJSON sets t to the Tally in text. It takes at most about 8 MiB beside the
 // text, whatever the text says.
 func (t *Tally) UnmarshalJSON(text []byte) error {
 	var d tallyDocument

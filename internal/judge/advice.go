@@ -60,7 +60,7 @@ func words(d *results.Run) []advice {
 }
 
 func load(d *results.Run, l Limits) []advice {
-	dropped, due := d.Counts.Dropped-min(lost(d), d.Counts.Dropped), d.Counts.Due
+	dropped, due := d.Counts.Dropped-min(d.LostArrivals(), d.Counts.Dropped), d.Counts.Due
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	return []advice{
 		{dropped > 0 && d.Interrupted, fmt.Sprintf("%d of %d requests were never started: %d (load.max_in_flight) were in flight, or the requests waited in the buffer when the run was stopped", dropped, due, l.MaxInFlight)},

@@ -12,6 +12,7 @@ type Limits struct {
 	MaxLag      time.Duration // load.max_lag; 0: lateness is not judged
 	MaxInFlight int           // load.max_in_flight
 	Buffer      int           // load.buffer
+	Share       bool          // the run is one agent's share of another, which may be empty
 }
 
 // rules each return reasons why a run is invalid. A rule may also set what it
@@ -37,9 +38,9 @@ func accounts(d *results.Run, _ Limits) []string {
 // nothingMeasured: a run that ended before its first request, or in its warm-up.
 const nothingMeasured = "it ended before a request that counts was recorded, so that nothing was measured: run it again"
 
-func requests(d *results.Run, _ Limits) []string {
+func requests(d *results.Run, l Limits) []string {
 	switch {
-	case d.Counts.Due > 0:
+	case d.Counts.Due > 0 || l.Share:
 		return nil
 	case d.Interrupted || !d.Complete:
 		return []string{nothingMeasured}
@@ -50,7 +51,7 @@ func requests(d *results.Run, _ Limits) []string {
 func schedule(d *results.Run, l Limits) []string {
 	s := standing{
 		maxLag: l.MaxLag, maxInFlight: l.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
-		due: d.Counts.Due, dropped: d.Counts.Dropped - min(lost(d), d.Counts.Dropped),
+		due: d.Counts.Due, dropped: d.Counts.Dropped - min(d.LostArrivals(), d.Counts.Dropped),
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}
 	if d.Interrupted && l.Buffer > 0 && s.dropped > 0 {
@@ -60,6 +61,8 @@ func schedule(d *results.Run, l Limits) []string {
 		a := &d.Instrument.Arrivals
 		a.Verdict, a.Why = results.ArrivalsNotTested, "when the run was stopped, requests waited in the buffer"
 	}
+	// What is counted by the second has the arrivals of lost agents too.
+	s.schedule.DroppedLate, s.schedule.DroppedSaturated = min(s.schedule.DroppedLate, s.dropped), min(s.schedule.DroppedSaturated, s.dropped)
 	s.arrivals = d.Instrument.Arrivals
 	overload, invalid := s.verdict()
 	if d.Complete { // how a run that was cut off kept to its schedule is not known

@@ -13,7 +13,7 @@ type standing struct {
 	maxInFlight int
 	lagP99      float64 // seconds
 	due         uint64
-	dropped     uint64
+	dropped     uint64 // without those of lost agents
 	schedule    results.ScheduleKept
 	machine     *results.Machine // nil: not known
 	arrivals    results.Arrivals

@@ -65,3 +65,25 @@ func TestOverloadVerdict(t *testing.T) {
 		})
 	}
 }
+
+// Requests that were dropped because an agent was lost say nothing about the target, nor
+// about the limit of requests in flight.
+func TestLostAgentsAreNotAnOverload(t *testing.T) {
+	run := &results.Run{
+		Complete: true, Counts: results.Counts{Due: 100, Started: 70, OK: 70, Dropped: 30},
+		Outcomes: []results.Outcome{{Phase: results.PhaseDone, Count: 70}, {Cause: results.CauseAgentLost, Count: 30}},
+	}
+	limits := Limits{MaxLag: 50 * time.Millisecond, MaxInFlight: 10}
+	Run(run, limits)
+	Advise(run, limits)
+	if !run.Valid || run.Instrument.Schedule.Overload != "" || len(run.Warnings) > 0 {
+		t.Errorf("valid %v, overload %q, warnings %q", run.Valid, run.Instrument.Schedule.Overload, run.Warnings)
+	}
+	run.Counts.Due, run.Counts.Dropped = 105, 35
+	run.Outcomes = append(run.Outcomes, results.Outcome{Cause: results.CauseDropped, Count: 5})
+	Run(run, limits)
+	Advise(run, limits)
+	if run.Instrument.Schedule.Overload != results.OverloadTarget || len(run.Warnings) != 1 || !strings.Contains(run.Warnings[0], "5 of 105") {
+		t.Errorf("overload %q, warnings %q", run.Instrument.Schedule.Overload, run.Warnings)
+	}
+}

@@ -42,7 +42,7 @@ type Spelled struct {
 // otherwise.
 type Run struct {
 	Name      string       `json:"name"` // "incident", the remedy's, the arm's
-	Doc       *results.Run `json:"doc"`  // run.json without its profile
+	Doc       *results.Run `json:"doc"`  // run.json without its profile and its agents
 	WarmUp    float64      `json:"warm_up"`
 	Flow      Flow         `json:"flow"`
 	Response  []Point      `json:"response"` // of exchanges that are ok
@@ -53,6 +53,15 @@ type Run struct {
 	Lifelines Lifelines    `json:"lifelines"`
 	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
 	Driver    *Driver      `json:"driver,omitempty"`   // the real client; nil: kabench's own
+	Agents    *Agents      `json:"agents,omitempty"`   // nil: one process sent the requests
+}
+
+// Agents are the processes that sent the requests of a run, for people.
+type Agents struct {
+	Head []string   `json:"head"`
+	Rows [][]string `json:"rows"`
+	More int        `json:"more,omitempty"` // agents that are not in Rows
+	Note string     `json:"note"`           // what several agents mean for the limits of the profile
 }
 
 // Driver is a real client that made a run, for people.

@@ -17,3 +17,12 @@ func driverOf(d *results.DriverSeen) *Driver {
 	}
 	return out
 }
+
+// agentsOf are the agents of a run; nil if one process sent the requests.
+func agentsOf(run *results.Run) *Agents {
+	rows, more := text.AgentRows(run)
+	if rows == nil {
+		return nil
+	}
+	return &Agents{Head: rows[0], Rows: rows[1:], More: more, Note: text.AgentsNote(run)}
+}

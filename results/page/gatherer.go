@@ -144,7 +144,8 @@ func (g *Gatherer) Run() Run {
 	if g.live {
 		g.count(&doc, set.WarmUp)
 	}
-	doc.Profile = nil // it may be long, and the page does not show it
+	agents := agentsOf(&doc)
+	doc.Profile, doc.Agents = nil, nil // they may be long, and the page does not show them
 	if doc.Packets != nil {
 		packets := *doc.Packets
 		packets.Failures = nil // they are in the lifelines
@@ -154,7 +155,7 @@ func (g *Gatherer) Run() Run {
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}
-	r.Driver = driverOf(doc.Driver)
+	r.Driver, r.Agents = driverOf(doc.Driver), agents
 	r.Response, r.Service = curve(g.response), curve(g.service)
 
 	t, high := g.pool.data()

@@ -32,8 +32,8 @@ type Joined struct {
 }
 
 // Join writes into dir the record, the samples and the latency log of the run that parts
-// are together, and returns its document. It decodes no record of an agent whose run
-// ended in order: it copies the pieces of which the record is made.
+// are together, and returns its document. It copies the
+// frames of the records, and decodes only records of agents that were killed.
 //
 // schedule is every arrival of the run that was due until it ended, as an offset from
 // its start, in order; the one numbered i belongs to agent i modulo the number of parts.
@@ -42,7 +42,8 @@ type Joined struct {
 // the length of the run without its warm-up.
 //
 // Join may be called again for the same dir, also after it was killed: it writes the
-// same files again, each completely or not at all. It needs the parts' records for that.
+// same files again, each completely or not at all. The record of a part whose run ended in
+// order may have been removed since (DropExchanges): then it is taken from dir's.
 func Join(dir string, parts []Part, schedule func(yield func(time.Duration) bool), warmUp, measured time.Duration) (*Joined, error) {
 	j := &joint{dir: dir, schedule: schedule, warmUp: warmUp, measured: measured}
 	if err := j.open(parts); err != nil {
@@ -50,7 +51,7 @@ func Join(dir string, parts []Part, schedule func(yield func(time.Duration) bool
 	}
 	defer j.close()
 	for _, p := range j.parts {
-		if err := p.read(); err != nil {
+		if err := p.read(dir, uint64(len(parts))); err != nil {
 			return nil, err
 		}
 	}
@@ -314,6 +315,9 @@ func (j *joint) writeExchanges() error {
 		}
 		for _, p := range j.parts {
 			w.add(p.tail)
+			if err := w.close(); err != nil { // a frame has exchanges of one agent
+				return err
+			}
 		}
 		j.addMissing(w)
 		return w.close()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -28,7 +29,7 @@ type part struct {
 	// If sums are counted from its record:
 	counted bool
 	written uint64        // exchanges counted
-	frames  int           // of its record, all of whose exchanges are counted
+	frames  int           // of its record: those whose exchanges are all counted
 	tail    []byte        // lines of the exchanges that are counted of the frame after these
 	seen    []uint64      // a bit for each arrival of its share that the record has
 	last    time.Duration // the last stamp in the record
@@ -41,8 +42,9 @@ func (p *part) warn(format string, args ...any) {
 	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
 }
 
-// read reads the documents of the run and opens its record.
-func (p *part) read() error {
+// read reads the documents of the run and opens its record. If that was removed after an
+// earlier Join, the record in the directory joined has it.
+func (p *part) read(joined string, agents uint64) error {
 	if p.dir == nil {
 		return nil
 	}
@@ -63,6 +65,14 @@ func (p *part) read() error {
 		}
 	}
 	f, err := os.Open(p.dir.file(fileExchanges))
+	var only func(*results.Exchange) bool
+	if errors.Is(err, fs.ErrNotExist) && p.run != nil && !p.counted && p.run.Recording.Written > 0 {
+		// It was removed when it was in the joined record.
+		f, err = os.Open(filepath.Join(joined, fileExchanges))
+		only = func(e *results.Exchange) bool {
+			return e.Seq%agents == uint64(p.agent.Index) && e.Cause != results.CauseAgentLost
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) && (p.run == nil || p.run.Recording.Written == 0) {
 		return nil
 	}
@@ -74,7 +84,7 @@ func (p *part) read() error {
 		f.Close()
 		return err
 	}
-	p.source = &frameSource{file: f, frames: frameReader{in: bufio.NewReader(f)}, dec: dec, line: bufio.NewReaderSize(nil, maxLine)}
+	p.source = &frameSource{file: f, frames: frameReader{in: bufio.NewReader(f)}, dec: dec, line: bufio.NewReaderSize(nil, maxLine), only: only}
 	return nil
 }
 
@@ -239,6 +249,9 @@ func (p *part) inRecord() (uint64, error) {
 		return 0, nil
 	case p.counted:
 		return p.written, nil
+	case p.source.only != nil && (p.source.err != io.EOF || p.source.lines != p.run.Recording.Written):
+		return 0, fmt.Errorf("agent %s: its record is missing, and the record that was joined before has %d of its %d exchanges (%w)",
+			p.name, p.source.lines, p.run.Recording.Written, p.source.err)
 	case p.source.err == io.EOF:
 		return p.run.Recording.Written, nil
 	}
@@ -277,10 +290,10 @@ func (p *part) lostSentence() (says []string) {
 	if lost == nil {
 		return nil
 	}
-	text := fmt.Sprintf("agent %s was lost at %s (%s): %s of the run, %s of all, are in no record. They count as dropped, with the cause agent_lost, and whether they were sent is not known",
+	text := fmt.Sprintf("Agent %s was lost after %s (%s). %s (%s of all) are in no record and count as dropped (agent_lost): whether they were sent is not known",
 		p.name, results.FormatSeconds(lost.At), lost.Why, results.FormatCount(lost.Arrivals, "arrival"), results.FormatPercent(lost.Share))
 	if p.cut && p.run.Recording.SuccessesOneIn > 1 {
-		text += fmt.Sprintf(". Its record had one success in %d, so these are those that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
+		text += fmt.Sprintf(". Its record had one success in %d, so these are the arrivals that were due after its last line, and its counts are estimates", p.run.Recording.SuccessesOneIn)
 	}
 	return []string{text}
 }

@@ -101,6 +101,11 @@ func (r *Redactor) copyFields(c, v reflect.Value, foreign bool) {
 		c.Set(reflect.ValueOf(host))
 		v = c
 	}
+	if agent, ok := v.Interface().(results.Agent); ok && !r.ShowHosts {
+		agent.Network = "" // it identifies the machine
+		c.Set(reflect.ValueOf(agent))
+		v = c
+	}
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		switch {

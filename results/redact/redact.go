@@ -59,6 +59,11 @@ func (r *Redactor) Learn(run *results.Run) {
 			r.learn(b.Name) // a run without a profile is named after its target
 		}
 	}
+	for _, a := range run.Agents {
+		if !localAgent.MatchString(a.Name) { // others are named after their machines
+			r.learn(a.Name)
+		}
+	}
 	if d := run.Driver; d != nil {
 		for word := range strings.FieldsSeq(d.Name) { // of a command
 			r.learnPath(strings.Trim(word, `"'`))
@@ -82,6 +87,9 @@ func (r *Redactor) Learn(run *results.Run) {
 		}
 	}
 }
+
+// localAgent matches the names that kabench gives to agents on its own machine.
+var localAgent = regexp.MustCompile(`^agent-\d+$`)
 
 // learnPath notes the path of results, both as given and as an absolute path. The
 // path is removed wherever it occurs in a text, even with spaces in it. A name without

@@ -230,3 +230,30 @@ func TestRedactedArmsDiffer(t *testing.T) {
 		t.Errorf("%q and %q", got.Arms[0].Name, got.Arms[1].Name)
 	}
 }
+
+// The names of agents are those of machines, unless kabench started them itself.
+func TestAgentsAreRedacted(t *testing.T) {
+	run := rendered()
+	run.Agents = []results.Agent{
+		{Name: "buildfarm7", Network: "0a1b-planted", Warnings: []string{"odd"}, Lost: &results.AgentLost{Why: "buildfarm7 has ended"}},
+		{Index: 1, Name: "agent-1"},
+	}
+	run.Warnings = []string{"agents buildfarm7 (0), agent-1 (1): odd"}
+	r := &Redactor{}
+	r.Learn(run)
+	text, err := json.Marshal(Document(r, run))
+	must(t, err)
+	for _, planted := range []string{"buildfarm7", "planted"} {
+		if strings.Contains(string(text), planted) {
+			t.Errorf("%s stays: %s", planted, text)
+		}
+	}
+	if !strings.Contains(string(text), `agent-1 (1): odd`) {
+		t.Errorf("the name of a local agent is gone: %s", text)
+	}
+	show := &Redactor{ShowHosts: true}
+	show.Learn(run)
+	if text, err = json.Marshal(Document(show, run)); err != nil || !strings.Contains(string(text), "buildfarm7 (0)") {
+		t.Errorf("with hosts: %v, %s", err, text)
+	}
+}

@@ -36,7 +36,7 @@ func HeadlineOfRun(run *results.Run) Headline {
 	c := run.Counts
 	unmet := run.Unmet()
 	h := Headline{
-		Good:    run.Unfit() == "" && len(unmet) == 0 && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
+		Good:    run.Unfit() == "" && len(unmet) == 0 && lostAgents(run) == "" && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
 	}
 	if run.ErrorAnswers.Sum() > 0 {
@@ -47,8 +47,12 @@ func HeadlineOfRun(run *results.Run) Headline {
 		says = append(says, "This run is invalid, and its figures do not say what they seem to: "+cmp.Or(strings.Join(run.Invalid, "; "), "no reason was recorded")+".")
 	}
 	says = append(says, runAnswer(run))
-	if c.Dropped > 0 {
-		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as load.max_in_flight allows were under way.", c.Dropped, c.Due))
+	lost := run.LostArrivals()
+	if dropped := c.Dropped - min(lost, c.Dropped); dropped > 0 {
+		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as load.max_in_flight allows were under way.", dropped, c.Due))
+	}
+	if text := lostAgents(run); text != "" {
+		says = append(says, text)
 	}
 	if n := run.Resends.Rescued; n > 0 {
 		says = append(says, fmt.Sprintf("%s ok only because the pool sent again.", pluralWas(n, "request")))

@@ -69,6 +69,7 @@ func writeMarkdown(k *record.Archive, b *bytes.Buffer, room int) {
 		add(2, "Idle connections", markdownIdle(k))
 		add(3, "Over time", fence(over))
 		add(3, "By target", markdownTargets(k))
+		add(3, "Agents", markdownAgents(k))
 		add(2, "Expectations", markdownExpectations(k))
 		add(4, "A failure, packet by packet", markdownLadder(k))
 		add(5, "What the errors said", markdownErrors(k))

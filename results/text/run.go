@@ -23,6 +23,7 @@ func RenderRun(w io.Writer, run *results.Run) error {
 	var b bytes.Buffer
 	renderHead(&b, run)
 	renderAccounts(&b, run)
+	renderAgents(&b, run)
 	renderFailures(&b, run)
 	renderErrorAnswers(&b, run)
 	renderKernel(&b, run)

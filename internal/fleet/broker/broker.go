@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
@@ -43,6 +45,7 @@ type Broker struct {
 	server *server.Server
 	url    string
 	port   int
+	lock   *flock.Flock // of the store: two servers would damage it
 	once   sync.Once
 }
 
@@ -53,6 +56,23 @@ func Start(c Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	lock := flock.New(filepath.Join(c.Dir, "lock"))
+	switch mine, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("the broker cannot keep its store in %s: %w", c.Dir, err)
+	case !mine:
+		return nil, fmt.Errorf("another broker keeps its store in %s: wait until it has ended, or end it", c.Dir)
+	}
+	b, err := c.start(options)
+	if err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	b.lock = lock
+	return b, nil
+}
+
+func (c Config) start(options *server.Options) (*Broker, error) {
 	s, err := server.NewServer(options)
 	if err != nil {
 		return nil, fmt.Errorf("the broker cannot be made: %w", err)
@@ -83,8 +103,11 @@ func (b *Broker) Port() int { return b.port }
 
 // Close ends it, and waits until it has ended. Everything that was acknowledged stays in Dir.
 func (b *Broker) Close() {
-	b.once.Do(b.server.Shutdown)
-	b.server.WaitForShutdown()
+	b.once.Do(func() {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+		b.lock.Unlock()
+	})
 }
 
 // options translates c for NATS.

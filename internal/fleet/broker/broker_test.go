@@ -179,6 +179,11 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+	used := t.TempDir()
+	start(t, Config{Dir: used})
+	if _, err := Start(Config{Listen: "127.0.0.1:0", Dir: used}); err == nil || !strings.Contains(err.Error(), "another broker keeps its store in "+used) {
+		t.Errorf("a directory that is used: %v", err)
+	}
 	if _, err := Start(Config{Listen: "127.0.0.1:0"}); err == nil || !strings.Contains(err.Error(), "set Dir") {
 		t.Errorf("without a directory: %v", err)
 	}

@@ -2,17 +2,14 @@ package parcel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/kabench/kabench/internal/fleet/broker"
@@ -200,52 +197,6 @@ func TestRepeated(t *testing.T) {
 	equal(t, from, to)
 }
 
-// TestHostileManifest: a manifest that wants to write elsewhere, or too much, is refused, and
-// nothing is written.
-func TestHostileManifest(t *testing.T) {
-	f := newFixture(t)
-	from := results(t, 100)
-	for name, change := range map[string]func(m *manifest){
-		"a path":   func(m *manifest) { m.Files[0].Name = "../../escaped" },
-		"absolute": func(m *manifest) { m.Files[0].Name = "/tmp/escaped" },
-		"windows":  func(m *manifest) { m.Files[0].Name = `C:\escaped` },
-		"parent":   func(m *manifest) { m.Files[0].Name = ".." },
-		"hidden":   func(m *manifest) { m.Files[0].Name = listName },
-		"a device": func(m *manifest) { m.Files[0].Name = "COM1.txt" },
-		"a line":   func(m *manifest) { m.Files[0].Name = "a\nb" },
-		"the same name": func(m *manifest) {
-			m.Files[1].Name = "EXCHANGES.NDJSON.ZST"
-			m.Files[0], m.Files[1] = m.Files[1], m.Files[0]
-		},
-		"negative":    func(m *manifest) { m.Files[0].Bytes = -1 },
-		"too large":   func(m *manifest) { m.Files[0].Bytes = 1 << 60; m.Bytes += 1 << 60 },
-		"overflow":    func(m *manifest) { m.Files[0].Bytes, m.Files[1].Bytes = 1<<62, 1<<62+1<<61 },
-		"no chunks":   func(m *manifest) { m.Chunk = 0 },
-		"many chunks": func(m *manifest) { m.Chunk = 1 },
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, p := chunksOf(t, from)
-			change(&p.manifest)
-			p.Hash = p.sum()
-			text, err := json.Marshal(p.manifest)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := f.nc.RequestWithContext(f.ctx, f.key.manifest(), text); err != nil {
-				t.Fatal(err)
-			}
-			above := t.TempDir()
-			to := filepath.Join(above, "3")
-			if _, err := Receive(f.ctx, f.nc, f.key, to, Options{}); err == nil || !strings.Contains(err.Error(), "their list is not valid") {
-				t.Errorf("%v", err)
-			}
-			if left, _ := os.ReadDir(above); len(left) != 0 {
-				t.Errorf("%v was written", left)
-			}
-		})
-	}
-}
-
 // TestMemory: a large parcel is not held in memory, neither by Send nor by Receive.
 func TestMemory(t *testing.T) {
 	if testing.Short() {
@@ -281,137 +232,34 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestCluster: on a cluster the stream is on three servers, and one of them may end.
-func TestCluster(t *testing.T) {
-	ctx := within(t)
-	servers := cluster(t)
-	var urls []string
-	for _, s := range servers {
-		urls = append(urls, s.ClientURL())
-	}
-	nc := dialRetry(t, ctx, strings.Join(urls, ","))
-	key := Key{Run: "r", Agent: 1}
-	if err := Open(ctx, nc, key.Run); err != nil {
-		t.Fatal(err)
-	}
-	s, _ := streamOf(t, ctx, nc, key.Run)
-	if n := s.CachedInfo().Config.Replicas; n != 3 {
-		t.Fatalf("%d replicas, want 3", n)
-	}
-	from, to := results(t, 10_000_000), filepath.Join(t.TempDir(), "1")
-	leader := s.CachedInfo().Cluster.Leader
-	stop := func() {
-		for _, server := range servers {
-			if server.Name() == leader {
-				server.Shutdown()
-			}
-		}
-	}
-	if _, err := Send(ctx, nc, key, from, Options{Progress: once(0.4, stop)}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Receive(ctx, nc, key, to, Options{}); err != nil {
-		t.Fatal(err)
-	}
-	equal(t, from, to)
-}
-
-// dialRetry dials until a new cluster has elected its leader.
-func dialRetry(t *testing.T, ctx context.Context, url string) *nats.Conn {
-	t.Helper()
-	for {
-		nc, err := broker.Dial(ctx, url, nil, "test")
-		if err == nil {
-			t.Cleanup(nc.Close)
-			return nc
-		}
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// cluster starts three servers that know each other.
-func cluster(t *testing.T) (list []*server.Server) {
-	t.Helper()
-	var routes string
-	for i := range 3 {
-		o := &server.Options{
-			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true,
-			JetStream: true, StoreDir: t.TempDir(),
-			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: server.RANDOM_PORT},
-			Routes:  server.RoutesFromStr(routes),
-		}
-		s, err := server.NewServer(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-		for s.ClusterAddr() == nil {
-			time.Sleep(10 * time.Millisecond)
-		}
-		routes = "nats://" + s.ClusterAddr().String()
-		list = append(list, s)
-	}
-	for _, s := range list {
-		if !s.ReadyForConnections(time.Minute) {
-			t.Fatal("a server of the cluster is not ready")
-		}
-	}
-	return list
-}
-
-func FuzzManifest(f *testing.F) {
-	dir := f.TempDir()
-	write(f, dir, "a.json", []byte("{}"))
-	write(f, dir, "b", nil)
-	_, p := chunksOf(f, dir)
-	text, err := json.Marshal(p.manifest)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add([]byte(`{"schema":"kabench.parcel/v1","files":[{"name":"../x"}]}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		m, err := parse(text, 1<<30)
-		if err != nil {
-			return
-		}
-		bytes, next := int64(0), 0
-		for c := range m.chunks() {
-			if c.number != next || c.bytes <= 0 || c.bytes > ChunkBytes || c.offset+c.bytes > m.Files[c.file].Bytes {
-				t.Fatalf("chunk %+v of %+v", c, m)
-			}
-			next++
-			bytes += c.bytes
-			if next > 10_000 {
+// TestManyReceivers: receivers that share few turns neither wait for one another for ever nor
+// keep a turn when they end early.
+func TestManyReceivers(t *testing.T) {
+	f := newFixture(t)
+	const agents = 6
+	turns := NewTurns(2)
+	var all sync.WaitGroup
+	for i := range agents {
+		from, to := results(t, 2_000_000), filepath.Join(t.TempDir(), "x")
+		key := Key{Run: f.key.Run, Agent: i}
+		all.Go(func() {
+			if _, err := Send(f.ctx, f.nc, key, from, Options{}); err != nil {
+				t.Error(err)
 				return
 			}
-		}
-		if bytes != m.Bytes {
-			t.Errorf("the chunks have %d bytes, the parcel %d", bytes, m.Bytes)
-		}
-		for _, file := range m.Files {
-			if filepath.Base(file.Name) != file.Name || file.Name == "." || file.Name == ".." || file.Name == listName {
-				t.Errorf("the name %q", file.Name)
+			ctx, cancel := context.WithCancel(f.ctx)
+			if _, err := Receive(ctx, f.nc, key, to, Options{Turns: turns, Progress: once(0.3, cancel)}); !errors.Is(err, context.Canceled) {
+				t.Errorf("%v, want %v", err, context.Canceled)
 			}
-		}
-		if m.generation() == "" || strings.ContainsAny(m.generation(), ".*> ") {
-			t.Errorf("the generation %q", m.generation())
-		}
-	})
-}
-
-func FuzzCheck(f *testing.F) {
-	m := &manifest{Files: []file{{Name: "a", Bytes: 3}}}
-	data := []byte("abc")
-	f.Add("a", "0", hashOf(data), data)
-	f.Add("b", "-1", "", []byte{})
-	f.Fuzz(func(t *testing.T, name, offset, hash string, got []byte) {
-		err := m.check(chunk{0, 0, 0, 3}, nats.Header{fileHeader: {name}, offsetHeader: {offset}, hashHeader: {hash}}, got)
-		if err == nil && (name != "a" || len(got) != 3 || hash != hashOf(got)) {
-			t.Errorf("%q, %q, %q, %q was accepted", name, offset, hash, got)
-		}
-	})
+			if _, err := Receive(f.ctx, f.nc, key, to, Options{Turns: turns}); err != nil {
+				t.Error(err)
+				return
+			}
+			equal(t, from, to)
+		})
+	}
+	all.Wait()
+	if n := len(turns.free); n != 0 {
+		t.Errorf("%d turns were kept", n)
+	}
 }

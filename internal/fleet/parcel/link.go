@@ -71,7 +71,7 @@ func (l *link) close() {
 // what says what cannot be done, for the error.
 func (l *link) retry(ctx context.Context, what string, f func(context.Context) error) error {
 	for wait := waitAtLeast; ; wait = min(2*wait, waitAtMost) {
-		err := l.try(ctx, f)
+		err := inWords(l.try(ctx, f))
 		if err == nil || final(err) {
 			return err
 		}

@@ -49,6 +49,10 @@ type Key struct {
 type Options struct {
 	BytesPerSecond int64 // the most that Send sends; 0: no limit
 	MaxBytes       int64 // the largest parcel; 0: DefaultMaxBytes
+	// Turns, if set, is shared by several Receives that run at once, and bounds what they
+	// have under way together. It is needed when there are more than about 30 on one
+	// connection: a NATS server closes a connection that has 64 MB waiting for it.
+	Turns *Turns
 	// Progress, if set, is called after each chunk, by one goroutine at a time. have is
 	// the number of bytes that have arrived: at the broker for Send, in the directory for
 	// Receive.
@@ -86,6 +90,10 @@ func stream(run string) string { return "kabench-parcels-" + run }
 
 func (k Key) subject() string  { return fmt.Sprintf("kabench.parcel.%s.%d", k.Run, k.Agent) }
 func (k Key) manifest() string { return k.subject() + ".manifest" }
+
+// notice is the subject on which Send says that the manifest is stored. It is no stream's:
+// the message may be lost.
+func (k Key) notice() string { return fmt.Sprintf("kabench.sent.%s.%d", k.Run, k.Agent) }
 
 // chunk is the subject of a chunk; "*" stands for all.
 func (k Key) chunk(generation string, number any) string {

@@ -11,9 +11,27 @@ import (
 )
 
 const (
-	lookEvery   = 5 * time.Second // for a manifest; its publication wakes Receive before that
-	fetchWindow = 4               // chunks under way: 2 MB
+	lookEvery   = 5 * time.Second // for a manifest; the sender wakes Receive before that
+	fetchWindow = 4               // chunks under way in one Receive: 2 MB
 )
+
+// Turns bounds how many chunks of 512,000 bytes several Receives hold at once.
+type Turns struct{ free chan struct{} }
+
+// NewTurns makes n turns; 16 are enough for a fast line.
+func NewTurns(n int) *Turns { return &Turns{make(chan struct{}, max(n, 1))} }
+
+// take waits for a turn, and reports whether there was one before ctx ended.
+func (t *Turns) take(ctx context.Context) bool {
+	select {
+	case t.free <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t *Turns) giveBack() { <-t.free }
 
 // Receive waits for a parcel and makes dir from it, whole or not at all. It returns its hash,
 // and leaves the broker's copy there until Remove or Forget. It makes the run's stream, if
@@ -33,7 +51,10 @@ func Receive(ctx context.Context, nc *nats.Conn, key Key, dir string, o Options)
 		return "", err
 	}
 	defer l.close()
-	r := &receiver{link: l, key: key}
+	r := &receiver{link: l, key: key, turns: o.Turns}
+	if r.turns == nil {
+		r.turns = NewTurns(fetchWindow)
+	}
 	if r.stream, err = l.open(ctx, key.Run); err != nil {
 		return "", err
 	}
@@ -64,12 +85,13 @@ type receiver struct {
 	*link
 	key    Key
 	stream jetstream.Stream
+	turns  *Turns
 }
 
 // await waits for a manifest.
 func (r *receiver) await(ctx context.Context) (*manifest, error) {
 	news := make(chan *nats.Msg, 1)
-	sub, err := r.nc.ChanSubscribe(r.key.manifest(), news)
+	sub, err := r.nc.ChanSubscribe(r.key.notice(), news)
 	if err != nil {
 		return nil, fmt.Errorf("the results cannot be fetched: %w", err)
 	}
@@ -158,40 +180,54 @@ func (r *receiver) fillOnce(ctx context.Context, s *shelf) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	under := make(chan chan fetched, fetchWindow-1) // in order
+	r.progress(s.have, s.manifest.Bytes)
+	var failed error
+	for one := range r.fetchAll(ctx, s) {
+		f := <-one
+		if failed == nil {
+			failed = f.err
+		}
+		if failed == nil {
+			failed = s.write(f.chunk, f.data)
+		}
+		r.turns.giveBack()
+		if failed != nil {
+			cancel() // and wait for those under way
+			continue
+		}
+		r.progress(s.have, s.manifest.Bytes)
+	}
+	if failed == nil {
+		failed = context.Cause(ctx)
+	}
+	if failed != nil {
+		return failed
+	}
+	return s.check()
+}
+
+// fetchAll fetches what the shelf lacks, and yields it in order. Each chunk has a turn, which
+// the caller gives back. Turns are taken in order too: a chunk that others wait for has one.
+func (r *receiver) fetchAll(ctx context.Context, s *shelf) <-chan chan fetched {
+	under := make(chan chan fetched, fetchWindow-1)
 	go func() {
 		defer close(under)
 		for c := range s.manifest.chunks() {
 			if s.has(c) {
 				continue
 			}
-			one := make(chan fetched, 1)
-			select {
-			case under <- one:
-			case <-ctx.Done():
+			if !r.turns.take(ctx) {
 				return
 			}
+			one := make(chan fetched, 1)
+			under <- one
 			go func() {
 				data, err := r.fetch(ctx, s.manifest, c)
 				one <- fetched{c, data, err}
 			}()
 		}
 	}()
-	r.progress(s.have, s.manifest.Bytes)
-	for one := range under {
-		f := <-one
-		if f.err != nil {
-			return f.err
-		}
-		if err := s.write(f.chunk, f.data); err != nil {
-			return err
-		}
-		r.progress(s.have, s.manifest.Bytes)
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return s.check()
+	return under
 }
 
 // fetch gets one chunk from the broker.

@@ -207,7 +207,7 @@ func (s *sender) publishManifest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.retry(ctx, "the list of the results cannot be sent", func(ctx context.Context) error {
+	err = s.retry(ctx, "the list of the results cannot be sent", func(ctx context.Context) error {
 		str, err := s.js.Stream(ctx, stream(s.key.Run))
 		if err != nil {
 			return err
@@ -226,4 +226,10 @@ func (s *sender) publishManifest(ctx context.Context) error {
 			jetstream.WithExpectLastSequencePerSubject(last), jetstream.WithExpectStream(stream(s.key.Run)))
 		return err // in a conflict the next try looks again
 	})
+	if err == nil {
+		// Subscribers of the manifest's subject hear it before it is stored, which is too
+		// early to fetch it.
+		_ = s.nc.Publish(s.key.notice(), nil) // if it is lost, Receive looks a little later
+	}
+	return err
 }

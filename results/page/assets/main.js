@@ -92,6 +92,13 @@ function driverPanel(run, several) {
   return el('div', { class: 'panel' }, ...parts);
 }
 
+// agentsPanel has a row for each process that sent requests.
+function agentsPanel(run, several) {
+  const a = run.agents;
+  return el('div', { class: 'panel' }, el('h3', {}, (several ? run.name + ': ' : '') + a.note), scroll(a.head, a.rows, [0, 5, 6], true),
+    a.more ? el('p', { class: 'how' }, integer(a.more) + ' more agents are in run.json; those that were lost, are invalid, or were late are shown.') : null);
+}
+
 // spelledSection has what each remedy sets, in the words of real clients.
 function spelledSection(all) {
   const says = (s) => (s.text ? s.text : s.instead) + (s.unchecked ? ' (not checked in its source)' : '');
@@ -109,6 +116,8 @@ function body(data) {
   if (!runs.length) return found;
   const real = runs.filter((r) => r.driver);
   if (real.length) found.push(section('driver', 'The real client', 'The requests were sent by a real client in a process of its own. ' + (real.every((r) => r.doc.driver.looked) ? 'What happened on its connections was seen by kabench, not told by the client; its error texts stand beside that.' : 'What happened on its connections could not be seen in every run: where it was not, phases and causes are taken from the client\u2019s error texts.'), real.map((r) => driverPanel(r, runs.length > 1)), 'panels'));
+  const fleets = runs.filter((r) => r.agents);
+  if (fleets.length) found.push(section('agents', 'The agents', 'Several agents sent the requests together, each its share. The charts below are of all agents together.', fleets.map((r) => agentsPanel(r, runs.length > 1)), 'panels'));
   const ports = runs.filter((r) => r.sockets.t.length && r.sockets.ports_available).map((r) => (runs.length > 1 ? r.name + ' ' : '') + integer(highest(r.sockets.ports_used)) + ' of ' + integer(r.sockets.ports_available));
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
   const bounds = (r) => r.driver ? r.driver.line + ((r.doc.driver.gauges || []).includes('pending') ? '' : '; the number of pending requests is not told') : [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');

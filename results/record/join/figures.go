@@ -51,6 +51,7 @@ func Figures(parts []Part, peaks Peaks) *results.Run {
 	j.sockets()
 	j.kernel()
 	j.instrument()
+	j.driver()
 	j.recording()
 	j.ports()
 	j.says()
@@ -176,7 +177,7 @@ func (j *joiner) sockets() {
 	sum.PortsUsedPeak = ports.around(seen.PortsUsedPeak)
 }
 
-// kernel adds the counters of each network, of which every agent in it sees all.
+// kernel adds the counters of the networks. Each agent of a network sees all of them.
 func (j *joiner) kernel() {
 	sum := &j.run.Kernel
 	var without []string
@@ -233,7 +234,7 @@ func (j *joiner) ports() {
 	}
 }
 
-// earlier is the smaller of two times, of which 0 means that there is none.
+// earlier is the smaller of two times. 0 means that there is none.
 func earlier(a, b float64) float64 {
 	if a == 0 || b == 0 {
 		return max(a, b)
