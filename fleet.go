@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,8 +30,9 @@ type fleetRun struct {
 	opts   Options
 	dir    string         // where everything is written
 	target *target.Target // nil: kabench serves nothing
-	kept   *kept          // controller.json
-	begun  bool           // Options.Live has begun
+	looked []netip.AddrPort
+	kept   *kept // controller.json
+	begun  bool  // Options.Live has begun
 	beats  *fleetBeats
 	joined *record.Joined
 	doc    results.Run
@@ -99,14 +101,9 @@ func prepareFleet(ctx context.Context, p *profiles.Profile, opts Options) (_ *fl
 			f.close()
 		}
 	}()
-	if target.Serves(plan.profile) {
-		if f.target, err = openTarget(ctx, plan.profile, opts.Stop); err != nil {
-			return nil, err
-		}
-	}
 	if opts.Fleet.Local() {
-		if err := f.fit(ctx); err != nil {
-			return nil, &InputError{err}
+		if err := f.open(ctx); err != nil {
+			return nil, err
 		}
 	}
 	if f.dir == "" {
@@ -126,18 +123,28 @@ func newFleetRun(plan *plan, opts Options, kept *kept) *fleetRun {
 	return f
 }
 
-// fit compares what the agents need together with what this machine has.
-func (f *fleetRun) fit(ctx context.Context) error {
-	origins, remotes := 1, target.Addresses(ctx, f.profile)
-	if f.target != nil {
-		origins, remotes = f.target.Origins(), f.target.Remotes
+// open opens the target, if all agents are on this machine, and compares what they need
+// together with what the machine has. The target stays open if kabench serves it.
+func (f *fleetRun) open(ctx context.Context) error {
+	t, err := openTarget(ctx, f.profile, f.opts)
+	if err != nil {
+		return err
 	}
-	n, limits := f.opts.Fleet.Size(), capacity.ReadLimits(remotes)
-	need := capacity.NeedsOf(f.profile, origins, len(remotes), n).Together(n)
+	if f.target = t; !target.Serves(f.profile) {
+		defer t.Close()
+		f.target = nil
+	}
+	f.kept.Before = t.Before()
+	f.looked = append([]netip.AddrPort{}, t.LocalEnds()...)
+	n, limits := f.opts.Fleet.Size(), capacity.ReadLimits(t.Remotes)
+	need := capacity.NeedsOf(f.profile, t.Origins(), len(t.Remotes), n).Together(n)
 	notes, err := need.Check(limits, f.profile.Expect)
+	if err != nil {
+		return &InputError{err}
+	}
 	f.notes = append(f.notes, notes...)
 	f.kept.Notes, f.kept.Ports = f.notes, need.Exhausts(limits).Seconds()
-	return err
+	return nil
 }
 
 // job is what the agents are to do.
@@ -153,7 +160,7 @@ func (f *fleetRun) job() (FleetJob, error) {
 		}
 	}
 	p.Expect, p.Remedies, p.Says, p.Forecast = mayRunOut(p.Expect), nil, profiles.Says{}, nil
-	return FleetJob{Profile: p}, p.Validate()
+	return FleetJob{Profile: p, Looked: f.looked}, p.Validate()
 }
 
 // mayRunOut returns the conditions on failures for lack of a port or a file. With them, an
@@ -193,9 +200,6 @@ func (f *fleetRun) send(ctx context.Context, job FleetJob) ([]FleetPart, error) 
 // begin notes the start of the run, which all agents have agreed on.
 func (f *fleetRun) begin(start time.Time) {
 	f.doc.Start = start
-	if f.target != nil {
-		f.target.Forget()
-	}
 	f.describe()
 	f.beats.begin(start)
 	if f.opts.Live != nil {
@@ -211,20 +215,11 @@ func (f *fleetRun) describe() {
 	doc := &f.doc
 	doc.Schema, doc.Version, doc.Name, doc.Question = results.Schema, f.kept.Version, f.profile.Name, redacted.Question
 	doc.Profile, doc.Host, doc.Baseline = f.kept.Profile, collectors.HostFacts(), f.baseline.document()
-	doc.Warnings = append(append([]string{}, f.notes...), f.poolsNote())
-}
-
-// poolsNote says what several agents mean for the pool.
-func (f *fleetRun) poolsNote() string {
+	doc.Warnings = append([]string{}, f.notes...)
 	n, p := f.opts.Fleet.Size(), f.profile
-	text := fmt.Sprintf("%d agents have %d pools, as %d processes do", n, n, n)
-	if n == 1 {
-		text = "1 agent has one pool"
+	if c := p.Pool.MaxConns; n > 1 && p.Client == profiles.ClientPolicy && c != pool.NoCap {
+		doc.Warnings = append(doc.Warnings, fmt.Sprintf("%d agents have %d pools: pool.max_conns %d means up to %d connections. To keep to %d in all, divide it by the number of agents", n, n, c, c*n, c))
 	}
-	if c := p.Pool.MaxConns; p.Client == profiles.ClientPolicy && c != pool.NoCap {
-		text += fmt.Sprintf(": pool.max_conns %d means up to %d connections", c, c*n)
-	}
-	return text + fmt.Sprintf(". load.max_in_flight %d is for each agent", p.Load.MaxInFlight)
 }
 
 // finish makes the run's results of those of the agents.
@@ -237,6 +232,9 @@ func (f *fleetRun) finish(ctx context.Context, parts []FleetPart) (*results.Run,
 		}
 	}
 	if err := f.join(ctx, parts); err != nil {
+		if f.begun {
+			f.opts.Live.End(&f.doc)
+		}
 		if f.opts.Out == "" {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Share struct {
 	// Beat, if set, is called about once a second and at the end, by one goroutine. A slow
 	// Beat misses some calls, except the last, and does not delay the run.
 	Beat func(Beat)
+	// Looked says, if it is not nil, that the target accepts connections from this machine.
+	// It has the ends, on this machine, of the connections by which that was found out.
+	// Otherwise the agent opens such a connection itself.
+	Looked []netip.AddrPort
 	// Follow puts exchanges into the beats, for a page that shows the run.
 	Follow bool
 }

@@ -118,7 +118,7 @@ func times(a, b int) int {
 	return a * b
 }
 
-// Together returns what that number of agents on this machine need together, each of which
+// Together returns what that number of agents on this machine need together, if each of them
 // needs n: ports, and files of kabench's own server, link and proxies. For the files of its
 // own connections each agent answers itself.
 func (n Needs) Together(agents int) Needs {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/kabench/kabench"
@@ -115,6 +116,7 @@ type order struct {
 	Profile string            `json:"profile,omitempty"` // YAML, with its secrets
 	Files   map[string][]byte `json:"files,omitempty"`   // those that the profile names, by the name it has there
 	Follow  bool              `json:"follow,omitempty"`
+	Looked  []netip.AddrPort  `json:"looked"` // see kabench.Share; null: the agent looks itself
 	// Given says where fields of the pool of a real client were set.
 	Given map[string]profiles.Place `json:"given,omitempty"`
 

@@ -85,7 +85,9 @@ func (s *sending) openRun(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.job.Preparing("starting the broker")
+	if !s.opened {
+		s.show("starting")
+	}
 	return s.open(ctx, s.job.Out)
 }
 
@@ -247,7 +249,7 @@ func (s *sending) prepare(ctx context.Context) error {
 		return fmt.Errorf("the broker cannot keep the results: %w", err)
 	}
 	err = s.each(s.halted, prepareWithin, func(seat *seat) order {
-		return order{Kind: orderPrepare, Index: seat.Index, Of: s.Agents, Profile: text, Files: files, Given: s.job.Profile.Given, Follow: s.job.Follow}
+		return order{Kind: orderPrepare, Index: seat.Index, Of: s.Agents, Profile: text, Files: files, Given: s.job.Profile.Given, Follow: s.job.Follow, Looked: s.job.Looked}
 	})
 	if s.stopped(ctx) {
 		return kabench.ErrInterrupted

@@ -25,6 +25,15 @@ type share struct {
 	over    chan struct{} // closed when the run has ended
 }
 
+// underWay reports whether the run is not over yet.
+func (s *share) underWay() bool {
+	switch s.Stage {
+	case stagePreparing, stageReady, stageStarting, stageSending:
+		return true
+	}
+	return false
+}
+
 // serve begins to obey orders.
 func (c *crew) serve() error {
 	if c.DeliverOnly {
@@ -80,7 +89,7 @@ func (c *crew) obey(o order) ack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o.Kind == orderLeave {
-		if c.share != nil && c.share.Stage != stageEnded {
+		if c.share != nil && c.share.underWay() {
 			return ack{Refused: "it is at a run", Stage: c.share.Stage}
 		}
 		go func() { // the answer first
@@ -188,12 +197,12 @@ func (c *crew) prepare(o order) ack {
 	s := &share{holding: h, halt: sync.OnceFunc(func() { close(stop) }), cancel: cancel, start: make(chan struct{}), over: make(chan struct{})}
 	c.share = s
 	c.sayf("run %s: preparing share %d of %d of %s", o.Run, o.Index+1, o.Of, p.Name)
-	c.work.Go(func() { c.run(ctx, s, p, stop, o.Follow) })
+	c.work.Go(func() { c.run(ctx, s, p, stop, o) })
 	return ack{Stage: h.Stage}
 }
 
 // run makes the agent's share of a run, and delivers its results.
-func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-chan struct{}, follow bool) {
+func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-chan struct{}, o order) {
 	defer s.cancel()
 	out := filepath.Join(c.keep.of(s.Run, s.Index), dirRun)
 	makeRun := c.MakeRun
@@ -203,7 +212,7 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 	doc, err := makeRun(ctx, p, kabench.Options{
 		Out: out, Version: c.identity.Version, Stop: stop,
 		Share: &kabench.Share{
-			Index: s.Index, Of: s.Of, Follow: follow,
+			Index: s.Index, Of: s.Of, Follow: o.Follow, Looked: o.Looked,
 			Await: func(ctx context.Context) (time.Time, error) { return c.await(ctx, s, stop) },
 			Beat: func(b kabench.Beat) {
 				c.mu.Lock()
@@ -237,6 +246,9 @@ func (c *crew) ended(s *share, doc *results.Run, err error) {
 		s.Stage = stageFailed
 		c.keep.remove(s.holding)
 		c.sayf("run %s: not begun: %v", s.Run, err)
+		if s.stopped {
+			c.share = nil // the controller knows why
+		}
 		if c.leaving {
 			c.end(errDone)
 		}

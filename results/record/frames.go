@@ -133,6 +133,11 @@ type frameSource struct {
 	dec    *zstd.Decoder
 	line   *bufio.Reader // of dec
 
+	// only, if set, skips the frames whose first exchange it refuses, and lines counts the
+	// exchanges of the others.
+	only  func(*results.Exchange) bool
+	lines uint64
+
 	at   time.Duration // when the first exchange of the frame ended; never before that of an earlier frame
 	read int           // how many frames are read
 	err  error         // why there are no more: io.EOF, ErrTorn or damage
@@ -140,34 +145,51 @@ type frameSource struct {
 
 // next reads one frame, and reports whether there is one.
 func (s *frameSource) next() bool {
-	if s.err == nil {
-		s.err = s.frames.next()
+	for s.err == nil {
+		if s.err = s.frames.next(); s.err != nil {
+			break
+		}
+		var e results.Exchange
+		if s.err = s.first(&e); s.err != nil || s.only != nil && !s.only(&e) {
+			continue
+		}
+		if s.only != nil {
+			s.count()
+		}
+		s.at = max(s.at, e.Due, e.Done)
+		s.read++
+		return s.err == nil
 	}
-	if s.err == nil {
-		s.err = s.first()
-	}
-	if s.err != nil {
-		return false
-	}
-	s.read++
-	return true
+	return false
 }
 
-// first sets at.
-func (s *frameSource) first() error {
+// count adds the exchanges of the frame, whose first line is read, to lines.
+func (s *frameSource) count() {
+	for s.lines++; ; s.lines++ {
+		_, err := s.line.ReadSlice('\n')
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			s.err = damaged(err)
+			return
+		}
+	}
+}
+
+// first reads the first exchange of the frame.
+func (s *frameSource) first(e *results.Exchange) error {
 	if err := s.dec.Reset(bytes.NewReader(s.frames.frame.Bytes())); err != nil {
 		return damaged(err)
 	}
 	s.line.Reset(s.dec)
 	text, err := s.line.ReadSlice('\n')
-	var e results.Exchange
 	if err == nil {
-		err = readLine(text[:len(text)-1], &e)
+		err = readLine(text[:len(text)-1], e)
 	}
 	if err != nil {
 		return damaged(err)
 	}
-	s.at = max(s.at, e.Due, e.Done)
 	return nil
 }
 

@@ -42,7 +42,8 @@ type Joined struct {
 // the length of the run without its warm-up.
 //
 // Join may be called again for the same dir, also after it was killed: it writes the
-// same files again, each completely or not at all. It needs the parts' records for that.
+// same files again, each completely or not at all. The record of a part whose run ended in
+// order may have been removed since (DropExchanges): then it is taken from dir's.
 func Join(dir string, parts []Part, schedule func(yield func(time.Duration) bool), warmUp, measured time.Duration) (*Joined, error) {
 	j := &joint{dir: dir, schedule: schedule, warmUp: warmUp, measured: measured}
 	if err := j.open(parts); err != nil {
@@ -50,7 +51,7 @@ func Join(dir string, parts []Part, schedule func(yield func(time.Duration) bool
 	}
 	defer j.close()
 	for _, p := range j.parts {
-		if err := p.read(); err != nil {
+		if err := p.read(dir, uint64(len(parts))); err != nil {
 			return nil, err
 		}
 	}
@@ -314,6 +315,9 @@ func (j *joint) writeExchanges() error {
 		}
 		for _, p := range j.parts {
 			w.add(p.tail)
+			if err := w.close(); err != nil { // a frame has exchanges of one agent
+				return err
+			}
 		}
 		j.addMissing(w)
 		return w.close()

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -41,8 +42,9 @@ func (p *part) warn(format string, args ...any) {
 	p.warnings = append(p.warnings, fmt.Sprintf(format, args...))
 }
 
-// read reads the documents of the run and opens its record.
-func (p *part) read() error {
+// read reads the documents of the run and opens its record. If that was removed after an
+// earlier Join, the record in the directory joined has it.
+func (p *part) read(joined string, agents uint64) error {
 	if p.dir == nil {
 		return nil
 	}
@@ -63,6 +65,14 @@ func (p *part) read() error {
 		}
 	}
 	f, err := os.Open(p.dir.file(fileExchanges))
+	var only func(*results.Exchange) bool
+	if errors.Is(err, fs.ErrNotExist) && p.run != nil && !p.counted && p.run.Recording.Written > 0 {
+		// It was removed when it was in the joined record.
+		f, err = os.Open(filepath.Join(joined, fileExchanges))
+		only = func(e *results.Exchange) bool {
+			return e.Seq%agents == uint64(p.agent.Index) && e.Cause != results.CauseAgentLost
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) && (p.run == nil || p.run.Recording.Written == 0) {
 		return nil
 	}
@@ -74,7 +84,7 @@ func (p *part) read() error {
 		f.Close()
 		return err
 	}
-	p.source = &frameSource{file: f, frames: frameReader{in: bufio.NewReader(f)}, dec: dec, line: bufio.NewReaderSize(nil, maxLine)}
+	p.source = &frameSource{file: f, frames: frameReader{in: bufio.NewReader(f)}, dec: dec, line: bufio.NewReaderSize(nil, maxLine), only: only}
 	return nil
 }
 
@@ -239,6 +249,9 @@ func (p *part) inRecord() (uint64, error) {
 		return 0, nil
 	case p.counted:
 		return p.written, nil
+	case p.source.only != nil && (p.source.err != io.EOF || p.source.lines != p.run.Recording.Written):
+		return 0, fmt.Errorf("agent %s: its record is missing, and the record that was joined before has %d of its %d exchanges (%w)",
+			p.name, p.source.lines, p.run.Recording.Written, p.source.err)
 	case p.source.err == io.EOF:
 		return p.run.Recording.Written, nil
 	}

@@ -211,9 +211,9 @@ var sameSums = cmp.Options{
 // A joined run has each arrival exactly once, whatever happened to its agents, and its
 // figures are those of one run of all its exchanges.
 func TestJoin(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		r := rand.New(rand.NewPCG(seed, 15))
-		f := newFleet(t, r, 1200+r.IntN(1200), time.Duration(r.IntN(2))*800*ms)
+		f := newFleet(t, r, 800+r.IntN(800), time.Duration(r.IntN(2))*800*ms)
 		fates := make([]fate, 1+r.IntN(5))
 		for i := range fates[1:] { // one whole agent at least
 			fates[i+1] = fate(r.IntN(int(numFates)))
@@ -305,6 +305,47 @@ func TestJoinAgain(t *testing.T) {
 	f.join()
 	if diff := cmp.Diff(first, contents()); diff != "" {
 		t.Errorf("(-first +again):\n%s", diff)
+	}
+}
+
+// An agent that comes back after its run was joined without it is joined too, with what
+// the joined record has of the others.
+func TestJoinWhenALostAgentIsBack(t *testing.T) {
+	f := newFleet(t, rand.New(rand.NewPCG(11, 12)), 1500, 100*ms)
+	f.run([]fate{whole, whole, killed, whole})
+	back := f.parts[1].Dir
+	f.parts[1].Dir, f.parts[1].Agent.Lost = "", &results.AgentLost{Why: "its network is away"}
+	before := f.join().Run
+	if lost := before.Agents[1].Lost; lost == nil || lost.Arrivals != 375 {
+		t.Errorf("lost %+v, want all of its share", lost)
+	}
+	f.parts[1].Dir = back
+	want := f.survived()
+	for _, p := range f.parts {
+		if p.Dir != back {
+			must(t, DropExchanges(p.Dir))
+		}
+	}
+	f.parts[1].Agent.Lost = nil
+	run, one := f.join().Run, &results.Run{}
+	tallied(want).Fill(one, 1500*step-100*ms)
+	if diff := cmp.Diff(one.Counts, run.Counts); diff != "" || run.Agents[1].Lost != nil {
+		t.Errorf("lost %+v, counts (-want +got):\n%s", run.Agents[1].Lost, diff)
+	}
+	exchanges := map[uint64]results.Exchange{}
+	for _, e := range want {
+		exchanges[e.Seq] = *e
+	}
+	if diff := cmp.Diff(exchanges, read(t, filepath.Join(f.dir, "out")), sameExchange); diff != "" {
+		t.Errorf("record (-want +got):\n%s", diff)
+	}
+	// A joined record that does not have all of them is no replacement.
+	record := filepath.Join(f.dir, "out", fileExchanges)
+	info, err := os.Stat(record)
+	must(t, err)
+	must(t, os.Truncate(record, info.Size()/2))
+	if _, err := Join(filepath.Join(f.dir, "out"), f.parts, schedule(1500), 0, time.Second); err == nil || !strings.Contains(err.Error(), "its record is missing") {
+		t.Errorf("half a record: %v", err)
 	}
 }
 
