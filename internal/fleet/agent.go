@@ -207,29 +207,36 @@ func mayCome(err error) bool {
 func (c *crew) impatient() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	busy := false
-	if c.share != nil {
-		switch c.share.Stage {
-		case stagePreparing, stageReady, stageStarting, stageSending:
-			busy = true
-		}
-	}
+	busy := c.share != nil && c.share.underWay()
 	return c.Patience > 0 && !busy && time.Since(c.contact) > c.Patience
 }
+
+// deliverWithin is how long an agent that is to end goes on trying to deliver its results.
+const deliverWithin = 20 * time.Second
 
 // leave ends the agent as soon as what it is at is over.
 func (c *crew) leave() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.leaving = true
-	if s := c.share; s != nil && s.Stage != stageDelivered {
-		if s.Stage == stageSending && !s.stopped {
-			s.Halted, s.Why = true, "a signal ended the agent"
-		}
-		s.halt()
+	s := c.share
+	switch {
+	case s == nil || s.Stage == stageFailed:
+		c.end(errDone)
+	case s.Stage == stageSending && !s.stopped:
+		s.Halted, s.Why = true, "a signal ended the agent"
+	}
+	c.mu.Unlock()
+	if s == nil {
 		return
 	}
-	c.end(errDone)
+	s.halt()
+	select {
+	case <-s.over:
+	case <-c.ctx.Done():
+	}
+	if sleep(c.ctx, deliverWithin) {
+		c.end(fmt.Errorf("no controller has taken the results; they stay in %s, and 'kabench agent --deliver %s' delivers them", c.Dir, c.Dir))
+	}
 }
 
 // every calls f now, then each period, and when it is woken, until the agent ends.
@@ -311,6 +318,11 @@ func (c *crew) welcomed(w welcome) {
 			c.keep.remove(kept)
 			c.kept = slices.DeleteFunc(c.kept, func(h holding) bool { return h.Run == kept.Run })
 		}
+	}
+	if s := c.share; s != nil && slices.Contains(w.Forget, s.Run) && (s.Stage == stagePreparing || s.Stage == stageReady) {
+		s.stopped = true // its controller has ended before the start
+		s.halt()
+		s.cancel()
 	}
 	idle := len(c.kept) == 0 && len(c.giving) == 0
 	waits := c.DeliverOnly && len(deliver) == 0 && len(c.giving) == 0

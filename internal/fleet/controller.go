@@ -251,7 +251,26 @@ func (c *Controller) hello(h hello) welcome {
 	if c.run != nil {
 		w.Deliver, w.Forget = c.run.offered(h, now)
 	}
+	w.Forget = append(w.Forget, c.abandoned(h)...)
 	return w
+}
+
+// abandoned lists the runs that an agent has prepared for a controller that has ended before
+// their start. Nobody takes them up. The caller holds mu.
+func (c *Controller) abandoned(h hello) (runs []string) {
+	own := ""
+	switch {
+	case c.run != nil && c.run.state != nil:
+		own = c.run.state.Run
+	case c.resumed != nil:
+		own = c.resumed.Run
+	}
+	for _, held := range h.Holds {
+		if (held.Stage == stagePreparing || held.Stage == stageReady) && held.Run != own {
+			runs = append(runs, held.Run)
+		}
+	}
+	return runs
 }
 
 func (c *Controller) beat(b beat) {

@@ -103,7 +103,7 @@ func (r *roster) away(now time.Time) {
 func (r *roster) free() []*member {
 	var list []*member
 	for _, m := range r.members {
-		if m.at == nil {
+		if m.at == nil || m.at.Stage == stageFailed || m.at.Stage == stageDelivered {
 			list = append(list, m)
 		}
 	}
@@ -132,13 +132,7 @@ func (r *roster) tooFew(waited time.Duration) error {
 	for _, t := range refused {
 		text += fmt.Sprintf("; %s was refused: %s", t.name, t.why)
 	}
-	busy := 0
-	for _, m := range r.members {
-		if m.at != nil {
-			busy++
-		}
-	}
-	if busy > 0 {
+	if busy := len(r.members) - len(free); busy > 0 {
 		text += fmt.Sprintf("; %d more are at another run", busy)
 	}
 	return fmt.Errorf("%s. Nothing was sent. Start more agents ('kabench agent --join'), wait longer (--wait), or ask for fewer (--agents)", text)

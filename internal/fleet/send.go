@@ -85,7 +85,9 @@ func (s *sending) openRun(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.job.Preparing("starting the broker")
+	if !s.opened {
+		s.show("starting")
+	}
 	return s.open(ctx, s.job.Out)
 }
 

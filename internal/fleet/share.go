@@ -25,6 +25,15 @@ type share struct {
 	over    chan struct{} // closed when the run has ended
 }
 
+// underWay reports whether the run is not over yet.
+func (s *share) underWay() bool {
+	switch s.Stage {
+	case stagePreparing, stageReady, stageStarting, stageSending:
+		return true
+	}
+	return false
+}
+
 // serve begins to obey orders.
 func (c *crew) serve() error {
 	if c.DeliverOnly {
@@ -80,7 +89,7 @@ func (c *crew) obey(o order) ack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if o.Kind == orderLeave {
-		if c.share != nil && c.share.Stage != stageEnded {
+		if c.share != nil && c.share.underWay() {
 			return ack{Refused: "it is at a run", Stage: c.share.Stage}
 		}
 		go func() { // the answer first
@@ -237,6 +246,9 @@ func (c *crew) ended(s *share, doc *results.Run, err error) {
 		s.Stage = stageFailed
 		c.keep.remove(s.holding)
 		c.sayf("run %s: not begun: %v", s.Run, err)
+		if s.stopped {
+			c.share = nil // the controller knows why
+		}
 		if c.leaving {
 			c.end(errDone)
 		}

@@ -141,11 +141,10 @@ func NewFleet(s *cli.Streams) *cobra.Command {
 how to run agents on this machine, on several machines, and in a cluster.`,
 		Args: usage.None,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return usage.Errorf(c.CommandPath(), "give a command: status, collect or credentials")
+			return usage.Errorf(c.CommandPath(), "give a command: status, collect, credentials or manifest")
 		},
 	}
-	c.AddCommand(newStatus(s), newCollect(s), newCredentials(s))
-	// c.AddCommand(manifest.New(s)) // the place of 'kabench fleet manifest'
+	c.AddCommand(newStatus(s), newCollect(s), newCredentials(s), NewManifest(s))
 	return c
 }
 

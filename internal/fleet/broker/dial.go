@@ -120,7 +120,8 @@ func usable(ctx context.Context, nc *nats.Conn, to targets) error {
 		errors.Is(err, nats.ErrNoResponders):
 		return &Error{Kind: Unfit, Text: fmt.Sprintf("the broker at %s has no JetStream, which keeps the results: start nats-server with --jetstream, or allow it for this account", to), cause: err}
 	}
-	return &Error{Kind: Unfit, Text: fmt.Sprintf("JetStream of the broker at %s did not respond: see whether its cluster has a leader, and whether this user may publish to $JS.API.>", to), cause: err}
+	// A broker that ended meanwhile comes back, and a cluster gets its leader.
+	return &Error{Kind: Unreachable, Text: fmt.Sprintf("JetStream of the broker at %s did not respond: see whether its cluster has a leader, and whether this user may publish to $JS.API.>", to), cause: err}
 }
 
 // waitBefore is the wait before the next attempt to come back, after the given number of

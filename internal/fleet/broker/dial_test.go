@@ -35,6 +35,25 @@ func foreign(t *testing.T, change func(*server.Options)) string {
 // greets starts a server that sends a line and then waits.
 func greets(t *testing.T, line string) string {
 	t.Helper()
+	return accepts(t, func(conn net.Conn) {
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprint(conn, line)
+	})
+}
+
+// cuts is the address of a server that sends a line and ends the connection, as a broker does
+// that is killed.
+func cuts(t *testing.T, line string) string {
+	t.Helper()
+	return accepts(t, func(conn net.Conn) {
+		fmt.Fprint(conn, line)
+		conn.Close()
+	})
+}
+
+// accepts is the address of a server that calls f for each connection.
+func accepts(t *testing.T, f func(net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -46,8 +65,7 @@ func greets(t *testing.T, line string) string {
 			if err != nil {
 				return
 			}
-			t.Cleanup(func() { conn.Close() })
-			fmt.Fprint(conn, line)
+			f(conn)
 		}
 	}()
 	return l.Addr().String()
@@ -103,6 +121,9 @@ func TestDialSaysWhatIsWrong(t *testing.T) {
 		{"HTTP", "nats://" + web.Listener.Addr().String(), nil, Unfit, "is not a NATS server"},
 		{"SSH", "nats://" + greets(t, "SSH-2.0-OpenSSH_9.9\r\n"), nil, Unfit, `is not a NATS server; it begins with "SSH-2.0-OpenSSH_9.9"`},
 		{"binary", "nats://" + greets(t, "\x16\x03\x01\n"), nil, Unfit, `is not a NATS server; it begins with "..."`},
+		{"one that ends at once", "nats://" + cuts(t, ""), nil, Unreachable, "ended it at once"},
+		{"one that ends in its first line", "nats://" + cuts(t, "INFO {"), nil, Unreachable, "ended it at once"},
+		{"one that ends before TLS", "nats://" + cuts(t, `INFO {"server_id":"x","nonce":"bm9uY2U","max_payload":1048576,"tls_required":true}`+"\r\n"), agents, Unreachable, "ended the connection while it was made"},
 		{"half NATS", "nats://" + greets(t, "INFO {oops\n"), nil, Unfit, "is not a NATS server"},
 		{"another machine", "nats://192.0.2.1:4222", nil, NotAllowed, "is on another machine, so it needs credentials"},
 		{"one of two on another machine", "nats://127.0.0.1:4222,nats://192.0.2.1:4222", nil, NotAllowed, "192.0.2.1:4222 is on another machine"},

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -54,6 +55,8 @@ func (t targets) explain(err, dialing error, met *greeting, c *Credentials) erro
 		return say(Unreachable, "nobody listens at %s: start the controller or the broker first, or check the address and port", t)
 	case met == nil:
 		return say(Unreachable, "%s cannot be reached: check the address, the route and the firewall (%s)", t, plain(dialing, err))
+	case met.Cut:
+		return say(Unreachable, "%s accepted a connection and ended it at once: the broker there starts or ends, or another program listens; try again, or check the port", t)
 	case met.Silent:
 		return say(Unfit, "%s accepts connections, but it is not a NATS server, or one that expects TLS first: check the port", t)
 	case !met.NATS:
@@ -98,6 +101,8 @@ func (t targets) explainNATS(err error, met *greeting, c *Credentials, say func(
 			return say(NotAllowed, "the broker at %s does not accept this user or token: check the URL", t)
 		}
 		return say(NotAllowed, "the broker at %s asks for credentials: give --credentials FILE, or a URL with its user or token", t)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return say(Unreachable, "the broker at %s ended the connection while it was made: it starts or ends; try again", t)
 	case errors.Is(err, nats.ErrTLS):
 		return say(Untrusted, "no TLS connection to the broker at %s could be made: %s", t, err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, os.ErrDeadlineExceeded):

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ var errNotNATS = errors.New("it is not a NATS server")
 type greeting struct {
 	NATS   bool   `json:"-"`
 	Silent bool   `json:"-"` // it accepted the connection, and sent nothing
+	Cut    bool   `json:"-"` // it accepted the connection, and ended it before it had sent a line
 	Text   string `json:"-"` // if it is not NATS: what it sent, shortened
 
 	TLSRequired  bool `json:"tls_required"`
@@ -95,6 +97,8 @@ func greet(conn net.Conn) (*greeting, net.Conn) {
 	switch {
 	case isInfo && json.Unmarshal(rest, g) == nil:
 		g.NATS = true
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded) && (len(line) == 0 || isInfo):
+		g.Cut = true
 	case len(line) == 0 && err != nil:
 		g.Silent = true
 	default:
