@@ -30,7 +30,7 @@ type fleetBeats struct {
 	start  time.Time
 }
 
-// heard is what is known of one agent.
+// heard is what one agent has said.
 type heard struct {
 	beat *Beat     // the newest; nil: none yet
 	at   time.Time // when it came

@@ -240,7 +240,7 @@ func fits(ctx context.Context, p *profiles.Profile, opts Options) error {
 	if _, err := p.Load.Schedule(); err != nil {
 		return err
 	}
-	t, err := openTarget(ctx, p, opts.Stop)
+	t, err := openTarget(ctx, p, opts)
 	if err != nil {
 		return err
 	}

@@ -4,14 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
-	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/capacity"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/internal/target"
 	"github.com/kabench/kabench/profiles"
@@ -28,8 +30,9 @@ type fleetRun struct {
 	opts   Options
 	dir    string         // where everything is written
 	target *target.Target // nil: kabench serves nothing
-	kept   *kept          // controller.json
-	begun  bool           // Options.Live has begun
+	looked []netip.AddrPort
+	kept   *kept // controller.json
+	begun  bool  // Options.Live has begun
 	beats  *fleetBeats
 	joined *record.Joined
 	doc    results.Run
@@ -98,8 +101,8 @@ func prepareFleet(ctx context.Context, p *profiles.Profile, opts Options) (_ *fl
 			f.close()
 		}
 	}()
-	if target.Serves(plan.profile) {
-		if f.target, err = openTarget(ctx, plan.profile, opts.Stop); err != nil {
+	if opts.Fleet.Local() {
+		if err := f.open(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -120,6 +123,30 @@ func newFleetRun(plan *plan, opts Options, kept *kept) *fleetRun {
 	return f
 }
 
+// open opens the target, if all agents are on this machine, and compares what they need
+// together with what the machine has. The target stays open if kabench serves it.
+func (f *fleetRun) open(ctx context.Context) error {
+	t, err := openTarget(ctx, f.profile, f.opts)
+	if err != nil {
+		return err
+	}
+	if f.target = t; !target.Serves(f.profile) {
+		defer t.Close()
+		f.target = nil
+	}
+	f.kept.Before = t.Before()
+	f.looked = append([]netip.AddrPort{}, t.LocalEnds()...)
+	n, limits := f.opts.Fleet.Size(), capacity.ReadLimits(t.Remotes)
+	need := capacity.NeedsOf(f.profile, t.Origins(), len(t.Remotes), n).Together(n)
+	notes, err := need.Check(limits, f.profile.Expect)
+	if err != nil {
+		return &InputError{err}
+	}
+	f.notes = append(f.notes, notes...)
+	f.kept.Notes, f.kept.Ports = f.notes, need.Exhausts(limits).Seconds()
+	return nil
+}
+
 // job is what the agents are to do.
 func (f *fleetRun) job() (FleetJob, error) {
 	p := f.profile.Clone()
@@ -133,7 +160,7 @@ func (f *fleetRun) job() (FleetJob, error) {
 		}
 	}
 	p.Expect, p.Remedies, p.Says, p.Forecast = mayRunOut(p.Expect), nil, profiles.Says{}, nil
-	return FleetJob{Profile: p}, p.Validate()
+	return FleetJob{Profile: p, Looked: f.looked}, p.Validate()
 }
 
 // mayRunOut returns the conditions on failures for lack of a port or a file. With them, an
@@ -173,9 +200,6 @@ func (f *fleetRun) send(ctx context.Context, job FleetJob) ([]FleetPart, error) 
 // begin notes the start of the run, which all agents have agreed on.
 func (f *fleetRun) begin(start time.Time) {
 	f.doc.Start = start
-	if f.target != nil {
-		f.target.Forget()
-	}
 	f.describe()
 	f.beats.begin(start)
 	if f.opts.Live != nil {
@@ -191,20 +215,11 @@ func (f *fleetRun) describe() {
 	doc := &f.doc
 	doc.Schema, doc.Version, doc.Name, doc.Question = results.Schema, f.kept.Version, f.profile.Name, redacted.Question
 	doc.Profile, doc.Host, doc.Baseline = f.kept.Profile, collectors.HostFacts(), f.baseline.document()
-	doc.Warnings = append(append([]string{}, f.notes...), f.poolsNote())
-}
-
-// poolsNote says what several agents mean for the pool.
-func (f *fleetRun) poolsNote() string {
+	doc.Warnings = append([]string{}, f.notes...)
 	n, p := f.opts.Fleet.Size(), f.profile
-	text := fmt.Sprintf("%d agents have %d pools, as %d processes do", n, n, n)
-	if n == 1 {
-		text = "1 agent has one pool"
+	if c := p.Pool.MaxConns; n > 1 && p.Client == profiles.ClientPolicy && c != pool.NoCap {
+		doc.Warnings = append(doc.Warnings, fmt.Sprintf("%d agents have %d pools: pool.max_conns %d means up to %d connections. To keep to %d in all, divide it by the number of agents", n, n, c, c*n, c))
 	}
-	if c := p.Pool.MaxConns; p.Client == profiles.ClientPolicy && c != pool.NoCap {
-		text += fmt.Sprintf(": pool.max_conns %d means up to %d connections", c, c*n)
-	}
-	return text + fmt.Sprintf(". load.max_in_flight %d is for each agent", p.Load.MaxInFlight)
 }
 
 // finish makes the run's results of those of the agents.
@@ -217,6 +232,9 @@ func (f *fleetRun) finish(ctx context.Context, parts []FleetPart) (*results.Run,
 		}
 	}
 	if err := f.join(ctx, parts); err != nil {
+		if f.begun {
+			f.opts.Live.End(&f.doc)
+		}
 		if f.opts.Out == "" {
 			return nil, err
 		}
@@ -292,13 +310,16 @@ func (f *fleetRun) write(parts []FleetPart) error {
 	if err := f.joined.Close(&f.doc); err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space and join the agents' results again with 'kabench fleet collect %s'", f.dir, err, f.dir)
 	}
+	if slices.ContainsFunc(parts, func(p FleetPart) bool { return p.Dir == "" }) {
+		return nil // what is missing may still come, and then the run is joined again
+	}
 	var errs []error
 	for _, p := range parts {
-		if p.Dir != "" {
-			errs = append(errs, record.DropExchanges(p.Dir))
-		}
+		errs = append(errs, record.DropExchanges(p.Dir))
 	}
-	f.tidy()
+	if f.lost(&f.doc) == 0 {
+		f.tidy() // otherwise a lost agent may come back with what it has
+	}
 	return errors.Join(errs...)
 }
 
@@ -325,66 +346,4 @@ func (f *fleetRun) tidy() {
 	for _, name := range []string{fileKept, fileCertificates} {
 		_ = os.Remove(filepath.Join(f.dir, name)) // best effort
 	}
-}
-
-// length is how much of the schedule a run has walked.
-type length struct {
-	schedule generator.Schedule // what was due until the run ended
-	measured time.Duration      // without the warm-up
-}
-
-// length is how long the run of the agents was: what the schedule says, or up to the moment
-// when the last of them stopped early.
-func (f *fleetRun) length(parts []FleetPart) length {
-	load := f.profile.Load
-	if stopped, early := stoppedAt(parts); early {
-		end := load.WarmUp + stopped
-		return length{func(yield func(time.Duration) bool) {
-			for due := range f.schedule {
-				if due > end || !yield(due) {
-					return
-				}
-			}
-		}, stopped}
-	}
-	whole := length{f.schedule, load.Duration}
-	if load.Count == 0 {
-		return whole
-	}
-	last, counted := time.Duration(0), uint64(0)
-	for due := range f.schedule {
-		if last = due; due >= load.WarmUp {
-			counted++
-		}
-	}
-	if counted == load.Count { // ended by its last request, and each stands for the gap that follows it
-		whole.measured = max(last-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
-	}
-	return whole
-}
-
-// stoppedAt returns for how long, after the warm-up, requests were due in a run that all its
-// agents have stopped early; lost agents aside. It is false if one has sent its whole share.
-func stoppedAt(parts []FleetPart) (measured time.Duration, early bool) {
-	for _, p := range parts {
-		if p.Agent.Lost != nil || p.Dir == "" {
-			continue
-		}
-		dir, err := record.Open(p.Dir)
-		if err != nil {
-			continue
-		}
-		run, err := dir.Run()
-		if err != nil || !run.Complete {
-			continue
-		}
-		if !run.Interrupted {
-			return 0, false
-		}
-		early = true
-		if run.Rate.Offered > 0 {
-			measured = max(measured, time.Duration(float64(run.Counts.Due)/run.Rate.Offered*float64(time.Second)))
-		}
-	}
-	return measured, early
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
@@ -107,9 +108,10 @@ type FleetJob struct {
 	// it: what it has of expect says which resources may run out, and what it has of
 	// abort_when, which latencies their beats must have.
 	Profile *profiles.Profile
-	Out     string          // the run's directory; the agents' are below it
-	Follow  bool            // agents send exchanges too, for a page
-	Stop    <-chan struct{} // as Options.Stop
+	Out     string           // the run's directory; the agents' are below it
+	Looked  []netip.AddrPort // as Share.Looked
+	Follow  bool             // agents send exchanges too, for a page
+	Stop    <-chan struct{}  // as Options.Stop
 	// Preparing and Begun are called as things happen; start is by this process's clock.
 	Preparing func(what string)
 	Begun     func(start time.Time)

@@ -103,7 +103,7 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	if err != nil {
 		return nil, err
 	}
-	t, err := openTarget(ctx, plan.profile, opts.Stop)
+	t, err := openTarget(ctx, plan.profile, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -145,11 +145,15 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	return r, nil
 }
 
-// openTarget opens p's target, and gives up when stop is closed.
-func openTarget(ctx context.Context, p *profiles.Profile, stop <-chan struct{}) (*target.Target, error) {
-	ctx, cancel := untilStopped(ctx, stop)
+// openTarget opens p's target, and gives up when opts.Stop is closed.
+func openTarget(ctx context.Context, p *profiles.Profile, opts Options) (t *target.Target, err error) {
+	ctx, cancel := untilStopped(ctx, opts.Stop)
 	defer cancel()
-	t, err := target.Open(ctx, p)
+	if s := opts.Share; s != nil && s.Looked != nil {
+		t, err = target.OpenKnown(ctx, p, s.Looked)
+	} else {
+		t, err = target.Open(ctx, p)
+	}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ErrInterrupted

@@ -213,7 +213,7 @@ func (b *comparing) keep() error {
 }
 
 // The files of a run on several agents that only its controller needs. They are removed when
-// the run is complete.
+// it has the results of all agents.
 const (
 	fileKept         = "controller.json"
 	fileCertificates = "target.pem" // of kabench's own server, for the agents
@@ -228,11 +228,15 @@ type kept struct {
 	Expect   map[string]string `json:"expect"`       // a remedy's may name the incident
 	Incident *results.Run      `json:"incident,omitempty"`
 	Baseline *Baseline         `json:"baseline,omitempty"`
-	Notes    []string          `json:"notes"` // warnings of the checks before the run
+	Notes    []string          `json:"notes"`            // warnings of the checks before the run
+	Before   *results.Before   `json:"before,omitempty"` // what this process has opened before the run
 	// Serves says that the controller itself serves the target. Served has what was seen
 	// there, once the agents have ended; until then it ends with the controller.
 	Serves bool         `json:"serves,omitempty"`
 	Served *results.Run `json:"served,omitempty"`
+	// Ports says when all agents together will have used up the ports of this machine,
+	// seconds after the start; 0: they will not, or are not on one machine.
+	Ports float64 `json:"ports,omitempty"`
 }
 
 // keepFor is what is kept of a run.
@@ -266,23 +270,29 @@ func (k *kept) save(dir string) error {
 
 // served notes what kabench's own server, proxies and link saw. They may end now.
 func (k *kept) served(t *target.Target) {
-	k.Served = &results.Run{Before: t.Before()}
+	k.Served = &results.Run{}
 	t.Fill(k.Served)
 }
 
-// fill sets what was seen at kabench's own server in the document of the run.
+// fill sets, in the document of the run, what is not known from the agents.
 func (k *kept) fill(run *results.Run) {
+	if k.Ports > 0 {
+		if run.Ports == nil {
+			run.Ports = &results.Ports{}
+		}
+		run.Ports.Predicted = k.Ports
+	}
+	if b := k.Before; b != nil {
+		if run.Before == nil {
+			run.Before = &results.Before{}
+		}
+		run.Before.Connections += b.Connections
+		run.Before.TLS += b.TLS
+		run.Before.Reset += b.Reset
+	}
 	switch {
 	case k.Served != nil:
 		run.Link, run.Lab, run.Proxy = k.Served.Link, k.Served.Lab, k.Served.Proxy
-		if b := k.Served.Before; b != nil {
-			if run.Before == nil {
-				run.Before = &results.Before{}
-			}
-			run.Before.Connections += b.Connections
-			run.Before.TLS += b.TLS
-			run.Before.Reset += b.Reset
-		}
 	case k.Serves:
 		run.Invalid = append(run.Invalid, "kabench's own server was the target, and it ended with the controller, which was killed: requests after that could not succeed, and what the server saw is not known. Run it again")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Share struct {
 	// Beat, if set, is called about once a second and at the end, by one goroutine. A slow
 	// Beat misses some calls, except the last, and does not delay the run.
 	Beat func(Beat)
+	// Looked says, if it is not nil, that the target accepts connections from this machine.
+	// It has the ends, on this machine, of the connections by which that was found out.
+	// Otherwise the agent opens such a connection itself.
+	Looked []netip.AddrPort
 	// Follow puts exchanges into the beats, for a page that shows the run.
 	Follow bool
 }
@@ -156,6 +161,23 @@ func (s *Share) wait(ctx context.Context, start time.Time, stop <-chan struct{})
 	}
 }
 
+// until is when a share of p's run stops to count sockets: at the end of the schedule, which
+// all agents have. Those that are done close their connections after it, and agents of one
+// machine see that. 0: there are no other agents.
+func (s *Share) until(p *plan) (end time.Duration) {
+	load := p.profile.Load
+	switch {
+	case s == nil:
+		return 0
+	case load.Count == 0:
+		return load.WarmUp + load.Duration
+	}
+	for due := range p.schedule {
+		end = due
+	}
+	return max(end, 1)
+}
+
 // beat is how far r has come, without the exchanges.
 func (r *run) beat(p Progress) Beat {
 	b := Beat{
@@ -256,4 +278,66 @@ func enough(p *plan, agents int) error {
 		}
 	}
 	return fmt.Errorf("the schedule has %d requests after the warm-up, which are too few for %d agents: raise load.count, load.duration or load.rate, or use fewer agents", counted, agents)
+}
+
+// length is how much of the schedule a run has walked.
+type length struct {
+	schedule generator.Schedule // what was due until the run ended
+	measured time.Duration      // without the warm-up
+}
+
+// length is how long the run of the agents was: what the schedule says, or up to the moment
+// when the last of them stopped early.
+func (f *fleetRun) length(parts []FleetPart) length {
+	load := f.profile.Load
+	if stopped, early := stoppedAt(parts); early {
+		end := load.WarmUp + stopped
+		return length{func(yield func(time.Duration) bool) {
+			for due := range f.schedule {
+				if due > end || !yield(due) {
+					return
+				}
+			}
+		}, stopped}
+	}
+	whole := length{f.schedule, load.Duration}
+	if load.Count == 0 {
+		return whole
+	}
+	last, counted := time.Duration(0), uint64(0)
+	for due := range f.schedule {
+		if last = due; due >= load.WarmUp {
+			counted++
+		}
+	}
+	if counted == load.Count { // ended by its last request, and each stands for the gap that follows it
+		whole.measured = max(last-load.WarmUp, 0) + time.Duration(float64(time.Second)/load.MeanRate())
+	}
+	return whole
+}
+
+// stoppedAt returns for how long, after the warm-up, requests were due in a run that all its
+// agents have stopped early; lost agents aside. It is false if one has sent its whole share.
+func stoppedAt(parts []FleetPart) (measured time.Duration, early bool) {
+	for _, p := range parts {
+		if p.Agent.Lost != nil || p.Dir == "" {
+			continue
+		}
+		dir, err := record.Open(p.Dir)
+		if err != nil {
+			continue
+		}
+		run, err := dir.Run()
+		if err != nil || !run.Complete {
+			continue
+		}
+		if !run.Interrupted {
+			return 0, false
+		}
+		early = true
+		if run.Rate.Offered > 0 {
+			measured = max(measured, time.Duration(float64(run.Counts.Due)/run.Rate.Offered*float64(time.Second)))
+		}
+	}
+	return measured, early
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/cli/clients"
+	"github.com/kabench/kabench/internal/cli/fleet"
 	"github.com/kabench/kabench/internal/cli/kept"
 	"github.com/kabench/kabench/internal/cli/measure"
 	"github.com/kabench/kabench/internal/cli/own"
@@ -98,6 +99,7 @@ know the text; 2 the input is wrong, or the results could not be written; 3 the 
 		own.NewDiagnose(s),
 		own.NewAutopsy(s),
 		clients.NewDriver(s), clients.NewConform(s),
+		fleet.NewAgent(s), fleet.NewFleet(s),
 		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)

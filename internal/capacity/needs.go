@@ -118,6 +118,16 @@ func times(a, b int) int {
 	return a * b
 }
 
+// Together returns what that number of agents on this machine need together, if each of them
+// needs n: ports, and files of kabench's own server, link and proxies. For the files of its
+// own connections each agent answers itself.
+func (n Needs) Together(agents int) Needs {
+	n.open, n.dials = times(n.open, agents), n.dials*float64(agents)
+	n.why += fmt.Sprintf(" × %d agents", agents)
+	n.files--
+	return n
+}
+
 // Check compares what is needed with what is available. The error names what the profile
 // or the machine lacks and how to change it; notes say what may happen if the target
 // is slow. Check does not complain about ports or files that expect wants to run
@@ -131,7 +141,7 @@ func (n Needs) Check(l Limits, expect map[string]string) (notes []string, err er
 		}
 		errs = append(errs, fmt.Errorf(
 			"the profile may open %d connections at once (%s), which takes %s, and the limit is %d: raise it, for example with `ulimit -n %d` (beyond the hard limit as root, with LimitNOFILE= in a unit, --ulimit nofile=%d for a container), or let it open fewer, at most %d, with pool.max_conns or load.max_in_flight",
-			n.open, n.why, takes, l.openFiles, files, files, max((int(min(l.openFiles, 1<<40))-l.inUse-spareFiles)/n.files, 0)))
+			n.open, n.why, takes, l.openFiles, files, files, max((int(min(l.openFiles, 1<<40))-l.inUse-spareFiles)/max(n.files, 1), 0)))
 	}
 	if l.Ports > 0 && !wants(expect, results.CausePortExhausted) {
 		budget := times(l.Ports, n.places)

@@ -43,6 +43,25 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
+// Agents on one machine share its ports, and kabench's own server has a file for each of
+// their connections.
+func TestNeedsOfAgentsTogether(t *testing.T) {
+	p := load(t, "quick", "load.duration=60s", "pool.max_conns=40", "pool.max_requests=2", "load.rate=700/s")
+	one := NeedsOf(p, 1, 1, 4)
+	four := one.Together(4)
+	if one.open != 40 || one.dials != 87.5 || four.open != 160 || four.dials != 350 || four.files != 1 {
+		t.Errorf("one %+v, four %+v", one, four)
+	}
+	if _, err := four.Check(Limits{openFiles: 190}, nil); err == nil || !strings.Contains(err.Error(), "pool.max_conns 40 × 4 agents), which takes 192 open files") {
+		t.Errorf("%v", err)
+	}
+	elsewhere := load(t, "quick", "pool.max_conns=40", "target.lab=null", "target.url=http://127.0.0.1:1/")
+	limits := Limits{openFiles: 50, Ports: 100, timeWait: TimeWait}
+	if _, err := NeedsOf(elsewhere, 1, 1, 4).Together(4).Check(limits, nil); err == nil || !strings.Contains(err.Error(), "160 connections open at once") || strings.Contains(err.Error(), "open files") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestNeedsAgainstLimits(t *testing.T) {
 	plenty := Limits{openFiles: 1 << 20, Ports: 28000, timeWait: TimeWait, maxInWait: 1 << 20}
 	with := func(change func(*Limits)) Limits { l := plenty; change(&l); return l }

@@ -23,8 +23,9 @@ var flagValues = map[string]completer{
 	"arrivals": listOf(generator.Processes), "client": listOf(profiles.Clients),
 	"format": listOf(func() []string { return []string{"http", "json"} }),
 	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
-	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs,
-	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
+	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs, "resume": CompleteDirs, "dir": CompleteDirs, "deliver": CompleteDirs,
+	"credentials": completeFiles,
+	"targets":     completeFiles, "trace": completeFiles, "output": completeFiles,
 }
 
 // SetFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs

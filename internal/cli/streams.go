@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/incidents"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
@@ -52,6 +53,19 @@ func (s *Streams) PrintRun(run *results.Run) error {
 		return record.EncodeRun(s.Out, run)
 	}
 	return text.RenderRun(s.Out, run)
+}
+
+// RunMade prints a run and says where its results are. err is that of the run; the error is
+// the command's.
+func (s *Streams) RunMade(run *results.Run, err error, out string) error {
+	if printErr := s.PrintRun(run); printErr != nil {
+		return printErr
+	}
+	if err != nil {
+		return err
+	}
+	s.Saved(out)
+	return exit.OfRun(run).Err()
 }
 
 // PrintReproduction prints an incident with its remedies.

@@ -88,8 +88,8 @@ func (t *Target) reach(ctx context.Context) error {
 // profile than a finding, and a minute of connect/refused shows nothing. A server that
 // resets or closes the connection has accepted it, which may be what the run measures.
 func (t *Target) lookAt(ctx context.Context, name, addr string, secure bool) error {
-	if len(t.lab) > 0 || t.link != nil {
-		return nil // ours, or looked at before the link was put in front
+	if len(t.lab) > 0 || t.link != nil || t.known {
+		return nil // ours, or looked at before
 	}
 	limited, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()

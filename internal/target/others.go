@@ -13,10 +13,10 @@ func Serves(p *profiles.Profile) bool {
 	return p.Network != nil || p.Target.Lab != nil || p.Target.Link != nil || len(p.Target.Proxies) > 0
 }
 
-// ForOthers returns p, whose target t is, as other processes of this machine need it: with
-// the address of what t serves in place of its description. They send the same bytes that
-// this process would send. certificates is the path of a file that ForOthers writes, if they
-// need the certificates of what t serves.
+// ForOthers returns p, whose target t is, as other processes of this machine need it: the
+// addresses of kabench's own servers and link replace their descriptions. The other
+// processes send the same bytes that this one would send. certificates is the path of a file
+// that ForOthers writes, if they need the certificates of these servers.
 func (t *Target) ForOthers(p *profiles.Profile, certificates string) (*profiles.Profile, error) {
 	p = p.Clone()
 	to := &p.Target

@@ -13,31 +13,13 @@ import (
 func (t *Target) Fill(run *results.Run) {
 	if t.link != nil {
 		late := t.link.Late()
-		run.Link = &results.LinkSeen{Delivered: late.Count - t.earlier.delivered, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
+		run.Link = &results.LinkSeen{Delivered: late.Count, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
 	}
 	if len(t.lab) > 0 {
 		run.Lab = labSeen(t.lab)
-		subtract(run.Lab, &t.earlier.lab)
 	}
 	if len(t.proxies) > 0 {
 		run.Proxy = proxySeen(t.proxies)
-		subtract(run.Proxy, &t.earlier.proxy)
-	}
-}
-
-// earlier is what was seen before the run.
-type earlier struct {
-	lab       results.LabSeen
-	proxy     results.ProxySeen
-	delivered uint64
-}
-
-// Forget leaves out of Fill what was seen so far: agents have looked whether the servers
-// accept connections, and their run begins now.
-func (t *Target) Forget() {
-	t.earlier = earlier{lab: *labSeen(t.lab), proxy: *proxySeen(t.proxies)}
-	if t.link != nil {
-		t.earlier.delivered = t.link.Late().Count
 	}
 }
 
@@ -65,17 +47,6 @@ func proxySeen(proxies []*proxy.Proxy) *results.ProxySeen {
 		add(&sum, p.Seen())
 	}
 	return &sum
-}
-
-// subtract subtracts each count of before from that of the same name in sum. Connections
-// that were open then, and were closed since, are among those closed since.
-func subtract[Seen any](sum, before *Seen) {
-	to, from := reflect.ValueOf(sum).Elem(), reflect.ValueOf(before).Elem()
-	for i := range from.NumField() {
-		if from.Field(i).Kind() == reflect.Uint64 {
-			to.Field(i).SetUint(to.Field(i).Uint() - from.Field(i).Uint())
-		}
-	}
 }
 
 // add adds each of seen's counts, all of them uint64, to that of the same name

@@ -37,9 +37,9 @@ type Target struct {
 	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
 	link    *lab.Link        // nil: none
 	looks   looks
-	url     string  // of the lab or the proxies before it; "": somebody else's
-	earlier earlier // what Fill leaves out
-	real    bool    // the client is a real one, in a process of its own
+	url     string // of the lab or the proxies before it; "": somebody else's
+	known   bool   // that the servers accept connections
+	real    bool   // the client is a real one, in a process of its own
 
 	watchers []*host.SocketWatcher // of CountAccepted
 }
@@ -47,8 +47,20 @@ type Target struct {
 // Open serves what p has kabench serve, and finds out whether p's servers accept
 // connections. An error says what the user must change, or that ctx is done;
 // whatever Open started has been stopped then.
-func Open(ctx context.Context, p *profiles.Profile) (_ *Target, err error) {
-	t := &Target{real: p.Client == profiles.ClientExternal}
+func Open(ctx context.Context, p *profiles.Profile) (*Target, error) { return open(ctx, p, &Target{}) }
+
+// OpenKnown is Open for a target whose servers another process of this machine has found to
+// accept connections. ends are its ends of the connections that it opened for that; they
+// are not the run's.
+func OpenKnown(ctx context.Context, p *profiles.Profile, ends []netip.AddrPort) (*Target, error) {
+	t := &Target{known: true}
+	t.looks.local = ends
+	return open(ctx, p, t)
+}
+
+// open makes t the target of p.
+func open(ctx context.Context, p *profiles.Profile, t *Target) (_ *Target, err error) {
+	t.real = p.Client == profiles.ClientExternal
 	defer func() {
 		if err != nil {
 			t.Close()

@@ -117,7 +117,7 @@ func (r *recorder) observe(e *results.Exchange) {
 		r.lost.Add(1)
 		return
 	}
-	s := &r.shards[e.Seq%uint64(len(r.shards))]
+	s := &r.shards[mix(e.Seq)>>32%uint64(len(r.shards))]
 	s.mu.Lock()
 	full := len(s.ended) >= r.perShard
 	if !full {
@@ -137,16 +137,18 @@ func (r *recorder) observe(e *results.Exchange) {
 // success at the first attempt.
 func optional(e *results.Exchange) bool { return e.OK() && len(e.Tries) == 0 }
 
-// kept reports whether a record of one success in n contains success seq. The hash
-// (splitmix64's finalizer) makes the choice independent of any rhythm in the load.
-func kept(seq, n uint64) bool {
-	if n <= 1 {
-		return true
-	}
+// kept reports whether a record of one success in n contains success seq. The hash makes
+// the choice independent of any rhythm in the load.
+func kept(seq, n uint64) bool { return n <= 1 || mix(seq)%n == 0 }
+
+// mix is a hash of an exchange's number (splitmix64's finalizer). In a share of a run all
+// numbers may be even. The high half selects the shard, so that it does not depend on what
+// kept selects.
+func mix(seq uint64) uint64 {
 	seq += 0x9e3779b97f4a7c15
 	seq = (seq ^ seq>>30) * 0xbf58476d1ce4e5b9
 	seq = (seq ^ seq>>27) * 0x94d049bb133111eb
-	return (seq^seq>>31)%n == 0
+	return seq ^ seq>>31
 }
 
 // stop ends the record for good. It keeps the first reason.

@@ -31,6 +31,7 @@ type compareOptions struct {
 	out         string
 	resume      string // directory of a comparison to continue
 	anyQuestion bool
+	fleet       cli.Fleet
 }
 
 // defaultRepeats is how often each setting runs without --repeats.
@@ -101,6 +102,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "longest wait before a run for TIME_WAIT sockets to the target to expire")
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-compare-NAME)")
 	f.StringVar(&o.resume, "resume", "", "continue the comparison in this directory, which was stopped or killed")
+	o.fleet.Flags(f)
 	f.BoolVar(&o.anyQuestion, "any-question", false, "compare finished runs even if their load, target or name differ")
 	return c
 }
@@ -129,6 +131,9 @@ func compareRuns(c *cobra.Command, s *cli.Streams, o *compareOptions) error {
 // makeRuns makes the runs of a plan, or with resume those that out lacks, and compares
 // all of them.
 func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.Plan, out string, resume bool) error {
+	if err := o.fleet.Check(c); err != nil {
+		return err
+	}
 	load := cli.Load{Repeats: plan.Repeats}
 	for _, arm := range plan.Arms {
 		load.Profiles = append(load.Profiles, arm.Profile)
@@ -142,12 +147,17 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	progress := cli.NewProgress(s)
+	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, false)
+	if err != nil {
+		return err
+	}
+	defer dismiss()
 	var arms []kabench.ComparedArm
 	for _, arm := range plan.Arms {
 		arms = append(arms, kabench.ComparedArm(arm))
 	}
 	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
-		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare},
+		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: fleet},
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
@@ -185,7 +195,7 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 
 // compareFinished compares finished runs.
 func compareFinished(c *cobra.Command, s *cli.Streams, o *compareOptions, dirs []string) error {
-	for _, flag := range append(o.FlagNames(), "pool", "driver", "axis", "repeats", "seed", "cool-down") {
+	for _, flag := range append(o.FlagNames(), "pool", "driver", "axis", "repeats", "seed", "cool-down", "agents") {
 		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s is for new runs, but %s", flag, namedDirs(dirs))
 		}

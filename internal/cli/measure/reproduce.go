@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type reproduceOptions struct {
 	all      bool
 	jobs     int
 	aimed    aimedOptions
+	fleet    cli.Fleet
 }
 
 // NewReproduce makes 'kabench reproduce'.
@@ -71,7 +73,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
   kabench reproduce --all --jobs 2`,
 		ValidArgsFunction: cli.CompleteIncidents,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.aimed.check(c, o.all); err != nil {
+			if err := cmp.Or(o.aimed.check(c, o.all), o.fleet.Check(c)); err != nil {
 				return err
 			}
 			switch {
@@ -79,6 +81,8 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return usage.Errorf(c.CommandPath(), "--all reproduces every incident; do not name one")
 			case o.all && (o.jobs < 1 || o.jobs > 64):
 				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
+			case o.fleet.Agents != "" && o.aimed.Target == "":
+				return usage.Errorf(c.CommandPath(), "--agents needs --target: an incident on kabench's own server is about this machine")
 			case o.all && o.trace.to != "":
 				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
 			case o.all:
@@ -100,6 +104,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	o.aimed.flags(c)
+	o.fleet.Flags(c.Flags())
 	return c
 }
 
@@ -125,8 +130,13 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	out := o.dir
 	progress := cli.NewProgress(s)
 	progress.Silent = progress.Silent || silent
+	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, false)
+	if err != nil {
+		return err
+	}
+	defer dismiss()
 	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
-		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add()},
+		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(), Fleet: fleet},
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
@@ -26,6 +25,8 @@ type runOptions struct {
 	bare    bool
 	trace   traceOptions
 	live    liveOptions
+	fleet   cli.Fleet
+	resume  string // directory of a run on a fleet to take up
 }
 
 // NewRun makes 'kabench run'.
@@ -52,6 +53,9 @@ expect in the profile.`,
 				o.Profile = args[0]
 			}
 			o.Given(c)
+			if o.resume != "" {
+				return takeUp(c, s, o)
+			}
 			return doRun(c, s, o)
 		},
 	}
@@ -65,10 +69,15 @@ expect in the profile.`,
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
 	o.trace.flags(c)
 	o.live.flags(c)
+	o.fleet.Flags(f)
+	f.StringVar(&o.resume, "resume", "", "take up the run with --agents in this directory, whose controller has ended")
 	return c
 }
 
 func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
+	if err := o.fleet.Check(c); err != nil {
+		return err
+	}
 	p, err := o.Load()
 	if err != nil {
 		return err
@@ -97,23 +106,22 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	}
 	progress := cli.NewProgress(s)
 	progress.Title, progress.Silent = p.Name, progress.Silent || silent
+	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, true)
+	if err != nil {
+		return err
+	}
+	defer dismiss()
 	run, err := kabench.Run(ctx, p, kabench.Options{
 		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
+		Fleet: fleet,
 	})
 	progress.End()
+	dismiss()
 	traceErr := trace.close()
 	if run == nil {
 		return err
 	}
-	err = errors.Join(err, traceErr)
-	if printErr := s.PrintRun(run); printErr != nil {
-		return printErr
-	}
-	if err != nil {
-		return err
-	}
-	s.Saved(out)
-	return exit.OfRun(run).Err()
+	return s.RunMade(run, errors.Join(err, traceErr), out)
 }
 
 // openBaselines reads the runs in these directories. A directory holds one run or several.

@@ -1,0 +1,442 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kabench/kabench"
+	"github.com/kabench/kabench/internal/fleet/broker"
+	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
+)
+
+// Agent sends its shares of runs that a controller orders. Set its fields, then call Run.
+type Agent struct {
+	URL         string              // of the broker
+	Credentials *broker.Credentials // nil: none
+	Name        string              // "": DefaultName
+	Version     string              // of kabench
+	Dir         string              // where runs are kept until the controller has them
+	Allowed     Allowed             // what it may send to
+	// Keep keeps the agent's own copy of the results after the controller has them.
+	Keep bool
+	// Once ends the agent after it has delivered the results of one run.
+	Once bool
+	// DeliverOnly takes part in no run: the agent delivers what an earlier process has left
+	// in Dir, and ends.
+	DeliverOnly bool
+	// Patience is how long an agent that sends nothing waits for a controller; then it ends,
+	// and what it has stays in Dir. 0: for ever.
+	Patience time.Duration
+	// BytesPerSecond is the most that the agent delivers results with; 0: no limit.
+	BytesPerSecond int64
+	// Stop, when closed, ends the agent in order: no more requests, those in flight may
+	// finish, and the results are delivered. The end of Run's context gives both up.
+	Stop <-chan struct{}
+	// Say, if set, gets a line for people about each thing that happens.
+	Say func(line string)
+	// Clock is the clock it measures with and starts by; nil: SystemClock. It is for tests.
+	Clock Clock
+	// MakeRun is kabench.Run; nil: that. It is for tests.
+	MakeRun func(context.Context, *profiles.Profile, kabench.Options) (*results.Run, error)
+
+	dial func(context.Context) (bus, carrier, error) // for tests
+}
+
+// ErrNoController is returned by Agent.Run when its patience was over.
+var ErrNoController = errors.New("no controller was heard of; the results of runs that nobody has taken are kept")
+
+// crew is an Agent that runs.
+type crew struct {
+	*Agent
+	identity
+	keep    *keep
+	bus     bus
+	carrier carrier
+	clock   Clock
+	ctx     context.Context // of Run
+	work    sync.WaitGroup
+	end     context.CancelCauseFunc
+
+	mu      sync.Mutex
+	offsets offsets         // guarded by mu
+	share   *share          // guarded by mu: the run it is at; nil: none
+	kept    []holding       // guarded by mu: runs of earlier processes
+	giving  map[string]bool // guarded by mu: runs that are being delivered
+	contact time.Time       // guarded by mu: when a controller was last heard of
+	refused string          // guarded by mu: why the controller does not take it
+	taken   bool            // guarded by mu: a controller has taken it
+	leaving bool            // guarded by mu: it ends when nothing is left to do
+
+	beating, asking chan struct{} // beat, and say hello, now
+}
+
+// Run takes part in runs until ctx ends, or as the fields of Agent say. The error says in
+// one sentence why it could not.
+func (a *Agent) Run(ctx context.Context) error {
+	c, err := a.crew()
+	if err != nil {
+		return err
+	}
+	defer c.keep.close()
+	ctx, c.end = context.WithCancelCause(ctx)
+	defer c.end(nil)
+	c.ctx = ctx
+	if err := c.connect(ctx); err != nil {
+		return err
+	}
+	defer c.bus.close()
+	defer c.carrier.close()
+	defer c.work.Wait()
+	defer c.end(nil)
+	if err := c.serve(); err != nil {
+		return err
+	}
+	c.work.Go(c.measureClock)
+	c.work.Go(func() { c.every(beatEvery, c.beating, c.beat) })
+	c.work.Go(func() { c.every(helloEvery, c.asking, c.hello) })
+	select {
+	case <-ctx.Done():
+	case <-a.Stop:
+		c.leave()
+		<-ctx.Done()
+	}
+	c.abandon()
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, errDone) {
+		return cause
+	}
+	return nil
+}
+
+const (
+	beatEvery  = time.Second
+	helloEvery = 2 * time.Second
+	// orphaned is how long an agent that waits for the start of a run stays prepared without
+	// a word from the controller.
+	orphaned = 60 * time.Second
+)
+
+// errDone ends an agent that has nothing more to do.
+var errDone = errors.New("done")
+
+func (a *Agent) crew() (*crew, error) {
+	c := &crew{Agent: a, clock: a.Clock, giving: map[string]bool{}, contact: time.Now(), beating: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+	if c.clock == nil {
+		c.clock = SystemClock()
+	}
+	name := a.Name
+	if name == "" {
+		name = DefaultName()
+	}
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	c.identity = identity{
+		Protocol: protocol, Name: name, Instance: rand.Text(), Version: a.Version, Host: host, PID: os.Getpid(),
+		Network: network(), CPUs: runtime.GOMAXPROCS(0), Allowed: a.Allowed.Strings(),
+	}
+	var err error
+	if c.keep, err = openKeep(a.Dir); err != nil {
+		return nil, err
+	}
+	if c.kept, err = c.keep.found(); err != nil {
+		c.keep.close()
+		return nil, err
+	}
+	if a.DeliverOnly && len(c.kept) == 0 {
+		c.keep.close()
+		return nil, fmt.Errorf("%s holds no results that wait to be delivered", a.Dir)
+	}
+	return c, nil
+}
+
+// connect connects to the broker. A broker that is not there yet may come.
+func (c *crew) connect(ctx context.Context) error {
+	connect := c.dial
+	if connect == nil {
+		connect = func(ctx context.Context) (bus, carrier, error) {
+			b, p, err := dial(ctx, c.URL, c.Credentials, c.identity.Name)
+			if natsParcels, ok := p.(natsCarrier); ok {
+				natsParcels.limit = c.BytesPerSecond
+				p = natsParcels
+			}
+			return b, p, err
+		}
+	}
+	said := ""
+	for {
+		var err error
+		if c.bus, c.carrier, err = connect(ctx); err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !mayCome(err) {
+			return err
+		}
+		if said != err.Error() {
+			said = err.Error()
+			c.sayf("waiting: %s", said)
+		}
+		if c.impatient() {
+			return fmt.Errorf("%w (%w)", ErrNoController, err)
+		}
+		if !sleep(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+// mayCome reports whether it is worth trying again after an error of Dial.
+func mayCome(err error) bool {
+	known, ok := errors.AsType[*broker.Error](err)
+	return ok && known.Kind == broker.Unreachable
+}
+
+// impatient reports whether the agent has waited for a controller for so long that it ends.
+func (c *crew) impatient() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	busy := c.share != nil && c.share.underWay()
+	return c.Patience > 0 && !busy && time.Since(c.contact) > c.Patience
+}
+
+// deliverWithin is how long an agent that is to end goes on trying to deliver its results.
+const deliverWithin = 20 * time.Second
+
+// leave ends the agent as soon as what it is at is over.
+func (c *crew) leave() {
+	c.mu.Lock()
+	c.leaving = true
+	s := c.share
+	switch {
+	case s == nil || s.Stage == stageFailed:
+		c.end(errDone)
+	case s.Stage == stageSending && !s.stopped:
+		s.Halted, s.Why = true, "a signal ended the agent"
+	}
+	c.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.halt()
+	select {
+	case <-s.over:
+	case <-c.ctx.Done():
+	}
+	if sleep(c.ctx, deliverWithin) {
+		c.end(fmt.Errorf("no controller has taken the results; they stay in %s, and 'kabench agent --deliver %s' delivers them", c.Dir, c.Dir))
+	}
+}
+
+// every calls f now, then each period, and when it is woken, until the agent ends.
+func (c *crew) every(period time.Duration, woken <-chan struct{}, f func()) {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		f()
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		case <-woken:
+		}
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// heard notes that there is a controller.
+func (c *crew) heard() {
+	c.mu.Lock()
+	c.contact = time.Now()
+	c.mu.Unlock()
+}
+
+// hello asks the controller to take part, again and again: it may have been started again,
+// and then knows nobody.
+func (c *crew) hello() {
+	if c.impatient() {
+		c.end(ErrNoController)
+		return
+	}
+	c.mu.Lock()
+	h := hello{identity: c.identity, Clock: c.offsets.state(c.clock.Now()), Only: c.DeliverOnly}
+	for _, kept := range c.kept {
+		h.Holds = append(h.Holds, kept)
+	}
+	if c.share != nil {
+		h.Holds = append(h.Holds, c.share.holding)
+	}
+	c.mu.Unlock()
+	data, err := encode(h)
+	if err != nil {
+		c.sayf("%v", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, 2*time.Second)
+	defer cancel()
+	answer, err := c.bus.request(ctx, subjectHello, data)
+	if err != nil {
+		return // there is no controller now
+	}
+	w, err := decode[welcome](answer)
+	if err != nil {
+		return
+	}
+	c.heard()
+	c.welcomed(w)
+}
+
+// welcomed does what the controller has answered.
+func (c *crew) welcomed(w welcome) {
+	c.mu.Lock()
+	said, taken := c.refused, c.taken
+	c.refused, c.taken = w.Refused, w.Refused == ""
+	var deliver []holding
+	for _, kept := range slices.Clone(c.kept) {
+		switch {
+		case slices.Contains(w.Deliver, kept.Run) && !c.giving[kept.Run]:
+			c.giving[kept.Run] = true
+			deliver = append(deliver, kept)
+		case slices.Contains(w.Forget, kept.Run):
+			c.keep.remove(kept)
+			c.kept = slices.DeleteFunc(c.kept, func(h holding) bool { return h.Run == kept.Run })
+		}
+	}
+	if s := c.share; s != nil && slices.Contains(w.Forget, s.Run) && (s.Stage == stagePreparing || s.Stage == stageReady) {
+		s.stopped = true // its controller has ended before the start
+		s.halt()
+		s.cancel()
+	}
+	idle := len(c.kept) == 0 && len(c.giving) == 0
+	waits := c.DeliverOnly && len(deliver) == 0 && len(c.giving) == 0
+	c.mu.Unlock()
+	switch {
+	case w.Refused != "" && w.Refused != said:
+		c.sayf("the controller does not take this agent, which goes on asking: %s", w.Refused)
+	case w.Refused == "" && !taken && !c.DeliverOnly:
+		c.sayf("%s is in the fleet and waits for a run", c.identity.Name)
+	}
+	for _, kept := range deliver {
+		c.work.Go(func() { c.deliver(kept, true) })
+	}
+	switch {
+	case c.DeliverOnly && idle:
+		c.end(errDone)
+	case waits:
+		c.end(fmt.Errorf("the controller does not want the results in %s; they stay there", c.Dir))
+	}
+}
+
+// beat says where the agent is.
+func (c *crew) beat() {
+	c.mu.Lock()
+	if !c.taken || c.DeliverOnly {
+		c.mu.Unlock()
+		return
+	}
+	b := beat{identity: c.identity, Clock: c.offsets.state(c.clock.Now())}
+	if c.share != nil {
+		h := c.share.holding
+		b.Holds, b.Beat = &h, c.share.beat
+		if b.Beat != nil { // exchanges are said once
+			next := *b.Beat
+			next.Exchanges = nil
+			c.share.beat = &next
+		}
+	}
+	c.mu.Unlock()
+	data, err := encode(b)
+	if err != nil && b.Beat != nil { // how far the run is can be left out; the agent's life cannot
+		b.Beat = nil
+		data, err = encode(b)
+	}
+	if err == nil {
+		err = c.bus.publish(subjectBeat, data)
+	}
+	if err != nil {
+		slog.Debug("a beat was not sent", "error", err) // the next one is a second away
+	}
+}
+
+func (c *crew) sayf(format string, args ...any) {
+	if c.Say != nil {
+		c.Say(fmt.Sprintf(format, args...))
+	}
+}
+
+// sleep waits; false if ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// measureClock measures the clock of the agent, every ten seconds and at first at once.
+func (c *crew) measureClock() {
+	for {
+		wait := measureEvery
+		if !c.measureOnce() {
+			wait = 500 * time.Millisecond
+		}
+		if !sleep(c.ctx, wait) {
+			return
+		}
+	}
+}
+
+// measureOnce asks the controller for the time, some times at once. It is false if there is
+// no controller.
+func (c *crew) measureOnce() bool {
+	var round []question
+	controller := ""
+	for range inRound {
+		ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+		q := question{asked: c.clock.Now()}
+		answer, err := c.bus.request(ctx, subjectClock, []byte("{}"))
+		q.answered = c.clock.Now()
+		cancel()
+		if err != nil {
+			break
+		}
+		a, err := decode[clockAnswer](answer)
+		if err != nil {
+			break
+		}
+		if controller != a.Controller {
+			controller, round = a.Controller, nil
+		}
+		q.theirs = a.Now
+		round = append(round, q)
+	}
+	q, ok := best(round)
+	if !ok {
+		return false
+	}
+	c.heard()
+	c.mu.Lock()
+	c.offsets.add(controller, q)
+	c.mu.Unlock()
+	return true
+}

@@ -1,0 +1,122 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/kabench/kabench/internal/fleet/broker"
+	"github.com/kabench/kabench/internal/fleet/parcel"
+)
+
+// bus carries the messages of control. Tests have one in memory.
+type bus interface {
+	publish(subject string, data []byte) error
+	// request asks whoever serves the subject and returns the first answer.
+	request(ctx context.Context, subject string, data []byte) ([]byte, error)
+	// ask asks everybody who serves the subject, and returns all answers that come before
+	// ctx ends.
+	ask(ctx context.Context, subject string, data []byte) ([][]byte, error)
+	// serve calls f for each message. What f returns is the answer; nil: there is none.
+	serve(subject string, f func([]byte) []byte) error
+	// connected reports whether there is a broker now.
+	connected() bool
+	close()
+}
+
+// carrier brings directories from agents to the controller. Tests have one in memory.
+type carrier interface {
+	open(ctx context.Context, run string) error
+	send(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (hash string, err error)
+	receive(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (hash string, err error)
+	remove(ctx context.Context, run string) error
+	close()
+}
+
+// natsBus is a bus over NATS.
+type natsBus struct{ nc *nats.Conn }
+
+func (b natsBus) publish(subject string, data []byte) error { return b.nc.Publish(subject, data) }
+
+func (b natsBus) request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+	m, err := b.nc.RequestWithContext(ctx, subject, data)
+	if err != nil {
+		return nil, err
+	}
+	return m.Data, nil
+}
+
+func (b natsBus) ask(ctx context.Context, subject string, data []byte) ([][]byte, error) {
+	inbox := b.nc.NewInbox()
+	sub, err := b.nc.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.Unsubscribe() //nolint:errcheck // it ends with the connection at the latest
+	if err := b.nc.PublishRequest(subject, inbox, data); err != nil {
+		return nil, err
+	}
+	var all [][]byte
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return all, nil // ctx has ended, or the broker is away
+		}
+		if len(m.Data) > 0 { // else NATS says that nobody serves it
+			all = append(all, m.Data)
+		}
+	}
+}
+
+func (b natsBus) serve(subject string, f func([]byte) []byte) error {
+	_, err := b.nc.Subscribe(subject, func(m *nats.Msg) {
+		if answer := f(m.Data); answer != nil && m.Reply != "" {
+			_ = m.Respond(answer) // who asked asks again
+		}
+	})
+	if err == nil {
+		err = b.nc.FlushTimeout(5 * time.Second)
+	}
+	return err
+}
+
+func (b natsBus) connected() bool { return b.nc.IsConnected() }
+func (b natsBus) close()          { b.nc.Close() }
+
+// natsCarrier carries parcels by JetStream on a connection of its own, so that they do not
+// delay messages of control.
+type natsCarrier struct {
+	nc    *nats.Conn
+	limit int64 // bytes per second; 0: none
+}
+
+func (c natsCarrier) open(ctx context.Context, run string) error { return parcel.Open(ctx, c.nc, run) }
+
+func (c natsCarrier) send(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (string, error) {
+	return parcel.Send(ctx, c.nc, key, dir, parcel.Options{BytesPerSecond: c.limit, Progress: progress})
+}
+
+func (c natsCarrier) receive(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (string, error) {
+	return parcel.Receive(ctx, c.nc, key, dir, parcel.Options{Progress: progress})
+}
+
+func (c natsCarrier) remove(ctx context.Context, run string) error {
+	return parcel.Remove(ctx, c.nc, run)
+}
+
+func (c natsCarrier) close() { c.nc.Close() }
+
+// dial makes the two connections of an agent or a controller.
+func dial(ctx context.Context, url string, credentials *broker.Credentials, name string) (bus, carrier, error) {
+	control, err := broker.Dial(ctx, url, credentials, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	bulk, err := broker.Dial(ctx, url, credentials, name+", results")
+	if err != nil {
+		control.Close()
+		return nil, nil, err
+	}
+	return natsBus{control}, natsCarrier{nc: bulk}, nil
+}

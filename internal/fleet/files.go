@@ -1,0 +1,75 @@
+package fleet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/kabench/kabench/profiles"
+)
+
+// The files that a profile can name, as an order has them. They are on the controller's
+// machine only, so they travel with the profile.
+const (
+	fileTargets = "targets" // target.file, as JSON lines with the bodies in them
+	fileCA      = "ca"      // target.tls.ca_file
+)
+
+// withFiles returns a profile as YAML with its secrets, and the files that it names.
+func withFiles(p *profiles.Profile) (text string, files map[string][]byte, err error) {
+	p = p.Clone()
+	files = map[string][]byte{}
+	if p.Target.File != "" {
+		if files[fileTargets], err = targetLines(p); err != nil {
+			return "", nil, err
+		}
+		p.Target.Format = "json"
+	}
+	if path := p.Target.TLS.CAFile; path != "" {
+		if files[fileCA], err = os.ReadFile(path); err != nil {
+			return "", nil, fmt.Errorf("target.tls.ca_file: %w", err)
+		}
+	}
+	yaml, err := profiles.Marshal(p)
+	size := len(yaml)
+	for _, data := range files {
+		size += len(data) * 4 / 3 // JSON has bytes in base64
+	}
+	if err == nil && size > mostMessage*9/10 {
+		err = fmt.Errorf("the profile and its files have %d kB, and agents can be sent %d kB: use fewer targets, or smaller bodies", size>>10, mostMessage*9/10>>10)
+	}
+	return string(yaml), files, err
+}
+
+// targetLines writes the targets of a profile's file in vegeta's JSON format, which has the
+// bodies in it.
+func targetLines(p *profiles.Profile) ([]byte, error) {
+	requests, err := profiles.Requests(p)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	lines := json.NewEncoder(&b)
+	for _, r := range requests {
+		if err := lines.Encode(struct {
+			Method string              `json:"method"`
+			URL    string              `json:"url"`
+			Body   []byte              `json:"body,omitempty"`
+			Header map[string][]string `json:"header,omitempty"`
+		}{r.Method, r.URL, r.Body, r.Header}); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// usePaths has a profile name files where the agent has put them.
+func usePaths(p *profiles.Profile, paths map[string]string) {
+	if path, ok := paths[fileTargets]; ok {
+		p.Target.File = path
+	}
+	if path, ok := paths[fileCA]; ok {
+		p.Target.TLS.CAFile = path
+	}
+}
