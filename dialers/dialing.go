@@ -200,9 +200,11 @@ func (d *dialing) Event(e poll.Event) {
 	if !e.Writable {
 		return
 	}
-	if err := d.sock.Connected(); err != nil {
-		d.connectFailed(err)
-		return
+	if e.Failed {
+		if err := d.sock.Connected(); err != nil {
+			d.connectFailed(err)
+			return
+		}
 	}
 	d.connected = d.client.clock()
 	sock := d.sock
@@ -210,6 +212,7 @@ func (d *dialing) Event(e poll.Event) {
 	conn := d.established(sock)
 	d.client.loop.tokens.pass(sock.Token(), conn)
 	d.client.settle() // a request that has waited for it is written before anything is read: a server may speak first
+	conn.noteFin(e)
 	if e.Readable {
 		conn.Readable(e.Ended)
 	}

@@ -23,6 +23,9 @@ type Socket struct {
 	loop   Loop
 	remote netip.AddrPort
 	late   error // how the peer had ended the connection before Connected was called; the next call returns it
+
+	delays bool // TCP_NODELAY is wanted and not set yet
+	wrote  bool // something
 }
 
 // Connect begins to connect to addr and returns; l.Event is called when that is over.
@@ -32,7 +35,7 @@ func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, er
 		family = unix.AF_INET6
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	s := &Socket{fd: fd, loop: loop, remote: addr}
+	s := &Socket{fd: fd, loop: loop, remote: addr, delays: !o.Nagle}
 	if err != nil {
 		return nil, s.error("socket", err)
 	}
@@ -60,9 +63,6 @@ func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, er
 
 // apply sets the options of a socket before it connects to addr.
 func (o Options) apply(fd int, addr netip.AddrPort) error {
-	if !o.Nagle {
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	}
 	if o.KeepAlive > 0 {
 		seconds := int((o.KeepAlive + time.Second - 1) / time.Second)
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
@@ -100,6 +100,7 @@ func sockaddr(addr netip.AddrPort) unix.Sockaddr {
 }
 
 // Connected returns the error of the connect, nil if the connection is established.
+// After an event that is Writable and not Failed, it is: there is no need to ask.
 // A peer that does not want a connection refuses it (ECONNREFUSED). After an RST
 // (ECONNRESET), or a FIN and an RST (EPIPE), the handshake had been completed: that
 // connection was established, and its first read or write returns the error, as if
@@ -153,6 +154,7 @@ func (s *Socket) Write(b []byte) (int, error) {
 	if s.late != nil {
 		return 0, s.takeLate("write")
 	}
+	s.dontDelay()
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 		switch {
@@ -165,6 +167,17 @@ func (s *Socket) Write(b []byte) (int, error) {
 			return int(n), nil
 		}
 	}
+}
+
+// dontDelay sets TCP_NODELAY before the second write: the kernel may hold a write back
+// only behind an earlier one that has not been acknowledged (tcp_nagle_check in
+// net/ipv4/tcp_output.c). A connection for one request does without this call.
+func (s *Socket) dontDelay() {
+	if s.delays && s.wrote {
+		s.delays = false
+		unix.SetsockoptInt(s.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	s.wrote = true
 }
 
 // Peek implements Transport.
