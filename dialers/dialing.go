@@ -149,6 +149,7 @@ func (d *dialing) connect() {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
 		options := d.client.dialer.options(addr)
+		options.Closings = &d.client.loop.closings
 		sock, err := transport.Connect(d.client.loop, d, addr, options)
 		if err == nil {
 			d.sock = sock

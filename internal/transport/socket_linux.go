@@ -26,6 +26,8 @@ type Socket struct {
 
 	delays bool // TCP_NODELAY is wanted and not set yet
 	wrote  bool // something
+
+	closings *Closings
 }
 
 // Connect begins to connect to addr and returns; l.Event is called when that is over.
@@ -34,8 +36,11 @@ func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, er
 	if addr.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	s := &Socket{fd: fd, loop: loop, remote: addr, delays: !o.Nagle}
+	fd, err := open(family)
+	if (err == syscall.EMFILE || err == syscall.ENFILE) && o.Closings.all() {
+		fd, err = open(family)
+	}
+	s := &Socket{fd: fd, loop: loop, remote: addr, delays: !o.Nagle, closings: o.Closings}
 	if err != nil {
 		return nil, s.error("socket", err)
 	}
@@ -43,10 +48,9 @@ func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, er
 		unix.Close(fd)
 		return nil, err
 	}
-	for {
-		if err = unix.Connect(fd, sockaddr(addr)); err != syscall.EINTR {
-			break
-		}
+	err = connect(fd, addr)
+	if err == syscall.EADDRNOTAVAIL && o.Closings.all() { // they may have held the last port
+		err = connect(fd, addr)
 	}
 	if err != nil && err != syscall.EINPROGRESS {
 		err = s.error("connect", err)
@@ -59,6 +63,18 @@ func Connect(loop Loop, l Listener, addr netip.AddrPort, o Options) (*Socket, er
 		return nil, err
 	}
 	return s, nil
+}
+
+func open(family int) (fd int, err error) {
+	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+}
+
+func connect(fd int, addr netip.AddrPort) error {
+	for {
+		if err := unix.Connect(fd, sockaddr(addr)); err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // apply sets the options of a socket before it connects to addr.
@@ -203,7 +219,11 @@ func (s *Socket) Close(seen Closer, owner Owner) {
 	default:
 		seen = endOurHalf(uintptr(s.fd)) // the kernel reports a reset once: do not ask for one that was met
 	}
-	s.Drop()
+	if s.loop.Forget(s.token); seen == CloserPeer {
+		s.closings.add(s.loop, s.fd)
+	} else {
+		unix.Close(s.fd)
+	}
 	owner.Closed(seen, NotNotified)
 }
 
