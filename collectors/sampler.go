@@ -11,10 +11,10 @@ import (
 )
 
 // How often a Sampler looks. If a look at the sockets takes long, the next one waits for
-// costFactor times that time, which is a quarter of a percent of one core. At 10,000
-// requests a second that is a percent of what they take. But it does not wait longer than
-// mostSocketWait, unless the looks took more than a hundredth of a core then
-// (fullCostFactor). An urgent look waits for urgentFactor times that time, a twentieth.
+// costFactor times that time, so that looks take at most a quarter of a percent of one
+// core; 10,000 requests a second take about a quarter of a core. The wait is at most
+// mostSocketWait, or fullCostFactor times the look if that is longer: a hundredth of a
+// core. An urgent look waits for urgentFactor times the last one, a twentieth.
 const (
 	samplePeriod   = 100 * time.Millisecond
 	socketPeriod   = 500 * time.Millisecond

@@ -24,8 +24,8 @@ const (
 
 // A SocketWatcher counts the TCP sockets of a Watch. It asks the kernel with
 // sock_diag(7). The kernel sends only sockets that match; each costs about half a
-// microsecond. It looks at every TCP socket of the machine for that, of all network
-// namespaces, and at every place of its table, of which a machine has up to half a million.
+// microsecond. For that it goes through its whole table of TCP sockets, which has up to
+// half a million places and holds those of all network namespaces.
 // A SocketWatcher needs no privilege and sees the network namespace in
 // which it was made. It is not safe for concurrent use.
 type SocketWatcher struct {
