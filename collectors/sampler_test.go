@@ -84,10 +84,15 @@ func TestSamplerSamplesTenTimesASecondAndAtTheEnd(t *testing.T) {
 }
 
 func TestSamplerLooksAtSocketsMoreRarelyWhenThatIsSlow(t *testing.T) {
-	for _, took := range []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, 350 * time.Millisecond} {
+	for took, wait := range map[time.Duration]time.Duration{
+		time.Millisecond:       socketPeriod, // 400 ms would do
+		5 * time.Millisecond:   2 * time.Second,
+		20 * time.Millisecond:  3 * time.Second, // a quarter of a percent of a core would be 8 s
+		100 * time.Millisecond: 10 * time.Second,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			var looks []time.Time
-			samples, _ := sampled(t, 30*time.Second, counting(func() (host.SocketCount, error) {
+			samples, _ := sampled(t, time.Minute, counting(func() (host.SocketCount, error) {
 				looks = append(looks, time.Now())
 				time.Sleep(took)
 				return host.SocketCount{}, nil
@@ -95,15 +100,15 @@ func TestSamplerLooksAtSocketsMoreRarelyWhenThatIsSlow(t *testing.T) {
 			looks = looks[1 : len(looks)-1] // not the one before the run, nor the one at its end
 			for i := 1; i < len(looks); i++ {
 				every := looks[i].Sub(looks[i-1])
-				if every < costFactor*took || every < socketPeriod-samplePeriod/10 {
+				if every < wait-samplePeriod/10 {
 					t.Errorf("looks of %v are %v apart", took, every)
 				}
 			}
-			if least := int(30*time.Second/max(socketPeriod, (costFactor+1)*took)) - 4; len(looks) < least {
-				t.Errorf("%d looks of %v in 30 s, want at least %d", len(looks), took, least)
+			if least := int(time.Minute/(wait+took+samplePeriod)) - 1; len(looks) < least {
+				t.Errorf("%d looks of %v in a minute, want at least %d", len(looks), took, least)
 			}
 			// Only the samples that fall into a look are missed.
-			if len(samples) < 300-len(looks)*(int(took/samplePeriod)+1) {
+			if len(samples) < 600-len(looks)*(int(took/samplePeriod)+1) {
 				t.Errorf("%d samples with %d looks of %v", len(samples), len(looks), took)
 			}
 		})

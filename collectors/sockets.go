@@ -38,6 +38,11 @@ func (s *sockets) look() *results.SocketSample {
 	return sample
 }
 
+// pause is how long the next look should wait after the last one.
+func (s *sockets) pause() time.Duration {
+	return max(min(costFactor*s.took, mostSocketWait), fullCostFactor*s.took)
+}
+
 func (s *sockets) read() (*results.SocketSample, error) {
 	c, err := s.count()
 	if err != nil {

@@ -12,7 +12,17 @@ import (
 )
 
 // A whole exchange with a server in the same process.
-func BenchmarkExchange(b *testing.B) {
+func BenchmarkExchange(b *testing.B) { benchmarkExchange(b, pool.Default()) }
+
+// A whole exchange on a connection of its own, which the server ends. Only the client's
+// memory counts little here: the server allocates for each connection too.
+func BenchmarkFreshExchange(b *testing.B) {
+	policy := pool.Default()
+	policy.MaxRequests = 1
+	benchmarkExchange(b, policy)
+}
+
+func benchmarkExchange(b *testing.B, policy pool.Policy) {
 	server, err := lab.Start(script.Server{Body: 100}, "")
 	if err != nil {
 		b.Fatal(err)
@@ -22,7 +32,7 @@ func BenchmarkExchange(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := NewClient(Config{Policy: pool.Default(), Requests: []*Request{request}, Timeout: time.Minute})
+	c, err := NewClient(Config{Policy: policy, Requests: []*Request{request}, Timeout: time.Minute})
 	if err != nil {
 		b.Fatal(err)
 	}

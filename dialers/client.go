@@ -203,7 +203,7 @@ func (c *Client) Wait(until time.Duration) {
 	} else if next, any := c.next(until); any {
 		d = max(next-now, 0)
 	}
-	n := c.loop.poller.Wait(c.loop.events, d)
+	n := c.loop.wait(now, d)
 	c.mu.Lock()
 	c.loop.lastPoll = c.clock()
 	for i := range n {
@@ -390,6 +390,7 @@ func (c *Client) Close() {
 		d.giveUp(context.Canceled)
 	}
 	c.settle()
+	c.loop.closings.End()
 	c.mu.Unlock()
 	c.loop.running.Wait()
 	c.mu.Lock()

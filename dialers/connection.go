@@ -30,7 +30,8 @@ type connection struct {
 
 	unread  bool        // there may be something to read
 	ended   bool        // among that is the end
-	peerEnd pool.Reason // PeerClosed or Reset when that was seen
+	peerEnd pool.Reason // PeerClosed or Reset when that was read
+	fin     bool        // the kernel has said that the peer's FIN has come; the rules see what is read
 	closed  bool        // our half, by us
 	reason  pool.Reason // why, once closed
 
@@ -42,6 +43,7 @@ type connection struct {
 
 // Event implements transport.Listener.
 func (c *connection) Event(e poll.Event) {
+	c.noteFin(e)
 	if e.Readable {
 		c.Readable(e.Ended)
 	}
@@ -49,6 +51,11 @@ func (c *connection) Event(e poll.Event) {
 		c.Writable()
 	}
 }
+
+// noteFin remembers that the peer's FIN has come, if e says so. Our half is open as long
+// as there are events, so the peer was the first to end the connection, even if its RST
+// comes too.
+func (c *connection) noteFin(e poll.Event) { c.fin = c.fin || e.Ended && !e.Failed }
 
 // Writable implements transport.Owner.
 func (c *connection) Writable() {
@@ -181,10 +188,10 @@ func (c *connection) close(reason pool.Reason) {
 	}
 	c.closed, c.reason = true, reason
 	seen := transport.CloserNone
-	switch c.peerEnd {
-	case pool.PeerClosed:
+	switch {
+	case c.fin || c.peerEnd == pool.PeerClosed:
 		seen = transport.CloserPeer
-	case pool.Reset:
+	case c.peerEnd == pool.Reset:
 		seen = transport.CloserReset
 	}
 	c.wire.Close(seen, c)

@@ -177,3 +177,23 @@ func TestShare(t *testing.T) {
 		}
 	}
 }
+
+// TCP_NODELAY is set once it can matter, which is at a second write.
+func TestNoDelay(t *testing.T) {
+	server := serve(t, script.Server{})
+	for _, nagle := range []bool{false, true} {
+		var sock lastSocket
+		c := newClient(t, pool.Default(), &Dialer{Nagle: nagle, Control: sock.control}, long, request(t, "GET", server.URL(), nil))
+		for range 2 {
+			if e := c.do(t); !e.OK() {
+				t.Fatal(outcome(e))
+			}
+		}
+		var on int
+		var err error
+		sock.raw.Control(func(fd uintptr) { on, err = unix.GetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY) })
+		if opened := c.Stats().Opened; err != nil || opened != 1 || (on == 0) != nagle {
+			t.Errorf("Nagle %v: TCP_NODELAY %d (%v) after two requests over %d connections", nagle, on, err, opened)
+		}
+	}
+}

@@ -149,6 +149,7 @@ func (d *dialing) connect() {
 		addr := d.addrs[0]
 		d.addrs = d.addrs[1:]
 		options := d.client.dialer.options(addr)
+		options.Closings = &d.client.loop.closings
 		sock, err := transport.Connect(d.client.loop, d, addr, options)
 		if err == nil {
 			d.sock = sock
@@ -200,9 +201,11 @@ func (d *dialing) Event(e poll.Event) {
 	if !e.Writable {
 		return
 	}
-	if err := d.sock.Connected(); err != nil {
-		d.connectFailed(err)
-		return
+	if e.Failed {
+		if err := d.sock.Connected(); err != nil {
+			d.connectFailed(err)
+			return
+		}
 	}
 	d.connected = d.client.clock()
 	sock := d.sock
@@ -210,6 +213,7 @@ func (d *dialing) Event(e poll.Event) {
 	conn := d.established(sock)
 	d.client.loop.tokens.pass(sock.Token(), conn)
 	d.client.settle() // a request that has waited for it is written before anything is read: a server may speak first
+	conn.noteFin(e)
 	if e.Readable {
 		conn.Readable(e.Ended)
 	}

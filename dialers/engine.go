@@ -15,6 +15,7 @@ type engine struct {
 	poller   *poll.Poller
 	events   []poll.Event
 	lastPoll time.Duration // when the poller was last asked
+	closings transport.Closings
 
 	inbox   inbox
 	running sync.WaitGroup // the other goroutines
@@ -52,6 +53,19 @@ func (g *engine) Post(f func()) {
 func (g *engine) Watch(fd int, l transport.Listener) (uint64, error) {
 	token := g.tokens.take(l)
 	return token, g.poller.Add(fd, token)
+}
+
+// wait waits until something happens or d has passed, and returns the number of events. It
+// returns at once if there was time to close sockets.
+func (g *engine) wait(now, d time.Duration) int {
+	if !g.closings.Tend(now) {
+		return g.poller.Wait(g.events, d)
+	}
+	n := g.poller.Wait(g.events, 0)
+	if n == 0 {
+		g.closings.Now()
+	}
+	return n
 }
 
 // Forget implements transport.Loop.

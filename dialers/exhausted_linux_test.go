@@ -12,6 +12,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/results"
 )
 
 // ipLocalPortRange is IP_LOCAL_PORT_RANGE of linux/in.h (6.3): the ephemeral
@@ -45,6 +46,41 @@ func TestPortExhausted(t *testing.T) {
 	}
 	if e := c.do(t); outcome(e) != "connect/port_exhausted" {
 		t.Errorf("got %s: %v", outcome(e), e.Err)
+	}
+}
+
+// A socket that waits to be closed, because the server has ended it first, does not keep
+// the next connection from its port, the only one.
+func TestPortOfASocketToBeClosed(t *testing.T) {
+	server := serve(t, script.Server{SayClose: true})
+	spare := listen(t)
+	_, text, _ := net.SplitHostPort(spare.Addr().String())
+	port, _ := strconv.Atoi(text)
+	spare.Close()
+	var last lastSocket
+	var refused error
+	only := func(_, _ string, c syscall.RawConn) error {
+		last.raw = c
+		return c.Control(func(fd uintptr) {
+			refused = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, ipLocalPortRange, port<<16|port)
+		})
+	}
+	policy := pool.Default()
+	policy.MaxConns = 1
+	c := newStepped(t, policy, &Dialer{Control: only}, long, request(t, "GET", server.URL(), nil))
+	first := c.start(0)
+	if errors.Is(refused, unix.ENOPROTOOPT) && os.Getenv("CI") == "" {
+		t.Skip("this kernel (before 6.3) has no IP_LOCAL_PORT_RANGE, so a single port cannot be asked for")
+	}
+	second := c.start(1) // waits for the connection of the first
+	c.until(t, func() bool { return first.Wrote != results.Never })
+	eventually(t, last.ended) // so that the response and the FIN are one event
+	c.until(t, func() bool { return len(c.over) == 2 })
+	if !first.OK() || !second.OK() || second.Conn == first.Conn {
+		t.Errorf("%s and %s (%v), on the connections %d and %d", outcome(first), outcome(second), second.Err, first.Conn, second.Conn)
+	}
+	if s := c.Stats(); s.ClosedByPeer < 1 {
+		t.Error("the server was the first to end a connection, and is not counted")
 	}
 }
 

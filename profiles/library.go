@@ -118,16 +118,23 @@ func fileText(folder, name string) string {
 // shelf reads one folder of the library. A test checks that each file loads and is
 // named after its content.
 func shelf(folder string) []Embedded {
-	files, _ := fs.Glob(library, folder+"/*.yaml") // the pattern is well formed
 	var all []Embedded
-	for _, file := range files {
-		text, _ := library.ReadFile(file) // it is there: it was just listed
-		e := Embedded{Name: strings.TrimSuffix(path.Base(file), ".yaml"), Text: string(text)}
+	for _, name := range filesIn(folder) {
+		e := Embedded{Name: name, Text: fileText(folder, name)}
 		e.Question, e.Source = about(e.Text)
 		all = append(all, e)
 	}
-	slices.SortFunc(all, func(a, b Embedded) int { return strings.Compare(a.Name, b.Name) })
 	return all
+}
+
+// filesIn lists the files of one folder of the library by name, without ".yaml".
+func filesIn(folder string) []string {
+	files, _ := fs.Glob(library, folder+"/*.yaml") // the pattern is well formed
+	for i, file := range files {
+		files[i] = strings.TrimSuffix(path.Base(file), ".yaml")
+	}
+	slices.Sort(files)
+	return files
 }
 
 // about returns the question and the source in a text of the library.
@@ -153,24 +160,52 @@ func about(text string) (question, source string) {
 type presets[T named] struct {
 	kind, folder string
 	parse        func(source string, data []byte) (T, error)
-	all          func() []T // by name
+	all          func() []T                  // by name
+	named        func(name string) (T, bool) // the one whose file has the name
 }
 
 // named has a name, which comes first, and perhaps further names.
 type named interface{ names() []string }
 
 func presetsIn[T named](kind, folder string, parse func(string, []byte) (T, error)) presets[T] {
-	return presets[T]{kind, folder, parse, sync.OnceValue(func() []T {
-		var all []T
-		for _, e := range shelf(folder) {
-			p, _ := parse(e.Name, []byte(e.Text)) // a test checks that it loads
-			all = append(all, p)
+	// Each is parsed at most once: all of them together take longer than a short run.
+	parsed := sync.OnceValue(func() map[string]func() T {
+		files := map[string]func() T{}
+		for _, name := range filesIn(folder) {
+			files[name] = sync.OnceValue(func() T {
+				p, _ := parse(name, []byte(fileText(folder, name))) // a test checks that it loads
+				return p
+			})
 		}
-		return all
-	})}
+		return files
+	})
+	return presets[T]{
+		kind: kind, folder: folder, parse: parse,
+		all: sync.OnceValue(func() []T {
+			var all []T
+			for _, name := range filesIn(folder) {
+				all = append(all, parsed()[name]())
+			}
+			return all
+		}),
+		named: func(name string) (found T, ok bool) {
+			if read, ok := parsed()[name]; ok {
+				return read(), true
+			}
+			return found, false
+		},
+	}
 }
 
+// find returns the preset that has the name. A file is named after the first name of its
+// preset; only for the other names must all be read.
 func (s presets[T]) find(name string) (found T, ok bool) {
+	if name == "" {
+		return found, false
+	}
+	if p, ok := s.named(name); ok {
+		return p, true
+	}
 	for _, p := range s.all() {
 		if slices.Contains(p.names(), name) {
 			return p, true

@@ -24,13 +24,16 @@ const (
 
 // A SocketWatcher counts the TCP sockets of a Watch. It asks the kernel with
 // sock_diag(7). The kernel sends only sockets that match; each costs about half a
-// microsecond. A SocketWatcher needs no privilege and sees the network namespace in
+// microsecond. For that it goes through its whole table of TCP sockets, which has up to
+// half a million places and holds those of all network namespaces.
+// A SocketWatcher needs no privilege and sees the network namespace in
 // which it was made. It is not safe for concurrent use.
 type SocketWatcher struct {
 	sides    *sides
 	conn     *netlink.Conn
 	raw      syscall.RawConn
-	requests [][]byte // one for each address family to ask for
+	filter   []byte
+	byFamily bool // the kernel does not know the request for all families
 	buf      []byte
 }
 
@@ -49,13 +52,7 @@ func NewSocketWatcher(w Watch) (*SocketWatcher, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sock_diag: %w", err), conn.Close())
 	}
-	filter := socketFilter(s)
-	return &SocketWatcher{
-		sides: s, conn: conn, raw: raw, buf: make([]byte, dumpBuffer),
-		// An IPv4 connection may have an IPv6 socket, if a server listens on both
-		// families or a client does so: always ask for both.
-		requests: [][]byte{dumpRequest(unix.AF_INET, filter), dumpRequest(unix.AF_INET6, filter)},
-	}, nil
+	return &SocketWatcher{sides: s, conn: conn, raw: raw, filter: socketFilter(s), buf: make([]byte, dumpBuffer)}, nil
 }
 
 // Close closes the socket to the kernel.
@@ -69,18 +66,39 @@ func (w *SocketWatcher) Count() (SocketCount, error) {
 	if err := w.conn.SetReadDeadline(time.Now().Add(lookLimit)); err != nil {
 		return SocketCount{}, fmt.Errorf("sock_diag: %w", err)
 	}
-	for _, request := range w.requests {
-		if err := w.dump(request); err != nil {
-			return SocketCount{}, fmt.Errorf("sock_diag: %w", err)
-		}
+	if err := w.dumpAll(); err != nil {
+		return SocketCount{}, fmt.Errorf("sock_diag: %w", err)
 	}
 	return w.sides.total(), nil
 }
 
-// dump asks the kernel for the sockets of one family and counts them.
-func (w *SocketWatcher) dump(request []byte) error {
+// dumpAll counts the sockets of both families: an IPv4 connection may have an IPv6
+// socket, if a server listens on both families or a client does so.
+//
+// The older request of inet_diag (TCPDIAG_GETSOCK) has no family, and is for all at once.
+// With one request for each family the kernel goes through all sockets twice.
+func (w *SocketWatcher) dumpAll() error {
+	if !w.byFamily {
+		err := w.dump(tcpDiagGetSock, allRequest(w.filter))
+		var refused syscall.Errno
+		if !errors.As(err, &refused) {
+			return err
+		}
+		w.byFamily = true
+		w.sides.reset()
+	}
+	for _, family := range [...]uint8{unix.AF_INET, unix.AF_INET6} {
+		if err := w.dump(unix.SOCK_DIAG_BY_FAMILY, familyRequest(family, w.filter)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dump asks the kernel for sockets and counts them.
+func (w *SocketWatcher) dump(kind netlink.HeaderType, request []byte) error {
 	sent, err := w.conn.Send(netlink.Message{
-		Header: netlink.Header{Type: unix.SOCK_DIAG_BY_FAMILY, Flags: netlink.Request | netlink.Dump},
+		Header: netlink.Header{Type: kind, Flags: netlink.Request | netlink.Dump},
 		Data:   request,
 	})
 	if err != nil {
@@ -105,8 +123,11 @@ func (w *SocketWatcher) dump(request []byte) error {
 
 // Sizes and numbers of linux/netlink.h and linux/inet_diag.h.
 const (
-	sizeofSockID    = 48 // inet_diag_sockid
-	sizeofRequest   = 8 + sizeofSockID
+	sizeofSockID    = 48                   // inet_diag_sockid
+	sizeofRequest   = 8 + sizeofSockID     // inet_diag_req_v2
+	sizeofOldest    = 4 + sizeofSockID + 8 // inet_diag_req
+	tcpDiagGetSock  = 18                   // TCPDIAG_GETSOCK
+	countedStates   = 1<<numStates - 1 - 1<<Listen
 	sizeofDiagMsg   = 4 + sizeofSockID + 20
 	attrBytecode    = 1 // INET_DIAG_REQ_BYTECODE
 	opJump          = 1 // INET_DIAG_BC_JMP
@@ -117,12 +138,25 @@ const (
 	sizeofCondition = 8 // inet_diag_hostcond, less the address
 )
 
-// dumpRequest returns an inet_diag_req_v2 for every TCP socket of the family except
+// familyRequest returns an inet_diag_req_v2 for every TCP socket of the family except
 // listeners, with the filter as its attribute.
-func dumpRequest(family uint8, filter []byte) []byte {
-	b := make([]byte, sizeofRequest, sizeofRequest+unix.NLA_HDRLEN+len(filter))
+func familyRequest(family uint8, filter []byte) []byte {
+	b := make([]byte, sizeofRequest)
 	b[0], b[1] = family, unix.IPPROTO_TCP
-	binary.NativeEndian.PutUint32(b[4:], 1<<numStates-1-1<<Listen)
+	binary.NativeEndian.PutUint32(b[4:], countedStates)
+	return withFilter(b, filter)
+}
+
+// allRequest returns an inet_diag_req for every TCP socket except listeners, with the
+// filter as its attribute. A dump ignores the request's family (inet_diag_dump_compat in
+// net/ipv4/inet_diag.c).
+func allRequest(filter []byte) []byte {
+	b := make([]byte, sizeofOldest)
+	binary.NativeEndian.PutUint32(b[4+sizeofSockID:], countedStates)
+	return withFilter(b, filter)
+}
+
+func withFilter(b, filter []byte) []byte {
 	if len(filter) > 0 {
 		b = binary.NativeEndian.AppendUint16(b, uint16(unix.NLA_HDRLEN+len(filter)))
 		b = binary.NativeEndian.AppendUint16(b, attrBytecode)
@@ -210,7 +244,7 @@ func parseDump(b []byte, seq uint32, add func(State, netip.AddrPort, netip.AddrP
 				}
 			}
 			return true, nil
-		case unix.SOCK_DIAG_BY_FAMILY:
+		case unix.SOCK_DIAG_BY_FAMILY, tcpDiagGetSock:
 			if len(data) < sizeofDiagMsg {
 				return false, fmt.Errorf("inet_diag_msg of %d bytes, want %d", len(data), sizeofDiagMsg)
 			}

@@ -16,6 +16,7 @@ type Event struct {
 	Readable bool   // there is something to read: bytes, the end or an error
 	Writable bool   // there is room to write, or a connect has ended
 	Ended    bool   // the peer has ended its side, or the connection failed; a read returns which
+	Failed   bool   // the connection failed, or both sides have ended it; false: an Ended came from the peer's FIN
 }
 
 // Forever, as a time to wait, means to wait until something happens.

@@ -242,6 +242,7 @@ func (p *Poller) take(events []Event, n int) int {
 			Readable: raw.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 			Writable: raw.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 			Ended:    raw.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+			Failed:   raw.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0,
 		}
 		filled++
 	}

@@ -83,6 +83,8 @@ type Options struct {
 	Source    netip.Addr    // the local address; not valid: the kernel chooses
 	// Control, if set, is called before the socket is bound, as in net.Dialer.
 	Control func(network, address string, c syscall.RawConn) error
+	// Closings, if set, closes the socket if the peer has ended the connection first.
+	Closings *Closings
 }
 
 // OneWrite is how many bytes an idle connection takes in one write without

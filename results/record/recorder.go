@@ -18,10 +18,13 @@ import (
 const (
 	// flushEvery is the time between writes: a run that is killed loses at most this much.
 	flushEvery = time.Second
-	// collectEvery is the time between compressions. The lines of a tenth of a second
-	// need a tenth of the memory of a second's lines, and no long burst of work beside
-	// the load.
-	collectEvery = flushEvery / 10
+	// collectEvery is the longest time between compressions, and collectSoonest the
+	// shortest. In between it is the time in which collectLines exchanges come, which
+	// take about 0.2 ms: more at once would be a burst of work that delays the load
+	// where no core is free, and fewer would wake the flusher more often.
+	collectEvery   = flushEvery / 10
+	collectSoonest = 10 * time.Millisecond
+	collectLines   = 400
 	// maxUnwritten is the most exchanges that wait for the disk, over all shards: 5 s
 	// at 10,000/s, in 16 MiB.
 	maxUnwritten = 50_000
@@ -163,27 +166,36 @@ func (r *recorder) stop(err error) {
 
 func (r *recorder) flushLoop() {
 	defer close(r.done)
-	tick := time.NewTicker(collectEvery)
-	defer tick.Stop()
-	for n := 1; ; n++ {
+	flush := time.NewTicker(flushEvery)
+	defer flush.Stop()
+	pause := collectEvery
+	collect := time.NewTimer(pause)
+	defer collect.Stop()
+	for {
 		select {
-		case <-tick.C:
-			r.collect()
-			if n%int(flushEvery/collectEvery) == 0 {
-				r.flush()
-				r.flushed()
-			}
+		case <-collect.C:
+			pause = nextPause(pause, r.collect())
+			collect.Reset(pause)
+		case <-flush.C:
+			r.flush()
+			r.flushed()
 		case <-r.quit:
 			return
 		}
 	}
 }
 
+// nextPause returns the pause in which collectLines exchanges come, if n came in the last.
+func nextPause(last time.Duration, n int) time.Duration {
+	return min(max(last*collectLines/time.Duration(max(n, 1)), collectSoonest), collectEvery)
+}
+
 // collect turns the exchanges in the shards into lines and compresses them, except the
-// last few.
-func (r *recorder) collect() {
+// last few. It returns how many there were.
+func (r *recorder) collect() (n int) {
 	for i := range r.shards {
 		ended := r.shards[i].take(r.spare)
+		n += len(ended)
 		for j := range ended {
 			r.lines = appendLine(r.lines, &ended[j])
 			r.inFrame++
@@ -196,6 +208,7 @@ func (r *recorder) collect() {
 			r.spare = nil
 		}
 	}
+	return n
 }
 
 // compress adds the lines to the frame, and writes the frame when it is long.
