@@ -184,10 +184,11 @@ func (s *Secure) Info() (results.TCPInfo, bool) { return s.sock.Info() }
 // Local implements Transport.
 func (s *Secure) Local() netip.AddrPort { return s.sock.Local() }
 
-// Close implements Transport; owner may be nil. Our close_notify is sent unless a record of ours waits for
+// Close implements Transport; after the handshake owner may be nil. Our close_notify is sent unless a record of ours waits for
 // room in the socket: then it could not leave before the socket is closed.
 func (s *Secure) Close(_ Closer, owner Owner) {
 	s.closed = true
+	s.records.begin() // also if there was no Begin
 	s.records.more(false)
 	s.readAhead()
 	notified := NotNotified
