@@ -132,9 +132,7 @@ func (s *Secure) read(b []byte) (n int, again bool) {
 }
 
 // More implements Transport.
-func (s *Secure) More() bool {
-	return len(s.ahead) > 0 || s.readErr != nil || !s.records.drained
-}
+func (s *Secure) More() bool { return s.readErr != nil || !s.records.drained }
 
 // recordBuffers are where a record is put that is read ahead.
 var recordBuffers = sync.Pool{New: func() any { return new([streamBuffer]byte) }}
