@@ -32,7 +32,7 @@ func (d *dialing) secure() {
 	c.loop.dialTimers.remove(&d.timer)
 	ctx, cancel := c.loop.until(d.goroutineDeadline())
 	d.cancel = cancel
-	conn := transport.NewSecure(c.loop, d.sock, c.dialer.tlsConfig(d.origin.serverName()))
+	conn := transport.NewSecure(c.loop, d.sock, c.dialer.tlsConfig(d.origin.serverName()), c.loop.turns)
 	c.loop.tokens.pass(d.sock.Token(), conn)
 	c.loop.Go(func() {
 		err := conn.Handshake(ctx)

@@ -134,7 +134,7 @@ func connectedTo(t testing.TB, ln *net.TCPListener, bufSize int, o Options) (*lo
 	if err := sock.Connected(); err != nil {
 		t.Fatal(err)
 	}
-	l.wire = NewSecure(l, sock, &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true})
+	l.wire = NewSecure(l, sock, &tls.Config{InsecureSkipVerify: true, DynamicRecordSizingDisabled: true}, NewTurns())
 	l.listener = l.wire
 	t.Cleanup(func() {
 		if !l.gone {

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ type records struct {
 
 	// Of the handshake.
 	waits bool
+	turns Turns
 	again chan struct{} // an event has come: it is worth another try
 	quit  chan struct{} // closed by Close
 	once  sync.Once
@@ -53,8 +55,16 @@ func (notYet) Error() string   { return ErrAgain.Error() }
 func (notYet) Timeout() bool   { return true }
 func (notYet) Temporary() bool { return true }
 
-func newRecords(sock *Socket) *records {
-	return &records{sock: sock, waits: true, again: make(chan struct{}, 1), quit: make(chan struct{})}
+// Turns bound how many handshakes compute at a time. A handshake that waits for the
+// peer leaves its turn to others.
+type Turns chan struct{}
+
+// NewTurns returns turns for all processors but one, which is left for the loop, and for
+// one handshake at least.
+func NewTurns() Turns { return make(Turns, max(1, runtime.GOMAXPROCS(0)-1)) }
+
+func newRecords(sock *Socket, turns Turns) *records {
+	return &records{sock: sock, waits: true, turns: turns, again: make(chan struct{}, 1), quit: make(chan struct{})}
 }
 
 // begin ends the handshake: from now on the loop calls.
@@ -71,6 +81,8 @@ func (r *records) event(e poll.Event) {
 
 // wait waits for an event, or for Close.
 func (r *records) wait() error {
+	<-r.turns
+	defer func() { r.turns <- struct{}{} }()
 	select {
 	case <-r.again:
 		return nil

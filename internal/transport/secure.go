@@ -30,17 +30,25 @@ type Secure struct {
 	closed  bool
 }
 
-// NewSecure returns a TLS connection over sock, which is connected. Call Handshake next.
-// config must not allow renegotiation, which would wait in the middle of a read.
-func NewSecure(loop Loop, sock *Socket, config *tls.Config) *Secure {
-	s := &Secure{loop: loop, sock: sock, records: newRecords(sock)}
+// NewSecure returns a TLS connection over sock, which is connected. Call Handshake next:
+// it waits for one of the turns, which all connections of a loop share. config must not allow renegotiation, which would wait in the middle of a read.
+func NewSecure(loop Loop, sock *Socket, config *tls.Config, turns Turns) *Secure {
+	s := &Secure{loop: loop, sock: sock, records: newRecords(sock, turns)}
 	s.tls = tls.Client(s.records, config)
 	return s
 }
 
 // Handshake performs the handshake, and waits for its end. It must be called on another
 // goroutine than the loop's. Pass the events on the socket to Event meanwhile.
-func (s *Secure) Handshake(ctx context.Context) error { return s.tls.HandshakeContext(ctx) }
+func (s *Secure) Handshake(ctx context.Context) error {
+	select {
+	case s.records.turns <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.records.turns }()
+	return s.tls.HandshakeContext(ctx)
+}
 
 // Begin gives the connection to its owner after the handshake.
 func (s *Secure) Begin(owner Owner) {

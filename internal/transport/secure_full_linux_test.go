@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -198,5 +200,50 @@ func TestRepliesAreBounded(t *testing.T) {
 	l.until("all is read", func() bool { return len(l.got) == asked })
 	if err := <-sent; err != nil || l.err != nil {
 		t.Error(err, l.err)
+	}
+}
+
+// Of many handshakes, no more compute at a time than there are turns, and those that wait
+// for their peer keep none of the others waiting.
+func TestHandshakesTakeTurns(t *testing.T) {
+	ln, cert := listening(t), certificate(t)
+	turns := make(Turns, 1)
+	var computing, most atomic.Int32
+	for range 3 { // these wait for a server that says nothing
+		l, _ := connectedTo(t, ln, 1, Options{})
+		l.wire.records.turns = turns
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.wire.Handshake(ctx) }()
+		defer func() { cancel(); <-ended }()
+	}
+	var all []*looped
+	ours, theirs := make(chan error, 5), make(chan error, 5)
+	for range cap(ours) {
+		l, conn := connectedTo(t, ln, 1, Options{})
+		l.wire = NewSecure(l, l.wire.sock, &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
+			most.Store(max(most.Load(), computing.Add(1)))
+			runtime.Gosched()
+			computing.Add(-1)
+			return nil
+		}}, turns)
+		l.listener = l.wire
+		all = append(all, l)
+		go func() { ours <- l.wire.Handshake(t.Context()) }()
+		go func() { _, err := accept(t, conn, cert, tls.VersionTLS13); theirs <- err }()
+	}
+	all[0].until("all handshakes", func() bool {
+		for _, l := range all[1:] {
+			l.turn(0)
+		}
+		return len(ours) == cap(ours) && len(theirs) == cap(theirs)
+	})
+	for range cap(ours) {
+		if err := errors.Join(<-ours, <-theirs); err != nil {
+			t.Error(err)
+		}
+	}
+	if most.Load() != 1 || len(turns) != 0 {
+		t.Errorf("%d at a time, %d turns taken in the end", most.Load(), len(turns))
 	}
 }
