@@ -116,7 +116,7 @@ func (c *connection) receive() {
 func (c *connection) read() ([]byte, error) {
 	buf := c.client.buf
 	n, err := c.wire.Read(buf)
-	if err == transport.ErrAgain || err == nil && n < len(buf) && !c.ended {
+	if err == transport.ErrAgain || err == nil && n < len(buf) && !c.ended && !c.wire.More() {
 		c.unread = false
 	}
 	return buf[:n], err

@@ -239,7 +239,13 @@ func withoutIPv6(err error, remote netip.AddrPort) error {
 	return &noIPv6Error{err}
 }
 
-func (d *Dialer) tlsConfig(host string) *tls.Config { return TLSFor(d.TLS, host) }
+// tlsConfig returns the configuration for connections to host. Their records are as large
+// as they may be, as OpenSSL's and Java's are.
+func (d *Dialer) tlsConfig(host string) *tls.Config {
+	config := TLSFor(d.TLS, host)
+	config.DynamicRecordSizingDisabled = true
+	return config
+}
 
 // TLSFor returns config, which may be nil, for connections to host: its certificate must
 // be for that name unless config names another, and only http/1.1 is offered.

@@ -22,8 +22,8 @@ func (d *dialStamps) stamp(e *results.Exchange) {
 	e.Age = 0
 }
 
-// dialing is a dial under way. Its methods are called with Client.mu held, except
-// resolveOnGoroutine and dialOnGoroutine.
+// dialing is a dial under way; its TLS step is in securing.go. Its methods are called with
+// Client.mu held, except resolveOnGoroutine and dialOnGoroutine.
 type dialing struct {
 	dialStamps
 	client *Client
@@ -71,13 +71,9 @@ func (d *dialing) start() {
 		d.connect()
 		return
 	}
-	var deadline time.Time
-	if d.deadline != 0 {
-		deadline = c.epoch.Add(d.deadline)
-	}
-	ctx, cancel := c.loop.until(deadline)
+	ctx, cancel := c.loop.until(d.goroutineDeadline())
 	d.cancel = cancel
-	if d.origin.TLS || !poll.Sockets {
+	if d.waits() {
 		c.loop.Go(func() { d.dialOnGoroutine(ctx) })
 	} else {
 		c.loop.Go(func() { d.resolveOnGoroutine(ctx) })
@@ -87,7 +83,7 @@ func (d *dialing) start() {
 // literal is the origin's address, if it is one that a socket can connect to.
 func (d *dialing) literal() (addr netip.AddrPort, known bool) {
 	ip, err := netip.ParseAddr(d.origin.Host)
-	if err != nil || !poll.Sockets || d.origin.TLS || !d.client.dialer.hasSource(ip) {
+	if err != nil || d.waits() || !d.client.dialer.hasSource(ip) {
 		return addr, false
 	}
 	port, err := net.LookupPort("tcp", d.origin.Port)
@@ -208,6 +204,10 @@ func (d *dialing) Event(e poll.Event) {
 		}
 	}
 	d.connected = d.client.clock()
+	if d.origin.TLS {
+		d.secure()
+		return
+	}
 	sock := d.sock
 	d.sock = nil
 	conn := d.established(sock)

@@ -21,6 +21,7 @@ type engine struct {
 	running sync.WaitGroup // the other goroutines
 	ctx     context.Context
 	cancel  context.CancelFunc // ends what they do
+	turns   transport.Turns    // of TLS handshakes
 
 	// Guarded by Client.mu.
 	tokens         tokens
@@ -35,7 +36,7 @@ func newEngine() (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &engine{poller: poller, events: make([]poll.Event, poll.MaxEvents)}
+	g := &engine{poller: poller, events: make([]poll.Event, poll.MaxEvents), turns: transport.NewTurns()}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	return g, nil
 }

@@ -4,6 +4,7 @@ package dialers
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -185,8 +186,17 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 				if name == "name" {
 					url = named(url)
 				}
-				c := newStepped(t, pool.Default(), &Dialer{TLS: trust(server), Resolver: slowNames(t, answer)}, long, request(t, "GET", url, nil))
+				d := &Dialer{TLS: trust(server), Resolver: slowNames(t, answer)}
+				trusted, goOn := make(chan struct{}), make(chan struct{})
+				if name == "tls" {
+					d.TLS.VerifyConnection = func(tls.ConnectionState) error { close(trusted); <-goOn; return nil } // the last that the handshake waits for
+				}
+				c := newStepped(t, pool.Default(), d, long, request(t, "GET", url, nil))
 				e := c.start(0)
+				if name == "tls" && poll.Sockets { // the loop tells the handshake what has come
+					c.until(t, func() bool { return isClosed(trusted) })
+				}
+				close(goOn)
 				eventually(t, func() bool { return c.loop.inbox.len() == 1 })
 				c.first(giveUp)
 				c.Wait(c.now())
@@ -202,6 +212,15 @@ func TestGivenUpWhenTheDialIsJustDone(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func isClosed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -56,15 +55,14 @@ func TestLateBindingOverSockets(t *testing.T) {
 	t.Cleanup(server.Close)
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
-	slow := &Dialer{TLS: &tls.Config{RootCAs: roots}} // over TLS, dials are on goroutines, which may wait
 	stuck := make(chan struct{})
 	var dials atomic.Int32
-	slow.Control = func(_, _ string, _ syscall.RawConn) error {
+	slow := &Dialer{TLS: &tls.Config{RootCAs: roots, VerifyConnection: func(tls.ConnectionState) error { // on a goroutine, which may wait
 		if dials.Add(1) > 1 {
 			<-stuck
 		}
 		return nil
-	}
+	}}}
 	policy := pool.Default()
 	policy.LateBind = true
 	c := newClient(t, policy, slow, long, request(t, "GET", server.URL, nil))

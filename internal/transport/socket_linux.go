@@ -166,6 +166,9 @@ func (s *Socket) Read(b []byte) (int, error) {
 	}
 }
 
+// More implements Transport.
+func (s *Socket) More() bool { return false }
+
 // Write implements Transport.
 func (s *Socket) Write(b []byte) (int, error) {
 	if s.late != nil {
@@ -213,12 +216,8 @@ func (s *Socket) Token() uint64 { return s.token }
 
 // Close implements Transport.
 func (s *Socket) Close(seen Closer, owner Owner) {
-	switch {
-	case seen != CloserNone:
-	case s.late != nil:
-		seen = CloserOf(s.late)
-	default:
-		seen = endOurHalf(uintptr(s.fd)) // the kernel reports a reset once: do not ask for one that was met
+	if seen == CloserNone { // the kernel reports a reset once: do not ask for one that was met
+		seen = s.end()
 	}
 	if s.loop.Forget(s.token); seen == CloserPeer {
 		s.closings.add(s.loop, s.fd)
@@ -226,6 +225,14 @@ func (s *Socket) Close(seen Closer, owner Owner) {
 		unix.Close(s.fd)
 	}
 	owner.Closed(seen, NotNotified)
+}
+
+// end ends our half of the connection, and returns who ended it first.
+func (s *Socket) end() Closer {
+	if s.late != nil {
+		return CloserOf(s.late)
+	}
+	return endOurHalf(uintptr(s.fd))
 }
 
 // Drop closes a socket that has no Owner.
@@ -248,6 +255,9 @@ func (s *Socket) Local() netip.AddrPort {
 	}
 	return netip.AddrPort{}
 }
+
+// Remote is the peer's address.
+func (s *Socket) Remote() netip.AddrPort { return s.remote }
 
 // error returns the error that package net would make of a failed operation.
 func (s *Socket) error(op string, err error) error {

@@ -23,3 +23,9 @@ func (s *Socket) Token() uint64 { return 0 }
 
 // Drop does nothing here.
 func (s *Socket) Drop() {}
+
+// Remote is not known here.
+func (s *Socket) Remote() netip.AddrPort { return netip.AddrPort{} }
+
+// end does nothing here.
+func (s *Socket) end() Closer { return CloserUnknown }

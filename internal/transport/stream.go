@@ -101,6 +101,9 @@ func (s *Stream) Read(b []byte) (int, error) {
 	return 0, ErrAgain
 }
 
+// More implements Transport.
+func (s *Stream) More() bool { return false }
+
 // Write implements Transport.
 func (s *Stream) Write(b []byte) (int, error) {
 	if done := s.wrote; done != nil {

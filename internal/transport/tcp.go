@@ -50,13 +50,17 @@ func (t *TCP) Close() error {
 // Meaning turns err, the error of a read of the TLS stream over t, into what the
 // peer did: io.EOF for a FIN, ErrCloseNotify, or a *TLSError. Otherwise err is the
 // error of t's own read, and is returned.
-func (t *TCP) Meaning(err error) error {
+func (t *TCP) Meaning(err error) error { return meaning(err, t.err) }
+
+// meaning is Meaning for a stream over a connection whose reads have failed with below,
+// or have not failed if that is nil.
+func meaning(err, below error) error {
 	switch {
-	case err == io.EOF && t.err != io.EOF:
+	case err == io.EOF && below != io.EOF:
 		return ErrCloseNotify
-	case err == io.ErrUnexpectedEOF && t.err == io.EOF:
+	case err == io.ErrUnexpectedEOF && below == io.EOF:
 		return io.EOF // the FIN came inside a TLS record
-	case t.err == nil:
+	case below == nil:
 		return &TLSError{err}
 	}
 	return err

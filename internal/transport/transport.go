@@ -2,9 +2,9 @@
 // wait, and asks the kernel how they ended.
 //
 // A [Socket] needs no goroutine: the kernel says by events when it can be read
-// or written. A [Stream] has goroutines that wait in its place; it carries TLS,
-// and every connection where package poll has no sockets. Both are a
-// [Transport], and work for a [Loop].
+// or written. A [Secure] is TLS over a Socket; only its handshake waits, on a goroutine.
+// A [Stream] has goroutines that wait in its place; it carries every connection
+// where package poll has no sockets. All are a [Transport], and work for a [Loop].
 //
 // [FirstToClose], [Peek] and [Info] ask the kernel about a connection: who ended
 // it, whether something has come, and its TCP_INFO.
@@ -25,6 +25,9 @@ import (
 type Transport interface {
 	// Read implements io.Reader. Its error may also be ErrAgain or ErrCloseNotify.
 	Read(b []byte) (int, error)
+	// More reports, after a Read that has filled a part of b, that another Read may find
+	// something although nothing has come in the meantime.
+	More() bool
 	// Write implements io.Writer. After ErrAgain call it with the rest.
 	Write(b []byte) (int, error)
 	// Peek reports whether bytes are waiting, without taking them. The error says

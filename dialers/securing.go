@@ -1,0 +1,59 @@
+package dialers
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/kabench/kabench/internal/poll"
+	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/results"
+)
+
+// waits reports whether the dial and its connection need goroutines that wait: where
+// package poll has no sockets, and for TLS that may be negotiated again, which crypto/tls
+// does in the middle of a read.
+func (d *dialing) waits() bool {
+	config := d.client.dialer.TLS
+	return !poll.Sockets || d.origin.TLS && config != nil && config.Renegotiation != tls.RenegotiateNever
+}
+
+// goroutineDeadline is the deadline for a step that a goroutine does; zero: there is none.
+func (d *dialing) goroutineDeadline() time.Time {
+	if d.deadline == 0 {
+		return time.Time{}
+	}
+	return d.client.epoch.Add(d.deadline)
+}
+
+// secure begins the TLS handshake on the socket, which is connected. The handshake is done
+// on a goroutine: its arithmetic takes so long that other requests would be late.
+func (d *dialing) secure() {
+	c := d.client
+	c.loop.dialTimers.remove(&d.timer)
+	ctx, cancel := c.loop.until(d.goroutineDeadline())
+	d.cancel = cancel
+	conn := transport.NewSecure(c.loop, d.sock, c.dialer.tlsConfig(d.origin.serverName()), c.loop.turns)
+	c.loop.tokens.pass(d.sock.Token(), conn)
+	c.loop.Go(func() {
+		err := conn.Handshake(ctx)
+		at := c.now()
+		c.loop.Post(func() { d.shaken(conn, at, err) })
+	})
+}
+
+// shaken gives the connection to the pool after the handshake, or ends the dial.
+func (d *dialing) shaken(conn *transport.Secure, at time.Duration, err error) {
+	switch {
+	case err != nil:
+		d.fail(d.whyGivenUp(&DialError{results.PhaseTLS, err}))
+	case d.givenUp != nil: // the handshake was done a moment too late
+		d.sock = nil
+		conn.Close(transport.CloserNone, nil)
+		d.fail(&DialError{results.PhaseTLS, d.givenUp})
+	default:
+		d.secured, d.sock = at, nil
+		conn.Begin(d.established(conn))
+		d.client.settle() // a request that has waited is written before anything is read, as on a plain connection
+		conn.CatchUp()
+	}
+}
