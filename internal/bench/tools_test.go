@@ -27,6 +27,12 @@ func TestCalls(t *testing.T) {
 		{"kabench", job{rate: 400, seconds: 10, conns: 16, fresh: true, plain: true},
 			"run --target " + url + " --rate 400/s --duration 10s --set pool.max_conns=16 --out DIR/results --json --set pool.max_requests=1 --set target.allow_port_exhaustion=true --no-instruments"},
 		{"kabench", job{seconds: 3, conns: 16}, errNoClosedLoop.Error()},
+		{"kabench", job{rate: 20_000, seconds: 20, conns: 10_000, each: true},
+			"run --target " + url + " --rate 20000/s --duration 20s --set pool.max_conns=1 --out DIR/results --json --set pool.shards=10000"},
+		{"kabench", job{rate: 400, seconds: 3, conns: 16, agents: 2},
+			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=8 --out DIR/results --json --agents local:2"},
+		{"kabench", job{rate: 400, seconds: 3, conns: 16, as: overTLS},
+			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=16 --out DIR/results --json --set target.tls.insecure=true"},
 		{"vegeta", job{rate: 400, seconds: 10, conns: 16},
 			"attack -rate 400/1s -duration 10s -connections 16 -output DIR/vegeta.bin -max-connections 16"},
 		{"vegeta-uncapped", job{rate: 400, seconds: 10, conns: 16, fresh: true},
@@ -41,9 +47,21 @@ func TestCalls(t *testing.T) {
 		{"hey", job{rate: 400, seconds: 3, conns: 16}, "-c 16 -z 3s -q 25 " + url},
 		{"bombardier", job{rate: 400, seconds: 3, conns: 16}, "-c 16 -d 3s -p r -o json -r 400 " + url},
 		{"fortio", job{seconds: 3, conns: 16}, "load -quiet -c 16 -t 3s -qps 0 -json - " + url},
+		{"vegeta", job{rate: 400, seconds: 3, conns: 16, fresh: true, as: overTLS},
+			"attack -rate 400/1s -duration 3s -connections 16 -output DIR/vegeta.bin -max-connections 16 -keepalive=false -laddr 127.1.2.3 -insecure"},
+		{"bombardier", job{seconds: 3, conns: 16, as: overResume}, "-c 16 -d 3s -p r -o json -k " + url},
+		{"fortio", job{seconds: 3, conns: 16, as: overTLS}, "load -quiet -c 16 -t 3s -qps 0 -json - -k " + url},
+		{"oha", job{rate: 400, seconds: 3, conns: 16}, "--no-tui --output-format json -c 16 -z 3s -q 400 --latency-correction " + url},
+		{"oha", job{seconds: 3, conns: 16, fresh: true, as: overTLS}, "--no-tui --output-format json -c 16 -z 3s --disable-keepalive --insecure " + url},
+		{"k6", job{rate: 400, seconds: 3, conns: 16}, "run --quiet --no-usage-report -"},
+		{"k6", job{seconds: 3, conns: 16}, errNoClosedLoop.Error()},
+		{"k6", job{rate: 20_000, seconds: 3, conns: 10_000}, "it has a virtual user of some megabytes for each connection"},
+		{"httperf", job{rate: 400, seconds: 3, conns: 16, fresh: true, as: overTLS}, errNoTLS.Error()},
 		{"httperf", job{rate: 400, seconds: 3, conns: 16, fresh: true},
 			"--server 127.1.2.3 --port 4567 --uri / --rate 400 --num-conns 1200 --num-calls 1 --timeout 5"},
 	} {
+		url := strings.Replace(url, "http://", test.job.as.scheme(), 1)
+		test.want = strings.ReplaceAll(test.want, "http://", test.job.as.scheme())
 		test.job.url, test.job.dir = url, "DIR"
 		c, err := toolNamed(t, test.tool).call(test.job)
 		got := strings.Join(c.args, " ")
@@ -91,9 +109,9 @@ func TestErrorsOfTools(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	present := []tool{toolNamed(t, "kabench"), toolNamed(t, "wrk"), toolNamed(t, "wrk2"), toolNamed(t, "h2load")}
-	entries, left := plan(scenarios(false), present, false)
+	entries, left := plan(scenarios(false), present, func(string) bool { return false })
 	has := func(scenario, label string) bool {
-		return slices.ContainsFunc(entries, func(e entry) bool { return e.scenario.name == scenario && e.label() == label })
+		return slices.ContainsFunc(entries, func(e entry) bool { return e.scenario.name == scenario && e.label == label })
 	}
 	for _, want := range []struct {
 		scenario, label string
@@ -102,7 +120,7 @@ func TestPlan(t *testing.T) {
 		{"steady", "kabench", true}, {"steady", "wrk2", true}, {"steady", "wrk", false}, {"fast", "h2load", true},
 		{"highest", "wrk", true}, {"highest", "kabench", true}, {"highest", "h2load", true},
 		{"fresh", "kabench", manyLoopbacks}, {"fresh", "wrk", manyLoopbacks}, {"fresh", "h2load", false},
-		{"overhead", "kabench", true}, {"overhead", "wrk2", false}, {"overhead", plainName, false},
+		{"overhead", "kabench", true}, {"overhead", "wrk2", false}, {"overhead", bare.name, false},
 	} {
 		if has(want.scenario, want.label) != want.has {
 			t.Errorf("%s in %s: %t", want.label, want.scenario, !want.has)
@@ -116,8 +134,8 @@ func TestPlan(t *testing.T) {
 	if len(left["overhead"]) != 1 || !strings.Contains(left["overhead"][0], plainFlag) {
 		t.Errorf("left out of overhead: %q, want the one without instruments", left["overhead"])
 	}
-	entries, left = plan(scenarios(true), present, true)
-	if !has("overhead", plainName) || len(left["overhead"]) != 0 {
+	entries, left = plan(scenarios(true), present, func(flag string) bool { return flag == plainFlag })
+	if !has("overhead", bare.name) || len(left["overhead"]) != 0 {
 		t.Errorf("with %s: left out %q", plainFlag, left["overhead"])
 	}
 }
