@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -95,6 +96,10 @@ func TestErrorsOfTools(t *testing.T) {
 		{"bombardier", `{"spec":{},"result":{"bytesRead":0,"req1xx":0,"req2xx":9,"req3xx":0,"req4xx":0,"req5xx":1,"others":4}}`, 5},
 		{"bombardier", "", unknown},
 		{"fortio", `{"RunType":"HTTP","RetCodes":{"-1":2,"200":30,"503":1}}`, 3},
+		{"oha", `{"summary":{"successRate":1.0},"statusCodeDistribution":{"200":395,"503":2},"errorDistribution":{"aborted due to deadline":4,"connection closed before message completed":3}}`, 5},
+		{"oha", "", unknown},
+		{"k6", `{"failed":1,"dropped":25,"sent":776}`, 26},
+		{"k6", `{}`, unknown},
 		{"httperf", "Reply status: 1xx=0 2xx=0\n\nErrors: total 5 client-timo 0 socket-timo 0 connrefused 5 connreset 0\nErrors: fd-unavail 0\n", 5},
 	} {
 		n, ok := toolNamed(t, test.tool).errors(test.out)
@@ -138,6 +143,13 @@ func TestPlan(t *testing.T) {
 	if !has("overhead", bare.name) || len(left["overhead"]) != 0 {
 		t.Errorf("with %s: left out %q", plainFlag, left["overhead"])
 	}
+	if has("agents", two.name) || len(left["agents"]) != 1 || has("hour", "wrk2") || !has("hour", "kabench") {
+		t.Errorf("agents without %s: left out %q; the hour is kabench's", agentsFlag, left["agents"])
+	}
+	entries, _ = plan(scenarios(true), present, func(string) bool { return true })
+	if !has("agents", two.name) || !has("agents-highest", two.name) || !has("tls", "wrk2") || !has("tls-resumed", "wrk") || !has("kept", "h2load") {
+		t.Error("agents, TLS or kept connections are left out")
+	}
 }
 
 func TestInstallerNamesWhatIsMissing(t *testing.T) {
@@ -148,8 +160,12 @@ func TestInstallerNamesWhatIsMissing(t *testing.T) {
 	}{
 		{tool{name: "no-such-tool-1", hint: "build it"}, "no-such-tool-1 is not in PATH; build it"},
 		{tool{name: "no-such-tool-2", debian: "its-package"}, "no-such-tool-2 is not in PATH; apt-get install its-package"},
+		{tool{name: "y", crate: "no-such-tool-4@1.0.0"}, "no-such-tool-4@1.0.0 is not built yet, and --no-install was given"},
 		{tool{name: "x", module: "example.org/x@v1.0.0"}, "example.org/x@v1.0.0 is not built yet, and --no-install was given"},
 	} {
+		if _, err := exec.LookPath("cargo"); err != nil && test.tool.crate != "" {
+			test.want = "no-such-tool-4 is not in PATH, and building it needs cargo: cargo install no-such-tool-4 --version 1.0.0 --locked"
+		}
 		_, err := in.get(t.Context(), test.tool)
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%v, want %q", err, test.want)
