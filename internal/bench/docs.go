@@ -50,7 +50,7 @@ func (r *report) whole(sc scenario) bool {
 	return false
 }
 
-// made says in one paragraph how the figures of a scenario came about: when, where, with
+// made says in one paragraph when, where and how the figures of a scenario were measured, with
 // which programs, and which are missing.
 func (r *report) made(sc scenario) string {
 	var with []string
@@ -65,7 +65,12 @@ func (r *report) made(sc scenario) string {
 	text := fmt.Sprintf("Measured on %s: %s, %d cores, %s, %s; %s; %s.", r.Date.UTC().Format("2006-01-02"), orUnknown(r.Machine.CPU),
 		r.Machine.Cores, r.Machine.System, r.Machine.Go, counted(r.Repeats, "repeat"), strings.Join(with, ", "))
 	if sc.beside == nil && sc.kind != curved && len(r.LeftOut) > 0 {
-		text += " Missing: " + strings.Join(r.LeftOut, "; ") + "."
+		var names []string // the reason may name files of this machine, so it stays in the report
+		for _, why := range r.LeftOut {
+			name, _, _ := strings.Cut(why, ":")
+			names = append(names, name)
+		}
+		text += " Missing: " + strings.Join(names, ", ") + "."
 	}
 	return text
 }

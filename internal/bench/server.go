@@ -135,7 +135,7 @@ func (m manner) scheme() string {
 }
 
 // config returns how the server agrees on TLS, with a certificate made now, or nil for
-// HTTP. Clients cannot verify the certificate and are told not to. Versions and ciphers
+// HTTP. Clients cannot verify the certificate, and bench turns that off. Versions and ciphers
 // are those of crypto/tls, so clients of today take TLS 1.3 with AES-128-GCM.
 func (m manner) config() (*tls.Config, error) {
 	if m == overHTTP {

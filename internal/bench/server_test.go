@@ -381,7 +381,7 @@ func TestServerOverTLS(t *testing.T) {
 				}
 				want := int64(0)
 				if as == overResume {
-					want = 2 // all but the first
+					want = 2 // not the first
 				}
 				if r.requests != 15 || len(r.stamps) != 15 || r.used != 3 || r.accepted != 4 || r.open != 0 || r.shaken != 3 || r.broken != 1 || r.resumed != want {
 					t.Errorf("%d requests, %d stamps, %d connections used of %d, %d open, %d handshakes, %d broken, %d resumed; want 15, 15, 3, 4, 0, 3, 1, %d",
