@@ -52,7 +52,7 @@ const (
 func scenarios(quick bool) []scenario {
 	long, short, fresher, hour := 10, 3, 5, 3600
 	if quick {
-		long, short, fresher, hour = 2, 1, 2, 10
+		long, short, fresher, hour = 2, 1, 2, 45
 	}
 	searched := fmt.Sprintf("The highest offered rate at which at least %.1f %% of the requests arrived, with a 99th percentile of lag of at most %.0f ms, without the first half second of each step. A step that fails is tried a second time. "+
 		"A tool marked as closed loop has no such rate: its figure is its rate when each connection sends again as soon as it has its response.", heldShare*100, heldLag/1e3)
@@ -93,7 +93,7 @@ func scenarios(quick bool) []scenario {
 			about: "Bench opens and closes that many connections between other addresses of the loopback device before each run.",
 			job:   with(func(j *job) { j.rate, j.waiting = 10_000, crowd }), kind: overhead, beside: &bare},
 		{name: "agents", title: fmt.Sprintf("Two agents beside one process: 30,000/s for %d s over %d connections", long, conns),
-			about: "Both agents, their controller and the server share the machine's cores. Each agent has half of the connections. CPU is that of all processes together, peak memory that of the largest.",
+			about: "Both agents, their controller and the server share the machine's cores. Each agent has half of the connections. CPU is that of all processes together, their start included; peak memory is that of the largest.",
 			job:   with(func(j *job) { j.rate = 30_000 }), beside: &two},
 		{name: "agents-highest", title: fmt.Sprintf("Two agents beside one process: highest sustained rate over %d connections, in steps of %d s", conns, short), about: searched,
 			job: with(func(j *job) { j.rate, j.seconds = 0, short }), kind: highest, beside: &two},
