@@ -47,7 +47,6 @@ type accounts struct {
 // not know, 'kabench diagnose' measures the timer, shows the failure on that server, and
 // the remedy without it, and writes the setting as Reactor Netty does.
 func TestDiagnoseOnRealServers(t *testing.T) {
-	t.Parallel()
 	kabench := built(t)
 	for _, s := range []struct {
 		name  string
