@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"time"
 )
 
 // conns is the number of connections of every tool in every scenario.
@@ -97,7 +96,7 @@ func scenarios(quick bool) []scenario {
 			job:   with(func(j *job) { j.rate = 30_000 }), beside: &two},
 		{name: "agents-highest", title: fmt.Sprintf("Two agents beside one process: highest sustained rate over %d connections, in steps of %d s", conns, short), about: searched,
 			job: with(func(j *job) { j.rate, j.seconds = 0, short }), kind: highest, beside: &two},
-		{name: "hour", title: fmt.Sprintf("kabench at 10,000/s for %s over %d connections", time.Duration(hour)*time.Second, conns),
+		{name: "hour", title: fmt.Sprintf("kabench at 10,000/s for %s s over %d connections", thousands(float64(hour)), conns),
 			about: "Peak is the highest resident memory. The curve is the resident memory of the process during the run.",
 			job:   with(func(j *job) { j.rate, j.seconds = 10_000, hour }), kind: curved, asked: true},
 	}
