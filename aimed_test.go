@@ -79,6 +79,7 @@ func TestAimedIncident(t *testing.T) {
 // the driver sends the requests. The file that is kept can be run again, though it gives
 // fields of the pool that the client lacks.
 func TestAimedWithADriver(t *testing.T) {
+	t.Parallel()
 	url, server := someServer(t, 600*time.Millisecond, 600*time.Millisecond)
 	own, err := profiles.Open("idle-race", nil)
 	if err != nil {

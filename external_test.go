@@ -233,6 +233,7 @@ func TestReproduceWithADriver(t *testing.T) {
 // What the incident sets and the client does not take is left out with a warning, a remedy
 // that it does not take is not available, and what the user sets is refused.
 func TestDriverTakesNotAll(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	p := loadRace(t, fakeDriver(t, "picky", ""), "load.duration=1s")
 	var prepared []string

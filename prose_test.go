@@ -11,9 +11,11 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -99,17 +101,21 @@ const proseFile = ".ci/prose.txt"
 //	KABENCH_PROSE=count go test -run TestPlainEnglish .      writes proseFile
 func TestPlainEnglish(t *testing.T) {
 	rules := compiled(t)
-	findings := map[string][]string{}
-	for _, p := range passages(t) {
-		text := strings.Join(p.lines, " ")
-		for i, rule := range rules {
-			for _, at := range rule.FindAllStringIndex(text, -1) {
-				if strings.HasSuffix(text[at[0]:at[1]], " apart") { // to tell two things apart is English
-					continue
-				}
-				findings[p.room()] = append(findings[p.room()],
-					fmt.Sprintf("%s:%d: %q: write: %s", p.file, p.lineOf(at[0]), strings.TrimSpace(text[max(at[0]-30, 0):min(at[1]+30, len(text))]), phrases[i].instead))
+	list := passages(t)
+	found := make([][]string, len(list))
+	var all sync.WaitGroup
+	for part := range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for i := part; i < len(list); i += runtime.GOMAXPROCS(0) {
+				found[i] = stumbles(list[i], rules)
 			}
+		})
+	}
+	all.Wait()
+	findings := map[string][]string{}
+	for i, p := range list {
+		if len(found[i]) > 0 {
+			findings[p.room()] = append(findings[p.room()], found[i]...)
 		}
 	}
 	switch os.Getenv("KABENCH_PROSE") {
@@ -132,6 +138,21 @@ func TestPlainEnglish(t *testing.T) {
 			t.Errorf("%s has %d findings, and %s still allows %d: run KABENCH_PROSE=count go test -run TestPlainEnglish .", room, now, proseFile, n)
 		}
 	}
+}
+
+// stumbles returns the findings in a passage.
+func stumbles(p passage, rules []*regexp.Regexp) (findings []string) {
+	text := strings.Join(p.lines, " ")
+	for i, rule := range rules {
+		for _, at := range rule.FindAllStringIndex(text, -1) {
+			if strings.HasSuffix(text[at[0]:at[1]], " apart") { // to tell two things apart is English
+				continue
+			}
+			findings = append(findings, fmt.Sprintf("%s:%d: %q: write: %s", p.file, p.lineOf(at[0]),
+				strings.TrimSpace(text[max(at[0]-30, 0):min(at[1]+30, len(text))]), phrases[i].instead))
+		}
+	}
+	return findings
 }
 
 // compiled checks each pattern with its example.

@@ -19,6 +19,7 @@ import (
 // The packets that are kept hold no secret, on either leg of a proxy and across
 // segments, and are otherwise what was sent.
 func TestPacketsHoldNoSecret(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	const token, password = "Zq7xWv93-Kp2JmTt8_Lr5Yc", "Gh4Wub7Vyo"
 	long := "" // crosses segments: no two pieces of it are alike

@@ -135,6 +135,7 @@ func TestDiagnose(t *testing.T) {
 
 // Servers that cannot be diagnosed to the end. Each way ends with a sentence, and in time.
 func TestDiagnoseBadServers(t *testing.T) {
+	t.Parallel()
 	garbage := raw(t, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH_9.9\r\n"); io.Copy(io.Discard, c) })
 	atOnce := raw(t, func(net.Conn) {})
 	for name, c := range map[string]struct {
@@ -216,6 +217,7 @@ func serve(t *testing.T, cfg script.Server) (url string) {
 
 // Ctrl-C ends the step that goes on, and what was found before it is kept.
 func TestDiagnoseInterrupted(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("-short makes no incident")
 	}

@@ -23,6 +23,7 @@ import (
 // A comparison that is killed keeps its finished runs. They are reported and exported, the
 // missing ones are named, and --resume makes those in the order of the same seed.
 func TestKilledComparisonGoesOn(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "comparison")
 	asked := []string{"compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=1s", "--set", "load.max_lag=0", "--repeats", "3", "--seed", "7"}
 	p := start(t, append(slices.Clone(asked), "--out", dir, "--json")...)
@@ -126,6 +127,7 @@ func seedOf(t *testing.T, dir string) float64 {
 // A comparison that is killed in its first run reports that it has nothing to compare. It can
 // be continued, and the run that was cut off stays.
 func TestComparisonKilledInItsFirstRun(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "comparison")
 	p := start(t, "compare", "quick", "--axis", "pool.max_idle=-1,0", "--set", "load.duration=4s", "--set", "load.max_lag=0", "--set", "target.headers.Authorization=hush", "--repeats", "1", "--out", dir)
 	waitFor(t, "a run", func() bool { return len(record.RunsIn(dir)) == 1 })
@@ -153,6 +155,7 @@ func TestComparisonKilledInItsFirstRun(t *testing.T) {
 // The report of a reproduction that is killed in a remedy's run has the incident, and names the
 // missing remedies.
 func TestKilledReproductionIsReported(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "all", "truncated")
 	p := start(t, "reproduce", "truncated", "--set", "load.max_lag=0", "--out", dir)
 	waitFor(t, "the incident's document", func() bool {

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,8 +28,20 @@ import (
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) != "kabench" {
 		os.Unsetenv("COLUMNS") // of the terminal that the tests were started in
+		waitTogether()
 	}
 	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
+}
+
+// waitTogether lets more tests run at once than there are cores: runs and incidents wait for
+// timers most of the time.
+func waitTogether() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		flag.Set("test.parallel", strconv.Itoa(2*max(runtime.GOMAXPROCS(0), 2)))
+	}
 }
 
 // stuck is a command that ignores interrupts, and whose standard error blocks.
@@ -44,6 +58,7 @@ func (deaf) Write([]byte) (int, error) { select {} }
 
 // The transcripts in testdata/script show what a user types and sees.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

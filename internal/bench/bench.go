@@ -26,17 +26,22 @@ type sample struct {
 	Ended   string   `json:"ended,omitempty"`   // exit status if not 0, and why bench ended it
 	Nothing string   `json:"nothing,omitempty"` // why there are no figures
 
-	Requests    int64   `json:"requests"`    // requests that reached the server
-	Achieved    float64 `json:"achieved"`    // per second
-	Lag         *lags   `json:"lag"`         // null unless the rate is constant
-	Settled     *lags   `json:"lag_settled"` // the same, without the first half second
-	CPU         float64 `json:"cpu_us"`      // of the tool per request, µs
-	Errors      *int64  `json:"errors"`      // errors that the tool reported; null: it reported no number
-	Connections int64   `json:"connections"` // connections that carried a request
-	Accepted    int64   `json:"accepted"`    // all connections, also those without a request
-	Peak        int64   `json:"peak"`        // most connections open at once
-	Refused     int64   `json:"refused,omitempty"`
-	RSS         int64   `json:"rss"` // peak memory of the tool in bytes; 0: not known
+	Requests    int64      `json:"requests"`    // requests that reached the server
+	Achieved    float64    `json:"achieved"`    // per second
+	Lag         *lags      `json:"lag"`         // null unless the rate is constant
+	Settled     *lags      `json:"lag_settled"` // the same, without the first half second
+	CPU         float64    `json:"cpu_us"`      // of the tool per request, µs
+	Errors      *int64     `json:"errors"`      // errors that the tool reported; null: it reported no number
+	Connections int64      `json:"connections"` // connections that carried a request
+	Accepted    int64      `json:"accepted"`    // all connections, also those without a request
+	Peak        int64      `json:"peak"`        // most connections open at once
+	Refused     int64      `json:"refused,omitempty"`
+	TLS         bool       `json:"tls,omitempty"`
+	Shaken      int64      `json:"handshakes,omitempty"` // over TLS, those that succeeded
+	Resumed     int64      `json:"resumed,omitempty"`    // those of them that took up an earlier session
+	Waiting     int64      `json:"time_wait"`            // sockets of the machine in TIME_WAIT when the tool started; -1: not known
+	RSS         int64      `json:"rss"`                  // peak memory of the tool in bytes; 0: not known
+	Memory      []memoryAt `json:"memory,omitempty"`     // its resident memory during the run, if that was a long one
 
 	ServerCPU float64 `json:"server_cpu_us"` // of the recording server per request, µs; 0: not known
 	Others    float64 `json:"others"`        // CPUs that other programs used meanwhile; -1: not known
@@ -60,7 +65,7 @@ type step struct {
 // bench is a run of this program.
 type bench struct {
 	rec       *recorder
-	addr      string            // of the recording server
+	addrs     map[manner]string // of the recording server
 	programs  map[string]string // by tool
 	dir       string            // where tools write
 	rng       *rand.Rand
@@ -82,6 +87,9 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 		return sample{}, nil, err
 	}
 	b.quiet(ctx)
+	if err := b.fill(ctx, j.waiting); err != nil {
+		return sample{}, nil, err
+	}
 	dir, err := os.MkdirTemp(b.dir, t.name)
 	if err != nil {
 		return sample{}, nil, err
@@ -95,6 +103,7 @@ func (b *bench) measure(ctx context.Context, t tool, j job, quota int64) (sample
 	program := b.programs[t.name]
 	s := sample{
 		Command: append([]string{filepath.Base(program)}, c.args...), Offered: j.rate, Closed: j.rate == 0, Seconds: j.seconds, Others: -1,
+		Waiting: waitingSockets(), TLS: j.secure(),
 	}
 	patience := 5 * time.Second
 	if quota > 0 {
@@ -149,7 +158,7 @@ func (b *bench) drive(ctx context.Context, j job, quota int64, start func(contex
 	}
 	running, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	running, stop := context.WithTimeoutCause(running, time.Duration(j.seconds)*time.Second+grace, errTooLong)
+	running, stop := context.WithTimeoutCause(running, time.Duration(j.seconds)*time.Second*61/60+grace, errTooLong)
 	defer stop()
 	if quota > 0 {
 		go b.endAt(running, quota, func() { end(errEnough) })
@@ -181,7 +190,8 @@ func (b *bench) drive(ctx context.Context, j job, quota int64, start func(contex
 func (s *sample) fill(d driven, j job, quota int64) {
 	got := d.got
 	s.Requests, s.Connections, s.Accepted, s.Peak, s.Refused = got.requests, got.used, got.accepted, got.peak, got.refused
-	s.RSS, s.Ended = d.used.rss, d.used.ended
+	s.RSS, s.Memory, s.Ended = d.used.rss, d.used.memory, d.used.ended
+	s.Shaken, s.Resumed = got.shaken, got.resumed
 	if d.why != nil {
 		s.Ended = strings.TrimPrefix(s.Ended+"; "+d.why.Error(), "; ")
 	}
@@ -279,9 +289,26 @@ func sizes(dir string) (record, all int64, err error) {
 // freshAddress makes the server listen on a loopback address that this run has not used
 // yet: closed connections keep their ports for a minute, but only towards their old
 // address.
-func (b *bench) freshAddress() (string, error) {
+func (b *bench) freshAddress(as manner) (string, error) {
+	return b.rec.listen(b.loopbackAddress(), as)
+}
+
+// loopbackAddress returns a loopback address that this run has not used yet.
+func (b *bench) loopbackAddress() string {
 	b.loopbacks++
-	return b.rec.listen(fmt.Sprintf("127.%d.%d.%d", b.loopback, b.loopbacks/250, b.loopbacks%250+1))
+	return fmt.Sprintf("127.%d.%d.%d", b.loopback, b.loopbacks/250, b.loopbacks%250+1)
+}
+
+// address returns the server's address for kept connections, where it speaks as.
+func (b *bench) address(as manner) (string, error) {
+	if b.addrs[as] != "" {
+		return b.addrs[as], nil
+	}
+	addr, err := b.rec.listen("127.0.0.1", as)
+	if err == nil {
+		b.addrs[as] = addr
+	}
+	return addr, err
 }
 
 // highest searches for the highest rate that a tool sustains.

@@ -34,6 +34,8 @@ func (in *installer) get(ctx context.Context, t tool) (string, error) {
 		return path, nil
 	}
 	switch {
+	case t.crate != "":
+		return in.crate(ctx, t.crate)
 	case t.debian == "":
 		return "", fmt.Errorf("%s is not in PATH; %s", name, t.hint)
 	case !in.install:
@@ -80,6 +82,28 @@ func (in *installer) module(ctx context.Context, module string) (string, error) 
 	return program, moveFile(built, program)
 }
 
+// crate returns the program of a Rust crate at an exact version. If the cache does not
+// have it, crate builds it there.
+func (in *installer) crate(ctx context.Context, crate string) (string, error) {
+	name, version, _ := strings.Cut(crate, "@")
+	root := filepath.Join(in.cache, strings.ReplaceAll(crate, "@", "_"))
+	program := filepath.Join(root, "bin", name+exeSuffix())
+	if _, err := os.Stat(program); err == nil {
+		return program, nil
+	}
+	if _, err := exec.LookPath("cargo"); err != nil {
+		return "", fmt.Errorf("%s is not in PATH, and building it needs cargo: cargo install %s --version %s --locked", name, name, version)
+	}
+	if !in.install {
+		return "", fmt.Errorf("%s is not built yet, and --no-install was given", crate)
+	}
+	fmt.Fprintf(in.log, "bench: building %s into %s; this can take many minutes\n", crate, root)
+	if err := in.command(ctx, "", "cargo", "install", name, "--version", version, "--locked", "--quiet", "--root", root); err != nil {
+		return "", err
+	}
+	return program, nil
+}
+
 // moveFile moves a program to a directory that may be on another file system. The
 // program appears there completely or not at all.
 func moveFile(from, to string) error {
@@ -110,10 +134,14 @@ func exeSuffix() string {
 	return ""
 }
 
-// command runs a program for at most five minutes. Its error has the end of the
+// building is how long the build of a tool may take. The largest, of oha and k6, take
+// minutes on two cores.
+const building = 40 * time.Minute
+
+// command runs a program for at most the time of a build. Its error has the end of the
 // program's output.
 func (in *installer) command(ctx context.Context, dir, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, building)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir

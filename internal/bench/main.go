@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,7 @@ type options struct {
 	quick     bool
 	install   bool
 	out, json string
+	docs      string // a document whose tables are replaced
 	kabench   string
 	tools     []string // none: all
 	scenarios []string // none: all
@@ -69,9 +71,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.quick, "quick", false, "a smoke run: once, two seconds, short searches")
 	f.StringVar(&o.out, "out", "", "write the Markdown to `FILE` instead of stdout")
 	f.StringVar(&o.json, "json", "", "write all figures to `FILE`")
+	f.StringVar(&o.docs, "docs", "", "replace the tables of the measured scenarios in this `DOCUMENT`, such as docs/performance.md, between its marks")
 	f.StringVar(&o.kabench, "kabench", "", "measure this `BINARY` instead of building kabench")
 	f.StringVar(&toolList, "tools", "", "only these tools, such as kabench,wrk2: "+strings.Join(names(tools, func(t tool) string { return t.name }), " "))
-	f.StringVar(&scenarioList, "scenarios", "", "only these scenarios, such as steady,fast: "+strings.Join(names(scenarios(false), func(s scenario) string { return s.name }), " "))
+	f.StringVar(&scenarioList, "scenarios", "", "only these `SCENARIOS`, such as steady,fast; hour is measured only if it is named: "+strings.Join(names(scenarios(false), func(s scenario) string { return s.name }), " "))
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the order of the tools; 0: a new one")
 	f.DurationVar(&o.waitQuiet, "wait-quiet", 0, "wait at most this long before each measurement until the rest of the machine is quiet")
 	f.BoolVar(&install, "install", true, "get missing tools: Go modules into the user's cache, and as root Debian packages with apt-get")
@@ -182,6 +185,9 @@ func (r *report) write(o options, stdout io.Writer) error {
 		}
 		err = jerr
 	}
+	if o.docs != "" {
+		err = errors.Join(err, r.placeIn(o.docs))
+	}
 	if o.out == "" {
 		return errors.Join(err, r.markdown(stdout))
 	}
@@ -197,26 +203,29 @@ func measureAll(ctx context.Context, o options, r *report, log io.Writer) (err e
 	}
 	defer os.RemoveAll(temp)
 	for _, sc := range scenarios(o.quick) {
-		if len(o.scenarios) == 0 || slices.Contains(o.scenarios, sc.name) {
+		if len(o.scenarios) == 0 && !sc.asked || slices.Contains(o.scenarios, sc.name) {
 			r.scenarios = append(r.scenarios, sc)
 		}
 	}
 	b := &bench{
-		programs: map[string]string{}, dir: temp, log: log, waitQuiet: o.waitQuiet,
+		programs: map[string]string{}, addrs: map[manner]string{}, dir: temp, log: log, waitQuiet: o.waitQuiet,
 		rng: rand.New(rand.NewPCG(o.seed, 0)), loopback: byte(1 + o.seed%250),
 	}
 	present, err := b.get(ctx, o, r, temp)
 	if err != nil {
 		return err
 	}
-	hasPlain := false
+	help := ""
 	if path := b.programs[kabenchName]; path != "" {
-		if hasPlain, err = hasFlag(ctx, path, plainFlag); err != nil {
+		if help, err = helpOf(ctx, path); err != nil {
 			return err
 		}
 	}
-	entries, cannot := plan(r.scenarios, present, hasPlain)
+	entries, cannot := plan(r.scenarios, present, func(flag string) bool { return strings.Contains(help, flag) })
 	r.CannotDo = cannot
+	if err := raiseFiles(); err != nil {
+		fmt.Fprintf(log, "bench: scenarios with many connections may fail: %v\n", err)
+	}
 
 	exe, err := os.Executable()
 	if err != nil {
@@ -226,9 +235,6 @@ func measureAll(ctx context.Context, o options, r *report, log io.Writer) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, b.rec.close()) }()
-	if b.addr, err = b.rec.listen("127.0.0.1"); err != nil {
-		return err
-	}
 	find := search{rate: 5_000, min: 300, max: 320_000, steps: 18}
 	if o.quick {
 		find.steps = 4
@@ -285,8 +291,13 @@ func (b *bench) get(ctx context.Context, o options, r *report, temp string) ([]t
 // kabench version, with the revision of this repository if kabench was built here.
 func origin(ctx context.Context, t tool, path string, built bool) string {
 	switch {
-	case t.module != "":
-		return t.module
+	case t.module != "" || t.crate != "":
+		return t.module + t.crate
+	case t.says != "":
+		// wrk prints its version and ends with 1.
+		text, _ := exec.CommandContext(ctx, path, t.says).CombinedOutput()
+		version, _, _ := strings.Cut(string(text), " Copyright")
+		return strings.TrimSpace(version) + " (" + path + ")"
 	case t.name == kabenchName:
 		out, err := outputOf(ctx, path, "version")
 		if err != nil {

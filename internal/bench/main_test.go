@@ -74,16 +74,18 @@ func testBench(t *testing.T) *bench {
 			t.Errorf("close: %v", err)
 		}
 	})
-	addr, err := rec.listen("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
+	b := &bench{rec: rec, addrs: map[manner]string{}, programs: map[string]string{"sender": exe}, dir: t.TempDir(), log: io.Discard, loopback: 77}
+	for as := range manners {
+		if _, err := b.address(manner(as)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return &bench{rec: rec, addr: addr, programs: map[string]string{"sender": exe}, dir: t.TempDir(), log: io.Discard, loopback: 77}
+	return b
 }
 
 func TestMeasure(t *testing.T) {
 	b := testBench(t)
-	s, stamps, err := b.measure(context.Background(), sender(50), job{url: "http://" + b.addr + "/", rate: 1000, seconds: 1}, 0)
+	s, stamps, err := b.measure(context.Background(), sender(50), job{url: "http://" + b.addrs[overHTTP] + "/", rate: 1000, seconds: 1}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,7 @@ func TestMeasure(t *testing.T) {
 
 func TestMeasureEndsAtTheQuota(t *testing.T) {
 	b := testBench(t)
-	s, stamps, err := b.measure(context.Background(), sender(-1), job{url: "http://" + b.addr + "/", rate: 1000, seconds: 60, fresh: true}, 20)
+	s, stamps, err := b.measure(context.Background(), sender(-1), job{url: "http://" + b.addrs[overHTTP] + "/", rate: 1000, seconds: 60, fresh: true}, 20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,14 +126,14 @@ func TestMeasureStopsWhenToldTo(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	if _, _, err := b.measure(ctx, sender(-1), job{url: "http://" + b.addr + "/", rate: 1000, seconds: 60}, 0); err != context.Canceled {
+	if _, _, err := b.measure(ctx, sender(-1), job{url: "http://" + b.addrs[overHTTP] + "/", rate: 1000, seconds: 60}, 0); err != context.Canceled {
 		t.Errorf("%v, want that it was cancelled", err)
 	}
 }
 
 func TestMeasureNothing(t *testing.T) {
 	b := testBench(t)
-	s, _, err := b.measure(context.Background(), sender(0), job{url: "http://" + b.addr + "/", rate: 10, seconds: 1}, 0)
+	s, _, err := b.measure(context.Background(), sender(0), job{url: "http://" + b.addrs[overHTTP] + "/", rate: 10, seconds: 1}, 0)
 	if err != nil || !strings.Contains(s.Nothing, "no request arrived") {
 		t.Errorf("%q, %v; want that no request arrived", s.Nothing, err)
 	}
@@ -142,11 +144,11 @@ func TestFreshAddressesDiffer(t *testing.T) {
 		t.Skip("this system has one loopback address")
 	}
 	b := testBench(t)
-	one, err := b.freshAddress()
+	one, err := b.freshAddress(overHTTP)
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, err := b.freshAddress()
+	two, err := b.freshAddress(overHTTP)
 	if err != nil {
 		t.Fatal(err)
 	}

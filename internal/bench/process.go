@@ -15,10 +15,20 @@ import (
 type usage struct {
 	cpu    time.Duration // user and system time of the process and of children it waited for
 	rss    int64         // peak resident memory in bytes; 0: not known
+	memory []memoryAt    // resident memory, every few seconds; nil: not known
 	ended  string        // "" for exit code 0, otherwise such as "exit status 3"
 	stdout string
 	stderr string // the end of it
 }
+
+// memoryAt is the resident memory of a process at a time.
+type memoryAt struct {
+	Seconds float64 `json:"s"` // since its start
+	Bytes   int64   `json:"bytes"`
+}
+
+// memoryEvery is the time between two figures of a process's resident memory.
+const memoryEvery = 10 * time.Second
 
 // Reasons to end a process.
 var (
@@ -47,13 +57,13 @@ func runProcess(ctx context.Context, path string, c call, dir string, patience t
 	peak := watchPeak(cmd.Process.Pid)
 	waited := cmd.Wait()
 	u := usage{stdout: stdout.String(), stderr: tail(stderr.String(), 300)}
-	watched := peak()
+	watched, memory := peak()
 	state := cmd.ProcessState
 	if state == nil {
 		return usage{}, fmt.Errorf("waiting for %s: %w", path, waited)
 	}
 	u.cpu = state.UserTime() + state.SystemTime()
-	u.rss = peakMemory(state, watched)
+	u.rss, u.memory = peakMemory(state, watched), memory
 	if !state.Success() {
 		u.ended = state.String()
 	}

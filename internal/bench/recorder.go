@@ -61,10 +61,10 @@ func (r *recorder) ask(command string, fields ...any) error {
 
 // listen makes the server listen on another address, and returns the address with its
 // port.
-func (r *recorder) listen(host string) (addr string, err error) {
+func (r *recorder) listen(host string, as manner) (addr string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err = r.ask("listen "+host, &addr)
+	err = r.ask("listen "+host+" "+as.String(), &addr)
 	return addr, err
 }
 
@@ -88,7 +88,7 @@ func (r *recorder) take() (seen, error) {
 	var s seen
 	var stamps int
 	err := r.ask("take", &s.requests, &s.accepted, &s.used, &s.refused, &s.broken, &s.open, &s.peak,
-		&s.first, &s.last, &s.cpu, &stamps)
+		&s.shaken, &s.resumed, &s.first, &s.last, &s.cpu, &stamps)
 	if err != nil {
 		return seen{}, err
 	}

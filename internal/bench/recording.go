@@ -16,7 +16,9 @@ type recording struct {
 	accepted int64 // connections
 	used     int64 // connections that carried a request
 	refused  int64 // connections closed at once, because no file descriptor was left
-	broken   int64 // connections closed, because they sent something that is no request
+	broken   int64 // connections closed, because they sent something that is no request, or failed to agree on TLS
+	shaken   int64 // connections over TLS whose handshake succeeded
+	resumed  int64 // those of them that took up an earlier session
 	open     int64 // connections open now
 	peak     int64 // most connections open at once
 

@@ -71,6 +71,8 @@ var (
 	requests    = column{"requests", func(s sample) (float64, bool) { return float64(s.Requests), true }, thousands, false}
 	memory      = column{"peak memory (MB)", func(s sample) (float64, bool) { return float64(s.RSS) / 1e6, s.RSS > 0 }, decimal, true}
 	record      = column{"record bytes/exchange", perRequest(func(s sample) int64 { return s.Record }), decimal, false}
+	resumed     = column{"resumed (%)", func(s sample) (float64, bool) { return 100 * float64(s.Resumed) / float64(s.Shaken), s.Shaken > 0 }, decimal, false}
+	waiting     = column{"TIME_WAIT sockets", func(s sample) (float64, bool) { return float64(s.Waiting), s.Waiting >= 0 }, thousands, false}
 	results     = column{"all results bytes/exchange", perRequest(func(s sample) int64 { return s.Results }), decimal, false}
 )
 
@@ -89,21 +91,27 @@ func perRequest(f func(sample) int64) func(sample) (float64, bool) {
 }
 
 // columns returns the columns of a scenario's table.
-func (k kind) columns() []column {
-	switch k {
-	case highest:
+func (sc scenario) columns() []column {
+	switch {
+	case sc.kind == highest:
 		return []column{rate, cpu, connections}
-	case fresh:
+	case sc.kind == fresh && sc.job.secure():
+		return []column{rate, cpu, failed, requests, resumed}
+	case sc.kind == fresh:
 		return []column{rate, cpu, failed, requests}
-	case overhead:
+	case sc.kind == overhead && sc.job.waiting > 0:
+		return []column{lagP99, cpu, record, results, memory, waiting}
+	case sc.kind == overhead:
 		return []column{lagP99, cpu, record, results, memory}
+	case sc.kind == curved:
+		return []column{lagP50, lagP99, cpu, share, failed, connections, memory, record}
 	default:
 		return []column{lagP50, lagP99, later50, later99, cpu, share, failed, connections, memory}
 	}
 }
 
 // yardsticks are the tools that kabench is compared with, in this order.
-var yardsticks = []string{"vegeta", "vegeta-uncapped", "wrk2", "wrk"}
+var yardsticks = []string{"vegeta", "vegeta-uncapped", "wrk2", "wrk", "h2load", "oha", "k6"}
 
 // markdown writes the report for people.
 func (r *report) markdown(w io.Writer) error {
@@ -137,7 +145,12 @@ func (r *report) markdown(w io.Writer) error {
 
 func (r *report) scenario(p *printer, sc scenario) {
 	p.linef("\n## %s\n\n%s\n", sc.title, sc.about)
-	columns := sc.kind.columns()
+	r.table(p, sc)
+}
+
+// table writes the table of a scenario, with what must be said about it.
+func (r *report) table(p *printer, sc scenario) {
+	columns := sc.columns()
 	head, rule := "| tool |", "| --- |"
 	for _, c := range columns {
 		head += " " + c.head + " |"
@@ -184,10 +197,14 @@ func (r *report) scenario(p *printer, sc scenario) {
 		}
 		p.linef("%s |", row)
 	}
-	if plain, all := medians[plainName], medians[kabenchName]; plain != nil && all != nil {
-		row := "| *with ÷ without*"
+	if v := sc.beside; v != nil && medians[v.name] != nil && medians[kabenchName] != nil {
+		above, below := medians[v.name], medians[kabenchName]
+		if v.over {
+			above, below = below, above
+		}
+		row := "| *" + v.ratio + "*"
 		for i, c := range columns {
-			row += " | " + quotient(c, all[i].median, plain[i].median)
+			row += " | " + quotient(c, above[i].median, below[i].median)
 		}
 		p.linef("%s |", row)
 	}
@@ -201,13 +218,18 @@ func (r *report) scenario(p *printer, sc scenario) {
 	for _, note := range notes {
 		p.linef("- %s", note)
 	}
+	if sc.kind == curved {
+		for _, s := range byTool[kabenchName] {
+			curve(p, s)
+		}
+	}
 }
 
 // place returns the row of a tool in the tables.
 func place(name string) int {
 	i := slices.IndexFunc(tools, func(t tool) bool { return t.name == name })
 	if i < 0 {
-		return len(tools) // kabench without its instruments
+		return len(tools) // kabench run in another way
 	}
 	return i
 }

@@ -12,7 +12,7 @@ func TestMarkdown(t *testing.T) {
 	steady := scenario{name: "steady", title: "Steady", about: "About it.", kind: paced}
 	top := scenario{name: "highest", title: "Highest", about: "About that.", kind: highest}
 	none := scenario{name: "fresh", title: "Fresh", about: "About none.", kind: fresh}
-	over := scenario{name: "overhead", title: "Overhead", about: "About more.", kind: overhead}
+	over := scenario{name: "overhead", title: "Overhead", about: "About more.", kind: overhead, beside: &bare}
 	figures := func(tool string, repeat int, p50, p99, cpu float64) sample {
 		return sample{
 			Scenario: "steady", Tool: tool, Repeat: repeat, Offered: 400, Achieved: 399, Requests: 4000, CPU: cpu,
@@ -32,7 +32,7 @@ func TestMarkdown(t *testing.T) {
 			{Scenario: "steady", Tool: "hey", Repeat: 1, Offered: 400, Others: -1, Ended: "exit status 1", Nothing: "no request arrived (exit status 1): usage"},
 			{Scenario: "highest", Tool: "wrk", Repeat: 1, Closed: true, Achieved: 100_000, Requests: 300_000, CPU: 9, Connections: 16, Others: -1},
 			{Scenario: "overhead", Tool: "kabench", Offered: 10_000, Requests: 1000, CPU: 30, Record: 25_000, Results: 26_000, Others: -1},
-			{Scenario: "overhead", Tool: plainName, Offered: 10_000, Requests: 1000, CPU: 24, Others: -1},
+			{Scenario: "overhead", Tool: bare.name, Offered: 10_000, Requests: 1000, CPU: 24, Others: -1},
 		},
 	}
 	var out strings.Builder

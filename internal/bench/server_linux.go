@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"unsafe"
 
@@ -41,9 +43,10 @@ type epollServer struct {
 
 	// Used only by the loop.
 	rec       *recording
-	listeners map[int]bool // descriptors
-	conns     []epollConn  // by descriptor
-	spare     int          // a descriptor in reserve, for connections when no other is left
+	listeners map[int]*tls.Config // by descriptor; nil: without TLS
+	shaking   map[*os.File]bool   // connections whose handshake goes on
+	conns     []epollConn         // by descriptor
+	spare     int                 // a descriptor in reserve, for connections when no other is left
 	buf       []byte
 	stopping  bool
 }
@@ -53,6 +56,9 @@ type epollConn struct {
 	live bool
 	owed []byte // responses that the socket has not taken yet; until then nothing is read
 	last bool   // the connection ends when owed is written
+
+	secure *tls.Conn // over wire; nil: without TLS
+	wire   *wire
 }
 
 func newEpollServer() (*epollServer, error) {
@@ -65,7 +71,7 @@ func newEpollServer() (*epollServer, error) {
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
 	s := &epollServer{
-		epoll: epoll, wake: wake, rec: newRecording(), listeners: map[int]bool{}, spare: -1,
+		epoll: epoll, wake: wake, rec: newRecording(), listeners: map[int]*tls.Config{}, shaking: map[*os.File]bool{}, spare: -1,
 		buf: make([]byte, 64<<10), ended: make(chan struct{}),
 	}
 	s.keepSpare()
@@ -125,17 +131,21 @@ func (s *epollServer) do(f func(*recording)) error {
 	return s.inLoop(func() { f(s.rec) })
 }
 
-func (s *epollServer) listen(host string) (string, error) {
+func (s *epollServer) listen(host string, as manner) (string, error) {
 	ip, err := netip.ParseAddr(host)
 	if err != nil || !ip.Is4() {
 		return "", fmt.Errorf("listen on %q: not an IPv4 address", host)
 	}
+	config, err := as.config()
+	if err != nil {
+		return "", err
+	}
 	var addr string
-	failed := s.inLoop(func() { addr, err = s.listenOn(ip) })
+	failed := s.inLoop(func() { addr, err = s.listenOn(ip, config) })
 	return addr, errors.Join(failed, err)
 }
 
-func (s *epollServer) listenOn(ip netip.Addr) (string, error) {
+func (s *epollServer) listenOn(ip netip.Addr, config *tls.Config) (string, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", fmt.Errorf("socket: %w", err)
@@ -156,7 +166,7 @@ func (s *epollServer) listenOn(ip netip.Addr) (string, error) {
 		unix.Close(fd)
 		return "", err
 	}
-	s.listeners[fd] = true
+	s.listeners[fd] = config
 	return netip.AddrPortFrom(ip, uint16(bound.(*unix.SockaddrInet4).Port)).String(), nil
 }
 
@@ -183,8 +193,10 @@ func (s *epollServer) loop() {
 				s.ready(fd)
 			case fd == s.wake:
 				s.runCommands()
-			case s.listeners[fd]:
-				s.accept(fd)
+			default:
+				if config, ok := s.listeners[fd]; ok {
+					s.accept(fd, config)
+				}
 			}
 		}
 	}
@@ -195,6 +207,9 @@ func (s *epollServer) loop() {
 	}
 	for fd := range s.listeners {
 		unix.Close(fd)
+	}
+	for file := range s.shaking {
+		file.Close() // its goroutine notices
 	}
 	unix.Close(s.spare)
 	unix.Close(s.epoll)
@@ -238,7 +253,7 @@ func (s *epollServer) keepSpare() {
 	s.spare = fd
 }
 
-func (s *epollServer) accept(listener int) {
+func (s *epollServer) accept(listener int, config *tls.Config) {
 	for {
 		fd, _, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
@@ -257,18 +272,29 @@ func (s *epollServer) accept(listener int) {
 			return
 		}
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // otherwise pipelined responses would wait for ACKs
+		if config != nil {
+			s.rec.opened()
+			s.shake(fd, config)
+			continue
+		}
 		if s.watch(fd, unix.EPOLL_CTL_ADD, unix.EPOLLIN) != nil {
 			s.rec.refused++
 			unix.Close(fd)
 			continue
 		}
-		if fd >= len(s.conns) {
-			s.conns = append(s.conns, make([]epollConn, fd+1-len(s.conns)+1024)...)
-		}
-		s.conns[fd] = epollConn{stream: stream{held: s.conns[fd].held[:0]}, live: true}
+		s.add(fd, epollConn{})
 		s.rec.opened()
 		s.ready(fd) // the request has often arrived by now
 	}
+}
+
+// add makes a connection known.
+func (s *epollServer) add(fd int, c epollConn) {
+	if fd >= len(s.conns) {
+		s.conns = append(s.conns, make([]epollConn, fd+1-len(s.conns)+1024)...)
+	}
+	c.stream, c.live = stream{held: s.conns[fd].held[:0]}, true
+	s.conns[fd] = c
 }
 
 // ready reads once and responds to the requests, or writes what is owed.
@@ -276,6 +302,10 @@ func (s *epollServer) ready(fd int) {
 	c := &s.conns[fd]
 	if len(c.owed) > 0 {
 		s.write(fd, nil)
+		return
+	}
+	if c.secure != nil {
+		s.readSecure(fd)
 		return
 	}
 	n, err := unix.Read(fd, s.buf)
@@ -294,16 +324,21 @@ func (s *epollServer) ready(fd int) {
 		s.drop(fd)
 	case answers == 0:
 	default:
-		final := answer
-		if last {
-			final = answerClose
-		}
-		if answers == 1 {
-			s.write(fd, final)
-		} else {
-			s.write(fd, append(bytes.Repeat(answer, answers-1), final...))
-		}
+		s.write(fd, answersOf(answers, last))
 	}
+}
+
+// answersOf returns the responses to n requests. With last, the last of them ends the
+// connection.
+func answersOf(n int, last bool) []byte {
+	final := answer
+	if last {
+		final = answerClose
+	}
+	if n <= 1 {
+		return final[:n*len(final)]
+	}
+	return append(bytes.Repeat(answer, n-1), final...)
 }
 
 // write writes what is owed, then data. It keeps what the socket does not take.
@@ -338,7 +373,7 @@ func (s *epollServer) write(fd int, data []byte) {
 }
 
 func (s *epollServer) drop(fd int) {
-	s.conns[fd].live = false
+	s.conns[fd].live, s.conns[fd].secure, s.conns[fd].wire = false, nil, nil
 	s.rec.closed()
 	unix.Close(fd)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -22,7 +23,11 @@ func newNetServer() *netServer {
 	return &netServer{rec: newRecording(), conns: map[net.Conn]bool{}}
 }
 
-func (s *netServer) listen(host string) (string, error) {
+func (s *netServer) listen(host string, as manner) (string, error) {
+	config, err := as.config()
+	if err != nil {
+		return "", err
+	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", err
@@ -30,11 +35,12 @@ func (s *netServer) listen(host string) (string, error) {
 	s.mu.Lock()
 	s.listeners = append(s.listeners, l)
 	s.mu.Unlock()
-	s.running.Go(func() { s.accept(l) })
+	s.running.Go(func() { s.accept(l, config) })
 	return l.Addr().String(), nil
 }
 
-func (s *netServer) accept(l net.Listener) {
+// accept serves the connections of a listener, over TLS if config is not nil.
+func (s *netServer) accept(l net.Listener, config *tls.Config) {
 	for {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -52,20 +58,32 @@ func (s *netServer) accept(l net.Listener) {
 		default:
 			s.conns[conn] = true
 			s.rec.opened()
-			s.running.Go(func() { s.serve(conn) })
+			s.running.Go(func() { s.serve(conn, config) })
 		}
 		s.mu.Unlock()
 	}
 }
 
-func (s *netServer) serve(conn net.Conn) {
+func (s *netServer) serve(tcp net.Conn, config *tls.Config) {
+	conn := tcp
 	defer func() {
 		s.mu.Lock()
-		delete(s.conns, conn)
+		delete(s.conns, tcp)
 		s.rec.closed()
 		s.mu.Unlock()
 		conn.Close() // after the counts, so that they are complete when the client sees the end
 	}()
+	if config != nil {
+		secure := tls.Server(tcp, config)
+		err := secure.Handshake()
+		s.mu.Lock()
+		s.rec.shook(secure.ConnectionState(), err)
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+		conn = secure
+	}
 	var c stream
 	buf := make([]byte, 4<<10)
 	for {

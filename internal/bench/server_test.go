@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -31,7 +32,7 @@ func eachServer(t *testing.T, test func(t *testing.T, srv server, addr string)) 
 					t.Errorf("close: %v", err)
 				}
 			})
-			addr, err := srv.listen("127.0.0.1")
+			addr, err := srv.listen("127.0.0.1", overHTTP)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -288,11 +289,11 @@ func TestRecorderProcess(t *testing.T) {
 			t.Errorf("close: %v", err)
 		}
 	}()
-	addr, err := rec.listen("127.0.0.1")
+	addr, err := rec.listen("127.0.0.1", overHTTP)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := rec.listen("not an address"); err == nil || !strings.Contains(err.Error(), "not an address") {
+	if _, err := rec.listen("not an address", overTLS); err == nil || !strings.Contains(err.Error(), "not an address") {
 		t.Errorf("listening on no address: %v", err)
 	}
 	if err := rec.reset(10, false); err != nil {
@@ -319,5 +320,74 @@ func TestRecorderProcess(t *testing.T) {
 	}
 	if !slices.IsSorted(s.stamps) || s.stamps[0] != s.first || s.first <= 0 || s.last < s.stamps[9] {
 		t.Errorf("stamps %v from %d to %d: want them in order, above 0 and within", s.stamps, s.first, s.last)
+	}
+}
+
+// over TLS, with and without sessions: each request is stamped and answered, whether it
+// comes at once, in parts, or together with others, and the end is announced.
+func TestServerOverTLS(t *testing.T) {
+	for name, start := range map[string]func() (server, error){
+		"own": newServer,
+		"net": func() (server, error) { return newNetServer(), nil },
+	} {
+		for _, as := range []manner{overTLS, overResume} {
+			t.Run(name+" "+as.String(), func(t *testing.T) {
+				srv, err := start()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := srv.close(); err != nil {
+						t.Errorf("close: %v", err)
+					}
+				}()
+				addr, err := srv.listen("127.0.0.1", as)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := srv.do(func(r *recording) { r.reset(100, false) }); err != nil {
+					t.Fatal(err)
+				}
+				config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
+				for range 3 {
+					plain, _ := dial(t, addr)
+					conn := tls.Client(plain, config)
+					r := bufio.NewReader(conn)
+					for i := range len(get) { // each byte in a record of its own
+						send(t, conn, get[i:i+1])
+					}
+					receive(t, r)
+					send(t, conn, get+get+get[:9])
+					receive(t, r)
+					receive(t, r)
+					send(t, conn, get[9:])
+					receive(t, r)
+					send(t, conn, strings.Replace(get, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+					if !receive(t, r) {
+						t.Error("the answer does not say that the connection ends")
+					}
+					if n, err := r.Read(make([]byte, 1)); err != io.EOF {
+						t.Errorf("after the last answer: %d bytes, %v; want the end, announced", n, err)
+					}
+				}
+				plain, _ := dial(t, addr)
+				send(t, plain, get) // is no handshake
+				if _, err := io.Copy(io.Discard, plain); err != nil {
+					t.Errorf("no handshake: %v", err)
+				}
+				r := look(t, srv)
+				for end := time.Now().Add(10 * time.Second); r.open > 0 && time.Now().Before(end); r = look(t, srv) {
+					time.Sleep(time.Millisecond)
+				}
+				want := int64(0)
+				if as == overResume {
+					want = 2 // not the first
+				}
+				if r.requests != 15 || len(r.stamps) != 15 || r.used != 3 || r.accepted != 4 || r.open != 0 || r.shaken != 3 || r.broken != 1 || r.resumed != want {
+					t.Errorf("%d requests, %d stamps, %d connections used of %d, %d open, %d handshakes, %d broken, %d resumed; want 15, 15, 3, 4, 0, 3, 1, %d",
+						r.requests, len(r.stamps), r.used, r.accepted, r.open, r.shaken, r.broken, r.resumed, want)
+				}
+			})
+		}
 	}
 }

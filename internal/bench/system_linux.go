@@ -13,11 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchPeak reads the peak resident memory of a process again and again. The function
-// that it returns stops this and returns the highest value.
-func watchPeak(pid int) func() int64 {
+// watchPeak reads the peak resident memory of a process again and again, and every
+// memoryEvery the memory of then. The function that it returns stops this and returns the
+// highest value, and the others.
+func watchPeak(pid int) func() (int64, []memoryAt) {
 	path := fmt.Sprintf("/proc/%d/status", pid)
 	var peak int64
+	var memory []memoryAt
+	began := time.Now()
 	stop := make(chan struct{})
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -29,19 +32,28 @@ func watchPeak(pid int) func() int64 {
 				return
 			case <-tick.C:
 				peak = max(peak, highWater(path))
+				if since := time.Since(began); since >= time.Duration(len(memory)+1)*memoryEvery {
+					if now := kibField(path, "VmRSS:"); now > 0 {
+						memory = append(memory, memoryAt{since.Seconds(), now})
+					}
+				}
 			}
 		}
 	})
-	return func() int64 { close(stop); done.Wait(); return peak }
+	return func() (int64, []memoryAt) { close(stop); done.Wait(); return peak, memory }
 }
 
 // highWater reads VmHWM from a status file, in bytes; 0: it has none.
-func highWater(path string) int64 {
+func highWater(path string) int64 { return kibField(path, "VmHWM:") }
+
+// kibField reads a field in KiB from a status file and returns it in bytes; 0: it has
+// none.
+func kibField(path, name string) int64 {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
+	_, rest, _ := bytes.Cut(text, []byte(name))
 	fields := bytes.Fields(rest)
 	if len(fields) == 0 {
 		return 0
@@ -118,4 +130,45 @@ func systemFacts() (cpu, kernel string) {
 		kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
 	}
 	return cpu, kernel
+}
+
+// waitingSockets returns the machine's TCP sockets in TIME_WAIT; -1: not known.
+func waitingSockets() int64 {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return -1
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		for i := 1; fields[0] == "TCP:" && i+1 < len(fields); i += 2 {
+			if n, err := strconv.ParseInt(fields[i+1], 10, 64); fields[i] == "tw" && err == nil {
+				return n
+			}
+		}
+	}
+	return -1
+}
+
+// mostWaiting returns how many sockets the system keeps in TIME_WAIT; 0: not known.
+func mostWaiting() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/tcp_max_tw_buckets")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n
+}
+
+// raiseFiles lets this process, and those that it starts, open as many files as the system
+// allows. Go raises its own limit only, and gives children the old one.
+func raiseFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("getrlimit: %w", err)
+	}
+	limit.Cur = limit.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("setrlimit: %w", err)
+	}
+	return nil
 }

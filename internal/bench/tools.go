@@ -11,13 +11,26 @@ import (
 
 // job is one task of a tool.
 type job struct {
-	url     string  // http://IP:PORT/
+	url     string  // http://IP:PORT/, or https
 	rate    float64 // per second; 0: as fast as possible
 	seconds int
 	conns   int    // number of kept connections; with fresh, the number at the same time
 	fresh   bool   // a new connection for each request
+	each    bool   // requests take the connections in turn, so that all are used
+	as      manner // how the server of url speaks
+	waiting int    // sockets in TIME_WAIT that there are meanwhile, at least
 	plain   bool   // only for kabench: without its instruments
+	agents  int    // only for kabench: how many processes share the work; 0: one, which is no agent
 	dir     string // an empty directory in which the tool writes
+}
+
+// secure reports whether the server speaks TLS. Its certificate cannot be verified.
+func (j job) secure() bool { return j.as != overHTTP }
+
+// host returns the IP address and the port of the server.
+func (j job) host() (ip, port string) {
+	ip, port, _ = strings.Cut(strings.Trim(strings.TrimPrefix(j.url, j.as.scheme()), "/"), ":")
+	return ip, port
 }
 
 // call is the command line of a tool for a job, without the program's name.
@@ -32,7 +45,9 @@ type tool struct {
 	open   bool   // its rate does not depend on responses; it takes part in the search for the highest rate
 	module string // Go module at an exact version, whose main package is the module's root
 	debian string // Debian package of the tool
+	crate  string // Rust crate at an exact version, as NAME@VERSION
 	hint   string // how else a user can get it
+	says   string // the argument with which the tool prints its version; "": it has none
 	binary string // its name in PATH, if not name
 
 	// call returns the command line for a job, or why the tool cannot do it.
@@ -52,12 +67,14 @@ var tools = []tool{
 	{name: kabenchName, open: true, call: kabenchCall, errors: kabenchErrors},
 	{name: "vegeta", open: true, module: "github.com/tsenart/vegeta/v12@v12.13.0", call: vegetaCall(true), after: vegetaReport, errors: vegetaErrors},
 	{name: "vegeta-uncapped", open: true, binary: "vegeta", module: "github.com/tsenart/vegeta/v12@v12.13.0", call: vegetaCall(false), after: vegetaReport, errors: vegetaErrors},
-	{name: "wrk2", open: true, hint: "build github.com/giltene/wrk2 and put it in PATH as wrk2", call: wrkCall(true), errors: wrkErrors},
-	{name: "wrk", debian: "wrk", call: wrkCall(false), errors: wrkErrors},
+	{name: "wrk2", open: true, hint: "build github.com/giltene/wrk2 and put it in PATH as wrk2", says: "-v", call: wrkCall(true), errors: wrkErrors},
+	{name: "wrk", debian: "wrk", says: "-v", call: wrkCall(false), errors: wrkErrors},
 	{name: "h2load", debian: "nghttp2-client", call: h2loadCall, errors: sumOf(`requests: .* (\d+) failed`, 1)},
 	{name: "hey", module: "github.com/rakyll/hey@v0.1.4", call: heyCall, errors: heyErrors},
 	{name: "bombardier", module: "github.com/codesenberg/bombardier@v1.2.6", call: bombardierCall, errors: bombardierErrors},
 	{name: "fortio", module: "fortio.org/fortio@v1.69.5", call: fortioCall, errors: fortioErrors},
+	{name: "oha", open: true, crate: "oha@1.16.0", call: ohaCall, errors: ohaErrors},
+	{name: "k6", open: true, module: "go.k6.io/k6@v1.8.1", call: k6Call, errors: k6Errors},
 	{name: "httperf", debian: "httperf", call: httperfCall, errors: sumOf(`Errors: total (\d+)`, 1)},
 }
 
@@ -67,8 +84,21 @@ func kabenchCall(j job) (call, error) {
 	if j.rate == 0 {
 		return call{}, errNoClosedLoop
 	}
+	most := j.conns / max(j.agents, 1) // each agent has a pool of its own
+	if j.each {
+		most = 1 // of as many pools as there are connections, which take turns
+	}
 	args := []string{"run", "--target", j.url, "--rate", whole(j.rate) + "/s", "--duration", fmt.Sprintf("%ds", j.seconds),
-		"--set", fmt.Sprintf("pool.max_conns=%d", j.conns), "--out", j.dir + "/results", "--json"}
+		"--set", fmt.Sprintf("pool.max_conns=%d", most), "--out", j.dir + "/results", "--json"}
+	if j.each {
+		args = append(args, "--set", fmt.Sprintf("pool.shards=%d", j.conns))
+	}
+	if j.secure() {
+		args = append(args, "--set", "target.tls.insecure=true")
+	}
+	if j.agents > 0 {
+		args = append(args, agentsFlag, fmt.Sprintf("local:%d", j.agents))
+	}
 	if j.fresh {
 		args = append(args, "--set", "pool.max_requests=1", "--set", "target.allow_port_exhaustion=true")
 	}
@@ -78,13 +108,18 @@ func kabenchCall(j job) (call, error) {
 	return call{args: args}, nil
 }
 
-// plainFlag makes kabench run without collectors and record.
-const plainFlag = "--no-instruments"
+const (
+	// plainFlag makes kabench run without collectors and record.
+	plainFlag = "--no-instruments"
+	// agentsFlag makes kabench share a run between processes.
+	agentsFlag = "--agents"
+)
 
 var (
 	errNoClosedLoop = fmt.Errorf("it has no closed loop")
 	errNoRate       = fmt.Errorf("it cannot offer a rate")
 	errNoFresh      = fmt.Errorf("it has no new connection per request")
+	errNoTLS        = fmt.Errorf("it does not speak TLS 1.3")
 )
 
 func kabenchErrors(stdout string) (int64, bool) {
@@ -113,8 +148,11 @@ func vegetaCall(capped bool) func(job) (call, error) {
 		if j.fresh {
 			// vegeta binds its source address, and a bound port is used up for every
 			// destination. So each run gets a source address of its own too.
-			host, _, _ := strings.Cut(strings.TrimPrefix(j.url, "http://"), ":")
+			host, _ := j.host()
 			args = append(args, "-keepalive=false", "-laddr", host)
+		}
+		if j.secure() {
+			args = append(args, "-insecure")
 		}
 		return call{args: args, stdin: "GET " + j.url + "\n"}, nil
 	}
@@ -223,6 +261,9 @@ func bombardierCall(j job) (call, error) {
 	if j.fresh {
 		args = append(args, "-H", "Connection: close")
 	}
+	if j.secure() {
+		args = append(args, "-k")
+	}
 	return call{args: append(args, j.url)}, nil
 }
 
@@ -241,6 +282,9 @@ func fortioCall(j job) (call, error) {
 	args := []string{"load", "-quiet", "-c", strconv.Itoa(j.conns), "-t", fmt.Sprintf("%ds", j.seconds), "-qps", whole(j.rate), "-json", "-"}
 	if j.fresh {
 		args = append(args, "-keepalive=false")
+	}
+	if j.secure() {
+		args = append(args, "-k")
 	}
 	return call{args: append(args, j.url)}, nil // -qps 0: as fast as possible
 }
@@ -263,7 +307,10 @@ func httperfCall(j job) (call, error) {
 	if !j.fresh || j.rate == 0 {
 		return call{}, fmt.Errorf("it offers connections or sessions at a rate, not requests over kept connections")
 	}
-	host, port, _ := strings.Cut(strings.Trim(strings.TrimPrefix(j.url, "http://"), "/"), ":")
+	if j.secure() {
+		return call{}, errNoTLS
+	}
+	host, port := j.host()
 	return call{args: []string{"--server", host, "--port", port, "--uri", "/", "--rate", whole(j.rate),
 		"--num-conns", whole(j.rate * float64(j.seconds)), "--num-calls", "1", "--timeout", "5"}}, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,12 @@ func TestCalls(t *testing.T) {
 		{"kabench", job{rate: 400, seconds: 10, conns: 16, fresh: true, plain: true},
 			"run --target " + url + " --rate 400/s --duration 10s --set pool.max_conns=16 --out DIR/results --json --set pool.max_requests=1 --set target.allow_port_exhaustion=true --no-instruments"},
 		{"kabench", job{seconds: 3, conns: 16}, errNoClosedLoop.Error()},
+		{"kabench", job{rate: 20_000, seconds: 20, conns: 10_000, each: true},
+			"run --target " + url + " --rate 20000/s --duration 20s --set pool.max_conns=1 --out DIR/results --json --set pool.shards=10000"},
+		{"kabench", job{rate: 400, seconds: 3, conns: 16, agents: 2},
+			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=8 --out DIR/results --json --agents local:2"},
+		{"kabench", job{rate: 400, seconds: 3, conns: 16, as: overTLS},
+			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=16 --out DIR/results --json --set target.tls.insecure=true"},
 		{"vegeta", job{rate: 400, seconds: 10, conns: 16},
 			"attack -rate 400/1s -duration 10s -connections 16 -output DIR/vegeta.bin -max-connections 16"},
 		{"vegeta-uncapped", job{rate: 400, seconds: 10, conns: 16, fresh: true},
@@ -41,9 +48,21 @@ func TestCalls(t *testing.T) {
 		{"hey", job{rate: 400, seconds: 3, conns: 16}, "-c 16 -z 3s -q 25 " + url},
 		{"bombardier", job{rate: 400, seconds: 3, conns: 16}, "-c 16 -d 3s -p r -o json -r 400 " + url},
 		{"fortio", job{seconds: 3, conns: 16}, "load -quiet -c 16 -t 3s -qps 0 -json - " + url},
+		{"vegeta", job{rate: 400, seconds: 3, conns: 16, fresh: true, as: overTLS},
+			"attack -rate 400/1s -duration 3s -connections 16 -output DIR/vegeta.bin -max-connections 16 -keepalive=false -laddr 127.1.2.3 -insecure"},
+		{"bombardier", job{seconds: 3, conns: 16, as: overResume}, "-c 16 -d 3s -p r -o json -k " + url},
+		{"fortio", job{seconds: 3, conns: 16, as: overTLS}, "load -quiet -c 16 -t 3s -qps 0 -json - -k " + url},
+		{"oha", job{rate: 400, seconds: 3, conns: 16}, "--no-tui --output-format json -c 16 -z 3s -q 400 --latency-correction " + url},
+		{"oha", job{seconds: 3, conns: 16, fresh: true, as: overTLS}, "--no-tui --output-format json -c 16 -z 3s --disable-keepalive --insecure " + url},
+		{"k6", job{rate: 400, seconds: 3, conns: 16}, "run --quiet --no-usage-report -"},
+		{"k6", job{seconds: 3, conns: 16}, errNoClosedLoop.Error()},
+		{"k6", job{rate: 20_000, seconds: 3, conns: 10_000}, "it has a virtual user of some megabytes for each connection"},
+		{"httperf", job{rate: 400, seconds: 3, conns: 16, fresh: true, as: overTLS}, errNoTLS.Error()},
 		{"httperf", job{rate: 400, seconds: 3, conns: 16, fresh: true},
 			"--server 127.1.2.3 --port 4567 --uri / --rate 400 --num-conns 1200 --num-calls 1 --timeout 5"},
 	} {
+		url := strings.Replace(url, "http://", test.job.as.scheme(), 1)
+		test.want = strings.ReplaceAll(test.want, "http://", test.job.as.scheme())
 		test.job.url, test.job.dir = url, "DIR"
 		c, err := toolNamed(t, test.tool).call(test.job)
 		got := strings.Join(c.args, " ")
@@ -77,6 +96,10 @@ func TestErrorsOfTools(t *testing.T) {
 		{"bombardier", `{"spec":{},"result":{"bytesRead":0,"req1xx":0,"req2xx":9,"req3xx":0,"req4xx":0,"req5xx":1,"others":4}}`, 5},
 		{"bombardier", "", unknown},
 		{"fortio", `{"RunType":"HTTP","RetCodes":{"-1":2,"200":30,"503":1}}`, 3},
+		{"oha", `{"summary":{"successRate":1.0},"statusCodeDistribution":{"200":395,"503":2},"errorDistribution":{"aborted due to deadline":4,"connection closed before message completed":3}}`, 5},
+		{"oha", "", unknown},
+		{"k6", `{"failed":1,"dropped":25,"sent":776}`, 26},
+		{"k6", `{}`, unknown},
 		{"httperf", "Reply status: 1xx=0 2xx=0\n\nErrors: total 5 client-timo 0 socket-timo 0 connrefused 5 connreset 0\nErrors: fd-unavail 0\n", 5},
 	} {
 		n, ok := toolNamed(t, test.tool).errors(test.out)
@@ -91,9 +114,9 @@ func TestErrorsOfTools(t *testing.T) {
 
 func TestPlan(t *testing.T) {
 	present := []tool{toolNamed(t, "kabench"), toolNamed(t, "wrk"), toolNamed(t, "wrk2"), toolNamed(t, "h2load")}
-	entries, left := plan(scenarios(false), present, false)
+	entries, left := plan(scenarios(false), present, func(string) bool { return false })
 	has := func(scenario, label string) bool {
-		return slices.ContainsFunc(entries, func(e entry) bool { return e.scenario.name == scenario && e.label() == label })
+		return slices.ContainsFunc(entries, func(e entry) bool { return e.scenario.name == scenario && e.label == label })
 	}
 	for _, want := range []struct {
 		scenario, label string
@@ -102,7 +125,7 @@ func TestPlan(t *testing.T) {
 		{"steady", "kabench", true}, {"steady", "wrk2", true}, {"steady", "wrk", false}, {"fast", "h2load", true},
 		{"highest", "wrk", true}, {"highest", "kabench", true}, {"highest", "h2load", true},
 		{"fresh", "kabench", manyLoopbacks}, {"fresh", "wrk", manyLoopbacks}, {"fresh", "h2load", false},
-		{"overhead", "kabench", true}, {"overhead", "wrk2", false}, {"overhead", plainName, false},
+		{"overhead", "kabench", true}, {"overhead", "wrk2", false}, {"overhead", bare.name, false},
 	} {
 		if has(want.scenario, want.label) != want.has {
 			t.Errorf("%s in %s: %t", want.label, want.scenario, !want.has)
@@ -116,9 +139,16 @@ func TestPlan(t *testing.T) {
 	if len(left["overhead"]) != 1 || !strings.Contains(left["overhead"][0], plainFlag) {
 		t.Errorf("left out of overhead: %q, want the one without instruments", left["overhead"])
 	}
-	entries, left = plan(scenarios(true), present, true)
-	if !has("overhead", plainName) || len(left["overhead"]) != 0 {
+	entries, left = plan(scenarios(true), present, func(flag string) bool { return flag == plainFlag })
+	if !has("overhead", bare.name) || len(left["overhead"]) != 0 {
 		t.Errorf("with %s: left out %q", plainFlag, left["overhead"])
+	}
+	if has("agents", two.name) || len(left["agents"]) != 1 || has("hour", "wrk2") || !has("hour", "kabench") {
+		t.Errorf("agents without %s: left out %q; the hour is kabench's", agentsFlag, left["agents"])
+	}
+	entries, _ = plan(scenarios(true), present, func(string) bool { return true })
+	if !has("agents", two.name) || !has("agents-highest", two.name) || !has("tls", "wrk2") || !has("tls-resumed", "wrk") || !has("kept", "h2load") {
+		t.Error("agents, TLS or kept connections are left out")
 	}
 }
 
@@ -130,8 +160,12 @@ func TestInstallerNamesWhatIsMissing(t *testing.T) {
 	}{
 		{tool{name: "no-such-tool-1", hint: "build it"}, "no-such-tool-1 is not in PATH; build it"},
 		{tool{name: "no-such-tool-2", debian: "its-package"}, "no-such-tool-2 is not in PATH; apt-get install its-package"},
+		{tool{name: "y", crate: "no-such-tool-4@1.0.0"}, "no-such-tool-4@1.0.0 is not built yet, and --no-install was given"},
 		{tool{name: "x", module: "example.org/x@v1.0.0"}, "example.org/x@v1.0.0 is not built yet, and --no-install was given"},
 	} {
+		if _, err := exec.LookPath("cargo"); err != nil && test.tool.crate != "" {
+			test.want = "no-such-tool-4 is not in PATH, and building it needs cargo: cargo install no-such-tool-4 --version 1.0.0 --locked"
+		}
 		_, err := in.get(t.Context(), test.tool)
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%v, want %q", err, test.want)

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/kabench/kabench/profiles"
@@ -72,22 +73,30 @@ func TestIncidents(t *testing.T) {
 	longest := slices.SortedFunc(maps.Keys(controls), func(a, b string) int {
 		return cmp.Or(cmp.Compare(incident(t, b).Takes(), incident(t, a).Takes()), cmp.Compare(a, b))
 	})
+	all := &places{free: make(chan struct{}, atOnce)}
+	all.beside.Add(len(longest))
+	var running sync.WaitGroup
+	defer running.Wait()
 	for _, name := range longest {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := controls[name]
-			if name == "nginx-upstream-mismatch" && runtime.GOOS != "linux" {
-				t.Skip("it needs what Linux does with a SYN when the accept queue is full")
-			}
-			p := incident(t, name)
-			if p.Network != nil {
-				needSandbox(t)
-			}
-			shows(t, p, judged(t, p), c)
-			other := incident(t, name, append(c.without, "remedies=null")...)
-			if rep := judged(t, other); rep.Reproduced {
-				t.Errorf("reproduced with %q: %+v", c.without, rep.IncidentRun.Expect)
-			}
+		all.free <- struct{}{}
+		running.Go(func() {
+			here := &place{places: all}
+			defer here.leave()
+			t.Run(name, func(t *testing.T) {
+				c := controls[name]
+				if name == "nginx-upstream-mismatch" && runtime.GOOS != "linux" {
+					t.Skip("it needs what Linux does with a SYN when the accept queue is full")
+				}
+				p := incident(t, name)
+				if p.Network != nil {
+					needSandbox(t)
+				}
+				shows(t, p, judged(t, p, here), c)
+				other := incident(t, name, append(c.without, "remedies=null")...)
+				if rep := judged(t, other, here); rep.Reproduced {
+					t.Errorf("reproduced with %q: %+v", c.without, rep.IncidentRun.Expect)
+				}
+			})
 		})
 	}
 }

@@ -15,14 +15,13 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-const (
-	// atOnce is how many incidents run side by side. They wait for timers most of
-	// the time and use a tenth of a core each.
-	atOnce = 5
-	// inCI is how many incidents may stay unjudged there. On a user's machine it
-	// is no failure that other programs are busy.
-	inCI = 3
-)
+// inCI is how many incidents may stay unjudged there. On a user's machine it is no
+// failure that other programs are busy.
+const inCI = 3
+
+// atOnce is how many incidents run side by side, unless -parallel says otherwise. They
+// wait for timers most of the time and use a tenth of a core each.
+var atOnce = 5
 
 // unjudged counts the incidents that this machine was too busy to judge.
 var unjudged atomic.Int32
@@ -31,11 +30,11 @@ var unjudged atomic.Int32
 func TestMain(m *testing.M) {
 	kabench.ExitIfChild()
 	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		flag.Set("test.parallel", fmt.Sprint(atOnce))
-	}
+	flag.Visit(func(f *flag.Flag) {
+		if f.Name == "test.parallel" {
+			atOnce = f.Value.(flag.Getter).Get().(int)
+		}
+	})
 	code := m.Run()
 	if n := unjudged.Load(); n > 0 {
 		fmt.Printf("%d incidents were not judged: this machine was too busy\n", n)
@@ -73,27 +72,52 @@ func incident(t *testing.T, name string, sets ...string) *profiles.Profile {
 	return p
 }
 
-// alone is held for reading while an incident runs beside others, and for
-// writing by one that needs the machine for itself.
-var alone sync.RWMutex
+// places are those of the incidents that run side by side.
+type places struct {
+	free   chan struct{}
+	beside sync.WaitGroup // incidents that have run beside others, or will
+	alone  sync.Mutex     // held by the incident that runs alone
+}
+
+// place is that of one incident: beside others, until it asks to be alone.
+type place struct {
+	*places
+	isAlone bool
+}
+
+// moveOut waits until no incident runs beside others any more, and then for its turn to run
+// alone. Until then, others have its place: so an incident that the machine has disturbed
+// holds nobody up.
+func (p *place) moveOut() {
+	if p.isAlone {
+		return
+	}
+	p.leave()
+	p.beside.Wait()
+	p.alone.Lock()
+	p.isAlone = true
+}
+
+// leave ends the place of an incident.
+func (p *place) leave() {
+	if p.isAlone {
+		p.alone.Unlock()
+		return
+	}
+	p.beside.Done()
+	<-p.free
+}
 
 // judged returns a reproduction of p whose runs are all valid. An invalid run says
 // nothing: it is made again, as by the command, while the test has time, and with no
 // other incident beside it. If the machine stays too busy, the test is skipped and
 // counted.
-func judged(t *testing.T, p *profiles.Profile) *results.Reproduction {
+func judged(t *testing.T, p *profiles.Profile, here *place) *results.Reproduction {
 	t.Helper()
-	lock := alone.RLocker()
-	lock.Lock()
-	defer func() { lock.Unlock() }()
 	skipWithoutTime(t, p, "")
 	rep, err := kabench.Reproduce(t.Context(), p, kabench.ReproduceOptions{Again: func(a results.MadeAgain) {
 		t.Logf("made again: %s: %q", a.Run, a.Invalid)
-		if lock != sync.Locker(&alone) {
-			lock.Unlock()
-			lock = &alone
-			lock.Lock()
-		}
+		here.moveOut()
 		skipWithoutTime(t, p, fmt.Sprintf("; the last try of %s: %q", a.Run, a.Invalid))
 	}})
 	if err != nil {

@@ -56,6 +56,7 @@ var playedIncidents = []struct {
 //
 //	go test ./internal/software -count=1 -timeout 60m -run TestPresetsInIncidents -v -args -all-clients -clients ../../docs/conformance.md
 func TestPresetsInIncidents(t *testing.T) {
+	t.Parallel()
 	clients, incidents := playedClients, playedIncidents
 	if !*clientsAll {
 		clients, incidents = clients[:2], incidents[:2]
@@ -67,6 +68,9 @@ func TestPresetsInIncidents(t *testing.T) {
 	rows := make([][]string, len(incidents))
 	apart := make([][]bool, len(incidents))
 	slots := make(chan struct{}, 2)
+	if !*clientsAll {
+		slots = make(chan struct{}, len(clients)*len(incidents)) // they wait more than they work
+	}
 	var all sync.WaitGroup
 	for i, incident := range incidents {
 		rows[i], apart[i] = make([]string, len(clients)), make([]bool, len(clients))

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,11 @@ func TestMain(m *testing.M) {
 	if testing.Short() {
 		fmt.Println("-short leaves the real software out")
 		return
+	}
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given { // what runs in parallel waits for timers most of the time
+		flag.Set("test.parallel", strconv.Itoa(2*max(runtime.GOMAXPROCS(0), 2)))
 	}
 	os.Exit(m.Run())
 }

@@ -27,6 +27,7 @@ import (
 //   - A command that judges runs is run again, at most twice, if it comes out
 //     differently: a busy machine can let requests miss the server's timer.
 func TestTutorial(t *testing.T) {
+	t.Parallel()
 	for _, need := range [][2]string{{"nginx", "nginx-light"}, {"java", "default-jre-headless"}, {"curl", "curl"}, {"bash", "bash"}} {
 		program(t, need[0], need[1])
 	}

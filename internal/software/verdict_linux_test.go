@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -76,11 +77,17 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 	all.Wait()
+	slots = make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, r := range list {
 		if _, err := os.Stat(filepath.Join(dir, r.dir(), ownResults, "reproduction.json")); err == nil {
-			m.take(t, filepath.Join(dir, r.dir()), r)
+			all.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				m.take(t, filepath.Join(dir, r.dir()), r)
+			})
 		}
 	}
+	all.Wait()
 	m.referees(t, kabench, dir, list)
 	m.judge(t)
 	text := m.table()
@@ -189,6 +196,7 @@ var (
 
 // measured gathers what all verdicts showed.
 type measured struct {
+	mu    sync.Mutex // guards the fields below while captures are judged
 	runs  int
 	order []view
 	views map[string]*tallies
@@ -240,7 +248,9 @@ const margin = 50 * time.Millisecond
 func (m *measured) take(t *testing.T, dir string, r reproduction) {
 	runs := ownRuns(t, filepath.Join(dir, ownResults), r.dir())
 	for i, run := range runs {
+		m.mu.Lock()
 		m.runs++
+		m.mu.Unlock()
 		if run.Packets != nil {
 			m.view(t, run, readFrames(t, filepath.Join(run.dir, "packets.pcapng")), wire)
 			continue
@@ -262,12 +272,7 @@ func (m *measured) view(t *testing.T, run *ownRun, frames []frame, views []view)
 		if one.far && run.middlebox() {
 			continue
 		}
-		n := m.views[one.name]
-		if n == nil {
-			n = &tallies{view: one}
-			m.views[one.name] = n
-			m.order = append(m.order, one)
-		}
+		n := m.of(one)
 		from := run.Start.Add(-time.Hour)
 		list := one.damaged(slices.Clone(frames), &from)
 		if len(list) == 0 {
@@ -285,8 +290,24 @@ func (m *measured) view(t *testing.T, run *ownRun, frames []frame, views []view)
 		if one.far {
 			until = until.Add(-margin) // what is on the way when the capture ends is not seen there
 		}
-		n.add(run, v, run.compare(v, from, until), slices.DeleteFunc(slices.Clone(whole), func(c *wireConn) bool { return c.closed().Before(from) }))
+		s := run.compare(v, from, until)
+		m.mu.Lock()
+		n.add(run, v, s, slices.DeleteFunc(slices.Clone(whole), func(c *wireConn) bool { return c.closed().Before(from) }))
+		m.mu.Unlock()
 	}
+}
+
+// of returns the tallies of a view.
+func (m *measured) of(one view) *tallies {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.views[one.name]
+	if n == nil {
+		n = &tallies{view: one}
+		m.views[one.name] = n
+		m.order = append(m.order, one)
+	}
+	return n
 }
 
 func (n *tallies) add(run *ownRun, v *autopsy.Verdict, s score, whole []*wireConn) {

@@ -25,8 +25,11 @@ var allScripts = flag.Bool("all-scripts", false, "build every driver in a script
 // packages, those that are built, and with -all-scripts the rest.
 func scripts(t *testing.T, test func(t *testing.T, d *talk, e Entry)) {
 	for _, e := range slices.Concat(nodeDrivers, pythonDrivers, rubyDrivers) {
+		bare := !e.has("requirements.txt") && !e.has("package-lock.json")
+		if os.Getenv("CI") != "" && !bare && !*allScripts && !slices.Contains(ofCI, e.Name) {
+			continue // as in eachOf
+		}
 		t.Run(e.Name, func(t *testing.T) {
-			bare := !e.has("requirements.txt") && !e.has("package-lock.json")
 			if missing := e.Missing(nil); len(missing) > 0 && !*allScripts {
 				needed(t, bare, (&MissingError{e.Name, missing}).Error())
 			}
