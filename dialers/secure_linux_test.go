@@ -22,7 +22,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// cutting is a connection that passes on only so many bytes of what is written after arm.
+// cutting is a connection. After arm it passes on the next left bytes and drops the others.
 type cutting struct {
 	net.Conn
 	left  int
@@ -41,8 +41,8 @@ func (h *cutting) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// secureServer serves each connection over TLS by a function, which is told the connection
-// below too.
+// secureServer serves each connection over TLS by a function. The function also gets the TCP
+// connection below.
 func secureServer(t *testing.T, config func(*tls.Config), serve func(secure *tls.Conn, below *cutting)) (url string, trusted *tls.Config) {
 	t.Helper()
 	certs := httptest.NewUnstartedServer(nil)
@@ -249,7 +249,7 @@ func TestCloseNotifyBehindAResponse(t *testing.T) {
 					first := c.do(t)
 					close(seen)
 					if liveness == pool.Events || later { // it is noticed while the connection is idle
-						eventually(t, func() bool { return c.Stats().Idle == 0 || c.Idles().AtPeerClose.Count > 0 })
+						eventually(t, func() bool { return c.Stats().Idle == 0 || c.Idles().AtPeerClose.Quantiles().Count > 0 })
 					}
 					if second := c.do(t); !first.OK() || outcome(second) != want && (later || liveness != pool.Probe) {
 						t.Errorf("%s, then %s: %v", outcome(first), outcome(second), second.Err)

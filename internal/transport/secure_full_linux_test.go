@@ -33,7 +33,7 @@ func narrow(t *testing.T) (*looped, *sealing) {
 }
 
 // A peer that does not read: a write says how much has left, and no more. What asks for
-// replies meanwhile is answered behind the record that waits, and when too many replies
+// responses meanwhile is answered behind the record that waits, and when too many responses
 // wait nothing is read until the peer reads.
 func TestWriteMeetsAFullSocket(t *testing.T) {
 	l, server := narrow(t)
@@ -153,7 +153,7 @@ func TestHandshakeIsGivenUp(t *testing.T) {
 	l.wire.sock.Drop()
 }
 
-// The addresses that crypto/tls is told are the socket's: it finds sessions by them.
+// The addresses that crypto/tls gets are the socket's: it finds sessions by them.
 func TestSecureAddresses(t *testing.T) {
 	ln := listening(t)
 	l, server := shake(t, ln, certificate(t), tls.VersionTLS13, 1, Options{})
@@ -169,7 +169,7 @@ func TestSecureAddresses(t *testing.T) {
 	}
 }
 
-// A peer that asks for replies without end and reads none of them is not read either,
+// A peer that asks for responses without end and reads none of them is not read either,
 // until it reads.
 func TestRepliesAreBounded(t *testing.T) {
 	l, server := narrow(t)

@@ -15,7 +15,7 @@ import (
 
 // Records that come in two parts, split at every byte: a record of data, new keys that ask
 // for ours, a message of TLS in two records, data under the new keys, close_notify. The
-// client replies with new keys of its own, and writes under them.
+// client responds with new keys of its own, and writes under them.
 func TestRecordsSplitAnywhere(t *testing.T) {
 	ln, cert := listening(t), certificate(t)
 	for _, bufSize := range []int{1, 1 << 16} {
@@ -174,7 +174,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 	}
 }
 
-// New keys and their reply while nobody reads: the owner hears of nothing to read.
+// New keys and the response to them while nobody reads: the owner hears of nothing to read.
 func TestNewKeysWhileIdle(t *testing.T) {
 	l, server := shake(t, listening(t), certificate(t), tls.VersionTLS13, 1<<16, Options{})
 	l.lazy = true
