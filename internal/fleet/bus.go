@@ -13,7 +13,7 @@ import (
 // bus carries the messages of control. Tests have one in memory.
 type bus interface {
 	publish(subject string, data []byte) error
-	// request asks whoever serves the subject and returns the first answer.
+	// request asks a party that serves the subject, and returns the first answer.
 	request(ctx context.Context, subject string, data []byte) ([]byte, error)
 	// ask asks everybody who serves the subject, and returns all answers that come before
 	// ctx ends.

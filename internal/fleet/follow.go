@@ -136,7 +136,7 @@ func (s *sending) beats() []*kabench.Beat {
 	return list
 }
 
-// finish ends the run for the agents, and says what became of each.
+// finish ends the run for the agents, and returns what each has left.
 func (s *sending) finish() ([]kabench.FleetPart, error) {
 	s.settle()
 	s.mu.Lock()
