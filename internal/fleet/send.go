@@ -90,7 +90,7 @@ func (s *sending) openRun(ctx context.Context) (err error) {
 		return err
 	}
 	if first && s.broker != nil && !s.Config.Local {
-		s.sayf("agents can join: kabench agent --join %s", s.url)
+		s.sayf("agents can join: kabench agent --join %s", s.reached())
 	}
 	return nil
 }
