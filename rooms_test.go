@@ -116,11 +116,12 @@ var rooms = map[string]room{
 	"internal/evidence/ladder":   {[]string{"internal/evidence", "internal/evidence/segments"}, "it tells what a link saw; whose link it is, and what the words of run.json are, is for others"},
 	"internal/evidence/segments": {[]string{"internal/evidence", "internal/http1"}, "it follows connections in segments, whoever captured them, and reads what they carry; what follows for a server is for others"},
 
-	"internal/fleet/broker": {nil, "it carries messages, whatever they say; who is in a fleet, and what a run is, it need not know"},
-	"internal/fleet/parcel": {nil, "it carries files, whatever is in them; a controller and an agent hold the ends"},
+	"internal/fleet/broker":  {nil, "it carries messages, whatever they say; who is in a fleet, and what a run is, it need not know"},
+	"internal/fleet/machine": {nil, "it asks the system; what an agent or a controller does with the answer, it need not know"},
+	"internal/fleet/parcel":  {nil, "it carries files, whatever is in them; a controller and an agent hold the ends"},
 
 	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
-	"internal/fleet":   {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/parcel"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
+	"internal/fleet":   {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/machine", "internal/fleet/parcel"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
 }
 
 // folders are the top-level folders there may be.

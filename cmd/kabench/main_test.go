@@ -62,6 +62,8 @@ func TestScripts(t *testing.T) {
 				env.Setenv("GOCACHE", strings.TrimSpace(string(cache)))
 			}
 			env.Setenv("SERVER", server.URL())
+			env.Setenv("SERVER_HOST", strings.Trim(server.URL(), "htp:/"))
+			env.Setenv("CLOSED_HOST", closed.Addr().String())
 			env.Setenv("CLOSED", "http://"+closed.Addr().String()+"/")
 			return nil
 		},

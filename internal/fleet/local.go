@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/kabench/kabench/internal/fleet/machine"
 )
 
 // Program is kabench, which local agents run.
@@ -107,7 +109,7 @@ func (c *Controller) agentProcess(dir string, args ...string) (*exec.Cmd, error)
 	cmd := exec.Command(c.Program.Path, args...)
 	cmd.Args[0] = c.Program.Name
 	cmd.Stdout, cmd.Stderr = log, log
-	ownGroup(cmd)
+	machine.OwnGroup(cmd)
 	return cmd, cmd.Start()
 }
 

@@ -100,6 +100,7 @@ func TestRollCall(t *testing.T) {
 		m := &made{lasts: 2 * time.Second}
 		f := h.lead(t, 3)
 		done := h.send(t, f)
+		time.Sleep(time.Second)
 		h.in(t, "agent-10", 20*time.Millisecond, m)
 		h.in(t, "agent-2", 0, m)
 		time.Sleep(20 * time.Second)

@@ -1,4 +1,4 @@
-package fleet
+package machine
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// network is the same for processes that share their network namespace, until the machine is
+// Network is the same for processes that share their network namespace, until the machine is
 // started again: see results.Agent.Network. "" if the system does not say it.
-func network() string {
+func Network() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return ""
