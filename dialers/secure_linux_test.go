@@ -22,7 +22,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// cutting is a connection that passes on only so many bytes of what is written after arm.
+// cutting is a connection that, once it is armed, sends only the first left bytes.
 type cutting struct {
 	net.Conn
 	left  int
@@ -41,7 +41,7 @@ func (h *cutting) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// secureServer serves each connection over TLS by a function, which is told the connection
+// secureServer serves each connection over TLS by a function, which gets the connection
 // below too.
 func secureServer(t *testing.T, config func(*tls.Config), serve func(secure *tls.Conn, below *cutting)) (url string, trusted *tls.Config) {
 	t.Helper()
