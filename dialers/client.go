@@ -20,8 +20,8 @@ import (
 //
 // It is a generator.Engine. Everything is done on the goroutine that calls Start
 // and Wait: no request or response is handed from one thread to another. Only
-// name lookups, TLS, and all connections where package poll has no sockets, have
-// goroutines of their own, which leave what they have done for the next Wait.
+// name lookups, TLS handshakes, and all connections where package poll has no sockets,
+// have goroutines of their own, which leave what they have done for the next Wait.
 type Client struct {
 	// Tracer, if set before Begin or the first Do, is called for each change to a
 	// connection, while the Client is busy with it: it must return at once, and not

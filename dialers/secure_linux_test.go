@@ -22,7 +22,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// cutting is a connection. After arm it passes on the next left bytes and drops the others.
+// cutting is a connection that, once it is armed, sends only the first left bytes.
 type cutting struct {
 	net.Conn
 	left  int
@@ -41,8 +41,8 @@ func (h *cutting) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// secureServer serves each connection over TLS by a function. The function also gets the TCP
-// connection below.
+// secureServer serves each connection over TLS by a function, which gets the connection
+// below too.
 func secureServer(t *testing.T, config func(*tls.Config), serve func(secure *tls.Conn, below *cutting)) (url string, trusted *tls.Config) {
 	t.Helper()
 	certs := httptest.NewUnstartedServer(nil)

@@ -40,7 +40,7 @@ type records struct {
 
 const (
 	// maxStuck is how many bytes may wait in out before nothing more is read: so a peer
-	// that asks for responses and does not read them is not read either.
+	// that asks for new keys again and again, and does not read ours, is not read either.
 	maxStuck = 64 << 10
 	// keepOut is how large a buffer a connection keeps for its next request.
 	keepOut = 4 << 10
@@ -91,8 +91,8 @@ func (r *records) wait() error {
 	}
 }
 
-// more says that the socket may have something to read, and with ended that the peer's
-// end is, or comes behind, all bytes in the buffer.
+// more says that the socket may have something to read. With ended, the end of the peer's
+// side is behind it.
 func (r *records) more(ended bool) {
 	r.drained = false
 	r.ended = r.ended || ended

@@ -135,7 +135,7 @@ func (s *Secure) read(b []byte) (n int, again bool) {
 	if again = err == errNotYet; !again && err != nil {
 		s.readErr = meaning(err, s.records.readErr)
 	}
-	s.records.flush() // an alert, or the response to new keys
+	s.records.flush() // an alert, or our new keys
 	return n, again
 }
 

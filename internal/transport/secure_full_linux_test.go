@@ -32,9 +32,8 @@ func narrow(t *testing.T) (*looped, *sealing) {
 	return shake(t, ln, certificate(t), tls.VersionTLS13, 1<<16, Options{Control: small})
 }
 
-// A peer that does not read: a write says how much has left, and no more. What asks for
-// responses meanwhile is answered behind the record that waits, and when too many responses
-// wait nothing is read until the peer reads.
+// A peer that does not read: a write says how much has left, and no more. If the peer asks
+// for new keys meanwhile, they are sent behind the record that waits.
 func TestWriteMeetsAFullSocket(t *testing.T) {
 	l, server := narrow(t)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
@@ -78,7 +77,7 @@ func TestWriteMeetsAFullSocket(t *testing.T) {
 			all = append(all, data...)
 		}
 		if keys != 1 {
-			t.Errorf("%d replies with new keys, want 1", keys)
+			t.Errorf("%d new keys, want 1", keys)
 		}
 		got <- all
 	}()
@@ -169,9 +168,9 @@ func TestSecureAddresses(t *testing.T) {
 	}
 }
 
-// A peer that asks for responses without end and reads none of them is not read either,
+// A peer that asks for new keys without end and reads none of them is not read either,
 // until it reads.
-func TestRepliesAreBounded(t *testing.T) {
+func TestWhatWaitsIsBounded(t *testing.T) {
 	l, server := narrow(t)
 	for err := error(nil); err == nil; { // the socket is full
 		_, err = l.wire.Write(make([]byte, OneWrite))
@@ -194,7 +193,7 @@ func TestRepliesAreBounded(t *testing.T) {
 		}
 	}
 	if n, out := len(l.got), len(l.wire.records.out); n == asked || out > maxStuck+OneWrite {
-		t.Fatalf("%d of %d read, %d bytes of replies wait", n, asked, out)
+		t.Fatalf("%d of %d read, %d bytes wait", n, asked, out)
 	}
 	go io.Copy(io.Discard, server)
 	l.until("all is read", func() bool { return len(l.got) == asked })

@@ -15,7 +15,7 @@ import (
 
 // Records that come in two parts, split at every byte: a record of data, new keys that ask
 // for ours, a message of TLS in two records, data under the new keys, close_notify. The
-// client responds with new keys of its own, and writes under them.
+// client sends new keys of its own, and writes under them.
 func TestRecordsSplitAnywhere(t *testing.T) {
 	ln, cert := listening(t), certificate(t)
 	for _, bufSize := range []int{1, 1 << 16} {
@@ -42,7 +42,7 @@ func TestRecordsSplitAnywhere(t *testing.T) {
 				t.Fatalf("split at %d of %d: %q, %v", at, whole, l.got, l.err)
 			}
 			if kind, data := server.record(t); kind != recordHandshake || !bytes.Equal(data, newKeys) {
-				t.Fatalf("split at %d: the client replied with %d %x, want new keys", at, kind, data)
+				t.Fatalf("split at %d: the client sent %d %x, want new keys", at, kind, data)
 			}
 			server.in = server.in.next(t)
 			if n, err := l.wire.Write([]byte("GET / ")); n != 6 || err != nil {
@@ -174,7 +174,7 @@ func TestRenegotiationIsRefused(t *testing.T) {
 	}
 }
 
-// New keys and the response to them while nobody reads: the owner hears of nothing to read.
+// New keys, asked for while nobody reads: the owner hears of nothing to read.
 func TestNewKeysWhileIdle(t *testing.T) {
 	l, server := shake(t, listening(t), certificate(t), tls.VersionTLS13, 1<<16, Options{})
 	l.lazy = true
@@ -183,7 +183,7 @@ func TestNewKeysWhileIdle(t *testing.T) {
 	server.send(t, b)
 	l.arrived(before, len(b))
 	if kind, data := server.record(t); kind != recordHandshake || !bytes.Equal(data, newKeys) {
-		t.Fatalf("the client replied with %d %x", kind, data)
+		t.Fatalf("the client sent %d %x", kind, data)
 	}
 	if waiting, err := l.wire.Peek(); waiting || err != nil || l.ended {
 		t.Errorf("a look says %v, %v; ended %v", waiting, err, l.ended)

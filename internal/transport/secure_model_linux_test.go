@@ -35,7 +35,7 @@ func readScript(b []byte) script {
 			s.end = c >> 4 & 3
 		}
 	}
-	// A response to new keys may be the call that meets an RST, and which call does is chance.
+	// To send new keys may be the call that meets an RST, and which call does is chance.
 	reset := s.end&1 == 1
 	for i := 0; i < len(b) && i < maxScript; i++ {
 		size := int(b[i]>>4) * int(b[i]>>4) * 20 // up to 4,500
