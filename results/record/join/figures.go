@@ -51,7 +51,6 @@ func Figures(parts []Part, peaks Peaks) *results.Run {
 	j.sockets()
 	j.kernel()
 	j.instrument()
-	j.driver()
 	j.recording()
 	j.ports()
 	j.drivers()
