@@ -52,6 +52,7 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		if err := flatten(r.Doc.Profile, fields[i]); err != nil {
 			return nil, fmt.Errorf("%s: its profile: %w", r.Path, err)
 		}
+		fields[i]["agents"] = strconv.Itoa(max(len(r.Doc.Agents), 1)) // each has a pool of its own
 	}
 	differ := fieldsThatDiffer(fields)
 	other := sayDifferences(slices.DeleteFunc(slices.Clone(differ), func(path string) bool { return !isWithin(path, asked) }), runs, fields)
