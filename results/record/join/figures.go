@@ -198,6 +198,11 @@ func (j *joiner) kernel() {
 		}
 		addAll(sum.Counters, one)
 	}
+	for _, p := range j.known {
+		if k := &p.Run.Kernel; sum.Available && !k.Available && !networks.has(p.Agent.Network) {
+			j.odd = append(j.odd, fmt.Sprintf("what the kernel of %s counted is not known, and not in the sums: %s", Name(&p.Agent), cmp.Or(k.Why, "it was not read")))
+		}
+	}
 }
 
 // recording adds what the records contain.

@@ -187,3 +187,23 @@ func TestDriversAreJoined(t *testing.T) {
 		t.Errorf("warnings %q", run.Warnings)
 	}
 }
+
+// A sum that lacks what a machine's kernel counted says so; agents of the same network count
+// the same.
+func TestMachinesThatAreNotSeen(t *testing.T) {
+	blind := func(_ *results.Agent, r *results.Run) { r.Kernel = results.Kernel{Why: "it was cut off"} }
+	for name, test := range map[string]struct {
+		parts []Part
+		want  string
+	}{
+		"all are seen":         {[]Part{part(0, "n", nil), part(1, "m", nil)}, ""},
+		"another sees it":      {[]Part{part(0, "n", nil), part(1, "n", blind)}, ""},
+		"a machine is missing": {[]Part{part(0, "n", nil), part(1, "m", blind)}, "what the kernel of b (1) counted is not known, and not in the sums: it was cut off"},
+		"networks not known":   {[]Part{part(0, "", nil), part(1, "", blind)}, "what the kernel of b (1) counted is not known, and not in the sums: it was cut off"},
+		"none is seen":         {[]Part{part(0, "n", blind), part(1, "m", blind)}, ""},
+	} {
+		if got := strings.Join(Figures(test.parts, Peaks{}).Warnings, "\n"); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
