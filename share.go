@@ -233,7 +233,7 @@ func (r *run) sums() record.Sums {
 	case *dialers.Client:
 		sums.AtPeerClose = c.Idles().AtPeerClose
 	case *externalClient:
-		sums.AtPeerClose = r.outsider.witness.atClose
+		sums.AtPeerClose, sums.Driver = r.outsider.witness.atClose, c.Times()
 	}
 	return sums
 }
