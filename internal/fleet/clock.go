@@ -118,34 +118,41 @@ func (o *offsets) add(controller string, q question) {
 }
 
 // line is a straight line through the measures that are at most span from at: its value
-// there in nanoseconds, and its slope. With one measure, or with measures so near to each
-// other that their errors would be the slope, the slope is 0.
+// there in nanoseconds, and its slope. A measure counts by how exact it is: its weight is one
+// by the square of its error. err is what the value can be wrong by, if the line is straight.
+// With one measure, or with measures so near to each other that their errors would be the
+// slope, the slope is 0.
 func (o *offsets) line(at int64, span time.Duration) (value, slope float64, err int64, ok bool) {
-	var n, sx, sy, sxx, sxy float64
+	var n int
+	var weights, wrong, sx, sy, sxx, sxy float64
 	var first, last int64
-	err = math.MaxInt64
 	for _, p := range o.points {
 		if abs(p.at-at) > int64(span) {
 			continue
 		}
+		e := float64(max(p.err, leastErr))
+		w := 1 / (e * e)
 		x, y := float64(p.at-at), float64(p.offset-o.points[0].offset)
 		if n == 0 {
 			first = p.at
 		}
 		last = p.at
-		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
-		err = min(err, p.err)
+		n++
+		weights, wrong, sx, sy, sxx, sxy = weights+w, wrong+w*e, sx+w*x, sy+w*y, sxx+w*x*x, sxy+w*x*y
 	}
 	if n == 0 {
 		return 0, 0, 0, false
 	}
-	value = sy / n
-	if d := n*sxx - sx*sx; n >= 3 && last-first >= int64(leastSpan) && d > 0 {
-		slope = (n*sxy - sx*sy) / d
-		value = (sy - slope*sx) / n
+	value = sy / weights
+	if d := weights*sxx - sx*sx; n >= 3 && last-first >= int64(leastSpan) && d > 0 {
+		slope = (weights*sxy - sx*sy) / d
+		value = (sy - slope*sx) / weights
 	}
-	return value + float64(o.points[0].offset), slope, err, true
+	return value + float64(o.points[0].offset), slope, int64(math.Ceil(wrong / weights)), true
 }
+
+// leastErr is the error, in nanoseconds, below which a measure counts for no more.
+const leastErr = 1000
 
 // leastSpan is the time over which offsets must have been measured before their drift counts.
 const leastSpan = 15 * time.Second

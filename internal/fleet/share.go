@@ -218,6 +218,9 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 			},
 		},
 	})
+	if doc != nil {
+		c.measureOnce() // else a short run has no measure after its start, and its skew would be 0 always
+	}
 	c.ended(s, doc, err)
 	close(s.over)
 	wake(c.beating)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kabench/kabench/results"
 )
 
 var (
@@ -68,23 +70,10 @@ const (
 )
 
 func killsCase(t *testing.T, lane int, seed, n uint64, count int) {
-	random := rand.New(rand.NewPCG(seed, n))
-	f := &fleet{
-		site:   newSite(t, lane, 3, load{rate: 300, duration: lasts * time.Second, seed: 1 + random.Uint64N(1<<40)}),
-		random: random, external: n%2 == 0,
-	}
-	w := watch(t, f.agentDirs()...)
-	if f.external {
-		f.server = f.startBroker()
-	}
-	for i := range f.n {
-		f.agents = append(f.agents, f.startAgent(i))
-	}
-	f.begun = time.Now()
-	f.controller = f.begin(f.external)
+	f, w := newFleet(t, lane, rand.New(rand.NewPCG(seed, n)), n%2 == 0)
 	moments := make([]float64, count)
 	for i := range moments {
-		moments[i] = latest * random.Float64()
+		moments[i] = latest * f.random.Float64()
 	}
 	slices.Sort(moments)
 	for _, at := range moments {
@@ -95,6 +84,57 @@ func killsCase(t *testing.T, lane int, seed, n uint64, count int) {
 	w.close()
 	run, all := f.check(w)
 	t.Logf("%d exchanges, %d lost with their agent; valid %v %v", len(all), all.lost(), run.Valid, run.Invalid)
+}
+
+// newFleet starts the processes of a fleet, and a run.
+func newFleet(t *testing.T, lane int, random *rand.Rand, external bool) (*fleet, *witness) {
+	f := &fleet{
+		site:   newSite(t, lane, 3, load{rate: 300, duration: lasts * time.Second, seed: 1 + random.Uint64N(1<<40)}),
+		random: random, external: external,
+	}
+	w := watch(t, f.agentDirs()...)
+	if f.external {
+		f.server = f.startBroker()
+	}
+	for i := range f.n {
+		f.agents = append(f.agents, f.startAgent(i))
+	}
+	f.begun = time.Now()
+	f.controller = f.begin(f.external)
+	return f, w
+}
+
+// An agent that is killed while it sends, and started again, delivers what it had recorded:
+// all except about the last second.
+func TestKilledAgent(t *testing.T) {
+	f, w := newFleet(t, 0, rand.New(rand.NewPCG(1, 2)), true)
+	f.await(startAt + 2.5)
+	f.agents[1].kill()
+	f.agents[1] = f.startAgent(1)
+	f.finish()
+	w.close()
+	run, all := f.check(w)
+	whole := len(f.schedule()) / f.n
+	recorded, lost := 0, 0
+	for seq, e := range all {
+		switch {
+		case seq%uint64(f.n) != 1:
+		case e.Cause == results.CauseAgentLost:
+			lost++
+		default:
+			recorded++
+		}
+	}
+	t.Logf("%d of %d exchanges of the killed agent are in the result", recorded, whole)
+	if recorded < whole/8 || lost < whole/8 {
+		t.Errorf("the killed agent has %d exchanges and lost %d of %d; it was killed in the middle", recorded, lost, whole)
+	}
+	if a := run.Agents[1]; a.Lost == nil || a.Lost.Arrivals != uint64(lost) {
+		t.Errorf("%d exchanges were lost, and the document says %+v", lost, a.Lost)
+	}
+	if all.lost() != lost {
+		t.Errorf("%d exchanges were lost, and %d of them of the agent that was killed", all.lost(), lost)
+	}
 }
 
 // await waits for a moment of the run.
