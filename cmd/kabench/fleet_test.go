@@ -78,7 +78,7 @@ func runOf(t *testing.T, out string) *results.Run {
 	return run
 }
 
-// recordedOnce counts the exchanges of a run's record, each of which must be in it once.
+// recordedOnce counts the exchanges of a run's record, and complains about one that is there twice.
 func recordedOnce(t *testing.T, out string) int {
 	t.Helper()
 	dir, err := record.Open(out)
