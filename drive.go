@@ -75,7 +75,7 @@ func (r *run) newSampler() *collectors.Sampler {
 		Pool: r.gauges, Load: r.live, Totals: r.watch.recorder.Totals,
 		Remotes: r.target.Remotes, Servers: r.target.Servers, Except: r.target.LocalEnds(),
 		ServerSide: accepted, LocalAddrs: r.target.Sources(), Hosts: r.target.Counters(r.profile),
-		Sink: r.sample, Urgent: r.watch.guard.Urgent(), Looked: r.sawSockets,
+		Until: r.share.until(r.plan), Sink: r.sample, Urgent: r.watch.guard.Urgent(), Looked: r.sawSockets,
 	})
 }
 

@@ -317,7 +317,9 @@ func (f *fleetRun) write(parts []FleetPart) error {
 	for _, p := range parts {
 		errs = append(errs, record.DropExchanges(p.Dir))
 	}
-	f.tidy()
+	if f.lost(&f.doc) == 0 {
+		f.tidy() // otherwise a lost agent may come back with what it has
+	}
 	return errors.Join(errs...)
 }
 

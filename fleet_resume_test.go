@@ -3,6 +3,7 @@ package kabench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
+	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // takenUp is a fleet that takes a run up whose controller was killed.
@@ -90,6 +93,51 @@ func TestFleetIsResumed(t *testing.T) {
 	_, err := ResumeOnFleet(t.Context(), t.TempDir(), Options{Fleet: &together{n: 2}})
 	if _, is := err.(*InputError); !is || !strings.Contains(err.Error(), "no run on several agents was begun in it") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What a lost agent has recorded is taken when it is back, although the run was complete.
+func TestFleetTakesALostAgentBack(t *testing.T) {
+	t.Parallel()
+	p, out := small(t, "load.arrivals=constant", "load.warm_up=0", "load.rate=90/s"), filepath.Join(t.TempDir(), "out")
+	var away string
+	f := &together{n: 3, spoil: func(i int, part *FleetPart, _ *results.Run) {
+		if i == 1 {
+			away, part.Dir, part.Agent.Lost = part.Dir, "", &results.AgentLost{Why: "it was not heard of for 10 s", At: 0.2}
+		}
+	}}
+	first, err := Run(t.Context(), p, Options{Out: out, Fleet: f})
+	if err != nil || first.Counts.Dropped != 30 || first.Counts.OK != 60 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	var parts []FleetPart
+	for _, a := range first.Agents {
+		part := FleetPart{Agent: results.Agent{Index: a.Index, Name: a.Name, Network: a.Network}, Dir: filepath.Join(out, "agents", fmt.Sprint(a.Index))}
+		if a.Index == 1 {
+			part.Dir = away
+		}
+		parts = append(parts, part)
+	}
+	run, err := ResumeOnFleet(t.Context(), out, Options{Fleet: &takenUp{together: f, parts: parts, start: first.Start}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := run.Counts; c.OK != 90 || c.Dropped != 0 || !run.Valid || run.Lab.Requests != 90 {
+		t.Errorf("%+v, valid %v %q, the server saw %+v", c, run.Valid, run.Invalid, run.Lab)
+	}
+	dir, err := record.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint64]bool{}
+	for e, err := range dir.Exchanges() {
+		if err != nil || seen[e.Seq] || !e.OK() {
+			t.Fatalf("exchange %+v, %v", e, err)
+		}
+		seen[e.Seq] = true
+	}
+	if files := namesIn(t, out); len(seen) != 90 || slices.Contains(files, fileKept) {
+		t.Errorf("%d exchanges; the directory holds %q", len(seen), files)
 	}
 }
 

@@ -43,7 +43,7 @@ func (f *together) Send(ctx context.Context, job FleetJob) ([]FleetPart, error) 
 	var ready, all sync.WaitGroup
 	ready.Add(f.n)
 	start := sync.OnceValue(func() time.Time {
-		at := time.Now().Add(time.Second)
+		at := time.Now().Add(3 * time.Second)
 		job.Begun(at)
 		return at
 	})

@@ -213,7 +213,7 @@ func (b *comparing) keep() error {
 }
 
 // The files of a run on several agents that only its controller needs. They are removed when
-// the run is complete.
+// it has the results of all agents.
 const (
 	fileKept         = "controller.json"
 	fileCertificates = "target.pem" // of kabench's own server, for the agents

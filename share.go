@@ -161,6 +161,23 @@ func (s *Share) wait(ctx context.Context, start time.Time, stop <-chan struct{})
 	}
 }
 
+// until is when a share of p's run stops to count sockets: at the end of the schedule, which
+// all agents have. Those that are done close their connections after it, and agents of one
+// machine see that. 0: there are no other agents.
+func (s *Share) until(p *plan) (end time.Duration) {
+	load := p.profile.Load
+	switch {
+	case s == nil:
+		return 0
+	case load.Count == 0:
+		return load.WarmUp + load.Duration
+	}
+	for due := range p.schedule {
+		end = due
+	}
+	return max(end, 1)
+}
+
 // beat is how far r has come, without the exchanges.
 func (r *run) beat(p Progress) Beat {
 	b := Beat{
@@ -216,7 +233,7 @@ func (r *run) sums() record.Sums {
 	case *dialers.Client:
 		sums.AtPeerClose = c.Idles().AtPeerClose
 	case *externalClient:
-		sums.AtPeerClose = r.outsider.witness.atClose
+		sums.AtPeerClose, sums.Driver = r.outsider.witness.atClose, c.Times()
 	}
 	return sums
 }

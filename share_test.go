@@ -32,7 +32,7 @@ func shared(t *testing.T, server script.Server, sets ...string) (*profiles.Profi
 func agreed(n int) func(context.Context) (time.Time, error) {
 	var ready sync.WaitGroup
 	ready.Add(n)
-	start := sync.OnceValue(func() time.Time { return time.Now().Add(time.Second) })
+	start := sync.OnceValue(func() time.Time { return time.Now().Add(3 * time.Second) })
 	return func(context.Context) (time.Time, error) {
 		ready.Done()
 		ready.Wait()

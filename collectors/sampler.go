@@ -42,6 +42,9 @@ type Sources struct {
 	// ServerSide count the sockets of the server's side by their state, each in a
 	// network namespace that is not this one; Servers is empty then.
 	ServerSide []func() (map[string]int, error)
+	// Until is when the last sample counts sockets, after the epoch; 0: at the end. Other
+	// processes of this machine may close theirs to the same target then.
+	Until time.Duration
 	// LocalAddrs is the number of source addresses that connections are bound to, each
 	// with its own ports; 0: the kernel chooses one.
 	LocalAddrs int
@@ -181,7 +184,7 @@ func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 		Due: s.dueSoFar, Started: s.startedSoFar, OK: totals.OK, Failed: totals.Failed,
 		CPU: cpu, Goroutines: s.process.goroutines, OpenFiles: s.process.files,
 	}
-	if lookAtSockets {
+	if lookAtSockets && (s.src.Until == 0 || now.Sub(s.epoch) <= s.src.Until) {
 		sample.Sockets = s.sockets.look()
 	}
 	if s.sinkErr == nil {

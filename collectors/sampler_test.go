@@ -291,3 +291,23 @@ func TestHostFacts(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// After Until, samples have no sockets: other processes may have begun to close theirs.
+func TestSamplerCountsSocketsUntil(t *testing.T) {
+	looks := 0
+	src := Sources{
+		Pool: func() Gauges { return Gauges{} }, Load: func() (int, int) { return 0, 0 }, Totals: func() Totals { return Totals{} },
+		Sink: func(results.Sample) error { return nil }, Until: time.Nanosecond,
+	}
+	s := newSampler(src, &sockets{count: func() (host.SocketCount, error) { looks++; return host.SocketCount{}, nil }})
+	s.epoch = time.Now()
+	s.sample(true, false)
+	if looks != 1 { // that of newSampler
+		t.Errorf("%d looks, want 1", looks)
+	}
+	s.epoch = time.Now().Add(time.Minute)
+	s.sample(true, false)
+	if looks != 2 {
+		t.Errorf("%d looks, want 2", looks)
+	}
+}

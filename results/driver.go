@@ -50,6 +50,30 @@ type DriverSeen struct {
 	Ended         string        `json:"ended"`  // why it was ended during the run, or ended by itself; "": it was not
 }
 
+// DriverTimes are Late, Pickup and Lag of a DriverSeen in a form that can be added.
+type DriverTimes struct {
+	Late   *Durations `json:"late"`
+	Pickup *Durations `json:"pickup"`
+	Lag    *Durations `json:"lag"`
+}
+
+// Merge adds the times of o.
+func (t *DriverTimes) Merge(o *DriverTimes) {
+	for _, of := range [...]struct{ to, from **Durations }{{&t.Late, &o.Late}, {&t.Pickup, &o.Pickup}, {&t.Lag, &o.Lag}} {
+		if *of.to == nil {
+			*of.to = &Durations{}
+		}
+		if *of.from != nil {
+			(*of.to).Merge(*of.from)
+		}
+	}
+}
+
+// Fill sets the times of d.
+func (t *DriverTimes) Fill(d *DriverSeen) {
+	d.Late, d.Pickup, d.Lag = t.Late.Quantiles(), t.Pickup.Quantiles(), t.Lag.Quantiles()
+}
+
 // DriverWarmUp is what a driver did before the run, so that its code was compiled.
 type DriverWarmUp struct {
 	Requests uint64  `json:"requests"` // against a server of kabench's own

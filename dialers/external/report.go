@@ -126,6 +126,14 @@ func (e *Engine) Report() results.DriverSeen {
 	return r
 }
 
+// Times returns the times of Report with their histograms.
+func (e *Engine) Times() *results.DriverTimes {
+	s := &e.seen
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &results.DriverTimes{Late: s.late.Clone(), Pickup: s.pickup.Clone(), Lag: s.lag.Clone()}
+}
+
 // The names by which a driver's gauges are known.
 const (
 	gaugeActive  = "active"

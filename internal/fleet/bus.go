@@ -2,6 +2,10 @@ package fleet
 
 import (
 	"context"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -13,7 +17,7 @@ import (
 // bus carries the messages of control. Tests have one in memory.
 type bus interface {
 	publish(subject string, data []byte) error
-	// request asks whoever serves the subject and returns the first answer.
+	// request asks a party that serves the subject, and returns the first answer.
 	request(ctx context.Context, subject string, data []byte) ([]byte, error)
 	// ask asks everybody who serves the subject, and returns all answers that come before
 	// ctx ends.
@@ -119,4 +123,33 @@ func dial(ctx context.Context, url string, credentials *broker.Credentials, name
 		return nil, nil, err
 	}
 	return natsBus{control}, natsCarrier{nc: bulk}, nil
+}
+
+// listensAt is where the embedded broker listens, with its port.
+func (c *Controller) listensAt() string {
+	host, _, _ := net.SplitHostPort(c.listen())
+	return net.JoinHostPort(host, strconv.Itoa(c.broker.Port()))
+}
+
+// reached is where agents of other machines reach the broker.
+func (c *Controller) reached() string {
+	host, _, _ := net.SplitHostPort(c.listen())
+	u, err := url.Parse(c.url)
+	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return c.url
+	}
+	if name, err := os.Hostname(); err == nil {
+		u.Host = net.JoinHostPort(name, u.Port())
+	}
+	return u.String()
+}
+
+// withoutUser is a broker's URL without the user or token in it.
+func withoutUser(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
 }

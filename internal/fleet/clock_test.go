@@ -133,13 +133,19 @@ func TestSkewOfAStart(t *testing.T) {
 
 // A skewed clock shows the moments that it says it will.
 func TestSkewedClock(t *testing.T) {
-	c := SkewedClock(-2*time.Second, 100e-6)
-	now := c.Now()
-	at := c.Moment(now + second)
-	if wait := time.Until(at); wait > time.Second || wait < time.Second-time.Second/10 {
-		t.Skipf("the machine was too busy: %v", wait)
+	c := SkewedClock(-2*time.Second, 100e-6).(skewedClock)
+	base := c.base.UnixNano()
+	for after, shows := range map[time.Duration]int64{ // of the clock's making
+		0:                  base - 2*second,
+		10 * time.Second:   base + 8*second + 1_000_000,
+		1000 * time.Second: base + 998*second + 100_000_000,
+	} {
+		if got := c.Moment(shows).Sub(c.base); got < after-time.Microsecond || got > after+time.Microsecond {
+			t.Errorf("it shows %d after %v, want %v", shows, got, after)
+		}
 	}
-	if d := time.Duration(SystemClock().Now() - now); d < 2*time.Second {
-		t.Errorf("it is behind by %v only", d)
+	before, now, after := SystemClock().Now(), c.Now(), SystemClock().Now()
+	if now < before-2*second || now > after-2*second+second {
+		t.Errorf("it shows %d, and the time is between %d and %d", now, before, after)
 	}
 }

@@ -13,10 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"time"
 
@@ -370,20 +368,4 @@ func (c *Controller) Close() {
 func (c *Controller) unlock() {
 	_ = os.Remove(c.lock.Path())
 	_ = c.lock.Unlock()
-}
-
-// listensAt is where the embedded broker listens, with its port.
-func (c *Controller) listensAt() string {
-	host, _, _ := net.SplitHostPort(c.listen())
-	return net.JoinHostPort(host, strconv.Itoa(c.broker.Port()))
-}
-
-// withoutUser is a broker's URL without the user or token in it.
-func withoutUser(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	u.User = nil
-	return u.String()
 }

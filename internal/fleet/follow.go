@@ -104,7 +104,7 @@ func (s *sending) follow(ctx context.Context) {
 
 // abortWithin is how long the agents have to give up requests and to deliver, after the user
 // has stopped the run twice.
-const abortWithin = 10 * time.Second
+const abortWithin = 7 * time.Second
 
 // orderAll gives every agent an order, until it is acknowledged or the run over.
 func (s *sending) orderAll(kind string) {
@@ -136,7 +136,7 @@ func (s *sending) beats() []*kabench.Beat {
 	return list
 }
 
-// finish ends the run for the agents, and says what became of each.
+// finish ends the run for the agents, and returns what each has left.
 func (s *sending) finish() ([]kabench.FleetPart, error) {
 	s.settle()
 	s.mu.Lock()

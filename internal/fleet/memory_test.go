@@ -13,7 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/fleet/parcel"
 )
 
-// hub is a broker in memory, for stories that are told in a synctest bubble. Each way between
+// hub is a broker in memory, for stories in a synctest bubble. Each way between
 // it and a party takes the party's delay, and a party that is cut off gets and sends nothing.
 type hub struct {
 	mu      sync.Mutex

@@ -97,10 +97,9 @@ type clockAnswer struct {
 const (
 	orderPrepare = "prepare"
 	orderStart   = "start"
-	orderStop    = "stop"   // no more requests; those in flight may finish
-	orderAbort   = "abort"  // give up those in flight too
-	orderForget  = "forget" // remove what is left of a run
-	orderLeave   = "leave"  // end the process
+	orderStop    = "stop"  // no more requests; those in flight may finish
+	orderAbort   = "abort" // give up those in flight too
+	orderLeave   = "leave" // end the process
 )
 
 // order is what the controller orders an agent. The same order twice is as one.

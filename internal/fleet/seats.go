@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// seat is an agent's place in a run, and what became of the agent. The exported fields are
+// seat is an agent's place in a run, with what is known about the agent. The exported fields are
 // kept in fleet.json.
 type seat struct {
 	Index    int    `json:"index"`
@@ -81,7 +81,7 @@ func (s *seat) underWay() bool {
 	return true
 }
 
-// over reports whether nothing more is to come of the seat's agent: it has ended, or is
+// over reports whether the controller waits for nothing more from the agent: it has ended, or is
 // lost.
 func (s *seat) over() bool { return !s.underWay() || s.Lost != nil }
 

@@ -85,10 +85,14 @@ func (s *sending) openRun(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if !s.opened {
-		s.show("starting")
+	first := !s.opened
+	if err := s.open(ctx, s.job.Out); err != nil {
+		return err
 	}
-	return s.open(ctx, s.job.Out)
+	if first && s.broker != nil && !s.Config.Local {
+		s.sayf("agents can join: kabench agent --join %s", s.reached())
+	}
+	return nil
 }
 
 // stopped reports whether the user has stopped the run.

@@ -100,7 +100,7 @@ func (c *crew) obey(o order) ack {
 	}
 	s := c.share
 	if s == nil || s.Run != o.Run {
-		if o.Kind == orderForget || o.Kind == orderAbort || o.Kind == orderStop {
+		if o.Kind == orderAbort || o.Kind == orderStop {
 			return ack{Stage: stageIdle}
 		}
 		return ack{Refused: "it does not have the run", Stage: stageIdle}
@@ -115,10 +115,6 @@ func (c *crew) obey(o order) ack {
 		s.stopped = true
 		s.halt()
 		s.cancel()
-	case orderForget:
-		if s.Stage == stageFailed || s.Stage == stageDelivered {
-			c.share = nil
-		}
 	default:
 		return ack{Refused: "the order is of no known kind", Stage: s.Stage}
 	}

@@ -17,7 +17,7 @@ type Limits struct {
 
 // rules each return reasons why a run is invalid. A rule may also set what it
 // decides in the document.
-var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, schedule, servers, driver}
+var rules = []func(*results.Run, Limits) (invalid []string){accounts, requests, agents, schedule, servers, driver}
 
 // Run adds to d.Invalid the reasons why d is invalid, and sets d.Valid and
 // d.Instrument.Schedule.Overload.

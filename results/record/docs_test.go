@@ -36,7 +36,7 @@ func TestDocsNameEveryKeyOfATally(t *testing.T) {
 	cut.Phase, cut.Cause, cut.Status = results.PhaseDuringResponse, results.CauseTruncated, 200
 	tally, idle := tallied(append(mixed(300), resent(301), cut)), &results.Durations{}
 	idle.Add(ms)
-	text, err := json.Marshal(Sums{Schema: tallySchema, Tally: tally, Targets: targets, AtPeerClose: idle})
+	text, err := json.Marshal(Sums{Schema: tallySchema, Tally: tally, Targets: targets, AtPeerClose: idle, Driver: &results.DriverTimes{Late: idle}})
 	must(t, err)
 	var all map[string]json.RawMessage
 	must(t, json.Unmarshal(text, &all))

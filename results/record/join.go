@@ -178,6 +178,7 @@ func (j *joint) document() *results.Run {
 	j.tally.Fill(run, j.measured)
 	j.fillIdle(run)
 	j.fillTargets(run)
+	j.fillDriver(run)
 	run.Instrument.Schedule = j.seconds.Kept(j.warmUp + j.measured)
 	if m := run.Instrument.Machine; m != nil {
 		m.Saturated = min(max(m.Saturated, j.seconds.Saturated()), m.Seconds)

@@ -298,6 +298,23 @@ func (p *part) lostSentence() (says []string) {
 	return []string{text}
 }
 
+// fillDriver sets how late the drivers of a real client were, of all agents whose runs
+// ended in order.
+func (j *joint) fillDriver(run *results.Run) {
+	if run.Driver == nil {
+		return
+	}
+	times := &results.DriverTimes{}
+	for _, p := range j.parts {
+		if p.sums.Driver != nil {
+			times.Merge(p.sums.Driver)
+		}
+	}
+	if times.Late != nil {
+		times.Fill(run.Driver)
+	}
+}
+
 // samples yields the samples of the run as far as they can be read.
 func (p *part) samples(yield func(results.Sample) bool) {
 	if p.dir == nil {

@@ -21,7 +21,9 @@ type Sums struct {
 	Tally       *results.Tally     `json:"tally"`
 	Targets     *results.ByTarget  `json:"targets"`       // nil: there is one target
 	AtPeerClose *results.Durations `json:"at_peer_close"` // how long connections had been idle when the peer ended them; nil: kabench could not see it
-	Seconds     results.Seconds    `json:"seconds"`       // how well the schedule was kept; none: nobody watched
+	// Driver has the times of the real client's driver; nil: kabench's own client sent.
+	Driver  *results.DriverTimes `json:"driver,omitempty"`
+	Seconds results.Seconds      `json:"seconds"` // how well the schedule was kept; none: nobody watched
 }
 
 // WriteTally writes sums as tally.json, completely or not at all. Call it after the last

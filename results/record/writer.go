@@ -354,7 +354,7 @@ func (w *Writer) closeFiles() {
 }
 
 func (w *Writer) removeTraces() {
-	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency, filePackets, fileEvidence, fileBegun} {
+	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency, filePackets, fileEvidence, fileTally, fileBegun} {
 		_ = os.Remove(filepath.Join(w.dir, name)) // errors are ignored: the next Create names what stays
 	}
 	w.claim.drop()

@@ -430,3 +430,48 @@ func BenchmarkRecord(b *testing.B) {
 	b.ReportMetric(float64(w.exchanges.file.size)/float64(n), "B/exchange")
 	w.Abort()
 }
+
+// In a share of a run all numbers may be even: its exchanges are still spread over all
+// shards, in the same way whatever successes are left out.
+func TestSharesOfARunUseAllShards(t *testing.T) {
+	for _, of := range []uint64{1, 2, 4, 8, 987} {
+		for _, oneIn := range []uint64{1, 2, 4} {
+			var used [4]int
+			for i := range uint64(40_000) {
+				if seq := i * of; kept(seq, oneIn) {
+					used[mix(seq)>>32%4]++
+				}
+			}
+			for shard, n := range used {
+				if want := 10_000 / int(oneIn); n < want*8/10 || n > want*12/10 {
+					t.Errorf("every %d-th exchange, one success in %d: shard %d has %d, want about %d", of, oneIn, shard, n, want)
+				}
+			}
+		}
+	}
+}
+
+// The start of a run may become known after the record has begun.
+func TestStartAt(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.SuccessesOneIn = 3
+	doc := &results.Run{Name: "x", Start: time.Unix(1000, 0).UTC(), Warnings: []string{"kept"}}
+	if err := w.Begin(doc); err != nil {
+		t.Fatal(err)
+	}
+	doc.Start = time.Unix(2000, 0).UTC()
+	if err := w.StartAt(doc); err != nil {
+		t.Fatal(err)
+	}
+	begun, err := (&Dir{path: dir}).document(fileBegun)
+	if err != nil || !begun.Start.Equal(doc.Start) || begun.Recording.SuccessesOneIn != 3 || len(begun.Warnings) != 1 {
+		t.Errorf("%+v, %v", begun, err)
+	}
+	if err := w.Close(doc); err != nil {
+		t.Error(err)
+	}
+}

@@ -139,7 +139,6 @@ func renderAgents(b *bytes.Buffer, run *results.Run) {
 	if more > 0 {
 		fmt.Fprintf(b, "  %s more\n", results.FormatCount(uint64(more), "agent"))
 	}
-	wrap(b, "  ", AgentsNote(run))
 }
 
 // markdownAgents returns a table of the agents of each run that has several.
@@ -163,9 +162,8 @@ func markdownAgents(k *record.Archive) string {
 		}
 		markdownRows(&b, rows, ":---")
 		if more > 0 {
-			fmt.Fprintf(&b, "\n%s more.", results.FormatCount(uint64(more), "agent"))
+			fmt.Fprintf(&b, "\n%s more.\n", results.FormatCount(uint64(more), "agent"))
 		}
-		fmt.Fprintf(&b, "\n%s\n", AgentsNote(r.Run))
 	}
 	return b.String()
 }

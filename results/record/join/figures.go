@@ -54,6 +54,7 @@ func Figures(parts []Part, peaks Peaks) *results.Run {
 	j.driver()
 	j.recording()
 	j.ports()
+	j.drivers()
 	j.says()
 	return j.run
 }
@@ -63,6 +64,7 @@ type joiner struct {
 	agents []*results.Agent
 	known  []*Part // those with a Run
 	peaks  Peaks
+	odd    []string // warnings
 }
 
 // head sets what all agents share, and when the run began and ended, by the
@@ -245,7 +247,6 @@ func earlier(a, b float64) float64 {
 // says gathers why agents' runs are invalid, and their warnings. A sentence that is true
 // of several agents is written once.
 func (j *joiner) says() {
-	j.run.Warnings = []string{}
 	var invalid, warnings sentences
 	for _, p := range j.known {
 		if p.Agent.Lost == nil || p.Agent.Counts.Due > 0 { // one that was lost before it measured spoils nothing
@@ -254,7 +255,7 @@ func (j *joiner) says() {
 		warnings.add(&p.Agent, p.Agent.Warnings)
 	}
 	j.run.Invalid = invalid.texts(len(j.agents))
-	j.run.Warnings = append(j.run.Warnings, warnings.texts(len(j.agents))...)
+	j.run.Warnings = append(j.odd, warnings.texts(len(j.agents))...)
 }
 
 // sentences are texts about agents.

@@ -3,6 +3,7 @@ package join
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -160,5 +161,29 @@ func TestFigures(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"agents b (1), c (2): odd"}, run.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+func TestDriversAreJoined(t *testing.T) {
+	driver := func(version string, count uint64, late float64, ended string) func(*results.Agent, *results.Run) {
+		return func(_ *results.Agent, r *results.Run) {
+			r.Driver = &results.DriverSeen{
+				Client: "OkHttp", Version: version, Gauges: []string{"idle"}, Late: results.Quantiles{Count: 1, P99: late}, Dispatched: 10, Looked: true,
+				Faults: []results.DriverFault{{Name: "answers twice", Count: 1}}, Ended: ended, WarmUp: &results.DriverWarmUp{Requests: 5, Seconds: late},
+				Errors: []results.DriverError{{Text: "closed", Count: count, Seq: 9 - count, Agree: true}, {Text: "only " + version, Count: 3}},
+			}
+		}
+	}
+	run := Figures([]Part{part(0, "", driver("5", 1, 0.1, "")), part(1, "", driver("4", 4, 0.2, "exit status 3"))}, Peaks{})
+	want := &results.DriverSeen{
+		Client: "OkHttp", Version: "5", Gauges: []string{"idle"}, Late: results.Quantiles{Count: 1, P99: 0.2}, Dispatched: 20, Looked: true,
+		Faults: []results.DriverFault{{Name: "answers twice", Count: 2}}, Ended: "agent b (1): exit status 3", WarmUp: &results.DriverWarmUp{Requests: 10, Seconds: 0.2},
+		Errors: []results.DriverError{{Text: "closed", Count: 5, Seq: 5, Agree: true}, {Text: "only 5", Count: 3}, {Text: "only 4", Count: 3}},
+	}
+	if diff := cmp.Diff(want, run.Driver); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(run.Warnings) != 1 || !strings.Contains(run.Warnings[0], "agent b (1) drives OkHttp 4") {
+		t.Errorf("warnings %q", run.Warnings)
 	}
 }
