@@ -125,7 +125,7 @@ func TestKilledControllerIsFollowed(t *testing.T) {
 	}
 	for _, name := range []string{"broker", "local", "fleet.lock", "controller.json"} {
 		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
-			t.Errorf("%s is left", name)
+			t.Errorf("%s is left: %s", name, next.stderr.String())
 		}
 	}
 }
