@@ -180,3 +180,25 @@ func TestRunsWithLostAgents(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// What a request costs kabench has its own server in it only where both are one process.
+func TestGatherSaysWhoseCPUItIs(t *testing.T) {
+	by := func(path string, agents int, lab *results.LabSeen) Finished {
+		r := made(path, profile("100/s", "0s", ""))
+		r.Doc.Agents, r.Doc.Lab = make([]results.Agent, agents), lab
+		return r
+	}
+	for name, test := range map[string]struct {
+		runs []Finished
+		want bool
+	}{
+		"own server":     {[]Finished{by("r/1", 0, &results.LabSeen{}), by("r/2", 3, &results.LabSeen{})}, true},
+		"another server": {[]Finished{by("r/1", 0, nil), by("r/2", 3, nil)}, false},
+		"as many agents": {[]Finished{by("r/1", 3, &results.LabSeen{}), by("r/2", 3, &results.LabSeen{})}, false},
+	} {
+		c, err := Gather(test.runs, false)
+		if err != nil || strings.Contains(strings.Join(c.Warnings, "\n"), "CPU per request is that of the agents") != test.want {
+			t.Errorf("%s: %q, %v", name, c.Warnings, err)
+		}
+	}
+}

@@ -55,7 +55,7 @@ func (j *judge) warn() {
 	}
 }
 
-// lost lists the runs that lack requests of lost agents and are in the measures all the same,
+// lost lists the runs in the measures that lack requests of lost agents,
 // and the largest share that one of them lacks.
 func (j *judge) lost() (dirs []string, most float64) {
 	for i, r := range j.c.Runs {

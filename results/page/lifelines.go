@@ -83,7 +83,7 @@ type lifelines struct {
 	unconnectedSample []stay                      // a sample of the other failures without a connection, by the hash of their numbers
 	worst             int                         // index in unconnectedSample of the failure to replace first
 	highest           uint64                      // highest number of a connection
-	first             uint64                      // connections of which the first exchange was observed
+	first             uint64                      // connections whose first exchange was observed
 	evidence          map[uint64]results.Evidence // by the exchange's number
 }
 

@@ -368,12 +368,14 @@ func p999(q results.Quantiles) float64 { return q.P999 }
 
 func longest(q results.Quantiles) float64 { return q.Max }
 
-// wasJudged reports whether every run reached its end and is valid. Otherwise the runs
+// wasJudged reports whether every run reached its end, is valid and had its load. Otherwise the runs
 // do not show that the incident was not reproduced.
 func wasJudged(r *results.Reproduction) bool {
 	all := []*results.Run{r.IncidentRun}
 	for _, remedy := range r.RemedyRuns {
 		all = append(all, remedy.Run)
 	}
-	return !slices.ContainsFunc(all, func(run *results.Run) bool { return run == nil || run.Interrupted || !run.Valid })
+	return !slices.ContainsFunc(all, func(run *results.Run) bool {
+		return run == nil || run.Interrupted || !run.Valid || run.Degraded() != ""
+	})
 }
