@@ -151,7 +151,7 @@ func (s *sending) collect(ctx context.Context) {
 		case <-s.changed:
 		case <-abort:
 			abort = nil
-			s.orderAll(orderAbort)
+			s.orderAll(order{Kind: orderAbort})
 			deadline = time.After(abortWithin)
 		case <-deadline:
 			return
@@ -162,8 +162,9 @@ func (s *sending) collect(ctx context.Context) {
 // hope reports whether results that are not here may come soon. The caller holds mu.
 func (s *sending) hope(seat *seat, now time.Time) bool {
 	if l := s.localOf(seat); l != nil && seat.Lost != nil {
-		_, ended := l.ended()
-		return !ended || l.delivering()
+		if _, ended := l.ended(); ended {
+			return l.delivering()
+		}
 	}
 	if seat.Stage == stageFailed {
 		return false // after the start: it has no results

@@ -49,16 +49,21 @@ func newSeats(members []*member, now time.Time) []*seat {
 	return list
 }
 
-// hears notes what an agent says about the run. One that was lost is found again.
-func (s *seat) hears(b beat, run string, now time.Time) {
-	s.clock, s.heard = b.Clock, now
+// hears notes what an agent says about the run. One that was lost is found again. start is the
+// run's, by the same clock; zero before it.
+func (s *seat) hears(b beat, run string, now, start time.Time) {
+	s.clock = b.Clock
 	if b.Holds == nil || b.Holds.Run != run {
-		if b.Holds == nil && s.underWay() && s.Stage != stageIdle {
-			// It had the run, and says now that it has none.
-			s.lose("it does not have the run any more", now, time.Time{})
+		if s.underWay() && s.Stage != stageIdle {
+			// It had the run, and says now that it has none, or another one. That it lives
+			// gives no hope of results: it is not heard of in this run.
+			s.lose("it does not have the run any more", now, start)
+			return
 		}
+		s.heard = now
 		return
 	}
+	s.heard = now
 	s.Stage, s.Why = b.Holds.Stage, b.Holds.Why
 	if b.Holds.Clock.Measures > 0 {
 		s.Clock = b.Holds.Clock
