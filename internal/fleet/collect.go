@@ -173,7 +173,16 @@ func (s *sending) hope(seat *seat, now time.Time) bool {
 		return true
 	}
 	// A lost agent may have lost only its way to the broker, and send to the end.
+	// Who stops the run does not wait for that.
 	end := s.start.Add(time.Duration(s.state.Lasts * float64(time.Second)))
+	if s.stopped(s.over) {
+		if s.stop.IsZero() {
+			s.stop = now
+		}
+		if s.stop.Before(end) {
+			end = s.stop
+		}
+	}
 	from := latest(seat.heard, s.back, end, s.began)
 	return now.Sub(from) <= 2*silence
 }

@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench"
@@ -70,11 +72,29 @@ func (s *seat) hears(b beat, run string, now, start time.Time) {
 	}
 	s.Sent = max(s.Sent, b.Holds.Sent)
 	if b.Beat != nil {
-		s.beat = b.Beat
+		s.beat = after(s.beat, b.Beat)
 	}
 	if !s.Torn {
 		s.Lost = nil
 	}
+}
+
+// mostFollowing is how many bytes of exchanges wait to be shown; older ones are left out.
+const mostFollowing = 2 << 20
+
+// after returns the newer beat with the exchanges of the older one that nobody was given yet.
+func after(older, newer *kabench.Beat) *kabench.Beat {
+	if older == nil || len(older.Exchanges) == 0 && older.LeftOut == 0 {
+		return newer
+	}
+	both := *newer
+	both.LeftOut += older.LeftOut
+	if len(older.Exchanges)+len(newer.Exchanges) > mostFollowing {
+		both.LeftOut += uint64(bytes.Count(older.Exchanges, []byte("\n")))
+	} else {
+		both.Exchanges = slices.Concat(older.Exchanges, newer.Exchanges)
+	}
+	return &both
 }
 
 // underWay reports whether the agent's part of the run is not over yet.

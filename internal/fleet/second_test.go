@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/fleet/broker"
 	"github.com/kabench/kabench/internal/fleet/parcel"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 )
 
 // A controller that ended while it agreed on the start leaves an agent that does not know it.
@@ -77,7 +78,7 @@ func TestNoHopeOfAnAgentWithoutTheRun(t *testing.T) {
 	now := time.Now()
 	start := now.Add(-time.Minute)
 	seat := &seat{Name: "a", Instance: "1", Stage: stageSending, heard: now}
-	s := &sending{Controller: &Controller{}, state: &state{Run: "r", Seats: seatsOf(seat)}, moments: moments{start: start, began: start, back: start}}
+	s := &sending{over: t.Context(), Controller: &Controller{}, state: &state{Run: "r", Seats: seatsOf(seat)}, moments: moments{start: start, began: start, back: start}}
 	for range 60 {
 		now = now.Add(time.Second)
 		seat.hears(beat{}, "r", now, start)
@@ -88,6 +89,40 @@ func TestNoHopeOfAnAgentWithoutTheRun(t *testing.T) {
 }
 
 func seatsOf(list ...*seat) []*seat { return list }
+
+// Who stops a run does not wait for the end of the schedule of an agent that is lost.
+func TestStopOfARunWithALostAgent(t *testing.T) {
+	now := time.Now()
+	stop := make(chan struct{})
+	seat := &seat{Name: "a", Stage: stageSending, heard: now.Add(-time.Minute), Lost: &results.AgentLost{}}
+	s := &sending{
+		Controller: &Controller{}, state: &state{Lasts: 3600}, job: kabench.FleetJob{Stop: stop}, over: t.Context(),
+		moments: moments{start: now.Add(-2 * time.Minute)},
+	}
+	if !s.hope(seat, now) {
+		t.Error("an agent that may still send is given up")
+	}
+	close(stop)
+	if !s.hope(seat, now) {
+		t.Error("it has no time to come back")
+	}
+	if s.hope(seat, now.Add(2*silence+time.Second)) {
+		t.Error("a run that was stopped waits for a lost agent")
+	}
+}
+
+// Beats that nobody has looked at yet keep their exchanges, up to a bound, and the count is right.
+func TestExchangesOfBeats(t *testing.T) {
+	one := &kabench.Beat{Exchanges: []byte("a\nb\n"), LeftOut: 1}
+	two := after(after(nil, one), &kabench.Beat{Exchanges: []byte("c\n"), LeftOut: 2})
+	if string(two.Exchanges) != "a\nb\nc\n" || two.LeftOut != 3 {
+		t.Errorf("%q, %d left out", two.Exchanges, two.LeftOut)
+	}
+	three := after(two, &kabench.Beat{Exchanges: make([]byte, mostFollowing)})
+	if len(three.Exchanges) != mostFollowing || three.LeftOut != 6 {
+		t.Errorf("%d bytes, %d left out", len(three.Exchanges), three.LeftOut)
+	}
+}
 
 // An agent whose results belong to a run that the controller does not know, and whose broker
 // has no stream for them, is free for the next run.

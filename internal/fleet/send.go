@@ -35,6 +35,7 @@ type moments struct {
 	away  bool      // the broker is away
 	start time.Time // of the run; zero: it is not agreed
 	began time.Time // when this controller began with the run
+	stop  time.Time // when collect saw that the user has stopped the run; zero: it has not
 }
 
 // send makes the run. The error is one that the user can mend, or ErrInterrupted, and nothing

@@ -223,7 +223,7 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 			Beat: func(b kabench.Beat) {
 				b.Network = c.Network
 				c.mu.Lock()
-				s.beat = &b
+				s.beat = after(s.beat, &b)
 				c.mu.Unlock()
 				wake(c.beating)
 			},
