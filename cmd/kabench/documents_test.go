@@ -11,10 +11,10 @@ import (
 var argument = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
 
 // TestDocumentCommandsParse: kabench accepts the name, flags and arguments of every
-// command in the console blocks of these documents. Their Korean versions have the same
+// command in the console blocks of these documents. Korean versions have the same
 // blocks (languages_test.go).
 func TestDocumentCommandsParse(t *testing.T) {
-	for _, file := range []string{"../../docs/tutorial.md", "../../docs/concepts.md"} {
+	for _, file := range []string{"../../docs/tutorial.md", "../../docs/concepts.md", "../../docs/fleet.md"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -71,6 +71,12 @@ func takeBroker(ctx context.Context, nc *nats.Conn, own claim, lasts time.Durati
 		if err == nil {
 			break
 		}
+		if away := errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionClosed); away && !time.Now().After(until) {
+			if !sleep(ctx, 500*time.Millisecond) { // the broker has ended, and may come back
+				return nil, ctx.Err()
+			}
+			continue
+		}
 		if !errors.Is(err, jetstream.ErrKeyExists) {
 			return nil, fmt.Errorf("the broker lets no controller keep its place (JetStream bucket %s): %w", bucketHold, err)
 		}

@@ -25,6 +25,7 @@ type Program struct {
 // the controller: another controller may take the run up.
 type local struct {
 	name, dir string
+	instance  string // of one that another controller has started
 	cmd       *exec.Cmd
 	over      chan struct{} // closed when the process has ended
 
@@ -227,6 +228,9 @@ const dismissWithin = 5 * time.Second
 // dismiss ends the local agents, except those that still send or deliver: they end by
 // themselves.
 func (c *Controller) dismiss() {
+	if c.lock == nil {
+		return // the run belongs to another controller, and its agents too
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), dismissWithin)
 	defer cancel()
 	var all sync.WaitGroup
@@ -256,7 +260,7 @@ func (c *Controller) dismiss() {
 // bid asks a local agent to end. One that the controller has not heard of yet gets a signal.
 func (c *Controller) bid(ctx context.Context, l *local) {
 	c.mu.Lock()
-	instance := ""
+	instance := l.instance
 	for id, m := range c.roster.members {
 		if m.Name == l.name {
 			instance = id
@@ -264,7 +268,7 @@ func (c *Controller) bid(ctx context.Context, l *local) {
 	}
 	c.mu.Unlock()
 	switch {
-	case instance != "":
+	case instance != "" && c.bus != nil:
 		data, _ := encode(order{Protocol: protocol, Controller: c.instance, Kind: orderLeave})
 		_, _ = c.bus.request(ctx, subjectOrder+instance, data) // else its patience ends it
 	case l.cmd != nil:

@@ -151,7 +151,7 @@ func (b *Begun) TakeUp(ctx context.Context, c Config) (*Controller, error) {
 	}
 	for _, seat := range b.state.Seats {
 		if seat.Dir != "" {
-			f.locals = append(f.locals, &local{name: seat.Name, dir: seat.Dir})
+			f.locals = append(f.locals, &local{name: seat.Name, dir: seat.Dir, instance: seat.Instance})
 		}
 	}
 	return f, nil

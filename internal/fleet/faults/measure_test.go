@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,13 +68,17 @@ func overhear(t *testing.T) (beat, other, exchange float64) {
 	defer nc.Close()
 	var mu sync.Mutex
 	var beats, others, beatBytes, otherBytes float64
+	asked := map[string]bool{} // where responses to questions and hellos go; parcels go to other inboxes
 	_, err = nc.Subscribe(">", func(m *nats.Msg) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch size := float64(m.Size()); {
 		case m.Subject == "kabench.beat":
 			beats, beatBytes = beats+1, beatBytes+size
-		case strings.HasPrefix(m.Subject, "kabench.clock"), strings.HasPrefix(m.Subject, "kabench.hello"), strings.HasPrefix(m.Subject, "_INBOX."):
+		case m.Subject == "kabench.clock" || m.Subject == "kabench.hello":
+			asked[m.Reply] = true
+			others, otherBytes = others+1, otherBytes+size
+		case asked[m.Subject]:
 			others, otherBytes = others+1, otherBytes+size
 		}
 	})
