@@ -1,7 +1,7 @@
 package dialers
 
 import (
-	"fmt"
+	"crypto/tls"
 	"maps"
 	"testing"
 
@@ -14,8 +14,8 @@ import (
 // and of another Client. Without it, every handshake is a full one.
 func TestResume(t *testing.T) {
 	for way, renegotiation := range ways {
-		for _, resume := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s %v", way, resume), func(t *testing.T) {
+		for resume, version := range map[string]uint16{"": tls.VersionTLS13, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13} {
+			t.Run(way+" "+resume, func(t *testing.T) {
 				t.Parallel()
 				first, second := serve(t, script.Server{TLS: true}), serve(t, script.Server{TLS: true})
 				requests := []*Request{request(t, "GET", first.URL(), nil), request(t, "GET", second.URL(), nil)}
@@ -23,8 +23,8 @@ func TestResume(t *testing.T) {
 				policy.MaxRequests = 1
 				config := trust(first)
 				config.RootCAs.AppendCertsFromPEM(second.CertPEM())
-				config.Renegotiation = renegotiation
-				dialer := &Dialer{TLS: config, Resume: resume}
+				config.Renegotiation, config.MaxVersion = renegotiation, version
+				dialer := &Dialer{TLS: config, Resume: resume != ""}
 				for range 2 { // as two agents would be
 					c := newClient(t, policy, dialer, long, requests...)
 					for i := range 6 {
@@ -35,7 +35,7 @@ func TestResume(t *testing.T) {
 							t.Fatalf("%s: %v", outcome(e), e.Err)
 						}
 						want := uint64(0)
-						if resume && i > 1 { // the first to each origin is full
+						if resume != "" && i > 1 { // the first to each origin is full
 							want = uint64(i - 1)
 						}
 						if s := c.Stats(); s.Resumed != want || s.Opened != uint64(i+1) {
@@ -47,7 +47,7 @@ func TestResume(t *testing.T) {
 				for _, story := range append(first.Stories(), second.Stories()...) {
 					seen[story.TLS]++
 				}
-				if want := map[bool]map[string]int{false: {"full": 12}, true: {"full": 4, "resumed": 8}}[resume]; !maps.Equal(seen, want) {
+				if want := map[bool]map[string]int{false: {"full": 12}, true: {"full": 4, "resumed": 8}}[resume != ""]; !maps.Equal(seen, want) {
 					t.Errorf("the servers have seen %v, want %v", seen, want)
 				}
 			})
