@@ -66,14 +66,14 @@ type crew struct {
 	end     context.CancelCauseFunc
 
 	mu      sync.Mutex
-	offsets offsets         // guarded by mu
-	share   *share          // guarded by mu: the run it is at; nil: none
-	kept    []holding       // guarded by mu: runs of earlier processes
-	giving  map[string]bool // guarded by mu: runs that are being delivered
-	contact time.Time       // guarded by mu: when a controller was last heard of
-	refused string          // guarded by mu: why the controller does not take it
-	taken   bool            // guarded by mu: a controller has taken it
-	leaving bool            // guarded by mu: it ends when nothing is left to do
+	offsets offsets           // guarded by mu
+	share   *share            // guarded by mu: the run it is at; nil: none
+	kept    []holding         // guarded by mu: runs of earlier processes
+	giving  map[string]func() // guarded by mu: runs that are being delivered, and what ends that
+	contact time.Time         // guarded by mu: when a controller was last heard of
+	refused string            // guarded by mu: why the controller does not take it
+	taken   bool              // guarded by mu: a controller has taken it
+	leaving bool              // guarded by mu: it ends when nothing is left to do
 
 	beating, asking chan struct{} // beat, and say hello, now
 }
@@ -127,7 +127,7 @@ const (
 var errDone = errors.New("done")
 
 func (a *Agent) crew() (*crew, error) {
-	c := &crew{Agent: a, clock: a.Clock, giving: map[string]bool{}, contact: time.Now(), beating: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+	c := &crew{Agent: a, clock: a.Clock, giving: map[string]func(){}, contact: time.Now(), beating: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	if c.clock == nil {
 		c.clock = SystemClock()
 	}
@@ -163,12 +163,7 @@ func (c *crew) connect(ctx context.Context) error {
 	connect := c.dial
 	if connect == nil {
 		connect = func(ctx context.Context) (bus, carrier, error) {
-			b, p, err := dial(ctx, c.URL, c.Credentials, c.identity.Name)
-			if natsParcels, ok := p.(natsCarrier); ok {
-				natsParcels.limit = c.BytesPerSecond
-				p = natsParcels
-			}
-			return b, p, err
+			return dial(ctx, c.URL, c.Credentials, c.identity.Name, c.BytesPerSecond, func(why string) { c.sayf("waiting: %s", why) })
 		}
 	}
 	said := ""

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/internal/fleet/broker"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -95,6 +96,15 @@ func (a Allowed) Check(p *profiles.Profile) error {
 		}
 	}
 	return nil
+}
+
+// mayRun refuses a profile that has the agent start a program, unless whoever gives orders has
+// shown credentials. On a broker without them that is every user of the machine.
+func (a *Agent) mayRun(p *profiles.Profile) error {
+	if p.Driver == nil || p.Driver.Command == "" || a.Allowed.Any || a.Credentials != nil || broker.Named(a.URL) {
+		return nil
+	}
+	return fmt.Errorf("the profile's driver is a program of its own (driver.command), and every user of this machine can give orders at a broker without credentials; start the agent with --credentials, or name a driver that 'kabench driver list' shows")
 }
 
 func (a Allowed) has(host, port string) bool {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -93,16 +94,29 @@ func (b natsBus) close()          { b.nc.Close() }
 type natsCarrier struct {
 	nc    *nats.Conn
 	limit int64 // bytes per second; 0: none
+	turns *parcel.Turns
+	say   func(string) // gets why something must wait; nil: nobody
+}
+
+// waiting says a reason once, until there is another one.
+func (c natsCarrier) waiting() func(error) {
+	said := ""
+	return func(reason error) {
+		if line := reason.Error(); c.say != nil && line != said {
+			said = line
+			c.say(line)
+		}
+	}
 }
 
 func (c natsCarrier) open(ctx context.Context, run string) error { return parcel.Open(ctx, c.nc, run) }
 
 func (c natsCarrier) send(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (string, error) {
-	return parcel.Send(ctx, c.nc, key, dir, parcel.Options{BytesPerSecond: c.limit, Progress: progress})
+	return parcel.Send(ctx, c.nc, key, dir, parcel.Options{BytesPerSecond: c.limit, Progress: progress, Waiting: c.waiting()})
 }
 
 func (c natsCarrier) receive(ctx context.Context, key parcel.Key, dir string, progress func(have, of int64)) (string, error) {
-	return parcel.Receive(ctx, c.nc, key, dir, parcel.Options{Progress: progress})
+	return parcel.Receive(ctx, c.nc, key, dir, parcel.Options{Turns: c.turns, Progress: progress, Waiting: c.waiting()})
 }
 
 func (c natsCarrier) remove(ctx context.Context, run string) error {
@@ -111,8 +125,13 @@ func (c natsCarrier) remove(ctx context.Context, run string) error {
 
 func (c natsCarrier) close() { c.nc.Close() }
 
+// turnsOfAll is how many chunks of all parcels are under way to the controller at once: 8 MB. A NATS
+// server closes a connection that has 64 MB waiting for it.
+const turnsOfAll = 16
+
 // dial makes the two connections of an agent or a controller.
-func dial(ctx context.Context, url string, credentials *broker.Credentials, name string) (bus, carrier, error) {
+// say gets what parcels have to wait for; nil: nobody.
+func dial(ctx context.Context, url string, credentials *broker.Credentials, name string, limit int64, say func(string)) (bus, carrier, error) {
 	control, err := broker.Dial(ctx, url, credentials, name)
 	if err != nil {
 		return nil, nil, err
@@ -122,7 +141,7 @@ func dial(ctx context.Context, url string, credentials *broker.Credentials, name
 		control.Close()
 		return nil, nil, err
 	}
-	return natsBus{control}, natsCarrier{nc: bulk}, nil
+	return natsBus{control}, natsCarrier{nc: bulk, limit: limit, turns: parcel.NewTurns(turnsOfAll), say: say}, nil
 }
 
 // listensAt is where the embedded broker listens, with its port.
@@ -142,6 +161,37 @@ func (c *Controller) reached() string {
 		u.Host = net.JoinHostPort(name, u.Port())
 	}
 	return u.String()
+}
+
+// mostLogged is how many different lines of the embedded broker are passed on.
+const mostLogged = 20
+
+// log passes the broker's warnings and errors on, as of a full disk: each once. What comes before
+// up is called is held back until then: an error that prevents the start is returned.
+func (c *Controller) log() (log func(line string), up func()) {
+	var mu sync.Mutex
+	said, held, isUp := map[string]bool{}, []string{}, false
+	log = func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case said[line] || len(said) == mostLogged:
+			return
+		case !isUp:
+			held = append(held, line)
+		default:
+			c.sayf("broker: %s", line)
+		}
+		said[line] = true
+	}
+	return log, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		isUp = true
+		for _, line := range held {
+			c.sayf("broker: %s", line)
+		}
+	}
 }
 
 // withoutUser is a broker's URL without the user or token in it.

@@ -151,7 +151,7 @@ func (s *sending) collect(ctx context.Context) {
 		case <-s.changed:
 		case <-abort:
 			abort = nil
-			s.orderAll(orderAbort)
+			s.orderAll(order{Kind: orderAbort})
 			deadline = time.After(abortWithin)
 		case <-deadline:
 			return
@@ -162,8 +162,9 @@ func (s *sending) collect(ctx context.Context) {
 // hope reports whether results that are not here may come soon. The caller holds mu.
 func (s *sending) hope(seat *seat, now time.Time) bool {
 	if l := s.localOf(seat); l != nil && seat.Lost != nil {
-		_, ended := l.ended()
-		return !ended || l.delivering()
+		if _, ended := l.ended(); ended {
+			return l.delivering()
+		}
 	}
 	if seat.Stage == stageFailed {
 		return false // after the start: it has no results
@@ -172,7 +173,16 @@ func (s *sending) hope(seat *seat, now time.Time) bool {
 		return true
 	}
 	// A lost agent may have lost only its way to the broker, and send to the end.
+	// Who stops the run does not wait for that.
 	end := s.start.Add(time.Duration(s.state.Lasts * float64(time.Second)))
+	if s.stopped(s.over) {
+		if s.stop.IsZero() {
+			s.stop = now
+		}
+		if s.stop.Before(end) {
+			end = s.stop
+		}
+	}
 	from := latest(seat.heard, s.back, end, s.began)
 	return now.Sub(from) <= 2*silence
 }

@@ -75,10 +75,12 @@ type Controller struct {
 	broker  *broker.Broker
 	scratch string // a temporary directory; "": none
 	url     string // where agents reach the broker
-	hold    *holdBroker
-	locals  []*local
-	lock    *flock.Flock // of the directory of the run
-	missing bool         // a run lacks results
+	// agentsPath is the file with the credentials of local agents; "": CredentialsPath.
+	agentsPath string
+	hold       *holdBroker
+	locals     []*local
+	lock       *flock.Flock // of the directory of the run
+	missing    bool         // a run lacks results
 }
 
 // New returns a controller, and an error if the configuration cannot work. A broker that is
@@ -160,10 +162,17 @@ func (c *Controller) open(ctx context.Context, dir string) error {
 			store = c.scratch
 		}
 		var err error
-		c.broker, err = broker.Start(broker.Config{Listen: c.listen(), Dir: store, Credentials: c.Credentials})
+		if c.Config.Local && c.Credentials == nil {
+			if c.Credentials, c.agentsPath, err = localCredentials(store); err != nil {
+				return err
+			}
+		}
+		log, up := c.log()
+		c.broker, err = broker.Start(broker.Config{Listen: c.listen(), Dir: store, Credentials: c.Credentials, Log: log})
 		if err != nil {
 			return fmt.Errorf("--listen %s: %w", c.listen(), err)
 		}
+		up()
 		c.url = c.broker.URL()
 	}
 	if c.bus == nil {
@@ -187,7 +196,7 @@ func (c *Controller) connect(ctx context.Context) (err error) {
 	connect := c.dial
 	if connect == nil {
 		connect = func(ctx context.Context) (bus, carrier, error) {
-			return dial(ctx, c.url, c.Credentials, "kabench controller")
+			return dial(ctx, c.url, c.Credentials, "kabench controller", 0, func(why string) { c.sayf("waiting: %s", why) })
 		}
 	}
 	if c.bus, c.carrier, err = connect(ctx); err != nil {
@@ -197,7 +206,9 @@ func (c *Controller) connect(ctx context.Context) (err error) {
 		return err
 	}
 	if b, isNATS := c.bus.(natsBus); isNATS && c.Broker != "" {
-		if c.hold, err = takeBroker(ctx, b.nc, c.claim(), holdFor); err != nil {
+		if c.hold, err = takeBroker(ctx, b.nc, c.claim(), holdFor, func() {
+			c.sayf("this controller was silent for %v, and another one has taken its place at the broker: the agents now belong to that one, so end this one", holdFor)
+		}); err != nil {
 			return err
 		}
 	}
@@ -211,7 +222,12 @@ func (c *Controller) serve() error {
 			answer, _ := encode(clockAnswer{c.instance, c.clock.Now()})
 			return answer
 		},
-		subjectHello:     answering(c.hello),
+		subjectHello: func(data []byte) []byte {
+			if c.isToTakeUp() {
+				return nil // what it wants is not known yet; agents ask again
+			}
+			return answering(c.hello)(data)
+		},
 		subjectDelivered: answering(c.delivered),
 		subjectBeat: func(data []byte) []byte {
 			if b, err := decode[beat](data); err == nil {
@@ -258,6 +274,13 @@ func (c *Controller) hello(h hello) welcome {
 	}
 	w.Forget = append(w.Forget, c.abandoned(h)...)
 	return w
+}
+
+// isToTakeUp reports whether a run of another controller is to be taken up, and is not yet.
+func (c *Controller) isToTakeUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resumed != nil && c.run == nil
 }
 
 // abandoned lists the runs that an agent has prepared for a controller that has ended before

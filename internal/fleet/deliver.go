@@ -13,38 +13,50 @@ import (
 // between is the time between two attempts of something that others have to answer.
 const between = 500 * time.Millisecond
 
+// give notes that a run is being delivered. The context ends when the agent ends, or a
+// controller does not know the run. The caller holds c.mu.
+func (c *crew) give(run string) context.Context {
+	ctx, cancel := context.WithCancel(c.ctx)
+	c.giving[run] = cancel
+	return ctx
+}
+
 // deliver sends the results of a run until the controller has confirmed them. A broker or a
 // controller that is not there may come back.
-func (c *crew) deliver(h holding, left bool) {
+func (c *crew) deliver(ctx context.Context, h holding, left bool) {
 	defer func() {
 		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.giving[h.Run]()
 		delete(c.giving, h.Run)
-		c.mu.Unlock()
 	}()
 	dir := filepath.Join(c.keep.of(h.Run, h.Index), dirRun)
 	key := parcel.Key{Run: h.Run, Agent: h.Index}
 	said := ""
-	for c.ctx.Err() == nil {
-		hash, err := c.carrier.send(c.ctx, key, dir, nil)
+	for ctx.Err() == nil {
+		hash, err := c.carrier.send(ctx, key, dir, nil)
 		if err == nil {
 			h.Sent++
 			var confirmed bool
-			if confirmed, err = c.confirmed(h, hash); confirmed {
+			if confirmed, err = c.confirmed(ctx, h, hash); confirmed {
 				c.isDelivered(h, left)
 				return
 			}
 		}
-		if err != nil && c.ctx.Err() == nil && err.Error() != said {
+		if err != nil && ctx.Err() == nil && err.Error() != said {
 			said = err.Error()
 			c.sayf("run %s: its results are not delivered yet: %v", h.Run, err)
 		}
 		c.note(h)
 		if errors.Is(err, errUnknownRun) {
-			c.setAside(h, left)
-			return
+			break
 		}
-		sleep(c.ctx, between)
+		sleep(ctx, between)
 	}
+	if unknown := errUnknownRun.Error(); c.ctx.Err() == nil && said != unknown {
+		c.sayf("run %s: %s", h.Run, unknown)
+	}
+	c.setAside(h, left)
 }
 
 // errUnknownRun is the error of a delivery that the controller does not know.
@@ -54,14 +66,14 @@ var errUnknownRun = errors.New("the controller does not know this run; the resul
 var errAgain = errors.New("the results did not arrive whole and are sent again")
 
 // confirmed asks the controller until it says whether it has the parcel with that hash.
-func (c *crew) confirmed(h holding, hash string) (bool, error) {
+func (c *crew) confirmed(ctx context.Context, h holding, hash string) (bool, error) {
 	data, err := encode(delivered{Instance: c.Instance, holding: h, Hash: hash})
 	if err != nil {
 		return false, err
 	}
 	for {
-		ctx, cancel := context.WithTimeout(c.ctx, 5*time.Second)
-		answer, err := c.bus.request(ctx, subjectDelivered, data)
+		once, cancel := context.WithTimeout(ctx, 5*time.Second)
+		answer, err := c.bus.request(once, subjectDelivered, data)
 		cancel()
 		if err == nil {
 			state, _ := decode[parcelState](answer)
@@ -75,8 +87,8 @@ func (c *crew) confirmed(h holding, hash string) (bool, error) {
 				return false, errUnknownRun
 			}
 		}
-		if !sleep(c.ctx, between) {
-			return false, c.ctx.Err()
+		if !sleep(ctx, between) {
+			return false, ctx.Err()
 		}
 	}
 }

@@ -64,12 +64,18 @@ func targetLines(p *profiles.Profile) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// usePaths has a profile name files where the agent has put them.
-func usePaths(p *profiles.Profile, paths map[string]string) {
-	if path, ok := paths[fileTargets]; ok {
-		p.Target.File = path
+// usePaths has a profile name files where the agent has put them. It refuses one that names
+// files which did not come with it: an order reads no file of the agent's machine.
+func usePaths(p *profiles.Profile, paths map[string]string) error {
+	for _, one := range []struct {
+		field, name string
+		path        *string
+	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile}} {
+		path, came := paths[one.name]
+		if *one.path != "" && !came {
+			return fmt.Errorf("the profile names a file in %s, and the file did not come with it", one.field)
+		}
+		*one.path = path
 	}
-	if path, ok := paths[fileCA]; ok {
-		p.Target.TLS.CAFile = path
-	}
+	return nil
 }

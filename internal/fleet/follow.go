@@ -19,7 +19,7 @@ func (s *sending) hears(b beat, now time.Time) {
 	for _, seat := range s.state.Seats {
 		if seat.Instance == b.Instance {
 			was := seat.Lost != nil
-			seat.hears(b, s.state.Run, now)
+			seat.hears(b, s.state.Run, now, s.start)
 			if was && seat.Lost == nil {
 				s.sayf("agent %s is back", seat.Name)
 			}
@@ -91,10 +91,10 @@ func (s *sending) follow(ctx context.Context) {
 		case <-tick.C:
 		case <-stop:
 			stop = nil
-			s.orderAll(orderStop)
+			s.orderAll(order{Kind: orderStop})
 		case <-abort:
 			abort, stop = nil, nil
-			s.orderAll(orderAbort)
+			s.orderAll(order{Kind: orderAbort})
 			deadline = time.After(abortWithin)
 		case <-deadline:
 			return
@@ -107,14 +107,14 @@ func (s *sending) follow(ctx context.Context) {
 const abortWithin = 7 * time.Second
 
 // orderAll gives every agent an order, until it is acknowledged or the run over.
-func (s *sending) orderAll(kind string) {
+func (s *sending) orderAll(o order) {
 	for _, seat := range s.state.Seats {
 		s.work.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			stop := context.AfterFunc(s.over, cancel)
 			defer stop()
-			_, _ = s.order(ctx, seat.Instance, order{Kind: kind}) // one that is lost gets none
+			_, _ = s.order(ctx, seat.Instance, o) // one that is lost gets none
 		})
 	}
 }
@@ -146,7 +146,11 @@ func (s *sending) finish() ([]kabench.FleetPart, error) {
 	for _, seat := range s.state.Seats {
 		if !seat.here() {
 			whole = false
-			seat.lose("its results were not fetched", time.Now(), s.start)
+			why := "its results were not fetched"
+			if seat.Stage == stageFailed && seat.Why != "" {
+				why = "it did not send: " + seat.Why
+			}
+			seat.lose(why, time.Now(), s.start)
 		}
 		part := kabench.FleetPart{Agent: seat.agent()}
 		if seat.here() {
@@ -209,7 +213,13 @@ func (s *sending) takeUp(ctx context.Context) error {
 	s.run = s
 	s.mu.Unlock()
 	ahead := time.Duration(s.state.Start - s.clock.Now())
-	if ahead < startMargin || s.state.Phase != phaseStarted {
+	switch {
+	case s.state.Phase != phaseStarted:
+		return nil
+	case ahead < startMargin:
+		// An agent that has not heard of the start would wait for it as long as there is a
+		// controller. It learns now that it came too late; the others have begun.
+		s.orderAll(order{Kind: orderStart, Start: s.state.Start})
 		return nil
 	}
 	// Some agents may not know the start yet.

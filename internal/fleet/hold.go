@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -46,11 +47,13 @@ type holdBroker struct {
 	work   sync.WaitGroup
 	last   uint64 // the revision
 	lasts  time.Duration
+	taken  func() // is called if another controller has the key
 }
 
 // takeBroker holds the broker for a controller. A controller that takes a run up waits until
-// the key of the one before it has expired; another one is refused.
-func takeBroker(ctx context.Context, nc *nats.Conn, own claim, lasts time.Duration) (*holdBroker, error) {
+// the key of the one before it has expired; another one is refused. taken is called if another
+// controller has taken the place meanwhile, because this one was silent for too long.
+func takeBroker(ctx context.Context, nc *nats.Conn, own claim, lasts time.Duration, taken func()) (*holdBroker, error) {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, err
@@ -61,7 +64,7 @@ func takeBroker(ctx context.Context, nc *nats.Conn, own claim, lasts time.Durati
 	if err != nil {
 		return nil, fmt.Errorf("the broker lets no controller keep its place (JetStream bucket %s): %w", bucketHold, err)
 	}
-	h := &holdBroker{kv: kv, lasts: lasts}
+	h := &holdBroker{kv: kv, lasts: lasts, taken: taken}
 	if h.own, err = json.Marshal(own); err != nil {
 		return nil, err
 	}
@@ -109,10 +112,29 @@ func (h *holdBroker) stay(ctx context.Context) {
 			h.last = last
 			continue
 		}
-		if last, err = h.kv.Create(ctx, keyHold, h.own); err == nil { // the broker was away for longer than it keeps the key
+		last, err = h.kv.Create(ctx, keyHold, h.own)
+		switch {
+		case err == nil: // the broker was away for longer than it keeps the key
 			h.last = last
+		case errors.Is(err, jetstream.ErrKeyExists) && !h.holds(ctx):
+			h.taken()
+			return
 		}
 	}
+}
+
+// holds reports whether the key is still this controller's, as far as it is known: the answer to
+// an update may have been lost.
+func (h *holdBroker) holds(ctx context.Context) bool {
+	entry, err := h.kv.Get(ctx, keyHold)
+	if err != nil {
+		return true
+	}
+	if !bytes.Equal(entry.Value(), h.own) {
+		return false
+	}
+	h.last = entry.Revision()
+	return true
 }
 
 func (h *holdBroker) release() {

@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/internal/fleet/broker"
 	"github.com/kabench/kabench/internal/fleet/machine"
 )
 
@@ -31,6 +34,7 @@ type local struct {
 
 	mu    sync.Mutex
 	err   error         // of the process; guarded by mu
+	gone  bool          // a process of another controller has ended; guarded by mu
 	fetch *exec.Cmd     // delivers what the process has left; guarded by mu
 	done  chan struct{} // closed when fetch has ended
 }
@@ -104,14 +108,44 @@ func (c *Controller) agentProcess(dir string, args ...string) (*exec.Cmd, error)
 	}
 	defer log.Close()
 	args = append([]string{"agent", "--join", c.url, "--patience", localPatience.String()}, args...)
-	if c.CredentialsPath != "" {
-		args = append(args, "--credentials", c.CredentialsPath)
+	if path := cmp.Or(c.agentsPath, c.CredentialsPath); path != "" {
+		args = append(args, "--credentials", path)
 	}
 	cmd := exec.Command(c.Program.Path, args...)
 	cmd.Args[0] = c.Program.Name
 	cmd.Stdout, cmd.Stderr = log, log
 	machine.OwnGroup(cmd)
 	return cmd, cmd.Start()
+}
+
+// The credentials of local agents and of their broker, in the broker's directory. Without them
+// every user of this machine could order the agents, which send to any target.
+const (
+	fileController = "controller.cred"
+	fileAgents     = "agent.cred"
+)
+
+// localCredentials reads the credentials that are in the broker's directory, or makes some. path is the file for
+// the agents.
+func localCredentials(dir string) (own *broker.Credentials, path string, err error) {
+	if path, err = filepath.Abs(filepath.Join(dir, fileAgents)); err != nil {
+		return nil, "", err
+	}
+	at := filepath.Join(dir, fileController)
+	if own, err = broker.Read(at); err == nil {
+		return own, path, nil
+	}
+	if _, missing := os.Stat(at); missing == nil {
+		return nil, "", err
+	}
+	if err = os.MkdirAll(dir, 0o700); err != nil {
+		return nil, "", err
+	}
+	own, agents, err := broker.Generate(nil)
+	if err == nil {
+		err = errors.Join(agents.Write(path), own.Write(at))
+	}
+	return own, path, err
 }
 
 // fileLog is what a local agent has printed.
@@ -127,7 +161,12 @@ func (l *local) pid() int {
 // ended reports whether the process has ended, and how.
 func (l *local) ended() (why string, ended bool) {
 	if l.over == nil { // another controller has started it
-		return "its process has ended", !inUse(l.dir)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.gone { // asked no more then: to ask takes the lock, which who delivers wants
+			l.gone = !inUse(l.dir)
+		}
+		return "its process has ended", l.gone
 	}
 	select {
 	case <-l.over:

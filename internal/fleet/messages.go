@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench"
@@ -76,6 +77,11 @@ type hello struct {
 	Clock clockState `json:"clock"`
 	Holds []holding  `json:"holds,omitempty"`
 	Only  bool       `json:"only,omitempty"` // it only delivers
+}
+
+// offers reports whether the agent has said that it has a run's results.
+func (h hello) offers(run string) bool {
+	return slices.ContainsFunc(h.Holds, func(held holding) bool { return held.Run == run && held.Stage == stageEnded })
 }
 
 // welcome is what the controller answers a hello with.

@@ -41,7 +41,7 @@ func newRoster(version string, want int) *roster {
 // hello adds an agent, or returns why it cannot take part.
 func (r *roster) hello(h hello, now time.Time) (refused string) {
 	if refused = r.refuse(h, now); refused != "" {
-		if CheckName(h.Name) == nil { // else it could not be printed
+		if CheckName(h.Name) == nil && len(r.turned) < MostAgents { // else it could not be printed
 			r.turned[h.Instance] = turned{h.Name, refused}
 		}
 		return refused

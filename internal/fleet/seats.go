@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench"
@@ -49,27 +51,50 @@ func newSeats(members []*member, now time.Time) []*seat {
 	return list
 }
 
-// hears notes what an agent says about the run. One that was lost is found again.
-func (s *seat) hears(b beat, run string, now time.Time) {
-	s.clock, s.heard = b.Clock, now
+// hears notes what an agent says about the run. One that was lost is found again. start is the
+// run's, by the same clock; zero before it.
+func (s *seat) hears(b beat, run string, now, start time.Time) {
+	s.clock = b.Clock
 	if b.Holds == nil || b.Holds.Run != run {
-		if b.Holds == nil && s.underWay() && s.Stage != stageIdle {
-			// It had the run, and says now that it has none.
-			s.lose("it does not have the run any more", now, time.Time{})
+		if s.underWay() && s.Stage != stageIdle {
+			// It had the run, and says now that it has none, or another one. That it lives
+			// gives no hope of results: it is not heard of in this run.
+			s.lose("it does not have the run any more", now, start)
+			return
 		}
+		s.heard = now
 		return
 	}
+	s.heard = now
 	s.Stage, s.Why = b.Holds.Stage, b.Holds.Why
 	if b.Holds.Clock.Measures > 0 {
 		s.Clock = b.Holds.Clock
 	}
 	s.Sent = max(s.Sent, b.Holds.Sent)
 	if b.Beat != nil {
-		s.beat = b.Beat
+		s.beat = after(s.beat, b.Beat)
 	}
 	if !s.Torn {
 		s.Lost = nil
 	}
+}
+
+// mostFollowing is how many bytes of exchanges wait to be shown; older ones are left out.
+const mostFollowing = 2 << 20
+
+// after returns the newer beat with the exchanges of the older one that nobody was given yet.
+func after(older, newer *kabench.Beat) *kabench.Beat {
+	if older == nil || len(older.Exchanges) == 0 && older.LeftOut == 0 {
+		return newer
+	}
+	both := *newer
+	both.LeftOut += older.LeftOut
+	if len(older.Exchanges)+len(newer.Exchanges) > mostFollowing {
+		both.LeftOut += uint64(bytes.Count(older.Exchanges, []byte("\n")))
+	} else {
+		both.Exchanges = slices.Concat(older.Exchanges, newer.Exchanges)
+	}
+	return &both
 }
 
 // underWay reports whether the agent's part of the run is not over yet.

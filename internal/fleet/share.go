@@ -137,7 +137,9 @@ func (c *crew) begin(s *share, start int64) ack {
 		return ack{Refused: "its clock has not been measured", Stage: s.Stage}
 	}
 	if time.Duration(mine-c.clock.Now()) < soonest {
-		return ack{Refused: "the start came too late", Stage: s.Stage}
+		s.Why = "the start came too late"
+		s.halt() // the others begin, or nobody does: this share is over
+		return ack{Refused: s.Why, Stage: s.Stage}
 	}
 	s.Start, s.Stage = start, stageStarting
 	if err := c.keep.write(s.holding); err != nil {
@@ -152,6 +154,9 @@ func (c *crew) begin(s *share, start int64) ack {
 func (c *crew) prepare(o order) ack {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.leaving {
+		return ack{Refused: "it is ending", Stage: stageIdle}
+	}
 	if s := c.share; s != nil {
 		if s.Run == o.Run {
 			return ack{Stage: s.Stage}
@@ -178,7 +183,12 @@ func (c *crew) prepare(o order) ack {
 	h := holding{Run: o.Run, Index: o.Index, Of: o.Of, Stage: stagePreparing}
 	paths, err := c.keep.files(h, o.Files)
 	if err == nil {
-		usePaths(p, paths)
+		err = usePaths(p, paths)
+	}
+	if err == nil {
+		err = c.mayRun(p)
+	}
+	if err == nil {
 		err = c.Agent.Allowed.Check(p)
 	}
 	if err != nil {
@@ -211,8 +221,9 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 			Index: s.Index, Of: s.Of, Follow: o.Follow, Looked: o.Looked,
 			Await: func(ctx context.Context) (time.Time, error) { return c.await(ctx, s, stop) },
 			Beat: func(b kabench.Beat) {
+				b.Network = c.Network
 				c.mu.Lock()
-				s.beat = &b
+				s.beat = after(s.beat, &b)
 				c.mu.Unlock()
 				wake(c.beating)
 			},
@@ -226,10 +237,10 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 	wake(c.beating)
 	if doc != nil {
 		c.mu.Lock()
-		c.giving[s.Run] = true
+		giving := c.give(s.Run)
 		h := s.holding
 		c.mu.Unlock()
-		c.deliver(h, false)
+		c.deliver(giving, h, false)
 	}
 }
 
@@ -324,6 +335,7 @@ func (c *crew) started(s *share) (time.Time, error) {
 // abandon ends the run that the agent is at, when the agent ends: what it has recorded stays.
 func (c *crew) abandon() {
 	c.mu.Lock()
+	c.leaving = true
 	s := c.share
 	c.mu.Unlock()
 	if s == nil {

@@ -126,8 +126,17 @@ func (b *Begun) Local() bool { return b.state.Local }
 // Version is the kabench that has begun the run.
 func (b *Begun) Version() string { return b.state.Version }
 
-// CredentialsPath is where the credentials of the run were; "": it had none.
-func (b *Begun) CredentialsPath() string { return b.state.Credentials }
+// CredentialsPath is where the credentials of the run are; "": it has none.
+func (b *Begun) CredentialsPath() string {
+	own := filepath.Join(b.Dir, dirBroker, fileController)
+	if _, err := os.Stat(own); b.ownCredentials() && err == nil {
+		return own
+	}
+	return b.state.Credentials
+}
+
+// ownCredentials reports whether the controller has made the credentials of its local agents.
+func (b *Begun) ownCredentials() bool { return b.state.Local && b.state.Credentials == "" }
 
 // TakeUp returns a controller for the run. Its Send takes the run up where the other one left
 // it: agents that still send are heard of again, and results that are missing are fetched. c
@@ -141,6 +150,9 @@ func (b *Begun) TakeUp(ctx context.Context, c Config) (*Controller, error) {
 		return nil, fmt.Errorf("kabench %s began the run in %s, and this is kabench %s; take it up with the same version", named(b.state.Version), b.Dir, named(c.Version))
 	}
 	c.Agents, c.Local, c.InRun = b.Agents(), b.state.Local, true
+	if b.ownCredentials() {
+		c.Credentials, c.CredentialsPath = nil, "" // open finds them
+	}
 	if c.Listen = b.state.Listen; c.Listen == "" && c.Broker == "" {
 		c.Broker = b.state.Broker
 	}

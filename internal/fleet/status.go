@@ -13,7 +13,7 @@ const answerWithin = time.Second
 
 // Ask asks the controller and the agents at a broker what they do.
 func Ask(ctx context.Context, url string, c *broker.Credentials) (*Status, error) {
-	b, p, err := dial(ctx, url, c, "kabench fleet status")
+	b, p, err := dial(ctx, url, c, "kabench fleet status", 0, nil)
 	if err != nil {
 		return nil, err
 	}

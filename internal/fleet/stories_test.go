@@ -234,7 +234,8 @@ func TestStartBarrier(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			story(t, func(t *testing.T, h *hub) {
-				m := &made{lasts: 5 * time.Second}
+				// They take their time to prepare: else all may be ready before anything is shown.
+				m := &made{lasts: 5 * time.Second, fails: func(int) error { time.Sleep(time.Second); return nil }}
 				for _, name := range []string{"a", "b", "c"} {
 					h.in(t, name, 0, m)
 				}

@@ -42,20 +42,20 @@ func (c *crew) hello() {
 		return
 	}
 	c.heard()
-	c.welcomed(w)
+	c.welcomed(h, w)
 }
 
-// welcomed does what the controller has answered.
-func (c *crew) welcomed(w welcome) {
+// welcomed does what the controller has answered to h.
+func (c *crew) welcomed(h hello, w welcome) {
 	c.mu.Lock()
 	said, taken := c.refused, c.taken
 	c.refused, c.taken = w.Refused, w.Refused == ""
-	var deliver []holding
+	var deliver []func()
 	for _, kept := range slices.Clone(c.kept) {
 		switch {
-		case slices.Contains(w.Deliver, kept.Run) && !c.giving[kept.Run]:
-			c.giving[kept.Run] = true
-			deliver = append(deliver, kept)
+		case slices.Contains(w.Deliver, kept.Run) && c.giving[kept.Run] == nil:
+			giving := c.give(kept.Run)
+			deliver = append(deliver, func() { c.deliver(giving, kept, true) })
 		case slices.Contains(w.Forget, kept.Run):
 			c.keep.remove(kept)
 			c.kept = slices.DeleteFunc(c.kept, func(h holding) bool { return h.Run == kept.Run })
@@ -66,6 +66,13 @@ func (c *crew) welcomed(w welcome) {
 		s.halt()
 		s.cancel()
 	}
+	if s := c.share; s != nil && s.Stage == stageEnded && h.offers(s.Run) && !slices.Contains(w.Deliver, s.Run) && !slices.Contains(w.Forget, s.Run) {
+		// It is a controller that does not know the run, and its broker may have no stream for
+		// the results: the agent keeps them, and is free.
+		if end := c.giving[s.Run]; end != nil {
+			end()
+		}
+	}
 	idle := len(c.kept) == 0 && len(c.giving) == 0
 	waits := c.DeliverOnly && len(deliver) == 0 && len(c.giving) == 0
 	c.mu.Unlock()
@@ -75,8 +82,8 @@ func (c *crew) welcomed(w welcome) {
 	case w.Refused == "" && !taken && !c.DeliverOnly:
 		c.sayf("%s is in the fleet and waits for a run", c.identity.Name)
 	}
-	for _, kept := range deliver {
-		c.work.Go(func() { c.deliver(kept, true) })
+	for _, one := range deliver {
+		c.work.Go(one)
 	}
 	switch {
 	case c.DeliverOnly && idle:
@@ -99,7 +106,7 @@ func (c *crew) beat() {
 		b.Holds, b.Beat = &h, c.share.beat
 		if b.Beat != nil { // exchanges are said once
 			next := *b.Beat
-			next.Exchanges = nil
+			next.Exchanges, next.LeftOut = nil, 0
 			c.share.beat = &next
 		}
 	}

@@ -111,6 +111,12 @@ func (t targets) explainNATS(err error, met *greeting, c *Credentials, say func(
 	return say(Unfit, "no connection to the broker at %s could be made: %s", t, err)
 }
 
+// Named reports whether the URL of a broker has a user or token.
+func Named(address string) bool {
+	to, err := addresses(address)
+	return err == nil && to.named()
+}
+
 // named reports whether a URL has a user or token.
 func (t targets) named() bool {
 	for _, u := range t.list {
