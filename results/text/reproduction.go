@@ -204,6 +204,9 @@ func sideBySide(runs []column) [][]string {
 		counted("  close_notify by us", func(r *results.Run) uint64 { return r.Connections.NotifiedUs })
 		counted("  close_notify by peer", func(r *results.Run) uint64 { return r.Connections.NotifiedPeer })
 	}
+	if anyOf(runs, func(r *results.Run) bool { return r.Connections.TLSResumed > 0 }) {
+		counted("  TLS resumed", func(r *results.Run) uint64 { return r.Connections.TLSResumed })
+	}
 	counted("exchanges on fresh", func(r *results.Run) uint64 { return r.Reuse.Fresh })
 	counted("  on reused", func(r *results.Run) uint64 { return r.Reuse.Reused })
 	row("TIME_WAIT peak, ours", func(r *results.Run) string { return socketPeak(r.Sockets.Available, r.Sockets.TimeWaitPeak) })

@@ -113,6 +113,7 @@ func (j *joiner) connections() {
 		sum.Unknown += c.Unknown
 		sum.NotifiedUs += c.NotifiedUs
 		sum.NotifiedPeer += c.NotifiedPeer
+		sum.TLSResumed += c.TLSResumed
 		addAll(sum.Evictions, c.Evictions)
 		open.add(c.MaxOpen)
 		pool := &p.Run.Pool
