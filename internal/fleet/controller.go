@@ -276,7 +276,7 @@ func (c *Controller) hello(h hello) welcome {
 	return w
 }
 
-// isToTakeUp reports whether a run of another controller is to be taken up, and is not yet.
+// isToTakeUp reports whether this controller will take up a run of another one, and has not yet.
 func (c *Controller) isToTakeUp() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
