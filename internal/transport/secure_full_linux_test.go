@@ -206,8 +206,8 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 }
 
 // The room that a full socket gets may be used by a write before its event is handled.
-// What was left in the buffers of TLS in the meantime is read all the same, although
-// nothing is in the socket.
+// What was left in the buffers of TLS in the meantime is still read, although nothing is
+// in the socket.
 func TestRoomIsMetByAWrite(t *testing.T) {
 	l, server := narrow(t)
 	for err := error(nil); err == nil; { // the socket is full
