@@ -151,7 +151,7 @@ func (c *connection) notePeerEnd(err error) {
 	if c.peerEnd == pool.Keep {
 		return
 	}
-	c.endedIdle() // a close_notify is no event that tells of the end
+	c.endedIdle() // a close_notify has no event of its own
 	if c.client.Tracer != nil {
 		tracePeerEnd(c, c.peerEnd, CauseOf(err))
 	}
