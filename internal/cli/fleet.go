@@ -59,6 +59,12 @@ func (o *Fleet) Check(c *cobra.Command) error {
 	return nil
 }
 
+// Several reports whether more than one agent is asked for.
+func (o *Fleet) Several() bool {
+	n, err := strconv.Atoi(strings.TrimPrefix(o.Agents, "local:"))
+	return err == nil && n > 1
+}
+
 // Open returns the agents; nil: there are none, and this process sends. With inRun the run can
 // be taken up by another process (--resume). The caller calls end after the last run.
 func (o *Fleet) Open(ctx context.Context, s *Streams, p *Progress, inRun bool) (f kabench.Fleet, end func(), err error) {

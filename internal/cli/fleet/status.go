@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -86,6 +87,7 @@ func showStatus(ctx context.Context, s *cli.Streams, o *statusOptions) error {
 	status, err := fleet.Ask(ctx, url, credentials)
 	if known, ok := errors.AsType[*broker.Error](err); ok && known.Kind == broker.Unreachable && begun != nil {
 		status, err = begun.Status(), nil
+		fmt.Fprintf(s.Err, "kabench: nobody answers at %s any more, so this is what the run in %s has noted\n", url, o.dir)
 	}
 	if err != nil {
 		return err
@@ -115,7 +117,14 @@ func printStatus(s *cli.Streams, status *fleet.Status) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "AGENT\tHOST\tPROCESS\tCORES\tSTAGE\tCLOCK\tMAY SEND TO")
 	for _, a := range status.Agents {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", a.Name, a.Host, a.PID, a.CPUs, stageOf(a), clockOf(a.Clock), strings.Join(a.Allowed, " "))
+		cores, allowed := "-", "-" // a run does not note them
+		if a.CPUs > 0 {
+			cores = strconv.Itoa(a.CPUs)
+		}
+		if len(a.Allowed) > 0 {
+			allowed = strings.Join(a.Allowed, " ")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t%s\n", a.Name, a.Host, a.PID, cores, stageOf(a), clockOf(a.Clock), allowed)
 	}
 	if err := w.Flush(); err != nil {
 		return err

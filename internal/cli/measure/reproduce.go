@@ -83,6 +83,8 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
 			case o.fleet.Agents != "" && o.aimed.Target == "":
 				return usage.Errorf(c.CommandPath(), "--agents needs --target: an incident on kabench's own server is about this machine")
+			case o.fleet.Several():
+				return usage.Errorf(c.CommandPath(), "--agents %s: an incident is aimed at the server's timer for the pool of one process, and requests that are dealt to several pools miss it; use --agents 1 or local:1, or leave --agents out", o.fleet.Agents)
 			case o.all && o.trace.to != "":
 				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
 			case o.all:
