@@ -2,6 +2,7 @@ package kabench
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -177,6 +178,9 @@ func TestBaselineThatDoesNotFit(t *testing.T) {
 		baseline *Baseline
 		say      string
 	}{
+		"lost agents": {nil, with(func(r *results.Run) {
+			r.Outcomes = append(slices.Clone(r.Outcomes), results.Outcome{Cause: results.CauseAgentLost, Count: r.Counts.Due / 2})
+		}), "the baseline before had less load than its profile asks for: 50.0 % of its requests were lost with agents"},
 		"none":        {nil, nil, "these conditions name one: failures, abort_when.counts.failed; give an earlier run with 'kabench run --baseline DIR'"},
 		"other rate":  {[]string{"load.rate=50/s"}, with(func(*results.Run) {}), `load.rate was "100/s" and is "50/s"`},
 		"invalid":     {nil, with(func(r *results.Run) { r.Valid, r.Invalid = false, []string{"it lagged"} }), "is invalid, so nothing can be compared with it: it lagged"},

@@ -57,7 +57,7 @@ func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
 			section, _, _ := strings.Cut(d.path, ".")
 			return section == "pool" || section == "client"
 		})
-		if known && !other && one.Run.Valid && one.Run.Complete && !one.Run.Interrupted {
+		if known && !other && one.Run.Valid && one.Run.Complete && !one.Run.Interrupted && one.Run.Degraded() == "" {
 			fit = append(fit, one)
 		}
 	}
@@ -87,12 +87,12 @@ func (b *Baseline) document() *results.Baseline {
 	return doc
 }
 
-// fits returns, before there is any traffic, why a run of p cannot be compared with b, or
-// notes on what limits the comparison. A nil b fits a p that names no baseline.
-func (b *Baseline) fits(p *profiles.Profile, abort *expect.Abort) (notes []string, err error) {
+// fits returns, before there is any traffic, why a run of p by that number of processes
+// cannot be compared with b, or notes on what limits the comparison. A nil b fits a p that names no baseline.
+func (b *Baseline) fits(p *profiles.Profile, abort *expect.Abort, processes int) (notes []string, err error) {
 	if b != nil {
 		for _, other := range b.Others {
-			if _, err := other.fits(p, nil); err != nil {
+			if _, err := other.fits(p, nil, processes); err != nil {
 				return nil, err
 			}
 		}
@@ -113,6 +113,12 @@ func (b *Baseline) fits(p *profiles.Profile, abort *expect.Abort) (notes []strin
 		return nil, fmt.Errorf("the baseline %s was cut off: choose a complete run", b.Dir)
 	case run.Interrupted:
 		return nil, fmt.Errorf("the baseline %s was stopped early: choose a complete run", b.Dir)
+	case run.Degraded() != "":
+		return nil, fmt.Errorf("the baseline %s had less load than its profile asks for: %s; choose a run that lost none", b.Dir, run.Degraded())
+	}
+	if before := max(len(b.Run.Agents), 1); before != processes {
+		notes = append(notes, fmt.Sprintf("the baseline had %s, and this run has %d, one for each agent: limits of the pool hold for each of them",
+			results.FormatCount(uint64(before), "pool"), processes))
 	}
 	ours, err := json.Marshal(profiles.Redact(*p))
 	if err != nil {

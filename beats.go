@@ -1,6 +1,8 @@
 package kabench
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 
@@ -143,6 +145,7 @@ func (b *fleetBeats) sending() bool {
 func (b *fleetBeats) soFar(measured time.Duration, _ []string) *results.Run {
 	var tally results.Tally
 	var stats dialers.Stats
+	var driver *results.DriverSeen
 	for _, a := range b.agents {
 		if a.beat == nil {
 			continue
@@ -151,11 +154,23 @@ func (b *fleetBeats) soFar(measured time.Duration, _ []string) *results.Run {
 			tally.Merge(a.beat.Tally)
 		}
 		stats.Merge(a.beat.Stats)
+		driver = tellsBoth(driver, a.beat.Driver)
 	}
-	doc := &results.Run{Profile: b.f.kept.Profile, Sockets: b.peaks.Peaks()}
+	doc := &results.Run{Profile: b.f.kept.Profile, Sockets: b.peaks.Peaks(), Driver: driver}
 	tally.Fill(doc, measured)
 	stats.Fill(doc)
 	return doc
+}
+
+// tellsBoth says which figures both drivers tell; nil is no driver.
+func tellsBoth(a, b *results.DriverSeen) *results.DriverSeen {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	return &results.DriverSeen{
+		Client: a.Client, Looked: a.Looked && b.Looked, Counted: a.Counted && b.Counted,
+		Gauges: slices.DeleteFunc(slices.Clone(a.Gauges), func(g string) bool { return !slices.Contains(b.Gauges, g) }),
+	}
 }
 
 // sample adds up the newest samples of the agents.

@@ -257,6 +257,26 @@ func TestFleetLosesAnAgent(t *testing.T) {
 	}
 }
 
+// A baseline of another number of agents had another number of pools, and the run says so.
+func TestFleetWithABaseline(t *testing.T) {
+	t.Parallel()
+	p := small(t)
+	out := filepath.Join(t.TempDir(), "before")
+	earlier, err := Run(t.Context(), p, Options{Out: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, _ := joined(t, &together{n: 2}, Options{Baseline: &Baseline{Dir: out, Run: earlier}}, "expect.failures=not worse than baseline", "expect.counts.ok=> 50% of baseline")
+	if text := strings.Join(run.Warnings, "\n"); !strings.Contains(text, "the baseline had 1 pool, and this run has 2") {
+		t.Errorf("%s", text)
+	}
+	for _, e := range run.Expect {
+		if strings.Contains(e.Want, "baseline") && !e.Met {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // A condition of abort_when is about all agents together, and stops all of them.
 func TestFleetAborts(t *testing.T) {
 	t.Parallel()

@@ -127,3 +127,11 @@ type FleetPart struct {
 	Agent results.Agent
 	Dir   string // the directory of its run; "": nothing of it survived
 }
+
+// processes is how many processes send the requests of a run.
+func (o *Options) processes() int {
+	if o.Fleet == nil {
+		return 1
+	}
+	return o.Fleet.Size()
+}

@@ -56,7 +56,7 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if plan.baseline, err = opts.Baseline.sift(p); err != nil {
 		return nil, &InputError{err}
 	}
-	notes, err := plan.baseline.fits(p, abort)
+	notes, err := plan.baseline.fits(p, abort, opts.processes())
 	if err != nil {
 		return nil, &InputError{err}
 	}

@@ -64,7 +64,7 @@ func Reproduce(ctx context.Context, p *profiles.Profile, opts ReproduceOptions) 
 		return nil, err
 	}
 	for i := range b.remedies {
-		if ctx.Err() != nil || closed(opts.Stop) || !b.doc.IncidentRun.Valid || !b.runRemedy(ctx, i) {
+		if ctx.Err() != nil || closed(opts.Stop) || !b.doc.IncidentRun.Valid || b.doc.IncidentRun.Degraded() != "" || !b.runRemedy(ctx, i) {
 			break
 		}
 	}

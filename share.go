@@ -47,6 +47,8 @@ type Beat struct {
 	Stats    dialers.Stats  `json:"stats"`
 	Sample   results.Sample `json:"sample"`            // the newest; the zero Sample before the first
 	Sending  bool           `json:"sending,omitempty"` // more requests will be started
+	// Driver says which figures a real client's driver tells; nil: the client is another.
+	Driver *results.DriverSeen `json:"driver,omitempty"`
 	// Exchanges are lines of the record, if they were asked for: those that ended since the
 	// last beat, at most maxFollowed of them, and how many are left out.
 	Exchanges []byte `json:"exchanges,omitempty"`
@@ -185,6 +187,11 @@ func (r *run) beat(p Progress) Beat {
 	}
 	if s := r.watch.latest.Load(); s != nil {
 		b.Sample = *s
+	}
+	if outside, ok := r.traffic.client.(*externalClient); ok {
+		var doc results.Run
+		outside.Fill(&doc)
+		b.Driver = &results.DriverSeen{Client: doc.Driver.Client, Gauges: doc.Driver.Gauges, Looked: doc.Driver.Looked, Counted: doc.Driver.Counted}
 	}
 	return b
 }

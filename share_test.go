@@ -167,3 +167,45 @@ func TestShareStoppedBeforeTheStart(t *testing.T) {
 		t.Errorf("%v, %v; %d requests", run, err, server.Seen().Requests)
 	}
 }
+
+// Each agent takes up the TLS sessions that it has kept itself, and none without
+// target.tls.resume.
+func TestSharesResumeTheirOwnSessions(t *testing.T) {
+	t.Parallel()
+	const n = 2
+	for _, resume := range []bool{false, true} {
+		p, server := shared(t, script.Server{TLS: true}, "target.tls.insecure=true", fmt.Sprintf("target.tls.resume=%v", resume), "pool.max_conns=1", "pool.max_requests=1")
+		await, runs, dir := agreed(n), make([]*results.Run, n), t.TempDir()
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() {
+				var err error
+				if runs[i], err = Run(t.Context(), p, Options{Out: filepath.Join(dir, fmt.Sprint(i)), Share: &Share{Index: i, Of: n, Await: await}}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if t.Failed() {
+			t.FailNow()
+		}
+		sum := 0
+		for i, run := range runs {
+			c, want := run.Connections, uint64(0)
+			if resume {
+				want = c.Opened - 1 // one at a time
+			}
+			if c.Opened < 2 || c.TLSResumed != want {
+				t.Errorf("resume %v, agent %d: %d resumed of %d, want %d", resume, i, c.TLSResumed, c.Opened, want)
+			}
+			sum += int(c.TLSResumed)
+		}
+		seen := map[string]int{}
+		for _, s := range server.Stories() {
+			seen[s.TLS]++
+		}
+		if seen["resumed"] != sum {
+			t.Errorf("resume %v: the server has seen %v, the runs have resumed %d", resume, seen, sum)
+		}
+	}
+}

@@ -345,18 +345,6 @@ func (c *Client) settle() {
 	c.decisions = c.decisions[:0]
 }
 
-// Stats returns the gauges and counts as they are now. It may be called from any
-// goroutine.
-func (c *Client) Stats() Stats {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var sum Stats
-	for _, s := range c.pools.shards {
-		sum.add(s)
-	}
-	return sum
-}
-
 // Idles returns how long connections were idle until now.
 func (c *Client) Idles() Idles {
 	c.mu.Lock()

@@ -51,6 +51,9 @@ type Dialer struct {
 	// TLS is used for origins with TLS. nil: the system's roots are trusted, and the
 	// certificate must be for the origin's host. Only http/1.1 is ever offered.
 	TLS *tls.Config
+	// Resume has each Client keep its TLS sessions, and take them up on later connections to
+	// the same origin. A ClientSessionCache of TLS has no effect then.
+	Resume bool
 	// Resolver looks names up; nil: net.DefaultResolver.
 	Resolver *net.Resolver
 	// Control, if set, is called on each socket before it connects, as in
@@ -83,9 +86,9 @@ var errNoAddress = errors.New("the name has no address")
 // a source.
 var errNoSource = fmt.Errorf("%w of the family of a source address", errNoAddress)
 
-// dial connects to o, and stamps each step with what now returns. Every failure is
-// a *DialError.
-func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
+// dial connects to o, and stamps each step with what now returns. kept are the sessions that
+// it may take up. Every failure is a *DialError.
+func (d *Dialer) dial(ctx context.Context, o Origin, kept *sessions, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
 	stamps.resolved, stamps.connected, stamps.secured = results.Never, results.Never, results.Never
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -110,7 +113,7 @@ func (d *Dialer) dial(ctx context.Context, o Origin, now func() time.Duration, s
 	if !o.TLS {
 		return t, t, nil
 	}
-	conn := tls.Client(t, d.tlsConfig(o.serverName()))
+	conn := tls.Client(t, d.tlsConfig(o, kept))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		tcp.Close()
 		return nil, nil, &DialError{results.PhaseTLS, err}
@@ -239,11 +242,14 @@ func withoutIPv6(err error, remote netip.AddrPort) error {
 	return &noIPv6Error{err}
 }
 
-// tlsConfig returns the configuration for connections to host. Their records are as large
-// as they may be, as OpenSSL's and Java's are.
-func (d *Dialer) tlsConfig(host string) *tls.Config {
-	config := TLSFor(d.TLS, host)
+// tlsConfig returns the configuration for connections to o. Their records are as large
+// as they may be, as OpenSSL's and Java's are. kept are the sessions that may be taken up.
+func (d *Dialer) tlsConfig(o Origin, kept *sessions) *tls.Config {
+	config := TLSFor(d.TLS, o.serverName())
 	config.DynamicRecordSizingDisabled = true
+	if d.Resume {
+		config.ClientSessionCache = kept.of(o)
+	}
 	return config
 }
 

@@ -2,6 +2,7 @@ package dialers
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -116,7 +117,7 @@ func (d *dialing) lookedUp(addrs []netip.AddrPort, at time.Duration, err error) 
 // dialOnGoroutine does all steps, on a goroutine of its own.
 func (d *dialing) dialOnGoroutine(ctx context.Context) {
 	stamps := d.dialStamps
-	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, d.client.now, &stamps)
+	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, &d.client.loop.sessions, d.client.now, &stamps)
 	d.client.loop.Post(func() {
 		d.dialStamps = stamps
 		switch {
@@ -132,6 +133,8 @@ func (d *dialing) dialOnGoroutine(ctx context.Context) {
 			}
 			d.fail(&DialError{last, d.givenUp})
 		default:
+			secure, is := conn.(*tls.Conn)
+			d.countResumed(is && secure.ConnectionState().DidResume)
 			stream := transport.NewStream(d.client.loop, conn, tcp)
 			stream.Begin(d.established(stream))
 		}

@@ -17,11 +17,12 @@ type engine struct {
 	lastPoll time.Duration // when the poller was last asked
 	closings transport.Closings
 
-	inbox   inbox
-	running sync.WaitGroup // the other goroutines
-	ctx     context.Context
-	cancel  context.CancelFunc // ends what they do
-	turns   transport.Turns    // of TLS handshakes
+	inbox    inbox
+	running  sync.WaitGroup // the other goroutines
+	ctx      context.Context
+	cancel   context.CancelFunc // ends what they do
+	turns    transport.Turns    // of TLS handshakes
+	sessions sessions           // of TLS, for later connections
 
 	// Guarded by Client.mu.
 	tokens         tokens

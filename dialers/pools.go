@@ -30,6 +30,7 @@ type shard struct {
 
 	closed   [transport.NumClosers]uint64 // connections, by who ended them first
 	notified notified
+	resumed  uint64 // TLS handshakes that took up an earlier session
 }
 
 // number is the number of o's sub-pool, which is added if it is new.

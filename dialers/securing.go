@@ -2,6 +2,8 @@ package dialers
 
 import (
 	"crypto/tls"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/kabench/kabench/internal/poll"
@@ -32,17 +34,17 @@ func (d *dialing) secure() {
 	c.loop.dialTimers.remove(&d.timer)
 	ctx, cancel := c.loop.until(d.goroutineDeadline())
 	d.cancel = cancel
-	conn := transport.NewSecure(c.loop, d.sock, c.dialer.tlsConfig(d.origin.serverName()), c.loop.turns)
+	conn := transport.NewSecure(c.loop, d.sock, c.dialer.tlsConfig(d.origin, &c.loop.sessions), c.loop.turns)
 	c.loop.tokens.pass(d.sock.Token(), conn)
 	c.loop.Go(func() {
 		err := conn.Handshake(ctx)
-		at := c.now()
-		c.loop.Post(func() { d.shaken(conn, at, err) })
+		at, resumed := c.now(), err == nil && conn.Resumed()
+		c.loop.Post(func() { d.shaken(conn, at, resumed, err) })
 	})
 }
 
 // shaken gives the connection to the pool after the handshake, or ends the dial.
-func (d *dialing) shaken(conn *transport.Secure, at time.Duration, err error) {
+func (d *dialing) shaken(conn *transport.Secure, at time.Duration, resumed bool, err error) {
 	switch {
 	case err != nil:
 		d.fail(d.whyGivenUp(&DialError{results.PhaseTLS, err}))
@@ -52,8 +54,42 @@ func (d *dialing) shaken(conn *transport.Secure, at time.Duration, err error) {
 		d.fail(&DialError{results.PhaseTLS, d.givenUp})
 	default:
 		d.secured, d.sock = at, nil
+		d.countResumed(resumed)
 		conn.Begin(d.established(conn))
 		d.client.settle() // a request that has waited is written before anything is read, as on a plain connection
 		conn.CatchUp()
 	}
+}
+
+// countResumed counts the handshake if it took up an earlier session.
+func (d *dialing) countResumed(resumed bool) {
+	if resumed {
+		d.shard.resumed++
+	}
+}
+
+// sessions are the TLS sessions of a Client whose Dialer has Resume. The zero value has none.
+// Many goroutines may use it.
+type sessions struct {
+	mu   sync.Mutex
+	kept map[string]tls.ClientSessionCache // by name and port; guarded by mu
+}
+
+// of returns where the sessions with o are kept. The addresses of one name share theirs, as
+// its servers may share the keys of their tickets; those of another port do not, which
+// crypto/tls would take for the same server. The last ticket is kept, and is used as often
+// as the server accepts it.
+func (s *sessions) of(o Origin) tls.ClientSessionCache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := net.JoinHostPort(o.serverName(), o.Port)
+	cache := s.kept[at]
+	if cache == nil {
+		if s.kept == nil {
+			s.kept = map[string]tls.ClientSessionCache{}
+		}
+		cache = tls.NewLRUClientSessionCache(1)
+		s.kept[at] = cache
+	}
+	return cache
 }

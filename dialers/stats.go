@@ -24,6 +24,20 @@ type Stats struct {
 	// before its FIN, but the first alert does not decide whose FIN is first.
 	NotifiedByUs   uint64 // ours left before we had read one
 	NotifiedByPeer uint64 // we had read the peer's
+	// Resumed are TLS handshakes that took up an earlier session.
+	Resumed uint64
+}
+
+// Stats returns the gauges and counts as they are now. It may be called from any
+// goroutine.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var sum Stats
+	for _, s := range c.pools.shards {
+		sum.add(s)
+	}
+	return sum
 }
 
 // Merge adds the gauges and counts of another Client to those of s. Its peaks are added too:
@@ -36,6 +50,7 @@ func (s *Stats) Merge(o Stats) {
 	s.ClosedUnknown += o.ClosedUnknown
 	s.NotifiedByUs += o.NotifiedByUs
 	s.NotifiedByPeer += o.NotifiedByPeer
+	s.Resumed += o.Resumed
 }
 
 func (sum *Stats) add(s *shard) {
@@ -46,6 +61,7 @@ func (sum *Stats) add(s *shard) {
 	sum.ClosedUnknown += s.closed[CloserUnknown]
 	sum.NotifiedByUs += s.notified.us
 	sum.NotifiedByPeer += s.notified.peer
+	sum.Resumed += s.resumed
 }
 
 func (sum *Stats) addPool(c pool.Stats) {
@@ -70,7 +86,7 @@ func (s Stats) Fill(run *results.Run) {
 	run.Connections = results.Connections{
 		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
 		Unknown: s.ClosedUnknown, NotifiedUs: s.NotifiedByUs, NotifiedPeer: s.NotifiedByPeer,
-		MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
+		TLSResumed: s.Resumed, MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
 	}
 	for reason, n := range s.Evicted {
 		if n > 0 {

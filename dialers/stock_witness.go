@@ -77,8 +77,11 @@ func (w *witness) hooks() *httptrace.ClientTrace {
 			}
 		},
 		TLSHandshakeStart: func() { at(results.PhaseTLS) },
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
+		TLSHandshakeDone: func(state tls.ConnectionState, err error) {
 			if err == nil {
+				if state.DidResume {
+					w.stock.change(func(st *Stats) { st.Resumed++ })
+				}
 				stamp(&e.Secured, results.PhaseAcquire)
 			}
 		},

@@ -84,12 +84,14 @@ func (n *Names) UnmarshalYAML(decode func(any) error) error {
 // MarshalYAML writes a list.
 func (n Names) MarshalYAML() (any, error) { return []string(n), nil }
 
-// TLS is how the client checks the server's certificate. By default it uses the
-// system's roots.
+// TLS is how the client checks the server's certificate, and whether it takes up earlier
+// sessions. By default it uses the system's roots, and every handshake is a full one.
 type TLS struct {
 	Insecure   bool   `yaml:"insecure,omitempty"`
 	CAFile     string `yaml:"ca_file,omitempty"`
 	ServerName string `yaml:"server_name,omitempty"`
+	// Resume keeps the TLS sessions of each origin, and takes them up on later connections.
+	Resume bool `yaml:"resume,omitempty"`
 }
 
 // TCP is the socket options of connections to the target.

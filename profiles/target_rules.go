@@ -110,8 +110,20 @@ func (t Target) sendingRules() []rule {
 		{known && t.File == "", "format", "has no effect without target.file; remove it"},
 		{t.Format != "" && !known, "format", fmt.Sprintf("%q is none of %s, %s", t.Format, targets.FormatHTTP, targets.FormatJSON)},
 		{t.TLS.Insecure && t.TLS.CAFile != "", "tls.ca_file", "has no effect, because tls.insecure accepts any certificate; remove one"},
+		{t.TLS.Resume && t.neverTLS(), "tls.resume", "has no effect, because the target does not speak TLS; remove it"},
 		{t.TCP.KeepAlive < 0, "tcp.keep_alive", fmt.Sprintf("%v is negative (0 means off)", t.TCP.KeepAlive)},
 	}
+}
+
+// neverTLS reports whether it is known that no connection to t is over TLS.
+func (t Target) neverTLS() bool {
+	switch {
+	case t.Lab == nil:
+		return t.File == "" && strings.HasPrefix(strings.ToLower(t.URL), "http:")
+	case len(t.Proxies) > 0:
+		return !t.Proxies[0].TLS
+	}
+	return !t.Lab.TLS
 }
 
 // hasHeader reports whether target.headers contains a header, in any spelling.

@@ -1,6 +1,9 @@
 package results
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Agent is one of the processes that sent the requests of a run together, each its share.
 // Its figures are those of its own run; the run's are of all agents.
@@ -58,4 +61,19 @@ func (run *Run) LostArrivals() (n uint64) {
 		}
 	}
 	return n
+}
+
+// mostLost is the share of the requests due that may be lost with agents in a run that is
+// what the profile asks for: one in a hundred, as kabench itself may drop.
+const mostLost = 0.01
+
+// Degraded says that more of the requests were lost with their agents than a run may lack
+// whose figures stand for the load of its profile; "" if not. Such a run is valid: what it
+// measured was measured well.
+func (run *Run) Degraded() string {
+	lost := run.LostArrivals()
+	if lost == 0 || float64(lost) <= mostLost*float64(run.Counts.Due) {
+		return ""
+	}
+	return fmt.Sprintf("%s of its requests were lost with agents", FormatPercent(float64(lost)/float64(max(run.Counts.Due, 1))))
 }

@@ -42,6 +42,7 @@ type Connections struct {
 	Unknown      uint64            `json:"closed_unknown"`                 // our side cannot see who was first
 	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify was sent before the peer's was read. A close_notify precedes a FIN and does not count as one
 	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's close_notify was read before ours was sent
+	TLSResumed   uint64            `json:"tls_resumed,omitempty"`          // TLS handshakes that took up an earlier session; the others were full
 	MaxOpen      int               `json:"max_open"`                       // the largest number open at once
 	Evictions    map[string]uint64 `json:"evictions"`                      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }

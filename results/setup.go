@@ -23,6 +23,8 @@ type Setup struct {
 	URL      string
 	Hosts    []string // the target's names and addresses in the profile
 
+	TLSResume bool // the client takes up earlier TLS sessions
+
 	PeerIdleTimeout time.Duration // of the client's peer, if the peer is kabench's own server or proxy
 	MaxConns        int           // of the pool; -1: not known
 	PendingMax      int           // likewise
@@ -70,6 +72,7 @@ func (s *Setup) readTarget(section json.RawMessage) {
 		Headers map[string]string `json:"headers"`
 		TLS     struct {
 			ServerName string `json:"server_name"`
+			Resume     bool   `json:"resume"`
 		} `json:"tls"`
 		Sources []string `json:"source_addresses"`
 		Lab     *peer    `json:"lab"`
@@ -84,6 +87,7 @@ func (s *Setup) readTarget(section json.RawMessage) {
 	if u, err := url.Parse(t.URL); err == nil {
 		s.Hosts = append(s.Hosts, u.Hostname())
 	}
+	s.TLSResume = t.TLS.Resume
 	s.Hosts = append(append(s.Hosts, t.TLS.ServerName), t.Sources...)
 	for name, value := range t.Headers {
 		if strings.EqualFold(name, "Host") {

@@ -13,10 +13,10 @@ func TestSetupOf(t *testing.T) {
 		``: none, `{`: none, `[]`: none, `{"load":7,"pool":"x","target":[]}`: none,
 		`{"client":"policy","load":{"duration":"1m0s","warm_up":"5s","max_lag":"50ms","seed":7},
 		  "pool":{"max_conns":10,"expiry":["lease","sweep"]},
-		  "target":{"url":"http://h:80/a","headers":{"host":"other"},"tls":{"server_name":"sni"},"source_addresses":["10.0.0.1"],"lab":{"idle_timeout":"1s"}}}`: {
+		  "target":{"url":"http://h:80/a","headers":{"host":"other"},"tls":{"server_name":"sni","resume":true},"source_addresses":["10.0.0.1"],"lab":{"idle_timeout":"1s"}}}`: {
 			Client: "policy", Duration: time.Minute, WarmUp: 5 * time.Second, MaxLag: 50 * time.Millisecond, Seed: 7,
 			Method: "GET", URL: "http://h:80/a", Hosts: []string{"h", "sni", "10.0.0.1", "other"},
-			PeerIdleTimeout: time.Second, MaxConns: 10, PendingMax: -1,
+			TLSResume: true, PeerIdleTimeout: time.Second, MaxConns: 10, PendingMax: -1,
 			Load: map[string]string{"duration": "1m0s", "warm_up": "5s", "max_lag": "50ms", "seed": "7"},
 			Pool: map[string]string{"max_conns": "10", "expiry": "lease,sweep"},
 		},

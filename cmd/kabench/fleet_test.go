@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -139,7 +140,7 @@ func TestKilledAgentsRecordIsInTheRun(t *testing.T) {
 	if err := syscall.Kill(seats(out)[1].PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.exitCode(t); code == exit.Input {
+	if code := p.exitCode(t); code != exit.Unmet && code != exit.Invalid { // a busy machine
 		t.Fatalf("exit code %d: %s", code, p.stderr.String())
 	}
 	run := runOf(t, out)
@@ -155,6 +156,44 @@ func TestKilledAgentsRecordIsInTheRun(t *testing.T) {
 	}
 	if run.Agents[0].Lost != nil {
 		t.Errorf("%+v", run.Agents[0].Lost)
+	}
+}
+
+// Two agents send what one process sends with the same seed: the same requests, due at the same
+// moments.
+func TestAgentsHaveTheScheduleOfOneProcess(t *testing.T) {
+	t.Parallel()
+	server, err := lab.Start(script.Server{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	// due are when the requests of the run were due, by their numbers.
+	due := func(args ...string) map[uint64]time.Duration {
+		out := filepath.Join(t.TempDir(), "out")
+		p := start(t, append([]string{"run", "--target", server.URL(), "--rate", "150/s", "--duration", "2s", "--seed", "15", "--out", out, "--set", "load.warm_up=500ms"}, args...)...)
+		if code := p.exitCode(t); code != exit.Done && code != exit.Invalid { // a busy machine
+			t.Fatalf("exit code %d: %s", code, p.stderr.String())
+		}
+		dir, err := record.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := map[uint64]time.Duration{}
+		for e, err := range dir.Exchanges() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[e.Seq] = e.Due
+			if e.WarmUp != (e.Due < 500*time.Millisecond) {
+				t.Errorf("exchange %d, due at %v: warm-up %v", e.Seq, e.Due, e.WarmUp)
+			}
+		}
+		return all
+	}
+	one, several := due(), due("--agents", "local:2")
+	if len(one) < 200 || !maps.Equal(one, several) {
+		t.Errorf("one process has %d requests, and two agents have %d, or they are due at other moments", len(one), len(several))
 	}
 }
 

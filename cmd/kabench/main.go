@@ -77,9 +77,9 @@ happened, which side closed the connection, and what it cost.
                                                      from a log line to a setting that ends it
 
 Exit codes: 0 done, and every expectation was met; 1 an expectation was not met, abort_when
-stopped the run, an incident was not reproduced, lint found a broken rule, or explain does not
-know the text; 2 the input is wrong, or the results could not be written; 3 the run is invalid;
-130 interrupted.`,
+stopped the run, more than 1 % of its requests were lost with agents, an incident was not
+reproduced, lint found a broken rule, or explain does not know the text; 2 the input is wrong, or
+the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		Version:       cli.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -96,6 +96,9 @@ func kabenchCall(j job) (call, error) {
 	if j.secure() {
 		args = append(args, "--set", "target.tls.insecure=true")
 	}
+	if j.as == overResume {
+		args = append(args, "--set", "target.tls.resume=true")
+	}
 	if j.agents > 0 {
 		args = append(args, agentsFlag, fmt.Sprintf("local:%d", j.agents))
 	}

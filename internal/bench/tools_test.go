@@ -34,6 +34,8 @@ func TestCalls(t *testing.T) {
 			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=8 --out DIR/results --json --agents local:2"},
 		{"kabench", job{rate: 400, seconds: 3, conns: 16, as: overTLS},
 			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=16 --out DIR/results --json --set target.tls.insecure=true"},
+		{"kabench", job{rate: 400, seconds: 3, conns: 16, as: overResume},
+			"run --target " + url + " --rate 400/s --duration 3s --set pool.max_conns=16 --out DIR/results --json --set target.tls.insecure=true --set target.tls.resume=true"},
 		{"vegeta", job{rate: 400, seconds: 10, conns: 16},
 			"attack -rate 400/1s -duration 10s -connections 16 -output DIR/vegeta.bin -max-connections 16"},
 		{"vegeta-uncapped", job{rate: 400, seconds: 10, conns: 16, fresh: true},

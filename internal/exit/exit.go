@@ -15,7 +15,7 @@ type Code int
 // The exit codes.
 const (
 	Done        Code = 0
-	Unmet       Code = 1   // an expectation failed, abort_when stopped the run, or an incident was not reproduced
+	Unmet       Code = 1   // an expectation failed, abort_when stopped the run, agents were lost with too much of it, or an incident was not reproduced
 	Input       Code = 2   // wrong input
 	Invalid     Code = 3   // the run is invalid
 	Interrupted Code = 130 // as by SIGINT
@@ -40,7 +40,7 @@ func OfRun(run *results.Run) Code {
 		return Invalid
 	case run.Stopped != nil:
 		return Unmet
-	case len(run.Unmet()) > 0:
+	case len(run.Unmet()) > 0, run.Degraded() != "":
 		return Unmet
 	}
 	return Done

@@ -238,3 +238,37 @@ func TestLocalAgentsHaveCredentials(t *testing.T) {
 		t.Errorf("a controller that takes the run up has others: %v", err)
 	}
 }
+
+// A controller that ends while it gives up a start that not all agents have heard of leaves a
+// run that nobody takes up: it has sent nothing.
+func TestRunThatIsGivenUpIsNotTakenUp(t *testing.T) {
+	story(t, func(t *testing.T, h *hub) {
+		m := &made{lasts: 5 * time.Second, fails: func(int) error { time.Sleep(time.Second); return nil }}
+		for _, name := range []string{"a", "b"} {
+			h.in(t, name, 0, m)
+		}
+		f := h.lead(t, 2)
+		out := t.TempDir()
+		agreed := make(chan bool, 1)
+		sent := h.send(t, f, func(j *kabench.FleetJob) {
+			j.Out = out
+			j.Preparing = func(what string) {
+				if strings.Contains(what, "are ready, and start in") {
+					h.cut(true, "b")
+					agreed <- true
+				}
+			}
+		})
+		<-agreed
+		// The start is refused startMargin before its moment; then b does not answer.
+		time.Sleep(startAhead - startMargin + time.Second)
+		begun, err := Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := begun.TakeUp(t.Context(), Config{Version: "v1"}); err == nil || !strings.Contains(err.Error(), "had not begun") {
+			t.Errorf("got %v, want that the run had not begun", err)
+		}
+		<-sent
+	})
+}

@@ -336,24 +336,27 @@ func (s *sending) agree(ctx context.Context) error {
 	return nil
 }
 
-// giveUp has the agents forget a run that has not begun, and keeps that it has not: nobody
-// takes it up.
+// giveUp keeps that a run has not begun, so that nobody takes it up, and has the agents
+// forget it. It keeps that first: this process may end before the agents have heard.
 func (s *sending) giveUp() {
 	if s.state == nil {
 		return
 	}
+	s.mu.Lock()
+	agreed := s.state.Start != 0
+	s.state.Phase, s.state.Start = phasePreparing, 0
+	s.save()
+	s.mu.Unlock()
 	unheard := s.each(context.Background(), 3*time.Second, func(*seat) order { return order{Kind: orderAbort} })
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	_ = s.carrier.remove(ctx, s.state.Run) // the stream is empty
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if unheard != nil && s.state.Start != 0 {
+	if unheard != nil && agreed {
 		s.sayf("the run is given up, and %v: if that agent lives, it sends its share, which is in no result", unheard)
 	}
 	s.run = nil
-	s.state.Phase, s.state.Start = phasePreparing, 0
-	s.save()
 }
 
 // clear removes what a run that sent nothing has left in its directory.

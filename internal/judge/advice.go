@@ -63,6 +63,7 @@ func load(d *results.Run, l Limits) []advice {
 	dropped, due := d.Counts.Dropped-min(d.LostArrivals(), d.Counts.Dropped), d.Counts.Due
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	return []advice{
+		{d.Valid && d.Degraded() != "", "The load was lower than the profile asks: " + d.Degraded() + ". So the exit code is 1, and comparisons leave this run out. Run it again"},
 		{dropped > 0 && d.Interrupted, fmt.Sprintf("%d of %d requests were never started: %d (load.max_in_flight) were in flight, or the requests waited in the buffer when the run was stopped", dropped, due, l.MaxInFlight)},
 		{dropped > 0 && !d.Interrupted && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget),
 			fmt.Sprintf("%d of %d requests were never started, because %d (load.max_in_flight) were in flight. No percentile includes them. Raise load.max_in_flight, or let requests wait with load.buffer", dropped, due, l.MaxInFlight)},

@@ -15,7 +15,7 @@ import (
 func Forecast(f *results.Forecast, run *results.Run) *results.Forecast {
 	held := *f
 	held.Seen, held.Inside, held.Says = nil, false, ""
-	if run == nil || !run.Valid || run.Interrupted {
+	if run == nil || !run.Valid || run.Interrupted || run.Degraded() != "" {
 		return &held
 	}
 	v, err := expect.Lookup(run, f.Path)

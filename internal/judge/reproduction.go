@@ -45,9 +45,9 @@ func madeAgain(rep *results.Reproduction) string {
 	return text.String()
 }
 
-// Shown reports whether a run is valid and met all its expectations.
+// Shown reports whether a run is valid, had its load, and met all its expectations.
 func Shown(run *results.Run) bool {
-	return run.Valid && !run.Interrupted && len(run.Unmet()) == 0 && !untold(run)
+	return run.Valid && !run.Interrupted && run.Degraded() == "" && len(run.Unmet()) == 0 && !untold(run)
 }
 
 // untold reports whether run has conditions, and a real client tells no figure of them.
@@ -69,6 +69,8 @@ func verdict(says Says, rep *results.Reproduction) string {
 			s += " Its remedies were not run."
 		}
 		return s
+	case rep.IncidentRun.Degraded() != "":
+		return "Not judged: " + rep.IncidentRun.Degraded() + "."
 	}
 	sentences := []string{happened(says, rep.IncidentRun)}
 	if !Shown(rep.IncidentRun) {
@@ -118,6 +120,9 @@ func remedied(says Says, i int, before *results.Run, r results.RemedyRun) string
 	}
 	if !r.Valid {
 		return fmt.Sprintf("%q was not judged, because its run is invalid: %s.", r.Remedy, strings.Join(r.Invalid, "; "))
+	}
+	if text := r.Run.Degraded(); text != "" {
+		return fmt.Sprintf("%q was not judged: %s.", r.Remedy, text)
 	}
 	if untold(r.Run) {
 		return fmt.Sprintf("%q was not judged, because none of its conditions can be checked: %s.", r.Remedy, conditions(r.Expect))

@@ -194,7 +194,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 		config.ServerName = "localhost" // which all certificates are valid for; the address may be a balancer's
 	}
 	return &dialers.Dialer{
-		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config,
+		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config, Resume: p.Target.TLS.Resume,
 		Sources: p.Target.Sources(),
 	}, nil
 }

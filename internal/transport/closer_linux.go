@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net"
+	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -13,6 +14,7 @@ const (
 	tcpEstablished = 1
 	tcpFinWait1    = 4
 	tcpFinWait2    = 5
+	tcpClose       = 7
 	tcpCloseWait   = 8
 	tcpLastAck     = 9
 )
@@ -20,11 +22,11 @@ const (
 // endOurHalf ends our half of the connection on fd, which the caller closes next,
 // and returns who ended it first. A shutdown sends our FIN, and the kernel's state
 // after it says whether the peer's FIN had come by then: both happen at one moment.
-// A look before a close would leave time between the two.
+// A look before a close would leave time between the two. at returns the connection's ends.
 //
 // With unread data a close sends an RST, and no FIN. A shutdown would send a FIN
 // first, and change what the peer sees; so the state is only read.
-func endOurHalf(fd uintptr) Closer {
+func endOurHalf(fd uintptr, at func() ends) Closer {
 	waiting, err := peekRaw(rawConn(fd))
 	switch {
 	case err != nil:
@@ -51,10 +53,12 @@ func endOurHalf(fd uintptr) Closer {
 		return CloserUs
 	case tcpLastAck:
 		return CloserPeer
+	case tcpClose:
+		// Both sides have ended, in either order. On loopback a peer that waits for our FIN
+		// answers it before the state is read.
+		return at().firstOfTwo()
 	}
-	// CLOSING: the two FINs have crossed. CLOSE: both sides have ended, in either
-	// order. On loopback both states occur.
-	return CloserUnknown
+	return CloserUnknown // CLOSING: the two FINs have crossed
 }
 
 // beforeReset returns who was first to end a connection with unread data.
@@ -92,7 +96,19 @@ func rawTCPInfo(fd uintptr) (i unix.TCPInfo, known bool) {
 
 // FirstToClose ends our half of conn, which the caller closes next, and returns
 // who ended it first.
-func FirstToClose(conn net.Conn) Closer { return closerOf(conn, endOurHalf) }
+func FirstToClose(conn net.Conn) Closer {
+	at := func() ends { return ends{addrPort(conn.LocalAddr()), addrPort(conn.RemoteAddr())} }
+	return closerOf(conn, func(fd uintptr) Closer { return endOurHalf(fd, at) })
+}
+
+// addrPort is the address of a TCP end, in the form that its socket has.
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		at := tcp.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	return netip.AddrPort{}
+}
 
 // EndedBy returns who has ended conn, and ends nothing. CloserUs means that
 // neither side has.

@@ -184,6 +184,9 @@ func (s *Secure) Peek() (waiting bool, err error) {
 	return len(s.ahead) > 0, s.readErr
 }
 
+// Resumed reports whether the handshake took up an earlier session. Call it after that.
+func (s *Secure) Resumed() bool { return s.tls.ConnectionState().DidResume }
+
 // Info implements Transport.
 func (s *Secure) Info() (results.TCPInfo, bool) { return s.sock.Info() }
 

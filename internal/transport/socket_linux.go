@@ -232,7 +232,7 @@ func (s *Socket) end() Closer {
 	if s.late != nil {
 		return CloserOf(s.late)
 	}
-	return endOurHalf(uintptr(s.fd))
+	return endOurHalf(uintptr(s.fd), func() ends { return ends{s.Local(), s.remote} })
 }
 
 // Drop closes a socket that has no Owner.

@@ -52,6 +52,7 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 		if err := flatten(r.Doc.Profile, fields[i]); err != nil {
 			return nil, fmt.Errorf("%s: its profile: %w", r.Path, err)
 		}
+		fields[i]["agents"] = strconv.Itoa(max(len(r.Doc.Agents), 1)) // each has a pool of its own
 	}
 	differ := fieldsThatDiffer(fields)
 	other := sayDifferences(slices.DeleteFunc(slices.Clone(differ), func(path string) bool { return !isWithin(path, asked) }), runs, fields)
@@ -81,6 +82,9 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 	}
 	if other != "" {
 		c.Warnings = append(c.Warnings, "the runs asked different questions: "+other)
+	}
+	if slices.Contains(differ, "agents") && slices.ContainsFunc(runs, func(r Finished) bool { return r.Doc.Lab != nil }) {
+		c.Warnings = append(c.Warnings, "where several agents sent the requests, CPU per request is that of the agents, without kabench's own server")
 	}
 	if len(differ) == 0 {
 		c.Warnings = append(c.Warnings, "the runs have the same settings: each run is compared with the first one")

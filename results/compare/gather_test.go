@@ -135,3 +135,70 @@ func TestManyDifferencesAreASentence(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// By several agents, the limits of a pool hold for each: that is another setting.
+func TestGatherTellsAgentsApart(t *testing.T) {
+	by := func(path string, agents int) Finished {
+		r := made(path, profile("100/s", "0s", ""))
+		r.Doc.Agents = make([]results.Agent, agents)
+		return r
+	}
+	c, err := Gather([]Finished{by("r/1", 0), by("r/2", 3), by("r/3", 1), by("r/4", 3)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Arms) != 2 || c.Arms[0].Name != "agents=1" || c.Arms[1].Name != "agents=3" || c.Runs[2].Arm != "agents=1" || c.Runs[3].Arm != "agents=3" {
+		t.Errorf("%+v, %+v", c.Arms, c.Runs)
+	}
+	if c, err = Gather([]Finished{by("r/1", 2), by("r/2", 2)}, false); err != nil || len(c.Arms[0].Change) != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// A run that lacks what its lost agents would have sent has another load than its profile.
+func TestRunsWithLostAgents(t *testing.T) {
+	lost := func(n uint64) *results.Run {
+		run := made("r", profile("100/s", "0s", "")).Doc
+		run.Counts.Due, run.Counts.Dropped = 1000+n, n
+		run.Agents = []results.Agent{{Index: 0, Name: "a"}, {Index: 1, Name: "b", Lost: &results.AgentLost{Arrivals: n}}}
+		run.Outcomes = append(run.Outcomes, results.Outcome{Cause: results.CauseAgentLost, Count: n})
+		return run
+	}
+	if why := Unfit(lost(500)); why != "33.3 % of its requests were lost with agents" {
+		t.Errorf("half of the load is lost: %q", why)
+	}
+	if why := Unfit(lost(5)); why != "" {
+		t.Errorf("a little is lost: %q", why)
+	}
+	c := &results.Comparison{
+		Arms: []results.Arm{{Name: "a"}, {Name: "b"}}, Runs: []results.ComparedRun{{Arm: "a", Block: 1, Dir: "r/1"}, {Arm: "b", Block: 1, Dir: "r/2"}},
+	}
+	if err := Judge(c, []Run{{Doc: lost(5)}, {Doc: lost(0)}}); err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(c.Warnings, "\n"); !strings.Contains(text, "agents were lost in 1 of 2 runs, with at most 0.50 % of the requests of one: r/1") {
+		t.Errorf("%s", text)
+	}
+}
+
+// What a request costs kabench has its own server in it only where both are one process.
+func TestGatherSaysWhoseCPUItIs(t *testing.T) {
+	by := func(path string, agents int, lab *results.LabSeen) Finished {
+		r := made(path, profile("100/s", "0s", ""))
+		r.Doc.Agents, r.Doc.Lab = make([]results.Agent, agents), lab
+		return r
+	}
+	for name, test := range map[string]struct {
+		runs []Finished
+		want bool
+	}{
+		"own server":     {[]Finished{by("r/1", 0, &results.LabSeen{}), by("r/2", 3, &results.LabSeen{})}, true},
+		"another server": {[]Finished{by("r/1", 0, nil), by("r/2", 3, nil)}, false},
+		"as many agents": {[]Finished{by("r/1", 3, &results.LabSeen{}), by("r/2", 3, &results.LabSeen{})}, false},
+	} {
+		c, err := Gather(test.runs, false)
+		if err != nil || strings.Contains(strings.Join(c.Warnings, "\n"), "CPU per request is that of the agents") != test.want {
+			t.Errorf("%s: %q, %v", name, c.Warnings, err)
+		}
+	}
+}

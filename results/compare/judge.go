@@ -61,7 +61,7 @@ func Judge(c *results.Comparison, runs []Run) error {
 		}
 		arms[at].runs, arms[at].blocks = append(arms[at].runs, runs[i]), append(arms[at].blocks, r.Block)
 	}
-	j := judge{c: c, arms: arms}
+	j := judge{c: c, runs: runs, arms: arms}
 	for i := range arms {
 		arms[i].name = c.Arms[i].Name
 		j.all = append(j.all, arms[i].docs()...)
@@ -101,7 +101,7 @@ func Unfit(run *results.Run) string {
 	case !run.Valid:
 		return "invalid"
 	}
-	return ""
+	return run.Degraded()
 }
 
 // arm is an arm of the comparison, with its valid runs.
@@ -124,6 +124,7 @@ func (a *arm) docs() []*results.Run {
 
 type judge struct {
 	c        *results.Comparison
+	runs     []Run // of c.Runs
 	arms     []arm
 	all      []*results.Run
 	measures []measure

@@ -50,6 +50,20 @@ func (j *judge) warn() {
 	if began > 0 {
 		warn("%d of %d runs began with TIME_WAIT sockets of earlier runs, at most %d: their TIME_WAIT peaks and ports include these; raise --cool-down", began, len(j.c.Runs), left)
 	}
+	if dirs, most := j.lost(); len(dirs) > 0 {
+		warn("agents were lost in %d of %d runs, with at most %s of the requests of one: %s. Nobody else sent these requests, so the load was a little lower", len(dirs), len(j.c.Runs), results.FormatPercent(most), strings.Join(dirs[:min(len(dirs), mostSaid)], ", "))
+	}
+}
+
+// lost lists the runs in the measures that lack requests of lost agents,
+// and the largest share that one of them lacks.
+func (j *judge) lost() (dirs []string, most float64) {
+	for i, r := range j.c.Runs {
+		if run := j.runs[i].Doc; r.Excluded == "" && run.LostArrivals() > 0 {
+			dirs, most = append(dirs, r.Dir), max(most, float64(run.LostArrivals())/float64(run.Counts.Due))
+		}
+	}
+	return dirs, most
 }
 
 // seeded lists the arms with several runs that all have the same seed.

@@ -210,6 +210,8 @@ func untold(run *results.Run, path string) bool {
 		return false
 	case path == "counts.unbounded": // which needs the response's head
 		return true
+	case path == "connections.tls_resumed": // which needs the client's keys
+		return true
 	case section == "resends": // each attempt is on the wire
 		return !d.Looked
 	case section == "pool":

@@ -163,6 +163,9 @@ func benchConfig(run *results.Run) map[string]string {
 	}
 	setup := results.SetupOf(run)
 	config["client"] = setup.Client
+	if n := len(run.Agents); n > 0 {
+		config["agents"] = strconv.Itoa(n)
+	}
 	for _, name := range []string{"arrivals", "duration", "rate", "warm_up"} {
 		config["load."+name] = setup.Load[name]
 	}

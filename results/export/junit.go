@@ -151,6 +151,8 @@ func junitTrouble(r *record.ArchivedRun) *junitReason {
 		kind, why = "excluded", []string{r.Excluded}
 	case r.Run.Interrupted:
 		kind, why = "interrupted", []string{"the run was stopped early by a signal"}
+	case r.Run.Degraded() != "":
+		kind, why = "degraded", []string{r.Run.Degraded() + ", so the load was lower than the profile asks"}
 	case !r.Run.Complete:
 		kind, why = "incomplete", []string{"the run was cut off: this is what was recorded until then"}
 	default:

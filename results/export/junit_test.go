@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -132,5 +133,27 @@ func TestExportJUnit(t *testing.T) {
 	excluded := doc.Suites[2].Cases[8]
 	if excluded.Error == nil || excluded.Error.Message != "lag p99 of 9 ms is above 2 ms" || excluded.Classname != "quick.idle_timeout=3s.block 2" {
 		t.Errorf("%+v", excluded)
+	}
+}
+
+// A run whose agents were lost with a part of its load does not pass, and lines of benchmarks
+// tell runs on agents apart.
+func TestExportRunsOfAgents(t *testing.T) {
+	run := dated()
+	run.Agents = []results.Agent{{Index: 0}, {Index: 1, Lost: &results.AgentLost{}}}
+	run.Outcomes = append(run.Outcomes, results.Outcome{Cause: results.CauseAgentLost, Count: run.Counts.Due / 2})
+	var b bytes.Buffer
+	_, err := JUnit(&b, archiveOf(run))
+	must(t, err)
+	var doc junitSuites
+	must(t, xml.Unmarshal(b.Bytes(), &doc))
+	if e := doc.Suites[0].Cases[0].Error; e == nil || e.Type != "degraded" || !strings.Contains(e.Message, "50.0 % of its requests were lost with agents") {
+		t.Errorf("%+v", e)
+	}
+	if got := benchConfig(run)["agents"]; got != "2" {
+		t.Errorf("agents: %q", got)
+	}
+	if got, found := benchConfig(dated())["agents"]; found {
+		t.Errorf("one process has agents: %q", got)
 	}
 }

@@ -401,3 +401,24 @@ func TestNothingRecordedHasNoNull(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// The numbers of connections of several agents have gaps: how many there were is not the
+// highest number.
+func TestConnectionsOfAgentsAreCounted(t *testing.T) {
+	doc := synthetic{100, 100}.doc()
+	doc.Connections.Opened = 5
+	doc.Agents = make([]results.Agent, 50)
+	finished, live := NewGatherer("run", doc), NewLiveGatherer("run", doc)
+	var e results.Exchange
+	for seq := range uint64(100) {
+		synthetic{100, 100}.exchange(&e, seq)
+		e.Conn, e.Use = seq%5*50+1, int(seq/5)+1 // one agent of 50 has done it all
+		finished.Observe(&e)
+		live.Observe(&e)
+	}
+	for name, r := range map[string]Run{"finished": finished.Run(), "live": live.Run()} {
+		if r.Lifelines.Connections != 5 || r.Lifelines.LeftOut != 0 || r.Doc.Connections.Opened != 5 {
+			t.Errorf("%s: %d connections, %d not shown, %d opened", name, r.Lifelines.Connections, r.Lifelines.LeftOut, r.Doc.Connections.Opened)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func (g *Gatherer) Run() Run {
 	}
 
 	lanes := g.lives.data(g.stays)
-	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.lives.highest), IdleTimeout: set.PeerIdleTimeout.Seconds(), OneIn: g.oneIn}
+	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.connections(agents != nil)), IdleTimeout: set.PeerIdleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)
 	for _, lane := range lanes {
 		if lane.Conn == 0 {
@@ -193,7 +193,16 @@ func (g *Gatherer) count(doc *results.Run, warmUp time.Duration) {
 	g.tally.Fill(doc, max(g.last-warmUp, 0))
 	doc.Complete, doc.Valid = true, len(doc.Invalid) == 0
 	doc.End = doc.Start.Add(g.last)
-	doc.Connections.Opened = max(g.opened, g.lives.highest)
+	doc.Connections.Opened = max(g.opened, g.connections(false))
+}
+
+// connections is how many connections the exchanges show at least. Those of several agents
+// have numbers with gaps, and whether a live run has agents is not known here.
+func (g *Gatherer) connections(agents bool) uint64 {
+	if agents || g.live {
+		return g.lives.first
+	}
+	return g.lives.highest
 }
 
 // Data returns a page of this run alone.

@@ -83,6 +83,7 @@ type lifelines struct {
 	unconnectedSample []stay                      // a sample of the other failures without a connection, by the hash of their numbers
 	worst             int                         // index in unconnectedSample of the failure to replace first
 	highest           uint64                      // highest number of a connection
+	first             uint64                      // connections whose first exchange was observed
 	evidence          map[uint64]results.Evidence // by the exchange's number
 }
 
@@ -128,6 +129,9 @@ func (ls *lifelines) put(e *results.Exchange, conn uint64, opened time.Duration,
 		return
 	}
 	ls.highest = max(ls.highest, conn)
+	if s.use == 1 {
+		ls.first++
+	}
 	l := ls.life(conn)
 	if l.opened == results.Never {
 		l.opened = opened

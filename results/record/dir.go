@@ -57,7 +57,7 @@ func (d *Dir) file(name string) string { return filepath.Join(d.path, name) }
 func (d *Dir) Run() (*results.Run, error) {
 	run, err := d.document(fileRun)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.rebuild(d.Exchanges())
+		return d.rebuild(d.Exchanges(), 1)
 	}
 	return run, err
 }

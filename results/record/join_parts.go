@@ -147,7 +147,7 @@ func (j *joint) count(p *part) error {
 		return nil
 	}
 	if p.cut {
-		run, err := p.dir.rebuild(p.exchanges(see))
+		run, err := p.dir.rebuild(p.exchanges(see), n)
 		if err != nil {
 			return fmt.Errorf("the runs cannot be joined: agent %s: %w", p.name, err)
 		}

@@ -471,3 +471,26 @@ func TestJoinRefuses(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(f.parts[1].Dir, fileRun), []byte("{"), 0o644))
 	fails("agent b (1)", f.parts...)
 }
+
+// An agent that was killed has opened as many connections as its own count says, and their
+// numbers in the whole run are several times as high.
+func TestConnectionsOfAKilledAgent(t *testing.T) {
+	f := newFleet(t, rand.New(rand.NewPCG(21, 22)), 900, 0)
+	const of = 3
+	for _, e := range f.all { // 12 connections for each agent
+		if e.Conn > 0 {
+			e.Conn = e.Seq/of%12*of + e.Seq%of + 1
+		}
+		for i := range e.Tries {
+			e.Tries[i].Conn = e.Conn
+		}
+	}
+	f.run([]fate{whole, killed, whole})
+	run := f.join().Run
+	if got := run.Agents[1].Connections.Opened; got != 12 {
+		t.Errorf("the killed agent has opened %d connections, want 12", got)
+	}
+	if run.Connections.Opened != 10+12+10 {
+		t.Errorf("all have opened %d", run.Connections.Opened)
+	}
+}

@@ -17,8 +17,9 @@ import (
 
 // rebuild makes the document of a run that was cut off. It uses the files that the run
 // had written: the document of its beginning, the record and the samples.
-// exchanges are those of the record.
-func (d *Dir) rebuild(exchanges iter.Seq2[*results.Exchange, error]) (*results.Run, error) {
+// exchanges are those of the record, and agents is how many there were: each numbers its
+// connections in steps of that.
+func (d *Dir) rebuild(exchanges iter.Seq2[*results.Exchange, error], agents uint64) (*results.Run, error) {
 	run, err := d.beginning()
 	if err != nil {
 		return nil, err
@@ -31,7 +32,7 @@ func (d *Dir) rebuild(exchanges iter.Seq2[*results.Exchange, error]) (*results.R
 			results.FormatCount(r.Lost, "exchange"), r.Error))
 	}
 	run.Kernel.Why = "the run was cut off, and its counters at the end are not known"
-	last := d.rebuildFromRecord(run, exchanges)
+	last := d.rebuildFromRecord(run, exchanges, agents)
 	last = max(last, d.rebuildFromSamples(run))
 	if run.Start.IsZero() {
 		run.Start = d.made()
@@ -91,7 +92,7 @@ func (d *Dir) made() time.Time {
 
 // rebuildFromRecord sets the fields of run that a Tally fills, and returns the last
 // stamp.
-func (d *Dir) rebuildFromRecord(run *results.Run, exchanges iter.Seq2[*results.Exchange, error]) (last time.Duration) {
+func (d *Dir) rebuildFromRecord(run *results.Run, exchanges iter.Seq2[*results.Exchange, error], agents uint64) (last time.Duration) {
 	var tally results.Tally
 	var conns, written uint64
 	firstCounted := results.Never
@@ -130,7 +131,7 @@ func (d *Dir) rebuildFromRecord(run *results.Run, exchanges iter.Seq2[*results.E
 	}
 	tally.Fill(run, measured)
 	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
-	run.Connections.Opened = conns
+	run.Connections.Opened = (conns + agents - 1) / agents
 	return last
 }
 

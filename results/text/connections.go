@@ -55,6 +55,9 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 	} else {
 		fmt.Fprintf(t, "Connections\t%d opened, at most %d open at once\n", c.Opened, c.MaxOpen)
 	}
+	if c.TLSResumed > 0 || run.CountsConnections() && results.SetupOf(run).TLSResume {
+		fmt.Fprintf(t, "\tTLS sessions resumed: %d\n", c.TLSResumed)
+	}
 	if run.Complete && run.CountsConnections() {
 		fmt.Fprintf(t, "\tclosed first: %d by us, %d by the peer, %d reset by the peer", c.ClosedByUs, c.ClosedByPeer, c.Reset)
 		if c.Unknown > 0 {

@@ -204,6 +204,9 @@ func sideBySide(runs []column) [][]string {
 		counted("  close_notify by us", func(r *results.Run) uint64 { return r.Connections.NotifiedUs })
 		counted("  close_notify by peer", func(r *results.Run) uint64 { return r.Connections.NotifiedPeer })
 	}
+	if anyOf(runs, func(r *results.Run) bool { return r.Connections.TLSResumed > 0 }) {
+		counted("  TLS resumed", func(r *results.Run) uint64 { return r.Connections.TLSResumed })
+	}
 	counted("exchanges on fresh", func(r *results.Run) uint64 { return r.Reuse.Fresh })
 	counted("  on reused", func(r *results.Run) uint64 { return r.Reuse.Reused })
 	row("TIME_WAIT peak, ours", func(r *results.Run) string { return socketPeak(r.Sockets.Available, r.Sockets.TimeWaitPeak) })
@@ -368,12 +371,14 @@ func p999(q results.Quantiles) float64 { return q.P999 }
 
 func longest(q results.Quantiles) float64 { return q.Max }
 
-// wasJudged reports whether every run reached its end and is valid. Otherwise the runs
+// wasJudged reports whether every run reached its end, is valid and had its load. Otherwise the runs
 // do not show that the incident was not reproduced.
 func wasJudged(r *results.Reproduction) bool {
 	all := []*results.Run{r.IncidentRun}
 	for _, remedy := range r.RemedyRuns {
 		all = append(all, remedy.Run)
 	}
-	return !slices.ContainsFunc(all, func(run *results.Run) bool { return run == nil || run.Interrupted || !run.Valid })
+	return !slices.ContainsFunc(all, func(run *results.Run) bool {
+		return run == nil || run.Interrupted || !run.Valid || run.Degraded() != ""
+	})
 }

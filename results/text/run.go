@@ -136,10 +136,22 @@ func renderInstrument(w io.Writer, run *results.Run) {
 	switch a := run.Instrument.Arrivals; {
 	case a.Law == "" || a.Verdict == results.ArrivalsNotTested:
 	case a.Distance != nil:
-		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (D %.3f, p %.2g, %d values)\n", a.Law, yesNo(a.Verdict == results.ArrivalsFit), *a.Distance, *a.P, a.Count)
+		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (D %.3f, p %.2g, %d values)\n", a.Law, fits(a), *a.Distance, *a.P, a.Count)
 	case a.OffP99 != nil:
 		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (gaps off by %s at p99, %d values)\n", a.Law, yesNo(a.Verdict == results.ArrivalsFit), results.FormatSeconds(*a.OffP99), a.Count)
 	}
+}
+
+// likely is the least probability with which a distance is taken for chance.
+const likely = 0.001
+
+// fits says whether arrivals tested against a random law follow it. A distance that is no
+// chance, and too small for a misfit, is not passed over.
+func fits(a results.Arrivals) string {
+	if a.Verdict == results.ArrivalsFit && *a.P < likely {
+		return "nearly"
+	}
+	return yesNo(a.Verdict == results.ArrivalsFit)
 }
 
 func yesNo(v bool) string {

@@ -234,6 +234,7 @@ func TestRenderReproductionNotJudged(t *testing.T) {
 
 func TestRenderSaysWhatWasHeld(t *testing.T) {
 	d, p, off := 0.312, 1e-9, 0.0004
+	near, chance := 0.13, 0.01
 	for _, tc := range []struct {
 		in   results.Instrument
 		want []string
@@ -245,6 +246,10 @@ func TestRenderSaysWhatWasHeld(t *testing.T) {
 			[]string{"0 of 9 whole seconds without a drop or too much lag; 8000/s got through (overloaded: the target or pool)"}},
 		{results.Instrument{Arrivals: results.Arrivals{Law: "poisson", Verdict: results.ArrivalsMisfit, Count: 70, Distance: &d, P: &p}},
 			[]string{"Arrivals   poisson, as asked for: NO (D 0.312, p 1e-09, 70 values)"}},
+		{results.Instrument{Arrivals: results.Arrivals{Law: "poisson", Verdict: results.ArrivalsFit, Count: 70, Distance: &near, P: &p}},
+			[]string{"Arrivals   poisson, as asked for: nearly (D 0.130, p 1e-09, 70 values)"}},
+		{results.Instrument{Arrivals: results.Arrivals{Law: "poisson", Verdict: results.ArrivalsFit, Count: 70, Distance: &d, P: &chance}},
+			[]string{"Arrivals   poisson, as asked for: yes (D 0.312, p 0.01, 70 values)"}},
 		{results.Instrument{Arrivals: results.Arrivals{Law: "constant", Verdict: results.ArrivalsFit, Count: 70, OffP99: &off}},
 			[]string{"Arrivals   constant, as asked for: yes (gaps off by 400 µs at p99, 70 values)"}},
 		{results.Instrument{Arrivals: results.Arrivals{Law: "ramp", Verdict: results.ArrivalsNotTested, Why: "x"}}, nil},

@@ -51,7 +51,6 @@ func Figures(parts []Part, peaks Peaks) *results.Run {
 	j.sockets()
 	j.kernel()
 	j.instrument()
-	j.driver()
 	j.recording()
 	j.ports()
 	j.drivers()
@@ -114,6 +113,7 @@ func (j *joiner) connections() {
 		sum.Unknown += c.Unknown
 		sum.NotifiedUs += c.NotifiedUs
 		sum.NotifiedPeer += c.NotifiedPeer
+		sum.TLSResumed += c.TLSResumed
 		addAll(sum.Evictions, c.Evictions)
 		open.add(c.MaxOpen)
 		pool := &p.Run.Pool
@@ -198,6 +198,11 @@ func (j *joiner) kernel() {
 			largest(one, counters)
 		}
 		addAll(sum.Counters, one)
+	}
+	for _, p := range j.known {
+		if k := &p.Run.Kernel; sum.Available && !k.Available && !networks.has(p.Agent.Network) {
+			j.odd = append(j.odd, fmt.Sprintf("what the kernel of %s counted is not known, and not in the sums: %s", Name(&p.Agent), cmp.Or(k.Why, "it was not read")))
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func part(index int, network string, change func(*results.Agent, *results.Run)) 
 		Run: &results.Run{
 			Complete: true, Valid: true, Start: start, End: start.Add(time.Minute),
 			Latency: map[string]results.Quantiles{results.LatencyLag: {P99: 0.001 * float64(index+1)}}, Recording: results.Recording{Written: 5, SuccessesOneIn: 1},
-			Connections: results.Connections{Opened: 10, ClosedByUs: 4, Reset: 1, MaxOpen: 8, Evictions: map[string]uint64{"expired": 2}},
+			Connections: results.Connections{Opened: 10, ClosedByUs: 4, Reset: 1, TLSResumed: 3, MaxOpen: 8, Evictions: map[string]uint64{"expired": 2}},
 			Pool:        results.PoolPeaks{PeakLeased: 5, PeakIdle: 6},
 			Sockets:     results.Sockets{Available: true, TimeWaitPeak: 10 * (index + 1), PortsAvailable: 100},
 			Kernel:      results.Kernel{Available: true, Counters: map[string]uint64{"OutRsts": uint64(index + 1)}},
@@ -140,7 +140,7 @@ func TestFigures(t *testing.T) {
 	parts[3].Fill()
 	run := Figures(parts, Peaks{MaxOpen: 100, Pool: results.PoolPeaks{PeakLeased: 12, PeakIdle: 1}})
 	for name, ok := range map[string]bool{
-		"added":                  run.Connections.Opened == 30 && run.Connections.ClosedByUs == 12 && run.Connections.Evictions["expired"] == 6 && run.Instrument.CPUSeconds == 6 && run.Instrument.PeakRSS == 150,
+		"added":                  run.Connections.Opened == 30 && run.Connections.ClosedByUs == 12 && run.Connections.TLSResumed == 9 && run.Connections.Evictions["expired"] == 6 && run.Instrument.CPUSeconds == 6 && run.Instrument.PeakRSS == 150,
 		"not above all together": run.Connections.MaxOpen == 24,
 		"from the samples":       run.Pool.PeakLeased == 12,
 		"not below the largest":  run.Pool.PeakIdle == 6 && run.Sockets.TimeWaitPeak == 30,
@@ -185,5 +185,25 @@ func TestDriversAreJoined(t *testing.T) {
 	}
 	if len(run.Warnings) != 1 || !strings.Contains(run.Warnings[0], "agent b (1) drives OkHttp 4") {
 		t.Errorf("warnings %q", run.Warnings)
+	}
+}
+
+// A sum that lacks what a machine's kernel counted says so; agents of the same network count
+// the same.
+func TestMachinesThatAreNotSeen(t *testing.T) {
+	blind := func(_ *results.Agent, r *results.Run) { r.Kernel = results.Kernel{Why: "it was cut off"} }
+	for name, test := range map[string]struct {
+		parts []Part
+		want  string
+	}{
+		"all are seen":         {[]Part{part(0, "n", nil), part(1, "m", nil)}, ""},
+		"another sees it":      {[]Part{part(0, "n", nil), part(1, "n", blind)}, ""},
+		"a machine is missing": {[]Part{part(0, "n", nil), part(1, "m", blind)}, "what the kernel of b (1) counted is not known, and not in the sums: it was cut off"},
+		"networks not known":   {[]Part{part(0, "", nil), part(1, "", blind)}, "what the kernel of b (1) counted is not known, and not in the sums: it was cut off"},
+		"none is seen":         {[]Part{part(0, "n", blind), part(1, "m", blind)}, ""},
+	} {
+		if got := strings.Join(Figures(test.parts, Peaks{}).Warnings, "\n"); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
 	}
 }

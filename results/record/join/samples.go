@@ -211,6 +211,12 @@ func (n *networks[T]) add(network string, value T) {
 	n.all[i] = append(n.all[i], value)
 }
 
+// has reports whether a value of the network was added.
+func (n *networks[T]) has(network string) bool {
+	_, known := n.index[network]
+	return known && network != ""
+}
+
 // largest raises the values of to to those of from.
 func largest[N int | uint64](to, from map[string]N) {
 	for name, n := range from {
