@@ -37,7 +37,7 @@ func TestGuardStopsAtHalfThePorts(t *testing.T) {
 	} {
 		p := profiles.Default()
 		c.change(&p)
-		g := newGuard(&p, capacity.Limits{Ports: 1000}, c.sources)
+		g := newGuard(&p, capacity.Limits{Ports: 1000}, c.sources, 1)
 		for range c.dials {
 			if err := g.Dialing("tcp4", "127.0.0.1:1", nil); err != nil {
 				t.Fatal(err)

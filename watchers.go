@@ -33,7 +33,7 @@ func newWatchers(p *plan, t *target.Target, l capacity.Limits) *watchers {
 		recorder: collectors.NewRecorder(),
 		schedule: collectors.NewScheduleWatch(law(p.profile.Load, p.share.agents()), p.profile.Load.MaxLag),
 		byTarget: results.NewByTarget(t.Names),
-		guard:    newGuard(p.profile, l, t.Sources()),
+		guard:    newGuard(p.profile, l, t.Sources(), p.share.agents()),
 		spans:    p.baseline.spanCounts(p.profile),
 		abort:    newAborter(p),
 		ports:    l.Ports * max(t.Sources(), 1),
@@ -42,11 +42,11 @@ func newWatchers(p *plan, t *target.Target, l capacity.Limits) *watchers {
 
 // newGuard guards a run of p with that number of source addresses. It guards nothing
 // where the ports are the run's own, or the profile allows it to use them up.
-func newGuard(p *profiles.Profile, l capacity.Limits, sources int) *collectors.PortGuard {
+func newGuard(p *profiles.Profile, l capacity.Limits, sources, agents int) *collectors.PortGuard {
 	if p.Network != nil || p.Target.AllowPortExhaustion {
-		return collectors.NewPortGuard(0)
+		return collectors.NewPortGuard(0, 1)
 	}
-	return collectors.NewPortGuard(l.Ports * max(sources, 1))
+	return collectors.NewPortGuard(l.Ports*max(sources, 1), agents)
 }
 
 // law is the law that the arrivals of l must follow when they are dealt to that number of

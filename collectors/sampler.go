@@ -13,14 +13,15 @@ import (
 // How often a Sampler looks. If a look at the sockets takes long, the next one waits for
 // costFactor times that time, so that looks take at most a quarter of a percent of one
 // core; 10,000 requests a second take about a quarter of a core. The wait is at most
-// mostSocketWait, or fullCostFactor times the look if that is longer: a hundredth of a
-// core. An urgent look waits for urgentFactor times the last one, a twentieth.
+// mostSocketWait, because a state that lasts for less than that may never be seen, or
+// fullCostFactor times the look if that is longer: a hundredth of a core, which a look of
+// 10 ms takes. An urgent look waits for urgentFactor times the last one, a twentieth.
 const (
 	samplePeriod   = 100 * time.Millisecond
 	socketPeriod   = 500 * time.Millisecond
 	filesPeriod    = time.Second
 	costFactor     = 400
-	mostSocketWait = 3 * time.Second
+	mostSocketWait = time.Second
 	fullCostFactor = 100
 	urgentFactor   = 20
 )
@@ -67,7 +68,8 @@ type Sources struct {
 }
 
 // Sampler takes 10 samples a second from a goroutine of its own, 2 of them with the
-// sockets, or fewer where there are many sockets. Whatever it cannot see is missing from the sample, and the run says why.
+// sockets, or fewer where there are many sockets. Whatever it cannot see is missing from
+// the sample, and the run says why.
 type Sampler struct {
 	src   Sources
 	epoch time.Time

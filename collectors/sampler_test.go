@@ -86,8 +86,8 @@ func TestSamplerSamplesTenTimesASecondAndAtTheEnd(t *testing.T) {
 func TestSamplerLooksAtSocketsMoreRarelyWhenThatIsSlow(t *testing.T) {
 	for took, wait := range map[time.Duration]time.Duration{
 		time.Millisecond:       socketPeriod, // 400 ms would do
-		5 * time.Millisecond:   2 * time.Second,
-		20 * time.Millisecond:  3 * time.Second, // a quarter of a percent of a core would be 8 s
+		2 * time.Millisecond:   800 * time.Millisecond,
+		10 * time.Millisecond:  time.Second, // a quarter of a percent of a core would be 4 s
 		100 * time.Millisecond: 10 * time.Second,
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -148,7 +148,11 @@ func (c *connection) notePeerEnd(err error) {
 	case errors.Is(err, syscall.ECONNRESET):
 		c.peerEnd = pool.Reset
 	}
-	if c.client.Tracer != nil && c.peerEnd != pool.Keep {
+	if c.peerEnd == pool.Keep {
+		return
+	}
+	c.endedIdle() // a close_notify is no event that tells of the end
+	if c.client.Tracer != nil {
 		tracePeerEnd(c, c.peerEnd, CauseOf(err))
 	}
 }

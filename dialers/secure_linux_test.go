@@ -251,6 +251,9 @@ func TestCloseNotifyBehindAResponse(t *testing.T) {
 					if liveness == pool.Events || later { // it is noticed while the connection is idle
 						eventually(t, func() bool { return c.Stats().Idle == 0 || c.Idles().AtPeerClose.Quantiles().Count > 0 })
 					}
+					if n := c.Idles().AtPeerClose.Quantiles().Count; later && n != 1 {
+						t.Errorf("%d idle times at the peer's close, want 1", n)
+					}
 					if second := c.do(t); !first.OK() || outcome(second) != want && (later || liveness != pool.Probe) {
 						t.Errorf("%s, then %s: %v", outcome(first), outcome(second), second.Err)
 					}

@@ -89,7 +89,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, c.end = context.WithCancelCause(ctx)
 	defer c.end(nil)
 	c.ctx = ctx
-	if err := c.connect(ctx); err != nil {
+	if there, err := c.connect(ctx); !there {
 		return err
 	}
 	defer c.bus.close()
@@ -158,8 +158,20 @@ func (a *Agent) crew() (*crew, error) {
 	return c, nil
 }
 
-// connect connects to the broker. A broker that is not there yet may come.
-func (c *crew) connect(ctx context.Context) error {
+// connect connects to the broker. A broker that is not there yet may come. It reports false
+// without an error if the agent was stopped before.
+func (c *crew) connect(ctx context.Context) (bool, error) {
+	ctx, stopped := context.WithCancel(ctx)
+	defer stopped()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-c.Stop:
+			stopped()
+		case <-done:
+		}
+	}()
 	connect := c.dial
 	if connect == nil {
 		connect = func(ctx context.Context) (bus, carrier, error) {
@@ -170,23 +182,23 @@ func (c *crew) connect(ctx context.Context) error {
 	for {
 		var err error
 		if c.bus, c.carrier, err = connect(ctx); err == nil {
-			return nil
+			return true, nil
 		}
 		if ctx.Err() != nil {
-			return nil
+			return false, nil
 		}
 		if !mayCome(err) {
-			return err
+			return false, err
 		}
 		if said != err.Error() {
 			said = err.Error()
 			c.sayf("waiting: %s", said)
 		}
 		if c.impatient() {
-			return fmt.Errorf("%w (%w)", ErrNoController, err)
+			return false, fmt.Errorf("%w (%w)", ErrNoController, err)
 		}
 		if !sleep(ctx, time.Second) {
-			return nil
+			return false, nil
 		}
 	}
 }

@@ -98,8 +98,8 @@ func (a Allowed) Check(p *profiles.Profile) error {
 	return nil
 }
 
-// mayRun refuses a profile that has the agent start a program, unless those who give orders
-// have shown credentials. On a broker without them that is every user of the machine.
+// mayRun refuses a profile that has the agent start a program, unless those who give orders have
+// shown credentials. On a broker without them that is every user of the machine.
 func (a *Agent) mayRun(p *profiles.Profile) error {
 	if p.Driver == nil || p.Driver.Command == "" || a.Allowed.Any || a.Credentials != nil || broker.Named(a.URL) {
 		return nil

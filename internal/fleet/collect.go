@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/fleet/parcel"
+	"github.com/kabench/kabench/results"
 )
 
 // resultsOf is where the results of an agent are put.
@@ -44,8 +45,11 @@ func (s *sending) offered(h hello, now time.Time) (deliver, forget []string) {
 func (s *sending) takes(seat *seat, kept holding, now time.Time) {
 	if kept.Torn && !seat.Torn {
 		seat.Torn = true
-		seat.Lost = nil
-		seat.lose(kept.Why, now, s.start)
+		if was := seat.Lost; was != nil {
+			seat.Lost = &results.AgentLost{Why: kept.Why, At: was.At} // it ended then, and not when it came back
+		} else {
+			seat.lose(kept.Why, now, s.start)
+		}
 	}
 	seat.Stage, seat.Why, seat.Sent, seat.heard = stageEnded, kept.Why, max(seat.Sent, kept.Sent), now
 	if kept.Clock.Measures > 0 {

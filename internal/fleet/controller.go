@@ -277,7 +277,7 @@ func (c *Controller) hello(h hello) welcome {
 	return w
 }
 
-// isToTakeUp reports whether this controller will take up a run of another one, and has not yet.
+// isToTakeUp reports whether a run of another controller must be taken up, and is not yet.
 func (c *Controller) isToTakeUp() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

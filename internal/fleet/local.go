@@ -264,6 +264,10 @@ func (l *local) delivering() bool {
 // dismissWithin is how long local agents have to end by themselves.
 const dismissWithin = 5 * time.Second
 
+// bidAgain is when an agent is asked again that has said that it is at a run: it may be about
+// to notice that the run does not begin, or that its results have arrived.
+const bidAgain = 250 * time.Millisecond
+
 // dismiss ends the local agents, except those that still send or deliver: they end by
 // themselves.
 func (c *Controller) dismiss() {
@@ -275,13 +279,17 @@ func (c *Controller) dismiss() {
 	var all sync.WaitGroup
 	for _, l := range c.locals {
 		all.Go(func() {
-			if _, ended := l.ended(); !ended {
-				c.bid(ctx, l)
-			}
+			var asked time.Time
+			signalled := false
 			for {
-				if _, ended := l.ended(); ended && !l.delivering() {
+				_, ended := l.ended()
+				if ended && !l.delivering() {
 					c.tidy(l)
 					return
+				}
+				if !ended && !signalled && time.Since(asked) >= bidAgain {
+					signalled = c.bid(ctx, l)
+					asked = time.Now()
 				}
 				if !sleep(ctx, 20*time.Millisecond) {
 					c.sayf("agent %s still runs and ends by itself; what it has is in %s", l.name, l.dir)
@@ -296,8 +304,9 @@ func (c *Controller) dismiss() {
 	}
 }
 
-// bid asks a local agent to end. One that the controller has not heard of yet gets a signal.
-func (c *Controller) bid(ctx context.Context, l *local) {
+// bid asks a local agent to end. One that the controller has not heard of yet gets a signal,
+// which must not be repeated: a second one means more.
+func (c *Controller) bid(ctx context.Context, l *local) (signalled bool) {
 	c.mu.Lock()
 	instance := l.instance
 	for id, m := range c.roster.members {
@@ -309,10 +318,13 @@ func (c *Controller) bid(ctx context.Context, l *local) {
 	switch {
 	case instance != "" && c.bus != nil:
 		data, _ := encode(order{Protocol: protocol, Controller: c.instance, Kind: orderLeave})
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
 		_, _ = c.bus.request(ctx, subjectOrder+instance, data) // else its patience ends it
 	case l.cmd != nil:
-		_ = l.cmd.Process.Signal(syscall.SIGTERM)
+		return l.cmd.Process.Signal(syscall.SIGTERM) == nil
 	}
+	return false
 }
 
 // tidy removes the directory of a local agent that has nothing left to deliver.

@@ -157,6 +157,9 @@ func (r *records) flush() error {
 		r.left += n
 		r.writeErr = err
 		r.met(err)
+		if err != nil {
+			r.drained = false // behind what made the write fail there may be a response, or the end
+		}
 	}
 	if r.left = 0; cap(r.out) > keepOut {
 		r.out = nil

@@ -27,11 +27,13 @@ type Secure struct {
 	ahead   []byte // what was read ahead, and not taken yet
 	readErr error  // how the stream has ended; it is behind ahead
 	sealing int    // bytes of the request whose records have not left whole
+	held    bool   // nothing was read because too much waits for room in the socket
 	closed  bool
 }
 
 // NewSecure returns a TLS connection over sock, which is connected. Call Handshake next:
-// it waits for one of the turns, which all connections of a loop share. config must not allow renegotiation, which would wait in the middle of a read.
+// it waits for one of the turns, which all connections of a loop share. config must not
+// allow renegotiation, which would wait in the middle of a read.
 func NewSecure(loop Loop, sock *Socket, config *tls.Config, turns Turns) *Secure {
 	s := &Secure{loop: loop, sock: sock, records: newRecords(sock, turns)}
 	s.tls = tls.Client(s.records, config)
@@ -95,10 +97,10 @@ func (s *Secure) readable(ended bool) {
 
 // writable goes on with what waits for room in the socket.
 func (s *Secure) writable() {
-	stuck := s.records.stuck()
 	s.records.flush() // a Write returns the error
 	s.owner.Writable()
-	if stuck && !s.closed && !s.records.stuck() {
+	// A Write before this event may have made the room, so it is not asked what waited.
+	if s.held && !s.closed && !s.records.stuck() {
 		s.readable(false)
 	}
 }
@@ -128,7 +130,7 @@ func (s *Secure) Read(b []byte) (int, error) {
 // read reads what one record brings. again says that there is no whole record; readErr is
 // set if the stream has ended.
 func (s *Secure) read(b []byte) (n int, again bool) {
-	if s.records.stuck() {
+	if s.held = s.records.stuck(); s.held {
 		return 0, true
 	}
 	n, err := s.tls.Read(b)
@@ -193,8 +195,9 @@ func (s *Secure) Info() (results.TCPInfo, bool) { return s.sock.Info() }
 // Local implements Transport.
 func (s *Secure) Local() netip.AddrPort { return s.sock.Local() }
 
-// Close implements Transport; after the handshake owner may be nil. Our close_notify is sent unless a record of ours waits for
-// room in the socket: then it could not leave before the socket is closed.
+// Close implements Transport; after the handshake owner may be nil. Our close_notify is
+// sent unless a record of ours waits for room in the socket: then it could not leave
+// before the socket is closed.
 func (s *Secure) Close(_ Closer, owner Owner) {
 	s.closed = true
 	s.records.begin() // also if there was no Begin

@@ -127,6 +127,9 @@ func TestWriteMeetsAReset(t *testing.T) {
 	if again, errAgain := l.wire.Write([]byte("GET / ")); n != 0 || !errors.Is(err, syscall.ECONNRESET) || again != 0 || !errors.Is(errAgain, syscall.ECONNRESET) {
 		t.Errorf("%d, %v, and again %d, %v", n, err, again, errAgain)
 	}
+	if _, err := l.wire.Read(l.buf); err == ErrAgain { // no event says that there is more: the error has
+		t.Error("after the write has met the peer's end, a read finds nothing")
+	}
 	l.wire.Close(CloserNone, l)
 	if l.first != CloserReset || l.notify != NotNotified {
 		t.Errorf("closed first by %v, close_notify by %v", l.first, l.notify)
@@ -199,6 +202,44 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	l.until("all is read", func() bool { return len(l.got) == asked })
 	if err := <-sent; err != nil || l.err != nil {
 		t.Error(err, l.err)
+	}
+}
+
+// The room that a full socket gets may be used by a write before its event is handled.
+// What was left in the buffers of TLS in the meantime is read all the same, although
+// nothing is in the socket.
+func TestRoomIsMetByAWrite(t *testing.T) {
+	l, server := narrow(t)
+	for err := error(nil); err == nil; { // the socket is full
+		_, err = l.wire.Write(make([]byte, OneWrite))
+	}
+	sent := 0
+	for !l.wire.records.stuck() {
+		var b []byte
+		for range 8 {
+			b = append(b, server.out.seal(recordHandshake, newKeysAsked)...)
+			server.out = server.out.next(t)
+			b = append(b, server.out.seal(recordData, []byte("."))...)
+			sent++
+		}
+		before := l.received()
+		server.send(t, b)
+		l.arrived(before, len(b))
+	}
+	if waiting, err := l.wire.sock.Peek(); len(l.got) >= sent || waiting || err != nil {
+		t.Fatalf("%d of %d read; in the socket: %v, %v", len(l.got), sent, waiting, err)
+	}
+	go io.Copy(io.Discard, server)
+	for end := time.Now().Add(long); ; { // no event is handled meanwhile
+		if _, err := l.wire.Write([]byte("GET / ")); err == nil {
+			break
+		} else if err != ErrAgain || time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+	l.until("all is read", func() bool { return len(l.got) == sent })
+	if l.err != nil {
+		t.Error(l.err)
 	}
 }
 

@@ -125,7 +125,10 @@ func (o *agentOptions) agent(c *cobra.Command) (*fleet.Agent, error) {
 	}
 	a.Allowed.Any = o.anyTarget
 	if o.credentials != "" {
-		if a.Credentials, err = broker.Read(o.credentials); err != nil {
+		if a.Credentials, err = broker.Read(o.credentials); err == nil && !o.anyTarget && o.deliver == "" {
+			err = a.Credentials.ForAgent()
+		}
+		if err != nil {
 			return nil, fmt.Errorf("--credentials: %w", err)
 		}
 	}

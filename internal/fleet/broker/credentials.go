@@ -97,6 +97,9 @@ func Read(path string) (*Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: give a file in it, controller.cred for the controller or agent.cred for an agent", path)
+	}
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o007 != 0 {
 		return nil, fmt.Errorf("every user of this machine can read %s, and so take part in the fleet: run chmod 600 on it, and make new credentials if others may have seen it", path)
 	}
@@ -125,6 +128,15 @@ func parse(text []byte) (*Credentials, error) {
 		return nil, errors.New("something follows the credentials")
 	}
 	return c, c.validate()
+}
+
+// ForAgent refuses credentials that an agent must not have: with the controller's it could
+// make and remove streams, and pass itself off as the broker.
+func (c *Credentials) ForAgent() error {
+	if c.Role != agent {
+		return errors.New("these are the controller's: give the agent.cred that was made with them, and keep controller.cred on the controller's machine")
+	}
+	return nil
 }
 
 // validate finds what is missing or damaged in c.

@@ -67,6 +67,9 @@ func TestReadRefuses(t *testing.T) {
 	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "there are no credentials at") {
 		t.Errorf("no file: %v", err)
 	}
+	if _, err := Read(filepath.Dir(path)); err == nil || !strings.Contains(err.Error(), "is a directory: give a file in it") {
+		t.Errorf("a directory: %v", err)
+	}
 	if err := agents.Write(path); err != nil {
 		t.Fatal(err)
 	}
