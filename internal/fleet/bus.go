@@ -80,10 +80,15 @@ func (b natsBus) serve(subject string, f func([]byte) []byte) error {
 			_ = m.Respond(answer) // who asked asks again
 		}
 	})
-	if err == nil {
-		err = b.nc.FlushTimeout(5 * time.Second)
+	if err != nil {
+		return err
 	}
-	return err
+	// A flush fails if the broker goes away meanwhile, with "connection closed" too. The
+	// subscription comes back with the connection.
+	if err := b.nc.FlushTimeout(5 * time.Second); err != nil && b.nc.IsClosed() {
+		return err
+	}
+	return nil
 }
 
 func (b natsBus) connected() bool { return b.nc.IsConnected() }

@@ -241,7 +241,8 @@ func (c *Controller) serve() error {
 			return err
 		}
 	}
-	return c.bus.publish(subjectRollCall, []byte("{}")) // agents that wait need not wait longer
+	_ = c.bus.publish(subjectRollCall, []byte("{}")) // agents that wait need not wait longer; if it is lost, they ask anyway
+	return nil
 }
 
 // answering turns a function of messages into one of bytes.

@@ -9,7 +9,7 @@ import (
 	"github.com/kabench/kabench/internal/fleet/broker"
 )
 
-// An agent whose broker never comes ends at the first signal, and at the second.
+// An agent whose broker never comes ends when it must, by a first signal and by a second.
 func TestStopBeforeTheBrokerIsThere(t *testing.T) {
 	for _, name := range []string{"stop", "end"} {
 		t.Run(name, func(t *testing.T) {
