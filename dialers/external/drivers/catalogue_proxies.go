@@ -29,7 +29,7 @@ var proxyDrivers = []Entry{
 // proxySources are the sources of the driver of proxies.
 func proxySources() []string {
 	sources := goSources()
-	for _, file := range []string{"main.go", "client.go", "process.go", "session.go", "deathsig_linux.go", "deathsig_other.go", "nginx.go", "haproxy.go", "envoy.go"} {
+	for _, file := range []string{"main.go", "client.go", "process.go", "session.go", "alive_unix.go", "alive_other.go", "deathsig_linux.go", "deathsig_other.go", "nginx.go", "haproxy.go", "envoy.go"} {
 		sources = append(sources, "proxies/"+file)
 	}
 	return sources
