@@ -180,6 +180,9 @@ func (a *aiming) behindBalancer() error {
 		return errors.New("l7-lb-order: the race is between the load balancer and the server behind it, so the server's timer must be known: probe the server itself, and give its file with --server (--target is the load balancer)")
 	}
 	a.figure = figure{"error_answers.server", failures.of}
+	if a.order.Agents > 1 {
+		return errors.New("l7-lb-order: the pool between the load balancer and its server is met by bursts of one client; use one agent (--agents 1), or leave --agents out")
+	}
 	a.behind = true
 	if !a.isSet("target.link") {
 		a.profile.Target.Link = nil

@@ -28,6 +28,9 @@ type Order struct {
 	LinkDelay *time.Duration
 	// OneClient says that a real client sends the requests. There are no copies of it.
 	OneClient   bool
+	// Agents is how many agents send the requests; below 2, this process does. The copies of
+	// the pool are dealt out to them, the same number to each.
+	Agents      int
 	AllowUnsafe bool // requests may have a method that changes something
 	Ports       int  // ephemeral ports of this machine; 0: Linux's default
 	// Late is how late this machine woke, each time after Nap; nil: not measured.
@@ -75,8 +78,14 @@ func Plan(o Order) (*profiles.Profile, *results.Forecast, error) {
 	if a.profile, err = a.base(); err != nil {
 		return nil, nil, err
 	}
+	if o.Agents > 1 && o.OneClient {
+		return nil, nil, fmt.Errorf("the requests are aimed for one real client, and %d agents have one each; use one agent (--agents 1), or leave --agents out", o.Agents)
+	}
 	if err := aimed.at(a); err != nil {
 		return nil, nil, err
+	}
+	if n := a.profile.Pool.Shards; o.Agents > 1 && n%o.Agents != 0 {
+		return nil, nil, fmt.Errorf("pool.shards: %d copies of the pool cannot be dealt out to %d agents; set a multiple of %d, or leave it out", n, o.Agents, o.Agents)
 	}
 	if n := a.profile.Pool.Shards; o.OneClient && n > 1 {
 		return nil, nil, fmt.Errorf("%s at this target takes %d clients with little traffic each, and a driver is one client; leave out the driver, and --pool NAME sends it through copies of the client's preset", o.Incident.Name, n)
@@ -133,6 +142,9 @@ func (a *aiming) base() (*profiles.Profile, error) {
 	p.Load.MaxLag = 100 * time.Millisecond
 	p.Pool, p.Preset = own.Pool, own.Preset
 	p.Pool.Shards = 0 // of the library's incident, for its own server
+	if o.Agents > 1 {
+		p.Pool.Shards = o.Agents // one each, at least
+	}
 	p.Target.URL = o.URL
 	p.Server = facts(o.Server)
 	if delay := a.linkDelay(); delay > 0 {

@@ -266,6 +266,9 @@ func (a *aiming) spreadOut(age target, n, cycles int) shape {
 		}
 	}
 	n = min(n, max(int(rate*period.Seconds()/2), 1))
+	if agents := a.order.Agents; agents > 1 {
+		n = max(n-n%agents, agents)
+	}
 	on := time.Duration(float64(n) / rate * float64(time.Second))
 	least := fine(max(period-on, time.Millisecond))
 	return shape{shards: n, rate: rate, on: on, off: least, offMax: least + fine(age.to-age.from), cycles: cycles}

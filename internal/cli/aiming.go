@@ -33,6 +33,7 @@ type Aiming struct {
 	Budget      aim.Budget
 	AllowUnsafe bool
 	IMay        bool
+	Agents      int // that send the requests; below 2: this process does
 
 	flags     *pflag.FlagSet
 	oneClient bool // a real client sends the requests
@@ -111,6 +112,7 @@ func CheckIncident(incident string) error {
 type Aimed struct {
 	Profile  *profiles.Profile
 	Forecast *results.Forecast
+	Agents   int // as Aiming.Agents
 }
 
 // Plan aims an incident of the library at the target, whose measurement server is. It
@@ -137,7 +139,7 @@ func (o *Aiming) plan(ctx context.Context, incident string, server profiles.Serv
 		return Aimed{}, err
 	}
 	order := aim.Order{
-		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late, OneClient: o.oneClient,
+		Incident: p, URL: o.Target, Server: server, Pool: o.Pool, Sets: o.Sets, AllowUnsafe: o.AllowUnsafe, Budget: o.Budget, Late: late, OneClient: o.oneClient, Agents: o.Agents,
 		Here: !slices.ContainsFunc(addrs, func(a netip.Addr) bool { return !consent.Here(a) }),
 	}
 	if ports, err := host.Ports(); err == nil {
@@ -161,7 +163,7 @@ func (o *Aiming) plan(ctx context.Context, incident string, server profiles.Serv
 		sends := fmt.Sprintf("%d requests in %d runs, on up to %d connections", forecast.AllRequests, forecast.Runs, forecast.Connections)
 		err = consent.Check(hostOf(o.Target), addrs, sends)
 	}
-	return Aimed{planned, forecast}, err
+	return Aimed{planned, forecast, o.Agents}, err
 }
 
 // Possible returns what is wrong with the order however the server behaves, so that it is
@@ -269,7 +271,11 @@ func (a Aimed) Print(w io.Writer) error {
 	text += fmt.Sprintf("  %s, about %s and %d requests in all, at most %d connections side by side\n",
 		results.FormatCount(uint64(f.Runs), "run"), results.FormatSeconds(f.AllSeconds), f.AllRequests, f.Connections)
 	if n := a.Profile.Pool.Shards; n > 1 {
-		text += fmt.Sprintf("  through %d copies of the pool, as that many clients with little traffic each\n", n)
+		agents := ""
+		if a.Agents > 1 {
+			agents = fmt.Sprintf(", %d in each of %d agents", n/a.Agents, a.Agents)
+		}
+		text += fmt.Sprintf("  through %d copies of the pool%s, as that many clients with little traffic each\n", n, agents)
 	}
 	if f.Preset != "" {
 		text += fmt.Sprintf("  computed for the preset %s; the real client sends the requests\n", f.Preset)

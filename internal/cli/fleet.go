@@ -59,10 +59,13 @@ func (o *Fleet) Check(c *cobra.Command) error {
 	return nil
 }
 
-// Several reports whether more than one agent is asked for.
-func (o *Fleet) Several() bool {
+// Size is how many agents are asked for; 0: none, or the flag is wrong.
+func (o *Fleet) Size() int {
 	n, err := strconv.Atoi(strings.TrimPrefix(o.Agents, "local:"))
-	return err == nil && n > 1
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Open returns the agents; nil: there are none, and this process sends. With inRun the run can

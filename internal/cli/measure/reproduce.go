@@ -83,8 +83,6 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return usage.Errorf(c.CommandPath(), "--jobs %d: want 1 to 64", o.jobs)
 			case o.fleet.Agents != "" && o.aimed.Target == "":
 				return usage.Errorf(c.CommandPath(), "--agents needs --target: an incident on kabench's own server is about this machine")
-			case o.fleet.Several():
-				return usage.Errorf(c.CommandPath(), "--agents %s: an incident is aimed at the server's timer for the pool of one process, and requests that are dealt to several pools miss it; use --agents 1 or local:1, or leave --agents out", o.fleet.Agents)
 			case o.all && o.trace.to != "":
 				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
 			case o.all:
@@ -137,7 +135,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 		return err
 	}
 	defer dismiss()
-	rep, err := kabench.Reproduce(ctx, p, kabench.ReproduceOptions{
+	rep, err := kabench.Reproduce(ctx, dealt(p, o.fleet.Size()), kabench.ReproduceOptions{
 		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(), Fleet: fleet},
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
@@ -171,6 +169,19 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	return exit.OfReproduction(rep).Err()
 }
 
+// dealt returns p for each of the agents: of the copies of the pool each has its part. As one
+// process takes its copies in turn, and so does an agent, each copy sends the same requests.
+func dealt(p *profiles.Profile, agents int) *profiles.Profile {
+	if agents < 2 {
+		return p
+	}
+	p = p.Clone()
+	if p.Pool.Shards /= agents; p.Pool.Shards == 1 {
+		p.Pool.Shards = 0 // as one pool is written
+	}
+	return p
+}
+
 // profile returns the incident, with a forecast if it is aimed at a target. nil, without
 // an error: it is not to be run.
 func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-chan struct{}) (*profiles.Profile, *results.Forecast, error) {
@@ -185,7 +196,7 @@ func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-c
 		}
 		return p, nil, err
 	}
-	o.aimed.Sets = o.allSets()
+	o.aimed.Sets, o.aimed.Agents = o.allSets(), o.fleet.Size()
 	o.dir = resultsdir.Out(o.out, o.incident)
 	aimed, err := o.aimed.aim(ctx, s, o.incident, o.dir, stop)
 	if err != nil || aimed == nil {
