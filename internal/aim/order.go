@@ -27,7 +27,7 @@ type Order struct {
 	// DefaultLinkDelay if the target is Here.
 	LinkDelay *time.Duration
 	// OneClient says that a real client sends the requests. There are no copies of it.
-	OneClient   bool
+	OneClient bool
 	// Agents is how many agents send the requests; below 2, this process does. The copies of
 	// the pool are dealt out to them, the same number to each.
 	Agents      int
