@@ -177,27 +177,12 @@ func tellsBoth(a, b *results.DriverSeen) *results.DriverSeen {
 func (b *fleetBeats) sample(now time.Time) results.Sample {
 	sum := results.Sample{T: now.Sub(b.start).Seconds()}
 	for _, a := range b.agents {
-		if a.beat == nil {
-			continue
+		if a.beat != nil {
+			sum.AddTotals(&a.beat.Sample)
 		}
-		s := &a.beat.Sample
-		sum.Due += s.Due
-		sum.Started += s.Started
-		sum.OK += s.OK
-		sum.Failed += s.Failed
-		sum.Opened += s.Opened
 	}
 	for _, beat := range b.fresh(now) {
-		s := &beat.Sample
-		sum.InFlight += s.InFlight
-		sum.Buffered += s.Buffered
-		sum.Leased += s.Leased
-		sum.Idle += s.Idle
-		sum.Dialing += s.Dialing
-		sum.Pending += s.Pending
-		sum.CPU += s.CPU
-		sum.Goroutines += s.Goroutines
-		sum.OpenFiles += s.OpenFiles
+		sum.AddGauges(&beat.Sample)
 	}
 	sum.Sockets, _ = b.sockets(now)
 	return sum

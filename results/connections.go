@@ -141,3 +141,25 @@ type SocketSample struct {
 	Server    map[string]int `json:"server,omitzero"` // the target's; absent when they cannot be seen
 	PortsUsed int            `json:"ports_used"`
 }
+
+// AddTotals adds o's running totals to s: those of another agent of the same run.
+func (s *Sample) AddTotals(o *Sample) {
+	s.Due += o.Due
+	s.Started += o.Started
+	s.OK += o.OK
+	s.Failed += o.Failed
+	s.Opened += o.Opened
+}
+
+// AddGauges adds o's gauges to s, without the sockets, which agents may share.
+func (s *Sample) AddGauges(o *Sample) {
+	s.InFlight += o.InFlight
+	s.Buffered += o.Buffered
+	s.Leased += o.Leased
+	s.Idle += o.Idle
+	s.Dialing += o.Dialing
+	s.Pending += o.Pending
+	s.CPU += o.CPU
+	s.Goroutines += o.Goroutines
+	s.OpenFiles += o.OpenFiles
+}

@@ -120,12 +120,6 @@ func (b *Begun) Missing() []string { return without(b.state.Seats, (*seat).here)
 // Agents is how many agents the run has.
 func (b *Begun) Agents() int { return len(b.state.Seats) }
 
-// Local reports whether the controller has started the agents itself.
-func (b *Begun) Local() bool { return b.state.Local }
-
-// Version is the kabench that has begun the run.
-func (b *Begun) Version() string { return b.state.Version }
-
 // CredentialsPath is where the credentials of the run are; "": it has none.
 func (b *Begun) CredentialsPath() string {
 	own := filepath.Join(b.Dir, dirBroker, fileController)

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -169,14 +168,4 @@ func percentiles(t *testing.T, run *results.Run, all records) {
 			}
 		}
 	}
-}
-
-// printed reads the document that a controller has printed.
-func printed(t *testing.T, p *process) *results.Run {
-	t.Helper()
-	run := &results.Run{}
-	if err := json.Unmarshal([]byte(p.stdout.String()), run); err != nil {
-		t.Fatalf("%v in %s", err, tail(p.stdout.String(), 2000))
-	}
-	return run
 }

@@ -135,24 +135,10 @@ func earliest(streams []*stream) (t float64, more bool) {
 func add(streams []*stream, t float64) results.Sample {
 	sum := results.Sample{T: math.Round(t*1e6) / 1e6}
 	for _, s := range streams {
-		l := &s.latest
-		sum.Due += l.Due
-		sum.Started += l.Started
-		sum.OK += l.OK
-		sum.Failed += l.Failed
-		sum.Opened += l.Opened
-		if !s.live(t) {
-			continue
+		sum.AddTotals(&s.latest)
+		if s.live(t) {
+			sum.AddGauges(&s.latest)
 		}
-		sum.InFlight += l.InFlight
-		sum.Buffered += l.Buffered
-		sum.Leased += l.Leased
-		sum.Idle += l.Idle
-		sum.Dialing += l.Dialing
-		sum.Pending += l.Pending
-		sum.CPU += l.CPU
-		sum.Goroutines += l.Goroutines
-		sum.OpenFiles += l.OpenFiles
 	}
 	return sum
 }
