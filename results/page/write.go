@@ -20,7 +20,7 @@ import (
 var assets embed.FS
 
 // program lists the files of the program that draws a page, in order.
-var program = []string{"base.js", "chart.js", "time.js", "latency.js", "lifelines.js", "compare.js", "main.js"}
+var program = []string{"base.js", "chart.js", "time.js", "latency.js", "lifelines.js", "compare.js", "head.js", "main.js"}
 
 // static is the part that all pages share.
 type static struct {

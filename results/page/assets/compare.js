@@ -169,3 +169,19 @@ function pairTable(pair, labels) {
   })));
   return box;
 }
+
+function comparisonSections(c, labels) {
+  const names = {}, units = {};
+  for (const [name, label] of labels) names[name] = label;
+  for (const arm of c.arms) for (const [name, m] of Object.entries(arm.measures)) units[name] = m.unit;
+  const found = [];
+  const chosen = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
+  if (chosen.length) {
+    found.push(section('measures', 'The configurations side by side',
+      'Each chart shows one measure, each row one configuration. The large point is the estimate, the bar its ' + percent(c.confidence) + ' confidence interval, and the small points are single runs; a bar without an end continues beyond the chart. If bars are far apart, the configurations differ; the tests below say whether chance can explain it.',
+      chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
+  }
+  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what may be chance', 'Every pair with its verdict. Its tests are corrected for their number; “detectable” is the smallest difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
+  found.push(section('arms', 'Settings', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
+  return found;
+}

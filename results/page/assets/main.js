@@ -27,46 +27,6 @@ function scales(runs) {
   };
 }
 
-// fewWarnings is how many warnings are shown; more would push the charts off the
-// screen, so they are folded.
-const fewWarnings = 3;
-
-function head(data) {
-  const text = (id, value) => { const e = byID(id); if (e.textContent !== value) e.textContent = value; };
-  text('question', data.question || data.title || 'A run');
-  text('answer', data.headline.answer);
-  document.body.classList.toggle('bad-answer', !data.headline.good);
-  byID('live').hidden = !data.live;
-  byID('figures').replaceChildren(...(data.headline.figures || []).map((f) => el('li', {}, el('span', { class: 'value' }, f.value), el('span', { class: 'label' }, f.label), el('span', { class: 'note' }, f.note || ''))));
-  byID('more').replaceChildren(...(data.headline.more || []).map((text) => el('p', {}, text)));
-  const warnings = data.runs.flatMap((r) => (r.doc.warnings || []).map((w) => (data.runs.length > 1 ? r.name + ': ' + w : w)));
-  warnings.push(...((data.comparison && data.comparison.warnings) || []));
-  const open = byID('notes').querySelector('details[open]') !== null; // on a live page somebody may be reading them
-  const items = (data.notes || []).concat(warnings.length > fewWarnings ? [] : warnings).map((n) => el('li', {}, n));
-  if (warnings.length > fewWarnings) items.push(el('li', { class: 'folded' }, el('details', { open }, el('summary', {}, warnings.length + ' warnings of the runs'), el('ul', {}, ...warnings.map((w) => el('li', {}, w))))));
-  byID('notes').replaceChildren(...items);
-  const doc = data.runs.length ? data.runs[0].doc : data.comparison || {};
-  const host = doc.host || {};
-  byID('made').textContent = ['kabench ' + (doc.version || ''), doc.start && doc.start > '0002' ? doc.start.replace('T', ' ').replace(/\.\d+/, '') : '', [host.os, host.arch, host.kernel].filter(Boolean).join(' '), host.cpus ? host.cpus + ' cores' : '', host.go]
-    .filter((s) => s && s.trim()).join(' · ');
-}
-
-function comparisonSections(c, labels) {
-  const names = {}, units = {};
-  for (const [name, label] of labels) names[name] = label;
-  for (const arm of c.arms) for (const [name, m] of Object.entries(arm.measures)) units[name] = m.unit;
-  const found = [];
-  const chosen = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
-  if (chosen.length) {
-    found.push(section('measures', 'The configurations side by side',
-      'Each chart shows one measure, each row one configuration. The large point is the estimate, the bar its ' + percent(c.confidence) + ' confidence interval, and the small points are single runs; a bar without an end continues beyond the chart. If bars are far apart, the configurations differ; the tests below say whether chance can explain it.',
-      chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
-  }
-  if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what may be chance', 'Every pair with its verdict. Its tests are corrected for their number; “detectable” is the smallest difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
-  found.push(section('arms', 'Settings', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
-  return found;
-}
-
 const estimate = (run) => (run.flow.one_in > 1 ? ' One in ' + run.flow.one_in + ' successes was recorded, and each counts for ' + run.flow.one_in + '.' : '');
 
 // timers names the runs that reached no idle timer.
