@@ -27,6 +27,9 @@ type Client struct {
 	// connection, while the Client is busy with it: it must return at once, and not
 	// call the Client.
 	Tracer func(TraceEvent)
+	// Ended, if set like Tracer and under the same conditions, is called once for each
+	// connection, when it is closed.
+	Ended func(*results.ConnectionEnd)
 
 	policy      pool.Policy
 	dialer      *Dialer
