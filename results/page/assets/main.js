@@ -18,6 +18,7 @@ function scales(runs) {
     rows: [...new Set(runs.flatMap((r) => r.heat.rows))].sort((a, b) => a - b),
     // Runs of about the same length have one axis of time.
     end: (run) => (extent(run) * 1.5 < longest ? extent(run) : longest),
+    axis: (run) => (extent(run) * 1.5 < longest ? 'of ' + run.name : ''), // its name, for the zoom
     anyFailed: runs.some((r) => Object.keys(r.flow.failed).length > 0),
     rate: nice(Math.max(...runs.map(rate), 1) * 1.05), failed: nice(Math.max(...runs.map(failed), 1)),
     pool: Math.max(...runs.map((r) => highest(r.pool.leased, r.pool.idle, r.pool.dialing, r.pool.pending)), 1) * 1.08,
@@ -38,7 +39,7 @@ function laneCaption(runs) {
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
   return 'Each lane is one connection. Thick bars are exchanges, the thin line between them is idle time, a pale band replaces exchanges that do not fit, and a diamond is a failure in the colour of its phase.'
     + (timer ? ' A vertical tick marks the end of the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + '): a request sent just before it meets the close.' : '')
-    + ' To zoom, drag the slider, or turn the mouse wheel while holding Ctrl. Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
+    + ' Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
     + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures without a connection: the first of each kind, and a sample of the others.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may contain exchanges.' : '');
