@@ -10,7 +10,7 @@ function picture({ name, label, height, option, table, ready, empty, time }) {
   const box = el('div', { class: 'chart', role: 'img', 'aria-label': label });
   const panel = el('div', { class: 'panel' }, name ? el('h3', {}, name) : null);
   if (empty) {
-    panel.append(el('p', { class: 'empty' }, empty));
+    panel.append(el('p', { class: 'empty' }, 'None: ' + empty));
     return { panel, box: null };
   }
   if (height) box.style.height = height;

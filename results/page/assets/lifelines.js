@@ -17,7 +17,7 @@ function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
   if (!l.lanes.length) {
-    panel.append(el('p', { class: 'empty' }, 'No connection was recorded.'));
+    panel.append(el('p', { class: 'empty' }, 'None: no connection was recorded.'));
     return { panel };
   }
   const state = { all: l.lanes.length <= firstLanes, selected: -1 };

@@ -84,9 +84,10 @@ function body(data) {
   const bounds = (r) => r.driver ? r.driver.line + ((r.doc.driver.gauges || []).includes('pending') ? '' : '; the number of pending requests is not told') : [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
   found.push(
     section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
+    ...countSections(runs),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
     section('percentiles', 'Response times', 'At each percentile, that share of responses took no longer. 90, 99 and 99.9 % are equally far apart, so the tail stays visible. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
-    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times. A stronger colour means more exchanges, including failed ones, on a logarithmic scale. A band is one kind of response; a tall column is a stall.', runs.map((r) => heatMap(r, s))),
+    heatSection(runs, s),
     section('pool', 'The pool', 'Connections by state, and requests that wait for one (pending): the highest value of each span. If pending is above zero while leased is at its cap, the pool is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.' + timers(runs), runs.map((r) => poolPicture(r, s))),
     section('sockets', 'Sockets and ports', 'The kernel\u2019s sockets to the target. The side that closes first keeps a TIME_WAIT socket, with its port, for a minute.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
   );
@@ -130,7 +131,7 @@ async function follow() {
     const response = await fetch('data.json', { cache: 'no-store' });
     if (!response.ok) throw new Error(response.status);
     current = await response.json();
-    const reading = !current.live ? false : byID('pictures').querySelector('details[open], .evidence:not([hidden])') || byID('pictures').contains(document.activeElement) && document.activeElement !== byID('pictures');
+    const reading = !current.live ? false : choosing || byID('pictures').querySelector('details[open], .evidence:not([hidden])') || byID('pictures').contains(document.activeElement) && document.activeElement !== byID('pictures');
     if (reading) head(current);
     else show(current);
     byID('live').textContent = 'live';

@@ -45,12 +45,12 @@ function traffic(run, scale) {
   const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped requests were not started
   return picture({
     time, name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
-    empty: f.due.length ? null : 'No exchange was recorded.',
+    empty: f.due.length ? null : 'no exchange was recorded.',
     label: 'Requests due, started and ok per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
     option: () => {
       const c = colours(), o = common(c, time), end = time.end();
       const split = scale.anyFailed; // or if other runs failed: side by side all have the same shape
-      o.tooltip.formatter = tip(time, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
+      o.tooltip.formatter = tip(time, (v, i) => (i.seriesType === 'custom' ? integer(v - i.value[2]) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
       const top = printing && kinds.length > 1 ? 44 + 14 * Math.ceil(kinds.length / 2) : 44; // on paper the legend has lines
       o.grid = split ? [{ left: 52, right: 16, top, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
@@ -64,15 +64,16 @@ function traffic(run, scale) {
       if (split) {
         o.xAxis.push(timeAxis(c, time, end, { gridIndex: 1 }));
         o.yAxis.push(axis(c, { gridIndex: 1, name: 'failures in ' + tick(f.step), max: scale.failed, minInterval: 1, splitNumber: 2, axisLabel: { color: c.soft, fontSize: 11, formatter: count } }));
-        const nth = {};
+        const nth = {}, below = f.due.map(() => 0);
         for (const kind of kinds) {
           const phase = phaseOf(kind), k = (nth[phase] = (nth[phase] || 0) + 1);
           o.series.push({
-            name: kind, type: 'bar', stack: 'failed', xAxisIndex: 1, yAxisIndex: 1, barMinWidth: 2, barMaxWidth: 10, emphasis: { disabled: true },
-            data: f.failed[kind].map((n, i) => [at(i), n || null]),
-            itemStyle: { color: phaseColour(phase), opacity: Math.max(1 - 0.3 * (k - 1), 0.35), borderColor: c.paper, borderWidth: k > 1 ? 0.5 : 0 },
+            name: kind, type: 'custom', renderItem: block(f.step), xAxisIndex: 1, yAxisIndex: 1, clip: true, emphasis: { disabled: true }, encode: { x: 0, y: [1, 2] },
+            data: f.failed[kind].map((n, i) => [at(i), n ? (below[i] += n) : null, n ? below[i] - n : null]),
+            itemStyle: { color: phaseColour(phase), opacity: Math.max(1 - 0.3 * (k - 1), 0.35) },
           });
         }
+        if (!kinds.length) o.graphic = none(c, '76%');
       }
       return o;
     },
@@ -83,6 +84,17 @@ function traffic(run, scale) {
   });
 }
 
+// block draws a span of time from one height to another, at least two pixels wide.
+const block = (length) => (params, api) => {
+  if (!(api.value(1) > 0)) return null;
+  const a = api.coord([api.value(0), api.value(1)]), b = api.coord([api.value(0) + length, api.value(2)]);
+  const rect = echarts.graphic.clipRectByRect({ x: a[0], y: a[1], width: Math.max(b[0] - a[0] - 1, 2), height: b[1] - a[1] }, params.coordSys);
+  return rect && { type: 'rect', shape: rect, style: { fill: api.visual('color'), opacity: api.style().opacity } };
+};
+
+// none stands where a chart has nothing to draw.
+const none = (c, top) => ({ type: 'text', left: 'center', top, silent: true, style: { text: 'none', fill: c.soft, fontSize: 12 } });
+
 const paired = (t, list) => t.map((x, i) => [x, list[i]]);
 
 function poolPicture(run, scale) {
@@ -91,7 +103,7 @@ function poolPicture(run, scale) {
   if (p.max_conns > 0) bounds.push(['max_conns ' + p.max_conns, p.max_conns]);
   if (p.pending_max >= 0) bounds.push(['pending_max ' + p.pending_max, p.pending_max]);
   return picture({
-    time, name: scale.many ? run.name : null, empty: p.t.length ? null : 'The pool was not sampled.',
+    time, name: scale.many ? run.name : null, empty: p.t.length ? null : 'the pool was not sampled.',
     label: 'The pool over time: at most ' + highest(p.leased) + ' leased, ' + highest(p.idle) + ' idle, ' + highest(p.dialing) + ' dialing, ' + highest(p.pending) + ' pending',
     option: () => {
       const c = colours(), o = common(c, time);
@@ -123,7 +135,7 @@ function socketPicture(run, scale) {
   const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end(run);
   const time = { axis: scale.axis(run), end: () => (predicted ? Math.max(scale.end(run), s.predicted * 1.05) : scale.end(run)) };
   return picture({
-    time, name: scale.many ? run.name : null, empty: s.t.length ? null : 'Sockets were not seen' + (why ? ': ' + why : '.'),
+    time, name: scale.many ? run.name : null, empty: s.t.length ? null : 'sockets were not seen' + (why ? ': ' + why : '.'),
     label: 'Sockets over time: at most ' + highest(s.established) + ' ESTABLISHED, ' + highest(s.time_wait) + ' in TIME_WAIT on our side'
       + (s.time_wait_server.length ? ', ' + highest(s.time_wait_server) + ' on the server\u2019s' : '') + ', ' + used + ' ports used' + (s.ports_available ? ' of ' + s.ports_available : ''),
     option: () => {

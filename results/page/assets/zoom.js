@@ -8,6 +8,7 @@ const leastZoom = 10e-6; // seconds; the stamps of a record have microseconds
 
 const zooms = new Map(); // name of an axis -> [from, to] in seconds; none: the whole run
 const cursor = { axis: null, at: 0, over: null };
+let choosing = null; // the chart in which a part is being chosen: a live page is not drawn again meanwhile
 
 const wholeOf = (axis) => charts.reduce((end, chart) => (chart.time && chart.time.axis === axis ? Math.max(end, chart.time.end()) : end), 0);
 
@@ -103,14 +104,16 @@ function overlay(chart) {
   let down = null; // where a choice began
   const stop = () => {
     part.hidden = true;
-    down = null;
+    down = choosing = null;
   };
   box.addEventListener('pointerdown', (e) => {
     if (e.button === 0 && e.isPrimary && inside(e)) down = { x: e.clientX, at: momentAt(e), moved: false, id: e.pointerId };
   });
   box.addEventListener('pointermove', (e) => {
+    if (down && !e.buttons) stop(); // it ended outside the page
     if (down && !down.moved && Math.abs(e.clientX - down.x) > 6) {
       down.moved = true;
+      choosing = box;
       box.setPointerCapture(down.id);
     }
     if (down && down.moved) {
@@ -122,14 +125,15 @@ function overlay(chart) {
     }
     if (chart.drawn && (down && down.moved || inside(e))) moveCursor(axis, momentAt(e), chart);
     else moveCursor(null);
+    e.stopPropagation();
   });
   box.addEventListener('pointerup', () => {
     const chosen = down && down.moved ? [down.at, down.to] : null;
+    if (chosen && box.contains(document.activeElement)) document.activeElement.blur(); // a live page waits for what has the focus
     stop();
     if (chosen && chosen[0] !== chosen[1]) zoomTo(Math.min(...chosen), Math.max(...chosen), axis);
   });
   box.addEventListener('pointercancel', stop);
-  box.addEventListener('pointerleave', () => moveCursor(null));
   box.addEventListener('dblclick', (e) => { if (inside(e)) resetZoom(); });
   box.addEventListener('wheel', (e) => {
     if (!e.ctrlKey || !inside(e)) return;
@@ -138,6 +142,8 @@ function overlay(chart) {
   }, { passive: false });
   return box;
 }
+
+document.addEventListener('pointermove', () => moveCursor(null)); // the pointer is over no chart of time
 
 // moveCursor shows an instant in all charts of an axis. The chart that the pointer is
 // over says it in its tooltip, the others at the foot of the line.
