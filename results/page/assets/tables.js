@@ -28,7 +28,7 @@ function sortable(id, caption, columns, list, first) {
 
 const share = (n, of) => (of ? percent(n / of) : '-');
 
-// countTable is a sortable table of what rows(run) lists of each run, with a column for the
+// countTable is a sortable table of the rows that rows(run) returns, with a column for the
 // run if there are several. first is the column it is sorted by, and how.
 function countTable(id, caption, runs, rows, columns, first) {
   const list = runs.flatMap((run) => rows(run).map((row) => Object.assign({ run }, row)));
@@ -78,7 +78,7 @@ const nothing = (why) => el('p', { class: 'empty' }, 'None: ' + why);
 function countSections(runs) {
   const found = [], targets = targetTable(runs);
   if (targets) found.push(section('targets', 'Targets', 'Requests by target, and the response times of those that are ok.', [targets], 'panels'));
-  found.push(section('statuses', 'Statuses', 'Responses by HTTP status. A response of 400 or above is complete all the same; “failed after the head” had a status and then did not arrive completely.', [statusTable(runs) || nothing('no response arrived.')], 'panels'));
+  found.push(section('statuses', 'Statuses', 'Responses by HTTP status. A response of 400 or above still counts as complete; “failed after the head” had a status and then did not arrive completely.', [statusTable(runs) || nothing('no response arrived.')], 'panels'));
   const warmUp = runs.reduce((n, r) => n + (r.errors.warm_up || 0), 0), bounded = Math.max(...runs.map((r) => r.errors.texts || 0));
   found.push(section('errors', 'Errors', 'Failed requests by phase, cause and the text of the error, without the warm-up; times are when the first and the last of them failed. “*” stands for the client\u2019s port.'
     + (bounded ? ' The first ' + bounded + ' texts have a row each; the other texts are counted together.' : '') + (warmUp ? ' ' + integer(warmUp) + (warmUp === 1 ? ' more request' : ' more requests') + ' failed in the warm-up.' : ''),
