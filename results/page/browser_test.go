@@ -359,7 +359,21 @@ func testZoom(t *testing.T, tab *tab) {
 		tab.until(how, fmt.Sprintf(`%s.every(([a, b]) => a >= %v && b <= %v && b - a >= %v)`, extents, low, high, least))
 	}
 	shows("half of the time in every chart", 2.4, 7.6, 4.8)
-	for range 12 {
+	// Half of it again, by a finger.
+	finger := func(kind input.TouchType, x ...float64) {
+		points := []*input.TouchPoint{}
+		for _, x := range x {
+			points = append(points, &input.TouchPoint{X: x, Y: at[2]})
+		}
+		tab.run(input.DispatchTouchEvent(kind, points))
+	}
+	width := at[1] - at[0] // it is half of the chart's
+	finger(input.TouchStart, at[0])
+	finger(input.TouchMove, at[0]+width/2)
+	finger(input.TouchMove, at[1])
+	finger(input.TouchEnd)
+	shows("a quarter of the time", 3.6, 6.4, 2.4)
+	for range 11 {
 		tab.run(chromedp.Evaluate(`document.querySelector('.zoom button[aria-label="Zoom in"]').focus()`, nil), chromedp.KeyEvent(kb.Enter))
 	}
 	tab.until("milliseconds", extents+`.every(([a, b]) => b - a < 2e-3 && b - a > 1e-3)`)

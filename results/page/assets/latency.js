@@ -125,6 +125,6 @@ function heatMap(run, scale) {
 // heatSection has the percentiles of each run over time beside all its responses.
 function heatSection(runs, scale) {
   scale.lines = linesAxis(runs);
-  return section('heat', 'Response times over time', 'On the left, percentiles of the responses that were due in each span of time: if few were due, p99 is the longest. On the right, each cell is a span of time and a range of response times. A stronger colour means more responses, on a logarithmic scale; failures have their own colour, at the time until they failed. A band is one kind of response; a tall column is a stall.',
+  return section('heat', 'Response times over time', 'The lines are percentiles of the responses that were due in each span of time; if few were due, p99 is close to the longest. A cell of the heat map is a span of time and a range of response times, and a stronger colour means more responses, on a logarithmic scale; failures have a colour of their own, at the time after which they failed. A band is one kind of response; a tall column is a stall.',
     runs.flatMap((r) => [percentileLines(r, scale), heatMap(r, scale)]));
 }

@@ -83,7 +83,7 @@ function body(data) {
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
   const bounds = (r) => r.driver ? r.driver.line + ((r.doc.driver.gauges || []).includes('pending') ? '' : '; the number of pending requests is not told') : [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
   found.push(
-    section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
+    section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause. Drag across any chart of time to zoom in on all of them.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
     ...countSections(runs),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
     section('percentiles', 'Response times', 'At each percentile, that share of responses took no longer. 90, 99 and 99.9 % are equally far apart, so the tail stays visible. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
