@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -135,6 +136,8 @@ func gathered(name string, failing bool) Run {
 	doc.Expect = []results.Expectation{{Path: "failures", Want: hostile, Seen: hostile}}
 	doc.Ports = &results.Ports{Predicted: 8}
 	doc.Sockets.PortsAvailable = 700
+	doc.Targets = []results.TargetFigures{{Target: hostile, Started: 3000}, {Target: "GET /b", Started: 1000}}
+	doc.Statuses = map[string]uint64{"200": 3900, "503": 20}
 	g := NewGatherer(name, doc)
 	if failing {
 		g.Evidence([]results.Evidence{{Seq: 980, Conn: 1, Client: hostile, Server: hostile, By: hostile, How: "fin", Rows: []results.EvidenceRow{{At: 2.4, Note: hostile}}}})
@@ -224,15 +227,17 @@ func TestPageInABrowser(t *testing.T) {
 		if n := eval[int](tab, `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series.find((s) => s.name === 'exchanges left out').data.length`); n == 0 {
 			t.Error("exchanges without room are drawn as if the connection had been idle")
 		}
-		if n := eval[int](tab, drawnCharts); n != 6 {
-			t.Errorf("%d charts are drawn, want 6", n)
+		if n := eval[int](tab, drawnCharts); n != 7 {
+			t.Errorf("%d charts are drawn, want 7", n)
 		}
-		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 6 {
-			t.Errorf("%d charts say what they show, want 6", n)
+		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 7 {
+			t.Errorf("%d charts say what they show, want 7", n)
 		}
 		testNotKept(t, tab)
 		testEvidence(t, tab)
 		testTables(t, tab)
+		testZoom(t, tab)
+		testSorting(t, tab)
 		testWidths(t, tab)
 		tab.quiet("file://")
 	})
@@ -241,7 +246,7 @@ func TestPageInABrowser(t *testing.T) {
 		run := NewGatherer("run", &results.Run{Name: "n"}).Run()
 		d := &Data{Kind: KindRun, Title: "t", Headline: text.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
 		tab := visit(t, b, file(t, d))
-		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 6 && document.querySelectorAll('main table').length > 0`)
+		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 9 && [...document.querySelectorAll('.empty')].every((e) => e.textContent.startsWith('None: ')) && document.querySelectorAll('main table').length > 0`)
 		tab.quiet("file://")
 	})
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
@@ -310,14 +315,98 @@ func testEvidence(t *testing.T, tab *tab) {
 		t.Errorf("to those who hear the page it says %q", said)
 	}
 	tab.run(chromedp.Click(".evidence .buttons button", chromedp.ByQuery))
-	tab.until("a closer look", `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().dataZoom[0].end < 90`)
+	tab.until("a closer look", `document.querySelector('.zoom').classList.contains('on')`)
 }
 
 // testTables opens the table of each chart.
 func testTables(t *testing.T, tab *tab) {
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = true; })`, nil))
-	tab.until("tables with figures", `[...document.querySelectorAll('main details')].length === 6 && [...document.querySelectorAll('main details')].every((d) => d.querySelectorAll('td').length > 0)`)
+	tab.until("tables with figures", `[...document.querySelectorAll('main details')].length === 7 && [...document.querySelectorAll('main details')].every((d) => d.querySelectorAll('td').length > 0)`)
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = false; })`, nil))
+}
+
+// extents are the parts of the time that the charts show; reset zooms out.
+const (
+	extents = `[...document.querySelectorAll('.time .chart')].map((c) => echarts.getInstanceByDom(c).getModel().getComponent('xAxis', 0).axis.scale.getExtent())`
+	reset   = `[...document.querySelectorAll('.zoom button')].find((b) => b.textContent === 'Reset zoom')`
+)
+
+// testZoom chooses a part of the time in one chart, by mouse, finger and keyboard.
+func testZoom(t *testing.T, tab *tab) {
+	tab.run(chromedp.Evaluate(reset+`.click()`, nil))
+	all := eval[[][2]float64](tab, extents)
+	if len(all) != 6 {
+		t.Fatalf("%d charts of time, want 6: %v", len(all), all)
+	}
+	// Half of the traffic's time, from one quarter to three quarters.
+	at := eval[[]float64](tab, `(() => { const c = document.querySelector('#traffic .chart'); c.scrollIntoView({block: 'center'}); const r = c.getBoundingClientRect(), x = (t) => r.left + echarts.getInstanceByDom(c).convertToPixel({xAxisIndex: 0}, t); return [x(2.5), x(7.5), r.top + 100]; })()`)
+	tab.run(input.DispatchMouseEvent(input.MouseMoved, at[0], at[2]))
+	const cursors = `[...document.querySelectorAll('.cursor:not([hidden])')].map((c) => echarts.getInstanceByDom(c.parentNode.querySelector('.chart')).convertFromPixel({xAxisIndex: 0}, parseFloat(c.style.left)))`
+	seen := eval[[]float64](tab, cursors)
+	for _, v := range seen {
+		if v < 2.4 || v > 2.6 {
+			t.Errorf("the cursor is at %v, want 2.5 s", seen)
+		}
+	}
+	if len(seen) != len(all) {
+		t.Errorf("%d charts show the cursor, want %d", len(seen), len(all))
+	}
+	tab.run(input.DispatchMouseEvent(input.MousePressed, at[0], at[2]).WithButton(input.Left).WithButtons(1).WithClickCount(1),
+		input.DispatchMouseEvent(input.MouseMoved, at[1], at[2]).WithButton(input.Left).WithButtons(1),
+		input.DispatchMouseEvent(input.MouseReleased, at[1], at[2]).WithButton(input.Left).WithClickCount(1))
+	shows := func(how string, low, high, least float64) {
+		t.Helper()
+		tab.until(how, fmt.Sprintf(`%s.every(([a, b]) => a >= %v && b <= %v && b - a >= %v)`, extents, low, high, least))
+	}
+	shows("half of the time in every chart", 2.4, 7.6, 4.8)
+	// Half of it again, by a finger.
+	finger := func(kind input.TouchType, x ...float64) {
+		points := []*input.TouchPoint{}
+		for _, x := range x {
+			points = append(points, &input.TouchPoint{X: x, Y: at[2]})
+		}
+		tab.run(input.DispatchTouchEvent(kind, points))
+	}
+	width := at[1] - at[0] // it is half of the chart's
+	finger(input.TouchStart, at[0])
+	finger(input.TouchMove, at[0]+width/2)
+	finger(input.TouchMove, at[1])
+	finger(input.TouchEnd)
+	shows("a quarter of the time", 3.6, 6.4, 2.4)
+	for range 11 {
+		tab.run(chromedp.Evaluate(`document.querySelector('.zoom button[aria-label="Zoom in"]').focus()`, nil), chromedp.KeyEvent(kb.Enter))
+	}
+	tab.until("milliseconds", extents+`.every(([a, b]) => b - a < 2e-3 && b - a > 1e-3)`)
+	labels := eval[[]string](tab, `echarts.getInstanceByDom(document.querySelector('#pool .chart')).getModel().getComponent('xAxis', 0).axis.getViewLabels().map((l) => l.formattedLabel)`)
+	if len(labels) < 2 || !strings.Contains(labels[1], "µs") && !strings.Contains(labels[1], "ms") {
+		t.Errorf("the axis says %q", labels)
+	}
+	tab.run(chromedp.Click(`.zoom button:last-child`, chromedp.ByQuery))
+	tab.until("all of the time", fmt.Sprintf(`JSON.stringify(%s) === JSON.stringify(%s)`, extents, marshal(t, all)))
+}
+
+func marshal(t *testing.T, v any) string {
+	text, err := json.Marshal(v)
+	must(t, err)
+	return string(text)
+}
+
+// testSorting sorts a table by click and by keyboard.
+func testSorting(t *testing.T, tab *tab) {
+	const counts = `[...document.querySelectorAll('#error-table tbody tr')].map((r) => Number(r.children[3].textContent))`
+	const sorted = `document.querySelector('#error-table th:nth-child(4)').getAttribute('aria-sort')`
+	before := eval[[]int](tab, counts)
+	if len(before) < 2 || !slices.IsSortedFunc(before, func(a, b int) int { return b - a }) || eval[string](tab, sorted) != "descending" {
+		t.Fatalf("at first the counts are %v, %s", before, eval[string](tab, sorted))
+	}
+	tab.run(chromedp.Click(`#error-table th:nth-child(4) button`, chromedp.ByQuery))
+	if after := eval[[]int](tab, counts); !slices.IsSorted(after) || eval[string](tab, sorted) != "ascending" {
+		t.Errorf("after a click the counts are %v, %s", after, eval[string](tab, sorted))
+	}
+	tab.run(chromedp.Focus(`#error-table th:nth-child(2) button`, chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	if causes := eval[[]string](tab, `[...document.querySelectorAll('#error-table tbody tr')].map((r) => r.children[1].textContent)`); !slices.IsSorted(causes) {
+		t.Errorf("sorted by cause: %q", causes)
+	}
 }
 
 // testWidths sees the page on a phone, on paper and in the dark.
@@ -408,7 +497,7 @@ func testHostile(t *testing.T, b context.Context) {
 	if n := eval[int](tab, `document.querySelectorAll('script').length`); n != 4 { // data, library twice, program
 		t.Errorf("%d scripts, want 4", n)
 	}
-	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td", "#spelled h3", "#spelled td:nth-child(3)"} {
+	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td", "#spelled h3", "#spelled td:nth-child(3)", "#error-table td", "#target-table th"} {
 		var seen bool
 		tab.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.includes('<script>window.pwned=1</script>'))`, place), &seen))
 		if !seen {
@@ -457,8 +546,17 @@ func testLive(t *testing.T, b context.Context) {
 	if text := eval[string](tab, `document.getElementById('answer').textContent`); !strings.Contains(text, "of 500 requests") {
 		t.Errorf("at first: %s", text)
 	}
+	// The page draws itself again every second, and shows the part of the time that was chosen.
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('.zoom button')[2].click()`, nil))
+	tab.until("a part of the time in every chart", extents+`.every(([from]) => from > 0)`)
+	part := eval[[][2]float64](tab, extents)[0]
 	tab.until("the end of the run", `document.getElementById('answer').textContent.includes('of 3500 requests') && document.getElementById('live').hidden`)
 	tab.until("charts of the end", `[...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	for _, extent := range eval[[][2]float64](tab, extents) {
+		if extent != part {
+			t.Errorf("after the run it shows %v, chosen was %v", extent, part)
+		}
+	}
 	// Only what has no icon of its own is asked for by the browser itself.
 	tab.mu.Lock()
 	var complaints []string
