@@ -3,9 +3,7 @@ package page
 import (
 	"cmp"
 	"container/heap"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -51,6 +49,7 @@ type life struct {
 	next     int           // next place in the ring, once it is full
 	failures []stay        // the first failures that the ring has lost
 	last     outcome       // of the last failure on it
+	end      *results.ConnectionEnd
 	kept     bool
 	failed   bool
 }
@@ -85,12 +84,15 @@ type lifelines struct {
 	highest           uint64                      // highest number of a connection
 	first             uint64                      // connections whose first exchange was observed
 	evidence          map[uint64]results.Evidence // by the exchange's number
+	poolIdle          time.Duration               // the pool's idle timeout; 0: none
+	unknown           string                      // why the end of a connection on which nothing failed is not known
 }
 
-func newLifelines() *lifelines {
+// newLifelines makes Lifelines of a run, of which one in oneIn successes is recorded.
+func newLifelines(oneIn uint64) *lifelines {
 	return &lifelines{
 		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},
-		failing: sample{limit: maxFailedLanes}, others: sample{limit: maxOtherLanes},
+		failing: sample{limit: maxFailedLanes, oneIn: 1}, others: sample{limit: maxOtherLanes, oneIn: oneIn},
 		kinds: map[outcome]int{}, unconnectedKinds: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
 	}
 }
@@ -292,7 +294,13 @@ func (ls *lifelines) lane(l *life, most int) Lane {
 		}
 		stays = slices.Delete(stays, i, i+1)
 	}
-	d := Lane{Conn: l.conn, Opened: seconds(l.opened), Exchanges: []Stay{}, How: ls.how(l)}
+	d := Lane{Conn: l.conn, Opened: seconds(l.opened), Exchanges: []Stay{}, How: ls.how(l), End: ls.laneEnd(l)}
+	if l.opened == results.Never && l.end != nil {
+		d.Opened = seconds(l.end.Opened)
+	}
+	if d.End != nil {
+		d.Ended = d.End.At
+	}
 	for _, s := range stays {
 		d.Ended = max(d.Ended, seconds(s.done))
 		d.Exchanges = append(d.Exchanges, ls.stay(l, s))
@@ -319,45 +327,6 @@ func (ls *lifelines) stay(l *life, s stay) Stay {
 		d.Race = raceOf(e).svg("The last packets of the connection, drawn: time runs down")
 	}
 	return d
-}
-
-// how says how a life ended, if it was seen.
-func (ls *lifelines) how(l *life) string {
-	if l.conn == 0 {
-		return "failed before there was a connection"
-	}
-	for _, list := range [][]stay{l.stays, l.failures} {
-		for _, s := range list {
-			if e, found := ls.evidence[s.seq]; found && e.Conn == l.conn && e.By != "" {
-				how := strings.ToUpper(e.How)
-				if e.How == "alert" {
-					how = "a TLS alert and FIN"
-				}
-				return fmt.Sprintf("closed first by the %s, by %s", e.By, how)
-			}
-		}
-	}
-	if !l.failed {
-		return "nothing failed on it; the record does not say how it ended"
-	}
-	what := l.last.cause.String()
-	switch l.last.cause {
-	case results.CauseFIN, results.CauseTruncated:
-		what = "the peer's FIN"
-	case results.CauseRST:
-		what = "an RST"
-	case results.CauseCloseNotify:
-		what = "the peer's TLS close_notify"
-	case results.CauseAlert:
-		what = "a TLS alert"
-	case results.CauseTimeout:
-		what = "a timeout"
-	case results.CausePipe:
-		what = "a write on a connection that the peer had closed"
-	case results.CauseMalformed:
-		what = "a response that is not HTTP"
-	}
-	return fmt.Sprintf("ended by %s in the phase %v", what, l.last.phase)
 }
 
 // seconds is d in seconds, to the µs; -1 for results.Never.

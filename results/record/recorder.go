@@ -154,6 +154,10 @@ func optional(e *results.Exchange) bool { return e.OK() && len(e.Tries) == 0 }
 // the choice independent of any rhythm in the load.
 func kept(seq, n uint64) bool { return n <= 1 || mix(seq)%n == 0 }
 
+// HasEnd reports whether the record of a run with Recording.SuccessesOneIn oneIn has the end of
+// a connection on which nothing failed.
+func HasEnd(conn, oneIn uint64) bool { return kept(conn, oneIn) }
+
 // mix is a hash of an exchange's number (splitmix64's finalizer). In a share of a run all
 // numbers may be even. The high half selects the shard, so that it does not depend on what
 // kept selects.
