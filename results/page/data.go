@@ -192,6 +192,6 @@ type Stay struct {
 	// other facts that the record holds about the failure. Only some failures have them.
 	Ladder  []string `json:"ladder,omitempty"`
 	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not only stamps
-	Race    string   `json:"race,omitempty"`    // the packets drawn, as SVG
+	Race    string   `json:"race,omitempty"`    // the failure drawn to scale, as SVG: from its packets, or from its stamps
 	Facts   []string `json:"facts,omitempty"`
 }

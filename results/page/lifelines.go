@@ -85,6 +85,7 @@ type lifelines struct {
 	first             uint64                      // connections whose first exchange was observed
 	evidence          map[uint64]results.Evidence // by the exchange's number
 	poolIdle          time.Duration               // the pool's idle timeout; 0: none
+	drawn             map[outcome]int             // failures drawn from stamps, by kind
 	unknown           string                      // why the end of a connection on which nothing failed is not known
 }
 
@@ -272,6 +273,7 @@ func (ls *lifelines) data(budget int) []Lane {
 		}
 		return cmp.Compare(a.conn, b.conn)
 	})
+	ls.drawn = map[outcome]int{}
 	each := max(budget/max(len(lives), 1), 2)
 	lanes := []Lane{}
 	if len(ls.unconnectedFirst) > 0 {
@@ -320,11 +322,15 @@ func (ls *lifelines) stay(l *life, s stay) Stay {
 	if s.failure != nil {
 		d.Facts = facts(s.failure)
 		d.Ladder = stampLadder(s.failure)
+		if drawn, ok := raceOfStamps(s.failure, l.end); ok && ls.drawn[s.outcome] < maxOfKind {
+			ls.drawn[s.outcome]++
+			d.Race = drawn.svg("The failure, drawn from the client\u2019s stamps: time runs down, to scale")
+		}
 	}
 	if e, found := ls.evidence[s.seq]; found && (e.Conn == l.conn || e.Conn == 0) {
 		d.Ladder = packetLadder(e)
 		d.Packets = true
-		d.Race = raceOf(e).svg("The last packets of the connection, drawn: time runs down")
+		d.Race = raceOf(e, l.end != nil && l.end.Server == "idle_timeout").svg("The last packets of the connection, drawn: time runs down, to scale")
 	}
 	return d
 }

@@ -13,6 +13,10 @@ function drawing(svg) {
   return el('figure', { class: 'race' }, document.importNode(parsed, true));
 }
 
+// raceCaption says where the times of a drawn failure come from.
+const raceCaption = (x) => (x.packets ? 'Drawn from its packets; a slanted line is a packet on its way.' : 'Drawn from the client\u2019s stamps. A dashed line is a packet whose moment at the server was not seen.')
+  + ' Time runs down, to scale between the gaps marked with dots; the axis counts from the request.';
+
 // The marks of the ends of connections, by the side that was first.
 const endMarks = {
   us: { name: 'closed by us', symbol: 'path://M0,0 L3,0 L3,14 L0,14 Z', size: [3, 15], colour: (c) => c.green },
@@ -119,6 +123,7 @@ function lifelines(run, scale) {
       el('p', { class: 'how' }, (lane.conn ? 'The connection: ' : '') + lane.how + '.'),
       x.facts && x.facts.length ? el('ul', {}, ...x.facts.map((f) => el('li', {}, f))) : el('p', { class: 'how' }, 'The record has only its times: leased at ' + moment(x.leased) + ', done at ' + moment(x.done) + '.'),
       x.race ? drawing(x.race) : null,
+      x.race ? el('p', { class: 'how' }, raceCaption(x)) : null,
       x.ladder && x.ladder.length ? el('h3', {}, x.packets ? 'Its packets, with kabench\u2019s stamps between them; times are the client\u2019s' : run.doc.packets ? 'Its stamps; packets are kept for some failures only' : 'Its stamps; packets are visible only in a private network') : null,
       x.ladder && x.ladder.length ? el('pre', { tabindex: '0' }, x.ladder.join('\n')) : null,
     );
@@ -209,10 +214,20 @@ function lifelines(run, scale) {
       .filter(({ f }) => (each[f.x.outcome] = (each[f.x.outcome] || 0) + 1) <= 3).slice(0, 12);
   }
 
+  // firstRace is the picture of the first failure that is drawn, so that it is seen without a click.
+  function firstRace() {
+    const first = listed().find(({ f }) => f.x.race);
+    if (!first) return null;
+    const { x, lane } = first.f;
+    return el('div', { class: 'first-race' },
+      el('header', {}, el('h3', {}, 'One failure, to scale: request ' + x.seq + ' on connection ' + lane.conn), el('div', { class: 'buttons' }, el('button', { type: 'button', click: () => zoomOnto(x) }, 'Zoom to this failure'))),
+      drawing(x.race), el('p', { class: 'how' }, raceCaption(x)));
+  }
+
   const more = el('button', { type: 'button', hidden: state.all, click: showAll }, 'Show all ' + l.lanes.length + ' lanes');
   const list = el('ul', { class: 'failures', 'aria-label': 'Failures on these connections' },
     ...listed().map(({ f, i }) => el('li', {}, el('button', { type: 'button', 'data-failure': i, click: () => open(i, true) }, 'Request ' + f.x.seq + ': ' + f.x.outcome))));
-  panel.append(chart.panel, more, failures.length ? list : '', said, evidence);
+  panel.append(...[chart.panel, more, firstRace(), failures.length ? list : null, said, evidence].filter(Boolean));
   chart.panel.classList.remove('panel');
   return { panel };
 }
