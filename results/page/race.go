@@ -20,6 +20,7 @@ type race struct {
 	unit           float64 // a length of time that is long enough to see; 0: the time of a packet's way
 	unseen         bool    // what happened at the server is not known
 	cross          string  // says that two packets cross
+	axis           string  // says from when times count
 }
 
 // flight is a packet on its way.
@@ -42,14 +43,17 @@ type note struct {
 	text     string
 }
 
-// theyCross says that a request and the server's close met on the way.
-const theyCross = "they cross"
+// Words of a picture.
+const (
+	theyCross   = "they cross" // a request and the server's close met on the way
+	fromRequest = "time from the request"
+)
 
 // raceOf returns the picture of e. When a packet of the client arrived is not in the
 // evidence, so it takes as long as the fastest packet of the server. timer says that the
 // server's idle timer is why it closed.
 func raceOf(e results.Evidence, timer bool) race {
-	r := race{client: "client", server: "server", cross: theyCross}
+	r := race{client: "client", server: "server", cross: theyCross, axis: fromRequest}
 	way := math.Inf(1)
 	for _, row := range e.Rows {
 		if row.Sent != nil && row.From == "server" {
@@ -125,7 +129,7 @@ func raceOfStamps(e *results.Exchange, end *results.ConnectionEnd) (r race, ok b
 	if e.Conn == 0 || sent == results.Never || e.Done == results.Never {
 		return r, false
 	}
-	r = race{client: "client", server: "server", cross: theyCross, zero: sent.Seconds(), unit: max((e.Done-sent).Seconds()/2, 10e-6)}
+	r = race{client: "client", server: "server", cross: theyCross, axis: fromRequest, zero: sent.Seconds(), unit: max((e.Done-sent).Seconds()/2, 10e-6)}
 	mine := func(at time.Duration, bad bool, format string, args ...any) {
 		if at != results.Never {
 			r.notes = append(r.notes, note{at: at.Seconds(), bad: bad, text: fmt.Sprintf(format, args...)})

@@ -141,7 +141,7 @@ func (r race) svg(label string) string {
 		fmt.Fprintf(&b, `<line class="lane" x1="%d" y1="28" x2="%d" y2="%.0f" stroke="#5b636d" stroke-width="1.5"%s/>`+"\n", side.x, side.x, end-8, dashes)
 		words(&b, float64(side.x), 20, "middle", `class="ink" fill="#1d2126" font-weight="600"`, side.name)
 	}
-	p.axis(&b, r.zero)
+	p.axis(&b, r.zero, r.axis)
 	for _, i := range p.breaks {
 		p.pause(&b, i)
 	}
@@ -162,7 +162,7 @@ func words(b *strings.Builder, x, y float64, anchor, attributes, s string) {
 const soft = `class="soft" fill="#5b636d" font-size="11"`
 
 // axis draws the axis of time at the left edge: round steps from zero, between the breaks.
-func (p *plan) axis(b *strings.Builder, zero float64) {
+func (p *plan) axis(b *strings.Builder, zero float64, axis string) {
 	step := 1e-6
 	for i := 0; step*p.perSecond < tickSpace; i++ {
 		step *= [...]float64{2, 2.5, 2}[i%3] // 1, 2, 5, 10
@@ -180,7 +180,7 @@ func (p *plan) axis(b *strings.Builder, zero float64) {
 			p.tick(b, p.places[from], fromZero(p.moments[from]-zero, 1e-6))
 		}
 	}
-	words(b, 4, 20, "start", soft, "time from the request")
+	words(b, 4, 20, "start", soft, axis)
 }
 
 func (p *plan) tick(b *strings.Builder, y float64, label string) {
@@ -195,6 +195,8 @@ func fromZero(t, step float64) string {
 	switch a := math.Abs(us); {
 	case us == 0:
 		return "0"
+	case math.Mod(a, 1000) == 0:
+		return fmt.Sprintf("%s%.0f ms", sign, a/1000)
 	case a < 10_000 && step < 1e-3:
 		return fmt.Sprintf("%s%.0f µs", sign, a)
 	case step < 1e-3:

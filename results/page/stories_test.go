@@ -100,6 +100,10 @@ func (b bursts) run(length int) Run {
 		idle = append(idle, free...)
 	}
 	for _, c := range idle {
+		if at := c.since + b.idleTimeout; b.idleTimeout > 0 && at < time.Duration(length)*time.Second {
+			end(c, results.ConnectionEnd{Ended: at, Idle: b.idleTimeout, By: results.EndUs, Reason: "expired"})
+			continue
+		}
 		end(c, results.ConnectionEnd{Ended: time.Duration(length) * time.Second, Idle: time.Duration(length)*time.Second - c.since, By: results.EndUs, Reason: "shutdown"})
 	}
 	for i := range ends {
