@@ -346,7 +346,7 @@ func (w *Writer) Abort() {
 	}
 	w.closeFiles()
 	w.release()
-	if r, _ := w.exchanges.recording(); r.Written == 0 && w.samples.size == 0 {
+	if r := w.Recording(); r.Written+r.Connections.Written == 0 && w.samples.size == 0 {
 		w.removeTraces()
 	}
 }
