@@ -24,8 +24,8 @@ const (
 func testZoom(t *testing.T, tab *tab) {
 	tab.run(chromedp.Evaluate(reset+`.click()`, nil))
 	all := eval[[][2]float64](tab, extents)
-	if len(all) != 6 {
-		t.Fatalf("%d charts of time, want 6: %v", len(all), all)
+	if len(all) != 6 || slices.ContainsFunc(all, func(part [2]float64) bool { return part[0] != 0 || part[1] < 10 }) {
+		t.Fatalf("6 charts of time show all of it, not %v", all)
 	}
 	// Half of the traffic's time, from one quarter to three quarters.
 	at := eval[[]float64](tab, `(() => { const c = document.querySelector('#traffic .chart'); c.scrollIntoView({block: 'center'}); const r = c.getBoundingClientRect(), x = (t) => r.left + echarts.getInstanceByDom(c).convertToPixel({xAxisIndex: 0}, t); return [x(2.5), x(7.5), r.top + 100]; })()`)
@@ -70,8 +70,19 @@ func testZoom(t *testing.T, tab *tab) {
 	if len(labels) < 2 || !strings.Contains(labels[1], "µs") && !strings.Contains(labels[1], "ms") {
 		t.Errorf("the axis says %q", labels)
 	}
-	tab.run(chromedp.Click(`.zoom button:last-child`, chromedp.ByQuery))
-	tab.until("all of the time", fmt.Sprintf(`JSON.stringify(%s) === JSON.stringify(%s)`, extents, marshal(t, all)))
+	whole := func() {
+		t.Helper()
+		tab.until("all of the time", fmt.Sprintf(`JSON.stringify(%s) === JSON.stringify(%s)`, extents, marshal(t, all)))
+	}
+	tab.run(chromedp.KeyEvent(kb.Escape)) // in the bar, which has the focus
+	whole()
+	tab.run(input.DispatchMouseEvent(input.MouseWheel, at[0], at[2]).WithModifiers(input.ModifierCtrl).WithDeltaX(0).WithDeltaY(-200))
+	shows("less of the time, around the pointer", 1.4, 5.6, 3)
+	for n := range int64(2) {
+		tab.run(input.DispatchMouseEvent(input.MousePressed, at[0], at[2]).WithButton(input.Left).WithButtons(1).WithClickCount(n+1),
+			input.DispatchMouseEvent(input.MouseReleased, at[0], at[2]).WithButton(input.Left).WithClickCount(n+1))
+	}
+	whole()
 }
 
 func marshal(t *testing.T, v any) string {
