@@ -4,16 +4,17 @@ const sorts = new Map(); // id of a table -> [column, 1 or -1], so that a live p
 
 // sortable makes a table whose headings are buttons. A column is [name, cell(row), value(row)
 // or null for text]; it is sorted by its value, or by its text, and numbers are on the right.
+// On a phone each row is a list of named values (charts.css): the roles keep it a table.
 function sortable(id, caption, columns, list, first) {
   if (!sorts.has(id)) sorts.set(id, first);
-  const table = el('table', { class: 'sortable', id }), body = el('tbody', {});
-  const heads = columns.map(([name, , value], i) => el('th', { scope: 'col', class: value ? null : 'text' }, el('button', { type: 'button', click: (e) => sort(i, e) }, name)));
+  const table = el('table', { class: 'sortable', id, role: 'table' }), body = el('tbody', { role: 'rowgroup' });
+  const heads = columns.map(([name, , value], i) => el('th', { scope: 'col', role: 'columnheader', class: value ? null : 'text' }, el('button', { type: 'button', click: (e) => sort(i, e) }, name)));
   const key = (column) => column[2] || ((row) => String(column[1](row)));
   function fill() {
     const [at, way] = sorts.get(id), of = key(columns[at]);
     heads.forEach((th, i) => { if (i === at) th.setAttribute('aria-sort', way > 0 ? 'ascending' : 'descending'); else th.removeAttribute('aria-sort'); });
     const rows = list.slice().sort((a, b) => { const x = of(a), y = of(b); return way * (typeof x === 'number' ? x - y : x < y ? -1 : x > y ? 1 : 0); });
-    body.replaceChildren(...rows.map((row) => el('tr', {}, ...columns.map(([, cell, value], i) => el(i ? 'td' : 'th', { scope: i ? null : 'row', class: value ? null : 'text' }, cell(row))))));
+    body.replaceChildren(...rows.map((row) => el('tr', { role: 'row' }, ...columns.map(([name, cell, value], i) => el(i ? 'td' : 'th', { scope: i ? null : 'row', role: i ? 'cell' : 'rowheader', class: value ? null : 'text', 'data-name': name }, cell(row))))));
   }
   function sort(i, e) {
     const [at, way] = sorts.get(id);
@@ -21,7 +22,7 @@ function sortable(id, caption, columns, list, first) {
     fill();
     if (e.detail > 0) e.currentTarget.blur(); // a click: a live page waits for what has the focus
   }
-  table.append(el('caption', { class: 'unseen' }, caption + '. The headings sort it.'), el('thead', {}, el('tr', {}, ...heads)), body);
+  table.append(el('caption', { class: 'unseen' }, caption + '. The headings sort it.'), el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, ...heads)), body);
   fill();
   return el('div', { class: 'scroll all', tabindex: '0', role: 'region', 'aria-label': caption }, table);
 }

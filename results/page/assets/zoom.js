@@ -7,7 +7,7 @@
 const leastZoom = 10e-6; // seconds; the stamps of a record have microseconds
 
 const zooms = new Map(); // name of an axis -> [from, to] in seconds; none: the whole run
-const cursor = { axis: null, at: 0, over: null };
+const cursor = { axis: null, at: 0, over: -1 };
 let choosing = null; // the chart in which a part is being chosen: a live page is not drawn again meanwhile
 
 const wholeOf = (axis) => charts.reduce((end, chart) => (chart.time && chart.time.axis === axis ? Math.max(end, chart.time.end()) : end), 0);
@@ -147,9 +147,9 @@ document.addEventListener('pointermove', () => moveCursor(null)); // the pointer
 
 // moveCursor shows an instant in all charts of an axis. The chart that the pointer is
 // over says it in its tooltip, the others at the foot of the line.
-function moveCursor(axis, at, over) {
+function moveCursor(axis, at, chart) {
   if (axis === null && cursor.axis === null) return;
-  Object.assign(cursor, { axis, at, over });
+  Object.assign(cursor, { axis, at, over: charts.indexOf(chart) }); // by number: a live page makes its charts again
   charts.forEach(placeCursor);
 }
 
@@ -162,7 +162,7 @@ function placeCursor(chart) {
   const x = chart.drawn.convertToPixel({ xAxisIndex: 0 }, cursor.at);
   chart.cursor.style.left = x + 'px';
   chart.cursor.classList.toggle('left', x > chart.box.clientWidth * 0.7);
-  chart.cursor.firstChild.textContent = cursor.over === chart ? '' : instant(cursor.at, chart.time.axis);
+  chart.cursor.firstChild.textContent = cursor.over === charts.indexOf(chart) ? '' : instant(cursor.at, chart.time.axis);
 }
 
 // The bar says what part is shown. It is visible while the page is zoomed, or while it
