@@ -242,32 +242,32 @@ func (f flight) draw(b *strings.Builder, p *plan) {
 	if f.inferred || f.half {
 		dashes = ` stroke-dasharray="6 4"`
 	}
-	fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="2"%s/>`+"\n", x1, y1, x2, y2, colour, dashes)
+	fmt.Fprintf(b, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s" stroke-width="2"%s/>`+"\n", f.kind, x1, y1, x2, y2, colour, dashes)
 	switch {
 	case f.lost != "":
-		words(b, x2, y2+5, "middle", fmt.Sprintf(`fill="%s" font-size="16" font-weight="700"`, colour), "×")
-		words(b, x2+10, y2+16, "start", fmt.Sprintf(`fill="%s"`, colour), f.lost)
+		words(b, x2, y2+5, "middle", fmt.Sprintf(`class="%s" fill="%s" font-size="16" font-weight="700"`, f.kind, colour), "×")
+		words(b, x2+10, y2+16, "start", fmt.Sprintf(`class="%s" fill="%s"`, f.kind, colour), f.lost)
 	case f.half && f.fromClient:
-		words(b, x2+10, y2+5, "start", fmt.Sprintf(`fill="%s" font-weight="600"`, colour), "?")
+		words(b, x2+10, y2+5, "start", fmt.Sprintf(`class="%s" fill="%s" font-weight="600"`, f.kind, colour), "?")
 	default:
-		head(b, x1, y1, x2, y2, colour)
+		head(b, x1, y1, x2, y2, f.kind)
 	}
 	x, anchor := x1+8, "start"
 	if x2 < x1 {
 		x, anchor = x1-8, "end"
 	}
-	words(b, x, y1-5, anchor, fmt.Sprintf(`fill="%s" font-weight="600"`, colour), f.label)
+	words(b, x, y1-5, anchor, fmt.Sprintf(`class="%s" fill="%s" font-weight="600"`, f.kind, colour), f.label)
 }
 
 // head draws the head of an arrow that ends at x2, y2.
-func head(b *strings.Builder, x1, y1, x2, y2 float64, colour string) {
+func head(b *strings.Builder, x1, y1, x2, y2 float64, kind string) {
 	angle := math.Atan2(y2-y1, x2-x1)
 	corner := func(turn float64) (float64, float64) {
 		return x2 - 9*math.Cos(angle+turn), y2 - 9*math.Sin(angle+turn)
 	}
 	ax, ay := corner(0.4)
 	bx, by := corner(-0.4)
-	fmt.Fprintf(b, `<polygon points="%.1f,%.1f %.1f,%.1f %.1f,%.1f" fill="%s"/>`+"\n", x2, y2, ax, ay, bx, by, colour)
+	fmt.Fprintf(b, `<polygon class="%s" points="%.1f,%.1f %.1f,%.1f %.1f,%.1f" fill="%s"/>`+"\n", kind, x2, y2, ax, ay, bx, by, raceColours[kind])
 }
 
 // crossing marks where a request and the server's close cross.
@@ -284,7 +284,7 @@ func (r race) crossing(b *strings.Builder, p *plan) {
 			_, b1, _, b2 := g.ends(p)
 			part := (b2 - a1) / (a2 - a1 + b2 - b1)
 			x, y := clientAt+part*(serverAt-clientAt), a1+part*(a2-a1)
-			fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="8" fill="none" stroke="#b0460a" stroke-width="1.5"/>`+"\n", x, y)
+			fmt.Fprintf(b, `<circle class="bad-line" cx="%.1f" cy="%.1f" r="8" fill="none" stroke="#b0460a" stroke-width="1.5"/>`+"\n", x, y)
 			words(b, x, y+24, "middle", `class="bad" fill="#b0460a" font-size="11"`, r.cross)
 			return
 		}
