@@ -129,15 +129,21 @@ func (r *run) sample(s results.Sample) error {
 	return r.record.Sample(s)
 }
 
-// seesEnds returns what gets the end of each connection; nil: nothing is recorded.
+// seesEnds returns what gets the end of each connection; nil: nobody wants to know.
 func (r *run) seesEnds() func(*results.ConnectionEnd) {
-	if r.record == nil {
+	feed, follows := r.opts.Live.(interface{ Ended(*results.ConnectionEnd) })
+	if r.record == nil && !follows {
 		return nil
 	}
 	return func(e *results.ConnectionEnd) {
 		r.target.FillEnd(e, r.doc.Start)
 		e.Conn = r.share.inWhole(e.Conn)
-		r.record.ObserveEnd(e)
+		if r.record != nil {
+			r.record.ObserveEnd(e)
+		}
+		if follows {
+			feed.Ended(e)
+		}
 	}
 }
 

@@ -71,7 +71,7 @@ func (ls *lifelines) endText(e *results.ConnectionEnd) string {
 	if why == "" {
 		why = e.Server
 	}
-	if e.By == results.EndUs {
+	if e.By == results.EndUs || e.By == results.EndUnknown {
 		why = ls.ourReason(e)
 	}
 	if why != "" {

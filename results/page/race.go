@@ -49,7 +49,28 @@ const (
 	fromRequest = "time from the request"
 )
 
-// raceOf returns the picture of e. When a packet of the client arrived is not in the
+// shownBefore is how many packets before the request that failed are drawn; a list has all.
+const shownBefore = 3
+
+// requestOf is the index of the first packet of the last request in rows, which may have been
+// sent again and again; of the first row if there is none.
+func requestOf(rows []results.EvidenceRow) int {
+	request, asking := 0, false
+	for i, row := range rows {
+		switch {
+		case strings.HasPrefix(row.Note, "leased"), strings.HasPrefix(row.Note, "dialed"):
+			asking = false // the client's stamp, if it has one
+		case row.Len == 0 || row.Note != "":
+		case row.From == "client" && !asking:
+			request, asking = i, true
+		case row.From == "server":
+			asking = false
+		}
+	}
+	return request
+}
+
+// raceOf returns the picture of e: its last request, and a little before that. When a packet of the client arrived is not in the
 // evidence, so it takes as long as the fastest packet of the server. timer says that the
 // server's idle timer is why it closed.
 func raceOf(e results.Evidence, timer bool) race {
@@ -63,7 +84,17 @@ func raceOf(e results.Evidence, timer bool) race {
 	if math.IsInf(way, 1) {
 		way = 0
 	}
-	for _, row := range e.Rows {
+	request, before := requestOf(e.Rows), 0
+	first := request
+	for ; first > 0 && before < shownBefore; first-- {
+		if e.Rows[first-1].Note == "" {
+			before++
+		}
+	}
+	if len(e.Rows) > 0 {
+		r.zero = e.Rows[request].At
+	}
+	for _, row := range e.Rows[first:] {
 		if row.Note != "" {
 			r.notes = append(r.notes, note{at: row.At, text: row.Note, bad: strings.Contains(row.Note, "failed")})
 			continue
@@ -76,13 +107,7 @@ func raceOf(e results.Evidence, timer bool) race {
 			}
 		}
 		f.kind, f.label = packetLabel(row)
-		if f.fromClient && f.kind == "data" {
-			r.zero = f.sent
-		}
 		r.packets = append(r.packets, f)
-	}
-	if r.zero == 0 && len(e.Rows) > 0 {
-		r.zero = e.Rows[0].At
 	}
 	r.tell(timer)
 	return r

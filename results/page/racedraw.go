@@ -14,7 +14,7 @@ import (
 // The geometry of a race, in pixels.
 const (
 	raceWidth  = 860
-	axisAt     = 84
+	axisAt     = 96
 	clientAt   = 420
 	serverAt   = 660
 	raceTop    = 50  // the first event
@@ -120,6 +120,13 @@ func (r race) svg(label string) string {
 	p := r.plan()
 	mine, theirs := r.labels(p, false), r.labels(p, true)
 	end := p.end
+	for _, f := range r.packets {
+		_, _, _, y2 := f.ends(p)
+		end = max(end, y2)
+		if f.lost != "" {
+			end = max(end, y2+lineHeight) // what happened to it is below
+		}
+	}
 	for _, l := range slices.Concat(mine, theirs) {
 		end = max(end, l.y+float64(len(l.lines)-1)*lineHeight)
 	}

@@ -16,6 +16,9 @@ import (
 // maxMicros is the longest time in a line: it fits a time.Duration, also added to another.
 const maxMicros = math.MaxInt64 / 2 / int64(time.Microsecond)
 
+// maxWord is the longest reason in a line that is read.
+const maxWord = 64
+
 // AppendLine appends e and a newline to b. Times are integers in µs. A field that is absent
 // has its zero value, and a stamp that is absent is Never; closed is absent if it is ended.
 // AppendLine allocates nothing else, because it runs during the run that it records.
@@ -83,6 +86,8 @@ func ReadLine(text []byte, e *results.ConnectionEnd) error {
 	switch {
 	case l.Conn == 0:
 		return errors.New("conn: missing")
+	case len(l.Reason) > maxWord || len(l.Server) > maxWord:
+		return fmt.Errorf("reason and server are words of at most %d bytes", maxWord)
 	case l.Uses < 0:
 		return fmt.Errorf("uses: %d is negative", l.Uses)
 	}
