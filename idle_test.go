@@ -60,6 +60,28 @@ func TestIdleTimesAtThePeersClose(t *testing.T) {
 	}
 }
 
+// endsIn is what the record of a run says about the ends of its connections, each of another
+// connection.
+func endsIn(t *testing.T, dir string) (list []results.ConnectionEnd) {
+	t.Helper()
+	d, err := record.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint64]bool{}
+	for e, err := range d.Connections() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[e.Conn] {
+			t.Errorf("connection %d has ended twice", e.Conn)
+		}
+		seen[e.Conn] = true
+		list = append(list, *e)
+	}
+	return list
+}
+
 // The record says how each connection ended: as often as the document counts, and why the
 // server closed, if it is kabench's own, also behind a link or with another client. A
 // connection that the pool keeps for too long is closed by the server's timer, and
@@ -86,16 +108,9 @@ func TestEndsOfConnections(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dir, err := record.Open(out)
-			if err != nil {
-				t.Fatal(err)
-			}
 			var n uint64
 			counts, reasons := map[results.Ender]uint64{}, map[string]uint64{}
-			for e, err := range dir.Connections() {
-				if err != nil {
-					t.Fatal(err)
-				}
+			for _, e := range endsIn(t, out) {
 				n++
 				counts[e.By]++
 				if e.Reason != "" {

@@ -50,8 +50,8 @@ type connectionEnd struct {
 	busy     bool          // an exchange was on the connection then
 	closedAt time.Duration // by us
 	local    netip.AddrPort
-	unread   bool          // we closed with unread data: an RST
-	failed   bool          // its last exchange
+	unread   bool // we closed with unread data: an RST
+	failed   bool // its last exchange
 }
 
 // Event implements transport.Listener.
