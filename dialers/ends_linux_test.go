@@ -34,7 +34,7 @@ func (l *endings) only(t *testing.T) results.ConnectionEnd {
 	return l.list[0]
 }
 
-// Each way in which a connection can end is told once: by whom, how, why, and after which
+// Each way in which a connection can end is reported once: by whom, how, why, and after which
 // idle time. Where two sides may be first, the test says so.
 func TestEnds(t *testing.T) {
 	const idle = 60 * time.Millisecond

@@ -182,9 +182,9 @@ type ConnectionEnd struct {
 	Idle   time.Duration // how long it had been idle at Ended; Never: a request was on it, or that is not known
 	By     Ender
 	How    EndedHow
-	Reason string // why the client's pool let go of it: the name of an eviction; "": not known
+	Reason string // why it left the client's pool: the name of an eviction; "": not known
 
-	// What a server of kabench's own tells of a connection that it closed first.
+	// What a server of kabench's own reports about a connection that it closed first.
 	Server   string        // why, as idle_timeout; "": it is not kabench's, or not first
 	ServerAt time.Duration // when it closed its side
 

@@ -89,7 +89,7 @@ type lifelines struct {
 	unknown           string                      // why the end of a connection on which nothing failed is not known
 }
 
-// newLifelines makes Lifelines of a run, of which one in oneIn successes is recorded.
+// newLifelines makes the Lifelines of a run whose record has one in oneIn successes.
 func newLifelines(oneIn uint64) *lifelines {
 	return &lifelines{
 		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},

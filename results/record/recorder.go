@@ -46,7 +46,7 @@ const (
 var errDiskSlow = errors.New("the disk is slower than the load: the record of exchanges stops here")
 
 // recorder writes a file of lines, exchanges.ndjson.zst or connections.ndjson.zst.
-// Observers put copies of what has ended into a few buffers, the shards. A goroutine, the
+// Observers put copies of exchanges or ends into a few buffers, the shards. A goroutine, the
 // flusher, turns them into lines, compresses the lines, and writes them as one frame every
 // second. Each frame can be read by itself, so an incomplete frame does not affect the
 // frames before it. The observers do not make the lines themselves, because the next
