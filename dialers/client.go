@@ -28,7 +28,7 @@ type Client struct {
 	// call the Client.
 	Tracer func(TraceEvent)
 	// Ended, if set like Tracer and under the same conditions, is called once for each
-	// connection, when it is closed.
+	// connection, when it is closed. It must not keep what it is called with.
 	Ended func(*results.ConnectionEnd)
 
 	policy      pool.Policy
@@ -55,6 +55,7 @@ type Client struct {
 	decisions []decision            // to be carried out
 	evidence  evidence
 	idles     idles
+	end       results.ConnectionEnd // room for Ended
 }
 
 // Config is what a Client is made of.

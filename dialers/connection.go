@@ -254,9 +254,10 @@ func (c *connection) Closed(first transport.Closer, notify transport.CloseNotify
 	}
 }
 
-// howEnded describes the end of the connection, which is closed.
+// howEnded describes the end of the connection, which is closed. The next call overwrites it.
 func (c *connection) howEnded(first transport.Closer, notify transport.CloseNotify) *results.ConnectionEnd {
-	e := &results.ConnectionEnd{
+	e := &c.client.end
+	*e = results.ConnectionEnd{
 		Conn: c.id, Opened: max(c.dialed.connected, c.dialed.secured), Ended: c.end.closedAt, Closed: c.end.closedAt, Uses: c.entry.Uses,
 		By: enders[first], Reason: c.reason.String(), ServerAt: results.Never, Local: c.end.local, Failed: c.end.failed,
 	}

@@ -121,3 +121,31 @@ func TestConnectionsAreSampled(t *testing.T) {
 		t.Errorf("%d of %d ends, want about one in %d", n, all, oneIn)
 	}
 }
+
+// BenchmarkRecordEnd measures the total cost of recording the end of a connection that the
+// server closed: its line, the compression and the write.
+func BenchmarkRecordEnd(b *testing.B) {
+	w, _ := create(b)
+	b.ReportAllocs()
+	n := uint64(0)
+	for b.Loop() {
+		n++
+		e := endOf(n)
+		e.Ended += time.Duration(mix(n)%997) * time.Microsecond
+		e.Idle += time.Duration(mix(n)%499) * time.Microsecond
+		w.ObserveEnd(&e)
+		if n%1000 == 0 {
+			w.connections.collect()
+		}
+		if n%30_000 == 0 { // a second of a busy run
+			w.connections.flush()
+		}
+	}
+	b.StopTimer()
+	if r := w.Recording().Connections; r.Lost > 0 {
+		b.Fatalf("the record stopped, so this measured nothing: %+v", r)
+	}
+	w.connections.flush()
+	b.ReportMetric(float64(w.connections.file.size)/float64(n), "B/end")
+	w.Abort()
+}
