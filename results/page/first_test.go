@@ -259,7 +259,7 @@ func TestComparisonPage(t *testing.T) {
 	if strings.Join(first, ", ") != strings.Join(marked, ", ") {
 		t.Errorf("the first charts are of %v", first)
 	}
-	if none := eval[[]string](tab, `[...document.querySelectorAll('#measures .empty')].map((e) => e.textContent)`); strings.Join(none, "|") != "None: 0 in every run.|None: nobody looked." {
+	if none := eval[[]string](tab, `[...document.querySelectorAll('#measures .empty')].map((e) => e.textContent)`); strings.Join(none, "|") != "None: 0 in every run.|None: nobody looked" {
 		t.Errorf("the empty charts say %q", none)
 	}
 	labels := eval[[]string](tab, `echarts.getInstanceByDom(document.querySelector('#measures .chart')).getOption().yAxis[0].data`)

@@ -101,7 +101,7 @@ function multiple(comparison, name, label, names) {
   const nothing = known.length === arms.length && highest(known.flatMap((a) => [a.measures[name].value, a.measures[name].high, ...(a.measures[name].per_run || [])])) === 0;
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
-    empty: nothing ? 'None: 0 in every run.' : known.length ? null : 'None: ' + (whys.join('; ') || 'not measured') + '.',
+    empty: nothing ? '0 in every run.' : known.length ? null : whys.join('; ') || 'not measured',
     label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + interval(a.measures[name], unit) + (found[a.name] ? ', ' + found[a.name] + ' than ' + comparison.arms[0].name : '')).join('; ') + '. Less is better.',
     option: () => {
       const c = colours(), o = common(c);
