@@ -34,7 +34,7 @@ func Start(t testing.TB) context.Context {
 		chromedp.UserDataDir(home), chromedp.WSURLReadTimeout(time.Minute),
 	)
 	ctx, quit := chromedp.NewContext(allocator)
-	ctx, expire := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, expire := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // asks Chromium to end and waits until it has
 		expire()
