@@ -130,7 +130,7 @@ func keep(t testing.TB, name string, content []byte) {
 
 // Pictures shows the page of a tab in every look. It checks that the page fits, and that
 // it looks as in the pictures of reference in dir, which are named after the page and the
-// look. ready waits until the page has drawn itself anew; nil: it has no program that
+// look. ready waits until the page has drawn itself again; nil: it has no program that
 // draws.
 //
 // With KABENCH_PICTURES=write in the environment, it writes the pictures.

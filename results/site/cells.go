@@ -34,6 +34,9 @@ func cells(k *record.Archive) (failures, p99 Cell) {
 		rate := float64(c.Failed) / float64(c.Started)
 		low, high := results.Interval(c.Failed, c.Started, 0.95)
 		failures = number(results.FormatPercent(rate), results.FormatPercent(low)+" to "+results.FormatPercent(high), rate)
+		if n := run.ErrorAnswers.Sum(); n > 0 && c.OK > 0 {
+			failures.Note += "; " + results.FormatPercent(float64(n)/float64(c.OK)) + " of answers were errors"
+		}
 	}
 	if q := run.Latency[results.LatencyResponse]; q.Count > 0 {
 		p99 = number(results.FormatSeconds(q.P99), "", q.P99)

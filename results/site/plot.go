@@ -13,7 +13,7 @@ import (
 // upwards are in pixels.
 type plot struct {
 	Caption, Label       string
-	Size                 string // class: the least width for so many runs
+	Size                 string // class: the least width for this number of runs
 	Height, Bottom, Foot int
 	YTicks               []yTick
 	XTicks               []xTick

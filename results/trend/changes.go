@@ -8,8 +8,7 @@ import (
 	"pgregory.net/changepoint"
 )
 
-// Level is the share of series without a change in which Changes finds one all the
-// same.
+// Level is the largest share of series without a change in which Changes finds one.
 const Level = 0.025
 
 // Fewest is how many values there must be on each side of a change.

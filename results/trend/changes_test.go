@@ -43,8 +43,8 @@ func (s simulated) series(seed uint64) (rates, times []float64) {
 // seeds is how many series a test of a rate looks at.
 const seeds = 200
 
-// Without a change, few series have one: Level of them. Of 200, 12 or more would be so
-// many in 1 of 200 such tests if Level were kept; the seeds are fixed.
+// Of series without a change, at most Level have one. The seeds are fixed; with others,
+// one in 200 such tests would fail although Level holds.
 func TestFalseAlarms(t *testing.T) {
 	for name, s := range map[string]simulated{
 		"plain":         {runs: 20, rate: 0.01, spread: 0.05},

@@ -1,13 +1,14 @@
 package trend
 
 import (
-	"encoding/base64"
 	"math"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -20,7 +21,7 @@ var interval = regexp.MustCompile(`^Tag=response,([0-9.]+),[0-9.]+,[0-9.]+,([A-Z
 // independent of each other; those that waited in the same queue are not, so the true
 // interval is wider. What began in the warm-up is left out. Both are 0 if the log cannot
 // be read or holds too few values.
-func p99Interval(d *record.Dir, warmUp interface{ Seconds() float64 }) (low, high float64) {
+func p99Interval(d *record.Dir, warmUp time.Duration) (low, high float64) {
 	var all *hdrhistogram.Histogram
 	for line, err := range d.LatencyLog() {
 		if err != nil {
@@ -34,10 +35,7 @@ func p99Interval(d *record.Dir, warmUp interface{ Seconds() float64 }) (low, hig
 		if err != nil || began < warmUp.Seconds() {
 			continue
 		}
-		if _, err := base64.StdEncoding.DecodeString(m[2]); err != nil {
-			return 0, 0
-		}
-		h, err := hdrhistogram.Decode([]byte(m[2]))
+		h, err := results.DecodeHistogram(m[2])
 		if err != nil {
 			return 0, 0
 		}
