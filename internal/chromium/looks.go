@@ -166,8 +166,8 @@ func reference(t testing.TB, path string, now *image.Gray) {
 		t.Errorf("%s: %v", path, err)
 		return
 	}
-	for _, difference := range Compare(gray(kept), now) {
-		t.Errorf("%s: %s. Look at the page ('go test -artifacts' keeps pictures of it); if it is as it should be, write the picture with KABENCH_PICTURES=write", path, difference)
+	if differences := Compare(gray(kept), now); len(differences) > 0 {
+		t.Errorf("%s: %s. Look at the page ('go test -artifacts' keeps pictures of it); if it is as it should be, write the picture with KABENCH_PICTURES=write", path, strings.Join(differences, "; "))
 	}
 }
 

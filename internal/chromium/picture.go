@@ -17,30 +17,36 @@ const block = 20
 // shades is how many greys a small picture has.
 const shades = 16
 
-// Small makes a small grey picture of a page. Each of its pixels is the mean of a block.
+// Small makes a small grey picture of a page. Each of its pixels is the brightness in a
+// block that is furthest from that of the page's paper: a block with a thin line is as
+// different from an empty one as a block with text.
 func Small(page image.Image) *image.Gray {
-	bounds := page.Bounds()
-	rgba, ok := page.(*image.RGBA)
-	if !ok || bounds.Min != (image.Point{}) {
-		rgba = image.NewRGBA(image.Rect(0, 0, bounds.Dx(), bounds.Dy()))
-		draw.Draw(rgba, rgba.Bounds(), page, bounds.Min, draw.Src)
+	all := gray(page)
+	w, h := (all.Rect.Dx()+block-1)/block, (all.Rect.Dy()+block-1)/block
+	paper := mostFrequent(all.Pix)
+	small := image.NewGray(image.Rect(0, 0, w, h))
+	for i := range small.Pix {
+		small.Pix[i] = paper
 	}
-	w, h := (bounds.Dx()+block-1)/block, (bounds.Dy()+block-1)/block
-	sums, counts := make([]int, w*h), make([]int, w*h)
-	for y := range bounds.Dy() {
-		line := rgba.Pix[y*rgba.Stride : y*rgba.Stride+4*bounds.Dx()]
-		at := y / block * w
-		for x := range bounds.Dx() {
-			p := line[4*x : 4*x+3 : 4*x+3]
-			sums[at+x/block] += 299*int(p[0]) + 587*int(p[1]) + 114*int(p[2])
-			counts[at+x/block]++
+	for y := range all.Rect.Dy() {
+		line := small.Pix[y/block*w:]
+		for x, v := range all.Pix[y*all.Stride : y*all.Stride+all.Rect.Dx()] {
+			if far := &line[x/block]; distance(v, paper) > distance(*far, paper) {
+				*far = v
+			}
 		}
 	}
-	small := image.NewGray(image.Rect(0, 0, w, h))
-	for i := range sums {
-		small.Pix[i] = uint8(sums[i] / 1000 / counts[i])
-	}
 	return small
+}
+
+func distance(a, b uint8) uint8 { return max(a, b) - min(a, b) }
+
+func mostFrequent(brightness []uint8) uint8 {
+	var counts [256]int
+	for _, v := range brightness {
+		counts[v]++
+	}
+	return uint8(slices.Index(counts[:], slices.Max(counts[:])))
 }
 
 // fewShades is p with a palette, which takes less space in a file.
@@ -51,7 +57,7 @@ func fewShades(p *image.Gray) *image.Paletted {
 	}
 	few := image.NewPaletted(p.Bounds(), palette)
 	for i, v := range p.Pix {
-		few.Pix[i] = uint8((int(v)*(shades-1) + 127) / 255)
+		few.Pix[i] = uint8(shade(v))
 	}
 	return few
 }
@@ -59,16 +65,27 @@ func fewShades(p *image.Gray) *image.Paletted {
 // gray is p in greys.
 func gray(p image.Image) *image.Gray {
 	g := image.NewGray(image.Rect(0, 0, p.Bounds().Dx(), p.Bounds().Dy()))
-	draw.Draw(g, g.Bounds(), p, p.Bounds().Min, draw.Src)
+	rgba, fast := p.(*image.RGBA)
+	if !fast {
+		draw.Draw(g, g.Rect, p, p.Bounds().Min, draw.Src)
+		return g
+	}
+	for y := range g.Rect.Dy() {
+		line := rgba.Pix[rgba.PixOffset(p.Bounds().Min.X, p.Bounds().Min.Y+y):]
+		for x := range g.Rect.Dx() {
+			c := line[4*x : 4*x+3 : 4*x+3]
+			g.Pix[y*g.Stride+x] = uint8((299*int(c[0]) + 587*int(c[1]) + 114*int(c[2])) / 1000)
+		}
+	}
 	return g
 }
 
 // The tolerance of Compare. Brightness is from 0 to 1.
 const (
 	otherTheme = 0.25 // difference of the brightness of the two pages' paper
-	otherRow   = 0.05 // mean difference of two rows that are the same part of the page
-	gap        = 0.04 // cost of a row that only one of the pictures has, as the difference of two rows
-	open       = 0.10 // further cost of the first of such rows: they are rather next to each other
+	otherRow   = 0.12 // mean difference of two rows that are the same part of the page
+	gap        = 0.09 // cost of a row that only one of the pictures has, as the difference of two rows
+	open       = 0.25 // further cost of the first of such rows: they are rather next to each other
 	longest    = 8    // rows next to each other that may differ
 	most       = 0.25 // share of rows that may differ
 )
@@ -114,14 +131,16 @@ func Compare(kept, now *image.Gray) (differences []string) {
 	return differences
 }
 
-// paper is the brightness of the background: the one that most blocks have.
+// paper is the brightness of the background, at the left rim.
 func paper(p *image.Gray) float64 {
 	counts := make([]int, shades)
-	for _, v := range p.Pix {
-		counts[(int(v)*(shades-1)+127)/255]++
+	for y := range p.Rect.Dy() {
+		counts[shade(p.Pix[y*p.Stride])]++
 	}
 	return float64(slices.Index(counts, slices.Max(counts))) / (shades - 1)
 }
+
+func shade(v uint8) int { return (int(v)*(shades-1) + 127) / 255 }
 
 // softened has the rows of p, each block mixed with its neighbours: a part may have moved
 // by a line, and other words may stand where a line ends.

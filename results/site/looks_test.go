@@ -111,6 +111,23 @@ func TestLooks(t *testing.T) {
 			tab.Quiet(t, "file://")
 		})
 	}
+	t.Run("what is missing is seen", func(t *testing.T) {
+		look, tab := chromium.Looks()[0], chromium.Open(t, b, trends)
+		look.Apply(t, tab.Context)
+		whole := chromium.Small(look.Shoot(t, tab.Context, "whole"))
+		for what, change := range map[string]string{
+			"a chart":      `document.querySelectorAll('figure')[1].style.visibility = 'hidden'`,
+			"the table":    `document.querySelector('details').style.display = 'none'`,
+			"the right":    `document.querySelector('main').style.cssText = 'width: 18rem; overflow: hidden'`,
+			"one sentence": `document.querySelector('.how').style.display = 'none'`,
+		} {
+			tab.Run(t, chromedp.Reload(), chromedp.Evaluate(change, nil))
+			differences := chromium.Compare(whole, chromium.Small(look.Shoot(t, tab.Context, "less")))
+			if small := what == "one sentence"; (len(differences) == 0) != small {
+				t.Errorf("without %s: %q", what, differences)
+			}
+		}
+	})
 	t.Run("use", func(t *testing.T) { testUse(t, chromium.Open(t, b, index)) })
 	t.Run("no program", func(t *testing.T) {
 		tab := chromium.Open(t, b, "about:blank")
