@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/kabench/kabench/results/page"
+	"github.com/kabench/kabench/results/text"
 )
 
 var (
@@ -54,13 +56,8 @@ type indexRow struct {
 	Trend string // link to the page with its trend; "": there is none
 }
 
-// Mood is the class of the badge with the verdict.
-func (r indexRow) Mood() string {
-	if r.Headline.Good {
-		return "good"
-	}
-	return "bad"
-}
+// Tone is the class of the badge with the verdict. Reports of earlier versions have none.
+func (r indexRow) Tone() string { return cmp.Or(r.Headline.Tone, text.TonePlain) }
 
 // index is the page that lists the reports. trends has the links to the pages of questions.
 func (m *manifest) index(trends map[string]string) ([]byte, error) {
