@@ -36,8 +36,19 @@ func Small(page image.Image) *image.Gray {
 			}
 		}
 	}
+	for i, v := range small.Pix {
+		if d := ink * int(distance(v, paper)); v < paper {
+			small.Pix[i] = uint8(max(int(paper)-d, 0))
+		} else {
+			small.Pix[i] = uint8(min(int(paper)+d, 255))
+		}
+	}
 	return small
 }
+
+// ink is how much further from the paper a small picture is than the page, so that the
+// faint lines of charts count.
+const ink = 3
 
 func distance(a, b uint8) uint8 { return max(a, b) - min(a, b) }
 

@@ -93,7 +93,7 @@ func TestNamesInAnyScript(t *testing.T) {
 	doc, err := html.Parse(strings.NewReader(all[fileIndex]))
 	must(t, err)
 	for n := range doc.Descendants() {
-		if n.Data == "li" && (len(n.Attr) == 0 || n.Attr[0].Val != slug) {
+		if n.Data == "tr" && n.Parent.Data == "tbody" && (len(n.Attr) == 0 || n.Attr[0].Val != slug) {
 			t.Errorf("the anchor is %+v", n.Attr)
 		}
 	}

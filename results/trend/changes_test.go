@@ -79,7 +79,7 @@ func TestChangesAreFound(t *testing.T) {
 	}{
 		"20 runs, half of them": {simulated{runs: 20, change: 10, rate: 0.01, spread: 0.03}, [2]int{46, 44}},
 		"30 runs, the last 4":   {simulated{runs: 30, change: 26, rate: 0.01, spread: 0.025}, [2]int{45, 42}},
-		"outliers":              {simulated{runs: 30, change: 15, rate: 0.01, spread: 0.03, outliers: true}, [2]int{40, 30}},
+		"outliers":              {simulated{runs: 40, change: 20, rate: 0.01, spread: 0.03, outliers: true}, [2]int{42, 34}},
 	} {
 		s, seeds := tt.simulated, 50
 		s.points, s.factor = 0.01, 1.1
