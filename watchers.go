@@ -24,6 +24,9 @@ type watchers struct {
 	latest     atomic.Pointer[results.Sample] // nil: there was none
 	spans      []*spanCount
 	abort      *aborter
+	meter      *collectors.Meter // nil: nobody asks for timings
+	server     string            // as Standing.Server, and so is method; set with meter
+	method     string
 
 	ports int // local ports towards the target; 0: not known
 }
@@ -93,6 +96,12 @@ func (r *run) observers() *observers {
 	if r.record != nil {
 		list = append(list, r.record)
 	}
+	if w.meter != nil {
+		list = append(list, w.meter)
+	}
+	if r.opts.Failure != nil {
+		list = append(list, failures(r.opts.Failure))
+	}
 	if r.opts.Live != nil {
 		list = append(list, r.opts.Live)
 	}
@@ -100,6 +109,15 @@ func (r *run) observers() *observers {
 		list = append(list, r.follow)
 	}
 	return &observers{r.target.Secrets, r.share, list}
+}
+
+// failures passes on the exchanges that failed.
+type failures func(*results.Exchange)
+
+func (f failures) Observe(e *results.Exchange) {
+	if e.Failed() && !e.WarmUp {
+		f(e)
+	}
 }
 
 // gauges reads the pool's gauges.
