@@ -125,6 +125,9 @@ func (b *fleetBeats) take(beats []*Beat) {
 		if beat == nil || a.beat != nil && beat.Progress.Elapsed <= a.beat.Progress.Elapsed {
 			continue
 		}
+		if beat.Timings.Check() != nil {
+			beat.Timings = nil // it cannot be; what is missing is said at the end
+		}
 		b.show(beat)
 		a.beat, a.at, news = beat, now, true
 	}

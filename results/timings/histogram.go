@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"sort"
 	"time"
 )
 
@@ -50,7 +49,7 @@ func (h *Histogram) Add(d time.Duration) {
 	if h.Classic == nil {
 		h.Classic = make([]uint64, len(Bounds))
 	}
-	if i := sort.SearchFloat64s(Bounds, seconds); i < len(Bounds) {
+	if i := place(Bounds, seconds); i < len(Bounds) {
 		h.Classic[i]++
 	}
 	if d < Zero {
@@ -62,7 +61,29 @@ func (h *Histogram) Add(d time.Duration) {
 
 // index is the bucket of a duration above 0, as OpenTelemetry counts them.
 func index(seconds float64) int {
-	return min(max(int(math.Ceil(math.Log2(seconds)*perOctave))-1, lowest), highest)
+	fraction, octave := math.Frexp(seconds) // the fraction is from 0.5 up to 1
+	return min(max((octave-1)*perOctave+place(steps[:], fraction)-1, lowest), highest)
+}
+
+// steps are the bounds of the buckets within an octave: 2^(i/16 - 1).
+var steps = func() (s [perOctave]float64) {
+	for i := range s {
+		s[i] = math.Exp2(float64(i)/perOctave - 1)
+	}
+	return s
+}()
+
+// place is the index of the first bound that is not below v.
+func place(bounds []float64, v float64) int {
+	low, high := 0, len(bounds)
+	for low < high {
+		if mid := (low + high) / 2; bounds[mid] < v {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
 }
 
 // bucket returns the bucket with that index, and makes room for it.

@@ -51,6 +51,9 @@ type Timings struct {
 	Lag      Histogram          `json:"lag"`      // of all that were started
 	// Lives are how long connections were open; nil: the client does not tell.
 	Lives *Histogram `json:"lives,omitempty"`
+
+	last    Key        // the newest of Service
+	lastOne *Histogram // its value; nil: there is none
 }
 
 // Add counts e, which has ended. It does not keep e.
@@ -68,11 +71,13 @@ func (t *Timings) Add(e *results.Exchange) {
 		return
 	}
 	key := Key{e.Phase, e.Cause, e.Status}
-	h := t.Service[key]
-	if h == nil {
-		h = t.make(key)
+	if t.lastOne == nil || t.last != key {
+		if t.lastOne = t.Service[key]; t.lastOne == nil {
+			t.lastOne = t.make(key)
+		}
+		t.last = key
 	}
-	h.Add(e.ServiceTime())
+	t.lastOne.Add(e.ServiceTime())
 }
 
 func (t *Timings) make(key Key) *Histogram {
