@@ -55,11 +55,14 @@ func Printable(text string) string {
 		}
 		return r
 	}, text)
-	for len(text) > MaxLabel {
-		_, size := utf8.DecodeLastRuneInString(text[:MaxLabel+1])
-		text = strings.TrimSuffix(text[:MaxLabel+1-size], " ")
+	if len(text) <= MaxLabel {
+		return text
 	}
-	return text
+	cut := MaxLabel
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut]
 }
 
 // labels makes labels of names and values in turn, sorted. Empty values are left out, which

@@ -196,9 +196,12 @@ func (e *Exporter) makeSpans() {
 func (e *Exporter) makeSpan(f failure) {
 	select {
 	case <-f.of.Begun():
-		record(e.tracer, telemetry.Printable(f.of.Name()), f.of.Standing(), &f.exchange)
 	case <-e.stop:
+		if f.of.Standing() == nil {
+			return // the run has ended without telling how it stood
+		}
 	}
+	record(e.tracer, telemetry.Printable(f.of.Name()), f.of.Standing(), &f.exchange)
 }
 
 // sendMetrics sends the metrics again and again until stop is closed.
