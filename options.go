@@ -85,7 +85,7 @@ type Standing struct {
 	// not be changed.
 	Run *results.Run `json:"run"`
 	// Timings are of all exchanges in Run.Counts; of a run with a lost agent, of those that
-	// it had told of.
+	// it had reported.
 	Timings *timings.Timings `json:"timings"`
 	Sample  *results.Sample  `json:"sample,omitempty"` // the newest, with the newest look at the sockets; nil: there was none
 	Over    bool             `json:"over,omitempty"`

@@ -49,7 +49,7 @@ func (m *Meter) Ended(life time.Duration) {
 	m.lives.Add(life)
 }
 
-// Timings returns a copy of what was measured so far. It holds one shard at a time, for a
+// Timings returns a copy of the durations so far. It holds one shard at a time, for a
 // few microseconds.
 func (m *Meter) Timings() *timings.Timings {
 	sum := &timings.Timings{}

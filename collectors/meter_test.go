@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// A Meter has every exchange that a Recorder counts, whoever asks meanwhile.
+// A Meter has every exchange that a Recorder counts, also while it is read.
 func TestMeterHasWhatIsCounted(t *testing.T) {
 	m, r := NewMeter(), NewRecorder()
 	var work sync.WaitGroup

@@ -16,7 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/usage"
 )
 
-// telemetryOptions holds the flags of what leaves kabench while runs go on.
+// telemetryOptions holds the flags of metrics and spans.
 type telemetryOptions struct {
 	at   string // where metrics are served; "": nowhere
 	wait time.Duration
@@ -141,7 +141,7 @@ func (o *outlets) scraped(ctx context.Context, s *cli.Streams, wait time.Duratio
 	return o.server.Last(ctx, wait)
 }
 
-// told says what became of what was sent to the collector.
+// told reports how much the collector has received, and what was lost.
 func (o *outlets) told(s *cli.Streams, r otlp.Report) {
 	to := telemetry.Printable(o.to)
 	if r.Limited > 0 {

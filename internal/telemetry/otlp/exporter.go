@@ -245,7 +245,7 @@ func (e *Exporter) export(ctx context.Context) bool {
 	return err == nil
 }
 
-// Report is what became of what was to be sent.
+// Report says how much was delivered, and how much was lost.
 type Report struct {
 	Final       bool   // the last metrics arrived
 	LostExports uint64 // metrics were not delivered so often

@@ -96,7 +96,7 @@ func (c *collector) values() map[string]float64 {
 	return values
 }
 
-// failure is an exchange that met the server's FIN on an idle connection.
+// raced is an exchange that met the server's FIN on an idle connection.
 func raced(seq uint64) *results.Exchange {
 	var e results.Exchange
 	e.Reset(seq, time.Second)
@@ -107,7 +107,7 @@ func raced(seq uint64) *results.Exchange {
 	return &e
 }
 
-// standing is that of a run with so many failures.
+// standing is that of a run with that number of failures.
 func standing(failed uint64) kabench.Standing {
 	doc := &results.Run{Name: "race", Version: "v", Start: time.Unix(1_700_000_000, 0)}
 	doc.Counts = results.Counts{Due: failed + 5, Started: failed + 5, OK: 5, Failed: failed}

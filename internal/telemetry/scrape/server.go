@@ -82,8 +82,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer makes the whole answer before it writes any of it, with its length: one that is cut
-// off can be told from a whole one.
+// answer makes the whole answer before it writes any of it, with its length, so that a
+// scraper notices if one is cut off.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	final := s.over.Load() // before the figures are read
 	whole := &buffer{header: w.Header(), status: http.StatusOK}
