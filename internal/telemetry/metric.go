@@ -48,17 +48,21 @@ const MaxLabel = 120
 
 // Printable makes any text fit to be the value of a label: valid UTF-8 that can be printed, of
 // at most MaxLabel bytes.
-func Printable(text string) string {
+func Printable(text string) string { return Line(text, MaxLabel) }
+
+// Line makes any text valid UTF-8 on one line that can be printed, of at most that number of
+// bytes.
+func Line(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, text)
-	if len(text) <= MaxLabel {
+	if len(text) <= most {
 		return text
 	}
-	cut := MaxLabel
+	cut := most
 	for !utf8.RuneStart(text[cut]) {
 		cut--
 	}

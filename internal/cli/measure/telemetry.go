@@ -137,6 +137,7 @@ func (o *outlets) close(ctx context.Context, s *cli.Streams, stopped <-chan stru
 
 // scraped waits for the last scrape.
 func (o *outlets) scraped(ctx context.Context, s *cli.Streams, wait time.Duration) bool {
+	o.server.Final()
 	fmt.Fprintf(s.Err, "metrics: %s has the final figures; waiting up to %v until they are scraped; press Ctrl-C to stop\n", o.server.URL(), wait)
 	return o.server.Last(ctx, wait)
 }

@@ -70,6 +70,7 @@ func TestPrometheusHasTheCountersOfRunJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	server.Final()
 	if !server.Last(t.Context(), time.Minute) {
 		t.Fatal("Prometheus has not scraped the final figures within a minute")
 	}

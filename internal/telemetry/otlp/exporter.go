@@ -29,6 +29,8 @@ import (
 const (
 	// SpansPerSecond bounds how many failures get a span.
 	SpansPerSecond = 100
+	// maxWhy bounds the text of an error, which may be the collector's, in bytes.
+	maxWhy = 300
 	// waiting is how many failures may wait to become spans.
 	waiting = 1024
 	// exportEvery is how often metrics are sent, unless OTEL_METRIC_EXPORT_INTERVAL says so.
@@ -130,7 +132,7 @@ func Start(given, version string, book *telemetry.Book) (*Exporter, error) {
 // blame keeps an error, to be said at the end.
 func (e *Exporter) blame(err error) {
 	if err != nil {
-		text := telemetry.Printable(err.Error())
+		text := telemetry.Line(err.Error(), maxWhy)
 		e.why.Store(&text)
 	}
 }

@@ -224,7 +224,7 @@ func TestCollectorThatRefuses(t *testing.T) {
 		book.Stand(standing(1))
 		e.Fail(raced(0))
 		r := e.Close(t.Context())
-		if r.Final || r.LostSpans != 1 || r.LostExports != 1 || r.Why == "" || len(r.Why) > telemetry.MaxLabel || strings.ContainsAny(r.Why, "\n\x1b") {
+		if r.Final || r.LostSpans != 1 || r.LostExports != 1 || r.Why == "" || len(r.Why) > maxWhy || strings.ContainsAny(r.Why, "\n\x1b") {
 			t.Errorf("%s: %+v", name, r)
 		}
 		refusing.Close()

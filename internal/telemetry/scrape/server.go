@@ -109,10 +109,12 @@ func (b *buffer) Header() http.Header         { return b.header }
 func (b *buffer) WriteHeader(status int)      { b.status = status }
 func (b *buffer) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-// Last says that the figures are final, and waits until they were served once, for at most
-// wait. It reports whether they were. It returns early when ctx is done.
+// Final says that the figures are final: a scrape from here on is the last one.
+func (s *Server) Final() { s.over.Store(true) }
+
+// Last waits after Final until the figures were served once, for at most wait. It reports
+// whether they were. It returns early when ctx is done.
 func (s *Server) Last(ctx context.Context, wait time.Duration) bool {
-	s.over.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	select {

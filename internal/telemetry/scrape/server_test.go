@@ -174,6 +174,7 @@ func port(s *Server) string {
 func TestLast(t *testing.T) {
 	s := start(t, one(1))
 	get(t, s, "")
+	s.Final()
 	if s.Last(t.Context(), 0) {
 		t.Error("a scrape before the end counts as the last one")
 	}
@@ -245,7 +246,7 @@ func TestScraperThatDoesNotRead(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err != nil { // it is being answered
 		t.Fatal(err)
 	}
-	if s.Last(t.Context(), 0) {
+	if s.Final(); s.Last(t.Context(), 0) {
 		t.Error("what was not read counts as a scrape")
 	}
 	s.Close()
