@@ -216,7 +216,9 @@ func TestCollectorThatHangs(t *testing.T) {
 
 func TestCollectorThatRefuses(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
-		"an error":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no \x1b[31m\n"+strings.Repeat("x", 1<<20), 403) },
+		"an error": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no \x1b[31m\n"+strings.Repeat("x", 1<<20), 403)
+		},
 		"not found": http.NotFound,
 	} {
 		refusing := httptest.NewServer(handler)
