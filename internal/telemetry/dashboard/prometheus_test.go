@@ -53,10 +53,14 @@ func TestPrometheusHasTheCountersOfRunJSON(t *testing.T) {
 		_, _ = w.Write(text)
 	}))
 	defer services.Close()
-	p := startPrometheus(t, map[string]string{"kabench": server.URL(), "services": services.URL + "/metrics"})
+	targets := map[string]string{"kabench": server.URL(), "services": services.URL + "/metrics"}
+	p := startPrometheus(t, targets, "--enable-feature=native-histograms")
+	classic := startPrometheus(t, targets)
 
 	// It takes seconds to find its targets, and rates need two scrapes.
-	p.eventually(t, "its targets", "up == 1", func(found []sample) bool { return len(found) == 2 })
+	for _, each := range []*prometheus{p, classic} {
+		each.eventually(t, "its targets", "up == 1", func(found []sample) bool { return len(found) == 2 })
+	}
 
 	dirs := map[string]string{}
 	for name, extra := range map[string]string{"fails": "", "resends": ", resend: [{on: reused, after: [unsent, eof, rst], methods: all, max: 3, path: pool}]"} {
@@ -88,7 +92,10 @@ func TestPrometheusHasTheCountersOfRunJSON(t *testing.T) {
 	for _, row := range Rows {
 		for _, panel := range row.Panels {
 			for _, q := range panel.Queries {
-				p.eventually(t, "panel "+panel.Title, strings.NewReplacer("$run", ".*", "$__rate_interval", "1m").Replace(q.Expr), func(found []sample) bool { return len(found) > 0 })
+				expr := strings.NewReplacer("$run", ".*", "$__rate_interval", "1m").Replace(q.Expr)
+				for _, each := range []*prometheus{p, classic} {
+					each.eventually(t, "panel "+panel.Title, expr, func(found []sample) bool { return len(found) > 0 })
+				}
 			}
 		}
 	}
@@ -147,7 +154,7 @@ func compareCounters(t *testing.T, p *prometheus, name string, doc *results.Run)
 // prometheus is a Prometheus in a process of its own.
 type prometheus struct{ url string }
 
-func startPrometheus(t *testing.T, targets map[string]string) *prometheus {
+func startPrometheus(t *testing.T, targets map[string]string, flags ...string) *prometheus {
 	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -169,7 +176,7 @@ func startPrometheus(t *testing.T, targets map[string]string) *prometheus {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0", "--enable-feature=native-histograms")
+	c := exec.Command(program, append(flags, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")...)
 	log, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
