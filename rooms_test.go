@@ -101,7 +101,7 @@ var rooms = map[string]room{
 	"internal/terminal":            {[]string{"internal/layout"}, "it draws lines, whatever they say"},
 	"internal/glass":               {nil, "it is a terminal for tests, whatever is drawn on it"},
 	"internal/interrupt":           {[]string{"internal/exit", "."}, "it ends a command when the user says so, whatever the command does; the root knows the signals"},
-	"results/record":               {[]string{"results", "results/record/join", "internal/judge"}, "it keeps results and reads them back; who reads them, and what a reader makes of them, does not change a file"},
+	"results/record":               {[]string{"results", "results/record/join", "internal/judge", "results/record/ends"}, "it keeps results and reads them back; who reads them, and what a reader makes of them, does not change a file"},
 	"results/record/join":          {[]string{"results"}, "it adds figures, whoever kept them; where a run's files are, and how they are written, is for the record"},
 	"results/expect":               {[]string{"results", "internal/nearest"}, "it checks documents, wherever they come from: a run that goes on has no directory to look into"},
 	"results/text":                 {[]string{"results", "results/record", "results/expect", "internal/layout"}, "it prints what was kept, for people; tools and pages have rooms of their own"},
@@ -126,8 +126,9 @@ var rooms = map[string]room{
 	"internal/fleet/machine": {nil, "it asks the system; what an agent or a controller does with the answer, it need not know"},
 	"internal/fleet/parcel":  {nil, "it carries files, whatever is in them; a controller and an agent hold the ends"},
 
-	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
-	"internal/fleet":   {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/machine", "internal/fleet/parcel"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
+	"internal/conform":    {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
+	"internal/fleet":      {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/machine", "internal/fleet/parcel"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
+	"results/record/ends": {[]string{"results"}, "it is the form of a line; where lines are kept, and what becomes of them, is for the record"},
 }
 
 // folders are the top-level folders there may be.

@@ -52,6 +52,9 @@ func (o *told) check(t *testing.T, run *results.Run) {
 	if x := last.Timings; x.Exchanges() != run.Counts.OK+run.Counts.Failed || x.Lag.Count != run.Counts.Started || x.Failed.Count != run.Counts.Failed || x.Check() != nil {
 		t.Errorf("timings of %d exchanges, %d failed, %d started, %v; %+v", x.Exchanges(), x.Failed.Count, x.Lag.Count, x.Check(), run.Counts)
 	}
+	if x := last.Timings.Lives; x == nil || x.Count != run.Connections.Opened {
+		t.Errorf("%+v: the lives of %d connections", x, run.Connections.Opened)
+	}
 	if last.Server == "" || last.Method != "GET" || last.Sample == nil || last.Sample.Opened != run.Connections.Opened {
 		t.Errorf("%q, %q, %+v", last.Server, last.Method, last.Sample)
 	}

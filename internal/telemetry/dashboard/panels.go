@@ -79,6 +79,10 @@ var Rows = []Row{
 		{"Evicted", "Why connections left the pool.", "short", []Query{
 			{rate(run+", kabench_reason", "kabench_connections_evicted_total", of), "{{kabench_run}} {{kabench_reason}}"},
 		}},
+		{"Life of connections", "How long closed connections had been open.", "s", []Query{
+			{quantile("0.5", run, "http_client_connection_duration_seconds", of), "{{kabench_run}} p50"},
+			{quantile("0.99", run, "http_client_connection_duration_seconds", of), "{{kabench_run}} p99"},
+		}},
 		{"Resends", "Attempts after which the request was sent again, by how they had failed.", "short", []Query{
 			{rate(run+", kabench_phase, kabench_cause", "kabench_resends_total", of), "{{kabench_run}} {{kabench_phase}}/{{kabench_cause}}"},
 		}},
