@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,27 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	} {
 		if !series[key] {
 			t.Errorf("%s is missing", key)
+		}
+	}
+}
+
+// docs/telemetry.md describes every metric and every label.
+func TestDocsNameEveryMetric(t *testing.T) {
+	text, err := os.ReadFile("../../docs/telemetry.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := standing("a")
+	for _, m := range Of("a", &s) {
+		if !strings.Contains(string(text), "`"+m.PrometheusName()+"`") {
+			t.Errorf("%s is not described", m.PrometheusName())
+		}
+		for _, p := range m.Points {
+			for _, l := range p.Labels {
+				if !strings.Contains(string(text), "`"+PrometheusLabel(l.Name)+"`") {
+					t.Errorf("%s: the label %s is not described", m.PrometheusName(), PrometheusLabel(l.Name))
+				}
+			}
 		}
 	}
 }
