@@ -93,9 +93,9 @@ func TestGoodFilesAreNeverRefused(t *testing.T) {
 	r := rand.New(rand.NewPCG(16, 2026))
 	for _, kind := range Names() {
 		taken, refused, both := 0, 0, 0
-		changes := 400
+		changes := 120
 		if kind == "matrix" {
-			changes = 100 // each reads the names of all profiles
+			changes = 30 // each reads the names of all profiles
 		}
 		for range changes {
 			document := copied(files[kind][r.IntN(len(files[kind]))])
@@ -119,7 +119,7 @@ func TestGoodFilesAreNeverRefused(t *testing.T) {
 			}
 		}
 		t.Logf("%s: %d were taken, %d refused by both, %d by kabench alone", kind, taken, both, refused)
-		if taken < 10 || both < 50 {
+		if taken < 3 || both < 10 {
 			t.Errorf("%s: only %d changed files were taken, and %d refused by both", kind, taken, both)
 		}
 	}
