@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -45,19 +46,21 @@ func (r *reader) of(typ reflect.Type) comments {
 	if !own {
 		return c
 	}
-	packages, err := parser.ParseDir(token.NewFileSet(), "../../"+folder, nil, parser.ParseComments)
+	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(folder), "*.go"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for name, p := range packages {
-		if strings.HasSuffix(name, "_test") {
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		for _, f := range p.Files {
-			for _, d := range f.Decls {
-				if g, ok := d.(*ast.GenDecl); ok {
-					c.declared(g)
-				}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		for _, d := range parsed.Decls {
+			if g, ok := d.(*ast.GenDecl); ok {
+				c.declared(g)
 			}
 		}
 	}

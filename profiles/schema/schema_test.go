@@ -190,6 +190,7 @@ func TestOwnFormsFit(t *testing.T) {
 	const rest = "load: {rate: 5/s}\ntarget: {url: http://a/}\n"
 	for text, kind := range map[string]string{
 		rest: "profile",
+		"load: {rate: '1_000'}\ntarget: {url: http://a/}\nclient: stock":                                                         "profile",
 		"load: {rate: 400}\ntarget: {url: http://a/}\npool: okhttp":                                                              "profile",
 		"load: {rate: '24000/m', timeout: 0, seed: '7'}\ntarget: {url: http://a/}":                                               "profile",
 		"load: {rate: 5/s, arrivals: poisson, duration: 1m30s, max_in_flight: '10'}\ntarget: {url: http://a/}\nname: 5":          "profile",
