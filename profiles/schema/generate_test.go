@@ -35,7 +35,7 @@ func makeSchema(t *testing.T, kind string) []byte {
 	m := &maker{comments: &reader{t, map[string]comments{}}, words: map[string]string{"NoCap": "none"}}
 	m.whole(kind) // for the words
 	root := m.whole(kind)
-	root.Schema, root.ID, root.Title = "http://json-schema.org/draft-07/schema#", "urn:kabench:"+kind, About(kind)
+	root.Schema, root.ID, root.Title, root.Description = "http://json-schema.org/draft-07/schema#", "urn:kabench:"+kind, "kabench "+kind, About(kind)
 	root.Definitions = m.sections
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {

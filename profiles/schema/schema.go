@@ -30,7 +30,7 @@ func Text(name string) string {
 	return string(text)
 }
 
-// About says what a file of one of Names is, as the schema's title does.
+// About says what a file of one of Names is, as the schema's description does.
 func About(name string) string { return abouts[name] }
 
 var abouts = map[string]string{

@@ -45,10 +45,13 @@ func anyText() *jsonschema.Schema { return single("", "number", "boolean") }
 // capped is for a whole number for which none stands for no cap.
 func capped() *jsonschema.Schema { return single("none|"+whole, "integer") }
 
-// length is for a time, which only as 0 may be without a unit.
-func length(pattern string) *jsonschema.Schema {
+// length is for a time, which only as 0 may be without a unit. Editors show the messages;
+// other readers of the schema pass over keywords that are not of JSON Schema.
+func length(pattern, how string) *jsonschema.Schema {
 	s := single(pattern, "number")
-	s.Minimum, s.Maximum = jsonschema.Ptr(0.0), jsonschema.Ptr(0.0)
+	s.Extra = map[string]any{"patternErrorMessage": how}
+	s.If = &jsonschema.Schema{Type: "number"}
+	s.Then = &jsonschema.Schema{Const: jsonschema.Ptr[any](0), Extra: map[string]any{"errorMessage": how}}
 	return s
 }
 
@@ -97,9 +100,9 @@ func (m *maker) value(t reflect.Type) *jsonschema.Schema {
 func (m *maker) special(t reflect.Type) *jsonschema.Schema {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
-		return length(duration)
+		return length(duration, "a time needs a unit (ns, us, ms, s, m or h), as in 250ms or 1m30s")
 	case reflect.TypeFor[script.Delay]():
-		return length(`\s*(` + duration + `|uniform\s+` + duration + `\s+` + duration + `|exp\s+` + duration + `|normal\s+` + duration + `\s+` + duration + `)\s*`)
+		return length(`\s*(`+duration+`|uniform\s+`+duration+`\s+`+duration+`|exp\s+`+duration+`|normal\s+`+duration+`\s+`+duration+`)\s*`, `write a time with its unit, as 20ms, or "uniform 10ms 30ms", "exp 20ms" or "normal 20ms 5ms"`)
 	case reflect.TypeFor[script.AfterFIN]():
 		return single(`\s*(closed|drain\s+` + duration + `)\s*`)
 	case reflect.TypeFor[script.FaultOn]():

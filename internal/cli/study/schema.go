@@ -38,7 +38,7 @@ func schemaOf(kind string) string {
 
 func completeSchemas() (list []string) {
 	for _, name := range schema.Names() {
-		list = append(list, schemaPrefix+name+"\tthe JSON Schema of a "+name)
+		list = append(list, schemaPrefix+name+"\tthe JSON Schema of "+schema.About(name))
 	}
 	return list
 }
