@@ -127,10 +127,13 @@ func load(t *testing.T, kind string, text []byte) error {
 func shipped(t *testing.T) map[string][][]byte {
 	t.Helper()
 	all := map[string][][]byte{}
-	for pattern, kind := range map[string]string{"../incidents/*.yaml": "profile", "../examples/*.yaml": "profile", "../template.yaml": "profile", "../pools/*.yaml": "pool", "../servers/*.yaml": "server"} {
-		names, err := filepath.Glob(pattern)
+	for _, from := range []struct{ pattern, kind string }{
+		{"../incidents/*.yaml", "profile"}, {"../examples/*.yaml", "profile"}, {"../template.yaml", "profile"}, {"../pools/*.yaml", "pool"}, {"../servers/*.yaml", "server"},
+	} {
+		kind := from.kind
+		names, err := filepath.Glob(from.pattern)
 		if err != nil || len(names) == 0 {
-			t.Fatalf("%s: %v", pattern, err)
+			t.Fatalf("%s: %v", from.pattern, err)
 		}
 		for _, name := range names {
 			text, err := os.ReadFile(name)
