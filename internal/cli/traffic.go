@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type Traffic struct {
 	Changes []Change
 	Has     func(flag string) bool // reports whether the command line has the flag
 	iMay    bool
+	expects []string // as --expect has them
 }
 
 // Change is a flag that sets a profile field.
@@ -108,7 +110,8 @@ func (o *Traffic) Check() error {
 	case o.Format != "" && o.Targets == "":
 		return usage.Errorf(o.Command, "--format needs --targets: it is the format of that file")
 	}
-	return nil
+	_, err := o.expectations()
+	return err
 }
 
 // change is the value of a flag that sets a field; "" if it was not given.
@@ -136,6 +139,10 @@ func (o *Traffic) AllSets() []string {
 	for _, c := range o.Changes {
 		sets = append(sets, c.Path+"="+c.value)
 	}
+	wanted, _ := o.expectations() // Check has refused wrong ones
+	for _, w := range wanted {
+		sets = append(sets, w.set())
+	}
 	return append(sets, o.sets...)
 }
 
@@ -144,6 +151,10 @@ func (o *Traffic) InFlags(err error) error {
 	given := []Given{{"target.url", o.Target, "--target"}, {"target.format", o.Format, "--format"}}
 	for _, ch := range o.Changes {
 		given = append(given, Given{ch.Path, ch.value, "--" + ch.Flag})
+	}
+	wanted, _ := o.expectations()
+	for _, w := range wanted {
+		given = append(given, Given{"expect." + w.path, w.condition, "--expect " + strconv.Quote(w.path+" "+w.condition)})
 	}
 	err = InFlags(err, given...)
 	if list, ok := errors.AsType[profiles.Errors](err); ok {
@@ -172,7 +183,10 @@ func InFlags(err error, given ...Given) error {
 			if g.Value == "" || !url && c.Source != "--set "+g.Path+"="+g.Value {
 				continue
 			}
-			list[i].Source = g.Flag + " " + g.Value
+			list[i].Source = g.Flag
+			if !strings.HasSuffix(g.Flag, `"`) { // which has the value already
+				list[i].Source += " " + g.Value
+			}
 			if c.Path == g.Path {
 				list[i].Path = ""
 			}
