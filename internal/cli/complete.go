@@ -25,7 +25,8 @@ var flagValues = map[string]completer{
 	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
 	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs, "resume": CompleteDirs, "dir": CompleteDirs, "deliver": CompleteDirs,
 	"credentials": completeFiles,
-	"targets":     completeFiles, "trace": completeFiles, "output": completeFiles,
+	"cert":        completeFiles, "key": completeFiles,
+	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
 }
 
 // SetFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs

@@ -23,12 +23,24 @@ import (
 // Streams are where commands write to, and in which form.
 type Streams struct {
 	Out, Err io.Writer
-	JSON     bool
+	// Errors gets what must be said with --quiet too: what could not be done although the
+	// command goes on, and what was asked for on standard error.
+	Errors io.Writer
+	JSON   bool
+	Quiet  bool // nothing goes to Err
 }
 
 // NewStreams returns the streams of a command: results go to stdout, everything else to stderr.
 func NewStreams(stdout, stderr io.Writer) *Streams {
-	return &Streams{Out: terminal.Output{Writer: stdout}, Err: terminal.NewScreen(stderr)}
+	screen := terminal.NewScreen(stderr)
+	return &Streams{Out: terminal.Output{Writer: stdout}, Err: screen, Errors: screen}
+}
+
+// Settle has the streams do as the flags say, which have been read now.
+func (s *Streams) Settle() {
+	if s.Quiet {
+		s.Err = io.Discard
+	}
 }
 
 // Line prints one line: v as JSON with --json, the text otherwise.

@@ -57,6 +57,8 @@ func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 		{Flag: "duration", Path: "load.duration", Usage: "how long to send requests after the warm-up, for example 30s"},
 		{Flag: "warm-up", Path: "load.warm_up", Usage: "how long to send requests before the measurement begins"},
 		{Flag: "client", Path: "client", Usage: "policy (the profile's pool), stock (Go's http.Transport, unchanged) or external (a real client; see --driver)"},
+		{Flag: "cert", Path: "target.tls.cert_file", Usage: "PEM file with the certificate that the client shows to the server"},
+		{Flag: "key", Path: "target.tls.key_file", Usage: "PEM file with its private key, unless the --cert file has it"},
 	}, more...)
 	for i := range o.Changes {
 		f.StringVar(&o.Changes[i].value, o.Changes[i].Flag, "", o.Changes[i].Usage)
@@ -82,7 +84,7 @@ func (o *Traffic) Given(c *cobra.Command) {
 
 // FlagNames returns the flags that describe what to send.
 func (o *Traffic) FlagNames() []string {
-	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "set"}
+	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "cert", "key", "set"}
 }
 
 // Load makes the profile that the command line describes.

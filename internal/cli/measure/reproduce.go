@@ -123,7 +123,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	if err != nil || p == nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Errors)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 	for _, e := range profiles.Incidents() { // before the first one is run
 		p, err := profiles.Open(e.Name, o.allSets())
 		if why := o.notWithDriver(e, err); why != "" {
-			fmt.Fprintf(s.Err, "%s: left out, because %s\n", e.Name, why)
+			fmt.Fprintf(s.Errors, "%s: left out, because %s\n", e.Name, why)
 			continue
 		}
 		all = append(all, e)

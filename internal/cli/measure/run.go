@@ -91,7 +91,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Errors)
 	if err != nil {
 		return err
 	}
