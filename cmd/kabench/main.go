@@ -87,7 +87,12 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.PersistentPreRun = func(*cobra.Command, []string) { s.Settle() }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := s.Settle(); err != nil {
+			return usage.Errorf(c.CommandPath(), "%w", err)
+		}
+		return nil
+	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usage.FlagError)
@@ -95,6 +100,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.SetHelpFunc(usage.Help(s.Out))
 	root.PersistentFlags().BoolVar(&s.JSON, "json", false, "print JSON instead of text, and show no progress")
 	root.PersistentFlags().BoolVarP(&s.Quiet, "quiet", "q", false, "print results and errors only: no progress and no notes")
+	root.PersistentFlags().StringVar(&s.Colour, "color", "auto", "colour verdicts and failures: auto (in a terminal, unless NO_COLOR is set), always or never")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
