@@ -60,7 +60,7 @@ var rooms = map[string]room{
 	"internal/fleet/manifest":  {nil, "it writes what Kubernetes reads; what agents do, and how they are reached, it writes down as command lines"},
 	"internal/cli/kept":        {[]string{"internal/cli", "internal/exit", "internal/incidents", "internal/layout", "internal/resultsdir", "internal/usage", "results", "results/export", "results/page", "results/record", "results/redact", "results/site", "results/text"}, "it shows what was kept, so it can start nothing"},
 	"internal/cli/clients":     {[]string{".", "dialers/external", "dialers/external/check", "dialers/external/drivers", "internal/cli", "internal/conform", "internal/exit", "internal/interrupt", "internal/layout", "internal/usage", "profiles"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
-	"internal/cli/study":       {[]string{".", "internal/cli", "internal/doctor", "internal/exit", "internal/interrupt", "internal/layout", "internal/nearest", "internal/usage", "internal/wording", "profiles", "profiles/lint", "profiles/settings"}, "it shows what kabench knows before a run; results of runs are for others"},
+	"internal/cli/study":       {[]string{".", "dialers/pool", "internal/cli", "internal/doctor", "internal/exit", "internal/imports", "internal/interrupt", "internal/layout", "internal/nearest", "internal/usage", "internal/wording", "profiles", "profiles/lint", "profiles/settings", "profiles/targets"}, "it shows what kabench knows before a run; results of runs are for others"},
 	"internal/cli/own":         {[]string{".", "internal/aim", "internal/autopsy", "internal/cli", "internal/consent", "internal/diagnose", "internal/evidence", "internal/exit", "internal/interrupt", "internal/layout", "internal/probe", "internal/probepage", "internal/resultsdir", "internal/secrets", "internal/serverfile", "internal/target", "internal/terminal", "internal/usage", "internal/wording", "profiles", "profiles/lint", "results", "results/page", "results/record", "results/text", "internal/applog", "internal/autopsy/incident", "internal/autopsypage", "internal/capture", "internal/capture/redact", "internal/evidence/segments"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/lab/proxy":       {[]string{"profiles/script", "internal/lab/serve", "internal/lab/story"}, "as the server's: a proxy that shares code with the client under test would share its faults"},
 	"internal/lab/serve":       {nil, "it accepts connections and reads from them, whoever serves"},
@@ -92,6 +92,7 @@ var rooms = map[string]room{
 	"internal/doctor":          {[]string{"internal/host", "internal/poll"}, "it judges the machine; the load by which it measures the rate is given to it"},
 	"internal/resultsdir":      {[]string{"results", "results/compare", "results/record"}, "it finds what was kept; what is made of it is for others"},
 	"internal/usage":           {[]string{"internal/layout", "internal/nearest"}, "it speaks of command lines; what the commands do, they know"},
+	"internal/imports":         {[]string{"internal/nearest", "internal/secrets", "internal/strictyaml", "profiles/targets"}, "it reads what other programs have written down, and makes what a run reads; it opens no file and sends nothing"},
 	"internal/terminal":        {[]string{"internal/layout"}, "it draws lines, whatever they say"},
 	"internal/glass":           {nil, "it is a terminal for tests, whatever is drawn on it"},
 	"internal/interrupt":       {[]string{"internal/exit", "."}, "it ends a command when the user says so, whatever the command does; the root knows the signals"},
@@ -121,7 +122,7 @@ var rooms = map[string]room{
 	"internal/fleet/parcel":  {nil, "it carries files, whatever is in them; a controller and an agent hold the ends"},
 
 	"internal/conform": {[]string{"dialers", "dialers/external", "dialers/pool", "internal/nearest", "internal/strictyaml", "profiles", "results"}, "it compares a client with a preset: which clients there are, and how they are built, it is told; its server shares no code with the clients that it judges"},
-	"internal/fleet":   {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/machine", "internal/fleet/parcel"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
+	"internal/fleet":   {[]string{".", "profiles", "results", "internal/fleet/broker", "internal/fleet/machine", "internal/fleet/parcel", "profiles/targets"}, "it brings a run to agents and their results back; how requests are sent, and what results mean, is for others"},
 }
 
 // folders are the top-level folders there may be.
