@@ -12,7 +12,7 @@ import (
 	"github.com/kabench/kabench/profiles/targets"
 )
 
-// Bounds of what is read of a HAR file, whatever its size.
+// Bounds for a HAR file of any size.
 const (
 	MaxRequests = 10_000  // that one file can give
 	maxText     = 1 << 20 // bytes of one text, escapes counted; a body may be so long
@@ -255,10 +255,10 @@ func fits(u *url.URL, filters []string) bool {
 	return (hosts == 0 || host) && (paths == 0 || path)
 }
 
-// maxReasons bounds how many reasons are told.
+// maxReasons bounds the reasons in a note.
 const maxReasons = 8
 
-// note makes the notes of what was left out.
+// note adds the notes about entries and credentials that are missing in the result.
 func (h *har) note() {
 	reasons := removed{}
 	for why, n := range h.skipped {

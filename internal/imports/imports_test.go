@@ -239,7 +239,7 @@ func (b *bigFile) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// A file of 100 MB, one text of which has 60 MB, takes a bounded heap.
+// A file of 100 MB takes a bounded heap, although one text has 60 MB.
 func TestHARIsRead100MBInBoundedMemory(t *testing.T) {
 	chunk := strings.Repeat(`\u00e9 abc\n`, 1<<15) // 384 kB of a picture's text
 	b := &bigFile{}
