@@ -40,7 +40,7 @@ type Archive struct {
 // HAR reads a HAR file as a stream: what it holds in memory does not grow with the file. The
 // error says what is wrong with the file.
 func HAR(r io.Reader, o HAROptions) (*Archive, error) {
-	h := &har{d: json.NewDecoder(newShortened(r)), o: o, left: removed{}, skipped: map[string]int{}}
+	h := &har{d: json.NewDecoder(newShortened(r, maxText)), o: o, left: removed{}, skipped: map[string]int{}}
 	if err := h.file(); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("the file is cut off")

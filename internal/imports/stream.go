@@ -2,17 +2,19 @@ package imports
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 )
 
-// shortened passes JSON on, with every text that is longer than maxText bytes cut off: a mark
+// shortened passes JSON on, with every text that is longer than max bytes cut off: a mark
 // stands at its end then. A decoder holds one text at a time, and that of a picture may be as
 // long as the file.
 type shortened struct {
 	in      *bufio.Reader
+	max     int
 	text    bool   // within a text
 	escaped bool   // after a backslash
 	cut     bool   // the rest of the text is left out
@@ -20,8 +22,8 @@ type shortened struct {
 	pending string // to pass on before anything else
 }
 
-func newShortened(from io.Reader) *shortened {
-	return &shortened{in: bufio.NewReaderSize(from, 64<<10)}
+func newShortened(from io.Reader, longest int) *shortened {
+	return &shortened{in: bufio.NewReaderSize(from, 64<<10), max: longest}
 }
 
 // cutMark ends a text that was cut off, and cutText is what a decoder makes of it.
@@ -37,8 +39,26 @@ func (s *shortened) Read(b []byte) (n int, err error) {
 			s.pending, n = s.pending[m:], n+m
 			continue
 		}
-		if n > 0 && s.in.Buffered() == 0 {
-			return n, nil
+		if s.in.Buffered() == 0 {
+			if n > 0 {
+				return n, nil
+			}
+			if _, err := s.in.Peek(1); err != nil {
+				return 0, err
+			}
+		}
+		waiting, _ := s.in.Peek(s.in.Buffered())
+		if run := s.run(waiting); run > 0 {
+			m := run
+			if !s.cut {
+				m = copy(b[n:], waiting[:run])
+				n += m
+			}
+			if s.text {
+				s.n += m
+			}
+			_, _ = s.in.Discard(m) // it waits already
+			continue
 		}
 		c, err := s.in.ReadByte()
 		if err != nil {
@@ -52,6 +72,27 @@ func (s *shortened) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
+// run returns how many of the next bytes change nothing: outside of texts those before a quote,
+// within a text those before a quote or a backslash, and none beyond the bound.
+func (s *shortened) run(next []byte) int {
+	if s.escaped {
+		return 0
+	}
+	if i := bytes.IndexByte(next, '"'); i >= 0 {
+		next = next[:i]
+	}
+	if !s.text {
+		return len(next)
+	}
+	if i := bytes.IndexByte(next, '\\'); i >= 0 {
+		next = next[:i]
+	}
+	if s.cut {
+		return len(next)
+	}
+	return max(min(len(next), s.max-s.n), 0)
+}
+
 // passes takes the next byte, and reports whether it is passed on.
 func (s *shortened) passes(c byte) bool {
 	if !s.text {
@@ -62,10 +103,10 @@ func (s *shortened) passes(c byte) bool {
 	begins := c == '\\' && !s.escaped
 	switch {
 	case c == '"' && !s.escaped:
-		s.text = false
+		s.text, s.cut = false, false
 		return true
 	case s.cut:
-	case s.n > maxText && !s.escaped || begins && s.n+len(cutMark) > maxText: // an escape is passed on whole or not at all
+	case s.n > s.max && !s.escaped || begins && s.n+len(cutMark) > s.max: // an escape is passed on whole or not at all
 		s.cut, s.pending = true, cutMark
 	}
 	s.escaped = begins
