@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The collection tells how much is left only if the size of everything is known.
-func TestArrivedTellsWhatIsLeft(t *testing.T) {
+// The line of a collection has the time left only if the size of all results is known.
+func TestTimeLeftOfACollection(t *testing.T) {
 	for want, test := range map[string]struct {
 		incoming map[int]*incoming
 		took     time.Duration
