@@ -2,11 +2,11 @@ package fleet
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/targets"
 )
 
 // The files that a profile can name, as an order has them. They are on the controller's
@@ -50,16 +50,8 @@ func targetLines(p *profiles.Profile) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	lines := json.NewEncoder(&b)
-	for _, r := range requests {
-		if err := lines.Encode(struct {
-			Method string              `json:"method"`
-			URL    string              `json:"url"`
-			Body   []byte              `json:"body,omitempty"`
-			Header map[string][]string `json:"header,omitempty"`
-		}{r.Method, r.URL, r.Body, r.Header}); err != nil {
-			return nil, err
-		}
+	if err := targets.WriteJSON(&b, requests); err != nil {
+		return nil, err
 	}
 	return b.Bytes(), nil
 }
@@ -70,7 +62,8 @@ func usePaths(p *profiles.Profile, paths map[string]string) error {
 	for _, one := range []struct {
 		field, name string
 		path        *string
-	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile}} {
+	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile},
+		{"target.tls.cert_file", "", &p.Target.TLS.CertFile}, {"target.tls.key_file", "", &p.Target.TLS.KeyFile}} {
 		path, came := paths[one.name]
 		if *one.path != "" && !came {
 			return fmt.Errorf("the profile names a file in %s, and the file did not come with it", one.field)
