@@ -18,6 +18,7 @@ func (d *Data) firstScreen() {
 		h := &d.Headline
 		h.Decide("Running", text.TonePlain, "", h.Answer)
 	}
+	d.keepThree()
 	q := r.Doc.Latency[results.LatencyResponse]
 	low, high, known := quantileBounds(r.Response, 0.99, q.Count)
 	for i, f := range d.Headline.Figures {
@@ -25,6 +26,20 @@ func (d *Data) firstScreen() {
 			d.Headline.Figures[i].Note = fmt.Sprintf("95 %% interval %s to %s", results.FormatSeconds(low), results.FormatSeconds(high))
 		}
 	}
+}
+
+// shownFigures is how many values the first screen has; the tables below have all.
+const shownFigures = 3
+
+func (d *Data) keepThree() {
+	d.Headline.Figures = d.Headline.Figures[:min(len(d.Headline.Figures), shownFigures)]
+}
+
+// badAnswer reports whether the first value is what is wrong: the rate of failures, if there
+// were any.
+func (d *Data) badAnswer() bool {
+	h := d.Headline
+	return !h.Good && len(h.Figures) > 0 && !strings.HasPrefix(h.Figures[0].Value, "0.00")
 }
 
 // quantileBounds is the 95 % interval of a percentile of n values by order statistics, for
@@ -61,7 +76,7 @@ func pictureOfRuns(runs []Run) *Picture {
 		if c.Started == 0 || len(rows) == mostBars {
 			continue
 		}
-		row := bar{name: clipped(r.Name, mostName), full: r.Name, value: float64(c.Failed) / float64(c.Started), bounded: true}
+		row := bar{name: clipped(r.Name, aloneName), full: r.Name, value: float64(c.Failed) / float64(c.Started), bounded: true}
 		row.low, row.high = results.Interval(c.Failed, c.Started, 0.95)
 		row.text, row.count = results.FormatPercent(row.value), fmt.Sprintf("%d of %d", c.Failed, c.Started)
 		if c.Failed > 0 {
@@ -72,7 +87,7 @@ func pictureOfRuns(runs []Run) *Picture {
 	if len(rows) == 0 {
 		return nil
 	}
-	return &Picture{Title: "Requests that failed", Note: "With 95 % intervals.", SVG: bars(rows, false)}
+	return &Picture{Title: "Requests that failed", Note: withIntervals, SVG: bars(rows, results.UnitRatio, false)}
 }
 
 // sharedFacts are the facts that all runs have in common.

@@ -302,7 +302,7 @@ func TestPicturesOfAnswers(t *testing.T) {
 		many.Arms = append(many.Arms, results.Arm{Name: fmt.Sprint(i), Runs: 1, Measures: map[string]results.Measure{results.MeasureFailureRate: {Known: true, Unit: results.UnitRatio, Value: float64(i) / 100, Bounded: i == 8, High: 1}}})
 	}
 	p := pictureOfComparison(many)
-	if strings.Count(p.SVG, "<circle") != mostBars || !strings.Contains(p.Note, "90 % intervals") || !strings.Contains(p.Note, "3 more configurations are below") {
+	if strings.Count(p.SVG, "<circle") != mostBars || !strings.Contains(p.Note, "90\u00a0% intervals") || !strings.Contains(p.Note, "3 more configurations are below") {
 		t.Errorf("%q: %s", p.Note, p.SVG)
 	}
 }

@@ -101,6 +101,17 @@ func (d *Data) run(s source, runs int) (Run, error) {
 		read++
 	}
 	read = 0
+	for end, err := range dir.Connections() {
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) { // else an earlier kabench made it
+				d.noteBroken(s.name, "connection", read, err)
+			}
+			break
+		}
+		g.Ended(end)
+		read++
+	}
+	read = 0
 	for sample, err := range dir.Samples() {
 		if err != nil {
 			d.noteBroken(s.name, "sample", read, err)
@@ -221,6 +232,12 @@ func (d *Data) headOfSeveral() {
 		}
 	}
 	d.Headline.Answer = strings.Join(answers, " ")
+	if len(d.Runs) <= mostInHead {
+		answers = nil
+		for _, r := range d.Runs {
+			answers = append(answers, fmt.Sprintf("%s: %s, %d of %d failed.", r.Name, strings.ToLower(text.HeadlineOfRun(r.Doc).Outcome), r.Doc.Counts.Failed, r.Doc.Counts.Started))
+		}
+	}
 	d.Headline.Decide("Not compared", text.ToneOpen, "", answers...)
 	d.Picture = pictureOfRuns(d.Runs)
 	d.Asked = sharedFacts(d.Runs)
@@ -265,6 +282,7 @@ func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 		}
 		list = append(list, source{remedy.Remedy, filepath.Join(dir, fmt.Sprintf("remedy-%d", i+1)), remedy.Run})
 	}
+	d.keepThree()
 	return d, d.gather(list)
 }
 

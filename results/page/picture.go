@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 	"html"
-	"math"
 	"slices"
 	"strings"
 
@@ -35,8 +34,13 @@ type bar struct {
 // mostBars is the largest number of rows in a picture; more would not fit on the first screen.
 const mostBars = 6
 
-// mostName is the largest number of characters of a row's name: as many as fit on a telephone.
-const mostName = 32
+// The largest number of characters of a row's name: as many as fit on a telephone.
+const (
+	mostName  = 32
+	aloneName = 42 // without a mark beside it
+)
+
+const withIntervals = "With 95\u00a0% intervals."
 
 // rowOf is the height of a row in pixels: few rows are higher, so that they fill the picture.
 func rowOf(rows int) int { return min(max(180/max(rows, 1), 46), 70) }
@@ -48,8 +52,11 @@ const track = 66
 // that is wider ends at the edge.
 const widest = 2.5
 
+// leastRate is the smallest end of a scale of rates if all are 0: their intervals are narrow.
+const leastRate = 0.01
+
 // bars draws rows with a common scale from 0. point draws a dot on a line instead of a bar.
-func bars(rows []bar, point bool) string {
+func bars(rows []bar, unit results.Unit, point bool) string {
 	top, reach := 0.0, 0.0
 	for _, r := range rows {
 		top, reach = max(top, r.value), max(reach, r.value)
@@ -59,6 +66,9 @@ func bars(rows []bar, point bool) string {
 	}
 	if top > 0 {
 		reach = min(reach, widest*top)
+	}
+	if top == 0 && unit == results.UnitRatio {
+		reach = max(reach, leastRate)
 	}
 	if !(reach > 0) {
 		reach = 1
@@ -72,7 +82,7 @@ func bars(rows []bar, point bool) string {
 	row := rowOf(len(rows))
 	thick := row - 30 // of a bar
 	middle := 20 + thick/2
-	open(&b, len(rows)*row-8, strings.Join(said, "; "))
+	open(&b, len(rows)*row+8, strings.Join(said, "; "))
 	for i, r := range rows {
 		y := i * row
 		fmt.Fprintf(&b, `<g class="row %s"><title>%s</title><text class="name" x="0" y="%d">%s</text>`, r.class, html.EscapeString(said[i]), y+13, html.EscapeString(r.name))
@@ -101,7 +111,8 @@ func bars(rows []bar, point bool) string {
 		}
 		b.WriteString("</svg></g>\n")
 	}
-	b.WriteString("</svg>")
+	end := (results.Measure{Unit: unit, Value: reach}).String()
+	fmt.Fprintf(&b, `<text class="axis" x="0" y="%d">0</text><text class="axis" x="%d%%" y="%d" text-anchor="end">%s</text></svg>`, len(rows)*row+4, track, len(rows)*row+4, html.EscapeString(end))
 	return b.String()
 }
 
@@ -134,7 +145,7 @@ func pictureOfReproduction(r *results.Reproduction) *Picture {
 	}
 	left := len(runs) - mostBars
 	runs = runs[:min(len(runs), mostBars)]
-	p := &Picture{Title: "Requests that failed", Note: "With 95 % intervals."}
+	p := &Picture{Title: "Requests that failed", Note: withIntervals}
 	path := ""
 	if failed == 0 {
 		if path = text.ShiftedPath(r); path != "" {
@@ -142,8 +153,9 @@ func pictureOfReproduction(r *results.Reproduction) *Picture {
 		}
 	}
 	var rows []bar
+	unit := results.UnitRatio
 	for i, run := range runs {
-		row := bar{name: clipped(run.name, mostName), full: run.name}
+		row := bar{name: clipped(run.name, aloneName), full: run.name}
 		switch {
 		case i == 0:
 			row.class = "bad"
@@ -156,18 +168,18 @@ func pictureOfReproduction(r *results.Reproduction) *Picture {
 			row.low, row.high = results.Interval(c.Failed, c.Started, 0.95)
 			row.text, row.count = results.FormatPercent(row.value), fmt.Sprintf("%d of %d", c.Failed, c.Started)
 		} else {
-			value, shown, known := text.ValueAt(run.doc, path)
+			v, shown, known := text.ValueAt(run.doc, path)
 			if !known {
 				continue
 			}
-			row.value, row.text = value, shown
+			row.value, row.text, unit = v.Value, shown, v.Unit
 		}
 		rows = append(rows, row)
 	}
 	if left > 0 {
 		p.Note = strings.TrimSpace(fmt.Sprintf("%s %s below.", p.Note, moreRows(left, "remedy is", "remedies are")))
 	}
-	p.SVG = bars(rows, false)
+	p.SVG = bars(rows, unit, false)
 	return p
 }
 
@@ -194,6 +206,7 @@ func pictureOfComparison(c *results.Comparison) *Picture {
 		return nil
 	}
 	names := text.ArmNames(c, mostName)
+	unit := results.UnitCount
 	var rows []bar
 	left := 0
 	for i, arm := range c.Arms {
@@ -205,6 +218,7 @@ func pictureOfComparison(c *results.Comparison) *Picture {
 			left++
 			continue
 		}
+		unit = m.Unit
 		row := bar{name: names[i], full: arm.Name, value: m.Value, low: m.Low, high: m.High, bounded: m.Bounded, text: m.String()}
 		if i == 0 {
 			row.class = "base"
@@ -225,158 +239,9 @@ func pictureOfComparison(c *results.Comparison) *Picture {
 	if len(rows) == 0 {
 		return nil
 	}
-	p := &Picture{Title: results.MeasureLabel(name), Note: fmt.Sprintf("With %.3g %% intervals; less is better. “Better” and “worse” mark differences that were found; the others may be chance.", 100*c.Confidence), SVG: bars(rows, true)}
+	p := &Picture{Title: results.MeasureLabel(name), Note: fmt.Sprintf("With %.3g\u00a0%% intervals; less is better. “Better” and “worse” mark differences that were found; the others may be chance.", 100*c.Confidence), SVG: bars(rows, unit, true)}
 	if left > 0 {
 		p.Note += " " + moreRows(left, "configuration is", "configurations are") + " below."
 	}
 	return p
-}
-
-const (
-	mostColumns = 60 // of the picture of a run
-	laneOf      = 64 // px, of the requests and of the times
-)
-
-// pictureOfRun shows the requests of a run over time, failed ones in their own colour, and the
-// times of its responses below.
-func pictureOfRun(r *Run) *Picture {
-	f := r.Flow
-	n := len(f.Started)
-	if n == 0 || r.Doc == nil {
-		return nil
-	}
-	per := (n + mostColumns - 1) / mostColumns // spans in a column
-	columns := (n + per - 1) / per
-	started, failed := make([]float64, columns), make([]float64, columns)
-	for i, v := range f.Started {
-		started[i/per] += float64(v)
-	}
-	for outcome, list := range f.Failed {
-		if strings.HasPrefix(outcome, results.PhaseSchedule.String()) {
-			continue // never started
-		}
-		for i, v := range list {
-			failed[i/per] += float64(v)
-		}
-	}
-	span := f.Step * float64(per)
-	most, total := 0.0, 0.0
-	for i := range started {
-		most, total = max(most, started[i], failed[i]), total+failed[i]
-	}
-	if most == 0 {
-		return nil
-	}
-	low, high, slowest := timesOver(r.Heat, columns, span)
-	height := laneOf + 24 + 16
-	if slowest > 0 {
-		height += laneOf + 30
-	}
-	failures := "none failed"
-	if total > 0 {
-		failures = fmt.Sprintf("%.0f failed", total)
-	}
-	label := fmt.Sprintf("Up to %s/s started, %s", results.FormatThree(most/span), failures)
-	if slowest > 0 {
-		label += "; 99 % within " + results.FormatSeconds(slowest) + " in the slowest span"
-	}
-	var b strings.Builder
-	open(&b, height, label)
-	fmt.Fprintf(&b, `<text class="name" x="0" y="13">requests, up to %s/s</text><text class="value %s" x="100%%" y="13" text-anchor="end">%s</text>`, results.FormatThree(most/span), map[bool]string{true: "bad", false: "good"}[total > 0], failures)
-	width := 100 / float64(columns)
-	base := 22 + laneOf
-	for i := range started {
-		h := float64(laneOf) * started[i] / most
-		if h > 0 {
-			class := "ok"
-			if (float64(i)+0.5)*span < r.WarmUp {
-				class = "ok warm"
-			}
-			fmt.Fprintf(&b, `<rect class="%s" x="%.2f%%" y="%.1f" width="%.2f%%" height="%.1f"/>`, class, float64(i)*width, float64(base)-h, width*0.86, h)
-		}
-		if failed[i] > 0 {
-			h := max(float64(laneOf)*failed[i]/most, 3) // one failure is seen too
-			fmt.Fprintf(&b, `<rect class="failed" x="%.2f%%" y="%.1f" width="%.2f%%" height="%.1f"/>`, float64(i)*width, float64(base)-h, width*0.86, h)
-		}
-	}
-	y := base + 16
-	if slowest > 0 {
-		y = base + 24
-		fmt.Fprintf(&b, `<text class="name" x="0" y="%d">response time</text><text class="value" x="100%%" y="%d" text-anchor="end">99 %% within %s</text>`, y, y, html.EscapeString(results.FormatSeconds(slowest)))
-		fmt.Fprintf(&b, `<svg x="0" y="%d" width="100%%" height="%d" viewBox="0 0 %d 100" preserveAspectRatio="none">%s</svg>`, y+6, laneOf, columns, band(low, high, slowest))
-		y += laneOf + 20
-	}
-	end := float64(n) * f.Step
-	if r.WarmUp > 0 && r.WarmUp < end {
-		fmt.Fprintf(&b, `<text class="axis" x="%.2f%%" y="%d" text-anchor="middle">warm-up, not counted</text>`, min(max(50*r.WarmUp/end, 30), 70), y)
-	}
-	fmt.Fprintf(&b, `<text class="axis" x="0" y="%d">0 s</text><text class="axis" x="100%%" y="%d" text-anchor="end">%s</text></svg>`, y, y, html.EscapeString(results.FormatSeconds(end)))
-	p := &Picture{Title: "Requests over time", SVG: b.String()}
-	if slowest > 0 {
-		p.Note = "The area begins at the time within which half of the requests were over, and ends at that of 99 %."
-	}
-	if !r.Doc.Valid && r.Doc.Complete {
-		p.Title = "What was recorded (it does not count)"
-	}
-	return p
-}
-
-// timesOver returns the times within which half, and 99 %, of the exchanges due in each column
-// were over, in seconds; NaN: none was due. slowest is the longest of all.
-func timesOver(h Heat, columns int, span float64) (half, most []float64, slowest float64) {
-	counts := make([][]int64, columns)
-	for _, cell := range h.Cells {
-		at := min(int((float64(cell[0])+0.5)*h.Step/span), columns-1)
-		if counts[at] == nil {
-			counts[at] = make([]int64, len(h.Rows))
-		}
-		counts[at][cell[1]] += cell[2]
-	}
-	half, most = make([]float64, columns), make([]float64, columns)
-	for i, list := range counts {
-		half[i], most[i] = within(list, h.Rows, 0.5), within(list, h.Rows, 0.99)
-		if most[i] > slowest { // not for NaN
-			slowest = most[i]
-		}
-	}
-	return half, most, slowest
-}
-
-// within returns the upper edge of the row that contains the value below which share of the
-// counts lie; NaN if there are none.
-func within(counts []int64, edges []float64, share float64) float64 {
-	all := int64(0)
-	for _, n := range counts {
-		all += n
-	}
-	seen := int64(0)
-	for i, n := range counts {
-		if seen += n; n > 0 && float64(seen) >= share*float64(all) {
-			return edges[i]
-		}
-	}
-	return math.NaN()
-}
-
-// band draws the area between two lines, in a box as wide as their length and 100 high.
-func band(low, high []float64, top float64) string {
-	var b strings.Builder
-	for from := 0; from < len(low); from++ {
-		if math.IsNaN(low[from]) {
-			continue
-		}
-		to := from
-		var upper, lower []string
-		for ; to < len(low) && !math.IsNaN(low[to]); to++ {
-			for _, x := range []int{to, to + 1} { // a step as wide as its column
-				upper = append(upper, fmt.Sprintf("%d,%.1f", x, 100-98*high[to]/top))
-				lower = append(lower, fmt.Sprintf("%d,%.1f", x, 100-98*low[to]/top))
-			}
-		}
-		line := strings.Join(upper, " ")
-		slices.Reverse(lower)
-		fmt.Fprintf(&b, `<polygon class="band" points="%s %s"/><polyline class="slow" points="%s" vector-effect="non-scaling-stroke"/>`, line, strings.Join(lower, " "), line)
-		from = to
-	}
-	return b.String()
 }

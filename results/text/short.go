@@ -28,10 +28,16 @@ func runSays(run *results.Run) (do string, says []string) {
 		return "Run it again with all agents.", append([]string{ended(capital(run.Degraded()))}, sentencesOf(runAnswer(run))...)
 	}
 	says = []string{exchangesAnswer(run)}
+	if errors := errorSentence(run); errors != "" && run.Counts.Failed == 0 {
+		says = slices.Insert(says, 0, errors) // no request failed, and that is not the answer
+	}
 	for _, e := range unmet {
 		says = append(says, fmt.Sprintf("Expected %s %s, %s.", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
 	}
-	return "", append(says, errorSentence(run))
+	if run.Counts.Failed > 0 {
+		says = append(says, errorSentence(run))
+	}
+	return "", says
 }
 
 func capital(text string) string {
