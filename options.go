@@ -49,7 +49,8 @@ type Options struct {
 	Trace func(dialers.TraceEvent)
 }
 
-// A Feed follows a run while it goes on, to show it elsewhere.
+// A Feed follows a run while it goes on, to show it elsewhere. If it has a method
+// Ended(*results.ConnectionEnd), that gets how each connection ended, and must not keep it.
 type Feed interface {
 	// Begin comes first, with the document as known before the first request. It does
 	// not come for a run that could not begin, or that another process makes.

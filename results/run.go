@@ -163,6 +163,7 @@ type Host struct {
 	GoVersion string            `json:"go"`
 	OpenFiles uint64            `json:"open_files_limit,omitempty"`
 	Sysctls   map[string]string `json:"sysctls,omitempty"`
+	Commit    string            `json:"commit,omitempty"` // of the checkout on which a CI job made the run, in hexadecimal
 }
 
 // Expectation is one condition of a profile and what the run showed.

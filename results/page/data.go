@@ -177,11 +177,12 @@ type Lifelines struct {
 
 // Lane is the life of one connection.
 type Lane struct {
-	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had a connection
-	Opened    float64 `json:"opened"`    // -1: unknown
-	Ended     float64 `json:"ended"`     // time of the last known event
-	How       string  `json:"how"`       // how it ended: "ended by the peer's FIN in the phase before_response"
-	Exchanges []Stay  `json:"exchanges"` // the last exchanges, and failed ones; a gap in Use shows missing exchanges
+	Conn      uint64   `json:"conn"`          // 0: exchanges that failed before they had a connection
+	Opened    float64  `json:"opened"`        // -1: unknown
+	Ended     float64  `json:"ended"`         // time of the last known event
+	How       string   `json:"how"`           // how it ended, or why that is not known
+	End       *LaneEnd `json:"end,omitempty"` // nil: not known
+	Exchanges []Stay   `json:"exchanges"`     // the last exchanges, and failed ones; a gap in Use shows missing exchanges
 }
 
 // Stay is one exchange's time on a connection.
@@ -197,6 +198,6 @@ type Stay struct {
 	// other facts that the record holds about the failure. Only some failures have them.
 	Ladder  []string `json:"ladder,omitempty"`
 	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not only stamps
-	Race    string   `json:"race,omitempty"`    // the packets drawn, as SVG
+	Race    string   `json:"race,omitempty"`    // the failure drawn to scale, as SVG: from its packets, or from its stamps
 	Facts   []string `json:"facts,omitempty"`
 }

@@ -101,6 +101,17 @@ func (d *Data) run(s source, runs int) (Run, error) {
 		read++
 	}
 	read = 0
+	for end, err := range dir.Connections() {
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) { // else an earlier kabench made it
+				d.noteBroken(s.name, "connection", read, err)
+			}
+			break
+		}
+		g.Ended(end)
+		read++
+	}
+	read = 0
 	for sample, err := range dir.Samples() {
 		if err != nil {
 			d.noteBroken(s.name, "sample", read, err)

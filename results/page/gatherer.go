@@ -37,7 +37,8 @@ type Gatherer struct {
 	tally    results.Tally // of a live run
 	last     time.Duration // latest stamp of a live run
 	opened   uint64
-	stays    int // how many stays the lifelines show at most
+	ends     bool // whether the end of any connection was recorded
+	stays    int  // how many stays the lifelines show at most
 }
 
 // NewGatherer makes a Gatherer of a finished run. It must observe every recorded
@@ -51,7 +52,7 @@ func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 		stays: maxShown / runs,
 		name:  name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
 		flow: newFlow(width), heat: newHeat(columns), errors: newErrorCounts(), response: results.NewHistogram(), service: results.NewHistogram(),
-		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(),
+		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(max(doc.Recording.SuccessesOneIn, 1)),
 	}
 }
 
@@ -174,6 +175,7 @@ func (g *Gatherer) Run() Run {
 		r.Sockets.Predicted = doc.Ports.Predicted
 	}
 
+	g.lives.poolIdle, g.lives.unknown = poolIdle(&set), g.whyUnknown()
 	lanes := g.lives.data(g.stays)
 	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.connections(agents != nil)), IdleTimeout: set.PeerIdleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)

@@ -41,7 +41,7 @@ var prepared = sync.OnceValue(func() *static {
 		}
 		return string(text)
 	}
-	s := &static{style: read("page.css") + read("charts.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
+	s := &static{style: read("page.css") + read("charts.css") + read("lifelines.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
 	var app strings.Builder
 	app.WriteString("'use strict';\n(() => {\n")
 	for _, name := range program {

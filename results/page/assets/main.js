@@ -49,6 +49,7 @@ function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
   return 'Each lane is one connection. Thick bars are exchanges, the thin line between them is idle time, a pale band replaces exchanges that do not fit, and a diamond is a failure in the colour of its phase.'
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => lane.end)) ? ' The mark at its end says which side closed first: a bar is ours, a triangle the server\u2019s close, a cross its reset.' : '')
     + (timer ? ' A vertical tick marks the end of the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + '): a request sent just before it meets the close.' : '')
     + ' Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
