@@ -34,6 +34,7 @@ require (
 	k8s.io/api v0.34.0
 	k8s.io/apimachinery v0.34.0
 	mvdan.cc/sh/v3 v3.14.1
+	pgregory.net/changepoint v1.0.0
 	pgregory.net/rapid v1.3.0
 	sigs.k8s.io/yaml v1.6.0
 )

@@ -103,7 +103,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().StringVar(&s.Colour, "color", "auto", "colour verdicts and failures: auto (in a terminal, unless NO_COLOR is set), always or never")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
-		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
+		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s), kept.NewTrend(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewImport(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
 		own.NewProbe(s),
