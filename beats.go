@@ -144,8 +144,8 @@ func (b *fleetBeats) take(beats []*Beat) {
 			put(b.stands, b.standing(elapsed, sample))
 		}
 	}
-	if p := b.progress(now); b.f.opts.Progress != nil && !b.start.IsZero() && (b.sending() || p.InFlight > 0) {
-		put(b.latest, p) // afterwards the collection of the results is shown
+	if p := b.progress(now); b.f.opts.Progress != nil && !b.start.IsZero() && (news || b.sending() || p.InFlight > 0) {
+		put(b.latest, p) // after the last news the collection of the results is shown
 	}
 }
 
