@@ -147,15 +147,15 @@ func (r figures) testRuns(a *asked, path string) error {
 		}
 		from := sort.Search(int(own.n)+1, func(k int) bool {
 			within, between := tests(uint64(k))
-			return within < worseLevel && between < worseLevel
+			return within < r.level && between < r.level
 		})
 		if from > int(own.n) {
 			a.Why = fmt.Sprintf("too few to tell: beside %s, even %d of %d would not be called worse; give more baselines", told, own.n, own.n)
 			return nil
 		}
-		sees := fmt.Sprintf("worse from %d on, where both are below %v", from, worseLevel)
+		sees := fmt.Sprintf("worse from %d on, where both are below %.3g", from, r.level)
 		within, between := tests(own.k)
-		a.worse = within < worseLevel && between < worseLevel
+		a.worse = within < r.level && between < r.level
 		a.against = []string{fmt.Sprintf("of %d; %s, together %d of %d; p %.2g within the runs, %.2g between them; %s", own.n, told, all.k, all.n, within, between, sees)}
 		return nil
 	}
@@ -170,8 +170,8 @@ func (r figures) testRuns(a *asked, path string) error {
 		logs[i] = math.Log(max(v, 1e-9) * a.LowOf.Share)
 	}
 	within, between := FisherMore(min(k, n), n, all.k, all.n), above(math.Log(max(a.Number, 1e-9)), logs)
-	a.worse = within < worseLevel && between < worseLevel
-	a.against = []string{fmt.Sprintf("%s; above %s are %d of %d; p %.2g within the runs, %.2g between them; worse if both are below %v", told, results.FormatSeconds(middle), k, n, within, between, worseLevel)}
+	a.worse = within < r.level && between < r.level
+	a.against = []string{fmt.Sprintf("%s; above %s are %d of %d; p %.2g within the runs, %.2g between them; worse if both are below %.3g", told, results.FormatSeconds(middle), k, n, within, between, r.level)}
 	return nil
 }
 
