@@ -101,7 +101,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		own.NewAutopsy(s),
 		clients.NewDriver(s), clients.NewConform(s),
 		fleet.NewAgent(s), fleet.NewFleet(s),
-		ci.NewBaseline(s),
+		ci.NewBaseline(s), ci.NewCI(s),
 		newVersion(s),
 	)
 	cli.SetFlagCompletion(root)
