@@ -27,6 +27,7 @@ type Gatherer struct {
 	oneIn    uint64
 	flow     *flow
 	heat     *heat
+	errors   *errorCounts
 	response *hdrhistogram.Histogram
 	service  *hdrhistogram.Histogram
 	pool     *gauges
@@ -49,7 +50,7 @@ func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 	return &Gatherer{
 		stays: maxShown / runs,
 		name:  name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
-		flow: newFlow(width), heat: newHeat(columns), response: results.NewHistogram(), service: results.NewHistogram(),
+		flow: newFlow(width), heat: newHeat(columns), errors: newErrorCounts(), response: results.NewHistogram(), service: results.NewHistogram(),
 		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(),
 	}
 }
@@ -112,8 +113,9 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 	case e.Failed():
 		g.flow.fail(outcome{e.Phase, e.Cause}, max(e.Done, e.Start))
 		if e.Done != results.Never {
-			g.heat.add(e.Due, e.ResponseTime(), n)
+			g.heat.fail(e.Due, e.ResponseTime())
 		}
+		g.errors.add(e)
 	}
 	g.lives.observe(e)
 }
@@ -151,7 +153,7 @@ func (g *Gatherer) Run() Run {
 		packets.Failures = nil // they are in the lifelines
 		doc.Packets = &packets
 	}
-	r := Run{Name: g.name, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
+	r := Run{Name: g.name, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data(), Errors: g.errors.data(&doc)}
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}

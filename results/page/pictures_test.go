@@ -65,8 +65,6 @@ func committed(t *testing.T, name, svg string) {
 const serialised = `(() => {
 	echarts.setPlatformAPI({ measureText: (text) => ({ width: 6.4 * text.length }) });
 	const option = echarts.getInstanceByDom(document.querySelector('#%s .chart')).getOption();
-	if (option.dataZoom && option.dataZoom.length) option.grid[0].bottom = 28; // without the slider
-	option.dataZoom = [];
 	option.backgroundColor = '#ffffff';
 	option.textStyle.fontFamily = 'sans-serif';
 	const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 760, height: %d });

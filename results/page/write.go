@@ -12,15 +12,13 @@ import (
 	"io"
 	"strings"
 	"sync"
-
-	"github.com/kabench/kabench/results/text"
 )
 
 //go:embed assets
 var assets embed.FS
 
 // program lists the files of the program that draws a page, in order.
-var program = []string{"base.js", "chart.js", "time.js", "latency.js", "lifelines.js", "compare.js", "head.js", "main.js"}
+var program = []string{"base.js", "chart.js", "zoom.js", "time.js", "latency.js", "lifelines.js", "tables.js", "compare.js", "head.js", "main.js"}
 
 // static is the part that all pages share.
 type static struct {
@@ -43,7 +41,7 @@ var prepared = sync.OnceValue(func() *static {
 		}
 		return string(text)
 	}
-	s := &static{style: read("page.css"), head: template.Must(template.New("page").Funcs(template.FuncMap{"targetRows": text.TargetRows}).Parse(read("page.html")))}
+	s := &static{style: read("page.css") + read("charts.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
 	var app strings.Builder
 	app.WriteString("'use strict';\n(() => {\n")
 	for _, name := range program {

@@ -17,7 +17,7 @@ function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
   if (!l.lanes.length) {
-    panel.append(el('p', { class: 'empty' }, 'No connection was recorded.'));
+    panel.append(el('p', { class: 'empty' }, 'None: no connection was recorded.'));
     return { panel };
   }
   const state = { all: l.lanes.length <= firstLanes, selected: -1 };
@@ -26,9 +26,10 @@ function lifelines(run, scale) {
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
   const said = el('p', { class: 'unseen', role: 'status' }); // the selected failure, for screen readers
-  const end = scale.end(run);
+  const time = timeOf(run, scale), end = time.end();
 
   const chart = picture({
+    time,
     label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. The left and right arrow keys move between failures, Enter opens the evidence.',
     option: () => option(),
     ready: (drawn) => {
@@ -43,7 +44,7 @@ function lifelines(run, scale) {
   box.setAttribute('tabindex', '0');
   box.setAttribute('role', 'application');
   box.setAttribute('aria-roledescription', 'lifelines');
-  const size = () => { box.style.height = lanes().length * laneHeight + 108 + 'px'; };
+  const size = () => { box.style.height = lanes().length * laneHeight + 70 + 'px'; };
   size();
   box.addEventListener('keydown', (e) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[e.key];
@@ -75,7 +76,7 @@ function lifelines(run, scale) {
   function zoom(lane) {
     const from = lane.opened >= 0 ? Math.max(lane.opened, lane.exchanges[0].leased - 60) : lane.exchanges[0].leased;
     const margin = Math.max((lane.ended - from) * 0.1, 0.05);
-    chart.drawn.dispatchAction({ type: 'dataZoom', startValue: Math.max(from - margin, 0), endValue: Math.min(lane.ended + margin, end) });
+    zoomTo(from - margin, lane.ended + margin, time.axis);
     box.scrollIntoView({ block: 'nearest' });
   }
 
@@ -101,7 +102,7 @@ function lifelines(run, scale) {
   evidence.addEventListener('keydown', (e) => { if (e.key === 'Escape') { evidence.hidden = true; box.focus(); } });
 
   function option() {
-    const c = colours(), o = common(c), list = lanes();
+    const c = colours(), o = common(c, time), list = lanes();
     const exchanges = [], idle = [], left = [], timers = [], failed = [];
     let nth = 0;
     list.forEach((lane, y) => {
@@ -141,13 +142,9 @@ function lifelines(run, scale) {
       if (i.seriesName === 'idle') return title(list[i.value[2]]) + '\n' + list[i.value[2]].how;
       return 'the server\u2019s timer: ' + tick(l.idle_timeout) + ' after the last exchange';
     };
-    o.grid = { left: 78, right: 16, top: 34, bottom: 66 };
-    o.xAxis = timeAxis(c, end, { interval: null, splitNumber: 6, splitLine: { show: true, lineStyle: { color: c.line } } });
+    o.grid = { left: 78, right: 16, top: 34, bottom: 28 };
+    o.xAxis = timeAxis(c, time, end, { interval: null, splitNumber: 6, splitLine: { show: true, lineStyle: { color: c.line } } });
     o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.soft, fontSize: 11, interval: 0 }, splitLine: { show: false } };
-    o.dataZoom = [
-      { type: 'inside', xAxisIndex: 0, filterMode: 'weakFilter', zoomOnMouseWheel: 'ctrl', moveOnMouseWheel: false, preventDefaultMouseMove: false },
-      { type: 'slider', show: !printing, xAxisIndex: 0, filterMode: 'weakFilter', height: 18, bottom: 8, showDataShadow: false, borderColor: c.line, backgroundColor: c.faint, fillerColor: 'rgba(86,165,214,0.22)', handleStyle: { color: c.card, borderColor: c.soft }, moveHandleSize: 0, textStyle: { color: c.soft, fontSize: 11 }, labelFormatter: (v) => moment(Number(v.toFixed(2))), brushSelect: false },
-    ];
     const bar = (half, least) => (params, api) => {
       const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
       const rect = echarts.graphic.clipRectByRect({ x: a[0], y: a[1] - half, width: Math.max(b[0] - a[0], least), height: 2 * half }, { x: params.coordSys.x, y: params.coordSys.y, width: params.coordSys.width, height: params.coordSys.height });
@@ -160,10 +157,6 @@ function lifelines(run, scale) {
       { name: 'the server\u2019s timer', type: 'scatter', symbol: 'rect', symbolSize: [2, 13], data: timers, itemStyle: { color: c.ink, opacity: 0.8 }, z: 3 },
       { name: 'failure', type: 'scatter', symbol: 'diamond', symbolSize: 10, data: failed, itemStyle: { color: c.vermilion }, z: 4, cursor: 'pointer' },
     ];
-    if (chart && chart.drawn) {
-      const before = chart.drawn.getOption();
-      if (before && before.dataZoom && before.dataZoom.length) for (const z of o.dataZoom) { z.start = before.dataZoom[0].start; z.end = before.dataZoom[0].end; }
-    }
     return o;
   }
 
