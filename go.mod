@@ -34,6 +34,7 @@ require (
 	gonum.org/v1/gonum v0.17.0
 	k8s.io/api v0.34.0
 	k8s.io/apimachinery v0.34.0
+	pgregory.net/changepoint v1.0.0
 	pgregory.net/rapid v1.3.0
 	sigs.k8s.io/yaml v1.6.0
 )

@@ -24,10 +24,14 @@ type Data struct {
 	Title      string              `json:"title"`
 	Question   string              `json:"question"`
 	Headline   text.Headline       `json:"headline"`
-	Notes      []string            `json:"notes"` // files that could not be read, and what is missing because of that
-	Runs       []Run               `json:"runs"`  // the incident first, then remedies; in a comparison by arm
+	Picture    *Picture            `json:"picture,omitempty"` // shows the answer; nil: there is nothing to show
+	Asked      []text.Fact         `json:"asked,omitempty"`   // what was run
+	Notes      []string            `json:"notes"`             // files that could not be read, and what is missing because of that
+	Runs       []Run               `json:"runs"`              // the incident first, then remedies; in a comparison by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`
 	Measures   [][2]string         `json:"measures,omitempty"` // name and label of the comparison's measures, in the order of a report
+	Arms       []string            `json:"arms,omitempty"`     // short names of the comparison's arms, in their order
+	Summary    []string            `json:"summary,omitempty"`  // of the comparison: by which factors its arms differ
 	Spelled    []Spelled           `json:"spelled,omitempty"`  // of an incident: what its remedies set, in the words of clients
 	Live       bool                `json:"live,omitempty"`     // the run continues, and newer Data is available
 }
@@ -55,6 +59,8 @@ type Run struct {
 	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
 	Driver    *Driver      `json:"driver,omitempty"`   // the real client; nil: kabench's own
 	Agents    *Agents      `json:"agents,omitempty"`   // nil: one process sent the requests
+
+	asked []text.Fact // of this run; Doc has no profile any more
 }
 
 // Agents are the processes that sent the requests of a run, for people.
@@ -171,11 +177,12 @@ type Lifelines struct {
 
 // Lane is the life of one connection.
 type Lane struct {
-	Conn      uint64  `json:"conn"`      // 0: exchanges that failed before they had a connection
-	Opened    float64 `json:"opened"`    // -1: unknown
-	Ended     float64 `json:"ended"`     // time of the last known event
-	How       string  `json:"how"`       // how it ended: "ended by the peer's FIN in the phase before_response"
-	Exchanges []Stay  `json:"exchanges"` // the last exchanges, and failed ones; a gap in Use shows missing exchanges
+	Conn      uint64   `json:"conn"`          // 0: exchanges that failed before they had a connection
+	Opened    float64  `json:"opened"`        // -1: unknown
+	Ended     float64  `json:"ended"`         // time of the last known event
+	How       string   `json:"how"`           // how it ended, or why that is not known
+	End       *LaneEnd `json:"end,omitempty"` // nil: not known
+	Exchanges []Stay   `json:"exchanges"`     // the last exchanges, and failed ones; a gap in Use shows missing exchanges
 }
 
 // Stay is one exchange's time on a connection.
@@ -191,6 +198,6 @@ type Stay struct {
 	// other facts that the record holds about the failure. Only some failures have them.
 	Ladder  []string `json:"ladder,omitempty"`
 	Packets bool     `json:"packets,omitempty"` // the ladder has packets, not only stamps
-	Race    string   `json:"race,omitempty"`    // the packets drawn, as SVG
+	Race    string   `json:"race,omitempty"`    // the failure drawn to scale, as SVG: from its packets, or from its stamps
 	Facts   []string `json:"facts,omitempty"`
 }

@@ -41,7 +41,7 @@ var prepared = sync.OnceValue(func() *static {
 		}
 		return string(text)
 	}
-	s := &static{style: read("page.css") + read("charts.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
+	s := &static{style: read("page.css") + read("charts.css") + read("lifelines.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
 	var app strings.Builder
 	app.WriteString("'use strict';\n(() => {\n")
 	for _, name := range program {
@@ -96,7 +96,10 @@ func Write(w io.Writer, d *Data) error {
 	}
 	s := prepared()
 	var head bytes.Buffer
-	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences}
+	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences, "Full": d.fullAnswer(), "Bad": d.badAnswer()}
+	if d.Picture != nil {
+		view["Drawn"] = template.HTML(d.Picture.SVG) // kabench drew it, and escaped its texts
+	}
 	if err := s.head.ExecuteTemplate(&head, "page", view); err != nil {
 		return fmt.Errorf("making the report: %w", err)
 	}
