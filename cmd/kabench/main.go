@@ -16,6 +16,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/cli/ci"
 	"github.com/kabench/kabench/internal/cli/clients"
 	"github.com/kabench/kabench/internal/cli/fleet"
 	"github.com/kabench/kabench/internal/cli/kept"
@@ -111,6 +112,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		own.NewAutopsy(s),
 		clients.NewDriver(s), clients.NewConform(s),
 		fleet.NewAgent(s), fleet.NewFleet(s),
+		ci.NewBaseline(s), ci.NewCI(s),
 		newVersion(s), newMan(s),
 	)
 	cli.SetFlagCompletion(root)

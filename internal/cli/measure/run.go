@@ -4,7 +4,6 @@ package measure
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -14,14 +13,15 @@ import (
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/baselines"
 )
 
 // runOptions holds the flags of 'kabench run'.
 type runOptions struct {
 	cli.Traffic
 	out     string
-	against []string // directories of the baselines
+	against []string // directories of the baselines, or latest:N
+	store   string   // directory that latest:N takes them from
 	bare    bool
 	trace   traceOptions
 	live    liveOptions
@@ -68,7 +68,8 @@ latency.hlog and run.json. Failed requests alone do not change the exit code; se
 		cli.DriverChange())
 	o.ExpectFlag(f)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
-	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
+	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated; latest:5 takes the newest 5 from the store")
+	f.StringVar(&o.store, "baseline-store", baselines.Default, "with --baseline latest:N: directory of the store, see 'kabench baseline'")
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
 	o.trace.flags(c)
 	o.live.flags(c)
@@ -89,7 +90,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err := o.MayLoad(c.Context(), cli.Load{Profiles: []*profiles.Profile{p}}); err != nil {
 		return err
 	}
-	baseline, err := openBaselines(o.against)
+	baseline, err := o.openBaselines(c, s)
 	if err != nil {
 		return err
 	}
@@ -133,42 +134,4 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 		return err
 	}
 	return s.RunMade(run, errors.Join(err, traceErr), out)
-}
-
-// openBaselines reads the runs in these directories. A directory holds one run or several.
-// Without directories it returns nil.
-func openBaselines(dirs []string) (*kabench.Baseline, error) {
-	var all []*kabench.Baseline
-	sifted := false
-	for _, dir := range dirs {
-		paths, err := resultsdir.RunsOf(dir)
-		if err != nil {
-			return nil, fmt.Errorf("--baseline: %w", err)
-		}
-		sifted = sifted || len(paths) > 1
-		for _, path := range paths {
-			run, err := openBaseline(path)
-			if err != nil {
-				return nil, fmt.Errorf("--baseline: %w", err)
-			}
-			all = append(all, run)
-		}
-	}
-	if len(all) == 0 {
-		return nil, nil
-	}
-	all[0].Others, all[0].Sifted = all[1:], sifted
-	return all[0], nil
-}
-
-func openBaseline(path string) (*kabench.Baseline, error) {
-	d, err := record.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	run, err := d.Run()
-	if err != nil {
-		return nil, err
-	}
-	return &kabench.Baseline{Dir: path, Run: run}, nil
 }
