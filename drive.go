@@ -10,6 +10,7 @@ import (
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/results"
 )
 
@@ -88,7 +89,7 @@ func (r *run) beginRecord(start time.Time) error {
 		return err
 	}
 	r.doc = results.Run{
-		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
+		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question, Command: profiles.Secrets(r.profile, nil).Blank(r.opts.Command),
 		Start: start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.baseline.document(), Before: r.target.Before(),
 	}
@@ -103,7 +104,7 @@ func (r *run) beginRecord(start time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := r.record.WriteProfile(asYAML); err != nil {
+	if err := r.record.WriteProfile(append([]byte(schema.Line("profile")), asYAML...)); err != nil {
 		return err
 	}
 	return r.record.Begin(&r.doc)

@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Out     string // the run's directory, which must not exist or be empty; "": nothing is written
 	Version string // of kabench, for the record
+	Command string // the command line that asked for the run, for the record; secrets of the profile are blanked in it
 	// Bare turns off everything that watches the run, to measure what watching costs:
 	// the document has only counts and latencies, and nothing is written to Out.
 	Bare bool
