@@ -29,12 +29,12 @@ func start(t *testing.T, metrics func() []telemetry.Metric) *Server {
 	return s
 }
 
-// one is a counter with that many points, each with a long label.
-func one(points int) func() []telemetry.Metric {
+// one is a counter with that many points, each with a label of that width.
+func one(points, width int) func() []telemetry.Metric {
 	return func() []telemetry.Metric {
 		m := telemetry.Metric{Name: "kabench.test", Help: "h", Kind: telemetry.Counter}
 		for i := range points {
-			m.Points = append(m.Points, telemetry.Point{Value: float64(i), Labels: []telemetry.Label{{Name: "kabench.run", Value: fmt.Sprintf("%0100d", i)}}})
+			m.Points = append(m.Points, telemetry.Point{Value: float64(i), Labels: []telemetry.Label{{Name: "kabench.run", Value: fmt.Sprintf("%0*d", width, i)}}})
 		}
 		return []telemetry.Metric{m}
 	}
@@ -138,7 +138,7 @@ func TestHostileLabels(t *testing.T) {
 }
 
 func TestWhoIsServed(t *testing.T) {
-	s := start(t, one(1))
+	s := start(t, one(1, 1))
 	for _, c := range []struct {
 		method, host, path string
 		want               int
@@ -160,7 +160,7 @@ func TestWhoIsServed(t *testing.T) {
 			t.Errorf("%+v: %s", c, answer.Status)
 		}
 	}
-	if _, err := Start(":"+port(s), one(1)); err == nil || !strings.Contains(err.Error(), "give another port, or :0") {
+	if _, err := Start(":"+port(s), one(1, 1)); err == nil || !strings.Contains(err.Error(), "give another port, or :0") {
 		t.Errorf("a port that is taken: %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func port(s *Server) string {
 
 // Last waits for a scrape that has begun after it, and says whether there was one.
 func TestLast(t *testing.T) {
-	s := start(t, one(1))
+	s := start(t, one(1, 1))
 	get(t, s, "")
 	s.Final()
 	if s.Last(t.Context(), 0) {
@@ -190,7 +190,7 @@ func TestLast(t *testing.T) {
 // long as was announced, and parses.
 func TestScrapesDuringShutdown(t *testing.T) {
 	const points = 300
-	s, err := Start(":0", one(points))
+	s, err := Start(":0", one(points, 100))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestScrapesDuringShutdown(t *testing.T) {
 
 // A scraper that does not read does not hold up the end.
 func TestScraperThatDoesNotRead(t *testing.T) {
-	s, err := Start(":0", one(40_000))
+	s, err := Start(":0", one(500, 40_000))
 	if err != nil {
 		t.Fatal(err)
 	}
