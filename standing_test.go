@@ -8,7 +8,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// told keeps what a run tells of itself.
+// told keeps the standings and failures of a run.
 type told struct {
 	mu        sync.Mutex
 	standings []Standing        // guarded by mu

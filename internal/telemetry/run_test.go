@@ -140,7 +140,7 @@ func TestErrorType(t *testing.T) {
 
 // Whatever a text holds, as a label it is short, valid and on one line.
 func FuzzPrintable(f *testing.F) {
-	f.Add("a\n\x00\x1b\xff‮")
+	f.Add("a\n\x00\x1b\xff\u202e")
 	f.Add(strings.Repeat("語", 100))
 	f.Fuzz(func(t *testing.T, text string) {
 		got := Printable(text)

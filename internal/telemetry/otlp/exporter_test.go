@@ -217,7 +217,7 @@ func TestCollectorThatHangs(t *testing.T) {
 func TestCollectorThatRefuses(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"an error": func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, "no \x1b[31m\n"+strings.Repeat("x", 1<<20), 403)
+			http.Error(w, "no \x1b[31m\n"+strings.Repeat("x", 1<<20), http.StatusForbidden)
 		},
 		"not found": http.NotFound,
 	} {
