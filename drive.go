@@ -88,7 +88,7 @@ func (r *run) beginRecord(start time.Time) error {
 		return err
 	}
 	r.doc = results.Run{
-		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
+		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question, Command: profiles.Secrets(r.profile, nil).Blank(r.opts.Command),
 		Start: start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.baseline.document(), Before: r.target.Before(),
 	}

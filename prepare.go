@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/capacity"
@@ -141,6 +142,10 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	}
 	if plan.share != nil && plan.share.Follow {
 		r.follow = &follower{}
+	}
+	if opts.Standing != nil || plan.share != nil && plan.share.Timings {
+		r.watch.meter = collectors.NewMeter()
+		r.watch.server, r.watch.method = common(t.Requests)
 	}
 	return r, nil
 }

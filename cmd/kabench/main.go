@@ -92,7 +92,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().BoolVar(&s.JSON, "json", false, "print JSON instead of text, and show no progress")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
-		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
+		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s), kept.NewTrend(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
 		own.NewProbe(s),

@@ -24,10 +24,14 @@ type Data struct {
 	Title      string              `json:"title"`
 	Question   string              `json:"question"`
 	Headline   text.Headline       `json:"headline"`
-	Notes      []string            `json:"notes"` // files that could not be read, and what is missing because of that
-	Runs       []Run               `json:"runs"`  // the incident first, then remedies; in a comparison by arm
+	Picture    *Picture            `json:"picture,omitempty"` // shows the answer; nil: there is nothing to show
+	Asked      []text.Fact         `json:"asked,omitempty"`   // what was run
+	Notes      []string            `json:"notes"`             // files that could not be read, and what is missing because of that
+	Runs       []Run               `json:"runs"`              // the incident first, then remedies; in a comparison by arm
 	Comparison *results.Comparison `json:"comparison,omitempty"`
 	Measures   [][2]string         `json:"measures,omitempty"` // name and label of the comparison's measures, in the order of a report
+	Arms       []string            `json:"arms,omitempty"`     // short names of the comparison's arms, in their order
+	Summary    []string            `json:"summary,omitempty"`  // of the comparison: by which factors its arms differ
 	Spelled    []Spelled           `json:"spelled,omitempty"`  // of an incident: what its remedies set, in the words of clients
 	Live       bool                `json:"live,omitempty"`     // the run continues, and newer Data is available
 }
@@ -55,6 +59,8 @@ type Run struct {
 	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
 	Driver    *Driver      `json:"driver,omitempty"`   // the real client; nil: kabench's own
 	Agents    *Agents      `json:"agents,omitempty"`   // nil: one process sent the requests
+
+	asked []text.Fact // of this run; Doc has no profile any more
 }
 
 // Agents are the processes that sent the requests of a run, for people.

@@ -147,14 +147,14 @@ func (g *Gatherer) Run() Run {
 	if g.live {
 		g.count(&doc, set.WarmUp)
 	}
-	agents := agentsOf(&doc)
+	agents, asked := agentsOf(&doc), text.AskedOfRun(&doc)
 	doc.Profile, doc.Agents = nil, nil // they may be long, and the page does not show them
 	if doc.Packets != nil {
 		packets := *doc.Packets
 		packets.Failures = nil // they are in the lifelines
 		doc.Packets = &packets
 	}
-	r := Run{Name: g.name, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data(), Errors: g.errors.data(&doc)}
+	r := Run{Name: g.name, asked: asked, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data(), Errors: g.errors.data(&doc)}
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}
@@ -212,10 +212,12 @@ func (g *Gatherer) connections(agents bool) uint64 {
 // Data returns a page of this run alone.
 func (g *Gatherer) Data() *Data {
 	r := g.Run()
-	return &Data{
+	d := &Data{
 		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: text.HeadlineOfRun(r.Doc),
 		Notes: []string{}, Runs: []Run{r}, Live: g.live,
 	}
+	d.firstScreen()
+	return d
 }
 
 // curve lists percentiles of h for an axis of 1/(1-p): five points each time the share

@@ -96,7 +96,10 @@ func Write(w io.Writer, d *Data) error {
 	}
 	s := prepared()
 	var head bytes.Buffer
-	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences}
+	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences, "Full": d.fullAnswer(), "Bad": d.badAnswer()}
+	if d.Picture != nil {
+		view["Drawn"] = template.HTML(d.Picture.SVG) // kabench drew it, and escaped its texts
+	}
 	if err := s.head.ExecuteTemplate(&head, "page", view); err != nil {
 		return fmt.Errorf("making the report: %w", err)
 	}

@@ -25,6 +25,7 @@ type runOptions struct {
 	bare    bool
 	trace   traceOptions
 	live    liveOptions
+	tell    telemetryOptions
 	fleet   cli.Fleet
 	resume  string // directory of a run on a fleet to take up
 }
@@ -69,6 +70,7 @@ expect in the profile.`,
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
 	o.trace.flags(c)
 	o.live.flags(c)
+	o.tell.flags(c)
 	o.fleet.Flags(f)
 	f.StringVar(&o.resume, "resume", "", "take up the run with --agents in this directory, whose controller has ended")
 	return c
@@ -97,8 +99,13 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
+	told, err := o.tell.open(c, s, o.bare)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer page.close(c.Context(), s, stop)
+	defer told.close(c.Context(), s, stop)
 	defer restore()
 	out := resultsdir.Out(o.out, p.Name)
 	if o.bare {
@@ -111,10 +118,12 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 		return err
 	}
 	defer dismiss()
-	run, err := kabench.Run(ctx, p, kabench.Options{
-		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
+	opts := kabench.Options{
+		Out: out, Bare: o.bare, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
 		Fleet: fleet,
-	})
+	}
+	told.follow(&opts)
+	run, err := kabench.Run(ctx, p, opts)
 	progress.End()
 	dismiss()
 	traceErr := trace.close()

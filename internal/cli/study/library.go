@@ -17,6 +17,7 @@ import (
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/nearest"
+	"github.com/kabench/kabench/internal/telemetry/dashboard"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/settings"
@@ -168,13 +169,18 @@ func newPresets(s *cli.Streams, name, short, use string, all func() []listedPres
 func NewShow(s *cli.Streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show NAME",
-		Short: "Print a profile, an incident, a pool or a server as YAML that you can edit",
+		Short: "Print a profile, an incident, a pool or a server as YAML that you can edit, or a dashboard",
 		Example: `  kabench show idle-race > mine.yaml && kabench reproduce ./mine.yaml
   kabench show pool:reactor-netty
-  kabench show server:tomcat`,
+  kabench show server:tomcat
+  kabench show dashboard:grafana > kabench.json`,
 		Args:              usage.One("one profile, incident, pool or server; 'kabench profiles', 'incidents', 'pools' and 'servers' list them"),
 		ValidArgsFunction: completeShow,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if args[0] == grafana {
+				_, err := s.Out.Write(dashboard.Grafana())
+				return err
+			}
 			found, err := find(args[0])
 			if err != nil {
 				return err
@@ -187,6 +193,9 @@ func NewShow(s *cli.Streams) *cobra.Command {
 		},
 	}
 }
+
+// grafana is the name of the dashboard, which is JSON with and without --json.
+const grafana = "dashboard:grafana"
 
 // shown is what 'kabench show --json' prints.
 type shown struct {
@@ -245,7 +254,7 @@ func completeShow(_ *cobra.Command, args []string, _ string) ([]string, cobra.Sh
 	for _, p := range append(listedPools(), listedServers()...) {
 		list = append(list, p.Name+"\t"+p.What, p.Kind+":"+p.Name+"\t"+p.What)
 	}
-	return list, cobra.ShellCompDirectiveNoFileComp
+	return append(list, grafana+"\ta Grafana dashboard of kabench's metrics"), cobra.ShellCompDirectiveNoFileComp
 }
 
 // newIncident is what 'kabench new-incident --json' prints.

@@ -1,8 +1,19 @@
 // The page: the head, then a section for each kind of chart.
 
+// halves are sections that stand beside another one on a wide screen, if they have one chart.
+const halves = ['traffic', 'latency', 'percentiles', 'heat', 'pool', 'sockets'];
+
+// section has a heading that can be linked to, and so has each of its panels.
 function section(id, title, how, panels, kind) {
   const list = panels.map((p) => p.panel || p);
-  return el('section', { id, 'aria-labelledby': id + '-title' }, el('h2', { id: id + '-title' }, title), how ? el('p', { class: 'how' }, how) : null,
+  const link = (to, name) => el('a', { class: 'anchor', href: '#' + to, 'aria-label': 'Link to ' + name }, '#');
+  list.forEach((panel, i) => {
+    if (!panel.id) panel.id = list.length > 1 ? id + '-' + (i + 1) : id + '-all';
+    const name = panel.querySelector('h3');
+    if (name && list.length > 1) name.append(link(panel.id, name.textContent));
+  });
+  return el('section', { id, 'aria-labelledby': id + '-title', class: list.length === 1 && halves.includes(id) ? 'half' : null },
+    el('h2', { id: id + '-title' }, title, link(id, title)), how ? el('p', { class: 'how' }, how) : null,
     el('div', { class: kind || (list.length > 1 ? 'panels many' : 'panels') }, ...list));
 }
 
@@ -70,9 +81,16 @@ function spelledSection(all) {
       scroll(['client', 'field', 'write', 'where'], r.settings.map((s) => [s.client, s.path + ' = ' + s.value, says(s), where(s)]), [2, 3], true))), 'panels');
 }
 
+// shortNamed returns the runs by the short names of their configurations; the full ones are
+// in the table of settings.
+function shortNamed(data) {
+  const short = new Map(((data.comparison && data.comparison.arms) || []).map((a, i) => [a.name, (data.arms || [])[i]]));
+  return data.runs.map((r) => (short.get(r.name) ? Object.assign({}, r, { name: short.get(r.name), full: r.name }) : r));
+}
+
 function body(data) {
-  const runs = data.runs, s = scales(runs), found = [];
-  if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || []));
+  const runs = shortNamed(data), s = scales(runs), found = [];
+  if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || [], data.arms || []));
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
   if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
@@ -95,6 +113,7 @@ function body(data) {
   const wanted = expectations(runs);
   if (runs.length === 1) found.push(section('figures-table', 'Values', null, [figureTable(runs)], 'panels'));
   if (wanted) found.push(section('expectations', 'Expectations', null, [wanted], 'panels'));
+  if (runs.length === 1) found.filter((s) => ['figures-table', 'expectations'].includes(s.id)).forEach((s) => s.classList.add('half'));
   return found;
 }
 
@@ -103,6 +122,7 @@ function show(data) {
   const y = window.scrollY;
   while (charts.length) forget(charts[0]);
   byID('pictures').replaceChildren(...body(data));
+  contents();
   window.scrollTo(0, y);
   if (library) charts.forEach(draw); // immediately: a live page would flicker
 }
@@ -121,6 +141,8 @@ async function unpack() {
 
 let current = JSON.parse(byID('data').textContent);
 show(current);
+const linked = location.hash.length > 1 && byID(decodeURIComponent(location.hash.slice(1)));
+if (linked) linked.scrollIntoView(); // it was not there when the browser looked for it
 unpack().catch((e) => {
   byID('notes').append(el('li', {}, 'The charts cannot be drawn in this browser (' + e.message + '); the tables have their data.'));
 });
