@@ -100,7 +100,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		own.NewAutopsy(s),
 		clients.NewDriver(s), clients.NewConform(s),
 		fleet.NewAgent(s), fleet.NewFleet(s),
-		newVersion(s),
+		newVersion(s), newMan(s),
 	)
 	cli.SetFlagCompletion(root)
 	usage.SetCompletion(root)
