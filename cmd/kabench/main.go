@@ -16,6 +16,7 @@ import (
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/cli/clients"
 	"github.com/kabench/kabench/internal/cli/fleet"
+	"github.com/kabench/kabench/internal/cli/foresee"
 	"github.com/kabench/kabench/internal/cli/kept"
 	"github.com/kabench/kabench/internal/cli/measure"
 	"github.com/kabench/kabench/internal/cli/own"
@@ -92,6 +93,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().BoolVar(&s.JSON, "json", false, "print JSON instead of text, and show no progress")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
+		foresee.NewForecast(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
