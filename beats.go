@@ -83,8 +83,8 @@ func (b *fleetBeats) take(beats []*Beat) {
 	if elapsed, known := b.elapsed(now); known {
 		b.abort.check(b.f.plan, elapsed, b.sending(), b.soFar)
 	}
-	if b.f.opts.Progress != nil && !b.start.IsZero() {
-		put(b.latest, b.progress(now))
+	if p := b.progress(now); b.f.opts.Progress != nil && !b.start.IsZero() && (b.sending() || p.InFlight > 0) {
+		put(b.latest, p) // afterwards the collection of the results is shown
 	}
 }
 
@@ -295,6 +295,12 @@ func (b *fleetBeats) progress(now time.Time) Progress {
 		sum.Pool.Idle += one.Pool.Idle
 		sum.Pool.Dialing += one.Pool.Dialing
 		sum.Pool.Pending += one.Pool.Pending
+		if one.Times != nil { // percentiles cannot be added, but the latest agent is the latest of all
+			if sum.Times == nil {
+				sum.Times = &TimesSoFar{}
+			}
+			sum.Times.Lag = max(sum.Times.Lag, one.Times.Lag)
+		}
 	}
 	for _, bound := range []*int{&sum.MaxConns, &sum.PendingMax} {
 		if *bound != pool.NoCap {

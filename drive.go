@@ -49,6 +49,9 @@ func (r *run) begin(ctx context.Context) (err error) {
 		Share: r.share.part(),
 	}
 	r.share.wait(ctx, r.doc.Start, r.opts.Stop)
+	if r.share == nil && (ctx.Err() != nil || closed(r.opts.Stop)) {
+		return ErrInterrupted // an empty run would be reported as an invalid one
+	}
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
@@ -20,12 +22,23 @@ type Progress struct {
 
 	Offered, Achieved, Throughput float64 // due, started, ok
 
+	// Times are the times so far, of the exchanges that have ended; nil: none has. If several
+	// agents send there is only the lag, of the agent whose lag is the highest: percentiles
+	// cannot be added.
+	Times *TimesSoFar
+
 	Pool       collectors.Gauges
 	MaxConns   int // the cap of the pool; pool.NoCap: no cap, or one for each origin or shard; 0: not known
 	PendingMax int // the bound of its queue; pool.NoCap: no bound, or one for each origin or shard
 
 	Sockets *results.SocketSample // the latest look; nil: there was none
 	Ports   int                   // how many local ports there are towards the target; 0: not known
+}
+
+// TimesSoFar are percentiles of the exchanges of a run that goes on, the warm-up's too.
+type TimesSoFar struct {
+	P50, P99 time.Duration // response time of those that are ok; 0: none is
+	Lag      time.Duration // its 99th percentile
 }
 
 // tickPeriod is how often the ticker acts.
@@ -70,10 +83,11 @@ func (t *ticker) stop() {
 // wait waits for the others.
 func (t *ticker) wait() { t.reporting.Wait() }
 
-func (r *run) everySecond(stop <-chan struct{}, latest chan Progress, beats chan Beat) {
+func (r *run) everySecond(stop <-chan struct{}, shown chan Progress, beats chan Beat) {
 	tick := time.NewTicker(tickPeriod)
 	defer tick.Stop()
 	var before Progress
+	soFar := collectors.NewIntervals()
 	for more := true; more; {
 		select {
 		case <-tick.C:
@@ -81,14 +95,17 @@ func (r *run) everySecond(stop <-chan struct{}, latest chan Progress, beats chan
 			more = false
 		}
 		now := time.Since(r.doc.Start)
-		r.logLatency(before.Elapsed, now)
+		latest := r.watch.recorder.Interval()
+		r.logLatency(latest, before.Elapsed, now)
+		soFar.Merge(&latest)
 		if more {
 			r.watch.abort.check(r.plan, now, r.traffic.open.Sending(), r.soFar)
 		}
 		p := r.progress(now, before)
+		p.Times = timesOf(soFar)
 		before = p
 		if r.opts.Progress != nil && more {
-			put(latest, p)
+			put(shown, p)
 		}
 		if r.share != nil && r.share.Beat != nil {
 			put(beats, r.beat(p))
@@ -132,11 +149,21 @@ func (r *run) progress(now time.Duration, before Progress) Progress {
 func (p Progress) due() uint64     { return p.Totals.Due + uint64(p.InFlight) + uint64(p.Buffered) }
 func (p Progress) started() uint64 { return p.Totals.Started + uint64(p.InFlight) }
 
-func (r *run) logLatency(from, to time.Duration) {
+// timesOf returns the percentiles of i; nil if it has no exchange.
+func timesOf(i *collectors.Intervals) *TimesSoFar {
+	if i.Lag.TotalCount() == 0 {
+		return nil
+	}
+	at := func(h *hdrhistogram.Histogram, percent float64) time.Duration {
+		return time.Duration(h.ValueAtQuantile(percent)) * time.Microsecond
+	}
+	return &TimesSoFar{P50: at(i.Response, 50), P99: at(i.Response, 99), Lag: at(i.Lag, 99)}
+}
+
+func (r *run) logLatency(i collectors.Intervals, from, to time.Duration) {
 	if r.record == nil {
 		return
 	}
-	i := r.watch.recorder.Interval()
 	// An error is kept by the writer and returned by its Close.
 	r.record.WriteInterval(results.LatencyResponse, from, to, i.Response)
 	r.record.WriteInterval(results.LatencyService, from, to, i.Service)

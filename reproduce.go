@@ -86,6 +86,11 @@ func planReproduction(p *profiles.Profile, opts ReproduceOptions) (*reproducing,
 	if len(p.Expect) == 0 || len(p.Remedies) == 0 && p.Says.Happened == "" {
 		return nil, inputErrorf("%s is not an incident: an incident has expect, and remedies or says; to send its traffic, use 'kabench run'", p.Name)
 	}
+	if p.Client == profiles.ClientExternal && opts.Fleet == nil { // before a run is announced
+		if _, _, err := driverCommand(p); err != nil {
+			return nil, &InputError{err}
+		}
+	}
 	if p.Load.Seed == 0 {
 		// One for all runs, so that they differ in the remedy and not in the arrivals.
 		p = p.Clone()

@@ -261,6 +261,8 @@ func divisible(p *plan, opts Options) error {
 		return fmt.Errorf("%s has a private network, which lives in one process and cannot be divided among agents: leave --agents out, or choose a profile without network", p.profile.Name)
 	case target.Serves(p.profile) && !local:
 		return errors.New("kabench serves this target, or the link in front of it, on this machine's loopback, which agents elsewhere do not reach: give a server that they reach with target.url (--set target.lab=null --set target.link=null), or use --agents local:N")
+	case to.TLS.CertFile != "":
+		return errors.New("private keys are not sent to agents, so they cannot show the certificate of target.tls.cert_file: remove it, or leave --agents out")
 	case to.Link != nil && to.File != "":
 		return errors.New("the requests of target.file cannot be sent through target.link by agents: remove one of them, or leave --agents out")
 	case len(to.SourceAddresses) > 0 && !local:

@@ -55,7 +55,8 @@ type Intervals struct {
 	Lag      *hdrhistogram.Histogram // of all that were started
 }
 
-func newIntervals() *Intervals {
+// NewIntervals makes Intervals without a time.
+func NewIntervals() *Intervals {
 	return &Intervals{results.NewHistogram(), results.NewHistogram(), results.NewHistogram()}
 }
 
@@ -65,7 +66,8 @@ func (i *Intervals) reset() {
 	i.Lag.Reset()
 }
 
-func (i *Intervals) merge(from *Intervals) {
+// Merge adds the times of from.
+func (i *Intervals) Merge(from *Intervals) {
 	i.Response.Merge(from.Response)
 	i.Service.Merge(from.Service)
 	i.Lag.Merge(from.Lag)
@@ -74,9 +76,9 @@ func (i *Intervals) merge(from *Intervals) {
 // NewRecorder makes an empty Recorder.
 func NewRecorder() *Recorder {
 	n := min(runtime.GOMAXPROCS(0), maxShards)
-	r := &Recorder{shards: make([]shard, n), merged: *newIntervals(), spare: newIntervals()}
+	r := &Recorder{shards: make([]shard, n), merged: *NewIntervals(), spare: NewIntervals()}
 	for i := range r.shards {
-		r.shards[i].interval = newIntervals()
+		r.shards[i].interval = NewIntervals()
 	}
 	return r
 }
@@ -151,7 +153,7 @@ func (r *Recorder) Interval() Intervals {
 		s.interval = r.spare
 		s.mu.Unlock()
 		// Merging takes longer than an Observe should wait.
-		r.merged.merge(full)
+		r.merged.Merge(full)
 		full.reset()
 		r.spare = full
 	}

@@ -109,6 +109,7 @@ func (p *Profile) notOfExternal() Errors {
 		rule{len(t.SourceAddresses) > 0, "source_addresses", "a real client chooses its own source address; remove them"},
 		rule{t.hasHeader("X-Request-Id"), "headers", "have an X-Request-Id, by which the requests of a real client are known; remove it"},
 		rule{t.TLS.CAFile != "", "tls.ca_file", "a driver gets no certificates; set tls.insecure, or remove it to have the client check by its own roots"},
+		rule{t.TLS.CertFile != "", "tls.cert_file", "a driver gets no certificates, so a real client cannot show one; remove it, or use kabench's own client"},
 		rule{t.TLS.ServerName != "", "tls.server_name", "a real client names the server of the URL; remove it"},
 		rule{t.TLS.Resume, "tls.resume", "a real client decides whether it resumes sessions; remove it"},
 	)

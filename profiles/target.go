@@ -90,6 +90,11 @@ type TLS struct {
 	Insecure   bool   `yaml:"insecure,omitempty"`
 	CAFile     string `yaml:"ca_file,omitempty"`
 	ServerName string `yaml:"server_name,omitempty"`
+	// CertFile is a file in PEM form with the certificate that the client shows to a server
+	// that asks for one, and with those of its issuers. KeyFile has its private key; if empty,
+	// CertFile has that too.
+	CertFile string `yaml:"cert_file,omitempty"`
+	KeyFile  string `yaml:"key_file,omitempty"`
 	// Resume keeps the TLS sessions of each origin, and takes them up on later connections.
 	Resume bool `yaml:"resume,omitempty"`
 }

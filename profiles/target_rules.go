@@ -111,6 +111,8 @@ func (t Target) sendingRules() []rule {
 		{t.Format != "" && !known, "format", fmt.Sprintf("%q is none of %s, %s", t.Format, targets.FormatHTTP, targets.FormatJSON)},
 		{t.TLS.Insecure && t.TLS.CAFile != "", "tls.ca_file", "has no effect, because tls.insecure accepts any certificate; remove one"},
 		{t.TLS.Resume && t.neverTLS(), "tls.resume", "has no effect, because the target does not speak TLS; remove it"},
+		{t.TLS.CertFile != "" && t.neverTLS(), "tls.cert_file", "has no effect, because the target does not speak TLS; remove it"},
+		{t.TLS.KeyFile != "" && t.TLS.CertFile == "", "tls.key_file", "needs tls.cert_file, the certificate that belongs to the key"},
 		{t.TCP.KeepAlive < 0, "tcp.keep_alive", fmt.Sprintf("%v is negative (0 means off)", t.TCP.KeepAlive)},
 	}
 }

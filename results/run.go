@@ -190,6 +190,17 @@ func (run *Run) Unmet() []Expectation {
 	return unmet
 }
 
+// Unjudged lists the expectations that no run of this client can tell.
+func (run *Run) Unjudged() []Expectation {
+	var list []Expectation
+	for _, e := range run.Expect {
+		if e.Unknown {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // Unfit says why c should not be shown to others as a result; "" if it can be.
 func (c *Comparison) Unfit() string {
 	if c.Interrupted {

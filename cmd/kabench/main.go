@@ -9,6 +9,8 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +49,8 @@ func run(args []string, stdout, stderr io.Writer) exit.Code {
 		err = unknown
 	}
 	if err != nil {
-		text := profiles.WithoutSecrets(errors.New(usage.Text(err)), args...).Error()
+		given := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return strings.HasPrefix(arg, "--key=") }) // the name of a file
+		text := profiles.WithoutSecrets(errors.New(usage.Text(err)), given...).Error()
 		text = layout.Printable(text) // a file or a server may be quoted in it
 		if misused, ok := errors.AsType[*usage.Error](err); ok {
 			text += fmt.Sprintf(" (see '%s --help')", misused.Command)
@@ -85,12 +88,20 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := s.Settle(); err != nil {
+			return usage.Errorf(c.CommandPath(), "%w", err)
+		}
+		return nil
+	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usage.FlagError)
 	root.SetHelpCommand(usage.NewHelp())
 	root.SetHelpFunc(usage.Help(s.Out))
 	root.PersistentFlags().BoolVar(&s.JSON, "json", false, "print JSON instead of text, and show no progress")
+	root.PersistentFlags().BoolVarP(&s.Quiet, "quiet", "q", false, "print results and errors only: no progress and no notes")
+	root.PersistentFlags().StringVar(&s.Colour, "color", "auto", "colour verdicts and failures: auto (in a terminal, unless NO_COLOR is set), always or never")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
 		foresee.NewForecast(s),

@@ -78,7 +78,7 @@ func TestProgressInATerminal(t *testing.T) {
 		text := g.String()
 		lines := strings.Split(text, "\n")
 		return strings.Count(raw.String(), "requests   in") > 1 && rate.MatchString(text) &&
-			strings.HasPrefix(lines[0], "127.0.0.1: ") && len(lines) >= 4 && len(lines) <= 6
+			strings.HasPrefix(lines[0], "127.0.0.1: ") && len(lines) >= 4 && len(lines) <= 7
 	})
 	p.Process.Signal(os.Interrupt)
 	if code := p.exitCode(t); code != exit.Interrupted {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 )
@@ -19,18 +20,23 @@ type completer = cobra.CompletionFunc
 // command, that command's constructor sets its completion.
 var flagValues = map[string]completer{
 	"pool": listOf(pools), "driver": listOf(driverNames), "server": listOf(servers), "via": listOf(servers), "as": listOf(servers),
+	"expect": listOf(func() []string {
+		return []string{"failures = 0", "failures.rate < 1%", "response.p99 <= 80ms", "failures not worse than baseline"}
+	}),
 	"set": completeSet, "axis": completeSet,
 	"arrivals": listOf(generator.Processes), "client": listOf(profiles.Clients),
 	"format": listOf(func() []string { return []string{"http", "json"} }),
 	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
 	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs, "resume": CompleteDirs, "dir": CompleteDirs, "deliver": CompleteDirs,
 	"credentials": completeFiles,
-	"targets":     completeFiles, "trace": completeFiles, "output": completeFiles,
+	"cert":        completeFiles, "key": completeFiles,
+	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,
 }
 
 // SetFlagCompletion sets the completion of every flag of every command. Numbers, times, URLs
 // and free texts have none.
 func SetFlagCompletion(root *cobra.Command) {
+	_ = root.RegisterFlagCompletionFunc("color", listOf(func() []string { return terminal.Whens }))
 	for _, c := range root.Commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) {
 			values, known := flagValues[f.Name]

@@ -37,13 +37,13 @@ func (o *Fleet) Flags(f *pflag.FlagSet) {
 	f.StringVar(&o.Agents, "agents", "", "have several agents send the requests together: local:N starts N on this machine; N waits for N that join ('kabench agent --join')")
 	f.StringVar(&o.Listen, "listen", "", "with --agents N: address at which the agents join, for example :4222; it needs --credentials unless it is on the loopback")
 	f.StringVar(&o.Broker, "broker", "", "with --agents N: URL of a NATS server with JetStream that runs already, where the agents join")
-	CredentialsFlag(f, &o.Credentials)
+	CredentialsFlag(f, &o.Credentials, "controller.cred")
 	f.DurationVar(&o.Wait, "wait", fleet.DefaultWait, "with --agents: how long to wait for the agents")
 }
 
-// CredentialsFlag adds --credentials.
-func CredentialsFlag(f *pflag.FlagSet, to *string) {
-	f.StringVar(to, "credentials", "", "file made by 'kabench fleet credentials': controller.cred here, agent.cred for agents")
+// CredentialsFlag adds --credentials, which takes the file of that name.
+func CredentialsFlag(f *pflag.FlagSet, to *string, file string) {
+	f.StringVar(to, "credentials", "", "the file "+file+" that 'kabench fleet credentials' has made")
 }
 
 // Check refuses flags that have no effect.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,15 +15,46 @@ import (
 )
 
 // plainEvery is how often a line of progress is printed if stderr is no terminal.
-const plainEvery = 5 * time.Second
+const plainEvery = 10 * time.Second
 
 // Progress shows how far a run has come: as lines that are drawn over and over in a
-// terminal, as a line every five seconds elsewhere, and not at all with --json.
+// terminal, as a line every ten seconds elsewhere, and not at all with --json or --quiet.
 type Progress struct {
 	screen *terminal.Screen
 	Title  string
 	last   time.Duration // when the last plain line was written
 	Silent bool
+	runs   runs
+
+	prepared string    // the last plain line of Prepare, up to its first number
+	at       time.Time // when it was written
+}
+
+// runs are the runs of a command that makes several.
+type runs struct {
+	first time.Time     // when the first one began
+	made  int           // those that have ended
+	left  int           // those after the one that goes on
+	each  time.Duration // how long one took, with what comes before and after it; 0: none has ended
+}
+
+// begin notes that another run begins: step of steps, counted from 1.
+func (r *runs) begin(now time.Time, step, steps int) {
+	if r.first.IsZero() {
+		r.first = now
+	} else {
+		r.made++
+		r.each = now.Sub(r.first) / time.Duration(r.made)
+	}
+	r.left = steps - step
+}
+
+// after returns how long the runs will take that follow one of that length.
+func (r *runs) after(length time.Duration) time.Duration {
+	if r.each > 0 {
+		length = r.each
+	}
+	return time.Duration(r.left) * length
 }
 
 func NewProgress(s *Streams) *Progress {
@@ -30,7 +62,7 @@ func NewProgress(s *Streams) *Progress {
 	if !ok {
 		to = terminal.NewScreen(s.Err)
 	}
-	return &Progress{screen: to, Silent: s.JSON}
+	return &Progress{screen: to, Silent: s.JSON || s.Quiet}
 }
 
 // Begin shows the title of a run that begins.
@@ -42,14 +74,24 @@ func (p *Progress) Begin(title string) {
 	}
 }
 
+// BeginRun shows the title of a run that begins, step of steps.
+func (p *Progress) BeginRun(step, steps int, title string) {
+	p.runs.begin(time.Now(), step, steps)
+	p.Begin(title)
+}
+
 // Show draws now. It is the function for kabench.Options.Progress.
 func (p *Progress) Show(now kabench.Progress) {
-	p.Draw(now.Elapsed, progressLines(p.Title, now), plainProgress(p.Title, now))
+	p.Draw(now.Elapsed, progressLines(p.Title, now, p.runs), plainProgress(p.Title, now, p.runs))
 }
 
 // Prepare shows what goes on before the first request. It is the function for
 // kabench.Options.Preparing.
 func (p *Progress) Prepare(what string) {
+	kind := what
+	if i := strings.IndexAny(what, "0123456789"); i >= 0 {
+		kind = what[:i]
+	}
 	if p.Title != "" {
 		what = p.Title + ": " + what
 	}
@@ -58,11 +100,15 @@ func (p *Progress) Prepare(what string) {
 	case p.screen.IsTerminal():
 		p.screen.Draw([]string{what})
 	default:
-		fmt.Fprintln(p.screen, what)
+		// Lines that differ from their first number on only count something, and would fill a log.
+		if now := time.Now(); kind != p.prepared || now.Sub(p.at) >= plainEvery {
+			p.prepared, p.at = kind, now
+			fmt.Fprintln(p.screen, what)
+		}
 	}
 }
 
-// Draw shows lines in a terminal. Elsewhere it prints plain every five seconds. elapsed is
+// Draw shows lines in a terminal. Elsewhere it prints plain every ten seconds. elapsed is
 // the time since Begin.
 func (p *Progress) Draw(elapsed time.Duration, lines []string, plain string) {
 	switch {
@@ -78,19 +124,67 @@ func (p *Progress) Draw(elapsed time.Duration, lines []string, plain string) {
 // End clears the lines.
 func (p *Progress) End() { p.screen.Draw(nil) }
 
-// elapsed returns for example "12 s of 35 s, warming up".
-func elapsed(now kabench.Progress) string {
-	s := strconv.Itoa(int(now.Elapsed.Round(time.Second).Seconds())) + " s"
-	if now.Total > 0 {
-		s += fmt.Sprintf(" of %d s", int(now.Total.Round(time.Second).Seconds()))
+// elapsed returns for example "12 s of 35 s, 23 s left" or, if more runs follow, "12 s of 35 s,
+// all runs in 3 min".
+func elapsed(now kabench.Progress, rest runs) string {
+	s := seconds(now.Elapsed)
+	if now.Total > 0 && now.Elapsed > now.Total {
+		s = "all sent in " + seconds(now.Total) + ", waiting for requests in flight"
+		if now.InFlight == 0 {
+			s = "all sent in " + seconds(now.Total)
+		}
+	} else if now.Total > 0 {
+		s += " of " + seconds(now.Total)
 	}
+	left := max(now.Total-now.Elapsed, 0)
 	switch {
-	case now.Elapsed < now.WarmUp:
+	case now.Total > 0 && rest.left > 0:
+		s += ", all runs in " + roughly(left+rest.after(now.Total))
+	case left > 0:
+		s += ", " + roughly(left) + " left"
+	}
+	if now.Elapsed < now.WarmUp {
 		s += ", warming up"
-	case now.Total > 0 && now.Elapsed > now.Total:
-		s += ", waiting for requests in flight"
 	}
 	return s
+}
+
+// brief formats a latency.
+func brief(d time.Duration) string { return results.FormatSeconds(d.Seconds()) }
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%d s", int(d.Round(time.Second).Seconds())) }
+
+// roughly returns a time to wait: in seconds below two minutes, else in minutes or hours.
+func roughly(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return seconds(d)
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Round(time.Minute).Minutes()))
+	}
+	return fmt.Sprintf("%.1f h", d.Hours())
+}
+
+// Countdown says how many of several works have ended, and how long the others will take if the
+// first ones took so long: "3 of 27, about 8 min left".
+func Countdown(done, of int, took time.Duration) string {
+	text := fmt.Sprintf("%d of %d", done, of)
+	if done > 0 && done < of {
+		text += ", about " + roughly(took/time.Duration(done)*time.Duration(of-done)) + " left"
+	}
+	return text
+}
+
+// timesLine returns for example "p50 12 ms, p99 80 ms; lag p99 1.2 ms"; "" if nothing is known.
+func timesLine(t *kabench.TimesSoFar) string {
+	if t == nil {
+		return ""
+	}
+	lag := "lag p99 " + brief(t.Lag)
+	if t.P99 == 0 {
+		return lag
+	}
+	return fmt.Sprintf("p50 %s, p99 %s; %s", brief(t.P50), brief(t.P99), lag)
 }
 
 // errorsOf counts the responses with an error status among the requests that are ok; "" if
@@ -132,8 +226,8 @@ func poolLine(now kabench.Progress) string {
 	return fmt.Sprintf("leased %s, idle %d, dialing %d, pending %s", ofCap(g.Leased, maxConns), g.Idle, g.Dialing, ofCap(g.Pending, now.PendingMax))
 }
 
-func progressLines(title string, now kabench.Progress) []string {
-	head := elapsed(now)
+func progressLines(title string, now kabench.Progress, rest runs) []string {
+	head := elapsed(now, rest)
 	if title != "" {
 		head = title + ": " + head
 	}
@@ -143,6 +237,9 @@ func progressLines(title string, now kabench.Progress) []string {
 		fmt.Sprintf("rate       %.0f/s offered, %.0f/s achieved, %.0f/s ok", now.Offered, now.Achieved, now.Throughput),
 		fmt.Sprintf("requests   in flight %d, ok %d%s, failed %d, dropped %d", now.InFlight, t.OK, errorsOf(t), t.Failed, t.Due-min(t.Started, t.Due)),
 		"pool       " + poolLine(now),
+	}
+	if times := timesLine(now.Times); times != "" {
+		lines = slices.Insert(lines, 3, "times      "+times)
 	}
 	if now.Buffered > 0 {
 		lines[2] += fmt.Sprintf(", buffered %d", now.Buffered)
@@ -164,22 +261,26 @@ func progressLines(title string, now kabench.Progress) []string {
 	return lines
 }
 
-func plainProgress(title string, now kabench.Progress) string {
+// plainProgress returns one line with what a log needs. The gauges of the pool and the sockets are
+// in the results.
+func plainProgress(title string, now kabench.Progress, rest runs) string {
 	t := now.Totals
 	rate := "nothing due now" // between bursts
 	if now.Offered >= 0.5 || now.Achieved >= 0.5 {
 		rate = fmt.Sprintf("%.0f/s of %.0f/s started", now.Achieved, now.Offered)
 	}
-	line := fmt.Sprintf("%s · %s · due %d, ok %d%s, failed %d", elapsed(now), rate, t.Due, t.OK, errorsOf(t), t.Failed)
+	line := fmt.Sprintf("%s · %s · ok %d%s, failed %d", elapsed(now, rest), rate, t.OK, errorsOf(t), t.Failed)
 	if title != "" {
 		line = title + ": " + line
 	}
 	if t.Failed > 0 {
 		line += " (" + byPhase(now) + ")"
 	}
-	line += fmt.Sprintf(", in flight %d · %s", now.InFlight, poolLine(now))
-	if k := now.Sockets; k != nil {
-		line += fmt.Sprintf(" · TIME_WAIT %d, ports used %d", k.Client["TIME_WAIT"], k.PortsUsed)
+	if dropped := t.Due - min(t.Started, t.Due); dropped > 0 {
+		line += fmt.Sprintf(", dropped %d", dropped)
+	}
+	if times := timesLine(now.Times); times != "" {
+		line += " · " + times
 	}
 	line, _ = layout.Cut(line, len(line))
 	return line

@@ -23,12 +23,48 @@ import (
 // Streams are where commands write to, and in which form.
 type Streams struct {
 	Out, Err io.Writer
-	JSON     bool
+	// Errors gets what must be said with --quiet too: what could not be done although the
+	// command goes on, and what was asked for on standard error.
+	Errors io.Writer
+	JSON   bool
+	Quiet  bool   // nothing goes to Err
+	Colour string // as --color has it
+
+	stdout, stderr io.Writer
 }
 
 // NewStreams returns the streams of a command: results go to stdout, everything else to stderr.
 func NewStreams(stdout, stderr io.Writer) *Streams {
-	return &Streams{Out: terminal.Output{Writer: stdout}, Err: terminal.NewScreen(stderr)}
+	screen := terminal.NewScreen(stderr)
+	return &Streams{Out: terminal.Output{Writer: stdout}, Err: screen, Errors: screen, stdout: stdout, stderr: stderr}
+}
+
+// Settle has the streams do as the flags say, which have been read now. The error is about one of
+// them.
+func (s *Streams) Settle() error {
+	when := terminal.When(s.Colour)
+	out, err := when.Colours(s.stdout)
+	if err != nil {
+		return err
+	}
+	s.Out = terminal.Output{Writer: s.stdout, Colour: out && !s.JSON}
+	if screen, ok := s.Err.(*terminal.Screen); ok {
+		chatter, _ := when.Colours(s.stderr)
+		screen.SetColour(chatter)
+	}
+	if s.Quiet {
+		s.Err = io.Discard
+	}
+	return nil
+}
+
+// Plain is Out for data, which is never coloured.
+func (s *Streams) Plain() io.Writer {
+	if o, ok := s.Out.(terminal.Output); ok {
+		o.Colour = false
+		return o
+	}
+	return s.Out
 }
 
 // Line prints one line: v as JSON with --json, the text otherwise.

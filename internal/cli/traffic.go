@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,7 @@ type Traffic struct {
 	Changes []Change
 	Has     func(flag string) bool // reports whether the command line has the flag
 	iMay    bool
+	expects []string // as --expect has them
 }
 
 // Change is a flag that sets a profile field.
@@ -55,6 +57,8 @@ func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 		{Flag: "duration", Path: "load.duration", Usage: "how long to send requests after the warm-up, for example 30s"},
 		{Flag: "warm-up", Path: "load.warm_up", Usage: "how long to send requests before the measurement begins"},
 		{Flag: "client", Path: "client", Usage: "policy (the profile's pool), stock (Go's http.Transport, unchanged) or external (a real client; see --driver)"},
+		{Flag: "cert", Path: "target.tls.cert_file", Usage: "PEM file with the certificate that the client shows to the server"},
+		{Flag: "key", Path: "target.tls.key_file", Usage: "PEM file with its private key, unless the --cert file has it"},
 	}, more...)
 	for i := range o.Changes {
 		f.StringVar(&o.Changes[i].value, o.Changes[i].Flag, "", o.Changes[i].Usage)
@@ -83,7 +87,7 @@ func (o *Traffic) Given(c *cobra.Command) {
 
 // FlagNames returns the flags that describe what to send.
 func (o *Traffic) FlagNames() []string {
-	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "set"}
+	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "cert", "key", "set"}
 }
 
 // Load makes the profile that the command line describes.
@@ -111,7 +115,8 @@ func (o *Traffic) Check() error {
 	case o.Format != "" && o.Targets == "":
 		return usage.Errorf(o.Command, "--format needs --targets: it is the format of that file")
 	}
-	return nil
+	_, err := o.expectations()
+	return err
 }
 
 // change is the value of a flag that sets a field; "" if it was not given.
@@ -139,6 +144,10 @@ func (o *Traffic) AllSets() []string {
 	for _, c := range o.Changes {
 		sets = append(sets, c.Path+"="+c.value)
 	}
+	wanted, _ := o.expectations() // Check has refused wrong ones
+	for _, w := range wanted {
+		sets = append(sets, w.set())
+	}
 	return append(sets, o.sets...)
 }
 
@@ -147,6 +156,10 @@ func (o *Traffic) InFlags(err error) error {
 	given := []Given{{"target.url", o.Target, "--target"}, {"target.format", o.Format, "--format"}}
 	for _, ch := range o.Changes {
 		given = append(given, Given{ch.Path, ch.value, "--" + ch.Flag})
+	}
+	wanted, _ := o.expectations()
+	for _, w := range wanted {
+		given = append(given, Given{"expect." + w.path, w.condition, "--expect " + strconv.Quote(w.path+" "+w.condition)})
 	}
 	err = InFlags(err, given...)
 	if list, ok := errors.AsType[profiles.Errors](err); ok {
@@ -175,7 +188,10 @@ func InFlags(err error, given ...Given) error {
 			if g.Value == "" || !url && c.Source != "--set "+g.Path+"="+g.Value {
 				continue
 			}
-			list[i].Source = g.Flag + " " + g.Value
+			list[i].Source = g.Flag
+			if !strings.HasSuffix(g.Flag, `"`) { // which has the value already
+				list[i].Source += " " + g.Value
+			}
 			if c.Path == g.Path {
 				list[i].Path = ""
 			}

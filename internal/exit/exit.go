@@ -15,7 +15,7 @@ type Code int
 // The exit codes.
 const (
 	Done        Code = 0
-	Unmet       Code = 1   // an expectation failed, abort_when stopped the run, agents were lost with too much of it, or an incident was not reproduced
+	Unmet       Code = 1   // an expectation was not met or not judged, abort_when stopped the run, agents were lost with too much of it, or an incident was not reproduced
 	Input       Code = 2   // wrong input
 	Invalid     Code = 3   // the run is invalid
 	Interrupted Code = 130 // as by SIGINT
@@ -31,8 +31,18 @@ func (c Code) Err() error {
 	return c
 }
 
-// OfRun returns the exit code for a run.
+// OfRun returns the exit code for a run that was asked for by itself. An expectation that was
+// not judged counts as one that was not met: who asked it must not take silence for a yes.
 func OfRun(run *results.Run) Code {
+	if code := ofPart(run); code != Done || len(run.Unjudged()) == 0 {
+		return code
+	}
+	return Unmet
+}
+
+// ofPart returns the exit code for a run of an incident, whose expectations are written for
+// every client: those that its client cannot tell do not count, unless it can tell none.
+func ofPart(run *results.Run) Code {
 	switch {
 	case run.Interrupted && run.Stopped == nil:
 		return Interrupted
@@ -40,7 +50,7 @@ func OfRun(run *results.Run) Code {
 		return Invalid
 	case run.Stopped != nil:
 		return Unmet
-	case len(run.Unmet()) > 0, run.Degraded() != "":
+	case len(run.Unmet()) > 0, run.Degraded() != "", len(run.Expect) > 0 && len(run.Unjudged()) == len(run.Expect):
 		return Unmet
 	}
 	return Done
@@ -48,10 +58,10 @@ func OfRun(run *results.Run) Code {
 
 // OfReproduction returns the exit code for the first run that did not end well.
 func OfReproduction(rep *results.Reproduction) Code {
-	code := OfRun(rep.IncidentRun)
+	code := ofPart(rep.IncidentRun)
 	for _, r := range rep.RemedyRuns {
 		if code == Done || r.Interrupted {
-			code = OfRun(r.Run)
+			code = ofPart(r.Run)
 		}
 	}
 	if code == Done && !rep.Reproduced {

@@ -19,6 +19,7 @@ func TestOfRun(t *testing.T) {
 		"interrupted":             {&results.Run{Valid: true, Interrupted: true}, Interrupted},
 		"stopped":                 {&results.Run{Valid: true, Interrupted: true, Stopped: &results.Stopped{}}, Unmet},
 		"unmet":                   {&results.Run{Valid: true, Expect: []results.Expectation{{}}}, Unmet},
+		"not judged":              {&results.Run{Valid: true, Expect: []results.Expectation{{Met: true}, {Unknown: true}}}, Unmet},
 		"a lost agent":            {lost(11, 1000), Unmet},
 		"a little of it":          {lost(10, 1000), Done},
 		"nothing else was due":    {lost(5, 5), Unmet},

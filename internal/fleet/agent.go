@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kabench/kabench"
@@ -48,6 +49,26 @@ type Agent struct {
 	MakeRun func(context.Context, *profiles.Profile, kabench.Options) (*results.Run, error)
 
 	dial func(context.Context) (bus, carrier, error) // for tests
+	crew atomic.Pointer[crew]                        // while Run runs
+}
+
+// WaitsFor names what the agent would wait for if it were stopped now; "": nothing.
+func (a *Agent) WaitsFor() string {
+	c := a.crew.Load()
+	if c == nil {
+		return ""
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s := c.share; {
+	case s == nil || s.Stage == stageFailed:
+		return ""
+	case s.Stage == stageSending:
+		return "requests in flight"
+	case s.underWay():
+		return "the run to be given up"
+	}
+	return "the results to be delivered"
 }
 
 // ErrNoController is returned by Agent.Run when its patience was over.
@@ -81,11 +102,13 @@ type crew struct {
 // Run takes part in runs until ctx ends, or as the fields of Agent say. The error says in
 // one sentence why it could not.
 func (a *Agent) Run(ctx context.Context) error {
-	c, err := a.crew()
+	c, err := a.newCrew()
 	if err != nil {
 		return err
 	}
 	defer c.keep.close()
+	a.crew.Store(c)
+	defer a.crew.Store(nil)
 	ctx, c.end = context.WithCancelCause(ctx)
 	defer c.end(nil)
 	c.ctx = ctx
@@ -126,7 +149,7 @@ const (
 // errDone ends an agent that has nothing more to do.
 var errDone = errors.New("done")
 
-func (a *Agent) crew() (*crew, error) {
+func (a *Agent) newCrew() (*crew, error) {
 	c := &crew{Agent: a, clock: a.Clock, giving: map[string]func(){}, contact: time.Now(), beating: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
 	if c.clock == nil {
 		c.clock = SystemClock()

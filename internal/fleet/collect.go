@@ -133,6 +133,7 @@ func (s *sending) collect(ctx context.Context) {
 	abort := ctx.Done()
 	var deadline <-chan time.Time
 	var shown time.Time
+	began := time.Now()
 	for {
 		s.mu.Lock()
 		now := time.Now()
@@ -141,7 +142,7 @@ func (s *sending) collect(ctx context.Context) {
 		seats := s.state.Seats
 		here := tally(seats, (*seat).here)
 		done := !slices.ContainsFunc(seats, func(seat *seat) bool { return !seat.here() && s.hope(seat, now) })
-		line := s.arrived(here)
+		line := s.arrived(here, now.Sub(began))
 		s.mu.Unlock()
 		if done {
 			return
@@ -200,21 +201,29 @@ func latest(list ...time.Time) (last time.Time) {
 	return last
 }
 
-// arrived says how far the collection has come. The caller holds mu.
-func (s *sending) arrived(here int) string {
-	var bytes int64
+// arrived says how far the collection has come in that time. The caller holds mu.
+func (s *sending) arrived(here int, took time.Duration) string {
+	var bytes, size int64
+	sized := true // the sizes of all results are known
 	for _, in := range s.incoming {
-		bytes += in.have
+		bytes, size = bytes+in.have, size+in.size
+		sized = sized && in.size > 0
 	}
 	text := fmt.Sprintf("collecting %d of %d, %s", here, len(s.state.Seats), megabytes(bytes))
 	if s.away {
 		return text + " (the broker is away)"
+	}
+	if left := size - bytes; sized && len(s.incoming) == len(s.state.Seats) && left > 0 && bytes > 0 && took >= measurable {
+		text += fmt.Sprintf(", about %d s left", int(took.Seconds()*float64(left)/float64(bytes))+1)
 	}
 	if rest := without(s.state.Seats, (*seat).here); len(rest) > 0 && len(rest) < len(s.state.Seats) {
 		text += " (waiting for " + someOf(rest) + ")"
 	}
 	return text
 }
+
+// measurable is how long the collection must have taken for its speed to be told.
+const measurable = 2 * time.Second
 
 func megabytes(n int64) string {
 	if n > 0 && n < 1e6 {

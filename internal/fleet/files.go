@@ -70,7 +70,8 @@ func usePaths(p *profiles.Profile, paths map[string]string) error {
 	for _, one := range []struct {
 		field, name string
 		path        *string
-	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile}} {
+	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile},
+		{"target.tls.cert_file", "", &p.Target.TLS.CertFile}, {"target.tls.key_file", "", &p.Target.TLS.KeyFile}} {
 		path, came := paths[one.name]
 		if *one.path != "" && !came {
 			return fmt.Errorf("the profile names a file in %s, and the file did not come with it", one.field)

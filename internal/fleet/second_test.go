@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -188,21 +189,23 @@ func TestOrdersThatAnAgentRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(*profiles.Profile)
-		agent  Agent
+		agent  *Agent // nil: one without credentials
 		want   string
 	}{
 		{name: "a file of the agent", change: func(p *profiles.Profile) { p.Target.File = "/etc/passwd" }, want: "target.file, and the file did not come with it"},
 		{name: "an authority of the agent", change: func(p *profiles.Profile) { p.Target.TLS.CAFile = "/etc/passwd" }, want: "target.tls.ca_file, and the file did not come with it"},
+		{name: "a certificate of the agent", change: func(p *profiles.Profile) { p.Target.TLS.CertFile = "/etc/passwd" }, want: "target.tls.cert_file, and the file did not come with it"},
+		{name: "a key of the agent", change: func(p *profiles.Profile) { p.Target.TLS.KeyFile = "/etc/passwd" }, want: "target.tls.key_file, and the file did not come with it"},
 		{name: "a program", change: program, want: "a broker without credentials"},
-		{name: "a program, by somebody known", change: program, agent: Agent{Credentials: &broker.Credentials{}}},
-		{name: "a program, by a user of the broker", change: program, agent: Agent{URL: "nats://me:secret@127.0.0.1:4222"}},
+		{name: "a program, by somebody known", change: program, agent: &Agent{Credentials: &broker.Credentials{}}},
+		{name: "a program, by a user of the broker", change: program, agent: &Agent{URL: "nats://me:secret@127.0.0.1:4222"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := profile(t)
 			test.change(p)
 			err := usePaths(p, map[string]string{})
 			if err == nil {
-				err = test.agent.mayRun(p)
+				err = cmp.Or(test.agent, &Agent{}).mayRun(p)
 			}
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)

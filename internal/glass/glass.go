@@ -21,7 +21,7 @@ type Glass struct {
 	history  []string
 }
 
-var escape = regexp.MustCompile(`^\x1b\[([0-9]*)([A-Za-z])`)
+var escape = regexp.MustCompile(`^\x1b\[([0-9;]*)([A-Za-z])`)
 
 func (g *Glass) Write(p []byte) (int, error) {
 	g.mu.Lock()
@@ -42,6 +42,7 @@ func (g *Glass) Write(p []byte) (int, error) {
 				}
 				g.rows[g.row] = g.rows[g.row][:min(g.col, len(g.rows[g.row]))]
 				g.rows = g.rows[:g.row+1]
+			case "m": // a colour, which takes no column
 			default:
 				return 0, fmt.Errorf("an escape that a glass does not know: %q", m[0])
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,13 @@ import (
 // any after restore, has the system's default action: it kills the program. restore may be
 // called more than once.
 func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
+	return CatchWaiting(parent, stderr, func() string { return "requests in flight" })
+}
+
+// CatchWaiting is Catch for a command that waits for something else after the first signal:
+// waits names it at that moment, as "the results to be delivered". "" means that the command
+// ends at once.
+func CatchWaiting(parent context.Context, stderr io.Writer, waits func() string) (ctx context.Context, stop <-chan struct{}, restore func()) {
 	ctx, cancel := context.WithCancel(parent)
 	stopping := make(chan struct{})
 	signals := make(chan os.Signal, 2)
@@ -32,8 +40,13 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 		case <-done:
 			return
 		}
+		what := waits() // before the command knows of the signal and changes its answer
 		close(stopping)
-		say(stderr, "\nkabench: stopping: waiting for requests in flight. Press Ctrl-C again to stop now")
+		if what == "" {
+			say(stderr, "\nkabench: stopping")
+		} else {
+			say(stderr, "\nkabench: stopping: waiting for "+what+". Press Ctrl-C again to stop now")
+		}
 		select {
 		case <-signals:
 		case <-done:
@@ -41,7 +54,7 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 		}
 		signal.Stop(signals)
 		cancel()
-		endAnyhow(stderr, done)
+		endAnyhow(stderr, what, done)
 	}()
 	return ctx, stopping, sync.OnceFunc(func() {
 		close(done)
@@ -56,8 +69,11 @@ func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop 
 const LastResort = 25 * time.Second
 
 // endAnyhow ends the program by force unless done is closed in time.
-func endAnyhow(stderr io.Writer, done <-chan struct{}) {
-	say(stderr, "kabench: giving up the requests in flight. Press Ctrl-C again to end kabench at once")
+func endAnyhow(stderr io.Writer, what string, done <-chan struct{}) {
+	if what == "" {
+		what = "rest"
+	}
+	say(stderr, "kabench: giving up the "+strings.TrimPrefix(what, "the ")+". Press Ctrl-C again to end kabench at once")
 	select {
 	case <-done:
 		return

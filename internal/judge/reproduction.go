@@ -52,7 +52,7 @@ func Shown(run *results.Run) bool {
 
 // untold reports whether run has conditions, and a real client tells no figure of them.
 func untold(run *results.Run) bool {
-	return len(run.Expect) > 0 && !slices.ContainsFunc(run.Expect, func(e results.Expectation) bool { return !e.Unknown })
+	return len(run.Expect) > 0 && len(run.Unjudged()) == len(run.Expect)
 }
 
 // verdict returns a sentence that says what happened and, for each remedy, a sentence

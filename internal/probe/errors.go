@@ -49,6 +49,9 @@ func explainTLS(err error) error {
 	if _, is := errors.AsType[x509.HostnameError](err); is {
 		return fmt.Errorf("%w; name it with --set target.tls.server_name=NAME", err)
 	}
+	if op, is := errors.AsType[*net.OpError](err); is && op.Op == "remote error" { // as crypto/tls reports an alert
+		return fmt.Errorf("the server refused the TLS handshake (%w); if it demands a certificate, show one with --set target.tls.cert_file=FILE", err)
+	}
 	return fmt.Errorf("the TLS handshake failed: %w", err)
 }
 

@@ -36,7 +36,7 @@ func InText(text string) (values []string) {
 		values = append(values, userIn(found)...)
 	}
 	for _, at := range namedInText.FindAllStringSubmatchIndex(text, -1) {
-		if name := text[at[2]:at[3]]; Named(name) && !strings.HasSuffix(name, "passes_on") {
+		if name := text[at[2]:at[3]]; Named(name) && !strings.HasSuffix(name, "passes_on") && !strings.HasSuffix(name, "key_file") { // a file is no secret, and its name is needed in errors
 			values = append(values, valuesAt(text, at[0], at[1])...)
 		}
 	}

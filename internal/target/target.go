@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/internal/host"
@@ -201,7 +202,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 
 // ClientTLS returns how a client checks the certificate of t's server: by the file that t
 // names, else by the certificates served, which are in PEM form, else, if there are none,
-// by the system's roots.
+// by the system's roots. It has the certificate that the client shows, if t names one.
 func ClientTLS(t profiles.Target, served []byte) (*tls.Config, error) {
 	config := &tls.Config{InsecureSkipVerify: t.TLS.Insecure, ServerName: t.TLS.ServerName}
 	pem := served
@@ -216,6 +217,16 @@ func ClientTLS(t profiles.Target, served []byte) (*tls.Config, error) {
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("target.tls.ca_file: %s holds no certificate in PEM form", t.TLS.CAFile)
 		}
+	}
+	if t.TLS.CertFile != "" {
+		shown, err := clientCertificate(t.TLS.CertFile, t.TLS.KeyFile, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{shown}
+		// A certificate that the server's list of issuers leaves out is shown too: whether to
+		// take it is the server's decision, and a run without it would be another question.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil }
 	}
 	return config, nil
 }

@@ -19,7 +19,21 @@ const (
 
 // Output is standard output as a layout.Terminal. Its width is COLUMNS, or else the width of
 // the terminal.
-type Output struct{ io.Writer }
+type Output struct {
+	io.Writer
+	Colour bool // the words of verdicts and failures are coloured
+}
+
+// Write writes text, which ends with a line or is one.
+func (o Output) Write(text []byte) (int, error) {
+	if !o.Colour {
+		return o.Writer.Write(text)
+	}
+	if _, err := io.WriteString(o.Writer, paint(string(text))); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
 
 // Columns returns 0 for a file or a pipe. Reports then have a width of their own, and lists
 // have none.

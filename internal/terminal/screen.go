@@ -24,6 +24,7 @@ type Screen struct {
 	size func() (columns, rows int) // of the terminal; nil: it is not a terminal
 
 	mu     sync.Mutex
+	colour bool  // guarded by mu
 	widths []int // guarded by mu: columns of the lines of the block; empty: no block
 }
 
@@ -46,6 +47,13 @@ func NewScreen(to io.Writer) *Screen {
 
 // IsTerminal reports whether Draw shows anything.
 func (s *Screen) IsTerminal() bool { return s.size != nil }
+
+// SetColour has the block coloured from now on, or not.
+func (s *Screen) SetColour(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.colour = on
+}
 
 // Write puts text above the block. The next Draw shows the block again.
 func (s *Screen) Write(text []byte) (int, error) {
@@ -86,6 +94,9 @@ func (s *Screen) put(lines []string) {
 	for _, line := range lines[:min(len(lines), max(rows-1, 1))] {
 		line, width := layout.Cut(line, max(columns-1, 1)) // a full line would move the cursor, or not, as terminals please
 		s.widths = append(s.widths, width)
+		if s.colour {
+			line = paint(line)
+		}
 		b.WriteString(line + clearRow)
 	}
 	if left := up - len(s.widths); left > 0 {

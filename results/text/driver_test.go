@@ -44,7 +44,7 @@ func TestRunOfARealClient(t *testing.T) {
 		"1 x boom",
 		"DISAGREES: its words stand for a timeout",
 		"leased 4, idle 3, pending not told",
-		"unknown  pool.peak_dialing",
+		"NOT JUDGED  pool.peak_dialing",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report lacks %q:\n%s", want, b.String())

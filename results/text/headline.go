@@ -36,7 +36,7 @@ func HeadlineOfRun(run *results.Run) Headline {
 	c := run.Counts
 	unmet := run.Unmet()
 	h := Headline{
-		Good:    run.Unfit() == "" && len(unmet) == 0 && lostAgents(run) == "" && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
+		Good:    run.Unfit() == "" && len(unmet) == 0 && len(run.Unjudged()) == 0 && lostAgents(run) == "" && c.OK > run.ErrorAnswers.Sum() && run.Stopped == nil,
 		Figures: []Figure{failedFigure(run), responseFigure(run), openedFigure(run)},
 	}
 	if run.ErrorAnswers.Sum() > 0 {
@@ -62,6 +62,9 @@ func HeadlineOfRun(run *results.Run) Headline {
 	}
 	for _, e := range unmet {
 		says = append(says, fmt.Sprintf("Expected %s %s, %s.", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
+	}
+	for _, e := range run.Unjudged() {
+		says = append(says, fmt.Sprintf("Expected %s %s, which was not judged: %s.", e.Path, e.Want, e.Why))
 	}
 	switch {
 	case !run.Complete:

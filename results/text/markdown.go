@@ -229,7 +229,7 @@ func markdownExpectations(k *record.Archive) string {
 			met := "met"
 			switch {
 			case e.Unknown:
-				met = "unknown"
+				met = "**not judged**"
 			case !e.Met:
 				met = "**not met**"
 			}

@@ -326,7 +326,7 @@ func renderExpectations(b *bytes.Buffer, run *results.Run) {
 		case e.Met:
 			return "met    "
 		case e.Unknown:
-			return "unknown"
+			return "NOT JUDGED"
 		}
 		return "NOT MET"
 	}
@@ -341,8 +341,8 @@ func renderExpectations(b *bytes.Buffer, run *results.Run) {
 	}
 	t.Flush()
 	for _, e := range run.Expect {
-		wrap(&stacked, "  "+verdict(e)+"  ", fmt.Sprintf("%s: expected %s", e.Path, e.Want))
-		wrap(&stacked, "           ", seen(e))
+		wrap(&stacked, fmt.Sprintf("  %-10s  ", verdict(e)), fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+		wrap(&stacked, "              ", seen(e))
 	}
 	layout.Either(b, rows.String(), stacked.String())
 	if d := run.Baseline; d != nil {

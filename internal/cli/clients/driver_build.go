@@ -131,7 +131,7 @@ func build(ctx context.Context, e drivers.Entry, log io.Writer) builtDriver {
 func (b builtDriver) print(s *cli.Streams) error {
 	switch {
 	case b.Error != "":
-		fmt.Fprintf(s.Err, "%s was not built: %s\n", b.Name, b.Error)
+		fmt.Fprintf(s.Errors, "%s was not built: %s\n", b.Name, b.Error)
 		return nil
 	case b.Was:
 		return s.Line(b, "%s is built", b.Name)

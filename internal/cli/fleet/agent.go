@@ -57,7 +57,7 @@ Ctrl-C, or SIGTERM, ends the agent in an orderly way: it starts no more requests
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.join, "join", "", "URL of the controller's --listen, or of the NATS server of its --broker")
-	cli.CredentialsFlag(f, &o.credentials)
+	cli.CredentialsFlag(f, &o.credentials, "agent.cred")
 	f.StringArrayVar(&o.allowed, "allow-target", nil, "host, host:port or *.host that this agent may send to; may be repeated")
 	f.StringVar(&o.name, "name", "", "name of the agent, which no other one may have (default agent-N in pod N of an Indexed Job, else HOST-PROCESS)")
 	f.StringVar(&o.dir, "dir", "", "directory for results until they are delivered (default kabench-agent/NAME)")
@@ -76,7 +76,7 @@ func runAgent(c *cobra.Command, s *cli.Streams, o *agentOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, a.WaitsFor)
 	defer restore()
 	a.Stop = stop
 	a.Say = func(line string) { fmt.Fprintf(s.Err, "kabench: %s\n", line) }

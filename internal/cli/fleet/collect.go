@@ -30,6 +30,6 @@ with everything that is there. Without agents that have something, nothing chang
 		},
 	}
 	c.Flags().StringVar(&o.Broker, "broker", "", "URL of the broker, if it has a user or token, or has moved")
-	cli.CredentialsFlag(c.Flags(), &o.Credentials)
+	cli.CredentialsFlag(c.Flags(), &o.Credentials, "controller.cred")
 	return c
 }

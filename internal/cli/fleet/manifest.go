@@ -63,11 +63,11 @@ func doManifest(c *cobra.Command, s *cli.Streams, o *manifestOptions) error {
 	if err := o.Validate(); err != nil {
 		return &usage.Error{Command: c.CommandPath(), Err: err}
 	}
+	if len(o.AllowTargets) == 0 {
+		return usage.Errorf(c.CommandPath(), "give --allow-target HOST[:PORT] for each host that the agents may send requests to; without one they would end at once")
+	}
 	if err := o.readCredentials(); err != nil {
 		return err
-	}
-	if len(o.AllowTargets) == 0 {
-		fmt.Fprintln(s.Err, "kabench: these agents would end at once; name what they may send to with --allow-target HOST[:PORT]")
 	}
 	if s.JSON {
 		return manifest.WriteJSON(s.Out, o.Config)

@@ -60,7 +60,7 @@ broker is asked, and if that is not there any more, what the run has noted is sh
 		},
 	}
 	c.Flags().StringVar(&o.broker, "broker", "", "URL of the broker")
-	cli.CredentialsFlag(c.Flags(), &o.credentials)
+	cli.CredentialsFlag(c.Flags(), &o.credentials, "controller.cred")
 	return c
 }
 

@@ -142,7 +142,7 @@ func doExport(s *cli.Streams, o *exportOptions) error {
 		return err
 	}
 	if o.output == "" {
-		err = write(s.Out)
+		err = write(s.Plain())
 	} else {
 		err = cli.WriteFile(o.output, write)
 	}

@@ -161,7 +161,7 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
-			progress.Begin(fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
+			progress.BeginRun(step, steps, fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
 		Cooling: func(waited time.Duration, left int) {
 			if s.JSON || int(waited.Seconds())%10 > 0 {

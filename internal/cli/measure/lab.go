@@ -57,7 +57,7 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	if err != nil {
 		return err
 	}
-	_, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	_, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
 	defer restore()
 	// Clients connect to the link, if there is one: it listens at --listen then.
 	serverAt, linkAt := o.listen, ""

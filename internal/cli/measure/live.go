@@ -49,7 +49,7 @@ func (o *liveOptions) open(command string, s *cli.Streams, bare bool) (kabench.F
 	if err != nil {
 		return nil, livePage{}, fmt.Errorf("--live: %w", err)
 	}
-	fmt.Fprintf(s.Err, "live: %s\n", server.URL())
+	fmt.Fprintf(s.Errors, "live: %s\n", server.URL())
 	if !server.Alone() {
 		fmt.Fprintln(s.Err, "kabench: everyone who can reach this machine can read the live report; --live :PORT serves it to this machine only")
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -123,7 +124,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	if err != nil || p == nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Errors)
 	if err != nil {
 		return err
 	}
@@ -140,7 +141,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
-			progress.Begin(title)
+			progress.BeginRun(step, steps, title)
 			trace.begin(title)
 		},
 		Again: s.Again(progress),
@@ -227,7 +228,7 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 	for _, e := range profiles.Incidents() { // before the first one is run
 		p, err := profiles.Open(e.Name, o.allSets())
 		if why := o.notWithDriver(e, err); why != "" {
-			fmt.Fprintf(s.Err, "%s: left out, because %s\n", e.Name, why)
+			fmt.Fprintf(s.Errors, "%s: left out, because %s\n", e.Name, why)
 			continue
 		}
 		all = append(all, e)
@@ -256,6 +257,8 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 		fmt.Fprintf(s.Err, "results: %s\n", out)
 	}
 	done := make([]*incidents.Result, len(all))
+	var ended atomic.Int64
+	began := time.Now()
 	children.Each(stop, o.jobs, len(all), func(i int) {
 		dir := "none"
 		if out != "" {
@@ -263,7 +266,8 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 		}
 		done[i] = incidents.Reproduce(ctx, stop, self, all[i].Name, dir, o.allSets(), o.aimed.IMay)
 		if !s.JSON {
-			fmt.Fprintf(s.Err, "%s: %s, %d s\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()))
+			n := int(ended.Add(1))
+			fmt.Fprintf(s.Err, "%s: %s, %d s (%s)\n", done[i].Name, done[i].Says(), int(done[i].Took.Seconds()), cli.Countdown(n, len(all), time.Since(began)))
 		}
 	})
 	done = slices.DeleteFunc(done, func(r *incidents.Result) bool { return r == nil }) // not begun

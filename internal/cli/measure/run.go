@@ -42,9 +42,10 @@ A target that is neither on this machine nor in a private network needs --i-may.
 
 The results are kept in a directory with profile.yaml, exchanges.ndjson.zst, samples.ndjson,
 latency.hlog and run.json. Failed requests alone do not change the exit code; set a limit with
-expect in the profile.`,
+--expect, or with expect in the profile.`,
 		Example: `  kabench run --target http://localhost:8080/ --rate 300/s
   kabench run steady --rate 800/s --duration 20s --set pool.idle_timeout=3s
+  kabench run --target http://localhost:8080/ --rate 300/s --expect 'failures = 0' --expect 'response.p99 <= 80ms'
   kabench run --targets targets.txt --rate 50/s --arrivals poisson --json`,
 		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: cli.CompleteProfiles,
@@ -64,6 +65,7 @@ expect in the profile.`,
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of random arrivals, to repeat a run exactly"},
 		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"},
 		cli.DriverChange())
+	o.ExpectFlag(f)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
@@ -89,7 +91,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	trace, silent, err := o.trace.open(c.CommandPath(), s.Err)
+	trace, silent, err := o.trace.open(c.CommandPath(), s.Errors)
 	if err != nil {
 		return err
 	}

@@ -213,11 +213,11 @@ func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
 		return nil
 	}
 	if len(f.Servers) == 0 {
-		fmt.Fprintf(s.Err, "not written: %s, because no server is in what was read\n", facts)
+		fmt.Fprintf(s.Errors, "not written: %s, because no server is in what was read\n", facts)
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(f.Worst().Address); err != nil {
-		fmt.Fprintf(s.Err, "not written: %s, because the log does not give the address of %s\n", facts, f.Worst().Address)
+		fmt.Fprintf(s.Errors, "not written: %s, because the log does not give the address of %s\n", facts, f.Worst().Address)
 		return nil
 	}
 	text, err := serverfile.Text(f.Worst(), f.source())

@@ -49,7 +49,7 @@ func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *auto
 		seen = gather.End(found.Verdict, found.Servers[0].Address)
 	}
 	if o.requests != "" && len(seen.Requests) == 0 {
-		fmt.Fprintf(s.Err, "not written: %s, because the time of no request is known\n", o.requests)
+		fmt.Fprintf(s.Errors, "not written: %s, because the time of no request is known\n", o.requests)
 	} else if o.requests != "" {
 		if err := cli.WriteFile(o.requests, func(w io.Writer) error { return autopsy.WriteRequests(w, seen.Requests) }); err != nil {
 			return err
@@ -127,7 +127,7 @@ func (f *autopsyFound) adviceSentences() (list []string) {
 func writeIncident(s *cli.Streams, v *autopsy.Verdict, seen autopsy.Gathered, pool, path string) error {
 	made, err := incident.Of(v, seen, pool)
 	if err != nil {
-		fmt.Fprintf(s.Err, "not written: %s, because %v\n", path, err)
+		fmt.Fprintf(s.Errors, "not written: %s, because %v\n", path, err)
 		return nil
 	}
 	text, err := made.Text()

@@ -150,7 +150,7 @@ func (d *diagnosing) try(try diagnose.Try) (*diagnose.Tried, error) {
 	rep, err := kabench.Reproduce(d.ctx, aimed.Profile, kabench.ReproduceOptions{
 		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: d.stop, Progress: progress.Show, Preparing: progress.Prepare},
 		Before: func(step, steps int, name string) {
-			progress.Begin(fmt.Sprintf("%s, run %d of %d, %s", try.Incident, step, steps, name))
+			progress.BeginRun(step, steps, fmt.Sprintf("%s, run %d of %d, %s", try.Incident, step, steps, name))
 		},
 		Again:    d.s.Again(progress),
 		Forecast: aimed.Forecast,

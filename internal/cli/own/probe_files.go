@@ -65,7 +65,7 @@ var errNothing = errors.New("nothing is known about the server")
 func (f *probeFound) writeFile(s *cli.Streams, file string, write func(io.Writer) error) error {
 	err := cli.WriteFile(file, write)
 	if errors.Is(err, errNothing) {
-		fmt.Fprintf(s.Err, "not written: %s, because %v\n", file, err)
+		fmt.Fprintf(s.Errors, "not written: %s, because %v\n", file, err)
 		return nil
 	}
 	if err == nil {

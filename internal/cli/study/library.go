@@ -182,7 +182,7 @@ func NewShow(s *cli.Streams) *cobra.Command {
 			if s.JSON {
 				return json.NewEncoder(s.Out).Encode(found)
 			}
-			_, err = io.WriteString(s.Out, found.Text)
+			_, err = io.WriteString(s.Plain(), found.Text)
 			return err
 		},
 	}
@@ -268,7 +268,7 @@ not exist yet, or to standard output. It works unchanged: 'kabench reproduce FIL
 				return s.Line(newIncident{Text: profiles.NewIncident}, "")
 			}
 			if len(args) == 0 {
-				_, err := io.WriteString(s.Out, profiles.NewIncident)
+				_, err := io.WriteString(s.Plain(), profiles.NewIncident)
 				return err
 			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

@@ -44,9 +44,6 @@ func (c Config) instructions() string {
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	say("The agents of a kabench fleet: %d pods of an Indexed Job, one agent each.", c.Agents)
 	say("Save this as fleet.yaml, then: kubectl apply%s -f fleet.yaml", in)
-	if len(c.AllowTargets) == 0 {
-		say("\nThese agents end at once: print the manifest again with --allow-target HOST[:PORT].")
-	}
 	say("")
 	switch {
 	case len(c.Controller) > 0 && c.Claim != "":
