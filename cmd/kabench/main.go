@@ -104,7 +104,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().StringVar(&s.Colour, "color", "auto", "colour verdicts and failures: auto (in a terminal, unless NO_COLOR is set), always or never")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
-		foresee.NewForecast(s),
+		foresee.NewForecast(s), foresee.NewTune(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),

@@ -21,10 +21,7 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 	}
 	all, lasts := r.spans[0], r.lasts[0]
 	if !r.Whole {
-		all, lasts = newCounter(r.facts.status), r.For
-		for _, n := range r.spans {
-			all.add(n)
-		}
+		all, lasts = r.together(), r.For
 	}
 	run := &results.Run{
 		Schema: results.Schema, Version: version, Name: p.Name, Question: shown.Question, Complete: true, Valid: true,
@@ -45,6 +42,15 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 	}
 	run.Forecast = r.simulation(p)
 	return run, nil
+}
+
+// together is what all spans have counted.
+func (r *Result) together() *counter {
+	all := newCounter(r.facts.status)
+	for _, n := range r.spans {
+		all.add(n)
+	}
+	return all
 }
 
 func (r *Result) connections(run *results.Run, all *counter) {

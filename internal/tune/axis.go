@@ -118,11 +118,13 @@ func (a *Axis) text(v float64) string {
 }
 
 // rounded is v to three digits.
-func rounded(v float64) float64 {
+func rounded(v float64) float64 { return roundedTo(v, 3) }
+
+func roundedTo(v float64, digits int) float64 {
 	if v == 0 {
 		return 0
 	}
-	step := math.Pow(10, math.Floor(math.Log10(math.Abs(v)))-2)
+	step := math.Pow(10, math.Floor(math.Log10(math.Abs(v)))-float64(digits-1))
 	return math.Round(v/step) * step
 }
 
@@ -163,5 +165,8 @@ func (a *Axis) back(value string, share float64) string {
 		return value
 	}
 	v := a.number(value) * (1 + share)
+	if a.unit != whole { // two digits are enough for a value that somebody will write down
+		v = roundedTo(v, 2)
+	}
 	return a.text(min(max(v, a.low), a.high))
 }

@@ -76,10 +76,10 @@ func doForecast(c *cobra.Command, s *cli.Streams, o *forecastOptions) error {
 	}
 	ctx, _, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
-	progress := newProgress(s)
-	opts.Progress = progress.show
+	progress := newProgress(s, "forecast")
+	opts.Progress = progress.share
 	result, err := forecast.Run(ctx, p, opts)
-	progress.end()
+	progress.End()
 	if err != nil {
 		return o.explain(err)
 	}

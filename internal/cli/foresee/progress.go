@@ -6,49 +6,36 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/terminal"
 )
 
 // progress says on stderr how far the work is, and how long the rest will take.
 type progress struct {
-	s     *cli.Streams
+	*cli.Progress
+	what  string
 	mu    sync.Mutex
 	begun time.Time
-	last  time.Time
 }
 
-func newProgress(s *cli.Streams) *progress {
-	now := time.Now()
-	return &progress{s: s, begun: now, last: now}
+func newProgress(s *cli.Streams, what string) *progress {
+	return &progress{Progress: cli.NewProgress(s), what: what, begun: time.Now()}
 }
 
-// show may be called by several goroutines.
-func (p *progress) show(done float64) {
+// share shows the share of the work that is done. It may be called by several goroutines.
+func (p *progress) share(done float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	screen, _ := p.s.Err.(*terminal.Screen)
-	drawn := screen != nil && screen.IsTerminal()
-	every := time.Second
-	if !drawn {
-		every = 10 * time.Second
+	took := time.Since(p.begun)
+	if done <= 0 || took < time.Second {
+		return // most forecasts are over by then
 	}
-	now := time.Now()
-	if now.Sub(p.last) < every || done <= 0 {
-		return
-	}
-	p.last = now
-	left := time.Duration(float64(now.Sub(p.begun)) * (1 - done) / done).Round(time.Second)
-	line := fmt.Sprintf("forecast: %.0f %%, %v left", 100*done, left)
-	if drawn {
-		screen.Draw([]string{line})
-	} else {
-		fmt.Fprintln(p.s.Err, line)
-	}
+	line := fmt.Sprintf("%s: %.0f %%, about %v left", p.what, 100*done, time.Duration(float64(took)*(1-done)/done).Round(time.Second))
+	p.Draw(took, []string{line}, line)
 }
 
-// end takes the line away.
-func (p *progress) end() {
-	if screen, ok := p.s.Err.(*terminal.Screen); ok && screen.IsTerminal() {
-		screen.Draw(nil)
-	}
+// trial shows how many of several trials are done. Most searches end before the last.
+func (p *progress) trial(done, most int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	line := fmt.Sprintf("%s: %d choices tried, at most %d", p.what, done, most)
+	p.Draw(time.Since(p.begun), []string{line}, line)
 }
