@@ -132,7 +132,8 @@ func (s *Search) gridOf() [][]string {
 	return list
 }
 
-// proposals are the choices between the best one so far and its neighbours along each axis.
+// proposals are the choices that may be better than the best one so far: along each axis, its
+// neighbours, and what lies between it and a neighbour that misses the goal or costs less.
 func (s *Search) proposals(points []Point, seen map[string]int) [][]string {
 	best := best(points)
 	if best == nil {
@@ -140,15 +141,21 @@ func (s *Search) proposals(points []Point, seen map[string]int) [][]string {
 	}
 	var list [][]string
 	for axis := range s.Axes {
-		for _, neighbour := range s.neighbours(points, best, axis) {
-			if neighbour.Outcome == best.Outcome {
-				continue // nothing changes between them
+		for _, value := range s.neighbours(points, best, axis) {
+			values := slices.Clone(best.Values)
+			values[axis] = value
+			i, known := seen[strings.Join(values, "\x00")]
+			if !known {
+				list = append(list, values)
+				continue
 			}
-			mid, differs := s.Axes[axis].between(best.Values[axis], neighbour.Values[axis])
+			if better(best, &points[i]) && points[i].Met {
+				continue // it is worse only because it costs more
+			}
+			mid, differs := s.Axes[axis].between(best.Values[axis], value)
 			if !differs {
 				continue
 			}
-			values := slices.Clone(best.Values)
 			values[axis] = mid
 			if _, known := seen[strings.Join(values, "\x00")]; !known {
 				list = append(list, values)
@@ -158,29 +165,23 @@ func (s *Search) proposals(points []Point, seen map[string]int) [][]string {
 	return list
 }
 
-// neighbours are the points next to p along an axis, with the same values on the others.
-func (s *Search) neighbours(points []Point, p *Point, axis int) (list []*Point) {
-	var below, above *Point
-	at := s.Axes[axis].number(p.Values[axis])
+// neighbours are the values of an axis next to that of p, among those of all points.
+func (s *Search) neighbours(points []Point, p *Point, axis int) (list []string) {
+	a := &s.Axes[axis]
+	at := a.number(p.Values[axis])
+	var below, above string
 	for i := range points {
-		o := &points[i]
-		same := true
-		for j := range s.Axes {
-			same = same && (j == axis || o.Values[j] == p.Values[j])
-		}
-		if !same {
-			continue
-		}
-		switch v := s.Axes[axis].number(o.Values[axis]); {
-		case v < at && (below == nil || v > s.Axes[axis].number(below.Values[axis])):
-			below = o
-		case v > at && (above == nil || v < s.Axes[axis].number(above.Values[axis])):
-			above = o
+		value := points[i].Values[axis]
+		switch v := a.number(value); {
+		case v < at && (below == "" || v > a.number(below)):
+			below = value
+		case v > at && (above == "" || v < a.number(above)):
+			above = value
 		}
 	}
-	for _, o := range []*Point{below, above} {
-		if o != nil {
-			list = append(list, o)
+	for _, value := range []string{below, above} {
+		if value != "" {
+			list = append(list, value)
 		}
 	}
 	return list

@@ -13,7 +13,7 @@ import (
 
 func TestParseAxis(t *testing.T) {
 	for text, want := range map[string]string{
-		"pool.idle_timeout=1s..60s":       "1s 60s",
+		"pool.idle_timeout=1s..60s":       "1s 1m0s",
 		"pool.idle_timeout = 100ms..2s":   "100ms 2s",
 		"pool.idle_timeout=0..5s":         "0s 5s",
 		"pool.max_conns=8..64":            "8 64",
