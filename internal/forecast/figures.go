@@ -71,7 +71,7 @@ func (n *counter) figures() map[string]float64 {
 	return m
 }
 
-// Seen says whether a run that counted so many lies within what was played: not below the
+// Seen reports whether the count of a run lies within what was played: not below the
 // least of the runs, nor above the most. Of 400 runs, one more lies outside once in 200
 // times. r must be of whole runs.
 func (r *Result) Seen(path string, count float64) (least, most float64, inside bool) {

@@ -66,7 +66,7 @@ func (t *tuned) prove(ctx context.Context, s *cli.Streams, stop <-chan struct{})
 	return nil
 }
 
-// compare holds a run against a forecast of runs of its length.
+// compare checks a run against a forecast of runs of its length.
 func (t *tuned) compare(ctx context.Context, p *proof, made *results.Run, run *profiles.Profile) error {
 	if !made.Valid {
 		p.Invalid = made.Invalid
