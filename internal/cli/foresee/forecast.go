@@ -160,10 +160,11 @@ func keep(dir string, p *profiles.Profile, run *results.Run) error {
 	if err := w.WriteProfile(text); err != nil {
 		return err
 	}
-	if err := w.Begin(run); err != nil {
+	kept := *run // the writer adds what it knows about the record, which is empty
+	if err := w.Begin(&kept); err != nil {
 		return err
 	}
-	return w.Close(run)
+	return w.Close(&kept)
 }
 
 // parseLong reads a duration that may have days.

@@ -41,7 +41,7 @@ type goal struct {
 }
 
 // perChoice is how many requests the forecast of one choice plays.
-const perChoice = 200_000
+const perChoice = 100_000
 
 // NewTune makes 'kabench tune'.
 func NewTune(s *cli.Streams) *cobra.Command {
