@@ -76,6 +76,13 @@ func (p *Profile) answered() time.Duration {
 	return last
 }
 
+// RoundTrip is how long a packet and its answer travel between the client and the server, by
+// target.link or by the links of the private network; 0: p gives them no delay.
+func (p *Profile) RoundTrip() time.Duration {
+	trip, _ := p.way()
+	return trip
+}
+
 // way returns the round trip between the client and the server, and the smallest
 // bandwidth on it in bits per second; 0: unlimited.
 func (p *Profile) way() (trip time.Duration, bandwidth int64) {

@@ -45,6 +45,8 @@ type Run struct {
 
 	Agents []Agent `json:"agents,omitempty"` // the processes that sent the requests, if there were several; nil: this one did
 
+	Forecast *Simulation `json:"forecast,omitempty"` // the run was made on virtual time, and no request was sent; nil: it is real
+
 	Before *Before `json:"before,omitempty"` // what was opened before the run; nil: nothing
 
 	Baseline *Baseline `json:"baseline,omitempty"` // the earlier run that the expectations name

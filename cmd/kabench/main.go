@@ -19,6 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/cli/ci"
 	"github.com/kabench/kabench/internal/cli/clients"
 	"github.com/kabench/kabench/internal/cli/fleet"
+	"github.com/kabench/kabench/internal/cli/foresee"
 	"github.com/kabench/kabench/internal/cli/kept"
 	"github.com/kabench/kabench/internal/cli/measure"
 	"github.com/kabench/kabench/internal/cli/own"
@@ -104,6 +105,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.PersistentFlags().StringVar(&s.Colour, "color", "auto", "colour verdicts and failures: auto (in a terminal, unless NO_COLOR is set), always or never")
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
+		foresee.NewForecast(s), foresee.NewTune(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s), kept.NewTrend(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewImport(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),

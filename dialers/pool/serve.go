@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // How a request is served. Acquire goes through these cases, the first that fits
 // decides:
@@ -206,6 +209,35 @@ func (p *Core) candidate(o *origin) *Conn {
 		return o.fit.first()
 	default:
 		return o.idle.last
+	}
+}
+
+// Candidates are the idle connections that a request for the origin would be leased if it
+// came now, in the order in which they would be tried; with first_fit and last_fit only the
+// first one. They change nothing, and are valid until the next event.
+func (p *Core) Candidates(now time.Duration, origin int) iter.Seq[*Conn] {
+	return func(yield func(*Conn) bool) {
+		o := p.origins[origin]
+		if p.policy.CapCounts == CountLeased && !p.hasRoom(o) {
+			return
+		}
+		c := p.candidate(o)
+		if p.slotFirst(o, c) && p.hasRoom(o) {
+			return
+		}
+		for c != nil {
+			if p.unfitAtLease(now, c) == Keep && !yield(c) {
+				return
+			}
+			switch p.policy.LeaseOrder {
+			case FIFO:
+				c = c.links[inOrigin].next
+			case LIFO:
+				c = c.links[inOrigin].prev
+			default:
+				return
+			}
+		}
 	}
 }
 

@@ -76,6 +76,9 @@ func (o *Traffic) MayLoad(ctx context.Context, l Load) error {
 	return l.Check(ctx)
 }
 
+// AddSet adds a change as --set does, before those of the command line.
+func (o *Traffic) AddSet(set string) { o.sets = append([]string{set}, o.sets...) }
+
 // Given notes which flags the command line of c has.
 func (o *Traffic) Given(c *cobra.Command) {
 	o.Has = c.Flags().Changed

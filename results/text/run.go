@@ -22,6 +22,10 @@ const textWidth = 100
 func RenderRun(w io.Writer, run *results.Run) error {
 	var b bytes.Buffer
 	renderHead(&b, run)
+	if run.Forecast != nil {
+		renderForecast(&b, run)
+		fmt.Fprintln(&b)
+	}
 	renderAccounts(&b, run)
 	renderAgents(&b, run)
 	renderFailures(&b, run)
@@ -34,6 +38,9 @@ func RenderRun(w io.Writer, run *results.Run) error {
 	renderLatency(&b, run)
 	renderTargets(&b, run)
 	renderNotes(&b, run)
+	if run.Forecast != nil {
+		renderLeftOut(&b, run.Forecast)
+	}
 	if run.Packets != nil {
 		for _, e := range run.Packets.Failures {
 			fmt.Fprintln(&b)

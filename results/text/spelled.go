@@ -15,6 +15,24 @@ func ofOneClient(list []results.ClientSetting) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, func(s results.ClientSetting) bool { return s.Client != list[0].Client })
 }
 
+// Spelled writes settings in the words of clients: of one client whole, of several a line
+// each.
+func Spelled(b *bytes.Buffer, list []results.ClientSetting) {
+	if ofOneClient(list) {
+		renderSpelled(b, list)
+		return
+	}
+	t := table(b)
+	for _, s := range list {
+		says := s.Text
+		if says == "" {
+			says = s.Instead
+		}
+		fmt.Fprintf(t, "  %s\t%s\n", s.Client, layout.OneLine(says))
+	}
+	t.Flush()
+}
+
 // renderSpelled writes settings in the words of one client: what to write, and where.
 // It writes nothing if there are none, or if they are of several clients.
 func renderSpelled(b *bytes.Buffer, list []results.ClientSetting) {

@@ -1,0 +1,117 @@
+package text
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/kabench/kabench/results"
+)
+
+// renderForecast writes what was played, the counts with their intervals, when the first
+// failure is expected, and what is left out.
+func renderForecast(b *bytes.Buffer, run *results.Run) {
+	f := run.Forecast
+	wrap(b, "FORECAST  ", forecastHead(f))
+	fmt.Fprintln(b)
+	t := table(b)
+	if f.Whole {
+		fmt.Fprintf(t, "\tmean\t95 %% of the runs\n")
+	} else {
+		fmt.Fprintf(t, "\ta day\t95 %% interval\n")
+	}
+	for _, c := range f.Figures {
+		if rest, of := strings.CutPrefix(c.Path, "failures."); of && !strings.Contains(rest, ".") {
+			continue // its causes stand below
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s to %s\n", forecastLabel(c.Path), rateText(c.Mean), rateText(c.Low), rateText(c.High))
+	}
+	t.Flush()
+	fmt.Fprintln(b)
+	wrap(b, "First failure  ", FirstFailure(run))
+	if r := f.Races; r != nil {
+		wrap(b, "Races  ", fmt.Sprintf("%s met the server's close; integrated over the time in which a request would meet one: %s (95 %% interval %s to %s)",
+			results.FormatCount(r.Counted, "attempt"), rateText(r.Expected), rateText(r.Low), rateText(r.High)))
+	}
+}
+
+func renderLeftOut(b *bytes.Buffer, f *results.Simulation) {
+	fmt.Fprintf(b, "\nNot in this forecast\n")
+	for _, text := range f.LeftOut {
+		wrap(b, "  - ", text)
+	}
+}
+
+func forecastHead(f *results.Simulation) string {
+	if f.Whole {
+		return fmt.Sprintf("%d runs of %s on virtual time, seed %d; no request was sent. The accounts are those of the first run", f.Spans, LongTime(f.Seconds), f.Seed)
+	}
+	return fmt.Sprintf("%s on virtual time, in %s, seed %d; no request was sent", LongTime(f.Seconds), results.FormatCount(uint64(f.Spans), "span"), f.Seed)
+}
+
+// FirstFailure says when a forecast expects the first failure: "once in 9.0 days [6.1, 14]".
+func FirstFailure(run *results.Run) string {
+	f := run.Forecast
+	switch first := f.First; {
+	case first == nil && f.Whole:
+		return "most runs have none"
+	case first == nil:
+		return fmt.Sprintf("none is expected; there was none in %s", LongTime(f.Seconds))
+	case f.Whole:
+		return fmt.Sprintf("after %s in the median of the runs that have one [%s, %s]", LongTime(first.Mean), LongTime(first.Low), LongTime(first.High))
+	case first.High == 0:
+		return fmt.Sprintf("once in %s [%s, not bounded]", LongTime(first.Mean), LongTime(first.Low))
+	default:
+		return fmt.Sprintf("once in %s [%s, %s]", LongTime(first.Mean), LongTime(first.Low), LongTime(first.High))
+	}
+}
+
+// LongTime writes seconds in the unit that a person would choose, up to days.
+func LongTime(s float64) string {
+	for _, unit := range []struct {
+		seconds float64
+		name    string
+	}{{86400, "days"}, {3600, "hours"}, {60, "minutes"}} {
+		if s >= 2*unit.seconds {
+			return trimmed(s/unit.seconds) + " " + unit.name
+		}
+	}
+	return results.FormatSeconds(s)
+}
+
+// trimmed is v with three digits at most, and without zeros at the end.
+func trimmed(v float64) string {
+	text := results.FormatThree(v)
+	if strings.Contains(text, ".") {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text
+}
+
+// rateText writes a count or a rate with three digits.
+func rateText(v float64) string {
+	if v == 0 {
+		return "0"
+	}
+	return results.FormatThree(v)
+}
+
+// forecastLabel is the path of a figure for people.
+func forecastLabel(path string) string {
+	switch path {
+	case "failures":
+		return "failures"
+	case "connections.opened":
+		return "connections opened"
+	case "connections.closed_by_us":
+		return "  closed first by us"
+	case "connections.closed_by_peer":
+		return "  closed first by the peer"
+	case "resends.count":
+		return "requests sent again"
+	}
+	if rest, found := strings.CutPrefix(path, "failures."); found {
+		return "  " + strings.Replace(rest, ".", " / ", 1)
+	}
+	return path
+}
