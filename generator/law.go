@@ -73,11 +73,14 @@ func (w *window) close() {
 	w.here = 0
 }
 
+// fewWindows is the least number of windows whose variance says something.
+const fewWindows = 10
+
 // index is the index of dispersion: the variance of the counts over their mean. It is 1 for
-// a Poisson process. nil: there are fewer than two whole windows, or nothing is in them.
+// a Poisson process. nil: there are too few whole windows, or nothing is in them.
 func (w *window) index() *float64 {
 	w.close()
-	if w.whole < 2 || w.sum == 0 {
+	if w.whole < fewWindows || w.sum == 0 {
 		return nil
 	}
 	n := float64(w.whole)

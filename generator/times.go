@@ -115,16 +115,16 @@ func (t *Times) scaled(ns int64) time.Duration {
 	return time.Duration(math.Round(scaled))
 }
 
-// unscaled turns a time of the schedule into nanoseconds of the log.
+// unscaled is the least number of nanoseconds of the log that scaled turns into d or more.
 func (t *Times) unscaled(d time.Duration) int64 {
 	if t.speed == 1 {
 		return int64(d)
 	}
-	ns := float64(d) * t.speed
+	ns := math.Ceil((float64(d) - 0.5) * t.speed)
 	if !(ns < math.MaxInt64) {
 		return math.MaxInt64
 	}
-	return int64(math.Round(ns))
+	return max(int64(ns), 0)
 }
 
 // stamps yields the stamps of the log from a moment on, in nanoseconds since its first

@@ -70,7 +70,7 @@ type Trace struct {
 	Resolution float64 `json:"resolution"`       // of the log's stamps, in seconds
 	Spread     bool    `json:"spread,omitempty"` // the stamps are so coarse that requests were spread at random within each
 	// The index of dispersion of the counts in windows of that length: their variance over
-	// their mean, 1 for a Poisson process. It is left out if there are fewer than two windows.
+	// their mean, 1 for a Poisson process. It is left out if there are fewer than ten windows.
 	Dispersion10ms *float64 `json:"dispersion_10ms,omitempty"`
 	Dispersion1s   *float64 `json:"dispersion_1s,omitempty"`
 	Dispersion60s  *float64 `json:"dispersion_60s,omitempty"`

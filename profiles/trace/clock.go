@@ -17,6 +17,7 @@ type clock struct {
 	zoneKnown int
 	base      int64         // the minute's beginning
 	twice     time.Duration // after which the same minute comes again, as clocks go back; 0: it does not
+	again     bool          // it is the second time
 	last      int64         // the latest stamp so far
 	offset    int           // of the first stamp's zone, in seconds
 	begun     bool
@@ -87,7 +88,7 @@ func (c *clock) dated(b []byte, minute int) (s stamp, ok bool) {
 		}
 	}
 	s.at = c.base + int64(sec)*int64(time.Second) + nanos
-	if c.twice > 0 && s.at < c.last-int64(window) {
+	if c.again = c.twice > 0 && (c.again || s.at < c.last-int64(window)); c.again {
 		s.at += int64(c.twice)
 	}
 	c.last = max(c.last, s.at)
@@ -131,8 +132,10 @@ func (c *clock) turn(b, zone []byte) bool {
 	c.base, c.twice = at.UnixNano(), 0
 	if in == c.zone && in != time.UTC {
 		for _, d := range []time.Duration{30 * time.Minute, time.Hour} {
-			if again := at.Add(d); again.Minute() == min && again.Hour() == hour {
-				c.twice = d
+			for _, first := range []time.Time{at.Add(-d), at} { // which of the two Date gives is not said
+				if a, b := first, first.Add(d); a.Hour() == hour && a.Minute() == min && b.Hour() == hour && b.Minute() == min {
+					c.base, c.twice = a.UnixNano(), d
+				}
 			}
 		}
 	}
@@ -180,9 +183,11 @@ func epoch(b []byte) (s stamp, ok bool) {
 	if i < 9 || i > 19 {
 		return s, false
 	}
-	whole, err := strconv.ParseInt(string(b[:i]), 10, 64)
-	if err != nil {
-		return s, false
+	whole := int64(0)
+	for _, d := range b[:i] {
+		if whole = whole*10 + int64(d-'0'); whole < 0 {
+			return s, false // 19 digits may be too many
+		}
 	}
 	unit, digits := int64(time.Second), 0
 	switch {
@@ -217,6 +222,9 @@ func epoch(b []byte) (s stamp, ok bool) {
 
 // seconds reads a duration in seconds with a fraction.
 func seconds(b []byte) (time.Duration, bool) {
+	if s, exact := since(b); exact {
+		return time.Duration(s.at), true
+	}
 	v, err := strconv.ParseFloat(string(b), 64)
 	if err != nil || !(v >= 0 && v < 1e9) {
 		return 0, false

@@ -48,9 +48,10 @@ type reader struct {
 	from, to int64 // ns since 1970
 	first    int64 // of the first line with a request
 	begun    bool
-	lines    int // the line being read
-	requests int // seen, selected or not
-	other    int // lines about no request
+	entry    entry // of the line being read
+	lines    int   // up to the line being read
+	requests int   // seen, selected or not
+	other    int   // lines about no request
 	digits   int
 	fine     bool // there is a stamp within a second
 	since    bool
@@ -130,15 +131,16 @@ func (r *reader) line(b []byte, f *format) error {
 	if len(b) == 0 || b[0] == '#' {
 		return nil
 	}
-	var e entry
-	switch f.read(b, &e) {
+	e := &r.entry
+	*e = entry{}
+	switch f.read(b, e) {
 	case wrong:
 		return errLine
 	case skipped:
 		r.other++
 		return nil
 	}
-	return r.request(&e)
+	return r.request(e)
 }
 
 // results reads vegeta's binary results.
@@ -279,7 +281,7 @@ func (r *reader) built(f *format) (*generator.Times, []string, error) {
 		notes = append(notes, " has times in whole seconds, so requests are spread at random within each second (load.seed)")
 	}
 	if r.order.clipped > 0 {
-		notes = append(notes, fmt.Sprintf(" has %d requests that took longer than %v; they are sent that long before their end", r.order.clipped, longest))
+		notes = append(notes, fmt.Sprintf(" has requests that took longer than %v (%d); they are sent that long before their end", longest, r.order.clipped))
 	}
 	if r.other > 0 && f != nil && f.name == "haproxy" {
 		notes = append(notes, fmt.Sprintf(" has %d lines that are about no request", r.other))

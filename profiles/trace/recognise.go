@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kabench/kabench/generator"
 )
@@ -110,8 +111,11 @@ func distinct(name string, line []byte) bool {
 // excerpt is the beginning of a line as it may be shown.
 func excerpt(line []byte) string {
 	const most = 60
+	if i := bytes.IndexFunc(line[:min(len(line), most)], func(r rune) bool { return r == utf8.RuneError || r < ' ' && r != '\t' && r != '\r' && r != '\n' }); i >= 0 {
+		return "binary data"
+	}
 	text := string(line[:min(len(line), 4<<10)])
-	shown := blank(text)
+	shown := strings.TrimRight(blank(text), "\r\n")
 	if i := strings.IndexByte(shown, '?'); i >= 0 && i < most { // a query may be anything
 		shown = shown[:i+1]
 	}

@@ -34,6 +34,20 @@ func look(b []byte, paths ...string) (escaped string, v gjson.Result) {
 	return "", v
 }
 
+// found is the path at which the last line had a value.
+type found struct{ path string }
+
+// in finds a value where the last line had it, or else at the first of the paths.
+func (f *found) in(b []byte, paths []string) (v gjson.Result) {
+	if f.path != "" {
+		if v = gjson.GetBytes(b, f.path); v.Exists() {
+			return v
+		}
+	}
+	f.path, v = look(b, paths...)
+	return v
+}
+
 // jsonLines reads objects, one on each line. The time is at a path, or at one of the usual
 // names: text of any form, or a number of seconds, milliseconds, microseconds or nanoseconds
 // since 1970. nginx's own names mean what they mean to nginx: the time is the request's end.
@@ -45,6 +59,7 @@ func jsonLines(c *clock, path string, wanted bool) *format {
 		f.wants = "one object on each line, with a time at " + path + ", as " + `"2026-11-28T10:00:00.123Z"` + " or a number of seconds since 1970"
 	}
 	at, nginx := "", false
+	var host, target found
 	f.read = func(b []byte, e *entry) outcome {
 		if b[0] != '{' || !gjson.ValidBytes(b) {
 			return wrong
@@ -70,14 +85,14 @@ func jsonLines(c *clock, path string, wanted bool) *format {
 			}
 		}
 		if wanted {
-			if _, v := look(b, jsonPaths...); v.Type == gjson.String {
+			if v := target.in(b, jsonPaths); v.Type == gjson.String {
 				if strings.Contains(v.Str, " ") {
 					e.request([]byte(v.Str))
 				} else {
 					e.target([]byte(v.Str))
 				}
 			}
-			if _, v := look(b, jsonHosts...); v.Type == gjson.String {
+			if v := host.in(b, jsonHosts); v.Type == gjson.String {
 				e.host = []byte(v.Str)
 			}
 		}
