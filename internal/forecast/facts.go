@@ -40,6 +40,7 @@ type facts struct {
 	hint       time.Duration                  // that responses announce; pool.NoHint: none
 	idleEnd    ending                         // what a request meets that comes after the server's close
 	status     int
+	named      bool          // the options name the server
 	poisson    bool          // arrivals do not depend on earlier ones
 	timers     bool          // the pool acts as time passes
 	ports      int           // 0: no bound
@@ -69,6 +70,9 @@ func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 		f.handshake += 2 * f.oneWay // TLS 1.3: one more round trip (RFC 8446, figure 1)
 	}
 	f.timing(measured)
+	if len(o.Answers) > 0 {
+		f.answer = func(r *rand.Rand) time.Duration { return max(o.Answers[r.IntN(len(o.Answers))]-2*f.oneWay, 0) }
+	}
 	if f.status = f.script.Status; f.status == 0 {
 		f.status = http.StatusOK
 	}
@@ -88,7 +92,7 @@ func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 func (f *facts) serverOf(p *profiles.Profile, o *Options) *profiles.Measured {
 	switch {
 	case o.Server != nil:
-		f.script = o.Server.Lab
+		f.script, f.named = o.Server.Lab, true
 		return o.Server.Measured
 	case p.Target.Lab != nil:
 		f.script = *p.Target.Lab

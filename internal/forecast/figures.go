@@ -71,16 +71,15 @@ func (n *counter) figures() map[string]float64 {
 	return m
 }
 
-// Seen says whether a run that counted so many lies within what was played: not below the
-// least of the runs, nor above the most. Of 400 runs, one more lies outside once in 200
-// times. r must be of whole runs.
-func (r *Result) Seen(path string, count float64) (least, most float64, inside bool) {
+// Range is the least and the most that a run counted. With 400 runs, one more lies outside once
+// in 200 times. r must be of whole runs.
+func (r *Result) Range(path string) (least, most float64) {
 	least, most = math.Inf(1), 0
 	for _, n := range r.spans {
 		v := n.figures()[path]
 		least, most = min(least, v), max(most, v)
 	}
-	return least, most, count >= least && count <= most
+	return least, most
 }
 
 // ofRuns is the mean of counts, and the interval of the next run by ranks.

@@ -18,6 +18,9 @@ type Options struct {
 	// Server, if set, answers instead of the profile's target: a preset, or a file that a
 	// probe or an autopsy wrote.
 	Server *profiles.ServerPreset
+	// Answers, if there are any, are times from a request to its response, as a client has
+	// measured them, round trip included. The server's are drawn from them.
+	Answers []time.Duration
 	// Ports is how many local ports the client has towards the server (0: no bound), and
 	// PortsAgain how long one stays in use after the client closed first (0: 60 s). A
 	// profile with a private network has its own.
@@ -105,6 +108,9 @@ func Run(ctx context.Context, p *profiles.Profile, o Options) (*Result, error) {
 	}
 	if failed != nil {
 		return nil, failed
+	}
+	if err := r.tooMany(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -25,7 +25,7 @@ const (
 	shortRun = time.Hour
 	// fewRuns and mostRuns are how many such runs there are. Unless the options say
 	// otherwise, they have enough requests together.
-	fewRuns, mostRuns, enough = 40, 400, 4_000_000
+	fewRuns, mostRuns, enough = 20, 400, 4_000_000
 )
 
 // spansOf divides o.For. A short forecast is played as whole runs that begin as the

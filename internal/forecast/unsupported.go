@@ -26,7 +26,6 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(len(p.Target.Proxies) > 0, "target.proxies", "a forecast has no proxies; forecast each hop by itself")
 	no(p.Target.File != "", "target.file", "a forecast sends one kind of request; set target.url and target.method")
 	no(p.Target.Pipeline > 1, "target.pipeline", "a forecast sends one request at a time on a connection; set 1")
-	no(p.Pool.Key != 0, "pool.key", "a forecast has one server with one address; set origin")
 	if p.Network != nil {
 		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
 		for i, l := range p.Network.Links {
@@ -39,12 +38,23 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(!ends && !idle && cfg.Fault != script.FaultNone && cfg.Fault != script.Silent, "target.lab.fault", fmt.Sprintf("a forecast cannot play %v", cfg.Fault))
 	no(idle && cfg.FaultOn != script.OnAll, "target.lab.fault_on", "a forecast plays this fault on all exchanges only")
 	no(cfg.Fault == script.Silent && p.Load.Timeout == 0 && p.Pool.ResponseTimeout == 0, "load.timeout", "a silent server needs a timeout; set load.timeout or pool.response_timeout")
-	no(cfg.MaxConnections > 0, "target.lab.max_connections", "a forecast's server accepts every connection at once; remove it")
-	no(cfg.AcceptPause != script.Delay{}, "target.lab.accept_pause", "a forecast's server accepts every connection at once; remove it")
+	no(p.Target.Lab == nil && !f.named && p.Server == profiles.ServerFacts{}, "target.url", "nothing is known about this server; add --server with a preset or the file that 'kabench probe URL' writes, or describe it in the section server")
 	no(cfg.Version != 0 || cfg.IgnoreKeepAlive, "target.lab.version", "a forecast speaks HTTP/1.1 only")
 	no(cfg.SplitWrites && cfg.Nagle, "target.lab.nagle", "a forecast does not know Nagle's algorithm; remove nagle")
 	no(cfg.Upload != script.ReadFirst, "target.lab.upload", "a forecast's server reads each request first")
 	return lines
+}
+
+// tooMany complains if more connections were open than the server accepts: what happens to the
+// others is not played.
+func (r *Result) tooMany() error {
+	most := r.facts.script.MaxConnections
+	for _, n := range r.spans {
+		if most > 0 && n.openPeak > most {
+			return &Unsupported{[]string{fmt.Sprintf("target.lab.max_connections: %d connections were open at once, and the server accepts %d; a forecast does not play what happens to the others. Set pool.max_conns to %d or less, or remove max_connections", n.openPeak, most, most)}}
+		}
+	}
+	return nil
 }
 
 // LeftOut lists, in sentences, what a forecast of p does not contain, so that a reader knows
@@ -53,6 +63,9 @@ func LeftOut(p *profiles.Profile) []string {
 	list := []string{
 		"The machines are never late: no waits for CPU, no pauses of garbage collection or of an event loop",
 		"Segments are not lost, and the server's kernel always accepts",
+	}
+	if lab := p.Target.Lab; lab != nil && lab.AcceptPause != (script.Delay{}) {
+		list = append(list, "The server's pauses between two accepts: every connection is accepted at once")
 	}
 	if preset, found := profiles.FindPool(p.Preset); found {
 		list = append(list, preset.Cannot.Texts()...)

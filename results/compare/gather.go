@@ -76,6 +76,19 @@ func Gather(runs []Finished, anyQuestion bool) (*results.Comparison, error) {
 			hosts[fmt.Sprint(h.OS, h.Arch, h.Kernel, h.CPUs)] = true
 		}
 	}
+	played := 0
+	for _, r := range runs {
+		if r.Doc.Forecast != nil {
+			played++
+		}
+	}
+	switch played {
+	case 0:
+	case len(runs):
+		c.Warnings = append(c.Warnings, "everything here was forecast: no request was sent")
+	default:
+		c.Warnings = append(c.Warnings, fmt.Sprintf("%d of the %d runs were forecast: for these, no request was sent", played, len(runs)))
+	}
 	c.Warnings = append(c.Warnings, "the runs were made earlier, and may not have been interleaved: changes of the machine or the target between them look like differences of the settings")
 	if len(hosts) > 1 {
 		c.Warnings = append(c.Warnings, "the runs were made on different machines or kernels")

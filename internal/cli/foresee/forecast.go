@@ -2,6 +2,7 @@
 package foresee
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type forecastOptions struct {
 	server string
 	ports  int
 	out    string
+	record string // --answers
 }
 
 // NewForecast makes 'kabench forecast'.
@@ -60,6 +62,7 @@ The server is the profile's own, a preset, or a file that 'kabench probe' or 'ka
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of arrivals and of all else that is random"},
 		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
 	f.StringVar(&o.server, "server", "", "server preset or YAML file that answers instead of the profile's target")
+	f.StringVar(&o.record, "answers", "", "directory of a run from whose record the server's response times are drawn")
 	f.IntVar(&o.ports, "ports", 0, "local ports that the client has towards the server (default 28232; a private network has its own)")
 	f.StringVar(&o.out, "out", "", "directory to keep the forecast in, for report, compare and export")
 	return c
@@ -117,14 +120,24 @@ func (o *forecastOptions) load(c *cobra.Command) (*profiles.Profile, forecast.Op
 			return nil, opts, usage.Errorf(c.CommandPath(), "--for: %v", err)
 		}
 	}
+	if o.record != "" {
+		if opts.Answers, err = answersOf(o.record); err != nil {
+			return nil, opts, fmt.Errorf("--answers: %w", err)
+		}
+	}
 	if opts.Ports = o.ports; o.ports == 0 {
 		opts.Ports = defaultPorts
 	}
 	return p, opts, nil
 }
 
-// explain turns what a forecast has not into a complaint about the profile.
-func (o *forecastOptions) explain(err error) error { return err }
+// explain names the profile in a complaint about what a forecast has not.
+func (o *forecastOptions) explain(err error) error {
+	if list, ok := errors.AsType[*forecast.Unsupported](err); ok && o.Profile != "" {
+		return fmt.Errorf("%s cannot be forecast\n%w", o.Profile, list)
+	}
+	return err
+}
 
 // withLab gives a forecast without a profile a target, which the server replaces.
 func (o *forecastOptions) withLab() {
@@ -147,10 +160,11 @@ func keep(dir string, p *profiles.Profile, run *results.Run) error {
 	if err := w.WriteProfile(text); err != nil {
 		return err
 	}
-	if err := w.Begin(run); err != nil {
+	kept := *run // the writer adds what it knows about the record, which is empty
+	if err := w.Begin(&kept); err != nil {
 		return err
 	}
-	return w.Close(run)
+	return w.Close(&kept)
 }
 
 // parseLong reads a duration that may have days.

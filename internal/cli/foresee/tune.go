@@ -41,7 +41,7 @@ type goal struct {
 }
 
 // perChoice is how many requests the forecast of one choice plays.
-const perChoice = 200_000
+const perChoice = 100_000
 
 // NewTune makes 'kabench tune'.
 func NewTune(s *cli.Streams) *cobra.Command {
@@ -84,6 +84,7 @@ says, and kabench says where forecast and run disagree. That is exit code 1.`,
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of arrivals and of all else that is random"},
 		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
 	f.StringVar(&o.server, "server", "", "server preset or YAML file that answers in the forecast")
+	f.StringVar(&o.record, "answers", "", "directory of a run from whose record the server's response times are drawn")
 	f.IntVar(&o.ports, "ports", 0, "local ports that the client has towards the server (default 28232; a private network has its own)")
 	return c
 }
@@ -149,7 +150,7 @@ func doTune(c *cobra.Command, s *cli.Streams, o *tuneOptions) error {
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer restore()
 	progress := newProgress(s, "tune")
-	t := &tuned{o: o, profile: p, opts: opts, units: map[string]results.Unit{}}
+	t := &tuned{o: o, profile: p, opts: opts, units: map[string]results.Unit{}, slow: map[string]float64{}}
 	t.now, err = t.choice(ctx, nil)
 	if err == nil {
 		search := tune.Search{Axes: o.axis, Try: t.try, Most: o.most, Margin: o.margin / 100, Progress: progress.trial}
@@ -183,6 +184,7 @@ type tuned struct {
 	opts    forecast.Options
 	units   map[string]results.Unit // of the paths of goals and cost
 	now     *choice
+	slow    map[string]float64 // the 99th percentile of response times, in seconds, by choice
 	found   *tune.Found
 	proofs  []proof
 	stopped bool // before all proofs were made
@@ -228,6 +230,7 @@ func (t *tuned) choice(ctx context.Context, set map[string]string) (*choice, err
 		}
 		return v.Number, nil
 	}
+	t.slow[setText(set)] = all.Latency[results.LatencyResponse].P99
 	c := &choice{profile: p, outcome: tune.Outcome{Met: true}}
 	for _, g := range t.o.goal {
 		v, err := value(g.path)

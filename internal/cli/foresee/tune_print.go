@@ -40,6 +40,7 @@ type tunedChoice struct {
 	Met  bool              `json:"met"`
 	Miss float64           `json:"miss"` // by how much the goals are missed
 	Cost float64           `json:"cost"`
+	P99  float64           `json:"response_p99"` // in seconds
 }
 
 func (t *tuned) document() tunedDocument {
@@ -47,12 +48,13 @@ func (t *tuned) document() tunedDocument {
 		if p == nil {
 			return nil
 		}
-		return &tunedChoice{t.set(p.Values), p.Met, p.Miss, p.Cost}
+		set := t.set(p.Values)
+		return &tunedChoice{set, p.Met, p.Miss, p.Cost, t.slow[setText(set)]}
 	}
 	f := t.found
 	d := tunedDocument{
 		Schema: "kabench.tuned/v1", Name: t.profile.Name, Cost: t.o.cost, Axes: t.o.axes, Tried: len(f.Points), Exact: f.Whole,
-		Now:      tunedChoice{map[string]string{}, t.now.outcome.Met, t.now.outcome.Miss, t.now.outcome.Cost},
+		Now:      tunedChoice{map[string]string{}, t.now.outcome.Met, t.now.outcome.Miss, t.now.outcome.Cost, t.slow[""]},
 		Cheapest: one(f.Cheapest), Safe: one(f.Safe), Nearest: one(f.Nearest), Knee: one(f.Knee), Front: []tunedChoice{}, Settings: []results.ClientSetting{}, Proofs: t.proofs,
 	}
 	for _, g := range t.o.goal {
@@ -102,7 +104,7 @@ func (t *tuned) printChoices(b *bytes.Buffer, d *tunedDocument) {
 	for _, a := range t.o.axis {
 		fmt.Fprintf(rows, "\t%s", a.Path)
 	}
-	fmt.Fprintf(rows, "\t%s\n", d.Cost)
+	fmt.Fprintf(rows, "\t%s\tresponse p99\n", d.Cost)
 	row := func(name string, c *tunedChoice) {
 		if c == nil {
 			return
@@ -115,7 +117,7 @@ func (t *tuned) printChoices(b *bytes.Buffer, d *tunedDocument) {
 		for _, a := range t.o.axis {
 			fmt.Fprintf(rows, "\t%s", valueOf(c.Set, a.Path))
 		}
-		fmt.Fprintf(rows, "\t%s\n", results.FormatThree(c.Cost))
+		fmt.Fprintf(rows, "\t%s\t%s\n", t.units[t.o.cost].Text(c.Cost), results.FormatSeconds(c.P99))
 	}
 	row("now", &d.Now)
 	row("cheapest that meets the goal", d.Cheapest)
