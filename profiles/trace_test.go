@@ -84,7 +84,7 @@ func TestTraceComplaints(t *testing.T) {
 	for text, want := range map[string]string{
 		"load: {rate: 5/s, trace: a.log}":                       "p.yaml:1:8: load.rate: has no effect, because load.trace has the times",
 		"load:\n  trace: {file: " + log + ", host: h}":          "p.yaml:2:3: load.trace: " + log + ": has 6000 requests, but none with the host h;",
-		"load: {trace: nowhere.log}":                            "p.yaml:1:8: load.trace: stat nowhere.log: no such file",
+		"load: {trace: nowhere.log}":                            "p.yaml:1:8: load.trace: open nowhere.log: no such file",
 		"load: {warm_up: 2m, trace: " + log + "}":               "load.trace: " + log + " has requests for 1m0s only, and load.warm_up (2m0s) takes them all; shorten it",
 		"load: {rate: 5/s, trace: {files: a.log}}":              "load.trace.files: unknown key; did you mean file?",
 		"load: {trace: {file: a.log, from: 5}}":                 "load.trace.from: \"5\" is not a moment; ",

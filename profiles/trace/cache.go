@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -34,6 +36,9 @@ func Read(t generator.Trace) (*generator.Times, []string, error) {
 	cache.mu.Lock()
 	defer cache.mu.Unlock()
 	info, err := os.Stat(t.File)
+	if missing, is := errors.AsType[*fs.PathError](err); is {
+		missing.Op = "open" // which says more to a reader than stat
+	}
 	if err != nil {
 		return nil, nil, err
 	}
